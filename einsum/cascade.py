@@ -1,0 +1,195 @@
+"""The workload as a value: ranks, tensors, extended Einsums, and cascades of them.
+
+A cascade is an ordered DAG of extended Einsums (FuseMax, MICRO 2024; TeAAL, MICRO 2023; EDGE). One
+Einsum computes every point of its output from an expression over accesses of other tensors, and
+reduces the ranks that the output lacks. Three things go beyond the textbook Einsum:
+
+- map, reduce and unary operators are free (`max`, `exp`, `divide`, `argmin`, ... : `operators.py`);
+- indices are affine (`I[c, y*2+r]`), and a tensor may be recurrent along an *iterative rank*
+  (`RM[m1+1, p] = max(RM[m1, p], LM[m1, p])` with `RM[0, p] = -inf`);
+- an iteration space may be thinned: by bands (`m <= p`), by a block density, by a rank whose extent
+  depends on data (tokens of an expert) and by a probability that the Einsum happens at all.
+
+Rank extents are ints, or float64 arrays that broadcast against each other: a cascade with arrays
+stands for a whole sweep. Nothing here knows any hardware.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from hwmodel.units import Amount
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Index:
+    """An affine index `sum(coefficient * rank) + offset`.
+
+    `terms` are (rank, coefficient) pairs; `at` names a rank whose *extent* is added (so that
+    `RNV[f, M1, p]`, the last value along m1, is `Index((), at="m1")`).
+    """
+
+    terms: tuple[tuple[str, int], ...]
+    offset: int = 0
+    at: str | None = None
+
+
+@dataclass(frozen=True)
+class Access:
+    """A tensor read or written at affine indices, one per rank of the tensor."""
+
+    tensor: str
+    indices: tuple[Index, ...]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A literal number in an expression."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Apply:
+    """An operator of `operators.OPERATORS` over argument expressions, elementwise."""
+
+    operator: str
+    arguments: tuple["Expression", ...]
+
+
+Expression: TypeAlias = Access | Constant | Apply
+
+
+@dataclass(frozen=True)
+class Band:
+    """Points kept by `low <= sum(coefficient * rank) <= high`; None is no limit.
+
+    Causal attention over keys m and queries p is `Band((("m", 1), ("p", -1)), high=keys-queries)`.
+    """
+
+    terms: tuple[tuple[str, int], ...]
+    low: Amount | None = None
+    high: Amount | None = None
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How a data-dependent rank's extent varies over the rank that it depends on.
+
+    `kind` is "balanced" (as even as integers allow), "uniform" (each of `draws` draws takes `picks`
+    distinct members of rank `over` at random), or a named skew with its `exponent` (load of the
+    i-th most loaded member proportional to i**-exponent).
+    """
+
+    kind: str
+    over: str
+    draws: Amount
+    picks: Amount = 1
+    exponent: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A named index with its extent.
+
+    `parent` and `part` say that this rank is one part of a partitioned rank (m -> m1, m0: both have
+    parent "m"; part 1 is outer, 0 inner). `distribution` makes the extent data-dependent: `size` is
+    then its mean over the members of the rank that it depends on.
+    """
+
+    name: str
+    size: Amount
+    parent: str | None = None
+    part: int = 0
+    iterative: bool = False
+    distribution: Distribution | None = None
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor's ranks (by the name of the rank that spans each axis) and its stored format.
+
+    `role` is what its bytes are when a memory is filled: "activation", "weight" or "cache".
+    """
+
+    name: str
+    ranks: tuple[str, ...]
+    dtype: str = "bf16"
+    role: str = "activation"
+
+
+@dataclass(frozen=True)
+class Einsum:
+    """One extended Einsum: output access, expression, and how absent ranks are reduced.
+
+    `reductions` holds (rank, operator) pairs, outermost first, for exactly the ranks that the
+    expression has and the output lacks. `density` is the fraction of points kept beyond the bands
+    (block sparsity), `probability` the chance that the Einsum runs at all.
+    """
+
+    output: Access
+    expression: Expression
+    reductions: tuple[tuple[str, str], ...] = ()
+    bands: tuple[Band, ...] = ()
+    density: Amount = 1.0
+    probability: Amount = 1.0
+
+    @property
+    def name(self) -> str:
+        """An Einsum is called after the tensor that it makes."""
+        return self.output.tensor
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The value of a recurrent tensor before the first step: `RM[h, 0, p] = -inf`."""
+
+    output: Access
+    value: float
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Einsums in order, over declared ranks and tensors.
+
+    `origin` remembers which workload function made it from which arguments, so that
+    `attention(...).but(keys=8192)` is the same function called again.
+    """
+
+    name: str
+    ranks: Mapping[str, Rank]
+    tensors: Mapping[str, Tensor]
+    einsums: tuple[Einsum, ...]
+    initials: tuple[Initial, ...] = ()
+    outputs: tuple[str, ...] = ()
+    origin: "Origin | None" = None
+
+    def sizes(self) -> dict[str, Amount]:
+        """Extent of every rank."""
+        return {name: rank.size for name, rank in self.ranks.items()}
+
+    def einsum(self, name: str) -> Einsum:
+        """The Einsum that makes tensor `name`."""
+        return next(e for e in self.einsums if e.name == name)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Tensors that no Einsum makes, in the order of declaration."""
+        made = {e.name for e in self.einsums}
+        return tuple(name for name in self.tensors if name not in made)
+
+    def with_sizes(self, **sizes: Amount) -> "Cascade":
+        """The same cascade with other extents, without asking its origin."""
+        ranks = {n: replace(r, size=sizes.get(n, r.size)) for n, r in self.ranks.items()}
+        return replace(self, ranks=MappingProxyType(ranks))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The workload function (by name) and the arguments that made a cascade."""
+
+    workload: str
+    arguments: Mapping[str, Any] = field(default_factory=lambda: NOTHING)

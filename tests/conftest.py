@@ -1,0 +1,29 @@
+"""Settings for all tests: the same inputs each time, and no GPU test without a GPU."""
+
+import importlib
+import importlib.util
+from typing import Any
+
+import pytest
+
+if importlib.util.find_spec("hypothesis"):  # absent on a bare GPU machine
+    from hypothesis import settings
+
+    settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+    settings.load_profile("repeatable")
+
+
+def has_gpu() -> bool:
+    """Return whether torch is installed and sees a CUDA device."""
+    if not importlib.util.find_spec("torch"):
+        return False
+    torch: Any = importlib.import_module("torch")
+    return bool(torch.cuda.is_available())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked `gpu` where there is none; torch loads only if one was collected."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked and not has_gpu():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="needs torch and a CUDA device"))

@@ -1,0 +1,91 @@
+"""Each folder keeps to a budget of code lines; `python tests/test_line_budget.py` prints it.
+
+A code line holds code: blank lines, comments and docstrings are free. A budget is raised only by a
+commit that says why.
+"""
+
+import ast
+import io
+import tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BUDGETS = {
+    "einsum": 3_000,
+    "hwmodel": 7_000,
+    "mappers": 3_500,
+    "kernels": 3_000,
+    "validation": 3_500,
+}
+NOT_CODE = {
+    tokenize.COMMENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+    tokenize.INDENT,
+    tokenize.NEWLINE,
+    tokenize.NL,
+}
+
+
+def docstring_lines(source: str) -> set[int]:
+    """Return the numbers of the lines that docstrings and other bare strings occupy."""
+    return {
+        line
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+
+
+def code_lines(source: str) -> int:
+    """Return how many lines of Python source hold code."""
+    held = {
+        line
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type not in NOT_CODE
+        for line in range(token.start[0], token.end[0] + 1)
+    }
+    return len(held - docstring_lines(source))
+
+
+def lines_by_file(folder: str) -> dict[Path, int]:
+    """Return the code lines of each module below a root folder, links not followed."""
+    top = ROOT / folder
+    linked = {path for path in top.iterdir() if path.is_symlink()}
+    return {
+        path: code_lines(path.read_text(encoding="utf-8"))
+        for path in sorted(top.rglob("*.py"))
+        if not linked.intersection(path.parents)
+    }
+
+
+@pytest.mark.parametrize("folder", BUDGETS)
+def test_folder_keeps_to_its_budget(folder: str) -> None:
+    lines = sum(lines_by_file(folder).values())
+    assert lines <= BUDGETS[folder], (
+        f"{folder}/ holds {lines} code lines, its budget is {BUDGETS[folder]}: "
+        "shorten it, or raise BUDGETS in a commit that says why"
+    )
+
+
+def test_blank_lines_comments_and_docstrings_are_free() -> None:
+    source = '"""What it models.\n\nMore.\n"""\n\n# why\nx = """a\nb"""  # two lines\n\n\ny = 1\n'
+    assert code_lines(source) == 3
+
+
+def main() -> None:
+    """Print code lines, budget and the longest file of each folder."""
+    print(f"{'folder':<12}{'code lines':>11}{'budget':>8}  longest file")
+    for folder, budget in BUDGETS.items():
+        files = lines_by_file(folder)
+        longest = max(files, key=lambda path: files[path], default=None)
+        note = f"{longest.relative_to(ROOT)} ({files[longest]})" if longest else "-"
+        print(f"{folder:<12}{sum(files.values()):>11}{budget:>8}  {note}")
+
+
+if __name__ == "__main__":
+    main()

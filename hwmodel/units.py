@@ -143,17 +143,18 @@ def amount(
         value = parse(value, dimension, where=where)
     if isinstance(value, bool) or value is None:
         raise InputError(f"{where}: expected a number, found {value!r}")
-    if isinstance(value, (np.ndarray, list, tuple, range)):
+    found: object = value
+    if isinstance(found, (np.ndarray, list, tuple, range)):
         try:
             array: NDArray[np.float64] = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
             raise InputError(f"{where}: expected numbers, found {value!r}") from None
-        _check(bool(np.all(np.isfinite(array))), where, "finite numbers", value)
-        _check(bool(np.all(array >= 0) if zero else np.all(array > 0)), where, _sign(zero), value)
-        _check(not whole or bool(np.all(array == np.floor(array))), where, "whole numbers", value)
+        _check(bool(np.all(np.isfinite(array))), where, "finite numbers", array)
+        _check(bool(np.all(array >= 0) if zero else np.all(array > 0)), where, _sign(zero), array)
+        _check(not whole or bool(np.all(array == np.floor(array))), where, "whole numbers", array)
         return array
-    if isinstance(value, np.generic):
-        value = value.item()
+    if isinstance(found, np.generic):
+        value = found.item()
     if not isinstance(value, (int, float)):
         raise InputError(f"{where}: expected a number, found {value!r}")
     _check(math.isfinite(value), where, "a finite number", value)

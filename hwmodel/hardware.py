@@ -1,0 +1,182 @@
+"""A machine as a value: what it can hold (limits) and how fast it is (rates), each with a source.
+
+A `Hardware` describes one device, or `devices` equal ones behind one switch. Compute units and
+memory levels are named: "matrix", "vector", "exp"; "dram", "l2", "shared", "register". All numbers
+are for the whole device at the clock that the source states, in SI units; a memory level that each
+processor has for itself says so (`per_processor`), and then its capacity is of one processor.
+
+`sources` names the origin of every number by its dotted path ("memories.dram.capacity"). A what-if
+is a new value: `h200.but(hbm={"bandwidth": "9.6 TB/s"})`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from hwmodel.calibration import Calibration
+from hwmodel.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.units import Amount
+from hwmodel.value import NonNegative, Positive, Value
+
+Size = Annotated[Amount, Positive]
+SizeOrZero = Annotated[Amount, NonNegative]
+
+
+class Unit(Value):
+    """One kind of compute unit, all of the device's together: operations/s and J by dtype."""
+
+    rate_per_s: dict[str, Size] = Field(min_length=1)
+    energy_j_per_flop: dict[str, SizeOrZero] = {}
+
+
+class Memory(Value):
+    """One memory level; capacity is of one processor's share where `per_processor`."""
+
+    capacity_bytes: Size
+    bandwidth_bytes_per_s: Size
+    latency_s: SizeOrZero = 0.0
+    energy_j_per_byte: SizeOrZero = 0.0
+    per_processor: bool = False
+    technology: str = ""
+
+
+class Processors(Value):
+    """The replicated cores of a device (SMs, CUs) and what one of them can hold."""
+
+    name: str = "SM"
+    count: Size
+    max_threads: Size = 2048
+    max_blocks: Size = 32
+    registers: Size = 65536
+    shared_per_block_bytes: SizeOrZero = 0
+
+
+class Link(Value):
+    """The device's port into the switch: bytes/s in each direction, and seconds a message."""
+
+    technology: str
+    bandwidth_bytes_per_s: Size
+    latency_s: SizeOrZero
+    energy_j_per_byte: SizeOrZero = 0.0
+    max_devices: Size = 8
+
+
+class Power(Value):
+    """Watts drawn when idle, and the limit at which the device lowers its clock."""
+
+    idle_w: SizeOrZero
+    limit_w: Size
+
+
+class Launch(Value):
+    """Seconds from one kernel to the next: inside a captured graph, and launched one by one."""
+
+    graph_s: SizeOrZero
+    eager_s: SizeOrZero
+
+
+class Price(Value):
+    """What a device costs to buy and to rent."""
+
+    list_usd: Size | None = None
+    rent_usd_per_hour: Size | None = None
+
+
+class Hardware(Value):
+    """A device, or several equal devices behind one switch."""
+
+    name: str
+    title: str
+    kind: Literal["gpu", "spatial", "fpga", "mcu", "cpu"]
+    architecture: str = ""
+    processors: Processors
+    clock_hz: Size
+    matrix_clock_hz: Size | None = None
+    units: dict[str, Unit]
+    memories: dict[str, Memory]
+    link: Link | None = None
+    power: Power
+    launch: Launch
+    price: Price = Price()
+    area_m2: Size | None = None
+    devices: int = Field(default=1, ge=1)
+    calibration: Calibration | None = None
+    sources: dict[str, str] = {}
+
+    aliases: ClassVar[dict[str, str]] = {"hbm": "dram", "gddr": "dram", "sms": "processors"}
+
+    def __mul__(self, devices: int) -> Self:
+        """That many of this device behind one switch: `h200 * 8`."""
+        most = self.link.max_devices if self.link else 1
+        if isinstance(most, (int, float)) and devices * self.devices > most:
+            raise InputError(f"{self.name} * {devices}: one switch joins at most {most:g} of them")
+        return self.but(devices=self.devices * devices)
+
+    def but(self, **changes: Any) -> Self:
+        """A changed copy; units and memory levels go by their own names (`dram`, `hbm`, `matrix`)."""
+        nested: dict[str, Any] = {}
+        for name, change in changes.items():
+            name = self.aliases.get(name, name)
+            if name in self.memories:
+                nested.setdefault("memories", {})[name] = change
+            elif name in self.units:
+                nested.setdefault("units", {})[name] = change
+            else:
+                nested[name] = change
+        changed = super().but(**nested)
+        return changed
+
+    def memory(self, level: str) -> Memory:
+        """A memory level by name; raises `UnknownNameError`."""
+        level = self.aliases.get(level, level)
+        if level not in self.memories:
+            raise UnknownNameError(f"memory level of {self.name}", level, self.memories)
+        return self.memories[level]
+
+    def rate(self, unit: str, dtype: str) -> Amount:
+        """Operations/s of a unit on a dtype; raises `CoverageError` where it has none."""
+        known = {u: sorted(self.units[u].rate_per_s) for u in self.units}
+        if unit not in self.units:
+            raise CoverageError(f"{self.name} has no {unit!r} unit; it has {known}")
+        if dtype not in self.units[unit].rate_per_s:
+            raise CoverageError(
+                f"{self.name}: unit {unit!r} has no rate for {dtype}; {known[unit]}"
+            )
+        return self.units[unit].rate_per_s[dtype]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """All that the upstream half sees of a machine: capacities and numbers of things."""
+
+    processors: Amount
+    capacity_bytes: Mapping[str, Amount]
+    max_threads: Amount
+    max_blocks: Amount
+    registers: Amount
+    shared_per_block_bytes: Amount
+    devices: int = 1
+
+    @property
+    def on_chip_bytes(self) -> Amount:
+        """All storage on the chip together: the fast memory of a bound at the DRAM boundary."""
+        return sum(size for level, size in self.capacity_bytes.items() if level != "dram")
+
+
+def limits(hardware: Hardware) -> Limits:
+    """The machine's capacities, without a second in any unit; levels are device totals."""
+    processors = hardware.processors
+    return Limits(
+        processors=processors.count,
+        capacity_bytes={
+            level: memory.capacity_bytes * (processors.count if memory.per_processor else 1)
+            for level, memory in hardware.memories.items()
+        },
+        max_threads=processors.max_threads,
+        max_blocks=processors.max_blocks,
+        registers=processors.registers,
+        shared_per_block_bytes=processors.shared_per_block_bytes,
+        devices=hardware.devices,
+    )

@@ -34,7 +34,7 @@ class Family(Value):
     parameters: dict[str, Parameter]
     interval: tuple[float, float]
     origin: Literal["prior", "measured", "inherited"]
-    ranges: dict[str, tuple[float, float]] = {}
+    ranges: dict[str, tuple[float, float]] = Field(default={})
     rows: int = Field(default=0, ge=0)
 
 
@@ -45,7 +45,7 @@ class Calibration(Value):
     device: str
     source: str
     date: str = ""
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default={})
     families: dict[str, Family]
 
     def family(self, name: str) -> Family:

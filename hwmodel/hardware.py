@@ -28,7 +28,7 @@ class Unit(Value):
     """One kind of compute unit, all of the device's together: operations/s and J by dtype."""
 
     rate_per_s: dict[str, Size] = Field(min_length=1)
-    energy_j_per_flop: dict[str, SizeOrZero] = {}
+    energy_j_per_flop: dict[str, SizeOrZero] = Field(default={})
 
 
 class Memory(Value):
@@ -103,7 +103,7 @@ class Hardware(Value):
     area_m2: Size | None = None
     devices: int = Field(default=1, ge=1)
     calibration: Calibration | None = None
-    sources: dict[str, str] = {}
+    sources: dict[str, str] = Field(default={})
 
     aliases: ClassVar[dict[str, str]] = {"hbm": "dram", "gddr": "dram", "sms": "processors"}
 
@@ -115,7 +115,7 @@ class Hardware(Value):
         return self.but(devices=self.devices * devices)
 
     def but(self, **changes: Any) -> Self:
-        """A changed copy; units and memory levels go by their own names (`dram`, `hbm`, `matrix`)."""
+        """A changed copy; units and memory levels go by their names (`dram`, `hbm`, `matrix`)."""
         nested: dict[str, Any] = {}
         for name, change in changes.items():
             name = self.aliases.get(name, name)
@@ -125,8 +125,7 @@ class Hardware(Value):
                 nested.setdefault("units", {})[name] = change
             else:
                 nested[name] = change
-        changed = super().but(**nested)
-        return changed
+        return super().but(**nested)
 
     def memory(self, level: str) -> Memory:
         """A memory level by name; raises `UnknownNameError`."""

@@ -8,7 +8,7 @@ prefixes are powers of 1000 and binary ones powers of 1024: GB is 1e9 bytes, GiB
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +154,7 @@ def amount(
         _check(not whole or bool(np.all(array == np.floor(array))), where, "whole numbers", array)
         return array
     if isinstance(found, np.generic):
-        value = found.item()
+        value = cast(object, found.item())
     if not isinstance(value, (int, float)):
         raise InputError(f"{where}: expected a number, found {value!r}")
     _check(math.isfinite(value), where, "a finite number", value)

@@ -8,13 +8,13 @@ A leaf, `Work`, holds counts. Nodes say how leaves share time:
     Serial(a, b)         one after the other                     t = t_a + t_b
     Overlap(a, b)        at the same time                        t = max(t_a, t_b, busiest resource)
     Repeat(n, a)         n times in a row                        t = n t_a
-    Waves(T, S, a)       T equal tiles on S slots                t = max(ceil(T / S) t_a, T q / Q)
+    Waves(T, S, a)       T tiles on S slots                      t = max(rounds t_a, T q / Q)
     Chance(p, a)         happens with probability p              E[t] = p t_a
 
 Inside `Waves` a *private* resource (a processor's own units) runs at 1/S of the machine's rate for
 each slot, so that rounds are quantised, while a *shared* resource (DRAM, L2, a link, the power
 supply) serves all tiles together: its time is the sum q over all tiles at the machine's rate Q,
-whatever the rounds. A leaf's resources overlap perfectly unless the rates say otherwise
+whatever the rounds. Equal tiles take ceil(T / S) rounds; see `rounds` for unequal ones. A leaf's resources overlap perfectly unless the rates say otherwise
 (`Rates.sharpness`); exposed latencies (`slots`: pipeline fill, drain, launch) add to its time.
 
 One fold serves all machine classes: GPU waves, the max-plus latency of a spatial array's binding
@@ -90,11 +90,15 @@ class Repeat:
 
 @dataclass(frozen=True, eq=False)
 class Waves:
-    """`tiles` equal children, `slots` of them at a time."""
+    """`tiles` children, `slots` of them at a time.
+
+    The child is the mean tile; `spread` is the longest tile's work over the mean (1: all equal).
+    """
 
     tiles: Amount
     slots: Amount
     child: "Activity"
+    spread: Amount = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +124,6 @@ class Rates:
         atomics: (atomics/s in all, atomics/s at one address); the resource is "atomics".
         slots: (resource, seconds) of one latency, by name.
         private: resources of which every slot of a `Waves` has its own share.
-        slot_cap: bytes/s that one slot can draw from a shared memory level, at most.
         sharpness: exponent p of the norm that combines overlapping times; infinity is max.
         operation_j: joules per operation.
         byte_j: joules per byte read or written, by memory level or link.
@@ -135,7 +138,6 @@ class Rates:
     atomics: tuple[Amount, Amount] = (np.inf, np.inf)
     slots: Mapping[str, tuple[str, Amount]] = field(default_factory=lambda: {})
     private: frozenset[str] = frozenset()
-    slot_cap: Mapping[str, Amount] = field(default_factory=_amounts)
     sharpness: float = np.inf
     operation_j: Mapping[Operation, Amount] = field(default_factory=lambda: {})
     byte_j: Mapping[str, Amount] = field(default_factory=_amounts)
@@ -195,7 +197,6 @@ def _scaled(part: Folded, factor: Amount) -> Folded:
 def _fold_work(work: Work, rates: Rates, slots: Amount | None) -> Folded:
     """Busy seconds of each resource, at one slot's share of the private ones."""
     busy: dict[str, Amount] = {}
-    capped: dict[str, Amount] = {}
 
     def add(resource: str, seconds: Amount) -> None:
         if slots is not None and resource in rates.private:
@@ -207,9 +208,6 @@ def _fold_work(work: Work, rates: Rates, slots: Amount | None) -> Folded:
     for table, moved in ((rates.read, work.read), (rates.written, work.written)):
         for level, count in moved.items():
             add(level, count / _rate(table, level, "memory level"))
-            if slots is not None and level in rates.slot_cap:
-                seconds = count / rates.slot_cap[level]
-                capped[level] = capped.get(level, 0) + seconds
     for link, (count, size) in work.messages.items():
         latency_s, bandwidth = _rate(rates.messages, link, "link")
         add("link", count * latency_s + size / bandwidth)
@@ -222,7 +220,7 @@ def _fold_work(work: Work, rates: Rates, slots: Amount | None) -> Folded:
 
     inside = slots is not None
     overlapping = [s for name, s in busy.items() if not inside or name in rates.private]
-    time_s = _together([*overlapping, *capped.values()], rates)
+    time_s = _together(overlapping, rates)
     for name, count in work.slots.items():
         resource, latency_s = _rate(rates.slots, name, "latency")
         seconds = count * latency_s
@@ -235,17 +233,31 @@ def _fold_waves(node: Waves, rates: Rates, slots: Amount | None) -> Folded:
     if slots is not None:
         raise CoverageError("a Waves inside a Waves: give the inner one as Repeat or Overlap")
     tile = _fold(node.child, rates, node.slots)
-    rounds = ceil_div(node.tiles, node.slots)
+    turns = rounds(node.tiles, node.slots, node.spread)
     latencies = {resource for resource, _ in rates.slots.values()}
     busy: dict[str, Amount] = {}
     shared: list[Amount] = []
     for name, seconds in tile.busy_s.items():
         if name in rates.private or name in latencies:
-            busy[name] = seconds * rounds
+            busy[name] = seconds * turns
         else:
             busy[name] = seconds * node.tiles
             shared.append(busy[name])
-    return Folded(_together([tile.time_s * rounds, *shared], rates), busy)
+    return Folded(_together([tile.time_s * turns, *shared], rates), busy)
+
+
+def rounds(tiles: Amount, slots: Amount, spread: Amount = 1) -> Amount:
+    """Turns of the busiest slot, in units of the mean tile.
+
+    Equal tiles (`spread` 1) take ceil(tiles / slots). Unequal ones that start longest first end no
+    earlier than max(tiles / slots, spread), the mean load and the longest tile, and list scheduling
+    comes within a third of that (Graham 1969); with many small last tiles it meets it, so it is
+    taken as the time.
+    """
+    equal = ceil_div(tiles, slots)
+    if isinstance(spread, int) and spread == 1:
+        return equal
+    return np.where(np.asarray(spread) <= 1, equal, most((tiles / slots, spread)))[()]
 
 
 def _together(times: list[Amount], rates: Rates) -> Amount:

@@ -43,7 +43,7 @@ class Memory(Value):
 
 
 class Processors(Value):
-    """The replicated cores of a device (SMs, CUs) and what one of them can hold."""
+    """The replicated cores of a device (SMs, CUs), what one can hold, and its port to the L2."""
 
     name: str = "SM"
     count: Size
@@ -51,6 +51,7 @@ class Processors(Value):
     max_blocks: Size = 32
     registers: Size = 65536
     shared_per_block_bytes: SizeOrZero = 0
+    port_bytes_per_clock: Size = 64
 
 
 class Link(Value):

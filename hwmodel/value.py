@@ -51,7 +51,7 @@ class Value(BaseModel):
             return {
                 field: _with_unit(cls, field, name, value)
                 for name, value in given.items()
-                for field in (_field(cls, name),)
+                for field in (field_of(cls, name),)
             }
         except InputError as error:
             raise PydanticCustomError("unit", "{why}", {"why": str(error)}) from None
@@ -98,7 +98,7 @@ def _merged(old: Any, change: dict[str, Any], where: str) -> Any:
     raise InputError(f"{where}: holds no named parts; give a value, not {change!r}")
 
 
-def _field(cls: type[Value], name: str) -> str:
+def field_of(cls: type[Value], name: str) -> str:
     """The stored field that a given name means; unknown names pass, for pydantic to refuse."""
     name = cls.aliases.get(name, name)
     if name in cls.model_fields:
@@ -108,7 +108,7 @@ def _field(cls: type[Value], name: str) -> str:
 
 
 def _known_field(cls: type[Value], name: str) -> str:
-    field = _field(cls, name)
+    field = field_of(cls, name)
     if field not in cls.model_fields:
         names = [*cls.model_fields, *(bare_name(f) for f in cls.model_fields), *cls.aliases]
         raise UnknownNameError(f"field of {cls.__name__}", name, set(names))

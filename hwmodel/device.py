@@ -1,0 +1,209 @@
+"""Devices by name: reads the catalogue's YAML into `Hardware`, with its calibration.
+
+A catalogue file mirrors the fields of `Hardware`, under their bare names. Every number is a pair
+`[value, source]`: the value carries its unit ("4.8 TB/s"; counts have none) and the source is a key
+of the file's own `sources` table. So no number can enter without saying where it comes from:
+
+    sources: {datasheet: "NVIDIA H200 datasheet (2024)"}
+    memories:
+      dram: {capacity: [141 GB, datasheet], bandwidth: [4.8 TB/s, datasheet], technology: HBM3e}
+
+A device is calibrated by `catalogue/calibration/<name>.yaml`, or by the priors in
+`uncalibrated.yaml` beside it; a folder with `device.yaml` and `calibration.yaml` is a device of the
+user's own.
+"""
+
+import importlib
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, cast, get_args, get_origin
+
+from hwmodel.calibration import Calibration
+from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.hardware import Hardware
+from hwmodel.units import NOUNS, dimension_of
+from hwmodel.value import Value, field_of
+
+CATALOGUE = Path(__file__).resolve().parent / "catalogue"
+PRIORS = "uncalibrated"
+
+
+def devices() -> tuple[str, ...]:
+    """Names of the shipped devices, in alphabetical order."""
+    return tuple(sorted(path.stem for path in CATALOGUE.glob("*.yaml")))
+
+
+def device(name_or_path: str | Path) -> Hardware:
+    """A device by its shipped name, by the path of a YAML file, or by that of a folder.
+
+    Names ignore case. Raises `UnknownNameError` (with the names that exist) or `InputError` (with
+    file, line and field).
+
+    >>> device("H200").memory("dram").bandwidth_bytes_per_s
+    4800000000000.0
+    """
+    name = str(name_or_path).strip()
+    if name.lower() in devices():
+        return _shipped(name.lower())
+    path = Path(name)
+    if path.is_dir():
+        path = path / "device.yaml"
+    elif path.suffix.lower() not in (".yaml", ".yml") and path.name == name:
+        raise UnknownNameError("device", name, devices())
+    return _calibrated(load_device(path), beside=path.parent)
+
+
+@cache
+def _shipped(name: str) -> Hardware:
+    return _calibrated(load_device(CATALOGUE / f"{name}.yaml"), beside=None)
+
+
+def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
+    """The device with the calibration of its folder, else that of its name, else the priors."""
+    shipped = CATALOGUE / "calibration"
+    places = [shipped / f"{hardware.name.lower()}.yaml", shipped / f"{PRIORS}.yaml"]
+    if beside is not None:
+        places.insert(0, beside / "calibration.yaml")
+    found = next((path for path in places if path.is_file()), None)
+    return hardware if found is None else hardware.but(calibration=load_calibration(found))
+
+
+def load_device(path: Path) -> Hardware:
+    """Read one catalogue file, without calibration; raises `InputError`."""
+    tree = _Reader(path).device()
+    return Hardware.build(tree, where=str(path))
+
+
+def load_calibration(path: str | Path) -> Calibration:
+    """Read one calibration file (`Calibration` in YAML); raises `InputError`."""
+    path = Path(path)
+    root = _compose(path)
+    return Calibration.build(_plain(root, path), where=str(path))
+
+
+class _Reader:
+    """One catalogue file on its way into `Hardware`: values apart from their sources."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.root = _items(_compose(path), path, "")
+        texts = self.root.pop("sources", None)
+        if texts is None:
+            raise InputError(f"{path}: expected a table `sources`, found none")
+        self.texts: dict[str, str] = _plain(texts, path)
+        self.origins: dict[str, str] = {}
+
+    def device(self) -> dict[str, Any]:
+        tree = self.record(self.root, Hardware, "")
+        return tree | {"sources": self.origins}
+
+    def record(self, items: dict[str, Any], cls: type[Value], path: str) -> dict[str, Any]:
+        """Fields of one record, each read as its annotation asks."""
+        result: dict[str, Any] = {}
+        for name, node in items.items():
+            field = field_of(cls, name)
+            if field not in cls.model_fields:
+                known = (field_of(cls, name) for name in cls.model_fields)
+                where = self.at(node, path + name)
+                raise InputError(f"{where}: {UnknownNameError('field', name, known)}")
+            annotation = cls.model_fields[field].annotation
+            result[name] = self.value(node, annotation, dimension_of(field), path + name)
+        return result
+
+    def value(self, node: Any, annotation: Any, dimension: str | None, path: str) -> Any:
+        inner = _record_in(annotation)
+        if get_origin(annotation) is dict:
+            items = _items(node, self.path, path)
+            if inner is None:
+                return {key: self.number(n, dimension, f"{path}.{key}") for key, n in items.items()}
+            return {
+                key: self.record(_items(n, self.path, f"{path}.{key}"), inner, f"{path}.{key}.")
+                for key, n in items.items()
+            }
+        if inner is not None:
+            return self.record(_items(node, self.path, path), inner, path + ".")
+        if annotation in (str, bool) or get_origin(annotation) is Literal:
+            return _plain(node, self.path)
+        return self.number(node, dimension, path)
+
+    def number(self, node: Any, dimension: str | None, path: str) -> Any:
+        """The value of `[value, source]`; its source is noted under its path."""
+        pair: Any = _plain(node, self.path)
+        where = self.at(node, path)
+        wanted = f"{NOUNS[dimension]}" if dimension else "a count such as 132"
+        if not isinstance(pair, list) or len(cast(list[Any], pair)) != 2:
+            raise InputError(f"{where}: expected [value, source], found {pair!r}")
+        value, source = cast(list[Any], pair)
+        if not isinstance(source, str) or source not in self.texts:
+            known = UnknownNameError("source", source, self.texts)
+            raise InputError(f"{where}: {known}")
+        if dimension is not None and not isinstance(value, str):
+            raise InputError(f"{where}: {value!r} has no unit; expected {wanted}")
+        if dimension is None and not isinstance(value, int):
+            raise InputError(f"{where}: expected {wanted}, found {value!r}")
+        self.origins[path] = self.texts[source]
+        return value
+
+    def at(self, node: Any, path: str) -> str:
+        return f"{self.path}, line {node.start_mark.line + 1}: {path}"
+
+
+def _record_in(annotation: Any) -> type[Value] | None:
+    """The record type in an annotation: itself, in a dictionary's values, or beside None."""
+    parts = get_args(annotation) if get_origin(annotation) in (dict, UnionType) else (annotation,)
+    for part in parts:
+        if isinstance(part, type) and issubclass(part, Value):
+            return part
+    return None
+
+
+def _compose(path: Path) -> Any:
+    """The tree of nodes of a YAML file; each node knows its line."""
+    yaml = _yaml()
+    try:
+        root = yaml.compose(path.read_text("utf-8"), Loader=_loader())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"{path}{line}: no valid YAML: {error.problem}") from None
+    if root is None:
+        raise InputError(f"{path}: expected a table, found an empty file")
+    return root
+
+
+def _yaml() -> Any:
+    return importlib.import_module("yaml")  # on first use: half of a cold load's time
+
+
+def _loader() -> Any:
+    yaml = _yaml()
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _items(node: Any, path: Path, field: str) -> dict[str, Any]:
+    """Children of a mapping node by key; a repeated key is an error."""
+    place = f"{path}, line {node.start_mark.line + 1}"
+    if not isinstance(node, _yaml().MappingNode):
+        raise InputError(f"{place}: {field or 'the file'}: expected a table, found {node.value!r}")
+    result: dict[str, Any] = {}
+    for key, child in cast(list[tuple[Any, Any]], node.value):
+        name = str(key.value)
+        if name in result:
+            line = key.start_mark.line + 1
+            raise InputError(f"{path}, line {line}: {name!r} stands here a second time")
+        result[name] = child
+    return result
+
+
+def _plain(node: Any, path: Path) -> Any:
+    """The Python value that a node stands for."""
+    loader = _loader()("")
+    try:
+        return loader.construct_document(node)
+    except _yaml().MarkedYAMLError as error:
+        line = node.start_mark.line + 1
+        raise InputError(f"{path}, line {line}: {error.problem}") from None
+    finally:
+        loader.dispose()

@@ -14,8 +14,9 @@ Rank extents are ints, or float64 arrays that broadcast against each other: a ca
 stands for a whole sweep. Nothing here knows any hardware.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -36,13 +37,24 @@ class Index:
     offset: int = 0
     at: str | None = None
 
+    @property
+    def rank(self) -> str | None:
+        """The rank, when the index is that rank and nothing else."""
+        plain = len(self.terms) == 1 and self.terms[0][1] == 1 and not self.offset and not self.at
+        return self.terms[0][0] if plain else None
+
 
 @dataclass(frozen=True)
 class Access:
     """A tensor read or written at affine indices, one per rank of the tensor."""
 
     tensor: str
-    indices: tuple[Index, ...]
+    indices: tuple[Index, ...] = ()
+
+    @cached_property
+    def ranks(self) -> tuple[str, ...]:
+        """Every rank that an index mentions, in order, each once."""
+        return tuple(dict.fromkeys(rank for i in self.indices for rank, _ in i.terms))
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,13 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """The extent of a rank as a number in an expression: `SS[r] / C` is a mean over c."""
+
+    rank: str
+
+
+@dataclass(frozen=True)
 class Apply:
     """An operator of `operators.OPERATORS` over argument expressions, elementwise."""
 
@@ -60,13 +79,34 @@ class Apply:
     arguments: tuple["Expression", ...]
 
 
-Expression: TypeAlias = Access | Constant | Apply
+Expression: TypeAlias = Access | Constant | Extent | Apply
+
+
+def accesses(expression: Expression) -> Iterator[Access]:
+    """Every access of an expression, left to right."""
+    if isinstance(expression, Access):
+        yield expression
+    elif isinstance(expression, Apply):
+        for argument in expression.arguments:
+            yield from accesses(argument)
+
+
+def gathered(expression: Expression) -> Iterator[str]:
+    """Ranks that a `gather` looks up by value, so that no loop runs over them."""
+    if isinstance(expression, Apply):
+        if expression.operator == "gather" and isinstance(expression.arguments[0], Access):
+            yield from (rank for rank, _ in expression.arguments[0].indices[0].terms)
+        for argument in expression.arguments:
+            yield from gathered(argument)
 
 
 @dataclass(frozen=True)
 class Band:
     """Points kept by `low <= sum(coefficient * rank) <= high`; None is no limit.
 
+    A rank may be the parent of partitioned ranks: over (m1, m0) a band on m means m = m1*M0 + m0;
+    over m1 alone it keeps the tiles that hold at least one kept point.
+    In its canonical form the terms are sorted by rank and the first coefficient is positive.
     Causal attention over keys m and queries p is `Band((("m", 1), ("p", -1)), high=keys-queries)`.
     """
 
@@ -142,6 +182,18 @@ class Einsum:
         """An Einsum is called after the tensor that it makes."""
         return self.output.tensor
 
+    @cached_property
+    def reads(self) -> tuple[Access, ...]:
+        """Every access of the expression, left to right."""
+        return tuple(accesses(self.expression))
+
+    @cached_property
+    def ranks(self) -> tuple[str, ...]:
+        """The ranks of its loops: those of the output, then those that only the inputs have."""
+        skipped = set(gathered(self.expression))
+        mentioned = (rank for access in (self.output, *self.reads) for rank in access.ranks)
+        return tuple(rank for rank in dict.fromkeys(mentioned) if rank not in skipped)
+
 
 @dataclass(frozen=True)
 class Initial:
@@ -165,7 +217,7 @@ class Cascade:
     einsums: tuple[Einsum, ...]
     initials: tuple[Initial, ...] = ()
     outputs: tuple[str, ...] = ()
-    origin: "Origin | None" = None
+    origin: "Origin | None" = field(default=None, compare=False)
 
     def sizes(self) -> dict[str, Amount]:
         """Extent of every rank."""

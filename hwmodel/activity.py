@@ -14,7 +14,8 @@ A leaf, `Work`, holds counts. Nodes say how leaves share time:
 Inside `Waves` a *private* resource (a processor's own units) runs at 1/S of the machine's rate for
 each slot, so that rounds are quantised, while a *shared* resource (DRAM, L2, a link, the power
 supply) serves all tiles together: its time is the sum q over all tiles at the machine's rate Q,
-whatever the rounds. Equal tiles take ceil(T / S) rounds; see `rounds` for unequal ones. A leaf's resources overlap perfectly unless the rates say otherwise
+whatever the rounds. Equal tiles take ceil(T / S) rounds; see `rounds` for unequal ones. A leaf's
+resources overlap perfectly unless the rates say otherwise
 (`Rates.sharpness`); exposed latencies (`slots`: pipeline fill, drain, launch) add to its time.
 
 One fold serves all machine classes: GPU waves, the max-plus latency of a spatial array's binding
@@ -28,7 +29,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from hwmodel.arithmetic import ceil_div, least, most
+from hwmodel.arithmetic import ceil_div, least, most, where
 from hwmodel.errors import CoverageError
 from hwmodel.units import Amount
 
@@ -255,9 +256,7 @@ def rounds(tiles: Amount, slots: Amount, spread: Amount = 1) -> Amount:
     taken as the time.
     """
     equal = ceil_div(tiles, slots)
-    if isinstance(spread, int) and spread == 1:
-        return equal
-    return np.where(np.asarray(spread) <= 1, equal, most((tiles / slots, spread)))[()]
+    return where(spread <= 1, equal, most((tiles / slots, spread)))
 
 
 def _together(times: list[Amount], rates: Rates) -> Amount:

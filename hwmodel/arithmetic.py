@@ -63,3 +63,10 @@ def product(values: Iterable[Amount]) -> Amount:
     for value in values:
         result = result * value
     return result
+
+
+def where(condition: object, then: Amount, otherwise: Amount) -> Amount:
+    """`then` where the condition holds: elementwise for arrays, one of the two for a plain bool."""
+    if isinstance(condition, (bool, np.bool_)):
+        return then if condition else otherwise
+    return np.where(np.asarray(condition), then, otherwise)

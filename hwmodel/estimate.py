@@ -1,0 +1,175 @@
+"""The answer to `predict`: time, energy and traffic, what binds, and what it rests on.
+
+An `Estimate` is a list of parts, one for each kernel (or phase) of the mapped workload, run `times`
+in a row. All of its totals are sums over parts. Numbers are scalars, or arrays over the points of a
+sweep. Meanings are those of DESIGN section 14: `time_s` is the marginal device time of one call in
+a CUDA graph with a cold L2; `energy_j` is whole-board energy, idle power included.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hwmodel.activity import Work
+from hwmodel.memory import MemoryFit
+from hwmodel.units import Amount
+
+BOTTLENECKS = {
+    "matrix": "matrix",
+    "vector": "vector",
+    "exp": "exp",
+    "shared": "shared",
+    "l1": "shared",
+    "register": "shared",
+    "port": "l2",
+    "l2": "l2",
+    "l3": "l2",
+    "dram": "dram",
+    "link": "link",
+    "atomics": "atomics",
+    "launch": "launch",
+    "host": "host",
+    "power": "matrix",
+}
+"""Resource of a machine model -> the word that answers carry (DESIGN section 14)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One kernel of the mapping: counts and times of a single run, and how often it runs.
+
+    `interval` is the (low, high) multiple of the predicted time that holds 90 % of measurements.
+    """
+
+    name: str
+    family: str
+    times: Amount
+    counts: Work
+    time_s: Amount
+    busy_s: Mapping[str, Amount]
+    energy_j: Amount
+    interval: tuple[float, float]
+    tile: Any = None
+
+    @property
+    def bottleneck(self) -> Any:
+        """The resource that is needed longest."""
+        return bottleneck(self.busy_s)
+
+
+@dataclass(frozen=True, eq=False)
+class Serving:
+    """What a decoder step means to its user: tokens made, and whether the memory holds it."""
+
+    tokens: Amount
+    memory: MemoryFit
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Time, energy and traffic of a workload on a machine."""
+
+    name: str
+    device: str
+    parts: tuple[Part, ...]
+    bound_bytes: Amount
+    bound_s: Amount
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    serving: Serving | None = None
+
+    @property
+    def time_s(self) -> Amount:
+        """Predicted seconds of one call."""
+        return _sum(part.times * part.time_s for part in self.parts)
+
+    @property
+    def time_low_s(self) -> Amount:
+        """Lower end of the 90 % interval; errors of the parts are taken to go together."""
+        return _sum(part.times * part.time_s * part.interval[0] for part in self.parts)
+
+    @property
+    def time_high_s(self) -> Amount:
+        """Upper end of the 90 % interval."""
+        return _sum(part.times * part.time_s * part.interval[1] for part in self.parts)
+
+    @property
+    def energy_j(self) -> Amount:
+        """Predicted joules of one call, of all devices together."""
+        return _sum(part.times * part.energy_j for part in self.parts)
+
+    @property
+    def dram_bytes_read(self) -> Amount:
+        """Bytes read from the DRAM in one call."""
+        return _sum(part.times * part.counts.read.get("dram", 0) for part in self.parts)
+
+    @property
+    def dram_bytes_written(self) -> Amount:
+        """Bytes written to the DRAM in one call."""
+        return _sum(part.times * part.counts.written.get("dram", 0) for part in self.parts)
+
+    @property
+    def busy_s(self) -> dict[str, Amount]:
+        """Seconds that each resource is needed, on the slowest path."""
+        busy: dict[str, Amount] = {}
+        for part in self.parts:
+            for name, seconds in part.busy_s.items():
+                busy[name] = busy.get(name, 0) + part.times * seconds
+        return busy
+
+    @property
+    def bottleneck(self) -> Any:
+        """What binds: a word of `BOTTLENECKS`, or an array of them."""
+        return bottleneck(self.busy_s)
+
+    @property
+    def tokens_per_s(self) -> Amount | None:
+        """Tokens made per second, of a decoder step."""
+        return None if self.serving is None else self.serving.tokens / self.time_s
+
+    @property
+    def joules_per_token(self) -> Amount | None:
+        """Joules per token, of a decoder step."""
+        return None if self.serving is None else self.energy_j / self.serving.tokens
+
+    def record(self) -> dict[str, Any]:
+        """The fields that every answer carries, for JSON and tables."""
+        return {
+            "time_s": self.time_s,
+            "time_low_s": self.time_low_s,
+            "time_high_s": self.time_high_s,
+            "energy_j": self.energy_j,
+            "dram_bytes_read": self.dram_bytes_read,
+            "dram_bytes_written": self.dram_bytes_written,
+            "bound_bytes": self.bound_bytes,
+            "bottleneck": self.bottleneck,
+            "warnings": list(self.warnings),
+        }
+
+    def with_warnings(self, *warnings: str) -> "Estimate":
+        """The same estimate with more warnings."""
+        return replace(self, warnings=(*self.warnings, *warnings))
+
+    def __str__(self) -> str:
+        """A table of the parts; of the first point, where there are many."""
+        from hwmodel.table import estimate_text  # rich is costly to import, and floors meet there
+
+        return estimate_text(self)
+
+
+def bottleneck(busy_s: Mapping[str, Amount]) -> Any:
+    """The resource with the most busy seconds, in the words of `BOTTLENECKS`."""
+    names = list(busy_s)
+    if not names:
+        return None
+    if all(np.ndim(seconds) == 0 for seconds in busy_s.values()):
+        return BOTTLENECKS.get(longest := max(names, key=lambda n: float(busy_s[n])), longest)
+    table = np.stack(np.broadcast_arrays(*(np.asarray(busy_s[n], dtype=float) for n in names)))
+    words = np.array([BOTTLENECKS.get(n, n) for n in names])
+    return words[np.argmax(table, axis=0)]
+
+
+def _sum(values: Any) -> Amount:
+    return sum(values, start=0)

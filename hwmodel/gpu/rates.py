@@ -1,0 +1,61 @@
+"""Rates of a GPU for one kernel family: datasheet peaks times the calibration's efficiencies.
+
+    rate of a unit or level = datasheet rate x efficiency        (efficiency <= 1)
+    latency of a launch     = the device's graph launch x `launch`
+    latency of a fill       = the DRAM's latency x `fill`        (fill and drain of a block)
+    latency of a reduction  = the device's graph launch x `reduction`  (a second, small kernel)
+
+An efficiency may be set per dtype (`matrix_fp8` before `matrix`). So a device without measurements
+can take another's efficiencies, and a what-if on a datasheet number moves the prediction.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hwmodel.activity import Operation, Rates
+from hwmodel.hardware import Hardware
+from hwmodel.units import Amount
+
+PRIVATE = frozenset({"matrix", "vector", "exp", "shared", "port", "l1", "register"})
+"""Resources that each SM has for itself; DRAM, L2, links and power are the whole device's."""
+
+
+def rates(hardware: Hardware, parameters: Mapping[str, float]) -> Rates:
+    """Rates of `hardware` under the fitted `parameters` of one kernel family."""
+
+    def efficiency(*names: str) -> float:
+        return next((parameters[name] for name in names if name in parameters), 1.0)
+
+    operations: dict[Operation, Amount] = {}
+    operation_j: dict[Operation, Amount] = {}
+    for unit, spec in hardware.units.items():
+        kind = "exp" if unit == "exp" else "flop"
+        for dtype, rate in spec.rate_per_s.items():
+            operations[unit, kind, dtype] = rate * efficiency(f"{unit}_{dtype}", unit)
+            operation_j[unit, kind, dtype] = spec.energy_j_per_flop.get(dtype, 0.0)
+    bandwidth = {
+        level: memory.bandwidth_bytes_per_s * efficiency(level)
+        for level, memory in hardware.memories.items()
+    }
+    cores = hardware.processors
+    port = cores.count * cores.port_bytes_per_clock * hardware.clock_hz
+    bandwidth["port"] = port * efficiency("port")
+    byte_j: dict[str, Amount] = {n: m.energy_j_per_byte for n, m in hardware.memories.items()}
+    launch_s = hardware.launch.graph_s
+    return Rates(
+        operations=operations,
+        read=bandwidth,
+        written=bandwidth,
+        slots={
+            "launch": ("launch", launch_s * efficiency("launch")),
+            "fill": ("launch", hardware.memory("dram").latency_s * efficiency("fill")),
+            "reduction": ("launch", launch_s * efficiency("reduction")),
+        },
+        private=PRIVATE,
+        sharpness=parameters.get("sharpness", np.inf),
+        operation_j=operation_j,
+        byte_j=byte_j,
+        static_w=hardware.power.idle_w,
+        limit_w=hardware.power.limit_w,
+    )

@@ -1,0 +1,110 @@
+"""Kernels over the rows of a matrix [rows, cols]: norms, softmax, activations, elementwise.
+
+Traffic of each, in matrices read + written: copy, gelu, silu and softmax 1 + 1; add, multiply and
+residual 2 + 1; rmsnorm 1 + 1 and a weight [cols]; layernorm 1 + 1, a weight and a bias. Reductions
+are kept in fp32, as torch does. Formulas: softmax made stable by the row's maximum (Milakov and
+Gimelshein, arXiv 1805.02867, algorithm 2), rmsnorm (Zhang and Sennrich, arXiv 1910.07467, eq. 4),
+layernorm (Ba et al., arXiv 1607.06450, eq. 4), gelu with erf and silu (Hendrycks and Gimpel, arXiv
+1606.08415).
+"""
+
+from typing import Any
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.workloads.workload import formats, instance, whole
+from hwmodel.units import Amount
+
+_TEXTS = {
+    "copy": "Y[r, c] = copy(X[r, c])",
+    "gelu": "Y[r, c] = gelu(X[r, c])",
+    "silu": "Y[r, c] = silu(X[r, c])",
+    "add": "Y[r, c] = X[r, c] + Z[r, c]",
+    "residual": "Y[r, c] = X[r, c] + Z[r, c]",
+    "multiply": "Y[r, c] = X[r, c] * Z[r, c]",
+    "softmax": """
+        PEAK[r] = max(c) X[r, c]
+        NUM[r, c] = exp(X[r, c] - PEAK[r])
+        SUM[r] = sum(c) NUM[r, c]
+        Y[r, c] = NUM[r, c] / SUM[r]
+    """,
+    "rmsnorm": """
+        tensor GAIN[c]: weight
+        SQUARES[r] = sum(c) X[r, c] * X[r, c]
+        SCALE[r] = rsqrt(SQUARES[r] / C + 1e-6)
+        Y[r, c] = X[r, c] * SCALE[r] * GAIN[c]
+    """,
+    "layernorm": """
+        tensor GAIN[c]: weight
+        tensor SHIFT[c]: weight
+        SUM[r] = sum(c) X[r, c]
+        CENTRED[r, c] = X[r, c] - SUM[r] / C
+        SQUARES[r] = sum(c) CENTRED[r, c] * CENTRED[r, c]
+        SCALE[r] = rsqrt(SQUARES[r] / C + 1e-5)
+        Y[r, c] = CENTRED[r, c] * SCALE[r] * GAIN[c] + SHIFT[c]
+    """,
+}
+_INSIDE = ("PEAK", "NUM", "SUM", "SQUARES", "SCALE", "CENTRED")
+_OUTSIDE = ("X", "Y", "Z", "GAIN", "SHIFT")
+
+
+def _row_kernel(workload: str, rows: Amount, cols: Amount, dtype: str, name: str | None) -> Cascade:
+    sizes = whole(workload, rows=rows, cols=cols)
+    stored = formats(workload, dtype=dtype)["dtype"]
+    inside = stored if stored == "fp64" else "fp32"
+    text = _TEXTS[workload]
+    dtypes = {t: stored for t in _OUTSIDE if f"{t}[" in text}
+    dtypes |= {t: inside for t in _INSIDE if f"{t}[" in text}
+    arguments: dict[str, Any] = {"rows": rows, "cols": cols, "dtype": dtype, "name": name}
+    return instance(
+        workload,
+        text,
+        sizes={"r": sizes["rows"], "c": sizes["cols"]},
+        dtypes=dtypes,
+        arguments=arguments,
+        name=name,
+    )
+
+
+def softmax(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
+    """Softmax along the columns, made stable by each row's maximum."""
+    return _row_kernel("softmax", rows, cols, dtype, name)
+
+
+def rmsnorm(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
+    """`F.rms_norm` along the columns, with a weight [cols]."""
+    return _row_kernel("rmsnorm", rows, cols, dtype, name)
+
+
+def layernorm(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
+    """`F.layer_norm` along the columns, with a weight and a bias [cols]."""
+    return _row_kernel("layernorm", rows, cols, dtype, name)
+
+
+def gelu(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
+    """`F.gelu`, the form with erf."""
+    return _row_kernel("gelu", rows, cols, dtype, name)
+
+
+def silu(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
+    """`F.silu`, x * sigmoid(x)."""
+    return _row_kernel("silu", rows, cols, dtype, name)
+
+
+def add(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
+    """Sum of two matrices."""
+    return _row_kernel("add", rows, cols, dtype, name)
+
+
+def residual(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
+    """A residual connection: the sum of two matrices."""
+    return _row_kernel("residual", rows, cols, dtype, name)
+
+
+def multiply(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
+    """Product of two matrices, element by element."""
+    return _row_kernel("multiply", rows, cols, dtype, name)
+
+
+def copy(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
+    """One matrix written to another place."""
+    return _row_kernel("copy", rows, cols, dtype, name)

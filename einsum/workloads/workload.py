@@ -1,0 +1,87 @@
+"""From a workload's arguments to its cascade: sizes checked, text bound, origin remembered.
+
+A workload is a text in the notation of `notation.py`, written once without sizes, and a function
+that binds it. Sizes are whole numbers of 1 or more, or arrays of them that broadcast together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from hwmodel.dtypes import dtype
+from hwmodel.einsum.cascade import Cascade, Origin
+from hwmodel.einsum.notation import parse
+from hwmodel.errors import InputError
+from hwmodel.units import Amount, amount
+
+
+def whole(workload: str, **given: Any) -> dict[str, Amount]:
+    """Check each named size as a whole number (or array of them) above 0; they must broadcast."""
+    sizes: dict[str, Amount] = {}
+    arrays = False
+    for name, value in given.items():
+        if type(value) is int and value > 0:
+            sizes[name] = value
+        else:
+            sizes[name] = amount(value, whole=True, where=f"{workload}: {name}")
+            arrays = arrays or isinstance(sizes[name], np.ndarray)
+    if arrays:
+        _check_shapes(workload, sizes)
+    return sizes
+
+
+def _check_shapes(workload: str, sizes: Mapping[str, Amount]) -> None:
+    shapes = {name: np.shape(size) for name, size in sizes.items() if np.ndim(size)}
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InputError(
+            f"{workload}: expected arrays whose shapes broadcast together, found {listed}"
+        ) from None
+
+
+def count(workload: str, name: str, value: Any) -> int:
+    """Check a size that decides the structure of a workload, hence cannot be an array."""
+    found = amount(value, whole=True, where=f"{workload}: {name}")
+    if not isinstance(found, int):
+        raise InputError(f"{workload}: {name}: expected one number, found an array")
+    return found
+
+
+def formats(workload: str, **given: str) -> dict[str, str]:
+    """Canonical names of number formats; an unknown one is an error that names the argument."""
+    names: dict[str, str] = {}
+    for name, value in given.items():
+        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"{workload}: {name}: expected a dtype's name, found {value!r}")
+        names[name] = dtype(value).name
+    return names
+
+
+def product_format(name: str) -> str:
+    """Format that a library's matrix product writes by default.
+
+    The format of its inputs; bf16 for inputs of 8 bits or fewer (`torch._scaled_mm`), int32 for
+    int8 (`torch._int_mm`).
+    """
+    if name in ("int8", "int4"):
+        return "int32"
+    return "bf16" if dtype(name).bits <= 8 else name
+
+
+def instance(
+    workload: str,
+    text: str,
+    *,
+    sizes: Mapping[str, Amount],
+    dtypes: Mapping[str, str],
+    arguments: Mapping[str, Any],
+    name: str | None = None,
+) -> Cascade:
+    """Bind a text to sizes (by rank) and dtypes (by tensor); `arguments` can make it again."""
+    cascade = parse(text, sizes=sizes, dtypes=dtypes, name=name or workload)
+    return replace(cascade, origin=Origin(workload, MappingProxyType(dict(arguments))))

@@ -128,7 +128,7 @@ class Distribution:
     over: str
     draws: Amount
     picks: Amount = 1
-    exponent: float = 0.0
+    exponent: Amount = 0.0
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
     rank m = m1 x m0                      # m is partitioned: m1 outer, m0 inner (m1*m0 >= m)
     rank p = 1024, e = 2 * HALF           # sizes in the text; those passed in `sizes` win
-    rank t(x) ~ balanced(tokens, top_k)   # extent of t per member of x depends on data: `tokens`
-                                          # draws of `top_k` members; also uniform(..), zipf(.., .., 1.2)
+    rank t(x) ~ balanced(tokens, top_k)   # t's extent per member of x depends on data: `tokens`
+                                          # draws of `top_k` members; also uniform(tokens, top_k)
+                                          # and zipf(tokens, top_k, 1.2), the skew's exponent
     tensor K[h, e, m]: fp8 cache          # axes, then dtype and role (activation, weight, cache)
     output AV                             # else: every tensor that nothing reads
 
@@ -31,10 +32,10 @@ costs only the binding of numbers.
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn, TypeAlias, cast
 
+import numpy as np
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
@@ -427,8 +428,6 @@ class _Reader:
 
     def _size(self, node: Branch) -> Size:
         if isinstance(node, Tree) and node.data == "array":
-            import numpy as np
-
             return np.array([self._size(child) for child in _trees(node)], dtype=np.float64)
         terms, rest = self._linear(node, no_name_a_rank=True)
         assert not terms

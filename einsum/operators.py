@@ -59,6 +59,22 @@ def _sigmoid(x: Array) -> Array:
     return 1.0 / (1.0 + np.exp(-x))
 
 
+def _rsqrt(x: Array) -> Array:
+    return 1.0 / np.sqrt(x)
+
+
+def _relu(x: Array) -> Array:
+    return np.maximum(x, 0.0)
+
+
+def _silu(x: Array) -> Array:
+    return x * _sigmoid(x)
+
+
+def _gelu(x: Array) -> Array:
+    return 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0)))
+
+
 def _gelu_tanh(x: Array) -> Array:
     return 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
 
@@ -98,18 +114,18 @@ _TABLE = (
     Operator("exp", 1, np.exp, _one("exp")),
     Operator("log", 1, np.log, _one("log")),
     Operator("sqrt", 1, np.sqrt, _one("sqrt")),
-    Operator("rsqrt", 1, lambda x: 1.0 / np.sqrt(x), _one("rsqrt")),
+    Operator("rsqrt", 1, _rsqrt, _one("rsqrt")),
     Operator("tanh", 1, np.tanh, _one("tanh")),
     Operator("erf", 1, _erf, _one("erf")),
     Operator("sin", 1, np.sin, _one("sin")),
     Operator("cos", 1, np.cos, _one("cos")),
-    Operator("relu", 1, lambda x: np.maximum(x, 0.0), _one("max")),
+    Operator("relu", 1, _relu, _one("max")),
     Operator("sigmoid", 1, _sigmoid, _SIGMOID),
-    Operator("silu", 1, lambda x: x * _sigmoid(x), (*_SIGMOID, ("multiply", 1))),
+    Operator("silu", 1, _silu, (*_SIGMOID, ("multiply", 1))),
     Operator(
         "gelu",
         1,
-        lambda x: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0))),
+        _gelu,
         (("multiply", 3), ("erf", 1), ("add", 1)),
     ),
     Operator("gelu_tanh", 1, _gelu_tanh, (("multiply", 6), ("tanh", 1), ("add", 2))),

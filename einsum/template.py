@@ -8,7 +8,7 @@ rest of the cascade shared, so that one parsed text serves any number of sizes.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import numpy as np
 
@@ -224,4 +224,4 @@ def _product(sizes: list[Amount]) -> Amount:
 
 
 def _ceil_divide(size: Amount, tile: Amount) -> Amount:
-    return cast(Amount, -(-size // tile))
+    return -(-size // tile)

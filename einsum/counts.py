@@ -1,0 +1,196 @@
+"""What an Einsum takes, without any hardware: points, operations by kind, bytes touched.
+
+Conventions. A FLOP is one operation; a contraction over M*N*K points counts M*N*K multiplies and
+M*N*K adds (2MNK: the first add into an empty sum counts). A reduction counts one operation per
+point that it folds; with several operators, the inner one counts all points, the next those left.
+An operation has the widest dtype among the tensors below it in the expression (a floating-point
+format before an integer one), which for a contraction is what its operands are stored in, not what
+they are accumulated in. Arithmetic on constants and extents alone is free: it is done once.
+
+Scalars give exact Python ints unless a density, a probability or a distribution makes the number an
+expectation; arrays give float64.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from hwmodel.dtypes import bytes_of
+from hwmodel.einsum.cascade import Access, Apply, Cascade, Einsum, Expression, accesses, gathered
+from hwmodel.einsum.operators import OPERATORS
+from hwmodel.einsum.space import extent, region, smaller
+from hwmodel.units import Amount
+
+
+def points(einsum: Einsum, cascade: Cascade) -> Amount:
+    """Points of the iteration space, in expectation where it is thinned by chance."""
+    return _thinned(einsum, region(einsum, cascade))
+
+
+def _thinned(einsum: Einsum, count: Amount) -> Amount:
+    for factor in (einsum.density, einsum.probability):
+        if not isinstance(factor, (int, float)) or factor != 1:
+            count = count * factor
+    return count
+
+
+def operation_counts(einsum: Einsum, cascade: Cascade) -> dict[tuple[str, str], Amount]:
+    """Operations of one run of the Einsum, by (primitive kind, dtype)."""
+    every = points(einsum, cascade)
+    counts: dict[tuple[str, str], Amount] = {}
+    for kind, times, tensors in _map_operations(einsum.expression):
+        key = kind, _widest(tensors, einsum, cascade)
+        counts[key] = counts.get(key, 0) + (every if times == 1 else every * times)
+    kept = list(einsum.ranks)
+    previous = ""
+    for rank, name in reversed(einsum.reductions):
+        if name != previous:
+            folded = _thinned(einsum, region(einsum, cascade, kept)) if previous else every
+            for kind, times in OPERATORS[name].kinds:
+                key = kind, _widest(_read_tensors(einsum.expression), einsum, cascade)
+                counts[key] = counts.get(key, 0) + folded * times
+        kept.remove(rank)
+        previous = name
+    return counts
+
+
+def cascade_counts(cascade: Cascade) -> dict[tuple[str, str], Amount]:
+    """Operations of the whole cascade, by (primitive kind, dtype)."""
+    total: dict[tuple[str, str], Amount] = {}
+    for einsum in cascade.einsums:
+        for key, count in operation_counts(einsum, cascade).items():
+            total[key] = total.get(key, 0) + count
+    return total
+
+
+def flops(cascade: Cascade) -> Amount:
+    """All operations of the cascade, each one FLOP."""
+    total: Amount = 0
+    for count in cascade_counts(cascade).values():
+        total = total + count
+    return total
+
+
+@lru_cache(maxsize=4096)
+def _map_operations(expression: Expression) -> tuple[tuple[str, int, tuple[str, ...]], ...]:
+    """(kind, times, tensors below) of every operator that touches data."""
+    return tuple(_walk(expression))
+
+
+def _walk(expression: Expression) -> Iterator[tuple[str, int, tuple[str, ...]]]:
+    tensors = _read_tensors(expression)
+    if isinstance(expression, Apply) and tensors:
+        for kind, times in OPERATORS[expression.operator].kinds:
+            yield kind, times, tensors
+        for argument in expression.arguments:
+            yield from _walk(argument)
+
+
+@lru_cache(maxsize=4096)
+def _read_tensors(expression: Expression) -> tuple[str, ...]:
+    """Tensors whose values flow into the expression; positions of a gather do not."""
+    if isinstance(expression, Apply) and expression.operator == "gather":
+        return _read_tensors(expression.arguments[0])
+    if isinstance(expression, Apply):
+        found = (name for argument in expression.arguments for name in _read_tensors(argument))
+        return tuple(dict.fromkeys(found))
+    return tuple(access.tensor for access in accesses(expression))
+
+
+def _widest(tensors: tuple[str, ...], einsum: Einsum, cascade: Cascade) -> str:
+    names = [cascade.tensors[t].dtype for t in tensors or (einsum.name,)]
+    return max(names, key=_width) if len(names) > 1 else names[0]
+
+
+@lru_cache(maxsize=64)
+def _width(dtype: str) -> tuple[bool, float]:
+    return not dtype.startswith(("int", "bool")), bytes_of(dtype)
+
+
+def touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
+    """Elements of the tensor that this access reaches over the Einsum's whole space.
+
+    Bands are respected (a causal score tensor is a triangle, keys outside a window are not read),
+    and so are members of a data-dependent rank that get no data. An affine axis counts the values
+    that it takes: exact for `stride*y + r`, an upper bound for more than two terms. A gather reads
+    one row per position, but no more rows than the table has. An axis at a fixed place counts 1.
+    """
+    skipped = set(gathered(einsum.expression))
+    plain: list[str] = []
+    count: Amount = 1
+    for index in access.indices:
+        ranks = [rank for rank, _ in index.terms]
+        if skipped.intersection(ranks):
+            looked_up = [
+                rank for rank in _position_ranks(einsum.expression) if rank in einsum.ranks
+            ]
+            count = count * smaller(cascade.ranks[ranks[0]].size, extent(looked_up, cascade))
+        elif len(ranks) > 1:
+            span: Amount = 1
+            for rank, factor in index.terms:
+                span = span + abs(factor) * (cascade.ranks[rank].size - 1)
+            count = count * smaller(span, extent(ranks, cascade))
+        else:
+            plain += ranks
+    return count * region(einsum, cascade, list(dict.fromkeys(plain)))
+
+
+def _position_ranks(expression: Expression) -> tuple[str, ...]:
+    """Ranks of the positions that the gathers of an expression read."""
+    if not isinstance(expression, Apply):
+        return ()
+    if expression.operator == "gather":
+        return tuple(r for access in accesses(expression.arguments[1]) for r in access.ranks)
+    return tuple(r for argument in expression.arguments for r in _position_ranks(argument))
+
+
+def elements(tensor: str, cascade: Cascade) -> Amount:
+    """Elements of the whole tensor, touched or not; one slice of a recurrent tensor."""
+    return extent(_stored_ranks(tensor, cascade), cascade)
+
+
+def footprint(tensor: str, cascade: Cascade) -> Amount:
+    """Elements of the tensor that the cascade reads or writes: the widest of its accesses.
+
+    A tensor that is recurrent along a rank keeps one slice: each step overwrites the one before.
+    """
+    stored = _stored_ranks(tensor, cascade)
+    widest: Amount | None = None
+    for einsum in cascade.einsums:
+        for access in (einsum.output, *einsum.reads):
+            if access.tensor == tensor:
+                count = _kept_slice(access, stored, einsum, cascade)
+                widest = count if widest is None else _larger(widest, count)
+    return elements(tensor, cascade) if widest is None else widest
+
+
+def _larger(one: Amount, other: Amount) -> Amount:
+    return -smaller(-one, -other)
+
+
+def _kept_slice(
+    access: Access, stored: tuple[str, ...], einsum: Einsum, cascade: Cascade
+) -> Amount:
+    spans = cascade.tensors[access.tensor].ranks
+    kept = tuple(i for i, rank in zip(access.indices, spans, strict=True) if rank in stored)
+    return touched(Access(access.tensor, kept), einsum, cascade)
+
+
+@lru_cache(maxsize=4096)
+def _recurrent(output: Access, spans: tuple[str, ...]) -> tuple[str, ...]:
+    """The ranks of an output's axes that it is written ahead along."""
+    pairs = zip(output.indices, spans, strict=True)
+    return tuple(rank for index, rank in pairs if len(index.terms) == 1 and index.offset > 0)
+
+
+def _stored_ranks(tensor: str, cascade: Cascade) -> tuple[str, ...]:
+    spans = cascade.tensors[tensor].ranks
+    for einsum in cascade.einsums:
+        if einsum.name == tensor:
+            ahead = _recurrent(einsum.output, spans)
+            return tuple(r for r in spans if r not in ahead or not cascade.ranks[r].iterative)
+    return spans
+
+
+def footprint_bytes(tensor: str, cascade: Cascade) -> Amount:
+    """Bytes of the tensor that the cascade reads or writes (see `footprint`)."""
+    return footprint(tensor, cascade) * bytes_of(cascade.tensors[tensor].dtype)

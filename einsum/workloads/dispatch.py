@@ -1,0 +1,160 @@
+"""Routing around the experts, as the plain torch kernels that do it.
+
+Scores to experts: softmax in fp32, top-k, weights normalised where the model does so, a sort of the
+chosen experts, a search for where each expert's rows end, a gather of the rows; after the experts
+the weights' product and an addition into the tokens' rows. Each is a kernel of its own, and all but
+the row moves are small: their time is their launch.
+
+Positions and experts are int64, as torch has them (ends int32, as `torch._grouped_mm` takes them).
+"""
+
+import numpy as np
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.notation import parse
+from hwmodel.einsum.stack import Stage
+from hwmodel.einsum.workloads.workload import formats, instance, whole
+from hwmodel.units import Amount
+
+# The j-th largest is the largest below the one before it (equal scores count as one).
+_TOP_K = """
+TOP[r, k+1] = max(c) select(less(X[r, c], TOP[r, k]), X[r, c], -inf) ; TOP[r, 0] = inf
+Y[r, k] = copy(TOP[r, k+1])
+CHOSEN[r, k] = argmax(c) equal(X[r, c], TOP[r, k+1])
+"""
+_SOFTMAX = """
+PEAK[r] = max(c) X[r, c]
+NUM[r, c] = exp(X[r, c] - PEAK[r])
+SUM[r] = sum(c) NUM[r, c]
+Y[r, c] = NUM[r, c] / SUM[r]
+"""
+
+
+def top_k(
+    rows: Amount, cols: Amount, top_k: Amount, dtype: str = "fp32", name: str = "top-k"
+) -> Cascade:
+    """The `top_k` largest of each row, and where they stand (`torch.topk`)."""
+    arguments = {**locals()}
+    sizes = whole("top_k", rows=rows, cols=cols, top_k=top_k)
+    kind = formats("top_k", dtype=dtype)["dtype"]
+    return instance(
+        "top_k",
+        _TOP_K,
+        sizes={"r": sizes["rows"], "c": sizes["cols"], "k": sizes["top_k"]},
+        dtypes={"X": kind, "TOP": kind, "Y": kind, "CHOSEN": "int64"},
+        arguments=arguments,
+        name=name,
+    )
+
+
+def router_kernels(
+    tokens: Amount,
+    experts: Amount,
+    picks: Amount,
+    normalised: bool,
+    dtype: str = "bf16",
+    times: int = 1,
+) -> tuple[Stage, ...]:
+    """From router logits [tokens, experts] to weights, the rows' order and each expert's end."""
+    rows = tokens * picks
+    chosen = {"r": tokens, "k": picks}
+    kernels = [
+        _kernel(
+            "router softmax",
+            _SOFTMAX,
+            {"r": tokens, "c": experts},
+            **{"X": dtype, "PEAK": "fp32", "NUM": "fp32", "SUM": "fp32", "Y": "fp32"},
+        ),
+        top_k(tokens, experts, picks, name="router top-k"),
+    ]
+    if normalised:
+        kernels += [
+            _kernel("weights sum", "Y[r] = sum(k) X[r, k]", chosen, X="fp32", Y="fp32"),
+            _kernel("weights divide", "Y[r, k] = X[r, k] / Z[r]", chosen, **_all("X Z Y", "fp32")),
+        ]
+    kernels += [
+        _kernel("weights cast", "Y[n] = cast(X[n])", {"n": rows}, X="fp32", Y=dtype),
+        # A radix sort moves keys and positions; it compares nothing.
+        _kernel("argsort", "Y[n] = copy(X[n])", {"n": rows}, **_all("X Y", "int64")),
+        _kernel("experts range", "Y[x] = 0", {"x": experts}, Y="int64"),
+        _kernel(
+            "experts gather",
+            "Y[n] = gather(X[v], AT[n])",
+            {"v": rows, "n": rows},
+            **_all("X Y AT", "int64"),
+        ),
+        _kernel(
+            "experts search",
+            "Y[x] = sum(l) less_equal(gather(X[n], AT[x, l]), EVERY[x])",
+            {"x": experts, "n": rows, "l": _halvings(rows)},
+            **_all("X AT EVERY", "int64"),
+            Y="int32",
+        ),
+        _kernel("rows divide", "Y[n] = X[n] / Z", {"n": rows}, **_all("X Z Y", "int64")),
+    ]
+    return tuple(Stage(kernel, times) for kernel in kernels)
+
+
+def gather_rows(
+    rows: Amount, table: Amount, cols: Amount, dtype: str = "bf16", name: str = "gather"
+) -> Cascade:
+    """`rows` rows of a table [table, cols], by int64 position."""
+    arguments = {**locals()}
+    sizes = whole("gather", rows=rows, table=table, cols=cols)
+    kind = formats("gather", dtype=dtype)["dtype"]
+    return instance(
+        "gather",
+        "Y[n, d] = gather(X[t, d], AT[n])",
+        sizes={"n": sizes["rows"], "t": sizes["table"], "d": sizes["cols"]},
+        dtypes={"X": kind, "Y": kind, "AT": "int64"},
+        arguments=arguments,
+        name=name,
+    )
+
+
+def combine_kernels(
+    tokens: Amount, picks: Amount, hidden: Amount, dtype: str = "bf16", times: int = 1
+) -> tuple[Stage, ...]:
+    """Experts' rows [tokens * picks, hidden], weighted and added into zeroed tokens' rows.
+
+    `index_add` finds its rows by position: it reads what it adds to, and adds by atomics on a GPU.
+    """
+    rows = tokens * picks
+    kernels = (
+        _kernel(
+            "weights gather",
+            "Y[n] = gather(X[v], AT[n])",
+            {"v": rows, "n": rows},
+            **_all("X Y", dtype),
+            AT="int64",
+        ),
+        _kernel(
+            "weights multiply",
+            "Y[n, d] = X[n, d] * Z[n]",
+            {"n": rows, "d": hidden},
+            **_all("X Z Y", dtype),
+        ),
+        _kernel("tokens zero", "Y[t, d] = 0", {"t": tokens, "d": hidden}, Y=dtype),
+        _kernel(
+            "index_add",
+            "ADDED[t, d] = sum(k) X[t, k, d]\nY[t, d] = Z[t, d] + ADDED[t, d]",
+            {"t": tokens, "k": picks, "d": hidden},
+            **_all("X Z Y", dtype),
+            ADDED="fp32",
+        ),
+    )
+    return tuple(Stage(kernel, times) for kernel in kernels)
+
+
+def _kernel(name: str, text: str, sizes: dict[str, Amount], **dtypes: str) -> Cascade:
+    return parse(text, sizes=sizes, dtypes=dtypes, name=name)
+
+
+def _all(tensors: str, dtype: str) -> dict[str, str]:
+    return dict.fromkeys(tensors.split(), dtype)
+
+
+def _halvings(rows: Amount) -> Amount:
+    """Steps of a binary search among `rows` places."""
+    steps = np.ceil(np.log2(np.asarray(rows, dtype=np.float64) + 1.0))
+    return steps if np.ndim(steps) else int(steps)

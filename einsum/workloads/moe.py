@@ -1,0 +1,179 @@
+"""Mixture of experts: grouped products over rows that routing has sent to experts.
+
+`moe` is the expert layer alone: `tokens * top_k` rows, already permuted by expert, through a
+grouped gate-and-up product, SiLU, multiply and a grouped down product. `expert_kernels` is the same
+as the four kernels of a library. `dispatch.py` has the routing around it.
+
+The rows of each expert are a data-dependent rank: `balanced` spreads the rows as evenly as they can
+be; `uniform` lets each token draw top_k distinct experts at random, so that
+E(1 - (1 - top_k/E)^tokens) of the E experts are touched on average (a token misses a given expert
+with probability 1 - top_k/E, tokens independently); `zipf` has an expert's load fall with its place
+in the order of loads to the power `exponent`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.stack import Stage
+from hwmodel.einsum.workloads.rows import multiply, silu
+from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
+from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.units import Amount, amount
+
+ROUTINGS = {
+    "balanced": "balanced(tokens, picks)",
+    "uniform": "uniform(tokens, picks)",
+    "zipf": "zipf(tokens, picks, exponent)",
+}
+_LAYER = """
+rank t(x) ~ {routing}
+rank j = 2, o = d
+tensor W[x, j, i, d]: weight
+tensor WD[x, o, i]: weight
+H[j, x, t, i] = X[x, t, d] * W[x, j, i, d]
+G[x, t, i] = silu(H[0, x, t, i])
+A[x, t, i] = G[x, t, i] * H[1, x, t, i]
+Y[x, t, o] = A[x, t, i] * WD[x, o, i]
+"""
+_GROUPED = """
+rank t(x) ~ {routing}
+tensor W[x, n, k]: weight
+C[x, t, n] = A[x, t, k] * W[x, n, k]
+"""
+_LAYER_TEXTS = {name: _LAYER.format(routing=form) for name, form in ROUTINGS.items()}
+_GROUPED_TEXTS = {name: _GROUPED.format(routing=form) for name, form in ROUTINGS.items()}
+
+
+def moe(
+    tokens: Amount,
+    experts: Amount,
+    top_k: Amount,
+    hidden: Amount,
+    intermediate: Amount,
+    routing: str = "balanced",
+    exponent: float | None = None,
+    dtype: str = "bf16",
+    weight_dtype: str | None = None,
+    name: str = "moe",
+) -> Cascade:
+    """The gated expert layer on `tokens * top_k` rows; 6 FLOP per row, hidden and intermediate.
+
+    `routing` is "balanced", "uniform" or "zipf" (with `exponent`). Without router, permutation and
+    combination. Raises `InputError` naming the argument at fault.
+    """
+    arguments = {**locals()}
+    sizes = whole("moe", tokens=tokens, hidden=hidden, intermediate=intermediate)
+    given = formats("moe", dtype=dtype, weight_dtype=weight_dtype or dtype)
+    out, stored = product_format(given["dtype"]), given["weight_dtype"]
+    return instance(
+        "moe",
+        _LAYER_TEXTS[_known(routing)],
+        sizes={
+            **{"d": sizes["hidden"], "i": sizes["intermediate"]},
+            **_spread("moe", tokens, experts, top_k, routing, exponent),
+        },
+        dtypes={
+            **{"X": given["dtype"], "H": out, "G": out, "A": given["dtype"], "Y": out},
+            **{"W": stored, "WD": stored},
+        },
+        arguments=arguments,
+        name=name,
+    )
+
+
+def grouped_gemm(
+    tokens: Amount,
+    experts: Amount,
+    top_k: Amount,
+    N: Amount,
+    K: Amount,
+    routing: str = "balanced",
+    exponent: float | None = None,
+    dtype: str = "bf16",
+    weight_dtype: str | None = None,
+    out_dtype: str | None = None,
+    name: str = "grouped_gemm",
+) -> Cascade:
+    """`torch._grouped_mm`: rows [tokens * top_k, K], sorted by expert, times [experts, N, K]."""
+    arguments = {**locals()}
+    sizes = whole("grouped_gemm", tokens=tokens, N=N, K=K)
+    given = formats("grouped_gemm", dtype=dtype, weight_dtype=weight_dtype or dtype)
+    out = formats("grouped_gemm", out_dtype=out_dtype or product_format(given["dtype"]))
+    return instance(
+        "grouped_gemm",
+        _GROUPED_TEXTS[_known(routing)],
+        sizes={
+            **{"n": sizes["N"], "k": sizes["K"]},
+            **_spread("grouped_gemm", tokens, experts, top_k, routing, exponent),
+        },
+        dtypes={"A": given["dtype"], "W": given["weight_dtype"], "C": out["out_dtype"]},
+        arguments=arguments,
+        name=name,
+    )
+
+
+def expert_kernels(
+    tokens: Amount,
+    experts: Amount,
+    top_k: Amount,
+    hidden: Amount,
+    intermediate: Amount,
+    routing: str = "balanced",
+    exponent: float | None = None,
+    dtype: str = "bf16",
+    weight_dtype: str | None = None,
+    out_dtype: str | None = None,
+    times: int = 1,
+) -> tuple[Stage, ...]:
+    """`moe` as the four kernels of torch: grouped product, SiLU, multiply, grouped product."""
+    sizes = whole("moe", tokens=tokens, top_k=top_k, hidden=hidden, intermediate=intermediate)
+    rows, inner, outer = sizes["tokens"] * sizes["top_k"], sizes["intermediate"], sizes["hidden"]
+    spread = {"tokens": tokens, "experts": experts, "top_k": top_k}
+    shared: dict[str, Any] = {
+        **{**spread, "routing": routing, "exponent": exponent, "dtype": dtype},
+        **{"weight_dtype": weight_dtype, "out_dtype": out_dtype},
+    }
+    written = out_dtype or product_format(formats("moe", dtype=dtype)["dtype"])
+    kernels = (
+        grouped_gemm(N=2 * inner, K=outer, **shared, name="experts gate-up"),
+        silu(rows, inner, written, name="experts silu"),
+        multiply(rows, inner, written, name="experts multiply"),
+        grouped_gemm(N=outer, K=inner, **shared, name="experts down"),
+    )
+    return tuple(Stage(kernel, times) for kernel in kernels)
+
+
+def _known(routing: str) -> str:
+    if routing not in ROUTINGS:
+        raise UnknownNameError("routing", routing, ROUTINGS)
+    return routing
+
+
+def _spread(
+    workload: str,
+    tokens: Amount,
+    experts: Amount,
+    top_k: Amount,
+    routing: str,
+    exponent: float | None,
+) -> Mapping[str, Amount]:
+    """Sizes of the data-dependent rank of rows per expert."""
+    sizes = whole(workload, tokens=tokens, experts=experts, top_k=top_k)
+    if np.any(np.greater(sizes["top_k"], sizes["experts"])):
+        raise InputError(
+            f"{workload}: top_k: expected at most the number of experts ({sizes['experts']}),"
+            f" found {sizes['top_k']}"
+        )
+    spread = {"x": sizes["experts"], "tokens": sizes["tokens"], "picks": sizes["top_k"]}
+    if (routing == "zipf") != (exponent is not None):
+        expected = "a number with routing 'zipf'" if exponent is None else "None"
+        raise InputError(
+            f"{workload}: exponent: expected {expected}, found {exponent!r} with routing"
+            f" {routing!r}"
+        )
+    if exponent is not None:
+        spread["exponent"] = amount(exponent, where=f"{workload}: exponent", zero=True)
+    return spread

@@ -181,12 +181,8 @@ def _fold(node: Activity, rates: Rates, slots: Amount | None) -> Folded:
     else:
         inside = slots is not None
         mine = [s for name, s in busy.items() if not inside or name in rates.private]
-        time_s = _together([most(part.time_s for part in parts), *_several(mine)], rates)
+        time_s = most([*(part.time_s for part in parts), _together(mine, rates)])
     return Folded(time_s, busy)
-
-
-def _several(times: list[Amount]) -> list[Amount]:
-    return [most(times)] if times else []
 
 
 def _scaled(part: Folded, factor: Amount) -> Folded:

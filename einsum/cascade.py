@@ -52,6 +52,13 @@ class Access:
     indices: tuple[Index, ...] = ()
 
     @cached_property
+    def _hash(self) -> int:
+        return hash((self.tensor, self.indices))
+
+    def __hash__(self) -> int:
+        return self._hash  # kept: recognition looks expressions up thousands of times a second
+
+    @cached_property
     def ranks(self) -> tuple[str, ...]:
         """Every rank that an index mentions, in order, each once."""
         return tuple(dict.fromkeys(rank for i in self.indices for rank, _ in i.terms))
@@ -77,6 +84,13 @@ class Apply:
 
     operator: str
     arguments: tuple["Expression", ...]
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.operator, self.arguments))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 Expression: TypeAlias = Access | Constant | Extent | Apply
@@ -236,7 +250,17 @@ class Cascade:
     def with_sizes(self, **sizes: Amount) -> "Cascade":
         """The same cascade with other extents, without asking its origin."""
         ranks = {n: replace(r, size=sizes.get(n, r.size)) for n, r in self.ranks.items()}
-        return replace(self, ranks=MappingProxyType(ranks))
+        return replace(self, ranks=MappingProxyType(ranks), origin=None)
+
+    def but(self, **changes: Any) -> "Cascade":
+        """The same workload with other arguments: its function, called again.
+
+        Raises `UnknownNameError` for an argument that the function lacks.
+        """
+        # Late, since the workloads are built of cascades.
+        from hwmodel.einsum.workloads.catalogue import but
+
+        return but(self, **changes)
 
 
 @dataclass(frozen=True)

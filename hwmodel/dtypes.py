@@ -6,7 +6,9 @@ floating point (e4m3, e5m2), OCP Microscaling v1.0 (mxfp4: 32-element blocks, on
 NVIDIA nvfp4 (16-element blocks, one 8-bit scale).
 """
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hwmodel.errors import UnknownNameError
 
@@ -24,6 +26,11 @@ class DType:
     def bytes_per_element(self) -> float:
         """Stored bytes per element, block scales included."""
         return (self.bits + self.scale_bits / self.block) / 8
+
+    @property
+    def base(self) -> str:
+        """The element's own format, by which a table of rates knows it: int4 of int4@128:20."""
+        return self.name.partition("@")[0]
 
 
 DTYPES: dict[str, DType] = {
@@ -60,11 +67,24 @@ ALIASES = {
 
 
 def dtype(name: str) -> DType:
-    """Look a format up by its name or by a common alias; raises `UnknownNameError`."""
-    found = DTYPES.get(ALIASES.get(name, name))
+    """Look a format up by its name or by a common alias; raises `UnknownNameError`.
+
+    `int4@128:20` is int4 with 20 bits of scale (and zero point) for each block of 128 elements.
+    """
+    found = DTYPES.get(ALIASES.get(name, name)) or _with_scales(name)
     if found is None:
         raise UnknownNameError("dtype", name, DTYPES)
     return found
+
+
+@lru_cache(maxsize=256)
+def _with_scales(name: str) -> DType | None:
+    match = re.fullmatch(r"(\w+)@([1-9]\d*):(\d+)", name)
+    element = DTYPES.get(ALIASES.get(match[1], match[1])) if match else None
+    if match is None or element is None:
+        return None
+    block, scale_bits = int(match[2]), int(match[3])
+    return DType(f"{element.name}@{block}:{scale_bits}", element.bits, block, scale_bits)
 
 
 def bytes_of(name: str) -> int | float:

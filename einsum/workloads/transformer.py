@@ -1,12 +1,13 @@
 """What a decoder layer does beside products, norms and attention, one kernel a cascade.
 
-Rotary embedding as torch operations on the two halves of each head (Su et al., arXiv 2104.09864,
-eq. 34, in the half-split form of Llama's released code): `low*cos - high*sin`, `high*cos + low*sin`,
-concatenated. So four multiplies, a subtraction, an addition and a concatenation, for q and for k
-each. Keys and values are copied into a cache that stands still. The embedding is a gather of rows.
+Rotary embedding as torch operations (Su et al., arXiv 2104.09864, section 3.4.2) on the two halves
+of each head: `low*cos - high*sin` and `high*cos + low*sin`, concatenated. So four multiplies, a
+subtraction, an addition and a concatenation, for q and for k each. Keys and values are copied into
+a cache that stands still. The embedding is a gather of rows.
 """
 
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.notation import parse
 from hwmodel.einsum.stack import Stage
 from hwmodel.einsum.workloads.workload import formats, instance, whole
 from hwmodel.units import Amount
@@ -42,12 +43,10 @@ def rotary(
     stages: list[Stage] = []
     for operation, (text, repeats) in _ROTARY.items():
         tensors = [t for t in ("X", "Y", "Z", "TABLE") if f"{t}[" in text]
-        cascade = instance(
-            "rotary",
+        cascade = parse(
             text,
             sizes=extents,
             dtypes=dict.fromkeys(tensors, kind),
-            arguments={},
             name=f"{name} {operation}",
         )
         stages.append(Stage(cascade, times * repeats))

@@ -1,0 +1,188 @@
+"""The kernels of a decoder-only transformer, in order: what `kernel: torch` means for a model.
+
+A plain, unfused stack: embedding; per layer rms_norm, fused QKV linear, norms of q and k where the
+model has them, rotary of q and of k, two cache writes, attention, output linear, residual add,
+rms_norm, and either the fused gate-up linear, SiLU, multiply and down linear, or the router, the
+experts and their combination; residual add; after the layers rms_norm and the head, on each
+sequence's last token only. No sampling, no host.
+
+With several devices the embedding, the output linear and the last kernel of the MLP end in an
+all-reduce of the hidden states, and the head in an all-gather of the logits.
+"""
+
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from hwmodel.dtypes import bytes_of
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.stack import Collective, Stage
+from hwmodel.einsum.workloads.attention import attention
+from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels
+from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.einsum.workloads.moe import expert_kernels
+from hwmodel.einsum.workloads.rows import multiply, residual, rmsnorm, silu
+from hwmodel.einsum.workloads.shard import Shard, seen
+from hwmodel.einsum.workloads.transformer import embedding, kv_write, rotary
+from hwmodel.units import Amount
+
+Stages: TypeAlias = tuple[Stage, ...]
+
+
+def stages(
+    shard: Shard,
+    *,
+    batch: Amount,
+    queries: Amount,
+    context: Amount,
+    routing: str = "balanced",
+    exponent: float | None = None,
+) -> Stages:
+    """The stages of one step: `queries` new tokens per sequence at the end of `context` keys.
+
+    Prefill has queries = context = prompt; decode has queries = 1.
+    """
+    config, formats = shard.config, shard.precision
+    hidden, activation = config.hidden_size, formats.activation
+    tokens = batch * queries
+    layers = config.num_hidden_layers
+    rows: dict[str, Any] = {"rows": tokens, "cols": hidden, "dtype": activation}
+    lookup = embedding(tokens, shard.vocabulary, hidden, activation, formats.unquantised)
+    mixture = _mixture(shard, tokens, routing, exponent) if shard.sparse_layers else ()
+    return (
+        _reduced(Stage(lookup), shard, tokens),
+        Stage(rmsnorm(**rows, name="attention norm"), layers),
+        *_attention(shard, batch, queries, context),
+        Stage(residual(**rows, name="attention residual"), layers),
+        Stage(rmsnorm(**rows, name="mlp norm"), layers),
+        *(_dense(shard, tokens) if shard.dense_layers else ()),
+        *mixture,
+        Stage(residual(**rows, name="mlp residual"), layers),
+        Stage(rmsnorm(batch, hidden, activation, name="final norm")),
+        _head(shard, batch),
+    )
+
+
+def _attention(shard: Shard, batch: Amount, queries: Amount, context: Amount) -> Stages:
+    layers, dim = shard.config.num_hidden_layers, shard.head_dim
+    heads, kv_heads, formats = shard.heads, shard.kv_heads, shard.precision
+    activation, tokens, hidden = formats.activation, batch * queries, shard.config.hidden_size
+    qkv = _linear(shard, "qkv", tokens, (heads + 2 * kv_heads) * dim, hidden, shard.qkv_bias)
+    norms = (
+        Stage(rmsnorm(tokens * heads, dim, activation, name="q norm"), layers),
+        Stage(rmsnorm(tokens * kv_heads, dim, activation, name="k norm"), layers),
+    )
+    write = kv_write(batch, queries, kv_heads, dim, activation, formats.kv, name="kv write")
+    out = _linear(shard, "attention output", tokens, hidden, heads * dim, shard.output_bias)
+    return (
+        Stage(qkv, layers),
+        *(norms if shard.qk_norm else ()),
+        *rotary(batch, queries, heads, dim, activation, name="rotary q", times=layers),
+        *rotary(batch, queries, kv_heads, dim, activation, name="rotary k", times=layers),
+        Stage(write, 2 * layers),
+        *_scores(shard, batch, queries, context),
+        _reduced(Stage(out, layers), shard, tokens),
+    )
+
+
+def _scores(shard: Shard, batch: Amount, queries: Amount, context: Amount) -> Stages:
+    """Attention itself: one stage for each sliding window that layers have."""
+    formats = shard.precision
+    decoding = isinstance(queries, int) and queries == 1
+    return tuple(
+        Stage(
+            attention(
+                batch=batch,
+                heads=shard.heads,
+                kv_heads=shard.kv_heads,
+                queries=queries,
+                keys=seen(context, window) if decoding else context,
+                head_dim=shard.head_dim,
+                causal=not decoding,
+                window=None if decoding else window,
+                dtype=formats.activation,
+                kv_dtype=formats.kv,
+                out_dtype=formats.activation,
+                name="attention" if window is None else f"attention, window {window}",
+            ),
+            layers,
+        )
+        for window, layers in shard.windows.items()
+    )
+
+
+def _dense(shard: Shard, tokens: Amount) -> Stages:
+    layers, inner, hidden = shard.dense_layers, shard.intermediate, shard.config.hidden_size
+    bias, activation = shard.config.mlp_bias, shard.precision.activation
+    down = Stage(_linear(shard, "down", tokens, hidden, inner, bias), layers)
+    return (
+        Stage(_linear(shard, "gate-up", tokens, 2 * inner, hidden, bias), layers),
+        Stage(silu(tokens, inner, activation), layers),
+        Stage(multiply(tokens, inner, activation), layers),
+        _reduced(down, shard, tokens),
+    )
+
+
+def _mixture(shard: Shard, tokens: Amount, routing: str, exponent: float | None) -> Stages:
+    config, formats, layers = shard.config, shard.precision, shard.sparse_layers
+    experts, picks = config.experts or 1, config.num_experts_per_tok or 1
+    activation, hidden = formats.activation, config.hidden_size
+    router = gemm(
+        *(tokens, experts, hidden),
+        dtype=activation,
+        weight_dtype=formats.unquantised,
+        out_dtype=activation,
+        name="router",
+    )
+    normalised = config.norm_topk_prob or config.model_type == "mixtral"
+    combined = combine_kernels(tokens, picks, hidden, activation, times=layers)
+    return (
+        Stage(router, layers),
+        *router_kernels(tokens, experts, picks, normalised, activation, times=layers),
+        Stage(gather_rows(tokens * picks, tokens, hidden, activation, "rows gather"), layers),
+        *expert_kernels(
+            *(tokens, experts, picks, hidden, shard.expert_intermediate, routing, exponent),
+            dtype=formats.linear,
+            weight_dtype=formats.weight,
+            out_dtype=activation,
+            times=layers,
+        ),
+        *combined[:-1],
+        _reduced(combined[-1], shard, tokens),
+    )
+
+
+def _head(shard: Shard, batch: Amount) -> Stage:
+    formats = shard.precision
+    cascade = gemm(
+        *(batch, shard.vocabulary, shard.config.hidden_size),
+        dtype=formats.activation,
+        weight_dtype=formats.unquantised,
+        out_dtype=formats.activation,
+        name="head",
+    )
+    if shard.tp == 1:
+        return Stage(cascade)
+    logits = batch * (shard.vocabulary * shard.tp) * bytes_of(formats.activation)
+    return Stage(cascade, collective=Collective("all_gather", logits, shard.tp))
+
+
+def _linear(
+    shard: Shard, name: str, rows: Amount, outputs: int, inputs: int, bias: bool
+) -> Cascade:
+    formats = shard.precision
+    return gemm(
+        *(rows, outputs, inputs),
+        dtype=formats.linear,
+        weight_dtype=formats.weight,
+        out_dtype=formats.activation,
+        bias=bias,
+        name=name,
+    )
+
+
+def _reduced(stage: Stage, shard: Shard, tokens: Amount) -> Stage:
+    """The stage, followed by the all-reduce of its hidden states between several devices."""
+    if shard.tp == 1:
+        return stage
+    size = tokens * (shard.config.hidden_size * bytes_of(shard.precision.activation))
+    return replace(stage, collective=Collective("all_reduce", size, shard.tp))

@@ -1,0 +1,198 @@
+"""A whole language model from its Hugging Face config: parameters, bytes, and its two phases.
+
+`model(...).prefill(batch, prompt)` and `.decode(batch, context)` are stacks of stages, one library
+call each, from embedding to logits (`decoder.py`). Parameters and bytes are those of the undivided
+model; `shard(tp)` has one device's (`shard.py`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hwmodel.einsum.cascade import Origin
+from hwmodel.einsum.stack import Stack
+from hwmodel.einsum.workloads import decoder
+from hwmodel.einsum.workloads.config import Config, read_config
+from hwmodel.einsum.workloads.precision import Precision, precision
+from hwmodel.einsum.workloads.shard import Shard
+from hwmodel.einsum.workloads.workload import count, whole
+from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.units import Amount
+
+
+@dataclass(frozen=True)
+class Model:
+    """A language model: its config, formats, counts and phases.
+
+    `warnings` tell what reading it had to assume; stacks and estimates carry them on.
+    """
+
+    name: str
+    config: Config
+    precision: Precision
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def whole(self) -> Shard:
+        """The undivided model."""
+        return Shard(self.config, self.precision)
+
+    def shard(self, tp: int) -> Shard:
+        """One device's share among `tp`; `InputError` when a size is not divisible."""
+        return Shard(self.config, self.precision, count("model", "tp", tp))
+
+    @property
+    def parameters(self) -> int:
+        """Exact number of parameters, tied ones once."""
+        return self.whole.parameters
+
+    @property
+    def parameters_by_part(self) -> dict[str, int]:
+        """Parameters of embedding, head, attention, mlp, experts, router, biases, norms."""
+        return dict(self.whole.parameters_by_part)
+
+    @property
+    def active_parameters(self) -> int:
+        """Parameters that one token uses."""
+        return self.whole.active_parameters
+
+    @property
+    def weight_bytes(self) -> int | float:
+        """Bytes of all weights, block scales included."""
+        return self.whole.weight_bytes
+
+    @property
+    def kv_bytes_per_token(self) -> int | float:
+        """Bytes of keys and values of one token in all layers, while no window has filled."""
+        return self.whole.kv_bytes_per_token
+
+    def kv_bytes(self, batch: Amount, tokens: Amount) -> Amount:
+        """Bytes of the cache of `batch` sequences of `tokens` each."""
+        return self.whole.kv_bytes(batch, tokens)
+
+    def prefill(
+        self,
+        batch: Amount,
+        prompt: Amount,
+        tp: int = 1,
+        routing: str = "balanced",
+        exponent: float | None = None,
+    ) -> Stack:
+        """All kernels from `prompt` tokens per sequence, on an empty cache, to the last's logits.
+
+        Sizes are counts or arrays of them. With `tp` devices the cascades are one device's, and
+        stages name their collectives. `routing` (and `exponent`) is that of `moe.py`.
+        """
+        sizes = whole("prefill", batch=batch, prompt=prompt)
+        stages = decoder.stages(
+            self.shard(tp),
+            batch=sizes["batch"],
+            queries=sizes["prompt"],
+            context=sizes["prompt"],
+            routing=routing,
+            exponent=exponent,
+        )
+        arguments = {"phase": "prefill", "batch": batch, "prompt": prompt}
+        return self._stack("prefill", stages, arguments, tp, routing, exponent)
+
+    def decode(
+        self,
+        batch: Amount,
+        context: Amount,
+        tp: int = 1,
+        routing: str = "balanced",
+        exponent: float | None = None,
+    ) -> Stack:
+        """All kernels of one step that makes one token per sequence.
+
+        `context` is the keys that the new token attends to, itself included.
+        """
+        sizes = whole("decode", batch=batch, context=context)
+        stages = decoder.stages(
+            self.shard(tp),
+            batch=sizes["batch"],
+            queries=1,
+            context=sizes["context"],
+            routing=routing,
+            exponent=exponent,
+        )
+        arguments = {"phase": "decode", "batch": batch, "context": context}
+        return self._stack("decode", stages, arguments, tp, routing, exponent)
+
+    def _stack(
+        self,
+        phase: str,
+        stages: decoder.Stages,
+        arguments: dict[str, Any],
+        tp: int,
+        routing: str,
+        exponent: float | None,
+    ) -> Stack:
+        arguments |= {"config": self, "tp": tp, "routing": routing, "exponent": exponent}
+        return Stack(f"{self.name} {phase}", stages, Origin("llm", arguments), self.warnings)
+
+
+def model(
+    config: Model | Mapping[str, Any] | str | Path,
+    *,
+    dtype: str | None = None,
+    weight_dtype: str | None = None,
+    kv_dtype: str | None = None,
+    activation_dtype: str | None = None,
+    ignore_keys: Iterable[str] = (),
+) -> Model:
+    """Read a model: a config.json, a directory with one, a dict, a shipped name, or a `Model`.
+
+    `dtype` sets all three formats, the others one each; a format that differs from the config's
+    wins, with a warning. Raises `InputError` and its kin for what cannot be read or modelled.
+    """
+    if isinstance(config, Model):
+        name, read, warnings = config.name, config.config, config.warnings
+        if not any((dtype, weight_dtype, kv_dtype, activation_dtype)):
+            return config
+        warnings = tuple(w for w in warnings if "overruled" not in w)
+    else:
+        name, read, warnings = read_config(config, ignore_keys=ignore_keys)
+    formats, more = precision(
+        *(read, name),
+        **{"dtype": dtype, "weight_dtype": weight_dtype},
+        **{"kv_dtype": kv_dtype, "activation_dtype": activation_dtype},
+    )
+    return Model(name, read, formats, tuple(dict.fromkeys((*warnings, *more))))
+
+
+def llm(
+    config: Model | Mapping[str, Any] | str | Path,
+    phase: str,
+    batch: Amount,
+    prompt: Amount | None = None,
+    context: Amount | None = None,
+    dtype: str | None = None,
+    weight_dtype: str | None = None,
+    kv_dtype: str | None = None,
+    activation_dtype: str | None = None,
+    tp: int = 1,
+    routing: str = "balanced",
+    exponent: float | None = None,
+    ignore_keys: Iterable[str] = (),
+) -> Stack:
+    """A phase of a model in one call: "prefill" takes `prompt`, "decode" takes `context`."""
+    read = model(
+        config,
+        dtype=dtype,
+        weight_dtype=weight_dtype,
+        kv_dtype=kv_dtype,
+        activation_dtype=activation_dtype,
+        ignore_keys=ignore_keys,
+    )
+    if phase not in ("prefill", "decode"):
+        raise UnknownNameError("phase", phase, ("prefill", "decode"))
+    wanted, other = (prompt, context) if phase == "prefill" else (context, prompt)
+    names = ("prompt", "context") if phase == "prefill" else ("context", "prompt")
+    if wanted is None or other is not None:
+        found = "none" if wanted is None else f"{names[1]}={other!r} too"
+        raise InputError(f"llm: {phase}: expected the size {names[0]!r} alone, found {found}")
+    run = read.prefill if phase == "prefill" else read.decode
+    return run(batch, wanted, tp=tp, routing=routing, exponent=exponent)

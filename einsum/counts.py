@@ -16,8 +16,10 @@ from functools import lru_cache
 
 from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Access, Apply, Cascade, Einsum, Expression, accesses, gathered
+from hwmodel.einsum.distribution import expected_tiles as expected_tiles
+from hwmodel.einsum.distribution import touched_members as touched_members
 from hwmodel.einsum.operators import OPERATORS
-from hwmodel.einsum.space import extent, region, smaller
+from hwmodel.einsum.space import extent, larger, region, smaller
 from hwmodel.units import Amount
 
 
@@ -159,12 +161,8 @@ def footprint(tensor: str, cascade: Cascade) -> Amount:
         for access in (einsum.output, *einsum.reads):
             if access.tensor == tensor:
                 count = _kept_slice(access, stored, einsum, cascade)
-                widest = count if widest is None else _larger(widest, count)
+                widest = count if widest is None else larger(widest, count)
     return elements(tensor, cascade) if widest is None else widest
-
-
-def _larger(one: Amount, other: Amount) -> Amount:
-    return -smaller(-one, -other)
 
 
 def _kept_slice(

@@ -38,7 +38,7 @@ def touched_members(distribution: Distribution, members: Amount) -> Amount:
     if distribution.kind == "balanced":
         return _smaller(members, draws * picks)
     if distribution.kind == "uniform":
-        return members * _ever(np.minimum(picks / members, 1.0), draws)
+        return _scalar(members * _ever(np.minimum(picks / members, 1.0), draws))
     chances = _zipf_chances(distribution, members)
     return _scalar(np.sum(_ever(chances, np.asarray(draws, np.float64)[..., None]), axis=-1))
 
@@ -51,7 +51,7 @@ def expected_tiles(distribution: Distribution, members: Amount, tile: Amount) ->
         load, more = total // members, total % members
         return (members - more) * -(-load // tile) + more * -(-(load + 1) // tile)
     if distribution.kind == "uniform":
-        return members * _binomial_tiles(draws, np.minimum(picks / members, 1.0), tile)
+        return _scalar(members * _binomial_tiles(draws, np.minimum(picks / members, 1.0), tile))
     chances = _zipf_chances(distribution, members)
     draws, tile = (np.asarray(size, np.float64)[..., None] for size in (draws, tile))
     return _scalar(np.sum(_binomial_tiles(draws, chances, tile), axis=-1))
@@ -96,7 +96,7 @@ def _binomial_tiles_of(tile: int, draws: Amount, chance: Any) -> Any:
 @lru_cache(maxsize=256)
 def _series(tile: int) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
     """w**f and its weight for f = 1..tile/2, conjugate pairs taken together."""
-    steps = np.exp(2j * math.pi / tile * np.arange(1, tile // 2 + 1))
+    steps = np.exp(2j * math.pi / tile * np.arange(1, tile // 2 + 1)).astype(np.complex128)
     weights = 2.0 / (steps - 1.0)
     if tile % 2 == 0:
         weights[-1] = 1.0 / (steps[-1] - 1.0)

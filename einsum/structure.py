@@ -1,0 +1,430 @@
+"""Structure of Einsums and cascades, found by ranks and operators and never by names.
+
+A *contraction* is a product of two tensors summed over ranks that both have: batch ranks stand in
+both and in the output, m ranks in the first and the output, n ranks in the second and the output,
+k ranks in both alone (the tensor-contraction view of GEMM: Springer and Bientinesi, arXiv
+1607.00145). A *row operation* maps rows and reduces columns only (softmax, norms, elementwise).
+*Attention* is two contractions with an exponential between them over the keys. Factors without a
+tensor in them (`/ sqrt(E)`) do not change a structure.
+
+Recognition reads the form alone and is remembered; sizes, ints or arrays, come last.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from hwmodel.einsum.cascade import (
+    Access,
+    Apply,
+    Band,
+    Cascade,
+    Distribution,
+    Einsum,
+    Expression,
+    accesses,
+)
+from hwmodel.einsum.counts import operation_counts
+from hwmodel.einsum.passes import passes
+from hwmodel.einsum.space import extent
+from hwmodel.units import Amount
+
+Reductions = tuple[tuple[str, str], ...]
+Form = tuple[Access, Expression, Reductions]
+
+
+@dataclass(frozen=True, eq=False)
+class Contraction:
+    """`out[batch, m, n] = sum over k of a[batch, m, k] * b[batch, n, k]`, sizes as products.
+
+    With `routing`, m depends on data: `m` is then the rows of all `members` together, and batch
+    leaves the members out. `bands` are those of the Einsum.
+    """
+
+    a: str
+    b: str
+    out: str
+    batch: Amount
+    m: Amount
+    n: Amount
+    k: Amount
+    batch_ranks: tuple[str, ...]
+    m_ranks: tuple[str, ...]
+    n_ranks: tuple[str, ...]
+    k_ranks: tuple[str, ...]
+    dtype_a: str
+    dtype_b: str
+    dtype_out: str
+    members: Amount = 1
+    routing: Distribution | None = None
+    bands: tuple[Band, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RowOperation:
+    """Maps over `rows` rows of `cols` columns; only columns are reduced.
+
+    `passes` is how often an input's row is traversed where it does not stay on chip, `operations`
+    the counts of the whole cascade.
+    """
+
+    rows: Amount
+    cols: Amount
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    passes: int
+    operations: dict[tuple[str, str], Amount]
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionShape:
+    """`softmax(Q K^T) V`: `group` query heads share each of `kv_heads` heads, `batch` times.
+
+    `causal`: query i sees keys up to i + keys - queries; `window`: only the last so many of those.
+    """
+
+    query: str
+    key: str
+    value: str
+    output: str
+    batch: Amount
+    kv_heads: Amount
+    group: Amount
+    queries: Amount
+    keys: Amount
+    head_dim: Amount
+    value_dim: Amount
+    causal: bool
+    window: Amount | None
+    density: Amount
+    dtype: str
+    kv_dtype: str
+    dtype_out: str
+    passes: int
+
+    @property
+    def heads(self) -> Amount:
+        """Query heads."""
+        return self.kv_heads * self.group
+
+    @property
+    def batch_heads(self) -> Amount:
+        """Query heads of the whole batch."""
+        return self.batch * self.heads
+
+
+@dataclass(frozen=True)
+class _Product:
+    """The form of a contraction: accesses and the ranks in each class."""
+
+    a: Access
+    b: Access
+    batch: tuple[str, ...]
+    m: tuple[str, ...]
+    n: tuple[str, ...]
+    k: tuple[str, ...]
+
+
+@lru_cache(maxsize=8192)
+def _product(output: Access, expression: Expression, reductions: Reductions) -> _Product | None:
+    factors = _factors(expression)
+    if factors is None or len(factors) != 2 or not reductions:
+        return None
+    a, b = factors
+    simple = all(_plain(access) for access in (output, a, b))
+    if not simple or any(operator != "add" for _, operator in reductions):
+        return None
+    out, left, right = set(output.ranks), set(a.ranks), set(b.ranks)
+    product = _Product(
+        a,
+        b,
+        batch=tuple(r for r in output.ranks if r in left and r in right),
+        m=tuple(r for r in output.ranks if r in left and r not in right),
+        n=tuple(r for r in output.ranks if r in right and r not in left),
+        k=tuple(rank for rank, _ in reductions),
+    )
+    summed = set(product.k)
+    if not summed <= left & right or not out <= left | right or not (product.m or product.n):
+        return None
+    return product
+
+
+def _factors(expression: Expression) -> tuple[Access, ...] | None:
+    """The accesses of a product, leaving out factors without any; None for anything else."""
+    if not any(True for _ in accesses(expression)):
+        return ()
+    if isinstance(expression, Access):
+        return (expression,)
+    if isinstance(expression, Apply) and expression.operator in ("multiply", "divide"):
+        left, right = (_factors(argument) for argument in expression.arguments)
+        if left is None or right is None or (expression.operator == "divide" and right):
+            return None
+        return left + right
+    return None
+
+
+def _plain(access: Access) -> bool:
+    """Whether each index is one rank, or a fixed place (a slice of the tensor)."""
+    return all(index.rank is not None or not index.terms for index in access.indices)
+
+
+def contraction(einsum: Einsum, cascade: Cascade) -> Contraction | None:
+    """The Einsum as a matrix product (GEMV and batches included), or None."""
+    form = _product(einsum.output, einsum.expression, einsum.reductions)
+    if form is None:
+        return None
+    routing, over = _routing(form.m, form.batch, cascade), ""
+    if routing is None:
+        routing = _routing(form.n, form.batch, cascade)
+        if routing is not None:  # the data-dependent rows belong to a
+            form = _Product(form.b, form.a, form.batch, form.n, form.m, form.k)
+    if routing is not None:
+        over = routing.over
+    tensors = cascade.tensors
+    return Contraction(
+        a=form.a.tensor,
+        b=form.b.tensor,
+        out=einsum.name,
+        batch=extent([rank for rank in form.batch if rank != over], cascade),
+        m=extent([*form.m, *([over] if over else [])], cascade),
+        n=extent(form.n, cascade),
+        k=extent(form.k, cascade),
+        batch_ranks=form.batch,
+        m_ranks=form.m,
+        n_ranks=form.n,
+        k_ranks=form.k,
+        dtype_a=tensors[form.a.tensor].dtype,
+        dtype_b=tensors[form.b.tensor].dtype,
+        dtype_out=tensors[einsum.name].dtype,
+        members=cascade.ranks[over].size if over else 1,
+        routing=routing,
+        bands=einsum.bands,
+    )
+
+
+def _routing(
+    ranks: tuple[str, ...], batch: tuple[str, ...], cascade: Cascade
+) -> Distribution | None:
+    for rank in ranks:
+        spread = cascade.ranks[rank].distribution
+        if spread is not None and spread.over in batch:
+            return spread
+    return None
+
+
+def dependencies(cascade: Cascade) -> dict[str, tuple[str, ...]]:
+    """For each Einsum, by name, the Einsums whose tensors it reads."""
+    made = {einsum.name for einsum in cascade.einsums}
+    return {
+        einsum.name: tuple(dict.fromkeys(a.tensor for a in einsum.reads if a.tensor in made))
+        for einsum in cascade.einsums
+    }
+
+
+def intermediates(cascade: Cascade) -> tuple[str, ...]:
+    """Tensors that the cascade makes and reads, and does not return."""
+    read = {access.tensor for einsum in cascade.einsums for access in einsum.reads}
+    names = (einsum.name for einsum in cascade.einsums)
+    return tuple(name for name in names if name in read and name not in cascade.outputs)
+
+
+def row_operation(cascade: Cascade) -> RowOperation | None:
+    """The cascade as one operation on rows, or None where it multiplies matrices or mixes rows.
+
+    Columns are the ranks that any Einsum reduces; without reductions, the last rank of the output.
+    Rows are all other ranks, and every Einsum's output has all of them.
+    """
+    form = _row_form(_forms(cascade))
+    if form is None:
+        return None
+    rows, cols = form
+    found = passes(cascade)
+    operations: dict[tuple[str, str], Amount] = {}
+    for einsum in cascade.einsums:
+        for key, count in operation_counts(einsum, cascade).items():
+            operations[key] = operations.get(key, 0) + count
+    inputs = cascade.inputs
+    over = {rank for col in cols for rank in (col, cascade.ranks[col].parent)}
+    return RowOperation(
+        rows=extent(rows, cascade),
+        cols=extent(cols, cascade),
+        inputs=inputs,
+        outputs=cascade.outputs,
+        passes=max((n for (r, t), n in found.items() if t in inputs and r in over), default=1),
+        operations=operations,
+    )
+
+
+def _forms(cascade: Cascade) -> tuple[Form, ...]:
+    return tuple((e.output, e.expression, e.reductions) for e in cascade.einsums)
+
+
+@lru_cache(maxsize=2048)
+def _row_form(forms: tuple[Form, ...]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    if any(_product(*form) is not None for form in forms):
+        return None
+    einsums = [Einsum(*form) for form in forms]
+    cols = tuple(dict.fromkeys(rank for einsum in einsums for rank, _ in einsum.reductions))
+    if not cols:
+        cols = einsums[-1].output.ranks[-1:]
+    rows = tuple(dict.fromkeys(r for e in einsums for r in e.ranks if r not in cols))
+    shared = all(set(rows) <= set(einsum.output.ranks) for einsum in einsums)
+    return (rows, cols) if shared else None
+
+
+@dataclass(frozen=True)
+class _Attention:
+    """The form of attention: positions of its two contractions, and rank classes."""
+
+    scores: int
+    query: str
+    key: str
+    value: str
+    shared: tuple[str, ...]
+    group: tuple[str, ...]
+    queries: tuple[str, ...]
+    keys: tuple[str, ...]
+    head: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+def attention(cascade: Cascade) -> AttentionShape | None:
+    """The cascade as attention in any of its forms, or None.
+
+    Of the ranks that the queries alone have, the query rank is the one that a band names, else the
+    last in the scores' output; those before it are query heads in a group. Of the shared ranks the
+    last is the KV heads. Masks other than causal, with or without a window, give None.
+    """
+    form = _attention_form(_forms(cascade), _banded(cascade), cascade.outputs)
+    if form is None:
+        return None
+    einsum = cascade.einsums[form.scores]
+    queries, keys = extent(form.queries, cascade), extent(form.keys, cascade)
+    mask = _mask(einsum, form, keys, queries, cascade)
+    if mask is None:
+        return None
+    causal, window = mask
+    tensors = cascade.tensors
+    output = cascade.outputs[-1]
+    family = {cascade.ranks[rank].parent or rank for rank in form.keys}
+    found = passes(cascade)
+    return AttentionShape(
+        query=form.query,
+        key=form.key,
+        value=form.value,
+        output=output,
+        batch=extent(form.shared[:-1], cascade),
+        kv_heads=extent(form.shared[-1:], cascade),
+        group=extent(form.group, cascade),
+        queries=queries,
+        keys=keys,
+        head_dim=extent(form.head, cascade),
+        value_dim=extent(form.values, cascade),
+        causal=causal,
+        window=window,
+        density=einsum.density,
+        dtype=tensors[form.query].dtype,
+        kv_dtype=tensors[form.key].dtype,
+        dtype_out=tensors[output].dtype,
+        passes=max((n for (r, t), n in found.items() if t == form.key and r in family), default=1),
+    )
+
+
+def _banded(cascade: Cascade) -> tuple[str, ...]:
+    bands = (band for einsum in cascade.einsums for band in einsum.bands)
+    return tuple(dict.fromkeys(rank for band in bands for rank, _ in band.terms))
+
+
+@lru_cache(maxsize=2048)
+def _attention_form(
+    forms: tuple[Form, ...], banded: tuple[str, ...], outputs: tuple[str, ...]
+) -> _Attention | None:
+    products = {i: p for i, form in enumerate(forms) if (p := _product(*form)) and p.m and p.n}
+    if len(products) != 2 or len(outputs) != 1:
+        return None
+    (first, scores), (second, mixed) = products.items()
+    if not any("divide" in _operators(expression) for _, expression, _ in forms):
+        return None
+    derived = {forms[first][0].tensor}
+    weights: set[str] = set()
+    for output, expression, _ in forms[first + 1 : second]:
+        read = {access.tensor for access in accesses(expression)}
+        if read & derived:
+            derived.add(output.tensor)
+            if read & weights or "exp" in _operators(expression):
+                weights.add(output.tensor)
+    sides = [(mixed.a, mixed.b, mixed.n), (mixed.b, mixed.a, mixed.m)]
+    for weight, value, values in sides:
+        if weight.tensor in weights and value.tensor not in derived:
+            return _attention_parts(first, scores, value, values, set(mixed.k), banded)
+    return None
+
+
+def _attention_parts(
+    first: int,
+    scores: _Product,
+    value: Access,
+    values: tuple[str, ...],
+    summed: set[str],
+    banded: tuple[str, ...],
+) -> _Attention | None:
+    for query, key, mine, keys in (
+        (scores.a, scores.b, scores.m, scores.n),
+        (scores.b, scores.a, scores.n, scores.m),
+    ):
+        if set(keys) <= set(value.ranks) and summed <= set(keys):
+            marked = [rank for rank in mine if rank in banded]
+            rank = (marked or mine)[-1:]
+            return _Attention(
+                scores=first,
+                query=query.tensor,
+                key=key.tensor,
+                value=value.tensor,
+                shared=scores.batch,
+                group=tuple(r for r in mine if r not in rank),
+                queries=tuple(rank),
+                keys=keys,
+                head=scores.k,
+                values=values,
+            )
+    return None
+
+
+@lru_cache(maxsize=8192)
+def _operators(expression: Expression) -> frozenset[str]:
+    def walk(node: Expression) -> Iterator[str]:
+        if isinstance(node, Apply):
+            yield node.operator
+            for argument in node.arguments:
+                yield from walk(argument)
+
+    return frozenset(walk(expression))
+
+
+def _mask(
+    einsum: Einsum, form: _Attention, keys: Amount, queries: Amount, cascade: Cascade
+) -> tuple[bool, Amount | None] | None:
+    """(causal, window) of the scores' bands; None for any other mask."""
+    low: Amount | None = None
+    high: Amount | None = None
+    names = {*form.keys, *(cascade.ranks[rank].parent for rank in form.keys)}
+    for band in einsum.bands:
+        signs = dict(band.terms)
+        key = next((rank for rank in signs if rank in names), None)
+        query = next((rank for rank in signs if rank in form.queries), None)
+        opposite = key and query and signs[key] + signs[query] == 0 and abs(signs[key]) == 1
+        if len(signs) != 2 or not opposite or key is None:
+            return None
+        least, most = (band.low, band.high)
+        if signs[key] < 0:
+            least, most = (None if x is None else -x for x in (band.high, band.low))
+        if (least is not None and low is not None) or (most is not None and high is not None):
+            return None
+        low, high = (low if least is None else least), (high if most is None else most)
+    if high is None:
+        return (False, None) if low is None else None
+    if not np.all(np.equal(high, keys - queries)):
+        return None
+    return True, None if low is None else high - low + 1

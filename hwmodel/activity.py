@@ -179,8 +179,12 @@ def _fold(node: Activity, rates: Rates, slots: Amount | None) -> Folded:
     if isinstance(node, Serial):
         time_s = sum((part.time_s for part in parts), start=0)
     else:
-        inside = slots is not None
-        mine = [s for name, s in busy.items() if not inside or name in rates.private]
+        latencies = {resource for resource, _ in rates.slots.values()}
+        mine = [
+            seconds
+            for name, seconds in busy.items()
+            if slots is None or name in rates.private or name in latencies
+        ]
         time_s = most([*(part.time_s for part in parts), _together(mine, rates)])
     return Folded(time_s, busy)
 

@@ -7,7 +7,7 @@ library kernel is modelled as the best of its menu; a tile that does not fit is 
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +35,14 @@ def choose(
         raise CapacityError("no tile of the menu fits this device")
     if len(menu) == 1:
         return menu[0]
-    column: Any = replace(menu[0], **_columns(menu))  # type: ignore[type-var]
+    columns = _columns(menu)
+    column = cast(Tile, replace(cast(Any, menu[0]), **columns))
     time_s = np.asarray(fold(activity(problem, column, limits), rates).time_s)
     best: NDArray[np.intp] = np.argmin(time_s, axis=0)
     if best.size == 1 and best.ndim <= 1 and time_s.shape[-1] == 1:
         return menu[int(best.reshape(-1)[0])]
-    return replace(column, **{name: values[best, 0] for name, values in _columns(menu).items()})
+    picked = {name: values[best, 0] for name, values in columns.items()}
+    return cast(Tile, replace(cast(Any, column), **picked))
 
 
 def _columns(menu: Sequence[Any]) -> dict[str, NDArray[np.float64]]:

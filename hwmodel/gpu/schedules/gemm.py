@@ -27,7 +27,8 @@ from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
 from hwmodel.arithmetic import ceil_div, least, most, where
 from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Distribution
-from hwmodel.einsum.counts import expected_tiles, touched_members
+from hwmodel.einsum.distribution import expected_tiles, touched_members
+from hwmodel.gpu.units import product_unit
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
@@ -53,7 +54,6 @@ class GemmProblem:
     dtype_a: str = "bf16"
     dtype_b: str = "bf16"
     dtype_out: str = "bf16"
-    tf32: bool = False
     members: Amount = 1
     routing: Distribution | None = None
 
@@ -106,6 +106,11 @@ def library_menu() -> tuple[GemmTile, ...]:
     )
 
 
+def grouped_menu() -> tuple[GemmTile, ...]:
+    """Tiles of a grouped product: no split, since there are many members."""
+    return tuple(tile for tile in library_menu() if tile.split == 1)
+
+
 def dram_bytes(problem: GemmProblem, tile: GemmTile, limits: Limits) -> tuple[Amount, Amount]:
     """(read, written) at the DRAM: compulsory traffic plus the L2's misses between waves."""
     touched = _matrices(problem)
@@ -152,9 +157,7 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     slab = where(side >= WARPGROUP_ROWS, side, most((tile.block_m, tile.block_n)))
     depth = steps * tile.block_k
     staged = (tile.block_m + tile.block_n) * depth * element
-    tensor = problem.tf32 or problem.dtype_a not in ("fp32", "fp64")
-    unit = "matrix" if tensor else "vector"
-    dtype = "tf32" if problem.tf32 else problem.dtype_a
+    unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     block = Work(
         operations={(unit, "flop", dtype): 2 * area * depth},
         read={

@@ -1,5 +1,7 @@
 """Schedule of a row kernel: each thread block takes whole rows, reads them once, writes them once.
 
+A block takes as many whole rows as make up its stretch of elements, at least one.
+
 Norms, softmax and all elementwise kernels: [rows, cols] in, [rows, cols] out, every tensor through
 the DRAM once. A row is held in registers between its reduction and its use, so that one pass over
 the DRAM suffices whatever the number of passes of the cascade, while a row fits the block; longer
@@ -9,7 +11,7 @@ rows are read once more per pass from the L2 or, beyond it, from the DRAM.
 from dataclasses import dataclass, field
 
 from hwmodel.activity import Activity, Operation, Overlap, Serial, Waves, Work
-from hwmodel.arithmetic import ceil_div, most, where
+from hwmodel.arithmetic import ceil_div, least, where
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
@@ -40,11 +42,16 @@ class RowTile:
     resident: Amount = 4
 
 
+def menu(reduces: bool) -> tuple[RowTile, ...]:
+    """The library's one choice: a block for each row, or for a stretch of elements."""
+    return (RowTile(elements=2048, resident=4 if reduces else 8),)
+
+
 def activity(problem: RowProblem, tile: RowTile, limits: Limits) -> Activity:
     """One row kernel: launch, then waves of blocks over the DRAM stream."""
     total = problem.rows * problem.cols
-    whole_rows = problem.row_bytes > 0
-    blocks = most((1, where(whole_rows, problem.rows, ceil_div(total, tile.elements))))
+    stretches = ceil_div(total, tile.elements)
+    blocks = where(problem.row_bytes > 0, least((problem.rows, stretches)), stretches)
     slots = limits.processors * tile.resident
     moved = (problem.read_bytes + problem.written_bytes) / blocks
     block = Work(

@@ -1,0 +1,76 @@
+"""hwmodel: what a workload costs on hardware, how far that is from the limit, the best mapping.
+
+    import hwmodel as hw
+
+    h200 = hw.device("h200")
+    attn = hw.workloads.attention(batch=1, heads=32, kv_heads=8, queries=8192, keys=8192,
+                                  head_dim=128, causal=True)
+    print(hw.predict(attn, on=h200))
+
+Names below are loaded when they are first used, so that importing the package costs next to nothing
+and never pulls in torch, triton or matplotlib.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hwmodel.device import device as device
+    from hwmodel.device import devices as devices
+    from hwmodel.einsum.notation import parse as parse
+    from hwmodel.einsum.workloads import catalogue as _catalogue
+    from hwmodel.einsum.workloads.model import model as model
+    from hwmodel.ranges import linspace as linspace
+    from hwmodel.ranges import logspace as logspace
+    from hwmodel.verbs import bound as bound
+    from hwmodel.verbs import collective as collective
+    from hwmodel.verbs import compare as compare
+    from hwmodel.verbs import predict as predict
+
+    workloads = _catalogue
+
+__version__ = "0.1.0"
+
+_FACE = {
+    "bound": ("hwmodel.verbs", "bound"),
+    "collective": ("hwmodel.verbs", "collective"),
+    "compare": ("hwmodel.verbs", "compare"),
+    "device": ("hwmodel.device", "device"),
+    "devices": ("hwmodel.device", "devices"),
+    "linspace": ("hwmodel.ranges", "linspace"),
+    "logspace": ("hwmodel.ranges", "logspace"),
+    "model": ("hwmodel.einsum.workloads.model", "model"),
+    "parse": ("hwmodel.einsum.notation", "parse"),
+    "predict": ("hwmodel.verbs", "predict"),
+    "workloads": ("hwmodel.einsum.workloads.catalogue", ""),
+}
+
+__all__ = [
+    "bound",
+    "collective",
+    "compare",
+    "device",
+    "devices",
+    "linspace",
+    "logspace",
+    "model",
+    "parse",
+    "predict",
+    "workloads",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    if name not in _FACE:
+        raise AttributeError(f"module 'hwmodel' has no attribute {name!r}; it has {sorted(_FACE)}")
+    module, attribute = _FACE[name]
+    loaded = import_module(module)
+    value = getattr(loaded, attribute) if attribute else loaded
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names, loaded or not."""
+    return sorted([*_FACE, "__version__"])

@@ -1,0 +1,235 @@
+"""Which kernels a GPU library runs for a cascade: Einsums grouped into calls, by their structure.
+
+Recognition looks at ranks and operators, never at names, so a cascade that a user wrote is treated
+as a shipped one. In order: a whole cascade that is attention is one fused call; one whose Einsums
+share their rows and reduce along columns only is one row kernel (softmax, norms); otherwise every
+Einsum is a call: a product of two tensors is a GEMM (with the bias that follows it, grouped where
+its rows depend on data), anything elementwise a row kernel. What fits none is refused by name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from hwmodel.activity import Activity
+from hwmodel.dtypes import bytes_of
+from hwmodel.einsum.cascade import Cascade, Einsum
+from hwmodel.einsum.counts import footprint_bytes, operation_counts
+from hwmodel.einsum.structure import attention, contraction, row_operation
+from hwmodel.errors import CoverageError, UnknownNameError
+from hwmodel.gpu.schedules import attention as attention_schedule
+from hwmodel.gpu.schedules import gemm as gemm_schedule
+from hwmodel.gpu.schedules import rows as rows_schedule
+from hwmodel.gpu.units import scalar_operations
+from hwmodel.hardware import Limits
+from hwmodel.units import Amount
+
+FEW_QUERIES = 16
+"""Query rows of a KV head, at most, for which attention is bound by reading keys (decode)."""
+
+DEFAULT_KERNEL = "torch"
+KERNELS: dict[str, dict[str, str]] = {
+    "torch": {
+        **{"gemm": "cublas", "grouped": "torch", "rows": "torch"},
+        **{"prefill": "flash-attention-2", "decode": "flash-attention-2"},
+    },
+    "cublas": {"gemm": "cublas"},
+    "flash-attention-2": {"prefill": "flash-attention-2", "decode": "flash-attention-2"},
+    "cudnn": {"prefill": "cudnn", "decode": "cudnn"},
+    "triton": {schedule: "triton" for schedule in ("gemm", "grouped", "rows", "prefill", "decode")},
+}
+"""Kernel name of a request -> schedule -> the library whose menu and calibration apply."""
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One kernel call: the schedule that runs it, the problem, and the tiles it may choose from."""
+
+    name: str
+    schedule: str
+    library: str
+    problem: Any
+    activity: Callable[[Any, Any, Limits], Activity]
+    menu: Sequence[Any]
+    times: Amount = 1
+    """How often it runs; 0 at points of a sweep where another call takes its place."""
+
+    @property
+    def family(self) -> str:
+        """Calibration family: schedule and library."""
+        return f"{self.schedule}:{self.library}"
+
+
+def lower(cascade: Cascade, kernel: str | None = None) -> tuple[Call, ...]:
+    """The calls that library `kernel` makes for a cascade (default: torch's choice).
+
+    Raises `UnknownNameError` for an unknown library, and `CoverageError` for an Einsum that no
+    schedule covers or a schedule that the library lacks.
+    """
+    libraries = KERNELS.get(kernel or DEFAULT_KERNEL)
+    if libraries is None:
+        raise UnknownNameError("kernel", kernel, KERNELS)
+    calls = _attention_calls(cascade)
+    if not calls and not any(contraction(einsum, cascade) for einsum in cascade.einsums):
+        row = _row_call(cascade, cascade.name)
+        calls = [row] if row else []
+    calls = calls or _separate_calls(cascade)
+    return tuple(_in_library(call, libraries, kernel, cascade) for call in calls)
+
+
+def _in_library(
+    call: Call, libraries: Mapping[str, str], kernel: str | None, cascade: Cascade
+) -> Call:
+    library = libraries.get(call.schedule)
+    if library is None:
+        able = [k for k, table in KERNELS.items() if call.schedule in table]
+        raise CoverageError(
+            f"cascade {cascade.name!r}: kernel {kernel!r} has no {call.schedule} schedule;"
+            f" kernels that do: {', '.join(able)}"
+        )
+    return replace(call, library=library)
+
+
+def _separate_calls(cascade: Cascade) -> list[Call]:
+    """One call for each Einsum; a bias joins the product that it follows."""
+    calls: list[Call] = []
+    skip: set[str] = set()
+    for position, einsum in enumerate(cascade.einsums):
+        if einsum.name in skip:
+            continue
+        following = cascade.einsums[position + 1 : position + 2]
+        alone = _only(cascade, einsum)
+        call = _product_call(alone, einsum)
+        if call is not None and following and _is_bias(cascade, einsum, following[0]):
+            skip.add(following[0].name)
+        call = call or _row_call(alone, einsum.name)
+        if call is None:
+            raise CoverageError(
+                f"cascade {cascade.name!r}, Einsum {einsum.name!r}: no GPU schedule computes it;"
+                " covered are products of two tensors, attention, and maps and reductions by row"
+            )
+        calls.append(call)
+    return calls
+
+
+def _only(cascade: Cascade, einsum: Einsum) -> Cascade:
+    """The cascade of one Einsum, its operands being inputs."""
+    if len(cascade.einsums) == 1:
+        return cascade
+    names = {einsum.name, *_operands(einsum.expression)}
+    tensors = MappingProxyType({n: t for n, t in cascade.tensors.items() if n in names})
+    return replace(
+        cascade,
+        name=einsum.name,
+        tensors=tensors,
+        einsums=(einsum,),
+        initials=(),
+        outputs=(einsum.name,),
+        origin=None,
+    )
+
+
+def _operands(expression: Any) -> list[str]:
+    """Names of the tensors that an expression reads."""
+    if hasattr(expression, "tensor"):
+        return [expression.tensor]
+    return [name for part in getattr(expression, "arguments", ()) for name in _operands(part)]
+
+
+def _is_bias(cascade: Cascade, product: Einsum, after: Einsum) -> bool:
+    """Whether `after` adds a weight vector to the product, which the GEMM's epilogue does."""
+    operands = _operands(after.expression)
+    if getattr(after.expression, "operator", None) != "add" or len(operands) != 2:
+        return False
+    if product.name not in operands or after.reductions:
+        return False
+    other = next(name for name in operands if name != product.name)
+    tensor = cascade.tensors[other]
+    return tensor.role == "weight" and len(tensor.ranks) < len(cascade.tensors[after.name].ranks)
+
+
+def _product_call(cascade: Cascade, einsum: Einsum) -> Call | None:
+    product = contraction(einsum, cascade)
+    if product is None:
+        return None
+    tensors = cascade.tensors
+    routed = product.routing is not None
+    problem = gemm_schedule.GemmProblem(
+        M=product.m,
+        N=product.n,
+        K=product.k,
+        batch=1 if routed else product.batch,
+        dtype_a=tensors[product.a].dtype,
+        dtype_b=tensors[product.b].dtype,
+        dtype_out=tensors[einsum.name].dtype,
+        members=product.members,
+        routing=product.routing,
+    )
+    schedule = "grouped" if routed else "gemm"
+    menu = gemm_schedule.grouped_menu() if routed else gemm_schedule.library_menu()
+    return Call(einsum.name, schedule, "", problem, gemm_schedule.activity, menu)
+
+
+def _row_call(cascade: Cascade, name: str) -> Call | None:
+    found = row_operation(cascade)
+    if found is None:
+        return None
+    operations: dict[Any, Amount] = {}
+    for einsum in cascade.einsums:
+        for key, count in scalar_operations(operation_counts(einsum, cascade)).items():
+            operations[key] = operations.get(key, 0) + count
+    reduces = any(einsum.reductions for einsum in cascade.einsums)
+    width = max(bytes_of(cascade.tensors[n].dtype) for n in (*found.inputs, *found.outputs))
+    problem = rows_schedule.RowProblem(
+        rows=found.rows,
+        cols=found.cols,
+        read_bytes=sum(footprint_bytes(n, cascade) for n in found.inputs),
+        written_bytes=sum(footprint_bytes(n, cascade) for n in found.outputs),
+        operations=operations,
+        row_bytes=found.cols * width if reduces else 0,
+        passes=found.passes,
+    )
+    return Call(name, "rows", "", problem, rows_schedule.activity, rows_schedule.menu(reduces))
+
+
+def _attention_calls(cascade: Cascade) -> list[Call]:
+    """Fused attention: the kernel for many queries, that for few, or each where it applies."""
+    shape = attention(cascade)
+    if shape is None:
+        return []
+    problem = attention_schedule.AttentionProblem(
+        batch=shape.batch,
+        heads=shape.heads,
+        kv_heads=shape.kv_heads,
+        queries=shape.queries,
+        keys=shape.keys,
+        head_dim=shape.head_dim,
+        value_dim=shape.value_dim,
+        causal=shape.causal,
+        window=shape.window,
+        density=shape.density,
+        dtype=shape.dtype,
+        kv_dtype=shape.kv_dtype,
+        dtype_out=shape.dtype_out,
+    )
+    few = np.asarray(shape.queries) <= FEW_QUERIES
+    kinds = (
+        ("decode", few, attention_schedule.decode_menu()),
+        ("prefill", ~few, attention_schedule.prefill_menu()),
+    )
+    return [
+        Call(
+            cascade.name,
+            schedule,
+            "",
+            problem,
+            attention_schedule.activity,
+            menu,
+            1 if here.all() else here.astype(np.float64),
+        )
+        for schedule, here, menu in kinds
+        if here.any()
+    ]

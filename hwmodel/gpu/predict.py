@@ -1,0 +1,189 @@
+"""A workload on a GPU: lowered to kernel calls, each given its best tile, counted, and timed.
+
+Sweeps run in chunks of points that stay in the cache, on a few threads (NumPy releases the lock).
+Arrays of any number of dimensions that broadcast against each other are one sweep: they are
+flattened here and take their shape again in the answer.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel import collectives
+from hwmodel.activity import Folded, Work, energy_j, fold, totals
+from hwmodel.bounds import bound
+from hwmodel.calibration import Calibration, Family
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.stack import Stack, Stage
+from hwmodel.errors import CoverageError, InputError
+from hwmodel.estimate import Estimate, Part
+from hwmodel.gpu.choose import choose
+from hwmodel.gpu.lower import Call, lower
+from hwmodel.gpu.rates import rates
+from hwmodel.gpu.roofline import roofline_s
+from hwmodel.hardware import Hardware, Limits, limits
+from hwmodel.units import Amount
+
+CHUNK = 16_384
+"""Points evaluated at once: a menu of tiles times this many floats stays near the cache."""
+
+THREADS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
+
+
+def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None) -> Estimate:
+    """Estimate of a workload on one GPU, or of one GPU's share of it."""
+    calibration = hardware.calibration
+    if calibration is None:
+        raise CoverageError(f"{hardware.name}: has no calibration; load it with hwmodel.device()")
+    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
+    parts: list[Part] = []
+    for stage in stages:
+        calls = lower(stage.cascade, kernel)
+        for call in calls:
+            name = stage.name if len(calls) == 1 else call.name
+            part = _part(call, stage.times * call.times, hardware, calibration)
+            parts.append(replace(part, name=name))
+        if stage.collective is not None:
+            joint = stage.collective
+            parts.append(
+                collectives.part(joint.op, joint.bytes, joint.ranks, hardware, stage.times)
+            )
+    floor = bound(workload, limits(hardware))
+    return Estimate(
+        name=workload.name,
+        device=hardware.title,
+        parts=tuple(parts),
+        bound_bytes=floor.dram_bytes,
+        bound_s=roofline_s(workload, hardware, floor),
+        assumptions=_assumptions(calibration, parts),
+        warnings=(*getattr(workload, "warnings", ()), *_warnings(calibration, parts)),
+    )
+
+
+def family_of(calibration: Calibration, name: str) -> Family:
+    """Parameters of "schedule:library", or of the schedule where the library has none."""
+    known = calibration.families
+    return known[name] if name in known else calibration.family(name.split(":")[0])
+
+
+@dataclass(frozen=True, eq=False)
+class _Result:
+    """What one chunk of points yields."""
+
+    tile: Any
+    counts: Work
+    folded: Folded
+    energy_j: Amount
+
+
+def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibration) -> Part:
+    family = family_of(calibration, call.family)
+    machine_rates = rates(hardware, {n: p.value for n, p in family.parameters.items()})
+    inputs = (call.problem, limits(hardware), machine_rates)
+
+    def evaluate(given: Any) -> _Result:
+        problem, bounds_, speeds = given
+        tile = choose(call.activity, call.menu, problem, bounds_, speeds)
+        activity = call.activity(problem, tile, cast(Limits, bounds_))
+        folded = fold(activity, speeds)
+        joules = energy_j(activity, speeds, folded.time_s)
+        return _Result(tile, totals(activity), folded, joules)
+
+    result = _in_chunks(evaluate, inputs)
+    return Part(
+        name=call.name,
+        family=call.family,
+        times=times,
+        counts=result.counts,
+        time_s=result.folded.time_s,
+        busy_s=result.folded.busy_s,
+        energy_j=result.energy_j,
+        interval=family.interval,
+        tile=result.tile,
+    )
+
+
+def _in_chunks(evaluate: Callable[[Any], Any], inputs: Any) -> Any:
+    """Evaluate flattened pieces of `inputs` and join the pieces of the answer."""
+    shapes: set[tuple[int, ...]] = set()
+    _each(inputs, lambda array: shapes.add(array.shape) or array)
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise InputError(f"sizes: arrays of shapes {sorted(shapes)} do not broadcast") from None
+    points = int(np.prod(shape))
+    if len(shape) <= 1 and points <= CHUNK:
+        return evaluate(inputs)
+    flat = _each(inputs, lambda a: np.broadcast_to(a, shape).reshape(-1) if a.size > 1 else a)
+    starts = range(0, points, CHUNK)
+
+    def piece(start: int) -> Any:
+        part = slice(start, start + CHUNK)
+        return evaluate(_each(flat, lambda a: a[part] if a.size > 1 else a))
+
+    if len(starts) == 1:
+        pieces = [piece(0)]
+    else:
+        with ThreadPoolExecutor(THREADS) as pool:
+            pieces = list(pool.map(piece, starts))
+    lengths = [min(CHUNK, points - start) for start in starts]
+    return _joined(pieces, lengths, shape)
+
+
+def _each(value: Any, change: Callable[[NDArray[np.float64]], Any]) -> Any:
+    """The same nested value with every array in it changed."""
+    if isinstance(value, np.ndarray):
+        return change(cast(NDArray[np.float64], value))
+    if isinstance(value, Mapping):
+        return {key: _each(item, change) for key, item in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, tuple):
+        return tuple(_each(item, change) for item in cast(tuple[Any, ...], value))
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {f.name: _each(getattr(value, f.name), change) for f in fields(value)}
+        return replace(value, **changed)
+    return value
+
+
+def _joined(pieces: list[Any], lengths: list[int], shape: tuple[int, ...]) -> Any:
+    """One nested value from the values of consecutive chunks."""
+    first: Any = pieces[0]
+    if isinstance(first, (np.ndarray, float, int, np.generic)):
+        whole = [np.broadcast_to(p, (n,)) for p, n in zip(pieces, lengths, strict=True)]
+        same = all(np.ndim(p) == 0 for p in pieces)
+        return cast(Any, first) if same else np.concatenate(whole).reshape(shape)
+    if isinstance(first, Mapping):
+        keys = cast(Mapping[Any, Any], first)
+        return {key: _joined([p[key] for p in pieces], lengths, shape) for key in keys}
+    if isinstance(first, tuple):
+        items = range(len(cast(tuple[Any, ...], first)))
+        return tuple(_joined([p[i] for p in pieces], lengths, shape) for i in items)
+    if is_dataclass(first) and not isinstance(first, type):
+        joined = {
+            f.name: _joined([getattr(p, f.name) for p in pieces], lengths, shape)
+            for f in fields(first)
+        }
+        return replace(first, **joined)
+    return first
+
+
+def _assumptions(calibration: Calibration, parts: list[Part]) -> tuple[str, ...]:
+    """What the prediction rests on."""
+    date = f", {calibration.date}" if calibration.date else ""
+    return (
+        f"calibration: {calibration.name}{date}",
+        "one call among many in a CUDA graph, cold L2; host time excluded",
+    )
+
+
+def _warnings(calibration: Calibration, parts: list[Part]) -> tuple[str, ...]:
+    """Families that were never measured, and sizes beyond those that were."""
+    used = dict.fromkeys(part.family for part in parts)
+    unmeasured = [n for n in used if family_of(calibration, n).origin != "measured"]
+    if not unmeasured:
+        return ()
+    return (f"uncalibrated: {', '.join(unmeasured)}: efficiencies are priors, not measurements",)

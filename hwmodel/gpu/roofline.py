@@ -1,0 +1,46 @@
+"""The least time of a workload on a GPU: every resource at its datasheet peak, all overlapped.
+
+    t >= max over units of (operations / peak rate),  bound on DRAM bytes / peak bandwidth
+
+(Williams, Waterman, Patterson, CACM 52(4), 2009, with the DRAM bytes of `bounds`). Operations are
+those of the cascade: nothing padded, nothing masked, nothing computed twice.
+"""
+
+from hwmodel.activity import Operation
+from hwmodel.arithmetic import most
+from hwmodel.bounds import Bound
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.counts import operation_counts, points
+from hwmodel.einsum.stack import Stack, Stage
+from hwmodel.einsum.structure import contraction
+from hwmodel.gpu.units import product_unit, scalar_operations
+from hwmodel.hardware import Hardware
+from hwmodel.units import Amount
+
+
+def unit_operations(cascade: Cascade) -> dict[Operation, Amount]:
+    """Operations of a cascade by the unit of a GPU that does them."""
+    found: dict[Operation, Amount] = {}
+    for einsum in cascade.einsums:
+        product = contraction(einsum, cascade)
+        if product is None:
+            counts = scalar_operations(operation_counts(einsum, cascade))
+        else:
+            formats = (cascade.tensors[product.a].dtype, cascade.tensors[product.b].dtype)
+            unit, dtype = product_unit(*formats)
+            counts = {(unit, "flop", dtype): 2 * points(einsum, cascade)}
+        for key, count in counts.items():
+            found[key] = found.get(key, 0) + count
+    return found
+
+
+def roofline_s(workload: Cascade | Stack, hardware: Hardware, floor: Bound) -> Amount:
+    """Least seconds of a workload on one device; `floor` is its bound on that device."""
+    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
+    busy: dict[str, Amount] = {}
+    for stage in stages:
+        for (unit, _, dtype), count in unit_operations(stage.cascade).items():
+            seconds = stage.times * count / hardware.rate(unit, dtype)
+            busy[unit] = busy.get(unit, 0) + seconds
+    dram_s = floor.dram_bytes / hardware.memory("dram").bandwidth_bytes_per_s
+    return most((*busy.values(), dram_s))

@@ -1,0 +1,102 @@
+"""The verbs: the few functions that a user needs, and the only code that joins the floors.
+
+`predict` says what a workload will cost, `bound` what it cannot cost less than, `compare` sets
+machines side by side. Values in, values out; nothing is remembered between calls.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from hwmodel import bounds, collectives
+from hwmodel.bounds import Bound
+from hwmodel.device import device
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.stack import Stack
+from hwmodel.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.estimate import Estimate
+from hwmodel.gpu import predict as gpu
+from hwmodel.hardware import Hardware, limits
+
+Workload: TypeAlias = Cascade | Stack
+Machine: TypeAlias = Hardware | str | Path
+
+
+def predict(
+    workload: Workload,
+    on: Machine,
+    *,
+    kernel: str | None = None,
+    parallel: Mapping[str, int] | None = None,
+) -> Estimate:
+    """Time, energy and traffic of a workload on a machine, with a 90 % interval.
+
+    `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
+    (default: torch's choice); `parallel` how the work is divided over its devices, `{"tp": 8}`.
+    Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
+    Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
+    """
+    machine = _machine(on)
+    workload = _divided(workload, machine, parallel)
+    if machine.kind != "gpu":
+        raise CoverageError(f"{machine.name}: no model predicts on a {machine.kind!r} machine yet")
+    return gpu.predict(workload, machine, kernel=kernel)
+
+
+def bound(workload: Workload, on: Machine) -> Bound:
+    """Least bytes across each boundary of the machine's memory, for any schedule."""
+    return bounds.bound(workload, limits(_machine(on)))
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Estimates of one workload on several machines, in the order asked for."""
+
+    estimates: tuple[Estimate, ...]
+
+    def __str__(self) -> str:
+        """A table, with times relative to the first machine."""
+        from hwmodel.table import comparison_text
+
+        return comparison_text(self.estimates)
+
+
+def compare(
+    workload: Workload,
+    on: Sequence[Machine],
+    *,
+    kernel: str | None = None,
+    parallel: Mapping[str, int] | None = None,
+) -> Comparison:
+    """The same workload on several machines."""
+    if not on:
+        raise InputError("compare: expected one machine or more, found none")
+    return Comparison(tuple(predict(workload, m, kernel=kernel, parallel=parallel) for m in on))
+
+
+def collective(op: str, size_bytes: float, ranks: int, on: Machine) -> Estimate:
+    """One collective operation; `size_bytes` is counted as nccl-tests does (DESIGN section 14)."""
+    return collectives.estimate(op, size_bytes, ranks, _machine(on))
+
+
+def _machine(on: Machine) -> Hardware:
+    return on if isinstance(on, Hardware) else device(on)
+
+
+def _divided(workload: Workload, machine: Hardware, parallel: Mapping[str, int] | None) -> Workload:
+    """The workload's share of one device, where it is divided over several."""
+    ways = dict(parallel or {})
+    for name in ways:
+        if name != "tp":
+            raise UnknownNameError("kind of parallelism", name, ("tp",))
+    tp = ways.get("tp", machine.devices)
+    if tp > machine.devices:
+        raise InputError(
+            f"parallel: tp={tp} needs {tp} devices; {machine.name} has {machine.devices}"
+        )
+    if tp == 1:
+        return workload
+    if isinstance(workload, Cascade):
+        raise CoverageError("parallel: tp divides a model's prefill or decode, not a lone cascade")
+    return workload.but(tp=tp)

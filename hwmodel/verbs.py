@@ -5,19 +5,26 @@ machines side by side. Values in, values out; nothing is remembered between call
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from hwmodel import bounds, collectives
+from hwmodel.arithmetic import most
 from hwmodel.bounds import Bound
 from hwmodel.device import device
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.stack import Stack
+from hwmodel.einsum.workloads.model import model
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
-from hwmodel.estimate import Estimate
+from hwmodel.estimate import Estimate, Serving
 from hwmodel.gpu import predict as gpu
 from hwmodel.hardware import Hardware, limits
+from hwmodel.memory import fit
+from hwmodel.units import Amount
 
 Workload: TypeAlias = Cascade | Stack
 Machine: TypeAlias = Hardware | str | Path
@@ -41,7 +48,8 @@ def predict(
     workload = _divided(workload, machine, parallel)
     if machine.kind != "gpu":
         raise CoverageError(f"{machine.name}: no model predicts on a {machine.kind!r} machine yet")
-    return gpu.predict(workload, machine, kernel=kernel)
+    estimate = gpu.predict(workload, machine, kernel=kernel)
+    return replace(estimate, serving=_serving(workload, machine))
 
 
 def bound(workload: Workload, on: Machine) -> Bound:
@@ -82,6 +90,48 @@ def collective(op: str, size_bytes: float, ranks: int, on: Machine) -> Estimate:
 
 def _machine(on: Machine) -> Hardware:
     return on if isinstance(on, Hardware) else device(on)
+
+
+def _serving(workload: Workload, machine: Hardware) -> Serving | None:
+    """Tokens of a model's phase, and whether its weights, cache and activations fit."""
+    origin = workload.origin
+    if not isinstance(workload, Stack) or origin is None or origin.workload != "llm":
+        return None
+    given = origin.arguments
+    read = model(given["config"])
+    tp = given["tp"]
+    share = read.shard(tp)
+    batch = given["batch"]
+    prefill = given["phase"] == "prefill"
+    context = given["prompt"] if prefill else given["context"]
+    sequence = share.kv_bytes(1, context) * tp
+    live = most(_live_activations(stage.cascade) for stage in workload.stages)
+    fitted = fit(
+        weights_bytes=share.weight_bytes * tp,
+        kv_bytes_per_token=sequence / context
+        if np.ndim(sequence)
+        else _per_token(sequence, context),
+        activation_bytes_per_sequence=live * tp / batch,
+        batch=batch,
+        context=context,
+        hardware=machine,
+    )
+    return Serving(batch * context if prefill else batch, fitted)
+
+
+def _per_token(sequence: Amount, context: Amount) -> Amount:
+    """Cache bytes per token, an int where it is one."""
+    whole = isinstance(sequence, int) and isinstance(context, int) and sequence % context == 0
+    return sequence // context if whole else sequence / context
+
+
+def _live_activations(cascade: Cascade) -> Amount:
+    """Bytes of all activations that one stage reads and writes."""
+    outer = (*cascade.inputs, *(cascade.outputs or (cascade.einsums[-1].name,)))
+    roles = {name: cascade.tensors[name].role for name in outer}
+    return sum(
+        footprint_bytes(name, cascade) for name, role in roles.items() if role == "activation"
+    )
 
 
 def _divided(workload: Workload, machine: Hardware, parallel: Mapping[str, int] | None) -> Workload:

@@ -184,6 +184,8 @@ _SHOWN = {
     "per_s": "/s",
     "j_per_byte": "J/B",
     "j_per_flop": "J/FLOP",
+    "usd": "USD",
+    "usd_per_hour": "USD/h",
 }
 _LADDER = (
     (1e18, "E"),
@@ -197,6 +199,7 @@ _LADDER = (
     (1e-6, "u"),
     (1e-9, "n"),
     (1e-12, "p"),
+    (1e-15, "f"),
 )
 
 

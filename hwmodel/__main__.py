@@ -1,0 +1,5 @@
+"""`python -m hwmodel`: the command line."""
+
+from hwmodel.cli import main
+
+main()

@@ -1,0 +1,249 @@
+"""The command line: `hwmodel predict | bound | compare | devices`.
+
+What to predict is a model's config (a path, or a shipped name such as llama-3.1-8b) with a phase
+and its sizes, or a workload with fields of its own: `hwmodel predict gemm M=4096 N=4096 K=4096 --on
+h200`. Exit status: 0 ok, 1 internal error, 2 bad input, 3 does not fit, 130 interrupted.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from hwmodel.errors import CapacityError, HwmodelError, InputError
+
+TRACEBACK = "HWMODEL_TRACEBACK"
+"""Environment variable that asks for the traceback of an internal error."""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Predicts limits, time, energy and memory of workloads on hardware.",
+)
+
+What = Annotated[
+    str | None,
+    typer.Argument(help="A model config (path or shipped name), or a workload such as gemm."),
+]
+Fields = Annotated[
+    list[str] | None, typer.Argument(help="Fields of a workload: M=4096 N=4096 dtype=fp8.")
+]
+OnOne = Annotated[str | None, typer.Option("--on", help="A device's name, or its YAML file.")]
+OnMany = Annotated[list[str], typer.Option("--on", help="A device; give one or more.")]
+Phase = Annotated[str | None, typer.Option(help="decode or prefill, of a model.")]
+Batch = Annotated[int | None, typer.Option(help="Sequences at a time, of a model (default 1).")]
+Context = Annotated[int | None, typer.Option(help="Keys that a new token attends to (decode).")]
+Prompt = Annotated[int | None, typer.Option(help="Tokens of each prompt (prefill).")]
+Dtype = Annotated[str | None, typer.Option(help="Number format: bf16, fp16, fp8, ...")]
+Part = Annotated[str | None, typer.Option(help="Format of this part alone.")]
+Kernel = Annotated[str | None, typer.Option(help="Library whose kernels run (default torch).")]
+Ways = Annotated[int | None, typer.Option(help="Devices that divide a model (tensor parallel).")]
+Ignore = Annotated[
+    list[str] | None, typer.Option("--ignore-key", help="A key of the config to pass over.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, in SI units.")]
+
+
+@app.command()
+def predict(
+    what: What = None,
+    fields: Fields = None,
+    on: OnOne = None,
+    phase: Phase = None,
+    batch: Batch = None,
+    context: Context = None,
+    prompt: Prompt = None,
+    dtype: Dtype = None,
+    weight_dtype: Part = None,
+    kv_dtype: Part = None,
+    activation_dtype: Part = None,
+    kernel: Kernel = None,
+    tp: Ways = None,
+    ignore_key: Ignore = None,
+    as_json: AsJson = False,
+    cases: Annotated[
+        str | None, typer.Option(help="A file of cases, one JSON object a line.")
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="Where answers to --cases go.")] = None,
+) -> None:
+    """Time, energy, traffic and memory of a workload on a device."""
+    given = _given(locals())
+    if cases is not None:
+        extra = [name for name in given if name not in ("cases", "out")]
+        if extra:
+            raise InputError(f"--cases: expected no other argument but --out, found {extra[0]!r}")
+        from hwmodel.cases import predict_file
+
+        raise typer.Exit(predict_file(cases, out))
+    if out is not None:
+        raise InputError("--out: expected --cases with it; it is where answers to cases go")
+    estimate = _estimate(_request(given))
+    if as_json:
+        from hwmodel.record import estimate_record
+
+        _print_json(estimate_record(estimate))
+    else:
+        typer.echo(str(estimate))
+    if estimate.serving is not None and not estimate.serving.memory.fits:
+        raise typer.Exit(CapacityError.exit_status)
+
+
+@app.command()
+def bound(
+    what: What = None,
+    fields: Fields = None,
+    on: OnOne = None,
+    phase: Phase = None,
+    batch: Batch = None,
+    context: Context = None,
+    prompt: Prompt = None,
+    dtype: Dtype = None,
+    weight_dtype: Part = None,
+    kv_dtype: Part = None,
+    activation_dtype: Part = None,
+    ignore_key: Ignore = None,
+    as_json: AsJson = False,
+) -> None:
+    """Least traffic at each memory level that any schedule of a workload needs."""
+    given = _given(locals())
+    from hwmodel import verbs
+    from hwmodel.request import builder, machine, read
+
+    request = read(_request(given))
+    found = verbs.bound(builder(request.fixed)(request.sizes), machine(request.fixed["on"]))
+    if as_json:
+        from hwmodel.record import bound_record
+
+        _print_json(bound_record(found))
+    else:
+        from hwmodel.table import bound_text
+
+        typer.echo(bound_text(found))
+
+
+@app.command()
+def compare(
+    on: OnMany,
+    what: What = None,
+    fields: Fields = None,
+    phase: Phase = None,
+    batch: Batch = None,
+    context: Context = None,
+    prompt: Prompt = None,
+    dtype: Dtype = None,
+    weight_dtype: Part = None,
+    kv_dtype: Part = None,
+    activation_dtype: Part = None,
+    kernel: Kernel = None,
+    tp: Ways = None,
+    ignore_key: Ignore = None,
+    as_json: AsJson = False,
+) -> None:
+    """The same workload on several devices, side by side."""
+    request = _request(_given(locals()))
+    estimates = [_estimate({**request, "on": device}) for device in on]
+    if as_json:
+        from hwmodel.record import estimate_record
+
+        _print_json([estimate_record(estimate) for estimate in estimates])
+    else:
+        from hwmodel.table import comparison_text
+
+        typer.echo(comparison_text(estimates))
+
+
+@app.command()
+def devices(
+    name: Annotated[str | None, typer.Argument(help="A device's name, or its YAML file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The devices that are known; with a name, every number of one and its source."""
+    from hwmodel.device import device as load
+    from hwmodel.device import devices as shipped
+
+    shown = [load(each) for each in ([name] if name else shipped())]
+    if as_json:
+        from hwmodel.record import device_record
+
+        records = [device_record(device) for device in shown]
+        _print_json(records[0] if name else records)
+    else:
+        from hwmodel.table import device_text, devices_text
+
+        typer.echo(device_text(shown[0]) if name else devices_text(shown))
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a command that were given."""
+    return {k: v for k, v in arguments.items() if v not in (None, [], ()) and k != "as_json"}
+
+
+def _request(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that a command's arguments mean; a name that is no workload is a model's."""
+    from hwmodel.request import PHASES, workloads
+
+    rest = dict(given)
+    what, pairs, ignored = (
+        rest.pop("what", None),
+        rest.pop("fields", []),
+        rest.pop("ignore_key", []),
+    )
+    if what is None:
+        raise InputError(f"expected a model config or one of {', '.join(workloads())}, found none")
+    fields = dict(_pair(text) for text in pairs)
+    for name in fields:
+        if name in rest:
+            raise InputError(f"{name}: given twice, as an option and as a field")
+    if "on" not in rest:
+        raise InputError("expected --on with a device's name or file, found none")
+    if what in workloads():
+        return {"workload": what, **fields, **rest}
+    phases = [phase for phase, size in PHASES.items() if size in {**fields, **rest}]
+    inferred = {"phase": phases[0]} if len(phases) == 1 else {}
+    model = {"workload": "llm", "config": what, "batch": 1, **inferred, **fields, **rest}
+    return {**model, "ignore_keys": ignored} if ignored else model
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """`M=4096` as a name and a number, a truth value or a word."""
+    name, sign, value = text.partition("=")
+    if not (sign and name and value):
+        raise InputError(f"expected a field such as M=4096, found {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _estimate(fields: Mapping[str, Any]) -> Any:
+    from hwmodel.request import answerer, read
+
+    request = read(fields)
+    return answerer(request.form)(request.sizes)
+
+
+def _print_json(record: Any) -> None:
+    typer.echo(json.dumps(record, indent=2, allow_nan=False))
+
+
+def main() -> NoReturn:
+    """Run the command line; what the package refuses becomes one line and an exit status."""
+    try:
+        typer.main.get_command(app).main(prog_name="hwmodel")
+    except HwmodelError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        note = f"set {TRACEBACK}=1 for the traceback"
+        typer.echo(f"error: internal: {type(error).__name__}: {error} ({note})", err=True)
+        sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,196 @@
+"""A request in plain words: named fields in, checked, and answered by the verbs.
+
+The command line and files of cases describe work by the same fields, which are the arguments of the
+workload's function:
+
+    workload   fields, * those needed                                            and
+    gemm       M* N* K* dtype batch out_dtype weight_dtype bias                  on* kernel
+    attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
+    collective op* bytes* ranks*                                                 on*
+    llm        config* phase* batch* context* or prompt* dtype ... ignore_keys   on* kernel tp
+
+Sizes are numbers; requests that differ in their sizes only have the same `form` and are answered
+together, in one vectorised call, by `answerer`.
+"""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_args, get_origin
+
+import numpy as np
+
+from hwmodel import collectives
+from hwmodel.device import device
+from hwmodel.einsum.workloads.catalogue import WORKLOADS
+from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.estimate import Estimate
+from hwmodel.hardware import Hardware
+from hwmodel.network import ALGORITHMS
+from hwmodel.units import Amount, amount
+from hwmodel.verbs import Workload, predict
+
+PHASES = {"decode": "context", "prefill": "prompt"}
+"""Phase of a model -> the size that it takes besides the batch."""
+
+SHORT_QUERIES = 16
+"""Attention of this many queries or fewer is asked for apart from that of more: decode kernels run
+it where the group of heads that share keys is small too, and one call runs one kernel."""
+
+_FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a request: whether it is a size, and whether it must be given."""
+
+    size: bool = False
+    needed: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked request: `form` is all but the sizes, as JSON text; `sizes` are numbers by name."""
+
+    form: str
+    sizes: Mapping[str, int]
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The fields that are no sizes."""
+        return json.loads(self.form)
+
+
+def workloads() -> tuple[str, ...]:
+    """Every name that `workload` may have."""
+    return tuple(sorted((*WORKLOADS, "collective")))
+
+
+@cache
+def fields_of(workload: str) -> Mapping[str, Field]:
+    """The fields that a workload takes; raises `UnknownNameError`."""
+    run = {"on": Field(needed=True), "kernel": Field()}
+    if workload == "collective":
+        sizes = {name: Field(size=True, needed=True) for name in ("bytes", "ranks")}
+        return {"op": Field(needed=True), **sizes, "on": run["on"]}
+    if workload not in WORKLOADS:
+        raise UnknownNameError("workload", workload, workloads())
+    parameters = inspect.signature(WORKLOADS[workload]).parameters.values()
+    empty = inspect.Parameter.empty
+    own = {
+        p.name: Field(size=_is_size(p.annotation), needed=p.default is empty)
+        for p in parameters
+        if p.name != "name"
+    }
+    return {**own, **run}
+
+
+def _is_size(annotation: Any) -> bool:
+    """Whether an argument may be an array, as `Amount` may."""
+    return any(get_origin(part) is np.ndarray for part in get_args(annotation))
+
+
+def read(given: Mapping[str, Any]) -> Request:
+    """Check the names, kinds and signs of a request's fields; `InputError` names the field."""
+    workload = given.get("workload")
+    if not isinstance(workload, str):
+        found = "none" if workload is None else repr(workload)
+        raise InputError(f"workload: expected one of {', '.join(workloads())}, found {found}")
+    known = fields_of(workload)
+    sizes: dict[str, int] = {}
+    form: dict[str, Any] = {"workload": workload}
+    for name, value in given.items():
+        field = known.get(name)
+        if name == "workload" or (value is None and field is not None):
+            continue
+        if field is None:
+            raise InputError(f"{workload}: {UnknownNameError('field', name, known)}")
+        if field.size:
+            sizes[name] = _size(value, name, f"{workload}: {name}")
+        else:
+            form[name] = value
+    for name, field in known.items():
+        if field.needed and name not in sizes and name not in form:
+            raise InputError(f"{workload}: expected the field {name!r}, found none")
+    if workload == "llm":
+        _check_phase(form, sizes)
+    if workload == "attention" and sizes["queries"] <= SHORT_QUERIES:
+        form["queries"] = sizes["queries"]
+        form["group"] = sizes["heads"] // sizes.get("kv_heads", sizes["heads"])
+    form["sizes"] = sorted(sizes)
+    return Request(json.dumps(form, sort_keys=True), sizes)
+
+
+def _size(value: Any, name: str, where: str) -> int:
+    if type(value) is int and value > 0:
+        return value
+    if isinstance(value, (list, dict)):
+        raise InputError(f"{where}: expected one number, found {value!r}")
+    dimension = "bytes" if name == "bytes" else None
+    checked = amount(value, dimension, where=where, whole=True)
+    return int(checked)  # type: ignore[arg-type]
+
+
+def _check_phase(form: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    phase = form["phase"]
+    if phase not in PHASES:
+        raise InputError(f"llm: {UnknownNameError('phase', phase, PHASES)}")
+    for name in PHASES.values():
+        wanted = name == PHASES[phase]
+        if wanted != (name in sizes):
+            found = "none" if wanted else repr(sizes[name])
+            expected = f"the field {name!r}" if wanted else f"no field {name!r}"
+            raise InputError(f"llm: phase {phase}: expected {expected}, found {found}")
+
+
+def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
+    """A function from sizes (numbers or arrays) to the estimate, for requests of one form."""
+    fixed: dict[str, Any] = json.loads(form)
+    workload, on = fixed["workload"], machine(fixed["on"], fixed.get("tp"))
+    if workload == "collective":
+        op = fixed["op"]
+        if op not in ALGORITHMS:
+            raise UnknownNameError("collective", op, ALGORITHMS)
+        return lambda sizes: collectives.estimate(op, sizes["bytes"], sizes["ranks"], on)
+    build, kernel = builder(fixed), fixed.get("kernel")
+    return lambda sizes: predict(build(sizes), on, kernel=kernel)
+
+
+def machine(on: Any, tp: Any = None) -> Hardware:
+    """The device `on`, a name or a path; as many of it as `tp` divides a model over."""
+    if not isinstance(on, str):
+        raise InputError(f"on: expected the name of a device or a path, found {on!r}")
+    found = device(on)
+    return found if tp is None else found * int(amount(tp, where="llm: tp", whole=True))
+
+
+def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]:
+    """A function from sizes to the workload, for fields that hold the rest of a request."""
+    workload = fixed["workload"]
+    if workload == "llm":
+        return _llm(fixed)
+    function = WORKLOADS[workload]
+    known = fields_of(workload)
+    others = {k: v for k, v in fixed.items() if k in known and k not in ("on", "kernel")}
+    for name, value in others.items():
+        _check_kind(workload, name, value, function)
+    return lambda sizes: function(**{**others, **sizes})
+
+
+def _check_kind(workload: str, name: str, value: Any, function: Callable[..., Any]) -> None:
+    """A flag must be true or false; anything else the workload's function checks itself."""
+    if inspect.signature(function).parameters[name].annotation is bool and value not in (0, 1):
+        raise InputError(f"{workload}: {name}: expected true or false, found {value!r}")
+
+
+def _llm(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]:
+    # Late: reading a model's config is of no use to the other workloads, and costs time.
+    from hwmodel.einsum.workloads.model import model
+
+    formats = {name: fixed[name] for name in _FORMATS if name in fixed}
+    llm = model(fixed["config"], ignore_keys=tuple(fixed.get("ignore_keys", ())), **formats)
+    step, size = getattr(llm, fixed["phase"]), PHASES[fixed["phase"]]
+    routing = {name: fixed[name] for name in ("routing", "exponent") if name in fixed}
+    return lambda sizes: step(sizes["batch"], sizes[size], **routing)

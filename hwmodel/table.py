@@ -1,0 +1,340 @@
+"""Answers as text: an estimate, a bound, a comparison or a device, for people to read.
+
+A text starts with the answer in one line, then shows where the time goes, then what it rests on.
+Numbers are rounded to three digits with prefixes (GB is 1e9 bytes); where an answer holds many
+points of a sweep, the first is shown and the text says so. The same answer always gives the same
+text, without colour, at most `WIDTH` columns wide.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hwmodel.activity import Work
+from hwmodel.bounds import Bound
+from hwmodel.estimate import BOTTLENECKS, Estimate, Part
+from hwmodel.hardware import Hardware
+from hwmodel.memory import MemoryFit
+from hwmodel.units import Amount, dimension_of, show
+from hwmodel.value import Value, field_of
+
+WIDTH = 100
+RESOURCES = 2
+"""How many resources have a column of their own: those with the most busy time."""
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """The answer in one line, a row for each kernel, and what the answer rests on."""
+    blocks = [headline(estimate), _parts_text(estimate), _summary_text(estimate)]
+    if estimate.serving is not None:
+        blocks.append(_memory_text(estimate.serving.memory))
+    blocks += [_notes("assumptions", estimate.assumptions), _notes("warnings", estimate.warnings)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def headline(estimate: Estimate) -> str:
+    """Time, what binds, how far from the roofline; for a model also tokens and memory."""
+    time_s = first(estimate.time_s)
+    words = [
+        f"{estimate.name} on {estimate.device}: {_second(time_s)}"
+        f" ({_second(estimate.time_low_s)} to {_second(estimate.time_high_s)})",
+        f"{first(estimate.bottleneck)} binds",
+    ]
+    if estimate.serving is not None:
+        memory = estimate.serving.memory
+        words.append(f"{_count(estimate.tokens_per_s)} tokens/s")
+        words.append(_verdict(memory))
+    points = np.size(estimate.time_s)
+    many = f"\n(the first of {points:,} points)" if points > 1 else ""
+    return ", ".join(words) + many
+
+
+def bound_text(bound: Bound) -> str:
+    """The least traffic at each level, why no schedule needs less, and the passes."""
+    rows = [
+        [level.level, _bytes(level.bytes), _bytes(level.fast_bytes), level.reason]
+        for level in bound.levels
+    ]
+    text = (
+        f"{bound.name}: at least {_bytes(bound.dram_bytes)} cross the"
+        f" {bound.levels[0].level} boundary, whatever the schedule"
+    )
+    table = grid(("level", "at least", "memory above", "since"), rows, left=(0, 3))
+    passes = ", ".join(f"{name}: {count}" for name, count in sorted(bound.passes.items()))
+    return "\n\n".join(block for block in (text, table, passes and f"passes  {passes}") if block)
+
+
+def comparison_text(estimates: Sequence[Estimate]) -> str:
+    """One row a machine; ratios are to the first, above 1 where the machine is better."""
+    base = estimates[0]
+    llm = all(estimate.serving is not None for estimate in estimates)
+    fastest = min(range(len(estimates)), key=lambda i: float(first(estimates[i].time_s)))
+    rows = [
+        [
+            str(number + 1),
+            estimate.device,
+            _second(estimate.time_s),
+            f"{_second(estimate.time_low_s)} to {_second(estimate.time_high_s)}",
+            _times(base.time_s, estimate.time_s),
+            _joules(estimate.energy_j),
+            _times(base.energy_j, estimate.energy_j),
+            *([_count(estimate.tokens_per_s)] if llm else []),
+            str(first(estimate.bottleneck)),
+        ]
+        for number, estimate in enumerate(estimates)
+    ]
+    heads = ["#", "device", "time", "90 % interval", "speed-up", "energy", "saving"]
+    heads += [*(["tokens/s"] if llm else []), "binds"]
+    gain = _times(base.time_s, estimates[fastest].time_s)
+    text = f"{base.name}: number {fastest + 1} ({estimates[fastest].device}) is fastest, {gain}"
+    warnings = tuple(dict.fromkeys(w for estimate in estimates for w in estimate.warnings))
+    blocks = (f"{text} of number 1", grid(heads, rows, left=(1, len(heads) - 1)))
+    return "\n\n".join(block for block in (*blocks, _notes("warnings", warnings)) if block)
+
+
+def devices_text(devices: Sequence[Hardware]) -> str:
+    """One row a device: its peak rates, memory, link and power."""
+    rows = [
+        [
+            device.name,
+            device.title,
+            _peak(device, "bf16"),
+            _peak(device, "fp8"),
+            _rate(device.memory("dram").bandwidth_bytes_per_s, "bytes_per_s"),
+            _bytes(device.memory("dram").capacity_bytes),
+            _rate(device.link.bandwidth_bytes_per_s, "bytes_per_s") if device.link else "-",
+            _rate(device.power.limit_w, "w"),
+        ]
+        for device in devices
+    ]
+    return grid(
+        ("name", "device", "bf16", "fp8", "DRAM", "capacity", "link", "power"), rows, left=(0, 1)
+    )
+
+
+def device_text(device: Hardware) -> str:
+    """Every number of a device with its source, and the calibration in use."""
+    texts = list(dict.fromkeys(device.sources.values()))
+    rows = [
+        [path, _field(device, path), f"[{texts.index(text) + 1}]"]
+        for path, text in device.sources.items()
+    ]
+    blocks = [
+        f"{device.name}: {device.title}",
+        grid(("field", "value", "source"), rows, left=(0,)),
+        "\n".join(_wrapped(f"[{i}]", text) for i, text in enumerate(texts, 1)),
+    ]
+    if device.calibration is not None:
+        calibration = device.calibration
+        families = [
+            [
+                name,
+                family.origin,
+                f"{family.rows:,}",
+                f"{family.interval[0]:.2f} to {family.interval[1]:.2f}",
+            ]
+            for name, family in calibration.families.items()
+        ]
+        blocks.append(_wrapped("", f"calibration {calibration.name}: {calibration.source}"))
+        heads = ("kernel family", "parameters", "rows", "measured / predicted (90 %)")
+        blocks.append(grid(heads, families, left=(0, 1)))
+    return "\n\n".join(blocks)
+
+
+def grid(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int]) -> str:
+    """A table with a rule under its head; columns are flush right but those in `left`."""
+    from io import StringIO
+
+    from rich.box import SIMPLE_HEAD  # rich costs 0.1 s to import: only where a table is drawn
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for place, head in enumerate(heads):
+        side = "left" if place in left else "right"
+        table.add_column(head, justify=side, overflow="fold", no_wrap=place not in left)
+    for row in rows:
+        table.add_row(*row)
+    out = StringIO()
+    Console(
+        file=out,
+        width=WIDTH,
+        color_system=None,
+        force_terminal=False,
+        markup=False,
+        legacy_windows=False,
+    ).print(table, highlight=False)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
+
+
+def first(value: Any) -> Any:
+    """The first point of an array; anything else as it is."""
+    return value if np.ndim(value) == 0 else np.ravel(value)[0].item()
+
+
+def operations(counts: Work) -> Amount:
+    """All operations of a piece of work, whichever unit does them."""
+    return sum(counts.operations.values())
+
+
+def by_word(busy_s: Mapping[str, Amount]) -> dict[str, float]:
+    """Busy seconds by the words of `BOTTLENECKS`, the busiest resource behind a word counting."""
+    found: dict[str, float] = {}
+    for name, seconds in busy_s.items():
+        word = BOTTLENECKS.get(name, name)
+        found[word] = max(found.get(word, 0.0), float(first(seconds)))
+    return found
+
+
+def _parts_text(estimate: Estimate) -> str:
+    total_s = float(first(estimate.time_s))
+    busy = by_word(estimate.busy_s)
+    columns = sorted(busy, key=lambda word: -busy[word])[:RESOURCES]
+    rows = [_part_row(part, columns, total_s) for part in estimate.parts]
+    if len(rows) > 1:
+        rows.append(["total", *_totals(estimate, columns, busy)])
+    heads = ("kernel", "runs", "each", "time", "share", "FLOP", "DRAM", *columns, "binds")
+    return grid(heads, rows, left=(0, len(heads) - 1))
+
+
+def _part_row(part: Part, columns: Sequence[str], total_s: float) -> list[str]:
+    runs, each_s = first(part.times), float(first(part.time_s))
+    busy = by_word(part.busy_s)
+    moved = part.counts.read.get("dram", 0) + part.counts.written.get("dram", 0)
+    return [
+        part.name,
+        f"{runs:,.6g}",
+        _second(each_s),
+        _second(runs * each_s),
+        f"{runs * each_s / total_s:.1%}" if total_s else "-",
+        _count(part.times * operations(part.counts)),
+        _bytes(part.times * moved),
+        *(_second(runs * busy[word]) if word in busy else "-" for word in columns),
+        str(first(part.bottleneck)),
+    ]
+
+
+def _totals(estimate: Estimate, columns: Sequence[str], busy: Mapping[str, float]) -> list[str]:
+    return [
+        f"{sum(first(part.times) for part in estimate.parts):,.6g}",
+        "",
+        _second(estimate.time_s),
+        "100.0%",
+        _count(_flop(estimate)),
+        _bytes(estimate.dram_bytes_read + estimate.dram_bytes_written),
+        *(_second(busy[word]) for word in columns),
+        str(first(estimate.bottleneck)),
+    ]
+
+
+def _flop(estimate: Estimate) -> Amount:
+    return sum(part.times * operations(part.counts) for part in estimate.parts)
+
+
+def _summary_text(estimate: Estimate) -> str:
+    time_s, moved = estimate.time_s, estimate.dram_bytes_read + estimate.dram_bytes_written
+    lines = [
+        f"time      {_second(time_s)}; 90 % interval {_second(estimate.time_low_s)} to"
+        f" {_second(estimate.time_high_s)}",
+        f"roofline  {_second(estimate.bound_s)}; the time is {_times(time_s, estimate.bound_s)} it",
+        f"DRAM      {_bytes(estimate.dram_bytes_read)} read,"
+        f" {_bytes(estimate.dram_bytes_written)} written; {_times(moved, estimate.bound_bytes)}"
+        f" the bound, {_bytes(estimate.bound_bytes)}",
+        f"rates     {_rate(_flop(estimate) / time_s, 'flop_per_s')},"
+        f" DRAM {_rate(moved / time_s, 'bytes_per_s')}",
+        f"energy    {_joules(estimate.energy_j)}",
+    ]
+    if estimate.serving is not None:
+        lines[-1] += f"; {_joules(estimate.joules_per_token)} per token"
+        lines.append(
+            f"tokens    {_count(estimate.serving.tokens)} in a step;"
+            f" {_count(estimate.tokens_per_s)} tokens/s"
+        )
+    return "\n".join(lines)
+
+
+def _memory_text(memory: MemoryFit) -> str:
+    heads = ("weights", "KV cache", "activations", "reserve", "total", "capacity", "verdict")
+    row = [
+        _bytes(memory.weights_bytes),
+        _bytes(memory.kv_cache_bytes),
+        _bytes(memory.activations_bytes),
+        _bytes(memory.reserve_bytes),
+        _bytes(memory.total_bytes),
+        _bytes(memory.capacity_bytes),
+        _verdict(memory),
+        f"{first(memory.largest_batch):,.0f}",
+    ]
+    return grid(("memory", *heads, "largest batch"), [["", *row]], left=(0,))
+
+
+def _verdict(memory: MemoryFit) -> str:
+    return "fits" if first(memory.fits) else f"short by {_bytes(memory.short_by_bytes)}"
+
+
+def _notes(title: str, notes: Sequence[str]) -> str:
+    return "\n".join([title, *(_wrapped("  -", note) for note in notes)]) if notes else ""
+
+
+def _wrapped(mark: str, text: str) -> str:
+    import textwrap
+
+    mark = f"{mark} " if mark else ""
+    return textwrap.fill(mark + text, WIDTH, subsequent_indent=" " * len(mark))
+
+
+def _field(device: Hardware, path: str) -> str:
+    """The number at a dotted path of bare names, with its unit."""
+    value: Any = device
+    name = ""
+    for step in path.split("."):
+        if isinstance(value, Value):
+            field = field_of(type(value), step)
+            name, value = (field if dimension_of(field) else name), getattr(value, field)
+        else:
+            value = value[step]
+    dimension = dimension_of(name)
+    if dimension == "bytes":
+        return _capacity(float(first(value)))
+    return _rate(value, dimension) if dimension else f"{first(value):,.6g}"
+
+
+def _capacity(size: float) -> str:
+    """A size as its maker says it: in binary units where it is a round number of them."""
+    for factor, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if size % factor == 0 and size < 1024 * factor:
+            return f"{size / factor:g} {unit}"
+    return show(size, "bytes")
+
+
+def _peak(device: Hardware, dtype: str) -> str:
+    rates = device.units["matrix"].rate_per_s if "matrix" in device.units else {}
+    return _rate(rates[dtype], "flop_per_s") if dtype in rates else "-"
+
+
+def _rate(value: Amount, dimension: str) -> str:
+    if dimension == "m2":  # a prefix would be squared with its unit
+        return f"{float(first(value)) * 1e6:.4g} mm2"
+    return show(float(first(value)), dimension)
+
+
+def _second(value: Amount) -> str:
+    return show(float(first(value)), "s")
+
+
+def _bytes(value: Amount) -> str:
+    return show(float(first(value)), "bytes")
+
+
+def _joules(value: Amount | None) -> str:
+    return "-" if value is None else show(float(first(value)), "j")
+
+
+def _count(value: Amount | None) -> str:
+    return "-" if value is None else show(float(first(value)), "").rstrip()
+
+
+def _times(value: Amount, of: Amount) -> str:
+    other = float(first(of))
+    return f"{float(first(value)) / other:.3g}x" if other else "-"

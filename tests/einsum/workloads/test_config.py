@@ -1,0 +1,186 @@
+"""Reading config.json: what is modelled, what is harmless, and what is refused by name."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwmodel.einsum.workloads.config import SHIPPED, read_config, shipped_configs
+from hwmodel.errors import CoverageError, InputError, UnknownNameError
+
+LLAMA: dict[str, Any] = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 100,
+}
+QWEN2 = LLAMA | {"model_type": "qwen2", "num_key_value_heads": 2}
+QWEN3_MOE = LLAMA | {
+    "model_type": "qwen3_moe",
+    "num_key_value_heads": 2,
+    "num_experts": 8,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32,
+    "num_hidden_layers": 4,
+}
+
+
+def test_a_shipped_name_a_file_and_a_directory_read_alike(tmp_path: Path) -> None:
+    text = (SHIPPED / "llama-3.1-8b.json").read_text()
+    (tmp_path / "config.json").write_text(text)
+    by_name = read_config("llama-3.1-8b")[1]
+    assert read_config(tmp_path)[1] == by_name
+    assert read_config(str(tmp_path / "config.json"))[1] == by_name
+    assert read_config(json.loads(text))[1] == by_name
+
+
+def test_a_file_called_config_takes_the_name_of_its_directory(tmp_path: Path) -> None:
+    (tmp_path / "my-model").mkdir()
+    (tmp_path / "my-model" / "config.json").write_text(json.dumps(LLAMA))
+    assert read_config(tmp_path / "my-model")[0] == "my-model"
+
+
+@pytest.mark.parametrize("name", shipped_configs())
+def test_every_shipped_config_names_its_source(name: str) -> None:
+    data = json.loads((SHIPPED / f"{name}.json").read_text())
+    assert data["_source"].startswith("Hugging Face ")
+
+
+def test_an_unknown_name_lists_the_shipped_ones() -> None:
+    with pytest.raises(UnknownNameError, match=r"'llama-3.1-8' \(did you mean 'llama-3.1-8b'"):
+        read_config("llama-3.1-8")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"absent\.json: expected .* no such file"):
+        read_config(tmp_path / "absent.json")
+    with pytest.raises(InputError, match=r"expected a config\.json in this directory"):
+        read_config(tmp_path)
+
+
+def test_a_syntax_error_names_file_line_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text('{\n  "hidden_size": 64,\n  "vocab_size" 100\n}')
+    with pytest.raises(InputError, match=r"broken\.json:3:16: expected valid JSON"):
+        read_config(path)
+
+
+def test_a_file_that_is_no_object_or_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text("[1]")
+    with pytest.raises(InputError, match=r"expected a JSON object of config keys, found list"):
+        read_config(tmp_path / "list.json")
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"expected a readable UTF-8 text file"):
+        read_config(tmp_path / "bytes.json")
+
+
+def test_an_unknown_architecture_lists_the_known_ones() -> None:
+    known = "llama, mistral, mixtral, qwen2, qwen3, qwen3_moe"
+    with pytest.raises(UnknownNameError, match=rf"'gpt2'; known: {known}"):
+        read_config({"model_type": "gpt2"})
+    with pytest.raises(InputError, match=rf"expected the key 'model_type', one of {known}"):
+        read_config({})
+
+
+def test_a_key_in_no_list_is_an_error_that_names_it() -> None:
+    with pytest.raises(InputError, match=r"unknown key 'n_widgets' \(value 3\) for .* llama"):
+        read_config(LLAMA | {"n_widgets": 3})
+
+
+def test_an_ignored_key_passes_and_is_echoed() -> None:
+    _, _, warnings = read_config(LLAMA | {"n_widgets": 3}, ignore_keys=["n_widgets"])
+    assert warnings == ("config: key 'n_widgets' (value 3) was ignored as asked",)
+
+
+def test_a_key_of_another_architecture_is_unknown() -> None:
+    with pytest.raises(InputError, match=r"unknown key 'num_local_experts'"):
+        read_config(LLAMA | {"num_local_experts": 8})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("pretraining_tp", 2), ("attn_logit_softcapping", 50.0), ("n_shared_experts", 1)],
+)
+def test_an_unsupported_key_is_refused_unless_neutral(key: str, value: object) -> None:
+    with pytest.raises(CoverageError, match=rf"key '{key}' with value {value} is not modelled"):
+        read_config(LLAMA | {key: value})
+    neutral = {"pretraining_tp": 1, "attn_logit_softcapping": None, "n_shared_experts": 0}[key]
+    assert read_config(LLAMA | {key: neutral})[2] == ()
+
+
+def test_another_activation_is_refused() -> None:
+    with pytest.raises(CoverageError, match=r"hidden_act: 'gelu' is not modelled"):
+        read_config(LLAMA | {"hidden_act": "gelu"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("hidden_size", "64"),
+        ("hidden_size", 64.5),
+        ("hidden_size", True),
+        ("num_hidden_layers", 0),
+        ("vocab_size", -1),
+        ("tie_word_embeddings", "yes"),
+    ],
+)
+def test_a_wrong_type_or_sign_names_the_key(key: str, value: object) -> None:
+    with pytest.raises(InputError, match=rf"config: {key}: .*, found {value!r}"):
+        read_config(LLAMA | {key: value})
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(InputError, match=r"expected the key 'vocab_size', found none"):
+        read_config({k: v for k, v in LLAMA.items() if k != "vocab_size"})
+    with pytest.raises(InputError, match=r"expected the key 'num_key_value_heads', found none"):
+        read_config(LLAMA | {"model_type": "mistral"})
+    with pytest.raises(InputError, match=r"expected the key 'num_experts_per_tok', found none"):
+        read_config(
+            LLAMA | {"model_type": "mixtral", "num_key_value_heads": 2, "num_local_experts": 4}
+        )
+
+
+def test_heads_must_divide() -> None:
+    with pytest.raises(InputError, match=r"num_key_value_heads: expected a divisor of .* \(4\)"):
+        read_config(LLAMA | {"num_key_value_heads": 3})
+    with pytest.raises(InputError, match=r"hidden_size: expected a multiple .*found 66"):
+        read_config(LLAMA | {"hidden_size": 66})
+
+
+def test_more_experts_per_token_than_experts_is_refused() -> None:
+    with pytest.raises(InputError, match=r"expected at most the 8 experts, found 9"):
+        read_config(QWEN3_MOE | {"num_experts_per_tok": 9})
+
+
+def test_mistral_windows_every_layer_unless_null() -> None:
+    mistral = LLAMA | {"model_type": "mistral", "num_key_value_heads": 2}
+    assert read_config(mistral)[1].windows == (4096, 4096)
+    assert read_config(mistral | {"sliding_window": 128})[1].windows == (128, 128)
+    assert read_config(mistral | {"sliding_window": None})[1].windows == (None, None)
+
+
+def test_qwen2_windows_layers_from_max_window_layers_on_when_switched_on() -> None:
+    window = {"sliding_window": 128, "max_window_layers": 1}
+    assert read_config(QWEN2 | window | {"use_sliding_window": False})[1].windows == (None, None)
+    assert read_config(QWEN2 | window | {"use_sliding_window": True})[1].windows == (None, 128)
+
+
+def test_layer_types_say_which_layers_have_a_window() -> None:
+    kinds = ["sliding_attention", "full_attention"]
+    given = QWEN2 | {"layer_types": kinds, "sliding_window": 64, "use_sliding_window": True}
+    assert read_config(given)[1].windows == (64, None)
+    with pytest.raises(InputError, match=r"layer_types: expected one entry .* 2 layers, found 1"):
+        read_config(given | {"layer_types": ["full_attention"]})
+    with pytest.raises(CoverageError, match=r"layer_types: 'linear_attention' is not modelled"):
+        read_config(given | {"layer_types": ["linear_attention", "full_attention"]})
+    with pytest.raises(InputError, match=r"sliding_attention needs the key 'sliding_window'"):
+        read_config(given | {"sliding_window": None})
+
+
+def test_sparse_layers_follow_step_and_exceptions() -> None:
+    assert read_config(QWEN3_MOE)[1].sparse_layers == 4
+    assert read_config(QWEN3_MOE | {"decoder_sparse_step": 2})[1].sparse_layers == 2
+    assert read_config(QWEN3_MOE | {"mlp_only_layers": [0, 3]})[1].sparse_layers == 2

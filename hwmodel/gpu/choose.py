@@ -26,28 +26,30 @@ def choose(
     problem: Problem,
     limits: Limits,
     rates: Rates,
+    resolve: Callable[[Tile, Problem, Limits], Tile] | None = None,
 ) -> Tile:
     """The tile of `menu` with the least predicted time, for each point of `problem`.
 
+    `resolve` fills in what a tile leaves open (how often K is split, say) once the sizes are known.
     Raises `CapacityError` when the menu is empty.
     """
     if not menu:
         raise CapacityError("no tile of the menu fits this device")
-    if len(menu) == 1:
-        return menu[0]
-    columns = _columns(menu)
+    names = [field.name for field in fields(cast(Any, menu[0]))]
+    columns = {
+        name: np.array([[getattr(tile, name)] for tile in menu], dtype=np.float64) for name in names
+    }
     column = cast(Tile, replace(cast(Any, menu[0]), **columns))
+    if resolve is not None:
+        column = resolve(column, problem, limits)
     time_s = np.asarray(fold(activity(problem, column, limits), rates).time_s)
-    best: NDArray[np.intp] = np.argmin(time_s, axis=0)
-    if best.size == 1 and best.ndim <= 1 and time_s.shape[-1] == 1:
-        return menu[int(best.reshape(-1)[0])]
-    picked = {name: values[best, 0] for name, values in columns.items()}
+    best: NDArray[np.intp] = np.argmin(time_s, axis=0)[None]
+    picked = {name: _pick(getattr(column, name), best) for name in names}
     return cast(Tile, replace(cast(Any, column), **picked))
 
 
-def _columns(menu: Sequence[Any]) -> dict[str, NDArray[np.float64]]:
-    """Each field of the candidates as a column of floats."""
-    return {
-        field.name: np.array([[getattr(tile, field.name)] for tile in menu], dtype=np.float64)
-        for field in fields(menu[0])
-    }
+def _pick(values: NDArray[np.float64], best: NDArray[np.intp]) -> Any:
+    """The chosen row of a column at each point: plain ints for one point."""
+    wide = np.broadcast_to(values, (len(values), best.shape[1])) if best.size > 1 else values
+    chosen = np.take_along_axis(wide, best, axis=0)[0]
+    return int(chosen[0]) if chosen.size == 1 else chosen

@@ -54,6 +54,7 @@ class Call:
     problem: Any
     activity: Callable[[Any, Any, Limits], Activity]
     menu: Sequence[Any]
+    resolve: Callable[[Any, Any, Limits], Any] | None = None
     times: Amount = 1
     """How often it runs; 0 at points of a sweep where another call takes its place."""
 
@@ -170,7 +171,9 @@ def _product_call(cascade: Cascade, einsum: Einsum) -> Call | None:
     )
     schedule = "grouped" if routed else "gemm"
     menu = gemm_schedule.grouped_menu() if routed else gemm_schedule.library_menu()
-    return Call(einsum.name, schedule, "", problem, gemm_schedule.activity, menu)
+    return Call(
+        einsum.name, schedule, "", problem, gemm_schedule.activity, menu, gemm_schedule.filled
+    )
 
 
 def _row_call(cascade: Cascade, name: str) -> Call | None:
@@ -228,7 +231,7 @@ def _attention_calls(cascade: Cascade) -> list[Call]:
             problem,
             attention_schedule.activity,
             menu,
-            1 if here.all() else here.astype(np.float64),
+            times=1 if here.all() else here.astype(np.float64),
         )
         for schedule, here, menu in kinds
         if here.any()

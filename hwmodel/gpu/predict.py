@@ -29,7 +29,7 @@ from hwmodel.gpu.roofline import roofline_s
 from hwmodel.hardware import Hardware, Limits, limits
 from hwmodel.units import Amount
 
-CHUNK = 16_384
+CHUNK = 4_096
 """Points evaluated at once: a menu of tiles times this many floats stays near the cache."""
 
 THREADS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
@@ -88,7 +88,7 @@ def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibratio
 
     def evaluate(given: Any) -> _Result:
         problem, bounds_, speeds = given
-        tile = choose(call.activity, call.menu, problem, bounds_, speeds)
+        tile = choose(call.activity, call.menu, problem, bounds_, speeds, call.resolve)
         activity = call.activity(problem, tile, cast(Limits, bounds_))
         folded = fold(activity, speeds)
         joules = energy_j(activity, speeds, folded.time_s)

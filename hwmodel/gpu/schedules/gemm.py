@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
-from hwmodel.arithmetic import ceil_div, least, most, where
+from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Distribution
 from hwmodel.einsum.distribution import expected_tiles, touched_members
@@ -63,7 +63,8 @@ class GemmTile:
     """The launch record: tile sizes in elements, pipeline stages, K splits, blocks per processor.
 
     A kernel launches with these numbers and the model predicts with them. Fields may be arrays: a
-    whole menu is one record.
+    whole menu is one record. Blocks are numbered down `group_m` block rows before the next column,
+    so that a wave covers a patch of the output and not a stripe.
     """
 
     block_m: Amount
@@ -73,6 +74,7 @@ class GemmTile:
     warps: Amount = 8
     split: Amount = 1
     resident: Amount = 1
+    group_m: Amount = 8
 
     def shared_bytes(self, element_bytes: float) -> Amount:
         """Shared memory of one block: the staged slices of A and B."""
@@ -94,16 +96,29 @@ LIBRARY_TILES = (
 """Output tiles that Hopper GEMM libraries choose from (CUTLASS profiler's sm90 defaults; the two
 narrow ones are the swapped forms for few rows). Prior: which of them a library uses is fitted."""
 
-SPLITS = (1, 2, 4, 8, 16)
+FILL = 0
+"""In a menu: as many splits of K as fill the device once (`filled` puts the number)."""
+
+MOST_SPLITS, LEAST_STEPS = 16, 4
+"""No library splits K further, or below that many steps of `block_k` (prior)."""
 
 
 def library_menu() -> tuple[GemmTile, ...]:
-    """Every tile and split that a library kernel is modelled as choosing from."""
+    """Every tile that a library kernel is modelled as choosing from, unsplit and split."""
     return tuple(
-        GemmTile(m, n, split=s, resident=1 if m * n >= 128 * 128 else 2)
+        GemmTile(m, n, split=split, resident=1 if m * n >= 128 * 128 else 2)
         for m, n in LIBRARY_TILES
-        for s in SPLITS
+        for split in (1, FILL)
     )
+
+
+def filled(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
+    """The tile with `FILL` replaced by the splits whose blocks fill the slots, at least one."""
+    blocks = problem.batch * _row_blocks(problem, tile) * ceil_div(problem.N, tile.block_n)
+    slots = limits.processors * tile.resident
+    deepest = floor_div(ceil_div(problem.K, tile.block_k), LEAST_STEPS)
+    wanted = most((1, least((floor_div(slots, blocks), deepest, MOST_SPLITS))))
+    return replace(tile, split=where(tile.split == FILL, wanted, tile.split))
 
 
 def grouped_menu() -> tuple[GemmTile, ...]:

@@ -35,11 +35,15 @@ class RowProblem:
 
 @dataclass(frozen=True)
 class RowTile:
-    """The launch record: elements per block, threads, and blocks resident per processor."""
+    """The launch record: elements per block, threads, and blocks resident per processor.
+
+    A block of a kernel that reduces takes `rows` whole rows, `elements / rows` columns at a time.
+    """
 
     elements: Amount = 2048
     warps: Amount = 8
     resident: Amount = 4
+    rows: Amount = 1
 
 
 def menu(reduces: bool) -> tuple[RowTile, ...]:

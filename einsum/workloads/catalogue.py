@@ -41,7 +41,7 @@ WORKLOADS: Mapping[str, Callable[..., Cascade | Stack]] = {
 }
 
 
-def workload(name: str, **arguments: Any) -> Cascade | Stack:
+def workload(name: str, /, **arguments: Any) -> Cascade | Stack:
     """Make the workload called `name`; unknown names, missing and unknown arguments are errors."""
     function = WORKLOADS.get(name)
     if function is None:

@@ -1,0 +1,72 @@
+"""Workloads by name, and the same workload with other arguments."""
+
+from typing import Any
+
+import pytest
+
+from hwmodel.einsum.notation import parse
+from hwmodel.einsum.workloads.attention import attention
+from hwmodel.einsum.workloads.catalogue import WORKLOADS, but, workload
+from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.einsum.workloads.model import model
+from hwmodel.errors import InputError, UnknownNameError
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "gemm": {"M": 2, "N": 3, "K": 4},
+    "attention": {"batch": 1, "heads": 2, "kv_heads": 1, "queries": 3, "keys": 4, "head_dim": 8},
+    "mlp": {"tokens": 2, "hidden": 3, "intermediate": 4},
+    "moe": {"tokens": 2, "experts": 4, "top_k": 2, "hidden": 3, "intermediate": 5},
+    "grouped_gemm": {"tokens": 2, "experts": 4, "top_k": 2, "N": 3, "K": 5},
+    "top_k": {"rows": 2, "cols": 8, "top_k": 3},
+    "gather": {"rows": 2, "table": 8, "cols": 3},
+    "embedding": {"tokens": 2, "vocabulary": 10, "hidden": 3},
+    "kv_write": {"batch": 1, "tokens": 2, "kv_heads": 3, "head_dim": 4},
+    "llm": {"config": "qwen3-0.6b", "phase": "decode", "batch": 2, "context": 30},
+}
+ROWS = {"rows": 2, "cols": 8}
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_every_workload_is_made_by_name_and_made_again_by_but(name: str) -> None:
+    made = workload(name, **ARGUMENTS.get(name, ROWS))
+    assert made.origin is not None
+    assert made.origin.workload == name
+    assert made.but() == made
+
+
+def test_but_is_the_function_called_with_other_arguments() -> None:
+    assert gemm(2, 3, 4, dtype="fp16").but(M=7) == gemm(7, 3, 4, dtype="fp16")
+    causal = attention(1, 2, queries=3, keys=9, head_dim=8, causal=True)
+    assert causal.but(keys=5, causal=False) == attention(1, 2, queries=3, keys=5, head_dim=8)
+
+
+def test_but_changes_a_model_its_phase_and_its_formats() -> None:
+    read = model("qwen3-0.6b")
+    stack = read.decode(2, 30)
+    assert stack.but(batch=5, tp=2) == read.decode(5, 30, tp=2)
+    assert stack.but(phase="prefill", prompt=7, context=None) == read.prefill(2, 7)
+    narrow = stack.but(kv_dtype="fp8")
+    assert narrow.warnings == ("qwen3-0.6b: kv format bf16 overruled by the argument fp8",)
+    assert narrow.stages == model("qwen3-0.6b", kv_dtype="fp8").decode(2, 30).stages
+
+
+def test_but_refuses_unknown_arguments_and_checks_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match=r"argument of gemm 'kk'"):
+        gemm(2, 3, 4).but(kk=5)
+    with pytest.raises(InputError, match=r"gemm: K: expected a number above 0"):
+        gemm(2, 3, 4).but(K=-5)
+
+
+def test_but_refuses_a_cascade_that_no_function_made() -> None:
+    written = parse("Z[m] = X[m]", sizes={"m": 3})
+    with pytest.raises(InputError, match=r"written or changed by hand, so use with_sizes"):
+        but(written, m=4)
+    with pytest.raises(InputError, match=r"written or changed by hand"):
+        gemm(2, 3, 4).with_sizes(m=9).but(M=4)
+
+
+def test_unknown_workloads_and_missing_arguments_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown workload 'gem' \(did you mean 'gemm'"):
+        workload("gem")
+    with pytest.raises(InputError, match=r"gemm: expected the argument 'K', found none"):
+        workload("gemm", M=1, N=2)

@@ -114,6 +114,17 @@ class Template:
             outputs=self.outputs,
         )
 
+    def outline(self, name: str) -> Cascade:
+        """The cascade with every extent 1 and no numbers: its structure alone."""
+        return Cascade(
+            name=name,
+            ranks={f.name: Rank(f.name, 1, f.parent, f.part, f.iterative) for f in self.ranks},
+            tensors={tensor.name: tensor for tensor in self.tensors},
+            einsums=tuple(form.einsum for form in self.einsums),
+            initials=self.initials,
+            outputs=self.outputs,
+        )
+
     def _tensors(self, dtypes: Mapping[str, str], name: str) -> dict[str, Tensor]:
         tensors = {tensor.name: tensor for tensor in self.tensors}
         for given in dtypes:

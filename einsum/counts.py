@@ -14,7 +14,7 @@ expectation; arrays give float64.
 from collections.abc import Iterator
 from functools import lru_cache
 
-from hwmodel.dtypes import bytes_of
+from hwmodel.dtypes import bytes_of, dtype
 from hwmodel.einsum.cascade import Access, Apply, Cascade, Einsum, Expression, accesses, gathered
 from hwmodel.einsum.distribution import expected_tiles as expected_tiles
 from hwmodel.einsum.distribution import touched_members as touched_members
@@ -100,7 +100,13 @@ def _read_tensors(expression: Expression) -> tuple[str, ...]:
 
 def _widest(tensors: tuple[str, ...], einsum: Einsum, cascade: Cascade) -> str:
     names = [cascade.tensors[t].dtype for t in tensors or (einsum.name,)]
-    return max(names, key=_width) if len(names) > 1 else names[0]
+    return _element(max(names, key=_width) if len(names) > 1 else names[0])
+
+
+@lru_cache(maxsize=64)
+def _element(name: str) -> str:
+    """The format that arithmetic sees: block scales are not part of it."""
+    return dtype(name).base
 
 
 @lru_cache(maxsize=64)

@@ -72,8 +72,8 @@ def family_of(calibration: Calibration, name: str) -> Family:
 
 
 @dataclass(frozen=True, eq=False)
-class _Result:
-    """What one chunk of points yields."""
+class Result:
+    """What one kernel call yields: the tile chosen, counts, seconds and joules."""
 
     tile: Any
     counts: Work
@@ -81,20 +81,23 @@ class _Result:
     energy_j: Amount
 
 
-def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibration) -> Part:
-    family = family_of(calibration, call.family)
-    machine_rates = rates(hardware, {n: p.value for n, p in family.parameters.items()})
-    inputs = (call.problem, limits(hardware), machine_rates)
+def run(call: Call, hardware: Hardware, parameters: Mapping[str, float]) -> Result:
+    """One call on `hardware` under the parameters of its family: tile, counts, times, joules."""
 
-    def evaluate(given: Any) -> _Result:
+    def evaluate(given: Any) -> Result:
         problem, bounds_, speeds = given
         tile = choose(call.activity, call.menu, problem, bounds_, speeds, call.resolve)
         activity = call.activity(problem, tile, cast(Limits, bounds_))
         folded = fold(activity, speeds)
         joules = energy_j(activity, speeds, folded.time_s)
-        return _Result(tile, totals(activity), folded, joules)
+        return Result(tile, totals(activity), folded, joules)
 
-    result = _in_chunks(evaluate, inputs)
+    return _in_chunks(evaluate, (call.problem, limits(hardware), rates(hardware, parameters)))
+
+
+def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibration) -> Part:
+    family = family_of(calibration, call.family)
+    result = run(call, hardware, {n: p.value for n, p in family.parameters.items()})
     return Part(
         name=call.name,
         family=call.family,

@@ -22,7 +22,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 from hwmodel.calibration import Calibration
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.hardware import Hardware
-from hwmodel.units import NOUNS, dimension_of
+from hwmodel.units import NOUNS, bare_name, dimension_of
 from hwmodel.value import Value, field_of
 
 CATALOGUE = Path(__file__).resolve().parent / "catalogue"
@@ -104,7 +104,7 @@ class _Reader:
         for name, node in items.items():
             field = field_of(cls, name)
             if field not in cls.model_fields:
-                known = (field_of(cls, name) for name in cls.model_fields)
+                known = map(bare_name, cls.model_fields)
                 where = self.at(node, path + name)
                 raise InputError(f"{where}: {UnknownNameError('field', name, known)}")
             annotation = cls.model_fields[field].annotation

@@ -181,7 +181,7 @@ _SHOWN = {
     "w": "W",
     "bytes_per_s": "B/s",
     "flop_per_s": "FLOP/s",
-    "per_s": "/s",
+    "per_s": "op/s",
     "j_per_byte": "J/B",
     "j_per_flop": "J/FLOP",
     "usd": "USD",

@@ -157,7 +157,7 @@ def amount(
         value = cast(object, found.item())
     if not isinstance(value, (int, float)):
         raise InputError(f"{where}: expected a number, found {value!r}")
-    _check(math.isfinite(value), where, "a finite number", value)
+    _check(isinstance(value, int) or math.isfinite(value), where, "a finite number", value)
     _check(value >= 0 if zero else value > 0, where, _sign(zero), value)
     _check(not whole or value == int(value), where, "a whole number", value)
     return int(value) if whole else value

@@ -86,6 +86,8 @@ def _parsed(line: str) -> Mapping[str, Any]:
         raise InputError(f"column {error.colno}: expected a JSON object, found: {found}") from None
     except RecursionError:
         raise InputError("expected a JSON object, found one nested too deep") from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise InputError(f"expected a JSON object, found: {error}") from None
     if not isinstance(case, dict):
         raise InputError(f"expected a JSON object, found {type(case).__name__} {line.strip()!r}")
     return cast(dict[str, Any], case)

@@ -18,7 +18,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 import numpy as np
 
@@ -38,6 +38,17 @@ PHASES = {"decode": "context", "prefill": "prompt"}
 SHORT_QUERIES = 16
 """Attention of this many queries or fewer is asked for apart from that of more: decode kernels run
 it where the group of heads that share keys is small too, and one call runs one kernel."""
+
+LARGEST = 2**53
+"""The largest size accepted: beyond it a float64, hence an array of sizes, is no longer exact."""
+
+_KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    str: ((str,), "a name"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+}
+"""Annotation of an argument -> types that JSON may give it, and what they are called."""
 
 _FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype")
 
@@ -124,13 +135,16 @@ def read(given: Mapping[str, Any]) -> Request:
 
 
 def _size(value: Any, name: str, where: str) -> int:
-    if type(value) is int and value > 0:
+    if type(value) is int and 0 < value <= LARGEST:
         return value
     if isinstance(value, (list, dict)):
         raise InputError(f"{where}: expected one number, found {value!r}")
-    dimension = "bytes" if name == "bytes" else None
-    checked = amount(value, dimension, where=where, whole=True)
-    return int(checked)  # type: ignore[arg-type]
+    if type(value) is int and value > LARGEST:  # amount() would turn it into a float
+        raise InputError(f"{where}: expected at most 2**53, found {len(str(value))} digits")
+    size = amount(value, "bytes" if name == "bytes" else None, where=where, whole=True)
+    if isinstance(size, np.ndarray) or size > LARGEST:
+        raise InputError(f"{where}: expected at most 2**53, found {size:.4g}")
+    return int(size)
 
 
 def _check_phase(form: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
@@ -155,6 +169,8 @@ def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
             raise UnknownNameError("collective", op, ALGORITHMS)
         return lambda sizes: collectives.estimate(op, sizes["bytes"], sizes["ranks"], on)
     build, kernel = builder(fixed), fixed.get("kernel")
+    if kernel is not None and not isinstance(kernel, str):
+        raise InputError(f"{workload}: kernel: expected a name, found {kernel!r}")
     return lambda sizes: predict(build(sizes), on, kernel=kernel)
 
 
@@ -169,20 +185,30 @@ def machine(on: Any, tp: Any = None) -> Hardware:
 def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]:
     """A function from sizes to the workload, for fields that hold the rest of a request."""
     workload = fixed["workload"]
+    if workload not in WORKLOADS:
+        raise InputError(f"{workload}: expected a workload that is computed, not communication")
+    _check_kinds(workload, fixed)
     if workload == "llm":
         return _llm(fixed)
     function = WORKLOADS[workload]
     known = fields_of(workload)
     others = {k: v for k, v in fixed.items() if k in known and k not in ("on", "kernel")}
-    for name, value in others.items():
-        _check_kind(workload, name, value, function)
     return lambda sizes: function(**{**others, **sizes})
 
 
-def _check_kind(workload: str, name: str, value: Any, function: Callable[..., Any]) -> None:
-    """A flag must be true or false; anything else the workload's function checks itself."""
-    if inspect.signature(function).parameters[name].annotation is bool and value not in (0, 1):
-        raise InputError(f"{workload}: {name}: expected true or false, found {value!r}")
+def _check_kinds(workload: str, fixed: Mapping[str, Any]) -> None:
+    """A field must have the kind that the workload's function declares for it."""
+    parameters = inspect.signature(WORKLOADS[workload]).parameters
+    for name, value in fixed.items():
+        annotation = parameters[name].annotation if name in parameters else None
+        kind = next((k for k in (get_args(annotation) or (annotation,)) if k in _KINDS), None)
+        if name == "config" and not isinstance(value, (str, dict)):
+            raise InputError(f"{workload}: config: expected a path or an object, found {value!r}")
+        if kind is None or name == "config":
+            continue
+        types, called = _KINDS[kind]
+        if not isinstance(value, types) or (isinstance(value, bool) and kind is not bool):
+            raise InputError(f"{workload}: {name}: expected {called}, found {value!r}")
 
 
 def _llm(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]:
@@ -190,7 +216,10 @@ def _llm(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]
     from hwmodel.einsum.workloads.model import model
 
     formats = {name: fixed[name] for name in _FORMATS if name in fixed}
-    llm = model(fixed["config"], ignore_keys=tuple(fixed.get("ignore_keys", ())), **formats)
+    ignored = fixed.get("ignore_keys", [])
+    if not isinstance(ignored, list):
+        raise InputError(f"llm: ignore_keys: expected a list of keys, found {ignored!r}")
+    llm = model(fixed["config"], ignore_keys=cast(list[str], ignored), **formats)
     step, size = getattr(llm, fixed["phase"]), PHASES[fixed["phase"]]
     routing = {name: fixed[name] for name in ("routing", "exponent") if name in fixed}
     return lambda sizes: step(sizes["batch"], sizes[size], **routing)

@@ -46,8 +46,8 @@ def headline(estimate: Estimate) -> str:
         words.append(f"{_count(estimate.tokens_per_s)} tokens/s")
         words.append(_verdict(memory))
     points = np.size(estimate.time_s)
-    many = f"\n(the first of {points:,} points)" if points > 1 else ""
-    return ", ".join(words) + many
+    many = f" (the first of {points:,} points)" if points > 1 else ""
+    return _wrapped("", ", ".join(words) + many)
 
 
 def bound_text(bound: Bound) -> str:
@@ -281,7 +281,8 @@ def _wrapped(mark: str, text: str) -> str:
     import textwrap
 
     mark = f"{mark} " if mark else ""
-    return textwrap.fill(mark + text, WIDTH, subsequent_indent=" " * len(mark))
+    indent = " " * (len(mark) or 2)
+    return textwrap.fill(mark + text, WIDTH, subsequent_indent=indent)
 
 
 def _field(device: Hardware, path: str) -> str:

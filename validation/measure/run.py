@@ -1,0 +1,279 @@
+"""One command that measures a sitting: stages in order, each within its share of the time.
+
+    python -m hwmodel.validation.measure.run --sitting NAME --seed 1 --seconds 300 --out DIR
+
+Writes DIR/header.json (device, board, driver, libraries, date, method) and DIR/rows.jsonl, one row
+a line, flushed as it is measured; `store.py` turns them into the files of `validation/data/`.
+A case that the library refuses becomes a row with `error`.
+"""
+
+# pyright: basic, reportMissingImports=false
+
+import argparse
+import json
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hwmodel.validation.measure import counters
+from hwmodel.validation.measure.board import describe, open_board
+from hwmodel.validation.measure.energy import measure_energy
+from hwmodel.validation.measure.library import builder, check_conventions
+from hwmodel.validation.measure.models import CONFIGS, DECODE_POINTS, PREFILL_POINTS
+from hwmodel.validation.measure.shapes import (
+    HOT_FLOP_PER_S,
+    Case,
+    anchors,
+    round_robin,
+    streams,
+    work,
+)
+from hwmodel.validation.measure.timer import Timer, Timing
+from hwmodel.validation.stack import (
+    cache_bytes,
+    forward_step,
+    random_stack,
+    read_config,
+    stack_bytes,
+    use_flash,
+)
+
+SHARES = {
+    "anchors": 0.04, "gemm": 0.10, "gemm-other": 0.06, "gemm-fp8": 0.08, "prefill-flash": 0.08,
+    "decode-flash": 0.05, "prefill-cudnn": 0.11, "decode-cudnn": 0.10, "moe": 0.06, "rows": 0.05,
+    "anchors-again": 0.04, "probes": 0.05, "energy": 0.14, "counters": 0.12, "llm": 0.12,
+}  # fmt: skip
+"""Stages in order, and the share of the time that each may take; what one leaves over is shared
+among those after it."""
+MOST_ROWS = {
+    "gemm": 300, "gemm-other": 130, "gemm-fp8": 180, "prefill-flash": 150, "decode-flash": 150,
+    "prefill-cudnn": 150, "decode-cudnn": 150, "moe": 150, "rows": 300, "energy": 42,
+    "counters": 66,
+}  # fmt: skip
+MEMORY_BYTES = 125e9
+
+
+class Sitting:
+    """The open files, the timer and the clock of one run."""
+
+    def __init__(self, folder: Path, name: str, seed: int, quick: bool) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.name, self.seed, self.quick = folder, name, seed, quick
+        self.rows = (folder / "rows.jsonl").open("w")
+        self.timer = Timer(board=open_board())
+        self.header = describe(self.timer.board) | {"sitting": name, "seed": seed}
+        self.sources = streams(seed)
+        self.measured = 0
+
+    def write(self, stage: str, row: dict[str, Any]) -> None:
+        """One row, flushed."""
+        self.rows.write(json.dumps({"stage": stage} | row) + "\n")
+        self.rows.flush()
+        self.measured += "error" not in row
+
+    def save_header(self, **more: Any) -> None:
+        """The header, rewritten as facts come in."""
+        self.header |= more
+        (self.folder / "header.json").write_text(json.dumps(self.header, indent=1))
+
+
+def name_of(case: Case) -> dict[str, Any]:
+    """The columns that say what was measured."""
+    head = {"family": case.family, "kernel": case.kernel, "dtype": case.dtype}
+    return head | dict(case.shape) | ({"anchor": True} if case.anchor else {})
+
+
+def flat(timing: Timing) -> dict[str, Any]:
+    """A timing as columns."""
+    columns = asdict(timing)
+    return columns | columns.pop("facts")
+
+
+def most_sets(case: Case) -> int:
+    """Sets whose building costs host time are fewer."""
+    return 8 if case.family == "moe" else 400
+
+
+def time_cases(sitting: Sitting, stage: str, cases: Iterator[Case], until: float) -> None:
+    """Times cases until the clock or the row limit says stop."""
+    limit = 3 if sitting.quick else MOST_ROWS.get(stage, 1000)
+    if sitting.quick and stage.startswith("anchors"):
+        limit = 1000
+    for case in islice(cases, limit):
+        if time.perf_counter() > until:
+            return
+        try:
+            timing = sitting.timer.time(
+                builder(case),
+                most_sets=most_sets(case),
+                hold_below_s=work(case)[0] / HOT_FLOP_PER_S[case.dtype],
+            )
+        except (RuntimeError, ValueError) as error:
+            sitting.write(stage, name_of(case) | {"error": str(error)[:200]})
+            continue
+        sitting.write(stage, name_of(case) | flat(timing))
+
+
+def energy_cases(seed: int) -> Iterator[Case]:
+    """Cases of all families in turn."""
+    return round_robin(list(streams(seed + 7000).values()))
+
+
+def measure_energies(sitting: Sitting, until: float) -> None:
+    """Energies of a sample over all families."""
+    fixed = [replace(c, anchor=True) for c in anchors()[10::9]]
+    source = iter([*fixed, *islice(energy_cases(sitting.seed), 200)])
+    for case in islice(source, 4 if sitting.quick else MOST_ROWS["energy"]):
+        if time.perf_counter() > until:
+            return
+        try:
+            burst = sitting.timer.time(builder(case), most_sets=most_sets(case))
+            energy = measure_energy(sitting.timer, builder(case), most_sets=most_sets(case))
+        except (RuntimeError, ValueError) as error:
+            sitting.write("energy", name_of(case) | {"error": str(error)[:200]})
+            continue
+        sitting.write("energy", name_of(case) | {"time_s": burst.time_s} | asdict(energy))
+
+
+def measure_probes(sitting: Sitting, until: float) -> None:
+    """Probes of the board."""
+    from hwmodel.validation.measure.probes import probe
+
+    for result in probe(sitting.timer):
+        sitting.write("probes", asdict(result))
+        if time.perf_counter() > until:
+            return
+
+
+def llm_points(seed: int) -> list[tuple[str, list[tuple[str, int, int]]]]:
+    """(model, points) of a sitting: each model at some points; points and order turn with it."""
+    plan: list[tuple[str, list[tuple[str, int, int]]]] = []
+    for index, name in enumerate(CONFIGS):
+        at = 5 * index + 3 * seed
+        decode = [DECODE_POINTS[(at + 5 * i) % len(DECODE_POINTS)] for i in range(3)]
+        prefill = [PREFILL_POINTS[(at + 4 * i) % len(PREFILL_POINTS)] for i in range(2)]
+        points = [("decode", *point) for point in decode]
+        plan.append((name, points + [("prefill", *point) for point in prefill]))
+    return plan if seed % 2 else plan[::-1]
+
+
+def measure_llms(sitting: Sitting, until: float) -> None:
+    """Whole steps of the plain decoder stack."""
+    sitting.timer.arena.clear()
+    sitting.timer.new_pool()
+    use_flash()
+    plan = llm_points(sitting.seed)
+    for name, points in plan[:2] + plan[-1:] if sitting.quick else plan:
+        if time.perf_counter() > until:
+            return
+        measure_model(sitting, name, points, until)
+
+
+def measure_model(
+    sitting: Sitting, name: str, points: list[tuple[str, int, int]], until: float
+) -> None:
+    """The points of one model whose weights and cache fit."""
+    shape = read_config(CONFIGS[name])
+    torch.cuda.empty_cache()
+    stack = random_stack(shape)
+    for phase, batch, length in points:
+        prefill = phase == "prefill"
+        need = stack_bytes(shape) + cache_bytes(shape, batch, length)
+        if need > MEMORY_BYTES or time.perf_counter() > until:
+            continue
+        case = {"family": "llm", "kernel": "torch", "dtype": "bf16", "model": name}
+        case |= {"phase": phase, "batch": batch, "prompt" if prefill else "context": length}
+        count, first = (length, 0) if prefill else (1, length - 1)
+        try:
+            with torch.cuda.stream(sitting.timer.stream):
+                step = forward_step(stack, batch=batch, count=count, first=first)
+            made = {"most_sets": 1, "hold_below_s": float("inf")}
+            timing = sitting.timer.time(lambda _, step=step: step, **made)
+            row = flat(timing) | {"set_bytes": need}
+        except RuntimeError as error:
+            row = {"error": str(error)[:200]}
+        sitting.write("llm", case | row)
+        step = None
+        sitting.timer.new_pool()
+
+
+def measure_counters(sitting: Sitting, until: float) -> None:
+    """Hardware counters of a sample over all families."""
+    sitting.timer.arena.clear()
+    sitting.timer.new_pool()
+    pool = [c for c in anchors()[::4] if counters.worth_counting(c)]
+    pool += [
+        case
+        for case in islice(energy_cases(sitting.seed + 1000), 600)
+        if counters.worth_counting(case)
+    ]
+    cases = pool[: 6 if sitting.quick else MOST_ROWS["counters"]]
+    try:
+        rows = counters.count(cases, sitting.folder, timeout_s=until - time.perf_counter())
+    except counters.CountersRefused as error:
+        print(f"counters: {error}", flush=True)
+        sitting.save_header(counters_refused=str(error)[-1500:])
+        return
+    for case, row in zip(cases, rows, strict=True):
+        sitting.write("counters", name_of(case) | row)
+
+
+def run_stage(sitting: Sitting, stage: str, seconds: float) -> None:
+    """One stage within its time."""
+    begin, before = time.perf_counter(), sitting.measured
+    until = begin + seconds
+    if stage in ("anchors", "anchors-again"):
+        time_cases(sitting, stage, iter(anchors()), until + 20)
+    elif stage == "energy":
+        measure_energies(sitting, until)
+    elif stage == "probes":
+        measure_probes(sitting, until)
+    elif stage == "llm":
+        measure_llms(sitting, until)
+    elif stage == "counters":
+        measure_counters(sitting, until)
+    else:
+        time_cases(sitting, stage, sitting.sources[stage], until)
+    spent_s = time.perf_counter() - begin
+    print(f"{stage:14} {sitting.measured - before:4} rows {spent_s:6.1f} s", flush=True)
+
+
+def main() -> None:
+    """Parses the command line and runs the stages."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stages", default=",".join(SHARES))
+    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sitting", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--quick", action="store_true", help="a few rows of each stage")
+    options = parser.parse_args()
+    stages = options.stages.split(",")
+    unknown = [stage for stage in stages if stage not in SHARES]
+    if unknown:
+        parser.error(f"unknown stages {', '.join(unknown)}; known: {', '.join(SHARES)}")
+    sitting = Sitting(options.out, options.sitting, options.seed, options.quick)
+    torch.manual_seed(options.seed)
+    with torch.cuda.stream(sitting.timer.stream):
+        checks = check_conventions()
+    sitting.save_header(check_errors=checks, **sitting.timer.calibrate())
+    print(json.dumps(sitting.header), flush=True)
+    end = time.perf_counter() + options.seconds
+    for index, stage in enumerate(stages):
+        left = sum(SHARES[name] for name in stages[index:])
+        try:
+            run_stage(sitting, stage, (end - time.perf_counter()) * SHARES[stage] / left)
+        except Exception as error:  # one failed stage must not lose those after it
+            traceback.print_exc()
+            sitting.save_header(**{f"failed_{stage}": str(error)[:500]})
+    sitting.save_header(rows=sitting.measured)
+
+
+if __name__ == "__main__":
+    main()

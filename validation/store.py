@@ -1,0 +1,155 @@
+"""The store of measured rows: `validation/data/<device>/<sitting>/<file>.csv` and `header.json`.
+
+`write_sitting` turns what `measure.run` wrote into one small CSV for each kind of row, with five
+significant digits; `read_rows` reads a kind back over all sittings of a device, each row with its
+sitting and board. Units are SI and stand in the column names; `validation/data/README.md` says what
+each column means.
+
+    python -m hwmodel.validation.store RUN_FOLDER --device h200
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars
+
+from hwmodel.errors import InputError
+
+DATA = Path(__file__).parent / "data"
+ROW_FAMILIES = ("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy")
+SHAPE_COLUMNS = {
+    "gemm": ("M", "N", "K"),
+    "attention": ("batch", "heads", "kv_heads", "queries", "keys", "head_dim", "causal"),
+    "moe": ("tokens", "experts", "top_k", "hidden", "intermediate", "routing"),
+    "rows": ("rows", "cols"),
+    "llm": ("model", "phase", "batch", "prompt", "context"),
+}
+EVERY_SHAPE = tuple(
+    dict.fromkeys(name for family in ("gemm", "attention", "moe", "rows")
+                  for name in SHAPE_COLUMNS[family])
+)  # fmt: skip
+TIMED = (
+    "time_s", "p10_s", "p90_s", "sustained_time_s", "sustained_clock_hz", "calls", "replays",
+    "sets", "set_bytes", "flushed", "clock_hz", "power_w", "temperature_c", "pass",
+)  # fmt: skip
+ENERGY = (
+    "energy_j", "mean_power_w", "time_s", "sustained_time_s", "l2", "clock_hz", "temperature_c",
+    "calls", "window_s",
+)  # fmt: skip
+COUNTED = (
+    "dram_bytes_read", "dram_bytes_written", "l2_bytes", "l1_bytes", "tensor_instructions",
+    "exp_instructions", "calls", "sets", "mode",
+)  # fmt: skip
+HEAD = ("family", "kernel", "dtype")
+FILES: dict[str, tuple[str, ...]] = {
+    "gemm": HEAD + SHAPE_COLUMNS["gemm"] + TIMED,
+    "attention": HEAD + SHAPE_COLUMNS["attention"] + TIMED,
+    "moe": HEAD + SHAPE_COLUMNS["moe"] + ("experts_touched", "largest_expert_rows", *TIMED),
+    "rows": HEAD + SHAPE_COLUMNS["rows"] + TIMED,
+    "llm": HEAD + SHAPE_COLUMNS["llm"] + TIMED,
+    "energy": HEAD + EVERY_SHAPE + ("experts_touched", *ENERGY),
+    "counters": HEAD + EVERY_SHAPE + COUNTED,
+    "probes": ("probe", "setting", "value", "unit", "time_s"),
+    "refused": ("stage", *HEAD, *EVERY_SHAPE, "error"),
+}
+
+
+def file_of(row: Mapping[str, Any]) -> str:
+    """The file that a row belongs to."""
+    if "error" in row:
+        return "refused"
+    stage = str(row["stage"])
+    if stage in ("energy", "counters", "probes", "llm"):
+        return stage
+    return "rows" if row["family"] in ROW_FAMILIES else str(row["family"])
+
+
+def cell(value: Any) -> str:
+    """Five significant digits for a float, 1 or 0 for a truth, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def with_pass(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`pass`: anchor for the first round of the fixed shapes, again for the second, else random."""
+    rounds = {"anchors": "anchor", "anchors-again": "again"}
+    return dict(row) | {"pass": rounds.get(str(row["stage"]), "random")}
+
+
+def write_sitting(run: Path, device: str, *, data: Path = DATA) -> dict[str, int]:
+    """Files of one sitting from a folder that `measure.run` wrote; answers the rows of each."""
+    header = json.loads((run / "header.json").read_text())
+    folder = data / device / header["sitting"]
+    folder.mkdir(parents=True, exist_ok=True)
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for number, line in enumerate((run / "rows.jsonl").read_text().splitlines(), 1):
+        try:
+            row = with_pass(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"{run / 'rows.jsonl'}, line {number}: expected one JSON object, found "
+                f"{line[:40]!r} ({error.msg}); remove a line that was cut off and run again"
+            ) from error
+        grouped.setdefault(file_of(row), []).append(row)
+    for name, rows in grouped.items():
+        write_csv(folder / f"{name}.csv", FILES[name], rows)
+    text = json.dumps(header, indent=1) + "\n"
+    (folder / "header.json").write_text(text)
+    return {name: len(rows) for name, rows in sorted(grouped.items())}
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """A CSV under a temporary name, then renamed; columns that no row has are left out."""
+    kept = [name for name in columns if any(row.get(name) is not None for row in rows)]
+    part = path.with_suffix(".part")
+    with part.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(kept)
+        writer.writerows([cell(row.get(name)) for name in kept] for row in rows)
+    part.rename(path)
+
+
+def sittings(device: str, *, data: Path = DATA) -> list[Path]:
+    """The sittings of a device, oldest first."""
+    folder = data / device
+    found = sorted(path.parent for path in folder.glob("*/header.json"))
+    if not found:
+        known = sorted(path.name for path in data.iterdir() if path.is_dir())
+        raise InputError(
+            f"device {device!r} has no measured rows; measured devices: {', '.join(known)}"
+        )
+    return found
+
+
+def read_rows(device: str, name: str, *, data: Path = DATA) -> polars.DataFrame:
+    """All rows of one file (`gemm`, `attention`, `llm`, ...) with `sitting` and `board` columns."""
+    if name not in FILES:
+        raise InputError(f"no rows of kind {name!r}; kinds: {', '.join(FILES)}")
+    frames: list[polars.DataFrame] = []
+    for folder in sittings(device, data=data):
+        path = folder / f"{name}.csv"
+        if path.exists():
+            header = json.loads((folder / "header.json").read_text())
+            frame = polars.read_csv(path, infer_schema_length=None)
+            frames.append(
+                frame.with_columns(
+                    polars.lit(header["sitting"]).alias("sitting"),
+                    polars.lit(header["board"]).alias("board"),
+                )
+            )
+    return polars.concat(frames, how="diagonal_relaxed")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--device", required=True)
+    options = parser.parse_args()
+    print(write_sitting(options.run, options.device))

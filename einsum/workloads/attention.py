@@ -34,10 +34,6 @@ from hwmodel.units import Amount
 DEFAULT_TILE = 128
 """Keys per tile of the 1- and 2-pass forms: what FlashAttention-2 takes at head_dim 64."""
 
-LOWEST = "-3.4e38"
-"""Where the running maximum starts: the least finite fp32, since after a tile without a visible key
--inf would leave exp(-inf - -inf)."""
-
 _HEADER = """
 tensor K[b, h, {m}, e]: cache
 tensor V[b, h, {m}, f]: cache
@@ -81,7 +77,7 @@ _ONE = """
 rank m = m1 x m0
 QK[{o}, m1, m0, p] = Q[{o}, p, e] * K[b, h, m1, m0, e] {band}
 LM[{o}, m1, p] = max(m0) QK[{o}, m1, m0, p] {band}
-RM[{o}, m1+1, p] = max(RM[{o}, m1, p], LM[{o}, m1, p]) {band} ; RM[{o}, 0, p] = {lowest}
+RM[{o}, m1+1, p] = max(RM[{o}, m1, p], LM[{o}, m1, p]) {band} ; RM[{o}, 0, p] = -inf
 SLN[{o}, m1, m0, p] = exp(QK[{o}, m1, m0, p] - RM[{o}, m1+1, p]) {band}
 SLD[{o}, m1, p] = sum(m0) SLN[{o}, m1, m0, p] {band}
 SLNV[{o}, m1, p, f] = sum(m0) SLN[{o}, m1, m0, p] * V[b, h, m1, m0, f] {band}
@@ -120,7 +116,7 @@ def _text(form: str, causal: bool, windowed: bool) -> tuple[str, tuple[str, ...]
         head, _, _ = body.rpartition("AV[")
         body = head.replace("m1 x m0", "s x m1 x m0").replace("}, m1", "}, s, m1")
         body = body.replace("h, m1", "h, s, m1").replace("{o}, 0, p", "{o}, s, 0, p") + _COMBINE
-    text = (_HEADER + body).format(o="b, h, g", m=keys, band=band, lowest=LOWEST)
+    text = (_HEADER + body).format(o="b, h, g", m=keys, band=band)
     names = ("Q", "K", "V", "AV", *_HALF, *_SINGLE)
     return text, tuple(name for name in names if f"\n{name}[" in text or f" {name}[" in text)
 

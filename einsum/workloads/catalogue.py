@@ -16,6 +16,7 @@ from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.mlp import mlp
 from hwmodel.einsum.workloads.model import llm
 from hwmodel.einsum.workloads.moe import grouped_gemm, moe
+from hwmodel.einsum.workloads.moe_layer import moe_layer
 from hwmodel.einsum.workloads.rows import (
     add,
     copy,
@@ -34,7 +35,7 @@ Workload = TypeVar("Workload", Cascade, Stack)
 
 WORKLOADS: Mapping[str, Callable[..., Cascade | Stack]] = {
     **{"gemm": gemm, "attention": attention, "mlp": mlp, "moe": moe},
-    **{"grouped_gemm": grouped_gemm, "top_k": top_k, "gather": gather_rows},
+    **{"moe_layer": moe_layer, "grouped_gemm": grouped_gemm, "top_k": top_k, "gather": gather_rows},
     **{"softmax": softmax, "rmsnorm": rmsnorm, "layernorm": layernorm, "gelu": gelu},
     **{"silu": silu, "add": add, "multiply": multiply, "copy": copy, "residual": residual},
     **{"embedding": embedding, "kv_write": kv_write, "llm": llm},

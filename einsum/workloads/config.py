@@ -218,12 +218,17 @@ def read_config(
         kept["sliding_window"] = architecture.default_window
     if architecture.default_head_dim is not None:
         kept.setdefault("head_dim", architecture.default_head_dim)
-    try:
-        config = Config.model_validate(kept)
-    except ValidationError as error:
-        raise InputError(f"{where}: {_first_complaint(error)}") from None
-    _check(where, config)
-    return name, config, warnings
+    return name, _validated(where, kept), warnings
+
+
+def changed(where: str, config: Config, changes: Mapping[str, Any]) -> Config:
+    """The config with other values of its modelled keys, checked again."""
+    for key in changes:
+        if key not in config.architecture.modelled:
+            raise UnknownNameError(
+                f"modelled key of {config.model_type}", key, config.architecture.modelled
+            )
+    return _validated(where, {**config.model_dump(exclude_unset=True), **changes})
 
 
 def shipped_configs() -> tuple[str, ...]:
@@ -269,6 +274,15 @@ def _parse(path: Path) -> dict[str, Any]:
             f"{path}: expected a JSON object of config keys, found {type(data).__name__}"
         )
     return cast(dict[str, Any], data)
+
+
+def _validated(where: str, data: Mapping[str, Any]) -> Config:
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_first_complaint(error)}") from None
+    _check(where, config)
+    return config
 
 
 def _refuse(

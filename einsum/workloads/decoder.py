@@ -17,9 +17,8 @@ from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Collective, Stage
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels
 from hwmodel.einsum.workloads.gemm import gemm
-from hwmodel.einsum.workloads.moe import expert_kernels
+from hwmodel.einsum.workloads.moe_layer import layer_kernels
 from hwmodel.einsum.workloads.rows import multiply, residual, rmsnorm, silu
 from hwmodel.einsum.workloads.shard import Shard, seen
 from hwmodel.einsum.workloads.transformer import embedding, kv_write, rotary
@@ -123,32 +122,23 @@ def _dense(shard: Shard, tokens: Amount) -> Stages:
 
 
 def _mixture(shard: Shard, tokens: Amount, routing: str, exponent: float | None) -> Stages:
-    config, formats, layers = shard.config, shard.precision, shard.sparse_layers
-    experts, picks = config.experts or 1, config.num_experts_per_tok or 1
-    activation, hidden = formats.activation, config.hidden_size
-    router = gemm(
-        *(tokens, experts, hidden),
-        dtype=activation,
-        weight_dtype=formats.unquantised,
-        out_dtype=activation,
-        name="router",
+    config, formats = shard.config, shard.precision
+    kernels = layer_kernels(
+        tokens=tokens,
+        experts=config.experts or 1,
+        top_k=config.num_experts_per_tok or 1,
+        hidden=config.hidden_size,
+        intermediate=shard.expert_intermediate,
+        routing=routing,
+        exponent=exponent,
+        normalised=config.norm_topk_prob or config.model_type == "mixtral",
+        dtype=formats.activation,
+        linear_dtype=formats.linear,
+        weight_dtype=formats.weight,
+        router_dtype=formats.unquantised,
+        times=shard.sparse_layers,
     )
-    normalised = config.norm_topk_prob or config.model_type == "mixtral"
-    combined = combine_kernels(tokens, picks, hidden, activation, times=layers)
-    return (
-        Stage(router, layers),
-        *router_kernels(tokens, experts, picks, normalised, activation, times=layers),
-        Stage(gather_rows(tokens * picks, tokens, hidden, activation, "rows gather"), layers),
-        *expert_kernels(
-            *(tokens, experts, picks, hidden, shard.expert_intermediate, routing, exponent),
-            dtype=formats.linear,
-            weight_dtype=formats.weight,
-            out_dtype=activation,
-            times=layers,
-        ),
-        *combined[:-1],
-        _reduced(combined[-1], shard, tokens),
-    )
+    return (*kernels[:-1], _reduced(kernels[-1], shard, tokens))
 
 
 def _head(shard: Shard, batch: Amount) -> Stage:

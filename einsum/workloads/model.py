@@ -6,7 +6,7 @@ model; `shard(tp)` has one device's (`shard.py`).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ from typing import Any
 from hwmodel.einsum.cascade import Origin
 from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.workloads import decoder
-from hwmodel.einsum.workloads.config import Config, read_config
+from hwmodel.einsum.workloads.config import Config, changed, read_config
 from hwmodel.einsum.workloads.precision import Precision, precision
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.workload import count, whole
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.units import Amount
+
+FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,15 @@ class Model:
     config: Config
     precision: Precision
     warnings: tuple[str, ...] = ()
+
+    def but(self, **changes: Any) -> "Model":
+        """The model with other formats (`dtype`, `kv_dtype`, ...) or other values of config keys.
+
+        Raises `UnknownNameError` for a key that is not modelled, `InputError` for a bad value.
+        """
+        formats = {key: changes.pop(key) for key in FORMATS if key in changes}
+        config = changed(self.name, self.config, changes) if changes else self.config
+        return model(replace(self, config=config), **formats)
 
     @cached_property
     def whole(self) -> Shard:

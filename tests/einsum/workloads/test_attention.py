@@ -163,7 +163,7 @@ def test_arrays_of_keys_are_many_attentions() -> None:
     keys = np.array([100.0, 1000.0, 12345.0])
     together = attention(1, 8, queries=64, keys=keys, head_dim=64, causal=True)
     alone = [attention(1, 8, queries=64, keys=int(k), head_dim=64, causal=True) for k in keys]
-    expected = [points(made.einsum("QK"), made) for made in alone]
+    expected: list[Any] = [points(made.einsum("QK"), made) for made in alone]
     assert np.array_equal(np.asarray(points(together.einsum("QK"), together)), expected)
 
 
@@ -184,6 +184,6 @@ def test_arrays_of_keys_are_many_attentions() -> None:
     ],
 )
 def test_impossible_arguments_are_refused_by_name(changes: dict[str, Any], message: str) -> None:
-    given = {"batch": 1, "heads": 4, "queries": 10, "keys": 10, "head_dim": 8}
+    given: dict[str, Any] = {"batch": 1, "heads": 4, "queries": 10, "keys": 10, "head_dim": 8}
     with pytest.raises(InputError, match=message):
-        attention(**{**given, **changes})
+        attention(**(given | changes))

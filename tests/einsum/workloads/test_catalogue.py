@@ -16,6 +16,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "attention": {"batch": 1, "heads": 2, "kv_heads": 1, "queries": 3, "keys": 4, "head_dim": 8},
     "mlp": {"tokens": 2, "hidden": 3, "intermediate": 4},
     "moe": {"tokens": 2, "experts": 4, "top_k": 2, "hidden": 3, "intermediate": 5},
+    "moe_layer": {"tokens": 2, "experts": 4, "top_k": 2, "hidden": 3, "intermediate": 5},
     "grouped_gemm": {"tokens": 2, "experts": 4, "top_k": 2, "N": 3, "K": 5},
     "top_k": {"rows": 2, "cols": 8, "top_k": 3},
     "gather": {"rows": 2, "table": 8, "cols": 3},

@@ -9,6 +9,8 @@ from hwmodel.einsum.counts import cascade_counts, flops, footprint_bytes
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.errors import InputError
 
+ONES: dict[str, Any] = {"M": 1, "N": 1, "K": 1}
+
 
 def test_a_gemm_takes_two_operations_per_point() -> None:
     assert flops(gemm(3, 4, 5)) == 2 * 3 * 4 * 5
@@ -64,7 +66,7 @@ def test_arrays_stand_for_many_gemms() -> None:
 @pytest.mark.parametrize("size", [0, -3, 2.5, float("inf"), "64", None, True, [1, -1]])
 def test_bad_sizes_name_the_argument(argument: str, size: Any) -> None:
     with pytest.raises(InputError, match=f"^gemm: {argument}: expected .*, found"):
-        gemm(**{"M": 1, "N": 1, "K": 1, argument: size})
+        gemm(**(ONES | {argument: size}))
 
 
 def test_shapes_that_do_not_broadcast_are_refused() -> None:

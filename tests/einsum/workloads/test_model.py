@@ -164,3 +164,19 @@ def test_a_trillion_parameter_model_counts_exactly() -> None:
     flops = _matrix_flops(large.prefill(1024, 8192))
     assert flops == 2 * 1024 * (8192 * 1_342_177_280_000 + 51200 * 25600)
     assert flops > 2**63
+
+
+def test_but_changes_formats_and_config_keys() -> None:
+    llama = model("llama-3.1-8b")
+    layer = 32 * (4096 * 2 + 4096 * 6144 + 4096 * 4096 + 3 * 4096 * 14336)
+    half = llama.but(num_hidden_layers=16)
+    assert llama.parameters - half.parameters == layer // 2
+    assert half.but(num_hidden_layers=32) == llama
+    assert llama.but(kv_dtype="fp8").kv_bytes_per_token == llama.kv_bytes_per_token / 2
+
+
+def test_but_refuses_unknown_keys_and_bad_values() -> None:
+    with pytest.raises(UnknownNameError, match=r"modelled key of llama 'num_layers'"):
+        model("llama-3.1-8b").but(num_layers=3)
+    with pytest.raises(InputError, match=r"llama-3.1-8b: num_hidden_layers: .* found -1"):
+        model("llama-3.1-8b").but(num_hidden_layers=-1)

@@ -1,0 +1,135 @@
+"""A whole mixture-of-experts layer, from hidden states to hidden states, as torch kernels.
+
+Router, routing, rows gathered, experts, rows combined (`dispatch.py`, `moe.py`), and where a model
+has them, shared experts: one gated MLP that every token passes, added to the routed result (Dai et
+al., DeepSeekMoE, arXiv 2401.06066, section 3.2).
+"""
+
+from hwmodel.einsum.cascade import Origin
+from hwmodel.einsum.stack import Stack, Stage
+from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels
+from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.einsum.workloads.moe import expert_kernels
+from hwmodel.einsum.workloads.rows import add, multiply, silu
+from hwmodel.einsum.workloads.workload import formats, whole
+from hwmodel.units import Amount
+
+
+def moe_layer(
+    tokens: Amount,
+    experts: Amount,
+    top_k: Amount,
+    hidden: Amount,
+    intermediate: Amount,
+    shared_intermediate: Amount | None = None,
+    routing: str = "balanced",
+    exponent: float | None = None,
+    normalised: bool = True,
+    dtype: str = "bf16",
+    weight_dtype: str | None = None,
+    name: str = "moe_layer",
+) -> Stack:
+    """All kernels of the layer; `shared_intermediate` is the width of its shared experts together.
+
+    `normalised` has the weights of the chosen experts sum to one. Raises `InputError` naming the
+    argument at fault.
+    """
+    arguments = {**locals()}
+    stages = layer_kernels(
+        tokens=tokens,
+        experts=experts,
+        top_k=top_k,
+        hidden=hidden,
+        intermediate=intermediate,
+        shared_intermediate=shared_intermediate,
+        routing=routing,
+        exponent=exponent,
+        normalised=normalised,
+        dtype=dtype,
+        weight_dtype=weight_dtype,
+    )
+    return Stack(name, stages, Origin("moe_layer", arguments))
+
+
+def layer_kernels(
+    *,
+    tokens: Amount,
+    experts: Amount,
+    top_k: Amount,
+    hidden: Amount,
+    intermediate: Amount,
+    shared_intermediate: Amount | None = None,
+    routing: str = "balanced",
+    exponent: float | None = None,
+    normalised: bool = True,
+    dtype: str = "bf16",
+    linear_dtype: str | None = None,
+    weight_dtype: str | None = None,
+    router_dtype: str | None = None,
+    times: int = 1,
+) -> tuple[Stage, ...]:
+    """The stages of `moe_layer`; experts read their input as `linear_dtype` (default: `dtype`)."""
+    sizes = whole(
+        *("moe_layer",),
+        **{"tokens": tokens, "experts": experts, "top_k": top_k},
+        **{"hidden": hidden, "intermediate": intermediate},
+    )
+    kinds = formats("moe_layer", dtype=dtype, linear=linear_dtype or dtype)
+    kind, linear = kinds["dtype"], kinds["linear"]
+    tokens, experts, picks = sizes["tokens"], sizes["experts"], sizes["top_k"]
+    router = gemm(
+        *(tokens, experts, hidden),
+        dtype=kind,
+        weight_dtype=router_dtype,
+        out_dtype=kind,
+        name="router",
+    )
+    return (
+        Stage(router, times),
+        *router_kernels(tokens, experts, picks, normalised, kind, times),
+        Stage(gather_rows(tokens * picks, tokens, hidden, kind, "rows gather"), times),
+        *expert_kernels(
+            *(tokens, experts, picks, hidden, intermediate, routing, exponent),
+            dtype=linear,
+            weight_dtype=weight_dtype,
+            out_dtype=kind,
+            times=times,
+        ),
+        *(
+            ()
+            if shared_intermediate is None
+            else _shared(tokens, hidden, shared_intermediate, kind, linear, weight_dtype, times)
+        ),
+        *combine_kernels(tokens, picks, hidden, kind, times),
+    )
+
+
+def _shared(
+    tokens: Amount,
+    hidden: Amount,
+    intermediate: Amount,
+    kind: str,
+    linear: str,
+    weight_dtype: str | None,
+    times: int,
+) -> tuple[Stage, ...]:
+    """Shared experts on every token, and the addition of their result."""
+    inner = whole("moe_layer", shared_intermediate=intermediate)["shared_intermediate"]
+
+    def product(name: str, outputs: Amount, inputs: Amount) -> Stage:
+        made = gemm(
+            *(tokens, outputs, inputs),
+            dtype=linear,
+            weight_dtype=weight_dtype,
+            out_dtype=kind,
+            name=name,
+        )
+        return Stage(made, times)
+
+    return (
+        product("shared gate-up", 2 * inner, hidden),
+        Stage(silu(tokens, inner, kind, "shared silu"), times),
+        Stage(multiply(tokens, inner, kind, "shared multiply"), times),
+        product("shared down", hidden, inner),
+        Stage(add(tokens, hidden, kind, "shared add"), times),
+    )

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from hwmodel.errors import CapacityError, HwmodelError, InputError
+from hwmodel.errors import CapacityError, HwmodelError, InputError, UnknownNameError
 
 TRACEBACK = "HWMODEL_TRACEBACK"
 """Environment variable that asks for the traceback of an internal error."""
@@ -203,10 +203,21 @@ def _request(given: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError("expected --on with a device's name or file, found none")
     if what in workloads():
         return {"workload": what, **fields, **rest}
+    _check_model(what, workloads())
     phases = [phase for phase, size in PHASES.items() if size in {**fields, **rest}]
     inferred = {"phase": phases[0]} if len(phases) == 1 else {}
     model = {"workload": "llm", "config": what, "batch": 1, **inferred, **fields, **rest}
     return {**model, "ignore_keys": ignored} if ignored else model
+
+
+def _check_model(what: str, workloads: tuple[str, ...]) -> None:
+    """A bare word must be a shipped config, since it is no workload; a path is read later."""
+    from hwmodel.einsum.workloads.config import shipped_configs
+
+    known = (*shipped_configs(), *workloads)
+    is_path = os.sep in what or what.endswith(".json") or os.path.exists(what)
+    if not is_path and what.lower() not in known:
+        raise UnknownNameError("model config or workload", what, known)
 
 
 def _pair(text: str) -> tuple[str, Any]:

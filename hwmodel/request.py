@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import UnionType
 from typing import Any, cast, get_args, get_origin
 
 import numpy as np
@@ -201,7 +202,8 @@ def _check_kinds(workload: str, fixed: Mapping[str, Any]) -> None:
     parameters = inspect.signature(WORKLOADS[workload]).parameters
     for name, value in fixed.items():
         annotation = parameters[name].annotation if name in parameters else None
-        kind = next((k for k in (get_args(annotation) or (annotation,)) if k in _KINDS), None)
+        either = get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
+        kind = next((k for k in either if k in _KINDS), None)
         if name == "config" and not isinstance(value, (str, dict)):
             raise InputError(f"{workload}: config: expected a path or an object, found {value!r}")
         if kind is None or name == "config":

@@ -1,0 +1,289 @@
+"""The command line: what it prints, how it refuses, and how long it takes to load nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hwmodel
+from hwmodel import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+H200 = ["--on", "h200"]
+GEMM = ["gemm", "M=512", "N=1024", "K=2048"]
+DECODE = ["llama-3.2-1b", "--phase", "decode", "--batch", "4", "--context", "1000"]
+
+Capture = pytest.CaptureFixture[str]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """The exit status of `hwmodel words...`."""
+    monkeypatch.setattr(sys, "argv", ["hwmodel", *words])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return int(end.value.code or 0)
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: Capture, *words: str) -> Any:
+    """The JSON that `hwmodel words... --json` prints."""
+    assert run(monkeypatch, *words, "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_predicting_a_model_prints_kernels_memory_and_tokens(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    assert run(monkeypatch, "predict", *DECODE, *H200) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("llama-3.2-1b decode on NVIDIA H200")
+    assert all(word in text for word in ("gate-up", "tokens/s", "per token", "largest batch"))
+
+
+def test_the_phase_follows_from_the_size(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    short = printed(monkeypatch, capsys, "predict", "llama-3.2-1b", "--prompt", "100", *H200)
+    assert short["name"] == "llama-3.2-1b prefill"
+    assert short["tokens"] == 100
+
+
+def test_json_is_the_estimate_of_the_library(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    found = printed(monkeypatch, capsys, "predict", *DECODE, *H200)
+    expected = hwmodel.predict(hwmodel.model("llama-3.2-1b").decode(4, 1000), on="h200")
+    assert found["time_s"] == expected.time_s
+    assert found["energy_j"] == expected.energy_j
+    assert found["bottleneck"] == expected.bottleneck
+    assert found["tokens_per_s"] == pytest.approx(4 / expected.time_s)
+    assert found["memory"]["fits"] is True
+    assert sum(part["times"] * part["time_s"] for part in found["parts"]) == pytest.approx(
+        expected.time_s
+    )
+
+
+def test_fields_of_a_workload_are_words_with_an_equals_sign(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    words = ("attention", "batch=2", "heads=32", "queries=256", "keys=512", "head_dim=128")
+    found = printed(monkeypatch, capsys, "predict", *words, "causal=true", "dtype=fp16", *H200)
+    work = hwmodel.workloads.attention(
+        batch=2, heads=32, queries=256, keys=512, head_dim=128, causal=True, dtype="fp16"
+    )
+    assert found["time_s"] == hwmodel.predict(work, on="h200").time_s
+
+
+def test_options_of_a_model_reach_it(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    plain = printed(monkeypatch, capsys, "predict", *DECODE, *H200)
+    small = printed(monkeypatch, capsys, "predict", *DECODE, *H200, "--kv-dtype", "fp8")
+    ratio = small["memory"]["kv_cache_bytes"] / plain["memory"]["kv_cache_bytes"]
+    assert ratio == 0.5
+    assert any("kv" in warning and "fp8" in warning for warning in small["warnings"])
+    split = printed(monkeypatch, capsys, "predict", *DECODE, *H200, "--tp", "2")
+    assert any(part["name"].startswith("all_reduce") for part in split["parts"])
+
+
+def test_an_ignored_key_is_echoed(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    shipped = Path(cli.__file__).parent / "einsum/workloads/configs/llama-3.2-1b.json"
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(shipped.read_text()), "sparkle": 3}))
+    words = ("predict", str(path), *DECODE[1:], *H200)
+    assert run(monkeypatch, *words) == 2
+    assert "unknown key 'sparkle' (value 3)" in capsys.readouterr().err
+    found = printed(monkeypatch, capsys, *words, "--ignore-key", "sparkle")
+    assert any("'sparkle'" in warning for warning in found["warnings"])
+
+
+def test_a_model_that_does_not_fit_is_told_with_status_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    words = ("predict", "llama-3.1-70b", "--batch", "8", "--context", "4096", "--on", "l40s")
+    assert run(monkeypatch, *words) == 3
+    assert "short by" in capsys.readouterr().out.split("\n\n")[0]
+
+
+def test_a_bound_names_its_level(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """2 bytes of each element of three matrices, once."""
+    found = printed(monkeypatch, capsys, "bound", *GEMM, *H200)
+    assert found["dram_bytes"] == 2 * (512 * 2048 + 1024 * 2048 + 512 * 1024)
+    assert run(monkeypatch, "bound", *GEMM, *H200) == 0
+    assert "cross the dram boundary" in capsys.readouterr().out
+
+
+def test_machines_are_compared_in_the_order_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    words = ("compare", *GEMM, "--on", "a100", "--on", "h200")
+    names = [each["device"].split()[1] for each in printed(monkeypatch, capsys, *words)]
+    assert names == ["A100", "H200"]
+    assert run(monkeypatch, *words) == 0
+    assert "number 2" in capsys.readouterr().out
+
+
+def test_devices_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    listed = printed(monkeypatch, capsys, "devices")
+    assert {"h200", "a100"} <= {device["name"] for device in listed}
+    shown = printed(monkeypatch, capsys, "devices", "H200")
+    assert shown["memories"]["dram"]["bandwidth_bytes_per_s"] == 4.8e12
+    assert "datasheet" in shown["sources"]["memories.dram.bandwidth"]
+    assert run(monkeypatch, "devices", "h200") == 0
+    assert "[1]" in capsys.readouterr().out
+    assert run(monkeypatch, "devices") == 0
+    assert capsys.readouterr().out.count("TFLOP/s") >= 3
+
+
+def test_a_device_may_be_a_file_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    shipped = Path(cli.__file__).parent / "catalogue" / "h200.yaml"
+    path = tmp_path / "mine.yaml"
+    path.write_text(shipped.read_text().replace("[4.8 TB/s, datasheet]", "[9.6 TB/s, datasheet]"))
+    rows = ("predict", "copy", "rows=65536", "cols=8192")
+    slow = printed(monkeypatch, capsys, *rows, *H200)["time_s"]
+    fast = printed(monkeypatch, capsys, *rows, "--on", str(path))["time_s"]
+    assert fast < slow
+    path.write_text(shipped.read_text().replace("[4.8 TB/s, datasheet]", "[4.8 GHz, datasheet]"))
+    assert run(monkeypatch, *rows, "--on", str(path)) == 2
+    error = capsys.readouterr().err
+    assert str(path) in error
+    assert "expected a bandwidth such as '4.8 TB/s', found '4.8 GHz'" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "expected a model config or one of add, attention"),
+        (GEMM, "expected --on with a device's name or file, found none"),
+        ((*GEMM, "--on", "h2000"), "unknown device 'h2000' (did you mean 'h200'?); known: a100"),
+        ((*GEMM, "--on", "absent.yaml"), "absent.yaml: cannot be read"),
+        (("gemm", "M=0", "N=4", "K=4", *H200), "gemm: M: expected a number above 0, found 0"),
+        (("gemm", "M=-1", "N=4", "K=4", *H200), "gemm: M: expected a number above 0, found -1"),
+        (("gemm", "M=NaN", "N=4", "K=4", *H200), "gemm: M: expected a finite number, found nan"),
+        (("gemm", "M=x", "N=4", "K=4", *H200), "gemm: M: expected a plain number, found 'x'"),
+        (("gemm", "4096", *H200), "expected a field such as M=4096, found '4096'"),
+        (("gemm", "N=4", "K=4", *H200), "gemm: expected the field 'M', found none"),
+        ((*GEMM, "--batch", "0", *H200), "gemm: batch: expected a number above 0, found 0"),
+        ((*GEMM, "dtype=fp8", "--dtype", "bf16", *H200), "dtype: given twice, as an option and"),
+        ((*GEMM, "--dtype", "bf17", *H200), "unknown dtype 'bf17' (did you mean 'bf16'?)"),
+        ((*GEMM, "--kernel", "mkl", *H200), "unknown kernel 'mkl'; known: cublas"),
+        (("gem", *H200), "unknown model config or workload 'gem' (did you mean 'gemm'?); known: "),
+        (("llama-9", "--context", "9", *H200), "unknown model config or workload 'llama-9'"),
+        (("llama-3.2-1b", *H200), "llm: expected the field 'phase', found none"),
+        (("absent.json", "--context", "9", *H200), "absent.json: expected a config.json"),
+        ((*DECODE, "--prompt", "5", *H200), "phase decode: expected no field 'prompt', found 5"),
+        (("llama-3.2-1b", "--phase", "train", "--context", "9", *H200), "unknown phase 'train'"),
+        ((*DECODE, "--tp", "3", *H200), "model: tp: expected a divisor of"),
+        (("--out", "x"), "--out: expected --cases with it"),
+        (("--cases", "x", *H200), "--cases: expected no other argument but --out, found 'on'"),
+        (("--cases", "absent.jsonl"), "absent.jsonl: expected a readable UTF-8 text file"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, words: tuple[str, ...], expected: str
+) -> None:
+    assert run(monkeypatch, "predict", *words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert expected in captured.err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"model_type": "llama",}', "config.json:1:24: expected valid JSON, found: "),
+        ("[]", "config.json: expected a JSON object of config keys, found list"),
+        ('{"model_type": "rnn"}', "unknown architecture (model_type of"),
+        ('{"hidden_size": 4}', "expected the key 'model_type', one of llama, mistral"),
+        ('{"model_type": "llama", "hidden_size": "big"}', "hidden_size: Input should be a valid"),
+    ],
+)
+def test_a_bad_config_names_its_file_and_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path, text: str, expected: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    assert run(monkeypatch, "predict", str(path), "--context", "9", *H200) == 2
+    error = capsys.readouterr().err
+    assert "config.json" in error
+    assert expected in error
+
+
+@pytest.mark.parametrize("words", [("predikt",), ("predict", "--nothing"), ("compare", *GEMM)])
+def test_a_wrong_command_is_status_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, words: tuple[str, ...]
+) -> None:
+    assert run(monkeypatch, *words) == 2
+    assert "Error" in capsys.readouterr().err
+
+
+def test_cases_go_from_file_to_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "cases.jsonl", tmp_path / "estimates.jsonl"
+    good = {"workload": "gemm", "M": 8, "N": 8, "K": 8, "on": "h200"}
+    path.write_text(json.dumps(good) + "\n" + json.dumps({**good, "M": 0}) + "\n")
+    assert run(monkeypatch, "predict", "--cases", str(path), "--out", str(out)) == 2
+    first, second = map(json.loads, out.read_text().splitlines())
+    assert first["time_s"] > 0
+    assert second["error"] == f"{path}, line 2: gemm: M: expected a number above 0, found 0"
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (KeyError("lost"), 1, "error: internal: KeyError: 'lost' (set HWMODEL_TRACEBACK=1"),
+    ],
+)
+def test_interruptions_and_bugs_have_a_status_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, raised: BaseException, status: int, said: str
+) -> None:
+    def stop(*_: Any) -> None:
+        raise raised
+
+    monkeypatch.delenv(cli.TRACEBACK, raising=False)
+    monkeypatch.setattr(cli, "_request", stop)
+    assert run(monkeypatch, "predict", *GEMM, *H200) == status
+    error = capsys.readouterr().err
+    assert error.strip() == "" if not said else error.startswith(said)
+    assert "Traceback" not in error
+
+
+def test_a_cold_prediction_loads_only_what_it_needs() -> None:
+    """The module runs as a program, and leaves slow libraries alone (seconds, taken together)."""
+    words = ["predict", *DECODE, *H200]
+    code = f"""
+import sys
+sys.argv = ["hwmodel", *{words!r}]
+from hwmodel.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+slow = "dask matplotlib networkx pandas polars pulp scipy torch triton".split()
+print([name for name in slow if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("\n[]\n")
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hwmodel", "devices", "none"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: unknown device 'none'; known: a100, b200")
+    assert done.stdout == ""

@@ -56,41 +56,25 @@ def router_kernels(
     times: int = 1,
 ) -> tuple[Stage, ...]:
     """From router logits [tokens, experts] to weights, the rows' order and each expert's end."""
-    rows = tokens * picks
+    n: dict[str, Amount] = {"n": tokens * picks}
     chosen = {"r": tokens, "k": picks}
-    kernels = [
-        _kernel(
-            "router softmax",
-            _SOFTMAX,
-            {"r": tokens, "c": experts},
-            **{"X": dtype, "PEAK": "fp32", "NUM": "fp32", "SUM": "fp32", "Y": "fp32"},
-        ),
-        top_k(tokens, experts, picks, name="router top-k"),
+    sums = [
+        _kernel("weights sum", "Y[r] = sum(k) X[r, k]", chosen, "fp32"),
+        _kernel("weights divide", "Y[r, k] = X[r, k] / Z[r]", chosen, "fp32"),
     ]
-    if normalised:
-        kernels += [
-            _kernel("weights sum", "Y[r] = sum(k) X[r, k]", chosen, X="fp32", Y="fp32"),
-            _kernel("weights divide", "Y[r, k] = X[r, k] / Z[r]", chosen, **_all("X Z Y", "fp32")),
-        ]
-    kernels += [
-        _kernel("weights cast", "Y[n] = cast(X[n])", {"n": rows}, X="fp32", Y=dtype),
+    search = "Y[x] = sum(l) less_equal(gather(X[n], AT[x, l]), EVERY[x])"
+    halvings = n | {"x": experts, "l": _halvings(n["n"])}
+    kernels = [
+        _kernel("router softmax", _SOFTMAX, {"r": tokens, "c": experts}, "fp32", X=dtype),
+        top_k(tokens, experts, picks, name="router top-k"),
+        *(sums if normalised else ()),
+        _kernel("weights cast", "Y[n] = cast(X[n])", n, "fp32", Y=dtype),
         # A radix sort moves keys and positions; it compares nothing.
-        _kernel("argsort", "Y[n] = copy(X[n])", {"n": rows}, **_all("X Y", "int64")),
-        _kernel("experts range", "Y[x] = 0", {"x": experts}, Y="int64"),
-        _kernel(
-            "experts gather",
-            "Y[n] = gather(X[v], AT[n])",
-            {"v": rows, "n": rows},
-            **_all("X Y AT", "int64"),
-        ),
-        _kernel(
-            "experts search",
-            "Y[x] = sum(l) less_equal(gather(X[n], AT[x, l]), EVERY[x])",
-            {"x": experts, "n": rows, "l": _halvings(rows)},
-            **_all("X AT EVERY", "int64"),
-            Y="int32",
-        ),
-        _kernel("rows divide", "Y[n] = X[n] / Z", {"n": rows}, **_all("X Z Y", "int64")),
+        _kernel("argsort", "Y[n] = copy(X[n])", n, "int64"),
+        _kernel("experts range", "Y[x] = 0", {"x": experts}, "int64"),
+        _kernel("experts gather", "Y[n] = gather(X[v], AT[n])", n | {"v": n["n"]}, "int64"),
+        _kernel("experts search", search, halvings, "int64", Y="int32"),
+        _kernel("rows divide", "Y[n] = X[n] / Z", n, "int64"),
     ]
     return tuple(Stage(kernel, times) for kernel in kernels)
 
@@ -119,39 +103,22 @@ def combine_kernels(
 
     `index_add` finds its rows by position: it reads what it adds to, and adds by atomics on a GPU.
     """
-    rows = tokens * picks
+    n: dict[str, Amount] = {"n": tokens * picks}
+    states = {"t": tokens, "d": hidden}
+    gather = "Y[n] = gather(X[v], AT[n])"
+    added = "ADDED[t, d] = sum(k) X[t, k, d]\nY[t, d] = Z[t, d] + ADDED[t, d]"
     kernels = (
-        _kernel(
-            "weights gather",
-            "Y[n] = gather(X[v], AT[n])",
-            {"v": rows, "n": rows},
-            **_all("X Y", dtype),
-            AT="int64",
-        ),
-        _kernel(
-            "weights multiply",
-            "Y[n, d] = X[n, d] * Z[n]",
-            {"n": rows, "d": hidden},
-            **_all("X Z Y", dtype),
-        ),
-        _kernel("tokens zero", "Y[t, d] = 0", {"t": tokens, "d": hidden}, Y=dtype),
-        _kernel(
-            "index_add",
-            "ADDED[t, d] = sum(k) X[t, k, d]\nY[t, d] = Z[t, d] + ADDED[t, d]",
-            {"t": tokens, "k": picks, "d": hidden},
-            **_all("X Z Y", dtype),
-            ADDED="fp32",
-        ),
+        _kernel("weights gather", gather, n | {"v": n["n"]}, dtype, AT="int64"),
+        _kernel("weights multiply", "Y[n, d] = X[n, d] * Z[n]", n | {"d": hidden}, dtype),
+        _kernel("tokens zero", "Y[t, d] = 0", states, dtype),
+        _kernel("index_add", added, states | {"k": picks}, dtype, ADDED="fp32"),
     )
     return tuple(Stage(kernel, times) for kernel in kernels)
 
 
-def _kernel(name: str, text: str, sizes: dict[str, Amount], **dtypes: str) -> Cascade:
-    return parse(text, sizes=sizes, dtypes=dtypes, name=name)
-
-
-def _all(tensors: str, dtype: str) -> dict[str, str]:
-    return dict.fromkeys(tensors.split(), dtype)
+def _kernel(name: str, text: str, sizes: dict[str, Amount], dtype: str, **others: str) -> Cascade:
+    """A kernel whose tensors are all `dtype` but for the `others`."""
+    return parse(text, sizes=sizes, dtypes={"*": dtype, **others}, name=name)
 
 
 def _halvings(rows: Amount) -> Amount:

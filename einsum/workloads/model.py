@@ -13,8 +13,8 @@ from typing import Any
 
 from hwmodel.einsum.cascade import Origin
 from hwmodel.einsum.stack import Stack
-from hwmodel.einsum.workloads import decoder
 from hwmodel.einsum.workloads.config import Config, changed, read_config
+from hwmodel.einsum.workloads.decoder import stages
 from hwmodel.einsum.workloads.precision import Precision, precision
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.workload import count, whole
@@ -96,17 +96,9 @@ class Model:
         Sizes are counts or arrays of them. With `tp` devices the cascades are one device's, and
         stages name their collectives. `routing` (and `exponent`) is that of `moe.py`.
         """
-        sizes = whole("prefill", batch=batch, prompt=prompt)
-        stages = decoder.stages(
-            self.shard(tp),
-            batch=sizes["batch"],
-            queries=sizes["prompt"],
-            context=sizes["prompt"],
-            routing=routing,
-            exponent=exponent,
-        )
-        arguments = {"phase": "prefill", "batch": batch, "prompt": prompt}
-        return self._stack("prefill", stages, arguments, tp, routing, exponent)
+        given = {"batch": batch, "prompt": prompt}
+        sizes = whole("prefill", **given)
+        return self._stack("prefill", sizes, sizes["prompt"], given, tp, routing, exponent)
 
     def decode(
         self,
@@ -120,29 +112,25 @@ class Model:
 
         `context` is the keys that the new token attends to, itself included.
         """
-        sizes = whole("decode", batch=batch, context=context)
-        stages = decoder.stages(
-            self.shard(tp),
-            batch=sizes["batch"],
-            queries=1,
-            context=sizes["context"],
-            routing=routing,
-            exponent=exponent,
-        )
-        arguments = {"phase": "decode", "batch": batch, "context": context}
-        return self._stack("decode", stages, arguments, tp, routing, exponent)
+        given = {"batch": batch, "context": context}
+        return self._stack("decode", whole("decode", **given), 1, given, tp, routing, exponent)
 
     def _stack(
         self,
         phase: str,
-        stages: decoder.Stages,
-        arguments: dict[str, Any],
+        sizes: dict[str, Amount],
+        queries: Amount,
+        given: dict[str, Any],
         tp: int,
         routing: str,
         exponent: float | None,
     ) -> Stack:
-        arguments |= {"config": self, "tp": tp, "routing": routing, "exponent": exponent}
-        return Stack(f"{self.name} {phase}", stages, Origin("llm", arguments), self.warnings)
+        """The stages at these sizes, and what made them."""
+        batch, context = sizes.values()
+        options: dict[str, Any] = {"routing": routing, "exponent": exponent}
+        made = stages(self.shard(tp), batch=batch, queries=queries, context=context, **options)
+        origin = Origin("llm", {"config": self, "phase": phase, "tp": tp, **given, **options})
+        return Stack(f"{self.name} {phase}", made, origin, self.warnings)
 
 
 def model(

@@ -5,6 +5,8 @@ has them, shared experts: one gated MLP that every token passes, added to the ro
 al., DeepSeekMoE, arXiv 2401.06066, section 3.2).
 """
 
+from typing import Any
+
 from hwmodel.einsum.cascade import Origin
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels
@@ -34,21 +36,9 @@ def moe_layer(
     `normalised` has the weights of the chosen experts sum to one. Raises `InputError` naming the
     argument at fault.
     """
-    arguments = {**locals()}
-    stages = layer_kernels(
-        tokens=tokens,
-        experts=experts,
-        top_k=top_k,
-        hidden=hidden,
-        intermediate=intermediate,
-        shared_intermediate=shared_intermediate,
-        routing=routing,
-        exponent=exponent,
-        normalised=normalised,
-        dtype=dtype,
-        weight_dtype=weight_dtype,
-    )
-    return Stack(name, stages, Origin("moe_layer", arguments))
+    arguments: dict[str, Any] = {**locals()}
+    kernels = layer_kernels(**{key: arguments[key] for key in arguments if key != "name"})
+    return Stack(name, kernels, Origin("moe_layer", arguments))
 
 
 def layer_kernels(

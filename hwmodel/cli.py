@@ -205,7 +205,9 @@ def _request(given: Mapping[str, Any]) -> dict[str, Any]:
         return {"workload": what, **fields, **rest}
     _check_model(what, workloads())
     phases = [phase for phase, size in PHASES.items() if size in {**fields, **rest}]
-    inferred = {"phase": phases[0]} if len(phases) == 1 else {}
+    if not phases:
+        raise InputError(f"{what}: expected --context (to decode) or --prompt (to prefill)")
+    inferred = {"phase": phases[0]}
     model = {"workload": "llm", "config": what, "batch": 1, **inferred, **fields, **rest}
     return {**model, "ignore_keys": ignored} if ignored else model
 

@@ -171,7 +171,7 @@ def test_a_device_may_be_a_file_of_ones_own(
         ((*GEMM, "--kernel", "mkl", *H200), "unknown kernel 'mkl'; known: cublas"),
         (("gem", *H200), "unknown model config or workload 'gem' (did you mean 'gemm'?); known: "),
         (("llama-9", "--context", "9", *H200), "unknown model config or workload 'llama-9'"),
-        (("llama-3.2-1b", *H200), "llm: expected the field 'phase', found none"),
+        (("llama-3.2-1b", *H200), "llama-3.2-1b: expected --context (to decode) or --prompt"),
         (("absent.json", "--context", "9", *H200), "absent.json: expected a config.json"),
         ((*DECODE, "--prompt", "5", *H200), "phase decode: expected no field 'prompt', found 5"),
         (("llama-3.2-1b", "--phase", "train", "--context", "9", *H200), "unknown phase 'train'"),

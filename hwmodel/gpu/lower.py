@@ -37,6 +37,7 @@ KERNELS: dict[str, dict[str, str]] = {
         **{"prefill": "flash-attention-2", "decode": "flash-attention-2"},
     },
     "cublas": {"gemm": "cublas"},
+    "cublas-fast-accum": {"gemm": "cublas-fast-accum"},
     "flash-attention-2": {"prefill": "flash-attention-2", "decode": "flash-attention-2"},
     "cudnn": {"prefill": "cudnn", "decode": "cudnn"},
     "triton": {schedule: "triton" for schedule in ("gemm", "grouped", "rows", "prefill", "decode")},

@@ -1,0 +1,152 @@
+"""Fits a family's parameters to measured rows, by robust least squares on log(predicted/measured).
+
+Every parameter is physical and bounded (`calibration.Parameter`); the loss is soft-l1 with a scale
+of 5 %, so that a row where the library changes its mind weighs little. Standard errors come from
+the Jacobian at the optimum, s^2 (J^T J)^-1. Shapes are split once, by a hash of what was measured:
+a shape is for fitting or for testing in every sitting alike, and within the fitting half, folds for
+model selection are drawn by the same hash. Intervals are quantiles of measured/predicted on folds
+that the parameters did not see.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from hwmodel.calibration import Family, Parameter
+from hwmodel.gpu.lower import Call
+from hwmodel.gpu.predict import run
+from hwmodel.hardware import Hardware
+from hwmodel.validation.rows import Group, Row
+
+Array = NDArray[np.float64]
+Others = Mapping[str, Mapping[str, float]]
+
+LOSS_SCALE = 0.05
+FOLDS = 5
+COVERAGE = 0.90
+AT_BOUND = 1e-3
+
+
+def is_test(row: Row, share: float = 0.5) -> bool:
+    """Whether a shape belongs to the test half: the same answer on every board and day."""
+    return _fraction(row, "split") < share
+
+
+def fold_of(row: Row) -> int:
+    """Which of the folds for model selection a shape belongs to."""
+    return int(_fraction(row, "fold") * FOLDS)
+
+
+def _fraction(row: Row, salt: str) -> float:
+    digest = hashlib.sha256(repr((salt, *row.shape)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def predicted_s(
+    group: Group, hardware: Hardware, family: str, values: Mapping[str, float], others: Others
+) -> Array:
+    """Predicted time of every row: the family at `values`, its companions as already fitted."""
+    total = np.zeros(len(group.rows))
+    for call in group.calls:
+        parameters = values if call.family == family else _of(call, others)
+        total = total + call.times * np.asarray(run(call, hardware, parameters).folded.time_s)
+    return total
+
+
+def _of(call: Call, others: Others) -> Mapping[str, float]:
+    return others[call.family] if call.family in others else others[call.schedule]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fitted values with their standard errors, and the mean |error| on the rows fitted."""
+
+    values: dict[str, float]
+    standard_errors: dict[str, float]
+    mean_error: float
+
+
+def fit(
+    family: str,
+    prior: Family,
+    groups: Sequence[Group],
+    hardware: Hardware,
+    others: Others,
+    keep: Callable[[Row], bool] = lambda row: True,
+) -> Fit:
+    """Values of the family's free parameters on the rows that `keep` admits."""
+    names = [n for n, p in prior.parameters.items() if p.low < p.high]
+    fixed = {n: p.value for n, p in prior.parameters.items() if n not in names}
+    low, high = (
+        np.array([getattr(prior.parameters[n], e) for n in names]) for e in ("low", "high")
+    )
+    start = np.array([prior.parameters[n].value for n in names])
+    masks = [np.array([keep(row) for row in group.rows]) for group in groups]
+
+    def residuals(x: Array) -> Array:
+        values = fixed | dict(zip(names, map(float, x), strict=True))
+        parts = [
+            np.log(predicted_s(group, hardware, family, values, others) / group.measured_s)[mask]
+            for group, mask in zip(groups, masks, strict=True)
+        ]
+        return np.concatenate(parts)
+
+    answer: Any = cast(Any, least_squares)(
+        residuals,
+        np.clip(start, low + AT_BOUND * (high - low), high - AT_BOUND * (high - low)),
+        bounds=(low, high),
+        loss="soft_l1",
+        f_scale=LOSS_SCALE,
+        x_scale=np.maximum(np.abs(start), 0.1 * (high - low)),
+        diff_step=3e-3,
+        max_nfev=60,
+    )
+    errors = np.abs(np.expm1(answer.fun))
+    values = fixed | dict(zip(names, map(float, answer.x), strict=True))
+    return Fit(
+        values, dict(zip(names, _standard_errors(answer), strict=True)), float(errors.mean())
+    )
+
+
+def _standard_errors(answer: Any) -> list[float]:
+    jacobian: Array = answer.jac
+    rows, columns = jacobian.shape
+    spread = 2 * float(answer.cost) / max(1, rows - columns)
+    covariance = np.linalg.pinv(jacobian.T @ jacobian) * spread
+    return [float(np.sqrt(max(v, 0.0))) for v in np.diag(covariance)]
+
+
+def interval(ratios: Array, coverage: float = COVERAGE) -> tuple[float, float]:
+    """(low, high) multiples of the prediction that hold `coverage` of measured/predicted.
+
+    Order statistics with the finite-sample correction of split conformal prediction (Vovk 2005):
+    the k-th of n, k = ceil((n + 1)(1 - tail)).
+    """
+    ordered = np.sort(ratios)
+    n = len(ordered)
+    tail = (1 - coverage) / 2
+    upper = min(n - 1, int(np.ceil((n + 1) * (1 - tail))) - 1)
+    return float(ordered[n - 1 - upper]), float(ordered[upper])
+
+
+def fitted_family(prior: Family, found: Fit, ratios: Array, rows: Sequence[Row]) -> Family:
+    """The calibration entry of a fitted family."""
+    parameters: dict[str, Parameter] = {}
+    for name, parameter in prior.parameters.items():
+        error = found.standard_errors.get(name)
+        parameters[name] = parameter.but(
+            value=float(f"{found.values[name]:.5g}"),
+            standard_error=None if error is None else float(f"{error:.2g}"),
+        )
+    low, high = interval(ratios)
+    return prior.but(
+        parameters=parameters,
+        interval=(float(f"{low:.4g}"), float(f"{high:.4g}")),
+        origin="measured",
+        rows=len(rows),
+    )

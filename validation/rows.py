@@ -1,0 +1,127 @@
+"""Measured rows, and what the model says of them: the same cases, evaluated together.
+
+A row is one line of `validation/data/<device>/<sitting>/<family>.csv`: what was measured (family,
+kernel, dtype, sizes), the time, and how it was taken. Rows that differ in sizes only form a group,
+which is one cascade with arrays, lowered once to kernel calls.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.workloads.catalogue import WORKLOADS
+from hwmodel.errors import InputError
+from hwmodel.gpu.lower import Call, lower
+
+DATA = Path(__file__).resolve().parent / "data"
+
+SIZES: dict[str, tuple[str, ...]] = {
+    "gemm": ("M", "N", "K"),
+    "attention": ("batch", "heads", "kv_heads", "queries", "keys", "head_dim"),
+    "moe": ("tokens", "experts", "top_k", "hidden", "intermediate"),
+    **dict.fromkeys(("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy"), ("rows", "cols")),
+}
+"""Family -> the sizes that a row of it states."""
+
+FORM = ("family", "kernel", "dtype", "causal", "routing")
+"""What rows of one group share."""
+
+FILES = ("gemm", "attention", "moe", "rows", "llm")
+"""Files of timed rows; energies, counters and probes stand in files of their own."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement; `shape` identifies what was measured, whatever the board and the day."""
+
+    sitting: str
+    board: str
+    columns: Mapping[str, Any]
+
+    @property
+    def time_s(self) -> float:
+        """Measured seconds."""
+        return float(self.columns["time_s"])
+
+    @property
+    def form(self) -> tuple[str, ...]:
+        """What it shares with the rows of its group."""
+        return tuple(str(self.columns.get(name, "")) for name in FORM)
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Form and sizes."""
+        sizes = SIZES.get(str(self.columns["family"]), ())
+        return (*self.form, *(float(self.columns[name]) for name in sizes))
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Rows of one form with their kernel calls: sizes are arrays, one entry per row."""
+
+    rows: tuple[Row, ...]
+    calls: tuple[Call, ...]
+    measured_s: NDArray[np.float64]
+
+
+def sittings(device: str, data: Path = DATA) -> tuple[str, ...]:
+    """Names of the sittings in which a device was measured."""
+    folder = data / device
+    return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir())) if folder.is_dir() else ()
+
+
+def read_rows(device: str, names: Iterable[str] | None = None, data: Path = DATA) -> list[Row]:
+    """All timed rows of a device, or those of some sittings; rows of errors are left out."""
+    rows: list[Row] = []
+    for sitting in names or sittings(device, data):
+        folder = data / device / sitting
+        header = json.loads((folder / "header.json").read_text(encoding="utf-8"))
+        for family in FILES:
+            path = folder / f"{family}.csv"
+            if path.is_file():
+                rows += _read_file(path, sitting, str(header["board"]))
+    return rows
+
+
+def _read_file(path: Path, sitting: str, board: str) -> list[Row]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        found = [{k: _value(v) for k, v in line.items() if v} for line in csv.DictReader(stream)]
+    return [Row(sitting, board, line) for line in found if line.get("time_s") and "family" in line]
+
+
+def _value(text: str) -> Any:
+    """Numbers as numbers, booleans as booleans, anything else as text."""
+    if text in ("True", "False", "true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def groups(rows: Iterable[Row]) -> list[Group]:
+    """Rows by form, each form one vectorised workload."""
+    forms: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        forms.setdefault(row.form, []).append(row)
+    return [_group(members) for members in forms.values()]
+
+
+def _group(rows: list[Row]) -> Group:
+    columns = rows[0].columns
+    family = str(columns["family"])
+    if family not in SIZES:
+        raise InputError(f"row of family {family!r}: expected one of {', '.join(SIZES)}")
+    sizes = {name: np.array([float(row.columns[name]) for row in rows]) for name in SIZES[family]}
+    options = {name: columns[name] for name in ("dtype", "causal", "routing") if name in columns}
+    cascade = WORKLOADS[family](**sizes, **options)
+    assert isinstance(cascade, Cascade)
+    calls = lower(cascade, str(columns["kernel"]))
+    return Group(tuple(rows), calls, np.array([row.time_s for row in rows]))

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
+from scipy import optimize
 
 from hwmodel.calibration import Family, Parameter
 from hwmodel.gpu.lower import Call
@@ -96,7 +96,7 @@ def fit(
         ]
         return np.concatenate(parts)
 
-    answer: Any = cast(Any, least_squares)(
+    answer: Any = cast(Any, optimize).least_squares(
         residuals,
         np.clip(start, low + AT_BOUND * (high - low), high - AT_BOUND * (high - low)),
         bounds=(low, high),

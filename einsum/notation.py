@@ -106,16 +106,17 @@ def _parser() -> Lark:
 def _refuse(error: UnexpectedInput, text: str, name: str) -> NoReturn:
     """A syntax error as the package's own."""
     wrong: Any = error
+    line, column = error.line, error.column
     if isinstance(error, UnexpectedToken):
         expected, kind = {*(wrong.accepts or wrong.expected)}, str(wrong.token.type)
         endings = {"_NEWLINE": "the end of the line", "$END": "the end of the text"}
         found = endings.get(kind, repr(str(wrong.token)))
+        if kind == "$END":
+            lines = text.rstrip().splitlines() or [""]
+            line, column = len(lines), len(lines[-1]) + 1
     else:
         expected, found = {*wrong.allowed}, repr(text[wrong.pos_in_stream])
     names = [word for terminal, word in WORDS.items() if terminal in expected]
     signs = [sign for terminal, sign in SIGNS.items() if terminal in expected]
     wanted = ", ".join([*names, *([" ".join(signs)] if signs else [])])
-    ended = error.line < 0
-    line = text.count("\n") + 1 if ended else error.line
-    column = len(text.splitlines()[-1]) + 1 if ended and text else error.column
     raise error_at(text, name, line, column, f"expected {wanted}; found {found}") from None

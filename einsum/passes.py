@@ -11,11 +11,11 @@ A tensor read in two passes or more stays live as a whole fiber, or is fetched a
 live footprint is the extent of the rank. One pass needs a single element of the fiber (or a tile).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hwmodel.einsum.cascade import Access, Cascade, Einsum
+from hwmodel.einsum.cascade import Access, Cascade
 from hwmodel.einsum.space import extent
 from hwmodel.errors import UnknownNameError
 from hwmodel.units import Amount
@@ -120,10 +120,3 @@ def _seen(access: Access, known: Mapping[str, _Known], outer: str) -> _Known:
     at = known[access.tensor]
     final = any(index.at == outer for index in access.indices)
     return _Known(at.number, at.after or final)
-
-
-def depth(einsums: Iterable[Einsum], cascade: Cascade, rank: str) -> int:
-    """Most passes over `rank` of any tensor that these Einsums read."""
-    read = {access.tensor for einsum in einsums for access in einsum.reads}
-    found = [n for (r, tensor), n in passes(cascade).items() if r == rank and tensor in read]
-    return max(found, default=1)

@@ -234,9 +234,10 @@ def row_operation(cascade: Cascade) -> RowOperation | None:
     """The cascade as one operation on rows, or None where it multiplies matrices or mixes rows.
 
     Columns are the ranks that any Einsum reduces; without reductions, the last rank of the output.
-    Rows are all other ranks, and every Einsum's output has all of them.
+    Rows are all other ranks, and every Einsum's output has all of them. What reduces a column keeps
+    none, but for the outer part of a partitioned one.
     """
-    form = _row_form(_forms(cascade))
+    form = _row_form(_forms(cascade), _families(cascade))
     if form is None:
         return None
     rows, cols = form
@@ -261,17 +262,29 @@ def _forms(cascade: Cascade) -> tuple[Form, ...]:
     return tuple((e.output, e.expression, e.reductions) for e in cascade.einsums)
 
 
+def _families(cascade: Cascade) -> tuple[tuple[str, str], ...]:
+    ranks = cascade.ranks.values()
+    return tuple((rank.name, rank.parent) for rank in ranks if rank.parent is not None)
+
+
 @lru_cache(maxsize=2048)
-def _row_form(forms: tuple[Form, ...]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+def _row_form(
+    forms: tuple[Form, ...], families: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     if any(_product(*form) is not None for form in forms):
         return None
+    parent = dict(families)
     einsums = [Einsum(*form) for form in forms]
     cols = tuple(dict.fromkeys(rank for einsum in einsums for rank, _ in einsum.reductions))
     if not cols:
         cols = einsums[-1].output.ranks[-1:]
     rows = tuple(dict.fromkeys(r for e in einsums for r in e.ranks if r not in cols))
-    shared = all(set(rows) <= set(einsum.output.ranks) for einsum in einsums)
-    return (rows, cols) if shared else None
+    for einsum in einsums:
+        reduced = {parent.get(rank, rank) for rank, _ in einsum.reductions}
+        left = {parent.get(rank, rank) for rank in einsum.output.ranks if rank in cols}
+        if not set(rows) <= set(einsum.output.ranks) or (reduced and left - reduced):
+            return None
+    return rows, cols
 
 
 @dataclass(frozen=True)

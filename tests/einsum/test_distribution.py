@@ -1,0 +1,110 @@
+"""Expectations over routing, against sums over the whole distribution."""
+
+import itertools
+from math import ceil, comb
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwmodel.einsum.cascade import Distribution
+from hwmodel.einsum.distribution import expected_tiles, touched_members
+from hwmodel.errors import CoverageError
+
+
+def spread(kind: str, draws: float, picks: int = 1, exponent: float = 0.0) -> Distribution:
+    return Distribution(kind, "x", draws, picks, exponent)
+
+
+def binomial_tiles(draws: int, chance: float, tile: int) -> float:
+    """E[ceil(n / tile)] by summing over every n."""
+    return sum(
+        comb(draws, n) * chance**n * (1 - chance) ** (draws - n) * ceil(n / tile)
+        for n in range(draws + 1)
+    )
+
+
+@given(
+    draws=st.integers(1, 300),
+    members=st.integers(1, 64),
+    picks=st.integers(1, 8),
+    tile=st.sampled_from((1, 2, 3, 16, 64, 128)),
+)
+def test_uniform_tiles_equal_the_sum_over_the_binomial(
+    draws: int, members: int, picks: int, tile: int
+) -> None:
+    picks = min(picks, members)
+    found = expected_tiles(spread("uniform", draws, picks), members, tile)
+    exact = members * binomial_tiles(draws, picks / members, tile)
+    assert found == pytest.approx(exact, rel=1e-10)
+
+
+def test_uniform_members_touched_equal_the_count_over_all_outcomes() -> None:
+    members, picks, draws = 4, 2, 3
+    choices = [*itertools.combinations(range(members), picks)]
+    outcomes = [len(set().union(*o)) for o in itertools.product(choices, repeat=draws)]
+    found = touched_members(spread("uniform", draws, picks), members)
+    assert found == pytest.approx(sum(outcomes) / len(outcomes), rel=1e-14)
+
+
+def test_one_draw_touches_exactly_what_it_picks() -> None:
+    assert touched_members(spread("uniform", 1, 2), 8) == pytest.approx(2.0, rel=1e-15)
+    assert touched_members(spread("balanced", 1, 2), 8) == 2
+    assert touched_members(spread("uniform", 5, 8), 8) == 8.0
+
+
+@given(total=st.integers(1, 500), members=st.integers(1, 40), tile=st.integers(1, 64))
+def test_balanced_tiles_equal_the_walk_over_members(total: int, members: int, tile: int) -> None:
+    loads = [total // members + (i < total % members) for i in range(members)]
+    assert expected_tiles(spread("balanced", total), members, tile) == sum(
+        ceil(load / tile) for load in loads
+    )
+    assert touched_members(spread("balanced", total), members) == sum(load > 0 for load in loads)
+
+
+def test_zipf_without_skew_is_uniform() -> None:
+    flat, even = spread("zipf", 50, 2, 0.0), spread("uniform", 50, 2)
+    assert touched_members(flat, 16) == pytest.approx(touched_members(even, 16))
+    assert expected_tiles(flat, 16, 8) == pytest.approx(expected_tiles(even, 16, 8))
+
+
+def test_zipf_chances_are_capped_and_still_sum_to_the_picks() -> None:
+    """Two picks of three, weights 1, 1/4, 1/9: the first member is certain, the rest share one."""
+    skewed = spread("zipf", 1, 2, 2.0)
+    assert touched_members(skewed, 3) == pytest.approx(2.0)
+    assert touched_members(spread("zipf", 2, 2, 2.0), 3) == pytest.approx(
+        1 + (1 - (4 / 13) ** 2) + (1 - (9 / 13) ** 2)
+    )
+
+
+def test_more_skew_touches_fewer_members_and_fills_fewer_tiles() -> None:
+    touched = [touched_members(spread("zipf", 64, 2, a), 64) for a in (0.0, 0.5, 1.0, 2.0)]
+    tiles = [expected_tiles(spread("zipf", 64, 2, a), 64, 16) for a in (0.0, 0.5, 1.0, 2.0)]
+    assert touched == sorted(touched, reverse=True)
+    assert tiles == sorted(tiles, reverse=True)
+
+
+def test_arrays_equal_scalars() -> None:
+    draws, members, tile = (
+        np.array([1.0, 40, 4000]),
+        np.array([8.0, 8, 128]),
+        np.array([16, 64, 64]),
+    )
+    for kind, exponent in (("balanced", 0.0), ("uniform", 0.0), ("zipf", 1.1)):
+        one = [
+            (spread(kind, int(d), 2, exponent), int(e), int(t))
+            for d, e, t in zip(draws, members, tile, strict=True)
+        ]
+        many = spread(kind, draws, 2, exponent)
+        assert touched_members(many, members) == pytest.approx(
+            [touched_members(s, e) for s, e, _ in one]
+        )
+        assert expected_tiles(many, members, tile) == pytest.approx(
+            [expected_tiles(s, e, t) for s, e, t in one]
+        )
+
+
+def test_an_unknown_distribution_is_refused() -> None:
+    with pytest.raises(CoverageError, match="expected balanced, uniform or zipf"):
+        touched_members(spread("normal", 3), 4)

@@ -1,6 +1,7 @@
 """Expectations over routing, against sums over the whole distribution."""
 
 import itertools
+from itertools import chain
 from math import ceil, comb
 
 import numpy as np
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 from hwmodel.einsum.cascade import Distribution
 from hwmodel.einsum.distribution import expected_tiles, touched_members
 from hwmodel.errors import CoverageError
+from hwmodel.units import Amount
 
 
-def spread(kind: str, draws: float, picks: int = 1, exponent: float = 0.0) -> Distribution:
+def spread(kind: str, draws: Amount, picks: int = 1, exponent: float = 0.0) -> Distribution:
     return Distribution(kind, "x", draws, picks, exponent)
 
 
@@ -43,7 +45,7 @@ def test_uniform_tiles_equal_the_sum_over_the_binomial(
 def test_uniform_members_touched_equal_the_count_over_all_outcomes() -> None:
     members, picks, draws = 4, 2, 3
     choices = [*itertools.combinations(range(members), picks)]
-    outcomes = [len(set().union(*o)) for o in itertools.product(choices, repeat=draws)]
+    outcomes = [len({*chain(*o)}) for o in itertools.product(choices, repeat=draws)]
     found = touched_members(spread("uniform", draws, picks), members)
     assert found == pytest.approx(sum(outcomes) / len(outcomes), rel=1e-14)
 

@@ -144,7 +144,8 @@ def test_two_layers_are_not_attention() -> None:
 
 def test_sizes_of_attention_may_be_arrays() -> None:
     keys = np.array([100.0, 200.0])
-    found = attention(workload.attention(**SHAPE | {"keys": keys}, causal=True))
+    sizes: dict[str, Any] = {**SHAPE, "keys": keys}
+    found = attention(workload.attention(**sizes, causal=True))
     assert found is not None
     assert found.causal
     assert np.array_equal(found.keys, keys)

@@ -50,6 +50,7 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
         times=times,
         counts=counts,
         time_s=time_s,
+        sustained_s=time_s,
         busy_s=busy,
         energy_j=joules * ranks,
         interval=family.interval,

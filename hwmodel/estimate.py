@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.activity import Work
+from hwmodel.arithmetic import most
 from hwmodel.memory import MemoryFit
 from hwmodel.units import Amount
 
@@ -40,7 +41,9 @@ BOTTLENECKS = {
 class Part:
     """One kernel of the mapping: counts and times of a single run, and how often it runs.
 
-    `interval` is the (low, high) multiple of the predicted time that holds 90 % of measurements.
+    `time_s` is at the full clock, `sustained_s` in unbroken repetition, when the power limit may
+    have lowered it. `interval` is the (low, high) multiple of the predicted time that holds 90 % of
+    measurements.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Part:
     times: Amount
     counts: Work
     time_s: Amount
+    sustained_s: Amount
     busy_s: Mapping[str, Amount]
     energy_j: Amount
     interval: tuple[float, float]
@@ -76,28 +80,46 @@ class Estimate:
     parts: tuple[Part, ...]
     bound_bytes: Amount
     bound_s: Amount
+    window_s: Amount = 0.0
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     serving: Serving | None = None
 
     @property
     def time_s(self) -> Amount:
-        """Predicted seconds of one call."""
-        return _sum(part.times * part.time_s for part in self.parts)
+        """Predicted seconds of one call after a rest.
+
+        The power limit acts with a delay of `window_s`: a call shorter than that runs at the full
+        clock, a longer one at the sustained pace from there on.
+        """
+        return self._settled(_sum(part.times * part.time_s for part in self.parts))
+
+    @property
+    def sustained_time_s(self) -> Amount:
+        """Predicted seconds of one call in unbroken repetition, under the power limit."""
+        return _sum(part.times * part.sustained_s for part in self.parts)
+
+    def _settled(self, burst_s: Amount) -> Amount:
+        """Seconds of a call that would take `burst_s` at the full clock."""
+        full = _sum(part.times * part.time_s for part in self.parts)
+        slowdown = self.sustained_time_s / full
+        return burst_s + most((0.0, burst_s - self.window_s)) * (slowdown - 1)
 
     @property
     def time_low_s(self) -> Amount:
         """Lower end of the 90 % interval; errors of the parts are taken to go together."""
-        return _sum(part.times * part.time_s * part.interval[0] for part in self.parts)
+        low = _sum(part.times * part.time_s * part.interval[0] for part in self.parts)
+        return self._settled(low)
 
     @property
     def time_high_s(self) -> Amount:
         """Upper end of the 90 % interval."""
-        return _sum(part.times * part.time_s * part.interval[1] for part in self.parts)
+        high = _sum(part.times * part.time_s * part.interval[1] for part in self.parts)
+        return self._settled(high)
 
     @property
     def energy_j(self) -> Amount:
-        """Predicted joules of one call, of all devices together."""
+        """Predicted joules of one call in steady repetition, idle power included."""
         return _sum(part.times * part.energy_j for part in self.parts)
 
     @property

@@ -65,10 +65,11 @@ class Link(Value):
 
 
 class Power(Value):
-    """Watts drawn when idle, and the limit at which the device lowers its clock."""
+    """Watts when idle, the limit at which the device lowers its clock, and how soon it does."""
 
     idle_w: SizeOrZero
     limit_w: Size
+    window_s: SizeOrZero = 0.0
 
 
 class Launch(Value):

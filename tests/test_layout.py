@@ -17,8 +17,8 @@ SISTERS = {
     name.removeprefix("hwmodel."): folder for name, folder in FOLDERS.items() if name != "hwmodel"
 }
 
-# Measured rows are read from a checkout; a wheel carries the calibrations fitted to them.
-NOT_IN_THE_WHEEL = {"hwmodel.validation.data"}
+# A tree of data files below a package belongs to that package: `hwmodel validate` reads the rows.
+DATA_TREES = {"hwmodel.validation.data": "hwmodel.validation"}
 DOCUMENTS = {".md"}
 
 
@@ -30,15 +30,17 @@ def contents() -> dict[str, list[Path]]:
             steps = folder.relative_to(top).parts
             package = ".".join([name, *steps])
             in_a_sister = name == "hwmodel" and bool(steps) and steps[0] in SISTERS
-            if in_a_sister or "__pycache__" in steps or package in NOT_IN_THE_WHEEL:
+            if in_a_sister or "__pycache__" in steps:
                 continue
+            tree = next((t for t in DATA_TREES if f"{package}.".startswith(f"{t}.")), None)
+            package = package if tree is None else DATA_TREES[tree]
             files = [
                 path
                 for path in sorted(folder.iterdir())
                 if path.is_file() and path.suffix not in DOCUMENTS and path.name[0] != "."
             ]
             if files:
-                found[package] = files
+                found[package] = found.get(package, []) + files
     return found
 
 
@@ -95,7 +97,9 @@ def test_build_metadata_ships_every_data_file() -> None:
         for package, files in contents().items()
         for path in files
         if path.suffix != ".py"
-        and not any(fnmatch.fnmatch(path.name, glob) for glob in PACKAGE_DATA.get(package, []))
+        and not any(
+            fnmatch.fnmatch(f"/{path}", f"*/{glob}") for glob in PACKAGE_DATA.get(package, [])
+        )
     ]
     assert not missing, f"add a glob to [tool.setuptools.package-data]: {missing}"
 

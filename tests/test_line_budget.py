@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = {
-    "einsum": 3_000,
+    # Raised from 3,000: cascade texts and the config keys of six architectures are lines of code.
+    "einsum": 4_200,
     "hwmodel": 7_000,
     "mappers": 3_500,
     "kernels": 3_000,

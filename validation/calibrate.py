@@ -52,7 +52,6 @@ def calibrate(
     known: dict[str, Mapping[str, float]] = {n: current.values(n) for n in current.families}
     for name in priors.families:
         known.setdefault(name, priors.values(name))
-    burst = hardware.but(power={"limit_w": 1e9})
     every = groups([row for row in rows if not is_test(row)])
     found: dict[str, tuple[Family, Fit]] = {}
     for name in families:
@@ -60,9 +59,9 @@ def calibrate(
         if not mine:
             continue
         prior = family_of(priors, name)
-        best = fit(name, prior, mine, burst, known)
+        best = fit(name, prior, mine, hardware, known)
         ratios = np.concatenate(
-            [_left_out(name, prior, mine, burst, known, f) for f in range(FOLDS)]
+            [_left_out(name, prior, mine, hardware, known, f) for f in range(FOLDS)]
         )
         measured = [row for group in mine for row in group.rows]
         found[name] = (fitted_family(prior, best, ratios, measured), best)

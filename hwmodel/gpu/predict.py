@@ -58,6 +58,7 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
         name=workload.name,
         device=hardware.title,
         parts=tuple(parts),
+        window_s=hardware.power.window_s,
         bound_bytes=floor.dram_bytes,
         bound_s=roofline_s(workload, hardware, floor),
         assumptions=_assumptions(calibration, parts),
@@ -78,6 +79,7 @@ class Result:
     tile: Any
     counts: Work
     folded: Folded
+    sustained_s: Amount
     energy_j: Amount
 
 
@@ -86,11 +88,14 @@ def run(call: Call, hardware: Hardware, parameters: Mapping[str, float]) -> Resu
 
     def evaluate(given: Any) -> Result:
         problem, bounds_, speeds = given
-        tile = choose(call.activity, call.menu, problem, bounds_, speeds, call.resolve)
+        burst = replace(speeds, limit_w=np.inf)
+        tile = choose(call.activity, call.menu, problem, bounds_, burst, call.resolve)
         activity = call.activity(problem, tile, cast(Limits, bounds_))
-        folded = fold(activity, speeds)
-        joules = energy_j(activity, speeds, folded.time_s)
-        return Result(tile, totals(activity), folded, joules)
+        folded = fold(activity, burst)
+        counts = totals(activity)
+        sustained_s = fold(activity, speeds).time_s
+        joules = energy_j(counts, speeds, sustained_s)
+        return Result(tile, counts, folded, sustained_s, joules)
 
     return _in_chunks(evaluate, (call.problem, limits(hardware), rates(hardware, parameters)))
 
@@ -104,6 +109,7 @@ def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibratio
         times=times,
         counts=result.counts,
         time_s=result.folded.time_s,
+        sustained_s=result.sustained_s,
         busy_s=result.folded.busy_s,
         energy_j=result.energy_j,
         interval=family.interval,

@@ -33,6 +33,7 @@ PRODUCT = Part(
         written={"dram": 2_000_000},
     ),
     time_s=25e-6,
+    sustained_s=25e-6,
     busy_s={"dram": 20e-6, "matrix": 5e-6, "launch": 1e-6},
     energy_j=0.01,
     interval=(0.9, 1.2),
@@ -43,6 +44,7 @@ NORM = replace(
     times=8,
     counts=Work(read={"dram": 1_000_000}),
     time_s=25e-6,
+    sustained_s=25e-6,
     busy_s={"launch": 2e-6, "dram": 1e-6},
 )
 ESTIMATE = Estimate(
@@ -162,7 +164,7 @@ def test_a_bound_shows_each_level_with_its_reason() -> None:
 
 
 def test_a_comparison_is_relative_to_the_first_machine() -> None:
-    fast = replace(ESTIMATE, device="Fast GPU", parts=(replace(PRODUCT, time_s=12.5e-6), NORM))
+    fast = replace(ESTIMATE, device="Fast GPU", parts=(replace(PRODUCT, time_s=12.5e-6, sustained_s=12.5e-6), NORM))
     text = comparison_text((ESTIMATE, fast))
     assert text.startswith("toy decode: number 2 (Fast GPU) is fastest, 1.67x of number 1")
     assert [cell.strip() for cell in row(text, "2")][1:5] == [

@@ -20,6 +20,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.units import Amount
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -248,7 +249,21 @@ class Cascade:
         return tuple(name for name in self.tensors if name not in made)
 
     def with_sizes(self, **sizes: Amount) -> "Cascade":
-        """The same cascade with other extents, without asking its origin."""
+        """The same cascade with other extents, without asking its origin.
+
+        Bands and partitions were worked out from the old extents, so with them it refuses: parse
+        the text again with the new sizes.
+        """
+        for name in sizes:
+            if name not in self.ranks:
+                raise UnknownNameError(f"rank of cascade {self.name!r}", name, self.ranks)
+        parts = {r for rank in self.ranks.values() if rank.parent for r in (rank.name, rank.parent)}
+        if parts & set(sizes) or any(einsum.bands for einsum in self.einsums):
+            raise InputError(
+                f"cascade {self.name!r}: expected ranks free of bands and partitions, whose numbers"
+                f" follow from the old sizes; found {', '.join(sizes)}; parse the text again with"
+                " the new sizes"
+            )
         ranks = {n: replace(r, size=sizes.get(n, r.size)) for n, r in self.ranks.items()}
         return replace(self, ranks=MappingProxyType(ranks), origin=None)
 

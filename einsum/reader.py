@@ -285,26 +285,22 @@ class _Reader:
     def _bands(
         self, node: Node
     ) -> tuple[tuple[Band, ...], tuple[tuple[Size | None, Size | None], ...]]:
-        found: dict[tuple[tuple[str, int], ...], list[list[Size | None]]] = {}
+        found: list[tuple[Terms, Size | None, Size | None]] = []
         for chain in _trees(node):
-            for left, sign, right in zip(
-                chain.children[::2], chain.children[1::2], chain.children[2::2], strict=False
-            ):
-                terms, low, high = self._relation(left, str(sign), right, chain)
-                rows = found.setdefault(terms, [])
-                for row in rows:
-                    if not any(
-                        a is not None and b is not None
-                        for a, b in zip(row, (low, high), strict=True)
-                    ):
-                        row[0], row[1] = (low, row[1]) if high is None else (row[0], high)
-                        break
+            parts = chain.children
+            for left, sign, right in zip(parts[::2], parts[1::2], parts[2::2], strict=False):
+                new = self._relation(left, str(sign), right, chain)
+                place = next((i for i, old in enumerate(found) if _complement(old, new)), None)
+                if place is None:
+                    found.append(new)
                 else:
-                    rows.append([low, high])
-        pairs = [(terms, row) for terms, rows in found.items() for row in rows]
-        return tuple(Band(terms) for terms, _ in pairs), tuple(
-            (low, high) for _, (low, high) in pairs
-        )
+                    terms, low, high = found[place]
+                    found[place] = (
+                        terms,
+                        new[1] if low is None else low,
+                        new[2] if high is None else high,
+                    )
+        return tuple(Band(terms) for terms, *_ in found), tuple(row[1:] for row in found)
 
     def _relation(
         self, left: Branch, sign: str, right: Branch, chain: Node
@@ -330,11 +326,7 @@ class _Reader:
     # Sizes
 
     def _size(self, node: Branch) -> Size:
-        if isinstance(node, Tree) and node.data == "array":
-            return np.array([self._size(child) for child in _trees(node)], dtype=np.float64)
-        terms, rest = self._linear(node, ranks=frozenset())
-        assert not terms
-        return rest
+        return self._linear(node, ranks=frozenset())[1]
 
     def _linear(
         self, node: Branch, *, ranks: Set[str] | None = None
@@ -342,7 +334,10 @@ class _Reader:
         """Integer multiples of ranks (default: any rank), and the rest as a size."""
         assert isinstance(node, Tree)
         if node.data == "array":
-            self._fail(node, "expected a number or arithmetic here, found an array")
+            entries = [self._size(child) for child in _trees(node)]
+            if any(isinstance(entry, (Symbol, Arithmetic)) for entry in entries):
+                self._fail(node, "expected numbers in an array")
+            return {}, np.array(entries, dtype=np.float64)
         if node.data == "number":
             return {}, _number(_token(node))
         if node.data in ("extent", "name"):
@@ -397,6 +392,14 @@ class _Reader:
         else:
             line, column = node.meta.line, node.meta.column
         raise error_at(self.text, self.name, line, column, message)
+
+
+def _complement(
+    one: tuple[Terms, Size | None, Size | None], other: tuple[Terms, Size | None, Size | None]
+) -> bool:
+    """Whether two relations are over the same terms and no side is limited by both."""
+    sides = zip(one[1:], other[1:], strict=True)
+    return one[0] == other[0] and all(a is None or b is None for a, b in sides)
 
 
 def _axis(index: Index) -> tuple[int, str | None]:

@@ -121,9 +121,7 @@ def bound(
 
         _print_json(bound_record(found))
     else:
-        from hwmodel.table import bound_text
-
-        typer.echo(bound_text(found))
+        typer.echo(str(found))
 
 
 @app.command()

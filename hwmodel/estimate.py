@@ -14,6 +14,7 @@ import numpy as np
 
 from hwmodel.activity import Work
 from hwmodel.arithmetic import most
+from hwmodel.bounds import Bound
 from hwmodel.memory import MemoryFit
 from hwmodel.units import Amount
 
@@ -179,6 +180,41 @@ class Estimate:
         from hwmodel.table import estimate_text  # rich is costly to import, and floors meet there
 
         return estimate_text(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Limit:
+    """What no schedule of a workload can go below, and how far its kernels are from it.
+
+    `bound` has the least bytes at each memory level, `time_s` is the roofline with those bytes, and
+    `estimate` the prediction for the library's kernels.
+    """
+
+    bound: Bound
+    time_s: Amount
+    estimate: Estimate
+
+    @property
+    def dram_bytes(self) -> Amount:
+        """Least bytes across the DRAM's boundary."""
+        return self.bound.dram_bytes
+
+    @property
+    def gap_to_bound(self) -> Amount:
+        """(predicted - bound) / predicted, of the bytes across the DRAM's boundary."""
+        moved = self.estimate.dram_bytes_read + self.estimate.dram_bytes_written
+        return (moved - self.dram_bytes) / moved
+
+    @property
+    def time_over_limit(self) -> Amount:
+        """Predicted time as a multiple of the roofline's."""
+        return self.estimate.time_s / self.time_s
+
+    def __str__(self) -> str:
+        """The bounds by level, and how far the kernels are from them."""
+        from hwmodel.table import limit_text
+
+        return limit_text(self)
 
 
 def bottleneck(busy_s: Mapping[str, Amount]) -> Any:

@@ -10,8 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from hwmodel.bounds import Bound
-from hwmodel.estimate import Estimate, Part
+from hwmodel.estimate import Estimate, Limit, Part
 from hwmodel.hardware import Hardware
 from hwmodel.value import Value
 
@@ -25,6 +24,7 @@ def estimate_record(estimate: Estimate) -> dict[str, Any]:
             "device": estimate.device,
             **estimate.record(),
             "bound_s": estimate.bound_s,
+            "sustained_time_s": estimate.sustained_time_s,
             "busy_s": estimate.busy_s,
             "tokens": serving and serving.tokens,
             "tokens_per_s": estimate.tokens_per_s,
@@ -36,9 +36,17 @@ def estimate_record(estimate: Estimate) -> dict[str, Any]:
     )
 
 
-def bound_record(bound: Bound) -> dict[str, Any]:
-    """Least bytes at each level, with the reason, and passes."""
-    return plain({"dram_bytes": bound.dram_bytes, **_items(bound)})
+def bound_record(limit: Limit) -> dict[str, Any]:
+    """Least bytes at each level with the reason, passes, least time, and the kernels' distance."""
+    return plain(
+        {
+            "dram_bytes": limit.dram_bytes,
+            "time_s": limit.time_s,
+            "gap_to_bound": limit.gap_to_bound,
+            "time_over_limit": limit.time_over_limit,
+            **_items(limit.bound),
+        }
+    )
 
 
 def device_record(device: Hardware) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwmodel.activity import Work
 from hwmodel.bounds import Bound
-from hwmodel.estimate import BOTTLENECKS, Estimate, Part
+from hwmodel.estimate import BOTTLENECKS, Estimate, Limit, Part
 from hwmodel.hardware import Hardware
 from hwmodel.memory import MemoryFit
 from hwmodel.units import Amount, dimension_of, show
@@ -63,6 +63,19 @@ def bound_text(bound: Bound) -> str:
     table = grid(("level", "at least", "memory above", "since"), rows, left=(0, 3))
     passes = ", ".join(f"{name}: {count}" for name, count in sorted(bound.passes.items()))
     return "\n\n".join(block for block in (text, table, passes and f"passes  {passes}") if block)
+
+
+def limit_text(limit: Limit) -> str:
+    """The bounds, the roofline, and how far the predicted kernels are from both."""
+    estimate = limit.estimate
+    moved = estimate.dram_bytes_read + estimate.dram_bytes_written
+    distance = (
+        f"roofline  {_second(limit.time_s)} on {estimate.device}; the kernels are predicted to take"
+        f" {_second(estimate.time_s)}, {_times(estimate.time_s, limit.time_s)} it",
+        f"traffic   the kernels are predicted to move {_bytes(moved)} through the DRAM,"
+        f" {_times(moved, limit.dram_bytes)} the bound",
+    )
+    return "\n\n".join((bound_text(limit.bound), "\n".join(distance)))
 
 
 def comparison_text(estimates: Sequence[Estimate]) -> str:
@@ -188,13 +201,13 @@ def by_word(busy_s: Mapping[str, Amount]) -> dict[str, float]:
 
 
 def _parts_text(estimate: Estimate) -> str:
-    total_s = float(first(estimate.time_s))
+    total_s = float(first(_full_clock_s(estimate)))
     busy = by_word(estimate.busy_s)
     columns = sorted(busy, key=lambda word: -busy[word])[:RESOURCES]
     rows = [_part_row(part, columns, total_s) for part in estimate.parts]
     if len(rows) > 1:
         rows.append(["total", *_totals(estimate, columns, busy)])
-    heads = ("kernel", "runs", "each", "time", "share", "FLOP", "DRAM", *columns, "binds")
+    heads = ("kernel", "runs", "each", "time", "share", "ops", "DRAM", *columns, "binds")
     return grid(heads, rows, left=(0, len(heads) - 1))
 
 
@@ -219,16 +232,22 @@ def _totals(estimate: Estimate, columns: Sequence[str], busy: Mapping[str, float
     return [
         f"{sum(first(part.times) for part in estimate.parts):,.6g}",
         "",
-        _second(estimate.time_s),
+        _second(_full_clock_s(estimate)),
         "100.0%",
-        _count(_flop(estimate)),
+        _count(_issued(estimate)),
         _bytes(estimate.dram_bytes_read + estimate.dram_bytes_written),
         *(_second(busy[word]) for word in columns),
         str(first(estimate.bottleneck)),
     ]
 
 
-def _flop(estimate: Estimate) -> Amount:
+def _full_clock_s(estimate: Estimate) -> Amount:
+    """All kernels after one another, before a power limit slows them."""
+    return sum(part.times * part.time_s for part in estimate.parts)
+
+
+def _issued(estimate: Estimate) -> Amount:
+    """Operations that the units carry out, those on the padding of tiles included."""
     return sum(part.times * operations(part.counts) for part in estimate.parts)
 
 
@@ -241,10 +260,13 @@ def _summary_text(estimate: Estimate) -> str:
         f"DRAM      {_bytes(estimate.dram_bytes_read)} read,"
         f" {_bytes(estimate.dram_bytes_written)} written; {_times(moved, estimate.bound_bytes)}"
         f" the bound, {_bytes(estimate.bound_bytes)}",
-        f"rates     {_rate(_flop(estimate) / time_s, 'flop_per_s')},"
+        f"rates     {_count(_issued(estimate) / time_s)} operations/s issued,"
         f" DRAM {_rate(moved / time_s, 'bytes_per_s')}",
         f"energy    {_joules(estimate.energy_j)}",
     ]
+    sustained_s = float(first(estimate.sustained_time_s))
+    if sustained_s > 1.005 * float(first(time_s)):
+        lines[0] += f"; {_second(sustained_s)} in unbroken repetition, at the power limit"
     if estimate.serving is not None:
         lines[-1] += f"; {_joules(estimate.joules_per_token)} per token"
         lines.append(

@@ -13,14 +13,13 @@ import numpy as np
 
 from hwmodel import bounds, collectives
 from hwmodel.arithmetic import most
-from hwmodel.bounds import Bound
 from hwmodel.device import device
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.workloads.model import model
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
-from hwmodel.estimate import Estimate, Serving
+from hwmodel.estimate import Estimate, Limit, Serving
 from hwmodel.gpu import predict as gpu
 from hwmodel.hardware import Hardware, limits
 from hwmodel.memory import fit
@@ -52,9 +51,14 @@ def predict(
     return replace(estimate, serving=_serving(workload, machine))
 
 
-def bound(workload: Workload, on: Machine) -> Bound:
-    """Least bytes across each boundary of the machine's memory, for any schedule."""
-    return bounds.bound(workload, limits(_machine(on)))
+def bound(workload: Workload, on: Machine, *, kernel: str | None = None) -> Limit:
+    """Least bytes at each memory level and least time, for any schedule; and how far kernels are.
+
+    Raises as `predict` does.
+    """
+    machine = _machine(on)
+    estimate = predict(workload, machine, kernel=kernel)
+    return Limit(bounds.bound(workload, limits(machine)), estimate.bound_s, estimate)
 
 
 @dataclass(frozen=True, eq=False)

@@ -105,7 +105,7 @@ def test_the_distance_from_the_bound_and_the_roofline_is_stated() -> None:
     text = estimate_text(ESTIMATE)
     assert "roofline  500 us; the time is 2x it" in text
     assert "1.54 GB read, 64 MB written; 2x the bound, 804 MB" in text
-    assert "rates     64 TFLOP/s, DRAM 1.61 TB/s" in text
+    assert "rates     64 T operations/s issued, DRAM 1.61 TB/s" in text
 
 
 def test_assumptions_and_warnings_are_listed() -> None:
@@ -126,6 +126,15 @@ def test_a_model_that_does_not_fit_says_by_how_much() -> None:
     memory = replace(MEMORY, fits=False, short_by_bytes=5_000_000_000, largest_batch=0)
     text = estimate_text(replace(ESTIMATE, serving=Serving(32, memory)))
     assert text.split("\n\n")[0].endswith("short by 5 GB")
+
+
+def test_a_call_that_the_power_limit_slows_shows_both_times() -> None:
+    """32 runs of 50 us and 8 of 25 us, one after another without a rest."""
+    hot = replace(PRODUCT, sustained_s=50e-6)
+    text = estimate_text(replace(ESTIMATE, parts=(hot, NORM), window_s=1.0))
+    assert "time      1 ms; " in text
+    assert "; 1.8 ms in unbroken repetition, at the power limit" in text
+    assert "unbroken" not in estimate_text(ESTIMATE)
 
 
 def test_a_sweep_shows_its_first_point_and_says_so() -> None:
@@ -164,7 +173,11 @@ def test_a_bound_shows_each_level_with_its_reason() -> None:
 
 
 def test_a_comparison_is_relative_to_the_first_machine() -> None:
-    fast = replace(ESTIMATE, device="Fast GPU", parts=(replace(PRODUCT, time_s=12.5e-6, sustained_s=12.5e-6), NORM))
+    fast = replace(
+        ESTIMATE,
+        device="Fast GPU",
+        parts=(replace(PRODUCT, time_s=12.5e-6, sustained_s=12.5e-6), NORM),
+    )
     text = comparison_text((ESTIMATE, fast))
     assert text.startswith("toy decode: number 2 (Fast GPU) is fastest, 1.67x of number 1")
     assert [cell.strip() for cell in row(text, "2")][1:5] == [

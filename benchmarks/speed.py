@@ -8,6 +8,7 @@ cores: 1,000,000 kernel estimates and 20,000 whole-model estimates a second, and
 prediction.
 """
 
+import json
 import os
 import resource
 import subprocess
@@ -19,10 +20,12 @@ from typing import Any
 import numpy as np
 
 import hwmodel
+from hwmodel.cases import predict_lines
 from hwmodel.device import device
 
 POINTS = 1_000_000
 MODEL_POINTS = 20_000
+CASES = 100_000
 COMMAND = ("predict", "llama-3.1-8b", "--on", "h200", "--batch", "32", "--context", "2048")
 
 
@@ -91,6 +94,12 @@ def main() -> None:
         line(
             f"sweep: {name}", best_s(lambda k=kernel: hwmodel.predict(k, on=h200).time_s, 3), points
         )
+
+    shapes = zip(*(size(1, 16384)[:CASES].tolist() for _ in "MNK"), strict=True)
+    cases = [
+        json.dumps({"workload": "gemm", "M": M, "N": N, "K": K, "on": "h200"}) for M, N, K in shapes
+    ]
+    line("cases: a file of gemms", best_s(lambda: predict_lines(cases), 1), len(cases))
 
     count = max(1, min(points, MODEL_POINTS))
     size = sizes(count)

@@ -12,8 +12,8 @@ A leaf, `Work`, holds counts. Nodes say how leaves share time:
     Chance(p, a)         happens with probability p              E[t] = p t_a
 
 Inside `Waves` a *private* resource (a processor's own units) runs at 1/S of the machine's rate for
-each slot, so that rounds are quantised, while a *shared* resource (DRAM, L2, a link, the power
-supply) serves all tiles together: its time is the sum q over all tiles at the machine's rate Q,
+each slot, so that rounds are quantised, while a *shared* resource (DRAM, L2, a link)
+serves all tiles together: its time is the sum q over all tiles at the machine's rate Q,
 whatever the rounds. Equal tiles take ceil(T / S) rounds; see `rounds` for unequal ones. A leaf's
 resources overlap perfectly unless the rates say otherwise
 (`Rates.sharpness`); exposed latencies (`slots`: pipeline fill, drain, launch) add to its time.
@@ -129,6 +129,7 @@ class Rates:
         operation_j: joules per operation.
         byte_j: joules per byte read or written, by memory level or link.
         static_w: watts drawn whatever happens.
+        live_w: watts drawn by each unit that is live (processors at work), beyond the static ones.
         limit_w: watts at which the machine slows itself down; infinity is never.
     """
 
@@ -143,6 +144,7 @@ class Rates:
     operation_j: Mapping[Operation, Amount] = field(default_factory=lambda: {})
     byte_j: Mapping[str, Amount] = field(default_factory=_amounts)
     static_w: Amount = 0.0
+    live_w: Mapping[str, Amount] = field(default_factory=_amounts)
     limit_w: Amount = np.inf
 
 
@@ -215,9 +217,6 @@ def _fold_work(work: Work, rates: Rates, slots: Amount | None) -> Folded:
     if work.atomics != (0, 0):
         total, hottest = work.atomics
         add("atomics", most((total / rates.atomics[0], hottest / rates.atomics[1])))
-    joules = dynamic_j(work, rates)
-    if not _never(rates.limit_w):
-        add("power", joules / (rates.limit_w - rates.static_w))
 
     inside = slots is not None
     overlapping = [s for name, s in busy.items() if not inside or name in rates.private]
@@ -269,10 +268,6 @@ def _together(times: list[Amount], rates: Rates) -> Amount:
     return longest * sum((time / floor) ** p for time in times) ** (1 / p)
 
 
-def _never(limit_w: Amount) -> bool:
-    return isinstance(limit_w, float) and limit_w == np.inf
-
-
 def _rate(table: Mapping[K, T], key: K, what: str) -> T:
     try:
         return table[key]
@@ -294,9 +289,29 @@ def dynamic_j(work: Work, rates: Rates) -> Amount:
     return joules
 
 
+def steady_w(counts: Work, rates: Rates) -> Amount:
+    """Watts drawn while the work lasts, whatever its pace: static ones, and those of live units."""
+    watts = rates.static_w
+    for name, each_w in rates.live_w.items():
+        watts = watts + counts.live.get(name, 0) * each_w
+    return watts
+
+
 def energy_j(activity: Activity, rates: Rates, time_s: Amount) -> Amount:
-    """Static power times time, plus joules per operation and per byte over all leaves."""
-    return rates.static_w * time_s + dynamic_j(totals(activity), rates)
+    """Watts while it lasts times `time_s`, plus joules per operation and per byte of all leaves."""
+    counts = totals(activity)
+    return steady_w(counts, rates) * time_s + dynamic_j(counts, rates)
+
+
+def sustained_s(activity: Activity, rates: Rates, time_s: Amount) -> Amount:
+    """Seconds in unbroken repetition: no faster than the power limit can pay for.
+
+    `time_s` is the time at the full clock. Watts are at the limit when
+    t = dynamic joules / (limit - watts drawn whatever the pace).
+    """
+    counts = totals(activity)
+    spare_w = rates.limit_w - steady_w(counts, rates)
+    return most((time_s, dynamic_j(counts, rates) / spare_w))
 
 
 def totals(activity: Activity) -> Work:

@@ -33,7 +33,6 @@ BOTTLENECKS = {
     "atomics": "atomics",
     "launch": "launch",
     "host": "host",
-    "power": "matrix",
 }
 """Resource of a machine model -> the word that answers carry (DESIGN section 14)."""
 

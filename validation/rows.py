@@ -82,18 +82,20 @@ def read_rows(device: str, names: Iterable[str] | None = None, data: Path = DATA
     rows: list[Row] = []
     for sitting in names or sittings(device, data):
         folder = data / device / sitting
-        header = json.loads((folder / "header.json").read_text(encoding="utf-8"))
         for family in FILES:
             path = folder / f"{family}.csv"
             if path.is_file():
-                rows += _read_file(path, sitting, str(header["board"]))
+                rows += read_file(path, sitting, folder)
     return rows
 
 
-def _read_file(path: Path, sitting: str, board: str) -> list[Row]:
+def read_file(path: Path, sitting: str, folder: Path) -> list[Row]:
+    """Rows of one file; the sitting's header names the board."""
+    header = json.loads((folder / "header.json").read_text(encoding="utf-8"))
+    board = str(header["board"])
     with path.open(encoding="utf-8", newline="") as stream:
         found = [{k: _value(v) for k, v in line.items() if v} for line in csv.DictReader(stream)]
-    return [Row(sitting, board, line) for line in found if line.get("time_s") and "family" in line]
+    return [Row(sitting, board, line) for line in found if "family" in line and "error" not in line]
 
 
 def _value(text: str) -> Any:
@@ -124,4 +126,5 @@ def _group(rows: list[Row]) -> Group:
     cascade = WORKLOADS[family](**sizes, **options)
     assert isinstance(cascade, Cascade)
     calls = lower(cascade, str(columns["kernel"]))
-    return Group(tuple(rows), calls, np.array([row.time_s for row in rows]))
+    measured = [float(row.columns.get("time_s", float("nan"))) for row in rows]
+    return Group(tuple(rows), calls, np.array(measured))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel import collectives
-from hwmodel.activity import Folded, Work, energy_j, fold, totals
+from hwmodel.activity import Folded, Work, energy_j, fold, sustained_s, totals
 from hwmodel.bounds import bound
 from hwmodel.calibration import Calibration, Family
 from hwmodel.einsum.cascade import Cascade
@@ -24,7 +24,7 @@ from hwmodel.errors import CoverageError, InputError
 from hwmodel.estimate import Estimate, Part
 from hwmodel.gpu.choose import choose
 from hwmodel.gpu.lower import Call, lower
-from hwmodel.gpu.rates import rates
+from hwmodel.gpu.rates import ENERGY, rates
 from hwmodel.gpu.roofline import roofline_s
 from hwmodel.hardware import Hardware, Limits, limits
 from hwmodel.units import Amount
@@ -83,26 +83,32 @@ class Result:
     energy_j: Amount
 
 
-def run(call: Call, hardware: Hardware, parameters: Mapping[str, float]) -> Result:
+def run(
+    call: Call,
+    hardware: Hardware,
+    parameters: Mapping[str, float],
+    energy: Mapping[str, float] | None = None,
+) -> Result:
     """One call on `hardware` under the parameters of its family: tile, counts, times, joules."""
 
     def evaluate(given: Any) -> Result:
         problem, bounds_, speeds = given
-        burst = replace(speeds, limit_w=np.inf)
-        tile = choose(call.activity, call.menu, problem, bounds_, burst, call.resolve)
+        tile = choose(call.activity, call.menu, problem, bounds_, speeds, call.resolve)
         activity = call.activity(problem, tile, cast(Limits, bounds_))
-        folded = fold(activity, burst)
+        folded = fold(activity, speeds)
         counts = totals(activity)
-        sustained_s = fold(activity, speeds).time_s
-        joules = energy_j(counts, speeds, sustained_s)
-        return Result(tile, counts, folded, sustained_s, joules)
+        slowed_s = sustained_s(counts, speeds, folded.time_s)
+        return Result(tile, counts, folded, slowed_s, energy_j(counts, speeds, slowed_s))
 
-    return _in_chunks(evaluate, (call.problem, limits(hardware), rates(hardware, parameters)))
+    speeds = rates(hardware, parameters, energy)
+    return _in_chunks(evaluate, (call.problem, limits(hardware), speeds))
 
 
 def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibration) -> Part:
     family = family_of(calibration, call.family)
-    result = run(call, hardware, {n: p.value for n, p in family.parameters.items()})
+    energy = calibration.values(ENERGY) if ENERGY in calibration.families else None
+    values = {n: p.value for n, p in family.parameters.items()}
+    result = run(call, hardware, values, energy)
     return Part(
         name=call.name,
         family=call.family,

@@ -5,8 +5,11 @@
     latency of a fill       = the DRAM's latency x `fill`        (fill and drain of a block)
     latency of a reduction  = the device's graph launch x `reduction`  (a second, small kernel)
 
-An efficiency may be set per dtype (`matrix_fp8` before `matrix`). So a device without measurements
-can take another's efficiencies, and a what-if on a datasheet number moves the prediction.
+An efficiency may be set per dtype (`matrix_fp8` before `matrix`). The parameters of the family
+"energy" multiply the catalogue's joules, by unit and by memory level, and the idle watts: "static"
+(a device at full clock draws more than an idle one) and "busy" (what all processors together draw
+for being at work, whatever they do). So a device without measurements can take another's
+efficiencies, and a what-if on a datasheet number moves the prediction.
 """
 
 from collections.abc import Mapping
@@ -21,8 +24,17 @@ PRIVATE = frozenset({"matrix", "vector", "exp", "shared", "port", "l1", "registe
 """Resources that each SM has for itself; DRAM, L2, links and power are the whole device's."""
 
 
-def rates(hardware: Hardware, parameters: Mapping[str, float]) -> Rates:
-    """Rates of `hardware` under the fitted `parameters` of one kernel family."""
+ENERGY = "energy"
+"""The calibration family whose parameters multiply the catalogue's joules and idle watts."""
+
+
+def rates(
+    hardware: Hardware,
+    parameters: Mapping[str, float],
+    energy: Mapping[str, float] | None = None,
+) -> Rates:
+    """Rates of `hardware` under the fitted `parameters` of one kernel family, and of energy."""
+    joules = energy or {}
 
     def efficiency(*names: str) -> float:
         return next((parameters[name] for name in names if name in parameters), 1.0)
@@ -33,7 +45,8 @@ def rates(hardware: Hardware, parameters: Mapping[str, float]) -> Rates:
         kind = "exp" if unit == "exp" else "flop"
         for dtype, rate in spec.rate_per_s.items():
             operations[unit, kind, dtype] = rate * efficiency(f"{unit}_{dtype}", unit)
-            operation_j[unit, kind, dtype] = spec.energy_j_per_flop.get(dtype, 0.0)
+            each_j = spec.energy_j_per_flop.get(dtype, 0.0)
+            operation_j[unit, kind, dtype] = each_j * joules.get(unit, 1.0)
     bandwidth = {
         level: memory.bandwidth_bytes_per_s * efficiency(level)
         for level, memory in hardware.memories.items()
@@ -41,7 +54,9 @@ def rates(hardware: Hardware, parameters: Mapping[str, float]) -> Rates:
     cores = hardware.processors
     port = cores.count * cores.port_bytes_per_clock * hardware.clock_hz
     bandwidth["port"] = port * efficiency("port")
-    byte_j: dict[str, Amount] = {n: m.energy_j_per_byte for n, m in hardware.memories.items()}
+    byte_j: dict[str, Amount] = {
+        n: m.energy_j_per_byte * joules.get(n, 1.0) for n, m in hardware.memories.items()
+    }
     launch_s = hardware.launch.graph_s
     return Rates(
         operations=operations,
@@ -56,6 +71,7 @@ def rates(hardware: Hardware, parameters: Mapping[str, float]) -> Rates:
         sharpness=parameters.get("sharpness", np.inf),
         operation_j=operation_j,
         byte_j=byte_j,
-        static_w=hardware.power.idle_w,
+        static_w=hardware.power.idle_w * joules.get("static", 1.0),
+        live_w={"processors": hardware.power.idle_w * joules.get("busy", 1.0) / cores.count},
         limit_w=hardware.power.limit_w,
     )

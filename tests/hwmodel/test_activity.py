@@ -22,6 +22,7 @@ from hwmodel.activity import (
     energy_j,
     fold,
     rounds,
+    sustained_s,
     totals,
 )
 from hwmodel.errors import CoverageError
@@ -359,7 +360,15 @@ def test_power_limit_stretches_time_until_the_joules_fit() -> None:
     rates = replace(
         MACHINE, operation_j={("matrix", "flop", "bf16"): 5.0}, static_w=2.0, limit_w=4.0
     )
-    assert_allclose(fold(matrix(100), rates).time_s, 250)
+    assert_allclose(sustained_s(matrix(100), rates, 100.0), 250)
+    assert sustained_s(matrix(100), replace(rates, limit_w=8.0), 100.0) == 100
+
+
+def test_live_units_draw_watts_while_the_work_lasts() -> None:
+    """Three of four slots busy at 5 W each, 2 W idle, for 10 s: 170 J."""
+    rates = replace(MACHINE, static_w=2.0, live_w={"processors": 5.0})
+    tiles = Waves(3, 4, Work(live={"processors": 1}))
+    assert_allclose(energy_j(tiles, rates, 10.0), 170)
 
 
 def test_the_hottest_address_binds_atomics() -> None:

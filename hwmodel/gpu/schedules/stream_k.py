@@ -6,7 +6,7 @@ the line into equal pieces, one for each block. With T tiles an output, O output
     total     = T O                                          tiles of all outputs
     grid      = min(2 P, 32 O R), fewer where total <= 4 P   blocks; R row blocks of 64 queries
     most      = ceil(total / grid)                           tiles of the busiest blocks
-    high      = total - (most - 1) grid                      blocks that take `most`, others one less
+    high      = total - (most - 1) grid                      blocks of `most`, the rest one less
     splits   >= blocks that share one output                 parts that the workspace holds
     occupancy = total / (grid most)                          1 is no wave quantisation
 

@@ -41,9 +41,9 @@ def test_points_worked_out_by_hand(
 def test_occupancy_of_long_contexts_on_an_a100() -> None:
     """65536 keys and 32 heads fill 99.8 % of 108 processors; 32 blocks alone fill 29.6 %."""
     plan = stream_k(batch=1, kv_heads=32, queries=1, keys=65536, head_dim=128, processors=108)
-    assert plan.occupancy == pytest.approx(0.998, abs=5e-4)
+    assert abs(plan.occupancy - 0.998) < 5e-4
     short = stream_k(batch=1, kv_heads=32, queries=1, keys=8192, head_dim=128, processors=108)
-    assert short.occupancy == pytest.approx(0.948, abs=5e-4)
+    assert abs(short.occupancy - 0.948) < 5e-4
 
 
 @given(

@@ -21,7 +21,7 @@ import numpy as np
 
 import hwmodel
 from hwmodel.cases import predict_lines
-from hwmodel.device import device
+from hwmodel.registry import device
 
 POINTS = 1_000_000
 MODEL_POINTS = 20_000

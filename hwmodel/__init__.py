@@ -15,13 +15,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwmodel.device import device as device
-    from hwmodel.device import devices as devices
     from hwmodel.einsum.notation import parse as parse
     from hwmodel.einsum.workloads import catalogue as _catalogue
     from hwmodel.einsum.workloads.model import model as model
     from hwmodel.ranges import linspace as linspace
     from hwmodel.ranges import logspace as logspace
+    from hwmodel.registry import device as device
+    from hwmodel.registry import devices as devices
     from hwmodel.verbs import bound as bound
     from hwmodel.verbs import collective as collective
     from hwmodel.verbs import compare as compare
@@ -35,8 +35,8 @@ _FACE = {
     "bound": ("hwmodel.verbs", "bound"),
     "collective": ("hwmodel.verbs", "collective"),
     "compare": ("hwmodel.verbs", "compare"),
-    "device": ("hwmodel.device", "device"),
-    "devices": ("hwmodel.device", "devices"),
+    "device": ("hwmodel.registry", "device"),
+    "devices": ("hwmodel.registry", "devices"),
     "linspace": ("hwmodel.ranges", "linspace"),
     "logspace": ("hwmodel.ranges", "logspace"),
     "model": ("hwmodel.einsum.workloads.model", "model"),

@@ -161,8 +161,8 @@ def devices(
     as_json: AsJson = False,
 ) -> None:
     """The devices that are known; with a name, every number of one and its source."""
-    from hwmodel.device import device as load
-    from hwmodel.device import devices as shipped
+    from hwmodel.registry import device as load
+    from hwmodel.registry import devices as shipped
 
     shown = [load(each) for each in ([name] if name else shipped())]
     if as_json:

@@ -17,7 +17,7 @@ FAMILY = "collective"
 
 
 def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: Amount = 1) -> Part:
-    """One collective (`times` in a row) between `ranks` devices; energy is of all of them.
+    """One collective (`times` in a row) between `ranks` devices, as one of them sees it.
 
     `size_bytes` is counted as nccl-tests does (`network.collective`). Raises `InputError` for more
     ranks than one switch joins.
@@ -52,13 +52,13 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
         time_s=time_s,
         sustained_s=time_s,
         busy_s=busy,
-        energy_j=joules * ranks,
+        energy_j=joules,
         interval=family.interval,
     )
 
 
 def estimate(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware) -> Estimate:
-    """One collective, alone: bytes are a rank's own memory traffic, energy of all ranks."""
+    """One collective, alone; bytes and energy are those of all ranks together."""
     size = amount(size_bytes, "bytes", where=f"{op}: bytes", whole=True)
     one = part(op, size, ranks, hardware)
     read, written = memory_bytes(op, size, ranks)
@@ -72,7 +72,8 @@ def estimate(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware) -> 
         name=op,
         device=f"{ranks} x {hardware.title}",
         parts=(one,),
-        bound_bytes=read + written,
+        bound_bytes=(read + written) * ranks,
+        devices=ranks,
         bound_s=sent / bandwidth,
         assumptions=(
             f"calibration: {calibration.name}",

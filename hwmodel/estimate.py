@@ -15,6 +15,8 @@ import numpy as np
 from hwmodel.activity import Work
 from hwmodel.arithmetic import most
 from hwmodel.bounds import Bound
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.counts import flops
 from hwmodel.memory import MemoryFit
 from hwmodel.units import Amount
 
@@ -56,6 +58,12 @@ class Part:
     energy_j: Amount
     interval: tuple[float, float]
     tile: Any = None
+    work: Cascade | None = None
+
+    @property
+    def flop(self) -> Amount | None:
+        """Operations that the Einsums ask for, once: nothing padded, nothing masked."""
+        return None if self.work is None else flops(self.work)
 
     @property
     def bottleneck(self) -> Any:
@@ -73,7 +81,10 @@ class Serving:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Time, energy and traffic of a workload on a machine."""
+    """Time, energy and traffic of a workload on a machine.
+
+    Parts are one device's; energy, traffic and `bound_bytes` are those of all `devices` together.
+    """
 
     name: str
     device: str
@@ -81,6 +92,7 @@ class Estimate:
     bound_bytes: Amount
     bound_s: Amount
     window_s: Amount = 0.0
+    devices: Amount = 1
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     serving: Serving | None = None
@@ -119,18 +131,27 @@ class Estimate:
 
     @property
     def energy_j(self) -> Amount:
-        """Predicted joules of one call in steady repetition, idle power included."""
-        return _sum(part.times * part.energy_j for part in self.parts)
+        """Predicted joules of one call in steady repetition, of all devices, idle power included."""
+        return self.devices * _sum(part.times * part.energy_j for part in self.parts)
 
     @property
     def dram_bytes_read(self) -> Amount:
-        """Bytes read from the DRAM in one call."""
-        return _sum(part.times * part.counts.read.get("dram", 0) for part in self.parts)
+        """Bytes read from the DRAM in one call, of all devices together."""
+        return self.devices * _sum(
+            part.times * part.counts.read.get("dram", 0) for part in self.parts
+        )
 
     @property
     def dram_bytes_written(self) -> Amount:
-        """Bytes written to the DRAM in one call."""
-        return _sum(part.times * part.counts.written.get("dram", 0) for part in self.parts)
+        """Bytes written to the DRAM in one call, of all devices together."""
+        return self.devices * _sum(
+            part.times * part.counts.written.get("dram", 0) for part in self.parts
+        )
+
+    @property
+    def flop(self) -> Amount:
+        """Operations that the workload asks for, on all devices together."""
+        return self.devices * _sum(part.times * (part.flop or 0) for part in self.parts)
 
     @property
     def busy_s(self) -> dict[str, Amount]:

@@ -24,12 +24,12 @@ from typing import Any, cast, get_args, get_origin
 import numpy as np
 
 from hwmodel import collectives
-from hwmodel.device import device
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
 from hwmodel.network import ALGORITHMS
+from hwmodel.registry import device
 from hwmodel.units import Amount, amount
 from hwmodel.verbs import Workload, predict
 

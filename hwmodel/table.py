@@ -221,7 +221,7 @@ def _part_row(part: Part, columns: Sequence[str], total_s: float) -> list[str]:
         _second(each_s),
         _second(runs * each_s),
         f"{runs * each_s / total_s:.1%}" if total_s else "-",
-        _count(part.times * operations(part.counts)),
+        _count(None if part.flop is None else part.times * part.flop),
         _bytes(part.times * moved),
         *(_second(runs * busy[word]) if word in busy else "-" for word in columns),
         str(first(part.bottleneck)),
@@ -234,7 +234,7 @@ def _totals(estimate: Estimate, columns: Sequence[str], busy: Mapping[str, float
         "",
         _second(_full_clock_s(estimate)),
         "100.0%",
-        _count(_issued(estimate)),
+        _count(estimate.flop / estimate.devices),
         _bytes(estimate.dram_bytes_read + estimate.dram_bytes_written),
         *(_second(busy[word]) for word in columns),
         str(first(estimate.bottleneck)),
@@ -260,7 +260,8 @@ def _summary_text(estimate: Estimate) -> str:
         f"DRAM      {_bytes(estimate.dram_bytes_read)} read,"
         f" {_bytes(estimate.dram_bytes_written)} written; {_times(moved, estimate.bound_bytes)}"
         f" the bound, {_bytes(estimate.bound_bytes)}",
-        f"rates     {_count(_issued(estimate) / time_s)} operations/s issued,"
+        f"rates     {_count(estimate.flop / time_s)} operations/s asked for,"
+        f" {_count(estimate.devices * _issued(estimate) / time_s)} carried out with padding;"
         f" DRAM {_rate(moved / time_s, 'bytes_per_s')}",
         f"energy    {_joules(estimate.energy_j)}",
     ]

@@ -13,7 +13,6 @@ import numpy as np
 
 from hwmodel import bounds, collectives
 from hwmodel.arithmetic import most
-from hwmodel.device import device
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.stack import Stack
@@ -23,6 +22,7 @@ from hwmodel.estimate import Estimate, Limit, Serving
 from hwmodel.gpu import predict as gpu
 from hwmodel.hardware import Hardware, limits
 from hwmodel.memory import fit
+from hwmodel.registry import device
 from hwmodel.units import Amount
 
 Workload: TypeAlias = Cascade | Stack
@@ -48,6 +48,14 @@ def predict(
     if machine.kind != "gpu":
         raise CoverageError(f"{machine.name}: no model predicts on a {machine.kind!r} machine yet")
     estimate = gpu.predict(workload, machine, kernel=kernel)
+    ways = _ways(machine, parallel) if isinstance(workload, Stack) else 1
+    if ways > 1:
+        estimate = replace(
+            estimate,
+            device=f"{ways} x {estimate.device}",
+            devices=ways,
+            bound_bytes=estimate.bound_bytes * ways,
+        )
     return replace(estimate, serving=_serving(workload, machine))
 
 
@@ -138,8 +146,8 @@ def _live_activations(cascade: Cascade) -> Amount:
     )
 
 
-def _divided(workload: Workload, machine: Hardware, parallel: Mapping[str, int] | None) -> Workload:
-    """The workload's share of one device, where it is divided over several."""
+def _ways(machine: Hardware, parallel: Mapping[str, int] | None) -> int:
+    """Over how many devices a model is divided; refuses what the machine cannot do."""
     ways = dict(parallel or {})
     for name in ways:
         if name != "tp":
@@ -149,6 +157,12 @@ def _divided(workload: Workload, machine: Hardware, parallel: Mapping[str, int] 
         raise InputError(
             f"parallel: tp={tp} needs {tp} devices; {machine.name} has {machine.devices}"
         )
+    return tp
+
+
+def _divided(workload: Workload, machine: Hardware, parallel: Mapping[str, int] | None) -> Workload:
+    """The workload's share of one device, where it is divided over several."""
+    tp = _ways(machine, parallel)
     if tp == 1:
         return workload
     if isinstance(workload, Cascade):

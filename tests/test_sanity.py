@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 import hwmodel
-from hwmodel.device import device
 from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
+from hwmodel.registry import device
 from hwmodel.verbs import Workload
 
 SLACK = 1 + 1e-9

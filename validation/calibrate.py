@@ -16,9 +16,9 @@ import numpy as np
 import yaml
 
 from hwmodel.calibration import Calibration, Family
-from hwmodel.device import CATALOGUE, device, load_calibration
 from hwmodel.gpu.predict import family_of
 from hwmodel.hardware import Hardware
+from hwmodel.registry import CATALOGUE, device, load_calibration
 from hwmodel.validation.fit import (
     FOLDS,
     Fit,

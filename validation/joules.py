@@ -127,7 +127,7 @@ def _solve(columns: Array, measured_j: Array, names: Sequence[str]) -> tuple[Arr
     )
     spread = 2 * float(answer.cost) / max(1, len(measured_j) - len(names))
     jacobian = cast(Array, answer.jac)
-    covariance: Array = np.linalg.pinv(jacobian.T @ jacobian) * spread
+    covariance: Array = np.asarray(np.linalg.pinv(jacobian.T @ jacobian) * spread, dtype=np.float64)
     return cast(Array, answer.x), np.sqrt(np.maximum(np.diag(covariance), 0.0))
 
 

@@ -56,6 +56,8 @@ class Call:
     activity: Callable[[Any, Any, Limits], Activity]
     menu: Sequence[Any]
     resolve: Callable[[Any, Any, Limits], Any] | None = None
+    work: Cascade | None = None
+    """The Einsums that it computes."""
     times: Amount = 1
     """How often it runs; 0 at points of a sweep where another call takes its place."""
 
@@ -79,7 +81,8 @@ def lower(cascade: Cascade, kernel: str | None = None) -> tuple[Call, ...]:
         row = _row_call(cascade, cascade.name)
         calls = [row] if row else []
     calls = calls or _separate_calls(cascade)
-    return tuple(_in_library(call, libraries, kernel, cascade) for call in calls)
+    named = (_in_library(call, libraries, kernel, cascade) for call in calls)
+    return tuple(call if call.work else replace(call, work=cascade) for call in named)
 
 
 def _in_library(
@@ -113,7 +116,7 @@ def _separate_calls(cascade: Cascade) -> list[Call]:
                 f"cascade {cascade.name!r}, Einsum {einsum.name!r}: no GPU schedule computes it;"
                 " covered are products of two tensors, attention, and maps and reductions by row"
             )
-        calls.append(call)
+        calls.append(replace(call, work=alone))
     return calls
 
 

@@ -47,7 +47,7 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
         for call in calls:
             name = stage.name if len(calls) == 1 else call.name
             part = _part(call, stage.times * call.times, hardware, calibration)
-            parts.append(replace(part, name=name))
+            parts.append(replace(part, name=name, work=call.work))
         if stage.collective is not None:
             joint = stage.collective
             parts.append(

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from hwmodel.calibration import Calibration
-from hwmodel.device import CATALOGUE, load_calibration
 from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.registry import CATALOGUE, load_calibration
 
 PARAMETER = {"value": 0.8, "meaning": "share of the peak", "low": 0.3, "high": 1.0}
 FAMILY = {"parameters": {"matrix": PARAMETER}, "interval": (0.9, 1.1), "origin": "measured"}

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from hwmodel.device import device
 from hwmodel.errors import InputError
 from hwmodel.hardware import Hardware
 from hwmodel.memory import MemoryFit, fit
+from hwmodel.registry import device
 
 H200 = device("h200")
 LLAMA_8B: dict[str, Any] = {

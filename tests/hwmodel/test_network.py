@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hwmodel.activity import Activity, Work, fold, totals
-from hwmodel.device import device
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.hardware import Hardware
 from hwmodel.network import (
@@ -21,6 +20,7 @@ from hwmodel.network import (
     link_rates,
     memory_bytes,
 )
+from hwmodel.registry import device
 
 H200 = device("h200")
 EVERY = [(op, name) for op, names in ALGORITHMS.items() for name in names]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import hwmodel
-from hwmodel.device import device
 from hwmodel.record import bound_record, device_record, estimate_record, plain
+from hwmodel.registry import device
 
 
 @pytest.mark.parametrize(

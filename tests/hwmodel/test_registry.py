@@ -10,9 +10,9 @@ import pytest
 import yaml
 from numpy.testing import assert_allclose
 
-from hwmodel.device import CATALOGUE, device, devices, load_calibration, load_device
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.hardware import limits
+from hwmodel.registry import CATALOGUE, device, devices, load_calibration, load_device
 
 NAMES = devices()
 KINDS_OF_SOURCE = (
@@ -307,7 +307,7 @@ def test_a_bad_calibration_file_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_cold_load_needs_no_heavy_library() -> None:
-    code = "from hwmodel.device import device; device('h200'); import sys; print(*sys.modules)"
+    code = "from hwmodel.registry import device; device('h200'); import sys; print(*sys.modules)"
     root = Path(__file__).resolve().parents[2]
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True

@@ -134,15 +134,13 @@ def count(cases: list[Case], folder: Path, *, timeout_s: float) -> list[dict[str
                 command(mode, case_path, log_path),
                 capture_output=True, text=True, timeout=timeout_s, check=False,
             )  # fmt: skip
+            outcome = f"status {done.returncode}: {(done.stdout + done.stderr).strip()[-300:]}"
         except subprocess.TimeoutExpired:
-            said += f"{mode}: no answer within {timeout_s:.0f} s; "
-            continue
+            outcome = f"stopped after {timeout_s:.0f} s"
         rows = read_log(log_path) if log_path.exists() else []
         if len(rows) == len(cases):
             return [divide(case, row, mode) for case, row in zip(cases, rows, strict=True)]
-        log = log_path.read_text()[-1500:] if log_path.exists() else ""
-        said += f"{mode}: status {done.returncode}, {len(rows)} ranges of {len(cases)}: "
-        said += (log + done.stdout[-700:] + done.stderr[-700:]).strip()[-1800:] + "; "
+        said += f"{mode}: {len(rows)} ranges of {len(cases)}, {outcome}; "
     raise CountersRefused(f"ncu gave no counters; {said}")
 
 

@@ -4,7 +4,7 @@ Each probe yields rows of (probe, setting, value, unit). Bandwidths count bytes 
 written; a matrix rate is 2MNK over the time. Units: SI.
 """
 
-# pyright: basic, reportMissingImports=false
+# pyright: basic, reportMissingImports=false, reportIndexIssue=false
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ def bandwidths(timer: Timer) -> Iterator[Probe]:
 
 
 def l2_bandwidth(timer: Timer) -> Iterator[Probe]:
-    """In-place multiplication of one small buffer over and over: read plus write from the L2."""
+    """One small buffer multiplied into another over and over: read plus write; setting is both."""
     for size in (
         1 << 20,
         2 << 20,

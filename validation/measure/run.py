@@ -27,6 +27,7 @@ from hwmodel.validation.measure.energy import measure_energy
 from hwmodel.validation.measure.library import builder, check_conventions
 from hwmodel.validation.measure.models import CONFIGS, DECODE_POINTS, PREFILL_POINTS
 from hwmodel.validation.measure.shapes import (
+    HOT_BYTES_PER_S,
     HOT_FLOP_PER_S,
     Case,
     anchors,
@@ -89,6 +90,12 @@ def name_of(case: Case) -> dict[str, Any]:
     return head | dict(case.shape) | ({"anchor": True} if case.anchor else {})
 
 
+def hot_below_s(case: Case) -> float:
+    """A time below which the case may meet the power limit, by its matrix work or its traffic."""
+    flop, _, once = work(case)
+    return max(flop / HOT_FLOP_PER_S[case.dtype], once / HOT_BYTES_PER_S)
+
+
 def flat(timing: Timing) -> dict[str, Any]:
     """A timing as columns."""
     columns = asdict(timing)
@@ -112,7 +119,7 @@ def time_cases(sitting: Sitting, stage: str, cases: Iterator[Case], until: float
             timing = sitting.timer.time(
                 builder(case),
                 most_sets=most_sets(case),
-                hold_below_s=work(case)[0] / HOT_FLOP_PER_S[case.dtype],
+                hold_below_s=hot_below_s(case),
             )
         except (RuntimeError, ValueError) as error:
             sitting.write(stage, name_of(case) | {"error": str(error)[:200]})
@@ -152,7 +159,7 @@ def measure_probes(sitting: Sitting, until: float) -> None:
 
 
 def llm_points(seed: int) -> list[tuple[str, list[tuple[str, int, int]]]]:
-    """(model, points) of a sitting: each model at some points; points and order turn with it."""
+    """(model, points) of a sitting: largest models first, and points that turn with the seed."""
     plan: list[tuple[str, list[tuple[str, int, int]]]] = []
     for index, name in enumerate(CONFIGS):
         at = 5 * index + 3 * seed
@@ -160,7 +167,7 @@ def llm_points(seed: int) -> list[tuple[str, list[tuple[str, int, int]]]]:
         prefill = [PREFILL_POINTS[(at + 4 * i) % len(PREFILL_POINTS)] for i in range(2)]
         points = [("decode", *point) for point in decode]
         plan.append((name, points + [("prefill", *point) for point in prefill]))
-    return plan if seed % 2 else plan[::-1]
+    return plan[::-1]
 
 
 def measure_llms(sitting: Sitting, until: float) -> None:

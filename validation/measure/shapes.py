@@ -22,6 +22,7 @@ Shape = Mapping[str, Any]
 ITEM_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4, "tf32": 4, "fp8": 1}
 MOST_FLOP = {"bf16": 2.5e12, "fp16": 2.5e12, "tf32": 1e12, "fp32": 1.5e11, "fp8": 5e12}
 HOT_FLOP_PER_S = {"bf16": 2.5e14, "fp16": 2.5e14, "tf32": 1.2e14, "fp32": 2.5e13, "fp8": 5e14}
+HOT_BYTES_PER_S = 3.2e12
 """Rates above which a call may meet the power limit, and is held until its clock is steady."""
 MOST_SET_BYTES = 4.5e9
 MOST_POOL_BYTES = {"bf16": 5.5e9, "fp16": 1.9e9, "fp32": 3.9e9, "tf32": 3.9e9, "fp8": 1.9e9}

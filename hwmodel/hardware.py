@@ -11,13 +11,14 @@ is a new value: `h200.but(hbm={"bandwidth": "9.6 TB/s"})`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
+import numpy as np
 from pydantic import Field
 
 from hwmodel.calibration import Calibration
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
-from hwmodel.units import Amount
+from hwmodel.units import Amount, bare_name
 from hwmodel.value import NonNegative, Positive, Value
 
 Size = Annotated[Amount, Positive]
@@ -117,7 +118,10 @@ class Hardware(Value):
         return self.but(devices=self.devices * devices)
 
     def but(self, **changes: Any) -> Self:
-        """A changed copy; units and memory levels go by their names (`dram`, `hbm`, `matrix`)."""
+        """A changed copy; units and memory levels go by their names (`dram`, `hbm`, `matrix`).
+
+        The copy's title says what was changed, and the source of a changed number is "what-if".
+        """
         nested: dict[str, Any] = {}
         for name, change in changes.items():
             name = self.aliases.get(name, name)
@@ -127,7 +131,16 @@ class Hardware(Value):
                 nested.setdefault("units", {})[name] = change
             else:
                 nested[name] = change
-        return super().but(**nested)
+        told = {p: v for p, v in _numbers(nested) if p.split(".")[0] not in _UNTOLD}
+        changed = super().but(**nested)
+        if not told or "title" in nested:
+            return changed
+        words = ", ".join(f"{path.split('.', 1)[-1]} {value}" for path, value in told.items())
+        notes = {
+            "title": f"{self.title} with {words}",
+            "sources": {**changed.sources, **dict.fromkeys(told, "what-if")},
+        }
+        return changed.model_copy(update=notes)
 
     def memory(self, level: str) -> Memory:
         """A memory level by name; raises `UnknownNameError`."""
@@ -146,6 +159,23 @@ class Hardware(Value):
                 f"{self.name}: unit {unit!r} has no rate for {dtype}; {known[unit]}"
             )
         return self.units[unit].rate_per_s[dtype]
+
+
+_UNTOLD = ("name", "title", "devices", "calibration", "sources", "kind", "architecture")
+"""Fields whose change is no what-if on a number."""
+
+
+def _numbers(changes: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
+    """Changed numbers by their dotted path, bare names as sources have them."""
+    found: list[tuple[str, Any]] = []
+    for name, change in changes.items():
+        here = f"{path}{bare_name(name)}"
+        if isinstance(change, Mapping):
+            found += _numbers(cast(Mapping[str, Any], change), f"{here}.")
+        else:
+            array = isinstance(change, np.ndarray)
+            found.append((here, f"({change.size} values)" if array else change))
+    return found
 
 
 @dataclass(frozen=True)

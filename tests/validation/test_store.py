@@ -1,0 +1,128 @@
+"""The measured rows: what is stored, what is read back, and that no row is beyond the hardware."""
+
+import json
+from pathlib import Path
+
+import polars
+import pytest
+
+from hwmodel.errors import InputError
+from hwmodel.validation.measure.shapes import Case, work
+from hwmodel.validation.store import (
+    FILES,
+    ROW_FAMILIES,
+    SHAPE_COLUMNS,
+    read_rows,
+    sittings,
+    write_sitting,
+)
+
+DRAM_BYTES_PER_S = 4.8e12
+"""H200 datasheet."""
+PEAK_FLOP_PER_S = {"bf16": 989.5e12, "fp16": 989.5e12, "tf32": 494.7e12, "fp32": 66.9e12,
+                   "fp8": 1979e12}  # fmt: skip
+"""H200 SXM datasheet, dense."""
+TIMED = ("gemm", "attention", "moe", "rows", "llm")
+
+
+def row(**fields: object) -> str:
+    return json.dumps({"stage": "gemm", "family": "gemm", "kernel": "cublas"} | fields)
+
+
+def test_rows_come_back_as_they_were_measured(tmp_path: Path) -> None:
+    run, data = tmp_path / "run", tmp_path / "data"
+    run.mkdir()
+    (run / "header.json").write_text(json.dumps({"sitting": "one", "board": "abc"}))
+    lines = [
+        row(dtype="bf16", M=1, N=2, K=3, time_s=1.234567e-6, flushed=True, sustained_time_s=None),
+        row(stage="anchors", dtype="fp8", M=4, N=16, K=16, time_s=2e-6, flushed=False),
+        row(stage="rows", family="gelu", dtype="bf16", rows=2, cols=5, time_s=3e-6),
+        row(stage="moe", family="moe", dtype="bf16", error="refused"),
+    ]
+    (run / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    assert write_sitting(run, "toy", data=data) == {"gemm": 2, "refused": 1, "rows": 1}
+    table = read_rows("toy", "gemm", data=data)
+    assert table["time_s"].to_list() == [1.2346e-6, 2e-6]
+    assert table["flushed"].to_list() == [1, 0]
+    assert table["pass"].to_list() == ["random", "anchor"]
+    assert table["board"].to_list() == ["abc", "abc"]
+    assert "sustained_time_s" not in table.columns
+    assert read_rows("toy", "rows", data=data)["cols"].to_list() == [5]
+
+
+def test_a_line_that_was_cut_off_is_named(tmp_path: Path) -> None:
+    (tmp_path / "header.json").write_text(json.dumps({"sitting": "one", "board": "abc"}))
+    (tmp_path / "rows.jsonl").write_text(row(dtype="bf16") + '\n{"stage": "ge')
+    with pytest.raises(InputError, match=r"rows.jsonl, line 2: expected one JSON object"):
+        write_sitting(tmp_path, "toy", data=tmp_path / "data")
+
+
+def test_an_unmeasured_device_is_answered_with_the_measured_ones() -> None:
+    with pytest.raises(InputError, match=r"'h300' has no measured rows; measured devices: .*h200"):
+        sittings("h300")
+
+
+def test_an_unknown_kind_of_rows_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="no rows of kind 'conv'; kinds: gemm, attention"):
+        read_rows("h200", "conv")
+
+
+def test_there_are_enough_rows_from_enough_boards() -> None:
+    assert len(sittings("h200")) >= 3
+    assert read_rows("h200", "gemm")["board"].n_unique() >= 3
+    assert sum(len(read_rows("h200", name)) for name in TIMED) >= 3000
+    assert len(read_rows("h200", "counters")) >= 150
+    assert len(read_rows("h200", "energy")) >= 100
+
+
+def cases(name: str) -> list[tuple[Case, dict[str, float]]]:
+    table = read_rows("h200", name)
+    shape_columns = [column for column in SHAPE_COLUMNS[name] if column in table.columns]
+    return [
+        (
+            Case(
+                row["family"], row["kernel"], row["dtype"], {key: row[key] for key in shape_columns}
+            ),
+            row,
+        )
+        for row in table.iter_rows(named=True)
+    ]
+
+
+@pytest.mark.parametrize("name", ["gemm", "attention", "moe", "rows"])
+def test_no_row_is_faster_than_the_datasheet(name: str) -> None:
+    for case, measured in cases(name):
+        flop, inputs, _ = work(case)
+        assert flop / measured["time_s"] <= PEAK_FLOP_PER_S[case.dtype], case
+        if name != "moe":  # a random routing may leave experts untouched
+            assert inputs / measured["time_s"] <= DRAM_BYTES_PER_S, case
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_times_are_positive_and_their_spread_is_ordered(name: str) -> None:
+    table = read_rows("h200", name)
+    # A long step has two or three replays, whose percentiles interpolate around the median.
+    ordered = table.filter(
+        (polars.col("p10_s") > 0)
+        & (polars.col("p10_s") <= polars.col("time_s"))
+        & (polars.col("time_s") <= polars.col("p90_s"))
+    )
+    assert len(ordered) == len(table)
+
+
+def test_the_counters_of_compulsory_traffic_are_never_below_it() -> None:
+    table = read_rows("h200", "counters").filter(polars.col("family").is_in(ROW_FAMILIES))
+    for measured in table.iter_rows(named=True):
+        shape = {"rows": measured["rows"], "cols": measured["cols"]}
+        _, inputs, once = work(Case(measured["family"], "torch", measured["dtype"], shape))
+        assert measured["dram_bytes_read"] > 0.97 * inputs
+        assert measured["dram_bytes_written"] > 0.97 * (once - inputs)
+
+
+@pytest.mark.parametrize("name", list(FILES))
+def test_every_stored_column_is_a_declared_one(name: str) -> None:
+    for folder in sittings("h200"):
+        path = folder / f"{name}.csv"
+        if path.exists():
+            columns = path.read_text().split("\n", 1)[0].split(",")
+            assert set(columns) <= set(FILES[name])

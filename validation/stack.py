@@ -22,6 +22,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from hwmodel.errors import InputError
+
 WEIGHT_SCALE = 0.02
 
 
@@ -50,7 +52,7 @@ def read_config(config: Mapping[str, Any]) -> StackShape:
     kind = config["model_type"]
     known = ("llama", "mistral", "qwen2", "qwen3", "mixtral", "qwen3_moe")
     if kind not in known:
-        raise ValueError(f"model_type {kind!r}: the decoder stack knows {', '.join(known)}")
+        raise InputError(f"model_type {kind!r}: the decoder stack knows {', '.join(known)}")
     heads = config["num_attention_heads"]
     inner = config["moe_intermediate_size" if kind == "qwen3_moe" else "intermediate_size"]
     experts = {"mixtral": "num_local_experts", "qwen3_moe": "num_experts"}.get(kind)
@@ -218,7 +220,7 @@ def forward_step(stack: Stack, *, batch: int, count: int, first: int) -> Callabl
     the logits `[batch, vocabulary]` of each last token.
     """
     if count > 1 and first > 0:
-        raise ValueError(
+        raise InputError(
             f"first = {first} with count = {count}: a step of several tokens starts an empty "
             "cache; use first = 0"
         )

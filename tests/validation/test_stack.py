@@ -2,6 +2,8 @@
 
 # pyright: basic, reportMissingImports=false
 
+from typing import Any
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="the decoder stack needs torch")
@@ -17,6 +19,7 @@ from hwmodel.validation.stack import (  # noqa: E402
     stack_bytes,
 )
 
+Tensor = Any
 SMALL = {
     "num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 48, "vocab_size": 50,
     "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
@@ -28,11 +31,11 @@ def small(name: str) -> StackShape:
     return read_config(CONFIGS[name] | SMALL | more)
 
 
-def rms(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def rms(x: Tensor, weight: Tensor) -> Tensor:
     return x / (x.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt() * weight
 
 
-def turned(x: torch.Tensor, theta: float) -> torch.Tensor:
+def turned(x: Tensor, theta: float) -> Tensor:
     """Rotary embedding as a product of complex numbers; x is [positions, head_dim]."""
     half = x.shape[-1] // 2
     rate = theta ** (-torch.arange(half, dtype=torch.float64) / half)
@@ -42,7 +45,7 @@ def turned(x: torch.Tensor, theta: float) -> torch.Tensor:
     return torch.cat((pairs.real, pairs.imag), -1).to(x.dtype)
 
 
-def plain_logits(stack: Stack, tokens: torch.Tensor) -> torch.Tensor:
+def plain_logits(stack: Stack, tokens: Tensor) -> Tensor:
     """One sequence, head by head, with an explicit mask."""
     s = stack.shape
     x = stack.embedding[tokens]
@@ -51,7 +54,7 @@ def plain_logits(stack: Stack, tokens: torch.Tensor) -> torch.Tensor:
         h = rms(x, layer.attention_norm) @ layer.qkv.T
         h = h + layer.qkv_bias if layer.qkv_bias is not None else h
         heads = h.view(len(tokens), -1, s.head_dim).unbind(1)
-        outputs: list[torch.Tensor] = []
+        outputs: list[Tensor] = []
         for index in range(s.heads):
             group = index // (s.heads // s.kv_heads)
             q, k, v = heads[index], heads[s.heads + group], heads[s.heads + s.kv_heads + group]

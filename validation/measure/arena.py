@@ -13,6 +13,8 @@ from math import prod
 
 import torch
 
+from hwmodel.errors import InputError
+
 ALIGNMENT_BYTES = 1024
 FILL_ELEMENTS = 1 << 26
 WEIGHT_SCALE = 0.02
@@ -77,7 +79,7 @@ class Carver:
         key = ("fp32" if dtype == "tf32" else dtype, weight)
         elements = prod(shape)
         if elements > pool.numel():
-            raise ValueError(
+            raise InputError(
                 f"input of shape {shape} in {dtype} needs {elements * pool.itemsize} bytes, but "
                 f"the pool has {pool.numel() * pool.itemsize}; draw a smaller shape"
             )

@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 
+from hwmodel.errors import HwmodelError
 from hwmodel.validation.measure.arena import Arena, Carver
 from hwmodel.validation.measure.board import L2_BYTES
 from hwmodel.validation.measure.library import builder
@@ -49,7 +50,7 @@ MOST_CALLS = 256
 LEAST_BYTES, MOST_BYTES, MOST_FLOP = 4e6, 1.5e9, 1.2e12
 
 
-class CountersRefused(RuntimeError):
+class CountersRefused(HwmodelError):
     """The profiler is absent, or the machine does not let it read the counters."""
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from hwmodel.errors import HwmodelError
 from hwmodel.validation.measure.timer import LONGEST_REST_S, Build, Prepared, Timer, rest
 
 WARM_S = 0.4
@@ -80,7 +81,7 @@ def steady(
         if len(steps) > 1 and steps[-1][0] - steps[0][0] >= seconds:
             break
         if time.perf_counter() - begin > 4 * seconds + 2:
-            raise RuntimeError("the energy counter did not move; this board offers no energies")
+            raise HwmodelError("the energy counter did not move; this board offers no energies")
     torch.cuda.synchronize()
     window_s = steps[-1][0] - steps[0][0]
     power_w = (steps[-1][1] - steps[0][1]) / window_s

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from hwmodel.errors import InputError
 from hwmodel.validation.measure.arena import Carver
 from hwmodel.validation.measure.shapes import Case
 
@@ -52,7 +53,7 @@ def attention(case: Case, carver: Carver) -> Call:
     only_backend(case.kernel)
     if causal and s["queries"] < s["keys"]:
         if case.kernel != "flash-attention-2":
-            raise ValueError(
+            raise InputError(
                 f"{case.kernel}: SDPA offers no causal mask aligned to the last key; use "
                 "flash-attention-2, or queries equal to keys"
             )

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from hwmodel.errors import HwmodelError
 from hwmodel.validation.measure import counters
 from hwmodel.validation.measure.board import describe, open_board
 from hwmodel.validation.measure.energy import measure_energy
@@ -121,7 +122,7 @@ def time_cases(sitting: Sitting, stage: str, cases: Iterator[Case], until: float
                 most_sets=most_sets(case),
                 hold_below_s=hot_below_s(case),
             )
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, HwmodelError) as error:
             sitting.write(stage, name_of(case) | {"error": str(error)[:200]})
             continue
         sitting.write(stage, name_of(case) | flat(timing))
@@ -142,7 +143,7 @@ def measure_energies(sitting: Sitting, until: float) -> None:
         try:
             burst = sitting.timer.time(builder(case), most_sets=most_sets(case))
             energy = measure_energy(sitting.timer, builder(case), most_sets=most_sets(case))
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, HwmodelError) as error:
             sitting.write("energy", name_of(case) | {"error": str(error)[:200]})
             continue
         sitting.write("energy", name_of(case) | {"time_s": burst.time_s} | asdict(energy))

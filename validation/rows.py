@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.errors import InputError
-from hwmodel.gpu.lower import Call, lower
+from hwmodel.gpu.lower import KERNELS, Call, lower
 
 DATA = Path(__file__).resolve().parent / "data"
 
@@ -67,6 +67,7 @@ class Group:
     """Rows of one form with their kernel calls: sizes are arrays, one entry per row."""
 
     rows: tuple[Row, ...]
+    cascade: Cascade
     calls: tuple[Call, ...]
     measured_s: NDArray[np.float64]
 
@@ -108,6 +109,11 @@ def _value(text: str) -> Any:
         return text
 
 
+def kernels_known(row: Row) -> bool:
+    """Whether the model has the kernel that the row measured."""
+    return str(row.columns["kernel"]) in KERNELS
+
+
 def groups(rows: Iterable[Row]) -> list[Group]:
     """Rows by form, each form one vectorised workload."""
     forms: dict[tuple[str, ...], list[Row]] = {}
@@ -127,4 +133,4 @@ def _group(rows: list[Row]) -> Group:
     assert isinstance(cascade, Cascade)
     calls = lower(cascade, str(columns["kernel"]))
     measured = [float(row.columns.get("time_s", float("nan"))) for row in rows]
-    return Group(tuple(rows), calls, np.array(measured))
+    return Group(tuple(rows), cascade, calls, np.array(measured))

@@ -1,0 +1,212 @@
+"""How wrong the predictions are: errors by kernel family on shapes that no fit has seen.
+
+Two columns. *Same board*: shapes of the test half, on boards whose other shapes were fitted.
+*Another board*: all shapes that were not fitted, on boards of which nothing was. A row's error is
+|predicted/measured - 1|; `coverage` is the share of rows inside the 90 % interval; `bias` the
+geometric mean of predicted/measured. Beside them stand the noise floor, the mean disagreement of
+two boards on the same shapes, and a baseline with two constants, roofline / 0.8 + 3 us.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwmodel.arithmetic import most
+from hwmodel.calibration import Calibration
+from hwmodel.einsum.workloads.model import model
+from hwmodel.estimate import Estimate
+from hwmodel.gpu.lower import FEW_QUERIES
+from hwmodel.gpu.predict import predict
+from hwmodel.hardware import Hardware
+from hwmodel.validation.fit import Array, is_test
+from hwmodel.validation.rows import Row, groups, kernels_known, read_rows
+
+BASELINE_EFFICIENCY, BASELINE_S = 0.8, 3e-6
+
+
+def _gemm(*dtypes: str) -> Callable[[Row], bool]:
+    return lambda row: (
+        row.columns["family"] == "gemm"
+        and row.columns["dtype"] in dtypes
+        and not str(row.columns["kernel"]).startswith("triton")
+    )
+
+
+def _attention(kernel: str, decode: bool) -> Callable[[Row], bool]:
+    return lambda row: (
+        row.columns["family"] == "attention"
+        and row.columns["kernel"] == kernel
+        and (float(row.columns["queries"]) <= FEW_QUERIES) == decode
+    )
+
+
+def _family(*names: str, kernel: str = "torch") -> Callable[[Row], bool]:
+    return lambda row: row.columns["family"] in names and row.columns["kernel"] == kernel
+
+
+def _phase(phase: str) -> Callable[[Row], bool]:
+    return lambda row: row.columns["family"] == "llm" and row.columns["phase"] == phase
+
+
+MEMORY_BOUND = ("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy")
+FAMILIES: dict[str, Callable[[Row], bool]] = {
+    "GEMM bf16": _gemm("bf16"),
+    "GEMM fp16, tf32, fp32": _gemm("fp16", "tf32", "fp32"),
+    "GEMM fp8": _gemm("fp8"),
+    "prefill, flash": _attention("flash-attention-2", decode=False),
+    "prefill, cuDNN": _attention("cudnn", decode=False),
+    "decode, flash": _attention("flash-attention-2", decode=True),
+    "decode, cuDNN": _attention("cudnn", decode=True),
+    "MoE layer": _family("moe"),
+    "memory-bound": _family(*MEMORY_BOUND),
+    "LLM prefill step": _phase("prefill"),
+    "LLM decode step": _phase("decode"),
+}
+"""Family of the report -> which rows it holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A row with what was predicted for it, in seconds."""
+
+    row: Row
+    time_s: float
+    low_s: float
+    high_s: float
+    roofline_s: float
+
+    @property
+    def ratio(self) -> float:
+        """Predicted over measured."""
+        return self.time_s / self.row.time_s
+
+    @property
+    def covered(self) -> bool:
+        """Whether the measurement lies in the interval."""
+        return self.low_s <= self.row.time_s <= self.high_s
+
+
+@dataclass(frozen=True)
+class Line:
+    """One family in one column of the report; errors are fractions."""
+
+    family: str
+    column: str
+    rows: int
+    mean: float
+    median: float
+    p90: float
+    worst: float
+    bias: float
+    coverage: float
+    noise_floor: float | None
+    baseline_mean: float
+
+
+def judge(rows: Iterable[Row], hardware: Hardware) -> list[Judged]:
+    """Predict every row; kernels in one vectorised call for each form, models one by one."""
+    wanted = list(rows)
+    judged: list[Judged] = []
+    for group in groups([row for row in wanted if row.columns["family"] != "llm"]):
+        kernel = str(group.rows[0].columns["kernel"])
+        judged += _judged(group.rows, predict(group.cascade, hardware, kernel=kernel))
+    for row in wanted:
+        if row.columns["family"] == "llm":
+            judged += _judged((row,), _step(row, hardware))
+    return judged
+
+
+def _step(row: Row, hardware: Hardware) -> Estimate:
+    """A whole step of a model."""
+    read = model(str(row.columns["model"]), dtype=str(row.columns["dtype"]))
+    batch = int(row.columns["batch"])
+    if row.columns["phase"] == "prefill":
+        stack = read.prefill(batch, int(row.columns["prompt"]))
+    else:
+        stack = read.decode(batch, int(row.columns["context"]))
+    return predict(stack, hardware, kernel=str(row.columns["kernel"]))
+
+
+def _judged(rows: Sequence[Row], estimate: Estimate) -> list[Judged]:
+    wide = [
+        np.broadcast_to(np.asarray(values, dtype=np.float64), (len(rows),))
+        for values in (estimate.time_s, estimate.time_low_s, estimate.time_high_s, estimate.bound_s)
+    ]
+    return [Judged(row, *map(float, values)) for row, *values in zip(rows, *wide, strict=True)]
+
+
+def held_out(judged: Sequence[Judged], calibration: Calibration) -> dict[str, list[Judged]]:
+    """Judged rows by column: only shapes that the calibration's fit did not see."""
+    fitted = set(calibration.versions.get("fitted_boards", "").split())
+    same = [j for j in judged if j.row.board in fitted and (_is_llm(j) or is_test(j.row))]
+    seen = {j.row.shape for j in judged if j.row.board in fitted and not is_test(j.row)}
+    other = [
+        j for j in judged if j.row.board not in fitted and (_is_llm(j) or j.row.shape not in seen)
+    ]
+    return {"same board": same, "another board": other}
+
+
+def _is_llm(judged: Judged) -> bool:
+    """Whole steps are never fitted."""
+    return judged.row.columns["family"] == "llm"
+
+
+def lines(device_name: str, hardware: Hardware) -> list[Line]:
+    """The report: one line for each family and column."""
+    calibration = hardware.calibration
+    assert calibration is not None
+    every = judge([row for row in read_rows(device_name) if kernels_known(row)], hardware)
+    found: list[Line] = []
+    for family, belongs in FAMILIES.items():
+        mine = [j for j in every if belongs(j.row)]
+        floor = noise_floor([j.row for j in mine])
+        for column, part in held_out(mine, calibration).items():
+            if part:
+                found.append(_line(family, column, part, floor))
+    return found
+
+
+def _line(family: str, column: str, part: Sequence[Judged], floor: float | None) -> Line:
+    ratios: Array = np.array([j.ratio for j in part])
+    errors = np.abs(ratios - 1)
+    measured: Array = np.array([j.row.time_s for j in part])
+    baseline: Array = np.array([j.roofline_s for j in part]) / BASELINE_EFFICIENCY + BASELINE_S
+    return Line(
+        family=family,
+        column=column,
+        rows=len(part),
+        mean=float(errors.mean()),
+        median=float(np.median(errors)),
+        p90=float(np.quantile(errors, 0.9)),
+        worst=float(errors.max()),
+        bias=float(np.exp(np.mean(np.log(ratios))) - 1),
+        coverage=float(np.mean([j.covered for j in part])),
+        noise_floor=floor,
+        baseline_mean=float(np.abs(baseline / measured - 1).mean()),
+    )
+
+
+def noise_floor(rows: Sequence[Row]) -> float | None:
+    """Mean |a/b - 1| of two boards' medians on the same shape; None where no shape has two."""
+    by_shape: dict[tuple[object, ...], dict[str, list[float]]] = {}
+    for row in rows:
+        by_shape.setdefault(_identity(row), {}).setdefault(row.board, []).append(row.time_s)
+    gaps: list[float] = []
+    for boards in by_shape.values():
+        medians = [float(np.median(times)) for times in boards.values()]
+        gaps += [
+            abs(a / b - 1) for i, a in enumerate(medians) for j, b in enumerate(medians) if i != j
+        ]
+    return float(np.mean(gaps)) if gaps else None
+
+
+def _identity(row: Row) -> tuple[object, ...]:
+    if row.columns["family"] != "llm":
+        return row.shape
+    return tuple(row.columns.get(n) for n in ("model", "phase", "batch", "prompt", "context"))
+
+
+def worst(judged: Sequence[Judged], count: int = 10) -> list[Judged]:
+    """The rows with the largest |log(predicted/measured)|."""
+    return sorted(judged, key=lambda j: -float(most((j.ratio, 1 / j.ratio))))[:count]

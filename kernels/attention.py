@@ -178,7 +178,7 @@ def finish(total, sums, peak):
     return tl.where((peak > SEEN)[:, None], total / tl.maximum(sums, 1e-30)[:, None], 0.0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["heads", "kv_heads", "queries", "keys", "window", "columns_each"])
 def attention_kernel(
     q, k, v, out, columns, counts,
     heads, kv_heads, queries, keys, head_dim, window, columns_each, scale_log2,

@@ -109,7 +109,7 @@ def store_part(
     tl.store(logs + at, log, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["heads", "rows", "queries", "keys", "steps_each"])
 def split_kernel(
     q, k, v, out, logs, heads, rows, queries, keys, head_dim, steps_each, scale_log2,
     BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_D: tl.constexpr,
@@ -136,7 +136,7 @@ def owner(tile, most, high):
     return tl.where(tile < high * most, tile // most, high + (tile - high * most) // less)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["heads", "rows", "queries", "keys", "tiles_each", "most", "high"])
 def stream_kernel(
     q, k, v, out, logs, heads, rows, queries, keys, head_dim, tiles_each, most, high, scale_log2,
     BLOCK_Q: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_D: tl.constexpr,
@@ -162,7 +162,7 @@ def stream_kernel(
         tile += last - first
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["all_rows", "rows", "parts", "tiles_each", "most", "high"])
 def combine_kernel(
     partial, logs, out, all_rows, rows, head_dim, parts, tiles_each, most, high,
     BLOCK_D: tl.constexpr, PARTS: tl.constexpr, STREAM: tl.constexpr,

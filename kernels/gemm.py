@@ -110,7 +110,7 @@ def store_tile(
     tl.store(here, tile.to(out.dtype.element_ty), mask=kept)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["M", "steps_each"])
 def gemm_kernel(
     a, w, out,  # descriptors or pointers; the output, or [split, M, N] fp32 partial sums
     M, N, K, scale, steps_each,

@@ -115,7 +115,7 @@ def move_cost(tokens: int, hidden: int, top_k: int, *, dtype: str = "bf16") -> W
     return Work(read={"dram": tokens * row}, written={"dram": tokens * top_k * row})
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["tokens"])
 def routing_kernel(
     logits, weights, chosen, tokens, experts,
     TOP_K: tl.constexpr, TOKENS: tl.constexpr, EXPERTS: tl.constexpr, NORMALISE: tl.constexpr,
@@ -146,7 +146,7 @@ def routing_kernel(
         value = tl.where(expert[None, :] == best[:, None], float("-inf"), value)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["size"])
 def count_kernel(chosen, counts, size, experts, ASSIGNMENTS: tl.constexpr, EXPERTS: tl.constexpr):
     """Assignments of each expert in one stretch."""
     block = tl.program_id(0)
@@ -157,7 +157,7 @@ def count_kernel(chosen, counts, size, experts, ASSIGNMENTS: tl.constexpr, EXPER
     tl.store(counts + block * experts + expert, tl.sum(held, 0), mask=expert < experts)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["size"])
 def place_kernel(
     chosen, starts, places, size, experts, ASSIGNMENTS: tl.constexpr, EXPERTS: tl.constexpr
 ):
@@ -200,7 +200,7 @@ def combine_kernel(y, places, weights, out, hidden, TOP_K: tl.constexpr, CHUNK: 
         tl.store(here, total.to(out.dtype.element_ty), mask=column < hidden)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "experts", "blocks_m"])
 def grouped_kernel(
     x, w, out, ends, rows, experts, N, K, blocks_m,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,

@@ -3,6 +3,8 @@
 A wrapper takes contiguous tensors and never copies: a hidden copy would be time that no model sees.
 Operands whose rows are whole multiples of 16 bytes are read through tensor descriptors (Hopper's
 tensor memory accelerator, compute capability 9.0 and later); others through pointers with masks.
+Kernels are not specialised on sizes whose alignment changes no instruction, so that a new shape
+seldom means a new compilation.
 """
 
 # pyright: basic, reportMissingImports=false

@@ -44,7 +44,7 @@ def cost(rows: int, cols: int, *, dtype: str = "bf16") -> Work:
     )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def rmsnorm_kernel(x, w, y, rows, cols, epsilon, ROWS: tl.constexpr, COLS: tl.constexpr):
     """Whole rows of one block."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)

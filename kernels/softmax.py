@@ -58,7 +58,7 @@ def cost(rows: int, cols: int, *, passes: int = 1, dtype: str = "bf16") -> Work:
     )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def held_kernel(x, y, rows, cols, ROWS: tl.constexpr, COLS: tl.constexpr):
     """Whole rows of one block, read once."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
@@ -80,7 +80,7 @@ def load_chunk(x, row, cols, start, COLS: tl.constexpr):
     return value.to(tl.float32) * LOG2_E
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def chunk_kernel(x, y, rows, cols, ROWS: tl.constexpr, COLS: tl.constexpr, ONLINE: tl.constexpr):
     """One row in chunks of COLS: with ONLINE two passes, otherwise three."""
     row = tl.program_id(0).to(tl.int64)

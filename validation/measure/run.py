@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from triton.runtime.errors import TritonError
 
 from hwmodel.errors import HwmodelError
 from hwmodel.validation.measure import counters
@@ -36,7 +37,8 @@ from hwmodel.validation.measure.shapes import (
     streams,
     work,
 )
-from hwmodel.validation.measure.timer import Timer, Timing
+from hwmodel.validation.measure.timer import Build, Timer, Timing
+from hwmodel.validation.measure.triton_kernels import KERNEL, triton_builder, triton_streams
 from hwmodel.validation.stack import (
     cache_bytes,
     forward_step,
@@ -50,13 +52,16 @@ SHARES = {
     "anchors": 0.04, "gemm": 0.10, "gemm-other": 0.06, "gemm-fp8": 0.08, "prefill-flash": 0.08,
     "decode-flash": 0.05, "prefill-cudnn": 0.11, "decode-cudnn": 0.10, "moe": 0.06, "rows": 0.05,
     "anchors-again": 0.04, "probes": 0.05, "energy": 0.14, "counters": 0.12, "llm": 0.12,
+    "triton-gemm": 0.06, "triton-attention": 0.06, "triton-decode": 0.05, "triton-moe": 0.05,
+    "triton-rows": 0.04,
 }  # fmt: skip
 """Stages in order, and the share of the time that each may take; what one leaves over is shared
 among those after it."""
 MOST_ROWS = {
     "gemm": 300, "gemm-other": 130, "gemm-fp8": 180, "prefill-flash": 150, "decode-flash": 150,
     "prefill-cudnn": 150, "decode-cudnn": 150, "moe": 150, "rows": 300, "energy": 42,
-    "counters": 66,
+    "counters": 66, "triton-gemm": 200, "triton-attention": 150, "triton-decode": 150,
+    "triton-moe": 120, "triton-rows": 150,
 }  # fmt: skip
 MEMORY_BYTES = 125e9
 
@@ -70,7 +75,7 @@ class Sitting:
         self.rows = (folder / "rows.jsonl").open("w")
         self.timer = Timer(board=open_board())
         self.header = describe(self.timer.board) | {"sitting": name, "seed": seed}
-        self.sources = streams(seed)
+        self.sources = streams(seed) | triton_streams(seed)
         self.measured = 0
 
     def write(self, stage: str, row: dict[str, Any]) -> None:
@@ -89,6 +94,11 @@ def name_of(case: Case) -> dict[str, Any]:
     """The columns that say what was measured."""
     head = {"family": case.family, "kernel": case.kernel, "dtype": case.dtype}
     return head | dict(case.shape) | ({"anchor": True} if case.anchor else {})
+
+
+def build_of(case: Case) -> Build:
+    """What makes the inputs and the call of a case: the library's, or this package's kernels'."""
+    return triton_builder(case) if case.kernel == KERNEL else builder(case)
 
 
 def hot_below_s(case: Case) -> float:
@@ -118,11 +128,11 @@ def time_cases(sitting: Sitting, stage: str, cases: Iterator[Case], until: float
             return
         try:
             timing = sitting.timer.time(
-                builder(case),
+                build_of(case),
                 most_sets=most_sets(case),
                 hold_below_s=hot_below_s(case),
             )
-        except (RuntimeError, HwmodelError) as error:
+        except (RuntimeError, HwmodelError, TritonError) as error:
             sitting.write(stage, name_of(case) | {"error": str(error)[:200]})
             continue
         sitting.write(stage, name_of(case) | flat(timing))

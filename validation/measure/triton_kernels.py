@@ -1,0 +1,206 @@
+"""This package's own Triton kernels as cases to measure, each with the tile that it launches with.
+
+A case names its tile in columns `tile_...`, one for each field of the launch record, so that the
+model predicts the launch that was measured. Half of the tiles are the rule's, the others are drawn
+from the menu. Shapes come from the same distributions as the library's (`shapes.py`). Conventions:
+
+- gemm, attention, row kernels: as the library's, in the same layouts; fp8 gives bf16.
+- decode: split-KV and its combination, or with `stream_k` LeanAttention's shares.
+- moe: grouped gate-and-up product, SiLU and multiply in one kernel, grouped down product.
+- softmax: `passes` 1 holds the row, 2 and 3 walk it in chunks.
+"""
+
+# pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from hwmodel.gpu.schedules.attention import AttentionTile
+from hwmodel.gpu.schedules.gemm import GemmTile
+from hwmodel.gpu.schedules.rows import RowTile
+from hwmodel.gpu.schedules.triton_tiles import (
+    chunk_tiles,
+    decode_tile,
+    decode_tiles,
+    gemm_menu,
+    gemm_tile,
+    gemm_tiles,
+    prefill_tile,
+    prefill_tiles,
+    row_tile,
+)
+from hwmodel.kernels import attention, decode, elementwise, gated, gemm, moe, rmsnorm, softmax
+from hwmodel.validation.measure.arena import Carver
+from hwmodel.validation.measure.library import expert_rows
+from hwmodel.validation.measure.shapes import (
+    ITEM_BYTES,
+    Case,
+    draw_decode,
+    draw_gemm,
+    draw_moe,
+    draw_prefill,
+    draw_rows,
+    draws,
+)
+
+KERNEL = "triton"
+PREFIX = "tile_"
+PROCESSORS = 132
+"""SMs of an H100 or H200 SXM, for which the rule picks tiles before a device is seen."""
+ROW_FAMILIES = ("softmax", "rmsnorm", "gelu", "add", "copy")
+MOST_HELD_COLS = 65536
+Call = Callable[[], Any]
+
+
+def with_tile(case: Case, tile: Any, **more: Any) -> Case:
+    """The case with its tile in columns."""
+    columns = {PREFIX + name: int(value) for name, value in asdict(tile).items()}
+    return replace(case, shape={**case.shape, **columns, **more})
+
+
+def tile_of(case: Case, record: type) -> Any:
+    """The launch record that a case's columns hold."""
+    columns = {k.removeprefix(PREFIX): v for k, v in case.shape.items() if k.startswith(PREFIX)}
+    return record(**columns)
+
+
+def pick(rng: np.random.Generator, rule: Any, menu: Sequence[Any]) -> Any:
+    """The rule's tile, or as often one of the menu."""
+    return rule if rng.random() < 0.5 else menu[int(rng.integers(len(menu)))]
+
+
+def draw_gemm_case(rng: np.random.Generator) -> Case:
+    """A linear layer in bf16, fp16 or fp8."""
+    case = draw_gemm(rng, str(rng.choice(["bf16", "fp16", "fp8"], p=[0.6, 0.15, 0.25])), KERNEL)
+    s, element = case.shape, ITEM_BYTES[case.dtype]
+    rule = gemm_tile(s["M"], s["N"], s["K"], processors=PROCESSORS, element_bytes=element)
+    return with_tile(case, pick(rng, rule, gemm_menu(element)))
+
+
+def draw_prefill_case(rng: np.random.Generator) -> Case:
+    """Attention over many queries."""
+    case = draw_prefill(rng, KERNEL)
+    d = case.shape["head_dim"]
+    return with_tile(case, pick(rng, prefill_tile(d, case.shape["queries"]), prefill_tiles(d)))
+
+
+def draw_decode_case(rng: np.random.Generator) -> Case:
+    """Attention of one query for each sequence; a third by stream-K."""
+    case = draw_decode(rng, KERNEL)
+    s = case.shape
+    rows, outputs = s["heads"] // s["kv_heads"], s["batch"] * s["kv_heads"]
+    rule = decode_tile(rows, s["keys"], outputs, s["head_dim"], processors=PROCESSORS)
+    stream = bool(rng.random() < 1 / 3)
+    tile = rule if stream else pick(rng, rule, decode_tiles(s["head_dim"]))
+    return with_tile(case, replace(tile, split=1) if stream else tile, stream_k=stream)
+
+
+def draw_moe_case(rng: np.random.Generator) -> Case:
+    """The expert layer on permuted rows."""
+    case = replace(draw_moe(rng), kernel=KERNEL)
+    s = case.shape
+    each = -(-s["tokens"] * s["top_k"] // s["experts"])
+    wide = 2 * s["intermediate"] * s["experts"]
+    rule = gemm_tile(each, wide, s["hidden"], processors=PROCESSORS, element_bytes=2)
+    return with_tile(case, pick(rng, replace(rule, split=1), gemm_tiles(2)))
+
+
+def draw_row_case(rng: np.random.Generator) -> Case:
+    """A row kernel."""
+    case = replace(draw_rows(rng, str(rng.choice(ROW_FAMILIES))), kernel=KERNEL)
+    cols = case.shape["cols"]
+    chunk = chunk_tiles()[int(rng.integers(len(chunk_tiles())))]
+    if case.family not in ("softmax", "rmsnorm"):
+        return with_tile(case, chunk)
+    passes = int(rng.integers(1, 4)) if case.family == "softmax" else 1
+    held = passes == 1
+    if held and cols > MOST_HELD_COLS:
+        case = replace(case, shape={**case.shape, "cols": MOST_HELD_COLS})
+    more = {"passes": passes} if case.family == "softmax" else {}
+    return with_tile(case, row_tile(case.shape["cols"]) if held else chunk, **more)
+
+
+DRAWS: dict[str, Callable[[np.random.Generator], Case]] = {
+    "triton-gemm": draw_gemm_case,
+    "triton-attention": draw_prefill_case,
+    "triton-decode": draw_decode_case,
+    "triton-moe": draw_moe_case,
+    "triton-rows": draw_row_case,
+}
+
+
+def triton_streams(seed: int) -> dict[str, Iterator[Case]]:
+    """Endless streams of feasible cases, by the names of the stages."""
+    return {stage: draws(seed, stage, draw) for stage, draw in DRAWS.items()}
+
+
+def gemm_call(case: Case, carver: Carver) -> Call:
+    """A linear layer."""
+    s = case.shape
+    a = carver.take(s["M"], s["K"], dtype=case.dtype)
+    w = carver.take(s["N"], s["K"], dtype=case.dtype, weight=True)
+    tile = tile_of(case, GemmTile)
+    return lambda: gemm.gemm(a, w, tile=tile)
+
+
+def attention_call(case: Case, carver: Carver) -> Call:
+    """Attention: the prefill kernel, or the decode kernel for a single query."""
+    s = case.shape
+    q = carver.take(s["batch"], s["heads"], s["queries"], s["head_dim"], dtype=case.dtype)
+    k = carver.take(s["batch"], s["kv_heads"], s["keys"], s["head_dim"], dtype=case.dtype)
+    v = carver.take(s["batch"], s["kv_heads"], s["keys"], s["head_dim"], dtype=case.dtype)
+    tile = tile_of(case, AttentionTile)
+    if s["queries"] > 1:
+        return lambda: attention.attention(q, k, v, causal=bool(s["causal"]), tile=tile)
+    stream = decode.lean_schedule(q, k, tile) if s["stream_k"] else None
+    return lambda: decode.decode(q, k, v, tile=tile, stream=stream)
+
+
+def moe_call(case: Case, carver: Carver) -> Call:
+    """The expert layer on permuted rows."""
+    s = case.shape
+    rows, hidden, inner = s["tokens"] * s["top_k"], s["hidden"], s["intermediate"]
+    x = carver.take(rows, hidden, dtype=case.dtype)
+    gate_up = carver.take(s["experts"], 2 * inner, hidden, dtype=case.dtype, weight=True)
+    down = carver.take(s["experts"], hidden, inner, dtype=case.dtype, weight=True)
+    each = expert_rows(case, str(x.device))
+    ends = each.cumsum(0).int()
+    carver.note("experts_touched", float((each > 0).sum()))
+    carver.note("largest_expert_rows", float(each.max()))
+    tile = tile_of(case, GemmTile)
+
+    def call() -> Any:
+        h = gated.gated(moe.grouped(x, gate_up, ends, tile=tile))
+        return moe.grouped(h, down, ends, tile=tile)
+
+    return call
+
+
+def row_call(case: Case, carver: Carver) -> Call:
+    """Softmax, RMS norm and elementwise operations."""
+    s = case.shape
+    x = carver.take(s["rows"], s["cols"], dtype=case.dtype)
+    tile = tile_of(case, RowTile)
+    if case.family == "softmax":
+        return lambda: softmax.softmax(x, passes=s["passes"], tile=tile)
+    if case.family == "rmsnorm":
+        w = carver.take(s["cols"], dtype=case.dtype)
+        return lambda: rmsnorm.rmsnorm(x, w, tile=tile)
+    y = carver.take(s["rows"], s["cols"], dtype=case.dtype) if case.family == "add" else None
+    return lambda: elementwise.elementwise(case.family, x, y, tile=tile)
+
+
+CALLS: dict[str, Callable[[Case, Carver], Call]] = {
+    "gemm": gemm_call,
+    "attention": attention_call,
+    "moe": moe_call,
+    **dict.fromkeys(ROW_FAMILIES, row_call),
+}
+
+
+def triton_builder(case: Case) -> Callable[[Carver], Call]:
+    """What the timer wants: inputs in, call out."""
+    return lambda carver: CALLS[case.family](case, carver)

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hwmodel.accuracy import validate as validate
     from hwmodel.einsum.notation import parse as parse
     from hwmodel.einsum.workloads import catalogue as _catalogue
     from hwmodel.einsum.workloads.model import model as model
@@ -42,6 +43,7 @@ _FACE = {
     "model": ("hwmodel.einsum.workloads.model", "model"),
     "parse": ("hwmodel.einsum.notation", "parse"),
     "predict": ("hwmodel.verbs", "predict"),
+    "validate": ("hwmodel.accuracy", "validate"),
     "workloads": ("hwmodel.einsum.workloads.catalogue", ""),
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "model",
     "parse",
     "predict",
+    "validate",
     "workloads",
 ]
 

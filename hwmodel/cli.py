@@ -1,4 +1,4 @@
-"""The command line: `hwmodel predict | bound | compare | devices`.
+"""The command line: `hwmodel predict | bound | compare | devices | validate`.
 
 What to predict is a model's config (a path, or a shipped name such as llama-3.1-8b) with a phase
 and its sizes, or a workload with fields of its own: `hwmodel predict gemm M=4096 N=4096 K=4096 --on
@@ -174,6 +174,37 @@ def devices(
         from hwmodel.table import device_text, devices_text
 
         typer.echo(device_text(shown[0]) if name else devices_text(shown))
+
+
+@app.command()
+def validate(
+    on: Annotated[str, typer.Option("--on", help="A device that was measured.")] = "h200",
+    pictures: Annotated[
+        str | None, typer.Option(help="A folder for parity and residual plots.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How wrong the predictions are, on measured shapes that no fit has seen."""
+    from hwmodel import accuracy
+
+    found = accuracy.validate(on)
+    if pictures is not None:
+        from pathlib import Path
+
+        from hwmodel.validation.pictures import draw
+
+        folder = Path(pictures)
+        folder.mkdir(parents=True, exist_ok=True)
+        draw(found.judged, folder / f"{on}-parity.png", f"{found.device}: shapes never fitted")
+    if as_json:
+        from hwmodel.record import plain
+
+        _print_json({"device": found.device, **{k: plain(getattr(found, k)) for k in _TABLES}})
+    else:
+        typer.echo(str(found))
+
+
+_TABLES = ("lines", "traffic", "energy_errors")
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:

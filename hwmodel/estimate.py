@@ -131,7 +131,7 @@ class Estimate:
 
     @property
     def energy_j(self) -> Amount:
-        """Predicted joules of one call in steady repetition, of all devices, idle power included."""
+        """Predicted joules of one call in steady repetition: all devices, idle power included."""
         return self.devices * _sum(part.times * part.energy_j for part in self.parts)
 
     @property

@@ -20,6 +20,7 @@ from hwmodel.gpu.lower import FEW_QUERIES
 from hwmodel.gpu.predict import predict
 from hwmodel.hardware import Hardware
 from hwmodel.validation.fit import Array, is_test
+from hwmodel.validation.joules import column, read, traffic
 from hwmodel.validation.rows import Row, groups, kernels_known, read_rows
 
 BASELINE_EFFICIENCY, BASELINE_S = 0.8, 3e-6
@@ -52,16 +53,16 @@ def _phase(phase: str) -> Callable[[Row], bool]:
 MEMORY_BOUND = ("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy")
 FAMILIES: dict[str, Callable[[Row], bool]] = {
     "GEMM bf16": _gemm("bf16"),
-    "GEMM fp16, tf32, fp32": _gemm("fp16", "tf32", "fp32"),
+    "GEMM fp16/32": _gemm("fp16", "tf32", "fp32"),
     "GEMM fp8": _gemm("fp8"),
-    "prefill, flash": _attention("flash-attention-2", decode=False),
-    "prefill, cuDNN": _attention("cudnn", decode=False),
-    "decode, flash": _attention("flash-attention-2", decode=True),
-    "decode, cuDNN": _attention("cudnn", decode=True),
+    "prefill flash": _attention("flash-attention-2", decode=False),
+    "prefill cuDNN": _attention("cudnn", decode=False),
+    "decode flash": _attention("flash-attention-2", decode=True),
+    "decode cuDNN": _attention("cudnn", decode=True),
     "MoE layer": _family("moe"),
     "memory-bound": _family(*MEMORY_BOUND),
-    "LLM prefill step": _phase("prefill"),
-    "LLM decode step": _phase("decode"),
+    "LLM prefill": _phase("prefill"),
+    "LLM decode": _phase("decode"),
 }
 """Family of the report -> which rows it holds."""
 
@@ -152,18 +153,35 @@ def _is_llm(judged: Judged) -> bool:
     return judged.row.columns["family"] == "llm"
 
 
-def lines(device_name: str, hardware: Hardware) -> list[Line]:
+def judge_all(device_name: str, hardware: Hardware) -> list[Judged]:
+    """Every timed row of a device whose kernel the model knows, with its prediction."""
+    return judge([row for row in read_rows(device_name) if kernels_known(row)], hardware)
+
+
+def by_family(judged: Sequence[Judged], hardware: Hardware) -> dict[str, list[Judged]]:
+    """Held-out rows of all columns, by family of the report."""
+    calibration = hardware.calibration
+    assert calibration is not None
+    found: dict[str, list[Judged]] = {}
+    for family, belongs in FAMILIES.items():
+        columns = held_out([j for j in judged if belongs(j.row)], calibration)
+        rows = [j for part in columns.values() for j in part]
+        if rows:
+            found[family] = rows
+    return found
+
+
+def lines(judged: Sequence[Judged], hardware: Hardware) -> list[Line]:
     """The report: one line for each family and column."""
     calibration = hardware.calibration
     assert calibration is not None
-    every = judge([row for row in read_rows(device_name) if kernels_known(row)], hardware)
     found: list[Line] = []
     for family, belongs in FAMILIES.items():
-        mine = [j for j in every if belongs(j.row)]
+        mine = [j for j in judged if belongs(j.row)]
         floor = noise_floor([j.row for j in mine])
-        for column, part in held_out(mine, calibration).items():
+        for column_name, part in held_out(mine, calibration).items():
             if part:
-                found.append(_line(family, column, part, floor))
+                found.append(_line(family, column_name, part, floor))
     return found
 
 
@@ -210,3 +228,54 @@ def _identity(row: Row) -> tuple[object, ...]:
 def worst(judged: Sequence[Judged], count: int = 10) -> list[Judged]:
     """The rows with the largest |log(predicted/measured)|."""
     return sorted(judged, key=lambda j: -float(most((j.ratio, 1 / j.ratio))))[:count]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Predicted against counted DRAM bytes of one family."""
+
+    family: str
+    rows: int
+    read_mean: float
+    total_mean: float
+    total_p90: float
+    total_worst: float
+
+
+def traffic_lines(device_name: str, hardware: Hardware) -> list[Traffic]:
+    """DRAM bytes against hardware counters, reads alone and reads with writes."""
+    found: list[Traffic] = []
+    rows = [row for row in read(device_name, "counters.csv") if kernels_known(row)]
+    for family, belongs in FAMILIES.items():
+        reads: list[float] = []
+        totals: list[float] = []
+        for group in groups([row for row in rows if belongs(row)]):
+            predicted = traffic(group, hardware)
+            counted_read = column(group, "dram_bytes_read")
+            counted = counted_read + column(group, "dram_bytes_written")
+            reads += list(np.abs(predicted["read"] / counted_read - 1))
+            totals += list(np.abs((predicted["read"] + predicted["written"]) / counted - 1))
+        if totals:
+            found.append(
+                Traffic(
+                    family,
+                    len(totals),
+                    float(np.mean(reads)),
+                    float(np.mean(totals)),
+                    float(np.quantile(totals, 0.9)),
+                    float(np.max(totals)),
+                )
+            )
+    return found
+
+
+def energy_errors(device_name: str, hardware: Hardware) -> Array:
+    """|predicted/measured - 1| of joules, with predicted sustained times."""
+    rows = [row for row in read(device_name, "energy.csv") if kernels_known(row)]
+    errors: list[float] = []
+    for group in groups(rows):
+        kernel = str(group.rows[0].columns["kernel"])
+        estimate = predict(group.cascade, hardware, kernel=kernel)
+        predicted = np.broadcast_to(np.asarray(estimate.energy_j), (len(group.rows),))
+        errors += list(np.abs(predicted / column(group, "energy_j") - 1))
+    return np.array(errors)

@@ -1,0 +1,77 @@
+"""The rules that pick tiles: same for a sweep as for one point, and within what an SM holds."""
+
+import numpy as np
+import pytest
+
+from hwmodel.gpu.schedules.triton_tiles import (
+    decode_tile,
+    decode_tiles,
+    gemm_menu,
+    gemm_tile,
+    prefill_tile,
+    prefill_tiles,
+    row_tile,
+)
+
+SHARED_BYTES = 227 * 1024
+"""Most shared memory of a block on compute capability 9.0 (CUDA C++ Programming Guide)."""
+SM_SHARED_BYTES = 228 * 1024
+
+
+def test_the_gemm_rule_is_the_same_for_a_sweep_as_for_its_points() -> None:
+    rows, cols = np.array([1, 17, 64, 100, 8192]), np.array([512, 4096, 100, 28672, 8192])
+    swept = gemm_tile(rows, cols, 4096, processors=132, element_bytes=2)
+    for i in range(len(rows)):
+        point = gemm_tile(int(rows[i]), int(cols[i]), 4096, processors=132, element_bytes=2)
+        for name in ("block_m", "block_n", "warps", "split", "resident"):
+            assert np.broadcast_to(getattr(swept, name), rows.shape)[i] == getattr(point, name)
+
+
+def test_the_decode_rule_is_the_same_for_a_sweep_as_for_its_points() -> None:
+    keys, outputs = np.array([1, 100, 5000, 131072]), np.array([1, 8, 64, 512])
+    swept = decode_tile(4, keys, outputs, 128, processors=132)
+    for i in range(len(keys)):
+        point = decode_tile(4, int(keys[i]), int(outputs[i]), 128, processors=132)
+        assert swept.split[i] == point.split  # type: ignore[index]
+
+
+@pytest.mark.parametrize("m", [1, 16, 100, 1000])
+@pytest.mark.parametrize("k", [64, 1000, 16384])
+def test_a_split_never_asks_for_more_blocks_than_processors(m: int, k: int) -> None:
+    tile = gemm_tile(m, 1024, k, processors=132, element_bytes=2)
+    blocks = -(-m // tile.block_m) * -(-1024 // tile.block_n)
+    assert tile.split == 1 or blocks * tile.split <= 132
+    assert tile.split == 1 or -(-k // tile.block_k) >= 4 * tile.split
+
+
+def test_few_rows_take_few_and_one_output_takes_every_processor() -> None:
+    assert gemm_tile(1, 4096, 4096, processors=132, element_bytes=2).block_m == 16
+    assert gemm_tile(4096, 4096, 4096, processors=132, element_bytes=1).block_k == 128
+    assert decode_tile(8, 131072, 1, 128, processors=132).split == 128
+    assert decode_tile(8, 131072, 512, 128, processors=132).split == 1
+
+
+@pytest.mark.parametrize("element", [1, 2, 4])
+def test_gemm_tiles_fit_shared_memory(element: int) -> None:
+    for tile in gemm_menu(element):
+        assert tile.shared_bytes(element) <= SHARED_BYTES
+        assert tile.shared_bytes(element) * tile.resident <= SM_SHARED_BYTES
+
+
+@pytest.mark.parametrize("head_dim", [64, 128, 256])
+def test_attention_tiles_fit_shared_memory(head_dim: int) -> None:
+    """Query rows and `stages` tiles of K and V, in bf16."""
+    menu = (*prefill_tiles(head_dim), prefill_tile(head_dim, 4096), prefill_tile(head_dim, 10))
+    for tile in menu:
+        held = 2 * head_dim * (tile.block_q + 2 * tile.stages * tile.block_k)
+        assert held <= SHARED_BYTES
+        assert held * tile.resident <= SM_SHARED_BYTES
+    for tile in decode_tiles(head_dim):
+        held = 2 * head_dim * (tile.block_q + 2 * (tile.stages - 1) * tile.block_k)
+        assert held * tile.resident <= SM_SHARED_BYTES
+
+
+def test_a_short_row_shares_its_block_with_others() -> None:
+    tile = row_tile(64)
+    assert (tile.rows, tile.elements) == (32, 2048)
+    assert row_tile(5000).rows == 1

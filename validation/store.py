@@ -27,6 +27,7 @@ SHAPE_COLUMNS = {
     "moe": ("tokens", "experts", "top_k", "hidden", "intermediate", "routing"),
     "rows": ("rows", "cols"),
     "llm": ("model", "phase", "batch", "prompt", "context"),
+    "collective": ("op", "bytes", "ranks"),
 }
 EVERY_SHAPE = tuple(
     dict.fromkeys(name for family in ("gemm", "attention", "moe", "rows")
@@ -51,6 +52,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "moe": HEAD + SHAPE_COLUMNS["moe"] + ("experts_touched", "largest_expert_rows", *TIMED),
     "rows": HEAD + SHAPE_COLUMNS["rows"] + TIMED,
     "llm": HEAD + SHAPE_COLUMNS["llm"] + TIMED,
+    "collective": HEAD + SHAPE_COLUMNS["collective"] + TIMED,
     "energy": HEAD + EVERY_SHAPE + ("experts_touched", *ENERGY),
     "counters": HEAD + EVERY_SHAPE + COUNTED,
     "probes": ("probe", "setting", "value", "unit", "time_s"),
@@ -100,8 +102,9 @@ def write_sitting(run: Path, device: str, *, data: Path = DATA) -> dict[str, int
         grouped.setdefault(file_of(row), []).append(row)
     for name, rows in grouped.items():
         write_csv(folder / f"{name}.csv", FILES[name], rows)
-    text = json.dumps(header, indent=1) + "\n"
-    (folder / "header.json").write_text(text)
+    part = folder / "header.part"
+    part.write_text(json.dumps(header, indent=1) + "\n")
+    part.rename(folder / "header.json")  # last of all: a sitting that has its header is whole
     return {name: len(rows) for name, rows in sorted(grouped.items())}
 
 

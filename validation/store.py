@@ -79,6 +79,12 @@ def cell(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
+def launch_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Columns of the launch record, where a kernel was launched with one of ours."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [n for n in names if n.startswith("tile_") or n in ("stream_k", "passes")]
+
+
 def with_pass(row: Mapping[str, Any]) -> dict[str, Any]:
     """`pass`: anchor for the first round of the fixed shapes, again for the second, else random."""
     rounds = {"anchors": "anchor", "anchors-again": "again"}
@@ -101,7 +107,7 @@ def write_sitting(run: Path, device: str, *, data: Path = DATA) -> dict[str, int
             ) from error
         grouped.setdefault(file_of(row), []).append(row)
     for name, rows in grouped.items():
-        write_csv(folder / f"{name}.csv", FILES[name], rows)
+        write_csv(folder / f"{name}.csv", (*FILES[name], *launch_columns(rows)), rows)
     part = folder / "header.part"
     part.write_text(json.dumps(header, indent=1) + "\n")
     part.rename(folder / "header.json")  # last of all: a sitting that has its header is whole

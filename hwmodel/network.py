@@ -21,13 +21,14 @@ Collective Communication Operations in MPICH" (2005); Sanders, Speck, Träff, "T
 for full bandwidth broadcast, reduction and scan" (2009).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.activity import Activity, Rates, Work, fold
+from hwmodel.activity import Activity, Rates, Work, fold, totals
 from hwmodel.arithmetic import ceil_div, least, most
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.hardware import Hardware, Link
@@ -103,16 +104,23 @@ def cheapest(
     names = LIBRARY[op] if algorithms is None else algorithms
     if not names:
         raise InputError(f"{op}: expected at least one algorithm of {ALGORITHMS[op]}, found none")
-    candidates = [collective(op, size_bytes, ranks, name) for name in names]
-    times = [fold(candidate, rates).time_s for candidate in candidates]
-    time_s = least(times)
+    candidates = {name: collective(op, size_bytes, ranks, name) for name in names}
+    return fastest(
+        [Choice(name, each, fold(each, rates).time_s) for name, each in candidates.items()]
+    )
+
+
+def fastest(choices: Sequence[Choice]) -> Choice:
+    """The fastest of several ways to do the same, point by point where times are arrays."""
+    time_s = least([choice.time_s for choice in choices])
     if not isinstance(time_s, np.ndarray):
-        best = times.index(time_s)
-        return Choice(names[best], candidates[best], time_s)
-    index = np.argmin(np.stack([np.broadcast_to(t, time_s.shape) for t in times]), axis=0)
-    sent = [c.messages["link"] for c in candidates if isinstance(c, Work)]
+        return next(choice for choice in choices if choice.time_s == time_s)
+    index = np.argmin(np.stack([np.broadcast_to(c.time_s, time_s.shape) for c in choices]), axis=0)
+    sent = [totals(choice.activity).messages["link"] for choice in choices]
     count, moved = (_pick(index, [pair[part] for pair in sent]) for part in (0, 1))
-    return Choice(np.array(names)[index], Work(messages={"link": (count, moved)}), time_s)
+    names = np.stack([np.broadcast_to(c.algorithm, time_s.shape) for c in choices])
+    algorithm = np.take_along_axis(names, index[np.newaxis], axis=0)[0]
+    return Choice(algorithm, Work(messages={"link": (count, moved)}), time_s)
 
 
 def link_rates(hardware: Hardware) -> Rates:

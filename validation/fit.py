@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from hwmodel.calibration import Family, Parameter
+from hwmodel.errors import InputError
 from hwmodel.gpu.lower import Call
 from hwmodel.gpu.predict import run
 from hwmodel.hardware import Hardware
@@ -71,6 +72,29 @@ class Fit:
     mean_error: float
 
 
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Measured rows of one form, and their predicted times as a function of parameter values."""
+
+    rows: tuple[Row, ...]
+    measured_s: Array
+    predict: Callable[[Mapping[str, float]], Array]
+
+
+def samples(
+    family: str, groups: Sequence[Group], hardware: Hardware, others: Others
+) -> list[Sample]:
+    """Groups of kernel rows as samples of one family, its companions as already fitted."""
+    return [
+        Sample(
+            group.rows,
+            group.measured_s,
+            lambda values, group=group: predicted_s(group, hardware, family, values, others),
+        )
+        for group in groups
+    ]
+
+
 def fit(
     family: str,
     prior: Family,
@@ -80,19 +104,33 @@ def fit(
     keep: Callable[[Row], bool] = lambda row: True,
 ) -> Fit:
     """Values of the family's free parameters on the rows that `keep` admits."""
+    return solve(prior, samples(family, groups, hardware, others), keep)
+
+
+def solve(
+    prior: Family,
+    samples: Sequence[Sample],
+    keep: Callable[[Row], bool] = lambda row: True,
+) -> Fit:
+    """Values of the prior's free parameters on the rows that `keep` admits, started at the prior's.
+
+    Raises `InputError` where no row is left.
+    """
     names = [n for n, p in prior.parameters.items() if p.low < p.high]
     fixed = {n: p.value for n, p in prior.parameters.items() if n not in names}
     low, high = (
         np.array([getattr(prior.parameters[n], e) for n in names]) for e in ("low", "high")
     )
     start = np.array([prior.parameters[n].value for n in names])
-    masks = [np.array([keep(row) for row in group.rows]) for group in groups]
+    masks = [np.array([keep(row) for row in sample.rows]) for sample in samples]
+    if not any(mask.any() for mask in masks):
+        raise InputError("fit: expected one measured row or more, found none; measure this family")
 
     def residuals(x: Array) -> Array:
         values = fixed | dict(zip(names, map(float, x), strict=True))
         parts = [
-            np.log(predicted_s(group, hardware, family, values, others) / group.measured_s)[mask]
-            for group, mask in zip(groups, masks, strict=True)
+            np.log(sample.predict(values) / sample.measured_s)[mask]
+            for sample, mask in zip(samples, masks, strict=True)
         ]
         return np.concatenate(parts)
 
@@ -111,6 +149,26 @@ def fit(
     return Fit(
         values, dict(zip(names, _standard_errors(answer), strict=True)), float(errors.mean())
     )
+
+
+def left_out(prior: Family, samples: Sequence[Sample]) -> Array:
+    """measured/predicted of every row, fold by fold, from parameters that did not see it.
+
+    A fold without rows, or with all of them, is passed over.
+    """
+    folds = [np.array([fold_of(row) for row in sample.rows]) for sample in samples]
+    ratios: list[Array] = []
+    for fold in range(FOLDS):
+        here = np.concatenate([each == fold for each in folds])
+        if here.any() and not here.all():
+            seen = solve(prior, samples, keep=lambda row, fold=fold: fold_of(row) != fold)
+            ratios += [
+                (sample.measured_s / sample.predict(seen.values))[each == fold]
+                for sample, each in zip(samples, folds, strict=True)
+            ]
+    if not ratios:
+        raise InputError("fit: expected rows of two folds or more, found one; measure more shapes")
+    return np.concatenate(ratios)
 
 
 def _standard_errors(answer: Any) -> list[float]:

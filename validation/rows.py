@@ -27,11 +27,15 @@ SIZES: dict[str, tuple[str, ...]] = {
     "attention": ("batch", "heads", "kv_heads", "queries", "keys", "head_dim"),
     "moe": ("tokens", "experts", "top_k", "hidden", "intermediate"),
     **dict.fromkeys(("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy"), ("rows", "cols")),
+    "collective": ("bytes", "ranks"),
 }
 """Family -> the sizes that a row of it states."""
 
 FORM = ("family", "kernel", "dtype", "causal", "routing")
 """What rows of one group share."""
+
+COLLECTIVE_FORM = ("family", "kernel", "dtype", "op")
+"""The same of collectives."""
 
 FILES = ("gemm", "attention", "moe", "rows", "llm")
 """Files of timed rows; energies, counters and probes stand in files of their own."""
@@ -53,7 +57,8 @@ class Row:
     @property
     def form(self) -> tuple[str, ...]:
         """What it shares with the rows of its group."""
-        return tuple(str(self.columns.get(name, "")) for name in FORM)
+        names = COLLECTIVE_FORM if self.columns["family"] == "collective" else FORM
+        return tuple(str(self.columns.get(name, "")) for name in names)
 
     @property
     def shape(self) -> tuple[Any, ...]:

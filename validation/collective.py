@@ -1,0 +1,46 @@
+"""Measured collectives as samples for the fit, and what the model says of them.
+
+Rows stand in `validation/data/<device>-x<ranks>/<sitting>/collective.csv`, measured by
+`measure.nccl`; parameters and equation are those of `hwmodel.collectives`. Rows of operations that
+the model does not have are left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from hwmodel import collectives
+from hwmodel.hardware import Hardware
+from hwmodel.network import ALGORITHMS
+from hwmodel.validation.fit import Array, Sample
+from hwmodel.validation.rows import DATA, Row, read_file
+
+FILE = "collective.csv"
+
+
+def read_collectives(device: str, data: Path = DATA) -> list[Row]:
+    """Measured collectives of a device, of all numbers of ranks and all sittings."""
+    files = sorted(data.glob(f"{device}-x*/*/{FILE}"))
+    rows = [row for path in files for row in read_file(path, path.parent.name, path.parent)]
+    return [row for row in rows if row.columns["op"] in ALGORITHMS]
+
+
+def samples(rows: Sequence[Row], hardware: Hardware) -> list[Sample]:
+    """Rows by operation, with their predicted times as a function of the family's parameters."""
+    found: list[Sample] = []
+    for op in ALGORITHMS:
+        mine = tuple(row for row in rows if row.columns["op"] == op)
+        if mine:
+            measured = np.array([row.time_s for row in mine])
+            found.append(Sample(mine, measured, partial(predicted_s, op, mine, hardware)))
+    return found
+
+
+def predicted_s(
+    op: str, rows: Sequence[Row], hardware: Hardware, parameters: Mapping[str, float]
+) -> Array:
+    """Predicted time of every row of one operation."""
+    size, ranks = (np.array([float(row.columns[n]) for row in rows]) for n in ("bytes", "ranks"))
+    return np.asarray(collectives.time_s(op, size, ranks, hardware, parameters))

@@ -235,7 +235,9 @@ def row_operation(cascade: Cascade) -> RowOperation | None:
 
     Columns are the ranks that any Einsum reduces; without reductions, the last rank of the output.
     Rows are all other ranks, and every Einsum's output has all of them. What reduces a column keeps
-    none, but for the outer part of a partitioned one.
+    none, but for the outer part of a partitioned one, and reads a tensor that has all rows: where
+    each operand lacks some (a convolution, a min-plus product), rows share what they read, as in a
+    matrix product.
     """
     form = _row_form(_forms(cascade), _families(cascade))
     if form is None:
@@ -283,6 +285,8 @@ def _row_form(
         reduced = {parent.get(rank, rank) for rank, _ in einsum.reductions}
         left = {parent.get(rank, rank) for rank in einsum.output.ranks if rank in cols}
         if not set(rows) <= set(einsum.output.ranks) or (reduced and left - reduced):
+            return None
+        if reduced and not any(set(rows) <= set(access.ranks) for access in einsum.reads):
             return None
     return rows, cols
 

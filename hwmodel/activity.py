@@ -25,12 +25,12 @@ are ints (exact) or float64 arrays that broadcast; expectations are floats.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from hwmodel.arithmetic import ceil_div, least, most, where
-from hwmodel.errors import CoverageError
+from hwmodel.errors import CoverageError, InputError
 from hwmodel.units import Amount
 
 K = TypeVar("K")
@@ -272,8 +272,17 @@ def _rate(table: Mapping[K, T], key: K, what: str) -> T:
     try:
         return table[key]
     except KeyError:
-        known = ", ".join(sorted(map(str, table))) or "none"
-        raise CoverageError(f"this machine has no rate for {what} {key}; it has: {known}") from None
+        words = sorted(map(_words, table))
+        unit, *_ = _words(key).split()
+        same_unit = [word for word in words if word.split()[0] == unit]
+        known = ", ".join(same_unit or words) or "none"
+        message = f"this machine has no rate for {what} {_words(key)}; it has: {known}"
+        raise CoverageError(message) from None
+
+
+def _words(key: object) -> str:
+    """A name, or the words of an operation."""
+    return " ".join(cast(Operation, key)) if isinstance(key, tuple) else str(key)
 
 
 def dynamic_j(work: Work, rates: Rates) -> Amount:
@@ -307,10 +316,17 @@ def sustained_s(activity: Activity, rates: Rates, time_s: Amount) -> Amount:
     """Seconds in unbroken repetition: no faster than the power limit can pay for.
 
     `time_s` is the time at the full clock. Watts are at the limit when
-    t = dynamic joules / (limit - watts drawn whatever the pace).
+    t = dynamic joules / (limit - watts drawn whatever the pace). Raises `InputError` for a limit
+    that leaves nothing.
     """
     counts = totals(activity)
-    spare_w = rates.limit_w - steady_w(counts, rates)
+    drawn_w = steady_w(counts, rates)
+    spare_w = rates.limit_w - drawn_w
+    if np.any(np.asarray(spare_w) <= 0):
+        raise InputError(
+            f"power limit: expected more than the {np.max(drawn_w):.4g} W that the machine draws"
+            f" at any pace, found {np.min(rates.limit_w):.4g} W"
+        )
     return most((time_s, dynamic_j(counts, rates) / spare_w))
 
 

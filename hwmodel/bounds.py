@@ -69,9 +69,9 @@ def bound(workload: Cascade | Stack, limits: Limits) -> Bound:
     for level in BOUNDARIES:
         if level not in limits.capacity_bytes:
             continue
-        fast = fast_bytes(limits, level)
+        fast = fast_bytes(limits, level)  # 0 at the innermost level of a machine
         reason, value = "inputs and outputs once", compulsory
-        if product is not None:
+        if product is not None and np.all(np.asarray(fast) > 0):
             moved = matmul_bytes(product[0], fast, product[1])
             if np.any(np.asarray(moved) > compulsory):
                 reason = "2MNK/sqrt(S) - 2S (Smith et al. 2019)"

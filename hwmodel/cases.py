@@ -21,7 +21,7 @@ import numpy as np
 from hwmodel.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate
 from hwmodel.request import Request, answerer, read
-from hwmodel.units import Amount
+from hwmodel.units import Amount, show
 
 Answer: TypeAlias = dict[str, Any]
 Answerer: TypeAlias = Callable[[Mapping[str, Amount]], Estimate]
@@ -80,17 +80,29 @@ def predict_lines(
 
 def _parsed(line: str) -> Mapping[str, Any]:
     try:
-        case: Any = json.loads(line)
+        case: Any = json.loads(line, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         found = error.msg if line.strip() else "an empty line"
         raise InputError(f"column {error.colno}: expected a JSON object, found: {found}") from None
     except RecursionError:
         raise InputError("expected a JSON object, found one nested too deep") from None
+    except InputError:
+        raise
     except ValueError as error:  # an integer of thousands of digits
         raise InputError(f"expected a JSON object, found: {error}") from None
     if not isinstance(case, dict):
         raise InputError(f"expected a JSON object, found {type(case).__name__} {line.strip()!r}")
     return cast(dict[str, Any], case)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a repeated key would lose a value without a word."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{twice}: stands here a second time")
+    return table
 
 
 def _join(groups: dict[str, _Group], place: int, request: Request) -> None:
@@ -157,9 +169,19 @@ def _records(estimate: Estimate, count: int) -> list[Answer]:
     record = estimate.record()
     warnings = record.pop("warnings")
     columns = {name: _column(value, count) for name, value in record.items()}
+    columns["warnings"] = [[*warnings, *notes] for notes in _memory_notes(estimate, count)]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _memory_notes(estimate: Estimate, count: int) -> list[tuple[str, ...]]:
+    """What each point is told of a model that its device cannot hold."""
+    if estimate.serving is None:
+        return [()] * count
+    memory = estimate.serving.memory
+    short, largest = _column(memory.short_by_bytes, count), _column(memory.largest_batch, count)
     return [
-        {**dict(zip(columns, row, strict=True)), "warnings": warnings}
-        for row in zip(*columns.values(), strict=True)
+        (f"does not fit: {show(by, 'bytes')} short; largest batch {batch:.0f}",) if by else ()
+        for by, batch in zip(short, largest, strict=True)
     ]
 
 

@@ -28,6 +28,8 @@ BOTTLENECKS = {
     "l1": "shared",
     "register": "shared",
     "port": "l2",
+    "pipeline": "shared",
+    "copy": "l2",
     "l2": "l2",
     "l3": "l2",
     "dram": "dram",
@@ -151,7 +153,8 @@ class Estimate:
     @property
     def flop(self) -> Amount:
         """Operations that the workload asks for, on all devices together."""
-        return self.devices * _sum(part.times * (part.flop or 0) for part in self.parts)
+        asked = ((part.times, part.flop) for part in self.parts)
+        return self.devices * _sum(times * flop for times, flop in asked if flop is not None)
 
     @property
     def busy_s(self) -> dict[str, Amount]:

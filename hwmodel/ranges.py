@@ -1,7 +1,5 @@
 """Axes of a sweep: values spaced evenly or by their logarithm, with units where they have them."""
 
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +33,7 @@ def logspace(
 
 
 def _ends(first: float | str, last: float | str) -> tuple[float, float]:
-    low, high = map(partial(_number, where="range"), (first, last))
+    low, high = _numbers(first, last)
     if low > high:
         raise InputError(
             f"range: expected the first value below the last, found {first!r}, {last!r}"
@@ -43,18 +41,27 @@ def _ends(first: float | str, last: float | str) -> tuple[float, float]:
     return low, high
 
 
-def _number(value: float | str, *, where: str) -> float:
-    """A plain number, or one with any known unit."""
-    if isinstance(value, str):
+def _numbers(first: float | str, last: float | str) -> tuple[float, float]:
+    """Two plain numbers, or two strings whose units are of one dimension."""
+    if isinstance(first, str) and isinstance(last, str):
         for dimension in DIMENSIONS:
             try:
-                return parse(value, dimension, where=where)
+                return (
+                    parse(first, dimension, where="range"),
+                    parse(last, dimension, where="range"),
+                )
             except InputError:
                 continue
-        raise InputError(
-            f"{where}: expected a number with a unit such as '2 TB/s', found {value!r}"
-        )
-    return float(np.asarray(amount(value, where=where)))
+    elif not isinstance(first, str) and not isinstance(last, str):
+        return _number(first), _number(last)
+    raise InputError(
+        "range: expected two numbers, or two with units of one kind such as '2 TB/s' and '20 TB/s',"
+        f" found {first!r} and {last!r}"
+    )
+
+
+def _number(value: float) -> float:
+    return float(np.asarray(amount(value, where="range")))
 
 
 def _points(points: int) -> int:

@@ -22,7 +22,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 from hwmodel.calibration import Calibration
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.hardware import Hardware
-from hwmodel.units import NOUNS, bare_name, dimension_of
+from hwmodel.units import NOUNS, amount, bare_name, dimension_of
 from hwmodel.value import Value, field_of
 
 CATALOGUE = Path(__file__).resolve().parent / "catalogue"
@@ -108,7 +108,7 @@ class _Reader:
                 where = self.at(node, path + name)
                 raise InputError(f"{where}: {UnknownNameError('field', name, known)}")
             annotation = cls.model_fields[field].annotation
-            result[name] = self.value(node, annotation, dimension_of(field), path + name)
+            result[field] = self.value(node, annotation, dimension_of(field), path + name)
         return result
 
     def value(self, node: Any, annotation: Any, dimension: str | None, path: str) -> Any:
@@ -143,7 +143,7 @@ class _Reader:
         if dimension is None and not isinstance(value, int):
             raise InputError(f"{where}: expected {wanted}, found {value!r}")
         self.origins[path] = self.texts[source]
-        return value
+        return value if dimension is None else amount(value, dimension, where=where, zero=True)
 
     def at(self, node: Any, path: str) -> str:
         return f"{self.path}, line {node.start_mark.line + 1}: {path}"

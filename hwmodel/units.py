@@ -149,6 +149,8 @@ def amount(
             array: NDArray[np.float64] = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
             raise InputError(f"{where}: expected numbers, found {value!r}") from None
+        if not array.size:
+            raise InputError(f"{where}: expected one value or more, found an empty array")
         _check(bool(np.all(np.isfinite(array))), where, "finite numbers", array)
         _check(bool(np.all(array >= 0) if zero else np.all(array > 0)), where, _sign(zero), array)
         _check(not whole or bool(np.all(array == np.floor(array))), where, "whole numbers", array)

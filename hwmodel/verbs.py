@@ -17,6 +17,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.workloads.model import model
+from hwmodel.einsum.workloads.workload import count
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate, Limit, Serving
 from hwmodel.gpu import predict as gpu
@@ -43,6 +44,11 @@ def predict(
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
+    if not isinstance(workload, (Cascade, Stack)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(
+            "predict: expected a workload such as hw.workloads.gemm(...), hw.parse(...) or"
+            f" hw.model(...).decode(...), found {type(workload).__name__}"
+        )
     machine = _machine(on)
     workload = _divided(workload, machine, parallel)
     if machine.kind != "gpu":
@@ -90,6 +96,8 @@ def compare(
     parallel: Mapping[str, int] | None = None,
 ) -> Comparison:
     """The same workload on several machines."""
+    if isinstance(on, (str, Path, Hardware)):
+        raise InputError(f"compare: expected a list of machines, found {type(on).__name__}")
     if not on:
         raise InputError("compare: expected one machine or more, found none")
     return Comparison(tuple(predict(workload, m, kernel=kernel, parallel=parallel) for m in on))
@@ -126,7 +134,7 @@ def _serving(workload: Workload, machine: Hardware) -> Serving | None:
         activation_bytes_per_sequence=live * tp / batch,
         batch=batch,
         context=context,
-        hardware=machine,
+        hardware=machine.but(devices=tp),
     )
     return Serving(batch * context if prefill else batch, fitted)
 
@@ -148,11 +156,13 @@ def _live_activations(cascade: Cascade) -> Amount:
 
 def _ways(machine: Hardware, parallel: Mapping[str, int] | None) -> int:
     """Over how many devices a model is divided; refuses what the machine cannot do."""
+    if parallel is not None and not isinstance(parallel, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f'parallel: expected a table such as {{"tp": 8}}, found {parallel!r}')
     ways = dict(parallel or {})
     for name in ways:
         if name != "tp":
             raise UnknownNameError("kind of parallelism", name, ("tp",))
-    tp = ways.get("tp", machine.devices)
+    tp = count("parallel", "tp", ways.get("tp", machine.devices))
     if tp > machine.devices:
         raise InputError(
             f"parallel: tp={tp} needs {tp} devices; {machine.name} has {machine.devices}"

@@ -172,6 +172,22 @@ def test_products_and_mixed_rows_are_no_row_operation() -> None:
     assert row_operation(parse(text, sizes={"r": 3, "c": 4})) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Z[m, n] = min(k) A[m, k] + B[k, n]",
+        "Z[i, l] = A[i, j] * B[j, k] * C[k, l]",
+        "tensor I[c, w]\nO[f, y] = I[c, 2*y+r] * F[f, c, r]",
+    ],
+    ids=["min-plus product", "chain of three", "convolution"],
+)
+def test_rows_that_share_what_they_read_are_no_row_operation(text: str) -> None:
+    """Their inputs are read once per tile, not once: a row kernel would count too few bytes."""
+    sizes = dict.fromkeys("mnk" if "[m" in text else "ijkl" if "[i" in text else "cfyr", 8)
+    sizes |= {"w": 22} if "w" in text else {}
+    assert row_operation(parse(text, sizes=sizes)) is None
+
+
 def test_dependencies_and_intermediates_follow_the_tensors() -> None:
     cascade = softmax(4, 8)
     assert dependencies(cascade) == {

@@ -25,7 +25,7 @@ from hwmodel.activity import (
     sustained_s,
     totals,
 )
-from hwmodel.errors import CoverageError
+from hwmodel.errors import CoverageError, InputError
 from hwmodel.units import Amount
 
 # --- FuseMax (MICRO 2024): 256 x 256 array, 256 lanes, 940 MHz, 400 GiB/s, batch 64.
@@ -362,6 +362,12 @@ def test_power_limit_stretches_time_until_the_joules_fit() -> None:
     )
     assert_allclose(sustained_s(matrix(100), rates, 100.0), 250)
     assert sustained_s(matrix(100), replace(rates, limit_w=8.0), 100.0) == 100
+
+
+def test_a_power_limit_below_what_is_always_drawn_is_refused() -> None:
+    rates = replace(MACHINE, static_w=2.0, limit_w=2.0)
+    with pytest.raises(InputError, match=r"expected more than the 2 W that .* found 2 W"):
+        sustained_s(matrix(100), rates, 100.0)
 
 
 def test_live_units_draw_watts_while_the_work_lasts() -> None:

@@ -283,3 +283,24 @@ def test_progress_of_long_files_is_shown_on_standard_error(
     captured = capsys.readouterr()
     assert "3/3" in captured.err
     assert captured.out == ""
+
+
+def test_a_model_that_does_not_fit_says_so_at_the_batch_that_does_not() -> None:
+    """128 kB of cache a token: 100,000 tokens of one sequence fit beside 16 GB, not of 64."""
+    case = LLM | {"config": "llama-3.1-8b", "context": 100_000}
+    small, large = answers(case | {"batch": 1}, case | {"batch": 64})
+    assert not [note for note in small["warnings"] if "fit" in note]
+    (note,) = [note for note in large["warnings"] if "fit" in note]
+    assert note.startswith("does not fit: 7")  # 64 * 13.1 GB + 16.1 GB - 0.9 * 141 GB
+    assert note.endswith("short; largest batch 8")
+
+
+def test_a_field_given_twice_is_refused() -> None:
+    said = error('{"workload": "add", "rows": 4, "rows": 5, "cols": 8, "on": "h200"}')
+    assert said == "cases.jsonl, line 2: rows: stands here a second time"
+
+
+def test_a_format_that_the_machine_lacks_is_refused_with_those_it_has() -> None:
+    said = error(GEMM | {"dtype": "fp8", "on": "a100"})
+    assert "no rate for operation matrix flop fp8; it has: matrix flop bf16" in said
+    assert "vector" not in said

@@ -156,3 +156,8 @@ def test_one_spelling_has_one_dimension_of_its_kind() -> None:
     apart = ["s", "bytes", "j", "hz", "w", "bytes_per_s", "j_per_byte", "j_per_flop", "m2"]
     for one, other in itertools.combinations(apart, 2):
         assert not DIMENSIONS[one].keys() & DIMENSIONS[other].keys()
+
+
+def test_an_array_without_values_is_refused() -> None:
+    with pytest.raises(InputError, match="M: expected one value or more, found an empty array"):
+        amount([], where="M")

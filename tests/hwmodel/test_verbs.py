@@ -1,0 +1,97 @@
+"""The verbs: what they refuse, and what several devices mean."""
+
+from typing import Any
+
+import pytest
+from numpy.testing import assert_allclose
+
+import hwmodel
+from hwmodel.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.registry import device
+
+H200 = device("h200")
+STEP = hwmodel.model("llama-3.1-70b").decode(batch=8, context=2048)
+GEMM = hwmodel.workloads.gemm(M=64, N=64, K=64)
+
+
+def test_a_model_that_one_device_cannot_hold_fits_on_two() -> None:
+    """141 GB of weights: 141 GB less a tenth are too few, twice that are enough."""
+    alone, both = hwmodel.predict(STEP, on=H200), hwmodel.predict(STEP, on=H200 * 2)
+    assert alone.serving is not None
+    assert both.serving is not None
+    assert not alone.serving.memory.fits
+    assert both.serving.memory.fits
+    assert both.time_s < alone.time_s
+
+
+def test_memory_is_that_of_the_devices_that_divide_the_model() -> None:
+    """Two of eight devices hold what a machine of two holds."""
+    part = hwmodel.predict(STEP, on=H200 * 8, parallel={"tp": 2})
+    whole = hwmodel.predict(STEP, on=H200 * 2)
+    assert part.serving is not None
+    assert whole.serving is not None
+    assert part.serving.memory.capacity_bytes == 2 * 141e9
+    assert part.serving.memory.largest_batch == whole.serving.memory.largest_batch
+
+
+def test_all_devices_divide_a_model_unless_told_otherwise() -> None:
+    told = hwmodel.predict(STEP, on=H200 * 4, parallel={"tp": 4})
+    assert_allclose(hwmodel.predict(STEP, on=H200 * 4).time_s, told.time_s)
+    assert told.devices == 4
+
+
+@pytest.mark.parametrize(
+    ("parallel", "said"),
+    [
+        ({"tp": 0}, "tp: expected a number above 0, found 0"),
+        ({"tp": 1.5}, "tp: expected a whole number"),
+        ({"tp": "2"}, "tp: expected a plain number, found '2'"),
+        ({"tp": True}, "tp: expected a number, found True"),
+        ({"tp": 3}, "expected a divisor of num_attention_heads"),
+        ({"tp": 16}, "tp=16 needs 16 devices"),
+        ({"pp": 2}, "unknown kind of parallelism 'pp'; known: tp"),
+        (8, "expected a table such as"),
+    ],
+)
+def test_a_division_that_cannot_be_is_refused(parallel: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        hwmodel.predict(STEP, on=H200 * 8, parallel=parallel)
+
+
+def test_a_lone_cascade_is_not_divided() -> None:
+    with pytest.raises(CoverageError, match="not a lone cascade"):
+        hwmodel.predict(GEMM, on=H200 * 2)
+
+
+@pytest.mark.parametrize("given", ["gemm", None, hwmodel.model("llama-3.2-1b")])
+def test_what_is_no_workload_is_refused_with_what_is(given: Any) -> None:
+    with pytest.raises(InputError, match=r"expected a workload such as .*decode"):
+        hwmodel.predict(given, on=H200)
+
+
+def test_a_machine_that_no_model_covers_is_refused() -> None:
+    with pytest.raises(CoverageError, match="no model predicts on a 'mcu' machine"):
+        hwmodel.predict(GEMM, on=H200.but(kind="mcu"))
+    with pytest.raises(UnknownNameError, match="did you mean 'h200'"):
+        hwmodel.predict(GEMM, on="h2000")
+
+
+def test_compare_takes_a_list() -> None:
+    with pytest.raises(InputError, match="one machine or more"):
+        hwmodel.compare(GEMM, on=[])
+    with pytest.raises(InputError, match="expected a list of machines, found str"):
+        hwmodel.compare(GEMM, on="h200")
+    both = hwmodel.compare(GEMM, on=["h200", H200])
+    assert both.estimates[0].time_s == both.estimates[1].time_s
+
+
+def test_a_power_limit_that_leaves_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match=r"power limit: .*found 50 W"):
+        hwmodel.predict(GEMM, on=H200.but(power={"limit": "50 W"}))
+
+
+def test_the_bound_of_a_workload_is_below_its_prediction() -> None:
+    limit = hwmodel.bound(GEMM, on=H200)
+    assert limit.dram_bytes == 3 * 64 * 64 * 2
+    assert 0 <= float(limit.gap_to_bound) < 1
+    assert limit.time_over_limit >= 1

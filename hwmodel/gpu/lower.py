@@ -21,6 +21,7 @@ from hwmodel.einsum.counts import footprint_bytes, operation_counts
 from hwmodel.einsum.structure import attention, contraction, row_operation
 from hwmodel.errors import CoverageError, UnknownNameError
 from hwmodel.gpu.schedules import attention as attention_schedule
+from hwmodel.gpu.schedules import cublas, grouped
 from hwmodel.gpu.schedules import gemm as gemm_schedule
 from hwmodel.gpu.schedules import rows as rows_schedule
 from hwmodel.gpu.units import scalar_operations
@@ -174,9 +175,9 @@ def _product_call(cascade: Cascade, einsum: Einsum) -> Call | None:
         routing=product.routing,
     )
     schedule = "grouped" if routed else "gemm"
-    menu = gemm_schedule.grouped_menu() if routed else gemm_schedule.library_menu()
+    tiles = grouped if routed else cublas
     return Call(
-        einsum.name, schedule, "", problem, gemm_schedule.activity, menu, gemm_schedule.filled
+        einsum.name, schedule, "", problem, gemm_schedule.activity, tiles.menu(), tiles.resolved
     )
 
 

@@ -1,9 +1,14 @@
 """Rates of a GPU for one kernel family: datasheet peaks times the calibration's efficiencies.
 
     rate of a unit or level = datasheet rate x efficiency        (efficiency <= 1)
+    slices a processor passes in a second = its clock / `slice`  (clocks for a slice of a pipeline)
+    copies a processor issues in a second = its clock x 32 `copy`
     latency of a launch     = the device's graph launch x `launch`
     latency of a fill       = the DRAM's latency x `fill`        (fill and drain of a block)
     latency of a reduction  = the device's graph launch x `reduction`  (a second, small kernel)
+    latency of a step       = the DRAM's latency x `step`        (a load that nothing runs ahead of)
+    latency of a split      = the DRAM's latency x `split`       (one more part to combine)
+    latency of scales       = the DRAM's latency x `scales`      (factors of narrow formats)
 
 An efficiency may be set per dtype (`matrix_fp8` before `matrix`). The parameters of the family
 "energy" multiply the catalogue's joules, by unit and by memory level, and the idle watts: "static"
@@ -20,9 +25,13 @@ from hwmodel.activity import Operation, Rates
 from hwmodel.hardware import Hardware
 from hwmodel.units import Amount
 
-PRIVATE = frozenset({"matrix", "vector", "exp", "shared", "port", "l1", "register"})
+PRIVATE = frozenset(
+    {"matrix", "vector", "exp", "shared", "port", "pipeline", "copy", "l1", "register"}
+)
 """Resources that each SM has for itself; DRAM, L2, links and power are the whole device's."""
 
+LANES = 32
+"""Copy instructions of a thread that a processor could at most issue in a clock: one warp's."""
 
 ENERGY = "energy"
 """The calibration family whose parameters multiply the catalogue's joules and idle watts."""
@@ -54,6 +63,8 @@ def rates(
     cores = hardware.processors
     port = cores.count * cores.port_bytes_per_clock * hardware.clock_hz
     bandwidth["port"] = port * efficiency("port")
+    bandwidth["pipeline"] = cores.count * hardware.clock_hz / efficiency("slice")
+    bandwidth["copy"] = cores.count * LANES * hardware.clock_hz * efficiency("copy")
     byte_j: dict[str, Amount] = {
         n: m.energy_j_per_byte * joules.get(n, 1.0) for n, m in hardware.memories.items()
     }
@@ -61,11 +72,14 @@ def rates(
     return Rates(
         operations=operations,
         read=bandwidth,
-        written=bandwidth,
+        written=bandwidth | {"port": port * efficiency("store", "port")},
         slots={
             "launch": ("launch", launch_s * efficiency("launch")),
             "fill": ("launch", hardware.memory("dram").latency_s * efficiency("fill")),
             "reduction": ("launch", launch_s * efficiency("reduction")),
+            "step": ("launch", hardware.memory("dram").latency_s * efficiency("step")),
+            "split": ("launch", hardware.memory("dram").latency_s * efficiency("split")),
+            "scales": ("launch", hardware.memory("dram").latency_s * efficiency("scales")),
         },
         private=PRIVATE,
         sharpness=parameters.get("sharpness", np.inf),

@@ -6,12 +6,19 @@ memory in `stages` stages while the tensor cores multiply the slices that have a
 are padded: the tensor cores multiply whole tiles whatever M and N are.
 
 Counts per block, with b the bytes per element of the operands and I = ceil(ceil(K / block_k) /
-split) steps (derived from the loop nest; the register reuse is that of warpgroup instructions,
+split) slices (derived from the loop nest; the register reuse is that of warpgroup instructions,
 whose 64-row slabs each read their own rows of A and all of B from shared memory):
 
     matrix FLOP         2 block_m block_n block_k I
     shared read         slab_bytes I,  slab = (block_m block_n / 64 + 64-row side) block_k b
-    shared written      (block_m + block_n) block_k b I     = bytes through the port and from the L2
+    shared written      (block_m + block_n) block_k b I, rows and columns beyond the edge apart
+    through the port    the same, and 0.7 times more for rows that straddle two lines of 128 bytes
+    from the L2         the same, less what a cluster of blocks multicasts to one another
+    pipeline            I slices, counted: each costs the block a barrier and a chain of dependent
+                        matrix instructions, so that a small tile waits rather than works
+    copy                copy instructions of a thread each, counted, where no bulk copy engine can
+                        be used
+    port written        the tile of C, after the last slice and before the block's next tile
 
 DRAM: A, B and C once, plus what the L2 forgets between waves. A wave of S blocks, rasterised in
 near-square groups, touches (S/g block_m + g block_n) K b distinct bytes, g = sqrt(S block_m /
@@ -24,7 +31,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
-from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
+from hwmodel.arithmetic import ceil_div, least, most, where
 from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Distribution
 from hwmodel.einsum.distribution import expected_tiles, touched_members
@@ -37,6 +44,22 @@ PARTIAL_BYTES = 4
 
 WARPGROUP_ROWS = 64
 """Rows of a Hopper warpgroup's matrix instruction (PTX ISA, wgmma: m64nNk16)."""
+
+
+SCALED = ("fp8", "fp4")
+"""Operand formats whose products are multiplied by scale factors, read from memory."""
+
+SCALED_STORE = 1.6
+"""Cost of storing outputs that are scaled first, over that of plain ones (fitted: H200, fp8)."""
+
+LINE_BYTES = 128
+STRADDLING = 0.7
+"""Cost of a second line over that of the first (fitted: H200, cuBLAS 13.1, K a multiple of 8)."""
+
+OPERAND_SLOTS = 20.0
+"""On the vector units a thread of a 16 x 16 block fetches block_m / 16 + block_n / 16 operands from
+shared memory for block_m block_n / 256 multiply-adds; one fetch takes as long as two of them
+(fitted: H200, fp32 products of cuBLAS 13.1)."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +87,10 @@ class GemmTile:
 
     A kernel launches with these numbers and the model predicts with them. Fields may be arrays: a
     whole menu is one record. Blocks are numbered down `group_m` block rows before the next column,
-    so that a wave covers a patch of the output and not a stripe.
+    so that a wave covers a patch of the output and not a stripe. `multicast` blocks of a cluster
+    share the slices of their longer side; `copy_bytes` is what one thread's copy instruction moves
+    (0: a bulk copy engine moves whole slices). `persistent` blocks (1) take tile after tile, and
+    load the next one's first slices while they finish the last.
     """
 
     block_m: Amount
@@ -75,55 +101,13 @@ class GemmTile:
     split: Amount = 1
     resident: Amount = 1
     group_m: Amount = 8
+    multicast: Amount = 1
+    copy_bytes: Amount = 0
+    persistent: Amount = 0
 
     def shared_bytes(self, element_bytes: float) -> Amount:
         """Shared memory of one block: the staged slices of A and B."""
         return self.stages * (self.block_m + self.block_n) * self.block_k * element_bytes
-
-
-LIBRARY_TILES = (
-    (256, 128),
-    (128, 256),
-    (128, 128),
-    (64, 256),
-    (256, 64),
-    (64, 128),
-    (128, 64),
-    (64, 64),
-    (16, 128),
-    (32, 64),
-)
-"""Output tiles that Hopper GEMM libraries choose from (CUTLASS profiler's sm90 defaults; the two
-narrow ones are the swapped forms for few rows). Prior: which of them a library uses is fitted."""
-
-FILL = 0
-"""In a menu: as many splits of K as fill the device once (`filled` puts the number)."""
-
-MOST_SPLITS, LEAST_STEPS = 16, 4
-"""No library splits K further, or below that many steps of `block_k` (prior)."""
-
-
-def library_menu() -> tuple[GemmTile, ...]:
-    """Every tile that a library kernel is modelled as choosing from, unsplit and split."""
-    return tuple(
-        GemmTile(m, n, split=split, resident=1 if m * n >= 128 * 128 else 2)
-        for m, n in LIBRARY_TILES
-        for split in (1, FILL)
-    )
-
-
-def filled(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
-    """The tile with `FILL` replaced by the splits whose blocks fill the slots, at least one."""
-    blocks = problem.batch * _row_blocks(problem, tile) * ceil_div(problem.N, tile.block_n)
-    slots = limits.processors * tile.resident
-    deepest = floor_div(ceil_div(problem.K, tile.block_k), LEAST_STEPS)
-    wanted = most((1, least((floor_div(slots, blocks), deepest, MOST_SPLITS))))
-    return replace(tile, split=where(tile.split == FILL, wanted, tile.split))
-
-
-def grouped_menu() -> tuple[GemmTile, ...]:
-    """Tiles of a grouped product: no split, since there are many members."""
-    return tuple(tile for tile in library_menu() if tile.split == 1)
 
 
 def dram_bytes(problem: GemmProblem, tile: GemmTile, limits: Limits) -> tuple[Amount, Amount]:
@@ -165,29 +149,37 @@ def _row_blocks(problem: GemmProblem, tile: GemmTile) -> Amount:
 def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     """One GEMM call: launch, waves of blocks over the DRAM stream, reduction of split sums."""
     element = bytes_of(problem.dtype_a)
-    blocks = problem.batch * _row_blocks(problem, tile) * ceil_div(problem.N, tile.block_n)
-    steps = ceil_div(ceil_div(problem.K, tile.block_k), tile.split)
+    rows, columns = _row_blocks(problem, tile), ceil_div(problem.N, tile.block_n)
+    blocks = problem.batch * rows * columns * tile.split
+    resident = most((1, least((tile.resident, ceil_div(blocks, limits.processors)))))
+    slices = ceil_div(ceil_div(problem.K, tile.block_k), tile.split)
+    depth = slices * tile.block_k
     area = tile.block_m * tile.block_n
-    side = least((tile.block_m, tile.block_n))
-    slab = where(side >= WARPGROUP_ROWS, side, most((tile.block_m, tile.block_n)))
-    depth = steps * tile.block_k
-    staged = (tile.block_m + tile.block_n) * depth * element
+    staged = (problem.M / rows + problem.N / columns) * depth * element
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
-    block = Work(
-        operations={(unit, "flop", dtype): 2 * area * depth},
+    operations = 2 * area * depth
+    if unit == "vector":
+        operations = operations * (1 + OPERAND_SLOTS * (1 / tile.block_m + 1 / tile.block_n))
+    mainloop = Work(
+        operations={(unit, "flop", dtype): operations},
         read={
-            "shared": (area / WARPGROUP_ROWS + slab) * depth * element,
-            "port": staged,
-            "l2": staged,
+            "shared": _slab(tile) * depth * element,
+            "port": staged * _lines(problem.K * element),
+            "l2": staged - _multicast(tile, rows, columns) * depth * element,
+            "pipeline": slices,
+            "copy": where(tile.copy_bytes > 0, staged / most((tile.copy_bytes, 1)), 0.0),
         },
         written={"shared": staged},
-        live={"shared": tile.shared_bytes(element)},
-        slots={"fill": 1},
+        live={"shared": tile.shared_bytes(element), "processors": 1 / resident},
+        slots={"fill": 1 - tile.persistent},
     )
+    stored = where(tile.split > 1, PARTIAL_BYTES, bytes_of(problem.dtype_out))
+    scaled = problem.dtype_a in SCALED
+    epilogue = Work(written={"port": area * stored * (SCALED_STORE if scaled else 1)})
     read, written = dram_bytes(problem, tile, limits)
     body = Overlap(
         (
-            Waves(blocks * tile.split, limits.processors * tile.resident, block),
+            Waves(blocks, limits.processors * resident, Serial((mainloop, epilogue))),
             Work(read={"dram": read}, written={"dram": written}),
         )
     )
@@ -196,7 +188,37 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     reduction = Work(
         read={"l2": partial_bytes}, written={"l2": partial_bytes}, slots={"reduction": partial}
     )
-    return Serial((Work(slots={"launch": 1}), body, reduction))
+    launch = Work(slots={"launch": 1, "scales": int(scaled)})
+    return Serial((launch, body, reduction))
+
+
+def _slab(tile: GemmTile) -> Amount:
+    """Elements that the matrix instructions of one step of K read from shared memory."""
+    side = least((tile.block_m, tile.block_n))
+    long = where(side >= WARPGROUP_ROWS, side, most((tile.block_m, tile.block_n)))
+    return tile.block_m * tile.block_n / WARPGROUP_ROWS + long
+
+
+def _lines(row_bytes: Amount) -> Amount:
+    """Requests for a slice of rows over those of rows that begin on a 128-byte line.
+
+    A row `row_bytes` after the last begins on a multiple of gcd(row_bytes, 128), so that a share
+    1 - gcd / 128 of the slices straddles two lines.
+    """
+    common = 16 + 16 * _whole(row_bytes, 32) + 32 * _whole(row_bytes, 64)
+    common = common + 64 * _whole(row_bytes, 128)
+    return 1 + STRADDLING * (1 - common / LINE_BYTES)
+
+
+def _whole(size: Amount, of: int) -> Amount:
+    return where(size % of == 0, 1.0, 0.0)
+
+
+def _multicast(tile: GemmTile, rows: Amount, columns: Amount) -> Amount:
+    """Elements of a step of K that a block gets from its cluster and not from the L2."""
+    shared_b = where(rows > 1, tile.block_n, 0)
+    shared_a = where(columns > 1, tile.block_m, 0)
+    return most((shared_a, shared_b)) * (1 - 1 / tile.multicast)
 
 
 def fits(tile: GemmTile, problem: GemmProblem, limits: Limits) -> bool:

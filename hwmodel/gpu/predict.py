@@ -196,7 +196,7 @@ def _assumptions(calibration: Calibration, parts: list[Part]) -> tuple[str, ...]
 
 
 def _warnings(calibration: Calibration, parts: list[Part]) -> tuple[str, ...]:
-    """Families that were never measured, and sizes beyond those that were."""
+    """Families whose parameters were never measured."""
     used = dict.fromkeys(part.family for part in parts)
     unmeasured = [n for n in used if family_of(calibration, n).origin != "measured"]
     if not unmeasured:

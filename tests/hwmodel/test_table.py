@@ -233,3 +233,10 @@ def test_no_text_is_wider_than_its_limit_or_coloured(texts: list[str]) -> None:
 
 def test_the_same_answer_gives_the_same_text() -> None:
     assert estimate_text(ESTIMATE) == estimate_text(replace(ESTIMATE))
+
+
+def test_a_comparison_says_on_which_machines_a_model_does_not_fit() -> None:
+    step = hwmodel.model("llama-3.1-70b").decode(1, 2048)
+    text = str(hwmodel.compare(step, on=["a100", "mi300x"]))
+    assert "does not fit on NVIDIA A100" in text
+    assert "does not fit on AMD" not in text

@@ -1,34 +1,50 @@
 """Schedules of fused attention on a GPU: one pass over keys, for many queries or for one.
 
 The cascade is the one-pass form (FlashAttention-2, arXiv 2307.08691; FuseMax's Cascade 5). A block
-owns `block_q` query rows of one head and walks the keys in tiles of `block_k`:
+owns `block_q` query rows of one head and walks the keys in steps of `block_k`:
 
-    matrix FLOP      2 block_q block_k (d_qk + d_v)            per tile of keys
+    matrix FLOP      2 block_q block_k (d_qk + d_v)            per step, head dimensions padded
     exp              block_q block_k + block_q                 (numerator, correction)
-    vector FLOP      6 block_q block_k + block_q d_v           (scale, subtract, max, sum, convert;
+    vector FLOP      12 block_q block_k + 2 block_q d_v        (scale, subtract, max, sum, convert;
                                                                 rescaling the output)
     from the L2      block_k (d_qk b_k + d_v b_v)
+    pipeline         matrix instructions that a warp issues one after the other
 
-Masked tiles are skipped, so that a block visits only tiles that hold a kept pair; what it computes
-on masked or padded pairs of a visited tile is counted as work (the hardware does it). Blocks of a
-causal mask differ: the longest works `spread` times the mean.
+A step that a mask crosses, or that ends beyond the keys, also compares positions. Before its steps
+a block fetches its rows of Q and after them it stores those of O; nothing of its own hides that.
+Steps without a kept pair are skipped, so that blocks of a causal mask differ: the longest works
+`spread` times the mean, and where they start in order rather than longest first, the processors end
+raggedly.
 
-With few queries (decode) the rows of a KV head's query group share a block, and the keys are cut
-into `split` parts that other blocks take; each part writes its fp32 partial output and its log-sum
-to the L2 and a second kernel combines them (FlashDecoding, 2023).
+Blocks beyond a whole wave have a processor with fewer neighbours, and run faster for it. With few
+queries (decode) the rows of a KV head's group may share a block, and the keys are cut into `split`
+parts that other blocks take; each part writes its fp32 partial output and its log-sum to the L2 and
+a second kernel combines them, part after part (FlashDecoding, 2023).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
-from hwmodel.arithmetic import ceil_div, least, most, where
+from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.dtypes import bytes_of
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
 PARTIAL_BYTES = 4
+LANE_FLOP = 2
+"""An instruction of the vector lanes takes the time of a multiply-add, two FLOP."""
 VECTOR_PER_SCORE = 6
-"""Vector operations per score beyond its exp: scale, subtract, max, sum, two conversions."""
+"""Vector instructions per score beyond its exp: scale, subtract, max, sum, two conversions."""
+MASK_PER_SCORE = 3
+"""Further ones in a masked step: position, comparison, selection."""
+
+RAGGED = 0.64
+"""Share of the longest block by which processors end apart when blocks of a causal mask start
+shortest first, head by head (list scheduling of arithmetic series on 264 slots, simulated)."""
+
+MATRIX_INSTRUCTION = (16, 8, 16)
+"""Rows, keys and depth of the largest matrix instruction of one warp on 16-bit operands (PTX ISA,
+mma.m16n8k16)."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +77,18 @@ class AttentionProblem:
 
 @dataclass(frozen=True)
 class AttentionTile:
-    """The launch record: query rows and keys per step, splits of the keys, blocks per processor."""
+    """The launch record: query rows and keys per step, splits of the keys, blocks per processor.
+
+    Attributes:
+        packed: 1 where the rows of a KV head's group share a block if they fit, else 0.
+        pad: multiple to which the head dimension is padded.
+        team: warps that fetch an operand from shared memory together: 4 where the matrix unit reads
+            it itself (wgmma), 1 where each warp loads registers (mma).
+        in_order: 1 where blocks start in order of their rows, 0 where the longest start first.
+        whole: 1 where a block moves all its rows of Q and O, even those beyond the queries.
+        masking: vector instructions per score of a masked step.
+        spilling: of a masked step too, per accumulator (score or output) of the block.
+    """
 
     block_q: Amount
     block_k: Amount
@@ -69,6 +96,13 @@ class AttentionTile:
     stages: Amount = 2
     warps: Amount = 8
     resident: Amount = 1
+    packed: Amount = 1
+    pad: Amount = 16
+    team: Amount = 4
+    in_order: Amount = 0
+    whole: Amount = 0
+    masking: Amount = MASK_PER_SCORE
+    spilling: Amount = 0
 
 
 PREFILL_TILES = ((128, 128), (128, 64), (64, 64))
@@ -87,61 +121,171 @@ def decode_menu() -> tuple[AttentionTile, ...]:
     return tuple(AttentionTile(64, 64, split=s, warps=4, resident=2) for s in SPLITS)
 
 
-def visited_keys(problem: AttentionProblem, tile: AttentionTile) -> tuple[Amount, Amount]:
-    """(mean, most) keys that a block of query rows visits, whole tiles of `block_k` each.
+@dataclass(frozen=True)
+class Steps:
+    """Steps of `block_k` keys that a block takes: the mean, the most, and how many are masked."""
+
+    mean: Amount
+    most: Amount
+    masked: Amount
+
+
+def row_blocks(problem: AttentionProblem, tile: AttentionTile) -> tuple[Amount, Amount, Amount]:
+    """(rows, blocks of rows, columns): query rows of one column, a head or a KV head's group."""
+    together = problem.queries * problem.group
+    packed = (tile.packed > 0) & (together <= tile.block_q)
+    rows = where(packed, together, problem.queries)
+    columns = problem.batch * where(packed, problem.kv_heads, problem.heads)
+    return rows, ceil_div(rows, tile.block_q), columns
+
+
+def steps(problem: AttentionProblem, tile: AttentionTile) -> Steps:
+    """Steps of a block of query rows, over all splits of the keys together.
 
     Under a causal mask, block i of n (rows i q .. (i+1) q - 1) visits the keys up to offset plus
-    its last row, rounded up to tiles: the mean over blocks of an arithmetic series, to which
-    rounding adds half a tile on average. A window cuts it off below.
+    its last row: ceil(((i+1) q + offset) / k) steps, at most all. That is an arithmetic series when
+    k divides q, and rounding adds half of what is missing when q divides k. A window cuts it off
+    below. Masked are the steps that the diagonal crosses, and one more where rows or keys do not
+    fill their blocks.
     """
-    whole = ceil_div(problem.keys, tile.block_k) * tile.block_k
+    rows, blocks, _ = row_blocks(problem, tile)
+    whole = ceil_div(problem.keys, tile.block_k)
+    filled = ceil_div(rows, tile.block_q) * tile.block_q == rows
+    uneven = where(filled & (whole * tile.block_k == problem.keys), 0, 1)
     if not problem.causal:
-        return whole, whole
-    rows = least((tile.block_q, problem.queries))
-    offset = problem.keys - problem.queries
-    mean = offset + (problem.queries + rows) / 2 + tile.block_k / 2
+        return Steps(whole * problem.density, whole * problem.density, uneven)
+    per_block = tile.block_q / tile.block_k
+    offset = (problem.keys - problem.queries) / tile.block_k
+    before = where(per_block >= 1, ceil_div(offset, 1), offset + (1 - per_block) / 2)
+    beyond = most((0, blocks * per_block + before - whole))
+    mean = (blocks + 1) / 2 * per_block + before - beyond / blocks
+    mean = where(blocks <= 1, whole, least((whole, most((1, mean)))))
+    longest = whole
     if problem.window is not None:
-        whole = least((whole, problem.window + rows + tile.block_k))
-    mean = least((mean, whole))
-    return mean * problem.density, whole * problem.density
+        seen = ceil_div(problem.window + least((tile.block_q, rows)), tile.block_k)
+        mean, longest = least((mean, seen)), least((longest, seen))
+    masked = least((mean, ceil_div(per_block, 1) + uneven))
+    return Steps(mean * problem.density, longest * problem.density, masked)
 
 
 def activity(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
     """One attention call: launch, waves of blocks over the DRAM stream, and the combination."""
-    packed = problem.queries * problem.group <= tile.block_q
-    rows = where(packed, problem.queries * problem.group, problem.queries)
-    columns = problem.batch * where(packed, problem.kv_heads, problem.heads)
-    row_blocks = ceil_div(rows, tile.block_q)
-    mean, longest = visited_keys(problem, tile)
-    step = tile.block_k
-    keys = ceil_div(mean, tile.split * step) * step
-    wide = problem.head_dim + problem.value_dim
-    from_l2 = keys * (problem.head_dim + problem.value_dim) * bytes_of(problem.kv_dtype)
-    score = tile.block_q * keys
-    block = Work(
-        operations={
-            ("matrix", "flop", problem.dtype): 2 * score * wide,
-            ("exp", "exp", "fp32"): score + tile.block_q * keys / step,
-            ("vector", "flop", "fp32"): VECTOR_PER_SCORE * score
-            + tile.block_q * problem.value_dim * keys / step,
-        },
-        read={"port": from_l2, "l2": from_l2, "shared": from_l2 * tile.warps / 4},
-        written={"shared": from_l2},
-        slots={"fill": 1},
+    _, blocks, columns = row_blocks(problem, tile)
+    each = steps(problem, tile)
+    part = replace_steps(each, tile.split)
+    tiles = columns * blocks * tile.split
+    read, written = dram_bytes(problem, blocks, limits.processors * tile.resident, limits)
+    body = Overlap(
+        (
+            _waves(problem, tile, part, tiles, limits.processors),
+            Work(read={"dram": read}, written={"dram": written}),
+        )
     )
-    read, written = dram_bytes(problem, row_blocks, limits.processors * tile.resident, limits)
-    waves = Waves(
-        columns * row_blocks * tile.split,
-        limits.processors * tile.resident,
-        block,
-        spread=longest / mean if problem.causal else 1,
-    )
-    body = Overlap((waves, Work(read={"dram": read}, written={"dram": written})))
     split = where(tile.split > 1, 1.0, 0.0)
     outputs = problem.batch * problem.heads * problem.queries * (problem.value_dim + 1)
     partial = split * tile.split * outputs * PARTIAL_BYTES
-    combine = Work(read={"l2": partial}, written={"l2": partial}, slots={"reduction": split})
+    combine = Work(
+        read={"l2": partial},
+        written={"l2": partial},
+        slots={"reduction": split, "split": split * tile.split},
+    )
     return Serial((Work(slots={"launch": 1}), body, combine))
+
+
+def replace_steps(whole: Steps, split: Amount) -> Steps:
+    """Steps of one part of the keys of `split`: the parts are whole steps, the last one shorter."""
+    return replace(
+        whole,
+        mean=whole.mean / split,
+        most=ceil_div(whole.most, split),
+        masked=whole.masked / split,
+    )
+
+
+def _waves(
+    problem: AttentionProblem,
+    tile: AttentionTile,
+    each: Steps,
+    tiles: Amount,
+    processors: Amount,
+) -> Activity:
+    """Whole waves with every slot taken, then the blocks left over, with fewer to a processor.
+
+    Blocks that differ are one list: its slots end together but for the longest block, or raggedly
+    when blocks start in order.
+    """
+    slots = processors * tile.resident
+    spread = each.most / each.mean
+    differ = spread > 1 + 1e-9
+    crowded = tiles > processors
+    whole = where(differ, where(crowded, tiles, 0), floor_div(tiles, slots) * slots)
+    left = tiles - whole
+    share = least((tile.resident, most((1, ceil_div(left, processors)))))
+    ragged = RAGGED * (1 + 1 / tile.resident) / 2 * tile.in_order
+    listed = tiles / slots + ragged * spread
+    even_parts = ceil_div(tiles, slots) * spread
+    turns = where(tiles <= slots, spread, where(tile.split > 1, even_parts, listed))
+    return Serial(
+        (
+            Waves(
+                whole,
+                slots,
+                _block(problem, tile, each, tile.resident),
+                where(differ & (whole > 0), turns, 1),
+            ),
+            Waves(
+                left,
+                processors * share,
+                _block(problem, tile, each, share),
+                where(differ & (left > 0), spread, 1),
+            ),
+        )
+    )
+
+
+def _block(
+    problem: AttentionProblem, tile: AttentionTile, each: Steps, resident: Amount
+) -> Activity:
+    """One block among `resident` on its processor: Q and O, the steps, and the masks."""
+    rows, blocks, _ = row_blocks(problem, tile)
+    wide = _padded(problem.head_dim, tile.pad)
+    value_wide = _padded(problem.value_dim, tile.pad)
+    loaded = tile.block_k * (problem.head_dim + problem.value_dim) * bytes_of(problem.kv_dtype)
+    score = tile.block_q * tile.block_k
+    per_warp, along_keys, along_depth = MATRIX_INSTRUCTION
+    chain = (
+        most((1, tile.block_q / tile.warps / per_warp))
+        * (tile.block_k / along_keys)
+        * ((wide + value_wide) / along_depth)
+    )
+    vector = VECTOR_PER_SCORE * score + tile.block_q * value_wide
+    walk = Work(
+        operations={
+            ("matrix", "flop", problem.dtype): 2 * score * (wide + value_wide) * each.mean,
+            ("exp", "exp", "fp32"): (score + tile.block_q) * each.mean,
+            ("vector", "flop", "fp32"): LANE_FLOP * vector * each.mean,
+        },
+        read={
+            "l2": loaded * each.mean,
+            "shared": loaded * tile.warps / tile.team * each.mean,
+            "pipeline": chain * each.mean / resident,
+        },
+        written={"shared": loaded * each.mean},
+        live={"processors": 1 / resident},
+        slots={"fill": 1, "step": where(tile.stages > 1, 0.0, 1.0) * each.mean},
+    )
+    masking = tile.masking * score + tile.spilling * (score + tile.block_q * value_wide)
+    masks = Work(operations={("vector", "flop", "fp32"): LANE_FLOP * masking * each.masked})
+    mine = where(tile.whole > 0, tile.block_q, rows / blocks)
+    ends = Work(
+        read={"port": mine * wide * bytes_of(problem.dtype)},
+        written={"port": mine * value_wide * bytes_of(problem.dtype_out)},
+    )
+    return Serial((ends, walk, masks))
+
+
+def _padded(size: Amount, multiple: Amount) -> Amount:
+    return ceil_div(size, multiple) * multiple
 
 
 def dram_bytes(

@@ -1,35 +1,40 @@
 """From measured rows to a calibration file: every family fitted in turn, on the fitting half alone.
 
-    python -m hwmodel.validation.calibrate h200 [--family rows:torch]
+    python -m hwmodel.validation.calibrate h200 [--family NAME ...] [--boards HASH ...] [--out FILE]
 
 Families are fitted in an order in which those that others contain come first (a mixture-of-experts
 layer runs row kernels). Each is fitted five times more with one fold left out; the interval is that
-of the rows left out. The test half is never read here.
+of the rows left out. The test half is never read here. A family with fewer rows than a fit needs is
+passed over.
 """
 
+import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
 
 from hwmodel.calibration import Calibration, Family
+from hwmodel.errors import HwmodelError, UnknownNameError
 from hwmodel.gpu.predict import family_of
 from hwmodel.hardware import Hardware
 from hwmodel.registry import CATALOGUE, device, load_calibration
+from hwmodel.validation import collective
 from hwmodel.validation.fit import (
-    FOLDS,
     Fit,
-    fit,
+    Sample,
     fitted_family,
-    fold_of,
     is_test,
-    predicted_s,
+    left_out,
+    samples,
+    solve,
 )
-from hwmodel.validation.rows import Group, Row, groups, read_rows
+from hwmodel.validation.rows import SIZES, Group, Row, groups, read_rows
 
+COLLECTIVE = "collective"
 ORDER = (
     "rows:torch",
     "gemm:cublas",
@@ -39,34 +44,79 @@ ORDER = (
     "decode:flash-attention-2",
     "decode:cudnn",
     "grouped:torch",
+    COLLECTIVE,
 )
 PRIORS = CATALOGUE / "calibration" / "uncalibrated.yaml"
+LEAST_ROWS = 12
+"""Rows of the fitting half below which a family keeps what it had."""
+
+
+@dataclass(frozen=True)
+class FoldErrors:
+    """|predicted/measured - 1| of one family on rows left out, fold by fold."""
+
+    family: str
+    rows: int
+    mean: float
+    p90: float
 
 
 def calibrate(
-    hardware: Hardware, rows: Sequence[Row], families: Sequence[str] = ORDER
+    hardware: Hardware,
+    rows: Sequence[Row],
+    families: Sequence[str] = ORDER,
+    *,
+    priors: Calibration | None = None,
+    told: Callable[[str], None] = lambda family: None,
 ) -> dict[str, tuple[Family, Fit]]:
-    """Fitted families of a device, from the fitting half of `rows`."""
-    priors = load_calibration(PRIORS)
-    current = hardware.calibration or priors
+    """Fitted families of a device, from the fitting half of `rows`.
+
+    A fit starts at the values of `priors` (default: those of a device without measurements), inside
+    its bounds. `told` hears the name of each family before it is fitted.
+    """
+    start = priors or load_calibration(PRIORS)
+    current = hardware.calibration or start
     known: dict[str, Mapping[str, float]] = {n: current.values(n) for n in current.families}
-    for name in priors.families:
-        known.setdefault(name, priors.values(name))
-    every = groups([row for row in rows if not is_test(row)])
+    for name in start.families:
+        known.setdefault(name, start.values(name))
+    halves = [row for row in rows if not is_test(row)]
+    messages = [row for row in halves if row.columns["family"] == COLLECTIVE]
+    every = groups([row for row in halves if row.columns["family"] != COLLECTIVE])
     found: dict[str, tuple[Family, Fit]] = {}
     for name in families:
-        mine = [group for group in every if _belongs(group, name)]
-        if not mine:
-            continue
-        prior = family_of(priors, name)
-        best = fit(name, prior, mine, hardware, known)
-        ratios = np.concatenate(
-            [_left_out(name, prior, mine, hardware, known, f) for f in range(FOLDS)]
+        mine = (
+            collective.samples(messages, hardware)
+            if name == COLLECTIVE
+            else samples(name, [g for g in every if _belongs(g, name)], hardware, known)
         )
-        measured = [row for group in mine for row in group.rows]
-        found[name] = (fitted_family(prior, best, ratios, measured), best)
-        known[name] = best.values
+        measured = [row for sample in mine for row in sample.rows]
+        prior = family_of(start, name)
+        if len(measured) < max(LEAST_ROWS, _free(prior) + 2):
+            continue
+        told(name)
+        found[name] = _fitted(prior, mine, measured)
+        known[name] = found[name][1].values
     return found
+
+
+def _fitted(prior: Family, mine: Sequence[Sample], rows: Sequence[Row]) -> tuple[Family, Fit]:
+    ratios = left_out(prior, mine)
+    best = replace(solve(prior, mine), fold_ratios=ratios)
+    entry = dict(fitted_family(prior, best, ratios, rows)) | {"ranges": _ranges(rows)}
+    return Family.build(entry, where="fit"), best
+
+
+def _free(prior: Family) -> int:
+    return sum(parameter.low < parameter.high for parameter in prior.parameters.values())
+
+
+def _ranges(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
+    """(least, most) of every size that the rows have."""
+    sizes: dict[str, list[float]] = {}
+    for row in rows:
+        for name in SIZES[str(row.columns["family"])]:
+            sizes.setdefault(name, []).append(float(row.columns[name]))
+    return {name: (min(values), max(values)) for name, values in sizes.items()}
 
 
 def _belongs(group: Group, family: str) -> bool:
@@ -76,48 +126,96 @@ def _belongs(group: Group, family: str) -> bool:
     )
 
 
-def _left_out(
-    name: str,
-    prior: Family,
-    mine: Sequence[Group],
-    hardware: Hardware,
-    known: Mapping[str, Mapping[str, float]],
-    fold: int,
-) -> Any:
-    """measured/predicted of one fold, from parameters that did not see it."""
-    without = fit(name, prior, mine, hardware, known, keep=lambda row: fold_of(row) != fold)
-    ratios = [
-        (group.measured_s / predicted_s(group, hardware, name, without.values, known))[
-            np.array([fold_of(row) == fold for row in group.rows])
-        ]
-        for group in mine
-    ]
-    return np.concatenate(ratios)
+def families_in(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The families that some rows inform, in the order of fitting."""
+    every = groups([row for row in rows if row.columns["family"] != COLLECTIVE])
+    there = {name for name in ORDER for group in every if _belongs(group, name)}
+    if any(row.columns["family"] == COLLECTIVE for row in rows):
+        there.add(COLLECTIVE)
+    return tuple(name for name in ORDER if name in there)
+
+
+def fold_errors(found: Mapping[str, tuple[Family, Fit]]) -> list[FoldErrors]:
+    """Errors on rows left out, of every family fitted."""
+    lines: list[FoldErrors] = []
+    for name, (_, best) in found.items():
+        if best.fold_ratios is not None:
+            errors = np.abs(1 / best.fold_ratios - 1)
+            p90 = float(np.quantile(errors, 0.9))
+            lines.append(FoldErrors(name, len(errors), float(errors.mean()), p90))
+    return lines
 
 
 def write(calibration: Calibration, path: Path) -> None:
     """Write a calibration as YAML, whole or not at all."""
-    text = yaml.safe_dump(
-        calibration.model_dump(mode="json"), sort_keys=False, width=100, allow_unicode=True
-    )
+    write_yaml(calibration.model_dump(mode="json"), path)
+
+
+def write_yaml(tree: Mapping[str, object], path: Path) -> None:
+    """Write a table as YAML under a temporary name, then rename it."""
+    text = yaml.safe_dump(tree, sort_keys=False, width=100, allow_unicode=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.rename(path)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Fit the named device and print each family's fold errors."""
-    name = arguments[0]
-    families = arguments[2:] if "--family" in arguments else ORDER
-    hardware = device(name)
+def measured_rows(name: str, boards: Sequence[str] | None = None) -> list[Row]:
+    """Timed kernel rows and collectives of a device, of all boards or of some."""
     rows = [row for row in read_rows(name) if row.columns["family"] != "llm"]
-    for family, (entry, best) in calibrate(hardware, rows, families).items():
-        print(
-            f"{family:28} rows {entry.rows:4}  fitted {best.mean_error:.3f}  90% {entry.interval}"
-        )
+    if boards:
+        known = sorted({row.board for row in rows})
+        for board in boards:
+            if board not in known:
+                raise UnknownNameError(f"board of {name}", board, known)
+        rows = [row for row in rows if row.board in boards]
+    return rows + collective.read_collectives(name)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Fit the named device, print each family's fold errors, and write what is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("device")
+    parser.add_argument("--family", nargs="+", default=list(ORDER))
+    parser.add_argument("--boards", nargs="+", help="fit on the rows of these boards alone")
+    parser.add_argument("--out", type=Path, help="a calibration file to write the families into")
+    options = parser.parse_args(arguments)
+    hardware = device(options.device)
+    rows = measured_rows(hardware.name, options.boards)
+    for name in options.family:
+        if name not in ORDER:
+            raise UnknownNameError("family", name, ORDER)
+    found = calibrate(hardware, rows, options.family)
+    lines = {line.family: line for line in fold_errors(found)}
+    for name, (entry, best) in found.items():
+        line = lines[name]
+        print(f"{name:28} rows {entry.rows:4}  fitted {best.mean_error:.3f}"
+              f"  folds {line.mean:.3f}, p90 {line.p90:.3f}  90% {entry.interval}")  # fmt: skip
         for parameter, p in entry.parameters.items():
             print(f"    {parameter:16} {p.value:8.4g} +- {p.standard_error}")
+    if options.out is not None:
+        write(
+            merged(hardware, options.out, found, sorted({row.board for row in rows})), options.out
+        )
+
+
+def merged(
+    hardware: Hardware, path: Path, found: Mapping[str, tuple[Family, Fit]], boards: Sequence[str]
+) -> Calibration:
+    """The calibration in a file, or else the device's own, with fitted families put in."""
+    before = load_calibration(path) if path.is_file() else hardware.calibration
+    base = before or load_calibration(PRIORS)
+    changes = {
+        "name": path.stem,
+        "device": hardware.name,
+        "source": "fitted to measured rows (validation/data)",
+        "versions": base.versions | {"fitted_boards": " ".join(boards)},
+        "families": base.families | {name: entry for name, (entry, _) in found.items()},
+    }
+    return Calibration.build(dict(base) | changes, where=str(path))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except HwmodelError as error:
+        raise SystemExit(f"error: {error}") from None

@@ -70,6 +70,8 @@ class Fit:
     values: dict[str, float]
     standard_errors: dict[str, float]
     mean_error: float
+    fold_ratios: Array | None = None
+    """measured/predicted of rows that were left out, where folds were drawn."""
 
 
 @dataclass(frozen=True, eq=False)

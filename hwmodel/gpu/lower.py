@@ -21,15 +21,15 @@ from hwmodel.einsum.counts import footprint_bytes, operation_counts
 from hwmodel.einsum.structure import attention, contraction, row_operation
 from hwmodel.errors import CoverageError, UnknownNameError
 from hwmodel.gpu.schedules import attention as attention_schedule
-from hwmodel.gpu.schedules import cublas, grouped
+from hwmodel.gpu.schedules import cublas, cudnn, flash, grouped
 from hwmodel.gpu.schedules import gemm as gemm_schedule
 from hwmodel.gpu.schedules import rows as rows_schedule
 from hwmodel.gpu.units import scalar_operations
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
-FEW_QUERIES = 16
-"""Query rows of a KV head, at most, for which attention is bound by reading keys (decode)."""
+FEW_QUERIES = 8
+"""Queries of a sequence, at most, that count as decode: one, or a few that were guessed ahead."""
 
 DEFAULT_KERNEL = "torch"
 KERNELS: dict[str, dict[str, str]] = {
@@ -44,6 +44,14 @@ KERNELS: dict[str, dict[str, str]] = {
     "triton": {schedule: "triton" for schedule in ("gemm", "grouped", "rows", "prefill", "decode")},
 }
 """Kernel name of a request -> schedule -> the library whose menu and calibration apply."""
+
+ATTENTION = {
+    ("prefill", "flash-attention-2"): (flash.MENU, flash.resolved),
+    ("decode", "flash-attention-2"): (flash.MENU, flash.resolved),
+    ("prefill", "cudnn"): (cudnn.PREFILL_MENU, None),
+    ("decode", "cudnn"): (cudnn.DECODE_MENU, cudnn.resolved),
+}
+"""Schedule and library of fused attention -> its menu, and the rule that fills a tile in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +85,7 @@ def lower(cascade: Cascade, kernel: str | None = None) -> tuple[Call, ...]:
     libraries = KERNELS.get(kernel or DEFAULT_KERNEL)
     if libraries is None:
         raise UnknownNameError("kernel", kernel, KERNELS)
-    calls = _attention_calls(cascade)
+    calls = _attention_calls(cascade, libraries)
     if not calls and not any(contraction(einsum, cascade) for einsum in cascade.einsums):
         row = _row_call(cascade, cascade.name)
         calls = [row] if row else []
@@ -203,7 +211,7 @@ def _row_call(cascade: Cascade, name: str) -> Call | None:
     return Call(name, "rows", "", problem, rows_schedule.activity, rows_schedule.menu(reduces))
 
 
-def _attention_calls(cascade: Cascade) -> list[Call]:
+def _attention_calls(cascade: Cascade, libraries: Mapping[str, str]) -> list[Call]:
     """Fused attention: the kernel for many queries, that for few, or each where it applies."""
     shape = attention(cascade)
     if shape is None:
@@ -235,7 +243,7 @@ def _attention_calls(cascade: Cascade) -> list[Call]:
             "",
             problem,
             attention_schedule.activity,
-            menu,
+            *ATTENTION.get((schedule, libraries.get(schedule, "")), (menu, None)),
             times=1 if here.all() else here.astype(np.float64),
         )
         for schedule, here, menu in kinds

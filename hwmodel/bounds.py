@@ -12,7 +12,7 @@ expectation (a tensor along a data-dependent rank: expected distinct members tou
 
 (Smith, Lowery, Langou, van de Geijn 2019, arXiv 1702.02017, theorem 1: Q >= 2mnk/sqrt(S) - 2S; its
 constant is tight). A batch of products obeys it in its sum, since the argument bounds what any
-segment of S transfers can compute. Elements are counted at the narrowest operand's width.
+segment of S transfers can compute. Elements are counted at the narrowest tensor's width.
 
 The fast memory of a boundary is all storage above it together: at the DRAM of a GPU that is the L2
 and every processor's shared memory and registers, since data may rest in any of them.
@@ -24,7 +24,7 @@ import numpy as np
 
 from hwmodel.arithmetic import most
 from hwmodel.dtypes import bytes_of
-from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import footprint_bytes, points
 from hwmodel.einsum.passes import passes
 from hwmodel.einsum.stack import Stack
@@ -127,15 +127,24 @@ def _unread(cascade: Cascade) -> tuple[str, ...]:
 
 
 def _lone_product(workload: Cascade | Stack) -> tuple[Amount, Amount] | None:
-    """(multiply-accumulates, element bytes) where the workload is one matrix product."""
-    if isinstance(workload, Stack) or len(workload.einsums) != 1:
+    """(multiply-accumulates, element bytes) where the workload is one matrix product.
+
+    Maps of its output, such as a bias, may follow: they store one element for each of the product.
+    """
+    if isinstance(workload, Stack):
         return None
-    einsum = workload.einsums[0]
+    einsum, *rest = workload.einsums
     product = contraction(einsum, workload)
-    if product is None:
+    if product is None or any(after.reductions or _fewer(after, einsum) for after in rest):
         return None
-    width = min(bytes_of(workload.tensors[name].dtype) for name in (product.a, product.b))
-    return points(einsum, workload), width
+    stored = workload.einsums[-1].name
+    names = (product.a, product.b, stored)
+    return points(einsum, workload), min(bytes_of(workload.tensors[n].dtype) for n in names)
+
+
+def _fewer(after: Einsum, product: Einsum) -> bool:
+    """Whether a later Einsum stores anything but one element for each of the product's."""
+    return set(after.output.ranks) != set(product.output.ranks)
 
 
 def _passes(workload: Cascade | Stack) -> dict[str, int]:

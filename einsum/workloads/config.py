@@ -168,6 +168,11 @@ class Config(BaseModel):
         """Sliding window of each layer, None where attention sees the whole context."""
         layers = range(self.num_hidden_layers)
         if self.layer_types is not None:
+            if "sliding_attention" in self.layer_types and self.sliding_window is None:
+                raise InputError(
+                    "config: layer_types: 'sliding_attention' expects the key sliding_window, found"
+                    " none"
+                )
             return tuple(
                 self.sliding_window if kind == "sliding_attention" else None
                 for kind in self.layer_types

@@ -17,6 +17,14 @@ from hwmodel.einsum.notation import parse
 from hwmodel.errors import InputError
 from hwmodel.units import Amount, amount
 
+MOST = 2**53
+"""No size is larger: arrays of sizes are float64, which is exact up to here."""
+
+
+def _brief(value: int) -> str:
+    """A number with a great many digits, told by their count."""
+    return str(value) if value < 10**30 else f"a number of {len(str(value))} digits"
+
 
 def whole(workload: str, **given: Any) -> dict[str, Amount]:
     """Check each named size as a whole number (or array of them) above 0; they must broadcast."""
@@ -24,6 +32,10 @@ def whole(workload: str, **given: Any) -> dict[str, Amount]:
     arrays = False
     for name, value in given.items():
         if type(value) is int and value > 0:
+            if value > MOST:
+                raise InputError(
+                    f"{workload}: {name}: expected 2**53 at most, found {_brief(value)}"
+                )
             sizes[name] = value
         else:
             sizes[name] = amount(value, whole=True, where=f"{workload}: {name}")

@@ -117,6 +117,10 @@ class Hardware(Value):
             raise InputError(f"{self.name} * {devices}: one switch joins at most {most:g} of them")
         return self.but(devices=self.devices * devices)
 
+    def __rmul__(self, devices: int) -> Self:
+        """The same as `h200 * 8`."""
+        return self * devices
+
     def but(self, **changes: Any) -> Self:
         """A changed copy; units and memory levels go by their names (`dram`, `hbm`, `matrix`).
 

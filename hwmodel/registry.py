@@ -44,6 +44,8 @@ def device(name_or_path: str | Path) -> Hardware:
     4800000000000.0
     """
     name = str(name_or_path).strip()
+    if not name:
+        raise UnknownNameError("device", name, devices())
     if name.lower() in devices():
         return _shipped(name.lower())
     path = Path(name)

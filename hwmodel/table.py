@@ -99,15 +99,15 @@ def comparison_text(estimates: Sequence[Estimate]) -> str:
     ]
     heads = ["#", "device", "time", "90 % interval", "speed-up", "energy", "saving"]
     heads += [*(["tokens/s"] if llm else []), "binds"]
-    gain = _times(base.time_s, estimates[fastest].time_s)
-    text = f"{base.name}: number {fastest + 1} ({estimates[fastest].device}) is fastest, {gain}"
+    gain = f", {_times(base.time_s, estimates[fastest].time_s)} of number 1" if fastest else ""
+    text = f"{base.name}: number {fastest + 1} ({estimates[fastest].device}) is fastest{gain}"
     warnings = tuple(dict.fromkeys(w for estimate in estimates for w in estimate.warnings))
     warnings += tuple(
         f"does not fit on {estimate.device}: {_verdict(estimate.serving.memory)}"
         for estimate in estimates
         if estimate.serving is not None and not first(estimate.serving.memory.fits)
     )
-    blocks = (f"{text} of number 1", grid(heads, rows, left=(1, len(heads) - 1)))
+    blocks = (text, grid(heads, rows, left=(1, len(heads) - 1)))
     return "\n\n".join(block for block in (*blocks, _notes("warnings", warnings)) if block)
 
 

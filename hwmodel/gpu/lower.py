@@ -24,6 +24,7 @@ from hwmodel.gpu.schedules import attention as attention_schedule
 from hwmodel.gpu.schedules import cublas, cudnn, flash, grouped
 from hwmodel.gpu.schedules import gemm as gemm_schedule
 from hwmodel.gpu.schedules import rows as rows_schedule
+from hwmodel.gpu.schedules import torch_rows
 from hwmodel.gpu.units import scalar_operations
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
@@ -207,8 +208,12 @@ def _row_call(cascade: Cascade, name: str) -> Call | None:
         operations=operations,
         row_bytes=found.cols * width if reduces else 0,
         passes=found.passes,
+        form=torch_rows.form(reduces, found.operations, found.inputs),
+        item_bytes=width,
+        instructions=torch_rows.instructions(found.operations),
     )
-    return Call(name, "rows", "", problem, rows_schedule.activity, rows_schedule.menu(reduces))
+    menu = torch_rows.menu()
+    return Call(name, "rows", "", problem, rows_schedule.activity, menu, torch_rows.filled)
 
 
 def _attention_calls(cascade: Cascade, libraries: Mapping[str, str]) -> list[Call]:

@@ -6,6 +6,9 @@
     latency of a launch     = the device's graph launch x `launch`
     latency of a fill       = the DRAM's latency x `fill`        (fill and drain of a block)
     latency of a reduction  = the device's graph launch x `reduction`  (a second, small kernel)
+    latency of a queue      = the DRAM's latency x `queue`       (loads of a full machine, waiting)
+    latency of a cycle      = one period of the clock x `cycle`  (instructions of a block)
+    rate of a copy engine   = the DRAM's bandwidth x `engine`
     latency of a step       = the DRAM's latency x `step`        (a load that nothing runs ahead of)
     latency of a split      = the DRAM's latency x `split`       (one more part to combine)
     latency of scales       = the DRAM's latency x `scales`      (factors of narrow formats)
@@ -68,6 +71,8 @@ def rates(
     byte_j: dict[str, Amount] = {
         n: m.energy_j_per_byte * joules.get(n, 1.0) for n, m in hardware.memories.items()
     }
+    dram = hardware.memory("dram")
+    bandwidth["engine"] = dram.bandwidth_bytes_per_s * efficiency("engine")
     launch_s = hardware.launch.graph_s
     return Rates(
         operations=operations,
@@ -77,6 +82,8 @@ def rates(
             "launch": ("launch", launch_s * efficiency("launch")),
             "fill": ("launch", hardware.memory("dram").latency_s * efficiency("fill")),
             "reduction": ("launch", launch_s * efficiency("reduction")),
+            "queue": ("launch", dram.latency_s * efficiency("queue")),
+            "cycle": ("vector", efficiency("cycle") / hardware.clock_hz),
             "step": ("launch", hardware.memory("dram").latency_s * efficiency("step")),
             "split": ("launch", hardware.memory("dram").latency_s * efficiency("split")),
             "scales": ("launch", hardware.memory("dram").latency_s * efficiency("scales")),

@@ -1,19 +1,32 @@
-"""Schedule of a row kernel: each thread block takes whole rows, reads them once, writes them once.
+"""Schedule of a row kernel: blocks take whole rows, or stretches of elements, in waves.
 
-A block takes as many whole rows as make up its stretch of elements, at least one.
+Norms, softmax and all elementwise kernels: [rows, cols] in, [rows, cols] out. A kernel's time is
 
-Norms, softmax and all elementwise kernels: [rows, cols] in, [rows, cols] out, every tensor through
-the DRAM once. A row is held in registers between its reduction and its use, so that one pass over
-the DRAM suffices whatever the number of passes of the cascade, while a row fits the block; longer
-rows are read once more per pass from the L2 or, beyond it, from the DRAM.
+    launch + first load + loads queueing  +  (blocks' cycles, DRAM, L2 overlapped)
+
+A block alone on a processor takes `chain` clock cycles, a chain of dependent instructions; with
+neighbours it takes no less than their `issue` cycles together, which share the processor's
+schedulers; a block that follows another waits `wait` cycles for its own first load, and the last
+one, a partial one, takes `last` more. Waves of blocks repeat that. Loads queue by the square root
+of the share of block slots that are taken: latency climbs steeply while the first processors start,
+and slowly as the memory fills up.
+
+Rows that a kernel reads again after their reduction come from the L2 while all rows in flight fit
+into `KEPT` of it, and from the DRAM once they take twice that.
 """
 
 from dataclasses import dataclass, field
 
-from hwmodel.activity import Activity, Operation, Overlap, Serial, Waves, Work
-from hwmodel.arithmetic import ceil_div, least, where
+import numpy as np
+
+from hwmodel.activity import Activity, Operation, Overlap, Repeat, Serial, Waves, Work
+from hwmodel.arithmetic import ceil_div, least, most, where
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
+
+KEPT = 0.326
+"""Share of the L2 in which rows stay until they are read again (fitted, H200): writes take as much
+as reads, and each half of the L2 keeps its own copy of what the other half owns."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +34,10 @@ class RowProblem:
     """`rows` rows of `cols` elements; bytes read and written in all, and operations in all.
 
     `row_bytes` is what one row occupies while its reduction is under way (0: no reduction);
-    `passes` is how many times the cascade traverses it.
+    `passes` is how many times the cascade traverses it. `form` is what a library tells apart:
+    "copy", "map" (elementwise), "norm" (reduced, then scaled) or "softmax" (exponentials of a
+    reduced row). `item_bytes` is the width of an element, `instructions` what a lane issues for the
+    arithmetic of one.
     """
 
     rows: Amount
@@ -31,56 +47,98 @@ class RowProblem:
     operations: dict[Operation, Amount] = field(default_factory=lambda: {})
     row_bytes: Amount = 0
     passes: int = 1
+    form: str = "map"
+    item_bytes: Amount = 2
+    instructions: Amount = 1
 
 
 @dataclass(frozen=True)
 class RowTile:
-    """The launch record: elements per block, threads, and blocks resident per processor.
+    """The launch record: elements per block, warps, blocks resident per processor, rows per block.
 
-    A block of a kernel that reduces takes `rows` whole rows, `elements / rows` columns at a time.
+    The rest says what a block does, in clock cycles of its processor (`chain`, `issue`, `wait`,
+    `last`: see the module), how often it reads its rows again, whether a copy engine does the work,
+    and whether a second kernel follows that reads the rows again and writes them.
     """
 
     elements: Amount = 2048
     warps: Amount = 8
     resident: Amount = 4
     rows: Amount = 1
-
-
-def menu(reduces: bool) -> tuple[RowTile, ...]:
-    """The library's one choice: a block for each row, or for a stretch of elements."""
-    return (RowTile(elements=2048, resident=4 if reduces else 8),)
+    chain: Amount = 0
+    issue: Amount = 0
+    wait: Amount = 0
+    last: Amount = 0
+    rereads: Amount = 0
+    engine: Amount = 0
+    second: Amount = 0
+    second_resident: Amount = 1
+    second_chain: Amount = 0
+    second_issue: Amount = 0
 
 
 def activity(problem: RowProblem, tile: RowTile, limits: Limits) -> Activity:
-    """One row kernel: launch, then waves of blocks over the DRAM stream."""
-    total = problem.rows * problem.cols
-    stretches = ceil_div(total, tile.elements)
-    blocks = where(problem.row_bytes > 0, least((problem.rows, stretches)), stretches)
-    slots = limits.processors * tile.resident
-    moved = (problem.read_bytes + problem.written_bytes) / blocks
-    block = Work(
-        operations={key: count / blocks for key, count in problem.operations.items()},
-        read={"port": moved, "l2": moved},
-        slots={"fill": 1},
+    """One row kernel, or two where the library takes two: see the module."""
+    reduces = problem.row_bytes > 0
+    stretches = ceil_div(problem.rows * problem.cols, tile.elements)
+    blocks = where(reduces, ceil_div(problem.rows, tile.rows), stretches)
+    once = 1 - tile.second
+    again = missed(
+        least((problem.rows, tile.resident * limits.processors * tile.rows)), problem, limits
     )
-    held = limits.registers * 4 * 0.5
-    again = where(problem.row_bytes > held, problem.passes - 1, 0)
-    live = problem.row_bytes * slots
-    missed = where(live > limits.capacity_bytes["l2"], again, 0)
+    main = Work(
+        operations=problem.operations,
+        read={
+            "dram": problem.read_bytes * (1 + tile.rereads * again),
+            "l2": problem.read_bytes * (1 + tile.rereads),
+            "engine": problem.read_bytes * tile.engine,
+        },
+        written={
+            "dram": problem.written_bytes * once,
+            "l2": problem.written_bytes * once,
+            "engine": problem.written_bytes * tile.engine,
+        },
+    )
+    first = _kernel(
+        blocks, tile.resident, (tile.chain, tile.issue, tile.wait, tile.last), main, limits
+    )
+    if isinstance(tile.second, int) and tile.second == 0:
+        return first
+    after = Work(
+        read={
+            "dram": problem.read_bytes * missed(problem.rows / 2, problem, limits),
+            "l2": problem.read_bytes,
+        },
+        written={"dram": problem.written_bytes, "l2": problem.written_bytes},
+    )
+    cycles = (tile.second_chain, tile.second_issue, 0, 0)
+    then = _kernel(blocks, tile.second_resident, cycles, after, limits)
+    return Serial((first, Repeat(tile.second, then)))
+
+
+def missed(rows: Amount, problem: RowProblem, limits: Limits) -> Amount:
+    """Share of `rows` rows in flight that the L2 has lost by the time they are read again."""
+    kept = KEPT * limits.capacity_bytes["l2"]
+    return least((1, most((0, rows * problem.row_bytes / kept - 1))))
+
+
+def _kernel(
+    blocks: Amount,
+    resident: Amount,
+    cycles: tuple[Amount, Amount, Amount, Amount],
+    work: Work,
+    limits: Limits,
+) -> Activity:
+    """A launch, then waves of blocks while the memory streams."""
+    chain, issue, wait, last = cycles
+    slots = limits.processors * resident
+    turns = ceil_div(blocks, slots)
+    neighbours = ceil_div(blocks, limits.processors) / turns
+    taken = most((chain + wait * (1 - 1 / turns) + last / turns, neighbours * issue))
+    queued = np.sqrt(least((1, blocks / slots)))
     return Serial(
         (
-            Work(slots={"launch": 1}),
-            Overlap(
-                (
-                    Waves(blocks, slots, block),
-                    Work(
-                        read={
-                            "dram": problem.read_bytes * (1 + missed),
-                            "l2": problem.read_bytes * again,
-                        },
-                        written={"dram": problem.written_bytes},
-                    ),
-                )
-            ),
+            Work(slots={"launch": 1, "fill": 1, "queue": queued}),
+            Overlap((Waves(blocks, slots, Work(slots={"cycle": taken})), work)),
         )
     )

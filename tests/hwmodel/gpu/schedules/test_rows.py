@@ -32,7 +32,7 @@ NORM = RowProblem(
 
 def cycles(kernel: Activity) -> float:
     """Time of an activity on a machine where only a block's cycles, of a second each, take time."""
-    free = dict.fromkeys(("dram", "l2", "engine"), 1e30)
+    free = {"dram": 1e30, "l2": 1e30, "engine": 1e30}
     slots = {name: ("launch", 0.0) for name in ("launch", "fill", "queue")}
     rates = Rates(
         read=free,

@@ -26,6 +26,24 @@ app = typer.Typer(
     help="Predicts limits, time, energy and memory of workloads on hardware.",
 )
 
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from hwmodel import __version__
+
+        typer.echo(f"hwmodel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
 What = Annotated[
     str | None,
     typer.Argument(help="A model config (path or shipped name), or a workload such as gemm."),
@@ -106,6 +124,7 @@ def bound(
     weight_dtype: Part = None,
     kv_dtype: Part = None,
     activation_dtype: Part = None,
+    kernel: Kernel = None,
     ignore_key: Ignore = None,
     as_json: AsJson = False,
 ) -> None:
@@ -115,7 +134,8 @@ def bound(
     from hwmodel.request import builder, machine, read
 
     request = read(_request(given))
-    found = verbs.bound(builder(request.fixed)(request.sizes), machine(request.fixed["on"]))
+    work, on_one = builder(request.fixed)(request.sizes), machine(request.fixed["on"])
+    found = verbs.bound(work, on_one, kernel=request.fixed.get("kernel"))
     if as_json:
         from hwmodel.record import bound_record
 

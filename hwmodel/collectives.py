@@ -4,20 +4,28 @@ The link's bandwidth and latency are the datasheet's, times the efficiencies of 
 "collective" family. A rank also reads and writes its own memory once; that hides behind the link on
 every device with NVLink or slower.
 
-NCCL moves data by one of three protocols: Simple signals each chunk behind a fence; LL sends a flag
-with every 4 bytes, LL128 one with every 120, so that they start sooner and carry less (NCCL,
-src/device: prims_simple.h, prims_ll.h, prims_ll128.h). A calibration that knows them has `link` and
-`latency` for each, and the fastest is taken, size by size:
+What is added to alpha and beta are causes seen on two H200s (NCCL 2.28, 2026-11-22):
 
-    time = launch + max(min over protocols (messages x latency + bytes / link), memory)
+    time = launch + max(min over protocols (start + messages x latency + bytes / link) + kept,
+                        memory)
+
+- NCCL's protocols. Simple signals each chunk behind a fence; LL and LL128 send a flag with the data
+  (NCCL, src/device: prims_simple.h, prims_ll.h, prims_ll128.h), so that they start sooner and carry
+  less. The two could not be told apart; they are one, "fast". The fastest is taken, size by size.
+- A ring's last pass over a part receives and sends nothing: p passes for p - 1 sends in all_gather
+  and reduce_scatter, 2p - 1 for 2p - 2 in all_reduce. all_to_all and p2p are grouped sends, another
+  kernel, with parameters of their own (`_direct`).
+- Parts that do not begin at a multiple of 16 bytes, which are copied by narrow instructions.
+- The part that a rank keeps in all_gather and all_to_all, which the same kernel copies.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from hwmodel.activity import Work, energy_j, totals
-from hwmodel.arithmetic import most
+from hwmodel.arithmetic import ceil_div, most, where
 from hwmodel.errors import CoverageError
 from hwmodel.estimate import Estimate, Part
 from hwmodel.hardware import Hardware
@@ -34,8 +42,20 @@ from hwmodel.units import Amount, amount
 
 FAMILY = "collective"
 
-PROTOCOLS = {"simple": "", "LL128": "_ll128", "LL": "_ll"}
-"""Protocol -> the ending of its parameters' names; all devices have the first."""
+PROTOCOLS = {"Simple": "", "LL and LL128": "_fast"}
+"""Protocol -> the ending of its parameters' names; every calibration has the first."""
+
+DIRECT = ("all_to_all", "p2p")
+"""Operations that are grouped sends; the others are rings."""
+
+PARTS = ("all_gather", "reduce_scatter", "all_to_all")
+"""Operations that cut the buffer into a part for each rank, each at its own address."""
+
+KEEPERS = ("all_gather", "all_to_all")
+"""Operations that copy the part that a rank keeps."""
+
+VECTOR_BYTES = 16
+"""Bytes of the widest load or store, which must be aligned to them."""
 
 
 def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: Amount = 1) -> Part:
@@ -53,10 +73,14 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
     sent = totals(choice.activity)
     read, written = memory_bytes(op, size_bytes, ranks)
     memory = hardware.memory("dram")
-    memory_s, launch_s = _memory_s(op, size_bytes, ranks, hardware), _launch_s(hardware, parameters)
-    total_s = launch_s + most((choice.time_s, memory_s))
+    memory_s, launch_s = (
+        _memory_s(op, size_bytes, ranks, hardware),
+        _launch_s(op, hardware, parameters),
+    )
+    kept_s = _kept_s(op, size_bytes, ranks, hardware, parameters)
+    total_s = launch_s + most((choice.time_s + kept_s, memory_s))
     counts = Work(read={"dram": read}, written={"dram": written}, messages=sent.messages)
-    busy = {"link": choice.time_s, "dram": memory_s, "launch": launch_s}
+    busy = {"link": choice.time_s + kept_s, "dram": memory_s, "launch": launch_s}
     joules = energy_j(choice.activity, link_rates(hardware), total_s)
     joules = joules + (read + written) * memory.energy_j_per_byte + hardware.power.idle_w * total_s
     return Part(
@@ -81,18 +105,9 @@ def time_s(
 ) -> Amount:
     """Seconds of one collective under given parameters of the family."""
     link_s = quickest(op, size_bytes, ranks, hardware, parameters).time_s
+    kept_s = _kept_s(op, size_bytes, ranks, hardware, parameters)
     memory_s = _memory_s(op, size_bytes, ranks, hardware)
-    return _launch_s(hardware, parameters) + most((link_s, memory_s))
-
-
-def _memory_s(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware) -> Amount:
-    """Seconds in which a rank reads its input and writes its output."""
-    moved = sum(memory_bytes(op, size_bytes, ranks))
-    return moved / hardware.memory("dram").bandwidth_bytes_per_s
-
-
-def _launch_s(hardware: Hardware, parameters: Mapping[str, float]) -> Amount:
-    return hardware.launch.graph_s * parameters.get("launch", 1.0)
+    return _launch_s(op, hardware, parameters) + most((link_s + kept_s, memory_s))
 
 
 def quickest(
@@ -105,20 +120,63 @@ def quickest(
     """The fastest protocol and algorithm on the link, at the rates that `parameters` make of it."""
     if hardware.link is None:
         raise CoverageError(f"{hardware.name}: a collective needs a link")
+    slower = _narrow(op, size_bytes, ranks, parameters) * _idle(op, ranks, parameters)
     choices: list[Choice] = []
     for ending in PROTOCOLS.values():
         if ending and f"link{ending}" not in parameters:
             continue
-        link = hardware.link.model_copy(
-            update={
-                "bandwidth_bytes_per_s": hardware.link.bandwidth_bytes_per_s
-                * parameters.get(f"link{ending}", 1.0),
-                "latency_s": hardware.link.latency_s * parameters.get(f"latency{ending}", 1.0),
-            }
-        )
-        real = hardware.model_copy(update={"link": link})
-        choices.append(cheapest(op, size_bytes, ranks, real))
+        share = _own(f"link{ending}", op, parameters) / slower
+        rates = {
+            "bandwidth_bytes_per_s": hardware.link.bandwidth_bytes_per_s * share,
+            "latency_s": hardware.link.latency_s * _own(f"latency{ending}", op, parameters),
+        }
+        link = hardware.link.model_copy(update=rates)
+        choice = cheapest(op, size_bytes, ranks, hardware.model_copy(update={"link": link}))
+        start_s = hardware.launch.graph_s * _own(f"start{ending}", op, parameters, default=0.0)
+        choices.append(replace(choice, time_s=choice.time_s + start_s))
     return fastest(choices)
+
+
+def _own(name: str, op: str, parameters: Mapping[str, float], default: float = 1.0) -> float:
+    """A parameter, or that of grouped sends for themselves where there is one."""
+    shared = parameters.get(name, default)
+    return parameters.get(f"{name}_direct", shared) if op in DIRECT else shared
+
+
+def _idle(op: str, ranks: Amount, parameters: Mapping[str, float]) -> Amount:
+    """How many times slower the link is, for the pass of a ring that sends nothing."""
+    if op in DIRECT:
+        return 1.0
+    sends = (2 if op == "all_reduce" else 1) * (ranks - 1)
+    return 1 + parameters.get("idle", 0.0) / most((sends, 1))
+
+
+def _narrow(op: str, size_bytes: Amount, ranks: Amount, parameters: Mapping[str, float]) -> Amount:
+    """How many times slower the link is, for parts that wide instructions cannot copy."""
+    if op not in PARTS:
+        return 1.0
+    unaligned = ceil_div(size_bytes, ranks) % VECTOR_BYTES != 0
+    return where(unaligned, _own("narrow", op, parameters), 1.0)
+
+
+def _kept_s(
+    op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, parameters: Mapping[str, float]
+) -> Amount:
+    """Seconds in which a rank copies the part that it keeps."""
+    if op not in KEEPERS or "kept" not in parameters or hardware.link is None:
+        return 0.0
+    rate = hardware.link.bandwidth_bytes_per_s * parameters["kept"]
+    return ceil_div(size_bytes, ranks) * _narrow(op, size_bytes, ranks, parameters) / rate
+
+
+def _memory_s(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware) -> Amount:
+    """Seconds in which a rank reads its input and writes its output."""
+    moved = sum(memory_bytes(op, size_bytes, ranks))
+    return moved / hardware.memory("dram").bandwidth_bytes_per_s
+
+
+def _launch_s(op: str, hardware: Hardware, parameters: Mapping[str, float]) -> Amount:
+    return hardware.launch.graph_s * _own("launch", op, parameters)
 
 
 def estimate(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware) -> Estimate:

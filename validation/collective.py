@@ -42,5 +42,11 @@ def predicted_s(
     op: str, rows: Sequence[Row], hardware: Hardware, parameters: Mapping[str, float]
 ) -> Array:
     """Predicted time of every row of one operation."""
-    size, ranks = (np.array([float(row.columns[n]) for row in rows]) for n in ("bytes", "ranks"))
+    size, ranks = sizes(rows)
     return np.asarray(collectives.time_s(op, size, ranks, hardware, parameters))
+
+
+def sizes(rows: Sequence[Row]) -> tuple[Array, Array]:
+    """Bytes and ranks of every row."""
+    size, ranks = (np.array([float(row.columns[n]) for row in rows]) for n in ("bytes", "ranks"))
+    return size, ranks

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwmodel import collectives
 from hwmodel.arithmetic import most
 from hwmodel.calibration import Calibration
 from hwmodel.einsum.workloads.model import model
@@ -19,9 +20,13 @@ from hwmodel.estimate import Estimate
 from hwmodel.gpu.lower import FEW_QUERIES
 from hwmodel.gpu.predict import predict
 from hwmodel.hardware import Hardware
+from hwmodel.validation import collective
 from hwmodel.validation.fit import Array, is_test
 from hwmodel.validation.joules import column, read, traffic
 from hwmodel.validation.rows import Row, groups, kernels_known, read_rows
+
+APART = ("llm", collectives.FAMILY)
+"""Families that are judged in other ways than kernels."""
 
 BASELINE_EFFICIENCY, BASELINE_S = 0.8, 3e-6
 
@@ -63,6 +68,7 @@ FAMILIES: dict[str, Callable[[Row], bool]] = {
     "memory-bound": _family(*MEMORY_BOUND),
     "LLM prefill": _phase("prefill"),
     "LLM decode": _phase("decode"),
+    "NCCL, two GPUs": _family(collectives.FAMILY, kernel="nccl"),
 }
 """Family of the report -> which rows it holds."""
 
@@ -109,12 +115,17 @@ def judge(rows: Iterable[Row], hardware: Hardware) -> list[Judged]:
     """Predict every row; kernels in one vectorised call for each form, models one by one."""
     wanted = list(rows)
     judged: list[Judged] = []
-    for group in groups([row for row in wanted if row.columns["family"] != "llm"]):
+    for group in groups([row for row in wanted if row.columns["family"] not in APART]):
         kernel = str(group.rows[0].columns["kernel"])
         judged += _judged(group.rows, predict(group.cascade, hardware, kernel=kernel))
     for row in wanted:
         if row.columns["family"] == "llm":
             judged += _judged((row,), _step(row, hardware))
+    messages = [row for row in wanted if row.columns["family"] == collectives.FAMILY]
+    for sample in collective.samples(messages, hardware):
+        op = str(sample.rows[0].columns["op"])
+        size, ranks = collective.sizes(sample.rows)
+        judged += _judged(sample.rows, collectives.estimate(op, size, ranks, hardware))
     return judged
 
 
@@ -155,7 +166,8 @@ def _is_llm(judged: Judged) -> bool:
 
 def judge_all(device_name: str, hardware: Hardware) -> list[Judged]:
     """Every timed row of a device whose kernel the model knows, with its prediction."""
-    return judge([row for row in read_rows(device_name) if kernels_known(row)], hardware)
+    kernels = [row for row in read_rows(device_name) if kernels_known(row)]
+    return judge([*kernels, *collective.read_collectives(device_name)], hardware)
 
 
 def by_family(judged: Sequence[Judged], hardware: Hardware) -> dict[str, list[Judged]]:

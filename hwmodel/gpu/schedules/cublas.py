@@ -2,13 +2,13 @@
 
 Two kinds of kernel. Where every row of A, B and C begins on a multiple of 16 bytes, persistent
 kernels move slices with the bulk copy engine and multicast them within clusters; their tiles come
-in steps of 8 along the rows (tokens), so that the library picks one whose grid just fills one, two
-or three waves. Elsewhere older kernels copy thread by thread, at most 4 bytes an instruction even
-where the alignment is 8, and their tiles are powers of two. fp32 products run on the vector units
-with tiles of the second kind. Sizes are elements; the side along N is `block_n`.
+in steps of 8 along the rows (tokens), so that the library picks one whose grid just fills one or
+two waves. Elsewhere older kernels copy thread by thread, at most 4 bytes an instruction even where
+the alignment is 8, and their tiles are powers of two. fp32 products run on the vector units with
+tiles of the second kind. Sizes are elements; the side along N is `block_n`.
 
 The menu is recalled from kernel names of cuBLAS 12.4 to 13.1 (nvjet, 64 to 256 by 8 to 256; sm80
-and SIMT kernels) and pruned by fits: tiles that no measured row preferred are left out. Splits of K
+and SIMT kernels) and pruned: tiles whose absence hardly raised the error are left out. Splits of K
 fill the device once. Alignment rules and the constants below are inferred from times on an H200.
 """
 
@@ -51,15 +51,16 @@ FILL = 0
 MOST_SPLITS, LEAST_STEPS = 64, 4
 """No library splits K further, or below that many slices (fitted)."""
 
-WAVES = (1, 2, 3)
-BULK_SPLIT = (
-    (32, 64), (64, 64), (128, 64), (256, 64), (32, 128), (64, 128), (128, 128), (256, 128),
-    (64, 192), (128, 192), (64, 256), (128, 256),
-)  # fmt: skip
+COLUMNS = (64, 128, 192, 256)
+WAVES = (1, 2)
+WIDE = ((256, 128), (256, 256))
+"""(most rows, columns) of the tiles for grids of many waves."""
+
+SPLIT = ((128, 128), (128, 256), (64, 64), (128, 64), (64, 128))
 """(most rows, columns) of the tiles that split K."""
 
-COPIED = ((128, 256), (128, 128), (64, 128), (128, 64), (64, 64), (32, 128), (32, 64), (32, 32))
-"""(rows, columns) of the tiles of kernels that copy through registers."""
+COPIED = ((128, 128), (128, 256), (32, 128), (32, 64), (32, 32), (64, 128), (128, 64), (64, 64))
+"""(rows, columns) of the tiles of kernels that copy thread by thread; the first five split K."""
 
 
 @dataclass(frozen=True)
@@ -77,22 +78,25 @@ class LibraryTile(GemmTile):
 
 def menu() -> tuple[LibraryTile, ...]:
     """Every candidate; the copied tiles, split and not, are dealt out over the bulk ones."""
-    bulk = [(256, n, waves, 1) for n in (64, 128, 192, 256) for waves in WAVES]
-    bulk += [(256, n, 0, 1) for n in (64, 128, 192, 256)]
-    bulk += [(m, n, 0, FILL) for m, n in BULK_SPLIT]
-    unsplit = sum(split == 1 for *_, split in bulk)
-    return tuple(
-        LibraryTile(
-            m,
-            n,
-            split=split,
-            multicast=CLUSTER,
-            waves=waves,
-            copied_m=COPIED[(place if place < unsplit else place - unsplit) % len(COPIED)][0],
-            copied_n=COPIED[(place if place < unsplit else place - unsplit) % len(COPIED)][1],
+    bulk = [(256, n, waves, 1) for n in COLUMNS for waves in WAVES]
+    bulk += [(m, n, 0, 1) for m, n in WIDE]
+    unsplit = len(bulk)
+    bulk += [(m, n, 0, FILL) for m, n in SPLIT]
+    candidates: list[LibraryTile] = []
+    for place, (m, n, waves, split) in enumerate(bulk):
+        copied_m, copied_n = COPIED[place % unsplit % len(COPIED)]
+        candidates.append(
+            LibraryTile(
+                m,
+                n,
+                split=split,
+                multicast=CLUSTER,
+                waves=waves,
+                copied_m=copied_m,
+                copied_n=copied_n,
+            )
         )
-        for place, (m, n, waves, split) in enumerate(bulk)
-    )
+    return tuple(candidates)
 
 
 def resolved(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:

@@ -42,8 +42,13 @@ def choose(
     column = cast(Tile, replace(cast(Any, menu[0]), **columns))
     if resolve is not None:
         column = resolve(column, problem, limits)
-    time_s = np.asarray(fold(activity(problem, column, limits), rates).time_s)
-    best: NDArray[np.intp] = np.argmin(time_s, axis=0)[None]
+    best: NDArray[np.intp]
+    if len(menu) == 1:
+        points = max(np.shape(getattr(column, name))[-1] for name in names)
+        best = np.zeros((1, points), dtype=np.intp)
+    else:
+        time_s = np.asarray(fold(activity(problem, column, limits), rates).time_s)
+        best = np.argmin(time_s, axis=0)[None]
     picked = {name: _pick(getattr(column, name), best) for name in names}
     return cast(Tile, replace(cast(Any, column), **picked))
 

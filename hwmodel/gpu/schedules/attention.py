@@ -11,7 +11,8 @@ owns `block_q` query rows of one head and walks the keys in steps of `block_k`:
     pipeline         matrix instructions that a warp issues one after the other
 
 A step that a mask crosses, or that ends beyond the keys, also compares positions. Before its steps
-a block fetches its rows of Q and after them it stores those of O; nothing of its own hides that.
+a block fetches its rows of Q and the keys of the first (its share of them, where other blocks read
+the same through the L2), and after them it stores its rows of O; nothing of its own hides that.
 Steps without a kept pair are skipped, so that blocks of a causal mask differ: the longest works
 `spread` times the mean, and where they start in order rather than longest first, the processors end
 raggedly.
@@ -172,7 +173,7 @@ def activity(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> 
     """One attention call: launch, waves of blocks over the DRAM stream, and the combination."""
     _, blocks, columns = row_blocks(problem, tile)
     each = steps(problem, tile)
-    part = replace_steps(each, tile.split)
+    part = _part(each, tile.split)
     tiles = columns * blocks * tile.split
     read, written = dram_bytes(problem, blocks, limits.processors * tile.resident, limits)
     body = Overlap(
@@ -192,7 +193,7 @@ def activity(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> 
     return Serial((Work(slots={"launch": 1}), body, combine))
 
 
-def replace_steps(whole: Steps, split: Amount) -> Steps:
+def _part(whole: Steps, split: Amount) -> Steps:
     """Steps of one part of the keys of `split`: the parts are whole steps, the last one shorter."""
     return replace(
         whole,
@@ -247,7 +248,7 @@ def _block(
     problem: AttentionProblem, tile: AttentionTile, each: Steps, resident: Amount
 ) -> Activity:
     """One block among `resident` on its processor: Q and O, the steps, and the masks."""
-    rows, blocks, _ = row_blocks(problem, tile)
+    rows, blocks, columns = row_blocks(problem, tile)
     wide = _padded(problem.head_dim, tile.pad)
     value_wide = _padded(problem.value_dim, tile.pad)
     loaded = tile.block_k * (problem.head_dim + problem.value_dim) * bytes_of(problem.kv_dtype)
@@ -277,8 +278,10 @@ def _block(
     masking = tile.masking * score + tile.spilling * (score + tile.block_q * value_wide)
     masks = Work(operations={("vector", "flop", "fp32"): LANE_FLOP * masking * each.masked})
     mine = where(tile.whole > 0, tile.block_q, rows / blocks)
+    first = least((1.0, problem.keys / tile.block_k)) * loaded
+    sharing = blocks * columns / (problem.batch * problem.kv_heads)
     ends = Work(
-        read={"port": mine * wide * bytes_of(problem.dtype)},
+        read={"port": mine * wide * bytes_of(problem.dtype) + first / sharing},
         written={"port": mine * value_wide * bytes_of(problem.dtype_out)},
     )
     return Serial((ends, walk, masks))

@@ -38,7 +38,14 @@ THREADS = 128
 
 MENU = (
     AttentionTile(
-        128, 64, stages=1, warps=4, resident=BLOCKS_PER_PROCESSOR, pad=32, team=1, in_order=1,
+        128,
+        64,
+        stages=1,
+        warps=4,
+        resident=BLOCKS_PER_PROCESSOR,
+        pad=32,
+        team=1,
+        in_order=1,
         masking=MASKING,
     ),
 )
@@ -52,9 +59,7 @@ def resolved(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> 
     keys_a_step = where(narrow, 256, where(wide, 64, 128))
     split_tile = replace(tile, block_q=SPLIT_ROWS, block_k=keys_a_step, packed=packed)
     _, blocks, columns = row_blocks(problem, split_tile)
-    split = splits(
-        columns * blocks, ceil_div(problem.keys, keys_a_step), 2 * limits.processors
-    )
+    split = splits(columns * blocks, ceil_div(problem.keys, keys_a_step), 2 * limits.processors)
     parts = split > 1
     block_q = where(parts | wide, 64, 128)
     block_k = where(parts, keys_a_step, where(narrow, 128, 64))
@@ -72,6 +77,8 @@ def resolved(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> 
 def splits(blocks: Amount, steps: Amount, slots: Amount) -> Amount:
     """How often the keys are split: `blocks` of rows, `steps` each, on `slots`.
 
+    Shares are rounded to single precision, as the library does: some of them tie.
+
     >>> int(splits(8, 512, 264))
     29
     """
@@ -81,13 +88,16 @@ def splits(blocks: Amount, steps: Amount, slots: Amount) -> Amount:
     few = (b < FULL_SHARE * s) & (n > 1)
     if not few.any():
         return chosen if shape else 1
-    pairs, inverse = np.unique(np.stack([b[few], n[few], s[few]]), axis=1, return_inverse=True)
-    each_b, each_n, each_s = pairs[:, None, :]
-    count = np.arange(1, int(min(MOST_SPLITS, each_n.max())) + 1)[:, None]
-    changes = np.ceil(each_n / count) != np.ceil(each_n / np.maximum(count - 1, 1))
-    allowed = (changes | (count == 1)) & (count <= np.minimum(each_n, each_s))
-    waves = each_b * count / each_s
-    full = np.where(allowed, waves / np.ceil(waves), 0.0)
-    good = allowed & (full >= GOOD_SHARE * full.max(axis=0))
-    chosen[few] = (good.argmax(axis=0) + 1)[inverse.reshape(-1)]
+    each_b, each_n, each_s = b[few], n[few], s[few]
+    most_splits = int(min(MOST_SPLITS, each_n.max(), each_s.max()))
+    count = np.arange(1, most_splits + 1, dtype=np.float32)
+    pairs, of_pair = np.unique(each_s * 2.0**32 + each_b, return_inverse=True)
+    tiles = np.outer(pairs % 2.0**32, count).astype(np.float32)
+    waves = tiles / (pairs // 2.0**32).astype(np.float32)[:, None]
+    full = (waves / np.ceil(waves))[of_pair]
+    steps_of = np.ceil(each_n.astype(np.float32)[:, None] / count)
+    full[:, 1:] *= steps_of[:, 1:] != steps_of[:, :-1]
+    full *= count <= np.minimum(each_n, each_s)[:, None]
+    good = full >= GOOD_SHARE * full.max(axis=1, keepdims=True).astype(np.float64)
+    chosen[few] = good.argmax(axis=1) + 1
     return chosen if shape else int(chosen)

@@ -8,7 +8,7 @@ which is one cascade with arrays, lowered once to kernel calls.
 import csv
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,8 @@ def _value(text: str) -> Any:
 
 
 def kernels_known(row: Row) -> bool:
-    """Whether the model has the kernel that the row measured."""
-    return str(row.columns["kernel"]) in KERNELS
+    """Whether the model has the kernel that the row measured (no stream-K schedule yet)."""
+    return str(row.columns["kernel"]) in KERNELS and not row.columns.get("stream_k")
 
 
 def groups(rows: Iterable[Row]) -> list[Group]:
@@ -125,6 +125,23 @@ def groups(rows: Iterable[Row]) -> list[Group]:
     for row in rows:
         forms.setdefault(row.form, []).append(row)
     return [_group(members) for members in forms.values()]
+
+
+LAUNCHED = "tile_"
+"""Prefix of the columns that hold the launch record of one of our own kernels."""
+
+
+def _launched(call: Call, rows: list[Row]) -> Call:
+    """The call with the tile that each row was launched with."""
+    names = [field.name for field in fields(call.menu[0])]
+    known = {
+        name: np.array([float(row.columns.get(LAUNCHED + name, 0)) for row in rows])
+        for name in names
+        if LAUNCHED + name in rows[0].columns
+    }
+    if len(known) < 2:
+        return call
+    return replace(call, menu=(replace(call.menu[0], **known),), resolve=None)
 
 
 def _group(rows: list[Row]) -> Group:
@@ -137,5 +154,7 @@ def _group(rows: list[Row]) -> Group:
     cascade = WORKLOADS[family](**sizes, **options)
     assert isinstance(cascade, Cascade)
     calls = lower(cascade, str(columns["kernel"]))
+    if LAUNCHED + "warps" in columns:
+        calls = tuple(_launched(call, rows) for call in calls)
     measured = [float(row.columns.get("time_s", float("nan"))) for row in rows]
     return Group(tuple(rows), cascade, calls, np.array(measured))

@@ -35,6 +35,8 @@ def choose(
     """
     if not menu:
         raise CapacityError("no tile of the menu fits this device")
+    if len(menu) == 1:
+        return menu[0] if resolve is None else resolve(menu[0], problem, limits)
     names = [field.name for field in fields(cast(Any, menu[0]))]
     columns = {
         name: np.array([[getattr(tile, name)] for tile in menu], dtype=np.float64) for name in names
@@ -42,13 +44,8 @@ def choose(
     column = cast(Tile, replace(cast(Any, menu[0]), **columns))
     if resolve is not None:
         column = resolve(column, problem, limits)
-    best: NDArray[np.intp]
-    if len(menu) == 1:
-        points = max(np.shape(getattr(column, name))[-1] for name in names)
-        best = np.zeros((1, points), dtype=np.intp)
-    else:
-        time_s = np.asarray(fold(activity(problem, column, limits), rates).time_s)
-        best = np.argmin(time_s, axis=0)[None]
+    time_s = np.asarray(fold(activity(problem, column, limits), rates).time_s)
+    best: NDArray[np.intp] = np.argmin(time_s, axis=0)[None]
     picked = {name: _pick(getattr(column, name), best) for name in names}
     return cast(Tile, replace(cast(Any, column), **picked))
 

@@ -21,10 +21,9 @@ from hwmodel.einsum.counts import footprint_bytes, operation_counts
 from hwmodel.einsum.structure import attention, contraction, row_operation
 from hwmodel.errors import CoverageError, UnknownNameError
 from hwmodel.gpu.schedules import attention as attention_schedule
-from hwmodel.gpu.schedules import cublas, cudnn, flash, grouped
+from hwmodel.gpu.schedules import cublas, cudnn, flash, grouped, torch_rows, triton_rules
 from hwmodel.gpu.schedules import gemm as gemm_schedule
 from hwmodel.gpu.schedules import rows as rows_schedule
-from hwmodel.gpu.schedules import torch_rows
 from hwmodel.gpu.units import scalar_operations
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
@@ -105,6 +104,9 @@ def _in_library(
             f"cascade {cascade.name!r}: kernel {kernel!r} has no {call.schedule} schedule;"
             f" kernels that do: {', '.join(able)}"
         )
+    if library == "triton":
+        menu, rule = triton_rules.RULES[call.schedule]
+        return replace(call, library=library, menu=menu, resolve=rule)
     return replace(call, library=library)
 
 

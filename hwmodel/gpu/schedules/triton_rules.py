@@ -1,0 +1,68 @@
+"""What our Triton kernels launch when nobody names a tile: the rules of `triton_tiles`, by problem.
+
+Each function has the signature that a menu's `resolve` has: (tile, problem, limits) -> tile. The
+tile handed in is the menu's one entry and says nothing; the answer is the wrapper's own choice.
+"""
+
+from hwmodel.arithmetic import where
+from hwmodel.dtypes import bytes_of
+from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile
+from hwmodel.gpu.schedules.gemm import GemmProblem, GemmTile
+from hwmodel.gpu.schedules.rows import RowProblem, RowTile
+from hwmodel.gpu.schedules.triton_tiles import decode_tile, gemm_tile, prefill_tile, row_tile
+from hwmodel.hardware import Limits
+from hwmodel.units import Amount
+
+
+def gemm(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
+    """The GEMM's rule; a grouped product's rows are those of a mean member."""
+    return gemm_tile(
+        problem.M / problem.members,
+        problem.N,
+        problem.K,
+        processors=_whole(limits.processors),
+        element_bytes=int(bytes_of(problem.dtype_a)),
+    )
+
+
+def prefill(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """The rule for many queries."""
+    return prefill_tile(problem.head_dim, problem.queries)
+
+
+def decode(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """The rule for few queries."""
+    return decode_tile(
+        problem.queries * problem.group,
+        problem.keys,
+        problem.batch * problem.kv_heads,
+        problem.head_dim,
+        processors=_whole(limits.processors),
+    )
+
+
+def rows(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
+    """The rule of row kernels: a row held whole, or a stretch of elements."""
+    held = row_tile(problem.cols)
+    reduces = problem.row_bytes > 0
+    return RowTile(
+        elements=where(reduces, held.elements, 2048),
+        warps=where(reduces, held.warps, 8),
+        resident=where(reduces, held.resident, 4),
+        rows=where(reduces, held.rows, 1),
+    )
+
+
+def _whole(processors: Amount) -> int:
+    """The rules were compiled for one number of processors at a time."""
+    return int(processors) if isinstance(processors, (int, float)) else int(processors.max())
+
+
+RULES = {
+    "gemm": ((GemmTile(128, 128),), gemm),
+    "grouped": ((GemmTile(128, 128),), gemm),
+    "prefill": ((AttentionTile(128, 128),), prefill),
+    "decode": ((AttentionTile(16, 64),), decode),
+    "rows": ((RowTile(),), rows),
+}
+"""Schedule -> the menu of one entry, and the rule that fills it in."""

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import yaml
@@ -44,6 +45,10 @@ ORDER = (
     "decode:flash-attention-2",
     "decode:cudnn",
     "grouped:torch",
+    "gemm:triton",
+    "prefill:triton",
+    "decode:triton",
+    "rows:triton",
     COLLECTIVE,
 )
 PRIORS = CATALOGUE / "calibration" / "uncalibrated.yaml"
@@ -153,7 +158,8 @@ def write(calibration: Calibration, path: Path) -> None:
 
 def write_yaml(tree: Mapping[str, object], path: Path) -> None:
     """Write a table as YAML under a temporary name, then rename it."""
-    text = yaml.safe_dump(tree, sort_keys=False, width=100, allow_unicode=True)
+    style: dict[str, Any] = {"sort_keys": False, "width": 100, "default_flow_style": None}
+    text: str = cast(Any, yaml).safe_dump(tree, allow_unicode=True, **style)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.rename(path)

@@ -13,7 +13,8 @@ that change no block's count of steps are skipped. With one query, the heads of 
 Tiles and the rule were recalled from those sources, and the measured times of an H200 agree: the
 standard kernel streams keys at 2.8 TB/s, split ones at 4.5. Registers: where the two accumulators
 take 192 of them in each thread, the causal kernel for sizes that do not fill its tiles spills in
-its masked steps (inferred from times: the 128 x 64 tile with d = 96 does not show it).
+its masked steps (inferred from times, which the 128 x 64 tile with d = 96 does not show, and from
+counters: such a call with 1500 queries wrote 1.6 times its output to the DRAM).
 """
 
 from dataclasses import replace

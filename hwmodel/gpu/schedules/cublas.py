@@ -116,7 +116,7 @@ def resolved(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> Library
         block_n=block_n,
         block_k=block_k + column,
         split=where(tile.split == FILL, wanted, tile.split),
-        multicast=where(bulk, tile.multicast, 1),
+        multicast=where(bulk, tile.multicast, 1) + column,
         copy_bytes=where(bulk, 0, _copy_bytes(problem)) + column,
         persistent=where(bulk, 1, 0) + column,
     )

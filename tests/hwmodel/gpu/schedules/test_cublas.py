@@ -94,3 +94,17 @@ def test_a_menu_resolves_as_columns_as_it_does_one_by_one() -> None:
             for name in ("block_m", "block_n", "block_k", "split", "copy_bytes", "multicast"):
                 column = np.broadcast_to(getattr(together, name), (len(menu), 3))
                 assert column[row, point] == getattr(tile, name), name
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp32"])
+@pytest.mark.parametrize("sizes", [(1, 64, 64), (100, 64, 63), (100, 64, 64)])
+def test_one_point_keeps_every_field_a_column_of_the_menu(
+    sizes: tuple[int, int, int], dtype: str
+) -> None:
+    menu = cublas.menu()
+    columns = {
+        name: np.array([[float(getattr(tile, name))] for tile in menu]) for name in vars(menu[0])
+    }
+    problem = GemmProblem(*sizes, dtype_a=dtype, dtype_b=dtype, dtype_out=dtype)
+    found = cublas.resolved(replace(menu[0], **columns), problem, H200)
+    assert {np.shape(getattr(found, name)) for name in columns} == {(len(menu), 1)}

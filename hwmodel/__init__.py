@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hwmodel.ranges import logspace as logspace
     from hwmodel.registry import device as device
     from hwmodel.registry import devices as devices
+    from hwmodel.validation.plan import calibrate_device as calibrate
     from hwmodel.verbs import bound as bound
     from hwmodel.verbs import collective as collective
     from hwmodel.verbs import compare as compare
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 
 _FACE = {
     "bound": ("hwmodel.verbs", "bound"),
+    "calibrate": ("hwmodel.validation.plan", "calibrate_device"),
     "collective": ("hwmodel.verbs", "collective"),
     "compare": ("hwmodel.verbs", "compare"),
     "device": ("hwmodel.registry", "device"),
@@ -49,6 +51,7 @@ _FACE = {
 
 __all__ = [
     "bound",
+    "calibrate",
     "collective",
     "compare",
     "device",

@@ -1,4 +1,4 @@
-"""The command line: `hwmodel predict | bound | compare | devices | validate`.
+"""The command line: `hwmodel predict | bound | compare | devices | validate | calibrate`.
 
 What to predict is a model's config (a path, or a shipped name such as llama-3.1-8b) with a phase
 and its sizes, or a workload with fields of its own: `hwmodel predict gemm M=4096 N=4096 K=4096 --on
@@ -222,6 +222,19 @@ def validate(
         _print_json({"device": found.device, **{k: plain(getattr(found, k)) for k in _TABLES}})
     else:
         typer.echo(str(found))
+
+
+@app.command()
+def calibrate(
+    out: Annotated[str, typer.Option(help="A folder for the device and its calibration.")],
+    device: Annotated[
+        str, typer.Option(help="The relative in the catalogue; auto finds the nearest.")
+    ] = "auto",
+) -> None:
+    """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped."""
+    from hwmodel.validation.plan import calibrate_device
+
+    typer.echo(str(calibrate_device(out, device)))
 
 
 _TABLES = ("lines", "traffic", "energy_errors")

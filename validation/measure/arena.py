@@ -28,6 +28,12 @@ TORCH_DTYPE = {
 }
 
 
+def pool_bytes(memory_bytes: float) -> dict[str, int]:
+    """Capacities of the pools, two of each, that leave half of a device's memory free."""
+    share = min(1.0, memory_bytes / (4 * sum(POOL_BYTES.values())))
+    return {dtype: int(size * share) for dtype, size in POOL_BYTES.items()}
+
+
 @dataclass
 class Arena:
     """The pools, drawn on first use and kept until `clear`."""

@@ -24,6 +24,7 @@ from triton.runtime.errors import TritonError
 
 from hwmodel.errors import HwmodelError
 from hwmodel.validation.measure import counters
+from hwmodel.validation.measure.arena import Arena, pool_bytes
 from hwmodel.validation.measure.board import describe, open_board
 from hwmodel.validation.measure.energy import measure_energy
 from hwmodel.validation.measure.library import builder, check_conventions
@@ -73,7 +74,8 @@ class Sitting:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.name, self.seed, self.quick = folder, name, seed, quick
         self.rows = (folder / "rows.jsonl").open("w")
-        self.timer = Timer(board=open_board())
+        memory_bytes = torch.cuda.get_device_properties(0).total_memory
+        self.timer = Timer(board=open_board(), arena=Arena(capacity_bytes=pool_bytes(memory_bytes)))
         self.header = describe(self.timer.board) | {"sitting": name, "seed": seed}
         self.sources = streams(seed) | triton_streams(seed)
         self.measured = 0
@@ -278,9 +280,12 @@ def main() -> None:
         parser.error(f"unknown stages {', '.join(unknown)}; known: {', '.join(SHARES)}")
     sitting = Sitting(options.out, options.sitting, options.seed, options.quick)
     torch.manual_seed(options.seed)
-    with torch.cuda.stream(sitting.timer.stream):
-        checks = check_conventions()
-    sitting.save_header(check_errors=checks, **sitting.timer.calibrate())
+    try:
+        with torch.cuda.stream(sitting.timer.stream):
+            sitting.save_header(check_errors=check_conventions())
+    except RuntimeError as error:  # a library that this GPU lacks; its cases will be refused too
+        sitting.save_header(check_refused=str(error)[:500])
+    sitting.save_header(**sitting.timer.calibrate())
     print(json.dumps(sitting.header), flush=True)
     end = time.perf_counter() + options.seconds
     for index, stage in enumerate(stages):

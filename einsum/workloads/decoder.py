@@ -19,7 +19,7 @@ from hwmodel.einsum.stack import Collective, Stage
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe_layer import layer_kernels
-from hwmodel.einsum.workloads.rows import multiply, residual, rmsnorm, silu
+from hwmodel.einsum.workloads.rows import gate_silu, residual, rmsnorm, up_multiply
 from hwmodel.einsum.workloads.shard import Shard, seen
 from hwmodel.einsum.workloads.transformer import embedding, kv_write, rotary
 from hwmodel.units import Amount
@@ -115,8 +115,8 @@ def _dense(shard: Shard, tokens: Amount) -> Stages:
     down = Stage(_linear(shard, "down", tokens, hidden, inner, bias), layers)
     return (
         Stage(_linear(shard, "gate-up", tokens, 2 * inner, hidden, bias), layers),
-        Stage(silu(tokens, inner, activation), layers),
-        Stage(multiply(tokens, inner, activation), layers),
+        Stage(gate_silu(tokens, inner, activation), layers),
+        Stage(up_multiply(tokens, inner, activation), layers),
         _reduced(down, shard, tokens),
     )
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stage
-from hwmodel.einsum.workloads.rows import multiply, silu
+from hwmodel.einsum.workloads.rows import gate_silu, up_multiply
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.units import Amount, amount
@@ -139,8 +139,8 @@ def expert_kernels(
     written = out_dtype or product_format(formats("moe", dtype=dtype)["dtype"])
     kernels = (
         grouped_gemm(N=2 * inner, K=outer, **shared, name="experts gate-up"),
-        silu(rows, inner, written, name="experts silu"),
-        multiply(rows, inner, written, name="experts multiply"),
+        gate_silu(rows, inner, written, name="experts silu"),
+        up_multiply(rows, inner, written, name="experts multiply"),
         grouped_gemm(N=outer, K=inner, **shared, name="experts down"),
     )
     return tuple(Stage(kernel, times) for kernel in kernels)

@@ -21,6 +21,17 @@ _TEXTS = {
     "add": "Y[r, c] = X[r, c] + Z[r, c]",
     "residual": "Y[r, c] = X[r, c] + Z[r, c]",
     "multiply": "Y[r, c] = X[r, c] * Z[r, c]",
+    # Operands that are the halves of a fused gate-and-up product [r, j, c].
+    "silu of gate": """
+        rank j = 2
+        tensor H[r, j, c]
+        Y[r, c] = silu(H[r, 0, c])
+    """,
+    "multiply by up": """
+        rank j = 2
+        tensor H[r, j, c]
+        Y[r, c] = X[r, c] * H[r, 1, c]
+    """,
     "softmax": """
         PEAK[r] = max(c) X[r, c]
         NUM[r, c] = exp(X[r, c] - PEAK[r])
@@ -44,7 +55,7 @@ _TEXTS = {
     """,
 }
 _INSIDE = ("PEAK", "NUM", "SUM", "SQUARES", "SCALE", "CENTRED")
-_OUTSIDE = ("X", "Y", "Z", "GAIN", "SHIFT")
+_OUTSIDE = ("X", "Y", "Z", "H", "GAIN", "SHIFT")
 
 
 def _row_kernel(workload: str, rows: Amount, cols: Amount, dtype: str, name: str | None) -> Cascade:
@@ -63,6 +74,16 @@ def _row_kernel(workload: str, rows: Amount, cols: Amount, dtype: str, name: str
         arguments=arguments,
         name=name,
     )
+
+
+def gate_silu(rows: Amount, cols: Amount, dtype: str, name: str = "silu") -> Cascade:
+    """SiLU of the gate half of a fused gate-and-up product [rows, 2, cols]: a strided view."""
+    return _row_kernel("silu of gate", rows, cols, dtype, name)
+
+
+def up_multiply(rows: Amount, cols: Amount, dtype: str, name: str = "multiply") -> Cascade:
+    """[rows, cols] times the up half of a fused gate-and-up product: a strided view."""
+    return _row_kernel("multiply by up", rows, cols, dtype, name)
 
 
 def softmax(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:

@@ -13,13 +13,17 @@ from hwmodel.einsum.workloads.workload import formats, instance, whole
 from hwmodel.units import Amount
 
 _ROTARY = {
-    "multiply": ("Y[b, h, p, d] = X[b, h, p, d] * TABLE[p, d]", 4),
+    # A half of each head, seen through the fused output [b, p, h, l, d] of the product before.
+    "multiply": (
+        "rank l = 2\ntensor X[b, p, h, l, d]\nY[b, h, p, d] = X[b, p, h, 0, d] * TABLE[p, d]",
+        4,
+    ),
     "subtract": ("Y[b, h, p, d] = X[b, h, p, d] - Z[b, h, p, d]", 1),
     "add": ("Y[b, h, p, d] = X[b, h, p, d] + Z[b, h, p, d]", 1),
     # The two halves stand along l.
-    "concatenate": ("rank l = 2\nY[b, h, p, l, d] = copy(X[b, h, p, l, d])", 1),
+    "concatenate": ("rank l = 2\nY[b, h, p, l, d] = copy(X[l, b, h, p, d])", 1),
 }
-_WRITE = "tensor CACHE[b, h, p, d]: cache\nCACHE[b, h, p, d] = {operator}(X[b, h, p, d])"
+_WRITE = "tensor CACHE[b, h, p, d]: cache\nCACHE[b, h, p, d] = {operator}(X[b, p, h, d])"
 _EMBEDDING = "tensor TABLE[v, d]: weight\nY[t, d] = gather(TABLE[v, d], TOKEN[t])"
 
 

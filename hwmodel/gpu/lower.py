@@ -201,6 +201,8 @@ def _row_call(cascade: Cascade, name: str) -> Call | None:
         for key, count in scalar_operations(operation_counts(einsum, cascade)).items():
             operations[key] = operations.get(key, 0) + count
     reduces = any(einsum.reductions for einsum in cascade.einsums)
+    if reduces and np.all(np.asarray(found.cols) < torch_rows.LEAST_ROW):
+        reduces = False  # a thread holds so short a row
     width = max(bytes_of(cascade.tensors[n].dtype) for n in (*found.inputs, *found.outputs))
     problem = rows_schedule.RowProblem(
         rows=found.rows,
@@ -210,12 +212,20 @@ def _row_call(cascade: Cascade, name: str) -> Call | None:
         operations=operations,
         row_bytes=found.cols * width if reduces else 0,
         passes=found.passes,
-        form=torch_rows.form(reduces, found.operations, found.inputs),
+        form=torch_rows.form(reduces, found.operations, found.inputs, _strided(cascade)),
         item_bytes=width,
         instructions=torch_rows.instructions(found.operations),
     )
     menu = torch_rows.menu()
     return Call(name, "rows", "", problem, rows_schedule.activity, menu, torch_rows.filled)
+
+
+def _strided(cascade: Cascade) -> bool:
+    """Whether an operand of a lone elementwise Einsum is not laid out as its output is."""
+    if len(cascade.einsums) != 1 or cascade.einsums[0].reductions:
+        return False
+    einsum = cascade.einsums[0]
+    return any(read.indices != einsum.output.indices for read in einsum.reads)
 
 
 def _attention_calls(cascade: Cascade, libraries: Mapping[str, str]) -> list[Call]:

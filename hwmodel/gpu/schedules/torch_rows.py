@@ -70,6 +70,14 @@ TAIL_CYCLES = 1020.0
 COPY_BLOCK_BYTES = 8192
 COPY_UNIT_BYTES, COPY_PAGE_BYTES, COPY_PAGES_FROM_BYTES = 512, 2 << 20, 512 << 20
 
+STRIDED_THREADS, STRIDED_PARTS = 128, 4
+STRIDED = Pace(1717, 338, 0, 66.6)
+"""Elementwise kernels on views (CUDALoops.cuh, launch_legacy_kernel: 128 threads of 4 elements);
+the three numbers are fitted to decoder steps of dense models (H200, half of the steps measured)."""
+
+LEAST_ROW = 64
+"""Columns below which a reduction is a loop of one thread, and its kernel an elementwise one."""
+
 NORM_COLUMNS, NORM_RESIDENT, NORM_VECTOR = 512, 16, 4
 NORM: Mapping[tuple[bool, bool], Pace] = {
     (False, False): Pace(1520, 1472, 144, 17.2),
@@ -115,11 +123,18 @@ def menu() -> tuple[RowTile, ...]:
     return (RowTile(),)
 
 
-def form(reduces: bool, counts: Mapping[tuple[str, str], Amount], inputs: Sequence[str]) -> str:
-    """What torch runs for a row operation: "copy", "map", "norm" or "softmax"."""
+def form(
+    reduces: bool,
+    counts: Mapping[tuple[str, str], Amount],
+    inputs: Sequence[str],
+    strided: bool = False,
+) -> str:
+    """What torch runs for a row operation: "copy", "map", "strided", "norm" or "softmax"."""
     kinds = {kind for kind, _ in counts}
     if reduces:
         return "softmax" if "exp" in kinds else "norm"
+    if strided:
+        return "strided"
     return "copy" if len(inputs) == 1 and kinds <= FREE else "map"
 
 
@@ -134,7 +149,7 @@ def instructions(counts: Mapping[tuple[str, str], Amount]) -> Amount:
 
 def filled(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
     """The kernel that torch runs for `problem`, at every point."""
-    rules = {"copy": _copy, "map": _map, "norm": _norm, "softmax": _softmax}
+    rules = {"copy": _copy, "map": _map, "norm": _norm, "softmax": _softmax, "strided": _strided}
     found = rules[problem.form](problem, limits)
     column = tile.elements * 0 + 1
     return RowTile(**{f.name: getattr(found, f.name) * column for f in fields(RowTile)})
@@ -165,6 +180,20 @@ def _map(problem: RowProblem, limits: Limits) -> RowTile:
         chain=_whole(issue * LONE_WARP_CYCLES),
         issue=_whole(issue),
         last=_whole(tail * TAIL_CYCLES),
+    )
+
+
+def _strided(problem: RowProblem, limits: Limits) -> RowTile:
+    """Elementwise on views or broadcasts: one access an element, at an address that is computed."""
+    total = problem.rows * problem.cols
+    each = STRIDED.slots + problem.instructions / total
+    warps = STRIDED_THREADS / WARP
+    return RowTile(
+        elements=STRIDED_THREADS * STRIDED_PARTS,
+        warps=STRIDED_THREADS // WARP,
+        resident=limits.max_threads / STRIDED_THREADS,
+        chain=_whole(STRIDED.start_cycles + STRIDED_PARTS * STRIDED.cycles),
+        issue=_whole(STRIDED_PARTS * each * warps / SCHEDULERS),
     )
 
 

@@ -131,6 +131,7 @@ class Rates:
         static_w: watts drawn whatever happens.
         live_w: watts drawn by each unit that is live (processors at work), beyond the static ones.
         limit_w: watts at which the machine slows itself down; infinity is never.
+        voltage: exponent of dynamic joules in the clock, where that limit lowers it; 0: none.
     """
 
     operations: Mapping[Operation, Amount] = field(default_factory=lambda: {})
@@ -146,6 +147,7 @@ class Rates:
     static_w: Amount = 0.0
     live_w: Mapping[str, Amount] = field(default_factory=_amounts)
     limit_w: Amount = np.inf
+    voltage: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,17 +309,25 @@ def steady_w(counts: Work, rates: Rates) -> Amount:
 
 
 def energy_j(activity: Activity, rates: Rates, time_s: Amount) -> Amount:
-    """Watts while it lasts times `time_s`, plus joules per operation and per byte of all leaves."""
+    """Watts while it lasts times `time_s`, plus joules per operation and per byte of all leaves.
+
+    Never more than the power limit times `time_s`: there the voltage has fallen with the clock.
+    """
     counts = totals(activity)
-    return steady_w(counts, rates) * time_s + dynamic_j(counts, rates)
+    free_j = steady_w(counts, rates) * time_s + dynamic_j(counts, rates)
+    return least((free_j, rates.limit_w * time_s))
 
 
 def sustained_s(activity: Activity, rates: Rates, time_s: Amount) -> Amount:
     """Seconds in unbroken repetition: no faster than the power limit can pay for.
 
-    `time_s` is the time at the full clock. Watts are at the limit when
-    t = dynamic joules / (limit - watts drawn whatever the pace). Raises `InputError` for a limit
-    that leaves nothing.
+    `time_s` is the time at the full clock. Under the limit the clock falls to a share r, time grows
+    to t / r, and with the voltage joules fall to E r^g (`Rates.voltage` is g; E is proportional to
+    the voltage's square, which falls more slowly than the clock). Watts meet the limit P at
+
+        P - steady = (E / t) r^(1 + g)      so      t / r = t (E / t / (P - steady))^(1 / (1 + g))
+
+    Raises `InputError` where the limit is not above what is drawn whatever the pace.
     """
     counts = totals(activity)
     drawn_w = steady_w(counts, rates)
@@ -327,7 +337,8 @@ def sustained_s(activity: Activity, rates: Rates, time_s: Amount) -> Amount:
             f"power limit: expected more than the {np.max(drawn_w):.4g} W that the machine draws"
             f" at any pace, found {np.min(rates.limit_w):.4g} W"
         )
-    return most((time_s, dynamic_j(counts, rates) / spare_w))
+    overload = most((1.0, dynamic_j(counts, rates) / (spare_w * time_s)))
+    return time_s * overload ** (1 / (1 + rates.voltage))
 
 
 def totals(activity: Activity) -> Work:

@@ -28,11 +28,13 @@ class Family(Value):
     """Parameters of one kernel family, and how far measurements lie from its predictions.
 
     `interval` is (low, high): 90 % of measured times lie between those multiples of the predicted
-    time. `ranges` are the sizes that the fit saw: (least, most) by argument.
+    time; `intervals` are those of number formats with rows enough of their own. `ranges` are the
+    sizes that the fit saw: (least, most) by argument.
     """
 
     parameters: dict[str, Parameter]
     interval: tuple[float, float]
+    intervals: dict[str, tuple[float, float]] = Field(default={})
     origin: Literal["prior", "measured", "inherited"]
     ranges: dict[str, tuple[float, float]] = Field(default={})
     rows: int = Field(default=0, ge=0)

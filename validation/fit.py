@@ -31,6 +31,8 @@ LOSS_SCALE = 0.05
 FOLDS = 5
 COVERAGE = 0.90
 AT_BOUND = 1e-3
+LEAST_APART = 40
+"""Rows of one number format from which it has an interval of its own."""
 
 
 def is_test(row: Row, share: float = 0.5) -> bool:
@@ -154,23 +156,23 @@ def solve(
 
 
 def left_out(prior: Family, samples: Sequence[Sample]) -> Array:
-    """measured/predicted of every row, fold by fold, from parameters that did not see it.
+    """measured/predicted of every row, in order, from parameters that did not see its fold.
 
-    A fold without rows, or with all of them, is passed over.
+    A fold without rows, or with all of them, is passed over; its rows have no ratio (NaN).
     """
     folds = [np.array([fold_of(row) for row in sample.rows]) for sample in samples]
-    ratios: list[Array] = []
+    ratios = [np.full(len(sample.rows), np.nan) for sample in samples]
     for fold in range(FOLDS):
         here = np.concatenate([each == fold for each in folds])
         if here.any() and not here.all():
             seen = solve(prior, samples, keep=lambda row, fold=fold: fold_of(row) != fold)
-            ratios += [
-                (sample.measured_s / sample.predict(seen.values))[each == fold]
-                for sample, each in zip(samples, folds, strict=True)
-            ]
-    if not ratios:
+            for sample, each, mine in zip(samples, folds, ratios, strict=True):
+                whole = sample.measured_s / sample.predict(seen.values)
+                mine[each == fold] = whole[each == fold]
+    found = np.concatenate(ratios)
+    if np.isnan(found).all():
         raise InputError("fit: expected rows of two folds or more, found one; measure more shapes")
-    return np.concatenate(ratios)
+    return found
 
 
 def _standard_errors(answer: Any) -> list[float]:
@@ -203,10 +205,20 @@ def fitted_family(prior: Family, found: Fit, ratios: Array, rows: Sequence[Row])
             value=float(f"{found.values[name]:.5g}"),
             standard_error=None if error is None else float(f"{error:.2g}"),
         )
-    low, high = interval(ratios)
+    known = ~np.isnan(ratios)
+    dtypes = np.array([str(row.columns.get("dtype", "")) for row in rows])
+    apart = {
+        str(dtype): _rounded(interval(ratios[known & (dtypes == dtype)]))
+        for dtype in np.unique(dtypes)
+        if np.sum(known & (dtypes == dtype)) >= LEAST_APART
+    }
     return prior.but(
         parameters=parameters,
-        interval=(float(f"{low:.4g}"), float(f"{high:.4g}")),
+        interval=_rounded(interval(ratios[known])),
         origin="measured",
         rows=len(rows),
-    )
+    ).model_copy(update={"intervals": apart if len(apart) > 1 else {}})
+
+
+def _rounded(ends: tuple[float, float]) -> tuple[float, float]:
+    return float(f"{ends[0]:.4g}"), float(f"{ends[1]:.4g}")

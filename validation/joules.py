@@ -7,6 +7,7 @@ of time do not leak into them.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,12 +19,15 @@ from hwmodel.calibration import Family, Parameter
 from hwmodel.gpu.predict import family_of, run
 from hwmodel.gpu.rates import ENERGY, rates
 from hwmodel.hardware import Hardware
-from hwmodel.validation.fit import LOSS_SCALE, Array, interval
+from hwmodel.validation.fit import LOSS_SCALE, Array, fold_of, interval
 from hwmodel.validation.rows import DATA, Group, Row, groups, read_file, sittings
 
-UNITS = ("matrix", "vector", "exp")
+UNITS = ("matrix", "vector", "exp", "issue")
 LEVELS = ("dram", "l2", "shared")
 PRIORS = {
+    "voltage": Parameter(
+        value=1.0, low=0.0, high=3.0, meaning="exponent of dynamic joules in the lowered clock"
+    ),
     "static": Parameter(
         value=1.2, low=0.5, high=2.5, meaning="watts at full clock over idle watts"
     ),
@@ -32,7 +36,7 @@ PRIORS = {
     ),
     **{
         unit: Parameter(
-            value=1.0, low=0.05, high=10.0, meaning=f"joules per operation of {unit} over catalogue"
+            value=1.0, low=0.05, high=30.0, meaning=f"joules per operation of {unit} over catalogue"
         )
         for unit in UNITS
     },
@@ -84,48 +88,86 @@ def shares(group: Group, hardware: Hardware) -> dict[str, Array]:
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Energy rows: joules at the catalogue's prices by term, measured times and joules."""
+
+    terms: Array
+    idle_j: Array
+    busy_j: Array
+    burst_s: Array
+    sustained_s: Array
+    energy_j: Array
+
+    def some(self, keep: Any) -> "_Rows":
+        """Those rows alone."""
+        return _Rows(*(getattr(self, f.name)[keep] for f in fields(_Rows)))
+
+
 def fit_energy(rows: Sequence[Row], hardware: Hardware) -> tuple[Family, Array]:
-    """The energy family, and measured/predicted of rows left out fold by fold."""
+    """The energy family, and measured/predicted joules of rows left out fold by fold.
+
+    Two residuals a row: joules at its measured sustained time, and that time from its measured time
+    after a rest.
+    """
     every = groups(rows)
-    terms = [shares(group, hardware) for group in every]
-    table = {
-        name: np.concatenate([term[name] for term in terms]) for name in ("busy", *UNITS, *LEVELS)
-    }
-    time_s = np.concatenate([column(group, "sustained_time_s") for group in every])
-    measured_j = np.concatenate([column(group, "energy_j") for group in every])
-    table["static"] = float(np.asarray(hardware.power.idle_w)) * time_s
-    names = list(PRIORS)
-    columns = np.stack([table[name] for name in names], axis=1)
-    folds = np.arange(len(measured_j)) % 5
-    ratios = np.ones(len(measured_j))
-    for fold in range(5):
-        values, _ = _solve(columns[folds != fold], measured_j[folds != fold], names)
-        ratios[folds == fold] = measured_j[folds == fold] / (columns[folds == fold] @ values)
-    values, errors = _solve(columns, measured_j, names)
+    parts = [shares(group, hardware) for group in every]
+    data = _Rows(
+        terms=np.stack([np.concatenate([p[n] for p in parts]) for n in (*UNITS, *LEVELS)], axis=1),
+        idle_j=np.concatenate([column(group, "sustained_time_s") for group in every])
+        * float(np.asarray(hardware.power.idle_w)),
+        busy_j=np.concatenate([p["busy"] for p in parts]),
+        burst_s=np.concatenate([column(group, "time_s") for group in every]),
+        sustained_s=np.concatenate([column(group, "sustained_time_s") for group in every]),
+        energy_j=np.concatenate([column(group, "energy_j") for group in every]),
+    )
+    limit_w = float(np.asarray(hardware.power.limit_w))
+    folds = np.array([fold_of(row) for group in every for row in group.rows])
+    ratios = np.ones(len(folds))
+    for fold in np.unique(folds):
+        values, _ = _solve(data.some(folds != fold), limit_w)
+        ratios[folds == fold] = 1 / _ratios(values, data.some(folds == fold), limit_w)[0]
+    values, errors = _solve(data, limit_w)
     parameters = {
-        name: PRIORS[name].but(value=float(f"{value:.4g}"), standard_error=float(f"{error:.2g}"))
-        for name, value, error in zip(names, values, errors, strict=True)
+        name: prior.but(value=float(f"{value:.4g}"), standard_error=float(f"{error:.2g}"))
+        for (name, prior), value, error in zip(PRIORS.items(), values, errors, strict=True)
     }
     family = Family(
-        parameters=parameters,
-        interval=interval(ratios),
-        origin="measured",
-        rows=len(measured_j),
+        parameters=parameters, interval=interval(ratios), origin="measured", rows=len(folds)
     )
     return family, ratios
 
 
-def _solve(columns: Array, measured_j: Array, names: Sequence[str]) -> tuple[Array, Array]:
+def _ratios(values: Array, data: _Rows, limit_w: float) -> tuple[Array, Array]:
+    """Predicted over measured: joules, and sustained times."""
+    voltage, static, busy, *prices = values
+    dynamic_j = data.terms @ np.array(prices)
+    steady_j = static * data.idle_j + busy * data.busy_j
+    joules = np.minimum(steady_j + dynamic_j, limit_w * data.sustained_s)
+    spare_w = np.maximum(limit_w - steady_j / data.sustained_s, 1.0)
+    overload = np.maximum(1.0, dynamic_j / (spare_w * data.burst_s))
+    times = data.burst_s * overload ** (1 / (1 + voltage))
+    return joules / data.energy_j, times / np.maximum(data.sustained_s, data.burst_s)
+
+
+def _solve(data: _Rows, limit_w: float) -> tuple[Array, Array]:
     """Multiples that fit best by their logarithm, and their standard errors."""
-    low, high = (np.array([getattr(PRIORS[n], end) for n in names]) for end in ("low", "high"))
+    low, high = (np.array([getattr(p, end) for p in PRIORS.values()]) for end in ("low", "high"))
+    start = np.array([p.value for p in PRIORS.values()])
+
+    def residuals(x: Array) -> Array:
+        return np.concatenate([np.log(part) for part in _ratios(x, data, limit_w)])
+
     answer: Any = cast(Any, optimize).least_squares(
-        lambda x: np.log((columns @ x) / measured_j),  # pyright: ignore
-        np.array([PRIORS[name].value for name in names]),
+        residuals,
+        np.clip(start, low + 1e-3 * (high - low), high),
         bounds=(low, high),
         loss="soft_l1",
         f_scale=2 * LOSS_SCALE,
+        diff_step=1e-3,
     )
-    spread = 2 * float(answer.cost) / max(1, len(measured_j) - len(names))
+    rows = 2 * len(data.energy_j)
+    spread = 2 * float(answer.cost) / max(1, rows - len(PRIORS))
     jacobian = cast(Array, answer.jac)
     covariance: Array = np.asarray(np.linalg.pinv(jacobian.T @ jacobian) * spread, dtype=np.float64)
     return cast(Array, answer.x), np.sqrt(np.maximum(np.diag(covariance), 0.0))

@@ -23,7 +23,7 @@ from hwmodel.hardware import Hardware
 from hwmodel.validation import collective
 from hwmodel.validation.fit import Array, is_test
 from hwmodel.validation.joules import column, read, traffic
-from hwmodel.validation.rows import Row, groups, kernels_known, read_rows
+from hwmodel.validation.rows import HELD_OUT, Row, groups, kernels_known, read_rows
 
 APART = ("llm", collectives.FAMILY)
 """Families that are judged in other ways than kernels."""
@@ -66,6 +66,10 @@ FAMILIES: dict[str, Callable[[Row], bool]] = {
     "decode cuDNN": _attention("cudnn", decode=True),
     "MoE layer": _family("moe"),
     "memory-bound": _family(*MEMORY_BOUND),
+    "GEMM Triton": _family("gemm", kernel="triton"),
+    "prefill Triton": _attention("triton", decode=False),
+    "decode Triton": _attention("triton", decode=True),
+    "rows Triton": _family(*MEMORY_BOUND, kernel="triton"),
     "LLM prefill": _phase("prefill"),
     "LLM decode": _phase("decode"),
     "NCCL, two GPUs": _family(collectives.FAMILY, kernel="nccl"),
@@ -149,19 +153,20 @@ def _judged(rows: Sequence[Row], estimate: Estimate) -> list[Judged]:
 
 
 def held_out(judged: Sequence[Judged], calibration: Calibration) -> dict[str, list[Judged]]:
-    """Judged rows by column: only shapes that the calibration's fit did not see."""
-    fitted = set(calibration.versions.get("fitted_boards", "").split())
-    same = [j for j in judged if j.row.board in fitted and (_is_llm(j) or is_test(j.row))]
-    seen = {j.row.shape for j in judged if j.row.board in fitted and not is_test(j.row)}
-    other = [
-        j for j in judged if j.row.board not in fitted and (_is_llm(j) or j.row.shape not in seen)
-    ]
-    return {"same board": same, "another board": other}
+    """Judged rows by column: only shapes that the calibration's fit did not see.
 
-
-def _is_llm(judged: Judged) -> bool:
-    """Whole steps are never fitted."""
-    return judged.row.columns["family"] == "llm"
+    A board counts as fitted for the kernels of which rows of it were fitted.
+    """
+    boards = set(calibration.versions.get("fitted_boards", "").split())
+    fitted = [j for j in judged if j.row.board in boards and j.row.sitting not in HELD_OUT]
+    seen = {j.row.shape for j in fitted if not is_test(j.row)}
+    known = {(j.row.board, j.row.columns["kernel"]) for j in fitted}
+    unseen = [j for j in judged if j.row.shape not in seen]
+    at_home = [(j.row.board, j.row.columns["kernel"]) in known for j in unseen]
+    return {
+        "same board": [j for j, home in zip(unseen, at_home, strict=True) if home],
+        "another board": [j for j, home in zip(unseen, at_home, strict=True) if not home],
+    }
 
 
 def judge_all(device_name: str, hardware: Hardware) -> list[Judged]:
@@ -221,7 +226,7 @@ def noise_floor(rows: Sequence[Row]) -> float | None:
     """Mean |a/b - 1| of two boards' medians on the same shape; None where no shape has two."""
     by_shape: dict[tuple[object, ...], dict[str, list[float]]] = {}
     for row in rows:
-        by_shape.setdefault(_identity(row), {}).setdefault(row.board, []).append(row.time_s)
+        by_shape.setdefault(row.shape, {}).setdefault(row.board, []).append(row.time_s)
     gaps: list[float] = []
     for boards in by_shape.values():
         medians = [float(np.median(times)) for times in boards.values()]
@@ -229,12 +234,6 @@ def noise_floor(rows: Sequence[Row]) -> float | None:
             abs(a / b - 1) for i, a in enumerate(medians) for j, b in enumerate(medians) if i != j
         ]
     return float(np.mean(gaps)) if gaps else None
-
-
-def _identity(row: Row) -> tuple[object, ...]:
-    if row.columns["family"] != "llm":
-        return row.shape
-    return tuple(row.columns.get(n) for n in ("model", "phase", "batch", "prompt", "context"))
 
 
 def worst(judged: Sequence[Judged], count: int = 10) -> list[Judged]:
@@ -282,8 +281,8 @@ def traffic_lines(device_name: str, hardware: Hardware) -> list[Traffic]:
 
 
 def energy_errors(device_name: str, hardware: Hardware) -> Array:
-    """|predicted/measured - 1| of joules, with predicted sustained times."""
-    rows = [row for row in read(device_name, "energy.csv") if kernels_known(row)]
+    """|predicted/measured - 1| of joules of shapes never fitted, with predicted sustained times."""
+    rows = [r for r in read(device_name, "energy.csv") if kernels_known(r) and is_test(r)]
     errors: list[float] = []
     for group in groups(rows):
         kernel = str(group.rows[0].columns["kernel"])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.errors import InputError
-from hwmodel.gpu.lower import KERNELS, Call, lower
+from hwmodel.gpu.lower import FEW_QUERIES, KERNELS, Call, lower
 
 DATA = Path(__file__).resolve().parent / "data"
 
@@ -30,6 +30,12 @@ SIZES: dict[str, tuple[str, ...]] = {
     "collective": ("bytes", "ranks"),
 }
 """Family -> the sizes that a row of it states."""
+
+STEP = ("model", "phase", "batch", "prompt", "context")
+"""What tells the steps of models apart."""
+
+HELD_OUT = ("2026-11-22-d", "2026-11-22-f")
+"""Sittings on boards of their own that no fit of a shipped calibration reads."""
 
 FORM = ("family", "kernel", "dtype", "causal", "routing")
 """What rows of one group share."""
@@ -62,7 +68,9 @@ class Row:
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """Form and sizes."""
+        """Form and sizes, or which step of which model."""
+        if self.columns["family"] == "llm":
+            return (*self.form, *(str(self.columns.get(name)) for name in STEP))
         sizes = SIZES.get(str(self.columns["family"]), ())
         return (*self.form, *(float(self.columns[name]) for name in sizes))
 
@@ -121,9 +129,10 @@ def kernels_known(row: Row) -> bool:
 
 def groups(rows: Iterable[Row]) -> list[Group]:
     """Rows by form, each form one vectorised workload."""
-    forms: dict[tuple[str, ...], list[Row]] = {}
+    forms: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        forms.setdefault(row.form, []).append(row)
+        few = float(row.columns.get("queries", 0)) <= FEW_QUERIES
+        forms.setdefault((*row.form, few), []).append(row)
     return [_group(members) for members in forms.values()]
 
 

@@ -118,9 +118,15 @@ def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibratio
         sustained_s=result.sustained_s,
         busy_s=result.folded.busy_s,
         energy_j=result.energy_j,
-        interval=family.interval,
+        interval=family.intervals.get(_format(call), family.interval),
         tile=result.tile,
     )
+
+
+def _format(call: Call) -> str:
+    """Number format of a call's operands, where its problem names one."""
+    problem = call.problem
+    return str(getattr(problem, "dtype_a", getattr(problem, "dtype", "")))
 
 
 def _in_chunks(evaluate: Callable[[Any], Any], inputs: Any) -> Any:

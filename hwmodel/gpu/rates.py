@@ -36,6 +36,9 @@ PRIVATE = frozenset(
 LANES = 32
 """Copy instructions of a thread that a processor could at most issue in a clock: one warp's."""
 
+ISSUE_J = 100e-12
+"""Joules of one instruction of a warp, operands included: assumed, 3 pJ for each of 32 lanes."""
+
 ENERGY = "energy"
 """The calibration family whose parameters multiply the catalogue's joules and idle watts."""
 
@@ -59,6 +62,9 @@ def rates(
             operations[unit, kind, dtype] = rate * efficiency(f"{unit}_{dtype}", unit)
             each_j = spec.energy_j_per_flop.get(dtype, 0.0)
             operation_j[unit, kind, dtype] = each_j * joules.get(unit, 1.0)
+    # Instructions that are issued take no time of their own here: their cycles are a slot's.
+    operations["issue", "slot", "warp"] = np.inf
+    operation_j["issue", "slot", "warp"] = ISSUE_J * joules.get("issue", 1.0)
     bandwidth = {
         level: memory.bandwidth_bytes_per_s * efficiency(level)
         for level, memory in hardware.memories.items()
@@ -95,4 +101,5 @@ def rates(
         static_w=hardware.power.idle_w * joules.get("static", 1.0),
         live_w={"processors": hardware.power.idle_w * joules.get("busy", 1.0) / cores.count},
         limit_w=hardware.power.limit_w,
+        voltage=joules.get("voltage", 1.0),
     )

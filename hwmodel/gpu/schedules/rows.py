@@ -29,6 +29,10 @@ KEPT = 0.326
 as reads, and each half of the L2 keeps its own copy of what the other half owns."""
 
 
+SCHEDULERS = 4
+"""Warp schedulers of a processor, an instruction a cycle each (CUDA guide, capability 9.0)."""
+
+
 @dataclass(frozen=True)
 class RowProblem:
     """`rows` rows of `cols` elements; bytes read and written in all, and operations in all.
@@ -136,9 +140,14 @@ def _kernel(
     neighbours = ceil_div(blocks, limits.processors) / turns
     taken = most((chain + wait * (1 - 1 / turns) + last / turns, neighbours * issue))
     queued = np.sqrt(least((1, blocks / slots)))
+    block = Work(
+        operations={("issue", "slot", "warp"): issue * SCHEDULERS},
+        slots={"cycle": taken},
+        live={"processors": 1 / resident},
+    )
     return Serial(
         (
             Work(slots={"launch": 1, "fill": 1, "queue": queued}),
-            Overlap((Waves(blocks, slots, Work(slots={"cycle": taken})), work)),
+            Overlap((Waves(blocks, slots, block), work)),
         )
     )

@@ -26,14 +26,12 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from hwmodel.arithmetic import ceil_div, least, most, where
-from hwmodel.gpu.schedules.rows import RowProblem, RowTile, missed
+from hwmodel.gpu.schedules.rows import SCHEDULERS, RowProblem, RowTile, missed
 from hwmodel.gpu.units import FREE
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
 WARP = 32
-SCHEDULERS = 4
-"""Warp schedulers of a processor, an instruction a cycle each (CUDA guide, capability 9.0)."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ COPY_BLOCK_BYTES = 8192
 COPY_UNIT_BYTES, COPY_PAGE_BYTES, COPY_PAGES_FROM_BYTES = 512, 2 << 20, 512 << 20
 
 STRIDED_THREADS, STRIDED_PARTS = 128, 4
-STRIDED = Pace(1717, 338, 0, 66.6)
+STRIDED = Pace(1639, 369, 0, 81.5)
 """Elementwise kernels on views (CUDALoops.cuh, launch_legacy_kernel: 128 threads of 4 elements);
 the three numbers are fitted to decoder steps of dense models (H200, half of the steps measured)."""
 

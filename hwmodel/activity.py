@@ -350,7 +350,7 @@ def totals(activity: Activity) -> Work:
     if isinstance(activity, Work):
         return activity
     if isinstance(activity, Repeat):
-        return _times(totals(activity.child), activity.times, 1)
+        return _times(totals(activity.child), activity.times, least((1, activity.times)))
     if isinstance(activity, Chance):
         return _times(totals(activity.child), activity.probability, 1)
     if isinstance(activity, Waves):

@@ -18,6 +18,12 @@ from hwmodel.registry import device
 from hwmodel.verbs import Workload
 
 SLACK = 1 + 1e-9
+LIMITED = 1.06
+"""Room for time under the power limit, see `test_a_better_machine_is_never_slower`."""
+
+LEAST_W = 115
+"""Below the 119 W that the idlest measured H200 draws (headers of validation/data/h200)."""
+
 """Rounding of sums of float64."""
 
 Sizes: TypeAlias = NDArray[np.float64]
@@ -168,8 +174,9 @@ def test_time_lies_in_its_interval_and_energy_above_idle(
     estimate = estimates[name]
     low, time_s, high = map(array, (estimate.time_low_s, estimate.time_s, estimate.time_high_s))
     assert np.all((low <= time_s) & (time_s <= high))
-    assert np.all(array(estimate.energy_j) * SLACK >= 135 * time_s)
-    assert np.all(array(estimate.energy_j) <= 701 * time_s)
+    lasting_s = array(estimate.sustained_time_s)
+    assert np.all(array(estimate.energy_j) >= LEAST_W * lasting_s)
+    assert np.all(array(estimate.energy_j) <= 700 * lasting_s * SLACK)
 
 
 @pytest.mark.parametrize("better", BETTER)
@@ -177,9 +184,19 @@ def test_time_lies_in_its_interval_and_energy_above_idle(
 def test_a_better_machine_is_never_slower(
     name: str, better: str, estimates: dict[str, Estimate]
 ) -> None:
+    """At the full clock, exactly; under the power limit, within a few percent.
+
+    There a faster tile may cost more joules than its rival, and a library picks tiles by time.
+    """
     points, build = CASES[name]
     faster = hwmodel.predict(build(points), on=BETTER[better])
-    assert np.all(array(faster.time_s) <= array(estimates[name].time_s) * SLACK)
+    assert np.all(full_clock_s(faster) <= full_clock_s(estimates[name]) * SLACK)
+    assert np.all(array(faster.time_s) <= array(estimates[name].time_s) * LIMITED)
+
+
+def full_clock_s(estimate: Estimate) -> NDArray[np.float64]:
+    """Seconds before any power limit."""
+    return array(sum(part.times * part.time_s for part in estimate.parts))
 
 
 @pytest.mark.parametrize("better", BETTER)

@@ -35,6 +35,7 @@ def cycles(kernel: Activity) -> float:
     free = {"dram": 1e30, "l2": 1e30, "engine": 1e30}
     slots = {name: ("launch", 0.0) for name in ("launch", "fill", "queue")}
     rates = Rates(
+        operations={("issue", "slot", "warp"): np.inf},
         read=free,
         written=free,
         slots=slots | {"cycle": ("vector", 1.0)},

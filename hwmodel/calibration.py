@@ -59,3 +59,33 @@ class Calibration(Value):
     def values(self, family: str) -> dict[str, float]:
         """Parameter values of one family."""
         return {name: p.value for name, p in self.family(family).parameters.items()}
+
+
+WIDER, WIDEST = 2.0, 4.0
+"""Powers by which an interval grows on an unmeasured device, of the same architecture and of
+another: assumptions, until a second device is measured."""
+
+
+def inherited(calibration: Calibration, device: str, *, of: str, power: float) -> Calibration:
+    """A relative's calibration for a device without measurements: wider, and saying so.
+
+    `of` names the relative for people. Efficiencies are shares of the device's own datasheet
+    numbers, so they carry over; latencies are multiples of its own.
+    """
+    changes = {
+        "name": device,
+        "device": device,
+        "source": f"inherited from {of} ({calibration.name})",
+        "families": {n: _inherited(f, power) for n, f in calibration.families.items()},
+        "versions": {},
+    }
+    return Calibration.build(dict(calibration) | changes, where=device)
+
+
+def _inherited(family: Family, power: float) -> Family:
+    if family.origin == "prior":
+        return family
+    wide = {k: (low**power, high**power) for k, (low, high) in family.intervals.items()}
+    low, high = family.interval
+    changes = {"origin": "inherited", "interval": (low**power, high**power), "intervals": wide}
+    return family.model_copy(update=changes)

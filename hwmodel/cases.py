@@ -19,7 +19,7 @@ from typing import IO, Any, TypeAlias, cast
 import numpy as np
 
 from hwmodel.errors import HwmodelError, InputError, UnknownNameError
-from hwmodel.estimate import Estimate
+from hwmodel.estimate import EXTRAPOLATED, Estimate
 from hwmodel.request import Request, answerer, read
 from hwmodel.units import Amount, show
 
@@ -169,7 +169,10 @@ def _records(estimate: Estimate, count: int) -> list[Answer]:
     record = estimate.record()
     warnings = record.pop("warnings")
     columns = {name: _column(value, count) for name, value in record.items()}
-    columns["warnings"] = [[*warnings, *notes] for notes in _memory_notes(estimate, count)]
+    beyond = [(EXTRAPOLATED,) if b else () for b in _column(estimate.extrapolated, count)]
+    own = [w for w in warnings if w != EXTRAPOLATED]
+    notes = zip(beyond, _memory_notes(estimate, count), strict=True)
+    columns["warnings"] = [[*own, *outside, *memory] for outside, memory in notes]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

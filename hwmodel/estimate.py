@@ -41,6 +41,9 @@ BOTTLENECKS = {
 """Resource of a machine model -> the word that answers carry (DESIGN section 14)."""
 
 
+EXTRAPOLATED = "extrapolated: a size lies beyond those that the calibration was measured on"
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """One kernel of the mapping: counts and times of a single run, and how often it runs.
@@ -61,6 +64,8 @@ class Part:
     interval: tuple[float, float]
     tile: Any = None
     work: Cascade | None = None
+    beyond: Any = False
+    """Whether a size lies outside those that the calibration saw, point by point."""
 
     @property
     def flop(self) -> Amount | None:
@@ -171,6 +176,18 @@ class Estimate:
         return bottleneck(self.busy_s)
 
     @property
+    def extrapolated(self) -> Any:
+        """Whether any part lies outside the sizes that its calibration saw, point by point."""
+        outside: Any = False
+        for part in self.parts:
+            outside = outside | (np.asarray(part.beyond) & (np.asarray(part.times) > 0))
+        return outside if np.ndim(outside) else bool(outside)
+
+    def all_warnings(self) -> tuple[str, ...]:
+        """Warnings, with that of extrapolation where it holds at any point."""
+        return (*self.warnings, *((EXTRAPOLATED,) if np.any(self.extrapolated) else ()))
+
+    @property
     def tokens_per_s(self) -> Amount | None:
         """Tokens made per second, of a decoder step."""
         return None if self.serving is None else self.serving.tokens / self.time_s
@@ -191,7 +208,7 @@ class Estimate:
             "dram_bytes_written": self.dram_bytes_written,
             "bound_bytes": self.bound_bytes,
             "bottleneck": self.bottleneck,
-            "warnings": list(self.warnings),
+            "warnings": list(self.warnings if np.ndim(self.time_s) else self.all_warnings()),
         }
 
     def with_warnings(self, *warnings: str) -> "Estimate":

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, cast, get_args, get_origin
 
-from hwmodel.calibration import Calibration
+from hwmodel.calibration import WIDER, WIDEST, Calibration, inherited
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.hardware import Hardware
 from hwmodel.units import NOUNS, amount, bare_name, dimension_of
@@ -27,6 +27,9 @@ from hwmodel.value import Value, field_of
 
 CATALOGUE = Path(__file__).resolve().parent / "catalogue"
 PRIORS = "uncalibrated"
+RELATIVES = {architecture: "h200" for architecture in ("hopper", "ampere", "ada", "blackwell")}
+"""Architecture of a device that was not measured -> the measured one whose efficiencies it takes;
+others have none near enough, and take the priors."""
 
 
 def devices() -> tuple[str, ...]:
@@ -68,6 +71,13 @@ def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
     if beside is not None:
         places.insert(0, beside / "calibration.yaml")
     found = next((path for path in places if path.is_file()), None)
+    relative = None if beside is not None else RELATIVES.get(hardware.architecture)
+    if relative is not None and (found is None or found.stem == PRIORS):
+        near = _shipped(relative)
+        assert near.calibration is not None
+        power = WIDER if near.architecture == hardware.architecture else WIDEST
+        passed = inherited(near.calibration, hardware.name, of=near.title, power=power)
+        return hardware.but(calibration=passed)
     return hardware if found is None else hardware.but(calibration=load_calibration(found))
 
 

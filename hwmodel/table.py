@@ -29,7 +29,10 @@ def estimate_text(estimate: Estimate) -> str:
     blocks = [headline(estimate), _parts_text(estimate), _summary_text(estimate)]
     if estimate.serving is not None:
         blocks.append(_memory_text(estimate.serving.memory))
-    blocks += [_notes("assumptions", estimate.assumptions), _notes("warnings", estimate.warnings)]
+    blocks += [
+        _notes("assumptions", estimate.assumptions),
+        _notes("warnings", estimate.all_warnings()),
+    ]
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -101,7 +104,7 @@ def comparison_text(estimates: Sequence[Estimate]) -> str:
     heads += [*(["tokens/s"] if llm else []), "binds"]
     gain = f", {_times(base.time_s, estimates[fastest].time_s)} of number 1" if fastest else ""
     text = f"{base.name}: number {fastest + 1} ({estimates[fastest].device}) is fastest{gain}"
-    warnings = tuple(dict.fromkeys(w for estimate in estimates for w in estimate.warnings))
+    warnings = tuple(dict.fromkeys(w for estimate in estimates for w in estimate.all_warnings()))
     warnings += tuple(
         f"does not fit on {estimate.device}: {_verdict(estimate.serving.memory)}"
         for estimate in estimates

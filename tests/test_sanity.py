@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import hwmodel
-from hwmodel.estimate import Estimate
+from hwmodel.estimate import EXTRAPOLATED, Estimate
 from hwmodel.hardware import Hardware
 from hwmodel.registry import device
 from hwmodel.verbs import Workload
@@ -230,13 +230,15 @@ def points_of(workload: Workload) -> list[Workload]:
 def test_a_sweep_answers_what_its_points_answer(name: str) -> None:
     _, build = CASES[name]
     sweep = build(9)
-    together = hwmodel.predict(sweep, on=H200).record()
+    swept = hwmodel.predict(sweep, on=H200)
+    together, outside = swept.record(), swept.extrapolated
     for place, point in enumerate(points_of(sweep)):
         alone = hwmodel.predict(point, on=H200).record()
         for field, value in alone.items():
             many = together[field]
             if field == "warnings":
-                assert many == value
+                beyond = bool(np.broadcast_to(outside, 9)[place])
+                assert [*many, *([EXTRAPOLATED] if beyond else [])] == value
             elif field == "bottleneck":
                 assert np.broadcast_to(many, 9)[place] == value, point.origin
             else:

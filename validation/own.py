@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from hwmodel.calibration import Calibration, Family
+from hwmodel import calibration
+from hwmodel.calibration import Calibration
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.hardware import Hardware
 from hwmodel.registry import device, devices, load_device
@@ -37,8 +38,6 @@ RELATIVES: dict[tuple[int, int], tuple[str, ...]] = {
 capability 8.6 and 12.0 have tensor cores like those of 8.9 (CUDA C++ Programming Guide)."""
 
 AGREES = 0.05
-WIDENED = 2.0
-"""Exponent on the bounds of an inherited interval; assumed."""
 UNIT = {
     "s": "s", "bytes": "B", "j": "J", "hz": "Hz", "w": "W", "bytes_per_s": "B/s", "per_s": "op/s",
     "j_per_byte": "J/B", "j_per_flop": "J/FLOP", "usd": "USD", "usd_per_hour": "USD/h", "m2": "m2",
@@ -135,22 +134,7 @@ def inherited(relative: Hardware, name: str) -> Calibration:
     """The relative's calibration for a device without measurements: wider, and saying so."""
     before = relative.calibration
     assert before is not None
-    families = {each: _inherited(family) for each, family in before.families.items()}
-    changes = {
-        "name": name,
-        "device": name,
-        "source": f"inherited from {relative.title} ({before.name})",
-        "families": families,
-        "versions": {},
-    }
-    return Calibration.build(dict(before) | changes, where=name)
-
-
-def _inherited(family: Family) -> Family:
-    if family.origin == "prior":
-        return family
-    low, high = family.interval
-    return family.but(origin="inherited", interval=(low**WIDENED, high**WIDENED))
+    return calibration.inherited(before, name, of=relative.title, power=calibration.WIDER)
 
 
 def write_device(hardware: Hardware, path: Path) -> None:

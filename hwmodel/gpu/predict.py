@@ -6,7 +6,7 @@ flattened here and take their shape again in the answer.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, cast
@@ -42,8 +42,10 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
         raise CoverageError(f"{hardware.name}: has no calibration; load it with hwmodel.device()")
     stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
     parts: list[Part] = []
+    every: list[Call] = []
     for stage in stages:
         calls = lower(stage.cascade, kernel)
+        every += calls
         for call in calls:
             name = stage.name if len(calls) == 1 else call.name
             part = _part(call, stage.times * call.times, hardware, calibration)
@@ -62,7 +64,7 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
         bound_bytes=floor.dram_bytes,
         bound_s=roofline_s(workload, hardware, floor),
         assumptions=_assumptions(calibration, parts),
-        warnings=(*getattr(workload, "warnings", ()), *_warnings(calibration, parts)),
+        warnings=(*getattr(workload, "warnings", ()), *_warnings(calibration, every)),
     )
 
 
@@ -118,9 +120,20 @@ def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibratio
         sustained_s=result.sustained_s,
         busy_s=result.folded.busy_s,
         energy_j=result.energy_j,
+        beyond=_beyond(call, family),
         interval=family.intervals.get(_format(call), family.interval),
         tile=result.tile,
     )
+
+
+def _beyond(call: Call, family: Family) -> Any:
+    """Whether a size of the call, point by point, lies outside those that the fit saw."""
+    outside: Any = False
+    for name, (least_size, most_size) in family.ranges.items():
+        size = getattr(call.problem, name, None)
+        if size is not None:
+            outside = outside | (size < least_size) | (size > most_size)
+    return outside
 
 
 def _format(call: Call) -> str:
@@ -201,10 +214,20 @@ def _assumptions(calibration: Calibration, parts: list[Part]) -> tuple[str, ...]
     )
 
 
-def _warnings(calibration: Calibration, parts: list[Part]) -> tuple[str, ...]:
-    """Families whose parameters were never measured."""
-    used = dict.fromkeys(part.family for part in parts)
-    unmeasured = [n for n in used if family_of(calibration, n).origin != "measured"]
-    if not unmeasured:
-        return ()
-    return (f"uncalibrated: {', '.join(unmeasured)}: efficiencies are priors, not measurements",)
+def _warnings(calibration: Calibration, calls: Sequence[Call]) -> tuple[str, ...]:
+    """Families that were never measured on this device."""
+    found: list[str] = []
+    for origin, words in UNMEASURED.items():
+        names = dict.fromkeys(
+            c.family for c in calls if family_of(calibration, c.family).origin == origin
+        )
+        if names:
+            found.append(f"uncalibrated: {', '.join(names)}: {words.format(calibration.source)}")
+    return tuple(found)
+
+
+UNMEASURED = {
+    "prior": "efficiencies are priors, not measurements",
+    "inherited": "efficiencies are {0}, with wider intervals",
+}
+"""What a warning says of a family that was not measured on the device."""

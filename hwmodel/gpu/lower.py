@@ -106,7 +106,8 @@ def _in_library(
         )
     if library == "triton":
         menu, rule = triton_rules.RULES[call.schedule]
-        return replace(call, library=library, menu=menu, resolve=rule)
+        count = triton_rules.ACTIVITIES.get(call.schedule, call.activity)
+        return replace(call, library=library, menu=menu, resolve=rule, activity=count)
     return replace(call, library=library)
 
 

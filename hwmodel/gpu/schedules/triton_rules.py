@@ -4,8 +4,13 @@ Each function has the signature that a menu's `resolve` has: (tile, problem, lim
 tile handed in is the menu's one entry and says nothing; the answer is the wrapper's own choice.
 """
 
+from collections.abc import Callable
+from typing import Any
+
+from hwmodel.activity import Activity
 from hwmodel.arithmetic import where
 from hwmodel.dtypes import bytes_of
+from hwmodel.gpu.schedules import triton_attention, triton_gemm
 from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile
 from hwmodel.gpu.schedules.gemm import GemmProblem, GemmTile
 from hwmodel.gpu.schedules.rows import RowProblem, RowTile
@@ -66,3 +71,10 @@ RULES = {
     "rows": ((RowTile(),), rows),
 }
 """Schedule -> the menu of one entry, and the rule that fills it in."""
+
+ACTIVITIES: dict[str, Callable[[Any, Any, Limits], Activity]] = {
+    "gemm": triton_gemm.activity,
+    "prefill": triton_attention.prefill,
+    "decode": triton_attention.decode,
+}
+"""Schedule -> what our kernels do, where they differ from the libraries'."""

@@ -1,0 +1,215 @@
+"""Schedules of our own attention kernels in Triton, for many queries and for few.
+
+A step's counts are those of `hwmodel.gpu.schedules.attention`. What is our kernels' own:
+
+Many queries. A block waits for each product before it goes on, so that alone on its processor its
+matrix and softmax work take turns; only blocks that share a processor overlap theirs. Blocks of one
+head start longest first, head after head: the last head's longest block starts late, and the others
+wait for it.
+
+Few queries. A part of the keys is a whole number of steps, so that of many parts some are empty;
+their blocks start, store a zero of no weight, and end, like any other. Parts are fp32; what of them
+exceeds the L2 goes to the DRAM and back. A block of the second kernel combines one row, `CHUNK`
+parts at a time.
+
+Head dimensions are padded to a power of two.
+"""
+
+from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
+from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
+from hwmodel.dtypes import bytes_of
+from hwmodel.gpu.schedules.attention import (
+    LANE_FLOP,
+    PARTIAL_BYTES,
+    VECTOR_PER_SCORE,
+    AttentionProblem,
+    AttentionTile,
+    Steps,
+    dram_bytes,
+    row_blocks,
+    steps,
+)
+from hwmodel.hardware import Limits
+from hwmodel.units import Amount
+
+LEAST_WIDTH = 16
+WIDEST_POWER = 12
+"""Head dimensions up to 2^12."""
+
+UNDER_WAY = 0.5
+"""Share of a mean block that is still to do on each processor when another block starts."""
+
+CHUNK = 16
+"""Parts that a block of the combining kernel holds at once."""
+COMBINERS = 16
+"""Such blocks of 4 warps on one processor."""
+
+
+def power_of_two(size: Amount) -> Amount:
+    """The least power of two that holds `size`, 16 at least.
+
+    >>> power_of_two(96)
+    128
+    """
+    wide: Amount = LEAST_WIDTH
+    for power in range(4, WIDEST_POWER):
+        wide = where(size > 2**power, 2 ** (power + 1), wide)
+    return wide
+
+
+def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """Many queries: launch, and waves of blocks over the DRAM stream."""
+    _, blocks, columns = row_blocks(problem, tile)
+    each = steps(problem, tile)
+    tiles = columns * blocks
+    slots = limits.processors * tile.resident
+    spread = each.most / each.mean
+    differ = spread > 1 + 1e-9
+    whole = where(
+        differ, where(tiles > limits.processors, tiles, 0), floor_div(tiles, slots) * slots
+    )
+    left = tiles - whole
+    share = least((tile.resident, most((1, ceil_div(left, limits.processors)))))
+    late = most((0, (tiles - blocks) / slots - UNDER_WAY)) + spread
+    tail = most((0, late - tiles / slots)) * (1 + 1 / tile.resident) / 2
+    turns = where(tiles <= slots, spread, tiles / slots + tail)
+    read, written = dram_bytes(problem, blocks, slots, limits)
+    waves = Serial(
+        (
+            Waves(
+                whole,
+                slots,
+                _rows_of_queries(problem, tile, each, tile.resident),
+                where(differ & (whole > 0), turns, 1),
+            ),
+            Waves(
+                left,
+                limits.processors * share,
+                _rows_of_queries(problem, tile, each, share),
+                where(differ & (left > 0), spread, 1),
+            ),
+        )
+    )
+    stream = Work(read={"dram": read}, written={"dram": written})
+    return Serial((Work(slots={"launch": 1}), Overlap((waves, stream))))
+
+
+def _rows_of_queries(
+    problem: AttentionProblem, tile: AttentionTile, each: Steps, resident: Amount
+) -> Activity:
+    """One block among `resident` on its processor."""
+    rows, blocks, _ = row_blocks(problem, tile)
+    wide, value_wide = power_of_two(problem.head_dim), power_of_two(problem.value_dim)
+    loaded = tile.block_k * (problem.head_dim + problem.value_dim) * bytes_of(problem.kv_dtype)
+    score = tile.block_q * tile.block_k
+    products = 2 * score * (wide + value_wide) * each.mean
+    exps = (score + tile.block_q) * each.mean
+    lanes = (VECTOR_PER_SCORE * score + tile.block_q * value_wide) * each.mean
+    lanes = LANE_FLOP * (lanes + tile.masking * score * each.masked)
+    alone = where(resident <= 1, 1.0, 0.0)
+
+    def softmax(part: Amount) -> Work:
+        return Work(
+            operations={
+                ("exp", "exp", "fp32"): part * exps,
+                ("vector", "flop", "fp32"): part * lanes,
+            }
+        )
+
+    def product(part: Amount) -> Work:
+        return Work(operations={("matrix", "flop", problem.dtype): part * products})
+
+    beside = Work(
+        read={
+            "l2": loaded * each.mean,
+            "port": loaded * each.mean,
+            "pipeline": (1 - alone) * each.mean / most((1, resident)),
+        },
+        written={"shared": loaded * each.mean},
+        live={"processors": 1 / resident},
+    )
+    turns = (product(alone), softmax(alone), Work(read={"pipeline": alone * each.mean}))
+    together = Overlap((product(1 - alone), softmax(1 - alone)))
+    ends = Work(
+        read={"port": rows / blocks * problem.head_dim * bytes_of(problem.dtype)},
+        written={"port": rows / blocks * problem.value_dim * bytes_of(problem.dtype_out)},
+        slots={"fill": 1},
+    )
+    return Serial((ends, Overlap((Serial((*turns, together)), beside))))
+
+
+def decode(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """Few queries: waves of blocks with keys, then of those without, then the combination."""
+    rows, blocks, columns = row_blocks(problem, tile)
+    whole = ceil_div(problem.keys, tile.block_k)
+    each = ceil_div(whole, tile.split)
+    busy = columns * blocks * ceil_div(whole, each)
+    empty = columns * blocks * tile.split - busy
+    split = where(tile.split > 1, 1.0, 0.0)
+    outputs = problem.batch * problem.heads * problem.queries
+    partial = split * tile.split * outputs * (problem.value_dim + 1) * PARTIAL_BYTES
+    spilled = most((0, partial - limits.capacity_bytes["l2"] / 2))
+    read, written = dram_bytes(problem, blocks, limits.processors * tile.resident, limits)
+    share = most((1, least((tile.resident, ceil_div(busy, limits.processors)))))
+    stored = where(tile.split > 1, PARTIAL_BYTES, bytes_of(problem.dtype_out))
+    ends = Work(
+        read={"port": rows * problem.head_dim * bytes_of(problem.dtype)},
+        written={"port": rows * problem.value_dim * stored},
+        slots={"fill": 1},
+    )
+    body = Overlap(
+        (
+            Serial(
+                (
+                    Waves(
+                        busy,
+                        limits.processors * share,
+                        Serial((ends, _part_of_keys(problem, tile, each, share))),
+                    ),
+                    Waves(
+                        empty,
+                        limits.processors * tile.resident,
+                        ends,
+                        empty_turns(empty, tile, limits),
+                    ),
+                )
+            ),
+            Work(
+                read={"dram": read},
+                written={"dram": where(tile.split > 1, spilled, written), "l2": partial},
+            ),
+        )
+    )
+    turns = most((1, outputs / (limits.processors * COMBINERS)))
+    combine = Work(
+        read={"l2": partial, "dram": spilled},
+        written={"dram": split * written},
+        slots={"reduction": split, "split": split * ceil_div(tile.split, CHUNK) * turns},
+    )
+    return Serial((Work(slots={"launch": 1}), body, combine))
+
+
+def empty_turns(empty: Amount, tile: AttentionTile, limits: Limits) -> Amount:
+    """Turns of blocks without keys: they fill slots as these become free, not wave by wave."""
+    turns = empty / (limits.processors * tile.resident)
+    return where(turns > 1, turns, 1)
+
+
+def _part_of_keys(
+    problem: AttentionProblem, tile: AttentionTile, each: Amount, resident: Amount
+) -> Work:
+    """The steps of one block: products, softmax and loads at once, a chain of instructions each."""
+    wide = power_of_two(problem.head_dim) + power_of_two(problem.value_dim)
+    loaded = tile.block_k * (problem.head_dim + problem.value_dim) * bytes_of(problem.kv_dtype)
+    score = tile.block_q * tile.block_k
+    vector = VECTOR_PER_SCORE * score + tile.block_q * wide / 2
+    return Work(
+        operations={
+            ("matrix", "flop", problem.dtype): 2 * score * wide * each,
+            ("exp", "exp", "fp32"): (score + tile.block_q) * each,
+            ("vector", "flop", "fp32"): LANE_FLOP * vector * each,
+        },
+        read={"l2": loaded * each, "port": loaded * each, "pipeline": each / resident},
+        written={"shared": loaded * each},
+        live={"processors": 1 / resident},
+    )

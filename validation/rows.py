@@ -19,6 +19,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.errors import InputError
 from hwmodel.gpu.lower import FEW_QUERIES, KERNELS, Call, lower
+from hwmodel.gpu.schedules.triton_rules import COMPLETED
 
 DATA = Path(__file__).resolve().parent / "data"
 
@@ -150,7 +151,10 @@ def _launched(call: Call, rows: list[Row]) -> Call:
     }
     if len(known) < 2:
         return call
-    return replace(call, menu=(replace(call.menu[0], **known),), resolve=None)
+    if "passes" in rows[0].columns:
+        known["rereads"] = np.array([float(row.columns["passes"]) - 1 for row in rows])
+    tile = replace(call.menu[0], **known)
+    return replace(call, menu=(tile,), resolve=COMPLETED.get(call.schedule))
 
 
 def _group(rows: list[Row]) -> Group:

@@ -10,7 +10,7 @@ from typing import Any
 from hwmodel.activity import Activity
 from hwmodel.arithmetic import where
 from hwmodel.dtypes import bytes_of
-from hwmodel.gpu.schedules import triton_attention, triton_gemm
+from hwmodel.gpu.schedules import triton_attention, triton_gemm, triton_rows
 from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile
 from hwmodel.gpu.schedules.gemm import GemmProblem, GemmTile
 from hwmodel.gpu.schedules.rows import RowProblem, RowTile
@@ -50,12 +50,13 @@ def rows(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
     """The rule of row kernels: a row held whole, or a stretch of elements."""
     held = row_tile(problem.cols)
     reduces = problem.row_bytes > 0
-    return RowTile(
+    launched = RowTile(
         elements=where(reduces, held.elements, 2048),
         warps=where(reduces, held.warps, 8),
         resident=where(reduces, held.resident, 4),
         rows=where(reduces, held.rows, 1),
     )
+    return triton_rows.filled(launched, problem, limits)
 
 
 def _whole(processors: Amount) -> int:
@@ -78,3 +79,7 @@ ACTIVITIES: dict[str, Callable[[Any, Any, Limits], Activity]] = {
     "decode": triton_attention.decode,
 }
 """Schedule -> what our kernels do, where they differ from the libraries'."""
+
+COMPLETED: dict[str, Callable[[Any, Any, Limits], Any]] = {"rows": triton_rows.filled}
+"""Schedule -> what completes a launch record that was named, where one says less than the model
+needs."""

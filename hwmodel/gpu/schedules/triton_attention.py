@@ -144,12 +144,13 @@ def decode(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Ac
     whole = ceil_div(problem.keys, tile.block_k)
     each = ceil_div(whole, tile.split)
     busy = columns * blocks * ceil_div(whole, each)
-    empty = columns * blocks * tile.split - busy
+    started = columns * blocks * tile.split
     split = where(tile.split > 1, 1.0, 0.0)
     outputs = problem.batch * problem.heads * problem.queries
     partial = split * tile.split * outputs * (problem.value_dim + 1) * PARTIAL_BYTES
     spilled = most((0, partial - limits.capacity_bytes["l2"] / 2))
-    read, written = dram_bytes(problem, blocks, limits.processors * tile.resident, limits)
+    slots = limits.processors * tile.resident
+    read, written = dram_bytes(problem, blocks, slots, limits)
     share = most((1, least((tile.resident, ceil_div(busy, limits.processors)))))
     stored = where(tile.split > 1, PARTIAL_BYTES, bytes_of(problem.dtype_out))
     ends = Work(
@@ -157,28 +158,13 @@ def decode(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Ac
         written={"port": rows * problem.value_dim * stored},
         slots={"fill": 1},
     )
-    body = Overlap(
-        (
-            Serial(
-                (
-                    Waves(
-                        busy,
-                        limits.processors * share,
-                        Serial((ends, _part_of_keys(problem, tile, each, share))),
-                    ),
-                    Waves(
-                        empty,
-                        limits.processors * tile.resident,
-                        ends,
-                        empty_turns(empty, tile, limits),
-                    ),
-                )
-            ),
-            Work(
-                read={"dram": read},
-                written={"dram": where(tile.split > 1, spilled, written), "l2": partial},
-            ),
-        )
+    stream = Work(
+        read={"dram": read},
+        written={"dram": where(tile.split > 1, spilled, written), "l2": partial},
+    )
+    walk = Waves(busy, limits.processors * share, _part_of_keys(problem, tile, each, share))
+    body = Serial(
+        (Waves(started, slots, ends, most((1, started / slots))), Overlap((walk, stream)))
     )
     turns = most((1, outputs / (limits.processors * COMBINERS)))
     combine = Work(
@@ -187,12 +173,6 @@ def decode(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Ac
         slots={"reduction": split, "split": split * ceil_div(tile.split, CHUNK) * turns},
     )
     return Serial((Work(slots={"launch": 1}), body, combine))
-
-
-def empty_turns(empty: Amount, tile: AttentionTile, limits: Limits) -> Amount:
-    """Turns of blocks without keys: they fill slots as these become free, not wave by wave."""
-    turns = empty / (limits.processors * tile.resident)
-    return where(turns > 1, turns, 1)
 
 
 def _part_of_keys(

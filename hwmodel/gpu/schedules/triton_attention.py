@@ -3,14 +3,14 @@
 A step's counts are those of `hwmodel.gpu.schedules.attention`. What is our kernels' own:
 
 Many queries. A block waits for each product before it goes on, so that alone on its processor its
-matrix and softmax work take turns; only blocks that share a processor overlap theirs. Blocks of one
-head start longest first, head after head: the last head's longest block starts late, and the others
-wait for it.
+matrix and softmax work take turns. Two blocks gain no more than each other's barriers; from the
+third on they overlap (inferred from measured tiles of an H200). Blocks of one head start longest
+first, head after head: the last head's longest block starts late, and the others wait for it.
 
-Few queries. A part of the keys is a whole number of steps, so that of many parts some are empty;
-their blocks start, store a zero of no weight, and end, like any other. Parts are fp32; what of them
-exceeds the L2 goes to the DRAM and back. A block of the second kernel combines one row, `CHUNK`
-parts at a time.
+Few queries. The blocks' starts precede the stream of keys, a latency each turn. A part of the keys
+is a whole number of steps, so that of many parts some are empty; their blocks start, store a zero
+of no weight, and end, like any other. Parts are fp32; what of them exceeds the L2 goes to the DRAM
+and back. A block of the second kernel combines one row, `CHUNK` parts at a time.
 
 Head dimensions are padded to a power of two.
 """
@@ -36,8 +36,9 @@ LEAST_WIDTH = 16
 WIDEST_POWER = 12
 """Head dimensions up to 2^12."""
 
-UNDER_WAY = 0.5
-"""Share of a mean block that is still to do on each processor when another block starts."""
+UNDER_WAY = 1.0
+"""Mean blocks still to do in a slot when the last head's first block is due (fitted, H200: half a
+block were all alike, but the long ones last)."""
 
 CHUNK = 16
 """Parts that a block of the combining kernel holds at once."""
@@ -71,8 +72,8 @@ def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> A
     left = tiles - whole
     share = least((tile.resident, most((1, ceil_div(left, limits.processors)))))
     late = most((0, (tiles - blocks) / slots - UNDER_WAY)) + spread
-    tail = most((0, late - tiles / slots)) * (1 + 1 / tile.resident) / 2
-    turns = where(tiles <= slots, spread, tiles / slots + tail)
+    tail = thinning(most((0, late - tiles / slots)), tile.resident)
+    turns = where(tiles <= slots, thinning(spread, tile.resident), tiles / slots + tail)
     read, written = dram_bytes(problem, blocks, slots, limits)
     waves = Serial(
         (
@@ -86,12 +87,17 @@ def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> A
                 left,
                 limits.processors * share,
                 _rows_of_queries(problem, tile, each, share),
-                where(differ & (left > 0), spread, 1),
+                where(differ & (left > 0), thinning(spread, share), 1),
             ),
         )
     )
     stream = Work(read={"dram": read}, written={"dram": written})
     return Serial((Work(slots={"launch": 1}), Overlap((waves, stream))))
+
+
+def thinning(turns: Amount, resident: Amount) -> Amount:
+    """Turns of blocks that outlast their neighbours: from `resident` on a processor down to one."""
+    return turns * (1 + 1 / resident) / 2
 
 
 def _rows_of_queries(
@@ -106,7 +112,7 @@ def _rows_of_queries(
     exps = (score + tile.block_q) * each.mean
     lanes = (VECTOR_PER_SCORE * score + tile.block_q * value_wide) * each.mean
     lanes = LANE_FLOP * (lanes + tile.masking * score * each.masked)
-    alone = where(resident <= 1, 1.0, 0.0)
+    alone = 1 / most((1, resident - 1))
 
     def softmax(part: Amount) -> Work:
         return Work(
@@ -128,7 +134,7 @@ def _rows_of_queries(
         written={"shared": loaded * each.mean},
         live={"processors": 1 / resident},
     )
-    turns = (product(alone), softmax(alone), Work(read={"pipeline": alone * each.mean}))
+    turns = (product(alone), softmax(alone), Work(read={"pipeline": alone * each.mean / resident}))
     together = Overlap((product(1 - alone), softmax(1 - alone)))
     ends = Work(
         read={"port": rows / blocks * problem.head_dim * bytes_of(problem.dtype)},

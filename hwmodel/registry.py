@@ -72,8 +72,9 @@ def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
         places.insert(0, beside / "calibration.yaml")
     found = next((path for path in places if path.is_file()), None)
     relative = None if beside is not None else RELATIVES.get(hardware.architecture)
-    if relative is not None and (found is None or found.stem == PRIORS):
-        near = _shipped(relative)
+    unmeasured = found is None or found.stem == PRIORS
+    if relative not in (None, hardware.name.lower()) and unmeasured:
+        near = _shipped(str(relative))
         assert near.calibration is not None
         power = WIDER if near.architecture == hardware.architecture else WIDEST
         passed = inherited(near.calibration, hardware.name, of=near.title, power=power)

@@ -10,6 +10,7 @@ other boards alone. A family with fewer rows than a fit needs is passed over.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from hwmodel.errors import HwmodelError, UnknownNameError
 from hwmodel.gpu.predict import family_of
 from hwmodel.hardware import Hardware
 from hwmodel.registry import CATALOGUE, device, load_calibration
-from hwmodel.validation import collective
+from hwmodel.validation import collective, joules
 from hwmodel.validation.fit import (
     Fit,
     Sample,
@@ -35,13 +36,15 @@ from hwmodel.validation.fit import (
     solve,
 )
 from hwmodel.validation.rows import (
-    HELD_OUT,
+    DATA,
     SIZES,
     Group,
     Row,
     groups,
     kernels_known,
+    may_fit,
     read_rows,
+    sittings,
 )
 
 COLLECTIVE = "collective"
@@ -188,7 +191,7 @@ def write_yaml(tree: Mapping[str, object], path: Path) -> None:
 def measured_rows(name: str, boards: Sequence[str] | None = None) -> list[Row]:
     """Timed kernel rows and collectives of a device, of all boards or of some."""
     rows = [row for row in read_rows(name) if row.columns["family"] != "llm"]
-    rows = [row for row in rows if kernels_known(row) and row.sitting not in HELD_OUT]
+    rows = [row for row in rows if kernels_known(row) and may_fit(row)]
     if boards:
         known = sorted({row.board for row in rows})
         for board in boards:
@@ -220,9 +223,28 @@ def main(arguments: Sequence[str]) -> None:
         for parameter, p in entry.parameters.items():
             print(f"    {parameter:16} {p.value:8.4g} +- {p.standard_error}")
     if options.out is not None:
-        write(
-            merged(hardware, options.out, found, sorted({row.board for row in rows})), options.out
-        )
+        boards = sorted({row.board for row in rows})
+        fitted = merged(hardware, options.out, found, boards)
+        energies = [r for r in joules.read(hardware.name, "energy.csv") if not is_test(r)]
+        if energies:
+            with_times = hardware.model_copy(update={"calibration": fitted})
+            energy, _ = joules.fit_energy(energies, with_times)
+            families = fitted.families | {joules.ENERGY: energy}
+            fitted = fitted.model_copy(update={"families": families})
+        write(fitted.model_copy(update=_provenance(hardware.name)), options.out)
+
+
+def _provenance(name: str) -> dict[str, Any]:
+    """Date and library versions, from the headers of the sittings."""
+    headers = [
+        json.loads((DATA / name / sitting / "header.json").read_text(encoding="utf-8"))
+        for sitting in sittings(name)
+    ]
+    kept = ("driver", "cuda", "torch", "triton", "cudnn", "cublas")
+    rows = [row.board for row in measured_rows(name)]
+    versions = {k: ", ".join(sorted({str(h[k]) for h in headers})) for k in kept}
+    versions["fitted_boards"] = " ".join(sorted(set(rows)))
+    return {"date": max(str(h["date"]) for h in headers), "versions": versions}
 
 
 def merged(

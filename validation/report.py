@@ -23,7 +23,7 @@ from hwmodel.hardware import Hardware
 from hwmodel.validation import collective
 from hwmodel.validation.fit import Array, is_test
 from hwmodel.validation.joules import column, read, traffic
-from hwmodel.validation.rows import HELD_OUT, Row, groups, kernels_known, read_rows
+from hwmodel.validation.rows import Row, groups, kernels_known, may_fit, read_rows
 
 APART = ("llm", collectives.FAMILY)
 """Families that are judged in other ways than kernels."""
@@ -158,7 +158,7 @@ def held_out(judged: Sequence[Judged], calibration: Calibration) -> dict[str, li
     A board counts as fitted for the kernels of which rows of it were fitted.
     """
     boards = set(calibration.versions.get("fitted_boards", "").split())
-    fitted = [j for j in judged if j.row.board in boards and j.row.sitting not in HELD_OUT]
+    fitted = [j for j in judged if j.row.board in boards and may_fit(j.row)]
     seen = {j.row.shape for j in fitted if not is_test(j.row)}
     known = {(j.row.board, j.row.columns["kernel"]) for j in fitted}
     unseen = [j for j in judged if j.row.shape not in seen]

@@ -123,6 +123,8 @@ def _separate_calls(cascade: Cascade) -> list[Call]:
         call = _product_call(alone, einsum)
         if call is not None and following and _is_bias(cascade, einsum, following[0]):
             skip.add(following[0].name)
+            stored = cascade.tensors[following[0].name].dtype
+            call = replace(call, problem=replace(call.problem, dtype_out=stored))
         call = call or _row_call(alone, einsum.name)
         if call is None:
             raise CoverageError(

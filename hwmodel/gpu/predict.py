@@ -153,7 +153,7 @@ def _in_chunks(evaluate: Callable[[Any], Any], inputs: Any) -> Any:
     points = int(np.prod(shape))
     if len(shape) <= 1 and points <= CHUNK:
         return evaluate(inputs)
-    flat = _each(inputs, lambda a: np.broadcast_to(a, shape).reshape(-1) if a.size > 1 else a)
+    flat = _each(inputs, lambda a: (np.broadcast_to(a, shape) if a.size > 1 else a).reshape(-1))
     starts = range(0, points, CHUNK)
 
     def piece(start: int) -> Any:

@@ -1,0 +1,186 @@
+"""Which kernels a cascade becomes: by its structure, never by its names."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from hwmodel.einsum.notation import parse
+from hwmodel.einsum.workloads.attention import attention
+from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.einsum.workloads.moe import grouped_gemm, moe
+from hwmodel.einsum.workloads.rows import add, copy, gate_silu, gelu, layernorm, rmsnorm, softmax
+from hwmodel.errors import CoverageError, UnknownNameError
+from hwmodel.gpu.lower import FEW_QUERIES, KERNELS, lower
+
+HEADS: dict[str, Any] = {"batch": 2, "heads": 8, "kv_heads": 2, "head_dim": 64}
+
+
+def families(cascade: Any, kernel: str | None = None) -> list[str]:
+    return [call.family for call in lower(cascade, kernel)]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "family"),
+    [
+        (None, "gemm:cublas"),
+        ("torch", "gemm:cublas"),
+        ("cublas", "gemm:cublas"),
+        ("cublas-fast-accum", "gemm:cublas-fast-accum"),
+        ("triton", "gemm:triton"),
+    ],
+)
+def test_a_product_is_one_call_of_the_library(kernel: str | None, family: str) -> None:
+    (call,) = lower(gemm(M=7, N=30, K=11, batch=5), kernel)
+    assert call.family == family
+    problem = call.problem
+    assert (problem.batch, problem.M, problem.N, problem.K) == (5, 7, 30, 11)
+    assert call.times == 1
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_bias_is_added_by_the_product_that_it_follows(batch: int) -> None:
+    """One call, which writes the output's format: the fp32 sums stay in registers."""
+    (call,) = lower(gemm(M=16, N=24, K=32, batch=batch, bias=True))
+    assert call.family == "gemm:cublas"
+    assert (call.problem.M, call.problem.N, call.problem.K) == (16, 24, 32)
+    assert call.problem.dtype_out == "bf16"
+
+
+def test_what_is_added_but_is_no_weight_vector_is_a_kernel_of_its_own() -> None:
+    text = "P[m, n] = A[m, k] * B[n, k]\nC[m, n] = P[m, n] + R[m, n]"
+    cascade = parse(text, sizes={"m": 64, "n": 128, "k": 32})
+    assert families(cascade) == ["gemm:cublas", "rows:torch"]
+
+
+def test_a_product_under_other_names_is_lowered_the_same() -> None:
+    text = "tensor GEWICHT[i, s]: weight\nOUT[r, i] = GEWICHT[i, s] * IN[r, s]"
+    mine = parse(text, sizes={"r": 40, "i": 72, "s": 24}, dtypes={"*": "bf16"}, name="mine")
+    (call,), (shipped,) = lower(mine), lower(gemm(M=40, N=72, K=24))
+    assert call.family == shipped.family
+    sides = sorted((call.problem.M, call.problem.N))
+    assert sides == sorted((shipped.problem.M, shipped.problem.N))
+    assert call.problem.K == shipped.problem.K
+    assert call.problem.dtype_out == shipped.problem.dtype_out
+
+
+def test_softmax_under_other_names_is_lowered_the_same() -> None:
+    text = """
+    TOP[a] = max(z) IN[a, z]
+    EXP[a, z] = exp(IN[a, z] - TOP[a])
+    ALL[a] = sum(z) EXP[a, z]
+    OUT[a, z] = EXP[a, z] / ALL[a]
+    """
+    dtypes = {"IN": "bf16", "OUT": "bf16", "*": "fp32"}
+    (call,) = lower(parse(text, sizes={"a": 50, "z": 700}, dtypes=dtypes))
+    (shipped,) = lower(softmax(50, 700))
+    assert call.family == shipped.family == "rows:torch"
+    assert call.problem == shipped.problem
+
+
+@pytest.mark.parametrize(
+    ("kernel", "library"),
+    [(None, "flash-attention-2"), ("cudnn", "cudnn"), ("triton", "triton")],
+)
+def test_few_queries_are_decode_and_many_are_prefill(kernel: str | None, library: str) -> None:
+    few = attention(**HEADS, queries=FEW_QUERIES, keys=512)
+    many = attention(**HEADS, queries=FEW_QUERIES + 1, keys=512)
+    assert families(few, kernel) == [f"decode:{library}"]
+    assert families(many, kernel) == [f"prefill:{library}"]
+
+
+def test_a_sweep_over_both_has_two_calls_of_which_one_runs_at_each_point() -> None:
+    queries = np.array([1.0, 4096.0, FEW_QUERIES, 100.0])
+    decode, prefill = lower(attention(**HEADS, queries=queries, keys=4096))
+    assert (decode.schedule, prefill.schedule) == ("decode", "prefill")
+    assert_allclose(decode.times, [1, 0, 1, 0])
+    assert_allclose(np.asarray(decode.times) + np.asarray(prefill.times), np.ones(4))
+
+
+@pytest.mark.parametrize("form", [{"passes": 3}, {"passes": 1}, {"splits": 4}])
+def test_attention_is_one_fused_call_whatever_its_form(form: dict[str, Any]) -> None:
+    (call,) = lower(attention(**HEADS, queries=256, keys=512, causal=True, **form))
+    problem = call.problem
+    assert (problem.batch, problem.heads, problem.kv_heads) == (2, 8, 2)
+    assert (problem.queries, problem.keys, problem.head_dim) == (256, 512, 64)
+    assert problem.causal
+
+
+def test_experts_are_grouped_products_with_row_kernels_between() -> None:
+    layer = moe(tokens=64, experts=8, top_k=2, hidden=512, intermediate=256)
+    calls = lower(layer)
+    assert [call.name for call in calls] == ["H", "G", "A", "Y"]
+    assert [call.schedule for call in calls] == ["grouped", "rows", "rows", "grouped"]
+    up, _, _, down = calls
+    assert (up.problem.M, up.problem.N, up.problem.K) == (128, 512, 512)
+    assert (down.problem.M, down.problem.N, down.problem.K) == (128, 512, 256)
+    assert all(call.library == "torch" for call in calls)
+
+
+def test_the_calls_of_a_cascade_share_out_its_einsums() -> None:
+    layer = moe(tokens=64, experts=8, top_k=2, hidden=512, intermediate=256)
+    done = [call.work for call in lower(layer)]
+    assert [[e.name for e in work.einsums] for work in done if work] == [["H"], ["G"], ["A"], ["Y"]]
+
+
+@pytest.mark.parametrize(
+    ("cascade", "form"),
+    [
+        (softmax(100, 512), "softmax"),
+        (rmsnorm(100, 512), "norm"),
+        (layernorm(100, 512), "norm"),
+        (add(100, 512), "map"),
+        (gelu(100, 512), "map"),
+        (copy(100, 512), "copy"),
+        (gate_silu(100, 512, "bf16"), "strided"),
+    ],
+)
+def test_row_operations_have_their_form_of_kernel(cascade: Any, form: str) -> None:
+    (call,) = lower(cascade)
+    assert call.family == "rows:torch"
+    assert call.problem.form == form
+    assert (call.problem.rows, call.problem.cols) == (100, 512)
+
+
+def test_a_short_reduction_is_an_elementwise_kernel() -> None:
+    """A thread that holds its whole row keeps nothing in shared memory."""
+    (short,), (long,) = lower(softmax(100, 8)), lower(softmax(100, 4096))
+    assert (short.problem.form, short.problem.row_bytes) == ("map", 0)
+    assert long.problem.form == "softmax"
+    assert long.problem.row_bytes >= 4096 * 2
+
+
+def test_row_kernels_read_and_write_each_matrix_once() -> None:
+    (call,) = lower(add(10, 200))
+    assert (call.problem.read_bytes, call.problem.written_bytes) == (2 * 4000, 4000)
+
+
+def test_an_unknown_kernel_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown kernel 'cublass' \(did you mean 'cublas'"):
+        lower(gemm(M=8, N=8, K=8), "cublass")
+
+
+@pytest.mark.parametrize(
+    ("cascade", "kernel", "schedule"),
+    [
+        (gemm(M=8, N=8, K=8), "cudnn", "gemm"),
+        (attention(**HEADS, queries=1, keys=64), "cublas", "decode"),
+        (softmax(8, 512), "flash-attention-2", "rows"),
+        (grouped_gemm(tokens=8, experts=4, top_k=1, N=64, K=64), "cublas", "grouped"),
+    ],
+)
+def test_a_library_without_the_schedule_is_refused(
+    cascade: Any, kernel: str, schedule: str
+) -> None:
+    able = ", ".join(name for name, table in KERNELS.items() if schedule in table)
+    words = f"kernel '{kernel}' has no {schedule} schedule; kernels that do: {able}"
+    with pytest.raises(CoverageError, match=words):
+        lower(cascade, kernel)
+
+
+def test_an_einsum_that_nothing_computes_is_refused_by_name() -> None:
+    text = "P[m, n] = A[m, k] * B[n, k]\nODD[m, n] = P[m, k2] * C[n, k2] * D[k2]"
+    cascade = parse(text, sizes={"m": 4, "n": 6, "k": 5, "k2": 6}, name="three")
+    with pytest.raises(CoverageError, match=r"cascade 'three', Einsum 'ODD': no GPU schedule"):
+        lower(cascade)

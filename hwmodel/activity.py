@@ -216,8 +216,8 @@ def _fold_work(work: Work, rates: Rates, slots: Amount | None) -> Folded:
     for link, (count, size) in work.messages.items():
         latency_s, bandwidth = _rate(rates.messages, link, "link")
         add("link", count * latency_s + size / bandwidth)
-    if work.atomics != (0, 0):
-        total, hottest = work.atomics
+    total, hottest = work.atomics
+    if not (isinstance(total, int) and total == 0):
         add("atomics", most((total / rates.atomics[0], hottest / rates.atomics[1])))
 
     inside = slots is not None

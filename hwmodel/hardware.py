@@ -55,6 +55,13 @@ class Processors(Value):
     port_bytes_per_clock: Size = 64
 
 
+class Atomics(Value):
+    """Atomic additions/s: to addresses far apart, all processors together, and to one address."""
+
+    rate_per_s: Size
+    same_address_per_s: Size
+
+
 class Link(Value):
     """The device's port into the switch: bytes/s in each direction, and seconds a message."""
 
@@ -100,6 +107,7 @@ class Hardware(Value):
     units: dict[str, Unit]
     memories: dict[str, Memory]
     link: Link | None = None
+    atomics: Atomics | None = None
     power: Power
     launch: Launch
     price: Price = Price()

@@ -17,7 +17,8 @@ import numpy as np
 from hwmodel.activity import Activity
 from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Cascade, Einsum
-from hwmodel.einsum.counts import footprint_bytes, operation_counts
+from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
+from hwmodel.einsum.space import extent
 from hwmodel.einsum.structure import attention, contraction, row_operation
 from hwmodel.errors import CoverageError, UnknownNameError
 from hwmodel.gpu.schedules import attention as attention_schedule
@@ -218,9 +219,28 @@ def _row_call(cascade: Cascade, name: str) -> Call | None:
         form=torch_rows.form(reduces, found.operations, found.inputs, _strided(cascade)),
         item_bytes=width,
         instructions=torch_rows.instructions(found.operations),
+        atomics=_scattered(cascade),
     )
     menu = torch_rows.menu()
     return Call(name, "rows", "", problem, rows_schedule.activity, menu, torch_rows.filled)
+
+
+def _scattered(cascade: Cascade) -> tuple[Amount, Amount]:
+    """(atomic additions, at one address): rows summed into a tensor that already holds some.
+
+    A library does `Y = Z + sum over a short rank of X` as an index_add, an atomic for each element.
+    """
+    if len(cascade.einsums) != 2:
+        return 0, 0
+    summed, added = cascade.einsums
+    short = extent([rank for rank, _ in summed.reductions], cascade)
+    into = getattr(added.expression, "operator", "") == "add" and summed.name in {
+        read.tensor for read in added.reads
+    }
+    plain = not added.reductions and summed.reductions and len(added.reads) == 2
+    if not (into and plain and np.all(np.asarray(short) < torch_rows.LEAST_ROW)):
+        return 0, 0
+    return points(summed, cascade), short
 
 
 def _strided(cascade: Cascade) -> bool:

@@ -94,6 +94,7 @@ def rates(
             "split": ("launch", hardware.memory("dram").latency_s * efficiency("split")),
             "scales": ("launch", hardware.memory("dram").latency_s * efficiency("scales")),
         },
+        atomics=_atomics(hardware, efficiency("atomics")),
         private=PRIVATE,
         sharpness=parameters.get("sharpness", np.inf),
         operation_j=operation_j,
@@ -103,3 +104,11 @@ def rates(
         limit_w=hardware.power.limit_w,
         voltage=joules.get("voltage", 1.0),
     )
+
+
+def _atomics(hardware: Hardware, efficiency: float) -> tuple[Amount, Amount]:
+    """(atomic additions/s in all, at one address); what the catalogue does not say is no limit."""
+    known = hardware.atomics
+    if known is None:
+        return np.inf, np.inf
+    return known.rate_per_s * efficiency, known.same_address_per_s

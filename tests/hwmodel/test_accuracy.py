@@ -1,6 +1,4 @@
-"""The verb `validate` on the shipped rows: complete, quick, and refused where nothing is known."""
-
-import time
+"""The verb `validate` on the shipped rows: complete, and refused where nothing is known."""
 
 import pytest
 
@@ -11,14 +9,11 @@ from hwmodel.validation.fit import is_test
 from hwmodel.validation.report import FAMILIES
 from hwmodel.validation.rows import may_fit
 
-MOST_CPU_S = 8.0
-
 
 @pytest.fixture(scope="module")
-def timed() -> tuple[Validation, float]:
-    """The report of the H200, and the seconds that this thread computed for it."""
-    start_s = time.thread_time()
-    return hwmodel.validate("h200"), time.thread_time() - start_s
+def found() -> Validation:
+    """The report of the H200."""
+    return hwmodel.validate("h200")
 
 
 def test_a_device_that_was_never_measured_is_refused() -> None:
@@ -26,12 +21,7 @@ def test_a_device_that_was_never_measured_is_refused() -> None:
         hwmodel.validate("a100")
 
 
-def test_the_report_takes_seconds(timed: tuple[Validation, float]) -> None:
-    assert timed[1] < MOST_CPU_S
-
-
-def test_the_text_has_every_line(timed: tuple[Validation, float]) -> None:
-    found, _ = timed
+def test_the_text_has_every_line(found: Validation) -> None:
     text = str(found)
     words = set(text.split())
     assert {word for head in HEADS for word in head.split()} <= words
@@ -42,37 +32,35 @@ def test_the_text_has_every_line(timed: tuple[Validation, float]) -> None:
     assert "DRAM bytes" in text
 
 
-def test_lines_come_in_the_order_of_the_families(timed: tuple[Validation, float]) -> None:
-    found, _ = timed
+def test_lines_come_in_the_order_of_the_families(found: Validation) -> None:
     order = [list(FAMILIES).index(line.family) for line in found.lines]
     assert order == sorted(order)
     assert set(found.judged) == {line.family for line in found.lines}
 
 
 def test_a_family_is_judged_by_the_rows_that_it_is_counted_with(
-    timed: tuple[Validation, float],
+    found: Validation,
 ) -> None:
-    found, _ = timed
     for family, rows in found.judged.items():
         assert len(rows) == sum(line.rows for line in found.lines if line.family == family)
 
 
-def test_errors_are_in_their_order(timed: tuple[Validation, float]) -> None:
-    for line in timed[0].lines:
+def test_errors_are_in_their_order(found: Validation) -> None:
+    for line in found.lines:
         assert 0 <= line.median <= line.p90 <= line.worst
         assert line.mean <= line.worst
         assert 0 <= line.coverage <= 1
         assert line.bias > -1
 
 
-def test_rows_of_fitted_boards_are_of_the_test_half(timed: tuple[Validation, float]) -> None:
+def test_rows_of_fitted_boards_are_of_the_test_half(found: Validation) -> None:
     """What the shipped calibration was fitted on is nowhere in its own report."""
     calibration = hwmodel.device("h200").calibration
     assert calibration is not None
     boards = set(calibration.versions["fitted_boards"].split())
     fitted = {"GEMM bf16", "decode flash", "memory-bound"}
-    for family in fitted & set(timed[0].judged):
-        rows = [j.row for j in timed[0].judged[family]]
+    for family in fitted & set(found.judged):
+        rows = [j.row for j in found.judged[family]]
         at_home = [row for row in rows if row.board in boards and may_fit(row)]
         assert at_home
         assert all(is_test(row) for row in at_home)

@@ -41,7 +41,7 @@ class RowProblem:
     `passes` is how many times the cascade traverses it. `form` is what a library tells apart:
     "copy", "map" (elementwise), "norm" (reduced, then scaled) or "softmax" (exponentials of a
     reduced row). `item_bytes` is the width of an element, `instructions` what a lane issues for the
-    arithmetic of one.
+    arithmetic of one, `atomics` how many additions are atomic: all, and at one address.
     """
 
     rows: Amount
@@ -54,6 +54,7 @@ class RowProblem:
     form: str = "map"
     item_bytes: Amount = 2
     instructions: Amount = 1
+    atomics: tuple[Amount, Amount] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def activity(problem: RowProblem, tile: RowTile, limits: Limits) -> Activity:
     )
     main = Work(
         operations=problem.operations,
+        atomics=problem.atomics,
         read={
             "dram": problem.read_bytes * (1 + tile.rereads * again),
             "l2": problem.read_bytes * (1 + tile.rereads),

@@ -45,11 +45,6 @@ class Operator:
     symbol: str | None = None
     map: bool = True
 
-    @property
-    def unary(self) -> bool:
-        """Whether it takes one value."""
-        return self.map and self.arity == 1
-
 
 def _erf(x: Array) -> Array:
     return np.vectorize(math.erf, otypes=[np.float64])(x)

@@ -7,7 +7,7 @@ a CUDA graph with a cold L2; `energy_j` is whole-board energy, idle power includ
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -210,10 +210,6 @@ class Estimate:
             "bottleneck": self.bottleneck,
             "warnings": list(self.warnings if np.ndim(self.time_s) else self.all_warnings()),
         }
-
-    def with_warnings(self, *warnings: str) -> "Estimate":
-        """The same estimate with more warnings."""
-        return replace(self, warnings=(*self.warnings, *warnings))
 
     def __str__(self) -> str:
         """A table of the parts; of the first point, where there are many."""

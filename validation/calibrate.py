@@ -23,6 +23,7 @@ import yaml
 from hwmodel.calibration import Calibration, Family
 from hwmodel.errors import HwmodelError, UnknownNameError
 from hwmodel.gpu.predict import family_of
+from hwmodel.gpu.rates import ENERGY
 from hwmodel.hardware import Hardware
 from hwmodel.registry import CATALOGUE, device, load_calibration
 from hwmodel.validation import collective, joules
@@ -229,7 +230,7 @@ def main(arguments: Sequence[str]) -> None:
         if energies:
             with_times = hardware.model_copy(update={"calibration": fitted})
             energy, _ = joules.fit_energy(energies, with_times)
-            families = fitted.families | {joules.ENERGY: energy}
+            families = fitted.families | {ENERGY: energy}
             fitted = fitted.model_copy(update={"families": families})
         write(fitted.model_copy(update=_provenance(hardware.name)), options.out)
 

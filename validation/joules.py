@@ -6,7 +6,7 @@ holds multiples of the catalogue's joules, fitted with the *measured* sustained 
 of time do not leak into them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
@@ -14,10 +14,9 @@ from typing import Any, cast
 import numpy as np
 from scipy import optimize
 
-from hwmodel.activity import dynamic_j, steady_w
 from hwmodel.calibration import Family, Parameter
 from hwmodel.gpu.predict import family_of, run
-from hwmodel.gpu.rates import ENERGY, rates
+from hwmodel.gpu.rates import rates
 from hwmodel.hardware import Hardware
 from hwmodel.validation.fit import LOSS_SCALE, Array, fold_of, interval
 from hwmodel.validation.rows import DATA, Group, Row, groups, read_file, sittings
@@ -187,27 +186,3 @@ def traffic(group: Group, hardware: Hardware) -> dict[str, Array]:
         totals["read"] = totals["read"] + call.times * counts.read.get("dram", 0)
         totals["written"] = totals["written"] + call.times * counts.written.get("dram", 0)
     return totals
-
-
-def energy_values(hardware: Hardware) -> Mapping[str, float]:
-    """Fitted multiples of the energy family; empty where energy was never measured."""
-    calibration = hardware.calibration
-    if calibration is None or ENERGY not in calibration.families:
-        return {}
-    return calibration.values(ENERGY)
-
-
-def static_and_dynamic(group: Group, hardware: Hardware) -> Array:
-    """Joules of each row by the fitted family, with its measured sustained time."""
-    energy = energy_values(hardware)
-    prices = rates(hardware, {}, energy)
-    time_s = column(group, "sustained_time_s")
-    joules = np.zeros(len(group.rows))
-    calibration = hardware.calibration
-    assert calibration is not None
-    for call in group.calls:
-        family = family_of(calibration, call.family)
-        counts = run(call, hardware, {k: p.value for k, p in family.parameters.items()}).counts
-        joules = joules + call.times * np.asarray(dynamic_j(counts, prices))
-        joules = joules + np.asarray(steady_w(counts, prices)) * time_s / len(group.calls)
-    return np.asarray(joules)

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from hwmodel.calibration import Calibration
 from hwmodel.errors import InputError
+from hwmodel.gpu.rates import ENERGY
 from hwmodel.hardware import Hardware
 from hwmodel.registry import device, load_calibration
 from hwmodel.table import grid
@@ -192,8 +193,8 @@ def _fitted(folder: Path, stage: Stage, facts: Mapping[str, Any], bar: "Bar") ->
     fitted = hardware.but(calibration=_with(before, families=families))
     energies = [row for row in joules.read(name, "energy.csv", data) if _usable(row)]
     if "energy" in stage.stages and len(energies) >= LEAST_JOULES:
-        bar.fitting(joules.ENERGY)
-        families[joules.ENERGY], _ = joules.fit_energy(energies, fitted)
+        bar.fitting(ENERGY)
+        families[ENERGY], _ = joules.fit_energy(energies, fitted)
     done = f"{before.versions.get('stages', '')} {stage.name}".strip()
     header = json.loads((_rows_of(folder, stage, facts) / "header.json").read_text("utf-8"))
     versions = {k: str(header[k]) for k in ("driver", "cuda", "torch", "cudnn") if header.get(k)}

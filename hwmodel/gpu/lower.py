@@ -46,13 +46,41 @@ KERNELS: dict[str, dict[str, str]] = {
 }
 """Kernel name of a request -> schedule -> the library whose menu and calibration apply."""
 
-ATTENTION = {
-    ("prefill", "flash-attention-2"): (flash.MENU, flash.resolved),
-    ("decode", "flash-attention-2"): (flash.MENU, flash.resolved),
-    ("prefill", "cudnn"): (cudnn.PREFILL_MENU, None),
-    ("decode", "cudnn"): (cudnn.DECODE_MENU, cudnn.resolved),
+
+@dataclass(frozen=True, eq=False)
+class Launch:
+    """How a library runs a schedule: what it counts, its tiles, and the rule that fills one in."""
+
+    activity: Callable[[Any, Any, Limits], Activity]
+    menu: Sequence[Any]
+    resolve: Callable[[Any, Any, Limits], Any] | None = None
+
+
+CUBLAS = Launch(gemm_schedule.activity, cublas.menu(), cublas.resolved)
+FLASH = Launch(attention_schedule.activity, flash.MENU, flash.resolved)
+LAUNCHES: dict[tuple[str, str], Launch] = {
+    ("gemm", "cublas"): CUBLAS,
+    ("gemm", "cublas-fast-accum"): CUBLAS,
+    ("grouped", "torch"): Launch(gemm_schedule.activity, grouped.menu(), grouped.resolved),
+    ("rows", "torch"): Launch(rows_schedule.activity, torch_rows.menu(), torch_rows.filled),
+    ("prefill", "flash-attention-2"): FLASH,
+    ("decode", "flash-attention-2"): FLASH,
+    ("prefill", "cudnn"): Launch(attention_schedule.activity, cudnn.PREFILL_MENU),
+    ("decode", "cudnn"): Launch(attention_schedule.activity, cudnn.DECODE_MENU, cudnn.resolved),
+    **{(name, "triton"): Launch(*triton_rules.LAUNCHES[name]) for name in triton_rules.LAUNCHES},
 }
-"""Schedule and library of fused attention -> its menu, and the rule that fills a tile in."""
+"""Schedule and library -> its launch. A new library is one more line, and one in `KERNELS`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A kernel's worth of Einsums, recognised: which schedule, and the problem's sizes."""
+
+    name: str
+    schedule: str
+    problem: Any
+    work: Cascade
+    times: Amount = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +93,9 @@ class Call:
     problem: Any
     activity: Callable[[Any, Any, Limits], Activity]
     menu: Sequence[Any]
-    resolve: Callable[[Any, Any, Limits], Any] | None = None
-    work: Cascade | None = None
+    work: Cascade
     """The Einsums that it computes."""
+    resolve: Callable[[Any, Any, Limits], Any] | None = None
     times: Amount = 1
     """How often it runs; 0 at points of a sweep where another call takes its place."""
 
@@ -86,54 +114,57 @@ def lower(cascade: Cascade, kernel: str | None = None) -> tuple[Call, ...]:
     libraries = KERNELS.get(kernel or DEFAULT_KERNEL)
     if libraries is None:
         raise UnknownNameError("kernel", kernel, KERNELS)
-    calls = _attention_calls(cascade, libraries)
-    if not calls and not any(contraction(einsum, cascade) for einsum in cascade.einsums):
-        row = _row_call(cascade, cascade.name)
-        calls = [row] if row else []
-    calls = calls or _separate_calls(cascade)
-    named = (_in_library(call, libraries, kernel, cascade) for call in calls)
-    return tuple(call if call.work else replace(call, work=cascade) for call in named)
+    found = _attention(cascade)
+    if not found and not any(contraction(einsum, cascade) for einsum in cascade.einsums):
+        row = _rows(cascade, cascade.name)
+        found = [row] if row else []
+    return tuple(_call(each, libraries, kernel) for each in found or _separate(cascade))
 
 
-def _in_library(
-    call: Call, libraries: Mapping[str, str], kernel: str | None, cascade: Cascade
-) -> Call:
-    library = libraries.get(call.schedule)
+def _call(found: Found, libraries: Mapping[str, str], kernel: str | None) -> Call:
+    library = libraries.get(found.schedule)
     if library is None:
-        able = [k for k, table in KERNELS.items() if call.schedule in table]
+        able = [k for k, table in KERNELS.items() if found.schedule in table]
         raise CoverageError(
-            f"cascade {cascade.name!r}: kernel {kernel!r} has no {call.schedule} schedule;"
+            f"cascade {found.name!r}: kernel {kernel!r} has no {found.schedule} schedule;"
             f" kernels that do: {', '.join(able)}"
         )
-    if library == "triton":
-        menu, rule = triton_rules.RULES[call.schedule]
-        count = triton_rules.ACTIVITIES.get(call.schedule, call.activity)
-        return replace(call, library=library, menu=menu, resolve=rule, activity=count)
-    return replace(call, library=library)
+    launch = LAUNCHES[found.schedule, library]
+    return Call(
+        name=found.name,
+        schedule=found.schedule,
+        library=library,
+        problem=found.problem,
+        activity=launch.activity,
+        menu=launch.menu,
+        work=found.work,
+        resolve=launch.resolve,
+        times=found.times,
+    )
 
 
-def _separate_calls(cascade: Cascade) -> list[Call]:
+def _separate(cascade: Cascade) -> list[Found]:
     """One call for each Einsum; a bias joins the product that it follows."""
-    calls: list[Call] = []
+    kernels: list[Found] = []
     skip: set[str] = set()
     for position, einsum in enumerate(cascade.einsums):
         if einsum.name in skip:
             continue
         following = cascade.einsums[position + 1 : position + 2]
         alone = _only(cascade, einsum)
-        call = _product_call(alone, einsum)
-        if call is not None and following and _is_bias(cascade, einsum, following[0]):
+        found = _product(alone, einsum)
+        if found is not None and following and _is_bias(cascade, einsum, following[0]):
             skip.add(following[0].name)
             stored = cascade.tensors[following[0].name].dtype
-            call = replace(call, problem=replace(call.problem, dtype_out=stored))
-        call = call or _row_call(alone, einsum.name)
-        if call is None:
+            found = replace(found, problem=replace(found.problem, dtype_out=stored))
+        found = found or _rows(alone, einsum.name)
+        if found is None:
             raise CoverageError(
                 f"cascade {cascade.name!r}, Einsum {einsum.name!r}: no GPU schedule computes it;"
                 " covered are products of two tensors, attention, and maps and reductions by row"
             )
-        calls.append(replace(call, work=alone))
-    return calls
+        kernels.append(found)
+    return kernels
 
 
 def _only(cascade: Cascade, einsum: Einsum) -> Cascade:
@@ -172,7 +203,7 @@ def _is_bias(cascade: Cascade, product: Einsum, after: Einsum) -> bool:
     return tensor.role == "weight" and len(tensor.ranks) < len(cascade.tensors[after.name].ranks)
 
 
-def _product_call(cascade: Cascade, einsum: Einsum) -> Call | None:
+def _product(cascade: Cascade, einsum: Einsum) -> Found | None:
     product = contraction(einsum, cascade)
     if product is None:
         return None
@@ -189,14 +220,10 @@ def _product_call(cascade: Cascade, einsum: Einsum) -> Call | None:
         members=product.members,
         routing=product.routing,
     )
-    schedule = "grouped" if routed else "gemm"
-    tiles = grouped if routed else cublas
-    return Call(
-        einsum.name, schedule, "", problem, gemm_schedule.activity, tiles.menu(), tiles.resolved
-    )
+    return Found(einsum.name, "grouped" if routed else "gemm", problem, cascade)
 
 
-def _row_call(cascade: Cascade, name: str) -> Call | None:
+def _rows(cascade: Cascade, name: str) -> Found | None:
     found = row_operation(cascade)
     if found is None:
         return None
@@ -221,8 +248,7 @@ def _row_call(cascade: Cascade, name: str) -> Call | None:
         instructions=torch_rows.instructions(found.operations),
         atomics=_scattered(cascade),
     )
-    menu = torch_rows.menu()
-    return Call(name, "rows", "", problem, rows_schedule.activity, menu, torch_rows.filled)
+    return Found(name, "rows", problem, cascade)
 
 
 def _scattered(cascade: Cascade) -> tuple[Amount, Amount]:
@@ -251,7 +277,7 @@ def _strided(cascade: Cascade) -> bool:
     return any(read.indices != einsum.output.indices for read in einsum.reads)
 
 
-def _attention_calls(cascade: Cascade, libraries: Mapping[str, str]) -> list[Call]:
+def _attention(cascade: Cascade) -> list[Found]:
     """Fused attention: the kernel for many queries, that for few, or each where it applies."""
     shape = attention(cascade)
     if shape is None:
@@ -272,20 +298,14 @@ def _attention_calls(cascade: Cascade, libraries: Mapping[str, str]) -> list[Cal
         dtype_out=shape.dtype_out,
     )
     few = np.asarray(shape.queries) <= FEW_QUERIES
-    kinds = (
-        ("decode", few, attention_schedule.decode_menu()),
-        ("prefill", ~few, attention_schedule.prefill_menu()),
-    )
     return [
-        Call(
+        Found(
             cascade.name,
             schedule,
-            "",
             problem,
-            attention_schedule.activity,
-            *ATTENTION.get((schedule, libraries.get(schedule, "")), (menu, None)),
+            cascade,
             times=1 if here.all() else here.astype(np.float64),
         )
-        for schedule, here, menu in kinds
+        for schedule, here in (("decode", few), ("prefill", ~few))
         if here.any()
     ]

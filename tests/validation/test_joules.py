@@ -12,10 +12,7 @@ from hwmodel.hardware import Hardware
 from hwmodel.registry import device
 from hwmodel.validation.joules import (
     PRIORS,
-    column,
-    energy_values,
     fit_energy,
-    static_and_dynamic,
     traffic,
 )
 from hwmodel.validation.rows import Row, groups
@@ -103,17 +100,6 @@ def test_the_interval_is_as_wide_as_the_noise() -> None:
     assert 0.03 < float(np.std(np.log(ratios))) < 0.09
 
 
-def test_joules_of_a_row_are_those_that_were_planted(
-    planted: tuple[Hardware, list[Row]],
-) -> None:
-    """Where the power limit does not cap them."""
-    hardware, rows = planted
-    for group in groups(rows):
-        joules = column(group, "energy_j")
-        free = joules < 0.999 * 700 * column(group, "sustained_time_s")
-        assert_allclose(static_and_dynamic(group, hardware)[free], joules[free], rtol=1e-9)
-
-
 def test_traffic_is_that_of_the_prediction(planted: tuple[Hardware, list[Row]]) -> None:
     hardware, rows = planted
     for group in groups(rows):
@@ -122,13 +108,3 @@ def test_traffic_is_that_of_the_prediction(planted: tuple[Hardware, list[Row]]) 
         found = traffic(group, hardware)
         assert_allclose(found["read"], answer.dram_bytes_read)
         assert_allclose(found["written"], answer.dram_bytes_written)
-
-
-def test_a_device_whose_energy_was_never_measured_has_no_multiples() -> None:
-    h200 = device("h200")
-    assert h200.calibration is not None
-    others = {n: f for n, f in h200.calibration.families.items() if n != ENERGY}
-    bare = h200.calibration.model_copy(update={"families": others})
-    assert energy_values(h200.but(calibration=bare)) == {}
-    assert energy_values(h200.but(calibration=None)) == {}
-    assert set(energy_values(h200)) == set(PRIORS)

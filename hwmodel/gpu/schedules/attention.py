@@ -106,22 +106,6 @@ class AttentionTile:
     spilling: Amount = 0
 
 
-PREFILL_TILES = ((128, 128), (128, 64), (64, 64))
-"""Query rows by keys per step of FlashAttention-2's forward kernels (its paper, section 3.3)."""
-
-SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128)
-
-
-def prefill_menu() -> tuple[AttentionTile, ...]:
-    """Tiles for many queries."""
-    return tuple(AttentionTile(q, k, resident=2 if q == 64 else 1) for q, k in PREFILL_TILES)
-
-
-def decode_menu() -> tuple[AttentionTile, ...]:
-    """Tiles for few queries: one block of rows, every split of the keys."""
-    return tuple(AttentionTile(64, 64, split=s, warps=4, resident=2) for s in SPLITS)
-
-
 @dataclass(frozen=True)
 class Steps:
     """Steps of `block_k` keys that a block takes: the mean, the most, and how many are masked."""

@@ -26,7 +26,7 @@ block_n); the part of A and B beyond the L2's capacity is read again for each wa
 fp32 partial tiles, written and read through the L2, and one more launch that adds them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -225,8 +225,3 @@ def fits(tile: GemmTile, problem: GemmProblem, limits: Limits) -> bool:
     """Whether the block's staged slices fit into one processor's shared memory."""
     needed = tile.shared_bytes(bytes_of(problem.dtype_a)) * tile.resident
     return bool(np.all(needed <= limits.shared_per_block_bytes))
-
-
-def swapped(tile: GemmTile) -> GemmTile:
-    """The tile of the transposed product, in which A and B change places."""
-    return replace(tile, block_m=tile.block_n, block_n=tile.block_m)

@@ -4,12 +4,14 @@ Each function has the signature that a menu's `resolve` has: (tile, problem, lim
 tile handed in is the menu's one entry and says nothing; the answer is the wrapper's own choice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hwmodel.activity import Activity
 from hwmodel.arithmetic import where
 from hwmodel.dtypes import bytes_of
+from hwmodel.gpu.schedules import gemm as gemm_schedule
+from hwmodel.gpu.schedules import rows as rows_schedule
 from hwmodel.gpu.schedules import triton_attention, triton_gemm, triton_rows
 from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile
 from hwmodel.gpu.schedules.gemm import GemmProblem, GemmTile
@@ -64,21 +66,14 @@ def _whole(processors: Amount) -> int:
     return int(processors) if isinstance(processors, (int, float)) else int(processors.max())
 
 
-RULES = {
-    "gemm": ((GemmTile(128, 128),), gemm),
-    "grouped": ((GemmTile(128, 128),), gemm),
-    "prefill": ((AttentionTile(128, 128),), prefill),
-    "decode": ((AttentionTile(16, 64),), decode),
-    "rows": ((RowTile(),), rows),
+LAUNCHES: dict[str, tuple[Callable[[Any, Any, Limits], Activity], Sequence[Any], Any]] = {
+    "gemm": (triton_gemm.activity, (GemmTile(128, 128),), gemm),
+    "grouped": (gemm_schedule.activity, (GemmTile(128, 128),), gemm),
+    "prefill": (triton_attention.prefill, (AttentionTile(128, 128),), prefill),
+    "decode": (triton_attention.decode, (AttentionTile(16, 64),), decode),
+    "rows": (rows_schedule.activity, (RowTile(),), rows),
 }
-"""Schedule -> the menu of one entry, and the rule that fills it in."""
-
-ACTIVITIES: dict[str, Callable[[Any, Any, Limits], Activity]] = {
-    "gemm": triton_gemm.activity,
-    "prefill": triton_attention.prefill,
-    "decode": triton_attention.decode,
-}
-"""Schedule -> what our kernels do, where they differ from the libraries'."""
+"""Schedule -> what our kernels do, the menu of one entry, and the rule that fills it in."""
 
 COMPLETED: dict[str, Callable[[Any, Any, Limits], Any]] = {"rows": triton_rows.filled}
 """Schedule -> what completes a launch record that was named, where one says less than the model

@@ -14,7 +14,6 @@ from hwmodel.gpu.schedules.gemm import (
     activity,
     dram_bytes,
     fits,
-    swapped,
 )
 from hwmodel.hardware import limits
 from hwmodel.registry import device
@@ -128,7 +127,3 @@ def test_a_tile_larger_than_shared_memory_does_not_fit() -> None:
     problem = GemmProblem(4096, 4096, 4096)
     assert fits(GemmTile(128, 256, 64, stages=4), problem, H200)
     assert not fits(GemmTile(256, 256, 64, stages=4), problem, H200)
-
-
-def test_the_transposed_product_swaps_the_tile() -> None:
-    assert swapped(GemmTile(64, 256)) == GemmTile(256, 64)

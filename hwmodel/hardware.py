@@ -9,8 +9,9 @@ processor has for itself says so (`per_processor`), and then its capacity is of 
 is a new value: `h200.but(hbm={"bandwidth": "9.6 TB/s"})`.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
@@ -40,7 +41,16 @@ class Memory(Value):
     latency_s: SizeOrZero = 0.0
     energy_j_per_byte: SizeOrZero = 0.0
     per_processor: bool = False
+    array: str = ""
+    """Name of the array whose elements each have such a memory; then capacity is of one element."""
     technology: str = ""
+
+
+class Array(Value):
+    """A grid of processing elements, each of which makes one step a cycle."""
+
+    rows: Size
+    columns: Size = 1
 
 
 class Processors(Value):
@@ -76,7 +86,7 @@ class Power(Value):
     """Watts when idle, the limit at which the device lowers its clock, and how soon it does."""
 
     idle_w: SizeOrZero
-    limit_w: Size
+    limit_w: Size = math.inf
     window_s: SizeOrZero = 0.0
 
 
@@ -106,10 +116,14 @@ class Hardware(Value):
     matrix_clock_hz: Size | None = None
     units: dict[str, Unit]
     memories: dict[str, Memory]
+    """Memory levels, outermost first."""
+    arrays: dict[str, Array] = Field(default={})
+    resources: dict[str, Size] = Field(default={})
+    """Numbers of other things that a mapping can use up: DSPs, LUTs, block RAMs, flash bytes."""
     link: Link | None = None
     atomics: Atomics | None = None
-    power: Power
-    launch: Launch
+    power: Power = Power(idle_w=0.0)
+    launch: Launch = Launch(graph_s=0.0, eager_s=0.0)
     price: Price = Price()
     area_m2: Size | None = None
     devices: int = Field(default=1, ge=1)
@@ -201,6 +215,9 @@ class Limits:
     registers: Amount
     shared_per_block_bytes: Amount
     devices: int = 1
+    arrays: Mapping[str, tuple[Amount, Amount]] = field(default_factory=lambda: {})
+    """(rows, columns) of each array of processing elements."""
+    resources: Mapping[str, Amount] = field(default_factory=lambda: {})
 
     @property
     def on_chip_bytes(self) -> Amount:
@@ -211,10 +228,18 @@ class Limits:
 def limits(hardware: Hardware) -> Limits:
     """The machine's capacities, without a second in any unit; levels are device totals."""
     processors = hardware.processors
+    arrays = {name: (array.rows, array.columns) for name, array in hardware.arrays.items()}
+
+    def owners(memory: Memory) -> Amount:
+        if memory.array:
+            rows, columns = arrays[memory.array]
+            return rows * columns
+        return processors.count if memory.per_processor else 1
+
     return Limits(
         processors=processors.count,
         capacity_bytes={
-            level: memory.capacity_bytes * (processors.count if memory.per_processor else 1)
+            level: memory.capacity_bytes * owners(memory)
             for level, memory in hardware.memories.items()
         },
         max_threads=processors.max_threads,
@@ -222,4 +247,6 @@ def limits(hardware: Hardware) -> Limits:
         registers=processors.registers,
         shared_per_block_bytes=processors.shared_per_block_bytes,
         devices=hardware.devices,
+        arrays=arrays,
+        resources=hardware.resources,
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from hwmodel.activity import Work
 from hwmodel.arithmetic import most
-from hwmodel.bounds import Bound
+from hwmodel.bounds.bound import Bound
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import flops
 from hwmodel.memory import MemoryFit

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.activity import Work
-from hwmodel.bounds import Bound
+from hwmodel.bounds.bound import Bound
 from hwmodel.estimate import BOTTLENECKS, Estimate, Limit, Part
 from hwmodel.hardware import Hardware
 from hwmodel.memory import MemoryFit

@@ -11,8 +11,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hwmodel import bounds, collectives
+from hwmodel import collectives
 from hwmodel.arithmetic import most
+from hwmodel.bounds import bound as bounds
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.stack import Stack

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hwmodel import collectives
 from hwmodel.activity import Folded, Work, energy_j, fold, sustained_s, totals
-from hwmodel.bounds import bound
+from hwmodel.bounds.bound import bound
 from hwmodel.calibration import Calibration, Family
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack, Stage

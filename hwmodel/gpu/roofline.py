@@ -8,7 +8,7 @@ those of the cascade: nothing padded, nothing masked, nothing computed twice.
 
 from hwmodel.activity import Operation
 from hwmodel.arithmetic import most
-from hwmodel.bounds import Bound
+from hwmodel.bounds.bound import Bound
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import operation_counts, points
 from hwmodel.einsum.stack import Stack, Stage

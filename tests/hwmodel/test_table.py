@@ -8,7 +8,7 @@ import pytest
 
 import hwmodel
 from hwmodel.activity import Work
-from hwmodel.bounds import Bound, LevelBound
+from hwmodel.bounds.bound import Bound, LevelBound
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.estimate import Estimate, Part, Serving
 from hwmodel.memory import MemoryFit

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hwmodel.bounds import bound
+from hwmodel.bounds.bound import bound
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.workloads.attention import attention

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import hwmodel
-from hwmodel.bounds import bound, fast_bytes, matmul_bytes
+from hwmodel.bounds.bound import bound, fast_bytes, matmul_bytes
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import moe

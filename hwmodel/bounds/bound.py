@@ -80,6 +80,22 @@ def bound(workload: Cascade | Stack, limits: Limits) -> Bound:
     return Bound(workload.name, tuple(levels), compulsory, _passes(workload))
 
 
+def bound_of(cascade: Cascade, fast_bytes: Amount, *, level: str = "memory") -> LevelBound:
+    """Least bytes that any schedule moves between `level` and `fast_bytes` of memory before it.
+
+    What every certificate rests on: quick, and free of heavy imports.
+    """
+    compulsory = compulsory_bytes(cascade)
+    reason, value = "inputs and outputs once", compulsory
+    product = _lone_product(cascade)
+    if product is not None and np.all(np.asarray(fast_bytes) > 0):
+        moved = matmul_bytes(product[0], fast_bytes, product[1])
+        if np.any(np.asarray(moved) > compulsory):
+            reason = "2MNK/sqrt(S) - 2S (Smith et al. 2019)"
+        value = most((compulsory, moved))
+    return LevelBound(level, fast_bytes, value, reason)
+
+
 def fast_bytes(limits: Limits, level: str) -> Amount:
     """Bytes of all memories nearer to the processors than `level`."""
     order = [*BOUNDARIES, "l1", "register"]

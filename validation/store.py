@@ -55,6 +55,17 @@ FILES: dict[str, tuple[str, ...]] = {
     "collective": HEAD + SHAPE_COLUMNS["collective"] + TIMED,
     "energy": HEAD + EVERY_SHAPE + ("experts_touched", *ENERGY),
     "counters": HEAD + EVERY_SHAPE + COUNTED,
+    "launches": (
+        *HEAD,
+        *EVERY_SHAPE,
+        "launch",
+        "name",
+        "grid",
+        "threads",
+        "shared_bytes",
+        "registers",
+        "traced_s",
+    ),
     "probes": ("probe", "setting", "value", "unit", "time_s"),
     "refused": ("stage", *HEAD, *EVERY_SHAPE, "error"),
 }
@@ -65,7 +76,7 @@ def file_of(row: Mapping[str, Any]) -> str:
     if "error" in row:
         return "refused"
     stage = str(row["stage"])
-    if stage in ("energy", "counters", "probes", "llm"):
+    if stage in ("energy", "counters", "launches", "probes", "llm"):
         return stage
     return "rows" if row["family"] in ROW_FAMILIES else str(row["family"])
 

@@ -23,7 +23,8 @@ import torch
 from triton.runtime.errors import TritonError
 
 from hwmodel.errors import HwmodelError
-from hwmodel.validation.measure import counters
+from hwmodel.validation.fit import is_test
+from hwmodel.validation.measure import counters, launches
 from hwmodel.validation.measure.arena import Arena, pool_bytes
 from hwmodel.validation.measure.board import describe, open_board
 from hwmodel.validation.measure.energy import measure_energy
@@ -40,6 +41,7 @@ from hwmodel.validation.measure.shapes import (
 )
 from hwmodel.validation.measure.timer import Build, Timer, Timing
 from hwmodel.validation.measure.triton_kernels import KERNEL, triton_builder, triton_streams
+from hwmodel.validation.rows import Row
 from hwmodel.validation.stack import (
     cache_bytes,
     forward_step,
@@ -54,7 +56,7 @@ SHARES = {
     "decode-flash": 0.05, "prefill-cudnn": 0.11, "decode-cudnn": 0.10, "moe": 0.06, "rows": 0.05,
     "anchors-again": 0.04, "probes": 0.05, "energy": 0.14, "counters": 0.12, "llm": 0.12,
     "triton-gemm": 0.06, "triton-attention": 0.06, "triton-decode": 0.05, "triton-moe": 0.05,
-    "triton-rows": 0.04,
+    "triton-rows": 0.04, "launches": 0.06,
 }  # fmt: skip
 """Stages in order, and the share of the time that each may take; what one leaves over is shared
 among those after it."""
@@ -64,6 +66,11 @@ MOST_ROWS = {
     "counters": 66, "triton-gemm": 200, "triton-attention": 150, "triton-decode": 150,
     "triton-moe": 120, "triton-rows": 150,
 }  # fmt: skip
+LAUNCHES = {
+    "gemm": 700, "gemm-other": 900, "gemm-fp8": 400, "moe": 300, "prefill-flash": 60,
+    "decode-flash": 200, "prefill-cudnn": 100, "decode-cudnn": 200, "rows": 150,
+}  # fmt: skip
+"""Cases of each stage whose launches are recorded."""
 MEMORY_BYTES = 125e9
 
 
@@ -244,6 +251,30 @@ def measure_counters(sitting: Sitting, until: float) -> None:
         sitting.write("counters", name_of(case) | row)
 
 
+def measure_launches(sitting: Sitting, until: float) -> None:
+    """Which kernels the libraries launch, for shapes of the half that models are fitted to."""
+    sources = streams(sitting.seed + 5000)
+    for stage, wanted in LAUNCHES.items():
+        drawn = (case for case in sources[stage] if not is_test(row_of(case)))
+        cases = list(islice(drawn, 6 if sitting.quick else wanted))
+        for start in range(0, len(cases), launches.CHUNK):
+            if time.perf_counter() > until:
+                return
+            part = cases[start : start + launches.CHUNK]
+            for case, found in zip(part, launches.record(part, sitting.timer.arena), strict=True):
+                if isinstance(found, str):
+                    sitting.write("launches", name_of(case) | {"error": found})
+                    continue
+                for index, launch in enumerate(found):
+                    sitting.write("launches", name_of(case) | {"launch": index} | launch)
+
+
+def row_of(case: Case) -> Row:
+    """The case as a stored row (numbers as floats), which knows to which half it belongs."""
+    named = name_of(case)
+    return Row("", "", {k: v if isinstance(v, str) else float(v) for k, v in named.items()})
+
+
 def run_stage(sitting: Sitting, stage: str, seconds: float) -> None:
     """One stage within its time."""
     begin, before = time.perf_counter(), sitting.measured
@@ -258,6 +289,8 @@ def run_stage(sitting: Sitting, stage: str, seconds: float) -> None:
         measure_llms(sitting, until)
     elif stage == "counters":
         measure_counters(sitting, until)
+    elif stage == "launches":
+        measure_launches(sitting, until)
     else:
         time_cases(sitting, stage, sitting.sources[stage], until)
     spent_s = time.perf_counter() - begin

@@ -153,7 +153,7 @@ def _position_ranks(expression: Expression) -> tuple[str, ...]:
 
 def elements(tensor: str, cascade: Cascade) -> Amount:
     """Elements of the whole tensor, touched or not; one slice of a recurrent tensor."""
-    return extent(_stored_ranks(tensor, cascade), cascade)
+    return extent(stored_ranks(tensor, cascade), cascade)
 
 
 def footprint(tensor: str, cascade: Cascade) -> Amount:
@@ -161,7 +161,7 @@ def footprint(tensor: str, cascade: Cascade) -> Amount:
 
     A tensor that is recurrent along a rank keeps one slice: each step overwrites the one before.
     """
-    stored = _stored_ranks(tensor, cascade)
+    stored = stored_ranks(tensor, cascade)
     widest: Amount | None = None
     for einsum in cascade.einsums:
         for access in (einsum.output, *einsum.reads):
@@ -186,7 +186,8 @@ def _recurrent(output: Access, spans: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(rank for index, rank in pairs if len(index.terms) == 1 and index.offset > 0)
 
 
-def _stored_ranks(tensor: str, cascade: Cascade) -> tuple[str, ...]:
+def stored_ranks(tensor: str, cascade: Cascade) -> tuple[str, ...]:
+    """The axes of a tensor that are stored; one that is recurrent along a rank keeps a slice."""
     spans = cascade.tensors[tensor].ranks
     for einsum in cascade.einsums:
         if einsum.name == tensor:

@@ -218,6 +218,8 @@ class Limits:
     arrays: Mapping[str, tuple[Amount, Amount]] = field(default_factory=lambda: {})
     """(rows, columns) of each array of processing elements."""
     resources: Mapping[str, Amount] = field(default_factory=lambda: {})
+    instances: Mapping[str, Amount] = field(default_factory=lambda: {})
+    """How many equal memories a level's total capacity is divided into."""
 
     @property
     def on_chip_bytes(self) -> Amount:
@@ -249,4 +251,5 @@ def limits(hardware: Hardware) -> Limits:
         devices=hardware.devices,
         arrays=arrays,
         resources=hardware.resources,
+        instances={level: owners(memory) for level, memory in hardware.memories.items()},
     )

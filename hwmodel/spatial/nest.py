@@ -1,0 +1,518 @@
+"""Nest: exact counts of a mapped cascade, in closed form, without a walk over its tiles.
+
+A `Mapping` is a tree of loops, of tiles kept and of Einsums (see `hwmodel.mapping`). Its traffic
+follows from these rules, element by element:
+
+- Entering a `Keep` fills its tile from the memory in which the tensor is kept outside of it (the
+  outermost one at last), unless it holds that very tile already. "The very same" means equal ranges
+  of all ranks that index the tensor; parts of windows that overlap are fetched anew.
+- A `Keep` around the Einsum that makes the tensor drains its tile when it is left for another one.
+  A re-entry that continues a reduction reads the partial sums back first; a first entry reads
+  nothing. Loops over ranks that an Einsum lacks repeat it, and start its reductions anew.
+- An intermediate whose `Keep` surrounds all of its uses never leaves that memory.
+- A `Keep` inside a branch of a `Split` lives only there: entering the branch again fills it again.
+- Loops over an axis of an array run at once. What several elements need alike is read once from the
+  memory outside (multicast), and sums of several elements are added on their way out (spatial
+  reduction); every element's own memory is filled and drained by itself.
+- The last tile of a loop may be smaller; it is counted as small as it is.
+
+With D the loops around a Keep, the tiles of its tensor are the joint positions x of the loops over
+the tensor's ranks. Let k(x) be the innermost of them that makes more than one turn around x. Then x
+is entered once for each position of the other ranks' loops outside of k(x), so that
+
+    fills = sum over x of elements(x) * product over other ranks q of positions_q(outside k(x))
+
+and since loops of one rank nest, positions of a rank fall into few classes (full tile, remainder,
+remainder of the remainder ...), which are enumerated in place of the positions.
+
+Counts are ints (bytes are ints too where an element is a whole number of bytes).
+"""
+
+from collections.abc import Iterator, Mapping as Table
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+from typing import NoReturn, TypeAlias
+
+from hwmodel.einsum.cascade import Cascade, Einsum
+from hwmodel.einsum.counts import operation_counts
+from hwmodel.errors import CapacityError, CoverageError, InputError, UnknownNameError
+from hwmodel.hardware import Limits
+from hwmodel.mapping import Compute, Keep, Loop, Mapping, Nest, Split
+from hwmodel.spatial.projection import Projection, projections
+from hwmodel.units import Amount
+
+FOREVER = 1 << 30
+"""Depth beyond every loop."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Elements of one tensor that cross between two memories because of one `Keep`.
+
+    Attributes:
+        tensor: name of the tensor.
+        outer: memory that fills come from and drains go to.
+        inner: memory in which the tile is kept.
+        element_bytes: bytes per element.
+        tile: elements of the largest tile, in one memory.
+        fills: elements read from `outer`, what several array elements share counted once.
+        copies: elements written into `inner` by those fills, in every array element.
+        drains: elements written to `outer`, sums over array elements counted once.
+        partials: elements read out of `inner` for those drains, in every array element.
+        returns: partial sums read back from `outer`, and written into `inner`.
+    """
+
+    tensor: str
+    outer: str
+    inner: str
+    element_bytes: int | float
+    tile: int
+    fills: int = 0
+    copies: int = 0
+    drains: int = 0
+    partials: int = 0
+    returns: int = 0
+
+    @property
+    def moved_bytes(self) -> int | float:
+        """All bytes that cross `outer`'s boundary."""
+        return (self.fills + self.drains + self.returns) * self.element_bytes
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Accesses of one Einsum to one tensor in the memory that is nearest to the arithmetic.
+
+    `points` counts one access for each point, what several array elements share at once counted
+    once; how many reads and writes a point makes is a matter of the accounting rules.
+    """
+
+    einsum: str
+    tensor: str
+    level: str
+    element_bytes: int | float
+    points: int
+    made: bool
+    reduced: bool
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Everything that a mapped cascade does, without a second in it.
+
+    Attributes:
+        transfers: per tensor and `Keep`, in the order of the nest.
+        touches: per Einsum and tensor, at the innermost level.
+        operations: operations by (kind, dtype), repetitions included.
+        steps: turns of the busiest array element, one point each, all Einsums together.
+        elements: array elements that are ever at work.
+        footprint_bytes: most bytes live at once in one memory of each level.
+    """
+
+    transfers: tuple[Transfer, ...]
+    touches: tuple[Touch, ...]
+    operations: Table[tuple[str, str], Amount]
+    steps: int
+    elements: int
+    footprint_bytes: Table[str, int | float] = field(default_factory=lambda: {})
+
+    def traffic_bytes(self, level: str) -> int | float:
+        """Bytes read from and written to a level by the tiles kept inside of it."""
+        return sum(t.moved_bytes for t in self.transfers if t.outer == level) + sum(
+            t.points * t.element_bytes for t in self.touches if t.level == level
+        )
+
+
+Step: TypeAlias = tuple[int, int, bool]
+"""A loop over one rank: (depth on the path, tile, whether over an array)."""
+Class: TypeAlias = tuple[int, int, int]
+"""Positions alike: (how many, extent, depth of the innermost loop with more than one turn)."""
+
+
+def positions(size: int, steps: tuple[Step, ...], stop: int, shared: int) -> list[Class]:
+    """Positions of one rank's nested loops, by class.
+
+    Of loops in time deeper than `stop`, and of loops over an array at `shared` or deeper, only the
+    first turn is taken, which is the fullest one.
+    """
+    classes: dict[tuple[int, int], int] = {(size, -1): 1}
+    for depth, tile, spatial in steps:
+        found: dict[tuple[int, int], int] = {}
+        for (extent, last), count in classes.items():
+            whole, rest = divmod(extent, tile)
+            if depth >= shared if spatial else depth > stop:
+                parts = [(1, min(extent, tile))]
+            else:
+                parts = [(whole, tile), (1 if rest else 0, rest)]
+                if whole + (rest > 0) > 1 and not spatial:
+                    last = depth
+            for times, points in parts:
+                if times:
+                    found[points, last] = found.get((points, last), 0) + count * times
+        classes = found
+    return [(count, extent, last) for (extent, last), count in classes.items()]
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a tensor lives on a path: a level, and how many loops stand outside of its `Keep`."""
+
+    level: str
+    depth: int
+
+
+@dataclass(frozen=True)
+class Path:
+    """The loops, homes and innermost `Split` (as a depth) around a place in the tree."""
+
+    loops: tuple[Loop, ...] = ()
+    homes: Table[str, Home] = field(default_factory=lambda: {})
+    split: int = 0
+
+    def steps(self, rank: str) -> tuple[Step, ...]:
+        """The loops over one rank."""
+        return tuple(
+            (at, loop.tile, bool(loop.array))
+            for at, loop in enumerate(self.loops)
+            if loop.rank == rank
+        )
+
+
+class Nested:
+    """One evaluation: the cascade's sizes and projections, and the counts found so far."""
+
+    def __init__(self, cascade: Cascade, mapping: Mapping, limits: Limits) -> None:
+        self.cascade, self.limits = cascade, limits
+        self.where = f"mapping of {mapping.cascade} on {mapping.machine}"
+        self.sizes = {name: self._whole(name, size) for name, size in cascade.sizes().items()}
+        self.levels = tuple(limits.capacity_bytes)
+        self.tensors = {e.name: projections(e, cascade) for e in cascade.einsums}
+        self.outputs = frozenset(cascade.outputs or (cascade.einsums[-1].name,))
+        self.transfers: list[Transfer] = []
+        self.touches: list[Touch] = []
+        self.operations: dict[tuple[str, str], Amount] = {}
+        self.computed: set[str] = set()
+        self.steps, self.elements = 0, 1
+
+    def _whole(self, rank: str, size: Amount) -> int:
+        if isinstance(size, int):
+            return size
+        raise CoverageError(
+            f"{self.where}: rank {rank} has extent {size!r}; expected one whole number (a mapping"
+            " is of one size, and data-dependent ranks have none)"
+        )
+
+    def run(self, nest: Nest, path: Path) -> dict[str, dict[str, int | float]]:
+        """Count one nest; returns the bytes live in it by level and tensor."""
+        live: dict[str, dict[str, int | float]] = {}
+        for at, node in enumerate(nest):
+            if isinstance(node, Loop):
+                path = self._loop(node, path)
+            elif isinstance(node, Keep):
+                path = self._keep(node, nest[at + 1 :], path, live)
+            else:
+                if at + 1 < len(nest):
+                    self._refuse(f"expected nothing after {_kind(node)}, found {nest[at + 1]}")
+                if isinstance(node, Compute):
+                    self._compute(node.einsum, path)
+                else:
+                    inner = Path(path.loops, path.homes, len(path.loops))
+                    self._check_order(node, inner)
+                    branches = [self.run(branch, inner) for branch in node.branches]
+                    _stack(live, branches)
+                return live
+        self._refuse("expected every nest to end in Compute or Split, found one that does not")
+
+    def _loop(self, loop: Loop, path: Path) -> Path:
+        if loop.rank not in self.sizes:
+            raise UnknownNameError(f"rank in {self.where}", loop.rank, self.sizes)
+        if loop.tile < 1:
+            self._refuse(f"expected a tile of 1 or more in the loop over {loop.rank}")
+        path = Path((*path.loops, loop), path.homes, path.split)
+        if loop.array:
+            self._check_axis(loop, path)
+        return path
+
+    def _check_axis(self, loop: Loop, path: Path) -> None:
+        """The loops over one axis of an array must not ask for more elements than it has."""
+        axes = {
+            name: size
+            for array, (rows, columns) in self.limits.arrays.items()
+            for axis, size in (("rows", rows), ("columns", columns))
+            for name in (
+                (axis, f"{array}.{axis}") if len(self.limits.arrays) == 1 else (f"{array}.{axis}",)
+            )
+        }
+        if loop.array not in axes:
+            raise UnknownNameError(f"axis of an array in {self.where}", loop.array, axes)
+        used = 1
+        for rank in {each.rank for each in path.loops if each.array == loop.array}:
+            extent = self.sizes[rank]
+            for each in path.loops:
+                if each.rank == rank:
+                    used *= -(-extent // each.tile) if each.array == loop.array else 1
+                    extent = min(extent, each.tile)
+        if used > axes[loop.array]:
+            raise CapacityError(
+                f"{self.where}: loops over {loop.array} need {used} elements; it has"
+                f" {axes[loop.array]}; take larger tiles of {loop.rank}"
+            )
+
+    def _keep(
+        self, keep: Keep, inside: Nest, path: Path, live: dict[str, dict[str, int | float]]
+    ) -> Path:
+        if keep.level not in self.levels:
+            raise UnknownNameError(f"memory level in {self.where}", keep.level, self.levels)
+        einsums = [self.cascade.einsum(name) for name in computed(inside) if name in self.tensors]
+        users = [e for e in einsums if keep.tensor in self.tensors[e.name]]
+        if keep.tensor not in self.cascade.tensors:
+            raise UnknownNameError(f"tensor in {self.where}", keep.tensor, self.cascade.tensors)
+        if not users:
+            self._refuse(f"{keep.tensor} is kept in {keep.level} around no Einsum that touches it")
+        home = path.homes.get(keep.tensor, Home(self.levels[0], 0))
+        if self.levels.index(keep.level) <= self.levels.index(home.level):
+            self._refuse(
+                f"expected {keep.tensor} to be kept inside of {home.level}, where it lives already;"
+                f" found {keep.level} (levels, outermost first: {', '.join(self.levels)})"
+            )
+        projection = self._one_projection(keep.tensor, users)
+        tile = self._first_tile(projection, path)
+        self.transfers.append(self._transfer(keep, projection, tile, users, home, path))
+        held = live.setdefault(keep.level, {})
+        size = tile * projection.element_bytes * (2 if keep.double else 1)
+        held[keep.tensor] = held.get(keep.tensor, 0) + size
+        homes = {**path.homes, keep.tensor: Home(keep.level, len(path.loops))}
+        return Path(path.loops, homes, path.split)
+
+    def _one_projection(self, tensor: str, users: list[Einsum]) -> Projection:
+        found = {self.tensors[e.name][tensor] for e in users}
+        if len(found) > 1:
+            raise CoverageError(
+                f"{self.where}: {', '.join(e.name for e in users)} touch {tensor} through different"
+                " indices; expected one Keep for each of them"
+            )
+        return found.pop()
+
+    def _first_tile(self, projection: Projection, path: Path) -> int:
+        """Elements of the largest tile."""
+        first = {
+            rank: positions(self.sizes[rank], path.steps(rank), -1, 0)[0][1]
+            for rank in projection.ranks
+        }
+        return int(projection.elements(first))
+
+    def _transfer(
+        self,
+        keep: Keep,
+        projection: Projection,
+        tile: int,
+        users: list[Einsum],
+        home: Home,
+        path: Path,
+    ) -> Transfer:
+        moved = Transfer(keep.tensor, home.level, keep.level, projection.element_bytes, tile)
+        maker = next((e for e in users if e.name == keep.tensor), None)
+        outside = [
+            e.name
+            for e in self.cascade.einsums
+            if keep.tensor in self.tensors[e.name] and e not in users
+        ]
+        if maker is not None and keep.tensor not in self.outputs and not outside:
+            return moved
+        others = {
+            rank: steps
+            for rank in {loop.rank for loop in path.loops}
+            if rank not in projection.ranks
+            for steps in (path.steps(rank),)
+        }
+        foreign = [rank for rank in others if maker is not None and rank not in maker.ranks]
+        shared = everyone = restarts = 0
+        for count, elements, last in self._tiles(projection, path):
+            stop = max(last, path.split - 1)
+            visits = {
+                rank: sum(n for n, _, _ in positions(self.sizes[rank], steps, stop, home.depth))
+                for rank, steps in others.items()
+            }
+            copies = {
+                rank: sum(n for n, _, _ in positions(self.sizes[rank], steps, stop, FOREVER))
+                for rank, steps in others.items()
+            }
+            weight = count * elements
+            shared += weight * prod(visits.values())
+            everyone += weight * prod(copies.values())
+            restarts += weight * prod(visits[rank] for rank in foreign)
+        names = (keep.tensor, home.level, keep.level, projection.element_bytes, tile)
+        if maker is None:
+            return Transfer(*names, fills=shared, copies=everyone)
+        return Transfer(*names, drains=shared, partials=everyone, returns=shared - restarts)
+
+    def _tiles(self, projection: Projection, path: Path) -> Iterator[tuple[int, int, int]]:
+        """Tiles of a tensor by class: how many, elements, innermost loop that changes them."""
+        ranks = projection.ranks
+        each = [positions(self.sizes[rank], path.steps(rank), FOREVER, FOREVER) for rank in ranks]
+        for classes in product(*each):
+            extents = {rank: extent for rank, (_, extent, _) in zip(ranks, classes, strict=True)}
+            last = max((last for _, _, last in classes), default=-1)
+            yield prod(n for n, _, _ in classes), int(projection.elements(extents)), last
+
+    def _compute(self, name: str, path: Path) -> None:
+        if name not in self.tensors:
+            raise UnknownNameError(f"Einsum in {self.where}", name, self.tensors)
+        if name in self.computed:
+            self._refuse(f"expected each Einsum once, found {name} a second time")
+        self.computed.add(name)
+        einsum = self.cascade.einsum(name)
+        ranks = tuple(dict.fromkeys((*einsum.ranks, *(loop.rank for loop in path.loops))))
+        self._check_repeats(einsum, path)
+
+        def points(rank: str, shared: int) -> int:
+            own = rank in einsum.ranks
+            found = positions(self.sizes[rank], path.steps(rank), FOREVER, shared)
+            return sum(n * (extent if own else 1) for n, extent, _ in found)
+
+        for tensor, projection in self.tensors[name].items():
+            home = path.homes.get(tensor, Home(self.levels[0], 0))
+            count = prod(
+                points(rank, FOREVER if rank in projection.ranks else home.depth) for rank in ranks
+            )
+            reduced = tensor == name and set(projection.ranks) != set(einsum.ranks)
+            self.touches.append(
+                Touch(
+                    *(name, tensor, home.level, projection.element_bytes, count),
+                    made=tensor == name,
+                    reduced=reduced,
+                )
+            )
+        self.steps += prod(points(rank, 0) for rank in ranks)
+        repeats = prod(points(rank, FOREVER) for rank in ranks if rank not in einsum.ranks)
+        for key, count in operation_counts(einsum, self.cascade).items():
+            self.operations[key] = self.operations.get(key, 0) + count * repeats
+        used = 1
+        for rank in ranks:
+            first = positions(self.sizes[rank], path.steps(rank), -1, FOREVER)
+            used *= sum(n for n, _, _ in first)
+        self.elements = max(self.elements, used)
+
+    def _check_repeats(self, einsum: Einsum, path: Path) -> None:
+        """A loop that repeats an Einsum inside its own reduction would add the same terms twice."""
+        reducing: str | None = None
+        stored = self.tensors[einsum.name][einsum.name].ranks
+        extents = dict(self.sizes)
+        for loop in path.loops:
+            turns = -(-extents[loop.rank] // loop.tile)
+            extents[loop.rank] = min(extents[loop.rank], loop.tile)
+            if turns == 1:
+                continue
+            if loop.rank in einsum.ranks and loop.rank not in stored:
+                reducing = loop.rank
+            elif loop.rank not in einsum.ranks and reducing is not None:
+                self._refuse(
+                    f"the loop over {loop.rank} repeats {einsum.name}, which lacks that rank, inside"
+                    f" the loop over {reducing} that it reduces; exchange the two loops"
+                )
+
+    def _check_order(self, split: Split, path: Path) -> None:
+        """What a branch reads must be complete when an earlier branch has made it."""
+        made: dict[str, Einsum] = {}
+        for branch in split.branches:
+            names = [name for name in computed(branch) if name in self.tensors]
+            for name in names:
+                for access in self.cascade.einsum(name).reads:
+                    maker = made.get(access.tensor)
+                    if maker is not None:
+                        ended = any(index.at is not None for index in access.indices)
+                        running = {rank for index in access.indices for rank, _ in index.terms}
+                        self._check_complete(maker, name, running, ended, path)
+            for name in names:
+                made[name] = self.cascade.einsum(name)
+
+    def _check_complete(
+        self, maker: Einsum, reader: str, indexed: set[str], ended: bool, path: Path
+    ) -> None:
+        stored = self.tensors[maker.name][maker.name].ranks
+        for rank in maker.ranks:
+            if rank in stored:
+                continue
+            extents = positions(self.sizes[rank], path.steps(rank), -1, 0)
+            running = rank in indexed and self.cascade.ranks[rank].iterative and not ended
+            wanted = 1 if running else self.sizes[rank]
+            if extents[0][1] != wanted:
+                self._refuse(
+                    f"{reader} reads {maker.name}, which is reduced or recurrent along {rank}, in"
+                    f" the same turn of a loop over {rank} that holds {extents[0][1]} of its"
+                    f" {self.sizes[rank]} points; expected {wanted} around their Split"
+                )
+
+    def check_capacity(self, live: Table[str, Table[str, int | float]]) -> dict[str, int | float]:
+        """Most bytes live at each level; raises `CapacityError` where they do not fit."""
+        total: dict[str, int | float] = {}
+        for level, tensors in live.items():
+            total[level] = sum(tensors.values())
+            available = self.limits.capacity_bytes[level] / self.limits.instances.get(level, 1)
+            if total[level] > available:
+                listed = ", ".join(f"{name} {size:,}" for name, size in tensors.items())
+                raise CapacityError(
+                    f"{self.where}: tiles in {level} need {total[level]:,} bytes ({listed}); it has"
+                    f" {available:,.0f}; take smaller tiles, or {total[level]:,} bytes would suffice"
+                )
+        return total
+
+    def _refuse(self, message: str) -> NoReturn:
+        raise InputError(f"{self.where}: {message}")
+
+
+def evaluate(
+    cascade: Cascade, mapping: Mapping, limits: Limits, *, check_capacity: bool = True
+) -> Counts:
+    """Exact counts of a mapping.
+
+    Raises `InputError` for a tree that makes no sense (unknown rank, tensor or level, an Einsum
+    missing or twice, a reader before its maker is complete), `CapacityError` for tiles larger than
+    their memory, `CoverageError` for accesses without a closed form.
+    """
+    nested = Nested(cascade, mapping, limits)
+    live = nested.run(mapping.nest, Path())
+    missing = [e.name for e in cascade.einsums if e.name not in nested.computed]
+    if missing:
+        raise InputError(f"{nested.where}: expected Compute({missing[0]!r}), found none")
+    footprint = (
+        nested.check_capacity(live)
+        if check_capacity
+        else {level: sum(tensors.values()) for level, tensors in live.items()}
+    )
+    return Counts(
+        tuple(nested.transfers),
+        tuple(nested.touches),
+        nested.operations,
+        nested.steps,
+        nested.elements,
+        footprint,
+    )
+
+
+def computed(nest: Nest) -> list[str]:
+    """Names of the Einsums computed in a nest, in order."""
+    names: list[str] = []
+    for node in nest:
+        if isinstance(node, Compute):
+            names.append(node.einsum)
+        elif isinstance(node, Split):
+            for branch in node.branches:
+                names += computed(branch)
+    return names
+
+
+def _stack(
+    live: dict[str, dict[str, int | float]], branches: list[dict[str, dict[str, int | float]]]
+) -> None:
+    """Add to each level the branch that needs most of it."""
+    for level in {level for branch in branches for level in branch}:
+        widest = max(branches, key=lambda branch: sum(branch.get(level, {}).values()))
+        held = live.setdefault(level, {})
+        for tensor, size in widest[level].items():
+            held[tensor] = held.get(tensor, 0) + size
+
+
+def _kind(node: Compute | Split) -> str:
+    return f"Compute({node.einsum!r})" if isinstance(node, Compute) else "Split"

@@ -28,8 +28,9 @@ remainder of the remainder ...), which are enumerated in place of the positions.
 Counts are ints (bytes are ints too where an element is a whole number of bytes).
 """
 
-from collections.abc import Iterator, Mapping as Table
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from typing import NoReturn, TypeAlias
@@ -56,6 +57,8 @@ class Transfer:
         inner: memory in which the tile is kept.
         element_bytes: bytes per element.
         tile: elements of the largest tile, in one memory.
+        double: whether two tiles are reserved, so that transfers go on behind the arithmetic.
+        first: elements of the first tiles of all array elements, shared ones counted once.
         fills: elements read from `outer`, what several array elements share counted once.
         copies: elements written into `inner` by those fills, in every array element.
         drains: elements written to `outer`, sums over array elements counted once.
@@ -68,6 +71,8 @@ class Transfer:
     inner: str
     element_bytes: int | float
     tile: int
+    double: bool = False
+    first: int = 0
     fills: int = 0
     copies: int = 0
     drains: int = 0
@@ -311,7 +316,10 @@ class Nested:
         home: Home,
         path: Path,
     ) -> Transfer:
-        moved = Transfer(keep.tensor, home.level, keep.level, projection.element_bytes, tile)
+        whole = self._tiles(projection, path, -1)
+        first = sum(count * elements for count, elements, _ in whole)
+        names = (keep.tensor, home.level, keep.level, projection.element_bytes, tile)
+        moved = Transfer(*names, keep.double, first)
         maker = next((e for e in users if e.name == keep.tensor), None)
         outside = [
             e.name
@@ -342,15 +350,16 @@ class Nested:
             shared += weight * prod(visits.values())
             everyone += weight * prod(copies.values())
             restarts += weight * prod(visits[rank] for rank in foreign)
-        names = (keep.tensor, home.level, keep.level, projection.element_bytes, tile)
         if maker is None:
-            return Transfer(*names, fills=shared, copies=everyone)
-        return Transfer(*names, drains=shared, partials=everyone, returns=shared - restarts)
+            return replace(moved, fills=shared, copies=everyone)
+        return replace(moved, drains=shared, partials=everyone, returns=shared - restarts)
 
-    def _tiles(self, projection: Projection, path: Path) -> Iterator[tuple[int, int, int]]:
+    def _tiles(
+        self, projection: Projection, path: Path, stop: int = FOREVER
+    ) -> Iterator[tuple[int, int, int]]:
         """Tiles of a tensor by class: how many, elements, innermost loop that changes them."""
         ranks = projection.ranks
-        each = [positions(self.sizes[rank], path.steps(rank), FOREVER, FOREVER) for rank in ranks]
+        each = [positions(self.sizes[rank], path.steps(rank), stop, FOREVER) for rank in ranks]
         for classes in product(*each):
             extents = {rank: extent for rank, (_, extent, _) in zip(ranks, classes, strict=True)}
             last = max((last for _, _, last in classes), default=-1)
@@ -408,8 +417,8 @@ class Nested:
                 reducing = loop.rank
             elif loop.rank not in einsum.ranks and reducing is not None:
                 self._refuse(
-                    f"the loop over {loop.rank} repeats {einsum.name}, which lacks that rank, inside"
-                    f" the loop over {reducing} that it reduces; exchange the two loops"
+                    f"the loop over {loop.rank} repeats {einsum.name}, which lacks that rank,"
+                    f" inside the loop over {reducing} that it reduces; exchange the two loops"
                 )
 
     def _check_order(self, split: Split, path: Path) -> None:
@@ -454,7 +463,8 @@ class Nested:
                 listed = ", ".join(f"{name} {size:,}" for name, size in tensors.items())
                 raise CapacityError(
                     f"{self.where}: tiles in {level} need {total[level]:,} bytes ({listed}); it has"
-                    f" {available:,.0f}; take smaller tiles, or {total[level]:,} bytes would suffice"
+                    f" {available:,.0f}; take smaller tiles, or {total[level]:,} bytes, which would"
+                    " suffice"
                 )
         return total
 

@@ -84,8 +84,8 @@ def test_a_number_says_where_it_comes_from(tmp_path: Path) -> None:
     assert sources["memories.dram.latency"] == device("h100").sources["memories.dram.latency"]
 
 
-@pytest.mark.parametrize("name", devices())
-def test_every_device_is_read_back_as_it_was_written(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [name for name in devices() if device(name).kind == "gpu"])
+def test_every_gpu_is_read_back_as_it_was_written(name: str, tmp_path: Path) -> None:
     path = tmp_path / "device.yaml"
     write_device(device(name), path)
     left_out = {"sources", "calibration", "price", "area_m2"}

@@ -1,0 +1,340 @@
+"""Reads routing statistics from files: traces of tokens, or counts that are already aggregated.
+
+    .npz             an array `experts` (or the only one), (tokens, layers) or (tokens, layers, k)
+    .csv, .parquet   a trace: columns token, layer, expert, and rank where there is more than one
+                     choice; the rows of a token stand together
+    .csv, .parquet   counts: columns layer_from, layer_to, expert_from, expert_to, count, and where
+                     they tell rows apart domain, kind and model
+
+Traces are read in chunks, so that one larger than memory is counted as it streams by. Every refusal
+names the file and the row (the first row of data is 1), token or column.
+"""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.expert_routing import Routing, Trace, from_counts, from_traces
+
+COUNT_COLUMNS = ("layer_from", "layer_to", "expert_from", "expert_to", "count")
+TRACE_COLUMNS = ("token", "layer", "expert")
+CHUNK_ROWS = 1 << 20
+"""Rows of a table, or entries of an array, that are in memory at once."""
+CSV_BLOCK_BYTES = 1 << 24
+
+
+def read_routing(
+    path: str | Path,
+    *,
+    kind: str | None = None,
+    domains: Sequence[str] = (),
+    experts: int | None = None,
+    chunk_rows: int = CHUNK_ROWS,
+) -> Routing:
+    """Routing of a file of traces or counts.
+
+    `kind` picks rows of counts by their column `kind` (needed where there are several), and counts
+    first choices (`top1`, the default) or all (`topk`) of a trace; `domains` picks text of that
+    name, all by default; `experts` is inferred from the highest number unless given.
+    Raises `InputError` with the place of what is malformed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected a file of routing traces or counts, found none")
+    if path.suffix == ".npz":
+        if domains:
+            raise InputError(f"{path}: an array of experts has no domains to choose from")
+        return _named(path, _array_chunks(path, chunk_rows), kind or "top1", experts, None)
+    if path.suffix not in (".csv", ".parquet"):
+        raise InputError(f"{path}: expected a file .npz, .csv or .parquet, found {path.suffix!r}")
+    tables = _tables(path, chunk_rows)
+    first = next(tables, None)
+    if first is None:
+        raise InputError(f"{path}: expected rows of data, found none")
+    rest = _chained(first, tables)
+    if set(COUNT_COLUMNS) <= set(first.columns):
+        return _from_count_tables(path, rest, kind, domains, experts)
+    missing = [name for name in TRACE_COLUMNS if name not in first.columns]
+    if missing:
+        raise InputError(
+            f"{path}: expected columns {', '.join(COUNT_COLUMNS)} (counts) or"
+            f" {', '.join(TRACE_COLUMNS)} (a trace); found {', '.join(first.columns)}"
+        )
+    if domains:
+        _need_column(path, first, "domain")
+    reader = _TraceRows(path, domains)
+    return _named(path, reader.chunks(rest), kind or "top1", experts, reader)
+
+
+def _named(
+    path: Path,
+    chunks: Iterator[Trace],
+    kind: str,
+    experts: int | None,
+    rows: "_TraceRows | None",
+) -> Routing:
+    """Count the chunks; what is refused names the file, and layers keep their numbers."""
+    first = next(chunks, None)
+    try:
+        layers = None if rows is None else rows.layers
+        stream = iter(()) if first is None else _chained(first, chunks)
+        return from_traces(stream, kind=kind, experts=experts, layers=layers)
+    except UnknownNameError:
+        raise
+    except InputError as error:
+        text = str(error)
+        raise (error if text.startswith(str(path)) else InputError(f"{path}: {text}")) from None
+
+
+def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+def _array_chunks(path: Path, chunk_rows: int) -> Iterator[Trace]:
+    """The array of an .npz, a few tokens at a time, without ever holding all of it."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
+        raise InputError(f"{path}: expected an .npz archive, found something else") from None
+    with archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        name = "experts" if "experts" in names else names[0] if len(names) == 1 else None
+        if name is None:
+            raise InputError(f"{path}: expected an array named 'experts', found {names}")
+        with archive.open(f"{name}.npy") as stream:
+            yield from _stream(path, cast(BinaryIO, stream), chunk_rows)
+
+
+def _stream(path: Path, stream: BinaryIO, chunk_rows: int) -> Iterator[Trace]:
+    version = np.lib.format.read_magic(stream)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in read:
+        raise InputError(f"{path}: expected an array of format 1.0 or 2.0, found {version}")
+    shape, by_column, dtype = read[version](stream)
+    if dtype.kind not in "iu" or len(shape) not in (2, 3) or by_column:
+        raise InputError(
+            f"{path}: expected whole numbers in C order, (tokens, layers) or (tokens, layers,"
+            f" choices); found {dtype} of shape {shape}" + (" in Fortran order" * by_column)
+        )
+    each = int(np.prod(shape[1:]))
+    step = max(1, chunk_rows // max(each, 1))
+    for start in range(0, shape[0], step):
+        tokens = min(step, shape[0] - start)
+        data = stream.read(tokens * each * dtype.itemsize)
+        if len(data) != tokens * each * dtype.itemsize:
+            raise InputError(f"{path}: expected {shape[0]} tokens, the array ends at {start}")
+        chunk: NDArray[Any] = np.frombuffer(data, dtype=dtype)
+        yield chunk.reshape(tokens, shape[1], -1)
+
+
+def _tables(path: Path, chunk_rows: int) -> Iterator[Any]:
+    """Data frames of consecutive rows."""
+    import polars
+
+    if path.suffix == ".parquet":
+        try:
+            lazy = polars.scan_parquet(path)
+            rows = int(lazy.select(polars.len()).collect().item())
+        except (polars.exceptions.PolarsError, OSError) as error:
+            raise InputError(f"{path}: expected a Parquet file ({_line(error)})") from None
+        for start in range(0, rows, chunk_rows):
+            yield lazy.slice(start, chunk_rows).collect()
+        return
+    with path.open("rb") as stream:
+        head = stream.readline()
+        rows, tail = 0, b""
+        while block := stream.read(CSV_BLOCK_BYTES):
+            whole, _, tail = (tail + block).rpartition(b"\n")
+            if whole:
+                frame = _parsed(path, head, whole, rows)
+                rows += frame.height
+                yield frame
+        if tail.strip():
+            yield _parsed(path, head, tail, rows)
+
+
+def _parsed(path: Path, head: bytes, block: bytes, rows: int) -> Any:
+    import polars
+
+    columns = head.count(b",")
+    for row, line in enumerate(block.splitlines(), rows + 1):
+        if line.strip() and b'"' not in line and line.count(b",") != columns:
+            raise InputError(
+                f"{path}, row {row}: expected {columns + 1} fields, found {line.count(b',') + 1}"
+            )
+    try:
+        return polars.read_csv(head + block, infer_schema_length=None)
+    except polars.exceptions.PolarsError as error:
+        raise InputError(f"{path}: cannot read rows from {rows + 1}: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _need_column(path: Path, frame: Any, name: str) -> None:
+    if name not in frame.columns:
+        raise InputError(
+            f"{path}: expected a column {name!r}, found {', '.join(map(str, frame.columns))}"
+        )
+
+
+def _whole(path: Path, frame: Any, name: str, start: int) -> NDArray[np.float64]:
+    """A column as whole numbers of 0 or more; the first that is none is named by its row."""
+    import polars
+
+    _need_column(path, frame, name)
+    column = frame.get_column(name)
+    if not column.dtype.is_numeric():
+        column = column.cast(polars.Float64, strict=False)
+    values: NDArray[np.float64] = column.to_numpy().astype(np.float64)
+    wrong = ~(np.isfinite(values) & (values >= 0) & (values == np.floor(values)))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"{path}, row {start + row + 1}, column {name}: expected a whole number of 0 or more,"
+            f" found {frame.get_column(name)[row]!r}"
+        )
+    return values
+
+
+def _from_count_tables(
+    path: Path,
+    frames: Iterator[Any],
+    kind: str | None,
+    domains: Sequence[str],
+    experts: int | None,
+) -> Routing:
+    tables: dict[tuple[int, int], NDArray[np.float64]] = {}
+    seen: dict[str, set[str]] = {"kind": set(), "domain": set(), "model": set()}
+    rows, highest = 0, 0
+    parts: list[NDArray[np.float64]] = []
+    for frame in frames:
+        kept, numbers = frame, [_whole(path, frame, name, rows) for name in COUNT_COLUMNS]
+        for name, values in zip(COUNT_COLUMNS[2:4], numbers[2:4], strict=True):
+            if experts is not None and (values >= experts).any():
+                row = int(np.argmax(values >= experts))
+                raise InputError(
+                    f"{path}, row {rows + row + 1}, column {name}: expected an expert of 0 to"
+                    f" {experts - 1}, found {int(values[row])}"
+                )
+        mask = np.ones(frame.height, dtype=bool)
+        for name, wanted in (("kind", (kind,) if kind else ()), ("domain", tuple(domains))):
+            if wanted:
+                _need_column(path, frame, name)
+            if name in frame.columns:
+                seen[name].update(map(str, frame.get_column(name).unique()))
+                if wanted:
+                    mask &= frame.get_column(name).is_in(list(wanted)).to_numpy()
+        if "model" in kept.columns:
+            seen["model"].update(map(str, kept.get_column("model").unique()))
+        rows += frame.height
+        parts.append(np.stack([values[mask] for values in numbers]))
+        highest = max(highest, *(int(values.max(initial=0)) for values in numbers[2:4]))
+    _check_choice(path, seen, kind, domains)
+    size = experts or highest + 1
+    for part in parts:
+        pairs = part[:2].astype(np.int64).T
+        for a, b in np.unique(pairs, axis=0):
+            here = (pairs[:, 0] == a) & (pairs[:, 1] == b)
+            table = tables.setdefault((int(a), int(b)), np.zeros((size, size)))
+            place = (part[2, here].astype(np.int64), part[3, here].astype(np.int64))
+            np.add.at(table, place, part[4, here])
+    try:
+        return from_counts(tables)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _check_choice(
+    path: Path, seen: dict[str, set[str]], kind: str | None, domains: Sequence[str]
+) -> None:
+    """Names exist, and rows that count the same tokens twice are not added up."""
+    for what, names in (("kind", (kind,) if kind else ()), ("domain", tuple(domains))):
+        for name in names:
+            if name not in seen[what]:
+                raise UnknownNameError(f"{what} in {path}", name, seen[what])
+    if kind is None and len(seen["kind"]) > 1:
+        raise InputError(
+            f"{path}: holds the kinds {', '.join(sorted(seen['kind']))}, which count the same"
+            " tokens; choose one with kind (--kind)"
+        )
+    if len(seen["model"]) > 1:
+        raise InputError(
+            f"{path}: expected counts of one model, found {', '.join(sorted(seen['model']))}"
+        )
+
+
+class _TraceRows:
+    """Rows of a long table into arrays: every token has the same layers and choices."""
+
+    def __init__(self, path: Path, domains: Sequence[str]) -> None:
+        self.path, self.domains = path, tuple(domains)
+        self.layers: tuple[int, ...] = ()
+        self.ranks = 0
+        self.rows = 0
+
+    def chunks(self, frames: Iterator[Any]) -> Iterator[Trace]:
+        """Arrays of whole tokens; the last token of a frame waits for the next frame."""
+        waiting = np.zeros((5, 0))
+        for frame in frames:
+            mask = np.ones(frame.height, dtype=bool)
+            if self.domains:
+                mask = frame.get_column("domain").is_in(list(self.domains)).to_numpy()
+            names = TRACE_COLUMNS + (("rank",) if "rank" in frame.columns else ())
+            numbers = [_whole(self.path, frame, name, self.rows) for name in names]
+            if len(numbers) == 3:
+                numbers.append(np.zeros(frame.height))
+            numbers.append(self.rows + 1.0 + np.arange(frame.height))
+            self.rows += frame.height
+            held = np.concatenate([waiting, np.stack(numbers)[:, mask]], axis=1)
+            cut = np.flatnonzero(np.diff(held[0]))
+            end = int(cut[-1]) + 1 if cut.size else 0
+            if end:
+                yield self._array(held[:, :end])
+            waiting = held[:, end:]
+        if waiting.size:
+            yield self._array(waiting)
+        elif self.domains and not self.layers:
+            raise InputError(f"{self.path}: no token of domains {', '.join(self.domains)}")
+
+    def _array(self, rows: NDArray[np.float64]) -> Trace:
+        token, layer, expert, rank, row = rows
+        starts = np.concatenate([[0], np.flatnonzero(np.diff(token)) + 1, [token.size]])
+        if not self.layers:
+            end = int(starts[1])
+            self.layers = tuple(int(x) for x in np.unique(layer[:end]))
+            self.ranks = len(np.unique(rank[:end]))
+        each = len(self.layers) * self.ranks
+        sizes = np.diff(starts)
+        wrong = sizes != each
+        if wrong.any():
+            at = int(starts[int(np.argmax(wrong))])
+            raise InputError(
+                f"{self.path}, row {int(row[at])}, token {int(token[at])}: expected {each} rows"
+                f" together ({len(self.layers)} layers x {self.ranks} choices), found"
+                f" {int(sizes[int(np.argmax(wrong))])}"
+            )
+        order = np.lexsort((rank, layer, np.repeat(np.arange(sizes.size), sizes)))
+        shape = (sizes.size, len(self.layers), self.ranks)
+        expected = (np.array(self.layers, dtype=float)[None, :, None], np.arange(self.ranks))
+        for name, values, want in zip(("layer", "rank"), (layer, rank), expected, strict=True):
+            sorted_values = values[order].reshape(shape)
+            bad = sorted_values != want
+            if bad.any():
+                at = int(order[int(np.argmax(bad.ravel()))])
+                raise InputError(
+                    f"{self.path}, row {int(row[at])}, token {int(token[at])}: expected each"
+                    f" layer of {list(self.layers)} with ranks 0 to {self.ranks - 1} once, found"
+                    f" {name} {int(values[at])}"
+                )
+        return expert[order].reshape(shape).astype(np.int64)

@@ -1,0 +1,141 @@
+"""Expert placement as an integer program in kept-transition form, solved by HiGHS through PuLP.
+
+    x[l, i, d]     1 where expert i of layer l stands on device d
+    y[p, i, j, g]  1 where transition i -> j of pair p stays in group g (a device, or a node of them)
+
+    maximise sum of level step * count * y,   y <= x_i, y <= x_j, sum_j y = q x_i, sum_i y = q x_j
+
+where x of a group is the sum over its devices. With bounded instead of exact balance the sums are
+at most the capacity of a group. The form with crossings in place of kept transitions has the same
+optimum and a far weaker relaxation. Symmetry is broken by the first layer: device d holds none of
+the experts before the first of device d - 1.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwmodel.errors import SolverError
+from hwmodel.mappers.experts_bounds import levels
+from hwmodel.mappers.experts_problem import Assignment, Problem, is_feasible, value
+
+MOST_VARIABLES = 6_000
+"""Kept transitions of the largest program that is worth a solver's time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """What the solver returned: the best placement it had, if any, and its proven least value."""
+
+    assignment: Assignment | None
+    least: float
+
+
+def variables(posed: Problem) -> int | None:
+    """Size of the program; None where levels do not make up the link cost, so that none is exact."""
+    steps = levels(posed.cost)
+    made = sum(
+        (np.not_equal.outer(g := np.array(s.group_of_device), g) * s.step for s in steps),
+        np.zeros_like(posed.cost),
+    )
+    if not np.allclose(made, posed.cost, rtol=1e-12, atol=0):
+        return None
+    return sum(level.groups for level in steps) * len(posed.pairs) * posed.experts**2
+
+
+def solve_program(posed: Problem, time_limit_s: float) -> Solved:
+    """Solve to proven optimality, or until the time limit. Raises `SolverError` where infeasible."""
+    import pulp
+
+    model: Any = pulp.LpProblem("experts", pulp.LpMinimize)
+    rows, columns, devices = range(posed.layers), range(posed.experts), range(posed.devices)
+    x: Any = {
+        (l, i, d): pulp.LpVariable(
+            f"x_{l}_{i}_{d}", 0, int(posed.allowed[l, i, d]), cat=pulp.LpBinary
+        )
+        for l in rows
+        for i in columns
+        for d in devices
+    }
+    terms: list[Any] = []
+    for layer in rows:
+        for i in columns:
+            model += pulp.lpSum(x[layer, i, d] for d in devices) == 1
+            for d in devices:
+                if not posed.allowed[layer, i, d]:
+                    model += x[layer, i, d] == 0
+        for d in devices:
+            held = pulp.lpSum(x[layer, i, d] for i in columns)
+            model += held <= posed.most
+            model += held >= posed.least
+    terms += _kept(posed, model, x)
+    if posed.load_cost:
+        for layer in rows:
+            peak: Any = pulp.LpVariable(f"peak_{layer}", 0)
+            for d in devices:
+                share = pulp.lpSum(float(posed.loads[layer, i]) * x[layer, i, d] for i in columns)
+                model += share <= peak
+            terms.append(posed.load_cost * peak)
+    if posed.is_symmetric:
+        for d in range(1, posed.devices):
+            for i in columns:
+                model += x[0, i, d] <= pulp.lpSum(x[0, h, d - 1] for h in range(i))
+    model += pulp.lpSum(terms)
+    model.solve(pulp.HiGHS(msg=False, timeLimit=time_limit_s, threads=1))
+    if model.status == pulp.LpStatusInfeasible:
+        raise SolverError(
+            f"placement: no placement keeps all constraints ({posed.least} to {posed.most} experts"
+            f" of each layer on each of {posed.devices} devices, with the pinned and forbidden ones)"
+        )
+    least = float(model.solverModel.getInfo().mip_dual_bound)
+    chosen = np.array(
+        [[[x[l, i, d].value() or 0.0 for d in devices] for i in columns] for l in rows]
+    )
+    placed = np.argmax(chosen, axis=2)
+    return Solved(placed if is_feasible(posed, placed) else None, least)
+
+
+def _kept(posed: Problem, model: Any, x: Any) -> list[Any]:
+    """Cost of all transitions less what is kept at each level, with the constraints on it."""
+    import pulp
+
+    terms: list[Any] = []
+    experts = range(posed.experts)
+    for depth, level in enumerate(levels(posed.cost)):
+        for group in range(level.groups):
+            devices = [d for d, g in enumerate(level.group_of_device) if g == group]
+            capacity = posed.most * len(devices)
+            for pair, (a, b, counts) in enumerate(posed.pairs):
+                here = [pulp.lpSum(x[a, i, d] for d in devices) for i in experts]
+                there = [pulp.lpSum(x[b, j, d] for d in devices) for j in experts]
+                y: Any = {
+                    (i, j): pulp.LpVariable(f"y_{depth}_{group}_{pair}_{i}_{j}", 0, 1)
+                    for i in experts
+                    for j in experts
+                }
+                for i in experts:
+                    for j in experts:
+                        model += y[i, j] <= here[i]
+                        model += y[i, j] <= there[j]
+                    row = pulp.lpSum(y[i, j] for j in experts)
+                    column = pulp.lpSum(y[j, i] for j in experts)
+                    if posed.is_exact:
+                        model += row == capacity * here[i]
+                        model += column == capacity * there[i]
+                    else:
+                        model += row <= capacity * here[i]
+                        model += column <= capacity * there[i]
+                terms += [
+                    -level.step * float(counts[i, j]) * y[i, j]
+                    for i in experts
+                    for j in experts
+                    if counts[i, j]
+                ]
+        terms.append(level.step * sum(float(counts.sum()) for _, _, counts in posed.pairs))
+    return terms
+
+
+def improves(posed: Problem, found: Solved, best: Assignment) -> bool:
+    """Whether the solver's placement is better than one in hand."""
+    return found.assignment is not None and value(posed, found.assignment) < value(posed, best)

@@ -17,20 +17,27 @@ What is added to alpha and beta are causes seen on two H200s (NCCL 2.28, 2026-11
   kernel, with parameters of their own (`_direct`).
 - Parts that do not begin at a multiple of 16 bytes, which are copied by narrow instructions.
 - The part that a rank keeps in all_gather and all_to_all, which the same kernel copies.
+
+Between several boxes the schedule of messages is costed on a topology instead (`estimate_on`).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from hwmodel.activity import Work, energy_j, totals
 from hwmodel.arithmetic import ceil_div, most, where
-from hwmodel.errors import CoverageError
+from hwmodel.calibration import WIDER, WIDEST, Family
+from hwmodel.errors import CoverageError, InputError
 from hwmodel.estimate import Estimate, Part
 from hwmodel.hardware import Hardware
 from hwmodel.network import (
+    LIBRARY,
     Choice,
+    bus_bandwidth,
     cheapest,
     check_ranks,
     collective,
@@ -38,6 +45,8 @@ from hwmodel.network import (
     link_rates,
     memory_bytes,
 )
+from hwmodel.rounds import ALGORITHMS, boxed, cheapest_on
+from hwmodel.topology import Library, Topology
 from hwmodel.units import Amount, amount
 
 FAMILY = "collective"
@@ -93,7 +102,14 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
         busy_s=busy,
         energy_j=joules,
         interval=family.interval,
+        beyond=_beyond(ranks, family),
     )
+
+
+def _beyond(ranks: Amount, family: Family) -> Any:
+    """Whether there are more ranks than were measured, point by point."""
+    outside = np.asarray(ranks) > family.ranges.get("ranks", (1, math.inf))[1]
+    return outside if outside.shape else bool(outside)
 
 
 def time_s(
@@ -208,3 +224,104 @@ def estimate(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware) -> 
         if measured
         else (f"uncalibrated: {FAMILY}: link efficiencies are priors, not measurements",),
     )
+
+
+def estimate_on(
+    op: str, size_bytes: Amount, topology: Topology, hardware: Hardware, ranks: int | None = None
+) -> Estimate:
+    """One collective between the first `ranks` devices (by default all) of any topology.
+
+    The library's algorithms are costed as schedules of messages, and the fastest is taken: those of
+    one switch and, between boxes, the hierarchical one. `hardware` gives a rank's memory and watts.
+    Wider intervals and a warning tell of more ranks than were measured. Raises `InputError`.
+    """
+    size = amount(size_bytes, "bytes", where=f"{op}: bytes", whole=True)
+    count = len(topology.devices) if ranks is None else int(_whole(ranks, f"{op}: ranks"))
+    if count > len(topology.devices):
+        raise InputError(
+            f"{topology.name}: expected at most its {len(topology.devices)} devices, found {count} "
+            "ranks; use fewer, or a larger topology"
+        )
+    library, interval, warnings = _library(topology, hardware, count)
+    across = 1 < boxed(topology, range(count))[1] < count
+    modelled = ALGORITHMS.get(op, ())
+    used = {*LIBRARY.get(op, modelled), "hierarchical"} & {*modelled}
+    names = [name for name in modelled if name in used and (across or name != "hierarchical")]
+    share = library.share_direct if op in DIRECT else library.share
+    choice = cheapest_on(op, size, topology, devices=range(count), algorithms=names, share=share)
+    launch_s = library.start_direct_s if op in DIRECT else library.start_s
+    alike = "p2p" if op == "broadcast" else op  # the root reads what all others write
+    read, written = memory_bytes(alike, size, count)
+    memory = hardware.memory("dram")
+    memory_s = (read + written) / memory.bandwidth_bytes_per_s
+    time_s = launch_s + most((choice.time_s, memory_s))
+    sent = totals(choice.activity).messages
+    byte_j = hardware.link.energy_j_per_byte if hardware.link else 0.0
+    joules = sent["link"][1] * byte_j + (read + written) * memory.energy_j_per_byte
+    one = Part(
+        name=f"{op}, {choice.algorithm}" if isinstance(choice.algorithm, str) else op,
+        family=FAMILY,
+        times=1,
+        counts=Work(read={"dram": read}, written={"dram": written}, messages=sent),
+        time_s=time_s,
+        sustained_s=time_s,
+        busy_s={"link": choice.time_s, "dram": memory_s, "launch": launch_s},
+        energy_j=joules + hardware.power.idle_w * time_s,
+        interval=interval,
+    )
+    return Estimate(
+        name=op,
+        device=f"{count} x {hardware.title} on {topology.title or topology.name}",
+        parts=(one,),
+        bound_bytes=(read + written) * count,
+        devices=count,
+        bound_s=_bound_s(op, size, topology, count),
+        assumptions=(f"links: {library.source}", "out of place, the topology to itself"),
+        warnings=warnings,
+    )
+
+
+def _bound_s(op: str, size_bytes: Amount, topology: Topology, ranks: int) -> Amount:
+    """Seconds below which no algorithm goes: bytes that must leave ranks, over all their ports."""
+    devices = set(topology.devices[:ranks])
+    rate = sum(
+        link.bandwidth_bytes_per_s
+        for link in topology.links
+        for start, _ in link.directions
+        if start in devices
+    )
+    if ranks == 1:
+        return 0 * size_bytes
+    counted = "all_gather" if op == "broadcast" else op
+    return ranks * bus_bandwidth(counted, size_bytes, ranks, 1.0) / rate
+
+
+def _library(
+    topology: Topology, hardware: Hardware, ranks: int
+) -> tuple[Library, tuple[float, float], tuple[str, ...]]:
+    """What the library makes of the links, its interval for that many ranks, and warnings."""
+    library = topology.library
+    if library is None:
+        if hardware.calibration is None:
+            raise CoverageError(
+                f"{topology.name}: expected measured links (a `library`) or a calibrated device, "
+                f"found neither; calibrate {hardware.name} or add the library"
+            )
+        low, high = hardware.calibration.family(FAMILY).interval
+        library = Library(
+            start_s=hardware.launch.graph_s,
+            start_direct_s=hardware.launch.graph_s,
+            interval=(low**WIDEST, high**WIDEST),
+            ranks=ranks,
+            source=f"as described by {topology.name}",
+        )
+        return library, library.interval, (f"uncalibrated: {topology.name}: links as described",)
+    if ranks <= library.ranks:
+        return library, library.interval, ()
+    low, high = library.interval
+    told = f"extrapolated: {ranks} ranks, but {topology.name} was measured with at most"
+    return library, (low**WIDER, high**WIDER), (f"{told} {library.ranks}",)
+
+
+def _whole(value: Any, where: str) -> Amount:
+    return amount(value, where=where, whole=True)

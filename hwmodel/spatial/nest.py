@@ -11,6 +11,8 @@ follows from these rules, element by element:
   nothing. Loops over ranks that an Einsum lacks repeat it, and start its reductions anew.
 - An intermediate whose `Keep` surrounds all of its uses never leaves that memory.
 - A `Keep` inside a branch of a `Split` lives only there: entering the branch again fills it again.
+  One right before a `Split`, with no loop in between, takes room from the first branch that touches
+  its tensor to the last, where the loops around need nothing of it in their next turn.
 - Loops over an axis of an array run at once. What several elements need alike is read once from the
   memory outside (multicast), and sums of several elements are added on their way out (spatial
   reduction); every element's own memory is filled and drained by itself.
@@ -63,7 +65,9 @@ class Transfer:
         copies: elements written into `inner` by those fills, in every array element.
         drains: elements written to `outer`, sums over array elements counted once.
         partials: elements read out of `inner` for those drains, in every array element.
-        returns: partial sums read back from `outer`, and written into `inner`.
+        returns: partial sums read back from `outer`.
+        returned: elements written into `inner` by those, in every array element that goes on with
+            the sum: one of them takes its value, the others start from zero.
     """
 
     tensor: str
@@ -78,6 +82,7 @@ class Transfer:
     drains: int = 0
     partials: int = 0
     returns: int = 0
+    returned: int = 0
 
     @property
     def moved_bytes(self) -> int | float:
@@ -90,7 +95,8 @@ class Touch:
     """Accesses of one Einsum to one tensor in the memory that is nearest to the arithmetic.
 
     `points` counts one access for each point, what several array elements share at once counted
-    once; how many reads and writes a point makes is a matter of the accounting rules.
+    once; how many reads and writes a point makes is a matter of the accounting rules. At `first` of
+    them an array element touches an element of the output for the first time ever.
     """
 
     einsum: str
@@ -100,6 +106,7 @@ class Touch:
     points: int
     made: bool
     reduced: bool
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,8 @@ class Counts:
         )
 
 
+Live: TypeAlias = dict[str, dict[str, int | float]]
+"""Bytes live at once, by level and tensor."""
 Step: TypeAlias = tuple[int, int, bool]
 """A loop over one rank: (depth on the path, tile, whether over an array)."""
 Class: TypeAlias = tuple[int, int, int]
@@ -208,26 +217,72 @@ class Nested:
             " is of one size, and data-dependent ranks have none)"
         )
 
-    def run(self, nest: Nest, path: Path) -> dict[str, dict[str, int | float]]:
+    def run(self, nest: Nest, path: Path) -> Live:
         """Count one nest; returns the bytes live in it by level and tensor."""
-        live: dict[str, dict[str, int | float]] = {}
+        live: Live = {}
+        passing: Live = {}  # kept since the last loop: live from the first to the last use alone
         for at, node in enumerate(nest):
             if isinstance(node, Loop):
+                _stack(live, [passing])
+                passing = {}
                 path = self._loop(node, path)
             elif isinstance(node, Keep):
-                path = self._keep(node, nest[at + 1 :], path, live)
+                held = passing if self._passes(node.tensor, nest[at + 1 :], path) else live
+                path = self._keep(node, nest[at + 1 :], path, held)
             else:
                 if at + 1 < len(nest):
                     self._refuse(f"expected nothing after {_kind(node)}, found {nest[at + 1]}")
                 if isinstance(node, Compute):
                     self._compute(node.einsum, path)
+                    _stack(live, [passing])
                 else:
                     inner = Path(path.loops, path.homes, len(path.loops))
                     self._check_order(node, inner)
                     branches = [self.run(branch, inner) for branch in node.branches]
+                    for branch, used in zip(branches, self._used(node), strict=True):
+                        for level, tensors in passing.items():
+                            kept = {name: size for name, size in tensors.items() if name in used}
+                            _stack(branch, [{level: kept}])
                     _stack(live, branches)
                 return live
         self._refuse("expected every nest to end in Compute or Split, found one that does not")
+
+    def _passes(self, tensor: str, inside: Nest, path: Path) -> bool:
+        """Whether the next turn of the loops around needs nothing of what is kept here.
+
+        So it is of a tensor that is made and read inside of one turn, and of a tile that the
+        innermost loop in time with more than one turn moves on.
+        """
+        names = computed(inside)
+        users = [e for e in self.cascade.einsums if tensor in self.tensors[e.name]]
+        recurrent = any(
+            self.cascade.ranks[rank].iterative and rank not in projection.ranks
+            for e in users
+            for projection in (self.tensors[e.name][tensor],)
+            for rank in self.cascade.tensors[tensor].ranks
+        )
+        if recurrent or not users:
+            return False
+        if tensor not in self.outputs and tensor in names and all(e.name in names for e in users):
+            return True
+        extents = dict(self.sizes)
+        moving = ""
+        for loop in path.loops:
+            if loop.rank in extents and loop.tile < extents[loop.rank]:
+                extents[loop.rank] = loop.tile
+                moving = moving if loop.array else loop.rank
+        return not moving or moving in self.tensors[users[0].name][tensor].ranks
+
+    def _used(self, split: Split) -> list[set[str]]:
+        """Tensors in use during each branch: first touched there or before, and again or later."""
+        touched = [
+            {t for name in computed(branch) for t in self.tensors.get(name, ())}
+            for branch in split.branches
+        ]
+        return [
+            set().union(*touched[: at + 1]) & set().union(*touched[at:])
+            for at in range(len(touched))
+        ]
 
     def _loop(self, loop: Loop, path: Path) -> Path:
         if loop.rank not in self.sizes:
@@ -335,7 +390,7 @@ class Nested:
             for steps in (path.steps(rank),)
         }
         foreign = [rank for rank in others if maker is not None and rank not in maker.ranks]
-        shared = everyone = restarts = 0
+        shared = everyone = restarts = begun = 0
         for count, elements, last in self._tiles(projection, path):
             stop = max(last, path.split - 1)
             visits = {
@@ -350,9 +405,23 @@ class Nested:
             shared += weight * prod(visits.values())
             everyone += weight * prod(copies.values())
             restarts += weight * prod(visits[rank] for rank in foreign)
+            begun += weight * prod(
+                copies[rank] if rank in foreign else self._elements(rank, steps, FOREVER)
+                for rank, steps in others.items()
+            )
         if maker is None:
             return replace(moved, fills=shared, copies=everyone)
-        return replace(moved, drains=shared, partials=everyone, returns=shared - restarts)
+        return replace(
+            moved,
+            drains=shared,
+            partials=everyone,
+            returns=shared - restarts,
+            returned=everyone - begun,
+        )
+
+    def _elements(self, rank: str, steps: tuple[Step, ...], shared: int) -> int:
+        """Array elements that hold parts of a rank, those of loops at `shared` or deeper as one."""
+        return sum(n for n, _, _ in positions(self.sizes[rank], steps, -1, shared))
 
     def _tiles(
         self, projection: Projection, path: Path, stop: int = FOREVER
@@ -386,11 +455,20 @@ class Nested:
                 points(rank, FOREVER if rank in projection.ranks else home.depth) for rank in ranks
             )
             reduced = tensor == name and set(projection.ranks) != set(einsum.ranks)
+            first = prod(
+                points(rank, FOREVER)
+                if rank in projection.ranks
+                else self._elements(rank, path.steps(rank), home.depth)
+                if rank in einsum.ranks
+                else points(rank, home.depth)
+                for rank in ranks
+            )
             self.touches.append(
                 Touch(
                     *(name, tensor, home.level, projection.element_bytes, count),
                     made=tensor == name,
                     reduced=reduced,
+                    first=first if reduced else 0,
                 )
             )
         self.steps += prod(points(rank, 0) for rank in ranks)
@@ -513,9 +591,7 @@ def computed(nest: Nest) -> list[str]:
     return names
 
 
-def _stack(
-    live: dict[str, dict[str, int | float]], branches: list[dict[str, dict[str, int | float]]]
-) -> None:
+def _stack(live: Live, branches: list[Live]) -> None:
     """Add to each level the branch that needs most of it."""
     for level in {level for branch in branches for level in branch}:
         widest = max(branches, key=lambda branch: sum(branch.get(level, {}).values()))

@@ -11,8 +11,10 @@ first load and the last drain do.
 
 Under both, each point of an Einsum reads every operand from the nearest memory that keeps it, reads
 the partial sum where it reduces, and writes the sum: three reads and one write per
-multiply-accumulate. Fills read the outer memory and write the inner one, drains the reverse;
-partial sums that return are read outside and written inside.
+multiply-accumulate. Where an array element touches an element of the output for the first time
+ever, there is no sum to read, which spares that read. Fills read the outer memory and write the
+inner one, drains the reverse; partial sums that return are read outside once and written inside by
+every array element that goes on with them (one its value, the others zero).
 
 The activity's counts are bytes by memory level and operations by (unit, kind, dtype). On a machine
 with arrays the turns of the busiest element are latencies called "step", a clock cycle each.
@@ -94,7 +96,7 @@ def _moved(transfers: Iterable[tuple[Transfer, float]]) -> Work:
     for t, share in transfers:
         for table, level, elements in (
             (read, t.outer, t.fills + t.returns),
-            (written, t.inner, t.copies + t.returns),
+            (written, t.inner, t.copies + t.returned),
             (read, t.inner, t.partials),
             (written, t.outer, t.drains),
         ):
@@ -111,7 +113,8 @@ def _touched(counts: Counts) -> Work:
     for touch in counts.touches:
         size = touch.points * touch.element_bytes
         if not touch.made or touch.reduced:
-            read[touch.level] = read.get(touch.level, 0) + size
+            spared = touch.first * touch.element_bytes
+            read[touch.level] = read.get(touch.level, 0) + size - spared
         if touch.made:
             written[touch.level] = written.get(touch.level, 0) + size
     return Work(read=read, written=written)

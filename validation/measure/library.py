@@ -39,8 +39,12 @@ def gemm(case: Case, carver: Carver) -> Call:
         return lambda: torch._scaled_mm(
             a, w.t(), scale_a=one, scale_b=one, out_dtype=torch.bfloat16, use_fast_accum=fast
         )
-    torch.set_float32_matmul_precision("high" if case.dtype == "tf32" else "highest")
-    return lambda: F.linear(a, w)
+
+    def call() -> torch.Tensor:
+        torch.set_float32_matmul_precision("high" if case.dtype == "tf32" else "highest")
+        return F.linear(a, w)
+
+    return call
 
 
 def attention(case: Case, carver: Carver) -> Call:

@@ -97,8 +97,8 @@ def launch_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def with_pass(row: Mapping[str, Any]) -> dict[str, Any]:
-    """`pass`: anchor for the first round of the fixed shapes, again for the second, else random."""
-    rounds = {"anchors": "anchor", "anchors-again": "again"}
+    """`pass`: anchor or again for a round of the fixed shapes, menu for whole menus, or random."""
+    rounds = {"anchors": "anchor", "anchors-again": "again", "triton-menu": "menu"}
     return dict(row) | {"pass": rounds.get(str(row["stage"]), "random")}
 
 

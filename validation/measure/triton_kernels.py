@@ -14,6 +14,7 @@ from the menu. Shapes come from the same distributions as the library's (`shapes
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from hwmodel.gpu.schedules.gemm import GemmTile
 from hwmodel.gpu.schedules.rows import RowTile
 from hwmodel.gpu.schedules.triton_tiles import (
     chunk_tiles,
+    decode_candidates,
     decode_tile,
     decode_tiles,
+    gemm_candidates,
     gemm_menu,
     gemm_tile,
     gemm_tiles,
@@ -132,9 +135,46 @@ DRAWS: dict[str, Callable[[np.random.Generator], Case]] = {
 }
 
 
+MENU = "triton-menu"
+MENU_ROUND = ("triton-gemm", "triton-gemm", "triton-attention", "triton-gemm", "triton-decode")
+"""Whose shapes are measured with their whole menus, in turn."""
+
+
+def whole_menus(seed: int) -> Iterator[Case]:
+    """Every tile that is worth trying on one shape, then on the next.
+
+    Shapes are such that few kernels need compiling: rows on 16 bytes, one head dimension.
+    """
+    shapes = {stage: draws(seed, MENU + stage, DRAWS[stage]) for stage in set(MENU_ROUND)}
+    for stage in cycle(MENU_ROUND):
+        case = next(case for case in shapes[stage] if plain(case))
+        for tile in candidates(case):
+            yield with_tile(case, tile)
+
+
+def plain(case: Case) -> bool:
+    """Whether a shape needs no kernel of its own."""
+    s = case.shape
+    if case.family == "gemm":
+        return s["N"] % 64 == 0 and s["K"] % 64 == 0 and case.dtype != "fp16"
+    return s["head_dim"] == 128 and not s.get("stream_k")
+
+
+def candidates(case: Case) -> Sequence[Any]:
+    """The tiles of the case's menu that are worth trying."""
+    s = case.shape
+    if case.family == "gemm":
+        element = ITEM_BYTES[case.dtype]
+        return gemm_candidates(s["M"], s["N"], s["K"], processors=PROCESSORS, element_bytes=element)
+    if s["queries"] > 1:
+        return prefill_tiles(s["head_dim"])
+    return decode_candidates(s["keys"], s["head_dim"])
+
+
 def triton_streams(seed: int) -> dict[str, Iterator[Case]]:
     """Endless streams of feasible cases, by the names of the stages."""
-    return {stage: draws(seed, stage, draw) for stage, draw in DRAWS.items()}
+    streams = {stage: draws(seed, stage, draw) for stage, draw in DRAWS.items()}
+    return streams | {MENU: whole_menus(seed)}
 
 
 def gemm_call(case: Case, carver: Carver) -> Call:

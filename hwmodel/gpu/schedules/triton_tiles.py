@@ -65,6 +65,24 @@ def gemm_menu(element_bytes: int = 2) -> tuple[GemmTile, ...]:
     )
 
 
+def gemm_candidates(
+    M: int, N: int, K: int, *, processors: int, element_bytes: int
+) -> tuple[GemmTile, ...]:
+    """The menu's tiles that are worth trying: a split neither starves its parts nor only adds some.
+
+    >>> {tile.split for tile in gemm_candidates(8192, 8192, 64, processors=132, element_bytes=2)}
+    {1}
+    """
+
+    def useful(tile: GemmTile) -> bool:
+        blocks = ceil_div(M, tile.block_m) * ceil_div(N, tile.block_n) * tile.split
+        fed = ceil_div(K, tile.block_k) >= LEAST_STEPS * tile.split
+        few = blocks <= 2 * processors * tile.resident
+        return bool(tile.split == 1 or (fed and few))
+
+    return tuple(tile for tile in gemm_menu(element_bytes) if useful(tile))
+
+
 def gemm_tile(M: Amount, N: Amount, K: Amount, *, processors: int, element_bytes: int) -> GemmTile:
     """The GEMM's rule: rows as M needs, columns as wide as the processors are busy, then K splits.
 
@@ -135,6 +153,13 @@ def decode_tiles(head_dim: int = 128) -> tuple[AttentionTile, ...]:
     """
     block_k = 128 if head_dim <= 64 else 64 if head_dim <= WIDE_HEAD else 32
     return tuple(AttentionTile(16, block_k, split, 4, 4, resident=2) for split in DECODE_SPLITS)
+
+
+def decode_candidates(keys: int, head_dim: int) -> tuple[AttentionTile, ...]:
+    """The tiles of which no part of the keys is empty."""
+    return tuple(
+        tile for tile in decode_tiles(head_dim) if tile.split <= ceil_div(keys, tile.block_k)
+    )
 
 
 def row_tile(cols: Amount) -> RowTile:

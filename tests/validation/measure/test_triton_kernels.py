@@ -103,3 +103,16 @@ def test_row_call_is_the_operation_of_its_family(family):
         "copy": lambda: x,
     }[family]()
     assert far(got, want) < 1e-6
+
+
+def test_a_shape_of_the_menu_stage_has_every_tile_that_is_worth_trying():
+    drawn = list(islice(cases.triton_streams(5)[cases.MENU], 300))
+    menus = {}
+    for case in drawn:
+        sizes = {k: v for k, v in case.shape.items() if not k.startswith("tile_")}
+        menus.setdefault((case.family, case.dtype, *sizes.items()), []).append(case)
+    for menu in list(menus.values())[:-1]:
+        assert len({tuple(case.shape.items()) for case in menu}) == len(menu)
+        assert len(menu) == len(cases.candidates(menu[0])) >= 3
+        assert all(feasible(case) for case in menu)
+    assert {case.family for case in drawn} == {"gemm", "attention"}

@@ -61,7 +61,7 @@ FLASH = Launch(attention_schedule.activity, flash.MENU, flash.resolved)
 LAUNCHES: dict[tuple[str, str], Launch] = {
     ("gemm", "cublas"): CUBLAS,
     ("gemm", "cublas-fast-accum"): CUBLAS,
-    ("grouped", "torch"): Launch(gemm_schedule.activity, grouped.menu(), grouped.resolved),
+    ("grouped", "torch"): Launch(grouped.activity, grouped.menu(), grouped.resolved),
     ("rows", "torch"): Launch(rows_schedule.activity, torch_rows.menu(), torch_rows.filled),
     ("prefill", "flash-attention-2"): FLASH,
     ("decode", "flash-attention-2"): FLASH,

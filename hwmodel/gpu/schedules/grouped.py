@@ -1,29 +1,62 @@
-"""Tiles of torch's grouped product on a Hopper GPU: a CUTLASS kernel, its tile chosen by the rows.
+"""torch's grouped product on a Hopper GPU: a CUTLASS kernel of clusters, its tile set by the rows.
 
-`torch._grouped_mm` (aten/native/cuda/GroupMM.cu; recalled) instantiates two kernels: 64 x 128 with
-slices of 128 elements where the rows of all members together are few, else 128 x 256 with slices
-of 64; both persistent, in clusters of two along the rows. Every member pads its own rows to whole
-tiles. Sizes are elements of bf16, the only format that the kernel takes.
+`torch._grouped_mm` (PyTorch, aten/src/ATen/native/cuda/GroupMM.cu) has two kernels, both persistent
+and in clusters of two blocks along the rows: tiles of 64 x 128 with slices of 128 elements where the
+members have at most 128 rows on average or the output at most 128 columns; else 128 x 256 with
+slices of 64. Every launch of 300 recorded on an H200 (validation/data, launches.csv) follows that
+rule. Sizes are elements of bf16, the only format that the kernel takes.
+
+A cluster of two works on one column of tiles of one member, and multicasts the slice of B. So a
+member's rows are padded to two tiles, and a decode step, whose members have a row or two, keeps
+half of the blocks busy with padding. Counts of one cluster and column of tiles, with b bytes per
+element, s slices of depth d, tile m x n (derived from that loop nest):
+
+    matrix FLOP        2 (2m) n d s            padded rows are multiplied too
+    port               (rows + 2n) d s b       B reaches both blocks
+    L2                 (rows + n) d s b
+    DRAM               A, B and C once, and what the L2 forgets (schedules/gemm.py)
+    pipeline           s slices, counted
+    port written       rows n b, after the last slice; the small kernel works on two tiles in turn
+                       ("pingpong"), so that one is stored while the other is multiplied
+    step               a change of member: the block writes new descriptors for its bulk copies, and
+                       waits until they are seen
+
+Where the pitch of a row is no multiple of 128 bytes, slices straddle memory lines, and the copy
+engine reads at a pace of its own (`engine`).
 """
 
 from dataclasses import replace
 
-from hwmodel.arithmetic import where
-from hwmodel.gpu.schedules.gemm import GemmProblem, GemmTile
-from hwmodel.hardware import Limits
+import numpy as np
 
-FEW_ROWS = 128
-"""Rows of all members together, up to which the small kernel runs (recalled, seen in times)."""
+from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
+from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
+from hwmodel.dtypes import bytes_of
+from hwmodel.einsum.distribution import expected_tiles, touched_members
+from hwmodel.gpu.schedules.gemm import GemmProblem, GemmTile, dram_bytes
+from hwmodel.gpu.units import product_unit
+from hwmodel.hardware import Limits
+from hwmodel.units import Amount
+
+FEW = 128
+"""Mean rows of a member, or columns, up to which the small kernel runs."""
+
+CLUSTER = 2
+"""Blocks of a cluster, along the rows."""
+
+LINE_BYTES = 128
+"""Rows that begin on multiples of it are read at the DRAM's full pace."""
 
 
 def menu() -> tuple[GemmTile, ...]:
     """The large tile; `resolved` puts the small one in its place."""
-    return (GemmTile(128, 256, 64, multicast=2, persistent=1),)
+    return (GemmTile(128, 256, 64, multicast=CLUSTER, persistent=1),)
 
 
 def resolved(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
     """The tile that the kernel's rule takes for these rows."""
-    few = problem.M <= FEW_ROWS
+    mean_rows = floor_div(problem.M, problem.members)
+    few = (np.asarray(mean_rows) <= FEW) | (np.asarray(problem.N) <= FEW)
     column = 0 * tile.block_n
     return replace(
         tile,
@@ -31,3 +64,54 @@ def resolved(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
         block_n=where(few, 128, tile.block_n) + column,
         block_k=where(few, 128, tile.block_k) + column,
     )
+
+
+def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
+    """One call: the kernel that writes addresses, then clusters over all members' tiles."""
+    element = bytes_of(problem.dtype_a)
+    unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
+    high = CLUSTER * tile.block_m
+    stripes = _stripes(problem, high)
+    columns = ceil_div(problem.N, tile.block_n)
+    clusters = stripes * columns
+    slots = floor_div(limits.processors, CLUSTER)
+    slices = ceil_div(problem.K, tile.block_k)
+    rows, width = problem.M / stripes, problem.N / columns
+    mainloop = Work(
+        operations={(unit, "flop", dtype): 2 * high * tile.block_n * tile.block_k * slices},
+        read={
+            "port": (rows + CLUSTER * width) * problem.K * element,
+            "l2": (rows + width) * problem.K * element,
+            "pipeline": slices * CLUSTER,
+        },
+        written={"shared": (rows + CLUSTER * width) * problem.K * element},
+        live={"processors": CLUSTER},
+        slots={"step": least((1, slots * _touched(problem) / clusters))},
+    )
+    output = rows * width * bytes_of(problem.dtype_out)
+    hidden = where(np.asarray(tile.block_m) < menu()[0].block_m, output, 0 * output)
+    mainloop = Overlap((mainloop, Work(written={"port": hidden})))
+    epilogue = Work(written={"port": output - hidden})
+    read, written = dram_bytes(problem, tile, limits)
+    ragged = where(problem.K * element % LINE_BYTES == 0, 0.0, 1.0)
+    body = Overlap(
+        (
+            Waves(clusters, slots, Serial((mainloop, epilogue))),
+            Work(read={"dram": read, "engine": ragged * read}, written={"dram": written}),
+        )
+    )
+    return Serial((Work(slots={"launch": 1}), body))
+
+
+def _touched(problem: GemmProblem) -> Amount:
+    """Members that have rows."""
+    if problem.routing is None:
+        return problem.members
+    return touched_members(problem.routing, problem.members)
+
+
+def _stripes(problem: GemmProblem, high: Amount) -> Amount:
+    """Stripes of `high` rows, of all members together."""
+    if problem.routing is None:
+        return problem.members * ceil_div(problem.M / problem.members, high)
+    return most((1, expected_tiles(problem.routing, problem.members, high)))

@@ -17,7 +17,7 @@ Shapes: hidden states `[batch, tokens, hidden]`, cache `[batch, kv_heads, contex
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -104,7 +104,12 @@ class Stack:
 def random_stack(
     shape: StackShape, *, device: str = "cuda", dtype: torch.dtype = torch.bfloat16
 ) -> Stack:
-    """A model with normal weights of 0.02; the head is a matrix of its own, tied or not."""
+    """A model with normal weights of 0.02; the head is a matrix of its own, tied or not.
+
+    Embeddings are normal of 1, so that tokens stay apart: beside embeddings of 0.02 the averages
+    that attention adds would be much the same for all tokens of a prompt, and a random router would
+    send them all to the same few experts.
+    """
 
     def weight(*size: int) -> torch.Tensor:
         return torch.empty(size, device=device, dtype=dtype).normal_(0.0, WEIGHT_SCALE)
@@ -132,7 +137,7 @@ def random_stack(
 
     return Stack(
         shape=s,
-        embedding=weight(s.vocabulary, s.hidden),
+        embedding=torch.empty(s.vocabulary, s.hidden, device=device, dtype=dtype).normal_(),
         layers=tuple(layer() for _ in range(s.layers)),
         final_norm=norm(s.hidden),
         head=weight(s.vocabulary, s.hidden),
@@ -157,11 +162,19 @@ def rotate(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.T
     return torch.cat((low * cosine - high * sine, high * cosine + low * sine), -1)
 
 
-def expert_layer(layer: Layer, shape: StackShape, x: torch.Tensor) -> torch.Tensor:
+Routed = Callable[[torch.Tensor], None]
+"""Hears the experts `[rows, top_k]` that a layer's router chose."""
+
+
+def expert_layer(
+    layer: Layer, shape: StackShape, x: torch.Tensor, routed: Routed | None = None
+) -> torch.Tensor:
     """The sparse MLP on `[rows, hidden]`."""
     assert layer.router is not None
     scores = torch.softmax(F.linear(x, layer.router), -1, dtype=torch.float32)
     weights, chosen = scores.topk(shape.top_k, -1)
+    if routed is not None:
+        routed(chosen)
     if shape.normalise_top_k:
         weights = weights / weights.sum(-1, keepdim=True)
     weights = weights.to(x.dtype).flatten()
@@ -176,8 +189,10 @@ def expert_layer(layer: Layer, shape: StackShape, x: torch.Tensor) -> torch.Tens
     return torch.zeros_like(x).index_add_(0, rows, h * weights[order][:, None])
 
 
-def dense_layer(layer: Layer, shape: StackShape, x: torch.Tensor) -> torch.Tensor:
-    """The gated MLP."""
+def dense_layer(
+    layer: Layer, shape: StackShape, x: torch.Tensor, routed: Routed | None = None
+) -> torch.Tensor:
+    """The gated MLP; it routes nothing."""
     h = F.linear(x, layer.gate_up)
     return F.linear(F.silu(h[..., : shape.intermediate]) * h[..., shape.intermediate :], layer.down)
 
@@ -213,7 +228,15 @@ def attention_layer(
     return F.linear(out.transpose(1, 2).reshape(batch, count, -1), layer.out)
 
 
-def forward_step(stack: Stack, *, batch: int, count: int, first: int) -> Callable[[], torch.Tensor]:
+class Step(Protocol):
+    """One step; `routed` hears the choices of every router."""
+
+    def __call__(self, routed: Routed | None = None) -> torch.Tensor:
+        """The logits."""
+        ...
+
+
+def forward_step(stack: Stack, *, batch: int, count: int, first: int) -> Step:
     """A step over `count` new tokens at positions first ...; count > 1 needs first = 0.
 
     Prefill is count = prompt, first = 0; decode is count = 1, first = context - 1. The answer is
@@ -237,13 +260,13 @@ def forward_step(stack: Stack, *, batch: int, count: int, first: int) -> Callabl
     ]
     mlp = expert_layer if s.experts else dense_layer
 
-    def step() -> torch.Tensor:
+    def step(routed: Routed | None = None) -> torch.Tensor:
         x = F.embedding(tokens, stack.embedding)
         for layer, cache in zip(stack.layers, caches, strict=True):
             h = F.rms_norm(x, (s.hidden,), layer.attention_norm, s.rms_eps)
             x = x + attention_layer(layer, s, h, cache, tables, first)
             h = F.rms_norm(x, (s.hidden,), layer.mlp_norm, s.rms_eps)
-            x = x + mlp(layer, s, h.view(-1, s.hidden)).view(x.shape)
+            x = x + mlp(layer, s, h.view(-1, s.hidden), routed).view(x.shape)
         last = F.rms_norm(x[:, -1], (s.hidden,), stack.final_norm, s.rms_eps)
         return F.linear(last, stack.head)
 

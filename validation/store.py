@@ -51,7 +51,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "attention": HEAD + SHAPE_COLUMNS["attention"] + TIMED,
     "moe": HEAD + SHAPE_COLUMNS["moe"] + ("experts_touched", "largest_expert_rows", *TIMED),
     "rows": HEAD + SHAPE_COLUMNS["rows"] + TIMED,
-    "llm": HEAD + SHAPE_COLUMNS["llm"] + TIMED,
+    "llm": HEAD + SHAPE_COLUMNS["llm"] + ("experts_touched", "largest_expert_rows", *TIMED),
     "collective": HEAD + SHAPE_COLUMNS["collective"] + TIMED,
     "energy": HEAD + EVERY_SHAPE + ("experts_touched", *ENERGY),
     "counters": HEAD + EVERY_SHAPE + COUNTED,

@@ -33,7 +33,7 @@ def stages(
     batch: Amount,
     queries: Amount,
     context: Amount,
-    routing: str = "balanced",
+    routing: str = "uniform",
     exponent: float | None = None,
 ) -> Stages:
     """The stages of one step: `queries` new tokens per sequence at the end of `context` keys.

@@ -88,7 +88,7 @@ class Model:
         batch: Amount,
         prompt: Amount,
         tp: int = 1,
-        routing: str = "balanced",
+        routing: str = "uniform",
         exponent: float | None = None,
     ) -> Stack:
         """All kernels from `prompt` tokens per sequence, on an empty cache, to the last's logits.
@@ -105,7 +105,7 @@ class Model:
         batch: Amount,
         context: Amount,
         tp: int = 1,
-        routing: str = "balanced",
+        routing: str = "uniform",
         exponent: float | None = None,
     ) -> Stack:
         """All kernels of one step that makes one token per sequence.
@@ -173,7 +173,7 @@ def llm(
     kv_dtype: str | None = None,
     activation_dtype: str | None = None,
     tp: int = 1,
-    routing: str = "balanced",
+    routing: str = "uniform",
     exponent: float | None = None,
     ignore_keys: Iterable[str] = (),
 ) -> Stack:

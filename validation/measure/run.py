@@ -48,6 +48,7 @@ from hwmodel.validation.measure.triton_kernels import (
 )
 from hwmodel.validation.rows import Row
 from hwmodel.validation.stack import (
+    Step,
     cache_bytes,
     forward_step,
     random_stack,
@@ -225,14 +226,32 @@ def measure_model(
         try:
             with torch.cuda.stream(sitting.timer.stream):
                 step = forward_step(stack, batch=batch, count=count, first=first)
+                touched = experts_touched(step) if shape.experts else {}
             made = {"most_sets": 1, "hold_below_s": float("inf")}
             timing = sitting.timer.time(lambda _, step=step: step, **made)
-            row = flat(timing) | {"set_bytes": need}
+            row = flat(timing) | {"set_bytes": need} | touched
         except RuntimeError as error:
             row = {"error": str(error)[:200]}
         sitting.write("llm", case | row)
         step = None
         sitting.timer.new_pool()
+
+
+def experts_touched(step: Step) -> dict[str, float]:
+    """Mean number of experts that a layer's tokens reach, and the rows of the fullest."""
+    reached: list[float] = []
+    fullest: list[float] = []
+
+    def routed(chosen: torch.Tensor) -> None:
+        rows = torch.bincount(chosen.flatten())
+        reached.append(float((rows > 0).sum()))
+        fullest.append(float(rows.max()))
+
+    step(routed)
+    return {
+        "experts_touched": sum(reached) / len(reached),
+        "largest_expert_rows": sum(fullest) / len(fullest),
+    }
 
 
 def measure_counters(sitting: Sitting, until: float) -> None:

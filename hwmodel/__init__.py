@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hwmodel.verbs import bound as bound
     from hwmodel.verbs import collective as collective
     from hwmodel.verbs import compare as compare
+    from hwmodel.verbs import map as map
     from hwmodel.verbs import predict as predict
 
     workloads = _catalogue
@@ -42,6 +43,7 @@ _FACE = {
     "devices": ("hwmodel.registry", "devices"),
     "linspace": ("hwmodel.ranges", "linspace"),
     "logspace": ("hwmodel.ranges", "logspace"),
+    "map": ("hwmodel.verbs", "map"),
     "model": ("hwmodel.einsum.workloads.model", "model"),
     "parse": ("hwmodel.einsum.notation", "parse"),
     "predict": ("hwmodel.verbs", "predict"),
@@ -58,6 +60,7 @@ __all__ = [
     "devices",
     "linspace",
     "logspace",
+    "map",
     "model",
     "parse",
     "predict",

@@ -1,4 +1,4 @@
-"""The command line: `hwmodel predict | bound | compare | devices | validate | calibrate`.
+"""The command line: `hwmodel predict | bound | compare | map | devices | validate | calibrate`.
 
 What to predict is a model's config (a path, or a shipped name such as llama-3.1-8b) with a phase
 and its sizes, or a workload with fields of its own: `hwmodel predict gemm M=4096 N=4096 K=4096 --on
@@ -64,6 +64,16 @@ Ways = Annotated[int | None, typer.Option(help="Devices that divide a model (ten
 Ignore = Annotated[
     list[str] | None, typer.Option("--ignore-key", help="A key of the config to pass over.")
 ]
+EinsumText = Annotated[
+    list[str] | None, typer.Option("--einsum", help='Such as "Z[m,n] = A[m,k] * B[k,n]".')
+]
+CascadeName = Annotated[
+    str | None, typer.Option("--cascade", help="A file of Einsums, or a workload's name.")
+]
+Ranks = Annotated[str | None, typer.Option("--ranks", help="Sizes: m=1024,n=1024,k=1024.")]
+Memories = Annotated[
+    list[str] | None, typer.Option("--memory", help="buffer=128KiB, or inputs(A,B)=64KiB.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, in SI units.")]
 
 
@@ -126,10 +136,19 @@ def bound(
     activation_dtype: Part = None,
     kernel: Kernel = None,
     ignore_key: Ignore = None,
+    einsum: EinsumText = None,
+    cascade: CascadeName = None,
+    ranks: Ranks = None,
+    memory: Memories = None,
     as_json: AsJson = False,
 ) -> None:
     """Least traffic at each memory level that any schedule of a workload needs."""
     given = _given(locals())
+    if einsum or cascade is not None:
+        from hwmodel import map_command
+
+        loose = map_command.bound(given)
+        return _print_json(loose.record()) if as_json else typer.echo(str(loose))
     from hwmodel import verbs
     from hwmodel.request import builder, machine, read
 
@@ -142,6 +161,37 @@ def bound(
         _print_json(bound_record(found))
     else:
         typer.echo(str(found))
+
+
+@app.command("map")
+def map_nest(
+    einsum: EinsumText = None,
+    cascade: CascadeName = None,
+    ranks: Ranks = None,
+    dtype: Annotated[str | None, typer.Option(help="int8, or A=int4,*=int8.")] = None,
+    memory: Memories = None,
+    on: Annotated[str | None, typer.Option("--on", help="A machine (default peer-a2).")] = None,
+    objective: Annotated[str, typer.Option(help="traffic, energy, latency or edp.")] = "traffic",
+    mapspace: Annotated[str | None, typer.Option(help="uniform, divisors, ...")] = None,
+    rules: Annotated[str, typer.Option(help="Accounting rules: overlap or ports.")] = "overlap",
+    double: Annotated[bool, typer.Option("--double", help="Keep every tile twice.")] = False,
+    unfused: Annotated[bool, typer.Option("--unfused", help="Each Einsum by itself.")] = False,
+    picture: Annotated[str | None, typer.Option(help="A file for a drawing of the nest.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The best loop nest of a cascade, with a proof: tiles, counts, certificates."""
+    given = _given(locals())
+    from hwmodel import map_command
+
+    mapped = map_command.mapped(given)
+    if picture is not None:
+        from hwmodel.mappers.picture import draw
+
+        draw(mapped, picture)
+    if as_json:
+        _print_json(mapped.record())
+    else:
+        typer.echo(str(mapped))
 
 
 @app.command()

@@ -1,13 +1,14 @@
 """The verbs: the few functions that a user needs, and the only code that joins the floors.
 
 `predict` says what a workload will cost, `bound` what it cannot cost less than, `compare` sets
-machines side by side. Values in, values out; nothing is remembered between calls.
+machines side by side, `map` finds the best loop nest. Values in, values out; nothing is remembered
+between calls.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from hwmodel.hardware import Hardware, limits
 from hwmodel.memory import fit
 from hwmodel.registry import device
 from hwmodel.units import Amount
+
+if TYPE_CHECKING:
+    from hwmodel.mappers.answer import Mapped
 
 Workload: TypeAlias = Cascade | Stack
 Machine: TypeAlias = Hardware | str | Path
@@ -107,6 +111,38 @@ def compare(
 def collective(op: str, size_bytes: float, ranks: int, on: Machine) -> Estimate:
     """One collective operation; `size_bytes` is counted as nccl-tests does (DESIGN section 14)."""
     return collectives.estimate(op, size_bytes, ranks, _machine(on))
+
+
+def map(
+    cascade: Cascade,
+    on: Machine,
+    *,
+    objective: str = "traffic",
+    mapspace: str | None = None,
+    rules: str = "overlap",
+    double: bool = False,
+    shares: Mapping[str, Sequence[str]] | None = None,
+    fused: bool = True,
+) -> "Mapped":
+    """The best loop nest of a cascade on memories, buffers and arrays, with its certificate.
+
+    `objective` is traffic, energy, latency or edp; `mapspace` the set of nests that is searched
+    (default: any tile sizes); `rules` how counts are charged (overlap, ports); `double` keeps every
+    tile twice; `shares` names the tensors of each buffer, where there are several; `fused=False`
+    maps every Einsum by itself. Raises `CapacityError` where nothing fits, with what would suffice.
+    """
+    from hwmodel.mappers.map import map_cascade
+
+    return map_cascade(
+        cascade,
+        _machine(on),
+        objective=objective,
+        mapspace=mapspace,
+        rules=rules,
+        double=double,
+        shares=shares,
+        fused=fused,
+    )
 
 
 def _machine(on: Machine) -> Hardware:

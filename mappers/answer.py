@@ -141,9 +141,9 @@ def answer(
     bound where the mapper has proven more. `started_s` is `time.perf_counter()` at the start.
     """
     costs = cost(cascade, hardware, mapping, rules)
-    least, *general = any_schedule(cascade, hardware, objective, costs.counts)
+    least, general, why = any_schedule(cascade, hardware, objective, costs.counts)
     value = costs.value(objective)
-    proven, reason = bound or general
+    proven, reason = bound or (general, why)
     certificate = Certificate(
         objective=objective,
         unit=OBJECTIVES[objective],

@@ -11,7 +11,8 @@ A choice of sets for all tensors dominates another when every tensor visits no m
 no fewer: it moves no more and needs no more memory, whatever the tile sizes. Along a rank of a
 window (`y*s+r`) a smaller tile moves more, for its halo, so there dominance asks for equal sets.
 Loops of a single turn are as if they stood outermost; those orders are among the others, so nothing
-is lost by counting every loop.
+is lost by counting every loop. A rank that all tensors have is outermost: there every tensor tiles
+it and none visits it for another's sake.
 """
 
 from collections.abc import Mapping
@@ -65,8 +66,11 @@ def structures(pattern: Pattern) -> tuple[Structure, ...]:
     bits = {rank: 1 << at for at, rank in enumerate(pattern.ranks)}
     owns = [_mask(own, bits) for own in pattern.tensors]
     windows = [_mask(window, bits) for window in pattern.windows]
+    shared = tuple(r for r in pattern.ranks if all(r in own for own in pattern.tensors))
+    shared = tuple(r for r in shared if not any(r in window for window in pattern.windows))
     found: dict[tuple[Sets, ...], tuple[tuple[str, ...], tuple[int, ...]]] = {}
-    for order in permutations(pattern.ranks):
+    for inner in permutations(rank for rank in pattern.ranks if rank not in shared):
+        order = (*shared, *inner)
         masks = tuple(bits[rank] for rank in order)
         choices = [_positions(masks, o, w) for o, w in zip(owns, windows, strict=True)]
         for chosen in product(*choices):

@@ -5,13 +5,14 @@ tensor moves, what each memory holds and moves, and what the answer rests on. JS
 """
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from hwmodel.mappers.answer import Mapped
 from hwmodel.record import plain
 from hwmodel.spatial.nest import Transfer
-from hwmodel.table import grid
+from hwmodel.table import WIDTH, grid
 from hwmodel.units import show
 
 
@@ -103,7 +104,11 @@ def mapped_text(mapped: Mapped) -> str:
         f"rules      {mapped.rules.name}: {mapped.rules.words}",
         *(f"note       {note}" for note in mapped.notes),
     ]
-    return "\n\n".join((head, nest, tensors, levels, "\n".join(lines)))
+    return "\n\n".join((head, nest, tensors, levels, "\n".join(map(_wrapped, lines))))
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, WIDTH, subsequent_indent=" " * 11)
 
 
 def _tensor_row(t: Transfer) -> Sequence[str]:

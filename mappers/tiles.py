@@ -68,10 +68,13 @@ class Problem:
     def pattern(self) -> Pattern:
         """What the loop orders depend on."""
         return Pattern(
-            tuple(self.sizes),
-            tuple(frozenset(t.ranks) for t in self.tensors),
-            tuple(frozenset(r for axis in t.windows for r, _ in axis) for t in self.tensors),
+            tuple(rank for rank, size in self.sizes.items() if size > 1),
+            tuple(self._looped(t.ranks) for t in self.tensors),
+            tuple(self._looped([r for axis in t.windows for r, _ in axis]) for t in self.tensors),
         )
+
+    def _looped(self, ranks: Sequence[str]) -> frozenset[str]:
+        return frozenset(rank for rank in ranks if self.sizes[rank] > 1)
 
     def held(self, structure: Structure, tiles: Mapping[str, Numbers]) -> list[Numbers]:
         """Bytes of the largest tiles in each buffer, once each."""

@@ -1,0 +1,82 @@
+"""Map: which mapper answers for which machine and cascade.
+
+one Einsum, a memory and buffers      tiles     exact in `uniform` and `divisors`
+one Einsum, an array of elements      levels    exact in its mapspaces
+several Einsums                       fusion    exact in `uniform` and `divisors`; `pinned`
+several Einsums, fusion declined      unfused   every Einsum by itself
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.errors import CoverageError
+from hwmodel.hardware import Hardware
+from hwmodel.mappers.answer import Mapped, answer, check_objective
+from hwmodel.mappers.tiles import map_tiles
+from hwmodel.mappers.unfused import map_unfused
+from hwmodel.spatial.rules import rules_named
+
+MAPPERS: Mapping[str, str] = {"levels": "map_levels", "fusion": "fuse"}
+"""Mappers loaded when they are needed: module of `hwmodel.mappers` -> its function."""
+
+
+def map_cascade(
+    cascade: Cascade,
+    hardware: Hardware,
+    *,
+    objective: str = "traffic",
+    mapspace: str | None = None,
+    rules: str = "overlap",
+    double: bool = False,
+    shares: Mapping[str, Sequence[str]] | None = None,
+    fused: bool = True,
+) -> Mapped:
+    """The best mapping that the mapper in charge finds, with its certificate.
+
+    `mapspace` None takes the mapper's own default. Raises `CapacityError` where nothing fits,
+    `CoverageError` naming what no mapper covers, `UnknownNameError` for names.
+    """
+    check_objective(objective)
+    charged = rules_named(rules)
+    space: dict[str, Any] = {} if mapspace is None else {"mapspace": mapspace}
+    if hardware.kind == "gpu":
+        raise CoverageError(
+            f"{hardware.name}: mappers of loop nests cover memories with buffers and arrays, such"
+            " as peer-a2; a GPU's tiles are chosen by its kernels"
+        )
+    two_levels = not hardware.arrays
+    if two_levels and (len(cascade.einsums) == 1 or not fused):
+        mapper = map_tiles if len(cascade.einsums) == 1 else map_unfused
+        space |= {"objective": objective, "rules": charged}
+        return mapper(cascade, hardware, double=double, shares=shares, **space)
+    if double or shares:
+        raise CoverageError(
+            f"{cascade.name} on {hardware.name}: tiles kept twice and tensors with buffers of their"
+            " own are for one Einsum on a machine without an array"
+        )
+    if not two_levels:
+        return _late("levels")(cascade, hardware, objective=objective, **space)
+    started_s = time.perf_counter()
+    found: Mapped = _late("fusion")(cascade, hardware, rules=charged, **space)
+    if objective == "traffic":
+        return found
+    # Nothing is computed twice, so with one buffer time and energy grow with the bytes moved alone.
+    return answer(
+        cascade,
+        hardware,
+        found.mapping,
+        objective=objective,
+        rules=charged,
+        mapspace=found.certificate.mapspace,
+        candidates=found.certificate.candidates,
+        started_s=started_s,
+        mapspace_bound=None if found.certificate.optimal_in_mapspace else 0.0,
+        notes=found.notes,
+    )
+
+
+def _late(name: str) -> Any:
+    return getattr(import_module(f"hwmodel.mappers.{name}"), MAPPERS[name])

@@ -1,0 +1,83 @@
+"""Unfused: every Einsum of a cascade by itself, one after the other, each mapped at its best.
+
+Intermediates go out to the outermost memory and come back. The nests share nothing, so the sum of
+the best is the best of the sums: an optimum of the mapspace in which nothing is fused, and what
+fusion is measured against.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from hwmodel.einsum.cascade import Cascade, Einsum
+from hwmodel.hardware import Hardware
+from hwmodel.mappers.answer import Mapped, answer
+from hwmodel.mappers.tiles import map_tiles
+from hwmodel.mapping import Mapping as LoopNest
+from hwmodel.mapping import Split
+from hwmodel.spatial.rules import OVERLAP, Rules
+
+
+def map_unfused(
+    cascade: Cascade,
+    hardware: Hardware,
+    *,
+    objective: str = "traffic",
+    mapspace: str = "uniform",
+    rules: Rules = OVERLAP,
+    double: bool = False,
+    shares: Mapping[str, Sequence[str]] | None = None,
+) -> Mapped:
+    """The best nest of each Einsum, in order; arguments as those of `map_tiles`.
+
+    Of objectives that are no sums (edp; latency of Einsums that overlap in part) the answer is the
+    best nest of each, and the certificate claims no optimum of the whole for edp.
+    """
+    started_s = time.perf_counter()
+    parts = [
+        map_tiles(
+            alone(einsum, cascade),
+            hardware,
+            objective=objective,
+            mapspace=mapspace,
+            rules=rules,
+            double=double,
+            shares=_shares(shares or {}, einsum),
+        )
+        for einsum in cascade.einsums
+    ]
+    nest = Split(tuple(part.mapping.nest for part in parts))
+    return answer(
+        cascade,
+        hardware,
+        LoopNest(cascade.name, hardware.name, (nest,)),
+        objective=objective,
+        rules=rules,
+        mapspace=f"{mapspace}, unfused",
+        candidates=sum(part.certificate.candidates for part in parts),
+        started_s=started_s,
+        mapspace_bound=None if objective in ("traffic", "energy") else 0.0,
+        notes=("nothing is fused: every intermediate goes out and comes back",),
+    )
+
+
+def alone(einsum: Einsum, cascade: Cascade) -> Cascade:
+    """A cascade of one of the Einsums; what it reads are inputs, what it makes is the output."""
+    names = dict.fromkeys(access.tensor for access in (einsum.output, *einsum.reads))
+    tensors = {name: cascade.tensors[name] for name in names}
+    return replace(
+        cascade,
+        name=f"{cascade.name}.{einsum.name}",
+        tensors=MappingProxyType(tensors),
+        einsums=(einsum,),
+        initials=tuple(i for i in cascade.initials if i.output.tensor == einsum.name),
+        outputs=(einsum.name,),
+        origin=None,
+    )
+
+
+def _shares(shares: Mapping[str, Sequence[str]], einsum: Einsum) -> dict[str, tuple[str, ...]]:
+    """Which of the Einsum's own tensors each buffer holds."""
+    own = {access.tensor for access in (einsum.output, *einsum.reads)}
+    return {level: tuple(t for t in names if t in own) for level, names in shares.items()}

@@ -160,13 +160,14 @@ def from_traces(
             continue
         _check_experts(chunk, experts, tokens)
         size = max(experts or 0, int(chunk.max()) + 1, 0 if both is None else both.shape[-1])
-        pairs = _grown(pairs, (shape[0] - 1, size, size))
-        both = _grown(both, (shape[0], size, size))
+        depth = chunk.shape[1]
+        pairs = _grown(pairs, (depth - 1, size, size))
+        both = _grown(both, (depth, size, size))
         _count(chunk[:, :, :1] if kind == "top1" else chunk, pairs, both)
         tokens += chunk.shape[0]
     if pairs is None or both is None:
         raise InputError("trace: expected at least one token, found none")
-    names = tuple(range(shape[0])) if layers is None else layers
+    names = tuple(range(len(both))) if layers is None else layers
     table = {(a, b): counts for a, b, counts in zip(names[:-1], names[1:], pairs, strict=True)}
     return Routing(names, table, np.diagonal(both, axis1=1, axis2=2).copy(), both)
 

@@ -292,10 +292,11 @@ class _TraceRows:
                 mask = frame.get_column("domain").is_in(list(self.domains)).to_numpy()
             names = TRACE_COLUMNS + (("rank",) if "rank" in frame.columns else ())
             numbers = [_whole(self.path, frame, name, self.rows) for name in names]
+            height: int = frame.height
             if len(numbers) == 3:
-                numbers.append(np.zeros(frame.height))
-            numbers.append(self.rows + 1.0 + np.arange(frame.height))
-            self.rows += frame.height
+                numbers.append(np.zeros(height))
+            numbers.append(self.rows + np.arange(1, height + 1, dtype=np.float64))
+            self.rows += height
             held = np.concatenate([waiting, np.stack(numbers)[:, mask]], axis=1)
             cut = np.flatnonzero(np.diff(held[0]))
             end = int(cut[-1]) + 1 if cut.size else 0

@@ -1,8 +1,8 @@
 """Places experts on devices, with a proof of how good the placement is, at any interruption.
 
 What is minimised is `experts_problem.value`. Small or special cases are solved exactly
-(`experts_exact`, `experts_ilp`). Beyond them a search for better placements (`experts_search`) and a
-search for better bounds (`experts_bounds`) take turns, so that the gap shrinks from both sides until
+(`experts_exact`, `experts_ilp`). Beyond them a search for better placements (`experts_search`) and
+one for better bounds (`experts_bounds`) take turns, so that the gap shrinks from both sides until
 it is closed, the time is up or the user interrupts. The answer is costed again by
 `hwmodel.placement`, which shares no code with the search.
 """
@@ -17,17 +17,19 @@ import numpy as np
 
 from hwmodel.certificate import Certificate
 from hwmodel.errors import HwmodelError
+from hwmodel.expert_routing import Counts, Routing
 from hwmodel.mappers.experts_bounds import Bound, bounds
 from hwmodel.mappers.experts_exact import solve_exactly
 from hwmodel.mappers.experts_ilp import MOST_VARIABLES, Solved, solve_program, variables
 from hwmodel.mappers.experts_problem import Assignment, Problem, is_feasible, problem, value
 from hwmodel.mappers.experts_search import search
 from hwmodel.placement import Placement, device_loads, link_cost, placement
-from hwmodel.expert_routing import Counts, Routing
 
 Progress = Callable[[float, float, float], None]
 """Called with elapsed seconds, value of the best placement and proven bound, as they change."""
 
+PROVE_SHARE = 3.0
+"""Time that bounds get for each second of search: they need it more, and end."""
 EXACT = "optimal: dynamic programming or assignment along the chain of layers"
 REASONS = {
     "load": "a busiest device serves at least the mean load and one whole expert",
@@ -154,7 +156,7 @@ class _Run:
         solver = _Solver(self.posed, self.limit_s)
         proving = True
         while not self._is_over():
-            turn = "prove" if proving and spent["prove"] <= spent["find"] else "find"
+            turn = "prove" if proving and spent["prove"] <= PROVE_SHARE * spent["find"] else "find"
             begin_s = time.perf_counter()
             if turn == "find":
                 self._take(next(finder))
@@ -221,7 +223,7 @@ class _Solver:
         """Start it, once; it stops by itself at the time limit."""
         if self.waits:
             self.waits = False
-            left_s = max(0.1, self.limit_s - elapsed_s)
+            left_s = max(0.1, 0.9 * (self.limit_s - elapsed_s))  # its bound must arrive in time
             threading.Thread(target=self._work, args=(left_s,), daemon=True).start()
 
     def _work(self, left_s: float) -> None:

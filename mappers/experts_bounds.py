@@ -1,8 +1,8 @@
 """Lower bounds on the cost of any balanced expert placement.
 
-A link cost is at least a sum of levels: with thresholds t1 < t2 < ... of the cost, devices fall into
-groups that costs of at most t connect, and a transition between two groups costs more than t. Each
-level asks how many transitions cross groups of q experts, by two bounds on those that do not:
+A link cost is at least a sum of levels: at a threshold t of the cost, devices fall into groups that
+costs below t connect, and a transition between two groups costs t or more. Each level asks how many
+transitions cross groups of q experts, by two bounds on those that do not:
 
 matching      an expert stays with at most q of the next layer and they with q of this one: a
               b-matching linear program for each pair of layers. It is also what the linear
@@ -23,12 +23,13 @@ Both are evaluated from their multipliers, so that a solver's tolerance cannot m
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hwmodel.mappers.experts_problem import Problem
 from hwmodel.expert_routing import Counts
+from hwmodel.mappers.experts_problem import Problem
 
 WINDOW_ROWS = 640
 """Most experts of a run of layers that one semidefinite bound covers."""
@@ -76,15 +77,14 @@ class Bound:
 
 def levels(cost: Counts) -> tuple[Level, ...]:
     """Levels of a link cost, finest first; their sum is at most the cost, for every two devices."""
-    from scipy.sparse.csgraph import connected_components
-
+    graphs: Any = import_module("scipy.sparse.csgraph")
     both = np.minimum(cost, cost.T)
     found: list[Level] = []
     below = 0.0
     for threshold in np.unique(both):
         near = both < threshold
         np.fill_diagonal(near, True)
-        count, group = connected_components(near, directed=False)
+        count, group = graphs.connected_components(near, directed=False)
         if count == 1:
             break
         if threshold > below:
@@ -133,9 +133,8 @@ def bounds(posed: Problem) -> Iterator[Bound]:
 
 def kept_by_matching(counts: Counts, capacity: int) -> float:
     """Most transitions of one pair of layers that can stay, from the dual of the b-matching."""
-    import scipy.sparse as sparse
-    from scipy.optimize import linprog
-
+    sparse: Any = import_module("scipy.sparse")
+    optimize: Any = import_module("scipy.optimize")
     rows, columns = np.nonzero(counts)
     size, weight = counts.shape[0], counts[rows, columns]
     entry = np.arange(rows.size)
@@ -143,7 +142,7 @@ def kept_by_matching(counts: Counts, capacity: int) -> float:
         (np.ones(2 * rows.size), (np.r_[rows, size + columns], np.r_[entry, entry])),
         shape=(2 * size, rows.size),
     )
-    solved = linprog(-weight, A_ub=table, b_ub=np.full(2 * size, capacity), bounds=(0, 1))
+    solved = optimize.linprog(-weight, A_ub=table, b_ub=np.full(2 * size, capacity), bounds=(0, 1))
     if solved.status != 0:  # an unsolved program still has the bound of its rows
         return float(np.sort(counts, axis=1)[:, -capacity:].sum())
     price = np.maximum(-np.asarray(solved.ineqlin.marginals), 0.0)
@@ -223,11 +222,10 @@ def _centred(matrix: Counts, shape: tuple[int, int, int]) -> Counts:
 
 
 def _positive_part(matrix: Counts) -> Counts:
-    from scipy.linalg import eigh
-
-    values: NDArray[np.float64]
-    values, vectors = eigh(matrix, subset_by_value=(0.0, np.inf), check_finite=False)
-    return (vectors * values) @ vectors.T
+    linalg: Any = import_module("scipy.linalg")
+    values, vectors = linalg.eigh(matrix, subset_by_value=(0.0, np.inf), check_finite=False)
+    found: Counts = (vectors * values) @ vectors.T
+    return found
 
 
 def _crossing(counts: Counts, kept: float) -> float:

@@ -13,13 +13,14 @@ from math import factorial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
-from hwmodel.mappers.experts_problem import Assignment, Problem
 from hwmodel.expert_routing import Counts
+from hwmodel.mappers.experts_problem import Assignment, Problem, assign
 
-MOST_ENTRIES = 24_000_000
-"""Largest table that dynamic programming may fill: partitions squared, by devices squared."""
+MOST_ENTRIES = 200_000_000
+"""Most work of a pair of layers: partitions squared, by devices squared; a second or two."""
+CHUNK_ENTRIES = 8_000_000
+"""Part of that which is in memory at once."""
 
 
 def solve_exactly(posed: Problem) -> Assignment | None:
@@ -35,7 +36,7 @@ def solve_exactly(posed: Problem) -> Assignment | None:
 
 
 def _entries(posed: Problem) -> int:
-    """Size of the largest table of `_by_partitions`."""
+    """Work of `_by_partitions` for a pair of layers."""
     return partitions(posed.experts, posed.devices) ** 2 * posed.devices**2
 
 
@@ -48,8 +49,8 @@ def _one_each(posed: Problem) -> Assignment:
     placed = np.zeros((posed.layers, posed.experts), dtype=np.int64)
     placed[0] = np.arange(posed.experts)
     for layer, _, counts in posed.pairs:
-        rows, columns = linear_sum_assignment(counts, maximize=True)
-        placed[layer + 1, columns] = placed[layer, rows]
+        follows = assign(-counts)
+        placed[layer + 1, follows] = placed[layer]
     return placed
 
 
@@ -60,14 +61,15 @@ def _by_partitions(posed: Problem) -> Assignment:
     which, what = np.meshgrid(np.arange(len(groups)), np.arange(posed.experts), indexing="ij")
     member[which, groups, what] = 1.0
     kept = np.zeros(len(groups))
+    chunk = max(1, CHUNK_ENTRIES // (len(groups) * posed.devices**2))
     came: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     for _, _, counts in posed.pairs:
-        best, matching = _best_matching(member, counts)
-        through = kept[:, None] + best
-        source = np.argmax(through, axis=0)
-        here = np.arange(len(groups))
-        came.append((source, matching[source, here]))
-        kept = through[source, here]
+        parts = [
+            _step(member, kept, counts, slice(start, start + chunk))
+            for start in range(0, len(groups), chunk)
+        ]
+        kept, source, matching = (np.concatenate(part) for part in zip(*parts, strict=True))
+        came.append((source, matching))
     orders = np.array(list(permutations(range(posed.devices))))
     state = int(np.argmax(kept))
     path = [state]
@@ -87,17 +89,22 @@ def _by_partitions(posed: Problem) -> Assignment:
     return placed
 
 
-def _best_matching(member: Counts, counts: Counts) -> tuple[Counts, NDArray[np.int64]]:
-    """Most transitions kept between any two partitions, and the order of groups that keeps them."""
-    between = np.einsum("adi,ij,bej->deab", member, counts, member, optimize=True)
+def _step(
+    member: Counts, kept: Counts, counts: Counts, part: slice
+) -> tuple[Counts, NDArray[np.int64], NDArray[np.int64]]:
+    """Most transitions kept up to some partitions of the next layer, whence, and by which order."""
+    between = np.einsum("adi,ij,bej->deab", member, counts, member[part], optimize=True)
     devices = member.shape[1]
     best = np.full(between.shape[2:], -np.inf)
     matching = np.zeros(best.shape, dtype=np.int64)
     for number, order in enumerate(permutations(range(devices))):
-        kept = between[np.arange(devices), list(order)].sum(axis=0)
-        better = kept > best
-        best[better], matching[better] = kept[better], number
-    return best, matching
+        stay = between[np.arange(devices), list(order)].sum(axis=0)
+        better = stay > best
+        best[better], matching[better] = stay[better], number
+    best += kept[:, None]
+    source = np.argmax(best, axis=0)
+    here = np.arange(len(best.T))
+    return best[source, here], source, matching[source, here]
 
 
 def _all_partitions(experts: int, devices: int) -> NDArray[np.int64]:

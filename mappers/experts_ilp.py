@@ -1,7 +1,7 @@
 """Expert placement as an integer program in kept-transition form, solved by HiGHS through PuLP.
 
     x[l, i, d]     1 where expert i of layer l stands on device d
-    y[p, i, j, g]  1 where transition i -> j of pair p stays in group g (a device, or a node of them)
+    y[p, i, j, g]  1 where transition i -> j of pair p stays in group g (a device, or a node)
 
     maximise sum of level step * count * y,   y <= x_i, y <= x_j, sum_j y = q x_i, sum_i y = q x_j
 
@@ -12,13 +12,14 @@ the experts before the first of device d - 1.
 """
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from hwmodel.errors import SolverError
 from hwmodel.mappers.experts_bounds import levels
-from hwmodel.mappers.experts_problem import Assignment, Problem, is_feasible, value
+from hwmodel.mappers.experts_problem import Assignment, Problem, is_feasible
 
 MOST_VARIABLES = 6_000
 """Kept transitions of the largest program that is worth a solver's time."""
@@ -33,7 +34,7 @@ class Solved:
 
 
 def variables(posed: Problem) -> int | None:
-    """Size of the program; None where levels do not make up the link cost, so that none is exact."""
+    """Size of the program; None where levels do not add up to the link cost."""
     steps = levels(posed.cost)
     made = sum(
         (np.not_equal.outer(g := np.array(s.group_of_device), g) * s.step for s in steps),
@@ -45,16 +46,13 @@ def variables(posed: Problem) -> int | None:
 
 
 def solve_program(posed: Problem, time_limit_s: float) -> Solved:
-    """Solve to proven optimality, or until the time limit. Raises `SolverError` where infeasible."""
-    import pulp
-
+    """Solve to optimality, or until the time limit; `SolverError` where nothing is feasible."""
+    pulp: Any = import_module("pulp")
     model: Any = pulp.LpProblem("experts", pulp.LpMinimize)
     rows, columns, devices = range(posed.layers), range(posed.experts), range(posed.devices)
     x: Any = {
-        (l, i, d): pulp.LpVariable(
-            f"x_{l}_{i}_{d}", 0, int(posed.allowed[l, i, d]), cat=pulp.LpBinary
-        )
-        for l in rows
+        (layer, i, d): pulp.LpVariable(f"x_{layer}_{i}_{d}", cat=pulp.LpBinary)
+        for layer in rows
         for i in columns
         for d in devices
     }
@@ -82,24 +80,26 @@ def solve_program(posed: Problem, time_limit_s: float) -> Solved:
             for i in columns:
                 model += x[0, i, d] <= pulp.lpSum(x[0, h, d - 1] for h in range(i))
     model += pulp.lpSum(terms)
-    model.solve(pulp.HiGHS(msg=False, timeLimit=time_limit_s, threads=1))
+    model.solve(pulp.HiGHS(msg=False, timeLimit=time_limit_s, threads=1, gapRel=0.0))
     if model.status == pulp.LpStatusInfeasible:
         raise SolverError(
-            f"placement: no placement keeps all constraints ({posed.least} to {posed.most} experts"
-            f" of each layer on each of {posed.devices} devices, with the pinned and forbidden ones)"
+            f"placement: no placement keeps all constraints, {posed.least} to {posed.most} experts"
+            f" of each layer on each of {posed.devices} devices and the pinned and forbidden ones"
         )
-    least = float(model.solverModel.getInfo().mip_dual_bound)
+    # The constant stays outside the model: solvers differ in whether their bound includes it.
+    moves = sum(float(counts.sum()) for _, _, counts in posed.pairs)
+    constant = moves * sum(level.step for level in levels(posed.cost))
+    least = constant + float(model.solverModel.getInfo().mip_dual_bound)
     chosen = np.array(
-        [[[x[l, i, d].value() or 0.0 for d in devices] for i in columns] for l in rows]
+        [[[x[layer, i, d].value() or 0.0 for d in devices] for i in columns] for layer in rows]
     )
     placed = np.argmax(chosen, axis=2)
     return Solved(placed if is_feasible(posed, placed) else None, least)
 
 
 def _kept(posed: Problem, model: Any, x: Any) -> list[Any]:
-    """Cost of all transitions less what is kept at each level, with the constraints on it."""
-    import pulp
-
+    """What is kept at each level, as a negative cost, with the constraints on it."""
+    pulp: Any = import_module("pulp")
     terms: list[Any] = []
     experts = range(posed.experts)
     for depth, level in enumerate(levels(posed.cost)):
@@ -132,10 +132,4 @@ def _kept(posed: Problem, model: Any, x: Any) -> list[Any]:
                     for j in experts
                     if counts[i, j]
                 ]
-        terms.append(level.step * sum(float(counts.sum()) for _, _, counts in posed.pairs))
     return terms
-
-
-def improves(posed: Problem, found: Solved, best: Assignment) -> bool:
-    """Whether the solver's placement is better than one in hand."""
-    return found.assignment is not None and value(posed, found.assignment) < value(posed, best)

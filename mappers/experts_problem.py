@@ -9,7 +9,8 @@ only where `allowed`. Layers are positions 0, 1, ... here. With `cost` 1 off the
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from importlib import import_module
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,6 +166,14 @@ def busiest(posed: Problem, assignment: Assignment) -> list[float]:
     """Largest device load of each layer."""
     rows = zip(assignment, posed.loads, strict=True)
     return [float(np.bincount(row, load, posed.devices).max()) for row, load in rows]
+
+
+def assign(cost: Counts) -> NDArray[np.int64]:
+    """Column of each row in the cheapest assignment; `ValueError` where there is none."""
+    optimize: Any = import_module("scipy.optimize")
+    rows, columns = optimize.linear_sum_assignment(cost)
+    found: NDArray[np.int64] = columns[np.argsort(rows)]
+    return found
 
 
 def is_feasible(posed: Problem, assignment: Assignment) -> bool:

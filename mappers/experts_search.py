@@ -8,20 +8,24 @@ counts.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+from numpy.typing import NDArray
 
 from hwmodel.errors import SolverError
-from hwmodel.mappers.experts_problem import Assignment, Problem, is_feasible, value
 from hwmodel.expert_routing import Counts
+from hwmodel.mappers.experts_problem import Assignment, Problem, assign, is_feasible, value
+
+Devices: TypeAlias = NDArray[np.int64]
+"""Device of each expert of one layer, `(experts,)`."""
 
 KICK_SWAPS = 6
 """Most exchanges of one disturbance."""
 
 
 def attraction(posed: Problem, assignment: Assignment, layer: int) -> Counts:
-    """Link cost of each expert of a layer on each device, the others fixed, `(experts, devices)`."""
+    """Link cost of a layer's experts by device, the other layers fixed, `(experts, devices)`."""
     found = np.zeros((posed.experts, posed.devices))
     for a, b, counts in posed.pairs:
         if a == layer:
@@ -31,7 +35,7 @@ def attraction(posed: Problem, assignment: Assignment, layer: int) -> Counts:
     return found
 
 
-def best_response(posed: Problem, cost: Counts, layer: int) -> np.ndarray:
+def best_response(posed: Problem, cost: Counts, layer: int) -> Devices:
     """Cheapest placement of a layer for a cost `(experts, devices)`, all constraints kept."""
     slots = np.repeat(np.arange(posed.devices), posed.most)
     table = np.where(posed.allowed[layer], cost, np.inf)[:, slots]
@@ -42,14 +46,12 @@ def best_response(posed: Problem, cost: Counts, layer: int) -> np.ndarray:
             [table, np.broadcast_to(np.where(must, np.inf, 0.0), (empty, slots.size))]
         )
     try:
-        rows, columns = linear_sum_assignment(table)
+        return slots[assign(table)[: posed.experts]]
     except ValueError:
         raise SolverError(
             f"placement, layer position {layer}: pinned and forbidden devices leave no way to"
             f" place {posed.experts} experts, {posed.least} to {posed.most} on each device"
         ) from None
-    order = np.argsort(rows)[: posed.experts]
-    return slots[columns[order]]
 
 
 def settle(posed: Problem, start: Assignment, dirty: Iterable[int] | None = None) -> Assignment:
@@ -111,7 +113,7 @@ def search(posed: Problem, random: np.random.Generator) -> Iterator[Assignment]:
         yield best
 
 
-def _by_device(counts: Counts, row: np.ndarray, devices: int) -> Counts:
+def _by_device(counts: Counts, row: Devices, devices: int) -> Counts:
     """Columns of counts added up by the device of each column's expert, `(experts, devices)`."""
     member = np.zeros((row.size, devices))
     member[np.arange(row.size), row] = 1.0
@@ -171,7 +173,7 @@ def _kick(
     else:
         centre = int(random.integers(layers))
         near = [layer for layer in range(centre - 1, centre + 2) if 0 <= layer < layers]
-        dirty = []
+        dirty: list[int] = []
         for _ in range(int(random.integers(2, KICK_SWAPS + 1))):
             layer = int(random.choice(near))
             one, other = random.integers(posed.experts, size=2)
@@ -189,7 +191,7 @@ def _exchange(posed: Problem, placed: Assignment, layer: int) -> None:
     row = placed[layer]
     while True:
         cost = attraction(posed, placed, layer)
-        load = np.bincount(row, posed.loads[layer], posed.devices)
+        load = np.bincount(row, posed.loads[layer], posed.devices).astype(np.float64)
         top = float(load.max())
         heavy = np.flatnonzero(row == int(np.argmax(load)))
         best, move = -1e-12 * max(1.0, posed.load_cost * top), None
@@ -208,7 +210,7 @@ def _exchange(posed: Problem, placed: Assignment, layer: int) -> None:
         row[[move[0], move[1]]] = row[[move[1], move[0]]]
 
 
-def _largest_without(load: np.ndarray, home: int) -> np.ndarray:
+def _largest_without(load: Counts, home: int) -> Counts:
     """For each device, the largest load of all but it and `home`; 0 where there is none."""
     rest = load.copy()
     rest[home] = 0.0

@@ -233,7 +233,8 @@ def estimate_on(
 
     The library's algorithms are costed as schedules of messages, and the fastest is taken: those of
     one switch and, between boxes, the hierarchical one. `hardware` gives a rank's memory and watts.
-    Wider intervals and a warning tell of more ranks than were measured. Raises `InputError`.
+    Wider intervals and a warning tell of more ranks or boxes than were measured; they grow by the
+    powers that an unmeasured relative of a device is given. Raises `InputError`.
     """
     size = amount(size_bytes, "bytes", where=f"{op}: bytes", whole=True)
     count = len(topology.devices) if ranks is None else int(_whole(ranks, f"{op}: ranks"))
@@ -308,19 +309,27 @@ def _library(
                 f"found neither; calibrate {hardware.name} or add the library"
             )
         low, high = hardware.calibration.family(FAMILY).interval
+        start_s = float(np.max(hardware.launch.graph_s))
         library = Library(
-            start_s=hardware.launch.graph_s,
-            start_direct_s=hardware.launch.graph_s,
+            start_s=start_s,
+            start_direct_s=start_s,
             interval=(low**WIDEST, high**WIDEST),
             ranks=ranks,
             source=f"as described by {topology.name}",
         )
         return library, library.interval, (f"uncalibrated: {topology.name}: links as described",)
-    if ranks <= library.ranks:
-        return library, library.interval, ()
+    boxes = sum(any(i < ranks for i in group) for group in topology.groups)
+    power, warnings = 1.0, ()
+    for found, measured, wider, what in (
+        (ranks, library.ranks, WIDER, "ranks"),
+        (boxes, library.boxes, WIDEST, "boxes"),
+    ):
+        if found > measured:
+            power *= wider
+            told = f"extrapolated: {found} {what}, but {topology.name} was measured with at most"
+            warnings = (*warnings, f"{told} {measured}")
     low, high = library.interval
-    told = f"extrapolated: {ranks} ranks, but {topology.name} was measured with at most"
-    return library, (low**WIDER, high**WIDER), (f"{told} {library.ranks}",)
+    return library, (low**power, high**power), warnings
 
 
 def _whole(value: Any, where: str) -> Amount:

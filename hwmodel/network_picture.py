@@ -1,7 +1,8 @@
 """A picture of a topology: its links drawn as wide and as dark as they are loaded.
 
-Devices stand lowest, network cards and switches above them by how far they are from a device; a
-topology without switches stands in the round. matplotlib and networkx are loaded when asked for.
+Devices stand lowest, network cards and switches above them by how far they are from a device, or
+inside of them where switches of a layer are linked with each other. matplotlib and networkx are
+loaded when asked for.
 """
 
 import importlib
@@ -16,6 +17,14 @@ from hwmodel.units import show
 
 LOOKS = {"device": ("#0072B2", "o"), "switch": ("#009E73", "s"), "nic": ("#E69F00", "^")}
 """Colour (Okabe and Ito 2008) and marker of each kind of node."""
+
+LETTERS: dict[str, Any] = {
+    "textcoords": "offset points",
+    "ha": "center",
+    "size": 7,
+    "bbox": {"facecolor": "white", "alpha": 0.8, "pad": 0.6, "linewidth": 0},
+}
+"""How names are written, so that they are read on top of a wide link."""
 
 LABELLED = 40
 """Nodes up to which each one bears its name."""
@@ -51,7 +60,7 @@ def draw(topology: Topology, path: Path, matrix: Any = None) -> None:
             axes.scatter(x, y, s=70, color=colour, marker=marker, label=label, zorder=2)
     if len(topology.nodes) <= LABELLED:
         for name, (x, y) in places.items():
-            axes.annotate(name, (x, y), (0, -13), textcoords="offset points", ha="center", size=7)
+            axes.annotate(name, (x, y), (0, -14), **LETTERS)
     name, longest_s = busiest(sent, known)
     words = topology.title or topology.name
     axes.set_title(f"{words}\nfullest link: {name}, {show(longest_s, 's')}", fontsize=11)
@@ -69,7 +78,10 @@ def _resources(known: Routes, between: tuple[str, str]) -> list[int]:
 
 
 def _places(topology: Topology) -> dict[str, tuple[float, float]]:
-    """Layers above the devices, each in the order of what it stands on; else a spring layout."""
+    """Layers above the devices, each in the order of what it stands on.
+
+    Circles where a layer has links of its own; by distance where there are only devices.
+    """
     networkx: Any = importlib.import_module("networkx")
     graph: Any = networkx.Graph(topology.graph())
     if len(topology.devices) == len(topology.nodes):
@@ -78,9 +90,14 @@ def _places(topology: Topology) -> dict[str, tuple[float, float]]:
     height: dict[str, int] = networkx.multi_source_dijkstra_path_length(
         graph, set(topology.devices)
     )
+    layers: list[list[str]] = [[] for _ in range(max(height.values()) + 1)]
+    for node in topology.nodes:
+        layers[height[node.name]].append(node.name)
+    if any(height[start] == height[end] for start, end in graph.edges):
+        spread = networkx.shell_layout(graph, layers[::-1], rotate=0)
+        return {name: (float(x), float(y)) for name, (x, y) in spread.items()}
     places: dict[str, tuple[float, float]] = {}
-    for level in range(max(height.values()) + 1):
-        names = [node.name for node in topology.nodes if height[node.name] == level]
+    for level, names in enumerate(layers):
         below = {
             name: np.mean([places[n][0] for n in graph[name] if n in places] or [0.5])
             for name in names

@@ -14,7 +14,7 @@ on one switch, `rounds` messages one after another, `messages` through the busie
     all_reduce      ring, halving, direct: reduce_scatter, then all_gather (Rabenseifner: ib., 4.5)
                     doubling   lg p         lg p        lg p         2 more where p is no power of 2
                     star       2            2 (p - 1)   2 (p - 1)    as TPI-LLM on slow links
-                    tree       2 ceil(lg p) pipelined   2            double binary: Sanders et al.; p < 4: p / 2
+                    tree       2 ceil(lg p) pipelined   2            double binary: Sanders et al.
     all_to_all      direct     1            p - 1       (p - 1) / p
                     pairwise   p - 1        p - 1       (p - 1) / p  Thakur et al., 4.4
                     doubling   ceil(lg p)   ceil(lg p)  ~ lg(p) / 2  Bruck: ib.
@@ -23,11 +23,13 @@ on one switch, `rounds` messages one after another, `messages` through the busie
                     star       1            p - 1       p - 1
     p2p             direct     1            1           1            each rank to the next
 
-`hierarchical` works inside each box of m ranks and between the g boxes in turn; for all_to_all it is
-the 2D algorithm of Tutel (Hwang et al. 2023). A round takes what `hwmodel.routing` says of its
+`hierarchical` works inside each box of m ranks and between the g boxes in turn; for all_to_all that
+is the 2D algorithm of Tutel (Hwang et al. 2023). A round takes what `hwmodel.routing` says of its
 messages. A pipelined round is cut so fine that its bytes flow while only the way to the last rank
-is waited for. Parts are not rounded to whole bytes. Sources: Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in MPICH" (2005); Sanders, Speck, Träff (2009);
-TPI-LLM (arXiv 2410.00531).
+is waited for; two trees of 2 or 3 ranks send p / 2 rather than 2. Parts are not rounded to whole
+bytes. Sources: Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in
+MPICH" (2005); Sanders, Speck, Träff, "Two-tree algorithms for full bandwidth broadcast, reduction
+and scan" (2009); TPI-LLM (arXiv 2410.00531).
 """
 
 from collections.abc import Sequence
@@ -128,9 +130,8 @@ def closed_form(op: str, algorithm: str, ranks: int, per_box: int = 1) -> Closed
         case "broadcast", "star":
             return Closed(1, p - 1, float(p - 1))
         case "broadcast", _:
-            steps = levels
-            if algorithm == "hierarchical":
-                steps = (boxes - 1).bit_length() + (per_box - 1).bit_length()
+            both = (boxes - 1).bit_length() + (per_box - 1).bit_length()
+            steps = both if algorithm == "hierarchical" else levels
             return Closed(steps, steps, float(steps))
         case "p2p", _:
             return Closed(1, 1, 1.0)

@@ -109,7 +109,9 @@ def all_to_all_s(matrix: Any, network: Topology | Routes, *, share: float = 1.0)
     """
     table, known = _matrix(matrix, network)
     flat = table.reshape(-1, table.shape[-1] ** 2)
-    times = [_together_s(part, known, share) for part in np.split(flat, range(BATCH, len(flat), BATCH))]
+    times = [
+        _together_s(part, known, share) for part in np.split(flat, range(BATCH, len(flat), BATCH))
+    ]
     return np.concatenate(times).reshape(table.shape[:-2])
 
 
@@ -155,9 +157,7 @@ def _matrix(matrix: Any, network: Topology | Routes) -> tuple[Array, Routes]:
         )
     if not np.all(np.isfinite(table)) or np.any(table < 0):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(table) | (table < 0))[0])
-        raise InputError(
-            f"bytes between devices {where}: expected 0 or more, found {table[where]}"
-        )
+        raise InputError(f"bytes between devices {where}: expected 0 or more, found {table[where]}")
     return table, known
 
 

@@ -85,12 +85,12 @@ def cluster(
     `nodes_per_leaf`, in leaves that `spines` join by an `uplink` each (by default as fast as all
     cards below the leaf together, divided by the spines).
     """
-    inside = _count(devices_per_node, "devices_per_node")
-    below = _count(nodes_per_leaf or nodes, "nodes_per_leaf")
+    boxes, inside = _count(nodes, "nodes"), _count(devices_per_node, "devices_per_node")
+    below = _count(nodes_per_leaf or boxes, "nodes_per_leaf")
     made: list[Node] = []
     links: list[Edge] = []
     bare = nic.but(latency_s=0.0, message_s=0.0)  # the card's own side: its message is counted once
-    for box in range(_count(nodes, "nodes")):
+    for box in range(boxes):
         group, leaf = f"node{box}", f"leaf{box // below}"
         for i in range(inside):
             device, card = f"gpu{box * inside + i}", f"nic{box * inside + i}"
@@ -98,14 +98,14 @@ def cluster(
             links += [_edge(device, f"switch{box}", link)] if inside > 1 else []
             links += [_edge(device, card, bare), _edge(card, leaf, nic)]
         made += [Node(name=f"switch{box}", kind="switch", group=group)] if inside > 1 else []
-    leaves = [f"leaf{i}" for i in range(math.ceil(nodes / below))]
+    leaves = [f"leaf{i}" for i in range(math.ceil(boxes / below))]
     made += [Node(name=leaf, kind="switch") for leaf in leaves]
     if len(leaves) > 1:
         full = nic.bandwidth_bytes_per_s * below * inside / _count(spines, "spines")
         up = uplink or Port(bandwidth_bytes_per_s=full)
         made += [Node(name=f"spine{i}", kind="switch") for i in range(spines)]
         links += [_edge(leaf, f"spine{i}", up) for leaf in leaves for i in range(spines)]
-    return _built(f"{nodes} x {devices_per_node} devices", made, links)
+    return _built(f"{boxes} x {inside} devices", made, links)
 
 
 def fat_tree(k: int, link: Port) -> Topology:
@@ -148,7 +148,8 @@ def dragonfly(
     """Groups of fully joined routers; the links `between` groups are dealt to routers in turn."""
     nodes: list[Node] = []
     links: list[Edge] = []
-    for g, r in itertools.product(range(_count(groups, "groups")), range(routers)):
+    count = _count(routers, "routers")
+    for g, r in itertools.product(range(_count(groups, "groups")), range(count)):
         router = f"router{g}.{r}"
         first = (g * routers + r) * devices_per_router
         devices = [f"gpu{first + i}" for i in range(_count(devices_per_router, "devices"))]
@@ -216,7 +217,8 @@ def _read(path: Path, changes: Mapping[str, Any]) -> Topology:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line}: expected YAML or JSON, found: {error}") from None
+        why = getattr(error, "problem", None) or type(error).__name__
+        raise InputError(f"{path}{line}: expected YAML or JSON, found: {why}") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected a table with nodes and links, found {found!r}")
     data = cast(dict[str, Any], found)
@@ -252,7 +254,8 @@ def _generated(recipe: _Recipe, where: str, changes: Mapping[str, Any]) -> Topol
         topology = made(**ready)
     except (InputError, TypeError) as error:
         raise InputError(f"{where}: with: {error}") from None
-    told = {"title": recipe.title, "library": recipe.library, "sources": recipe.sources}
+    words = (recipe.title or recipe.name, *(f"{n} {v}" for n, v in changes.items()))
+    told = {"title": ", ".join(words), "library": recipe.library, "sources": recipe.sources}
     return topology.model_copy(update={"name": recipe.name, **told})
 
 

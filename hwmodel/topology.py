@@ -56,7 +56,7 @@ class Library(Value):
     `share` is the part of the links' bandwidth that rings, trees and the like reached,
     `share_direct` that of grouped sends (all_to_all, p2p); `start_s` and `start_direct_s` are what
     the call takes besides its messages. 90 % of measured times lie within `interval` times the
-    predicted one, for at most `ranks` ranks.
+    predicted one, for at most `ranks` ranks in at most `boxes` boxes.
     """
 
     share: float = Field(default=1.0, gt=0, le=1)
@@ -66,6 +66,7 @@ class Library(Value):
     interval: tuple[float, float]
     mean_error: float | None = None
     ranks: int = Field(ge=1)
+    boxes: int = Field(default=1, ge=1)
     rows: int = Field(default=0, ge=0)
     source: str = Field(min_length=1)
 

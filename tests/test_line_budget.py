@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = {
     # Raised from 3,000: cascade texts and the config keys of six architectures are lines of code.
     "einsum": 4_200,
-    "hwmodel": 7_000,
+    # Raised from 7,000: topologies and collectives as rounds of messages (1,000), and the spatial,
+    # placement and bounds models that came with them.
+    "hwmodel": 8_500,
     "mappers": 3_500,
     "kernels": 3_000,
     # Raised from 3,500: collectives of several GPUs, and the plan that fits a user's own GPU.

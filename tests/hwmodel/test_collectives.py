@@ -1,15 +1,25 @@
 """Collectives as estimates: time against the link by hand, bytes of all ranks, arrays."""
 
+import csv
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hwmodel.collectives import estimate
-from hwmodel.errors import CoverageError, InputError
+from hwmodel.collectives import estimate, estimate_on
+from hwmodel.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.estimate import EXTRAPOLATED
+from hwmodel.hardware import Hardware
 from hwmodel.network import LIBRARY
 from hwmodel.registry import device
+from hwmodel.rounds import ALGORITHMS
+from hwmodel.topologies import topology, torus
+from hwmodel.topology import Port
+from hwmodel.validation import collective
 
-H200 = device("h200")
+H200, H100, A100 = device("h200"), device("h100"), device("a100")
 SENT = {"all_reduce": 14, "all_gather": 7, "reduce_scatter": 7, "all_to_all": 7, "p2p": 8}
 """Eighths of its buffer that one of 8 ranks must send."""
 
@@ -62,3 +72,161 @@ def test_impossible_collectives_are_refused() -> None:
         estimate("all_reduce", -5, 8, H200)
     with pytest.raises(CoverageError, match="needs a link"):
         estimate("all_reduce", 1e6, 2, device("l40s").but(link=None))
+
+
+# --- Between boxes: the schedule on a topology.
+
+
+def test_one_switch_of_the_topology_takes_its_messages_and_its_start() -> None:
+    """H100 node, 64 MiB, ring of 8: 27.2 us + 14 x 0.4 us + 7/4 x 64 MiB / (0.991 x 359 GB/s)."""
+    found = estimate_on("all_reduce", 2**26, topology("dgx-h100"), H100)
+    assert found.time_s == pytest.approx(27.2e-6 + 5.6e-6 + 1.75 * 2**26 / (0.991 * 359e9))
+    assert found.parts[0].name == "all_reduce, ring"
+    assert found.bottleneck == "link"
+    assert not found.all_warnings()
+    assert found.time_low_s == pytest.approx(0.89 * float(found.time_s))
+
+
+def test_more_ranks_than_were_measured_widen_the_interval_and_warn() -> None:
+    near = estimate_on("all_reduce", 2**26, topology("dgx-h100"), H100)
+    far = estimate_on("all_reduce", 2**26, topology("dgx-h100", nodes=4), H100)
+    assert [text.split(", but")[0] for text in far.all_warnings()] == [
+        "extrapolated: 32 ranks",
+        "extrapolated: 4 boxes",
+    ]
+    spreads = [float(e.time_high_s) / float(e.time_low_s) for e in (near, far)]
+    assert spreads[1] > spreads[0] ** 2
+    part = estimate_on("all_reduce", 2**26, topology("dgx-h100", nodes=4), H100, ranks=8)
+    assert not part.all_warnings()
+
+
+def test_more_ranks_on_one_switch_than_were_measured_warn() -> None:
+    assert not estimate("all_reduce", 2**20, 2, H200).extrapolated
+    assert estimate("all_reduce", 2**20, 8, H200).extrapolated
+    assert EXTRAPOLATED in estimate("all_reduce", 2**20, 8, H200).all_warnings()
+    assert estimate("p2p", 2**20, np.array([2.0, 4.0]), H200).extrapolated.tolist() == [False, True]
+
+
+def test_boxes_are_joined_by_the_hierarchical_form() -> None:
+    found = estimate_on("all_reduce", 2**28, topology("dgx-h100", nodes=2), H100)
+    assert found.parts[0].name == "all_reduce, hierarchical"
+    flat = estimate_on("all_reduce", 2**28, topology("dgx-h100"), H100)
+    assert found.time_s > flat.time_s
+
+
+@pytest.mark.parametrize("op", ALGORITHMS)
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_no_topology_beats_the_bytes_that_must_leave(op: str, nodes: int) -> None:
+    sizes = np.array([8.0, 2.0**20, 2.0**32])
+    found = estimate_on(op, sizes, topology("dgx-a100", nodes=nodes), A100)
+    assert np.all(np.asarray(found.bound_s) < np.asarray(found.time_s))
+    alone = [estimate_on(op, int(n), topology("dgx-a100", nodes=nodes), A100) for n in sizes]
+    assert_allclose(found.time_s, [float(one.time_s) for one in alone])
+    assert_allclose(found.energy_j, [float(one.energy_j) for one in alone])
+
+
+def test_links_that_were_never_measured_say_so() -> None:
+    grid = torus([4, 4], Port(bandwidth_bytes_per_s=50e9, latency_s=1e-6))
+    found = estimate_on("all_reduce", 2**20, grid, H100)
+    assert found.all_warnings() == ("uncalibrated: 4 x 4 torus: links as described",)
+    assert float(found.time_low_s) < 0.7 * float(found.time_s)
+    with pytest.raises(CoverageError, match=r"expected measured links .* or a calibrated device"):
+        estimate_on("all_reduce", 2**20, grid, H100.but(calibration=None))
+
+
+def test_impossible_collectives_on_a_topology_are_refused() -> None:
+    node = topology("dgx-h100")
+    with pytest.raises(InputError, match="at most its 8 devices, found 9 ranks"):
+        estimate_on("all_reduce", 8, node, H100, ranks=9)
+    with pytest.raises(InputError, match="ranks: expected a number above 0, found 0"):
+        estimate_on("all_reduce", 8, node, H100, ranks=0)
+    with pytest.raises(InputError, match="bytes: expected a number above 0"):
+        estimate_on("all_reduce", -1, node, H100)
+    with pytest.raises(UnknownNameError, match="did you mean 'all_reduce'"):
+        estimate_on("allreduce", 8, node, H100)
+
+
+MEASURED = Path(__file__).resolve().parents[3] / "shared" / "data" / "vidur_network"
+"""Public measurements of others (microsoft/vidur), where a checkout has them beside it."""
+
+
+def read(name: str, op: str) -> list[tuple[int, int, int, float]]:
+    """(ranks, ranks in a node, bytes, median seconds) of every row."""
+    with (MEASURED / f"{name}_dgx_{op}.csv").open() as text:
+        return [
+            (
+                int(row["num_workers"]),
+                int(row["devices_per_node"]),
+                int(row["size"]),
+                float(row[f"time_stats.{op}.median"]) * 1e-3,
+            )
+            for row in csv.DictReader(text)
+        ]
+
+
+def measured(name: str, op: str, across: bool) -> list[tuple[int, int, float]]:
+    """(ranks, bytes, median seconds) inside one node, or `across` nodes of one rank each."""
+    rows = read(name, op)
+    return [(p, n, t) for p, inside, n, t in rows if inside == (1 if across else p)]
+
+
+def ratios(device_: Hardware, op: str, rows: list[tuple[int, int, float]], **how: int) -> Any:
+    """Measured over predicted times."""
+    table = topology(f"dgx-{device_.name}", **how)
+    call = {"send_recv": "p2p"}.get(op, op)
+    found: list[float] = []
+    for ranks in sorted({r for r, _, _ in rows}):
+        mine = [(size, seconds) for r, size, seconds in rows if r == ranks]
+        sizes = np.array([float(size) for size, _ in mine])
+        predicted = np.asarray(estimate_on(call, sizes, table, device_, ranks=ranks).time_s)
+        found += (np.array([seconds for _, seconds in mine]) / predicted).tolist()
+    return np.array(found)
+
+
+@pytest.mark.skipif(not MEASURED.is_dir(), reason="needs the vidur network measurements")
+@pytest.mark.parametrize("device_", [A100, H100], ids=lambda d: d.name)
+def test_shipped_nodes_err_as_much_as_they_say(device_: Hardware) -> None:
+    """Mean |predicted / measured - 1| of the file, and 90 % of rows inside its interval."""
+    library = topology(f"dgx-{device_.name}").library
+    assert library is not None
+    both = ("all_reduce", "send_recv")
+    found = np.concatenate([ratios(device_, op, measured(device_.name, op, False)) for op in both])
+    assert len(found) == library.rows
+    assert np.mean(np.abs(1 / found - 1)) == pytest.approx(library.mean_error, abs=0.002)
+    low, high = library.interval
+    assert np.mean((found > low) & (found < high)) == pytest.approx(0.9, abs=0.015)
+
+
+@pytest.mark.skipif(not MEASURED.is_dir(), reason="needs the vidur network measurements")
+@pytest.mark.parametrize("inside", [1, 2, 4, 8])
+def test_all_reduces_between_nodes_are_warned_of_and_mostly_in_the_wider_interval(
+    inside: int,
+) -> None:
+    """A100, 2 nodes, never fitted: cards that share a slow network; 61 to 100 % of rows are in."""
+    table = topology("dgx-a100", nodes=2, devices_per_node=inside)
+    rows = [r for r in read("a100", "all_reduce") if r[:2] == (2 * inside, inside)]
+    sizes, seconds = (np.array([float(row[i]) for row in rows]) for i in (2, 3))
+    found = estimate_on("all_reduce", sizes, table, A100)
+    assert found.all_warnings()
+    inner = (seconds > found.time_low_s) & (seconds < found.time_high_s)
+    assert np.mean(inner) > 0.6
+
+
+@pytest.mark.skipif(not MEASURED.is_dir(), reason="needs the vidur network measurements")
+@pytest.mark.parametrize(("device_", "error"), [(A100, 0.016), (H100, 0.045)], ids=["a100", "h100"])
+def test_messages_between_shipped_nodes_err_as_much_as_they_say(
+    device_: Hardware, error: float
+) -> None:
+    rows = measured(device_.name, "send_recv", True)
+    found = ratios(device_, "send_recv", rows, nodes=2, devices_per_node=1)
+    assert np.mean(np.abs(1 / found - 1)) < error
+
+
+def test_measured_pairs_of_h200_are_within_a_tenth_on_average() -> None:
+    rows = collective.read_collectives("h200")
+    assert H200.calibration is not None
+    parameters = H200.calibration.values("collective")
+    assert len(rows) > 300
+    found = collective.samples(rows, H200)
+    errors = [np.abs(one.predict(parameters) / one.measured_s - 1) for one in found]
+    assert np.mean(np.concatenate(errors)) < 0.10

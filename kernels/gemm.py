@@ -138,7 +138,8 @@ def reduce_kernel(partial, out, size, SPLIT: tl.constexpr, ELEMENTS: tl.constexp
     at = tl.program_id(0).to(tl.int64) * ELEMENTS + tl.arange(0, ELEMENTS)
     total = tl.zeros((ELEMENTS,), dtype=tl.float32)
     for part in tl.static_range(SPLIT):
-        total += tl.load(partial + part * size + at, mask=at < size, other=0.0)
+        here = partial + tl.cast(size, tl.int64) * part  # a product of 32 bits may overflow
+        total += tl.load(here + at, mask=at < size, other=0.0)
     tl.store(out + at, total.to(out.dtype.element_ty), mask=at < size)
 
 

@@ -106,9 +106,10 @@ def random_stack(
 ) -> Stack:
     """A model with normal weights of 0.02; the head is a matrix of its own, tied or not.
 
-    Embeddings are normal of 1, so that tokens stay apart: beside embeddings of 0.02 the averages
-    that attention adds would be much the same for all tokens of a prompt, and a random router would
-    send them all to the same few experts.
+    Embeddings are normal of 1, and what leaves attention is scaled by a tenth, so that tokens stay
+    apart: random attention averages over a prompt, and what it adds is much the same for all its
+    tokens. Left to grow from layer to layer, it would make a random router send them all to the
+    same few experts, which a trained one does not.
     """
 
     def weight(*size: int) -> torch.Tensor:
@@ -128,7 +129,7 @@ def random_stack(
             qkv_bias=weight(qkv_size) if s.qkv_bias else None,
             q_norm=norm(s.head_dim) if s.qk_norm else None,
             k_norm=norm(s.head_dim) if s.qk_norm else None,
-            out=weight(s.hidden, s.heads * s.head_dim),
+            out=weight(s.hidden, s.heads * s.head_dim) * 0.1,
             mlp_norm=norm(s.hidden),
             router=weight(s.experts, s.hidden) if s.experts else None,
             gate_up=weight(*copies, 2 * s.intermediate, s.hidden),

@@ -46,7 +46,7 @@ class Routes:
     byte_s: Array
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def routes(topology: Topology) -> Routes:
     """All shortest paths between devices, counted by dynamic programming over distances."""
     sparse: Any = importlib.import_module("scipy.sparse")

@@ -180,7 +180,9 @@ def any_schedule(
     reason = least.reason
     if objective == "latency" and busiest != outermost:
         reason = f"operations at the full rate of {busiest}"
-    near_j = _cheapest_j(hardware, charged) * max(0.0, _near_bytes(counts) - moved)
+    near_j = _cheapest_j(hardware, charged) * max(
+        0.0, _near_bytes(counts, bool(hardware.arrays)) - moved
+    )
     joules = _number(energy_j(work, charged, time_s)) + near_j
     return least, _pick(objective, moved, time_s, joules), reason
 
@@ -196,11 +198,19 @@ def _cheapest_j(hardware: Hardware, charged: Rates) -> float:
     return float(min(each, default=0.0))
 
 
-def _near_bytes(counts: Counts | None) -> float:
-    """Bytes that the arithmetic reads and writes at its nearest memories."""
+def _near_bytes(counts: Counts | None, array: bool) -> float:
+    """Least bytes that the arithmetic reads and writes at its nearest memories.
+
+    First sums read nothing; how many are first in an array is the mapping's choice, so all may be.
+    """
     if counts is None:
         return 0.0
-    return float(sum(t.points * t.element_bytes * (1 + t.reduced) for t in counts.touches))
+    return float(
+        sum(
+            (t.points + (0 if array or not t.reduced else t.points - t.first)) * t.element_bytes
+            for t in counts.touches
+        )
+    )
 
 
 def check_objective(objective: str) -> str:

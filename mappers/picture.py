@@ -71,7 +71,7 @@ def _bands(axes: Any, mapped: Mapped, levels: list[str], width: float) -> None:
         held = mapped.costs.counts.footprint_bytes.get(level)
         if held is not None:
             size = mapped.limits.capacity_bytes[level] / mapped.limits.instances.get(level, 1)
-            words = f"{_size(held)}\nof {_size(size)}"
+            words = f"{_size(held)}\nof {_size(float(size))}"
             axes.text(-1.5, low + BAND - 0.6, words, fontsize=8, va="top")
     axes.text(-1.5, -0.45, "loops", fontsize=11, weight="bold")
 
@@ -83,9 +83,9 @@ def _loop(axes: Any, loop: Loop, centre: float) -> None:
         for height in (-0.2, -0.3, -0.4):
             axes.annotate("", (right, height), (left, height), arrowprops=style)
     else:
-        bent = {**style, "connectionstyle": "arc3,rad=-0.45"}
-        axes.annotate("", (right, -0.35), (left, -0.35), arrowprops=style)
-        axes.annotate("", (left, -0.3), (right, -0.3), arrowprops={**bent, "linestyle": "dotted"})
+        bent = {**style, "connectionstyle": "arc3,rad=0.45"}
+        axes.annotate("", (right, -0.42), (left, -0.42), arrowprops=style)
+        axes.annotate("", (left, -0.4), (right, -0.4), arrowprops={**bent, "linestyle": "dotted"})
     where = f" over {loop.array}" if loop.array else ""
     axes.text(centre, -0.62, f"{loop.rank} by {loop.tile}{where}", fontsize=9, ha="center")
 

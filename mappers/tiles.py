@@ -110,10 +110,11 @@ class Problem:
     def touched_bytes(self) -> list[float]:
         """Bytes that the arithmetic reads and writes in each buffer."""
         points = math.prod(self.sizes.values())
-        each = [
-            points * t.element_bytes * (2 if made and set(t.ranks) != set(self.sizes) else 1)
-            for t, made in zip(self.tensors, self.made, strict=True)
-        ]
+        each: list[Amount] = []
+        for t, made in zip(self.tensors, self.made, strict=True):
+            reduced = made and set(t.ranks) != set(self.sizes)
+            first_sums = math.prod(self.sizes[rank] for rank in t.ranks)
+            each.append((2 * points - first_sums if reduced else points) * t.element_bytes)
         return [float(part) for part in self._by_buffer(each)]
 
     def _by_buffer(self, each: Sequence[Amount]) -> list[Numbers]:

@@ -33,6 +33,7 @@ Counts are ints (bytes are ints too where an element is a whole number of bytes)
 from collections.abc import Iterator
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import product
 from math import prod
 from typing import NoReturn, TypeAlias
@@ -170,10 +171,14 @@ def positions(size: int, steps: tuple[Step, ...], stop: int, shared: int) -> lis
 
 @dataclass(frozen=True)
 class Home:
-    """Where a tensor lives on a path: a level, and how many loops stand outside of its `Keep`."""
+    """Where a tensor lives on a path: a level, and how many loops stand outside of its `Keep`.
+
+    `part` is the Keep that holds the first points of a rank further inwards already.
+    """
 
     level: str
     depth: int
+    part: Keep | None = None
 
 
 @dataclass(frozen=True)
@@ -338,12 +343,38 @@ class Nested:
             )
         projection = self._one_projection(keep.tensor, users)
         tile = self._first_tile(projection, path)
-        self.transfers.append(self._transfer(keep, projection, tile, users, home, path))
+        new = Home(keep.level, len(path.loops))
+        share = Fraction(1)
+        if keep.rank:
+            share = self._part(keep, projection, path)
+            tile = int(tile * share)
+            new = replace(home, part=keep)
+        elif home.part is not None and home.part.level == keep.level:
+            share = 1 - self._part(home.part, projection, path)
+        moved = self._transfer(keep, projection, tile, users, home, path)
+        self.transfers.append(_shared(moved, share))
         held = live.setdefault(keep.level, {})
         size = tile * projection.element_bytes * (2 if keep.double else 1)
         held[keep.tensor] = held.get(keep.tensor, 0) + size
-        homes = {**path.homes, keep.tensor: Home(keep.level, len(path.loops))}
-        return Path(path.loops, homes, path.split)
+        return Path(path.loops, {**path.homes, keep.tensor: new}, path.split)
+
+    def _part(self, keep: Keep, projection: Projection, path: Path) -> Fraction:
+        """Share of a tensor that a Keep of the first points of a rank holds."""
+        size = self.sizes.get(keep.rank, 0)
+        steps = path.steps(keep.rank)
+        plain = any(axis == ((keep.rank, 1),) for axis in projection.axes)
+        made = any(e.name == keep.tensor for e in self.cascade.einsums)
+        if made or not plain or not 0 < keep.points < size:
+            self._refuse(
+                f"expected a Keep of the first points of a rank of an input, fewer than its {size};"
+                f" found {keep.points} of {keep.rank!r} of {keep.tensor}"
+            )
+        if len(steps) > 1 or any(spatial for _, _, spatial in steps):
+            raise CoverageError(
+                f"{self.where}: {keep.tensor} is kept for the first {keep.points} of {keep.rank},"
+                f" walked by {len(steps)} loops, or over an array; expected one loop in time"
+            )
+        return Fraction(keep.points, size)
 
     def _one_projection(self, tensor: str, users: list[Einsum]) -> Projection:
         found = {self.tensors[e.name][tensor] for e in users}
@@ -404,7 +435,10 @@ class Nested:
             weight = count * elements
             shared += weight * prod(visits.values())
             everyone += weight * prod(copies.values())
-            restarts += weight * prod(visits[rank] for rank in foreign)
+            restarts += weight * prod(
+                visits[rank] if rank in foreign else self._elements(rank, steps, home.depth)
+                for rank, steps in others.items()
+            )
             begun += weight * prod(
                 copies[rank] if rank in foreign else self._elements(rank, steps, FOREVER)
                 for rank, steps in others.items()
@@ -451,6 +485,11 @@ class Nested:
 
         for tensor, projection in self.tensors[name].items():
             home = path.homes.get(tensor, Home(self.levels[0], 0))
+            if home.part is not None:
+                self._refuse(
+                    f"{tensor} is kept for the first {home.part.points} of {home.part.rank} alone;"
+                    f" expected a Keep of the others around {name}"
+                )
             count = prod(
                 points(rank, FOREVER if rank in projection.ranks else home.depth) for rank in ranks
             )
@@ -598,6 +637,14 @@ def _stack(live: Live, branches: list[Live]) -> None:
         held = live.setdefault(level, {})
         for tensor, size in widest[level].items():
             held[tensor] = held.get(tensor, 0) + size
+
+
+def _shared(moved: Transfer, share: Fraction) -> Transfer:
+    """The share of a tensor's transfers that some of a rank's points make: all move alike."""
+    if share == 1:
+        return moved
+    counts = {name: int(getattr(moved, name) * share) for name in ("first", "fills", "copies")}
+    return replace(moved, **counts)
 
 
 def _kind(node: Compute | Split) -> str:

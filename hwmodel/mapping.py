@@ -30,12 +30,16 @@ from hwmodel.errors import InputError
 class Keep:
     """From here inwards the current tile of `tensor` lives in memory `level`.
 
-    `double` reserves two tiles, so that one is loaded while the other is used.
+    `double` reserves two tiles, so that one is loaded while the other is used. With `rank`, only
+    the first `points` of that rank are kept here; a Keep further inwards brings the others, tile by
+    tile.
     """
 
     tensor: str
     level: str
     double: bool = False
+    rank: str = ""
+    points: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ def walk(nest: Nest, depth: int = 0) -> Iterator[tuple[int, Node]]:
 
 def _words(node: Node) -> str:
     if isinstance(node, Keep):
-        return f"keep {node.tensor} in {node.level}{', twice' if node.double else ''}"
+        part = f" for the first {node.points} of {node.rank}" if node.rank else ""
+        return f"keep {node.tensor} in {node.level}{part}{', twice' if node.double else ''}"
     if isinstance(node, Loop):
         if node.array:
             return f"for {node.rank} by {node.tile} at once over {node.array}"
@@ -119,7 +124,8 @@ def _plain(nest: Nest) -> list[dict[str, Any]]:
     for node in nest:
         if isinstance(node, Keep):
             twice = {"double": True} if node.double else {}
-            written.append({"keep": node.tensor, "level": node.level} | twice)
+            part = {"rank": node.rank, "points": node.points} if node.rank else {}
+            written.append({"keep": node.tensor, "level": node.level} | twice | part)
         elif isinstance(node, Loop):
             over = {"array": node.array} if node.array else {}
             written.append({"loop": node.rank, "tile": node.tile} | over)
@@ -139,7 +145,7 @@ def _nest(data: Any, where: str) -> Nest:
 
 def _node(data: Any, where: str) -> Node:
     kinds = {
-        "keep": ("keep", "level", "double"),
+        "keep": ("keep", "level", "double", "rank", "points"),
         "loop": ("loop", "tile", "array"),
         "compute": ("compute",),
         "split": ("split",),
@@ -147,10 +153,13 @@ def _node(data: Any, where: str) -> Node:
     if not isinstance(data, dict) or not (found := [kind for kind in kinds if kind in data]):
         raise InputError(f"{where}: expected a node keyed {', '.join(kinds)}, found {data!r}")
     kind = found[0]
-    optional = ("double", "array")
+    optional = ("double", "rank", "points", "array")
     table = _table(data, where, kinds[kind], optional)
     if kind == "keep":
-        return Keep(str(table["keep"]), str(table["level"]), bool(table.get("double", False)))
+        rank = str(table.get("rank", ""))
+        points = _count(table.get("points", 0), f"{where}.points") if rank else 0
+        twice = bool(table.get("double", False))
+        return Keep(str(table["keep"]), str(table["level"]), twice, rank, points)
     if kind == "compute":
         return Compute(str(table["compute"]))
     if kind == "split":
@@ -159,10 +168,14 @@ def _node(data: Any, where: str) -> Node:
             raise InputError(f"{where}.split: expected a list of nests, found {branches!r}")
         nests = cast(list[Any], branches)
         return Split(tuple(_nest(nest, f"{where}.split[{at}]") for at, nest in enumerate(nests)))
-    tile = table["tile"]
-    if not isinstance(tile, int) or isinstance(tile, bool) or tile < 1:
-        raise InputError(f"{where}.tile: expected a whole number of 1 or more, found {tile!r}")
+    tile = _count(table["tile"], f"{where}.tile")
     return Loop(str(table["loop"]), tile, str(table.get("array", "")))
+
+
+def _count(value: Any, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{where}: expected a whole number of 1 or more, found {value!r}")
+    return value
 
 
 def _table(

@@ -150,7 +150,7 @@ class Search:
     """The best point so far, and how many were looked at."""
 
     key: tuple[float, float, float] = (math.inf, math.inf, math.inf)
-    """Value, then bytes across the boundary, then bytes held: of equal values the leaner wins."""
+    """Value, then bytes across the boundary, then bytes held: of equals seen the leaner wins."""
     structure: Structure | None = None
     tiles: dict[str, int] = field(default_factory=lambda: {})
     candidates: int = 0

@@ -144,3 +144,165 @@ def test_fused_counts_are_those_of_a_walk_of_the_loops(case: tuple[Cascade, Mapp
         return
     walked = walk(cascade, mapping, LEVELS)
     assert_same(counts, walked)
+
+
+def mapping(*nest: Any) -> Mapping:
+    return Mapping("case", "machine", tuple(nest))
+
+
+PRODUCT = parse("Z[m, n] = A[m, k] * B[k, n]", sizes={"m": 8, "n": 8, "k": 8}, dtypes={"*": "int8"})
+CHAIN = parse(
+    "T[m, n] = A[m, k] * B[k, n]\nZ[m, p] = T[m, n] * C[n, p]",
+    sizes={"m": 8, "n": 8, "k": 8, "p": 8},
+    dtypes={"*": "int8"},
+)
+
+
+def test_a_product_by_hand() -> None:
+    """Tiles of 4 x 3: B's 64 words twice, A's three times (8 = 3 + 3 + 2), Z's once."""
+    nest = (Loop("m", 4), Loop("n", 3), Keep("Z", "buffer"), Loop("k", 1))
+    nest = (*nest, Keep("A", "buffer"), Keep("B", "buffer"), Compute("Z"))
+    counts = evaluate(PRODUCT, mapping(*nest), ROOM)
+    assert counts.traffic_bytes("dram") == 64 + 3 * 64 + 2 * 64
+    assert counts.footprint_bytes == {"buffer": 4 * 3 + 4 + 3}
+    assert counts.operations == {("multiply", "int8"): 512, ("add", "int8"): 512}
+
+
+def test_sums_that_leave_half_done_come_back() -> None:
+    """k outermost in four parts: Z goes out four times and comes back three times."""
+    counts = evaluate(
+        PRODUCT, mapping(Loop("k", 2), Loop("m", 4), Keep("Z", "buffer"), Compute("Z")), ROOM
+    )
+    (moved,) = counts.transfers
+    assert (moved.drains, moved.returns, moved.fills) == (4 * 64, 3 * 64, 0)
+
+
+def test_a_tile_that_stays_is_not_fetched_again() -> None:
+    stays = mapping(Loop("m", 4), Loop("n", 1), Keep("A", "buffer"), Compute("Z"))
+    assert evaluate(PRODUCT, stays, ROOM).transfers[0].fills == 64
+    once = mapping(Loop("n", 1), Loop("m", 8), Keep("A", "buffer"), Compute("Z"))
+    assert evaluate(PRODUCT, once, ROOM).transfers[0].fills == 64
+    again = mapping(Loop("n", 1), Loop("m", 4), Keep("A", "buffer"), Compute("Z"))
+    assert evaluate(PRODUCT, again, ROOM).transfers[0].fills == 8 * 64
+
+
+def test_halos_are_fetched_with_every_tile() -> None:
+    """Eight outputs of a 3-tap filter in tiles of 4: 6 inputs each, 12 in all instead of 10."""
+    cascade = parse("tensor I[i]\nZ[y] = I[y+r] * W[r]", sizes={"y": 8, "r": 3, "i": 10})
+    counts = evaluate(cascade, mapping(Loop("y", 4), Keep("I", "buffer"), Compute("Z")), ROOM)
+    assert (counts.transfers[0].fills, counts.transfers[0].tile) == (12, 6)
+
+
+def test_a_tile_kept_twice_takes_twice_the_room_and_moves_the_same() -> None:
+    once, twice = (
+        evaluate(PRODUCT, mapping(Loop("m", 4), Keep("A", "buffer", double), Compute("Z")), ROOM)
+        for double in (False, True)
+    )
+    assert once.footprint_bytes == {"buffer": 32}
+    assert twice.footprint_bytes == {"buffer": 64}
+    assert once.traffic_bytes("dram") == twice.traffic_bytes("dram")
+
+
+def test_an_intermediate_between_its_maker_and_reader_moves_nothing() -> None:
+    branches = ((Compute("T"),), (Compute("Z"),))
+    nest = mapping(Loop("m", 2), Keep("T", "buffer"), Split(branches))
+    counts = evaluate(CHAIN, nest, ROOM)
+    assert all(t.moved_bytes == 0 for t in counts.transfers)
+    assert counts.footprint_bytes == {"buffer": 2 * 8}
+    apart = mapping(
+        Split(((Keep("T", "buffer"), Compute("T")), (Keep("T", "buffer"), Compute("Z"))))
+    )
+    out, back = evaluate(CHAIN, apart, ROOM).transfers
+    assert (out.drains, back.fills) == (64, 64)
+
+
+def test_branches_take_turns_in_a_memory_and_share_what_is_kept_around_them() -> None:
+    first = (Loop("m", 4), Keep("A", "buffer"), Compute("T"))
+    second = (Loop("n", 1), Keep("C", "buffer"), Compute("Z"))
+    nest = mapping(Keep("T", "buffer"), Split((first, second)))
+    assert evaluate(CHAIN, nest, ROOM).footprint_bytes == {"buffer": 64 + max(4 * 8, 8)}
+
+
+def test_a_loop_over_a_rank_that_an_einsum_lacks_repeats_it() -> None:
+    """T has no p: in every of two turns of p it is made anew."""
+    nest = mapping(Loop("p", 4), Keep("T", "buffer"), Split(((Compute("T"),), (Compute("Z"),))))
+    counts = evaluate(CHAIN, nest, ROOM)
+    assert counts.operations["multiply", "int8"] == 2 * 8**3 + 8**3
+
+
+@pytest.mark.parametrize(
+    ("nest", "kind", "words"),
+    [
+        ((Loop("q", 2), Compute("Z")), UnknownNameError, "rank in .*'q'; known: k, m, n"),
+        ((Keep("Q", "buffer"), Compute("Z")), UnknownNameError, "tensor in .*'Q'"),
+        ((Keep("A", "cache"), Compute("Z")), UnknownNameError, "level in .*'cache'; known: buffer"),
+        ((Compute("Y"),), UnknownNameError, "Einsum in .*'Y'"),
+        ((Loop("m", 0), Compute("Z")), InputError, "a tile of 1 or more in the loop over m"),
+        ((Loop("m", 2),), InputError, "end in Compute or Split"),
+        ((Compute("Z"), Loop("m", 2)), InputError, "nothing after Compute"),
+        ((Split(((Compute("Z"),), (Compute("Z"),))),), InputError, "each Einsum once, found Z"),
+        (
+            (Keep("A", "register"), Keep("A", "buffer"), Compute("Z")),
+            InputError,
+            "inside of register, where it lives already; found buffer",
+        ),
+        ((Loop("m", 1, "lanes"), Compute("Z")), UnknownNameError, "axis .*'lanes'"),
+    ],
+)
+def test_a_tree_that_makes_no_sense_is_refused(
+    nest: Nest, kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        evaluate(PRODUCT, mapping(*nest), ROOM)
+
+
+def test_an_einsum_that_no_nest_computes_is_named() -> None:
+    with pytest.raises(InputError, match=r"expected Compute\('Z'\), found none"):
+        evaluate(CHAIN, mapping(Compute("T")), ROOM)
+
+
+def test_a_reader_of_half_a_sum_is_refused() -> None:
+    half = mapping(Loop("k", 4), Keep("T", "buffer"), Split(((Compute("T"),), (Compute("Z"),))))
+    with pytest.raises(InputError, match="Z reads T, which is reduced or recurrent along k"):
+        evaluate(CHAIN, half, ROOM)
+
+
+def test_tiles_larger_than_their_memory_name_it_and_what_would_do() -> None:
+    tight = Limits(1, {"dram": 1e9, "buffer": 63}, 1, 1, 1, 1)
+    with pytest.raises(CapacityError, match=r"tiles in buffer need 64 bytes \(A 64\); it has 63;"):
+        evaluate(PRODUCT, mapping(Keep("A", "buffer"), Compute("Z")), tight)
+    exact = Limits(1, {"dram": 1e9, "buffer": 64}, 1, 1, 1, 1)
+    assert evaluate(PRODUCT, mapping(Keep("A", "buffer"), Compute("Z")), exact)
+
+
+def test_an_array_has_no_more_elements_than_it_has() -> None:
+    small = Limits(1, {"dram": 1e9}, 1, 1, 1, 1, arrays={"elements": (4, 2)})
+    with pytest.raises(CapacityError, match="loops over rows need 8 elements; it has 4"):
+        evaluate(PRODUCT, mapping(Loop("m", 1, "rows"), Compute("Z")), small)
+    counts = evaluate(PRODUCT, mapping(Loop("m", 2, "rows"), Compute("Z")), small)
+    assert (counts.elements, counts.steps) == (4, 8**3 // 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes", "words"),
+    [
+        ("Z[m] = A[m, n] | m <= n", {"m": 4, "n": 4}, "found bands"),
+        ("Z[i, j] = A[i, k] * A[j, k]", {"i": 2, "j": 2, "k": 2}, "A at two different places"),
+        ("Z[i] = A[i, i]", {"i": 3}, "rank i indexes two axes of A"),
+        ("tensor A[x]\nZ[i] = A[i+j+k]", {"i": 2, "j": 2, "k": 2, "x": 8}, "sums 3 ranks"),
+    ],
+)
+def test_what_has_no_closed_form_is_refused_by_name(
+    text: str, sizes: dict[str, int], words: str
+) -> None:
+    with pytest.raises(CoverageError, match=words):
+        evaluate(parse(text, sizes=sizes), mapping(Compute("Z")), ROOM)
+
+
+def test_counts_beyond_64_bits_stay_exact() -> None:
+    size = 10**7
+    huge = PRODUCT.with_sizes(m=size, n=size, k=size)
+    nest = mapping(Loop("m", 3), Loop("n", 7), Keep("A", "buffer"), Loop("k", 1), Compute("Z"))
+    counts = evaluate(huge, nest, ROOM)
+    assert counts.operations["add", "int8"] == 10**21
+    assert counts.steps == 10**21

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hwmodel.verbs import collective as collective
     from hwmodel.verbs import compare as compare
     from hwmodel.verbs import map as map
+    from hwmodel.verbs import place as place
     from hwmodel.verbs import predict as predict
 
     workloads = _catalogue
@@ -46,6 +47,7 @@ _FACE = {
     "map": ("hwmodel.verbs", "map"),
     "model": ("hwmodel.einsum.workloads.model", "model"),
     "parse": ("hwmodel.einsum.notation", "parse"),
+    "place": ("hwmodel.verbs", "place"),
     "predict": ("hwmodel.verbs", "predict"),
     "validate": ("hwmodel.accuracy", "validate"),
     "workloads": ("hwmodel.einsum.workloads.catalogue", ""),
@@ -63,6 +65,7 @@ __all__ = [
     "map",
     "model",
     "parse",
+    "place",
     "predict",
     "validate",
     "workloads",

@@ -195,6 +195,47 @@ def map_nest(
 
 
 @app.command()
+def place(
+    routing: Annotated[str, typer.Option(help="Traces or counts: .npz, .parquet or .csv.")],
+    devices: Annotated[int | None, typer.Option(help="Devices that hold experts.")] = None,
+    nodes: Annotated[int | None, typer.Option(help="Nodes that the devices stand on.")] = None,
+    topology: Annotated[str | None, typer.Option(help="A topology's name or file.")] = None,
+    kind: Annotated[str | None, typer.Option(help="top1 or topk.")] = None,
+    domain: Annotated[list[str] | None, typer.Option(help="Text to count; repeat.")] = None,
+    experts: Annotated[int | None, typer.Option(help="Experts in each layer.")] = None,
+    objective: Annotated[str, typer.Option(help="crossings, hops or seconds.")] = "crossings",
+    token_bytes: Annotated[str | None, typer.Option(help="Bytes of a token on a link.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Tokens in a step (default 4096).")] = None,
+    slack: Annotated[int | None, typer.Option(help="Experts more or fewer on a device.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of a device for experts.")] = None,
+    expert_bytes: Annotated[str | None, typer.Option(help="Bytes of one expert.")] = None,
+    shared_experts: Annotated[int | None, typer.Option(help="Held by every device.")] = None,
+    pin: Annotated[list[str] | None, typer.Option(help="LAYER:EXPERT=DEVICE; repeat.")] = None,
+    time_limit: Annotated[float, typer.Option(help="Seconds of search.")] = 60.0,
+    gap: Annotated[float | None, typer.Option(help="A proven gap to stop at.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the search.")] = None,
+    picture: Annotated[str | None, typer.Option(help="A file for the placement drawn.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Experts on devices, so that few tokens cross, with a proven bound and its gap."""
+    given = _given(locals())
+    from hwmodel import place_command
+
+    given.pop("picture", None)
+    answer = place_command.from_command(given)
+    if picture is not None:
+        from hwmodel.placement_picture import draw
+
+        draw(answer.routing, answer.placement, picture)
+    if as_json:
+        _print_json(answer.record())
+    else:
+        typer.echo(str(answer))
+    if answer.interrupted:
+        raise typer.Exit(130)
+
+
+@app.command()
 def compare(
     on: OnMany,
     what: What = None,

@@ -1,14 +1,14 @@
 """The verbs: the few functions that a user needs, and the only code that joins the floors.
 
 `predict` says what a workload will cost, `bound` what it cannot cost less than, `compare` sets
-machines side by side, `map` finds the best loop nest. Values in, values out; nothing is remembered
-between calls.
+machines side by side, `map` finds the best loop nest, `place` puts experts on devices. Values in,
+values out; nothing is remembered between calls.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -29,7 +29,9 @@ from hwmodel.registry import device
 from hwmodel.units import Amount
 
 if TYPE_CHECKING:
+    from hwmodel.expert_routing import Routing
     from hwmodel.mappers.answer import Mapped
+    from hwmodel.place_command import PlaceAnswer
 
 Workload: TypeAlias = Cascade | Stack
 Machine: TypeAlias = Hardware | str | Path
@@ -111,6 +113,31 @@ def compare(
 def collective(op: str, size_bytes: float, ranks: int, on: Machine) -> Estimate:
     """One collective operation; `size_bytes` is counted as nccl-tests does (DESIGN section 14)."""
     return collectives.estimate(op, size_bytes, ranks, _machine(on))
+
+
+def place(
+    routing: "Routing | str | Path",
+    on: Machine | None = None,
+    *,
+    devices: int | None = None,
+    time_limit_s: float = 60.0,
+    **options: Any,
+) -> "PlaceAnswer":
+    """Experts of a mixture on devices, so that few tokens cross; with its bound and gap.
+
+    `routing` is read from a file of traces or counts (`hwmodel.traces`) or given. The devices are
+    those of `on`, such as `h200 * 8`, or `devices`; `options` are those of
+    `hwmodel.place_command.place` (nodes, topology, kind, domains, objective, slack, memory, pinned
+    and so on). Ctrl-C returns the best so far. Raises `InputError`, `CapacityError`, `SolverError`.
+    """
+    from hwmodel.place_command import place as placed
+
+    if on is not None:
+        count = _machine(on).devices
+        if devices not in (None, count):
+            raise InputError(f"place: on has {count} devices, found devices={devices}")
+        devices = count
+    return placed(routing, devices=devices, time_limit_s=time_limit_s, **options)
 
 
 def map(

@@ -30,7 +30,7 @@ Progress = Callable[[float, float, float], None]
 
 PROVE_SHARE = 3.0
 """Time that bounds get for each second of search: they need it more, and end."""
-EXACT = "optimal: dynamic programming or assignment along the chain of layers"
+EXACT = "dynamic programming or assignment along the chain of layers"
 REASONS = {
     "load": "a busiest device serves at least the mean load and one whole expert",
     "b-matching": "b-matching of each pair of layers, from its dual",

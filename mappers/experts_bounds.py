@@ -181,6 +181,7 @@ def kept_semidefinite(
         apart = float(np.linalg.norm(smooth - boxed))
         iteration += 1
         if iteration % CHECK_EVERY:
+            yield best * scale  # nothing new, but a chance to stop
             continue
         found = _dual(weight, pull * price, shape)
         stale = 0 if found < best - LEAST_GAIN * float(weight.sum()) else stale + 1

@@ -218,3 +218,28 @@ def _largest_without(load: Counts, home: int) -> Counts:
     largest = np.full(load.size, rest[order[-1]])
     largest[order[-1]] = rest[order[-2]] if load.size > 1 else 0.0
     return largest
+
+
+def regroup(moved: Counts, nodes: int) -> Devices:
+    """New device numbers, in equal runs on nodes, so that little of `moved` leaves a node.
+
+    `moved` is `(devices, devices)`. Starts from the order given and exchanges two devices of
+    different nodes, the best exchange first, until none helps; never worse than the order given.
+    """
+    devices = moved.shape[0]
+    both = moved + moved.T
+    np.fill_diagonal(both, 0.0)
+    node: Devices = np.arange(devices, dtype=np.int64) // (devices // nodes)
+    while True:
+        inside = _by_device(both, node, nodes)
+        own = inside[np.arange(devices), node]
+        gain = inside[:, node] - own[:, None]
+        total = gain + gain.T - 2 * both
+        total[node[:, None] == node[None, :]] = 0.0
+        one, other = np.unravel_index(int(np.argmax(total)), total.shape)
+        if total[one, other] <= 1e-9 * max(1.0, float(both.sum())):
+            break
+        node[[one, other]] = node[[other, one]]
+    order = np.empty(devices, dtype=np.int64)
+    order[np.argsort(node, kind="stable")] = np.arange(devices)
+    return order

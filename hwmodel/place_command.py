@@ -1,0 +1,410 @@
+"""What `hw.place` and `hwmodel place` are asked, answered: a routing's experts on devices.
+
+Objectives: `crossings` counts transitions that change device, `hops` counts 1 within a node and 2
+between nodes (as ExFlow scores), `seconds` adds up what each transition's `token_bytes` take alone
+on its path through the topology. Where nodes are given and crossings are minimised, devices are
+dealt to nodes afterwards so that few crossings leave a node; the number of crossings stays.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodel.certificate import Certificate
+from hwmodel.errors import CapacityError, InputError, UnknownNameError
+from hwmodel.expert_parallel import StepTimes, step_times
+from hwmodel.expert_routing import Counts, Routing
+from hwmodel.mappers.experts import Progress, place_experts
+from hwmodel.mappers.experts_search import regroup
+from hwmodel.placement import (
+    Placement,
+    contiguous,
+    crossings,
+    flows,
+    hop_cost,
+    load_imbalance,
+    placement,
+)
+from hwmodel.table import grid
+from hwmodel.topologies import topology as find_topology
+from hwmodel.topology import Topology
+from hwmodel.traces import read_routing
+from hwmodel.units import parse, show
+
+OBJECTIVES = {"crossings": "", "hops": "", "seconds": "s"}
+"""What can be minimised, and its unit."""
+SHOWN_EXPERTS, SHOWN_LAYERS = 16, 12
+"""Largest placement that is printed whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceAnswer:
+    """A placement, its certificate, and how it compares with consecutive experts.
+
+    Attributes:
+        certificate: of the objective; for crossings its value and bound count transitions.
+        crossings: transitions that change device, counted anew from the placement.
+        contiguous_crossings: the same where each device holds consecutive experts.
+        step: times of a step before (consecutive experts) and after, where a topology is given.
+    """
+
+    routing: Routing
+    placement: Placement
+    nodes: int
+    certificate: Certificate
+    crossings: float
+    contiguous_crossings: float
+    interrupted: bool
+    history: tuple[tuple[float, float, float], ...]
+    step: tuple[StepTimes, StepTimes] | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def record(self) -> dict[str, Any]:
+        """Every field, for JSON."""
+        plain = contiguous(self.routing.layers, self.routing.experts, self.placement.devices)
+        steps = self.step and {
+            name: {**vars(step), "vanilla_s": step.vanilla_s, "coherent_s": step.coherent_s}
+            for name, step in zip(("contiguous", "placed"), self.step, strict=True)
+        }
+        return {
+            "crossings": self.crossings,
+            "contiguous_crossings": self.contiguous_crossings,
+            **self.certificate.record(),
+            "transitions": self.routing.total,
+            "node_crossings": _node_crossings(self.routing, self.placement, self.nodes),
+            "contiguous_node_crossings": _node_crossings(self.routing, plain, self.nodes),
+            "load_imbalance": load_imbalance(self.routing, self.placement),
+            "contiguous_load_imbalance": load_imbalance(self.routing, plain),
+            "nodes": self.nodes,
+            "interrupted": self.interrupted,
+            "step": steps,
+            "placement": self.placement.record(),
+            "history": [
+                {"elapsed_s": at_s, "value": value, "bound": bound}
+                for at_s, value, bound in self.history
+            ],
+            "warnings": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        """The answer in one line, a row for each pair of layers, and the placement if small."""
+        return _text(self)
+
+
+def place(
+    routing: Routing | str | Path,
+    *,
+    devices: int | None = None,
+    nodes: int | None = None,
+    topology: Topology | str | Path | None = None,
+    kind: str | None = None,
+    domains: Sequence[str] = (),
+    experts: int | None = None,
+    objective: str = "crossings",
+    token_bytes: float | str | None = None,
+    slack: int = 0,
+    memory: float | str | None = None,
+    expert_bytes: float | str | None = None,
+    shared_experts: int = 0,
+    pinned: Mapping[tuple[int, int], int] | None = None,
+    forbidden: Mapping[tuple[int, int], tuple[int, ...]] | None = None,
+    tokens: int = 4096,
+    time_limit_s: float = 60.0,
+    gap: float = 0.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> PlaceAnswer:
+    """Place the experts of a routing (or of a file of traces or counts) on devices.
+
+    `memory` of a device and `expert_bytes` limit how many experts of each layer it holds, beside
+    `shared_experts` of each layer that every device holds. With a topology and `token_bytes` the
+    times of a step of `tokens` tokens are predicted before and after. Raises `InputError`,
+    `CapacityError` where the experts have no room, `SolverError` where constraints leave no way.
+    """
+    if objective not in OBJECTIVES:
+        raise UnknownNameError("objective", objective, OBJECTIVES)
+    if time_limit_s <= 0 or not 0 <= gap < 1 or tokens < 1:
+        raise InputError(
+            "place: expected a time limit above 0, a gap from 0 to below 1 and a token or more;"
+            f" found {time_limit_s} s, gap {gap}, {tokens} tokens"
+        )
+    if not isinstance(routing, Routing):
+        routing = read_routing(routing, kind=kind, domains=domains, experts=experts)
+    network = find_topology(topology) if isinstance(topology, (str, Path)) else topology
+    devices, nodes = _machines(devices, nodes, network)
+    size_bytes = _bytes(token_bytes, "token_bytes")
+    cost = _cost(objective, devices, nodes, network, size_bytes)
+    found = place_experts(
+        routing,
+        devices,
+        cost=cost,
+        slack=slack,
+        most=_room(routing, memory, expert_bytes, shared_experts),
+        pinned=dict(pinned or {}),
+        forbidden=dict(forbidden or {}),
+        objective=objective,
+        unit=OBJECTIVES[objective],
+        time_limit_s=time_limit_s,
+        gap=gap,
+        seed=seed,
+        progress=progress,
+    )
+    placed = found.placement
+    if objective == "crossings" and nodes > 1 and not pinned and not forbidden:
+        order = regroup(np.sum(list(flows(routing, placed).values()), axis=0), nodes)
+        placed = placement(placed.layers, devices, order[np.array(placed.assignment)])
+    plain = contiguous(routing.layers, routing.experts, devices)
+    step = None
+    if network is not None and size_bytes is not None:
+        step = _steps(routing, plain, placed, network, tokens, size_bytes)
+    return PlaceAnswer(
+        routing=routing,
+        placement=placed,
+        nodes=nodes,
+        certificate=found.certificate,
+        crossings=crossings(routing, placed),
+        contiguous_crossings=crossings(routing, plain),
+        interrupted=found.interrupted,
+        history=found.history,
+        step=step,
+        notes=_notes(routing),
+    )
+
+
+def _machines(devices: int | None, nodes: int | None, network: Topology | None) -> tuple[int, int]:
+    """How many devices on how many nodes; a topology says both."""
+    if network is None:
+        if devices is None:
+            raise InputError("place: expected --devices or a topology, found neither")
+        nodes = nodes or 1
+    else:
+        count = len(network.devices)
+        if devices not in (None, count):
+            raise InputError(f"place: {network.name} has {count} devices, found devices={devices}")
+        devices, nodes = count, nodes or max(1, len(network.groups))
+    if devices < 1 or nodes < 1 or devices % nodes:
+        raise InputError(
+            f"place: expected nodes that divide the devices, found {devices} devices on {nodes}"
+            " nodes"
+        )
+    return devices, nodes
+
+
+def _cost(
+    objective: str, devices: int, nodes: int, network: Topology | None, size_bytes: float | None
+) -> Counts | None:
+    if objective == "crossings":
+        return None
+    if objective == "hops":
+        return hop_cost(devices, nodes)
+    if network is None or size_bytes is None:
+        raise InputError("place: seconds need a topology and token_bytes (--token-bytes)")
+    from hwmodel.routing import routes
+
+    return np.asarray(routes(network).byte_s) * size_bytes
+
+
+def _steps(
+    routing: Routing,
+    plain: Placement,
+    placed: Placement,
+    network: Topology,
+    tokens: int,
+    size_bytes: float,
+) -> tuple[StepTimes, StepTimes]:
+    from hwmodel.routing import all_to_all_s, routes
+
+    known = routes(network)
+
+    def exchange_s(matrix: Counts) -> float:
+        return float(all_to_all_s(matrix, known))
+
+    gathered = np.full((placed.devices, placed.devices), tokens * size_bytes / placed.devices)
+    np.fill_diagonal(gathered, 0.0)
+    first, second = (
+        step_times(
+            routing,
+            each,
+            exchange_s,
+            tokens=tokens,
+            token_bytes=size_bytes,
+            gather_s=exchange_s(gathered),
+        )
+        for each in (plain, placed)
+    )
+    return first, second
+
+
+def _room(
+    routing: Routing,
+    memory: float | str | None,
+    expert_bytes: float | str | None,
+    shared_experts: int,
+) -> int | None:
+    """Experts of each layer that a device's memory holds beside the shared ones."""
+    have, each = _bytes(memory, "memory"), _bytes(expert_bytes, "expert_bytes")
+    if shared_experts < 0:
+        raise InputError(f"shared experts: expected 0 or more, found {shared_experts}")
+    if have is None or each is None:
+        if have is not each:
+            raise InputError("place: memory and expert_bytes limit placements together; give both")
+        return None
+    most = int(have // (each * len(routing.layers))) - shared_experts
+    if most < 1:
+        least = (1 + shared_experts) * each * len(routing.layers)
+        raise CapacityError(
+            f"place: {show(have, 'bytes')} hold not even one expert of each of"
+            f" {len(routing.layers)} layers and {shared_experts} shared ones; that takes"
+            f" {show(least, 'bytes')}"
+        )
+    return most
+
+
+def _bytes(value: float | str | None, where: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = float(value) if value.replace(".", "", 1).isdigit() else parse(value, "bytes")
+    if not value > 0:
+        raise InputError(f"{where}: expected a number of bytes above 0, found {value}")
+    return float(value)
+
+
+def _node_crossings(routing: Routing, placed: Placement, nodes: int) -> float:
+    node = np.array(placed.assignment) // (placed.devices // nodes)
+    return crossings(routing, placement(placed.layers, nodes, node))
+
+
+def _notes(routing: Routing) -> tuple[str, ...]:
+    """What the counts cannot say."""
+    gaps = [(a, b) for a, b in routing.transitions if b - a != 1]
+    if not gaps:
+        return ()
+    return (
+        "transitions are between layers "
+        + ", ".join(f"{a} and {b}" for a, b in gaps)
+        + ", not between consecutive ones, whose affinity may differ",
+    )
+
+
+def _text(answer: PlaceAnswer) -> str:
+    routing, certificate, placed = answer.routing, answer.certificate, answer.placement
+    plain = contiguous(routing.layers, routing.experts, placed.devices)
+    fewer = 1 - answer.crossings / answer.contiguous_crossings if answer.contiguous_crossings else 0
+    proof = (
+        "proven optimal"
+        if certificate.optimal_in_mapspace
+        else f"gap {certificate.gap_to_bound:.2%}"
+    )
+    lines = [
+        f"{routing.experts} experts in each of {len(routing.layers)} layers on {placed.devices}"
+        f" devices: {answer.crossings:,.0f} of {routing.total:,.0f} transitions cross"
+        f" ({answer.crossings / routing.total:.1%}), {fewer:.1%} fewer than with consecutive"
+        f" experts",
+        f"{certificate.objective} {_exact(certificate.value)}, bound {_exact(certificate.bound)}:"
+        f" {proof} ({certificate.bound_reason}; {certificate.solve_time_s:.2f} s"
+        + (", interrupted)" if answer.interrupted else ")"),
+    ]
+    before, after = flows(routing, plain), flows(routing, placed)
+    rows = [
+        [
+            f"{a} -> {b}",
+            f"{table.sum():,.0f}",
+            f"{1 - np.trace(before[a, b]) / table.sum():.1%}",
+            f"{1 - np.trace(table) / table.sum():.1%}",
+        ]
+        for (a, b), table in list(after.items())[:SHOWN_LAYERS]
+        if table.sum()
+    ]
+    heads = ("layers", "transitions", "cross, consecutive", "cross, placed")
+    uneven = [f"{load_imbalance(routing, each):.3g}" for each in (plain, placed)]
+    summary = [["load of the busiest device / mean", *uneven]]
+    if answer.nodes > 1:
+        summary.append(
+            [
+                "transitions that leave a node",
+                f"{_node_crossings(routing, plain, answer.nodes) / routing.total:.1%}",
+                f"{_node_crossings(routing, placed, answer.nodes) / routing.total:.1%}",
+            ]
+        )
+    if answer.step is not None:
+        for name in ("vanilla_exchange_s", "coherent_exchange_s"):
+            words = {"v": "two all-to-alls a layer", "c": "one all-to-all a layer, all-gather"}
+            cells = [show(getattr(step, name), "s") for step in answer.step]
+            summary.append([f"exchanges of a step, {words[name[0]]}", *cells])
+    blocks = ["\n".join(lines), grid(heads, rows, left=(0,))]
+    blocks.append(grid(("", "consecutive", "placed"), summary, left=(0,)))
+    if routing.experts <= SHOWN_EXPERTS and len(routing.layers) <= SHOWN_LAYERS:
+        pairs = zip(placed.layers, placed.assignment, strict=True)
+        named = [[str(x), *map(str, row)] for x, row in pairs]
+        experts = [str(expert) for expert in range(routing.experts)]
+        blocks.append("device of each expert\n" + grid(("layer", *experts), named, left=()))
+    blocks += [f"warning: {note}" for note in answer.notes]
+    return "\n\n".join(blocks)
+
+
+def _exact(value: float) -> str:
+    """A count in full, anything else to six digits."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.6g}"
+
+
+class Shrinking:
+    """Progress on a terminal: the best placement, the bound and the gap between them."""
+
+    def __init__(self, time_limit_s: float) -> None:
+        """Show nothing yet."""
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("placing", total=time_limit_s)
+
+    def __enter__(self) -> Progress:
+        """Start to draw."""
+        self._bar.start()
+        return self._update
+
+    def __exit__(self, *_: object) -> None:
+        """Wipe the line."""
+        self._bar.stop()
+
+    def _update(self, elapsed_s: float, value: float, bound: float) -> None:
+        gap = (value - bound) / value if value and np.isfinite(value) else 1.0
+        words = f"best {value:,.6g}  bound {bound:,.6g}  gap {gap:.2%}"
+        self._bar.update(self._task, completed=elapsed_s, description=words)
+
+
+def pins(texts: Sequence[str]) -> dict[tuple[int, int], int]:
+    """`LAYER:EXPERT=DEVICE` as a table."""
+    found: dict[tuple[int, int], int] = {}
+    for text in texts:
+        try:
+            place_, device = text.split("=")
+            layer, expert = place_.split(":")
+            found[int(layer), int(expert)] = int(device)
+        except ValueError:
+            raise InputError(f"--pin: expected LAYER:EXPERT=DEVICE, found {text!r}") from None
+    return found
+
+
+def from_command(given: Mapping[str, Any]) -> PlaceAnswer:
+    """The answer to the command's arguments, with progress where a person watches."""
+    rest = dict(given)
+    rest["domains"] = tuple(rest.pop("domain", ()))
+    rest["pinned"] = pins(rest.pop("pin", ()))
+    rest["time_limit_s"] = rest.pop("time_limit", 60.0)
+    routing = rest.pop("routing")
+    if os.isatty(2):
+        with Shrinking(rest["time_limit_s"]) as progress:
+            return place(routing, **rest, progress=progress)
+    return place(routing, **rest)

@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.workloads.attention import attention
+from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.einsum.workloads.dispatch import gather_rows, top_k
+from hwmodel.einsum.workloads.fft import fft
 from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.einsum.workloads.kmeans import kmeans
 from hwmodel.einsum.workloads.mlp import mlp
 from hwmodel.einsum.workloads.model import llm
 from hwmodel.einsum.workloads.moe import grouped_gemm, moe
@@ -36,6 +39,7 @@ Workload = TypeVar("Workload", Cascade, Stack)
 WORKLOADS: Mapping[str, Callable[..., Cascade | Stack]] = {
     **{"gemm": gemm, "attention": attention, "mlp": mlp, "moe": moe},
     **{"moe_layer": moe_layer, "grouped_gemm": grouped_gemm, "top_k": top_k, "gather": gather_rows},
+    **{"conv2d": conv2d, "fft": fft, "kmeans": kmeans},
     **{"softmax": softmax, "rmsnorm": rmsnorm, "layernorm": layernorm, "gelu": gelu},
     **{"silu": silu, "add": add, "multiply": multiply, "copy": copy, "residual": residual},
     **{"embedding": embedding, "kv_write": kv_write, "llm": llm},

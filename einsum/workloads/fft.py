@@ -53,7 +53,7 @@ def twiddles(points: int) -> dict[str, NDArray[np.float64]]:
     """Values of the weights of `fft(points)`, by tensor."""
     values: dict[str, NDArray[np.float64]] = {}
     for stage in range(points.bit_length() - 1):
-        angle = -2 * math.pi * np.arange(2**stage) / 2 ** (stage + 1)
+        angle = -math.pi * np.arange(float(2**stage)) / 2**stage
         shape = (2,) * stage
         values[f"COS{stage}"] = np.cos(angle).reshape(shape)
         values[f"SIN{stage}"] = np.sin(angle).reshape(shape)

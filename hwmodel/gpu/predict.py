@@ -55,7 +55,7 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
             parts.append(
                 collectives.part(joint.op, joint.bytes, joint.ranks, hardware, stage.times)
             )
-    floor = bound(workload, limits(hardware))
+    floor = bound(workload, limits(hardware), outermost=True)
     return Estimate(
         name=workload.name,
         device=hardware.title,

@@ -1,0 +1,87 @@
+"""Traffic that no schedule avoids: inputs and outputs once, and rows that are too long to keep.
+
+*Compulsory*: every input that is touched is read once and every output written once. Intermediates
+may stay on the chip and count nothing. A matrix of experts counts in expectation (a tensor along a
+data-dependent rank: expected distinct members touched).
+
+*Second passes*: a row operation (softmax, a norm) whose input X is traversed in p passes along a
+row of C elements. Let t be the moment when the reduction that ends a pass is complete for one row.
+Every element of the row was read before t, and every one is needed again after t: as X itself, or
+as a tensor derived from it point by point. At t the S bytes of fast memory hold no more of it than
+that, so C d - S bytes of the row are loaded after t, d being the narrowest of those tensors: they
+are read again, recomputed from X or spilled. The moments of one row lie one after the other,
+and no two rows share elements: rows * (p - 1) * (C d - S) bytes come on top of the compulsory ones.
+This holds for the cascade as it is written (an online softmax is another cascade), and is stated
+for row operations on one rank, without bands: where a pass contracts X (the keys of attention), one
+traversal may serve many reductions, and `pairs` speaks instead.
+"""
+
+from hwmodel.arithmetic import most
+from hwmodel.dtypes import bytes_of
+from hwmodel.einsum.cascade import Cascade, Einsum
+from hwmodel.einsum.counts import elements, footprint_bytes
+from hwmodel.einsum.passes import passes
+from hwmodel.einsum.stack import Stack
+from hwmodel.einsum.structure import row_operation
+from hwmodel.units import Amount
+
+
+def compulsory_bytes(workload: Cascade | Stack) -> Amount:
+    """Bytes of the inputs that are touched and of the outputs, each once.
+
+    Of a stack: every stage's weights and caches each time it runs, the activations that enter the
+    first stage, and the last stage's outputs; activations between stages may stay on the chip.
+    """
+    if isinstance(workload, Cascade):
+        return sum(footprint_bytes(name, workload) for name in outer(workload))
+    total: Amount = 0
+    last = len(workload.stages) - 1
+    for position, stage in enumerate(workload.stages):
+        cascade = stage.cascade
+        once = sum(
+            footprint_bytes(name, cascade)
+            for name in outer(cascade)
+            if cascade.tensors[name].role != "activation"
+            or (position == 0 and name in cascade.inputs)
+            or (position == last and name in cascade.outputs)
+        )
+        total = total + stage.times * once
+    return total
+
+
+def outer(cascade: Cascade) -> tuple[str, ...]:
+    """Inputs and outputs of a cascade."""
+    return tuple(dict.fromkeys((*cascade.inputs, *stored(cascade))))
+
+
+def stored(cascade: Cascade) -> tuple[str, ...]:
+    """Outputs of a cascade."""
+    return cascade.outputs or (cascade.einsums[-1].name,)
+
+
+def plain(einsum: Einsum) -> bool:
+    """Whether every point of the Einsum's ranks happens, for certain."""
+    sure = isinstance(einsum.probability, (int, float)) and einsum.probability == 1
+    whole = isinstance(einsum.density, (int, float)) and einsum.density == 1
+    return sure and whole and not einsum.bands
+
+
+def second_passes_bytes(cascade: Cascade, fast_bytes: Amount) -> Amount:
+    """Bytes that come on top of the compulsory ones where rows do not fit; 0 for other cascades."""
+    reduced = {rank for einsum in cascade.einsums for rank, _ in einsum.reductions}
+    if len(reduced) != 1 or not all(plain(einsum) for einsum in cascade.einsums):
+        return 0
+    rank = cascade.ranks[next(iter(reduced))]
+    if rank.parent is not None or row_operation(cascade) is None:
+        return 0
+    made = [einsum.name for einsum in cascade.einsums]
+    found = [0 * rank.size]
+    for name in cascade.inputs:
+        spans = set(cascade.tensors[name].ranks)
+        derived = [other for other in made if set(cascade.tensors[other].ranks) >= spans]
+        again = passes(cascade).get((rank.name, name), 1) - 1
+        if again and spans >= set(cascade.tensors[made[-1]].ranks):
+            width = min(bytes_of(cascade.tensors[other].dtype) for other in (name, *derived))
+            rows = elements(name, cascade) / rank.size
+            found.append(rows * again * most((0, rank.size * width - fast_bytes)))
+    return most(found)

@@ -1,0 +1,73 @@
+"""Pairs: a bound where a product's result never leaves the chip, alone or in a fused attention.
+
+Let every pair (i, j) of a set of P pairs need a whole fibre of an input at i (Ex bytes: a query's
+vector) and one at j (Ey bytes: a key's), which give a *datum* of that pair (a score). The datum is
+free: it may be made anew at any time and need never be stored. It may feed a second product, which
+adds datum(i, j) times V[j, f] into O[i, f] for all f: fx bytes of O for each i, fy of V for each j
+(both 0 where there is no second product: the assignment of k-means, a score that is masked away).
+
+*Theorem.* With M bytes touched in a segment, whole data made and used within it do at most
+
+    beta M**2 pairs,  beta = phi / (4 (Ex + phi fx) (Ey + phi fy)),  phi = min(1, sqrt(ExEy/(fxfy)))
+
+(phi counts work of parts of f: a datum made twice may serve half of f each time.)
+*Proof.* Let X and Y be the numbers of i and j whose fibres are whole in the segment, and let T
+count triples (i, j, f) done, of F per pair; T <= sum over f of x_f y_f, with x_f <= X elements of O
+and y_f <= Y of V touched at f. So T <= X sum(y_f) and T <= Y sum(x_f), and the memory holds
+M >= Ex X + Ey Y + (fx/F) T/Y + (fy/F) T/X, with T <= F X Y. In log X, log Y the right-hand side is
+convex; its least value without the last condition is 2 sqrt(T/F) (sqrt(Ex fy) + sqrt(Ey fx)), which
+the condition allows when fx fy >= Ex Ey; else the least lies at T = F X Y: 2 sqrt(T/F)
+sqrt((Ex + fx)(Ey + fy)). Both are M = sqrt(T / (F beta)). Without V and O, T/F = X Y at once. []
+
+A datum that lives across a cut lies in fast memory there, or is loaded later, so it takes its width
+d of the segment's M. As f(c) = beta (M - c)**2 + c/d is convex in the bytes c of such data, M bytes
+do at most F(M) = max(beta M**2, M/d) pairs, and the segment argument (`segments`) gives
+
+    Q >= S + J (min(sqrt(P / (beta J)), d P/J) - w - S)     for whole J; w = 0 if J = 1,
+
+that is S + P / (4 beta S) while S >= 1 / (2 beta d). With vectors of E words: E**2 N**2 / S for a
+lone product whose result is free, and (2E)**2 N**2 / S for attention, which a flash schedule with
+S words of Q and O reaches to leading order. Where data must spill the bound tends to one transfer
+of each datum. Recomputation is allowed everywhere. (Saha and Ye 2024, arXiv 2402.07443, prove the
+order N**2 E**2 / S for S >= E**2 against fast products too; their Theta has no constant.)
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwmodel.arithmetic import least, most
+from hwmodel.units import Amount
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """What the theorem needs, in bytes; `compulsory_bytes` are those of the tensors it bounds."""
+
+    what: str
+    count: Amount
+    first_bytes: Amount
+    second_bytes: Amount
+    compulsory_bytes: Amount
+    datum_bytes: Amount
+    element_bytes: Amount
+    first_out_bytes: Amount = 0
+    second_out_bytes: Amount = 0
+
+
+def pairs_beyond_compulsory(pairs: Pairs, fast_bytes: Amount) -> Amount:
+    """Bytes by which the theorem exceeds the compulsory traffic of the pairs' tensors."""
+    fx, fy = pairs.first_out_bytes, pairs.second_out_bytes
+    ex, ey = pairs.first_bytes, pairs.second_bytes
+    both = np.asarray(fx * fy, dtype=np.float64)
+    phi = np.minimum(1.0, np.sqrt(ex * ey / np.where(both > 0, both, ex * ey)))
+    beta = phi / (4.0 * (ex + phi * fx) * (ey + phi * fy))
+    fast = np.maximum(np.asarray(fast_bytes, dtype=np.float64), pairs.element_bytes)
+    count = np.asarray(pairs.count, dtype=np.float64)
+    ideal = least((count / (4 * beta * fast * fast), beta * pairs.datum_bytes**2 * count))
+    found: list[Amount] = []
+    for segments in (np.maximum(np.floor(ideal), 1.0), np.floor(ideal) + 1):
+        held = least((np.sqrt(count / (beta * segments)), pairs.datum_bytes * count / segments))
+        lost = np.where(segments > 1, segments * pairs.element_bytes, 0.0)
+        found.append(fast + segments * (held - fast) - lost)
+    return most(found) - pairs.compulsory_bytes

@@ -1,0 +1,168 @@
+"""Which of the theorems speak of a cascade: its lone products, and its pairs with a free datum."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hwmodel.bounds.compulsory import stored
+from hwmodel.bounds.pairs import Pairs
+from hwmodel.bounds.segments import Operand
+from hwmodel.bounds.tiling import TileProgram, distinct, form, program
+from hwmodel.dtypes import bytes_of
+from hwmodel.einsum.cascade import Access, Cascade, Einsum
+from hwmodel.einsum.counts import footprint, footprint_bytes
+from hwmodel.einsum.space import extent, region, smaller
+from hwmodel.einsum.structure import attention, contraction
+from hwmodel.units import Amount
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """An Einsum with what its tile program needs: operands in the program's order, rank sizes."""
+
+    what: str
+    program: TileProgram
+    operands: tuple[Operand, ...]
+    points: Amount
+    sizes: dict[str, Amount]
+
+
+def products(cascade: Cascade) -> Iterator[Product]:
+    """The Einsums that combine two of the cascade's own tensors, of which the program speaks.
+
+    Intermediates are left out: they may be made anew where they are read, and need not be stored.
+    """
+    for einsum in cascade.einsums:
+        if not _certain(einsum):
+            continue
+        keeps = _kept_as(einsum, cascade)
+        names = [name for name in cascade.inputs if any(a.tensor == name for a in einsum.reads)]
+        names += [einsum.name] if keeps else []
+        accesses = form(einsum, names)
+        if len(accesses) < 2:
+            continue
+        found = program(accesses)
+        if found.vertices:
+            product = contraction(einsum, cascade) if len(accesses) == 3 else None
+            operands = tuple(
+                _operand(name, einsum, keeps, found, cascade) for name in found.tensors
+            )
+            what = "2MNK/sqrt(S) + S (Smith et al. 2019, from an empty memory)" if product else ""
+            count = region(einsum, cascade) * einsum.density
+            yield Product(what, found, operands, count, _sizes(einsum, found, cascade))
+
+
+def _certain(einsum: Einsum) -> bool:
+    return isinstance(einsum.probability, (int, float)) and einsum.probability == 1
+
+
+def _kept_as(einsum: Einsum, cascade: Cascade) -> str:
+    """The stored tensor that has one element for each of this output's, or none."""
+    if einsum.name in stored(cascade):
+        return einsum.name
+    at = cascade.einsums.index(einsum)
+    name = einsum.name
+    for after in cascade.einsums[at + 1 :]:
+        reads = any(access.tensor == name for access in after.reads)
+        if reads and set(after.output.ranks) == set(einsum.output.ranks) and not after.reductions:
+            name = after.name
+    return name if name in stored(cascade) else ""
+
+
+def _operand(name: str, einsum: Einsum, kept: str, found: TileProgram, cascade: Cascade) -> Operand:
+    """Width and compulsory bytes; of an output, those of the tensor that it is stored as."""
+    times = found.tensors.count(name)
+    width = bytes_of(cascade.tensors[name].dtype)
+    if name == einsum.name:
+        width = min(width, bytes_of(cascade.tensors[kept].dtype))
+    return Operand(name, width / times, footprint(name, cascade) * width / times)
+
+
+def _sizes(einsum: Einsum, found: TileProgram, cascade: Cascade) -> dict[str, Amount]:
+    """Largest extent of each rank, and of the parts that a stride splits it into."""
+    sizes: dict[str, Amount] = {}
+    for name in einsum.ranks:
+        rank = cascade.ranks[name]
+        spread = rank.distribution
+        sizes[name] = rank.size if spread is None else spread.draws * spread.picks
+    for rank, coarse, stride in found.splits:
+        sizes[coarse] = -(-sizes[rank] // stride)
+        sizes[rank] = smaller(sizes[rank], stride)
+    return sizes
+
+
+def pairs_of(cascade: Cascade) -> Iterator[Pairs]:
+    """Attention as a whole, and every product of two inputs whose result need not be stored."""
+    made = {einsum.name for einsum in cascade.einsums} - set(stored(cascade))
+    fused = _attention_pairs(cascade, made)
+    if fused is not None:
+        yield fused
+        return
+    for einsum in cascade.einsums:
+        if einsum.name in made and not _kept_as(einsum, cascade) and _certain(einsum):
+            found = _free_pairs(einsum, made, cascade)
+            if found is not None:
+                yield found
+
+
+def _free_pairs(einsum: Einsum, made: set[str], cascade: Cascade) -> Pairs | None:
+    sides = distinct(einsum)[1:]
+    folded = {rank for rank, _ in einsum.reductions}
+    if len(sides) != 2 or any(access.tensor not in cascade.inputs for access in sides):
+        return None
+    if not all(_simple(access) for access in (einsum.output, *sides)):
+        return None
+    spread = any(cascade.ranks[rank].distribution is not None for rank in folded)
+    banded = any(rank in folded for band in einsum.bands for rank, _ in band.terms)
+    if spread or banded:
+        return None
+    first, second = (
+        extent([rank for rank in access.ranks if rank in folded], cascade)
+        * bytes_of(cascade.tensors[access.tensor].dtype)
+        / (2 if sides[0].tensor == sides[1].tensor else 1)
+        for access in sides
+    )
+    return Pairs(
+        what="pairs whose datum may stay on the chip",
+        count=region(einsum, cascade, einsum.output.ranks) * einsum.density,
+        first_bytes=first,
+        second_bytes=second,
+        compulsory_bytes=_bytes([access.tensor for access in sides], cascade),
+        datum_bytes=min(bytes_of(cascade.tensors[name].dtype) for name in made),
+        element_bytes=max(bytes_of(cascade.tensors[access.tensor].dtype) for access in sides),
+    )
+
+
+def _attention_pairs(cascade: Cascade, made: set[str]) -> Pairs | None:
+    shape = attention(cascade)
+    if shape is None or not all(_certain(einsum) for einsum in cascade.einsums):
+        return None
+    scores = next(
+        e for e in cascade.einsums if {shape.query, shape.key} <= {a.tensor for a in e.reads}
+    )
+    mixed = next(e for e in cascade.einsums if any(a.tensor == shape.value for a in e.reads))
+    tensors = cascade.tensors
+    out = min(bytes_of(shape.dtype_out), bytes_of(tensors[mixed.name].dtype))
+    given = [bytes_of(tensors[name].dtype) for name in (shape.query, shape.key, shape.value)]
+    names = (shape.query, shape.key, shape.value)
+    if len(set(names)) < 3:
+        return None
+    return Pairs(
+        what="pairs of queries and keys, scores on the chip",
+        count=region(scores, cascade, scores.output.ranks) * scores.density,
+        first_bytes=shape.head_dim * given[0],
+        second_bytes=shape.head_dim * given[1],
+        compulsory_bytes=_bytes([*names, shape.output], cascade),
+        datum_bytes=min(bytes_of(tensors[name].dtype) for name in made),
+        element_bytes=max(*given, out),
+        first_out_bytes=shape.value_dim * out,
+        second_out_bytes=shape.value_dim * given[2],
+    )
+
+
+def _bytes(names: list[str], cascade: Cascade) -> Amount:
+    """Compulsory bytes of some tensors, each once."""
+    return sum(footprint_bytes(name, cascade) for name in dict.fromkeys(names))
+
+
+def _simple(access: Access) -> bool:
+    return all(index.rank is not None for index in access.indices)

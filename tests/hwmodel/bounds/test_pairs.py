@@ -1,0 +1,115 @@
+"""Pairs with a free datum: attention and nearest centroids, against pebbling and schedules."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwmodel.bounds.bound import bound_of
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.notation import parse
+from hwmodel.einsum.workloads.attention import attention
+from hwmodel.einsum.workloads.kmeans import kmeans
+from tests.hwmodel.bounds import pebbles
+
+DEFERRED = """
+S[i, j] = Q[i, e] * K[j, e]
+E[i, j] = exp(S[i, j])
+D[i] = sum(j) E[i, j]
+N[i, f] = sum(j) E[i, j] * V[j, f]
+O[i, f] = N[i, f] / D[i]
+"""
+
+
+def tiny(queries: int, keys: int) -> Cascade:
+    sizes = {"i": queries, "j": keys, "e": 1, "f": 1}
+    return parse(DEFERRED, sizes=sizes, dtypes={"*": "int8"})
+
+
+@pytest.mark.parametrize(("queries", "keys"), [(2, 2), (3, 2)])
+@pytest.mark.parametrize("room", [4, 5, 6])
+def test_no_attention_is_pebbled_with_less(queries: int, keys: int, room: int) -> None:
+    """Statistics of a row are free there, so the search may only find less than there is."""
+    least = pebbles.least_traffic(pebbles.attention(queries, keys), room)
+    assert bound_of(tiny(queries, keys), room).bytes <= least
+
+
+@pytest.mark.parametrize(("points", "clusters"), [(2, 2), (2, 3), (3, 2)])
+@pytest.mark.parametrize("room", [3, 4, 5])
+def test_no_assignment_is_pebbled_with_less(points: int, clusters: int, room: int) -> None:
+    """A centroid index takes the place of a distance: both are one value here."""
+    text = "D[i, j] = sum(d) square(X[i, d] - C[j, d])\nA[i] = argmin(j) D[i, j]"
+    sizes = {"i": points, "j": clusters, "d": 1}
+    cascade = parse(text, sizes=sizes, dtypes={"*": "int8"})
+    least = pebbles.least_traffic(pebbles.nearest(points, clusters), room)
+    assert bound_of(cascade, room).bytes <= least
+
+
+def flash(
+    heads: int, queries: int, keys: int, dims: int, values: int, rows: int, width: int
+) -> tuple[int, int]:
+    """(traffic, memory) of the schedule: rows of Q and O stay, K and V pass by for each block."""
+    blocks = -(-queries // rows)
+    once = queries * (dims + values)
+    memory = (rows * (dims + values) + dims + values + 1) * width
+    return heads * width * (once + blocks * keys * (dims + values)), memory
+
+
+@given(
+    heads=st.integers(1, 4),
+    queries=st.integers(1, 4096),
+    keys=st.integers(1, 4096),
+    dims=st.integers(1, 128),
+    values=st.integers(1, 128),
+    rows=st.integers(1, 512),
+    passes=st.sampled_from([1, 2, 3]),
+)
+def test_no_flash_schedule_moves_less(
+    heads: int, queries: int, keys: int, dims: int, values: int, rows: int, passes: int
+) -> None:
+    traffic, memory = flash(heads, queries, keys, dims, values, rows, 2)
+    cascade = attention(1, heads, queries, keys, dims, value_dim=values, passes=passes)
+    assert bound_of(cascade, memory).bytes <= traffic
+
+
+def test_a_flash_schedule_reaches_the_bound_to_leading_order() -> None:
+    """A long row of keys: 512 rows of 64 + 64 elements; what lacks is Q and O, read once."""
+    traffic, memory = flash(1, 65536, 65536, 64, 64, 512, 2)
+    found = bound_of(attention(1, 1, 65536, 65536, 64), memory)
+    assert 0.95 * traffic < found.bytes < traffic
+    assert "scores on the chip" in found.reason
+
+
+def test_known_fused_attention_lies_above() -> None:
+    """12 heads of 64 at 1 MiB: 292,577,280 bytes are known at 16,384, compulsory at 1,024."""
+    found = [bound_of(attention(1, 12, n, n, 64), 2**20).bytes for n in (16384, 1024)]
+    assert 0.65 * 292_577_280 < found[0] < 292_577_280
+    assert found[1] == 6_291_456
+
+
+def test_a_causal_mask_leaves_half_of_the_pairs() -> None:
+    whole, half = (
+        bound_of(attention(1, 1, 65536, 65536, 64, causal=causal), 2**17).bytes
+        for causal in (False, True)
+    )
+    assert 0.5 * whole <= half < 0.51 * whole
+
+
+def test_wide_values_may_be_served_in_parts_with_the_scores_made_again() -> None:
+    """Values 16 times as wide as keys: parts of 32 columns, each with its own pass of scores."""
+    dims, values, part, side, width = 32, 512, 32, 32768, 2
+    rows = 2048
+    memory = (rows + 1) * (dims + part) * width + width
+    blocks, parts = side // rows, values // part
+    traffic = width * parts * (side * (dims + part) + blocks * side * (dims + part))
+    found = bound_of(attention(1, 1, side, side, dims, value_dim=values), memory).bytes
+    assert 0.9 * traffic < found < traffic
+
+
+def test_nearest_centroids_need_every_vector_again_for_each_block() -> None:
+    """Blocks of centroids stay, all points pass by: reached to leading order."""
+    points, clusters, dims, block, width = 10**6, 8192, 64, 512, 4
+    memory = (block * dims + dims + 2) * width
+    traffic = (clusters // block * points * dims + clusters * dims + points) * width
+    found = bound_of(kmeans(points, clusters, dims), memory)
+    assert 0.9 * traffic < found.bytes < traffic
+    assert "datum" in found.reason

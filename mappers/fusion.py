@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping as Table
 from dataclasses import replace
 
+from hwmodel.bounds.bound import bound_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.errors import CapacityError, HwmodelError, InputError, UnknownNameError
 from hwmodel.hardware import Hardware, Limits, limits
@@ -69,6 +70,8 @@ def fuse(
     if mapspace == "pinned":
         better = _pinned(cascade, hardware, machine, searches, capacity, promised)
         mapping, promised = better or (mapping, promised)
+    fast = sum(machine.capacity_bytes[level] for level in levels[1:])
+    least = float(bound_of(cascade, fast, level=levels[0]).bytes)
     mapped = answer(
         cascade,
         hardware,
@@ -78,7 +81,7 @@ def fuse(
         mapspace=mapspace,
         candidates=sum(search.candidates for search in searches),
         started_s=started,
-        mapspace_bound=0.0 if mapspace == "pinned" else None,
+        mapspace_bound=least if mapspace == "pinned" else None,
         notes=_notes(search.form, tree, tile_rules or {}),
     )
     if mapped.traffic_bytes != promised:

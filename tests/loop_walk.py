@@ -28,8 +28,10 @@ class Episode:
     outer_lane: tuple[int, ...]
     ranges: tuple[tuple[str, tuple[int, int]], ...]
     elements: frozenset[tuple[int, ...]]
-    uses: list[tuple[int, ...]] = field(default_factory=lambda: [])
-    end: tuple[float, ...] = (float("inf"),)
+
+
+Homes = dict[Any, tuple[str, int, Episode]]
+"""Innermost home by tensor: level, lanes outside, tile; and every home by (tensor, level)."""
 
 
 @dataclass
@@ -44,14 +46,13 @@ class Walked:
     returned: dict[Any, int] = field(default_factory=lambda: defaultdict(int))
     touches: dict[Any, int] = field(default_factory=lambda: defaultdict(int))
     points: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    needed_bytes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    reserved_bytes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    held: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
 
 class Walk:
     def __init__(self, cascade: Cascade, mapping: Mapping, levels: list[str]) -> None:
         self.cascade, self.levels = cascade, levels
-        self.keeps: list[tuple[Keep, str, int, int, bool, bool]] = []
+        self.keeps: list[tuple[Keep, str, int, bool, bool]] = []
         self.numbers: dict[int, int] = {}
         self.held: dict[tuple[int, tuple[int, ...]], Episode] = {}
         self.episodes: list[Episode] = []
@@ -68,7 +69,7 @@ class Walk:
         ranges: Ranges,
         time: tuple[int, ...],
         lane: tuple[int, ...],
-        homes: dict[str, tuple[str, int, Episode | None]],
+        homes: Homes,
     ) -> None:
         node, rest = nest[0], nest[1:]
         if isinstance(node, Loop):
@@ -81,9 +82,10 @@ class Walk:
                     self.nest(rest, inner, (*time, turn), lane, homes)
         elif isinstance(node, Keep):
             episode = self.enter(node, rest, ranges, time, lane, homes)
-            self.nest(
-                rest, ranges, time, lane, {**homes, node.tensor: (node.level, len(lane), episode)}
-            )
+            name = f"part of {node.tensor}" if node.rank else node.tensor
+            home = (node.level, len(lane), episode)
+            known = {**homes, name: home, (name, node.level): home}
+            self.nest(rest, ranges, time, lane, known)
         elif isinstance(node, Split):
             for turn, branch in enumerate(node.branches):
                 before = set(self.held)
@@ -123,11 +125,11 @@ class Walk:
         ranges: Ranges,
         time: tuple[int, ...],
         lane: tuple[int, ...],
-        homes: dict[str, tuple[str, int, Episode | None]],
+        homes: Homes,
     ) -> Episode:
         if id(keep) not in self.numbers:
             inside = names_in(rest)
-            outer, depth, _ = homes.get(keep.tensor, (self.levels[0], 0, None))
+            outer, depth = homes[keep.tensor][:2] if keep.tensor in homes else (self.levels[0], 0)
             users = [
                 e.name
                 for e in self.cascade.einsums
@@ -136,7 +138,7 @@ class Walk:
             made = keep.tensor in inside
             private = made and keep.tensor not in self.cascade.outputs and set(users) <= set(inside)
             self.numbers[id(keep)] = len(self.keeps)
-            self.keeps.append((keep, outer, depth, len(time), made, private))
+            self.keeps.append((keep, outer, depth, made, private))
         number = self.numbers[id(keep)]
         own = tuple((rank, ranges[rank]) for rank in self.ranks(keep.tensor))
         key = (number, lane)
@@ -144,7 +146,14 @@ class Walk:
         if old is not None and old.ranges == own:
             return old
         depth = self.keeps[number][2]
-        episode = Episode(number, time, lane, lane[:depth], own, self.elements(keep.tensor, ranges))
+        elements = self.elements(keep.tensor, ranges)
+        part = homes.get(f"part of {keep.tensor}", ("", 0, None))[2]
+        if keep.rank:
+            axis = self.ranks(keep.tensor).index(keep.rank)
+            elements = frozenset(e for e in elements if e[axis] < keep.points)
+        elif part is not None and self.keeps[part.node][0].level == keep.level:
+            elements -= part.elements
+        episode = Episode(number, time, lane, lane[:depth], own, elements)
         self.held[key] = episode
         self.episodes.append(episode)
         return episode
@@ -155,21 +164,17 @@ class Walk:
         ranges: Ranges,
         time: tuple[int, ...],
         lane: tuple[int, ...],
-        homes: dict[str, tuple[str, int, Episode | None]],
+        homes: Homes,
     ) -> None:
         einsum = self.cascade.einsum(node.einsum)
         tensors = dict.fromkeys((einsum.name, *(a.tensor for a in einsum.reads)))
-        for tensor in tensors:
-            episode = homes.get(tensor, ("", 0, None))[2]
-            if episode is not None:
-                episode.uses.append(time)
-        self.live(time, lane, homes)
+        self.live(homes)
         for at in product(*(range(*ranges[rank]) for rank in einsum.ranks)):
             point = dict(zip(einsum.ranks, at, strict=True))
             step = tuple(point[rank] - ranges[rank][0] for rank in einsum.ranks)
             self.found.points[einsum.name] += 1
             for tensor in tensors:
-                level, depth, _ = homes.get(tensor, (self.levels[0], 0, None))
+                level, depth = homes[tensor][:2] if tensor in homes else (self.levels[0], 0)
                 own = tuple(point[rank] for rank in self.ranks(tensor))
                 access = (einsum.name, tensor, time, step, lane[:depth], own)
                 if access not in self.seen:
@@ -178,27 +183,21 @@ class Walk:
             (element,) = self.elements(einsum.name, {r: (i, i + 1) for r, i in point.items()})
             self.added[einsum.name, element].append((time, lane))
 
-    def live(
-        self,
-        time: tuple[int, ...],
-        lane: tuple[int, ...],
-        homes: dict[str, tuple[str, int, Episode | None]],
-    ) -> None:
-        """Bytes on the path at a leaf: every Keep around it holds its tile."""
+    def live(self, homes: Homes) -> None:
+        """Elements held on the path at a leaf: every Keep around it holds its tile."""
         total: dict[str, int] = defaultdict(int)
-        for _, _, episode in homes.values():
-            while episode is not None:
-                keep = self.keeps[episode.node][0]
-                total[keep.level] += len(episode.elements) * (2 if keep.double else 1)
-                episode = None
+        for name, (level, _, episode) in homes.items():
+            if isinstance(name, tuple):
+                twice = self.keeps[episode.node][0].double
+                total[level] += len(episode.elements) * (2 if twice else 1)
         for level, size in total.items():
-            self.found.reserved_bytes[level] = max(self.found.reserved_bytes[level], size)
+            self.found.held[level] = max(self.found.held[level], size)
 
     def settle(self) -> None:
         """Turn episodes into transfers; array elements that act alike at one time share one."""
         shared: set[Any] = set()
         for episode in self.episodes:
-            keep, outer, _, depth, made, private = self.keeps[episode.node]
+            keep, outer, _, made, private = self.keeps[episode.node]
             if private:
                 continue
             name = (keep.tensor, outer, keep.level)

@@ -7,6 +7,7 @@ values out; nothing is remembered between calls.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,7 +23,6 @@ from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.workload import count
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate, Limit, Serving
-from hwmodel.gpu import predict as gpu
 from hwmodel.hardware import Hardware, limits
 from hwmodel.memory import fit
 from hwmodel.registry import device
@@ -32,6 +32,15 @@ if TYPE_CHECKING:
     from hwmodel.expert_routing import Routing
     from hwmodel.mappers.answer import Mapped
     from hwmodel.place_command import PlaceAnswer
+
+MODELS = {
+    "gpu": "hwmodel.gpu.predict",
+    "spatial": "hwmodel.spatial.predict",
+    "fpga": "hwmodel.fpga.predict",
+    "mcu": "hwmodel.mcu.predict",
+    "cpu": "hwmodel.edge.predict",
+}
+"""Kind of machine -> the module that predicts on it: `predict(workload, hardware, *, kernel)`."""
 
 Workload: TypeAlias = Cascade | Stack
 Machine: TypeAlias = Hardware | str | Path
@@ -58,9 +67,7 @@ def predict(
         )
     machine = _machine(on)
     workload = _divided(workload, machine, parallel)
-    if machine.kind != "gpu":
-        raise CoverageError(f"{machine.name}: no model predicts on a {machine.kind!r} machine yet")
-    estimate = gpu.predict(workload, machine, kernel=kernel)
+    estimate = _model(machine).predict(workload, machine, kernel=kernel)
     ways = _ways(machine, parallel) if isinstance(workload, Stack) else 1
     if ways > 1:
         estimate = replace(
@@ -170,6 +177,11 @@ def map(
         shares=shares,
         fused=fused,
     )
+
+
+def _model(machine: Hardware) -> Any:
+    """The module that predicts on a machine of this kind, loaded on first use."""
+    return import_module(MODELS[machine.kind])
 
 
 def _machine(on: Machine) -> Hardware:

@@ -1,8 +1,8 @@
 """Front: the least traffic for every size of the buffer, as a Pareto front of whole mappings.
 
 Each point is a mapping that no other of the mapspace beats in both traffic and bytes held. From the
-largest buffer down, the best mapping is searched; the next buffer is one byte too small for it, and of
-mappings that move the same the one that holds least stays. So every point carries its own certificate.
+largest buffer down, the best mapping is searched; the next buffer is one byte too small for it, and
+of mappings that move the same the one that holds least stays. So every point carries a certificate.
 """
 
 from hwmodel.einsum.cascade import Cascade

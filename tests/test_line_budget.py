@@ -18,7 +18,8 @@ BUDGETS = {
     # Raised from 7,000: topologies and collectives as rounds of messages (1,000), and the spatial,
     # placement and bounds models that came with them.
     "hwmodel": 8_500,
-    "mappers": 3_500,
+    # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
+    "mappers": 5_500,
     "kernels": 3_000,
     # Raised from 3,500: collectives of several GPUs, and the plan that fits a user's own GPU.
     "validation": 4_200,

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 from math import prod
 from typing import Any
 
@@ -289,7 +289,7 @@ def test_names_and_shapes_that_no_mapspace_has_are_refused() -> None:
     with pytest.raises(CoverageError, match="expected one Einsum, found 2"):
         map_tiles(two, machine(64.0))
     ranks = "abcdefgh"
-    pairs = " * ".join(f"T{a}{b}[{a}, {b}]" for a, b in zip(ranks, ranks[1:], strict=False))
+    pairs = " * ".join(f"T{a}{b}[{a}, {b}]" for a, b in pairwise(ranks))
     many = parse(f"Z[a] = {pairs}", sizes=dict.fromkeys(ranks, 2))
     with pytest.raises(CoverageError, match="at most 7"):
         map_tiles(many, machine(64.0))

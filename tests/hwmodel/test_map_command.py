@@ -1,0 +1,119 @@
+"""`hwmodel map` and `hwmodel bound --einsum`: what is read, what is printed, what is refused."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hwmodel.cli import app
+from hwmodel.errors import HwmodelError, InputError, UnknownNameError
+from hwmodel.map_command import pairs, read
+
+PRODUCT = "Z[m,n] = A[m,k] * B[k,n]"
+RANKS = "m=1024,n=1024,k=1024"
+ASKED = ("--einsum", PRODUCT, "--ranks", RANKS, "--dtype", "int8", "--memory", "buffer=128KiB")
+
+
+def printed(*arguments: str) -> str:
+    run = CliRunner().invoke(app, arguments)
+    if run.exception is not None and not isinstance(run.exception, SystemExit):
+        raise run.exception
+    assert run.exit_code == 0
+    return run.output
+
+
+def test_the_answer_as_json() -> None:
+    record = json.loads(printed("map", *ASKED, "--objective", "traffic", "--json"))
+    assert record["traffic_bytes"] == 7_340_032
+    assert record["tiles"] == {"m": 342, "n": 342, "k": 1}
+    assert record["optimal_in_mapspace"] is True
+    assert record["solve_time_s"] > 0
+    divisors = json.loads(printed("map", *ASKED, "--mapspace", "divisors", "--json"))
+    assert divisors["traffic_bytes"] == 9_437_184
+
+
+def test_a_named_machine_with_a_changed_memory() -> None:
+    named = json.loads(printed("map", *ASKED[:6], "--on", "peer-a2", "--json"))
+    assert named["traffic_bytes"] == 7_340_032
+    larger = json.loads(
+        printed("map", *ASKED[:6], "--on", "peer-a2", "--memory", "buffer=1MiB", "--json")
+    )
+    assert larger["traffic_bytes"] < 7_340_032
+
+
+def test_the_bound_in_text_and_json() -> None:
+    record = json.loads(printed("bound", *ASKED, "--json"))
+    assert 3 * 2**20 <= record["bound_bytes"] <= 7_340_032
+    assert "cross the dram boundary" in printed("bound", *ASKED)
+
+
+def test_the_drawing_goes_to_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "nest.png"
+    printed("map", *ASKED, "--picture", str(path))
+    assert path.stat().st_size > 5_000
+
+
+def test_buffers_with_tensors_of_their_own() -> None:
+    memories = ("--memory", "sums(Z)=100B", "--memory", "inputs(A,B)=20B")
+    text = printed(
+        "map", "--einsum", PRODUCT, "--ranks", "m=40,n=40,k=40", "--dtype", "int8", *memories
+    )
+    assert "14,400 bytes cross" in text
+    assert "keep Z in sums" in text
+
+
+def test_a_cascade_from_a_file_or_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "chain.txt"
+    path.write_text("T[m, n] = A[m, k] * B[k, n]\nZ[m, n] = exp(T[m, n])\n")
+    asked = read(cascade=str(path), ranks="m=4,n=4,k=4", dtype="A=int4,*=int8")
+    assert (asked.cascade.name, asked.cascade.tensors["A"].dtype) == ("chain", "int4")
+    assert asked.cascade.tensors["B"].dtype == "int8"
+    named = read(cascade="gemm", ranks="M=8,N=8,K=8", dtype="bf16")
+    assert named.cascade.einsums[0].ranks
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "one of --einsum and --cascade"),
+        ({"einsum": [PRODUCT], "cascade": "gemm"}, "one of --einsum and --cascade"),
+        ({"einsum": [PRODUCT], "ranks": "m:4"}, "--ranks: expected NAME=VALUE, found 'm:4'"),
+        ({"einsum": [PRODUCT], "ranks": "m=4,m=5"}, "--ranks: m is given twice"),
+        ({"einsum": [PRODUCT], "ranks": "m=4,n=4,k=4", "memory": ["128KiB"]}, "NAME=SIZE"),
+        (
+            {"einsum": [PRODUCT], "ranks": "m=4,n=4,k=4", "memory": ["b=1KiB", "b=2KiB"]},
+            "each memory once",
+        ),
+        (
+            {"einsum": [PRODUCT], "ranks": "m=4,n=4,k=4", "memory": ["b=1 parsec"]},
+            "a size such as '16 MiB'",
+        ),
+    ],
+)
+def test_options_that_make_no_sense_are_named(options: dict[str, str], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        read(**options)  # pyright: ignore[reportArgumentType]
+
+
+def test_names_that_do_not_exist_are_answered_with_those_that_do() -> None:
+    with pytest.raises(UnknownNameError, match="memory of peer-a2 'l2'; known: buffer, dram"):
+        read(einsum=[PRODUCT], ranks="m=4,n=4,k=4", on="peer-a2", memory=["l2=1KiB"])
+    with pytest.raises(UnknownNameError, match="workload or file of a cascade"):
+        read(cascade="no such thing")
+    with pytest.raises(HwmodelError, match="option beside --einsum and --cascade 'context'"):
+        printed("bound", *ASKED, "--context", "5")
+
+
+def test_values_are_numbers_or_words() -> None:
+    assert pairs("a=3, b=true,c=zipf", "--ranks") == {"a": 3, "b": True, "c": "zipf"}
+
+
+def test_nothing_that_fits_ends_with_status_3() -> None:
+    command = (sys.executable, "-m", "hwmodel", "map", *ASKED[:-1], "buffer=2B")
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 3
+    assert "needs 3 bytes of buffer, which has 2; 3 bytes would suffice" in run.stderr
+    assert "Traceback" not in run.stderr

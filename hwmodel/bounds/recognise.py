@@ -134,7 +134,11 @@ def _free_pairs(einsum: Einsum, made: set[str], cascade: Cascade) -> Pairs | Non
 
 def _attention_pairs(cascade: Cascade, made: set[str]) -> Pairs | None:
     shape = attention(cascade)
-    if shape is None or not all(_certain(einsum) for einsum in cascade.einsums):
+    if (
+        shape is None
+        or len({shape.query, shape.key, shape.value}) < 3
+        or not all(_certain(einsum) for einsum in cascade.einsums)
+    ):
         return None
     scores = next(
         e for e in cascade.einsums if {shape.query, shape.key} <= {a.tensor for a in e.reads}
@@ -144,7 +148,7 @@ def _attention_pairs(cascade: Cascade, made: set[str]) -> Pairs | None:
     out = min(bytes_of(shape.dtype_out), bytes_of(tensors[mixed.name].dtype))
     given = [bytes_of(tensors[name].dtype) for name in (shape.query, shape.key, shape.value)]
     names = (shape.query, shape.key, shape.value)
-    if len(set(names)) < 3:
+    if not set(names) <= set(cascade.inputs) or shape.output not in stored(cascade):
         return None
     return Pairs(
         what="pairs of queries and keys, scores on the chip",

@@ -86,6 +86,14 @@ def test_known_fused_attention_lies_above() -> None:
     assert found[1] == 6_291_456
 
 
+def test_vectors_that_are_made_on_the_way_are_not_claimed_to_be_moved() -> None:
+    """Keys made from an input of one element each may be made again wherever they are needed."""
+    text = "tensor X[j]\ntensor W[e]\nK[j, e] = X[j] * W[e]" + DEFERRED
+    cascade = parse(text, sizes={"i": 4096, "j": 4096, "e": 64, "f": 1}, dtypes={"*": "int8"})
+    queries, outputs, values = 4096 * 64, 4096, 4096
+    assert bound_of(cascade, 2**12).bytes == queries + outputs + values + 4096 + 64
+
+
 def test_a_causal_mask_leaves_half_of_the_pairs() -> None:
     whole, half = (
         bound_of(attention(1, 1, 65536, 65536, 64, causal=causal), 2**17).bytes

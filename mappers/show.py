@@ -114,7 +114,8 @@ def _wrapped(line: str) -> str:
 def _tensor_row(t: Transfer) -> Sequence[str]:
     sizes = (t.tile, t.fills, t.drains, t.returns)
     tile, *moved = (whole(n * t.element_bytes) if n else "-" for n in sizes)
-    return (t.tensor, f"{t.outer} > {t.inner}", f"2 x {tile}" if t.double else tile, *moved)
+    between = f"{t.outer} > {t.inner}" if t.moved_bytes else f"in {t.inner} alone"
+    return (t.tensor, between, f"2 x {tile}" if t.double else tile, *moved)
 
 
 def _level_row(mapped: Mapped, level: str) -> Sequence[str]:

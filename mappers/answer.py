@@ -79,10 +79,7 @@ class Mapped:
 
     @property
     def tiles(self) -> dict[str, int | list[int]]:
-        """Tile sizes by rank: one, or several from the outside in; a rank without a loop is whole.
-
-        A whole rank stands with all of its points.
-        """
+        """Tile sizes by rank, one or several from the outside in; a rank without a loop is whole."""
         found: dict[str, list[int]] = {}
         for _, node in walk(self.mapping.nest):
             if isinstance(node, Loop):

@@ -17,8 +17,14 @@ from hwmodel.spatial.nest import Transfer
 from hwmodel.units import show
 
 BAND_COLOURS = ("#e8eef7", "#e9f4ea", "#fdf3e0", "#f7e8ee")
-TILE_COLOURS = ("#4c78a8", "#54a24b", "#f58518", "#b279a2", "#9d755d", "#72b7b2")
+TILE_COLOURS = (
+    *("#4c78a8", "#54a24b", "#f58518", "#b279a2", "#9d755d", "#2f9c95", "#e45756", "#7b6fd0"),
+    *("#8a8d2f", "#d37295", "#5f7d95", "#b5702a", "#3b7a3b", "#a05195", "#6b4c3b", "#2b6ca3"),
+)
 COLUMN = 1.5
+NARROW = 1.0
+"""Width of a node where there are more than `MANY`."""
+MANY = 10
 BAND = 1.7
 
 
@@ -28,7 +34,8 @@ def draw(mapped: Mapped, path: str | Path) -> None:
 
     nodes = [node for _, node in walk(mapped.mapping.nest) if isinstance(node, (Keep, Loop))]
     levels = list(mapped.limits.capacity_bytes)
-    width = COLUMN * (len(nodes) + 1)
+    column = NARROW if len(nodes) > MANY else COLUMN
+    width = column * (len(nodes) + 0.6)
     figure: Any = Figure(figsize=(max(7.0, width + 1.8), BAND * (len(levels) + 0.9)))
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
     axes.set_xlim(-1.6, width)
@@ -38,9 +45,9 @@ def draw(mapped: Mapped, path: str | Path) -> None:
     tensors = list(dict.fromkeys(t.tensor for t in mapped.costs.counts.transfers))
     transfers = iter(mapped.costs.counts.transfers)
     for place, node in enumerate(nodes):
-        centre = COLUMN * (place + 0.5)
+        centre = column * (place + 0.5)
         if isinstance(node, Loop):
-            _loop(axes, node, centre)
+            _loop(axes, node, centre, column / 3)
         else:
             moved = next(transfers)
             colour = TILE_COLOURS[tensors.index(node.tensor) % len(TILE_COLOURS)]
@@ -76,9 +83,9 @@ def _bands(axes: Any, mapped: Mapped, levels: list[str], width: float) -> None:
     axes.text(-1.5, -0.45, "loops", fontsize=11, weight="bold")
 
 
-def _loop(axes: Any, loop: Loop, centre: float) -> None:
+def _loop(axes: Any, loop: Loop, centre: float, reach: float) -> None:
     style = {"arrowstyle": "->", "linewidth": 1.4, "color": "#444444"}
-    left, right = centre - 0.5, centre + 0.5
+    left, right = centre - reach, centre + reach
     if loop.array:
         for height in (-0.2, -0.3, -0.4):
             axes.annotate("", (right, height), (left, height), arrowprops=style)
@@ -102,7 +109,7 @@ def _tile(
     )
     side = max(0.1, 0.95 * math.sqrt(min(1.0, size / capacity)))
     base = low + 0.3
-    for shift in (0.08, 0.0) if moved.double else (0.0,):
+    for shift in (side / 5, 0.0) if moved.double else (0.0,):
         corner = (centre - side / 2 + shift, base + shift)
         axes.add_patch(Rectangle(corner, side, side, facecolor=colour, edgecolor="white", zorder=2))
     axes.text(centre, low + 0.08, f"{moved.tensor}: {_size(size)}", fontsize=8, ha="center")

@@ -54,7 +54,10 @@ class Search(Traffic):
 
     rules: Mapping[str, TileRule]
     candidates: int = 0
+    capacity: float = 0.0
+    spilling: bool = True
     choices: dict[str, Numbers] = field(default_factory=lambda: {})
+    found: dict[object, tuple[Numbers, Branch | None, float]] = field(default_factory=lambda: {})
 
     def __post_init__(self) -> None:
         """Tiles worth looking at, and what depends on the form alone, once for all."""
@@ -72,6 +75,7 @@ class Search(Traffic):
 
         No tree where none fits or all move `below` bytes or more.
         """
+        self.capacity = float(capacity)
         whole = (0, len(self.form.items) - 1)
         dram = frozenset(name for name in self.form.outside)
         one = np.full(1, float(capacity))
@@ -79,10 +83,12 @@ class Search(Traffic):
         if len(self.form.items) == 1:
             cost, plan = self.leaf(0, (), dram, one, limit)
         else:
-            fused, first = self.prefixed(*whole, (), dram, one, limit)
-            cost, plan = self.row(*whole, (), (), dram, one, np.minimum(limit, fused))
-            if first is not None and not cost[0] < fused[0]:
-                cost, plan = fused, first
+            cost, plan = limit, None
+            for self.spilling in (False, True):  # what fits without spills sets the bar
+                fused, tree = self.prefixed(*whole, (), dram, one, cost)
+                cost, plan = (fused, tree) if fused[0] < cost[0] else (cost, plan)
+            parts, tree = self.row(*whole, (), (), dram, one, cost)
+            cost, plan = (parts, tree) if parts[0] < cost[0] else (cost, plan)
         return float(cost[0]), plan
 
     def prefixed(
@@ -225,7 +231,7 @@ class Search(Traffic):
                 if best is None or (row is not None and found[0] < best[0]):
                     tree = row
                 best = found if best is None else np.minimum(best, found)
-            for at in range(start, len(inner)):
+            for at in range(start, len(inner) if self.spilling else 0):
                 name = inner[at]
                 more = lower + extra[name]
                 if np.any(more < bar):
@@ -274,10 +280,10 @@ class Search(Traffic):
                     continue
                 inner = tuple(axis.at(where) for axis in around)
                 needed = self._touched(dram, start, end)
-                if start == end:
-                    cost, tree = self.leaf(start, inner, needed, room[where], bar[where])
+                if around:
+                    cost, tree = self._any(start, end, inner, needed, room[where], bar[where])
                 else:
-                    cost, tree = self.prefixed(start, end, inner, needed, room[where], bar[where])
+                    cost, tree = self._once(start, end, needed, float(room[0]), float(bar[0]))
                 total = np.full(size, np.inf)
                 total[where] = reached[start][where] + cost
                 if not np.any(np.isfinite(total)):
@@ -290,6 +296,41 @@ class Search(Traffic):
         if last + 1 not in reached:
             return None, None
         return reached[last + 1], rows.get(last + 1) if left.size == 1 else None
+
+    def _any(
+        self,
+        first: int,
+        last: int,
+        path: tuple[Axis, ...],
+        dram: frozenset[str],
+        room: Numbers,
+        limit: Numbers,
+    ) -> tuple[Numbers, Branch | None]:
+        """A subtree of one Einsum or of several."""
+        if first == last:
+            return self.leaf(first, path, dram, room, limit)
+        return self.prefixed(first, last, path, dram, room, limit)
+
+    def _once(
+        self, first: int, last: int, dram: frozenset[str], room: float, limit: float
+    ) -> tuple[Numbers, Branch | None]:
+        """A subtree outside of all loops: remembered, and first asked of the whole buffer.
+
+        What moves too much with the whole buffer moves too much with less.
+        """
+        cost, tree = np.full(1, np.inf), None
+        for given in sorted({self.capacity, room}, reverse=True):
+            key = (first, last, dram, given)
+            cost, tree, tried = self.found.get(key, (np.full(1, np.inf), None, 0.0))
+            if not np.isfinite(cost[0]) and tried < limit:
+                ones = np.full(1, given), np.full(1, limit)
+                cost, tree = self._any(first, last, (), dram, *ones)
+                if not cost[0] < limit:  # dearer than asked for: perhaps not the least
+                    cost, tree = np.full(1, np.inf), None
+                self.found[key] = cost, tree, limit
+            if not cost[0] < limit:
+                return np.full(1, np.inf), None
+        return cost, tree
 
     def leaf(
         self,

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from hwmodel.errors import InputError, UnknownNameError
 
-Counts: TypeAlias = NDArray[np.float64]
+Counts: TypeAlias = NDArray[np.floating[Any]]
+"""Counts in float64, exact below 2^53."""
 Trace: TypeAlias = NDArray[np.integer[Any]]
 """Expert numbers, `(tokens, layers, choices)`."""
 

@@ -7,6 +7,7 @@ dealt to nodes afterwards so that few crossings leave a node; the number of cros
 """
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ from hwmodel.placement import (
     load_imbalance,
     placement,
 )
-from hwmodel.table import grid
+from hwmodel.table import WIDTH, grid
 from hwmodel.topologies import topology as find_topology
 from hwmodel.topology import Topology
 from hwmodel.traces import read_routing
@@ -336,15 +337,19 @@ def _text(answer: PlaceAnswer) -> str:
             words = {"v": "two all-to-alls a layer", "c": "one all-to-all a layer, all-gather"}
             cells = [show(getattr(step, name), "s") for step in answer.step]
             summary.append([f"exchanges of a step, {words[name[0]]}", *cells])
-    blocks = ["\n".join(lines), grid(heads, rows, left=(0,))]
+    blocks = ["\n".join(map(_wrapped, lines)), grid(heads, rows, left=(0,))]
     blocks.append(grid(("", "consecutive", "placed"), summary, left=(0,)))
     if routing.experts <= SHOWN_EXPERTS and len(routing.layers) <= SHOWN_LAYERS:
         pairs = zip(placed.layers, placed.assignment, strict=True)
         named = [[str(x), *map(str, row)] for x, row in pairs]
         experts = [str(expert) for expert in range(routing.experts)]
         blocks.append("device of each expert\n" + grid(("layer", *experts), named, left=()))
-    blocks += [f"warning: {note}" for note in answer.notes]
+    blocks += [_wrapped(f"warning: {note}") for note in answer.notes]
     return "\n\n".join(blocks)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent="  ")
 
 
 def _exact(value: float) -> str:

@@ -28,6 +28,8 @@ from hwmodel.placement import Placement, device_loads, link_cost, placement
 Progress = Callable[[float, float, float], None]
 """Called with elapsed seconds, value of the best placement and proven bound, as they change."""
 
+SOLVER_TOLERANCE = 1e-7
+"""Relative error that the integer program's bound may have."""
 PROVE_SHARE = 3.0
 """Time that bounds get for each second of search: they need it more, and end."""
 EXACT = "dynamic programming or assignment along the chain of layers"
@@ -185,8 +187,12 @@ class _Run:
         """The answer of the integer program; rounding of its bound is taken off."""
         if solved.assignment is not None:
             self._take(solved.assignment)
-        least = solved.least - 1e-7 * abs(solved.least)
-        self._prove(Bound(float(math.ceil(least)) if self.posed.counts_whole else least, "program"))
+        least = solved.least - SOLVER_TOLERANCE * abs(solved.least)
+        if self.posed.counts_whole:
+            least = float(math.ceil(least))
+        elif self.value - least <= 2 * SOLVER_TOLERANCE * abs(self.value):
+            least = self.value  # no solver tells real numbers apart that are this close
+        self._prove(Bound(least, "program"))
 
     def _take(self, found: Assignment) -> None:
         self.candidates += 1

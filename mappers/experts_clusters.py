@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from hwmodel.errors import InputError, SolverError
 from hwmodel.expert_routing import Counts
+from hwmodel.mappers.experts_ilp import variable
 from hwmodel.mappers.experts_problem import assign
 
 RESTARTS = 20
@@ -65,9 +66,9 @@ def cluster_exactly(
     types, experts = activation.shape
     names = range(clusters)
     model: Any = pulp.LpProblem("clusters", pulp.LpMinimize)
-    held: Any = pulp.LpVariable.dicts("R", (names, range(types)), cat=pulp.LpBinary)
-    home: Any = pulp.LpVariable.dicts("C", (names, range(experts)), cat=pulp.LpBinary)
-    uneven: Any = pulp.LpVariable.dicts("u", names, 0)
+    held = [[variable(model, f"R_{i}_{j}", binary=True) for j in range(types)] for i in names]
+    home = [[variable(model, f"C_{i}_{k}", binary=True) for k in range(experts)] for i in names]
+    uneven = [variable(model, f"u_{i}") for i in names]
     mean = float(frequency.sum()) / clusters
     terms: list[Any] = [theta * uneven[i] for i in names]
     for j in range(types):
@@ -80,7 +81,7 @@ def cluster_exactly(
         model += mean - load <= uneven[i]
         model += pulp.lpSum(home[i][k] for k in range(experts)) == experts // clusters
         for j, k in np.argwhere(activation * frequency[:, None] > 0):
-            remote: Any = pulp.LpVariable(f"g_{i}_{j}_{k}", 0)
+            remote = variable(model, f"g_{i}_{j}_{k}")
             model += remote >= held[i][j] - home[i][k]
             terms.append((1 - theta) * float(frequency[j] * activation[j, k]) * remote)
     for i in range(1, clusters):  # clusters have no names: i starts after i - 1

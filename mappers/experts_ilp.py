@@ -45,13 +45,22 @@ def variables(posed: Problem) -> int | None:
     return sum(level.groups for level in steps) * len(posed.pairs) * posed.experts**2
 
 
+def variable(model: Any, name: str, *, binary: bool = False) -> Any:
+    """A variable of a model, of 0 or more; PuLP before 3.3 makes it apart from the model."""
+    pulp: Any = import_module("pulp")
+    kind = pulp.LpBinary if binary else pulp.LpContinuous
+    if hasattr(model, "add_variable"):
+        return model.add_variable(name, 0, None, kind)
+    return pulp.LpVariable(name, 0, None, kind)
+
+
 def solve_program(posed: Problem, time_limit_s: float) -> Solved:
     """Solve to optimality, or until the time limit; `SolverError` where nothing is feasible."""
     pulp: Any = import_module("pulp")
     model: Any = pulp.LpProblem("experts", pulp.LpMinimize)
     rows, columns, devices = range(posed.layers), range(posed.experts), range(posed.devices)
     x: Any = {
-        (layer, i, d): pulp.LpVariable(f"x_{layer}_{i}_{d}", cat=pulp.LpBinary)
+        (layer, i, d): variable(model, f"x_{layer}_{i}_{d}", binary=True)
         for layer in rows
         for i in columns
         for d in devices
@@ -70,7 +79,7 @@ def solve_program(posed: Problem, time_limit_s: float) -> Solved:
     terms += _kept(posed, model, x)
     if posed.load_cost:
         for layer in rows:
-            peak: Any = pulp.LpVariable(f"peak_{layer}", 0)
+            peak = variable(model, f"peak_{layer}")
             for d in devices:
                 share = pulp.lpSum(float(posed.loads[layer, i]) * x[layer, i, d] for i in columns)
                 model += share <= peak
@@ -110,7 +119,7 @@ def _kept(posed: Problem, model: Any, x: Any) -> list[Any]:
                 here = [pulp.lpSum(x[a, i, d] for d in devices) for i in experts]
                 there = [pulp.lpSum(x[b, j, d] for d in devices) for j in experts]
                 y: Any = {
-                    (i, j): pulp.LpVariable(f"y_{depth}_{group}_{pair}_{i}_{j}", 0, 1)
+                    (i, j): variable(model, f"y_{depth}_{group}_{pair}_{i}_{j}")
                     for i in experts
                     for j in experts
                 }

@@ -1,0 +1,129 @@
+"""The verb and the command: fields, text, exit statuses, a picture, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import hwmodel as hw
+from hwmodel.cli import app
+from hwmodel.errors import CapacityError, InputError, UnknownNameError
+from hwmodel.expert_routing import from_traces, planted
+from hwmodel.place_command import pins
+from hwmodel.placement import crossings, read_placement
+from hwmodel.topologies import node
+from hwmodel.topology import Port
+
+TRACE = planted(layers=4, experts=8, group=2, share=0.7, tokens=2000, seed=0)
+ROUTING = from_traces([TRACE], experts=8)
+PORT = Port(latency_s=1e-6, bandwidth_bytes_per_s=1e9)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> str:
+    np.savez(tmp_path / "t.npz", experts=TRACE)
+    return str(tmp_path / "t.npz")
+
+
+def run(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["place", *words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout
+
+
+def test_the_command_answers_in_json_with_every_field(trace: str, tmp_path: Path) -> None:
+    status, out = run("--routing", trace, "--devices", "4", "--json")
+    record = json.loads(out)
+    assert status == 0
+    wanted = "crossings contiguous_crossings bound gap_to_bound optimal_in_mapspace placement"
+    assert {*wanted.split(), "solve_time_s"} <= set(record)
+    assert record["optimal_in_mapspace"]
+    assert record["crossings"] == record["bound"] == record["value"]
+    (tmp_path / "p.json").write_text(out)
+    assert crossings(ROUTING, read_placement(tmp_path / "p.json")) == record["crossings"]
+
+
+def test_the_text_says_what_crosses_and_what_is_proven(trace: str) -> None:
+    status, out = run("--routing", trace, "--devices", "4", "--nodes", "2")
+    answer = hw.place(ROUTING, devices=4, nodes=2)
+    assert status == 0
+    assert f"{answer.crossings:,.0f} of 6,000 transitions cross" in out
+    assert "proven optimal" in out
+    assert "transitions that leave a node" in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_nodes_take_few_crossings_without_adding_any() -> None:
+    flat, record = hw.place(ROUTING, devices=4), hw.place(ROUTING, devices=4, nodes=2).record()
+    assert record["crossings"] == flat.crossings
+    assert record["node_crossings"] <= record["crossings"]
+    hops = hw.place(ROUTING, devices=4, nodes=2, objective="hops", time_limit_s=5)
+    assert hops.certificate.value <= record["crossings"] + record["node_crossings"]
+
+
+def test_a_topology_gives_times_before_and_after() -> None:
+    answer = hw.place(ROUTING, topology=node(4, PORT), token_bytes="4 KiB", tokens=1000)
+    assert answer.step is not None
+    before, after = answer.step
+    assert after.coherent_exchange_s < before.coherent_exchange_s
+    seconds = hw.place(
+        ROUTING, topology=node(4, PORT), token_bytes=4096, objective="seconds", time_limit_s=5
+    )
+    # one switch: a crossing costs the same everywhere, so that fewest crossings are fastest
+    assert seconds.crossings == answer.crossings
+    assert seconds.certificate.unit == "s"
+
+
+def test_memory_limits_what_a_device_holds() -> None:
+    answer = hw.place(
+        ROUTING, devices=4, slack=4, memory="8 GB", expert_bytes="1 GB", time_limit_s=3
+    )
+    assert answer.placement.held().max() <= 2
+    with pytest.raises(CapacityError, match="room for 1 experts of each layer, 4 in all"):
+        hw.place(ROUTING, devices=4, memory="4 GB", expert_bytes="1 GB")
+    with pytest.raises(CapacityError, match="not even one expert"):
+        hw.place(ROUTING, devices=4, shared_experts=2, memory="8 GB", expert_bytes="1 GB")
+
+
+def test_a_machine_of_several_devices_says_how_many() -> None:
+    answer = hw.place(ROUTING, on=hw.device("h200") * 4)
+    assert answer.placement.devices == 4
+    with pytest.raises(InputError, match="on has 4 devices, found devices=8"):
+        hw.place(ROUTING, on=hw.device("h200") * 4, devices=8)
+
+
+def test_a_picture_is_drawn(trace: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "p.png"
+    status, _ = run("--routing", trace, "--devices", "2", "--picture", str(path))
+    assert status == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({}, InputError, "expected --devices or a topology"),
+        ({"devices": 3}, InputError, "8 experts do not divide evenly over 3 devices"),
+        ({"devices": 4, "nodes": 3}, InputError, "nodes that divide the devices"),
+        ({"devices": 4, "objective": "joy"}, UnknownNameError, "'joy'"),
+        ({"devices": 4, "objective": "seconds"}, InputError, "seconds need a topology"),
+        ({"devices": 4, "memory": 1.0}, InputError, "give both"),
+        ({"devices": 4, "time_limit_s": 0.0}, InputError, "time limit above 0"),
+        ({"devices": 4, "topology": node(8, PORT)}, InputError, "has 8 devices, found devices=4"),
+    ],
+)
+def test_impossible_requests_are_refused(
+    options: dict[str, object], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        hw.place(ROUTING, **options)  # pyright: ignore[reportArgumentType]
+
+
+def test_pins_are_read_or_refused() -> None:
+    assert pins(["0:3=1", "7:2=0"]) == {(0, 3): 1, (7, 2): 0}
+    with pytest.raises(InputError, match="LAYER:EXPERT=DEVICE, found '0-3=1'"):
+        pins(["0-3=1"])

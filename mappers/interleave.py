@@ -1,0 +1,200 @@
+"""The mapspace `interleaved`: where in a loop nest each tensor is kept at each memory level.
+
+One Einsum runs on memories 0 (holds everything), 1 .. n. Its nest is a chain of keeps, one for each
+tensor and level, in any order that has a tensor's outer level before its inner one; between keeps
+stand loops, and S_r points of rank r go over an array at once (on any axes, several ranks to one
+axis if they fit). All tiles are whole divisors. Below a keep of tensor t (|t| words), let all
+elements together work on j_r points of rank r. Then each level's words cross from the level around
+it this often:
+
+    V = |t| * product over ranks r that t lacks of D_r / j_r                           (1)
+
+since a loop over a rank that t has walks over its tiles, and one over another rank brings the same
+tile again. An input crosses V times inwards; an output V times outwards and V - |t| inwards, for
+its first entry reads nothing. The keep holds the product of j_r over the ranks of t in a memory
+that all elements share, of i_r = j_r / S_r in one that each element has for itself. There every
+word is written, or read, by each of the product of S_r, over the ranks that t lacks, elements that
+work on it: multicast and spatial reduction spare the memory outside, not the elements' own.
+
+Canonical form: a loop directly above a keep of t over a rank that t lacks can move below that keep.
+The tile stays as large, V falls by (1), and no other keep changes. So only ranks of t need to be
+divided directly above a keep of t.
+
+Units: bytes, joules, seconds; extents are points.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Box = tuple[int, ...]
+"""One number of points for each rank."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """An Einsum and a machine as the search sees them; memories are counted from the outermost, 0.
+
+    Attributes:
+        sizes: extent D_r of each rank.
+        has: for each tensor, which ranks it has.
+        output: which tensor is written.
+        word_bytes: bytes of an element of each tensor.
+        capacity_bytes: of memories 1 .. n, of one element's where each has its own.
+        shared: memories 1 .. shared serve all elements; the others are one per element.
+        energy_j_per_byte: of memories 0 .. n.
+        bandwidth_bytes_per_s: of memories 0 .. n, all elements together; infinity is no limit.
+        axes: elements along each axis of the array; empty without one.
+        fixed_j: joules that every mapping spends: arithmetic, and the accesses of its operands.
+        fixed_bytes: bytes of memories 0 .. n that every mapping moves: those accesses.
+        step_s: seconds in which each element computes one point.
+    """
+
+    sizes: Box
+    has: tuple[tuple[bool, ...], ...]
+    output: int
+    word_bytes: tuple[float, ...]
+    capacity_bytes: tuple[float, ...]
+    shared: int
+    energy_j_per_byte: tuple[float, ...]
+    bandwidth_bytes_per_s: tuple[float, ...]
+    axes: tuple[int, ...]
+    fixed_j: float
+    fixed_bytes: tuple[float, ...]
+    step_s: float
+
+    @property
+    def levels(self) -> int:
+        """Memories below the outermost one."""
+        return len(self.capacity_bytes)
+
+    def over(self, box: Box, tensor: int, *, lacking: bool = False) -> int:
+        """Points of a box in the ranks that a tensor has, or lacks."""
+        chosen = zip(box, self.has[tensor], strict=True)
+        return math.prod(points for points, has in chosen if has != lacking)
+
+
+def spreads(space: Space) -> dict[Box, tuple[Box, ...]]:
+    """Every number of points of the ranks that can go over the array at once, split by axis."""
+    found: dict[Box, tuple[Box, ...]] = {(1,) * len(space.sizes): ()}
+    for axis in space.axes:
+        choices = [[f for f in range(1, axis + 1) if d % f == 0] for d in space.sizes]
+        lines = [line for line in product(*choices) if math.prod(line) <= axis]
+        grown: dict[Box, tuple[Box, ...]] = {}
+        for over, split in found.items():
+            for line in lines:
+                joined = tuple(o * f for o, f in zip(over, line, strict=True))
+                if all(d % j == 0 for d, j in zip(space.sizes, joined, strict=True)):
+                    grown.setdefault(joined, (*split, line))
+        found = grown
+    return found
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """What a word that crosses into a level costs: joules, bytes of the memory above and below."""
+
+    energy_j: float
+    above_bytes: float
+    below_bytes: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """All costs for one choice of what goes over the array.
+
+    Attributes:
+        crossings: for each level from 1, for each tensor, what each of its V words costs.
+        energy_j: joules apart from those: what is fixed, less what first entries spare.
+        moved: bytes of memories 0 .. n, likewise.
+        time_s: seconds of the steps alone.
+    """
+
+    crossings: tuple[tuple[Crossing, ...], ...]
+    energy_j: float
+    moved: tuple[float, ...]
+    time_s: float
+
+
+def costs(space: Space, over: Box) -> Costs:
+    """Costs where `over` points go over the array.
+
+    An output's first entry into a level reads nothing outside and writes nothing inside; its first
+    sum in the innermost memory reads nothing either.
+    """
+    joules = space.energy_j_per_byte
+    energy, moved = space.fixed_j, list(space.fixed_bytes)
+    crossings: list[tuple[Crossing, ...]] = []
+    for level in range(1, space.levels + 1):
+        row: list[Crossing] = []
+        for t, word in enumerate(space.word_bytes):
+            copies = space.over(over, t, lacking=True)
+            ways = 2 if t == space.output else 1
+            above = word * ways * (1 if level - 1 <= space.shared else copies)
+            below = word * ways * (1 if level <= space.shared else copies)
+            row.append(Crossing(above * joules[level - 1] + below * joules[level], above, below))
+            if t == space.output:
+                words = space.over(space.sizes, t)
+                spared = words * (below if level == space.levels else below / 2)
+                for memory, size in ((level - 1, words * above / 2), (level, spared)):
+                    moved[memory] -= size
+                    energy -= size * joules[memory]
+        crossings.append(tuple(row))
+    steps = math.prod(d // o for d, o in zip(space.sizes, over, strict=True))
+    return Costs(tuple(crossings), energy, tuple(moved), steps * space.step_s)
+
+
+class Grid:
+    """All boxes of divisors, one index each; dividing a box by another subtracts their indices."""
+
+    def __init__(self, sizes: Box) -> None:
+        self.factors = [(rank, p, e) for rank, d in enumerate(sizes) for p, e in _primes(d)]
+        self.shape = tuple(most + 1 for _, _, most in self.factors)
+        self.boxes = math.prod(self.shape)
+        counts = np.indices(self.shape).reshape(len(self.shape), self.boxes)
+        self.exponents: NDArray[np.int8] = np.ascontiguousarray(counts.T).astype(np.int8)
+        self.extents: Floats = np.ones((len(sizes), self.boxes))
+        for (rank, prime, _), exponent in zip(self.factors, counts, strict=True):
+            self.extents[rank] *= float(prime) ** exponent
+
+    def index(self, box: Box) -> int:
+        """The index of a box of divisors."""
+        at = 0
+        for rank, prime, most in self.factors:
+            at = at * (most + 1) + next(e for e in range(most, -1, -1) if box[rank] % prime**e == 0)
+        return at
+
+    def box(self, index: Any) -> Box:
+        """The points of each rank."""
+        return tuple(int(points) for points in self.extents[:, index])
+
+    def inside(self, has: tuple[bool, ...]) -> Ints:
+        """Indices of the boxes that hold one point of every rank but these."""
+        outside = [at for at, (rank, _, _) in enumerate(self.factors) if not has[rank]]
+        return np.flatnonzero(~self.exponents[:, outside].any(axis=1))
+
+    def points(self, has: tuple[bool, ...]) -> Floats:
+        """Points of each box in these ranks."""
+        return self.extents[list(has)].prod(axis=0)
+
+
+def _primes(number: int) -> list[tuple[int, int]]:
+    """Prime factors with their exponents."""
+    found: list[tuple[int, int]] = []
+    prime = 2
+    while number > 1:
+        prime = prime if prime * prime <= number else number
+        exponent = 0
+        while number % prime == 0:
+            number, exponent = number // prime, exponent + 1
+        if exponent:
+            found.append((prime, exponent))
+        prime += 1
+    return found

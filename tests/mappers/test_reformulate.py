@@ -72,8 +72,8 @@ def test_extra_operations_are_those_of_the_corrections() -> None:
 
 
 def test_one_pass_wins_where_rows_do_not_fit() -> None:
-    cascade = attention(1, 1, 256, 256, 64, passes=3)
-    machine = device("peer-a2").but(buffer={"capacity_bytes": 32768})
+    cascade = attention(1, 1, 128, 128, 16, passes=3)
+    machine = device("peer-a2").but(buffer={"capacity_bytes": 4096})
     answers = compare(cascade, machine, tiles=(8,))
     assert answers[0].form.name == "one-pass, tiles of 8"
     best, given = answers[0].mapped, next(a for a in answers if a.form.name == "as given").mapped

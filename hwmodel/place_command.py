@@ -2,7 +2,8 @@
 
 Objectives: `crossings` counts transitions that change device, `hops` counts 1 within a node and 2
 between nodes (as ExFlow scores), `seconds` adds up what each transition's `token_bytes` take alone
-on its path through the topology. Where nodes are given and crossings are minimised, devices are
+on its path through the topology, and `token_s` for each choice on the busiest device of each layer;
+`load` counts these choices alone. Where nodes are given and crossings are minimised, devices are
 dealt to nodes afterwards so that few crossings leave a node; the number of crossings stays.
 """
 
@@ -36,7 +37,7 @@ from hwmodel.topology import Topology
 from hwmodel.traces import read_routing
 from hwmodel.units import parse, show
 
-OBJECTIVES = {"crossings": "", "hops": "", "seconds": "s"}
+OBJECTIVES = {"crossings": "", "hops": "", "load": "", "seconds": "s"}
 """What can be minimised, and its unit."""
 SHOWN_EXPERTS, SHOWN_LAYERS = 16, 12
 """Largest placement that is printed whole."""
@@ -114,6 +115,7 @@ def place(
     pinned: Mapping[tuple[int, int], int] | None = None,
     forbidden: Mapping[tuple[int, int], tuple[int, ...]] | None = None,
     tokens: int = 4096,
+    token_s: float = 0.0,
     time_limit_s: float = 60.0,
     gap: float = 0.0,
     seed: int = 0,
@@ -123,15 +125,17 @@ def place(
 
     `memory` of a device and `expert_bytes` limit how many experts of each layer it holds, beside
     `shared_experts` of each layer that every device holds. With a topology and `token_bytes` the
-    times of a step of `tokens` tokens are predicted before and after. Raises `InputError`,
-    `CapacityError` where the experts have no room, `SolverError` where constraints leave no way.
+    times of a step of `tokens` tokens are predicted before and after; `token_s` is what an expert
+    takes for a token. Raises `InputError`, `CapacityError` where the experts have no room,
+    `SolverError` where constraints leave no way.
     """
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
-    if time_limit_s <= 0 or not 0 <= gap < 1 or tokens < 1:
+    if time_limit_s <= 0 or not 0 <= gap < 1 or tokens < 1 or not 0 <= token_s < np.inf:
         raise InputError(
-            "place: expected a time limit above 0, a gap from 0 to below 1 and a token or more;"
-            f" found {time_limit_s} s, gap {gap}, {tokens} tokens"
+            "place: expected a time limit above 0, a gap from 0 to below 1, a token or more and a"
+            f" time of an expert of 0 or more; found {time_limit_s} s, gap {gap}, {tokens} tokens,"
+            f" {token_s} s"
         )
     if not isinstance(routing, Routing):
         routing = read_routing(routing, kind=kind, domains=domains, experts=experts)
@@ -143,6 +147,7 @@ def place(
         routing,
         devices,
         cost=cost,
+        load_cost={"load": 1.0, "seconds": token_s}.get(objective, 0.0),
         slack=slack,
         most=_room(routing, memory, expert_bytes, shared_experts),
         pinned=dict(pinned or {}),
@@ -161,7 +166,7 @@ def place(
     plain = contiguous(routing.layers, routing.experts, devices)
     step = None
     if network is not None and size_bytes is not None:
-        step = _steps(routing, plain, placed, network, tokens, size_bytes)
+        step = _steps(routing, plain, placed, network, tokens, size_bytes, token_s)
     return PlaceAnswer(
         routing=routing,
         placement=placed,
@@ -202,6 +207,8 @@ def _cost(
         return None
     if objective == "hops":
         return hop_cost(devices, nodes)
+    if objective == "load":
+        return np.zeros((devices, devices))
     if network is None or size_bytes is None:
         raise InputError("place: seconds need a topology and token_bytes (--token-bytes)")
     from hwmodel.routing import routes
@@ -216,6 +223,7 @@ def _steps(
     network: Topology,
     tokens: int,
     size_bytes: float,
+    token_s: float,
 ) -> tuple[StepTimes, StepTimes]:
     from hwmodel.routing import all_to_all_s, routes
 
@@ -233,6 +241,7 @@ def _steps(
             exchange_s,
             tokens=tokens,
             token_bytes=size_bytes,
+            token_s=token_s,
             gather_s=exchange_s(gathered),
         )
         for each in (plain, placed)

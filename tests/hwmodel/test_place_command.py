@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import hwmodel as hw
 from hwmodel.cli import app
 from hwmodel.errors import CapacityError, InputError, UnknownNameError
-from hwmodel.expert_routing import from_traces, planted
+from hwmodel.expert_routing import from_counts, from_traces, planted
 from hwmodel.place_command import pins
 from hwmodel.placement import crossings, read_placement
 from hwmodel.topologies import node
@@ -77,6 +77,15 @@ def test_a_topology_gives_times_before_and_after() -> None:
     assert seconds.certificate.unit == "s"
 
 
+def test_the_load_objective_evens_out_the_busiest_devices() -> None:
+    loads = np.array([9.0, 8, 7, 6, 5, 4, 3, 2])
+    routing = from_counts({(0, 1): np.diag(loads)})
+    answer = hw.place(routing, devices=4, objective="load", time_limit_s=5)
+    assert answer.certificate.value == 2 * 11  # 9 + 2, 8 + 3, 7 + 4, 6 + 5 in both layers
+    assert answer.certificate.optimal_in_mapspace
+    assert answer.record()["load_imbalance"] == 1
+
+
 def test_memory_limits_what_a_device_holds() -> None:
     answer = hw.place(
         ROUTING, devices=4, slack=4, memory="8 GB", expert_bytes="1 GB", time_limit_s=3
@@ -112,6 +121,7 @@ def test_a_picture_is_drawn(trace: str, tmp_path: Path) -> None:
         ({"devices": 4, "objective": "joy"}, UnknownNameError, "'joy'"),
         ({"devices": 4, "objective": "seconds"}, InputError, "seconds need a topology"),
         ({"devices": 4, "memory": 1.0}, InputError, "give both"),
+        ({"devices": 4, "token_s": -1.0}, InputError, "time of an expert"),
         ({"devices": 4, "time_limit_s": 0.0}, InputError, "time limit above 0"),
         ({"devices": 4, "topology": node(8, PORT)}, InputError, "has 8 devices, found devices=4"),
     ],

@@ -199,7 +199,7 @@ def measured_rows(name: str, boards: Sequence[str] | None = None) -> list[Row]:
             if board not in known:
                 raise UnknownNameError(f"board of {name}", board, known)
         rows = [row for row in rows if row.board in boards]
-    return rows + collective.read_collectives(name)
+    return rows + [row for row in collective.read_collectives(name) if may_fit(row)]
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -28,6 +28,9 @@ from hwmodel.validation.rows import Row, groups, kernels_known, may_fit, read_ro
 APART = ("llm", collectives.FAMILY)
 """Families that are judged in other ways than kernels."""
 
+SPREAD = 0.95
+"""Share of the experts that random routing reaches, from which routing counts as spread."""
+
 BASELINE_EFFICIENCY, BASELINE_S = 0.8, 3e-6
 
 
@@ -52,7 +55,30 @@ def _family(*names: str, kernel: str = "torch") -> Callable[[Row], bool]:
 
 
 def _phase(phase: str) -> Callable[[Row], bool]:
-    return lambda row: row.columns["family"] == "llm" and row.columns["phase"] == phase
+    return lambda row: (
+        row.columns["family"] == "llm" and row.columns["phase"] == phase and spread(row)
+    )
+
+
+def _ranks(ranks: int) -> Callable[[Row], bool]:
+    nccl = _family(collectives.FAMILY, kernel="nccl")
+    return lambda row: nccl(row) and float(row.columns["ranks"]) == ranks
+
+
+def spread(row: Row) -> bool:
+    """Whether the tokens of a step reach as many experts as random routing would let them.
+
+    The first sittings' prompts do not: their stack let a random router send nearly all tokens to
+    the same few experts (see `stack.random_stack`), and did not count them. Their prefill rows of
+    mixtures stay in the data and out of the report.
+    """
+    config = model(str(row.columns["model"])).config
+    if not config.experts or row.columns["phase"] == "decode":
+        return True
+    tokens = float(row.columns["batch"]) * float(row.columns["prompt"])
+    picked = float(config.num_experts_per_tok or 1) / config.experts
+    expected = config.experts * (1 - (1 - picked) ** tokens)
+    return float(row.columns.get("experts_touched", 0.0)) >= SPREAD * expected
 
 
 MEMORY_BOUND = ("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy")
@@ -72,7 +98,8 @@ FAMILIES: dict[str, Callable[[Row], bool]] = {
     "rows Triton": _family(*MEMORY_BOUND, kernel="triton"),
     "LLM prefill": _phase("prefill"),
     "LLM decode": _phase("decode"),
-    "NCCL, two GPUs": _family(collectives.FAMILY, kernel="nccl"),
+    "NCCL, two GPUs": _ranks(2),
+    "NCCL, four GPUs": _ranks(4),
 }
 """Family of the report -> which rows it holds."""
 
@@ -171,7 +198,8 @@ def held_out(judged: Sequence[Judged], calibration: Calibration) -> dict[str, li
 
 def judge_all(device_name: str, hardware: Hardware) -> list[Judged]:
     """Every timed row of a device whose kernel the model knows, with its prediction."""
-    kernels = [row for row in read_rows(device_name) if kernels_known(row)]
+    timed = (row for row in read_rows(device_name) if row.columns.get("pass") != "menu")
+    kernels = [row for row in timed if kernels_known(row)]
     return judge([*kernels, *collective.read_collectives(device_name)], hardware)
 
 

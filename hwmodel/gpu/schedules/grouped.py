@@ -1,7 +1,7 @@
 """torch's grouped product on a Hopper GPU: a CUTLASS kernel of clusters, its tile set by the rows.
 
 `torch._grouped_mm` (PyTorch, aten/src/ATen/native/cuda/GroupMM.cu) has two kernels, both persistent
-and in clusters of two blocks along the rows: tiles of 64 x 128 with slices of 128 elements where the
+and in clusters of two blocks along the rows: tiles of 64 x 128 with slices of 128 elements where
 members have at most 128 rows on average or the output at most 128 columns; else 128 x 256 with
 slices of 64. Every launch of 300 recorded on an H200 (validation/data, launches.csv) follows that
 rule. Sizes are elements of bf16, the only format that the kernel takes.
@@ -15,7 +15,8 @@ element, s slices of depth d, tile m x n (derived from that loop nest):
     port               (rows + 2n) d s b       B reaches both blocks
     L2                 (rows + n) d s b
     DRAM               A, B and C once, and what the L2 forgets (schedules/gemm.py)
-    pipeline           s slices, counted
+    pipeline           s slices that come from the DRAM, as B does for the first stripe of a member:
+                       a few are under way, so that each takes its share of the latency
     port written       rows n b, after the last slice; the small kernel works on two tiles in turn
                        ("pingpong"), so that one is stored while the other is multiplied
     step               a change of member: the block writes new descriptors for its bulk copies, and
@@ -77,12 +78,13 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     slots = floor_div(limits.processors, CLUSTER)
     slices = ceil_div(problem.K, tile.block_k)
     rows, width = problem.M / stripes, problem.N / columns
+    first = least((1, _touched(problem) / stripes))
     mainloop = Work(
         operations={(unit, "flop", dtype): 2 * high * tile.block_n * tile.block_k * slices},
         read={
             "port": (rows + CLUSTER * width) * problem.K * element,
             "l2": (rows + width) * problem.K * element,
-            "pipeline": slices * CLUSTER,
+            "pipeline": slices * CLUSTER * first,
         },
         written={"shared": (rows + CLUSTER * width) * problem.K * element},
         live={"processors": CLUSTER},

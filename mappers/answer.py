@@ -26,7 +26,8 @@ from hwmodel.errors import UnknownNameError
 from hwmodel.hardware import Hardware, Limits, limits
 from hwmodel.mapping import Loop, walk
 from hwmodel.mapping import Mapping as LoopNest
-from hwmodel.spatial.nest import Counts, evaluate
+from hwmodel.spatial.counts import Counts
+from hwmodel.spatial.nest import evaluate
 from hwmodel.spatial.rates import rates, unit_of
 from hwmodel.spatial.rules import Rules, activity
 from hwmodel.units import Amount
@@ -79,7 +80,7 @@ class Mapped:
 
     @property
     def tiles(self) -> dict[str, int | list[int]]:
-        """Tile sizes by rank, one or several from the outside in; a rank without a loop is whole."""
+        """Tile sizes by rank, one or several from the outside in; ranks without loops are whole."""
         found: dict[str, list[int]] = {}
         for _, node in walk(self.mapping.nest):
             if isinstance(node, Loop):
@@ -202,12 +203,7 @@ def _near_bytes(counts: Counts | None, array: bool) -> float:
     """
     if counts is None:
         return 0.0
-    return float(
-        sum(
-            (t.points + (0 if array or not t.reduced else t.points - t.first)) * t.element_bytes
-            for t in counts.touches
-        )
-    )
+    return float(sum((t.points if array else t.accesses) * t.element_bytes for t in counts.touches))
 
 
 def check_objective(objective: str) -> str:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.counts import cascade_counts
 from hwmodel.errors import CoverageError
 from hwmodel.hardware import Hardware
 from hwmodel.mappers.answer import Mapped, answer, check_objective
@@ -63,7 +64,10 @@ def map_cascade(
     found: Mapped = _late("fusion")(cascade, hardware, rules=charged, **space)
     if objective == "traffic":
         return found
-    # Nothing is computed twice, so with one buffer time and energy grow with the bytes moved alone.
+    # With one buffer, time and energy grow with bytes and operations alone: a tree that moves least
+    # and computes nothing twice is the best for them too.
+    once = sum(found.costs.work.operations.values()) == sum(cascade_counts(cascade).values())
+    proven = once and found.certificate.optimal_in_mapspace
     return answer(
         cascade,
         hardware,
@@ -73,7 +77,7 @@ def map_cascade(
         mapspace=found.certificate.mapspace,
         candidates=found.certificate.candidates,
         started_s=started_s,
-        mapspace_bound=None if found.certificate.optimal_in_mapspace else 0.0,
+        mapspace_bound=None if proven else 0.0,
         notes=found.notes,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 from hwmodel.errors import InputError
 from hwmodel.mappers.answer import Mapped
 from hwmodel.mapping import Keep, Loop, walk
-from hwmodel.spatial.nest import Transfer
+from hwmodel.spatial.counts import Transfer
 from hwmodel.units import show
 
 BAND_COLOURS = ("#e8eef7", "#e9f4ea", "#fdf3e0", "#f7e8ee")

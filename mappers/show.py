@@ -11,7 +11,7 @@ from typing import Any
 
 from hwmodel.mappers.answer import Mapped
 from hwmodel.record import plain
-from hwmodel.spatial.nest import Transfer
+from hwmodel.spatial.counts import Transfer
 from hwmodel.table import WIDTH, grid
 from hwmodel.units import show
 

@@ -2,7 +2,8 @@
 
 Intermediates go out to the outermost memory and come back. The nests share nothing, so the sum of
 the best is the best of the sums: an optimum of the mapspace in which nothing is fused, and what
-fusion is measured against.
+fusion is measured against. Bytes and operations of all Einsums add up; under `overlap` the whole is
+as fast as its busiest resource.
 """
 
 import time
@@ -12,7 +13,7 @@ from types import MappingProxyType
 
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.hardware import Hardware
-from hwmodel.mappers.answer import Mapped, answer
+from hwmodel.mappers.answer import Mapped, answer, check_objective
 from hwmodel.mappers.tiles import map_tiles
 from hwmodel.mapping import Mapping as LoopNest
 from hwmodel.mapping import Split
@@ -31,15 +32,18 @@ def map_unfused(
 ) -> Mapped:
     """The best nest of each Einsum, in order; arguments as those of `map_tiles`.
 
-    Of objectives that are no sums (edp; latency of Einsums that overlap in part) the answer is the
-    best nest of each, and the certificate claims no optimum of the whole for edp.
+    With one buffer all objectives grow with the bytes moved, so the nests that move least are best
+    for each of them. Otherwise, of objectives that are no sums over Einsums (latency, edp), the
+    answer is the best nest of each, and the certificate claims no optimum of the whole.
     """
     started_s = time.perf_counter()
+    check_objective(objective)
+    by_bytes = len(hardware.memories) == 2 and not (rules.exposed and double)
     parts = [
         map_tiles(
             alone(einsum, cascade),
             hardware,
-            objective=objective,
+            objective="traffic" if by_bytes else objective,
             mapspace=mapspace,
             rules=rules,
             double=double,
@@ -57,7 +61,7 @@ def map_unfused(
         mapspace=f"{mapspace}, unfused",
         candidates=sum(part.certificate.candidates for part in parts),
         started_s=started_s,
-        mapspace_bound=None if objective in ("traffic", "energy") else 0.0,
+        mapspace_bound=None if by_bytes or objective == "traffic" else 0.0,
         notes=("nothing is fused: every intermediate goes out and comes back",),
     )
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from hwmodel.activity import Activity, Overlap, Serial, Work
 from hwmodel.errors import UnknownNameError
-from hwmodel.spatial.nest import Counts, Transfer
+from hwmodel.spatial.counts import Counts, Transfer
 from hwmodel.units import Amount
 
 STEP = "step"

@@ -12,7 +12,8 @@ from hwmodel.einsum.notation import parse
 from hwmodel.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.hardware import Limits
 from hwmodel.mapping import Compute, Keep, Loop, Mapping, Nest, Node, Split
-from hwmodel.spatial.nest import Counts, evaluate
+from hwmodel.spatial.counts import Counts
+from hwmodel.spatial.nest import evaluate
 from tests.loop_walk import Walked, walk
 
 LEVELS = ["dram", "buffer", "register"]

@@ -8,30 +8,26 @@ dealt to nodes afterwards so that few crossings leave a node; the number of cros
 """
 
 import os
-import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hwmodel.certificate import Certificate
 from hwmodel.errors import CapacityError, InputError, UnknownNameError
 from hwmodel.expert_parallel import StepTimes, step_times
 from hwmodel.expert_routing import Counts, Routing
 from hwmodel.mappers.experts import Progress, place_experts
 from hwmodel.mappers.experts_search import regroup
+from hwmodel.place_answer import PlaceAnswer
 from hwmodel.placement import (
     Placement,
     contiguous,
     crossings,
     flows,
     hop_cost,
-    load_imbalance,
     placement,
 )
-from hwmodel.table import WIDTH, grid
 from hwmodel.topologies import topology as find_topology
 from hwmodel.topology import Topology
 from hwmodel.traces import read_routing
@@ -39,62 +35,6 @@ from hwmodel.units import parse, show
 
 OBJECTIVES = {"crossings": "", "hops": "", "load": "", "seconds": "s"}
 """What can be minimised, and its unit."""
-SHOWN_EXPERTS, SHOWN_LAYERS = 16, 12
-"""Largest placement that is printed whole."""
-
-
-@dataclass(frozen=True, eq=False)
-class PlaceAnswer:
-    """A placement, its certificate, and how it compares with consecutive experts.
-
-    Attributes:
-        certificate: of the objective; for crossings its value and bound count transitions.
-        crossings: transitions that change device, counted anew from the placement.
-        contiguous_crossings: the same where each device holds consecutive experts.
-        step: times of a step before (consecutive experts) and after, where a topology is given.
-    """
-
-    routing: Routing
-    placement: Placement
-    nodes: int
-    certificate: Certificate
-    crossings: float
-    contiguous_crossings: float
-    interrupted: bool
-    history: tuple[tuple[float, float, float], ...]
-    step: tuple[StepTimes, StepTimes] | None = None
-    notes: tuple[str, ...] = field(default=())
-
-    def record(self) -> dict[str, Any]:
-        """Every field, for JSON."""
-        plain = contiguous(self.routing.layers, self.routing.experts, self.placement.devices)
-        steps = self.step and {
-            name: {**vars(step), "vanilla_s": step.vanilla_s, "coherent_s": step.coherent_s}
-            for name, step in zip(("contiguous", "placed"), self.step, strict=True)
-        }
-        return {
-            "crossings": self.crossings,
-            "contiguous_crossings": self.contiguous_crossings,
-            **self.certificate.record(),
-            "transitions": self.routing.total,
-            "node_crossings": _node_crossings(self.routing, self.placement, self.nodes),
-            "contiguous_node_crossings": _node_crossings(self.routing, plain, self.nodes),
-            "load_imbalance": load_imbalance(self.routing, self.placement),
-            "contiguous_load_imbalance": load_imbalance(self.routing, plain),
-            "nodes": self.nodes,
-            "interrupted": self.interrupted,
-            "step": steps,
-            "placement": self.placement.record(),
-            "history": [
-                {"elapsed_s": at_s, "value": value, "bound": bound}
-                for at_s, value, bound in self.history
-            ],
-            "warnings": list(self.notes),
-        }
-
-    def __str__(self) -> str:
-        """The answer in one line, a row for each pair of layers, and the placement if small."""
-        return _text(self)
 
 
 def place(
@@ -284,11 +224,6 @@ def _bytes(value: float | str | None, where: str) -> float | None:
     return float(value)
 
 
-def _node_crossings(routing: Routing, placed: Placement, nodes: int) -> float:
-    node = np.array(placed.assignment) // (placed.devices // nodes)
-    return crossings(routing, placement(placed.layers, nodes, node))
-
-
 def _notes(routing: Routing) -> tuple[str, ...]:
     """What the counts cannot say."""
     gaps = [(a, b) for a, b in routing.transitions if b - a != 1]
@@ -299,71 +234,6 @@ def _notes(routing: Routing) -> tuple[str, ...]:
         + ", ".join(f"{a} and {b}" for a, b in gaps)
         + ", not between consecutive ones, whose affinity may differ",
     )
-
-
-def _text(answer: PlaceAnswer) -> str:
-    routing, certificate, placed = answer.routing, answer.certificate, answer.placement
-    plain = contiguous(routing.layers, routing.experts, placed.devices)
-    fewer = 1 - answer.crossings / answer.contiguous_crossings if answer.contiguous_crossings else 0
-    proof = (
-        "proven optimal"
-        if certificate.optimal_in_mapspace
-        else f"gap {certificate.gap_to_bound:.2%}"
-    )
-    lines = [
-        f"{routing.experts} experts in each of {len(routing.layers)} layers on {placed.devices}"
-        f" devices: {answer.crossings:,.0f} of {routing.total:,.0f} transitions cross"
-        f" ({answer.crossings / routing.total:.1%}), {fewer:.1%} fewer than with consecutive"
-        f" experts",
-        f"{certificate.objective} {_exact(certificate.value)}, bound {_exact(certificate.bound)}:"
-        f" {proof} ({certificate.bound_reason}; {certificate.solve_time_s:.2f} s"
-        + (", interrupted)" if answer.interrupted else ")"),
-    ]
-    before, after = flows(routing, plain), flows(routing, placed)
-    rows = [
-        [
-            f"{a} -> {b}",
-            f"{table.sum():,.0f}",
-            f"{1 - np.trace(before[a, b]) / table.sum():.1%}",
-            f"{1 - np.trace(table) / table.sum():.1%}",
-        ]
-        for (a, b), table in list(after.items())[:SHOWN_LAYERS]
-        if table.sum()
-    ]
-    heads = ("layers", "transitions", "cross, consecutive", "cross, placed")
-    uneven = [f"{load_imbalance(routing, each):.3g}" for each in (plain, placed)]
-    summary = [["load of the busiest device / mean", *uneven]]
-    if answer.nodes > 1:
-        summary.append(
-            [
-                "transitions that leave a node",
-                f"{_node_crossings(routing, plain, answer.nodes) / routing.total:.1%}",
-                f"{_node_crossings(routing, placed, answer.nodes) / routing.total:.1%}",
-            ]
-        )
-    if answer.step is not None:
-        for name in ("vanilla_exchange_s", "coherent_exchange_s"):
-            words = {"v": "two all-to-alls a layer", "c": "one all-to-all a layer, all-gather"}
-            cells = [show(getattr(step, name), "s") for step in answer.step]
-            summary.append([f"exchanges of a step, {words[name[0]]}", *cells])
-    blocks = ["\n".join(map(_wrapped, lines)), grid(heads, rows, left=(0,))]
-    blocks.append(grid(("", "consecutive", "placed"), summary, left=(0,)))
-    if routing.experts <= SHOWN_EXPERTS and len(routing.layers) <= SHOWN_LAYERS:
-        pairs = zip(placed.layers, placed.assignment, strict=True)
-        named = [[str(x), *map(str, row)] for x, row in pairs]
-        experts = [str(expert) for expert in range(routing.experts)]
-        blocks.append("device of each expert\n" + grid(("layer", *experts), named, left=()))
-    blocks += [_wrapped(f"warning: {note}") for note in answer.notes]
-    return "\n\n".join(blocks)
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, WIDTH, subsequent_indent="  ")
-
-
-def _exact(value: float) -> str:
-    """A count in full, anything else to six digits."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.6g}"
 
 
 class Shrinking:

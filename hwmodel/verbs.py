@@ -31,7 +31,7 @@ from hwmodel.units import Amount
 if TYPE_CHECKING:
     from hwmodel.expert_routing import Routing
     from hwmodel.mappers.answer import Mapped
-    from hwmodel.place_command import PlaceAnswer
+    from hwmodel.place_answer import PlaceAnswer
 
 MODELS = {
     "gpu": "hwmodel.gpu.predict",

@@ -48,17 +48,19 @@ def map_cascade(
             f"{hardware.name}: mappers of loop nests cover memories with buffers and arrays, such"
             " as peer-a2; a GPU's tiles are chosen by its kernels"
         )
-    two_levels = not hardware.arrays
-    if two_levels and (len(cascade.einsums) == 1 or not fused):
-        mapper = map_tiles if len(cascade.einsums) == 1 else map_unfused
+    single = len(cascade.einsums) == 1
+    deep = bool(hardware.arrays) or (len(hardware.memories) > 2 and not shares)
+    if not deep and (single or not fused):
+        mapper = map_tiles if single else map_unfused
         space |= {"objective": objective, "rules": charged}
         return mapper(cascade, hardware, double=double, shares=shares, **space)
-    if double or shares:
+    if double or shares or (deep and not single and (objective != "traffic" or not fused)):
         raise CoverageError(
-            f"{cascade.name} on {hardware.name}: tiles kept twice and tensors with buffers of their"
-            " own are for one Einsum on a machine without an array"
+            f"{cascade.name} on {hardware.name}: expected one Einsum on a memory and buffers for tiles"
+            " kept twice and tensors with buffers of their own, and on deeper machines one Einsum, or"
+            " a fused cascade's traffic at the outermost memory"
         )
-    if not two_levels:
+    if single:
         return _late("levels")(cascade, hardware, objective=objective, **space)
     started_s = time.perf_counter()
     found: Mapped = _late("fusion")(cascade, hardware, rules=charged, **space)

@@ -44,7 +44,9 @@ def test_a_fused_answer_for_time_is_the_one_for_traffic() -> None:
 def test_machines_and_words_that_no_mapper_covers_are_refused() -> None:
     with pytest.raises(CoverageError, match="peer-a2; a GPU's tiles"):
         map_cascade(CHAIN, device("h200"))
-    with pytest.raises(CoverageError, match="kept twice"):
+    with pytest.raises(CoverageError, match="one Einsum on a memory and buffers"):
         map_cascade(CHAIN, MACHINE, double=True)
+    with pytest.raises(CoverageError, match="traffic at the outermost memory"):
+        map_cascade(CHAIN, device("peer-a3"), objective="energy")
     with pytest.raises(UnknownNameError, match="accounting rules"):
         map_cascade(CHAIN, MACHINE, rules="none")

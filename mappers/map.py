@@ -56,9 +56,9 @@ def map_cascade(
         return mapper(cascade, hardware, double=double, shares=shares, **space)
     if double or shares or (deep and not single and (objective != "traffic" or not fused)):
         raise CoverageError(
-            f"{cascade.name} on {hardware.name}: expected one Einsum on a memory and buffers for tiles"
-            " kept twice and tensors with buffers of their own, and on deeper machines one Einsum, or"
-            " a fused cascade's traffic at the outermost memory"
+            f"{cascade.name} on {hardware.name}: expected one Einsum on a memory and buffers for"
+            " tiles kept twice and tensors with buffers of their own, and on deeper machines one"
+            " Einsum, or a fused cascade's traffic at the outermost memory"
         )
     if single:
         return _late("levels")(cascade, hardware, objective=objective, **space)

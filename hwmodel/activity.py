@@ -126,6 +126,7 @@ class Rates:
         slots: (resource, seconds) of one latency, by name.
         private: resources of which every slot of a `Waves` has its own share.
         sharpness: exponent p of the norm that combines overlapping times; infinity is max.
+        inner: the same among the private resources of one tile of a `Waves`; None: `sharpness`.
         operation_j: joules per operation.
         byte_j: joules per byte read or written, by memory level or link.
         static_w: watts drawn whatever happens.
@@ -142,6 +143,7 @@ class Rates:
     slots: Mapping[str, tuple[str, Amount]] = field(default_factory=lambda: {})
     private: frozenset[str] = frozenset()
     sharpness: float = np.inf
+    inner: float | None = None
     operation_j: Mapping[Operation, Amount] = field(default_factory=lambda: {})
     byte_j: Mapping[str, Amount] = field(default_factory=_amounts)
     static_w: Amount = 0.0
@@ -189,7 +191,7 @@ def _fold(node: Activity, rates: Rates, slots: Amount | None) -> Folded:
             for name, seconds in busy.items()
             if slots is None or name in rates.private or name in latencies
         ]
-        time_s = most([*(part.time_s for part in parts), _together(mine, rates)])
+        time_s = most([*(part.time_s for part in parts), _together(mine, rates, slots is not None)])
     return Folded(time_s, busy)
 
 
@@ -222,7 +224,7 @@ def _fold_work(work: Work, rates: Rates, slots: Amount | None) -> Folded:
 
     inside = slots is not None
     overlapping = [s for name, s in busy.items() if not inside or name in rates.private]
-    time_s = _together(overlapping, rates)
+    time_s = _together(overlapping, rates, inside)
     for name, count in work.slots.items():
         resource, latency_s = _rate(rates.slots, name, "latency")
         seconds = count * latency_s
@@ -260,9 +262,9 @@ def rounds(tiles: Amount, slots: Amount, spread: Amount = 1) -> Amount:
     return where(spread <= 1, equal, most((tiles / slots, spread)))
 
 
-def _together(times: list[Amount], rates: Rates) -> Amount:
+def _together(times: list[Amount], rates: Rates, inside: bool = False) -> Amount:
     """Time of things that overlap: their maximum, or a p-norm where the overlap is imperfect."""
-    p = rates.sharpness
+    p = rates.inner if inside and rates.inner is not None else rates.sharpness
     longest = most(times)
     if p == np.inf or len(times) < 2:
         return longest

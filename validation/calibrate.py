@@ -62,6 +62,7 @@ ORDER = (
     "prefill:triton",
     "decode:triton",
     "rows:triton",
+    "grouped:triton",
     COLLECTIVE,
 )
 PRIORS = CATALOGUE / "calibration" / "uncalibrated.yaml"
@@ -151,7 +152,7 @@ def _ranges(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
 def _belongs(group: Group, family: str) -> bool:
     """Whether the group is the family's own: its last new call, the one that names the group."""
     return any(call.family == family for call in group.calls) and not (
-        family == "rows:torch" and len(group.calls) > 1
+        family.startswith("rows:") and len(group.calls) > 1
     )
 
 

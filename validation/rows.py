@@ -163,7 +163,7 @@ def _launched(call: Call, rows: list[Row]) -> Call:
         for name in names
         if LAUNCHED + name in rows[0].columns
     }
-    if len(known) < 2:
+    if len(known) < 2 or (call.schedule == "rows") != ("elements" in known):
         return call
     if "passes" in rows[0].columns:
         known["rereads"] = np.array([float(row.columns["passes"]) - 1 for row in rows])

@@ -47,6 +47,10 @@ KERNELS: dict[str, dict[str, str]] = {
 """Kernel name of a request -> schedule -> the library whose menu and calibration apply."""
 
 
+GATED = ("triton",)
+"""Libraries whose kernel of a gated activation is one, not two."""
+
+
 @dataclass(frozen=True, eq=False)
 class Launch:
     """How a library runs a schedule: what it counts, its tiles, and the rule that fills one in."""
@@ -118,7 +122,34 @@ def lower(cascade: Cascade, kernel: str | None = None) -> tuple[Call, ...]:
     if not found and not any(contraction(einsum, cascade) for einsum in cascade.einsums):
         row = _rows(cascade, cascade.name)
         found = [row] if row else []
-    return tuple(_call(each, libraries, kernel) for each in found or _separate(cascade))
+    found = found or _separate(cascade)
+    if libraries.get("rows") in GATED:
+        found = _gated(found)
+    return tuple(_call(each, libraries, kernel) for each in found)
+
+
+def _gated(found: list[Found]) -> list[Found]:
+    """An elementwise kernel joined with the one before it, where it reads what that one wrote."""
+    joined: list[Found] = []
+    for each in found:
+        before = joined[-1] if joined else None
+        maps = before is not None and {before.schedule, each.schedule} == {"rows"}
+        if before is None or not maps or before.name not in each.work.inputs:
+            joined.append(each)
+            continue
+        first, last = before.problem, each.problem
+        problem = replace(
+            last,
+            read_bytes=first.read_bytes + last.read_bytes - first.written_bytes,
+            operations={
+                key: first.operations.get(key, 0) + last.operations.get(key, 0)
+                for key in {**first.operations, **last.operations}
+            },
+            instructions=first.instructions + last.instructions,
+            form="gated",
+        )
+        joined[-1] = replace(each, problem=problem)
+    return joined
 
 
 def _call(found: Found, libraries: Mapping[str, str], kernel: str | None) -> Call:

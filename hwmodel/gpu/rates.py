@@ -11,6 +11,7 @@
     rate of a copy engine   = the DRAM's bandwidth x `engine`
     latency of a step       = the DRAM's latency x `step`        (a load that nothing runs ahead of)
     latency of a split      = the DRAM's latency x `split`       (one more part to combine)
+    latency of a scan       = the DRAM's latency x `scan`        (finding a block's work in a table)
     latency of scales       = the DRAM's latency x `scales`      (factors of narrow formats)
 
 An efficiency may be set per dtype (`matrix_fp8` before `matrix`). The parameters of the family
@@ -92,11 +93,13 @@ def rates(
             "cycle": ("vector", efficiency("cycle") / hardware.clock_hz),
             "step": ("launch", hardware.memory("dram").latency_s * efficiency("step")),
             "split": ("launch", hardware.memory("dram").latency_s * efficiency("split")),
+            "scan": ("launch", dram.latency_s * efficiency("scan")),
             "scales": ("launch", hardware.memory("dram").latency_s * efficiency("scales")),
         },
         atomics=_atomics(hardware, efficiency("atomics")),
         private=PRIVATE,
         sharpness=parameters.get("sharpness", np.inf),
+        inner=parameters.get("inner"),
         operation_j=operation_j,
         byte_j=byte_j,
         static_w=hardware.power.idle_w * joules.get("static", 1.0),

@@ -1,24 +1,29 @@
 """Schedule of our own tiled GEMM in Triton: what its compiled loop does beyond the generic counts.
 
-Blocks are neither persistent nor clustered: each fills its own pipeline. All stages but one are on
-their way while a slice is multiplied, so that a block takes a slice no faster than the stages in
-flight take to arrive, from the DRAM or sooner from the L2; blocks that share a processor hide that
-from one another. Tiles below 64 rows multiply by warp instructions (mma), not by a warpgroup's.
+Blocks are neither persistent nor clustered: each fetches its own first slices, and stores its tile
+through shared memory before the next one starts. All stages but one are on their way while a slice
+is multiplied, so that a block waits one latency for its first slices and another each time it has
+used them up; blocks that share a processor hide that from one another. How many do follows from
+the registers and shared bytes that Triton 3.6 and its ptxas report for sm_90a. Tiles below 64 rows
+multiply by warp instructions (mma) with one stage less, and convert fp8 to fp16 first.
+
+Blocks beyond whole waves have fewer neighbours, and the L2 and DRAM to themselves.
 
 Rows of A and B that do not begin on 16 bytes cannot be copied in bulk: threads load their elements
-one by one, nothing ahead of the product, and spill the registers that sums, elements and their
-addresses (two elements' room) want beyond a thread's.
+one by one, nothing ahead of the product, and keep in local memory those addresses of elements that
+exceed a thread's registers (two a load).
 
 The parts of a split start one after the other, so that the L2 serves a part of A and B at a time.
-Their sums are fp32; what of them exceeds the L2 goes to the DRAM and back, and a second kernel adds
-them.
+A part is a whole number of slices, so that of many parts some are empty: their blocks store zeros.
+Sums are fp32; what of them exceeds the L2 goes to the DRAM and back, and a second kernel adds them.
 """
 
 from dataclasses import replace
 
 from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
-from hwmodel.arithmetic import ceil_div, least, most, where
+from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.dtypes import bytes_of
+from hwmodel.einsum.distribution import expected_tiles
 from hwmodel.gpu.schedules.gemm import (
     PARTIAL_BYTES,
     WARPGROUP_ROWS,
@@ -36,17 +41,31 @@ DESCRIPTOR_BYTES = 16
 WARP_THREADS = 32
 REGISTERS = 255
 """Registers that a thread can name (CUDA C++ Programming Guide, compute capability 9.0)."""
-OTHERS = 40
-"""Registers of a thread beside its sums, its loads and their addresses (rounded)."""
-SPILL = 0.13
-"""Wait for a spilled register on the way, over that for a slice (fitted: H200, Triton 3.6)."""
+REGISTER_FILE = 65536
+PROCESSOR_SHARED_BYTES = 228 * 1024
+RESERVED_BYTES = 1024
+"""Shared memory of a processor, and of it what each block takes for the system (same source)."""
+OTHERS, OTHERS_WARP, OTHERS_BULK = 40, 46, 26
+"""Registers of a thread beside its sums: with loads and their addresses, with fragments of warp
+instructions, with neither (as ptxas reports, rounded)."""
+SPILL = 0.12
+"""Wait for a spilled address on the way, over that for a slice (fitted: H200, Triton 3.6)."""
 
-HIT = 0.4
-"""Latency of the L2 over the DRAM's (H200 and H100: 250 and 650 ns)."""
+HIT = 0.75
+"""Latency of a slice that the L2 holds over that of one from the DRAM, the copy engine's own part
+included (fitted: H200)."""
 
-WARP_PRODUCTS = 1.6
-"""Time of warp-level matrix instructions over a warpgroup's: mma reaches some six tenths of the
-datasheet's rate on Hopper."""
+WARP_PRODUCTS = 2.3
+"""Time of warp-level matrix instructions and the loads of their fragments over a warpgroup's
+(fitted: H200; mma alone reaches some six tenths of the datasheet's rate on Hopper)."""
+CONVERTED = 2
+"""The same of fp8 operands, converted to fp16, over 16-bit ones at their own rate."""
+
+NARROW = 0.7
+"""Cost of storing single elements, where rows of C do not begin on 16 elements, over that of
+bringing the sums into rows (fitted: H200)."""
+PROVEN = 16
+"""Multiple of elements that Triton's specialisation proves of an argument."""
 
 
 def bulk(row_elements: Amount, element_bytes: float) -> Amount:
@@ -55,60 +74,178 @@ def bulk(row_elements: Amount, element_bytes: float) -> Amount:
 
 
 def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
-    """One call: launch, waves of blocks over the DRAM stream, and the kernel that adds parts."""
-    element = bytes_of(problem.dtype_a)
+    """One call: launch, waves of blocks, and the kernel that adds parts."""
     rows, columns = ceil_div(problem.M, tile.block_m), ceil_div(problem.N, tile.block_n)
     whole = ceil_div(problem.K, tile.block_k)
     slices = ceil_div(whole, tile.split)
-    blocks = problem.batch * rows * columns * ceil_div(whole, slices)
-    resident = most((1, least((tile.resident, ceil_div(blocks, limits.processors)))))
+    every = problem.batch * rows * columns
+    blocks = every * ceil_div(whole, slices)
+    part = replace(problem, K=problem.K / tile.split, batch=problem.batch * tile.split)
+    held = resident(problem, tile)
+    read, _ = dram_bytes(part, replace(tile, resident=held), limits)
+    split = tile.split > 1
+    outputs = problem.batch * problem.M * problem.N
+    written = outputs * bytes_of(problem.dtype_out)
+    partial = where(split, 1.0, 0.0) * tile.split * outputs * PARTIAL_BYTES
+    spilled = most((0, partial - limits.capacity_bytes["l2"] / 2))
+    stream = Work(
+        read={"dram": read / blocks},
+        written={"dram": where(split, spilled, written) / blocks, "l2": partial / blocks},
+    )
+    empty = Work(
+        written={"port": stored_bytes(problem, tile, rows)},
+        slots={"fill": 1},
+        live={"processors": 1 / held},
+    )
+    slots = limits.processors * held
+    beyond = most((0, every * tile.split - ceil_div(blocks, slots) * slots))
+    body = (
+        waves(problem, tile, rows, blocks, slices, stream, limits),
+        Waves(beyond, slots, empty),
+    )
+    reduction = Work(
+        read={"l2": partial, "l1": partial, "dram": spilled},
+        written={"dram": where(split, written, 0.0)},
+        slots={
+            "reduction": where(split, 1.0, 0.0),
+            "split": where(split, 1.0, 0.0) * tile.split,
+        },
+    )
+    return Serial((Work(slots={"launch": 1}), *body, reduction))
+
+
+def waves(
+    problem: GemmProblem,
+    tile: GemmTile,
+    rows: Amount,
+    blocks: Amount,
+    slices: Amount,
+    stream: Work,
+    limits: Limits,
+) -> Activity:
+    """Whole waves of blocks with their shares of the DRAM's stream, and the blocks left over.
+
+    `rows` counts the blocks along M, `blocks` all that have work, `stream` is one's share.
+    """
+    held = resident(problem, tile)
+    slots = limits.processors * held
+    whole = floor_div(blocks, slots) * slots
+    left = blocks - whole
+    share = most((1, least((held, ceil_div(left, limits.processors)))))
+    sides = problem.M / rows + problem.N / ceil_div(problem.N, tile.block_n)
+    staged = sides * slices * tile.block_k * bytes_of(problem.dtype_a)
+    trip = HIT + (1 - HIT) * least((1.0, stream.read["dram"] / staged))
+    stored = stored_bytes(problem, tile, rows)
+
+    def block(beside: Amount) -> Activity:
+        each = _block(problem, tile, slices, (staged, stored), trip, beside)
+        return Overlap((each, stream))
+
+    return Serial(
+        (
+            Waves(whole, slots, block(held)),
+            Waves(left, limits.processors * share, block(share)),
+        )
+    )
+
+
+def _block(
+    problem: GemmProblem,
+    tile: GemmTile,
+    slices: Amount,
+    moved: tuple[Amount, Amount],
+    trip: Amount,
+    beside: Amount,
+) -> Activity:
+    """One block among `beside` on its processor: its own chain, and its neighbours' work.
+
+    `moved` is (bytes staged, bytes stored); `trip` the latency of its slices, of the DRAM's.
+    """
+    element = bytes_of(problem.dtype_a)
     depth = slices * tile.block_k
     area, sides = tile.block_m * tile.block_n, tile.block_m + tile.block_n
     by_element = where(bulk(problem.K, element), 0.0, 1.0)
     spills = spilled_registers(tile)
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     small = tile.block_m < WARPGROUP_ROWS
-    part = replace(problem, K=problem.K / tile.split, batch=problem.batch * tile.split)
-    staged = (problem.M / rows + problem.N / columns) * depth * element
+    warps = WARP_PRODUCTS * (CONVERTED if element < 2 else 1)
+    products = 2 * area * depth * where(small, warps, 1.0)
     slab = where(small, 4 * tile.block_m + tile.block_n, area / WARPGROUP_ROWS + tile.block_m)
-    read, _ = dram_bytes(part, tile, limits)
-    missed = least((1.0, read / (blocks * staged)))
-    trips = HIT + (1 - HIT) * missed
-    mainloop = Work(
-        operations={(unit, "flop", dtype): 2 * area * depth * where(small, WARP_PRODUCTS, 1.0)},
-        read={
-            "shared": slab * depth * element,
-            "port": staged,
-            "l2": staged,
-            "pipeline": (1 - by_element) * slices * trips / (resident * most((1, tile.stages - 1))),
-            "copy": by_element * sides * depth * (1 + 2 * spills / _loads(tile)),
-        },
-        written={"shared": staged},
-        live={"shared": tile.shared_bytes(element), "processors": 1 / resident},
-        slots={"fill": 1, "step": by_element * slices * (1 + SPILL * spills)},
+    used = least((depth, problem.K / tile.split))
+    staged, stored = moved
+    refills = most((0, ceil_div(slices, most((1, tile.stages - 1))) - 1))
+    first = Work(
+        read={"pipeline": (1 - by_element) * trip / beside},
+        slots={"fill": 1, "step": by_element * used / tile.block_k * (1 + SPILL * spills)},
     )
-    split = tile.split > 1
-    stored = where(split, PARTIAL_BYTES, bytes_of(problem.dtype_out))
-    epilogue = Work(written={"port": area * stored})
-    written = problem.batch * problem.M * problem.N * bytes_of(problem.dtype_out)
-    parts = where(split, 1.0, 0.0) * tile.split * problem.batch * problem.M * problem.N
-    partial = parts * PARTIAL_BYTES
-    spilled = most((0, partial - limits.capacity_bytes["l2"] / 2))
-    body = Overlap(
-        (
-            Waves(blocks, limits.processors * resident, Serial((mainloop, epilogue))),
-            Work(
-                read={"dram": read},
-                written={"dram": where(split, spilled, written), "l2": partial},
-            ),
+
+    def work(share: Amount, chain: Amount) -> Work:
+        return Work(
+            operations={(unit, "flop", dtype): share * products},
+            read={
+                "shared": share * slab * depth * element,
+                "l2": share * staged,
+                "pipeline": (1 - by_element) * chain / beside,
+            },
+            written={"shared": share * staged},
         )
-    )
-    reduction = Work(
-        read={"l2": partial, "dram": spilled},
-        written={"dram": where(split, written, 0.0)},
-        slots={"reduction": where(split, 1.0, 0.0)},
-    )
-    return Serial((Work(slots={"launch": 1}), body, reduction))
+
+    def end(share: Amount) -> Activity:
+        loads = Work(read={"copy": share * by_element * sides * used})
+        return Serial((loads, Work(written={"port": share * stored})))
+
+    own = 1 / beside
+    held = Work(live={"shared": tile.shared_bytes(element), "processors": own})
+    mine = Serial((first, work(own, refills * trip), end(own)))
+    return Overlap((mine, Serial((work(1 - own, 0.0), end(1 - own))), held))
+
+
+def grouped(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
+    """One product of each member's rows; the grid holds the most row blocks that could be needed.
+
+    Every block first finds its member by a scan of where members end; those beyond the last return.
+    """
+    routing = problem.routing
+    if routing is None:
+        return activity(problem, tile, limits)
+    rows = expected_tiles(routing, problem.members, tile.block_m)
+    columns = ceil_div(problem.N, tile.block_n)
+    launched = floor_div(problem.M, tile.block_m) + least((problem.members, problem.M))
+    blocks = rows * columns
+    held = resident(problem, tile)
+    slots = limits.processors * held
+    read, written = dram_bytes(problem, replace(tile, resident=held), limits)
+    stream = Work(read={"dram": read / blocks}, written={"dram": written / blocks})
+    slices = ceil_div(problem.K, tile.block_k)
+    idle = most((0, (launched - rows) * columns))
+    turns = ceil_div(blocks, slots)
+    scans = Work(slots={"scan": turns + idle / slots})
+    body = waves(problem, tile, rows, blocks, slices, stream, limits)
+    return Serial((Work(slots={"launch": 1}), scans, body))
+
+
+def stored_bytes(problem: GemmProblem, tile: GemmTile, rows: Amount) -> Amount:
+    """Bytes that a block passes on for its tile: all sums through shared memory, then its rows."""
+    area = tile.block_m * tile.block_n
+    columns = ceil_div(problem.N, tile.block_n)
+    each = where(tile.split > 1, PARTIAL_BYTES, bytes_of(problem.dtype_out))
+    narrow = where(problem.N % PROVEN == 0, 0.0, NARROW)
+    return area * PARTIAL_BYTES * (1 + narrow) + problem.M / rows * problem.N / columns * each
+
+
+def resident(problem: GemmProblem, tile: GemmTile) -> Amount:
+    """Blocks that a processor holds: by their registers and their staged slices."""
+    element = bytes_of(problem.dtype_a)
+    in_bulk = bulk(problem.K, element)
+    small = tile.block_m < WARPGROUP_ROWS
+    threads = WARP_THREADS * tile.warps
+    sums = tile.block_m * tile.block_n / threads
+    others = where(in_bulk, where(small, OTHERS_WARP, OTHERS_BULK), 2 * _loads(tile) + OTHERS)
+    registers = least((REGISTERS + 1, 8 * ceil_div(sums + others, 8)))
+    stages = where(in_bulk, tile.stages - where(small, 1, 0), 1)
+    staged = stages * (tile.block_m + tile.block_n) * tile.block_k * element
+    fitting = floor_div(PROCESSOR_SHARED_BYTES, staged + RESERVED_BYTES)
+    return most((1, least((floor_div(REGISTER_FILE, registers * threads), fitting))))
 
 
 def spilled_registers(tile: GemmTile) -> Amount:

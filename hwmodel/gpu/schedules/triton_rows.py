@@ -51,8 +51,9 @@ def filled(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
     passes = 1 + tile.rereads
     chunks = where(reduces, ceil_div(problem.cols, wide), 1)
     held = reduces & (chunks <= 1) & (passes <= 1)
+    gated = problem.form == "gated"
     known = where(reduces, problem.cols, problem.rows * problem.cols)
-    alone = where(known % PROVEN == 0, 0.0, 1.0)
+    alone = where(where(gated, problem.cols, known) % PROVEN == 0, 0.0, 1.0)
     threads = WARP * tile.warps
     each = tile.elements / threads
     operands = (problem.read_bytes + problem.written_bytes) / (

@@ -5,12 +5,12 @@ tile handed in is the menu's one entry and says nothing; the answer is the wrapp
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hwmodel.activity import Activity
-from hwmodel.arithmetic import where
+from hwmodel.arithmetic import ceil_div, where
 from hwmodel.dtypes import bytes_of
-from hwmodel.gpu.schedules import gemm as gemm_schedule
 from hwmodel.gpu.schedules import rows as rows_schedule
 from hwmodel.gpu.schedules import triton_attention, triton_gemm, triton_rows
 from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile
@@ -22,14 +22,26 @@ from hwmodel.units import Amount
 
 
 def gemm(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
-    """The GEMM's rule; a grouped product's rows are those of a mean member."""
+    """The GEMM's rule."""
     return gemm_tile(
-        problem.M / problem.members,
+        problem.M,
         problem.N,
         problem.K,
         processors=_whole(limits.processors),
         element_bytes=int(bytes_of(problem.dtype_a)),
     )
+
+
+def grouped(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
+    """The same for the rows of a mean member and the columns of all, unsplit."""
+    found = gemm_tile(
+        ceil_div(problem.M, problem.members),
+        problem.N * problem.members,
+        problem.K,
+        processors=_whole(limits.processors),
+        element_bytes=int(bytes_of(problem.dtype_a)),
+    )
+    return replace(found, split=1)
 
 
 def prefill(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
@@ -68,7 +80,7 @@ def _whole(processors: Amount) -> int:
 
 LAUNCHES: dict[str, tuple[Callable[[Any, Any, Limits], Activity], Sequence[Any], Any]] = {
     "gemm": (triton_gemm.activity, (GemmTile(128, 128),), gemm),
-    "grouped": (gemm_schedule.activity, (GemmTile(128, 128),), gemm),
+    "grouped": (triton_gemm.grouped, (GemmTile(128, 128),), grouped),
     "prefill": (triton_attention.prefill, (AttentionTile(128, 128),), prefill),
     "decode": (triton_attention.decode, (AttentionTile(16, 64),), decode),
     "rows": (rows_schedule.activity, (RowTile(),), rows),

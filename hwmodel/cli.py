@@ -177,12 +177,20 @@ def map_nest(
     double: Annotated[bool, typer.Option("--double", help="Keep every tile twice.")] = False,
     unfused: Annotated[bool, typer.Option("--unfused", help="Each Einsum by itself.")] = False,
     picture: Annotated[str | None, typer.Option(help="A file for a drawing of the nest.")] = None,
+    front: Annotated[bool, typer.Option("--front", help="All that no other beats.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """The best loop nest of a cascade, with a proof: tiles, counts, certificates."""
     given = _given(locals())
     from hwmodel import map_command
 
+    if given.pop("front"):
+        points = map_command.front(given)
+        if as_json:
+            return _print_json([point.record() for point in points])
+        from hwmodel.mappers.show import front_text
+
+        return typer.echo(front_text(points))
     mapped = map_command.mapped(given)
     if picture is not None:
         from hwmodel.mappers.picture import draw

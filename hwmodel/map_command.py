@@ -22,7 +22,7 @@ from hwmodel.einsum.workloads.catalogue import WORKLOADS, workload
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.hardware import Hardware, limits
 from hwmodel.mappers.answer import Mapped
-from hwmodel.mappers.map import map_cascade
+from hwmodel.mappers.map import map_cascade, map_front
 from hwmodel.record import plain
 from hwmodel.registry import device
 from hwmodel.table import bound_text
@@ -87,6 +87,13 @@ def mapped(given: Mapping[str, Any]) -> Mapped:
         shares=asked.shares,
         fused=not given.get("unfused", False),
     )
+
+
+def front(given: Mapping[str, Any]) -> tuple[Mapped, ...]:
+    """The answers of `hwmodel map --front`."""
+    asked = _read(given, ("objective", "mapspace", "rules", "double", "unfused"))
+    space, rules = given.get("mapspace"), given["rules"]
+    return map_front(asked.cascade, asked.hardware, mapspace=space, rules=rules)
 
 
 def _read(given: Mapping[str, Any], also: Sequence[str]) -> Asked:

@@ -16,6 +16,7 @@ from hwmodel.einsum.counts import cascade_counts
 from hwmodel.errors import CoverageError
 from hwmodel.hardware import Hardware
 from hwmodel.mappers.answer import Mapped, answer, check_objective
+from hwmodel.mappers.front import front
 from hwmodel.mappers.tiles import map_tiles
 from hwmodel.mappers.unfused import map_unfused
 from hwmodel.spatial.rules import rules_named
@@ -61,7 +62,7 @@ def map_cascade(
             " Einsum, or a fused cascade's traffic at the outermost memory"
         )
     if single:
-        return _late("levels")(cascade, hardware, objective=objective, **space)
+        return _late("levels")(cascade, hardware, objective=objective, rules=charged, **space)
     started_s = time.perf_counter()
     found: Mapped = _late("fusion")(cascade, hardware, rules=charged, **space)
     if objective == "traffic":
@@ -84,5 +85,18 @@ def map_cascade(
     )
 
 
-def _late(name: str) -> Any:
-    return getattr(import_module(f"hwmodel.mappers.{name}"), MAPPERS[name])
+def map_front(
+    cascade: Cascade, hardware: Hardware, *, mapspace: str | None = None, rules: str = "overlap"
+) -> tuple[Mapped, ...]:
+    """All mappings of one Einsum that no other beats in both of two objectives.
+
+    On a memory and a buffer these are traffic and bytes held, on deeper machines energy and latency.
+    """
+    space: dict[str, Any] = {} if mapspace is None else {"mapspace": mapspace}
+    deep = bool(hardware.arrays) or len(hardware.memories) > 2
+    mapper = _late("levels", "front_levels") if deep else front
+    return mapper(cascade, hardware, rules=rules_named(rules), **space)
+
+
+def _late(name: str, function: str | None = None) -> Any:
+    return getattr(import_module(f"hwmodel.mappers.{name}"), function or MAPPERS[name])

@@ -107,6 +107,24 @@ def mapped_text(mapped: Mapped) -> str:
     return "\n\n".join((head, nest, tensors, levels, "\n".join(map(_wrapped, lines))))
 
 
+def front_text(points: Sequence[Mapped]) -> str:
+    """One row for each mapping of a front."""
+    rows = [
+        [
+            ", ".join(f"{n} {whole(v)}" for n, v in p.costs.counts.footprint_bytes.items()),
+            whole(p.traffic_bytes),
+            show(p.costs.time_s, "s"),
+            show(p.costs.energy_j, "j"),
+            " ".join(f"{rank}={tile}" for rank, tile in p.tiles.items()),
+        ]
+        for p in points
+    ]
+    first = points[0]
+    head = f"{first.mapping.cascade} on {first.mapping.machine}: {len(points)} mappings, none of"
+    table = grid(("bytes held", "traffic", "time", "energy", "tiles"), rows, left=(0, 4))
+    return f"{head} which another beats\n\n{table}"
+
+
 def _wrapped(line: str) -> str:
     return textwrap.fill(line, WIDTH, subsequent_indent=" " * 11)
 

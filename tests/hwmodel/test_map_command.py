@@ -117,3 +117,12 @@ def test_nothing_that_fits_ends_with_status_3() -> None:
     assert run.returncode == 3
     assert "needs 3 bytes of buffer, which has 2; 3 bytes would suffice" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_front_is_a_table_or_a_list() -> None:
+    asked = ("map", "--einsum", PRODUCT, "--ranks", "m=8,n=8,k=8", "--dtype", "int8", "--front")
+    points = json.loads(printed(*asked, "--json"))
+    moved = [point["traffic_bytes"] for point in points]
+    assert moved == sorted(set(moved))
+    assert moved[0] == 3 * 64
+    assert f"{len(points)} mappings, none of which another beats" in printed(*asked)

@@ -90,7 +90,7 @@ def map_front(
 ) -> tuple[Mapped, ...]:
     """All mappings of one Einsum that no other beats in both of two objectives.
 
-    On a memory and a buffer these are traffic and bytes held, on deeper machines energy and latency.
+    On a memory and a buffer these are traffic and bytes held, on deeper ones energy and latency.
     """
     space: dict[str, Any] = {} if mapspace is None else {"mapspace": mapspace}
     deep = bool(hardware.arrays) or len(hardware.memories) > 2

@@ -131,13 +131,21 @@ def _machines(devices: int | None, nodes: int | None, network: Topology | None) 
         count = len(network.devices)
         if devices not in (None, count):
             raise InputError(f"place: {network.name} has {count} devices, found devices={devices}")
-        devices, nodes = count, nodes or max(1, len(network.groups))
+        devices, nodes = count, nodes or _boxes(network)
     if devices < 1 or nodes < 1 or devices % nodes:
         raise InputError(
             f"place: expected nodes that divide the devices, found {devices} devices on {nodes}"
             " nodes"
         )
     return devices, nodes
+
+
+def _boxes(network: Topology) -> int:
+    """Nodes of a topology whose devices stand on them in equal runs; 1 where they do not."""
+    runs = network.groups
+    even = {len(run) for run in runs} == {len(network.devices) // max(1, len(runs))}
+    in_order = [device for run in runs for device in run] == list(range(len(network.devices)))
+    return len(runs) if even and in_order and len(runs[0]) > 1 else 1
 
 
 def _cost(

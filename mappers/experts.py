@@ -10,7 +10,7 @@ it is closed, the time is up or the user interrupts. The answer is costed again 
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,8 +154,16 @@ class _Run:
     def _alternate(self) -> None:
         """Search and bounds take turns, by the time each has used; a solver runs beside them."""
         finder, prover = search(self.posed, self.random), bounds(self.posed)
-        spent = {"find": 0.0, "prove": 0.0}
         solver = _Solver(self.posed, self.limit_s)
+        try:
+            self._take_turns(finder, prover, solver)
+        finally:
+            solver.end()
+
+    def _take_turns(
+        self, finder: Iterator[Assignment], prover: Iterator[Bound], solver: "_Solver"
+    ) -> None:
+        spent = {"find": 0.0, "prove": 0.0}
         proving = True
         while not self._is_over():
             turn = "prove" if proving and spent["prove"] <= PROVE_SHARE * spent["find"] else "find"
@@ -187,6 +195,8 @@ class _Run:
         """The answer of the integer program; rounding of its bound is taken off."""
         if solved.assignment is not None:
             self._take(solved.assignment)
+        if not math.isfinite(solved.least):
+            return  # stopped before it had a bound
         least = solved.least - SOLVER_TOLERANCE * abs(solved.least)
         if self.posed.counts_whole:
             least = float(math.ceil(least))
@@ -224,16 +234,25 @@ class _Solver:
         self.waits = size is not None and size <= MOST_VARIABLES
         self.result: Solved | None = None
         self.error: Exception | None = None
+        self.stop = threading.Event()
+        self.thread: threading.Thread | None = None
 
     def start(self, elapsed_s: float) -> None:
         """Start it, once; it stops by itself at the time limit."""
         if self.waits:
             self.waits = False
             left_s = max(0.1, 0.9 * (self.limit_s - elapsed_s))  # its bound must arrive in time
-            threading.Thread(target=self._work, args=(left_s,), daemon=True).start()
+            self.thread = threading.Thread(target=self._work, args=(left_s,), daemon=True)
+            self.thread.start()
+
+    def end(self) -> None:
+        """Stop it and wait until it has: a solver must not outlive the process."""
+        self.stop.set()
+        if self.thread is not None:
+            self.thread.join()
 
     def _work(self, left_s: float) -> None:
         try:
-            self.result = solve_program(self.posed, left_s)
+            self.result = solve_program(self.posed, left_s, self.stop)
         except Exception as error:  # handed to the thread that waits
             self.error = error

@@ -13,6 +13,7 @@ the experts before the first of device d - 1.
 
 from dataclasses import dataclass
 from importlib import import_module
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,11 @@ def variable(model: Any, name: str, *, binary: bool = False) -> Any:
     return pulp.LpVariable(name, 0, None, kind)
 
 
-def solve_program(posed: Problem, time_limit_s: float) -> Solved:
-    """Solve to optimality, or until the time limit; `SolverError` where nothing is feasible."""
+def solve_program(posed: Problem, time_limit_s: float, stop: Event | None = None) -> Solved:
+    """Solve to optimality, or until the time limit; `SolverError` where nothing is feasible.
+
+    Another thread may `stop` the solver, which then answers with what it has.
+    """
     pulp: Any = import_module("pulp")
     model: Any = pulp.LpProblem("experts", pulp.LpMinimize)
     rows, columns, devices = range(posed.layers), range(posed.experts), range(posed.devices)
@@ -89,7 +93,15 @@ def solve_program(posed: Problem, time_limit_s: float) -> Solved:
             for i in columns:
                 model += x[0, i, d] <= pulp.lpSum(x[0, h, d - 1] for h in range(i))
     model += pulp.lpSum(terms)
-    model.solve(pulp.HiGHS(msg=False, timeLimit=time_limit_s, threads=1, gapRel=0.0))
+    options: dict[str, Any] = {"timeLimit": time_limit_s, "threads": 1, "gapRel": 0.0}
+    if stop is not None:
+        kinds: Any = import_module("highspy").cb.HighsCallbackType
+        options["callbackTuple"] = (_interrupted, stop)
+        options["callbacksToActivate"] = [
+            kinds.kCallbackMipInterrupt,
+            kinds.kCallbackSimplexInterrupt,
+        ]
+    model.solve(pulp.HiGHS(msg=False, **options))
     if model.status == pulp.LpStatusInfeasible:
         raise SolverError(
             f"placement: no placement keeps all constraints, {posed.least} to {posed.most} experts"
@@ -104,6 +116,12 @@ def solve_program(posed: Problem, time_limit_s: float) -> Solved:
     )
     placed = np.argmax(chosen, axis=2)
     return Solved(placed if is_feasible(posed, placed) else None, least)
+
+
+def _interrupted(kind: Any, message: str, out: Any, reply: Any, stop: Event) -> None:
+    """What HiGHS calls as it goes, to ask whether to go on."""
+    if reply is not None and stop.is_set():
+        reply.user_interrupt = True
 
 
 def _kept(posed: Problem, model: Any, x: Any) -> list[Any]:

@@ -1,5 +1,6 @@
 """Files of routing: all formats say the same, streaming too; what is malformed is named."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,17 @@ def test_every_format_streams_to_the_same_routing(
     for name in ("t.npz", "t.parquet", "t.csv"):
         found = read_routing(tmp_path / name, kind=kind, chunk_rows=chunk_rows)
         assert same(found, expected), name
+
+
+def test_a_trace_is_counted_without_holding_it(tmp_path: Path) -> None:
+    trace = np.tile(TRACE[:, :, 0].astype(np.int64), (5000, 1))
+    np.savez(tmp_path / "t.npz", experts=trace)
+    tracemalloc.start()
+    found = read_routing(tmp_path / "t.npz", chunk_rows=3000)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.total == 2 * len(trace)
+    assert peak_bytes < trace.nbytes / 5
 
 
 def test_a_compressed_array_without_ranks_and_any_name_is_read(tmp_path: Path) -> None:

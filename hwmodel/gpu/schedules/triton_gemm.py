@@ -235,17 +235,26 @@ def stored_bytes(problem: GemmProblem, tile: GemmTile, rows: Amount) -> Amount:
 
 def resident(problem: GemmProblem, tile: GemmTile) -> Amount:
     """Blocks that a processor holds: by their registers and their staged slices."""
+    registers = least((REGISTERS + 1, 8 * ceil_div(wanted_registers(problem, tile), 8)))
+    by_registers = floor_div(REGISTER_FILE, registers * WARP_THREADS * tile.warps)
+    staged = shared_bytes(problem, tile) + RESERVED_BYTES
+    return most((1, least((by_registers, floor_div(PROCESSOR_SHARED_BYTES, staged)))))
+
+
+def wanted_registers(problem: GemmProblem, tile: GemmTile) -> Amount:
+    """Registers that a thread asks for; beyond `REGISTERS` it spills."""
+    sums = tile.block_m * tile.block_n / (WARP_THREADS * tile.warps)
+    fragments = where(tile.block_m < WARPGROUP_ROWS, OTHERS_WARP, OTHERS_BULK)
+    singles = 2 * _loads(tile) + OTHERS
+    return sums + where(bulk(problem.K, bytes_of(problem.dtype_a)), fragments, singles)
+
+
+def shared_bytes(problem: GemmProblem, tile: GemmTile) -> Amount:
+    """Shared memory of a block: the slices that it stages."""
     element = bytes_of(problem.dtype_a)
-    in_bulk = bulk(problem.K, element)
-    small = tile.block_m < WARPGROUP_ROWS
-    threads = WARP_THREADS * tile.warps
-    sums = tile.block_m * tile.block_n / threads
-    others = where(in_bulk, where(small, OTHERS_WARP, OTHERS_BULK), 2 * _loads(tile) + OTHERS)
-    registers = least((REGISTERS + 1, 8 * ceil_div(sums + others, 8)))
-    stages = where(in_bulk, tile.stages - where(small, 1, 0), 1)
-    staged = stages * (tile.block_m + tile.block_n) * tile.block_k * element
-    fitting = floor_div(PROCESSOR_SHARED_BYTES, staged + RESERVED_BYTES)
-    return most((1, least((floor_div(REGISTER_FILE, registers * threads), fitting))))
+    stages = tile.stages - where(tile.block_m < WARPGROUP_ROWS, 1, 0)
+    staged = where(bulk(problem.K, element), stages, 1)
+    return staged * (tile.block_m + tile.block_n) * tile.block_k * element
 
 
 def spilled_registers(tile: GemmTile) -> Amount:

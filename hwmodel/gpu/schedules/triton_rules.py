@@ -16,7 +16,17 @@ from hwmodel.gpu.schedules import triton_attention, triton_gemm, triton_rows
 from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile
 from hwmodel.gpu.schedules.gemm import GemmProblem, GemmTile
 from hwmodel.gpu.schedules.rows import RowProblem, RowTile
-from hwmodel.gpu.schedules.triton_tiles import decode_tile, gemm_tile, prefill_tile, row_tile
+from hwmodel.gpu.schedules.triton_tiles import (
+    DECODE_ROWS,
+    chunk_tiles,
+    decode_candidates,
+    decode_tile,
+    gemm_candidates,
+    gemm_tile,
+    prefill_tile,
+    prefill_tiles,
+    row_tile,
+)
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
@@ -86,6 +96,51 @@ LAUNCHES: dict[str, tuple[Callable[[Any, Any, Limits], Activity], Sequence[Any],
     "rows": (rows_schedule.activity, (RowTile(),), rows),
 }
 """Schedule -> what our kernels do, the menu of one entry, and the rule that fills it in."""
+
+
+def gemm_menu(problem: GemmProblem, limits: Limits) -> Sequence[Any]:
+    """Tiles of a product that are worth trying and whose slices and sums fit a processor."""
+    found = gemm_candidates(
+        int(problem.M),
+        int(problem.N),
+        int(problem.K),
+        processors=_whole(limits.processors),
+        element_bytes=int(bytes_of(problem.dtype_a)),
+    )
+    grouped = problem.routing is not None
+    return [
+        tile
+        for tile in found
+        if triton_gemm.shared_bytes(problem, tile) <= limits.shared_per_block_bytes
+        and tile.block_m * tile.block_n <= limits.registers
+        and not (grouped and tile.split > 1)
+    ]
+
+
+def attention_menu(problem: AttentionProblem, limits: Limits) -> Sequence[Any]:
+    """Tiles of attention whose rows, keys and sums fit a processor."""
+    few = problem.queries * problem.group <= DECODE_ROWS
+    head_dim = int(problem.head_dim)
+    tiles = decode_candidates(int(problem.keys), head_dim) if few else prefill_tiles(head_dim)
+    wide = triton_attention.power_of_two(head_dim) * bytes_of(problem.kv_dtype)
+    return [
+        tile
+        for tile in tiles
+        if wide * (tile.block_q + 2 * (tile.stages - (1 if few else 0)) * tile.block_k)
+        <= limits.shared_per_block_bytes
+    ]
+
+
+def row_menu(problem: RowProblem, limits: Limits) -> Sequence[Any]:
+    """The tile that holds a row, or stretches of elements."""
+    return [row_tile(int(problem.cols))] if problem.row_bytes > 0 else chunk_tiles()
+
+
+MENUS: dict[str, Callable[[Any, Limits], Sequence[Any]]] = {
+    **{"gemm": gemm_menu, "grouped": gemm_menu, "rows": row_menu},
+    **{"prefill": attention_menu, "decode": attention_menu},
+}
+"""Schedule -> the launch records that one problem may be tried with."""
 
 COMPLETED: dict[str, Callable[[Any, Any, Limits], Any]] = {"rows": triton_rows.filled}
 """Schedule -> what completes a launch record that was named, where one says less than the model

@@ -42,6 +42,8 @@ follows from the registers and shared bytes that Triton 3.6 and its ptxas report
 
 WIDE_HEAD = 128
 """Head dimensions above this take tiles whose outputs still fit the registers."""
+DECODE_ROWS = 16
+"""Query rows of a KV head that the menu of decode holds."""
 DECODE_SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 MOST_ROW_ELEMENTS = 65536
 """Columns of a row that one block of 32 warps holds in registers: 64 of them a thread."""

@@ -44,10 +44,11 @@ def test_products_are_those_of_a_walk_over_blocks_and_slices(size: tuple[int, in
     M, N, K = size
     for tile in gemm_menu():
         m, n, k = int(tile.block_m), int(tile.block_n), int(tile.block_k)
-        each = -(-(-(-K // k)) // int(tile.split))
+        slices = -(-K // k)
+        each = -(-slices // int(tile.split))
         walked = 0
         for part in range(int(tile.split)):
-            first, last = part * each, min((part + 1) * each, -(-K // k))
+            first, last = part * each, min((part + 1) * each, slices)
             walked += max(0, last - first) * k
         blocks = -(-M // m) * -(-N // n)
         counted = totals(triton_gemm.activity(GemmProblem(M, N, K), tile, LIMITS)).operations

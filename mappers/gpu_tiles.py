@@ -1,0 +1,87 @@
+"""Which tile to launch one of our Triton kernels with: the menu, ranked by predicted time.
+
+Nothing runs: every launch record of the kernel's menu that fits a processor's shared memory and
+registers (`hwmodel.gpu.schedules.triton_rules`) is timed by the model under the device's
+calibration. Times are seconds; `low` and `high` hold 90 % of measurements.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.errors import CapacityError, CoverageError, InputError
+from hwmodel.gpu.lower import Call, lower
+from hwmodel.gpu.predict import family_of, run
+from hwmodel.gpu.schedules.triton_rules import COMPLETED, MENUS
+from hwmodel.hardware import Hardware, limits
+
+KERNEL = "triton"
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One launch record and its predicted time."""
+
+    tile: Any
+    time_s: float
+    time_low_s: float
+    time_high_s: float
+    bottleneck: str
+
+    def __str__(self) -> str:
+        """The record in one line.
+
+        >>> print(Ranked("64 x 64", 1e-6, 9e-7, 1.2e-6, "dram"))
+        1.000e-06 s (9.000e-07 to 1.200e-06), dram binds: 64 x 64
+        """
+        between = f"{self.time_low_s:.3e} to {self.time_high_s:.3e}"
+        return f"{self.time_s:.3e} s ({between}), {self.bottleneck} binds: {self.tile}"
+
+
+def rank_tiles(cascade: Cascade, hardware: Hardware, *, call: str | None = None) -> list[Ranked]:
+    """Launch records of our kernel for a cascade of single sizes, fastest first.
+
+    `call` names one of the kernels that the cascade is lowered to, where there are several. Raises
+    `InputError` for another name or sizes that are arrays, `CapacityError` where no record fits,
+    `CoverageError` for a device without calibration.
+    """
+    one = _only(cascade, lower(cascade, KERNEL), call)
+    if hardware.calibration is None:
+        raise CoverageError(f"{hardware.name}: has no calibration; load it with hwmodel.device()")
+    family = family_of(hardware.calibration, one.family)
+    values = {name: parameter.value for name, parameter in family.parameters.items()}
+    menu = MENUS[one.schedule](one.problem, limits(hardware))
+    if not menu:
+        raise CapacityError(
+            f"{one.name} on {hardware.name}: no tile of the {one.schedule} menu fits the shared"
+            " memory of a block; choose a device with more, or a narrower format"
+        )
+    low, high = family.interval
+    found: list[Ranked] = []
+    for tile in menu:
+        tried = replace(one, menu=(tile,), resolve=COMPLETED.get(one.schedule))
+        folded = run(tried, hardware, values).folded
+        time_s = float(folded.time_s)
+        binding = max(folded.busy_s, key=lambda name: float(folded.busy_s[name]))
+        found.append(Ranked(tile, time_s, low * time_s, high * time_s, binding))
+    return sorted(found, key=lambda ranked: ranked.time_s)
+
+
+def _only(cascade: Cascade, calls: Sequence[Call], name: str | None) -> Call:
+    names = [each.name for each in calls]
+    chosen = [each for each in calls if name in (None, each.name)]
+    if len(chosen) != 1:
+        raise InputError(
+            f"rank_tiles of {cascade.name!r}: expected one kernel, found"
+            f" {', '.join(names)}; name one with call="
+        )
+    sizes = cast(dict[str, Any], vars(chosen[0].problem))
+    if any(np.ndim(size) for size in sizes.values()):
+        raise InputError(
+            f"rank_tiles of {cascade.name!r}: expected single sizes, found arrays; rank point by"
+            " point"
+        )
+    return chosen[0]

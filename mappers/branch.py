@@ -225,7 +225,7 @@ class Part:
         self.offset = search.grid.index(over)
         self.rates = np.array(self.space.bandwidth_bytes_per_s)
         self.tables: dict[tuple[int, str], Floats] = {}
-        self.counted = ~np.isinf(self.rates) & search.objective.timed
+        self.counted = ~np.isinf(self.rates) & (search.objective.timed or search.space.idle_w > 0)
         self.counted[0] |= search.objective is OBJECTIVES["traffic"]
         """Memories whose bytes matter before the end."""
         grid = search.grid
@@ -279,6 +279,8 @@ class Part:
                 if self.counted[memory]:
                     moved[:, memory] += self.table(level, side)[coming, box, room]
         time = np.maximum(self.costs.time_s, (moved / self.rates).max(axis=1))
+        if space.idle_w > 0:
+            energy += space.idle_w * time
         return Values(energy, time, moved[:, 0])
 
     def search(self, width: int) -> None:
@@ -348,9 +350,9 @@ class Part:
     def _undominated(self, chains: Chains) -> Chains:
         """Rule (b), against a few chains of each group: those it spares cost time, not truth."""
         levels = self.space.levels + 1
-        digits: Ints = levels ** np.arange(chains.placed.shape[1])
-        placed: Ints = (chains.placed * digits).sum(axis=1)
-        group: Ints = placed * self.search_.grid.boxes + chains.box
+        group: Ints = chains.box
+        for t in self.search_.tensors:
+            group = group * levels + chains.placed[:, t]
         worth = np.column_stack((chains.energy, chains.used, chains.moved[:, self.counted]))
         order = np.lexsort((*(worth[:, at] for at in range(worth.shape[1])[::-1]), group))
         group, worth = group[order], worth[order]

@@ -46,6 +46,7 @@ class Space:
         sizes: extent D_r of each rank.
         has: for each tensor, which ranks it has.
         output: which tensor is written.
+        reduced: whether it sums over ranks that it lacks.
         word_bytes: bytes of an element of each tensor.
         capacity_bytes: of memories 1 .. n, of one element's where each has its own.
         shared: memories 1 .. shared serve all elements; the others are one per element.
@@ -55,11 +56,14 @@ class Space:
         fixed_j: joules that every mapping spends: arithmetic, and the accesses of its operands.
         fixed_bytes: bytes of memories 0 .. n that every mapping moves: those accesses.
         step_s: seconds in which each element computes one point.
+        floor_s: seconds that no mapping falls below: operations at the full rate.
+        idle_w: watts drawn whatever happens.
     """
 
     sizes: Box
     has: tuple[tuple[bool, ...], ...]
     output: int
+    reduced: bool
     word_bytes: tuple[float, ...]
     capacity_bytes: tuple[float, ...]
     shared: int
@@ -69,6 +73,8 @@ class Space:
     fixed_j: float
     fixed_bytes: tuple[float, ...]
     step_s: float
+    floor_s: float
+    idle_w: float
 
     @property
     def levels(self) -> int:
@@ -114,7 +120,7 @@ class Costs:
         crossings: for each level from 1, for each tensor, what each of its V words costs.
         energy_j: joules apart from those: what is fixed, less what first entries spare.
         moved: bytes of memories 0 .. n, likewise.
-        time_s: seconds of the steps alone.
+        time_s: seconds of the arithmetic alone.
     """
 
     crossings: tuple[tuple[Crossing, ...], ...]
@@ -142,13 +148,15 @@ def costs(space: Space, over: Box) -> Costs:
             row.append(Crossing(above * joules[level - 1] + below * joules[level], above, below))
             if t == space.output:
                 words = space.over(space.sizes, t)
-                spared = words * (below if level == space.levels else below / 2)
+                summed = space.reduced and level == space.levels
+                spared = words * (below if summed else below / 2)
                 for memory, size in ((level - 1, words * above / 2), (level, spared)):
                     moved[memory] -= size
                     energy -= size * joules[memory]
         crossings.append(tuple(row))
     steps = math.prod(d // o for d, o in zip(space.sizes, over, strict=True))
-    return Costs(tuple(crossings), energy, tuple(moved), steps * space.step_s)
+    time_s = max(steps * space.step_s, space.floor_s)
+    return Costs(tuple(crossings), energy, tuple(moved), time_s)
 
 
 class Grid:
@@ -163,6 +171,11 @@ class Grid:
         self.extents: Floats = np.ones((len(sizes), self.boxes))
         for (rank, prime, _), exponent in zip(self.factors, counts, strict=True):
             self.extents[rank] *= float(prime) ** exponent
+
+    @staticmethod
+    def count(sizes: Box) -> int:
+        """How many boxes there are."""
+        return math.prod(most + 1 for size in sizes for _, most in _primes(size))
 
     def index(self, box: Box) -> int:
         """The index of a box of divisors."""

@@ -16,6 +16,7 @@ follows from these rules, element by element:
 - Loops over an axis of an array run at once. What several elements need alike is read once from the
   memory outside (multicast), and sums of several elements are added on their way out (spatial
   reduction); every element's own memory is filled and drained by itself.
+- A memory that all elements share holds their tiles together, also inside of loops over the array.
 - The last tile of a loop may be smaller; it is counted as small as it is.
 
 With D the loops around a Keep, the tiles of its tensor are the joint positions x of the loops over
@@ -225,8 +226,12 @@ class Nested:
                 f" found {keep.level} (levels, outermost first: {', '.join(self.levels)})"
             )
         projection = self._one_projection(keep.tensor, users)
-        tile = self._first_tile(projection, path)
         new = Home(keep.level, len(path.loops))
+        inner = path
+        if self.limits.instances.get(keep.level) == 1 and any(loop.array for loop in path.loops):
+            new = Home(keep.level, next(at for at, loop in enumerate(path.loops) if loop.array))
+            path = self._as_one(keep, projection, path)
+        tile = self._first_tile(projection, path)
         share = Fraction(1)
         if keep.rank:
             share = self._part(keep, projection, path)
@@ -239,7 +244,32 @@ class Nested:
         held = live.setdefault(keep.level, {})
         size = tile * projection.element_bytes * (2 if keep.double else 1)
         held[keep.tensor] = held.get(keep.tensor, 0) + size
-        return Path(path.loops, {**path.homes, keep.tensor: new}, path.split)
+        return Path(inner.loops, {**inner.homes, keep.tensor: new}, inner.split)
+
+    def _as_one(self, keep: Keep, projection: Projection, path: Path) -> Path:
+        """The loops as a memory that all array elements share sees them.
+
+        It holds the tiles of all elements together: loops over the array make no turns for it, and
+        tiles of loops inside of those are as much larger.
+        """
+        extents, together = dict(self.sizes), dict.fromkeys(self.sizes, 1)
+        spread = {loop.rank for loop in path.loops if loop.array}
+        apart = {rank for axis in projection.windows for rank, _ in axis}
+        loops: list[Loop] = []
+        for loop in path.loops:
+            rank, tile = loop.rank, min(loop.tile, extents[loop.rank])
+            turns, rest = divmod(extents[rank], tile)
+            scattered = turns > 1 and not loop.array and together[rank] > 1 and rank in apart
+            if rank in spread and (rest or scattered):
+                raise CoverageError(
+                    f"{self.where}: {keep.tensor} is kept in {keep.level}, which all elements share,"
+                    f" inside a loop over the array; expected tiles of {rank} that divide"
+                    f" {extents[rank]} and make no window, found {tile}"
+                )
+            loops.append(Loop(rank, self.sizes[rank] if loop.array else tile * together[rank]))
+            together[rank] *= turns if loop.array else 1
+            extents[rank] = tile
+        return Path(tuple(loops), path.homes, path.split)
 
     def _part(self, keep: Keep, projection: Projection, path: Path) -> Fraction:
         """Share of a tensor that a Keep of the first points of a rank holds."""

@@ -44,6 +44,8 @@ class Memory(Value):
     array: str = ""
     """Name of the array whose elements each have such a memory; then capacity is of one element."""
     technology: str = ""
+    area_m2: SizeOrZero = 0.0
+    """Of one such memory."""
 
 
 class Array(Value):
@@ -51,6 +53,17 @@ class Array(Value):
 
     rows: Size
     columns: Size = 1
+    cycles: dict[str, Size] = Field(default={})
+    """Steps that one action of each function of an element takes."""
+    macs: dict[str, Size] = Field(default={})
+    """Functions that an element composes of so many multiply-accumulates."""
+
+
+class Function(Value):
+    """One function of a processing element: joules an action, and the circuit's area."""
+
+    energy_j: SizeOrZero
+    area_m2: SizeOrZero = 0.0
 
 
 class Processors(Value):
@@ -118,6 +131,9 @@ class Hardware(Value):
     memories: dict[str, Memory]
     """Memory levels, outermost first."""
     arrays: dict[str, Array] = Field(default={})
+    functions: dict[str, Function] = Field(default={})
+    binding: str = ""
+    """Of a spatial array: which Einsum runs on which array (`catalogue/bindings`)."""
     resources: dict[str, Size] = Field(default={})
     """Numbers of other things that a mapping can use up: DSPs, LUTs, block RAMs, flash bytes."""
     link: Link | None = None

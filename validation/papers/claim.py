@@ -1,0 +1,29 @@
+"""Claim: one published figure beside what the model says.
+
+A module of this folder names a system and has `claims() -> tuple[Claim, ...]`; `hwmodel papers`
+prints them all.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published figure, ours, and how far apart (relative) they may be; `source` says where."""
+
+    system: str
+    quantity: str
+    published: float
+    ours: float
+    tolerance: float
+    source: str
+
+    @property
+    def error(self) -> float:
+        """Ours relative to the published figure, minus 1."""
+        return self.ours / self.published - 1 if self.published else float(self.ours != 0)
+
+    @property
+    def holds(self) -> bool:
+        """Whether ours lies within the tolerance."""
+        return abs(self.error) <= self.tolerance

@@ -60,11 +60,12 @@ class Launch:
     resolve: Callable[[Any, Any, Limits], Any] | None = None
 
 
-CUBLAS = Launch(gemm_schedule.activity, cublas.menu(), cublas.resolved)
+CUBLAS = Launch(cublas.activity, cublas.menu(), cublas.resolved)
+FAST = Launch(cublas.activity, cublas.menu(), cublas.resolved_fast)
 FLASH = Launch(attention_schedule.activity, flash.MENU, flash.resolved)
 LAUNCHES: dict[tuple[str, str], Launch] = {
     ("gemm", "cublas"): CUBLAS,
-    ("gemm", "cublas-fast-accum"): CUBLAS,
+    ("gemm", "cublas-fast-accum"): FAST,
     ("grouped", "torch"): Launch(grouped.activity, grouped.menu(), grouped.resolved),
     ("rows", "torch"): Launch(rows_schedule.activity, torch_rows.menu(), torch_rows.filled),
     ("prefill", "flash-attention-2"): FLASH,

@@ -1,151 +1,156 @@
-"""Tiles that cuBLAS 13 chooses from on a Hopper GPU, and the sizes that it gives them.
+"""GEMM calls of cuBLAS 13 on a Hopper GPU: the tile that the library picks, and what it then does.
 
-Two kinds of kernel. Where every row of A, B and C begins on a multiple of 16 bytes, persistent
-kernels move slices with the bulk copy engine and multicast them within clusters; their tiles come
-in steps of 8 along the rows (tokens), so that the library picks one whose grid just fills one or
-two waves. Elsewhere older kernels copy thread by thread, at most 4 bytes an instruction even where
-the alignment is 8, and their tiles are powers of two. fp32 products run on the vector units with
-tiles of the second kind. Sizes are elements; the side along N is `block_n`.
+`cublas_rules` says which tile; here it is counted. Bulk kernels are persistent: a block takes tile
+after tile, and loads the next one's first slices while it finishes the last. The slices of one side
+of a tile are multicast within a cluster of blocks. Kernels that copy thread by thread run several
+blocks on a processor, whose products and copies take turns; each waits for a chain of dependent
+instructions in every slice, which residents hide for one another.
 
-The menu is recalled from kernel names of cuBLAS 12.4 to 13.1 (nvjet, 64 to 256 by 8 to 256; sm80
-and SIMT kernels) and pruned: tiles whose absence hardly raised the error are left out. Splits of K
-fill the device once. Alignment rules and the constants below are inferred from times on an H200.
+Counts per block are those of `gemm`, with these additions:
+
+    DRAM     after the last byte has come, the tile that needs it is still to be finished: "queue"
+    copied   copies and products in series; the matrix instructions of older kernels take `effort`
+             times as long as a warpgroup's; 2 pipeline slots a slice, shared among residents
+    split    parts of K are added by a kernel of its own, through the L2
 """
 
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
+from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
+from hwmodel.arithmetic import ceil_div, least, most, where
 from hwmodel.dtypes import bytes_of
-from hwmodel.gpu.schedules.gemm import GemmProblem, GemmTile
+from hwmodel.gpu.schedules import cublas_rules as rules
+from hwmodel.gpu.schedules.gemm import (
+    OPERAND_SLOTS,
+    PARTIAL_BYTES,
+    SCALED,
+    SCALED_STORE,
+    GemmProblem,
+    GemmTile,
+    clustered,
+    dram_bytes,
+    lines,
+    slab,
+)
 from hwmodel.gpu.units import product_unit
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
+Array = NDArray[np.float64]
+
 BULK_BYTES = 16
 """Alignment that the bulk copy engine needs of every row (CUDA C++ Programming Guide, TMA)."""
 
-SLICE_BYTES = 128
-"""Bytes of K in one slice: the widest row that the copy engine swizzles without conflicts."""
-
-COPIED_SLICE_BYTES = 64
 WIDEST_COPY_BYTES = 4
 """Kernels for alignments of 4 and 8 bytes run at one speed, so that both copy 4 (fitted)."""
 
-MOST_OUTPUTS = 256 * 160
-"""Outputs of a tile whose fp32 sums still fit the registers of two warpgroups (fitted)."""
+CLUSTER, SMALL_CLUSTER = 4, 2
+"""Blocks that share a slice by multicast: four where their grid leaves the odd processors idle."""
 
-ROW_STEP = 8
-"""The matrix instruction's columns, here rows of tokens, come in eights (PTX ISA, wgmma)."""
-
-OLDER = ("tf32",)
-"""Formats whose kernels keep to tiles that are powers of two (inferred from times)."""
-
-CLUSTER = 4
-"""Blocks that share a slice by multicast (names of nvjet kernels: 2x1, 1x2, 4x1)."""
-
-FILL = 0
-"""In a menu: as many splits of K as fill the device once."""
-
-MOST_SPLITS, LEAST_STEPS = 64, 4
-"""No library splits K further, or below that many slices (fitted)."""
-
-COLUMNS = (64, 128, 192, 256)
-WAVES = (1, 2)
-WIDE = ((256, 128), (256, 256))
-"""(most rows, columns) of the tiles for grids of many waves."""
-
-SPLIT = ((128, 128), (128, 256), (64, 64), (128, 64), (64, 128))
-"""(most rows, columns) of the tiles that split K."""
-
-COPIED = ((128, 128), (128, 256), (32, 128), (32, 64), (32, 32), (64, 128), (128, 64), (64, 64))
-"""(rows, columns) of the tiles of kernels that copy thread by thread; the first five split K."""
+COPIED_CHAIN, VECTOR_CHAIN = 1.0, 1.0
+"""Pipeline slots of a slice that is copied by threads, and multiplied by the matrix or the vector
+units (fitted)."""
 
 
 @dataclass(frozen=True)
 class LibraryTile(GemmTile):
-    """A candidate: a bulk tile, and the tile that takes its place where rows are not aligned.
+    """A launch record; `effort` is the time of its matrix instructions over a warpgroup's."""
 
-    `block_m` is the most rows that the bulk tile may have; `waves` in how many waves its grid
-    should fit (0: it keeps `block_m`).
-    """
-
-    waves: Amount = 0
-    copied_m: Amount = 128
-    copied_n: Amount = 128
+    effort: Amount = 1.0
 
 
 def menu() -> tuple[LibraryTile, ...]:
-    """Every candidate; the copied tiles, split and not, are dealt out over the bulk ones."""
-    bulk = [(256, n, waves, 1) for n in COLUMNS for waves in WAVES]
-    bulk += [(m, n, 0, 1) for m, n in WIDE]
-    unsplit = len(bulk)
-    bulk += [(m, n, 0, FILL) for m, n in SPLIT]
-    candidates: list[LibraryTile] = []
-    for place, (m, n, waves, split) in enumerate(bulk):
-        copied_m, copied_n = COPIED[place % unsplit % len(COPIED)]
-        candidates.append(
-            LibraryTile(
-                m,
-                n,
-                split=split,
-                multicast=CLUSTER,
-                waves=waves,
-                copied_m=copied_m,
-                copied_n=copied_n,
-            )
-        )
-    return tuple(candidates)
+    """One record, whose sizes the rules fill in."""
+    return (LibraryTile(0, 0),)
 
 
 def resolved(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
-    """The tile with its sizes for these operands: path, rows that fit the waves, splits."""
-    bulk = _bulk(problem)
-    column = 0 * tile.block_n
+    """The tile that the library launches for these operands."""
+    promoted = problem.dtype_a in SCALED
+    return _resolved(tile, problem, limits, rules.PROMOTED if promoted else rules.BULK)
+
+
+def resolved_fast(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
+    """The same where fp8 sums stay in the matrix units (`use_fast_accum`)."""
+    return _resolved(tile, problem, limits, rules.BULK)
+
+
+def _resolved(
+    tile: LibraryTile, problem: GemmProblem, limits: Limits, table: rules.Candidates
+) -> LibraryTile:
+    unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
+    sizes = (problem.M, problem.N, problem.K, problem.batch)
+    shape = np.broadcast_shapes(*(np.shape(size) for size in sizes))
+    aligned = np.broadcast_to(np.asarray(_alignment(problem), dtype=np.float64), shape or (1,))
+    single = np.broadcast_to(np.asarray(problem.M) == 1, shape or (1,))
+    by_bulk = ((aligned >= BULK_BYTES) | single) & (unit == "matrix")
+    menu = rules.POWERS if dtype == "tf32" else table
+    if by_bulk.all():
+        fields = _bulk(problem, menu, limits)
+    elif not by_bulk.any():
+        fields = _copied(problem, unit, aligned, limits)
+    else:
+        here, there = _bulk(problem, menu, limits), _copied(problem, unit, aligned, limits)
+        fields = {name: cast(Array, np.where(by_bulk, here[name], there[name])) for name in here}
+    whole: dict[str, Array] = {n: np.broadcast_to(v, shape or (1,)) for n, v in fields.items()}
+    return replace(tile, **{name: _given(value, shape) for name, value in whole.items()})
+
+
+def _given(values: Array, shape: tuple[int, ...]) -> Any:
+    """A field as it was asked for: a number for numbers, whole where it is."""
+    if shape:
+        return values
+    value = float(values[0])
+    return int(value) if value.is_integer() else value
+
+
+def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict[str, Any]:
+    """Fields of the bulk kernels' tiles."""
+    found = rules.bulk(problem, table, limits)
+    clustered_ = found.blocks <= rules.most_clustered(limits)
+    return {
+        "block_m": found.block_m,
+        "block_n": found.block_n,
+        "block_k": rules.SLICE_BYTES / bytes_of(problem.dtype_a),
+        "split": found.split,
+        "resident": 1.0,
+        "multicast": np.where(clustered_, CLUSTER, SMALL_CLUSTER),
+        "copy_bytes": 0.0,
+        "persistent": 1.0,
+        "effort": 1.0,
+    }
+
+
+def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> dict[str, Any]:
+    """Fields of the tiles of kernels that copy thread by thread."""
     element = bytes_of(problem.dtype_a)
-    block_n = where(bulk, tile.block_n, tile.copied_n)
-    block_m = where(bulk, _rows(tile, problem, limits), tile.copied_m)
-    block_k = where(bulk, SLICE_BYTES, COPIED_SLICE_BYTES) / element
-    blocks = problem.batch * ceil_div(problem.M, block_m) * ceil_div(problem.N, block_n)
-    deepest = floor_div(ceil_div(problem.K, block_k), LEAST_STEPS)
-    wanted = most((1, least((floor_div(limits.processors, blocks), deepest, MOST_SPLITS))))
-    return replace(
-        tile,
-        block_m=block_m,
-        block_n=block_n,
-        block_k=block_k + column,
-        split=where(tile.split == FILL, wanted, tile.split),
-        multicast=where(bulk, tile.multicast, 1) + column,
-        copy_bytes=where(bulk, 0, _copy_bytes(problem)) + column,
-        persistent=where(bulk, 1, 0) + column,
-    )
-
-
-def _rows(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> Amount:
-    """Rows of a bulk tile: the fewest, in steps of 8, whose grid fits the wanted waves."""
-    registers = floor_div(MOST_OUTPUTS // ROW_STEP, tile.block_n) * ROW_STEP
-    columns = problem.batch * ceil_div(problem.N, tile.block_n)
-    stripes = most((1, floor_div(tile.waves * limits.processors, columns)))
-    wanted = ceil_div(ceil_div(problem.M, stripes), ROW_STEP) * ROW_STEP
-    if problem.dtype_a in OLDER:
-        wanted = 2.0 ** np.ceil(np.log2(wanted))
-    return least((wanted, tile.block_m, registers))
-
-
-def _bulk(problem: GemmProblem) -> object:
-    """Whether every row of the operands and of the output is aligned for bulk copies."""
-    unit, _ = product_unit(problem.dtype_a, problem.dtype_b)
-    needed = BULK_BYTES if unit == "matrix" else np.inf
-    single = unit == "matrix" and np.asarray(problem.M) == 1
-    return (np.asarray(_alignment(problem)) >= needed) | single
-
-
-def _copy_bytes(problem: GemmProblem) -> Amount:
-    """Bytes that one copy instruction moves: the alignment, at most what the kernels use."""
-    unit, _ = product_unit(problem.dtype_a, problem.dtype_b)
-    widest = BULK_BYTES if unit == "vector" else WIDEST_COPY_BYTES
-    return least((_alignment(problem), widest))
+    if unit == "vector":
+        found = rules.copied(problem, rules.VECTOR, aligned, limits)
+        width = aligned
+    elif element > 2:
+        width = np.minimum(aligned, WIDEST_COPY_BYTES)
+        found = rules.copied(problem, rules.WORDS, width, limits)
+    else:
+        width = np.minimum(aligned, WIDEST_COPY_BYTES)
+        found = rules.copied(problem, rules.PAIRED, width, limits)
+        if (aligned < WIDEST_COPY_BYTES).any():
+            odd = rules.copied(problem, rules.SINGLE, width, limits)
+            found = rules.either(aligned < WIDEST_COPY_BYTES, odd, found)
+    return {
+        "block_m": found.block_m,
+        "block_n": found.block_n,
+        "block_k": rules.COPIED_SLICE_BYTES / element,
+        "split": found.split,
+        "resident": found.resident,
+        "multicast": 1.0,
+        "copy_bytes": width,
+        "persistent": 0.0,
+        "effort": found.effort,
+    }
 
 
 def _alignment(problem: GemmProblem) -> Amount:
@@ -163,3 +168,54 @@ def _power(pitch: Amount) -> Amount:
     for step in (2, 4, 8, 16):
         size = where(pitch % step == 0, step, size)
     return size
+
+
+def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
+    """One GEMM call: launch, rounds of blocks over the DRAM's stream, reduction of split sums."""
+    element, stored_bytes = bytes_of(problem.dtype_a), bytes_of(problem.dtype_out)
+    rows, columns = ceil_div(problem.M, tile.block_m), ceil_div(problem.N, tile.block_n)
+    blocks = problem.batch * rows * columns * tile.split
+    each = ceil_div(blocks, limits.processors)
+    resident = each / ceil_div(each, tile.resident)
+    slices = ceil_div(ceil_div(problem.K, tile.block_k), tile.split)
+    depth = slices * tile.block_k
+    area = tile.block_m * tile.block_n
+    staged = (problem.M / rows + problem.N / columns) * depth * element
+    by_bulk = tile.persistent
+    unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
+    chain = COPIED_CHAIN if unit == "matrix" else VECTOR_CHAIN
+    operations = 2 * area * depth * tile.effort
+    if unit == "vector":
+        operations = operations * (1 + OPERAND_SLOTS * (1 / tile.block_m + 1 / tile.block_n))
+    products = Work(
+        operations={(unit, "flop", dtype): operations},
+        read={
+            "shared": slab(tile) * depth * element * by_bulk,
+            "port": staged * lines(problem.K * element),
+            "l2": staged - clustered(tile, rows, columns) * depth * element,
+            "pipeline": slices * where(by_bulk > 0, 1, chain / resident),
+        },
+        written={"shared": staged},
+        live={"processors": 1 / resident},
+        slots={"fill": 1 - by_bulk},
+    )
+    copies = Work(read={"copy": where(by_bulk > 0, 0.0, staged / most((tile.copy_bytes, 1)))})
+    block = Overlap((products, copies)) if unit == "vector" else Serial((products, copies))
+    stored = where(tile.split > 1, PARTIAL_BYTES, stored_bytes)
+    scaled = problem.dtype_a in SCALED
+    epilogue = Work(written={"port": area * stored * (SCALED_STORE if scaled else 1)})
+    read, written = dram_bytes(problem, tile, limits)
+    stream = Work(read={"dram": read}, written={"dram": written})
+    body = Overlap(
+        (
+            Waves(blocks, limits.processors * resident, Serial((block, epilogue))),
+            Serial((stream, Work(slots={"queue": 1}))),
+        )
+    )
+    partial = where(tile.split > 1, 1.0, 0.0)
+    partial_bytes = partial * tile.split * problem.batch * problem.M * problem.N * PARTIAL_BYTES
+    reduction = Work(
+        read={"l2": partial_bytes}, written={"l2": partial_bytes}, slots={"reduction": partial}
+    )
+    launch = Work(slots={"launch": 1, "scales": int(scaled)})
+    return Serial((launch, body, reduction))

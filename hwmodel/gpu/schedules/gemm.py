@@ -163,9 +163,9 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     mainloop = Work(
         operations={(unit, "flop", dtype): operations},
         read={
-            "shared": _slab(tile) * depth * element,
-            "port": staged * _lines(problem.K * element),
-            "l2": staged - _multicast(tile, rows, columns) * depth * element,
+            "shared": slab(tile) * depth * element,
+            "port": staged * lines(problem.K * element),
+            "l2": staged - clustered(tile, rows, columns) * depth * element,
             "pipeline": slices,
             "copy": where(tile.copy_bytes > 0, staged / most((tile.copy_bytes, 1)), 0.0),
         },
@@ -192,14 +192,14 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     return Serial((launch, body, reduction))
 
 
-def _slab(tile: GemmTile) -> Amount:
+def slab(tile: GemmTile) -> Amount:
     """Elements that the matrix instructions of one step of K read from shared memory."""
     side = least((tile.block_m, tile.block_n))
     long = where(side >= WARPGROUP_ROWS, side, most((tile.block_m, tile.block_n)))
     return tile.block_m * tile.block_n / WARPGROUP_ROWS + long
 
 
-def _lines(row_bytes: Amount) -> Amount:
+def lines(row_bytes: Amount) -> Amount:
     """Requests for a slice of rows over those of rows that begin on a 128-byte line.
 
     A row `row_bytes` after the last begins on a multiple of gcd(row_bytes, 128), so that a share
@@ -214,7 +214,7 @@ def _whole(size: Amount, of: int) -> Amount:
     return where(size % of == 0, 1.0, 0.0)
 
 
-def _multicast(tile: GemmTile, rows: Amount, columns: Amount) -> Amount:
+def clustered(tile: GemmTile, rows: Amount, columns: Amount) -> Amount:
     """Elements of a step of K that a block gets from its cluster and not from the L2."""
     shared_b = where(rows > 1, tile.block_n, 0)
     shared_a = where(columns > 1, tile.block_m, 0)

@@ -1,13 +1,13 @@
-"""The tile rules of cuBLAS: alignment decides the kernel, waves its rows, processors its splits."""
+"""The tiles of cuBLAS: launched ones, what alignment decides, and counts by a walk of blocks."""
 
-from dataclasses import replace
-from typing import Any
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hwmodel.activity import totals
 from hwmodel.gpu.schedules import cublas
 from hwmodel.gpu.schedules.gemm import GemmProblem
 from hwmodel.hardware import limits
@@ -15,20 +15,43 @@ from hwmodel.registry import device
 
 H200 = limits(device("h200"))
 ALIGNED = st.integers(1, 4000).map(lambda size: 8 * size)
+MENU = cublas.menu()[0]
 
 
-def tiles(problem: GemmProblem) -> list[Any]:
-    """Every candidate with its sizes for one problem."""
-    return [cublas.resolved(tile, problem, H200) for tile in cublas.menu()]
+def problem(m: int, n: int, k: int, dtype: str = "bf16") -> GemmProblem:
+    out = "bf16" if dtype == "fp8" else dtype
+    return GemmProblem(m, n, k, dtype_a=dtype, dtype_b=dtype, dtype_out=out)
+
+
+def tile(m: int, n: int, k: int, dtype: str = "bf16") -> cublas.LibraryTile:
+    return cublas.resolved(MENU, problem(m, n, k, dtype), H200)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "launched"),
+    [
+        ((4096, 4096, 14336), (128, 256, 1)),
+        ((1024, 3072, 8192), (128, 192, 1)),
+        ((64, 28672, 4096), (64, 256, 1)),
+        ((16, 16384, 3072), (16, 128, 1)),
+        ((64, 2048, 8192), (64, 64, 4)),
+        ((64, 3584, 3584), (32, 64, 1)),
+        ((8, 10496, 19520), (8, 256, 3)),
+    ],
+)
+def test_some_launched_tiles(sizes: tuple[int, int, int], launched: tuple[int, ...]) -> None:
+    found = tile(*sizes)
+    assert (found.block_m, found.block_n, found.split) == launched
 
 
 @given(m=st.integers(2, 20000), n=ALIGNED, k=ALIGNED)
 def test_aligned_products_move_slices_in_bulk(m: int, n: int, k: int) -> None:
-    for tile in tiles(GemmProblem(m, n, k)):
-        assert (tile.copy_bytes, tile.persistent) == (0, 1)
-        assert tile.block_k * 2 == 128
-        assert tile.block_m % 8 == 0
-        assert tile.block_m * tile.block_n <= cublas.MOST_OUTPUTS
+    found = tile(m, n, k)
+    assert (found.copy_bytes, found.persistent, found.block_k * 2) == (0, 1, 128)
+    sides = sorted((found.block_m, found.block_n))
+    assert sides[0] % 8 == 0
+    assert any(side % 64 == 0 for side in sides)
+    assert found.block_m * found.block_n <= 320 * 128
 
 
 @pytest.mark.parametrize(
@@ -43,68 +66,71 @@ def test_aligned_products_move_slices_in_bulk(m: int, n: int, k: int) -> None:
     ],
 )
 def test_other_alignments_are_copied_by_threads(n: int, k: int, dtype: str, copied: int) -> None:
-    problem = GemmProblem(100, n, k, dtype_a=dtype, dtype_b=dtype, dtype_out=dtype)
-    assert {float(tile.copy_bytes) for tile in tiles(problem)} == {copied}
-    assert {float(tile.persistent) for tile in tiles(problem)} == {0}
-    assert {(tile.block_m, tile.block_n) for tile in tiles(problem)} <= set(cublas.COPIED)
+    found = tile(100, n, k, dtype)
+    assert (found.copy_bytes, found.persistent) == (copied, 0)
 
 
 def test_a_single_row_is_a_matrix_times_a_vector_at_any_alignment() -> None:
-    assert {float(tile.copy_bytes) for tile in tiles(GemmProblem(1, 63, 63))} == {0}
-
-
-@given(m=st.integers(2, 20000), n=ALIGNED)
-def test_rows_shrink_until_the_grid_fits_its_waves(m: int, n: int) -> None:
-    for tile in tiles(GemmProblem(m, n, 4096)):
-        if not tile.waves or n > tile.waves * 132 * tile.block_n:
-            continue
-        blocks = -(-m // tile.block_m) * -(-n // tile.block_n)
-        largest = min(tile.block_m + 8, 256) * tile.block_n > cublas.MOST_OUTPUTS
-        assert blocks <= tile.waves * 132 or tile.block_m == 256 or largest
+    assert tile(1, 63, 63).persistent == 1
 
 
 @given(m=st.integers(2, 4096), n=ALIGNED, k=ALIGNED)
-def test_splits_fill_the_device_once_and_keep_four_slices(m: int, n: int, k: int) -> None:
-    for tile in tiles(GemmProblem(m, n, k)):
-        if tile.split > 1:
-            blocks = -(-m // tile.block_m) * -(-n // tile.block_n)
-            assert blocks * tile.split <= 132
-            assert -(-k // tile.block_k) / tile.split >= cublas.LEAST_STEPS
+def test_split_sums_fill_the_device_once_and_keep_twenty_slices(m: int, n: int, k: int) -> None:
+    found = tile(m, n, k)
+    if found.split > 1:
+        blocks = math.ceil(m / found.block_m) * math.ceil(n / found.block_n)
+        assert blocks * found.split <= 132
+        assert math.ceil(k / 64) / found.split >= 20
 
 
-def test_older_formats_keep_to_powers_of_two() -> None:
-    problem = GemmProblem(200, 4096, 4096, dtype_a="tf32", dtype_b="tf32", dtype_out="tf32")
-    for tile in tiles(problem):
-        assert (
-            np.log2(float(min(tile.block_m, 256))) % 1 == 0 or tile.block_m * tile.block_n > 2**15
-        )
+@given(m=st.integers(2, 8192), n=ALIGNED)
+def test_sums_that_are_promoted_on_the_way_leave_room_for_smaller_tiles(m: int, n: int) -> None:
+    fp8 = problem(m, n, 4096, "fp8")
+    promoted = cublas.resolved(MENU, fp8, H200)
+    assert promoted.block_m * promoted.block_n <= 160 * 128
+    fast = cublas.resolved_fast(MENU, fp8, H200)
+    assert fast.block_m * fast.block_n <= 320 * 128
 
 
-def test_a_menu_resolves_as_columns_as_it_does_one_by_one() -> None:
-    menu = cublas.menu()
-    sizes = np.array([1.0, 100.0, 3000.0])
-    problem = GemmProblem(sizes, np.array([64.0, 100.0, 4096.0]), np.array([63.0, 256.0, 512.0]))
-    columns = {
-        name: np.array([[float(getattr(tile, name))] for tile in menu]) for name in vars(menu[0])
-    }
-    together = cublas.resolved(replace(menu[0], **columns), problem, H200)
-    for point in range(3):
-        alone = GemmProblem(*(int(s[point]) for s in (problem.M, problem.N, problem.K)))  # type: ignore[index]
-        for row, tile in enumerate(tiles(alone)):
-            for name in ("block_m", "block_n", "block_k", "split", "copy_bytes", "multicast"):
-                column = np.broadcast_to(getattr(together, name), (len(menu), 3))
-                assert column[row, point] == getattr(tile, name), name
+@pytest.mark.parametrize("dtype", ["bf16", "fp8", "tf32", "fp32"])
+def test_points_resolve_together_as_one_by_one(dtype: str) -> None:
+    rows = [(1, 64, 64), (3, 100, 256), (100, 64, 63), (3000, 4096, 512), (17, 2320, 1936)]
+    sizes = np.array(rows, dtype=np.float64).T
+    out = "bf16" if dtype == "fp8" else dtype
+    together = cublas.resolved(
+        MENU, GemmProblem(*sizes, dtype_a=dtype, dtype_b=dtype, dtype_out=out), H200
+    )
+    for point, (m, n, k) in enumerate(rows):
+        for name, value in vars(tile(m, n, k, dtype)).items():
+            whole = np.broadcast_to(getattr(together, name), (len(rows),))
+            assert whole[point] == value, name
 
 
+@pytest.mark.parametrize("sizes", [(100, 64, 64), (100, 72, 63), (300, 200, 1000)])
 @pytest.mark.parametrize("dtype", ["bf16", "fp32"])
-@pytest.mark.parametrize("sizes", [(1, 64, 64), (100, 64, 63), (100, 64, 64)])
-def test_one_point_keeps_every_field_a_column_of_the_menu(
-    sizes: tuple[int, int, int], dtype: str
-) -> None:
-    menu = cublas.menu()
-    columns = {
-        name: np.array([[float(getattr(tile, name))] for tile in menu]) for name in vars(menu[0])
-    }
-    problem = GemmProblem(*sizes, dtype_a=dtype, dtype_b=dtype, dtype_out=dtype)
-    found = cublas.resolved(replace(menu[0], **columns), problem, H200)
-    assert {np.shape(getattr(found, name)) for name in columns} == {(len(menu), 1)}
+def test_counts_are_those_of_a_walk_of_blocks(sizes: tuple[int, int, int], dtype: str) -> None:
+    m, n, k = sizes
+    found = tile(m, n, k, dtype)
+    slices = range(0, math.ceil(math.ceil(k / found.block_k) / found.split))
+    flop = staged = 0.0
+    for row in range(0, m, int(found.block_m)):
+        for column in range(0, n, int(found.block_n)):
+            for _ in range(int(found.split)):
+                for _ in slices:
+                    flop += 2 * found.block_m * found.block_n * found.block_k
+                    rows = min(found.block_m, m - row)
+                    columns = min(found.block_n, n - column)
+                    staged += (rows + columns) * found.block_k * (2 if dtype == "bf16" else 4)
+    counts = totals(cublas.activity(problem(m, n, k, dtype), found, H200))
+    unit, number = ("matrix", "bf16") if dtype == "bf16" else ("vector", "fp32")
+    fetches = 1 + (0 if unit == "matrix" else 20 * (1 / found.block_m + 1 / found.block_n))
+    assert counts.operations[unit, "flop", number] == pytest.approx(flop * found.effort * fetches)
+    assert counts.written["shared"] == pytest.approx(staged)
+
+
+@given(m=st.integers(1, 4096), n=ALIGNED, k=ALIGNED)
+def test_all_bytes_pass_the_dram_at_least_once(m: int, n: int, k: int) -> None:
+    given_ = problem(m, n, k)
+    counts = totals(cublas.activity(given_, tile(m, n, k), H200))
+    assert counts.read["dram"] >= 2 * (m * k + n * k)
+    assert counts.written["dram"] == 2 * m * n

@@ -1,0 +1,272 @@
+"""Which tile cuBLAS 13 launches on a Hopper GPU: the least of a rough cost, over a short menu.
+
+The library ranks its kernels by an estimate of its own, before it runs any; so the tile is named
+here without a time, by counts of clocks that need no rate of the device. Two families of kernels.
+Where every row of A, B and C begins on a multiple of 16 bytes, persistent kernels (named nvjet)
+move slices of 128 bytes with the bulk copy engine. One side of a tile, along M or N, is a multiple
+of 64, the rows of a warpgroup's matrix instruction; the other is a multiple of 8, and is most often
+the least whose grid still fits one or two waves. Elsewhere, and for fp32, older kernels copy
+operands thread by thread; their tiles are powers of two and several share a processor.
+
+Tiles, their limits and the alignments are read from the names and grids of the kernels launched
+for some 1,800 shapes (validation/data, launches.csv). The weights of the costs are fitted to those
+choices, so that the chosen tile takes no longer, by the model, than the launched one: the two agree
+within 2 % on average. Sizes are elements, costs are clocks of one processor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.arithmetic import floor_div
+from hwmodel.dtypes import bytes_of
+from hwmodel.gpu.schedules.gemm import OPERAND_SLOTS, PARTIAL_BYTES, GemmProblem
+from hwmodel.gpu.units import product_unit
+from hwmodel.hardware import Limits
+from hwmodel.units import Amount
+
+Array = NDArray[np.float64]
+
+SLICE_BYTES = 128
+"""Bytes of K in one slice: the widest row that the copy engine swizzles without conflicts."""
+
+COPIED_SLICE_BYTES = 64
+ROW_STEP = 8
+"""The matrix instruction's columns come in eights (PTX ISA, wgmma)."""
+
+LEAST_STEPS = 20
+"""Slices that bulk kernels leave to each part of a split sum (read from grids)."""
+
+LEAST_POWER, LEAST_COPIED = 4, 2
+"""The same of tf32 kernels, and of those that copy by threads (fitted)."""
+
+MOST_SPLITS = 64
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """A menu as columns (candidates x 1).
+
+    `along` is the side that is a multiple of 64 and `across` the most of the other one; `by_rows`
+    is 1 where `along` lies along M. `waves` in how many waves the grid should fit, by shrinking
+    `across` (0: it is kept, unless the operand is smaller); `split` is 1 where K is split as often
+    as fills the device. `resident` blocks share a processor, and matrix instructions take `effort`
+    times as long as a warpgroup's.
+    """
+
+    along: Array
+    across: Array
+    by_rows: Array
+    waves: Array
+    split: Array
+    resident: Array
+    effort: Array
+    shrinks: bool = False
+    """Whether `across` shrinks to fit waves, or the operand."""
+
+
+def candidates(rows: Sequence[tuple[float, ...]], shrinks: bool = False) -> Candidates:
+    """A menu from rows of (along, across, by_rows, waves, split[, resident, effort])."""
+    full = [(*row, *(1.0, 1.0)[: 7 - len(row)]) for row in rows]
+    return Candidates(*np.array(full, dtype=np.float64).T[:, :, None], shrinks=shrinks)
+
+
+def _fitting(limits: dict[int, int], fixed: Sequence[tuple[int, int, int]]) -> Candidates:
+    """Tiles that fit waves, within each width's limit; fixed ones; and those that split K."""
+    rows = [(a, limits[a], o, w, 0) for a in (64, 128, 192, 256) for o in (0, 1) for w in (1, 2)]
+    rows += [(a, b, o, 0, 0) for a, b, o in fixed]
+    rows += [(a, limits[a], 0, 0, 1) for a in (64, 128, 256)]
+    rows += [(64, 64, 0, 0, 1), (128, 64, 0, 0, 1), (128, 128, 0, 0, 1), (64, limits[64], 1, 0, 1)]
+    rows += [(a, limits[a], 0, w, 1) for a in (64, 128) for w in (0.5, 0.25)]
+    return candidates(rows, shrinks=True)
+
+
+WIDE = ((256, 128, 0), (192, 192, 0), (320, 128, 0), (256, 160, 0), (256, 128, 1))
+BULK = _fitting({64: 176, 128: 304, 192: 208, 256: 160}, WIDE)
+"""A tile's fp32 sums fill the registers of one warpgroup, or of the two that work on it."""
+
+PROMOTED = _fitting(
+    {64: 256, 128: 160, 192: 96, 256: 32}, ((128, 128, 0), (128, 160, 0), (128, 160, 1))
+)
+"""fp8 sums that are moved to fp32 registers on the way take up twice as many of those."""
+
+POWERS = candidates(
+    [(a, b, 0, 0, 0) for a, b in ((64, 64), (64, 128), (128, 64), (128, 128), (64, 256))]
+    + [(256, 128, 0, 0, 0), (128, 256, 0, 0, 0)]
+    + [(a, 64, 0, 0, 1) for a in (64, 128, 256)]
+)
+"""Tiles of tf32: powers of two (sm90_xmma), and those that split K (cutlass_80)."""
+
+
+def _copied(rows: Sequence[tuple[int, int, int, float]], *narrow: float) -> Candidates:
+    """Each (along N, along M, resident, effort) unsplit and split, and the narrow kernel."""
+    both = [(n, m, 0, 0, s, resident, e) for n, m, resident, e in rows for s in (0, 1)]
+    return candidates([*both, *((NARROW, NARROW_ROWS, 0, 0, 0, 6, effort) for effort in narrow)])
+
+
+NARROW, NARROW_ROWS = 8, 8
+"""Columns of a block that reads K once, for so few rows (gemmSN): no matrix instructions."""
+
+MMA_SIDES = ((256, 128, 1), (128, 256, 1), (128, 128, 2), (256, 64, 1))
+PAIRED = _copied(
+    (*((n, m, r, 1.0) for n, m, r in (*MMA_SIDES, (128, 64, 3), (64, 64, 4), (32, 32, 6))),), 0.0
+)
+"""Alignments of 4 and 8 bytes, in 16 bits: copies of 4 bytes (cutlass_80, m16n8k16)."""
+
+SINGLE = _copied(((256, 128, 1, 2.5), (128, 128, 2, 1.5), (64, 64, 4, 1.5)), 0.0)
+"""Alignment of 2 bytes: one element a copy (cutlass_75, m16n8k8)."""
+
+WORDS = _copied((*((n, m, r, 1.0) for n, m, r in (*MMA_SIDES, (128, 64, 2), (64, 64, 3))),))
+"""tf32 copied by threads (cutlass_80, m16n8k8)."""
+
+VECTOR_SIDES = ((128, 128), (256, 64), (64, 256), (64, 128), (128, 64))
+VECTOR = _copied(
+    (*((n, m, 2, 1.0) for n, m in VECTOR_SIDES), (64, 64, 4, 1.0), (32, 32, 8, 1.0)), 1.4
+)
+"""fp32 on the vector units (sm80_xmma ffma, simt_sgemm)."""
+
+MATRIX_SHARE, PORT_SHARE, L2_BYTES_PER_CLOCK = 0.894, 0.879, 4997.0
+LEAST_SLICE, TILE, STORE = 210.6, 4670.0, 0.7
+"""Clocks of a slice at least, of each tile, and of each byte of it stored."""
+
+SPLIT, PARTIAL = 3584.0, 0.49
+"""Clocks of a second kernel, and of the partial sums over those of the L2's bandwidth."""
+
+DRAM_BYTES_PER_CLOCK, COMPUTE_WEIGHT = 2732.0, 0.173
+COPY_PER_CLOCK, COPIED_LATENCY, VECTOR_LATENCY, COPIED_STORE = 3.2, 350.0, 175.0, 0.15
+"""Copy instructions a clock; clocks of a slice that nothing hides; of each output."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The tile chosen for each point: sides, splits of K, blocks, residents, effort."""
+
+    block_m: Array
+    block_n: Array
+    split: Array
+    blocks: Array
+    resident: Array
+    effort: Array
+
+
+def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
+    """The tile of the bulk kernels: rounds of tiles against the DRAM, as the library weighs them.
+
+    Clocks of a slice of 128 bytes are the same in every format: a b / 32 in the matrix units, and a
+    row or column a clock from shared memory, 2 through the port.
+    """
+    element = bytes_of(problem.dtype_a)
+    m, n, k = _sizes(problem)
+    tile_m, tile_n = _sides(problem, menu, limits)
+    rows, columns = np.ceil(m / tile_m), np.ceil(n / tile_n)
+    tiles = problem.batch * rows * columns
+    slices = np.ceil(k * element / SLICE_BYTES)
+    least = LEAST_STEPS if menu.shrinks else LEAST_POWER
+    fill = _fill(tiles, limits.processors, slices, least)
+    split = np.where(menu.split > 0, fill, 1.0)
+    blocks = tiles * split
+    area, both = tile_m * tile_n, tile_m + tile_n
+    shared = np.maximum(np.where(rows > 1, tile_n, 0), np.where(columns > 1, tile_m, 0))
+    fetched = both - shared * np.where(blocks <= most_clustered(limits), 0.75, 0.5)
+    busy = np.minimum(blocks, limits.processors)
+    slice_ = np.maximum(area / 32 / MATRIX_SHARE, both + menu.along + area / 64)
+    slice_ = np.maximum(slice_, np.maximum(both * 2 / PORT_SHARE, LEAST_SLICE))
+    slice_ = np.maximum(slice_, fetched * busy * (SLICE_BYTES / L2_BYTES_PER_CLOCK))
+    rounds = np.ceil(blocks / limits.processors)
+    clocks = rounds * (np.ceil(slices / split) * slice_ + TILE + STORE * 2 * area)
+    clocks = clocks + _reduction(problem, split)
+    stream = (m * k + n * k) * element + m * n * bytes_of(problem.dtype_out)
+    cost = np.maximum(clocks, stream / DRAM_BYTES_PER_CLOCK) + COMPUTE_WEIGHT * clocks
+    return _least(cost, tile_m, tile_n, split, blocks, menu.resident, menu.effort)
+
+
+def copied(
+    problem: GemmProblem, menu: Candidates, copy_bytes: Array | float, limits: Limits
+) -> Choice:
+    """The tile of the kernels that copy thread by thread: products and copies take turns."""
+    element = bytes_of(problem.dtype_a)
+    unit, _ = product_unit(problem.dtype_a, problem.dtype_b)
+    m, n, k = _sizes(problem)
+    tile_m, tile_n = _sides(problem, menu, limits)
+    tile_m = np.where(menu.along == NARROW, np.minimum(m, tile_m), tile_m)
+    rows, columns = np.ceil(m / tile_m), np.ceil(n / tile_n)
+    tiles = problem.batch * rows * columns
+    slices = np.ceil(k * element / COPIED_SLICE_BYTES)
+    fill = _fill(tiles, limits.processors * menu.resident, slices, LEAST_COPIED)
+    split = np.where(menu.split > 0, fill, 1.0)
+    blocks = tiles * split
+    area = tile_m * tile_n
+    product = area / 64 * menu.effort
+    if unit == "vector":
+        product = 8 * product * (1 + OPERAND_SLOTS * (1 / tile_m + 1 / tile_n))
+    copies = (m / rows + n / columns) * COPIED_SLICE_BYTES / copy_bytes / COPY_PER_CLOCK
+    each = np.ceil(blocks / limits.processors)
+    turns = np.ceil(each / menu.resident)
+    steps = np.ceil(slices / split)
+    busy = np.maximum(product, copies) if unit == "vector" else product + copies
+    waits = VECTOR_LATENCY if unit == "vector" else COPIED_LATENCY
+    clocks = steps * np.maximum(each * busy, turns * waits)
+    clocks = clocks + each * area * COPIED_STORE + _reduction(problem, split)
+    cost = (1 + COMPUTE_WEIGHT) * clocks + TILE
+    cost = np.where((menu.along == NARROW) & (m > NARROW_ROWS), np.inf, cost)
+    return _least(cost, tile_m, tile_n, split, blocks, menu.resident, menu.effort)
+
+
+def either(condition: NDArray[np.bool_], then: Choice, otherwise: Choice) -> Choice:
+    """One choice where the condition holds, the other elsewhere."""
+
+    def pick(name: str) -> Array:
+        return cast(Array, np.where(condition, getattr(then, name), getattr(otherwise, name)))
+
+    return Choice(**{field.name: pick(field.name) for field in fields(Choice)})
+
+
+def most_clustered(limits: Limits) -> Amount:
+    """Processors that clusters of four or eight fill: some groups are left with two over.
+
+    132 processors run 30 clusters of four (read from grids).
+    """
+    return floor_div(10 * limits.processors, 11)
+
+
+def _sizes(problem: GemmProblem) -> tuple[Array, Array, Array]:
+    """M, N, K as rows (1 x points)."""
+    sizes = (problem.M, problem.N, problem.K)
+    m, n, k = (np.atleast_1d(np.asarray(size, dtype=np.float64))[None] for size in sizes)
+    return m, n, k
+
+
+def _sides(problem: GemmProblem, menu: Candidates, limits: Limits) -> tuple[Array, Array]:
+    """(rows, columns) of every candidate; what fits waves is the least multiple of 8."""
+    m, n, _ = _sizes(problem)
+    across, by_rows = menu.across, menu.by_rows > 0
+    if menu.shrinks:
+        side, other = np.where(by_rows, m, n), np.where(by_rows, n, m)
+        strips = problem.batch * np.ceil(side / menu.along)
+        stripes = np.maximum(1, np.floor(menu.waves * limits.processors / strips))
+        across = np.minimum(np.ceil(other / stripes / ROW_STEP) * ROW_STEP, across)
+    return np.where(by_rows, menu.along, across), np.where(by_rows, across, menu.along)
+
+
+def _fill(tiles: Array, slots: Array | float, slices: Array, least: int) -> Array:
+    """As many parts of K as fill the slots once, and leave `least` slices to each."""
+    parts = np.minimum(np.floor(slots / tiles), np.floor(slices / least))
+    return np.clip(parts, 1, MOST_SPLITS)
+
+
+def _reduction(problem: GemmProblem, split: Array) -> Array:
+    """Clocks of the kernel that adds the parts of split sums."""
+    m, n, _ = _sizes(problem)
+    moved = split * problem.batch * m * n * (2 * PARTIAL_BYTES / L2_BYTES_PER_CLOCK)
+    return np.where(split > 1, SPLIT + PARTIAL * moved, 0.0)
+
+
+def _least(cost: Array, *columns: Array) -> Choice:
+    """The candidate of least cost at each point."""
+    best: NDArray[np.intp] = np.argmin(cost, axis=0)
+    points = cast(NDArray[np.intp], np.arange(cost.shape[1]))
+    picked: list[Array] = [np.broadcast_to(c, cost.shape)[best, points] for c in columns]
+    return Choice(*picked)

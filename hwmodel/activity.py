@@ -291,15 +291,36 @@ def _words(key: object) -> str:
 
 def dynamic_j(work: Work, rates: Rates) -> Amount:
     """Joules that one leaf spends beyond the static power."""
-    joules: Amount = 0.0
+    return sum(_spent(work, rates).values(), start=0.0)
+
+
+def _spent(work: Work, rates: Rates) -> dict[str, Amount]:
+    """Joules of operations by unit, and of bytes by memory level and link."""
+    joules: dict[str, Amount] = {}
+
+    def add(name: str, more: Amount) -> None:
+        joules[name] = joules.get(name, 0.0) + more
+
     for key, count in work.operations.items():
-        joules = joules + count * rates.operation_j.get(key, 0.0)
+        add(key[0], count * rates.operation_j.get(key, 0.0))
     for moved in (work.read, work.written):
         for level, count in moved.items():
-            joules = joules + count * rates.byte_j.get(level, 0.0)
+            add(level, count * rates.byte_j.get(level, 0.0))
     for link, (_, size) in work.messages.items():
-        joules = joules + size * rates.byte_j.get(link, 0.0)
+        add(link, size * rates.byte_j.get(link, 0.0))
     return joules
+
+
+def components_j(activity: Activity, rates: Rates, time_s: Amount) -> dict[str, Amount]:
+    """`energy_j` by component: units, memory levels, links, and "static" (what time costs).
+
+    Under the power limit all fall alike, so that they always sum to the total.
+    """
+    counts = totals(activity)
+    parts = {**_spent(counts, rates), "static": steady_w(counts, rates) * time_s}
+    free_j = sum(parts.values(), start=0.0)
+    kept = where(free_j > 0, least((free_j, rates.limit_w * time_s)) / most((free_j, 1e-300)), 0.0)
+    return {name: joules * kept for name, joules in parts.items()}
 
 
 def steady_w(counts: Work, rates: Rates) -> Amount:

@@ -7,7 +7,7 @@ a CUDA graph with a cold L2; `energy_j` is whole-board energy, idle power includ
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,8 @@ class Part:
     work: Cascade | None = None
     beyond: Any = False
     """Whether a size lies outside those that the calibration saw, point by point."""
+    energy_by_j: Mapping[str, Amount] = field(default_factory=lambda: {})
+    """Joules of one run by component (units, memories, links, static); they sum to `energy_j`."""
 
     @property
     def flop(self) -> Amount | None:
@@ -140,6 +142,15 @@ class Estimate:
     def energy_j(self) -> Amount:
         """Predicted joules of one call in steady repetition: all devices, idle power included."""
         return self.devices * _sum(part.times * part.energy_j for part in self.parts)
+
+    @property
+    def energy_by_j(self) -> dict[str, Amount]:
+        """Joules of one call by component, of all devices together; empty where not modelled."""
+        joules: dict[str, Amount] = {}
+        for part in self.parts:
+            for name, each_j in part.energy_by_j.items():
+                joules[name] = joules.get(name, 0.0) + self.devices * part.times * each_j
+        return joules
 
     @property
     def dram_bytes_read(self) -> Amount:

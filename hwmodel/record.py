@@ -25,6 +25,7 @@ def estimate_record(estimate: Estimate) -> dict[str, Any]:
             **estimate.record(),
             "bound_s": estimate.bound_s,
             "sustained_time_s": estimate.sustained_time_s,
+            "energy_by_j": estimate.energy_by_j or None,
             "busy_s": estimate.busy_s,
             "tokens": serving and serving.tokens,
             "tokens_per_s": estimate.tokens_per_s,

@@ -271,7 +271,7 @@ def _summary_text(estimate: Estimate) -> str:
         f"rates     {_count(estimate.flop / time_s)} operations/s asked for,"
         f" {_count(estimate.devices * _issued(estimate) / time_s)} carried out with padding;"
         f" DRAM {_rate(moved / time_s, 'bytes_per_s')}",
-        f"energy    {_joules(estimate.energy_j)}",
+        f"energy    {_joules(estimate.energy_j)}{_by_component(estimate)}",
     ]
     sustained_s = float(first(estimate.sustained_time_s))
     if sustained_s > 1.005 * float(first(time_s)):
@@ -283,6 +283,14 @@ def _summary_text(estimate: Estimate) -> str:
             f" {_count(estimate.tokens_per_s)} tokens/s"
         )
     return "\n".join(lines)
+
+
+def _by_component(estimate: Estimate) -> str:
+    """Where the joules go, the largest share first."""
+    total_j = float(first(estimate.energy_j))
+    found = {name: float(first(joules)) for name, joules in estimate.energy_by_j.items()}
+    shares = sorted((item for item in found.items() if item[1] > 0), key=lambda item: -item[1])
+    return "".join(f"; {name} {joules / total_j:.1%}" for name, joules in shares)
 
 
 def _memory_text(memory: MemoryFit) -> str:

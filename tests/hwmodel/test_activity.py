@@ -19,6 +19,7 @@ from hwmodel.activity import (
     Serial,
     Waves,
     Work,
+    components_j,
     energy_j,
     fold,
     rounds,
@@ -539,3 +540,25 @@ def test_counts_do_not_depend_on_how_time_is_shared(tree: Activity) -> None:
     assert serial.operations == overlap.operations
     assert serial.read == overlap.read
     assert serial.slots == overlap.slots
+
+
+@pytest.mark.parametrize("limit_w", [np.inf, 3.0])
+def test_energy_by_component_sums_to_the_energy(limit_w: float) -> None:
+    """Below and at the power limit; a component that nothing prices takes nothing."""
+    work = Work(
+        operations={("matrix", "flop", "bf16"): 100, ("vector", "flop", "fp32"): 10},
+        read={"dram": 7},
+        written={"dram": 5},
+        messages={"wire": (2, 30)},
+    )
+    rates = Rates(
+        operation_j={("matrix", "flop", "bf16"): 0.5},
+        byte_j={"dram": 2.0, "wire": 0.25},
+        static_w=1.5,
+        limit_w=limit_w,
+    )
+    found = components_j(Repeat(3, work), rates, 40.0)
+    assert sum(found.values()) == pytest.approx(energy_j(Repeat(3, work), rates, 40.0))
+    assert found["vector"] == 0
+    assert found["dram"] / found["matrix"] == pytest.approx(24 / 50)
+    assert found["static"] / found["wire"] == pytest.approx(60 / 22.5)

@@ -23,7 +23,9 @@ parts that other blocks take; each part writes its fp32 partial output and its l
 a second kernel combines them, part after part (FlashDecoding, 2023).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
 from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
@@ -115,6 +117,10 @@ class Steps:
     masked: Amount
 
 
+Block: TypeAlias = Callable[[AttentionProblem, AttentionTile, Steps, Amount], Activity]
+"""What one block does, among so many on its processor."""
+
+
 def row_blocks(problem: AttentionProblem, tile: AttentionTile) -> tuple[Amount, Amount, Amount]:
     """(rows, blocks of rows, columns): query rows of one column, a head or a KV head's group."""
     together = problem.queries * problem.group
@@ -153,8 +159,13 @@ def steps(problem: AttentionProblem, tile: AttentionTile) -> Steps:
     return Steps(mean * problem.density, longest * problem.density, masked)
 
 
-def activity(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
-    """One attention call: launch, waves of blocks over the DRAM stream, and the combination."""
+def activity(
+    problem: AttentionProblem, tile: AttentionTile, limits: Limits, block: Block | None = None
+) -> Activity:
+    """One attention call: launch, waves of blocks over the DRAM stream, and the combination.
+
+    `block` is what a block does, where it is not this module's.
+    """
     _, blocks, columns = row_blocks(problem, tile)
     each = steps(problem, tile)
     part = _part(each, tile.split)
@@ -162,7 +173,7 @@ def activity(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> 
     read, written = dram_bytes(problem, blocks, limits.processors * tile.resident, limits)
     body = Overlap(
         (
-            _waves(problem, tile, part, tiles, limits.processors),
+            _waves(problem, tile, part, tiles, limits.processors, block or _block),
             Work(read={"dram": read}, written={"dram": written}),
         )
     )
@@ -193,6 +204,7 @@ def _waves(
     each: Steps,
     tiles: Amount,
     processors: Amount,
+    block: Block,
 ) -> Activity:
     """Whole waves with every slot taken, then the blocks left over, with fewer to a processor.
 
@@ -215,13 +227,13 @@ def _waves(
             Waves(
                 whole,
                 slots,
-                _block(problem, tile, each, tile.resident),
+                block(problem, tile, each, tile.resident),
                 where(differ & (whole > 0), turns, 1),
             ),
             Waves(
                 left,
                 processors * share,
-                _block(problem, tile, each, share),
+                block(problem, tile, each, share),
                 where(differ & (left > 0), spread, 1),
             ),
         )
@@ -232,10 +244,8 @@ def _block(
     problem: AttentionProblem, tile: AttentionTile, each: Steps, resident: Amount
 ) -> Activity:
     """One block among `resident` on its processor: Q and O, the steps, and the masks."""
-    rows, blocks, columns = row_blocks(problem, tile)
-    wide = _padded(problem.head_dim, tile.pad)
-    value_wide = _padded(problem.value_dim, tile.pad)
-    loaded = tile.block_k * (problem.head_dim + problem.value_dim) * bytes_of(problem.kv_dtype)
+    wide, value_wide = widths(problem, tile)
+    loaded = key_bytes(problem, tile)
     score = tile.block_q * tile.block_k
     per_warp, along_keys, along_depth = MATRIX_INSTRUCTION
     chain = (
@@ -261,14 +271,30 @@ def _block(
     )
     masking = tile.masking * score + tile.spilling * (score + tile.block_q * value_wide)
     masks = Work(operations={("vector", "flop", "fp32"): LANE_FLOP * masking * each.masked})
+    return Serial((ends(problem, tile), walk, masks))
+
+
+def ends(problem: AttentionProblem, tile: AttentionTile) -> Work:
+    """What nothing of its own hides: a block's rows of Q and O, and its share of the first keys."""
+    rows, blocks, columns = row_blocks(problem, tile)
+    wide, value_wide = widths(problem, tile)
     mine = where(tile.whole > 0, tile.block_q, rows / blocks)
-    first = least((1.0, problem.keys / tile.block_k)) * loaded
+    first = least((1.0, problem.keys / tile.block_k)) * key_bytes(problem, tile)
     sharing = blocks * columns / (problem.batch * problem.kv_heads)
-    ends = Work(
+    return Work(
         read={"port": mine * wide * bytes_of(problem.dtype) + first / sharing},
         written={"port": mine * value_wide * bytes_of(problem.dtype_out)},
     )
-    return Serial((ends, walk, masks))
+
+
+def key_bytes(problem: AttentionProblem, tile: AttentionTile) -> Amount:
+    """Bytes of K and V of one step."""
+    return tile.block_k * (problem.head_dim + problem.value_dim) * bytes_of(problem.kv_dtype)
+
+
+def widths(problem: AttentionProblem, tile: AttentionTile) -> tuple[Amount, Amount]:
+    """Head dimensions of Q K^T and of P V, padded."""
+    return _padded(problem.head_dim, tile.pad), _padded(problem.value_dim, tile.pad)
 
 
 def _padded(size: Amount, multiple: Amount) -> Amount:

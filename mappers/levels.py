@@ -21,7 +21,7 @@ Units: bytes, joules, seconds.
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hwmodel.activity import Rates
@@ -80,11 +80,15 @@ def front_levels(
 ) -> tuple[Mapped, ...]:
     """All mappings that no other beats in energy and latency both, by energy; raises as above.
 
-    Each one's certificate is of its energy: the least of any mapping that is as fast.
+    Each one's certificate is of its energy, the least of all mappings that are no slower.
     """
     started_s = time.perf_counter()
     problem, found = _search(cascade, hardware, "front", mapspace, rules)
-    return _answers(cascade, hardware, "energy", problem, found, started_s)
+
+    def no_slower(chain: Chain) -> str:
+        return f"{MAPSPACE}, no slower than {float(chain.values.time):.9g} s"
+
+    return _answers(cascade, hardware, "energy", problem, found, started_s, no_slower)
 
 
 def _search(
@@ -109,6 +113,7 @@ def _answers(
     problem: Problem,
     found: Found,
     started_s: float,
+    mapspace: Callable[[Chain], str] = lambda _: MAPSPACE,
 ) -> tuple[Mapped, ...]:
     bound = None if objective == "traffic" else least(cascade, hardware, problem, objective)
     return tuple(
@@ -118,13 +123,21 @@ def _answers(
             LoopNest(cascade.name, hardware.name, nest_of(problem, chain)),
             objective=objective,
             rules=OVERLAP,
-            mapspace=MAPSPACE,
+            mapspace=mapspace(chain),
             candidates=found.candidates,
             started_s=started_s,
+            mapspace_bound=_value(chain, objective),
             bound=bound,
         )
         for chain in found.chains
     )
+
+
+def _value(chain: Chain, objective: str) -> float:
+    """What the search has proven to be the least."""
+    energy_j, time_s = float(chain.values.energy), float(chain.values.time)
+    values = {"energy": energy_j, "latency": time_s, "edp": energy_j * time_s}
+    return values.get(objective, float(chain.values.traffic))
 
 
 def problem_of(cascade: Cascade, hardware: Hardware) -> Problem:
@@ -159,7 +172,7 @@ def problem_of(cascade: Cascade, hardware: Hardware) -> Problem:
     fixed_bytes = (*(0.0 for _ in memories[1:]), operands_bytes)
     arithmetic_j = sum(float(charged.operation_j[key]) * n for key, n in operations.items())
     elements = math.prod(axes.values())
-    step_s = 1.0 / float(hardware.clock_hz) if axes else 0.0
+    step_s = 1.0 / float(hardware.clock_hz) if hardware.arrays else 0.0
     floor_s = _operations_s(operations, charged)
     space = Space(
         sizes=whole,

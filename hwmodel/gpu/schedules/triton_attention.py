@@ -3,9 +3,11 @@
 A step's counts are those of `hwmodel.gpu.schedules.attention`. What is our kernels' own:
 
 Many queries. A block waits for each product before it goes on, so that alone on its processor its
-matrix and softmax work take turns. Two blocks gain no more than each other's barriers; from the
-third on they overlap (inferred from measured tiles of an H200). Blocks of one head start longest
-first, head after head: the last head's longest block starts late, and the others wait for it.
+matrix and softmax work take turns, and r blocks leave a share 2 / (1 + r) of it in turns (inferred
+from measured tiles of an H200). Masked steps follow the others in a loop of their own, which
+fetches its first keys anew. Heads never share a block. Blocks of one head start longest first, head
+after head: the last head's longest block starts late, no sooner than the shortest block before it
+ends, and the others wait for it.
 
 Few queries. The blocks' starts precede the stream of keys, a latency each turn. A part of the keys
 is a whole number of steps, so that of many parts some are empty; their blocks start, store a zero
@@ -14,6 +16,8 @@ and back. A block of the second kernel combines one row, `CHUNK` parts at a time
 
 Head dimensions are padded to a power of two.
 """
+
+from dataclasses import replace
 
 from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
 from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
@@ -59,7 +63,8 @@ def power_of_two(size: Amount) -> Amount:
 
 
 def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
-    """Many queries: launch, and waves of blocks over the DRAM stream."""
+    """Many queries: launch, and waves of blocks over the DRAM stream; heads never share a block."""
+    tile = replace(tile, packed=0)
     _, blocks, columns = row_blocks(problem, tile)
     each = steps(problem, tile)
     tiles = columns * blocks
@@ -71,7 +76,10 @@ def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> A
     )
     left = tiles - whole
     share = least((tile.resident, most((1, ceil_div(left, limits.processors)))))
-    late = most((0, (tiles - blocks) / slots - UNDER_WAY)) + spread
+    shortest = most((0, 2 - spread))
+    ahead = (tiles - blocks) / slots
+    late = where(ahead > 1, most((ahead - UNDER_WAY, shortest)), 0) + spread
+    late = most((late, 2 * shortest))
     tail = thinning(most((0, late - tiles / slots)), tile.resident)
     turns = where(tiles <= slots, thinning(spread, tile.resident), tiles / slots + tail)
     read, written = dram_bytes(problem, blocks, slots, limits)
@@ -112,7 +120,7 @@ def _rows_of_queries(
     exps = (score + tile.block_q) * each.mean
     lanes = (VECTOR_PER_SCORE * score + tile.block_q * value_wide) * each.mean
     lanes = LANE_FLOP * (lanes + tile.masking * score * each.masked)
-    alone = 1 / most((1, resident - 1))
+    alone = 2 / (1 + most((1, resident)))
 
     def softmax(part: Amount) -> Work:
         return Work(
@@ -139,7 +147,7 @@ def _rows_of_queries(
     ends = Work(
         read={"port": rows / blocks * problem.head_dim * bytes_of(problem.dtype)},
         written={"port": rows / blocks * problem.value_dim * bytes_of(problem.dtype_out)},
-        slots={"fill": 1},
+        slots={"fill": 1, "step": where((each.masked > 0) & (each.mean > each.masked), 1.0, 0.0)},
     )
     return Serial((ends, Overlap((Serial((*turns, together)), beside))))
 

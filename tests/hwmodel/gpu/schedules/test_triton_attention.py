@@ -1,0 +1,81 @@
+"""Our attention: how blocks of one head after another fill the machine, and what they count."""
+
+import heapq
+
+import numpy as np
+import pytest
+
+from hwmodel.activity import fold, totals
+from hwmodel.gpu.rates import rates
+from hwmodel.gpu.schedules import triton_attention
+from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile
+from hwmodel.gpu.schedules.triton_tiles import prefill_tiles
+from hwmodel.hardware import limits
+from hwmodel.registry import device, load_calibration
+from hwmodel.validation.calibrate import PRIORS
+
+H200 = device("h200")
+LIMITS = limits(H200)
+SPEEDS = rates(H200, load_calibration(PRIORS).values("prefill:triton"))
+
+
+def attend(batch: int, queries: int, keys: int, *, causal: bool = True, kv: int = 8):
+    return AttentionProblem(batch, 8, kv, queries, keys, 128, 128, causal=causal)
+
+
+def seconds(problem: AttentionProblem, tile: AttentionTile) -> float:
+    return float(fold(triton_attention.prefill(problem, tile, LIMITS), SPEEDS).time_s)
+
+
+def test_heads_of_a_group_do_not_share_a_block() -> None:
+    """16 queries of 8 heads on one KV head: 8 blocks of 128 rows each, not one."""
+    key = ("matrix", "flop", "bf16")
+    found = totals(
+        triton_attention.prefill(attend(1, 16, 16, kv=1), AttentionTile(128, 64), LIMITS)
+    )
+    assert found.operations[key] == 8 * 4 * 128 * 64 * 128
+
+
+@pytest.mark.parametrize("tile", prefill_tiles(128))
+@pytest.mark.parametrize(("queries", "keys"), [(128, 128), (500, 700), (1024, 4096)])
+def test_products_are_those_of_a_walk_over_row_blocks(
+    tile: AttentionTile, queries: int, keys: int
+) -> None:
+    q, k = int(tile.block_q), int(tile.block_k)
+    steps = 0
+    for block in range(-(-queries // q)):
+        highest = min((block + 1) * q + keys - queries, keys)
+        steps += -(-highest // k)
+    counted = totals(triton_attention.prefill(attend(1, queries, keys), tile, LIMITS)).operations
+    assert counted["matrix", "flop", "bf16"] == pytest.approx(8 * steps * 4 * q * k * 128, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    ("batch", "queries", "keys"),
+    [(2, 1216, 3456), (16, 1024, 1024), (40, 512, 512), (8, 4096, 4096)],
+)
+def test_turns_are_those_of_blocks_handed_out_in_order(batch: int, queries: int, keys: int) -> None:
+    """Against list scheduling on 132 processors: head after head, a head's longest block first."""
+    rows = -(-queries // 128)
+    lengths = [-(-min((b + 1) * 128 + keys - queries, keys) // 128) for b in range(rows)][::-1]
+    tile = AttentionTile(128, 128)
+    alone = seconds(attend(1, 128, 128 * 64, causal=False), tile)
+    longer = seconds(attend(1, 128, 128 * 128, causal=False), tile)
+    step_s = (longer - alone) / 64
+    launch_s = float(SPEEDS.slots["launch"][1])
+    ends_s = alone - 64 * step_s - launch_s
+    free = [0.0] * 132
+    for _ in range(8 * batch):
+        for length in lengths:
+            heapq.heappush(free, heapq.heappop(free) + length * step_s + ends_s)
+    found = seconds(attend(batch, queries, keys), tile)
+    assert found == pytest.approx(launch_s + max(free), rel=0.15)
+
+
+def test_a_sweep_is_its_points() -> None:
+    tile = AttentionTile(64, 64, 1, 2, 4, 2)
+    sizes = np.array([64.0, 700.0, 8192.0])
+    problem = AttentionProblem(2, 8, 8, sizes, sizes, 128, 128, causal=True)
+    swept = np.asarray(fold(triton_attention.prefill(problem, tile, LIMITS), SPEEDS).time_s)
+    for index, size in enumerate(sizes):
+        assert swept[index] == pytest.approx(seconds(attend(2, int(size), int(size)), tile))

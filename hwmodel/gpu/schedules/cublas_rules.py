@@ -16,7 +16,7 @@ within 2 % on average. Sizes are elements, costs are clocks of one processor.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from hwmodel.gpu.units import product_unit
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 SLICE_BYTES = 128
 """Bytes of K in one slice: the widest row that the copy engine swizzles without conflicts."""
@@ -67,11 +67,16 @@ class Candidates:
     shrinks: bool = False
     """Whether `across` shrinks to fit waves, or the operand."""
 
+    @property
+    def unsplit(self) -> int:
+        """How many candidates stand before the first that splits K."""
+        return int(np.sum(self.split == 0))
+
 
 def candidates(rows: Sequence[tuple[float, ...]], shrinks: bool = False) -> Candidates:
     """A menu from rows of (along, across, by_rows, waves, split[, resident, effort])."""
     full = [(*row, *(1.0, 1.0)[: 7 - len(row)]) for row in rows]
-    return Candidates(*np.array(full, dtype=np.float64).T[:, :, None], shrinks=shrinks)
+    return Candidates(*np.array(full, dtype=np.float32).T[:, :, None], shrinks=shrinks)
 
 
 def _fitting(limits: dict[int, int], fixed: Sequence[tuple[int, int, int]]) -> Candidates:
@@ -103,8 +108,9 @@ POWERS = candidates(
 
 def _copied(rows: Sequence[tuple[int, int, int, float]], *narrow: float) -> Candidates:
     """Each (along N, along M, resident, effort) unsplit and split, and the narrow kernel."""
-    both = [(n, m, 0, 0, s, resident, e) for n, m, resident, e in rows for s in (0, 1)]
-    return candidates([*both, *((NARROW, NARROW_ROWS, 0, 0, 0, 6, effort) for effort in narrow)])
+    few = [(NARROW, NARROW_ROWS, 0, 0, 0, 6, effort) for effort in narrow]
+    both = [(n, m, 0, 0, s, resident, e) for s in (0, 1) for n, m, resident, e in rows]
+    return candidates([*few, *both])
 
 
 NARROW, NARROW_ROWS = 8, 8
@@ -160,27 +166,39 @@ def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
     """
     element = bytes_of(problem.dtype_a)
     m, n, k = _sizes(problem)
-    tile_m, tile_n = _sides(problem, menu, limits)
-    rows, columns = np.ceil(m / tile_m), np.ceil(n / tile_n)
-    tiles = problem.batch * rows * columns
-    slices = np.ceil(k * element / SLICE_BYTES)
+    along, by_rows = menu.along, menu.by_rows > 0
+    side, other = np.where(by_rows, m, n), np.where(by_rows, n, m)
+    strips = np.ceil(side / along)
+    across = menu.across
+    if menu.shrinks:
+        fitting = np.floor(menu.waves * limits.processors / (problem.batch * strips))
+        stripes = np.maximum(fitting, 1)
+        across = np.minimum(np.ceil(other / (stripes * ROW_STEP)) * ROW_STEP, across)
+    stripes = np.ceil(other / across)
+    tiles = problem.batch * strips * stripes
+    slices = np.ceil(k * (element / SLICE_BYTES))
     least = LEAST_STEPS if menu.shrinks else LEAST_POWER
-    fill = _fill(tiles, limits.processors, slices, least)
-    split = np.where(menu.split > 0, fill, 1.0)
+    whole = menu.unsplit
+    split = np.ones_like(tiles)
+    split[whole:] = _fill(tiles[whole:], limits.processors, slices, least)
     blocks = tiles * split
-    area, both = tile_m * tile_n, tile_m + tile_n
-    shared = np.maximum(np.where(rows > 1, tile_n, 0), np.where(columns > 1, tile_m, 0))
-    fetched = both - shared * np.where(blocks <= most_clustered(limits), 0.75, 0.5)
+    area, both = along * across, along + across
+    shared = np.maximum(along * (stripes > 1), across * (strips > 1))
+    fetched = both - shared * (0.5 + 0.25 * (blocks <= most_clustered(limits)))
     busy = np.minimum(blocks, limits.processors)
-    slice_ = np.maximum(area / 32 / MATRIX_SHARE, both + menu.along + area / 64)
-    slice_ = np.maximum(slice_, np.maximum(both * 2 / PORT_SHARE, LEAST_SLICE))
-    slice_ = np.maximum(slice_, fetched * busy * (SLICE_BYTES / L2_BYTES_PER_CLOCK))
-    rounds = np.ceil(blocks / limits.processors)
-    clocks = rounds * (np.ceil(slices / split) * slice_ + TILE + STORE * 2 * area)
-    clocks = clocks + _reduction(problem, split)
+    slice_ = fetched * busy
+    slice_ *= SLICE_BYTES / L2_BYTES_PER_CLOCK
+    for at_least in (area / (32 * MATRIX_SHARE), both + along + area / 64, both * 2 / PORT_SHARE):
+        np.maximum(slice_, at_least, out=slice_)
+    np.maximum(slice_, LEAST_SLICE, out=slice_)
+    clocks = np.ceil(slices / split) * slice_
+    clocks += TILE + STORE * 2 * area
+    clocks *= np.ceil(blocks / limits.processors)
+    clocks[whole:] += _reduction(problem, split[whole:])
     stream = (m * k + n * k) * element + m * n * bytes_of(problem.dtype_out)
-    cost = np.maximum(clocks, stream / DRAM_BYTES_PER_CLOCK) + COMPUTE_WEIGHT * clocks
-    return _least(cost, tile_m, tile_n, split, blocks, menu.resident, menu.effort)
+    cost = np.maximum(clocks, stream / DRAM_BYTES_PER_CLOCK)
+    cost += COMPUTE_WEIGHT * clocks
+    return _least(cost, menu, across, split, blocks)
 
 
 def copied(
@@ -190,8 +208,8 @@ def copied(
     element = bytes_of(problem.dtype_a)
     unit, _ = product_unit(problem.dtype_a, problem.dtype_b)
     m, n, k = _sizes(problem)
-    tile_m, tile_n = _sides(problem, menu, limits)
-    tile_m = np.where(menu.along == NARROW, np.minimum(m, tile_m), tile_m)
+    narrow = menu.along == NARROW
+    tile_n, tile_m = menu.along, np.where(narrow, np.minimum(m, menu.across), menu.across)
     rows, columns = np.ceil(m / tile_m), np.ceil(n / tile_n)
     tiles = problem.batch * rows * columns
     slices = np.ceil(k * element / COPIED_SLICE_BYTES)
@@ -211,8 +229,8 @@ def copied(
     clocks = steps * np.maximum(each * busy, turns * waits)
     clocks = clocks + each * area * COPIED_STORE + _reduction(problem, split)
     cost = (1 + COMPUTE_WEIGHT) * clocks + TILE
-    cost = np.where((menu.along == NARROW) & (m > NARROW_ROWS), np.inf, cost)
-    return _least(cost, tile_m, tile_n, split, blocks, menu.resident, menu.effort)
+    cost = np.where(narrow & (m > NARROW_ROWS), np.inf, cost)
+    return _least(cost, menu, tile_m, split, blocks)
 
 
 def either(condition: NDArray[np.bool_], then: Choice, otherwise: Choice) -> Choice:
@@ -233,22 +251,10 @@ def most_clustered(limits: Limits) -> Amount:
 
 
 def _sizes(problem: GemmProblem) -> tuple[Array, Array, Array]:
-    """M, N, K as rows (1 x points)."""
+    """M, N, K as rows (1 x points); in single precision, since costs are rough and this is hot."""
     sizes = (problem.M, problem.N, problem.K)
-    m, n, k = (np.atleast_1d(np.asarray(size, dtype=np.float64))[None] for size in sizes)
+    m, n, k = (np.atleast_1d(np.asarray(size, dtype=np.float32))[None] for size in sizes)
     return m, n, k
-
-
-def _sides(problem: GemmProblem, menu: Candidates, limits: Limits) -> tuple[Array, Array]:
-    """(rows, columns) of every candidate; what fits waves is the least multiple of 8."""
-    m, n, _ = _sizes(problem)
-    across, by_rows = menu.across, menu.by_rows > 0
-    if menu.shrinks:
-        side, other = np.where(by_rows, m, n), np.where(by_rows, n, m)
-        strips = problem.batch * np.ceil(side / menu.along)
-        stripes = np.maximum(1, np.floor(menu.waves * limits.processors / strips))
-        across = np.minimum(np.ceil(other / stripes / ROW_STEP) * ROW_STEP, across)
-    return np.where(by_rows, menu.along, across), np.where(by_rows, across, menu.along)
 
 
 def _fill(tiles: Array, slots: Array | float, slices: Array, least: int) -> Array:
@@ -264,9 +270,21 @@ def _reduction(problem: GemmProblem, split: Array) -> Array:
     return np.where(split > 1, SPLIT + PARTIAL * moved, 0.0)
 
 
-def _least(cost: Array, *columns: Array) -> Choice:
+def _least(cost: Array, menu: Candidates, across: Array, split: Array, blocks: Array) -> Choice:
     """The candidate of least cost at each point."""
     best: NDArray[np.intp] = np.argmin(cost, axis=0)
     points = cast(NDArray[np.intp], np.arange(cost.shape[1]))
-    picked: list[Array] = [np.broadcast_to(c, cost.shape)[best, points] for c in columns]
-    return Choice(*picked)
+
+    def chosen(column: Array) -> Array:
+        column = np.broadcast_to(column, (cost.shape[0], column.shape[1]))
+        return column[best, points if column.shape[1] > 1 else 0].astype(np.float64)
+
+    along, other, by_rows = chosen(menu.along), chosen(across), chosen(menu.by_rows) > 0
+    return Choice(
+        block_m=np.where(by_rows, along, other),
+        block_n=np.where(by_rows, other, along),
+        split=chosen(split),
+        blocks=chosen(blocks),
+        resident=chosen(menu.resident),
+        effort=chosen(menu.effort),
+    )

@@ -166,7 +166,8 @@ class _Run:
         spent = {"find": 0.0, "prove": 0.0}
         proving = True
         while not self._is_over():
-            turn = "prove" if proving and spent["prove"] <= PROVE_SHARE * spent["find"] else "find"
+            due = spent["prove"] <= PROVE_SHARE * spent["find"]
+            turn = "prove" if proving and due and self.best is not None else "find"
             begin_s = time.perf_counter()
             if turn == "find":
                 self._take(next(finder))

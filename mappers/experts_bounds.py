@@ -123,6 +123,12 @@ def bounds(posed: Problem) -> Iterator[Bound]:
         for _, _, counts in window:
             matched[place] += _crossing(counts, kept_by_matching(counts, capacity))
             yield total()
+    for place, (level, window) in enumerate(plan):  # cheap, and coarse levels need it
+        if posed.is_exact and level.is_even:
+            kept = kept_by_eigenvalues(window, posed.experts, level.groups)
+            counts = sum(float(w.sum()) for _, _, w in window)
+            proven[place] = counts * (1 - ROUNDING) - kept
+            yield total()
     for place, (level, window) in enumerate(plan):
         if posed.is_exact and level.is_even:
             counts = sum(float(w.sum()) for _, _, w in window)
@@ -150,22 +156,25 @@ def kept_by_matching(counts: Counts, capacity: int) -> float:
     return capacity * float(price.sum()) + float(np.maximum(over, 0.0).sum())
 
 
+def kept_by_eigenvalues(
+    window: tuple[tuple[int, int, Counts], ...], experts: int, groups: int
+) -> float:
+    """The semidefinite bound at S = 0 (Donath, Hoffman 1973)."""
+    weight = _joined(window, experts)
+    return _dual(weight, np.zeros_like(weight), (len(weight) // experts, experts, groups))
+
+
 def kept_semidefinite(
     window: tuple[tuple[int, int, Counts], ...], experts: int, groups: int
 ) -> Iterator[float]:
     """Falling bounds on the transitions of a window that stay in groups of equal size."""
-    names = sorted({layer for a, b, _ in window for layer in (a, b)})
-    size = len(names) * experts
-    weight = np.zeros((size, size))
-    for a, b, counts in window:
-        one, other = (names.index(x) * experts for x in (a, b))
-        weight[one : one + experts, other : other + experts] += counts / 2
-        weight[other : other + experts, one : one + experts] += counts.T / 2
+    weight = _joined(window, experts)
+    size = len(weight)
     scale = float(weight.max())
     if scale == 0.0:
         return
     weight /= scale
-    shape = (len(names), experts, groups)
+    shape = (size // experts, experts, groups)
     even = 1.0 / groups
     pull = 0.2
     matrix = np.full((size, size), even)
@@ -189,6 +198,17 @@ def kept_semidefinite(
         yield best * scale
         factor = 1.5 if apart > 5 * moved else 1 / 1.5 if moved > 5 * apart else 1.0
         pull, price = pull * factor, price / factor
+
+
+def _joined(window: tuple[tuple[int, int, Counts], ...], experts: int) -> Counts:
+    """C: counts between all experts of a window's layers, symmetric, each transition once."""
+    names = sorted({layer for a, b, _ in window for layer in (a, b)})
+    weight = np.zeros((len(names) * experts,) * 2)
+    for a, b, counts in window:
+        one, other = (names.index(x) * experts for x in (a, b))
+        weight[one : one + experts, other : other + experts] += counts / 2
+        weight[other : other + experts, one : one + experts] += counts.T / 2
+    return weight
 
 
 def _dual(weight: Counts, price: Counts, shape: tuple[int, int, int]) -> float:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hwmodel.expert_routing import from_counts
 from hwmodel.mappers.experts_bounds import (
     bounds,
+    kept_by_eigenvalues,
     kept_by_matching,
     kept_semidefinite,
     levels,
@@ -40,6 +41,7 @@ def test_no_placement_keeps_more_than_either_bound(seed: int) -> None:
     counts = np.random.default_rng(seed).integers(0, 20, (4, 4)) * 1.0
     best = most_kept(counts, 2)
     assert kept_by_matching(counts, 2) >= best - 1e-6
+    assert kept_by_eigenvalues(((0, 1, counts),), 4, 2) >= best - 1e-6
     for found in kept_semidefinite(((0, 1, counts),), 4, 2):
         assert found >= best - 1e-6
 

@@ -15,6 +15,7 @@ from hwmodel.einsum.notation import parse
 from hwmodel.errors import CapacityError, CoverageError, UnknownNameError
 from hwmodel.hardware import Hardware
 from hwmodel.mappers.levels import front_levels, map_levels
+from hwmodel.mappers.tiles import map_tiles
 from hwmodel.mapping import Keep, Loop
 from hwmodel.mapping import Mapping as LoopNest
 from hwmodel.registry import device
@@ -298,6 +299,8 @@ def test_the_three_level_machine_at_1024() -> None:
 def test_the_three_level_machine_at_256() -> None:
     """Best known with 16 KiB: 187,432,960 at 65,536 cycles, keeps of all levels in any order."""
     (found,) = front_levels(product_of(256), a3("16 KiB"))
+    levels = [node.level for node in found.mapping.nest if isinstance(node, Keep)]
+    assert "buffer" in levels[levels.index("register") :]
     assert found.certificate.value == pytest.approx(187_432_960 * PICO, rel=1e-12)
     assert found.costs.time_s == pytest.approx(65_536e-9)
     assert found.certificate.optimal_in_mapspace
@@ -309,6 +312,20 @@ def test_the_three_level_machine_at_256() -> None:
 def test_at_4096_less_energy_than_published(buffer: str, published: int) -> None:
     found = map_levels(product_of(4096), a3(buffer))
     assert found.certificate.value < published * PICO
+    assert found.certificate.optimal_in_mapspace
+
+
+@pytest.mark.parametrize(
+    ("size", "buffer", "gain"), [(1024, "128 KiB", 0), (60, "1 KiB", 0), (90, "300 B", 8100)]
+)
+def test_without_an_array_two_levels_are_what_the_two_level_mapper_finds(
+    size: int, buffer: str, gain: int
+) -> None:
+    """But where a rank walked by two loops is better than by one, as in the last case."""
+    machine = device("peer-a2").but(buffer={"capacity": buffer})
+    found = map_levels(product_of(size), machine, objective="traffic")
+    tiles = map_tiles(product_of(size), machine, objective="traffic", mapspace="divisors")
+    assert found.certificate.value == tiles.certificate.value - gain
     assert found.certificate.optimal_in_mapspace
 
 

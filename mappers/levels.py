@@ -66,7 +66,7 @@ def map_levels(
 ) -> Mapped:
     """The best mapping of one Einsum for "energy", "latency", "edp" or "traffic", proven.
 
-    Equals are decided by energy (energy itself by latency). Raises `CapacityError` where nothing
+    Of equals in time, traffic or edp the one with least energy is taken. Raises `CapacityError` where nothing
     fits, `CoverageError` for windows, other rules than `overlap`, several Einsums.
     """
     check_objective(objective)

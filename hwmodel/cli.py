@@ -117,7 +117,7 @@ def predict(
         _print_json(estimate_record(estimate))
     else:
         typer.echo(str(estimate))
-    if estimate.serving is not None and not estimate.serving.memory.fits:
+    if not estimate.fits:
         raise typer.Exit(CapacityError.exit_status)
 
 

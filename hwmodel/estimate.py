@@ -25,6 +25,7 @@ BOTTLENECKS = {
     "vector": "vector",
     "exp": "exp",
     "shared": "shared",
+    "tensor": "shared",
     "l1": "shared",
     "register": "shared",
     "port": "l2",
@@ -33,6 +34,8 @@ BOTTLENECKS = {
     "l2": "l2",
     "l3": "l2",
     "dram": "dram",
+    "flash": "dram",
+    "sram": "shared",
     "link": "link",
     "atomics": "atomics",
     "launch": "launch",
@@ -80,6 +83,21 @@ class Part:
         return bottleneck(self.busy_s)
 
 
+@dataclass(frozen=True)
+class Store:
+    """A memory that has to hold something: the most bytes needed at once, and when; its size."""
+
+    name: str
+    needed_bytes: int
+    capacity_bytes: float
+    where: str
+
+    @property
+    def short_by_bytes(self) -> float:
+        """Bytes that are missing; 0 where it fits."""
+        return max(0.0, self.needed_bytes - self.capacity_bytes)
+
+
 @dataclass(frozen=True, eq=False)
 class Serving:
     """What a decoder step means to its user: tokens made, and whether the memory holds it."""
@@ -105,6 +123,16 @@ class Estimate:
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     serving: Serving | None = None
+    stores: tuple[Store, ...] = ()
+    """Memories that limit what the machine can run at all, on machines that stream nothing in."""
+    outermost: str = "dram"
+    """The memory whose traffic is counted as DRAM's: an MCU has Flash in its place."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether all that has to be held at the first point fits."""
+        served = self.serving is None or bool(np.all(self.serving.memory.fits))
+        return served and not any(store.short_by_bytes for store in self.stores)
 
     @property
     def time_s(self) -> Amount:
@@ -156,14 +184,14 @@ class Estimate:
     def dram_bytes_read(self) -> Amount:
         """Bytes read from the DRAM in one call, of all devices together."""
         return self.devices * _sum(
-            part.times * part.counts.read.get("dram", 0) for part in self.parts
+            part.times * part.counts.read.get(self.outermost, 0) for part in self.parts
         )
 
     @property
     def dram_bytes_written(self) -> Amount:
         """Bytes written to the DRAM in one call, of all devices together."""
         return self.devices * _sum(
-            part.times * part.counts.written.get("dram", 0) for part in self.parts
+            part.times * part.counts.written.get(self.outermost, 0) for part in self.parts
         )
 
     @property

@@ -96,9 +96,13 @@ class Link(Value):
 
 
 class Power(Value):
-    """Watts when idle, the limit at which the device lowers its clock, and how soon it does."""
+    """Watts when idle, the limit at which the device lowers its clock, and how soon it does.
+
+    `run_w` is what a device draws beyond idle while it runs, where that hardly depends on what.
+    """
 
     idle_w: SizeOrZero
+    run_w: SizeOrZero = 0.0
     limit_w: Size = math.inf
     window_s: SizeOrZero = 0.0
 

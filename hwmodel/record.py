@@ -31,6 +31,10 @@ def estimate_record(estimate: Estimate) -> dict[str, Any]:
             "tokens_per_s": estimate.tokens_per_s,
             "joules_per_token": estimate.joules_per_token,
             "memory": serving and serving.memory,
+            "stores": [
+                {**_items(store), "short_by_bytes": store.short_by_bytes}
+                for store in estimate.stores
+            ],
             "assumptions": estimate.assumptions,
             "parts": [_part_record(part) for part in estimate.parts],
         }

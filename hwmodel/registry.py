@@ -27,7 +27,10 @@ from hwmodel.value import Value, field_of
 
 CATALOGUE = Path(__file__).resolve().parent / "catalogue"
 PRIORS = "uncalibrated"
-RELATIVES = {architecture: "h200" for architecture in ("hopper", "ampere", "ada", "blackwell")}
+RELATIVES = {
+    **dict.fromkeys(("hopper", "ampere", "ada", "blackwell"), "h200"),
+    **dict.fromkeys(("cortex-m7", "cortex-m4"), "stm32h743"),
+}
 """Architecture of a device that was not measured -> the measured one whose efficiencies it takes;
 others have none near enough, and take the priors."""
 

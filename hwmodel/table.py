@@ -13,7 +13,7 @@ import numpy as np
 
 from hwmodel.activity import Work
 from hwmodel.bounds.bound import Bound
-from hwmodel.estimate import BOTTLENECKS, Estimate, Limit, Part
+from hwmodel.estimate import BOTTLENECKS, Estimate, Limit, Part, Store
 from hwmodel.hardware import Hardware
 from hwmodel.memory import MemoryFit
 from hwmodel.units import Amount, dimension_of, show
@@ -30,6 +30,7 @@ def estimate_text(estimate: Estimate) -> str:
     if estimate.serving is not None:
         blocks.append(_memory_text(estimate.serving.memory))
     blocks += [
+        _stores_text(estimate.stores),
         _notes("assumptions", estimate.assumptions),
         _notes("warnings", estimate.all_warnings()),
     ]
@@ -48,6 +49,7 @@ def headline(estimate: Estimate) -> str:
         memory = estimate.serving.memory
         words.append(f"{_count(estimate.tokens_per_s)} tokens/s")
         words.append(_verdict(memory))
+    words += [_held(store) for store in estimate.stores]
     points = np.size(estimate.time_s)
     many = f" (the first of {points:,} points)" if points > 1 else ""
     return _wrapped("", ", ".join(words) + many)
@@ -75,7 +77,8 @@ def limit_text(limit: Limit) -> str:
     distance = (
         f"roofline  {_second(limit.time_s)} on {estimate.device}; the kernels are predicted to take"
         f" {_second(estimate.time_s)}, {_times(estimate.time_s, limit.time_s)} it",
-        f"traffic   the kernels are predicted to move {_bytes(moved)} through the DRAM,"
+        f"traffic   the kernels are predicted to move {_bytes(moved)} through the"
+        f" {_outermost(estimate)},"
         f" {_times(moved, limit.dram_bytes)} the bound",
     )
     return "\n\n".join((bound_text(limit.bound), "\n".join(distance)))
@@ -110,6 +113,12 @@ def comparison_text(estimates: Sequence[Estimate]) -> str:
         for estimate in estimates
         if estimate.serving is not None and not first(estimate.serving.memory.fits)
     )
+    warnings += tuple(
+        f"does not fit on {estimate.device}: {store.name} is short by {_kib(store.short_by_bytes)}"
+        for estimate in estimates
+        for store in estimate.stores
+        if store.short_by_bytes
+    )
     blocks = (text, grid(heads, rows, left=(1, len(heads) - 1)))
     return "\n\n".join(block for block in (*blocks, _notes("warnings", warnings)) if block)
 
@@ -122,8 +131,8 @@ def devices_text(devices: Sequence[Hardware]) -> str:
             device.title,
             _peak(device, "bf16"),
             _peak(device, "fp8"),
-            _rate(device.memory("dram").bandwidth_bytes_per_s, "bytes_per_s"),
-            _bytes(device.memory("dram").capacity_bytes),
+            _rate(next(iter(device.memories.values())).bandwidth_bytes_per_s, "bytes_per_s"),
+            _bytes(next(iter(device.memories.values())).capacity_bytes),
             _rate(device.link.bandwidth_bytes_per_s, "bytes_per_s") if device.link else "-",
             _rate(device.power.limit_w, "w"),
         ]
@@ -212,17 +221,18 @@ def _parts_text(estimate: Estimate) -> str:
     total_s = float(first(_full_clock_s(estimate)))
     busy = by_word(estimate.busy_s)
     columns = sorted(busy, key=lambda word: -busy[word])[:RESOURCES]
-    rows = [_part_row(part, columns, total_s) for part in estimate.parts]
+    rows = [_part_row(part, columns, total_s, estimate.outermost) for part in estimate.parts]
     if len(rows) > 1:
         rows.append(["total", *_totals(estimate, columns, busy)])
-    heads = ("kernel", "runs", "each", "time", "share", "ops", "DRAM", *columns, "binds")
+    memory = _outermost(estimate)
+    heads = ("kernel", "runs", "each", "time", "share", "ops", memory, *columns, "binds")
     return grid(heads, rows, left=(0, len(heads) - 1))
 
 
-def _part_row(part: Part, columns: Sequence[str], total_s: float) -> list[str]:
+def _part_row(part: Part, columns: Sequence[str], total_s: float, outermost: str) -> list[str]:
     runs, each_s = first(part.times), float(first(part.time_s))
     busy = by_word(part.busy_s)
-    moved = part.counts.read.get("dram", 0) + part.counts.written.get("dram", 0)
+    moved = part.counts.read.get(outermost, 0) + part.counts.written.get(outermost, 0)
     return [
         part.name,
         f"{runs:,.6g}",
@@ -265,12 +275,12 @@ def _summary_text(estimate: Estimate) -> str:
         f"time      {_second(time_s)}; 90 % interval {_second(estimate.time_low_s)} to"
         f" {_second(estimate.time_high_s)}",
         f"roofline  {_second(estimate.bound_s)}; the time is {_times(time_s, estimate.bound_s)} it",
-        f"DRAM      {_bytes(estimate.dram_bytes_read)} read,"
+        f"{_outermost(estimate):<9} {_bytes(estimate.dram_bytes_read)} read,"
         f" {_bytes(estimate.dram_bytes_written)} written; {_times(moved, estimate.bound_bytes)}"
         f" the bound, {_bytes(estimate.bound_bytes)}",
         f"rates     {_count(estimate.flop / time_s)} operations/s asked for,"
         f" {_count(estimate.devices * _issued(estimate) / time_s)} carried out with padding;"
-        f" DRAM {_rate(moved / time_s, 'bytes_per_s')}",
+        f" {_outermost(estimate)} {_rate(moved / time_s, 'bytes_per_s')}",
         f"energy    {_joules(estimate.energy_j)}{_by_component(estimate)}",
     ]
     sustained_s = float(first(estimate.sustained_time_s))
@@ -306,6 +316,34 @@ def _memory_text(memory: MemoryFit) -> str:
         f"{first(memory.largest_batch):,.0f}",
     ]
     return grid(("memory", *heads, "largest batch"), [["", *row]], left=(0,))
+
+
+def _stores_text(stores: Sequence[Store]) -> str:
+    rows = [
+        [
+            *(store.name, _kib(store.needed_bytes), _kib(store.capacity_bytes)),
+            f"short by {_kib(store.short_by_bytes)}" if store.short_by_bytes else "fits",
+            store.where,
+        ]
+        for store in stores
+    ]
+    heads = ("memory", "needed", "there is", "verdict", "most is needed by")
+    return grid(heads, rows, left=(0, 4)) if rows else ""
+
+
+def _held(store: Store) -> str:
+    short = f", short by {_kib(store.short_by_bytes)}" if store.short_by_bytes else ""
+    return f"{store.name} {_kib(store.needed_bytes)}{short}"
+
+
+def _kib(size: float) -> str:
+    """A small memory's size, in the unit of its makers."""
+    return f"{size / 1024:,.1f} KiB"
+
+
+def _outermost(estimate: Estimate) -> str:
+    """Name of the outermost memory, as people write it."""
+    return "DRAM" if estimate.outermost == "dram" else estimate.outermost.capitalize()
 
 
 def _verdict(memory: MemoryFit) -> str:

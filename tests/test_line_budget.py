@@ -13,8 +13,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = {
-    # Raised from 3,000: cascade texts and the config keys of six architectures are lines of code.
-    "einsum": 4_200,
+    # Raised from 3,000: cascade texts and the config keys of six architectures are lines of code;
+    # from 4,200: convolutional networks, their patches and TFLite files (400).
+    "einsum": 4_700,
     # Raised from 7,000: topologies and collectives as rounds of messages (1,000), and the spatial,
     # placement and bounds models that came with them. Raised from 8,500: routing statistics, their
     # files, and what a placement of experts buys (1,000).

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.workloads.attention import attention
+from hwmodel.einsum.workloads.cnn import cnn
 from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.einsum.workloads.dispatch import gather_rows, top_k
 from hwmodel.einsum.workloads.fft import fft
@@ -39,7 +40,7 @@ Workload = TypeVar("Workload", Cascade, Stack)
 WORKLOADS: Mapping[str, Callable[..., Cascade | Stack]] = {
     **{"gemm": gemm, "attention": attention, "mlp": mlp, "moe": moe},
     **{"moe_layer": moe_layer, "grouped_gemm": grouped_gemm, "top_k": top_k, "gather": gather_rows},
-    **{"conv2d": conv2d, "fft": fft, "kmeans": kmeans},
+    **{"conv2d": conv2d, "cnn": cnn, "fft": fft, "kmeans": kmeans},
     **{"softmax": softmax, "rmsnorm": rmsnorm, "layernorm": layernorm, "gelu": gelu},
     **{"silu": silu, "add": add, "multiply": multiply, "copy": copy, "residual": residual},
     **{"embedding": embedding, "kv_write": kv_write, "llm": llm},

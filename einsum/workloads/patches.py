@@ -111,7 +111,5 @@ def _tiles(layers: tuple[Layer, ...], grid: int) -> tuple[Layer, ...]:
         for source in layer.inputs:
             known = wanted.get(source, (0, 0))
             wanted[source] = (max(known[0], high), max(known[1], wide))
-        tiles.append(
-            replace(layer, height=high, width=wide, out_height=rows, out_width=columns)
-        )
+        tiles.append(replace(layer, height=high, width=wide, out_height=rows, out_width=columns))
     return tuple(reversed(tiles))

@@ -66,8 +66,8 @@ def map_levels(
 ) -> Mapped:
     """The best mapping of one Einsum for "energy", "latency", "edp" or "traffic", proven.
 
-    Of equals in time, traffic or edp the one with least energy is taken. Raises `CapacityError` where nothing
-    fits, `CoverageError` for windows, other rules than `overlap`, several Einsums.
+    Of equals in time, traffic or edp, the one with least energy. Raises `CapacityError` where
+    nothing fits, `CoverageError` for windows, other rules than `overlap`, several Einsums.
     """
     check_objective(objective)
     started_s = time.perf_counter()

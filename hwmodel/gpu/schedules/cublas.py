@@ -48,6 +48,9 @@ BULK_BYTES = 16
 WIDEST_COPY_BYTES = 4
 """Kernels for alignments of 4 and 8 bytes run at one speed, so that both copy 4 (fitted)."""
 
+OLDER = ("tf32",)
+"""Formats whose bulk kernels (sm90_xmma, cutlass_80) start every tile anew (inferred from times)."""
+
 CLUSTER, SMALL_CLUSTER = 4, 2
 """Blocks that share a slice by multicast: four where their grid leaves the odd processors idle."""
 
@@ -197,7 +200,7 @@ def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activit
         },
         written={"shared": staged},
         live={"processors": 1 / resident},
-        slots={"fill": 1 - by_bulk},
+        slots={"fill": 1 if dtype in OLDER else 1 - by_bulk},
     )
     copies = Work(read={"copy": where(by_bulk > 0, 0.0, staged / most((tile.copy_bytes, 1)))})
     block = Overlap((products, copies)) if unit == "vector" else Serial((products, copies))

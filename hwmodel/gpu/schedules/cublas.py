@@ -49,7 +49,7 @@ WIDEST_COPY_BYTES = 4
 """Kernels for alignments of 4 and 8 bytes run at one speed, so that both copy 4 (fitted)."""
 
 OLDER = ("tf32",)
-"""Formats whose bulk kernels (sm90_xmma, cutlass_80) start every tile anew (inferred from times)."""
+"""Formats whose bulk kernels (sm90_xmma, cutlass_80) start every tile anew (inferred)."""
 
 CLUSTER, SMALL_CLUSTER = 4, 2
 """Blocks that share a slice by multicast: four where their grid leaves the odd processors idle."""

@@ -31,7 +31,7 @@ RELATIVES: dict[tuple[int, int], tuple[str, ...]] = {
     (8, 9): ("l40s",),
     (9, 0): ("h100", "h200"),
     (10, 0): ("b200",),
-    (10, 3): ("b200",),
+    (10, 3): ("b300",),
     (12, 0): ("l40s",),
 }
 """CUDA compute capability -> devices with such processors; the first where no name agrees. Chips of

@@ -51,7 +51,10 @@ def choose(
 
 
 def _pick(values: NDArray[np.float64], best: NDArray[np.intp]) -> Any:
-    """The chosen row of a column at each point: plain ints for one point."""
+    """The chosen row of a column at each point: a plain number for one point, an int if whole."""
     wide = np.broadcast_to(values, (len(values), best.shape[1])) if best.size > 1 else values
     chosen = np.take_along_axis(wide, best, axis=0)[0]
-    return int(chosen[0]) if chosen.size == 1 else chosen
+    if chosen.size > 1:
+        return chosen
+    value = float(chosen[0])
+    return int(value) if value.is_integer() else value

@@ -22,7 +22,7 @@ from hwmodel.einsum.space import extent
 from hwmodel.einsum.structure import attention, contraction, row_operation
 from hwmodel.errors import CoverageError, UnknownNameError
 from hwmodel.gpu.schedules import attention as attention_schedule
-from hwmodel.gpu.schedules import cublas, cudnn, flash, grouped, torch_rows, triton_rules
+from hwmodel.gpu.schedules import cublas, cudnn, flash, flash4, grouped, torch_rows, triton_rules
 from hwmodel.gpu.schedules import gemm as gemm_schedule
 from hwmodel.gpu.schedules import rows as rows_schedule
 from hwmodel.gpu.units import scalar_operations
@@ -41,6 +41,7 @@ KERNELS: dict[str, dict[str, str]] = {
     "cublas": {"gemm": "cublas"},
     "cublas-fast-accum": {"gemm": "cublas-fast-accum"},
     "flash-attention-2": {"prefill": "flash-attention-2", "decode": "flash-attention-2"},
+    "flash-attention-4": {"prefill": "flash-attention-4"},
     "cudnn": {"prefill": "cudnn", "decode": "cudnn"},
     "triton": {schedule: "triton" for schedule in ("gemm", "grouped", "rows", "prefill", "decode")},
 }
@@ -70,6 +71,7 @@ LAUNCHES: dict[tuple[str, str], Launch] = {
     ("rows", "torch"): Launch(rows_schedule.activity, torch_rows.menu(), torch_rows.filled),
     ("prefill", "flash-attention-2"): FLASH,
     ("decode", "flash-attention-2"): FLASH,
+    ("prefill", "flash-attention-4"): Launch(flash4.activity, flash4.MENU, flash4.resolved),
     ("prefill", "cudnn"): Launch(attention_schedule.activity, cudnn.PREFILL_MENU),
     ("decode", "cudnn"): Launch(attention_schedule.activity, cudnn.DECODE_MENU, cudnn.resolved),
     **{(name, "triton"): Launch(*triton_rules.LAUNCHES[name]) for name in triton_rules.LAUNCHES},

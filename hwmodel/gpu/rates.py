@@ -30,7 +30,7 @@ from hwmodel.hardware import Hardware
 from hwmodel.units import Amount
 
 PRIVATE = frozenset(
-    {"matrix", "vector", "exp", "shared", "port", "pipeline", "copy", "l1", "register"}
+    {"matrix", "vector", "exp", "shared", "tensor", "port", "pipeline", "copy", "l1", "register"}
 )
 """Resources that each SM has for itself; DRAM, L2, links and power are the whole device's."""
 

@@ -36,6 +36,7 @@ MATRIX_FLOP_PER_CLOCK = {
     "h100": 4096,
     "h200": 4096,
     "b200": 8192,
+    "b300": 8192,
     "l40s": 1024,
     "mi300x": 2048,
 }
@@ -44,10 +45,11 @@ VECTOR_FLOP_PER_CLOCK = {
     "h100": 256,
     "h200": 256,
     "b200": 256,
+    "b300": 256,
     "l40s": 256,
     "mi300x": 256,
 }
-RIDGE_FLOP_PER_BYTE = {"a100": 153, "h100": 295, "h200": 206, "b200": 292}
+RIDGE_FLOP_PER_BYTE = {"a100": 153, "h100": 295, "h200": 206, "b200": 292, "b300": 292}
 
 
 def numbers(path: Path) -> dict[str, Any]:
@@ -75,8 +77,8 @@ def edited(tmp_path: Path, old: str, new: str) -> Path:
     return path
 
 
-def test_the_six_gpus_are_shipped() -> None:
-    assert GPUS == ("a100", "b200", "h100", "h200", "l40s", "mi300x")
+def test_the_seven_gpus_are_shipped() -> None:
+    assert GPUS == ("a100", "b200", "b300", "h100", "h200", "l40s", "mi300x")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -116,13 +118,14 @@ def test_peaks_are_processors_times_width_times_clock(name: str) -> None:
         "tf32": 0.5,
         "fp8": 2,
         "int8": 2,
-        "nvfp4": 4,
+        "nvfp4": 6 if name == "b300" else 4,
     }.items():
         if dtype in found.units["matrix"].rate_per_s:
             assert_allclose(found.rate("matrix", dtype), ratio * matrix, rtol=0.01)
     vector = count * VECTOR_FLOP_PER_CLOCK[name] * found.clock_hz
     assert_allclose(found.rate("vector", "fp32"), vector, rtol=0.01)
-    assert_allclose(found.rate("exp", "fp32"), count * 16 * found.clock_hz, rtol=0.01)
+    exp = 32 if name == "b300" else 16  # Blackwell Ultra doubled it (NVIDIA, 2025)
+    assert_allclose(found.rate("exp", "fp32"), count * exp * found.clock_hz, rtol=0.01)
     shared = found.memory("shared").bandwidth_bytes_per_s
     assert_allclose(shared, count * 128 * found.clock_hz, rtol=0.01)
 
@@ -182,7 +185,7 @@ def test_names_ignore_case() -> None:
 
 
 def test_unknown_names_list_those_that_exist() -> None:
-    with pytest.raises(UnknownNameError, match=r"did you mean 'h200'\?.*a100, b200, h100"):
+    with pytest.raises(UnknownNameError, match=r"did you mean 'h200'\?.*a100, b200, b300.*h100"):
         device("h2000")
 
 

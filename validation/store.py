@@ -75,7 +75,7 @@ def file_of(row: Mapping[str, Any]) -> str:
     """The file that a row belongs to."""
     if "error" in row:
         return "refused"
-    stage = str(row["stage"])
+    stage = str(row["stage"]).removeprefix("triton-")
     if stage in ("energy", "counters", "launches", "probes", "llm"):
         return stage
     return "rows" if row["family"] in ROW_FAMILIES else str(row["family"])

@@ -1,4 +1,4 @@
-"""Hardware traffic counters of library kernels, read by Nsight Compute (`ncu`).
+"""Hardware traffic counters of library kernels and of our own, read by Nsight Compute (`ncu`).
 
 Method. A child process runs, for each case, a warming pass and then a range of calls that cycle
 over input sets larger than the L2 and that together write at least four L2 capacities where the
@@ -30,6 +30,7 @@ from hwmodel.validation.measure.arena import Arena, Carver
 from hwmodel.validation.measure.board import L2_BYTES
 from hwmodel.validation.measure.library import builder
 from hwmodel.validation.measure.shapes import Case, work
+from hwmodel.validation.measure.triton_kernels import KERNEL, triton_builder
 
 COUNTERS = {
     "dram_bytes_read": "dram__bytes_read.sum",
@@ -78,7 +79,8 @@ def run_ranges(path: Path) -> None:
         count, calls = plan_calls(case)
         carver = Carver(arena)
         torch.manual_seed(0)
-        sets = [builder(case)(carver) for _ in range(count)]
+        build = triton_builder(case) if case.kernel == KERNEL else builder(case)
+        sets = [build(carver) for _ in range(count)]
         outputs: deque[Any] = deque(maxlen=count)
         for index in range(calls):
             outputs.append(sets[index % count]())

@@ -62,7 +62,7 @@ SHARES = {
     "decode-flash": 0.05, "prefill-cudnn": 0.11, "decode-cudnn": 0.10, "moe": 0.06, "rows": 0.05,
     "anchors-again": 0.04, "probes": 0.05, "energy": 0.14, "counters": 0.12, "llm": 0.12,
     "triton-gemm": 0.06, "triton-attention": 0.06, "triton-decode": 0.05, "triton-moe": 0.05,
-    "triton-rows": 0.04, "triton-menu": 0.08, "launches": 0.06,
+    "triton-rows": 0.04, "triton-menu": 0.08, "launches": 0.06, "triton-counters": 0.12,
 }  # fmt: skip
 """Stages in order, and the share of the time that each may take; what one leaves over is shared
 among those after it."""
@@ -77,6 +77,7 @@ LAUNCHES = {
     "decode-flash": 200, "prefill-cudnn": 100, "decode-cudnn": 200, "rows": 150,
 }  # fmt: skip
 """Cases of each stage whose launches are recorded."""
+OWN_COUNTERS = {"triton-gemm": 24, "triton-attention": 14, "triton-decode": 10}
 MEMORY_BYTES = 125e9
 
 
@@ -264,7 +265,23 @@ def measure_counters(sitting: Sitting, until: float) -> None:
         for case in islice(energy_cases(sitting.seed + 1000), 600)
         if counters.worth_counting(case)
     ]
-    cases = pool[: 6 if sitting.quick else MOST_ROWS["counters"]]
+    count_cases(sitting, pool[: 6 if sitting.quick else MOST_ROWS["counters"]], until)
+
+
+def measure_own_counters(sitting: Sitting, until: float) -> None:
+    """The same of our own kernels in bf16, products and attention."""
+    sitting.timer.arena.clear()
+    sitting.timer.new_pool()
+    sources = triton_streams(sitting.seed + 1000)
+    cases: list[Case] = []
+    for stage, wanted in OWN_COUNTERS.items():
+        drawn = (c for c in sources[stage] if c.dtype == "bf16" and counters.worth_counting(c))
+        cases += islice(drawn, 2 if sitting.quick else wanted)
+    count_cases(sitting, cases, until)
+
+
+def count_cases(sitting: Sitting, cases: list[Case], until: float) -> None:
+    """Counters of cases, or the reason why there are none."""
     try:
         rows = counters.count(cases, sitting.folder, timeout_s=until - time.perf_counter())
     except counters.CountersRefused as error:
@@ -313,6 +330,8 @@ def run_stage(sitting: Sitting, stage: str, seconds: float) -> None:
         measure_llms(sitting, until)
     elif stage == "counters":
         measure_counters(sitting, until)
+    elif stage == "triton-counters":
+        measure_own_counters(sitting, until)
     elif stage == "launches":
         measure_launches(sitting, until)
     else:

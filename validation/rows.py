@@ -19,7 +19,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.errors import InputError
 from hwmodel.gpu.lower import FEW_QUERIES, KERNELS, Call, lower
-from hwmodel.gpu.schedules.triton_rules import COMPLETED
+from hwmodel.gpu.schedules.triton_rules import COMPLETED, STREAMED
 
 DATA = Path(__file__).resolve().parent / "data"
 
@@ -130,8 +130,8 @@ def _value(text: str) -> Any:
 
 
 def kernels_known(row: Row) -> bool:
-    """Whether the model has the kernel that the row measured (no stream-K schedule yet)."""
-    return str(row.columns["kernel"]) in KERNELS and not row.columns.get("stream_k")
+    """Whether the model has the kernel that the row measured."""
+    return str(row.columns["kernel"]) in KERNELS
 
 
 def may_fit(row: Row) -> bool:
@@ -147,7 +147,7 @@ def groups(rows: Iterable[Row]) -> list[Group]:
     forms: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         few = float(row.columns.get("queries", 0)) <= FEW_QUERIES
-        forms.setdefault((*row.form, few), []).append(row)
+        forms.setdefault((*row.form, few, bool(row.columns.get("stream_k"))), []).append(row)
     return [_group(members) for members in forms.values()]
 
 
@@ -168,6 +168,8 @@ def _launched(call: Call, rows: list[Row]) -> Call:
     if "passes" in rows[0].columns:
         known["rereads"] = np.array([float(row.columns["passes"]) - 1 for row in rows])
     tile = replace(call.menu[0], **known)
+    if rows[0].columns.get("stream_k"):
+        call = replace(call, activity=STREAMED[call.schedule])
     return replace(call, menu=(tile,), resolve=COMPLETED.get(call.schedule))
 
 

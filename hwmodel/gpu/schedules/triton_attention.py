@@ -33,6 +33,7 @@ from hwmodel.gpu.schedules.attention import (
     row_blocks,
     steps,
 )
+from hwmodel.gpu.schedules.stream_k import BLOCKS_PER_PROCESSOR, MOST_BLOCKS_PER_OUTPUT
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
@@ -187,6 +188,55 @@ def decode(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Ac
         slots={"reduction": split, "split": split * ceil_div(tile.split, CHUNK) * turns},
     )
     return Serial((Work(slots={"launch": 1}), body, combine))
+
+
+def stream(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """Few queries by stream-K: equal shares of one line of key tiles, whatever output they serve.
+
+    A block stores a part for each output that it touches, one after the other, so that all blocks
+    together have as many parts as blocks and, but for the first, outputs. The second kernel works
+    out where an output's parts are.
+    """
+    rows, _, outputs = row_blocks(problem, tile)
+    each = ceil_div(problem.keys, tile.block_k)
+    grid = shares(outputs, each, limits.processors)
+    busiest = ceil_div(each * outputs, grid)
+    parts = grid + outputs - 1
+    touched = where(each % busiest == 0, 1, 1 + ceil_div(busiest - 1, each))
+    partial = parts * rows * (problem.value_dim + 1) * PARTIAL_BYTES
+    slots = limits.processors * tile.resident
+    read, written = dram_bytes(problem, 1, slots, limits)
+    share = most((1, least((tile.resident, ceil_div(grid, limits.processors)))))
+    ends = Work(
+        read={"port": rows * problem.head_dim * bytes_of(problem.dtype) * parts / grid},
+        written={"port": rows * problem.value_dim * PARTIAL_BYTES * parts / grid},
+        slots={"fill": touched},
+    )
+    room = limits.processors * share
+    walk = Waves(grid, room, _part_of_keys(problem, tile, busiest, share))
+    stream_ = Work(read={"dram": read}, written={"l2": partial})
+    queries = problem.batch * problem.heads * problem.queries
+    turns = most((1, queries / (limits.processors * COMBINERS)))
+    combine = Work(
+        read={"l2": partial},
+        written={"dram": written},
+        slots={
+            "reduction": 1,
+            "split": ceil_div(1 + each / busiest, CHUNK) * turns,
+            "scan": 1,
+        },
+    )
+    starts = Waves(grid, room, ends)
+    return Serial((Work(slots={"launch": 1}), starts, Overlap((walk, stream_)), combine))
+
+
+def shares(outputs: Amount, tiles: Amount, processors: Amount) -> Amount:
+    """Blocks that stream-K launches for `tiles` key tiles of each of `outputs` (`stream_k`)."""
+    total = tiles * outputs
+    room = BLOCKS_PER_PROCESSOR * processors
+    few = least((ceil_div(total, 2), ceil_div(MOST_BLOCKS_PER_OUTPUT * total, tiles)))
+    many = least((room, MOST_BLOCKS_PER_OUTPUT * outputs))
+    return most((1, least((total, where(total <= 2 * room, few, many)))))
 
 
 def _part_of_keys(

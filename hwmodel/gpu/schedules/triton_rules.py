@@ -145,3 +145,6 @@ MENUS: dict[str, Callable[[Any, Limits], Sequence[Any]]] = {
 COMPLETED: dict[str, Callable[[Any, Any, Limits], Any]] = {"rows": triton_rows.filled}
 """Schedule -> what completes a launch record that was named, where one says less than the model
 needs."""
+
+STREAMED: dict[str, Callable[[Any, Any, Limits], Activity]] = {"decode": triton_attention.stream}
+"""Schedule -> what the kernel does where its keys are shared out by stream-K."""

@@ -9,6 +9,7 @@ from hwmodel.activity import fold, totals
 from hwmodel.gpu.rates import rates
 from hwmodel.gpu.schedules import triton_attention
 from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile
+from hwmodel.gpu.schedules.stream_k import stream_k
 from hwmodel.gpu.schedules.triton_tiles import prefill_tiles
 from hwmodel.hardware import limits
 from hwmodel.registry import device, load_calibration
@@ -79,3 +80,22 @@ def test_a_sweep_is_its_points() -> None:
     swept = np.asarray(fold(triton_attention.prefill(problem, tile, LIMITS), SPEEDS).time_s)
     for index, size in enumerate(sizes):
         assert swept[index] == pytest.approx(seconds(attend(2, int(size), int(size)), tile))
+
+
+@pytest.mark.parametrize("batch", [1, 3, 64])
+@pytest.mark.parametrize("keys", [64, 1000, 4096, 131072])
+def test_stream_k_is_counted_as_it_is_launched(batch: int, keys: int) -> None:
+    """Blocks and their busiest share are the launch's; parts are those that its blocks store."""
+    tile = AttentionTile(16, 64, 1, 4, 4, 2)
+    launched = stream_k(
+        batch=batch, kv_heads=8, queries=1, keys=keys, head_dim=128, processors=132, block=64
+    )
+    assert triton_attention.shares(8 * batch, -(-keys // 64), 132) == launched.grid
+    problem = AttentionProblem(batch, 32, 8, 1, keys, 128, 128)
+    found = totals(triton_attention.stream(problem, tile, LIMITS))
+    key = ("matrix", "flop", "bf16")
+    walked = launched.grid * launched.most_tiles * 4 * 16 * 64 * 128
+    assert found.operations[key] == pytest.approx(walked)
+    parts = sum(launched.parts(output) for output in range(launched.outputs))
+    assert found.written["l2"] >= parts * 4 * 129 * 4  # shares that end with an output store once
+    assert found.written["l2"] <= (launched.grid + launched.outputs) * 4 * 129 * 4

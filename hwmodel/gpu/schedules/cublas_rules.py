@@ -52,9 +52,9 @@ class Candidates:
 
     `along` is the side that is a multiple of 64 and `across` the most of the other one; `by_rows`
     is 1 where `along` lies along M. `waves` in how many waves the grid should fit, by shrinking
-    `across` (0: it is kept, unless the operand is smaller); `split` is 1 where K is split as often
-    as fills the device. `resident` blocks share a processor, and matrix instructions take `effort`
-    times as long as a warpgroup's.
+    `across` (0: it is kept, unless the operand is smaller); `split` how often the device
+    is filled by splitting K (0: never). `resident` blocks share a processor, and matrix
+    instructions take `effort` times as long as a warpgroup's.
     """
 
     along: Array
@@ -107,9 +107,12 @@ POWERS = candidates(
 
 
 def _copied(rows: Sequence[tuple[int, int, int, float]], *narrow: float) -> Candidates:
-    """Each (along N, along M, resident, effort) unsplit and split, and the narrow kernel."""
+    """Each (along N, along M, resident, effort) and the narrow kernel.
+
+    Whole, split to fill the device once, and split to level many waves (read from grids).
+    """
     few = [(NARROW, NARROW_ROWS, 0, 0, 0, 6, effort) for effort in narrow]
-    both = [(n, m, 0, 0, s, resident, e) for s in (0, 1) for n, m, resident, e in rows]
+    both = [(n, m, 0, 0, s, resident, e) for s in (0, 1, 4) for n, m, resident, e in rows]
     return candidates([*few, *both])
 
 
@@ -213,7 +216,7 @@ def copied(
     rows, columns = np.ceil(m / tile_m), np.ceil(n / tile_n)
     tiles = problem.batch * rows * columns
     slices = np.ceil(k * element / COPIED_SLICE_BYTES)
-    fill = _fill(tiles, limits.processors * menu.resident, slices, LEAST_COPIED)
+    fill = _fill(tiles, limits.processors * menu.resident * menu.split, slices, LEAST_COPIED)
     split = np.where(menu.split > 0, fill, 1.0)
     blocks = tiles * split
     area = tile_m * tile_n

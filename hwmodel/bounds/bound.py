@@ -34,8 +34,8 @@ from hwmodel.einsum.stack import Stack
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
-BESIDE = ("l1", "tensor")
-"""Memories of a GPU beside another: fast memory, but no boundary that all bytes cross."""
+BESIDE = ("l1", "tensor", "lane")
+"""Memories beside another: fast memory, but no boundary that all bytes cross."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,42 +1,81 @@
-"""torch's grouped product: one kernel for few rows, one for many, and tiles padded by member."""
+"""torch's grouped product: the kernel by mean rows of a member, clusters padded by member."""
 
 import numpy as np
 import pytest
 
-from hwmodel.activity import totals
+from hwmodel.activity import Work, totals
 from hwmodel.einsum.cascade import Distribution
 from hwmodel.gpu.schedules import grouped
-from hwmodel.gpu.schedules.gemm import GemmProblem, activity
+from hwmodel.gpu.schedules.gemm import GemmProblem
 from hwmodel.hardware import limits
 from hwmodel.registry import device
 
 H200 = limits(device("h200"))
+SMALL, LARGE = (64, 128, 128), (128, 256, 64)
 
 
-def problem(tokens: float, members: int = 8) -> GemmProblem:
+def problem(tokens: float, members: int = 8, columns: int = 512) -> GemmProblem:
     """Two of `members` for every token, spread evenly."""
     routing = Distribution(kind="balanced", over="t", draws=tokens, picks=2)
-    return GemmProblem(2 * tokens, 512, 256, members=members, routing=routing)
+    return GemmProblem(2 * tokens, columns, 256, members=members, routing=routing)
+
+
+def counted(sizes: GemmProblem) -> Work:
+    """Counts of a call with the tile that the kernel's rule takes."""
+    tile = grouped.resolved(grouped.menu()[0], sizes, H200)
+    return totals(grouped.activity(sizes, tile, H200))
 
 
 @pytest.mark.parametrize(
-    ("tokens", "tile"), [(64, (64, 128, 128)), (65, (128, 256, 64)), (4096, (128, 256, 64))]
+    ("tokens", "columns", "tile"),
+    [(1, 512, SMALL), (515, 512, SMALL), (516, 512, LARGE), (4096, 512, LARGE), (4096, 128, SMALL)],
 )
-def test_the_rows_of_all_members_choose_the_kernel(tokens: int, tile: tuple[int, int, int]) -> None:
-    found = grouped.resolved(grouped.menu()[0], problem(tokens), H200)
+def test_mean_rows_of_a_member_or_few_columns_choose_the_kernel(
+    tokens: int, columns: int, tile: tuple[int, int, int]
+) -> None:
+    """515 tokens give each of 8 members 128.75 rows on average, 128 in whole numbers."""
+    found = grouped.resolved(grouped.menu()[0], problem(tokens, columns=columns), H200)
     assert (found.block_m, found.block_n, found.block_k) == tile
 
 
-def test_every_member_pads_its_own_rows_to_whole_tiles() -> None:
-    tile = grouped.menu()[0]
-    counts = totals(activity(problem(400), tile, H200))
-    blocks = sum(-(-rows // 128) for rows in [100] * 8) * (512 // 256)
-    assert counts.operations["matrix", "flop", "bf16"] == 2 * blocks * 128 * 256 * 256
+def test_every_member_pads_its_own_rows_to_two_tiles() -> None:
+    """800 rows, 100 a member: a cluster of two 64-row tiles each, over four columns of tiles."""
+    assert counted(problem(400)).operations["matrix", "flop", "bf16"] == 2 * (8 * 128) * 512 * 256
+
+
+def test_a_member_of_one_row_keeps_both_blocks_of_its_clusters_busy() -> None:
+    one = counted(problem(4)).operations["matrix", "flop", "bf16"]
+    assert one == counted(problem(256)).operations["matrix", "flop", "bf16"]
+
+
+def test_each_matrix_reaches_both_blocks_but_leaves_the_l2_once() -> None:
+    """8 members of one row: 8 x 256 x 512 weights of 2 bytes, twice through ports; A once."""
+    counts = counted(problem(4))
+    weights, rows = 8 * 256 * 512 * 2, 8 * 256 * 2
+    assert counts.read["l2"] == weights + 4 * rows
+    assert counts.read["port"] == 2 * weights + 4 * rows
+
+
+def test_slices_come_from_the_dram_for_a_members_first_stripe_only() -> None:
+    """1,024 rows a member: four stripes of 256, of which one finds B nowhere else."""
+    counts = counted(problem(4096))
+    slices = 256 // 64
+    assert counts.read["pipeline"] == pytest.approx(grouped.CLUSTER * slices * 8 * (512 / 256))
 
 
 def test_members_without_rows_read_no_weights() -> None:
-    few = totals(activity(problem(1), grouped.menu()[0], H200)).read["dram"]
-    assert few == 2 * (2 * 256 + 2 * 256 * 512)
+    assert counted(problem(1)).read["dram"] == 2 * (2 * 256 + 2 * 256 * 512)
+
+
+def test_rows_off_memory_lines_go_at_the_copy_engines_pace() -> None:
+    def engine(depth: int) -> float:
+        routing = Distribution(kind="balanced", over="t", draws=8, picks=2)
+        return float(
+            counted(GemmProblem(16, 512, depth, members=8, routing=routing)).read["engine"]
+        )
+
+    assert engine(256) == 0
+    assert engine(264) == 2 * (16 * 264 + 8 * 264 * 512)
 
 
 def test_a_sweep_resolves_point_by_point() -> None:

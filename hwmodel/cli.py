@@ -202,6 +202,34 @@ def map_nest(
         typer.echo(str(mapped))
 
 
+@app.command("patches")
+def map_patches(
+    network: Annotated[str, typer.Argument(help="A network's name, or a .tflite file.")],
+    on: Annotated[str, typer.Option("--on", help="A microcontroller's name, or its YAML file.")],
+    fields: Annotated[list[str] | None, typer.Argument(help="resolution=160 width=0.35")] = None,
+    objective: Annotated[str, typer.Option(help="latency, energy, traffic or sram.")] = "latency",
+    sram: Annotated[str | None, typer.Option(help="A limit: 192KiB (default: all of it).")] = None,
+    kernel: Kernel = None,
+    picture: Annotated[str | None, typer.Option(help="A file for SRAM by layer.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The patches by which a network fits a microcontroller best, with a proof."""
+    given = _given(locals())
+    from hwmodel import patches_command
+
+    answer = patches_command.mapped(given, dict(_pair(text) for text in fields or []))
+    if picture is not None:
+        from hwmodel.mcu.picture import draw
+
+        draw(answer.schedule, picture, sram_bytes=answer.sram_bytes, in_place=answer.in_place)
+    if as_json:
+        _print_json(answer.record())
+    else:
+        typer.echo(str(answer))
+    if not answer.estimate.fits:
+        raise typer.Exit(CapacityError.exit_status)
+
+
 @app.command()
 def place(
     routing: Annotated[str, typer.Option(help="Traces or counts: .npz, .parquet or .csv.")],
@@ -322,6 +350,23 @@ def validate(
         _print_json({"device": found.device, **{k: plain(getattr(found, k)) for k in _TABLES}})
     else:
         typer.echo(str(found))
+
+
+@app.command()
+def papers(
+    names: Annotated[list[str] | None, typer.Argument(help="Systems (default: all).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Published claims, recomputed by the model; exit status 1 where one does not hold."""
+    from hwmodel import papers_command
+
+    claims = papers_command.papers(names or ())
+    if as_json:
+        _print_json(papers_command.record(claims))
+    else:
+        typer.echo(papers_command.papers_text(claims))
+    if not all(claim.holds for claim in claims):
+        raise typer.Exit(1)
 
 
 @app.command()

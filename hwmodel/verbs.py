@@ -31,6 +31,7 @@ from hwmodel.units import Amount
 if TYPE_CHECKING:
     from hwmodel.expert_routing import Routing
     from hwmodel.mappers.answer import Mapped
+    from hwmodel.mappers.patches import PatchMapped
     from hwmodel.place_answer import PlaceAnswer
 
 MODELS = {
@@ -148,7 +149,7 @@ def place(
 
 
 def map(
-    cascade: Cascade,
+    cascade: Workload,
     on: Machine,
     *,
     objective: str = "traffic",
@@ -157,19 +158,31 @@ def map(
     double: bool = False,
     shares: Mapping[str, Sequence[str]] | None = None,
     fused: bool = True,
-) -> "Mapped":
+    kernel: str | None = None,
+) -> "Mapped | PatchMapped":
     """The best loop nest of a cascade on memories, buffers and arrays, with its certificate.
 
     `objective` is traffic, energy, latency or edp; `mapspace` the set of nests that is searched
     (default: any tile sizes); `rules` how counts are charged (overlap, ports); `double` keeps every
     tile twice; `shares` names the tensors of each buffer, where there are several; `fused=False`
-    maps every Einsum by itself. Raises `CapacityError` where nothing fits, with what would suffice.
+    maps every Einsum by itself. On a microcontroller a network is mapped patch by patch, by
+    `hwmodel.mappers.patches`, for the library `kernel`. Raises `CapacityError` where nothing fits,
+    with what would suffice.
     """
+    machine = _machine(on)
+    if machine.kind == "mcu":
+        from hwmodel.mappers.patches import map_patches
+
+        return map_patches(cascade, machine, objective=objective, kernel=kernel)
     from hwmodel.mappers.map import map_cascade
 
+    if isinstance(cascade, Stack):
+        raise CoverageError(
+            f"{machine.name}: expected a cascade to map, found all of {cascade.name}"
+        )
     return map_cascade(
         cascade,
-        _machine(on),
+        machine,
         objective=objective,
         mapspace=mapspace,
         rules=rules,

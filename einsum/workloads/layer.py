@@ -129,7 +129,3 @@ class Network:
     def image_elements(self) -> int:
         """Elements of the image."""
         return self.height * self.width * self.channels
-
-    def readers(self, position: int) -> tuple[int, ...]:
-        """Layers that read the map that the layer at `position` makes (-1: the image)."""
-        return tuple(i for i, layer in enumerate(self.layers) if position in layer.inputs)

@@ -12,6 +12,7 @@ TinyEngine's code generator; with the floor of H / grid there, the same where gr
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hwmodel.einsum.workloads.layer import Layer, Network
 from hwmodel.errors import InputError
@@ -64,13 +65,18 @@ class Patched:
         return self.macs / self.network.macs - 1
 
 
+@lru_cache(maxsize=16)
 def splits(network: Network) -> tuple[int, ...]:
     """How many layers may be fused: local ones, after which one map alone is needed."""
+    last_read = [-1] * (len(network.layers) + 1)  # of the image and of each layer's map
+    for at, layer in enumerate(network.layers):
+        for source in layer.inputs:
+            last_read[source + 1] = at
     found: list[int] = []
     for split in range(1, len(network.layers)):
         if network.layers[split - 1].kind not in LOCAL:
             break
-        if all(max(network.readers(i), default=0) < split for i in range(-1, split - 1)):
+        if max(last_read[:split]) < split:
             found.append(split)
     return tuple(found)
 

@@ -18,8 +18,9 @@ of the rules: MCUNetV2, and the memory scheduler of TinyEngine's code generator.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from hwmodel.einsum.workloads.layer import Layer
+from hwmodel.einsum.workloads.layer import Layer, Network
 from hwmodel.einsum.workloads.patches import Patched
 
 OVERWRITES = ("activation", "multiply", "add")
@@ -47,7 +48,7 @@ class Held:
 def arena(schedule: Patched, *, in_place: bool = True) -> tuple[Held, ...]:
     """Live bytes of every layer, in the order in which they run."""
     given, split = schedule.network, schedule.split
-    whole = _live(given.layers, given.image_elements, in_place)
+    whole = _whole(given, in_place)
     rest = tuple(Held(given.layers[i], whole[i], 0, False) for i in range(split, len(whole)))
     if not schedule.tiles:
         return rest
@@ -61,6 +62,12 @@ def arena(schedule: Patched, *, in_place: bool = True) -> tuple[Held, ...]:
 def peak(schedule: Patched, *, in_place: bool = True) -> Held:
     """The layer during which most bytes are live."""
     return max(arena(schedule, in_place=in_place), key=lambda held: held.bytes)
+
+
+@lru_cache(maxsize=16)
+def _whole(network: Network, in_place: bool) -> list[int]:
+    """Live bytes layer by layer: the same for all splits and grids."""
+    return _live(network.layers, network.image_elements, in_place)
 
 
 def _live(

@@ -51,12 +51,12 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
     given, dtype = scheduled(workload, hardware)
     used = library(kernel)
     held = arena(given, in_place=used.in_place)
-    family, calibration = _family(hardware, used.name)
+    family, calibration = family_of(hardware, used.name)
     rates = mcu_rates(hardware, family, dtype)
     cascades = [stage.cascade for stage in workload.stages] if isinstance(workload, Stack) else []
     runs = [1, *(given.runs if each.fused else 1 for each in held)]
     names = [IMAGE, *(each.layer.name for each in held)]
-    leaves = [_image(given), *(leaf(each, dtype) for each in held)]
+    leaves = [image(given), *(leaf(each, dtype) for each in held)]
     plain = workload.but(patches=1, split=0) if given.tiles else workload
     floor = bound(plain, limits(hardware), outermost=True)
     flash = hardware.memory("flash")
@@ -129,7 +129,7 @@ def mcu_rates(hardware: Hardware, family: Family, dtype: str) -> Rates:
     )
 
 
-def _image(given: Patched) -> Work:
+def image(given: Patched) -> Work:
     """The image on its way in from outside, tile by tile where tiles are read with their halo."""
     tile = given.tiles[0].inputs_elements if given.tiles else given.network.image_elements
     return Work(read={"flash": given.runs * tile})
@@ -154,7 +154,8 @@ def _part(
     )
 
 
-def _family(hardware: Hardware, name: str) -> tuple[Family, Calibration]:
+def family_of(hardware: Hardware, name: str) -> tuple[Family, Calibration]:
+    """What a library was measured to reach on a device; raises `CoverageError` where nothing."""
     calibration = hardware.calibration
     if calibration is None or f"mcu:{name}" not in calibration.families:
         raise CoverageError(

@@ -20,7 +20,7 @@ from hwmodel.mappers.front import front
 from hwmodel.mappers.tiles import map_tiles
 from hwmodel.mappers.unfused import map_unfused
 from hwmodel.spatial.rules import rules_named
-from hwmodel.spatial.view import in_words, two_levels
+from hwmodel.spatial.view import view
 
 MAPPERS: Mapping[str, str] = {"levels": "map_levels", "fusion": "fuse"}
 """Mappers loaded when they are needed: module of `hwmodel.mappers` -> its function."""
@@ -50,8 +50,7 @@ def map_cascade(
             f"{hardware.name}: mappers of loop nests cover memories with buffers and arrays, such"
             " as peer-a2; a GPU's tiles are chosen by its kernels"
         )
-    if hardware.binding:
-        cascade, hardware = in_words(cascade), two_levels(hardware)
+    cascade, hardware = view(cascade, hardware)
     single = len(cascade.einsums) == 1
     deep = bool(hardware.arrays) or (len(hardware.memories) > 2 and not shares)
     if not deep and (single or not fused):
@@ -96,8 +95,7 @@ def map_front(
     On a memory and a buffer these are traffic and bytes held, on deeper ones energy and latency.
     """
     space: dict[str, Any] = {} if mapspace is None else {"mapspace": mapspace}
-    if hardware.binding:
-        cascade, hardware = in_words(cascade), two_levels(hardware)
+    cascade, hardware = view(cascade, hardware)
     deep = bool(hardware.arrays) or len(hardware.memories) > 2
     mapper = _late("levels", "front_levels") if deep else front
     return mapper(cascade, hardware, rules=rules_named(rules), **space)

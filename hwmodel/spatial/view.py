@@ -1,8 +1,9 @@
 """Views of a spatial machine and its work for the mappers of loop nests, which know less of it.
 
-A mapper of loop nests sees DRAM and one buffer, with the 2D array as the one unit that computes;
-registers and the second array belong to a binding. Arrays that store one width of number keep the
-values between Einsums in the operands' format, whatever a workload would accumulate in.
+For one Einsum a mapper sees DRAM, the buffer and the 2D array with its registers; for several,
+whose traffic alone it answers for, DRAM and the buffer. The 1D array belongs to a binding. Arrays
+that store one width of number keep the values between Einsums in the operands' format, whatever a
+workload would accumulate in.
 """
 
 from dataclasses import replace
@@ -11,19 +12,22 @@ from types import MappingProxyType
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.hardware import Hardware
 
-LEVELS = ("dram", "buffer")
-"""The memories that stay."""
+LEVELS = {"dram": "", "buffer": "", "register": "matrix"}
+"""The memories that stay, and the array that each belongs to."""
 
 
-def two_levels(hardware: Hardware) -> Hardware:
-    """The machine as DRAM and a buffer; any other machine as it is."""
+def view(cascade: Cascade, hardware: Hardware) -> tuple[Cascade, Hardware]:
+    """What a mapper sees; a machine without a binding is seen as it is."""
     if not hardware.binding:
-        return hardware
-    kept = {name: hardware.memories[name] for name in LEVELS}
-    unit = {"matrix": hardware.units["matrix"]}
-    return hardware.model_copy(
-        update={"memories": kept, "arrays": {}, "functions": {}, "units": unit}
-    )
+        return cascade, hardware
+    array = "matrix" if len(cascade.einsums) == 1 else ""
+    seen = {
+        "memories": {n: hardware.memories[n] for n, of in LEVELS.items() if of in ("", array)},
+        "arrays": {array: hardware.arrays[array]} if array else {},
+        "units": {"matrix": hardware.units["matrix"]},
+        "functions": {},
+    }
+    return in_words(cascade), hardware.model_copy(update=seen)
 
 
 def in_words(cascade: Cascade) -> Cascade:

@@ -57,6 +57,19 @@ def expected_tiles(distribution: Distribution, members: Amount, tile: Amount) ->
     return _scalar(np.sum(_binomial_tiles(draws, chances, tile), axis=-1))
 
 
+def chances(distribution: Distribution, members: Amount) -> NDArray[np.float64]:
+    """Chance that a draw takes each member, along a last axis: its load is binomial.
+
+    Raises `CoverageError` for `balanced`.
+    """
+    if distribution.kind == "uniform":
+        size = np.asarray(members, np.float64)[..., None]
+        picks = np.asarray(distribution.picks, np.float64)[..., None]
+        taken = np.arange(int(np.max(size))) < size
+        return np.where(taken, np.minimum(picks / size, 1.0), 0.0)
+    return _zipf_chances(distribution, members)
+
+
 def _ever(chance: Any, draws: Amount) -> Any:
     """1 - (1-q)**T, without cancellation for small q."""
     with np.errstate(divide="ignore"):

@@ -22,10 +22,15 @@ from hwmodel.units import Amount
 
 BOTTLENECKS = {
     "matrix": "matrix",
+    "qk": "matrix",
+    "pv": "matrix",
     "vector": "vector",
+    "topk": "vector",
     "exp": "exp",
     "shared": "shared",
     "tensor": "shared",
+    "keys": "shared",
+    "values": "shared",
     "l1": "shared",
     "register": "shared",
     "port": "l2",
@@ -42,10 +47,11 @@ BOTTLENECKS = {
     "lut": "vector",
     "bram": "shared",
     "uram": "shared",
-    "storage": "storage",
+    "storage": "link",
     "link": "link",
     "atomics": "atomics",
     "launch": "launch",
+    "drain": "launch",
     "host": "host",
 }
 """Resource of a machine model -> the word that answers carry (DESIGN section 14)."""

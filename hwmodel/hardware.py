@@ -44,6 +44,10 @@ class Memory(Value):
     array: str = ""
     """Name of the array whose elements each have such a memory; then capacity is of one element."""
     technology: str = ""
+    channels: Size = 1
+    """Equal channels that `bandwidth` is the sum of."""
+    port_bytes_per_clock: SizeOrZero = 0
+    """Bytes that the device's port to one channel carries in a clock; 0: no limit of its own."""
     area_m2: SizeOrZero = 0.0
     """Of one such memory."""
 

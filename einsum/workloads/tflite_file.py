@@ -7,6 +7,7 @@ channels, square kernels and equal strides, no dilation.
 """
 
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def read(path: str | Path) -> Network:
         raise InputError(f"{path}: expected a TFLite flatbuffer (TFL3), found {data[4:8]!r}")
     try:
         return _Reader(library, path, library.Model.GetRootAsModel(data, 0)).network()
-    except (IndexError, TypeError, AttributeError, ValueError, UnicodeDecodeError) as error:
+    except (IndexError, TypeError, AttributeError, ValueError, struct.error) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: a damaged TFLite file: {error or type(error)}") from None

@@ -70,7 +70,7 @@ def test_what_is_no_workload_is_refused_with_what_is(given: Any) -> None:
 
 
 def test_a_machine_that_no_model_covers_is_refused() -> None:
-    with pytest.raises(CoverageError, match="no model predicts on a 'mcu' machine"):
+    with pytest.raises(CoverageError, match="microcontrollers run convolutional networks"):
         hwmodel.predict(GEMM, on=H200.but(kind="mcu"))
     with pytest.raises(UnknownNameError, match="did you mean 'h200'"):
         hwmodel.predict(GEMM, on="h2000")

@@ -87,7 +87,7 @@ def _resolved(
     tile: LibraryTile, problem: GemmProblem, limits: Limits, table: rules.Candidates
 ) -> LibraryTile:
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
-    sizes = (problem.M, problem.N, problem.K, problem.batch)
+    sizes = (problem.M, problem.N, problem.K, problem.batch, limits.processors)
     shape = np.broadcast_shapes(*(np.shape(size) for size in sizes))
     aligned = np.broadcast_to(np.asarray(_alignment(problem), dtype=np.float64), shape or (1,))
     single = np.broadcast_to(np.asarray(problem.M) == 1, shape or (1,))

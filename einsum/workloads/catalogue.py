@@ -21,6 +21,7 @@ from hwmodel.einsum.workloads.mlp import mlp
 from hwmodel.einsum.workloads.model import llm
 from hwmodel.einsum.workloads.moe import grouped_gemm, moe
 from hwmodel.einsum.workloads.moe_layer import moe_layer
+from hwmodel.einsum.workloads.pruned import pruned_attention
 from hwmodel.einsum.workloads.rows import (
     add,
     copy,
@@ -41,6 +42,7 @@ WORKLOADS: Mapping[str, Callable[..., Cascade | Stack]] = {
     **{"gemm": gemm, "attention": attention, "mlp": mlp, "moe": moe},
     **{"moe_layer": moe_layer, "grouped_gemm": grouped_gemm, "top_k": top_k, "gather": gather_rows},
     **{"conv2d": conv2d, "cnn": cnn, "fft": fft, "kmeans": kmeans},
+    **{"pruned_attention": pruned_attention},
     **{"softmax": softmax, "rmsnorm": rmsnorm, "layernorm": layernorm, "gelu": gelu},
     **{"silu": silu, "add": add, "multiply": multiply, "copy": copy, "residual": residual},
     **{"embedding": embedding, "kv_write": kv_write, "llm": llm},

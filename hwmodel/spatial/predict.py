@@ -22,6 +22,7 @@ from hwmodel.einsum.structure import attention
 from hwmodel.errors import CoverageError, InputError
 from hwmodel.estimate import Estimate, Part
 from hwmodel.hardware import Hardware, limits
+from hwmodel.spatial import spatten
 from hwmodel.spatial.bind import Bound
 from hwmodel.spatial.binding import Binding, binding
 from hwmodel.spatial.functions import actions, rates
@@ -43,6 +44,8 @@ def predict(
     Raises `CoverageError` for machines without arrays of named functions and for Einsums that no
     array can do, `CapacityError` where not even a tile fits the buffer, `UnknownNameError`.
     """
+    if hardware.binding == spatten.NAME:
+        return spatten.predict(workload, hardware, kernel=kernel)
     _check(hardware)
     chosen = binding(kernel or hardware.binding)
     stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)

@@ -257,6 +257,7 @@ def _sizes(problem: GemmProblem) -> tuple[Array, Array, Array]:
     """M, N, K as rows (1 x points); in single precision, since costs are rough and this is hot."""
     sizes = (problem.M, problem.N, problem.K)
     m, n, k = (np.atleast_1d(np.asarray(size, dtype=np.float32))[None] for size in sizes)
+    m, n, k = np.broadcast_arrays(m, n, k)
     return m, n, k
 
 

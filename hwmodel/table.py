@@ -26,7 +26,7 @@ RESOURCES = 2
 
 def estimate_text(estimate: Estimate) -> str:
     """The answer in one line, a row for each kernel, and what the answer rests on."""
-    blocks = [headline(estimate), _parts_text(estimate), _summary_text(estimate)]
+    blocks = [headline(estimate), _parts_text(estimate), summary_text(estimate)]
     if estimate.serving is not None:
         blocks.append(_memory_text(estimate.serving.memory))
     blocks += [
@@ -52,7 +52,7 @@ def headline(estimate: Estimate) -> str:
     words += [_held(store) for store in estimate.stores]
     points = np.size(estimate.time_s)
     many = f" (the first of {points:,} points)" if points > 1 else ""
-    return _wrapped("", ", ".join(words) + many)
+    return wrapped("", ", ".join(words) + many)
 
 
 def bound_text(bound: Bound) -> str:
@@ -86,6 +86,15 @@ def limit_text(limit: Limit) -> str:
 
 def comparison_text(estimates: Sequence[Estimate]) -> str:
     """One row a machine; ratios are to the first, above 1 where the machine is better."""
+    text, heads, rows, warnings = comparison_table(estimates)
+    blocks = (text, grid(heads, rows, left=(1, len(heads) - 1)))
+    return "\n\n".join(block for block in (*blocks, _notes("warnings", warnings)) if block)
+
+
+def comparison_table(
+    estimates: Sequence[Estimate],
+) -> tuple[str, list[str], list[list[str]], tuple[str, ...]]:
+    """The finding in one line, heads and rows, and the warnings of all."""
     base = estimates[0]
     llm = all(estimate.serving is not None for estimate in estimates)
     fastest = min(range(len(estimates)), key=lambda i: float(first(estimates[i].time_s)))
@@ -119,8 +128,7 @@ def comparison_text(estimates: Sequence[Estimate]) -> str:
         for store in estimate.stores
         if store.short_by_bytes
     )
-    blocks = (text, grid(heads, rows, left=(1, len(heads) - 1)))
-    return "\n\n".join(block for block in (*blocks, _notes("warnings", warnings)) if block)
+    return text, heads, rows, warnings
 
 
 def devices_text(devices: Sequence[Hardware]) -> str:
@@ -153,7 +161,7 @@ def device_text(device: Hardware) -> str:
     blocks = [
         f"{device.name}: {device.title}",
         grid(("field", "value", "source"), rows, left=(0,)),
-        "\n".join(_wrapped(f"[{i}]", text) for i, text in enumerate(texts, 1)),
+        "\n".join(wrapped(f"[{i}]", text) for i, text in enumerate(texts, 1)),
     ]
     if device.calibration is not None:
         calibration = device.calibration
@@ -166,7 +174,7 @@ def device_text(device: Hardware) -> str:
             ]
             for name, family in calibration.families.items()
         ]
-        blocks.append(_wrapped("", f"calibration {calibration.name}: {calibration.source}"))
+        blocks.append(wrapped("", f"calibration {calibration.name}: {calibration.source}"))
         heads = ("kernel family", "parameters", "rows", "measured / predicted (90 %)")
         blocks.append(grid(heads, families, left=(0, 1)))
     return "\n\n".join(blocks)
@@ -218,6 +226,12 @@ def by_word(busy_s: Mapping[str, Amount]) -> dict[str, float]:
 
 
 def _parts_text(estimate: Estimate) -> str:
+    heads, rows = parts_table(estimate)
+    return grid(heads, rows, left=(0, len(heads) - 1))
+
+
+def parts_table(estimate: Estimate) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Heads and rows of the kernels, their sum last where there are several."""
     total_s = float(first(_full_clock_s(estimate)))
     busy = by_word(estimate.busy_s)
     columns = sorted(busy, key=lambda word: -busy[word])[:RESOURCES]
@@ -226,7 +240,7 @@ def _parts_text(estimate: Estimate) -> str:
         rows.append(["total", *_totals(estimate, columns, busy)])
     memory = _outermost(estimate)
     heads = ("kernel", "runs", "each", "time", "share", "ops", memory, *columns, "binds")
-    return grid(heads, rows, left=(0, len(heads) - 1))
+    return heads, rows
 
 
 def _part_row(part: Part, columns: Sequence[str], total_s: float, outermost: str) -> list[str]:
@@ -269,7 +283,8 @@ def _issued(estimate: Estimate) -> Amount:
     return sum(part.times * operations(part.counts) for part in estimate.parts)
 
 
-def _summary_text(estimate: Estimate) -> str:
+def summary_text(estimate: Estimate) -> str:
+    """Time, roofline, traffic, rates and energy, a line each that opens with its name."""
     time_s, moved = estimate.time_s, estimate.dram_bytes_read + estimate.dram_bytes_written
     lines = [
         f"time      {_second(time_s)}; 90 % interval {_second(estimate.time_low_s)} to"
@@ -351,10 +366,11 @@ def _verdict(memory: MemoryFit) -> str:
 
 
 def _notes(title: str, notes: Sequence[str]) -> str:
-    return "\n".join([title, *(_wrapped("  -", note) for note in notes)]) if notes else ""
+    return "\n".join([title, *(wrapped("  -", note) for note in notes)]) if notes else ""
 
 
-def _wrapped(mark: str, text: str) -> str:
+def wrapped(mark: str, text: str) -> str:
+    """A text of at most `WIDTH` columns, after a mark that later lines are indented below."""
     import textwrap
 
     mark = f"{mark} " if mark else ""

@@ -1,6 +1,7 @@
 """FlashAttention-4: the paper's tables of cycles, operands of each instruction, its launch."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -151,10 +152,10 @@ def test_no_rescaling_is_no_chance() -> None:
     assert exps[1] - exps[0] == (exps[2] - exps[0]) / 2 > 0
 
 
-def attention(head_dim: int, **changes: object) -> Cascade:
-    sizes: dict[str, object] = {"batch": 2, "heads": 2048 // head_dim, "head_dim": head_dim}
+def attention(head_dim: int, **changes: Any) -> Cascade:
+    sizes: dict[str, Any] = {"batch": 2, "heads": 2048 // head_dim, "head_dim": head_dim}
     sizes |= {"queries": 16384, "keys": 16384} | changes
-    return hw.workloads.attention(**sizes)  # type: ignore[arg-type]
+    return hw.workloads.attention(**sizes)
 
 
 def test_the_predicted_rate_on_b200_is_between_one_and_a_half_and_its_peak() -> None:

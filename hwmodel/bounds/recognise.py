@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hwmodel.bounds.compulsory import stored
+from hwmodel.bounds.compulsory import plain, stored
 from hwmodel.bounds.pairs import Pairs
 from hwmodel.bounds.segments import Operand
 from hwmodel.bounds.tiling import TileProgram, distinct, form, program
@@ -102,6 +102,7 @@ def pairs_of(cascade: Cascade) -> Iterator[Pairs]:
             found = _free_pairs(einsum, made, cascade)
             if found is not None:
                 yield found
+                yield from _chained_pairs(einsum, found, made, cascade)
 
 
 def _free_pairs(einsum: Einsum, made: set[str], cascade: Cascade) -> Pairs | None:
@@ -110,6 +111,8 @@ def _free_pairs(einsum: Einsum, made: set[str], cascade: Cascade) -> Pairs | Non
     if len(sides) != 2 or any(access.tensor not in cascade.inputs for access in sides):
         return None
     if not all(_simple(access) for access in (einsum.output, *sides)):
+        return None
+    if not set(einsum.output.ranks) <= {rank for access in sides for rank in access.ranks}:
         return None
     spread = any(cascade.ranks[rank].distribution is not None for rank in folded)
     banded = any(rank in folded for band in einsum.bands for rank, _ in band.terms)
@@ -129,6 +132,66 @@ def _free_pairs(einsum: Einsum, made: set[str], cascade: Cascade) -> Pairs | Non
         compulsory_bytes=_bytes([access.tensor for access in sides], cascade),
         datum_bytes=min(bytes_of(cascade.tensors[name].dtype) for name in made),
         element_bytes=max(bytes_of(cascade.tensors[access.tensor].dtype) for access in sides),
+    )
+
+
+def _chained_pairs(
+    scores: Einsum, alone: Pairs, made: set[str], cascade: Cascade
+) -> Iterator[Pairs]:
+    """Those pairs where a product with a third input takes the datum, or a function of it, in.
+
+    As an attention whose softmax is one step, or is left out.
+    """
+    derived = {scores.name}
+    for einsum in cascade.einsums[cascade.einsums.index(scores) + 1 :]:
+        read = distinct(einsum)[1:]
+        if not _certain(einsum) or not any(access.tensor in derived for access in read):
+            continue
+        same = set(einsum.output.ranks) == set(scores.output.ranks)
+        if same and not einsum.reductions and einsum.name in made:
+            derived.add(einsum.name)
+        elif len(read) == 2:
+            found = _mixed_pairs(scores, alone, einsum, derived, cascade)
+            if found is not None:
+                yield found
+
+
+def _mixed_pairs(
+    scores: Einsum, alone: Pairs, mixed: Einsum, derived: set[str], cascade: Cascade
+) -> Pairs | None:
+    """The pairs of `scores`, whose datum `mixed` multiplies with an input's fibre and sums up."""
+    sides = distinct(scores)[1:]
+    datum, value = sorted(distinct(mixed)[1:], key=lambda access: access.tensor not in derived)
+    kept = _kept_as(mixed, cascade)
+    given = {access.tensor for access in sides}
+    if not kept or value.tensor not in set(cascade.inputs) - given or len(given) < 2:
+        return None
+    if not all(_simple(access) for access in (mixed.output, datum, value)):
+        return None
+    if not (plain(scores) and plain(mixed)) or any(
+        cascade.ranks[rank].distribution is not None for rank in mixed.ranks
+    ):
+        return None
+    folded = {rank for rank, _ in scores.reductions}
+    pair, into, fibre = set(datum.ranks), set(mixed.output.ranks), set(value.ranks)
+    sums = [set(access.ranks) - folded for access in sides]
+    if into - pair != fibre - pair or [pair & into, pair & fibre] not in (sums, sums[::-1]):
+        return None
+    width = bytes_of(cascade.tensors[value.tensor].dtype)
+    out = min(bytes_of(cascade.tensors[name].dtype) for name in (mixed.name, kept))
+    length = extent([rank for rank in value.ranks if rank not in pair], cascade)
+    ours = pair & into == sums[0]
+    first, second = alone.first_bytes, alone.second_bytes
+    return Pairs(
+        what="pairs of two products, data on the chip",
+        count=alone.count,
+        first_bytes=first if ours else second,
+        second_bytes=second if ours else first,
+        compulsory_bytes=_bytes([*given, value.tensor, kept], cascade),
+        datum_bytes=alone.datum_bytes,
+        element_bytes=max(alone.element_bytes, width, out),
+        first_out_bytes=length * out,
+        second_out_bytes=length * width,
     )
 
 

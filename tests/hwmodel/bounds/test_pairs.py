@@ -19,10 +19,16 @@ N[i, f] = sum(j) E[i, j] * V[j, f]
 O[i, f] = N[i, f] / D[i]
 """
 
+CHAINED = """
+S[i, j] = Q[i, e] * K[j, e]
+E[i, j] = exp(S[i, j])
+O[i, f] = sum(j) E[i, j] * V[j, f]
+"""
 
-def tiny(queries: int, keys: int) -> Cascade:
+
+def tiny(text: str, queries: int, keys: int) -> Cascade:
     sizes = {"i": queries, "j": keys, "e": 1, "f": 1}
-    return parse(DEFERRED, sizes=sizes, dtypes={"*": "int8"})
+    return parse(text, sizes=sizes, dtypes={"*": "int8"})
 
 
 @pytest.mark.parametrize(("queries", "keys"), [(2, 2), (3, 2)])
@@ -30,7 +36,24 @@ def tiny(queries: int, keys: int) -> Cascade:
 def test_no_attention_is_pebbled_with_less(queries: int, keys: int, room: int) -> None:
     """Statistics of a row are free there, so the search may only find less than there is."""
     least = pebbles.least_traffic(pebbles.attention(queries, keys), room)
-    assert bound_of(tiny(queries, keys), room).bytes <= least
+    for text in (DEFERRED, CHAINED):
+        assert bound_of(tiny(text, queries, keys), room).bytes <= least
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_two_products_are_bound_like_an_attention_without_its_softmax(exchanged: bool) -> None:
+    """Which operand is named first says nothing."""
+    text = CHAINED.replace("Q[i, e] * K[j, e]", "K[j, e] * Q[i, e]") if exchanged else CHAINED
+    sizes = {"i": 16384, "j": 16384, "e": 64, "f": 64}
+    found = bound_of(parse(text, sizes=sizes, dtypes={"*": "bf16"}), 2**20)
+    assert found.bytes == bound_of(attention(1, 1, 16384, 16384, 64), 2**20).bytes
+
+
+def test_a_second_product_that_sums_over_another_side_is_not_claimed() -> None:
+    """O sums over j what V indexes by i: each pair has a datum, and V no fibre at its j."""
+    text = CHAINED.replace("O[i, f] = sum(j) E[i, j] * V[j, f]", "O[f] = E[i, j] * V[i, f]")
+    cascade = parse(text, sizes=dict.fromkeys("ijef", 64), dtypes={"*": "int8"})
+    assert "two products" not in bound_of(cascade, 300).reason
 
 
 @pytest.mark.parametrize(("points", "clusters"), [(2, 2), (2, 3), (3, 2)])

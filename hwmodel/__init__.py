@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hwmodel.einsum.notation import parse as parse
     from hwmodel.einsum.workloads import catalogue as _catalogue
     from hwmodel.einsum.workloads.model import model as model
+    from hwmodel.papers_command import papers as papers
     from hwmodel.ranges import linspace as linspace
     from hwmodel.ranges import logspace as logspace
     from hwmodel.registry import device as device
@@ -46,6 +47,7 @@ _FACE = {
     "logspace": ("hwmodel.ranges", "logspace"),
     "map": ("hwmodel.verbs", "map"),
     "model": ("hwmodel.einsum.workloads.model", "model"),
+    "papers": ("hwmodel.papers_command", "papers"),
     "parse": ("hwmodel.einsum.notation", "parse"),
     "place": ("hwmodel.verbs", "place"),
     "predict": ("hwmodel.verbs", "predict"),
@@ -64,6 +66,7 @@ __all__ = [
     "logspace",
     "map",
     "model",
+    "papers",
     "parse",
     "place",
     "predict",

@@ -24,7 +24,8 @@ BUDGETS = {
     "mappers": 5_500,
     "kernels": 3_000,
     # Raised from 3,500: collectives of several GPUs, and the plan that fits a user's own GPU.
-    "validation": 4_200,
+    # Raised from 4,200: published figures recomputed, a module for each system (1,000).
+    "validation": 5_200,
 }
 NOT_CODE = {
     tokenize.COMMENT,

@@ -16,6 +16,7 @@ at every use of scores:
 
     s = max(0, 1 - buffer / (2 R M + tiles)),     R the largest of P, 4N, 2N (else N) that fits
 
+The scores alone are asked to fit, so that rows that fill the buffer exactly spill a little.
 Where that moves more than scores and probabilities that live in DRAM (Q once, K and V for each 4N
 queries), these do. `whole`: every tensor crosses once for each time that it is named.
 """

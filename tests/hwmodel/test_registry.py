@@ -26,6 +26,7 @@ KINDS_OF_SOURCE = (
     "Arm:",
     "measured",
     "reported by the CUDA driver",
+    "published",  # with the paper or artifact
     "specification",  # of a reference machine, which is what its file says
 )
 

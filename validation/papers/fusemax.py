@@ -182,7 +182,8 @@ def claims() -> tuple[Claim, ...]:
 def _points() -> list[Claim]:
     found: list[Claim] = []
     for setting, model, length, seconds, size in REFERENCE:
-        where = f"{setting}, {model}, {length // 1024} Ki tokens"
+        many = f"{length // 1024} Ki" if length < 1024**2 else f"{length // 1024**2} Mi"
+        where = f"{setting}, {model}, {many} tokens"
         source = f"{PAPER}, artifact: attention results"
         ours_s = float(attended(setting, model, length).time_s)
         found.append(Claim("FuseMax", f"{where}: seconds", seconds, ours_s, 1e-9, source))

@@ -8,6 +8,7 @@ flattened here and take their shape again in the answer.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, cast
 
@@ -29,10 +30,12 @@ from hwmodel.gpu.roofline import roofline_s
 from hwmodel.hardware import Hardware, Limits, limits
 from hwmodel.units import Amount
 
-CHUNK = 2_048
+CHUNK = 4_096
 """Points evaluated at once: a menu of tiles times this many floats stays near the cache."""
 
-THREADS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
+CORES = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
+THREADS: ContextVar[int] = ContextVar("THREADS", default=CORES)
+"""Threads that share the chunks; 1 in processes that work beside others."""
 
 
 def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None) -> Estimate:
@@ -154,19 +157,29 @@ def _in_chunks(evaluate: Callable[[Any], Any], inputs: Any) -> Any:
     if len(shape) <= 1 and points <= CHUNK:
         return evaluate(inputs)
     flat = _each(inputs, lambda a: (np.broadcast_to(a, shape) if a.size > 1 else a).reshape(-1))
-    starts = range(0, points, CHUNK)
+    varies = [_varies(value) for value in flat]
+    starts, threads = range(0, points, CHUNK), THREADS.get()
 
     def piece(start: int) -> Any:
-        part = slice(start, start + CHUNK)
-        return evaluate(_each(flat, lambda a: a[part] if a.size > 1 else a))
+        def cut(array: NDArray[np.float64]) -> NDArray[np.float64]:
+            return array[start : start + CHUNK] if array.size > 1 else array
 
-    if len(starts) == 1:
-        pieces = [piece(0)]
+        pairs = zip(flat, varies, strict=True)
+        return evaluate(tuple(_each(v, cut) if changes else v for v, changes in pairs))
+
+    if len(starts) == 1 or threads == 1:
+        pieces = [piece(start) for start in starts]
     else:
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             pieces = list(pool.map(piece, starts))
-    lengths = [min(CHUNK, points - start) for start in starts]
-    return _joined(pieces, lengths, shape)
+    return _joined(pieces, [slice(s, min(s + CHUNK, points)) for s in starts], shape)
+
+
+def _varies(value: Any) -> bool:
+    """Whether a nested value holds an array of more than one number."""
+    sizes: list[int] = []
+    _each(value, lambda array: sizes.append(array.size) or array)
+    return any(size > 1 for size in sizes)
 
 
 def _each(value: Any, change: Callable[[NDArray[np.float64]], Any]) -> Any:
@@ -183,22 +196,25 @@ def _each(value: Any, change: Callable[[NDArray[np.float64]], Any]) -> Any:
     return value
 
 
-def _joined(pieces: list[Any], lengths: list[int], shape: tuple[int, ...]) -> Any:
-    """One nested value from the values of consecutive chunks."""
+def _joined(pieces: list[Any], places: list[slice], shape: tuple[int, ...]) -> Any:
+    """One nested value from the values of consecutive chunks, each with its place in the whole."""
     first: Any = pieces[0]
     if isinstance(first, (np.ndarray, float, int, np.generic)):
-        whole = [np.broadcast_to(p, (n,)) for p, n in zip(pieces, lengths, strict=True)]
-        same = all(np.ndim(p) == 0 for p in pieces)
-        return cast(Any, first) if same else np.concatenate(whole).reshape(shape)
+        if all(np.ndim(p) == 0 for p in pieces):
+            return cast(Any, first)
+        whole = np.empty(places[-1].stop)
+        for place, part in zip(places, pieces, strict=True):
+            whole[place] = part
+        return whole.reshape(shape)
     if isinstance(first, Mapping):
         keys = cast(Mapping[Any, Any], first)
-        return {key: _joined([p[key] for p in pieces], lengths, shape) for key in keys}
+        return {key: _joined([p[key] for p in pieces], places, shape) for key in keys}
     if isinstance(first, tuple):
         items = range(len(cast(tuple[Any, ...], first)))
-        return tuple(_joined([p[i] for p in pieces], lengths, shape) for i in items)
+        return tuple(_joined([p[i] for p in pieces], places, shape) for i in items)
     if is_dataclass(first) and not isinstance(first, type):
         joined = {
-            f.name: _joined([getattr(p, f.name) for p in pieces], lengths, shape)
+            f.name: _joined([getattr(p, f.name) for p in pieces], places, shape)
             for f in fields(first)
         }
         return replace(first, **joined)

@@ -15,8 +15,8 @@ Counts per block are those of `gemm`, with these additions:
              drive the parts out to the DRAM meanwhile (seen in counters: 9.33 MB for 5 x 97 x 4808)
 """
 
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
 Array = NDArray[np.float64]
+Given = TypeVar("Given", GemmProblem, Limits)
 
 BULK_BYTES = 16
 """Alignment that the bulk copy engine needs of every row (CUDA C++ Programming Guide, TMA)."""
@@ -93,15 +94,26 @@ def _resolved(
     single = np.broadcast_to(np.asarray(problem.M) == 1, shape or (1,))
     by_bulk = ((aligned >= BULK_BYTES) | single) & (unit == "matrix")
     menu = rules.POWERS if dtype == "tf32" else table
-    if by_bulk.all():
-        fields = _bulk(problem, menu, limits)
-    elif not by_bulk.any():
-        fields = _copied(problem, unit, aligned, limits)
-    else:
-        here, there = _bulk(problem, menu, limits), _copied(problem, unit, aligned, limits)
-        fields = {name: cast(Array, np.where(by_bulk, here[name], there[name])) for name in here}
-    whole: dict[str, Array] = {n: np.broadcast_to(v, shape or (1,)) for n, v in fields.items()}
+    wide = aligned >= WIDEST_COPY_BYTES
+    whole: dict[str, Array] = {}
+    for points in (by_bulk, ~by_bulk & wide, ~by_bulk & ~wide):
+        if not points.any():
+            continue
+        part, there = _within(points, problem), _within(points, limits)
+        bulk = bool(by_bulk[points][0])
+        found = _bulk(part, menu, there) if bulk else _copied(part, unit, aligned[points], there)
+        for name, values in found.items():
+            whole.setdefault(name, np.empty(points.shape))[points] = values
     return replace(tile, **{name: _given(value, shape) for name, value in whole.items()})
+
+
+def _within(points: NDArray[np.bool_], given: Given) -> Given:
+    """A problem, or limits, at some points only: each kind of kernel looks at its own."""
+    if points.all():
+        return given
+    arrays = {field.name: getattr(given, field.name) for field in fields(given)}
+    cut = {n: np.broadcast_to(a, points.shape)[points] for n, a in arrays.items() if np.ndim(a)}
+    return replace(given, **cut)
 
 
 def _given(values: Array, shape: tuple[int, ...]) -> Any:
@@ -130,7 +142,7 @@ def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict
 
 
 def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> dict[str, Any]:
-    """Fields of the tiles of kernels that copy thread by thread."""
+    """Fields of the tiles of kernels that copy thread by thread, of one width of copies."""
     element = bytes_of(problem.dtype_a)
     if unit == "vector":
         found = rules.copied(problem, rules.VECTOR, aligned, limits)
@@ -140,10 +152,8 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
         found = rules.copied(problem, rules.WORDS, width, limits)
     else:
         width = np.minimum(aligned, WIDEST_COPY_BYTES)
-        found = rules.copied(problem, rules.PAIRED, width, limits)
-        if (aligned < WIDEST_COPY_BYTES).any():
-            odd = rules.copied(problem, rules.SINGLE, width, limits)
-            found = rules.either(aligned < WIDEST_COPY_BYTES, odd, found)
+        paired = bool((aligned >= WIDEST_COPY_BYTES).all())
+        found = rules.copied(problem, rules.PAIRED if paired else rules.SINGLE, width, limits)
     return {
         "block_m": found.block_m,
         "block_n": found.block_n,
@@ -159,11 +169,8 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
 
 def _alignment(problem: GemmProblem) -> Amount:
     """The largest power of two, up to 16 bytes, that divides the pitch of A, B and C."""
-    pitches = (
-        problem.K * bytes_of(problem.dtype_a),
-        problem.K * bytes_of(problem.dtype_b),
-        problem.N * bytes_of(problem.dtype_out),
-    )
+    inputs = {bytes_of(problem.dtype_a), bytes_of(problem.dtype_b)}
+    pitches = [*(problem.K * width for width in inputs), problem.N * bytes_of(problem.dtype_out)]
     return least(_power(pitch) for pitch in pitches)
 
 

@@ -15,7 +15,7 @@ within 2 % on average. Sizes are elements, costs are clocks of one processor.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -234,15 +234,6 @@ def copied(
     cost = (1 + COMPUTE_WEIGHT) * clocks + TILE
     cost = np.where(narrow & (m > NARROW_ROWS), np.inf, cost)
     return _least(cost, menu, tile_m, split, blocks)
-
-
-def either(condition: NDArray[np.bool_], then: Choice, otherwise: Choice) -> Choice:
-    """One choice where the condition holds, the other elsewhere."""
-
-    def pick(name: str) -> Array:
-        return cast(Array, np.where(condition, getattr(then, name), getattr(otherwise, name)))
-
-    return Choice(**{field.name: pick(field.name) for field in fields(Choice)})
 
 
 def most_clustered(limits: Limits) -> Amount:

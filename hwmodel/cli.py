@@ -352,6 +352,29 @@ def validate(
         typer.echo(str(found))
 
 
+@app.command("attention-units")
+def attention_units(
+    on: Annotated[list[str] | None, typer.Option("--on", help="A GPU; repeat.")] = None,
+    head_dim: Annotated[list[int] | None, typer.Option(help="64, 128, 256; repeat.")] = None,
+    picture: Annotated[str | None, typer.Option(help="A file for the clocks as bars.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which unit of a GPU limits FlashAttention-4, and what each of its tricks buys."""
+    from hwmodel.gpu import attention_units as found_units
+    from hwmodel.registry import device
+
+    machines = [device(name) for name in on or found_units.MACHINES]
+    found = found_units.survey(machines, head_dim or found_units.HEAD_DIMS)
+    if picture is not None:
+        from hwmodel.gpu.units_picture import draw
+
+        draw(found, picture)
+    if as_json:
+        _print_json([each.record() for each in found])
+    else:
+        typer.echo(found_units.survey_text(found))
+
+
 @app.command()
 def papers(
     names: Annotated[list[str] | None, typer.Argument(help="Systems (default: all).")] = None,

@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.errors import CoverageError
+from hwmodel.errors import CoverageError, InputError
 from hwmodel.gpu.clocks import clocks, limiting
 from hwmodel.gpu.lower import Call, lower
 from hwmodel.gpu.predict import family_of, run
-from hwmodel.gpu.schedules.flash4 import Flash4Tile, forward_step
+from hwmodel.gpu.schedules.flash4 import WIDEST_HEAD, Flash4Tile, forward_step
 from hwmodel.hardware import Hardware, limits
+from hwmodel.table import grid
 from hwmodel.units import Amount
 
 KERNEL = "flash-attention-4"
+MACHINES = ("h100", "h200", "b200", "b300")
 HEAD_DIMS = (64, 128, 256)
 TOKENS, HIDDEN, LENGTH = 32_768, 2048, 16_384
 """The paper's benchmark: 32 Ki tokens in all, and as many heads as make up 2048."""
@@ -31,7 +33,7 @@ TRICKS: Mapping[str, Mapping[str, Amount]] = {
     "no pairs": {"pair": 1},
     "none of them": {"emulated": 0.0, "rescaled": 1.0, "pair": 1},
 }
-"""Name -> fields of the launch that a what-if changes."""
+"""Name -> fields of the launch that a what-if changes; all need tensor memory."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,25 @@ class Units:
     rates_flop_per_s: Mapping[str, float]
     tile: Flash4Tile
 
+    def record(self) -> dict[str, Any]:
+        """Every field, for JSON."""
+        return {**vars(self), "limits": list(self.limits), "tile": vars(self.tile)}
+
 
 def units(hardware: Hardware, head_dim: int) -> Units:
     """Clocks and rates on one machine; raises `CapacityError` where the kernel cannot run."""
+    if not 1 <= head_dim <= WIDEST_HEAD:
+        raise InputError(f"head_dim: expected 1 to {WIDEST_HEAD}, found {head_dim}")
     call = _call(head_dim)
     problem = call.problem
-    times = {name: _run(call, hardware, changes) for name, changes in TRICKS.items()}
+    tensor = "tensor" in limits(hardware).capacity_bytes
+    times = {
+        name: _run(call, hardware, changes)
+        for name, changes in TRICKS.items()
+        if tensor or not changes
+    }
     tile = times["as it is"][0]
-    step = forward_step(problem, tile, "tensor" in limits(hardware).capacity_bytes)
+    step = forward_step(problem, tile, tensor)
     per_tile = float(tile.block_q * tile.block_k) / SCORES
     busy = {name: float(count) / per_tile for name, count in clocks(step, hardware).items()}
     flop = 4 * problem.batch * problem.heads * problem.queries * problem.keys * head_dim
@@ -63,6 +76,40 @@ def units(hardware: Hardware, head_dim: int) -> Units:
 def survey(machines: Sequence[Hardware], head_dims: Sequence[int] = HEAD_DIMS) -> tuple[Units, ...]:
     """Every machine at every head dimension, by head dimension."""
     return tuple(units(machine, head_dim) for head_dim in head_dims for machine in machines)
+
+
+def survey_text(found: Sequence[Units]) -> str:
+    """Clocks and what limits, a row for each machine and head dimension; then what tricks buy."""
+    names = list(dict.fromkeys(name for each in found for name in each.clocks))
+    rows = [
+        [
+            each.machine,
+            str(each.head_dim),
+            *(f"{each.clocks[name]:.0f}" if name in each.clocks else "-" for name in names),
+            f"{each.tile.emulated:.1%}",
+            ", ".join(each.limits),
+        ]
+        for each in found
+    ]
+    tricks = [
+        [each.machine, str(each.head_dim)]
+        + [_tera(each.rates_flop_per_s.get(name)) for name in TRICKS]
+        for each in found
+    ]
+    heads = ("device", "head dim")
+    return "\n\n".join(
+        (
+            "FlashAttention-4, forward: clocks of each unit for 128 x 128 scores, at its peak",
+            grid((*heads, *names, "exp emulated", "limits"), rows, left=(0,)),
+            f"TFLOP/s of the whole kernel, {TOKENS:,} tokens in sequences of {LENGTH:,}: predicted"
+            " with priors",
+            grid((*heads, *TRICKS), tricks, left=(0,)),
+        )
+    )
+
+
+def _tera(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate / 1e12:.0f}"
 
 
 def _call(head_dim: int) -> Call:

@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwmodel.activity import Activity, Chance, Overlap, Repeat, Serial, Work
-from hwmodel.arithmetic import where
+from hwmodel.arithmetic import most, where
 from hwmodel.dtypes import bytes_of
-from hwmodel.errors import CapacityError
+from hwmodel.errors import CapacityError, CoverageError
 from hwmodel.gpu.schedules import attention
 from hwmodel.gpu.schedules.attention import (
     LANE_FLOP,
@@ -51,6 +51,7 @@ STAGE_ROWS = 128
 TENSOR_ROWS, WARPGROUP_ROWS = 128, 64
 """Query rows of a matrix instruction with tensor memory (tcgen05), and of one of Hopper (wgmma)."""
 ACCUMULATOR_BYTES = 4
+WIDEST_HEAD = 256
 SHARED_BYTES = 227 * 1024
 """Shared memory of a block, which its ring of K and V fills."""
 
@@ -94,7 +95,9 @@ def tuned_share(head_dim: Amount, causal: bool) -> Amount:
 
 
 def resolved(tile: Flash4Tile, problem: AttentionProblem, limits: Limits) -> Flash4Tile:
-    """The launch for these sizes on a device; raises `CapacityError` where the kernel cannot run.
+    """The launch for these sizes on a device; raises where the kernel cannot run.
+
+    `CapacityError` names what the device lacks, `CoverageError` a head that is too wide.
 
     Without tensor memory: 192 rows up to d = 64, else 128; 128, 112 or 80 keys; no pairs and no
     emulation. With it: as many stages of rows as its columns hold, and pairs of blocks where no
@@ -106,6 +109,11 @@ def resolved(tile: Flash4Tile, problem: AttentionProblem, limits: Limits) -> Fla
             " (NVIDIA Hopper or Blackwell), found"
             f" {np.min(limits.shared_per_block_bytes):.0f}; kernels for other GPUs: torch,"
             " flash-attention-2"
+        )
+    if np.any(np.asarray(most((problem.head_dim, problem.value_dim))) > WIDEST_HEAD):
+        raise CoverageError(
+            f"kernel 'flash-attention-4': expected head dimensions up to {WIDEST_HEAD}, as it has"
+            f" tiles for, found {np.max(most((problem.head_dim, problem.value_dim))):.0f}"
         )
     d, f, column = problem.head_dim, problem.value_dim, 0 * tile.split
     tensor = limits.capacity_bytes.get("tensor")

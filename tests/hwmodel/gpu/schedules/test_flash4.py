@@ -177,5 +177,7 @@ def test_a_head_of_64_waits_for_exponentials_on_b200_and_not_on_b300() -> None:
 def test_other_gpus_and_decode_are_refused() -> None:
     with pytest.raises(CapacityError, match=r"227|232448"):
         hw.predict(attention(128), on="a100", kernel="flash-attention-4")
+    with pytest.raises(CoverageError, match="up to 256"):
+        hw.predict(attention(512), on="b200", kernel="flash-attention-4")
     with pytest.raises(CoverageError, match="no decode schedule"):
         hw.predict(attention(128, queries=1), on="b200", kernel="flash-attention-4")

@@ -70,10 +70,15 @@ class Value(BaseModel):
         Takes the stored name with a number or the bare name with a unit string. Unknown names,
         wrong units and impossible numbers raise `InputError`.
         """
-        data: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        # What was never given keeps its default, which may be no value that one could give (inf).
+        data: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in type(self).model_fields
+            if name in self.model_fields_set
+        }
         for name, change in changes.items():
             field = _known_field(type(self), name)
-            old = data[field]
+            old = getattr(self, field)
             if isinstance(change, dict):
                 data[field] = _merged(old, cast(dict[str, Any], change), f"{_title(self)}.{field}")
             else:

@@ -1,5 +1,6 @@
 """A machine as a value: limits without seconds, rates with a refusal for what it lacks."""
 
+import math
 import re
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
-from hwmodel.hardware import Hardware, limits
+from hwmodel.hardware import Hardware, Power, limits
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -99,3 +100,8 @@ def test_there_is_at_least_one_device(small: Hardware, devices: int) -> None:
 def test_impossible_machines_are_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         Hardware.build(SMALL | change, where="test")
+
+
+def test_a_power_limit_that_is_absent_does_not_stand_in_the_way_of_another_change() -> None:
+    changed = Power(idle_w=0.1).but(run="0.3 W")
+    assert (changed.run_w, changed.limit_w) == (0.3, math.inf)

@@ -83,15 +83,24 @@ MENU = (
 def tuned_share(head_dim: Amount, causal: bool) -> Amount:
     """Share of exponentials that the kernels emulate, from their loops over fragments of a row.
 
-    Of the four fragments of 16 pairs the last is never emulated, nor the first up to d = 128; in
-    each other one 4 or 6 pairs are (flash_attn/cute, `ex2_emu_freq` of 16 and 10, and 14 at 256).
+    A row has four fragments of 16 pairs. The last is never emulated, nor the first up to d = 128 or
+    under a mask; in each other one 4 pairs are, or 6, or 2 (flash_attn/cute: `ex2_emu_freq` 16 in
+    general, 10 at 128 without a mask, 32 at 192 with one, 14 with `ex2_emu_res` 6 at 256).
 
     >>> tuned_share(128, False)
     0.1875
     """
-    narrow = 4 / 16 * 2 / 4
-    middle = narrow if causal else 6 / 16 * 2 / 4
-    return where(head_dim <= 64, narrow, where(head_dim <= 128, middle, 6 / 16 * 3 / 4))
+    middle, wide = (4, 2 * 2) if causal else (6, 4 * 3)
+    of_row = 16 * 4
+    return where(
+        head_dim <= 64,
+        4 * 2 / of_row,
+        where(
+            head_dim <= 128,
+            middle * 2 / of_row,
+            where(head_dim <= 192, wide / of_row, 6 * 3 / of_row),
+        ),
+    )
 
 
 def resolved(tile: Flash4Tile, problem: AttentionProblem, limits: Limits) -> Flash4Tile:

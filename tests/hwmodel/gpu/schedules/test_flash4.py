@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hwmodel as hw
@@ -97,6 +98,8 @@ def share_of_loop(freq: int, res: int, start: int) -> float:
         (64, False, (16, 4, 1)),
         (128, False, (10, 4, 1)),
         (128, True, (16, 4, 1)),
+        (192, False, (16, 4, 0)),
+        (192, True, (32, 4, 1)),
         (256, True, (14, 6, 0)),
     ],
 )
@@ -172,6 +175,18 @@ def test_a_head_of_64_waits_for_exponentials_on_b200_and_not_on_b300() -> None:
     assert [each.bottleneck for each in found] == ["exp", "matrix"]
     assert found[1].parts[0].tile.emulated == 0
     assert found[1].time_s < found[0].time_s
+
+
+def test_a_sweep_is_its_points() -> None:
+    heads = np.array([64.0, 128.0, 192.0, 256.0])
+    swept = hw.predict(attention(64, head_dim=heads), on="b200", kernel="flash-attention-4").time_s
+    points = [
+        float(
+            hw.predict(attention(64, head_dim=int(d)), on="b200", kernel="flash-attention-4").time_s
+        )
+        for d in heads
+    ]
+    np.testing.assert_allclose(swept, points)
 
 
 def test_other_gpus_and_decode_are_refused() -> None:

@@ -178,15 +178,12 @@ def test_a_head_of_64_waits_for_exponentials_on_b200_and_not_on_b300() -> None:
 
 
 def test_a_sweep_is_its_points() -> None:
-    heads = np.array([64.0, 128.0, 192.0, 256.0])
-    swept = hw.predict(attention(64, head_dim=heads), on="b200", kernel="flash-attention-4").time_s
-    points = [
-        float(
-            hw.predict(attention(64, head_dim=int(d)), on="b200", kernel="flash-attention-4").time_s
-        )
-        for d in heads
+    tokens = np.array([100.0, 1000.0, 4096.0])
+    found = [
+        hw.predict(attention(128, queries=size, keys=size), on="b200", kernel="flash-attention-4")
+        for size in (tokens, *map(int, tokens))
     ]
-    np.testing.assert_allclose(swept, points)
+    np.testing.assert_allclose(found[0].time_s, [float(each.time_s) for each in found[1:]])
 
 
 def test_other_gpus_and_decode_are_refused() -> None:

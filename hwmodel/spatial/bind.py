@@ -29,7 +29,7 @@ from hwmodel.units import Amount
 
 
 @dataclass(frozen=True, eq=False)
-class Bound:
+class BoundAttention:
     """A binding of one problem to one machine."""
 
     binding: Binding
@@ -84,10 +84,11 @@ class Bound:
         written: dict[str, Amount] = {}
         for access in dict.fromkeys(einsum.reads):
             if access.tensor not in binding.forwarded.get(einsum.name, ()):
-                kept = 1 - self._aside(access.tensor, self.streams.read)
+                past = not self._used_again(access.tensor)
+                kept = 1 - (self._spilled(access.tensor, self.streams.read) if past else 0)
                 taken = size * problem.elements(access.tensor, einsum)
                 self._charge(read, access.tensor, taken * kept)
-        kept = 1 - self._aside(einsum.name, self.streams.written)
+        kept = 1 - self._spilled(einsum.name, self.streams.written)
         made = size * problem.elements(einsum.name, einsum)
         self._charge(written, einsum.name, made * kept)
         often = binding.alternating.get(einsum.name, {})
@@ -107,10 +108,9 @@ class Bound:
         """The memory that each element of an array has."""
         return next(n for n, memory in self.hardware.memories.items() if memory.array == array)
 
-    def _aside(self, tensor: str, times: Mapping[str, Amount]) -> Amount:
-        """The share of an intermediate that goes from array to DRAM, or back, past the buffer."""
-        streams_past = times is self.streams.written or not self._used_again(tensor)
-        return times.get(tensor, 0) if self._between(tensor) and streams_past else 0
+    def _spilled(self, tensor: str, times: Mapping[str, Amount]) -> Amount:
+        """The share of an intermediate that goes from array to DRAM, or back."""
+        return times.get(tensor, 0) if self._between(tensor) else 0
 
     def _between(self, tensor: str) -> bool:
         return tensor in self.binding.arrays and tensor not in self.problem.cascade.outputs

@@ -23,7 +23,7 @@ from hwmodel.errors import CoverageError, InputError
 from hwmodel.estimate import Estimate, Part
 from hwmodel.hardware import Hardware, limits
 from hwmodel.spatial import spatten
-from hwmodel.spatial.bind import Bound
+from hwmodel.spatial.bind import BoundAttention
 from hwmodel.spatial.binding import Binding, binding
 from hwmodel.spatial.functions import actions, rates
 from hwmodel.spatial.linear import alone
@@ -34,6 +34,8 @@ from hwmodel.units import Amount
 
 NEEDED = {"arrays": ("matrix", "vector"), "memories": ("dram", "buffer", "lane", "register")}
 """What a machine must have, by these names, for its Einsums to be bound."""
+
+UNMEASURED = "modelled, never measured: the 90 % interval is not known, and empty here"
 
 
 def predict(
@@ -69,9 +71,8 @@ def predict(
             "a function of an element makes a result a cycle; partial tiles take whole steps",
             "values between Einsums have the operands' format",
             "energy: actions and accesses times published tables at 45 nm; no leakage",
-            "modelled, never measured: no interval is known",
         ),
-        warnings=getattr(workload, "warnings", ()),
+        warnings=(*(workload.warnings if isinstance(workload, Stack) else ()), UNMEASURED),
     )
 
 
@@ -94,7 +95,7 @@ def _calls(
         ]
     made = problem(shape, chosen.passes, limits(hardware))
     plan = streams(chosen, made, hardware.memory("buffer").capacity_bytes)
-    activity = Bound(chosen, made, hardware, plan).activity()
+    activity = BoundAttention(chosen, made, hardware, plan).activity()
     return [(cascade.name, chosen.name, activity, made.cascade, {"queries": plan.block})]
 
 

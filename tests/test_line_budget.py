@@ -14,12 +14,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = {
     # Raised from 3,000: cascade texts and the config keys of six architectures are lines of code;
-    # from 4,200: convolutional networks, their patches and TFLite files (400).
-    "einsum": 4_700,
+    # from 4,200: convolutional networks, their patches and TFLite files (400), and attention pruned
+    # from layer to layer (60).
+    "einsum": 4_800,
     # Raised from 7,000: topologies and collectives as rounds of messages (1,000), and the spatial,
     # placement and bounds models that came with them. Raised from 8,500: routing statistics, their
-    # files, and what a placement of experts buys (1,000).
-    "hwmodel": 9_500,
+    # files, and what a placement of experts buys (1,000). Raised from 9,500: machines beyond the GPU
+    # (spatial arrays, SpAtten, FPGA, MCU), FlashAttention-4 and what limits it on each GPU (2,500).
+    "hwmodel": 12_000,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     "mappers": 5_500,
     "kernels": 3_000,

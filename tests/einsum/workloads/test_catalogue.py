@@ -14,6 +14,7 @@ from hwmodel.errors import InputError, UnknownNameError
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "gemm": {"M": 2, "N": 3, "K": 4},
     "attention": {"batch": 1, "heads": 2, "kv_heads": 1, "queries": 3, "keys": 4, "head_dim": 8},
+    "pruned_attention": {"layers": 3, "batch": 1, "heads": 2, "keys": 8, "head_dim": 4},
     "mlp": {"tokens": 2, "hidden": 3, "intermediate": 4},
     "moe": {"tokens": 2, "experts": 4, "top_k": 2, "hidden": 3, "intermediate": 5},
     "moe_layer": {"tokens": 2, "experts": 4, "top_k": 2, "hidden": 3, "intermediate": 5},

@@ -231,6 +231,28 @@ def map_patches(
 
 
 @app.command()
+def split(
+    network: Annotated[str, typer.Argument(help="resnet152, bottlefit-3, mobilenetv2, ...")],
+    on: Annotated[str, typer.Option("--on", help="The device, such as raspberry-pi-4.")],
+    server: Annotated[str, typer.Option(help="The machine at the other end of the link.")],
+    rate: Annotated[str, typer.Option(help="Of the link: 2MB/s or 16Mb/s.")],
+    round_trip: Annotated[str, typer.Option(help="Of the link.")] = "5 ms",
+    transmit: Annotated[str, typer.Option(help="Power of the device's radio.")] = "1 W",
+    picture: Annotated[str | None, typer.Option(help="A file for latency by cut.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where to cut a network between a device and a server, and at which link rates."""
+    given = _given(locals())
+    from hwmodel import split_command
+
+    answer = split_command.from_command(given)
+    if as_json:
+        _print_json(answer.record())
+    else:
+        typer.echo(str(answer))
+
+
+@app.command()
 def place(
     routing: Annotated[str, typer.Option(help="Traces or counts: .npz, .parquet or .csv.")],
     devices: Annotated[int | None, typer.Option(help="Devices that hold experts.")] = None,

@@ -89,6 +89,16 @@ class Atomics(Value):
     same_address_per_s: Size
 
 
+class Storage(Value):
+    """A drive beside the memory: reads by blocks, seconds a request."""
+
+    technology: str
+    capacity_bytes: Size
+    bandwidth_bytes_per_s: Size
+    latency_s: SizeOrZero = 0.0
+    energy_j_per_byte: SizeOrZero = 0.0
+
+
 class Link(Value):
     """The device's port into the switch: bytes/s in each direction, and seconds a message."""
 
@@ -145,6 +155,7 @@ class Hardware(Value):
     resources: dict[str, Size] = Field(default={})
     """Numbers of other things that a mapping can use up: DSPs, LUTs, block RAMs, flash bytes."""
     link: Link | None = None
+    storage: Storage | None = None
     atomics: Atomics | None = None
     power: Power = Power(idle_w=0.0)
     launch: Launch = Launch(graph_s=0.0, eager_s=0.0)

@@ -18,13 +18,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel.activity import Operation, Work
+from hwmodel.activity import (
+    Activity,
+    Operation,
+    Rates,
+    Work,
+    components_j,
+    energy_j,
+    fold,
+    sustained_s,
+    totals,
+)
 from hwmodel.arithmetic import ceil_div, least, most, product, where
 from hwmodel.dtypes import bytes_of, dtype
 from hwmodel.einsum.cascade import Access, Cascade, Constant, Einsum, Expression, Extent
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.structure import contraction, row_operation
+from hwmodel.estimate import Part
 from hwmodel.hardware import Hardware
 from hwmodel.units import Amount
 
@@ -193,6 +204,33 @@ def least_s(
                 busy[unit] = busy.get(unit, 0) + seconds
     dram_s = dram_bytes / hardware.memory("dram").bandwidth_bytes_per_s
     return most((*busy.values(), dram_s))
+
+
+def part(
+    name: str,
+    family: str,
+    times: Amount,
+    tree: Activity,
+    speeds: Rates,
+    work: Cascade | None,
+    interval: tuple[float, float],
+) -> Part:
+    """One stage of an estimate: its tree folded, in seconds and joules by component."""
+    folded, counts = fold(tree, speeds), totals(tree)
+    settled_s = sustained_s(counts, speeds, folded.time_s)
+    return Part(
+        name=name,
+        family=family,
+        times=times,
+        counts=counts,
+        time_s=folded.time_s,
+        sustained_s=settled_s,
+        busy_s=folded.busy_s,
+        energy_j=energy_j(counts, speeds, settled_s),
+        interval=interval,
+        work=work,
+        energy_by_j=components_j(counts, speeds, settled_s),
+    )
 
 
 def wider(a: str, b: str) -> str:

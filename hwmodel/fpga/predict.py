@@ -15,17 +15,7 @@ as much again for the tiles under way. No board was measured: intervals are prio
 import re
 from dataclasses import replace
 
-from hwmodel.activity import (
-    Activity,
-    Rates,
-    Serial,
-    Work,
-    components_j,
-    energy_j,
-    fold,
-    sustained_s,
-    totals,
-)
+from hwmodel.activity import Activity, Serial, Work
 from hwmodel.bounds.bound import bound
 from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Cascade, Distribution
@@ -38,8 +28,7 @@ from hwmodel.fpga import hls4ml
 from hwmodel.fpga.experts import Experts, expected_expert_order, token_order
 from hwmodel.fpga.rates import rates, spatial_rates
 from hwmodel.hardware import Hardware, Limits, limits
-from hwmodel.streaming import Machine, least_s, leaves, wider
-from hwmodel.units import Amount
+from hwmodel.streaming import Machine, least_s, leaves, part, wider
 
 KERNELS = ("engine", "token-order", "hls4ml", "hls4ml-<reuse factor>")
 
@@ -69,7 +58,7 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
         if stage.collective is not None:
             raise CoverageError(f"{hardware.name}: one FPGA runs a workload; divide by none (tp 1)")
         tree = activity(stage.cascade, limits(hardware), hardware, token=name == "token-order")
-        parts.append(_part(stage.name, name, stage.times, tree, speeds, stage.cascade, INTERVAL))
+        parts.append(part(stage.name, name, stage.times, tree, speeds, stage.cascade, INTERVAL))
     floor = bound(workload, limits(hardware), outermost=True)
     return Estimate(
         name=workload.name,
@@ -155,15 +144,15 @@ def _unrolled(workload: Cascade | Stack, hardware: Hardware, target: str | None)
     speeds = spatial_rates(hardware, len(layers), frozenset(layer.bits for layer in layers))
     worst = (made.cycles + hls4ml.WORST_CYCLES) / made.cycles
     lone = workload if isinstance(workload, Cascade) else None
-    part = _part(workload.name, "hls4ml", 1, made.activity(), speeds, lone, (1.0, worst))
-    slowest = max(seconds for name, seconds in part.busy_s.items() if name.startswith("dsp"))
+    whole = part(workload.name, "hls4ml", 1, made.activity(), speeds, lone, (1.0, worst))
+    slowest = max(seconds for name, seconds in whole.busy_s.items() if name.startswith("dsp"))
     told = ", ".join(f"{count:,} {name}" for name, count in made.resources.items())
     return Estimate(
         name=workload.name,
         device=hardware.title,
-        parts=(replace(part, busy_s={"dsp": slowest}, tile=made),),
+        parts=(replace(whole, busy_s={"dsp": slowest}, tile=made),),
         bound_bytes=0,
-        bound_s=part.time_s,
+        bound_s=whole.time_s,
         assumptions=(
             f"hls4ml, {made.io}: reuse {', '.join(map(str, made.reuse))}; {told};"
             f" {made.cycles:,} cycles at {hardware.clock_hz / 1e6:g} MHz",
@@ -171,31 +160,4 @@ def _unrolled(workload: Cascade | Stack, hardware: Hardware, target: str | None)
             "latency law: 48 synthesised two-layer designs with reuse factors of some 1000 to 5000",
         ),
         warnings=("flip-flops and LUTs of control, adders and activations are not modelled",),
-    )
-
-
-def _part(
-    name: str,
-    family: str,
-    times: Amount,
-    tree: Activity,
-    speeds: Rates,
-    work: Cascade | None,
-    interval: tuple[float, float],
-) -> Part:
-    """One stage folded: seconds, joules and their components."""
-    folded, counts = fold(tree, speeds), totals(tree)
-    settled_s = sustained_s(counts, speeds, folded.time_s)
-    return Part(
-        name=name,
-        family=family,
-        times=times,
-        counts=counts,
-        time_s=folded.time_s,
-        sustained_s=settled_s,
-        busy_s=folded.busy_s,
-        energy_j=energy_j(counts, speeds, settled_s),
-        interval=interval,
-        work=work,
-        energy_by_j=components_j(counts, speeds, settled_s),
     )

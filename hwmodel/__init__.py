@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwmodel.accuracy import validate as validate
+    from hwmodel.axes import each as each
+    from hwmodel.axes import together as together
     from hwmodel.einsum.notation import parse as parse
     from hwmodel.einsum.workloads import catalogue as _catalogue
     from hwmodel.einsum.workloads.model import model as model
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from hwmodel.ranges import logspace as logspace
     from hwmodel.registry import device as device
     from hwmodel.registry import devices as devices
+    from hwmodel.sweep_files import open_sweep as open_sweep
+    from hwmodel.sweeps import sweep as sweep
     from hwmodel.validation.plan import calibrate_device as calibrate
     from hwmodel.verbs import bound as bound
     from hwmodel.verbs import collective as collective
@@ -43,14 +47,18 @@ _FACE = {
     "compare": ("hwmodel.verbs", "compare"),
     "device": ("hwmodel.registry", "device"),
     "devices": ("hwmodel.registry", "devices"),
+    "each": ("hwmodel.axes", "each"),
     "linspace": ("hwmodel.ranges", "linspace"),
     "logspace": ("hwmodel.ranges", "logspace"),
     "map": ("hwmodel.verbs", "map"),
     "model": ("hwmodel.einsum.workloads.model", "model"),
     "papers": ("hwmodel.papers_command", "papers"),
+    "open_sweep": ("hwmodel.sweep_files", "open_sweep"),
     "parse": ("hwmodel.einsum.notation", "parse"),
     "place": ("hwmodel.verbs", "place"),
     "predict": ("hwmodel.verbs", "predict"),
+    "sweep": ("hwmodel.sweeps", "sweep"),
+    "together": ("hwmodel.axes", "together"),
     "validate": ("hwmodel.accuracy", "validate"),
     "workloads": ("hwmodel.einsum.workloads.catalogue", ""),
 }
@@ -62,14 +70,18 @@ __all__ = [
     "compare",
     "device",
     "devices",
+    "each",
     "linspace",
     "logspace",
     "map",
     "model",
+    "open_sweep",
     "papers",
     "parse",
     "place",
     "predict",
+    "sweep",
+    "together",
     "validate",
     "workloads",
 ]

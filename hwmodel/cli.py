@@ -347,6 +347,31 @@ def devices(
 
 
 @app.command()
+def sweep(
+    study: Annotated[str, typer.Argument(help="A study: a YAML file of a case and its axes.")],
+    out: Annotated[str | None, typer.Option(help="A folder for Parquet files.")] = None,
+    chunk: Annotated[int | None, typer.Option(help="Rows of a file, about.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes (default: as it pays).")] = None,
+    dask: Annotated[str | None, typer.Option(help="The address of a Dask scheduler.")] = None,
+    front: Annotated[
+        str | None, typer.Option(help="Print the front of these: time_s,energy_j.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A study's points, evaluated: a table, or files that a second run goes on with."""
+    from hwmodel.sweep_command import sweep_file
+
+    least = front.split(",") if front else ()
+    answer = sweep_file(study, out=out, chunk=chunk, workers=workers, dask=dask, front=least)
+    if as_json:
+        from hwmodel.record import plain
+
+        _print_json(plain(answer.record()))
+    else:
+        typer.echo(str(answer))
+
+
+@app.command()
 def validate(
     on: Annotated[str, typer.Option("--on", help="A device that was measured.")] = "h200",
     pictures: Annotated[

@@ -189,6 +189,27 @@ def _compose(path: Path) -> Any:
     return root
 
 
+def yaml_lines(path: str | Path) -> tuple[Any, dict[tuple[str, ...], int]]:
+    """The content of a YAML file, and the line of each key of its tables; raises `InputError`.
+
+    Keys are texts as they stand: YAML itself would read the key `on` as a truth value.
+    """
+    file = Path(path)
+    lines: dict[tuple[str, ...], int] = {}
+
+    def read(node: Any, place: tuple[str, ...]) -> Any:
+        if isinstance(node, _yaml().SequenceNode):
+            return [read(child, place) for child in node.value]
+        if not isinstance(node, _yaml().MappingNode):
+            return _plain(node, file)
+        for key, _ in node.value:
+            lines[(*place, str(key.value))] = key.start_mark.line + 1
+        items = _items(node, file, ".".join(place))
+        return {name: read(child, (*place, name)) for name, child in items.items()}
+
+    return read(_compose(file), ()), lines
+
+
 def _yaml() -> Any:
     return importlib.import_module("yaml")  # on first use: half of a cold load's time
 

@@ -1,0 +1,119 @@
+"""`hwmodel sweep STUDY.yaml`: a study evaluated, on this machine's processors or a Dask cluster."""
+
+import importlib
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import polars
+
+from hwmodel.answers import REFUSED
+from hwmodel.errors import InputError
+from hwmodel.study import study
+from hwmodel.sweep_table import Sweep
+from hwmodel.sweeps import Executor, run
+from hwmodel.workers import cores, processes
+
+MANY_POINTS = 500_000
+"""From this many points on, starting worker processes (a second) pays."""
+
+
+@dataclass(frozen=True, eq=False)
+class SweepAnswer:
+    """What the command says: the rows (or the front asked for), and what they took."""
+
+    sweep: Sweep
+    points: int
+    seconds: float
+    out: str | None
+    front: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> Sweep:
+        """The rows that are printed."""
+        return self.sweep.pareto(*self.front) if self.front else self.sweep
+
+    def refusals(self) -> tuple[int, str | None]:
+        """How many rows the model refused, and why the first one."""
+        refused = self.sweep.lazy.filter(polars.col(REFUSED).is_not_null())
+        count = int(refused.select(polars.len()).collect().item())
+        return count, refused.select(REFUSED).head(1).collect().item() if count else None
+
+    def record(self) -> dict[str, Any]:
+        """Every field; rows where they are not in files, or where a front was asked for."""
+        count, why = self.refusals()
+        return {
+            "out": self.out,
+            "points": self.points,
+            "rows": len(self.sweep),
+            "seconds": self.seconds,
+            "refused": count,
+            "first_refusal": why,
+            "columns": self.sweep.units,
+            "assumptions": list(self.sweep.assumptions),
+            "warnings": list(self.sweep.warnings),
+            "shown": self.shown.record() if self.front or self.out is None else None,
+        }
+
+    def __str__(self) -> str:
+        """The rows, then what was done."""
+        count, why = self.refusals()
+        rate = self.points / max(self.seconds, 1e-9)
+        lines = [f"{self.points:,} points in {self.seconds:.1f} s ({rate:,.0f} a second)"]
+        lines += [f"{count:,} rows refused, the first: {why}"] if count else []
+        lines += [f"! {warning}" for warning in self.sweep.warnings]
+        lines += [f"written to {self.out}"] if self.out else []
+        return f"{self.shown}\n\n" + "\n".join(lines)
+
+
+def sweep_file(
+    path: str,
+    *,
+    out: str | None = None,
+    chunk: int | None = None,
+    workers: int | None = None,
+    dask: str | None = None,
+    front: Sequence[str] = (),
+) -> SweepAnswer:
+    """Evaluate a study; raises `InputError` for what is wrong with it, or with the folder."""
+    plan = study(path, chunk=chunk)
+    points = plan.grid.blocks * plan.grid.rows
+    if workers is None:
+        workers = cores() if points >= MANY_POINTS else 1
+    begin = time.perf_counter()
+    with _executor(workers, dask) as executor:
+        found = run(plan, executor=executor, out=out)
+    answer = SweepAnswer(found, points, time.perf_counter() - begin, out, tuple(front))
+    if front:
+        answer.shown  # noqa: B018  # an unknown column is refused here
+    return answer
+
+
+@contextmanager
+def _executor(workers: int, dask: str | None) -> Generator[Executor | None, None, None]:
+    if dask is not None:
+        try:
+            distributed: Any = importlib.import_module("distributed")
+        except ModuleNotFoundError:
+            raise InputError(
+                "--dask: expected dask[distributed], found none: pip install 'hwmodel[cluster]'"
+            ) from None
+        try:
+            client = distributed.Client(dask, timeout=10)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"--dask: expected the address of a scheduler, such as tcp://host:8786, found"
+                f" {dask!r}: {error}"
+            ) from None
+        with client:
+            yield client
+        return
+    if workers < 1:
+        raise InputError(f"--workers: expected 1 or more, found {workers}")
+    if workers == 1:
+        yield None
+        return
+    with processes(workers) as executor:
+        yield executor

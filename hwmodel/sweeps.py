@@ -1,0 +1,420 @@
+"""Sweeps: a function evaluated over a grid of axes, in chunks of bounded memory, into a table.
+
+A block of rows (one walked combination) is cut into pieces of `PIECE` rows, and each piece is one
+call of the function with arrays. Consecutive pieces make a chunk: what one worker does at a time,
+what one Parquet file holds, and what a sweep that was stopped does not do again. Pieces do not
+depend on the chunks or on who evaluates them, so neither do the rows.
+"""
+
+import queue
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, cast
+
+import numpy as np
+import polars
+
+from hwmodel.answers import REFUSED, columns
+from hwmodel.axes import Grid, grid, label
+from hwmodel.errors import HwmodelError, InputError, UnknownNameError
+from hwmodel.estimate import Estimate
+from hwmodel.gpu.predict import THREADS
+from hwmodel.sweep_files import Folder
+from hwmodel.sweep_progress import progress_bar
+from hwmodel.sweep_table import Sweep
+from hwmodel.units import amount, dimension_of
+
+PIECE = 16_384
+"""Rows of one call: enough to hide its overhead, few enough for the cache."""
+
+CHUNK = 131_072
+"""Rows of a chunk, about: some 20 MB in a worker."""
+
+AHEAD = 256
+"""Chunks that an executor is given before any has come back."""
+
+Where: TypeAlias = str | polars.Expr
+
+
+class Executor(Protocol):
+    """What runs chunks elsewhere: an executor of `concurrent.futures`, a Dask `Client`, ..."""
+
+    def submit(self, fn: Any, /, *args: Any) -> Any:
+        """Start a call and return its future, with `result`, `cancel` and `add_done_callback`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All that a worker needs to evaluate any chunk; it can be pickled where `function` can."""
+
+    function: Callable[..., Any]
+    grid: Grid
+    before: tuple[polars.Expr, ...] = ()
+    """Conditions on the axes: rows that fail one are not evaluated."""
+    after: tuple[polars.Expr, ...] = ()
+    """Conditions on answers: rows that fail one are left out."""
+    keep: tuple[str, ...] = ()
+    chunk: int = CHUNK
+
+    @cached_property
+    def pieces_of_block(self) -> int:
+        """Pieces of each block."""
+        return -(-self.grid.rows // PIECE)
+
+    @cached_property
+    def pieces_of_chunk(self) -> int:
+        """Pieces of each chunk but the last."""
+        return max(1, self.chunk // min(PIECE, self.grid.rows))
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks there are."""
+        return -(-self.grid.blocks * self.pieces_of_block // self.pieces_of_chunk)
+
+    def points(self, chunk: int) -> int:
+        """Grid points of a chunk, before any condition."""
+        return sum(end - first for _, first, end in self.pieces(chunk))
+
+    def pieces(self, chunk: int) -> Iterator[tuple[int, int, int]]:
+        """Block, first row and end of each piece of a chunk."""
+        first = chunk * self.pieces_of_chunk
+        end = min(first + self.pieces_of_chunk, self.grid.blocks * self.pieces_of_block)
+        for piece in range(first, end):
+            block, place = divmod(piece, self.pieces_of_block)
+            yield block, place * PIECE, min((place + 1) * PIECE, self.grid.rows)
+
+
+def sweep(
+    function: Callable[..., Any],
+    axes: Mapping[str, Any] | None = None,
+    /,
+    *,
+    where: Where | Sequence[Where] = (),
+    keep: Sequence[str] = (),
+    samples: int | None = None,
+    seed: int = 0,
+    chunk: int = CHUNK,
+    executor: Executor | None = None,
+    out: str | Path | None = None,
+    progress: bool | None = None,
+    **more: Any,
+) -> Sweep:
+    """Evaluate `function` over axes (`hwmodel.axes`), given as a mapping, by keyword, or both.
+
+    It is called by the names of the axes, with arrays for axes of numbers and single values for
+    walked ones, and returns an estimate, or columns as a mapping. `where` are conditions in SQL or
+    polars, on axes (tested before) or answers; `keep` the answers wanted (default: all); `samples`
+    draws that many rows of each walked combination. `out` is a folder for Parquet files: a sweep
+    that was stopped goes on where it was. `executor` runs chunks of `chunk` rows elsewhere: it and
+    `function` must be of one mind about pickling, and all must see `out`. Rows are the same however
+    they were evaluated. A row that the model refuses has nulls, and why in column `refused`.
+    Raises `InputError`, and `HwmodelError` where the first row is refused and so are all others.
+    """
+    plan = planned(
+        function,
+        {**(axes or {}), **more},
+        where=where,
+        keep=keep,
+        samples=samples,
+        seed=seed,
+        chunk=chunk,
+    )
+    return run(plan, executor=executor, out=out, progress=progress)
+
+
+def planned(
+    function: Callable[..., Any],
+    axes: Mapping[str, Any],
+    *,
+    where: Where | Sequence[Where] = (),
+    keep: Sequence[str] = (),
+    samples: int | None = None,
+    seed: int = 0,
+    chunk: int = CHUNK,
+) -> Plan:
+    """A sweep checked as far as it can be without evaluating; raises `InputError`."""
+    if not axes:
+        raise InputError("sweep: expected one axis or more, found none")
+    if samples is not None:
+        samples = int(cast(int, amount(samples, where="samples", whole=True)))
+    points = grid(
+        axes,
+        samples=samples,
+        seed=int(cast(int, amount(seed, where="seed", zero=True, whole=True))),
+    )
+    names = set(points.labels.values())
+    conditions = [condition(each) for each in _listed(where)]
+    ahead = [each for each in conditions if set(each.meta.root_names()) <= names]
+    return Plan(
+        function,
+        points,
+        before=tuple(ahead),
+        after=tuple(each for each in conditions if not any(each is other for other in ahead)),
+        keep=tuple(keep),
+        chunk=int(cast(int, amount(chunk, where="chunk", whole=True))),
+    )
+
+
+def condition(text: Where) -> polars.Expr:
+    """Read a condition, such as "M * N <= 1e9 and energy_j < 2"; raises `InputError`."""
+    if isinstance(text, polars.Expr):
+        return text
+    try:
+        return polars.sql_expr(str(text))
+    except polars.exceptions.PolarsError as error:
+        raise InputError(
+            f"where: expected a condition in SQL such as 'M * N <= 1e9', found {text!r} ({error})"
+        ) from None
+
+
+def _listed(where: Where | Sequence[Where]) -> Sequence[Where]:
+    return [where] if isinstance(where, (str, polars.Expr)) else where
+
+
+def run(
+    plan: Plan,
+    *,
+    executor: Executor | None = None,
+    out: str | Path | None = None,
+    progress: bool | None = None,
+) -> Sweep:
+    """Evaluate all chunks that are not there yet; raises as `sweep` does."""
+    probe = probed(plan)
+    empty = probe.table.clear()
+    notes = {"assumptions": list(probe.assumptions), "warnings": list(probe.warnings)}
+    todo: list[int] = list(range(plan.chunks))
+    folder = None
+    if out is not None:
+        folder = Folder(Path(out))
+        folder.open(plan, probe.table, notes)
+        todo = [number for number in todo if not folder.part(number).is_file()]
+    evaluated = _evaluated(plan, todo, empty, folder, executor)
+    tables: dict[int, polars.DataFrame] = {}
+    whole = plan.grid.blocks * plan.grid.rows
+    left = sum(plan.points(number) for number in todo)
+    with progress_bar(whole, whole - left, show=progress, chunks=len(todo)) as advance:
+        for number, answer in evaluated:
+            if answer is not None:
+                tables[number] = answer
+            advance(plan.points(number))
+    if folder is not None:
+        return folder.close(plan)
+    frames = [tables[number] for number in sorted(tables)]
+    whole_table = polars.concat([empty, *frames], rechunk=False)
+    return Sweep((whole_table.lazy(),), probe.assumptions, probe.warnings)
+
+
+def _evaluated(
+    plan: Plan,
+    todo: Sequence[int],
+    empty: polars.DataFrame,
+    folder: Folder | None,
+    executor: Executor | None,
+) -> Iterator[tuple[int, polars.DataFrame | None]]:
+    """Each chunk as it is done, with its table where it was not written."""
+    if executor is None:
+        for number in todo:
+            yield number, work(plan, number, empty, folder)
+        return
+    done: queue.SimpleQueue[int] = queue.SimpleQueue()
+    futures: dict[int, Any] = {}
+    waiting = iter(todo)
+
+    def start(number: int) -> None:
+        future = executor.submit(remote, plan, number, empty, folder)
+        futures[number] = future
+
+        def told(_: Any) -> None:
+            done.put(number)
+
+        future.add_done_callback(told)
+
+    try:
+        for number, _ in zip(waiting, range(AHEAD), strict=False):
+            start(number)
+        while futures:
+            number = done.get()
+            try:
+                yield number, futures.pop(number).result()
+            except BrokenExecutor as error:
+                kept = "; run it again, and it goes on where it was" if folder else ""
+                raise HwmodelError(
+                    f"sweep: a worker process died, out of memory perhaps: {error}{kept}"
+                ) from None
+            for following in waiting:
+                start(following)
+                break
+    finally:
+        for future in futures.values():
+            future.cancel()
+
+
+def remote(
+    plan: Plan, number: int, empty: polars.DataFrame, folder: Folder | None
+) -> polars.DataFrame | None:
+    """`work` in a process beside others: on one thread."""
+    token = THREADS.set(1)
+    try:
+        return work(plan, number, empty, folder)
+    finally:
+        THREADS.reset(token)
+
+
+def work(
+    plan: Plan, number: int, empty: polars.DataFrame, folder: Folder | None
+) -> polars.DataFrame | None:
+    """Evaluate a chunk; its table, or None where the folder has it now."""
+    parts = [_piece(plan, *piece, empty) for piece in plan.pieces(number)]
+    table = polars.concat([empty, *parts], rechunk=True)
+    if folder is None:
+        return table
+    folder.write(number, table)
+    return None
+
+
+def _piece(plan: Plan, block: int, first: int, end: int, empty: polars.DataFrame) -> Any:
+    """One call of the function, as a table with the columns of `empty`."""
+    fixed, points = plan.grid.fixed(block), plan.grid.points(first, end)
+    table = axes_table(plan.grid, fixed, points, end - first)
+    if plan.before:
+        chosen = _masked(table, plan.before)
+        table = table.filter(chosen)
+        points = {name: values[chosen.to_numpy()] for name, values in points.items()}
+    if not len(table):
+        return empty
+    answers = _answers(plan, fixed, points, len(table), empty)
+    whole = polars.concat([table, answers], how="horizontal").select(empty.columns)
+    whole = whole.cast(cast(Any, empty.schema))
+    for each in plan.after:
+        whole = whole.filter(each)
+    return whole
+
+
+def _masked(table: polars.DataFrame, conditions: Sequence[polars.Expr]) -> polars.Series:
+    try:
+        return table.select(polars.all_horizontal(*conditions).alias("chosen"))["chosen"]
+    except polars.exceptions.PolarsError as error:
+        raise InputError(f"where: expected a condition on columns: {error}") from None
+
+
+def axes_table(
+    grid: Grid, fixed: Mapping[str, Any], points: Mapping[str, Any], rows: int
+) -> polars.DataFrame:
+    """The axes' own columns, in their order; whole numbers are integers."""
+    made: list[polars.Series] = []
+    for axis in grid.axes:
+        for name, values in axis.columns.items():
+            if name in fixed:
+                shown = [label(value) for value in cast(tuple[Any, ...], values)]
+                whole = polars.Series(axis.labels[name], shown, strict=False)
+                single = polars.Series(whole.name, [label(fixed[name])], dtype=whole.dtype)
+                made.append(single.new_from_index(0, rows))
+            else:
+                column = polars.Series(axis.labels[name], points[name])
+                counts = dimension_of(column.name) is None
+                integers = counts and bool(np.all(np.floor(values) == values))
+                made.append(column.cast(polars.Int64) if integers else column)
+    return polars.DataFrame(made)
+
+
+def _answers(
+    plan: Plan,
+    fixed: Mapping[str, Any],
+    points: Mapping[str, Any],
+    rows: int,
+    empty: polars.DataFrame,
+) -> polars.DataFrame:
+    """The function's answers; rows that it refuses are found by halving, and say why."""
+    try:
+        answer = columns(plan.function(**fixed, **points), rows, plan.keep)
+    except UnknownNameError:
+        raise  # a name, not a size: the sweep itself is wrong
+    except HwmodelError as error:
+        if rows == 1:
+            nothing = polars.DataFrame({REFUSED: [str(error)]})
+            return _filled(nothing, plan, empty)
+        middle = rows // 2
+        halves = ((slice(0, middle), middle), (slice(middle, rows), rows - middle))
+        parts = [
+            _answers(plan, fixed, {n: v[part] for n, v in points.items()}, length, empty)
+            for part, length in halves
+        ]
+        return polars.concat(parts)
+    return _filled(answer, plan, empty)
+
+
+def _filled(answer: polars.DataFrame, plan: Plan, empty: polars.DataFrame) -> polars.DataFrame:
+    """An answer with all columns of the sweep, null where it lacks one."""
+    if not empty.columns:  # the probe itself
+        return answer
+    axes = set(plan.grid.labels.values())
+    wanted = {name: kind for name, kind in empty.schema.items() if name not in axes}
+    odd = [name for name in answer.columns if name not in wanted]
+    if odd:
+        raise InputError(
+            f"sweep: the function returned the column {odd[0]!r}, which the first answer lacks;"
+            " return the same columns at every point, or choose some by keep"
+        )
+    missing = [
+        polars.lit(None, dtype=kind).alias(name)
+        for name, kind in wanted.items()
+        if name not in answer.columns
+    ]
+    return answer.with_columns(missing).select(list(wanted)).cast(cast(Any, wanted))
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Rows evaluated ahead: they show which columns there are, and mark the sweep's answers."""
+
+    table: polars.DataFrame
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+PROBES = 16
+"""Rows that are tried, evenly spread, until one is answered."""
+
+
+def probed(plan: Plan) -> Probe:
+    """The first rows that are answered, with their columns; raises where none is."""
+    refusal: HwmodelError | None = None
+    whole = plan.grid.blocks * plan.grid.rows
+    for row in sorted({place * (whole - 1) // (PROBES - 1) for place in range(PROBES)}):
+        block, place = divmod(row, plan.grid.rows)
+        fixed, points = plan.grid.fixed(block), plan.grid.points(place, place + 1)
+        axes = axes_table(plan.grid, fixed, points, 1)
+        if plan.before and not _masked(axes, plan.before)[0]:
+            continue
+        try:
+            answer = plan.function(**fixed, **points)
+        except UnknownNameError:
+            raise
+        except HwmodelError as error:
+            refusal = refusal or error
+            continue
+        made = columns(answer, 1, plan.keep)
+        _check_names(plan, axes, made)
+        why = polars.Series(REFUSED, [None], dtype=polars.String)
+        table = polars.concat([axes, made, why.to_frame()], how="horizontal")
+        for each in plan.after:
+            _masked(table, [each])
+        if isinstance(answer, Estimate):
+            return Probe(table, answer.assumptions, answer.warnings)
+        return Probe(table)
+    if refusal is not None:
+        raise refusal
+    raise InputError(f"where: expected a condition that some of {whole:,} points meet, found none")
+
+
+def _check_names(plan: Plan, axes: polars.DataFrame, made: polars.DataFrame) -> None:
+    for name in plan.keep:
+        if name not in made.columns:
+            raise UnknownNameError("column to keep", name, made.columns)
+    for name in made.columns:
+        if name in axes.columns or name == REFUSED:
+            raise InputError(f"axis {name}: the answers have a column of this name; rename it")

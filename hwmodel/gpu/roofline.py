@@ -4,15 +4,23 @@
 
 (Williams, Waterman, Patterson, CACM 52(4), 2009, with the DRAM bytes of `bounds`). Operations are
 those of the cascade: nothing padded, nothing masked, nothing computed twice.
+
+The vector lanes may take over a share of the exponentials (FlashAttention-4, arXiv 2603.05451).
+With e seconds of them on the exp unit, v of other work on the lanes and w to emulate them all
+there, the best share (e - v) / (e + w) leaves both units busy for
+
+    e (v + w) / (e + w)      where e > v
 """
 
 from hwmodel.activity import Operation
-from hwmodel.arithmetic import most
+from hwmodel.arithmetic import most, where
 from hwmodel.bounds.bound import Bound
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import operation_counts, points
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.structure import contraction
+from hwmodel.gpu.schedules.attention import LANE_FLOP
+from hwmodel.gpu.schedules.flash4 import EMULATION
 from hwmodel.gpu.units import product_unit, scalar_operations
 from hwmodel.hardware import Hardware
 from hwmodel.units import Amount
@@ -42,5 +50,16 @@ def roofline_s(workload: Cascade | Stack, hardware: Hardware, floor: Bound) -> A
         for (unit, _, dtype), count in unit_operations(stage.cascade).items():
             seconds = stage.times * count / hardware.rate(unit, dtype)
             busy[unit] = busy.get(unit, 0) + seconds
+    if "exp" in busy:
+        busy["exp"] = _shared_s(busy["exp"], busy.get("vector", 0), hardware)
     dram_s = floor.dram_bytes / hardware.memory("dram").bandwidth_bytes_per_s
     return most((*busy.values(), dram_s))
+
+
+def _shared_s(exp_s: Amount, vector_s: Amount, hardware: Hardware) -> Amount:
+    """Seconds of the exp unit where the vector lanes emulate the share that is best."""
+    slower = LANE_FLOP * EMULATION * hardware.rate("exp", "fp32") / hardware.rate("vector", "fp32")
+    emulated_s = exp_s * slower
+    busiest = where(exp_s > 0, exp_s, 1)  # where nothing is exponential, no share
+    even_s = exp_s * (vector_s + emulated_s) / (busiest + emulated_s)
+    return where(exp_s > vector_s, even_s, exp_s)

@@ -16,6 +16,7 @@ from hwmodel.einsum.workloads.rows import add, copy, softmax
 from hwmodel.gpu.roofline import roofline_s, unit_operations
 from hwmodel.hardware import Hardware, limits
 from hwmodel.registry import device
+from hwmodel.verbs import predict
 
 H200 = device("h200")
 BF16_FLOP_PER_S, BYTES_PER_S = 989.4e12, 4.8e12  # NVIDIA H200 datasheet
@@ -78,3 +79,28 @@ def test_operations_of_a_stack_add_up_over_stages_and_runs() -> None:
     once = Stack(name="one", stages=(Stage(square),))
     more = replace(once, stages=(Stage(square, 3), Stage(gemm(M=8192, N=8192, K=4096))))
     assert_allclose(least_s(more), 3.5 * 2 * 8192**3 / BF16_FLOP_PER_S)
+
+
+@pytest.mark.parametrize("name", ["b200", "b300", "h200"])
+@pytest.mark.parametrize("head_dim", [16, 32, 64, 128])
+def test_no_share_of_emulated_exponentials_beats_the_roofline(name: str, head_dim: int) -> None:
+    """Every share, tried: the busier of the exp unit and the lanes, nine multiply-adds each."""
+    machine = device(name)
+    work = attention(4, 16, 8192, 8192, head_dim)
+    counts = unit_operations(work)
+    exp, lanes = counts["exp", "exp", "fp32"], counts["vector", "flop", "fp32"]
+    exp_per_s, lane_flop_per_s = machine.rate("exp", "fp32"), machine.rate("vector", "fp32")
+    share = np.linspace(0, 1, 100_001)
+    tried = np.maximum((1 - share) * exp / exp_per_s, (lanes + 18 * share * exp) / lane_flop_per_s)
+    matrix_s = counts["matrix", "flop", "bf16"] / machine.rate("matrix", "bf16")
+    assert_allclose(least_s(work, machine), max(tried.min(), matrix_s), rtol=1e-4)
+
+
+def test_flash_attention_4_at_full_efficiency_is_not_above_the_roofline() -> None:
+    """Narrow heads on a B200, where the exp unit alone would forbid what the kernel does."""
+    work = attention(4, 16, 8192, 8192, 64)
+    machine = device("b200")
+    alone = unit_operations(work)["exp", "exp", "fp32"] / machine.rate("exp", "fp32")
+    assert least_s(work, machine) < alone
+    estimate = predict(work, on=machine, kernel="flash-attention-4")
+    assert estimate.time_s >= estimate.bound_s == least_s(work, machine)

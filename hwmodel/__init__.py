@@ -16,16 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwmodel.accuracy import validate as validate
+    from hwmodel.attribution import attribute as attribute
     from hwmodel.axes import each as each
     from hwmodel.axes import together as together
+    from hwmodel.breakeven import break_even as break_even
     from hwmodel.einsum.notation import parse as parse
     from hwmodel.einsum.workloads import catalogue as _catalogue
     from hwmodel.einsum.workloads.model import model as model
+    from hwmodel.explanation import explain as explain
     from hwmodel.papers_command import papers as papers
     from hwmodel.ranges import linspace as linspace
     from hwmodel.ranges import logspace as logspace
     from hwmodel.registry import device as device
     from hwmodel.registry import devices as devices
+    from hwmodel.sensitivities import sensitivity as sensitivity
     from hwmodel.sweep_files import open_sweep as open_sweep
     from hwmodel.sweeps import sweep as sweep
     from hwmodel.validation.plan import calibrate_device as calibrate
@@ -41,13 +45,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _FACE = {
+    "attribute": ("hwmodel.attribution", "attribute"),
     "bound": ("hwmodel.verbs", "bound"),
+    "break_even": ("hwmodel.breakeven", "break_even"),
     "calibrate": ("hwmodel.validation.plan", "calibrate_device"),
     "collective": ("hwmodel.verbs", "collective"),
     "compare": ("hwmodel.verbs", "compare"),
     "device": ("hwmodel.registry", "device"),
     "devices": ("hwmodel.registry", "devices"),
     "each": ("hwmodel.axes", "each"),
+    "explain": ("hwmodel.explanation", "explain"),
     "linspace": ("hwmodel.ranges", "linspace"),
     "logspace": ("hwmodel.ranges", "logspace"),
     "map": ("hwmodel.verbs", "map"),
@@ -59,18 +66,22 @@ _FACE = {
     "predict": ("hwmodel.verbs", "predict"),
     "sweep": ("hwmodel.sweeps", "sweep"),
     "together": ("hwmodel.axes", "together"),
+    "sensitivity": ("hwmodel.sensitivities", "sensitivity"),
     "validate": ("hwmodel.accuracy", "validate"),
     "workloads": ("hwmodel.einsum.workloads.catalogue", ""),
 }
 
 __all__ = [
+    "attribute",
     "bound",
+    "break_even",
     "calibrate",
     "collective",
     "compare",
     "device",
     "devices",
     "each",
+    "explain",
     "linspace",
     "logspace",
     "map",
@@ -80,6 +91,7 @@ __all__ = [
     "parse",
     "place",
     "predict",
+    "sensitivity",
     "sweep",
     "together",
     "validate",

@@ -13,6 +13,7 @@ import numpy as np
 
 from hwmodel.activity import Work
 from hwmodel.bounds.bound import Bound
+from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.estimate import BOTTLENECKS, Estimate, Limit, Part, Store
 from hwmodel.hardware import Hardware
 from hwmodel.memory import MemoryFit
@@ -55,8 +56,8 @@ def headline(estimate: Estimate) -> str:
     return wrapped("", ", ".join(words) + many)
 
 
-def bound_text(bound: Bound) -> str:
-    """The least traffic at each level, why no schedule needs less, and the passes."""
+def bound_text(bound: Bound, worth: Sequence[Sensitivity] = ()) -> str:
+    """The least traffic at each level, why no schedule needs less, what more would buy, passes."""
     rows = [
         [level.level, _bytes(level.bytes), _bytes(level.fast_bytes), level.reason]
         for level in bound.levels
@@ -67,7 +68,25 @@ def bound_text(bound: Bound) -> str:
     )
     table = grid(("level", "at least", "memory above", "since"), rows, left=(0, 3))
     passes = ", ".join(f"{name}: {count}" for name, count in sorted(bound.passes.items()))
-    return "\n\n".join(block for block in (text, table, passes and f"passes  {passes}") if block)
+    more = [
+        [
+            each.level,
+            _bytes(each.bytes_saved_per_kib),
+            *(
+                "-" if seconds is None else f"{first(seconds):.3g} s"
+                for seconds in (each.time_saved_per_kib_s, each.time_saved_per_byte_per_s_s)
+            ),
+        ]
+        for each in worth
+    ]
+    heads = ("level", "1 KiB more inside saves", "its transfer", "1 byte/s more saves")
+    blocks = (
+        text,
+        table,
+        grid(heads, more, left=(0,)) if more else "",
+        passes and f"passes  {passes}",
+    )
+    return "\n\n".join(block for block in blocks if block)
 
 
 def limit_text(limit: Limit) -> str:
@@ -81,7 +100,7 @@ def limit_text(limit: Limit) -> str:
         f" {_outermost(estimate)},"
         f" {_times(moved, limit.dram_bytes)} the bound",
     )
-    return "\n\n".join((bound_text(limit.bound), "\n".join(distance)))
+    return "\n\n".join((bound_text(limit.bound, limit.sensitivity), "\n".join(distance)))
 
 
 def comparison_text(estimates: Sequence[Estimate]) -> str:
@@ -212,8 +231,8 @@ def first(value: Any) -> Any:
 
 
 def operations(counts: Work) -> Amount:
-    """All operations of a piece of work, whichever unit does them."""
-    return sum(counts.operations.values())
+    """All operations of a piece of work, whichever unit does them; instructions issued are none."""
+    return sum(count for (_, kind, _), count in counts.operations.items() if kind != "slot")
 
 
 def by_word(busy_s: Mapping[str, Amount]) -> dict[str, float]:

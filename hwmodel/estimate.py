@@ -15,6 +15,7 @@ import numpy as np
 from hwmodel.activity import Work
 from hwmodel.arithmetic import most
 from hwmodel.bounds.bound import Bound
+from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import flops
 from hwmodel.memory import MemoryFit
@@ -274,13 +275,15 @@ class Estimate:
 class Limit:
     """What no schedule of a workload can go below, and how far its kernels are from it.
 
-    `bound` has the least bytes at each memory level, `time_s` is the roofline with those bytes, and
-    `estimate` the prediction for the library's kernels.
+    `bound` has the least bytes at each memory level, `time_s` is the roofline with those bytes,
+    `estimate` the prediction for the library's kernels, and `sensitivity` what more memory or
+    bandwidth would take off the bound at each level.
     """
 
     bound: Bound
     time_s: Amount
     estimate: Estimate
+    sensitivity: tuple[Sensitivity, ...] = ()
 
     @property
     def dram_bytes(self) -> Amount:

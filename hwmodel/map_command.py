@@ -14,18 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hwmodel import verbs
 from hwmodel.bounds import bound as bounds
 from hwmodel.bounds.bound import Bound
+from hwmodel.bounds.sensitivity import Sensitivity, on_machine
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.catalogue import WORKLOADS, workload
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.hardware import Hardware, limits
-from hwmodel.mappers.answer import Mapped
-from hwmodel.mappers.map import map_cascade, map_front
+from hwmodel.mappers.answer import Mapped, any_schedule
+from hwmodel.mappers.map import map_front
 from hwmodel.record import plain
 from hwmodel.registry import device
 from hwmodel.table import bound_text
+from hwmodel.units import show
 
 DEFAULT_MACHINE = "peer-a2"
 REPLACED = "buffer"
@@ -45,9 +48,14 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class LooseBound:
-    """What any schedule of a cascade must move between a machine's levels."""
+    """What any schedule of a cascade must move between a machine's levels.
+
+    `time_s` is the least time at the machine's rates, None where a model of kernels says more.
+    """
 
     bound: Bound
+    sensitivity: tuple[Sensitivity, ...]
+    time_s: float | None = None
 
     def record(self) -> dict[str, Any]:
         """The outermost level's bound, then every level's, with the reasons."""
@@ -60,40 +68,66 @@ class LooseBound:
                 "compulsory_bytes": self.bound.compulsory_bytes,
                 "levels": self.bound.levels,
                 "passes": self.bound.passes,
+                "sensitivity": self.sensitivity,
+                "time_s": self.time_s,
             }
         )
 
     def __str__(self) -> str:
-        """A table of levels."""
-        return bound_text(self.bound)
+        """A table of levels, what more of each would buy, and the least time."""
+        text = bound_text(self.bound, self.sensitivity)
+        return (
+            text if self.time_s is None else f"{text}\n\ntime    {show(self.time_s, 's')} or more"
+        )
+
+
+def loose(cascade: Cascade, hardware: Hardware) -> LooseBound:
+    """The bounds of a cascade on a machine, without a look at any kernel."""
+    found = bounds.bound(cascade, limits(hardware))
+    alone = hardware.kind == "spatial" and not hardware.binding
+    time_s = any_schedule(cascade, hardware, "latency")[1] if alone else None
+    return LooseBound(found, on_machine(cascade, hardware), time_s)
 
 
 def bound(given: Mapping[str, Any]) -> LooseBound:
     """The bound of `hwmodel bound --einsum`; options of `hwmodel predict` are refused."""
     asked = _read(given, ())
-    return LooseBound(bounds.bound(asked.cascade, limits(asked.hardware)))
+    return loose(asked.cascade, asked.hardware)
 
 
-def mapped(given: Mapping[str, Any]) -> Mapped:
-    """The answer of `hwmodel map`."""
-    asked = _read(given, ("objective", "mapspace", "rules", "double", "unfused", "picture"))
-    return map_cascade(
+def mapped(given: Mapping[str, Any]) -> Any:
+    """The answer of `hwmodel map`, of the mapper for the machine's kind."""
+    asked = _read(given, ("kernel", "objective", "mapspace", "rules", "double", "unfused"))
+    changes = _named(given, "kernel", "objective", "mapspace", "rules")
+    return verbs.map(
         asked.cascade,
         asked.hardware,
-        objective=given["objective"],
-        mapspace=given.get("mapspace"),
-        rules=given["rules"],
+        shares=asked.shares or None,
         double=given.get("double", False),
-        shares=asked.shares,
         fused=not given.get("unfused", False),
+        **changes,
     )
 
 
+def draw(answer: Any, path: str) -> None:
+    """Draw a loop nest; raises `InputError` for an answer of another kind."""
+    from hwmodel.mappers.picture import draw
+
+    if not isinstance(answer, Mapped):
+        raise InputError("--picture: expected a loop nest to draw, found an answer without one")
+    draw(answer, path)
+
+
 def front(given: Mapping[str, Any]) -> tuple[Mapped, ...]:
-    """The answers of `hwmodel map --front`."""
-    asked = _read(given, ("objective", "mapspace", "rules", "double", "unfused"))
-    space, rules = given.get("mapspace"), given["rules"]
-    return map_front(asked.cascade, asked.hardware, mapspace=space, rules=rules)
+    """The answers of `hwmodel map --front`: it has two objectives of its own."""
+    asked = _read(given, ("mapspace", "rules"))
+    if asked.shares:
+        raise InputError("--front: expected buffers that hold any tensor, found some that do not")
+    return map_front(asked.cascade, asked.hardware, **_named(given, "mapspace", "rules"))
+
+
+def _named(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: given[name] for name in names if name in given}
 
 
 def _read(given: Mapping[str, Any], also: Sequence[str]) -> Asked:
@@ -120,14 +154,23 @@ def read(
     sizes = {name: size for name, _, size in wanted}
     if len(sizes) != len(wanted):
         raise InputError("--memory: expected each memory once, found one a second time")
-    if on is not None:
-        machine = device(on)
-        for name in sizes:
-            if name not in machine.memories:
-                raise UnknownNameError(f"memory of {machine.name}", name, machine.memories)
-        resized = {name: {"capacity": size} for name, size in sizes.items()}
-        return Asked(made, machine.but(**resized) if resized else machine, shares)
-    return Asked(made, _default(sizes), shares)
+    if on is None:
+        return Asked(made, _default(sizes), shares)
+    return Asked(made, _resized(device(on), sizes), shares)
+
+
+def resized(machine: Hardware, memory: Sequence[str]) -> Hardware:
+    """A machine with other capacities: `NAME=SIZE` each."""
+    wanted = [_memory(text) for text in memory]
+    return _resized(machine, {name: size for name, _, size in wanted})
+
+
+def _resized(machine: Hardware, sizes: Mapping[str, str]) -> Hardware:
+    for name in sizes:
+        if name not in machine.memories:
+            raise UnknownNameError(f"memory of {machine.name}", name, machine.memories)
+    changes = {name: {"capacity": size} for name, size in sizes.items()}
+    return machine.but(**changes) if changes else machine
 
 
 def _default(sizes: Mapping[str, str]) -> Hardware:

@@ -50,6 +50,7 @@ def bound_record(limit: Limit) -> dict[str, Any]:
             "gap_to_bound": limit.gap_to_bound,
             "time_over_limit": limit.time_over_limit,
             **_items(limit.bound),
+            "sensitivity": limit.sensitivity,
         }
     )
 

@@ -16,6 +16,7 @@ import numpy as np
 from hwmodel import collectives
 from hwmodel.arithmetic import most
 from hwmodel.bounds import bound as bounds
+from hwmodel.bounds.sensitivity import on_machine
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.stack import Stack
@@ -30,7 +31,9 @@ from hwmodel.units import Amount
 
 if TYPE_CHECKING:
     from hwmodel.expert_routing import Routing
+    from hwmodel.map_command import LooseBound
     from hwmodel.mappers.answer import Mapped
+    from hwmodel.mappers.gpu_tiles import Ranking
     from hwmodel.mappers.patches import PatchMapped
     from hwmodel.place_answer import PlaceAnswer
 
@@ -80,14 +83,20 @@ def predict(
     return replace(estimate, serving=_serving(workload, machine))
 
 
-def bound(workload: Workload, on: Machine, *, kernel: str | None = None) -> Limit:
+def bound(workload: Workload, on: Machine, *, kernel: str | None = None) -> "Limit | LooseBound":
     """Least bytes at each memory level and least time, for any schedule; and how far kernels are.
 
-    Raises as `predict` does.
+    On memories, buffers and arrays without kernels or a binding (`peer-a2`) there is no such
+    distance: `map` finds a schedule for them. Raises as `predict` does.
     """
     machine = _machine(on)
+    if machine.kind == "spatial" and not machine.binding and isinstance(workload, Cascade):
+        from hwmodel.map_command import loose
+
+        return loose(workload, machine)
     estimate = predict(workload, machine, kernel=kernel)
-    return Limit(bounds.bound(workload, limits(machine)), estimate.bound_s, estimate)
+    least = bounds.bound(workload, limits(machine))
+    return Limit(least, estimate.bound_s, estimate, on_machine(workload, machine))
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,40 +161,56 @@ def map(
     cascade: Workload,
     on: Machine,
     *,
-    objective: str = "traffic",
+    objective: str | None = None,
     mapspace: str | None = None,
-    rules: str = "overlap",
+    rules: str | None = None,
     double: bool = False,
     shares: Mapping[str, Sequence[str]] | None = None,
     fused: bool = True,
     kernel: str | None = None,
-) -> "Mapped | PatchMapped":
+) -> "Mapped | PatchMapped | Ranking":
     """The best loop nest of a cascade on memories, buffers and arrays, with its certificate.
 
-    `objective` is traffic, energy, latency or edp; `mapspace` the set of nests that is searched
-    (default: any tile sizes); `rules` how counts are charged (overlap, ports); `double` keeps every
-    tile twice; `shares` names the tensors of each buffer, where there are several; `fused=False`
-    maps every Einsum by itself. On a microcontroller a network is mapped patch by patch, by
-    `hwmodel.mappers.patches`, for the library `kernel`. Raises `CapacityError` where nothing fits,
-    with what would suffice.
+    `objective` is traffic (default), energy, latency or edp; `mapspace` the set of nests that is
+    searched (default: any tile sizes); `rules` how counts are charged (overlap, ports); `double`
+    keeps every tile twice; `shares` names the tensors of each buffer, where there are several;
+    `fused=False` maps every Einsum by itself. On a GPU the tiles of our own kernel are ranked by
+    predicted time; `kernel` names one Einsum where there are several kernels. On a microcontroller
+    a network is mapped patch by patch, for the library `kernel`. Raises `CapacityError` where
+    nothing fits, with what would suffice.
     """
     machine = _machine(on)
+    nests = {"mapspace": mapspace, "rules": rules, "double": double, "shares": shares}
+    asked = [name for name, value in nests.items() if value]
+    if machine.kind in ("mcu", "gpu") and (asked or not fused):
+        raise InputError(
+            f"{machine.name}: {', '.join(asked) or 'unfused'}: expected a machine of memories,"
+            f" buffers and arrays for what speaks of loop nests; found kind {machine.kind!r}"
+        )
     if machine.kind == "mcu":
         from hwmodel.mappers.patches import map_patches
 
-        return map_patches(cascade, machine, objective=objective, kernel=kernel)
-    from hwmodel.mappers.map import map_cascade
-
+        return map_patches(cascade, machine, objective=objective or "traffic", kernel=kernel)
     if isinstance(cascade, Stack):
         raise CoverageError(
             f"{machine.name}: expected a cascade to map, found all of {cascade.name}"
         )
+    if machine.kind == "gpu":
+        from hwmodel.mappers.gpu_tiles import ranking
+
+        if objective not in (None, "latency"):
+            raise InputError(f"{machine.name}: a GPU's tiles are ranked by latency: {objective!r}")
+        return ranking(cascade, machine, call=kernel)
+    from hwmodel.mappers.map import map_cascade
+
+    if kernel is not None:
+        raise InputError(f"{machine.name}: expected no kernel for a loop nest, found {kernel!r}")
     return map_cascade(
         cascade,
         machine,
-        objective=objective,
+        objective=objective or "traffic",
         mapspace=mapspace,
-        rules=rules,
+        rules=rules or "overlap",
         double=double,
         shares=shares,
         fused=fused,

@@ -14,11 +14,13 @@ that stands beside it holds for any schedule:
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from hwmodel.activity import Rates, Work, energy_j, fold, totals
 from hwmodel.arithmetic import most
 from hwmodel.bounds.bound import LevelBound, bound_of
+from hwmodel.bounds.sensitivity import Sensitivity, on_machine
 from hwmodel.certificate import Certificate
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import cascade_counts
@@ -70,8 +72,19 @@ class Mapped:
     certificate: Certificate
     rules: Rules
     bound: LevelBound
-    limits: Limits
+    cascade: Cascade
+    hardware: Hardware
     notes: tuple[str, ...] = ()
+
+    @property
+    def limits(self) -> Limits:
+        """Capacities of the machine that the mapping is for."""
+        return limits(self.hardware)
+
+    @cached_property
+    def sensitivity(self) -> tuple[Sensitivity, ...]:
+        """What more memory or bandwidth would take off the bound, at each boundary."""
+        return on_machine(self.cascade, self.hardware)
 
     @property
     def traffic_bytes(self) -> int | float:
@@ -153,7 +166,7 @@ def answer(
         candidates=candidates,
         solve_time_s=time.perf_counter() - started_s,
     )
-    return Mapped(mapping, costs, certificate, rules, least, limits(hardware), notes)
+    return Mapped(mapping, costs, certificate, rules, least, cascade, hardware, notes)
 
 
 def any_schedule(

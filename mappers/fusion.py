@@ -152,7 +152,8 @@ def _keep(form: Form, name: str, level: str) -> Keep:
 
 def _notes(form: Form, tree: Branch, tile_rules: Table[str, TileRule]) -> tuple[str, ...]:
     """Which Einsums run fused, and which rules the tiles obey."""
-    row = (tree,) if tree.loops or not tree.row else tree.row
+    shared = tree.loops or not tree.row or any(size > 1 for _, size in form.batch)
+    row = (tree,) if shared else tree.row
     groups = [form.items[branch.first : branch.last + 1] for branch in row]
     fused = "; ".join(" + ".join(item.name for item in group) for group in groups)
     obeyed = [

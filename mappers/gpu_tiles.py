@@ -17,6 +17,9 @@ from hwmodel.gpu.lower import Call, lower
 from hwmodel.gpu.predict import family_of, run
 from hwmodel.gpu.schedules.triton_rules import COMPLETED, MENUS
 from hwmodel.hardware import Hardware, limits
+from hwmodel.record import plain
+from hwmodel.table import grid, wrapped
+from hwmodel.units import show
 
 KERNEL = "triton"
 
@@ -39,6 +42,56 @@ class Ranked:
         """
         between = f"{self.time_low_s:.3e} to {self.time_high_s:.3e}"
         return f"{self.time_s:.3e} s ({between}), {self.bottleneck} binds: {self.tile}"
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The launch records of one kernel, fastest first."""
+
+    kernel: str
+    device: str
+    tiles: tuple[Ranked, ...]
+
+    @property
+    def best(self) -> Ranked:
+        """The record to launch with."""
+        return self.tiles[0]
+
+    def record(self) -> dict[str, Any]:
+        """Every record with its times, as JSON writes it."""
+        return plain(self)
+
+    def __str__(self) -> str:
+        """A row for each record, the fastest first; what all have alike stands below."""
+        each = [cast(dict[str, Any], vars(ranked.tile)) for ranked in self.tiles]
+        alike = {n: v for n, v in each[0].items() if all(tile[n] == v for tile in each)}
+        differ = [name for name in each[0] if name not in alike]
+        rows = [
+            [
+                *(str(tile[name]) for name in differ),
+                show(ranked.time_s, "s"),
+                f"{show(ranked.time_low_s, 's')} to {show(ranked.time_high_s, 's')}",
+                f"{ranked.time_s / self.best.time_s:.2f}",
+                ranked.bottleneck,
+            ]
+            for ranked, tile in zip(self.tiles, each, strict=True)
+        ]
+        heads = [*(_words(name) for name in differ), "time", "90 % interval", "over best", "binds"]
+        head = f"{self.kernel} on {self.device}: {len(rows)} tiles of our Triton kernel, predicted"
+        shared = ", ".join(f"{_words(name)} {value}" for name, value in alike.items())
+        table = grid(heads, rows, left=(len(heads) - 1,))
+        return "\n\n".join((head, table, wrapped("all", shared)))
+
+
+def _words(name: str) -> str:
+    return name.removeprefix("block_").replace("_", " ")
+
+
+def ranking(cascade: Cascade, hardware: Hardware, *, call: str | None = None) -> Ranking:
+    """The ranked menu as an answer; arguments and refusals as those of `rank_tiles`."""
+    one = _only(cascade, lower(cascade, KERNEL), call).name
+    name = cascade.name if one in (cascade.name, *cascade.outputs) else f"{one} of {cascade.name}"
+    return Ranking(name, hardware.name, tuple(rank_tiles(cascade, hardware, call=call)))
 
 
 def rank_tiles(cascade: Cascade, hardware: Hardware, *, call: str | None = None) -> list[Ranked]:

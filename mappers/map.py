@@ -4,6 +4,8 @@ one Einsum, a memory and buffers      tiles     exact in `uniform` and `divisors
 one Einsum, an array of elements      levels    exact in its mapspaces
 several Einsums                       fusion    exact in `uniform` and `divisors`; `pinned`
 several Einsums, fusion declined      unfused   every Einsum by itself
+
+A GPU's tiles are ranked by `gpu_tiles`, a microcontroller's patches chosen by `patches`.
 """
 
 import time
@@ -45,11 +47,7 @@ def map_cascade(
     check_objective(objective)
     charged = rules_named(rules)
     space: dict[str, Any] = {} if mapspace is None else {"mapspace": mapspace}
-    if hardware.kind == "gpu":
-        raise CoverageError(
-            f"{hardware.name}: mappers of loop nests cover memories with buffers and arrays, such"
-            " as peer-a2; a GPU's tiles are chosen by its kernels"
-        )
+    _check_kind(hardware)
     cascade, hardware = view(cascade, hardware)
     single = len(cascade.einsums) == 1
     deep = bool(hardware.arrays) or (len(hardware.memories) > 2 and not shares)
@@ -71,6 +69,7 @@ def map_cascade(
         return found
     # With one buffer, time and energy grow with bytes and operations alone: a tree that moves least
     # and computes nothing twice is the best for them too.
+    # Tiles kept twice are steps of recurrent tensors, which move nothing.
     once = sum(found.costs.work.operations.values()) == sum(cascade_counts(cascade).values())
     proven = once and found.certificate.optimal_in_mapspace
     return answer(
@@ -95,10 +94,24 @@ def map_front(
     On a memory and a buffer these are traffic and bytes held, on deeper ones energy and latency.
     """
     space: dict[str, Any] = {} if mapspace is None else {"mapspace": mapspace}
+    _check_kind(hardware)
     cascade, hardware = view(cascade, hardware)
+    if len(cascade.einsums) != 1:
+        raise CoverageError(
+            f"{cascade.name}: expected one Einsum for a front, found {len(cascade.einsums)}; map"
+            " each by itself, or the cascade without a front"
+        )
     deep = bool(hardware.arrays) or len(hardware.memories) > 2
     mapper = _late("levels", "front_levels") if deep else front
     return mapper(cascade, hardware, rules=rules_named(rules), **space)
+
+
+def _check_kind(hardware: Hardware) -> None:
+    if hardware.kind != "spatial":
+        raise CoverageError(
+            f"{hardware.name}: expected memories with buffers and arrays, such as peer-a2, for a"
+            f" loop nest; found a machine of kind {hardware.kind!r}, whose mapper hw.map() chooses"
+        )
 
 
 def _late(name: str, function: str | None = None) -> Any:

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.mappers.answer import Mapped
 from hwmodel.record import plain
 from hwmodel.spatial.counts import Transfer
@@ -38,6 +39,7 @@ def mapped_record(mapped: Mapped) -> dict[str, Any]:
             "steps": costs.counts.steps,
             "levels": [_level(mapped, level) for level in mapped.limits.capacity_bytes],
             "transfers": [_transfer(t) for t in costs.counts.transfers],
+            "sensitivity": mapped.sensitivity,
             "rules": mapped.rules.name,
             "rules_words": mapped.rules.words,
             "notes": list(mapped.notes),
@@ -101,10 +103,18 @@ def mapped_text(mapped: Mapped) -> str:
         f" {show(certificate.solve_time_s, 's')}",
         f"bound      {_amount(certificate.bound, certificate.unit)} for any schedule, a gap of"
         f" {certificate.gap_to_bound:.1%}; {certificate.bound_reason}",
+        *(f"worth      {_worth(worth)}" for worth in mapped.sensitivity),
         f"rules      {mapped.rules.name}: {mapped.rules.words}",
         *(f"note       {note}" for note in mapped.notes),
     ]
     return "\n\n".join((head, nest, tensors, levels, "\n".join(map(_wrapped, lines))))
+
+
+def _worth(worth: Sensitivity) -> str:
+    """What more memory inside a level, or a faster one, takes off the bound."""
+    saved = f"1 KiB more inside {worth.level} takes {float(worth.bytes_saved_per_kib):,.0f} bytes"
+    byte_s = worth.time_saved_per_byte_per_s_s or 0.0
+    return f"{saved} off the bound, 1 byte/s more {byte_s:.3g} s off their transfer"
 
 
 def front_text(points: Sequence[Mapped]) -> str:

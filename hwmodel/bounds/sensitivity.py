@@ -12,7 +12,7 @@ from hwmodel.bounds.bound import bound_of, boundaries
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack
 from hwmodel.errors import UnknownNameError
-from hwmodel.hardware import Limits
+from hwmodel.hardware import Hardware, Limits, limits
 from hwmodel.units import Amount
 
 KIB = 1024
@@ -52,6 +52,13 @@ def sensitivity(
     return tuple(
         _at(workload, level, inside, speeds.get(level)) for level, inside in levels.items()
     )
+
+
+def on_machine(workload: Cascade | Stack, hardware: Hardware) -> tuple[Sensitivity, ...]:
+    """What a KiB and a byte/s more are worth at each boundary of a machine, at its bandwidths."""
+    known = limits(hardware)
+    speeds = {n: hardware.memories[n].bandwidth_bytes_per_s for n, _ in boundaries(known)}
+    return sensitivity(workload, known, speeds)
 
 
 def _at(workload: Cascade | Stack, level: str, inside: Amount, speed: Amount | None) -> Sensitivity:

@@ -50,6 +50,45 @@ def test_the_bound_in_text_and_json() -> None:
     assert "cross the dram boundary" in printed("bound", *ASKED)
 
 
+def test_what_a_kib_more_is_worth_stands_beside_every_bound() -> None:
+    """Of 2MNK/sqrt(S): 1 KiB more of 128 takes away a 256th, less the KiB."""
+    answers = (("map", *ASKED), ("bound", *ASKED))
+    (mapped,), (bounded,) = (json.loads(printed(*a, "--json"))["sensitivity"] for a in answers)
+    assert mapped == bounded
+    saved = mapped["bytes_saved_per_kib"]
+    assert saved == pytest.approx(2 * 2**30 / (128 * 1024) ** 0.5 / 256 - 1024, rel=0.01)
+    assert mapped["time_saved_per_kib_s"] == pytest.approx(saved / 16e9)
+    assert "1 KiB more inside dram takes" in printed(*answers[0])
+    assert "1 KiB more inside saves" in printed(*answers[1])
+
+
+def test_a_workload_is_bound_on_a_machine_of_memories_and_with_other_capacities() -> None:
+    asked = ("bound", "gemm", "M=1024", "N=1024", "K=1024", "dtype=int8", "--json")
+    named = json.loads(printed(*asked, "--on", "peer-a2", "--memory", "buffer=64KiB"))
+    by_einsum = json.loads(printed("bound", *ASKED[:-1], "buffer=64KiB", "--json"))
+    assert named["levels"][0]["fast_bytes"] == by_einsum["levels"][0]["fast_bytes"] == 65536
+    assert named["time_s"] == pytest.approx(2**30 / 1e9)  # one MAC a cycle at 1 GHz
+    large = ("bound", "gemm", "M=16384", "N=16384", "K=16384", "--on", "h200", "--json")
+    whole, less = (json.loads(printed(*large, *m)) for m in ((), ("--memory", "l2=10MiB")))
+    assert less["dram_bytes"] > whole["dram_bytes"]
+    assert less["sensitivity"][0]["level"] == "dram"
+
+
+def test_tiles_of_a_gpu_are_ranked_without_running_them() -> None:
+    asked = ("map", "--cascade", "gemm", "--ranks", "M=4096,N=4096,K=4096", "--on", "h200")
+    tiles = json.loads(printed(*asked, "--json"))["tiles"]
+    times = [each["time_s"] for each in tiles]
+    assert times == sorted(times)
+    assert "tiles of our Triton kernel" in printed(*asked)
+    for extra, words in (
+        (("--double",), "double: expected a machine of memories"),
+        (("--objective", "traffic"), "ranked by latency"),
+        (("--picture", "tiles.png"), "expected a loop nest to draw"),
+    ):
+        with pytest.raises(InputError, match=words):
+            printed(*asked, *extra)
+
+
 def test_the_drawing_goes_to_a_file(tmp_path: Path) -> None:
     path = tmp_path / "nest.png"
     printed("map", *ASKED, "--picture", str(path))

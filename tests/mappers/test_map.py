@@ -4,7 +4,7 @@ import pytest
 
 from hwmodel.einsum.notation import parse
 from hwmodel.errors import CoverageError, UnknownNameError
-from hwmodel.mappers.map import map_cascade
+from hwmodel.mappers.map import map_cascade, map_front
 from hwmodel.mappers.tiles import map_tiles
 from hwmodel.mappers.unfused import alone
 from hwmodel.registry import device
@@ -42,8 +42,11 @@ def test_a_fused_answer_for_time_is_the_one_for_traffic() -> None:
 
 
 def test_machines_and_words_that_no_mapper_covers_are_refused() -> None:
-    with pytest.raises(CoverageError, match="peer-a2; a GPU's tiles"):
-        map_cascade(CHAIN, device("h200"))
+    for asked in (map_cascade, map_front):
+        with pytest.raises(CoverageError, match=r"such as peer-a2, .* kind 'gpu'"):
+            asked(CHAIN, device("h200"))
+    with pytest.raises(CoverageError, match="expected one Einsum for a front, found 2"):
+        map_front(CHAIN, MACHINE)
     with pytest.raises(CoverageError, match="one Einsum on a memory and buffers"):
         map_cascade(CHAIN, MACHINE, double=True)
     with pytest.raises(CoverageError, match="traffic at the outermost memory"):

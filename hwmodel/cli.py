@@ -152,13 +152,18 @@ def bound(
     from hwmodel import verbs
     from hwmodel.request import builder, machine, read
 
+    given.pop("memory", None)
     request = read(_request(given))
     work, on_one = builder(request.fixed)(request.sizes), machine(request.fixed["on"])
+    if memory:
+        from hwmodel.map_command import resized
+
+        on_one = resized(on_one, memory)
     found = verbs.bound(work, on_one, kernel=request.fixed.get("kernel"))
     if as_json:
         from hwmodel.record import bound_record
 
-        _print_json(bound_record(found))
+        _print_json(bound_record(found) if isinstance(found, verbs.Limit) else found.record())
     else:
         typer.echo(str(found))
 
@@ -171,31 +176,39 @@ def map_nest(
     dtype: Annotated[str | None, typer.Option(help="int8, or A=int4,*=int8.")] = None,
     memory: Memories = None,
     on: Annotated[str | None, typer.Option("--on", help="A machine (default peer-a2).")] = None,
-    objective: Annotated[str, typer.Option(help="traffic, energy, latency or edp.")] = "traffic",
-    mapspace: Annotated[str | None, typer.Option(help="uniform, divisors, ...")] = None,
-    rules: Annotated[str, typer.Option(help="Accounting rules: overlap or ports.")] = "overlap",
+    objective: Annotated[
+        str | None, typer.Option(help="traffic (default), energy, latency or edp.")
+    ] = None,
+    mapspace: Annotated[
+        str | None, typer.Option(help="uniform, divisors, pinned, interleaved.")
+    ] = None,
+    rules: Annotated[
+        str | None, typer.Option(help="Accounting rules: overlap (default) or ports.")
+    ] = None,
     double: Annotated[bool, typer.Option("--double", help="Keep every tile twice.")] = False,
     unfused: Annotated[bool, typer.Option("--unfused", help="Each Einsum by itself.")] = False,
+    kernel: Annotated[
+        str | None, typer.Option(help="Of a GPU: the Einsum, of several, whose tiles to rank.")
+    ] = None,
     picture: Annotated[str | None, typer.Option(help="A file for a drawing of the nest.")] = None,
     front: Annotated[bool, typer.Option("--front", help="All that no other beats.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The best loop nest of a cascade, with a proof: tiles, counts, certificates."""
-    given = _given(locals())
+    """The best loop nest of a cascade, with a proof; on a GPU, tiles by predicted time."""
+    given = {name: value for name, value in _given(locals()).items() if value is not False}
     from hwmodel import map_command
 
-    if given.pop("front"):
+    if given.pop("front", False):
         points = map_command.front(given)
         if as_json:
             return _print_json([point.record() for point in points])
         from hwmodel.mappers.show import front_text
 
         return typer.echo(front_text(points))
+    given.pop("picture", None)
     mapped = map_command.mapped(given)
     if picture is not None:
-        from hwmodel.mappers.picture import draw
-
-        draw(mapped, picture)
+        map_command.draw(mapped, picture)
     if as_json:
         _print_json(mapped.record())
     else:
@@ -326,27 +339,6 @@ def compare(
 
 
 @app.command()
-def devices(
-    name: Annotated[str | None, typer.Argument(help="A device's name, or its YAML file.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """The devices that are known; with a name, every number of one and its source."""
-    from hwmodel.registry import device as load
-    from hwmodel.registry import devices as shipped
-
-    shown = [load(each) for each in ([name] if name else shipped())]
-    if as_json:
-        from hwmodel.record import device_record
-
-        records = [device_record(device) for device in shown]
-        _print_json(records[0] if name else records)
-    else:
-        from hwmodel.table import device_text, devices_text
-
-        typer.echo(device_text(shown[0]) if name else devices_text(shown))
-
-
-@app.command()
 def sweep(
     study: Annotated[str, typer.Argument(help="A study: a YAML file of a case and its axes.")],
     out: Annotated[str | None, typer.Option(help="A folder for Parquet files.")] = None,
@@ -369,6 +361,27 @@ def sweep(
         _print_json(plain(answer.record()))
     else:
         typer.echo(str(answer))
+
+
+@app.command()
+def devices(
+    name: Annotated[str | None, typer.Argument(help="A device's name, or its YAML file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The devices that are known; with a name, every number of one and its source."""
+    from hwmodel.registry import device as load
+    from hwmodel.registry import devices as shipped
+
+    shown = [load(each) for each in ([name] if name else shipped())]
+    if as_json:
+        from hwmodel.record import device_record
+
+        records = [device_record(device) for device in shown]
+        _print_json(records[0] if name else records)
+    else:
+        from hwmodel.table import device_text, devices_text
+
+        typer.echo(device_text(shown[0]) if name else devices_text(shown))
 
 
 @app.command()

@@ -4,6 +4,8 @@ Nothing here is shared with the evaluator. Time is the tuple of turns of the loo
 branches of splits) so far; a lane is the tuple of turns of the loops over arrays. Tiles are ranges
 of ranks, and elements are counted as sets of index tuples. Partial sums are followed through the
 number of points that were added to each element before.
+
+A memory that all lanes share holds at each time what any of them asks for: their tiles as one set.
 """
 
 from bisect import bisect_left
@@ -50,8 +52,11 @@ class Walked:
 
 
 class Walk:
-    def __init__(self, cascade: Cascade, mapping: Mapping, levels: list[str]) -> None:
-        self.cascade, self.levels = cascade, levels
+    def __init__(
+        self, cascade: Cascade, mapping: Mapping, levels: list[str], shared: frozenset[str]
+    ) -> None:
+        self.cascade, self.levels, self.shared = cascade, levels, shared
+        self.asked: dict[tuple[int, tuple[int, ...]], list[Episode]] = defaultdict(list)
         self.keeps: list[tuple[Keep, str, int, bool, bool]] = []
         self.numbers: dict[int, int] = {}
         self.held: dict[tuple[int, tuple[int, ...]], Episode] = {}
@@ -83,7 +88,7 @@ class Walk:
         elif isinstance(node, Keep):
             episode = self.enter(node, rest, ranges, time, lane, homes)
             name = f"part of {node.tensor}" if node.rank else node.tensor
-            home = (node.level, len(lane), episode)
+            home = (node.level, 0 if node.level in self.shared else len(lane), episode)
             known = {**homes, name: home, (name, node.level): home}
             self.nest(rest, ranges, time, lane, known)
         elif isinstance(node, Split):
@@ -145,6 +150,10 @@ class Walk:
         old = self.held.get(key)
         if old is not None and old.ranges == own:
             return old
+        if keep.level in self.shared:
+            episode = Episode(number, time, (), (), own, self.elements(keep.tensor, ranges))
+            self.asked[number, time].append(episode)
+            return episode
         depth = self.keeps[number][2]
         elements = self.elements(keep.tensor, ranges)
         part = homes.get(f"part of {keep.tensor}", ("", 0, None))[2]
@@ -187,14 +196,31 @@ class Walk:
         """Elements held on the path at a leaf: every Keep around it holds its tile."""
         total: dict[str, int] = defaultdict(int)
         for name, (level, _, episode) in homes.items():
-            if isinstance(name, tuple):
+            if isinstance(name, tuple) and level not in self.shared:
                 twice = self.keeps[episode.node][0].double
                 total[level] += len(episode.elements) * (2 if twice else 1)
         for level, size in total.items():
             self.found.held[level] = max(self.found.held[level], size)
 
+    def together(self) -> None:
+        """Tiles of shared memories: those of all lanes at one time are one, until another comes."""
+        before: dict[int, Any] = {}
+        most: dict[int, int] = defaultdict(int)
+        for (number, time), tiles in sorted(self.asked.items()):
+            elements = frozenset[tuple[int, ...]]().union(*(tile.elements for tile in tiles))
+            ranges = tuple(sorted({tile.ranges for tile in tiles}))
+            if before.get(number) == ranges:
+                continue
+            before[number] = ranges
+            self.episodes.append(Episode(number, time, (), (), tiles[0].ranges, elements))
+            twice = 2 if self.keeps[number][0].double else 1
+            most[number] = max(most[number], twice * len(elements))
+        for number, size in most.items():
+            self.found.held[self.keeps[number][0].level] += size
+
     def settle(self) -> None:
         """Turn episodes into transfers; array elements that act alike at one time share one."""
+        self.together()
         shared: set[Any] = set()
         for episode in self.episodes:
             keep, outer, _, made, private = self.keeps[episode.node]
@@ -247,6 +273,11 @@ def names_in(nest: Nest) -> list[str]:
     return found
 
 
-def walk(cascade: Cascade, mapping: Mapping, levels: list[str]) -> Walked:
-    """Everything that the nest moves, found by running it."""
-    return Walk(cascade, mapping, levels).found
+def walk(
+    cascade: Cascade,
+    mapping: Mapping,
+    levels: list[str],
+    shared: frozenset[str] = frozenset(),
+) -> Walked:
+    """Everything that the nest moves, found by running it; `shared` levels, of nests alone."""
+    return Walk(cascade, mapping, levels, shared).found

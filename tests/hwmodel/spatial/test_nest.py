@@ -1,6 +1,7 @@
 """Counts of nests in closed form, against a walk of the loops, tile by tile."""
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ ROOM = Limits(
     shared_per_block_bytes=0,
     arrays={"elements": (64, 64)},
 )
+SHARED = replace(ROOM, instances={"dram": 1, "buffer": 1, "register": 64 * 64})
 TEXTS = {
     "product": ("Z[m, n] = A[m, k] * B[k, n]", "mnk"),
     "batch": ("Z[b, m] = A[b, m, k] * B[b, k]", "bmk"),
@@ -133,6 +135,22 @@ def test_array_elements_share_what_they_read_and_add_what_they_write(
 ) -> None:
     cascade, mapping = case
     assert_same(evaluate(cascade, mapping, ROOM), walk(cascade, mapping, LEVELS))
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(lone_nests(spatial=True))
+def test_a_shared_memory_holds_the_tiles_of_all_elements_as_one(
+    case: tuple[Cascade, Mapping],
+) -> None:
+    """Also inside of loops over the array; the nest's closed form names what it does not cover."""
+    cascade, mapping = case
+    try:
+        counts = evaluate(cascade, mapping, SHARED)
+    except CoverageError:
+        return
+    walked = walk(cascade, mapping, LEVELS, frozenset({"buffer"}))
+    assert_same(counts, walked)
+    assert counts.footprint_bytes.get("buffer") == walked.held.get("buffer")
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)

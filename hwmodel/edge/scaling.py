@@ -12,10 +12,17 @@ operations, so fast scaling puts most of s into width: e_w = alpha, 0.8 in the p
 """
 
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.einsum.workloads.layer import WEIGHTED, Network
 from hwmodel.errors import InputError
 from hwmodel.units import Amount
+
+Array = NDArray[np.float64]
 
 FAST_ALPHA = 0.8
 """Share of width in the paper's fast scaling."""
@@ -56,3 +63,15 @@ def activations(network: Network) -> int:
     """Elements that the network's convolutions write."""
     convolutions = (layer for layer in network.layers if layer.kind in WEIGHTED)
     return sum(layer.outputs_elements for layer in convolutions if layer.kind != "linear")
+
+
+def runtime_coefficients(activations: Array, macs: Array, time: Array) -> tuple[float, float]:
+    """Time of an activation and of a multiply-accumulate, by least squares over networks.
+
+    time = a activations + b macs, of relative errors, neither coefficient below 0; units are those
+    of the arrays.
+    """
+    optimize: Any = import_module("scipy.optimize")  # costly, and only a fit needs it
+    terms = np.stack([activations, macs], axis=1) / np.asarray(time)[:, None]
+    found: Any = optimize.nnls(terms, np.ones(len(terms)))[0]
+    return float(found[0]), float(found[1])

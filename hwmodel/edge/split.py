@@ -130,7 +130,8 @@ def splits(
     beyond = [cut for cut in cuts if not 0 <= cut.layers <= count]
     if beyond:
         raise InputError(
-            f"splits: cut {beyond[0].name!r} after {beyond[0].layers} of {count} layers"
+            f"splits: expected cuts after 0 to {count} layers, found {beyond[0].name!r} after"
+            f" {beyond[0].layers}"
         )
     rate = np.asarray(link.bandwidth_bytes_per_s, np.float64)
     shape = (len(cuts),) + (1,) * rate.ndim

@@ -1,0 +1,166 @@
+"""Reuse factors: the fastest hls4ml design of a network on an FPGA, with a proof.
+
+Mapspace `legal reuse factors`: every layer at any reuse factor that the kernel allows it
+(`hwmodel.fpga.reuse`). One is chosen for each layer so that the cycles are least (their sum, or the
+slowest layer's where layers are joined by streams) while DSP slices, LUTs of multipliers and block
+RAMs of the weights together fit. That is a multiple-choice knapsack, solved as an integer program
+by HiGHS; factors that another one of the layer beats in everything are left out first.
+
+No design needs fewer cycles than all multiply-accumulates on as many multipliers as the device can
+hold, each busy in every cycle. The answer is costed again from its tree.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from hwmodel.activity import fold
+from hwmodel.certificate import Certificate
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.stack import Stack
+from hwmodel.errors import SolverError
+from hwmodel.fpga.hls4ml import OVERHEAD_CYCLES, Dense, Design, layers, smallest_target
+from hwmodel.fpga.rates import spatial_rates
+from hwmodel.fpga.reuse import DSP_BITS, legal_reuse_factors
+from hwmodel.hardware import Hardware, Limits, limits
+
+RESOURCES = ("dsp", "lut", "bram")
+
+
+@dataclass(frozen=True)
+class ReuseMapped:
+    """The answer: a design, what it takes, and the proof."""
+
+    design: Design
+    seconds: float
+    certificate: Certificate
+
+    def record(self) -> dict[str, Any]:
+        """Every field, for JSON."""
+        made = self.design
+        return {
+            "layers": [
+                {"layer": layer.name, "fan_in": layer.fan_in, "fan_out": layer.fan_out, "reuse": r}
+                for layer, r in zip(made.layers, made.reuse, strict=True)
+            ],
+            **{"io": made.io, "cycles": made.cycles, "time_s": self.seconds},
+            **made.resources,
+            **self.certificate.record(),
+        }
+
+    def __str__(self) -> str:
+        """Reuse factors in a line, what they take, and the proof."""
+        made, proof = self.design, self.certificate
+        used = ", ".join(f"{count:,} {name}" for name, count in made.resources.items())
+        return "\n".join(
+            (
+                f"reuse     {', '.join(map(str, made.reuse))} ({made.io})",
+                f"takes     {made.cycles:,} cycles, {self.seconds * 1e6:.4g} us; {used}",
+                f"proof     best in mapspace {proof.mapspace!r}; at least {proof.bound:,.0f} cycles"
+                f" for any design ({proof.bound_reason}), gap {proof.gap_to_bound:.1%}",
+            )
+        )
+
+
+def map_reuse(
+    workload: Cascade | Stack, hardware: Hardware, *, room: Limits | None = None
+) -> ReuseMapped:
+    """The design with fewest cycles that fits the device (or `room`).
+
+    Raises `CapacityError` where one multiplier a layer is too much, `CoverageError` for a workload
+    that hls4ml does not unroll.
+    """
+    started_s = time.perf_counter()
+    room = room or limits(hardware)
+    net = layers(workload)
+    chosen = best(net, room)
+    speeds = spatial_rates(hardware, len(net), frozenset(layer.bits for layer in net))
+    seconds = float(fold(chosen.activity(), speeds).time_s)
+    cycles = round(seconds * float(np.max(hardware.clock_hz)))
+    return ReuseMapped(
+        design=chosen,
+        seconds=seconds,
+        certificate=Certificate(
+            objective="latency",
+            unit="cycles",
+            value=cycles,
+            mapspace="legal reuse factors",
+            mapspace_bound=cycles,
+            bound=least_cycles(net, room),
+            bound_reason="every multiplier busy in every cycle",
+            candidates=int(sum(len(options(layer)) for layer in net)),
+            solve_time_s=time.perf_counter() - started_s,
+        ),
+    )
+
+
+def best(net: Sequence[Dense], room: Limits) -> Design:
+    """The fastest design that fits: an integer program over the options of every layer."""
+    smallest_target(net, room)  # refuses what cannot fit at all, and says what is short
+    streams = Design(tuple(net), (1,) * len(net)).io == "io_stream"
+    menus = [options(layer) for layer in net]
+    flat = [(row, made) for row, menu in enumerate(menus) for made in menu]
+    count, rows = len(flat), len(net)
+    turns = np.array([made.cycles - OVERHEAD_CYCLES for _, made in flat], np.float64)
+    one_each = np.zeros((rows, count + 1))
+    for column, (row, _) in enumerate(flat):
+        one_each[row, column] = 1
+    taken = np.array([[*(made.resources[n] for _, made in flat), 0] for n in RESOURCES], float)
+    have = [float(np.max(room.resources[name])) for name in RESOURCES]
+    # The last variable is the slowest layer's turns: what streams minimise, 0 otherwise.
+    slowest = np.hstack([one_each[:, :count] * turns, -np.ones((rows, 1))])
+    optimize: Any = import_module("scipy.optimize")
+    rules = [
+        optimize.LinearConstraint(one_each, 1, 1),
+        optimize.LinearConstraint(taken, -np.inf, have),
+    ]
+    if streams:
+        rules.append(optimize.LinearConstraint(slowest, -np.inf, 0))
+    found: Any = optimize.milp(
+        np.append(np.zeros(count), 1) if streams else np.append(turns, 0),
+        constraints=rules,
+        integrality=np.append(np.ones(count), 0),
+        bounds=optimize.Bounds(0, np.append(np.ones(count), np.inf)),
+        options={"mip_rel_gap": 0},
+    )
+    if found.status != 0:
+        raise SolverError(
+            f"reuse: HiGHS ended with {found.message!r}, though a common reuse factor fits; take"
+            " that one (kernel hls4ml)"
+        )
+    reuse = {row: flat[at][1].reuse[0] for at, (row, _) in enumerate(flat) if found.x[at] > 0.5}
+    return Design(tuple(net), tuple(reuse[row] for row in range(rows)))
+
+
+def options(layer: Dense) -> tuple[Design, ...]:
+    """Designs of one layer that no other of its designs beats in cycles and every resource."""
+    every = [
+        Design((layer,), (reuse,)) for reuse in legal_reuse_factors(layer.fan_in, layer.fan_out)
+    ]
+    costs = [(made.cycles, *made.resources.values()) for made in every]
+    return tuple(
+        made
+        for made, cost in zip(every, costs, strict=True)
+        if not any(other != cost and all(map(_no_more, other, cost)) for other in costs)
+    )
+
+
+def _no_more(one: int, other: int) -> bool:
+    return one <= other
+
+
+def least_cycles(net: Sequence[Dense], room: Limits) -> float:
+    """Cycles of any design: multiply-accumulates over the multipliers that the device can hold.
+
+    Streams run all layers at once, so that this bounds their slowest too.
+    """
+    have: Mapping[str, float] = {name: float(np.max(room.resources[name])) for name in RESOURCES}
+    slices = [layer for layer in net if layer.bits >= DSP_BITS]
+    others = [layer for layer in net if layer.bits < DSP_BITS]
+    in_slices = sum(layer.macs for layer in slices) / have["dsp"]
+    in_luts = sum(layer.macs * layer.bits**2 for layer in others) / have["lut"]
+    return max(in_slices, in_luts) + OVERHEAD_CYCLES

@@ -23,6 +23,8 @@ from hwmodel.value import Value, field_of
 WIDTH = 100
 RESOURCES = 2
 """How many resources have a column of their own: those with the most busy time."""
+COMPONENTS = 4
+"""How many components of the energy are named: those with the largest shares."""
 
 
 def estimate_text(estimate: Estimate) -> str:
@@ -157,16 +159,16 @@ def devices_text(devices: Sequence[Hardware]) -> str:
             device.name,
             device.title,
             _peak(device, "bf16"),
-            _peak(device, "fp8"),
+            _peak(device, "fp8", "int8"),
             _rate(next(iter(device.memories.values())).bandwidth_bytes_per_s, "bytes_per_s"),
             _bytes(next(iter(device.memories.values())).capacity_bytes),
             _rate(device.link.bandwidth_bytes_per_s, "bytes_per_s") if device.link else "-",
-            _rate(device.power.limit_w, "w"),
+            "-" if np.isinf(first(device.power.limit_w)) else _rate(device.power.limit_w, "w"),
         ]
         for device in devices
     ]
     return grid(
-        ("name", "device", "bf16", "fp8", "DRAM", "capacity", "link", "power"), rows, left=(0, 1)
+        ("name", "device", "bf16", "8 bit", "DRAM", "capacity", "link", "power"), rows, left=(0, 1)
     )
 
 
@@ -330,11 +332,11 @@ def summary_text(estimate: Estimate) -> str:
 
 
 def _by_component(estimate: Estimate) -> str:
-    """Where the joules go, the largest share first."""
+    """Where most of the joules go, the largest share first."""
     total_j = float(first(estimate.energy_j))
     found = {name: float(first(joules)) for name, joules in estimate.energy_by_j.items()}
     shares = sorted((item for item in found.items() if item[1] > 0), key=lambda item: -item[1])
-    return "".join(f"; {name} {joules / total_j:.1%}" for name, joules in shares)
+    return "".join(f"; {name} {joules / total_j:.1%}" for name, joules in shares[:COMPONENTS])
 
 
 def _memory_text(memory: MemoryFit) -> str:
@@ -421,9 +423,15 @@ def _capacity(size: float) -> str:
     return show(size, "bytes")
 
 
-def _peak(device: Hardware, dtype: str) -> str:
-    rates = device.units["matrix"].rate_per_s if "matrix" in device.units else {}
-    return _rate(rates[dtype], "flop_per_s") if dtype in rates else "-"
+def _peak(device: Hardware, *dtypes: str) -> str:
+    """The highest rate of any unit at the first of these formats that one knows."""
+    for dtype in dtypes:
+        rates = [
+            unit.rate_per_s[dtype] for unit in device.units.values() if dtype in unit.rate_per_s
+        ]
+        if rates:
+            return _rate(max(rates, key=lambda rate: float(first(rate))), "flop_per_s")
+    return "-"
 
 
 def _rate(value: Amount, dimension: str) -> str:

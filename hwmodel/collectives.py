@@ -90,8 +90,11 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
     total_s = launch_s + most((choice.time_s + kept_s, memory_s))
     counts = Work(read={"dram": read}, written={"dram": written}, messages=sent.messages)
     busy = {"link": choice.time_s + kept_s, "dram": memory_s, "launch": launch_s}
-    joules = energy_j(choice.activity, link_rates(hardware), total_s)
-    joules = joules + (read + written) * memory.energy_j_per_byte + hardware.power.idle_w * total_s
+    joules = {
+        "link": energy_j(choice.activity, link_rates(hardware), total_s),
+        "dram": (read + written) * memory.energy_j_per_byte,
+        "static": hardware.power.idle_w * total_s,
+    }
     return Part(
         name=op,
         family=FAMILY,
@@ -100,7 +103,8 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
         time_s=total_s,
         sustained_s=total_s,
         busy_s=busy,
-        energy_j=joules,
+        energy_j=sum(joules.values()),
+        energy_by_j=joules,
         interval=family.interval,
         beyond=_beyond(ranks, family),
     )
@@ -258,7 +262,11 @@ def estimate_on(
     time_s = launch_s + most((choice.time_s, memory_s))
     sent = totals(choice.activity).messages
     byte_j = hardware.link.energy_j_per_byte if hardware.link else 0.0
-    joules = sent["link"][1] * byte_j + (read + written) * memory.energy_j_per_byte
+    joules = {
+        "link": sent["link"][1] * byte_j,
+        "dram": (read + written) * memory.energy_j_per_byte,
+        "static": hardware.power.idle_w * time_s,
+    }
     one = Part(
         name=f"{op}, {choice.algorithm}" if isinstance(choice.algorithm, str) else op,
         family=FAMILY,
@@ -267,7 +275,8 @@ def estimate_on(
         time_s=time_s,
         sustained_s=time_s,
         busy_s={"link": choice.time_s, "dram": memory_s, "launch": launch_s},
-        energy_j=joules + hardware.power.idle_w * time_s,
+        energy_j=sum(joules.values()),
+        energy_by_j=joules,
         interval=interval,
     )
     return Estimate(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel import collectives
-from hwmodel.activity import Folded, Work, energy_j, fold, sustained_s, totals
+from hwmodel.activity import Folded, Work, components_j, energy_j, fold, sustained_s, totals
 from hwmodel.bounds.bound import bound
 from hwmodel.calibration import Calibration, Family
 from hwmodel.einsum.cascade import Cascade
@@ -86,6 +86,8 @@ class Result:
     folded: Folded
     sustained_s: Amount
     energy_j: Amount
+    energy_by_j: Mapping[str, Amount]
+    """By component, at a single point; sweeps do without, for their speed."""
 
 
 def run(
@@ -103,7 +105,9 @@ def run(
         folded = fold(activity, speeds)
         counts = totals(activity)
         slowed_s = sustained_s(counts, speeds, folded.time_s)
-        return Result(tile, counts, folded, slowed_s, energy_j(counts, speeds, slowed_s))
+        by_component = {} if np.ndim(slowed_s) else components_j(counts, speeds, slowed_s)
+        spent_j = energy_j(counts, speeds, slowed_s)
+        return Result(tile, counts, folded, slowed_s, spent_j, by_component)
 
     speeds = rates(hardware, parameters, energy)
     return _in_chunks(evaluate, (call.problem, limits(hardware), speeds))
@@ -123,6 +127,7 @@ def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibratio
         sustained_s=result.sustained_s,
         busy_s=result.folded.busy_s,
         energy_j=result.energy_j,
+        energy_by_j=result.energy_by_j,
         beyond=_beyond(call, family),
         interval=family.intervals.get(_format(call), family.interval),
         tile=result.tile,

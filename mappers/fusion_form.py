@@ -215,7 +215,8 @@ def _sizes(cascade: Cascade) -> dict[str, int]:
         if held != sizes[parent]:
             raise CoverageError(
                 f"rank {parent} of cascade {cascade.name!r}: its parts hold {held} points and it"
-                f" has {sizes[parent]}; expected a tile that divides it"
+                f" has {sizes[parent]}; expected a tile that divides it: for `attention`,"
+                f" tile=N with N a divisor of {sizes[parent]}, or passes=3"
             )
     for einsum in cascade.einsums:
         if einsum.bands or not _is_one(einsum.density) or not _is_one(einsum.probability):

@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from hwmodel.einsum.cascade import Cascade, Einsum
+from hwmodel.errors import CoverageError
 from hwmodel.hardware import Hardware
 from hwmodel.mappers.answer import Mapped, answer, check_objective
 from hwmodel.mappers.tiles import map_tiles
@@ -38,6 +39,13 @@ def map_unfused(
     """
     started_s = time.perf_counter()
     check_objective(objective)
+    running = [r.name for r in cascade.ranks.values() if r.iterative and r.size != 1]
+    if running and len(cascade.einsums) > 1:
+        raise CoverageError(
+            f"{cascade.name} on {hardware.name}: expected no tensor that is recurrent along"
+            f" {', '.join(running)} where nothing is fused: its steps are read where they are made;"
+            " map it fused, or take a form without running sums, such as attention with passes=3"
+        )
     by_bytes = len(hardware.memories) == 2 and not (rules.exposed and double)
     parts = [
         map_tiles(

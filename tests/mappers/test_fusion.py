@@ -3,6 +3,8 @@
 import random
 import statistics
 from dataclasses import replace
+from itertools import product
+from typing import Any
 
 import pytest
 
@@ -202,3 +204,88 @@ def test_what_is_not_covered_is_named() -> None:
         fuse(heads(THREE_STEPS, 16), machine(KIB), tile_rules={"q": TileRule()})
     with pytest.raises(CoverageError, match="band"):
         fuse(attention(1, 1, 16, 16, 8, causal=True, passes=3), machine(KIB))
+
+
+def fused_or_apart(sizes: dict[str, int], room: int) -> float:
+    """Fuse two products, or map each by itself: an integer program over tiles, one byte a word.
+
+    Fused, rows of one side stay with their vectors of both products, and the other side passes by;
+    apart, one operand of each product stays in tiles. Bytes and needs are written down by hand.
+    """
+    import pulp  # pyright: ignore[reportMissingTypeStubs]
+
+    solver: Any = pulp
+    m, p, e, f = (sizes[rank] for rank in "mpef")
+
+    def turns(size: int, tile: int) -> int:
+        return -(-size // tile)
+
+    def apart(rows: int, columns: int, summed: int) -> list[tuple[int, int]]:
+        """Either the output stays, or an operand does and the sums come and go."""
+        found: list[tuple[int, int]] = []
+        for a, b, c in ((rows, columns, summed), (summed, columns, rows), (rows, summed, columns)):
+            for x, y in product(range(1, a + 1), range(1, b + 1)):
+                across, down = turns(a, x), turns(b, y)
+                if c == summed and (a, b) == (rows, columns):
+                    bytes_ = a * b + c * (b * across + a * down)
+                elif (a, c) == (summed, rows):  # rows pass by a tile of (summed, columns)
+                    bytes_ = a * b + a * c * down + (2 * across - 1) * b * c
+                else:  # columns pass by a tile of (rows, summed)
+                    bytes_ = a * b + b * c * across + (2 * down - 1) * a * c
+                found.append((bytes_, x * y + x + y))
+        return found
+
+    tiles = list(product(range(1, p + 1), range(1, m + 1)))
+    plans: dict[str, list[tuple[int, int]]] = {
+        "queries stay": [
+            (p * (e + f) + turns(p, x) * m * (e + f), x * (e + f) + x * y + y) for x, y in tiles
+        ],
+        "keys stay": [
+            (
+                m * (e + f) + p * e * turns(m, y) + p * f * (2 * turns(m, y) - 1),
+                y * (e + f) + x * y + x,
+            )
+            for x, y in tiles
+        ],
+        "scores": apart(m, p, e),
+        "sums": apart(p, f, m),
+    }
+    program = solver.LpProblem("fusion", solver.LpMinimize)
+    take = {
+        (plan, at): solver.LpVariable(f"{plan.split()[0]}_{at}", cat="Binary")
+        for plan, options in plans.items()
+        for at in range(len(options))
+    }
+    program += solver.lpSum(plans[plan][at][0] * x for (plan, at), x in take.items())
+    chosen = {plan: solver.lpSum(x for (of, _), x in take.items() if of == plan) for plan in plans}
+    fused = chosen["queries stay"] + chosen["keys stay"]
+    program += fused + chosen["scores"] == 1
+    program += fused + chosen["sums"] == 1
+    for plan in plans:
+        held = (plans[plan][at][1] * x for (of, at), x in take.items() if of == plan)
+        program += solver.lpSum(held) <= room
+    program.solve(solver.HiGHS(msg=False))
+    assert solver.LpStatus[program.status] == "Optimal"
+    return float(solver.value(program.objective))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PuLP, on its own next version
+@pytest.mark.parametrize(
+    ("m", "p", "e", "f", "room", "as_good"),
+    [
+        (9, 9, 9, 12, 20, True),
+        (12, 7, 3, 9, 40, True),
+        (9, 6, 5, 11, 6, True),
+        (4, 11, 3, 6, 6, False),
+        (8, 8, 11, 2, 40, False),
+    ],
+)
+def test_an_integer_program_agrees_on_what_to_fuse(
+    m: int, p: int, e: int, f: int, room: int, as_good: bool
+) -> None:
+    """HiGHS never finds less; where one of its four plans is best, it finds as much."""
+    sizes = {"m": m, "p": p, "e": e, "f": f}
+    text = "S[m, p] = Q[p, e] * K[m, e]\nO[p, f] = sum(m) S[m, p] * V[m, f]"
+    found = fuse(parse(text, sizes=sizes, dtypes={"*": "int8"}), machine(room))
+    least = fused_or_apart(sizes, room)
+    assert found.traffic_bytes == least if as_good else found.traffic_bytes < least

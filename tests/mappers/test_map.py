@@ -3,6 +3,7 @@
 import pytest
 
 from hwmodel.einsum.notation import parse
+from hwmodel.einsum.workloads.attention import attention
 from hwmodel.errors import CoverageError, UnknownNameError
 from hwmodel.mappers.map import map_cascade, map_front
 from hwmodel.mappers.tiles import map_tiles
@@ -51,5 +52,8 @@ def test_machines_and_words_that_no_mapper_covers_are_refused() -> None:
         map_cascade(CHAIN, MACHINE, double=True)
     with pytest.raises(CoverageError, match="traffic at the outermost memory"):
         map_cascade(CHAIN, device("peer-a3"), objective="energy")
+    running = attention(1, 1, 256, 256, 8)
+    with pytest.raises(CoverageError, match="recurrent along m1 where nothing is fused"):
+        map_cascade(running, MACHINE, fused=False)
     with pytest.raises(UnknownNameError, match="accounting rules"):
         map_cascade(CHAIN, MACHINE, rules="none")

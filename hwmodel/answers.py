@@ -18,6 +18,10 @@ REFUSED = "refused"
 """Column that says why a row has no answer; null where it has one."""
 
 
+CLOCKED = "solve_time_s"
+"""Field of a certificate that is no column: rows would differ from run to run."""
+
+
 def _memory_bytes(estimate: Estimate) -> Any:
     return None if estimate.serving is None else estimate.serving.memory.total_bytes
 
@@ -52,7 +56,8 @@ def columns(answer: Any, rows: int, keep: tuple[str, ...]) -> polars.DataFrame:
     """A table of `rows` rows from what a function of a sweep returned, with the columns of `keep`.
 
     That is an `Estimate`, a `Limit`, a mapping of names to numbers or arrays, or an answer with a
-    `record()`, of which numbers, truth values and words are taken. Raises `InputError`.
+    `record()`, of which numbers, truth values and words are taken, its certificate's too. Raises
+    `InputError`.
     """
     if isinstance(answer, Limit):
         bound = {"dram_bytes": answer.dram_bytes, "limit_s": answer.time_s}
@@ -83,11 +88,10 @@ def _table(answer: Any) -> dict[str, Any]:
             f" found {type(answer).__name__}"
         )
     found: dict[str, Any] = {}
-    for name, value in cast(dict[str, Any], record()).items():
-        inner = cast(dict[str, Any], value) if isinstance(value, dict) else {"": value}
-        for part, item in inner.items():
-            if isinstance(item, (bool, int, float, str)):
-                found[f"{name}_{part}".strip("_")] = item
+    held = cast(dict[str, Any], record())
+    for name, item in {**held, **held.get("certificate", {})}.items():
+        if isinstance(item, (bool, int, float, str)) and name != CLOCKED:
+            found[name] = item
     return found
 
 

@@ -207,7 +207,8 @@ def _try(function: Case, case: Mapping[str, Any], axes: Mapping[str, Any], at: A
             kind = next((k for k in RANGES if isinstance(items, dict) and k in items), None)
             listed: list[Any] = [cast(Any, items)[kind][0]] if kind else cast(list[Any], items)
             firsts[column] = _number(listed[0])
-            others += [(name, column, item) for item in listed[1:] if isinstance(item, str)]
+            later = (_number(item) for item in listed[1:])
+            others += [(name, column, item) for item in later if isinstance(item, str)]
     numbers = {n: v for n, v in firsts.items() if n.startswith(DEVICE)}
     fields = {n: v for n, v in firsts.items() if n not in numbers}
     with _placed(at("case")):

@@ -97,3 +97,13 @@ def test_what_cannot_run_is_refused() -> None:
         hw.predict(hw.workloads.moe(8, 4, 2, 4096, 4096), on="zcu104")
     with pytest.raises(CoverageError, match="expected one number of experts"):
         hw.predict(hw.workloads.moe(hw.logspace(8, 64), 4, 2, 64, 64), on="zcu104")
+
+
+def test_bounds_and_comparisons_work_on_boards() -> None:
+    product = hw.workloads.gemm(M=256, N=256, K=256, dtype="int8")
+    limit = hw.bound(product, on="zcu104")
+    assert 0 <= limit.gap_to_bound < 1
+    assert limit.time_over_limit >= 1
+    both = hw.compare(product, on=["zcu104", "u280", "raspberry-pi-5"])
+    assert [e.device.split()[0] for e in both.estimates] == ["AMD", "AMD", "Raspberry"]
+    assert "speed-up" in str(both)

@@ -17,7 +17,7 @@ import importlib
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, cast, get_args, get_origin
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 from hwmodel.calibration import WIDER, WIDEST, Calibration, inherited
 from hwmodel.errors import InputError, UnknownNameError
@@ -25,6 +25,7 @@ from hwmodel.hardware import Hardware
 from hwmodel.units import NOUNS, amount, bare_name, dimension_of
 from hwmodel.value import Value, field_of
 
+Record = TypeVar("Record", bound=Value)
 CATALOGUE = Path(__file__).resolve().parent / "catalogue"
 PRIORS = "uncalibrated"
 RELATIVES = {
@@ -87,8 +88,12 @@ def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
 
 def load_device(path: Path) -> Hardware:
     """Read one catalogue file, without calibration; raises `InputError`."""
-    tree = _Reader(path).device()
-    return Hardware.build(tree, where=str(path))
+    return load(path, Hardware)
+
+
+def load(path: Path, record: type[Record]) -> Record:
+    """Read a file of numbers with sources into a record that has `sources`; raises `InputError`."""
+    return record.build(_Reader(path).tree(record), where=str(path))
 
 
 def load_calibration(path: str | Path) -> Calibration:
@@ -99,7 +104,7 @@ def load_calibration(path: str | Path) -> Calibration:
 
 
 class _Reader:
-    """One catalogue file on its way into `Hardware`: values apart from their sources."""
+    """One catalogue file on its way into a record: values apart from their sources."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -110,9 +115,8 @@ class _Reader:
         self.texts: dict[str, str] = _plain(texts, path)
         self.origins: dict[str, str] = {}
 
-    def device(self) -> dict[str, Any]:
-        tree = self.record(self.root, Hardware, "")
-        return tree | {"sources": self.origins}
+    def tree(self, cls: type[Value]) -> dict[str, Any]:
+        return self.record(self.root, cls, "") | {"sources": self.origins}
 
     def record(self, items: dict[str, Any], cls: type[Value], path: str) -> dict[str, Any]:
         """Fields of one record, each read as its annotation asks."""

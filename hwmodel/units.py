@@ -47,6 +47,7 @@ DIMENSIONS: dict[str, dict[str, float]] = {
     "j": _JOULES | {"Wh": 3600.0, "kWh": 3.6e6},
     "hz": _spellings("Hz", DECIMAL),
     "w": _spellings("W", DECIMAL, {"m": 1e-3, "u": 1e-6}),
+    "v": _spellings("V", DECIMAL, {"m": 1e-3}),
     "bytes_per_s": {f"{n}/s": f for n, f in _BYTES.items()}
     | {f"{n}ps": f for n, f in _spellings("B", DECIMAL).items()}
     | {f"{n}/s": f / 8 for n, f in _spellings("b bit bits", DECIMAL).items()},
@@ -67,6 +68,7 @@ NOUNS = {
     "j": "an energy such as '0.7 J'",
     "hz": "a frequency such as '1.83 GHz'",
     "w": "a power such as '700 W'",
+    "v": "a voltage such as '0.9 V'",
     "bytes_per_s": "a bandwidth such as '4.8 TB/s'",
     "flop_per_s": "a rate such as '989 TFLOP/s'",
     "per_s": "a rate such as '3.87 Top/s'",
@@ -181,6 +183,7 @@ _SHOWN = {
     "j": "J",
     "hz": "Hz",
     "w": "W",
+    "v": "V",
     "bytes_per_s": "B/s",
     "flop_per_s": "FLOP/s",
     "per_s": "op/s",

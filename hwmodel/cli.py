@@ -385,6 +385,28 @@ def devices(
 
 
 @app.command()
+def energy(
+    name: Annotated[str | None, typer.Argument(help="A table (default: their names).")] = None,
+    node: Annotated[int | None, typer.Option(help="Scaled to this process, in nm.")] = None,
+    rule: Annotated[str, typer.Option(help="tables (45 to 7 nm) or gates (180 to 7).")] = "tables",
+    as_json: AsJson = False,
+) -> None:
+    """Joules of operations and memory accesses by process node, each with its source."""
+    from hwmodel.energy import scaled, table, table_text, tables, tables_text
+
+    if name is None:
+        if node is not None:
+            raise InputError(f"--node: expected a table to scale, one of {', '.join(tables())}")
+        return _print_json(list(tables())) if as_json else typer.echo(tables_text())
+    found = table(name) if node is None else scaled(table(name), node, rule=rule)
+    if as_json:
+        from hwmodel.record import plain
+
+        return _print_json(plain(found))
+    typer.echo(table_text(found))
+
+
+@app.command()
 def validate(
     on: Annotated[str, typer.Option("--on", help="A device that was measured.")] = "h200",
     pictures: Annotated[

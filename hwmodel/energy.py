@@ -180,6 +180,22 @@ def at_node(hardware: Hardware, node: int, *, since: int = 45, rule: str = "tabl
     return changed.model_copy(update={"title": f"{hardware.title} at {node} nm"})
 
 
+def tables_text() -> str:
+    """The shipped tables, a row each."""
+    rows = [
+        [name, table(name).title, *(str(len(part)) for part in _sections(table(name)))]
+        for name in tables()
+    ]
+    heads = ("name", "table", "operations", "memories", "interfaces")
+    return grid(heads, rows, left=(0, 1))
+
+
+def _sections(found: EnergyTable) -> tuple[list[str], list[str], list[str]]:
+    """Names of all operations by format, of the memories and of the interfaces."""
+    kinds = [f"{kind} {d}" for kind, each in found.operations.items() for d in each.energy_j]
+    return kinds, list(found.memories), list(found.interfaces)
+
+
 def table_text(found: EnergyTable) -> str:
     """Every number of a table, with its source below."""
     texts: list[str] = []

@@ -1,11 +1,14 @@
 """Energy tables: published numbers, laws of the two rules of scaling, and what is refused."""
 
+import json
 import math
+import sys
 
 import pytest
 from numpy.testing import assert_allclose
 
 import hwmodel as hw
+from hwmodel import cli
 from hwmodel.energy import (
     GATES,
     SUPPLY_V,
@@ -147,3 +150,21 @@ def test_what_cannot_be_scaled_is_refused() -> None:
 
 def test_nominal_supplies_are_known_for_every_gate() -> None:
     assert SUPPLY_V.keys() == GATES.keys()
+
+
+def test_the_command_prints_tables_and_refuses_a_node_without_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def status(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["hwmodel", "energy", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return int(end.value.code or 0)
+
+    assert status() == 0
+    assert "horowitz-2014" in capsys.readouterr().out
+    assert status("horowitz-2014", "--node", "7", "--json") == 0
+    added = json.loads(capsys.readouterr().out)["operations"]["add"]["energy_j"]["fp32"]
+    assert added == pytest.approx(0.38e-12)
+    assert status("--node", "7") == 2
+    assert "expected a table to scale" in capsys.readouterr().err

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hwmodel.mappers.answer import Mapped
     from hwmodel.mappers.gpu_tiles import Ranking
     from hwmodel.mappers.patches import PatchMapped
+    from hwmodel.mappers.reuse import ReuseMapped
     from hwmodel.place_answer import PlaceAnswer
 
 MODELS = {
@@ -168,7 +169,7 @@ def map(
     shares: Mapping[str, Sequence[str]] | None = None,
     fused: bool = True,
     kernel: str | None = None,
-) -> "Mapped | PatchMapped | Ranking":
+) -> "Mapped | PatchMapped | Ranking | ReuseMapped":
     """The best loop nest of a cascade on memories, buffers and arrays, with its certificate.
 
     `objective` is traffic (default), energy, latency or edp; `mapspace` the set of nests that is
@@ -176,13 +177,14 @@ def map(
     keeps every tile twice; `shares` names the tensors of each buffer, where there are several;
     `fused=False` maps every Einsum by itself. On a GPU the tiles of our own kernel are ranked by
     predicted time; `kernel` names one Einsum where there are several kernels. On a microcontroller
-    a network is mapped patch by patch, for the library `kernel`. Raises `CapacityError` where
+    a network is mapped patch by patch, for the library `kernel`; on an FPGA its layers are given
+    reuse factors (hls4ml). Raises `CapacityError` where
     nothing fits, with what would suffice.
     """
     machine = _machine(on)
     nests = {"mapspace": mapspace, "rules": rules, "double": double, "shares": shares}
     asked = [name for name, value in nests.items() if value]
-    if machine.kind in ("mcu", "gpu") and (asked or not fused):
+    if machine.kind in ("mcu", "gpu", "fpga") and (asked or not fused):
         raise InputError(
             f"{machine.name}: {', '.join(asked) or 'unfused'}: expected a machine of memories,"
             f" buffers and arrays for what speaks of loop nests; found kind {machine.kind!r}"
@@ -191,6 +193,15 @@ def map(
         from hwmodel.mappers.patches import map_patches
 
         return map_patches(cascade, machine, objective=objective or "traffic", kernel=kernel)
+    if machine.kind == "fpga":
+        from hwmodel.mappers.reuse import map_reuse
+
+        if objective not in (None, "latency") or kernel not in (None, "hls4ml"):
+            raise InputError(
+                f"{machine.name}: an FPGA's reuse factors are chosen for latency, kernel hls4ml;"
+                f" found objective {objective!r}, kernel {kernel!r}"
+            )
+        return map_reuse(cascade, machine)
     if isinstance(cascade, Stack):
         raise CoverageError(
             f"{machine.name}: expected a cascade to map, found all of {cascade.name}"

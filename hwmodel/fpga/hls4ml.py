@@ -154,7 +154,8 @@ def _layer(
     if len(weights) != 1:
         raise CoverageError(
             f"{name}: hls4ml unrolls products of one weight and one activation; found"
-            f" {' times '.join(a.tensor for a in factors)}, of which {len(weights)} are weights"
+            f" {' times '.join(a.tensor for a in factors)}, of which {len(weights)} are weights;"
+            " declare one so: tensor W[n, k]: weight"
         )
     (weight,) = weights
     (other,) = (a for a in factors if a is not weight)

@@ -156,7 +156,7 @@ def _unrolled(workload: Cascade | Stack, hardware: Hardware, target: str | None)
         assumptions=(
             f"hls4ml, {made.io}: reuse {', '.join(map(str, made.reuse))}; {told};"
             f" {made.cycles:,} cycles at {hardware.clock_hz / 1e6:g} MHz",
-            "weights are on chip before the first inference, which bounds on traffic do not allow for;"
+            "weights are on chip beforehand, which bounds on traffic do not allow for;"
             " LUTs are those of multipliers alone",
             "latency law: 48 synthesised two-layer designs with reuse factors of some 1000 to 5000",
         ),

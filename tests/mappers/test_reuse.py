@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import hwmodel as hw
 from hwmodel.einsum.stack import Stack, Stage
-from hwmodel.errors import CapacityError
+from hwmodel.errors import CapacityError, InputError
 from hwmodel.fpga.hls4ml import Dense, Design, shortages, smallest_target
 from hwmodel.fpga.reuse import legal_reuse_factors
 from hwmodel.hardware import Limits, limits
@@ -78,6 +78,7 @@ def test_a_factor_for_each_layer_beats_one_for_all() -> None:
     again = hw.predict(net, on=small, kernel="hls4ml")
     assert found.seconds <= again.time_s * (1 + 1e-12)
     assert "proof" in str(found)
+    assert hw.map(net, on=small).record()["cycles"] == found.design.cycles
 
 
 def test_more_slices_are_never_slower() -> None:
@@ -88,5 +89,12 @@ def test_more_slices_are_never_slower() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
+    product = hw.workloads.gemm(M=1, N=8, K=8, dtype="int8")
+    with pytest.raises(
+        InputError, match="chosen for latency, kernel hls4ml; found objective 'energy'"
+    ):
+        hw.map(product, on="u250", objective="energy")
+    with pytest.raises(InputError, match="expected a machine of memories"):
+        hw.map(product, on="u250", mapspace="uniform")
     with pytest.raises(CapacityError, match="needs 2 dsp of 1"):
         best((Dense("a", 4, 4), Dense("b", 4, 4)), room(1))

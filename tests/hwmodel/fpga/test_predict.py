@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import hwmodel as hw
 from hwmodel.errors import CapacityError, CoverageError, UnknownNameError
+from hwmodel.estimate import Limit
 from hwmodel.fpga.rates import bandwidth_bytes_per_s
 from hwmodel.registry import device
 
@@ -102,6 +103,7 @@ def test_what_cannot_run_is_refused() -> None:
 def test_bounds_and_comparisons_work_on_boards() -> None:
     product = hw.workloads.gemm(M=256, N=256, K=256, dtype="int8")
     limit = hw.bound(product, on="zcu104")
+    assert isinstance(limit, Limit)
     assert 0 <= limit.gap_to_bound < 1
     assert limit.time_over_limit >= 1
     both = hw.compare(product, on=["zcu104", "u280", "raspberry-pi-5"])

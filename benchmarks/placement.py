@@ -71,15 +71,20 @@ def olmoe(folder: Path) -> None:
 
 
 def deepseek(_: Path) -> None:
-    """58 layers of 256 experts on 64 devices of 8 nodes, planted groups of 4."""
-    head("DeepSeek-V3's size, 58 layers x 256 experts, 64 devices on 8 nodes, 20,000 tokens")
-    for share in (0.3, 0.5, 0.7):
-        for seed in (0, 1, 2):
-            trace = planted(layers=58, experts=256, group=4, share=share, tokens=20_000, seed=seed)
-            routing = from_traces([trace], experts=256)
-            found = place_experts(routing, 64, time_limit_s=120, gap=1e-3, seed=seed)
-            line(f"share {share}, seed {seed}", routing, 64, found)
-    hops = hop_cost(64, 8)
+    """58 layers of 256 experts on 64 devices of 8 nodes, planted groups of 4, in two readings.
+
+    Groups may be shared: the experts of a group lead to the same 4, and a placement can keep them
+    together. Or every expert leads to 4 of its own, which no placement can keep.
+    """
+    size = "58 layers x 256 experts, 64 devices on 8 nodes, 20,000 tokens"
+    for aligned, words, time_limit_s in ((True, "shared", 120), (False, "own", 600)):
+        head(f"DeepSeek-V3's size, {size}, {words} groups, {time_limit_s} s")
+        for share in (0.3, 0.5, 0.7):
+            for seed in (0, 1, 2) if aligned else (0,):
+                routing = _planted(58, 256, 4, share, seed, aligned=aligned)
+                found = place_experts(routing, 64, time_limit_s=time_limit_s, gap=1e-3, seed=seed)
+                line(f"share {share}, seed {seed}", routing, 64, found)
+    routing, hops = _planted(58, 256, 4, 0.7, 2), hop_cost(64, 8)
     found = place_experts(routing, 64, cost=hops, objective="hops", time_limit_s=120)
     plain = link_cost(routing, contiguous(routing.layers, 256, 64), hops)
     proof = found.certificate
@@ -87,6 +92,21 @@ def deepseek(_: Path) -> None:
         f"hops (1 within a node, 2 between), share 0.7: {plain:,.0f} contiguous,"
         f" {proof.value:,.0f} placed, bound {proof.bound:,.0f}, gap {proof.gap_to_bound:.2%}"
     )
+
+
+def _planted(
+    layers: int, experts: int, group: int, share: float, seed: int, *, aligned: bool = True
+) -> Routing:
+    trace = planted(
+        layers=layers,
+        experts=experts,
+        group=group,
+        share=share,
+        tokens=20_000,
+        seed=seed,
+        aligned=aligned,
+    )
+    return from_traces([trace], experts=experts)
 
 
 def exflow(_: Path) -> None:
@@ -100,11 +120,7 @@ def exflow(_: Path) -> None:
         (32, 64, 64),
     ):
         for share in (0.2, 0.4, 0.6, 0.8):
-            group = experts // devices
-            trace = planted(
-                layers=layers, experts=experts, group=group, share=share, tokens=20_000, seed=0
-            )
-            routing = from_traces([trace], experts=experts)
+            routing = _planted(layers, experts, experts // devices, share, 0)
             found = place_experts(routing, devices, time_limit_s=10, gap=1e-3)
             line(f"{layers} x {experts} on {devices}, share {share}", routing, devices, found)
 

@@ -182,13 +182,16 @@ def planted(
     tokens: int,
     seed: int,
     skew: float = 0.0,
+    aligned: bool = True,
 ) -> Trace:
     """A trace `(tokens, layers, 1)` whose affinity is known, for tests and studies.
 
     In each layer the experts fall at random into groups of `group`. A token goes on to an expert of
     its own group's successor with probability `share`, and to any expert otherwise; group k of one
-    layer is the successor of group k of the layer before. Within a group, and among all, expert i
-    is drawn in proportion to rank^-skew (`skew` 0: evenly), ranks drawn anew in each layer.
+    layer is the successor of group k of the layer before. Where groups are not `aligned`, each
+    expert leads to `group` experts of its own instead, drawn at random, so that no placement keeps
+    them all. Within a group, and among all, expert i is drawn in proportion to rank^-skew (`skew`
+    0: evenly), ranks drawn anew in each layer.
     """
     if not 0 <= share <= 1 or group < 1 or experts % group or layers < 2 or tokens < 1:
         raise InputError(
@@ -200,10 +203,14 @@ def planted(
     trace = np.empty((tokens, layers, 1), dtype=np.int32)
     home = np.zeros(tokens, dtype=np.int64)
     for layer in range(layers):
-        members = random.permutation(experts).reshape(-1, group)
+        if aligned:
+            members = random.permutation(experts).reshape(-1, group)
+        else:
+            members = np.argsort(random.random((experts, experts)), axis=1)[:, :group]
         weight = random.permutation(np.arange(1, experts + 1)).astype(float) ** -skew
-        group_of = np.empty(experts, dtype=np.int64)
-        group_of[members] = np.arange(len(members))[:, None]
+        group_of = np.arange(experts)
+        if aligned:
+            group_of[members] = np.arange(len(members))[:, None]
         anywhere = random.choice(experts, size=tokens, p=weight / weight.sum())
         inside = np.cumsum(weight[members] / weight[members].sum(axis=1, keepdims=True), axis=1)
         rank = (random.random(tokens)[:, None] > inside[home]).sum(axis=1).clip(max=group - 1)

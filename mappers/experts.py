@@ -36,6 +36,7 @@ EXACT = "dynamic programming or assignment along the chain of layers"
 REASONS = {
     "load": "a busiest device serves at least the mean load and one whole expert",
     "b-matching": "b-matching of each pair of layers, from its dual",
+    "stars": "b-matching of each layer with its neighbours and what stands together, from its dual",
     "semidefinite": "semidefinite relaxation of co-location, from its multipliers",
     "program": "integer program of kept transitions, solved by branch and bound",
     "exact": EXACT,

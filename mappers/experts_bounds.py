@@ -2,7 +2,7 @@
 
 A link cost is at least a sum of levels: at a threshold t of the cost, devices fall into groups that
 costs below t connect, and a transition between two groups costs t or more. Each level asks how many
-transitions cross groups of q experts, by two bounds on those that do not:
+transitions cross groups of q experts, by three bounds on those that do not:
 
 matching      an expert stays with at most q of the next layer and they with q of this one: a
               b-matching linear program for each pair of layers. It is also what the linear
@@ -17,19 +17,26 @@ semidefinite  M[i, j] = 1 where experts i and j, of any two layers, share a grou
               S = 0 is the eigenvalue bound of Donath and Hoffman (1973); alternating directions
               (Boyd et al. 2011) improve S, and every S on the way is a proof.
 
-Both are evaluated from their multipliers, so that a solver's tolerance cannot make them wrong.
+stars         the matching of a layer with those around it, with what standing together implies:
+              `experts_stars`. Ahead where affinity is strong but forms no groups.
+
+All are evaluated from their multipliers, so that a solver's tolerance cannot make them wrong.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from hwmodel.expert_routing import Counts
 from hwmodel.mappers.experts_problem import Problem
+from hwmodel.mappers.experts_stars import kept_by_stars
+
+Window: TypeAlias = tuple[tuple[int, int, Counts], ...]
+"""Some pairs of layers with their counts, as `Problem.pairs`."""
 
 WINDOW_ROWS = 640
 """Most experts of a run of layers that one semidefinite bound covers."""
@@ -103,38 +110,81 @@ def load_bound(posed: Problem) -> float:
 
 def bounds(posed: Problem) -> Iterator[Bound]:
     """Bounds that only rise; ends when nothing more is gained. Interrupt it at any time."""
-    fixed = load_bound(posed)
-    plan = [(level, window) for level in levels(posed.cost) for window in _windows(posed)]
-    matched, proven = [0.0] * len(plan), [0.0] * len(plan)
+    board = _Board(posed)
+    yield board.total()
+    for level in board.levels:
+        for pair in posed.pairs:
+            capacity = level.largest * posed.most
+            kept = kept_by_matching(pair[2], capacity)
+            board.matching[level, pair[:2]] = _crossing(float(pair[2].sum()), kept)
+            yield board.total()
+    even = [level for level in board.levels if posed.is_exact and level.is_even]
+    plan = [(level, window) for level in even for window in board.windows]
+    for level, window in plan:  # cheap, and coarse levels need it
+        kept = kept_by_eigenvalues(window, posed.experts, level.groups)
+        board.prove(level, window, kept, "semidefinite")
+        yield board.total()
+    if len(board.windows) > 1:  # else the semidefinite bound sees all layers and gets further
+        yield from _by_stars(posed, board)
+    for level, window in plan:
+        for kept in kept_semidefinite(window, posed.experts, level.groups):
+            board.prove(level, window, kept, "semidefinite")
+            yield board.total()
 
-    def total() -> Bound:
-        best = sum(
-            level.step * max(a, b) for (level, _), a, b in zip(plan, matched, proven, strict=True)
-        )
-        least = fixed + best
-        if posed.counts_whole:
+
+def _by_stars(posed: Problem, board: "_Board") -> Iterator[Bound]:
+    """The bounds of all stars, a round of each in turn."""
+    waiting = [
+        (level, star, kept_by_stars([_outward(pair) for pair in star], capacity))
+        for level in board.levels
+        if (capacity := level.largest * posed.most) > 1
+        for star in board.stars
+    ]
+    while waiting:
+        going: list[tuple[Level, Window, Iterator[float]]] = []
+        for level, star, rounds in waiting:
+            kept = next(rounds, None)
+            if kept is not None:
+                board.prove(level, star, kept, "stars")
+                going.append((level, star, rounds))
+            yield board.total()
+        waiting = going
+
+
+class _Board:
+    """What is proven so far of each level of the cost: the best of several cuts into layers."""
+
+    def __init__(self, posed: Problem) -> None:
+        self.posed, self.fixed = posed, load_bound(posed)
+        self.levels = levels(posed.cost)
+        self.windows, self.stars = _windows(posed), _stars(posed)
+        self.matching = {(level, pair[:2]): 0.0 for level in self.levels for pair in posed.pairs}
+        self.crossing: dict[tuple[Level, str, tuple[tuple[int, int], ...]], float] = {}
+
+    def prove(self, level: Level, window: Window, kept: float, reason: str) -> None:
+        """Take a bound on what a window of pairs of layers keeps."""
+        key = (level, reason, tuple(pair[:2] for pair in window))
+        crossing = _crossing(sum(float(counts.sum()) for _, _, counts in window), kept)
+        self.crossing[key] = max(self.crossing.get(key, 0.0), crossing)
+
+    def total(self) -> Bound:
+        """All levels together, and the bound that is ahead of matching, if one is."""
+        least, reason = self.fixed, "b-matching" if self.levels else "load"
+        for level in self.levels:
+            best = 0.0
+            for name, cut in (("semidefinite", self.windows), ("stars", self.stars)):
+                found, ahead = 0.0, False
+                for window in cut:
+                    names = tuple(pair[:2] for pair in window)
+                    matched = sum(self.matching[level, pair] for pair in names)
+                    proven = self.crossing.get((level, name, names), 0.0)
+                    found, ahead = found + max(matched, proven), ahead or proven > matched
+                if found > best:
+                    best, reason = found, name if ahead else reason
+            least += level.step * best
+        if self.posed.counts_whole:
             least = float(math.ceil(least - ROUNDING * max(1.0, least)))
-        ahead = any(b > a for a, b in zip(matched, proven, strict=True))
-        return Bound(least, "semidefinite" if ahead else "b-matching" if plan else "load")
-
-    yield total()
-    for place, (level, window) in enumerate(plan):
-        capacity = level.largest * posed.most
-        for _, _, counts in window:
-            matched[place] += _crossing(counts, kept_by_matching(counts, capacity))
-            yield total()
-    for place, (level, window) in enumerate(plan):  # cheap, and coarse levels need it
-        if posed.is_exact and level.is_even:
-            kept = kept_by_eigenvalues(window, posed.experts, level.groups)
-            counts = sum(float(w.sum()) for _, _, w in window)
-            proven[place] = counts * (1 - ROUNDING) - kept
-            yield total()
-    for place, (level, window) in enumerate(plan):
-        if posed.is_exact and level.is_even:
-            counts = sum(float(w.sum()) for _, _, w in window)
-            for kept in kept_semidefinite(window, posed.experts, level.groups):
-                proven[place] = max(proven[place], counts * (1 - ROUNDING) - kept)
-                yield total()
+        return Bound(least, reason)
 
 
 def kept_by_matching(counts: Counts, capacity: int) -> float:
@@ -156,17 +206,13 @@ def kept_by_matching(counts: Counts, capacity: int) -> float:
     return capacity * float(price.sum()) + float(np.maximum(over, 0.0).sum())
 
 
-def kept_by_eigenvalues(
-    window: tuple[tuple[int, int, Counts], ...], experts: int, groups: int
-) -> float:
+def kept_by_eigenvalues(window: Window, experts: int, groups: int) -> float:
     """The semidefinite bound at S = 0 (Donath, Hoffman 1973)."""
     weight = _joined(window, experts)
     return _dual(weight, np.zeros_like(weight), (len(weight) // experts, experts, groups))
 
 
-def kept_semidefinite(
-    window: tuple[tuple[int, int, Counts], ...], experts: int, groups: int
-) -> Iterator[float]:
+def kept_semidefinite(window: Window, experts: int, groups: int) -> Iterator[float]:
     """Falling bounds on the transitions of a window that stay in groups of equal size."""
     weight = _joined(window, experts)
     size = len(weight)
@@ -200,7 +246,7 @@ def kept_semidefinite(
         pull, price = pull * factor, price / factor
 
 
-def _joined(window: tuple[tuple[int, int, Counts], ...], experts: int) -> Counts:
+def _joined(window: Window, experts: int) -> Counts:
     """C: counts between all experts of a window's layers, symmetric, each transition once."""
     names = sorted({layer for a, b, _ in window for layer in (a, b)})
     weight = np.zeros((len(names) * experts,) * 2)
@@ -249,11 +295,28 @@ def _positive_part(matrix: Counts) -> Counts:
     return found
 
 
-def _crossing(counts: Counts, kept: float) -> float:
-    return max(0.0, float(counts.sum()) * (1 - ROUNDING) - kept)
+def _crossing(transitions: float, kept: float) -> float:
+    return max(0.0, transitions * (1 - ROUNDING) - kept)
 
 
-def _windows(posed: Problem) -> list[tuple[tuple[int, int, Counts], ...]]:
+def _outward(pair: tuple[int, int, Counts]) -> Counts:
+    """Counts from the experts of the outer layer to those of the centre."""
+    return pair[2] if pair[1] == _centre(pair) else pair[2].T
+
+
+def _centre(pair: tuple[int, int, Counts]) -> int:
+    """The layer of a pair that is a centre: odd where one alone is, so that a chain needs few."""
+    a, b, _ = pair
+    return a if a % 2 and not b % 2 else b
+
+
+def _stars(posed: Problem) -> list[Window]:
+    """Pairs of layers by their centre."""
+    centres = sorted({_centre(pair) for pair in posed.pairs})
+    return [tuple(p for p in posed.pairs if _centre(p) == centre) for centre in centres]
+
+
+def _windows(posed: Problem) -> list[Window]:
     """Pairs of layers in runs that one semidefinite bound can cover; each pair is in one run."""
     found: list[list[tuple[int, int, Counts]]] = []
     names: set[int] = set()

@@ -60,6 +60,21 @@ def test_planted_affinity_is_found_again(share: float) -> None:
     assert found == pytest.approx(share + (1 - share) * 4 / 32, abs=0.02)
 
 
+def test_groups_of_their_own_are_as_strong_but_shared_by_nobody() -> None:
+    size = {"layers": 2, "experts": 32, "group": 4, "share": 0.7, "tokens": 200_000, "seed": 1}
+    shared, own = (
+        from_traces([planted(**size, aligned=aligned)], experts=32) for aligned in (True, False)
+    )
+    expected = 0.7 + 0.3 * 4 / 32
+    for routing in (shared, own):
+        assert routing.concentration(4)[0, 1] == pytest.approx(expected, abs=0.01)
+    sets = [
+        {tuple(sorted(np.argsort(row)[-4:])) for row in routing.transitions[0, 1]}
+        for routing in (shared, own)
+    ]
+    assert [len(each) for each in sets] == [8, 32]
+
+
 def test_planted_skew_makes_some_experts_hot() -> None:
     size = {"layers": 2, "experts": 16, "group": 4, "tokens": 20_000, "seed": 0}
     even, hot = (from_traces([planted(share=0.3, skew=skew, **size)]) for skew in (0.0, 1.0))

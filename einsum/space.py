@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.arithmetic import ceil_div, floor_div
 from hwmodel.einsum.cascade import Band, Cascade, Einsum, Rank
 from hwmodel.einsum.distribution import touched_members
 from hwmodel.errors import CoverageError, InputError
@@ -140,7 +141,7 @@ def _axis_of(name: str, ranks: Sequence[str], cascade: Cascade) -> tuple[Axis, l
         product = product * part.size
     if outer != parts[len(inner) :]:  # inner parts alone: every tile alike
         return Axis(product, 1, product), [part.name for part in outer]
-    tiles = smaller(product, -(-size // tile))
+    tiles = smaller(product, ceil_div(size, tile))
     return Axis(size, tile, tiles), [part.name for part in outer]
 
 
@@ -209,7 +210,8 @@ def _touched(axis: Axis, others: Amount, low: Amount | None, high: Amount | None
     none = larger(0, first - last)  # above 0 where nothing is kept
     if low is not None and high is not None:
         none = none + larger(0, low - high)
-    return _where(none > 0, 0, last // axis.tile - first // axis.tile + 1)
+    tiles = floor_div(last, axis.tile) - floor_div(first, axis.tile) + 1
+    return _where(none > 0, 0, tiles)
 
 
 def _pairs(one: Axis, other: Axis, low: Amount | None, high: Amount | None) -> Amount:
@@ -238,8 +240,17 @@ def _floor_sum(first: Amount, last: Amount, tile: Amount, most: Amount) -> Amoun
 
 def _floor_sum_to(last: Amount, tile: Amount) -> Amount:
     """Sum over i = 0..last of floor(i / tile); 0 for last = -1."""
-    whole, rest = last // tile, last % tile
-    return tile * (whole * (whole - 1) // 2) + whole * (rest + 1)
+    if isinstance(tile, int) and tile == 1:
+        return _triangle(last) + last
+    whole = floor_div(last, tile)
+    rest = last - whole * tile
+    return tile * _triangle(whole) + whole * (rest + 1)
+
+
+def _triangle(count: Amount) -> Amount:
+    """Half of count (count - 1)."""
+    twice = count * (count - 1)
+    return twice // 2 if isinstance(twice, int) else twice / 2
 
 
 def _walk(one: Axis, other: Axis, low: Amount | None, high: Amount | None, name: str) -> Amount:

@@ -78,11 +78,11 @@ def fuse(
         mapping,
         objective="traffic",
         rules=rules,
-        mapspace=mapspace,
+        mapspace=", ".join((mapspace, *_obeyed(tile_rules or {}))),
         candidates=sum(search.candidates for search in searches),
         started_s=started,
         mapspace_bound=least if mapspace == "pinned" else None,
-        notes=_notes(search.form, tree, tile_rules or {}),
+        notes=(_fused(search.form, tree),),
     )
     if mapped.traffic_bytes != promised:
         raise HwmodelError(
@@ -150,17 +150,21 @@ def _keep(form: Form, name: str, level: str) -> Keep:
     return Keep(name, level, double=form.tensors[name].steps > 1)
 
 
-def _notes(form: Form, tree: Branch, tile_rules: Table[str, TileRule]) -> tuple[str, ...]:
-    """Which Einsums run fused, and which rules the tiles obey."""
+def _fused(form: Form, tree: Branch) -> str:
+    """Which Einsums run fused."""
     shared = tree.loops or not tree.row or any(size > 1 for _, size in form.batch)
     row = (tree,) if shared else tree.row
     groups = [form.items[branch.first : branch.last + 1] for branch in row]
-    fused = "; ".join(" + ".join(item.name for item in group) for group in groups)
-    obeyed = [
-        f"tiles of {rank}: multiples of {rule.multiple}{', divisors' if rule.divisor else ''}"
+    return "fused: " + "; ".join(" + ".join(item.name for item in group) for group in groups)
+
+
+def _obeyed(tile_rules: Table[str, TileRule]) -> list[str]:
+    """The rules that make the mapspace smaller, as its name says."""
+    return [
+        f"tiles of {rank} {'divide it' if rule.divisor else 'of any size'}"
+        f"{f' in multiples of {rule.multiple}' if rule.multiple > 1 else ''}"
         for rank, rule in tile_rules.items()
     ]
-    return (f"fused: {fused}", *obeyed)
 
 
 def _pinned(

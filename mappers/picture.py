@@ -3,7 +3,8 @@
 Each memory is a band, the outermost on top. A tile stands in the band of its memory, its area in
 proportion to its share of that memory; an arrow brings it down from where it comes and is labelled
 with the bytes that cross, both ways where sums go out. Loops run from left to right, outermost
-first, as arrows that turn back on themselves; a tile stands right of the loops that change it.
+first, as arrows that turn back on themselves; a tile stands right of the loops that change it. Of
+several Einsums each is named where it is computed.
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import Any
 
 from hwmodel.errors import InputError
 from hwmodel.mappers.answer import Mapped
-from hwmodel.mapping import Keep, Loop, walk
+from hwmodel.mapping import Compute, Keep, Loop, walk
 from hwmodel.spatial.counts import Transfer
 from hwmodel.units import show
 
@@ -32,14 +33,16 @@ def draw(mapped: Mapped, path: str | Path) -> None:
     """Write the drawing to a file (png, svg or pdf by its suffix); raises `InputError`."""
     from matplotlib.figure import Figure
 
-    nodes = [node for _, node in walk(mapped.mapping.nest) if isinstance(node, (Keep, Loop))]
+    every = [node for _, node in walk(mapped.mapping.nest)]
+    drawn = (Keep, Loop) if len(mapped.cascade.einsums) == 1 else (Keep, Loop, Compute)
+    nodes = [node for node in every if isinstance(node, drawn)]
     levels = list(mapped.limits.capacity_bytes)
     column = NARROW if len(nodes) > MANY else COLUMN
     width = column * (len(nodes) + 0.6)
     figure: Any = Figure(figsize=(max(7.0, width + 1.8), BAND * (len(levels) + 0.9)))
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
     axes.set_xlim(-1.6, width)
-    axes.set_ylim(-0.8, BAND * len(levels) + 0.5)
+    axes.set_ylim(-0.95, BAND * len(levels) + 0.5)
     axes.axis("off")
     _bands(axes, mapped, levels, width)
     tensors = list(dict.fromkeys(t.tensor for t in mapped.costs.counts.transfers))
@@ -48,6 +51,8 @@ def draw(mapped: Mapped, path: str | Path) -> None:
         centre = column * (place + 0.5)
         if isinstance(node, Loop):
             _loop(axes, node, centre, column / 3)
+        elif isinstance(node, Compute):
+            axes.text(centre, -0.42, node.einsum, fontsize=9, ha="center", weight="bold")
         else:
             moved = next(transfers)
             colour = TILE_COLOURS[tensors.index(node.tensor) % len(TILE_COLOURS)]
@@ -55,7 +60,8 @@ def draw(mapped: Mapped, path: str | Path) -> None:
     head = f"{mapped.mapping.cascade} on {mapped.mapping.machine}: {_size(mapped.traffic_bytes)}"
     certificate = mapped.certificate
     proof = "optimal" if certificate.optimal_in_mapspace else "best found"
-    note = f"{proof} in {certificate.mapspace}, gap to bound {certificate.gap_to_bound:.1%}"
+    gap = f"gap to bound {certificate.gap_to_bound:.1%}"
+    note = f"{certificate.objective} {proof} in {certificate.mapspace}, {gap}"
     axes.text(-1.5, BAND * len(levels) + 0.22, f"{head}, {note}", fontsize=11, weight="bold")
     try:
         figure.savefig(path, dpi=150)
@@ -93,8 +99,9 @@ def _loop(axes: Any, loop: Loop, centre: float, reach: float) -> None:
         bent = {**style, "connectionstyle": "arc3,rad=0.45"}
         axes.annotate("", (right, -0.42), (left, -0.42), arrowprops=style)
         axes.annotate("", (left, -0.4), (right, -0.4), arrowprops={**bent, "linestyle": "dotted"})
-    where = f" over {loop.array}" if loop.array else ""
-    axes.text(centre, -0.62, f"{loop.rank} by {loop.tile}{where}", fontsize=9, ha="center")
+    where = f"\nover {loop.array}" if loop.array else ""
+    words = f"{loop.rank} by {loop.tile}{where}"
+    axes.text(centre, -0.5, words, fontsize=9, ha="center", va="top")
 
 
 def _tile(

@@ -141,7 +141,10 @@ def test_fusemax_traffic_follows_from_its_tile_rule(kilo: int) -> None:
     cascade = heads(THREE_STEPS, kilo * KIB, batch=64 * 12)
     buffer = machine(16 * KIB * KIB - 64 * KIB)
     rules = {"p": TileRule(multiple=256, divisor=True), "m": TileRule(divisor=True)}
-    assert fuse(cascade, buffer, tile_rules=rules).traffic_bytes == FUSEMAX[kilo]
+    ruled = fuse(cascade, buffer, tile_rules=rules)
+    assert ruled.traffic_bytes == FUSEMAX[kilo]
+    told = ruled.certificate.mapspace
+    assert told == "uniform, tiles of p divide it in multiples of 256, tiles of m divide it"
     free = fuse(cascade, buffer, tile_rules={"p": TileRule(multiple=256)}).traffic_bytes
     assert free == FREE.get(kilo, FUSEMAX[kilo])
 

@@ -234,6 +234,12 @@ class Cascade:
     outputs: tuple[str, ...] = ()
     origin: "Origin | None" = field(default=None, compare=False)
 
+    def __str__(self) -> str:
+        """The cascade in its notation, as `hwmodel.einsum.notation.parse` reads it."""
+        from hwmodel.einsum.printer import show  # late, since it prints what stands here
+
+        return show(self)
+
     def sizes(self) -> dict[str, Amount]:
         """Extent of every rank."""
         return {name: rank.size for name, rank in self.ranks.items()}

@@ -96,6 +96,10 @@ def test_the_text_is_what_a_person_would_write() -> None:
     ]
 
 
+def test_printing_a_cascade_prints_its_text() -> None:
+    assert str(layernorm(10, 20)) == show(layernorm(10, 20))
+
+
 def test_only_needed_brackets_are_printed() -> None:
     (einsum,) = parse("Z[i] = (A[i] - (B[i] - C[i])) * -(A[i] * B[i])", sizes={"i": 1}).einsums
     assert show_expression(einsum.expression) == "(A[i] - (B[i] - C[i])) * -(A[i] * B[i])"

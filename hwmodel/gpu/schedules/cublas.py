@@ -33,6 +33,7 @@ from hwmodel.gpu.schedules.gemm import (
     GemmProblem,
     GemmTile,
     clustered,
+    divides,
     dram_bytes,
     lines,
     slab,
@@ -177,7 +178,7 @@ def _alignment(problem: GemmProblem) -> Amount:
 def _power(pitch: Amount) -> Amount:
     size: Amount = 1
     for step in (2, 4, 8, 16):
-        size = where(pitch % step == 0, step, size)
+        size = where(divides(step, pitch), step, size)
     return size
 
 

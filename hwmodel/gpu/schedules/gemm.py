@@ -27,6 +27,7 @@ fp32 partial tiles, written and read through the L2, and one more launch that ad
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -211,7 +212,15 @@ def lines(row_bytes: Amount) -> Amount:
 
 
 def _whole(size: Amount, of: int) -> Amount:
-    return where(size % of == 0, 1.0, 0.0)
+    return where(divides(of, size), 1.0, 0.0)
+
+
+def divides(power: int, size: Amount) -> Any:
+    """Whether a size is a multiple of a power of two (by a division, exact then: it is hot)."""
+    if isinstance(size, int):
+        return size % power == 0
+    parts = size / power
+    return parts == np.floor(parts)
 
 
 def clustered(tile: GemmTile, rows: Amount, columns: Amount) -> Amount:

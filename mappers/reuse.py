@@ -11,7 +11,7 @@ hold, each busy in every cycle. The answer is costed again from its tree.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -23,9 +23,16 @@ from hwmodel.certificate import Certificate
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack
 from hwmodel.errors import SolverError
-from hwmodel.fpga.hls4ml import OVERHEAD_CYCLES, Dense, Design, layers, smallest_target
+from hwmodel.fpga.hls4ml import (
+    OVERHEAD_CYCLES,
+    Dense,
+    Design,
+    layers,
+    least_cycles,
+    smallest_target,
+)
 from hwmodel.fpga.rates import spatial_rates
-from hwmodel.fpga.reuse import DSP_BITS, legal_reuse_factors
+from hwmodel.fpga.reuse import legal_reuse_factors
 from hwmodel.hardware import Hardware, Limits, limits
 
 RESOURCES = ("dsp", "lut", "bram")
@@ -151,16 +158,3 @@ def options(layer: Dense) -> tuple[Design, ...]:
 
 def _no_more(one: int, other: int) -> bool:
     return one <= other
-
-
-def least_cycles(net: Sequence[Dense], room: Limits) -> float:
-    """Cycles of any design: multiply-accumulates over the multipliers that the device can hold.
-
-    Streams run all layers at once, so that this bounds their slowest too.
-    """
-    have: Mapping[str, float] = {name: float(np.max(room.resources[name])) for name in RESOURCES}
-    slices = [layer for layer in net if layer.bits >= DSP_BITS]
-    others = [layer for layer in net if layer.bits < DSP_BITS]
-    in_slices = sum(layer.macs for layer in slices) / have["dsp"]
-    in_luts = sum(layer.macs * layer.bits**2 for layer in others) / have["lut"]
-    return max(in_slices, in_luts) + OVERHEAD_CYCLES

@@ -40,7 +40,10 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
         parts=tuple(parts),
         bound_bytes=floor.dram_bytes,
         bound_s=least_s(workload, hardware, floor.dram_bytes, machine),
-        assumptions=("all cores on each kernel; half of the shared cache for tensors in between",),
+        assumptions=(
+            "all cores on each kernel, half of the shared cache for tensors in between; stages"
+            " hand on through the DRAM",
+        ),
         warnings=(
             *getattr(workload, "warnings", ()),
             f"uncalibrated: {hardware.name} was not measured; shares of its peaks are priors",

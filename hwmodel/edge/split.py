@@ -134,6 +134,10 @@ def splits(
             f" {beyond[0].layers}"
         )
     rate = np.asarray(link.bandwidth_bytes_per_s, np.float64)
+    if np.any(rate <= 0):
+        raise InputError(f"splits: link: expected rates above 0, found {rate.min():g} bytes/s")
+    if any(np.ndim(p.time_s) for p in (*device.parts, *server.parts)):
+        raise InputError("splits: expected estimates of one network, found those of a sweep")
     shape = (len(cuts),) + (1,) * rate.ndim
     at = np.array([cut.layers for cut in cuts])
     sizes = np.array([cut.bytes for cut in cuts], np.float64).reshape(shape)

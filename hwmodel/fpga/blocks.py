@@ -16,8 +16,6 @@ BLOCK_RAM_FORMS = ((72, 512), (36, 1024), (18, 2048), (9, 4096), (4, 8192))
 """(width in bits, words) that one block RAM of 36 Kbit can be: 72 x 512 to 4 x 8192 (UG573)."""
 
 ULTRA_RAM_FORM = (72, 4096)
-BLOCK_RAM_BYTES = 36 * 1024 // 8
-ULTRA_RAM_BYTES = 288 * 1024 // 8
 
 
 def block_rams(width_bits: Amount, depth: Amount, *, ping_pong: bool = False) -> Amount:

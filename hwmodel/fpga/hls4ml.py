@@ -14,7 +14,7 @@ Weights lie in block RAM, a word for all multipliers of a layer at once, `reuse`
 Activations and biases stay in registers and LUTs, which are not counted.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +28,7 @@ from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.errors import CapacityError, CoverageError
 from hwmodel.fpga.blocks import block_rams
 from hwmodel.fpga.reuse import (
+    DSP_BITS,
     dsp_slices,
     legal_reuse_factors,
     multiplier_luts,
@@ -200,6 +201,21 @@ def smallest_target(layers: Sequence[Dense], limits: Limits) -> Design:
         if not shortages(found, limits):
             return found
     raise CapacityError(too_large(design(layers, targets[-1]), limits))
+
+
+def least_cycles(net: Sequence[Dense], room: Limits) -> float:
+    """Cycles of any design: multiply-accumulates over the multipliers that the device can hold.
+
+    Streams run all layers at once, so that this bounds their slowest too.
+    """
+    have: Mapping[str, float] = {
+        name: float(np.max(room.resources[name])) for name in ("dsp", "lut")
+    }
+    slices = [layer for layer in net if layer.bits >= DSP_BITS]
+    others = [layer for layer in net if layer.bits < DSP_BITS]
+    in_slices = sum(layer.macs for layer in slices) / have["dsp"]
+    in_luts = sum(layer.macs * layer.bits**2 for layer in others) / have["lut"]
+    return max(in_slices, in_luts) + OVERHEAD_CYCLES
 
 
 def shortages(made: Design, limits: Limits) -> dict[str, tuple[int, float]]:

@@ -38,7 +38,8 @@ twice as fast as the design around them; above, since few designs keep all of th
 
 _ENGINE = (
     "engine: every DSP slice multiplies in every cycle, operands stream through double buffers",
-    "a quarter of on-chip memory for tensors between Einsums, a quarter for tiles, twice",
+    "a quarter of on-chip memory for tensors between Einsums, a quarter for tiles, twice;"
+    " stages hand on through the DRAM",
 )
 _UNMEASURED = "uncalibrated: no FPGA was measured; intervals and joules are priors"
 
@@ -152,7 +153,7 @@ def _unrolled(workload: Cascade | Stack, hardware: Hardware, target: str | None)
         device=hardware.title,
         parts=(replace(whole, busy_s={"dsp": slowest}, tile=made),),
         bound_bytes=0,
-        bound_s=whole.time_s,
+        bound_s=hls4ml.least_cycles(layers, room) / hardware.clock_hz,
         assumptions=(
             f"hls4ml, {made.io}: reuse {', '.join(map(str, made.reuse))}; {told};"
             f" {made.cycles:,} cycles at {hardware.clock_hz / 1e6:g} MHz",

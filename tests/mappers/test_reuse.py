@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 import hwmodel as hw
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.errors import CapacityError, InputError
-from hwmodel.fpga.hls4ml import Dense, Design, shortages, smallest_target
+from hwmodel.fpga.hls4ml import Dense, Design, least_cycles, shortages, smallest_target
 from hwmodel.fpga.reuse import legal_reuse_factors
 from hwmodel.hardware import Limits, limits
-from hwmodel.mappers.reuse import best, least_cycles, map_reuse
+from hwmodel.mappers.reuse import best, map_reuse
 from hwmodel.registry import device
 
 U250 = device("u250")

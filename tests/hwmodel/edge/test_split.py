@@ -135,6 +135,8 @@ def test_what_does_not_belong_together_is_refused() -> None:
         splits(NEAR, other, cuts(NETWORK), Radio("link", 1e6), idle_w=1.0)
     with pytest.raises(InputError, match="expected cuts after 0 to"):
         splits(NEAR, FAR, cuts(resnet("resnet152")), Radio("link", 1e6), idle_w=1.0)
+    with pytest.raises(InputError, match="link: expected rates above 0, found 0 bytes/s"):
+        splits(NEAR, FAR, cuts(NETWORK), Radio("link", 0.0), idle_w=1.0)
     with pytest.raises(InputError, match="expected bytes before each of 1 layers and 1 links"):
         tiers([[1.0], [1.0]], [1.0], [])
     with pytest.raises(InputError, match=r"a chance of 0 to 1, found 2 and 1\.5"):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hwmodel.einsum.workloads.model import model as model
     from hwmodel.explanation import explain as explain
     from hwmodel.papers_command import papers as papers
+    from hwmodel.pictures import gallery as _gallery
     from hwmodel.ranges import linspace as linspace
     from hwmodel.ranges import logspace as logspace
     from hwmodel.registry import device as device
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from hwmodel.verbs import place as place
     from hwmodel.verbs import predict as predict
 
+    plot = _gallery
     workloads = _catalogue
 
 __version__ = "0.1.0"
@@ -63,6 +65,7 @@ _FACE = {
     "open_sweep": ("hwmodel.sweep_files", "open_sweep"),
     "parse": ("hwmodel.einsum.notation", "parse"),
     "place": ("hwmodel.verbs", "place"),
+    "plot": ("hwmodel.pictures.gallery", ""),
     "predict": ("hwmodel.verbs", "predict"),
     "sweep": ("hwmodel.sweeps", "sweep"),
     "together": ("hwmodel.axes", "together"),
@@ -90,6 +93,7 @@ __all__ = [
     "papers",
     "parse",
     "place",
+    "plot",
     "predict",
     "sensitivity",
     "sweep",

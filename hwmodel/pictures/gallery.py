@@ -1,0 +1,14 @@
+"""All pictures, one call each: `hw.plot.roofline(estimate, h200, "roofline.png")`.
+
+Each returns its matplotlib figure, and writes it where a path is given, in the format of the path's
+ending. Nothing is drawn on a screen; a notebook shows the figure that it is handed.
+"""
+
+from hwmodel.pictures.breakdown import breakdown as breakdown
+from hwmodel.pictures.front import pareto as pareto
+from hwmodel.pictures.heatmap import heatmap as heatmap
+from hwmodel.pictures.parity import parity as parity
+from hwmodel.pictures.roofline import roofline as roofline
+from hwmodel.pictures.tornado import tornado as tornado
+
+__all__ = ["breakdown", "heatmap", "pareto", "parity", "roofline", "tornado"]

@@ -117,7 +117,7 @@ def _turns(layer: Dense, reuse: int, own: str) -> Activity:
     Layers that run at the same time count cycles of their `own`: they share none.
     """
     one = Work(
-        operations={("dsp", "mac", f"int{layer.bits}"): 1},
+        operations={("dsp", "flop", f"int{layer.bits}"): 2},
         read={"bram": layer.bits / 8},
         slots={CYCLE + own: 1},
     )

@@ -61,13 +61,13 @@ def spatial_rates(hardware: Hardware, layers: int, bits: frozenset[int]) -> Rate
     cycle_s = 1 / hardware.clock_hz
     slots = {f"cycle {n}": (f"dsp {n}", cycle_s) for n in range(layers)}
     dsp = hardware.units["dsp"].energy_j_per_flop
-    keys = {b: ("dsp", "mac", f"int{b}") for b in bits}
+    keys = {b: ("dsp", "flop", f"int{b}") for b in bits}
     return Rates(
         operations=dict.fromkeys(keys.values(), np.inf),
         read={"bram": np.inf, "dram": np.inf},
         written={"dram": np.inf},
         slots={"cycle": ("dsp", cycle_s), **slots},
-        operation_j={key: 2 * dsp["int8" if b <= 8 else "int16"] for b, key in keys.items()},
+        operation_j={key: dsp["int8" if b <= 8 else "int16"] for b, key in keys.items()},
         byte_j={name: memory.energy_j_per_byte for name, memory in hardware.memories.items()},
         static_w=hardware.power.idle_w,
         limit_w=hardware.power.limit_w,

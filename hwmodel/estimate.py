@@ -6,6 +6,7 @@ sweep. Meanings are those of DESIGN section 14: `time_s` is the marginal device 
 a CUDA graph with a cold L2; `energy_j` is whole-board energy, idle power included.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,6 +61,12 @@ BOTTLENECKS = {
 
 EXTRAPOLATED = "extrapolated: a size lies beyond those that the calibration was measured on"
 
+UNKNOWN = (math.nan, math.nan)
+"""Interval of a prediction of which no error is known."""
+
+UNMEASURED = "modelled, never measured: the 90 % interval is not known, and null"
+"""What such a prediction warns of."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -79,6 +86,7 @@ class Part:
     busy_s: Mapping[str, Amount]
     energy_j: Amount
     interval: tuple[float, float]
+    """`UNKNOWN` where nothing was ever measured: the answer's interval is null then."""
     tile: Any = None
     work: Cascade | None = None
     beyond: Any = False

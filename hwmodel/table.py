@@ -45,7 +45,7 @@ def headline(estimate: Estimate) -> str:
     time_s = first(estimate.time_s)
     words = [
         f"{estimate.name} on {estimate.device}: {_second(time_s)}"
-        f" ({_second(estimate.time_low_s)} to {_second(estimate.time_high_s)})",
+        + (f" ({interval})" if (interval := _interval(estimate)) else ""),
         f"{first(estimate.bottleneck)} binds",
     ]
     if estimate.serving is not None:
@@ -124,7 +124,7 @@ def comparison_table(
             str(number + 1),
             estimate.device,
             _second(estimate.time_s),
-            f"{_second(estimate.time_low_s)} to {_second(estimate.time_high_s)}",
+            _interval(estimate) or "not known",
             _times(base.time_s, estimate.time_s),
             _joules(estimate.energy_j),
             _times(base.energy_j, estimate.energy_j),
@@ -299,6 +299,12 @@ def _full_clock_s(estimate: Estimate) -> Amount:
     return sum(part.times * part.time_s for part in estimate.parts)
 
 
+def _interval(estimate: Estimate) -> str:
+    """The ends of the 90 % interval; nothing where it is not known."""
+    low_s, high_s = estimate.time_low_s, estimate.time_high_s
+    return "" if np.isnan(first(low_s)) else f"{_second(low_s)} to {_second(high_s)}"
+
+
 def _issued(estimate: Estimate) -> Amount:
     """Operations that the units carry out, those on the padding of tiles included."""
     return sum(part.times * operations(part.counts) for part in estimate.parts)
@@ -308,8 +314,7 @@ def summary_text(estimate: Estimate) -> str:
     """Time, roofline, traffic, rates and energy, a line each that opens with its name."""
     time_s, moved = estimate.time_s, estimate.dram_bytes_read + estimate.dram_bytes_written
     lines = [
-        f"time      {_second(time_s)}; 90 % interval {_second(estimate.time_low_s)} to"
-        f" {_second(estimate.time_high_s)}",
+        f"time      {_second(time_s)}; 90 % interval {_interval(estimate) or 'not known'}",
         f"roofline  {_second(estimate.bound_s)}; the time is {_times(time_s, estimate.bound_s)} it",
         f"{_outermost(estimate):<9} {_bytes(estimate.dram_bytes_read)} read,"
         f" {_bytes(estimate.dram_bytes_written)} written; {_times(moved, estimate.bound_bytes)}"

@@ -20,7 +20,7 @@ from hwmodel.einsum.counts import points
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.structure import attention
 from hwmodel.errors import CoverageError, InputError
-from hwmodel.estimate import Estimate, Part
+from hwmodel.estimate import UNKNOWN, UNMEASURED, Estimate, Part
 from hwmodel.hardware import Hardware, limits
 from hwmodel.spatial import spatten
 from hwmodel.spatial.bind import BoundAttention
@@ -34,8 +34,6 @@ from hwmodel.units import Amount
 
 NEEDED = {"arrays": ("matrix", "vector"), "memories": ("dram", "buffer", "lane", "register")}
 """What a machine must have, by these names, for its Einsums to be bound."""
-
-UNMEASURED = "modelled, never measured: the 90 % interval is not known, and empty here"
 
 
 def predict(
@@ -122,7 +120,7 @@ def _part(
         sustained_s=slowed_s,
         busy_s={n: s for n, s in folded.busy_s.items() if n not in hardware.functions},
         energy_j=sum(by_component.values()),
-        interval=(1.0, 1.0),
+        interval=UNKNOWN,
         tile=tile,
         work=work,
         energy_by_j=by_component,

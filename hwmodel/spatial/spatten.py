@@ -43,7 +43,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.structure import attention
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
-from hwmodel.estimate import Estimate, Part
+from hwmodel.estimate import UNKNOWN, UNMEASURED, Estimate, Part
 from hwmodel.hardware import Hardware, Limits, limits
 from hwmodel.spatial.topk import passes_cycles
 from hwmodel.units import Amount
@@ -270,6 +270,7 @@ def predict(
         ),
         warnings=(
             *getattr(workload, "warnings", ()),
+            UNMEASURED,
             *(("pruned: the answer is not that of the whole attention",) if pruned else ()),
         ),
     )
@@ -293,7 +294,7 @@ def _part(
         sustained_s=folded.time_s,
         busy_s={name: s for name, s in folded.busy_s.items() if name not in BUFFERS},
         energy_j=sum(joules.values()),
-        interval=(1.0, 1.0),
+        interval=UNKNOWN,
         tile=given,
         work=stage.cascade,
         energy_by_j=joules,

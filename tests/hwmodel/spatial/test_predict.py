@@ -253,3 +253,15 @@ def test_what_no_array_can_do_is_refused_by_name() -> None:
         hw.predict(attended("BERT", 1024), on=small)
     with pytest.raises(CoverageError, match=r"mac, add, max, divide, exp.*log"):
         hw.predict(hw.parse("Z[m] = log(A[m])", sizes={"m": 8}), on="fusemax")
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("fusemax", "bf16"), ("spatten", "int8")])
+def test_no_interval_is_claimed_where_nothing_was_measured(name: str, dtype: str) -> None:
+    work = hw.workloads.attention(batch=1, heads=1, queries=256, keys=256, head_dim=64, dtype=dtype)
+    found = hw.predict(work, on=name)
+    assert math.isnan(found.time_low_s)
+    assert math.isnan(found.time_high_s)
+    assert "90 % interval not known" in str(found)
+    assert "nan" not in str(found)
+    assert "not known" in str(hw.compare(work, on=[name]))
+    assert any("never measured" in warning for warning in found.warnings)

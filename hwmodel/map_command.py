@@ -207,7 +207,14 @@ def _cascade(
         return parse("\n".join(einsum), sizes=sizes, dtypes=dtypes, name="einsum")
     assert cascade is not None
     if cascade in WORKLOADS:
-        formats = {"dtype": dtypes["*"]} if "*" in dtypes else {}
+        if set(dtypes) - {"*"}:
+            raise InputError(
+                f"--dtype: expected one format for the workload {cascade!r}, found {dtype!r}; its"
+                " arguments for single tensors, such as weight_dtype, go among --ranks"
+            )
+        formats = {"dtype": dtypes["*"]} if dtypes else {}
+        if formats and "dtype" in sizes:
+            raise InputError("--dtype: given twice, here and among --ranks")
         made = workload(cascade, **sizes, **formats)
         if isinstance(made, Cascade):
             return made

@@ -10,6 +10,7 @@ A GPU's tiles are ranked by `gpu_tiles`, a microcontroller's patches chosen by `
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -48,7 +49,9 @@ def map_cascade(
     charged = rules_named(rules)
     space: dict[str, Any] = {} if mapspace is None else {"mapspace": mapspace}
     _check_kind(hardware)
-    cascade, hardware = view(cascade, hardware)
+    seen = view(cascade, hardware)
+    left_out = [name for name in hardware.memories if name not in seen[1].memories]
+    cascade, hardware = seen
     single = len(cascade.einsums) == 1
     deep = bool(hardware.arrays) or (len(hardware.memories) > 2 and not shares)
     if not deep and (single or not fused):
@@ -61,10 +64,19 @@ def map_cascade(
             " tiles kept twice and tensors with buffers of their own, and on deeper machines one"
             " Einsum, or a fused cascade's traffic at the outermost memory"
         )
+    notes = [f"mapping and bound leave out {', '.join(left_out)}"] if left_out else []
     if single:
-        return _late("levels")(cascade, hardware, objective=objective, rules=charged, **space)
+        found = _late("levels")(cascade, hardware, objective=objective, rules=charged, **space)
+        return _noted(found, notes)
     started_s = time.perf_counter()
     found: Mapped = _late("fusion")(cascade, hardware, rules=charged, **space)
+    if deep:
+        inner = ", ".join(list(hardware.memories)[2:])
+        notes.append(
+            f"the outermost boundary alone was searched: time and joules are those of one element,"
+            f" and nothing is kept in {inner}"
+        )
+    found = _noted(found, notes)
     if objective == "traffic":
         return found
     # With one buffer, time and energy grow with bytes and operations alone: a tree that moves least
@@ -84,6 +96,10 @@ def map_cascade(
         mapspace_bound=None if proven else 0.0,
         notes=found.notes,
     )
+
+
+def _noted(found: Mapped, notes: Sequence[str]) -> Mapped:
+    return replace(found, notes=(*found.notes, *notes)) if notes else found
 
 
 def map_front(

@@ -119,6 +119,8 @@ def test_a_cascade_from_a_file_or_by_name(tmp_path: Path) -> None:
     [
         ({}, "one of --einsum and --cascade"),
         ({"einsum": [PRODUCT], "cascade": "gemm"}, "one of --einsum and --cascade"),
+        ({"cascade": "gemm", "ranks": "M=4,dtype=int8", "dtype": "int8"}, "--dtype: given twice"),
+        ({"cascade": "gemm", "ranks": "M=4", "dtype": "A=int8"}, "one format for the workload"),
         ({"einsum": [PRODUCT], "ranks": "m:4"}, "--ranks: expected NAME=VALUE, found 'm:4'"),
         ({"einsum": [PRODUCT], "ranks": "m=4,m=5"}, "--ranks: m is given twice"),
         ({"einsum": [PRODUCT], "ranks": "m=4,n=4,k=4", "memory": ["128KiB"]}, "NAME=SIZE"),

@@ -42,6 +42,15 @@ def test_a_fused_answer_for_time_is_the_one_for_traffic() -> None:
     assert by_time.traffic_bytes == map_cascade(CHAIN, MACHINE).traffic_bytes
 
 
+def test_a_cascade_on_an_array_says_what_was_not_searched() -> None:
+    found = map_cascade(CHAIN, device("peer-a3"))
+    assert found.certificate.optimal_in_mapspace
+    assert "outermost boundary alone was searched" in found.notes[-1]
+    assert "nothing is kept in register" in found.notes[-1]
+    partial = map_cascade(attention(1, 1, 256, 256, 16, passes=3), device("fusemax"))
+    assert any("leave out register" in note for note in partial.notes)
+
+
 def test_machines_and_words_that_no_mapper_covers_are_refused() -> None:
     for asked in (map_cascade, map_front):
         with pytest.raises(CoverageError, match=r"such as peer-a2, .* kind 'gpu'"):

@@ -132,9 +132,8 @@ def _level(
     (level, colour), (ends, tallest, total) = named, frame
     marker = MARKERS[place % len(MARKERS)]
     bandwidth = float(on.memories[level].bandwidth_bytes_per_s)
-    x = np.geomspace(ends[0], ends[1], 400)
-    below = bandwidth * x <= tallest
-    axes.plot(x[below], bandwidth * x[below], color=colour, linewidth=1.6, zorder=1)
+    x = np.array([ends[0], max(ends[0], min(ends[1], tallest / bandwidth))])
+    axes.plot(x, bandwidth * x, color=colour, linewidth=1.6, zorder=1)
     here = [part for part in parts if _bytes(part, level)]
     size = 0.5 + 0.3 * place
     axes.scatter(

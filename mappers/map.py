@@ -48,32 +48,34 @@ def map_cascade(
     check_objective(objective)
     charged = rules_named(rules)
     space: dict[str, Any] = {} if mapspace is None else {"mapspace": mapspace}
+    found: Mapped
     _check_kind(hardware)
     seen = view(cascade, hardware)
     left_out = [name for name in hardware.memories if name not in seen[1].memories]
+    notes = [f"mapping and bound leave out {', '.join(left_out)}"] if left_out else []
     cascade, hardware = seen
     single = len(cascade.einsums) == 1
     deep = bool(hardware.arrays) or (len(hardware.memories) > 2 and not shares)
     if not deep and (single or not fused):
         mapper = map_tiles if single else map_unfused
         space |= {"objective": objective, "rules": charged}
-        return mapper(cascade, hardware, double=double, shares=shares, **space)
+        found = mapper(cascade, hardware, double=double, shares=shares, **space)
+        return _noted(found, notes)
     if double or shares or (deep and not single and (objective != "traffic" or not fused)):
         raise CoverageError(
             f"{cascade.name} on {hardware.name}: expected one Einsum on a memory and buffers for"
             " tiles kept twice and tensors with buffers of their own, and on deeper machines one"
             " Einsum, or a fused cascade's traffic at the outermost memory"
         )
-    notes = [f"mapping and bound leave out {', '.join(left_out)}"] if left_out else []
     if single:
         found = _late("levels")(cascade, hardware, objective=objective, rules=charged, **space)
         return _noted(found, notes)
     started_s = time.perf_counter()
-    found: Mapped = _late("fusion")(cascade, hardware, rules=charged, **space)
+    found = _late("fusion")(cascade, hardware, rules=charged, **space)
     if deep:
         inner = ", ".join(list(hardware.memories)[2:])
         notes.append(
-            f"the outermost boundary alone was searched: time and joules are those of one element,"
+            "the outermost boundary alone was searched: time and joules are those of one element,"
             f" and nothing is kept in {inner}"
         )
     found = _noted(found, notes)

@@ -48,7 +48,7 @@ def test_a_cascade_on_an_array_says_what_was_not_searched() -> None:
     assert "outermost boundary alone was searched" in found.notes[-1]
     assert "nothing is kept in register" in found.notes[-1]
     partial = map_cascade(attention(1, 1, 256, 256, 16, passes=3), device("fusemax"))
-    assert any("leave out register" in note for note in partial.notes)
+    assert any("leave out lane, register" in note for note in partial.notes)
 
 
 def test_machines_and_words_that_no_mapper_covers_are_refused() -> None:

@@ -14,7 +14,7 @@ What is added to alpha and beta are causes seen on two H200s (NCCL 2.28, 2026-11
   less. The two could not be told apart; they are one, "fast". The fastest is taken, size by size.
 - A ring's last pass over a part receives and sends nothing: p passes for p - 1 sends in all_gather
   and reduce_scatter, 2p - 1 for 2p - 2 in all_reduce. all_to_all and p2p are grouped sends, another
-  kernel, with parameters of their own (`_direct`).
+  kernel, with parameters of their own (`_direct`), in which the sends to all peers start together.
 - Parts that do not begin at a multiple of 16 bytes, which are copied by narrow instructions.
 - The part that a rank keeps in all_gather and all_to_all, which the same kernel copies.
 
@@ -105,9 +105,16 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
         busy_s=busy,
         energy_j=sum(joules.values()),
         energy_by_j=joules,
-        interval=family.interval,
+        interval=_interval(ranks, family),
         beyond=_beyond(ranks, family),
     )
+
+
+def _interval(ranks: Amount, family: Family) -> tuple[Amount, Amount]:
+    """The family's interval, wider where there are more ranks than were measured."""
+    low, high = family.interval
+    power = where(_beyond(ranks, family), WIDER, 1.0)
+    return low**power, high**power
 
 
 def _beyond(ranks: Amount, family: Family) -> Any:
@@ -141,6 +148,8 @@ def quickest(
     if hardware.link is None:
         raise CoverageError(f"{hardware.name}: a collective needs a link")
     slower = _narrow(op, size_bytes, ranks, parameters) * _idle(op, ranks, parameters)
+    at_once = most((ranks - 1, 1)) if op == "all_to_all" else 1
+    latency_s = hardware.link.latency_s / at_once  # blocks of their own wait for each peer
     choices: list[Choice] = []
     for ending in PROTOCOLS.values():
         if ending and f"link{ending}" not in parameters:
@@ -148,7 +157,7 @@ def quickest(
         share = _own(f"link{ending}", op, parameters) / slower
         rates = {
             "bandwidth_bytes_per_s": hardware.link.bandwidth_bytes_per_s * share,
-            "latency_s": hardware.link.latency_s * _own(f"latency{ending}", op, parameters),
+            "latency_s": latency_s * _own(f"latency{ending}", op, parameters),
         }
         link = hardware.link.model_copy(update=rates)
         choice = cheapest(op, size_bytes, ranks, hardware.model_copy(update={"link": link}))
@@ -250,7 +259,8 @@ def estimate_on(
     library, interval, warnings = _library(topology, hardware, count)
     across = 1 < boxed(topology, range(count))[1] < count
     modelled = ALGORITHMS.get(op, ())
-    used = {*LIBRARY.get(op, modelled), "hierarchical"} & {*modelled}
+    trees = ("tree",) if op == "all_reduce" else ()  # the shipped topologies were fitted with them
+    used = {*LIBRARY.get(op, modelled), *trees, "hierarchical"} & {*modelled}
     names = [name for name in modelled if name in used and (across or name != "hierarchical")]
     share = library.share_direct if op in DIRECT else library.share
     choice = cheapest_on(op, size, topology, devices=range(count), algorithms=names, share=share)

@@ -85,7 +85,7 @@ class Part:
     sustained_s: Amount
     busy_s: Mapping[str, Amount]
     energy_j: Amount
-    interval: tuple[float, float]
+    interval: tuple[Amount, Amount]
     """`UNKNOWN` where nothing was ever measured: the answer's interval is null then."""
     tile: Any = None
     work: Cascade | None = None
@@ -278,6 +278,11 @@ class Estimate:
 
         return estimate_text(self)
 
+    def _repr_html_(self) -> str:
+        from hwmodel.html import estimate_html
+
+        return estimate_html(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Limit:
@@ -314,6 +319,11 @@ class Limit:
         from hwmodel.table import limit_text
 
         return limit_text(self)
+
+    def _repr_html_(self) -> str:
+        from hwmodel.html import limit_html
+
+        return limit_html(self)
 
 
 def bottleneck(busy_s: Mapping[str, Amount]) -> Any:

@@ -44,13 +44,15 @@ ALGORITHMS: dict[str, tuple[str, ...]] = {
 """What can be modelled, by operation; the first sends the fewest bytes."""
 
 LIBRARY: dict[str, tuple[str, ...]] = {
-    "all_reduce": ("ring", "tree"),
+    "all_reduce": ("ring",),
     "all_gather": ("ring",),
     "reduce_scatter": ("ring",),
     "all_to_all": ("direct",),
     "p2p": ("direct",),
 }
-"""What NCCL chooses from on one switch (NCCL, src/graph/tuning.cc and grouped sends)."""
+"""What NCCL chooses from on one switch. Its trees join boxes, and within a box they are chains of
+2 (p - 1) messages (NCCL, src/graph/tuning.cc: latencies of trees), so that a ring is never slower
+there; all_to_all and p2p are grouped sends."""
 
 Names: TypeAlias = str | NDArray[np.str_]
 

@@ -44,6 +44,30 @@ def test_the_limit_is_that_of_the_algorithm_that_sends_least(op: str, size: int)
     assert found.time_s > found.bound_s
 
 
+def test_sends_to_all_peers_wait_once_and_steps_of_a_ring_each() -> None:
+    """Latencies of one byte: 1 for any number of peers, and p - 1 more for each rank of a ring."""
+    slow = H200.but(link={"latency": "1 ms"})
+    latency_s = {
+        op: [float(estimate(op, p, p, slow).time_s) - float(estimate(op, p, p, H200).time_s)
+             for p in (2, 4, 8)]
+        for op in ("all_to_all", "all_gather", "all_reduce")
+    }  # fmt: skip
+    assert_allclose(latency_s["all_to_all"], latency_s["all_to_all"][0], rtol=1e-3)
+    assert_allclose(
+        np.array(latency_s["all_gather"]) / latency_s["all_gather"][0], [1, 3, 7], rtol=1e-3
+    )
+    assert_allclose(latency_s["all_reduce"], 2 * np.array(latency_s["all_gather"]), rtol=1e-3)
+
+
+def test_more_ranks_than_measured_have_a_wider_interval() -> None:
+    two, four = (estimate("all_gather", 2**20, ranks, H200) for ranks in (2, 4))
+    both = estimate("all_gather", 2**20, np.array([2.0, 4.0]), H200)
+    narrow, wide = (float(e.time_high_s / e.time_low_s) for e in (two, four))
+    assert wide == pytest.approx(narrow**2)
+    assert_allclose(both.time_high_s / both.time_low_s, [narrow, wide])
+    assert (two.all_warnings(), four.all_warnings()) == ((), (EXTRAPOLATED,))
+
+
 def test_bytes_are_those_of_all_ranks() -> None:
     """All-gather of 8 kB: each rank reads its kB and writes all eight."""
     found = estimate("all_gather", 8000, 8, H200)

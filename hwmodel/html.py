@@ -1,10 +1,20 @@
-"""Answers as HTML for notebooks: a finding, small tables and notes, with all style inline."""
+"""Answers as HTML for notebooks: a finding, small tables and notes, with all style inline.
 
-from collections.abc import Sequence
+Imports of tables are late, as those of the answers' own texts are: rich is costly to load.
+"""
+
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any, Protocol, cast
+
+from hwmodel.estimate import Estimate, Limit
+from hwmodel.units import dimension_of, show
 
 CELL = "padding:2px 8px;border:0"
 RULE = "border-bottom:1px solid #888"
+MOST_ROWS = 20
+"""Rows of a list in an answer that are shown."""
+
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Heads and rows."""
 
@@ -37,6 +47,72 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _side(cells: Sequence[str]) -> str:
     numeric = sum(cell.lstrip("+-<(")[:1].isdigit() or cell in ("-", "") for cell in cells)
     return "right" if 2 * numeric > len(cells) else "left"
+
+
+class Answer(Protocol):
+    """What prints as a text that opens with its finding, and has all its fields as a record."""
+
+    def record(self) -> dict[str, Any]: ...  # noqa: D102
+
+
+class Notebook:
+    """Gives an `Answer` its look in a notebook: the finding, then its plain fields."""
+
+    def _repr_html_(self: Answer) -> str:
+        return facts_html(str(self).split("\n\n")[0], self.record())
+
+
+def facts_html(finding: str, record: Mapping[str, Any]) -> str:
+    """A finding, the fields of a record that are one number or word each, and lists of such."""
+    rows = [[name, _fact(name, value)] for name, value in record.items() if _single(value)]
+    tables: list[Table] = [(("field", "value"), rows)]
+    for value in record.values():
+        listed: list[Any] = cast(list[Any], value) if isinstance(value, list) else []
+        if listed and all(isinstance(item, Mapping) for item in listed):
+            heads = [name for name, item in listed[0].items() if _single(item)]
+            cells = [[_fact(n, item.get(n)) for n in heads] for item in listed[:MOST_ROWS]]
+            tables.append((heads, cells))
+    return answer_html(finding, tables)
+
+
+def _single(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, str))
+
+
+def _fact(name: str, value: Any) -> str:
+    dimension = dimension_of(name)
+    if dimension is None or not isinstance(value, (int, float)):
+        return f"{value:,}" if type(value) is int else "-" if value is None else str(value)
+    return show(float(value), dimension)
+
+
+def estimate_html(estimate: Estimate) -> str:
+    """The answer in one line, a row for each kernel, totals, and what the answer rests on."""
+    from hwmodel.table import headline, parts_table, summary_text
+
+    notes = (*estimate.assumptions, *(f"warning: {w}" for w in estimate.all_warnings()))
+    totals = (("of the whole", ""), named_lines(summary_text(estimate)))
+    return answer_html(headline(estimate), [parts_table(estimate), totals], notes)
+
+
+def comparison_html(estimates: Sequence[Estimate]) -> str:
+    """One row a machine."""
+    from hwmodel.table import comparison_table
+
+    finding, heads, rows, warnings = comparison_table(estimates)
+    return answer_html(finding, [(heads, rows)], [f"warning: {each}" for each in warnings])
+
+
+def limit_html(limit: Limit) -> str:
+    """The least bytes at each level, and how far the kernels are from the limit."""
+    from hwmodel.table import limit_text
+
+    levels = [
+        [each.level, show(float(each.bytes), "bytes"), each.reason] for each in limit.bound.levels
+    ]
+    finding, *_, distance = limit_text(limit).split("\n\n")
+    tables = [(("level", "at least", "since"), levels), (("distance", ""), named_lines(distance))]
+    return answer_html(finding, tables)
 
 
 def named_lines(text: str) -> list[list[str]]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwmodel import verbs
 from hwmodel.bounds import bound as bounds
@@ -23,12 +23,16 @@ from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.catalogue import WORKLOADS, workload
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.hardware import Hardware, limits
+from hwmodel.html import Notebook
 from hwmodel.mappers.answer import Mapped, any_schedule
-from hwmodel.mappers.map import map_front
+from hwmodel.mappers.map import map_forms, map_front
 from hwmodel.record import plain
 from hwmodel.registry import device
 from hwmodel.table import bound_text
 from hwmodel.units import show
+
+if TYPE_CHECKING:
+    from hwmodel.mappers.reformulate import Compared
 
 DEFAULT_MACHINE = "peer-a2"
 REPLACED = "buffer"
@@ -47,7 +51,7 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class LooseBound:
+class LooseBound(Notebook):
     """What any schedule of a cascade must move between a machine's levels.
 
     `time_s` is the least time at the machine's rates, None where a model of kernels says more.
@@ -124,6 +128,14 @@ def front(given: Mapping[str, Any]) -> tuple[Mapped, ...]:
     if asked.shares:
         raise InputError("--front: expected buffers that hold any tensor, found some that do not")
     return map_front(asked.cascade, asked.hardware, **_named(given, "mapspace", "rules"))
+
+
+def forms(given: Mapping[str, Any]) -> "tuple[Compared, ...]":
+    """The answers of `hwmodel map --forms`."""
+    asked = _read(given, ("mapspace",))
+    if asked.shares:
+        raise InputError("--forms: expected buffers that hold any tensor, found some that do not")
+    return map_forms(asked.cascade, asked.hardware, **_named(given, "mapspace"))
 
 
 def _named(given: Mapping[str, Any], *names: str) -> dict[str, Any]:

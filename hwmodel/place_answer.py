@@ -12,6 +12,7 @@ import numpy as np
 from hwmodel.certificate import Certificate
 from hwmodel.expert_parallel import StepTimes
 from hwmodel.expert_routing import Routing
+from hwmodel.html import Notebook
 from hwmodel.placement import Placement, contiguous, crossings, flows, load_imbalance, placement
 from hwmodel.table import WIDTH, grid
 from hwmodel.units import show
@@ -21,7 +22,7 @@ SHOWN_EXPERTS, SHOWN_LAYERS = 16, 12
 
 
 @dataclass(frozen=True, eq=False)
-class PlaceAnswer:
+class PlaceAnswer(Notebook):
     """A placement, its certificate, and how it compares with consecutive experts.
 
     Attributes:

@@ -19,6 +19,7 @@ from hwmodel.einsum.workloads.layer import Network
 from hwmodel.einsum.workloads.resnet import BLOCKS, bottlefit, resnet
 from hwmodel.errors import UnknownNameError
 from hwmodel.estimate import Estimate
+from hwmodel.html import Notebook
 from hwmodel.registry import device
 from hwmodel.table import grid
 from hwmodel.units import amount, show
@@ -29,7 +30,7 @@ RATES = np.logspace(3, 9, 241)
 
 
 @dataclass(frozen=True, eq=False)
-class SplitAnswer:
+class SplitAnswer(Notebook):
     """One network on a device and a server: every cut at one link rate, and the crossovers."""
 
     network: Network

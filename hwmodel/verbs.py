@@ -112,6 +112,11 @@ class Comparison:
 
         return comparison_text(self.estimates)
 
+    def _repr_html_(self) -> str:
+        from hwmodel.html import comparison_html
+
+        return comparison_html(self.estimates)
+
 
 def compare(
     workload: Workload,

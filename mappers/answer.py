@@ -26,6 +26,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.errors import UnknownNameError
 from hwmodel.hardware import Hardware, Limits, limits
+from hwmodel.html import Notebook
 from hwmodel.mapping import Loop, walk
 from hwmodel.mapping import Mapping as LoopNest
 from hwmodel.spatial.counts import Counts
@@ -64,7 +65,7 @@ class Costs:
 
 
 @dataclass(frozen=True, eq=False)
-class Mapped:
+class Mapped(Notebook):
     """A mapper's answer."""
 
     mapping: LoopNest

@@ -17,6 +17,7 @@ from hwmodel.gpu.lower import Call, lower
 from hwmodel.gpu.predict import family_of, run
 from hwmodel.gpu.schedules.triton_rules import COMPLETED, MENUS
 from hwmodel.hardware import Hardware, limits
+from hwmodel.html import Notebook
 from hwmodel.record import plain
 from hwmodel.table import grid, wrapped
 from hwmodel.units import show
@@ -45,7 +46,7 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Ranking:
+class Ranking(Notebook):
     """The launch records of one kernel, fastest first."""
 
     kernel: str

@@ -29,6 +29,7 @@ from hwmodel.einsum.workloads.patches import Patched, patched, splits
 from hwmodel.errors import CapacityError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
+from hwmodel.html import Notebook
 from hwmodel.mcu.arena import Held, arena
 from hwmodel.mcu.libraries import library
 from hwmodel.mcu.predict import family_of, image, leaf, mcu_rates, predict, scheduled
@@ -49,7 +50,7 @@ REASONS = {
 
 
 @dataclass(frozen=True, eq=False)
-class PatchMapped:
+class PatchMapped(Notebook):
     """The answer: the schedule, what it takes, and the proof.
 
     `workload` is the network so scheduled: predict, compare and bound take it as any other.

@@ -34,12 +34,13 @@ from hwmodel.fpga.hls4ml import (
 from hwmodel.fpga.rates import spatial_rates
 from hwmodel.fpga.reuse import legal_reuse_factors
 from hwmodel.hardware import Hardware, Limits, limits
+from hwmodel.html import Notebook
 
 RESOURCES = ("dsp", "lut", "bram")
 
 
 @dataclass(frozen=True)
-class ReuseMapped:
+class ReuseMapped(Notebook):
     """The answer: a design, what it takes, and the proof."""
 
     design: Design

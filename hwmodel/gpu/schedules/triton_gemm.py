@@ -15,7 +15,7 @@ exceed a thread's registers (two a load).
 
 The parts of a split start one after the other, so that the L2 serves a part of A and B at a time.
 A part is a whole number of slices, so that of many parts some are empty: their blocks store zeros.
-Sums are fp32; what of them exceeds the L2 goes to the DRAM and back, and a second kernel adds them.
+Sums are fp32, and a second kernel adds them. What goes through the DRAM is in `triton_traffic`.
 """
 
 from dataclasses import replace
@@ -31,6 +31,7 @@ from hwmodel.gpu.schedules.gemm import (
     GemmTile,
     dram_bytes,
 )
+from hwmodel.gpu.schedules.triton_traffic import operands_bytes, parts_bytes, spills_bytes
 from hwmodel.gpu.units import product_unit
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
@@ -42,6 +43,7 @@ WARP_THREADS = 32
 REGISTERS = 255
 """Registers that a thread can name (CUDA C++ Programming Guide, compute capability 9.0)."""
 REGISTER_FILE = 65536
+REGISTER_BYTES = 4
 PROCESSOR_SHARED_BYTES = 228 * 1024
 RESERVED_BYTES = 1024
 """Shared memory of a processor, and of it what each block takes for the system (same source)."""
@@ -80,31 +82,33 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     slices = ceil_div(whole, tile.split)
     every = problem.batch * rows * columns
     blocks = every * ceil_div(whole, slices)
-    part = replace(problem, K=problem.K / tile.split, batch=problem.batch * tile.split)
     held = resident(problem, tile)
-    read, _ = dram_bytes(part, replace(tile, resident=held), limits)
+    slots = limits.processors * held
     split = tile.split > 1
     outputs = problem.batch * problem.M * problem.N
     written = outputs * bytes_of(problem.dtype_out)
     partial = where(split, 1.0, 0.0) * tile.split * outputs * PARTIAL_BYTES
-    spilled = most((0, partial - limits.capacity_bytes["l2"] / 2))
+    parts = parts_bytes(problem, tile, limits)
+    by_element = where(bulk(problem.K, bytes_of(problem.dtype_a)), 0.0, 1.0)
+    spill = by_element * spilled_registers(tile) * REGISTER_BYTES * WARP_THREADS * tile.warps
+    spills = spills_bytes(problem, tile, spill, slots, limits)
+    operands = operands_bytes(problem, tile, slots, limits)
     stream = Work(
-        read={"dram": read / blocks},
-        written={"dram": where(split, spilled, written) / blocks, "l2": partial / blocks},
+        read={"dram": (operands + spills) / blocks},
+        written={"dram": (where(split, parts, written) + spills) / blocks, "l2": partial / blocks},
     )
     empty = Work(
         written={"port": stored_bytes(problem, tile, rows)},
         slots={"fill": 1},
         live={"processors": 1 / held},
     )
-    slots = limits.processors * held
     beyond = most((0, every * tile.split - ceil_div(blocks, slots) * slots))
     body = (
         waves(problem, tile, rows, blocks, slices, stream, limits),
         Waves(beyond, slots, empty),
     )
     reduction = Work(
-        read={"l2": partial, "l1": partial, "dram": spilled},
+        read={"l2": partial, "l1": partial, "dram": parts},
         written={"dram": where(split, written, 0.0)},
         slots={
             "reduction": where(split, 1.0, 0.0),

@@ -72,7 +72,7 @@ def test_split_sums_beyond_the_l2_go_through_the_dram() -> None:
         totals(triton_gemm.activity(problem, t, LIMITS)).written["dram"] for t in (whole, cut)
     ]
     partial = 8 * 4096 * 5120 * 4
-    assert partial - 60 * 2**20 < written[1] - written[0] < partial
+    assert written[1] - written[0] == partial
 
 
 def test_a_length_that_nothing_divides_is_moved_by_single_elements() -> None:

@@ -14,7 +14,7 @@ from hwmodel.errors import InputError
 from hwmodel.study import study
 from hwmodel.sweep_table import Sweep
 from hwmodel.sweeps import Executor, run
-from hwmodel.workers import cores, processes
+from hwmodel.workers import cores, keep_freed_memory, processes
 
 MANY_POINTS = 500_000
 """From this many points on, starting worker processes (a second) pays."""
@@ -113,6 +113,7 @@ def _executor(workers: int, dask: str | None) -> Generator[Executor | None, None
     if workers < 1:
         raise InputError(f"--workers: expected 1 or more, found {workers}")
     if workers == 1:
+        keep_freed_memory()
         yield None
         return
     with processes(workers) as executor:

@@ -26,6 +26,7 @@ from hwmodel.sweep_files import Folder
 from hwmodel.sweep_progress import progress_bar
 from hwmodel.sweep_table import Sweep
 from hwmodel.units import amount, dimension_of
+from hwmodel.workers import keep_freed_memory
 
 PIECE = 16_384
 """Rows of one call: enough to hide its overhead, few enough for the cache."""
@@ -256,7 +257,8 @@ def _evaluated(
 def remote(
     plan: Plan, number: int, empty: polars.DataFrame, folder: Folder | None
 ) -> polars.DataFrame | None:
-    """`work` in a process beside others: on one thread."""
+    """`work` in a process beside others: on one thread, with an allocator that suits it."""
+    keep_freed_memory()
     token = THREADS.set(1)
     try:
         return work(plan, number, empty, folder)

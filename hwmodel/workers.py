@@ -13,13 +13,14 @@ import sys
 from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt (malloc.h)."""
 
 KEPT_BYTES = 1 << 28
-"""Freed memory that a worker keeps for its next arrays: asking the system anew for each took a
-fifth of a sweep's time (measured: page faults)."""
+"""Freed memory that a worker keeps for its next arrays: to ask the system for it anew, page by
+page, takes as long as the sweep itself (measured)."""
 
 
 @contextmanager
@@ -36,6 +37,12 @@ def processes(workers: int) -> Generator[ProcessPoolExecutor, None, None]:
 def prepare() -> None:
     """Make this process a worker: one thread, and an allocator that keeps what it has freed."""
     os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is first imported
+    keep_freed_memory()
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Tell the allocator of this process to keep `KEPT_BYTES` of what is freed."""
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:  # glibc; musl has none

@@ -30,7 +30,7 @@ from hwmodel.gpu.roofline import roofline_s
 from hwmodel.hardware import Hardware, Limits, limits
 from hwmodel.units import Amount
 
-CHUNK = 4_096
+CHUNK = 8_192
 """Points evaluated at once: a menu of tiles times this many floats stays near the cache."""
 
 CORES = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))

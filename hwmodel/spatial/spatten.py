@@ -266,6 +266,7 @@ def predict(
         assumptions=(
             "cycle model of the published simulator; one query overlaps fetch with computing",
             "energy: multiplications, exponentials, buffers and DRAM; adders of softmax left out",
+            "Q and O cross DRAM in 16 bits, whatever the workload says and its bound takes",
             *pruned,
         ),
         warnings=(
@@ -335,7 +336,7 @@ def _sizes(cascade: Cascade, pruning: Pruning) -> tuple[Layer, Pruning]:
     if not stored.name.startswith("int") or stored.bits > WORD_BITS:
         raise CoverageError(
             f"{NAME}, cascade {cascade.name!r}: expected K and V as integers of {WORD_BITS} bits at"
-            f" most, found {shape.kv_dtype}; give the workload dtype='int8' or kv_dtype='int8'"
+            f" most, found {shape.kv_dtype}; give the workload kv_dtype='int8'"
         )
     bits = pruning.key_bits or stored.bits
     filled = replace(pruning, key_bits=bits, value_bits=pruning.value_bits or bits)

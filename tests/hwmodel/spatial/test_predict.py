@@ -12,7 +12,7 @@ import pytest
 import hwmodel as hw
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.errors import CapacityError, CoverageError, UnknownNameError
-from hwmodel.estimate import Estimate
+from hwmodel.estimate import Estimate, Limit
 
 BATCH, N, CLOCK, BANDWIDTH = 64, 256, 940e6, 400 * 2**30
 MODELS = {"BERT": (12, 64), "TrXL": (16, 64), "T5": (8, 64), "XLM": (16, 128)}
@@ -224,7 +224,9 @@ def test_more_of_anything_is_never_slower_and_never_beats_the_bound(
 
 def test_bound_compare_and_map_work_on_these_machines() -> None:
     work = hw.workloads.attention(batch=1, heads=2, queries=2048, keys=2048, head_dim=64)
-    assert hw.bound(work, on="fusemax").time_over_limit >= 1
+    limit = hw.bound(work, on="fusemax")
+    assert isinstance(limit, Limit)
+    assert limit.time_over_limit >= 1
     compared = hw.compare(work, on=["fusemax", "flat", "flat-edge"])
     assert "FuseMax" in str(compared)
     assert str(compared.estimates[0]).count("mac ") == 1

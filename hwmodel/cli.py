@@ -192,6 +192,9 @@ def map_nest(
     ] = None,
     picture: Annotated[str | None, typer.Option(help="A file for a drawing of the nest.")] = None,
     front: Annotated[bool, typer.Option("--front", help="All that no other beats.")] = False,
+    forms: Annotated[
+        bool, typer.Option("--forms", help="A softmax in one, two and three passes, compared.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """The best loop nest of a cascade, with a proof; on a GPU, tiles by predicted time."""
@@ -205,6 +208,11 @@ def map_nest(
         from hwmodel.mappers.show import front_text
 
         return typer.echo(front_text(points))
+    if given.pop("forms", False):
+        from hwmodel.mappers.show import forms_record, forms_text
+
+        answers = map_command.forms(given)
+        return _print_json(forms_record(answers)) if as_json else typer.echo(forms_text(answers))
     given.pop("picture", None)
     mapped = map_command.mapped(given)
     if picture is not None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import cascade_counts
@@ -24,6 +24,9 @@ from hwmodel.mappers.tiles import map_tiles
 from hwmodel.mappers.unfused import map_unfused
 from hwmodel.spatial.rules import rules_named
 from hwmodel.spatial.view import view
+
+if TYPE_CHECKING:
+    from hwmodel.mappers.reformulate import Compared
 
 MAPPERS: Mapping[str, str] = {"levels": "map_levels", "fusion": "fuse"}
 """Mappers loaded when they are needed: module of `hwmodel.mappers` -> its function."""
@@ -78,6 +81,8 @@ def map_cascade(
             "the outermost boundary alone was searched: time and joules are those of one element,"
             f" and nothing is kept in {inner}"
         )
+    if _late("reformulate", "softmax_of")(cascade) is not None:
+        notes.append("a softmax in three passes: its other forms are compared by `forms`")
     found = _noted(found, notes)
     if objective == "traffic":
         return found
@@ -122,6 +127,23 @@ def map_front(
     deep = bool(hardware.arrays) or len(hardware.memories) > 2
     mapper = _late("levels", "front_levels") if deep else front
     return mapper(cascade, hardware, rules=rules_named(rules), **space)
+
+
+def map_forms(
+    cascade: Cascade, hardware: Hardware, *, mapspace: str = "uniform"
+) -> "tuple[Compared, ...]":
+    """A cascade with a softmax in its forms of one, two and three passes, least traffic first.
+
+    Raises `CoverageError` where there is no such softmax, without bands.
+    """
+    _check_kind(hardware)
+    answers = _late("reformulate", "compare")(*view(cascade, hardware), mapspace=mapspace)
+    if len(answers) == 1:
+        raise CoverageError(
+            f"{cascade.name}: expected a softmax between two sums over one rank, with its maximum,"
+            " and no mask; found none, so there is no other form to compare with"
+        )
+    return answers
 
 
 def _check_kind(hardware: Hardware) -> None:

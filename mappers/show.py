@@ -7,14 +7,18 @@ tensor moves, what each memory holds and moves, and what the answer rests on. JS
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwmodel.bounds.sensitivity import Sensitivity
+from hwmodel.einsum.counts import cascade_counts
 from hwmodel.mappers.answer import Mapped
 from hwmodel.record import plain
 from hwmodel.spatial.counts import Transfer
 from hwmodel.table import WIDTH, grid
 from hwmodel.units import show
+
+if TYPE_CHECKING:
+    from hwmodel.mappers.reformulate import Compared
 
 
 def mapped_record(mapped: Mapped) -> dict[str, Any]:
@@ -133,6 +137,39 @@ def front_text(points: Sequence[Mapped]) -> str:
     head = f"{first.mapping.cascade} on {first.mapping.machine}: {len(points)} mappings, none of"
     table = grid(("bytes held", "traffic", "time", "energy", "tiles"), rows, left=(0, 4))
     return f"{head} which another beats\n\n{table}"
+
+
+def forms_record(answers: Sequence["Compared"]) -> list[dict[str, Any]]:
+    """Every form with its extra operations and, where it fits, its mapping's record."""
+    return [
+        {
+            "form": answer.form.name,
+            "extra_operations": answer.form.extra_operations,
+            **({"fits": True, **answer.mapped.record()} if answer.mapped else {"fits": False}),
+        }
+        for answer in answers
+    ]
+
+
+def forms_text(answers: Sequence["Compared"]) -> str:
+    """What wins and what it pays; a row for each form; the winner's loop nest."""
+    from hwmodel.mappers.reformulate import verdict
+
+    given = next(answer for answer in answers if not answer.form.extra_operations)
+    done = float(sum(cascade_counts(given.form.cascade).values()))
+    rows = [
+        [
+            answer.form.name,
+            whole(answer.mapped.traffic_bytes) if answer.mapped else "does not fit",
+            f"{answer.mapped.certificate.gap_to_bound:.1%}" if answer.mapped else "-",
+            f"{sum(answer.form.extra_operations.values()) / done:+.1%}",
+        ]
+        for answer in answers
+    ]
+    table = grid(("form", "traffic", "gap", "operations"), rows, left=(0,))
+    best = answers[0].mapped
+    head = textwrap.fill(verdict(tuple(answers)), WIDTH)
+    return "\n\n".join((head, table, *([str(best.mapping)] if best else [])))
 
 
 def _wrapped(line: str) -> str:

@@ -160,6 +160,20 @@ def test_nothing_that_fits_ends_with_status_3() -> None:
     assert "Traceback" not in run.stderr
 
 
+def test_forms_of_a_softmax_are_compared() -> None:
+    sizes = "batch=1,heads=1,queries=64,keys=64,head_dim=8,passes=3"
+    asked = ("map", "--cascade", "attention", "--ranks", sizes, "--memory", "buffer=2KiB")
+    forms = json.loads(printed(*asked, "--forms", "--json"))
+    moved = {form["form"]: form["traffic_bytes"] for form in forms}
+    assert list(moved.values()) == sorted(moved.values())
+    assert moved["as given"] == json.loads(printed(*asked, "--json"))["traffic_bytes"]
+    assert {"recompute", "two-pass, tiles of 8", "one-pass, tiles of 8"} <= set(moved)
+    assert printed(*asked, "--forms").startswith(forms[0]["form"])
+    assert "compared by `forms`" in printed(*asked).replace("\n           ", " ")
+    with pytest.raises(HwmodelError, match="no other form to compare"):
+        printed("map", *ASKED, "--forms")
+
+
 def test_a_front_is_a_table_or_a_list() -> None:
     asked = ("map", "--einsum", PRODUCT, "--ranks", "m=8,n=8,k=8", "--dtype", "int8", "--front")
     points = json.loads(printed(*asked, "--json"))

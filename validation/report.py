@@ -143,15 +143,19 @@ class Line:
 
 
 def judge(rows: Iterable[Row], hardware: Hardware) -> list[Judged]:
-    """Predict every row; kernels in one vectorised call for each form, models one by one."""
+    """Predict every row, in one vectorised call for each form of kernel and phase of a model."""
     wanted = list(rows)
     judged: list[Judged] = []
     for group in groups([row for row in wanted if row.columns["family"] not in APART]):
         kernel = str(group.rows[0].columns["kernel"])
         judged += _judged(group.rows, predict(group.cascade, hardware, kernel=kernel))
+    phases: dict[tuple[str, ...], list[Row]] = {}
     for row in wanted:
         if row.columns["family"] == "llm":
-            judged += _judged((row,), _step(row, hardware))
+            named = tuple(str(row.columns[name]) for name in ("model", "dtype", "phase", "kernel"))
+            phases.setdefault(named, []).append(row)
+    for named, rows in phases.items():
+        judged += _judged(rows, _steps(*named, rows, hardware))
     messages = [row for row in wanted if row.columns["family"] == collectives.FAMILY]
     for sample in collective.samples(messages, hardware):
         op = str(sample.rows[0].columns["op"])
@@ -160,15 +164,16 @@ def judge(rows: Iterable[Row], hardware: Hardware) -> list[Judged]:
     return judged
 
 
-def _step(row: Row, hardware: Hardware) -> Estimate:
-    """A whole step of a model."""
-    read = model(str(row.columns["model"]), dtype=str(row.columns["dtype"]))
-    batch = int(row.columns["batch"])
-    if row.columns["phase"] == "prefill":
-        stack = read.prefill(batch, int(row.columns["prompt"]))
-    else:
-        stack = read.decode(batch, int(row.columns["context"]))
-    return predict(stack, hardware, kernel=str(row.columns["kernel"]))
+def _steps(
+    name: str, dtype: str, phase: str, kernel: str, rows: Sequence[Row], hardware: Hardware
+) -> Estimate:
+    """Whole steps of a model, of one phase, at the sizes of the rows."""
+    read, length = model(name, dtype=dtype), "prompt" if phase == "prefill" else "context"
+    batch, tokens = (
+        np.array([float(row.columns[column]) for row in rows]) for column in ("batch", length)
+    )
+    run = read.prefill if phase == "prefill" else read.decode
+    return predict(run(batch, tokens), hardware, kernel=kernel)
 
 
 def _judged(rows: Sequence[Row], estimate: Estimate) -> list[Judged]:

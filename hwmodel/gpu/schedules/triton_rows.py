@@ -76,8 +76,6 @@ TRANSFER, SHARED = 0.02, 0.015
 processors draw from the DRAM and a block has no neighbour that works meanwhile."""
 SINGLE = 3.0
 """Cycles of a processor for a warp's load or store of single elements in a row."""
-LONG = 100.0
-"""Wait for the address of an element that is moved alone, beyond `AT_ONCE` of a thread."""
 PARTIAL, PARTIAL_L2, PARTIAL_HALF = 0.48, 0.5, 1.04
 """Cycles for an element stored alone in a stretch: of a processor, and its share of the L2 for
 words and for half words."""
@@ -137,14 +135,11 @@ def filled(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
         / where(form.alone > 0, 1, least((form.each, VECTOR_BYTES / problem.item_bytes)))
     )
     across = where(form.reduces & (rows_threads > WARP), where(form.norm, 1, 2), 0)
-    long = where(
-        form.reduces | (form.each <= AT_ONCE), 0, form.alone * LONG * form.each * form.used
-    )
     chain = INSTRUCTION * most((0, slots - HIDDEN)) + REDUCTION * across
     issue = tile.warps * slots * ISSUE / SCHEDULERS + spill
     return replace(
         tile,
-        chain=chain + waits + moved + long + spill,
+        chain=chain + waits + moved + spill,
         issue=most((issue, singles, _partial(tile, problem, form, full))),
         wait=WAIT,
         resident=resident,

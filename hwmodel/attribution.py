@@ -26,7 +26,7 @@ from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
 from hwmodel.numbers import Number, changed, numbers
 from hwmodel.record import plain
-from hwmodel.table import grid
+from hwmodel.table import grid, wrapped
 from hwmodel.units import show
 from hwmodel.verbs import Machine, Workload
 from hwmodel.whatif import Question, answers, machine_of
@@ -83,7 +83,7 @@ class Attribution:
     def __str__(self) -> str:
         """The difference in one line, then a row a cause."""
         head, heads, rows = _table(self)
-        return f"{head}\n\n{grid(heads, rows, left=(0,))}"
+        return f"{wrapped('', head)}\n\n{grid(heads, rows, left=(0,))}"
 
     def _repr_html_(self) -> str:
         from hwmodel.html import answer_html

@@ -285,7 +285,9 @@ def place(
     objective: Annotated[str, typer.Option(help="crossings, hops, load, seconds.")] = "crossings",
     token_bytes: Annotated[str | None, typer.Option(help="Bytes of a token on a link.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Tokens in a step (default 4096).")] = None,
+    choices: Annotated[int | None, typer.Option(help="Experts of a token (default 1).")] = None,
     token_s: Annotated[float | None, typer.Option(help="Seconds of a token in an expert.")] = None,
+    slots: Annotated[int | None, typer.Option(help="Places of a layer: copy hot experts.")] = None,
     slack: Annotated[int | None, typer.Option(help="Experts more or fewer on a device.")] = None,
     memory: Annotated[str | None, typer.Option(help="Memory of a device for experts.")] = None,
     expert_bytes: Annotated[str | None, typer.Option(help="Bytes of one expert.")] = None,
@@ -344,6 +346,104 @@ def compare(
         from hwmodel.table import comparison_text
 
         typer.echo(comparison_text(estimates))
+
+
+@app.command()
+def explain(
+    on: OnMany,
+    what: What = None,
+    fields: Fields = None,
+    phase: Phase = None,
+    batch: Batch = None,
+    context: Context = None,
+    prompt: Prompt = None,
+    dtype: Dtype = None,
+    weight_dtype: Part = None,
+    kv_dtype: Part = None,
+    activation_dtype: Part = None,
+    kernel: Kernel = None,
+    tp: Ways = None,
+    ignore_key: Ignore = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why a prediction is what it is; with two devices, why they differ."""
+    given = _given(locals())
+    from hwmodel import explain_command
+
+    found = explain_command.explained(_request(given), on)
+    _print_json(found.record()) if as_json else typer.echo(str(found))
+
+
+@app.command()
+def sensitivity(
+    what: What = None,
+    fields: Fields = None,
+    on: OnOne = None,
+    phase: Phase = None,
+    batch: Batch = None,
+    context: Context = None,
+    prompt: Prompt = None,
+    dtype: Dtype = None,
+    weight_dtype: Part = None,
+    kv_dtype: Part = None,
+    activation_dtype: Part = None,
+    kernel: Kernel = None,
+    tp: Ways = None,
+    ignore_key: Ignore = None,
+    swing: Annotated[float, typer.Option(help="Share by which numbers fall and rise.")] = 0.2,
+    break_even: Annotated[
+        str | None, typer.Option(help="A number, such as hbm.bandwidth: where what binds changes.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="With it: what binds on one side.")] = None,
+    picture: Annotated[str | None, typer.Option(help="A file for the tornado chart.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How time and energy follow each number of a device, one at a time."""
+    given = _given(locals())
+    options = {n: given.pop(n, None) for n in ("swing", "break_even", "to", "picture")}
+    from hwmodel import explain_command
+
+    number = options.pop("break_even")
+    found = explain_command.moved(_request(given), number=number, **options)
+    _print_json(found.record()) if as_json else typer.echo(str(found))
+
+
+@app.command()
+def plot(
+    kind: Annotated[
+        str, typer.Argument(help="roofline, breakdown, tornado; pareto, heatmap; parity.")
+    ],
+    out: Annotated[str, typer.Option(help="The picture's file: .png, .svg, .pdf.")],
+    what: Annotated[
+        str | None, typer.Argument(help="As in predict; of pareto and heatmap a sweep's folder.")
+    ] = None,
+    fields: Fields = None,
+    on: OnOne = None,
+    phase: Phase = None,
+    batch: Batch = None,
+    context: Context = None,
+    prompt: Prompt = None,
+    dtype: Dtype = None,
+    weight_dtype: Part = None,
+    kv_dtype: Part = None,
+    activation_dtype: Part = None,
+    kernel: Kernel = None,
+    tp: Ways = None,
+    ignore_key: Ignore = None,
+    x: Annotated[str | None, typer.Option(help="Column of a sweep, across.")] = None,
+    y: Annotated[str | None, typer.Option(help="Column of a sweep, up.")] = None,
+    value: Annotated[str | None, typer.Option(help="Column that a heat map colours.")] = None,
+    most: Annotated[
+        list[str] | None, typer.Option(help="Of a front: a column of which more is better.")
+    ] = None,
+    colour: Annotated[str | None, typer.Option(help="Of a front: the column of groups.")] = None,
+) -> None:
+    """A picture of a prediction, of a sweep, or of how wrong predictions are."""
+    given = _given(locals())
+    from hwmodel import plot_command
+
+    plot_command.draw(given, _request)
+    typer.echo(f"wrote {out}")
 
 
 @app.command()

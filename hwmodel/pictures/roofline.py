@@ -31,6 +31,9 @@ NEAR_X, NEAR_Y = 1.5, 1.2
 HEADROOM = 3.0
 """Factor between the points and the frame."""
 
+DECADES = 100.0
+"""Factor between the highest roof and the frame, at least, so that roofs are seen to rise."""
+
 
 def roofline(estimate: Estimate, on: Hardware, path: str | Path | None = None) -> Any:
     """Draw an estimate's kernels under the roofs of the machine that it was made for.
@@ -117,7 +120,8 @@ def _ends(
     y = [_rate(part) for part in parts]
     ridges = [peak / float(on.memories[level].bandwidth_bytes_per_s) for level in levels[:1]]
     right = max(*x, *ridges, 1e-9)
-    return min(x) / HEADROOM, right * HEADROOM, min(y) / HEADROOM, max(*y, peak) * HEADROOM / 1.5
+    bottom = min(min(y) / HEADROOM, max(*y, peak) / DECADES)
+    return min(x) / HEADROOM, right * HEADROOM, bottom, max(*y, peak) * HEADROOM / 1.5
 
 
 def _level(

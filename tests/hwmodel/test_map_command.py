@@ -161,8 +161,8 @@ def test_nothing_that_fits_ends_with_status_3() -> None:
 
 
 def test_forms_of_a_softmax_are_compared() -> None:
-    sizes = "batch=1,heads=1,queries=64,keys=64,head_dim=8,passes=3"
-    asked = ("map", "--cascade", "attention", "--ranks", sizes, "--memory", "buffer=2KiB")
+    sizes = "batch=1,heads=1,queries=4,keys=8,head_dim=2,passes=3"
+    asked = ("map", "--cascade", "attention", "--ranks", sizes, "--memory", "buffer=64KiB")
     forms = json.loads(printed(*asked, "--forms", "--json"))
     moved = {form["form"]: form["traffic_bytes"] for form in forms}
     assert list(moved.values()) == sorted(moved.values())

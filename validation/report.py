@@ -72,8 +72,10 @@ def spread(row: Row) -> bool:
     the same few experts (see `stack.random_stack`), and did not count them. Their prefill rows of
     mixtures stay in the data and out of the report.
     """
+    if row.columns["phase"] == "decode":
+        return True
     config = model(str(row.columns["model"])).config
-    if not config.experts or row.columns["phase"] == "decode":
+    if not config.experts:
         return True
     tokens = float(row.columns["batch"]) * float(row.columns["prompt"])
     picked = float(config.num_experts_per_tok or 1) / config.experts
@@ -154,8 +156,8 @@ def judge(rows: Iterable[Row], hardware: Hardware) -> list[Judged]:
         if row.columns["family"] == "llm":
             named = tuple(str(row.columns[name]) for name in ("model", "dtype", "phase", "kernel"))
             phases.setdefault(named, []).append(row)
-    for named, rows in phases.items():
-        judged += _judged(rows, _steps(*named, rows, hardware))
+    for rows in phases.values():
+        judged += _judged(rows, _steps(rows, hardware))
     messages = [row for row in wanted if row.columns["family"] == collectives.FAMILY]
     for sample in collective.samples(messages, hardware):
         op = str(sample.rows[0].columns["op"])
@@ -164,10 +166,11 @@ def judge(rows: Iterable[Row], hardware: Hardware) -> list[Judged]:
     return judged
 
 
-def _steps(
-    name: str, dtype: str, phase: str, kernel: str, rows: Sequence[Row], hardware: Hardware
-) -> Estimate:
-    """Whole steps of a model, of one phase, at the sizes of the rows."""
+def _steps(rows: Sequence[Row], hardware: Hardware) -> Estimate:
+    """Whole steps of one phase of a model, at the sizes of each row."""
+    name, dtype, phase, kernel = (
+        str(rows[0].columns[column]) for column in ("model", "dtype", "phase", "kernel")
+    )
     read, length = model(name, dtype=dtype), "prompt" if phase == "prefill" else "context"
     batch, tokens = (
         np.array([float(row.columns[column]) for row in rows]) for column in ("batch", length)

@@ -98,6 +98,9 @@ def predict(
         str | None, typer.Option(help="A file of cases, one JSON object a line.")
     ] = None,
     out: Annotated[str | None, typer.Option(help="Where answers to --cases go.")] = None,
+    picture: Annotated[
+        str | None, typer.Option(help="A file for where time and energy go: .png, .svg, .pdf.")
+    ] = None,
 ) -> None:
     """Time, energy, traffic and memory of a workload on a device."""
     given = _given(locals())
@@ -110,7 +113,12 @@ def predict(
         raise typer.Exit(predict_file(cases, out))
     if out is not None:
         raise InputError("--out: expected --cases with it; it is where answers to cases go")
+    given.pop("picture", None)
     estimate = _estimate(_request(given))
+    if picture is not None:
+        from hwmodel.plot_command import of_estimate
+
+        of_estimate(estimate, on, picture)
     if as_json:
         from hwmodel.record import estimate_record
 

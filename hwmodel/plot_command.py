@@ -7,10 +7,13 @@ from typing import Any
 import polars
 
 from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.estimate import Estimate
 from hwmodel.explain_command import asked
 from hwmodel.pictures import gallery
 from hwmodel.registry import device
 from hwmodel.sensitivities import sensitivity
+from hwmodel.spatial.picture import ARRAYS
+from hwmodel.spatial.picture import draw as draw_machine
 from hwmodel.sweep_files import open_sweep
 from hwmodel.verbs import predict
 
@@ -63,6 +66,15 @@ def of_workload(kind: str, fields: Mapping[str, Any], out: str) -> None:
     estimate = predict(work, on, kernel=kernel)
     if kind == "roofline":
         gallery.roofline(estimate, on, out)
+    else:
+        gallery.breakdown(estimate, out)
+
+
+def of_estimate(estimate: Estimate, on: str | None, out: str) -> None:
+    """Draw where time and energy go, beside the machine where that is of arrays and buffers."""
+    machine = None if on is None else device(on)
+    if machine is not None and ARRAYS <= machine.arrays.keys():
+        draw_machine(estimate, machine, out)
     else:
         gallery.breakdown(estimate, out)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
+from hwmodel.pictures.style import figure, saved
 from hwmodel.table import first
 from hwmodel.units import show
 
@@ -23,15 +24,16 @@ COLOURS = {
     "lane": "#fdae6b",
 }
 """One colour for a memory or an array in all three drawings."""
+ARRAYS = frozenset({"matrix", "vector"})
+"""The arrays of a machine that can be drawn."""
 LEAST = 0.001
 """Share of the energy below which a component is drawn with the others."""
 
 
 def draw(estimate: Estimate, hardware: Hardware, path: str | Path) -> None:
     """Write the picture (format by the path's ending); of the first point, where there are many."""
-    figures: Any = importlib.import_module("matplotlib.figure")
-    figure = figures.Figure(figsize=(12, 5.5), layout="constrained")
-    machine, time, energy = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
+    drawn = figure(12, 5.5)
+    machine, time, energy = drawn.subplots(1, 3, width_ratios=(1.25, 1, 1))
     _machine(machine, hardware)
     busy = {name: float(first(seconds)) for name, seconds in estimate.busy_s.items()}
     total_s = float(first(estimate.time_s))
@@ -40,8 +42,8 @@ def draw(estimate: Estimate, hardware: Hardware, path: str | Path) -> None:
     joules = {name: float(first(each)) for name, each in estimate.energy_by_j.items()}
     total_j = float(first(estimate.energy_j))
     _bars(energy, _main(joules, total_j), total_j, "j", f"energy: {show(total_j, 'j')}")
-    figure.suptitle(f"{estimate.name} on {hardware.title}")
-    figure.savefig(path, dpi=130)
+    drawn.suptitle(f"{estimate.name} on {hardware.title}")
+    saved(drawn, path)
 
 
 def _main(joules: dict[str, float], total_j: float) -> dict[str, float]:

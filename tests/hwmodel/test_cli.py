@@ -289,3 +289,20 @@ def test_the_package_runs_as_a_module() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: unknown device 'none'; known: a100, b200")
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["attention", "heads=2", "queries=256", "keys=256", "head_dim=64", "--on", "fusemax"],
+        ["cnn", "network=mobilenetv2", "resolution=64", "width=0.35", "--on", "stm32h743"],
+    ],
+)
+def test_a_prediction_draws_where_time_and_energy_go(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    path = tmp_path / "picture.png"
+    run(monkeypatch, "predict", *words, "--picture", str(path))
+    assert path.stat().st_size > 10_000
+    assert run(monkeypatch, "predict", *words, "--picture", str(tmp_path / "picture.xyz")) == 2
+    assert "expected a picture's ending" in capsys.readouterr().err

@@ -67,19 +67,22 @@ def answers(question: Question, machine: Hardware, variants: Sequence[Variant]) 
         for place, word in zip(places, found, strict=True):
             words[place] = word
 
+    def ask(places: Sequence[int]) -> None:
+        """Predict these variants together; halve them where one of them cannot run."""
+        rows = [variants[place] for place in places]
+        try:
+            changes = rows[0] if len(rows) == 1 else _columns(rows, machine)
+            fill(places, question.ask(changed(machine, changes)))
+        except HwmodelError:
+            half = len(places) // 2
+            for part in (places[:half], places[half:]) if half else ():
+                ask(part)
+
     smooth = [all(known[path].rate for path in variant) for variant in variants]
     together = [i for i, each in enumerate(smooth) if each and machine.kind in ARRAYS]
-    if together:
-        try:
-            rows = [variants[i] for i in together]
-            fill(together, question.ask(changed(machine, _columns(rows, machine))))
-        except HwmodelError:  # one of them cannot run: find out which
-            together = []
-    for place in sorted({*range(len(variants))} - {*together}):
-        try:
-            fill([place], question.ask(changed(machine, variants[place])))
-        except HwmodelError:
-            continue
+    apart = sorted({*range(len(variants))} - {*together})
+    for places in (*([together] if together else []), *([place] for place in apart)):
+        ask(places)
     return Answers(time_s, energy_j, np.array(words))
 
 

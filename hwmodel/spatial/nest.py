@@ -33,11 +33,11 @@ Counts are ints (bytes are ints too where an element is a whole number of bytes)
 
 from collections.abc import Iterator
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import prod
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import operation_counts
@@ -45,41 +45,13 @@ from hwmodel.errors import CapacityError, CoverageError, InputError, UnknownName
 from hwmodel.hardware import Limits
 from hwmodel.mapping import Compute, Keep, Loop, Mapping, Nest, Split
 from hwmodel.spatial.counts import Counts, Touch, Transfer
+from hwmodel.spatial.legal import Home, Legal, Path, computed
 from hwmodel.spatial.positions import FOREVER, Step, positions
 from hwmodel.spatial.projection import Projection, projections
 from hwmodel.units import Amount
 
 Live: TypeAlias = dict[str, dict[str, int | float]]
 """Bytes live at once, by level and tensor."""
-
-
-@dataclass(frozen=True)
-class Home:
-    """Where a tensor lives on a path: a level, and how many loops stand outside of its `Keep`.
-
-    `part` is the Keep that holds the first points of a rank further inwards already.
-    """
-
-    level: str
-    depth: int
-    part: Keep | None = None
-
-
-@dataclass(frozen=True)
-class Path:
-    """The loops, homes and innermost `Split` (as a depth) around a place in the tree."""
-
-    loops: tuple[Loop, ...] = ()
-    homes: Table[str, Home] = field(default_factory=lambda: {})
-    split: int = 0
-
-    def steps(self, rank: str) -> tuple[Step, ...]:
-        """The loops over one rank."""
-        return tuple(
-            (at, loop.tile, bool(loop.array))
-            for at, loop in enumerate(self.loops)
-            if loop.rank == rank
-        )
 
 
 class Nested:
@@ -91,6 +63,7 @@ class Nested:
         self.sizes = {name: self._whole(name, size) for name, size in cascade.sizes().items()}
         self.levels = tuple(limits.capacity_bytes)
         self.tensors = {e.name: projections(e, cascade) for e in cascade.einsums}
+        self.legal = Legal(self.where, cascade, self.sizes, self.tensors, limits)
         self.outputs = frozenset(cascade.outputs or (cascade.einsums[-1].name,))
         self.transfers: list[Transfer] = []
         self.touches: list[Touch] = []
@@ -120,13 +93,13 @@ class Nested:
                 path = self._keep(node, nest[at + 1 :], path, held)
             else:
                 if at + 1 < len(nest):
-                    self._refuse(f"expected nothing after {_kind(node)}, found {nest[at + 1]}")
+                    self.legal.refuse(f"expected nothing after {_kind(node)}, found {nest[at + 1]}")
                 if isinstance(node, Compute):
                     self._compute(node.einsum, path)
                     _stack(live, [passing])
                 else:
                     inner = Path(path.loops, path.homes, len(path.loops))
-                    self._check_order(node, inner)
+                    self.legal.check_order(node, inner)
                     branches = [self.run(branch, inner) for branch in node.branches]
                     for branch, used in zip(branches, self._used(node), strict=True):
                         for level, tensors in passing.items():
@@ -134,7 +107,7 @@ class Nested:
                             _stack(branch, [{level: kept}])
                     _stack(live, branches)
                 return live
-        self._refuse("expected every nest to end in Compute or Split, found one that does not")
+        self.legal.refuse("expected every nest to end in Compute or Split, found one that does not")
 
     def _passes(self, tensor: str, inside: Nest, path: Path) -> bool:
         """Whether the next turn of the loops around needs nothing of what is kept here.
@@ -177,36 +150,11 @@ class Nested:
         if loop.rank not in self.sizes:
             raise UnknownNameError(f"rank in {self.where}", loop.rank, self.sizes)
         if loop.tile < 1:
-            self._refuse(f"expected a tile of 1 or more in the loop over {loop.rank}")
+            self.legal.refuse(f"expected a tile of 1 or more in the loop over {loop.rank}")
         path = Path((*path.loops, loop), path.homes, path.split)
         if loop.array:
-            self._check_axis(loop, path)
+            self.legal.check_axis(loop, path)
         return path
-
-    def _check_axis(self, loop: Loop, path: Path) -> None:
-        """The loops over one axis of an array must not ask for more elements than it has."""
-        axes = {
-            name: size
-            for array, (rows, columns) in self.limits.arrays.items()
-            for axis, size in (("rows", rows), ("columns", columns))
-            for name in (
-                (axis, f"{array}.{axis}") if len(self.limits.arrays) == 1 else (f"{array}.{axis}",)
-            )
-        }
-        if loop.array not in axes:
-            raise UnknownNameError(f"axis of an array in {self.where}", loop.array, axes)
-        used = 1
-        for rank in {each.rank for each in path.loops if each.array == loop.array}:
-            extent = self.sizes[rank]
-            for each in path.loops:
-                if each.rank == rank:
-                    used *= -(-extent // each.tile) if each.array == loop.array else 1
-                    extent = min(extent, each.tile)
-        if used > axes[loop.array]:
-            raise CapacityError(
-                f"{self.where}: loops over {loop.array} need {used} elements; it has"
-                f" {axes[loop.array]}; take larger tiles of {loop.rank}"
-            )
 
     def _keep(
         self, keep: Keep, inside: Nest, path: Path, live: dict[str, dict[str, int | float]]
@@ -218,10 +166,12 @@ class Nested:
         if keep.tensor not in self.cascade.tensors:
             raise UnknownNameError(f"tensor in {self.where}", keep.tensor, self.cascade.tensors)
         if not users:
-            self._refuse(f"{keep.tensor} is kept in {keep.level} around no Einsum that touches it")
+            self.legal.refuse(
+                f"{keep.tensor} is kept in {keep.level} around no Einsum that touches it"
+            )
         home = path.homes.get(keep.tensor, Home(self.levels[0], 0))
         if self.levels.index(keep.level) <= self.levels.index(home.level):
-            self._refuse(
+            self.legal.refuse(
                 f"expected {keep.tensor} to be kept inside of {home.level}, where it lives already;"
                 f" found {keep.level} (levels, outermost first: {', '.join(self.levels)})"
             )
@@ -262,8 +212,8 @@ class Nested:
             scattered = turns > 1 and not loop.array and together[rank] > 1 and rank in apart
             if rank in spread and (rest or scattered):
                 raise CoverageError(
-                    f"{self.where}: {keep.tensor} is kept in {keep.level}, which all elements share,"
-                    f" inside a loop over the array; expected tiles of {rank} that divide"
+                    f"{self.where}: {keep.tensor} is kept in {keep.level}, which all elements"
+                    f" share, inside a loop over the array; expected tiles of {rank} that divide"
                     f" {extents[rank]} and make no window, found {tile}"
                 )
             loops.append(Loop(rank, self.sizes[rank] if loop.array else tile * together[rank]))
@@ -278,7 +228,7 @@ class Nested:
         plain = any(axis == ((keep.rank, 1),) for axis in projection.axes)
         made = any(e.name == keep.tensor for e in self.cascade.einsums)
         if made or not plain or not 0 < keep.points < size:
-            self._refuse(
+            self.legal.refuse(
                 f"expected a Keep of the first points of a rank of an input, fewer than its {size};"
                 f" found {keep.points} of {keep.rank!r} of {keep.tensor}"
             )
@@ -385,11 +335,11 @@ class Nested:
         if name not in self.tensors:
             raise UnknownNameError(f"Einsum in {self.where}", name, self.tensors)
         if name in self.computed:
-            self._refuse(f"expected each Einsum once, found {name} a second time")
+            self.legal.refuse(f"expected each Einsum once, found {name} a second time")
         self.computed.add(name)
         einsum = self.cascade.einsum(name)
         ranks = tuple(dict.fromkeys((*einsum.ranks, *(loop.rank for loop in path.loops))))
-        self._check_repeats(einsum, path)
+        self.legal.check_repeats(einsum, path)
 
         def points(rank: str, shared: int) -> int:
             own = rank in einsum.ranks
@@ -399,7 +349,7 @@ class Nested:
         for tensor, projection in self.tensors[name].items():
             home = path.homes.get(tensor, Home(self.levels[0], 0))
             if home.part is not None:
-                self._refuse(
+                self.legal.refuse(
                     f"{tensor} is kept for the first {home.part.points} of {home.part.rank} alone;"
                     f" expected a Keep of the others around {name}"
                 )
@@ -433,56 +383,6 @@ class Nested:
             used *= sum(n for n, _, _ in first)
         self.elements = max(self.elements, used)
 
-    def _check_repeats(self, einsum: Einsum, path: Path) -> None:
-        """A loop that repeats an Einsum inside its own reduction would add the same terms twice."""
-        reducing: str | None = None
-        stored = self.tensors[einsum.name][einsum.name].ranks
-        extents = dict(self.sizes)
-        for loop in path.loops:
-            turns = -(-extents[loop.rank] // loop.tile)
-            extents[loop.rank] = min(extents[loop.rank], loop.tile)
-            if turns == 1:
-                continue
-            if loop.rank in einsum.ranks and loop.rank not in stored:
-                reducing = loop.rank
-            elif loop.rank not in einsum.ranks and reducing is not None:
-                self._refuse(
-                    f"the loop over {loop.rank} repeats {einsum.name}, which lacks that rank,"
-                    f" inside the loop over {reducing} that it reduces; exchange the two loops"
-                )
-
-    def _check_order(self, split: Split, path: Path) -> None:
-        """What a branch reads must be complete when an earlier branch has made it."""
-        made: dict[str, Einsum] = {}
-        for branch in split.branches:
-            names = [name for name in computed(branch) if name in self.tensors]
-            for name in names:
-                for access in self.cascade.einsum(name).reads:
-                    maker = made.get(access.tensor)
-                    if maker is not None:
-                        ended = any(index.at is not None for index in access.indices)
-                        running = {rank for index in access.indices for rank, _ in index.terms}
-                        self._check_complete(maker, name, running, ended, path)
-            for name in names:
-                made[name] = self.cascade.einsum(name)
-
-    def _check_complete(
-        self, maker: Einsum, reader: str, indexed: set[str], ended: bool, path: Path
-    ) -> None:
-        stored = self.tensors[maker.name][maker.name].ranks
-        for rank in maker.ranks:
-            if rank in stored:
-                continue
-            extents = positions(self.sizes[rank], path.steps(rank), -1, 0)
-            running = rank in indexed and self.cascade.ranks[rank].iterative and not ended
-            wanted = 1 if running else self.sizes[rank]
-            if extents[0][1] != wanted:
-                self._refuse(
-                    f"{reader} reads {maker.name}, which is reduced or recurrent along {rank}, in"
-                    f" the same turn of a loop over {rank} that holds {extents[0][1]} of its"
-                    f" {self.sizes[rank]} points; expected {wanted} around their Split"
-                )
-
     def check_capacity(self, live: Table[str, Table[str, int | float]]) -> dict[str, int | float]:
         """Most bytes live at each level; raises `CapacityError` where they do not fit."""
         total: dict[str, int | float] = {}
@@ -497,9 +397,6 @@ class Nested:
                     " suffice"
                 )
         return total
-
-    def _refuse(self, message: str) -> NoReturn:
-        raise InputError(f"{self.where}: {message}")
 
 
 def evaluate(
@@ -529,18 +426,6 @@ def evaluate(
         nested.elements,
         footprint,
     )
-
-
-def computed(nest: Nest) -> list[str]:
-    """Names of the Einsums computed in a nest, in order."""
-    names: list[str] = []
-    for node in nest:
-        if isinstance(node, Compute):
-            names.append(node.einsum)
-        elif isinstance(node, Split):
-            for branch in node.branches:
-                names += computed(branch)
-    return names
 
 
 def _stack(live: Live, branches: list[Live]) -> None:

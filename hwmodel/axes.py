@@ -107,20 +107,23 @@ def _side_by_side(where: str, given: Together) -> Axis:
     labels = {name: part.labels[name] for name, part in parts.items()}
     columns = {name: part.columns[name] for name, part in parts.items()}
     if any(part.walked for part in parts.values()):
-        columns = {name: tuple(_plain(v) for v in values) for name, values in columns.items()}
+        columns = {
+            name: tuple(plain(v) for v in cast(Sequence[Any], values))
+            for name, values in columns.items()
+        }
     return Axis(columns, labels)
 
 
 def _walked(where: str, name: str, values: Sequence[Any]) -> Axis:
     if not len(values):
         raise InputError(f"{where}: expected one value or more, found none")
-    plain = tuple(_plain(value) for value in values)
-    labels = [label(value) for value in plain]
+    items = tuple(plain(value) for value in values)
+    labels = [label(item) for item in items]
     for shown in labels:
         if labels.count(shown) > 1:
             raise InputError(f"{where}: expected values that differ, found {shown!r} twice")
     dimension = values.dimension if isinstance(values, Quantities) else None
-    return Axis({name: plain}, {name: _with_unit(name, dimension)})
+    return Axis({name: items}, {name: _with_unit(name, dimension)})
 
 
 def _numbers(values: Sequence[Any]) -> Numbers | None:
@@ -138,7 +141,7 @@ def _first_bad(array: Numbers) -> float:
     return float(array[~np.isfinite(array)][0])
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A number of NumPy as Python's own, whole ones as int."""
     item: Any = cast(Any, value).item() if isinstance(value, np.generic) else value
     return int(item) if isinstance(item, float) and item.is_integer() else item
@@ -151,8 +154,18 @@ def label(value: Any) -> Any:
     return str(getattr(value, "title", None) or getattr(value, "name", None) or value)
 
 
+def unit_of(column: str) -> str | None:
+    """The unit that a column's name ends in (a key of `units.DIMENSIONS`); a name alone is none.
+
+    >>> unit_of("time_s"), unit_of("s"), unit_of("M")
+    ('s', None, None)
+    """
+    dimension = dimension_of(column)
+    return None if dimension == column else dimension
+
+
 def _with_unit(name: str, dimension: str | None) -> str:
-    return name if dimension is None or dimension_of(name) == dimension else f"{name}_{dimension}"
+    return name if dimension is None or unit_of(name) == dimension else f"{name}_{dimension}"
 
 
 @dataclass(frozen=True, eq=False)

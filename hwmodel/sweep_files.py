@@ -21,11 +21,10 @@ import polars
 
 from hwmodel import __version__
 from hwmodel.answers import REFUSED
-from hwmodel.axes import label
+from hwmodel.axes import label, unit_of
 from hwmodel.errors import InputError
 from hwmodel.record import plain
 from hwmodel.sweep_table import Sweep
-from hwmodel.units import dimension_of
 
 if TYPE_CHECKING:
     from hwmodel.sweeps import Plan
@@ -134,7 +133,7 @@ def described(plan: "Plan", probe: polars.DataFrame, notes: Mapping[str, Any]) -
             "chunk": plan.chunk,
             "chunks": plan.chunks,
             "columns": {
-                name: {"type": str(kind), "unit": dimension_of(name)}
+                name: {"type": str(kind), "unit": unit_of(name)}
                 for name, kind in probe.schema.items()
             },
             "answer": {k: v for k, v in probe.row(0, named=True).items() if k != REFUSED},

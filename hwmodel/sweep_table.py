@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import polars
 
+from hwmodel.axes import unit_of
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.pareto import front
-from hwmodel.units import dimension_of, show
+from hwmodel.units import show
 
 SHOWN = 20
 """Rows that a print-out has."""
@@ -49,7 +50,7 @@ class Sweep:
     @property
     def units(self) -> dict[str, str | None]:
         """Every column, and the unit that its name ends in (a key of `units.DIMENSIONS`)."""
-        return {name: dimension_of(name) for name in self.parts[0].collect_schema().names()}
+        return {name: unit_of(name) for name in self.parts[0].collect_schema().names()}
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -145,7 +146,7 @@ def _best(table: polars.DataFrame, column: str, most: bool, by: Sequence[str]) -
 
 def _unit(name: str) -> str | None:
     """The unit that a column's name ends in, where its numbers take a prefix."""
-    dimension = dimension_of(name)
+    dimension = unit_of(name)
     return None if dimension == "per_s" else dimension
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -18,14 +19,14 @@ import numpy as np
 import polars
 
 from hwmodel.answers import REFUSED, columns
-from hwmodel.axes import Grid, grid, label
+from hwmodel.axes import Grid, grid, label, plain, unit_of
 from hwmodel.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate
 from hwmodel.gpu.predict import THREADS
 from hwmodel.sweep_files import Folder
 from hwmodel.sweep_progress import progress_bar
 from hwmodel.sweep_table import Sweep
-from hwmodel.units import amount, dimension_of
+from hwmodel.units import amount
 from hwmodel.workers import keep_freed_memory
 
 PIECE = 16_384
@@ -36,6 +37,9 @@ CHUNK = 131_072
 
 AHEAD = 256
 """Chunks that an executor is given before any has come back."""
+
+FEW = 8
+"""Rows, of which the model refuses some, that are tried one by one and not by halves."""
 
 Where: TypeAlias = str | polars.Expr
 
@@ -110,10 +114,11 @@ def sweep(
     walked ones, and returns an estimate, or columns as a mapping. `where` are conditions in SQL or
     polars, on axes (tested before) or answers; `keep` the answers wanted (default: all); `samples`
     draws that many rows of each walked combination. `out` is a folder for Parquet files: a sweep
-    that was stopped goes on where it was. `executor` runs chunks of `chunk` rows elsewhere: it and
-    `function` must be of one mind about pickling, and all must see `out`. Rows are the same however
-    they were evaluated. A row that the model refuses has nulls, and why in column `refused`.
-    Raises `InputError`, and `HwmodelError` where the first row is refused and so are all others.
+    that was stopped goes on where it was. `executor` runs chunks of some `chunk` rows elsewhere: it
+    must be able to pickle `function`, and all must see `out`. Rows are the same however they were
+    evaluated. A row that the model refuses has nulls, and says why in column `refused`; each costs
+    a call of its own, so keep large parts that make no sense out by `where`. Raises `InputError`
+    for what is wrong with the sweep, and what the model refuses where it refuses all probes.
     """
     plan = planned(
         function,
@@ -288,7 +293,7 @@ def _piece(plan: Plan, block: int, first: int, end: int, empty: polars.DataFrame
         points = {name: values[chosen.to_numpy()] for name, values in points.items()}
     if not len(table):
         return empty
-    answers = _answers(plan, fixed, points, len(table), empty)
+    answers = _filled(_told(_answers(plan, fixed, points, len(table))), plan, empty)
     whole = polars.concat([table, answers], how="horizontal").select(empty.columns)
     whole = whole.cast(cast(Any, empty.schema))
     for each in plan.after:
@@ -317,42 +322,44 @@ def axes_table(
                 made.append(single.new_from_index(0, rows))
             else:
                 column = polars.Series(axis.labels[name], points[name])
-                counts = dimension_of(column.name) is None
+                counts = unit_of(column.name) is None
                 integers = counts and bool(np.all(np.floor(values) == values))
                 made.append(column.cast(polars.Int64) if integers else column)
     return polars.DataFrame(made)
 
 
 def _answers(
-    plan: Plan,
-    fixed: Mapping[str, Any],
-    points: Mapping[str, Any],
-    rows: int,
-    empty: polars.DataFrame,
-) -> polars.DataFrame:
-    """The function's answers; rows that it refuses are found by halving, and say why."""
+    plan: Plan, fixed: Mapping[str, Any], points: Mapping[str, Any], rows: int
+) -> Iterator[polars.DataFrame | str]:
+    """The function's answers in order, by part where it refuses some rows: those as the reason."""
+    given = points if rows > 1 else {name: plain(values[0]) for name, values in points.items()}
     try:
-        answer = columns(plan.function(**fixed, **points), rows, plan.keep)
+        yield columns(plan.function(**fixed, **given), rows, plan.keep)
     except UnknownNameError:
         raise  # a name, not a size: the sweep itself is wrong
     except HwmodelError as error:
         if rows == 1:
-            nothing = polars.DataFrame({REFUSED: [str(error)]})
-            return _filled(nothing, plan, empty)
-        middle = rows // 2
-        halves = ((slice(0, middle), middle), (slice(middle, rows), rows - middle))
-        parts = [
-            _answers(plan, fixed, {n: v[part] for n, v in points.items()}, length, empty)
-            for part, length in halves
-        ]
-        return polars.concat(parts)
-    return _filled(answer, plan, empty)
+            yield str(error)
+            return
+        step = 1 if rows <= FEW else -(-rows // 2)
+        for first in range(0, rows, step):
+            part = {name: values[first : first + step] for name, values in points.items()}
+            yield from _answers(plan, fixed, part, min(step, rows - first))
+
+
+def _told(answers: Iterator[polars.DataFrame | str]) -> polars.DataFrame:
+    """Answers as one table, with the reasons of refused rows in a column."""
+    parts: list[polars.DataFrame] = []
+    for refused, group in groupby(answers, lambda answer: isinstance(answer, str)):
+        if refused:
+            parts.append(polars.DataFrame({REFUSED: list(group)}))
+        else:
+            parts += cast(list[polars.DataFrame], list(group))
+    return polars.concat(parts, how="diagonal") if len(parts) > 1 else parts[0]
 
 
 def _filled(answer: polars.DataFrame, plan: Plan, empty: polars.DataFrame) -> polars.DataFrame:
     """An answer with all columns of the sweep, null where it lacks one."""
-    if not empty.columns:  # the probe itself
-        return answer
     axes = set(plan.grid.labels.values())
     wanted = {name: kind for name, kind in empty.schema.items() if name not in axes}
     odd = [name for name in answer.columns if name not in wanted]

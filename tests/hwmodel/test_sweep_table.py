@@ -7,6 +7,7 @@ import numpy as np
 import polars
 import pytest
 
+import hwmodel as hw
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.sweep_table import Sweep
 from hwmodel.sweeps import PIECE, sweep
@@ -55,8 +56,13 @@ def test_units_are_in_the_names(table: Sweep) -> None:
     assert table.units == {"on": None, "time_s": "s", "energy_j": "j", "tokens_per_s": "per_s"}
 
 
-def microseconds(M: Any) -> dict[str, Any]:
+def microseconds(M: Any, s: int = 0) -> dict[str, Any]:
     return {"time_s": M / 1e6}
+
+
+def test_a_column_named_like_a_unit_has_none() -> None:
+    found = sweep(microseconds, M=[1], s=hw.each([3]), where="s > 0")
+    assert found.units == {"M": None, "s": None, "time_s": "s", "refused": None}
 
 
 def test_a_print_out_shows_units_and_how_much_is_left_out() -> None:

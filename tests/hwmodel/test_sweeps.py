@@ -112,6 +112,15 @@ def test_a_refused_row_has_nulls_and_the_reason() -> None:
     assert table["refused"].to_list() == [None, "odd"] * 3
 
 
+def test_refusals_among_many_rows_are_told_one_by_one() -> None:
+    table = sweep(even, x=np.concatenate([np.arange(0.0, 2000, 2), np.arange(1.0, 40)])).table
+    odd = polars.col("x") % 2 == 1
+    assert table.filter(odd)["refused"].to_list() == ["odd"] * 20
+    answered = table.filter(~odd)
+    assert answered["refused"].null_count() == len(answered) == 1019
+    assert (answered["y"] * 2 == answered["x"]).all()
+
+
 def test_a_sweep_of_which_nothing_is_answered_raises() -> None:
     with pytest.raises(CapacityError, match="odd"):
         sweep(even, x=[1, 3, 5])

@@ -31,7 +31,7 @@ from hwmodel.units import show
 from hwmodel.verbs import Machine, Workload
 from hwmodel.whatif import Question, answers, machine_of
 
-MOST = {"rates": 9, "steps": 3}
+MOST = {"rates": 8, "steps": 2}
 """Causes of a kind told apart: rates are one call, each other one doubles the calls."""
 
 DUST = 1e-12

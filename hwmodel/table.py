@@ -313,6 +313,7 @@ def _issued(estimate: Estimate) -> Amount:
 def summary_text(estimate: Estimate) -> str:
     """Time, roofline, traffic, rates and energy, a line each that opens with its name."""
     time_s, moved = estimate.time_s, estimate.dram_bytes_read + estimate.dram_bytes_written
+    issued = estimate.devices * _issued(estimate)
     lines = [
         f"time      {_second(time_s)}; 90 % interval {_interval(estimate) or 'not known'}",
         f"roofline  {_second(estimate.bound_s)}; the time is {_times(time_s, estimate.bound_s)} it",
@@ -320,7 +321,8 @@ def summary_text(estimate: Estimate) -> str:
         f" {_bytes(estimate.dram_bytes_written)} written; {_times(moved, estimate.bound_bytes)}"
         f" the bound, {_bytes(estimate.bound_bytes)}",
         f"rates     {_count(estimate.flop / time_s)} operations/s asked for,"
-        f" {_count(estimate.devices * _issued(estimate) / time_s)} carried out with padding;"
+        f" {_count(issued / time_s)} carried out"
+        f"{' with padding' if np.all(issued >= estimate.flop) else ' on the units modelled'};"
         f" {_outermost(estimate)} {_rate(moved / time_s, 'bytes_per_s')}",
         f"energy    {_joules(estimate.energy_j)}{_by_component(estimate)}",
     ]

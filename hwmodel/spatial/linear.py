@@ -35,7 +35,8 @@ def alone(einsum: Einsum, cascade: Cascade, hardware: Hardware) -> Activity:
         return _elementwise(einsum, cascade, hardware)
     if found.routing is not None:
         raise CoverageError(
-            f"{einsum.name} on {hardware.name}: rows that data chooses are not modelled on an array"
+            f"{einsum.name} on {hardware.name}: rows that data chooses are not modelled on an"
+            " array; GPUs, FPGAs and CPUs of the catalogue take them"
         )
     return _product(found, einsum, cascade, hardware)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.errors import CoverageError
 from hwmodel.hardware import Hardware
 
 LEVELS = {"dram": "", "buffer": "", "register": "matrix"}
@@ -17,9 +18,19 @@ LEVELS = {"dram": "", "buffer": "", "register": "matrix"}
 
 
 def view(cascade: Cascade, hardware: Hardware) -> tuple[Cascade, Hardware]:
-    """What a mapper sees; a machine without a binding is seen as it is."""
+    """What a mapper sees; a machine without a binding is seen as it is.
+
+    Raises `CoverageError` for a fixed pipeline, which has no loop nest to choose.
+    """
     if not hardware.binding:
         return cascade, hardware
+    missing = [level for level in LEVELS if level not in hardware.memories]
+    if missing or "matrix" not in hardware.arrays:
+        raise CoverageError(
+            f"{hardware.name}: expected memories {', '.join(LEVELS)} and the array matrix, as on"
+            f" fusemax, for a loop nest to choose; found a fixed pipeline with"
+            f" {', '.join(hardware.memories)}; hwmodel predict runs attention on it"
+        )
     array = "matrix" if len(cascade.einsums) == 1 else ""
     seen = {
         "memories": {n: hardware.memories[n] for n, of in LEVELS.items() if of in ("", array)},

@@ -294,7 +294,16 @@ def test_the_package_runs_as_a_module() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["attention", "heads=2", "queries=256", "keys=256", "head_dim=64", "--on", "fusemax"],
+        [
+            "attention",
+            "batch=1",
+            "heads=2",
+            "queries=64",
+            "keys=64",
+            "head_dim=64",
+            "--on",
+            "fusemax",
+        ],
         ["cnn", "network=mobilenetv2", "resolution=64", "width=0.35", "--on", "stm32h743"],
     ],
 )

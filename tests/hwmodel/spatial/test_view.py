@@ -1,6 +1,9 @@
 """What mappers see of a machine with a binding: one array for one Einsum, a buffer for several."""
 
+import pytest
+
 import hwmodel as hw
+from hwmodel.errors import CoverageError
 from hwmodel.spatial.view import in_words, view
 
 
@@ -25,3 +28,8 @@ def test_values_between_einsums_take_the_operands_format() -> None:
     work = hw.workloads.attention(batch=1, heads=1, queries=64, keys=64, head_dim=64)
     assert work.tensors["QK"].dtype == "fp32"
     assert {tensor.dtype for tensor in in_words(work).tensors.values()} == {"bf16"}
+
+
+def test_a_fixed_pipeline_has_no_loop_nest() -> None:
+    with pytest.raises(CoverageError, match=r"spatten: expected memories dram, buffer, register"):
+        hw.map(hw.workloads.gemm(M=64, N=64, K=64), on="spatten")

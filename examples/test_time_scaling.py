@@ -26,9 +26,15 @@ def trial(model, attention):
     read = CONTEXTS if attention == "dense" else np.minimum(CONTEXTS, BUDGET)
     step = hw.predict(llm.decode(batch=batch, context=read), on=h200)
     time_s, energy_j = (TRIAL * np.mean(each) / batch for each in (step.time_s, step.energy_j))
-    usd = time_s / 3600 * h200.price.rent_usd_per_hour
+    cents = 100 * time_s / 3600 * h200.price.rent_usd_per_hour
     size = llm.parameters / 1e9
-    return {"billions": size, "batch": batch, "time_s": time_s, "energy_j": energy_j, "usd": usd}
+    return {
+        "billions": size,
+        "batch": batch,
+        "time_s": time_s,
+        "energy_j": energy_j,
+        "cents": cents,
+    }
 
 
 found = hw.sweep(trial, model=MODELS, attention=["dense", "sparse"])
@@ -36,9 +42,9 @@ print(found)
 rows = {kind: found.filter(f"attention = '{kind}'").table for kind in ("dense", "sparse")}
 size, dense, sparse = (
     rows[kind][column][-1] / rows[kind][column][0]
-    for kind, column in (("dense", "billions"), ("dense", "usd"), ("sparse", "usd"))
+    for kind, column in (("dense", "billions"), ("dense", "cents"), ("sparse", "cents"))
 )
-saved = rows["dense"]["usd"] / rows["sparse"]["usd"]
+saved = rows["dense"]["cents"] / rows["sparse"]["cents"]
 print(
     f"\nA model with {size:.0f} times the parameters costs {dense:.1f} times as much a trial with"
     f" dense attention, {sparse:.0f} times with sparse; sparse attention saves {saved[0]:.1f} times"
@@ -48,7 +54,7 @@ print(
 plt.style.use(Path(__file__).with_name("pictures.mplstyle"))
 figure, axes = plt.subplots()
 for kind, table in rows.items():
-    axes.loglog(table["billions"], 100 * table["usd"], "o-", label=f"{kind} attention")
+    axes.loglog(table["billions"], table["cents"], "o-", label=f"{kind} attention")
 axes.set_xticks(rows["dense"]["billions"], [name[6:].upper() for name in MODELS])
 axes.set_yticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"])
 axes.minorticks_off()

@@ -21,7 +21,9 @@ from tests.shown import missing
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.md") if page.name != "studies.md")
+PICTURES = sorted(path.name for path in (DOCS / "pictures").glob("*.png"))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LARGEST_PICTURE_BYTES = 150_000
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -75,3 +77,10 @@ def test_links_lead_somewhere(page: str) -> None:
     text = FENCE.sub("", (DOCS / page).read_text(encoding="utf-8"))
     targets = [target for target in LINK.findall(text) if "://" not in target]
     assert [target for target in targets if not (DOCS / target).exists()] == []
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_every_picture_is_shown_and_small(picture: str) -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
+    assert f"(pictures/{picture})" in pages
+    assert (DOCS / "pictures" / picture).stat().st_size < LARGEST_PICTURE_BYTES

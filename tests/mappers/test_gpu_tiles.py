@@ -11,11 +11,8 @@ from hwmodel.errors import CapacityError, InputError
 from hwmodel.mappers.gpu_tiles import rank_tiles
 from hwmodel.registry import device, load_calibration
 from hwmodel.validation.calibrate import PRIORS
-from hwmodel.validation.rows import SIZES, Row, read_rows
 
 H200 = device("h200").model_copy(update={"calibration": load_calibration(PRIORS)})
-WITHIN = 0.05
-"""The measured time of the tile ranked first over that of the best one, less one, on average."""
 
 
 def workload(family: str, sizes: Mapping[str, Any]) -> Any:
@@ -60,34 +57,3 @@ def test_a_device_without_room_is_refused() -> None:
     small = H200.but(processors={"shared_per_block": "16 KiB"})
     with pytest.raises(CapacityError, match="no tile of the gemm menu"):
         rank_tiles(workload("gemm", {"M": 4096, "N": 4096, "K": 4096}), small)
-
-
-def menus() -> dict[tuple[Any, ...], list[Row]]:
-    """Measured rows of whole menus, by shape; no fit reads them."""
-    found: dict[tuple[Any, ...], list[Row]] = {}
-    for row in read_rows("h200"):
-        if row.columns.get("pass") == "menu":
-            found.setdefault(row.shape, []).append(row)
-    return {shape: rows for shape, rows in found.items() if len(rows) > 2}
-
-
-def test_the_first_of_a_measured_menu_is_near_its_best() -> None:
-    losses: list[float] = []
-    for rows in menus().values():
-        columns = rows[0].columns
-        family = str(columns["family"])
-        sizes = {name: int(columns[name]) for name in SIZES[family]}
-        if family == "attention":
-            sizes["causal"] = bool(columns["causal"])
-        first = rank_tiles(WORKLOADS[family](**sizes, dtype=columns["dtype"]), H200)[0].tile
-        names = [name for name in vars(first) if f"tile_{name}" in columns]
-        names = [name for name in names if name not in ("resident", "persistent")]
-        measured = [
-            row.time_s
-            for row in rows
-            if all(row.columns[f"tile_{name}"] == getattr(first, name) for name in names)
-        ]
-        if measured:
-            losses.append(measured[0] / min(row.time_s for row in rows) - 1)
-    assert len(losses) >= 30
-    assert float(np.mean(losses)) <= WITHIN

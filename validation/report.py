@@ -97,6 +97,7 @@ FAMILIES: dict[str, Callable[[Row], bool]] = {
     "GEMM Triton": _family("gemm", kernel="triton"),
     "prefill Triton": _attention("triton", decode=False),
     "decode Triton": _attention("triton", decode=True),
+    "MoE Triton": _family("moe", kernel="triton"),
     "rows Triton": _family(*MEMORY_BOUND, kernel="triton"),
     "LLM prefill": _phase("prefill"),
     "LLM decode": _phase("decode"),
@@ -150,7 +151,8 @@ def judge(rows: Iterable[Row], hardware: Hardware) -> list[Judged]:
     judged: list[Judged] = []
     for group in groups([row for row in wanted if row.columns["family"] not in APART]):
         kernel = str(group.rows[0].columns["kernel"])
-        judged += _judged(group.rows, predict(group.cascade, hardware, kernel=kernel))
+        estimate = predict(group.cascade, hardware, kernel=kernel, launched=group.calls)
+        judged += _judged(group.rows, estimate)
     phases: dict[tuple[str, ...], list[Row]] = {}
     for row in wanted:
         if row.columns["family"] == "llm":

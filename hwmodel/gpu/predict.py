@@ -38,8 +38,17 @@ THREADS: ContextVar[int] = ContextVar("THREADS", default=CORES)
 """Threads that share the chunks; 1 in processes that work beside others."""
 
 
-def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None) -> Estimate:
-    """Estimate of a workload on one GPU, or of one GPU's share of it."""
+def predict(
+    workload: Cascade | Stack,
+    hardware: Hardware,
+    *,
+    kernel: str | None,
+    launched: Sequence[Call] | None = None,
+) -> Estimate:
+    """Estimate of a workload on one GPU, or of one GPU's share of it.
+
+    `launched` are the calls of a lone cascade with the tiles that they had, where that is known.
+    """
     calibration = hardware.calibration
     if calibration is None:
         raise CoverageError(f"{hardware.name}: has no calibration; load it with hwmodel.device()")
@@ -47,7 +56,7 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
     parts: list[Part] = []
     every: list[Call] = []
     for stage in stages:
-        calls = lower(stage.cascade, kernel)
+        calls = launched or lower(stage.cascade, kernel)
         every += calls
         for call in calls:
             name = stage.name if len(calls) == 1 else call.name

@@ -4,7 +4,7 @@ Whole menus of our Triton kernels were measured on some shapes (rows whose pass 
 fit reads. For each shape the menu is ranked by predicted time (`hwmodel.mappers.gpu_tiles`).
 """
 
-from typing import Any
+from typing import Any, cast
 
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.hardware import Hardware
@@ -20,7 +20,7 @@ def losses(device_name: str, hardware: Hardware) -> tuple[float, ...]:
     found: list[float] = []
     for rows in _menus(device_name):
         first = _first(rows[0], hardware)
-        fields: list[str] = [name for name in vars(first) if name not in CHOSEN_LATER]
+        fields = [name for name in cast(dict[str, Any], vars(first)) if name not in CHOSEN_LATER]
         names = [name for name in fields if f"tile_{name}" in rows[0].columns]
         measured = [
             row.time_s

@@ -35,6 +35,7 @@ def test_python_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_command_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cases.jsonl").write_text(CASE + "\n", encoding="utf-8")
+    (tmp_path / "study.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
     words = shlex.split(line.split("#")[0])[1:]
     given = {"path/to/config.json": str(CONFIG), "my.yaml": str(CATALOGUE / "a100.yaml")}
     result = CliRunner().invoke(app, [given.get(word, word) for word in words])

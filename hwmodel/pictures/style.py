@@ -154,7 +154,8 @@ def numeric(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"column {name}: expected numbers, found {values[0]!r}") from None
+        found = repr(str(values.ravel()[0]))
+        raise InputError(f"column {name}: expected numbers, found {found}") from None
 
 
 def top(shares: Mapping[str, float], count: int) -> list[str]:

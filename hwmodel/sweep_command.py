@@ -25,15 +25,15 @@ class SweepAnswer:
     """What the command says: the rows (or the front asked for), and what they took."""
 
     sweep: Sweep
+    front: Sweep | None
     points: int
     seconds: float
     out: str | None
-    front: tuple[str, ...] = ()
 
     @property
     def shown(self) -> Sweep:
         """The rows that are printed."""
-        return self.sweep.pareto(*self.front) if self.front else self.sweep
+        return self.sweep if self.front is None else self.front
 
     def refusals(self) -> tuple[int, str | None]:
         """How many rows the model refused, and why the first one."""
@@ -54,7 +54,7 @@ class SweepAnswer:
             "columns": self.sweep.units,
             "assumptions": list(self.sweep.assumptions),
             "warnings": list(self.sweep.warnings),
-            "shown": self.shown.record() if self.front or self.out is None else None,
+            "shown": self.shown.record() if self.front is not None or self.out is None else None,
         }
 
     def __str__(self) -> str:
@@ -85,10 +85,8 @@ def sweep_file(
     begin = time.perf_counter()
     with _executor(workers, dask) as executor:
         found = run(plan, executor=executor, out=out)
-    answer = SweepAnswer(found, points, time.perf_counter() - begin, out, tuple(front))
-    if front:
-        answer.shown  # noqa: B018  # an unknown column is refused here
-    return answer
+    seconds = time.perf_counter() - begin
+    return SweepAnswer(found, found.pareto(*front) if front else None, points, seconds, out)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -240,7 +240,7 @@ def _evaluated(
         future.add_done_callback(told)
 
     try:
-        for number, _ in zip(waiting, range(AHEAD), strict=False):
+        for number in islice(waiting, AHEAD):
             start(number)
         while futures:
             number = done.get()
@@ -251,9 +251,8 @@ def _evaluated(
                 raise HwmodelError(
                     f"sweep: a worker process died, out of memory perhaps: {error}{kept}"
                 ) from None
-            for following in waiting:
+            for following in islice(waiting, 1):
                 start(following)
-                break
     finally:
         for future in futures.values():
             future.cancel()
@@ -303,7 +302,9 @@ def _piece(plan: Plan, block: int, first: int, end: int, empty: polars.DataFrame
 
 def _masked(table: polars.DataFrame, conditions: Sequence[polars.Expr]) -> polars.Series:
     try:
-        return table.select(polars.all_horizontal(*conditions).alias("chosen"))["chosen"]
+        return table.select(polars.all_horizontal(*conditions).alias("chosen"))["chosen"].fill_null(
+            False
+        )
     except polars.exceptions.PolarsError as error:
         raise InputError(f"where: expected a condition on columns: {error}") from None
 

@@ -14,6 +14,7 @@ import polars
 import pytest
 
 import hwmodel as hw
+from hwmodel import sweeps
 from hwmodel.answers import ESTIMATE
 from hwmodel.errors import CapacityError, HwmodelError, InputError, UnknownNameError
 from hwmodel.study import Case
@@ -29,6 +30,10 @@ THREE_PIECES = {"M": [1.0, 77, 128], "N": np.arange(1.0, 101), "K": np.arange(8.
 
 def square(x: Any) -> dict[str, Any]:
     return {"y": x * x}
+
+
+def named_square(x: Any, kernel: str | None) -> dict[str, Any]:
+    return square(x)
 
 
 def cube(x: Any) -> dict[str, Any]:
@@ -275,6 +280,20 @@ class Late:
 def test_rows_stay_in_order_whoever_is_done_first() -> None:
     found = sweep(square, x=np.arange(3.0 * PIECE), chunk=PIECE, executor=Late())
     assert found.table["x"].is_sorted()
+
+
+def test_more_chunks_than_are_given_ahead_are_all_evaluated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sweeps, "AHEAD", 2)
+    with ThreadPoolExecutor(2) as threads:
+        found = sweep(square, x=np.arange(7.0 * PIECE), chunk=PIECE, executor=threads)
+    assert found.table["x"].to_list() == list(range(7 * PIECE))
+
+
+def test_conditions_leave_out_rows_of_which_they_say_nothing() -> None:
+    found = sweep(named_square, x=[1, 2], kernel=["cublas", None], where="kernel = 'cublas'")
+    assert found.table["x"].to_list() == [1, 2]
 
 
 def test_a_plan_counts_its_chunks_and_points() -> None:

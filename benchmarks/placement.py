@@ -62,7 +62,7 @@ def olmoe(folder: Path) -> None:
         routing = read_routing(folder / "olmoe-1b-7b-0924_crosslayer_counts.csv", kind=kind)
         found = place_experts(routing, 8, time_limit_s=60)
         line(f"{kind}, 8 devices", routing, 8, found)
-        reached = {name: 0.0 for name in ("1 s", "5 s", "20 s", "60 s")}
+        reached = {name: 1.0 for name in ("1 s", "5 s", "20 s", "60 s")}
         for at_s, value, bound in found.history:
             for name in reached:
                 if at_s <= float(name.removesuffix(" s")):

@@ -12,7 +12,7 @@ and b bytes a token:
 The time of an exchange comes from a function of the bytes `(devices, devices)`, such as
 `all_to_all_s` on a topology; experts take `token_s` for each choice on the busiest device.
 
-Copies: a step that saves s seconds pays for copying c bytes at B bytes/s after c / (B s) steps.
+Copies: steps that are s seconds shorter pay for c seconds of copying after c / s of them.
 Parallelism: r devices that share an expert's tokens receive C r bytes of activations and hold P / E
 / r bytes of its parameters to exchange; C r + P / (E r) is least at r = sqrt(P / (E C)) (derived
 for the choice that Tutel makes at run time, arXiv 2206.03382). Pipelining: d chunks of an exchange
@@ -99,14 +99,11 @@ def step_times(
     return StepTimes(vanilla_s, coherent_s, experts_s)
 
 
-def break_even_steps(*, copy_bytes: float, bandwidth_bytes_per_s: float, saved_s: float) -> float:
+def break_even_steps(*, copy_s: float, saved_s: float) -> float:
     """Steps after which copying experts has paid; infinite where a step saves nothing."""
-    if copy_bytes < 0 or bandwidth_bytes_per_s <= 0:
-        raise InputError(
-            f"break-even: expected bytes of 0 or more and a bandwidth above 0, found {copy_bytes}"
-            f" bytes at {bandwidth_bytes_per_s} bytes/s"
-        )
-    return copy_bytes / bandwidth_bytes_per_s / saved_s if saved_s > 0 else float("inf")
+    if not copy_s >= 0:
+        raise InputError(f"break-even: expected seconds of 0 or more to copy, found {copy_s}")
+    return copy_s / saved_s if saved_s > 0 else float("inf")
 
 
 def sharing_bytes(

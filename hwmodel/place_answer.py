@@ -13,6 +13,7 @@ from hwmodel.certificate import Certificate
 from hwmodel.expert_parallel import StepTimes
 from hwmodel.expert_routing import Routing
 from hwmodel.html import Notebook
+from hwmodel.place_copies import Copies
 from hwmodel.placement import Placement, contiguous, crossings, flows, load_imbalance, placement
 from hwmodel.table import WIDTH, grid
 from hwmodel.units import show
@@ -30,6 +31,7 @@ class PlaceAnswer(Notebook):
         crossings: transitions that change device, counted anew from the placement.
         contiguous_crossings: the same where each device holds consecutive experts.
         step: times of a step before (consecutive experts) and after, where a topology is given.
+        copies: hot experts in the slots that were asked for, beside the placement.
     """
 
     routing: Routing
@@ -41,6 +43,7 @@ class PlaceAnswer(Notebook):
     interrupted: bool
     history: tuple[tuple[float, float, float], ...]
     step: tuple[StepTimes, StepTimes] | None = None
+    copies: Copies | None = None
     notes: tuple[str, ...] = field(default=())
 
     def record(self) -> dict[str, Any]:
@@ -50,21 +53,28 @@ class PlaceAnswer(Notebook):
             name: {**vars(step), "vanilla_s": step.vanilla_s, "coherent_s": step.coherent_s}
             for name, step in zip(("contiguous", "placed"), self.step, strict=True)
         }
+        counted = {"value", "bound"} if not self.certificate.unit else set[str]()
+        proof = self.certificate.record()
         return {
-            "crossings": self.crossings,
-            "contiguous_crossings": self.contiguous_crossings,
-            **self.certificate.record(),
-            "transitions": self.routing.total,
-            "node_crossings": _node_crossings(self.routing, self.placement, self.nodes),
-            "contiguous_node_crossings": _node_crossings(self.routing, plain, self.nodes),
+            "crossings": _whole(self.crossings),
+            "contiguous_crossings": _whole(self.contiguous_crossings),
+            **{name: _whole(v) if name in counted else v for name, v in proof.items()},
+            "transitions": _whole(self.routing.total),
+            "node_crossings": _whole(_node_crossings(self.routing, self.placement, self.nodes)),
+            "contiguous_node_crossings": _whole(_node_crossings(self.routing, plain, self.nodes)),
             "load_imbalance": load_imbalance(self.routing, self.placement),
             "contiguous_load_imbalance": load_imbalance(self.routing, plain),
             "nodes": self.nodes,
             "interrupted": self.interrupted,
             "step": steps,
+            "copies": self.copies and self.copies.record(),
             "placement": self.placement.record(),
             "history": [
-                {"elapsed_s": at_s, "value": value, "bound": bound}
+                {"elapsed_s": at_s}
+                | {
+                    name: _whole(v) if counted else v
+                    for name, v in (("value", value), ("bound", bound))
+                }
                 for at_s, value, bound in self.history
             ],
             "warnings": list(self.notes),
@@ -73,6 +83,11 @@ class PlaceAnswer(Notebook):
     def __str__(self) -> str:
         """The answer in one line, a row for each pair of layers, and the placement if small."""
         return _text(self)
+
+
+def _whole(count: float) -> int | float:
+    """A count as an integer; counts that are shares of tokens stay as they are."""
+    return int(count) if count == int(count) else count
 
 
 def _node_crossings(routing: Routing, placed: Placement, nodes: int) -> float:
@@ -127,6 +142,8 @@ def _text(answer: PlaceAnswer) -> str:
             summary.append([f"exchanges of a step, {words[name[0]]}", *cells])
     blocks = ["\n".join(map(_wrapped, lines)), grid(heads, rows, left=(0,))]
     blocks.append(grid(("", "consecutive", "placed"), summary, left=(0,)))
+    if answer.copies is not None:
+        blocks.append("\n".join(map(_wrapped, _copied(answer.copies))))
     if routing.experts <= SHOWN_EXPERTS and len(routing.layers) <= SHOWN_LAYERS:
         pairs = zip(placed.layers, placed.assignment, strict=True)
         named = [[str(x), *map(str, row)] for x, row in pairs]
@@ -134,6 +151,24 @@ def _text(answer: PlaceAnswer) -> str:
         blocks.append("device of each expert\n" + grid(("layer", *experts), named, left=()))
     blocks += [_wrapped(f"warning: {note}") for note in answer.notes]
     return "\n\n".join(blocks)
+
+
+def _copied(copies: Copies) -> list[str]:
+    lines = [
+        f"{len(copies.slots[0])} slots of each layer for experts and copies: busiest device / mean"
+        f" {copies.imbalance:.4g} (EPLB {copies.eplb_imbalance:.4g}, bound"
+        f" {copies.least_imbalance:.4g}); placed for load alone"
+    ]
+    if copies.copy_s is not None:
+        steps = copies.break_even_steps
+        paid = "no step is shorter: they never pay" if steps is None else f"paid after {steps:,.1f}"
+        if copies.saved_s is not None:
+            saved = f", a step is {show(copies.saved_s, 's')} shorter: {paid} steps"
+            saved = saved if steps is not None else f"; {paid}"
+        else:
+            saved = "; give the time of a token in an expert (--token-s) for when they pay"
+        lines.append(f"copying takes {show(copies.copy_s, 's')}{saved}")
+    return lines
 
 
 def _wrapped(text: str) -> str:

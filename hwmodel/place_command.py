@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.errors import CapacityError, InputError, UnknownNameError
-from hwmodel.expert_parallel import StepTimes, step_times
+from hwmodel.expert_parallel import Exchange, StepTimes, step_times
 from hwmodel.expert_routing import Counts, Routing
 from hwmodel.mappers.experts import Progress, place_experts
 from hwmodel.mappers.experts_search import regroup
@@ -55,7 +55,9 @@ def place(
     pinned: Mapping[tuple[int, int], int] | None = None,
     forbidden: Mapping[tuple[int, int], tuple[int, ...]] | None = None,
     tokens: int = 4096,
+    choices: int = 1,
     token_s: float = 0.0,
+    slots: int | None = None,
     time_limit_s: float = 60.0,
     gap: float = 0.0,
     seed: int = 0,
@@ -63,25 +65,24 @@ def place(
 ) -> PlaceAnswer:
     """Place the experts of a routing (or of a file of traces or counts) on devices.
 
-    `memory` of a device and `expert_bytes` limit how many experts of each layer it holds, beside
-    `shared_experts` of each layer that every device holds. With a topology and `token_bytes` the
-    times of a step of `tokens` tokens are predicted before and after; `token_s` is what an expert
-    takes for a token. Raises `InputError`, `CapacityError` where the experts have no room,
+    The devices are the first of a topology, by default all of it. `memory` of a device and
+    `expert_bytes` limit how many experts of each layer it holds, beside `shared_experts` of each
+    layer that every device holds. With a topology and `token_bytes` the times of a step of `tokens`
+    tokens with `choices` experts each are predicted before and after; `token_s` is what an expert
+    takes for a token. With `slots` for each layer hot experts get copies (`place_copies`), apart
+    from the placement. Raises `InputError`, `CapacityError` where the experts have no room,
     `SolverError` where constraints leave no way.
     """
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
-    if time_limit_s <= 0 or not 0 <= gap < 1 or tokens < 1 or not 0 <= token_s < np.inf:
-        raise InputError(
-            "place: expected a time limit above 0, a gap from 0 to below 1, a token or more and a"
-            f" time of an expert of 0 or more; found {time_limit_s} s, gap {gap}, {tokens} tokens,"
-            f" {token_s} s"
-        )
+    _check(time_limit_s, gap, tokens, choices, token_s)
     if not isinstance(routing, Routing):
         routing = read_routing(routing, kind=kind, domains=domains, experts=experts)
     network = find_topology(topology) if isinstance(topology, (str, Path)) else topology
     devices, nodes = _machines(devices, nodes, network)
-    size_bytes = _bytes(token_bytes, "token_bytes")
+    size_bytes, each_bytes = (
+        _bytes(n, w) for n, w in ((token_bytes, "token_bytes"), (expert_bytes, "expert_bytes"))
+    )
     cost = _cost(objective, devices, nodes, network, size_bytes)
     found = place_experts(
         routing,
@@ -104,9 +105,23 @@ def place(
         order = regroup(np.sum(list(flows(routing, placed).values()), axis=0), nodes)
         placed = placement(placed.layers, devices, order[np.array(placed.assignment)])
     plain = contiguous(routing.layers, routing.experts, devices)
+    exchange_s = None if network is None else _exchange(network, devices)
     step = None
-    if network is not None and size_bytes is not None:
-        step = _steps(routing, plain, placed, network, tokens, size_bytes, token_s)
+    if exchange_s is not None and size_bytes is not None:
+        work = {"tokens": tokens, "token_bytes": size_bytes, "choices": choices, "token_s": token_s}
+        step = _steps(routing, plain, placed, exchange_s, work)
+    copies = None
+    if slots is not None:
+        from hwmodel.place_copies import with_copies
+
+        copies = with_copies(
+            routing,
+            placed,
+            slots,
+            choices_s=tokens * choices * token_s,
+            expert_bytes=each_bytes,
+            exchange_s=exchange_s,
+        )
     return PlaceAnswer(
         routing=routing,
         placement=placed,
@@ -117,8 +132,21 @@ def place(
         interrupted=found.interrupted,
         history=found.history,
         step=step,
+        copies=copies,
         notes=_notes(routing),
     )
+
+
+def _check(time_limit_s: float, gap: float, tokens: int, choices: int, token_s: float) -> None:
+    for good, what, found in (
+        (time_limit_s > 0, "a time limit above 0 s", time_limit_s),
+        (0 <= gap < 1, "a gap from 0 to below 1", gap),
+        (tokens >= 1, "one token or more", tokens),
+        (choices >= 1, "one choice of a token or more", choices),
+        (0 <= token_s < np.inf, "0 s or more for a token in an expert", token_s),
+    ):
+        if not good:
+            raise InputError(f"place: expected {what}, found {found}")
 
 
 def _machines(devices: int | None, nodes: int | None, network: Topology | None) -> tuple[int, int]:
@@ -129,10 +157,16 @@ def _machines(devices: int | None, nodes: int | None, network: Topology | None) 
         nodes = nodes or 1
     else:
         count = len(network.devices)
-        if devices not in (None, count):
-            raise InputError(f"place: {network.name} has {count} devices, found devices={devices}")
-        devices, nodes = count, nodes or _boxes(network)
-    if devices < 1 or nodes < 1 or devices % nodes:
+        if devices is not None and devices > count:
+            raise InputError(
+                f"place: {network.name} has {count} devices, found devices={devices}; use fewer, or"
+                " a larger topology"
+            )
+        devices = count if devices is None else devices
+        nodes = nodes or _boxes(network, devices)
+    if devices < 1:
+        raise InputError(f"place: expected one device or more, found {devices}")
+    if nodes < 1 or devices % nodes:
         raise InputError(
             f"place: expected nodes that divide the devices, found {devices} devices on {nodes}"
             " nodes"
@@ -140,11 +174,12 @@ def _machines(devices: int | None, nodes: int | None, network: Topology | None) 
     return devices, nodes
 
 
-def _boxes(network: Topology) -> int:
-    """Nodes of a topology whose devices stand on them in equal runs; 1 where they do not."""
-    runs = network.groups
-    even = {len(run) for run in runs} == {len(network.devices) // max(1, len(runs))}
-    in_order = [device for run in runs for device in run] == list(range(len(network.devices)))
+def _boxes(network: Topology, devices: int) -> int:
+    """Nodes on which the first devices stand in equal runs; 1 where they do not."""
+    runs = [[device for device in run if device < devices] for run in network.groups]
+    runs = [run for run in runs if run]
+    even = {len(run) for run in runs} == {devices // max(1, len(runs))}
+    in_order = [device for run in runs for device in run] == list(range(devices))
     return len(runs) if even and in_order and len(runs[0]) > 1 else 1
 
 
@@ -161,37 +196,34 @@ def _cost(
         raise InputError("place: seconds need a topology and token_bytes (--token-bytes)")
     from hwmodel.routing import routes
 
-    return np.asarray(routes(network).byte_s) * size_bytes
+    return np.asarray(routes(network).byte_s)[:devices, :devices] * size_bytes
+
+
+def _exchange(network: Topology, devices: int) -> Exchange:
+    """Seconds of an all-to-all between the first devices of a topology."""
+    from hwmodel.routing import all_to_all_s, routes
+
+    known = routes(network)
+    others = len(known.devices) - devices
+
+    def exchange_s(matrix: Counts) -> float:
+        return float(all_to_all_s(np.pad(matrix, (0, others)), known))
+
+    return exchange_s
 
 
 def _steps(
     routing: Routing,
     plain: Placement,
     placed: Placement,
-    network: Topology,
-    tokens: int,
-    size_bytes: float,
-    token_s: float,
+    exchange_s: Exchange,
+    work: Mapping[str, Any],
 ) -> tuple[StepTimes, StepTimes]:
-    from hwmodel.routing import all_to_all_s, routes
-
-    known = routes(network)
-
-    def exchange_s(matrix: Counts) -> float:
-        return float(all_to_all_s(matrix, known))
-
-    gathered = np.full((placed.devices, placed.devices), tokens * size_bytes / placed.devices)
-    np.fill_diagonal(gathered, 0.0)
+    """Times of a step before and after; the all-gather sends each device's tokens to all others."""
+    part = work["tokens"] * work["token_bytes"] / placed.devices
+    gathered = part * (1.0 - np.eye(placed.devices))
     first, second = (
-        step_times(
-            routing,
-            each,
-            exchange_s,
-            tokens=tokens,
-            token_bytes=size_bytes,
-            token_s=token_s,
-            gather_s=exchange_s(gathered),
-        )
+        step_times(routing, each, exchange_s, gather_s=exchange_s(gathered), **work)
         for each in (plain, placed)
     )
     return first, second
@@ -207,10 +239,10 @@ def _room(
     have, each = _bytes(memory, "memory"), _bytes(expert_bytes, "expert_bytes")
     if shared_experts < 0:
         raise InputError(f"shared experts: expected 0 or more, found {shared_experts}")
-    if have is None or each is None:
-        if have is not each:
-            raise InputError("place: memory and expert_bytes limit placements together; give both")
+    if have is None:
         return None
+    if each is None:
+        raise InputError("place: memory limits placements by the bytes of an expert; give both")
     most = int(have // (each * len(routing.layers))) - shared_experts
     if most < 1:
         least = (1 + shared_experts) * each * len(routing.layers)

@@ -6,7 +6,7 @@ workload's function:
     workload   fields, * those needed                                            and
     gemm       M* N* K* dtype batch out_dtype weight_dtype bias                  on* kernel
     attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
-    collective op* bytes* ranks*                                                 on*
+    collective op* bytes* ranks* topology                                        on*
     llm        config* phase* batch* context* or prompt* dtype ... ignore_keys   on* kernel tp
 
 Sizes are numbers; requests that differ in their sizes only have the same `form` and are answered
@@ -30,6 +30,7 @@ from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
 from hwmodel.network import ALGORITHMS
 from hwmodel.registry import device
+from hwmodel.topology import Topology
 from hwmodel.units import Amount, amount
 from hwmodel.verbs import Workload, predict
 
@@ -86,7 +87,7 @@ def fields_of(workload: str) -> Mapping[str, Field]:
     run = {"on": Field(needed=True), "kernel": Field()}
     if workload == "collective":
         sizes = {name: Field(size=True, needed=True) for name in ("bytes", "ranks")}
-        return {"op": Field(needed=True), **sizes, "on": run["on"]}
+        return {"op": Field(needed=True), **sizes, "on": run["on"], "topology": Field()}
     if workload not in WORKLOADS:
         raise UnknownNameError("workload", workload, workloads())
     parameters = inspect.signature(WORKLOADS[workload]).parameters.values()
@@ -131,6 +132,8 @@ def read(given: Mapping[str, Any]) -> Request:
     if workload == "attention" and sizes["queries"] <= SHORT_QUERIES:
         form["queries"] = sizes["queries"]
         form["group"] = sizes["heads"] // sizes.get("kv_heads", sizes["heads"])
+    if "topology" in form:  # every number of ranks has a schedule of messages of its own
+        form["ranks"] = sizes["ranks"]
     form["sizes"] = sorted(sizes)
     return Request(json.dumps(form, sort_keys=True), sizes)
 
@@ -168,11 +171,23 @@ def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
         op = fixed["op"]
         if op not in ALGORITHMS:
             raise UnknownNameError("collective", op, ALGORITHMS)
+        if fixed.get("topology") is not None:
+            network = _topology(fixed["topology"])
+            count = fixed["ranks"]
+            return lambda sizes: collectives.estimate_on(op, sizes["bytes"], network, on, count)
         return lambda sizes: collectives.estimate(op, sizes["bytes"], sizes["ranks"], on)
     build, kernel = builder(fixed), fixed.get("kernel")
     if kernel is not None and not isinstance(kernel, str):
         raise InputError(f"{workload}: kernel: expected a name, found {kernel!r}")
     return lambda sizes: predict(build(sizes), on, kernel=kernel)
+
+
+def _topology(name: Any) -> Topology:
+    from hwmodel.topologies import topology
+
+    if not isinstance(name, str):
+        raise InputError(f"collective: topology: expected a name or a path, found {name!r}")
+    return topology(name)
 
 
 def machine(on: Any, tp: Any = None) -> Hardware:

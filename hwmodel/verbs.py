@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from hwmodel.mappers.patches import PatchMapped
     from hwmodel.mappers.reuse import ReuseMapped
     from hwmodel.place_answer import PlaceAnswer
+    from hwmodel.topology import Topology
 
 MODELS = {
     "gpu": "hwmodel.gpu.predict",
@@ -133,8 +134,24 @@ def compare(
     return Comparison(tuple(predict(workload, m, kernel=kernel, parallel=parallel) for m in on))
 
 
-def collective(op: str, size_bytes: float, ranks: int, on: Machine) -> Estimate:
-    """One collective operation; `size_bytes` is counted as nccl-tests does (DESIGN section 14)."""
+def collective(
+    op: str,
+    size_bytes: float,
+    ranks: int,
+    on: Machine,
+    *,
+    topology: "Topology | str | Path | None" = None,
+) -> Estimate:
+    """One collective operation; `size_bytes` is counted as nccl-tests does (DESIGN section 14).
+
+    On one switch, or between the first `ranks` devices of a topology (a value, the name of a shipped
+    one such as "dgx-h100", or a file).
+    """
+    if topology is not None:
+        from hwmodel.topologies import topology as find
+
+        network = find(topology) if isinstance(topology, (str, Path)) else topology
+        return collectives.estimate_on(op, size_bytes, network, _machine(on), ranks)
     return collectives.estimate(op, size_bytes, ranks, _machine(on))
 
 

@@ -47,9 +47,9 @@ def test_tokens_that_always_change_device_cross_once_a_layer() -> None:
 
 
 def test_a_copy_pays_after_as_many_steps_as_it_takes() -> None:
-    found = break_even_steps(copy_bytes=6e9, bandwidth_bytes_per_s=3e9, saved_s=1e-3)
+    found = break_even_steps(copy_s=2.0, saved_s=1e-3)
     assert found == pytest.approx(2000)
-    assert break_even_steps(copy_bytes=1, bandwidth_bytes_per_s=1, saved_s=0) == float("inf")
+    assert break_even_steps(copy_s=1, saved_s=0) == float("inf")
 
 
 @given(SECONDS, SECONDS, st.integers(1, 8))
@@ -93,8 +93,8 @@ def test_large_experts_are_shared_and_many_tokens_are_not() -> None:
 
 
 def test_impossible_requests_are_refused() -> None:
-    with pytest.raises(InputError, match="bandwidth above 0"):
-        break_even_steps(copy_bytes=1, bandwidth_bytes_per_s=0, saved_s=1)
+    with pytest.raises(InputError, match="seconds of 0 or more"):
+        break_even_steps(copy_s=-1, saved_s=1)
     with pytest.raises(InputError, match="degree of 1"):
         pipelined_s(0, exchange_s=1, experts_s=1)
     with pytest.raises(InputError, match="bytes above 0"):

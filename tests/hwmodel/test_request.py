@@ -3,11 +3,15 @@
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
 
+from hwmodel.collectives import estimate_on
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.registry import device
 from hwmodel.request import answerer, builder, fields_of, machine, read, workloads
+from hwmodel.topologies import topology
 
 GEMM: dict[str, Any] = {"workload": "gemm", "M": 8, "N": 16, "K": 32, "on": "h200"}
 
@@ -60,6 +64,24 @@ def test_a_whole_float_is_a_size() -> None:
 def test_bytes_may_carry_a_unit() -> None:
     case = {"workload": "collective", "op": "p2p", "bytes": "3 MiB", "ranks": 2, "on": "h200"}
     assert read(case).sizes["bytes"] == 3 * 2**20
+
+
+def test_a_collective_on_a_topology_is_costed_on_its_links() -> None:
+    case = {
+        "workload": "collective",
+        "op": "all_reduce",
+        "bytes": "64 MiB",
+        "ranks": 4,
+        "on": "h100",
+    }
+    request = read({**case, "topology": "dgx-h100"})
+    expected = estimate_on("all_reduce", 64 * 2**20, topology("dgx-h100"), device("h100"), 4)
+    assert answerer(request.form)(request.sizes).time_s == expected.time_s
+    sizes = {"bytes": np.array([1e6, 1e8]), "ranks": np.array([4.0, 4.0])}
+    assert answerer(request.form)(sizes).time_s.shape == (2,)
+    assert request.form != read({**case, "ranks": 8, "topology": "dgx-h100"}).form
+    with pytest.raises(UnknownNameError, match="dgx-h100"):
+        answerer(read({**case, "topology": "dgx-h10"}).form)
 
 
 def test_a_collective_has_no_cascade() -> None:

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 import hwmodel
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.registry import device
+from hwmodel.topologies import topology
 
 H200 = device("h200")
 STEP = hwmodel.model("llama-3.1-70b").decode(batch=8, context=2048)
@@ -95,3 +96,10 @@ def test_the_bound_of_a_workload_is_below_its_prediction() -> None:
     assert limit.dram_bytes == 3 * 64 * 64 * 2
     assert 0 <= float(limit.gap_to_bound) < 1
     assert limit.time_over_limit >= 1
+
+
+def test_a_collective_takes_a_topology_by_name_or_as_a_value() -> None:
+    by_name = hwmodel.collective("all_gather", 2**20, 8, "h100", topology="dgx-h100")
+    by_value = hwmodel.collective("all_gather", 2**20, 8, "h100", topology=topology("dgx-h100"))
+    assert by_name.time_s == by_value.time_s
+    assert "DGX H100" in by_name.device

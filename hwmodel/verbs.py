@@ -144,8 +144,8 @@ def collective(
 ) -> Estimate:
     """One collective operation; `size_bytes` is counted as nccl-tests does (DESIGN section 14).
 
-    On one switch, or between the first `ranks` devices of a topology (a value, the name of a shipped
-    one such as "dgx-h100", or a file).
+    On one switch, or between the first `ranks` devices of a topology: a value, a file, or the name
+    of a shipped one such as "dgx-h100".
     """
     if topology is not None:
         from hwmodel.topologies import topology as find

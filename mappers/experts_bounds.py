@@ -47,6 +47,8 @@ PATIENCE = 12
 LEAST_GAIN = 2e-5
 OVER_RELAXATION = 1.6
 """Boyd et al. 2011, section 3.4.3, advise 1.5 to 1.8."""
+LARGEST_GROUP = 16
+"""Most experts of a group for which stars are tried: beyond it company excludes little."""
 ROUNDING = 1e-10
 """Share of the transitions that floating point may have lost in a bound."""
 
@@ -137,7 +139,7 @@ def _by_stars(posed: Problem, board: "_Board") -> Iterator[Bound]:
     waiting = [
         (level, star, kept_by_stars([_outward(pair) for pair in star], capacity))
         for level in board.levels
-        if (capacity := level.largest * posed.most) > 1
+        if 1 < (capacity := level.largest * posed.most) <= LARGEST_GROUP
         for star in board.stars
     ]
     while waiting:

@@ -164,7 +164,9 @@ def _shares(parts: Sequence[Part]) -> str:
     for part in parts:
         binding[str(part.bottleneck)] = binding.get(str(part.bottleneck), 0.0) + each[id(part)]
     by = sorted(binding.items(), key=lambda item: -item[1])
-    words = ", ".join(f"{word} {seconds / total:.0%}" for word, seconds in by if seconds > 0)
+    words = ", ".join(
+        f"{word} {seconds / total:.0%}" for word, seconds in by if seconds >= 0.005 * total
+    )
     return f"The longest of {len(parts)} kernels: {named}. By what binds in each: {words}."
 
 

@@ -9,6 +9,7 @@ A kernel's points lie on one horizontal line; the level whose roof is nearest ab
 one that limits it most. Kernels without operations (copies) have no place on it.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ NUMBERED = 12
 """Kernels with a number and a line in the legend: those that take longest."""
 
 MARKERS = "os^Dv"
-NEAR_X, NEAR_Y = 1.5, 1.2
-"""Factors within which numbers would be written over each other: they are joined."""
+LETTER, LINE = 0.012, 0.03
+"""Width and height of a letter as shares of the axes: numbers nearer than that are joined."""
 
 HEADROOM = 3.0
 """Factor between the points and the frame."""
@@ -67,13 +68,13 @@ def roofline(estimate: Estimate, on: Hardware, path: str | Path | None = None) -
     tallest = max(peaks.values(), default=np.inf)
     for place, (level, colour) in enumerate(zip(levels, _colours(levels), strict=True)):
         _level(axes, place, (level, colour), on, parts, (ends, tallest, total))
-    _numbers(axes, parts, levels, total)
     axes.set(xlim=ends[:2], ylim=ends[2:])
     number_axis(axes.xaxis, None, "operational intensity [operations/B]", log=True)
     number_axis(axes.yaxis, "flop_per_s", "performance", log=True)
+    _numbers(axes, parts, levels, total)
     plain_axes(axes)
     if left_out:
-        axes.plot([], [], " ", label=f"({left_out} kernels without operations)")
+        axes.plot([], [], " ", label=f"({left_out} without operations)")
     drawn.suptitle(f"{estimate.name} on {on.title}", x=0.01, ha="left", size=11)
     drawn.legend(loc="outside right upper", frameon=False, fontsize=8, alignment="left")
     return saved(drawn, path)
@@ -155,25 +156,36 @@ def _level(
 
 
 def _numbers(axes: Any, parts: Sequence[Part], levels: Sequence[str], total: float) -> None:
-    """A faint line through a kernel's points, its number beside them, its name in the legend."""
-    written: list[tuple[float, float, list[int]]] = []
+    """A faint line through a kernel's points, its number above them, its name in the legend."""
+    marks: list[tuple[float, float, int]] = []
     for place, part in enumerate(parts[:NUMBERED], 1):
         x = [float(part.flop or 0) / _bytes(part, n) for n in levels if _bytes(part, n)]
         y = _rate(part)
         axes.plot([min(x), max(x)], [y, y], color="grey", linewidth=0.5, zorder=0)
         share = float(part.times * part.time_s) / total
         axes.plot([], [], " ", label=f"{place}  {part.name}, {share:.0%} of the time")
-        near = [w for w in written if _near(w[0], min(x), NEAR_X) and _near(w[1], y, NEAR_Y)]
-        if near:
-            near[0][2].append(place)
-        else:
-            written.append((min(x), y, [place]))
-    for x_at, y_at, places in written:
+        marks.append((math.log(min(x)), math.log(y), place))
+    left, right = (math.log(end) for end in axes.get_xlim())
+    low, high = (math.log(end) for end in axes.get_ylim())
+    for x_at, y_at, places in joined(marks, (right - left) * LETTER, (high - low) * LINE):
         axes.annotate(
-            " ".join(map(str, places)), (x_at, y_at), (-12, 0), textcoords="offset points",
-            ha="right", va="center", size=8, zorder=10,
+            " ".join(map(str, places)), (math.exp(x_at), math.exp(y_at)), (0, 6),
+            textcoords="offset points", ha="center", size=8, zorder=10,
         )  # fmt: skip
 
 
-def _near(one: float, other: float, factor: float) -> bool:
-    return 1 / factor < one / other < factor
+def joined(
+    marks: Sequence[tuple[float, float, int]], letter: float, line: float
+) -> list[tuple[float, float, list[int]]]:
+    """Numbers that would be written over each other, as one; of letters that wide and high."""
+    found: list[tuple[float, float, list[int]]] = []
+    for x, y, place in sorted(marks):
+        row = [i for i, (_, other, _) in enumerate(found) if abs(y - other) < line]
+        last_x, last_y, places = found[row[-1]] if row else (-math.inf, y, [])
+        together = sorted([*places, place])
+        if x - last_x < letter * (1 + len(" ".join(map(str, together)))) / 2:
+            middle = (last_x * len(places) + x) / len(together)
+            found[row[-1]] = (middle, last_y, together)
+        else:
+            found.append((x, y, [place]))
+    return found

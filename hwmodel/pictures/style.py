@@ -123,7 +123,7 @@ def tick(value: float, dimension: str | None) -> str:
     if not value:
         return "0"
     if dimension is None or dimension not in SYMBOLS:
-        return f"{value:,.4g}" if 1e-3 <= abs(value) < 1e6 else show(value, "").rstrip()
+        return f"{value:,.6g}" if 1e-3 <= abs(value) < 1e6 else show(value, "").rstrip()
     return f"{show(value, '').rstrip()}/s" if dimension == "per_s" else show(value, dimension)
 
 

@@ -11,6 +11,7 @@ import pytest
 import hwmodel as hw
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.pictures import gallery
+from hwmodel.pictures.roofline import joined
 from hwmodel.pictures.style import PALETTE, label, with_unit
 from hwmodel.registry import device
 
@@ -90,6 +91,12 @@ def test_the_roofline_has_every_kernel_with_operations_at_every_level() -> None:
                 expected.append((asked / float(moved), asked / float(part.time_s)))
         drawn = np.array(sorted(points.get_offsets().tolist()))
         np.testing.assert_allclose(drawn, sorted(expected))
+
+
+def test_numbers_that_would_be_written_over_each_other_are_joined() -> None:
+    marks = [(0.0, 0.0, 1), (5.0, 0.0, 3), (5.1, 0.01, 2), (5.0, 9.0, 4)]
+    places = [numbers for _, _, numbers in joined(marks, letter=0.5, line=1.0)]
+    assert sorted(places) == [[1], [2, 3], [4]]
 
 
 def test_roofs_are_bandwidths_and_peaks() -> None:

@@ -1,8 +1,16 @@
-"""Every study runs, draws its picture, and finds what can be worked out without the model."""
+"""Every study runs, draws its picture, and finds what can be worked out without the model.
 
+The page holds what the studies print. Where that moves on purpose, write it and the pictures anew:
+
+    python -m tests.examples.test_studies
+"""
+
+import contextlib
 import importlib
+import io
 import math
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +22,30 @@ from tests.shown import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
-PAGE = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+PAGE = ROOT / "docs" / "studies.md"
 Run = tuple[dict[str, Any], str, Path]
+
+
+def run(name: str, picture: Path) -> Run:
+    """Names of a study, what it printed, and its picture."""
+    pyplot: Any = importlib.import_module("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")
+    given, sys.argv = sys.argv, [name, str(picture)]
+    printed = io.StringIO()
+    try:
+        with pyplot.rc_context(), contextlib.redirect_stdout(printed):
+            names = runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+    finally:
+        sys.argv = given
+        pyplot.close("all")
+    return names, printed.getvalue(), picture
+
+
+def shown(name: str, page: str) -> str:
+    """What the page says that a study prints; its picture stands in the same section."""
+    section = page.split(f"examples/{name}.py")[1].split("\n## ")[0]
+    assert f"(pictures/{name}.png)" in section
+    return section.split("```text\n")[1].split("```")[0]
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +57,12 @@ def runs() -> dict[str, Run]:
 def study(
     request: pytest.FixtureRequest,
     runs: dict[str, Run],
-    capsys: pytest.CaptureFixture[str],
     tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Run:
-    """Names of a study, what it printed, and its picture; each runs once."""
+    """A study that has run; each does once."""
     name = str(request.param)
     if name not in runs:
-        pyplot: Any = importlib.import_module("matplotlib.pyplot")
-        pyplot.switch_backend("Agg")
-        picture = tmp_path_factory.mktemp(name) / "picture.png"
-        monkeypatch.setattr("sys.argv", [name, str(picture)])
-        with pyplot.rc_context():
-            names = runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
-        pyplot.close("all")
-        runs[name] = (names, capsys.readouterr().out, picture)
+        runs[name] = run(name, tmp_path_factory.mktemp(name) / "picture.png")
     return runs[name]
 
 
@@ -59,10 +80,7 @@ def test_a_study_ends_in_a_sentence_and_a_picture(study: Run) -> None:
 @pytest.mark.parametrize("study", STUDIES, indirect=True)
 def test_the_page_shows_what_the_study_prints(study: Run, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.params["study"]
-    section = PAGE.split(f"examples/{name}.py")[1]
-    shown = section.split("```text\n")[1].split("```")[0]
-    assert f"(pictures/{name}.png)" in section.split("\n## ")[0]
-    assert not missing(shown, study[1])
+    assert not missing(shown(name, PAGE.read_text(encoding="utf-8")), study[1])
 
 
 @of("attention_beats_weights")
@@ -135,3 +153,16 @@ def test_keys_and_values_of_a_trial_are_those_of_kinetics(
     names = study[0]
     moved_bytes = names["TRIAL"] * np.mean(hw.model(model).kv_bytes(1, names["CONTEXTS"]))
     assert moved_bytes * 562.5 / 1e12 == pytest.approx(equivalent, rel=1e-4)
+
+
+def renew() -> None:
+    """Write the pictures, and what the studies print, anew."""
+    page = PAGE.read_text(encoding="utf-8")
+    for name in STUDIES:
+        _, printed, _ = run(name, PAGE.parent / "pictures" / f"{name}.png")
+        page = page.replace(shown(name, page), printed.strip() + "\n")
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    renew()

@@ -95,7 +95,11 @@ def search(posed: Problem, random: np.random.Generator) -> Iterator[Assignment]:
     yield best
     worth = value(posed, best)
     for number in range(12):
-        tried = settle(posed, next(begin))
+        start = next(begin)
+        if (got := value(posed, start)) < worth:  # kept, should the settling be interrupted
+            best, worth = start, got
+            yield best
+        tried = settle(posed, start)
         if (got := value(posed, tried)) < worth:
             best, worth = tried, got
         yield best

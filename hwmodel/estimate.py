@@ -27,6 +27,7 @@ BOTTLENECKS = {
     "qk": "matrix",
     "pv": "matrix",
     "vector": "vector",
+    "issue": "vector",
     "topk": "vector",
     "exp": "exp",
     "shared": "shared",

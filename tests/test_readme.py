@@ -15,6 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONFIG = ROOT / "einsum" / "workloads" / "configs" / "llama-3.1-8b.json"
 CASE = '{"workload": "gemm", "M": 4096, "N": 4096, "K": 4096, "dtype": "bf16", "on": "h200"}'
+COUNTS = "layer_from,layer_to,expert_from,expert_to,count,kind\n" + "".join(
+    f"0,1,{a},{b},{90 if a == (b + 3) % 16 else 1},top1\n" for a in range(16) for b in range(16)
+)
+"""Routing counts of two layers, each expert of the first with one favourite in the second."""
 
 
 def blocks(language: str) -> list[str]:
@@ -36,6 +40,7 @@ def test_command_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cases.jsonl").write_text(CASE + "\n", encoding="utf-8")
     (tmp_path / "study.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
+    (tmp_path / "counts.csv").write_text(COUNTS, encoding="utf-8")
     words = shlex.split(line.split("#")[0])[1:]
     given = {"path/to/config.json": str(CONFIG), "my.yaml": str(CATALOGUE / "a100.yaml")}
     result = CliRunner().invoke(app, [given.get(word, word) for word in words])

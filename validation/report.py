@@ -23,7 +23,7 @@ from hwmodel.hardware import Hardware
 from hwmodel.validation import collective
 from hwmodel.validation.fit import Array, is_test
 from hwmodel.validation.joules import column, read, traffic
-from hwmodel.validation.rows import Row, groups, kernels_known, may_fit, read_rows
+from hwmodel.validation.rows import LAUNCHED, Row, groups, kernels_known, may_fit, read_rows
 
 APART = ("llm", collectives.FAMILY)
 """Families that are judged in other ways than kernels."""
@@ -264,7 +264,8 @@ def noise_floor(rows: Sequence[Row]) -> float | None:
     """Mean |a/b - 1| of two boards' medians on the same shape; None where no shape has two."""
     by_shape: dict[tuple[object, ...], dict[str, list[float]]] = {}
     for row in rows:
-        by_shape.setdefault(row.shape, {}).setdefault(row.board, []).append(row.time_s)
+        tile = tuple(v for n, v in sorted(row.columns.items()) if n.startswith(LAUNCHED))
+        by_shape.setdefault((row.shape, tile), {}).setdefault(row.board, []).append(row.time_s)
     gaps: list[float] = []
     for boards in by_shape.values():
         medians = [float(np.median(times)) for times in boards.values()]

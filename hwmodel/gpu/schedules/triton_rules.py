@@ -28,7 +28,6 @@ from hwmodel.gpu.schedules.triton_tiles import (
     row_tile,
 )
 from hwmodel.hardware import Limits
-from hwmodel.units import Amount
 
 
 def gemm(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
@@ -37,7 +36,7 @@ def gemm(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
         problem.M,
         problem.N,
         problem.K,
-        processors=_whole(limits.processors),
+        processors=limits.processors,
         element_bytes=int(bytes_of(problem.dtype_a)),
     )
 
@@ -48,7 +47,7 @@ def grouped(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
         ceil_div(problem.M, problem.members),
         problem.N * problem.members,
         problem.K,
-        processors=_whole(limits.processors),
+        processors=limits.processors,
         element_bytes=int(bytes_of(problem.dtype_a)),
     )
     return replace(found, split=1)
@@ -66,7 +65,7 @@ def decode(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> At
         problem.keys,
         problem.batch * problem.kv_heads,
         problem.head_dim,
-        processors=_whole(limits.processors),
+        processors=limits.processors,
     )
 
 
@@ -81,11 +80,6 @@ def rows(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
         rows=where(reduces, held.rows, 1),
     )
     return triton_rows.filled(launched, problem, limits)
-
-
-def _whole(processors: Amount) -> int:
-    """The rules were compiled for one number of processors at a time."""
-    return int(processors) if isinstance(processors, (int, float)) else int(processors.max())
 
 
 LAUNCHES: dict[str, tuple[Callable[[Any, Any, Limits], Activity], Sequence[Any], Any]] = {
@@ -104,7 +98,7 @@ def gemm_menu(problem: GemmProblem, limits: Limits) -> Sequence[Any]:
         int(problem.M),
         int(problem.N),
         int(problem.K),
-        processors=_whole(limits.processors),
+        processors=int(limits.processors),
         element_bytes=int(bytes_of(problem.dtype_a)),
     )
     grouped = problem.routing is not None

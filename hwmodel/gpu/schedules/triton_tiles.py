@@ -85,7 +85,9 @@ def gemm_candidates(
     return tuple(tile for tile in gemm_menu(element_bytes) if useful(tile))
 
 
-def gemm_tile(M: Amount, N: Amount, K: Amount, *, processors: int, element_bytes: int) -> GemmTile:
+def gemm_tile(
+    M: Amount, N: Amount, K: Amount, *, processors: Amount, element_bytes: int
+) -> GemmTile:
     """The GEMM's rule: rows as M needs, columns as wide as the processors are busy, then K splits.
 
     >>> tile = gemm_tile(8192, 8192, 8192, processors=132, element_bytes=2)
@@ -129,7 +131,7 @@ def prefill_tile(head_dim: Amount, queries: Amount) -> AttentionTile:
 
 
 def decode_tile(
-    rows: Amount, keys: Amount, outputs: Amount, head_dim: Amount, *, processors: int
+    rows: Amount, keys: Amount, outputs: Amount, head_dim: Amount, *, processors: Amount
 ) -> AttentionTile:
     """The rule of decode: enough splits of the keys that the `outputs` KV heads fill the machine.
 

@@ -75,3 +75,15 @@ def test_a_short_row_shares_its_block_with_others() -> None:
     tile = row_tile(64)
     assert (tile.rows, tile.elements) == (32, 2048)
     assert row_tile(5000).rows == 1
+
+
+def test_numbers_of_processors_in_a_row_have_each_their_own_tile() -> None:
+    counts = [16, 66, 132, 400]
+    many = np.array(counts, dtype=np.float64)
+    gemms = [gemm_tile(512, 1024, 16384, processors=n, element_bytes=2) for n in counts]
+    gemm = gemm_tile(512, 1024, 16384, processors=many, element_bytes=2)
+    assert np.broadcast_to(gemm.split, 4).tolist() == [tile.split for tile in gemms]
+    assert np.broadcast_to(gemm.block_n, 4).tolist() == [tile.block_n for tile in gemms]
+    splits = [decode_tile(4, 8192, 32, 128, processors=n).split for n in counts]
+    assert np.asarray(decode_tile(4, 8192, 32, 128, processors=many).split).tolist() == splits
+    assert len(set(splits)) == 4

@@ -5,6 +5,7 @@ overflows in silence. These few functions keep each kind what it is.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,17 @@ def least(values: Iterable[Amount]) -> Amount:
     if result is None:
         raise ValueError("least of nothing")
     return result
+
+
+def first_where(condition: Any, *values: Amount) -> tuple[float, ...]:
+    """The values at the first place where a condition holds, for a refusal to name.
+
+    >>> first_where(np.array([False, True, True]), np.array([1.0, 2.0, 3.0]), 7)
+    (2.0, 7.0)
+    """
+    holds, *spread = np.broadcast_arrays(condition, *values)
+    place = int(np.argmax(holds))
+    return tuple(float(each.flat[place]) for each in spread)
 
 
 def product(values: Iterable[Amount]) -> Amount:

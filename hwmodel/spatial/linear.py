@@ -14,7 +14,7 @@ Any other Einsum runs on the 1D array, a point a lane, with its operands and res
 import numpy as np
 
 from hwmodel.activity import Activity, Operation, Overlap, Work
-from hwmodel.arithmetic import ceil_div, floor_div, least, most, product
+from hwmodel.arithmetic import ceil_div, first_where, floor_div, least, most, product
 from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import footprint_bytes, points
@@ -59,9 +59,12 @@ def _product(found: Contraction, einsum: Einsum, cascade: Cascade, hardware: Har
     a_block = floor_div(capacity - array.rows * b_row, a_row)
     b_block = floor_div(capacity - array.columns * a_row, b_row)
     if np.any(most((a_block, b_block)) < 1):
+        rows, row_bytes, held = first_where(
+            np.less(most((a_block, b_block)), 1), array.rows, b_row, capacity
+        )
         raise CapacityError(
-            f"{einsum.name} on {hardware.name}: {array.rows} rows of {np.max(b_row):,.0f} bytes do"
-            f" not fit the buffer of {np.max(capacity):,.0f}; split the summed rank"
+            f"{einsum.name} on {hardware.name}: {rows:,.0f} rows of {row_bytes:,.0f} bytes do not"
+            f" fit the buffer of {held:,.0f}; split the summed rank"
         )
     by_a = a + b * ceil_div(found.m, least((found.m, most((1, a_block)))))
     by_b = b + a * ceil_div(found.n, least((found.n, most((1, b_block)))))

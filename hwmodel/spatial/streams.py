@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwmodel.arithmetic import floor_div, least, most, where
+from hwmodel.arithmetic import first_where, floor_div, least, most, where
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.errors import CapacityError
 from hwmodel.spatial.binding import Binding
@@ -65,10 +65,13 @@ def _blocks(binding: Binding, problem: Problem, capacity: Amount) -> Streams:
     fixed = _whole(size * problem.rows * sum(problem.depth(name) for name in binding.streamed))
     fitting = floor_div(capacity - fixed, tile)
     if np.any(np.asarray(fitting) < 1):
+        columns, rows, needed, found = first_where(
+            np.less(fitting, 1), problem.columns, problem.rows, fixed + tile, capacity
+        )
         raise CapacityError(
-            f"{binding.name}: a tile of {problem.columns} queries and one of {problem.rows} keys"
-            f" need {np.max(fixed + tile):,.0f} bytes of buffer, found {np.min(capacity):,.0f};"
-            " a larger buffer or a smaller array would do"
+            f"{binding.name}: a tile of {columns:,.0f} queries and one of {rows:,.0f} keys need"
+            f" {needed:,.0f} bytes of buffer, found {found:,.0f}; a larger buffer or a smaller"
+            " array would do"
         )
     tiles = problem.query_tiles
     whole = binding.partition == "divisors"

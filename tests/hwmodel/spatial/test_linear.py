@@ -1,8 +1,10 @@
 """Products on an array: published layers, traffic against a search of blocks, elementwise steps."""
 
+import numpy as np
 import pytest
 
 import hwmodel as hw
+from hwmodel.errors import CapacityError
 
 ROWS = 64 * 1024
 PUBLISHED_S = {
@@ -49,3 +51,10 @@ def test_other_einsums_take_a_step_a_lane_and_function() -> None:
     assert found.busy_s["vector"] * 940e6 == pytest.approx(2 * 4)
     assert found.dram_bytes_read == 6000
     assert found.dram_bytes_written == 2000
+
+
+def test_a_refusal_among_many_points_names_the_one_that_does_not_fit() -> None:
+    sizes = np.array([2.0**24, 2.0**20])
+    machine = hw.device("fusemax").but(buffer={"capacity_bytes": sizes})
+    with pytest.raises(CapacityError, match=r"buffer of 1,048,576;"):
+        hw.predict(hw.workloads.gemm(M=512, N=512, K=16384), on=machine)

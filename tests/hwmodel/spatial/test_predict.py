@@ -253,6 +253,9 @@ def test_what_no_array_can_do_is_refused_by_name() -> None:
     small = hw.device("fusemax").but(buffer={"capacity": "64 KiB"})
     with pytest.raises(CapacityError, match="bytes of buffer"):
         hw.predict(attended("BERT", 1024), on=small)
+    sizes = small.but(buffer={"capacity_bytes": np.array([2.0**24, 2.0**16, 2.0**15])})
+    with pytest.raises(CapacityError, match="found 65,536;"):
+        hw.predict(attended("BERT", 1024), on=sizes)
     with pytest.raises(CoverageError, match=r"mac, add, max, divide, exp.*log"):
         hw.predict(hw.parse("Z[m] = log(A[m])", sizes={"m": 8}), on="fusemax")
 

@@ -464,13 +464,18 @@ def sweep(
     front: Annotated[
         str | None, typer.Option(help="Print the front of these: time_s,energy_j.")
     ] = None,
+    most: Annotated[
+        list[str] | None, typer.Option(help="Of a front: a column of which more is better.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """A study's points, evaluated: a table, or files that a second run goes on with."""
     from hwmodel.sweep_command import sweep_file
 
     least = front.split(",") if front else ()
-    answer = sweep_file(study, out=out, chunk=chunk, workers=workers, dask=dask, front=least)
+    answer = sweep_file(
+        study, out=out, chunk=chunk, workers=workers, dask=dask, front=least, most=most or ()
+    )
     if as_json:
         from hwmodel.record import plain
 

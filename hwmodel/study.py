@@ -10,13 +10,13 @@
 
 `case` has the fields of `hwmodel.request`. An axis is one of those fields, or a number of the
 device under `on.`, by the names that `Hardware.but` takes; its values are a list, or a range:
-`linear` (evenly spaced), `log` (by the logarithm; whole numbers where it has no unit), each with
-`points`; `{together: {N: [...], K: [...]}}` sets several side by side. `where`, `keep`, `samples`,
-`seed` and `chunk` are those of `hw.sweep`.
+`linear` (evenly spaced) or `log` (by the logarithm), each with `points`, and of sizes rounded to
+whole numbers without repeats; `{together: {N: [...], K: [...]}}` sets several side by side.
+`where`, `keep`, `samples`, `seed` and `chunk` are those of `hw.sweep`.
 """
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -109,8 +109,9 @@ def study(path: str | Path, *, chunk: int | None = None) -> Plan:
                 raise UnknownNameError("field to vary", name, (*known, f"{DEVICE}<number>"))
             elif name in case:
                 raise InputError(f"stands in the case too, found {case[name]!r}")
-            walked = not name.startswith(DEVICE) and not (name in known and known[name].size)
-            axes[key] = _values(values, walked=walked)
+            sizes = frozenset(each for each in known if known[each].size)
+            walked = not name.startswith(DEVICE) and name not in sizes
+            axes[key] = _values(name, values, sizes, walked=walked)
     function = Case(json.dumps(case, sort_keys=True), tuple(paths.items()))
     _try(function, case, asked, at)
     with _placed(str(file)):
@@ -152,13 +153,21 @@ def _is_together(values: Any) -> bool:
     return isinstance(values, dict) and "together" in values
 
 
-def _values(values: Any, *, walked: bool) -> Any:
+def _values(name: str, values: Any, sizes: Collection[str], *, walked: bool) -> Any:
     """The values of an axis: a list, a range, or several side by side."""
     if _is_together(values):
         columns = _table(values["together"], "together")
-        return Together({name: _values(items, walked=False) for name, items in columns.items()})
+        for each in columns:
+            if each.startswith(DEVICE):
+                raise InputError(f"together: expected fields, found {each}; give it an axis")
+        return Together(
+            {
+                each: _values(each, items, sizes, walked=each not in sizes)
+                for each, items in columns.items()
+            }
+        )
     if isinstance(values, dict):
-        return _range(cast(dict[str, Any], values))
+        return _range(cast(dict[str, Any], values), whole=name in sizes)
     if not isinstance(values, list) or not values:
         raise InputError(f"expected a list of values, or a range, found {values!r}")
     items = [_number(item) for item in cast(list[Any], values)]
@@ -172,7 +181,7 @@ def _values(values: Any, *, walked: bool) -> Any:
     return np.array(items, dtype=np.float64)
 
 
-def _range(given: Mapping[str, Any]) -> Any:
+def _range(given: Mapping[str, Any], *, whole: bool) -> Any:
     kinds = [name for name in given if name in RANGES]
     ends = given[kinds[0]] if len(kinds) == 1 else None
     odd = [name for name in given if name not in (*RANGES, "points")]
@@ -184,9 +193,11 @@ def _range(given: Mapping[str, Any]) -> Any:
     if "points" not in given:
         raise InputError(f"expected points, how many values, found none in {dict(given)!r}")
     first, last = (_number(end) for end in cast(list[Any], ends))
+    whole = whole and not isinstance(first, str)
     if kinds[0] == "log":
-        return logspace(first, last, given["points"], whole=not isinstance(first, str))
-    return linspace(first, last, given["points"])
+        return logspace(first, last, given["points"], whole=whole)
+    spread = linspace(first, last, given["points"])
+    return np.unique(np.round(spread)) if whole else spread
 
 
 def _number(value: Any) -> Any:

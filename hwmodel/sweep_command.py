@@ -10,10 +10,10 @@ from typing import Any
 import polars
 
 from hwmodel.answers import REFUSED
-from hwmodel.errors import InputError
+from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.study import study
 from hwmodel.sweep_table import Sweep
-from hwmodel.sweeps import Executor, run
+from hwmodel.sweeps import Executor, probed, run
 from hwmodel.workers import cores, keep_freed_memory, processes
 
 MANY_POINTS = 500_000
@@ -76,9 +76,18 @@ def sweep_file(
     workers: int | None = None,
     dask: str | None = None,
     front: Sequence[str] = (),
+    most: Sequence[str] = (),
 ) -> SweepAnswer:
-    """Evaluate a study; raises `InputError` for what is wrong with it, or with the folder."""
+    """Evaluate a study; raises `InputError` for what is wrong with it, or with the folder.
+
+    `front` and `most` are columns of which less and more is better, checked before the work.
+    """
     plan = study(path, chunk=chunk)
+    if front or most:
+        known = probed(plan).table.columns
+        for name in (*front, *most):
+            if name not in known:
+                raise UnknownNameError("column", name, known)
     points = plan.grid.blocks * plan.grid.rows
     if workers is None:
         workers = cores() if points >= MANY_POINTS else 1
@@ -86,7 +95,8 @@ def sweep_file(
     with _executor(workers, dask) as executor:
         found = run(plan, executor=executor, out=out)
     seconds = time.perf_counter() - begin
-    return SweepAnswer(found, found.pareto(*front) if front else None, points, seconds, out)
+    best = found.pareto(*front, most=most) if front or most else None
+    return SweepAnswer(found, best, points, seconds, out)
 
 
 @contextmanager

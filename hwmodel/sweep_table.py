@@ -58,7 +58,7 @@ class Sweep:
 
     def filter(self, *conditions: str | polars.Expr) -> "Sweep":
         """The rows that meet all conditions, in SQL ("energy_j < 2") or polars."""
-        expressions = [_condition(each) for each in conditions]
+        expressions = [condition(each) for each in conditions]
         for each in expressions:
             self._check(*each.meta.root_names())
         return self._with(part.filter(*expressions) for part in self.parts)
@@ -94,6 +94,8 @@ class Sweep:
         from hwmodel.table import grid
 
         count, head = len(self), self.lazy.head(SHOWN).collect()
+        if not count:
+            return "0 rows: no point is there that meets all conditions"
         names = [name for name in head.columns if head[name].null_count() < len(head)]
         if len(names) > WIDEST:
             names = [name for name in names if name not in ASIDE]
@@ -116,15 +118,27 @@ class Sweep:
                 raise UnknownNameError("column", name, known)
 
 
-def _condition(text: str | polars.Expr) -> polars.Expr:
+def condition(text: str | polars.Expr, *, where: str = "condition") -> polars.Expr:
+    """Read a condition, such as "M * N <= 1e9 and energy_j < 2"; raises `InputError`."""
     if isinstance(text, polars.Expr):
         return text
     try:
-        return polars.sql_expr(text)
+        found = polars.sql_expr(str(text))
     except polars.exceptions.PolarsError as error:
         raise InputError(
-            f"condition: expected SQL such as 'energy_j < 2', found {text!r} ({error})"
+            f"{where}: expected SQL such as 'energy_j < 2', found {text!r} ({_line(error)})"
         ) from None
+    if not found.meta.undo_aliases().meta.eq(found):
+        raise InputError(  # SQL takes a word behind an expression for its name
+            f"{where}: expected plain numbers in SI, such as 'time_s < 1e-3', found"
+            f" {found.meta.output_name()!r} at the end of {text!r}"
+        )
+    return found
+
+
+def _line(error: Exception) -> str:
+    """What an error says, on one line."""
+    return " ".join(str(error).split())
 
 
 def _front(table: polars.DataFrame, least: Sequence[str], most: Sequence[str]) -> polars.DataFrame:

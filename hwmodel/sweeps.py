@@ -25,7 +25,7 @@ from hwmodel.estimate import Estimate
 from hwmodel.gpu.predict import THREADS
 from hwmodel.sweep_files import Folder
 from hwmodel.sweep_progress import progress_bar
-from hwmodel.sweep_table import Sweep
+from hwmodel.sweep_table import Sweep, condition
 from hwmodel.units import amount
 from hwmodel.workers import keep_freed_memory
 
@@ -153,7 +153,7 @@ def planned(
         seed=int(cast(int, amount(seed, where="seed", zero=True, whole=True))),
     )
     names = set(points.labels.values())
-    conditions = [condition(each) for each in _listed(where)]
+    conditions = [condition(each, where="where") for each in _listed(where)]
     ahead = [each for each in conditions if set(each.meta.root_names()) <= names]
     return Plan(
         function,
@@ -163,18 +163,6 @@ def planned(
         keep=tuple(keep),
         chunk=int(cast(int, amount(chunk, where="chunk", whole=True))),
     )
-
-
-def condition(text: Where) -> polars.Expr:
-    """Read a condition, such as "M * N <= 1e9 and energy_j < 2"; raises `InputError`."""
-    if isinstance(text, polars.Expr):
-        return text
-    try:
-        return polars.sql_expr(str(text))
-    except polars.exceptions.PolarsError as error:
-        raise InputError(
-            f"where: expected a condition in SQL such as 'M * N <= 1e9', found {text!r} ({error})"
-        ) from None
 
 
 def _listed(where: Where | Sequence[Where]) -> Sequence[Where]:
@@ -306,7 +294,8 @@ def _masked(table: polars.DataFrame, conditions: Sequence[polars.Expr]) -> polar
             False
         )
     except polars.exceptions.PolarsError as error:
-        raise InputError(f"where: expected a condition on columns: {error}") from None
+        told = " ".join(str(error).split())
+        raise InputError(f"where: expected a condition on columns: {told}") from None
 
 
 def axes_table(
@@ -333,7 +322,7 @@ def _answers(
     plan: Plan, fixed: Mapping[str, Any], points: Mapping[str, Any], rows: int
 ) -> Iterator[polars.DataFrame | str]:
     """The function's answers in order, by part where it refuses some rows: those as the reason."""
-    given = points if rows > 1 else {name: plain(values[0]) for name, values in points.items()}
+    given = points if rows > 1 else _single(plan.grid.labels, points)
     try:
         yield columns(plan.function(**fixed, **given), rows, plan.keep)
     except UnknownNameError:
@@ -346,6 +335,17 @@ def _answers(
         for first in range(0, rows, step):
             part = {name: values[first : first + step] for name, values in points.items()}
             yield from _answers(plan, fixed, part, min(step, rows - first))
+
+
+def _single(labels: Mapping[str, str], points: Mapping[str, Any]) -> dict[str, Any]:
+    """One row as plain numbers; those whose axis has a unit, and their name none, as arrays still.
+
+    `Hardware.but` takes a number under a bare name (bandwidth=2e12) for a slip; an array it takes.
+    """
+    return {
+        name: plain(values[0]) if labels[name] == name else values
+        for name, values in points.items()
+    }
 
 
 def _told(answers: Iterator[polars.DataFrame | str]) -> polars.DataFrame:

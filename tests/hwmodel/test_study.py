@@ -104,7 +104,11 @@ CASE = "case: {workload: gemm, N: 64, K: 64, on: h200}\n"
             CASE + "axes:\n  M: [1]\n  on.hbm.bandwidth: [1 GB/s, 2 GB]\n",
             "line 4: axes.on.hbm.bandwidth: list: expected quantities with units of one kind",
         ),
-        (CASE + "axes: {M: [1]}\nwhere: [M <]\n", "where: expected a condition in SQL"),
+        (CASE + "axes: {M: [1]}\nwhere: [M <]\n", "where: expected SQL such as"),
+        (
+            CASE + "axes:\n  a: {together: {M: [1], on.hbm.bandwidth: [1 TB/s]}}\n",
+            "line 3: axes.a: together: expected fields, found on.hbm.bandwidth",
+        ),
         (CASE + "axes: {M: [1]}\nwhere: {M: 1}\n", "where: expected a list of texts"),
         (CASE + "axes: {M: [1]}\nsamples: 0\n", "samples: expected a number above 0, found 0"),
         (CASE + "axes: {M: [1]}\nchunk: few\n", "chunk: expected a plain number, found 'few'"),
@@ -122,3 +126,31 @@ def test_a_bad_study_is_refused_with_file_line_and_field(
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.yaml: cannot be read"):
         study(tmp_path / "absent.yaml")
+
+
+def test_ranges_of_sizes_are_whole_and_those_of_the_device_are_not(tmp_path: Path) -> None:
+    text = """\
+case: {workload: gemm, N: 4096, K: 4096, on: h200}
+axes:
+  M: {linear: [1, 6], points: 4}
+  on.power.idle_w: {log: [0.5, 2], points: 3}
+  on.hbm.bandwidth: {linear: [2 TB/s, 3 TB/s], points: 3}
+"""
+    table = run(study(written(tmp_path, text))).table
+    assert table["M"].unique().sort().to_list() == [1, 3, 4, 6]
+    assert table["power_idle_w"].unique().sort().to_list() == [0.5, 1, 2]
+    assert table["hbm_bandwidth_bytes_per_s"].unique().sort().to_list() == [2e12, 2.5e12, 3e12]
+    assert table["refused"].is_null().all()
+
+
+def test_words_go_side_by_side_too(tmp_path: Path) -> None:
+    text = """\
+case: {workload: gemm, N: 4096}
+axes:
+  M: [1, 64]
+  board: {together: {on: [h200, b200], dtype: [bf16, fp8], K: [64, 128]}}
+"""
+    table = run(study(written(tmp_path, text))).table
+    rows = table.select("on", "dtype", "K").unique().sort("K").rows()
+    assert rows == [("h200", "bf16", 64), ("b200", "fp8", 128)]
+    assert len(table) == 4

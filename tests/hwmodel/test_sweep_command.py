@@ -79,3 +79,14 @@ def test_no_scheduler_at_an_address_is_told(
     pytest.importorskip("distributed", reason="needs the extra 'cluster'")
     assert run(monkeypatch, study, "--dask", "nowhere") == 2
     assert "--dask: expected the address of a scheduler" in capsys.readouterr().err
+
+
+def test_a_front_is_printed_and_its_columns_are_checked_before_the_work(
+    study: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, study, "--front", "time_s", "--most", "M") == 0
+    assert "M" in capsys.readouterr().out.splitlines()[2]
+    out = tmp_path / "out"
+    assert run(monkeypatch, study, "--out", str(out), "--most", "speed") == 2
+    assert "unknown column 'speed'" in capsys.readouterr().err
+    assert not out.exists()

@@ -17,6 +17,7 @@ import hwmodel as hw
 from hwmodel import sweeps
 from hwmodel.answers import ESTIMATE
 from hwmodel.errors import CapacityError, HwmodelError, InputError, UnknownNameError
+from hwmodel.ranges import quantities
 from hwmodel.study import Case
 from hwmodel.sweep_files import open_sweep
 from hwmodel.sweeps import PIECE, planned, sweep
@@ -126,6 +127,20 @@ def test_refusals_among_many_rows_are_told_one_by_one() -> None:
     assert (answered["y"] * 2 == answered["x"]).all()
 
 
+def test_a_row_beside_a_refused_one_keeps_its_unit() -> None:
+    """The model takes no plain number for a bandwidth, which rows one by one would be."""
+    machine, widths = hw.device("h200"), ["2 TB/s", "4 TB/s"]
+
+    def predicted(M: Any, width: Any) -> Any:
+        work = hw.workloads.gemm(M=M, N=4096, K=4096)
+        return hw.predict(work, on=machine.but(hbm={"bandwidth": width}))
+
+    table = sweep(predicted, M=[1, 1.5], width=quantities(widths), keep=["time_s"]).table
+    assert table["refused"].is_null().to_list() == [True, True, False, False]
+    for time_s, width in zip(table["time_s"], widths, strict=False):
+        assert time_s == pytest.approx(predicted(1, width).time_s, rel=1e-12)
+
+
 def test_a_sweep_of_which_nothing_is_answered_raises() -> None:
     with pytest.raises(CapacityError, match="odd"):
         sweep(even, x=[1, 3, 5])
@@ -159,7 +174,8 @@ def nest(m: int) -> Any:
     ("function", "given", "said"),
     [
         (square, {}, "expected one axis or more"),
-        (square, {"x": [1], "where": "x <"}, "where: expected a condition in SQL"),
+        (square, {"x": [1], "where": "x <"}, "where: expected SQL such as"),
+        (square, {"x": [1], "where": "x < 1 ms"}, "where: expected plain numbers.*found 'ms' at"),
         (square, {"x": [1], "where": "z < 2"}, "where: .*z"),
         (square, {"x": [1], "where": "x > 2"}, "expected a condition that some of 1 points"),
         (square, {"x": [1], "keep": ["z"]}, "unknown column to keep 'z'"),

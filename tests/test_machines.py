@@ -100,9 +100,9 @@ def test_nothing_beats_its_bounds(name: str, place: int) -> None:
 @pytest.mark.parametrize("name", [*PEERS, "fusemax"])
 def test_an_optimal_nest_in_a_larger_memory_never_moves_more(name: str) -> None:
     machine = hw.device(name)
-    work = hw.workloads.gemm(M=96, N=64, K=48, dtype="bf16")
+    work = hw.workloads.gemm(M=48, N=32, K=24, dtype="bf16")
     level = list(machine.memories)[1]
-    small = machine.but(memories={level: {"capacity_bytes": 4096}})
+    small = machine.but(memories={level: {"capacity_bytes": 1024}})
     sizes = (small, wider(small, level, "capacity_bytes"), machine)
     found: list[Any] = [hw.map(work, on=each) for each in sizes]
     traffic = [each.record()["traffic_bytes"] for each in found]

@@ -29,7 +29,7 @@ class Family(Value):
 
     `interval` is (low, high): 90 % of measured times lie between those multiples of the predicted
     time; `intervals` are those of number formats with rows enough of their own. `ranges` are the
-    sizes that the fit saw: (least, most) by argument.
+    sizes that the fit saw: (least, most) by argument; `formats` the number formats (none: of any).
     """
 
     parameters: dict[str, Parameter]
@@ -37,7 +37,17 @@ class Family(Value):
     intervals: dict[str, tuple[float, float]] = Field(default={})
     origin: Literal["prior", "measured", "inherited"]
     ranges: dict[str, tuple[float, float]] = Field(default={})
+    formats: tuple[str, ...] = ()
     rows: int = Field(default=0, ge=0)
+
+    def interval_of(self, used: tuple[str, ...]) -> tuple[float, float]:
+        """The interval of a call in the formats `used`, the first that of its operands."""
+        low, high = self.intervals.get(used[0] if used else "", self.interval)
+        return (low**WIDER, high**WIDER) if self.unseen(used) else (low, high)
+
+    def unseen(self, used: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the formats `used` of which the fit saw none."""
+        return tuple(f for f in used if self.formats and f not in self.formats)
 
 
 class Calibration(Value):
@@ -63,7 +73,8 @@ class Calibration(Value):
 
 WIDER, WIDEST = 2.0, 4.0
 """Powers by which an interval grows on an unmeasured device, of the same architecture and of
-another: assumptions, until a second device is measured."""
+another: assumptions, until a second device is measured. The first is also that of a number format
+of which the fit saw no row."""
 
 
 def inherited(calibration: Calibration, device: str, *, of: str, power: float) -> Calibration:

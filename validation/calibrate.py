@@ -132,7 +132,7 @@ def _fitted(
     else:
         judging = list(rows)
     entry = dict(fitted_family(prior, best, ratios, judging))
-    entry |= {"ranges": _ranges(rows), "rows": len(rows)}
+    entry |= {"ranges": _ranges(rows), "formats": _formats(rows), "rows": len(rows)}
     return Family.build(entry, where="fit"), best
 
 
@@ -147,6 +147,11 @@ def _ranges(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
         for name in SIZES[str(row.columns["family"])]:
             sizes.setdefault(name, []).append(float(row.columns[name]))
     return {name: (min(values), max(values)) for name, values in sizes.items()}
+
+
+def _formats(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Number formats of the rows."""
+    return tuple(sorted({str(row.columns["dtype"]) for row in rows}))
 
 
 def _belongs(group: Group, family: str) -> bool:

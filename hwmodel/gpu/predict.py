@@ -138,7 +138,7 @@ def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibratio
         energy_j=result.energy_j,
         energy_by_j=result.energy_by_j,
         beyond=_beyond(call, family),
-        interval=family.intervals.get(_format(call), family.interval),
+        interval=family.interval_of(_formats(call)),
         tile=result.tile,
     )
 
@@ -153,10 +153,11 @@ def _beyond(call: Call, family: Family) -> Any:
     return outside
 
 
-def _format(call: Call) -> str:
-    """Number format of a call's operands, where its problem names one."""
-    problem = call.problem
-    return str(getattr(problem, "dtype_a", getattr(problem, "dtype", "")))
+def _formats(call: Call) -> tuple[str, ...]:
+    """Number formats of a call's operands, where its problem names them."""
+    names = ("dtype_a", "dtype_b", "dtype", "kv_dtype")
+    found = [str(getattr(call.problem, name)) for name in names if hasattr(call.problem, name)]
+    return tuple(dict.fromkeys(found))
 
 
 def _in_chunks(evaluate: Callable[[Any], Any], inputs: Any) -> Any:
@@ -245,7 +246,7 @@ def _assumptions(calibration: Calibration, parts: list[Part]) -> tuple[str, ...]
 
 
 def _warnings(calibration: Calibration, calls: Sequence[Call]) -> tuple[str, ...]:
-    """Families that were never measured on this device."""
+    """Families, and number formats, that were never measured on this device."""
     found: list[str] = []
     for origin, words in UNMEASURED.items():
         names = dict.fromkeys(
@@ -253,7 +254,14 @@ def _warnings(calibration: Calibration, calls: Sequence[Call]) -> tuple[str, ...
         )
         if names:
             found.append(f"uncalibrated: {', '.join(names)}: {words.format(calibration.source)}")
-    return tuple(found)
+    for call in calls:
+        family = family_of(calibration, call.family)
+        found += [
+            f"uncalibrated: {call.family} in {each}: measured in {', '.join(family.formats)} only;"
+            " its interval is widened"
+            for each in family.unseen(_formats(call))
+        ]
+    return tuple(dict.fromkeys(found))
 
 
 UNMEASURED = {

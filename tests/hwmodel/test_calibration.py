@@ -50,3 +50,14 @@ def test_shipped_parameters_lie_within_their_bounds(path: Any) -> None:
             assert parameter.meaning
         if family.origin == "measured":
             assert family.rows > 0, name
+
+
+def test_a_format_that_no_fit_saw_has_a_wider_interval() -> None:
+    measured = FAMILY | {"formats": ["bf16"], "intervals": {"bf16": (0.95, 1.05)}}
+    data = DATA | {"families": {"any": FAMILY, "gemm": measured}}
+    found = Calibration.build(data, where="test")
+    narrow = found.family("gemm")
+    assert found.family("any").interval_of(("fp8",)) == (0.9, 1.1)
+    assert narrow.interval_of(("bf16",)) == (0.95, 1.05)
+    assert narrow.interval_of(("bf16", "fp8")) == pytest.approx((0.95**2, 1.05**2))
+    assert narrow.unseen(("bf16", "fp8")) == ("fp8",)

@@ -75,6 +75,7 @@ def test_the_test_half_is_never_read(found: Any) -> None:
 def test_ranges_are_the_sizes_that_were_seen(found: Any) -> None:
     seen = [float(r.columns["rows"]) for r in copies(70) if not is_test(r)]
     assert found[FAMILY][0].ranges == {"rows": (min(seen), max(seen)), "cols": (8192, 8192)}
+    assert found[FAMILY][0].formats == ("bf16",)
 
 
 def test_errors_of_folds_are_near_the_noise(found: Any) -> None:

@@ -137,3 +137,10 @@ def test_the_worst_rows_are_furthest_either_way() -> None:
 def test_a_row_belongs_to_one_family(columns: dict[str, Any], family: str) -> None:
     one = Row(DAY, HOME, columns)
     assert [name for name, belongs in FAMILIES.items() if belongs(one)] == [family]
+
+
+def test_rows_of_one_shape_with_other_tiles_are_no_noise() -> None:
+    rows = [row(1, HOME, 1.0, tile_warps=4), row(1, AWAY, 3.0, tile_warps=8)]
+    assert noise_floor(rows) is None
+    rows += [row(1, AWAY, 2.0, tile_warps=4)]
+    assert noise_floor(rows) == pytest.approx((1 / 2 + 1) / 2)

@@ -113,6 +113,12 @@ def test_what_was_never_measured_is_said(name: str, words: str) -> None:
     assert words in warning
 
 
+def test_a_format_that_was_never_measured_is_said() -> None:
+    work = attention(batch=1, heads=8, kv_heads=8, queries=64, keys=64, head_dim=64, dtype="fp8")
+    (warning,) = made(work).warnings
+    assert "prefill:flash-attention-2 in fp8: measured in bf16 only" in warning
+
+
 def test_what_was_measured_has_no_warning() -> None:
     found = made(gemm(M=64, N=4096, K=4096))
     assert found.all_warnings() == ()

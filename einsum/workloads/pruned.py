@@ -81,7 +81,7 @@ def kept(
     end = 2 * mean - start
     if not 0 < end <= start:
         raise InputError(
-            f"pruned_attention: {name}: shares fall from {start} (`start`) to twice the mean less it:"
+            f"pruned_attention: {name}: shares fall from {start} (`start`) to 2 means less it:"
             f" expected a mean between {start / 2:g} and {start:g}, found {mean:g}; lower `start`"
             " for a smaller one"
         )

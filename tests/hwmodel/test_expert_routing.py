@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwmodel.errors import InputError, UnknownNameError
-from hwmodel.expert_routing import from_counts, from_traces, planted
+from hwmodel.expert_routing import Routing, from_counts, from_traces, planted
 
 TRACE = np.array(
     [[[0, 1], [2, 0]], [[1, 0], [2, 1]], [[0, 2], [2, 0]], [[2, 1], [0, 1]]], dtype=np.int32
@@ -61,10 +61,13 @@ def test_planted_affinity_is_found_again(share: float) -> None:
 
 
 def test_groups_of_their_own_are_as_strong_but_shared_by_nobody() -> None:
-    size = {"layers": 2, "experts": 32, "group": 4, "share": 0.7, "tokens": 200_000, "seed": 1}
-    shared, own = (
-        from_traces([planted(**size, aligned=aligned)], experts=32) for aligned in (True, False)
-    )
+    def drawn(aligned: bool) -> Routing:
+        made = planted(
+            layers=2, experts=32, group=4, share=0.7, tokens=200_000, seed=1, aligned=aligned
+        )
+        return from_traces([made], experts=32)
+
+    shared, own = drawn(True), drawn(False)
     expected = 0.7 + 0.3 * 4 / 32
     for routing in (shared, own):
         assert routing.concentration(4)[0, 1] == pytest.approx(expected, abs=0.01)

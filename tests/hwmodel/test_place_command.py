@@ -78,9 +78,8 @@ def test_a_topology_gives_times_before_and_after() -> None:
 
 
 def test_fewer_devices_are_the_first_of_a_topology() -> None:
-    step = {"token_bytes": 4096, "tokens": 1000}
-    whole = hw.place(ROUTING, topology=node(4, PORT), **step)
-    part = hw.place(ROUTING, devices=4, topology=node(6, PORT), **step)
+    whole = hw.place(ROUTING, topology=node(4, PORT), token_bytes=4096, tokens=1000)
+    part = hw.place(ROUTING, devices=4, topology=node(6, PORT), token_bytes=4096, tokens=1000)
     assert part.record()["step"] == whole.record()["step"]
     assert part.crossings == whole.crossings
 

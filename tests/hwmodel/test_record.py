@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import hwmodel
+from hwmodel.estimate import Limit
 from hwmodel.record import bound_record, device_record, estimate_record, plain
 from hwmodel.registry import device
 
@@ -47,7 +48,9 @@ def test_operations_are_named_by_unit_kind_and_format() -> None:
 
 def test_a_bound_says_level_bytes_and_reason() -> None:
     work = hwmodel.workloads.copy(rows=100, cols=300)
-    record = json.loads(json.dumps(bound_record(hwmodel.bound(work, on="h200"))))
+    limit = hwmodel.bound(work, on="h200")
+    assert isinstance(limit, Limit)
+    record = json.loads(json.dumps(bound_record(limit)))
     assert record["dram_bytes"] == 2 * 100 * 300 * 2
     assert [level["level"] for level in record["levels"]] == ["dram", "l2", "shared"]
     assert record["levels"][0]["reason"]

@@ -78,7 +78,7 @@ def test_a_collective_on_a_topology_is_costed_on_its_links() -> None:
     expected = estimate_on("all_reduce", 64 * 2**20, topology("dgx-h100"), device("h100"), 4)
     assert answerer(request.form)(request.sizes).time_s == expected.time_s
     sizes = {"bytes": np.array([1e6, 1e8]), "ranks": np.array([4.0, 4.0])}
-    assert answerer(request.form)(sizes).time_s.shape == (2,)
+    assert np.shape(answerer(request.form)(sizes).time_s) == (2,)
     assert request.form != read({**case, "ranks": 8, "topology": "dgx-h100"}).form
     with pytest.raises(UnknownNameError, match="dgx-h100"):
         answerer(read({**case, "topology": "dgx-h10"}).form)

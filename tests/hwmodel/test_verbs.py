@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 import hwmodel
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.estimate import Limit
 from hwmodel.registry import device
 from hwmodel.topologies import topology
 
@@ -93,6 +94,7 @@ def test_a_power_limit_that_leaves_nothing_is_refused() -> None:
 
 def test_the_bound_of_a_workload_is_below_its_prediction() -> None:
     limit = hwmodel.bound(GEMM, on=H200)
+    assert isinstance(limit, Limit)
     assert limit.dram_bytes == 3 * 64 * 64 * 2
     assert 0 <= float(limit.gap_to_bound) < 1
     assert limit.time_over_limit >= 1

@@ -6,6 +6,7 @@ import pytest
 import hwmodel as hw
 from hwmodel.activity import totals
 from hwmodel.errors import CoverageError, UnknownNameError
+from hwmodel.estimate import Limit
 from hwmodel.mcu.arena import arena
 from hwmodel.mcu.predict import predict, scheduled, tree
 
@@ -98,6 +99,7 @@ def test_bound_and_compare_work_on_every_device() -> None:
     made = hw.workloads.cnn("mcunet-vww1")
     for name in MCUS:
         limit = hw.bound(made, on=name)
+        assert isinstance(limit, Limit)
         assert 0 <= limit.gap_to_bound < 0.2
         assert limit.time_over_limit > 1
         assert "flash" in str(limit)

@@ -445,6 +445,9 @@ def plot(
         list[str] | None, typer.Option(help="Of a front: a column of which more is better.")
     ] = None,
     colour: Annotated[str | None, typer.Option(help="Of a front: the column of groups.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="Rows of a sweep that are drawn: 'M = 64'.")
+    ] = None,
 ) -> None:
     """A picture of a prediction, of a sweep, or of how wrong predictions are."""
     given = _given(locals())

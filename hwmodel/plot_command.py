@@ -15,12 +15,13 @@ from hwmodel.sensitivities import sensitivity
 from hwmodel.spatial.picture import ARRAYS
 from hwmodel.spatial.picture import draw as draw_machine
 from hwmodel.sweep_files import open_sweep
+from hwmodel.sweep_table import Sweep
 from hwmodel.verbs import predict
 
 OF_WORKLOAD = ("breakdown", "roofline", "tornado")
 OF_TABLE = ("heatmap", "pareto")
-COLUMNS = ("x", "y", "value", "most", "colour")
-"""Arguments that name columns of a table."""
+COLUMNS = ("x", "y", "value", "most", "colour", "where")
+"""Arguments about columns of a table."""
 
 READERS: Mapping[str, Callable[[Path], polars.DataFrame]] = {
     ".parquet": polars.read_parquet,
@@ -89,9 +90,10 @@ def of_table(
     value: str | None = None,
     most: Sequence[str] = (),
     colour: str | None = None,
+    where: Sequence[str] = (),
 ) -> None:
-    """Draw a sweep: its front, or two of its axes as a map."""
-    table = _table(Path(source))
+    """Draw a sweep, or the rows that meet conditions: its front, or two of its axes as a map."""
+    table = _table(Path(source)).filter(*where)
     if kind == "pareto":
         if value is not None:
             raise InputError("--value: expected with a heatmap; a front has --x and --y")
@@ -102,11 +104,11 @@ def of_table(
         raise InputError("heatmap: expected --x and --y, the columns of the two axes")
     if most or colour:
         raise InputError("--most, --colour: expected with pareto; a heatmap has --value")
-    regions = "bottleneck" if "bottleneck" in getattr(table, "table", table).columns else None
+    regions = "bottleneck" if "bottleneck" in table.units else None
     gallery.heatmap(table, x, y, value or "time_s", out, regions=regions)
 
 
-def _table(path: Path) -> Any:
+def _table(path: Path) -> Sweep:
     if path.is_dir():
         return open_sweep(path)
     if not path.is_file():
@@ -115,7 +117,7 @@ def _table(path: Path) -> Any:
         known = " or ".join(READERS)
         raise InputError(f"{path}: expected a table that ends in {known}, or a sweep's folder")
     try:
-        return READERS[path.suffix](path)
+        return Sweep((READERS[path.suffix](path).lazy(),))
     except (polars.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path}: expected a table, found something else ({error})") from None
 

@@ -54,7 +54,7 @@ def heatmap(
     if np.unique(row * len(across) + column).size < len(row):
         raise InputError(
             f"heatmap: expected one row for each pair of {x} and {y}, found several; filter the"
-            " table down to two axes"
+            " table down to two axes (hwmodel plot: --where 'N = 64')"
         )
     height = np.full((len(up), len(across)), np.nan)
     height[row, column] = numeric(value, held[value])

@@ -27,7 +27,7 @@ def parity(
 
     Returns the figure; writes it to `path`. Raises `InputError` for families without times.
     """
-    drawn = figure(10, 8.5)
+    drawn = figure(11.5, 8)
     upper, lower = drawn.subplots(2, 1, height_ratios=(3, 2), sharex=True)
     ends: list[float] = []
     for index, (family, (measured_s, predicted_s)) in enumerate(families.items()):
@@ -60,7 +60,7 @@ def parity(
     number_axis(upper.yaxis, "s", "predicted time", log=True)
     number_axis(lower.xaxis, "s", "measured time", log=True)
     lower.set(ylabel="predicted / measured - 1 [%]", ylim=(-100 * WORST, 100 * WORST))
-    upper.legend(loc="upper left", fontsize=8, frameon=False)
+    drawn.legend(loc="outside right upper", fontsize=8, frameon=False)
     for axes in (upper, lower):
         plain_axes(axes)
     return saved(drawn, path)

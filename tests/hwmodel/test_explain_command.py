@@ -72,6 +72,17 @@ def test_plot_draws_a_table_of_a_sweep(tmp_path: Path) -> None:
         out.unlink()
 
 
+def test_plot_draws_the_rows_that_meet_conditions(tmp_path: Path) -> None:
+    rows = {"M": [1, 1, 2, 2, 1], "N": [1, 2, 1, 2, 1], "K": [1, 1, 1, 1, 2], "time_s": [1.0] * 5}
+    source, out = tmp_path / "rows.csv", tmp_path / "a.png"
+    polars.DataFrame(rows).write_csv(source)
+    words = ("plot", "heatmap", str(source), "--x", "M", "--y", "N", "--out", str(out))
+    with pytest.raises(InputError, match=r"expected one row for each pair.*--where"):
+        answer(*words)
+    answer(*words, "--where", "K = 1")
+    assert out.stat().st_size > 10_000
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [

@@ -5,6 +5,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars
@@ -12,6 +13,7 @@ import polars
 from hwmodel.answers import REFUSED
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.study import study
+from hwmodel.sweep_files import Folder
 from hwmodel.sweep_table import Sweep
 from hwmodel.sweeps import Executor, probed, run
 from hwmodel.workers import cores, keep_freed_memory, processes
@@ -27,6 +29,8 @@ class SweepAnswer:
     sweep: Sweep
     front: Sweep | None
     points: int
+    held: int
+    """Points that the folder had already."""
     seconds: float
     out: str | None
 
@@ -47,6 +51,7 @@ class SweepAnswer:
         return {
             "out": self.out,
             "points": self.points,
+            "points_held": self.held,
             "rows": len(self.sweep),
             "seconds": self.seconds,
             "refused": count,
@@ -60,8 +65,10 @@ class SweepAnswer:
     def __str__(self) -> str:
         """The rows, then what was done."""
         count, why = self.refusals()
-        rate = self.points / max(self.seconds, 1e-9)
-        lines = [f"{self.points:,} points in {self.seconds:.1f} s ({rate:,.0f} a second)"]
+        made = self.points - self.held
+        rate = made / max(self.seconds, 1e-9)
+        lines = [f"{made:,} points in {self.seconds:.1f} s ({rate:,.0f} a second)"]
+        lines += [f"{self.held:,} points more were there"] if self.held else []
         lines += [f"{count:,} rows refused, the first: {why}"] if count else []
         lines += [f"! {warning}" for warning in self.sweep.warnings]
         lines += [f"written to {self.out}"] if self.out else []
@@ -91,12 +98,15 @@ def sweep_file(
     points = plan.grid.blocks * plan.grid.rows
     if workers is None:
         workers = cores() if points >= MANY_POINTS else 1
+    files = Folder(Path(out)) if out is not None else None
+    there = [n for n in range(plan.chunks) if files is not None and files.part(n).is_file()]
+    held = sum(plan.points(number) for number in there)
     begin = time.perf_counter()
     with _executor(workers, dask) as executor:
         found = run(plan, executor=executor, out=out)
     seconds = time.perf_counter() - begin
     best = found.pareto(*front, most=most) if front or most else None
-    return SweepAnswer(found, best, points, seconds, out)
+    return SweepAnswer(found, best, points, held, seconds, out)
 
 
 @contextmanager

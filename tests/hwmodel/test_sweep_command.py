@@ -90,3 +90,17 @@ def test_a_front_is_printed_and_its_columns_are_checked_before_the_work(
     assert run(monkeypatch, study, "--out", str(out), "--most", "speed") == 2
     assert "unknown column 'speed'" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_sweep_that_goes_on_counts_only_what_it_evaluated(
+    study: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    words = (study, "--out", str(out), "--chunk", "5")
+    assert run(monkeypatch, *words) == 0
+    assert "more were there" not in capsys.readouterr().out
+    (out / "part-000001.parquet").unlink()
+    assert run(monkeypatch, *words) == 0
+    text = capsys.readouterr().out
+    assert "5 points in" in text
+    assert "5 points more were there" in text

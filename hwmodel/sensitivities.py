@@ -26,6 +26,11 @@ from hwmodel.whatif import Answers, Question, answers, machine_of
 
 STEP = 1e-5
 SWING = 0.2
+PROCESSORS = "processors.count"
+LONE_PROCESSORS = (
+    f"{PROCESSORS}: how well the work divides among them; rates and bandwidths of the device stay,"
+    " so that of fewer processors each does more: a smaller device is but(...) of all of these"
+)
 LEAST = 1e-9
 """Elasticity below which a number does not matter: rounding of a difference over `STEP`."""
 
@@ -223,6 +228,7 @@ def sensitivity_table(
     notes = (
         "time, energy: percent of change for one percent more (rise / fall where they differ);"
         f" then with the number {found.swing:.0%} lower and higher",
+        LONE_PROCESSORS if any(row[0] == PROCESSORS for row in rows) else "",
         f"hardly any effect: {', '.join(small)}" if small else "",
         f"no effect: {', '.join(found.inert)}" if found.inert else "",
     )

@@ -33,6 +33,10 @@ SPREAD = 0.95
 
 BASELINE_EFFICIENCY, BASELINE_S = 0.8, 3e-6
 
+WARMED_TWICE_S = 5.5e-3
+"""A graph shorter than this is replayed twice before it is timed, a longer one once
+(`measure/timer.py`); nothing rests in between."""
+
 
 def _gemm(*dtypes: str) -> Callable[[Row], bool]:
     return lambda row: (
@@ -182,11 +186,36 @@ def _steps(rows: Sequence[Row], hardware: Hardware) -> Estimate:
 
 
 def _judged(rows: Sequence[Row], estimate: Estimate) -> list[Judged]:
+    later = as_timed(rows, estimate)
+    times = (estimate.time_s, estimate.time_low_s, estimate.time_high_s)
     wide = [
         np.broadcast_to(np.asarray(values, dtype=np.float64), (len(rows),))
-        for values in (estimate.time_s, estimate.time_low_s, estimate.time_high_s, estimate.bound_s)
+        for values in (*(later * time_s for time_s in times), estimate.bound_s)
     ]
     return [Judged(row, *map(float, values)) for row, *values in zip(rows, *wide, strict=True)]
+
+
+def as_timed(rows: Sequence[Row], estimate: Estimate) -> Array:
+    """Time of a call when it was timed, over that of one after a rest, which is what is predicted.
+
+    Replays are timed after one or two more, without a rest. Together they end before the power
+    limit acts (`window_s`), but for calls longer than some 10 ms: of a step of 30 ms the second and
+    the third are timed, 30 to 90 ms after the rest.
+    """
+    calls, replays = (
+        np.array([float(row.columns.get(name, 0)) for row in rows]) for name in ("calls", "replays")
+    )
+    full_s = sum(part.times * np.asarray(part.time_s) for part in estimate.parts)
+    slowdown = np.asarray(estimate.sustained_time_s) / full_s - 1
+
+    def elapsed_s(full_s: Array) -> Array:
+        return full_s + np.maximum(0.0, full_s - estimate.window_s) * slowdown
+
+    warm_s = calls * full_s * np.where(calls * full_s < WARMED_TWICE_S, 2, 1)
+    timed_s = elapsed_s(warm_s + replays * calls * full_s) - elapsed_s(warm_s)
+    known = calls * replays > 0
+    each_s = timed_s / np.where(known, calls * replays, 1)
+    return np.where(known, each_s / np.asarray(estimate.time_s), 1.0)
 
 
 def held_out(judged: Sequence[Judged], calibration: Calibration) -> dict[str, list[Judged]]:

@@ -2,13 +2,24 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from hwmodel.calibration import Calibration
+from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.gpu.predict import predict
 from hwmodel.registry import device
 from hwmodel.validation.fit import is_test
-from hwmodel.validation.report import FAMILIES, Judged, held_out, lines, noise_floor, worst
+from hwmodel.validation.report import (
+    FAMILIES,
+    Judged,
+    as_timed,
+    held_out,
+    lines,
+    noise_floor,
+    worst,
+)
 from hwmodel.validation.rows import HELD_OUT, Row
 
 HOME, AWAY, DAY = "home", "away", "a day"
@@ -144,3 +155,19 @@ def test_rows_of_one_shape_with_other_tiles_are_no_noise() -> None:
     assert noise_floor(rows) is None
     rows += [row(1, AWAY, 2.0, tile_warps=4)]
     assert noise_floor(rows) == pytest.approx((1 / 2 + 1) / 2)
+
+
+def test_calls_are_predicted_as_late_after_a_rest_as_they_were_timed() -> None:
+    """Within the 40 ms before the power limit acts: as after a rest; long after: at its pace."""
+    machine = device("h200")
+    sizes = np.array([1024.0, 65536.0])
+    estimate = predict(gemm(M=sizes, N=sizes, K=sizes), machine, kernel=None)
+    times_s, steady_s = np.asarray(estimate.time_s), np.asarray(estimate.sustained_time_s)
+    assert times_s[0] < 1e-4
+    assert times_s[1] > 0.5
+    rows = [row(1, calls=40.0, replays=15.0), row(2, calls=1.0, replays=2.0)]
+    found = as_timed(rows, estimate)
+    assert found[0] == pytest.approx(1.0)
+    assert found[1] * times_s[1] == pytest.approx(steady_s[1])
+    assert found[1] > 1.001
+    assert list(as_timed([row(1), row(2)], estimate)) == [1.0, 1.0]

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.study import Case
-from hwmodel.sweeps import Plan, planned, probed, remote, run
+from hwmodel.sweeps import CHUNK, PIECE, Plan, planned, probed, remote, run
 from hwmodel.workers import cores, prepare, processes
 
 POINTS = 2_000_000
@@ -90,7 +90,9 @@ def plan_of(name: str, points: int) -> Plan:
     if "batch_" in axes:  # an axis of a field that the case fixes too
         case = case.replace('"batch": 1, ', "")
         axes = {("batch" if axis == "batch_" else axis): values for axis, values in axes.items()}
-    return planned(Case(case, PATHS), axes, samples=max(1, points // fewer), chunk=131_072)
+    samples = max(1, points // fewer)
+    chunk = min(CHUNK, samples // 6)  # enough chunks that all workers have some
+    return planned(Case(case, PATHS), axes, samples=samples, chunk=max(PIECE, chunk))
 
 
 def cpu_s() -> float:

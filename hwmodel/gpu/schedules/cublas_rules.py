@@ -187,7 +187,8 @@ def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
     blocks = tiles * split
     area, both = along * across, along + across
     shared = np.maximum(along * (stripes > 1), across * (strips > 1))
-    fetched = both - shared * (0.5 + 0.25 * (blocks <= most_clustered(limits)))
+    clustered = np.asarray(blocks <= most_clustered(limits), dtype=np.float32)
+    fetched = both - shared * (0.5 + 0.25 * clustered)
     busy = np.minimum(blocks, limits.processors)
     slice_ = fetched * busy
     slice_ *= SLICE_BYTES / L2_BYTES_PER_CLOCK
@@ -223,7 +224,8 @@ def copied(
     product = area / 64 * menu.effort
     if unit == "vector":
         product = 8 * product * (1 + OPERAND_SLOTS * (1 / tile_m + 1 / tile_n))
-    copies = (m / rows + n / columns) * COPIED_SLICE_BYTES / copy_bytes / COPY_PER_CLOCK
+    width = np.asarray(copy_bytes, dtype=np.float32)  # a power of two; costs stay single
+    copies = (m / rows + n / columns) * COPIED_SLICE_BYTES / width / COPY_PER_CLOCK
     each = np.ceil(blocks / limits.processors)
     turns = np.ceil(each / menu.resident)
     steps = np.ceil(slices / split)

@@ -14,8 +14,8 @@ Registers decide how many blocks a processor holds; elements beyond them are spi
 kernel reads again comes from the L1 while the rows of all blocks there fit, else from the L2.
 
 Instructions, registers and loops are what Triton 3.6 and its ptxas make for sm_90a, rounded.
-Constants in cycles are fitted to half of the measured rows of H200s, without a sitting in which a call
-took 0.4 us less than in the others, whatever its kernel.
+Constants in cycles are fitted to half of the measured rows of H200s, without a sitting in which a
+call took 0.4 us less than in the others, whatever its kernel.
 """
 
 from dataclasses import dataclass, replace

@@ -79,8 +79,11 @@ def test_groups_of_their_own_are_as_strong_but_shared_by_nobody() -> None:
 
 
 def test_planted_skew_makes_some_experts_hot() -> None:
-    size = {"layers": 2, "experts": 16, "group": 4, "tokens": 20_000, "seed": 0}
-    even, hot = (from_traces([planted(share=0.3, skew=skew, **size)]) for skew in (0.0, 1.0))
+    def drawn(skew: float) -> Routing:
+        made = planted(layers=2, experts=16, group=4, share=0.3, skew=skew, tokens=20_000, seed=0)
+        return from_traces([made])
+
+    even, hot = drawn(0.0), drawn(1.0)
     assert even.skew().max() < 1.15
     # 1 / H(16) of the draws from all experts go to the first, 4.73 times the even share
     assert hot.skew()[0] == pytest.approx(16 / sum(1 / k for k in range(1, 17)), rel=0.05)

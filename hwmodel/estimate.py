@@ -38,6 +38,7 @@ BOTTLENECKS = {
     "register": "shared",
     "port": "l2",
     "pipeline": "shared",
+    "stream": "dram",
     "copy": "l2",
     "l2": "l2",
     "l3": "l2",

@@ -30,7 +30,8 @@ from hwmodel.hardware import Hardware
 from hwmodel.units import Amount
 
 PRIVATE = frozenset(
-    {"matrix", "vector", "exp", "shared", "tensor", "port", "pipeline", "copy", "l1", "register"}
+    {"matrix", "vector", "exp", "shared", "tensor", "port", "pipeline", "stream", "copy"}
+    | {"l1", "register"}
 )
 """Resources that each SM has for itself; DRAM, L2, links and power are the whole device's."""
 
@@ -74,6 +75,7 @@ def rates(
     port = cores.count * cores.port_bytes_per_clock * hardware.clock_hz
     bandwidth["port"] = port * efficiency("port")
     bandwidth["pipeline"] = cores.count * hardware.clock_hz / efficiency("slice")
+    bandwidth["stream"] = bandwidth["pipeline"]  # slices that the DRAM's latency paces
     bandwidth["copy"] = cores.count * LANES * hardware.clock_hz * efficiency("copy")
     byte_j: dict[str, Amount] = {
         n: m.energy_j_per_byte * joules.get(n, 1.0) for n, m in hardware.memories.items()

@@ -15,7 +15,7 @@ element, s slices of depth d, tile m x n (derived from that loop nest):
     port               (rows + 2n) d s b       B reaches both blocks
     L2                 (rows + n) d s b
     DRAM               A, B and C once, and what the L2 forgets (schedules/gemm.py)
-    pipeline           s slices that come from the DRAM, as B does for the first stripe of a member:
+    stream             s slices that come from the DRAM, as B does for the first stripe of a member:
                        a few are under way, so that each takes its share of the latency
     port written       rows n b, after the last slice; the small kernel works on two tiles in turn
                        ("pingpong"), so that one is stored while the other is multiplied
@@ -84,7 +84,7 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
         read={
             "port": (rows + CLUSTER * width) * problem.K * element,
             "l2": (rows + width) * problem.K * element,
-            "pipeline": slices * CLUSTER * first,
+            "stream": slices * CLUSTER * first,
         },
         written={"shared": (rows + CLUSTER * width) * problem.K * element},
         live={"processors": CLUSTER},

@@ -180,17 +180,17 @@ def run(
     probe = probed(plan)
     empty = probe.table.clear()
     notes = {"assumptions": list(probe.assumptions), "warnings": list(probe.warnings)}
-    todo: list[int] = list(range(plan.chunks))
+    pending: list[int] = list(range(plan.chunks))
     folder = None
     if out is not None:
         folder = Folder(Path(out))
         folder.open(plan, probe.table, notes)
-        todo = [number for number in todo if not folder.part(number).is_file()]
-    evaluated = _evaluated(plan, todo, empty, folder, executor)
+        pending = [number for number in pending if not folder.part(number).is_file()]
+    evaluated = _evaluated(plan, pending, empty, folder, executor)
     tables: dict[int, polars.DataFrame] = {}
     whole = plan.grid.blocks * plan.grid.rows
-    left = sum(plan.points(number) for number in todo)
-    with progress_bar(whole, whole - left, show=progress, chunks=len(todo)) as advance:
+    left = sum(plan.points(number) for number in pending)
+    with progress_bar(whole, whole - left, show=progress, chunks=len(pending)) as advance:
         for number, answer in evaluated:
             if answer is not None:
                 tables[number] = answer
@@ -204,19 +204,19 @@ def run(
 
 def _evaluated(
     plan: Plan,
-    todo: Sequence[int],
+    pending: Sequence[int],
     empty: polars.DataFrame,
     folder: Folder | None,
     executor: Executor | None,
 ) -> Iterator[tuple[int, polars.DataFrame | None]]:
     """Each chunk as it is done, with its table where it was not written."""
     if executor is None:
-        for number in todo:
+        for number in pending:
             yield number, work(plan, number, empty, folder)
         return
     done: queue.SimpleQueue[int] = queue.SimpleQueue()
     futures: dict[int, Any] = {}
-    waiting = iter(todo)
+    waiting = iter(pending)
 
     def start(number: int) -> None:
         future = executor.submit(remote, plan, number, empty, folder)

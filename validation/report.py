@@ -23,7 +23,15 @@ from hwmodel.hardware import Hardware
 from hwmodel.validation import collective
 from hwmodel.validation.fit import Array, is_test
 from hwmodel.validation.joules import column, read, traffic
-from hwmodel.validation.rows import LAUNCHED, Row, groups, kernels_known, may_fit, read_rows
+from hwmodel.validation.rows import (
+    LAUNCHED,
+    ROW_KERNELS,
+    Row,
+    groups,
+    kernels_known,
+    may_fit,
+    read_rows,
+)
 
 APART = ("llm", collectives.FAMILY)
 """Families that are judged in other ways than kernels."""
@@ -87,7 +95,6 @@ def spread(row: Row) -> bool:
     return float(row.columns.get("experts_touched", 0.0)) >= SPREAD * expected
 
 
-MEMORY_BOUND = ("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy")
 FAMILIES: dict[str, Callable[[Row], bool]] = {
     "GEMM bf16": _gemm("bf16"),
     "GEMM fp16/32": _gemm("fp16", "tf32", "fp32"),
@@ -97,12 +104,12 @@ FAMILIES: dict[str, Callable[[Row], bool]] = {
     "decode flash": _attention("flash-attention-2", decode=True),
     "decode cuDNN": _attention("cudnn", decode=True),
     "MoE layer": _family("moe"),
-    "memory-bound": _family(*MEMORY_BOUND),
+    "memory-bound": _family(*ROW_KERNELS),
     "GEMM Triton": _family("gemm", kernel="triton"),
     "prefill Triton": _attention("triton", decode=False),
     "decode Triton": _attention("triton", decode=True),
     "MoE Triton": _family("moe", kernel="triton"),
-    "rows Triton": _family(*MEMORY_BOUND, kernel="triton"),
+    "rows Triton": _family(*ROW_KERNELS, kernel="triton"),
     "LLM prefill": _phase("prefill"),
     "LLM decode": _phase("decode"),
     "NCCL, two GPUs": _ranks(2),

@@ -18,9 +18,8 @@ from typing import Any
 import polars
 
 from hwmodel.errors import InputError
+from hwmodel.validation.rows import DATA, ROW_KERNELS
 
-DATA = Path(__file__).parent / "data"
-ROW_FAMILIES = ("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy")
 SHAPE_COLUMNS = {
     "gemm": ("M", "N", "K"),
     "attention": ("batch", "heads", "kv_heads", "queries", "keys", "head_dim", "causal"),
@@ -78,7 +77,7 @@ def file_of(row: Mapping[str, Any]) -> str:
     stage = str(row["stage"]).removeprefix("triton-")
     if stage in ("energy", "counters", "launches", "probes", "llm"):
         return stage
-    return "rows" if row["family"] in ROW_FAMILIES else str(row["family"])
+    return "rows" if row["family"] in ROW_KERNELS else str(row["family"])
 
 
 def cell(value: Any) -> str:

@@ -10,7 +10,7 @@ from hwmodel.errors import InputError
 from hwmodel.validation.measure.shapes import Case, work
 from hwmodel.validation.store import (
     FILES,
-    ROW_FAMILIES,
+    ROW_KERNELS,
     SHAPE_COLUMNS,
     launch_columns,
     read_rows,
@@ -112,7 +112,7 @@ def test_times_are_positive_and_their_spread_is_ordered(name: str) -> None:
 
 
 def test_the_counters_of_compulsory_traffic_are_never_below_it() -> None:
-    table = read_rows("h200", "counters").filter(polars.col("family").is_in(ROW_FAMILIES))
+    table = read_rows("h200", "counters").filter(polars.col("family").is_in(ROW_KERNELS))
     for measured in table.iter_rows(named=True):
         shape = {"rows": measured["rows"], "cols": measured["cols"]}
         _, inputs, once = work(Case(measured["family"], "torch", measured["dtype"], shape))

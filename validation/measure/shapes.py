@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.validation.rows import ROW_KERNELS
+
 Shape = Mapping[str, Any]
 ITEM_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4, "tf32": 4, "fp8": 1}
 MOST_FLOP = {"bf16": 2.5e12, "fp16": 2.5e12, "tf32": 1e12, "fp32": 1.5e11, "fp8": 5e12}
@@ -44,7 +46,6 @@ MOE_MODELS = ((8, 2, 4096, 14336), (128, 8, 2048, 768), (64, 6, 2048, 1408), (16
               (64, 8, 2048, 1024), (32, 4, 2880, 2880), (60, 4, 2048, 1408))  # fmt: skip
 """(experts, top_k, hidden, intermediate) near Mixtral, Qwen3-30B, DeepSeek-V2-Lite, Llama-4 Scout
 (its first 16 experts), OLMoE, gpt-oss-20b, Qwen1.5-MoE."""
-ROW_FAMILIES = ("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy")
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ def streams(seed: int) -> dict[str, Iterator[Case]]:
     }
     rows = {
         family: draws(seed, family, lambda rng, f=family: draw_rows(rng, f))
-        for family in ROW_FAMILIES
+        for family in ROW_KERNELS
     }
     flash, cudnn = "flash-attention-2", "cudnn"
     return {
@@ -246,7 +247,7 @@ def streams(seed: int) -> dict[str, Iterator[Case]]:
         "decode-flash": draws(seed, "df", lambda rng: draw_decode(rng, flash)),
         "decode-cudnn": draws(seed, "dc", lambda rng: draw_decode(rng, cudnn)),
         "moe": draws(seed, "moe", draw_moe),
-        "rows": round_robin([rows[family] for family in ROW_FAMILIES]),
+        "rows": round_robin([rows[family] for family in ROW_KERNELS]),
     }
 
 
@@ -294,7 +295,7 @@ def anchors() -> list[Case]:
     ):  # fmt: skip
         shape = {"tokens": t, "experts": e, "top_k": top_k, "hidden": h, "intermediate": i}
         cases.append(Case("moe", "torch", "bf16", shape | {"routing": routing}, True))
-    for family in ROW_FAMILIES:
+    for family in ROW_KERNELS:
         for rows, cols in ((64, 4096), (4096, 4096), (32768, 8192)):
             cases.append(Case(family, "torch", "bf16", {"rows": rows, "cols": cols}, True))
     return cases

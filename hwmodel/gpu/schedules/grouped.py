@@ -19,8 +19,6 @@ element, s slices of depth d, tile m x n (derived from that loop nest):
                        a few are under way, so that each takes its share of the latency
     port written       rows n b, after the last slice; the small kernel works on two tiles in turn
                        ("pingpong"), so that one is stored while the other is multiplied
-    step               a change of member: the block writes new descriptors for its bulk copies, and
-                       waits until they are seen
 
 Where the pitch of a row is no multiple of 128 bytes, slices straddle memory lines, and the copy
 engine reads at a pace of its own (`engine`).
@@ -88,7 +86,6 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
         },
         written={"shared": (rows + CLUSTER * width) * problem.K * element},
         live={"processors": CLUSTER},
-        slots={"step": least((1, slots * _touched(problem) / clusters))},
     )
     output = rows * width * bytes_of(problem.dtype_out)
     hidden = where(np.asarray(tile.block_m) < menu()[0].block_m, output, 0 * output)

@@ -84,7 +84,7 @@ class Run:
         self.begin = time.perf_counter()
         self.options = options
         self.name = (
-            Path(options.model).stem
+            Path(options.model).name.removesuffix(".json")
             + (f".{options.quantization}" if options.quantization else "")
             + (f".tp{options.tensor_parallel}" if options.tensor_parallel > 1 else "")
         )

@@ -31,6 +31,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     "moe": ("tokens", "experts", "top_k", "hidden", "intermediate"),
     **dict.fromkeys(ROW_KERNELS, ("rows", "cols")),
     "collective": ("bytes", "ranks"),
+    "reduce": ("outputs", "reduced"),
 }
 """Family -> the sizes that a row of it states."""
 
@@ -53,8 +54,11 @@ SHIFTED = "2026-11-22-e"
 FORM = ("family", "kernel", "dtype", "causal", "routing")
 """What rows of one group share."""
 
-COLLECTIVE_FORM = ("family", "kernel", "dtype", "op")
-"""The same of collectives."""
+FORMS = {
+    "collective": ("family", "kernel", "dtype", "op"),
+    "reduce": ("family", "kernel", "dtype", "op", "axis"),
+}
+"""The same of families with columns of their own."""
 
 FILES = ("gemm", "attention", "moe", "rows", "llm")
 """Files of timed rows; energies, counters and probes stand in files of their own."""
@@ -76,7 +80,7 @@ class Row:
     @property
     def form(self) -> tuple[str, ...]:
         """What it shares with the rows of its group."""
-        names = COLLECTIVE_FORM if self.columns["family"] == "collective" else FORM
+        names = FORMS.get(str(self.columns["family"]), FORM)
         return tuple(str(self.columns.get(name, "")) for name in names)
 
     @property

@@ -25,11 +25,12 @@ SHAPE_COLUMNS = {
     "attention": ("batch", "heads", "kv_heads", "queries", "keys", "head_dim", "causal"),
     "moe": ("tokens", "experts", "top_k", "hidden", "intermediate", "routing"),
     "rows": ("rows", "cols"),
+    "reduce": ("op", "axis", "outputs", "reduced"),
     "llm": ("model", "phase", "batch", "prompt", "context"),
     "collective": ("op", "bytes", "ranks"),
 }
 EVERY_SHAPE = tuple(
-    dict.fromkeys(name for family in ("gemm", "attention", "moe", "rows")
+    dict.fromkeys(name for family in ("gemm", "attention", "moe", "rows", "reduce")
                   for name in SHAPE_COLUMNS[family])
 )  # fmt: skip
 TIMED = (
@@ -50,6 +51,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "attention": HEAD + SHAPE_COLUMNS["attention"] + TIMED,
     "moe": HEAD + SHAPE_COLUMNS["moe"] + ("experts_touched", "largest_expert_rows", *TIMED),
     "rows": HEAD + SHAPE_COLUMNS["rows"] + TIMED,
+    "reduce": HEAD + SHAPE_COLUMNS["reduce"] + TIMED,
     "llm": HEAD + SHAPE_COLUMNS["llm"] + ("experts_touched", "largest_expert_rows", *TIMED),
     "collective": HEAD + SHAPE_COLUMNS["collective"] + TIMED,
     "energy": HEAD + EVERY_SHAPE + ("experts_touched", *ENERGY),

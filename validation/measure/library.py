@@ -4,13 +4,20 @@ Conventions (what a measured number means):
 
 - gemm: `F.linear(A[M, K], W[N, K])`, output in the input dtype; tf32 is fp32 tensors with TF32
   allowed. fp8 is `torch._scaled_mm`, e4m3 inputs, per-tensor scales, bf16 output; kernel
-  `cublas` accumulates as torch does by default, `cublas-fast-accum` with `use_fast_accum`.
+  `cublas` accumulates as torch does by default, `cublas-fast-accum` with `use_fast_accum`;
+  `cublas-row-scales` and `cublas-row-scales-fast-accum` are the same with a scale for each row of
+  either operand, `[M, 1]` and `[1, N]`.
 - attention: Q `[batch, heads, queries, head_dim]`, K and V with kv_heads, contiguous. Causal: query
   i sees keys j <= i + keys - queries. SDPA's own causal flag aligns to the first key, so for
   queries < keys the flash operator behind it is called, which aligns to the last.
 - moe: rows already permuted by expert; grouped gate-and-up product, SiLU, multiply, grouped down
   product. `balanced` spreads the rows evenly; `uniform` draws top_k distinct experts for a token.
+  In fp8 (`torch._scaled_grouped_mm`, a scale for each row of the activations and each output
+  channel) the rows come in e4m3, each product answers bf16, and the product of gate and up is
+  converted to e4m3 by a kernel of its own, with scales known before.
 - row kernels on `[rows, cols]`: softmax, rmsnorm, layernorm, gelu (erf), add, copy.
+- reduce: `torch.sum` or `torch.amax`, `reduced` numbers to each of `outputs`, output in the input
+  dtype; `axis` last is `[outputs, reduced]`, first `[reduced, outputs]`, all a flat tensor.
 """
 
 # pyright: basic, reportMissingImports=false
@@ -23,6 +30,7 @@ import torch.nn.functional as F
 
 from hwmodel.errors import InputError
 from hwmodel.validation.measure.arena import Carver
+from hwmodel.validation.measure.edges import ROW_SCALES
 from hwmodel.validation.measure.shapes import Case
 
 Call = Callable[[], Any]
@@ -34,10 +42,13 @@ def gemm(case: Case, carver: Carver) -> Call:
     a = carver.take(shape["M"], shape["K"], dtype=case.dtype)
     w = carver.take(shape["N"], shape["K"], dtype=case.dtype, weight=True)
     if case.dtype == "fp8":
-        one = torch.ones((), device=a.device)
-        fast = case.kernel == "cublas-fast-accum"
+        of_rows = case.kernel in ROW_SCALES
+        scale_a = torch.ones((shape["M"], 1) if of_rows else (), device=a.device)
+        scale_b = torch.ones((1, shape["N"]) if of_rows else (), device=a.device)
+        scales = {"scale_a": scale_a, "scale_b": scale_b}
+        fast = case.kernel.endswith("fast-accum")
         return lambda: torch._scaled_mm(
-            a, w.t(), scale_a=one, scale_b=one, out_dtype=torch.bfloat16, use_fast_accum=fast
+            a, w.t(), **scales, out_dtype=torch.bfloat16, use_fast_accum=fast
         )
 
     def call() -> torch.Tensor:
@@ -99,12 +110,50 @@ def moe(case: Case, carver: Carver) -> Call:
     carver.note("experts_touched", float((each > 0).sum()))
     carver.note("largest_expert_rows", float(each.max()))
 
+    if case.dtype == "fp8":
+        return fp8_experts(x, gate_up, down, ends)
+
     def call() -> torch.Tensor:
         h = torch._grouped_mm(x, gate_up.transpose(-2, -1), offs=ends)
         h = F.silu(h[:, :inner]) * h[:, inner:]
         return torch._grouped_mm(h, down.transpose(-2, -1), offs=ends)
 
     return call
+
+
+def fp8_experts(
+    x: torch.Tensor, gate_up: torch.Tensor, down: torch.Tensor, ends: torch.Tensor
+) -> Call:
+    """The expert layer in e4m3; scales of weights keep every product near one."""
+    inner = down.shape[-1]
+    row_scales = torch.ones(x.shape[0], device=x.device)
+    first, second = (
+        torch.full(w.shape[:2], w.shape[-1] ** -0.5, device=x.device) for w in (gate_up, down)
+    )
+
+    def product(a: torch.Tensor, w: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
+        w = w.transpose(-2, -1)
+        return torch._scaled_grouped_mm(
+            a, w, row_scales, scales, offs=ends, out_dtype=torch.bfloat16, use_fast_accum=True
+        )
+
+    def call() -> torch.Tensor:
+        h = product(x, gate_up, first)
+        h = F.silu(h[:, :inner]) * h[:, inner:]
+        return product(h.to(torch.float8_e4m3fn), down, second)
+
+    return call
+
+
+def reduce(case: Case, carver: Carver) -> Call:
+    """A sum or a maximum to few outputs."""
+    s = case.shape
+    outputs, reduced = s["outputs"], s["reduced"]
+    sizes = {"all": (reduced,), "last": (outputs, reduced), "first": (reduced, outputs)}[s["axis"]]
+    x = carver.take(*sizes, dtype=case.dtype)
+    operation = torch.sum if s["op"] == "sum" else torch.amax
+    axis = 1 if s["axis"] == "last" else 0
+    return lambda: operation(x, axis)
 
 
 def row_kernel(case: Case, carver: Carver) -> Call:
@@ -132,6 +181,7 @@ BUILDERS: dict[str, Callable[[Case, Carver], Call]] = {
     "gemm": gemm,
     "attention": attention,
     "moe": moe,
+    "reduce": reduce,
     "softmax": row_kernel,
     "rmsnorm": row_kernel,
     "layernorm": row_kernel,

@@ -27,6 +27,7 @@ from hwmodel.validation.fit import is_test
 from hwmodel.validation.measure import counters, launches
 from hwmodel.validation.measure.arena import Arena, pool_bytes
 from hwmodel.validation.measure.board import describe, open_board
+from hwmodel.validation.measure.edges import edge_streams
 from hwmodel.validation.measure.energy import measure_energy
 from hwmodel.validation.measure.library import builder, check_conventions
 from hwmodel.validation.measure.models import CONFIGS, DECODE_POINTS, PREFILL_POINTS
@@ -63,6 +64,8 @@ SHARES = {
     "anchors-again": 0.04, "probes": 0.05, "energy": 0.14, "counters": 0.12, "llm": 0.12,
     "triton-gemm": 0.06, "triton-attention": 0.06, "triton-decode": 0.05, "triton-moe": 0.05,
     "triton-rows": 0.04, "triton-menu": 0.08, "launches": 0.06, "triton-counters": 0.12,
+    "rows-narrow": 0.04, "rows-small": 0.05, "reduce": 0.05, "fp8-rows": 0.05, "gqa-wide": 0.05,
+    "fp8-grouped": 0.06, "fp8-odd": 0.01,
 }  # fmt: skip
 """Stages in order, and the share of the time that each may take; what one leaves over is shared
 among those after it."""
@@ -70,7 +73,8 @@ MOST_ROWS = {
     "gemm": 300, "gemm-other": 130, "gemm-fp8": 180, "prefill-flash": 150, "decode-flash": 150,
     "prefill-cudnn": 150, "decode-cudnn": 150, "moe": 150, "rows": 300, "energy": 42,
     "counters": 66, "triton-gemm": 200, "triton-attention": 150, "triton-decode": 150,
-    "triton-moe": 120, "triton-rows": 150, "triton-menu": 650,
+    "triton-moe": 120, "triton-rows": 150, "triton-menu": 650, "rows-narrow": 150,
+    "rows-small": 150, "reduce": 120, "fp8-rows": 120, "gqa-wide": 90, "fp8-grouped": 90,
 }  # fmt: skip
 LAUNCHES = {
     "gemm": 700, "gemm-other": 900, "gemm-fp8": 400, "moe": 300, "prefill-flash": 60,
@@ -79,6 +83,8 @@ LAUNCHES = {
 """Cases of each stage whose launches are recorded."""
 OWN_COUNTERS = {"triton-gemm": 24, "triton-attention": 14, "triton-decode": 10}
 MEMORY_BYTES = 125e9
+REFUSALS = (RuntimeError, ValueError, TypeError, HwmodelError, TritonError)
+"""What a library raises where it refuses a case."""
 
 
 class Sitting:
@@ -91,7 +97,7 @@ class Sitting:
         memory_bytes = torch.cuda.get_device_properties(0).total_memory
         self.timer = Timer(board=open_board(), arena=Arena(capacity_bytes=pool_bytes(memory_bytes)))
         self.header = describe(self.timer.board) | {"sitting": name, "seed": seed}
-        self.sources = streams(seed) | triton_streams(seed)
+        self.sources = streams(seed) | edge_streams(seed) | triton_streams(seed)
         self.measured = 0
 
     def write(self, stage: str, row: dict[str, Any]) -> None:
@@ -148,7 +154,7 @@ def time_cases(sitting: Sitting, stage: str, cases: Iterator[Case], until: float
                 most_sets=most_sets(case),
                 hold_below_s=0.0 if stage == MENU else hot_below_s(case),
             )
-        except (RuntimeError, HwmodelError, TritonError) as error:
+        except REFUSALS as error:
             sitting.write(stage, name_of(case) | {"error": str(error)[:200]})
             continue
         sitting.write(stage, name_of(case) | flat(timing))

@@ -188,6 +188,9 @@ def work(case: Case) -> tuple[float, float, float]:
         touched = least_touched(s)
         once = (touched * weights + 2 * rows * s["hidden"]) * item
         return 2 * rows * weights, (s["experts"] * weights + rows * s["hidden"]) * item, once
+    if case.family == "reduce":
+        read = float(s["outputs"]) * s["reduced"] * item
+        return 0.0, read, read + s["outputs"] * item
     elements = float(s["rows"]) * s["cols"] * item
     reads = 2 if case.family == "add" else 1
     return 0.0, reads * elements, (reads + 1) * elements
@@ -206,7 +209,8 @@ def feasible(case: Case) -> bool:
     if case.family == "moe":
         s = case.shape
         item = ITEM_BYTES[case.dtype]
-        if s["experts"] * 3.0 * s["hidden"] * s["intermediate"] * item > 5.5e9:
+        weights = s["experts"] * 3.0 * s["hidden"] * s["intermediate"] * item
+        if weights > MOST_POOL_BYTES[case.dtype]:
             return False
     elif input_bytes > min(MOST_SET_BYTES, MOST_POOL_BYTES[case.dtype]):
         return False

@@ -250,9 +250,10 @@ class Cascade:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Tensors that no Einsum makes, in the order of declaration."""
+        """Tensors that Einsums read and none makes, in the order of declaration."""
         made = {e.name for e in self.einsums}
-        return tuple(name for name in self.tensors if name not in made)
+        read = {access.tensor for e in self.einsums for access in e.reads}
+        return tuple(name for name in self.tensors if name in read and name not in made)
 
     def with_sizes(self, **sizes: Amount) -> "Cascade":
         """The same cascade with other extents, without asking its origin.

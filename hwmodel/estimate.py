@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.activity import Work
-from hwmodel.arithmetic import most
+from hwmodel.arithmetic import least, most
 from hwmodel.bounds.bound import Bound
 from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.einsum.cascade import Cascade
@@ -180,9 +180,12 @@ class Estimate:
 
     @property
     def time_low_s(self) -> Amount:
-        """Lower end of the 90 % interval; errors of the parts are taken to go together."""
+        """Lower end of the 90 % interval, no sooner than the roofline.
+
+        Errors of the parts are taken to go together. No measurement beats every peak at once.
+        """
         low = _sum(part.times * part.time_s * part.interval[0] for part in self.parts)
-        return self._settled(low)
+        return least((most((self._settled(low), self.bound_s)), self.time_s))
 
     @property
     def time_high_s(self) -> Amount:

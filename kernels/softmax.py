@@ -23,13 +23,12 @@ import triton.language as tl
 from hwmodel.activity import Work
 from hwmodel.dtypes import bytes_of
 from hwmodel.gpu.schedules.rows import RowTile
-from hwmodel.gpu.schedules.triton_tiles import chunk_tiles, row_tiles
+from hwmodel.gpu.schedules.triton_tiles import CHUNK_TILE, chunk_tiles, row_tiles
 from hwmodel.kernels.operands import need, need_contiguous
 from hwmodel.kernels.rows import blocks, held_row, launch_constants, need_matrix
 
 LOG2_E = tl.constexpr(math.log2(math.e))
 PASSES = (1, 2, 3)
-CHUNK_TILE = RowTile(elements=4096, warps=8)
 
 
 def reference(x: torch.Tensor) -> torch.Tensor:

@@ -11,10 +11,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from hwmodel.bounds.bound import bound
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.errors import CapacityError, CoverageError, InputError
 from hwmodel.gpu.lower import Call, lower
 from hwmodel.gpu.predict import family_of, run
+from hwmodel.gpu.roofline import roofline_s
 from hwmodel.gpu.schedules.triton_rules import COMPLETED, MENUS
 from hwmodel.hardware import Hardware, limits
 from hwmodel.html import Notebook
@@ -114,13 +116,15 @@ def rank_tiles(cascade: Cascade, hardware: Hardware, *, call: str | None = None)
             " memory of a block; choose a device with more, or a narrower format"
         )
     low, high = family.interval
+    least_s = roofline_s(one.work, hardware, bound(one.work, limits(hardware), outermost=True))
     found: list[Ranked] = []
     for tile in menu:
         tried = replace(one, menu=(tile,), resolve=COMPLETED.get(one.schedule))
         folded = run(tried, hardware, values).folded
         time_s = float(folded.time_s)
         binding = max(folded.busy_s, key=lambda name: float(folded.busy_s[name]))
-        found.append(Ranked(tile, time_s, low * time_s, high * time_s, binding))
+        low_s = min(max(low * time_s, float(least_s)), time_s)
+        found.append(Ranked(tile, time_s, low_s, high * time_s, binding))
     return sorted(found, key=lambda ranked: ranked.time_s)
 
 

@@ -190,7 +190,10 @@ def _separate(cascade: Cascade) -> list[Found]:
         if found is not None and following and _is_bias(cascade, einsum, following[0]):
             skip.add(following[0].name)
             stored = cascade.tensors[following[0].name].dtype
-            found = replace(found, problem=replace(found.problem, dtype_out=stored))
+            given = (name for name in _operands(following[0].expression) if name != einsum.name)
+            vector = sum(footprint_bytes(name, cascade) for name in given)
+            problem = replace(found.problem, dtype_out=stored, bias_bytes=vector)
+            found = replace(found, problem=problem)
         found = found or _rows(alone, einsum.name)
         if found is None:
             raise CoverageError(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hwmodel import collectives
 from hwmodel.activity import Folded, Work, components_j, energy_j, fold, sustained_s, totals
+from hwmodel.arithmetic import most, where
 from hwmodel.bounds.bound import bound
 from hwmodel.calibration import Calibration, Family
 from hwmodel.einsum.cascade import Cascade
@@ -32,6 +33,9 @@ from hwmodel.units import Amount
 
 CHUNK = 8_192
 """Points evaluated at once: a menu of tiles times this many floats stays near the cache."""
+
+ROUNDING = 1 + 1e-12
+"""Of sums of bytes in float64."""
 
 CORES = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
 THREADS: ContextVar[int] = ContextVar("THREADS", default=CORES)
@@ -68,6 +72,7 @@ def predict(
                 collectives.part(joint.op, joint.bytes, joint.ranks, hardware, stage.times)
             )
     floor = bound(workload, limits(hardware), outermost=True)
+    parts = _completed(parts, floor.dram_bytes, hardware)
     return Estimate(
         name=workload.name,
         device=hardware.title,
@@ -78,6 +83,39 @@ def predict(
         assumptions=_assumptions(calibration, parts),
         warnings=(*getattr(workload, "warnings", ()), *_warnings(calibration, every)),
     )
+
+
+def _completed(parts: list[Part], least_bytes: Amount, hardware: Hardware) -> list[Part]:
+    """Parts that together read no less than any schedule must.
+
+    A schedule's closed form of what the L2 forgets is rough: for operands just beyond all storage
+    on the chip it may fall a little below the proven bound. All parts then read as much more, at
+    the DRAM's peak rate and price; what they already moved stays as it was.
+    """
+    moved = [(p, p.counts.read.get("dram", 0) + p.counts.written.get("dram", 0)) for p in parts]
+    total = sum((part.times * size for part, size in moved), start=0)
+    short = np.asarray(total * ROUNDING) < least_bytes
+    if not short.any():
+        return parts
+    more = where(short, least_bytes / most((total, 1)) - 1, 0.0)
+    dram = hardware.memory("dram")
+    found: list[Part] = []
+    for part, size in moved:
+        extra, spent = more * size, more * size * dram.energy_j_per_byte
+        extra_s = extra / dram.bandwidth_bytes_per_s
+        read = {**part.counts.read, "dram": part.counts.read.get("dram", 0) + extra}
+        by_j = {n: j + (spent if n == "dram" else 0) for n, j in part.energy_by_j.items()}
+        changed = replace(
+            part,
+            counts=replace(part.counts, read=read),
+            time_s=part.time_s + extra_s,
+            sustained_s=part.sustained_s + extra_s,
+            busy_s={**part.busy_s, "dram": part.busy_s.get("dram", 0) + extra_s},
+            energy_j=part.energy_j + spent,
+            energy_by_j=by_j,
+        )
+        found.append(changed)
+    return found
 
 
 def family_of(calibration: Calibration, name: str) -> Family:

@@ -68,7 +68,7 @@ class GemmProblem:
     """`batch` products of [M, K] by [K, N]; `members` and `routing` make the M rows ragged.
 
     With `routing`, M is the number of rows of all members together and there is one [K, N] matrix
-    for each member that has rows.
+    for each member that has rows. `bias_bytes` are those of a vector that the epilogue adds.
     """
 
     M: Amount
@@ -80,6 +80,7 @@ class GemmProblem:
     dtype_out: str = "bf16"
     members: Amount = 1
     routing: Distribution | None = None
+    bias_bytes: Amount = 0
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def dram_bytes(problem: GemmProblem, tile: GemmTile, limits: Limits) -> tuple[Am
     footprint = a / problem.batch + b / problem.batch
     forgotten = 1 - least((1.0, limits.capacity_bytes["l2"] / footprint))
     again = problem.batch * streamed - (a + b)
-    return a + b + most((again, 0.0)) * forgotten, c
+    return a + b + problem.bias_bytes + most((again, 0.0)) * forgotten, c
 
 
 def _matrices(problem: GemmProblem) -> Amount:

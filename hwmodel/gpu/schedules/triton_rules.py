@@ -17,7 +17,9 @@ from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile
 from hwmodel.gpu.schedules.gemm import GemmProblem, GemmTile
 from hwmodel.gpu.schedules.rows import RowProblem, RowTile
 from hwmodel.gpu.schedules.triton_tiles import (
+    CHUNK_TILE,
     DECODE_ROWS,
+    MOST_ROW_ELEMENTS,
     chunk_tiles,
     decode_candidates,
     decode_tile,
@@ -70,14 +72,16 @@ def decode(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> At
 
 
 def rows(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
-    """The rule of row kernels: a row held whole, or a stretch of elements."""
+    """The rule of row kernels: a row held whole, or walked pass by pass; a stretch of elements."""
     held = row_tile(problem.cols)
-    reduces = problem.row_bytes > 0
+    holds = (problem.row_bytes > 0) & (problem.cols <= MOST_ROW_ELEMENTS)
+    walks = (problem.row_bytes > 0) & (problem.cols > MOST_ROW_ELEMENTS)
     launched = RowTile(
-        elements=where(reduces, held.elements, 2048),
-        warps=where(reduces, held.warps, 8),
-        resident=where(reduces, held.resident, 4),
-        rows=where(reduces, held.rows, 1),
+        elements=where(holds, held.elements, where(walks, CHUNK_TILE.elements, 2048)),
+        warps=where(holds, held.warps, CHUNK_TILE.warps),
+        resident=where(holds, held.resident, CHUNK_TILE.resident),
+        rows=where(holds, held.rows, 1),
+        rereads=where(walks, problem.passes - 1, 0),
     )
     return triton_rows.filled(launched, problem, limits)
 

@@ -47,6 +47,8 @@ DECODE_ROWS = 16
 DECODE_SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 MOST_ROW_ELEMENTS = 65536
 """Columns of a row that one block of 32 warps holds in registers: 64 of them a thread."""
+CHUNK_TILE = RowTile(elements=4096, warps=8)
+"""The rule of kernels that walk a row too long to hold, chunk by chunk."""
 
 
 def gemm_tiles(element_bytes: int = 2) -> tuple[GemmTile, ...]:

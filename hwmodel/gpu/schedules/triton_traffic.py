@@ -28,14 +28,15 @@ def lost(flow_bytes: Amount, limits: Limits) -> Amount:
 
 
 def operands_bytes(problem: GemmProblem, tile: GemmTile, slots: Amount, limits: Limits) -> Amount:
-    """Bytes of A and B read from the DRAM, `slots` blocks at a time."""
+    """Bytes of A, B and a bias read from the DRAM, `slots` blocks at a time."""
     a, b, c = _part(problem, tile)
     rows, columns = ceil_div(problem.M, tile.block_m), ceil_div(problem.N, tile.block_n)
     groups = ceil_div(rows, tile.group_m)
     waves = most((1, rows / groups * columns / slots))
     b_again = (groups - 1) * lost(b + (a + c) / groups, limits)
     a_again = (waves - 1) * lost((a + c) / groups / waves + a / groups + b / waves, limits)
-    return problem.batch * tile.split * (a * (1 + a_again) + b * (1 + b_again))
+    streamed = problem.batch * tile.split * (a * (1 + a_again) + b * (1 + b_again))
+    return streamed + problem.bias_bytes
 
 
 def parts_bytes(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Amount:

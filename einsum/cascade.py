@@ -218,7 +218,7 @@ class Initial:
     value: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cascade:
     """Einsums in order, over declared ranks and tensors.
 
@@ -233,6 +233,12 @@ class Cascade:
     initials: tuple[Initial, ...] = ()
     outputs: tuple[str, ...] = ()
     origin: "Origin | None" = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """One line: name and sizes."""
+        from hwmodel.einsum.shown import brief  # late, since it prints what stands here
+
+        return f"<Cascade {brief(self)}>"
 
     def __str__(self) -> str:
         """The cascade in its notation, as `hwmodel.einsum.notation.parse` reads it."""

@@ -40,7 +40,7 @@ class Stage:
         return self.cascade.name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stack:
     """Stages in order; `origin` says which model, phase and sizes made them.
 
@@ -51,6 +51,23 @@ class Stack:
     stages: tuple[Stage, ...]
     origin: Origin | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line: name, sizes and operations."""
+        from hwmodel.einsum.shown import stack_finding  # late, since it prints what stands here
+
+        return f"<Stack {stack_finding(self)}>"
+
+    def __str__(self) -> str:
+        """The stages in order."""
+        from hwmodel.einsum.shown import stack_text
+
+        return stack_text(self)
+
+    def _repr_html_(self) -> str:
+        from hwmodel.einsum.shown import stack_html
+
+        return stack_html(self)
 
     def but(self, **changes: Any) -> "Stack":
         """The same workload with other arguments: its function, called again.

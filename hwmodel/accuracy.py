@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwmodel.errors import InputError
+from hwmodel.grid import grid
+from hwmodel.markup import Brief
 from hwmodel.registry import device
-from hwmodel.table import grid
 from hwmodel.validation import report
 from hwmodel.validation.ranked import losses
 from hwmodel.validation.rows import sittings
@@ -21,8 +22,8 @@ HEADS = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Validation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Validation(Brief):
     """How wrong predictions are on a device: times by family, DRAM bytes, joules."""
 
     device: str

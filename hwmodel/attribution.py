@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 
 from hwmodel.errors import CapacityError, InputError
 from hwmodel.estimate import Estimate
+from hwmodel.grid import grid, wrapped
 from hwmodel.hardware import Hardware
+from hwmodel.markup import Brief
 from hwmodel.numbers import Number, changed, numbers
 from hwmodel.record import plain
-from hwmodel.table import grid, wrapped
 from hwmodel.units import show
 from hwmodel.verbs import Machine, Workload
 from hwmodel.whatif import Question, answers, machine_of
@@ -51,8 +52,8 @@ class Cause:
     energy_j: float
 
 
-@dataclass(frozen=True, eq=False)
-class Attribution:
+@dataclass(frozen=True, eq=False, repr=False)
+class Attribution(Brief):
     """Two estimates, and the causes of their difference, the largest effect on time first."""
 
     before: Estimate
@@ -86,7 +87,7 @@ class Attribution:
         return f"{wrapped('', head)}\n\n{grid(heads, rows, left=(0,))}"
 
     def _repr_html_(self) -> str:
-        from hwmodel.html import answer_html
+        from hwmodel.markup import answer_html
 
         head, heads, rows = _table(self)
         return answer_html(head, [(heads, rows)])

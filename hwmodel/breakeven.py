@@ -15,6 +15,7 @@ import numpy as np
 
 from hwmodel.errors import InputError, SolverError
 from hwmodel.hardware import Hardware
+from hwmodel.markup import Brief
 from hwmodel.numbers import Number, number
 from hwmodel.record import plain
 from hwmodel.units import amount, show
@@ -38,8 +39,8 @@ class Change:
     time_s: float
 
 
-@dataclass(frozen=True, eq=False)
-class BreakEven:
+@dataclass(frozen=True, eq=False, repr=False)
+class BreakEven(Brief):
     """All changes of what binds along one number, from low to high; `value` is the nearest.
 
     `bottleneck` is what binds at the machine's own value.
@@ -92,7 +93,7 @@ class BreakEven:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        from hwmodel.html import answer_html
+        from hwmodel.markup import answer_html
 
         rows = [
             [self.number.text(c.value), c.below, c.above, show(c.time_s, "s")] for c in self.changes

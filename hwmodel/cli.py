@@ -93,6 +93,10 @@ def predict(
     kernel: Kernel = None,
     tp: Ways = None,
     ignore_key: Ignore = None,
+    einsum: EinsumText = None,
+    cascade: CascadeName = None,
+    ranks: Ranks = None,
+    memory: Memories = None,
     as_json: AsJson = False,
     cases: Annotated[
         str | None, typer.Option(help="A file of cases, one JSON object a line.")
@@ -114,7 +118,13 @@ def predict(
     if out is not None:
         raise InputError("--out: expected --cases with it; it is where answers to cases go")
     given.pop("picture", None)
-    estimate = _estimate(_request(given))
+    if einsum or cascade is not None:
+        from hwmodel import map_command
+
+        estimate = map_command.predicted(given)
+    else:
+        _need_no(given, "ranks", "memory")
+        estimate = _estimate(_request(given))
     if picture is not None:
         from hwmodel.plot_command import of_estimate
 
@@ -143,6 +153,7 @@ def bound(
     kv_dtype: Part = None,
     activation_dtype: Part = None,
     kernel: Kernel = None,
+    tp: Ways = None,
     ignore_key: Ignore = None,
     einsum: EinsumText = None,
     cascade: CascadeName = None,
@@ -161,8 +172,10 @@ def bound(
     from hwmodel.request import builder, machine, read
 
     given.pop("memory", None)
+    _need_no(given, "ranks")
     request = read(_request(given))
-    work, on_one = builder(request.fixed)(request.sizes), machine(request.fixed["on"])
+    work, ways = builder(request.fixed)(request.sizes), request.fixed.get("tp")
+    on_one = machine(request.fixed["on"], ways)
     if memory:
         from hwmodel.map_command import resized
 
@@ -503,7 +516,8 @@ def devices(
         records = [device_record(device) for device in shown]
         _print_json(records[0] if name else records)
     else:
-        from hwmodel.table import device_text, devices_text
+        from hwmodel.datasheet import device_text
+        from hwmodel.table import devices_text
 
         typer.echo(device_text(shown[0]) if name else devices_text(shown))
 
@@ -648,6 +662,13 @@ def _request(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**model, "ignore_keys": ignored} if ignored else model
 
 
+def _need_no(given: Mapping[str, Any], *names: str) -> None:
+    """Options that say something of Einsums alone."""
+    for name in names:
+        if name in given:
+            raise InputError(f"--{name}: expected --einsum or --cascade with it, found neither")
+
+
 def _check_model(what: str, workloads: tuple[str, ...]) -> None:
     """A bare word must be a shipped config, since it is no workload; a path is read later."""
     from hwmodel.einsum.workloads.config import shipped_configs
@@ -682,6 +703,9 @@ def _print_json(record: Any) -> None:
 
 def main() -> NoReturn:
     """Run the command line; what the package refuses becomes one line and an exit status."""
+    from hwmodel.grid import fit_terminal
+
+    fit_terminal()
     try:
         typer.main.get_command(app).main(prog_name="hwmodel")
     except HwmodelError as error:

@@ -27,9 +27,9 @@ from itertools import pairwise
 from pydantic import Field
 
 from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.grid import grid, wrapped
 from hwmodel.hardware import Hardware, Size, SizeOrZero
 from hwmodel.registry import CATALOGUE, load
-from hwmodel.table import grid, wrapped
 from hwmodel.units import show
 from hwmodel.value import Value
 

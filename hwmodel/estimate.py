@@ -19,6 +19,7 @@ from hwmodel.bounds.bound import Bound
 from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import flops
+from hwmodel.markup import Brief
 from hwmodel.memory import MemoryFit
 from hwmodel.units import Amount
 
@@ -130,8 +131,8 @@ class Serving:
     memory: MemoryFit
 
 
-@dataclass(frozen=True, eq=False)
-class Estimate:
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimate(Brief):
     """Time, energy and traffic of a workload on a machine.
 
     Parts are one device's; energy, traffic and `bound_bytes` are those of all `devices` together.
@@ -289,8 +290,8 @@ class Estimate:
         return estimate_html(self)
 
 
-@dataclass(frozen=True, eq=False)
-class Limit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Limit(Brief):
     """What no schedule of a workload can go below, and how far its kernels are from it.
 
     `bound` has the least bytes at each memory level, `time_s` is the roofline with those bytes,

@@ -20,9 +20,11 @@ import numpy as np
 
 from hwmodel.errors import InputError
 from hwmodel.estimate import BOTTLENECKS, Estimate, Part
+from hwmodel.grid import wrapped
+from hwmodel.markup import Brief
 from hwmodel.record import plain
 from hwmodel.sensitivities import Effect, Sensitivity, sensitivity
-from hwmodel.table import by_word, headline, operations, wrapped
+from hwmodel.table import by_word, headline, operations
 from hwmodel.units import show
 from hwmodel.verbs import Machine, Workload
 from hwmodel.whatif import Question, machine_of
@@ -37,8 +39,8 @@ WASTE = 0.05
 """Share of operations on padding, or of idle slots, that is worth a sentence."""
 
 
-@dataclass(frozen=True, eq=False)
-class Explanation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation(Brief):
     """Why an estimate is what it is: sentences, and the seconds of each reason above the roofline.
 
     `sensitivity` is None where only an estimate was given.
@@ -69,7 +71,7 @@ class Explanation:
         return "\n".join((headline(self.estimate), "", *(wrapped("-", s) for s in self.sentences)))
 
     def _repr_html_(self) -> str:
-        from hwmodel.html import answer_html
+        from hwmodel.markup import answer_html
 
         return answer_html(headline(self.estimate), [], self.sentences)
 

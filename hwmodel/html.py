@@ -1,52 +1,17 @@
-"""Answers as HTML for notebooks: a finding, small tables and notes, with all style inline.
+"""What answers look like in notebooks.
 
 Imports of tables are late, as those of the answers' own texts are: rich is costly to load.
 """
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, Protocol, cast
 
 from hwmodel.estimate import Estimate, Limit
+from hwmodel.markup import Brief, Table, answer_html
 from hwmodel.units import dimension_of, show
 
-CELL = "padding:2px 8px;border:0"
-RULE = "border-bottom:1px solid #888"
 MOST_ROWS = 20
 """Rows of a list in an answer that are shown."""
-
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-"""Heads and rows."""
-
-
-def answer_html(finding: str, tables: Sequence[Table], notes: Sequence[str] = ()) -> str:
-    """A self-contained piece of HTML; everything in it is escaped."""
-    parts = [f"<p><b>{escape(' '.join(finding.split()))}</b></p>"]
-    parts += [_table(heads, rows) for heads, rows in tables if rows]
-    if notes:
-        parts.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>")
-    return f"<div>{''.join(parts)}</div>"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Words flush left, numbers flush right: a column is of numbers where most begin with one."""
-    sides = [_side([row[place] for row in rows]) for place in range(len(heads))]
-
-    def line(tag: str, cells: Sequence[str], more: str = "") -> str:
-        styled = zip(cells, sides, strict=True)
-        return "".join(
-            f'<{tag} style="{CELL};text-align:{side}{more}">{escape(cell)}</{tag}>'
-            for cell, side in styled
-        )
-
-    head = f"<thead><tr>{line('th', heads, ';' + RULE)}</tr></thead>"
-    body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
-    return f'<table style="border-collapse:collapse">{head}<tbody>{body}</tbody></table>'
-
-
-def _side(cells: Sequence[str]) -> str:
-    numeric = sum(cell.lstrip("+-<(")[:1].isdigit() or cell in ("-", "") for cell in cells)
-    return "right" if 2 * numeric > len(cells) else "left"
 
 
 class Answer(Protocol):
@@ -55,7 +20,7 @@ class Answer(Protocol):
     def record(self) -> dict[str, Any]: ...  # noqa: D102
 
 
-class Notebook:
+class Notebook(Brief):
     """Gives an `Answer` its look in a notebook: the finding, then its plain fields."""
 
     def _repr_html_(self: Answer) -> str:

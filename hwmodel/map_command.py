@@ -22,6 +22,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.catalogue import WORKLOADS, workload
 from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware, limits
 from hwmodel.html import Notebook
 from hwmodel.mappers.answer import Mapped, any_schedule
@@ -50,7 +51,7 @@ class Asked:
     shares: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LooseBound(Notebook):
     """What any schedule of a cascade must move between a machine's levels.
 
@@ -97,6 +98,14 @@ def bound(given: Mapping[str, Any]) -> LooseBound:
     """The bound of `hwmodel bound --einsum`; options of `hwmodel predict` are refused."""
     asked = _read(given, ())
     return loose(asked.cascade, asked.hardware)
+
+
+def predicted(given: Mapping[str, Any]) -> Estimate:
+    """The answer of `hwmodel predict --einsum`."""
+    asked = _read(given, ("kernel",))
+    if "on" not in given:
+        raise InputError("expected --on with a device's name or file, found none")
+    return verbs.predict(asked.cascade, asked.hardware, kernel=given.get("kernel"))
 
 
 def mapped(given: Mapping[str, Any]) -> Any:

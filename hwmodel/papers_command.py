@@ -11,7 +11,7 @@ from typing import Any
 
 from hwmodel import validation
 from hwmodel.errors import UnknownNameError
-from hwmodel.table import grid
+from hwmodel.grid import grid
 from hwmodel.validation.papers.claim import Claim
 
 NOT_SYSTEMS = ("claim",)

@@ -12,17 +12,17 @@ import numpy as np
 from hwmodel.certificate import Certificate
 from hwmodel.expert_parallel import StepTimes
 from hwmodel.expert_routing import Routing
+from hwmodel.grid import grid, width
 from hwmodel.html import Notebook
 from hwmodel.place_copies import Copies
 from hwmodel.placement import Placement, contiguous, crossings, flows, load_imbalance, placement
-from hwmodel.table import WIDTH, grid
 from hwmodel.units import show
 
 SHOWN_EXPERTS, SHOWN_LAYERS = 16, 12
 """Largest placement that is printed whole."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PlaceAnswer(Notebook):
     """A placement, its certificate, and how it compares with consecutive experts.
 
@@ -172,7 +172,7 @@ def _copied(copies: Copies) -> list[str]:
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(text, WIDTH, subsequent_indent="  ")
+    return textwrap.fill(text, width(), subsequent_indent="  ")
 
 
 def _exact(value: float) -> str:

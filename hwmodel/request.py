@@ -5,6 +5,7 @@ workload's function:
 
     workload   fields, * those needed                                            and
     gemm       M* N* K* dtype batch out_dtype weight_dtype bias                  on* kernel
+    conv2d     batch* channels* filters* height* width* window* stride padding on* kernel
     attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
     collective op* bytes* ranks* topology                                        on*
     llm        config* phase* batch* context* or prompt* dtype ... ignore_keys   on* kernel tp
@@ -15,7 +16,7 @@ together, in one vectorised call, by `answerer`.
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import UnionType
@@ -221,8 +222,9 @@ def _check_kinds(workload: str, fixed: Mapping[str, Any]) -> None:
         kind = next((k for k in either if k in _KINDS), None)
         if name == "config" and not isinstance(value, (str, dict)):
             raise InputError(f"{workload}: config: expected a path or an object, found {value!r}")
-        if kind is None or name == "config":
-            continue
+        sequence = any(get_origin(k) is Sequence for k in either)
+        if kind is None or sequence or name == "config":
+            continue  # the workload's function checks what may be a list
         types, called = _KINDS[kind]
         if not isinstance(value, types) or (isinstance(value, bool) and kind is not bool):
             raise InputError(f"{workload}: {name}: expected {called}, found {value!r}")

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from hwmodel.errors import InputError
+from hwmodel.grid import grid, wrapped
+from hwmodel.markup import Brief
 from hwmodel.numbers import Number, numbers
 from hwmodel.record import plain
-from hwmodel.table import grid, wrapped
 from hwmodel.units import show
 from hwmodel.verbs import Machine, Workload
 from hwmodel.whatif import Answers, Question, answers, machine_of
@@ -54,8 +55,8 @@ class Effect:
     energy_high_j: float
 
 
-@dataclass(frozen=True, eq=False)
-class Sensitivity:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sensitivity(Brief):
     """Effects of all numbers that matter, the largest swing of time first; and those that do not.
 
     `swing` is the share by which a number falls and rises for the tornado's bars.
@@ -91,7 +92,7 @@ class Sensitivity:
         return sensitivity_text(self)
 
     def _repr_html_(self) -> str:
-        from hwmodel.html import answer_html
+        from hwmodel.markup import answer_html
 
         head, heads, rows, notes = sensitivity_table(self)
         return answer_html(head, [(heads, rows)], notes)

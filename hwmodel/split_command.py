@@ -19,9 +19,9 @@ from hwmodel.einsum.workloads.layer import Network
 from hwmodel.einsum.workloads.resnet import BLOCKS, bottlefit, resnet
 from hwmodel.errors import UnknownNameError
 from hwmodel.estimate import Estimate
+from hwmodel.grid import grid
 from hwmodel.html import Notebook
 from hwmodel.registry import device
-from hwmodel.table import grid
 from hwmodel.units import amount, show
 from hwmodel.verbs import predict
 
@@ -29,7 +29,7 @@ RATES = np.logspace(3, 9, 241)
 """Link rates of the picture, 1 kB/s to 1 GB/s."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SplitAnswer(Notebook):
     """One network on a device and a server: every cut at one link rate, and the crossovers."""
 

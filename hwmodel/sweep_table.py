@@ -13,6 +13,8 @@ import polars
 
 from hwmodel.axes import unit_of
 from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.grid import grid
+from hwmodel.markup import Brief, answer_html
 from hwmodel.pareto import front
 from hwmodel.units import show
 
@@ -27,8 +29,8 @@ ASIDE = (
 """Columns that a print-out leaves out where there are more than `WIDEST`."""
 
 
-@dataclass(frozen=True, eq=False)
-class Sweep:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep(Brief):
     """Rows of a sweep, in the order of its grid; `table` is all of them as a polars table."""
 
     parts: tuple[polars.LazyFrame, ...]
@@ -91,19 +93,33 @@ class Sweep:
 
     def __str__(self) -> str:
         """The first rows, in units that people read."""
-        from hwmodel.table import grid
+        heads, rows, words = self._head()
+        if not rows:
+            return self._finding()
+        count = len(self)
+        more = f"\n... {count - SHOWN:,} rows more" if count > SHOWN else ""
+        return f"{self._finding()}\n\n{grid(heads, rows, left=words)}{more}"
 
-        count, head = len(self), self.lazy.head(SHOWN).collect()
-        if not count:
-            return "0 rows: no point is there that meets all conditions"
+    def _repr_html_(self) -> str:
+        heads, rows, _ = self._head()
+        count = len(self)
+        notes = [f"warning: {each}" for each in self.warnings]
+        notes += [f"{count - SHOWN:,} rows more, in .table"] if count > SHOWN else []
+        return answer_html(self._finding(), [(heads, rows)], notes)
+
+    def _finding(self) -> str:
+        count = len(self)
+        return f"{count:,} rows" if count else "0 rows: no point is there that meets all conditions"
+
+    def _head(self) -> tuple[list[str], list[list[str]], list[int]]:
+        """Heads and texts of the first rows, and the places of columns of words."""
+        head = self.lazy.head(SHOWN).collect()
         names = [name for name in head.columns if head[name].null_count() < len(head)]
         if len(names) > WIDEST:
             names = [name for name in names if name not in ASIDE]
         rows = [[_shown(name, row[name]) for name in names] for row in head.iter_rows(named=True)]
         words = [i for i, name in enumerate(names) if head[name].dtype == polars.String]
-        more = f"\n... {count - SHOWN:,} rows more" if count > SHOWN else ""
-        text = grid([_bare(name) for name in names], rows, left=words)
-        return f"{count:,} rows\n\n{text}{more}"
+        return [_bare(name) for name in names], rows, words
 
     def _with(self, parts: Any) -> "Sweep":
         return Sweep(tuple(parts), self.assumptions, self.warnings, self.complete)

@@ -3,10 +3,10 @@
 A text starts with the answer in one line, then shows where the time goes, then what it rests on.
 Numbers are rounded to three digits with prefixes (GB is 1e9 bytes); where an answer holds many
 points of a sweep, the first is shown and the text says so. The same answer always gives the same
-text, without colour, at most `WIDTH` columns wide.
+text, without colour, at most `grid.WIDTH` columns wide (the command line fits the terminal).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,13 @@ import numpy as np
 from hwmodel.activity import Work
 from hwmodel.bounds.bound import Bound
 from hwmodel.bounds.sensitivity import Sensitivity
+from hwmodel.datasheet import rate
 from hwmodel.estimate import BOTTLENECKS, Estimate, Limit, Part, Store
+from hwmodel.grid import grid, hanging, wrapped
 from hwmodel.hardware import Hardware
 from hwmodel.memory import MemoryFit
-from hwmodel.units import Amount, dimension_of, show
-from hwmodel.value import Value, field_of
+from hwmodel.units import Amount, show
 
-WIDTH = 100
 RESOURCES = 2
 """How many resources have a column of their own: those with the most busy time."""
 COMPONENTS = 4
@@ -29,7 +29,8 @@ COMPONENTS = 4
 
 def estimate_text(estimate: Estimate) -> str:
     """The answer in one line, a row for each kernel, and what the answer rests on."""
-    blocks = [headline(estimate), _parts_text(estimate), summary_text(estimate)]
+    summary = "\n".join(hanging(line) for line in summary_text(estimate).splitlines())
+    blocks = [headline(estimate), _parts_text(estimate), summary]
     if estimate.serving is not None:
         blocks.append(_memory_text(estimate.serving.memory))
     blocks += [
@@ -102,7 +103,8 @@ def limit_text(limit: Limit) -> str:
         f" {_outermost(estimate)},"
         f" {_times(moved, limit.dram_bytes)} the bound",
     )
-    return "\n\n".join((bound_text(limit.bound, limit.sensitivity), "\n".join(distance)))
+    text = bound_text(limit.bound, limit.sensitivity)
+    return "\n\n".join((text, "\n".join(hanging(line) for line in distance)))
 
 
 def comparison_text(estimates: Sequence[Estimate]) -> str:
@@ -160,71 +162,16 @@ def devices_text(devices: Sequence[Hardware]) -> str:
             device.title,
             _peak(device, "bf16"),
             _peak(device, "fp8", "int8"),
-            _rate(next(iter(device.memories.values())).bandwidth_bytes_per_s, "bytes_per_s"),
+            rate(next(iter(device.memories.values())).bandwidth_bytes_per_s, "bytes_per_s"),
             _bytes(next(iter(device.memories.values())).capacity_bytes),
-            _rate(device.link.bandwidth_bytes_per_s, "bytes_per_s") if device.link else "-",
-            "-" if np.isinf(first(device.power.limit_w)) else _rate(device.power.limit_w, "w"),
+            rate(device.link.bandwidth_bytes_per_s, "bytes_per_s") if device.link else "-",
+            "-" if np.isinf(first(device.power.limit_w)) else rate(device.power.limit_w, "w"),
         ]
         for device in devices
     ]
     return grid(
         ("name", "device", "bf16", "8 bit", "DRAM", "capacity", "link", "power"), rows, left=(0, 1)
     )
-
-
-def device_text(device: Hardware) -> str:
-    """Every number of a device with its source, and the calibration in use."""
-    texts = list(dict.fromkeys(device.sources.values()))
-    rows = [
-        [path, _field(device, path), f"[{texts.index(text) + 1}]"]
-        for path, text in device.sources.items()
-    ]
-    blocks = [
-        f"{device.name}: {device.title}",
-        grid(("field", "value", "source"), rows, left=(0,)),
-        "\n".join(wrapped(f"[{i}]", text) for i, text in enumerate(texts, 1)),
-    ]
-    if device.calibration is not None:
-        calibration = device.calibration
-        families = [
-            [
-                name,
-                family.origin,
-                f"{family.rows:,}",
-                f"{family.interval[0]:.2f} to {family.interval[1]:.2f}",
-            ]
-            for name, family in calibration.families.items()
-        ]
-        blocks.append(wrapped("", f"calibration {calibration.name}: {calibration.source}"))
-        heads = ("kernel family", "parameters", "rows", "measured / predicted (90 %)")
-        blocks.append(grid(heads, families, left=(0, 1)))
-    return "\n\n".join(blocks)
-
-
-def grid(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int]) -> str:
-    """A table with a rule under its head; columns are flush right but those in `left`."""
-    from io import StringIO
-
-    from rich.box import SIMPLE_HEAD  # rich costs 0.1 s to import: only where a table is drawn
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for place, head in enumerate(heads):
-        side = "left" if place in left else "right"
-        table.add_column(head, justify=side, overflow="fold", no_wrap=place not in left)
-    for row in rows:
-        table.add_row(*row)
-    out = StringIO()
-    Console(
-        file=out,
-        width=WIDTH,
-        color_system=None,
-        force_terminal=False,
-        markup=False,
-        legacy_windows=False,
-    ).print(table, highlight=False)
-    return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
 
 
 def first(value: Any) -> Any:
@@ -323,7 +270,7 @@ def summary_text(estimate: Estimate) -> str:
         f"rates     {_count(estimate.flop / time_s)} operations/s asked for,"
         f" {_count(issued / time_s)} carried out"
         f"{' with padding' if np.all(issued >= estimate.flop) else ' on the units modelled'};"
-        f" {_outermost(estimate)} {_rate(moved / time_s, 'bytes_per_s')}",
+        f" {_outermost(estimate)} {rate(moved / time_s, 'bytes_per_s')}",
         f"energy    {_joules(estimate.energy_j)}{_by_component(estimate)}",
     ]
     sustained_s = float(first(estimate.sustained_time_s))
@@ -397,39 +344,6 @@ def _notes(title: str, notes: Sequence[str]) -> str:
     return "\n".join([title, *(wrapped("  -", note) for note in notes)]) if notes else ""
 
 
-def wrapped(mark: str, text: str) -> str:
-    """A text of at most `WIDTH` columns, after a mark that later lines are indented below."""
-    import textwrap
-
-    mark = f"{mark} " if mark else ""
-    indent = " " * (len(mark) or 2)
-    return textwrap.fill(mark + text, WIDTH, subsequent_indent=indent)
-
-
-def _field(device: Hardware, path: str) -> str:
-    """The number at a dotted path of bare names, with its unit."""
-    value: Any = device
-    name = ""
-    for step in path.split("."):
-        if isinstance(value, Value):
-            field = field_of(type(value), step)
-            name, value = (field if dimension_of(field) else name), getattr(value, field)
-        else:
-            value = value[step]
-    dimension = dimension_of(name)
-    if dimension == "bytes":
-        return _capacity(float(first(value)))
-    return _rate(value, dimension) if dimension else f"{first(value):,.6g}"
-
-
-def _capacity(size: float) -> str:
-    """A size as its maker says it: in binary units where it is a round number of them."""
-    for factor, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if size % factor == 0 and size < 1024 * factor:
-            return f"{size / factor:g} {unit}"
-    return show(size, "bytes")
-
-
 def _peak(device: Hardware, *dtypes: str) -> str:
     """The highest rate of any unit at the first of these formats that one knows."""
     for dtype in dtypes:
@@ -437,14 +351,8 @@ def _peak(device: Hardware, *dtypes: str) -> str:
             unit.rate_per_s[dtype] for unit in device.units.values() if dtype in unit.rate_per_s
         ]
         if rates:
-            return _rate(max(rates, key=lambda rate: float(first(rate))), "flop_per_s")
+            return rate(max(rates, key=lambda rate: float(first(rate))), "flop_per_s")
     return "-"
-
-
-def _rate(value: Amount, dimension: str) -> str:
-    if dimension == "m2":  # a prefix would be squared with its unit
-        return f"{float(first(value)) * 1e6:.4g} mm2"
-    return show(float(first(value)), dimension)
 
 
 def _second(value: Amount) -> str:

@@ -25,6 +25,7 @@ from hwmodel.einsum.workloads.workload import count
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate, Limit, Serving
 from hwmodel.hardware import Hardware, limits
+from hwmodel.markup import Brief
 from hwmodel.memory import fit
 from hwmodel.registry import device
 from hwmodel.units import Amount
@@ -85,9 +86,16 @@ def predict(
     return replace(estimate, serving=_serving(workload, machine))
 
 
-def bound(workload: Workload, on: Machine, *, kernel: str | None = None) -> "Limit | LooseBound":
+def bound(
+    workload: Workload,
+    on: Machine,
+    *,
+    kernel: str | None = None,
+    parallel: Mapping[str, int] | None = None,
+) -> "Limit | LooseBound":
     """Least bytes at each memory level and least time, for any schedule; and how far kernels are.
 
+    Bytes are those of all devices together, over which `parallel` divides a model as in `predict`.
     On memories, buffers and arrays without kernels or a binding (`peer-a2`) there is no such
     distance: `map` finds a schedule for them. Raises as `predict` does.
     """
@@ -95,14 +103,15 @@ def bound(workload: Workload, on: Machine, *, kernel: str | None = None) -> "Lim
     if machine.kind == "spatial" and not machine.binding and isinstance(workload, Cascade):
         from hwmodel.map_command import loose
 
+        _divided(workload, machine, parallel)  # refuses what it cannot divide
         return loose(workload, machine)
-    estimate = predict(workload, machine, kernel=kernel)
+    estimate = predict(workload, machine, kernel=kernel, parallel=parallel)
     least = bounds.bound(workload, limits(machine))
     return Limit(least, estimate.bound_s, estimate, on_machine(workload, machine))
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Brief):
     """Estimates of one workload on several machines, in the order asked for."""
 
     estimates: tuple[Estimate, ...]

@@ -64,7 +64,7 @@ class Costs:
         return _pick(objective, self.traffic_bytes, self.time_s, self.energy_j)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mapped(Notebook):
     """A mapper's answer."""
 

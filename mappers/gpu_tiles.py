@@ -18,10 +18,10 @@ from hwmodel.gpu.lower import Call, lower
 from hwmodel.gpu.predict import family_of, run
 from hwmodel.gpu.roofline import roofline_s
 from hwmodel.gpu.schedules.triton_rules import COMPLETED, MENUS
+from hwmodel.grid import grid, wrapped
 from hwmodel.hardware import Hardware, limits
 from hwmodel.html import Notebook
 from hwmodel.record import plain
-from hwmodel.table import grid, wrapped
 from hwmodel.units import show
 
 KERNEL = "triton"
@@ -47,7 +47,7 @@ class Ranked:
         return f"{self.time_s:.3e} s ({between}), {self.bottleneck} binds: {self.tile}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ranking(Notebook):
     """The launch records of one kernel, fastest first."""
 

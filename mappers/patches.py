@@ -49,7 +49,7 @@ REASONS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PatchMapped(Notebook):
     """The answer: the schedule, what it takes, and the proof.
 

@@ -39,7 +39,7 @@ from hwmodel.html import Notebook
 RESOURCES = ("dsp", "lut", "bram")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ReuseMapped(Notebook):
     """The answer: a design, what it takes, and the proof."""
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.einsum.counts import cascade_counts
+from hwmodel.grid import grid, width
 from hwmodel.mappers.answer import Mapped
 from hwmodel.record import plain
 from hwmodel.spatial.counts import Transfer
-from hwmodel.table import WIDTH, grid
 from hwmodel.units import show
 
 if TYPE_CHECKING:
@@ -168,12 +168,12 @@ def forms_text(answers: Sequence["Compared"]) -> str:
     ]
     table = grid(("form", "traffic", "gap", "operations"), rows, left=(0,))
     best = answers[0].mapped
-    head = textwrap.fill(verdict(tuple(answers)), WIDTH)
+    head = textwrap.fill(verdict(tuple(answers)), width())
     return "\n\n".join((head, table, *([str(best.mapping)] if best else [])))
 
 
 def _wrapped(line: str) -> str:
-    return textwrap.fill(line, WIDTH, subsequent_indent=" " * 11)
+    return textwrap.fill(line, width(), subsequent_indent=" " * 11)
 
 
 def _tensor_row(t: Transfer) -> Sequence[str]:

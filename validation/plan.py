@@ -24,9 +24,9 @@ from typing import Any, Protocol
 from hwmodel.calibration import Calibration
 from hwmodel.errors import InputError
 from hwmodel.gpu.rates import ENERGY
+from hwmodel.grid import grid
 from hwmodel.hardware import Hardware
 from hwmodel.registry import device, load_calibration
-from hwmodel.table import grid
 from hwmodel.validation import joules
 from hwmodel.validation.calibrate import FoldErrors, calibrate, families_in, fold_errors, write
 from hwmodel.validation.own import inherited, own_device, own_name, relative_of, write_device

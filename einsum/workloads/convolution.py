@@ -1,29 +1,38 @@
-"""Two-dimensional convolution without padding: a window that slides over an image.
+"""Two-dimensional convolution: a window of filters that slides over an image.
 
-    O[b, k, y, x] = sum over c, r, s of I[b, c, stride*y + r, stride*x + s] * F[k, c, r, s]
+    O[b, k, y, x] = sum over c, r, s of I[b, c, sy*y + dy*r, sx*x + dx*s] * F[k, c, r, s]
 
-Height and width are those of the image as it is read; whoever pads makes it larger first. With
-groups, each group of channels has filters of its own (depthwise: as many groups as channels).
+with strides sy, sx and dilations dy, dx down and across. `padding` sets zeros around the image
+first; they are read like any other element, as a library reads them that pads before it convolves.
+With groups, each group of channels has filters of its own (depthwise: as many groups as channels).
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.workloads.workload import count, formats, instance, product_format, whole
+from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
 from hwmodel.errors import InputError
-from hwmodel.units import Amount
+from hwmodel.units import Amount, amount
+
+Sides = int | Sequence[int]
+"""One number for both directions, or one each: down, across."""
 
 
 @lru_cache(maxsize=64)
-def _text(stride: int, grouped: bool) -> str:
+def _text(stride: tuple[int, int], dilation: tuple[int, int], grouped: bool) -> str:
     g = "g, " if grouped else ""
+    down, across = (
+        f"{step}*{out}+{f'{gap}*' if gap > 1 else ''}{tap}"
+        for step, gap, out, tap in zip(stride, dilation, "yx", "rs", strict=True)
+    )
     return f"""
     tensor I[b, {g}c, h, w]
     tensor F[{g}k, c, r, s]: weight
-    O[b, {g}k, y, x] = I[b, {g}c, {stride}*y+r, {stride}*x+s] * F[{g}k, c, r, s]
+    O[b, {g}k, y, x] = I[b, {g}c, {down}, {across}] * F[{g}k, c, r, s]
     """
 
 
@@ -33,31 +42,33 @@ def conv2d(
     filters: Amount,
     height: Amount,
     width: Amount,
-    kernel: Amount,
-    stride: int = 1,
+    window: Amount,
+    stride: Sides = 1,
+    padding: Sides = 0,
+    dilation: Sides = 1,
     groups: Amount = 1,
+    window_width: Amount | None = None,
     dtype: str = "bf16",
     out_dtype: str | None = None,
     name: str = "conv2d",
 ) -> Cascade:
-    """`filters` square filters of side `kernel` over an image of `channels` channels.
+    """`filters` filters of `window` rows and columns over an image of `channels` channels.
 
-    `groups` divides channels and filters. Sizes are counts or arrays of them, `stride` one count;
-    `out_dtype` defaults as for a matrix product. Raises `InputError` naming the argument at fault.
+    `window_width` is the window's columns where they are not as many as its rows. `stride`,
+    `padding` (zeros on each side) and `dilation` are one number or two, down and across; padding
+    also four: above, below, left, right. `groups` divides channels and filters. Other sizes are
+    counts or arrays of them; `out_dtype` defaults as for a matrix product. Raises `InputError`
+    naming the argument at fault.
     """
     arguments: dict[str, Any] = {**locals()}
+    across = window if window_width is None else window_width
     sizes = whole(
         *("conv2d",),
         **{"batch": batch, "channels": channels, "filters": filters, "groups": groups},
-        **{"height": height, "width": width, "kernel": kernel},
+        **{"height": height, "width": width, "window": window, "window_width": across},
     )
-    step = count("conv2d", "stride", stride)
-    for side in ("height", "width"):
-        if np.any(np.less(sizes[side], sizes["kernel"])):
-            raise InputError(
-                f"conv2d: {side}: expected at least the kernel's side ({kernel}), found"
-                f" {sizes[side]}; pad the image, or take a smaller kernel"
-            )
+    step, gap = _sides("stride", stride), _sides("dilation", dilation)
+    around = _around(padding)
     for parted in ("channels", "filters"):
         if np.any(np.not_equal(np.mod(sizes[parted], sizes["groups"]), 0)):
             raise InputError(
@@ -67,19 +78,56 @@ def conv2d(
     out = formats("conv2d", out_dtype=out_dtype or product_format(given))["out_dtype"]
     grouped = not (isinstance(sizes["groups"], int) and sizes["groups"] == 1)
     extents: dict[str, Amount] = {
-        **{"b": sizes["batch"], "r": sizes["kernel"], "s": sizes["kernel"]},
+        **{"b": sizes["batch"], "r": sizes["window"], "s": sizes["window_width"]},
         **{"c": sizes["channels"] // sizes["groups"], "k": sizes["filters"] // sizes["groups"]},
-        **{"h": sizes["height"], "w": sizes["width"]},
-        "y": (sizes["height"] - sizes["kernel"]) // step + 1,
-        "x": (sizes["width"] - sizes["kernel"]) // step + 1,
     }
+    sides = (("height", "window", "h", "y"), ("width", "window_width", "w", "x"))
+    for place, (side, taps, read, written) in enumerate(sides):
+        whole_side = sizes[side] + sum(around[2 * place : 2 * place + 2])
+        reach = gap[place] * (sizes[taps] - 1) + 1
+        if np.any(np.less(whole_side, reach)):
+            raise InputError(
+                f"conv2d: {side}: expected at least the window's reach ({reach}), found"
+                f" {whole_side}, padding included; pad more, or take a smaller window"
+            )
+        outputs = (whole_side - reach) // step[place] + 1
+        extents |= {read: whole_side, written: outputs}
     if grouped:
         extents["g"] = sizes["groups"]
     return instance(
         "conv2d",
-        _text(step, grouped),
+        _text(step, gap, grouped),
         sizes=extents,
         dtypes={"I": given, "F": given, "O": out},
         arguments=arguments,
         name=name,
     )
+
+
+def _sides(name: str, value: Sides) -> tuple[int, int]:
+    """Down and across, 1 or more each."""
+    numbers = _numbers(name, value, (2,), zero=False)
+    return numbers[0], numbers[-1]
+
+
+def _around(padding: Sides) -> tuple[int, int, int, int]:
+    """Zeros above, below, left and right of the image."""
+    numbers = _numbers("padding", padding, (2, 4), zero=True)
+    if len(numbers) == 4:
+        return numbers[0], numbers[1], numbers[2], numbers[3]
+    return numbers[0], numbers[0], numbers[-1], numbers[-1]
+
+
+def _numbers(name: str, value: Sides, lengths: tuple[int, ...], *, zero: bool) -> tuple[int, ...]:
+    """One number, or one of these lengths of them; they shape the text, hence are no arrays."""
+    listed = list(value) if isinstance(value, (list, tuple)) else [value]
+    if len(listed) not in (1, *lengths):
+        some = " or ".join(map(str, (1, *lengths)))
+        raise InputError(f"conv2d: {name}: expected {some} numbers, found {len(listed)}")
+    found: list[int] = []
+    for each in listed:
+        number = amount(each, whole=True, zero=zero, where=f"conv2d: {name}")
+        if not isinstance(number, (int, float)):
+            raise InputError(f"conv2d: {name}: expected whole numbers, found an array")
+        found.append(int(number))
+    return tuple(found)

@@ -82,7 +82,7 @@ class Layer:
             groups = self.channels if self.kind == "depthwise" else 1
             return conv2d(
                 *(1, self.channels, self.filters, height, width),
-                kernel=self.kernel,
+                window=self.kernel,
                 stride=self.stride,
                 groups=groups,
                 dtype=dtype,

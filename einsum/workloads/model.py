@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.einsum.cascade import Origin
+from hwmodel.einsum.shown import facts_html, facts_text
 from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.workloads.config import Config, changed, read_config
 from hwmodel.einsum.workloads.decoder import stages
@@ -19,12 +20,12 @@ from hwmodel.einsum.workloads.precision import Precision, precision
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.workload import count, whole
 from hwmodel.errors import InputError, UnknownNameError
-from hwmodel.units import Amount
+from hwmodel.units import Amount, show
 
 FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A language model: its config, formats, counts and phases.
 
@@ -44,6 +45,33 @@ class Model:
         formats = {key: changes.pop(key) for key in FORMATS if key in changes}
         config = changed(self.name, self.config, changes) if changes else self.config
         return model(replace(self, config=config), **formats)
+
+    @property
+    def _finding(self) -> str:
+        return f"{self.name}: {show(self.parameters, '').rstrip()} parameters"
+
+    @property
+    def _facts(self) -> dict[str, str]:
+        config = self.config
+        return {
+            "layers": f"{config.num_hidden_layers} of size {config.hidden_size:,}",
+            "heads": f"{self.whole.heads} for queries, {self.whole.kv_heads} for keys and values",
+            "parameters": f"{self.parameters:,}, of which a token uses {self.active_parameters:,}",
+            "weights": show(self.weight_bytes, "bytes"),
+            "KV cache": f"{show(self.kv_bytes_per_token, 'bytes')} a token",
+            "formats": ", ".join(f"{k} {v}" for k, v in vars(self.precision).items()),
+        }
+
+    def __repr__(self) -> str:
+        """One line: name and size."""
+        return f"<Model {self._finding}>"
+
+    def __str__(self) -> str:
+        """Its sizes."""
+        return facts_text(self._finding, self._facts)
+
+    def _repr_html_(self) -> str:
+        return facts_html(self._finding, self._facts, self.warnings)
 
     @cached_property
     def whole(self) -> Shard:

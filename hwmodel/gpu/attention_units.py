@@ -16,8 +16,8 @@ from hwmodel.gpu.clocks import clocks, limiting
 from hwmodel.gpu.lower import Call, lower
 from hwmodel.gpu.predict import family_of, run
 from hwmodel.gpu.schedules.flash4 import WIDEST_HEAD, Flash4Tile, forward_step
+from hwmodel.grid import grid
 from hwmodel.hardware import Hardware, limits
-from hwmodel.table import grid
 from hwmodel.units import Amount
 
 KERNEL = "flash-attention-4"

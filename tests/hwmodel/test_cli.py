@@ -315,3 +315,37 @@ def test_a_prediction_draws_where_time_and_energy_go(
     assert path.stat().st_size > 10_000
     assert run(monkeypatch, "predict", *words, "--picture", str(tmp_path / "picture.xyz")) == 2
     assert "expected a picture's ending" in capsys.readouterr().err
+
+
+def test_a_bound_is_that_of_all_devices_that_divide_a_model(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """The bytes stay, the time halves."""
+    alone = printed(monkeypatch, capsys, "bound", *DECODE, *H200)
+    both = printed(monkeypatch, capsys, "bound", *DECODE, *H200, "--tp", "2")
+    assert both["dram_bytes"] == alone["dram_bytes"]
+    assert both["time_s"] == pytest.approx(alone["time_s"] / 2, rel=0.01)
+
+
+def test_einsums_are_predicted_as_the_workload_that_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    words = ["--einsum", "C[m,n] = A[m,k] * W[n,k]", "--ranks", "m=512,n=1024,k=2048"]
+    found = printed(monkeypatch, capsys, "predict", *words, "--dtype", "bf16", *H200)
+    assert found["time_s"] == printed(monkeypatch, capsys, "predict", *GEMM, *H200)["time_s"]
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--einsum", "C[m] = A[m]", "--ranks", "m=8"], "expected --on with a device"),
+        ([*GEMM, *H200, "--ranks", "m=8"], "--ranks: expected --einsum or --cascade with it"),
+        ([*GEMM, *H200, "--memory", "l2=1MB"], "--memory: expected --einsum or --cascade"),
+        (["--cascade", "gemm", "--batch", "2", *H200], "'batch'"),
+    ],
+)
+def test_options_of_einsums_stand_with_einsums(
+    words: list[str], what: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    assert run(monkeypatch, "predict", *words) == 2
+    assert what in capsys.readouterr().err

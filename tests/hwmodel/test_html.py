@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import hwmodel as hw
-from hwmodel.html import answer_html
+from hwmodel.markup import answer_html
 
 GEMM = hw.workloads.gemm(M=128, N=256, K=256)
 
@@ -43,6 +43,10 @@ def checked(answer: Any) -> list[str]:
         pytest.param(lambda: hw.compare(GEMM, ["h200", "b200"]), id="comparison"),
         pytest.param(lambda: hw.map(GEMM, "peer-a2"), id="map"),
         pytest.param(lambda: hw.map(GEMM, "h200"), id="tiles"),
+        pytest.param(lambda: hw.device("h200"), id="device"),
+        pytest.param(lambda: hw.model("llama-3.2-1b"), id="model"),
+        pytest.param(lambda: hw.model("llama-3.2-1b").decode(1, [100, 200]), id="stack"),
+        pytest.param(lambda: hw.sweep(lambda n: {"n2": n * n}, n=[1.0, 2.0]), id="sweep"),
     ],
 )
 def test_answers_are_tables(answer: Any) -> None:
@@ -60,3 +64,43 @@ def test_texts_are_escaped() -> None:
     shown = answer_html("a < b", [(("<head>",), [["<cell>"]])], ["<note>"])
     for text in ("a &lt; b", "&lt;head&gt;", "&lt;cell&gt;", "&lt;note&gt;"):
         assert text in shown
+
+
+def many(answer: str) -> Any:
+    steps = hw.model("llama-3.2-1b").decode(hw.logspace(1, 256, 200), 1000)
+    h200 = hw.device("h200")
+    return {
+        "estimate": lambda: hw.predict(steps, h200),
+        "limit": lambda: hw.bound(steps, h200),
+        "comparison": lambda: hw.compare(GEMM, ["h200", "b200"]),
+        "map": lambda: hw.map(GEMM, "peer-a2"),
+        "explanation": lambda: hw.explain(GEMM, h200),
+        "sensitivity": lambda: hw.sensitivity(GEMM, h200),
+        "sweep": lambda: hw.sweep(lambda n: {"n2": n * n}, n=hw.logspace(1, 1000, 100)),
+        "device": lambda: h200.but(hbm={"bandwidth": hw.linspace("1 TB/s", "9 TB/s", 999)}),
+        "model": lambda: hw.model("llama-3.2-1b"),
+        "stack": lambda: steps,
+        "cascade": lambda: hw.workloads.gemm(M=hw.logspace(1, 256, 200), N=8, K=8),
+    }[answer]()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("estimate", "limit", "comparison", "map", "explanation", "sensitivity", "sweep"),
+        *("device", "model", "stack", "cascade"),
+    ],
+)
+def test_a_repr_is_one_short_line(answer: str) -> None:
+    shown = repr(many(answer))
+    assert shown.startswith("<")
+    assert len(shown) < 250
+    assert "\n" not in shown
+
+
+def test_in_a_notebook_a_text_keeps_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich, where it finds a notebook, displays what it prints and returns nothing."""
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    estimate = hw.predict(GEMM, "h200")
+    assert "kernel" in str(estimate)
+    assert "gemm" in str(hw.bound(GEMM, "h200"))

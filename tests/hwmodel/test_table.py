@@ -9,16 +9,16 @@ import pytest
 import hwmodel
 from hwmodel.activity import Work
 from hwmodel.bounds.bound import Bound, LevelBound
+from hwmodel.datasheet import device_text
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.estimate import Estimate, Part, Serving
+from hwmodel.grid import WIDTH
 from hwmodel.memory import MemoryFit
 from hwmodel.registry import device, devices
 from hwmodel.table import (
-    WIDTH,
     bound_text,
     by_word,
     comparison_text,
-    device_text,
     devices_text,
     estimate_text,
     first,

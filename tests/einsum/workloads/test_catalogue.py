@@ -23,7 +23,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "gather": {"rows": 2, "table": 8, "cols": 3},
     "embedding": {"tokens": 2, "vocabulary": 10, "hidden": 3},
     "kv_write": {"batch": 1, "tokens": 2, "kv_heads": 3, "head_dim": 4},
-    "conv2d": {"batch": 2, "channels": 2, "filters": 3, "height": 5, "width": 6, "kernel": 3},
+    "conv2d": {"batch": 2, "channels": 2, "filters": 3, "height": 5, "width": 6, "window": 3},
     "cnn": {"network": "mcunet-vww1"},
     "fft": {"points": 8},
     "kmeans": {"points": 5, "clusters": 3, "dims": 2},

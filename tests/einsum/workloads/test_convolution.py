@@ -12,7 +12,7 @@ from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.errors import InputError
 
 SMALL: dict[str, Any] = {
-    **{"batch": 2, "channels": 4, "filters": 6, "height": 9, "width": 8, "kernel": 3},
+    **{"batch": 2, "channels": 4, "filters": 6, "height": 9, "width": 8, "window": 3},
 }
 
 
@@ -38,6 +38,43 @@ def test_the_value_is_a_sum_over_each_window(stride: int, groups: int) -> None:
     assert_allclose(found.reshape(expected.shape), expected)
 
 
+@pytest.mark.parametrize(
+    ("given", "zeros", "step", "gap"),
+    [
+        ({"padding": 1, "stride": (2, 1)}, (1, 1, 1, 1), (2, 1), (1, 1)),
+        ({"padding": [2, 0], "dilation": [2, 3]}, (2, 2, 0, 0), (1, 1), (2, 3)),
+        ({"padding": [0, 1, 1, 2], "stride": 3}, (0, 1, 1, 2), (3, 3), (1, 1)),
+    ],
+)
+def test_padding_strides_and_dilations_go_by_side(
+    given: dict[str, Any],
+    zeros: tuple[int, int, int, int],
+    step: tuple[int, int],
+    gap: tuple[int, int],
+) -> None:
+    """Against a sum over taps of the image with its zeros, read at every stride-th place."""
+    above, below, left, right = zeros
+    random = np.random.default_rng(4)
+    image, weight = random.normal(size=(2, 4, 9, 8)), random.normal(size=(6, 4, 3, 2))
+    padded = np.pad(image, ((0, 0), (0, 0), (above, below), (left, right)))
+    high = (padded.shape[2] - 2 * gap[0] - 1) // step[0] + 1
+    wide = (padded.shape[3] - gap[1] - 1) // step[1] + 1
+    expected = np.zeros((2, 6, high, wide))
+    for r, s in np.ndindex(3, 2):
+        rows = slice(r * gap[0], r * gap[0] + step[0] * (high - 1) + 1, step[0])
+        columns = slice(s * gap[1], s * gap[1] + step[1] * (wide - 1) + 1, step[1])
+        expected += np.einsum("bcyx,kc->bkyx", padded[:, :, rows, columns], weight[:, :, r, s])
+    made = conv2d(**SMALL, window_width=2, **given)
+    assert_allclose(evaluate(made, {"I": padded, "F": weight})["O"], expected)
+
+
+def test_resnets_first_layer_has_its_published_size() -> None:
+    """ResNet-50's stem: 7 x 7, stride 2, padding 3 makes 112 x 112 of 224 x 224; 118.0 M MACs."""
+    made = conv2d(1, 3, 64, 224, 224, window=7, stride=2, padding=3)
+    assert (made.ranks["y"].size, made.ranks["x"].size) == (112, 112)
+    assert flops(made) == 2 * 118_013_952
+
+
 def test_a_convolution_takes_two_operations_per_tap() -> None:
     made = conv2d(**SMALL)
     assert flops(made) == 2 * (2 * 6 * 7 * 6) * (4 * 3 * 3)
@@ -52,9 +89,17 @@ def test_a_depthwise_convolution_has_one_filter_a_channel() -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"kernel": 9}, r"conv2d: width: expected at least the kernel's side \(9\), found 8; pad"),
+        (
+            {"window": 9},
+            r"conv2d: width: expected at least the window's reach \(9\), found 8, padding",
+        ),
         ({"groups": 3}, r"conv2d: groups: expected a divisor of channels \(4\), found 3"),
         ({"stride": 0}, r"conv2d: stride: expected"),
+        ({"stride": [1, 2, 3]}, r"conv2d: stride: expected 1 or 2 numbers, found 3"),
+        ({"dilation": [1, "2"]}, r"conv2d: dilation: expected a plain number, found '2'"),
+        ({"dilation": 4}, r"conv2d: height: expected at least the window's reach \(9\)|width"),
+        ({"padding": -1}, r"conv2d: padding: expected"),
+        ({"padding": np.array([1.0, 2.0])}, r"conv2d: padding: expected whole numbers, found an"),
         ({"channels": -1}, r"conv2d: channels: expected"),
     ],
 )

@@ -1,0 +1,52 @@
+"""Answers as HTML for notebooks: a finding, small tables and notes, with all style inline."""
+
+from collections.abc import Sequence
+from html import escape
+
+CELL = "padding:2px 8px;border:0"
+RULE = "border-bottom:1px solid #888"
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Heads and rows."""
+
+
+def answer_html(finding: str, tables: Sequence[Table], notes: Sequence[str] = ()) -> str:
+    """A self-contained piece of HTML; everything in it is escaped."""
+    parts = [f"<p><b>{escape(' '.join(finding.split()))}</b></p>"]
+    parts += [_table(heads, rows) for heads, rows in tables if rows]
+    if notes:
+        parts.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>")
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Words flush left, numbers flush right: a column is of numbers where most begin with one."""
+    sides = [_side([row[place] for row in rows]) for place in range(len(heads))]
+
+    def line(tag: str, cells: Sequence[str], more: str = "") -> str:
+        styled = zip(cells, sides, strict=True)
+        return "".join(
+            f'<{tag} style="{CELL};text-align:{side}{more}">{escape(cell)}</{tag}>'
+            for cell, side in styled
+        )
+
+    head = f"<thead><tr>{line('th', heads, ';' + RULE)}</tr></thead>"
+    body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
+    return f'<table style="border-collapse:collapse">{head}<tbody>{body}</tbody></table>'
+
+
+def _side(cells: Sequence[str]) -> str:
+    numeric = sum(cell.lstrip("+-<(")[:1].isdigit() or cell in ("-", "") for cell in cells)
+    return "right" if 2 * numeric > len(cells) else "left"
+
+
+class Brief:
+    """Shows itself in one line, the first of its text: arrays of a sweep would fill the screen.
+
+    A dataclass that is brief says `repr=False`.
+    """
+
+    def __repr__(self) -> str:
+        """`<Estimate: gemm on NVIDIA H200: 6.09 us, l2 binds>`."""
+        finding = " ".join(str(self).split("\n\n")[0].split())
+        return f"<{type(self).__name__}: {finding}>"

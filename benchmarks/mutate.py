@@ -1,0 +1,477 @@
+"""Which random changes to the code the tests notice: a mutation run over some files.
+
+    python benchmarks/mutate.py [--count 150] [--seed 1] [--base HEAD~1] [FILE or FOLDER ...]
+
+Draws single changes (a comparison turned or its boundary moved, + for -, a constant by a tenth, a
+term dropped, `and` for `or`, a `not` left out, `min` for `max`, the arms of a `where` exchanged)
+over the files named, else over those that differ from the base, and runs for each the test files
+that execute its line, in a copied tree. Lines come from one run of every test file alone, kept in
+the temporary folder until the file or what it executes changes. Left out are tests that guard
+against any change (the golden file) and texts of the docs. Needs the extra `dev`; a run of 150
+takes some half an hour on two idle cores. Prints each change with its verdict, the share noticed by
+folder, and the survivors: each is a statement that no test holds, unless it changes no answer.
+"""
+
+import argparse
+import ast
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("einsum", "hwmodel", "kernels", "mappers", "validation")
+LEFT_OUT = ("tests/test_golden.py", "tests/test_readme.py", "tests/docs/", "tests/test_layout.py")
+LEFT_OUT += ("tests/test_line_budget.py", "tests/kernels/", "tests/test_import_cost.py")
+KEPT = Path(tempfile.gettempdir()) / "hwmodel-mutate"
+
+COMPARED = {
+    **{ast.Eq: ("==", ("!=",)), ast.NotEq: ("!=", ("==",))},
+    **{ast.Lt: ("<", (">=", "<=")), ast.LtE: ("<=", (">", "<"))},
+    **{ast.Gt: (">", ("<=", ">=")), ast.GtE: (">=", ("<", ">"))},
+    **{ast.In: ("in", ("not in",)), ast.NotIn: ("not in", ("in",))},
+    **{ast.Is: ("is", ("is not",)), ast.IsNot: ("is not", ("is",))},
+}
+COMPUTED = {
+    **{ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "/"), ast.Div: ("/", "*")},
+    **{ast.FloorDiv: ("//", "*"), ast.Mod: ("%", "*"), ast.Pow: ("**", "*")},
+}
+EXCHANGED = {"min": "max", "least": "most", "floor": "ceil", "any": "all", "minimum": "maximum"}
+EXCHANGED |= {new: old for old, new in EXCHANGED.items()}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change: bytes `start` to `end` of a file replaced; `names` are what the line defines."""
+
+    file: str
+    line: int
+    start: int
+    end: int
+    new: str
+    names: tuple[str, ...] = ()
+
+    def source(self) -> bytes:
+        """The changed file."""
+        text = (ROOT / self.file).read_bytes()
+        return text[: self.start] + self.new.encode() + text[self.end :]
+
+    def shown(self) -> str:
+        """Where, and the line before and after."""
+        old = (ROOT / self.file).read_bytes().split(b"\n")[self.line - 1].decode().strip()
+        new = self.source().split(b"\n")[self.line - 1].decode().strip()
+        return f"{self.file}:{self.line}\n      {old}\n   -> {new}"
+
+
+class Changes(ast.NodeVisitor):
+    """All changes of one file."""
+
+    def __init__(self, file: str):
+        self.file, self.found = file, list[Change]()
+        self.text = (ROOT / file).read_bytes()
+        self.starts = [0]
+        for line in self.text.split(b"\n"):
+            self.starts.append(self.starts[-1] + len(line) + 1)
+        self.names: tuple[str, ...] = ()
+        self.inside = 0
+        self.visit(ast.parse(self.text))
+
+    def place(self, node: Any) -> tuple[int, int]:
+        """First and last byte of a node."""
+        first = self.starts[node.lineno - 1] + node.col_offset
+        return first, self.starts[node.end_lineno - 1] + node.end_col_offset
+
+    def add(self, node: Any, start: int, end: int, new: str) -> None:
+        """Note a change."""
+        self.found.append(Change(self.file, node.lineno, start, end, new, self.names))
+
+    def between(self, left: Any, right: Any, old: str, new: str) -> None:
+        """Replace a word between two nodes."""
+        start, end = self.place(left)[1], self.place(right)[0]
+        at = self.text.find(old.encode(), start, end)
+        if at >= 0:
+            line = self.text.count(b"\n", 0, at) + 1
+            self.found.append(Change(self.file, line, at, at + len(old), new, self.names))
+
+    def words(self, node: Any) -> str:
+        """The text of a node."""
+        start, end = self.place(node)
+        return self.text[start:end].decode()
+
+    def visit_FunctionDef(self, node: Any) -> None:
+        self.inside += 1
+        for child in (*node.args.defaults, *filter(None, node.args.kw_defaults), *node.body):
+            self.visit(child)
+        self.inside -= 1
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for child in node.body:
+            self.visit(child)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self._defined(node.targets, node.value)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self._defined([node.target], node.value)
+
+    def _defined(self, targets: Sequence[ast.AST], value: ast.AST | None) -> None:
+        if value is None:
+            return
+        if not self.inside:
+            every = [n for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+            self.names = tuple(name.id for name in every)
+        if "__all__" not in self.names:
+            self.visit(value)
+        self.names = ()
+
+    def visit_Raise(self, node: ast.Raise) -> None:
+        """Messages are left alone."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """Texts are left alone."""
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        if len(node.ops) == 1:
+            old, others = COMPARED[type(node.ops[0])]
+            for new in others:
+                self.between(node.left, node.comparators[0], old, new)
+        self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        texts = (ast.JoinedStr, ast.List, ast.Tuple)
+        plain = not any(
+            isinstance(side, texts)
+            or (isinstance(side, ast.Constant) and isinstance(side.value, str))
+            for side in (node.left, node.right)
+        )
+        if plain and type(node.op) in COMPUTED:
+            old, new = COMPUTED[type(node.op)]
+            self.between(node.left, node.right, old, new)
+            if isinstance(node.op, (ast.Add, ast.Sub)):
+                self.add(node, *self.place(node), f"({self.words(node.left)})")
+        self.generic_visit(node)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        old, new = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
+        self.between(node.values[0], node.values[1], old, new)
+        for value in node.values:
+            self.add(node, *self.place(node), f"({self.words(value)})")
+        self.generic_visit(node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
+        if isinstance(node.op, (ast.Not, ast.USub)):
+            self.add(node, *self.place(node), f"({self.words(node.operand)})")
+        self.generic_visit(node)
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        self.add(node.test, *self.place(node.test), f"not ({self.words(node.test)})")
+        self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> None:
+        if self.words(node.test) == "TYPE_CHECKING":
+            return
+        self.add(node.test, *self.place(node.test), f"not ({self.words(node.test)})")
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        called = node.func
+        name = getattr(called, "attr", getattr(called, "id", ""))
+        if name in EXCHANGED:
+            end = self.place(called)[1]
+            self.add(called, end - len(name), end, EXCHANGED[name])
+        if name == "where" and len(node.args) == 3:
+            first, last = self.place(node.args[1]), self.place(node.args[2])
+            between = self.text[first[1] : last[0]].decode()
+            arms = f"{self.words(node.args[2])}{between}{self.words(node.args[1])}"
+            self.add(node.args[1], first[0], last[1], arms)
+        self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        value = node.value
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            tenth = value * 1.1 or 0.1
+            new = tenth if isinstance(value, float) else max(value + 1, round(tenth))
+            self.add(node, *self.place(node), repr(new))
+
+
+def chosen(names: Sequence[str], base: str) -> list[str]:
+    """Files to change: those named, else those that differ from the base."""
+    if not names:
+        changed = git("diff", "--name-only", base, "--", *FOLDERS)
+        names = [name for name in changed if (ROOT / name).is_file()]
+    files = {
+        path.resolve().relative_to(ROOT).as_posix()
+        for name in names
+        for path in ([ROOT / name] if (ROOT / name).is_file() else (ROOT / name).rglob("*.py"))
+    }
+    return sorted(file for file in files if file.endswith(".py"))
+
+
+def git(*words: str) -> list[str]:
+    """Lines of a git command."""
+    found = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    return found.stdout.splitlines()
+
+
+def draw(files: Sequence[str], count: int, seed: int) -> list[Change]:
+    """Changes of as many lines, each line once."""
+    lines: dict[tuple[str, int], list[Change]] = {}
+    for file in files:
+        for change in Changes(file).found:
+            lines.setdefault((file, change.line), []).append(change)
+    dice = random.Random(seed)
+    return [dice.choice(lines[line]) for line in dice.sample(sorted(lines), min(count, len(lines)))]
+
+
+def copied(to: Path) -> Path:
+    """A copy of what git tracks or would, beside a link to `../shared` where there is one."""
+    tree = to / "checkout"
+    for name in git("ls-files", "--cached", "--others", "--exclude-standard"):
+        source, target = ROOT / name, tree / name
+        if source.is_symlink() or source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+    shared = ROOT.parent / "shared"
+    if shared.is_dir():
+        (to / "shared").symlink_to(shared)
+    return tree
+
+
+def environment(tree: Path) -> dict[str, str]:
+    """Imports come from the copy."""
+    return os.environ | {"PYTHONPATH": str(tree), "PYTHONHASHSEED": "0"}
+
+
+def digest(path: Path) -> str:
+    """What a file holds, in short."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What one test file executes: lines by file; its seconds; whether it passes."""
+
+    test: str
+    lines: dict[str, list[int]]
+    seconds: float
+    passed: bool
+
+
+def executed(test: str, trees: "SimpleQueue[Path]") -> Executed:
+    """Lines that a test file executes, run alone, or as kept from a run of the same sources."""
+    kept = KEPT / (test.replace("/", "+") + ".json")
+    if kept.is_file():
+        old = json.loads(kept.read_text())
+        if all(digest(ROOT / name) == value for name, value in old["sources"].items()):
+            return Executed(test, old["lines"], old["seconds"], old["passed"])
+    tree = trees.get()
+    try:
+        found = _traced(test, tree)
+    finally:
+        trees.put(tree)
+    sources = {name: digest(ROOT / name) for name in (test, *found.lines)}
+    held = {"sources": sources, "lines": found.lines, "seconds": found.seconds}
+    kept.write_text(json.dumps(held | {"passed": found.passed}))
+    return found
+
+
+def _traced(test: str, tree: Path) -> Executed:
+    from coverage import CoverageData
+
+    data, settings = tree.parent / "coverage", tree.parent / "coveragerc"
+    include = ",".join(f"{tree}/{folder}/*" for folder in FOLDERS)
+    settings.write_text(f"[run]\ndata_file={data}\ninclude={include}\n")
+    data.unlink(missing_ok=True)
+    start = time.monotonic()
+    command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest"]
+    done = subprocess.run(
+        [*command, "-q", "-p", "no:cacheprovider", test],
+        cwd=tree,
+        env=environment(tree),
+        capture_output=True,
+        timeout=1200,
+    )
+    read = CoverageData(str(data))
+    if data.is_file():
+        read.read()
+    lines = {
+        Path(name).resolve().relative_to(tree.resolve()).as_posix(): sorted(read.lines(name) or ())
+        for name in read.measured_files()
+    }
+    return Executed(test, lines, time.monotonic() - start, done.returncode in (0, 5))
+
+
+def bodies(file: str) -> set[int]:
+    """Lines inside functions: what importing alone does not execute."""
+    tree = ast.parse((ROOT / file).read_bytes())
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    return {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, functions)
+        for each in (node.body if isinstance(node.body, list) else [node.body])
+        for line in range(each.lineno, (each.end_lineno or each.lineno) + 1)
+    }
+
+
+def statement(file: str, line: int) -> set[int]:
+    """Lines of the innermost statement around a line."""
+    nodes = ast.walk(ast.parse((ROOT / file).read_bytes()))
+    around = [
+        range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        for node in nodes
+        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    return set(min(around, key=len, default=range(line, line + 1)))
+
+
+def mentions(names: Sequence[str]) -> Iterator[tuple[str, set[int]]]:
+    """Lines inside functions of all files that mention one of the names."""
+    for folder in FOLDERS:
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            if path.is_symlink() or not any(name in text for name in names):
+                continue
+            file = path.resolve().relative_to(ROOT).as_posix()
+            lines = {
+                node.lineno
+                for node in ast.walk(ast.parse(text))
+                if (isinstance(node, ast.Name) and node.id in names)
+                or (isinstance(node, ast.Attribute) and node.attr in names)
+            }
+            yield file, lines & bodies(file)
+
+
+def selected(change: Change, every: Sequence[Executed]) -> list[Executed]:
+    """Test files that execute the line, the one that mirrors its file first, then the fastest."""
+    wanted = {change.file: statement(change.file, change.line)}
+    inside = bodies(change.file)
+    if change.line not in inside:
+        wanted = {change.file: inside} if not change.names else {}
+        for file, lines in mentions(change.names) if change.names else ():
+            wanted[file] = lines
+    running = [
+        each
+        for each in every
+        if each.passed
+        and any(not lines.isdisjoint(each.lines.get(file, ())) for file, lines in wanted.items())
+    ]
+    mirror = f"test_{Path(change.file).name}"
+    return sorted(running, key=lambda each: (Path(each.test).name != mirror, each.seconds))
+
+
+def noticed(change: Change, tests: Sequence[Executed], tree: Path) -> str:
+    """The first test that fails, "time" where none ends, else an empty word."""
+    if not tests:
+        return ""
+    path = tree / change.file
+    source = path.read_bytes()
+    limit_s = 60 + 3 * sum(each.seconds for each in tests)
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no"]
+    try:
+        path.write_bytes(change.source())
+        _forget(path)
+        done = subprocess.run(
+            [*command, *(each.test for each in tests)],
+            cwd=tree,
+            env=environment(tree),
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+        )
+    except subprocess.TimeoutExpired:
+        return "time"
+    finally:
+        path.write_bytes(source)
+        _forget(path)
+    if done.returncode in (0, 5):
+        return ""
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" - ")[0] if failed else f"status {done.returncode}"
+
+
+def _forget(path: Path) -> None:
+    """A changed file of the same size and second would be taken from its compiled form."""
+    for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+        compiled.unlink()
+
+
+def test_files(wanted: Sequence[str]) -> list[str]:
+    """Test files that may notice, below the paths wanted."""
+    files = git("ls-files", "--cached", "--others", "--exclude-standard", *(wanted or ("tests",)))
+    return [
+        name
+        for name in files
+        if Path(name).name.startswith("test_")
+        and name.endswith(".py")
+        and not name.startswith(LEFT_OUT)
+    ]
+
+
+def main() -> None:
+    """Draw, run, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("files", nargs="*")
+    parser.add_argument("--count", type=int, default=150)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--base", default="HEAD~1")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--tests", nargs="*", default=(), help="only these test files or folders")
+    options = parser.parse_args()
+    changes = draw(chosen(options.files, options.base), options.count, options.seed)
+    KEPT.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.workers) as pool:
+        trees: SimpleQueue[Path] = SimpleQueue()
+        for worker in range(options.workers):
+            trees.put(copied(Path(folder) / str(worker)))
+        start = time.monotonic()
+        every = list(pool.map(lambda test: executed(test, trees), test_files(options.tests)))
+        for each in every:
+            if not each.passed:
+                print(f"fails without any change, not run: {each.test}")
+        print(f"lines of {len(every)} test files: {time.monotonic() - start:.0f} s", flush=True)
+
+        def verdict(change: Change) -> str:
+            tree = trees.get()
+            try:
+                found = noticed(change, selected(change, every), tree)
+            finally:
+                trees.put(tree)
+            print(f"{'noticed' if found else 'NOT'}: {change.shown()}\n   {found}", flush=True)
+            return found
+
+        verdicts = list(pool.map(verdict, changes))
+        report(changes, verdicts, time.monotonic() - start)
+
+
+def report(changes: Sequence[Change], verdicts: Sequence[str], seconds: float) -> None:
+    """Shares by folder, and the survivors."""
+    by_folder: dict[str, list[bool]] = {}
+    for change, found in zip(changes, verdicts, strict=True):
+        by_folder.setdefault(str(Path(change.file).parent), []).append(bool(found))
+    survivors = [c for c, found in zip(changes, verdicts, strict=True) if not found]
+    print(f"\n{len(survivors)} not noticed:")
+    for change in survivors:
+        print(change.shown())
+    print(f"\n{'folder':<32}{'changes':>9}{'noticed':>9}")
+    for name, found in sorted(by_folder.items()):
+        print(f"{name:<32}{len(found):>9}{sum(found) / len(found):>9.0%}")
+    share = 1 - len(survivors) / max(1, len(changes))
+    print(f"{'all':<32}{len(changes):>9}{share:>9.0%}  ({seconds:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,9 +7,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 from hwmodel.calibration import Calibration
+from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.gpu.predict import predict
 from hwmodel.registry import device
+from hwmodel.validation import report
 from hwmodel.validation.fit import is_test
 from hwmodel.validation.report import (
     FAMILIES,
@@ -171,3 +173,53 @@ def test_calls_are_predicted_as_late_after_a_rest_as_they_were_timed() -> None:
     assert found[1] * times_s[1] == pytest.approx(steady_s[1])
     assert found[1] > 1.001
     assert list(as_timed([row(1), row(2)], estimate)) == [1.0, 1.0]
+
+
+def reads(monkeypatch: pytest.MonkeyPatch, name: str, rows: list[Row]) -> None:
+    """Let the report find these rows in one file of any device, and none in others."""
+
+    def read(device_name: str, file: str) -> list[Row]:
+        assert device_name == "h200"
+        return rows if file == name else []
+
+    monkeypatch.setattr(report, "read", read)
+
+
+def counted(rows: int, cols: int, read: float, written: float) -> Row:
+    """A torch copy in bf16 with the bytes that a counter is made to have counted."""
+    columns = {"family": "copy", "kernel": "torch", "dtype": "bf16", "rows": rows, "cols": cols}
+    return Row(DAY, HOME, columns | {"dram_bytes_read": read, "dram_bytes_written": written})
+
+
+def test_traffic_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies of 2 MiB and 4 MiB each way; counters made up with other bytes.
+
+    Reads: 2 of 1 MiB and 4 of 4, errors 1 and 0. Both ways: 4 of 2 MiB and 8 of 10, errors 1, 0.2.
+    """
+    mib = 2.0**20
+    made = [counted(1024, 1024, mib, mib), counted(2048, 1024, 4 * mib, 6 * mib)]
+    reads(monkeypatch, "counters.csv", made)
+    (line,) = report.traffic_lines("h200", device("h200"))
+    assert (line.family, line.rows) == ("memory-bound", 2)
+    found = (line.read_mean, line.total_mean, line.total_p90, line.total_worst)
+    assert_allclose(found, (0.5, 0.6, 0.2 + 0.9 * 0.8, 1.0))
+
+
+def test_errors_of_joules_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of, twice and just what is predicted were measured: errors 1, 0.5 and 0.
+
+    Rows of shapes that were fitted do not count.
+    """
+    machine = device("h200")
+    shapes = [row(n, rows=n) for n in range(1024, 1224)]
+    held, fitted = ([r for r in shapes if is_test(r) is kept] for kept in (True, False))
+
+    def measured(one: Row, ratio: float) -> Row:
+        work: Any = WORKLOADS["copy"](rows=one.columns["rows"], cols=one.columns["cols"])
+        joules = float(np.asarray(predict(work, machine, kernel="torch").energy_j))
+        return Row(DAY, HOME, {**one.columns, "energy_j": joules * ratio})
+
+    ratios = zip(held[:3], (0.5, 2.0, 1.0), strict=True)
+    made = [measured(one, ratio) for one, ratio in ratios] + [measured(fitted[0], 9.0)]
+    reads(monkeypatch, "energy.csv", made)
+    assert_allclose(report.energy_errors("h200", machine), [1.0, 0.5, 0.0], atol=1e-12)

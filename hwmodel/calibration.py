@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from hwmodel.dtypes import dtype
 from hwmodel.errors import UnknownNameError
 from hwmodel.value import Value
 
@@ -41,9 +42,19 @@ class Family(Value):
     rows: int = Field(default=0, ge=0)
 
     def interval_of(self, used: tuple[str, ...]) -> tuple[float, float]:
-        """The interval of a call in the formats `used`, the first that of its operands."""
+        """The interval of a call in the formats `used`, the first that of its operands.
+
+        A format of which the fit saw no row, but of another of its width, has a wider one; a format
+        of a new width, or with scales, one as wide as a prior's at least.
+        """
         low, high = self.intervals.get(used[0] if used else "", self.interval)
-        return (low**WIDER, high**WIDER) if self.unseen(used) else (low, high)
+        unseen = self.unseen(used)
+        if not unseen:
+            return low, high
+        wider = (low**WIDER, high**WIDER)
+        widths = {dtype(name).bits for name in self.formats}
+        alike = all("@" not in name and dtype(name).bits in widths for name in unseen)
+        return wider if alike else at_least_prior(wider)
 
     def unseen(self, used: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the formats `used` of which the fit saw none."""
@@ -69,6 +80,22 @@ class Calibration(Value):
     def values(self, family: str) -> dict[str, float]:
         """Parameter values of one family."""
         return {name: p.value for name, p in self.family(family).parameters.items()}
+
+
+PRIOR = (0.6, 2.0)
+"""Interval of what was never measured: an assumption, that of every prior that is shipped."""
+
+
+def at_least_prior(interval: tuple[float, float]) -> tuple[float, float]:
+    """An interval, at least as wide as that of a prior."""
+    low, high = interval
+    return min(low, PRIOR[0]), max(high, PRIOR[1])
+
+
+def lent(family: Family) -> Family:
+    """A measured family's efficiencies as a prior for kernels that do nearly the same."""
+    changes = {"origin": "prior", "interval": at_least_prior(family.interval)}
+    return family.model_copy(update=changes | {"intervals": {}, "formats": (), "rows": 0})
 
 
 WIDER, WIDEST = 2.0, 4.0

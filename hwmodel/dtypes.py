@@ -88,10 +88,27 @@ def _with_scales(name: str) -> DType | None:
 
 
 def bytes_of(name: str) -> int | float:
-    """Stored bytes per element of a format: an int where it is whole.
+    """Stored bytes per element of a format, block scales included: an int where it is whole.
 
     >>> bytes_of("bf16")
     2
     """
-    size = dtype(name).bytes_per_element
+    return _whole(dtype(name).bytes_per_element)
+
+
+def element_bytes(name: str) -> int | float:
+    """Bytes of one element alone, as rows of elements are laid out: scales lie elsewhere.
+
+    >>> element_bytes("fp8@16384:32")
+    1
+    """
+    return _whole(dtype(name).bits / 8)
+
+
+def base_of(name: str) -> str:
+    """The element's own format, by which tables of rates and libraries know it."""
+    return dtype(name).base
+
+
+def _whole(size: float) -> int | float:
     return int(size) if size == int(size) else size

@@ -25,6 +25,7 @@ from hwmodel.gpu.schedules import attention as attention_schedule
 from hwmodel.gpu.schedules import cublas, cudnn, flash, flash4, grouped, torch_rows, triton_rules
 from hwmodel.gpu.schedules import gemm as gemm_schedule
 from hwmodel.gpu.schedules import rows as rows_schedule
+from hwmodel.gpu.support import library_of
 from hwmodel.gpu.units import scalar_operations
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
@@ -43,6 +44,8 @@ KERNELS: dict[str, dict[str, str]] = {
     "flash-attention-2": {"prefill": "flash-attention-2", "decode": "flash-attention-2"},
     "flash-attention-4": {"prefill": "flash-attention-4"},
     "cudnn": {"prefill": "cudnn", "decode": "cudnn"},
+    "weight-only": {"gemm": "weight-only", "grouped": "weight-only"},
+    "quantised": {"prefill": "quantised", "decode": "quantised"},
     "triton": {schedule: "triton" for schedule in ("gemm", "grouped", "rows", "prefill", "decode")},
 }
 """Kernel name of a request -> schedule -> the library whose menu and calibration apply."""
@@ -63,17 +66,23 @@ class Launch:
 
 CUBLAS = Launch(cublas.activity, cublas.menu(), cublas.resolved)
 FAST = Launch(cublas.activity, cublas.menu(), cublas.resolved_fast)
+GROUPED = Launch(grouped.activity, grouped.menu(), grouped.resolved)
+CUDNN_DECODE = Launch(attention_schedule.activity, cudnn.DECODE_MENU, cudnn.resolved)
 FLASH = Launch(attention_schedule.activity, flash.MENU, flash.resolved)
 LAUNCHES: dict[tuple[str, str], Launch] = {
     ("gemm", "cublas"): CUBLAS,
     ("gemm", "cublas-fast-accum"): FAST,
-    ("grouped", "torch"): Launch(grouped.activity, grouped.menu(), grouped.resolved),
+    ("gemm", "weight-only"): CUBLAS,
+    ("grouped", "torch"): GROUPED,
+    ("grouped", "weight-only"): GROUPED,
     ("rows", "torch"): Launch(rows_schedule.activity, torch_rows.menu(), torch_rows.filled),
     ("prefill", "flash-attention-2"): FLASH,
     ("decode", "flash-attention-2"): FLASH,
     ("prefill", "flash-attention-4"): Launch(flash4.activity, flash4.MENU, flash4.resolved),
     ("prefill", "cudnn"): Launch(attention_schedule.activity, cudnn.PREFILL_MENU),
-    ("decode", "cudnn"): Launch(attention_schedule.activity, cudnn.DECODE_MENU, cudnn.resolved),
+    ("decode", "cudnn"): CUDNN_DECODE,
+    ("prefill", "quantised"): FLASH,
+    ("decode", "quantised"): CUDNN_DECODE,
     **{(name, "triton"): Launch(*triton_rules.LAUNCHES[name]) for name in triton_rules.LAUNCHES},
 }
 """Schedule and library -> its launch. A new library is one more line, and one in `KERNELS`."""
@@ -163,6 +172,8 @@ def _call(found: Found, libraries: Mapping[str, str], kernel: str | None) -> Cal
             f"cascade {found.name!r}: kernel {kernel!r} has no {found.schedule} schedule;"
             f" kernels that do: {', '.join(able)}"
         )
+    if kernel in (None, DEFAULT_KERNEL):
+        library = library_of(found.schedule, library, found.problem)
     launch = LAUNCHES[found.schedule, library]
     return Call(
         name=found.name,
@@ -333,6 +344,7 @@ def _attention(cascade: Cascade) -> list[Found]:
         dtype=shape.dtype,
         kv_dtype=shape.kv_dtype,
         dtype_out=shape.dtype_out,
+        passes=shape.passes,
     )
     few = np.asarray(shape.queries) <= FEW_QUERIES
     return [

@@ -19,11 +19,12 @@ from hwmodel import collectives
 from hwmodel.activity import Folded, Work, components_j, energy_j, fold, sustained_s, totals
 from hwmodel.arithmetic import most, where
 from hwmodel.bounds.bound import bound
-from hwmodel.calibration import Calibration, Family
+from hwmodel.calibration import Calibration, Family, at_least_prior, lent
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.errors import CoverageError, InputError
 from hwmodel.estimate import Estimate, Part
+from hwmodel.gpu import support
 from hwmodel.gpu.choose import choose
 from hwmodel.gpu.lower import Call, lower
 from hwmodel.gpu.rates import ENERGY, rates
@@ -61,6 +62,7 @@ def predict(
     every: list[Call] = []
     for stage in stages:
         calls = launched or lower(stage.cascade, kernel)
+        support.check(calls, hardware, kernel)
         every += calls
         for call in calls:
             name = stage.name if len(calls) == 1 else call.name
@@ -121,6 +123,8 @@ def _completed(parts: list[Part], least_bytes: Amount, hardware: Hardware) -> li
 def family_of(calibration: Calibration, name: str) -> Family:
     """Parameters of "schedule:library", or of the schedule where the library has none."""
     known = calibration.families
+    if name not in known and name in support.STAND_INS:
+        return lent(family_of(calibration, support.STAND_INS[name]))
     return known[name] if name in known else calibration.family(name.split(":")[0])
 
 
@@ -176,7 +180,7 @@ def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibratio
         energy_j=result.energy_j,
         energy_by_j=result.energy_by_j,
         beyond=_beyond(call, family),
-        interval=family.interval_of(_formats(call)),
+        interval=_interval(call, family),
         tile=result.tile,
     )
 
@@ -189,6 +193,19 @@ def _beyond(call: Call, family: Family) -> Any:
         if size is not None:
             outside = outside | (size < least_size) | (size > most_size)
     return outside
+
+
+def _interval(call: Call, family: Family) -> tuple[float, float]:
+    """The family's interval for the call's formats; a prior's where another kernel stands in."""
+    found = family.interval_of(_formats(call))
+    return (
+        at_least_prior(found) if getattr(call.problem, "passes", 1) > 1 and _fused(call) else found
+    )
+
+
+def _fused(call: Call) -> bool:
+    """Whether the call is fused attention, which makes one pass over its keys."""
+    return call.schedule in ("prefill", "decode")
 
 
 def _formats(call: Call) -> tuple[str, ...]:
@@ -299,6 +316,11 @@ def _warnings(calibration: Calibration, calls: Sequence[Call]) -> tuple[str, ...
             " its interval is widened"
             for each in family.unseen(_formats(call))
         ]
+        if _fused(call) and call.problem.passes > 1:
+            found.append(
+                f"{call.name}: a cascade of {call.problem.passes} passes over its keys is priced as"
+                f" {call.library}'s fused kernel, which makes one; its interval is widened"
+            )
     return tuple(dict.fromkeys(found))
 
 

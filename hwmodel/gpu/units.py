@@ -10,7 +10,7 @@ multiplication. All else runs on the fp32 lanes, whatever the stored format.
 from collections.abc import Mapping
 
 from hwmodel.activity import Operation
-from hwmodel.dtypes import dtype
+from hwmodel.dtypes import base_of, dtype
 from hwmodel.units import Amount
 
 SPECIAL = frozenset(
@@ -30,6 +30,7 @@ def product_unit(a: str, b: str) -> tuple[str, str]:
     Operands of two widths run at the wider one's rate: the narrow one is converted on the way in.
     """
     wide = a if dtype(a).bits >= dtype(b).bits else b
+    wide = base_of(wide)
     return ("vector" if wide in NOT_ON_MATRIX else "matrix", wide)
 
 

@@ -59,5 +59,7 @@ def test_a_format_that_no_fit_saw_has_a_wider_interval() -> None:
     narrow = found.family("gemm")
     assert found.family("any").interval_of(("fp8",)) == (0.9, 1.1)
     assert narrow.interval_of(("bf16",)) == (0.95, 1.05)
-    assert narrow.interval_of(("bf16", "fp8")) == pytest.approx((0.95**2, 1.05**2))
+    assert narrow.interval_of(("bf16", "fp16")) == pytest.approx((0.95**2, 1.05**2))
+    assert narrow.interval_of(("bf16", "fp8")) == (0.6, 2.0)
+    assert narrow.interval_of(("bf16@64:8",)) == (0.6, 2.0)
     assert narrow.unseen(("bf16", "fp8")) == ("fp8",)

@@ -71,6 +71,8 @@ class AttentionProblem:
     dtype: str = "bf16"
     kv_dtype: str = "bf16"
     dtype_out: str = "bf16"
+    passes: int = 1
+    """Passes over the keys that the cascade makes; a fused kernel makes one whatever it says."""
 
     @property
     def group(self) -> Amount:

@@ -23,19 +23,22 @@ from numpy.typing import NDArray
 
 from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
 from hwmodel.arithmetic import ceil_div, least, most, where
-from hwmodel.dtypes import bytes_of
+from hwmodel.dtypes import bytes_of, element_bytes
 from hwmodel.gpu.schedules import cublas_rules as rules
 from hwmodel.gpu.schedules.gemm import (
     OPERAND_SLOTS,
     PARTIAL_BYTES,
-    SCALED,
     SCALED_STORE,
     GemmProblem,
     GemmTile,
     clustered,
+    conversions,
     divides,
     dram_bytes,
+    is_scaled,
     lines,
+    narrowest,
+    sides_bytes,
     slab,
 )
 from hwmodel.gpu.units import product_unit
@@ -76,8 +79,7 @@ def menu() -> tuple[LibraryTile, ...]:
 
 def resolved(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
     """The tile that the library launches for these operands."""
-    promoted = problem.dtype_a in SCALED
-    return _resolved(tile, problem, limits, rules.PROMOTED if promoted else rules.BULK)
+    return _resolved(tile, problem, limits, rules.PROMOTED if is_scaled(problem) else rules.BULK)
 
 
 def resolved_fast(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
@@ -132,7 +134,7 @@ def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict
     return {
         "block_m": found.block_m,
         "block_n": found.block_n,
-        "block_k": rules.SLICE_BYTES / bytes_of(problem.dtype_a),
+        "block_k": rules.SLICE_BYTES / narrowest(problem),
         "split": found.split,
         "resident": 1.0,
         "multicast": np.where(clustered_, CLUSTER, SMALL_CLUSTER),
@@ -144,7 +146,7 @@ def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict
 
 def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> dict[str, Any]:
     """Fields of the tiles of kernels that copy thread by thread, of one width of copies."""
-    element = bytes_of(problem.dtype_a)
+    element = element_bytes(problem.dtype_a)
     if unit == "vector":
         found = rules.copied(problem, rules.VECTOR, aligned, limits)
         width = aligned
@@ -170,8 +172,9 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
 
 def _alignment(problem: GemmProblem) -> Amount:
     """The largest power of two, up to 16 bytes, that divides the pitch of A, B and C."""
-    inputs = {bytes_of(problem.dtype_a), bytes_of(problem.dtype_b)}
-    pitches = [*(problem.K * width for width in inputs), problem.N * bytes_of(problem.dtype_out)]
+    inputs = {element_bytes(problem.dtype_a), element_bytes(problem.dtype_b)}
+    output = problem.N * element_bytes(problem.dtype_out)
+    pitches = [*(problem.K * width for width in inputs), output]
     return least(_power(pitch) for pitch in pitches)
 
 
@@ -184,7 +187,7 @@ def _power(pitch: Amount) -> Amount:
 
 def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
     """One GEMM call: launch, rounds of blocks over the DRAM's stream, reduction of split sums."""
-    element, stored_bytes = bytes_of(problem.dtype_a), bytes_of(problem.dtype_out)
+    element, stored_bytes = element_bytes(problem.dtype_a), bytes_of(problem.dtype_out)
     rows, columns = ceil_div(problem.M, tile.block_m), ceil_div(problem.N, tile.block_n)
     blocks = problem.batch * rows * columns * tile.split
     each = ceil_div(blocks, limits.processors)
@@ -192,7 +195,7 @@ def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activit
     slices = ceil_div(ceil_div(problem.K, tile.block_k), tile.split)
     depth = slices * tile.block_k
     area = tile.block_m * tile.block_n
-    staged = (problem.M / rows + problem.N / columns) * depth * element
+    staged = sides_bytes(problem, problem.M / rows, problem.N / columns) * depth
     by_bulk = tile.persistent
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     chain = COPIED_CHAIN if unit == "matrix" else VECTOR_CHAIN
@@ -204,7 +207,7 @@ def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activit
         read={
             "shared": slab(tile) * depth * element * by_bulk,
             "port": staged * lines(problem.K * element),
-            "l2": staged - clustered(tile, rows, columns) * depth * element,
+            "l2": staged - clustered(problem, tile, rows, columns) * depth,
             "pipeline": slices * where(by_bulk > 0, 1, chain / resident),
         },
         written={"shared": staged},
@@ -212,14 +215,17 @@ def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activit
         slots={"fill": 1 if dtype in OLDER else 1 - by_bulk},
     )
     copies = Work(read={"copy": where(by_bulk > 0, 0.0, staged / most((tile.copy_bytes, 1)))})
+    converted = conversions(problem, tile.block_n * depth)
+    if converted.operations:
+        products = Overlap((products, converted))
     block = Overlap((products, copies)) if unit == "vector" else Serial((products, copies))
     stored = where(tile.split > 1, PARTIAL_BYTES, stored_bytes)
-    scaled = problem.dtype_a in SCALED
+    scaled = is_scaled(problem)
     epilogue = Work(written={"port": area * stored * (SCALED_STORE if scaled else 1)})
     read, written = dram_bytes(problem, tile, limits)
     partial = where(tile.split > 1, 1.0, 0.0)
     partial_bytes = partial * tile.split * problem.batch * problem.M * problem.N * PARTIAL_BYTES
-    operands = (problem.M + problem.N) * problem.K * element
+    operands = sides_bytes(problem, problem.M, problem.N) * problem.K
     spilled = partial_bytes * (1 - least((1.0, limits.capacity_bytes["l2"] / operands)))
     stream = Work(read={"dram": read}, written={"dram": written + spilled})
     body = Overlap(

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.arithmetic import floor_div
-from hwmodel.dtypes import bytes_of
+from hwmodel.dtypes import bytes_of, element_bytes
 from hwmodel.gpu.schedules.gemm import OPERAND_SLOTS, PARTIAL_BYTES, GemmProblem
 from hwmodel.gpu.units import product_unit
 from hwmodel.hardware import Limits
@@ -167,7 +167,7 @@ def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
     Clocks of a slice of 128 bytes are the same in every format: a b / 32 in the matrix units, and a
     row or column a clock from shared memory, 2 through the port.
     """
-    element = bytes_of(problem.dtype_a)
+    element = element_bytes(problem.dtype_a)
     m, n, k = _sizes(problem)
     along, by_rows = menu.along, menu.by_rows > 0
     side, other = np.where(by_rows, m, n), np.where(by_rows, n, m)
@@ -209,7 +209,7 @@ def copied(
     problem: GemmProblem, menu: Candidates, copy_bytes: Array | float, limits: Limits
 ) -> Choice:
     """The tile of the kernels that copy thread by thread: products and copies take turns."""
-    element = bytes_of(problem.dtype_a)
+    element = element_bytes(problem.dtype_a)
     unit, _ = product_unit(problem.dtype_a, problem.dtype_b)
     m, n, k = _sizes(problem)
     narrow = menu.along == NARROW

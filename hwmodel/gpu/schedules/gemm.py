@@ -33,7 +33,7 @@ import numpy as np
 
 from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
 from hwmodel.arithmetic import ceil_div, least, most, where
-from hwmodel.dtypes import bytes_of
+from hwmodel.dtypes import base_of, bytes_of, dtype, element_bytes
 from hwmodel.einsum.cascade import Distribution
 from hwmodel.einsum.distribution import expected_tiles, touched_members
 from hwmodel.gpu.units import product_unit
@@ -47,11 +47,19 @@ WARPGROUP_ROWS = 64
 """Rows of a Hopper warpgroup's matrix instruction (PTX ISA, wgmma: m64nNk16)."""
 
 
-SCALED = ("fp8", "fp4")
+SCALED = ("fp8", "mxfp4", "nvfp4")
 """Operand formats whose products are multiplied by scale factors, read from memory."""
 
 SCALED_STORE = 1.6
 """Cost of storing outputs that are scaled first, over that of plain ones (fitted: H200, fp8)."""
+
+CONVERT = 1.0
+"""Instructions of a lane for each element of a narrow B: a pair of int4 is made a pair of bf16 by a
+logic operation on three operands and a fused multiply-add (Kim et al., arXiv 2211.10017; Frantar
+et al., MARLIN, arXiv 2408.11743)."""
+
+LANE_FLOP = 2
+"""An instruction of the vector lanes takes the time of a multiply-add, two FLOP."""
 
 LINE_BYTES = 128
 STRADDLING = 0.7
@@ -150,14 +158,14 @@ def _row_blocks(problem: GemmProblem, tile: GemmTile) -> Amount:
 
 def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     """One GEMM call: launch, waves of blocks over the DRAM stream, reduction of split sums."""
-    element = bytes_of(problem.dtype_a)
+    element = element_bytes(problem.dtype_a)
     rows, columns = _row_blocks(problem, tile), ceil_div(problem.N, tile.block_n)
     blocks = problem.batch * rows * columns * tile.split
     resident = most((1, least((tile.resident, ceil_div(blocks, limits.processors)))))
     slices = ceil_div(ceil_div(problem.K, tile.block_k), tile.split)
     depth = slices * tile.block_k
     area = tile.block_m * tile.block_n
-    staged = (problem.M / rows + problem.N / columns) * depth * element
+    staged = sides_bytes(problem, problem.M / rows, problem.N / columns) * depth
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     operations = 2 * area * depth
     if unit == "vector":
@@ -167,7 +175,7 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
         read={
             "shared": slab(tile) * depth * element,
             "port": staged * lines(problem.K * element),
-            "l2": staged - clustered(tile, rows, columns) * depth * element,
+            "l2": staged - clustered(problem, tile, rows, columns) * depth,
             "pipeline": slices,
             "copy": where(tile.copy_bytes > 0, staged / most((tile.copy_bytes, 1)), 0.0),
         },
@@ -176,7 +184,7 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
         slots={"fill": 1 - tile.persistent},
     )
     stored = where(tile.split > 1, PARTIAL_BYTES, bytes_of(problem.dtype_out))
-    scaled = problem.dtype_a in SCALED
+    scaled = is_scaled(problem)
     epilogue = Work(written={"port": area * stored * (SCALED_STORE if scaled else 1)})
     read, written = dram_bytes(problem, tile, limits)
     body = Overlap(
@@ -224,14 +232,39 @@ def divides(power: int, size: Amount) -> Any:
     return parts == np.floor(parts)
 
 
-def clustered(tile: GemmTile, rows: Amount, columns: Amount) -> Amount:
-    """Elements of a step of K that a block gets from its cluster and not from the L2."""
-    shared_b = where(rows > 1, tile.block_n, 0)
-    shared_a = where(columns > 1, tile.block_m, 0)
+def clustered(problem: GemmProblem, tile: GemmTile, rows: Amount, columns: Amount) -> Amount:
+    """Bytes of a step of K that a block gets from its cluster and not from the L2."""
+    shared_b = where(rows > 1, tile.block_n, 0) * element_bytes(problem.dtype_b)
+    shared_a = where(columns > 1, tile.block_m, 0) * element_bytes(problem.dtype_a)
     return most((shared_a, shared_b)) * (1 - 1 / tile.multicast)
+
+
+def sides_bytes(problem: GemmProblem, rows: Amount, columns: Amount) -> Amount:
+    """Bytes that a block of so many rows of A and columns of B fetches for a step of K."""
+    return rows * element_bytes(problem.dtype_a) + columns * element_bytes(problem.dtype_b)
+
+
+def narrowest(problem: GemmProblem) -> int | float:
+    """Bytes of an element of the operand that is stored narrower: its rows fill the slices."""
+    return min(element_bytes(problem.dtype_a), element_bytes(problem.dtype_b))
+
+
+def is_scaled(problem: GemmProblem) -> bool:
+    """Whether sums are multiplied by scale factors before they are stored."""
+    return base_of(problem.dtype_a) in SCALED
+
+
+def conversions(problem: GemmProblem, columns: Amount) -> Work:
+    """What a step of K costs the vector lanes where B is stored narrower than A.
+
+    Each of the `columns` elements of B that a block multiplies is converted once, in registers.
+    """
+    if dtype(problem.dtype_b).bits >= dtype(problem.dtype_a).bits:
+        return Work()
+    return Work(operations={("vector", "flop", "fp32"): LANE_FLOP * CONVERT * columns})
 
 
 def fits(tile: GemmTile, problem: GemmProblem, limits: Limits) -> bool:
     """Whether the block's staged slices fit into one processor's shared memory."""
-    needed = tile.shared_bytes(bytes_of(problem.dtype_a)) * tile.resident
+    needed = tile.shared_bytes(element_bytes(problem.dtype_a)) * tile.resident
     return bool(np.all(needed <= limits.shared_per_block_bytes))

@@ -4,7 +4,8 @@
 and in clusters of two blocks along the rows: tiles of 64 x 128 with slices of 128 elements where
 members have at most 128 rows on average or the output at most 128 columns; else 128 x 256 with
 slices of 64. Every launch of 300 recorded on an H200 (validation/data, launches.csv) follows that
-rule. Sizes are elements of bf16, the only format that the kernel takes.
+rule. Sizes are elements of bf16, the only format that this kernel takes; in others a slice is taken
+to have as many bytes of the operand that is stored narrower.
 
 A cluster of two works on one column of tiles of one member, and multicasts the slice of B. So a
 member's rows are padded to two tiles, and a decode step, whose members have a row or two, keeps
@@ -30,9 +31,16 @@ import numpy as np
 
 from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
 from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
-from hwmodel.dtypes import bytes_of
+from hwmodel.dtypes import bytes_of, element_bytes
 from hwmodel.einsum.distribution import expected_tiles, touched_members
-from hwmodel.gpu.schedules.gemm import GemmProblem, GemmTile, dram_bytes
+from hwmodel.gpu.schedules.gemm import (
+    GemmProblem,
+    GemmTile,
+    conversions,
+    dram_bytes,
+    narrowest,
+    sides_bytes,
+)
 from hwmodel.gpu.units import product_unit
 from hwmodel.hardware import Limits
 from hwmodel.units import Amount
@@ -42,6 +50,9 @@ FEW = 128
 
 CLUSTER = 2
 """Blocks of a cluster, along the rows."""
+
+BF16_BYTES, MOST_DEEPER = 2, 2
+"""Slices of narrower formats are deeper, twice at the most: members are seldom much deeper."""
 
 LINE_BYTES = 128
 """Rows that begin on multiples of it are read at the DRAM's full pace."""
@@ -57,17 +68,18 @@ def resolved(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
     mean_rows = floor_div(problem.M, problem.members)
     few = (np.asarray(mean_rows) <= FEW) | (np.asarray(problem.N) <= FEW)
     column = 0 * tile.block_n
+    deeper = min(MOST_DEEPER, BF16_BYTES / narrowest(problem))
     return replace(
         tile,
         block_m=where(few, 64, tile.block_m) + column,
         block_n=where(few, 128, tile.block_n) + column,
-        block_k=where(few, 128, tile.block_k) + column,
+        block_k=where(few, 128, tile.block_k) * deeper + column,
     )
 
 
 def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     """One call: the kernel that writes addresses, then clusters over all members' tiles."""
-    element = bytes_of(problem.dtype_a)
+    element = element_bytes(problem.dtype_a)
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     high = CLUSTER * tile.block_m
     stripes = _stripes(problem, high)
@@ -77,19 +89,22 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     slices = ceil_div(problem.K, tile.block_k)
     rows, width = problem.M / stripes, problem.N / columns
     first = least((1, _touched(problem) / stripes))
+    staged = sides_bytes(problem, rows, CLUSTER * width) * problem.K
+    depth = tile.block_k * slices
     mainloop = Work(
-        operations={(unit, "flop", dtype): 2 * high * tile.block_n * tile.block_k * slices},
+        operations={(unit, "flop", dtype): 2 * high * tile.block_n * depth},
         read={
-            "port": (rows + CLUSTER * width) * problem.K * element,
-            "l2": (rows + width) * problem.K * element,
+            "port": staged,
+            "l2": sides_bytes(problem, rows, width) * problem.K,
             "stream": slices * CLUSTER * first,
         },
-        written={"shared": (rows + CLUSTER * width) * problem.K * element},
+        written={"shared": staged},
         live={"processors": CLUSTER},
     )
     output = rows * width * bytes_of(problem.dtype_out)
     hidden = where(np.asarray(tile.block_m) < menu()[0].block_m, output, 0 * output)
-    mainloop = Overlap((mainloop, Work(written={"port": hidden})))
+    converted = conversions(problem, CLUSTER * tile.block_n * depth)
+    mainloop = Overlap((mainloop, Work(written={"port": hidden}), converted))
     epilogue = Work(written={"port": output - hidden})
     read, written = dram_bytes(problem, tile, limits)
     ragged = where(problem.K * element % LINE_BYTES == 0, 0.0, 1.0)

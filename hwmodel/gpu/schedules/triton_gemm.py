@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from hwmodel.activity import Activity, Overlap, Serial, Waves, Work
 from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
-from hwmodel.dtypes import bytes_of
+from hwmodel.dtypes import bytes_of, element_bytes
 from hwmodel.einsum.distribution import expected_tiles
 from hwmodel.gpu.schedules.gemm import (
     PARTIAL_BYTES,
@@ -89,7 +89,7 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     written = outputs * bytes_of(problem.dtype_out)
     partial = where(split, 1.0, 0.0) * tile.split * outputs * PARTIAL_BYTES
     parts = parts_bytes(problem, tile, limits)
-    by_element = where(bulk(problem.K, bytes_of(problem.dtype_a)), 0.0, 1.0)
+    by_element = where(bulk(problem.K, element_bytes(problem.dtype_a)), 0.0, 1.0)
     spill = by_element * spilled_registers(tile) * REGISTER_BYTES * WARP_THREADS * tile.warps
     spills = spills_bytes(problem, tile, spill, slots, limits)
     operands = operands_bytes(problem, tile, slots, limits)
@@ -137,7 +137,7 @@ def waves(
     left = blocks - whole
     share = most((1, least((held, ceil_div(left, limits.processors)))))
     sides = problem.M / rows + problem.N / ceil_div(problem.N, tile.block_n)
-    staged = sides * slices * tile.block_k * bytes_of(problem.dtype_a)
+    staged = sides * slices * tile.block_k * element_bytes(problem.dtype_a)
     trip = HIT + (1 - HIT) * least((1.0, stream.read["dram"] / staged))
     stored = stored_bytes(problem, tile, rows)
 
@@ -165,7 +165,7 @@ def _block(
 
     `moved` is (bytes staged, bytes stored); `trip` the latency of its slices, of the DRAM's.
     """
-    element = bytes_of(problem.dtype_a)
+    element = element_bytes(problem.dtype_a)
     depth = slices * tile.block_k
     area, sides = tile.block_m * tile.block_n, tile.block_m + tile.block_n
     by_element = where(bulk(problem.K, element), 0.0, 1.0)
@@ -250,12 +250,12 @@ def wanted_registers(problem: GemmProblem, tile: GemmTile) -> Amount:
     sums = tile.block_m * tile.block_n / (WARP_THREADS * tile.warps)
     fragments = where(tile.block_m < WARPGROUP_ROWS, OTHERS_WARP, OTHERS_BULK)
     singles = 2 * _loads(tile) + OTHERS
-    return sums + where(bulk(problem.K, bytes_of(problem.dtype_a)), fragments, singles)
+    return sums + where(bulk(problem.K, element_bytes(problem.dtype_a)), fragments, singles)
 
 
 def shared_bytes(problem: GemmProblem, tile: GemmTile) -> Amount:
     """Shared memory of a block: the slices that it stages."""
-    element = bytes_of(problem.dtype_a)
+    element = element_bytes(problem.dtype_a)
     stages = tile.stages - where(tile.block_m < WARPGROUP_ROWS, 1, 0)
     staged = where(bulk(problem.K, element), stages, 1)
     return staged * (tile.block_m + tile.block_n) * tile.block_k * element

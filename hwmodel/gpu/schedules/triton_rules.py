@@ -10,7 +10,7 @@ from typing import Any
 
 from hwmodel.activity import Activity
 from hwmodel.arithmetic import ceil_div, where
-from hwmodel.dtypes import bytes_of
+from hwmodel.dtypes import bytes_of, element_bytes
 from hwmodel.gpu.schedules import rows as rows_schedule
 from hwmodel.gpu.schedules import triton_attention, triton_gemm, triton_rows
 from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile
@@ -39,7 +39,7 @@ def gemm(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
         problem.N,
         problem.K,
         processors=limits.processors,
-        element_bytes=int(bytes_of(problem.dtype_a)),
+        element_bytes=int(element_bytes(problem.dtype_a)),
     )
 
 
@@ -50,7 +50,7 @@ def grouped(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
         problem.N * problem.members,
         problem.K,
         processors=limits.processors,
-        element_bytes=int(bytes_of(problem.dtype_a)),
+        element_bytes=int(element_bytes(problem.dtype_a)),
     )
     return replace(found, split=1)
 
@@ -103,7 +103,7 @@ def gemm_menu(problem: GemmProblem, limits: Limits) -> Sequence[Any]:
         int(problem.N),
         int(problem.K),
         processors=int(limits.processors),
-        element_bytes=int(bytes_of(problem.dtype_a)),
+        element_bytes=int(element_bytes(problem.dtype_a)),
     )
     grouped = problem.routing is not None
     return [

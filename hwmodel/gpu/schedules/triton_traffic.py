@@ -15,7 +15,7 @@ The L2 keeps `rows.KEPT` of its size, and of twice that nothing (rows of norms, 
 """
 
 from hwmodel.arithmetic import ceil_div, least, most, where
-from hwmodel.dtypes import bytes_of
+from hwmodel.dtypes import bytes_of, element_bytes
 from hwmodel.gpu.schedules.gemm import PARTIAL_BYTES, GemmProblem, GemmTile
 from hwmodel.gpu.schedules.rows import KEPT
 from hwmodel.hardware import Limits
@@ -61,7 +61,7 @@ def spills_bytes(
 
 def _part(problem: GemmProblem, tile: GemmTile) -> tuple[Amount, Amount, Amount]:
     """Bytes of A, B and C of one part of K."""
-    element = bytes_of(problem.dtype_a)
+    element = element_bytes(problem.dtype_a)
     depth = problem.K / tile.split * element
     stored = where(tile.split > 1, PARTIAL_BYTES, bytes_of(problem.dtype_out))
     return problem.M * depth, problem.N * depth, problem.M * problem.N * stored

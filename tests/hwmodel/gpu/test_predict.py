@@ -116,7 +116,9 @@ def test_what_was_never_measured_is_said(name: str, words: str) -> None:
 def test_a_format_that_was_never_measured_is_said() -> None:
     work = attention(batch=1, heads=8, kv_heads=8, queries=64, keys=64, head_dim=64, dtype="fp8")
     (warning,) = made(work).warnings
-    assert "prefill:flash-attention-2 in fp8: measured in bf16 only" in warning
+    assert "uncalibrated: prefill:quantised: efficiencies are priors" in warning
+    (warning,) = made(work.but(dtype="fp16")).warnings
+    assert "prefill:flash-attention-2 in fp16: measured in bf16 only" in warning
 
 
 def test_what_was_measured_has_no_warning() -> None:

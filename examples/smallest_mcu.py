@@ -19,7 +19,7 @@ NETWORKS = {
 
 def run(network, board):
     """Latency with the fewest patches that fit the SRAM; whether the Flash holds it too."""
-    mapped = hw.map(hw.workloads.cnn(**NETWORKS[network]), on=board)
+    mapped = hw.map(hw.workloads.cnn(**NETWORKS[network]), on=board, objective="traffic")
     return {
         "fits": mapped.estimate.fits,
         "time_s": float(mapped.estimate.time_s),

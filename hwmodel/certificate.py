@@ -29,6 +29,7 @@ class Certificate:
         bound_reason: the theorem or derivation that `bound` rests on.
         candidates: mappings looked at.
         solve_time_s: wall-clock seconds that the mapper took.
+        given: what the mapspace holds fixed, so that the optimum is one under these rules alone.
     """
 
     objective: str
@@ -40,6 +41,7 @@ class Certificate:
     bound_reason: str
     candidates: int
     solve_time_s: float
+    given: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """A bound above the value is a wrong proof: refuse it rather than print it."""
@@ -76,6 +78,7 @@ class Certificate:
             "bound_reason": self.bound_reason,
             "gap_to_bound": self.gap_to_bound,
             "mapspace": self.mapspace,
+            "mapspace_given": list(self.given),
             "mapspace_gap": self.mapspace_gap,
             "optimal_in_mapspace": self.optimal_in_mapspace,
             "candidates": self.candidates,

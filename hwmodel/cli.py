@@ -249,7 +249,9 @@ def map_patches(
     network: Annotated[str, typer.Argument(help="A network's name, or a .tflite file.")],
     on: Annotated[str, typer.Option("--on", help="A microcontroller's name, or its YAML file.")],
     fields: Annotated[list[str] | None, typer.Argument(help="resolution=160 width=0.35")] = None,
-    objective: Annotated[str, typer.Option(help="latency, energy, traffic or sram.")] = "latency",
+    objective: Annotated[
+        str | None, typer.Option(help="latency (default), energy, traffic or sram.")
+    ] = None,
     sram: Annotated[str | None, typer.Option(help="A limit: 192KiB (default: all of it).")] = None,
     kernel: Kernel = None,
     picture: Annotated[str | None, typer.Option(help="A file for SRAM by layer.")] = None,

@@ -26,7 +26,7 @@ def mapped(given: Mapping[str, Any], fields: Mapping[str, Any]) -> PatchMapped:
     return map_patches(
         cnn(given["network"], **fields),
         machine,
-        objective=given["objective"],
+        objective=given.get("objective"),
         kernel=given.get("kernel"),
         sram_bytes=given.get("sram"),
     )

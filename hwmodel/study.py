@@ -16,6 +16,7 @@ whole numbers without repeats; `{together: {N: [...], K: [...]}}` sets several s
 """
 
 import json
+import os
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,7 +58,10 @@ class Case:
         known = fields_of(given["workload"])
         sizes = {n: v for n, v in given.items() if n in known and known[n].size}
         words = {n: v for n, v in given.items() if n not in sizes and v is not None}
-        build, on = _prepared(json.dumps(words, sort_keys=True))
+        # A file that a word names may be written anew at any time: nothing is kept by its path.
+        files = any(isinstance(word, str) and os.path.exists(word) for word in words.values())
+        prepare = _prepared.__wrapped__ if files else _prepared
+        build, on = prepare(json.dumps(words, sort_keys=True))
         return predict(build(sizes), _changed(on, changes), kernel=words.get("kernel"))
 
 

@@ -22,7 +22,7 @@ from hwmodel.arithmetic import most
 from hwmodel.bounds.bound import LevelBound, bound_of
 from hwmodel.bounds.sensitivity import Sensitivity, on_machine
 from hwmodel.certificate import Certificate
-from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.cascade import Cascade, Rank
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.errors import UnknownNameError
 from hwmodel.hardware import Hardware, Limits, limits
@@ -66,7 +66,7 @@ class Costs:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mapped(Notebook):
-    """A mapper's answer."""
+    """A mapper's answer; `timed` says whether seconds and joules of `costs` mean the machine's."""
 
     mapping: LoopNest
     costs: Costs
@@ -76,6 +76,7 @@ class Mapped(Notebook):
     cascade: Cascade
     hardware: Hardware
     notes: tuple[str, ...] = ()
+    timed: bool = True
 
     @property
     def limits(self) -> Limits:
@@ -145,12 +146,14 @@ def answer(
     mapspace_bound: float | None = None,
     bound: tuple[float, str] | None = None,
     notes: tuple[str, ...] = (),
+    given: tuple[str, ...] = (),
 ) -> Mapped:
     """Count a mapper's proposal anew and certify it.
 
     `mapspace_bound` is the least value that the search leaves possible; None says that the search
     was exhaustive, so that it is the value itself. `bound` (value, reason) replaces the general
     bound where the mapper has proven more. `started_s` is `time.perf_counter()` at the start.
+    `given` is what the mapspace holds fixed beside what the cascade itself fixes.
     """
     costs = cost(cascade, hardware, mapping, rules)
     least, general, why = any_schedule(cascade, hardware, objective, costs.counts)
@@ -166,8 +169,36 @@ def answer(
         bound_reason=reason,
         candidates=candidates,
         solve_time_s=time.perf_counter() - started_s,
+        given=(*given, *fixed(cascade)),
     )
     return Mapped(mapping, costs, certificate, rules, least, cascade, hardware, notes)
+
+
+def fixed(cascade: Cascade) -> tuple[str, ...]:
+    """What no mapspace of loop nests chooses for a cascade: its partitions, and halos.
+
+    A partitioned rank is walked in the parts that it is written in: with another tile it is another
+    cascade. Parts of a window that the tile before had already are fetched anew.
+    """
+    parts: dict[str, list[Rank]] = {}
+    for rank in cascade.ranks.values():
+        if rank.parent is not None:
+            parts.setdefault(rank.parent, []).append(rank)
+    words = [
+        f"{parent} in parts {' x '.join(r.name for r in ranks)} of"
+        f" {' x '.join(f'{r.size:g}' for r in ranks)}, as it is written"
+        for parent, ranks in parts.items()
+        for ranks in (sorted(ranks, key=lambda rank: -rank.part),)
+    ]
+    windowed = any(
+        len(index.terms) > 1
+        for einsum in cascade.einsums
+        for access in einsum.reads
+        for index in access.indices
+    )
+    if windowed:
+        words.append("what two tiles of a window share is fetched for each of them")
+    return tuple(words)
 
 
 def any_schedule(

@@ -40,6 +40,10 @@ from hwmodel.spatial.rates import rates, unit_of
 from hwmodel.spatial.rules import OVERLAP, Rules
 
 MAPSPACE = "interleaved"
+GIVEN = ("tiles, and spreads over the array, that divide their ranks",)
+"""What an optimum of the mapspace is under."""
+IDLE = 0.5
+"""Share of the elements below which an answer says which ranks leave the others idle."""
 LARGEST_TABLE = 50_000_000
 """Entries of a table of lower bounds, 8 bytes each: larger problems are refused."""
 
@@ -128,9 +132,27 @@ def _answers(
             started_s=started_s,
             mapspace_bound=_value(chain, objective),
             bound=bound,
+            given=GIVEN,
+            notes=_idle(problem, chain),
         )
         for chain in found.chains
     )
+
+
+def _idle(problem: Problem, chain: Chain) -> tuple[str, ...]:
+    """Says how few elements work where divisors leave most of an array idle, and what would do."""
+    axes = problem.space.axes
+    used, every = math.prod(math.prod(line) for line in chain.axes), math.prod(axes)
+    if used >= IDLE * every:
+        return ()
+    side = max(axes)
+    rounded = ", ".join(
+        f"{rank} {size:,} -> {-(-size // side) * side:,}"
+        for rank, size in zip(problem.ranks, problem.space.sizes, strict=True)
+        if size % side
+    )
+    more = f"; pad sizes to multiples of {side} for more: {rounded}" if rounded else ""
+    return (f"{used} of {every} elements work ({used / every:.1%}): spreads are divisors{more}",)
 
 
 def _value(chain: Chain, objective: str) -> float:

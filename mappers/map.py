@@ -59,11 +59,23 @@ def map_cascade(
     cascade, hardware = seen
     single = len(cascade.einsums) == 1
     deep = bool(hardware.arrays) or (len(hardware.memories) > 2 and not shares)
+    traffic_alone = not single and (bool(left_out) or deep)
+    if traffic_alone:
+        if objective != "traffic":
+            raise CoverageError(
+                f"{cascade.name} on {hardware.name}: expected objective 'traffic' for several"
+                f" Einsums on arrays, whose outermost boundary alone is searched; found"
+                f" {objective!r}; hw.predict says time and joules of a binding"
+            )
+        notes.append(
+            "time and joules are null: the outermost boundary alone was searched, not what runs on"
+            " which elements; hw.predict says both for a machine with a binding"
+        )
     if not deep and (single or not fused):
         mapper = map_tiles if single else map_unfused
         space |= {"objective": objective, "rules": charged}
         found = mapper(cascade, hardware, double=double, shares=shares, **space)
-        return _noted(found, notes)
+        return _noted(found, notes, timed=not traffic_alone)
     if double or shares or (deep and not single and (objective != "traffic" or not fused)):
         raise CoverageError(
             f"{cascade.name} on {hardware.name}: expected one Einsum on a memory and buffers for"
@@ -76,14 +88,10 @@ def map_cascade(
     started_s = time.perf_counter()
     found = _late("fusion")(cascade, hardware, rules=charged, **space)
     if deep:
-        inner = ", ".join(list(hardware.memories)[2:])
-        notes.append(
-            "the outermost boundary alone was searched: time and joules are those of one element,"
-            f" and nothing is kept in {inner}"
-        )
+        notes.append(f"nothing is kept in {', '.join(list(hardware.memories)[2:])}")
     if _late("reformulate", "softmax_of")(cascade) is not None:
         notes.append("a softmax in three passes: its other forms are compared by `forms`")
-    found = _noted(found, notes)
+    found = _noted(found, notes, timed=not traffic_alone)
     if objective == "traffic":
         return found
     # With one buffer, time and energy grow with bytes and operations alone: a tree that moves least
@@ -105,8 +113,8 @@ def map_cascade(
     )
 
 
-def _noted(found: Mapped, notes: Sequence[str]) -> Mapped:
-    return replace(found, notes=(*found.notes, *notes)) if notes else found
+def _noted(found: Mapped, notes: Sequence[str], *, timed: bool = True) -> Mapped:
+    return replace(found, notes=(*found.notes, *notes), timed=timed) if notes else found
 
 
 def map_front(

@@ -39,6 +39,9 @@ from hwmodel.units import amount
 OBJECTIVES: Mapping[str, str] = {"latency": "s", "energy": "J", "traffic": "bytes", "sram": "bytes"}
 """What can be minimised, and its unit."""
 
+DEFAULT_OBJECTIVE = "latency"
+"""What is minimised where nothing is asked for, in Python and on the command line alike."""
+
 Charge: TypeAlias = tuple[float, float, float]
 
 REASONS = {
@@ -130,16 +133,18 @@ def map_patches(
     workload: Cascade | Stack,
     hardware: Hardware,
     *,
-    objective: str = "latency",
+    objective: str | None = None,
     kernel: str | None = None,
     sram_bytes: Any = None,
 ) -> PatchMapped:
     """The best split and grid of a network on a microcontroller, proven by looking at all.
 
+    `objective` is one of `OBJECTIVES`, by default `DEFAULT_OBJECTIVE`.
     `sram_bytes` (a number, or text such as "192 KiB") replaces the machine's SRAM as the limit.
     Raises `CapacityError` with the least that would suffice where nothing fits.
     """
     started_s = time.perf_counter()
+    objective = objective or DEFAULT_OBJECTIVE
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
     limit = hardware.memory("sram").capacity_bytes

@@ -34,10 +34,10 @@ def mapped_record(mapped: Mapped) -> dict[str, Any]:
             "tiles": mapped.tiles,
             "mapping": mapped.mapping.record(),
             "loop_nest": str(mapped.mapping).splitlines(),
-            "time_s": costs.time_s,
-            "energy_j": costs.energy_j,
-            "bottleneck": costs.bottleneck,
-            "busy_s": dict(costs.busy_s),
+            "time_s": costs.time_s if mapped.timed else None,
+            "energy_j": costs.energy_j if mapped.timed else None,
+            "bottleneck": costs.bottleneck if mapped.timed else None,
+            "busy_s": dict(costs.busy_s) if mapped.timed else {},
             "operations": {" ".join(key): n for key, n in costs.work.operations.items()},
             "elements": costs.counts.elements,
             "steps": costs.counts.steps,
@@ -82,9 +82,12 @@ def mapped_text(mapped: Mapped) -> str:
     outermost = next(iter(mapped.limits.capacity_bytes))
     head = (
         f"{mapped.mapping.cascade} on {mapped.mapping.machine}:"
-        f" {whole(costs.traffic_bytes)} bytes cross the {outermost} boundary,"
-        f" {show(costs.time_s, 's')}, {show(costs.energy_j, 'j')}; {costs.bottleneck} binds"
+        f" {whole(costs.traffic_bytes)} bytes cross the {outermost} boundary"
     )
+    if mapped.timed:
+        head += (
+            f", {show(costs.time_s, 's')}, {show(costs.energy_j, 'j')}; {costs.bottleneck} binds"
+        )
     nest = "\n".join(f"  {line}" for line in str(mapped.mapping).splitlines()[1:])
     tensors = grid(
         ("tensor", "between", "tile", "filled", "drained", "returned"),
@@ -101,6 +104,8 @@ def mapped_text(mapped: Mapped) -> str:
         if certificate.optimal_in_mapspace
         else f"at most {certificate.mapspace_gap:.2%} above the best in {certificate.mapspace!r}"
     )
+    if certificate.given:
+        proof += f", given {' and '.join(certificate.given)}"
     lines = [
         f"objective  {certificate.objective}, {_amount(certificate.value, certificate.unit)}",
         f"mapspace   {proof}; {certificate.candidates:,} candidates in"

@@ -130,7 +130,6 @@ class _Builder:
         )
 
 
-@lru_cache(maxsize=64)
 def network(name: str, resolution: int | None, width: float, classes: int | None) -> Network:
     """A shipped network, or the one in a `.tflite` file, as its layers."""
     if name.endswith(".tflite"):
@@ -139,6 +138,11 @@ def network(name: str, resolution: int | None, width: float, classes: int | None
         from hwmodel.einsum.workloads.tflite_file import read  # needs the extra `mcu`
 
         return read(name)
+    return _shipped(name, resolution, width, classes)
+
+
+@lru_cache(maxsize=64)
+def _shipped(name: str, resolution: int | None, width: float, classes: int | None) -> Network:
     if name not in NETWORKS:
         raise UnknownNameError("network (or .tflite file)", name, NETWORKS)
     family = NETWORKS[name]

@@ -8,6 +8,7 @@ channels, square kernels and equal strides, no dilation.
 
 import math
 import struct
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ OPTIONS = {
 def read(path: str | Path) -> Network:
     """The network in a file; `InputError` for a file that is none, `CoverageError` for operators.
 
-    Without the library `tflite` it raises `CoverageError` that names the extra.
+    The file is read each time, since it may have been written anew; what it says is kept by its
+    content. Without the library `tflite` it raises `CoverageError` that names the extra.
     """
     try:
         import tflite  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
@@ -43,6 +45,12 @@ def read(path: str | Path) -> Network:
         data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
+    return _layers(data, str(path), library)
+
+
+@lru_cache(maxsize=8)
+def _layers(data: bytes, path: str, library: Any) -> Network:
+    """The network that the bytes of a file at `path` stand for."""
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise InputError(f"{path}: expected a TFLite flatbuffer (TFL3), found {data[4:8]!r}")
     try:

@@ -6,6 +6,7 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.errors import InputError
+from hwmodel.registry import CATALOGUE
 from hwmodel.study import study
 from hwmodel.sweeps import run
 
@@ -154,3 +155,20 @@ axes:
     rows = table.select("on", "dtype", "K").unique().sort("K").rows()
     assert rows == [("h200", "bf16", 64), ("b200", "fp8", 128)]
     assert len(table) == 4
+
+
+def test_a_device_file_that_is_written_anew_answers_anew(tmp_path: Path) -> None:
+    """Half the bandwidth under the same path: a copy that the DRAM binds takes twice as long."""
+    text = (CATALOGUE / "rk3588.yaml").read_text("utf-8")
+    machine = tmp_path / "board.yaml"
+    machine.write_text(text)
+    plan = study(
+        written(
+            tmp_path,
+            f"case: {{workload: copy, rows: 65536, cols: 4096, on: {machine}}}\naxes: {{dtype: [fp32]}}\n",
+        )
+    )
+    (before,) = run(plan).table["time_s"]
+    machine.write_text(text.replace("[33.8 GB/s, dram]", "[16.9 GB/s, dram]"))
+    (after,) = run(plan).table["time_s"]
+    assert after == pytest.approx(2 * before, rel=1e-3)

@@ -396,3 +396,27 @@ def test_several_einsums_other_rules_and_unknown_mapspaces_are_refused() -> None
 def test_too_many_divisors_are_refused_before_the_memory_runs_out() -> None:
     with pytest.raises(CoverageError, match="boxes of divisors"):
         map_levels(product_of(720_720), a3())
+
+
+def test_a_prime_size_says_that_it_leaves_the_array_idle_and_padded_uses_it() -> None:
+    """1009 is prime: 1009 steps of one element; padded to 1024, 64 steps of 16."""
+    machine = a3(arrays={"elements": {"columns": 1}})
+    prime, padded = (
+        map_levels(
+            parse("Z[m] = A[m] * B[m]", sizes={"m": size}, dtypes={"*": "int8"}),
+            machine,
+            objective="latency",
+        )
+        for size in (1009, 1024)
+    )
+    for found, elements, steps in ((prime, 1, 1009), (padded, 16, 64)):
+        assert (found.costs.counts.elements, found.costs.counts.steps) == (elements, steps)
+        assert found.certificate.optimal_in_mapspace
+        assert found.certificate.given == (
+            "tiles, and spreads over the array, that divide their ranks",
+        )
+    assert padded.notes == ()
+    (note,) = prime.notes
+    assert "1 of 16 elements work (6.2%)" in note
+    assert "pad sizes to multiples of 16 for more: m 1,009 -> 1,024" in note
+    assert note in " ".join(str(prime).split())

@@ -45,10 +45,50 @@ def test_a_fused_answer_for_time_is_the_one_for_traffic() -> None:
 def test_a_cascade_on_an_array_says_what_was_not_searched() -> None:
     found = map_cascade(CHAIN, device("peer-a3"))
     assert found.certificate.optimal_in_mapspace
-    assert "outermost boundary alone was searched" in found.notes[-1]
-    assert "nothing is kept in register" in found.notes[-1]
     partial = map_cascade(attention(1, 1, 256, 256, 16, passes=3), device("fusemax"))
-    assert any("leave out lane, register" in note for note in partial.notes)
+    for answer, kept in ((found, "nothing is kept in register"), (partial, "leave out lane, reg")):
+        assert any("outermost boundary alone was searched" in note for note in answer.notes)
+        assert any(kept in note for note in answer.notes)
+        assert "hw.predict says both" in str(answer)
+        record = answer.record()
+        for name in ("time_s", "energy_j", "bottleneck"):
+            assert record[name] is None
+            assert f"{record['traffic_bytes']:,} bytes cross the dram boundary\n" in str(answer)
+
+
+def test_several_einsums_on_arrays_have_no_least_time_or_energy() -> None:
+    """`predict` has them, of a binding: 240 times less than one element's, which map once gave."""
+    work = attention(1, 1, 256, 256, 16)
+    for objective in ("latency", "energy", "edp"):
+        with pytest.raises(CoverageError, match="expected objective 'traffic' for several"):
+            map_cascade(work, device("fusemax"), objective=objective)
+
+
+def test_a_partitioned_rank_is_said_to_be_given_and_another_tile_moves_less() -> None:
+    """64 KiB hold more queries where keys come in tiles of 4 than of 128, with all their scores."""
+    machine = device("peer-a2").but(buffer={"capacity": "64 KiB"})
+    coarse, fine = (
+        map_cascade(attention(1, 1, 1024, 1024, 64, tile=tile), machine) for tile in (128, 4)
+    )
+    assert fine.traffic_bytes < coarse.traffic_bytes
+    (given,) = coarse.certificate.given
+    assert given == "m in parts m1 x m0 of 8 x 128, as it is written"
+    assert given in " ".join(str(coarse).split())
+    assert coarse.record()["mapspace_given"] == [given]
+    assert map_cascade(CHAIN, MACHINE).certificate.given == ()
+
+
+def test_windows_say_that_what_tiles_share_is_fetched_twice() -> None:
+    made = parse(
+        "tensor I[c, q]\nO[c, p] = I[c, p+r] * W[c, r]",
+        sizes={"c": 2, "p": 6, "r": 3, "q": 8},
+        dtypes={"*": "int8"},
+        name="depthwise",
+    )
+    found = map_cascade(made, device("peer-a2").but(buffer={"capacity_bytes": 7}))
+    assert found.certificate.given == (
+        "what two tiles of a window share is fetched for each of them",
+    )
 
 
 def test_machines_and_words_that_no_mapper_covers_are_refused() -> None:
@@ -59,7 +99,7 @@ def test_machines_and_words_that_no_mapper_covers_are_refused() -> None:
         map_front(CHAIN, MACHINE)
     with pytest.raises(CoverageError, match="one Einsum on a memory and buffers"):
         map_cascade(CHAIN, MACHINE, double=True)
-    with pytest.raises(CoverageError, match="traffic at the outermost memory"):
+    with pytest.raises(CoverageError, match="objective 'traffic' for several"):
         map_cascade(CHAIN, device("peer-a3"), objective="energy")
     running = attention(1, 1, 256, 256, 8)
     with pytest.raises(CoverageError, match="recurrent along m1 where nothing is fused"):

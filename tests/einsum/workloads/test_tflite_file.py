@@ -52,3 +52,17 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "tflite", None)
     with pytest.raises(CoverageError, match=r"pip install 'hwmodel\[mcu\]'"):
         cnn("absent-without-library.tflite")
+
+
+@LIBRARY
+@DATA
+def test_a_file_that_is_written_anew_answers_anew(tmp_path: Path) -> None:
+    """The last weights of a file under the same path: 2 classes, then damaged, then 2 again."""
+    path = tmp_path / "net.tflite"
+    path.write_bytes(EXAMPLE.read_bytes())
+    before = network(str(path), None, 1.0, None)
+    path.write_text("not a network")
+    with pytest.raises(InputError, match=r"expected a TFLite flatbuffer"):
+        network(str(path), None, 1.0, None)
+    path.write_bytes(EXAMPLE.read_bytes())
+    assert network(str(path), None, 1.0, None) == before

@@ -204,12 +204,13 @@ def map(
     """The best loop nest of a cascade on memories, buffers and arrays, with its certificate.
 
     `objective` is traffic (default), energy, latency or edp; of a network on a microcontroller
-    latency (default), energy, traffic or sram; `mapspace` the set of nests that is searched
-    (default: any tile sizes); `rules` how counts are charged (overlap, ports); `double` keeps every tile twice; `shares` names the tensors of each buffer, where there are several;
-    `fused=False` maps every Einsum by itself. On a GPU the tiles of our own kernel are ranked by
-    predicted time; `kernel` names one Einsum where there are several kernels. On a microcontroller
-    a network is mapped patch by patch, for the library `kernel`; on an FPGA its layers are given
-    reuse factors (hls4ml). Raises `CapacityError` where
+    latency (default), energy, traffic or sram. `mapspace` is the set of nests that is searched
+    (default: any tile sizes); `rules` how counts are charged (overlap, ports); `double` keeps every
+    tile twice; `shares` names the tensors of each buffer, where there are several; `fused=False`
+    maps every Einsum by itself. On a GPU the tiles of our own kernel are ranked by predicted time;
+    `kernel` names one Einsum where there are several kernels. On a microcontroller a network is
+    mapped patch by patch, for the library `kernel`; on an FPGA its layers are given reuse factors
+    (hls4ml). Raises `CapacityError` where
     nothing fits, with what would suffice.
     """
     machine = _machine(on)

@@ -165,7 +165,8 @@ def test_a_device_file_that_is_written_anew_answers_anew(tmp_path: Path) -> None
     plan = study(
         written(
             tmp_path,
-            f"case: {{workload: copy, rows: 65536, cols: 4096, on: {machine}}}\naxes: {{dtype: [fp32]}}\n",
+            f"case: {{workload: copy, rows: 65536, cols: 4096, on: {machine}}}\n"
+            "axes: {dtype: [fp32]}\n",
         )
     )
     (before,) = run(plan).table["time_s"]

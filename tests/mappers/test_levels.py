@@ -400,7 +400,8 @@ def test_too_many_divisors_are_refused_before_the_memory_runs_out() -> None:
 
 def test_a_prime_size_says_that_it_leaves_the_array_idle_and_padded_uses_it() -> None:
     """1009 is prime: 1009 steps of one element; padded to 1024, 64 steps of 16."""
-    machine = a3(arrays={"elements": {"columns": 1}})
+    wide = {"bandwidth": "1 PB/s"}
+    machine = a3(arrays={"elements": {"columns": 1}}, dram=wide).but(buffer=wide)
     prime, padded = (
         map_levels(
             parse("Z[m] = A[m] * B[m]", sizes={"m": size}, dtypes={"*": "int8"}),

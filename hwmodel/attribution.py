@@ -219,7 +219,7 @@ def _every(at: Callable[[Sequence[bool]], Any], rates: Mapping[str, Pairs], step
     time_s, energy_j = np.empty(size * 2**steps), np.empty(size * 2**steps)
     for high in range(2**steps):
         question, machine, sized = at([bool(high >> i & 1) for i in range(steps)])
-        found = answers(question, changed(machine, sized), variants)
+        found = answers(question, changed(machine, sized, alone=True), variants, alone=True)
         if np.isnan(found.time_s).any():
             raise CapacityError(
                 "attribute: expected the workload to run with any of the changes alone, found that"

@@ -7,6 +7,9 @@ processor has for itself says so (`per_processor`), and then its capacity is of 
 
 `sources` names the origin of every number by its dotted path ("memories.dram.capacity"). A what-if
 is a new value: `h200.but(hbm={"bandwidth": "9.6 TB/s"})`.
+
+Peak rates of a GPU are processors x clock x rate a clock (`peaks`): a what-if on the number of
+processors, or on the clock, takes them along, unless the user has named the rate himself.
 """
 
 import math
@@ -20,11 +23,13 @@ from pydantic import Field
 from hwmodel.calibration import Calibration
 from hwmodel.datasheet import device_html, device_text, finding
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.peaks import WHAT_IF, follow
 from hwmodel.units import Amount, bare_name
-from hwmodel.value import NonNegative, Positive, Value
+from hwmodel.value import NonNegative, Positive, PositiveWhole, Value
 
 Size = Annotated[Amount, Positive]
 SizeOrZero = Annotated[Amount, NonNegative]
+Count = Annotated[Amount, PositiveWhole]
 
 
 class Unit(Value):
@@ -51,6 +56,8 @@ class Memory(Value):
     """Bytes that the device's port to one channel carries in a clock; 0: no limit of its own."""
     area_m2: SizeOrZero = 0.0
     """Of one such memory."""
+    follows: Literal["", "clock", "processors"] = ""
+    """What a shared level's bandwidth is proportional to, by its source; "": to neither."""
 
 
 class Array(Value):
@@ -75,10 +82,10 @@ class Processors(Value):
     """The replicated cores of a device (SMs, CUs), what one can hold, and its port to the L2."""
 
     name: str = "SM"
-    count: Size
-    max_threads: Size = 2048
-    max_blocks: Size = 32
-    registers: Size = 65536
+    count: Count
+    max_threads: Count = 2048
+    max_blocks: Count = 32
+    registers: Count = 65536
     shared_per_block_bytes: SizeOrZero = 0
     port_bytes_per_clock: Size = 64
 
@@ -193,8 +200,17 @@ class Hardware(Value):
     def but(self, **changes: Any) -> Self:
         """A changed copy; units and memory levels go by their names (`dram`, `hbm`, `matrix`).
 
-        The copy's title says what was changed, and the source of a changed number is "what-if".
+        Rates follow processors and clocks (see `peaks`), but for those that this or an earlier
+        what-if has named. The copy's title says what was changed, and the source of a changed
+        number is "what-if".
         """
+        return self._changed(changes, alone=False)
+
+    def alone(self, **changes: Any) -> Self:
+        """`but` where no rate follows: of fewer processors each then does more."""
+        return self._changed(changes, alone=True)
+
+    def _changed(self, changes: Mapping[str, Any], *, alone: bool) -> Self:
         nested: dict[str, Any] = {}
         for name, change in changes.items():
             name = self.aliases.get(name, name)
@@ -206,13 +222,15 @@ class Hardware(Value):
                 nested[name] = change
         told = {p: v for p, v in _numbers(nested) if p.split(".")[0] not in _UNTOLD}
         changed = super().but(**nested)
-        if not told or "title" in nested:
+        if not told:
             return changed
-        words = ", ".join(f"{path.split('.', 1)[-1]} {value}" for path, value in told.items())
-        notes = {
-            "title": f"{self.title} with {words}",
-            "sources": {**changed.sources, **dict.fromkeys(told, "what-if")},
-        }
+        notes: dict[str, Any] = {} if alone else follow(self, changed, tuple(told))
+        if "sources" not in nested:
+            sources = notes.get("sources", changed.sources)
+            notes["sources"] = {**sources, **dict.fromkeys(told, WHAT_IF)}
+        if "title" not in nested:
+            words = ", ".join(f"{path.split('.', 1)[-1]} {value}" for path, value in told.items())
+            notes["title"] = f"{self.title} with {words}"
         return changed.model_copy(update=notes)
 
     def memory(self, level: str) -> Memory:

@@ -98,8 +98,11 @@ def number(hardware: Hardware, name: str) -> Number:
     return known[path]
 
 
-def changed(hardware: Hardware, values: Mapping[str, Amount]) -> Hardware:
-    """The machine with other numbers, by path; its title stays. Raises as `Hardware.but` does."""
+def changed(hardware: Hardware, values: Mapping[str, Amount], *, alone: bool = False) -> Hardware:
+    """The machine with other numbers, by path; its title stays. Raises as `Hardware.but` does.
+
+    Rates follow processors and clocks as in `but`, unless `alone`.
+    """
     known = numbers(hardware)
     changes: dict[str, Any] = {}
     for path, value in values.items():
@@ -117,4 +120,5 @@ def changed(hardware: Hardware, values: Mapping[str, Amount]) -> Hardware:
     both = set(changes.get("memories", {})) & set(changes.get("units", {}))
     if both:
         raise InputError(f"{hardware.name}: a memory and a unit are both called {sorted(both)[0]}")
-    return hardware.but(**merged, title=hardware.title)
+    change = hardware.alone if alone else hardware.but
+    return change(**merged, title=hardware.title)

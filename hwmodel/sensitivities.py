@@ -5,9 +5,9 @@
 Models have corners (a maximum, a whole number of rounds, another tile), where the derivative from
 above differs from that from below; both are given, as one-sided differences over a step of 1e-5 of
 x, or of one where x counts things. A swing is the change under a large step, a fifth by default:
-the bars of a tornado chart. Each number moves by itself: more processors bring neither rates nor
-bandwidth with them. As the time is homogeneous in seconds, elasticities to latencies less those to
-rates sum to one for a call within its power limit's window.
+the bars of a tornado chart. Peak rates of a GPU follow its processors and clocks (`peaks`), all
+other numbers move by themselves. As the time is homogeneous in seconds, elasticities to latencies
+less those to rates that follow nothing sum to one for a call within its power limit's window.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from hwmodel.errors import InputError
 from hwmodel.grid import grid, wrapped
 from hwmodel.markup import Brief
 from hwmodel.numbers import Number, numbers
+from hwmodel.peaks import KINDS
 from hwmodel.record import plain
 from hwmodel.units import show
 from hwmodel.verbs import Machine, Workload
@@ -27,10 +28,9 @@ from hwmodel.whatif import Answers, Question, answers, machine_of
 
 STEP = 1e-5
 SWING = 0.2
-PROCESSORS = "processors.count"
-LONE_PROCESSORS = (
-    f"{PROCESSORS}: how well the work divides among them; rates and bandwidths of the device stay,"
-    " so that of fewer processors each does more: a smaller device is but(...) of all of these"
+FOLLOWED = (
+    "processors.count, clock, matrix_clock: peak rates go with them, as they do in but(...);"
+    " bandwidth and capacity of the DRAM do not"
 )
 LEAST = 1e-9
 """Elasticity below which a number does not matter: rounding of a difference over `STEP`."""
@@ -69,6 +69,8 @@ class Sensitivity(Brief):
     swing: float
     effects: tuple[Effect, ...]
     inert: tuple[str, ...]
+    followed: bool = False
+    """Whether rates of this kind of machine follow its processors and clocks."""
 
     def effect(self, path: str) -> Effect:
         """The effect of one number, by path; raises `InputError` where it has none."""
@@ -133,6 +135,7 @@ def sensitivity(
         swing=swing,
         effects=tuple(sorted(mattering, key=lambda e: _width(e, found), reverse=True)),
         inert=tuple(e.number.path for e in effects if not _matters(e, found)),
+        followed=machine.kind in KINDS,
     )
 
 
@@ -229,7 +232,7 @@ def sensitivity_table(
     notes = (
         "time, energy: percent of change for one percent more (rise / fall where they differ);"
         f" then with the number {found.swing:.0%} lower and higher",
-        LONE_PROCESSORS if any(row[0] == PROCESSORS for row in rows) else "",
+        FOLLOWED if found.followed else "",
         f"hardly any effect: {', '.join(small)}" if small else "",
         f"no effect: {', '.join(found.inert)}" if found.inert else "",
     )

@@ -21,15 +21,20 @@ def _non_negative(value: Any) -> Any:
     return _as_amount(value, zero=True)
 
 
-def _as_amount(value: Any, *, zero: bool) -> Any:
+def _positive_whole(value: Any) -> Any:
+    return _as_amount(value, zero=False, whole=True)
+
+
+def _as_amount(value: Any, *, zero: bool, whole: bool = False) -> Any:
     try:
-        return amount(value, zero=zero, where="")
+        return amount(value, zero=zero, whole=whole, where="")
     except InputError as error:
         raise PydanticCustomError("amount", "{why}", {"why": str(error).lstrip(": ")}) from None
 
 
 Positive = BeforeValidator(_positive)
 NonNegative = BeforeValidator(_non_negative)
+PositiveWhole = BeforeValidator(_positive_whole)
 
 
 class Value(BaseModel):

@@ -1,8 +1,9 @@
 """Times and joules of a workload on many variants of a machine, in as few calls as the model takes.
 
 Numbers that are rates (`Number.rate`) go in as arrays, all variants in one call; variants that
-change a capacity or a count, or whose machine's model takes no arrays, are predicted one by one. A
-variant on which the workload cannot run (a buffer too small for any tile) has no time: NaN.
+change a capacity or a count, or whose machine's model takes no arrays, are predicted one by one,
+and those that change a number which others follow apart from the rest. A variant on which the
+workload cannot run (a buffer too small for any tile) has no time: NaN.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from hwmodel.errors import HwmodelError
 from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
 from hwmodel.numbers import changed, numbers
+from hwmodel.peaks import LEADERS
 from hwmodel.registry import device
 from hwmodel.verbs import Machine, Workload, predict
 
@@ -53,8 +55,10 @@ class Answers:
     bottleneck: NDArray[np.str_]
 
 
-def answers(question: Question, machine: Hardware, variants: Sequence[Variant]) -> Answers:
-    """Predict each variant of `machine`."""
+def answers(
+    question: Question, machine: Hardware, variants: Sequence[Variant], *, alone: bool = False
+) -> Answers:
+    """Predict each variant of `machine`; rates follow its clocks and processors unless `alone`."""
     known = numbers(machine)
     time_s, energy_j = np.full(len(variants), np.nan), np.full(len(variants), np.nan)
     words: list[str] = [""] * len(variants)
@@ -72,16 +76,23 @@ def answers(question: Question, machine: Hardware, variants: Sequence[Variant]) 
         rows = [variants[place] for place in places]
         try:
             changes = rows[0] if len(rows) == 1 else _columns(rows, machine)
-            fill(places, question.ask(changed(machine, changes)))
+            fill(places, question.ask(changed(machine, changes, alone=alone)))
         except HwmodelError:
             half = len(places) // 2
             for part in (places[:half], places[half:]) if half else ():
                 ask(part)
 
-    smooth = [all(known[path].rate for path in variant) for variant in variants]
-    together = [i for i, each in enumerate(smooth) if each and machine.kind in ARRAYS]
-    apart = sorted({*range(len(variants))} - {*together})
-    for places in (*([together] if together else []), *([place] for place in apart)):
+    leaders = frozenset[str]() if alone else LEADERS
+    groups: dict[frozenset[str], list[int]] = {}
+    apart: list[list[int]] = []
+    for place, variant in enumerate(variants):
+        if not all(known[path].rate for path in variant) or machine.kind not in ARRAYS:
+            apart.append([place])
+            continue
+        # A column for every path of the group names them all, which would pin what follows.
+        led = frozenset(variant) if leaders & set(variant) else frozenset[str]()
+        groups.setdefault(led, []).append(place)
+    for places in (*groups.values(), *apart):
         ask(places)
     return Answers(time_s, energy_j, np.array(words))
 

@@ -44,7 +44,8 @@ def test_an_unknown_number_is_refused_with_the_nearest_name() -> None:
 
 
 def test_many_numbers_are_changed_at_once_and_the_others_stay() -> None:
-    machine = changed(H200, {"dram.bandwidth": 9.6e12, "matrix.rate.bf16": 2e15, "clock": 2e9})
+    new = {"dram.bandwidth": 9.6e12, "matrix.rate.bf16": 2e15, "clock": 2e9}
+    machine = changed(H200, new, alone=True)
     assert machine.memory("dram").bandwidth_bytes_per_s == 9.6e12
     assert machine.memory("dram").latency_s == H200.memory("dram").latency_s
     assert machine.units["matrix"].rate_per_s["bf16"] == 2e15

@@ -3,8 +3,9 @@
 Mapspace `legal reuse factors`: every layer at any reuse factor that the kernel allows it
 (`hwmodel.fpga.reuse`). One is chosen for each layer so that the cycles are least (their sum, or the
 slowest layer's where layers are joined by streams) while DSP slices, LUTs of multipliers and block
-RAMs of the weights together fit. That is a multiple-choice knapsack, solved as an integer program
-by HiGHS; factors that another one of the layer beats in everything are left out first.
+RAMs of the weights together fit; other LUTs and flip-flops are not known, and not checked. That is
+a multiple-choice knapsack, solved as an integer program by HiGHS; factors that another one of the
+layer beats in everything are left out first.
 
 No design needs fewer cycles than all multiply-accumulates on as many multipliers as the device can
 hold, each busy in every cycle. The answer is costed again from its tree.
@@ -24,7 +25,9 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack
 from hwmodel.errors import SolverError
 from hwmodel.fpga.hls4ml import (
+    HAVE,
     OVERHEAD_CYCLES,
+    UNKNOWN,
     Dense,
     Design,
     layers,
@@ -35,8 +38,6 @@ from hwmodel.fpga.rates import spatial_rates
 from hwmodel.fpga.reuse import legal_reuse_factors
 from hwmodel.hardware import Hardware, Limits, limits
 from hwmodel.html import Notebook
-
-RESOURCES = ("dsp", "lut", "bram")
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,6 +58,7 @@ class ReuseMapped(Notebook):
             ],
             **{"io": made.io, "cycles": made.cycles, "time_s": self.seconds},
             **made.resources,
+            **{"lut": None, "ff": None, "warnings": [UNKNOWN]},
             **self.certificate.record(),
         }
 
@@ -70,6 +72,7 @@ class ReuseMapped(Notebook):
                 f"takes     {made.cycles:,} cycles, {self.seconds * 1e6:.4g} us; {used}",
                 f"proof     best in mapspace {proof.mapspace!r}; at least {proof.bound:,.0f} cycles"
                 f" for any design ({proof.bound_reason}), gap {proof.gap_to_bound:.1%}",
+                f"warning   {UNKNOWN}",
             )
         )
 
@@ -117,8 +120,8 @@ def best(net: Sequence[Dense], room: Limits) -> Design:
     one_each = np.zeros((rows, count + 1))
     for column, (row, _) in enumerate(flat):
         one_each[row, column] = 1
-    taken = np.array([[*(made.resources[n] for _, made in flat), 0] for n in RESOURCES], float)
-    have = [float(np.max(room.resources[name])) for name in RESOURCES]
+    taken = np.array([[*(made.resources[n] for _, made in flat), 0] for n in HAVE], float)
+    have = [float(np.max(room.resources[name])) for name in HAVE.values()]
     # The last variable is the slowest layer's turns: what streams minimise, 0 otherwise.
     slowest = np.hstack([one_each[:, :count] * turns, -np.ones((rows, 1))])
     optimize: Any = import_module("scipy.optimize")

@@ -136,6 +136,7 @@ def _experts(
 def _unrolled(workload: Cascade | Stack, hardware: Hardware, target: str | None) -> Estimate:
     """hls4ml: all layers on the fabric at once, one inference through them."""
     layers, room = hls4ml.layers(workload), limits(hardware)
+    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
     if target is None:
         made = hls4ml.smallest_target(layers, room)
     else:
@@ -157,9 +158,17 @@ def _unrolled(workload: Cascade | Stack, hardware: Hardware, target: str | None)
         assumptions=(
             f"hls4ml, {made.io}: reuse {', '.join(map(str, made.reuse))}; {told};"
             f" {made.cycles:,} cycles at {hardware.clock_hz / 1e6:g} MHz",
-            "weights are on chip beforehand, which bounds on traffic do not allow for;"
-            " LUTs are those of multipliers alone",
+            "weights are on chip beforehand, which bounds on traffic do not allow for",
+            *(
+                ("floating formats as fixed point of as many bits, as hls4ml makes them",)
+                if any(
+                    tensor.role == "weight" and not tensor.dtype.startswith("int")
+                    for stage in stages
+                    for tensor in stage.cascade.tensors.values()
+                )
+                else ()
+            ),
             "latency law: 48 synthesised two-layer designs with reuse factors of some 1000 to 5000",
         ),
-        warnings=("flip-flops and LUTs of control, adders and activations are not modelled",),
+        warnings=(hls4ml.UNKNOWN,),
     )

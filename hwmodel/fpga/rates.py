@@ -12,6 +12,7 @@ import numpy as np
 
 from hwmodel.activity import Operation, Rates
 from hwmodel.arithmetic import least, where
+from hwmodel.fpga.reuse import slices_each
 from hwmodel.hardware import Hardware, Memory
 from hwmodel.units import Amount
 
@@ -56,7 +57,8 @@ def rates(hardware: Hardware) -> Rates:
 def spatial_rates(hardware: Hardware, layers: int, bits: frozenset[int]) -> Rates:
     """Rates for layers with multipliers of their own: a cycle is a cycle of each of them.
 
-    Layers are numbered, since those that run at once share no multiplier.
+    A wide multiplier spends the joules of each of its slices on an operation. Layers are numbered,
+    since those that run at once share no multiplier.
     """
     cycle_s = 1 / hardware.clock_hz
     slots = {f"cycle {n}": (f"dsp {n}", cycle_s) for n in range(layers)}
@@ -67,7 +69,10 @@ def spatial_rates(hardware: Hardware, layers: int, bits: frozenset[int]) -> Rate
         read={"bram": np.inf, "dram": np.inf},
         written={"dram": np.inf},
         slots={"cycle": ("dsp", cycle_s), **slots},
-        operation_j={key: dsp["int8" if b <= 8 else "int16"] for b, key in keys.items()},
+        operation_j={
+            key: dsp["int8"] if b <= 8 else dsp["int16"] * slices_each(b, b)
+            for b, key in keys.items()
+        },
         byte_j={name: memory.energy_j_per_byte for name, memory in hardware.memories.items()},
         static_w=hardware.power.idle_w,
         limit_w=hardware.power.limit_w,

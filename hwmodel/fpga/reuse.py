@@ -12,8 +12,13 @@ The kernel walks its weights in an order that only some reuse factors allow (hls
     and  fan_in fan_out mod reuse = 0
 
 A target is replaced by the nearest legal value, the smaller of two. Below 8 bits of weight a
-multiplier is made of LUTs, from 8 bits on it is a DSP slice (synthesised designs of wa-hls4ml,
-arXiv 2511.05615). Counts are ints; one size at a time, since divisors have no closed form.
+multiplier is made of LUTs, from 8 bits on of DSP slices (synthesised designs of wa-hls4ml,
+arXiv 2511.05615). A DSP48E2 multiplies 27 x 18 bits in two's complement (AMD UG579), and a wider
+product is the sum of partial ones without sign but at the top, 26 and 17 bits at a time:
+
+    slices = ceil((a - 1) / 26) ceil((b - 1) / 17),      the better way round
+
+Counts are ints; one size at a time, since divisors have no closed form.
 """
 
 from functools import lru_cache
@@ -22,7 +27,10 @@ from hwmodel.arithmetic import ceil_div
 from hwmodel.errors import InputError
 
 DSP_BITS = 8
-"""Weight bits from which a multiplier is a DSP slice (48 synthesised two-layer designs)."""
+"""Weight bits from which a multiplier is of DSP slices (48 synthesised two-layer designs)."""
+
+DSP_SIDES = (27, 18)
+"""Bits of the two operands of a DSP48E2's multiplier, signs included (AMD UG579)."""
 
 
 @lru_cache(maxsize=1024)
@@ -49,9 +57,26 @@ def multipliers(fan_in: int, fan_out: int, reuse: int) -> int:
     return int(ceil_div(fan_in * fan_out, reuse))
 
 
-def dsp_slices(fan_in: int, fan_out: int, reuse: int, bits: int) -> int:
-    """DSP slices of a layer whose weights have so many bits."""
-    return multipliers(fan_in, fan_out, reuse) if bits >= DSP_BITS else 0
+def slices_each(bits: int, input_bits: int) -> int:
+    """DSP slices of one multiplier of a weight and an input; 0 where it is made of LUTs.
+
+    >>> slices_each(16, 16), slices_each(24, 24), slices_each(32, 32)
+    (1, 2, 4)
+    """
+    if bits < DSP_BITS:
+        return 0
+    long, short = DSP_SIDES
+    return min(
+        int(ceil_div(a - 1, long - 1) * ceil_div(b - 1, short - 1))
+        for a, b in ((bits, max(2, input_bits)), (max(2, input_bits), bits))
+    )
+
+
+def dsp_slices(
+    fan_in: int, fan_out: int, reuse: int, bits: int, input_bits: int | None = None
+) -> int:
+    """DSP slices of a layer whose weights have so many bits; inputs have as many unless given."""
+    return multipliers(fan_in, fan_out, reuse) * slices_each(bits, input_bits or bits)
 
 
 def multiplier_luts(fan_in: int, fan_out: int, reuse: int, bits: int) -> int:

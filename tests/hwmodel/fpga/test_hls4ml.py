@@ -8,7 +8,7 @@ import hwmodel as hw
 from hwmodel.activity import fold
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.errors import CapacityError, CoverageError
-from hwmodel.fpga.hls4ml import Dense, design, layers, smallest_target
+from hwmodel.fpga.hls4ml import Dense, design, layers, least_cycles, smallest_target
 from hwmodel.fpga.rates import spatial_rates
 from hwmodel.hardware import limits
 from hwmodel.registry import device
@@ -54,6 +54,35 @@ def test_the_verb_predicts_the_synthesised_design() -> None:
     assert found.parts[0].counts.live["dsp"] == 4
     assert found.bottleneck == "matrix"
     assert sum(found.energy_by_j.values()) == pytest.approx(found.energy_j)
+
+
+def test_luts_and_flip_flops_are_null_and_said_not_to_be_checked() -> None:
+    """A device of 16 LUTs holds no design at all; what is known is the multipliers of 7 bits."""
+    few = U250.but(resources={"lut": 16})
+    product = hw.workloads.gemm(M=1, N=64, K=64, dtype="int16")
+    told = hw.predict(product, on=few, kernel="hls4ml-1024").warnings
+    assert any("lut and ff are null, and whether they fit was not checked" in w for w in told)
+    record = hw.map(product, on=few).record()
+    assert record["lut"] is None
+    assert record["ff"] is None
+    assert "whether they fit was not checked" in str(hw.map(product, on=few))
+    with pytest.raises(CapacityError, match="needs 16 multiplier_lut of 15"):
+        smallest_target((Dense("a", 1, 1, bits=4),), limits(U250.but(resources={"lut": 15})))
+
+
+def test_wide_numbers_take_several_slices_and_their_joules() -> None:
+    """64 x 64 weights at reuse 1024: 4 multipliers, of 4 slices each at 32 bits."""
+    narrow, wide = (
+        hw.predict(
+            hw.workloads.gemm(M=1, N=64, K=64, dtype=dtype), on=U250, kernel="hls4ml-1024"
+        ).parts[0]
+        for dtype in ("int16", "int32")
+    )
+    assert (narrow.counts.live["dsp"], wide.counts.live["dsp"]) == (4, 16)
+    assert wide.energy_by_j["dsp"] == pytest.approx(4 * narrow.energy_by_j["dsp"])
+    mixed = Dense("mixed", 64, 64, bits=8, input_bits=32)
+    assert design((mixed,), 1024).resources["dsp"] == 8
+    assert least_cycles((mixed,), limits(U250.but(resources={"dsp": 8}))) == 1024 + 3
 
 
 def test_convolutions_run_at_once_and_the_slowest_sets_the_pace() -> None:

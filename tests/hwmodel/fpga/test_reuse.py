@@ -13,6 +13,7 @@ from hwmodel.fpga.reuse import (
     multiplier_luts,
     multipliers,
     nearest_legal,
+    slices_each,
 )
 
 # Synthesised two-layer designs of wa-hls4ml (arXiv 2511.05615): widths, weight bits, target,
@@ -66,6 +67,19 @@ def test_narrow_multipliers_are_luts_and_wide_ones_slices() -> None:
     assert multiplier_luts(8, 8, 4, 7) == 16 * 49
     assert dsp_slices(8, 8, 4, 8) == 16
     assert multiplier_luts(8, 8, 4, 8) == 0
+
+
+@pytest.mark.parametrize(
+    ("bits", "input_bits", "slices"),
+    [
+        *((8, 8, 1), (16, 16, 1), (18, 18, 1), (27, 18, 1), (18, 27, 1), (19, 19, 2), (27, 27, 2)),
+        *((24, 24, 2), (28, 18, 2), (32, 16, 2), (32, 32, 4), (35, 35, 4), (8, 32, 2), (7, 32, 0)),
+    ],
+)
+def test_a_slice_multiplies_27_by_18_bits(bits: int, input_bits: int, slices: int) -> None:
+    """DSP48E2 (AMD UG579); a 32-bit word is 26 bits and 6, or 17 and 15, beside its sign."""
+    assert slices_each(bits, input_bits) == slices
+    assert dsp_slices(12, 8, 4, bits, input_bits) == 24 * slices
 
 
 def test_sizes_below_one_are_refused() -> None:

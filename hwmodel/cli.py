@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -18,9 +18,12 @@ from hwmodel.errors import CapacityError, HwmodelError, InputError, UnknownNameE
 TRACEBACK = "HWMODEL_TRACEBACK"
 """Environment variable that asks for the traceback of an internal error."""
 
+_USAGE: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+"""What typer raises for a command line that it cannot read; it has no public name there."""
+
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Predicts limits, time, energy and memory of workloads on hardware.",
@@ -44,15 +47,39 @@ def _options(
     """Options of the command itself."""
 
 
+def _devices(begun: str) -> list[str]:
+    """Names of shipped devices, for shells that complete words."""
+    from hwmodel.registry import devices
+
+    return [name for name in devices() if name.startswith(begun)]
+
+
+def _works(begun: str) -> list[str]:
+    """Names of workloads and of shipped models."""
+    from hwmodel.einsum.workloads.config import shipped_configs
+    from hwmodel.request import workloads
+
+    return [name for name in (*workloads(), *shipped_configs()) if name.startswith(begun)]
+
+
 What = Annotated[
     str | None,
-    typer.Argument(help="A model config (path or shipped name), or a workload such as gemm."),
+    typer.Argument(
+        help="A model config (path or shipped name), or a workload such as gemm.",
+        autocompletion=_works,
+    ),
 ]
 Fields = Annotated[
     list[str] | None, typer.Argument(help="Fields of a workload: M=4096 N=4096 dtype=fp8.")
 ]
-OnOne = Annotated[str | None, typer.Option("--on", help="A device's name, or its YAML file.")]
-OnMany = Annotated[list[str], typer.Option("--on", help="A device; give one or more.")]
+OnOne = Annotated[
+    str | None,
+    typer.Option("--on", help="A device's name, or its YAML file.", autocompletion=_devices),
+]
+OnMany = Annotated[
+    list[str],
+    typer.Option("--on", help="A device; give one or more.", autocompletion=_devices),
+]
 Phase = Annotated[str | None, typer.Option(help="decode or prefill, of a model.")]
 Batch = Annotated[int | None, typer.Option(help="Sequences at a time, of a model (default 1).")]
 Context = Annotated[int | None, typer.Option(help="Keys that a new token attends to (decode).")]
@@ -360,15 +387,24 @@ def compare(
 ) -> None:
     """The same workload on several devices, side by side."""
     request = _request(_given(locals()))
-    estimates = [_estimate({**request, "on": device}) for device in on]
+    from functools import partial
+
+    from hwmodel.request import machine
+    from hwmodel.verbs import answered
+
+    asked = [(machine(name).title, partial(_estimate, {**request, "on": name})) for name in on]
+    found = answered(asked)
     if as_json:
         from hwmodel.record import estimate_record
 
-        _print_json([estimate_record(estimate) for estimate in estimates])
+        records = [estimate_record(estimate) for estimate in found.estimates]
+        for refused in found.refused:
+            records.insert(refused.place, {"device": refused.device, "error": refused.why})
+        _print_json(records)
     else:
-        from hwmodel.table import comparison_text
-
-        typer.echo(comparison_text(estimates))
+        typer.echo(str(found))
+    if found.refused:
+        raise typer.Exit(InputError.exit_status)
 
 
 @app.command()
@@ -700,7 +736,22 @@ def _estimate(fields: Mapping[str, Any]) -> Any:
 
 
 def _print_json(record: Any) -> None:
+    """Print an answer; one that is a table of fields says which version gave it."""
+    if isinstance(record, dict):
+        record = {**cast(dict[str, Any], record), "hwmodel_version": _own_version()}
     typer.echo(json.dumps(record, indent=2, allow_nan=False))
+
+
+def _own_version() -> str:
+    from hwmodel import __version__
+
+    return __version__
+
+
+def _told(error: Exception, text: str) -> None:
+    """An error for programs, where they asked for JSON: what it says and its kind."""
+    if "--json" in sys.argv[1:]:
+        _print_json({"error": text, "kind": type(error).__name__})
 
 
 def main() -> NoReturn:
@@ -709,16 +760,22 @@ def main() -> NoReturn:
 
     fit_terminal()
     try:
-        typer.main.get_command(app).main(prog_name="hwmodel")
+        status = typer.main.get_command(app).main(prog_name="hwmodel", standalone_mode=False)
     except HwmodelError as error:
+        _told(error, str(error))
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
+    except _USAGE as error:  # words that the command line does not know
+        _told(error, error.format_message())
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
+        _told(error, f"internal: {error}")
         note = f"set {TRACEBACK}=1 for the traceback"
         typer.echo(f"error: internal: {type(error).__name__}: {error} ({note})", err=True)
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(status or 0)

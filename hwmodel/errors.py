@@ -8,6 +8,12 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The name that was meant, perhaps: m for M too."""
+    folded = {each.casefold(): each for each in known}
+    return [folded[each] for each in get_close_matches(name.casefold(), folded, n=1)]
+
+
 class HwmodelError(Exception):
     """Catch this to catch what the package refuses, and none of its own bugs."""
 
@@ -26,7 +32,7 @@ class UnknownNameError(InputError):
     def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
         """Say which kind of name (`what`), the name given, and the names that exist."""
         self.name, self.known = name, tuple(sorted(known))
-        near = get_close_matches(str(name), self.known, n=1)
+        near = nearest(str(name), self.known)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         super().__init__(f"unknown {what} {name!r}{hint}; known: {', '.join(self.known) or 'none'}")
 

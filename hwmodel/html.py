@@ -60,12 +60,12 @@ def estimate_html(estimate: Estimate) -> str:
     return answer_html(headline(estimate), [parts_table(estimate), totals], notes)
 
 
-def comparison_html(estimates: Sequence[Estimate]) -> str:
+def comparison_html(estimates: Sequence[Estimate], refusals: Sequence[str] = ()) -> str:
     """One row a machine."""
     from hwmodel.table import comparison_table
 
     finding, heads, rows, warnings = comparison_table(estimates)
-    return answer_html(finding, [(heads, rows)], [f"warning: {each}" for each in warnings])
+    return answer_html(finding, [(heads, rows)], [*refusals, *(f"warning: {w}" for w in warnings)])
 
 
 def limit_html(limit: Limit) -> str:

@@ -107,10 +107,10 @@ def limit_text(limit: Limit) -> str:
     return "\n\n".join((text, "\n".join(hanging(line) for line in distance)))
 
 
-def comparison_text(estimates: Sequence[Estimate]) -> str:
+def comparison_text(estimates: Sequence[Estimate], refusals: Sequence[str] = ()) -> str:
     """One row a machine; ratios are to the first, above 1 where the machine is better."""
     text, heads, rows, warnings = comparison_table(estimates)
-    blocks = (text, grid(heads, rows, left=(1, len(heads) - 1)))
+    blocks = (text, grid(heads, rows, left=(1, len(heads) - 1)), _notes("refused", refusals))
     return "\n\n".join(block for block in (*blocks, _notes("warnings", warnings)) if block)
 
 

@@ -5,7 +5,7 @@ machines side by side, `map` finds the best loop nest, `place` puts experts on d
 values out; nothing is remembered between calls.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +22,7 @@ from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.workload import count
-from hwmodel.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.errors import CoverageError, HwmodelError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate, Limit, Serving
 from hwmodel.hardware import Hardware, limits
 from hwmodel.markup import Brief
@@ -110,22 +110,51 @@ def bound(
     return Limit(least, estimate.bound_s, estimate, on_machine(workload, machine))
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A machine that has no answer, its place among those asked for, and why."""
+
+    place: int
+    device: str
+    why: str
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Brief):
-    """Estimates of one workload on several machines, in the order asked for."""
+    """Estimates of one workload on several machines, in the order asked for; and who refused."""
 
     estimates: tuple[Estimate, ...]
+    refused: tuple[Refused, ...] = ()
 
     def __str__(self) -> str:
-        """A table, with times relative to the first machine."""
+        """A table, with times relative to the first machine that answered."""
         from hwmodel.table import comparison_text
 
-        return comparison_text(self.estimates)
+        return comparison_text(self.estimates, self._reasons())
 
     def _repr_html_(self) -> str:
         from hwmodel.html import comparison_html
 
-        return comparison_html(self.estimates)
+        return comparison_html(self.estimates, self._reasons())
+
+    def _reasons(self) -> tuple[str, ...]:
+        return tuple(f"no answer on {each.device}: {each.why}" for each in self.refused)
+
+
+def answered(asked: Sequence[tuple[str, Callable[[], Estimate]]]) -> Comparison:
+    """The answers of those machines that give one; raises the first refusal where none does."""
+    estimates: list[Estimate] = []
+    refused: list[Refused] = []
+    errors: list[HwmodelError] = []
+    for place, (device_title, ask) in enumerate(asked):
+        try:
+            estimates.append(ask())
+        except HwmodelError as error:
+            errors.append(error)
+            refused.append(Refused(place, device_title, str(error)))
+    if not estimates:
+        raise errors[0]
+    return Comparison(tuple(estimates), tuple(refused))
 
 
 def compare(
@@ -135,12 +164,20 @@ def compare(
     kernel: str | None = None,
     parallel: Mapping[str, int] | None = None,
 ) -> Comparison:
-    """The same workload on several machines."""
+    """The same workload on several machines; those that cannot run it are named, with why.
+
+    Raises as `predict` does where no machine answers.
+    """
     if isinstance(on, (str, Path, Hardware)):
         raise InputError(f"compare: expected a list of machines, found {type(on).__name__}")
     if not on:
         raise InputError("compare: expected one machine or more, found none")
-    return Comparison(tuple(predict(workload, m, kernel=kernel, parallel=parallel) for m in on))
+
+    def ask(machine: Hardware) -> Callable[[], Estimate]:
+        return lambda: predict(workload, machine, kernel=kernel, parallel=parallel)
+
+    machines = [_machine(each) for each in on]
+    return answered([(machine.title, ask(machine)) for machine in machines])
 
 
 def collective(

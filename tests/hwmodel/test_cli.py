@@ -1,6 +1,7 @@
 """The command line: what it prints, how it refuses, and how long it takes to load nothing."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -349,3 +350,79 @@ def test_options_of_einsums_stand_with_einsums(
 ) -> None:
     assert run(monkeypatch, "predict", *words) == 2
     assert what in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "what"),
+    [
+        (["predict", *GEMM, "--on", "h20"], "UnknownNameError", "unknown device 'h20'"),
+        (["predict", *GEMM, *H200, "--tp", "x"], "BadParameter", "--tp"),
+        (["predict", *GEMM, *H200, "--nope"], "NoSuchOption", "--nope"),
+        (["map", "--cascade", "gemm"], "InputError", "gemm: expected the argument 'M'"),
+    ],
+)
+def test_where_json_is_asked_for_errors_are_json(
+    words: list[str], kind: str, what: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    assert run(monkeypatch, *words, "--json") == 2
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert what in found["error"]
+    assert found["kind"] == kind
+    assert found["hwmodel_version"] == hwmodel.__version__
+    assert what in told.err
+
+
+def test_answers_in_json_name_the_version(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    found = printed(monkeypatch, capsys, "predict", *GEMM, *H200)
+    assert found["hwmodel_version"] == hwmodel.__version__
+
+
+def test_a_device_that_refuses_leaves_the_others_their_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    words = ["compare", *GEMM, "--on", "stm32h743", *H200, "--on", "b200"]
+    assert run(monkeypatch, *words) == 2
+    text = capsys.readouterr().out
+    assert "number 2 (NVIDIA B200 (HGX) 180 GB) is fastest" in text
+    assert "no answer on STM32H743" in text
+    assert run(monkeypatch, *words, "--json") == 2
+    first, second, third = json.loads(capsys.readouterr().out)
+    assert "microcontrollers run" in first["error"]
+    assert "error" not in second
+    assert (
+        third["time_s"]
+        == hwmodel.predict(hwmodel.workloads.gemm(M=512, N=1024, K=2048), "b200").time_s
+    )
+    assert run(monkeypatch, "compare", *GEMM, "--on", "stm32h743", "--on", "peer-a2") == 2
+    assert "microcontrollers run" in capsys.readouterr().err
+
+
+def test_a_letter_of_the_other_case_is_suggested(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    assert run(monkeypatch, "predict", "gemm", "m=512", *H200) == 2
+    assert "unknown field 'm' (did you mean 'M'?)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("begun", "expected"),
+    [("predict gemm --on h2", {"h200"}), ("predict ge", {"gelu", "gemm"}), ("val", {"validate"})],
+)
+def test_shells_complete_words(begun: str, expected: set[str]) -> None:
+    words = f"hwmodel {begun}"
+    asked = {
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+        "_HWMODEL_COMPLETE": "complete_bash",
+    }
+    found = subprocess.run(
+        [sys.executable, "-m", "hwmodel"], env={**os.environ, **asked}, cwd=ROOT,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert set(found.stdout.split()) == expected
+
+
+def test_help_goes_by_its_letter(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    assert run(monkeypatch, "predict", "-h") == 0
+    assert "--on" in capsys.readouterr().out

@@ -11,6 +11,10 @@ from hwmodel.markup import answer_html
 GEMM = hw.workloads.gemm(M=128, N=256, K=256)
 
 
+def squared(n: Any) -> dict[str, Any]:
+    return {"n2": n * n}
+
+
 class Checked(HTMLParser):
     """Counts what opens and closes; nothing may be loaded from elsewhere."""
 
@@ -45,8 +49,8 @@ def checked(answer: Any) -> list[str]:
         pytest.param(lambda: hw.map(GEMM, "h200"), id="tiles"),
         pytest.param(lambda: hw.device("h200"), id="device"),
         pytest.param(lambda: hw.model("llama-3.2-1b"), id="model"),
-        pytest.param(lambda: hw.model("llama-3.2-1b").decode(1, [100, 200]), id="stack"),
-        pytest.param(lambda: hw.sweep(lambda n: {"n2": n * n}, n=[1.0, 2.0]), id="sweep"),
+        pytest.param(lambda: hw.model("llama-3.2-1b").decode(1, hw.logspace(100, 200, 2)), id="stack"),
+        pytest.param(lambda: hw.sweep(squared, n=[1.0, 2.0]), id="sweep"),
     ],
 )
 def test_answers_are_tables(answer: Any) -> None:
@@ -76,7 +80,7 @@ def many(answer: str) -> Any:
         "map": lambda: hw.map(GEMM, "peer-a2"),
         "explanation": lambda: hw.explain(GEMM, h200),
         "sensitivity": lambda: hw.sensitivity(GEMM, h200),
-        "sweep": lambda: hw.sweep(lambda n: {"n2": n * n}, n=hw.logspace(1, 1000, 100)),
+        "sweep": lambda: hw.sweep(squared, n=hw.logspace(1, 1000, 100)),
         "device": lambda: h200.but(hbm={"bandwidth": hw.linspace("1 TB/s", "9 TB/s", 999)}),
         "model": lambda: hw.model("llama-3.2-1b"),
         "stack": lambda: steps,

@@ -42,6 +42,9 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.reader import error_at, read
 from hwmodel.einsum.template import Template
 from hwmodel.einsum.verify import SIZE_RULES, STRUCTURE_RULES, verify
+from hwmodel.errors import InputError
+from hwmodel.printable import shown
+from hwmodel.reading import TEXT_CHARACTERS
 from hwmodel.units import Amount
 
 WORDS = {
@@ -80,9 +83,25 @@ def parse(
     >>> gemm.einsums[0].reductions
     (('k', 'add'),)
     """
+    _check_text(text, name)
+    for what, given in (("sizes", sizes), ("dtypes", dtypes)):
+        if not (given is None or isinstance(given, Mapping)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"parse: {what}: expected a table by name, found {shown(given)}")
     cascade = template(text, name).bind(sizes or {}, dtypes or {}, name=name)
     verify(cascade, SIZE_RULES)
     return cascade
+
+
+def _check_text(text: object, name: object) -> None:
+    """Texts of a length that can be read in a second."""
+    if not isinstance(text, str) or not isinstance(name, str):
+        found = shown(name if isinstance(text, str) else text)
+        raise InputError(f"parse: expected a cascade's text, found {found}")
+    if len(text) > TEXT_CHARACTERS:
+        raise InputError(
+            f"cascade {name!r}: expected a text of at most {TEXT_CHARACTERS:,} characters, found"
+            f" {len(text):,}"
+        )
 
 
 @lru_cache(maxsize=4096)

@@ -3,6 +3,7 @@
 `notation.py` has the meaning of the text and `cascade.lark` its grammar.
 """
 
+import math
 from collections.abc import Iterable, Set
 from typing import NoReturn, TypeAlias, cast
 
@@ -35,10 +36,15 @@ from hwmodel.einsum.template import (
     calculate,
 )
 from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.printable import printable
+from hwmodel.reading import DIGITS, EXPRESSION_DEPTH
 
 Node: TypeAlias = Tree[Token]
 Branch: TypeAlias = Tree[Token] | Token
 Terms: TypeAlias = tuple[tuple[str, int], ...]
+
+LONGEST_SHOWN = 500
+"""Characters of a line that an error shows beside its place."""
 
 ROLES = ("activation", "weight", "cache")
 DISTRIBUTIONS = {"balanced": (1, 2), "uniform": (1, 2), "zipf": (3, 3)}
@@ -47,12 +53,12 @@ DISTRIBUTIONS = {"balanced": (1, 2), "uniform": (1, 2), "zipf": (3, 3)}
 
 def error_at(text: str, name: str, line: int, column: int, message: str) -> InputError:
     """An error that shows the line and points at the column (both from 1)."""
-    lines = text.splitlines() or [""]
-    shown = lines[min(line, len(lines)) - 1].expandtabs(1)
-    return InputError(
-        f"cascade {name!r}, line {line}, column {column}: {message}\n  {shown}\n"
-        f"  {' ' * (column - 1)}^"
-    )
+    lines = text.split("\n")
+    said = f"cascade {name!r}, line {line}, column {column}: {message}"
+    at = printable(lines[min(line, len(lines)) - 1].rstrip("\r").expandtabs(1))
+    if len(at) > LONGEST_SHOWN:
+        return InputError(said)
+    return InputError(f"{said}\n  {at}\n  {' ' * (column - 1)}^")
 
 
 def read(tree: Node, text: str, name: str) -> Template:
@@ -76,6 +82,8 @@ class _Reader:
 
     def read(self, tree: Node) -> Template:
         lines = _trees(tree)
+        for line in lines:
+            self._check_depth(line)
         made = [line for line in lines if line.data == "einsum"]
         for node in tree.find_data("access"):
             self.ranks |= {str(_token(n)) for n in node.find_data("name")}
@@ -108,6 +116,19 @@ class _Reader:
         )
 
     # Declarations
+
+    def _check_depth(self, line: Node) -> None:
+        """Refuse what is nested deeper than all that walks over it could go; sums nest too."""
+        level: list[Node] = [line]
+        for _ in range(EXPRESSION_DEPTH):
+            level = [child for node in level for child in _trees(node)]
+            if not level:
+                return
+        self._fail(
+            line,
+            f"expected at most {EXPRESSION_DEPTH} brackets, signs and terms within one another;"
+            " divide it into several Einsums",
+        )
 
     def _rank(self, item: Node) -> None:
         names = _tokens(item)
@@ -217,7 +238,7 @@ class _Reader:
 
     def _expression(self, node: Node) -> Expression:
         if node.data == "number":
-            return Constant(float(_token(node)))
+            return Constant(float(self._number(_token(node))))
         if node.data == "infinity":
             return Constant(float("inf"))
         if node.data == "access":
@@ -339,7 +360,7 @@ class _Reader:
                 self._fail(node, "expected numbers in an array")
             return {}, np.array(entries, dtype=np.float64)
         if node.data == "number":
-            return {}, _number(_token(node))
+            return {}, self._number(_token(node))
         if node.data in ("extent", "name"):
             name = _token(node).lower()
             if node.data == "name" and name in (self.ranks if ranks is None else ranks):
@@ -360,6 +381,13 @@ class _Reader:
         if theirs or sign == "/" or not isinstance(other, int):
             self._fail(node, "expected whole multiples of ranks, such as 2*y")
         return {r: f * other for r, f in ours.items()}, _fold("*", rest, other)
+
+    def _number(self, token: Token) -> int | float:
+        text = token.replace("_", "")
+        number = math.inf if len(text) > DIGITS else int(text) if text.isdigit() else float(text)
+        if isinstance(number, float) and not math.isfinite(number):
+            self._fail(token, "expected a number of at most 1.8e308")
+        return number
 
     def _symbol(self, name: str) -> None:
         if name not in self.ranks:
@@ -424,11 +452,6 @@ def _fold(operator: str, left: Size, right: Size) -> Size:
     if isinstance(left, int) and left == 0 and operator == "+":
         return right
     return Arithmetic(operator, left, right)
-
-
-def _number(token: Token) -> int | float:
-    text = token.replace("_", "")
-    return int(text) if text.isdigit() else float(text)
 
 
 def _trees(node: Node) -> list[Node]:

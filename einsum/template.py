@@ -17,6 +17,9 @@ from hwmodel.einsum.cascade import Band, Cascade, Distribution, Einsum, Initial,
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.units import Amount, amount
 
+PLAIN = 2**53
+"""Whole numbers up to here need no further check."""
+
 
 @dataclass(frozen=True)
 class Symbol:
@@ -147,7 +150,7 @@ class _Extents:
         self._pending: set[str] = set()
         self._known: dict[str, Amount] = {
             key: size
-            if type(size) is int and size > 0
+            if type(size) is int and 0 < size <= PLAIN
             else amount(
                 size,
                 where=f"{self._where}: size of {key!r}",

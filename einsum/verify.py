@@ -5,6 +5,7 @@ found and where. `notation.parse` applies the rules by itself; cascades built by
 `verify(cascade)`.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +26,9 @@ from hwmodel.einsum.cascade import (
 from hwmodel.einsum.operators import OPERATORS
 from hwmodel.errors import InputError
 from hwmodel.units import Amount
+
+MOST_BITS = 960
+"""Of the number of points of one Einsum: 2**64 below the largest float64."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +232,33 @@ def _partitions_are_whole(cascade: Cascade) -> Iterator[str]:
 # Sizes
 
 
+def _points_can_be_counted(cascade: Cascade) -> Iterator[str]:
+    """Counts are products of extents with small factors; far beyond this they are no floats."""
+    sizes = {name: rank.size for name, rank in cascade.ranks.items()}
+    shapes = {np.shape(size) for size in sizes.values()} - {()}
+    if len(shapes) > 1:
+        try:
+            np.broadcast_shapes(*shapes)
+        except ValueError:
+            yield f"expected sizes that broadcast together, found shapes {sorted(shapes)}"
+            return
+    for einsum in cascade.einsums:
+        most = math.prod(_whole(sizes[rank]) for rank in einsum.ranks if rank in sizes)
+        if most.bit_length() > MOST_BITS:
+            yield (
+                f"{einsum.name}: expected at most 2**{MOST_BITS} points, found"
+                f" 2**{most.bit_length() - 1} or more"
+            )
+
+
+def _whole(size: Amount) -> int:
+    """The largest of some sizes, as an int; what is none counts as 1, other rules name it."""
+    if isinstance(size, int):
+        return max(size, 1)
+    largest = float(np.max(size))
+    return int(largest) if 1 <= largest < math.inf else 1
+
+
 def _sizes_are_positive(cascade: Cascade) -> Iterator[str]:
     for rank in cascade.ranks.values():
         size = rank.size
@@ -332,6 +363,7 @@ STRUCTURE_RULES = (
 """What text alone decides."""
 SIZE_RULES = (
     Rule("sizes", "sizes are whole and positive", _sizes_are_positive),
+    Rule("points", "points can be counted", _points_can_be_counted),
     Rule("cover", "parts cover their parent", _parts_cover_their_parent),
     Rule("fractions", "density and probability are in (0, 1]", _fractions_are_fractions),
     Rule("limits", "bands have a limit", _bands_have_limits),

@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.errors import InputError
+from hwmodel.printable import shown
 from hwmodel.ranges import Quantities
+from hwmodel.reading import AXIS_VALUES
 from hwmodel.units import dimension_of
 
 Numbers: TypeAlias = NDArray[np.float64]
@@ -84,8 +86,10 @@ def axis(name: str, values: Any) -> Axis:
     if isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__len__"):
         raise InputError(
             f"{where}: expected a list of values, or a range such as hw.logspace(1, 64), found"
-            f" {values!r}"
+            f" {shown(cast(object, values))}"
         )
+    if len(values) > AXIS_VALUES:
+        raise InputError(f"{where}: expected at most {AXIS_VALUES:,} values, found {len(values):,}")
     array = _numbers(values)
     if array is None:
         return _walked(where, name, values)
@@ -119,9 +123,12 @@ def _walked(where: str, name: str, values: Sequence[Any]) -> Axis:
         raise InputError(f"{where}: expected one value or more, found none")
     items = tuple(plain(value) for value in values)
     labels = [label(item) for item in items]
-    for shown in labels:
-        if labels.count(shown) > 1:
-            raise InputError(f"{where}: expected values that differ, found {shown!r} twice")
+    seen: set[Any] = set()
+    for each_label in labels:
+        if each_label in seen:
+            found = shown(each_label)
+            raise InputError(f"{where}: expected values that differ, found {found} twice")
+        seen.add(each_label)
     dimension = values.dimension if isinstance(values, Quantities) else None
     return Axis({name: items}, {name: _with_unit(name, dimension)})
 

@@ -20,6 +20,16 @@ import numpy as np
 
 from hwmodel.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.estimate import EXTRAPOLATED, Estimate
+from hwmodel.printable import shown
+from hwmodel.reading import (
+    CASES_BYTES,
+    LINE_CHARACTERS,
+    json_value,
+    kind_of,
+    name_of,
+    text_of,
+    why,
+)
 from hwmodel.request import Request, answerer, read
 from hwmodel.units import Amount, show
 
@@ -28,6 +38,9 @@ Answerer: TypeAlias = Callable[[Mapping[str, Amount]], Estimate]
 
 AT_ONCE = 16_384
 """Cases in one vectorised call: enough to hide its overhead, few enough to show progress."""
+
+INTERNAL = "internal: "
+"""Before the error of a case that met a fault of the package's own."""
 
 SHOW_PROGRESS = 10_000
 """From this many cases on, progress is shown."""
@@ -44,20 +57,21 @@ class _Group:
 def predict_file(cases: str | Path, out: str | Path | None = None) -> int:
     """Answer a file of cases into `out` (default: standard output); the exit status.
 
-    0: all answered; 2: at least one case was refused. `out` appears whole or not at all. Raises
-    `InputError` when the file cannot be read or `out` cannot be written.
+    0: all answered; 2: at least one case was refused; 1: a fault of the package's own met one.
+    `out` appears whole or not at all. Raises `InputError` when the file cannot be read or `out`
+    cannot be written.
     """
     path = Path(cases)
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a readable UTF-8 text file, found: {error}") from None
+    lines = text_of(path, most=CASES_BYTES).split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     with _written(out) as stream, _progress(len(lines)) as advance:
         answers = predict_lines(lines, where=str(path), advance=advance)
         stream.writelines(json.dumps(answer, allow_nan=False) + "\n" for answer in answers)
-    return InputError.exit_status if any("error" in answer for answer in answers) else 0
+    errors = [answer["error"] for answer in answers if "error" in answer]
+    if any(INTERNAL in error for error in errors):
+        return HwmodelError.exit_status
+    return InputError.exit_status if errors else 0
 
 
 def predict_lines(
@@ -69,7 +83,7 @@ def predict_lines(
     for place, line in enumerate(lines):
         try:
             _join(groups, place, read(_parsed(line)))
-        except HwmodelError as error:
+        except Exception as error:
             answers[place] = _refusal(error, where, place)
             advance(1)
     for form, group in groups.items():
@@ -79,30 +93,12 @@ def predict_lines(
 
 
 def _parsed(line: str) -> Mapping[str, Any]:
-    try:
-        case: Any = json.loads(line, object_pairs_hook=_object)
-    except json.JSONDecodeError as error:
-        found = error.msg if line.strip() else "an empty line"
-        raise InputError(f"column {error.colno}: expected a JSON object, found: {found}") from None
-    except RecursionError:
-        raise InputError("expected a JSON object, found one nested too deep") from None
-    except InputError:
-        raise
-    except ValueError as error:  # an integer of thousands of digits
-        raise InputError(f"expected a JSON object, found: {error}") from None
+    if len(line) > LINE_CHARACTERS:
+        raise InputError(f"expected at most {LINE_CHARACTERS:,} characters, found {len(line):,}")
+    case = json_value(line, lines=False)
     if not isinstance(case, dict):
-        raise InputError(f"expected a JSON object, found {type(case).__name__} {line.strip()!r}")
+        raise InputError(f"expected a JSON object, found {type(case).__name__} {shown(case)}")
     return cast(dict[str, Any], case)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; a repeated key would lose a value without a word."""
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{twice}: stands here a second time")
-    return table
 
 
 def _join(groups: dict[str, _Group], place: int, request: Request) -> None:
@@ -120,7 +116,7 @@ def _answered(
     """Place and answer of every case of a group."""
     try:
         answer = answerer(form)
-    except HwmodelError as error:
+    except Exception as error:
         yield from ((place, _refusal(error, where, place)) for place in group.places)
         advance(len(group.places))
         return
@@ -139,7 +135,7 @@ def _evaluated(
         records = _records(answer(_sizes(columns)), len(places))
     except UnknownNameError as error:  # a name, not a size: all cases of this form share it
         return [(place, _refusal(error, where, place)) for place in places]
-    except HwmodelError as error:
+    except Exception as error:
         if len(places) == 1:
             return [(places[0], _refusal(error, where, places[0]))]
         middle = len(places) // 2
@@ -199,8 +195,12 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _refusal(error: HwmodelError, where: str, place: int) -> Answer:
-    return {"error": f"{where}, line {place + 1}: {error}"}
+def _refusal(error: Exception, where: str, place: int) -> Answer:
+    """What one case is told; a fault of ours costs its own line, and no other."""
+    told = str(error)
+    if not isinstance(error, HwmodelError):
+        told = f"{INTERNAL}{type(error).__name__}: {shown(told)}"
+    return {"error": f"{where}, line {place + 1}: {told}"}
 
 
 @contextmanager
@@ -210,17 +210,25 @@ def _written(out: str | Path | None) -> Generator[IO[str], None, None]:
         import sys
 
         yield sys.stdout
+        sys.stdout.flush()
         return
     target = Path(out)
+    if kind_of(target) == "folder":
+        raise InputError(f"{name_of(target)}: expected a file to write to, found a folder")
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", text=True)
-    except OSError as error:
-        raise InputError(f"{target}: expected a file that can be written: {error}") from None
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:64]}.")
+    except (OSError, ValueError) as error:
+        told = f"expected a file that can be written: {why(error)}"
+        raise InputError(f"{name_of(target)}: {told}") from None
     try:
         os.chmod(name, 0o666 & ~_umask())
         with open(handle, "w", encoding="utf-8") as stream:
             yield stream
         os.replace(name, target)
+    except OSError as error:  # no space left, or the target is no file to be replaced
+        Path(name).unlink(missing_ok=True)
+        told = f"expected a file that can be written: {why(error)}"
+        raise InputError(f"{name_of(target)}: {told}") from None
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

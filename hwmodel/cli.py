@@ -5,6 +5,7 @@ and its sizes, or a workload with fields of its own: `hwmodel predict gemm M=409
 h200`. Exit status: 0 ok, 1 internal error, 2 bad input, 3 does not fit, 130 interrupted.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -722,9 +723,11 @@ def _pair(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not (sign and name and value):
         raise InputError(f"expected a field such as M=4096, found {text!r}")
+    from hwmodel.reading import json_value
+
     try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
+        return name, json_value(value)
+    except InputError:
         return name, value
 
 
@@ -754,8 +757,27 @@ def _told(error: Exception, text: str) -> None:
         _print_json({"error": text, "kind": type(error).__name__})
 
 
+def _unwritten(error: OSError) -> int:
+    """Say which output the system refused; what is left of standard output goes nowhere."""
+    from hwmodel.reading import name_of, why
+
+    if not isinstance(error, BrokenPipeError):  # a reader that has enough, such as `head`
+        place = name_of(error.filename) if error.filename else "standard output"
+        text = f"{place}: cannot be written or read: {why(error)}"
+        if error.filename:
+            _told(error, text)
+        typer.echo(f"error: {text}", err=True)
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+    return InputError.exit_status
+
+
 def main() -> NoReturn:
     """Run the command line; what the package refuses becomes one line and an exit status."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        typer.echo("error: standard output: expected an open one, found it closed", err=True)
+        sys.exit(InputError.exit_status)
     from hwmodel.grid import fit_terminal
 
     fit_terminal()
@@ -771,6 +793,10 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except OSError as error:  # a disk that is full, a folder that is not there
+        if os.environ.get(TRACEBACK):
+            raise
+        sys.exit(_unwritten(error))
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise

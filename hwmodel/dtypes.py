@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hwmodel.errors import UnknownNameError
+from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.printable import shown
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def dtype(name: str) -> DType:
 
     `int4@128:20` is int4 with 20 bits of scale (and zero point) for each block of 128 elements.
     """
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"dtype: expected a name such as 'bf16', found {shown(name)}")
     found = DTYPES.get(ALIASES.get(name, name)) or _with_scales(name)
     if found is None:
         raise UnknownNameError("dtype", name, DTYPES)
@@ -79,7 +82,7 @@ def dtype(name: str) -> DType:
 
 @lru_cache(maxsize=256)
 def _with_scales(name: str) -> DType | None:
-    match = re.fullmatch(r"(\w+)@([1-9]\d*):(\d+)", name)
+    match = re.fullmatch(r"(\w+)@([1-9][0-9]{0,9}):([0-9]{1,9})", name)
     element = DTYPES.get(ALIASES.get(match[1], match[1])) if match else None
     if match is None or element is None:
         return None

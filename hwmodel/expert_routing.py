@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.reading import EXPERTS, ROUTING_ENTRIES
 
 Counts: TypeAlias = NDArray[np.floating[Any]]
 """Counts in float64, exact below 2^53."""
@@ -144,6 +145,8 @@ def from_traces(
     `experts` defaults to one more than the highest number met, `layers` to 0, 1, 2, ...
     Raises `InputError` where an expert is out of range or chunks differ in shape.
     """
+    if experts is not None and not 0 < experts <= EXPERTS:
+        raise InputError(f"trace: expected 1 to {EXPERTS} experts, found {experts}")
     if kind not in KINDS:
         raise UnknownNameError("kind of routing", kind, KINDS)
     pairs: Counts | None = None
@@ -159,9 +162,14 @@ def from_traces(
         shape = chunk.shape[1:]
         if not chunk.shape[0]:
             continue
-        _check_experts(chunk, experts, tokens)
+        _check_experts(chunk, EXPERTS if experts is None else experts, tokens)
         size = max(experts or 0, int(chunk.max()) + 1, 0 if both is None else both.shape[-1])
         depth = chunk.shape[1]
+        if 2 * depth * size**2 > ROUTING_ENTRIES:
+            raise InputError(
+                f"trace: expected at most {ROUTING_ENTRIES:,} counts in all, found {depth} layers"
+                f" of {size} x {size} experts, counted twice"
+            )
         pairs = _grown(pairs, (depth - 1, size, size))
         both = _grown(both, (depth, size, size))
         _count(chunk[:, :, :1] if kind == "top1" else chunk, pairs, both)
@@ -230,14 +238,13 @@ def _check_counts(counts: Counts, where: str) -> None:
         )
 
 
-def _check_experts(chunk: Trace, experts: int | None, tokens: int) -> None:
-    wrong = (chunk < 0) | (chunk >= (experts if experts is not None else np.inf))
+def _check_experts(chunk: Trace, experts: int, tokens: int) -> None:
+    wrong = (chunk < 0) | (chunk >= experts)
     if wrong.any():
         token, layer, rank = (int(index) for index in np.argwhere(wrong)[0])
-        known = f"0 to {experts - 1}" if experts is not None else "0 or more"
         raise InputError(
             f"trace, token {tokens + token}, layer {layer}, choice {rank}: expected an expert of"
-            f" {known}, found {chunk[token, layer, rank]}"
+            f" 0 to {experts - 1}, found {chunk[token, layer, rank]}"
         )
 
 

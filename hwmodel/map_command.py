@@ -7,7 +7,6 @@ the machine is `peer-a2` with the memories that are named in place of its buffer
 says that a buffer holds these tensors alone.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from hwmodel.hardware import Hardware, limits
 from hwmodel.html import Notebook
 from hwmodel.mappers.answer import Mapped, any_schedule
 from hwmodel.mappers.map import map_forms, map_front
+from hwmodel.reading import json_value, kind_of, text_of
 from hwmodel.record import plain
 from hwmodel.registry import device
 from hwmodel.table import bound_text
@@ -241,9 +241,9 @@ def _cascade(
             return made
         raise InputError(f"--cascade: expected a cascade, found the whole model {cascade!r}")
     path = Path(cascade)
-    if not path.is_file():
+    if kind_of(path) != "file":
         raise UnknownNameError("workload or file of a cascade", cascade, WORKLOADS)
-    return parse(path.read_text("utf-8"), sizes=sizes, dtypes=dtypes, name=path.stem)
+    return parse(text_of(path), sizes=sizes, dtypes=dtypes, name=path.stem)
 
 
 def _dtypes(text: str | None) -> dict[str, str]:
@@ -267,7 +267,7 @@ def pairs(text: str | None, where: str) -> dict[str, Any]:
         if name in found:
             raise InputError(f"{where}: {name} is given twice")
         try:
-            found[name] = json.loads(value)
-        except json.JSONDecodeError:
+            found[name] = json_value(value)
+        except InputError:
             found[name] = value
     return found

@@ -8,9 +8,10 @@ dealt to nodes afterwards so that few crossings leave a node; the number of cros
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -28,13 +29,18 @@ from hwmodel.placement import (
     hop_cost,
     placement,
 )
+from hwmodel.printable import shown
+from hwmodel.reading import EXPERTS, PLACED_DEVICES, SLOTS
 from hwmodel.topologies import topology as find_topology
 from hwmodel.topology import Topology
 from hwmodel.traces import read_routing
-from hwmodel.units import parse, show
+from hwmodel.units import amount, counted, show
 
 OBJECTIVES = {"crossings": "", "hops": "", "load": "", "seconds": "s"}
 """What can be minimised, and its unit."""
+
+_PLAIN = re.compile(r"[0-9]{1,300}(\.[0-9]*)?")
+"""Bytes without a unit, as the command line gives them."""
 
 
 def place(
@@ -73,9 +79,28 @@ def place(
     from the placement. Raises `InputError`, `CapacityError` where the experts have no room,
     `SolverError` where constraints leave no way.
     """
-    if objective not in OBJECTIVES:
+    if not isinstance(objective, str) or objective not in OBJECTIVES:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UnknownNameError("objective", objective, OBJECTIVES)
-    _check(time_limit_s, gap, tokens, choices, token_s)
+    time_limit_s = _number("time_limit_s", time_limit_s, least=1e-9)
+    gap = _number("gap", gap, most=np.nextafter(1.0, 0.0))
+    token_s = _number("token_s", token_s)
+    tokens, choices = (
+        counted(n, where=f"place: {w}") for n, w in ((tokens, "tokens"), (choices, "choices"))
+    )
+    seed = counted(seed, where="place: seed", least=0)
+    slack = counted(slack, where="place: slack", least=0)
+    shared_experts = counted(shared_experts, where="place: shared_experts", least=0)
+    experts, devices, nodes, slots = (
+        None if n is None else counted(n, where=f"place: {w}", most=most)
+        for n, w, most in (
+            (experts, "experts", EXPERTS),
+            (devices, "devices", PLACED_DEVICES),
+            (nodes, "nodes", PLACED_DEVICES),
+            (slots, "slots", SLOTS),
+        )
+    )
+    pinned = _places("pinned", pinned)
+    forbidden = _places("forbidden", forbidden)
     if not isinstance(routing, Routing):
         routing = read_routing(routing, kind=kind, domains=domains, experts=experts)
     network = find_topology(topology) if isinstance(topology, (str, Path)) else topology
@@ -91,8 +116,8 @@ def place(
         load_cost={"load": 1.0, "seconds": token_s}.get(objective, 0.0),
         slack=slack,
         most=_room(routing, memory, expert_bytes, shared_experts),
-        pinned=dict(pinned or {}),
-        forbidden=dict(forbidden or {}),
+        pinned=pinned,
+        forbidden=forbidden,
         objective=objective,
         unit=OBJECTIVES[objective],
         time_limit_s=time_limit_s,
@@ -137,24 +162,12 @@ def place(
     )
 
 
-def _check(time_limit_s: float, gap: float, tokens: int, choices: int, token_s: float) -> None:
-    for good, what, found in (
-        (time_limit_s > 0, "a time limit above 0 s", time_limit_s),
-        (0 <= gap < 1, "a gap from 0 to below 1", gap),
-        (tokens >= 1, "one token or more", tokens),
-        (choices >= 1, "one choice of a token or more", choices),
-        (0 <= token_s < np.inf, "0 s or more for a token in an expert", token_s),
-    ):
-        if not good:
-            raise InputError(f"place: expected {what}, found {found}")
-
-
 def _machines(devices: int | None, nodes: int | None, network: Topology | None) -> tuple[int, int]:
     """How many devices on how many nodes; a topology says both."""
     if network is None:
         if devices is None:
             raise InputError("place: expected --devices or a topology, found neither")
-        nodes = nodes or 1
+        nodes = 1 if nodes is None else nodes
     else:
         count = len(network.devices)
         if devices is not None and devices > count:
@@ -163,7 +176,7 @@ def _machines(devices: int | None, nodes: int | None, network: Topology | None) 
                 " a larger topology"
             )
         devices = count if devices is None else devices
-        nodes = nodes or _boxes(network, devices)
+        nodes = _boxes(network, devices) if nodes is None else nodes
     if devices < 1:
         raise InputError(f"place: expected one device or more, found {devices}")
     if nodes < 1 or devices % nodes:
@@ -257,11 +270,39 @@ def _room(
 def _bytes(value: float | str | None, where: str) -> float | None:
     if value is None:
         return None
-    if isinstance(value, str):
-        value = float(value) if value.replace(".", "", 1).isdigit() else parse(value, "bytes")
-    if not value > 0:
-        raise InputError(f"{where}: expected a number of bytes above 0, found {value}")
-    return float(value)
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        value = float(value)
+    found = amount(value, "bytes", where=where)
+    if isinstance(found, np.ndarray):
+        raise InputError(f"{where}: expected one size, found {shown(value)}")
+    return float(found)
+
+
+def _number(name: str, value: Any, *, least: float = 0.0, most: float = np.inf) -> float:
+    """One finite number within limits."""
+    found = amount(value, where=f"place: {name}", zero=True)
+    if isinstance(found, np.ndarray) or not least <= found <= most:
+        told = f"a number from {least:g} to {most:.4g}" if most < np.inf else f"{least:g} or more"
+        raise InputError(f"place: {name}: expected {told}, found {shown(value)}")
+    return float(found)
+
+
+def _is_place(key: Any) -> bool:
+    """Whether a key is (layer, expert)."""
+    numbers = cast(tuple[Any, ...], key) if isinstance(key, tuple) else ()
+    return len(numbers) == 2 and all(isinstance(number, int) for number in numbers)
+
+
+def _places(name: str, given: Any) -> dict[tuple[int, int], Any]:
+    """A table by (layer, expert), whose values `place_experts` checks."""
+    table: Any = {} if given is None else given
+    pairs = isinstance(table, Mapping) and all(map(_is_place, cast(Mapping[Any, Any], table)))
+    if not pairs:
+        raise InputError(
+            f"place: {name}: expected a table such as {{(layer, expert): device}}, found"
+            f" {shown(given)}"
+        )
+    return dict(cast(Mapping[tuple[int, int], Any], table))
 
 
 def _notes(routing: Routing) -> tuple[str, ...]:
@@ -317,7 +358,7 @@ def pins(texts: Sequence[str]) -> dict[tuple[int, int], int]:
             layer, expert = place_.split(":")
             found[int(layer), int(expert)] = int(device)
         except ValueError:
-            raise InputError(f"--pin: expected LAYER:EXPERT=DEVICE, found {text!r}") from None
+            raise InputError(f"--pin: expected LAYER:EXPERT=DEVICE, found {shown(text)}") from None
     return found
 
 

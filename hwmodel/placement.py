@@ -6,7 +6,6 @@ hop counts or seconds per token weigh them. The load of a device in a layer is t
 of its experts. These functions judge placements; the mappers that find them share none of them.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from hwmodel.errors import InputError
 from hwmodel.expert_routing import Counts, Routing
+from hwmodel.reading import json_table
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ def contiguous(layers: tuple[int, ...], experts: int, devices: int) -> Placement
 def read_placement(path: str | Path) -> Placement:
     """A placement from the JSON that `record` describes, alone or under the key `placement`."""
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json_table(path, "a placement")
         data = data.get("placement", data)
         layers = {int(layer): tuple(map(int, row)) for layer, row in data["layers"].items()}
         devices = int(data["devices"])
-    except OSError as error:
-        raise InputError(f"{path}: cannot read a placement ({error.strerror})") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except InputError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise InputError(
             f'{path}: expected {{"devices": 4, "layers": {{"0": [0, 0, 1, ...], ...}}}}, found'
             f" something else ({type(error).__name__}: {error})"

@@ -10,6 +10,7 @@ from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.estimate import Estimate
 from hwmodel.explain_command import asked
 from hwmodel.pictures import gallery
+from hwmodel.reading import kind_of, why
 from hwmodel.registry import device
 from hwmodel.sensitivities import sensitivity
 from hwmodel.spatial.picture import ARRAYS
@@ -109,9 +110,10 @@ def of_table(
 
 
 def _table(path: Path) -> Sweep:
-    if path.is_dir():
+    kind = kind_of(path)
+    if kind == "folder":
         return open_sweep(path)
-    if not path.is_file():
+    if kind is None:
         raise InputError(f"{path}: expected the folder of a sweep or a table's file, found none")
     if path.suffix not in READERS:
         known = " or ".join(READERS)
@@ -119,7 +121,7 @@ def _table(path: Path) -> Sweep:
     try:
         return Sweep((READERS[path.suffix](path).lazy(),))
     except (polars.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path}: expected a table, found something else ({error})") from None
+        raise InputError(f"{path}: expected a table, found something else ({why(error)})") from None
 
 
 def of_device(on: str, out: str) -> None:

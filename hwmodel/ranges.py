@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.errors import InputError
-from hwmodel.units import DIMENSIONS, amount, parse
+from hwmodel.printable import shown
+from hwmodel.reading import AXIS_VALUES
+from hwmodel.units import DIMENSIONS, amount, counted, parse
 
 
 class Quantities(np.ndarray[tuple[int, ...], np.dtype[np.float64]]):
@@ -105,8 +107,11 @@ def _numbers(first: float | str, last: float | str) -> tuple[float, float, str |
 
 
 def _number(value: float) -> float:
-    return float(np.asarray(amount(value, where="range")))
+    found = amount(value, where="range")
+    if isinstance(found, np.ndarray) and found.ndim:
+        raise InputError(f"range: expected one number, found {shown(value)}")
+    return float(found)
 
 
 def _points(points: int) -> int:
-    return int(np.asarray(amount(points, where="points", whole=True)))
+    return counted(points, where="points", most=AXIS_VALUES)

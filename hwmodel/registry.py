@@ -13,7 +13,6 @@ A device is calibrated by `catalogue/calibration/<name>.yaml`, or by the priors 
 user's own.
 """
 
-import importlib
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -22,8 +21,10 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 from hwmodel.calibration import WIDER, WIDEST, Calibration, inherited
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.hardware import Hardware
+from hwmodel.reading import kind_of, name_of
 from hwmodel.units import NOUNS, amount, bare_name, dimension_of
 from hwmodel.value import Value, field_of
+from hwmodel.yaml_reading import compose, entries, plain
 
 Record = TypeVar("Record", bound=Value)
 CATALOGUE = Path(__file__).resolve().parent / "catalogue"
@@ -56,7 +57,7 @@ def device(name_or_path: str | Path) -> Hardware:
     if name.lower() in devices():
         return _shipped(name.lower())
     path = Path(name)
-    if path.is_dir():
+    if kind_of(path) == "folder":
         path = path / "device.yaml"
     elif path.suffix.lower() not in (".yaml", ".yml") and path.name == name:
         raise UnknownNameError("device", name, devices())
@@ -99,8 +100,8 @@ def load(path: Path, record: type[Record]) -> Record:
 def load_calibration(path: str | Path) -> Calibration:
     """Read one calibration file (`Calibration` in YAML); raises `InputError`."""
     path = Path(path)
-    root = _compose(path)
-    return Calibration.build(_plain(root, path), where=str(path))
+    root = compose(path)
+    return Calibration.build(plain(root, path), where=str(path))
 
 
 class _Reader:
@@ -108,11 +109,11 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.root = _items(_compose(path), path, "")
-        texts = self.root.pop("sources", None)
-        if texts is None:
-            raise InputError(f"{path}: expected a table `sources`, found none")
-        self.texts: dict[str, str] = _plain(texts, path)
+        self.root = entries(compose(path), path, "")
+        if "sources" not in self.root:
+            raise InputError(f"{name_of(path)}: expected a table `sources`, found none")
+        texts = entries(self.root.pop("sources"), path, "sources")
+        self.texts = {name: str(plain(node, path)) for name, node in texts.items()}
         self.origins: dict[str, str] = {}
 
     def tree(self, cls: type[Value]) -> dict[str, Any]:
@@ -134,22 +135,22 @@ class _Reader:
     def value(self, node: Any, annotation: Any, dimension: str | None, path: str) -> Any:
         inner = _record_in(annotation)
         if get_origin(annotation) is dict:
-            items = _items(node, self.path, path)
+            items = entries(node, self.path, path)
             if inner is None:
                 return {key: self.number(n, dimension, f"{path}.{key}") for key, n in items.items()}
             return {
-                key: self.record(_items(n, self.path, f"{path}.{key}"), inner, f"{path}.{key}.")
+                key: self.record(entries(n, self.path, f"{path}.{key}"), inner, f"{path}.{key}.")
                 for key, n in items.items()
             }
         if inner is not None:
-            return self.record(_items(node, self.path, path), inner, path + ".")
+            return self.record(entries(node, self.path, path), inner, path + ".")
         if annotation in (str, bool) or get_origin(annotation) is Literal:
-            return _plain(node, self.path)
+            return plain(node, self.path)
         return self.number(node, dimension, path)
 
     def number(self, node: Any, dimension: str | None, path: str) -> Any:
         """The value of `[value, source]`; its source is noted under its path."""
-        pair: Any = _plain(node, self.path)
+        pair: Any = plain(node, self.path)
         where = self.at(node, path)
         wanted = f"{NOUNS[dimension]}" if dimension else "a count such as 132"
         if not isinstance(pair, list) or len(cast(list[Any], pair)) != 2:
@@ -176,75 +177,3 @@ def _record_in(annotation: Any) -> type[Value] | None:
         if isinstance(part, type) and issubclass(part, Value):
             return part
     return None
-
-
-def _compose(path: Path) -> Any:
-    """The tree of nodes of a YAML file; each node knows its line."""
-    yaml = _yaml()
-    try:
-        root = yaml.compose(path.read_text("utf-8"), Loader=_loader())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"{path}{line}: no valid YAML: {error.problem}") from None
-    if root is None:
-        raise InputError(f"{path}: expected a table, found an empty file")
-    return root
-
-
-def yaml_lines(path: str | Path) -> tuple[Any, dict[tuple[str, ...], int]]:
-    """The content of a YAML file, and the line of each key of its tables; raises `InputError`.
-
-    Keys are texts as they stand: YAML itself would read the key `on` as a truth value.
-    """
-    file = Path(path)
-    lines: dict[tuple[str, ...], int] = {}
-
-    def read(node: Any, place: tuple[str, ...]) -> Any:
-        if isinstance(node, _yaml().SequenceNode):
-            return [read(child, place) for child in node.value]
-        if not isinstance(node, _yaml().MappingNode):
-            return _plain(node, file)
-        for key, _ in node.value:
-            lines[(*place, str(key.value))] = key.start_mark.line + 1
-        items = _items(node, file, ".".join(place))
-        return {name: read(child, (*place, name)) for name, child in items.items()}
-
-    return read(_compose(file), ()), lines
-
-
-def _yaml() -> Any:
-    return importlib.import_module("yaml")  # on first use: half of a cold load's time
-
-
-def _loader() -> Any:
-    yaml = _yaml()
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _items(node: Any, path: Path, field: str) -> dict[str, Any]:
-    """Children of a mapping node by key; a repeated key is an error."""
-    place = f"{path}, line {node.start_mark.line + 1}"
-    if not isinstance(node, _yaml().MappingNode):
-        raise InputError(f"{place}: {field or 'the file'}: expected a table, found {node.value!r}")
-    result: dict[str, Any] = {}
-    for key, child in cast(list[tuple[Any, Any]], node.value):
-        name = str(key.value)
-        if name in result:
-            line = key.start_mark.line + 1
-            raise InputError(f"{path}, line {line}: {name!r} stands here a second time")
-        result[name] = child
-    return result
-
-
-def _plain(node: Any, path: Path) -> Any:
-    """The Python value that a node stands for."""
-    loader = _loader()("")
-    try:
-        return loader.construct_document(node)
-    except _yaml().MarkedYAMLError as error:
-        line = node.start_mark.line + 1
-        raise InputError(f"{path}, line {line}: {error.problem}") from None
-    finally:
-        loader.dispose()

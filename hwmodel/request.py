@@ -30,6 +30,7 @@ from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
 from hwmodel.network import ALGORITHMS
+from hwmodel.printable import shown
 from hwmodel.registry import device
 from hwmodel.topology import Topology
 from hwmodel.units import Amount, amount
@@ -110,7 +111,7 @@ def read(given: Mapping[str, Any]) -> Request:
     """Check the names, kinds and signs of a request's fields; `InputError` names the field."""
     workload = given.get("workload")
     if not isinstance(workload, str):
-        found = "none" if workload is None else repr(workload)
+        found = "none" if workload is None else shown(workload)
         raise InputError(f"workload: expected one of {', '.join(workloads())}, found {found}")
     known = fields_of(workload)
     sizes: dict[str, int] = {}
@@ -142,10 +143,10 @@ def read(given: Mapping[str, Any]) -> Request:
 def _size(value: Any, name: str, where: str) -> int:
     if type(value) is int and 0 < value <= LARGEST:
         return value
-    if isinstance(value, (list, dict)):
-        raise InputError(f"{where}: expected one number, found {value!r}")
+    if type(value) in (list, dict):
+        raise InputError(f"{where}: expected one number, found {shown(value)}")
     if type(value) is int and value > LARGEST:  # amount() would turn it into a float
-        raise InputError(f"{where}: expected at most 2**53, found {len(str(value))} digits")
+        raise InputError(f"{where}: expected at most 2**53, found {shown(value)}")
     size = amount(value, "bytes" if name == "bytes" else None, where=where, whole=True)
     if isinstance(size, np.ndarray) or size > LARGEST:
         raise InputError(f"{where}: expected at most 2**53, found {size:.4g}")
@@ -154,7 +155,7 @@ def _size(value: Any, name: str, where: str) -> int:
 
 def _check_phase(form: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
     phase = form["phase"]
-    if phase not in PHASES:
+    if not isinstance(phase, str) or phase not in PHASES:
         raise InputError(f"llm: {UnknownNameError('phase', phase, PHASES)}")
     for name in PHASES.values():
         wanted = name == PHASES[phase]
@@ -170,7 +171,7 @@ def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
     workload, on = fixed["workload"], machine(fixed["on"], fixed.get("tp"))
     if workload == "collective":
         op = fixed["op"]
-        if op not in ALGORITHMS:
+        if not isinstance(op, str) or op not in ALGORITHMS:
             raise UnknownNameError("collective", op, ALGORITHMS)
         if fixed.get("topology") is not None:
             network = _topology(fixed["topology"])
@@ -179,7 +180,7 @@ def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
         return lambda sizes: collectives.estimate(op, sizes["bytes"], sizes["ranks"], on)
     build, kernel = builder(fixed), fixed.get("kernel")
     if kernel is not None and not isinstance(kernel, str):
-        raise InputError(f"{workload}: kernel: expected a name, found {kernel!r}")
+        raise InputError(f"{workload}: kernel: expected a name, found {shown(kernel)}")
     return lambda sizes: predict(build(sizes), on, kernel=kernel)
 
 
@@ -187,14 +188,14 @@ def _topology(name: Any) -> Topology:
     from hwmodel.topologies import topology
 
     if not isinstance(name, str):
-        raise InputError(f"collective: topology: expected a name or a path, found {name!r}")
+        raise InputError(f"collective: topology: expected a name or a path, found {shown(name)}")
     return topology(name)
 
 
 def machine(on: Any, tp: Any = None) -> Hardware:
     """The device `on`, a name or a path; as many of it as `tp` divides a model over."""
     if not isinstance(on, str):
-        raise InputError(f"on: expected the name of a device or a path, found {on!r}")
+        raise InputError(f"on: expected the name of a device or a path, found {shown(on)}")
     found = device(on)
     return found if tp is None else found * int(amount(tp, where="llm: tp", whole=True))
 
@@ -221,13 +222,16 @@ def _check_kinds(workload: str, fixed: Mapping[str, Any]) -> None:
         either = get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
         kind = next((k for k in either if k in _KINDS), None)
         if name == "config" and not isinstance(value, (str, dict)):
-            raise InputError(f"{workload}: config: expected a path or an object, found {value!r}")
+            found = shown(value)
+            raise InputError(f"{workload}: config: expected a path or an object, found {found}")
         sequence = any(get_origin(k) is Sequence for k in either)
         if kind is None or sequence or name == "config":
             continue  # the workload's function checks what may be a list
         types, called = _KINDS[kind]
         if not isinstance(value, types) or (isinstance(value, bool) and kind is not bool):
-            raise InputError(f"{workload}: {name}: expected {called}, found {value!r}")
+            raise InputError(
+                f"{workload}: {name}: expected {called}, found {shown(cast(object, value))}"
+            )
 
 
 def _llm(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]:
@@ -237,7 +241,7 @@ def _llm(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]
     formats = {name: fixed[name] for name in _FORMATS if name in fixed}
     ignored = fixed.get("ignore_keys", [])
     if not isinstance(ignored, list):
-        raise InputError(f"llm: ignore_keys: expected a list of keys, found {ignored!r}")
+        raise InputError(f"llm: ignore_keys: expected a list of keys, found {shown(ignored)}")
     llm = model(fixed["config"], ignore_keys=cast(list[str], ignored), **formats)
     step, size = getattr(llm, fixed["phase"]), PHASES[fixed["phase"]]
     routing = {name: fixed[name] for name in ("routing", "exponent") if name in fixed}

@@ -31,10 +31,10 @@ from hwmodel.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
 from hwmodel.ranges import linspace, logspace, quantities
-from hwmodel.registry import yaml_lines
 from hwmodel.request import builder, fields_of, machine, read
 from hwmodel.sweeps import CHUNK, Plan, planned
 from hwmodel.verbs import predict
+from hwmodel.yaml_reading import lines as lines_of
 
 FIELDS = ("case", "axes", "where", "keep", "samples", "seed", "chunk")
 RANGES = {"linear": linspace, "log": logspace}
@@ -87,7 +87,7 @@ def _changed(on: Hardware, changes: Mapping[str, Any]) -> Hardware:
 def study(path: str | Path, *, chunk: int | None = None) -> Plan:
     """Read a study; `InputError` names the file, the line and the field at fault."""
     file = Path(path)
-    given, lines = yaml_lines(file)
+    given, lines = lines_of(file)
 
     def at(*names: str) -> str:
         line = f", line {lines[names]}" if names in lines else ""
@@ -125,8 +125,8 @@ def study(path: str | Path, *, chunk: int | None = None) -> Plan:
             where=_texts(told, "where"),
             keep=_texts(told, "keep"),
             samples=told.get("samples"),
-            seed=told.get("seed", 0),
-            chunk=chunk or told.get("chunk", CHUNK),
+            seed=told.get("seed") or 0,
+            chunk=chunk or told.get("chunk") or CHUNK,
         )
 
 

@@ -99,8 +99,8 @@ def sweep_file(
     if workers is None:
         workers = cores() if points >= MANY_POINTS else 1
     files = Folder(Path(out)) if out is not None else None
-    there = [n for n in range(plan.chunks) if files is not None and files.part(n).is_file()]
-    held = sum(plan.points(number) for number in there)
+    there = files.there(hashed=False) if files is not None else {}
+    held = sum(plan.points(number) for number in there if number < plan.chunks)
     begin = time.perf_counter()
     with _executor(workers, dask) as executor:
         found = run(plan, executor=executor, out=out)

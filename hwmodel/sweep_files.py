@@ -2,8 +2,12 @@
 
 Every file is written under a temporary name and then renamed, so that a name that is there is whole
 and a sweep that was killed goes on where it was. `sweep.json` holds the axes, the columns with
-their units, and the answer of one point: a folder whose question or answer differs is not gone on
-with. It holds no dates, so that a resumed sweep leaves the same bytes as an undisturbed one.
+their units, a digest of the function, and the answer of one point: a folder whose question or
+answer differs is not gone on with, nor one whose first, last and a middle rows come out otherwise
+now. It holds no dates, so that a resumed sweep leaves the same bytes as an undisturbed one.
+
+`parts.jsonl` has the size and SHA-256 of each part, noted when it was written: a part that is not
+noted is made anew, and one that differs is refused by its name.
 """
 
 import hashlib
@@ -23,6 +27,9 @@ from hwmodel import __version__
 from hwmodel.answers import REFUSED
 from hwmodel.axes import label, unit_of
 from hwmodel.errors import InputError
+from hwmodel.fingerprint import PYTHON, digest_of
+from hwmodel.printable import shown
+from hwmodel.reading import json_table, json_value, kind_of, name_of, text_of, why
 from hwmodel.record import plain
 from hwmodel.sweep_table import Sweep
 
@@ -30,6 +37,13 @@ if TYPE_CHECKING:
     from hwmodel.sweeps import Plan
 
 MANIFEST = "sweep.json"
+NOTED = "parts.jsonl"
+TEMPORARY = (f".{MANIFEST}.*.tmp", f".{NOTED}.*.tmp", ".part-*.tmp")
+"""Names of files that a killed sweep leaves behind; they are swept away."""
+
+HASHED_BYTES = 2**30
+"""Of all parts, up to which opening a sweep compares their digests, not their sizes alone."""
+
 COMPRESSION = "lz4"
 """A tenth larger files than polars' default, in a third of the time (measured)."""
 
@@ -51,19 +65,23 @@ class Folder:
         """Make the folder, or check that it holds this very sweep; raises `InputError`."""
         told = described(plan, probe, notes)
         manifest = self.path / MANIFEST
-        if manifest.is_file():
-            held = _read(manifest)
+        if kind_of(manifest) == "file":
+            self._sweep_away()
+            held = json_table(manifest, "the description of a sweep")
             for name, value in told.items():
-                if held.get(name) != value:
+                found = held.get(name)
+                if name == "function":  # the bytecode of another Python says nothing
+                    self._same_function(found, value)
+                elif found != value:
                     raise InputError(
-                        f"{manifest}: {name}: holds another sweep: expected {_brief(value)}, found"
-                        f" {_brief(held.get(name))}; give another folder, or delete this one"
+                        f"{name_of(manifest)}: {name}: holds another sweep: expected"
+                        f" {_brief(value)}, found {_brief(held.get(name))}; give another folder, or"
+                        " delete this one"
                     )
-            for left in self.path.glob(".*.tmp"):
-                left.unlink(missing_ok=True)
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._sweep_away()
             if any(self.path.iterdir()):
                 raise InputError(
                     f"{self.path}: expected a new or empty folder, or one with {MANIFEST}, found"
@@ -72,8 +90,78 @@ class Folder:
             text = json.dumps(told, indent=1) + "\n"
             with self._replaced(manifest) as temporary:
                 temporary.write_text(text, "utf-8")
+        except (OSError, ValueError) as error:
+            told_why = f"expected a folder to write to: {why(error)}"
+            raise InputError(f"{name_of(self.path)}: {told_why}") from None
+
+    def _same_function(self, held: Any, now: Mapping[str, str]) -> None:
+        before = cast(dict[str, Any], held) if isinstance(held, dict) else {}
+        if any(before.get(python, digest) != digest for python, digest in now.items()):
+            raise InputError(
+                f"{name_of(self.path / MANIFEST)}: function: holds another sweep: expected the"
+                " function that wrote it, found another (its code, defaults, or what it closes"
+                " over); give another folder, or delete this one"
+            )
+
+    def _sweep_away(self) -> None:
+        """Remove what a killed sweep was writing."""
+        for pattern in TEMPORARY:
+            for left in self.path.glob(pattern):
+                left.unlink(missing_ok=True)
+
+    def held(self) -> set[int]:
+        """Numbers of the parts that are there as they were written; raises `InputError`."""
+        return set(self.there(hashed=True))
+
+    def there(self, *, hashed: bool) -> dict[int, tuple[int, str]]:
+        """The noted parts that are there, each found to be what was written."""
+        noted = self.noted()
+        there = {n: noted[n] for n in sorted(noted) if kind_of(self.part(n)) is not None}
+        for number, told in there.items():
+            self.check(number, told, hashed=hashed)
+        return there
+
+    def noted(self) -> dict[int, tuple[int, str]]:
+        """Size and digest of each part, as far as they were noted: a torn last line is none."""
+        path = self.path / NOTED
+        found: dict[int, tuple[int, str]] = {}
+        lines = text_of(path).split("\n")[:-1] if kind_of(path) == "file" else []
+        for place, line in enumerate(lines, 1):
+            try:
+                told = json_value(line, lines=False)
+                found[int(told["part"])] = (int(told["bytes"]), str(told["sha256"]))
+            except (InputError, TypeError, KeyError, ValueError, OverflowError) as error:
+                raise InputError(
+                    f"{name_of(path)}, line {place}: expected the size and digest of a part, found"
+                    f" {shown(line)} ({type(error).__name__}); delete the folder"
+                ) from None
+        return found
+
+    def note(self, number: int) -> None:
+        """Add the size and digest of a part that was written."""
+        with self._told(self.part(number)), (self.path / NOTED).open("a", encoding="utf-8") as file:
+            file.write(_noted(number, *_digest(self.part(number))))
+
+    def check(self, number: int, noted: tuple[int, str], *, hashed: bool) -> None:
+        """Raise where a part is not what was written."""
+        part = self.part(number)
+        with self._told(part):
+            size = part.stat().st_size
+            same = size == noted[0] and (not hashed or _digest(part) == noted)
+        if not same:
+            found = f"one of {size:,} bytes" if size != noted[0] else "one with other content"
+            raise InputError(
+                f"{name_of(part)}: expected the {noted[0]:,} bytes that the sweep wrote, found"
+                f" {found}; delete this file, and the sweep makes it anew"
+            )
+
+    @contextmanager
+    def _told(self, part: Path) -> Generator[None, None, None]:
+        try:
+            yield
         except OSError as error:
-            raise InputError(f"{self.path}: expected a folder to write to: {error}") from None
+            told = f"expected the file that the sweep wrote: {why(error)}"
+            raise InputError(f"{name_of(part)}: {told}") from None
 
     def write(self, number: int, table: polars.DataFrame) -> None:
         """Write a chunk, whole or not at all; raises `InputError`."""
@@ -87,12 +175,16 @@ class Folder:
 
     def close(self, plan: "Plan") -> Sweep:
         """The sweep, read back where it is needed."""
-        missing = [n for n in range(plan.chunks) if not self.part(n).is_file()]
+        missing = [n for n in range(plan.chunks) if kind_of(self.part(n)) != "file"]
         if missing:
             raise InputError(
                 f"{self.part(missing[0])}: expected the file that a worker wrote, found none;"
                 " every worker must see the folder"
             )
+        noted = self.noted()
+        with self._replaced(self.path / NOTED) as temporary:  # in order, whoever was done first
+            text = "".join(_noted(number, *noted[number]) for number in sorted(noted))
+            temporary.write_text(text, "utf-8")
         return open_sweep(self.path)
 
     @contextmanager
@@ -108,15 +200,34 @@ class Folder:
 
 def open_sweep(folder: str | Path) -> Sweep:
     """A sweep that was written to a folder, be it finished or not; raises `InputError`."""
-    path = Path(folder)
-    held = _read(path / MANIFEST)
-    parts = sorted(path.glob("part-*.parquet"))
+    if not isinstance(folder, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"open_sweep: expected the folder of a sweep, found {shown(folder)}")
+    files = Folder(Path(folder))
+    held = json_table(files.path / MANIFEST, "the description of a sweep")
+    hashed = sum(size for size, _ in files.noted().values()) <= HASHED_BYTES
+    there = files.there(hashed=hashed)
     return Sweep(
-        tuple(polars.scan_parquet(part) for part in parts),
-        assumptions=tuple(held.get("assumptions", ())),
-        warnings=tuple(held.get("warnings", ())),
-        complete=len(parts) == held.get("chunks"),
+        tuple(polars.scan_parquet(files.part(number)) for number in there),
+        assumptions=_texts(held, "assumptions"),
+        warnings=_texts(held, "warnings"),
+        complete=len(there) == held.get("chunks"),
     )
+
+
+def _texts(held: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    found: Any = held.get(name, ())
+    return tuple(map(str, cast(list[Any], found))) if isinstance(found, list) else ()
+
+
+def _noted(number: int, size: int, digest: str) -> str:
+    return json.dumps({"part": number, "bytes": size, "sha256": digest}) + "\n"
+
+
+def _digest(part: Path) -> tuple[int, str]:
+    """Size and SHA-256 of a file."""
+    with part.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return stream.tell(), digest
 
 
 def described(plan: "Plan", probe: polars.DataFrame, notes: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,6 +250,7 @@ def described(plan: "Plan", probe: polars.DataFrame, notes: Mapping[str, Any]) -
                 name: {"type": str(kind), "unit": unit_of(name)}
                 for name, kind in probe.schema.items()
             },
+            "function": {PYTHON: digest_of(plan.function)},
             "answer": {k: v for k, v in probe.row(0, named=True).items() if k != REFUSED},
             **notes,
         }
@@ -152,16 +264,6 @@ def _values(values: Any) -> Any:
         return values.tolist()
     digest = hashlib.sha256(np.ascontiguousarray(values, np.float64).tobytes()).hexdigest()
     return {"first": values[0], "last": values[-1], "count": len(values), "sha256": digest}
-
-
-def _read(manifest: Path) -> dict[str, Any]:
-    try:
-        held: Any = json.loads(manifest.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{manifest}: expected the description of a sweep: {error}") from None
-    if not isinstance(held, dict):
-        raise InputError(f"{manifest}: expected a table, found {type(held).__name__}")
-    return cast(dict[str, Any], held)
 
 
 def _brief(value: Any) -> str:

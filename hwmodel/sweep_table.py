@@ -16,6 +16,8 @@ from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.grid import grid
 from hwmodel.markup import Brief, answer_html
 from hwmodel.pareto import front
+from hwmodel.printable import shown
+from hwmodel.reading import CONDITION_CHARACTERS
 from hwmodel.units import show
 
 SHOWN = 20
@@ -138,11 +140,14 @@ def condition(text: str | polars.Expr, *, where: str = "condition") -> polars.Ex
     """Read a condition, such as "M * N <= 1e9 and energy_j < 2"; raises `InputError`."""
     if isinstance(text, polars.Expr):
         return text
+    if not isinstance(text, str) or len(text) > CONDITION_CHARACTERS:  # pyright: ignore[reportUnnecessaryIsInstance]
+        wanted = f"SQL of at most {CONDITION_CHARACTERS:,} characters"
+        raise InputError(f"{where}: expected {wanted}, found {shown(text)}")
     try:
-        found = polars.sql_expr(str(text))
-    except polars.exceptions.PolarsError as error:
+        found = polars.sql_expr(text)
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
         raise InputError(
-            f"{where}: expected SQL such as 'energy_j < 2', found {text!r} ({_line(error)})"
+            f"{where}: expected SQL such as 'energy_j < 2', found {shown(text)} ({_line(error)})"
         ) from None
     if not found.meta.undo_aliases().meta.eq(found):
         raise InputError(  # SQL takes a word behind an expression for its name

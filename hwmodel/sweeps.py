@@ -7,6 +7,7 @@ depend on the chunks or on who evaluates them, so neither do the rows.
 """
 
 import queue
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
@@ -22,11 +23,14 @@ from hwmodel.answers import REFUSED, columns
 from hwmodel.axes import Grid, grid, label, plain, unit_of
 from hwmodel.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate
+from hwmodel.gpu.lower import KERNELS
 from hwmodel.gpu.predict import THREADS
+from hwmodel.printable import shown
+from hwmodel.reading import POINTS
 from hwmodel.sweep_files import Folder
 from hwmodel.sweep_progress import progress_bar
 from hwmodel.sweep_table import Sweep, condition
-from hwmodel.units import amount
+from hwmodel.units import counted
 from hwmodel.workers import keep_freed_memory
 
 PIECE = 16_384
@@ -146,12 +150,11 @@ def planned(
     if not axes:
         raise InputError("sweep: expected one axis or more, found none")
     if samples is not None:
-        samples = int(cast(int, amount(samples, where="samples", whole=True)))
-    points = grid(
-        axes,
-        samples=samples,
-        seed=int(cast(int, amount(seed, where="seed", zero=True, whole=True))),
-    )
+        samples = counted(samples, where="samples", most=POINTS)
+    points = grid(axes, samples=samples, seed=counted(seed, where="seed", least=0))
+    if points.blocks * points.rows > POINTS:
+        found = shown(points.blocks * points.rows)
+        raise InputError(f"sweep: expected at most {POINTS:,} points, found {found}")
     names = set(points.labels.values())
     conditions = [condition(each, where="where") for each in _listed(where)]
     ahead = [each for each in conditions if set(each.meta.root_names()) <= names]
@@ -161,7 +164,7 @@ def planned(
         before=tuple(ahead),
         after=tuple(each for each in conditions if not any(each is other for other in ahead)),
         keep=tuple(keep),
-        chunk=int(cast(int, amount(chunk, where="chunk", whole=True))),
+        chunk=counted(chunk, where="chunk"),
     )
 
 
@@ -185,7 +188,9 @@ def run(
     if out is not None:
         folder = Folder(Path(out))
         folder.open(plan, probe.table, notes)
-        pending = [number for number in pending if not folder.part(number).is_file()]
+        held = folder.held()
+        _recheck(plan, folder, sorted(held & set(pending)), empty)
+        pending = [number for number in pending if number not in held]
     evaluated = _evaluated(plan, pending, empty, folder, executor)
     tables: dict[int, polars.DataFrame] = {}
     whole = plan.grid.blocks * plan.grid.rows
@@ -194,12 +199,57 @@ def run(
         for number, answer in evaluated:
             if answer is not None:
                 tables[number] = answer
+            if folder is not None:
+                folder.note(number)
             advance(plan.points(number))
     if folder is not None:
         return folder.close(plan)
     frames = [tables[number] for number in sorted(tables)]
     whole_table = polars.concat([empty, *frames], rechunk=False)
     return Sweep((whole_table.lazy(),), probe.assumptions, probe.warnings)
+
+
+RECHECKED = 2
+"""Parts of a folder, beside its first and last, whose first rows are evaluated anew when a sweep
+goes on."""
+
+SAME = 1e-9
+"""Relative difference up to which two answers of one function are one, on any processor."""
+
+
+def _recheck(plan: Plan, folder: Folder, held: Sequence[int], empty: polars.DataFrame) -> None:
+    """Refuse a folder whose rows the function would not give: the first part's, the last's, ..."""
+    drawn = random.Random(len(held)).sample(held, min(RECHECKED, len(held)))
+    for number in sorted({*held[:1], *held[-1:], *drawn}):
+        piece = next(iter(plan.pieces(number)))
+        made = _piece(plan, *piece, empty)
+        try:
+            there = polars.read_parquet(folder.part(number), n_rows=len(made))
+        except (polars.exceptions.PolarsError, OSError) as error:
+            told = " ".join(str(error).split())
+            raise InputError(f"{folder.part(number)}: expected a part of a sweep: {told}") from None
+        odd = _differing(made, there)
+        if odd is not None:
+            raise InputError(
+                f"{folder.part(number)}: {odd}: the function gives other answers than the folder"
+                " holds, so it was changed since; give another folder, or delete this one"
+            )
+
+
+def _differing(made: polars.DataFrame, there: polars.DataFrame) -> str | None:
+    """The first column in which two tables differ."""
+    if made.schema != there.schema or made.height != there.height:
+        return "columns"
+    for name in made.columns:
+        one, other = made[name], there[name]
+        if one.dtype.is_float():
+            pair = one.to_numpy(), other.to_numpy()
+            same = np.isclose(*pair, rtol=SAME, atol=0.0, equal_nan=True).all()
+        else:
+            same = one.equals(other, null_equal=True)
+        if not same:
+            return name
+    return None
 
 
 def _evaluated(
@@ -234,6 +284,14 @@ def _evaluated(
             number = done.get()
             try:
                 yield number, futures.pop(number).result()
+            except UnknownNameError as error:
+                if error.name not in KERNELS:
+                    raise
+                raise InputError(
+                    f"sweep: kernel {error.name!r} is registered in this process and not in its"
+                    " workers, which are fresh interpreters: register it in the module that holds"
+                    " the function, at its top, not in __main__"
+                ) from None
             except BrokenExecutor as error:
                 kept = "; run it again, and it goes on where it was" if folder else ""
                 raise HwmodelError(

@@ -15,7 +15,6 @@ A file (YAML or JSON) spells a topology out (`nodes`, `links`) or has one genera
            nic: {bandwidth: 400 Gb/s, latency: 5 us}}
 """
 
-import importlib
 import inspect
 import itertools
 import math
@@ -31,6 +30,7 @@ from hwmodel.registry import CATALOGUE
 from hwmodel.topology import Edge, Library, Node, Port, Topology
 from hwmodel.units import amount
 from hwmodel.value import Value
+from hwmodel.yaml_reading import table
 
 SHIPPED = CATALOGUE / "topologies"
 
@@ -209,19 +209,7 @@ def topology(name_or_path: str | Path, **changes: Any) -> Topology:
 
 
 def _read(path: Path, changes: Mapping[str, Any]) -> Topology:
-    yaml: Any = importlib.import_module("yaml")  # reads JSON too
-    try:
-        found: Any = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        why = getattr(error, "problem", None) or type(error).__name__
-        raise InputError(f"{path}{line}: expected YAML or JSON, found: {why}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: expected a table with nodes and links, found {found!r}")
-    data = cast(dict[str, Any], found)
+    data = table(path, "a table with nodes and links")
     if "generate" in data:
         return _generated(_Recipe.build(data, where=str(path)), str(path), changes)
     if changes:

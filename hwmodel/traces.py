@@ -10,7 +10,11 @@ Traces are read in chunks, so that one larger than memory is counted as it strea
 names the file and the row (the first row of data is 1), token or column.
 """
 
+import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -20,12 +24,26 @@ from numpy.typing import NDArray
 
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.expert_routing import Routing, Trace, from_counts, from_traces
+from hwmodel.printable import cut, shown
+from hwmodel.reading import EXPERTS, ROUTING_ENTRIES, kind_of, name_of, why
+from hwmodel.units import counted
 
 COUNT_COLUMNS = ("layer_from", "layer_to", "expert_from", "expert_to", "count")
 TRACE_COLUMNS = ("token", "layer", "expert")
 CHUNK_ROWS = 1 << 20
 """Rows of a table, or entries of an array, that are in memory at once."""
 CSV_BLOCK_BYTES = 1 << 24
+MOST_NUMBER = 2**53
+"""Of a token, a row or a count: exact in float64."""
+_MOST = {
+    **dict.fromkeys(("layer", "layer_from", "layer_to", "rank"), 2**31),
+    **dict.fromkeys(("expert", "expert_from", "expert_to"), EXPERTS - 1),
+}
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, KeyError, SyntaxError),
+    *(NotImplementedError, RuntimeError, OverflowError, struct.error, tokenize.TokenError),
+)
+"""What archives and headers of arrays raise that are cut off, flipped, encrypted or made up."""
 
 
 def read_routing(
@@ -43,9 +61,17 @@ def read_routing(
     name, all by default; `experts` is inferred from the highest number unless given.
     Raises `InputError` with the place of what is malformed.
     """
+    if not isinstance(path, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"routing: expected the path of a file, found {shown(path)}")
+    experts = None if experts is None else counted(experts, where="experts", most=EXPERTS)
+    for what, given in (("kind", kind), *(("domains", each) for each in domains)):
+        if given is not None and type(given) is not str:
+            raise InputError(f"routing: {what}: expected a name, found {shown(given)}")
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: expected a file of routing traces or counts, found none")
+    if kind_of(path) != "file":
+        raise InputError(
+            f"{name_of(path)}: expected a file of routing traces or counts, found none"
+        )
     if path.suffix == ".npz":
         if domains:
             raise InputError(f"{path}: an array of experts has no domains to choose from")
@@ -99,16 +125,21 @@ def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
 def _array_chunks(path: Path, chunk_rows: int) -> Iterator[Trace]:
     """The array of an .npz, a few tokens at a time, without ever holding all of it."""
     try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile:
-        raise InputError(f"{path}: expected an .npz archive, found something else") from None
-    with archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
-        name = "experts" if "experts" in names else names[0] if len(names) == 1 else None
-        if name is None:
-            raise InputError(f"{path}: expected an array named 'experts', found {names}")
-        with archive.open(f"{name}.npy") as stream:
-            yield from _stream(path, cast(BinaryIO, stream), chunk_rows)
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            name = "experts" if "experts" in names else names[0] if len(names) == 1 else None
+            if name is None:
+                found = shown(names)
+                raise InputError(f"{path}: expected an array named 'experts', found {found}")
+            with archive.open(f"{name}.npy") as stream:
+                yield from _stream(path, cast(BinaryIO, stream), chunk_rows)
+    except InputError:
+        raise
+    except _DAMAGED as error:
+        told = f"{type(error).__name__}: {why(error)}"
+        raise InputError(
+            f"{path}: expected a whole .npz archive, found a damaged one ({told})"
+        ) from None
 
 
 def _stream(path: Path, stream: BinaryIO, chunk_rows: int) -> Iterator[Trace]:
@@ -125,8 +156,12 @@ def _stream(path: Path, stream: BinaryIO, chunk_rows: int) -> Iterator[Trace]:
             f"{path}: expected whole numbers in C order, (tokens, layers) or (tokens, layers,"
             f" choices); found {dtype} of shape {shape}" + (" in Fortran order" * by_column)
         )
-    each = int(np.prod(shape[1:]))
-    step = max(1, chunk_rows // max(each, 1))
+    if not all(shape):
+        raise InputError(f"{path}: expected a token, a layer and a choice or more, found {shape}")
+    each = math.prod(shape[1:])
+    if each > CHUNK_ROWS:
+        raise InputError(f"{path}: expected at most {CHUNK_ROWS:,} choices a token, found {each:,}")
+    step = max(1, chunk_rows // each)
     for start in range(0, shape[0], step):
         tokens = min(step, shape[0] - start)
         data = stream.read(tokens * each * dtype.itemsize)
@@ -141,13 +176,14 @@ def _tables(path: Path, chunk_rows: int) -> Iterator[Any]:
     import polars
 
     if path.suffix == ".parquet":
+        broken = (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError)
         try:
             lazy = polars.scan_parquet(path)
             rows = int(lazy.select(polars.len()).collect().item())
-        except (polars.exceptions.PolarsError, OSError) as error:
+            for start in range(0, rows, chunk_rows):
+                yield lazy.slice(start, chunk_rows).collect()
+        except broken as error:
             raise InputError(f"{path}: expected a Parquet file ({_line(error)})") from None
-        for start in range(0, rows, chunk_rows):
-            yield lazy.slice(start, chunk_rows).collect()
         return
     with path.open("rb") as stream:
         head = stream.readline()
@@ -173,12 +209,12 @@ def _parsed(path: Path, head: bytes, block: bytes, rows: int) -> Any:
             )
     try:
         return polars.read_csv(head + block, infer_schema_length=None)
-    except polars.exceptions.PolarsError as error:
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
         raise InputError(f"{path}: cannot read rows from {rows + 1}: {_line(error)}") from None
 
 
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _line(error: BaseException) -> str:
+    return cut((str(error).splitlines() or [type(error).__name__])[0], 200)
 
 
 def _need_column(path: Path, frame: Any, name: str) -> None:
@@ -195,14 +231,20 @@ def _whole(path: Path, frame: Any, name: str, start: int) -> NDArray[np.float64]
     _need_column(path, frame, name)
     column = frame.get_column(name)
     if not column.dtype.is_numeric():
-        column = column.cast(polars.Float64, strict=False)
-    values: NDArray[np.float64] = column.to_numpy().astype(np.float64)
+        try:
+            column = column.cast(polars.Float64, strict=False)
+        except polars.exceptions.PolarsError:
+            kind = column.dtype
+            raise InputError(f"{path}, column {name}: expected numbers, found {kind}") from None
+    values: NDArray[np.float64] = column.cast(polars.Float64).to_numpy()
+    most = _MOST.get(name, MOST_NUMBER)
     wrong = ~(np.isfinite(values) & (values >= 0) & (values == np.floor(values)))
+    wrong |= values > most
     if wrong.any():
         row = int(np.argmax(wrong))
         raise InputError(
-            f"{path}, row {start + row + 1}, column {name}: expected a whole number of 0 or more,"
-            f" found {frame.get_column(name)[row]!r}"
+            f"{path}, row {start + row + 1}, column {name}: expected a whole number of 0 or more"
+            f" and at most {most:,}, found {shown(frame.get_column(name)[row])}"
         )
     return values
 
@@ -241,7 +283,13 @@ def _from_count_tables(
         parts.append(np.stack([values[mask] for values in numbers]))
         highest = max(highest, *(int(values.max(initial=0)) for values in numbers[2:4]))
     _check_choice(path, seen, kind, domains)
-    size = experts or highest + 1
+    size = highest + 1 if experts is None else experts
+    found = {(int(a), int(b)) for part in parts for a, b in np.unique(part[:2].T, axis=0)}
+    if len(found) * size**2 > ROUTING_ENTRIES:
+        raise InputError(
+            f"{path}: expected at most {ROUTING_ENTRIES:,} counts in all, found {len(found)} pairs"
+            f" of layers of {size} x {size} experts"
+        )
     for part in parts:
         pairs = part[:2].astype(np.int64).T
         for a, b in np.unique(pairs, axis=0):

@@ -14,9 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.errors import InputError
+from hwmodel.printable import shown
 
 Amount: TypeAlias = int | float | NDArray[np.float64]
 """A number or an array of them: whatever the model is computed for."""
+
+LARGEST_BITS = 1023
+"""Of a whole number, so that it is a float too."""
 
 DECIMAL = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
@@ -141,16 +145,19 @@ def amount(
     """
     if isinstance(value, str):
         if dimension is None:
-            raise InputError(f"{where}: expected a plain number, found {value!r}")
+            raise InputError(f"{where}: expected a plain number, found {shown(value)}")
         value = parse(value, dimension, where=where)
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, (bool, np.bool_)) or value is None:
         raise InputError(f"{where}: expected a number, found {value!r}")
     found: object = value
     if isinstance(found, (np.ndarray, list, tuple, range)):
         try:
-            array: NDArray[np.float64] = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError(f"{where}: expected numbers, found {value!r}") from None
+            given: NDArray[Any] = np.asarray(value)
+            if given.dtype.kind not in "iufO":  # truth values, texts, dates, complex numbers
+                raise TypeError(given.dtype)
+            array: NDArray[np.float64] = np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(f"{where}: expected numbers, found {shown(value)}") from None
         if not array.size:
             raise InputError(f"{where}: expected one value or more, found an empty array")
         _check(bool(np.all(np.isfinite(array))), where, "finite numbers", array)
@@ -160,11 +167,26 @@ def amount(
     if isinstance(found, np.generic):
         value = cast(object, found.item())
     if not isinstance(value, (int, float)):
-        raise InputError(f"{where}: expected a number, found {value!r}")
-    _check(isinstance(value, int) or math.isfinite(value), where, "a finite number", value)
+        raise InputError(f"{where}: expected a number, found {shown(value)}")
+    finite = value.bit_length() <= LARGEST_BITS if isinstance(value, int) else math.isfinite(value)
+    _check(finite, where, "a finite number, at most 1.8e308", value)
     _check(value >= 0 if zero else value > 0, where, _sign(zero), value)
     _check(not whole or value == int(value), where, "a whole number", value)
     return int(value) if whole else value
+
+
+def counted(value: Any, *, where: str, least: int = 1, most: int = 2**53) -> int:
+    """One whole number from `least` to `most`, as a Python int; raises `InputError`.
+
+    >>> counted(8.0, where="devices")
+    8
+    """
+    scalar = not isinstance(value, (list, tuple, range, np.ndarray))
+    found = amount(value, where=where, zero=least < 1, whole=True) if scalar else None
+    if not isinstance(found, int):
+        raise InputError(f"{where}: expected one whole number, found {shown(value)}")
+    _check(least <= found <= most, where, f"a whole number from {least} to {most}", found)
+    return found
 
 
 def _sign(zero: bool) -> str:
@@ -173,8 +195,8 @@ def _sign(zero: bool) -> str:
 
 def _check(holds: bool, where: str, expected: str, found: object) -> None:
     if not holds:
-        shown = repr(found) if not isinstance(found, np.ndarray) else f"array({found.min()}..)"
-        raise InputError(f"{where}: expected {expected}, found {shown}")
+        text = f"array({found.min()}..)" if isinstance(found, np.ndarray) else shown(found)
+        raise InputError(f"{where}: expected {expected}, found {text}")
 
 
 _SHOWN = {

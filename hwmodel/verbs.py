@@ -8,6 +8,7 @@ values out; nothing is remembered between calls.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -218,6 +219,10 @@ def place(
     """
     from hwmodel.place_command import place as placed
 
+    known = signature(placed).parameters
+    for name in options:
+        if name not in known:
+            raise UnknownNameError("option of place", name, known)
     if on is not None:
         count = _machine(on).devices
         if devices not in (None, count):

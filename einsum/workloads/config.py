@@ -10,7 +10,6 @@ LlamaConfig, MistralConfig, MixtralConfig, Qwen2Config, Qwen3Config, Qwen3MoeCon
 disagree on a size, the key must be present.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.printable import cut, printable, shown
+from hwmodel.reading import LAYERS, NAME_CHARACTERS, json_table, kind_of, name_of
 
 SHIPPED = Path(__file__).parent / "configs"
 
@@ -117,7 +118,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
 }
 
-Count = Annotated[int, Field(strict=True, gt=0)]
+Count = Annotated[int, Field(strict=True, gt=0, le=2**53)]
+Layers = Annotated[int, Field(strict=True, gt=0, le=LAYERS)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -129,7 +131,7 @@ class Config(BaseModel):
     model_type: str
     hidden_size: Count
     intermediate_size: Count
-    num_hidden_layers: Count
+    num_hidden_layers: Layers
     num_attention_heads: Count
     num_key_value_heads: Count | None = None
     head_dim: Count | None = None
@@ -203,7 +205,7 @@ def read_config(
     changes counts in a way that is not modelled. Keys in `ignore_keys` pass, with a warning each.
     """
     name, where, data = _load(source)
-    ignored = frozenset(ignore_keys)
+    ignored = frozenset(_names(ignore_keys))
     model_type = data.get("model_type")
     if model_type is None:
         raise InputError(
@@ -236,6 +238,16 @@ def changed(where: str, config: Config, changes: Mapping[str, Any]) -> Config:
     return _validated(where, {**config.model_dump(exclude_unset=True), **changes})
 
 
+def _names(ignore_keys: Iterable[str]) -> tuple[str, ...]:
+    try:
+        names = () if isinstance(ignore_keys, str) else tuple(ignore_keys)
+    except TypeError:
+        names = (None,)
+    if isinstance(ignore_keys, str) or not all(type(name) is str for name in names):
+        raise InputError(f"ignore_keys: expected a list of keys, found {shown(ignore_keys)}")
+    return cast(tuple[str, ...], names)
+
+
 def shipped_configs() -> tuple[str, ...]:
     """Names of the configs that come with the package."""
     return tuple(sorted(path.stem for path in SHIPPED.glob("*.json")))
@@ -245,40 +257,36 @@ def _load(source: Mapping[str, Any] | str | Path) -> tuple[str, str, dict[str, A
     """A short name, how errors call the place, and the parsed object."""
     if isinstance(source, Mapping):
         data = dict(source)
-        return str(data.get("name") or data.get("_name_or_path") or "config"), "config", data
+        given = data.get("name") or data.get("_name_or_path") or "config"
+        return printable(cut(str(given), NAME_CHARACTERS)), "config", data
+    if not isinstance(source, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"model: expected a config, its path or a name, found {shown(source)}")
     path = Path(source)
-    if path.is_dir():
+    if kind_of(path) == "folder":
         path = path / "config.json"
-        if not path.is_file():
-            raise InputError(f"{path}: expected a config.json in this directory, found none")
-    elif not path.is_file():
+        if kind_of(path) != "file":
+            raise InputError(
+                f"{name_of(path)}: expected a config.json in this directory, found none"
+            )
+    elif kind_of(path) != "file":
         shipped = SHIPPED / f"{str(source).lower()}.json"
-        if not shipped.is_file():
+        if kind_of(shipped) != "file":
             if path.suffix == ".json" or len(path.parts) != 1:
                 raise InputError(
-                    f"{path}: expected a config.json, a directory with one or a shipped name"
-                    f" ({', '.join(shipped_configs())}); found no such file"
+                    f"{name_of(path)}: expected a config.json, a directory with one or a shipped"
+                    f" name ({', '.join(shipped_configs())}); found no such file"
                 )
             raise UnknownNameError("model config", str(source), shipped_configs())
         path = shipped
-    return (path.parent.name if path.name == "config.json" else path.stem), str(path), _parse(path)
+    return (
+        (path.parent.name if path.name == "config.json" else path.stem),
+        name_of(path),
+        _parse(path),
+    )
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a readable UTF-8 text file, found: {error}") from None
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        place = f"{path}:{error.lineno}:{error.colno}"
-        raise InputError(f"{place}: expected valid JSON, found: {error.msg}") from None
-    if not isinstance(data, dict):
-        raise InputError(
-            f"{path}: expected a JSON object of config keys, found {type(data).__name__}"
-        )
-    return cast(dict[str, Any], data)
+    return json_table(path, "a JSON object of config keys")
 
 
 def _validated(where: str, data: Mapping[str, Any]) -> Config:

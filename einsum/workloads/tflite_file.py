@@ -14,6 +14,7 @@ from typing import Any
 
 from hwmodel.einsum.workloads.layer import WEIGHTED, Layer, Network
 from hwmodel.errors import CoverageError, InputError
+from hwmodel.reading import bytes_of
 
 FOLDED = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "TRANSPOSE", "PAD", "SQUEEZE")
 KINDS = {
@@ -41,11 +42,7 @@ def read(path: str | Path) -> Network:
             f"{path}: reading TFLite files needs the library tflite; pip install 'hwmodel[mcu]'"
         ) from None
     library: Any = tflite
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    return _layers(data, str(path), library)
+    return _layers(bytes_of(path), str(path), library)
 
 
 @lru_cache(maxsize=8)

@@ -15,15 +15,11 @@ from hwmodel.dtypes import dtype
 from hwmodel.einsum.cascade import Cascade, Origin
 from hwmodel.einsum.notation import parse
 from hwmodel.errors import InputError
+from hwmodel.printable import shown
 from hwmodel.units import Amount, amount
 
 MOST = 2**53
 """No size is larger: arrays of sizes are float64, which is exact up to here."""
-
-
-def _brief(value: int) -> str:
-    """A number with a great many digits, told by their count."""
-    return str(value) if value < 10**30 else f"a number of {len(str(value))} digits"
 
 
 def whole(workload: str, **given: Any) -> dict[str, Amount]:
@@ -34,7 +30,7 @@ def whole(workload: str, **given: Any) -> dict[str, Amount]:
         if type(value) is int and value > 0:
             if value > MOST:
                 raise InputError(
-                    f"{workload}: {name}: expected 2**53 at most, found {_brief(value)}"
+                    f"{workload}: {name}: expected 2**53 at most, found {shown(value)}"
                 )
             sizes[name] = value
         else:

@@ -17,7 +17,6 @@ share an array cycle by cycle, so that neither their sums nor operands stay in t
 """
 
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -25,6 +24,7 @@ from pydantic import Field
 
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.value import Value
+from hwmodel.yaml_reading import table
 
 BINDINGS = Path(__file__).resolve().parent.parent / "catalogue" / "bindings"
 NODES = ("serial", "overlap", "fill", "read", "write")
@@ -70,9 +70,8 @@ def binding(name: str) -> Binding:
     """
     if name not in bindings():
         raise UnknownNameError("binding", name, bindings())
-    yaml: Any = import_module("yaml")
     path = BINDINGS / f"{name}.yaml"
-    data = yaml.safe_load(path.read_text("utf-8"))
+    data = table(path, "a binding")
     made = Binding.build({"name": name, **data}, where=str(path))
     check(made.schedule, made, str(path))
     return made
@@ -84,12 +83,12 @@ def check(node: Any, bound: Binding, where: str) -> None:
         if node not in bound.arrays:
             raise UnknownNameError(f"Einsum in the schedule of {where}", node, bound.arrays)
         return
-    table: dict[str, Any] = {}
+    parts: dict[str, Any] = {}
     if isinstance(node, dict):
-        table = cast(dict[str, Any], node)
-    moves = bool(table) and set(table) <= {"read", "write"}
-    if not moves and (len(table) != 1 or not set(table) <= set(NODES)):
+        parts = cast(dict[str, Any], node)
+    moves = bool(parts) and set(parts) <= {"read", "write"}
+    if not moves and (len(parts) != 1 or not set(parts) <= set(NODES)):
         raise InputError(f"{where}: schedule: expected a node of {', '.join(NODES)}, found {node}")
-    for kind, value in table.items():
+    for kind, value in parts.items():
         for child in [value] if kind == "fill" else value if not moves else ():
             check(child, bound, where)

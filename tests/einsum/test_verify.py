@@ -121,6 +121,16 @@ BROKEN = {
         (ranks(i=Rank("i", 2.5)), "expected a whole number, found 2.5"),
         (ranks(i=Rank("i", np.array([4.0, -1.0]))), "expected a size above 0"),
     ],
+    "points": [
+        (
+            ranks(i=Rank("i", 2**500), j=Rank("j", 2**500)),
+            r"at most 2\*\*960 points, found 2\*\*1000",
+        ),
+        (
+            ranks(i=Rank("i", np.ones(2)), j=Rank("j", np.ones(3))),
+            r"expected sizes that broadcast together, found shapes \[\(2,\), \(3,\)\]",
+        ),
+    ],
     "cover": [(ranks(j=Rank("j", 3, parent="i")), "its parts cover 3 points, expected at least 4")],
     "fractions": [
         (first(density=0.0), "expected a density above 0 and up to 1, found 0"),

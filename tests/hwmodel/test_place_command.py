@@ -135,8 +135,12 @@ def test_a_picture_is_drawn(trace: str, tmp_path: Path) -> None:
         ({"devices": 4, "objective": "joy"}, UnknownNameError, "'joy'"),
         ({"devices": 4, "objective": "seconds"}, InputError, "seconds need a topology"),
         ({"devices": 4, "memory": 1.0}, InputError, "give both"),
-        ({"devices": 4, "token_s": -1.0}, InputError, "0 s or more for a token"),
-        ({"devices": 4, "time_limit_s": 0.0}, InputError, "time limit above 0"),
+        ({"devices": 4, "token_s": -1.0}, InputError, "token_s: expected a number of 0 or more"),
+        (
+            {"devices": 4, "time_limit_s": 0.0},
+            InputError,
+            "time_limit_s: expected 1e-09 or more, found 0",
+        ),
         ({"devices": 9, "topology": node(8, PORT)}, InputError, "has 8 devices, found devices=9"),
     ],
 )

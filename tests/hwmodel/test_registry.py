@@ -290,7 +290,7 @@ def test_absent_and_unreadable_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         device(tmp_path)
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="expected UTF-8 text, found UTF-16"):
         device(tmp_path / "bytes.yaml")
 
 

@@ -136,7 +136,7 @@ def test_a_file_has_its_topology_generated(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[1, 2]", "expected a table with nodes and links, found"),
-        ("name: {", r", line \d+: expected YAML or JSON"),
+        ("name: {", r", line \d+: no valid YAML"),
         ("name: a", "nodes: Field required"),
         (RECIPE.replace("cluster", "clutser"), "unknown generator 'clutser' .did you mean"),
         (RECIPE.replace("nodes: 2", "nods: 2"), "with: unknown argument of cluster 'nods'"),

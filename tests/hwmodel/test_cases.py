@@ -128,7 +128,7 @@ def test_an_inline_config_answers_as_its_file() -> None:
         ({"M": True}, "gemm: M: expected a number, found True"),
         ({"M": [1, 2]}, "gemm: M: expected one number, found [1, 2]"),
         ({"M": None}, "gemm: expected the field 'M', found none"),
-        ({"m": 4}, "gemm: unknown field 'm'; known: K, M, N, batch"),
+        ({"m": 4}, "gemm: unknown field 'm' (did you mean 'M'?); known: K, M"),
         ({"dtype": "bf17"}, "unknown dtype 'bf17' (did you mean 'bf16'?)"),
         ({"dtype": 7}, "gemm: dtype: expected a name, found 7"),
         ({"on": "h2000"}, "unknown device 'h2000' (did you mean 'h200'?); known: a100"),

@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -51,6 +52,12 @@ EXCHANGED = {"min": "max", "least": "most", "floor": "ceil", "any": "all", "mini
 EXCHANGED |= {new: old for old, new in EXCHANGED.items()}
 
 
+@cache
+def read(file: str) -> bytes:
+    """A file as it was when it was first looked at: the checkout may change during a run."""
+    return (ROOT / file).read_bytes()
+
+
 @dataclass(frozen=True)
 class Change:
     """One change: bytes `start` to `end` of a file replaced; `names` are what the line defines."""
@@ -64,12 +71,12 @@ class Change:
 
     def source(self) -> bytes:
         """The changed file."""
-        text = (ROOT / self.file).read_bytes()
+        text = read(self.file)
         return text[: self.start] + self.new.encode() + text[self.end :]
 
     def shown(self) -> str:
         """Where, and the line before and after."""
-        old = (ROOT / self.file).read_bytes().split(b"\n")[self.line - 1].decode().strip()
+        old = read(self.file).split(b"\n")[self.line - 1].decode().strip()
         new = self.source().split(b"\n")[self.line - 1].decode().strip()
         return f"{self.file}:{self.line}\n      {old}\n   -> {new}"
 
@@ -79,7 +86,7 @@ class Changes(ast.NodeVisitor):
 
     def __init__(self, file: str):
         self.file, self.found = file, list[Change]()
-        self.text = (ROOT / file).read_bytes()
+        self.text = read(file)
         self.starts = [0]
         for line in self.text.split(b"\n"):
             self.starts.append(self.starts[-1] + len(line) + 1)
@@ -314,9 +321,10 @@ def _traced(test: str, tree: Path) -> Executed:
     return Executed(test, lines, time.monotonic() - start, done.returncode in (0, 5))
 
 
+@cache
 def bodies(file: str) -> set[int]:
     """Lines inside functions: what importing alone does not execute."""
-    tree = ast.parse((ROOT / file).read_bytes())
+    tree = ast.parse(read(file))
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     return {
         line
@@ -329,7 +337,7 @@ def bodies(file: str) -> set[int]:
 
 def statement(file: str, line: int) -> set[int]:
     """Lines of the innermost statement around a line."""
-    nodes = ast.walk(ast.parse((ROOT / file).read_bytes()))
+    nodes = ast.walk(ast.parse(read(file)))
     around = [
         range(node.lineno, (node.end_lineno or node.lineno) + 1)
         for node in nodes
@@ -338,17 +346,20 @@ def statement(file: str, line: int) -> set[int]:
     return set(min(around, key=len, default=range(line, line + 1)))
 
 
+@cache
+def sources() -> tuple[str, ...]:
+    """Every module, read once."""
+    found = tuple(name for name in git("ls-files", *FOLDERS) if name.endswith(".py"))
+    return tuple(name for name in found if (ROOT / name).is_file() and read(name))
+
+
 def mentions(names: Sequence[str]) -> Iterator[tuple[str, set[int]]]:
     """Lines inside functions of all files that mention one of the names."""
-    for folder in FOLDERS:
-        for path in (ROOT / folder).rglob("*.py"):
-            text = path.read_text(encoding="utf-8")
-            if path.is_symlink() or not any(name in text for name in names):
-                continue
-            file = path.resolve().relative_to(ROOT).as_posix()
+    for file in sources():
+        if any(name.encode() in read(file) for name in names):
             lines = {
                 node.lineno
-                for node in ast.walk(ast.parse(text))
+                for node in ast.walk(ast.parse(read(file)))
                 if (isinstance(node, ast.Name) and node.id in names)
                 or (isinstance(node, ast.Attribute) and node.attr in names)
             }
@@ -431,6 +442,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--tests", nargs="*", default=(), help="only these test files or folders")
     options = parser.parse_args()
+    sources()
     changes = draw(chosen(options.files, options.base), options.count, options.seed)
     KEPT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.workers) as pool:

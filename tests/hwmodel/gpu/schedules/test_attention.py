@@ -150,3 +150,32 @@ def test_a_sweep_counts_what_its_points_count() -> None:
         one = totals(activity(problem(queries=100, keys=int(each), causal=True), TILE, H200))
         for level, moved in one.read.items():
             assert np.broadcast_to(swept.read[level], 3)[index] == pytest.approx(moved)
+
+
+@pytest.mark.parametrize(
+    ("heads", "busy"), [(1, 1), (100, 100), (132, 132), (264, 132), (800, 132)]
+)
+def test_a_block_keeps_one_processor_live_until_all_are(heads: int, busy: int) -> None:
+    """A block of 128 rows a head, two to a processor: with 264 no more processors than with 132."""
+    sizes = problem(batch=1, heads=heads, kv_heads=heads, queries=128, keys=640)
+    assert totals(activity(sizes, TILE, H200)).live["processors"] == pytest.approx(busy)
+
+
+def test_a_blocks_ends_are_its_queries_its_output_and_the_first_keys_of_its_head() -> None:
+    """4 query heads share a KV head: its first 64 keys and values come once for 12 blocks."""
+    sizes = problem(batch=3, queries=384, keys=640)
+    counts = totals(activity(sizes, TILE, H200))
+    rows = 3 * 8 * 384 * 64 * 2
+    assert counts.read["port"] == pytest.approx(rows + 3 * 2 * 64 * (64 + 64) * 2)
+    assert counts.written["port"] == pytest.approx(rows)
+
+
+def test_keys_that_exceed_the_l2_are_read_again_by_each_wave_of_a_heads_blocks() -> None:
+    """8 blocks of rows of one head on 2 slots: 4 waves. An L2 of half of K and V forgets half."""
+    sizes = problem(batch=1, heads=1, kv_heads=1, queries=1024, keys=4096)
+    keys, queries = 4096 * (64 + 64) * 2, 1024 * 64 * 2
+    tile = replace(TILE, resident=1)
+    small = replace(H200, processors=2, capacity_bytes={"l2": keys / 2, "dram": 1e12})
+    large = replace(small, capacity_bytes={"l2": keys, "dram": 1e12})
+    found = [totals(activity(sizes, tile, each)).read["dram"] for each in (small, large)]
+    assert found == [queries + keys * (1 + 3 / 2), queries + keys]

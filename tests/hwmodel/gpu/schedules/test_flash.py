@@ -102,3 +102,17 @@ def test_a_sweep_launches_what_its_points_launch() -> None:
         assert single.tile.split == swept.tile.split[index]
         time_s = np.ravel(swept.folded.time_s)[index]
         assert single.folded.time_s == pytest.approx(time_s)
+
+
+def test_one_row_of_a_long_context_is_split_by_the_librarys_most() -> None:
+    """By hand: of up to 128 splits on 264 slots the best fills 128 / 264; 109 are 85 % of that.
+
+    109 / 128 = 0.8516, 108 / 128 = 0.8438; 16384 steps divide otherwise at each of them.
+    """
+    assert splits(1, 16384, 264) == 109
+
+
+def test_splits_on_machines_of_other_sizes_are_those_of_each_alone() -> None:
+    slots = np.array([4.0, 38.0, 216.0, 264.0])
+    found = splits(1, 200, slots)
+    assert list(np.ravel(found)) == [walked(1, 200, int(each)) for each in slots]

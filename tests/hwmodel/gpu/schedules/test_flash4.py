@@ -191,5 +191,10 @@ def test_other_gpus_and_decode_are_refused() -> None:
         hw.predict(attention(128), on="a100", kernel="flash-attention-4")
     with pytest.raises(CoverageError, match="ends at head_dim 256"):
         hw.predict(attention(512), on="b200", kernel="flash-attention-4")
+    with pytest.raises(CoverageError, match=r"up to 256.*found 512"):
+        hw.predict(attention(128, value_dim=512), on="b200", kernel="flash-attention-4")
+    wide = problem(np.array([64.0, 512.0]))  # type: ignore[arg-type]
+    with pytest.raises(CoverageError, match="found 512"):
+        resolved(MENU[0], wide, limits(B200))
     with pytest.raises(CoverageError, match="no decode schedule"):
         hw.predict(attention(128, queries=1), on="b200", kernel="flash-attention-4")

@@ -83,3 +83,8 @@ def test_causal_tiles_are_those_that_hold_a_kept_pair() -> None:
 def test_a_size_below_one_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="keys must be at least 1, found 0"):
         stream_k(batch=1, kv_heads=1, queries=1, keys=0, head_dim=64, processors=1)
+
+
+def test_a_single_tile_is_a_single_block() -> None:
+    plan = stream_k(batch=1, kv_heads=1, queries=1, keys=1, head_dim=64, processors=132)
+    assert (plan.grid, plan.most_tiles, plan.splits) == (1, 1, 1)

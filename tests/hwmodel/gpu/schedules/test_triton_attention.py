@@ -98,4 +98,25 @@ def test_stream_k_is_counted_as_it_is_launched(batch: int, keys: int) -> None:
     assert found.operations[key] == pytest.approx(walked)
     parts = sum(launched.parts(output) for output in range(launched.outputs))
     assert found.written["l2"] >= parts * 4 * 129 * 4  # shares that end with an output store once
+    assert found.slots["reduction"] == found.slots["launch"] == found.slots["scan"] == 1
     assert found.written["l2"] <= (launched.grid + launched.outputs) * 4 * 129 * 4
+
+
+@pytest.mark.parametrize("resident", [1, 2, 3])
+@pytest.mark.parametrize("queries", [128, 4096])
+def test_each_step_has_its_exponentials_and_lane_operations_whoever_is_beside(
+    resident: int, queries: int
+) -> None:
+    """Of a step of 128 rows and 64 keys: 128 x 65 exps for 2 x 128 x 64 x 256 FLOP of products.
+
+    On the lanes six instructions a score, and one a sum of 128 values to rescale, of two FLOP each.
+    """
+    tile = AttentionTile(128, 64, resident=resident)
+    found = totals(
+        triton_attention.prefill(attend(3, queries, 4096, causal=False), tile, LIMITS)
+    ).operations
+    steps = 3 * 8 * queries / 128 * 4096 / 64
+    assert found["matrix", "flop", "bf16"] == pytest.approx(steps * 2 * 128 * 64 * 256)
+    assert found["exp", "exp", "fp32"] == pytest.approx(steps * 128 * 65)
+    lanes = 2 * (6 * 128 * 64 + 128 * 128)
+    assert found["vector", "flop", "fp32"] == pytest.approx(steps * lanes)

@@ -197,3 +197,35 @@ def test_dependencies_and_intermediates_follow_the_tensors() -> None:
         "Y": ("NUM", "SUM"),
     }
     assert intermediates(cascade) == ("PEAK", "NUM", "SUM")
+
+
+@pytest.mark.parametrize("mask", ["k - q <= 4", "q - k >= -4"])
+def test_a_mask_may_be_written_from_either_side(mask: str) -> None:
+    """10 queries, 14 keys: query q sees the keys up to q + 4, however that is put."""
+    text = f"""
+    S[q, k] = Q[q, d] * K[k, d] | {mask}
+    T[q] = max(k) S[q, k] | {mask}
+    N[q, k] = exp(S[q, k] - T[q]) | {mask}
+    D[q] = N[q, k] | {mask}
+    A[q, k] = N[q, k] / D[q] | {mask}
+    O[q, f] = A[q, k] * V[k, f] | {mask}
+    """
+    found = attention(parse(text, sizes={"q": 10, "k": 14, "d": 3, "f": 4}))
+    assert found is not None
+    assert (found.causal, found.window) == (True, None)
+
+
+@pytest.mark.parametrize("mask", ["-2 <= k - q <= 4", "-4 <= q - k <= 2"])
+def test_a_window_may_be_written_from_either_side(mask: str) -> None:
+    """From 2 keys before query q to 4 beyond it: seven keys."""
+    text = f"""
+    S[q, k] = Q[q, d] * K[k, d] | {mask}
+    T[q] = max(k) S[q, k] | {mask}
+    N[q, k] = exp(S[q, k] - T[q]) | {mask}
+    D[q] = N[q, k] | {mask}
+    A[q, k] = N[q, k] / D[q] | {mask}
+    O[q, f] = A[q, k] * V[k, f] | {mask}
+    """
+    found = attention(parse(text, sizes={"q": 10, "k": 14, "d": 3, "f": 4}))
+    assert found is not None
+    assert (found.causal, found.window) == (True, 7)

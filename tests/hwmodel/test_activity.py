@@ -332,6 +332,7 @@ def test_counts_and_energy_are_sums_over_the_leaves() -> None:
         static_w=3.0,
     )
     assert energy_j(tree, rates, 5.0) == 3 * 5 + 47 * 2 + 12 * 10 + 12 * 100
+    assert energy_j(tree, replace(rates, byte_j={"dram": 10.0}), 5.0) == 3 * 5 + 47 * 2 + 12 * 10
 
 
 def test_live_bytes_are_the_most_that_are_live_at_once() -> None:
@@ -363,6 +364,7 @@ def test_power_limit_stretches_time_until_the_joules_fit() -> None:
     )
     assert_allclose(sustained_s(matrix(100), rates, 100.0), 250)
     assert sustained_s(matrix(100), replace(rates, limit_w=8.0), 100.0) == 100
+    assert_allclose(sustained_s(matrix(100), replace(rates, limit_w=2.5), 100.0), 1000)
 
 
 def test_a_power_limit_below_what_is_always_drawn_is_refused() -> None:

@@ -254,3 +254,46 @@ def test_measured_pairs_of_h200_are_within_a_tenth_on_average() -> None:
     found = collective.samples(rows, H200)
     errors = [np.abs(one.predict(parameters) / one.measured_s - 1) for one in found]
     assert np.mean(np.concatenate(errors)) < 0.10
+
+
+# --- Fields worked out by hand.
+
+
+def test_a_slow_memory_binds_what_a_rank_reads_and_writes() -> None:
+    """All-gather of 8 kB between 8: a rank reads 1 kB and writes 8, at 1 GB/s in 9 us."""
+    slow = H100.but(hbm={"bandwidth": "1 GB/s"})
+    found = estimate_on("all_gather", 8000, topology("dgx-h100"), slow)
+    assert_allclose(found.parts[0].busy_s["dram"], 9e-6)
+    assert_allclose(found.time_s, 27.2e-6 + 9e-6)
+    assert found.bound_bytes == 8 * 9000
+
+
+def test_the_limit_on_a_topology_is_that_of_all_ports_together() -> None:
+    """An all-reduce of 64 MiB sends 14/8 of it from every rank, through its port of 395 GB/s."""
+    found = estimate_on("all_reduce", 2**26, topology("dgx-h100"), H100)
+    assert_allclose(found.bound_s, 14 / 8 * 2**26 / 395e9)
+
+
+def test_both_ends_of_an_interval_widen_by_the_same_power() -> None:
+    """32 ranks of 8 measured and 4 boxes of one: 0.89 to 1.27 times becomes their 8th powers."""
+    far = estimate_on("all_reduce", 2**12, topology("dgx-h100", nodes=4), H100)
+    ends = np.log([float(far.time_low_s / far.time_s), float(far.time_high_s / far.time_s)])
+    assert_allclose(ends / np.log([0.89, 1.27]), [8, 8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("op", ["all_reduce", "reduce_scatter", "p2p"])
+def test_only_gathers_copy_a_part_that_they_keep(op: str) -> None:
+    """A rank of an all-gather copies its own part into its output; a sum has nothing to keep."""
+
+    def time_s(op: str, kept: float) -> float:
+        assert H200.calibration is not None
+        family = H200.calibration.family("collective")
+        parameters = family.parameters | {"kept": family.parameters["kept"].but(value=kept)}
+        changed = family.model_copy(update={"parameters": parameters})
+        families = H200.calibration.families | {"collective": changed}
+        calibration = H200.calibration.model_copy(update={"families": families})
+        return float(estimate(op, 2**28, 4, H200.but(calibration=calibration)).time_s)
+
+    low, high = 0.1, 3.0
+    assert time_s(op, low) == time_s(op, high)
+    assert time_s("all_gather", low) > 1.05 * time_s("all_gather", high)

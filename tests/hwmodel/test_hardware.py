@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.hardware import Hardware, Power, limits
+from hwmodel.registry import device
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -105,3 +106,10 @@ def test_impossible_machines_are_refused(change: dict[str, Any], said: str) -> N
 def test_a_power_limit_that_is_absent_does_not_stand_in_the_way_of_another_change() -> None:
     changed = Power(idle_w=0.1).but(run="0.3 W")
     assert (changed.run_w, changed.limit_w) == (0.3, math.inf)
+
+
+@pytest.mark.parametrize("name", ["a100", "h100", "h200", "b200"])
+def test_a_processor_holds_what_nvidia_says(name: str) -> None:
+    """CUDA C++ Programming Guide, compute capabilities 8.0, 9.0 and 10.0."""
+    found = limits(device(name))
+    assert (found.max_blocks, found.max_threads, found.registers) == (32, 2048, 65536)

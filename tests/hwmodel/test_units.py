@@ -38,6 +38,15 @@ from hwmodel.units import DIMENSIONS, NOUNS, amount, bare_name, dimension_of, pa
         ("814 mm2", "m2", 814e-6),
         ("3.5 USD/h", "usd_per_hour", 3.5),
         ("1e3 ns", "s", 1e-6),
+        ("5 fJ/op", "j_per_flop", 5e-15),
+        ("7 pJ", "j", 7e-12),
+        ("3 nJ", "j", 3e-9),
+        ("250 us", "s", 250e-6),
+        ("20 mJ", "j", 20e-3),
+        ("2 kJ", "j", 2000.0),
+        ("12 PB", "bytes", 12e15),
+        ("3 EB", "bytes", 3e18),
+        ("2 TiB", "bytes", 2.0**41),
     ],
 )
 def test_text_becomes_si(text: str, dimension: str, si: float) -> None:

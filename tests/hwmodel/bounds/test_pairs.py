@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodel.bounds.bound import bound_of
+from hwmodel.bounds.recognise import pairs_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
@@ -144,3 +145,40 @@ def test_nearest_centroids_need_every_vector_again_for_each_block() -> None:
     found = bound_of(kmeans(points, clusters, dims), memory)
     assert 0.9 * traffic < found.bytes < traffic
     assert "datum" in found.reason
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+@pytest.mark.parametrize("onto", ["i", "j"])
+def test_the_output_stands_on_the_side_that_it_is_summed_onto(exchanged: bool, onto: str) -> None:
+    """Queries of 8 bf16 elements, keys of 8 int8; 4 outputs in fp32, 4 int8 values."""
+    text = CHAINED.replace("Q[i, e] * K[j, e]", "K[j, e] * Q[i, e]") if exchanged else CHAINED
+    if onto == "j":
+        text = text.replace(
+            "O[i, f] = sum(j) E[i, j] * V[j, f]", "O[j, f] = sum(i) E[i, j] * V[i, f]"
+        )
+    dtypes = {"*": "int8", "Q": "bf16", "O": "fp32"}
+    cascade = parse(text, sizes={"i": 100, "j": 90, "e": 8, "f": 4}, dtypes=dtypes)
+    found = [each for each in pairs_of(cascade) if "two products" in each.what]
+    (each,) = found
+    sides = (8 * 2, 8 * 1) if onto == "i" else (8 * 1, 8 * 2)
+    assert (each.first_bytes, each.second_bytes) == sides
+    assert (each.first_out_bytes, each.second_out_bytes) == (4 * 4, 4 * 1)
+    assert each.count == 100 * 90
+
+
+def test_widths_of_an_attention_are_those_of_its_tensors() -> None:
+    """Scores in int8, fibres and outputs in bf16: 8 and 4 elements."""
+    dtypes = {"*": "bf16", "S": "int8"}
+    cascade = parse(DEFERRED, sizes={"i": 100, "j": 90, "e": 8, "f": 4}, dtypes=dtypes)
+    (found,) = pairs_of(cascade)
+    assert (found.first_bytes, found.second_bytes) == (16, 16)
+    assert (found.first_out_bytes, found.second_out_bytes) == (8, 8)
+    assert (found.datum_bytes, found.element_bytes) == (1, 2)
+
+
+def test_a_narrow_output_is_no_datum_that_is_kept_on_the_way() -> None:
+    """Only O is in fp8, and it is stored: what spills is bf16."""
+    dtypes = {"*": "bf16", "O": "fp8"}
+    cascade = parse(DEFERRED, sizes={"i": 100, "j": 90, "e": 8, "f": 4}, dtypes=dtypes)
+    (found,) = pairs_of(cascade)
+    assert found.datum_bytes == 2

@@ -184,3 +184,42 @@ def test_an_einsum_that_nothing_computes_is_refused_by_name() -> None:
     cascade = parse(text, sizes={"m": 4, "n": 6, "k": 5, "k2": 6}, name="three")
     with pytest.raises(CoverageError, match=r"cascade 'three', Einsum 'ODD': no GPU schedule"):
         lower(cascade)
+
+
+def test_a_gated_kernel_does_what_the_two_it_joins_do() -> None:
+    """SiLU and the multiplication: one kernel of ours, the activated half in registers."""
+    layer = moe(tokens=64, experts=8, top_k=2, hidden=256, intermediate=512)
+    up, silu, multiply, down = lower(layer, "torch")
+    names = [call.name for call in lower(layer, "triton")]
+    assert names == [up.name, multiply.name, down.name]
+    joined = lower(layer, "triton")[1].problem
+    kept = 2.0 * 64 * 2 * 512
+    assert joined.form == "gated"
+    assert joined.read_bytes == silu.problem.read_bytes + multiply.problem.read_bytes - kept
+    assert joined.read_bytes == joined.written_bytes * 2 == 2 * kept
+    assert joined.instructions == silu.problem.instructions + multiply.problem.instructions
+    both = (silu.problem.operations, multiply.problem.operations)
+    for key in {*both[0], *both[1]}:
+        assert joined.operations[key] == sum(each.get(key, 0) for each in both)
+
+
+def test_operations_of_a_softmax_by_hand() -> None:
+    """Each element: compared, reduced by the maximum, added up; its exp, and a division."""
+    (call,) = lower(softmax(10, 128))
+    lanes, special = ("vector", "flop", "fp32"), ("exp", "exp", "fp32")
+    assert call.problem.operations == {lanes: 3 * 1280, special: 2 * 1280}
+
+
+@pytest.mark.parametrize(("copies", "atomics"), [(2, (51200, 2)), (8, (204800, 8)), (64, (0, 0))])
+def test_a_few_rows_summed_into_a_tensor_are_atomics(copies: int, atomics: tuple[int, int]) -> None:
+    """Each element of X is added at its address, which `copies` of them share."""
+    text = "S[t, h] = sum(k) X[t, k, h]\nY[t, h] = Z[t, h] + S[t, h]"
+    sizes = {"t": 100, "h": 256, "k": copies}
+    found = lower(parse(text, sizes=sizes, dtypes={"*": "bf16"}))
+    assert [call.problem.atomics for call in found][-1] == atomics
+
+
+def test_an_addition_that_sums_itself_is_no_atomic() -> None:
+    text = "S[t, h] = G[t, h] * X[t, h]\nY[t] = sum(h) Z[t, h] + S[t, h]"
+    found = lower(parse(text, sizes={"t": 100, "h": 256}, dtypes={"*": "bf16"}))
+    assert all(call.problem.atomics == (0, 0) for call in found)

@@ -31,6 +31,9 @@ def test_without_parameters_rates_are_the_datasheets() -> None:
     assert_allclose(found.operations["vector", "flop", "fp32"], 66.9e12)
     assert_allclose([found.read["dram"], found.written["dram"]], 4.8e12)
     assert_allclose(found.read["port"], 132 * 64 * 1.98e9)
+    assert_allclose(found.read["copy"], 132 * 32 * 1.98e9)
+    assert_allclose([found.read["pipeline"], found.read["stream"]], 132 * 1.98e9)
+    assert found.voltage == 1
     assert_allclose([found.static_w, found.limit_w], [135, 700])
     assert found.sharpness == np.inf
 
@@ -61,6 +64,9 @@ def test_stores_share_the_ports_efficiency_unless_they_have_one() -> None:
 
 def test_latencies_are_multiples_of_the_devices_own() -> None:
     """A graph launch takes 0.9 us, the DRAM answers after 650 ns, a clock lasts 1 / 1.98 GHz."""
+    waits = dict(zip(("queue", "step", "split", "scan", "scales"), (1, 2, 3, 4, 5), strict=True))
+    found = rates_of(H200, waits).slots
+    assert_allclose([found[n][1] for n in waits], [0.65e-6 * m for m in waits.values()])
     found = rates_of(H200, {"launch": 2, "fill": 3, "cycle": 10, "reduction": 0.5}).slots
     expected = {"launch": 1.8e-6, "fill": 1.95e-6, "cycle": 10 / 1.98e9, "reduction": 0.45e-6}
     assert_allclose([found[n][1] for n in expected], list(expected.values()))
@@ -122,3 +128,19 @@ def test_better_efficiencies_never_slow_a_kernel_and_longer_latencies_never_spee
         sign = -1 if parameter in FASTER else 1
         assert np.all(sign * change >= -1e-12), parameter
     assert moved >= 3
+
+
+@pytest.mark.parametrize("name", ["a100", "b200", "b300", "h100", "h200", "l40s", "mi300x"])
+def test_no_operation_takes_a_nanojoule_and_no_byte_ten(name: str) -> None:
+    """An fp64 multiply-add takes some 10 pJ at 4 nm, an HBM byte some 60; what is unknown, none."""
+    found = rates_of(device(name), {})
+    joules = {k: j for k, j in found.operation_j.items() if k != ("issue", "slot", "warp")}
+    assert all(0 <= np.asarray(j) < 1e-10 for j in joules.values())
+    assert all(0 <= np.asarray(j) < 1e-9 for j in found.byte_j.values())
+    assert found.operation_j["issue", "slot", "warp"] == pytest.approx(32 * 3e-12, rel=0.05)
+
+
+def test_a_unit_without_joules_spends_none() -> None:
+    vector = H200.units["vector"].model_copy(update={"energy_j_per_flop": {}})
+    silent = H200.model_copy(update={"units": {**H200.units, "vector": vector}})
+    assert rates_of(silent, {}).operation_j["vector", "flop", "fp32"] == 0

@@ -21,6 +21,9 @@ SLACK = 1 + 1e-9
 LIMITED = 1.06
 """Room for time under the power limit, see `test_a_better_machine_is_never_slower`."""
 
+LEAST_J_PER_BYTE = 16e-12
+"""Half of the 3.9 pJ/bit that an HBM2 byte takes (O'Connor et al., MICRO 2017)."""
+
 LEAST_W = 115
 """Below the 119 W that the idlest measured H200 draws (headers of validation/data/h200)."""
 
@@ -177,8 +180,10 @@ def test_time_lies_in_its_interval_and_energy_above_idle(
     low, time_s, high = map(array, (estimate.time_low_s, estimate.time_s, estimate.time_high_s))
     assert np.all((low <= time_s) & (time_s <= high))
     lasting_s = array(estimate.sustained_time_s)
-    assert np.all(array(estimate.energy_j) >= LEAST_W * lasting_s)
-    assert np.all(array(estimate.energy_j) <= 700 * lasting_s * SLACK)
+    moved = array(estimate.dram_bytes_read) + array(estimate.dram_bytes_written)
+    least_j = np.minimum(LEAST_W * lasting_s + LEAST_J_PER_BYTE * moved, 700 * lasting_s)
+    assert np.all(array(estimate.energy_j) * SLACK >= least_j)
+    assert np.all(lasting_s * SLACK >= time_s)
 
 
 @pytest.mark.parametrize("better", BETTER)
@@ -256,4 +261,4 @@ def test_a_decode_step_of_llama_takes_what_reading_it_takes() -> None:
     weights = 2 * (8_030_261_248 - 128_256 * 4096)
     cache = 2048 * 32 * 2 * 8 * 128 * 2
     assert 3.18e-3 <= (weights + cache) / 4.8e12 <= float(step.bound_s) <= 3.3e-3
-    assert 3.18e-3 <= float(step.time_s) <= 8e-3
+    assert float(step.time_s) == pytest.approx(6.11e-3, rel=0.08)  # measured: 6.10 and 6.13 ms

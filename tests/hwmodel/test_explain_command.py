@@ -1,6 +1,7 @@
 """`hwmodel explain`, `sensitivity` and `plot`: answers, JSON, pictures and refusals."""
 
 import json
+import re
 from pathlib import Path
 
 import polars
@@ -38,7 +39,9 @@ def test_sensitivity_prints_a_row_a_number_and_draws_them(tmp_path: Path) -> Non
     picture = tmp_path / "tornado.svg"
     text = answer("sensitivity", *GEMM, "--on", "h200", "--picture", str(picture))
     assert "matrix.rate.bf16" in text
-    assert "matrix.rate.bf16" in picture.read_text(encoding="utf-8") or picture.stat().st_size > 0
+    drawn = picture.read_text(encoding="utf-8")
+    assert "<!-- matrix.rate.bf16 -->" in drawn
+    assert len(re.findall(r"<path ", drawn)) > 20
 
 
 def test_break_even_prints_the_value() -> None:

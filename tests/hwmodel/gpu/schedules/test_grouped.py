@@ -60,7 +60,7 @@ def test_slices_come_from_the_dram_for_a_members_first_stripe_only() -> None:
     """1,024 rows a member: four stripes of 256, of which one finds B nowhere else."""
     counts = counted(problem(4096))
     slices = 256 // 64
-    assert counts.read["stream"] == pytest.approx(grouped.CLUSTER * slices * 8 * (512 / 256))
+    assert counts.read["stream"] == pytest.approx(2 * slices * 8 * (512 / 256))
 
 
 def test_members_without_rows_read_no_weights() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hwmodel.activity import Activity, Rates, fold, totals
-from hwmodel.gpu.schedules.rows import KEPT, RowProblem, RowTile, activity, missed
+from hwmodel.gpu.schedules.rows import RowProblem, RowTile, activity, missed
 from hwmodel.hardware import Limits
 
 LIMITS = Limits(
@@ -97,11 +97,13 @@ def test_rows_that_the_l2_lost_are_read_again_from_the_dram() -> None:
     assert work.read["dram"] == 3 * 3 * 10**8
 
 
-def test_the_l2_loses_rows_between_its_share_and_twice_that() -> None:
+def test_the_l2_loses_rows_between_a_third_of_it_and_two_thirds() -> None:
+    """Of 1 MB in rows of 1 kB: 300 are kept, 700 lost, and as many more as there are between."""
     per_row = replace(NORM, row_bytes=1000)
-    kept = KEPT * 1000
-    rows = np.array([0.5 * kept, kept, 1.5 * kept, 2 * kept, 9 * kept])
-    assert np.allclose(missed(rows, per_row, LIMITS), [0, 0, 0.5, 1, 1])
+    rows = np.array([10, 300, 440, 490, 540, 700, 5000])
+    found = missed(rows, per_row, LIMITS)
+    assert list(found[[0, 1, 5, 6]]) == [0, 0, 1, 1]
+    assert np.allclose(found[2:5], [0.35, 0.5, 0.65], atol=0.02)
 
 
 def test_a_second_kernel_reads_again_and_does_all_writing() -> None:

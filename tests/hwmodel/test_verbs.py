@@ -106,6 +106,7 @@ def test_the_gap_is_the_share_of_the_traffic_that_the_bound_does_not_ask_for() -
     """Row blocks of a tall product read B again: 16 x 16 waves from an L2 of 50 MB."""
     tall = hwmodel.workloads.gemm(M=65536, N=16384, K=16384)
     limit, found = hwmodel.bound(tall, on=H200), hwmodel.predict(tall, on=H200)
+    assert isinstance(limit, Limit)
     moved = float(found.dram_bytes_read + found.dram_bytes_written)
     assert moved > 1.5 * float(limit.dram_bytes)
     assert_allclose(limit.gap_to_bound, 1 - float(limit.dram_bytes) / moved)

@@ -64,7 +64,7 @@ def test_stores_share_the_ports_efficiency_unless_they_have_one() -> None:
 
 def test_latencies_are_multiples_of_the_devices_own() -> None:
     """A graph launch takes 0.9 us, the DRAM answers after 650 ns, a clock lasts 1 / 1.98 GHz."""
-    waits = dict(zip(("queue", "step", "split", "scan", "scales"), (1, 2, 3, 4, 5), strict=True))
+    waits: dict[str, float] = {"queue": 1, "step": 2, "split": 3, "scan": 4, "scales": 5}
     found = rates_of(H200, waits).slots
     assert_allclose([found[n][1] for n in waits], [0.65e-6 * m for m in waits.values()])
     found = rates_of(H200, {"launch": 2, "fill": 3, "cycle": 10, "reduction": 0.5}).slots

@@ -190,9 +190,13 @@ class Config(BaseModel):
         """Number of layers whose MLP is a mixture of experts."""
         if not self.experts:
             return 0
-        plain = set(self.mlp_only_layers or ())
-        step = self.decoder_sparse_step
-        return sum(i not in plain and (i + 1) % step == 0 for i in range(self.num_hidden_layers))
+        return sum(self.is_sparse(layer) for layer in range(self.num_hidden_layers))
+
+    def is_sparse(self, layer: int) -> bool:
+        """Whether a layer's MLP is a mixture of experts."""
+        if not self.experts or layer in (self.mlp_only_layers or ()):
+            return False
+        return (layer + 1) % self.decoder_sparse_step == 0
 
 
 def read_config(
@@ -278,11 +282,22 @@ def _load(source: Mapping[str, Any] | str | Path) -> tuple[str, str, dict[str, A
                 )
             raise UnknownNameError("model config", str(source), shipped_configs())
         path = shipped
-    return (
-        (path.parent.name if path.name == "config.json" else path.stem),
-        name_of(path),
-        _parse(path),
-    )
+    name = path.parent.name if path.name == "config.json" else path.stem
+    return name, name_of(path), _quantised_beside(path, _parse(path))
+
+
+def _quantised_beside(path: Path, data: dict[str, Any]) -> dict[str, Any]:
+    """The config with what ModelOpt's file beside it says of quantisation; its own keys win."""
+    beside = path.parent / "hf_quant_config.json"
+    if not beside.is_file():
+        return data
+    said = _parse(beside).get("quantization")
+    if not isinstance(said, dict):
+        raise InputError(f"{name_of(beside)}: expected a table 'quantization', found {said!r}")
+    own = data.get("quantization_config") or {"quant_method": "modelopt"}
+    if not isinstance(own, dict):
+        raise InputError(f"{name_of(path)}: quantization_config: expected a table, found {own!r}")
+    return data | {"quantization_config": {**cast(dict[str, Any], said), **own}}
 
 
 def _parse(path: Path) -> dict[str, Any]:

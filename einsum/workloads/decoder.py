@@ -65,21 +65,23 @@ def _attention(shard: Shard, batch: Amount, queries: Amount, context: Amount) ->
     layers, dim = shard.config.num_hidden_layers, shard.head_dim
     heads, kv_heads, formats = shard.heads, shard.kv_heads, shard.precision
     activation, tokens, hidden = formats.activation, batch * queries, shard.config.hidden_size
-    qkv = _linear(shard, "qkv", tokens, (heads + 2 * kv_heads) * dim, hidden, shard.qkv_bias)
+    qkv = _linears(
+        shard, layers, "qkv", tokens, (heads + 2 * kv_heads) * dim, hidden, shard.qkv_bias
+    )
     norms = (
         Stage(rmsnorm(tokens * heads, dim, activation, name="q norm"), layers),
         Stage(rmsnorm(tokens * kv_heads, dim, activation, name="k norm"), layers),
     )
     write = kv_write(batch, queries, kv_heads, dim, activation, formats.kv, name="kv write")
-    out = _linear(shard, "attention output", tokens, hidden, heads * dim, shard.output_bias)
+    out = _linears(shard, layers, "output", tokens, hidden, heads * dim, shard.output_bias)
     return (
-        Stage(qkv, layers),
+        *qkv,
         *(norms if shard.qk_norm else ()),
         *rotary(batch, queries, heads, dim, activation, name="rotary q", times=layers),
         *rotary(batch, queries, kv_heads, dim, activation, name="rotary k", times=layers),
         Stage(write, 2 * layers),
         *_scores(shard, batch, queries, context),
-        _reduced(Stage(out, layers), shard, tokens),
+        *(_reduced(stage, shard, tokens) for stage in out),
     )
 
 
@@ -112,17 +114,38 @@ def _scores(shard: Shard, batch: Amount, queries: Amount, context: Amount) -> St
 def _dense(shard: Shard, tokens: Amount) -> Stages:
     layers, inner, hidden = shard.dense_layers, shard.intermediate, shard.config.hidden_size
     bias, activation = shard.config.mlp_bias, shard.precision.activation
-    down = Stage(_linear(shard, "down", tokens, hidden, inner, bias), layers)
+    down = _linears(shard, layers, "down", tokens, hidden, inner, bias)
     return (
-        Stage(_linear(shard, "gate-up", tokens, 2 * inner, hidden, bias), layers),
+        *_linears(shard, layers, "gate-up", tokens, 2 * inner, hidden, bias),
         Stage(gate_silu(tokens, inner, activation), layers),
         Stage(up_multiply(tokens, inner, activation), layers),
-        _reduced(down, shard, tokens),
+        *(_reduced(stage, shard, tokens) for stage in down),
     )
 
 
 def _mixture(shard: Shard, tokens: Amount, routing: str, exponent: float | None) -> Stages:
+    formats = shard.precision
+    kept = formats.kept_in("experts")
+    if kept:
+        wide = replace(formats, weight=formats.unquantised, linear=formats.activation, kept=())
+        left = replace(formats, kept=())
+        return (
+            *_layers(replace(shard, precision=wide), tokens, routing, exponent, kept),
+            *_layers(
+                *(replace(shard, precision=left), tokens, routing, exponent),
+                shard.sparse_layers - kept,
+            ),
+        )
+    return _layers(shard, tokens, routing, exponent, shard.sparse_layers)
+
+
+def _layers(
+    shard: Shard, tokens: Amount, routing: str, exponent: float | None, times: int
+) -> Stages:
+    """The kernels of so many mixture layers, in one format."""
     config, formats = shard.config, shard.precision
+    if not times:
+        return ()
     kernels = layer_kernels(
         tokens=tokens,
         experts=config.experts or 1,
@@ -136,7 +159,7 @@ def _mixture(shard: Shard, tokens: Amount, routing: str, exponent: float | None)
         linear_dtype=formats.linear,
         weight_dtype=formats.weight,
         router_dtype=formats.unquantised,
-        times=shard.sparse_layers,
+        times=times,
     )
     return (*kernels[:-1], _reduced(kernels[-1], shard, tokens))
 
@@ -145,8 +168,8 @@ def _head(shard: Shard, batch: Amount) -> Stage:
     formats = shard.precision
     cascade = gemm(
         *(batch, shard.vocabulary, shard.config.hidden_size),
-        dtype=formats.activation,
-        weight_dtype=formats.unquantised,
+        dtype=formats.linear if formats.head else formats.activation,
+        weight_dtype=formats.weight if formats.head else formats.unquantised,
         out_dtype=formats.activation,
         name="head",
     )
@@ -156,18 +179,32 @@ def _head(shard: Shard, batch: Amount) -> Stage:
     return Stage(cascade, collective=Collective("all_gather", logits, shard.tp))
 
 
-def _linear(
-    shard: Shard, name: str, rows: Amount, outputs: int, inputs: int, bias: bool
-) -> Cascade:
-    formats = shard.precision
-    return gemm(
-        *(rows, outputs, inputs),
-        dtype=formats.linear,
-        weight_dtype=formats.weight,
-        out_dtype=formats.activation,
-        bias=bias,
-        name=name,
+NAMES = {"output": "attention output"}
+"""Products whose stage is called otherwise."""
+
+
+def _linears(
+    shard: Shard, layers: int, product: str, rows: Amount, outputs: int, inputs: int, bias: bool
+) -> Stages:
+    """A linear product of all layers: those in which it is quantised, and those that keep it."""
+    formats, name = shard.precision, NAMES.get(product, product)
+    kept = formats.kept_in(product)
+    kinds = (
+        (name, layers - kept, formats.linear, formats.weight),
+        (f"{name}, not quantised", kept, formats.activation, formats.unquantised),
     )
+
+    def made(called: str, dtype: str, weight_dtype: str) -> Cascade:
+        return gemm(
+            *(rows, outputs, inputs),
+            dtype=dtype,
+            weight_dtype=weight_dtype,
+            out_dtype=formats.activation,
+            bias=bias,
+            name=called,
+        )
+
+    return tuple(Stage(made(c, d, w), times) for c, times, d, w in kinds if times)
 
 
 def _reduced(stage: Stage, shard: Shard, tokens: Amount) -> Stage:

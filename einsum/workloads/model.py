@@ -59,7 +59,10 @@ class Model:
             "parameters": f"{self.parameters:,}, of which a token uses {self.active_parameters:,}",
             "weights": show(self.weight_bytes, "bytes"),
             "KV cache": f"{show(self.kv_bytes_per_token, 'bytes')} a token",
-            "formats": ", ".join(f"{k} {v}" for k, v in vars(self.precision).items()),
+            "formats": ", ".join(
+                f"{part} {getattr(self.precision, part)}"
+                for part in ("weight", "kv", "activation", "linear")
+            ),
         }
 
     def __repr__(self) -> str:

@@ -140,10 +140,26 @@ class Shard:
     @cached_property
     def weight_bytes(self) -> int | float:
         """Bytes of all weights, block scales included."""
-        quantised = sum(self.parameters_by_part[part] for part in ("attention", "mlp", "experts"))
+        formats, parts = self.precision, self.parameters_by_part
+        kept = sum(formats.kept_in(name) * each for name, each in self._linear_parameters.items())
+        linear = sum(parts[part] for part in ("attention", "mlp", "experts"))
+        quantised = linear - kept + (parts["head"] if formats.head else 0)
         rest = self.parameters - quantised
-        stored, plain = self.precision.weight, self.precision.unquantised
-        return _bytes(quantised, stored) + _bytes(rest, plain)
+        return _bytes(quantised, formats.weight) + _bytes(rest, formats.unquantised)
+
+    @property
+    def _linear_parameters(self) -> dict[str, int]:
+        """Parameters of one layer by product, biases apart."""
+        hidden, q = self.config.hidden_size, self.heads * self.head_dim
+        dense = self.dense_layers > 0
+        experts = 3 * hidden * self.expert_intermediate if self.sparse_layers else 0
+        return {
+            "qkv": hidden * (q + 2 * self.kv_heads * self.head_dim),
+            "output": q * hidden,
+            "gate-up": 2 * hidden * self.intermediate if dense else 0,
+            "down": hidden * self.intermediate if dense else 0,
+            "experts": experts * (self.config.experts or 0),
+        }
 
     @cached_property
     def kv_bytes_per_token(self) -> int | float:

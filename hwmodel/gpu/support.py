@@ -29,11 +29,16 @@ from hwmodel.hardware import Hardware
 class Checked(Protocol):
     """What is looked at of a call: who runs which problem, and how often, point by point."""
 
-    name: str
-    schedule: str
-    library: str
-    problem: Any
-    times: Any
+    @property
+    def name(self) -> str: ...
+    @property
+    def schedule(self) -> str: ...
+    @property
+    def library(self) -> str: ...
+    @property
+    def problem(self) -> Any: ...
+    @property
+    def times(self) -> Any: ...
 
 
 NVIDIA = ("ampere", "ada", "hopper", "blackwell")

@@ -79,7 +79,10 @@ def test_an_argument_overrules_the_quantised_format() -> None:
 @pytest.mark.parametrize(
     ("quantised", "message"),
     [
-        ({"quant_method": "exl2"}, r"quant_method: 'exl2' is not modelled; .* awq, fp8, gptq"),
+        (
+            {"quant_method": "exl2"},
+            r"'exl2' is not modelled; .* awq, compressed-tensors, fp8, gptq, modelopt",
+        ),
         ({"quant_method": "gptq", "bits": 3, "group_size": 128}, r"bits: 3 is not modelled"),
         ({"quant_method": "gptq", "bits": 4, "group_size": -1}, r"group_size: -1 is not modelled"),
     ],

@@ -17,28 +17,13 @@ Two libraries are priors: nobody measured them, and other kernels lend them thei
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from hwmodel.dtypes import base_of, dtype
 from hwmodel.errors import CoverageError
 from hwmodel.hardware import Hardware
-
-
-class Checked(Protocol):
-    """What is looked at of a call: who runs which problem, and how often, point by point."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def schedule(self) -> str: ...
-    @property
-    def library(self) -> str: ...
-    @property
-    def problem(self) -> Any: ...
-    @property
-    def times(self) -> Any: ...
 
 
 NVIDIA = ("ampere", "ada", "hopper", "blackwell")
@@ -212,8 +197,8 @@ def _pairs(line: Support, first: str, second: str) -> bool:
     return alike and (first == second or narrower < 0 or dtype(first).bits >= 16)
 
 
-def check(calls: Sequence[Checked], hardware: Hardware, kernel: str | None) -> None:
-    """Raise `CoverageError` for a call that its library has no kernel for on this device."""
+def check(calls: Sequence[Any], hardware: Hardware, kernel: str | None) -> None:
+    """Raise `CoverageError` for a call of `lower` that its library has no kernel for here."""
     for call in calls:
         why = refusal(call.schedule, call.library, call.problem, hardware.architecture, call.times)
         line = support(call.schedule, call.library)

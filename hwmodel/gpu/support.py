@@ -25,7 +25,6 @@ from hwmodel.dtypes import base_of, dtype
 from hwmodel.errors import CoverageError
 from hwmodel.hardware import Hardware
 
-
 NVIDIA = ("ampere", "ada", "hopper", "blackwell")
 GENERATIONS = (*NVIDIA, "cdna3")
 SINCE_ADA = ("ada", "hopper", "blackwell", "cdna3")

@@ -14,7 +14,9 @@ characteristic function of n, because -n mod t has period t:
     t*ceil(n/t) = n + (-n mod t),
     E[-n mod t] = (t-1)/2 + sum over f = 1..t-1 of (1-q+q*w**f)**T / (w**f - 1),  w = exp(2 pi i/t)
 
-All answers are expectations E[f(n)], never f(E[n]). Everything broadcasts.
+All answers are expectations E[f(n)], never f(E[n]). Everything broadcasts, and a point's answer is
+the same to the last bit whatever stands beside it: sums over members and over f run in order, and
+powers are taken in polar form (NumPy multiplies complex arrays otherwise than complex numbers).
 """
 
 import math
@@ -29,7 +31,10 @@ from hwmodel.errors import CoverageError
 from hwmodel.units import Amount
 
 NEGLIGIBLE = 80.0
-"""Terms of the series below exp(-NEGLIGIBLE/2), 4e-18, are left out."""
+"""Terms of the series below exp(-NEGLIGIBLE/2), 4e-18, are left out, point by point."""
+
+TERMS = 4096
+"""Terms of the series worked out together, of all points."""
 
 
 def touched_members(distribution: Distribution, members: Amount) -> Amount:
@@ -40,7 +45,7 @@ def touched_members(distribution: Distribution, members: Amount) -> Amount:
     if distribution.kind == "uniform":
         return _scalar(members * _ever(np.minimum(picks / members, 1.0), draws))
     chances = _zipf_chances(distribution, members)
-    return _scalar(np.sum(_ever(chances, np.asarray(draws, np.float64)[..., None]), axis=-1))
+    return _scalar(_total(_ever(chances, np.asarray(draws, np.float64)[..., None]))[..., 0])
 
 
 def expected_tiles(distribution: Distribution, members: Amount, tile: Amount) -> Amount:
@@ -54,7 +59,8 @@ def expected_tiles(distribution: Distribution, members: Amount, tile: Amount) ->
         return _scalar(members * _binomial_tiles(draws, np.minimum(picks / members, 1.0), tile))
     chances = _zipf_chances(distribution, members)
     draws, tile = (np.asarray(size, np.float64)[..., None] for size in (draws, tile))
-    return _scalar(np.sum(_binomial_tiles(draws, chances, tile), axis=-1))
+    tiles = np.where(chances > 0, _binomial_tiles(draws, chances, tile), 0.0)
+    return _scalar(_total(tiles)[..., 0])
 
 
 def chances(distribution: Distribution, members: Amount) -> NDArray[np.float64]:
@@ -93,17 +99,22 @@ def _binomial_tiles_of(tile: int, draws: Amount, chance: Any) -> Any:
     if tile == 1:
         return mean
     steps, weights = _series(tile)
-    # |1-q+q*w**f|**2 = 1 - 2q(1-q)(1-cos): terms beyond the narrowest load's reach vanish.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        decay = -draws * np.log1p(-2.0 * chance * (1.0 - chance) * (1.0 - steps[0].real))
-    least = float(np.min(np.nan_to_num(decay, nan=0.0, posinf=1e300)))
-    count = len(steps)
-    if least > 0:  # decay grows with f at least as 4/pi**2 * f**2
-        count = min(count, math.ceil(math.sqrt(NEGLIGIBLE / least) * math.pi / 2))
-    total: Any = 0.0
-    for step, weight in zip(steps[:count], weights[:count], strict=True):
-        total = total + (weight * (1.0 - chance + chance * step) ** draws).real
-    return (mean + (tile - 1) / 2 + total) / tile
+    shape = np.broadcast_shapes(np.shape(draws), np.shape(chance))
+    at_once = max(1, TERMS // max(1, math.prod(shape)))
+    total: Any = np.zeros((1, *shape))
+    for first in range(0, len(steps), at_once):
+        part = slice(first, first + at_once)
+        step, weight = (each[part].reshape(-1, *(1,) * len(shape)) for each in (steps, weights))
+        # |1-q+q*w**f|**2 = 1 - 2q(1-q)(1-cos), which falls as f grows.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            decay = -draws * np.log1p(-2.0 * chance * (1.0 - chance) * (1.0 - step.real))
+        angle = draws * np.arctan2(chance * step.imag, 1.0 - chance + chance * step.real)
+        turned = weight.real * np.cos(angle) - weight.imag * np.sin(angle)
+        terms = np.where(decay > NEGLIGIBLE, 0.0, np.exp(-decay / 2) * turned)
+        total = np.add.accumulate(np.concatenate((total, terms)), axis=0)[-1:]
+        if np.all(decay[-1] > NEGLIGIBLE):
+            break  # so are all that follow, at every point
+    return (mean + (tile - 1) / 2 + total[0]) / tile
 
 
 @lru_cache(maxsize=256)
@@ -127,13 +138,22 @@ def _zipf_chances(distribution: Distribution, members: Amount) -> NDArray[np.flo
     exponent = np.asarray(distribution.exponent, np.float64)[..., None]
     place = np.arange(1, int(np.max(size)) + 1)
     weight = np.where(place <= size, place**-exponent, 0.0)
-    chance = picks * weight / weight.sum(axis=-1, keepdims=True)
-    while np.any(chance > 1.0 + 1e-12):  # at most E rounds: each caps one more member
+    chance = picks * weight / _total(weight)
+    while True:  # at most E rounds: each caps one more member
+        over = np.any(chance > 1.0 + 1e-12, axis=-1, keepdims=True)
+        if not over.any():
+            return np.minimum(chance, 1.0)
         full = chance >= 1.0
         left = picks - full.sum(axis=-1, keepdims=True)
         rest = np.where(full, 0.0, weight)
-        chance = np.where(full, 1.0, left * rest / rest.sum(axis=-1, keepdims=True))
-    return np.minimum(chance, 1.0)
+        others = _total(rest)
+        capped = np.where(full, 1.0, left * rest / np.where(others > 0, others, 1.0))
+        chance = np.where(over, capped, chance)
+
+
+def _total(values: Any) -> Any:
+    """Sums along the last axis, kept, in order: zeros of absent members change no bit."""
+    return np.add.accumulate(values, axis=-1)[..., -1:]
 
 
 def _smaller(one: Amount, other: Amount) -> Amount:

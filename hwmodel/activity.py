@@ -29,7 +29,7 @@ from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from hwmodel.arithmetic import ceil_div, least, most, where
+from hwmodel.arithmetic import ceil_div, least, most, power, where
 from hwmodel.errors import CoverageError, InputError
 from hwmodel.units import Amount
 
@@ -269,7 +269,7 @@ def _together(times: list[Amount], rates: Rates, inside: bool = False) -> Amount
     if p == np.inf or len(times) < 2:
         return longest
     floor = np.maximum(longest, 1e-300)
-    return longest * sum((time / floor) ** p for time in times) ** (1 / p)
+    return longest * power(sum(power(time / floor, p) for time in times), 1 / p)
 
 
 def _rate(table: Mapping[K, T], key: K, what: str) -> T:
@@ -361,7 +361,7 @@ def sustained_s(activity: Activity, rates: Rates, time_s: Amount) -> Amount:
             f" at any pace, found {np.min(rates.limit_w):.4g} W"
         )
     overload = most((1.0, dynamic_j(counts, rates) / (spare_w * time_s)))
-    return time_s * overload ** (1 / (1 + rates.voltage))
+    return time_s * power(overload, 1 / (1 + rates.voltage))
 
 
 def totals(activity: Activity) -> Work:

@@ -77,6 +77,18 @@ def product(values: Iterable[Amount]) -> Amount:
     return result
 
 
+def power(base: Amount, exponent: float) -> Amount:
+    """`base ** exponent`, to the last bit the same for one number as inside an array.
+
+    Python and NumPy scalars ask the C library, arrays NumPy's own loops: their last bits differ in
+    a twentieth of all cases. Here all go through the loops.
+
+    >>> power(2.0, 10.0) == power(np.array([3.0, 2.0]), 10.0)[1] == 1024
+    True
+    """
+    return np.power(base, exponent)
+
+
 def where(condition: object, then: Amount, otherwise: Amount) -> Amount:
     """`then` where the condition holds: elementwise for arrays, one of the two for a plain bool."""
     if isinstance(condition, (bool, np.bool_)):

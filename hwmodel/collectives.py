@@ -113,8 +113,8 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
 def _interval(ranks: Amount, family: Family) -> tuple[Amount, Amount]:
     """The family's interval, wider where there are more ranks than were measured."""
     low, high = family.interval
-    power = where(_beyond(ranks, family), WIDER, 1.0)
-    return low**power, high**power
+    beyond = _beyond(ranks, family)
+    return where(beyond, low**WIDER, low), where(beyond, high**WIDER, high)
 
 
 def _beyond(ranks: Amount, family: Family) -> Any:

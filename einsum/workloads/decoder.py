@@ -33,12 +33,13 @@ def stages(
     batch: Amount,
     queries: Amount,
     context: Amount,
+    decoding: bool,
     routing: str = "uniform",
     exponent: float | None = None,
 ) -> Stages:
     """The stages of one step: `queries` new tokens per sequence at the end of `context` keys.
 
-    Prefill has queries = context = prompt; decode has queries = 1.
+    Prefill has queries = context = prompt; decode (`decoding`) has queries = 1.
     """
     config, formats = shard.config, shard.precision
     hidden, activation = config.hidden_size, formats.activation
@@ -50,7 +51,7 @@ def stages(
     return (
         _reduced(Stage(lookup), shard, tokens),
         Stage(rmsnorm(**rows, name="attention norm"), layers),
-        *_attention(shard, batch, queries, context),
+        *_attention(shard, batch, queries, context, decoding),
         Stage(residual(**rows, name="attention residual"), layers),
         Stage(rmsnorm(**rows, name="mlp norm"), layers),
         *(_dense(shard, tokens) if shard.dense_layers else ()),
@@ -61,7 +62,9 @@ def stages(
     )
 
 
-def _attention(shard: Shard, batch: Amount, queries: Amount, context: Amount) -> Stages:
+def _attention(
+    shard: Shard, batch: Amount, queries: Amount, context: Amount, decoding: bool
+) -> Stages:
     layers, dim = shard.config.num_hidden_layers, shard.head_dim
     heads, kv_heads, formats = shard.heads, shard.kv_heads, shard.precision
     activation, tokens, hidden = formats.activation, batch * queries, shard.config.hidden_size
@@ -80,15 +83,16 @@ def _attention(shard: Shard, batch: Amount, queries: Amount, context: Amount) ->
         *rotary(batch, queries, heads, dim, activation, name="rotary q", times=layers),
         *rotary(batch, queries, kv_heads, dim, activation, name="rotary k", times=layers),
         Stage(write, 2 * layers),
-        *_scores(shard, batch, queries, context),
+        *_scores(shard, batch, queries, context, decoding),
         *(_reduced(stage, shard, tokens) for stage in out),
     )
 
 
-def _scores(shard: Shard, batch: Amount, queries: Amount, context: Amount) -> Stages:
+def _scores(
+    shard: Shard, batch: Amount, queries: Amount, context: Amount, decoding: bool
+) -> Stages:
     """Attention itself: one stage for each sliding window that layers have."""
     formats = shard.precision
-    decoding = isinstance(queries, int) and queries == 1
     return tuple(
         Stage(
             attention(

@@ -159,7 +159,8 @@ class Model:
         """The stages at these sizes, and what made them."""
         batch, context = sizes.values()
         options: dict[str, Any] = {"routing": routing, "exponent": exponent}
-        made = stages(self.shard(tp), batch=batch, queries=queries, context=context, **options)
+        step = {"batch": batch, "queries": queries, "context": context}
+        made = stages(self.shard(tp), **step, decoding=phase == "decode", **options)
         origin = Origin("llm", {"config": self, "phase": phase, "tp": tp, **given, **options})
         return Stack(f"{self.name} {phase}", made, origin, self.warnings)
 

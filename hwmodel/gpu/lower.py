@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.activity import Activity
+from hwmodel.arithmetic import where
 from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
@@ -22,7 +23,16 @@ from hwmodel.einsum.space import extent
 from hwmodel.einsum.structure import attention, contraction, row_operation
 from hwmodel.errors import CoverageError, UnknownNameError
 from hwmodel.gpu.schedules import attention as attention_schedule
-from hwmodel.gpu.schedules import cublas, cudnn, flash, flash4, grouped, torch_rows, triton_rules
+from hwmodel.gpu.schedules import (
+    cublas,
+    cudnn,
+    flash,
+    flash4,
+    grouped,
+    torch_reduce,
+    torch_rows,
+    triton_rules,
+)
 from hwmodel.gpu.schedules import gemm as gemm_schedule
 from hwmodel.gpu.schedules import rows as rows_schedule
 from hwmodel.gpu.support import library_of
@@ -36,7 +46,7 @@ FEW_QUERIES = 8
 DEFAULT_KERNEL = "torch"
 KERNELS: dict[str, dict[str, str]] = {
     "torch": {
-        **{"gemm": "cublas", "grouped": "torch", "rows": "torch"},
+        **{"gemm": "cublas", "grouped": "torch", "rows": "torch", "reduction": "torch"},
         **{"prefill": "flash-attention-2", "decode": "flash-attention-2"},
     },
     "cublas": {"gemm": "cublas"},
@@ -76,6 +86,7 @@ LAUNCHES: dict[tuple[str, str], Launch] = {
     ("grouped", "torch"): GROUPED,
     ("grouped", "weight-only"): GROUPED,
     ("rows", "torch"): Launch(rows_schedule.activity, torch_rows.menu(), torch_rows.filled),
+    ("reduction", "torch"): Launch(torch_reduce.activity, torch_reduce.MENU, torch_reduce.resolved),
     ("prefill", "flash-attention-2"): FLASH,
     ("decode", "flash-attention-2"): FLASH,
     ("prefill", "flash-attention-4"): Launch(flash4.activity, flash4.MENU, flash4.resolved),
@@ -132,8 +143,7 @@ def lower(cascade: Cascade, kernel: str | None = None) -> tuple[Call, ...]:
         raise UnknownNameError("kernel", kernel, KERNELS)
     found = _attention(cascade)
     if not found and not any(contraction(einsum, cascade) for einsum in cascade.einsums):
-        row = _rows(cascade, cascade.name)
-        found = [row] if row else []
+        found = _rows(cascade, cascade.name)
     found = found or _separate(cascade)
     if libraries.get("rows") in GATED:
         found = _gated(found)
@@ -145,8 +155,7 @@ def _gated(found: list[Found]) -> list[Found]:
     joined: list[Found] = []
     for each in found:
         before = joined[-1] if joined else None
-        maps = before is not None and {before.schedule, each.schedule} == {"rows"}
-        if before is None or not maps or before.name not in each.work.inputs:
+        if before is None or not _maps(before, each) or before.name not in each.work.inputs:
             joined.append(each)
             continue
         first, last = before.problem, each.problem
@@ -162,6 +171,14 @@ def _gated(found: list[Found]) -> list[Found]:
         )
         joined[-1] = replace(each, problem=problem)
     return joined
+
+
+def _maps(*kernels: Found) -> bool:
+    """Whether all are elementwise, at every point."""
+    return all(
+        each.schedule == "rows" and np.ndim(each.times) == 0 and np.all(each.problem.row_bytes == 0)
+        for each in kernels
+    )
 
 
 def _call(found: Found, libraries: Mapping[str, str], kernel: str | None) -> Call:
@@ -205,13 +222,13 @@ def _separate(cascade: Cascade) -> list[Found]:
             vector = sum(footprint_bytes(name, cascade) for name in given)
             problem = replace(found.problem, dtype_out=stored, bias_bytes=vector)
             found = replace(found, problem=problem)
-        found = found or _rows(alone, einsum.name)
-        if found is None:
+        runs = [found] if found else _rows(alone, einsum.name)
+        if not runs:
             raise CoverageError(
                 f"cascade {cascade.name!r}, Einsum {einsum.name!r}: no GPU schedule computes it;"
-                " covered are products of two tensors, attention, and maps and reductions by row"
+                " covered are products of tensors, attention, and maps and reductions by row"
             )
-        kernels.append(found)
+        kernels += runs
     return kernels
 
 
@@ -271,32 +288,70 @@ def _product(cascade: Cascade, einsum: Einsum) -> Found | None:
     return Found(einsum.name, "grouped" if routed else "gemm", problem, cascade)
 
 
-def _rows(cascade: Cascade, name: str) -> Found | None:
+def _rows(cascade: Cascade, name: str) -> list[Found]:
+    """The row kernel of a cascade, or each of two where it applies; none where it is none.
+
+    A sum over a short rank is a loop of one thread and its kernel elementwise; a longer one that
+    leaves no column is a reduction, whose blocks share the outputs or the sum. Softmax and norms
+    keep their columns: they are kernels of whole rows, however short.
+    """
     found = row_operation(cascade)
     if found is None:
-        return None
+        return []
     operations: dict[Any, Amount] = {}
     for einsum in cascade.einsums:
         for key, count in scalar_operations(operation_counts(einsum, cascade)).items():
             operations[key] = operations.get(key, 0) + count
-    reduces = any(einsum.reductions for einsum in cascade.einsums)
-    if reduces and np.all(np.asarray(found.cols) < torch_rows.LEAST_ROW):
-        reduces = False  # a thread holds so short a row
     width = max(bytes_of(cascade.tensors[n].dtype) for n in (*found.inputs, *found.outputs))
-    problem = rows_schedule.RowProblem(
+    flat = rows_schedule.RowProblem(
         rows=found.rows,
         cols=found.cols,
         read_bytes=sum(footprint_bytes(n, cascade) for n in found.inputs),
         written_bytes=sum(footprint_bytes(n, cascade) for n in found.outputs),
         operations=operations,
-        row_bytes=found.cols * width if reduces else 0,
         passes=found.passes,
-        form=torch_rows.form(reduces, found.operations, found.inputs, _strided(cascade)),
+        form=torch_rows.form(False, found.operations, found.inputs, _strided(cascade)),
         item_bytes=width,
         instructions=torch_rows.instructions(found.operations),
         atomics=_scattered(cascade),
     )
-    return Found(name, "rows", problem, cascade)
+    elementwise = Found(name, "rows", flat, cascade)
+    if not any(einsum.reductions for einsum in cascade.einsums):
+        return [elementwise]
+    form = torch_rows.form(True, found.operations, found.inputs)
+    by_row = replace(flat, row_bytes=found.cols * width, form=form)
+    if torch_rows.HELD & {kind for kind, _ in found.operations}:
+        return [Found(name, "rows", by_row, cascade)]
+    longer = Found(name, "rows", by_row, cascade)
+    if found.passes == 1 and _leaves_none(cascade):
+        along = "reduce" if _contiguous(cascade) else "reduce strided"
+        longer = Found(name, "reduction", replace(flat, form=along), cascade)
+    short = np.asarray(found.cols) < torch_rows.LEAST_ROW
+    return _each((short, elementwise), (~short, longer))
+
+
+def _each(*kernels: tuple[Any, Found]) -> list[Found]:
+    """Kernels each at the points where it runs; those that run nowhere are left out."""
+    return [
+        replace(found, times=1 if here.all() else here.astype(np.float64))
+        for here, found in kernels
+        if here.any()
+    ]
+
+
+def _leaves_none(cascade: Cascade) -> bool:
+    """Whether no output of an Einsum has a rank that one reduces, nor runs ahead along a rank."""
+    reduced = {rank for einsum in cascade.einsums for rank, _ in einsum.reductions}
+    outputs = [einsum.output for einsum in cascade.einsums]
+    ahead = any(rank.iterative for rank in cascade.ranks.values())
+    return not ahead and not any(reduced & set(output.ranks) for output in outputs)
+
+
+def _contiguous(cascade: Cascade) -> bool:
+    """Whether the widest operand's last index runs along the sum."""
+    (summed, *_) = (einsum for einsum in cascade.einsums if einsum.reductions)
+    widest = max(summed.reads, key=lambda read: len(read.ranks))
+    return widest.ranks[-1] in {rank for rank, _ in summed.reductions}
 
 
 def _scattered(cascade: Cascade) -> tuple[Amount, Amount]:
@@ -312,9 +367,10 @@ def _scattered(cascade: Cascade) -> tuple[Amount, Amount]:
         read.tensor for read in added.reads
     }
     plain = not added.reductions and summed.reductions and len(added.reads) == 2
-    if not (into and plain and np.all(np.asarray(short) < torch_rows.LEAST_ROW)):
+    if not (into and plain):
         return 0, 0
-    return points(summed, cascade), short
+    few = short < torch_rows.LEAST_ROW
+    return where(few, points(summed, cascade), 0), where(few, short, 0)
 
 
 def _strided(cascade: Cascade) -> bool:
@@ -347,14 +403,7 @@ def _attention(cascade: Cascade) -> list[Found]:
         passes=shape.passes,
     )
     few = np.asarray(shape.queries) <= FEW_QUERIES
-    return [
-        Found(
-            cascade.name,
-            schedule,
-            problem,
-            cascade,
-            times=1 if here.all() else here.astype(np.float64),
-        )
-        for schedule, here in (("decode", few), ("prefill", ~few))
-        if here.any()
-    ]
+    decode, prefill = (
+        Found(cascade.name, schedule, problem, cascade) for schedule in ("decode", "prefill")
+    )
+    return _each((few, decode), (~few, prefill))

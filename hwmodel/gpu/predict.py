@@ -64,8 +64,9 @@ def predict(
         calls = launched or lower(stage.cascade, kernel)
         support.check(calls, hardware, kernel)
         every += calls
+        alone = len({call.name for call in calls}) == 1
         for call in calls:
-            name = stage.name if len(calls) == 1 else call.name
+            name = stage.name if alone else call.name
             part = _part(call, stage.times * call.times, hardware, calibration)
             parts.append(replace(part, name=name, work=call.work))
         if stage.collective is not None:

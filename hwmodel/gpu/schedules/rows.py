@@ -105,7 +105,7 @@ def activity(problem: RowProblem, tile: RowTile, limits: Limits) -> Activity:
             "engine": problem.written_bytes * tile.engine,
         },
     )
-    first = _kernel(
+    first = kernel(
         blocks, tile.resident, (tile.chain, tile.issue, tile.wait, tile.last), main, limits
     )
     if isinstance(tile.second, int) and tile.second == 0:
@@ -118,7 +118,7 @@ def activity(problem: RowProblem, tile: RowTile, limits: Limits) -> Activity:
         written={"dram": problem.written_bytes, "l2": problem.written_bytes},
     )
     cycles = (tile.second_chain, tile.second_issue, 0, 0)
-    then = _kernel(blocks, tile.second_resident, cycles, after, limits)
+    then = kernel(blocks, tile.second_resident, cycles, after, limits)
     return Serial((first, Repeat(tile.second, then)))
 
 
@@ -128,7 +128,7 @@ def missed(rows: Amount, problem: RowProblem, limits: Limits) -> Amount:
     return least((1, most((0, rows * problem.row_bytes / kept - 1))))
 
 
-def _kernel(
+def kernel(
     blocks: Amount,
     resident: Amount,
     cycles: tuple[Amount, Amount, Amount, Amount],

@@ -74,7 +74,10 @@ STRIDED = Pace(1639, 369, 0, 81.5)
 the three numbers are fitted to decoder steps of dense models (H200, half of the steps measured)."""
 
 LEAST_ROW = 64
-"""Columns below which a reduction is a loop of one thread, and its kernel an elementwise one."""
+"""Columns below which a plain reduction is a loop of one thread, its kernel an elementwise one."""
+
+HELD = frozenset({"exp", "rsqrt", "sqrt"})
+"""Kinds of operation of softmax and of norms: kernels of whole rows at any length."""
 
 NORM_COLUMNS, NORM_RESIDENT, NORM_VECTOR = 512, 16, 4
 NORM: Mapping[tuple[bool, bool], Pace] = {

@@ -143,12 +143,51 @@ def test_row_operations_have_their_form_of_kernel(cascade: Any, form: str) -> No
     assert (call.problem.rows, call.problem.cols) == (100, 512)
 
 
-def test_a_short_reduction_is_an_elementwise_kernel() -> None:
-    """A thread that holds its whole row keeps nothing in shared memory."""
-    (short,), (long,) = lower(softmax(100, 8)), lower(softmax(100, 4096))
-    assert (short.problem.form, short.problem.row_bytes) == ("map", 0)
-    assert long.problem.form == "softmax"
-    assert long.problem.row_bytes >= 4096 * 2
+def reduced(cols: Any, rows: Any = 100, text: str = "S[r] = sum(c) X[r, c]") -> Any:
+    return parse(text, sizes={"r": rows, "c": cols}, dtypes={"*": "bf16"})
+
+
+def test_a_short_sum_is_a_loop_of_one_thread() -> None:
+    """It holds its whole row: nothing is kept in shared memory."""
+    (short,), (long,) = lower(reduced(8)), lower(reduced(4096))
+    assert (short.schedule, short.problem.form, short.problem.row_bytes) == ("rows", "map", 0)
+    assert (long.family, long.problem.form) == ("reduction:torch", "reduce")
+
+
+def test_softmax_and_norms_are_kernels_of_rows_at_any_length() -> None:
+    for make, form in ((softmax, "softmax"), (rmsnorm, "norm"), (layernorm, "norm")):
+        for cols in (8, 4096):
+            (call,) = lower(make(100, cols))
+            assert (call.family, call.problem.form) == ("rows:torch", form)
+            assert call.problem.row_bytes >= cols * 2
+
+
+def test_a_sweep_over_short_and_long_sums_has_a_call_for_each() -> None:
+    short, long = lower(reduced(np.array([8.0, 4096.0, 63.0, 64.0])))
+    assert (short.schedule, long.schedule) == ("rows", "reduction")
+    assert_allclose(short.times, [1, 0, 1, 0])
+    assert_allclose(long.times, [0, 1, 0, 1])
+
+
+def test_a_sum_along_the_last_index_is_contiguous_and_any_other_strided() -> None:
+    (call,) = lower(reduced(4096, text="S[c] = sum(r) X[r, c]", rows=512))
+    assert call.problem.form == "reduce strided"
+    assert (call.problem.rows, call.problem.cols) == (4096, 512)
+
+
+def test_our_kernels_have_no_reduction() -> None:
+    with pytest.raises(CoverageError, match=r"no reduction schedule; kernels that do: torch"):
+        lower(reduced(4096), "triton")
+
+
+def test_only_additions_of_few_rows_are_atomic() -> None:
+    """`index_add` by an atomic for each element, point by point."""
+    text = "ADDED[t, d] = sum(k) X[t, k, d]\nY[t, d] = Z[t, d] + ADDED[t, d]"
+    picks = np.array([8.0, 4096.0])
+    cascade = parse(text, sizes={"t": 3, "d": 5, "k": picks}, dtypes={"*": "bf16"})
+    short, _ = lower(cascade)
+    assert_allclose(short.problem.atomics[0], [3 * 5 * 8, 0])
+    assert_allclose(short.problem.atomics[1], [8, 0])
 
 
 def test_row_kernels_read_and_write_each_matrix_once() -> None:

@@ -1,0 +1,189 @@
+"""No answer depends on its neighbours: alone and among strangers it is the same to the last bit.
+
+Sizes and counts stay below 2**53, as floats hold them exactly. Strangers are drawn so that every
+rule that has a threshold has points on both sides of it in one array.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import hwmodel as hw
+from hwmodel.registry import device
+from tests.strangers import check
+
+Draw: TypeAlias = Callable[[np.random.Generator, int], NDArray[np.float64]]
+POINTS = 10
+
+
+def sizes(low: int, high: int) -> Draw:
+    """Whole numbers between two ends, as likely in each octave."""
+    return lambda random, n: np.floor(np.exp(random.uniform(np.log(low), np.log(high + 1), n)))
+
+
+def one_of(*values: int) -> Draw:
+    return lambda random, n: random.choice(np.array(values, dtype=np.float64), n)
+
+
+def drawn(axes: dict[str, Draw], seed: int, points: int = POINTS) -> dict[str, Any]:
+    random = np.random.default_rng(seed)
+    return {name: draw(random, points) for name, draw in axes.items()}
+
+
+SIDES: dict[str, Draw] = {
+    **{"M": sizes(1, 40_000), "N": sizes(1, 40_000), "K": sizes(1, 40_000)},
+    "batch": one_of(1, 1, 2, 7),
+}
+HEADS: dict[str, Draw] = {
+    **{"batch": sizes(1, 64), "group": sizes(1, 70), "kv_heads": sizes(1, 16)},
+    **{"queries": sizes(1, 4096), "more": sizes(1, 20_000)},
+    "head_dim": one_of(32, 64, 96, 128, 192, 256),
+}
+ROWS: dict[str, Draw] = {"rows": sizes(1, 100_000), "cols": sizes(1, 100_000)}
+EXPERTS: dict[str, Draw] = {
+    **{"tokens": sizes(1, 20_000), "picks": one_of(1, 2, 4, 8), "times": one_of(1, 2, 16)},
+    **{"hidden": one_of(1000, 2048, 4096), "intermediate": one_of(768, 1536, 14_336)},
+}
+
+
+def attention(**fixed: Any) -> Callable[..., Any]:
+    def build(batch: Any, group: Any, kv_heads: Any, queries: Any, more: Any, head_dim: Any) -> Any:
+        return hw.workloads.attention(
+            batch=batch,
+            heads=group * kv_heads,
+            kv_heads=kv_heads,
+            queries=queries,
+            keys=queries + more,
+            head_dim=head_dim,
+            **fixed,
+        )
+
+    return build
+
+
+def experts(name: str, routing: str) -> Callable[..., Any]:
+    skew: dict[str, Any] = {"exponent": 1.1} if routing == "zipf" else {}
+
+    def build(tokens: Any, picks: Any, times: Any, hidden: Any, intermediate: Any) -> Any:
+        return hw.workloads.workload(
+            name,
+            tokens=tokens,
+            experts=picks * times,
+            top_k=picks,
+            hidden=hidden,
+            intermediate=intermediate,
+            routing=routing,
+            **skew,
+        )
+
+    return build
+
+
+def named(name: str, **fixed: Any) -> Callable[..., Any]:
+    def build(**given: Any) -> Any:
+        return hw.workloads.workload(name, **fixed, **given)
+
+    return build
+
+
+def written(text: str) -> Callable[..., Any]:
+    def build(**given: Any) -> Any:
+        return hw.parse(text, sizes=given)
+
+    return build
+
+
+CASES: dict[str, tuple[Callable[..., Any], dict[str, Draw], tuple[str, ...], tuple[Any, ...]]] = {
+    **{
+        f"gemm {dtype}": (named("gemm", dtype=dtype), SIDES, ("h200", "b200"), (None, "triton"))
+        for dtype in ("bf16", "fp8", "fp32", "tf32")
+    },
+    "gemm bias": (named("gemm", bias=True), SIDES, ("a100",), (None,)),
+    "gemm int4": (named("gemm", weight_dtype="int4"), SIDES, ("h200",), (None,)),
+    **{
+        f"attention {words}": (attention(**words), HEADS, ("h200", "b200"), (None, "triton"))
+        for words in ({"causal": False}, {"causal": True})
+    },
+    "attention window": (attention(causal=True, window=1000), HEADS, ("h200",), (None, "cudnn")),
+    "attention long": (
+        attention(causal=True),
+        HEADS | {"queries": sizes(9, 4096)},
+        ("h200", "b200"),
+        ("flash-attention-4",),
+    ),
+    **{
+        f"{name} {dtype}": (named(name, dtype=dtype), ROWS, ("h200",), (None, "triton"))
+        for name in ("softmax", "rmsnorm", "layernorm", "gelu", "silu", "add", "copy", "multiply")
+        for dtype in ("bf16", "fp32")
+    },
+    **{
+        f"{name} {routing}": (experts(name, routing), EXPERTS, ("h200",), (None,))
+        for name in ("moe", "moe_layer")
+        for routing in ("balanced", "uniform", "zipf")
+    },
+    "moe uniform triton": (experts("moe", "uniform"), EXPERTS, ("h200",), ("triton",)),
+    "mlp": (
+        named("mlp"),
+        {"tokens": sizes(1, 20_000), "hidden": sizes(8, 8192), "intermediate": sizes(8, 20_000)},
+        ("h200",),
+        (None, "triton"),
+    ),
+    **{
+        f"sum {text}": (
+            written(text),
+            {"r": sizes(1, 3_000_000), "c": sizes(1, 3000)},
+            ("h200",),
+            (None,),
+        )
+        for text in ("S[r] = sum(c) X[r, c]", "S[c] = max(r) X[r, c]")
+    },
+    "top_k": (
+        named("top_k"),
+        {"rows": sizes(1, 5000), "cols": sizes(16, 5000), "top_k": sizes(1, 16)},
+        ("h200",),
+        (None,),
+    ),
+    "gather": (
+        named("gather"),
+        {"rows": sizes(1, 50_000), "table": sizes(1, 50_000), "cols": sizes(1, 9000)},
+        ("h200",),
+        (None,),
+    ),
+}
+RUNS = [
+    (name, on, kernel)
+    for name, (_, _, machines, kernels) in CASES.items()
+    for on in machines
+    for kernel in kernels
+]
+
+
+@pytest.mark.parametrize(("name", "on", "kernel"), RUNS)
+def test_a_gpu_answers_each_point_as_it_does_alone(name: str, on: str, kernel: str | None) -> None:
+    build, axes, _, _ = CASES[name]
+    check(build, drawn(axes, len(name)), device(on), kernel)
+
+
+@pytest.mark.parametrize("config", ["llama-3.1-8b", "qwen3-30b-a3b", "mistral-7b-v0.1"])
+@pytest.mark.parametrize("kernel", [None, "triton"])
+def test_a_model_answers_each_point_as_it_does_alone(config: str, kernel: str | None) -> None:
+    model, h200 = hw.model(config), device("h200")
+    decode = drawn({"batch": sizes(1, 200), "context": sizes(16, 60_000)}, 1, 5)
+    prefill = drawn({"batch": sizes(1, 8), "prompt": sizes(1, 30_000)}, 2, 5)
+    prefill["prompt"][0] = 1  # a prompt of one token is no decoder step
+    check(model.decode, decode, h200, kernel)
+    check(model.prefill, prefill, h200, kernel)
+
+
+def test_a_short_row_beside_a_long_one_is_a_short_row() -> None:
+    """Found by use: 27 columns took 226 us beside 2975, and 2.7 us alone."""
+
+    def predicted(cols: Any) -> Any:
+        return hw.predict(hw.workloads.rmsnorm(rows=45_195, cols=cols), "h200")
+
+    together = hw.sweep(predicted, cols=[27, 2975])
+    apart = hw.sweep(predicted, cols=hw.each([27, 2975]))
+    assert together.table["time_s"].to_list() == apart.table["time_s"].to_list()

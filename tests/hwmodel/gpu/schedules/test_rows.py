@@ -101,7 +101,7 @@ def test_the_l2_loses_rows_between_a_third_of_it_and_two_thirds() -> None:
     """Of 1 MB in rows of 1 kB: 300 are kept, 700 lost, and as many more as there are between."""
     per_row = replace(NORM, row_bytes=1000)
     rows = np.array([10, 300, 440, 490, 540, 700, 5000])
-    found = missed(rows, per_row, LIMITS)
+    found = np.asarray(missed(rows, per_row, LIMITS))
     assert list(found[[0, 1, 5, 6]]) == [0, 0, 1, 1]
     assert np.allclose(found[2:5], [0.35, 0.5, 0.65], atol=0.02)
 

@@ -16,24 +16,48 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hwmodel.accuracy import validate as validate
+    from hwmodel.attribution import Attribution as Attribution
     from hwmodel.attribution import attribute as attribute
     from hwmodel.axes import each as each
     from hwmodel.axes import together as together
+    from hwmodel.breakeven import BreakEven as BreakEven
     from hwmodel.breakeven import break_even as break_even
+    from hwmodel.einsum.cascade import Cascade as Cascade
     from hwmodel.einsum.notation import parse as parse
+    from hwmodel.einsum.stack import Stack as Stack
     from hwmodel.einsum.workloads import catalogue as _catalogue
+    from hwmodel.einsum.workloads.config import shipped_configs as models
+    from hwmodel.einsum.workloads.model import Model as Model
     from hwmodel.einsum.workloads.model import model as model
+    from hwmodel.errors import CapacityError as CapacityError
+    from hwmodel.errors import CoverageError as CoverageError
+    from hwmodel.errors import HwmodelError as HwmodelError
+    from hwmodel.errors import InputError as InputError
+    from hwmodel.errors import SolverError as SolverError
+    from hwmodel.errors import UnknownNameError as UnknownNameError
+    from hwmodel.estimate import Estimate as Estimate
+    from hwmodel.estimate import Limit as Limit
+    from hwmodel.expert_routing import Routing as Routing
+    from hwmodel.explanation import Explanation as Explanation
     from hwmodel.explanation import explain as explain
+    from hwmodel.hardware import Hardware as Hardware
+    from hwmodel.map_command import LooseBound as LooseBound
+    from hwmodel.mappers.answer import Mapped as Mapped
     from hwmodel.papers_command import papers as papers
     from hwmodel.pictures import gallery as _gallery
+    from hwmodel.place_answer import PlaceAnswer as PlaceAnswer
     from hwmodel.ranges import linspace as linspace
     from hwmodel.ranges import logspace as logspace
     from hwmodel.registry import device as device
     from hwmodel.registry import devices as devices
+    from hwmodel.sensitivities import Sensitivity as Sensitivity
     from hwmodel.sensitivities import sensitivity as sensitivity
     from hwmodel.sweep_files import open_sweep as open_sweep
+    from hwmodel.sweep_table import Sweep as Sweep
     from hwmodel.sweeps import sweep as sweep
+    from hwmodel.topology import Topology as Topology
     from hwmodel.validation.plan import calibrate_device as calibrate
+    from hwmodel.verbs import Comparison as Comparison
     from hwmodel.verbs import bound as bound
     from hwmodel.verbs import collective as collective
     from hwmodel.verbs import compare as compare
@@ -47,6 +71,30 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _FACE = {
+    "Attribution": ("hwmodel.attribution", "Attribution"),
+    "BreakEven": ("hwmodel.breakeven", "BreakEven"),
+    "CapacityError": ("hwmodel.errors", "CapacityError"),
+    "Cascade": ("hwmodel.einsum.cascade", "Cascade"),
+    "Comparison": ("hwmodel.verbs", "Comparison"),
+    "CoverageError": ("hwmodel.errors", "CoverageError"),
+    "Estimate": ("hwmodel.estimate", "Estimate"),
+    "Explanation": ("hwmodel.explanation", "Explanation"),
+    "Hardware": ("hwmodel.hardware", "Hardware"),
+    "HwmodelError": ("hwmodel.errors", "HwmodelError"),
+    "InputError": ("hwmodel.errors", "InputError"),
+    "Limit": ("hwmodel.estimate", "Limit"),
+    "LooseBound": ("hwmodel.map_command", "LooseBound"),
+    "Mapped": ("hwmodel.mappers.answer", "Mapped"),
+    "Model": ("hwmodel.einsum.workloads.model", "Model"),
+    "PlaceAnswer": ("hwmodel.place_answer", "PlaceAnswer"),
+    "Routing": ("hwmodel.expert_routing", "Routing"),
+    "Sensitivity": ("hwmodel.sensitivities", "Sensitivity"),
+    "SolverError": ("hwmodel.errors", "SolverError"),
+    "Stack": ("hwmodel.einsum.stack", "Stack"),
+    "Sweep": ("hwmodel.sweep_table", "Sweep"),
+    "Topology": ("hwmodel.topology", "Topology"),
+    "UnknownNameError": ("hwmodel.errors", "UnknownNameError"),
+    "models": ("hwmodel.einsum.workloads.config", "shipped_configs"),
     "attribute": ("hwmodel.attribution", "attribute"),
     "bound": ("hwmodel.verbs", "bound"),
     "break_even": ("hwmodel.breakeven", "break_even"),
@@ -75,6 +123,29 @@ _FACE = {
 }
 
 __all__ = [
+    "Attribution",
+    "BreakEven",
+    "CapacityError",
+    "Cascade",
+    "Comparison",
+    "CoverageError",
+    "Estimate",
+    "Explanation",
+    "Hardware",
+    "HwmodelError",
+    "InputError",
+    "Limit",
+    "LooseBound",
+    "Mapped",
+    "Model",
+    "PlaceAnswer",
+    "Routing",
+    "Sensitivity",
+    "SolverError",
+    "Stack",
+    "Sweep",
+    "Topology",
+    "UnknownNameError",
     "attribute",
     "bound",
     "break_even",
@@ -89,6 +160,7 @@ __all__ = [
     "logspace",
     "map",
     "model",
+    "models",
     "open_sweep",
     "papers",
     "parse",

@@ -52,6 +52,22 @@ ESTIMATE: Mapping[str, tuple[Any, Callable[[Estimate], Any]]] = {
 """Column of an `Estimate` -> its type, and where it comes from."""
 
 
+def estimate_table(estimate: Estimate) -> polars.DataFrame:
+    """An estimate with its workload's and device's names, a row for each of its points."""
+    shape = np.shape(estimate.time_s)
+    words = {"workload": estimate.name, "device": estimate.device}
+    read = {name: take(estimate) for name, (_, take) in ESTIMATE.items() if name != "bottleneck"}
+    read["bottleneck"] = estimate.bottleneck
+    values: dict[str, Any] = {
+        name: np.broadcast_to(cast(Any, value), shape).ravel() if np.ndim(value) else value
+        for name, value in (words | read).items()
+    }
+    rows = int(np.prod(shape))
+    names = {"workload": polars.String, "device": polars.String}
+    kinds = names | {name: kind for name, (kind, _) in ESTIMATE.items()}
+    return polars.DataFrame([column(n, values[n], rows, kind) for n, kind in kinds.items()])
+
+
 def columns(answer: Any, rows: int, keep: tuple[str, ...]) -> polars.DataFrame:
     """A table of `rows` rows from what a function of a sweep returned, with the columns of `keep`.
 

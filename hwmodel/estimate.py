@@ -9,7 +9,7 @@ a CUDA graph with a cold L2; `energy_j` is whole-board energy, idle power includ
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -19,9 +19,16 @@ from hwmodel.bounds.bound import Bound
 from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import flops
+from hwmodel.frames import Framed
 from hwmodel.markup import Brief
 from hwmodel.memory import MemoryFit
 from hwmodel.units import Amount
+
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    import polars
 
 BOTTLENECKS = {
     "matrix": "matrix",
@@ -61,6 +68,12 @@ BOTTLENECKS = {
 }
 """Resource of a machine model -> the word that answers carry (DESIGN section 14)."""
 
+
+Quantity: TypeAlias = Any
+"""A number of an answer: a float, or an array of them over the points of a sweep.
+
+For type checkers it is `Any`, since which of the two it is follows from the question.
+"""
 
 EXTRAPOLATED = "extrapolated: a size lies beyond those that the calibration was measured on"
 
@@ -132,7 +145,7 @@ class Serving:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Estimate(Brief):
+class Estimate(Brief, Framed):
     """Time, energy and traffic of a workload on a machine.
 
     Parts are one device's; energy, traffic and `bound_bytes` are those of all `devices` together.
@@ -141,8 +154,8 @@ class Estimate(Brief):
     name: str
     device: str
     parts: tuple[Part, ...]
-    bound_bytes: Amount
-    bound_s: Amount
+    bound_bytes: Quantity
+    bound_s: Quantity
     window_s: Amount = 0.0
     devices: Amount = 1
     assumptions: tuple[str, ...] = ()
@@ -160,7 +173,7 @@ class Estimate(Brief):
         return served and not any(store.short_by_bytes for store in self.stores)
 
     @property
-    def time_s(self) -> Amount:
+    def time_s(self) -> Quantity:
         """Predicted seconds of one call after a rest.
 
         The power limit acts with a delay of `window_s`: a call shorter than that runs at the full
@@ -169,7 +182,7 @@ class Estimate(Brief):
         return self._settled(_sum(part.times * part.time_s for part in self.parts))
 
     @property
-    def sustained_time_s(self) -> Amount:
+    def sustained_time_s(self) -> Quantity:
         """Predicted seconds of one call in unbroken repetition, under the power limit."""
         return _sum(part.times * part.sustained_s for part in self.parts)
 
@@ -180,7 +193,7 @@ class Estimate(Brief):
         return burst_s + most((0.0, burst_s - self.window_s)) * (slowdown - 1)
 
     @property
-    def time_low_s(self) -> Amount:
+    def time_low_s(self) -> Quantity:
         """Lower end of the 90 % interval, no sooner than the roofline.
 
         Errors of the parts are taken to go together. No measurement beats every peak at once.
@@ -189,13 +202,13 @@ class Estimate(Brief):
         return least((most((self._settled(low), self.bound_s)), self.time_s))
 
     @property
-    def time_high_s(self) -> Amount:
+    def time_high_s(self) -> Quantity:
         """Upper end of the 90 % interval."""
         high = _sum(part.times * part.time_s * part.interval[1] for part in self.parts)
         return self._settled(high)
 
     @property
-    def energy_j(self) -> Amount:
+    def energy_j(self) -> Quantity:
         """Predicted joules of one call in steady repetition: all devices, idle power included."""
         return self.devices * _sum(part.times * part.energy_j for part in self.parts)
 
@@ -209,21 +222,21 @@ class Estimate(Brief):
         return joules
 
     @property
-    def dram_bytes_read(self) -> Amount:
+    def dram_bytes_read(self) -> Quantity:
         """Bytes read from the DRAM in one call, of all devices together."""
         return self.devices * _sum(
             part.times * part.counts.read.get(self.outermost, 0) for part in self.parts
         )
 
     @property
-    def dram_bytes_written(self) -> Amount:
+    def dram_bytes_written(self) -> Quantity:
         """Bytes written to the DRAM in one call, of all devices together."""
         return self.devices * _sum(
             part.times * part.counts.written.get(self.outermost, 0) for part in self.parts
         )
 
     @property
-    def flop(self) -> Amount:
+    def flop(self) -> Quantity:
         """Operations that the workload asks for, on all devices together."""
         asked = ((part.times, part.flop) for part in self.parts)
         return self.devices * _sum(times * flop for times, flop in asked if flop is not None)
@@ -255,14 +268,21 @@ class Estimate(Brief):
         return (*self.warnings, *((EXTRAPOLATED,) if np.any(self.extrapolated) else ()))
 
     @property
-    def tokens_per_s(self) -> Amount | None:
+    def tokens_per_s(self) -> Quantity:
         """Tokens made per second, of a decoder step."""
         return None if self.serving is None else self.serving.tokens / self.time_s
 
     @property
-    def joules_per_token(self) -> Amount | None:
+    def joules_per_token(self) -> Quantity:
         """Joules per token, of a decoder step."""
         return None if self.serving is None else self.energy_j / self.serving.tokens
+
+    @property
+    def table(self) -> "polars.DataFrame":
+        """A row for each point, in polars; columns end in their SI unit."""
+        from hwmodel.answers import estimate_table
+
+        return estimate_table(self)
 
     def record(self) -> dict[str, Any]:
         """The fields that every answer carries, for JSON and tables."""
@@ -300,23 +320,23 @@ class Limit(Brief):
     """
 
     bound: Bound
-    time_s: Amount
+    time_s: Quantity
     estimate: Estimate
     sensitivity: tuple[Sensitivity, ...] = ()
 
     @property
-    def dram_bytes(self) -> Amount:
+    def dram_bytes(self) -> Quantity:
         """Least bytes across the DRAM's boundary."""
         return self.bound.dram_bytes
 
     @property
-    def gap_to_bound(self) -> Amount:
+    def gap_to_bound(self) -> Quantity:
         """(predicted - bound) / predicted, of the bytes across the DRAM's boundary."""
         moved = self.estimate.dram_bytes_read + self.estimate.dram_bytes_written
         return (moved - self.dram_bytes) / moved
 
     @property
-    def time_over_limit(self) -> Amount:
+    def time_over_limit(self) -> Quantity:
         """Predicted time as a multiple of the roofline's."""
         return self.estimate.time_s / self.time_s
 

@@ -15,7 +15,7 @@ processors, or on the clock, takes them along, unless the user has named the rat
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, cast
 
 import numpy as np
 from pydantic import Field
@@ -27,9 +27,9 @@ from hwmodel.peaks import WHAT_IF, follow
 from hwmodel.units import Amount, bare_name
 from hwmodel.value import NonNegative, Positive, PositiveWhole, Value
 
-Size = Annotated[Amount, Positive]
-SizeOrZero = Annotated[Amount, NonNegative]
-Count = Annotated[Amount, PositiveWhole]
+Size: TypeAlias = Annotated[Any, Positive]
+SizeOrZero: TypeAlias = Annotated[Any, NonNegative]
+Count: TypeAlias = Annotated[Any, PositiveWhole]
 
 
 class Unit(Value):
@@ -188,6 +188,12 @@ class Hardware(Value):
 
     def __mul__(self, devices: int) -> Self:
         """That many of this device behind one switch: `h200 * 8`."""
+        given: Any = devices
+        if not isinstance(given, (int, np.integer)) or isinstance(given, bool):
+            raise InputError(
+                f"{self.name} * devices: expected one whole number, found {given!r}; a sweep walks"
+                " numbers of devices one by one where its axis is marked by hw.each"
+            )
         most = self.link.max_devices if self.link else 1
         if isinstance(most, (int, float)) and devices * self.devices > most:
             raise InputError(f"{self.name} * {devices}: one switch joins at most {most:g} of them")

@@ -13,6 +13,7 @@ import polars
 
 from hwmodel.axes import unit_of
 from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.frames import Framed
 from hwmodel.grid import grid
 from hwmodel.markup import Brief, answer_html
 from hwmodel.pareto import front
@@ -32,7 +33,7 @@ ASIDE = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sweep(Brief):
+class Sweep(Brief, Framed):
     """Rows of a sweep, in the order of its grid; `table` is all of them as a polars table."""
 
     parts: tuple[polars.LazyFrame, ...]
@@ -59,6 +60,10 @@ class Sweep(Brief):
     def __len__(self) -> int:
         """How many rows there are."""
         return int(self.lazy.select(polars.len()).collect().item())
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Rows, part by part."""
+        return (row for table in self._tables() for row in table.iter_rows(named=True))
 
     def filter(self, *conditions: str | polars.Expr) -> "Sweep":
         """The rows that meet all conditions, in SQL ("energy_j < 2") or polars."""

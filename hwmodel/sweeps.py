@@ -10,7 +10,7 @@ import queue
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 import polars
 
 from hwmodel.answers import REFUSED, columns
-from hwmodel.axes import Grid, grid, label, plain, unit_of
+from hwmodel.axes import Axis, Grid, grid, label, plain, unit_of
 from hwmodel.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate
 from hwmodel.gpu.lower import KERNELS
@@ -123,6 +123,9 @@ def sweep(
     evaluated. A row that the model refuses has nulls, and says why in column `refused`; each costs
     a call of its own, so keep large parts that make no sense out by `where`. Raises `InputError`
     for what is wrong with the sweep, and what the model refuses where it refuses all probes.
+
+    An axis of numbers that the function takes one at a time only, such as a number of devices, is
+    walked as if it were marked by `each`.
     """
     plan = planned(
         function,
@@ -133,7 +136,7 @@ def sweep(
         seed=seed,
         chunk=chunk,
     )
-    return run(plan, executor=executor, out=out, progress=progress)
+    return run(walked_where_needed(plan), executor=executor, out=out, progress=progress)
 
 
 def planned(
@@ -166,6 +169,65 @@ def planned(
         keep=tuple(keep),
         chunk=counted(chunk, where="chunk"),
     )
+
+
+def walked_where_needed(plan: Plan) -> Plan:
+    """The plan with those axes walked whose values the function takes one at a time only.
+
+    That is told where an array of one value is refused and the value itself is not. Rows that are
+    drawn keep their arrays, since every combination of what is walked draws anew.
+    """
+    if plan.grid.samples is not None or not _refuses_arrays(plan):
+        return plan
+    singly = [axis for axis in plan.grid.arrays if _only_singly(plan, axis)]
+    axes = [
+        replace(axis, columns={n: tuple(map(plain, values)) for n, values in axis.columns.items()})
+        if any(axis is other for other in singly)
+        else axis
+        for axis in plan.grid.axes
+    ]
+    return replace(plan, grid=replace(plan.grid, axes=tuple(axes)))
+
+
+def _refuses_arrays(plan: Plan) -> bool:
+    """Whether the first row that is asked for has no answer as arrays, and one as numbers."""
+    for fixed, points in _first(plan):
+        as_arrays = _answers_at(plan, {**fixed, **points})
+        return not as_arrays and _answers_at(plan, fixed | _single(plan.grid.labels, points))
+    return False
+
+
+def _only_singly(plan: Plan, axis: Axis) -> bool:
+    """Whether an array of this axis' values is refused, all others being numbers."""
+    for fixed, points in _first(plan):
+        own = {name: points[name] for name in axis.columns}
+        return not _answers_at(plan, fixed | _single(plan.grid.labels, points) | own)
+    return False
+
+
+def _first(plan: Plan) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The first of the probed rows that meets the conditions."""
+    for block, place in _spread(plan):
+        fixed, points = plan.grid.fixed(block), plan.grid.points(place, place + 1)
+        if plan.before and not _masked(axes_table(plan.grid, fixed, points, 1), plan.before)[0]:
+            continue
+        yield fixed, points
+        return
+
+
+def _answers_at(plan: Plan, given: Mapping[str, Any]) -> bool:
+    try:
+        columns(plan.function(**given), 1, plan.keep)
+    except (HwmodelError, TypeError, ValueError):  # the latter are NumPy's and users' own
+        return False
+    return True
+
+
+def _spread(plan: Plan) -> Iterator[tuple[int, int]]:
+    """Block and row of some rows, evenly spread."""
+    whole = plan.grid.blocks * plan.grid.rows
+    for row in sorted({place * (whole - 1) // (PROBES - 1) for place in range(PROBES)}):
+        yield divmod(row, plan.grid.rows)
 
 
 def _listed(where: Where | Sequence[Where]) -> Sequence[Where]:
@@ -393,6 +455,13 @@ def _answers(
         for first in range(0, rows, step):
             part = {name: values[first : first + step] for name, values in points.items()}
             yield from _answers(plan, fixed, part, min(step, rows - first))
+    except (TypeError, ValueError) as error:
+        if rows == 1:
+            raise
+        raise InputError(
+            f"sweep: the function fails on arrays of {', '.join(points)} ({error}); give it one"
+            " value a call by marking an axis with hw.each"
+        ) from error
 
 
 def _single(labels: Mapping[str, str], points: Mapping[str, Any]) -> dict[str, Any]:
@@ -451,9 +520,7 @@ PROBES = 16
 def probed(plan: Plan) -> Probe:
     """The first rows that are answered, with their columns; raises where none is."""
     refusal: HwmodelError | None = None
-    whole = plan.grid.blocks * plan.grid.rows
-    for row in sorted({place * (whole - 1) // (PROBES - 1) for place in range(PROBES)}):
-        block, place = divmod(row, plan.grid.rows)
+    for block, place in _spread(plan):
         fixed, points = plan.grid.fixed(block), plan.grid.points(place, place + 1)
         axes = axes_table(plan.grid, fixed, points, 1)
         if plan.before and not _masked(axes, plan.before)[0]:
@@ -476,6 +543,7 @@ def probed(plan: Plan) -> Probe:
         return Probe(table)
     if refusal is not None:
         raise refusal
+    whole = plan.grid.blocks * plan.grid.rows
     raise InputError(f"where: expected a condition that some of {whole:,} points meet, found none")
 
 

@@ -83,6 +83,12 @@ def test_a_switch_joins_so_many_devices_and_no_more(small: Hardware) -> None:
         _ = small.but(link=None) * 2
 
 
+@pytest.mark.parametrize("devices", [np.array([1.0, 2.0]), [1, 2], 1.5, True, "2"])
+def test_a_number_of_devices_is_one_number(small: Hardware, devices: Any) -> None:
+    with pytest.raises(InputError, match=r"one whole number, found .* hw\.each"):
+        _ = small * devices
+
+
 @pytest.mark.parametrize("devices", [0, -1])
 def test_there_is_at_least_one_device(small: Hardware, devices: int) -> None:
     with pytest.raises(InputError, match="devices"):

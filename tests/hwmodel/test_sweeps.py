@@ -76,6 +76,33 @@ def test_every_column_of_an_estimate_is_there_and_what_is_not_modelled_is_null()
     assert steps.table["fits"].to_list() == [True, False]
 
 
+def test_an_axis_that_is_taken_one_number_at_a_time_is_walked() -> None:
+    """A number of devices shapes the machine; batches beside it stay arrays."""
+    llm, one = hw.model("llama-3.2-1b"), hw.device("h200")
+    sizes: list[int] = []
+
+    def step(n: Any, batch: Any) -> hw.Estimate:
+        sizes.append(np.size(batch))
+        return hw.predict(llm.decode(batch, 1024), on=one * n)
+
+    found = sweep(step, n=[1, 2, 4], batch=np.arange(1.0, 101)).table
+    assert found["n"].to_list() == [n for n in (1, 2, 4) for _ in range(100)]
+    for n, batch in ((1, 1), (2, 64), (4, 100)):
+        row = found.filter((polars.col("n") == n) & (polars.col("batch") == batch))
+        assert row["time_s"].item() == step(n, batch).time_s
+    assert sizes.count(100) == 3
+    assert len(sizes) < 15
+
+
+def test_a_function_that_no_array_can_be_put_into_is_told_of_each() -> None:
+    def large(x: Any) -> dict[str, Any]:
+        return {"y": x if x > 2 else 0}
+
+    with pytest.raises(InputError, match=r"on arrays of x \(The truth .* axis with hw\.each"):
+        sweep(large, x=[1, 2, 3, 4])
+    assert sweep(large, x=hw.each([1, 2, 3, 4])).table["y"].to_list() == [0, 0, 3, 4]
+
+
 @pytest.mark.parametrize("options", [{}, {"samples": 40_000, "seed": 3}])
 def test_rows_do_not_depend_on_the_chunks(options: dict[str, Any]) -> None:
     whole = sweep(GEMM, THREE_PIECES, where="M * K < 100000", **options).table

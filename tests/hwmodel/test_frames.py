@@ -1,0 +1,79 @@
+"""Answers as data frames: in polars, in pandas, in Arrow."""
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars
+import pytest
+
+import hwmodel as hw
+
+STEPS = hw.predict(hw.model("llama-3.2-1b").decode(np.array([1.0, 8, 64]), 1000), "h200")
+GEMM = hw.predict(hw.workloads.gemm(M=64, N=64, K=64), "h200")
+
+
+def even(x: Any) -> dict[str, Any]:
+    if x % 2:
+        raise hw.InputError("odd")
+    return {"time_s": x / 2, "word": "two"}
+
+
+ROWS = hw.sweep(even, x=hw.each([1, 2, 4]))
+
+
+def test_polars_takes_an_estimate_point_by_point() -> None:
+    found: polars.DataFrame = polars.DataFrame(STEPS)
+    assert found["time_s"].to_list() == STEPS.time_s.tolist()
+    assert found["device"].unique().to_list() == ["NVIDIA H200 SXM 141 GB"]
+    assert found["tokens_per_s"].to_list() == pytest.approx([1, 8, 64] / STEPS.time_s)
+    single: polars.DataFrame = polars.DataFrame(GEMM)
+    assert single.select("workload", "time_s", "bottleneck").rows() == [
+        ("gemm", GEMM.time_s, GEMM.bottleneck)
+    ]
+
+
+def test_points_on_a_grid_are_rows_in_its_order() -> None:
+    batch, bandwidth = np.array([[1.0], [64.0]]), np.array([2e12, 4e12, 8e12])
+    on = hw.device("h200").but(hbm={"bandwidth_bytes_per_s": bandwidth})
+    crossed: hw.Estimate = hw.predict(hw.workloads.gemm(M=batch, N=4096, K=4096), on)
+    assert crossed.time_s.shape == (2, 3)
+    assert crossed.table["time_s"].to_list() == crossed.time_s.ravel().tolist()
+    assert crossed.table["bound_bytes"].n_unique() == 2
+
+
+def test_polars_takes_a_sweep() -> None:
+    found: polars.DataFrame = polars.DataFrame(ROWS)
+    assert found.equals(ROWS.table)
+
+
+def test_rows_are_told_one_by_one() -> None:
+    assert list(ROWS)[1:] == [
+        {"x": 2, "time_s": 1.0, "word": "two", "refused": None},
+        {"x": 4, "time_s": 2.0, "word": "two", "refused": None},
+    ]
+    assert list(STEPS) == STEPS.table.to_dicts()
+
+
+def test_columns_go_to_pandas_without_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    found = ROWS.to_pandas()
+    assert list(found) == ["x", "time_s", "word", "refused"]
+    assert np.isnan(found["time_s"][0])
+    assert found["time_s"][1:].tolist() == [1.0, 2.0]
+    assert found["word"] == [None, "two", "two"]
+
+
+def test_without_pandas_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(hw.InputError, match=r"pip install 'hwmodel\[pandas\]'; \.table"):
+        ROWS.to_pandas()
+
+
+def test_pandas_takes_them_too() -> None:
+    pandas: Any = pytest.importorskip("pandas")
+    assert pandas.DataFrame(ROWS)["word"].tolist()[1:] == ["two", "two"]
+    assert pandas.DataFrame(STEPS)["time_s"].tolist() == STEPS.time_s.tolist()
+    assert ROWS.to_pandas()["x"].tolist() == [1, 2, 4]

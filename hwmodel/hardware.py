@@ -20,10 +20,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, cast
 import numpy as np
 from pydantic import Field
 
+from hwmodel import levers
 from hwmodel.calibration import Calibration
 from hwmodel.datasheet import device_html, device_text, finding
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
-from hwmodel.peaks import WHAT_IF, follow
+from hwmodel.peaks import KINDS, WHAT_IF, follow
 from hwmodel.units import Amount, bare_name
 from hwmodel.value import NonNegative, Positive, PositiveWhole, Value
 
@@ -37,6 +38,8 @@ class Unit(Value):
 
     rate_per_s: dict[str, Size] = Field(min_length=1)
     energy_j_per_flop: dict[str, SizeOrZero] = Field(default={})
+    follows: str = ""
+    """Paths of the numbers that the rates are proportional to, by their source (`levers`)."""
 
 
 class Memory(Value):
@@ -56,8 +59,12 @@ class Memory(Value):
     """Bytes that the device's port to one channel carries in a clock; 0: no limit of its own."""
     area_m2: SizeOrZero = 0.0
     """Of one such memory."""
-    follows: Literal["", "clock", "processors"] = ""
-    """What a shared level's bandwidth is proportional to, by its source; "": to neither."""
+    follows: str = ""
+    """What the bandwidth is proportional to, by its source: of a level that a GPU's processors
+    share "clock", "processors" or "" (`peaks`), elsewhere paths of numbers (`levers`)."""
+    energy_exponent: SizeOrZero = 0.0
+    area_exponent: SizeOrZero = 0.0
+    """Joules a byte and area go with the capacity to these powers; 0 where no source says so."""
 
 
 class Array(Value):
@@ -206,8 +213,9 @@ class Hardware(Value):
     def but(self, **changes: Any) -> Self:
         """A changed copy; units and memory levels go by their names (`dram`, `hbm`, `matrix`).
 
-        Rates follow processors and clocks (see `peaks`), but for those that this or an earlier
-        what-if has named. The copy's title says what was changed, and the source of a changed
+        Rates follow processors and clocks (see `peaks`), joules and area of a memory its capacity
+        where its source has a law (`levers`), but for those that this or an earlier what-if has
+        named; a change that could have no effect is refused. The copy's title says what was changed, and the source of a changed
         number is "what-if".
         """
         return self._changed(changes, alone=False)
@@ -227,10 +235,12 @@ class Hardware(Value):
             else:
                 nested[name] = change
         told = {p: v for p, v in _numbers(nested) if p.split(".")[0] not in _UNTOLD}
+        levers.check(self, tuple(told))
         changed = super().but(**nested)
         if not told:
             return changed
-        notes: dict[str, Any] = {} if alone else follow(self, changed, tuple(told))
+        following = follow if self.kind in KINDS else levers.follow
+        notes: dict[str, Any] = {} if alone else following(self, changed, tuple(told))
         if "sources" not in nested:
             sources = notes.get("sources", changed.sources)
             notes["sources"] = {**sources, **dict.fromkeys(told, WHAT_IF)}

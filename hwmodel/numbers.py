@@ -14,6 +14,7 @@ import numpy as np
 
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.hardware import Hardware
+from hwmodel.levers import refusal
 from hwmodel.units import Amount, bare_name, dimension_of, show
 from hwmodel.value import Value
 
@@ -57,10 +58,12 @@ class Number:
 
 
 def numbers(hardware: Hardware) -> dict[str, Number]:
-    """Every scalar number of a machine that is positive and finite, by path."""
+    """Every scalar number of a machine that is positive, finite and means something on it."""
     found: dict[str, Number] = {}
     for fields, value, dimension in _walk(hardware, (), None):
         names = tuple(bare_name(field) for field in fields)
+        if refusal(hardware, ".".join(names)) or names[-1].endswith("_exponent"):
+            continue
         path = ".".join(names[1:] if names[0] in SHORT else names)
         found[path] = Number(path, fields, value, dimension)
     return found

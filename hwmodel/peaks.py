@@ -11,7 +11,7 @@ follows the other. A level that all processors share keeps its bandwidth, unless
 it from one of the two (`Memory.follows`).
 
 A number that a what-if has named is pinned: it is what the user says, whatever else he changes.
-Only GPUs are built so; other machines' models count steps of their clock themselves.
+Only GPUs are built so; what follows what on other machines is in `levers`.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def follow(old: "Hardware", new: "Hardware", told: Sequence[str]) -> dict[str, A
     """
     if new.kind not in KINDS:
         return {}
-    pinned = _Pinned(old, told)
+    pinned = Pinned(old, told)
     count = new.processors.count / old.processors.count
     clock = new.clock_hz / old.clock_hz
     given = new.matrix_clock_hz
@@ -91,7 +91,7 @@ def follow(old: "Hardware", new: "Hardware", told: Sequence[str]) -> dict[str, A
     }  # fmt: skip
 
 
-class _Pinned:
+class Pinned:
     """Whether a number was named by this what-if or an earlier one."""
 
     def __init__(self, old: "Hardware", told: Sequence[str]) -> None:

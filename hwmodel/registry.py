@@ -161,7 +161,7 @@ class _Reader:
             raise InputError(f"{where}: {known}")
         if dimension is not None and not isinstance(value, str):
             raise InputError(f"{where}: {value!r} has no unit; expected {wanted}")
-        if dimension is None and not isinstance(value, int):
+        if dimension is None and not isinstance(value, int) and not path.endswith("_exponent"):
             raise InputError(f"{where}: expected {wanted}, found {value!r}")
         self.origins[path] = self.texts[source]
         return value if dimension is None else amount(value, dimension, where=where, zero=True)

@@ -169,7 +169,7 @@ def at_node(hardware: Hardware, node: int, *, since: int = 45, rule: str = "tabl
             "energy_j_per_flop": {d: j * logic(name, d) for d, j in each.energy_j_per_flop.items()}
         }
         for name, each in hardware.units.items()
-        if each.energy_j_per_flop
+        if each.energy_j_per_flop and not hardware.functions
     }
     memories = {
         name: {"energy_j_per_byte": each.energy_j_per_byte * sram(float(each.capacity_bytes))}

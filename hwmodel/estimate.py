@@ -165,6 +165,9 @@ class Estimate(Brief, Framed):
     """Memories that limit what the machine can run at all, on machines that stream nothing in."""
     outermost: str = "dram"
     """The memory whose traffic is counted as DRAM's: an MCU has Flash in its place."""
+    area_m2: Amount | None = None
+    """Area of all devices together; None where nothing states it, as `area_reason` says."""
+    area_reason: str = ""
 
     @property
     def fits(self) -> bool:

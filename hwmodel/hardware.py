@@ -215,8 +215,8 @@ class Hardware(Value):
 
         Rates follow processors and clocks (see `peaks`), joules and area of a memory its capacity
         where its source has a law (`levers`), but for those that this or an earlier what-if has
-        named; a change that could have no effect is refused. The copy's title says what was changed, and the source of a changed
-        number is "what-if".
+        named; a change that could have no effect is refused. The copy's title says what was
+        changed, and the source of a changed number is "what-if".
         """
         return self._changed(changes, alone=False)
 

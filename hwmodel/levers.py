@@ -18,7 +18,7 @@ model knows, but that change no prediction, are said in the answer's warnings (`
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -198,10 +198,10 @@ def _steps(hardware: "Hardware", path: str) -> list[tuple[str, Any]]:
     here: Any = hardware
     for name in path.split("."):
         stored = field_of(type(here), name) if isinstance(here, Value) else name
-        known = type(here).model_fields if isinstance(here, Value) else here
-        if not isinstance(known, Mapping) or stored not in known:
-            raise UnknownNameError(f"part of {path} of {hardware.name}", name, known or ())
-        here = getattr(here, stored) if isinstance(here, Value) else here[stored]
+        table: Mapping[str, Any] = dict(cast(Any, here)) if isinstance(here, (Value, dict)) else {}
+        if stored not in table:
+            raise UnknownNameError(f"part of {path} of {hardware.name}", name, table)
+        here = table[stored]
         found.append((stored, here))
     return found
 

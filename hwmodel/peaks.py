@@ -99,5 +99,6 @@ class Pinned:
         self.sources = old.sources
 
     def __call__(self, path: str) -> bool:
+        """Whether the number at a path of `sources` is pinned."""
         named = any(path == each or path.startswith(f"{each}.") for each in self.told)
         return named or self.sources.get(path) == WHAT_IF

@@ -27,6 +27,8 @@ def estimate_record(estimate: Estimate) -> dict[str, Any]:
             "sustained_time_s": estimate.sustained_time_s,
             "energy_by_j": estimate.energy_by_j or None,
             "busy_s": estimate.busy_s,
+            "area_m2": estimate.area_m2,
+            "area_reason": estimate.area_reason or None,
             "tokens": serving and serving.tokens,
             "tokens_per_s": estimate.tokens_per_s,
             "joules_per_token": estimate.joules_per_token,

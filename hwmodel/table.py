@@ -282,6 +282,8 @@ def summary_text(estimate: Estimate) -> str:
             f"tokens    {_count(estimate.serving.tokens)} in a step;"
             f" {_count(estimate.tokens_per_s)} tokens/s"
         )
+    if estimate.area_m2 is not None:
+        lines.append(f"area      {show(first(estimate.area_m2), 'm2')}")
     return "\n".join(lines)
 
 

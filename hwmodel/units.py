@@ -236,6 +236,8 @@ def show(value: float, dimension: str, *, digits: int = 3) -> str:
     >>> show(0.00318, "s")
     '3.18 ms'
     """
+    if dimension == "m2":  # a prefix would be squared with it: chips are told in mm2
+        return f"{value / DIMENSIONS['m2']['mm2']:,.{digits}g} mm2"
     symbol = _SHOWN.get(dimension, dimension)
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {symbol}"

@@ -26,9 +26,11 @@ from hwmodel.einsum.workloads.workload import count
 from hwmodel.errors import CoverageError, HwmodelError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate, Limit, Serving
 from hwmodel.hardware import Hardware, limits
+from hwmodel.levers import unheard
 from hwmodel.markup import Brief
 from hwmodel.memory import fit
 from hwmodel.registry import device
+from hwmodel.spatial.area import area_of
 from hwmodel.units import Amount
 
 if TYPE_CHECKING:
@@ -84,7 +86,15 @@ def predict(
             devices=ways,
             bound_bytes=estimate.bound_bytes * ways,
         )
-    return replace(estimate, serving=_serving(workload, machine))
+    area_m2, reason = area_of(machine)
+    said = (reason,) if reason and machine.kind == "spatial" else ()
+    return replace(
+        estimate,
+        serving=_serving(workload, machine),
+        area_m2=None if area_m2 is None else area_m2 * ways,
+        area_reason=reason,
+        warnings=(*estimate.warnings, *unheard(machine), *said),
+    )
 
 
 def bound(

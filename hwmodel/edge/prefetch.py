@@ -98,6 +98,12 @@ def decode(
             f"{hardware.name}: {model.name} does not fit into {float(limit):.4g} bytes and there is"
             " no storage to read experts from; give the machine a storage"
         )
+    drive, stored = hardware.storage, model.parameters * weight_bytes
+    if held < 1 and drive is not None and stored > drive.capacity_bytes:
+        raise CapacityError(
+            f"{hardware.name}: {model.name} takes {stored:,.0f} bytes of storage, which has"
+            f" {drive.capacity_bytes:,.0f}: {stored - drive.capacity_bytes:,.0f} short"
+        )
     speeds = rates(hardware)
     name = f"{KERNEL}, experts {'ahead' if ahead else 'afterwards'}"
     layer = _layer(model, held, context, ahead, weight_bytes)

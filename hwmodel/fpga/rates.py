@@ -5,7 +5,9 @@ port of 128 bits at 300 MHz: 4.8 GB/s), so that a slower design also reads more 
 
     bandwidth = min(channels x channel, channels x port x clock)
 
-The DRAM keeps `BURSTS` of it. Seconds, bytes/s and operations/s of the whole device.
+The DRAM keeps `BURSTS` of it, after its latency: 64 cycles in the catalogue, for which Edge-MoE's
+memory ports are built (ICCAD 2023, released source, `m_axi latency=64`). Seconds, bytes/s and
+operations/s of the whole device.
 """
 
 import numpy as np
@@ -18,10 +20,6 @@ from hwmodel.units import Amount
 
 BURSTS = 0.8
 """Share of a DRAM's bandwidth in bursts of 256 bytes and more: assumed, of 70 to 85 % seen."""
-
-AXI_CYCLES = 64
-"""Cycles until the first word of a request: the latency that Edge-MoE's memory ports are built for
-(ICCAD 2023, released source, `m_axi latency=64`)."""
 
 
 def bandwidth_bytes_per_s(memory: Memory, clock_hz: Amount) -> Amount:
@@ -46,7 +44,7 @@ def rates(hardware: Hardware) -> Rates:
         operations=operations,
         read=drawn,
         written=drawn,
-        slots={"axi": ("dram", AXI_CYCLES / hardware.clock_hz)},
+        slots={"axi": ("dram", hardware.memory("dram").latency_s)},
         operation_j=joules,
         byte_j={name: memory.energy_j_per_byte for name, memory in hardware.memories.items()},
         static_w=hardware.power.idle_w,

@@ -1,14 +1,21 @@
 """Area of a spatial machine from its tables: elements, their registers, and the buffer, in m2.
 
 An element has one circuit of each function that its array lists; what a function shares with
-another is in the other's area. A memory's area grows with its capacity.
+another is in the other's area. A memory's area grows with its capacity (`levers`).
 """
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+import numpy as np
 
 from hwmodel.errors import CoverageError
 from hwmodel.hardware import Hardware
+from hwmodel.peaks import WHAT_IF
 from hwmodel.units import Amount
+
+ON_CHIP = ("arrays.*", "processors.count", "resources.*", "memories.*.capacity")
+"""Numbers that say how much lies on a chip."""
 
 
 def areas_m2(hardware: Hardware) -> Mapping[str, Amount]:
@@ -27,6 +34,28 @@ def areas_m2(hardware: Hardware) -> Mapping[str, Amount]:
         if not memory.array and name != "dram":
             found[name] = memory.area_m2
     return found
+
+
+def area_of(hardware: Hardware) -> tuple[Amount | None, str]:
+    """Square metres of one device, or None and why: from its tables, else as it was published.
+
+    What was published of a whole holds no longer where a what-if has changed what lies on it.
+    """
+    if any(np.any(memory.area_m2) for memory in hardware.memories.values()):
+        return sum(areas_m2(hardware).values()), ""
+    if hardware.area_m2 is None:
+        return None, f"area is null: nothing at hand states one for {hardware.name}"
+    changed = [
+        path
+        for path, source in hardware.sources.items()
+        if source == WHAT_IF and any(fnmatchcase(path, pattern) for pattern in ON_CHIP)
+    ]
+    if not changed:
+        return hardware.area_m2, ""
+    return None, (
+        f"area is null: that of {hardware.name} was published as a whole, not of its parts, and"
+        f" this what-if changes {', '.join(changed)}"
+    )
 
 
 def sized(

@@ -43,7 +43,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.structure import attention
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
-from hwmodel.estimate import UNKNOWN, UNMEASURED, Estimate, Part
+from hwmodel.estimate import UNKNOWN, UNMEASURED, Estimate, Part, Store
 from hwmodel.hardware import Hardware, Limits, limits
 from hwmodel.spatial.topk import passes_cycles
 from hwmodel.units import Amount
@@ -249,11 +249,13 @@ def predict(
         raise UnknownNameError(f"kernel of {hardware.name}", name, PRUNINGS)
     stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
     parts: list[Part] = []
+    stores: list[Store] = []
     floor_bytes: Amount = 0
     floor_s: Amount = 0
     for stage in stages:
         part, size, seconds = _part(stage, hardware, PRUNINGS[name], name)
         parts.append(part)
+        stores += _stores(stage, hardware, PRUNINGS[name])
         floor_bytes = floor_bytes + stage.times * size
         floor_s = floor_s + stage.times * seconds
     pruned = () if name == "dense" else (f"kernel {name!r}: {PRUNINGS[name].source}",)
@@ -263,6 +265,7 @@ def predict(
         parts=tuple(parts),
         bound_bytes=floor_bytes,
         bound_s=floor_s,
+        stores=_fullest(stores),
         assumptions=(
             "cycle model of the published simulator; one query overlaps fetch with computing",
             "energy: multiplications, exponentials, buffers and DRAM; adders of softmax left out",
@@ -315,6 +318,23 @@ def _part(
         )
     )
     return part, least_bytes / 8, least_s
+
+
+def _stores(stage: Stage, hardware: Hardware, pruning: Pruning) -> list[Store]:
+    """What each buffer holds of a head, in words of the chip: twice, where heads overlap."""
+    sizes, _ = _sizes(stage.cascade, pruning)
+    copies = 2 if np.all(np.equal(sizes.queries, 1)) else 1
+    rows = float(np.max(sizes.keys)) * float(np.max(sizes.head_dim))
+    needed = int(copies * np.ceil(rows * WORD_BITS / 8))
+    where = f"keys and values of a head of {stage.name}{', twice' if copies > 1 else ''}"
+    held = {name: float(np.max(hardware.memory(name).capacity_bytes)) for name in BUFFERS}
+    return [Store(name, needed, capacity, where) for name, capacity in held.items()]
+
+
+def _fullest(stores: list[Store]) -> tuple[Store, ...]:
+    """Of each buffer the stage that needs most of it."""
+    each = (max((s for s in stores if s.name == n), key=lambda s: s.needed_bytes) for n in BUFFERS)
+    return tuple(each)
 
 
 def _sizes(cascade: Cascade, pruning: Pruning) -> tuple[Layer, Pruning]:

@@ -361,7 +361,7 @@ def test_each_answer_of_a_front_trades_time_for_energy() -> None:
 
 
 def test_idle_watts_count_while_the_array_works() -> None:
-    idle = a3("1 KiB").but(power={"idle": "1 W", "limit": "1 GW"})
+    idle = a3("1 KiB").but(power={"idle": "1 W"})
     still, drawn = map_levels(product_of(32), a3("1 KiB")), map_levels(product_of(32), idle)
     least = still.certificate.value + drawn.costs.time_s * 1.0
     assert drawn.certificate.value >= least * (1 - 1e-12)

@@ -192,7 +192,7 @@ def every_nest(cascade: Cascade, twice: bool) -> Iterator[Mapping]:
 def test_every_objective_is_least_among_all_nests(rules: Rules, twice: bool) -> None:
     """With fast arithmetic, so that transfers and first tiles decide."""
     fast = {"mac": {"rate_per_s": {"int8": 1e12}}}
-    idle = {"idle_w": 0.5, "limit_w": 1e9}
+    idle = {"idle_w": 0.5}
     for sizes, capacity in (((2, 2, 2), 8), ((3, 2, 1), 9)):
         cascade = parse(PRODUCT, sizes=dict(zip("mnk", sizes, strict=True)), dtypes={"*": "int8"})
         hardware = machine(float(capacity * (2 if twice else 1)), units=fast, power=idle)

@@ -10,7 +10,7 @@ workload's function:
     collective op* bytes* ranks* topology                                        on*
     llm        config* phase* batch* context* or prompt* dtype ... ignore_keys   on* kernel tp
 
-Sizes are numbers; requests that differ in their sizes only have the same `form` and are answered
+A request may say `"l2": "cold"`, which all predictions are of. Sizes are numbers; requests that differ in their sizes only have the same `form` and are answered
 together, in one vectorised call, by `answerer`.
 """
 
@@ -120,6 +120,9 @@ def read(given: Mapping[str, Any]) -> Request:
         field = known.get(name)
         if name == "workload" or (value is None and field is not None):
             continue
+        if name == "l2":
+            _check_l2(workload, value)
+            continue
         if field is None:
             raise InputError(f"{workload}: {UnknownNameError('field', name, known)}")
         if field.size:
@@ -138,6 +141,15 @@ def read(given: Mapping[str, Any]) -> Request:
         form["ranks"] = sizes["ranks"]
     form["sizes"] = sorted(sizes)
     return Request(json.dumps(form, sort_keys=True), sizes)
+
+
+def _check_l2(workload: str, value: Any) -> None:
+    """Every prediction is of a cold L2; one of a warm L2 is refused, and not taken for it."""
+    if value != "cold":
+        raise InputError(
+            f"{workload}: l2: expected 'cold' (inputs cycle over several L2 capacities, so that each"
+            f" call reads them from the DRAM), found {value!r}; a warm L2 is not modelled"
+        )
 
 
 def _size(value: Any, name: str, where: str) -> int:

@@ -1,0 +1,445 @@
+"""Laws that every prediction obeys, as functions of one case; and cases at random to hold them to.
+
+A case is a line of a cases file: JSON fields that name a workload, its sizes and a machine; or a
+cascade in notation under `text`, with its `sizes`. Each law takes a case and returns what breaks it,
+one sentence each, and nothing where the case is refused: what no model covers obeys any law.
+`test_laws` draws a few thousand, `benchmarks/laws.py` as many as one likes.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+from hypothesis import strategies as st
+
+import hwmodel as hw
+from hwmodel.activity import fold
+from hwmodel.cases import predict_lines
+from hwmodel.dtypes import bytes_of
+from hwmodel.errors import HwmodelError
+from hwmodel.estimate import Estimate
+from hwmodel.gpu.lower import Call, lower
+from hwmodel.gpu.predict import family_of, run
+from hwmodel.gpu.rates import rates
+from hwmodel.hardware import Hardware, limits
+from hwmodel.registry import device
+from hwmodel.verbs import Workload, predict
+
+Case: TypeAlias = dict[str, Any]
+Law: TypeAlias = Callable[[Case], list[str]]
+
+SLACK = 1e-9
+"""Of sums in float64, relative."""
+
+GPUS = ("h200", "h100", "a100", "b200", "b300", "l40s", "mi300x")
+FORMATS = ("bf16", "fp16", "tf32", "fp32", "fp8", "int8")
+MODELS = ("llama-3.1-8b", "qwen2.5-7b", "qwen3-30b-a3b", "mistral-7b-v0.1", "mixtral-8x7b")
+ROWS = ("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy")
+TEXTS = (
+    "Y[m, n] = X[m, n]",
+    "Y[m, n] = exp(X[m, n]) * S[n]",
+    "tensor U[n, k]: weight\nY[m, n] = X[m, n] + B[n]",
+    "M[m] = max(n) X[m, n]\nY[m, n] = X[m, n] / M[m]",
+    "tensor W[n, k]: weight\nZ[m, n] = A[m, k] * W[n, k]\nY[m, n] = max(Z[m, n], 0)",
+    "tensor W[n, k]: weight\ntensor V[k, n]: weight\n"
+    "Z[m, n] = A[m, k] * W[n, k]\nY[m, k] = Z[m, n] * V[k, n]",
+    "tensor W[b, n, k]: weight\nZ[b, m, n] = A[b, m, k] * W[b, n, k]",
+)
+"""Cascades of a user: maps, reductions, products, one that declares more than it reads."""
+
+
+# Cases at random.
+
+
+@st.composite
+def sizes(draw: st.DrawFn, low: int, high: int) -> int:
+    """A whole number, log-uniform between two ends; often a multiple of 8, 64 or a power of two."""
+    value = int(low * (high / low) ** (draw(st.integers(0, 4096)) / 4096))
+    grain = draw(st.sampled_from((1, 1, 8, 64, 0)))
+    if grain == 0:
+        return max(low, 2 ** int(math.log2(value)))
+    return max(low, value // grain * grain)
+
+
+def gemms() -> st.SearchStrategy[Case]:
+    return st.fixed_dictionaries(
+        {
+            "workload": st.just("gemm"),
+            "M": sizes(1, 65536),
+            "N": sizes(1, 65536),
+            "K": sizes(1, 65536),
+            "dtype": st.sampled_from(FORMATS),
+            "on": st.sampled_from(GPUS),
+        },
+        optional={
+            "batch": sizes(1, 64),
+            "bias": st.booleans(),
+            "kernel": st.sampled_from(("triton", "cublas-fast-accum")),
+        },
+    )
+
+
+@st.composite
+def attentions(draw: st.DrawFn) -> Case:
+    kv_heads, group = draw(st.sampled_from((1, 2, 4, 8))), draw(st.sampled_from((1, 2, 4, 8, 12)))
+    few = draw(st.booleans())
+    queries = draw(st.integers(1, 4)) if few else draw(sizes(5, 16384))
+    case = {
+        "workload": "attention",
+        "batch": draw(sizes(1, 256)),
+        "heads": kv_heads * group,
+        "kv_heads": kv_heads,
+        "queries": queries,
+        "keys": queries + draw(sizes(1, 32768)),
+        "head_dim": draw(st.sampled_from((64, 80, 96, 128, 192, 256))),
+        "causal": draw(st.booleans()),
+        "dtype": draw(st.sampled_from(("bf16", "fp16"))),
+        "on": draw(st.sampled_from(GPUS)),
+    }
+    kernel = draw(st.sampled_from((None, None, "cudnn", "triton", "flash-attention-4")))
+    return case if kernel is None else {**case, "kernel": kernel}
+
+
+def row_kernels() -> st.SearchStrategy[Case]:
+    return st.fixed_dictionaries(
+        {
+            "workload": st.sampled_from(ROWS),
+            "rows": sizes(1, 2**20),
+            "cols": sizes(1, 2**20),
+            "dtype": st.sampled_from(("bf16", "fp16", "fp32")),
+            "on": st.sampled_from(GPUS),
+        },
+        optional={"kernel": st.just("triton")},
+    )
+
+
+@st.composite
+def experts(draw: st.DrawFn) -> Case:
+    count = draw(st.sampled_from((8, 16, 64, 128)))
+    return {
+        "workload": "moe",
+        "tokens": draw(sizes(1, 16384)),
+        "experts": count,
+        "top_k": draw(st.sampled_from((1, 2, 4, 8))),
+        "hidden": draw(sizes(256, 8192)),
+        "intermediate": draw(sizes(256, 16384)),
+        "routing": draw(st.sampled_from(("balanced", "uniform"))),
+        "on": draw(st.sampled_from(GPUS)),
+    }
+
+
+@st.composite
+def models(draw: st.DrawFn) -> Case:
+    phase, size = draw(st.sampled_from((("decode", "context"), ("prefill", "prompt"))))
+    return {
+        "workload": "llm",
+        "config": draw(st.sampled_from(MODELS)),
+        "phase": phase,
+        "batch": draw(sizes(1, 128 if phase == "decode" else 8)),
+        size: draw(sizes(1, 16384)),
+        "on": draw(st.sampled_from(GPUS)),
+    }
+
+
+def collectives() -> st.SearchStrategy[Case]:
+    return st.fixed_dictionaries(
+        {
+            "workload": st.just("collective"),
+            "op": st.sampled_from(("all_reduce", "all_gather", "reduce_scatter", "all_to_all")),
+            "bytes": sizes(64, 2**32),
+            "ranks": st.sampled_from((2, 4, 8)),
+            "on": st.sampled_from(("h200", "h100", "a100", "b200")),
+        }
+    )
+
+
+@st.composite
+def cascades(draw: st.DrawFn) -> Case:
+    text = draw(st.sampled_from(TEXTS))
+    wanted = [rank for rank in "bmnk" if f"{rank}," in text or f"{rank}]" in text]
+    return {
+        "text": text,
+        "sizes": {rank: draw(sizes(1, 64 if rank == "b" else 16384)) for rank in wanted},
+        "dtype": draw(st.sampled_from(("bf16", "fp32"))),
+        "on": draw(st.sampled_from(GPUS)),
+    }
+
+
+KERNELS = st.one_of(gemms(), attentions(), row_kernels(), experts(), cascades())
+"""One workload on one GPU."""
+ALL = st.one_of(KERNELS, models(), collectives())
+
+
+# From a case to predictions.
+
+
+def workload_of(case: Case, **changed: Any) -> Workload:
+    """The workload of a case, with other sizes or formats."""
+    given = {name: value for name, value in case.items() if name not in ("on", "kernel")}
+    given |= changed
+    if "text" in given:
+        dtypes = {"*": given["dtype"]}
+        return hw.parse(given["text"], sizes=given["sizes"], dtypes=dtypes)
+    name = given.pop("workload")
+    if name != "llm":
+        return hw.workloads.workload(name, **given)
+    read = hw.model(given.pop("config"))
+    phase = given.pop("phase")
+    if phase == "decode":
+        return read.decode(given["batch"], given["context"])
+    return read.prefill(given["batch"], given["prompt"])
+
+
+def estimate_of(case: Case, on: Hardware | None = None, **changed: Any) -> Estimate | None:
+    """The prediction of a case, on another machine if given; None where it is refused."""
+    machine = on or device(case["on"])
+    try:
+        if case.get("workload") == "collective":
+            given = {**case, **changed}
+            return hw.collective(given["op"], given["bytes"], given["ranks"], machine)
+        return predict(workload_of(case, **changed), machine, kernel=case.get("kernel"))
+    except HwmodelError:
+        return None
+
+
+def moved(estimate: Estimate) -> float:
+    """Bytes across the DRAM's boundary."""
+    return float(estimate.dram_bytes_read) + float(estimate.dram_bytes_written)
+
+
+def above(more: Any, less: Any) -> bool:
+    """Whether one number exceeds another by more than rounding."""
+    return float(more) > float(less) * (1 + SLACK)
+
+
+# Laws.
+
+
+def floors(case: Case) -> list[str]:
+    """No traffic below its bound, no time or fast end below the roofline, ends in order, energy."""
+    found = estimate_of(case)
+    if found is None:
+        return []
+    broken: list[str] = []
+    time_s, low, high = (float(t) for t in (found.time_s, found.time_low_s, found.time_high_s))
+    if above(found.bound_bytes, moved(found)):
+        broken.append(f"bound {float(found.bound_bytes):.9g} B above traffic {moved(found):.9g}")
+    if above(found.bound_s, time_s):
+        broken.append(f"roofline {float(found.bound_s):.9g} s above time {time_s:.9g}")
+    if above(found.bound_s, low):
+        broken.append(f"roofline {float(found.bound_s):.9g} s above fast end {low:.9g}")
+    if above(low, time_s) or above(time_s, high):
+        broken.append(f"time {time_s:.9g} s outside {low:.9g} to {high:.9g}")
+    if above(time_s, found.sustained_time_s):
+        broken.append(f"time {time_s:.9g} s above sustained {float(found.sustained_time_s):.9g}")
+    joules = float(found.energy_j)
+    if not joules > 0:
+        broken.append(f"energy {joules:.9g} J")
+    parts = math.fsum(float(part) for part in found.energy_by_j.values())
+    if not math.isclose(parts, joules, rel_tol=1e-6):
+        broken.append(f"parts of the energy sum to {parts:.9g} of {joules:.9g} J")
+    return broken
+
+
+def json_is_python(case: Case) -> list[str]:
+    """A line of a cases file gets the answer that Python gets."""
+    if "text" in case:
+        return []
+    (answer,) = predict_lines([json.dumps(case)])
+    found = estimate_of(case)
+    if found is None or "error" in answer:
+        return [] if found is None and "error" in answer else [f"refused once: {answer}"]
+    record = found.record()
+    return [
+        f"{name}: {answer[name]!r} in JSON, {value!r} in Python"
+        for name, value in record.items()
+        if not _same(answer.get(name), value)
+    ]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) or isinstance(other, (float, np.floating)):
+        if other is None or one is None or math.isnan(float(other)):
+            return one is None
+        return math.isclose(float(one), float(other), rel_tol=1e-9)
+    return bool(one == other)
+
+
+def scalar_is_array(case: Case) -> list[str]:
+    """A point of a sweep gets the answer that it gets alone."""
+    if "text" in case:
+        return []
+    names = [n for n, v in case.items() if type(v) is int and n not in ("kv_heads", "heads")]
+    names = [n for n in names if n not in ("experts", "top_k", "ranks", "head_dim")]
+    if case["workload"] == "attention":
+        names.remove("queries")  # one call has few queries or many
+    arrays = {n: np.array([case[n], 2.0 * case[n], 64.0 * case[n]]) for n in names}
+    alone, among = estimate_of(case), estimate_of(case, **arrays)
+    if alone is None or among is None:
+        return []
+    return [
+        f"{name}: {one} alone, {first} in an array"
+        for name in ("time_s", "time_low_s", "energy_j", "dram_bytes_read", "bound_bytes")
+        for one, first in ((getattr(alone, name), np.ravel(getattr(among, name))[0]),)
+        if not math.isclose(float(one), float(first), rel_tol=1e-12)
+    ]
+
+
+BETTER: dict[str, Callable[[Hardware], Hardware]] = {
+    "dram bandwidth": lambda h: _memory(h, "dram", "bandwidth_bytes_per_s"),
+    "l2 bandwidth": lambda h: _memory(h, "l2", "bandwidth_bytes_per_s"),
+    "l2 capacity": lambda h: _memory(h, "l2", "capacity_bytes"),
+    "shared bandwidth": lambda h: _memory(h, "shared", "bandwidth_bytes_per_s"),
+    "matrix rate": lambda h: _unit(h, "matrix"),
+    "vector rate": lambda h: _unit(h, "vector"),
+    "exp rate": lambda h: _unit(h, "exp"),
+    "port": lambda h: h.but(
+        processors={"port_bytes_per_clock": 2 * h.processors.port_bytes_per_clock}
+    ),
+    "clock": lambda h: h.but(clock_hz=1.5 * h.clock_hz),
+    "a processor more": lambda h: _processors(h, int(h.processors.count) + 1),
+    "twice the processors": lambda h: _processors(h, 2 * int(h.processors.count)),
+    "many processors": lambda h: _processors(h, 131072),
+    "launch": lambda h: h.but(launch={"graph_s": h.launch.graph_s / 2}),
+}
+"""Machines of which one number is better, and what follows it."""
+
+
+def _processors(machine: Hardware, count: int) -> Hardware:
+    """More of them, and as much L2 for each: of more rows in flight it would keep less."""
+    share = machine.memories["l2"].capacity_bytes / machine.processors.count
+    return machine.but(processors={"count": count}, l2={"capacity_bytes": share * count})
+
+
+def _memory(machine: Hardware, level: str, field: str) -> Hardware:
+    return machine.but(memories={level: {field: 2 * getattr(machine.memories[level], field)}})
+
+
+def _unit(machine: Hardware, name: str) -> Hardware:
+    known = machine.units[name].rate_per_s
+    return machine.but(units={name: {"rate_per_s": {d: 2 * rate for d, rate in known.items()}}})
+
+
+@cache
+def better(name: str, kind: str) -> Hardware:
+    """A shipped GPU, better in one number."""
+    return BETTER[kind](device(name))
+
+
+ANOMALY = 5e-3
+"""Of one processor more: blocks that fill whole waves and those left over are two phases, and a
+block that moves from the second, which waits for latencies, to the first takes its bytes along."""
+
+
+def better_is_no_slower(case: Case) -> list[str]:
+    """More of anything never slows a kernel whose tile stays, at the full clock."""
+    machine = device(case["on"])
+    broken: list[str] = []
+    try:
+        calls = lower(workload_of(case), case.get("kernel"))
+        times = [(call, *_tiled(call, machine)) for call in calls]
+    except HwmodelError:
+        return []
+    for call, tile, time_s in times:
+        for kind in BETTER:
+            other = better(case["on"], kind)
+            later_s = _at(call, tile, other)
+            room = 1 + ANOMALY if kind == "a processor more" else 1
+            if above(later_s, time_s * room):
+                broken.append(f"{call.name}: {kind}: {time_s:.9g} s become {later_s:.9g} s")
+    return broken
+
+
+def _tiled(call: Call, machine: Hardware) -> tuple[Any, float]:
+    """The tile that a kernel is launched with, and its time at the full clock."""
+    found = run(call, machine, _parameters(call, machine))
+    return found.tile, float(found.folded.time_s)
+
+
+def _parameters(call: Call, machine: Hardware) -> Mapping[str, float]:
+    assert machine.calibration is not None
+    family = family_of(machine.calibration, call.family)
+    return {name: parameter.value for name, parameter in family.parameters.items()}
+
+
+def _at(call: Call, tile: Any, machine: Hardware) -> float:
+    """Seconds of a kernel with a given tile."""
+    activity = call.activity(call.problem, tile, limits(machine))
+    return float(fold(activity, rates(machine, _parameters(call, machine))).time_s)
+
+
+def doubling_costs(case: Case) -> list[str]:
+    """Twice of a size never lowers the bound or the roofline."""
+    found = estimate_of(case)
+    if found is None:
+        return []
+    broken: list[str] = []
+    for name, doubled in _doubled(case):
+        after = estimate_of(case, **doubled)
+        if after is None:
+            continue
+        if above(found.bound_bytes, after.bound_bytes):
+            broken.append(
+                f"twice {name}: bound {float(found.bound_bytes):.9g} B falls to"
+                f" {float(after.bound_bytes):.9g}"
+            )
+        if above(found.bound_s, after.bound_s):
+            broken.append(
+                f"twice {name}: roofline {float(found.bound_s):.9g} s falls to"
+                f" {float(after.bound_s):.9g}"
+            )
+    return broken
+
+
+def _doubled(case: Case) -> Iterator[tuple[str, Case]]:
+    """Each size that may be doubled by itself."""
+    if "text" in case:
+        for rank, size in case["sizes"].items():
+            yield rank, {"sizes": {**case["sizes"], rank: 2 * size}}
+        return
+    held = ("kv_heads", "top_k", "ranks", "head_dim")
+    causal = ("queries",) if case.get("causal") else ()
+    for name, value in case.items():
+        if type(value) is int and name not in (*held, *causal):
+            yield name, {name: 2 * value}
+
+
+NARROWER = {"bf16": ("fp8",), "fp16": ("fp8",), "fp32": ("bf16",)}
+
+
+def narrow_moves_less(case: Case) -> list[str]:
+    """A format of fewer bytes never moves more, and is faster where the DRAM binds in both."""
+    found = estimate_of(case)
+    if found is None or "dtype" not in case:
+        return []
+    broken: list[str] = []
+    for dtype in NARROWER.get(case["dtype"], ()):
+        assert bytes_of(dtype) < bytes_of(case["dtype"])
+        after = estimate_of(case, dtype=dtype)
+        if after is None:
+            continue
+        if above(moved(after), moved(found)):
+            broken.append(f"{dtype}: {moved(found):.9g} B grow to {moved(after):.9g}")
+        families = [tuple(p.family for p in each.parts) for each in (found, after)]
+        bound = {str(found.bottleneck), str(after.bottleneck)} == {"dram"}
+        if bound and families[0] == families[1] and above(after.time_s, found.time_s):
+            broken.append(
+                f"{dtype}: dram binds in both, yet {float(found.time_s):.9g} s become"
+                f" {float(after.time_s):.9g}"
+            )
+    return broken
+
+
+LAWS: dict[str, tuple[Law, st.SearchStrategy[Case]]] = {
+    "floors": (floors, ALL),
+    "better machines": (better_is_no_slower, KERNELS),
+    "doubling": (doubling_costs, ALL),
+    "narrower formats": (narrow_moves_less, KERNELS),
+    "scalar is array": (scalar_is_array, ALL),
+    "JSON is Python": (json_is_python, ALL),
+}
+"""Name -> the law, and the cases that it is about."""

@@ -1,0 +1,58 @@
+"""Every prediction obeys the laws of `laws`, on some thousands of random cases, the same each time.
+
+`python -m benchmarks.laws 100000` draws more.
+"""
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.laws import LAWS, Case, estimate_of, floors
+
+EXAMPLES = {
+    "floors": 1500,
+    "better machines": 1000,
+    "doubling": 400,
+    "narrower formats": 800,
+    "scalar is array": 400,
+    "JSON is Python": 300,
+}
+"""Cases of each law: all together take some 30 s on two cores."""
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_predictions_obey(name: str) -> None:
+    law, cases = LAWS[name]
+
+    @settings(
+        max_examples=EXAMPLES[name],
+        derandomize=True,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(cases)
+    def obeys(case: Case) -> None:
+        assert law(case) == []
+
+    obeys()
+
+
+def test_hardly_any_random_case_is_refused() -> None:
+    """Laws that hold of refusals alone would say nothing."""
+    _, cases = LAWS["floors"]
+    answered: list[bool] = []
+
+    @settings(max_examples=200, derandomize=True, phases=(Phase.generate,))
+    @given(cases)
+    def count(case: Case) -> None:
+        answered.append(estimate_of(case) is not None)
+
+    count()
+    assert sum(answered) > 0.8 * len(answered)
+
+
+def test_a_broken_law_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A roofline of half an hour is above any time."""
+    case: Case = {"workload": "copy", "rows": 8, "cols": 64, "dtype": "bf16", "on": "h200"}
+    assert floors(case) == []
+    monkeypatch.setattr("hwmodel.gpu.predict.roofline_s", lambda *_: 1800.0)
+    assert any("roofline" in sentence for sentence in floors(case))

@@ -36,7 +36,7 @@ def breaches(name: str, examples: int, start: int) -> list[tuple[Case, str]]:
     def hold(case: Case) -> None:
         try:
             broken = law(case)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             broken = [f"{type(error).__name__}: {error}"]
         found.extend((case, what) for what in broken)
 

@@ -10,8 +10,9 @@ workload's function:
     collective op* bytes* ranks* topology                                        on*
     llm        config* phase* batch* context* or prompt* dtype ... ignore_keys   on* kernel tp
 
-A request may say `"l2": "cold"`, which all predictions are of. Sizes are numbers; requests that differ in their sizes only have the same `form` and are answered
-together, in one vectorised call, by `answerer`.
+Any may say `"l2": "cold"`, which all predictions are of. Sizes are numbers; requests that differ in
+their sizes only have the same `form` and are answered together, in one vectorised call, by
+`answerer`.
 """
 
 import inspect

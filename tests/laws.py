@@ -9,7 +9,6 @@ one sentence each, and nothing where the case is refused: what no model covers o
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -254,11 +253,13 @@ def json_is_python(case: Case) -> list[str]:
     if found is None or "error" in answer:
         return [] if found is None and "error" in answer else [f"refused once: {answer}"]
     record = found.record()
-    return [
+    unsaid = {*record.pop("warnings")} - {*answer["warnings"]}  # JSON also says what does not fit
+    broken = [
         f"{name}: {answer[name]!r} in JSON, {value!r} in Python"
         for name, value in record.items()
         if not _same(answer.get(name), value)
     ]
+    return [*broken, *(f"unsaid in JSON: {warning}" for warning in unsaid)]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.laws import LAWS, Case, estimate_of, floors
 
 EXAMPLES = {
-    "floors": 1500,
-    "better machines": 1000,
-    "doubling": 400,
-    "narrower formats": 800,
-    "scalar is array": 400,
-    "JSON is Python": 300,
+    "floors": 1000,
+    "better machines": 600,
+    "doubling": 250,
+    "narrower formats": 500,
+    "scalar is array": 300,
+    "JSON is Python": 200,
 }
-"""Cases of each law: all together take some 30 s on two cores."""
+"""Cases of each law: all together take some 25 s on two cores."""
 
 
 @pytest.mark.parametrize("name", LAWS)

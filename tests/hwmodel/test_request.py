@@ -99,3 +99,9 @@ def test_a_model_is_divided_over_as_many_devices_as_asked_for() -> None:
         machine("h200", 0)
     with pytest.raises(UnknownNameError, match="unknown device"):
         machine("h2000", 4)
+
+
+def test_a_cold_l2_may_be_asked_for_and_a_warm_one_is_refused_by_name() -> None:
+    assert read({**GEMM, "l2": "cold"}) == read(GEMM)
+    with pytest.raises(InputError, match="gemm: l2: expected 'cold'.*found 'warm'"):
+        read({**GEMM, "l2": "warm"})

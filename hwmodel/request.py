@@ -148,8 +148,8 @@ def _check_l2(workload: str, value: Any) -> None:
     """Every prediction is of a cold L2; one of a warm L2 is refused, and not taken for it."""
     if value != "cold":
         raise InputError(
-            f"{workload}: l2: expected 'cold' (inputs cycle over several L2 capacities, so that each"
-            f" call reads them from the DRAM), found {value!r}; a warm L2 is not modelled"
+            f"{workload}: l2: expected 'cold' (inputs cycle over several L2 capacities, so that all"
+            f" calls read the DRAM), found {value!r}; a warm L2 is not modelled"
         )
 
 

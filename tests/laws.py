@@ -1,8 +1,8 @@
 """Laws that every prediction obeys, as functions of one case; and cases at random to hold them to.
 
 A case is a line of a cases file: JSON fields that name a workload, its sizes and a machine; or a
-cascade in notation under `text`, with its `sizes`. Each law takes a case and returns what breaks it,
-one sentence each, and nothing where the case is refused: what no model covers obeys any law.
+cascade in notation under `text`, with its `sizes`. Each law takes a case and returns what breaks
+it, one sentence each, and nothing where it is refused: what no model covers obeys any law.
 `test_laws` draws a few thousand, `benchmarks/laws.py` as many as one likes.
 """
 
@@ -19,6 +19,7 @@ import hwmodel as hw
 from hwmodel.activity import fold
 from hwmodel.cases import predict_lines
 from hwmodel.dtypes import bytes_of
+from hwmodel.einsum.cascade import Cascade
 from hwmodel.errors import HwmodelError
 from hwmodel.estimate import Estimate
 from hwmodel.gpu.lower import Call, lower
@@ -263,11 +264,9 @@ def json_is_python(case: Case) -> list[str]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) or isinstance(other, (float, np.floating)):
-        if other is None or one is None or math.isnan(float(other)):
-            return one is None
-        return math.isclose(float(one), float(other), rel_tol=1e-9)
-    return bool(one == other)
+    if one is None or other is None or isinstance(other, str):
+        return bool(one == other) or (one is None and other != other)
+    return math.isclose(float(one), float(other), rel_tol=SLACK)
 
 
 def scalar_is_array(case: Case) -> list[str]:
@@ -278,8 +277,8 @@ def scalar_is_array(case: Case) -> list[str]:
     names = [n for n in names if n not in ("experts", "top_k", "ranks", "head_dim")]
     if case["workload"] == "attention":
         names.remove("queries")  # one call has few queries or many
-    arrays = {n: np.array([case[n], 2.0 * case[n], 64.0 * case[n]]) for n in names}
-    alone, among = estimate_of(case), estimate_of(case, **arrays)
+    arrays: Case = {n: np.array([case[n], 2.0 * case[n], 64.0 * case[n]]) for n in names}
+    alone, among = estimate_of(case), estimate_of(case, None, **arrays)
     if alone is None or among is None:
         return []
     return [
@@ -341,7 +340,9 @@ def better_is_no_slower(case: Case) -> list[str]:
     machine = device(case["on"])
     broken: list[str] = []
     try:
-        calls = lower(workload_of(case), case.get("kernel"))
+        workload = workload_of(case)
+        assert isinstance(workload, Cascade)
+        calls = lower(workload, case.get("kernel"))
         times = [(call, *_tiled(call, machine)) for call in calls]
     except HwmodelError:
         return []
@@ -380,7 +381,7 @@ def doubling_costs(case: Case) -> list[str]:
         return []
     broken: list[str] = []
     for name, doubled in _doubled(case):
-        after = estimate_of(case, **doubled)
+        after = estimate_of(case, None, **doubled)
         if after is None:
             continue
         if above(found.bound_bytes, after.bound_bytes):

@@ -103,5 +103,5 @@ def test_a_model_is_divided_over_as_many_devices_as_asked_for() -> None:
 
 def test_a_cold_l2_may_be_asked_for_and_a_warm_one_is_refused_by_name() -> None:
     assert read({**GEMM, "l2": "cold"}) == read(GEMM)
-    with pytest.raises(InputError, match="gemm: l2: expected 'cold'.*found 'warm'"):
+    with pytest.raises(InputError, match=r"gemm: l2: expected 'cold'.*found 'warm'"):
         read({**GEMM, "l2": "warm"})

@@ -9,11 +9,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import hwmodel as hw
+from hwmodel import collectives
+from hwmodel.hardware import Hardware
+from hwmodel.network import ALGORITHMS
 from hwmodel.registry import device
-from tests.strangers import check
+from tests.strangers import answer, check, differences
 
 Draw: TypeAlias = Callable[[np.random.Generator, int], NDArray[np.float64]]
 POINTS = 10
@@ -194,3 +199,107 @@ def test_a_short_row_beside_a_long_one_is_a_short_row() -> None:
     together = hw.sweep(predicted, cols=[27, 2975])
     apart = hw.sweep(predicted, cols=hw.each([27, 2975]))
     assert together.table["time_s"].to_list() == apart.table["time_s"].to_list()
+
+
+def test_an_array_of_machines_answers_as_each_machine() -> None:
+    """Processors, bandwidth and L2 vary with the sizes: no rule may round one by the others."""
+    axes = SIDES | {"sms": sizes(2, 400), "l2": sizes(1_000_000, 1_000_000_000)}
+    h200, columns = device("h200"), drawn(axes, 5, 30)
+
+    def changed(sms: Any, l2: Any) -> Hardware:
+        return h200.but(sms={"count": sms}, l2={"capacity_bytes": l2})
+
+    gemm = named("gemm")
+    for kernel in (None, "triton"):
+        works = {name: columns[name] for name in SIDES}
+        together = hw.predict(gemm(**works), changed(columns["sms"], columns["l2"]), kernel=kernel)
+        for place in range(30):
+            one = {name: int(column[place]) for name, column in columns.items()}
+            work = gemm(**{name: one[name] for name in SIDES})
+            alone = hw.predict(work, changed(one["sms"], one["l2"]), kernel=kernel)
+            assert (one, differences(answer(alone, 0), answer(together, place))) == (one, {})
+
+
+@pytest.mark.parametrize("op", sorted(ALGORITHMS))
+@pytest.mark.parametrize("on", ["h200", "a100"])
+def test_a_collective_answers_each_point_as_it_does_alone(op: str, on: str) -> None:
+    columns = drawn({"bytes": sizes(1, 10**11), "ranks": sizes(1, 8)}, 3, 20)
+
+    def both(**sizes: Any) -> Any:
+        return sizes
+
+    def ask(sizes: Any, machine: Hardware, kernel: str | None) -> Any:
+        return collectives.estimate(op, sizes["bytes"], sizes["ranks"], machine)
+
+    check(both, columns, device(on), ask=ask)
+
+
+MACHINES: dict[str, dict[str, Any]] = {
+    **{name: {} for name in ("flat", "flat-edge", "fusemax")},
+    "spatten": {"kv_dtype": "int8"},
+    **{name: {"dtype": "fp16"} for name in ("u280", "zcu104", "i9-14900", "rk3588")},
+}
+"""Machines that take arrays, and the formats that they want."""
+
+
+@pytest.mark.parametrize("on", MACHINES)
+def test_attention_of_one_and_many_queries_on_any_machine(on: str) -> None:
+    columns = drawn(HEADS | {"head_dim": one_of(32, 64)}, 7)
+    columns["queries"][:3] = 1
+    check(attention(**MACHINES[on]), columns, device(on))
+
+
+@pytest.mark.parametrize("on", [name for name in MACHINES if name != "spatten"])
+def test_products_and_rows_on_any_machine(on: str) -> None:
+    machine, formats = device(on), MACHINES[on]
+    products = {side: sizes(1, 9000) for side in ("M", "N", "K")}
+    check(named("gemm", **formats), drawn(products, 8), machine)
+    short = {"rows": sizes(1, 9000), "cols": sizes(1, 9000)}
+    for name in ("softmax", "copy"):
+        check(named(name, **formats), drawn(short, 9), machine)
+    if machine.kind == "spatial":
+        return
+    for name in ("rmsnorm", "gelu"):
+        check(named(name, **formats), drawn(short, 10), machine)
+
+
+@pytest.mark.parametrize("on", ["i9-14900", "rk3588", "xeon-8380"])
+def test_models_and_experts_on_cpus(on: str) -> None:
+    machine, model = device(on), hw.model("qwen3-30b-a3b")
+    check(model.decode, drawn({"batch": sizes(1, 50), "context": sizes(16, 9000)}, 11, 4), machine)
+    check(model.prefill, drawn({"batch": sizes(1, 5), "prompt": sizes(1, 9000)}, 12, 4), machine)
+
+
+EXPRESSIONS = (
+    "Y[a, b] = X[a, b] {0} Z[a, b]",
+    "Y[a, b] = exp(X[a, b]) {0} Z[a]",
+    "Y[a] = {1}(b) X[a, b]",
+    "Y[b] = {1}(a) X[a, b]",
+    "Y[a, c] = X[a, b] * Z[b, c]",
+    "Y[a, c] = X[a, b] * Z[c, b]",
+    "T[a] = {1}(b) X[a, b]\nY[a, b] = X[a, b] {0} T[a]",
+    "T[a, c] = X[a, b] * Z[b, c]\nY[a, c] = T[a, c] {0} W[a, c]",
+    "T[a, c] = X[a, b] * Z[b, c]\nS[a] = {1}(c) T[a, c]\nY[a, c] = exp(T[a, c]) / S[a]",
+)
+EXTENTS = st.lists(st.tuples(*[st.integers(1, 30_000)] * 3), min_size=2, max_size=6)
+
+
+@given(
+    text=st.sampled_from(EXPRESSIONS),
+    operator=st.sampled_from("+*-/"),
+    reduction=st.sampled_from(("sum", "max")),
+    dtype=st.sampled_from(("bf16", "fp32")),
+    extents=EXTENTS,
+)
+@settings(deadline=None, max_examples=150, derandomize=True, database=None)
+def test_cascades_that_nobody_shipped(
+    text: str, operator: str, reduction: str, dtype: str, extents: list[tuple[int, int, int]]
+) -> None:
+    wanted = text.format(operator, reduction)
+    columns = np.array(extents, dtype=np.float64).T
+    used = {rank: column for rank, column in zip("abc", columns, strict=True) if rank in wanted}
+
+    def build(**given: Any) -> Any:
+        return hw.parse(wanted, sizes=given, dtypes={"*": dtype})
+
+    check(build, used, device("h200"))

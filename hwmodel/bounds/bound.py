@@ -97,11 +97,14 @@ Claim: TypeAlias = tuple[Callable[[Amount], Amount], str]
 
 def _at(level: str, fast: Amount, compulsory: Amount, claims: Sequence[Claim]) -> LevelBound:
     best, reason = compulsory, "inputs and outputs once"
-    if np.all(np.asarray(fast) > 0):
+    some = np.asarray(fast) > 0
+    if some.any():
+        inside = fast if some.all() else np.where(some, fast, 1)
         for more, name in claims:
-            found = compulsory + more(fast)
-            if np.any(np.asarray(found) > best):
-                best, reason = most((best, found)), name
+            found = compulsory + more(inside)
+            if np.any(np.asarray(found > best) & some):
+                higher = most((best, found))
+                best, reason = higher if some.all() else np.where(some, higher, best), name
     return LevelBound(level, fast, float(best) if isinstance(best, np.floating) else best, reason)
 
 

@@ -37,7 +37,7 @@ from hwmodel.activity import (
     fold,
     totals,
 )
-from hwmodel.arithmetic import ceil_div, floor_div, most
+from hwmodel.arithmetic import ceil_div, floor_div, most, where
 from hwmodel.dtypes import dtype
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack, Stage
@@ -171,9 +171,13 @@ def layer(sizes: Layer, pruning: Pruning, bounds: Limits) -> Activity:
         )
     )
     requantised = (Chance(pruning.refetch, again),) if pruning.refetch else ()
-    if np.all(np.equal(sizes.queries, 1)):
-        return Serial((Overlap((fetch, fill, ranked)), drain, *requantised))
-    return Serial((fetch, fill, drain, ranked, *requantised))
+    lone = np.asarray(sizes.queries) == 1
+    one = Serial((Overlap((fetch, fill, ranked)), drain))
+    many = Serial((fetch, fill, drain, ranked))
+    if not lone.all() and lone.any():
+        one, many = Chance(where(lone, 1.0, 0.0), one), Chance(where(lone, 0.0, 1.0), many)
+        return Serial((one, many, *requantised))
+    return Serial(((one if lone.all() else many), *requantised))
 
 
 def _kept(keys: Amount, share: float) -> Amount:

@@ -50,7 +50,7 @@ class Streams:
 
 def streams(binding: Binding, problem: Problem, buffer_bytes: Amount) -> Streams:
     """The traffic of a binding; raises `CapacityError` where not even one tile fits."""
-    capacity = int(buffer_bytes) if isinstance(buffer_bytes, (int, float)) else buffer_bytes
+    capacity = np.floor(buffer_bytes) if np.ndim(buffer_bytes) else int(buffer_bytes)
     if binding.traffic == "blocks":
         return _blocks(binding, problem, capacity)
     if binding.traffic == "rows":

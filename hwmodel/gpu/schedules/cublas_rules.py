@@ -169,27 +169,28 @@ def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
     """
     element = element_bytes(problem.dtype_a)
     m, n, k = _sizes(problem)
+    batch, processors = _single(problem.batch), _single(limits.processors)
     along, by_rows = menu.along, menu.by_rows > 0
     side, other = np.where(by_rows, m, n), np.where(by_rows, n, m)
     strips = np.ceil(side / along)
     across = menu.across
     if menu.shrinks:
-        fitting = np.floor(menu.waves * limits.processors / (problem.batch * strips))
+        fitting = np.floor(menu.waves * processors / (batch * strips))
         stripes = np.maximum(fitting, 1)
         across = np.minimum(np.ceil(other / (stripes * ROW_STEP)) * ROW_STEP, across)
     stripes = np.ceil(other / across)
-    tiles = problem.batch * strips * stripes
+    tiles = batch * strips * stripes
     slices = np.ceil(k * (element / SLICE_BYTES))
     least = LEAST_STEPS if menu.shrinks else LEAST_POWER
     whole = menu.unsplit
     split = np.ones_like(tiles)
-    split[whole:] = _fill(tiles[whole:], limits.processors, slices, least)
+    split[whole:] = _fill(tiles[whole:], processors, slices, least)
     blocks = tiles * split
     area, both = along * across, along + across
     shared = np.maximum(along * (stripes > 1), across * (strips > 1))
     clustered = np.asarray(blocks <= most_clustered(limits), dtype=np.float32)
     fetched = both - shared * (0.5 + 0.25 * clustered)
-    busy = np.minimum(blocks, limits.processors)
+    busy = np.minimum(blocks, processors)
     slice_ = fetched * busy
     slice_ *= SLICE_BYTES / L2_BYTES_PER_CLOCK
     for at_least in (area / (32 * MATRIX_SHARE), both + along + area / 64, both * 2 / PORT_SHARE):
@@ -197,7 +198,7 @@ def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
     np.maximum(slice_, LEAST_SLICE, out=slice_)
     clocks = np.ceil(slices / split) * slice_
     clocks += TILE + STORE * 2 * area
-    clocks *= np.ceil(blocks / limits.processors)
+    clocks *= np.ceil(blocks / processors)
     clocks[whole:] += _reduction(problem, split[whole:])
     stream = (m * k + n * k) * element + m * n * bytes_of(problem.dtype_out)
     cost = np.maximum(clocks, stream / DRAM_BYTES_PER_CLOCK)
@@ -212,21 +213,22 @@ def copied(
     element = element_bytes(problem.dtype_a)
     unit, _ = product_unit(problem.dtype_a, problem.dtype_b)
     m, n, k = _sizes(problem)
+    batch, processors = _single(problem.batch), _single(limits.processors)
     narrow = menu.along == NARROW
     tile_n, tile_m = menu.along, np.where(narrow, np.minimum(m, menu.across), menu.across)
     rows, columns = np.ceil(m / tile_m), np.ceil(n / tile_n)
-    tiles = problem.batch * rows * columns
+    tiles = batch * rows * columns
     slices = np.ceil(k * element / COPIED_SLICE_BYTES)
-    fill = _fill(tiles, limits.processors * menu.resident * menu.split, slices, LEAST_COPIED)
+    fill = _fill(tiles, processors * menu.resident * menu.split, slices, LEAST_COPIED)
     split = np.where(menu.split > 0, fill, 1.0)
     blocks = tiles * split
     area = tile_m * tile_n
     product = area / 64 * menu.effort
     if unit == "vector":
         product = 8 * product * (1 + OPERAND_SLOTS * (1 / tile_m + 1 / tile_n))
-    width = np.asarray(copy_bytes, dtype=np.float32)  # a power of two; costs stay single
+    width = _single(copy_bytes)
     copies = (m / rows + n / columns) * COPIED_SLICE_BYTES / width / COPY_PER_CLOCK
-    each = np.ceil(blocks / limits.processors)
+    each = np.ceil(blocks / processors)
     turns = np.ceil(each / menu.resident)
     steps = np.ceil(slices / split)
     busy = np.maximum(product, copies) if unit == "vector" else product + copies
@@ -254,6 +256,11 @@ def _sizes(problem: GemmProblem) -> tuple[Array, Array, Array]:
     return m, n, k
 
 
+def _single(value: Amount) -> Array:
+    """A number or an array in single precision, as all costs are: one array alike another."""
+    return np.asarray(value, dtype=np.float32)
+
+
 def _fill(tiles: Array, slots: Array | float, slices: Array, least: int) -> Array:
     """As many parts of K as fill the slots once, and leave `least` slices to each."""
     parts = np.minimum(np.floor(slots / tiles), np.floor(slices / least))
@@ -263,7 +270,7 @@ def _fill(tiles: Array, slots: Array | float, slices: Array, least: int) -> Arra
 def _reduction(problem: GemmProblem, split: Array) -> Array:
     """Clocks of the kernel that adds the parts of split sums."""
     m, n, _ = _sizes(problem)
-    moved = split * problem.batch * m * n * (2 * PARTIAL_BYTES / L2_BYTES_PER_CLOCK)
+    moved = split * _single(problem.batch) * m * n * (2 * PARTIAL_BYTES / L2_BYTES_PER_CLOCK)
     return np.where(split > 1, SPLIT + PARTIAL * moved, 0.0)
 
 

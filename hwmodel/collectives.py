@@ -231,7 +231,7 @@ def estimate(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware) -> 
         bound_s=sent / bandwidth,
         assumptions=(
             f"calibration: {calibration.name}",
-            "one switch, out of place, in a CUDA graph",
+            "stack: NCCL; one switch, out of place, in a CUDA graph",
         ),
         warnings=()
         if measured

@@ -123,6 +123,7 @@ def decode(
         bound_bytes=least_bytes,
         bound_s=least_bytes / dram,
         assumptions=(
+            "stack: no library in particular",
             f"{held:.1%} of the experts in memory, each as likely as another to be needed",
             "every weight of a chosen expert is read; a cache of 16-bit keys and values",
         ),

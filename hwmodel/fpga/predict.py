@@ -37,7 +37,8 @@ INTERVAL = (0.8, 3.0)
 twice as fast as the design around them; above, since few designs keep all of them busy."""
 
 _ENGINE = (
-    "engine: every DSP slice multiplies in every cycle, operands stream through double buffers",
+    "stack: an engine of our own; every DSP slice multiplies in every cycle, operands stream"
+    " through double buffers",
     "a quarter of on-chip memory for tensors between Einsums, a quarter for tiles, twice;"
     " stages hand on through the DRAM",
 )
@@ -156,7 +157,7 @@ def _unrolled(workload: Cascade | Stack, hardware: Hardware, target: str | None)
         bound_bytes=0,
         bound_s=hls4ml.least_cycles(layers, room) / hardware.clock_hz,
         assumptions=(
-            f"hls4ml, {made.io}: reuse {', '.join(map(str, made.reuse))}; {told};"
+            f"stack: hls4ml, {made.io}: reuse {', '.join(map(str, made.reuse))}; {told};"
             f" {made.cycles:,} cycles at {hardware.clock_hz / 1e6:g} MHz",
             "weights are on chip beforehand, which bounds on traffic do not allow for",
             *(

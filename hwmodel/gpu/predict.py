@@ -83,7 +83,7 @@ def predict(
         window_s=hardware.power.window_s,
         bound_bytes=floor.dram_bytes,
         bound_s=roofline_s(workload, hardware, floor),
-        assumptions=_assumptions(calibration, parts),
+        assumptions=_assumptions(calibration, parts, model=isinstance(workload, Stack)),
         warnings=(*getattr(workload, "warnings", ()), *_warnings(calibration, every)),
     )
 
@@ -292,13 +292,41 @@ def _joined(pieces: list[Any], places: list[slice], shape: tuple[int, ...]) -> A
     return first
 
 
-def _assumptions(calibration: Calibration, parts: list[Part]) -> tuple[str, ...]:
-    """What the prediction rests on."""
+def _assumptions(
+    calibration: Calibration, parts: Sequence[Part], *, model: bool
+) -> tuple[str, ...]:
+    """What the prediction rests on: calibration, stack, conditions, and what the interval is of."""
     date = f", {calibration.date}" if calibration.date else ""
     return (
         f"calibration: {calibration.name}{date}",
+        _stack(calibration, parts, model=model),
         "one call among many in a CUDA graph, cold L2; host time excluded",
+        INTERVAL,
     )
+
+
+INTERVAL = (
+    "90 % interval: of these kernels on boards of this kind; other engines and versions, and the"
+    " host, are outside it"
+)
+"""What the ends of the interval hold: DESIGN section 14's time, under the stack that is named."""
+
+
+def _stack(calibration: Calibration, parts: Sequence[Part], *, model: bool) -> str:
+    """The software that runs: engine, library of each family of kernels, versions measured."""
+    families = dict.fromkeys(part.family for part in parts)
+    named = {collectives.FAMILY: "NCCL"} | dict(f.split(":", 1) for f in families if ":" in f)
+    by = [family.replace(":", " by ") for family in families if ":" in family]
+    by += [f"{f} by {named[f]}" if f in named else f for f in families if ":" not in f]
+    libraries = set(named.values())
+    engine = "torch, plain and unfused" if model else "lone kernels, no engine"
+    versions = [
+        f"{name} {version}"
+        for name, version in calibration.versions.items()
+        if name in ("torch", "cuda", "driver") or name in libraries
+    ]
+    told = f" ({', '.join(versions)})" if versions else ", of no version that was measured here"
+    return f"stack: {engine}; {', '.join(by)}{told}"
 
 
 def _warnings(calibration: Calibration, calls: Sequence[Call]) -> tuple[str, ...]:

@@ -178,7 +178,7 @@ def _stores(given: Patched, held: tuple[Held, ...], hardware: Hardware) -> tuple
 
 def _assumptions(given: Patched, calibration: Calibration, title: str) -> tuple[str, ...]:
     words = [
-        f"{title}; calibration: {calibration.name}",
+        f"stack: {title}; calibration: {calibration.name}",
         "SRAM holds maps alone: im2col and kernel buffers add 3 to 7 % (TinyEngine, measured)",
         "Flash traffic counts the image on its way in, too; weights are read once a run",
     ]

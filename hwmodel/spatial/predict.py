@@ -65,6 +65,7 @@ def predict(
         bound_bytes=sum(size for size, _ in bounds),
         bound_s=sum(seconds for _, seconds in bounds),
         assumptions=(
+            "stack: the array alone, as its binding orders it; no host, driver or launch",
             *_bound_as(parts, chosen),
             "a function of an element makes a result a cycle; partial tiles take whole steps",
             "values between Einsums have the operands' format",

@@ -271,7 +271,8 @@ def predict(
         bound_s=floor_s,
         stores=_fullest(stores),
         assumptions=(
-            "cycle model of the published simulator; one query overlaps fetch with computing",
+            "stack: the chip alone; cycle model of the published simulator; one query overlaps"
+            " fetch with computing",
             "energy: multiplications, exponentials, buffers and DRAM; adders of softmax left out",
             "Q and O cross DRAM in 16 bits, whatever the workload says and its bound takes",
             *pruned,

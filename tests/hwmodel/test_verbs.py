@@ -117,3 +117,26 @@ def test_a_collective_takes_a_topology_by_name_or_as_a_value() -> None:
     by_value = hwmodel.collective("all_gather", 2**20, 8, "h100", topology=topology("dgx-h100"))
     assert by_name.time_s == by_value.time_s
     assert "DGX H100" in by_name.device
+
+
+@pytest.mark.parametrize(
+    ("on", "workload", "named"),
+    [
+        ("h200", STEP, "torch, plain and unfused; rows by torch, gemm by cublas, decode by flash"),
+        ("h200", GEMM, "lone kernels, no engine; gemm by cublas (driver 580"),
+        ("b200", GEMM, "gemm by cublas, of no version that was measured here"),
+        ("fusemax", hwmodel.workloads.attention(1, 12, 1024, 1024, 64), "the array alone"),
+        ("raspberry-pi-4", GEMM, "no library in particular"),
+        ("zcu102", GEMM, "an engine of our own"),
+        ("stm32h743", hwmodel.workloads.cnn("mobilenetv2"), "TinyEngine"),
+    ],
+)
+def test_every_answer_names_the_stack_that_it_is_of(on: str, workload: Any, named: str) -> None:
+    (told,) = [a for a in hwmodel.predict(workload, on).assumptions if a.startswith("stack: ")]
+    assert named in told
+
+
+def test_the_stack_of_devices_that_share_a_model_has_their_collectives() -> None:
+    told = hwmodel.predict(STEP, H200 * 2).assumptions
+    assert any("collective by NCCL" in each for each in told)
+    assert any("90 % interval" in each and "other engines" in each for each in told)

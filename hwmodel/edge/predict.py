@@ -41,8 +41,8 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
         bound_bytes=floor.dram_bytes,
         bound_s=least_s(workload, hardware, floor.dram_bytes, machine),
         assumptions=(
-            "stack: no library in particular; all cores on each kernel, half of the shared cache for"
-            " tensors in between; stages hand on through the DRAM",
+            "stack: no library in particular; all cores on each kernel, half of the shared cache"
+            " for tensors in between; stages hand on through the DRAM",
         ),
         warnings=(
             *getattr(workload, "warnings", ()),

@@ -179,3 +179,17 @@ def test_keys_that_exceed_the_l2_are_read_again_by_each_wave_of_a_heads_blocks()
     large = replace(small, capacity_bytes={"l2": keys, "dram": 1e12})
     found = [totals(activity(sizes, tile, each)).read["dram"] for each in (small, large)]
     assert found == [queries + keys * (1 + 3 / 2), queries + keys]
+
+
+@pytest.mark.parametrize("window", [64, 100, 1000])
+def test_a_window_bounds_the_keys_that_a_block_walks(window: int) -> None:
+    """A block of 128 rows sees 127 + window keys at most, wherever they begin."""
+    sizes = problem(batch=1, queries=4096, keys=4096, causal=True, window=window)
+    found = steps(sizes, TILE)
+    walked = [
+        len(range(max(0, first - window + 1) // 64, (first + 127) // 64 + 1))
+        for first in range(0, 4096, 128)
+    ]
+    assert sum(walked) / len(walked) <= float(found.mean) + 1
+    assert max(walked) <= float(found.most) + 1
+    assert float(found.mean) <= float(found.most) <= -(-(window + 128) // 64)

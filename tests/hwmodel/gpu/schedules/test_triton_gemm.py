@@ -121,3 +121,11 @@ def test_a_tile_leaves_through_shared_memory_and_then_by_its_rows() -> None:
         GemmProblem(128, 128, 64), GemmTile(128, 128, 64, 4, 8, split=2), 1
     )
     assert parts == area * 4 + area * 4
+
+
+def test_registers_of_a_processor_are_shared_by_whole_blocks() -> None:
+    """Loads one by one of a 64 x 64 tile by 4 warps: 32 sums, 32 elements of two words, 40 others.
+
+    136 registers of 128 threads are 17,408 of 65,536: 3.76 blocks, so that three are resident.
+    """
+    assert triton_gemm.resident(GemmProblem(4096, 4096, 4095), GemmTile(64, 64, 32, 4, 4)) == 3

@@ -1,8 +1,11 @@
 """The rules that pick tiles: same for a sweep as for one point, and within what an SM holds."""
 
+from math import ceil, log2
+
 import numpy as np
 import pytest
 
+from hwmodel.gpu.lower import FEW_QUERIES
 from hwmodel.gpu.schedules.triton_tiles import (
     decode_tile,
     decode_tiles,
@@ -12,6 +15,7 @@ from hwmodel.gpu.schedules.triton_tiles import (
     prefill_tiles,
     row_tile,
 )
+from hwmodel.validation.rows import read_rows
 
 SHARED_BYTES = 227 * 1024
 """Most shared memory of a block on compute capability 9.0 (CUDA C++ Programming Guide)."""
@@ -87,3 +91,65 @@ def test_numbers_of_processors_in_a_row_have_each_their_own_tile() -> None:
     splits = [decode_tile(4, 8192, 32, 128, processors=n).split for n in counts]
     assert np.asarray(decode_tile(4, 8192, 32, 128, processors=many).split).tolist() == splits
     assert len(set(splits)) == 4
+
+
+def launched(family: str, few: bool = False) -> dict[tuple[str, float], set[tuple[float, ...]]]:
+    """Records of our kernels that were compiled and measured, by format and head dimension."""
+    sides = ("block_q", "block_k") if family == "attention" else ("block_m", "block_n", "block_k")
+    found: dict[tuple[str, float], set[tuple[float, ...]]] = {}
+    for row in read_rows("h200"):
+        columns = row.columns
+        named = (columns["family"], columns["kernel"]) == (family, "triton")
+        if named and (float(columns.get("queries", 0)) <= FEW_QUERIES) == few:
+            form = (str(columns["dtype"]), float(columns.get("head_dim", 0)))
+            record = tuple(float(columns[f"tile_{n}"]) for n in (*sides, "stages", "warps"))
+            found.setdefault(form, set()).add(record)
+    return found
+
+
+@pytest.mark.parametrize("family", ["gemm", "moe"])
+def test_the_menu_of_products_is_what_was_measured(family: str) -> None:
+    for (dtype, _), records in launched(family, few=True).items():
+        menu = gemm_menu(1 if dtype == "fp8" else 2)
+        assert records == {(t.block_m, t.block_n, t.block_k, t.stages, t.warps) for t in menu}, (
+            dtype
+        )
+
+
+def test_the_menu_of_many_queries_is_what_was_measured() -> None:
+    measured = launched("attention")
+    assert {head_dim for _, head_dim in measured} >= {64, 96, 128, 256}
+    for (_, head_dim), records in measured.items():
+        rule = (prefill_tile(int(head_dim), queries) for queries in (64, 4096))
+        menu = {(t.block_q, t.block_k, t.stages, t.warps) for t in prefill_tiles(int(head_dim))}
+        ruled = {(t.block_q, t.block_k, t.stages, t.warps) for t in rule}
+        assert menu <= records <= menu | ruled, head_dim
+
+
+def test_the_menu_of_few_queries_is_what_was_measured() -> None:
+    for (_, head_dim), records in launched("attention", few=True).items():
+        menu = decode_tiles(int(head_dim))
+        assert records == {(t.block_q, t.block_k, t.stages, t.warps) for t in menu}, head_dim
+
+
+def test_every_side_of_a_tile_is_a_power_of_two() -> None:
+    """Triton's blocks are (tl.arange)."""
+    products = [(t.block_m, t.block_n, t.block_k) for t in (*gemm_menu(1), *gemm_menu(2))]
+    attention = [
+        (t.block_q, t.block_k)
+        for d in (64, 128, 256)
+        for t in (*prefill_tiles(d), *decode_tiles(d))
+    ]
+    for sides in (*products, *attention):
+        assert all(int(np.asarray(side)).bit_count() == 1 for side in sides), sides
+
+
+@pytest.mark.parametrize("cols", [64, 65, 128, 1000, 4096, 4097, 16384, 65536])
+def test_a_row_is_held_in_the_next_power_of_two_by_warps_of_512_elements(cols: int) -> None:
+    """Short rows fill 2048 elements together; 4 to 32 warps; 32 warps of a processor in all."""
+    tile = row_tile(cols)
+    width = 2 ** ceil(log2(cols))
+    assert tile.rows == max(1, 2048 // width)
+    assert tile.elements == width * tile.rows
+    assert tile.warps == min(32, max(4, width * tile.rows // 512))
+    assert tile.resident == 32 / tile.warps

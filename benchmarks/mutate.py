@@ -15,26 +15,35 @@ folder, and the survivors: each is a statement that no test holds, unless it cha
 import argparse
 import ast
 import hashlib
+import importlib
 import json
+import multiprocessing
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("einsum", "hwmodel", "kernels", "mappers", "validation")
 LEFT_OUT = ("tests/test_golden.py", "tests/test_readme.py", "tests/docs/", "tests/test_layout.py")
 LEFT_OUT += ("tests/test_line_budget.py", "tests/kernels/", "tests/test_import_cost.py")
+LIBRARIES = ("numpy", "scipy.optimize", "polars", "pydantic", "matplotlib.pyplot", "networkx")
+LIBRARIES += ("rich.table", "typer", "lark", "yaml", "pulp", "highspy", "_pytest.main")
+"""What most runs load, once a worker."""
+
+TREE = Path()
+"""A worker's copy of the checkout."""
+
 KEPT = Path(tempfile.gettempdir()) / "hwmodel-mutate"
 
 COMPARED = {
@@ -257,9 +266,54 @@ def copied(to: Path) -> Path:
     return tree
 
 
-def environment(tree: Path) -> dict[str, str]:
-    """Imports come from the copy."""
-    return os.environ | {"PYTHONPATH": str(tree), "PYTHONHASHSEED": "0"}
+def prepare(trees: Any) -> None:
+    """A worker with a copy of its own and the libraries loaded, that forks for each run."""
+    global TREE
+    TREE = trees.get()
+    for name in LIBRARIES:
+        importlib.import_module(name)
+
+
+def forked(words: Sequence[str], limit_s: float, settings: str | None = None) -> tuple[int, str]:
+    """Exit status and output of pytest in the copy; -1 where it did not end in time."""
+    out = TREE.parent / "out.txt"
+    child = os.fork()
+    if child == 0:
+        try:
+            status = _tested(words, out, settings)
+        except BaseException:
+            status = 3
+        os._exit(status)
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status), out.read_text(errors="replace")
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return -1, ""
+
+
+def _tested(words: Sequence[str], out: Path, settings: str | None) -> int:
+    """Run pytest in this process, with the lines it executes noted where settings say where."""
+    os.setsid()
+    with out.open("w") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    os.chdir(TREE)
+    sys.path[0] = str(TREE)
+    os.environ["PYTHONPATH"] = str(TREE)
+    traced: Any = None
+    if settings:
+        traced = importlib.import_module("coverage").Coverage(config_file=settings)
+        traced.start()
+    status = int(importlib.import_module("pytest").main(["-q", "-p", "no:cacheprovider", *words]))
+    if traced:
+        traced.stop()
+        traced.save()
+    sys.stdout.flush()
+    return status
 
 
 def digest(path: Path) -> str:
@@ -277,48 +331,35 @@ class Executed:
     passed: bool
 
 
-def executed(test: str, trees: "SimpleQueue[Path]") -> Executed:
+def executed(test: str) -> Executed:
     """Lines that a test file executes, run alone, or as kept from a run of the same sources."""
     kept = KEPT / (test.replace("/", "+") + ".json")
     if kept.is_file():
         old = json.loads(kept.read_text())
-        if all(digest(ROOT / name) == value for name, value in old["sources"].items()):
+        if all(digest(TREE / name) == value for name, value in old["sources"].items()):
             return Executed(test, old["lines"], old["seconds"], old["passed"])
-    tree = trees.get()
-    try:
-        found = _traced(test, tree)
-    finally:
-        trees.put(tree)
-    sources = {name: digest(ROOT / name) for name in (test, *found.lines)}
+    found = _traced(test)
+    sources = {name: digest(TREE / name) for name in (test, *found.lines)}
     held = {"sources": sources, "lines": found.lines, "seconds": found.seconds}
     kept.write_text(json.dumps(held | {"passed": found.passed}))
     return found
 
 
-def _traced(test: str, tree: Path) -> Executed:
-    from coverage import CoverageData
-
-    data, settings = tree.parent / "coverage", tree.parent / "coveragerc"
-    include = ",".join(f"{tree}/{folder}/*" for folder in FOLDERS)
+def _traced(test: str) -> Executed:
+    data, settings = TREE.parent / "coverage", TREE.parent / "coveragerc"
+    include = ",".join(f"{TREE}/{folder}/*" for folder in FOLDERS)
     settings.write_text(f"[run]\ndata_file={data}\ninclude={include}\n")
     data.unlink(missing_ok=True)
     start = time.monotonic()
-    command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest"]
-    done = subprocess.run(
-        [*command, "-q", "-p", "no:cacheprovider", test],
-        cwd=tree,
-        env=environment(tree),
-        capture_output=True,
-        timeout=1200,
-    )
-    read = CoverageData(str(data))
+    status, _ = forked([test], 1200, str(settings))
+    read = importlib.import_module("coverage").CoverageData(str(data))
     if data.is_file():
         read.read()
     lines = {
-        Path(name).resolve().relative_to(tree.resolve()).as_posix(): sorted(read.lines(name) or ())
+        Path(name).resolve().relative_to(TREE.resolve()).as_posix(): sorted(read.lines(name) or ())
         for name in read.measured_files()
     }
-    return Executed(test, lines, time.monotonic() - start, done.returncode in (0, 5))
+    return Executed(test, lines, time.monotonic() - start, status in (0, 5))
 
 
 @cache
@@ -384,34 +425,23 @@ def selected(change: Change, every: Sequence[Executed]) -> list[Executed]:
     return sorted(running, key=lambda each: (Path(each.test).name != mirror, each.seconds))
 
 
-def noticed(change: Change, tests: Sequence[Executed], tree: Path) -> str:
+def noticed(change: Change, source: bytes, tests: Sequence[str], limit_s: float) -> str:
     """The first test that fails, "time" where none ends, else an empty word."""
     if not tests:
         return ""
-    path = tree / change.file
-    source = path.read_bytes()
-    limit_s = 60 + 3 * sum(each.seconds for each in tests)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no"]
+    path = TREE / change.file
+    before = path.read_bytes()
     try:
-        path.write_bytes(change.source())
-        _forget(path)
-        done = subprocess.run(
-            [*command, *(each.test for each in tests)],
-            cwd=tree,
-            env=environment(tree),
-            capture_output=True,
-            text=True,
-            timeout=limit_s,
-        )
-    except subprocess.TimeoutExpired:
-        return "time"
-    finally:
         path.write_bytes(source)
         _forget(path)
-    if done.returncode in (0, 5):
+        status, text = forked(["-x", "--tb=no", *tests], limit_s)
+    finally:
+        path.write_bytes(before)
+        _forget(path)
+    if status in (0, 5):
         return ""
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].split(" - ")[0] if failed else f"status {done.returncode}"
+    failed = [line for line in text.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" - ")[0] if failed else "time" if status == -1 else f"status {status}"
 
 
 def _forget(path: Path) -> None:
@@ -445,28 +475,32 @@ def main() -> None:
     sources()
     changes = draw(chosen(options.files, options.base), options.count, options.seed)
     KEPT.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.workers) as pool:
-        trees: SimpleQueue[Path] = SimpleQueue()
+    context = multiprocessing.get_context("fork")
+    with tempfile.TemporaryDirectory() as folder:
+        trees = context.SimpleQueue()
         for worker in range(options.workers):
             trees.put(copied(Path(folder) / str(worker)))
         start = time.monotonic()
-        every = list(pool.map(lambda test: executed(test, trees), test_files(options.tests)))
-        for each in every:
-            if not each.passed:
-                print(f"fails without any change, not run: {each.test}")
-        print(f"lines of {len(every)} test files: {time.monotonic() - start:.0f} s", flush=True)
-
-        def verdict(change: Change) -> str:
-            tree = trees.get()
-            try:
-                found = noticed(change, selected(change, every), tree)
-            finally:
-                trees.put(tree)
-            print(f"{'noticed' if found else 'NOT'}: {change.shown()}\n   {found}", flush=True)
-            return found
-
-        verdicts = list(pool.map(verdict, changes))
+        with ProcessPoolExecutor(options.workers, context, prepare, (trees,)) as pool:
+            every = list(pool.map(executed, test_files(options.tests)))
+            for each in every:
+                if not each.passed:
+                    print(f"fails without any change, not run: {each.test}")
+            print(f"lines of {len(every)} test files: {time.monotonic() - start:.0f} s", flush=True)
+            waiting = [pool.submit(noticed, *asked(change, every)) for change in changes]
+            verdicts: list[str] = []
+            for change, found in zip(changes, waiting, strict=True):
+                verdicts.append(found.result())
+                word = f"noticed by {verdicts[-1]}" if verdicts[-1] else "NOT noticed"
+                print(f"{word}: {change.shown()}", flush=True)
         report(changes, verdicts, time.monotonic() - start)
+
+
+def asked(change: Change, every: Sequence[Executed]) -> tuple[Change, bytes, list[str], float]:
+    """What a worker is asked to try: the changed source, the tests to run, and for how long."""
+    tests = selected(change, every)
+    limit_s = 60 + 3 * sum(each.seconds for each in tests)
+    return change, change.source(), [each.test for each in tests], limit_s
 
 
 def report(changes: Sequence[Change], verdicts: Sequence[str], seconds: float) -> None:

@@ -1,8 +1,10 @@
 """TFLite files: the published example is the network that is shipped; damaged files are refused."""
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +48,118 @@ def test_what_is_no_flatbuffer_is_refused(tmp_path: Path) -> None:
         cnn(str(path))
     with pytest.raises(InputError, match=r"cannot be read"):
         cnn(str(tmp_path / "absent.tflite"))
+
+
+Node = tuple[str, list[int], int, int]
+"""Operator, tensors read, tensor written, stride."""
+
+
+def flatbuffer(shapes: list[list[int]], nodes: list[Node]) -> bytes:
+    """A network on tensor 0, written by the library's own builders."""
+    lite: Any = importlib.import_module("tflite")
+    to: Any = importlib.import_module("flatbuffers").Builder(1024)
+
+    def numbers(values: list[int]) -> int:
+        to.StartVector(4, len(values), 4)
+        for value in reversed(values):
+            to.PrependInt32(value)
+        return int(to.EndVector())
+
+    def tables(made: list[int]) -> int:
+        to.StartVector(4, len(made), 4)
+        for offset in reversed(made):
+            to.PrependUOffsetTRelative(offset)
+        return int(to.EndVector())
+
+    def tensor(shape: list[int]) -> int:
+        sides = numbers(shape)
+        lite.TensorStart(to)
+        lite.TensorAddShape(to, sides)
+        return int(lite.TensorEnd(to))
+
+    def node(at: int, read: list[int], written: int, name: str, stride: int) -> int:
+        kind = {"CONV_2D": "Conv2DOptions", "MAX_POOL_2D": "Pool2DOptions"}.get(name)
+        inputs, outputs = numbers(read), numbers([written])
+        options = 0
+        if kind:
+            getattr(lite, f"{kind}Start")(to)
+            for side in "HW":
+                getattr(lite, f"{kind}AddStride{side}")(to, stride)
+            if name == "MAX_POOL_2D":
+                lite.Pool2DOptionsAddFilterHeight(to, 2)
+                lite.Pool2DOptionsAddFilterWidth(to, 2)
+            options = int(getattr(lite, f"{kind}End")(to))
+        lite.OperatorStart(to)
+        lite.OperatorAddOpcodeIndex(to, at)
+        lite.OperatorAddInputs(to, inputs)
+        lite.OperatorAddOutputs(to, outputs)
+        if kind:
+            lite.OperatorAddBuiltinOptionsType(to, getattr(lite.BuiltinOptions, kind))
+            lite.OperatorAddBuiltinOptions(to, options)
+        return int(lite.OperatorEnd(to))
+
+    def code(name: str) -> int:
+        lite.OperatorCodeStart(to)
+        lite.OperatorCodeAddDeprecatedBuiltinCode(to, getattr(lite.BuiltinOperator, name))
+        return int(lite.OperatorCodeEnd(to))
+
+    tensors = tables([tensor(shape) for shape in shapes])
+    made = [node(at, read, out, name, step) for at, (name, read, out, step) in enumerate(nodes)]
+    operators, inputs = tables(made), numbers([0])
+    lite.SubGraphStart(to)
+    lite.SubGraphAddTensors(to, tensors)
+    lite.SubGraphAddInputs(to, inputs)
+    lite.SubGraphAddOperators(to, operators)
+    graphs = tables([int(lite.SubGraphEnd(to))])
+    codes = tables([code(name) for name, *_ in nodes])
+    lite.ModelStart(to)
+    lite.ModelAddVersion(to, 3)
+    lite.ModelAddOperatorCodes(to, codes)
+    lite.ModelAddSubgraphs(to, graphs)
+    to.Finish(lite.ModelEnd(to), file_identifier=b"TFL3")
+    return bytes(to.Output())
+
+
+MAPS = [[1, 8, 8, 3], [4, 3, 3, 3], [1, 4, 4, 4], [1, 2, 2, 4], [1, 16], [5, 16], [1, 5], [1, 2]]
+NODES: list[Node] = [
+    ("CONV_2D", [0, 1], 2, 2),
+    ("MAX_POOL_2D", [2], 3, 2),
+    ("RESHAPE", [3, 7], 4, 0),
+    ("FULLY_CONNECTED", [4, 5], 6, 0),
+]
+"""3 x 3 convolution by twos, maximum of 2 x 2, then 5 classes of 16 numbers."""
+
+
+@LIBRARY
+def test_a_small_network_by_hand(tmp_path: Path) -> None:
+    """4 x 4 x 4 results of 27 products, and 5 of 16; 108 and 80 weights."""
+    path = tmp_path / "small.tflite"
+    path.write_bytes(flatbuffer(MAPS, NODES))
+    read = network(str(path), None, 1.0, None)
+    assert [layer.kind for layer in read.layers] == ["conv", "maximum", "linear"]
+    conv, pool, linear = read.layers
+    assert (conv.height, conv.channels, conv.out_height, conv.filters) == (8, 3, 4, 4)
+    assert (conv.kernel, conv.stride, conv.inputs) == (3, 2, (-1,))
+    assert (pool.kernel, pool.stride, pool.inputs, pool.out_width) == (2, 2, (0,), 2)
+    assert linear.inputs == (1,)
+    assert read.macs == 64 * 27 + 5 * 16
+    assert read.weights == 4 * 27 + 5 * 16
+
+
+@LIBRARY
+def test_an_operator_off_the_path_or_unknown_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "off.tflite"
+    path.write_bytes(flatbuffer(MAPS, [*NODES, ("RELU", [7], 6, 0)]))
+    with pytest.raises(CoverageError, match=r"operator 4: RELU reads no map of the network"):
+        cnn(str(path))
+    path = tmp_path / "unknown.tflite"
+    path.write_bytes(flatbuffer(MAPS, [*NODES, ("TANH", [6], 7, 0)]))
+    with pytest.raises(CoverageError, match=r"operator 4: TANH is not modelled"):
+        cnn(str(path))
+    path = tmp_path / "weightless.tflite"
+    path.write_bytes(flatbuffer(MAPS, [("RELU", [0], 2, 0)]))
+    with pytest.raises(InputError, match="expected a network with weights"):
+        cnn(str(path))
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,33 @@ def test_published_rates_lie_in_the_interval() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "board", "gigabytes", "measured"),
+    [
+        *((SMALLTHINKER_4B, "i9-14900", 1, 29.99), (SMALLTHINKER_4B, "rk3588", 1, 15.04)),
+        *((SMALLTHINKER_4B, "raspberry-pi-5", 1, 0.75), (SMALLTHINKER_21B, "i9-14900", 8, 20.0)),
+    ],
+    ids=lambda m: getattr(m, "name", m),
+)
+def test_published_rates_from_storage_lie_in_the_interval_which_says_why_it_is_wide(
+    model: SparseDecoder, board: str, gigabytes: int, measured: float
+) -> None:
+    """Model card, Q4_0 with a limit on memory; of the 21B model the paper says above 20."""
+    machine = device(board)
+    found = decode(model, machine, memory_bytes=gigabytes * 1e9)
+    assert found.time_low_s < 1 / measured < found.time_high_s
+    assert found.time_low_s >= found.bound_s
+    assert found.time_low_s == pytest.approx(decode(model, machine).time_low_s)
+    assert any("popular experts stay in memory" in warning for warning in found.warnings)
+
+
+def test_a_drive_that_does_not_hold_the_model_is_refused() -> None:
+    small = DESKTOP.but(storage={"capacity": "2 GB"})
+    with pytest.raises(CapacityError, match="takes 2,268,794,880 bytes of storage, which has 2,000"):
+        decode(SMALLTHINKER_4B, small, memory_bytes=1e9)
+    assert decode(SMALLTHINKER_4B, small).time_s > 0
+
+
+@pytest.mark.parametrize(
     ("board", "slower"), [("i9-14900", 108.17 / 29.99), ("raspberry-pi-5", 28.77 / 0.75)]
 )
 def test_a_gigabyte_of_memory_slows_as_much_as_was_seen(board: str, slower: float) -> None:

@@ -65,7 +65,7 @@ def test_published_rates_from_storage_lie_in_the_interval_which_says_why_it_is_w
 
 def test_a_drive_that_does_not_hold_the_model_is_refused() -> None:
     small = DESKTOP.but(storage={"capacity": "2 GB"})
-    with pytest.raises(CapacityError, match="takes 2,268,794,880 bytes of storage, which has 2,000"):
+    with pytest.raises(CapacityError, match="takes 2,268,794,880 bytes of storage, which"):
         decode(SMALLTHINKER_4B, small, memory_bytes=1e9)
     assert decode(SMALLTHINKER_4B, small).time_s > 0
 

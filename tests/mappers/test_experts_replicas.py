@@ -92,3 +92,16 @@ def test_impossible_requests_are_refused(
 ) -> None:
     with pytest.raises(error, match=words):
         balance(np.array(loads), slots, devices)
+
+
+def test_groups_that_nodes_do_not_divide_are_one_group_on_one_node() -> None:
+    """Three groups on two nodes: as if there were neither, for the baseline and for ours."""
+    apart, plain = (
+        (eplb(LOADS, 16, 8, groups=g, nodes=n), balance(LOADS, 16, 8, groups=g, nodes=n))
+        for g, n in ((3, 2), (1, 1))
+    )
+    assert apart[0].tolist() == plain[0].tolist()
+    assert apart[1].slots == plain[1].slots
+    assert apart[1].certificate.value == plain[1].certificate.value
+    for load, row in zip(LOADS, apart[1].slots, strict=True):
+        assert largest_load(load, np.array(row), 8) <= load.sum() / 8 * 1.25

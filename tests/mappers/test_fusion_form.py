@@ -65,3 +65,11 @@ def test_what_the_search_cannot_say_is_refused(
 ) -> None:
     with pytest.raises(CoverageError, match=match):
         form_of(parse(text, sizes=sizes))
+
+
+def test_a_maker_stands_right_before_the_reader_that_was_placed_last() -> None:
+    """Two chains written side by side are taken apart: A, X, then B, Y."""
+    text = "A[m] = P[m] * P[m]\nB[m] = Q[m] * Q[m]\nX[m] = A[m] + P[m]\nY[m] = B[m] + Q[m]"
+    written, late = orders(parse(text, sizes={"m": 4}))
+    assert written == ("A", "B", "X", "Y")
+    assert late == ("A", "X", "B", "Y")

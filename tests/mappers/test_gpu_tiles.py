@@ -8,7 +8,7 @@ import pytest
 
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.errors import CapacityError, InputError
-from hwmodel.mappers.gpu_tiles import rank_tiles
+from hwmodel.mappers.gpu_tiles import rank_tiles, ranking
 from hwmodel.registry import device, load_calibration
 from hwmodel.validation.calibrate import PRIORS
 
@@ -57,3 +57,16 @@ def test_a_device_without_room_is_refused() -> None:
     small = H200.but(processors={"shared_per_block": "16 KiB"})
     with pytest.raises(CapacityError, match="no tile of the gemm menu"):
         rank_tiles(workload("gemm", {"M": 4096, "N": 4096, "K": 4096}), small)
+
+
+def test_a_ranking_shows_what_differs_in_columns_and_what_is_alike_below() -> None:
+    found = ranking(workload("gemm", {"M": 4096, "N": 4096, "K": 4096}), H200)
+    tiles = [vars(each.tile) for each in found.tiles]
+    differ = {name for name in tiles[0] if len({tile[name] for tile in tiles}) > 1}
+    assert "block_m" in differ
+    _, table, alike = str(found).split("\n\n")
+    head = table.splitlines()[0]
+    for name in tiles[0]:
+        word = name.removeprefix("block_").replace("_", " ")
+        assert (f" {word} " in f" {head} ") == (name in differ)
+        assert (f"{word} {tiles[0][name]}" in " ".join(alike.split())) == (name not in differ)

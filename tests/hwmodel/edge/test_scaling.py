@@ -50,17 +50,11 @@ def test_shares_have_to_sum_to_one() -> None:
         scaled(2.0, 1, 1, 0)
 
 
-@pytest.mark.skipif(not DATA.is_file(), reason="needs ../shared/data/edge")
-def test_runtime_follows_activations_rather_than_operations() -> None:
-    """36 networks on a V100: Pearson's r of time is 0.94 with activations, 0.73 with MACs."""
-    rows = list(csv.DictReader(DATA.read_text().splitlines()))
-    time_ms, acts, macs = (
-        np.array([float(row[name]) for row in rows])
-        for name in ("infer_ms_64img_v100", "acts_m", "gmacs")
-    )
-    assert len(rows) == 36
-    assert np.corrcoef(time_ms, acts)[0, 1] == pytest.approx(0.940, abs=0.002)
-    assert np.corrcoef(time_ms, macs)[0, 1] == pytest.approx(0.730, abs=0.002)
+def test_runtime_that_follows_activations_alone_is_fitted_so() -> None:
+    """Two coefficients from three networks, by hand: 3 ms a million activations, none a MAC."""
+    acts, macs = np.array([1.0, 2.0, 4.0]), np.array([5.0, 1.0, 3.0])
+    assert runtime_coefficients(acts, macs, 3 * acts) == pytest.approx((3, 0), abs=1e-9)
+    assert runtime_coefficients(acts, macs, 2 * acts + macs) == pytest.approx((2, 1))
 
 
 @pytest.mark.skipif(not DATA.is_file(), reason="needs ../shared/data/edge")

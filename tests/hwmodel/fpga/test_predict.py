@@ -104,8 +104,21 @@ def test_bounds_and_comparisons_work_on_boards() -> None:
     product = hw.workloads.gemm(M=256, N=256, K=256, dtype="int8")
     limit = hw.bound(product, on="zcu104")
     assert isinstance(limit, Limit)
-    assert 0 <= limit.gap_to_bound < 1
-    assert limit.time_over_limit >= 1
+    # All fit on the chip: A and B cross once, and sums of 4 bytes.
+    assert limit.dram_bytes == (1 + 1 + 4) * 256 * 256
+    assert limit.gap_to_bound == 0
+    # 20.48 us at 19.2 GB/s, more than 2 x 256^3 at 2.07 TOP/s: at 0.8 of it, after 64 cycles.
+    assert limit.time_s == pytest.approx(20.48e-6)
+    assert limit.time_over_limit == pytest.approx(1 / 0.8 + 0.213333 / 20.48, rel=1e-5)
     both = hw.compare(product, on=["zcu104", "u280", "raspberry-pi-5"])
     assert [e.device.split()[0] for e in both.estimates] == ["AMD", "AMD", "Raspberry"]
     assert "speed-up" in str(both)
+
+
+@pytest.mark.parametrize("kernel", ["engine", "token-order"])
+def test_an_engines_interval_reaches_from_slices_at_twice_the_clock_to_a_third_of_them(
+    kernel: str,
+) -> None:
+    found = hw.predict(MOE, on="zcu102", kernel=kernel)
+    assert found.time_low_s == pytest.approx(0.8 * found.time_s)
+    assert found.time_high_s == pytest.approx(3 * found.time_s)

@@ -5,10 +5,11 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.activity import totals
+from hwmodel.einsum.workloads.layer import Layer
 from hwmodel.errors import CoverageError, UnknownNameError
 from hwmodel.estimate import Limit
-from hwmodel.mcu.arena import arena
-from hwmodel.mcu.predict import predict, scheduled, tree
+from hwmodel.mcu.arena import Held, arena
+from hwmodel.mcu.predict import leaf, predict, scheduled, tree
 
 H743 = hw.device("stm32h743")
 MCUS = tuple(name for name in hw.devices() if hw.device(name).kind == "mcu")
@@ -36,10 +37,10 @@ def test_latency_lies_in_the_interval_of_what_was_measured(
 
 
 def test_flash_is_that_of_tinyengine() -> None:
-    """521 and 830 kB measured; 4 % of rounding in the size of the program."""
+    """521 and 830 kB measured, of which the program's 50 kB are the mean of both: within 0.5 %."""
     for name, measured in (("mcunet-vww1", 521e3), ("mcunet-in2", 830e3)):
         flash = hw.predict(hw.workloads.cnn(name), on=H743).stores[1]
-        assert flash.needed_bytes == pytest.approx(measured, rel=0.01)
+        assert flash.needed_bytes == pytest.approx(measured, rel=5e-3)
 
 
 @pytest.mark.parametrize("name", MCUS)
@@ -134,3 +135,15 @@ def test_no_number_is_missing() -> None:
     found = hw.predict(hw.workloads.cnn("mcunet-vww1"), on=H743)
     assert all(np.isfinite(float(part.time_s)) for part in found.parts)
     assert len(found.parts) == len(hw.workloads.cnn("mcunet-vww1").stages)
+
+
+def test_layers_read_and_write_the_maps_worked_out_by_hand() -> None:
+    """4 x 4 x 8: a sum reads both maps; a 1 x 1 convolution to 6 channels one, and its weights."""
+    shape = (4, 4, 8, 4, 4)
+    added = leaf(Held(Layer("add", "add", (0, 1), *shape, 8), 256, 0, False), "int8")
+    assert (added.read["sram"], added.written["sram"], added.read["flash"]) == (256, 128, 0)
+    assert sum(added.operations.values()) == 256
+    made = leaf(Held(Layer("conv", "conv", (0,), *shape, 6), 224, 0, False), "int8")
+    assert (made.read["sram"], made.written["sram"]) == (128, 96)
+    assert made.read["flash"] == 8 * 6 + 8 * 6
+    assert sum(made.operations.values()) == 2 * 128 * 6

@@ -58,3 +58,13 @@ def test_a_refusal_among_many_points_names_the_one_that_does_not_fit() -> None:
     machine = hw.device("fusemax").but(buffer={"capacity_bytes": sizes})
     with pytest.raises(CapacityError, match=r"buffer of 1,048,576;"):
         hw.predict(hw.workloads.gemm(M=512, N=512, K=16384), on=machine)
+
+
+def test_a_buffer_that_holds_just_one_row_beside_a_tile_is_enough() -> None:
+    """Rows of 128 bytes, 256 and one: B comes once, A anew for each of its 256 rows, not B 512."""
+    work = hw.workloads.gemm(M=512, N=256, K=64)
+    just = 256 * 128 + 128
+    found = hw.predict(work, on=hw.device("fusemax").but(buffer={"capacity_bytes": just}))
+    assert found.dram_bytes_read == 256 * 128 + 256 * 512 * 128
+    with pytest.raises(CapacityError, match="split the summed rank"):
+        hw.predict(work, on=hw.device("fusemax").but(buffer={"capacity_bytes": just - 1}))

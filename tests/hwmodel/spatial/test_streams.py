@@ -73,3 +73,9 @@ def test_rows_of_scores_that_fill_the_buffer_exactly_spill_a_129th() -> None:
     assert plan.block == 4096
     assert plan.read["A"] == pytest.approx(1 / 129)
     assert planned("flat", 4096, 4096, 32 * 2**20 + 2**18).read["A"] == 0
+
+
+def test_rows_of_scores_and_tiles_beside_them_are_what_the_buffer_holds() -> None:
+    """4096 rows of 4096 scores, 32 MiB, and 256 KiB of tiles; a buffer of that size is full."""
+    assert planned("flat", 4096, 4096, 64 * 2**20).live_bytes == 32 * 2**20 + 2**18
+    assert planned("flat", 4096, 4096, 32 * 2**20).live_bytes == 32 * 2**20

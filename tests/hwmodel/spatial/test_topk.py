@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from hwmodel.errors import InputError
-from hwmodel.spatial.topk import PASS_CYCLES, passes_cycles
+from hwmodel.spatial.topk import passes_cycles
+
+PASS_CYCLES = 4
+"""Of the published simulator: comparators, elimination of zeros, FIFO, decision."""
 
 
 @lru_cache(None)
@@ -74,3 +77,9 @@ def test_keeping_all_needs_no_pass_and_arrays_are_point_by_point() -> None:
 def test_more_than_there_are_is_refused() -> None:
     with pytest.raises(InputError, match="1 <= kept <= candidates"):
         passes_cycles(4, 5, 1)
+
+
+def test_two_candidates_take_one_pass_or_two_by_hand() -> None:
+    """Of 2 the largest: half of the pivots end it; else a pass over the 1 left: 6 + 5 / 2."""
+    assert passes_cycles(2, 1, 1) == pytest.approx(2 + 4 + (1 + 4) / 2)
+    assert passes_cycles(32, 31, 16) == passes_cycles(32, 2, 16)

@@ -29,6 +29,7 @@ from hwmodel.gpu.choose import choose
 from hwmodel.gpu.lower import Call, lower
 from hwmodel.gpu.rates import ENERGY, rates
 from hwmodel.gpu.roofline import roofline_s
+from hwmodel.gpu.unread import unread
 from hwmodel.hardware import Hardware, Limits, limits
 from hwmodel.units import Amount
 
@@ -84,7 +85,11 @@ def predict(
         bound_bytes=floor.dram_bytes,
         bound_s=roofline_s(workload, hardware, floor),
         assumptions=_assumptions(calibration, parts, model=isinstance(workload, Stack)),
-        warnings=(*getattr(workload, "warnings", ()), *_warnings(calibration, every)),
+        warnings=(
+            *getattr(workload, "warnings", ()),
+            *_warnings(calibration, every),
+            *unread(hardware, parts),
+        ),
     )
 
 

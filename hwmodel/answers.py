@@ -27,9 +27,8 @@ def _memory_bytes(estimate: Estimate) -> Any:
 
 
 def _fits(estimate: Estimate) -> Any:
-    if estimate.serving is not None and not estimate.stores:
-        return estimate.serving.memory.fits
-    return estimate.fits if estimate.stores else None
+    known = estimate.serving is not None or estimate.stores
+    return estimate.fits_by_point if known else None
 
 
 ESTIMATE: Mapping[str, tuple[Any, Callable[[Estimate], Any]]] = {

@@ -163,12 +163,14 @@ def _constant(column: list[int]) -> bool:
 def _records(estimate: Estimate, count: int) -> list[Answer]:
     """An estimate of many points as one record a point."""
     record = estimate.record()
-    warnings = record.pop("warnings")
+    del record["warnings"]
     columns = {name: _column(value, count) for name, value in record.items()}
     beyond = [(EXTRAPOLATED,) if b else () for b in _column(estimate.extrapolated, count)]
-    own = [w for w in warnings if w != EXTRAPOLATED]
-    notes = zip(beyond, _memory_notes(estimate, count), strict=True)
-    columns["warnings"] = [[*own, *outside, *memory] for outside, memory in notes]
+    own = estimate.warnings
+    some = (beyond, _memory_notes(estimate, count), *(note.at(count) for note in estimate.notes))
+    columns["warnings"] = [
+        [*own, *(text for texts in each for text in texts)] for each in zip(*some, strict=True)
+    ]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

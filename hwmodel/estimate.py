@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from hwmodel.activity import Work
-from hwmodel.arithmetic import least, most
+from hwmodel.arithmetic import first_where, least, most
 from hwmodel.bounds.bound import Bound
 from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.einsum.cascade import Cascade
@@ -22,7 +22,7 @@ from hwmodel.einsum.counts import flops
 from hwmodel.frames import Framed
 from hwmodel.markup import Brief
 from hwmodel.memory import MemoryFit
-from hwmodel.units import Amount
+from hwmodel.units import Amount, show
 
 if TYPE_CHECKING:
     pass
@@ -126,14 +126,43 @@ class Store:
     """A memory that has to hold something: the most bytes needed at once, and when; its size."""
 
     name: str
-    needed_bytes: int
-    capacity_bytes: float
+    needed_bytes: Amount
+    capacity_bytes: Amount
     where: str
 
     @property
-    def short_by_bytes(self) -> float:
+    def short_by_bytes(self) -> Amount:
         """Bytes that are missing; 0 where it fits."""
-        return max(0.0, self.needed_bytes - self.capacity_bytes)
+        return most((0.0, self.needed_bytes - self.capacity_bytes))
+
+
+@dataclass(frozen=True, eq=False)
+class Note:
+    """A warning that holds at some points only; `{}` in its text stands for a point's `value`."""
+
+    text: str
+    holds: Any
+    value: Amount
+    dimension: str | None = None
+    """What the value is, where it has a unit."""
+
+    def at(self, points: int) -> list[tuple[str, ...]]:
+        """What each of so many points is told."""
+        holds = np.broadcast_to(self.holds, (points,))
+        values = np.broadcast_to(np.asarray(self.value, dtype=np.float64), (points,))
+        return [
+            (self._told(value),) if held else ()
+            for held, value in zip(holds.tolist(), values.tolist(), strict=True)
+        ]
+
+    def first(self) -> tuple[str, ...]:
+        """What the first point at which it holds is told."""
+        if not np.any(self.holds):
+            return ()
+        return (self._told(*first_where(self.holds, self.value)),)
+
+    def _told(self, value: float) -> str:
+        return self.text.format(show(value, self.dimension) if self.dimension else f"{value:,.0f}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +191,10 @@ class Estimate(Brief, Framed):
     warnings: tuple[str, ...] = ()
     serving: Serving | None = None
     stores: tuple[Store, ...] = ()
-    """Memories that limit what the machine can run at all, on machines that stream nothing in."""
+    """Memories that limit what the machine can run at all: all of them on machines that stream
+    nothing in, elsewhere one that is short."""
+    notes: tuple[Note, ...] = ()
+    """Warnings of some points only."""
     outermost: str = "dram"
     """The memory whose traffic is counted as DRAM's: an MCU has Flash in its place."""
     area_m2: Amount | None = None
@@ -171,9 +203,16 @@ class Estimate(Brief, Framed):
 
     @property
     def fits(self) -> bool:
-        """Whether all that has to be held at the first point fits."""
-        served = self.serving is None or bool(np.all(self.serving.memory.fits))
-        return served and not any(store.short_by_bytes for store in self.stores)
+        """Whether all that has to be held fits, at every point."""
+        return bool(np.all(self.fits_by_point))
+
+    @property
+    def fits_by_point(self) -> Any:
+        """The same point by point."""
+        fits: Any = True if self.serving is None else self.serving.memory.fits
+        for store in self.stores:
+            fits = fits & (np.asarray(store.short_by_bytes) == 0)
+        return fits if np.ndim(fits) else bool(fits)
 
     @property
     def time_s(self) -> Quantity:
@@ -267,8 +306,9 @@ class Estimate(Brief, Framed):
         return outside if np.ndim(outside) else bool(outside)
 
     def all_warnings(self) -> tuple[str, ...]:
-        """Warnings, with that of extrapolation where it holds at any point."""
-        return (*self.warnings, *((EXTRAPOLATED,) if np.any(self.extrapolated) else ()))
+        """Warnings, with those that hold at any point."""
+        beyond = (EXTRAPOLATED,) if np.any(self.extrapolated) else ()
+        return (*self.warnings, *beyond, *(text for note in self.notes for text in note.first()))
 
     @property
     def tokens_per_s(self) -> Quantity:

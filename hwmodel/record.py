@@ -32,6 +32,7 @@ def estimate_record(estimate: Estimate) -> dict[str, Any]:
             "tokens": serving and serving.tokens,
             "tokens_per_s": estimate.tokens_per_s,
             "joules_per_token": estimate.joules_per_token,
+            "fits": estimate.fits_by_point,
             "memory": serving and serving.memory,
             "stores": [
                 {**_items(store), "short_by_bytes": store.short_by_bytes}

@@ -146,10 +146,11 @@ def comparison_table(
         if estimate.serving is not None and not first(estimate.serving.memory.fits)
     )
     warnings += tuple(
-        f"does not fit on {estimate.device}: {store.name} is short by {_kib(store.short_by_bytes)}"
+        f"does not fit on {estimate.device}: {store.name} is short by"
+        f" {_sized(store.short_by_bytes)}"
         for estimate in estimates
         for store in estimate.stores
-        if store.short_by_bytes
+        if np.any(store.short_by_bytes)
     )
     return text, heads, rows, warnings
 
@@ -313,8 +314,8 @@ def _memory_text(memory: MemoryFit) -> str:
 def _stores_text(stores: Sequence[Store]) -> str:
     rows = [
         [
-            *(store.name, _kib(store.needed_bytes), _kib(store.capacity_bytes)),
-            f"short by {_kib(store.short_by_bytes)}" if store.short_by_bytes else "fits",
+            *(store.name, _sized(store.needed_bytes), _sized(store.capacity_bytes)),
+            f"short by {_sized(store.short_by_bytes)}" if first(store.short_by_bytes) else "fits",
             store.where,
         ]
         for store in stores
@@ -324,13 +325,14 @@ def _stores_text(stores: Sequence[Store]) -> str:
 
 
 def _held(store: Store) -> str:
-    short = f", short by {_kib(store.short_by_bytes)}" if store.short_by_bytes else ""
-    return f"{store.name} {_kib(store.needed_bytes)}{short}"
+    missing = store.short_by_bytes
+    short = f", short by {_sized(missing)}" if first(missing) else ""
+    return f"{store.name} {_sized(store.needed_bytes)}{short}"
 
 
-def _kib(size: float) -> str:
-    """A small memory's size, in the unit of its makers."""
-    return f"{size / 1024:,.1f} KiB"
+def _sized(size: Amount) -> str:
+    """A memory's size, a small one in the unit of its makers."""
+    return f"{first(size) / 1024:,.1f} KiB" if first(size) < 2**30 else _bytes(size)
 
 
 def _outermost(estimate: Estimate) -> str:

@@ -24,7 +24,7 @@ from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.workload import count
 from hwmodel.errors import CoverageError, HwmodelError, InputError, UnknownNameError
-from hwmodel.estimate import Estimate, Limit, Serving
+from hwmodel.estimate import Estimate, Limit, Note, Serving
 from hwmodel.hardware import Hardware, limits
 from hwmodel.levers import unheard
 from hwmodel.markup import Brief
@@ -91,6 +91,7 @@ def predict(
     return replace(
         estimate,
         serving=_serving(workload, machine),
+        notes=(*estimate.notes, *_beyond_positions(workload)),
         area_m2=None if area_m2 is None else area_m2 * ways,
         area_reason=reason,
         warnings=(*estimate.warnings, *unheard(machine), *said),
@@ -346,6 +347,22 @@ def _serving(workload: Workload, machine: Hardware) -> Serving | None:
         hardware=machine.but(devices=tp),
     )
     return Serving(batch * context if prefill else batch, fitted)
+
+
+def _beyond_positions(workload: Workload) -> tuple[Note, ...]:
+    """What is told of contexts longer than a model was made for."""
+    origin = workload.origin
+    if not isinstance(workload, Stack) or origin is None or origin.workload != "llm":
+        return ()
+    read = model(origin.arguments["config"])
+    context = origin.arguments.get("context", origin.arguments.get("prompt"))
+    if read.config.positions is None or context is None:
+        return ()
+    text = (
+        f"{read.name}: a context of {{}} tokens is beyond the {read.config.positions:,} that the"
+        " model was made for (max_position_embeddings)"
+    )
+    return (Note(text, np.asarray(context) > read.config.positions, context),)
 
 
 def _per_token(sequence: Amount, context: Amount) -> Amount:

@@ -154,6 +154,30 @@ class Config(BaseModel):
     decoder_sparse_step: Count = 1
     mlp_only_layers: tuple[int, ...] | None = None
     quantization_config: dict[str, Any] | None = None
+    max_position_embeddings: Any = None
+    rope_scaling: Any = None
+    rope_parameters: Any = None
+
+    @property
+    def positions(self) -> int | None:
+        """Tokens of context that the model was made for; None where its config does not say.
+
+        Rotary embeddings may be stretched by a factor (vLLM does the same sum); llama3's are said
+        in `max_position_embeddings` already.
+        """
+        said = self.max_position_embeddings
+        if not isinstance(said, int) or isinstance(said, bool) or said < 1:
+            return None
+        scaling: Any = self.rope_scaling or self.rope_parameters
+        if not isinstance(scaling, Mapping):
+            return said
+        table = cast(Mapping[str, Any], scaling)
+        kind, factor = table.get("rope_type", table.get("type")), table.get("factor")
+        if kind not in ("yarn", "linear", "dynamic") or not isinstance(factor, (int, float)):
+            return said
+        base = table.get("original_max_position_embeddings", said)
+        stretched = base * factor if isinstance(base, (int, float)) else said
+        return max(said, int(stretched)) if stretched < 2**53 else said
 
     @property
     def architecture(self) -> Architecture:

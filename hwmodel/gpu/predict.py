@@ -21,9 +21,10 @@ from hwmodel.arithmetic import most, where
 from hwmodel.bounds.bound import bound
 from hwmodel.calibration import Calibration, Family, at_least_prior, lent
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.errors import CoverageError, InputError
-from hwmodel.estimate import Estimate, Part
+from hwmodel.estimate import Estimate, Note, Part, Store
 from hwmodel.gpu import support
 from hwmodel.gpu.choose import choose
 from hwmodel.gpu.lower import Call, lower
@@ -75,6 +76,7 @@ def predict(
             parts.append(
                 collectives.part(joint.op, joint.bytes, joint.ranks, hardware, stage.times)
             )
+    short = _short(workload, hardware)
     floor = bound(workload, limits(hardware), outermost=True)
     parts = _completed(parts, floor.dram_bytes, hardware)
     return Estimate(
@@ -90,6 +92,8 @@ def predict(
             *_warnings(calibration, every),
             *unread(hardware, parts),
         ),
+        stores=(short,) if short else (),
+        notes=(_does_not_fit(short),) if short else (),
     )
 
 
@@ -295,6 +299,36 @@ def _joined(pieces: list[Any], places: list[slice], shape: tuple[int, ...]) -> A
         }
         return replace(first, **joined)
     return first
+
+
+def _short(workload: Cascade | Stack, hardware: Hardware) -> Store | None:
+    """The device's memory, where what a kernel reads and writes does not fit into it at a point.
+
+    A whole model is looked at where it is served: its weights stay.
+    """
+    origin = workload.origin
+    if isinstance(workload, Stack) and origin is not None and origin.workload == "llm":
+        return None
+    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
+    needed = most(_outer_bytes(stage.cascade) for stage in stages)
+    capacity = hardware.memory("dram").capacity_bytes
+    store = Store("dram", needed, capacity, f"what {workload.name} reads and writes")
+    return store if np.any(store.short_by_bytes) else None
+
+
+def _outer_bytes(cascade: Cascade) -> Amount:
+    """Bytes of all inputs and outputs of a cascade."""
+    names = (*cascade.inputs, *(cascade.outputs or (cascade.einsums[-1].name,)))
+    return sum(footprint_bytes(name, cascade) for name in dict.fromkeys(names))
+
+
+def _does_not_fit(store: Store) -> Note:
+    return Note(
+        f"does not fit: {store.where} is {{}} more than the memory holds",
+        np.asarray(store.short_by_bytes) > 0,
+        store.short_by_bytes,
+        "bytes",
+    )
 
 
 def _assumptions(

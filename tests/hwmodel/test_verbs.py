@@ -1,11 +1,13 @@
 """The verbs: what they refuse, and what several devices mean."""
 
+import json
 from typing import Any
 
 import pytest
 from numpy.testing import assert_allclose
 
 import hwmodel
+from hwmodel.cases import predict_lines
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.estimate import Limit
 from hwmodel.registry import device
@@ -140,3 +142,46 @@ def test_the_stack_of_devices_that_share_a_model_has_their_collectives() -> None
     told = hwmodel.predict(STEP, H200 * 2).assumptions
     assert any("collective by NCCL" in each for each in told)
     assert any("90 % interval" in each and "other engines" in each for each in told)
+
+
+def test_a_context_beyond_the_models_positions_is_told_point_by_point() -> None:
+    llama = hwmodel.model("llama-3.1-8b")
+    inside = hwmodel.predict(llama.decode(1, 131072), "h200")
+    assert not any("beyond" in words for words in inside.warnings + inside.all_warnings()[-1:])
+    beyond = hwmodel.predict(llama.prefill(1, 2**20), "h200").all_warnings()
+    assert any("a context of 1,048,576 tokens is beyond the 131,072" in words for words in beyond)
+    line = {"workload": "llm", "config": "llama-3.1-8b", "phase": "decode", "batch": 1}
+    lines = [json.dumps(line | {"context": n, "on": "h200"}) for n in (4096, 200_000)]
+    short, long = predict_lines(lines)
+    assert not any("beyond the" in words for words in short["warnings"])
+    assert any("a context of 200,000 tokens is beyond the" in words for words in long["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "positions"),
+    [
+        ({}, None),
+        ({"max_position_embeddings": 4096}, 4096),
+        ({"max_position_embeddings": 4096, "rope_scaling": {"type": "linear", "factor": 4}}, 16384),
+        (
+            {
+                "max_position_embeddings": 32768,
+                "rope_scaling": {
+                    **{"rope_type": "yarn", "factor": 4.0},
+                    "original_max_position_embeddings": 32768,
+                },
+            },
+            131072,
+        ),
+        ({"max_position_embeddings": 131072, "rope_scaling": {"rope_type": "llama3"}}, 131072),
+        ({"max_position_embeddings": "many"}, None),
+    ],
+)
+def test_positions_are_stretched_as_the_rotary_embedding_is(
+    keys: dict[str, Any], positions: int | None
+) -> None:
+    small = {
+        **{"model_type": "llama", "hidden_size": 64, "intermediate_size": 64, "vocab_size": 10},
+        **{"num_hidden_layers": 1, "num_attention_heads": 1, "torch_dtype": "bfloat16"},
+    }
+    assert hwmodel.model(small | keys).config.positions == positions

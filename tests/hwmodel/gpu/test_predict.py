@@ -159,3 +159,25 @@ def test_no_time_beats_the_roofline() -> None:
     assert np.all(found.time_s > found.bound_s)
     moved = found.dram_bytes_read + found.dram_bytes_written
     assert np.all(moved >= found.bound_bytes)
+
+
+def test_a_product_larger_than_the_memory_does_not_fit() -> None:
+    side = np.array([4096.0, 10.0**6])
+    found = made(gemm(M=side, N=1_000_000, K=1_000_000))
+    assert found.fits_by_point.tolist() == [False, False]
+    alone = made(gemm(M=1_000_000, N=1_000_000, K=1_000_000))
+    # 6 TB of bf16 operands and result, in 141 GB
+    assert alone.stores[0].needed_bytes == 6 * 10**12
+    assert alone.stores[0].short_by_bytes == 6e12 - 141e9
+    assert not alone.fits
+    assert "does not fit: what gemm reads and writes is 5.86 TB more" in alone.all_warnings()[-1]
+    assert "short by 5.86 TB" in str(alone).replace("\n  ", " ")
+
+
+def test_a_product_that_fits_is_told_so_beside_one_that_does_not() -> None:
+    sizes = np.array([64.0, 10.0**6])
+    found = made(gemm(M=64, N=sizes, K=sizes))
+    assert found.fits_by_point.tolist() == [True, False]
+    (note,) = found.notes
+    assert [bool(said) for said in note.at(2)] == [False, True]
+    assert made(gemm(M=64, N=64, K=64)).fits

@@ -166,7 +166,7 @@ def _compute(
             for where, index in zip(place, einsum.output.indices, strict=True)
         )
         value = np.where(mask, value, arrays[einsum.name][before] if steps else 0.0)
-    arrays[einsum.name][place] = value
+    arrays[einsum.name][place] = value if place else np.reshape(value, ())
 
 
 def _place(access: Access, at: Mapping[str, Any], cascade: Cascade) -> tuple[Any, ...]:

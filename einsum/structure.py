@@ -129,11 +129,11 @@ class _Product:
 
 @lru_cache(maxsize=8192)
 def _product(output: Access, expression: Expression, reductions: Reductions) -> _Product | None:
-    factors = _factors(expression)
-    if factors is None or len(factors) != 2 or not reductions:
+    operands = factors(expression)
+    if operands is None or len(operands) != 2 or not reductions:
         return None
-    a, b = factors
-    simple = all(_plain(access) for access in (output, a, b))
+    a, b = operands
+    simple = all(plain(access) for access in (output, a, b))
     if not simple or any(operator != "add" for _, operator in reductions):
         return None
     out, left, right = set(output.ranks), set(a.ranks), set(b.ranks)
@@ -151,21 +151,22 @@ def _product(output: Access, expression: Expression, reductions: Reductions) -> 
     return product
 
 
-def _factors(expression: Expression) -> tuple[Access, ...] | None:
+@lru_cache(maxsize=8192)
+def factors(expression: Expression) -> tuple[Access, ...] | None:
     """The accesses of a product, leaving out factors without any; None for anything else."""
     if not any(True for _ in accesses(expression)):
         return ()
     if isinstance(expression, Access):
         return (expression,)
     if isinstance(expression, Apply) and expression.operator in ("multiply", "divide"):
-        left, right = (_factors(argument) for argument in expression.arguments)
+        left, right = (factors(argument) for argument in expression.arguments)
         if left is None or right is None or (expression.operator == "divide" and right):
             return None
         return left + right
     return None
 
 
-def _plain(access: Access) -> bool:
+def plain(access: Access) -> bool:
     """Whether each index is one rank, or a fixed place (a slice of the tensor)."""
     return all(index.rank is not None or not index.terms for index in access.indices)
 
@@ -235,9 +236,9 @@ def row_operation(cascade: Cascade) -> RowOperation | None:
 
     Columns are the ranks that any Einsum reduces; without reductions, the last rank of the output.
     Rows are all other ranks, and every Einsum's output has all of them. What reduces a column keeps
-    none, but for the outer part of a partitioned one, and reads a tensor that has all rows: where
-    each operand lacks some (a convolution, a min-plus product), rows share what they read, as in a
-    matrix product.
+    none, but for the outer part of a partitioned one, and reads a tensor that has all rows and
+    columns, but for a rank that it runs ahead along: where each operand lacks some (a convolution,
+    a min-plus product), points share what they read, as in a matrix product.
     """
     form = _row_form(_forms(cascade), _families(cascade))
     if form is None:
@@ -281,12 +282,15 @@ def _row_form(
     if not cols:
         cols = einsums[-1].output.ranks[-1:]
     rows = tuple(dict.fromkeys(r for e in einsums for r in e.ranks if r not in cols))
+    indices = (index for einsum in einsums for index in einsum.output.indices)
+    ahead = {rank for index in indices if index.offset for rank, _ in index.terms}
     for einsum in einsums:
         reduced = {parent.get(rank, rank) for rank, _ in einsum.reductions}
         left = {parent.get(rank, rank) for rank in einsum.output.ranks if rank in cols}
         if not set(rows) <= set(einsum.output.ranks) or (reduced and left - reduced):
             return None
-        if reduced and not any(set(rows) <= set(access.ranks) for access in einsum.reads):
+        space = set(einsum.ranks) - ahead
+        if reduced and not any(space <= set(access.ranks) for access in einsum.reads):
             return None
     return rows, cols
 

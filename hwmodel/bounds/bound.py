@@ -29,6 +29,7 @@ from hwmodel.bounds.pairs import pairs_beyond_compulsory
 from hwmodel.bounds.recognise import pairs_of, products
 from hwmodel.bounds.segments import beyond_compulsory
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.passes import passes
 from hwmodel.einsum.stack import Stack
 from hwmodel.hardware import Limits
@@ -109,8 +110,11 @@ def _at(level: str, fast: Amount, compulsory: Amount, claims: Sequence[Claim]) -
 
 
 def _claims(workload: Cascade | Stack) -> tuple[Claim, ...]:
-    """Every theorem that speaks of a cascade; of a stack, whose stages may fuse, none does."""
-    return tuple(_theorems(workload)) if isinstance(workload, Cascade) else ()
+    """Every theorem that speaks of a cascade; of a stack, whose stages may fuse, none does.
+
+    Long products are chains here as they are in libraries, which do fewer operations.
+    """
+    return tuple(_theorems(pairwise(workload))) if isinstance(workload, Cascade) else ()
 
 
 def _theorems(cascade: Cascade) -> Iterator[Claim]:

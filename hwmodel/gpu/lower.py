@@ -19,6 +19,7 @@ from hwmodel.arithmetic import where
 from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
+from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.space import extent
 from hwmodel.einsum.structure import attention, contraction, row_operation
 from hwmodel.errors import CoverageError, UnknownNameError
@@ -141,6 +142,7 @@ def lower(cascade: Cascade, kernel: str | None = None) -> tuple[Call, ...]:
     libraries = KERNELS.get(kernel or DEFAULT_KERNEL)
     if libraries is None:
         raise UnknownNameError("kernel", kernel, KERNELS)
+    cascade = pairwise(cascade)
     found = _attention(cascade)
     if not found and not any(contraction(einsum, cascade) for einsum in cascade.einsums):
         found = _rows(cascade, cascade.name)

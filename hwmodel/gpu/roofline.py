@@ -17,6 +17,7 @@ from hwmodel.arithmetic import most, where
 from hwmodel.bounds.bound import Bound
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import operation_counts, points
+from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.structure import contraction
 from hwmodel.gpu.schedules.attention import LANE_FLOP
@@ -27,7 +28,8 @@ from hwmodel.units import Amount
 
 
 def unit_operations(cascade: Cascade) -> dict[Operation, Amount]:
-    """Operations of a cascade by the unit of a GPU that does them."""
+    """Operations of a cascade by the unit of a GPU that does them, two tensors at a time."""
+    cascade = pairwise(cascade)
     found: dict[Operation, Amount] = {}
     for einsum in cascade.einsums:
         product = contraction(einsum, cascade)

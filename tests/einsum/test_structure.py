@@ -1,5 +1,6 @@
 """Structure: the same answer whatever the names, sizes and form."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -199,9 +200,10 @@ def test_dependencies_and_intermediates_follow_the_tensors() -> None:
     assert intermediates(cascade) == ("PEAK", "NUM", "SUM")
 
 
+@pytest.mark.parametrize("query", ["q", "a", "z"])
 @pytest.mark.parametrize("mask", ["k - q <= 4", "q - k >= -4"])
-def test_a_mask_may_be_written_from_either_side(mask: str) -> None:
-    """10 queries, 14 keys: query q sees the keys up to q + 4, however that is put."""
+def test_a_mask_may_be_written_from_either_side(mask: str, query: str) -> None:
+    """10 queries, 14 keys: query q sees the keys up to q + 4, however that is put and named."""
     text = f"""
     S[q, k] = Q[q, d] * K[k, d] | {mask}
     T[q] = max(k) S[q, k] | {mask}
@@ -210,13 +212,15 @@ def test_a_mask_may_be_written_from_either_side(mask: str) -> None:
     A[q, k] = N[q, k] / D[q] | {mask}
     O[q, f] = A[q, k] * V[k, f] | {mask}
     """
-    found = attention(parse(text, sizes={"q": 10, "k": 14, "d": 3, "f": 4}))
+    text = re.sub(r"\bq\b", query, text)
+    found = attention(parse(text, sizes={query: 10, "k": 14, "d": 3, "f": 4}))
     assert found is not None
     assert (found.causal, found.window) == (True, None)
 
 
+@pytest.mark.parametrize("query", ["q", "a", "z"])
 @pytest.mark.parametrize("mask", ["-2 <= k - q <= 4", "-4 <= q - k <= 2"])
-def test_a_window_may_be_written_from_either_side(mask: str) -> None:
+def test_a_window_may_be_written_from_either_side(mask: str, query: str) -> None:
     """From 2 keys before query q to 4 beyond it: seven keys."""
     text = f"""
     S[q, k] = Q[q, d] * K[k, d] | {mask}
@@ -226,6 +230,7 @@ def test_a_window_may_be_written_from_either_side(mask: str) -> None:
     A[q, k] = N[q, k] / D[q] | {mask}
     O[q, f] = A[q, k] * V[k, f] | {mask}
     """
-    found = attention(parse(text, sizes={"q": 10, "k": 14, "d": 3, "f": 4}))
+    text = re.sub(r"\bq\b", query, text)
+    found = attention(parse(text, sizes={query: 10, "k": 14, "d": 3, "f": 4}))
     assert found is not None
     assert (found.causal, found.window) == (True, 7)

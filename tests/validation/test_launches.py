@@ -31,11 +31,20 @@ COPIED = re.compile(r"(?:tilesize|gemm_|f16_|f32_)(\d+)x(\d+)[x_]")
 
 @dataclass(frozen=True)
 class Launch:
-    """One kernel: its name, blocks by dimension, threads of a block."""
+    """One kernel: its name, blocks by dimension; threads, registers and bytes of a block."""
 
     name: str
     grid: tuple[int, ...]
     threads: int
+    registers: int
+    shared_bytes: int
+
+    @property
+    def resident(self) -> int:
+        """Blocks that a processor of Hopper holds (CUDA C++ Programming Guide, 9.0)."""
+        registers = 65536 // (8 * ceil(self.registers / 8) * self.threads)
+        shared = 228 * 1024 // (self.shared_bytes + 1024)
+        return min(32, 2048 // self.threads, registers, shared)
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,8 @@ def rows() -> list[Row]:
             found.append(Row(SITTING, "a board", named | {"launches": list[Launch]()}))
         if not line["name"].startswith(MEMORY):
             grid = tuple(int(size) for size in line["grid"].split("x"))
-            launch = Launch(line["name"], grid, int(float(line["threads"])))
+            of_block = (int(line[name]) for name in ("threads", "registers", "shared_bytes"))
+            launch = Launch(line["name"], grid, *of_block)
             found[-1].columns["launches"].append(launch)
     return found
 
@@ -116,6 +126,7 @@ def test_flash_attention_splits_the_keys_as_it_was_seen_to() -> None:
     for call in calls:
         assert call.named("splitkv_kernel") == (call.tile["split"] > 1), call
         assert call.blocks == attention_blocks(call), call
+        assert call.launches[0].resident == call.tile["resident"], call
 
 
 @pytest.mark.parametrize("family", ["add", "gelu"])
@@ -138,6 +149,17 @@ def test_kernels_of_rows_have_the_blocks_and_kernels_that_were_seen(
         assert call.blocks == ceil(call.sizes["rows"] / call.tile["rows"]), call
         assert call.launches[0].threads == 32 * call.tile["warps"], call
         assert len(call.launches) == 1 + call.tile["second"], call
+
+
+@pytest.mark.parametrize(("family", "apart"), [("rmsnorm", 0), ("layernorm", 2), ("softmax", 10)])
+def test_as_many_blocks_of_rows_share_a_processor_as_their_registers_allow(
+    family: str, apart: int
+) -> None:
+    """But for as many calls; a softmax's registers are taken as one for each element and 30."""
+    calls = called()[family, "torch"]
+    pairs = [(call.launches[0].resident, call.tile["resident"]) for call in calls]
+    assert sum(seen != said for seen, said in pairs) <= apart
+    assert all(0.65 * seen <= said <= 1.34 * seen for seen, said in pairs), pairs
 
 
 def test_grouped_products_run_the_kernel_that_was_seen() -> None:

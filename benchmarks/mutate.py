@@ -395,16 +395,38 @@ def sources() -> tuple[str, ...]:
 
 
 def mentions(names: Sequence[str]) -> Iterator[tuple[str, set[int]]]:
-    """Lines inside functions of all files that mention one of the names."""
+    """Lines inside functions that mention one of the names, or what modules define by them."""
+    wanted, known = set(names), 0
+    while len(wanted) > known:
+        known = len(wanted)
+        wanted |= {new for file in sources() for old, new in defined(file) if old in wanted}
     for file in sources():
-        if any(name.encode() in read(file) for name in names):
-            lines = {
-                node.lineno
-                for node in ast.walk(ast.parse(read(file)))
-                if (isinstance(node, ast.Name) and node.id in names)
-                or (isinstance(node, ast.Attribute) and node.attr in names)
-            }
+        lines = {line for name, line in named(file) if name in wanted}
+        if lines:
             yield file, lines & bodies(file)
+
+
+@cache
+def named(file: str) -> tuple[tuple[str, int], ...]:
+    """(name, line) of every name and attribute of a file."""
+    return tuple(
+        (node.id if isinstance(node, ast.Name) else node.attr, node.lineno)
+        for node in ast.walk(ast.parse(read(file)))
+        if isinstance(node, (ast.Name, ast.Attribute))
+    )
+
+
+@cache
+def defined(file: str) -> tuple[tuple[str, str], ...]:
+    """(old, new) of every constant that a module computes from a name."""
+    found: list[tuple[str, str]] = []
+    for node in ast.parse(read(file)).body:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            new = [n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+            old = [n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)]
+            found += [(one, other) for one in old for other in new]
+    return tuple(found)
 
 
 def selected(change: Change, every: Sequence[Executed]) -> list[Executed]:
@@ -412,9 +434,8 @@ def selected(change: Change, every: Sequence[Executed]) -> list[Executed]:
     wanted = {change.file: statement(change.file, change.line)}
     inside = bodies(change.file)
     if change.line not in inside:
-        wanted = {change.file: inside} if not change.names else {}
-        for file, lines in mentions(change.names) if change.names else ():
-            wanted[file] = lines
+        wanted = dict(mentions(change.names)) if change.names else {}
+        wanted = wanted if any(wanted.values()) else {change.file: inside}
     running = [
         each
         for each in every

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 WIDTH = 100
 NARROWEST, WIDEST = 40, 160
 """Columns of a terminal that are believed."""
-FOLDED = 24
+FOLDED = 12
 """Characters that a column of words keeps at least, where it is folded."""
 
 _width: ContextVar[int] = ContextVar("width", default=WIDTH)

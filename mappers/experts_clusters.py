@@ -88,7 +88,9 @@ def cluster_exactly(
         for k in range(experts):
             model += home[i][k] <= pulp.lpSum(home[i - 1][h] for h in range(k))
     model += pulp.lpSum(terms)
-    model.solve(pulp.HiGHS(msg=False, timeLimit=time_limit_s, threads=1, gapRel=0.0))
+    from hwmodel.mappers.solver import Quiet  # late, as pulp is costly to import
+
+    model.solve(Quiet(timeLimit=time_limit_s, threads=1, gapRel=0.0))
     chosen = [[held[i][j].value() for i in names] for j in range(types)]
     homes = [[home[i][k].value() for i in names] for k in range(experts)]
     if any(value is None for row in chosen + homes for value in row):

@@ -101,7 +101,9 @@ def solve_program(posed: Problem, time_limit_s: float, stop: Event | None = None
             kinds.kCallbackMipInterrupt,
             kinds.kCallbackSimplexInterrupt,
         ]
-    model.solve(pulp.HiGHS(msg=False, **options))
+    from hwmodel.mappers.solver import Quiet  # late, as pulp is costly to import
+
+    model.solve(Quiet(**options))
     if model.status == pulp.LpStatusInfeasible:
         raise SolverError(
             f"placement: no placement keeps all constraints, {posed.least} to {posed.most} experts"

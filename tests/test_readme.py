@@ -2,23 +2,20 @@
 
 import re
 import shlex
+import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from hwmodel.cases import predict_lines
 from hwmodel.cli import app
 from hwmodel.errors import HwmodelError
-from hwmodel.registry import CATALOGUE
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CONFIG = ROOT / "einsum" / "workloads" / "configs" / "llama-3.1-8b.json"
 CASE = '{"workload": "gemm", "M": 4096, "N": 4096, "K": 4096, "dtype": "bf16", "on": "h200"}'
-COUNTS = "layer_from,layer_to,expert_from,expert_to,count,kind\n" + "".join(
-    f"0,1,{a},{b},{90 if a == (b + 3) % 16 else 1},top1\n" for a in range(16) for b in range(16)
-)
-"""Routing counts of two layers, each expert of the first with one favourite in the second."""
 
 
 def blocks(language: str) -> list[str]:
@@ -35,21 +32,55 @@ def test_python_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out
 
 
+MARKED = dict(re.findall(r"<!-- command: (\w+) -->\n```sh\n(.*?)\n```", README))
+"""Commands of one line that a fresh checkout is tried with."""
+
+
 @pytest.mark.parametrize("line", COMMANDS)
-def test_command_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_runs_as_written(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "cases.jsonl").write_text(CASE + "\n", encoding="utf-8")
-    (tmp_path / "study.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
-    (tmp_path / "counts.csv").write_text(COUNTS, encoding="utf-8")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
     words = shlex.split(line.split("#")[0])[1:]
-    given = {"path/to/config.json": str(CONFIG), "my.yaml": str(CATALOGUE / "a100.yaml")}
-    result = CliRunner().invoke(app, [given.get(word, word) for word in words])
+    result = CliRunner().invoke(app, words)
     if words[0] == "calibrate":  # here without a GPU, or without torch
         assert isinstance(result.exception, HwmodelError)
         assert "torch" in str(result.exception) or "GPU" in str(result.exception)
         return
     assert result.exit_code == 0, (result.output, result.exception)
     assert result.output or (tmp_path / "estimates.jsonl").read_text(encoding="utf-8")
+
+
+def test_the_first_command_predicts() -> None:
+    setup, command = MARKED["predict"].split(" && .venv/bin/hwmodel ")
+    assert setup == "python3 -m venv .venv && .venv/bin/pip install -q ."
+    result = CliRunner().invoke(app, shlex.split(command))
+    assert result.exit_code == 0
+    assert "tokens/s" in result.output
+
+
+def test_the_tests_run_on_all_cores() -> None:
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert MARKED["test"].endswith(".venv/bin/python -m pytest -n auto")
+    assert any(name.startswith("pytest-xdist") for name in extra["optional-dependencies"]["test"])
+
+
+def test_every_case_of_the_examples_is_answered() -> None:
+    lines = (ROOT / "examples" / "cases.jsonl").read_text(encoding="utf-8").splitlines()
+    answers = predict_lines(lines)
+    assert len(answers) >= 5
+    assert not [answer for answer in answers if "error" in answer]
+
+
+def test_the_study_that_is_shown_is_that_of_the_examples() -> None:
+    assert blocks("yaml") == [(ROOT / "examples" / "study.yaml").read_text(encoding="utf-8")]
+
+
+def test_the_first_block_keeps_to_one_kernel() -> None:
+    calls = re.findall(r"hw\.(?:predict|bound|compare)\(attention.*", blocks("python")[0])
+    assert len(calls) == 3
+    assert all('kernel="cudnn")' in call for call in calls)
 
 
 def test_the_case_that_is_shown_is_a_case() -> None:

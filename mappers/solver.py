@@ -1,0 +1,49 @@
+"""HiGHS through PuLP, without the banner that some of its versions print on standard output.
+
+The banner comes from C++ when the solver is made, before any option can silence it, and would stand
+in front of an answer in JSON. So file descriptor 1 leads nowhere for that moment.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import pulp
+
+_HiGHS: Any = pulp.HiGHS
+
+
+class Quiet(_HiGHS):
+    """`pulp.HiGHS(msg=False, ...)` that says nothing at all."""
+
+    def __init__(self, **options: Any) -> None:
+        """The options of `pulp.HiGHS`."""
+        plain: Any = super()
+        plain.__init__(msg=False, **options)
+
+    def createAndConfigureSolver(self, lp: Any) -> None:
+        """Make the solver, in silence."""
+        plain: Any = super()
+        with _silence():
+            plain.createAndConfigureSolver(lp)
+
+
+@contextlib.contextmanager
+def _silence() -> Generator[None, None, None]:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+    try:
+        held = os.dup(1)
+    except OSError:  # standard output is closed: there is nothing to keep clean
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(held, 1)
+        os.close(held)
+        os.close(nowhere)

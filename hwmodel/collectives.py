@@ -17,6 +17,10 @@ What is added to alpha and beta are causes seen on two H200s (NCCL 2.28, 2026-11
   kernel, with parameters of their own (`_direct`), in which the sends to all peers start together.
 - Parts that do not begin at a multiple of 16 bytes, which are copied by narrow instructions.
 - The part that a rank keeps in all_gather and all_to_all, which the same kernel copies.
+- Switches that add (NVLink SHARP, NCCL's algorithm NVLS, from three ranks on): each rank asks for
+  the sum of its part, for which the switch reads that part of every rank, and writes it to all.
+  So 1 + 1/p of the buffer leave each port, where a ring sends 2 (p - 1) / p (NVIDIA, NVSwitch
+  multicast and in-network reduction; NCCL, src/transport/nvls.cc).
 
 Between several boxes the schedule of messages is costed on a topology instead (`estimate_on`).
 """
@@ -29,11 +33,11 @@ from typing import Any
 import numpy as np
 
 from hwmodel.activity import Work, energy_j, totals
-from hwmodel.arithmetic import ceil_div, most, where
+from hwmodel.arithmetic import ceil_div, least, most, where
 from hwmodel.calibration import WIDER, WIDEST, Family
 from hwmodel.errors import CoverageError, InputError
 from hwmodel.estimate import Estimate, Part
-from hwmodel.hardware import Hardware
+from hwmodel.hardware import Hardware, Link
 from hwmodel.network import (
     LIBRARY,
     Choice,
@@ -62,6 +66,15 @@ PARTS = ("all_gather", "reduce_scatter", "all_to_all")
 
 KEEPERS = ("all_gather", "all_to_all")
 """Operations that copy the part that a rank keeps."""
+
+UNCOUNTED_SENDS = (
+    "all_to_all between boxes: what a NIC takes for each of many messages is not modelled; small"
+    " ones take longer than said, and an exchange in two levels may be faster"
+)
+"""What is told of exchanges between boxes."""
+
+IN_SWITCH = 13
+"""Latencies of the link before a switch's sums flow: 25 us of 1.9 (NCCL, src/graph/tuning.cc)."""
 
 VECTOR_BYTES = 16
 """Bytes of the widest load or store, which must be aligned to them."""
@@ -105,16 +118,20 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
         busy_s=busy,
         energy_j=sum(joules.values()),
         energy_by_j=joules,
-        interval=_interval(ranks, family),
+        interval=_interval(op, ranks, family),
         beyond=_beyond(ranks, family),
     )
 
 
-def _interval(ranks: Amount, family: Family) -> tuple[Amount, Amount]:
-    """The family's interval, wider where there are more ranks than were measured."""
+def _interval(op: str, ranks: Amount, family: Family) -> tuple[Amount, Amount]:
+    """The family's interval, wider where there are more ranks than were measured.
+
+    Widest for grouped sends: two ranks do not show what sends to several peers cost each other.
+    """
     low, high = family.interval
     beyond = _beyond(ranks, family)
-    return where(beyond, low**WIDER, low), where(beyond, high**WIDER, high)
+    power = WIDEST if op in DIRECT else WIDER
+    return where(beyond, low**power, low), where(beyond, high**power, high)
 
 
 def _beyond(ranks: Amount, family: Family) -> Any:
@@ -163,7 +180,18 @@ def quickest(
         choice = cheapest(op, size_bytes, ranks, hardware.model_copy(update={"link": link}))
         start_s = hardware.launch.graph_s * _own(f"start{ending}", op, parameters, default=0.0)
         choices.append(replace(choice, time_s=choice.time_s + start_s))
-    return fastest(choices)
+    return fastest([*choices, *_in_switch(op, size_bytes, ranks, hardware)])
+
+
+def _in_switch(op: str, size: Amount, ranks: Amount, hardware: Hardware) -> list[Choice]:
+    """An all_reduce that the switch adds up, where it can and for more than two ranks."""
+    link = hardware.link
+    if op != "all_reduce" or link is None or link.reduction_bytes_per_s is None:
+        return []
+    moved = size + ceil_div(size, ranks)
+    seconds = IN_SWITCH * link.latency_s + moved / link.reduction_bytes_per_s
+    time_s = where(np.asarray(ranks) > 2, seconds, np.inf)
+    return [Choice("nvls", Work(messages={"link": (2, moved)}), time_s)]
 
 
 def _own(name: str, op: str, parameters: Mapping[str, float], default: float = 1.0) -> float:
@@ -228,7 +256,7 @@ def estimate(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware) -> 
         parts=(one,),
         bound_bytes=(read + written) * ranks,
         devices=ranks,
-        bound_s=sent / bandwidth,
+        bound_s=_least_sent(op, sent, size, ranks, link) / bandwidth,
         assumptions=(
             f"calibration: {calibration.name}",
             "stack: NCCL; one switch, out of place, in a CUDA graph",
@@ -237,6 +265,13 @@ def estimate(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware) -> 
         if measured
         else (f"uncalibrated: {FAMILY}: link efficiencies are priors, not measurements",),
     )
+
+
+def _least_sent(op: str, sent: Amount, size: Amount, ranks: Amount, link: Link | None) -> Amount:
+    """Bytes that leave a port at least: a switch that adds spares a rank the partial sums."""
+    if op != "all_reduce" or link is None or link.reduction_bytes_per_s is None:
+        return sent
+    return least((sent, size * where(np.asarray(ranks) > 1, 1.0, 0.0)))
 
 
 def estimate_on(
@@ -258,6 +293,9 @@ def estimate_on(
         )
     library, interval, warnings = _library(topology, hardware, count)
     across = 1 < boxed(topology, range(count))[1] < count
+    if op == "all_to_all" and boxed(topology, range(count))[1] < count:
+        interval = interval[0], interval[1] ** WIDER
+        warnings = (*warnings, UNCOUNTED_SENDS)
     modelled = ALGORITHMS.get(op, ())
     trees = ("tree",) if op == "all_reduce" else ()  # the shipped topologies were fitted with them
     used = {*LIBRARY.get(op, modelled), *trees, "hierarchical"} & {*modelled}

@@ -115,10 +115,15 @@ class Storage(Value):
 
 
 class Link(Value):
-    """The device's port into the switch: bytes/s in each direction, and seconds a message."""
+    """The device's port into the switch: bytes/s in each direction, and seconds a message.
+
+    `reduction_bytes_per_s` is the rate of the port in all_reduces that the switch itself adds up,
+    where it can.
+    """
 
     technology: str
     bandwidth_bytes_per_s: Size
+    reduction_bytes_per_s: Size | None = None
     latency_s: SizeOrZero
     energy_j_per_byte: SizeOrZero = 0.0
     max_devices: Size = 8

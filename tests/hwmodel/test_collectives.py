@@ -27,6 +27,9 @@ SENT = {"all_reduce": 14, "all_gather": 7, "reduce_scatter": 7, "all_to_all": 7,
 SENT_OF_FOUR = {"all_reduce": 6, "all_gather": 3, "reduce_scatter": 3, "all_to_all": 3, "p2p": 4}
 """Quarters, of 4 ranks."""
 
+RING = H200.but(link={"reduction_bytes_per_s": None})
+"""The same behind a switch that adds nothing up."""
+
 MEASURED_OVER_LINK = {
     **{"all_reduce": 1.27, "all_gather": 1.38, "reduce_scatter": 1.40},
     **{"all_to_all": 1.33, "p2p": 1.215},
@@ -36,12 +39,12 @@ MEASURED_OVER_LINK = {
 
 @pytest.mark.parametrize("op", LIBRARY)
 def test_large_transfers_take_what_their_bytes_take_on_the_link(op: str) -> None:
-    found = estimate(op, 2**30, 8, H200)
+    found = estimate(op, 2**30, 8, RING)
     least_s = SENT[op] / 8 * 2**30 / 450e9
     assert_allclose(found.bound_s, least_s)
     measured = MEASURED_OVER_LINK[op]
     four_s = SENT_OF_FOUR[op] / 4 * 2**30 / 450e9
-    assert_allclose(float(estimate(op, 2**30, 4, H200).time_s) / four_s, measured, rtol=0.09)
+    assert_allclose(float(estimate(op, 2**30, 4, RING).time_s) / four_s, measured, rtol=0.09)
     # A ring's pass that sends nothing is one of more, the more ranks there are.
     assert least_s <= float(found.time_s) <= 1.09 * measured * least_s
     assert found.bottleneck == "link"
@@ -53,9 +56,41 @@ def test_the_limit_is_that_of_the_algorithm_that_sends_least(op: str, size: int)
     """A tree sends more than a ring and may still be chosen; the limit does not follow it."""
     part = -(-size // 8)
     sends = {"all_reduce": 14 * part, "p2p": size}.get(op, 7 * part)
-    found = estimate(op, size, 8, H200)
+    found = estimate(op, size, 8, RING)
     assert_allclose(found.bound_s, sends / 450e9)
     assert found.time_s > found.bound_s
+
+
+@pytest.mark.parametrize(
+    ("size", "reported_s"), [(2**32, 15.8e-3), (2**28, 1.053e-3), (2**24, 0.1217e-3)]
+)
+def test_sums_in_the_switch_take_what_nccl_tests_report(size: int, reported_s: float) -> None:
+    """Eight H200, fp16: nccl-tests, and a public table of NCCL 2.29."""
+    found = estimate("all_reduce", size, 8, H200)
+    assert found.time_low_s < reported_s < found.time_high_s
+    assert float(found.time_s) == pytest.approx(reported_s, rel=0.05 if size >= 2**28 else 0.3)
+    assert found.parts[0].counts.messages["link"] == (2, size + size // 8)
+    assert found.bound_s == size / 450e9
+
+
+def test_two_ranks_and_small_buffers_are_added_up_in_a_ring() -> None:
+    sizes, ranks = np.array([2.0**12, 2.0**30]), np.array([[2.0], [8.0]])
+    sent = estimate("all_reduce", sizes, ranks, H200).parts[0].counts.messages["link"][1]
+    ring = estimate("all_reduce", sizes, ranks, RING).parts[0].counts.messages["link"][1]
+    assert np.equal(sent, ring).tolist() == [[True, True], [True, False]]
+
+
+def test_sends_to_several_peers_have_the_widest_interval() -> None:
+    found = [estimate(op, 2**20, 8, H200) for op in ("all_gather", "all_to_all")]
+    widths = [float(e.time_high_s / e.time_low_s) for e in found]
+    assert widths[1] == pytest.approx(widths[0] ** 2)
+
+
+def test_exchanges_between_boxes_say_what_is_not_counted() -> None:
+    across = estimate_on("all_to_all", 2**20, topology("dgx-h100", nodes=2), H200)
+    inside = estimate_on("all_to_all", 2**20, topology("dgx-h100", nodes=2), H200, 8)
+    assert any("what a NIC takes for each" in words for words in across.warnings)
+    assert not any("what a NIC takes for each" in words for words in inside.warnings)
 
 
 def test_sends_to_all_peers_wait_once_and_steps_of_a_ring_each() -> None:

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.shown import Shown
 from hwmodel.units import Amount
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -219,7 +220,7 @@ class Initial:
 
 
 @dataclass(frozen=True, repr=False)
-class Cascade:
+class Cascade(Shown):
     """Einsums in order, over declared ranks and tensors.
 
     `origin` remembers which workload function made it from which arguments, so that
@@ -233,18 +234,6 @@ class Cascade:
     initials: tuple[Initial, ...] = ()
     outputs: tuple[str, ...] = ()
     origin: "Origin | None" = field(default=None, compare=False)
-
-    def __repr__(self) -> str:
-        """One line: name and sizes."""
-        from hwmodel.einsum.shown import brief  # late, since it prints what stands here
-
-        return f"<Cascade {brief(self)}>"
-
-    def __str__(self) -> str:
-        """The cascade in its notation, as `hwmodel.einsum.notation.parse` reads it."""
-        from hwmodel.einsum.printer import show  # late, since it prints what stands here
-
-        return show(self)
 
     def sizes(self) -> dict[str, Amount]:
         """Extent of every rank."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hwmodel.einsum.cascade import Cascade, Origin
+from hwmodel.shown import Shown
 from hwmodel.units import Amount
 
 
@@ -41,7 +42,7 @@ class Stage:
 
 
 @dataclass(frozen=True, repr=False)
-class Stack:
+class Stack(Shown):
     """Stages in order; `origin` says which model, phase and sizes made them.
 
     `warnings` are what reading the model had to assume, passed on to every estimate of it.
@@ -51,23 +52,6 @@ class Stack:
     stages: tuple[Stage, ...]
     origin: Origin | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        """One line: name, sizes and operations."""
-        from hwmodel.einsum.shown import stack_finding  # late, since it prints what stands here
-
-        return f"<Stack {stack_finding(self)}>"
-
-    def __str__(self) -> str:
-        """The stages in order."""
-        from hwmodel.einsum.shown import stack_text
-
-        return stack_text(self)
-
-    def _repr_html_(self) -> str:
-        from hwmodel.einsum.shown import stack_html
-
-        return stack_html(self)
 
     def but(self, **changes: Any) -> "Stack":
         """The same workload with other arguments: its function, called again.

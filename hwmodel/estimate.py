@@ -20,12 +20,9 @@ from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import flops
 from hwmodel.frames import Framed
-from hwmodel.markup import Brief
 from hwmodel.memory import MemoryFit
+from hwmodel.shown import Shown, columns
 from hwmodel.units import Amount, show
-
-if TYPE_CHECKING:
-    pass
 
 if TYPE_CHECKING:
     import polars
@@ -174,7 +171,7 @@ class Serving:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Estimate(Brief, Framed):
+class Estimate(Shown, Framed):
     """Time, energy and traffic of a workload on a machine.
 
     Parts are one device's; energy, traffic and `bound_bytes` are those of all `devices` together.
@@ -323,9 +320,7 @@ class Estimate(Brief, Framed):
     @property
     def table(self) -> "polars.DataFrame":
         """A row for each point, in polars; columns end in their SI unit."""
-        from hwmodel.answers import estimate_table
-
-        return estimate_table(self)
+        return columns(self)
 
     def record(self) -> dict[str, Any]:
         """The fields that every answer carries, for JSON and tables."""
@@ -341,20 +336,9 @@ class Estimate(Brief, Framed):
             "warnings": list(self.warnings if np.ndim(self.time_s) else self.all_warnings()),
         }
 
-    def __str__(self) -> str:
-        """A table of the parts; of the first point, where there are many."""
-        from hwmodel.table import estimate_text  # rich is costly to import, and floors meet there
-
-        return estimate_text(self)
-
-    def _repr_html_(self) -> str:
-        from hwmodel.html import estimate_html
-
-        return estimate_html(self)
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Limit(Brief):
+class Limit(Shown):
     """What no schedule of a workload can go below, and how far its kernels are from it.
 
     `bound` has the least bytes at each memory level, `time_s` is the roofline with those bytes,
@@ -382,17 +366,6 @@ class Limit(Brief):
     def time_over_limit(self) -> Quantity:
         """Predicted time as a multiple of the roofline's."""
         return self.estimate.time_s / self.time_s
-
-    def __str__(self) -> str:
-        """The bounds by level, and how far the kernels are from them."""
-        from hwmodel.table import limit_text
-
-        return limit_text(self)
-
-    def _repr_html_(self) -> str:
-        from hwmodel.html import limit_html
-
-        return limit_html(self)
 
 
 def bottleneck(busy_s: Mapping[str, Amount]) -> Any:

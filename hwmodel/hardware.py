@@ -22,9 +22,9 @@ from pydantic import Field
 
 from hwmodel import levers
 from hwmodel.calibration import Calibration
-from hwmodel.datasheet import device_html, device_text, finding
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.peaks import KINDS, WHAT_IF, follow
+from hwmodel.shown import Shown
 from hwmodel.units import Amount, bare_name
 from hwmodel.value import NonNegative, Positive, PositiveWhole, Value
 
@@ -155,7 +155,7 @@ class Price(Value):
     rent_usd_per_hour: Size | None = None
 
 
-class Hardware(Value):
+class Hardware(Shown, Value):
     """A device, or several equal devices behind one switch."""
 
     name: str
@@ -186,17 +186,6 @@ class Hardware(Value):
     sources: dict[str, str] = Field(default={})
 
     aliases: ClassVar[dict[str, str]] = {"hbm": "dram", "gddr": "dram", "sms": "processors"}
-
-    def __repr__(self) -> str:
-        """One line: what was read or changed is in the fields."""
-        return f"<{type(self).__name__} {finding(self)}>"
-
-    def __str__(self) -> str:
-        """Every number with its source."""
-        return device_text(self)
-
-    def _repr_html_(self) -> str:
-        return device_html(self)
 
     def __mul__(self, devices: int) -> Self:
         """That many of this device behind one switch: `h200 * 8`."""

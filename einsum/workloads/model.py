@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.einsum.cascade import Origin
-from hwmodel.einsum.shown import facts_html, facts_text
 from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.workloads.config import Config, changed, read_config
 from hwmodel.einsum.workloads.decoder import stages
@@ -20,13 +19,14 @@ from hwmodel.einsum.workloads.precision import Precision, precision
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.workload import count, whole
 from hwmodel.errors import InputError, UnknownNameError
-from hwmodel.units import Amount, show
+from hwmodel.shown import Shown
+from hwmodel.units import Amount
 
 FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype")
 
 
 @dataclass(frozen=True, repr=False)
-class Model:
+class Model(Shown):
     """A language model: its config, formats, counts and phases.
 
     `warnings` tell what reading it had to assume; stacks and estimates carry them on.
@@ -45,36 +45,6 @@ class Model:
         formats = {key: changes.pop(key) for key in FORMATS if key in changes}
         config = changed(self.name, self.config, changes) if changes else self.config
         return model(replace(self, config=config), **formats)
-
-    @property
-    def _finding(self) -> str:
-        return f"{self.name}: {show(self.parameters, '').rstrip()} parameters"
-
-    @property
-    def _facts(self) -> dict[str, str]:
-        config = self.config
-        return {
-            "layers": f"{config.num_hidden_layers} of size {config.hidden_size:,}",
-            "heads": f"{self.whole.heads} for queries, {self.whole.kv_heads} for keys and values",
-            "parameters": f"{self.parameters:,}, of which a token uses {self.active_parameters:,}",
-            "weights": show(self.weight_bytes, "bytes"),
-            "KV cache": f"{show(self.kv_bytes_per_token, 'bytes')} a token",
-            "formats": ", ".join(
-                f"{part} {getattr(self.precision, part)}"
-                for part in ("weight", "kv", "activation", "linear")
-            ),
-        }
-
-    def __repr__(self) -> str:
-        """One line: name and size."""
-        return f"<Model {self._finding}>"
-
-    def __str__(self) -> str:
-        """Its sizes."""
-        return facts_text(self._finding, self._facts)
-
-    def _repr_html_(self) -> str:
-        return facts_html(self._finding, self._facts, self.warnings)
 
     @cached_property
     def whole(self) -> Shard:

@@ -4,30 +4,36 @@ Where sizes are arrays, the first and the last value are shown. Units: operation
 prefixes of 1000.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from html import escape
+from typing import Any
 
 import numpy as np
 
+from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import flops
+from hwmodel.einsum.printer import show as text
+from hwmodel.einsum.stack import Stack
+from hwmodel.einsum.workloads.model import Model
 from hwmodel.grid import grid
 from hwmodel.markup import answer_html
 from hwmodel.units import Amount, show
 
-if TYPE_CHECKING:
-    from hwmodel.einsum.cascade import Cascade
-    from hwmodel.einsum.stack import Stack
-
 STAGES = ("stage", "runs", "operations of all runs", "then")
 
 
-def brief(cascade: "Cascade") -> str:
+def cascade_finding(cascade: Cascade) -> str:
     """Name, number of Einsums and sizes of ranks."""
     count = len(cascade.einsums)
     return f"{cascade.name}: {count} Einsum{'s' * (count > 1)} over {_sizes(cascade.sizes())}"
 
 
-def stack_finding(stack: "Stack") -> str:
+def cascade_html(cascade: Cascade) -> str:
+    """The notation, as it is."""
+    return f"<p><b>{escape(cascade_finding(cascade))}</b></p><pre>{escape(text(cascade))}</pre>"
+
+
+def stack_finding(stack: Stack) -> str:
     """Name, number of kernels and operations."""
     kernels = sum(stage.times for stage in stack.stages)
     operations = sum(stage.times * flops(stage.cascade) for stage in stack.stages)
@@ -40,27 +46,51 @@ def stack_finding(stack: "Stack") -> str:
     return f"{stack.name}{where}: {kernels:,} kernels, {_amount(operations)} operations"
 
 
-def stack_text(stack: "Stack") -> str:
+def stack_text(stack: Stack) -> str:
     """The stages in order."""
     return f"{stack_finding(stack)}\n\n{grid(STAGES, _stages(stack), left=(0, 3))}"
 
 
-def stack_html(stack: "Stack") -> str:
+def stack_html(stack: Stack) -> str:
     """The same for a notebook."""
     return answer_html(stack_finding(stack), [(STAGES, _stages(stack))], stack.warnings)
 
 
-def facts_text(finding: str, facts: Mapping[str, str]) -> str:
-    """A finding and named facts below it."""
-    return f"{finding}\n\n{grid(('', ''), list(facts.items()), left=(0, 1))}"
+def model_finding(model: Model) -> str:
+    """Name and size."""
+    return f"{model.name}: {show(model.parameters, '').rstrip()} parameters"
 
 
-def facts_html(finding: str, facts: Mapping[str, str], notes: Sequence[str]) -> str:
+def model_text(model: Model) -> str:
+    """The model's sizes."""
+    return f"{model_finding(model)}\n\n{grid(('', ''), _facts(model), left=(0, 1))}"
+
+
+def model_html(model: Model) -> str:
     """The same for a notebook."""
-    return answer_html(finding, [(("", ""), [list(item) for item in facts.items()])], notes)
+    return answer_html(model_finding(model), [(("", ""), _facts(model))], model.warnings)
 
 
-def _stages(stack: "Stack") -> list[list[str]]:
+def _facts(model: Model) -> list[list[str]]:
+    config, whole = model.config, model.whole
+    formats = (
+        f"{part} {getattr(model.precision, part)}"
+        for part in ("weight", "kv", "activation", "linear")
+    )
+    return [
+        ["layers", f"{config.num_hidden_layers} of size {config.hidden_size:,}"],
+        ["heads", f"{whole.heads} for queries, {whole.kv_heads} for keys and values"],
+        [
+            "parameters",
+            f"{model.parameters:,}, of which a token uses {model.active_parameters:,}",
+        ],
+        ["weights", show(model.weight_bytes, "bytes")],
+        ["KV cache", f"{show(model.kv_bytes_per_token, 'bytes')} a token"],
+        ["formats", ", ".join(formats)],
+    ]
+
+
+def _stages(stack: Stack) -> list[list[str]]:
     return [
         [
             stage.name,

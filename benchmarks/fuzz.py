@@ -52,13 +52,32 @@ ODD: tuple[Any, ...] = (
     *("\0", "\ud800", "²", "٣", "1e9", "4 GB", "4.8 TB/s", "\x1b[31mred", "\u202e", "a\nb", "NaN"),
     *("../..", "/", "/dev/null", ".", "absent.yaml", "absent.json", "\0.yaml", "\ud800.yaml"),
     *("x" * 300 + ".yaml", "-1", "1_", "_", "__class__", "{}", "[]", "%s", "@", "fp8@0:1"),
-    *([], {}, [1], [1, 2, 3], ["a", None, 3], {"a": 1}, {"": ""}, [[]], [[[[1]]]], {"a": {"b": []}}),
+    *(
+        [],
+        {},
+        [1],
+        [1, 2, 3],
+        ["a", None, 3],
+        {"a": 1},
+        {"": ""},
+        [[]],
+        [[[[1]]]],
+        {"a": {"b": []}},
+    ),
 )
 PYTHON_ODD: tuple[Any, ...] = (
     *(np.float64(3), np.int64(4), np.bool_(True), np.datetime64("2020-01-01"), 1j, b"x", object()),
     *(np.array([1.0, 2.0]), np.array([]), np.array(5), np.array(["1"]), np.array([1j]), range(3)),
     *(np.array([True]), np.array([np.nan]), np.array([[1, 2], [3, 4]]), (1,), {1}, int, len),
-    *(np.datetime64("NaT"), np.float32("nan"), np.array([None]), [10**400], 10**5000, Path("."), set()),
+    *(
+        np.datetime64("NaT"),
+        np.float32("nan"),
+        np.array([None]),
+        [10**400],
+        10**5000,
+        Path("."),
+        set(),
+    ),
 )
 
 
@@ -157,10 +176,67 @@ def as_json(value: Any) -> str:
 
 
 TOKENS = (
-    *("[", "]", "{", "}", "(", ")", ":", ",", '"', "'", "\\", "\n", "\r\n", "\t", "#", "&a ", "*a", "|"),
-    *("<<: ", "!!binary ", "!!set ", "- ", "? ", "\ufeff", "\0", "\x1b[2J", "9" * 500, "9" * 5000, "1_"),
-    *("-", "+", "/", "=", "~", ";", "<=", "exp(", "max(m) ", "sum(k) ", "inf", "nan", "²", "٣", "\ud800"),
-    *("[" * 100, "(" * 150, "-" * 200, "{" * 70, "+ A[m] " * 200, "rank ", "tensor ", "output ", ".5e9"),
+    *(
+        "[",
+        "]",
+        "{",
+        "}",
+        "(",
+        ")",
+        ":",
+        ",",
+        '"',
+        "'",
+        "\\",
+        "\n",
+        "\r\n",
+        "\t",
+        "#",
+        "&a ",
+        "*a",
+        "|",
+    ),
+    *(
+        "<<: ",
+        "!!binary ",
+        "!!set ",
+        "- ",
+        "? ",
+        "\ufeff",
+        "\0",
+        "\x1b[2J",
+        "9" * 500,
+        "9" * 5000,
+        "1_",
+    ),
+    *(
+        "-",
+        "+",
+        "/",
+        "=",
+        "~",
+        ";",
+        "<=",
+        "exp(",
+        "max(m) ",
+        "sum(k) ",
+        "inf",
+        "nan",
+        "²",
+        "٣",
+        "\ud800",
+    ),
+    *(
+        "[" * 100,
+        "(" * 150,
+        "-" * 200,
+        "{" * 70,
+        "+ A[m] " * 200,
+        "rank ",
+        "tensor ",
+        "output ",
+        ".5e9",
+    ),
 )
 
 
@@ -193,7 +269,9 @@ def bytes_changed(data: bytes, rng: Random) -> bytes:
         elif kind < 0.8:
             made[at:at] = rng.randbytes(rng.choice((1, 4, 64)))
         elif at + 4 <= len(made):
-            made[at : at + 4] = rng.choice((b"\xff" * 4, b"\0" * 4, b"\x01\0\0\0", b"\xff\xff\xff\x7f"))
+            made[at : at + 4] = rng.choice(
+                (b"\xff" * 4, b"\0" * 4, b"\x01\0\0\0", b"\xff\xff\xff\x7f")
+            )
     return bytes(made)
 
 
@@ -244,7 +322,13 @@ CASES: tuple[Mapping[str, Any], ...] = (
     {"workload": "collective", "op": "all_reduce", "bytes": "1 GiB", "ranks": 8, "on": "h200"},
     {"workload": "llm", "config": "llama-3.1-8b", "phase": "decode", "batch": 1, "context": 64}
     | {"on": "h200", "tp": 2, "weight_dtype": "fp8", "ignore_keys": ["x"]},
-    {"workload": "cnn", "network": "mobilenetv2", "resolution": 96, "width": 0.35, "on": "stm32h743"},
+    {
+        "workload": "cnn",
+        "network": "mobilenetv2",
+        "resolution": 96,
+        "width": 0.35,
+        "on": "stm32h743",
+    },
     {"workload": "conv2d", "batch": 1, "channels": 8, "height": 14, "width": 14, "filters": 8}
     | {"kernel": 3, "on": "h200"},
 )
@@ -332,7 +416,9 @@ class Fuzz:
                 json.dumps(answer, allow_nan=False)
             for place in whole:
                 if "error" in answers[place]:
-                    raise AssertionError(f"lost by its neighbours: {lines[place]}: {answers[place]}")
+                    raise AssertionError(
+                        f"lost by its neighbours: {lines[place]}: {answers[place]}"
+                    )
 
         return Case(lines, call)
 
@@ -672,7 +758,9 @@ def called(name: str, given: dict[str, Any]) -> Any:
     if name == "times":
         return hw.device("h200") * given.get("devices", 2)
     if name == "model.decode":
-        return hw.predict(hw.model("llama-3.1-8b").decode(**{"batch": 1, "context": 4} | given), "h200")
+        return hw.predict(
+            hw.model("llama-3.1-8b").decode(**{"batch": 1, "context": 4} | given), "h200"
+        )
     if name == "sweep":
         given = {"M": [1], "N": [1]} | given
         return hw.sweep(lambda M, N: {"t": np.ones(np.size(M))}, **given, progress=False)
@@ -680,7 +768,9 @@ def called(name: str, given: dict[str, Any]) -> Any:
         from hwmodel.einsum.workloads.catalogue import workload
 
         return hw.predict(workload(name.partition(".")[2], **given), "h200")
-    needed = {n: v for n, v in dict(FACE)[name].items() if v is not None or n in ("workload", "cascade")}
+    needed = {
+        n: v for n, v in dict(FACE)[name].items() if v is not None or n in ("workload", "cascade")
+    }
     for key, value in needed.items():
         given.setdefault(key, gemm(M=64, N=64, K=64) if value is None else value)
     return getattr(hw, name)(**given)

@@ -136,8 +136,8 @@ class Template:
         default = dtypes.get("*")
         for tensor in self.tensors:
             chosen = dtypes.get(tensor.name, default)
-            if chosen is not None and chosen != tensor.dtype:
-                tensors[tensor.name] = replace(tensor, dtype=dtype(chosen).name)
+            if chosen is not None and (name := dtype(chosen).name) != tensor.dtype:
+                tensors[tensor.name] = replace(tensor, dtype=name)
         return tensors
 
 

@@ -21,6 +21,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.checked import checked
 from hwmodel.errors import CapacityError, InputError
 from hwmodel.estimate import Estimate
 from hwmodel.grid import grid, wrapped
@@ -93,6 +94,7 @@ class Attribution(Brief):
         return answer_html(head, [(heads, rows)])
 
 
+@checked
 def attribute(
     workload: Workload | Sequence[Workload],
     on: Machine | Sequence[Machine],

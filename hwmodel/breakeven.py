@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.checked import checked
 from hwmodel.errors import InputError, SolverError
 from hwmodel.hardware import Hardware
 from hwmodel.markup import Brief
@@ -102,6 +103,7 @@ class BreakEven(Brief):
         return answer_html(str(self).splitlines()[0], [(heads, rows)])
 
 
+@checked
 def break_even(
     workload: Workload,
     on: Machine,

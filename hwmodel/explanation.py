@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.checked import checked
 from hwmodel.errors import InputError
 from hwmodel.estimate import BOTTLENECKS, Estimate, Part
 from hwmodel.grid import wrapped
@@ -76,6 +77,7 @@ class Explanation(Brief):
         return answer_html(headline(self.estimate), [], self.sentences)
 
 
+@checked
 def explain(
     what: Estimate | Workload,
     on: Machine | None = None,

@@ -24,8 +24,9 @@ from hwmodel import levers
 from hwmodel.calibration import Calibration
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.peaks import KINDS, WHAT_IF, follow
+from hwmodel.printable import shown
 from hwmodel.shown import Shown
-from hwmodel.units import Amount, bare_name
+from hwmodel.units import Amount, bare_name, counted
 from hwmodel.value import NonNegative, Positive, PositiveWhole, Value
 
 Size: TypeAlias = Annotated[Any, Positive]
@@ -192,9 +193,10 @@ class Hardware(Shown, Value):
         given: Any = devices
         if not isinstance(given, (int, np.integer)) or isinstance(given, bool):
             raise InputError(
-                f"{self.name} * devices: expected one whole number, found {given!r}; a sweep walks"
-                " numbers of devices one by one where its axis is marked by hw.each"
+                f"{self.name} * devices: expected one whole number, found {shown(given)}; a sweep"
+                " walks numbers of devices one by one where its axis is marked by hw.each"
             )
+        devices = counted(devices, where=f"{self.name} * devices")
         most = self.link.max_devices if self.link else 1
         if isinstance(most, (int, float)) and devices * self.devices > most:
             raise InputError(f"{self.name} * {devices}: one switch joins at most {most:g} of them")

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from hwmodel.checked import checked
 from hwmodel.errors import CapacityError, InputError, UnknownNameError
 from hwmodel.expert_parallel import Exchange, StepTimes, step_times
 from hwmodel.expert_routing import Counts, Routing
@@ -30,7 +31,7 @@ from hwmodel.placement import (
     placement,
 )
 from hwmodel.printable import shown
-from hwmodel.reading import EXPERTS, PLACED_DEVICES, SLOTS
+from hwmodel.reading import DEVICES, EXPERTS, SLOTS
 from hwmodel.topologies import topology as find_topology
 from hwmodel.topology import Topology
 from hwmodel.traces import read_routing
@@ -43,6 +44,7 @@ _PLAIN = re.compile(r"[0-9]{1,300}(\.[0-9]*)?")
 """Bytes without a unit, as the command line gives them."""
 
 
+@checked
 def place(
     routing: Routing | str | Path,
     *,
@@ -94,8 +96,8 @@ def place(
         None if n is None else counted(n, where=f"place: {w}", most=most)
         for n, w, most in (
             (experts, "experts", EXPERTS),
-            (devices, "devices", PLACED_DEVICES),
-            (nodes, "nodes", PLACED_DEVICES),
+            (devices, "devices", DEVICES),
+            (nodes, "nodes", DEVICES),
             (slots, "slots", SLOTS),
         )
     )
@@ -103,7 +105,9 @@ def place(
     forbidden = _places("forbidden", forbidden)
     if not isinstance(routing, Routing):
         routing = read_routing(routing, kind=kind, domains=domains, experts=experts)
-    network = find_topology(topology) if isinstance(topology, (str, Path)) else topology
+    network: Any = find_topology(topology) if isinstance(topology, (str, Path)) else topology
+    if not (network is None or isinstance(network, Topology)):
+        raise InputError(f"place: expected a topology, found {shown(network)}")
     devices, nodes = _machines(devices, nodes, network)
     size_bytes, each_bytes = (
         _bytes(n, w) for n, w in ((token_bytes, "token_bytes"), (expert_bytes, "expert_bytes"))
@@ -137,6 +141,11 @@ def place(
         step = _steps(routing, plain, placed, exchange_s, work)
     copies = None
     if slots is not None:
+        if slots > devices * routing.experts:
+            raise InputError(
+                f"place: slots: expected at most {devices} devices x {routing.experts} experts, of"
+                f" which each device then holds all, found {slots}"
+            )
         from hwmodel.place_copies import with_copies
 
         copies = with_copies(

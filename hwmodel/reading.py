@@ -58,13 +58,10 @@ POINTS = 10**12
 CONDITION_CHARACTERS = 2_000
 """Of one condition (`where`) of a sweep."""
 
-DEVICES = 2**16
-"""Devices and switches of a topology."""
+DEVICES = 2**12
+"""Of a topology, and on which experts are placed: each pair has a distance and a cost (0.13 GB)."""
 
-PLACED_DEVICES = 2**12
-"""On which experts are placed, each pair of which has a cost (0.13 GB)."""
-
-SLOTS = 2**16
+SLOTS = 2**11
 """Places for experts and their copies in a layer."""
 
 

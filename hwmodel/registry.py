@@ -29,6 +29,9 @@ from hwmodel.yaml_reading import compose, entries, plain
 Record = TypeVar("Record", bound=Value)
 CATALOGUE = Path(__file__).resolve().parent / "catalogue"
 PRIORS = "uncalibrated"
+LEVELS = {"gpu": ("dram", "l2", "shared", "register")}
+"""Memory levels that a machine of a kind is modelled by; others are modelled by what they have."""
+
 RELATIVES = {
     **dict.fromkeys(("hopper", "ampere", "ada", "blackwell"), "h200"),
     **dict.fromkeys(("cortex-m7", "cortex-m4"), "stm32h743"),
@@ -89,7 +92,16 @@ def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
 
 def load_device(path: Path) -> Hardware:
     """Read one catalogue file, without calibration; raises `InputError`."""
-    return load(path, Hardware)
+    read = load(path, Hardware)
+    for level in LEVELS.get(read.kind, ()):
+        if level not in read.memories:
+            known = UnknownNameError("memory level", level, read.memories)
+            raise InputError(f"{name_of(path)}: memories: {known}")
+    for level, memory in read.memories.items():
+        if memory.array and memory.array not in read.arrays:
+            known = UnknownNameError("array", memory.array, read.arrays)
+            raise InputError(f"{name_of(path)}: memories.{level}.array: {known}")
+    return read
 
 
 def load(path: Path, record: type[Record]) -> Record:

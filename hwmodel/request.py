@@ -34,7 +34,7 @@ from hwmodel.network import ALGORITHMS
 from hwmodel.printable import shown
 from hwmodel.registry import device
 from hwmodel.topology import Topology
-from hwmodel.units import Amount, amount
+from hwmodel.units import Amount, amount, counted
 from hwmodel.verbs import Workload, predict
 
 PHASES = {"decode": "context", "prefill": "prompt"}
@@ -210,7 +210,7 @@ def machine(on: Any, tp: Any = None) -> Hardware:
     if not isinstance(on, str):
         raise InputError(f"on: expected the name of a device or a path, found {shown(on)}")
     found = device(on)
-    return found if tp is None else found * int(amount(tp, where="llm: tp", whole=True))
+    return found if tp is None else found * counted(tp, where="llm: tp")
 
 
 def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.checked import checked
 from hwmodel.errors import InputError
 from hwmodel.grid import grid, wrapped
 from hwmodel.markup import Brief
@@ -100,6 +101,7 @@ class Sensitivity(Brief):
         return answer_html(head, [(heads, rows)], notes)
 
 
+@checked
 def sensitivity(
     workload: Workload,
     on: Machine,

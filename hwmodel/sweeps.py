@@ -152,6 +152,12 @@ def planned(
     """A sweep checked as far as it can be without evaluating; raises `InputError`."""
     if not axes:
         raise InputError("sweep: expected one axis or more, found none")
+    for what, given, kinds in (("where", where, (str, polars.Expr)), ("keep", keep, (str,))):
+        listed: Any = _listed(cast(Any, given))
+        if not isinstance(listed, (list, tuple)) or not all(
+            isinstance(each, kinds) for each in cast(list[Any], listed)
+        ):
+            raise InputError(f"sweep: {what}: expected a list of texts, found {shown(listed)}")
     if samples is not None:
         samples = counted(samples, where="samples", most=POINTS)
     points = grid(axes, samples=samples, seed=counted(seed, where="seed", least=0))
@@ -410,9 +416,11 @@ def _piece(plan: Plan, block: int, first: int, end: int, empty: polars.DataFrame
 
 def _masked(table: polars.DataFrame, conditions: Sequence[polars.Expr]) -> polars.Series:
     try:
-        return table.select(polars.all_horizontal(*conditions).alias("chosen"))["chosen"].fill_null(
-            False
-        )
+        found = table.select(each.alias(str(place)) for place, each in enumerate(conditions))
+        for each, kind in zip(conditions, found.dtypes, strict=True):
+            if kind not in (polars.Boolean, polars.Null):
+                raise InputError(f"where: expected true or false of each row, found {kind}: {each}")
+        return found.select(polars.all_horizontal("*").alias("chosen"))["chosen"].fill_null(False)
     except polars.exceptions.PolarsError as error:
         told = " ".join(str(error).split())
         raise InputError(f"where: expected a condition on columns: {told}") from None
@@ -428,7 +436,8 @@ def axes_table(
             if name in fixed:
                 shown = [label(value) for value in cast(tuple[Any, ...], values)]
                 whole = polars.Series(axis.labels[name], shown, strict=False)
-                single = polars.Series(whole.name, [label(fixed[name])], dtype=whole.dtype)
+                kind: Any = whole.dtype
+                single = polars.Series(whole.name, [label(fixed[name])], kind, strict=False)
                 made.append(single.new_from_index(0, rows))
             else:
                 column = polars.Series(axis.labels[name], points[name])

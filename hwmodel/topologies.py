@@ -20,17 +20,20 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import Field
 
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.hardware import Hardware
+from hwmodel.reading import DEVICES
 from hwmodel.registry import CATALOGUE
 from hwmodel.topology import Edge, Library, Node, Port, Topology
-from hwmodel.units import amount
+from hwmodel.units import counted
 from hwmodel.value import Value
 from hwmodel.yaml_reading import table
+
+LINKS = 16 * DEVICES
 
 SHIPPED = CATALOGUE / "topologies"
 
@@ -86,7 +89,9 @@ def cluster(
     cards below the leaf together, divided by the spines).
     """
     boxes, inside = _count(nodes, "nodes"), _count(devices_per_node, "devices_per_node")
-    below = _count(nodes_per_leaf or boxes, "nodes_per_leaf")
+    below = _count(boxes if nodes_per_leaf is None else nodes_per_leaf, "nodes_per_leaf")
+    _room("devices", boxes, inside)
+    _room("links", math.ceil(boxes / below), _count(spines, "spines"), most=LINKS)
     made: list[Node] = []
     links: list[Edge] = []
     bare = nic.but(latency_s=0.0, message_s=0.0)  # the card's own side: its message is counted once
@@ -111,6 +116,7 @@ def cluster(
 def fat_tree(k: int, link: Port) -> Topology:
     """The k-ary fat tree of equal links: k pods of k/2 edge and k/2 upper switches."""
     half = _count(k, "k") // 2
+    _room("devices", k, half, half)
     if k % 2:
         raise InputError(f"fat_tree: k: expected an even number of ports a switch, found {k}")
     nodes: list[Node] = []
@@ -131,6 +137,8 @@ def fat_tree(k: int, link: Port) -> Topology:
 def torus(shape: Sequence[int], link: Port) -> Topology:
     """Devices in a grid of any number of dimensions that wraps around; each passes messages on."""
     sides = [_count(side, "shape") for side in shape]
+    _room("devices", *sides)
+    _room("links", *sides, len(sides), most=LINKS)
     places = list(itertools.product(*map(range, sides)))
     links: list[Edge] = []
     for place in places:
@@ -149,6 +157,9 @@ def dragonfly(
     nodes: list[Node] = []
     links: list[Edge] = []
     count = _count(routers, "routers")
+    _room("devices", _count(groups, "groups"), count, _count(devices_per_router, "devices"))
+    _room("links", groups, count, count, most=LINKS)
+    _room("links", groups, groups, most=LINKS)
     for g, r in itertools.product(range(_count(groups, "groups")), range(count)):
         router = f"router{g}.{r}"
         first = (g * routers + r) * devices_per_router
@@ -256,7 +267,13 @@ def _edge(start: str, end: str, port: Port) -> Edge:
 
 
 def _count(value: Any, where: str) -> int:
-    return int(cast(int, amount(value, where=where, whole=True)))
+    return counted(value, where=where, most=DEVICES)
+
+
+def _room(what: str, *sizes: int, most: int = DEVICES) -> None:
+    """Refuse a product of sizes that is more than can be built and routed."""
+    if math.prod(sizes) > most:
+        raise InputError(f"expected at most {most:,} {what}, found {' x '.join(map(str, sizes))}")
 
 
 def _at(place: tuple[int, ...]) -> str:

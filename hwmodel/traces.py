@@ -64,6 +64,9 @@ def read_routing(
     if not isinstance(path, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"routing: expected the path of a file, found {shown(path)}")
     experts = None if experts is None else counted(experts, where="experts", most=EXPERTS)
+    names: Any = domains
+    if not isinstance(names, (list, tuple)):
+        raise InputError(f"routing: domains: expected a list of names, found {shown(names)}")
     for what, given in (("kind", kind), *(("domains", each) for each in domains)):
         if given is not None and type(given) is not str:
             raise InputError(f"routing: {what}: expected a name, found {shown(given)}")

@@ -19,6 +19,9 @@ from hwmodel.printable import shown
 Amount: TypeAlias = int | float | NDArray[np.float64]
 """A number or an array of them: whatever the model is computed for."""
 
+MOST_AXES = 16
+"""Of an array; NumPy itself broadcasts 32."""
+
 LARGEST_BITS = 1023
 """Of a whole number, so that it is a float too."""
 
@@ -155,7 +158,11 @@ def amount(
             given: NDArray[Any] = np.asarray(value)
             if given.dtype.kind not in "iufO":  # truth values, texts, dates, complex numbers
                 raise TypeError(given.dtype)
+            if given.ndim > MOST_AXES:
+                raise InputError(f"{where}: expected at most {MOST_AXES} axes, found {given.ndim}")
             array: NDArray[np.float64] = np.asarray(given, dtype=np.float64)
+        except InputError:
+            raise
         except (TypeError, ValueError, OverflowError):
             raise InputError(f"{where}: expected numbers, found {shown(value)}") from None
         if not array.size:

@@ -18,6 +18,7 @@ from hwmodel import collectives
 from hwmodel.arithmetic import most
 from hwmodel.bounds import bound as bounds
 from hwmodel.bounds.sensitivity import on_machine
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.stack import Stack
@@ -29,6 +30,7 @@ from hwmodel.hardware import Hardware, limits
 from hwmodel.levers import unheard
 from hwmodel.markup import Brief
 from hwmodel.memory import fit
+from hwmodel.printable import shown
 from hwmodel.registry import device
 from hwmodel.spatial.area import area_of
 from hwmodel.units import Amount
@@ -56,6 +58,7 @@ Workload: TypeAlias = Cascade | Stack
 Machine: TypeAlias = Hardware | str | Path
 
 
+@checked
 def predict(
     workload: Workload,
     on: Machine,
@@ -70,11 +73,7 @@ def predict(
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
-    if not isinstance(workload, (Cascade, Stack)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InputError(
-            "predict: expected a workload such as hw.workloads.gemm(...), hw.parse(...) or"
-            f" hw.model(...).decode(...), found {type(workload).__name__}"
-        )
+    _check_workload(workload, "predict")
     machine = _machine(on)
     workload = _divided(workload, machine, parallel)
     estimate = _model(machine).predict(workload, machine, kernel=kernel)
@@ -98,6 +97,7 @@ def predict(
     )
 
 
+@checked
 def bound(
     workload: Workload,
     on: Machine,
@@ -111,6 +111,7 @@ def bound(
     On memories, buffers and arrays without kernels or a binding (`peer-a2`) there is no such
     distance: `map` finds a schedule for them. Raises as `predict` does.
     """
+    _check_workload(workload, "bound")
     machine = _machine(on)
     if machine.kind == "spatial" and not machine.binding and isinstance(workload, Cascade):
         from hwmodel.map_command import loose
@@ -169,6 +170,7 @@ def answered(asked: Sequence[tuple[str, Callable[[], Estimate]]]) -> Comparison:
     return Comparison(tuple(estimates), tuple(refused))
 
 
+@checked
 def compare(
     workload: Workload,
     on: Sequence[Machine],
@@ -192,6 +194,7 @@ def compare(
     return answered([(machine.title, ask(machine)) for machine in machines])
 
 
+@checked
 def collective(
     op: str,
     size_bytes: float,
@@ -207,12 +210,16 @@ def collective(
     """
     if topology is not None:
         from hwmodel.topologies import topology as find
+        from hwmodel.topology import Topology
 
-        network = find(topology) if isinstance(topology, (str, Path)) else topology
+        network: Any = find(topology) if isinstance(topology, (str, Path)) else topology
+        if not isinstance(network, Topology):
+            raise InputError(f"collective: expected a topology, found {shown(network)}")
         return collectives.estimate_on(op, size_bytes, network, _machine(on), ranks)
     return collectives.estimate(op, size_bytes, ranks, _machine(on))
 
 
+@checked
 def place(
     routing: "Routing | str | Path",
     on: Machine | None = None,
@@ -242,6 +249,7 @@ def place(
     return placed(routing, devices=devices, time_limit_s=time_limit_s, **options)
 
 
+@checked
 def map(
     cascade: Workload,
     on: Machine,
@@ -266,6 +274,7 @@ def map(
     (hls4ml). Raises `CapacityError` where
     nothing fits, with what would suffice.
     """
+    _check_workload(cascade, "map")
     machine = _machine(on)
     nests = {"mapspace": mapspace, "rules": rules, "double": double, "shares": shares}
     asked = [name for name, value in nests.items() if value]
@@ -311,6 +320,14 @@ def map(
         shares=shares,
         fused=fused,
     )
+
+
+def _check_workload(workload: Workload, verb: str) -> None:
+    if not isinstance(workload, (Cascade, Stack)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(
+            f"{verb}: expected a workload such as hw.workloads.gemm(...), hw.parse(...) or"
+            f" hw.model(...).decode(...), found {type(workload).__name__}"
+        )
 
 
 def _model(machine: Hardware) -> Any:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from hwmodel.activity import Rates, Work, energy_j, fold, totals
 from hwmodel.arithmetic import most
 from hwmodel.bounds.bound import LevelBound, bound_of
@@ -24,7 +26,7 @@ from hwmodel.bounds.sensitivity import Sensitivity, on_machine
 from hwmodel.certificate import Certificate
 from hwmodel.einsum.cascade import Cascade, Rank
 from hwmodel.einsum.counts import cascade_counts
-from hwmodel.errors import UnknownNameError
+from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.hardware import Hardware, Limits, limits
 from hwmodel.html import Notebook
 from hwmodel.mapping import Loop, walk
@@ -264,4 +266,6 @@ def _pick(objective: str, traffic_bytes: int | float, time_s: float, joules: flo
 
 
 def _number(value: Amount) -> float:
+    if isinstance(value, np.ndarray) and value.ndim:
+        raise InputError(f"expected one point to map, found an array of {value.size}")
     return float(value)

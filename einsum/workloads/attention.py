@@ -25,6 +25,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from hwmodel.checked import checked
 from hwmodel.dtypes import dtype as format_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import count, formats, instance, product_format, whole
@@ -121,6 +122,7 @@ def _text(form: str, causal: bool, windowed: bool) -> tuple[str, tuple[str, ...]
     return text, tuple(name for name in names if f"\n{name}[" in text or f" {name}[" in text)
 
 
+@checked
 def attention(
     batch: Amount,
     heads: Amount,

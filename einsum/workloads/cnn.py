@@ -17,6 +17,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Origin
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.workloads.layer import Layer, Network
@@ -178,6 +179,7 @@ def _rounded(channels: float) -> int:
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
+@checked
 def cnn(
     network: str = "mobilenetv2",
     resolution: int | None = None,

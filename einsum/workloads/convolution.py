@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
 from hwmodel.errors import InputError
@@ -36,6 +37,7 @@ def _text(stride: tuple[int, int], dilation: tuple[int, int], grouped: bool) -> 
     """
 
 
+@checked
 def conv2d(
     batch: Amount,
     channels: Amount,

@@ -10,6 +10,7 @@ Positions and experts are int64, as torch has them (ends int32, as `torch._group
 
 import numpy as np
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.stack import Stage
@@ -30,6 +31,7 @@ Y[r, c] = NUM[r, c] / SUM[r]
 """
 
 
+@checked
 def top_k(
     rows: Amount, cols: Amount, top_k: Amount, dtype: str = "fp32", name: str = "top-k"
 ) -> Cascade:
@@ -79,6 +81,7 @@ def router_kernels(
     return tuple(Stage(kernel, times) for kernel in kernels)
 
 
+@checked
 def gather_rows(
     rows: Amount, table: Amount, cols: Amount, dtype: str = "bf16", name: str = "gather"
 ) -> Cascade:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import count, formats, instance, whole
 from hwmodel.errors import InputError
@@ -27,6 +28,7 @@ LONGEST = 2**20
 """Points: beyond that the text of a stage outgrows use."""
 
 
+@checked
 def fft(points: int, batch: Amount = 1, dtype: str = "fp32", name: str = "fft") -> Cascade:
     """`batch` complex transforms of `points` points, a power of two.
 

@@ -7,6 +7,7 @@ inputs with per-tensor scales, as `torch._scaled_mm` has it).
 
 from typing import Any
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
 from hwmodel.units import Amount
@@ -33,6 +34,7 @@ C[b, m, n] = AW[b, m, n] + BIAS[b, n]
 """
 
 
+@checked
 def gemm(
     M: Amount,
     N: Amount,

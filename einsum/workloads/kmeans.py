@@ -8,6 +8,7 @@ stored; assignments are int32.
 
 from typing import Any
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, whole
 from hwmodel.units import Amount
@@ -19,6 +20,7 @@ A[i] = argmin(j) D[i, j]
 """
 
 
+@checked
 def kmeans(
     points: Amount, clusters: Amount, dims: Amount, dtype: str = "fp32", name: str = "kmeans"
 ) -> Cascade:

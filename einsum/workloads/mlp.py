@@ -4,6 +4,7 @@ Gated: `(silu(X Wg^T) * X Wu^T) Wd^T` (Shazeer, arXiv 2002.05202, section 2), wi
 one product over 2 * intermediate outputs, as libraries fuse it. Plain: `gelu(X Wu^T) Wd^T`.
 """
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
 from hwmodel.units import Amount
@@ -27,6 +28,7 @@ Y[t, o] = A[t, i] * WD[o, i]
 """
 
 
+@checked
 def mlp(
     tokens: Amount,
     hidden: Amount,

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Origin
 from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.workloads.config import Config, changed, read_config
@@ -84,6 +85,7 @@ class Model(Shown):
         """Bytes of the cache of `batch` sequences of `tokens` each."""
         return self.whole.kv_bytes(batch, tokens)
 
+    @checked
     def prefill(
         self,
         batch: Amount,
@@ -101,6 +103,7 @@ class Model(Shown):
         sizes = whole("prefill", **given)
         return self._stack("prefill", sizes, sizes["prompt"], given, tp, routing, exponent)
 
+    @checked
     def decode(
         self,
         batch: Amount,
@@ -135,6 +138,7 @@ class Model(Shown):
         return Stack(f"{self.name} {phase}", made, origin, self.warnings)
 
 
+@checked
 def model(
     config: Model | Mapping[str, Any] | str | Path,
     *,
@@ -164,6 +168,7 @@ def model(
     return Model(name, read, formats, tuple(dict.fromkeys((*warnings, *more))))
 
 
+@checked
 def llm(
     config: Model | Mapping[str, Any] | str | Path,
     phase: str,

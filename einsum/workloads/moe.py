@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stage
 from hwmodel.einsum.workloads.rows import gate_silu, up_multiply
@@ -47,6 +48,7 @@ _LAYER_TEXTS = {name: _LAYER.format(routing=form) for name, form in ROUTINGS.ite
 _GROUPED_TEXTS = {name: _GROUPED.format(routing=form) for name, form in ROUTINGS.items()}
 
 
+@checked
 def moe(
     tokens: Amount,
     experts: Amount,
@@ -84,6 +86,7 @@ def moe(
     )
 
 
+@checked
 def grouped_gemm(
     tokens: Amount,
     experts: Amount,

@@ -7,6 +7,7 @@ al., DeepSeekMoE, arXiv 2401.06066, section 3.2).
 
 from typing import Any
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Origin
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels
@@ -17,6 +18,7 @@ from hwmodel.einsum.workloads.workload import formats, whole
 from hwmodel.units import Amount
 
 
+@checked
 def moe_layer(
     tokens: Amount,
     experts: Amount,

@@ -9,6 +9,7 @@ its surviving tokens and heads; which tokens they are depends on data, how many 
 
 import math
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Origin
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.workloads.attention import attention
@@ -19,6 +20,7 @@ TOKENS_FROM, HEADS_FROM = 0.15, 0.30
 """Share of layers that keep all tokens, and all heads."""
 
 
+@checked
 def pruned_attention(
     layers: int,
     batch: int,

@@ -10,6 +10,7 @@ layernorm (Ba et al., arXiv 1607.06450, eq. 4), gelu with erf and silu (Hendryck
 
 from typing import Any
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, whole
 from hwmodel.units import Amount
@@ -86,46 +87,55 @@ def up_multiply(rows: Amount, cols: Amount, dtype: str, name: str = "multiply") 
     return _row_kernel("multiply by up", rows, cols, dtype, name)
 
 
+@checked
 def softmax(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """Softmax along the columns, made stable by each row's maximum."""
     return _row_kernel("softmax", rows, cols, dtype, name)
 
 
+@checked
 def rmsnorm(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.rms_norm` along the columns, with a weight [cols]."""
     return _row_kernel("rmsnorm", rows, cols, dtype, name)
 
 
+@checked
 def layernorm(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.layer_norm` along the columns, with a weight and a bias [cols]."""
     return _row_kernel("layernorm", rows, cols, dtype, name)
 
 
+@checked
 def gelu(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.gelu`, the form with erf."""
     return _row_kernel("gelu", rows, cols, dtype, name)
 
 
+@checked
 def silu(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.silu`, x * sigmoid(x)."""
     return _row_kernel("silu", rows, cols, dtype, name)
 
 
+@checked
 def add(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """Sum of two matrices."""
     return _row_kernel("add", rows, cols, dtype, name)
 
 
+@checked
 def residual(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """A residual connection: the sum of two matrices."""
     return _row_kernel("residual", rows, cols, dtype, name)
 
 
+@checked
 def multiply(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """Product of two matrices, element by element."""
     return _row_kernel("multiply", rows, cols, dtype, name)
 
 
+@checked
 def copy(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """One matrix written to another place."""
     return _row_kernel("copy", rows, cols, dtype, name)

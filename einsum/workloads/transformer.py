@@ -6,6 +6,7 @@ subtraction, an addition and a concatenation, for q and for k each. Keys and val
 a cache that stands still. The embedding is a gather of rows.
 """
 
+from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.stack import Stage
@@ -57,6 +58,7 @@ def rotary(
     return tuple(stages)
 
 
+@checked
 def kv_write(
     batch: Amount,
     tokens: Amount,
@@ -84,6 +86,7 @@ def kv_write(
     )
 
 
+@checked
 def embedding(
     tokens: Amount,
     vocabulary: Amount,

@@ -177,7 +177,7 @@ def test_arrays_of_keys_are_many_attentions() -> None:
         ({"passes": 3, "stable": False}, r"passes: expected 1 or 2 without a maximum"),
         ({"splits": 2, "passes": 2}, r"splits: expected 1 with passes=2"),
         ({"splits": 0}, r"splits: expected a number above 0, found 0"),
-        ({"tile": [1, 2]}, r"tile: expected one number, found an array"),
+        ({"tile": [1, 2]}, r"tile: expected a whole number, found"),
         ({"head_dim": 0}, r"head_dim: expected a number above 0, found 0"),
         ({"keys": 2.5}, r"keys: expected a whole number, found 2.5"),
         ({"dtype": "fp9"}, r"unknown dtype 'fp9'"),

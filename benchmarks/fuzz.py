@@ -871,7 +871,7 @@ def fuzzed(
     seconds: float = SECONDS,
     network: Path | None = None,
 ) -> tuple[list[Fault], dict[str, Counter[str]]]:
-    """Faults of so many cases, and by entrance how many were answered, refused, and took how long."""
+    """Faults of so many cases; by entrance how many were answered and refused, and how long."""
     faults: list[Fault] = []
     counts: dict[str, Counter[str]] = {name: Counter() for name in entrances}
     weight = sum(SHARES[name] for name in entrances)

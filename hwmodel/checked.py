@@ -2,8 +2,8 @@
 
 `checked` refuses, by `InputError` with the function's and the argument's name, what an annotation
 of plain kinds does not allow: a list as a name, a text as a number, a truth value as a count, a
-number that is none (NaN) or that no float holds. Arrays pass where numbers may: what takes them says so, and
-what does not. Annotations of other kinds are the function's own to check.
+number that is none (NaN) or that no float holds. Arrays pass where numbers may: what takes them
+says so, and what does not. Annotations of other kinds are the function's own to check.
 """
 
 import inspect
@@ -29,7 +29,10 @@ def _is_name(value: Any) -> bool:
 
 
 def _is_flag(value: Any) -> bool:
-    return isinstance(value, (bool, np.bool_))
+    """A truth value, or 0 or 1, as tables of numbers have it."""
+    return isinstance(value, (bool, np.bool_)) or (
+        isinstance(value, (int, float, np.number)) and value in (0, 1)
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -150,7 +150,7 @@ def _too_deep(where: str) -> NoReturn:
 def _deeper(value: Any, most: int) -> bool:
     """Whether lists and tables are nested more than `most` deep."""
     level: list[Any] = [value]
-    for _ in range(most + 1):
+    for _ in range(most):
         level = [
             child
             for each in level

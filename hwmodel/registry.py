@@ -93,15 +93,25 @@ def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
 def load_device(path: Path) -> Hardware:
     """Read one catalogue file, without calibration; raises `InputError`."""
     read = load(path, Hardware)
-    for level in LEVELS.get(read.kind, ()):
-        if level not in read.memories:
-            known = UnknownNameError("memory level", level, read.memories)
-            raise InputError(f"{name_of(path)}: memories: {known}")
-    for level, memory in read.memories.items():
-        if memory.array and memory.array not in read.arrays:
-            known = UnknownNameError("array", memory.array, read.arrays)
-            raise InputError(f"{name_of(path)}: memories.{level}.array: {known}")
+    _check_names(read, name_of(path))
     return read
+
+
+def _check_names(read: Hardware, where: str) -> None:
+    """Refuse a machine whose parts name others that it lacks."""
+    wanted = [
+        *(("memory level", level, read.memories) for level in LEVELS.get(read.kind, ())),
+        *(("array", m.array, read.arrays) for m in read.memories.values() if m.array),
+        *(
+            ("function", name, read.functions)
+            for array in read.arrays.values()
+            for name in array.cycles
+            if read.functions
+        ),
+    ]
+    for what, name, known in wanted:
+        if name not in known:
+            raise InputError(f"{where}: {UnknownNameError(what, name, known)}")
 
 
 def load(path: Path, record: type[Record]) -> Record:

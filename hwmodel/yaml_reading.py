@@ -49,10 +49,12 @@ def _measure(node: Any, where: str, known: dict[int, tuple[int, int] | None], de
         if found is None:
             _refuse(node, where, "an alias that leads back into itself")
         return found
-    if depth > DEPTH:
+    if not (is_table(node) or is_list(node)):
+        return 1, 0
+    if depth >= DEPTH:
         _refuse(node, where, f"lists and tables nested more than {DEPTH} deep")
     known[id(node)] = None
-    count, height = 1, 0
+    count, height = 1, 1
     for child in _children(node):
         more, deeper = _measure(child, where, known, depth + 1)
         count, height = count + more, max(height, deeper + 1)

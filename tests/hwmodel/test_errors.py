@@ -1,5 +1,7 @@
 """One family of errors, each with the exit status of its kind."""
 
+import pickle
+
 import pytest
 
 from hwmodel.errors import (
@@ -37,3 +39,24 @@ def test_unknown_names_list_what_exists() -> None:
 
 def test_bad_input_is_a_value_error_too() -> None:
     assert issubclass(InputError, ValueError)
+
+
+def family(kind: type[HwmodelError]) -> list[type[HwmodelError]]:
+    return [kind, *(each for child in kind.__subclasses__() for each in family(child))]
+
+
+@pytest.mark.parametrize("kind", family(HwmodelError))
+def test_every_error_survives_the_way_from_a_worker(kind: type[HwmodelError]) -> None:
+    made = kind("kernel", "x", ["y"]) if kind is UnknownNameError else kind("a: b expected")
+    again = pickle.loads(pickle.dumps(made))
+    assert type(again) is kind
+    assert (str(again), again.exit_status) == (str(made), made.exit_status)
+    assert vars(again) == vars(made)
+
+
+def test_names_of_any_kind_and_length_are_named() -> None:
+    assert str(UnknownNameError("phase", ["decode"], ["decode"])).startswith(
+        "unknown phase ['decode']"
+    )
+    assert "(1000002 characters)" in str(UnknownNameError("phase", "x" * 10**6, ["decode"]))
+    assert "a whole number of some 5000 digits" in str(UnknownNameError("phase", 10**5000, ["a"]))

@@ -1,0 +1,26 @@
+"""What is shown cannot steer a terminal, nor flood it."""
+
+from hwmodel.errors import InputError
+from hwmodel.printable import printable, shown
+
+
+def test_nothing_that_a_terminal_obeys_gets_through() -> None:
+    assert printable("a\x1b[2Jb\x07\r\u202ec\ud800") == "a\\x1b[2Jb\\x07\\r\\u202ec\\ud800"
+    assert printable("µs, 4 × 4\nsecond line") == "µs, 4 × 4\nsecond line"
+
+
+def test_values_are_cut_and_never_fail() -> None:
+    assert shown("x" * 1000, 10) == "'xxxxxxxxx... (1002 characters)"
+    assert shown(10**5000) == "a whole number of some 5000 digits"
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert shown(deep) == "list (RecursionError)"
+    while deep:  # taken apart by hand: some interpreters fall over so deep a list
+        deep = deep.pop()  # pyright: ignore[reportAssignmentType]
+    assert shown([10**5000]) == "list (ValueError)"
+
+
+def test_messages_quote_files_safely() -> None:
+    assert str(InputError("a\x1b]0;title\x07: " + "x" * 10_000)).startswith("a\\x1b]0;title\\x07: ")
+    assert len(str(InputError("x" * 10_000))) < 4_100

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, ParamSpec, TypeVar, get_args, get_origin
+from typing import Any, ParamSpec, TypeVar, cast, get_args, get_origin
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def _is_flag(value: Any) -> bool:
 def _is_number(value: Any) -> bool:
     """A finite number, or an array of them."""
     if isinstance(value, np.ndarray):
-        array: Any = value
+        array = cast(Any, value)
         return array.dtype.kind in "iuf" and bool(np.all(np.isfinite(array)))
     if isinstance(value, (bool, np.bool_)):
         return False

@@ -157,7 +157,9 @@ def planned(
         if not isinstance(listed, (list, tuple)) or not all(
             isinstance(each, kinds) for each in cast(list[Any], listed)
         ):
-            raise InputError(f"sweep: {what}: expected a list of texts, found {shown(listed)}")
+            raise InputError(
+                f"sweep: {what}: expected a list of texts, found {shown(cast(object, listed))}"
+            )
     if samples is not None:
         samples = counted(samples, where="samples", most=POINTS)
     points = grid(axes, samples=samples, seed=counted(seed, where="seed", least=0))
@@ -418,7 +420,7 @@ def _masked(table: polars.DataFrame, conditions: Sequence[polars.Expr]) -> polar
     try:
         found = table.select(each.alias(str(place)) for place, each in enumerate(conditions))
         for each, kind in zip(conditions, found.dtypes, strict=True):
-            if kind not in (polars.Boolean, polars.Null):
+            if kind != polars.Boolean and kind != polars.Null:
                 raise InputError(f"where: expected true or false of each row, found {kind}: {each}")
         return found.select(polars.all_horizontal("*").alias("chosen"))["chosen"].fill_null(False)
     except polars.exceptions.PolarsError as error:

@@ -10,8 +10,7 @@ from hwmodel.checked import checked
 from hwmodel.errors import InputError
 
 
-@checked
-def bake(
+def declared(
     name: str,
     share: float = 0.5,
     ways: int | None = None,
@@ -25,6 +24,9 @@ def bake(
     return f"{name} {share} {ways} {fast} {table} {names} {free} {either}"
 
 
+bake: Any = checked(declared)
+
+
 def test_what_is_declared_passes() -> None:
     assert bake("a") == "a 0.5 None False None () None "
     assert bake("a", 1, 2, np.bool_(True), {}, ["x"], 1j, 5).startswith("a 1 2 True {} ['x'] 1j 5")
@@ -35,22 +37,22 @@ def test_what_is_declared_passes() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"name": 3}, "bake: name: expected a name, found 3"),
-        ({"name": None}, "bake: name: expected a name, found None"),
-        ({"name": ["a"]}, "bake: name: expected a name"),
-        ({"share": "1"}, "bake: share: expected a number, found '1'"),
-        ({"share": True}, "bake: share: expected a number, found True"),
-        ({"share": float("nan")}, "bake: share: expected a number, found nan"),
-        ({"share": 10**400}, "bake: share: expected a number, found a whole number of some 40"),
-        ({"share": 1j}, "bake: share: expected a number, found 1j"),
-        ({"share": np.datetime64("2020-01-01")}, "bake: share: expected a number"),
-        ({"share": np.array(["1"])}, "bake: share: expected a number"),
-        ({"share": np.array([np.inf])}, "bake: share: expected a number"),
-        ({"ways": [8]}, "bake: ways: expected a whole number or none"),
-        ({"fast": 2}, "bake: fast: expected true or false, found 2"),
-        ({"fast": "yes"}, "bake: fast: expected true or false, found 'yes'"),
-        ({"table": []}, "bake: table: expected a table or none"),
-        ({"names": "abc"}, "bake: names: expected a list, found 'abc'"),
+        ({"name": 3}, "declared: name: expected a name, found 3"),
+        ({"name": None}, "declared: name: expected a name, found None"),
+        ({"name": ["a"]}, "declared: name: expected a name"),
+        ({"share": "1"}, "declared: share: expected a number, found '1'"),
+        ({"share": True}, "declared: share: expected a number, found True"),
+        ({"share": float("nan")}, "declared: share: expected a number, found nan"),
+        ({"share": 10**400}, "declared: share: expected a number, found a whole number of some 40"),
+        ({"share": 1j}, "declared: share: expected a number, found 1j"),
+        ({"share": np.datetime64("2020-01-01")}, "declared: share: expected a number"),
+        ({"share": np.array(["1"])}, "declared: share: expected a number"),
+        ({"share": np.array([np.inf])}, "declared: share: expected a number"),
+        ({"ways": [8]}, "declared: ways: expected a whole number or none"),
+        ({"fast": 2}, "declared: fast: expected true or false, found 2"),
+        ({"fast": "yes"}, "declared: fast: expected true or false, found 'yes'"),
+        ({"table": []}, "declared: table: expected a table or none"),
+        ({"names": "abc"}, "declared: names: expected a list, found 'abc'"),
     ],
 )
 def test_other_kinds_are_refused_by_name(given: dict[str, Any], expected: str) -> None:

@@ -101,7 +101,7 @@ def lent(family: Family) -> Family:
 WIDER, WIDEST = 2.0, 4.0
 """Powers by which an interval grows on an unmeasured device, of the same architecture and of
 another: assumptions, until a second device is measured. The first is also that of a number format
-of which the fit saw no row."""
+of which the fit saw no row, and of a size beyond those that it saw."""
 
 
 def inherited(calibration: Calibration, device: str, *, of: str, power: float) -> Calibration:

@@ -118,25 +118,27 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
         busy_s=busy,
         energy_j=sum(joules.values()),
         energy_by_j=joules,
-        interval=_interval(op, ranks, family),
-        beyond=_beyond(ranks, family),
+        interval=_interval(op, size_bytes, ranks, family),
+        beyond=_beyond(size_bytes, ranks, family),
     )
 
 
-def _interval(op: str, ranks: Amount, family: Family) -> tuple[Amount, Amount]:
-    """The family's interval, wider where there are more ranks than were measured.
+def _interval(op: str, size_bytes: Amount, ranks: Amount, family: Family) -> tuple[Amount, Amount]:
+    """The family's interval, wider where sizes or ranks are beyond those that were measured.
 
     Widest for grouped sends: two ranks do not show what sends to several peers cost each other.
     """
     low, high = family.interval
-    beyond = _beyond(ranks, family)
+    beyond = _beyond(size_bytes, ranks, family)
     power = WIDEST if op in DIRECT else WIDER
     return where(beyond, low**power, low), where(beyond, high**power, high)
 
 
-def _beyond(ranks: Amount, family: Family) -> Any:
-    """Whether there are more ranks than were measured, point by point."""
+def _beyond(size_bytes: Amount, ranks: Amount, family: Family) -> Any:
+    """Whether sizes, or more ranks, are beyond those that were measured, point by point."""
+    least_bytes, most_bytes = family.ranges.get("bytes", (0, math.inf))
     outside = np.asarray(ranks) > family.ranges.get("ranks", (1, math.inf))[1]
+    outside = outside | (np.asarray(size_bytes) < least_bytes) | (size_bytes > most_bytes)
     return outside if outside.shape else bool(outside)
 
 

@@ -146,6 +146,9 @@ def _ranges(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
     for row in rows:
         for name in SIZES[str(row.columns["family"])]:
             sizes.setdefault(name, []).append(float(row.columns[name]))
+        if row.columns.get("kv_heads"):
+            shared = float(row.columns["heads"]) / float(row.columns["kv_heads"])
+            sizes.setdefault("group", []).append(shared)
     return {name: (min(values), max(values)) for name, values in sizes.items()}
 
 

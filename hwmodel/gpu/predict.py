@@ -19,7 +19,7 @@ from hwmodel import collectives
 from hwmodel.activity import Folded, Work, components_j, energy_j, fold, sustained_s, totals
 from hwmodel.arithmetic import most, where
 from hwmodel.bounds.bound import bound
-from hwmodel.calibration import Calibration, Family, at_least_prior, lent
+from hwmodel.calibration import WIDER, Calibration, Family, at_least_prior, lent
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.stack import Stack, Stage
@@ -179,6 +179,7 @@ def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibratio
     energy = calibration.values(ENERGY) if ENERGY in calibration.families else None
     values = {n: p.value for n, p in family.parameters.items()}
     result = run(call, hardware, values, energy)
+    beyond = _beyond(call, family)
     return Part(
         name=call.name,
         family=call.family,
@@ -189,8 +190,8 @@ def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibratio
         busy_s=result.folded.busy_s,
         energy_j=result.energy_j,
         energy_by_j=result.energy_by_j,
-        beyond=_beyond(call, family),
-        interval=_interval(call, family),
+        beyond=beyond,
+        interval=_interval(call, family, beyond),
         tile=result.tile,
     )
 
@@ -205,12 +206,16 @@ def _beyond(call: Call, family: Family) -> Any:
     return outside
 
 
-def _interval(call: Call, family: Family) -> tuple[float, float]:
-    """The family's interval for the call's formats; a prior's where another kernel stands in."""
+def _interval(call: Call, family: Family, beyond: Any) -> tuple[Amount, Amount]:
+    """The family's interval for the call's formats; a prior's where another kernel stands in.
+
+    It is wider at points `beyond` the sizes that the fit saw.
+    """
     found = family.interval_of(_formats(call))
-    return (
-        at_least_prior(found) if getattr(call.problem, "passes", 1) > 1 and _fused(call) else found
-    )
+    if getattr(call.problem, "passes", 1) > 1 and _fused(call):
+        found = at_least_prior(found)
+    low, high = found
+    return where(beyond, low**WIDER, low), where(beyond, high**WIDER, high)
 
 
 def _fused(call: Call) -> bool:

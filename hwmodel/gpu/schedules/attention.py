@@ -85,7 +85,8 @@ class AttentionTile:
     """The launch record: query rows and keys per step, splits of the keys, blocks per processor.
 
     Attributes:
-        packed: 1 where the rows of a KV head's group share a block if they fit, else 0.
+        packed: 1 where the rows of a KV head's group share a block if they fit, 2 where they share
+            as many as they fill, else 0.
         pad: multiple to which the head dimension is padded.
         team: warps that fetch an operand from shared memory together: 4 where the matrix unit reads
             it itself (wgmma), 1 where each warp loads registers (mma).
@@ -126,7 +127,7 @@ Block: TypeAlias = Callable[[AttentionProblem, AttentionTile, Steps, Amount], Ac
 def row_blocks(problem: AttentionProblem, tile: AttentionTile) -> tuple[Amount, Amount, Amount]:
     """(rows, blocks of rows, columns): query rows of one column, a head or a KV head's group."""
     together = problem.queries * problem.group
-    packed = (tile.packed > 0) & (together <= tile.block_q)
+    packed = (tile.packed > 1) | ((tile.packed > 0) & (together <= tile.block_q))
     rows = where(packed, together, problem.queries)
     columns = problem.batch * where(packed, problem.kv_heads, problem.heads)
     return rows, ceil_div(rows, tile.block_q), columns

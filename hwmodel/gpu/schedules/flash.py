@@ -8,7 +8,8 @@ Hopper too it uses the warp-level matrix instruction of sm_80):
 
 The keys are split when blocks of 64 rows would fill less than 80 % of two for each processor. Then
 the fewest splits are taken whose last wave is at least 85 % as full as that of the best; splits
-that change no block's count of steps are skipped. With one query, the heads of a group become rows.
+that change no block's count of steps are skipped. With one query, the heads of a group become rows
+of one head, however many (`seqlenq_ngroups_swapped`).
 
 Tiles and the rule were recalled from those sources, and the measured times of an H200 agree: the
 standard kernel streams keys at 2.8 TB/s, split ones at 4.5. Registers: where the two accumulators
@@ -56,7 +57,7 @@ MENU = (
 def resolved(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
     """The launch that FlashAttention-2 makes for these sizes."""
     narrow, wide = problem.head_dim <= 64, problem.head_dim > 128
-    packed = where(problem.queries <= 1, 1.0, 0.0)
+    packed = where(problem.queries <= 1, 2, 0)
     keys_a_step = where(narrow, 256, where(wide, 64, 128))
     split_tile = replace(tile, block_q=SPLIT_ROWS, block_k=keys_a_step, packed=packed)
     _, blocks, columns = row_blocks(problem, split_tile)

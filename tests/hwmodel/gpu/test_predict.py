@@ -147,6 +147,28 @@ def test_extrapolation_is_said_point_by_point() -> None:
     assert made(gemm(M=int(most) + 1, N=4096, K=4096)).extrapolated is True
 
 
+def test_an_interval_is_wider_beyond_what_was_measured() -> None:
+    calibration = H200.calibration
+    assert calibration is not None
+    family = calibration.family("gemm:cublas")
+    _, most = family.ranges["M"]
+    (part,) = made(gemm(M=np.array([most, most + 1]), N=4096, K=4096)).parts
+    low, high = family.interval_of(("bf16",))
+    assert_allclose(part.interval[0], [low, low**2])
+    assert_allclose(part.interval[1], [high, high**2])
+
+
+def test_groups_of_query_heads_were_measured_up_to_eight() -> None:
+    def decode(group: int) -> Any:
+        return made(
+            attention(batch=8, heads=8 * group, kv_heads=8, queries=1, keys=8192, head_dim=128)
+        )
+
+    assert [bool(decode(group).extrapolated) for group in (1, 8, 9, 65)] == [0, 0, 1, 1]
+    few, many = (decode(group).time_s for group in (64, 65))
+    assert few < many < 2 * few  # two blocks of rows for one, of the same keys
+
+
 def test_a_kernel_that_does_not_run_at_a_point_extrapolates_nothing_there() -> None:
     """64 queries lie beyond what decode was fitted on, and 1 below what prefill was."""
     sweep = made(attention(4, 16, np.array([1.0, 64.0]), 1024, 128, kv_heads=4))

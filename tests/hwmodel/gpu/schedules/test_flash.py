@@ -11,7 +11,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.gpu.lower import lower
 from hwmodel.gpu.predict import Result, run
-from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile
+from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile, row_blocks
 from hwmodel.gpu.schedules.flash import MENU, resolved, splits
 from hwmodel.hardware import limits
 from hwmodel.registry import device
@@ -68,7 +68,7 @@ def test_few_blocks_split_the_keys_with_tiles_of_64_rows(head_dim: int, keys: in
     found = launch(head_dim=head_dim)
     assert (found.block_q, found.block_k) == (64, keys)
     assert found.split > 1
-    assert found.packed == 1
+    assert found.packed == 2
 
 
 def test_enough_blocks_do_not_split() -> None:
@@ -116,3 +116,11 @@ def test_splits_on_machines_of_other_sizes_are_those_of_each_alone() -> None:
     slots = np.array([4.0, 38.0, 216.0, 264.0])
     found = splits(1, 200, slots)
     assert list(np.ravel(found)) == [walked(1, 200, int(each)) for each in slots]
+
+
+def test_a_group_of_any_size_shares_the_keys_of_its_head() -> None:
+    """65 query heads to a KV head fill two blocks of rows; each was a head with keys of its own."""
+    for group, blocks in ((64, 1), (65, 2), (200, 4)):
+        problem = AttentionProblem(2, group, 1, 1, 8192, 128, 128)
+        found = resolved(MENU[0], problem, limits(device("h200")))
+        assert row_blocks(problem, found) == (group, blocks, 2)

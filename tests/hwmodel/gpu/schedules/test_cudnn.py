@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hwmodel.activity import totals
 from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile, activity
 from hwmodel.gpu.schedules.cudnn import DECODE_MENU, PREFILL_MENU, resolved
+from hwmodel.gpu.schedules.flash import MENU as FLASH_MENU
 from hwmodel.hardware import limits
 from hwmodel.registry import device
 
@@ -64,3 +65,18 @@ def test_a_sweep_launches_what_its_points_launch() -> None:
 def test_a_block_of_many_queries_is_128_by_128(head_dim: int) -> None:
     counts = totals(activity(problem(queries=1, keys=1, head_dim=head_dim), PREFILL_MENU[0], H200))
     assert counts.operations["matrix", "flop", "bf16"] == 32 * 2 * 128 * 128 * 2 * head_dim
+
+
+def test_a_warpgroup_reads_an_operand_from_shared_memory_once() -> None:
+    """wgmma: four warps share what they read. Eight warps are two readers of each K and V."""
+    many = totals(activity(problem(queries=512, keys=512), PREFILL_MENU[0], H200))
+    assert many.read["shared"] == 2 * float(many.read["l2"])
+    few = totals(activity(problem(), decode(), H200))
+    moved = 8192 * 8 * 2 * 128 * 2
+    assert few.read["shared"] == few.written["shared"] == pytest.approx(moved)
+
+
+def test_a_warp_of_flash_attention_reads_operands_for_itself() -> None:
+    """mma: each of four warps loads its fragments of K and V."""
+    found = totals(activity(problem(queries=512, keys=512), FLASH_MENU[0], H200))
+    assert found.read["shared"] == 4 * float(found.read["l2"])

@@ -7,6 +7,8 @@ import pytest
 
 from hwmodel.gpu.lower import FEW_QUERIES
 from hwmodel.gpu.schedules.triton_tiles import (
+    CHUNK_TILE,
+    chunk_tiles,
     decode_tile,
     decode_tiles,
     gemm_menu,
@@ -14,6 +16,7 @@ from hwmodel.gpu.schedules.triton_tiles import (
     prefill_tile,
     prefill_tiles,
     row_tile,
+    row_tiles,
 )
 from hwmodel.validation.rows import read_rows
 
@@ -140,7 +143,8 @@ def test_every_side_of_a_tile_is_a_power_of_two() -> None:
         for d in (64, 128, 256)
         for t in (*prefill_tiles(d), *decode_tiles(d))
     ]
-    for sides in (*products, *attention):
+    rows = [(t.elements, t.rows) for t in (*chunk_tiles(), *row_tiles(), CHUNK_TILE)]
+    for sides in (*products, *attention, *rows):
         assert all(int(np.asarray(side)).bit_count() == 1 for side in sides), sides
 
 

@@ -389,11 +389,15 @@ def test_the_hottest_address_binds_atomics() -> None:
 @pytest.mark.parametrize(
     ("work", "named"),
     [
-        (Work(operations={("matrix", "flop", "fp4"): 1}), "fp4"),
-        (Work(read={"l3": 1}), "l3"),
-        (Work(written={"shared": 1}), "shared"),
-        (Work(messages={"pcie": (1, 1)}), "pcie"),
-        (Work(slots={"drain": 1}), "drain"),
+        (Work(operations={("matrix", "flop", "fp4"): 1}), "fp4; it has: matrix flop bf16$"),
+        (
+            Work(operations={("tensor", "flop", "fp4"): 1}),
+            "fp4; it has: matrix flop bf16, vector flop fp32$",
+        ),
+        (Work(read={"l3": 1}), "l3; it has: dram, l2, shared$"),
+        (Work(written={"shared": 1}), "shared; it has: dram$"),
+        (Work(messages={"pcie": (1, 1)}), "pcie; it has: link$"),
+        (Work(slots={"drain": 1}), "drain; it has: fill, launch$"),
     ],
 )
 def test_what_the_machine_lacks_is_named(work: Work, named: str) -> None:

@@ -93,3 +93,15 @@ def test_levels_never_exceed_a_cost_of_any_shape() -> None:
     )
     assert (total <= cost).all()
     assert np.max(total) > 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_bound_on_whole_counts_is_rounded_up_to_a_whole_one(seed: int) -> None:
+    """18.85 crossings that no placement avoids are 19."""
+    counts = np.random.default_rng(seed).integers(0, 9, (4, 4)) * 1.0
+    posed = problem(from_counts({(0, 1): counts}), 2)
+    kept = kept_by_eigenvalues(((0, 1, counts),), 4, 2)
+    least = max(bound.least for bound in bounds(posed))
+    assert least == int(least)
+    assert least >= counts.sum() - kept - 1e-6
+    assert least <= counts.sum() - most_kept(counts, 2)

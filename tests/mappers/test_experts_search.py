@@ -77,3 +77,12 @@ def test_devices_are_dealt_to_nodes_no_worse_than_in_order(seed: int) -> None:
     paired = np.kron(np.eye(4), [[0, 9], [9, 0]])[np.ix_(*[[0, 2, 4, 6, 1, 3, 5, 7]] * 2)]
     node = regroup(paired, 4) // 2
     assert paired[node[:, None] != node[None, :]].sum() == 0
+
+
+def test_settling_exchanges_experts_of_the_busiest_device() -> None:
+    """Loads of 40, 40, 4 and 4 on two devices: crossings are alike, so that loads decide: 44."""
+    routed = from_counts({(0, 1): np.outer([10.0, 10.0, 1.0, 1.0], np.ones(4))})
+    posed = problem(routed, 2, load_cost=1.0)
+    found = settle(posed, np.array([[0, 0, 1, 1]] * 2))
+    assert np.bincount(found[0], posed.loads[0], 2).tolist() == [44, 44]
+    assert sorted(found[0]) == [0, 0, 1, 1]

@@ -42,6 +42,15 @@ def test_a_fused_answer_for_time_is_the_one_for_traffic() -> None:
     assert by_time.traffic_bytes == map_cascade(CHAIN, MACHINE).traffic_bytes
 
 
+def test_what_was_not_proven_for_traffic_is_not_for_time() -> None:
+    """`pinned` is searched by its best so far: its optimum may hide below, for every objective."""
+    for objective in ("traffic", "latency", "energy"):
+        found = map_cascade(CHAIN, MACHINE, mapspace="pinned", objective=objective)
+        assert not found.certificate.optimal_in_mapspace
+        proven = map_cascade(CHAIN, MACHINE, objective=objective)
+        assert proven.certificate.optimal_in_mapspace
+
+
 def test_a_cascade_on_an_array_says_what_was_not_searched() -> None:
     found = map_cascade(CHAIN, device("peer-a3"))
     assert found.certificate.optimal_in_mapspace

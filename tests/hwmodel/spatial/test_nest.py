@@ -239,6 +239,16 @@ def test_branches_take_turns_in_a_memory_and_share_what_is_kept_around_them() ->
     assert evaluate(CHAIN, nest, ROOM).footprint_bytes == {"buffer": 64 + max(4 * 8, 8)}
 
 
+def test_a_loop_that_repeats_an_einsum_stands_outside_of_its_reduction() -> None:
+    """T lacks p and sums over k: with p inside of k every term would be added twice."""
+    for loops in ((Loop("p", 4), Loop("k", 2)), (Loop("p", 4), Loop("k", 8))):
+        made = mapping(Keep("T", "buffer"), Split(((*loops, Compute("T")), (Compute("Z"),))))
+        assert evaluate(CHAIN, made, ROOM).operations["multiply", "int8"] == 2 * 8**3 + 8**3
+    inside = (Loop("k", 2), Loop("p", 4), Compute("T"))
+    with pytest.raises(InputError, match="inside the loop over k that it reduces"):
+        evaluate(CHAIN, mapping(Keep("T", "buffer"), Split((inside, (Compute("Z"),)))), ROOM)
+
+
 def test_a_loop_over_a_rank_that_an_einsum_lacks_repeats_it() -> None:
     """T has no p: in every of two turns of p it is made anew."""
     nest = mapping(Loop("p", 4), Keep("T", "buffer"), Split(((Compute("T"),), (Compute("Z"),))))

@@ -118,8 +118,8 @@ def unheard(hardware: "Hardware") -> tuple[str, ...]:
         if hardware.kind != "gpu"
         and hardware.sources.get(f"memories.{name}.capacity") == WHAT_IF
         and hardware.sources.get(f"memories.{name}.energy") != WHAT_IF
-        and (memory.energy_j_per_byte or 0) > 0
-        and not memory.energy_exponent
+        and np.any(memory.energy_j_per_byte)
+        and not np.any(memory.energy_exponent)
         and name != "dram"
     ]
     said = [f"{path} changes no prediction: {why}" for path, why in found.items() if why]

@@ -244,7 +244,8 @@ def show(value: float, dimension: str, *, digits: int = 3) -> str:
     '3.18 ms'
     """
     if dimension == "m2":  # a prefix would be squared with it: chips are told in mm2
-        return f"{value / DIMENSIONS['m2']['mm2']:,.{digits}g} mm2"
+        size = value / DIMENSIONS["m2"]["mm2"]
+        return f"{size:,.0f} mm2" if size >= 10**digits else f"{size:,.{digits}g} mm2"
     symbol = _SHOWN.get(dimension, dimension)
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {symbol}"

@@ -180,7 +180,8 @@ def fixed(cascade: Cascade) -> tuple[str, ...]:
     """What no mapspace of loop nests chooses for a cascade: its partitions, and halos.
 
     A partitioned rank is walked in the parts that it is written in: with another tile it is another
-    cascade. Parts of a window that the tile before had already are fetched anew.
+    cascade. A tile of a window is fetched anew when one of its ranks moves on, though the tile
+    before may have had a part of it, or all.
     """
     parts: dict[str, list[Rank]] = {}
     for rank in cascade.ranks.values():
@@ -199,7 +200,7 @@ def fixed(cascade: Cascade) -> tuple[str, ...]:
         for index in access.indices
     )
     if windowed:
-        words.append("what two tiles of a window share is fetched for each of them")
+        words.append("a tile of a window fetched anew whenever one of its ranks moves on")
     return tuple(words)
 
 

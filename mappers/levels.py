@@ -40,7 +40,10 @@ from hwmodel.spatial.rates import rates, unit_of
 from hwmodel.spatial.rules import OVERLAP, Rules
 
 MAPSPACE = "interleaved"
-GIVEN = ("tiles, and spreads over the array, that divide their ranks",)
+GIVEN = (
+    "every tensor kept in each memory",
+    "tiles, and spreads over the array, that divide their ranks",
+)
 """What an optimum of the mapspace is under."""
 IDLE = 0.5
 """Share of the elements below which an answer says which ranks leave the others idle."""

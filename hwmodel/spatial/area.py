@@ -23,7 +23,7 @@ def areas_m2(hardware: Hardware) -> Mapping[str, Amount]:
 
     Raises `CoverageError` where the machine's tables have no areas.
     """
-    if not any(memory.area_m2 for memory in hardware.memories.values()):
+    if not any(np.any(memory.area_m2) for memory in hardware.memories.values()):
         raise CoverageError(f"{hardware.name}: its tables have no areas; fusemax has them")
     found: dict[str, Amount] = {}
     for name, array in hardware.arrays.items():

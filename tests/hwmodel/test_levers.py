@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hwmodel as hw
@@ -189,7 +190,7 @@ def test_area_is_in_the_answer_and_follows_arrays_and_buffers() -> None:
     work = WORK.gemm(M=256, N=256, K=256)
     base = hw.predict(work, on="fusemax")
     assert base.area_m2 == pytest.approx(1313.5e-6, rel=1e-3)
-    assert f"area      {1e6 * base.area_m2:,.3g} mm2" in str(base)  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+    assert "area      1,314 mm2" in str(base)
     small = hw.predict(work, on=FUSEMAX.but(buffer={"capacity": "8 MiB"}))
     wide = hw.predict(work, on=FUSEMAX.but(arrays={"matrix": {"rows": 512}}))
     element = 1545e-12 + 49.28944e-12 + 16849.2142e-12
@@ -228,3 +229,31 @@ def test_a_buffer_that_is_too_small_for_a_head_says_so() -> None:
         found = hw.predict(WORK.attention(1, 4, 1, keys, 64, kv_dtype="int8"), on="spatten")
         assert [store.short_by_bytes for store in found.stores] == [short, short]
         assert found.fits == (short == 0)
+
+
+def test_arrays_of_capacities_and_clocks_answer_as_each_alone() -> None:
+    """Joules, area and time of a sweep of buffers, and of clocks, are those of single machines."""
+    work = WORK.attention(1, 12, 16384, 16384, 64)
+    sizes, clocks = np.array([2.0**18, 2.0**24, 2.0**26]), np.array([0.5e9, 0.94e9])
+    for name, values in (("capacity", sizes), ("clock", clocks)):
+
+        def machine(value: Any, name: str = name) -> Hardware:
+            if name == "capacity":
+                return FUSEMAX.but(buffer={"capacity_bytes": value})
+            return FUSEMAX.but(clock_hz=value)
+
+        many = hw.predict(work, machine(values))
+        for at, value in enumerate(values.tolist()):
+            one = hw.predict(work, machine(value))
+            for field in ("time_s", "energy_j", "area_m2"):
+                found = np.broadcast_to(np.asarray(getattr(many, field)), values.shape)[at]
+                assert found == pytest.approx(getattr(one, field), rel=1e-12), (name, field)
+    told = unheard(PEER.but(buffer={"capacity_bytes": sizes, "energy_j_per_byte": 1e-12 * sizes}))
+    assert told == ()
+    assert len(unheard(PEER.but(buffer={"capacity_bytes": sizes}))) == 1
+    for board in ("u280", "rk3588"):
+        swept = device(board).but(clock_hz=clocks)
+        unit = next(iter(swept.units))
+        dtype = next(iter(swept.units[unit].rate_per_s))
+        base = device(board).rate(unit, dtype) / device(board).clock_hz
+        np.testing.assert_allclose(swept.rate(unit, dtype), base * clocks)

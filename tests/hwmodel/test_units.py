@@ -170,3 +170,9 @@ def test_one_spelling_has_one_dimension_of_its_kind() -> None:
 def test_an_array_without_values_is_refused() -> None:
     with pytest.raises(InputError, match="M: expected one value or more, found an empty array"):
         amount([], where="M")
+
+
+def test_areas_are_told_in_square_millimetres() -> None:
+    """814 mm2 are 814e-6 m2, not 814 um2."""
+    shown = [show(value, "m2") for value in (814e-6, 1313.6e-6, 18.71e-6, 1545e-12)]
+    assert shown == ["814 mm2", "1,314 mm2", "18.7 mm2", "0.00155 mm2"]

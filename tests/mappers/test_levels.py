@@ -413,9 +413,7 @@ def test_a_prime_size_says_that_it_leaves_the_array_idle_and_padded_uses_it() ->
     for found, elements, steps in ((prime, 1, 1009), (padded, 16, 64)):
         assert (found.costs.counts.elements, found.costs.counts.steps) == (elements, steps)
         assert found.certificate.optimal_in_mapspace
-        assert found.certificate.given == (
-            "tiles, and spreads over the array, that divide their ranks",
-        )
+        assert "spreads over the array, that divide their ranks" in found.certificate.given[-1]
     assert padded.notes == ()
     (note,) = prime.notes
     assert "1 of 16 elements work (6.2%)" in note

@@ -45,6 +45,7 @@ ESTIMATE: Mapping[str, tuple[Any, Callable[[Estimate], Any]]] = {
     "extrapolated": (polars.Boolean, lambda e: e.extrapolated),
     "tokens_per_s": (polars.Float64, lambda e: e.tokens_per_s),
     "joules_per_token": (polars.Float64, lambda e: e.joules_per_token),
+    "area_m2": (polars.Float64, lambda e: e.area_m2),
     "memory_bytes": (polars.Float64, _memory_bytes),
     "fits": (polars.Boolean, _fits),
 }

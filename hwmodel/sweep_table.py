@@ -27,7 +27,7 @@ SHOWN = 20
 WIDEST = 10
 ASIDE = (
     *("time_low_s", "time_high_s", "sustained_time_s", "dram_bytes_read", "dram_bytes_written"),
-    *("bound_bytes", "bound_s", "extrapolated", "memory_bytes"),
+    *("bound_bytes", "bound_s", "extrapolated", "area_m2", "memory_bytes"),
 )
 """Columns that a print-out leaves out where there are more than `WIDEST`."""
 

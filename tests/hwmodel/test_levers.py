@@ -257,3 +257,17 @@ def test_arrays_of_capacities_and_clocks_answer_as_each_alone() -> None:
         dtype = next(iter(swept.units[unit].rate_per_s))
         base = device(board).rate(unit, dtype) / device(board).clock_hz
         np.testing.assert_allclose(swept.rate(unit, dtype), base * clocks)
+
+
+def test_energy_and_area_of_buffers_make_a_front() -> None:
+    """BERT's attention reads as little with 256 KiB: the smallest buffer wins both."""
+    work = WORK.attention(1, 12, 16384, 16384, 64)
+    swept = hw.sweep(
+        lambda size: hw.predict(work, FUSEMAX.but(buffer={"capacity": size})),
+        size=hw.logspace("256 KiB", "64 MiB", 5),
+        keep=["energy_j", "area_m2"],
+    )
+    energy, area = (swept.table[name].to_list() for name in ("energy_j", "area_m2"))
+    assert energy == sorted(energy)
+    assert area == sorted(area)
+    assert len(swept.pareto("energy_j", "area_m2").table) == 1

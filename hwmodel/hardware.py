@@ -87,7 +87,11 @@ class Function(Value):
 
 
 class Processors(Value):
-    """The replicated cores of a device (SMs, CUs), what one can hold, and its port to the L2."""
+    """The replicated cores of a device (SMs, CUs), what one can hold, and its port to the L2.
+
+    `pair` of them carry out one matrix instruction together, each with a share of its operands, and
+    keep the sums in a memory of their own; 1 where each works by itself.
+    """
 
     name: str = "SM"
     count: Count
@@ -96,6 +100,7 @@ class Processors(Value):
     registers: Count = 65536
     shared_per_block_bytes: SizeOrZero = 0
     port_bytes_per_clock: Size = 64
+    pair: Count = 1
 
 
 class Atomics(Value):
@@ -292,6 +297,8 @@ class Limits:
     registers: Amount
     shared_per_block_bytes: Amount
     devices: int = 1
+    pair: Amount = 1
+    """Processors that share the operands of a matrix instruction."""
     arrays: Mapping[str, tuple[Amount, Amount]] = field(default_factory=lambda: {})
     """(rows, columns) of each array of processing elements."""
     resources: Mapping[str, Amount] = field(default_factory=lambda: {})
@@ -317,6 +324,7 @@ def limits(hardware: Hardware) -> Limits:
 
     return Limits(
         processors=processors.count,
+        pair=processors.pair,
         capacity_bytes={
             level: memory.capacity_bytes * owners(memory)
             for level, memory in hardware.memories.items()

@@ -90,6 +90,7 @@ def predict(
         warnings=(
             *getattr(workload, "warnings", ()),
             *_warnings(calibration, every),
+            *_costed_as(every, hardware),
             *unread(hardware, parts),
         ),
         stores=(short,) if short else (),
@@ -178,6 +179,8 @@ def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibratio
     family = family_of(calibration, call.family)
     energy = calibration.values(ENERGY) if ENERGY in calibration.families else None
     values = {n: p.value for n, p in family.parameters.items()}
+    if family.origin == "inherited":
+        values = support.adapted(values, call.library, hardware.architecture)
     result = run(call, hardware, values, energy)
     beyond = _beyond(call, family)
     return Part(
@@ -191,7 +194,7 @@ def _part(call: Call, times: Amount, hardware: Hardware, calibration: Calibratio
         energy_j=result.energy_j,
         energy_by_j=result.energy_by_j,
         beyond=beyond,
-        interval=_interval(call, family, beyond),
+        interval=_interval(call, family, hardware, beyond),
         tile=result.tile,
     )
 
@@ -206,13 +209,14 @@ def _beyond(call: Call, family: Family) -> Any:
     return outside
 
 
-def _interval(call: Call, family: Family, beyond: Any) -> tuple[Amount, Amount]:
+def _interval(call: Call, family: Family, hardware: Hardware, beyond: Any) -> tuple[Amount, Amount]:
     """The family's interval for the call's formats; a prior's where another kernel stands in.
 
     It is wider at points `beyond` the sizes that the fit saw.
     """
     found = family.interval_of(_formats(call))
-    if getattr(call.problem, "passes", 1) > 1 and _fused(call):
+    passes = call.problem.passes if _fused(call) else 1
+    if passes > 1 or (call.library, hardware.architecture) in support.COSTED_AS:
         found = at_least_prior(found)
     low, high = found
     return where(beyond, low**WIDER, low), where(beyond, high**WIDER, high)
@@ -395,6 +399,12 @@ def _warnings(calibration: Calibration, calls: Sequence[Call]) -> tuple[str, ...
                 f" {call.library}'s fused kernel, which makes one; its interval is widened"
             )
     return tuple(dict.fromkeys(found))
+
+
+def _costed_as(calls: Sequence[Call], hardware: Hardware) -> list[str]:
+    """What is told of kernels that are costed as those of another generation."""
+    places = dict.fromkeys((call.library, hardware.architecture) for call in calls)
+    return [support.COSTED_AS[place] for place in places if place in support.COSTED_AS]
 
 
 UNMEASURED = {

@@ -144,6 +144,25 @@ SUPPORT: tuple[Support, ...] = (
 )
 """Library and schedules -> what exists. Schedules without a line (rows) take any format."""
 
+COSTED_AS = {
+    ("cudnn", "blackwell"): (
+        "cudnn on blackwell: its kernels there keep scores in tensor memory, but those of Hopper"
+        " are costed; its interval is widened"
+    ),
+    ("cublas", "blackwell"): (
+        "cublas on blackwell: its tiles are taken from Hopper's menu; its interval is widened"
+    ),
+}
+"""Library and generation -> what is told where kernels of another generation are costed."""
+
+NATIVE = {
+    ("flash-attention-2", "ampere"): 1 / 0.62,
+    ("flash-attention-2", "ada"): 1 / 0.62,
+}
+"""Library and generation -> how many times more of the datasheet's matrix rate its instructions
+reach than on Hopper, where a warp's mma gets 0.62 of the rate of a warpgroup's (Luo et al. 2024,
+Benchmarking and Dissecting the NVIDIA Hopper GPU Architecture: 62 % on average)."""
+
 INSTEAD = {
     ("gemm", "cublas"): "weight-only",
     ("grouped", "torch"): "weight-only",
@@ -159,6 +178,15 @@ STAND_INS = {
     "decode:quantised": "decode:cudnn",
 }
 """Family that was never measured -> the one whose efficiencies it borrows."""
+
+
+def adapted(parameters: Mapping[str, float], library: str, generation: str) -> dict[str, float]:
+    """A family's parameters on another generation of GPUs than it was fitted on."""
+    more = NATIVE.get((library, generation), 1.0)
+    return {
+        name: min(1.0, value * more) if name == "matrix" and more != 1 else value
+        for name, value in parameters.items()
+    }
 
 
 def library_of(schedule: str, library: str, problem: Any) -> str:

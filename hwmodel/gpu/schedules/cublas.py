@@ -38,6 +38,7 @@ from hwmodel.gpu.schedules.gemm import (
     is_scaled,
     lines,
     narrowest,
+    paired,
     sides_bytes,
     slab,
 )
@@ -205,8 +206,8 @@ def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activit
     products = Work(
         operations={(unit, "flop", dtype): operations},
         read={
-            "shared": slab(tile) * depth * element * by_bulk,
-            "port": staged * lines(problem.K * element),
+            "shared": slab(tile, limits) * depth * element * by_bulk,
+            "port": paired(problem, tile, staged, depth, limits) * lines(problem.K * element),
             "l2": staged - clustered(problem, tile, rows, columns) * depth,
             "pipeline": slices * where(by_bulk > 0, 1, chain / resident),
         },

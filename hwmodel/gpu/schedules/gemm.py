@@ -26,7 +26,7 @@ block_n); the part of A and B beyond the L2's capacity is read again for each wa
 fp32 partial tiles, written and read through the L2, and one more launch that adds them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -173,8 +173,8 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     mainloop = Work(
         operations={(unit, "flop", dtype): operations},
         read={
-            "shared": slab(tile) * depth * element,
-            "port": staged * lines(problem.K * element),
+            "shared": slab(tile, limits) * depth * element,
+            "port": paired(problem, tile, staged, depth, limits) * lines(problem.K * element),
             "l2": staged - clustered(problem, tile, rows, columns) * depth,
             "pipeline": slices,
             "copy": where(tile.copy_bytes > 0, staged / most((tile.copy_bytes, 1)), 0.0),
@@ -202,8 +202,18 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     return Serial((launch, body, reduction))
 
 
-def slab(tile: GemmTile) -> Amount:
-    """Elements that the matrix instructions of one step of K read from shared memory."""
+def slab(tile: GemmTile, limits: Limits) -> Amount:
+    """Elements that the matrix instructions of one step of K read from shared memory.
+
+    Where two processors share an instruction its sums lie in a memory of their own, and each reads
+    its rows of A and its half of B once (PTX ISA, tcgen05.mma, cta_group::2).
+    """
+    shared = tile.block_m + tile.block_n / limits.pair
+    return where(np.asarray(limits.pair) > 1, shared, _warpgroups(tile))
+
+
+def _warpgroups(tile: GemmTile) -> Amount:
+    """The same where each warpgroup holds its sums in registers, and reads all of B."""
     side = least((tile.block_m, tile.block_n))
     long = where(side >= WARPGROUP_ROWS, side, most((tile.block_m, tile.block_n)))
     return tile.block_m * tile.block_n / WARPGROUP_ROWS + long
@@ -237,6 +247,17 @@ def clustered(problem: GemmProblem, tile: GemmTile, rows: Amount, columns: Amoun
     shared_b = where(rows > 1, tile.block_n, 0) * element_bytes(problem.dtype_b)
     shared_a = where(columns > 1, tile.block_m, 0) * element_bytes(problem.dtype_a)
     return most((shared_a, shared_b)) * (1 - 1 / tile.multicast)
+
+
+def paired(
+    problem: GemmProblem, tile: GemmTile, staged: Amount, depth: Amount, limits: Limits
+) -> Amount:
+    """Bytes of `staged` that a block fetches itself, where its pair fetches half of a side."""
+    if isinstance(limits.pair, int) and limits.pair == 1:
+        return staged
+    rows, columns = _row_blocks(problem, tile), ceil_div(problem.N, tile.block_n)
+    together = replace(tile, multicast=limits.pair)
+    return staged - clustered(problem, together, rows, columns) * depth
 
 
 def sides_bytes(problem: GemmProblem, rows: Amount, columns: Amount) -> Amount:

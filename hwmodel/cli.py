@@ -326,14 +326,18 @@ def split(
 
 @app.command()
 def place(
-    routing: Annotated[str, typer.Option(help="Traces or counts: .npz, .parquet or .csv.")],
+    routing: Annotated[
+        str, typer.Option(help="Traces, counts or loads: .npz, .parquet, .csv, .json.")
+    ],
     devices: Annotated[int | None, typer.Option(help="Devices that hold experts.")] = None,
     nodes: Annotated[int | None, typer.Option(help="Nodes that the devices stand on.")] = None,
     topology: Annotated[str | None, typer.Option(help="A topology's name or file.")] = None,
     kind: Annotated[str | None, typer.Option(help="top1 or topk.")] = None,
     domain: Annotated[list[str] | None, typer.Option(help="Text to count; repeat.")] = None,
     experts: Annotated[int | None, typer.Option(help="Experts in each layer.")] = None,
-    objective: Annotated[str, typer.Option(help="crossings, hops, load, seconds.")] = "crossings",
+    objective: Annotated[
+        str | None, typer.Option(help="crossings (default), hops, load, seconds.")
+    ] = None,
     token_bytes: Annotated[str | None, typer.Option(help="Bytes of a token on a link.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Tokens in a step (default 4096).")] = None,
     choices: Annotated[int | None, typer.Option(help="Experts of a token (default 1).")] = None,

@@ -35,7 +35,8 @@ class Routing:
 
     Attributes:
         layers: numbers of the mixture layers, in order.
-        transitions: counts `(experts, experts)` by pair of layer numbers.
+        transitions: counts `(experts, experts)` by pair of layer numbers; none where there is one
+            layer, or loads alone are known.
         loads: counts `(layers, experts)`.
         coactivation: counts `(layers, experts, experts)`; None where only aggregates are known.
     """
@@ -47,10 +48,10 @@ class Routing:
 
     def __post_init__(self) -> None:
         """Refuse counts that no trace can have."""
-        if len(self.layers) < 2 or not self.transitions:
+        if not self.layers or self.loads.ndim != 2 or len(self.loads) != len(self.layers):
             raise InputError(
-                f"routing: expected transitions between two layers or more, found layers"
-                f" {list(self.layers)}"
+                f"routing: expected loads (layers, experts) of one layer or more, found layers"
+                f" {list(self.layers)} and loads of shape {self.loads.shape}"
             )
         for (a, b), counts in self.transitions.items():
             where = f"routing: transitions from layer {a} to {b}"
@@ -63,8 +64,9 @@ class Routing:
                 )
             _check_counts(counts, where)
         _check_counts(self.loads, "routing: loads")
-        if self.total <= 0:
-            raise InputError("routing: expected at least one transition, found none")
+        if self.total <= 0 and (self.transitions or not self.loads.sum() > 0):
+            what = "transition" if self.transitions else "choice of an expert"
+            raise InputError(f"routing: expected at least one {what}, found none")
 
     @property
     def experts(self) -> int:
@@ -133,6 +135,24 @@ def from_counts(transitions: Mapping[tuple[int, int], Counts]) -> Routing:
     return Routing(layers, dict(transitions), loads)
 
 
+def from_loads(loads: Any, layers: tuple[int, ...] | None = None) -> Routing:
+    """Routing of loads alone, `(layers, experts)` or `(experts,)` of one layer, as EPLB takes them.
+
+    They say how busy experts are, and nothing of where tokens go next. Raises `InputError`.
+    """
+    try:
+        table = np.atleast_2d(np.asarray(loads, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise InputError("loads: expected numbers, as many in each layer, found others") from None
+    if table.ndim != 2 or not table.size:
+        raise InputError(
+            f"loads: expected (layers, experts) or (experts,), found shape {np.shape(loads)}"
+        )
+    if table.shape[1] > EXPERTS:
+        raise InputError(f"loads: expected 1 to {EXPERTS} experts, found {table.shape[1]}")
+    return Routing(tuple(range(len(table))) if layers is None else layers, {}, table)
+
+
 def from_traces(
     chunks: Iterable[Trace],
     *,
@@ -154,9 +174,9 @@ def from_traces(
     shape: tuple[int, ...] = ()
     tokens = 0
     for chunk in chunks:
-        if chunk.ndim != 3 or (shape and chunk.shape[1:] != shape) or chunk.shape[1] < 2:
+        if chunk.ndim != 3 or (shape and chunk.shape[1:] != shape) or chunk.shape[1] < 1:
             raise InputError(
-                f"trace, token {tokens}: expected (tokens, layers, choices) with two layers or more"
+                f"trace, token {tokens}: expected (tokens, layers, choices) with one layer or more"
                 f" and the same for all tokens, found shape {chunk.shape}"
             )
         shape = chunk.shape[1:]

@@ -98,17 +98,28 @@ def _node_crossings(routing: Routing, placed: Placement, nodes: int) -> float:
 def _text(answer: PlaceAnswer) -> str:
     routing, certificate, placed = answer.routing, answer.certificate, answer.placement
     plain = contiguous(routing.layers, routing.experts, placed.devices)
+    uneven = [load_imbalance(routing, each) for each in (plain, placed)]
     fewer = 1 - answer.crossings / answer.contiguous_crossings if answer.contiguous_crossings else 0
     proof = (
         "proven optimal"
         if certificate.optimal_in_mapspace
         else f"gap {certificate.gap_to_bound:.2%}"
     )
+    layers = f"each of {len(routing.layers)} layers" if len(routing.layers) > 1 else "one layer"
+    head = f"{routing.experts} experts in {layers} on {placed.devices} devices"
+    if routing.transitions:
+        found = (
+            f"{answer.crossings:,.0f} of {routing.total:,.0f} transitions cross"
+            f" ({answer.crossings / routing.total:.1%}), {fewer:.1%} fewer than with consecutive"
+            f" experts"
+        )
+    else:
+        found = (
+            f"the busiest device serves {uneven[1]:.4g} times the mean load, {uneven[0]:.4g} times"
+            " with consecutive experts"
+        )
     lines = [
-        f"{routing.experts} experts in each of {len(routing.layers)} layers on {placed.devices}"
-        f" devices: {answer.crossings:,.0f} of {routing.total:,.0f} transitions cross"
-        f" ({answer.crossings / routing.total:.1%}), {fewer:.1%} fewer than with consecutive"
-        f" experts",
+        f"{head}: {found}",
         f"{certificate.objective} {_exact(certificate.value)}, bound {_exact(certificate.bound)}:"
         f" {proof} ({certificate.bound_reason}; {certificate.solve_time_s:.2f} s"
         + (", interrupted)" if answer.interrupted else ")"),
@@ -125,9 +136,8 @@ def _text(answer: PlaceAnswer) -> str:
         if table.sum()
     ]
     heads = ("layers", "transitions", "cross, consecutive", "cross, placed")
-    uneven = [f"{load_imbalance(routing, each):.3g}" for each in (plain, placed)]
-    summary = [["load of the busiest device / mean", *uneven]]
-    if answer.nodes > 1:
+    summary = [["load of the busiest device / mean", *(f"{each:.3g}" for each in uneven)]]
+    if answer.nodes > 1 and routing.transitions:
         summary.append(
             [
                 "transitions that leave a node",
@@ -140,7 +150,8 @@ def _text(answer: PlaceAnswer) -> str:
             words = {"v": "two all-to-alls a layer", "c": "one all-to-all a layer, all-gather"}
             cells = [show(getattr(step, name), "s") for step in answer.step]
             summary.append([f"exchanges of a step, {words[name[0]]}", *cells])
-    blocks = ["\n".join(map(_wrapped, lines)), grid(heads, rows, left=(0,))]
+    blocks = ["\n".join(map(_wrapped, lines))]
+    blocks += [grid(heads, rows, left=(0,))] if rows else []
     blocks.append(grid(("", "consecutive", "placed"), summary, left=(0,)))
     if answer.copies is not None:
         blocks.append("\n".join(map(_wrapped, _copied(answer.copies))))

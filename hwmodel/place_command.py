@@ -18,7 +18,7 @@ import numpy as np
 from hwmodel.checked import checked
 from hwmodel.errors import CapacityError, InputError, UnknownNameError
 from hwmodel.expert_parallel import Exchange, StepTimes, step_times
-from hwmodel.expert_routing import Counts, Routing
+from hwmodel.expert_routing import Counts, Routing, from_loads
 from hwmodel.mappers.experts import Progress, place_experts
 from hwmodel.mappers.experts_search import regroup
 from hwmodel.place_answer import PlaceAnswer
@@ -46,7 +46,7 @@ _PLAIN = re.compile(r"[0-9]{1,300}(\.[0-9]*)?")
 
 @checked
 def place(
-    routing: Routing | str | Path,
+    routing: Routing | Counts | Sequence[Any] | str | Path,
     *,
     devices: int | None = None,
     nodes: int | None = None,
@@ -54,7 +54,7 @@ def place(
     kind: str | None = None,
     domains: Sequence[str] = (),
     experts: int | None = None,
-    objective: str = "crossings",
+    objective: str | None = None,
     token_bytes: float | str | None = None,
     slack: int = 0,
     memory: float | str | None = None,
@@ -71,8 +71,10 @@ def place(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> PlaceAnswer:
-    """Place the experts of a routing (or of a file of traces or counts) on devices.
+    """Place the experts of a routing (or of a file of traces, counts or loads) on devices.
 
+    Loads `(layers, experts)`, or of one layer, may be given as they are. `objective` is crossings
+    by default; load where there are no transitions, of which loads and single layers say nothing.
     The devices are the first of a topology, by default all of it. `memory` of a device and
     `expert_bytes` limit how many experts of each layer it holds, beside `shared_experts` of each
     layer that every device holds. With a topology and `token_bytes` the times of a step of `tokens`
@@ -81,7 +83,10 @@ def place(
     from the placement. Raises `InputError`, `CapacityError` where the experts have no room,
     `SolverError` where constraints leave no way.
     """
-    if not isinstance(objective, str) or objective not in OBJECTIVES:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if objective is not None and (
+        not isinstance(objective, str)  # pyright: ignore[reportUnnecessaryIsInstance]
+        or objective not in OBJECTIVES
+    ):
         raise UnknownNameError("objective", objective, OBJECTIVES)
     time_limit_s = _number("time_limit_s", time_limit_s, least=1e-9)
     gap = _number("gap", gap, most=np.nextafter(1.0, 0.0))
@@ -103,8 +108,12 @@ def place(
     )
     pinned = _places("pinned", pinned)
     forbidden = _places("forbidden", forbidden)
+    if isinstance(routing, (list, tuple, np.ndarray)):
+        routing = from_loads(routing)
     if not isinstance(routing, Routing):
-        routing = read_routing(routing, kind=kind, domains=domains, experts=experts)
+        path = cast(str | Path, routing)
+        routing = read_routing(path, kind=kind, domains=domains, experts=experts)
+    objective = _objective(routing, objective)
     network: Any = find_topology(topology) if isinstance(topology, (str, Path)) else topology
     if not (network is None or isinstance(network, Topology)):
         raise InputError(f"place: expected a topology, found {shown(network)}")
@@ -136,7 +145,7 @@ def place(
     plain = contiguous(routing.layers, routing.experts, devices)
     exchange_s = None if network is None else _exchange(network, devices)
     step = None
-    if exchange_s is not None and size_bytes is not None:
+    if exchange_s is not None and size_bytes is not None and routing.transitions:
         work = {"tokens": tokens, "token_bytes": size_bytes, "choices": choices, "token_s": token_s}
         step = _steps(routing, plain, placed, exchange_s, work)
     copies = None
@@ -169,6 +178,18 @@ def place(
         copies=copies,
         notes=_notes(routing),
     )
+
+
+def _objective(routing: Routing, asked: str | None) -> str:
+    """What is minimised; without transitions that is the load alone."""
+    if routing.transitions:
+        return asked or "crossings"
+    if asked not in (None, "load"):
+        raise InputError(
+            f"place: objective {asked!r}: expected transitions between layers, found loads alone,"
+            " which say nothing of what crosses; minimise 'load', or give traces or counts"
+        )
+    return "load"
 
 
 def _machines(devices: int | None, nodes: int | None, network: Topology | None) -> tuple[int, int]:
@@ -316,6 +337,8 @@ def _places(name: str, given: Any) -> dict[tuple[int, int], Any]:
 
 def _notes(routing: Routing) -> tuple[str, ...]:
     """What the counts cannot say."""
+    if not routing.transitions:
+        return ("loads alone: nothing is known of which tokens cross between devices",)
     gaps = [(a, b) for a, b in routing.transitions if b - a != 1]
     if not gaps:
         return ()

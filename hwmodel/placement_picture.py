@@ -22,7 +22,8 @@ def draw(routing: Routing, placed: Placement, path: str | Path) -> None:
     figures: Any = importlib.import_module("matplotlib.figure")
     table = np.array(placed.assignment)
     figure = figures.Figure(figsize=(11, 8), layout="constrained")
-    axes: Any = figure.subplots(2, 2, height_ratios=(1, 2))
+    panels = 2 if routing.transitions else 1  # loads alone have no transitions to show
+    axes: Any = figure.subplots(panels, 2, height_ratios=(1, 2)[:panels], squeeze=False)
     colours: Any = matplotlib.colormaps["turbo"].resampled(placed.devices)
     plain = contiguous(placed.layers, placed.experts, placed.devices)
     rows = ((np.array(plain.assignment), "consecutive experts"), (table, "placed"))
@@ -37,6 +38,9 @@ def draw(routing: Routing, placed: Placement, path: str | Path) -> None:
         step = max(1, len(placed.layers) // 12)
         axis.set_yticks(range(0, len(placed.layers), step), placed.layers[::step])
     figure.colorbar(shown, ax=axes[0], label="device", ticks=_ticks(placed.devices))
+    if not routing.transitions:
+        figure.savefig(path, dpi=130)
+        return
     pair = max(routing.transitions, key=lambda at: _concentration(routing.transitions[at]))
     affinity = routing.affinity(*pair)
     scale: Any = colours_of.PowerNorm(0.5, 0.0, float(affinity.max()))  # small shares show too

@@ -1,10 +1,13 @@
-"""Reads routing statistics from files: traces of tokens, or counts that are already aggregated.
+"""Reads routing statistics from files: traces of tokens, aggregated counts, or loads alone.
 
     .npz             an array `experts` (or the only one), (tokens, layers) or (tokens, layers, k)
     .csv, .parquet   a trace: columns token, layer, expert, and rank where there is more than one
                      choice; the rows of a token stand together
     .csv, .parquet   counts: columns layer_from, layer_to, expert_from, expert_to, count, and where
                      they tell rows apart domain, kind and model
+    .csv, .parquet   loads: columns layer, expert, load, each pair once
+    .json            loads: a list of layers of experts' loads (or of one layer), or a table that
+                     has it as `weight` or `loads`: what EPLB takes
 
 Traces are read in chunks, so that one larger than memory is counted as it streams by. Every refusal
 names the file and the row (the first row of data is 1), token or column.
@@ -23,13 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.errors import InputError, UnknownNameError
-from hwmodel.expert_routing import Routing, Trace, from_counts, from_traces
+from hwmodel.expert_routing import Routing, Trace, from_counts, from_loads, from_traces
 from hwmodel.printable import cut, shown
-from hwmodel.reading import EXPERTS, ROUTING_ENTRIES, kind_of, name_of, why
+from hwmodel.reading import EXPERTS, ROUTING_ENTRIES, json_file, kind_of, name_of, why
 from hwmodel.units import counted
 
 COUNT_COLUMNS = ("layer_from", "layer_to", "expert_from", "expert_to", "count")
 TRACE_COLUMNS = ("token", "layer", "expert")
+LOAD_COLUMNS = ("layer", "expert", "load")
+LOAD_NAMES = ("weight", "loads", "load")
+"""Fields of a JSON table that hold loads, the first that is there."""
 CHUNK_ROWS = 1 << 20
 """Rows of a table, or entries of an array, that are in memory at once."""
 CSV_BLOCK_BYTES = 1 << 24
@@ -79,8 +85,12 @@ def read_routing(
         if domains:
             raise InputError(f"{path}: an array of experts has no domains to choose from")
         return _named(path, _array_chunks(path, chunk_rows), kind or "top1", experts, None)
+    if path.suffix == ".json":
+        return _from_json(path, kind, domains, experts)
     if path.suffix not in (".csv", ".parquet"):
-        raise InputError(f"{path}: expected a file .npz, .csv or .parquet, found {path.suffix!r}")
+        raise InputError(
+            f"{path}: expected a file .npz, .csv, .parquet or .json, found {path.suffix!r}"
+        )
     tables = _tables(path, chunk_rows)
     first = next(tables, None)
     if first is None:
@@ -88,16 +98,92 @@ def read_routing(
     rest = _chained(first, tables)
     if set(COUNT_COLUMNS) <= set(first.columns):
         return _from_count_tables(path, rest, kind, domains, experts)
+    if set(LOAD_COLUMNS) <= set(first.columns):
+        _no_choice(path, kind, domains)
+        return _from_load_tables(path, rest, experts)
     missing = [name for name in TRACE_COLUMNS if name not in first.columns]
     if missing:
         raise InputError(
-            f"{path}: expected columns {', '.join(COUNT_COLUMNS)} (counts) or"
-            f" {', '.join(TRACE_COLUMNS)} (a trace); found {', '.join(first.columns)}"
+            f"{path}: expected columns {', '.join(COUNT_COLUMNS)} (counts),"
+            f" {', '.join(TRACE_COLUMNS)} (a trace) or {', '.join(LOAD_COLUMNS)} (loads); found"
+            f" {', '.join(first.columns)}"
         )
     if domains:
         _need_column(path, first, "domain")
     reader = _TraceRows(path, domains)
     return _named(path, reader.chunks(rest), kind or "top1", experts, reader)
+
+
+def _no_choice(path: Path, kind: str | None, domains: Sequence[str]) -> None:
+    if kind or domains:
+        raise InputError(f"{path}: loads have no kinds and no domains to choose from")
+
+
+def _from_json(
+    path: Path, kind: str | None, domains: Sequence[str], experts: int | None
+) -> Routing:
+    _no_choice(path, kind, domains)
+    held: Any = json_file(path)
+    if isinstance(held, dict):
+        table = cast(dict[str, Any], held)
+        name = next((name for name in LOAD_NAMES if name in table), None)
+        if name is None:
+            raise InputError(
+                f"{path}: expected loads under one of {', '.join(LOAD_NAMES)}, found"
+                f" {shown(sorted(table))}"
+            )
+        held = table[name]
+    try:
+        routing = from_loads(held)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return _of_experts(path, routing, experts)
+
+
+def _of_experts(path: Path, routing: Routing, experts: int | None) -> Routing:
+    """Loads with experts behind them that were never chosen."""
+    if experts is None or experts == routing.experts:
+        return routing
+    if experts < routing.experts:
+        raise InputError(f"{path}: expected {experts} experts, found {routing.experts}")
+    more = np.pad(routing.loads, ((0, 0), (0, experts - routing.experts)))
+    return from_loads(more, routing.layers)
+
+
+def _from_load_tables(path: Path, frames: Iterator[Any], experts: int | None) -> Routing:
+    import polars
+
+    found: dict[tuple[int, int], float] = {}
+    rows = 0
+    for frame in frames:
+        layers, numbers = (_whole(path, frame, name, rows) for name in LOAD_COLUMNS[:2])
+        loads = frame.get_column("load").cast(polars.Float64, strict=False).to_list()
+        for row, (layer, expert, load) in enumerate(zip(layers, numbers, loads, strict=True), 1):
+            at = (int(layer), int(expert))
+            if load is None or not math.isfinite(load) or load < 0:
+                raise InputError(
+                    f"{path}, row {rows + row}, column load: expected a number of 0 or more,"
+                    f" found {shown(frame.get_column('load')[row - 1])}"
+                )
+            if at in found:
+                raise InputError(
+                    f"{path}, row {rows + row}: layer {at[0]}, expert {at[1]} stands here a second"
+                    " time"
+                )
+            found[at] = load
+        rows += frame.height
+    names = tuple(sorted({layer for layer, _ in found}))
+    size = 1 + max((expert for _, expert in found), default=0)
+    if len(names) * size > ROUTING_ENTRIES:
+        raise InputError(f"{path}: expected at most {ROUTING_ENTRIES:,} loads in all")
+    table = np.zeros((len(names), size))
+    for (layer, expert), load in found.items():
+        table[names.index(layer), expert] = load
+    try:
+        return _of_experts(path, from_loads(table, names), experts)
+    except InputError as error:
+        text = str(error)
+        raise (error if text.startswith(str(path)) else InputError(f"{path}: {text}")) from None
 
 
 def _named(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel import collectives
 from hwmodel.arithmetic import most
@@ -221,7 +222,7 @@ def collective(
 
 @checked
 def place(
-    routing: "Routing | str | Path",
+    routing: "Routing | NDArray[Any] | Sequence[Any] | str | Path",
     on: Machine | None = None,
     *,
     devices: int | None = None,
@@ -230,10 +231,11 @@ def place(
 ) -> "PlaceAnswer":
     """Experts of a mixture on devices, so that few tokens cross; with its bound and gap.
 
-    `routing` is read from a file of traces or counts (`hwmodel.traces`) or given. The devices are
-    those of `on`, such as `h200 * 8`, or `devices`; `options` are those of
-    `hwmodel.place_command.place` (nodes, topology, kind, domains, objective, slack, memory, pinned
-    and so on). Ctrl-C returns the best so far. Raises `InputError`, `CapacityError`, `SolverError`.
+    `routing` is read from a file of traces, counts or loads (`hwmodel.traces`) or given; loads also
+    as an array, `(layers, experts)` or `(experts,)`. The devices are those of `on`, such as
+    `h200 * 8`, or `devices`; `options` are those of `hwmodel.place_command.place` (nodes, topology,
+    kind, domains, objective, slack, memory, pinned and so on). Ctrl-C returns the best so far.
+    Raises `InputError`, `CapacityError`, `SolverError`.
     """
     from hwmodel.place_command import place as placed
 

@@ -155,3 +155,53 @@ def test_pins_are_read_or_refused() -> None:
     assert pins(["0:3=1", "7:2=0"]) == {(0, 3): 1, (7, 2): 0}
     with pytest.raises(InputError, match="LAYER:EXPERT=DEVICE, found '0-3=1'"):
         pins(["0-3=1"])
+
+
+EPLB = [
+    [90, 132, 40, 61, 104, 165, 39, 4, 73, 56, 183, 86],
+    [20, 107, 104, 64, 19, 197, 187, 157, 172, 86, 16, 27],
+]
+"""The loads in the README of deepseek-ai/EPLB (MIT)."""
+
+
+def test_loads_alone_are_balanced_with_a_proof() -> None:
+    """Loads of 1,033 and 1,156 over four devices: 259 and 289 on the busiest at least.
+
+    Each of eight devices has to serve a whole expert, the busiest being of 183 and 197.
+    """
+    answer = hw.place(EPLB, devices=4)
+    assert answer.certificate.objective == "load"
+    assert 259 + 289 <= answer.certificate.bound <= answer.certificate.value
+    loads = np.zeros((2, 4))
+    for layer, row in enumerate(answer.placement.assignment):
+        assert sorted(row) == sorted([0, 1, 2, 3] * 3)
+        np.add.at(loads[layer], list(row), EPLB[layer])
+    assert answer.certificate.value == loads.max(axis=1).sum()
+    alone = hw.place(np.array(EPLB), devices=8, slack=1)
+    assert alone.certificate.value == 183 + 197
+    assert alone.certificate.optimal_in_mapspace
+    assert "serves 1.389 times the mean load" in str(alone)
+    assert any("loads alone" in note for note in alone.record()["warnings"])
+
+
+def test_copies_of_loads_alone_are_no_worse_than_eplbs() -> None:
+    found = hw.place(EPLB, devices=8, slack=1, slots=16).copies
+    assert found is not None
+    assert found.imbalance <= found.eplb_imbalance
+    assert all(sorted(set(row)) == list(range(12)) for row in found.slots)
+
+
+def test_one_layer_is_placed_and_drawn(tmp_path: Path) -> None:
+    (tmp_path / "loads.json").write_text(json.dumps(EPLB[0]))
+    picture = tmp_path / "p.png"
+    words = ("--routing", str(tmp_path / "loads.json"), "--devices", "4", "--picture", str(picture))
+    status, out = run(*words)
+    assert status == 0
+    assert out.startswith("12 experts in one layer on 4 devices: the busiest device serves")
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("objective", ["crossings", "hops", "seconds"])
+def test_loads_alone_say_nothing_of_crossings(objective: str) -> None:
+    with pytest.raises(InputError, match="expected transitions between layers, found loads alone"):
+        hw.place(EPLB, devices=4, objective=objective)

@@ -87,7 +87,7 @@ def test_counts_are_added_over_the_domains_asked_for(tmp_path: Path) -> None:
         (COUNTS + "0,1,0,0,3\n0,1,1,,3\n", "row 2, column expert_to.*None"),
         (COUNTS + "0,1,0,0,3\n0,1,1,1\n", "row 2: expected 5 fields, found 4"),
         (COUNTS + "0,1,0,9,3\n", "row 1, column expert_to: expected an expert of 0 to 7, found 9"),
-        (COUNTS + "2,2,0,1,3\n", "expected transitions between two layers"),
+        (COUNTS + "2,2,0,1,3\n", "expected two different layers"),
         ("token,layer,expert\n0,0,1\n0,1,1\n1,0,1\n", "row 3, token 1: expected 2 rows together"),
         ("token,layer,expert\n0,0,1\n0,1,1\n1,0,1\n1,0,2\n", "row 4, token 1.*found layer 0"),
         ("token,layer,expert\n0,0,1\n0,1,8\n", "expert of 0 to 7, found 8"),
@@ -117,3 +117,49 @@ def test_what_is_no_trace_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=words):
             read_routing(tmp_path / name)
+
+
+LOADS = [[90.0, 132, 40], [20, 107.5, 0]]
+
+
+def test_loads_alone_are_a_routing_without_transitions(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(
+        '{"source": "a test", "weight": [[90, 132, 40], [20, 107.5, 0]]}'
+    )
+    (tmp_path / "b.json").write_text("[[90, 132, 40], [20, 107.5, 0]]")
+    rows = [(layer, i, load) for layer in (1, 0) for i, load in enumerate(LOADS[layer])]
+    table = pl.DataFrame(rows[::-1], schema=["layer", "expert", "load"], orient="row")
+    table.write_csv(tmp_path / "c.csv")
+    table.write_parquet(tmp_path / "d.parquet")
+    for name in ("a.json", "b.json", "c.csv", "d.parquet"):
+        found = read_routing(tmp_path / name)
+        assert (found.layers, found.loads.tolist()) == ((0, 1), LOADS), name
+        assert not found.transitions
+    assert read_routing(tmp_path / "a.json", experts=4).loads[:, 3].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.json", '{"weights": [1]}', "expected loads under one of weight, loads, load"),
+        ("a.json", "[[1, 2], [3]]", "loads: expected numbers, as many in each layer"),
+        ("a.json", "[[1, -2]]", r"loads, entry \(0, 1\): expected a count of 0 or more"),
+        ("a.json", "[[0, 0]]", "at least one choice of an expert"),
+        ("a.json", "[]", "found shape"),
+        ("a.json", "[1, 2, 3, 4, 5]", "expected 4 experts, found 5"),
+        ("a.csv", "layer,expert,load\n0,0,1\n0,0,2\n", "row 2: layer 0, expert 0 stands here"),
+        ("a.csv", "layer,expert,load\n0,0,1\n0,1,nan\n", "row 2, column load: expected a number"),
+        ("a.csv", "layer,expert,load\n0,0,1\n0,-1,2\n", "row 2, column expert"),
+    ],
+)
+def test_malformed_loads_are_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=words) as refusal:
+        read_routing(tmp_path / name, experts=4)
+    assert name in str(refusal.value)
+
+
+def test_a_trace_of_one_layer_has_loads(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", experts=TRACE[:, :1])
+    found = read_routing(tmp_path / "t.npz")
+    assert found.loads.tolist() == [np.bincount(TRACE[:, 0, 0], minlength=6).tolist()]

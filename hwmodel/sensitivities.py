@@ -71,7 +71,7 @@ class Sensitivity(Brief):
     effects: tuple[Effect, ...]
     inert: tuple[str, ...]
     followed: bool = False
-    """Whether rates of this kind of machine follow its processors and clocks."""
+    """Whether rates of this kind of machine follow its processors and clocks (`peaks`)."""
 
     def effect(self, path: str) -> Effect:
         """The effect of one number, by path; raises `InputError` where it has none."""
@@ -229,7 +229,7 @@ def sensitivity_table(
     heads = ("number", "value", "time", fall, rise, "energy", fall, rise)
     head = (
         f"{found.workload} on {found.machine}: {show(found.time_s, 's')},"
-        f" {show(found.energy_j, 'j')}; one number changes at a time, all others stay"
+        f" {show(found.energy_j, 'j')}; one number changes at a time"
     )
     notes = (
         "time, energy: percent of change for one percent more (rise / fall where they differ);"

@@ -40,6 +40,7 @@ BOARDS = ("stm32h743", "stm32f746", "stm32f412", "nrf52840")
 FORMATS = ("bf16", "fp16", "tf32", "fp32", "fp8", "int8")
 MODELS = ("llama-3.1-8b", "qwen2.5-7b", "qwen3-30b-a3b", "mistral-7b-v0.1", "mixtral-8x7b")
 ROWS = ("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy")
+EIGHT_BITS = ("fp8", "int8")
 TEXTS = (
     "Y[m, n] = X[m, n]",
     "Y[m, n] = exp(X[m, n]) * S[n]",
@@ -66,22 +67,25 @@ def sizes(draw: st.DrawFn, low: int, high: int) -> int:
     return max(low, value // grain * grain)
 
 
-def gemms() -> st.SearchStrategy[Case]:
-    return st.fixed_dictionaries(
-        {
-            "workload": st.just("gemm"),
-            "M": sizes(1, 65536),
-            "N": sizes(1, 65536),
-            "K": sizes(1, 65536),
-            "dtype": st.sampled_from(FORMATS),
-            "on": st.sampled_from(GPUS),
-        },
-        optional={
-            "batch": sizes(1, 64),
-            "bias": st.booleans(),
-            "kernel": st.sampled_from(("triton", "cublas-fast-accum")),
-        },
-    )
+@st.composite
+def gemms(draw: st.DrawFn) -> Case:
+    case: Case = {
+        "workload": "gemm",
+        **{name: draw(sizes(1, 65536)) for name in "MNK"},
+        "dtype": draw(st.sampled_from(FORMATS)),
+        "on": draw(st.sampled_from(GPUS)),
+    }
+    if draw(st.integers(0, 3)) == 0:
+        case |= {"batch": draw(sizes(1, 64))}
+    if case["dtype"] in EIGHT_BITS:  # the libraries take them in multiples of 16 only
+        case |= {name: max(16, case[name] // 16 * 16) for name in "MNK"}
+    elif draw(st.booleans()):
+        case |= {"bias": draw(st.booleans())}
+    if draw(st.integers(0, 3)) == 0:
+        case |= {"kernel": "triton"}
+    elif case["dtype"] == "fp8":
+        case |= {"kernel": draw(st.sampled_from(("cublas", "cublas-fast-accum")))}
+    return case
 
 
 @st.composite
@@ -102,6 +106,9 @@ def attentions(draw: st.DrawFn) -> Case:
         "on": draw(st.sampled_from(GPUS)),
     }
     kernel = draw(st.sampled_from((None, None, "cudnn", "triton", "flash-attention-4")))
+    if kernel == "flash-attention-4":
+        kernel = None if few else kernel
+        case |= {"on": draw(st.sampled_from(("b200", "b300"))), "dtype": "bf16"}
     return case if kernel is None else {**case, "kernel": kernel}
 
 

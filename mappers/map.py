@@ -18,6 +18,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.errors import CoverageError
 from hwmodel.hardware import Hardware
+from hwmodel.levers import unheard
 from hwmodel.mappers.answer import Mapped, answer, check_objective
 from hwmodel.mappers.front import front
 from hwmodel.mappers.tiles import map_tiles
@@ -56,6 +57,7 @@ def map_cascade(
     seen = view(cascade, hardware)
     left_out = [name for name in hardware.memories if name not in seen[1].memories]
     notes = [f"mapping and bound leave out {', '.join(left_out)}"] if left_out else []
+    notes += unheard(hardware) if objective != "traffic" else ()
     cascade, hardware = seen
     single = len(cascade.einsums) == 1
     deep = bool(hardware.arrays) or (len(hardware.memories) > 2 and not shares)

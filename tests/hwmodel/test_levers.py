@@ -262,8 +262,12 @@ def test_arrays_of_capacities_and_clocks_answer_as_each_alone() -> None:
 def test_energy_and_area_of_buffers_make_a_front() -> None:
     """BERT's attention reads as little with 256 KiB: the smallest buffer wins both."""
     work = WORK.attention(1, 12, 16384, 16384, 64)
+
+    def on(size: Any) -> Estimate:
+        return hw.predict(work, FUSEMAX.but(buffer={"capacity": size}))
+
     swept = hw.sweep(
-        lambda size: hw.predict(work, FUSEMAX.but(buffer={"capacity": size})),
+        on,
         size=hw.logspace("256 KiB", "64 MiB", 5),
         keep=["energy_j", "area_m2"],
     )

@@ -61,7 +61,7 @@ def test_a_device_without_room_is_refused() -> None:
 
 def test_a_ranking_shows_what_differs_in_columns_and_what_is_alike_below() -> None:
     found = ranking(workload("gemm", {"M": 4096, "N": 4096, "K": 4096}), H200)
-    tiles = [vars(each.tile) for each in found.tiles]
+    tiles: list[dict[str, Any]] = [vars(each.tile) for each in found.tiles]
     differ = {name for name in tiles[0] if len({tile[name] for tile in tiles}) > 1}
     assert "block_m" in differ
     _, table, alike = str(found).split("\n\n")

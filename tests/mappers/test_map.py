@@ -116,3 +116,10 @@ def test_machines_and_words_that_no_mapper_covers_are_refused() -> None:
         map_cascade(running, MACHINE, fused=False)
     with pytest.raises(UnknownNameError, match="accounting rules"):
         map_cascade(CHAIN, MACHINE, rules="none")
+
+
+def test_a_what_if_that_leaves_joules_as_they_were_says_so() -> None:
+    """The source of peer-a2's joules has no law of capacity; bytes alone do not depend on it."""
+    said = "memories.buffer.energy: its source has no law of capacity"
+    assert any(said in note for note in map_cascade(CHAIN, MACHINE, objective="energy").notes)
+    assert not any(said in note for note in map_cascade(CHAIN, MACHINE).notes)

@@ -74,11 +74,11 @@ def test_a_drive_that_does_not_hold_the_model_is_refused() -> None:
     ("board", "slower"), [("i9-14900", 108.17 / 29.99), ("raspberry-pi-5", 28.77 / 0.75)]
 )
 def test_a_gigabyte_of_memory_slows_as_much_as_was_seen(board: str, slower: float) -> None:
-    """3.6 times with an NVMe drive, 38 times with a card of 0.09 GB/s: within half again."""
+    """3.6 times with an NVMe drive, 38 times with a card of 0.09 GB/s: within 5 %."""
     whole = decode(SMALLTHINKER_4B, device(board))
     limited = decode(SMALLTHINKER_4B, device(board), memory_bytes=1e9)
     assert limited.bottleneck == "link"
-    assert slower / 1.5 < limited.time_s / whole.time_s < slower * 1.5
+    assert limited.time_s / whole.time_s == pytest.approx(slower, rel=0.05)
 
 
 def test_reading_ahead_hides_reads_under_attention_and_never_costs() -> None:

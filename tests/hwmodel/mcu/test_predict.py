@@ -36,6 +36,27 @@ def test_latency_lies_in_the_interval_of_what_was_measured(
     assert found.time_s == pytest.approx(measured_ms * 1e-3, rel=0.2)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "large", "small", "proxyless", "within"),
+    [
+        *(("tinyengine", 280, 51, 176, 0.06), ("cmsis-nn", 642, 97, 380, 0.14)),
+        *(("x-cube-ai", 351, 57, 205, 0.065), ("tflm", 6463, 1120, 3801, 0.035)),
+    ],
+)
+def test_a_network_that_was_measured_says_what_others_take(
+    kernel: str, large: float, small: float, proxyless: float, within: float
+) -> None:
+    """Milliseconds of mcunet-in2 alone predict the others, whatever the fitted share."""
+    networks = (
+        hw.workloads.cnn("mcunet-in2"),
+        hw.workloads.cnn("mcunet-vww1"),
+        hw.workloads.cnn("proxyless-mobile", resolution=176, width=0.3),
+    )
+    known, *others = (float(hw.predict(net, on=H743, kernel=kernel).time_s) for net in networks)
+    for found, measured in zip(others, (small, proxyless), strict=True):
+        assert found / known == pytest.approx(measured / large, rel=within)
+
+
 def test_flash_is_that_of_tinyengine() -> None:
     """521 and 830 kB measured, of which the program's 50 kB are the mean of both: within 0.5 %."""
     for name, measured in (("mcunet-vww1", 521e3), ("mcunet-in2", 830e3)):

@@ -17,7 +17,7 @@ Answer: TypeAlias = dict[str, Any]
 TOTALS = (
     *("time_s", "time_low_s", "time_high_s", "sustained_time_s", "energy_j", "flop"),
     *("dram_bytes_read", "dram_bytes_written", "bound_bytes", "bound_s", "bottleneck"),
-    *("extrapolated", "tokens_per_s", "joules_per_token", "devices"),
+    *("extrapolated", "tokens_per_s", "joules_per_token", "devices", "fits_by_point"),
 )
 
 

@@ -4,6 +4,7 @@ Sizes and counts stay below 2**53, as floats hold them exactly. Strangers are dr
 rule that has a threshold has points on both sides of it in one array.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 import hwmodel as hw
 from hwmodel import collectives
+from hwmodel.cases import predict_lines
+from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.hardware import Hardware
 from hwmodel.network import ALGORITHMS
 from hwmodel.registry import device
@@ -268,6 +271,90 @@ def test_models_and_experts_on_cpus(on: str) -> None:
     machine, model = device(on), hw.model("qwen3-30b-a3b")
     check(model.decode, drawn({"batch": sizes(1, 50), "context": sizes(16, 9000)}, 11, 4), machine)
     check(model.prefill, drawn({"batch": sizes(1, 5), "prompt": sizes(1, 9000)}, 12, 4), machine)
+
+
+OTHERS: dict[str, tuple[str, Callable[..., Any], dict[str, Draw]]] = {
+    "residual": ("h200", named("residual"), ROWS),
+    "grouped_gemm": (
+        "h200",
+        named("grouped_gemm", routing="uniform"),
+        {
+            **{"tokens": sizes(1, 9000), "experts": one_of(8, 64), "top_k": one_of(1, 2, 4)},
+            **{"N": sizes(64, 9000), "K": sizes(64, 9000)},
+        },
+    ),
+    "conv2d": (
+        "i9-14900",
+        named("conv2d", dtype="fp16"),
+        {
+            **{"batch": sizes(1, 9), "channels": sizes(1, 300), "filters": sizes(1, 300)},
+            **{"height": sizes(7, 99), "width": sizes(7, 99), "window": one_of(1, 3, 5, 7)},
+        },
+    ),
+    "kmeans": (
+        "i9-14900",
+        named("kmeans", dtype="fp32"),
+        {"points": sizes(1, 1_000_000), "clusters": sizes(1, 5000), "dims": sizes(1, 900)},
+    ),
+    "fft": ("i9-14900", named("fft", points=1024), {"batch": sizes(1, 9000)}),
+    "embedding": (
+        "h200",
+        named("embedding"),
+        {"tokens": sizes(1, 9000), "vocabulary": sizes(9000, 200_000), "hidden": sizes(8, 9000)},
+    ),
+    "kv_write": (
+        "h200",
+        named("kv_write"),
+        {
+            **{"batch": sizes(1, 64), "tokens": sizes(1, 4096), "kv_heads": sizes(1, 16)},
+            "head_dim": one_of(64, 128),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_other_workload_on_a_machine_that_runs_it(name: str) -> None:
+    on, build, axes = OTHERS[name]
+    check(build, drawn(axes, 13), device(on))
+
+
+def test_no_shipped_workload_is_left_out() -> None:
+    """Pruned attention and networks are built of whole numbers only, and take no arrays."""
+    shown = {name.split()[0] for name in (*CASES, *OTHERS)} | {"llm"}
+    assert {*WORKLOADS} - shown == {"pruned_attention", "cnn"}
+
+
+def test_lines_of_a_file_are_answered_as_each_alone() -> None:
+    """Warnings too: a file's cases share a call, and what it says of one it does not of others."""
+    draw = np.random.default_rng(4)
+
+    def size(low: int, high: int) -> int:
+        return int(sizes(low, high)(draw, 1)[0])
+
+    lines: list[str] = []
+    for _ in range(6):
+        kinds: list[dict[str, Any]] = [
+            {"workload": "gemm", "M": size(1, 40_000), "N": 16 * size(1, 3000), "K": 512},
+            {"workload": "rmsnorm", "rows": size(1, 90_000), "cols": size(1, 9000)},
+            {
+                **{"workload": "attention", "batch": 2, "heads": 32, "head_dim": 128},
+                **{"kv_heads": int(draw.choice([1, 8])), "queries": size(1, 40), "keys": 5000},
+            },
+            {
+                **{"workload": "llm", "config": "llama-3.1-8b", "phase": "decode"},
+                **{"batch": size(1, 300), "context": size(16, 200_000)},
+            },
+            {
+                **{"workload": "collective", "op": "all_reduce"},
+                **{"bytes": size(1, 10**11), "ranks": size(1, 8)},
+            },
+        ]
+        lines += [json.dumps({**kind, "on": "h200"}) for kind in kinds]
+    together = predict_lines(lines, where="cases")
+    alone = [predict_lines([line], where="cases")[0] for line in lines]
+    assert together == alone
+    assert sum(bool(answered["warnings"]) for answered in alone) > 3
 
 
 EXPRESSIONS = (

@@ -328,18 +328,23 @@ def _part(
 def _stores(stage: Stage, hardware: Hardware, pruning: Pruning) -> list[Store]:
     """What each buffer holds of a head, in words of the chip: twice, where heads overlap."""
     sizes, _ = _sizes(stage.cascade, pruning)
-    copies = 2 if np.all(np.equal(sizes.queries, 1)) else 1
-    rows = float(np.max(sizes.keys)) * float(np.max(sizes.head_dim))
-    needed = int(copies * np.ceil(rows * WORD_BITS / 8))
-    where = f"keys and values of a head of {stage.name}{', twice' if copies > 1 else ''}"
-    held = {name: float(np.max(hardware.memory(name).capacity_bytes)) for name in BUFFERS}
-    return [Store(name, needed, capacity, where) for name, capacity in held.items()]
+    twice = np.asarray(sizes.queries) == 1
+    needed = where(twice, 2, 1) * ceil_div(sizes.keys * sizes.head_dim * WORD_BITS, 8)
+    needed = needed if np.ndim(needed) else int(needed)
+    words = f"keys and values of a head of {stage.name}{', twice' if twice.all() else ''}"
+    held = {name: hardware.memory(name).capacity_bytes for name in BUFFERS}
+    return [Store(name, needed, capacity, words) for name, capacity in held.items()]
 
 
 def _fullest(stores: list[Store]) -> tuple[Store, ...]:
-    """Of each buffer the stage that needs most of it."""
-    each = (max((s for s in stores if s.name == n), key=lambda s: s.needed_bytes) for n in BUFFERS)
-    return tuple(each)
+    """Of each buffer the stage that needs most of it, or of many points what they need."""
+    found: list[Store] = []
+    for name in BUFFERS:
+        mine = [store for store in stores if store.name == name]
+        needed = most(store.needed_bytes for store in mine)
+        first = [store for store in mine if np.all(store.needed_bytes == needed)] or mine
+        found.append(replace(first[0], needed_bytes=needed))
+    return tuple(found)
 
 
 def _sizes(cascade: Cascade, pruning: Pruning) -> tuple[Layer, Pruning]:

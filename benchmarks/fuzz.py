@@ -609,10 +609,11 @@ class Fuzz:
         return Case(f"{len(data)} bytes", call)
 
     def folder_of_sweep(self, rng: Random) -> Case:
+        from hwmodel.axes import each
         from hwmodel.sweeps import sweep
 
         seed = self.folder / "swept"
-        axes = {"x": np.arange(50.0), "y": [1.0, 2.0]}
+        axes = {"x": np.arange(50.0), "y": each([1.0, 2.0])}
 
         def function(x: Any, y: Any) -> Any:
             return {"z": x * y}
@@ -763,7 +764,7 @@ def called(name: str, given: dict[str, Any]) -> Any:
         )
     if name == "sweep":
         given = {"M": [1], "N": [1]} | given
-        return hw.sweep(lambda M, N: {"t": np.ones(np.size(M))}, **given, progress=False)
+        return hw.sweep(timed, **given, progress=False)
     if name.startswith("workloads."):
         from hwmodel.einsum.workloads.catalogue import workload
 
@@ -774,6 +775,11 @@ def called(name: str, given: dict[str, Any]) -> Any:
     for key, value in needed.items():
         given.setdefault(key, gemm(M=64, N=64, K=64) if value is None else value)
     return getattr(hw, name)(**given)
+
+
+def timed(M: Any, N: Any) -> dict[str, Any]:
+    """A function of a sweep that takes anything."""
+    return {"t": np.ones(len(M) if isinstance(M, np.ndarray) else 1)}
 
 
 def commanded(words: list[str]) -> tuple[int, str]:
@@ -816,9 +822,9 @@ def routing_seeds() -> list[tuple[str, bytes]]:
 
 
 SHARES = {
-    **{"cases": 16, "notation": 16, "config": 10, "device": 10, "study": 8, "topology": 6},
-    **{"routing": 8, "placement": 3, "place": 3, "tflite": 5, "folder_of_sweep": 3, "command": 6},
-    **{"face": 14, "quantity": 4},
+    **{"cases": 10, "notation": 20, "config": 8, "device": 4, "study": 8, "topology": 8},
+    **{"routing": 10, "placement": 6, "place": 3, "tflite": 6, "folder_of_sweep": 4, "command": 4},
+    **{"face": 14, "quantity": 10},
 }
 """Entrance -> its share of the cases."""
 ENTRANCES = tuple(SHARES)
@@ -870,6 +876,7 @@ def fuzzed(
     *,
     seconds: float = SECONDS,
     network: Path | None = None,
+    tell: Callable[[Fault], None] = lambda fault: None,
 ) -> tuple[list[Fault], dict[str, Counter[str]]]:
     """Faults of so many cases; by entrance how many were answered and refused, and how long."""
     faults: list[Fault] = []
@@ -888,6 +895,7 @@ def fuzzed(
                 counts[name]["slowest ms"] = max(counts[name]["slowest ms"], round(1e3 * took))
                 if isinstance(found, Fault):
                     faults.append(found)
+                    tell(found)
     return faults, counts
 
 
@@ -914,7 +922,16 @@ def main() -> None:
             print(f"{found.shown}\n{found.trace}" if isinstance(found, Fault) else found)
         return
     begin = time.perf_counter()
-    faults, counts = fuzzed(asked.cases, asked.seed, entrances, network=asked.network)
+    seen: set[tuple[str, str]] = set()
+
+    def tell(fault: Fault) -> None:
+        key = (fault.what.split(":")[0], fault.where)
+        if key not in seen:
+            print(f"{fault.entrance} --only {fault.number}: {fault.what}")
+            print(f"  at {fault.where}\n  of {fault.shown[:600]}\n", flush=True)
+        seen.add(key)
+
+    faults, counts = fuzzed(asked.cases, asked.seed, entrances, network=asked.network, tell=tell)
     columns = ("answered", "refused", "faults", "ms", "slowest ms")
     print(f"{'entrance':<18}" + "".join(f"{name:>12}" for name in columns))
     for name, count in counts.items():
@@ -922,13 +939,6 @@ def main() -> None:
     total = sum(count[kind] for count in counts.values() for kind in columns[:3])
     seconds = time.perf_counter() - begin
     print(f"\n{total:,} cases in {seconds:.0f} s, seed {asked.seed}; {len(faults)} faults")
-    seen: Counter[tuple[str, str]] = Counter((f.what.split(":")[0], f.where) for f in faults)
-    for fault in faults:
-        key = (fault.what.split(":")[0], fault.where)
-        if seen[key]:
-            print(f"\n{seen[key]} x {fault.entrance} --only {fault.number}: {fault.what}")
-            print(f"  at {fault.where}\n  of {fault.shown[:600]}")
-            seen[key] = 0
     sys.exit(1 if faults else 0)
 
 

@@ -25,6 +25,7 @@ from hwmodel.einsum.cascade import (
 )
 from hwmodel.einsum.operators import OPERATORS
 from hwmodel.errors import InputError
+from hwmodel.reading import SKEWED_MEMBERS
 from hwmodel.units import Amount
 
 MOST_BITS = 960
@@ -306,6 +307,11 @@ def _distributions_can_be(cascade: Cascade) -> Iterator[str]:
             continue
         if spread.over not in cascade.ranks:
             yield f"rank {rank.name}: its distribution is over {spread.over}, which is no rank"
+        elif spread.kind == "zipf" and np.max(cascade.ranks[spread.over].size) > SKEWED_MEMBERS:
+            yield (
+                f"rank {rank.name}: expected at most {SKEWED_MEMBERS:,} members of {spread.over},"
+                f" whose chances differ, found {np.max(cascade.ranks[spread.over].size):.6g}"
+            )
         elif not np.all(np.less_equal(spread.picks, cascade.ranks[spread.over].size)):
             yield (
                 f"rank {rank.name}: a draw picks {spread.picks} distinct members of"

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.errors import InputError
-from hwmodel.printable import shown
+from hwmodel.printable import printable, shown
 from hwmodel.ranges import Quantities
 from hwmodel.reading import AXIS_VALUES
 from hwmodel.units import dimension_of
@@ -83,7 +83,8 @@ def axis(name: str, values: Any) -> Axis:
         return _side_by_side(where, values)
     if isinstance(values, Each):
         return _walked(where, name, values.values)
-    if isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__len__"):
+    odd = (str, bytes, Mapping, set, frozenset)
+    if isinstance(values, odd) or not hasattr(values, "__len__"):
         raise InputError(
             f"{where}: expected a list of values, or a range such as hw.logspace(1, 64), found"
             f" {shown(cast(object, values))}"
@@ -141,7 +142,10 @@ def _numbers(values: Sequence[Any]) -> Numbers | None:
             return None
     elif cast(NDArray[Any], values).dtype.kind not in "iuf":
         return None
-    return np.array(values, dtype=np.float64)
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:
+        raise InputError("axis: expected numbers of at most 1.8e308, found a larger one") from None
 
 
 def _first_bad(array: Numbers) -> float:
@@ -156,7 +160,9 @@ def plain(value: Any) -> Any:
 
 def label(value: Any) -> Any:
     """How a walked value stands in the table: itself, or the title or name of a record."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, str):
+        return printable(value)
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     return str(getattr(value, "title", None) or getattr(value, "name", None) or value)
 

@@ -95,7 +95,7 @@ def place(
         counted(n, where=f"place: {w}") for n, w in ((tokens, "tokens"), (choices, "choices"))
     )
     seed = counted(seed, where="place: seed", least=0)
-    slack = counted(slack, where="place: slack", least=0)
+    slack = counted(slack, where="place: slack", least=0, most=EXPERTS)
     shared_experts = counted(shared_experts, where="place: shared_experts", least=0)
     experts, devices, nodes, slots = (
         None if n is None else counted(n, where=f"place: {w}", most=most)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.checked import checked
 from hwmodel.errors import InputError
 from hwmodel.printable import shown
 from hwmodel.reading import AXIS_VALUES
@@ -26,6 +27,7 @@ class Quantities(np.ndarray[tuple[int, ...], np.dtype[np.float64]]):
         return array[()] if return_scalar else np.asarray(array)
 
 
+@checked
 def linspace(first: float | str, last: float | str, points: int) -> NDArray[np.float64]:
     """`points` evenly spaced values from `first` to `last`: numbers, or strings with one unit.
 
@@ -36,6 +38,7 @@ def linspace(first: float | str, last: float | str, points: int) -> NDArray[np.f
     return _of(dimension, np.linspace(low, high, _points(points)))
 
 
+@checked
 def logspace(
     first: float | str, last: float | str, points: int = 64, *, whole: bool = True
 ) -> NDArray[np.float64]:

@@ -46,6 +46,9 @@ LAYERS = 10_000
 EXPERTS = 4_096
 """Of a layer in a trace of routing, whose counts are a table of its square (0.13 GB a layer)."""
 
+SKEWED_MEMBERS = 2**16
+"""Experts, say, of a workload with a skew: their chances are summed one by one (two seconds)."""
+
 ROUTING_ENTRIES = 2**28
 """Counts that a routing holds, over all layers: 2 GiB."""
 

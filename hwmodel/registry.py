@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 from hwmodel.calibration import WIDER, WIDEST, Calibration, inherited
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.hardware import Hardware
+from hwmodel.printable import shown
 from hwmodel.reading import kind_of, name_of
 from hwmodel.units import NOUNS, amount, bare_name, dimension_of
 from hwmodel.value import Value, field_of
@@ -54,6 +55,8 @@ def device(name_or_path: str | Path) -> Hardware:
     >>> device("H200").memory("dram").bandwidth_bytes_per_s
     4800000000000.0
     """
+    if not isinstance(name_or_path, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"device: expected a name or a path, found {shown(name_or_path)}")
     name = str(name_or_path).strip()
     if not name:
         raise UnknownNameError("device", name, devices())
@@ -106,7 +109,6 @@ def _check_names(read: Hardware, where: str) -> None:
             ("function", name, read.functions)
             for array in read.arrays.values()
             for name in array.cycles
-            if read.functions
         ),
     ]
     for what, name, known in wanted:

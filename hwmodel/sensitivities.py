@@ -22,6 +22,7 @@ from hwmodel.grid import grid, wrapped
 from hwmodel.markup import Brief
 from hwmodel.numbers import Number, numbers
 from hwmodel.peaks import KINDS
+from hwmodel.printable import shown
 from hwmodel.record import plain
 from hwmodel.units import show
 from hwmodel.verbs import Machine, Workload
@@ -114,8 +115,8 @@ def sensitivity(
 
     Sizes and the machine's numbers must be scalars. Raises as `predict` does.
     """
-    if not 0 < swing < 1:
-        raise InputError(f"swing: expected a share between 0 and 1, found {swing}")
+    if np.ndim(swing) or not 0 < swing < 1:
+        raise InputError(f"swing: expected a share between 0 and 1, found {shown(swing)}")
     machine, question = machine_of(on), Question(workload, kernel, parallel)
     base = question.ask(machine)
     if np.ndim(base.time_s):

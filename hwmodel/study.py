@@ -30,9 +30,11 @@ from hwmodel.axes import Each, Together
 from hwmodel.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
+from hwmodel.printable import shown
 from hwmodel.ranges import linspace, logspace, quantities
 from hwmodel.request import builder, fields_of, machine, read
 from hwmodel.sweeps import CHUNK, Plan, planned
+from hwmodel.units import LARGEST_BITS
 from hwmodel.verbs import predict
 from hwmodel.yaml_reading import lines as lines_of
 
@@ -181,7 +183,9 @@ def _values(name: str, values: Any, sizes: Collection[str], *, walked: bool) -> 
         return quantities(items)
     for item in items:
         if isinstance(item, bool) or not isinstance(item, (int, float)):
-            raise InputError(f"expected numbers, or texts with units, found {item!r}")
+            raise InputError(f"expected numbers, or texts with units, found {shown(item)}")
+    if any(isinstance(item, int) and item.bit_length() > LARGEST_BITS for item in items):
+        raise InputError("expected numbers of at most 1.8e308, found a larger one")
     return np.array(items, dtype=np.float64)
 
 

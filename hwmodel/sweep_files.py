@@ -78,6 +78,7 @@ class Folder:
                         f" {_brief(value)}, found {_brief(held.get(name))}; give another folder, or"
                         " delete this one"
                     )
+            self._put_in_order()
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -137,6 +138,13 @@ class Folder:
                 ) from None
         return found
 
+    def _put_in_order(self) -> None:
+        """Write the notes anew: by number, whoever was done first, and without a torn line."""
+        noted = self.noted()
+        with self._replaced(self.path / NOTED) as temporary:
+            text = "".join(_noted(number, *noted[number]) for number in sorted(noted))
+            temporary.write_text(text, "utf-8")
+
     def note(self, number: int) -> None:
         """Add the size and digest of a part that was written."""
         with self._told(self.part(number)), (self.path / NOTED).open("a", encoding="utf-8") as file:
@@ -181,10 +189,7 @@ class Folder:
                 f"{self.part(missing[0])}: expected the file that a worker wrote, found none;"
                 " every worker must see the folder"
             )
-        noted = self.noted()
-        with self._replaced(self.path / NOTED) as temporary:  # in order, whoever was done first
-            text = "".join(_noted(number, *noted[number]) for number in sorted(noted))
-            temporary.write_text(text, "utf-8")
+        self._put_in_order()
         return open_sweep(self.path)
 
     @contextmanager

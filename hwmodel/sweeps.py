@@ -444,9 +444,14 @@ def axes_table(
             else:
                 column = polars.Series(axis.labels[name], points[name])
                 counts = unit_of(column.name) is None
-                integers = counts and bool(np.all(np.floor(values) == values))
+                integers = counts and bool(np.all((np.floor(values) == values) & _exact(values)))
                 made.append(column.cast(polars.Int64) if integers else column)
     return polars.DataFrame(made)
+
+
+def _exact(values: Any) -> Any:
+    """Whether whole numbers are exact, and fit an integer of 64 bits."""
+    return np.abs(values) <= 2.0**53
 
 
 def _answers(

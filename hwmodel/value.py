@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from pydantic_core import PydanticCustomError
 
 from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.printable import shown
 from hwmodel.units import amount, bare_name, dimension_of, parse
 
 
@@ -105,7 +106,7 @@ def _merged(old: Any, change: dict[str, Any], where: str) -> Any:
                 _merged(table[key], cast(dict[str, Any], new), f"{where}.{key}") if nested else new
             )
         return table
-    raise InputError(f"{where}: holds no named parts; give a value, not {change!r}")
+    raise InputError(f"{where}: holds no named parts; give a value, not {shown(change)}")
 
 
 def field_of(cls: type[Value], name: str) -> str:

@@ -146,6 +146,12 @@ BROKEN = {
             ranks(j=Rank("j", 4, distribution=Distribution("uniform", "i", 4, 5))),
             "picks 5 distinct members of i, which has 4",
         ),
+        (
+            ranks(
+                i=Rank("i", 2**16 + 1), j=Rank("j", 4, distribution=Distribution("zipf", "i", 4))
+            ),
+            "at most 65,536 members of i, whose chances differ, found 65537",
+        ),
     ],
     "indices": [
         (

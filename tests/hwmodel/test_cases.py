@@ -303,3 +303,59 @@ def test_a_field_given_twice_is_refused() -> None:
 def test_a_format_that_the_machine_lacks_is_refused_with_those_it_has() -> None:
     said = error(GEMM | {"dtype": "fp8", "on": "a100"})
     assert "cublas (gemm) has no fp8 on ampere; it has on ada, hopper" in said
+
+
+ALONE = [GEMM, {**GEMM, "M": 65}]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"workload": "llm", "config": "llama-3.1-8b", "phase": [], "batch": 1, "on": "h200"}',
+        '{"workload": "collective", "op": [], "bytes": 8, "ranks": 2, "on": "h200"}',
+        json.dumps({**GEMM, "on": "\0.yaml"}),
+        json.dumps({**GEMM, "on": "\ud800.yaml"}),
+        json.dumps({**GEMM, "on": "x" * 300}),
+        json.dumps({**GEMM, "on": "x" * 300 + ".yaml"}),
+        json.dumps({**GEMM, "on": "mi300x", "kernel": "triton", "dtype": "mxfp4"}),
+        json.dumps({**GEMM, "kernel": {"a": 1}}),
+        "[" * 100_000,
+        "x" * (2**20 + 1),
+    ],
+)
+def test_a_bad_line_never_loses_the_others(bad: str) -> None:
+    good = [json.dumps(case) for case in ALONE]
+    answers = predict_lines([good[0], bad, good[1]], where="f")
+    assert answers[1]["error"].startswith("f, line 2: ")
+    assert "internal" not in answers[1]["error"]
+    assert [answers[0], answers[2]] == predict_lines(good)
+
+
+def test_a_fault_of_our_own_costs_its_line_and_is_status_1(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from hwmodel import cases as module
+
+    whole = module.answerer
+
+    def broken(form: str) -> Any:
+        if "fp16" in form:
+            raise ZeroDivisionError("x")
+        return whole(form)
+
+    monkeypatch.setattr(module, "answerer", broken)
+    path, out = tmp_path / "f.jsonl", tmp_path / "out"
+    path.write_text("\n".join(json.dumps(c) for c in (GEMM, {**GEMM, "dtype": "fp16"})))
+    assert predict_file(path, out) == 1
+    good, bad = map(json.loads, out.read_text().splitlines())
+    assert bad == {"error": f"{path}, line 2: internal: ZeroDivisionError: 'x'"}
+    assert good["time_s"] > 0
+
+
+def test_a_folder_is_no_file_to_write_to(tmp_path: Path) -> None:
+    path = tmp_path / "f.jsonl"
+    path.write_text(json.dumps(GEMM))
+    for out, expected in ((tmp_path, "found a folder"), ("a\0b", "can be written")):
+        with pytest.raises(InputError, match=expected):
+            predict_file(path, out)
+    assert list(tmp_path.iterdir()) == [path]

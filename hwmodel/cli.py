@@ -565,6 +565,17 @@ def devices(
         typer.echo(device_text(shown[0]) if name else devices_text(shown))
 
 
+@app.command("kernels")
+def kernels_table(as_json: AsJson = False) -> None:
+    """What each library's kernels take: formats, GPUs, head dimensions, alignments."""
+    from hwmodel import kernels_command
+
+    if as_json:
+        _print_json(kernels_command.record())
+    else:
+        typer.echo(kernels_command.kernels_text())
+
+
 @app.command()
 def energy(
     name: Annotated[str | None, typer.Argument(help="A table (default: their names).")] = None,

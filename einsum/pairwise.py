@@ -28,6 +28,7 @@ from hwmodel.einsum.cascade import (
     Index,
     Tensor,
 )
+from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.structure import Reductions, factors, plain
 
 LEAST_FACTORS = 3
@@ -53,6 +54,14 @@ def pairwise(cascade: Cascade) -> Cascade:
     if len(einsums) == len(cascade.einsums):
         return cascade
     return replace(cascade, tensors=MappingProxyType(tensors), einsums=tuple(einsums), origin=None)
+
+
+def chained(workload: Cascade | Stack) -> Cascade | Stack:
+    """A workload of which every cascade is `pairwise`."""
+    if isinstance(workload, Cascade):
+        return pairwise(workload)
+    stages = tuple(replace(each, cascade=pairwise(each.cascade)) for each in workload.stages)
+    return replace(workload, stages=stages)
 
 
 def _whole(einsum: Einsum, cascade: Cascade) -> bool:

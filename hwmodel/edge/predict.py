@@ -9,6 +9,7 @@ from hwmodel.activity import Serial, Work
 from hwmodel.bounds.bound import bound
 from hwmodel.edge.rates import INTERVAL, cache, rates
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.pairwise import chained
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.errors import CoverageError, UnknownNameError
 from hwmodel.estimate import Estimate, Part
@@ -23,6 +24,7 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
     """Estimate of a workload on one CPU board."""
     if kernel not in (None, KERNEL):
         raise UnknownNameError(f"kernel of {hardware.name}", kernel, (KERNEL,))
+    workload = chained(workload)
     stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
     room, speeds, fast = limits(hardware), rates(hardware), cache(hardware)
     machine = cores(room, fast)

@@ -20,6 +20,7 @@ from hwmodel.bounds.bound import bound
 from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Cascade, Distribution
 from hwmodel.einsum.counts import elements, footprint_bytes
+from hwmodel.einsum.pairwise import chained
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.structure import contraction
 from hwmodel.errors import CapacityError, CoverageError, UnknownNameError
@@ -53,6 +54,7 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
         return _unrolled(workload, hardware, unrolled[1])
     if name not in KERNELS:
         raise UnknownNameError(f"kernel of {hardware.name}", name, KERNELS)
+    workload = chained(workload)
     stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
     speeds = rates(hardware)
     parts: list[Part] = []

@@ -103,6 +103,16 @@ def test_a_gpu_takes_about_a_product_and_a_map_for_it() -> None:
     assert found.bound_bytes <= found.dram_bytes_read + found.dram_bytes_written
 
 
+@pytest.mark.parametrize("on", ["i9-14900", "u280"])
+def test_cpus_and_fpgas_take_no_more_than_twice_a_product_for_it(on: str) -> None:
+    """On an FPGA a walk of the space took 47 times as long, on logic cells."""
+    cascade = hw.parse(MASKED, sizes={"m": 1024, "k": 1024, "n": 1024}, dtypes={"*": "fp16"})
+    found = hw.predict(cascade, on)
+    product = hw.predict(hw.workloads.gemm(M=1024, N=1024, K=1024, dtype="fp16"), on)
+    assert product.time_s < found.time_s < 2 * product.time_s
+    assert found.bound_s <= found.time_s
+
+
 @pytest.mark.parametrize(
     "text",
     [

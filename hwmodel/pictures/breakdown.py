@@ -14,7 +14,7 @@ import numpy as np
 
 from hwmodel.errors import InputError
 from hwmodel.estimate import BOTTLENECKS, Estimate, Part
-from hwmodel.pictures.style import PALETTE, figure, number_axis, plain_axes, saved, top
+from hwmodel.pictures.style import PALETTE, legend, number_axis, panels, plain_axes, saved, top
 from hwmodel.units import show
 
 KERNELS = 8
@@ -31,10 +31,11 @@ Stacks = dict[str, dict[str, float]]
 """Bar -> kernel -> height."""
 
 
-def breakdown(estimate: Estimate, path: str | Path | None = None) -> Any:
+def breakdown(estimate: Estimate, path: str | Path | None = None, *, ax: Any = None) -> Any:
     """Draw an estimate's time by kernel and resource, and its energy by kernel and component.
 
-    Returns the figure; writes it to `path`. Raises `InputError` for a sweep.
+    Returns the figure; writes it to `path`. `ax` are two axes to draw into. Raises `InputError` for
+    a sweep.
     """
     if np.ndim(estimate.time_s):
         raise InputError(f"breakdown: expected one point, found {np.size(estimate.time_s)}")
@@ -56,15 +57,14 @@ def breakdown(estimate: Estimate, path: str | Path | None = None) -> Any:
     for part in estimate.parts:
         joules[part.name] += devices * float(part.times * part.energy_j)
     energy = _stacks(estimate.parts, "energy", joules, spent, devices)
-    drawn = figure(11, 5)
-    left, right = drawn.subplots(1, 2)
+    drawn, (left, right) = panels((11, 5), 2, ax)
     _panel(left, time, named, "s", "time")
     _panel(right, energy, named, "j", "energy")
     left.set_title(f"{estimate.name} on {estimate.device}", loc="left", size=11)
     handles, labels = left.get_legend_handles_labels()
-    drawn.legend(
-        handles[::-1], labels[::-1], loc="outside right upper", frameon=False, fontsize=8,
-        title="kernel", alignment="left",
+    legend(
+        drawn, right, ax, handles=handles[::-1], labels=labels[::-1], loc="outside right upper",
+        frameon=False, fontsize=8, title="kernel", alignment="left",
     )  # fmt: skip
     return saved(drawn, path)
 

@@ -11,10 +11,11 @@ from hwmodel.errors import InputError
 from hwmodel.pictures.style import (
     PALETTE,
     columns,
-    figure,
     label,
+    legend,
     number_axis,
     numeric,
+    panels,
     plain_axes,
     saved,
     spread,
@@ -35,12 +36,13 @@ def pareto(
     most: Sequence[str] = (),
     colour: str | None = None,
     title: str = "",
+    ax: Any = None,
 ) -> Any:
     """Draw two columns of a sweep (or any table) against each other, and their front.
 
     Less is better, but for the columns in `most`. `colour` names a column of few words or numbers
-    that tells groups apart. Rows without a number are left out. Returns the figure; writes it to
-    `path`. Raises `InputError` and `UnknownNameError` for columns.
+    that tells groups apart; `ax` are axes to draw into. Rows without a number are left out. Returns
+    the figure; writes it to `path`. Raises `InputError` and `UnknownNameError` for columns.
     """
     names = [x, y, *([colour] if colour else [])]
     held = columns(table, *names)
@@ -49,8 +51,7 @@ def pareto(
     if not kept.any():
         raise InputError(f"pareto: expected rows with numbers in {x} and {y}, found none")
     across, up = across[kept], up[kept]
-    drawn = figure(8, 5.5)
-    axes = drawn.subplots()
+    drawn, (axes,) = panels((8, 5.5), 1, ax)
     groups = [str(each) for each in held[colour][kept]] if colour else []
     for place, group in enumerate(dict.fromkeys(groups) if groups else [""]):
         if place >= MOST_COLOURS:
@@ -79,9 +80,10 @@ def pareto(
         axis.set_label_text(f"{axis.get_label_text()}, {better} is better")
     plain_axes(axes)
     axes.set_title(title, loc="left", size=11)
-    drawn.legend(
-        loc="outside right upper", frameon=False, fontsize=8, title=colour and label(colour)
-    )
+    heads = colour and label(colour)
+    legend(
+        drawn, axes, ax, loc="outside right upper", frameon=False, fontsize=8, title=heads
+    )  # fmt: skip
     return saved(drawn, path)
 
 

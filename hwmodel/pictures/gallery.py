@@ -1,7 +1,8 @@
 """All pictures, one call each: `hw.plot.roofline(estimate, h200, "roofline.png")`.
 
 Each returns its matplotlib figure, and writes it where a path is given, in the format of the path's
-ending. Nothing is drawn on a screen; a notebook shows the figure that it is handed.
+ending. With `ax` (axes of a figure of your own; a row of them for pictures of several panels) it is
+drawn there. Nothing is drawn on a screen; a notebook shows the figure that it is handed.
 """
 
 from hwmodel.pictures.breakdown import breakdown as breakdown

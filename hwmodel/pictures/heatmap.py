@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from hwmodel.errors import InputError
 from hwmodel.pictures.style import (
     columns,
-    figure,
     label,
     number_axis,
     numeric,
+    panels,
     saved,
     spread,
 )
@@ -36,11 +36,13 @@ def heatmap(
     *,
     regions: str | None = "bottleneck",
     title: str = "",
+    ax: Any = None,
 ) -> Any:
     """Draw a column of a two-axis sweep in colour, outlining where the words of `regions` change.
 
     `x` and `y` are columns whose combinations each stand once in the table; missing ones stay
-    white. Returns the figure; writes it to `path`. Raises `InputError` and `UnknownNameError`.
+    white. `ax` are axes to draw into. Returns the figure; writes it to `path`. Raises `InputError`
+    and `UnknownNameError`.
     """
     names = [x, y, value, *([regions] if regions else [])]
     held = columns(table, *dict.fromkeys(names))
@@ -58,8 +60,7 @@ def heatmap(
         )
     height = np.full((len(up), len(across)), np.nan)
     height[row, column] = numeric(value, held[value])
-    drawn = figure(8, 5.5)
-    axes = drawn.subplots()
+    drawn, (axes,) = panels((8, 5.5), 1, ax)
     positive = height[np.isfinite(height)]
     log = bool(positive.size) and positive.min() > 0 and positive.max() / positive.min() > WIDE
     sides, floors = _edges(across), _edges(up)

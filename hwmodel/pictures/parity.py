@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.errors import InputError
-from hwmodel.pictures.style import PALETTE, figure, number_axis, plain_axes, saved
+from hwmodel.pictures.style import PALETTE, legend, number_axis, panels, plain_axes, saved
 
 MARKERS = "osD^vPX*"
 BAND = 0.12
@@ -22,13 +22,15 @@ def parity(
     path: str | Path | None = None,
     *,
     title: str = "",
+    ax: Any = None,
 ) -> Any:
     """Draw measured and predicted seconds of each family: parity above, ratio below.
 
-    Returns the figure; writes it to `path`. Raises `InputError` for families without times.
+    `ax` are two axes to draw into. Returns the figure; writes it to `path`. Raises `InputError` for
+    families without times.
     """
-    drawn = figure(11.5, 8)
-    upper, lower = drawn.subplots(2, 1, height_ratios=(3, 2), sharex=True)
+    shape: dict[str, Any] = {"height_ratios": (3, 2), "sharex": True}
+    drawn, (upper, lower) = panels((11.5, 8), 2, ax, down=True, **shape)
     ends: list[float] = []
     for index, (family, (measured_s, predicted_s)) in enumerate(families.items()):
         measured, predicted = np.asarray(measured_s, float), np.asarray(predicted_s, float)
@@ -60,7 +62,7 @@ def parity(
     number_axis(upper.yaxis, "s", "predicted time", log=True)
     number_axis(lower.xaxis, "s", "measured time", log=True)
     lower.set(ylabel="predicted / measured - 1 [%]", ylim=(-100 * WORST, 100 * WORST))
-    drawn.legend(loc="outside right upper", fontsize=8, frameon=False)
+    legend(drawn, upper, ax, loc="outside right upper", fontsize=8, frameon=False)
     for axes in (upper, lower):
         plain_axes(axes)
     return saved(drawn, path)

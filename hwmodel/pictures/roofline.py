@@ -19,7 +19,16 @@ import numpy as np
 from hwmodel.errors import InputError
 from hwmodel.estimate import Estimate, Part
 from hwmodel.hardware import Hardware
-from hwmodel.pictures.style import COLOURS, PALETTE, figure, number_axis, plain_axes, saved
+from hwmodel.pictures.style import (
+    COLOURS,
+    PALETTE,
+    legend,
+    number_axis,
+    panels,
+    plain_axes,
+    saved,
+    titled,
+)
 from hwmodel.units import show
 
 NUMBERED = 12
@@ -36,10 +45,13 @@ DECADES = 100.0
 """Factor between the highest roof and the frame, at least, so that roofs are seen to rise."""
 
 
-def roofline(estimate: Estimate, on: Hardware, path: str | Path | None = None) -> Any:
+def roofline(
+    estimate: Estimate, on: Hardware, path: str | Path | None = None, *, ax: Any = None
+) -> Any:
     """Draw an estimate's kernels under the roofs of the machine that it was made for.
 
-    Returns the figure; writes it to `path`, in the format of its ending. Numbers are one device's.
+    Returns the figure; writes it to `path`, in the format of its ending. `ax` are axes to draw
+    into. Numbers are one device's.
     Raises `InputError` for a sweep, and where no kernel has operations.
     """
     if np.ndim(estimate.time_s):
@@ -52,8 +64,7 @@ def roofline(estimate: Estimate, on: Hardware, path: str | Path | None = None) -
     left_out = len(estimate.parts) - len(parts)
     parts.sort(key=lambda part: -float(part.times * part.time_s))
     levels = [level for level in on.memories if any(_bytes(part, level) for part in parts)]
-    drawn = figure(10, 6)
-    axes = drawn.subplots()
+    drawn, (axes,) = panels((10, 6), 1, ax)
     peaks = _peaks(parts, on)
     ends = _ends(parts, levels, on, max(peaks.values(), default=0.0))
     for place, (name, rate) in enumerate(sorted(peaks.items(), key=lambda item: -item[1])):
@@ -75,8 +86,10 @@ def roofline(estimate: Estimate, on: Hardware, path: str | Path | None = None) -
     plain_axes(axes)
     if left_out:
         axes.plot([], [], " ", label=f"({left_out} without operations)")
-    drawn.suptitle(f"{estimate.name} on {on.title}", x=0.01, ha="left", size=11)
-    drawn.legend(loc="outside right upper", frameon=False, fontsize=8, alignment="left")
+    titled(drawn, axes, ax, f"{estimate.name} on {on.title}", x=0.01, ha="left")
+    legend(
+        drawn, axes, ax, loc="outside right upper", frameon=False, fontsize=8, alignment="left"
+    )  # fmt: skip
     return saved(drawn, path)
 
 

@@ -67,6 +67,43 @@ def figure(width: float, height: float) -> Any:
     return figures.Figure(figsize=(width, height), layout="constrained")
 
 
+def panels(
+    size: tuple[float, float], count: int, ax: Any = None, *, down: bool = False, **options: Any
+) -> tuple[Any, list[Any]]:
+    """A figure and its panels: new ones of a size in inches, or those that the caller has (`ax`).
+
+    `ax` is matplotlib's axes, or as many of them in a row as there are panels. Raises `InputError`.
+    """
+    if ax is None:
+        drawn = figure(*size)
+        shape = (count, 1) if down else (1, count)
+        return drawn, list(np.ravel(drawn.subplots(*shape, squeeze=False, **options)))
+    given: list[Any] = np.ravel(np.array(ax, dtype=object)).tolist()
+    if len(given) != count or not all(hasattr(each, "get_figure") for each in given):
+        what = "matplotlib axes" if count == 1 else f"{count} matplotlib axes, one a panel"
+        raise InputError(f"ax: expected {what}, found {len(given)} of {type(given[0]).__name__}")
+    return given[0].get_figure(), given
+
+
+def legend(drawn: Any, panel: Any, ax: Any, **options: Any) -> None:
+    """The legend: beside the panels of our own figure, within the panel of somebody else's."""
+    handles = options.pop("handles", None)
+    found = {} if handles is None else {"handles": handles}
+    if ax is not None:
+        options = {k: v for k, v in options.items() if k not in ("loc", "ncols")}
+        panel.legend(**found, **options)
+    else:
+        drawn.legend(**found, **options)
+
+
+def titled(drawn: Any, panel: Any, ax: Any, text: str, **options: Any) -> None:
+    """The title: of our own figure, or of the panel in somebody else's."""
+    if ax is not None:
+        panel.set_title(text, loc="left", size=11)
+    else:
+        drawn.suptitle(text, size=11, **options)
+
+
 def saved(drawn: Any, path: str | Path | None) -> Any:
     """Write a figure to `path`, if any, in the format of its ending; returns the figure."""
     if path is not None:

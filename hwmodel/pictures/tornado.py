@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from hwmodel.errors import InputError
 from hwmodel.numbers import Number
-from hwmodel.pictures.style import PALETTE, figure, plain_axes, saved
+from hwmodel.pictures.style import PALETTE, legend, panels, plain_axes, saved, titled
 
 BARS = 12
 LEAST = 2e-3
@@ -46,30 +46,32 @@ class Swings(Protocol):
     def effects(self) -> Sequence[Swing]: ...  # noqa: D102
 
 
-def tornado(found: Swings, path: str | Path | None = None) -> Any:
+def tornado(found: Swings, path: str | Path | None = None, *, ax: Any = None) -> Any:
     """Draw the swings of time and of energy, the widest on top. Returns the figure.
 
-    Raises `InputError` where no number has an effect.
+    `ax` are axes to draw into, one for each of the two that swing. Raises `InputError` where no
+    number has an effect.
     """
     time = [(e.number.path, e.time_low_s, e.time_high_s) for e in found.effects]
     energy = [(e.number.path, e.energy_low_j, e.energy_high_j) for e in found.effects]
-    panels = [("time", found.time_s, time), ("energy", found.energy_j, energy)]
-    rows = [(name, base, _widest(swings, base)) for name, base, swings in panels if base > 0]
+    both = [("time", found.time_s, time), ("energy", found.energy_j, energy)]
+    rows = [(name, base, _widest(swings, base)) for name, base, swings in both if base > 0]
     rows = [(name, base, swings) for name, base, swings in rows if swings]
     if not rows:
         raise InputError(
             f"tornado: expected numbers with an effect on {found.workload}, found none"
         )
     tallest = max(len(swings) for _, _, swings in rows)
-    drawn = figure(5.5 * len(rows), 1.3 + 0.32 * tallest)
-    for axes, (name, base, swings) in zip(drawn.subplots(1, len(rows), squeeze=False)[0], rows,
-                                          strict=True):  # fmt: skip
+    size = (5.5 * len(rows), 1.3 + 0.32 * tallest)
+    drawn, across = panels(size, len(rows), ax)
+    for axes, (name, base, swings) in zip(across, rows, strict=True):
         _panel(axes, name, base, swings, tallest)
     patch: Any = importlib.import_module("matplotlib.patches").Patch
     sides = ((PALETTE[3], "lower"), (PALETTE[0], "higher"))
     keys = [patch(color=colour, label=f"number {found.swing:.0%} {side}") for colour, side in sides]
-    drawn.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-    drawn.suptitle(f"{found.workload} on {found.machine}: one number at a time", size=11)
+    look: dict[str, Any] = {"loc": "outside lower center", "ncols": 2, "frameon": False}
+    legend(drawn, across[0], ax, handles=keys, fontsize=9, **look)
+    titled(drawn, across[0], ax, f"{found.workload} on {found.machine}: one number at a time")
     return saved(drawn, path)
 
 

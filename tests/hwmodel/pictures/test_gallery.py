@@ -1,5 +1,6 @@
 """Pictures: each is written, has axes with units, and draws the numbers that it was given."""
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,3 +207,22 @@ def test_an_unknown_column_is_answered_with_those_that_exist() -> None:
 def test_labels_are_words_and_units() -> None:
     assert label("dram_bytes_read") == "dram bytes read"
     assert with_unit(label("bandwidth_bytes_per_s"), "bytes_per_s") == "bandwidth [B/s]"
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_a_picture_is_drawn_into_axes_of_the_users(kind: str) -> None:
+    figures: Any = importlib.import_module("matplotlib.figure")
+    draw, arguments, labels = DRAWN[kind]
+    count = {"breakdown": 2, "tornado": 2, "parity": 2}.get(kind, 1)
+    own = figures.Figure(figsize=(12, 8))
+    row = own.subplots(2, 2).ravel()
+    given = row[0] if count == 1 else row[:count]
+    assert draw(*arguments, ax=given) is own
+    told = {text for axes in row[:count] for text in (axes.get_xlabel(), axes.get_ylabel())}
+    assert set(labels) <= told | {axes.get_ylabel() for axes in own.axes}
+    assert not row[3].has_data()
+    assert not own.legends
+    with pytest.raises(InputError, match="ax: expected"):
+        draw(*arguments, ax=[*row[:count], row[3]])
+    with pytest.raises(InputError, match="ax: expected"):
+        draw(*arguments, ax="axes")

@@ -43,7 +43,7 @@ from hwmodel.einsum.reader import error_at, read
 from hwmodel.einsum.template import Template
 from hwmodel.einsum.verify import SIZE_RULES, STRUCTURE_RULES, verify
 from hwmodel.errors import InputError
-from hwmodel.printable import shown
+from hwmodel.printable import printable, shown
 from hwmodel.reading import TEXT_CHARACTERS
 from hwmodel.units import Amount
 
@@ -84,6 +84,7 @@ def parse(
     (('k', 'add'),)
     """
     _check_text(text, name)
+    name = printable(name)
     for what, given in (("sizes", sizes), ("dtypes", dtypes)):
         if not (given is None or isinstance(given, Mapping)):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"parse: {what}: expected a table by name, found {shown(given)}")

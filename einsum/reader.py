@@ -38,6 +38,7 @@ from hwmodel.einsum.template import (
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.printable import printable
 from hwmodel.reading import DIGITS, EXPRESSION_DEPTH
+from hwmodel.units import LARGEST_BITS
 
 Node: TypeAlias = Tree[Token]
 Branch: TypeAlias = Tree[Token] | Token
@@ -385,7 +386,8 @@ class _Reader:
     def _number(self, token: Token) -> int | float:
         text = token.replace("_", "")
         number = math.inf if len(text) > DIGITS else int(text) if text.isdigit() else float(text)
-        if isinstance(number, float) and not math.isfinite(number):
+        large = number.bit_length() > LARGEST_BITS if isinstance(number, int) else False
+        if large or not math.isfinite(number):
             self._fail(token, "expected a number of at most 1.8e308")
         return number
 

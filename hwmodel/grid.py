@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 
+from hwmodel.printable import printable
+
 WIDTH = 100
 NARROWEST, WIDEST = 40, 160
 """Columns of a terminal that are believed."""
@@ -37,14 +39,16 @@ def wrapped(mark: str, text: str) -> str:
 
     mark = f"{mark} " if mark else ""
     indent = " " * (len(mark) or 2)
-    return textwrap.fill(mark + text, width(), subsequent_indent=indent)
+    return textwrap.fill(mark + printable(text), width(), subsequent_indent=indent)
 
 
 def hanging(line: str) -> str:
     """A line that opens with a name of at most nine letters; what does not fit goes below it."""
     import textwrap
 
-    return textwrap.fill(line[10:], width(), initial_indent=line[:10], subsequent_indent=" " * 10)
+    return textwrap.fill(
+        printable(line[10:]), width(), initial_indent=line[:10], subsequent_indent=" " * 10
+    )
 
 
 def grid(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int]) -> str:
@@ -52,7 +56,7 @@ def grid(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[
 
     Columns in `left` hold words, and are folded where that makes the table fit.
     """
-    body = [list(row) for row in rows]
+    body = [[printable(cell) for cell in row] for row in rows]
     blocks = _blocks(heads, body, left)
     return "\n\n".join(
         _drawn(

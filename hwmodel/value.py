@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from pydantic_core import PydanticCustomError
 
 from hwmodel.errors import InputError, UnknownNameError
-from hwmodel.printable import shown
+from hwmodel.printable import printable, shown
 from hwmodel.units import amount, bare_name, dimension_of, parse
 
 
@@ -128,6 +128,8 @@ def _known_field(cls: type[Value], name: str) -> str:
 
 def _with_unit(cls: type[Value], field: str, name: str, value: Any) -> Any:
     """A given value in SI: strings need the unit that the field's name declares."""
+    if isinstance(value, str):
+        value = printable(value)  # titles, names and sources reach terminals
     dimension = dimension_of(field) if field in cls.model_fields else None
     where = f"{cls.__name__}.{name}"
     if dimension is None:

@@ -1,7 +1,9 @@
 """Text to cascade: what each construct means, and what a mistake is answered with."""
 
 import math
+import re
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -196,3 +198,49 @@ def test_a_text_seen_before_is_only_bound_again() -> None:
     for m in range(1, 201):
         parse(ONE_PASS, sizes=SIZES | {"m": m})
     assert time.perf_counter() - start < 0.5  # thousands a second; parsing anew takes 10 times that
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Z[m] = A[m] * 1_", "line 1, column 16: expected the end of the line"),
+        ("Z[m] = A[m] * 1__0", "found '_'"),
+        ("Z[m] = A[m] * ²", "found '²'"),
+        ("Z[m] = A[m] * ٣", "found '٣'"),
+        (f"Z[m] = A[m] * {'9' * 5000}", "column 15: expected a number of at most 1.8e308"),
+        (f"Z[m] = A[m] * {'9' * 320}", "expected a number of at most 1.8e308"),
+        ("Z[m] = A[m] * 1e999", "expected a number of at most 1.8e308"),
+        (f"rank m = {'9' * 5000}\nZ[m] = A[m]", "line 1, column 10: expected a number of at"),
+        (f"Z[m] = {'exp(' * 400}A[m]{')' * 400}", "at most 120 brackets, signs and terms within"),
+        (f"Z[m] = {'-' * 3000}A[m]", "at most 120 brackets, signs and terms within one another"),
+        (f"Z[m] = {'A[m] + ' * 3000}A[m]", "at most 120 brackets, signs and terms within"),
+        ("Z[m] = A[m]\n" * 20_000, "expected a text of at most 200,000 characters, found 240,000"),
+        (None, "parse: expected a cascade's text, found None"),
+    ],
+)
+def test_texts_beyond_the_limits_are_refused(text: Any, expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse(text, sizes={"m": 4})
+    assert expected in str(caught.value)
+
+
+def test_texts_within_the_limits_are_read() -> None:
+    text = f"Z[m] = {'A[m] + ' * 100}1_000.5e-1 * A[m]"
+    assert parse(text, sizes={"m": 4}).einsums[0].name == "Z"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"sizes": {"m": 10**400}}, "expected a finite number, at most 1.8e308"),
+        ({"sizes": {"m": 10**5000}}, "found a whole number of some 5000 digits"),
+        ({"sizes": 3}, "parse: sizes: expected a table by name, found 3"),
+        ({"sizes": {"m": 4}, "dtypes": {"*": 3}}, "dtype: expected a name such as 'bf16', found 3"),
+        ({"sizes": {"m": 4}, "dtypes": "bf16"}, "parse: dtypes: expected a table by name"),
+        ({"sizes": {"m": "4"}}, "size of 'm': expected a plain number, found '4'"),
+        ({"sizes": {"m": 4}, "name": 3}, "parse: expected a cascade's text, found 3"),
+    ],
+)
+def test_sizes_and_formats_of_other_kinds_are_refused(options: Any, expected: str) -> None:
+    with pytest.raises(InputError, match=re.escape(expected)):
+        parse("Z[m] = A[m]", **options)

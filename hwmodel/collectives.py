@@ -37,6 +37,7 @@ from hwmodel.arithmetic import ceil_div, least, most, where
 from hwmodel.calibration import WIDER, WIDEST, Family
 from hwmodel.errors import CoverageError, InputError
 from hwmodel.estimate import Estimate, Part
+from hwmodel.gpu.unread import unread
 from hwmodel.hardware import Hardware, Link
 from hwmodel.network import (
     LIBRARY,
@@ -54,6 +55,7 @@ from hwmodel.topology import Library, Topology
 from hwmodel.units import Amount, amount
 
 FAMILY = "collective"
+PRIORS = f"uncalibrated: {FAMILY}: link efficiencies are priors, not measurements"
 
 PROTOCOLS = {"Simple": "", "LL and LL128": "_fast"}
 """Protocol -> the ending of its parameters' names; every calibration has the first."""
@@ -191,7 +193,8 @@ def _in_switch(op: str, size: Amount, ranks: Amount, hardware: Hardware) -> list
     if op != "all_reduce" or link is None or link.reduction_bytes_per_s is None:
         return []
     moved = size + ceil_div(size, ranks)
-    seconds = IN_SWITCH * link.latency_s + moved / link.reduction_bytes_per_s
+    rate = least((link.reduction_bytes_per_s, link.bandwidth_bytes_per_s))
+    seconds = IN_SWITCH * link.latency_s + moved / rate
     time_s = where(np.asarray(ranks) > 2, seconds, np.inf)
     return [Choice("nvls", Work(messages={"link": (2, moved)}), time_s)]
 
@@ -263,9 +266,7 @@ def estimate(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware) -> 
             f"calibration: {calibration.name}",
             "stack: NCCL; one switch, out of place, in a CUDA graph",
         ),
-        warnings=()
-        if measured
-        else (f"uncalibrated: {FAMILY}: link efficiencies are priors, not measurements",),
+        warnings=(*(() if measured else (PRIORS,)), *unread(hardware, (one,))),
     )
 
 
@@ -337,7 +338,7 @@ def estimate_on(
         devices=count,
         bound_s=_bound_s(op, size, topology, count),
         assumptions=(f"links: {library.source}", "out of place, the topology to itself"),
-        warnings=warnings,
+        warnings=(*warnings, *unread(hardware, (one,))),
     )
 
 

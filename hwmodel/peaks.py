@@ -8,7 +8,7 @@ divided by what it says of processors and clock. So with a share of the processo
 the clock, the product is that share of the stated one: exactly, whatever was rounded. The matrix
 unit has a clock of its own where datasheets state its peak at another (`matrix_clock`), which
 follows the other. A level that all processors share keeps its bandwidth, unless its source derives
-it from one of the two (`Memory.follows`).
+it from one of the two (`Memory.follows`). What a switch adds up goes with the link's bandwidth.
 
 A number that a what-if has named is pinned: it is what the user says, whatever else he changes.
 Only GPUs are built so; what follows what on other machines is in `levers`.
@@ -48,7 +48,9 @@ def follow(old: "Hardware", new: "Hardware", told: Sequence[str]) -> dict[str, A
         given = given * clock
     own = old.matrix_clock_hz
     matrix_clock = clock if given is None or own is None else given / own
-    if all(np.all(ratio == 1) for ratio in (count, clock, matrix_clock)):
+    link, before = new.link, old.link
+    wire = link.bandwidth_bytes_per_s / before.bandwidth_bytes_per_s if link and before else 1
+    if all(np.all(ratio == 1) for ratio in (count, clock, matrix_clock, wire)):
         return {}
     sources = dict(new.sources)
 
@@ -86,8 +88,12 @@ def follow(old: "Hardware", new: "Hardware", told: Sequence[str]) -> dict[str, A
         )
         for level, memory in new.memories.items()
     }
+    if link is not None and link.reduction_bytes_per_s is not None:
+        reduction = scaled("link.reduction", link.reduction_bytes_per_s, wire)
+        link = link.model_copy(update={"reduction_bytes_per_s": reduction})
     return {
         "units": units, "memories": memories, "sources": sources, "matrix_clock_hz": given,
+        "link": link,
     }  # fmt: skip
 
 

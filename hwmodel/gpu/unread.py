@@ -39,7 +39,7 @@ IN_ROWS = ("processors.max_threads", "processors.max_blocks", "processors.regist
 def unread(hardware: Hardware, parts: Sequence[Part]) -> tuple[str, ...]:
     """A sentence for the what-ifs that no part depends on; none where all are read."""
     named = [path for path, source in hardware.sources.items() if source == WHAT_IF]
-    if not named:
+    if not named or hardware.kind != "gpu":
         return ()
     used = _Used(parts, hardware)
     nothing = [path for path in named if not used.reads(path)]
@@ -85,7 +85,7 @@ class _Used:
             "matrix_clock": self._follows_matrix_clock,
             "link": lambda: self.messages,
             "atomics": lambda: self.atomics,
-            "launch": lambda: bool(self.slots & {*GRAPH_SLOTS}),
+            "launch": lambda: self.messages or bool(self.slots & {*GRAPH_SLOTS}),
         }
         return known[first]() if first in known else True
 

@@ -57,6 +57,17 @@ def test_nothing_follows_a_change_alone() -> None:
     assert alone.processors.count == 66
 
 
+def test_what_a_switch_adds_up_goes_with_the_link() -> None:
+    """256 MiB on 4 ranks, twice as long over half the link; and pinned, never above the link."""
+    assert H200.link is not None
+    half = H200.but(link={"bandwidth_bytes_per_s": H200.link.bandwidth_bytes_per_s / 2})
+    time_s = [float(hw.collective("all_reduce", 2**28, 4, m).time_s) for m in (H200, half)]
+    assert 1.8 < time_s[1] / time_s[0] <= 2
+    pinned = half.but(link={"reduction": "900 GB/s"})
+    found = hw.collective("all_reduce", 2**28, 4, pinned)
+    assert float(found.bound_s) <= float(found.time_s)
+
+
 def test_a_followed_number_says_so_once() -> None:
     path = "units.matrix.rate.bf16"
     machine = H200.but(processors={"count": 66}).but(processors={"count": 33})

@@ -90,6 +90,16 @@ def test_no_number_that_is_named_changes_time_or_energy(name: str) -> None:
     assert {"link.bandwidth", "l2.latency", "launch.eager"} <= {*silent}
 
 
+def test_a_collective_names_what_its_links_and_launch_do_not_read() -> None:
+    def reduced(**change: Any) -> Estimate:
+        return hw.collective("all_reduce", 2**26, 4, H200.but(**change))
+
+    assert "no effect: matrix.rate.bf16" in told(reduced(matrix={"rate": {"bf16": "1 TFLOP/s"}}))
+    for change in ({"launch": {"graph": "3 us"}}, {"link": {"bandwidth": "100 GB/s"}}):
+        assert told(reduced(**change)) == ""
+        assert reduced(**change).time_s > reduced().time_s
+
+
 def _more(number: Number) -> float:
     return number.value + max(1, number.value // 4) if number.whole else number.value * 1.25
 

@@ -225,5 +225,7 @@ def _dtypes(
     out = formats("attention", out_dtype=out)["out_dtype"]
     inside = "fp32" if format_of(out).bits <= 32 else out
     kinds = {"Q": given["dtype"], "K": given["kv_dtype"], "V": given["kv_dtype"], "AV": out}
-    kinds |= dict.fromkeys(_HALF, given["kv_dtype"]) | dict.fromkeys(_SINGLE, inside)
+    # Keys and values that are stored narrower are converted before they are multiplied.
+    wider = max(given.values(), key=lambda name: format_of(name).bits)
+    kinds |= dict.fromkeys(_HALF, wider) | dict.fromkeys(_SINGLE, inside)
     return {tensor: kinds[tensor] for tensor in names}

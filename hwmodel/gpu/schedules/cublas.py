@@ -172,8 +172,12 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
 
 
 def _alignment(problem: GemmProblem) -> Amount:
-    """The largest power of two, up to 16 bytes, that divides the pitch of A, B and C."""
-    inputs = {element_bytes(problem.dtype_a), element_bytes(problem.dtype_b)}
+    """The largest power of two, up to 16 bytes, that divides the pitch of A, B and C.
+
+    A narrow B has none: weights are packed for their kernel when they are loaded (MARLIN).
+    """
+    widths = element_bytes(problem.dtype_a), element_bytes(problem.dtype_b)
+    inputs = {widths[0], max(widths)}
     output = problem.N * element_bytes(problem.dtype_out)
     pitches = [*(problem.K * width for width in inputs), output]
     return least(_power(pitch) for pitch in pitches)

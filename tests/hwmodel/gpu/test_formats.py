@@ -1,11 +1,13 @@
 """Number formats on a GPU: fewer bytes, the right pitch, the rate of what is multiplied."""
 
 import csv
+import itertools
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hwmodel as hw
@@ -142,3 +144,36 @@ def test_weight_only_gains_are_those_of_an_a100s_tables(form: str, stored: str) 
     ]
     theirs = [ratio for at, ratio in found.items() if at[1:] in few]
     assert median(ours) == pytest.approx(median(theirs), abs=0.12)
+
+
+WIDTHS = ("bf16", "fp8", "int4@128:20", "int4")
+"""Formats of weights, each of fewer bytes than the one before."""
+
+
+@pytest.mark.parametrize("kind", ["gemm", "grouped_gemm", "decode"])
+def test_fewer_bytes_are_never_more_traffic_nor_slower_where_the_dram_binds(kind: str) -> None:
+    draw = np.random.default_rng(7)
+    wide = {"gemm": "weight_dtype", "grouped_gemm": "weight_dtype", "decode": "kv_dtype"}[kind]
+    small, large = (2 ** draw.uniform(0, 9, 300) // 1 for _ in range(2))
+    sizes = 2 ** draw.uniform(8, 15, (2, 300)) // 1
+    shapes: dict[str, dict[str, Any]] = {
+        "gemm": {"M": small, "N": sizes[0], "K": sizes[1]},
+        "grouped_gemm": {"tokens": small, "experts": 64, "top_k": 4, "N": sizes[0], "K": sizes[1]},
+        "decode": {
+            **{"batch": large, "heads": 32, "kv_heads": 8, "queries": 1, "keys": sizes[0]},
+            "head_dim": 128,
+        },
+    }
+    name = "attention" if kind == "decode" else kind
+    formats = WIDTHS if kind != "decode" else ("fp8", "int4")
+    found = [
+        hw.predict(hw.workloads.workload(name, **shapes[kind], **{wide: each}), H200)
+        for each in formats
+    ]
+    for before, after in itertools.pairwise(found):
+        read = np.asarray(after.dram_bytes_read) - np.asarray(before.dram_bytes_read)
+        assert np.all(read <= 1e-9 * np.asarray(before.dram_bytes_read))
+        bound = (np.asarray(before.bottleneck) == "dram") & (np.asarray(after.bottleneck) == "dram")
+        slower = np.asarray(after.time_s) > np.asarray(before.time_s) * (1 + 1e-9)
+        assert not np.any(bound & slower)
+        assert kind == "decode" or np.sum(bound) > 10  # rows padded to a tile bind narrow decodes

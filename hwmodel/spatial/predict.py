@@ -17,6 +17,7 @@ from hwmodel.arithmetic import most
 from hwmodel.bounds.bound import bound
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import points
+from hwmodel.einsum.pairwise import chained
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.structure import attention
 from hwmodel.errors import CoverageError, InputError
@@ -48,6 +49,7 @@ def predict(
         return spatten.predict(workload, hardware, kernel=kernel)
     _check(hardware)
     chosen = binding(kernel or hardware.binding)
+    workload = chained(workload)
     stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
     parts: list[Part] = []
     bounds: list[tuple[Amount, Amount]] = []

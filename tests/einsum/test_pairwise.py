@@ -103,13 +103,17 @@ def test_a_gpu_takes_about_a_product_and_a_map_for_it() -> None:
     assert found.bound_bytes <= found.dram_bytes_read + found.dram_bytes_written
 
 
-@pytest.mark.parametrize("on", ["i9-14900", "u280"])
-def test_cpus_and_fpgas_take_no_more_than_twice_a_product_for_it(on: str) -> None:
-    """On an FPGA a walk of the space took 47 times as long, on logic cells."""
-    cascade = hw.parse(MASKED, sizes={"m": 1024, "k": 1024, "n": 1024}, dtypes={"*": "fp16"})
+@pytest.mark.parametrize(
+    ("on", "dtype", "most"), [("i9-14900", "fp16", 2), ("u280", "fp16", 2), ("fusemax", "bf16", 4)]
+)
+def test_other_machines_take_no_more_than_a_few_products_for_it(
+    on: str, dtype: str, most: int
+) -> None:
+    """On an FPGA a walk of the space took 47 times as long, on an array of 256 x 256 512 times."""
+    cascade = hw.parse(MASKED, sizes={"m": 1024, "k": 1024, "n": 1024}, dtypes={"*": dtype})
     found = hw.predict(cascade, on)
-    product = hw.predict(hw.workloads.gemm(M=1024, N=1024, K=1024, dtype="fp16"), on)
-    assert product.time_s < found.time_s < 2 * product.time_s
+    product = hw.predict(hw.workloads.gemm(M=1024, N=1024, K=1024, dtype=dtype), on)
+    assert product.time_s < found.time_s < most * product.time_s
     assert found.bound_s <= found.time_s
 
 

@@ -77,8 +77,9 @@ def panels(
     if ax is None:
         drawn = figure(*size)
         shape = (count, 1) if down else (1, count)
-        return drawn, list(np.ravel(drawn.subplots(*shape, squeeze=False, **options)))
-    given: list[Any] = np.ravel(np.array(ax, dtype=object)).tolist()
+        return drawn, drawn.subplots(*shape, squeeze=False, **options).ravel().tolist()
+    row: Any = np.array(ax, dtype=object)
+    given: list[Any] = row.ravel().tolist()
     if len(given) != count or not all(hasattr(each, "get_figure") for each in given):
         what = "matplotlib axes" if count == 1 else f"{count} matplotlib axes, one a panel"
         raise InputError(f"ax: expected {what}, found {len(given)} of {type(given[0]).__name__}")

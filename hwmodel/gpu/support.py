@@ -137,9 +137,17 @@ SUPPORT: tuple[Support, ...] = (
     ),
     Support(
         "triton",
-        ("prefill", "decode"),
+        ("prefill",),
         {**HALVES, "fp32": GENERATIONS},
-        "kernels/attention.py and decode.py: q, k and v of one format",
+        "kernels/attention.py: q, k and v of one format, rows and keys of a block in shared memory",
+        head_dim=dict.fromkeys(GENERATIONS, 256),
+    ),
+    Support(
+        "triton",
+        ("decode",),
+        {**HALVES, "fp32": GENERATIONS},
+        "kernels/decode.py: q, k and v of one format, keys of a block in shared memory",
+        head_dim=dict.fromkeys(GENERATIONS, 512),
     ),
 )
 """Library and schedules -> what exists. Schedules without a line (rows) take any format."""

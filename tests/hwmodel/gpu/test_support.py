@@ -26,6 +26,8 @@ REFUSED = [
     (attention(512), "h200", "flash-attention-2", "ends at head_dim 256 on hopper, found 512"),
     (attention(576), "h200", None, "ends at head_dim 256 on hopper, found 576"),
     (attention(512), "h200", "cudnn", "ends at head_dim 256"),
+    (attention(512), "h200", "triton", "ends at head_dim 256"),
+    (attention(512, 1), "h200", None, "kernels that would do: triton"),
     (attention(1000, 1), "h200", "flash-attention-2", "ends at head_dim 256"),
     (attention(100), "h200", "cudnn", "head_dim is a multiple of 8, found 100; pad it to 104"),
     (attention(256, 1), "a100", "cudnn", "ends at head_dim 128 on ampere"),

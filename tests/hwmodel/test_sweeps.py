@@ -438,7 +438,10 @@ def test_a_function_that_changed_is_noticed_though_its_first_answer_is_the_same(
     tmp_path: Path,
 ) -> None:
     def made(power: int) -> Any:
-        return lambda x: {"y": x**power}
+        def function(x: Any) -> Any:
+            return {"y": x**power}
+
+        return function
 
     sweep(made(2), {"x": np.arange(50.0)}, chunk=20, out=tmp_path / "s")
     with pytest.raises(InputError, match=r"sweep\.json: function: holds another sweep"):
@@ -449,7 +452,11 @@ def test_rows_that_come_out_otherwise_are_noticed_where_the_code_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, whole = swept(tmp_path), np.square
-    monkeypatch.setattr(np, "square", lambda x: np.where(np.asarray(x) > 41, -1.0, whole(x)))
+
+    def later(x: Any) -> Any:
+        return np.where(np.asarray(x) > 41, -1.0, whole(x))
+
+    monkeypatch.setattr(np, "square", later)
     with pytest.raises(InputError, match=r"part-000000\.parquet: z: the function gives other"):
         sweep(product, AXES, chunk=50, out=folder)
 

@@ -303,6 +303,12 @@ def test_rounds_of_unequal_tiles_lie_within_a_third_of_longest_first(seed: int) 
     assert model <= walked <= model * 4 / 3
 
 
+def test_equal_tiles_take_whole_rounds() -> None:
+    """100 tiles on 16 slots: six rounds, and one of the four left over."""
+    assert rounds(100, 16) == rounds(100, 16, 1) == 7
+    assert rounds(96, 16) == 6
+
+
 def test_waves_inside_waves_are_refused() -> None:
     with pytest.raises(CoverageError, match="Waves inside a Waves"):
         fold(Waves(4, 2, Waves(4, 2, matrix(1))), MACHINE)

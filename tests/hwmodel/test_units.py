@@ -176,3 +176,11 @@ def test_areas_are_told_in_square_millimetres() -> None:
     """814 mm2 are 814e-6 m2, not 814 um2."""
     shown = [show(value, "m2") for value in (814e-6, 1313.6e-6, 18.71e-6, 1546e-12)]
     assert shown == ["814 mm2", "1,314 mm2", "18.7 mm2", "0.00155 mm2"]
+
+
+def test_whole_numbers_are_taken_as_far_as_floats_go() -> None:
+    """2**1023 is the largest power of two that is a float; a number of 1024 bits may be none."""
+    most = 2**1023 - 1
+    assert amount(most, where="a", whole=True) == most
+    with pytest.raises(InputError, match="a finite number"):
+        amount(2**1023, where="a", whole=True)

@@ -6,7 +6,7 @@ import hwmodel
 from hwmodel.accuracy import HEADS, Validation
 from hwmodel.errors import InputError
 from hwmodel.validation.fit import is_test
-from hwmodel.validation.report import FAMILIES
+from hwmodel.validation.report import FAMILIES, Traffic
 from hwmodel.validation.rows import may_fit
 
 
@@ -64,3 +64,23 @@ def test_rows_of_fitted_boards_are_of_the_test_half(found: Validation) -> None:
         at_home = [row for row in rows if row.board in boards and may_fit(row)]
         assert at_home
         assert all(is_test(row) for row in at_home)
+
+
+def test_sums_of_the_text_by_hand() -> None:
+    """One row 10 % off and three 20 %: 17.5 % on average. Joules 10, 20 and 60 %: 30 and 20 %."""
+    made = Validation(
+        device="Toy",
+        lines=(),
+        traffic=(Traffic("a", 1, 0.0, 0.1, 0.1, 0.1), Traffic("b", 3, 0.0, 0.2, 0.2, 0.2)),
+        energy_errors=(0.1, 0.2, 0.6),
+        judged={},
+        ranked_losses=(0.0, 0.02, 0.1),
+    )
+    lines = str(made).splitlines()
+    every = next(line for line in lines if line.split()[:1] == ["all"])
+    assert every.split()[:3] == ["all", "4", "17.5%"]
+    joules = next(line for line in lines if line.startswith("joules"))
+    assert "3 rows, mean error 30.0%, median 20.0%, p90 52.0%, worst 60.0%" in joules
+    tiles = next(line for line in lines if line.startswith("tiles"))
+    assert "3 measured menus" in tiles
+    assert "4.0% slower than the best on average, at worst 10.0%" in tiles

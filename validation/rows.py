@@ -39,7 +39,7 @@ STEP = ("model", "phase", "batch", "prompt", "context")
 """What tells the steps of models apart."""
 
 HELD_OUT = (
-    *("2026-11-22-d", "2026-11-22-f", "2026-11-22-h", "2026-11-22-i"),
+    *("2026-11-22-d", "2026-11-22-f", "2026-11-22-h", "2026-11-22-i", "2026-11-28-l"),
     *("2026-11-22-x2b", "2026-11-22-x4a"),
 )
 """Sittings on boards of their own, which no fit of a shipped calibration reads; of the first, whose

@@ -94,6 +94,7 @@ class AttentionTile:
         whole: 1 where a block moves all its rows of Q and O, even those beyond the queries.
         masking: vector instructions per score of a masked step.
         spilling: of a masked step too, per accumulator (score or output) of the block.
+        fitting: multiple to which a block of fewer rows is padded; 0 where it is always `block_q`.
     """
 
     block_q: Amount
@@ -109,6 +110,7 @@ class AttentionTile:
     whole: Amount = 0
     masking: Amount = MASK_PER_SCORE
     spilling: Amount = 0
+    fitting: Amount = 0
 
 
 @dataclass(frozen=True)
@@ -249,18 +251,19 @@ def _block(
     """One block among `resident` on its processor: Q and O, the steps, and the masks."""
     wide, value_wide = widths(problem, tile)
     loaded = key_bytes(problem, tile)
-    score = tile.block_q * tile.block_k
+    height = _height(problem, tile)
+    score = height * tile.block_k
     per_warp, along_keys, along_depth = MATRIX_INSTRUCTION
     chain = (
-        most((1, tile.block_q / tile.warps / per_warp))
+        most((1, height / tile.warps / per_warp))
         * (tile.block_k / along_keys)
         * ((wide + value_wide) / along_depth)
     )
-    vector = VECTOR_PER_SCORE * score + tile.block_q * value_wide
+    vector = VECTOR_PER_SCORE * score + height * value_wide
     walk = Work(
         operations={
             ("matrix", "flop", problem.dtype): 2 * score * (wide + value_wide) * each.mean,
-            ("exp", "exp", "fp32"): (score + tile.block_q) * each.mean,
+            ("exp", "exp", "fp32"): (score + height) * each.mean,
             ("vector", "flop", "fp32"): LANE_FLOP * vector * each.mean,
         },
         read={
@@ -272,9 +275,16 @@ def _block(
         live={"processors": 1 / resident},
         slots={"fill": 1, "step": where(tile.stages > 1, 0.0, 1.0) * each.mean},
     )
-    masking = tile.masking * score + tile.spilling * (score + tile.block_q * value_wide)
+    masking = tile.masking * score + tile.spilling * (score + height * value_wide)
     masks = Work(operations={("vector", "flop", "fp32"): LANE_FLOP * masking * each.masked})
     return Serial((ends(problem, tile), walk, masks))
+
+
+def _height(problem: AttentionProblem, tile: AttentionTile) -> Amount:
+    """Rows that a block computes, the mean over blocks, padded."""
+    rows, blocks, _ = row_blocks(problem, tile)
+    padded = ceil_div(rows / blocks, most((1, tile.fitting))) * tile.fitting
+    return where(tile.fitting > 0, least((tile.block_q, padded)), tile.block_q)
 
 
 def ends(problem: AttentionProblem, tile: AttentionTile) -> Work:

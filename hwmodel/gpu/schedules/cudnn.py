@@ -2,7 +2,8 @@
 
 Many queries: 128 query rows and 128 keys at every head dimension, padded to a multiple of 64 (96
 runs as 128), one block to a processor, in order of its rows. One query: the rows of a KV head's
-group share a block of 64. Up to 512 keys nothing is split; beyond, into as many parts as give each
+group share blocks of 32, which compute no more rows than they have, in sixteens (groups of 1 to 128
+measured). Up to 512 keys nothing is split; beyond, into as many parts as give each
 processor a block, at head dimensions above 128 rounded down to a power of two. There a step's K and
 V fill the shared memory, so that no step loads ahead of another.
 
@@ -25,7 +26,7 @@ WHOLE_STEPS = 4
 WIDE_HEAD = 128
 
 PREFILL_MENU = (AttentionTile(128, 128, warps=8, packed=0, pad=PAD, in_order=1, whole=1),)
-DECODE_MENU = (AttentionTile(64, 128, warps=4, pad=PAD),)
+DECODE_MENU = (AttentionTile(32, 128, warps=4, packed=2, pad=PAD, fitting=16),)
 
 
 def resolved(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:

@@ -51,6 +51,7 @@ from hwmodel.validation.rows import (
 COLLECTIVE = "collective"
 ORDER = (
     "rows:torch",
+    "reduction:torch",
     "gemm:cublas",
     "gemm:cublas-fast-accum",
     "prefill:flash-attention-2",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.errors import InputError
 from hwmodel.gpu.lower import FEW_QUERIES, KERNELS, Call, lower
@@ -60,7 +61,7 @@ FORMS = {
 }
 """The same of families with columns of their own."""
 
-FILES = ("gemm", "attention", "moe", "rows", "llm")
+FILES = ("gemm", "attention", "moe", "rows", "reduce", "llm")
 """Files of timed rows; energies, counters and probes stand in files of their own."""
 
 
@@ -184,6 +185,15 @@ def _launched(call: Call, rows: list[Row]) -> Call:
     return replace(call, menu=(tile,), resolve=COMPLETED.get(call.schedule))
 
 
+def reduction(op: str, axis: str, dtype: str, sizes: Mapping[str, Any]) -> Cascade:
+    """A sum or maximum (`amax`) of `reduced` numbers to each of `outputs`, as a cascade."""
+    indices = "n, a" if axis == "first" else "a, n"
+    operator = {"sum": "sum", "amax": "max"}[op]
+    ranks = {"a": sizes["outputs"], "n": sizes["reduced"]}
+    text = f"Y[a] = {operator}(n) X[{indices}]"
+    return parse(text, sizes=ranks, dtypes={"*": dtype}, name=f"{op} over {axis}")
+
+
 def _group(rows: list[Row]) -> Group:
     columns = rows[0].columns
     family = str(columns["family"])
@@ -191,7 +201,10 @@ def _group(rows: list[Row]) -> Group:
         raise InputError(f"row of family {family!r}: expected one of {', '.join(SIZES)}")
     sizes = {name: np.array([float(row.columns[name]) for row in rows]) for name in SIZES[family]}
     options = {name: columns[name] for name in ("dtype", "causal", "routing") if name in columns}
-    cascade = WORKLOADS[family](**sizes, **options)
+    if family == "reduce":
+        cascade = reduction(str(columns["op"]), str(columns["axis"]), str(columns["dtype"]), sizes)
+    else:
+        cascade = WORKLOADS[family](**sizes, **options)
     assert isinstance(cascade, Cascade)
     calls = lower(cascade, str(columns["kernel"]))
     if LAUNCHED + "warps" in columns:

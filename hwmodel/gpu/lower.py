@@ -327,7 +327,9 @@ def _rows(cascade: Cascade, name: str) -> list[Found]:
     longer = Found(name, "rows", by_row, cascade)
     if found.passes == 1 and _leaves_none(cascade):
         along = "reduce" if _contiguous(cascade) else "reduce strided"
-        longer = Found(name, "reduction", replace(flat, form=along), cascade)
+        (_, operator), *_ = next(e.reductions for e in cascade.einsums if e.reductions)
+        summed = replace(flat, form=along, reducer=operator)
+        longer = Found(name, "reduction", summed, cascade)
     short = np.asarray(found.cols) < torch_rows.LEAST_ROW
     return _each((short, elementwise), (~short, longer))
 

@@ -7,10 +7,13 @@ where that is contiguous, else along the outputs, 32 at first; the rest of them 
 - Where each thread has 16 values for every row of threads, or 256 in all, the rows join in the sum.
 - Where it then still has 256 and the grid is smaller than the device holds at once, the sum is
   divided among blocks: as many as fill the device, but 16 values for each thread, and no more than
-  256. The last block of an output adds the parts, which lie in the L2.
+  256. The last block of an output adds the parts, which lie in the L2: where threads lie along the
+  outputs, its few rows of threads do so one part after the other, some 700 cycles each, which for
+  some hundreds of outputs takes longer than the reading.
 
-So a sum of 2^28 values into one is read by all processors. Paces of a block are priors, made of the
-latency of the DRAM: no reduction has been measured yet. Sizes are elements, paces clock cycles.
+So a sum of 2^28 values into one is read by all processors. A thread has 4 values on their way, 8 of
+16-bit sums along contiguous memory (inferred from times). Paces of a block were fitted to 59
+shapes of one H200. Sizes are elements, paces clock cycles.
 """
 
 from dataclasses import dataclass
@@ -25,25 +28,28 @@ from hwmodel.hardware import Limits
 from hwmodel.units import Amount
 
 WARP, MOST_THREADS = 32, 512
-VECTOR, VECTOR_FROM = 4, 128
-"""Values of one load, and the length from which a contiguous side is so loaded."""
+VECTOR, VECTOR_ABOVE = 4, 128
+"""Values of one load: of a sum into one output that is longer, or of outputs in fours."""
 AT_ONCE = 4
 """Values of a sum that a thread has on their way at once, in one load or in as many."""
 LEAST_VALUES, MOST_VALUES = 16, 256
 """Values that a thread is left with where a sum is divided, and those from which it is."""
 
 PARTIAL_BYTES = 4
-START_CYCLES, LOAD_CYCLES = 1500.0, 1000.0
-"""A block's start and its tree of sums; `AT_ONCE` values after the ones before (priors)."""
-START_SLOTS, LOAD_SLOTS, VALUE_SLOTS = 120.0, 12.0, 2.0
-"""Instructions of a warp at start, for each turn and for each value (priors)."""
+START_CYCLES, LOAD_CYCLES = 1540.0, 885.0
+"""A block's start and its tree of sums; `AT_ONCE` values after the ones before."""
+START_SLOTS, LOAD_SLOTS, VALUE_SLOTS = 97.0, 2.2, 5.6
+"""Instructions of a warp at start, for each turn and for each value."""
+MAXIMUM_SLOTS = 23.0
+"""The last for a maximum of 16-bit values: converted, compared, tested for NaN."""
 
 
 @dataclass(frozen=True)
 class ReduceTile:
     """The launch record: `outputs` of a block, `split` blocks for each of them, its threads.
 
-    A thread sums `values` for each of `sums` outputs.
+    A thread sums `values` for each of `sums` outputs, and at the end `adders` threads of the last
+    block add the parts of one output.
     """
 
     outputs: Amount = 1
@@ -51,6 +57,7 @@ class ReduceTile:
     threads: Amount = MOST_THREADS
     values: Amount = 1
     sums: Amount = 1
+    adders: Amount = 1
 
 
 MENU = (ReduceTile(),)
@@ -62,9 +69,10 @@ def resolved(tile: ReduceTile, problem: RowProblem, limits: Limits) -> ReduceTil
     sums, values = problem.rows, problem.cols
     along = _along(problem)
     side, other = where(along, values, sums), where(along, sums, values)
-    vector = where(side >= VECTOR_FROM, VECTOR, 1)
+    vector = _vector(problem)
     room = where(along, MOST_THREADS, floor_div(MOST_THREADS, vector))
-    wide, high = _power(least((ceil_div(side, vector), room))), _power(least((other, room)))
+    wide = _power(least((most((1, floor_div(side, vector))), room)))
+    high = _power(least((other, room)))
     height = least((high, floor_div(room, least((wide, WARP)))))
     width = least((wide, floor_div(room, height)))
     each = ceil_div(values, where(along, width, 1))
@@ -78,15 +86,18 @@ def resolved(tile: ReduceTile, problem: RowProblem, limits: Limits) -> ReduceTil
     blocks = most((least((fill, ceil_div(each, LEAST_VALUES))), fewest))
     split = where(divided, blocks, 1)
     each = ceil_div(each, split)
-    return ReduceTile(outputs, split, width * height, each, where(along, 1, vector))
+    adders = height * where(along, width, 1)
+    return ReduceTile(outputs, split, width * height, each, where(along, 1, vector), adders)
 
 
 def activity(problem: RowProblem, tile: ReduceTile, limits: Limits) -> Activity:
     """One kernel: blocks over the DRAM's stream, and the adding of parts of divided sums."""
     blocks = ceil_div(problem.rows, tile.outputs) * tile.split
-    turns = ceil_div(tile.values, AT_ONCE)
+    half, adds = problem.item_bytes <= 2, problem.reducer == "add"
+    turns = ceil_div(tile.values, where(_along(problem) & half & adds, 2 * AT_ONCE, AT_ONCE))
     warps = ceil_div(tile.threads, WARP)
-    each = VALUE_SLOTS + problem.instructions / (problem.rows * problem.cols)
+    value_slots = where(half & (not adds), MAXIMUM_SLOTS, VALUE_SLOTS)
+    each = value_slots + problem.instructions / (problem.rows * problem.cols)
     slots = START_SLOTS + turns * LOAD_SLOTS + tile.values * tile.sums * each
     cycles = (START_CYCLES + turns * LOAD_CYCLES, warps * slots / SCHEDULERS, 0, 0)
     parted = where(tile.split > 1, 1, 0)
@@ -98,7 +109,15 @@ def activity(problem: RowProblem, tile: ReduceTile, limits: Limits) -> Activity:
     )
     resident = least((limits.max_blocks, floor_div(limits.max_threads, tile.threads)))
     first = kernel(blocks, resident, cycles, main, limits)
-    return Serial((first, Work(slots={"reduction": parted})))
+    added = parted * ceil_div(tile.split, tile.adders)
+    return Serial((first, Work(slots={"reduction": parted, "split": added})))
+
+
+def _vector(problem: RowProblem) -> Amount:
+    """Values of one load: of one long sum into one output, or of outputs side by side."""
+    one = where((problem.rows <= 1) & (problem.cols > VECTOR_ABOVE), VECTOR, 1)
+    pairs = where(problem.rows % 2 == 0, 2, 1)
+    return where(_along(problem), one, where(problem.rows % VECTOR == 0, VECTOR, pairs))
 
 
 def _along(problem: RowProblem) -> Any:

@@ -54,6 +54,8 @@ ORDER = (
     "reduction:torch",
     "gemm:cublas",
     "gemm:cublas-fast-accum",
+    "gemm:cublas-row-scales",
+    "gemm:cublas-row-scales-fast-accum",
     "prefill:flash-attention-2",
     "prefill:cudnn",
     "decode:flash-attention-2",

@@ -52,6 +52,8 @@ KERNELS: dict[str, dict[str, str]] = {
     },
     "cublas": {"gemm": "cublas"},
     "cublas-fast-accum": {"gemm": "cublas-fast-accum"},
+    "cublas-row-scales": {"gemm": "cublas-row-scales"},
+    "cublas-row-scales-fast-accum": {"gemm": "cublas-row-scales-fast-accum"},
     "flash-attention-2": {"prefill": "flash-attention-2", "decode": "flash-attention-2"},
     "flash-attention-4": {"prefill": "flash-attention-4"},
     "cudnn": {"prefill": "cudnn", "decode": "cudnn"},
@@ -77,12 +79,15 @@ class Launch:
 
 CUBLAS = Launch(cublas.activity, cublas.menu(), cublas.resolved)
 FAST = Launch(cublas.activity, cublas.menu(), cublas.resolved_fast)
+BY_ROWS = Launch(cublas.activity, cublas.menu(), cublas.resolved_rows)
 GROUPED = Launch(grouped.activity, grouped.menu(), grouped.resolved)
 CUDNN_DECODE = Launch(attention_schedule.activity, cudnn.DECODE_MENU, cudnn.resolved)
 FLASH = Launch(attention_schedule.activity, flash.MENU, flash.resolved)
 LAUNCHES: dict[tuple[str, str], Launch] = {
     ("gemm", "cublas"): CUBLAS,
     ("gemm", "cublas-fast-accum"): FAST,
+    ("gemm", "cublas-row-scales"): BY_ROWS,
+    ("gemm", "cublas-row-scales-fast-accum"): BY_ROWS,
     ("gemm", "weight-only"): CUBLAS,
     ("grouped", "torch"): GROUPED,
     ("grouped", "weight-only"): GROUPED,

@@ -66,6 +66,10 @@ COPIED_CHAIN, VECTOR_CHAIN = 1.0, 1.0
 units (fitted)."""
 
 
+ROWWISE_M, ROWWISE_N = 128, 128
+"""Tile of the kernel for a scale a row."""
+
+
 @dataclass(frozen=True)
 class LibraryTile(GemmTile):
     """A launch record; `effort` is the time of its matrix instructions over a warpgroup's."""
@@ -86,6 +90,26 @@ def resolved(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> Library
 def resolved_fast(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
     """The same where fp8 sums stay in the matrix units (`use_fast_accum`)."""
     return _resolved(tile, problem, limits, rules.BULK)
+
+
+def resolved_rows(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
+    """The tile of the kernel for fp8 with a scale for each row and column (CUTLASS, in torch).
+
+    64 x 128 where one wave of them covers the output, else 128 x 128; clusters of two; no split of
+    K (PyTorch, aten/src/ATen/native/cuda/RowwiseScaledMM.cu, recalled).
+    """
+    side = ROWWISE_N
+    halves = ceil_div(problem.M, ROWWISE_M // 2) * ceil_div(problem.N, side)
+    few = halves <= limits.processors
+    column = 0 * (halves + tile.split)
+    return replace(
+        tile,
+        block_m=where(few, ROWWISE_M // 2, ROWWISE_M) + column,
+        block_n=side + column,
+        block_k=rules.SLICE_BYTES + column,
+        multicast=SMALL_CLUSTER + column,
+        persistent=1 + column,
+    )
 
 
 def _resolved(

@@ -36,12 +36,13 @@ LEAST_VALUES, MOST_VALUES = 16, 256
 """Values that a thread is left with where a sum is divided, and those from which it is."""
 
 PARTIAL_BYTES = 4
-START_CYCLES, LOAD_CYCLES = 1540.0, 885.0
+START_CYCLES, LOAD_CYCLES = 1560.0, 889.0
 """A block's start and its tree of sums; `AT_ONCE` values after the ones before."""
-START_SLOTS, LOAD_SLOTS, VALUE_SLOTS = 97.0, 2.2, 5.6
+START_SLOTS, LOAD_SLOTS, VALUE_SLOTS = 159.0, 5.0, 1.4
 """Instructions of a warp at start, for each turn and for each value."""
-MAXIMUM_SLOTS = 23.0
-"""The last for a maximum of 16-bit values: converted, compared, tested for NaN."""
+MAXIMUM_SLOTS = 22.5
+"""The last for a maximum of 16-bit values that do not lie beside each other: converted, compared,
+tested for NaN."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def activity(problem: RowProblem, tile: ReduceTile, limits: Limits) -> Activity:
     half, adds = problem.item_bytes <= 2, problem.reducer == "add"
     turns = ceil_div(tile.values, where(_along(problem) & half & adds, 2 * AT_ONCE, AT_ONCE))
     warps = ceil_div(tile.threads, WARP)
-    value_slots = where(half & (not adds), MAXIMUM_SLOTS, VALUE_SLOTS)
+    apart = where(_along(problem), VALUE_SLOTS, MAXIMUM_SLOTS)
+    value_slots = where(half & (not adds), apart, VALUE_SLOTS)
     each = value_slots + problem.instructions / (problem.rows * problem.cols)
     slots = START_SLOTS + turns * LOAD_SLOTS + tile.values * tile.sums * each
     cycles = (START_CYCLES + turns * LOAD_CYCLES, warps * slots / SCHEDULERS, 0, 0)

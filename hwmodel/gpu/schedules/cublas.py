@@ -72,9 +72,14 @@ ROWWISE_M, ROWWISE_N = 128, 128
 
 @dataclass(frozen=True)
 class LibraryTile(GemmTile):
-    """A launch record; `effort` is the time of its matrix instructions over a warpgroup's."""
+    """A launch record; `effort` is the time of its matrix instructions over a warpgroup's.
+
+    `shallow` is 1 where so few slices are under way that the DRAM's rate grows with the processors
+    that load (by the root of their share), else 0.
+    """
 
     effort: Amount = 1.0
+    shallow: Amount = 0
 
 
 def menu() -> tuple[LibraryTile, ...]:
@@ -109,6 +114,7 @@ def resolved_rows(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> Li
         block_k=rules.SLICE_BYTES + column,
         multicast=SMALL_CLUSTER + column,
         persistent=1 + column,
+        shallow=1 + column,
     )
 
 
@@ -256,7 +262,11 @@ def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activit
     partial_bytes = partial * tile.split * problem.batch * problem.M * problem.N * PARTIAL_BYTES
     operands = sides_bytes(problem, problem.M, problem.N) * problem.K
     spilled = partial_bytes * (1 - least((1.0, limits.capacity_bytes["l2"] / operands)))
-    stream = Work(read={"dram": read}, written={"dram": written + spilled})
+    loading = blocks / (ceil_div(blocks, limits.processors) * limits.processors)
+    stream = Work(
+        read={"dram": read, "engine": tile.shallow * read / np.sqrt(loading)},
+        written={"dram": written + spilled},
+    )
     body = Overlap(
         (
             Waves(blocks, limits.processors * resident, Serial((block, epilogue))),

@@ -61,6 +61,7 @@ ORDER = (
     "decode:flash-attention-2",
     "decode:cudnn",
     "grouped:torch",
+    "grouped:torch-row-scales",
     "gemm:triton",
     "prefill:triton",
     "decode:triton",

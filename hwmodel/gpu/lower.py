@@ -16,7 +16,7 @@ import numpy as np
 
 from hwmodel.activity import Activity
 from hwmodel.arithmetic import where
-from hwmodel.dtypes import bytes_of
+from hwmodel.dtypes import base_of, bytes_of
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
 from hwmodel.einsum.pairwise import pairwise
@@ -54,6 +54,7 @@ KERNELS: dict[str, dict[str, str]] = {
     "cublas-fast-accum": {"gemm": "cublas-fast-accum"},
     "cublas-row-scales": {"gemm": "cublas-row-scales"},
     "cublas-row-scales-fast-accum": {"gemm": "cublas-row-scales-fast-accum"},
+    "torch-row-scales": {"grouped": "torch-row-scales", "rows": "torch"},
     "flash-attention-2": {"prefill": "flash-attention-2", "decode": "flash-attention-2"},
     "flash-attention-4": {"prefill": "flash-attention-4"},
     "cudnn": {"prefill": "cudnn", "decode": "cudnn"},
@@ -63,6 +64,9 @@ KERNELS: dict[str, dict[str, str]] = {
 }
 """Kernel name of a request -> schedule -> the library whose menu and calibration apply."""
 
+
+NARROWED_FROM_BYTES = 2
+"""Bytes of the formats that torch computes in; it converts their results to fp8 by a kernel more."""
 
 GATED = ("triton",)
 """Libraries whose kernel of a gated activation is one, not two."""
@@ -81,6 +85,7 @@ CUBLAS = Launch(cublas.activity, cublas.menu(), cublas.resolved)
 FAST = Launch(cublas.activity, cublas.menu(), cublas.resolved_fast)
 BY_ROWS = Launch(cublas.activity, cublas.menu(), cublas.resolved_rows)
 GROUPED = Launch(grouped.activity, grouped.menu(), grouped.resolved)
+GROUPED_BY_ROWS = Launch(grouped.activity, grouped.menu(), grouped.resolved_rows)
 CUDNN_DECODE = Launch(attention_schedule.activity, cudnn.DECODE_MENU, cudnn.resolved)
 FLASH = Launch(attention_schedule.activity, flash.MENU, flash.resolved)
 LAUNCHES: dict[tuple[str, str], Launch] = {
@@ -90,6 +95,7 @@ LAUNCHES: dict[tuple[str, str], Launch] = {
     ("gemm", "cublas-row-scales-fast-accum"): BY_ROWS,
     ("gemm", "weight-only"): CUBLAS,
     ("grouped", "torch"): GROUPED,
+    ("grouped", "torch-row-scales"): GROUPED_BY_ROWS,
     ("grouped", "weight-only"): GROUPED,
     ("rows", "torch"): Launch(rows_schedule.activity, torch_rows.menu(), torch_rows.filled),
     ("reduction", "torch"): Launch(torch_reduce.activity, torch_reduce.MENU, torch_reduce.resolved),
@@ -152,9 +158,34 @@ def lower(cascade: Cascade, kernel: str | None = None) -> tuple[Call, ...]:
     if not found and not any(contraction(einsum, cascade) for einsum in cascade.einsums):
         found = _rows(cascade, cascade.name)
     found = found or _separate(cascade)
+    if libraries.get("rows") == "torch":
+        found = [part for each in found for part in _converted(each)]
     if libraries.get("rows") in GATED:
         found = _gated(found)
     return tuple(_call(each, libraries, kernel) for each in found)
+
+
+def _converted(found: Found) -> tuple[Found, ...]:
+    """An elementwise kernel, and another that narrows what it wrote to fp8, which none computes."""
+    work, problem = found.work, found.problem
+    if found.schedule != "rows" or problem.form not in ("map", "strided"):
+        return (found,)
+    (output,) = work.outputs
+    width = max(bytes_of(work.tensors[name].dtype) for name in work.inputs)
+    if base_of(work.tensors[output].dtype) != "fp8" or width < NARROWED_FROM_BYTES:
+        return (found,)
+    count = problem.rows * problem.cols
+    first = replace(problem, written_bytes=count * width)
+    after = rows_schedule.RowProblem(
+        rows=problem.rows,
+        cols=problem.cols,
+        read_bytes=count * width,
+        written_bytes=problem.written_bytes,
+        item_bytes=width,
+        instructions=count,
+    )
+    then = replace(found, name=f"{found.name} to fp8", problem=after)
+    return replace(found, problem=first), then
 
 
 def _gated(found: list[Found]) -> list[Found]:

@@ -81,6 +81,20 @@ SUPPORT: tuple[Support, ...] = (
         multiples=SIXTEEN,
     ),
     Support(
+        "cublas-row-scales",
+        ("gemm",),
+        {"fp8": ("hopper", "blackwell")},
+        "PyTorch, torch._scaled_mm with scales [M, 1] and [1, N]: a CUTLASS kernel, from sm_90 on",
+        multiples=SIXTEEN,
+    ),
+    Support(
+        "cublas-row-scales-fast-accum",
+        ("gemm",),
+        {"fp8": ("hopper", "blackwell")},
+        "the same with use_fast_accum: sums of fp8 products only",
+        multiples=SIXTEEN,
+    ),
+    Support(
         "weight-only",
         ("gemm", "grouped"),
         {**HALVES, **WORDS, **FP8, "int8": GENERATIONS},
@@ -92,9 +106,16 @@ SUPPORT: tuple[Support, ...] = (
     Support(
         "torch",
         ("grouped",),
-        {**HALVES, **WORDS, "fp8": ("hopper", "blackwell", "cdna3"), "nvfp4": ("blackwell",)},
-        "PyTorch, aten/src/ATen/native/cuda/GroupMM.cu and torch._scaled_grouped_mm: bf16, and fp8"
-        " from sm_90 on; other formats as one product after the other",
+        {**HALVES, **WORDS, "nvfp4": ("blackwell",)},
+        "PyTorch, aten/src/ATen/native/cuda/GroupMM.cu: bf16; other formats as one product after"
+        " the other",
+        multiples=SIXTEEN,
+    ),
+    Support(
+        "torch-row-scales",
+        ("grouped",),
+        {"fp8": ("hopper", "blackwell", "cdna3")},
+        "PyTorch, torch._scaled_grouped_mm: fp8 with a scale for each row, from sm_90 on",
         multiples=SIXTEEN,
     ),
     Support(
@@ -172,12 +193,12 @@ reach than on Hopper, where a warp's mma gets 0.62 of the rate of a warpgroup's 
 Benchmarking and Dissecting the NVIDIA Hopper GPU Architecture: 62 % on average)."""
 
 INSTEAD = {
-    ("gemm", "cublas"): "weight-only",
-    ("grouped", "torch"): "weight-only",
-    ("prefill", "flash-attention-2"): "quantised",
-    ("decode", "flash-attention-2"): "quantised",
+    ("gemm", "cublas"): ("weight-only",),
+    ("grouped", "torch"): ("torch-row-scales", "weight-only"),
+    ("prefill", "flash-attention-2"): ("quantised",),
+    ("decode", "flash-attention-2"): ("quantised",),
 }
-"""Schedule and library of the stack `torch` -> the library that runs formats the first lacks."""
+"""Schedule and library of the stack `torch` -> libraries that run formats the first lacks."""
 
 STAND_INS = {
     "gemm:weight-only": "gemm:cublas",
@@ -199,14 +220,13 @@ def adapted(parameters: Mapping[str, float], library: str, generation: str) -> d
 
 def library_of(schedule: str, library: str, problem: Any) -> str:
     """The library that the stack `torch` calls: its own, or that for formats which it lacks."""
-    other = INSTEAD.get((schedule, library))
-    if other is None:
+    others = INSTEAD.get((schedule, library))
+    if others is None:
         return library
     first, second = _formats(problem)
-    mine, its = support(schedule, library), support(schedule, other)
-    takes = mine is not None and _pairs(mine, first, second)
-    lends = its is not None and _pairs(its, first, second)
-    return other if lends and not takes else library
+    lines = (support(schedule, each) for each in (library, *others))
+    able_ = (line.library for line in lines if line is not None and _pairs(line, first, second))
+    return next(able_, library)
 
 
 def support(schedule: str, library: str) -> Support | None:

@@ -54,6 +54,13 @@ CLUSTER = 2
 BF16_BYTES, MOST_DEEPER = 2, 2
 """Slices of narrower formats are deeper, twice at the most: members are seldom much deeper."""
 
+FP8_SLICES = (128, 64)
+"""Elements of K in a slice of e4m3, of the small and the large tile (inferred from times: as many
+as of bf16)."""
+
+PIECE_BYTES, STREAMED_PIECES = 128, 256
+"""A slice comes in pieces of a row of B; so many take the time of one `slice` of a stream."""
+
 LINE_BYTES = 128
 """Rows that begin on multiples of it are read at the DRAM's full pace."""
 
@@ -77,6 +84,17 @@ def resolved(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
     )
 
 
+def resolved_rows(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
+    """The same of the kernel for fp8 with a scale for each row.
+
+    Its slices have half the bytes, and it starts every tile anew: the addresses of the next tile's
+    operands are written only then (inferred from times).
+    """
+    found = resolved(tile, problem, limits)
+    few = found.block_m < tile.block_m
+    return replace(found, block_k=where(few, *FP8_SLICES), persistent=0 * found.block_n)
+
+
 def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     """One call: the kernel that writes addresses, then clusters over all members' tiles."""
     element = element_bytes(problem.dtype_a)
@@ -91,15 +109,17 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     first = least((1, _touched(problem) / stripes))
     staged = sides_bytes(problem, rows, CLUSTER * width) * problem.K
     depth = tile.block_k * slices
+    pieces = tile.block_n * ceil_div(tile.block_k * narrowest(problem), PIECE_BYTES)
     mainloop = Work(
         operations={(unit, "flop", dtype): 2 * high * tile.block_n * depth},
         read={
             "port": staged,
             "l2": sides_bytes(problem, rows, width) * problem.K,
-            "stream": slices * CLUSTER * first,
+            "stream": slices * CLUSTER * first * pieces / STREAMED_PIECES,
         },
         written={"shared": staged},
         live={"processors": CLUSTER},
+        slots={"fill": 1 - tile.persistent},
     )
     output = rows * width * bytes_of(problem.dtype_out)
     hidden = where(np.asarray(tile.block_m) < menu()[0].block_m, output, 0 * output)

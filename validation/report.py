@@ -15,6 +15,7 @@ import numpy as np
 from hwmodel import collectives
 from hwmodel.arithmetic import most
 from hwmodel.calibration import Calibration
+from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.workloads.model import model
 from hwmodel.estimate import Estimate
 from hwmodel.gpu.lower import FEW_QUERIES
@@ -46,11 +47,22 @@ WARMED_TWICE_S = 5.5e-3
 (`measure/timer.py`); nothing rests in between."""
 
 
-def _gemm(*dtypes: str) -> Callable[[Row], bool]:
+NARROW_COLS = 64
+"""Columns below which norms and softmax are judged apart."""
+
+SMALL_BYTES, FEW_ROWS, LONG_COLS = 4 << 20, 132, 4096
+"""Elementwise kernels of so few bytes in, norms and softmax of so few and long rows: likewise."""
+
+WIDE_GROUP = 16
+"""Query heads of a KV head above which attention of libraries is judged apart."""
+
+
+def _gemm(*dtypes: str, by_row: bool = False) -> Callable[[Row], bool]:
     return lambda row: (
         row.columns["family"] == "gemm"
         and row.columns["dtype"] in dtypes
-        and not str(row.columns["kernel"]).startswith("triton")
+        and str(row.columns["kernel"]).startswith("cublas")
+        and ("row-scales" in str(row.columns["kernel"])) == by_row
     )
 
 
@@ -59,7 +71,31 @@ def _attention(kernel: str, decode: bool) -> Callable[[Row], bool]:
         row.columns["family"] == "attention"
         and row.columns["kernel"] == kernel
         and (float(row.columns["queries"]) <= FEW_QUERIES) == decode
+        and not _wide(row)
     )
+
+
+def _wide(row: Row) -> bool:
+    """Attention of a library whose KV heads serve many query heads each."""
+    if row.columns["family"] != "attention" or row.columns["kernel"] == "triton":
+        return False
+    return float(row.columns["heads"]) / float(row.columns["kv_heads"]) > WIDE_GROUP
+
+
+def _edge(row: Row) -> str:
+    """Which edge of its range a row kernel of torch lies at: "narrow", "small" or none."""
+    rows, cols = float(row.columns["rows"]), float(row.columns["cols"])
+    if row.columns["family"] in ("copy", "add", "gelu"):
+        size = rows * cols * bytes_of(str(row.columns["dtype"]))
+        return "small" if size <= SMALL_BYTES else ""
+    if cols < NARROW_COLS:
+        return "narrow"
+    return "small" if rows <= FEW_ROWS and cols >= LONG_COLS else ""
+
+
+def _rows(edge: str) -> Callable[[Row], bool]:
+    torch = _family(*ROW_KERNELS)
+    return lambda row: torch(row) and _edge(row) == edge
 
 
 def _family(*names: str, kernel: str = "torch") -> Callable[[Row], bool]:
@@ -99,12 +135,18 @@ FAMILIES: dict[str, Callable[[Row], bool]] = {
     "GEMM bf16": _gemm("bf16"),
     "GEMM fp16/32": _gemm("fp16", "tf32", "fp32"),
     "GEMM fp8": _gemm("fp8"),
+    "fp8 by row": _gemm("fp8", by_row=True),
     "prefill flash": _attention("flash-attention-2", decode=False),
     "prefill cuDNN": _attention("cudnn", decode=False),
     "decode flash": _attention("flash-attention-2", decode=True),
     "decode cuDNN": _attention("cudnn", decode=True),
+    "wide groups": _wide,
     "MoE layer": _family("moe"),
-    "memory-bound": _family(*ROW_KERNELS),
+    "MoE fp8": _family("moe", kernel="torch-row-scales"),
+    "memory-bound": _rows(""),
+    "narrow rows": _rows("narrow"),
+    "few or small": _rows("small"),
+    "reductions": _family("reduce"),
     "GEMM Triton": _family("gemm", kernel="triton"),
     "prefill Triton": _attention("triton", decode=False),
     "decode Triton": _attention("triton", decode=True),

@@ -66,7 +66,7 @@ KERNELS: dict[str, dict[str, str]] = {
 
 
 NARROWED_FROM_BYTES = 2
-"""Bytes of the formats that torch computes in; it converts their results to fp8 by a kernel more."""
+"""Bytes of formats that torch computes in; it converts results to fp8 by a kernel more."""
 
 GATED = ("triton",)
 """Libraries whose kernel of a gated activation is one, not two."""
@@ -168,11 +168,12 @@ def lower(cascade: Cascade, kernel: str | None = None) -> tuple[Call, ...]:
 def _converted(found: Found) -> tuple[Found, ...]:
     """An elementwise kernel, and another that narrows what it wrote to fp8, which none computes."""
     work, problem = found.work, found.problem
-    if found.schedule != "rows" or problem.form not in ("map", "strided"):
+    written = {base_of(work.tensors[name].dtype) for name in work.outputs}
+    elementwise = found.schedule == "rows" and problem.form in ("map", "strided")
+    if not elementwise or written != {"fp8"}:
         return (found,)
-    (output,) = work.outputs
-    width = max(bytes_of(work.tensors[name].dtype) for name in work.inputs)
-    if base_of(work.tensors[output].dtype) != "fp8" or width < NARROWED_FROM_BYTES:
+    width = max((bytes_of(work.tensors[name].dtype) for name in work.inputs), default=0)
+    if width < NARROWED_FROM_BYTES:
         return (found,)
     count = problem.rows * problem.cols
     first = replace(problem, written_bytes=count * width)

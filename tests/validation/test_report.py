@@ -32,7 +32,7 @@ HARDWARE = device("h200").but(calibration=CALIBRATION)
 
 
 def row(cols: int, board: str = HOME, time_s: float = 1.0, day: str = DAY, **more: Any) -> Row:
-    columns = {"family": "copy", "kernel": "torch", "dtype": "bf16", "rows": 64, "cols": cols}
+    columns = {"family": "copy", "kernel": "torch", "dtype": "bf16", "rows": 4e6, "cols": cols}
     return Row(day, board, columns | {"time_s": time_s} | more)
 
 
@@ -42,6 +42,8 @@ def judged(row: Row, ratio: float = 1.0, margin: float = 1.25, limit_s: float = 
     return Judged(row, time_s, time_s / margin, time_s * margin, limit_s)
 
 
+CUDNN = {"family": "attention", "kernel": "cudnn", "kv_heads": 1.0}
+ROWS = {"kernel": "torch", "dtype": "bf16"}
 SIZES = range(1, 65)
 TEST = [n for n in SIZES if is_test(row(n))]
 TRAIN = [n for n in SIZES if not is_test(row(n))]
@@ -140,9 +142,18 @@ def test_the_worst_rows_are_furthest_either_way() -> None:
         ({"family": "gemm", "kernel": "cublas", "dtype": "bf16"}, "GEMM bf16"),
         ({"family": "gemm", "kernel": "cublas-fast-accum", "dtype": "fp8"}, "GEMM fp8"),
         ({"family": "gemm", "kernel": "triton", "dtype": "bf16"}, "GEMM Triton"),
-        ({"family": "attention", "kernel": "cudnn", "queries": 1.0}, "decode cuDNN"),
-        ({"family": "attention", "kernel": "cudnn", "queries": 64.0}, "prefill cuDNN"),
-        ({"family": "gelu", "kernel": "torch"}, "memory-bound"),
+        ({"family": "gemm", "kernel": "cublas-row-scales", "dtype": "fp8"}, "fp8 by row"),
+        ({**CUDNN, "queries": 1.0, "heads": 16.0}, "decode cuDNN"),
+        ({**CUDNN, "queries": 64.0, "heads": 16.0}, "prefill cuDNN"),
+        ({**CUDNN, "queries": 1.0, "heads": 17.0}, "wide groups"),
+        ({**CUDNN, "kernel": "triton", "queries": 1.0, "heads": 17.0}, "decode Triton"),
+        ({**ROWS, "family": "gelu", "rows": 4096.0, "cols": 513.0}, "memory-bound"),
+        ({**ROWS, "family": "gelu", "rows": 4096.0, "cols": 512.0}, "few or small"),
+        ({**ROWS, "family": "softmax", "rows": 133.0, "cols": 4096.0}, "memory-bound"),
+        ({**ROWS, "family": "softmax", "rows": 132.0, "cols": 4096.0}, "few or small"),
+        ({**ROWS, "family": "rmsnorm", "rows": 132.0, "cols": 63.0}, "narrow rows"),
+        ({"family": "reduce", "kernel": "torch"}, "reductions"),
+        ({"family": "moe", "kernel": "torch-row-scales"}, "MoE fp8"),
         ({"family": "llm", "kernel": "torch", "phase": "decode"}, "LLM decode"),
         ({"family": "moe", "kernel": "torch"}, "MoE layer"),
     ],
@@ -192,12 +203,12 @@ def counted(rows: int, cols: int, read: float, written: float) -> Row:
 
 
 def test_traffic_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copies of 2 MiB and 4 MiB each way; counters made up with other bytes.
+    """Copies of 8 MiB and 16 MiB each way; counters made up with other bytes.
 
-    Reads: 2 of 4 MiB and 4 of 4, errors 0.5 and 0. Both ways: 4 of 5 and 8 of 10.
+    Reads: 8 of 16 MiB and 16 of 16, errors 0.5 and 0. Both ways: 16 of 20 and 32 of 40.
     """
     mib = 2.0**20
-    made = [counted(1024, 1024, 4 * mib, mib), counted(2048, 1024, 4 * mib, 6 * mib)]
+    made = [counted(4096, 1024, 16 * mib, 4 * mib), counted(8192, 1024, 16 * mib, 24 * mib)]
     reads(monkeypatch, "counters.csv", made)
     (line,) = report.traffic_lines("h200", device("h200"))
     assert (line.family, line.rows) == ("memory-bound", 2)

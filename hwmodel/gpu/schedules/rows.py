@@ -41,8 +41,8 @@ class RowProblem:
     `passes` is how many times the cascade traverses it. `form` is what a library tells apart:
     "copy", "map" (elementwise), "norm" (reduced, then scaled) or "softmax" (exponentials of a
     reduced row). `item_bytes` is the width of an element, `instructions` what a lane issues for the
-    arithmetic of one, `atomics` how many additions are atomic: all, and at one address. `reducer` is
-    the operator of a plain reduction ("add", "max").
+    arithmetic of one, `atomics` how many additions are atomic: all, and at one address. `reducer`
+    is the operator of a plain reduction ("add", "max").
     """
 
     rows: Amount

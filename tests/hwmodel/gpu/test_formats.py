@@ -93,8 +93,8 @@ def test_narrow_experts_of_a_mixture_get_faster() -> None:
         name: float(hw.predict(hw.workloads.moe(**work, **formats), H200).time_s)
         for name, formats in asked.items()
     }
-    # the least of engines' ratios is 377 / 690 us (vLLM, fp8 in blocks against bf16)
-    assert times["fp8 wholly"] / times["bf16"] == pytest.approx(377 / 690, abs=0.06)
+    # torch._scaled_grouped_mm on an H200: 475 us for 64 tokens, 476 for 160 (board d025b8a8)
+    assert times["fp8 wholly"] == pytest.approx(475.5e-6, rel=0.05)
     assert times["int4"] < times["fp8"] < 0.6 * times["bf16"]
 
 

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodel.activity import totals
+from hwmodel.einsum.workloads.attention import attention
+from hwmodel.gpu.predict import predict
 from hwmodel.gpu.schedules.attention import AttentionProblem, AttentionTile, activity
 from hwmodel.gpu.schedules.cudnn import DECODE_MENU, PREFILL_MENU, resolved
 from hwmodel.gpu.schedules.flash import MENU as FLASH_MENU
@@ -80,3 +82,17 @@ def test_a_warp_of_flash_attention_reads_operands_for_itself() -> None:
     """mma: each of four warps loads its fragments of K and V."""
     found = totals(activity(problem(queries=512, keys=512), FLASH_MENU[0], H200))
     assert found.read["shared"] == 4 * float(found.read["l2"])
+
+
+@pytest.mark.parametrize(
+    ("batch", "heads", "kv_heads", "keys", "head_dim", "measured_s"),
+    [(64, 71, 1, 2048, 128, 55.27e-6), (32, 256, 2, 31808, 128, 804e-6),
+     (95, 512, 8, 946, 128, 187.08e-6), (16, 384, 4, 2048, 128, 56.16e-6)],
+)  # fmt: skip
+def test_measured_steps_of_many_heads_for_each_kv_head(
+    batch: int, heads: int, kv_heads: int, keys: int, head_dim: int, measured_s: float
+) -> None:
+    """Test half of board d025b8a8, and board f2c878ac. 71 heads were priced at 864 us."""
+    work = attention(batch, heads, 1, keys, head_dim, kv_heads=kv_heads)
+    found = predict(work, device("h200"), kernel="cudnn")
+    assert found.time_s == pytest.approx(measured_s, rel=0.13)

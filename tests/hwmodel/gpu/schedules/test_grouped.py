@@ -1,10 +1,14 @@
 """torch's grouped product: the kernel by mean rows of a member, clusters padded by member."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hwmodel.activity import Work, totals
 from hwmodel.einsum.cascade import Distribution
+from hwmodel.einsum.workloads.moe import moe
+from hwmodel.gpu.lower import lower
 from hwmodel.gpu.schedules import grouped
 from hwmodel.gpu.schedules.gemm import GemmProblem
 from hwmodel.hardware import limits
@@ -82,3 +86,25 @@ def test_a_sweep_resolves_point_by_point() -> None:
     sizes = problem(np.array([1.0, 4096.0]))  # type: ignore[arg-type]
     tile = grouped.resolved(grouped.menu()[0], sizes, H200)
     assert list(np.asarray(tile.block_m)) == [64, 128]
+
+
+def test_fp8_with_scales_for_rows_has_slices_of_as_many_elements() -> None:
+    """Of half the bytes, so that the pieces of a row of B are as many: 128, and 256 of 64 bytes."""
+    for tokens, tile in ((1, SMALL), (516, LARGE)):
+        sizes = replace(problem(tokens), dtype_a="fp8", dtype_b="fp8")
+        found = grouped.resolved_rows(grouped.menu()[0], sizes, H200)
+        assert (found.block_m, found.block_n, found.block_k) == tile
+        assert found.persistent == 0
+
+
+def test_torch_converts_what_it_multiplied_to_fp8_by_a_kernel_more() -> None:
+    """SiLU and multiply in bf16: [256, 512] is written in 2 bytes, read again, written in 1."""
+    work = moe(tokens=128, experts=8, top_k=2, hidden=256, intermediate=512, dtype="fp8")
+    names = ["grouped", "rows", "rows", "rows", "grouped"]
+    calls = lower(work)
+    assert [call.schedule for call in calls] == names
+    _, _, multiplied, converted, down = calls
+    assert multiplied.problem.written_bytes == converted.problem.read_bytes == 256 * 512 * 2
+    assert converted.problem.written_bytes == 256 * 512
+    assert down.library == "torch-row-scales"
+    assert [call.schedule for call in lower(work.but(dtype="bf16"))] == names[:3] + names[4:]

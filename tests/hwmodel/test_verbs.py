@@ -54,7 +54,7 @@ def test_all_devices_divide_a_model_unless_told_otherwise() -> None:
         ({"tp": 3}, "expected a divisor of num_attention_heads"),
         ({"tp": 16}, "tp=16 needs 16 devices"),
         ({"pp": 2}, "unknown kind of parallelism 'pp'; known: tp"),
-        (8, "expected a table such as"),
+        (8, "expected a table"),
     ],
 )
 def test_a_division_that_cannot_be_is_refused(parallel: Any, said: str) -> None:
@@ -83,7 +83,7 @@ def test_a_machine_that_no_model_covers_is_refused() -> None:
 def test_compare_takes_a_list() -> None:
     with pytest.raises(InputError, match="one machine or more"):
         hwmodel.compare(GEMM, on=[])
-    with pytest.raises(InputError, match="expected a list of machines, found str"):
+    with pytest.raises(InputError, match="compare: on: expected a list"):
         hwmodel.compare(GEMM, on="h200")
     both = hwmodel.compare(GEMM, on=["h200", H200])
     assert both.estimates[0].time_s == both.estimates[1].time_s

@@ -59,7 +59,8 @@ FP8_SLICES = (128, 64)
 as of bf16)."""
 
 PIECE_BYTES, STREAMED_PIECES = 128, 256
-"""A slice comes in pieces of a row of B; so many take the time of one `slice` of a stream."""
+"""A slice comes in pieces of a row of B; so many take the time of one `slice` of a stream, which
+one of weights that are stored narrower than the rows takes too (assumed)."""
 
 LINE_BYTES = 128
 """Rows that begin on multiples of it are read at the DRAM's full pace."""
@@ -110,6 +111,8 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     staged = sides_bytes(problem, rows, CLUSTER * width) * problem.K
     depth = tile.block_k * slices
     pieces = tile.block_n * ceil_div(tile.block_k * narrowest(problem), PIECE_BYTES)
+    if narrowest(problem) < element:
+        pieces = most((pieces, STREAMED_PIECES))
     mainloop = Work(
         operations={(unit, "flop", dtype): 2 * high * tile.block_n * depth},
         read={

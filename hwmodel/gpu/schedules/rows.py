@@ -65,7 +65,8 @@ class RowTile:
 
     The rest says what a block does, in clock cycles of its processor (`chain`, `issue`, `wait`,
     `last`: see the module), how often it reads its rows again, whether a copy engine does the work,
-    and whether a second kernel follows that reads the rows again and writes them.
+    and whether a second kernel follows that reads the rows again and writes them. `first` is the
+    wait for its first load, in those of most kernels.
     """
 
     elements: Amount = 2048
@@ -82,6 +83,7 @@ class RowTile:
     second_resident: Amount = 1
     second_chain: Amount = 0
     second_issue: Amount = 0
+    first: Amount = 1
 
 
 def activity(problem: RowProblem, tile: RowTile, limits: Limits) -> Activity:
@@ -107,9 +109,8 @@ def activity(problem: RowProblem, tile: RowTile, limits: Limits) -> Activity:
             "engine": problem.written_bytes * tile.engine,
         },
     )
-    first = kernel(
-        blocks, tile.resident, (tile.chain, tile.issue, tile.wait, tile.last), main, limits
-    )
+    cycles = (tile.chain, tile.issue, tile.wait, tile.last)
+    first = kernel(blocks, tile.resident, cycles, main, limits, tile.first)
     if isinstance(tile.second, int) and tile.second == 0:
         return first
     after = Work(
@@ -136,8 +137,9 @@ def kernel(
     cycles: tuple[Amount, Amount, Amount, Amount],
     work: Work,
     limits: Limits,
+    first: Amount = 1,
 ) -> Activity:
-    """A launch, then waves of blocks while the memory streams."""
+    """A launch and the `first` load, then waves of blocks while the memory streams."""
     chain, issue, wait, last = cycles
     slots = limits.processors * resident
     turns = ceil_div(blocks, slots)
@@ -151,7 +153,7 @@ def kernel(
     )
     return Serial(
         (
-            Work(slots={"launch": 1, "fill": 1, "queue": queued}),
+            Work(slots={"launch": 1, "fill": first, "queue": queued}),
             Overlap((Waves(blocks, slots, block), work)),
         )
     )

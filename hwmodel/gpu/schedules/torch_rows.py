@@ -6,18 +6,20 @@ PersistentSoftmax.cuh):
 - a copy of contiguous data is a device-to-device memory copy; elementwise kernels take 1024
   elements a block of 128 threads, in 16-byte accesses, and their last, partial block element by
   element;
-- norms take a block of 128 threads a row, 512 columns a turn, and read the row again to scale it;
+- norms take a block of 128 threads a row, 512 columns a turn, and read the row again to scale it
+  (which a block alone on its processor does ahead, so that it waits for no row the L2 has lost);
   rows whose length is no multiple of 4 go element by element through two kernels, one for the
   moments (512 threads a row) and one to scale (256);
-- softmax takes a warp a row up to 2048 columns, padded to a power of two, two rows up to 128; and
-  for longer rows a block of 1024 threads: in registers up to 9216 columns, of which more than 6144
-  leave room for one block per processor; in shared memory below 48 KiB, if 16-byte aligned; else it
-  reads the row three times.
+- softmax takes a warp a row up to 2048 columns, padded to a power of two; two rows up to 128, and
+  below 32 a warp's lanes are shared among rows. For longer rows it takes a block of 1024 threads:
+  in registers up to 9216 columns, of which more than 6144 leave room for one block per processor;
+  in shared memory below 48 KiB, if 16-byte aligned; else it reads the row three times, 16 bytes of
+  each thread a turn, and what is left one element a turn.
 
 Which copies the driver does slowly is inferred from measurements: those of no multiple of 512
 bytes, and those of whole 2 MiB pages from 512 MiB on.
 
-`Pace`s are properties of the compiled kernels, fitted to H200 rows (three boards, torch 2.11).
+`Pace`s are properties of the compiled kernels, fitted to H200 rows (four boards, torch 2.11).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +27,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from hwmodel.arithmetic import ceil_div, least, most, where
+from hwmodel.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.gpu.schedules.rows import SCHEDULERS, RowProblem, RowTile, missed
 from hwmodel.gpu.units import FREE
 from hwmodel.hardware import Limits
@@ -65,7 +67,11 @@ MAP_THREADS, MAP_PARTS = 128, 8
 TAIL_CYCLES = 1020.0
 """What a full tail of 16-bit elements takes, one access each (fitted)."""
 
-COPY_BLOCK_BYTES = 8192
+COPY_BLOCK_BYTES = 6144
+COPY_FIRST, COPY_CYCLES = 0.71, 432.0
+"""A copy's wait for its first load, in those of other kernels, and clocks of a full block of it:
+one of a few bytes makes fewer of its loads (fitted)."""
+
 COPY_UNIT_BYTES, COPY_PAGE_BYTES, COPY_PAGES_FROM_BYTES = 512, 2 << 20, 512 << 20
 
 STRIDED_THREADS, STRIDED_PARTS = 128, 4
@@ -81,10 +87,10 @@ HELD = frozenset({"exp", "rsqrt", "sqrt"})
 
 NORM_COLUMNS, NORM_RESIDENT, NORM_VECTOR = 512, 16, 4
 NORM: Mapping[tuple[bool, bool], Pace] = {
-    (False, False): Pace(1520, 1472, 144, 17.2),
-    (False, True): Pace(1520, 1063, 144, 17.2),
-    (True, False): Pace(2970, 1884, 259, 37.9),
-    (True, True): Pace(2970, 2092, 259, 37.9),
+    (False, False): Pace(1477, 1495, 134, 18.3),
+    (False, True): Pace(2029, 1052, 161, 18.3),
+    (True, False): Pace(3011, 1890, 251, 38.2),
+    (True, True): Pace(3270, 1996, 381, 38.2),
 }
 """By (with a mean, 32-bit); cycles by turn, which waits for its load, slots by element."""
 
@@ -97,12 +103,19 @@ SCALE = Pace(0, 623, 0, 50.0)
 
 SOFTMAX_WARP_COLUMNS, SOFTMAX_WARP_BYTES = 2048, 8192
 SOFTMAX_WARP: Mapping[bool, Pace] = {
-    False: Pace(0, 256, 58, 40.0),
-    True: Pace(0, 256, 58, 30.5),
+    False: Pace(0, 245, 36, 39.0),
+    True: Pace(0, 245, 36, 24.5),
 }
 """By 32-bit."""
 
-SOFTMAX_PAD_CYCLES = 35.0
+SOFTMAX_WARPS, SOFTMAX_PAIRED_COLUMNS = 4, 128
+"""Warps of a block, and columns up to which a warp takes two rows at a time."""
+
+SOFTMAX_ROW_SLOTS, SOFTMAX_SHUFFLE_SLOTS, SOFTMAX_SHUFFLE_CYCLES = 11.0, 4.7, 11.0
+"""Instructions of a warp for each of its rows, and for each time that its lanes halve in the two
+reductions of it; cycles of the latter."""
+
+SOFTMAX_PAD_CYCLES = 39.0
 """Cycles of an element of the padded row, beyond those of a real one."""
 
 SOFTMAX_REGISTERS = 30
@@ -111,11 +124,16 @@ SOFTMAX_REGISTERS = 30
 SOFTMAX_THREADS, SOFTMAX_HELD, SOFTMAX_HELD_BY_TWO = 1024, 9, 6
 SOFTMAX_SHARED_BYTES = 48 * 1024 - 128
 SOFTMAX_REGISTER = Pace(0, 743, 51, 85.6)
-SOFTMAX_SHARED = Pace(0, 633, 477, 30.6)
-SOFTMAX_READ = Pace(0, 633, 477, 37.5)
-SOFTMAX_UNALIGNED_SLOTS = 13.9
+SOFTMAX_SHARED = Pace(0, 622, 504, 28.5)
+SOFTMAX_READ = Pace(1480, 371, 504, 36.8)
+SOFTMAX_TURN_CYCLES, SOFTMAX_REST_CYCLES = 950.0, 1284.0
+"""Where a row is read three times: cycles of a turn of 16 bytes a thread beside those of its
+elements, and of each turn of one element over the rest of the row."""
 
-WARP_WAIT_CYCLES, BLOCK_WAIT_CYCLES = 1177.0, 1765.0
+VECTOR_BYTES = 16
+SOFTMAX_UNALIGNED_SLOTS = 13.1
+
+WARP_WAIT_CYCLES, BLOCK_WAIT_CYCLES = 1332.0, 1765.0
 """From the end of a softmax's block to the first load of the next, of 128 and of 1024 threads."""
 
 
@@ -165,6 +183,8 @@ def _copy(problem: RowProblem, limits: Limits) -> RowTile:
         warps=SCHEDULERS,
         resident=8,
         engine=where(slow, 1, 0),
+        chain=_whole(least((1, size / COPY_BLOCK_BYTES)) * COPY_CYCLES),
+        first=COPY_FIRST,
     )
 
 
@@ -202,9 +222,12 @@ def _norm(problem: RowProblem, limits: Limits) -> RowTile:
     mean, cols = problem.passes > 2, problem.cols
     turns = ceil_div(cols, NORM_COLUMNS)
     in_flight = least((problem.rows, NORM_RESIDENT * limits.processors))
-    late = turns * missed(in_flight, problem, limits) * NORM_MISS_CYCLES
-    half, single = NORM[mean, False], NORM[mean, True]
-    step = where(problem.item_bytes > 2, single.cycles, half.cycles)
+    crowded = where(problem.rows > limits.processors, 1, 0)
+    late = crowded * turns * missed(in_flight, problem, limits) * NORM_MISS_CYCLES
+    half, single, wide = NORM[mean, False], NORM[mean, True], problem.item_bytes > 2
+    step = where(wide, single.cycles, half.cycles)
+    start = where(wide, single.start_cycles, half.start_cycles)
+    start_slots = where(wide, single.start_slots, half.start_slots)
     warps = NORM_COLUMNS / NORM_VECTOR / WARP
     elements = ceil_div(cols, NORM_VECTOR * WARP) * NORM_VECTOR
     scalar = where(cols % NORM_VECTOR != 0, 1, 0)
@@ -212,8 +235,8 @@ def _norm(problem: RowProblem, limits: Limits) -> RowTile:
         elements=cols,
         warps=warps,
         resident=NORM_RESIDENT,
-        chain=_whole(half.start_cycles + (turns - 1) * step + late),
-        issue=_whole((warps * half.start_slots + elements * half.slots) / SCHEDULERS),
+        chain=_whole(start + (turns - 1) * step + late),
+        issue=_whole((warps * start_slots + elements * half.slots) / SCHEDULERS),
         rereads=1,
     )
     moments, scale = _by_element(MOMENT_THREADS, cols), _by_element(SCALE_THREADS, cols)
@@ -247,19 +270,21 @@ def _softmax(problem: RowProblem, limits: Limits) -> RowTile:
 
 def _softmax_by_warp(problem: RowProblem, limits: Limits) -> RowTile:
     padded = np.exp2(np.ceil(np.log2(problem.cols)))
-    rows = where(padded <= 128, 8, 4)
-    deep, held = rows / 4, padded / WARP
-    registers = 4 * WARP * (SOFTMAX_REGISTERS + held)
+    lanes = least((padded, WARP))
+    deep, held = where(padded <= SOFTMAX_PAIRED_COLUMNS, 2, 1), padded / lanes
+    rows = SOFTMAX_WARPS * (WARP / lanes) * deep
+    registers = SOFTMAX_WARPS * WARP * (SOFTMAX_REGISTERS + held)
     pace = SOFTMAX_WARP[False]
     each = where(problem.item_bytes > 2, SOFTMAX_WARP[True].slots, pace.slots)
-    chain = deep * (problem.cols / WARP * pace.cycles + held * SOFTMAX_PAD_CYCLES)
+    row = SOFTMAX_ROW_SLOTS + SOFTMAX_SHUFFLE_SLOTS * np.log2(lanes)
+    chain = deep * (problem.cols / lanes * pace.cycles + held * SOFTMAX_PAD_CYCLES)
     return RowTile(
         elements=rows * problem.cols,
-        warps=4,
+        warps=SOFTMAX_WARPS,
         resident=most((1, least((limits.max_threads / 128, limits.registers / registers // 1)))),
         rows=rows,
-        chain=_whole(chain),
-        issue=_whole((4 * pace.start_slots + rows * held * each) / SCHEDULERS),
+        chain=_whole(chain + np.log2(lanes) * SOFTMAX_SHUFFLE_CYCLES),
+        issue=_whole(SOFTMAX_WARPS * (pace.start_slots + deep * (row + held * each)) / SCHEDULERS),
         wait=WARP_WAIT_CYCLES,
     )
 
@@ -274,15 +299,25 @@ def _softmax_by_block(problem: RowProblem) -> RowTile:
     slots = where(shared, second.slots, third.slots)
     slots = third.start_slots + each * (slots + where(aligned, 0, SOFTMAX_UNALIGNED_SLOTS))
     slots = where(in_registers, first.start_slots + held * first.slots, slots)
+    longer = where(shared, each * second.cycles, _softmax_read(problem))
     return RowTile(
         elements=problem.cols,
         warps=SOFTMAX_THREADS // WARP,
         resident=where(in_registers & (held > SOFTMAX_HELD_BY_TWO), 1, 2),
-        chain=_whole(where(in_registers, held * first.cycles, each * third.cycles)),
+        chain=_whole(where(in_registers, held * first.cycles, longer)),
         issue=_whole(slots * (SOFTMAX_THREADS / WARP / SCHEDULERS)),
         wait=BLOCK_WAIT_CYCLES,
         rereads=where(in_registers | shared, 0, 2),
     )
+
+
+def _softmax_read(problem: RowProblem) -> Amount:
+    """Cycles of a block that reads its row three times: by turns of 16 bytes, then one by one."""
+    wide = VECTOR_BYTES / problem.item_bytes
+    turns = floor_div(problem.cols, SOFTMAX_THREADS * wide)
+    rest = ceil_div(problem.cols - turns * SOFTMAX_THREADS * wide, SOFTMAX_THREADS)
+    turn = SOFTMAX_TURN_CYCLES + wide * SOFTMAX_READ.cycles
+    return SOFTMAX_READ.start_cycles + turns * turn + rest * SOFTMAX_REST_CYCLES
 
 
 def _either(condition: object, one: RowTile, other: RowTile) -> RowTile:

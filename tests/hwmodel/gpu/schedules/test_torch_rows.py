@@ -52,6 +52,9 @@ def test_the_form_follows_from_operators_alone(name: str, form: str) -> None:
 @pytest.mark.parametrize(
     ("cols", "dtype", "expected"),
     [
+        (2, "bf16", (128, 128, 16, 0)),  # 16 rows side by side in a warp, and two after each other
+        (5, "bf16", (128, 32, 16, 0)),
+        (33, "bf16", (128, 8, 16, 0)),
         (64, "bf16", (128, 8, 16, 0)),
         (128, "fp32", (128, 8, 15, 0)),
         (129, "bf16", (128, 4, 13, 0)),
@@ -138,3 +141,26 @@ def test_instructions_expand_what_is_no_single_instruction() -> None:
     erf = torch_rows.INSTRUCTIONS["erf"]
     assert torch_rows.instructions({("erf", "bf16"): 10, ("add", "bf16"): 10}) == 10 * (erf + 1)
     assert torch_rows.instructions({("copy", "bf16"): 10}) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "cols", "dtype", "measured_s"),
+    [
+        ("softmax", 524_288, 2, "bf16", 3.97e-6),  # was priced at 20.7 us
+        ("softmax", 3_717_251, 48, "fp16", 481.29e-6),
+        ("softmax", 4, 895_127, "bf16", 212.18e-6),
+        ("softmax", 16, 63_872, "fp32", 22.56e-6),
+        ("rmsnorm", 2_097_152, 40, "fp32", 1503.7e-6),
+        ("rmsnorm", 16, 530_304, "fp32", 526.75e-6),  # was priced at 757 us
+        ("layernorm", 223_488, 16, "fp32", 326.98e-6),
+        ("layernorm", 128, 396_928, "fp32", 806.18e-6),
+        ("copy", 1, 640, "fp16", 1.03e-6),
+        ("copy", 299, 1088, "fp16", 1.57e-6),
+    ],
+)
+def test_measured_narrow_few_and_small_rows(
+    name: str, rows: int, cols: int, dtype: str, measured_s: float
+) -> None:
+    """Rows of board d025b8a8, an H200."""
+    found = hwmodel.predict(cascade(name, rows, cols, dtype), H200)
+    assert found.time_s == pytest.approx(measured_s, rel=0.1)

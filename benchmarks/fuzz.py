@@ -444,8 +444,9 @@ class Fuzz:
             dtypes = changed(dtypes, rng, PYTHON_ODD)
 
         def call() -> None:
+            from hwmodel.driver import predict
             from hwmodel.einsum.notation import parse
-            from hwmodel.verbs import bound, predict
+            from hwmodel.verbs import bound
 
             made = parse(text, sizes=given, dtypes=dtypes)
             for verb, machine in ((predict, "h200"), (bound, "peer-a2")):
@@ -495,8 +496,8 @@ class Fuzz:
         given: Any = broken_path(self.folder, rng, ".yaml") if rng.random() < 0.03 else path
 
         def call() -> None:
+            from hwmodel.driver import predict
             from hwmodel.registry import device
-            from hwmodel.verbs import predict
 
             machine = device(given)
             told = str(predict(self.gemm(), machine))

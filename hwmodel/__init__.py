@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from hwmodel.attribution import attribute as attribute
     from hwmodel.axes import each as each
     from hwmodel.axes import together as together
+    from hwmodel.bounds.limit import Limit as Limit
     from hwmodel.breakeven import BreakEven as BreakEven
     from hwmodel.breakeven import break_even as break_even
+    from hwmodel.driver import predict as predict
     from hwmodel.einsum.cascade import Cascade as Cascade
     from hwmodel.einsum.notation import parse as parse
     from hwmodel.einsum.stack import Stack as Stack
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from hwmodel.errors import SolverError as SolverError
     from hwmodel.errors import UnknownNameError as UnknownNameError
     from hwmodel.estimate import Estimate as Estimate
-    from hwmodel.estimate import Limit as Limit
     from hwmodel.expert_routing import Routing as Routing
     from hwmodel.explanation import Explanation as Explanation
     from hwmodel.explanation import explain as explain
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
     from hwmodel.verbs import compare as compare
     from hwmodel.verbs import map as map
     from hwmodel.verbs import place as place
-    from hwmodel.verbs import predict as predict
 
     plot = _gallery
     workloads = _catalogue
@@ -82,7 +82,7 @@ _FACE = {
     "Hardware": ("hwmodel.hardware", "Hardware"),
     "HwmodelError": ("hwmodel.errors", "HwmodelError"),
     "InputError": ("hwmodel.errors", "InputError"),
-    "Limit": ("hwmodel.estimate", "Limit"),
+    "Limit": ("hwmodel.bounds.limit", "Limit"),
     "LooseBound": ("hwmodel.map_command", "LooseBound"),
     "Mapped": ("hwmodel.mappers.answer", "Mapped"),
     "Model": ("hwmodel.einsum.workloads.model", "Model"),
@@ -114,7 +114,7 @@ _FACE = {
     "parse": ("hwmodel.einsum.notation", "parse"),
     "place": ("hwmodel.verbs", "place"),
     "plot": ("hwmodel.pictures.gallery", ""),
-    "predict": ("hwmodel.verbs", "predict"),
+    "predict": ("hwmodel.driver", "predict"),
     "sweep": ("hwmodel.sweeps", "sweep"),
     "together": ("hwmodel.axes", "together"),
     "sensitivity": ("hwmodel.sensitivities", "sensitivity"),

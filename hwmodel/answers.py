@@ -11,8 +11,9 @@ import numpy as np
 import polars
 
 from hwmodel.arithmetic import most
+from hwmodel.bounds.limit import Limit
 from hwmodel.errors import InputError
-from hwmodel.estimate import BOTTLENECKS, Estimate, Limit
+from hwmodel.estimate import BOTTLENECKS, Estimate
 
 REFUSED = "refused"
 """Column that says why a row has no answer; null where it has one."""

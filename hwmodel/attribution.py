@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.checked import checked
+from hwmodel.driver import Machine, Workload
 from hwmodel.errors import CapacityError, InputError
 from hwmodel.estimate import Estimate
 from hwmodel.grid import grid, wrapped
@@ -30,7 +31,6 @@ from hwmodel.markup import Brief
 from hwmodel.numbers import Number, changed, numbers
 from hwmodel.record import plain
 from hwmodel.units import show
-from hwmodel.verbs import Machine, Workload
 from hwmodel.whatif import Question, answers, machine_of
 
 MOST = {"rates": 8, "steps": 2}

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from hwmodel.checked import checked
+from hwmodel.driver import Machine, Workload
 from hwmodel.errors import InputError, SolverError
 from hwmodel.hardware import Hardware
 from hwmodel.markup import Brief
 from hwmodel.numbers import Number, number
 from hwmodel.record import plain
 from hwmodel.units import amount, show
-from hwmodel.verbs import Machine, Workload
 from hwmodel.whatif import Question, answers, machine_of
 
 POINTS = 129

@@ -15,8 +15,6 @@ import numpy as np
 
 from hwmodel.activity import Work
 from hwmodel.arithmetic import first_where, least, most
-from hwmodel.bounds.bound import Bound
-from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import flops
 from hwmodel.frames import Framed
@@ -335,37 +333,6 @@ class Estimate(Shown, Framed):
             "bottleneck": self.bottleneck,
             "warnings": list(self.warnings if np.ndim(self.time_s) else self.all_warnings()),
         }
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Limit(Shown):
-    """What no schedule of a workload can go below, and how far its kernels are from it.
-
-    `bound` has the least bytes at each memory level, `time_s` is the roofline with those bytes,
-    `estimate` the prediction for the library's kernels, and `sensitivity` what more memory or
-    bandwidth would take off the bound at each level.
-    """
-
-    bound: Bound
-    time_s: Quantity
-    estimate: Estimate
-    sensitivity: tuple[Sensitivity, ...] = ()
-
-    @property
-    def dram_bytes(self) -> Quantity:
-        """Least bytes across the DRAM's boundary."""
-        return self.bound.dram_bytes
-
-    @property
-    def gap_to_bound(self) -> Quantity:
-        """(predicted - bound) / predicted, of the bytes across the DRAM's boundary."""
-        moved = self.estimate.dram_bytes_read + self.estimate.dram_bytes_written
-        return (moved - self.dram_bytes) / moved
-
-    @property
-    def time_over_limit(self) -> Quantity:
-        """Predicted time as a multiple of the roofline's."""
-        return self.estimate.time_s / self.time_s
 
 
 def bottleneck(busy_s: Mapping[str, Amount]) -> Any:

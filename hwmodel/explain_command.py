@@ -6,12 +6,12 @@ from typing import Any
 
 from hwmodel.attribution import Attribution, attribute
 from hwmodel.breakeven import BreakEven, break_even
+from hwmodel.driver import Workload
 from hwmodel.errors import InputError
 from hwmodel.explanation import Explanation, explain
 from hwmodel.hardware import Hardware
 from hwmodel.request import answerer, builder, machine, read
 from hwmodel.sensitivities import Sensitivity, sensitivity
-from hwmodel.verbs import Workload
 
 
 def asked(fields: Mapping[str, Any]) -> tuple[Workload, Hardware, str | None]:

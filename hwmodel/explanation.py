@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.checked import checked
+from hwmodel.driver import Machine, Workload
 from hwmodel.errors import InputError
 from hwmodel.estimate import BOTTLENECKS, Estimate, Part
 from hwmodel.grid import wrapped
@@ -27,7 +28,6 @@ from hwmodel.record import plain
 from hwmodel.sensitivities import Effect, Sensitivity, sensitivity
 from hwmodel.table import by_word, headline, operations
 from hwmodel.units import show
-from hwmodel.verbs import Machine, Workload
 from hwmodel.whatif import Question, machine_of
 
 SHOWN = 3

@@ -6,7 +6,8 @@ Imports of tables are late, as those of the answers' own texts are: rich is cost
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
-from hwmodel.estimate import Estimate, Limit
+from hwmodel.bounds.limit import Limit
+from hwmodel.estimate import Estimate
 from hwmodel.markup import Brief, Table, answer_html
 from hwmodel.units import dimension_of, show
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars
 
+from hwmodel.driver import predict
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.estimate import Estimate
 from hwmodel.explain_command import asked
@@ -17,7 +18,6 @@ from hwmodel.spatial.picture import ARRAYS
 from hwmodel.spatial.picture import draw as draw_machine
 from hwmodel.sweep_files import open_sweep
 from hwmodel.sweep_table import Sweep
-from hwmodel.verbs import predict
 
 OF_WORKLOAD = ("breakdown", "roofline", "tornado")
 OF_TABLE = ("heatmap", "pareto")

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from hwmodel.estimate import Estimate, Limit, Part
+from hwmodel.bounds.limit import Limit
+from hwmodel.estimate import Estimate, Part
 from hwmodel.hardware import Hardware
 from hwmodel.value import Value
 

@@ -26,6 +26,7 @@ from typing import Any, cast, get_args, get_origin
 import numpy as np
 
 from hwmodel import collectives
+from hwmodel.driver import Workload, predict
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.errors import InputError, UnknownNameError
 from hwmodel.estimate import Estimate
@@ -35,7 +36,6 @@ from hwmodel.printable import shown
 from hwmodel.registry import device
 from hwmodel.topology import Topology
 from hwmodel.units import Amount, amount, counted
-from hwmodel.verbs import Workload, predict
 
 PHASES = {"decode": "context", "prefill": "prompt"}
 """Phase of a model -> the size that it takes besides the batch."""

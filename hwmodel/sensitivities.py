@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.checked import checked
+from hwmodel.driver import Machine, Workload
 from hwmodel.errors import InputError
 from hwmodel.grid import grid, wrapped
 from hwmodel.markup import Brief
@@ -25,7 +26,6 @@ from hwmodel.peaks import KINDS
 from hwmodel.printable import shown
 from hwmodel.record import plain
 from hwmodel.units import show
-from hwmodel.verbs import Machine, Workload
 from hwmodel.whatif import Answers, Question, answers, machine_of
 
 STEP = 1e-5

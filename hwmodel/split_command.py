@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.driver import predict
 from hwmodel.edge.split import Cut, Radio, Splits, cuts, splits, stack
 from hwmodel.einsum.workloads import cnn
 from hwmodel.einsum.workloads.layer import Network
@@ -23,7 +24,6 @@ from hwmodel.grid import grid
 from hwmodel.html import Notebook
 from hwmodel.registry import device
 from hwmodel.units import amount, show
-from hwmodel.verbs import predict
 
 RATES = np.logspace(3, 9, 241)
 """Link rates of the picture, 1 kB/s to 1 GB/s."""

@@ -27,6 +27,7 @@ from typing import Any, cast
 import numpy as np
 
 from hwmodel.axes import Each, Together
+from hwmodel.driver import predict
 from hwmodel.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
@@ -35,7 +36,6 @@ from hwmodel.ranges import linspace, logspace, quantities
 from hwmodel.request import builder, fields_of, machine, read
 from hwmodel.sweeps import CHUNK, Plan, planned
 from hwmodel.units import LARGEST_BITS
-from hwmodel.verbs import predict
 from hwmodel.yaml_reading import lines as lines_of
 
 FIELDS = ("case", "axes", "where", "keep", "samples", "seed", "chunk")
@@ -54,7 +54,7 @@ class Case:
     """Names of axes that are numbers of the device, with their paths."""
 
     def __call__(self, **point: Any) -> Estimate:
-        """Raises as `hwmodel.verbs.predict` does."""
+        """Raises as `hwmodel.driver.predict` does."""
         changes = {path: point.pop(name) for name, path in self.paths if name in point}
         given: dict[str, Any] = {**json.loads(self.fields), **point}
         known = fields_of(given["workload"])

@@ -13,9 +13,10 @@ import numpy as np
 
 from hwmodel.activity import Work
 from hwmodel.bounds.bound import Bound
+from hwmodel.bounds.limit import Limit
 from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.datasheet import rate
-from hwmodel.estimate import BOTTLENECKS, Estimate, Limit, Part, Store
+from hwmodel.estimate import BOTTLENECKS, Estimate, Part, Store
 from hwmodel.grid import grid, hanging, wrapped
 from hwmodel.hardware import Hardware
 from hwmodel.memory import MemoryFit

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.driver import Machine, Workload, predict
 from hwmodel.errors import HwmodelError
 from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
 from hwmodel.numbers import changed, numbers
 from hwmodel.peaks import LEADERS
 from hwmodel.registry import device
-from hwmodel.verbs import Machine, Workload, predict
 
 ARRAYS = frozenset({"gpu", "spatial", "fpga"})
 """Kinds of machine whose models take arrays of rates."""

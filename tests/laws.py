@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import hwmodel as hw
 from hwmodel.activity import fold
 from hwmodel.cases import predict_lines
+from hwmodel.driver import Workload, predict
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.errors import HwmodelError
 from hwmodel.estimate import Estimate
@@ -26,7 +27,6 @@ from hwmodel.gpu.predict import family_of, run
 from hwmodel.gpu.rates import rates
 from hwmodel.hardware import Hardware, limits
 from hwmodel.registry import device
-from hwmodel.verbs import Workload, predict
 
 Case: TypeAlias = dict[str, Any]
 Law: TypeAlias = Callable[[Case], list[str]]

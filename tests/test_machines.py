@@ -11,9 +11,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 import hwmodel as hw
-from hwmodel.estimate import Limit
+from hwmodel.bounds.limit import Limit
+from hwmodel.driver import Workload
 from hwmodel.hardware import Hardware
-from hwmodel.verbs import Workload
 
 PREDICTED = tuple(name for name in hw.devices() if not name.startswith("peer"))
 PEERS = ("peer-a2", "peer-a3")

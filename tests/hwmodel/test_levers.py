@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import hwmodel as hw
+from hwmodel.bounds.limit import Limit
 from hwmodel.edge.prefetch import SMALLTHINKER_4B, decode
 from hwmodel.errors import HwmodelError, InputError
-from hwmodel.estimate import Estimate, Limit
+from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
 from hwmodel.levers import unheard
 from hwmodel.numbers import Number, changed, numbers

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import hwmodel
-from hwmodel.estimate import Limit
+from hwmodel.bounds.limit import Limit
 from hwmodel.record import bound_record, device_record, estimate_record, plain
 from hwmodel.registry import device
 

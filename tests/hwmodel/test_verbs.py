@@ -7,9 +7,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 import hwmodel
+from hwmodel.bounds.limit import Limit
 from hwmodel.cases import predict_lines
 from hwmodel.errors import CoverageError, InputError, UnknownNameError
-from hwmodel.estimate import Limit
 from hwmodel.registry import device
 from hwmodel.topologies import topology
 

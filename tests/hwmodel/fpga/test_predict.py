@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hwmodel as hw
+from hwmodel.bounds.limit import Limit
 from hwmodel.errors import CapacityError, CoverageError, UnknownNameError
-from hwmodel.estimate import Limit
 from hwmodel.fpga.rates import bandwidth_bytes_per_s
 from hwmodel.registry import device
 

@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from hwmodel.bounds.bound import bound
+from hwmodel.driver import predict
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.stack import Stack, Stage
 from hwmodel.einsum.workloads.attention import attention
@@ -16,7 +17,6 @@ from hwmodel.einsum.workloads.rows import add, copy, softmax
 from hwmodel.gpu.roofline import roofline_s, unit_operations
 from hwmodel.hardware import Hardware, limits
 from hwmodel.registry import device
-from hwmodel.verbs import predict
 
 H200 = device("h200")
 BF16_FLOP_PER_S, BYTES_PER_S = 989.4e12, 4.8e12  # NVIDIA H200 datasheet

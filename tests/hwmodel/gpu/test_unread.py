@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 import hwmodel as hw
+from hwmodel.driver import Workload
 from hwmodel.estimate import Estimate
 from hwmodel.hardware import Hardware
 from hwmodel.numbers import Number, changed, numbers
 from hwmodel.registry import device
-from hwmodel.verbs import Workload
 
 H200 = device("h200")
 GEMM = hw.workloads.gemm(M=1000, N=4096, K=4096)

@@ -5,9 +5,9 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.activity import totals
+from hwmodel.bounds.limit import Limit
 from hwmodel.einsum.workloads.layer import Layer
 from hwmodel.errors import CoverageError, UnknownNameError
-from hwmodel.estimate import Limit
 from hwmodel.mcu.arena import Held, arena
 from hwmodel.mcu.predict import leaf, predict, scheduled, tree
 

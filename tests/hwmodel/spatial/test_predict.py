@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import hwmodel as hw
+from hwmodel.bounds.limit import Limit
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.errors import CapacityError, CoverageError, UnknownNameError
-from hwmodel.estimate import Estimate, Limit
+from hwmodel.estimate import Estimate
 
 BATCH, N, CLOCK, BANDWIDTH = 64, 256, 940e6, 400 * 2**30
 MODELS = {"BERT": (12, 64), "TrXL": (16, 64), "T5": (8, 64), "XLM": (16, 128)}

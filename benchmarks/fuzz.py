@@ -33,8 +33,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import yaml
 
-from hwmodel.errors import HwmodelError
-from hwmodel.printable import shown
+from hwmodel.quantity.errors import HwmodelError
+from hwmodel.quantity.printable import shown
 
 Random: TypeAlias = random.Random
 
@@ -397,7 +397,7 @@ class Fuzz:
     cache: dict[str, Any] = field(default_factory=dict)
 
     def cases(self, rng: Random) -> Case:
-        from hwmodel.cases import INTERNAL, predict_lines
+        from hwmodel.verbs.cases import INTERNAL, predict_lines
 
         lines = [as_json(rng.choice(CASES)) for _ in range(3)]
         for place in rng.sample(range(3), rng.randrange(1, 3)):
@@ -425,7 +425,7 @@ class Fuzz:
     def answered(self) -> frozenset[str]:
         """Seed cases that the package answers when they stand alone."""
         if "answered" not in self.cache:
-            from hwmodel.cases import predict_lines
+            from hwmodel.verbs.cases import predict_lines
 
             lines = [as_json(case) for case in CASES]
             found = zip(lines, predict_lines(lines), strict=True)
@@ -444,9 +444,9 @@ class Fuzz:
             dtypes = changed(dtypes, rng, PYTHON_ODD)
 
         def call() -> None:
-            from hwmodel.driver import predict
             from hwmodel.einsum.notation import parse
-            from hwmodel.verbs import bound
+            from hwmodel.machines.driver import predict
+            from hwmodel.verbs.answer import bound
 
             made = parse(text, sizes=given, dtypes=dtypes)
             for verb, machine in ((predict, "h200"), (bound, "peer-a2")):
@@ -481,7 +481,7 @@ class Fuzz:
 
     def device(self, rng: Random) -> Case:
         if "devices" not in self.cache:
-            from hwmodel.registry import CATALOGUE
+            from hwmodel.hardware.catalogue import CATALOGUE
 
             names = ("h200", "a100", "fusemax", "stm32h743", "peer-a2", "cortex-a76")
             found = [CATALOGUE / f"{name}.yaml" for name in names]
@@ -496,8 +496,8 @@ class Fuzz:
         given: Any = broken_path(self.folder, rng, ".yaml") if rng.random() < 0.03 else path
 
         def call() -> None:
-            from hwmodel.driver import predict
-            from hwmodel.registry import device
+            from hwmodel.hardware.catalogue import device
+            from hwmodel.machines.driver import predict
 
             machine = device(given)
             told = str(predict(self.gemm(), machine))
@@ -518,8 +518,8 @@ class Fuzz:
         path = written(self.folder / "study.yaml", text, rng)
 
         def call() -> None:
-            from hwmodel.study import study
-            from hwmodel.sweeps import run
+            from hwmodel.sweeps.run import run
+            from hwmodel.verbs.study import study
 
             plan = study(path)
             if plan.grid.blocks * plan.grid.rows <= 2_000:
@@ -534,8 +534,8 @@ class Fuzz:
         path = written(self.folder / f"topology{rng.choice(('.yaml', '.json'))}", text, rng)
 
         def call() -> None:
-            from hwmodel.topologies import topology
-            from hwmodel.verbs import collective
+            from hwmodel.network.topologies import topology
+            from hwmodel.verbs.answer import collective
 
             str(collective("all_reduce", 1e6, 4, "h200", topology=topology(path)))
 
@@ -554,7 +554,7 @@ class Fuzz:
         options = changed({"kind": None, "experts": None, "domains": []}, rng, PYTHON_ODD)
 
         def call() -> None:
-            from hwmodel.traces import read_routing
+            from hwmodel.experts.traces import read_routing
 
             known = {n: v for n, v in options.items() if n in ("kind", "experts", "domains")}
             read_routing(path, **(known if rng.random() < 0.3 else {}))
@@ -567,7 +567,7 @@ class Fuzz:
         path = written(self.folder / "placement.json", text, rng)
 
         def call() -> None:
-            from hwmodel.placement import read_placement
+            from hwmodel.experts.placement import read_placement
 
             read_placement(path)
 
@@ -575,7 +575,7 @@ class Fuzz:
 
     def place(self, rng: Random) -> Case:
         if "placed" not in self.cache:
-            from hwmodel.expert_routing import from_traces, planted
+            from hwmodel.experts.statistics import from_traces, planted
 
             trace = planted(layers=2, experts=8, group=4, share=0.8, tokens=64, seed=1)
             self.cache["placed"] = from_traces([trace])
@@ -587,7 +587,7 @@ class Fuzz:
         given["time_limit_s"] = 0.05
 
         def call() -> None:
-            from hwmodel.verbs import place
+            from hwmodel.verbs.answer import place
 
             str(place(self.cache["placed"], **given))
 
@@ -610,8 +610,8 @@ class Fuzz:
         return Case(f"{len(data)} bytes", call)
 
     def folder_of_sweep(self, rng: Random) -> Case:
-        from hwmodel.axes import each
-        from hwmodel.sweeps import sweep
+        from hwmodel.sweeps.axes import each
+        from hwmodel.sweeps.run import sweep
 
         seed = self.folder / "swept"
         axes = {"x": np.arange(50.0), "y": each([1.0, 2.0])}
@@ -643,7 +643,7 @@ class Fuzz:
             touched.write_bytes(text_changed(touched.read_text(), rng).encode("utf-8", "replace"))
 
         def call() -> None:
-            from hwmodel.sweep_files import open_sweep
+            from hwmodel.sweeps.files import open_sweep
 
             for read in (
                 lambda: open_sweep(made),
@@ -700,7 +700,7 @@ class Fuzz:
         return Case((name, known), call)
 
     def quantity(self, rng: Random) -> Case:
-        from hwmodel.units import DIMENSIONS
+        from hwmodel.quantity.units import DIMENSIONS
 
         dimension = rng.choice((*DIMENSIONS, None))
         value = text_changed(rng.choice(("4.8 TB/s", "16 MiB", "1e-3 s", "5")), rng)
@@ -708,7 +708,7 @@ class Fuzz:
         options = {"zero": rng.random() < 0.5, "whole": rng.random() < 0.5}
 
         def call() -> None:
-            from hwmodel.units import amount
+            from hwmodel.quantity.units import amount
 
             amount(given, dimension, **options)
 
@@ -909,9 +909,9 @@ def main() -> None:
     parser.add_argument("--memory", type=float, default=4.0, help="GiB beyond what is mapped now")
     parser.add_argument("--network", type=Path, help="a .tflite file to mutate")
     asked = parser.parse_args()
-    import hwmodel.sweeps  # what is loaded late maps its memory before the limit counts
+    import hwmodel.sweeps.run  # what is loaded late maps its memory before the limit counts
 
-    assert hwmodel.sweeps
+    assert hwmodel.sweeps.run
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     most = mapped + int(asked.memory * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
 from hwmodel.mappers.answer import Mapped
 from hwmodel.mappers.fusion import fuse
 from hwmodel.mappers.fusion_form import TileRule
 from hwmodel.mappers.map import map_cascade
-from hwmodel.registry import device
-from hwmodel.units import show
+from hwmodel.quantity.units import show
 
 PRODUCT = "Z[m, n] = A[m, k] * B[k, n]"
 ATTENTION = """

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import polars
 
-from hwmodel.expert_routing import Routing, from_traces, planted
+from hwmodel.experts.placement import contiguous, crossings, hop_cost, link_cost
+from hwmodel.experts.statistics import Routing, from_traces, planted
+from hwmodel.experts.traces import read_routing
 from hwmodel.mappers.experts import Placed, place_experts
-from hwmodel.placement import contiguous, crossings, hop_cost, link_cost
-from hwmodel.traces import read_routing
 
 COUNTS = Path("../shared/data/olmoe_routing")
 TITLES = ("mixtral", "olmoe", "deepseek", "exflow")

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 import hwmodel
-from hwmodel.cases import predict_lines
-from hwmodel.registry import device
+from hwmodel.hardware.catalogue import device
+from hwmodel.verbs.cases import predict_lines
 
 POINTS = 1_000_000
 MODEL_POINTS = 20_000

@@ -3,7 +3,7 @@
     python benchmarks/sweep.py [POINTS] [--files FOLDER --large POINTS]
 
 Prints tables and asserts nothing. Estimates carry their 90 % intervals, energy, traffic and what
-binds, every column of `hwmodel.answers.ESTIMATE`. Seconds are on the clock ("wall") and of the
+binds, every column of `hwmodel.show.columns.ESTIMATE`. Seconds are on the clock ("wall") and of the
 processors ("cpu"): where other work shares the machine only the latter say how fast this is, and
 "on 2 cores" is twice the points per processor second. Starting the workers, some two seconds, is
 left out; with --files, 100 million points say, it is in. Targets on two cores: 1,000,000 kernel
@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.study import Case
-from hwmodel.sweeps import CHUNK, PIECE, Plan, planned, probed, remote, run
-from hwmodel.workers import cores, prepare, processes
+from hwmodel.sweeps.run import CHUNK, PIECE, Plan, planned, probed, remote, run
+from hwmodel.sweeps.workers import cores, prepare, processes
+from hwmodel.verbs.study import Case
 
 POINTS = 2_000_000
 MODELS = 100_000

@@ -20,9 +20,9 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from hwmodel.errors import InputError, UnknownNameError
-from hwmodel.shown import Shown
-from hwmodel.units import Amount
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.units import Amount
+from hwmodel.text.shown import Shown
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 

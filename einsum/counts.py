@@ -14,13 +14,13 @@ expectation; arrays give float64.
 from collections.abc import Iterator
 from functools import lru_cache
 
-from hwmodel.dtypes import bytes_of, dtype
 from hwmodel.einsum.cascade import Access, Apply, Cascade, Einsum, Expression, accesses, gathered
 from hwmodel.einsum.distribution import expected_tiles as expected_tiles
 from hwmodel.einsum.distribution import touched_members as touched_members
 from hwmodel.einsum.operators import OPERATORS
 from hwmodel.einsum.space import extent, larger, region, smaller
-from hwmodel.units import Amount
+from hwmodel.quantity.dtypes import bytes_of, dtype
+from hwmodel.quantity.units import Amount
 
 
 def points(einsum: Einsum, cascade: Cascade) -> Amount:

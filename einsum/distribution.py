@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.einsum.cascade import Distribution
-from hwmodel.errors import CoverageError
-from hwmodel.units import Amount
+from hwmodel.quantity.errors import CoverageError
+from hwmodel.quantity.units import Amount
 
 NEGLIGIBLE = 80.0
 """Terms of the series below exp(-NEGLIGIBLE/2), 4e-18, are left out, point by point."""

@@ -27,7 +27,7 @@ from hwmodel.einsum.cascade import (
 )
 from hwmodel.einsum.operators import OPERATORS
 from hwmodel.einsum.verify import ahead, verify
-from hwmodel.errors import CoverageError, InputError
+from hwmodel.quantity.errors import CoverageError, InputError
 
 Array: TypeAlias = NDArray[np.float64]
 

@@ -42,10 +42,10 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.reader import error_at, read
 from hwmodel.einsum.template import Template
 from hwmodel.einsum.verify import SIZE_RULES, STRUCTURE_RULES, verify
-from hwmodel.errors import InputError
-from hwmodel.printable import printable, shown
-from hwmodel.reading import TEXT_CHARACTERS
-from hwmodel.units import Amount
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.printable import printable, shown
+from hwmodel.quantity.reading import TEXT_CHARACTERS
+from hwmodel.quantity.units import Amount
 
 WORDS = {
     "UPPER": "a tensor (capital first)",

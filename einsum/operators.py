@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.errors import UnknownNameError
+from hwmodel.quantity.errors import UnknownNameError
 
 Array: TypeAlias = NDArray[np.float64]
 

@@ -28,7 +28,7 @@ from hwmodel.einsum.cascade import (
     Index,
     Tensor,
 )
-from hwmodel.einsum.stack import Stack
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.structure import Reductions, factors, plain
 
 LEAST_FACTORS = 3

@@ -17,8 +17,8 @@ from functools import lru_cache
 
 from hwmodel.einsum.cascade import Access, Cascade
 from hwmodel.einsum.space import extent
-from hwmodel.errors import UnknownNameError
-from hwmodel.units import Amount
+from hwmodel.quantity.errors import UnknownNameError
+from hwmodel.quantity.units import Amount
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from hwmodel.einsum.cascade import (
     Tensor,
 )
 from hwmodel.einsum.operators import OPERATORS
-from hwmodel.units import Amount
+from hwmodel.quantity.units import Amount
 
 LOOSE, TIGHT, SIGN = 1, 2, 3
 """How strongly + -, * / and a leading minus bind."""

@@ -10,7 +10,6 @@ from typing import NoReturn, TypeAlias, cast
 import numpy as np
 from lark import Token, Tree
 
-from hwmodel.dtypes import ALIASES, DTYPES, dtype
 from hwmodel.einsum.cascade import (
     Access,
     Apply,
@@ -35,10 +34,11 @@ from hwmodel.einsum.template import (
     Template,
     calculate,
 )
-from hwmodel.errors import InputError, UnknownNameError
-from hwmodel.printable import printable
-from hwmodel.reading import DIGITS, EXPRESSION_DEPTH
-from hwmodel.units import LARGEST_BITS
+from hwmodel.quantity.dtypes import ALIASES, DTYPES, dtype
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import printable
+from hwmodel.quantity.reading import DIGITS, EXPRESSION_DEPTH
+from hwmodel.quantity.units import LARGEST_BITS
 
 Node: TypeAlias = Tree[Token]
 Branch: TypeAlias = Tree[Token] | Token

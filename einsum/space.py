@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.arithmetic import ceil_div, floor_div
 from hwmodel.einsum.cascade import Band, Cascade, Einsum, Rank
 from hwmodel.einsum.distribution import touched_members
-from hwmodel.errors import CoverageError, InputError
-from hwmodel.units import Amount
+from hwmodel.quantity.arithmetic import ceil_div, floor_div
+from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.units import Amount
 
 LARGEST_WALK = 10_000_000
 """Tiles that a band over two tiled ranks is counted by, one after the other."""

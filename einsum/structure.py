@@ -29,7 +29,7 @@ from hwmodel.einsum.cascade import (
 from hwmodel.einsum.counts import operation_counts
 from hwmodel.einsum.passes import passes
 from hwmodel.einsum.space import extent
-from hwmodel.units import Amount
+from hwmodel.quantity.units import Amount
 
 Reductions = tuple[tuple[str, str], ...]
 Form = tuple[Access, Expression, Reductions]

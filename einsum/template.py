@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hwmodel.dtypes import dtype
 from hwmodel.einsum.cascade import Band, Cascade, Distribution, Einsum, Initial, Rank, Tensor
-from hwmodel.errors import InputError, UnknownNameError
-from hwmodel.units import Amount, amount
+from hwmodel.quantity.dtypes import dtype
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.units import Amount, amount
 
 PLAIN = 2**53
 """Whole numbers up to here need no further check."""

@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from hwmodel.dtypes import DTYPES
 from hwmodel.einsum.cascade import (
     Access,
     Apply,
@@ -24,9 +23,10 @@ from hwmodel.einsum.cascade import (
     gathered,
 )
 from hwmodel.einsum.operators import OPERATORS
-from hwmodel.errors import InputError
-from hwmodel.reading import SKEWED_MEMBERS
-from hwmodel.units import Amount
+from hwmodel.quantity.dtypes import DTYPES
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.reading import SKEWED_MEMBERS
+from hwmodel.quantity.units import Amount
 
 MOST_BITS = 960
 """Of the number of points of one Einsum: 2**64 below the largest float64."""

@@ -15,55 +15,55 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwmodel.accuracy import validate as validate
-    from hwmodel.attribution import Attribution as Attribution
-    from hwmodel.attribution import attribute as attribute
-    from hwmodel.axes import each as each
-    from hwmodel.axes import together as together
     from hwmodel.bounds.limit import Limit as Limit
-    from hwmodel.breakeven import BreakEven as BreakEven
-    from hwmodel.breakeven import break_even as break_even
-    from hwmodel.driver import predict as predict
     from hwmodel.einsum.cascade import Cascade as Cascade
+    from hwmodel.einsum.network import Stack as Stack
     from hwmodel.einsum.notation import parse as parse
-    from hwmodel.einsum.stack import Stack as Stack
     from hwmodel.einsum.workloads import catalogue as _catalogue
     from hwmodel.einsum.workloads.config import shipped_configs as models
     from hwmodel.einsum.workloads.model import Model as Model
     from hwmodel.einsum.workloads.model import model as model
-    from hwmodel.errors import CapacityError as CapacityError
-    from hwmodel.errors import CoverageError as CoverageError
-    from hwmodel.errors import HwmodelError as HwmodelError
-    from hwmodel.errors import InputError as InputError
-    from hwmodel.errors import SolverError as SolverError
-    from hwmodel.errors import UnknownNameError as UnknownNameError
-    from hwmodel.estimate import Estimate as Estimate
-    from hwmodel.expert_routing import Routing as Routing
-    from hwmodel.explanation import Explanation as Explanation
-    from hwmodel.explanation import explain as explain
-    from hwmodel.hardware import Hardware as Hardware
-    from hwmodel.map_command import LooseBound as LooseBound
+    from hwmodel.experts.statistics import Routing as Routing
+    from hwmodel.hardware.catalogue import device as device
+    from hwmodel.hardware.catalogue import devices as devices
+    from hwmodel.hardware.hardware import Hardware as Hardware
+    from hwmodel.machines.driver import predict as predict
     from hwmodel.mappers.answer import Mapped as Mapped
-    from hwmodel.papers_command import papers as papers
-    from hwmodel.pictures import gallery as _gallery
-    from hwmodel.place_answer import PlaceAnswer as PlaceAnswer
-    from hwmodel.ranges import linspace as linspace
-    from hwmodel.ranges import logspace as logspace
-    from hwmodel.registry import device as device
-    from hwmodel.registry import devices as devices
-    from hwmodel.sensitivities import Sensitivity as Sensitivity
-    from hwmodel.sensitivities import sensitivity as sensitivity
-    from hwmodel.sweep_files import open_sweep as open_sweep
-    from hwmodel.sweep_table import Sweep as Sweep
-    from hwmodel.sweeps import sweep as sweep
-    from hwmodel.topology import Topology as Topology
+    from hwmodel.network.topology import Topology as Topology
+    from hwmodel.quantity.errors import CapacityError as CapacityError
+    from hwmodel.quantity.errors import CoverageError as CoverageError
+    from hwmodel.quantity.errors import HwmodelError as HwmodelError
+    from hwmodel.quantity.errors import InputError as InputError
+    from hwmodel.quantity.errors import SolverError as SolverError
+    from hwmodel.quantity.errors import UnknownNameError as UnknownNameError
+    from hwmodel.quantity.ranges import linspace as linspace
+    from hwmodel.quantity.ranges import logspace as logspace
+    from hwmodel.show.pictures import gallery as _gallery
+    from hwmodel.spine.estimate import Estimate as Estimate
+    from hwmodel.sweeps.axes import each as each
+    from hwmodel.sweeps.axes import together as together
+    from hwmodel.sweeps.files import open_sweep as open_sweep
+    from hwmodel.sweeps.run import sweep as sweep
+    from hwmodel.sweeps.table import Sweep as Sweep
     from hwmodel.validation.plan import calibrate_device as calibrate
-    from hwmodel.verbs import Comparison as Comparison
-    from hwmodel.verbs import bound as bound
-    from hwmodel.verbs import collective as collective
-    from hwmodel.verbs import compare as compare
-    from hwmodel.verbs import map as map
-    from hwmodel.verbs import place as place
+    from hwmodel.verbs.answer import Comparison as Comparison
+    from hwmodel.verbs.answer import bound as bound
+    from hwmodel.verbs.answer import collective as collective
+    from hwmodel.verbs.answer import compare as compare
+    from hwmodel.verbs.answer import map as map
+    from hwmodel.verbs.answer import place as place
+    from hwmodel.verbs.map import LooseBound as LooseBound
+    from hwmodel.verbs.papers import papers as papers
+    from hwmodel.verbs.placed import PlaceAnswer as PlaceAnswer
+    from hwmodel.verbs.validate import validate as validate
+    from hwmodel.whatif.attribution import Attribution as Attribution
+    from hwmodel.whatif.attribution import attribute as attribute
+    from hwmodel.whatif.breakeven import BreakEven as BreakEven
+    from hwmodel.whatif.breakeven import break_even as break_even
+    from hwmodel.whatif.explanation import Explanation as Explanation
+    from hwmodel.whatif.explanation import explain as explain
+    from hwmodel.whatif.sensitivity import Sensitivity as Sensitivity
+    from hwmodel.whatif.sensitivity import sensitivity as sensitivity
 
     plot = _gallery
     workloads = _catalogue
@@ -71,54 +71,54 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _FACE = {
-    "Attribution": ("hwmodel.attribution", "Attribution"),
-    "BreakEven": ("hwmodel.breakeven", "BreakEven"),
-    "CapacityError": ("hwmodel.errors", "CapacityError"),
+    "Attribution": ("hwmodel.whatif.attribution", "Attribution"),
+    "BreakEven": ("hwmodel.whatif.breakeven", "BreakEven"),
+    "CapacityError": ("hwmodel.quantity.errors", "CapacityError"),
     "Cascade": ("hwmodel.einsum.cascade", "Cascade"),
-    "Comparison": ("hwmodel.verbs", "Comparison"),
-    "CoverageError": ("hwmodel.errors", "CoverageError"),
-    "Estimate": ("hwmodel.estimate", "Estimate"),
-    "Explanation": ("hwmodel.explanation", "Explanation"),
-    "Hardware": ("hwmodel.hardware", "Hardware"),
-    "HwmodelError": ("hwmodel.errors", "HwmodelError"),
-    "InputError": ("hwmodel.errors", "InputError"),
+    "Comparison": ("hwmodel.verbs.answer", "Comparison"),
+    "CoverageError": ("hwmodel.quantity.errors", "CoverageError"),
+    "Estimate": ("hwmodel.spine.estimate", "Estimate"),
+    "Explanation": ("hwmodel.whatif.explanation", "Explanation"),
+    "Hardware": ("hwmodel.hardware.hardware", "Hardware"),
+    "HwmodelError": ("hwmodel.quantity.errors", "HwmodelError"),
+    "InputError": ("hwmodel.quantity.errors", "InputError"),
     "Limit": ("hwmodel.bounds.limit", "Limit"),
-    "LooseBound": ("hwmodel.map_command", "LooseBound"),
+    "LooseBound": ("hwmodel.verbs.map", "LooseBound"),
     "Mapped": ("hwmodel.mappers.answer", "Mapped"),
     "Model": ("hwmodel.einsum.workloads.model", "Model"),
-    "PlaceAnswer": ("hwmodel.place_answer", "PlaceAnswer"),
-    "Routing": ("hwmodel.expert_routing", "Routing"),
-    "Sensitivity": ("hwmodel.sensitivities", "Sensitivity"),
-    "SolverError": ("hwmodel.errors", "SolverError"),
-    "Stack": ("hwmodel.einsum.stack", "Stack"),
-    "Sweep": ("hwmodel.sweep_table", "Sweep"),
-    "Topology": ("hwmodel.topology", "Topology"),
-    "UnknownNameError": ("hwmodel.errors", "UnknownNameError"),
+    "PlaceAnswer": ("hwmodel.verbs.placed", "PlaceAnswer"),
+    "Routing": ("hwmodel.experts.statistics", "Routing"),
+    "Sensitivity": ("hwmodel.whatif.sensitivity", "Sensitivity"),
+    "SolverError": ("hwmodel.quantity.errors", "SolverError"),
+    "Stack": ("hwmodel.einsum.network", "Stack"),
+    "Sweep": ("hwmodel.sweeps.table", "Sweep"),
+    "Topology": ("hwmodel.network.topology", "Topology"),
+    "UnknownNameError": ("hwmodel.quantity.errors", "UnknownNameError"),
     "models": ("hwmodel.einsum.workloads.config", "shipped_configs"),
-    "attribute": ("hwmodel.attribution", "attribute"),
-    "bound": ("hwmodel.verbs", "bound"),
-    "break_even": ("hwmodel.breakeven", "break_even"),
+    "attribute": ("hwmodel.whatif.attribution", "attribute"),
+    "bound": ("hwmodel.verbs.answer", "bound"),
+    "break_even": ("hwmodel.whatif.breakeven", "break_even"),
     "calibrate": ("hwmodel.validation.plan", "calibrate_device"),
-    "collective": ("hwmodel.verbs", "collective"),
-    "compare": ("hwmodel.verbs", "compare"),
-    "device": ("hwmodel.registry", "device"),
-    "devices": ("hwmodel.registry", "devices"),
-    "each": ("hwmodel.axes", "each"),
-    "explain": ("hwmodel.explanation", "explain"),
-    "linspace": ("hwmodel.ranges", "linspace"),
-    "logspace": ("hwmodel.ranges", "logspace"),
-    "map": ("hwmodel.verbs", "map"),
+    "collective": ("hwmodel.verbs.answer", "collective"),
+    "compare": ("hwmodel.verbs.answer", "compare"),
+    "device": ("hwmodel.hardware.catalogue", "device"),
+    "devices": ("hwmodel.hardware.catalogue", "devices"),
+    "each": ("hwmodel.sweeps.axes", "each"),
+    "explain": ("hwmodel.whatif.explanation", "explain"),
+    "linspace": ("hwmodel.quantity.ranges", "linspace"),
+    "logspace": ("hwmodel.quantity.ranges", "logspace"),
+    "map": ("hwmodel.verbs.answer", "map"),
     "model": ("hwmodel.einsum.workloads.model", "model"),
-    "papers": ("hwmodel.papers_command", "papers"),
-    "open_sweep": ("hwmodel.sweep_files", "open_sweep"),
+    "papers": ("hwmodel.verbs.papers", "papers"),
+    "open_sweep": ("hwmodel.sweeps.files", "open_sweep"),
     "parse": ("hwmodel.einsum.notation", "parse"),
-    "place": ("hwmodel.verbs", "place"),
-    "plot": ("hwmodel.pictures.gallery", ""),
-    "predict": ("hwmodel.driver", "predict"),
-    "sweep": ("hwmodel.sweeps", "sweep"),
-    "together": ("hwmodel.axes", "together"),
-    "sensitivity": ("hwmodel.sensitivities", "sensitivity"),
-    "validate": ("hwmodel.accuracy", "validate"),
+    "place": ("hwmodel.verbs.answer", "place"),
+    "plot": ("hwmodel.show.pictures.gallery", ""),
+    "predict": ("hwmodel.machines.driver", "predict"),
+    "sweep": ("hwmodel.sweeps.run", "sweep"),
+    "together": ("hwmodel.sweeps.axes", "together"),
+    "sensitivity": ("hwmodel.whatif.sensitivity", "sensitivity"),
+    "validate": ("hwmodel.verbs.validate", "validate"),
     "workloads": ("hwmodel.einsum.workloads.catalogue", ""),
 }
 

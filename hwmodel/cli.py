@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
-from hwmodel.errors import CapacityError, HwmodelError, InputError, UnknownNameError
+from hwmodel.quantity.errors import CapacityError, HwmodelError, InputError, UnknownNameError
 
 TRACEBACK = "HWMODEL_TRACEBACK"
 """Environment variable that asks for the traceback of an internal error."""
@@ -50,7 +50,7 @@ def _options(
 
 def _devices(begun: str) -> list[str]:
     """Names of shipped devices, for shells that complete words."""
-    from hwmodel.registry import devices
+    from hwmodel.hardware.catalogue import devices
 
     return [name for name in devices() if name.startswith(begun)]
 
@@ -58,7 +58,7 @@ def _devices(begun: str) -> list[str]:
 def _works(begun: str) -> list[str]:
     """Names of workloads and of shipped models."""
     from hwmodel.einsum.workloads.config import shipped_configs
-    from hwmodel.request import workloads
+    from hwmodel.verbs.request import workloads
 
     return [name for name in (*workloads(), *shipped_configs()) if name.startswith(begun)]
 
@@ -140,25 +140,25 @@ def predict(
         extra = [name for name in given if name not in ("cases", "out")]
         if extra:
             raise InputError(f"--cases: expected no other argument but --out, found {extra[0]!r}")
-        from hwmodel.cases import predict_file
+        from hwmodel.verbs.cases import predict_file
 
         raise typer.Exit(predict_file(cases, out))
     if out is not None:
         raise InputError("--out: expected --cases with it; it is where answers to cases go")
     given.pop("picture", None)
     if einsum or cascade is not None:
-        from hwmodel import map_command
+        from hwmodel.verbs import map as map_command
 
         estimate = map_command.predicted(given)
     else:
         _need_no(given, "ranks", "memory")
         estimate = _estimate(_request(given))
     if picture is not None:
-        from hwmodel.plot_command import of_estimate
+        from hwmodel.verbs.plot import of_estimate
 
         of_estimate(estimate, on, picture)
     if as_json:
-        from hwmodel.record import estimate_record
+        from hwmodel.show.json import estimate_record
 
         _print_json(estimate_record(estimate))
     else:
@@ -192,12 +192,12 @@ def bound(
     """Least traffic at each memory level that any schedule of a workload needs."""
     given = _given(locals())
     if einsum or cascade is not None:
-        from hwmodel import map_command
+        from hwmodel.verbs import map as map_command
 
         loose = map_command.bound(given)
         return _print_json(loose.record()) if as_json else typer.echo(str(loose))
-    from hwmodel import verbs
-    from hwmodel.request import builder, machine, read
+    from hwmodel.verbs import answer as verbs
+    from hwmodel.verbs.request import builder, machine, read
 
     given.pop("memory", None)
     _need_no(given, "ranks")
@@ -205,12 +205,12 @@ def bound(
     work, ways = builder(request.fixed)(request.sizes), request.fixed.get("tp")
     on_one = machine(request.fixed["on"], ways)
     if memory:
-        from hwmodel.map_command import resized
+        from hwmodel.verbs.map import resized
 
         on_one = resized(on_one, memory)
     found = verbs.bound(work, on_one, kernel=request.fixed.get("kernel"))
     if as_json:
-        from hwmodel.record import bound_record
+        from hwmodel.show.json import bound_record
 
         _print_json(bound_record(found) if isinstance(found, verbs.Limit) else found.record())
     else:
@@ -248,7 +248,7 @@ def map_nest(
 ) -> None:
     """The best loop nest of a cascade, with a proof; on a GPU, tiles by predicted time."""
     given = {name: value for name, value in _given(locals()).items() if value is not False}
-    from hwmodel import map_command
+    from hwmodel.verbs import map as map_command
 
     if given.pop("front", False):
         points = map_command.front(given)
@@ -287,11 +287,11 @@ def map_patches(
 ) -> None:
     """The patches by which a network fits a microcontroller best, with a proof."""
     given = _given(locals())
-    from hwmodel import patches_command
+    from hwmodel.verbs import patches as patches_command
 
     answer = patches_command.mapped(given, dict(_pair(text) for text in fields or []))
     if picture is not None:
-        from hwmodel.mcu.picture import draw
+        from hwmodel.show.pictures.arena import draw
 
         draw(answer.schedule, picture, sram_bytes=answer.sram_bytes, in_place=answer.in_place)
     if as_json:
@@ -315,7 +315,7 @@ def split(
 ) -> None:
     """Where to cut a network between a device and a server, and at which link rates."""
     given = _given(locals())
-    from hwmodel import split_command
+    from hwmodel.verbs import split as split_command
 
     answer = split_command.from_command(given)
     if as_json:
@@ -356,12 +356,12 @@ def place(
 ) -> None:
     """Experts on devices, so that few tokens cross, with a proven bound and its gap."""
     given = _given(locals())
-    from hwmodel import place_command
+    from hwmodel.verbs import place as place_command
 
     given.pop("picture", None)
     answer = place_command.from_command(given)
     if picture is not None:
-        from hwmodel.placement_picture import draw
+        from hwmodel.show.pictures.placement import draw
 
         draw(answer.routing, answer.placement, picture)
     if as_json:
@@ -394,13 +394,13 @@ def compare(
     request = _request(_given(locals()))
     from functools import partial
 
-    from hwmodel.request import machine
-    from hwmodel.verbs import answered
+    from hwmodel.verbs.answer import answered
+    from hwmodel.verbs.request import machine
 
     asked = [(machine(name).title, partial(_estimate, {**request, "on": name})) for name in on]
     found = answered(asked)
     if as_json:
-        from hwmodel.record import estimate_record
+        from hwmodel.show.json import estimate_record
 
         records = [estimate_record(estimate) for estimate in found.estimates]
         for refused in found.refused:
@@ -432,7 +432,7 @@ def explain(
 ) -> None:
     """Why a prediction is what it is; with two devices, why they differ."""
     given = _given(locals())
-    from hwmodel import explain_command
+    from hwmodel.verbs import explain as explain_command
 
     found = explain_command.explained(_request(given), on)
     _print_json(found.record()) if as_json else typer.echo(str(found))
@@ -465,7 +465,7 @@ def sensitivity(
     """How time and energy follow each number of a device, one at a time."""
     given = _given(locals())
     options = {n: given.pop(n, None) for n in ("swing", "break_even", "to", "picture")}
-    from hwmodel import explain_command
+    from hwmodel.verbs import explain as explain_command
 
     number = options.pop("break_even")
     found = explain_command.moved(_request(given), number=number, **options)
@@ -507,7 +507,7 @@ def plot(
 ) -> None:
     """A picture of a prediction, of a sweep, or of how wrong predictions are."""
     given = _given(locals())
-    from hwmodel import plot_command
+    from hwmodel.verbs import plot as plot_command
 
     plot_command.draw(given, _request)
     typer.echo(f"wrote {out}")
@@ -529,14 +529,14 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """A study's points, evaluated: a table, or files that a second run goes on with."""
-    from hwmodel.sweep_command import sweep_file
+    from hwmodel.verbs.sweep import sweep_file
 
     least = front.split(",") if front else ()
     answer = sweep_file(
         study, out=out, chunk=chunk, workers=workers, dask=dask, front=least, most=most or ()
     )
     if as_json:
-        from hwmodel.record import plain
+        from hwmodel.show.json import plain
 
         _print_json(plain(answer.record()))
     else:
@@ -549,18 +549,18 @@ def devices(
     as_json: AsJson = False,
 ) -> None:
     """The devices that are known; with a name, every number of one and its source."""
-    from hwmodel.registry import device as load
-    from hwmodel.registry import devices as shipped
+    from hwmodel.hardware.catalogue import device as load
+    from hwmodel.hardware.catalogue import devices as shipped
 
     shown = [load(each) for each in ([name] if name else shipped())]
     if as_json:
-        from hwmodel.record import device_record
+        from hwmodel.show.json import device_record
 
         records = [device_record(device) for device in shown]
         _print_json(records[0] if name else records)
     else:
-        from hwmodel.datasheet import device_text
-        from hwmodel.table import devices_text
+        from hwmodel.show.datasheet import device_text
+        from hwmodel.show.text import devices_text
 
         typer.echo(device_text(shown[0]) if name else devices_text(shown))
 
@@ -568,7 +568,7 @@ def devices(
 @app.command("kernels")
 def kernels_table(as_json: AsJson = False) -> None:
     """What each library's kernels take: formats, GPUs, head dimensions, alignments."""
-    from hwmodel import kernels_command
+    from hwmodel.verbs import kernels as kernels_command
 
     if as_json:
         _print_json(kernels_command.record())
@@ -584,7 +584,7 @@ def energy(
     as_json: AsJson = False,
 ) -> None:
     """Joules of operations and memory accesses by process node, each with its source."""
-    from hwmodel.energy import scaled, table, table_text, tables, tables_text
+    from hwmodel.hardware.energy_tables import scaled, table, table_text, tables, tables_text
 
     if name is None:
         if node is not None:
@@ -592,7 +592,7 @@ def energy(
         return _print_json(list(tables())) if as_json else typer.echo(tables_text())
     found = table(name) if node is None else scaled(table(name), node, rule=rule)
     if as_json:
-        from hwmodel.record import plain
+        from hwmodel.show.json import plain
 
         return _print_json(plain(found))
     typer.echo(table_text(found))
@@ -607,7 +607,7 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """How wrong the predictions are, on measured shapes that no fit has seen."""
-    from hwmodel import accuracy
+    from hwmodel.verbs import validate as accuracy
 
     found = accuracy.validate(on)
     if pictures is not None:
@@ -619,7 +619,7 @@ def validate(
         folder.mkdir(parents=True, exist_ok=True)
         draw(found.judged, folder / f"{on}-parity.png", f"{found.device}: shapes never fitted")
     if as_json:
-        from hwmodel.record import plain
+        from hwmodel.show.json import plain
 
         _print_json({"device": found.device, **{k: plain(getattr(found, k)) for k in _TABLES}})
     else:
@@ -634,13 +634,13 @@ def attention_units(
     as_json: AsJson = False,
 ) -> None:
     """Which unit of a GPU limits FlashAttention-4, and what each of its tricks buys."""
-    from hwmodel.gpu import attention_units as found_units
-    from hwmodel.registry import device
+    from hwmodel.hardware.catalogue import device
+    from hwmodel.machines.gpu import attention_units as found_units
 
     machines = [device(name) for name in on or found_units.MACHINES]
     found = found_units.survey(machines, head_dim or found_units.HEAD_DIMS)
     if picture is not None:
-        from hwmodel.gpu.units_picture import draw
+        from hwmodel.show.pictures.attention_units import draw
 
         draw(found, picture)
     if as_json:
@@ -655,7 +655,7 @@ def papers(
     as_json: AsJson = False,
 ) -> None:
     """Published claims, recomputed by the model; exit status 1 where one does not hold."""
-    from hwmodel import papers_command
+    from hwmodel.verbs import papers as papers_command
 
     claims = papers_command.papers(names or ())
     if as_json:
@@ -689,7 +689,7 @@ def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _request(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that a command's arguments mean; a name that is no workload is a model's."""
-    from hwmodel.request import PHASES, workloads
+    from hwmodel.verbs.request import PHASES, workloads
 
     rest = dict(given)
     what, pairs, ignored = (
@@ -738,7 +738,7 @@ def _pair(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not (sign and name and value):
         raise InputError(f"expected a field such as M=4096, found {text!r}")
-    from hwmodel.reading import json_value
+    from hwmodel.quantity.reading import json_value
 
     try:
         return name, json_value(value)
@@ -747,7 +747,7 @@ def _pair(text: str) -> tuple[str, Any]:
 
 
 def _estimate(fields: Mapping[str, Any]) -> Any:
-    from hwmodel.request import answerer, read
+    from hwmodel.verbs.request import answerer, read
 
     request = read(fields)
     return answerer(request.form)(request.sizes)
@@ -774,7 +774,7 @@ def _told(error: Exception, text: str) -> None:
 
 def _unwritten(error: OSError) -> int:
     """Say which output the system refused; what is left of standard output goes nowhere."""
-    from hwmodel.reading import name_of, why
+    from hwmodel.quantity.reading import name_of, why
 
     if not isinstance(error, BrokenPipeError):  # a reader that has enough, such as `head`
         place = name_of(error.filename) if error.filename else "standard output"
@@ -793,7 +793,7 @@ def main() -> NoReturn:
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         typer.echo("error: standard output: expected an open one, found it closed", err=True)
         sys.exit(InputError.exit_status)
-    from hwmodel.grid import fit_terminal
+    from hwmodel.text.grid import fit_terminal
 
     fit_terminal()
     try:

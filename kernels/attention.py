@@ -10,7 +10,8 @@ Exponentials are powers of two, with log2(e) folded into the scale. Query i sees
 
 Tiles without a seen pair are skipped, tiles that no mask crosses are not masked, and the longest
 blocks start first. A row that sees no key yields zero. Head dimensions that are no power of two are
-padded inside the block. Schedule: `hwmodel.gpu.schedules.attention`. Costs are FLOP, exps, bytes.
+padded inside the block. Schedule: `hwmodel.machines.gpu.schedules.attention`. Costs are FLOP, exps,
+bytes.
 """
 
 # pyright: basic, reportMissingImports=false, reportIndexIssue=false
@@ -25,11 +26,11 @@ import triton
 import triton.language as tl
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from hwmodel.activity import Work
-from hwmodel.dtypes import bytes_of
-from hwmodel.gpu.schedules.attention import AttentionTile
-from hwmodel.gpu.schedules.triton_tiles import prefill_tile, prefill_tiles
 from hwmodel.kernels.operands import describable, need, need_contiguous, power_of_two
+from hwmodel.machines.gpu.schedules.attention import AttentionTile
+from hwmodel.machines.gpu.schedules.triton_tiles import prefill_tile, prefill_tiles
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.activity import Work
 
 LOG2_E = math.log2(math.e)
 MASKED = tl.constexpr(-1.0e30)

@@ -6,11 +6,11 @@ parts with weights 2^(log sum - maximum):
 
 - split-KV (FlashDecoding): every KV head is cut into `split` parts of whole tiles;
 - stream-K (LeanAttention, arXiv 2405.10480): the tiles of all KV heads stand in one line, of which
-  each block takes an equal piece. Its integers are `hwmodel.gpu.schedules.stream_k`.
+  each block takes an equal piece. Its integers are `hwmodel.machines.gpu.schedules.stream_k`.
 
 A part stores its fp32 output, divided by its sum, and the log2 of its sum of exponentials. Causal:
-query i sees keys j <= i + keys - queries. Schedule: `hwmodel.gpu.schedules.attention`. Costs are
-FLOP, exps and bytes.
+query i sees keys j <= i + keys - queries. Schedule: `hwmodel.machines.gpu.schedules.attention`.
+Costs are FLOP, exps and bytes.
 """
 
 # pyright: basic, reportMissingImports=false, reportIndexIssue=false
@@ -24,10 +24,6 @@ import torch
 import triton
 import triton.language as tl
 
-from hwmodel.activity import Work
-from hwmodel.gpu.schedules.attention import AttentionTile
-from hwmodel.gpu.schedules.stream_k import StreamK, stream_k
-from hwmodel.gpu.schedules.triton_tiles import decode_tile, decode_tiles
 from hwmodel.kernels import attention as prefill
 from hwmodel.kernels.attention import (
     LOG2_E,
@@ -38,6 +34,10 @@ from hwmodel.kernels.attention import (
     walk_keys,
 )
 from hwmodel.kernels.operands import describable, need, power_of_two, processors
+from hwmodel.machines.gpu.schedules.attention import AttentionTile
+from hwmodel.machines.gpu.schedules.stream_k import StreamK, stream_k
+from hwmodel.machines.gpu.schedules.triton_tiles import decode_tile, decode_tiles
+from hwmodel.spine.activity import Work
 
 CHUNK = 16
 """Parts that the combining kernel reads at a time."""

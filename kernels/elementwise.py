@@ -1,7 +1,8 @@
 """Copy, add and gelu, element by element: what streaming through the DRAM costs, and no more.
 
 gelu(x) = x (1 + erf(x / sqrt(2))) / 2, exact (arXiv 1606.08415). Arithmetic is fp32. A block takes
-a stretch of elements. Schedule: `hwmodel.gpu.schedules.rows`. Costs are operations and bytes.
+a stretch of elements. Schedule: `hwmodel.machines.gpu.schedules.rows`. Costs are operations and
+bytes.
 """
 
 # pyright: basic, reportMissingImports=false, reportIndexIssue=false
@@ -15,12 +16,12 @@ import torch
 import triton
 import triton.language as tl
 
-from hwmodel.activity import Work
-from hwmodel.dtypes import bytes_of
-from hwmodel.gpu.schedules.rows import RowTile
-from hwmodel.gpu.schedules.triton_tiles import chunk_tiles
 from hwmodel.kernels.operands import need, need_contiguous
 from hwmodel.kernels.rows import blocks, flat_constants
+from hwmodel.machines.gpu.schedules.rows import RowTile
+from hwmodel.machines.gpu.schedules.triton_tiles import chunk_tiles
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.activity import Work
 
 TILE = RowTile(elements=2048, warps=8)
 OPERATIONS = ("copy", "add", "gelu")

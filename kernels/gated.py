@@ -1,7 +1,8 @@
 """Gated activation: y = silu(gate) up, the gate and up halves side by side in each row.
 
 silu(g) = g / (1 + exp(-g)) (arXiv 2002.05202, SwiGLU). Arithmetic is fp32. A block takes a stretch
-of the output's elements. Schedule: `hwmodel.gpu.schedules.rows`. Costs are operations and bytes.
+of the output's elements. Schedule: `hwmodel.machines.gpu.schedules.rows`. Costs are operations and
+bytes.
 """
 
 # pyright: basic, reportMissingImports=false, reportIndexIssue=false
@@ -13,12 +14,12 @@ import torch
 import triton
 import triton.language as tl
 
-from hwmodel.activity import Work
-from hwmodel.dtypes import bytes_of
-from hwmodel.gpu.schedules.rows import RowTile
-from hwmodel.gpu.schedules.triton_tiles import chunk_tiles
 from hwmodel.kernels.operands import need, need_contiguous
 from hwmodel.kernels.rows import blocks, flat_constants, need_matrix
+from hwmodel.machines.gpu.schedules.rows import RowTile
+from hwmodel.machines.gpu.schedules.triton_tiles import chunk_tiles
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.activity import Work
 
 TILE = RowTile(elements=2048, warps=8)
 

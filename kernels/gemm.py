@@ -4,8 +4,9 @@ A block owns a `block_m` x `block_n` tile of the output, or a 1/`split` share of
 walks K in slices of `block_k`. Blocks are numbered in groups of `group_m` block rows, so that those
 that run together share slices in the L2. Split sums are fp32 partial outputs, added by a second
 kernel. Slices arrive through tensor descriptors where rows are multiples of 16 bytes, otherwise
-through masked loads. Schedule: `hwmodel.gpu.schedules.gemm`; fp8 (e4m3) sums inside the tensor core
-as cuBLAS's fast accumulation does. FLOPs are 2 M N K; sizes are elements, costs are FLOP and bytes.
+through masked loads. Schedule: `hwmodel.machines.gpu.schedules.gemm`; fp8 (e4m3) sums inside the
+tensor core as cuBLAS's fast accumulation does. FLOPs are 2 M N K; sizes are elements, costs are
+FLOP and bytes.
 """
 
 # pyright: basic, reportMissingImports=false, reportIndexIssue=false
@@ -18,18 +19,12 @@ import triton
 import triton.language as tl
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from hwmodel.activity import Work
-from hwmodel.dtypes import bytes_of
-from hwmodel.gpu.schedules.gemm import GemmTile
-from hwmodel.gpu.schedules.triton_tiles import gemm_menu, gemm_tile
-from hwmodel.gpu.units import product_unit
-from hwmodel.kernels.operands import (
-    describable,
-    dtype_name,
-    need,
-    need_contiguous,
-    processors,
-)
+from hwmodel.kernels.operands import describable, dtype_name, need, need_contiguous, processors
+from hwmodel.machines.gpu.schedules.gemm import GemmTile
+from hwmodel.machines.gpu.schedules.triton_tiles import gemm_menu, gemm_tile
+from hwmodel.machines.gpu.units import product_unit
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.activity import Work
 
 REDUCE_ELEMENTS, REDUCE_WARPS = 1024, 4
 

@@ -10,7 +10,7 @@ by torch) and ranks each assignment within its stretch, without atomics: the ord
 The grouped GEMM is launched for the most row blocks that any routing can need, R / block_m + E, and
 finds each block's expert by a scan of the counts, so that the host never waits for them; blocks
 beyond the last return at once. It walks slices as `kernels.gemm` does, with the same launch record.
-Schedule: `hwmodel.gpu.schedules.gemm`. Costs are FLOP, exps and bytes.
+Schedule: `hwmodel.machines.gpu.schedules.gemm`. Costs are FLOP, exps and bytes.
 """
 
 # pyright: basic, reportMissingImports=false, reportIndexIssue=false
@@ -24,11 +24,6 @@ import torch
 import triton
 import triton.language as tl
 
-from hwmodel.activity import Work
-from hwmodel.dtypes import bytes_of
-from hwmodel.gpu.schedules.gemm import GemmTile
-from hwmodel.gpu.schedules.triton_tiles import gemm_tile, gemm_tiles
-from hwmodel.gpu.units import product_unit
 from hwmodel.kernels.gated import gated
 from hwmodel.kernels.gemm import launch_constants, multiply_slices, operand, rasterise, store_tile
 from hwmodel.kernels.operands import (
@@ -39,6 +34,11 @@ from hwmodel.kernels.operands import (
     power_of_two,
     processors,
 )
+from hwmodel.machines.gpu.schedules.gemm import GemmTile
+from hwmodel.machines.gpu.schedules.triton_tiles import gemm_tile, gemm_tiles
+from hwmodel.machines.gpu.units import product_unit
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.activity import Work
 
 ASSIGNMENTS = 32
 ROUTED_TOKENS = 8

@@ -13,7 +13,7 @@ seldom means a new compilation.
 import torch
 import triton
 
-from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 DTYPE_NAMES = {
     torch.bfloat16: "bf16",
@@ -26,7 +26,7 @@ DESCRIPTOR_CAPABILITY = (9, 0)
 
 
 def dtype_name(tensor: torch.Tensor) -> str:
-    """The name of a tensor's format in `hwmodel.dtypes`."""
+    """The name of a tensor's format in `hwmodel.quantity.dtypes`."""
     if tensor.dtype not in DTYPE_NAMES:
         raise UnknownNameError("dtype of a kernel's operand", tensor.dtype, DTYPE_NAMES.values())
     return DTYPE_NAMES[tensor.dtype]

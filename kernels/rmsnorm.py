@@ -1,7 +1,8 @@
 """RMS norm: y = x w / sqrt(mean(x^2) + epsilon) along each row (arXiv 1910.07467, eq. 4).
 
 A block holds whole rows in registers, so that x is read once although the cascade passes over it
-twice; sums are fp32. Schedule: `hwmodel.gpu.schedules.rows`. Costs are operations and bytes.
+twice; sums are fp32. Schedule: `hwmodel.machines.gpu.schedules.rows`. Costs are operations and
+bytes.
 """
 
 # pyright: basic, reportMissingImports=false, reportIndexIssue=false
@@ -13,12 +14,12 @@ import torch
 import triton
 import triton.language as tl
 
-from hwmodel.activity import Work
-from hwmodel.dtypes import bytes_of
-from hwmodel.gpu.schedules.rows import RowTile
-from hwmodel.gpu.schedules.triton_tiles import row_tiles
 from hwmodel.kernels.operands import need, need_contiguous
 from hwmodel.kernels.rows import blocks, held_row, launch_constants, need_matrix
+from hwmodel.machines.gpu.schedules.rows import RowTile
+from hwmodel.machines.gpu.schedules.triton_tiles import row_tiles
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.activity import Work
 
 EPSILON = 1e-6
 """Llama's and Qwen's choice (`rms_norm_eps` of their configs is 1e-5 or 1e-6)."""

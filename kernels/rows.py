@@ -5,9 +5,9 @@
 import torch
 import triton
 
-from hwmodel.gpu.schedules.rows import RowTile
-from hwmodel.gpu.schedules.triton_tiles import MOST_ROW_ELEMENTS, row_tile
 from hwmodel.kernels.operands import need, need_contiguous
+from hwmodel.machines.gpu.schedules.rows import RowTile
+from hwmodel.machines.gpu.schedules.triton_tiles import MOST_ROW_ELEMENTS, row_tile
 
 
 def launch_constants(tile: RowTile) -> dict[str, int]:

@@ -6,7 +6,7 @@ passes = 3   maximum, then sum of exponentials, then the quotient
 
 The forms with 2 and 3 passes walk a row in chunks, read it once a pass and so take rows of any
 length; what the L2 keeps between passes costs no DRAM traffic. Arithmetic is fp32, exponentials are
-powers of two. Schedule: `hwmodel.gpu.schedules.rows`. Costs are operations and bytes.
+powers of two. Schedule: `hwmodel.machines.gpu.schedules.rows`. Costs are operations and bytes.
 """
 
 # pyright: basic, reportMissingImports=false, reportIndexIssue=false
@@ -20,12 +20,12 @@ import torch
 import triton
 import triton.language as tl
 
-from hwmodel.activity import Work
-from hwmodel.dtypes import bytes_of
-from hwmodel.gpu.schedules.rows import RowTile
-from hwmodel.gpu.schedules.triton_tiles import CHUNK_TILE, chunk_tiles, row_tiles
 from hwmodel.kernels.operands import need, need_contiguous
 from hwmodel.kernels.rows import blocks, held_row, launch_constants, need_matrix
+from hwmodel.machines.gpu.schedules.rows import RowTile
+from hwmodel.machines.gpu.schedules.triton_tiles import CHUNK_TILE, chunk_tiles, row_tiles
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.activity import Work
 
 LOG2_E = tl.constexpr(math.log2(math.e))
 PASSES = (1, 2, 3)

@@ -19,23 +19,23 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.activity import Rates, Work, energy_j, fold, totals
-from hwmodel.arithmetic import most
 from hwmodel.bounds.bound import LevelBound, bound_of
 from hwmodel.bounds.sensitivity import Sensitivity, on_machine
-from hwmodel.certificate import Certificate
 from hwmodel.einsum.cascade import Cascade, Rank
 from hwmodel.einsum.counts import cascade_counts
-from hwmodel.errors import InputError, UnknownNameError
-from hwmodel.hardware import Hardware, Limits, limits
-from hwmodel.html import Notebook
-from hwmodel.mapping import Loop, walk
-from hwmodel.mapping import Mapping as LoopNest
-from hwmodel.spatial.counts import Counts
-from hwmodel.spatial.nest import evaluate
-from hwmodel.spatial.rates import rates, unit_of
-from hwmodel.spatial.rules import Rules, activity
-from hwmodel.units import Amount
+from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.machines.spatial.counts import Counts
+from hwmodel.machines.spatial.nest import evaluate
+from hwmodel.machines.spatial.rates import rates, unit_of
+from hwmodel.machines.spatial.rules import Rules, activity
+from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.units import Amount
+from hwmodel.show.html import Notebook
+from hwmodel.spine.activity import Rates, Work, energy_j, fold, totals
+from hwmodel.spine.certificate import Certificate
+from hwmodel.spine.mapping import Loop, walk
+from hwmodel.spine.mapping import Mapping as LoopNest
 
 OBJECTIVES: Mapping[str, str] = {"traffic": "bytes", "energy": "J", "latency": "s", "edp": "J s"}
 """What a mapper can minimise, and its unit."""
@@ -118,7 +118,7 @@ class Mapped(Notebook):
 
 
 def cost(cascade: Cascade, hardware: Hardware, mapping: LoopNest, rules: Rules) -> Costs:
-    """Count a mapping and charge it; raises as `hwmodel.spatial.nest.evaluate` does."""
+    """Count a mapping and charge it; raises as `hwmodel.machines.spatial.nest.evaluate` does."""
     counts = evaluate(cascade, mapping, limits(hardware))
     done = activity(counts, rules, unit_of(hardware), array=bool(hardware.arrays))
     work = totals(done)

@@ -3,7 +3,7 @@
 What a nest of one Einsum costs beyond its traffic is the same for every nest: operations, and what
 the arithmetic reads and writes in the buffers. With Q_b the bytes between buffer b and the outer
 memory, F_b those of b's first tiles, P_b the bytes that the arithmetic touches in b, B the
-bandwidths and C the seconds of arithmetic, the rules of `hwmodel.spatial.rules` come to
+bandwidths and C the seconds of arithmetic, the rules of `hwmodel.machines.spatial.rules` come to
 
     overlap          t = max(C, sum Q_b / B_outer, (Q_b + P_b) / B_b for every b)
     ports            t = sum Q_b / min(B_outer, B_b) + max(C, P_b / B_b for every b)
@@ -19,13 +19,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.activity import Rates, Work, dynamic_j, fold
-from hwmodel.arithmetic import most
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import cascade_counts
-from hwmodel.hardware import Hardware
-from hwmodel.spatial.rates import rates, unit_of
-from hwmodel.spatial.rules import Rules
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.spatial.rates import rates, unit_of
+from hwmodel.machines.spatial.rules import Rules
+from hwmodel.quantity.arithmetic import most
+from hwmodel.spine.activity import Rates, Work, dynamic_j, fold
 
 Numbers: TypeAlias = NDArray[np.float64]
 Value: TypeAlias = Callable[[Sequence[Numbers], Sequence[Numbers]], Numbers]

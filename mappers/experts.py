@@ -4,7 +4,7 @@ What is minimised is `experts_problem.value`. Small or special cases are solved 
 (`experts_exact`, `experts_ilp`). Beyond them a search for better placements (`experts_search`) and
 one for better bounds (`experts_bounds`) take turns, so that the gap shrinks from both sides until
 it is closed, the time is up or the user interrupts. The answer is costed again by
-`hwmodel.placement`, which shares no code with the search.
+`hwmodel.experts.placement`, which shares no code with the search.
 """
 
 import math
@@ -15,15 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel.certificate import Certificate
-from hwmodel.errors import HwmodelError
-from hwmodel.expert_routing import Counts, Routing
+from hwmodel.experts.placement import Placement, device_loads, link_cost, placement
+from hwmodel.experts.statistics import Counts, Routing
 from hwmodel.mappers.experts_bounds import Bound, bounds
 from hwmodel.mappers.experts_exact import solve_exactly
 from hwmodel.mappers.experts_ilp import MOST_VARIABLES, Solved, solve_program, variables
 from hwmodel.mappers.experts_problem import Assignment, Problem, is_feasible, problem, value
 from hwmodel.mappers.experts_search import search
-from hwmodel.placement import Placement, device_loads, link_cost, placement
+from hwmodel.quantity.errors import HwmodelError
+from hwmodel.spine.certificate import Certificate
 
 Progress = Callable[[float, float, float], None]
 """Called with elapsed seconds, value of the best placement and proven bound, as they change."""

@@ -31,7 +31,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from hwmodel.expert_routing import Counts
+from hwmodel.experts.statistics import Counts
 from hwmodel.mappers.experts_problem import Problem
 from hwmodel.mappers.experts_stars import kept_by_stars
 

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.errors import InputError, SolverError
-from hwmodel.expert_routing import Counts
+from hwmodel.experts.statistics import Counts
 from hwmodel.mappers.experts_ilp import variable
 from hwmodel.mappers.experts_problem import assign
+from hwmodel.quantity.errors import InputError, SolverError
 
 RESTARTS = 20
 

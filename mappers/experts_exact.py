@@ -14,7 +14,7 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.expert_routing import Counts
+from hwmodel.experts.statistics import Counts
 from hwmodel.mappers.experts_problem import Assignment, Problem, assign
 
 MOST_ENTRIES = 200_000_000

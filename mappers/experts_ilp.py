@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.errors import SolverError
 from hwmodel.mappers.experts_bounds import levels
 from hwmodel.mappers.experts_problem import Assignment, Problem, is_feasible
+from hwmodel.quantity.errors import SolverError
 
 MOST_VARIABLES = 6_000
 """Kept transitions of the largest program that is worth a solver's time."""

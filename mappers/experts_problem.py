@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.errors import CapacityError, InputError
-from hwmodel.expert_routing import Counts, Routing
+from hwmodel.experts.statistics import Counts, Routing
+from hwmodel.quantity.errors import CapacityError, InputError
 
 Assignment: TypeAlias = NDArray[np.int64]
 """Device of each expert, `(layers, experts)`."""

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.certificate import Certificate
-from hwmodel.errors import CapacityError, InputError
-from hwmodel.expert_routing import Counts
+from hwmodel.experts.statistics import Counts
+from hwmodel.quantity.errors import CapacityError, InputError
+from hwmodel.spine.certificate import Certificate
 
 Copies = NDArray[np.int64]
 """Expert in each slot of a layer, `(slots,)`; device d has slots d * slots / devices onwards."""

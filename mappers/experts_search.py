@@ -13,9 +13,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.errors import SolverError
-from hwmodel.expert_routing import Counts
+from hwmodel.experts.statistics import Counts
 from hwmodel.mappers.experts_problem import Assignment, Problem, assign, is_feasible, value
+from hwmodel.quantity.errors import SolverError
 
 Devices: TypeAlias = NDArray[np.int64]
 """Device of each expert of one layer, `(experts,)`."""

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.expert_routing import Counts
+from hwmodel.experts.statistics import Counts
 
 ROUNDS = 6
 """Most times that inequalities are added: later ones gain little."""

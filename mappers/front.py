@@ -6,11 +6,11 @@ of mappings that move the same the one that holds least stays. So every point ca
 """
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.errors import CapacityError, CoverageError
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.answer import Mapped
 from hwmodel.mappers.tiles import map_tiles
-from hwmodel.spatial.rules import OVERLAP, Rules
+from hwmodel.quantity.errors import CapacityError, CoverageError
 
 
 def front(

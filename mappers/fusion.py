@@ -9,8 +9,8 @@ at the outermost boundary of a machine. Mapspaces:
                 room that is left (searched along the trees that leave room, not proven)
 
 Capacity is checked across passes: what a later pass reads again is held as whole fibers, or written
-to the memory and fetched again. The search's traffic is never believed: `hwmodel.spatial.nest`
-counts the tree anew, and a difference is an error.
+to the memory and fetched again. The search's traffic is never believed:
+`hwmodel.machines.spatial.nest` counts the tree anew, and a difference is an error.
 """
 
 import time
@@ -19,14 +19,14 @@ from dataclasses import replace
 
 from hwmodel.bounds.bound import bound_of
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.errors import CapacityError, HwmodelError, InputError, UnknownNameError
-from hwmodel.hardware import Hardware, Limits, limits
+from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.machines.spatial.nest import Counts, evaluate
+from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.answer import Mapped, answer
 from hwmodel.mappers.fusion_form import Form, TileRule, form_of, orders
 from hwmodel.mappers.fusion_search import Branch, Search, subtrees
-from hwmodel.mapping import Compute, Keep, Loop, Mapping, Nest, Node, Split
-from hwmodel.spatial.nest import Counts, evaluate
-from hwmodel.spatial.rules import OVERLAP, Rules
+from hwmodel.quantity.errors import CapacityError, HwmodelError, InputError, UnknownNameError
+from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Node, Split
 
 MAPSPACES = ("uniform", "divisors", "pinned")
 PINNED_TREES = 6

@@ -18,10 +18,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Access, Cascade, Einsum
-from hwmodel.errors import CoverageError, InputError
 from hwmodel.mappers.ceilings import distinct_ceilings, divisors
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.errors import CoverageError, InputError
 
 Numbers = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """Which tile to launch one of our Triton kernels with: the menu, ranked by predicted time.
 
 Nothing runs: every launch record of the kernel's menu that fits a processor's shared memory and
-registers (`hwmodel.gpu.schedules.triton_rules`) is timed by the model under the device's
+registers (`hwmodel.machines.gpu.schedules.triton_rules`) is timed by the model under the device's
 calibration. Times are seconds; `low` and `high` hold 90 % of measurements.
 """
 
@@ -13,16 +13,16 @@ import numpy as np
 
 from hwmodel.bounds.bound import bound
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.errors import CapacityError, CoverageError, InputError
-from hwmodel.gpu.lower import Call, lower
-from hwmodel.gpu.predict import family_of, run
-from hwmodel.gpu.roofline import roofline_s
-from hwmodel.gpu.schedules.triton_rules import COMPLETED, MENUS
-from hwmodel.grid import grid, wrapped
-from hwmodel.hardware import Hardware, limits
-from hwmodel.html import Notebook
-from hwmodel.record import plain
-from hwmodel.units import show
+from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.gpu.lower import Call, lower
+from hwmodel.machines.gpu.predict import family_of, run
+from hwmodel.machines.gpu.roofline import roofline_s
+from hwmodel.machines.gpu.schedules.triton_rules import COMPLETED, MENUS
+from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
+from hwmodel.quantity.units import show
+from hwmodel.show.html import Notebook
+from hwmodel.show.json import plain
+from hwmodel.text.grid import grid, wrapped
 
 KERNEL = "triton"
 

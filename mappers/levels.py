@@ -3,8 +3,8 @@
 The mapspace is `interleaved` (`hwmodel.mappers.interleave`): whole divisors, every tensor kept once
 in each memory at any depth of the nest, whatever the order of the keeps of different tensors, and
 any ranks over the axes of the array, several to one axis if they fit. The search is exact
-(`hwmodel.mappers.branch`), its answer is counted anew by `hwmodel.spatial.nest` under the rules
-`overlap`. Memories that each element has for itself are the innermost ones.
+(`hwmodel.mappers.branch`), its answer is counted anew by `hwmodel.machines.spatial.nest` under the
+rules `overlap`. Memories that each element has for itself are the innermost ones.
 
 The bound that stands beside the answer holds for any schedule in which all tensors pass through
 every memory. With B(l) the least bytes between memory l and all storage inside of it
@@ -24,20 +24,20 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from hwmodel.activity import Rates
 from hwmodel.bounds.bound import bound_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import cascade_counts
-from hwmodel.errors import CapacityError, CoverageError, UnknownNameError
-from hwmodel.hardware import Hardware, limits
+from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.spatial.projection import projections
+from hwmodel.machines.spatial.rates import rates, unit_of
+from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.answer import Mapped, answer, check_objective
 from hwmodel.mappers.branch import Chain, Found, search
 from hwmodel.mappers.interleave import Grid, Space
-from hwmodel.mapping import Compute, Keep, Loop, Nest
-from hwmodel.mapping import Mapping as LoopNest
-from hwmodel.spatial.projection import projections
-from hwmodel.spatial.rates import rates, unit_of
-from hwmodel.spatial.rules import OVERLAP, Rules
+from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
+from hwmodel.spine.activity import Rates
+from hwmodel.spine.mapping import Compute, Keep, Loop, Nest
+from hwmodel.spine.mapping import Mapping as LoopNest
 
 MAPSPACE = "interleaved"
 GIVEN = (

@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hwmodel.errors import CoverageError
+from hwmodel.quantity.errors import CoverageError
 
 LARGEST = 7
 """Most ranks of one Einsum: orders are enumerated."""

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import cascade_counts
-from hwmodel.errors import CoverageError
-from hwmodel.hardware import Hardware
-from hwmodel.levers import unheard
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.hardware.levers import unheard
+from hwmodel.machines.spatial.rules import rules_named
+from hwmodel.machines.spatial.view import view
 from hwmodel.mappers.answer import Mapped, answer, check_objective
 from hwmodel.mappers.front import front
 from hwmodel.mappers.tiles import map_tiles
 from hwmodel.mappers.unfused import map_unfused
-from hwmodel.spatial.rules import rules_named
-from hwmodel.spatial.view import view
+from hwmodel.quantity.errors import CoverageError
 
 if TYPE_CHECKING:
     from hwmodel.mappers.reformulate import Compared

@@ -12,7 +12,7 @@ by layer is best where it fits. What is minimised, among those whose arena fits 
     sram              live bytes; at least the answer itself
 
 The smaller arena decides between equals (for `sram`: the lower latency). The answer is costed again
-by `hwmodel.mcu.predict`. Grids: MCUNetV2 (Lin et al., NeurIPS 2021, arXiv 2110.15352).
+by `hwmodel.machines.mcu.predict`. Grids: MCUNetV2 (Lin et al., NeurIPS 2021, arXiv 2110.15352).
 """
 
 import time
@@ -20,21 +20,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from hwmodel.activity import Rates, Work, energy_j, fold
-from hwmodel.certificate import Certificate
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.stack import Stack
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.layer import Layer
 from hwmodel.einsum.workloads.patches import Patched, patched, splits
-from hwmodel.errors import CapacityError, InputError, UnknownNameError
-from hwmodel.estimate import Estimate
-from hwmodel.hardware import Hardware
-from hwmodel.html import Notebook
-from hwmodel.mcu.arena import Held, arena
-from hwmodel.mcu.libraries import library
-from hwmodel.mcu.predict import family_of, image, leaf, mcu_rates, predict, scheduled
-from hwmodel.record import estimate_record, plain
-from hwmodel.units import amount
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.mcu.arena import Held, arena
+from hwmodel.machines.mcu.libraries import library
+from hwmodel.machines.mcu.predict import family_of, image, leaf, mcu_rates, predict, scheduled
+from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
+from hwmodel.quantity.units import amount
+from hwmodel.show.html import Notebook
+from hwmodel.show.json import estimate_record, plain
+from hwmodel.spine.activity import Rates, Work, energy_j, fold
+from hwmodel.spine.certificate import Certificate
+from hwmodel.spine.estimate import Estimate
 
 OBJECTIVES: Mapping[str, str] = {"latency": "s", "energy": "J", "traffic": "bytes", "sram": "bytes"}
 """What can be minimised, and its unit."""

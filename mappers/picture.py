@@ -11,11 +11,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from hwmodel.errors import InputError
+from hwmodel.machines.spatial.counts import Transfer
 from hwmodel.mappers.answer import Mapped
-from hwmodel.mapping import Compute, Keep, Loop, walk
-from hwmodel.spatial.counts import Transfer
-from hwmodel.units import show
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.units import show
+from hwmodel.spine.mapping import Compute, Keep, Loop, walk
 
 BAND_COLOURS = ("#e8eef7", "#e9f4ea", "#fdf3e0", "#f7e8ee")
 TILE_COLOURS = (

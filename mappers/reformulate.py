@@ -26,10 +26,10 @@ from hwmodel.einsum.cascade import Access, Apply, Cascade, Einsum
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.printer import show_einsum
-from hwmodel.errors import CapacityError, CoverageError
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.hardware import Hardware
 from hwmodel.mappers.answer import Mapped
 from hwmodel.mappers.fusion import fuse
+from hwmodel.quantity.errors import CapacityError, CoverageError
 
 TILES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Tiles of the softmax's rank that are offered, where they divide it."""

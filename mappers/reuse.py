@@ -1,11 +1,11 @@
 """Reuse factors: the fastest hls4ml design of a network on an FPGA, with a proof.
 
 Mapspace `legal reuse factors`: every layer at any reuse factor that the kernel allows it
-(`hwmodel.fpga.reuse`). One is chosen for each layer so that the cycles are least (their sum, or the
-slowest layer's where layers are joined by streams) while DSP slices, LUTs of multipliers and block
-RAMs of the weights together fit; other LUTs and flip-flops are not known, and not checked. That is
-a multiple-choice knapsack, solved as an integer program by HiGHS; factors that another one of the
-layer beats in everything are left out first.
+(`hwmodel.machines.fpga.reuse`). One is chosen for each layer so that the cycles are least (their
+sum, or the slowest layer's where layers are joined by streams) while DSP slices, LUTs of
+multipliers and block RAMs of the weights together fit; other LUTs and flip-flops are not known, and
+not checked. That is a multiple-choice knapsack, solved as an integer program by HiGHS; factors that
+another one of the layer beats in everything are left out first.
 
 No design needs fewer cycles than all multiply-accumulates on as many multipliers as the device can
 hold, each busy in every cycle. The answer is costed again from its tree.
@@ -19,12 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.activity import fold
-from hwmodel.certificate import Certificate
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.stack import Stack
-from hwmodel.errors import SolverError
-from hwmodel.fpga.hls4ml import (
+from hwmodel.einsum.network import Stack
+from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.machines.fpga.hls4ml import (
     HAVE,
     OVERHEAD_CYCLES,
     UNKNOWN,
@@ -34,10 +32,12 @@ from hwmodel.fpga.hls4ml import (
     least_cycles,
     smallest_target,
 )
-from hwmodel.fpga.rates import spatial_rates
-from hwmodel.fpga.reuse import legal_reuse_factors
-from hwmodel.hardware import Hardware, Limits, limits
-from hwmodel.html import Notebook
+from hwmodel.machines.fpga.rates import spatial_rates
+from hwmodel.machines.fpga.reuse import legal_reuse_factors
+from hwmodel.quantity.errors import SolverError
+from hwmodel.show.html import Notebook
+from hwmodel.spine.activity import fold
+from hwmodel.spine.certificate import Certificate
 
 
 @dataclass(frozen=True, repr=False)

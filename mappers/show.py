@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from hwmodel.bounds.sensitivity import Sensitivity
 from hwmodel.einsum.counts import cascade_counts
-from hwmodel.grid import grid, width
+from hwmodel.machines.spatial.counts import Transfer
 from hwmodel.mappers.answer import Mapped
-from hwmodel.record import plain
-from hwmodel.spatial.counts import Transfer
-from hwmodel.units import show
+from hwmodel.quantity.units import show
+from hwmodel.show.json import plain
+from hwmodel.text.grid import grid, width
 
 if TYPE_CHECKING:
     from hwmodel.mappers.reformulate import Compared

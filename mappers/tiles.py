@@ -16,7 +16,7 @@ tile that fits.
 
 All objectives grow with the bytes that cross the boundary (and, under `ports` with tiles kept
 twice, with the bytes of the first tiles), so that these prunings hold for each of them. The answer
-is counted again by `hwmodel.spatial.nest`, never believed.
+is counted again by `hwmodel.machines.spatial.nest`, never believed.
 """
 
 import math
@@ -28,17 +28,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.errors import CapacityError, CoverageError, InputError, UnknownNameError
-from hwmodel.hardware import Hardware, limits
+from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.spatial.projection import Axis, Projection, projections
+from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers import ceilings
 from hwmodel.mappers.answer import Mapped, answer, check_objective
 from hwmodel.mappers.charge import Numbers, Value, charge
 from hwmodel.mappers.loops import Pattern, Structure, structures
-from hwmodel.mapping import Compute, Keep, Loop, Node
-from hwmodel.mapping import Mapping as LoopNest
-from hwmodel.spatial.projection import Axis, Projection, projections
-from hwmodel.spatial.rules import OVERLAP, Rules
-from hwmodel.units import Amount
+from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.mapping import Compute, Keep, Loop, Node
+from hwmodel.spine.mapping import Mapping as LoopNest
 
 MAPSPACES = ("uniform", "divisors")
 

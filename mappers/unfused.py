@@ -12,13 +12,13 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from hwmodel.einsum.cascade import Cascade, Einsum
-from hwmodel.errors import CoverageError
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.answer import Mapped, answer, check_objective
 from hwmodel.mappers.tiles import map_tiles
-from hwmodel.mapping import Mapping as LoopNest
-from hwmodel.mapping import Split
-from hwmodel.spatial.rules import OVERLAP, Rules
+from hwmodel.quantity.errors import CoverageError
+from hwmodel.spine.mapping import Mapping as LoopNest
+from hwmodel.spine.mapping import Split
 
 
 def map_unfused(

@@ -16,17 +16,17 @@ import numpy as np
 from hypothesis import strategies as st
 
 import hwmodel as hw
-from hwmodel.activity import fold
-from hwmodel.cases import predict_lines
-from hwmodel.driver import Workload, predict
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.errors import HwmodelError
-from hwmodel.estimate import Estimate
-from hwmodel.gpu.lower import Call, lower
-from hwmodel.gpu.predict import family_of, run
-from hwmodel.gpu.rates import rates
-from hwmodel.hardware import Hardware, limits
-from hwmodel.registry import device
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.driver import Workload, predict
+from hwmodel.machines.gpu.lower import Call, lower
+from hwmodel.machines.gpu.predict import family_of, run
+from hwmodel.machines.gpu.rates import rates
+from hwmodel.quantity.errors import HwmodelError
+from hwmodel.spine.activity import fold
+from hwmodel.spine.estimate import Estimate
+from hwmodel.verbs.cases import predict_lines
 
 Case: TypeAlias = dict[str, Any]
 Law: TypeAlias = Callable[[Case], list[str]]

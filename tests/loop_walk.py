@@ -15,7 +15,7 @@ from itertools import product
 from typing import Any
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.mapping import Compute, Keep, Loop, Mapping, Nest, Split
+from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Split
 
 Ranges = dict[str, tuple[int, int]]
 

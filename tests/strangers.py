@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hwmodel as hw
-from hwmodel.estimate import Estimate
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.spine.estimate import Estimate
 
 Columns: TypeAlias = Mapping[str, NDArray[np.float64]]
 Answer: TypeAlias = dict[str, Any]

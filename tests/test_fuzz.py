@@ -39,7 +39,7 @@ def test_a_fault_is_found_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     def broken(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("x")
 
-    monkeypatch.setattr("hwmodel.units.amount", broken)
+    monkeypatch.setattr("hwmodel.quantity.units.amount", broken)
     found = FUZZ.one(FUZZ.Fuzz(tmp_path), "quantity", 0, 0, SECONDS)
     assert isinstance(found, FUZZ.Fault)
     assert found.what.startswith("ZeroDivisionError")

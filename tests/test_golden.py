@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hwmodel.cases import predict_lines
+from hwmodel.verbs.cases import predict_lines
 
 FILE = Path(__file__).parent / "golden" / "estimates.jsonl"
 TOLERANCE = 2e-5

@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose
 
 import hwmodel as hw
 from hwmodel.bounds.limit import Limit
-from hwmodel.driver import Workload
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import Workload
 
 PREDICTED = tuple(name for name in hw.devices() if not name.startswith("peer"))
 PEERS = ("peer-a2", "peer-a3")

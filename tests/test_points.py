@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import hwmodel as hw
-from hwmodel import collectives
-from hwmodel.cases import predict_lines
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
-from hwmodel.hardware import Hardware
-from hwmodel.network import ALGORITHMS
-from hwmodel.registry import device
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.network import collectives
+from hwmodel.network.switch import ALGORITHMS
+from hwmodel.verbs.cases import predict_lines
 from tests.strangers import answer, check, differences
 
 Draw: TypeAlias = Callable[[np.random.Generator, int], NDArray[np.float64]]

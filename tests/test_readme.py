@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hwmodel.cases import predict_lines
 from hwmodel.cli import app
-from hwmodel.errors import HwmodelError
+from hwmodel.quantity.errors import HwmodelError
+from hwmodel.verbs.cases import predict_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

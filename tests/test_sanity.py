@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 import hwmodel
-from hwmodel.driver import Workload
-from hwmodel.estimate import EXTRAPOLATED, Estimate
-from hwmodel.hardware import Hardware
-from hwmodel.registry import device
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import Workload
+from hwmodel.spine.estimate import EXTRAPOLATED, Estimate
 
 SLACK = 1 + 1e-9
 LIMITED = 1.06

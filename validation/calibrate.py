@@ -20,22 +20,14 @@ from typing import Any, cast
 import numpy as np
 import yaml
 
-from hwmodel.calibration import Calibration, Family
-from hwmodel.errors import HwmodelError, UnknownNameError
-from hwmodel.gpu.predict import family_of
-from hwmodel.gpu.rates import ENERGY
-from hwmodel.hardware import Hardware
-from hwmodel.registry import CATALOGUE, device, load_calibration
+from hwmodel.hardware.calibration import Calibration, Family
+from hwmodel.hardware.catalogue import CATALOGUE, device, load_calibration
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.predict import family_of
+from hwmodel.machines.gpu.rates import ENERGY
+from hwmodel.quantity.errors import HwmodelError, UnknownNameError
 from hwmodel.validation import collective, joules
-from hwmodel.validation.fit import (
-    Fit,
-    Sample,
-    fitted_family,
-    is_test,
-    left_out,
-    samples,
-    solve,
-)
+from hwmodel.validation.fit import Fit, Sample, fitted_family, is_test, left_out, samples, solve
 from hwmodel.validation.rows import (
     DATA,
     SIZES,

@@ -1,8 +1,8 @@
 """Measured collectives as samples for the fit, and what the model says of them.
 
 Rows stand in `validation/data/<device>-x<ranks>/<sitting>/collective.csv`, measured by
-`measure.nccl`; parameters and equation are those of `hwmodel.collectives`. Rows of operations that
-the model does not have are left out.
+`measure.nccl`; parameters and equation are those of `hwmodel.network.collectives`. Rows of
+operations that the model does not have are left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hwmodel import collectives
-from hwmodel.hardware import Hardware
-from hwmodel.network import ALGORITHMS
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.network import collectives
+from hwmodel.network.switch import ALGORITHMS
 from hwmodel.validation.fit import Array, Sample
 from hwmodel.validation.rows import DATA, Row, read_file
 

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from hwmodel.calibration import Family, Parameter
-from hwmodel.errors import InputError
-from hwmodel.gpu.lower import Call
-from hwmodel.gpu.predict import run
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.calibration import Family, Parameter
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.lower import Call
+from hwmodel.machines.gpu.predict import run
+from hwmodel.quantity.errors import InputError
 from hwmodel.validation.rows import Group, Row
 
 Array = NDArray[np.float64]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 COLUMNS = {
     **{"tinyengine": "tinyengine_ms", "x-cube-ai": "xcubeai_ms"},

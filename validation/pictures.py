@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hwmodel.pictures.parity import parity
+from hwmodel.show.pictures.parity import parity
 from hwmodel.validation.report import Judged
 
 

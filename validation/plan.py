@@ -21,17 +21,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from hwmodel.calibration import Calibration
-from hwmodel.errors import InputError
-from hwmodel.gpu.rates import ENERGY
-from hwmodel.grid import grid
-from hwmodel.hardware import Hardware
-from hwmodel.registry import device, load_calibration
+from hwmodel.hardware.calibration import Calibration
+from hwmodel.hardware.catalogue import device, load_calibration
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.rates import ENERGY
+from hwmodel.quantity.errors import InputError
+from hwmodel.text.grid import grid
 from hwmodel.validation import joules
 from hwmodel.validation.calibrate import FoldErrors, calibrate, families_in, fold_errors, write
-from hwmodel.validation.own import inherited, own_device, own_name, relative_of, write_device
 from hwmodel.validation.rows import Row, kernels_known, read_rows
 from hwmodel.validation.store import write_sitting
+from hwmodel.validation.users_gpu import inherited, own_device, own_name, relative_of, write_device
 
 LEAST_JOULES = 15
 """Energies below which none are fitted."""

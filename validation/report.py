@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel import collectives
-from hwmodel.arithmetic import most
-from hwmodel.calibration import Calibration
-from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.workloads.model import model
-from hwmodel.estimate import Estimate
-from hwmodel.gpu.lower import FEW_QUERIES
-from hwmodel.gpu.predict import predict
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.calibration import Calibration
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.lower import FEW_QUERIES
+from hwmodel.machines.gpu.predict import predict
+from hwmodel.network import collectives
+from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.estimate import Estimate
 from hwmodel.validation import collective
 from hwmodel.validation.fit import Array, is_test
 from hwmodel.validation.joules import column, read, traffic

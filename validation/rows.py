@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
-from hwmodel.errors import InputError
-from hwmodel.gpu.lower import FEW_QUERIES, KERNELS, Call, lower
-from hwmodel.gpu.schedules.triton_rules import COMPLETED, STREAMED
+from hwmodel.machines.gpu.lower import FEW_QUERIES, KERNELS, Call, lower
+from hwmodel.machines.gpu.schedules.triton_rules import COMPLETED, STREAMED
+from hwmodel.quantity.errors import InputError
 
 DATA = Path(__file__).resolve().parent / "data"
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars
 
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 from hwmodel.validation.rows import DATA, ROW_KERNELS
 
 SHAPE_COLUMNS = {

@@ -25,12 +25,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from hwmodel.checked import checked
-from hwmodel.dtypes import dtype as format_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import count, formats, instance, product_format, whole
-from hwmodel.errors import InputError
-from hwmodel.units import Amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.dtypes import dtype as format_of
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.units import Amount
 
 DEFAULT_TILE = 128
 """Keys per tile of the 1- and 2-pass forms: what FlashAttention-2 takes at head_dim 64."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.stack import Stack
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.cnn import cnn
 from hwmodel.einsum.workloads.convolution import conv2d
@@ -34,7 +34,7 @@ from hwmodel.einsum.workloads.rows import (
     softmax,
 )
 from hwmodel.einsum.workloads.transformer import embedding, kv_write
-from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 Workload = TypeVar("Workload", Cascade, Stack)
 

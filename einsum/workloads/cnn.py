@@ -17,14 +17,14 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Origin
-from hwmodel.einsum.stack import Stack, Stage
+from hwmodel.einsum.network import Stack, Stage
 from hwmodel.einsum.workloads.layer import Layer, Network
 from hwmodel.einsum.workloads.patches import Patched, patched
 from hwmodel.einsum.workloads.rows import copy
 from hwmodel.einsum.workloads.workload import count, formats
-from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hwmodel.errors import CoverageError, InputError, UnknownNameError
-from hwmodel.printable import cut, printable, shown
-from hwmodel.reading import LAYERS, NAME_CHARACTERS, json_table, kind_of, name_of
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.quantity.printable import cut, printable, shown
+from hwmodel.quantity.reading import LAYERS, NAME_CHARACTERS, json_table, kind_of, name_of
 
 SHIPPED = Path(__file__).parent / "configs"
 

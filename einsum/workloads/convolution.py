@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
-from hwmodel.errors import InputError
-from hwmodel.units import Amount, amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.units import Amount, amount
 
 Sides = int | Sequence[int]
 """One number for both directions, or one each: down, across."""

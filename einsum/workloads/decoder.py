@@ -13,16 +13,16 @@ all-reduce of the hidden states, and the head in an all-gather of the logits.
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.stack import Collective, Stage
+from hwmodel.einsum.network import Collective, Stage
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe_layer import layer_kernels
 from hwmodel.einsum.workloads.rows import gate_silu, residual, rmsnorm, up_multiply
 from hwmodel.einsum.workloads.shard import Shard, seen
 from hwmodel.einsum.workloads.transformer import embedding, kv_write, rotary
-from hwmodel.units import Amount
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.units import Amount
 
 Stages: TypeAlias = tuple[Stage, ...]
 

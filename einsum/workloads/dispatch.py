@@ -10,12 +10,12 @@ Positions and experts are int64, as torch has them (ends int32, as `torch._group
 
 import numpy as np
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import Stage
 from hwmodel.einsum.notation import parse
-from hwmodel.einsum.stack import Stage
 from hwmodel.einsum.workloads.workload import formats, instance, whole
-from hwmodel.units import Amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.units import Amount
 
 # The j-th largest is the largest below the one before it (equal scores count as one).
 _TOP_K = """

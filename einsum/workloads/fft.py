@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import count, formats, instance, whole
-from hwmodel.errors import InputError
-from hwmodel.units import Amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.units import Amount
 
 LONGEST = 2**20
 """Points: beyond that the text of a stage outgrows use."""

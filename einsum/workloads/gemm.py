@@ -7,10 +7,10 @@ inputs with per-tensor scales, as `torch._scaled_mm` has it).
 
 from typing import Any
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
-from hwmodel.units import Amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.units import Amount
 
 _PLAIN = """
 tensor W[n, k]: weight

@@ -8,10 +8,10 @@ stored; assignments are int32.
 
 from typing import Any
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, whole
-from hwmodel.units import Amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.units import Amount
 
 _TEXT = """
 tensor C[j, d]: weight

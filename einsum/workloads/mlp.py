@@ -4,10 +4,10 @@ Gated: `(silu(X Wg^T) * X Wu^T) Wd^T` (Shazeer, arXiv 2002.05202, section 2), wi
 one product over 2 * intermediate outputs, as libraries fuse it. Plain: `gelu(X Wu^T) Wd^T`.
 """
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
-from hwmodel.units import Amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.units import Amount
 
 _GATED = """
 tensor W[j, i, d]: weight

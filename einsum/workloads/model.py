@@ -11,17 +11,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Origin
-from hwmodel.einsum.stack import Stack
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.config import Config, changed, read_config
 from hwmodel.einsum.workloads.decoder import stages
 from hwmodel.einsum.workloads.precision import Precision, precision
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.workload import count, whole
-from hwmodel.errors import InputError, UnknownNameError
-from hwmodel.shown import Shown
-from hwmodel.units import Amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.units import Amount
+from hwmodel.text.shown import Shown
 
 FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype")
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.stack import Stage
+from hwmodel.einsum.network import Stage
 from hwmodel.einsum.workloads.rows import gate_silu, up_multiply
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
-from hwmodel.errors import InputError, UnknownNameError
-from hwmodel.units import Amount, amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.units import Amount, amount
 
 ROUTINGS = {
     "balanced": "balanced(tokens, picks)",

@@ -7,15 +7,15 @@ al., DeepSeekMoE, arXiv 2401.06066, section 3.2).
 
 from typing import Any
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Origin
-from hwmodel.einsum.stack import Stack, Stage
+from hwmodel.einsum.network import Stack, Stage
 from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import expert_kernels
 from hwmodel.einsum.workloads.rows import add, multiply, silu
 from hwmodel.einsum.workloads.workload import formats, whole
-from hwmodel.units import Amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.units import Amount
 
 
 @checked

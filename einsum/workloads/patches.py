@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from hwmodel.einsum.workloads.layer import Layer, Network
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 LOCAL = ("conv", "depthwise", "add", "activation", "average", "maximum")
 """Kinds of layer whose outputs depend on a window of their inputs alone."""

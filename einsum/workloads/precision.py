@@ -5,15 +5,15 @@ An argument wins over the config, with a warning where the two differ; absent, f
 for the linear layers of the decoder, but those that the checkpoint leaves out; embedding, router,
 norms and biases keep the format of the activations, and so does the language-model head unless the
 checkpoint says otherwise. Block scales count as bytes of the weight, under names such as
-`int4@128:20` (see `hwmodel.dtypes`).
+`int4@128:20` (see `hwmodel.quantity.dtypes`).
 """
 
 from dataclasses import dataclass
 
-from hwmodel.dtypes import dtype as format_of
 from hwmodel.einsum.workloads.config import Config
 from hwmodel.einsum.workloads.quantised import quantised
-from hwmodel.errors import InputError
+from hwmodel.quantity.dtypes import dtype as format_of
+from hwmodel.quantity.errors import InputError
 
 DEFAULT = "bf16"
 

@@ -9,12 +9,12 @@ its surviving tokens and heads; which tokens they are depends on data, how many 
 
 import math
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Origin
-from hwmodel.einsum.stack import Stack, Stage
+from hwmodel.einsum.network import Stack, Stage
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.workload import count
-from hwmodel.errors import InputError
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import InputError
 
 TOKENS_FROM, HEADS_FROM = 0.15, 0.30
 """Share of layers that keep all tokens, and all heads."""

@@ -21,7 +21,7 @@ from fnmatch import translate
 from typing import Any, cast
 
 from hwmodel.einsum.workloads.config import Config
-from hwmodel.errors import CoverageError, InputError
+from hwmodel.quantity.errors import CoverageError, InputError
 
 EXCLUDED = ("modules_to_not_convert", "ignored_layers", "ignore", "exclude_modules")
 """Keys that list what is not quantised."""

@@ -9,7 +9,7 @@ Names of `bottlefit`'s layers tell encoder from decoder; the cut is after "encod
 """
 
 from hwmodel.einsum.workloads.layer import Layer, Network
-from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
 """Blocks of each of the four stages."""

@@ -10,10 +10,10 @@ layernorm (Ba et al., arXiv 1607.06450, eq. 4), gelu with erf and silu (Hendryck
 
 from typing import Any
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, whole
-from hwmodel.units import Amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.units import Amount
 
 _TEXTS = {
     "copy": "Y[r, c] = copy(X[r, c])",

@@ -12,13 +12,13 @@ from functools import cached_property
 
 import numpy as np
 
-from hwmodel.arithmetic import least
-from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.workloads.config import Config
 from hwmodel.einsum.workloads.precision import Precision
 from hwmodel.einsum.workloads.workload import whole
-from hwmodel.errors import InputError
-from hwmodel.units import Amount
+from hwmodel.quantity.arithmetic import least
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.units import Amount
 
 
 @dataclass(frozen=True)

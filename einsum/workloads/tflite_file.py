@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.einsum.workloads.layer import WEIGHTED, Layer, Network
-from hwmodel.errors import CoverageError, InputError
-from hwmodel.reading import bytes_of
+from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.reading import bytes_of
 
 FOLDED = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "TRANSPOSE", "PAD", "SQUEEZE")
 KINDS = {

@@ -6,12 +6,12 @@ subtraction, an addition and a concatenation, for q and for k each. Keys and val
 a cache that stands still. The embedding is a gather of rows.
 """
 
-from hwmodel.checked import checked
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import Stage
 from hwmodel.einsum.notation import parse
-from hwmodel.einsum.stack import Stage
 from hwmodel.einsum.workloads.workload import formats, instance, whole
-from hwmodel.units import Amount
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.units import Amount
 
 _ROTARY = {
     # A half of each head, seen through the fused output [b, p, h, l, d] of the product before.

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.dtypes import dtype
 from hwmodel.einsum.cascade import Cascade, Origin
 from hwmodel.einsum.notation import parse
-from hwmodel.errors import InputError
-from hwmodel.printable import shown
-from hwmodel.units import Amount, amount
+from hwmodel.quantity.dtypes import dtype
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.printable import shown
+from hwmodel.quantity.units import Amount, amount
 
 MOST = 2**53
 """No size is larger: arrays of sizes are float64, which is exact up to here."""

@@ -22,18 +22,18 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hwmodel.arithmetic import most
 from hwmodel.bounds.butterfly import butterflies_beyond_compulsory, network
 from hwmodel.bounds.compulsory import compulsory_bytes, second_passes_bytes
 from hwmodel.bounds.pairs import pairs_beyond_compulsory
 from hwmodel.bounds.recognise import pairs_of, products
 from hwmodel.bounds.segments import beyond_compulsory
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.passes import passes
-from hwmodel.einsum.stack import Stack
-from hwmodel.hardware import Limits
-from hwmodel.units import Amount
+from hwmodel.hardware.hardware import Limits
+from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.units import Amount
 
 BESIDE = ("l1", "tensor", "lane")
 """Memories beside another: fast memory, but no boundary that all bytes cross."""

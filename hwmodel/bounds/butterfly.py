@@ -24,11 +24,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel.arithmetic import most
-from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
-from hwmodel.units import Amount
+from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.units import Amount
 
 MULTIPLES = (1.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 """Segments M / S among which the best is looked for; each gives a valid bound."""

@@ -16,14 +16,14 @@ for row operations on one rank, without bands: where a pass contracts X (the key
 traversal may serve many reductions, and `pairs` speaks instead.
 """
 
-from hwmodel.arithmetic import most
-from hwmodel.dtypes import bytes_of
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import elements, footprint_bytes
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.passes import passes
-from hwmodel.einsum.stack import Stack
 from hwmodel.einsum.structure import row_operation
-from hwmodel.units import Amount
+from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.units import Amount
 
 
 def compulsory_bytes(workload: Cascade | Stack) -> Amount:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from hwmodel.bounds.bound import Bound
 from hwmodel.bounds.sensitivity import Sensitivity
-from hwmodel.estimate import Estimate, Quantity
-from hwmodel.shown import Shown
+from hwmodel.spine.estimate import Estimate, Quantity
+from hwmodel.text.shown import Shown
 
 
 @dataclass(frozen=True, eq=False, repr=False)

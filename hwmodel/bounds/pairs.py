@@ -36,8 +36,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel.arithmetic import least, most
-from hwmodel.units import Amount
+from hwmodel.quantity.arithmetic import least, most
+from hwmodel.quantity.units import Amount
 
 
 @dataclass(frozen=True, eq=False)

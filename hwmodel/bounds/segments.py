@@ -45,9 +45,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel.arithmetic import least, most
 from hwmodel.bounds.tiling import Exponents
-from hwmodel.units import Amount
+from hwmodel.quantity.arithmetic import least, most
+from hwmodel.quantity.units import Amount
 
 
 @dataclass(frozen=True, eq=False)

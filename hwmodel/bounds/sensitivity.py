@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from hwmodel.bounds.bound import bound_of, boundaries
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.stack import Stack
-from hwmodel.errors import UnknownNameError
-from hwmodel.hardware import Hardware, Limits, limits
-from hwmodel.units import Amount
+from hwmodel.einsum.network import Stack
+from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.quantity.errors import UnknownNameError
+from hwmodel.quantity.units import Amount
 
 KIB = 1024
 

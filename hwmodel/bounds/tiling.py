@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.einsum.cascade import Access, Cascade, Einsum, gathered
-from hwmodel.errors import CoverageError
+from hwmodel.quantity.errors import CoverageError
 
 Terms = tuple[tuple[str, int], ...]
 Form = tuple[tuple[str, tuple[Terms, ...]], ...]

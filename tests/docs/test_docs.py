@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hwmodel.cli import app
-from hwmodel.gpu import lower
+from hwmodel.machines.gpu import lower
 from tests.shown import missing
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -6,7 +6,7 @@ import pytest
 
 from hwmodel.einsum.cascade import Index, Origin
 from hwmodel.einsum.notation import parse
-from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 
 def test_an_index_is_plain_when_it_is_one_rank_and_nothing_else() -> None:

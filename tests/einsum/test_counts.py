@@ -17,7 +17,7 @@ from hwmodel.einsum.counts import (
     points,
 )
 from hwmodel.einsum.notation import parse
-from hwmodel.units import Amount
+from hwmodel.quantity.units import Amount
 
 GEMM = "tensor W[n, k]: fp8 weight\nC[m, n] = A[m, k] * W[n, k]"
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hwmodel.einsum.cascade import Distribution
 from hwmodel.einsum.distribution import expected_tiles, touched_members
-from hwmodel.errors import CoverageError
-from hwmodel.units import Amount
+from hwmodel.quantity.errors import CoverageError
+from hwmodel.quantity.units import Amount
 
 
 def spread(kind: str, draws: Amount, picks: int = 1, exponent: float = 0.0) -> Distribution:

@@ -10,7 +10,7 @@ from hwmodel.einsum.evaluate import evaluate
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.rows import gelu, layernorm, rmsnorm, softmax
-from hwmodel.errors import CoverageError, InputError
+from hwmodel.quantity.errors import CoverageError, InputError
 
 RANDOM = np.random.default_rng(7)
 BATCH, KV_HEADS, GROUP, QUERIES, KEYS, HEAD, VALUE = 2, 2, 3, 5, 11, 4, 3

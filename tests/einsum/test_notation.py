@@ -10,7 +10,7 @@ import pytest
 
 from hwmodel.einsum.cascade import Access, Apply, Band, Constant, Extent, Index
 from hwmodel.einsum.notation import parse
-from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 ONE_PASS = """
 # attention in one pass, as FuseMax implements it

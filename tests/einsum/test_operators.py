@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwmodel.einsum.operators import ALIASES, OPERATORS, PRIMITIVES, SYMBOLS, Operator, operator
-from hwmodel.errors import UnknownNameError
+from hwmodel.quantity.errors import UnknownNameError
 
 SAMPLES = np.array([0.25, 0.5, 1.0, 2.0, 3.5])
 REDUCING = [row for row in OPERATORS.values() if row.identity is not None and row.map]

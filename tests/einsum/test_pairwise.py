@@ -14,7 +14,7 @@ from hwmodel.einsum.counts import flops
 from hwmodel.einsum.evaluate import evaluate
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.verify import verify
-from hwmodel.errors import CoverageError
+from hwmodel.quantity.errors import CoverageError
 
 MASKED = "Z[m, n] = A[m, k] * B[k, n] * D[m, n]"
 CHAIN = "Z[i, l] = A[i, j] * B[j, k] * C[k, l]"

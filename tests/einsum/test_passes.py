@@ -8,7 +8,7 @@ from hwmodel.einsum.notation import parse
 from hwmodel.einsum.passes import live_footprint, passes
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.rows import layernorm, softmax
-from hwmodel.errors import UnknownNameError
+from hwmodel.quantity.errors import UnknownNameError
 
 SHAPE: dict[str, Any] = {
     "batch": 1,

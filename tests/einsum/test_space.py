@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.space import extent, region
-from hwmodel.errors import CoverageError
+from hwmodel.quantity.errors import CoverageError
 
 LIMIT = st.none() | st.integers(-14, 14)
 SIZE = st.integers(1, 12)

@@ -5,7 +5,7 @@ import pytest
 
 from hwmodel.einsum.notation import parse, template
 from hwmodel.einsum.template import calculate
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 
 def test_binding_shares_what_no_size_touches() -> None:

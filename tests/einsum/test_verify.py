@@ -22,7 +22,7 @@ from hwmodel.einsum.cascade import (
 )
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.verify import RULES, verify
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 
 def at(tensor: str, *ranks: str) -> Access:

@@ -141,7 +141,7 @@ def test_devices_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch, capsys: C
 def test_a_device_may_be_a_file_of_ones_own(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
 ) -> None:
-    shipped = Path(cli.__file__).parent / "catalogue" / "h200.yaml"
+    shipped = Path(cli.__file__).parent / "hardware/devices/h200.yaml"
     path = tmp_path / "mine.yaml"
     path.write_text(shipped.read_text().replace("[4.8 TB/s, datasheet]", "[9.6 TB/s, datasheet]"))
     rows = ("predict", "copy", "rows=65536", "cols=8192")

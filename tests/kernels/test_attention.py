@@ -9,9 +9,9 @@ pytest.importorskip("triton", reason="needs torch and triton")
 
 import torch
 
-from hwmodel.errors import InputError
-from hwmodel.gpu.schedules.attention import AttentionTile
 from hwmodel.kernels import attention as kernel
+from hwmodel.machines.gpu.schedules.attention import AttentionTile
+from hwmodel.quantity.errors import InputError
 
 BF16 = pytest.param("bf16", marks=pytest.mark.gpu)  # the interpreter multiplies no bf16
 SMALL = AttentionTile(32, 16, stages=2, warps=4)

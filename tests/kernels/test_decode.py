@@ -7,10 +7,10 @@ import pytest
 pytest.importorskip("torch", reason="needs torch and triton")
 pytest.importorskip("triton", reason="needs torch and triton")
 
-from hwmodel.errors import InputError
-from hwmodel.gpu.schedules.attention import AttentionTile
-from hwmodel.gpu.schedules.stream_k import stream_k
 from hwmodel.kernels import decode as kernel
+from hwmodel.machines.gpu.schedules.attention import AttentionTile
+from hwmodel.machines.gpu.schedules.stream_k import stream_k
+from hwmodel.quantity.errors import InputError
 
 BF16 = pytest.param("bf16", marks=pytest.mark.gpu)  # the interpreter multiplies no bf16
 LIMIT = {"fp32": 3e-6, "fp16": 1e-3, "bf16": 8e-3}

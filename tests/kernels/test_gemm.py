@@ -9,9 +9,9 @@ pytest.importorskip("triton", reason="needs torch and triton")
 
 import torch
 
-from hwmodel.errors import InputError
-from hwmodel.gpu.schedules.gemm import GemmTile
 from hwmodel.kernels import gemm
+from hwmodel.machines.gpu.schedules.gemm import GemmTile
+from hwmodel.quantity.errors import InputError
 
 BF16 = pytest.param("bf16", marks=pytest.mark.gpu)  # the interpreter multiplies no bf16
 SMALL = GemmTile(32, 32, 32, stages=2, warps=4)

@@ -7,10 +7,10 @@ import pytest
 pytest.importorskip("torch", reason="needs torch and triton")
 pytest.importorskip("triton", reason="needs torch and triton")
 
-from hwmodel.errors import InputError
-from hwmodel.gpu.schedules.rows import RowTile
-from hwmodel.gpu.schedules.triton_tiles import row_tile
 from hwmodel.kernels import elementwise, gated, rmsnorm, softmax
+from hwmodel.machines.gpu.schedules.rows import RowTile
+from hwmodel.machines.gpu.schedules.triton_tiles import row_tile
+from hwmodel.quantity.errors import InputError
 
 SHAPES = [(1, 64), (5, 100), (40, 33), (3, 1000)]
 DTYPES = {"fp32": 1e-6, "fp16": 6e-4, "bf16": 5e-3}

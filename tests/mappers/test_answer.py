@@ -7,14 +7,14 @@ import pytest
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
-from hwmodel.errors import HwmodelError, InputError, UnknownNameError
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.spatial.rules import OVERLAP
 from hwmodel.mappers.answer import answer, any_schedule
 from hwmodel.mappers.picture import draw
 from hwmodel.mappers.tiles import map_tiles
-from hwmodel.mapping import Compute, Keep, Loop, Mapping
-from hwmodel.registry import device
-from hwmodel.spatial.rules import OVERLAP
+from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
+from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping
 
 PRODUCT = parse(
     "Z[m, n] = A[m, k] * B[k, n]",

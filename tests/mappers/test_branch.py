@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hwmodel.einsum.notation import parse
+from hwmodel.hardware.catalogue import device
 from hwmodel.mappers.branch import OBJECTIVES, Search
 from hwmodel.mappers.levels import problem_of
-from hwmodel.registry import device
 
 
 @pytest.mark.parametrize("buffer", [4, 9, 23, 64])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from hwmodel.einsum.notation import parse
+from hwmodel.hardware.catalogue import device
+from hwmodel.machines.spatial.rules import RULES
 from hwmodel.mappers.charge import charge
 from hwmodel.mappers.tiles import map_tiles, problem_of
-from hwmodel.registry import device
-from hwmodel.spatial.rules import RULES
 
 MACHINE = device("peer-a2").but(buffer={"capacity_bytes": 512}, power={"idle_w": 0.5})
 PRODUCT = parse(

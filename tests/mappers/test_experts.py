@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.errors import CapacityError, InputError, SolverError
-from hwmodel.expert_routing import Routing, from_counts, from_traces, planted
+from hwmodel.experts.placement import contiguous, crossings, hop_cost
+from hwmodel.experts.statistics import Routing, from_counts, from_traces, planted
+from hwmodel.experts.traces import read_routing
 from hwmodel.mappers.experts import place_experts
-from hwmodel.placement import contiguous, crossings, hop_cost
-from hwmodel.traces import read_routing
+from hwmodel.quantity.errors import CapacityError, InputError, SolverError
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data/olmoe_routing"
 MIXTRAL = DATA / "mixtral-8x7b-v0.1_crosslayer_counts.csv"

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.expert_routing import from_counts
+from hwmodel.experts.placement import hop_cost
+from hwmodel.experts.statistics import from_counts
 from hwmodel.mappers.experts_bounds import (
     bounds,
     kept_by_eigenvalues,
@@ -17,7 +18,6 @@ from hwmodel.mappers.experts_bounds import (
 )
 from hwmodel.mappers.experts_exact import solve_exactly
 from hwmodel.mappers.experts_problem import problem, value
-from hwmodel.placement import hop_cost
 
 
 def most_kept(counts: np.ndarray, devices: int) -> float:

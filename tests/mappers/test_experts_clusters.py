@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hwmodel.errors import InputError
 from hwmodel.mappers.experts_clusters import cluster, cluster_exactly
+from hwmodel.quantity.errors import InputError
 
 
 def objective(

@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from hwmodel.expert_routing import from_counts
+from hwmodel.experts.placement import hop_cost
+from hwmodel.experts.statistics import from_counts
 from hwmodel.mappers.experts_exact import partitions, solve_exactly
 from hwmodel.mappers.experts_ilp import solve_program
 from hwmodel.mappers.experts_problem import is_feasible, problem, value
-from hwmodel.placement import hop_cost
 
 RANDOM = np.random.default_rng(7)
 

@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from hwmodel.errors import SolverError
-from hwmodel.expert_routing import from_counts
+from hwmodel.experts.placement import hop_cost
+from hwmodel.experts.statistics import from_counts
 from hwmodel.mappers.experts_ilp import solve_program, variables
 from hwmodel.mappers.experts_problem import Problem, is_feasible, problem, value
-from hwmodel.placement import hop_cost
+from hwmodel.quantity.errors import SolverError
 
 COUNTS = np.random.default_rng(3).integers(0, 30, (4, 4)) * 1.0
 ROUTING = from_counts({(0, 1): COUNTS})

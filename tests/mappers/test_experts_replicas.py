@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.errors import CapacityError, InputError
 from hwmodel.mappers.experts_replicas import balance, eplb, largest_load, packed, replicated
+from hwmodel.quantity.errors import CapacityError, InputError
 
 LOADS = np.array(
     [

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodel.expert_routing import Routing, from_counts
+from hwmodel.experts.placement import hop_cost
+from hwmodel.experts.statistics import Routing, from_counts
 from hwmodel.mappers.experts_problem import is_feasible, problem, value
 from hwmodel.mappers.experts_search import attraction, best_response, regroup, search, settle
-from hwmodel.placement import hop_cost
 
 
 def routing(experts: int, layers: int, seed: int) -> Routing:

@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from hwmodel.expert_routing import Counts, from_traces, planted
+from hwmodel.experts.statistics import Counts, from_traces, planted
 from hwmodel.mappers.experts_bounds import bounds, kept_by_matching
 from hwmodel.mappers.experts_problem import problem
 from hwmodel.mappers.experts_stars import kept_by_stars

@@ -11,14 +11,14 @@ import pytest
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.errors import CapacityError, CoverageError, UnknownNameError
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
 from hwmodel.mappers.answer import Mapped
 from hwmodel.mappers.fusion import fuse
 from hwmodel.mappers.fusion_form import TileRule
-from hwmodel.mapping import Compute, Keep, walk
-from hwmodel.mapping import Mapping as LoopNest
-from hwmodel.registry import device
+from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
+from hwmodel.spine.mapping import Compute, Keep, walk
+from hwmodel.spine.mapping import Mapping as LoopNest
 from tests.loop_walk import walk as walked
 
 KIB = 1024

@@ -4,8 +4,8 @@ import pytest
 
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.errors import CoverageError, InputError
 from hwmodel.mappers.fusion_form import TileRule, form_of, orders, tiles
+from hwmodel.quantity.errors import CoverageError, InputError
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 10, 97, 256])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
-from hwmodel.errors import CapacityError, InputError
+from hwmodel.hardware.catalogue import device, load_calibration
 from hwmodel.mappers.gpu_tiles import rank_tiles, ranking
-from hwmodel.registry import device, load_calibration
+from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.validation.calibrate import PRIORS
 
 H200 = device("h200").model_copy(update={"calibration": load_calibration(PRIORS)})

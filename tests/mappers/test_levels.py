@@ -12,14 +12,14 @@ import pytest
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
-from hwmodel.errors import CapacityError, CoverageError, UnknownNameError
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.spatial.rules import PORTS
 from hwmodel.mappers.levels import front_levels, map_levels
 from hwmodel.mappers.tiles import map_tiles
-from hwmodel.mapping import Keep, Loop
-from hwmodel.mapping import Mapping as LoopNest
-from hwmodel.registry import device
-from hwmodel.spatial.rules import PORTS
+from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
+from hwmodel.spine.mapping import Keep, Loop
+from hwmodel.spine.mapping import Mapping as LoopNest
 
 PRODUCT = "Z[m, n] = A[m, k] * B[k, n]"
 TEXTS = {  # text, ranks, operations a point

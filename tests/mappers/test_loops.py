@@ -2,8 +2,8 @@
 
 import pytest
 
-from hwmodel.errors import CoverageError
 from hwmodel.mappers.loops import Pattern, structures
+from hwmodel.quantity.errors import CoverageError
 
 
 def pattern(ranks: str, *tensors: str, windows: str = "") -> Pattern:

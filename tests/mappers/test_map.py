@@ -4,11 +4,11 @@ import pytest
 
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.errors import CoverageError, UnknownNameError
+from hwmodel.hardware.catalogue import device
 from hwmodel.mappers.map import map_cascade, map_front
 from hwmodel.mappers.tiles import map_tiles
 from hwmodel.mappers.unfused import alone
-from hwmodel.registry import device
+from hwmodel.quantity.errors import CoverageError, UnknownNameError
 
 CHAIN = parse(
     "T[m, n] = A[m, k] * B[k, n]\nZ[m, p] = T[m, n] * C[n, p]",

@@ -6,11 +6,11 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.einsum.workloads.cnn import cnn
-from hwmodel.errors import CapacityError, InputError, UnknownNameError
-from hwmodel.estimate import Estimate
+from hwmodel.hardware.catalogue import device
 from hwmodel.mappers.patches import OBJECTIVES, map_patches
-from hwmodel.patches_command import mapped
-from hwmodel.registry import device
+from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
+from hwmodel.spine.estimate import Estimate
+from hwmodel.verbs.patches import mapped
 
 H743 = device("stm32h743")
 MOBILE = cnn("mobilenetv2")

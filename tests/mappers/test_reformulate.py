@@ -8,9 +8,9 @@ from hwmodel.einsum.evaluate import evaluate
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.passes import passes
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.errors import CoverageError
+from hwmodel.hardware.catalogue import device
 from hwmodel.mappers.reformulate import compare, reformulations, softmax_of, verdict
-from hwmodel.registry import device
+from hwmodel.quantity.errors import CoverageError
 
 OTHER_NAMES = """
 tensor Keys[x, t, c]: cache

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hwmodel as hw
-from hwmodel.einsum.stack import Stack, Stage
-from hwmodel.errors import CapacityError, InputError
-from hwmodel.fpga.hls4ml import Dense, Design, least_cycles, shortages, smallest_target
-from hwmodel.fpga.reuse import legal_reuse_factors
-from hwmodel.hardware import Limits, limits
+from hwmodel.einsum.network import Stack, Stage
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Limits, limits
+from hwmodel.machines.fpga.hls4ml import Dense, Design, least_cycles, shortages, smallest_target
+from hwmodel.machines.fpga.reuse import legal_reuse_factors
 from hwmodel.mappers.reuse import best, map_reuse
-from hwmodel.registry import device
+from hwmodel.quantity.errors import CapacityError, InputError
 
 U250 = device("u250")
 

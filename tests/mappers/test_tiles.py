@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
-from hwmodel.errors import CapacityError, CoverageError, InputError, UnknownNameError
-from hwmodel.hardware import Hardware
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.spatial.rules import OVERLAP, PORTS, Rules
 from hwmodel.mappers.answer import Costs, Mapped, cost
 from hwmodel.mappers.front import front
 from hwmodel.mappers.tiles import map_tiles
-from hwmodel.mapping import Compute, Keep, Loop, Mapping
-from hwmodel.registry import device
-from hwmodel.spatial.rules import OVERLAP, PORTS, Rules
+from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
+from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping
 from tests.loop_walk import walk
 
 PRODUCT = "Z[m, n] = A[m, k] * B[k, n]"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hwmodel.errors import UnknownNameError
-from hwmodel.gpu.predict import family_of
-from hwmodel.registry import device, load_calibration
+from hwmodel.hardware.catalogue import device, load_calibration
+from hwmodel.machines.gpu.predict import family_of
+from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.validation import calibrate as module
 from hwmodel.validation.calibrate import (
     LEAST_ROWS,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hwmodel import collectives
-from hwmodel.network import ALGORITHMS
-from hwmodel.registry import device, load_calibration
+from hwmodel.hardware.catalogue import device, load_calibration
+from hwmodel.network import collectives
+from hwmodel.network.switch import ALGORITHMS
 from hwmodel.validation.calibrate import PRIORS, calibrate, fold_errors
 from hwmodel.validation.collective import predicted_s, read_collectives, samples
 from hwmodel.validation.fit import is_test, solve

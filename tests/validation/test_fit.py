@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hwmodel.calibration import Family, Parameter
-from hwmodel.errors import InputError
+from hwmodel.hardware.calibration import Family, Parameter
+from hwmodel.quantity.errors import InputError
 from hwmodel.validation.fit import (
     FOLDS,
     Array,

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import hwmodel as hw
-from hwmodel.estimate import Estimate
+from hwmodel.spine.estimate import Estimate
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data/llmcompass"
 LAUNCHED_S = 1e-4

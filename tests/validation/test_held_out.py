@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwmodel.gpu.predict import predict
-from hwmodel.hardware import Hardware
-from hwmodel.registry import device, devices
+from hwmodel.hardware.catalogue import device, devices
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.predict import predict
 from hwmodel.validation.fit import is_test
 from hwmodel.validation.joules import column, read
 from hwmodel.validation.joules import traffic as traffic_of

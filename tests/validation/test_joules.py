@@ -6,15 +6,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hwmodel.gpu.predict import predict
-from hwmodel.gpu.rates import ENERGY
-from hwmodel.hardware import Hardware
-from hwmodel.registry import device
-from hwmodel.validation.joules import (
-    PRIORS,
-    fit_energy,
-    traffic,
-)
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.predict import predict
+from hwmodel.machines.gpu.rates import ENERGY
+from hwmodel.validation.joules import PRIORS, fit_energy, traffic
 from hwmodel.validation.rows import Row, groups
 
 PLANTED = {

@@ -17,8 +17,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from hwmodel.gpu.predict import family_of, run
-from hwmodel.registry import device
+from hwmodel.hardware.catalogue import device
+from hwmodel.machines.gpu.predict import family_of, run
 from hwmodel.validation.rows import DATA, Row, groups
 
 SITTING = "2026-11-22-g"

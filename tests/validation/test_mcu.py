@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.errors import InputError
-from hwmodel.registry import device
+from hwmodel.hardware.catalogue import device
+from hwmodel.quantity.errors import InputError
 from hwmodel.validation.mcu import COLUMNS, Row, fit, leave_one_out, read
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "edge"

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hwmodel.errors import InputError
-from hwmodel.gpu.predict import family_of
-from hwmodel.hardware import Hardware
-from hwmodel.registry import device, load_device
+from hwmodel.hardware.catalogue import device, load_device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.predict import family_of
+from hwmodel.quantity.errors import InputError
 from hwmodel.validation.calibrate import PRIORS, load_calibration
 from hwmodel.validation.fit import predicted_s
 from hwmodel.validation.measure.shapes import streams
-from hwmodel.validation.own import own_device
 from hwmodel.validation.plan import Outcome, Stage, calibrate_device
 from hwmodel.validation.rows import Row, groups
+from hwmodel.validation.users_gpu import own_device
 
 FACTS: Mapping[str, Any] = {
     "device": "NVIDIA H100 PCIe", "board": "0badcafe", "driver": "580.1", "cuda": "13.0",

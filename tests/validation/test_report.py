@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hwmodel.calibration import Calibration
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.einsum.workloads.gemm import gemm
-from hwmodel.gpu.predict import predict
-from hwmodel.registry import device
+from hwmodel.hardware.calibration import Calibration
+from hwmodel.hardware.catalogue import device
+from hwmodel.machines.gpu.predict import predict
 from hwmodel.validation import report
 from hwmodel.validation.fit import is_test
 from hwmodel.validation.report import (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from numpy.testing import assert_array_equal
 
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 from hwmodel.validation.rows import Row, groups, kernels_known, read_rows, sittings
 
 GEMM = "family,kernel,dtype,M,N,K,time_s,flushed\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars
 import pytest
 
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 from hwmodel.validation.measure.shapes import Case, work
 from hwmodel.validation.store import (
     FILES,

@@ -13,7 +13,7 @@ from math import prod
 
 import torch
 
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 ALIGNMENT_BYTES = 1024
 FILL_ELEMENTS = 1 << 26

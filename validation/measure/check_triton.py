@@ -22,15 +22,15 @@ import torch
 import torch.nn.functional as F
 from triton.testing import do_bench
 
-from hwmodel.gpu.schedules.triton_tiles import (
+from hwmodel.kernels import attention, decode, elementwise, gated, gemm, moe, rmsnorm, softmax
+from hwmodel.kernels.operands import dtype_of, processors
+from hwmodel.machines.gpu.schedules.triton_tiles import (
     decode_tile,
     gemm_tile,
     gemm_tiles,
     prefill_tile,
     prefill_tiles,
 )
-from hwmodel.kernels import attention, decode, elementwise, gated, gemm, moe, rmsnorm, softmax
-from hwmodel.kernels.operands import dtype_of, processors
 from hwmodel.validation.measure.library import only_backend
 
 LIMITS = {"bf16": 1e-2, "fp16": 2e-3, "fp8": 1e-2, "fp32": 1e-5}

@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from hwmodel.errors import HwmodelError
+from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation.measure.arena import Arena, Carver
 from hwmodel.validation.measure.board import L2_BYTES
 from hwmodel.validation.measure.library import builder

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from hwmodel.errors import HwmodelError
+from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation.measure.timer import LONGEST_REST_S, Build, Prepared, Timer, rest
 
 WARM_S = 0.4

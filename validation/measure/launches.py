@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from hwmodel.errors import HwmodelError
+from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation.measure.arena import Arena, Carver
 from hwmodel.validation.measure.library import builder
 from hwmodel.validation.measure.shapes import Case

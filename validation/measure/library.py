@@ -28,7 +28,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 from hwmodel.validation.measure.arena import Carver
 from hwmodel.validation.measure.edges import ROW_SCALES
 from hwmodel.validation.measure.shapes import Case

@@ -3,7 +3,7 @@
 Sizes are log-uniform from 1 KiB to 1 GiB, drawn one to a stratum: three a decade are aligned
 (multiples of 512 B a rank, of 16 B below 64 KiB), two a decade are odd (any number of elements).
 A round holds every operation; further rounds draw anew. `bytes` is counted as nccl-tests does
-(`hwmodel.network.collective`). The element is bf16, 2 bytes. Units: bytes, seconds.
+(`hwmodel.network.switch.collective`). The element is bf16, 2 bytes. Units: bytes, seconds.
 """
 
 import math

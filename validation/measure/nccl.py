@@ -32,7 +32,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from hwmodel.errors import HwmodelError, InputError
+from hwmodel.quantity.errors import HwmodelError, InputError
 from hwmodel.validation.measure.arena import Arena, Carver
 from hwmodel.validation.measure.messages import (
     ITEM_BYTES,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hwmodel.errors import HwmodelError, InputError
+from hwmodel.quantity.errors import HwmodelError, InputError
 
 LEAST_CAPABILITY = (8, 0)
 POLL_S = 0.5

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from triton.runtime.errors import TritonError
 
-from hwmodel.errors import HwmodelError
+from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation.fit import is_test
 from hwmodel.validation.measure import counters, launches
 from hwmodel.validation.measure.arena import Arena, pool_bytes
@@ -41,14 +41,9 @@ from hwmodel.validation.measure.shapes import (
     work,
 )
 from hwmodel.validation.measure.timer import Build, Timer, Timing
-from hwmodel.validation.measure.triton_kernels import (
-    KERNEL,
-    MENU,
-    triton_builder,
-    triton_streams,
-)
+from hwmodel.validation.measure.triton_kernels import KERNEL, MENU, triton_builder, triton_streams
 from hwmodel.validation.rows import Row
-from hwmodel.validation.stack import (
+from hwmodel.validation.torch_decoder import (
     Step,
     cache_bytes,
     forward_step,

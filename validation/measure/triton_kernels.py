@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.gpu.schedules.attention import AttentionTile
-from hwmodel.gpu.schedules.gemm import GemmTile
-from hwmodel.gpu.schedules.rows import RowTile
-from hwmodel.gpu.schedules.triton_tiles import (
+from hwmodel.kernels import attention, decode, elementwise, gated, gemm, moe, rmsnorm, softmax
+from hwmodel.machines.gpu.schedules.attention import AttentionTile
+from hwmodel.machines.gpu.schedules.gemm import GemmTile
+from hwmodel.machines.gpu.schedules.rows import RowTile
+from hwmodel.machines.gpu.schedules.triton_tiles import (
     chunk_tiles,
     decode_candidates,
     decode_tile,
@@ -35,7 +36,6 @@ from hwmodel.gpu.schedules.triton_tiles import (
     prefill_tiles,
     row_tile,
 )
-from hwmodel.kernels import attention, decode, elementwise, gated, gemm, moe, rmsnorm, softmax
 from hwmodel.validation.measure.arena import Carver
 from hwmodel.validation.measure.library import expert_rows
 from hwmodel.validation.measure.shapes import (

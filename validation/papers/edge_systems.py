@@ -5,9 +5,9 @@ BottleFit (WoWMoM 2022, arXiv 2201.02693): sizes follow from the released networ
 a prediction for boards that nobody measured for us, hence the wide tolerance.
 """
 
-from hwmodel.edge.prefetch import Q4_0_BYTES, SMALLTHINKER_4B, SMALLTHINKER_21B, decode
 from hwmodel.einsum.workloads.resnet import bottlefit, resnet
-from hwmodel.registry import device
+from hwmodel.hardware.catalogue import device
+from hwmodel.systems.prefetch import Q4_0_BYTES, SMALLTHINKER_4B, SMALLTHINKER_21B, decode
 from hwmodel.validation.papers.claim import Claim
 
 BOTTLEFIT, SMALLTHINKER = "BottleFit", "SmallThinker"

@@ -4,8 +4,8 @@ The papers print no traffic in bytes; their formulas do, with the sizes of the r
 configurations: tokens k N / E times as many bytes in token order, and two experts on chip for E.
 """
 
-from hwmodel.activity import totals
-from hwmodel.fpga.experts import Experts, expert_order, token_order
+from hwmodel.machines.fpga.experts import Experts, expert_order, token_order
+from hwmodel.spine.activity import totals
 from hwmodel.validation.papers.claim import Claim
 
 UNIT = ("dsp", "int16")

@@ -4,11 +4,11 @@ The tables of cycles follow from counts alone. The rate is a prediction with pri
 unit's share is what cuDNN's kernel reached on an H200; nothing was fitted to this paper.
 """
 
-from hwmodel.gpu.attention_units import units
-from hwmodel.gpu.clocks import clocks
-from hwmodel.gpu.schedules.attention import AttentionProblem
-from hwmodel.gpu.schedules.flash4 import Flash4Tile, backward_step, forward_step
-from hwmodel.registry import device
+from hwmodel.hardware.catalogue import device
+from hwmodel.machines.gpu.attention_units import units
+from hwmodel.machines.gpu.clocks import clocks
+from hwmodel.machines.gpu.schedules.attention import AttentionProblem
+from hwmodel.machines.gpu.schedules.flash4 import Flash4Tile, backward_step, forward_step
 from hwmodel.validation.papers.claim import Claim
 
 SYSTEM = "FlashAttention-4"

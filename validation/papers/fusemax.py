@@ -18,11 +18,11 @@ import numpy as np
 
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
-from hwmodel.estimate import Estimate
-from hwmodel.hardware import Hardware
-from hwmodel.registry import device
-from hwmodel.spatial.area import areas_m2, sized
-from hwmodel.spatial.predict import predict
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.spatial.area import areas_m2, sized
+from hwmodel.machines.spatial.predict import predict
+from hwmodel.spine.estimate import Estimate
 from hwmodel.validation.papers.claim import Claim
 
 PAPER = "FuseMax (arXiv 2406.10491)"

@@ -5,10 +5,10 @@ Two dense layers each, resource strategy, linear activations, Vitis for an Alveo
 
 from itertools import pairwise
 
-from hwmodel.activity import fold
-from hwmodel.fpga.hls4ml import Dense, design
-from hwmodel.fpga.rates import spatial_rates
-from hwmodel.registry import device
+from hwmodel.hardware.catalogue import device
+from hwmodel.machines.fpga.hls4ml import Dense, design
+from hwmodel.machines.fpga.rates import spatial_rates
+from hwmodel.spine.activity import fold
 from hwmodel.validation.papers.claim import Claim
 
 SYSTEM = "hls4ml (wa-hls4ml)"

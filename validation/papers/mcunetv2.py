@@ -5,7 +5,7 @@ SRAM in KiB, with int8 maps of one byte. Figures printed without a decimal are t
 
 from hwmodel.einsum.workloads.cnn import network
 from hwmodel.einsum.workloads.patches import patched
-from hwmodel.mcu.arena import peak
+from hwmodel.machines.mcu.arena import peak
 from hwmodel.validation.papers.claim import Claim
 
 SYSTEM = "MCUNetV2"

@@ -8,11 +8,11 @@ For the 22 of BERT the paper's own mean factors of pruning are taken, and 8 bits
 
 from dataclasses import dataclass
 
-from hwmodel.activity import fold
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.hardware import limits
-from hwmodel.registry import device
-from hwmodel.spatial.spatten import Layer, Pruning, layer, predict, rates
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import limits
+from hwmodel.machines.spatial.spatten import Layer, Pruning, layer, predict, rates
+from hwmodel.spine.activity import fold
 from hwmodel.validation.papers.claim import Claim
 
 SYSTEM = "SpAtten"

@@ -11,7 +11,7 @@ from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
 from hwmodel.einsum.evaluate import evaluate
 from hwmodel.einsum.passes import passes
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 BATCH, HEADS, KV_HEADS, DIM, VALUE_DIM = 2, 4, 2, 3, 5
 FORMS: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.catalogue import WORKLOADS, but, workload
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.model import model
-from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "gemm": {"M": 2, "N": 3, "K": 4},

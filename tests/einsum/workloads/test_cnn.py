@@ -4,7 +4,7 @@ import pytest
 
 from hwmodel.einsum.counts import flops
 from hwmodel.einsum.workloads.cnn import cnn, network
-from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 
 @pytest.mark.parametrize(

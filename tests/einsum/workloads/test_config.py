@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hwmodel.einsum.workloads.config import SHIPPED, read_config, shipped_configs
-from hwmodel.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 
 LLAMA: dict[str, Any] = {
     "model_type": "llama",

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from hwmodel.einsum.counts import elements, flops
 from hwmodel.einsum.evaluate import evaluate
 from hwmodel.einsum.workloads.convolution import conv2d
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 SMALL: dict[str, Any] = {
     **{"batch": 2, "channels": 4, "filters": 6, "height": 9, "width": 8, "window": 3},

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from hwmodel.einsum.stack import Collective, Stack
+from hwmodel.einsum.network import Collective, Stack
 from hwmodel.einsum.workloads.model import model
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 
 def _kernels(stack: Stack) -> Counter[str]:

@@ -4,12 +4,7 @@ import numpy as np
 
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.evaluate import evaluate
-from hwmodel.einsum.workloads.dispatch import (
-    combine_kernels,
-    gather_rows,
-    router_kernels,
-    top_k,
-)
+from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels, top_k
 
 
 def test_top_k_finds_the_largest_and_where_they_stand() -> None:

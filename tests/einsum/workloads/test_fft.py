@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.einsum.evaluate import evaluate
 from hwmodel.einsum.workloads.fft import fft, twiddles
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3, 5])

@@ -7,7 +7,7 @@ import pytest
 
 from hwmodel.einsum.counts import cascade_counts, flops, footprint_bytes
 from hwmodel.einsum.workloads.gemm import gemm
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 ONES: dict[str, Any] = {"M": 1, "N": 1, "K": 1}
 

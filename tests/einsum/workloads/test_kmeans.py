@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.einsum.evaluate import evaluate
 from hwmodel.einsum.workloads.kmeans import kmeans
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 
 def test_every_point_gets_its_nearest_centroid() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hwmodel.einsum.counts import cascade_counts, footprint_bytes
-from hwmodel.einsum.stack import Stack
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.model import llm, model
-from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 PUBLISHED = {
     "llama-3.1-8b": 8_030_261_248,

@@ -8,7 +8,7 @@ import pytest
 
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
 from hwmodel.einsum.workloads.moe import expert_kernels, grouped_gemm, moe
-from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 
 def test_every_row_passes_three_matrices() -> None:

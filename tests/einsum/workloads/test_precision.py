@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hwmodel.einsum.workloads.model import model
-from hwmodel.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 
 SMALL: dict[str, Any] = {
     **{"model_type": "llama", "hidden_size": 256, "intermediate_size": 512, "vocab_size": 10},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import hwmodel as hw
 from hwmodel.einsum.counts import operation_counts
 from hwmodel.einsum.workloads.pruned import kept, pruned_attention
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 SIZES: dict[str, Any] = {"layers": 12, "batch": 1, "heads": 12, "keys": 1000, "head_dim": 64}
 

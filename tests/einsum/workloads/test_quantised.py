@@ -8,7 +8,7 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.einsum.workloads.model import model
-from hwmodel.errors import CoverageError, InputError
+from hwmodel.quantity.errors import CoverageError, InputError
 
 LAYERS, HIDDEN, INNER, VOCABULARY = 4, 256, 512, 1000
 KV = 2 * 64  # two KV heads of 64

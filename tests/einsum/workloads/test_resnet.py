@@ -4,7 +4,7 @@ import pytest
 
 from hwmodel.einsum.workloads.layer import Network
 from hwmodel.einsum.workloads.resnet import BLOCKS, CUT, bottlefit, resnet
-from hwmodel.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 # Multiply-accumulates and parameters of the released models (torchvision), the latter less their
 # batch norms and biases: 2 x 26,560 + 1,000 for ResNet-50 (25,557,032 in all).

@@ -10,7 +10,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes, operation_counts
 from hwmodel.einsum.evaluate import evaluate
 from hwmodel.einsum.workloads import rows
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 ROWS, COLS = 3, 8
 RANDOM = np.random.default_rng(1)

@@ -4,7 +4,7 @@ import pytest
 
 from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.shard import seen
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 
 def test_shares_add_up_to_the_model_but_for_what_every_device_has() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hwmodel.einsum.workloads.cnn import cnn, network
-from hwmodel.errors import CoverageError, InputError
+from hwmodel.quantity.errors import CoverageError, InputError
 
 EXAMPLE = Path(__file__).resolve().parents[4] / "shared" / "data" / "edge" / "vww.tflite"
 LIBRARY = pytest.mark.skipif(

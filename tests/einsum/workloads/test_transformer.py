@@ -5,7 +5,7 @@ import pytest
 
 from hwmodel.einsum.counts import flops, footprint_bytes
 from hwmodel.einsum.workloads.transformer import embedding, kv_write, rotary
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 
 def test_rotary_is_seven_kernels_on_halves_of_heads() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hwmodel.einsum.workloads.workload import count, formats, product_format, whole
-from hwmodel.errors import InputError
+from hwmodel.quantity.errors import InputError
 
 
 def test_whole_floats_become_ints_and_lists_become_float64() -> None:

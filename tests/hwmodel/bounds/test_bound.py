@@ -17,8 +17,8 @@ from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import moe
 from hwmodel.einsum.workloads.rows import softmax
-from hwmodel.hardware import Limits, limits
-from hwmodel.registry import device
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Limits, limits
 
 
 def machine(**capacity_bytes: int) -> Limits:

@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 from hwmodel.bounds.bound import bound_of
 from hwmodel.bounds.sensitivity import sensitivity
 from hwmodel.einsum.workloads.gemm import gemm
-from hwmodel.errors import UnknownNameError
-from hwmodel.hardware import Limits
+from hwmodel.hardware.hardware import Limits
+from hwmodel.quantity.errors import UnknownNameError
 
 MACHINE = Limits(
     *(1, MappingProxyType({"dram": 2**40, "buffer": 2**17, "register": 2**14}), 0, 0, 0, 0)

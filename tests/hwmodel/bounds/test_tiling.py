@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 from hwmodel.bounds.tiling import Exponents, TileProgram, tile_program, tile_sides
 from hwmodel.einsum.notation import parse
-from hwmodel.errors import CoverageError
+from hwmodel.quantity.errors import CoverageError
 
 HALF = Fraction(1, 2)
 MATMUL = "Z[m, n] = A[m, k] * B[k, n]"

@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the measuring code needs torch")
 
-from hwmodel.errors import InputError  # noqa: E402
+from hwmodel.quantity.errors import InputError  # noqa: E402
 from hwmodel.validation.measure import nccl  # noqa: E402
 from hwmodel.validation.store import write_sitting  # noqa: E402
 

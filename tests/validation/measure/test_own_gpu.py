@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hwmodel import cli
-from hwmodel.errors import HwmodelError
+from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation.measure.own_gpu import measure_stages, rows_in
 
 NO_GPU = importlib.util.find_spec("torch") is None

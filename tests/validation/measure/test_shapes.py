@@ -4,14 +4,7 @@ from itertools import islice
 
 import pytest
 
-from hwmodel.validation.measure.shapes import (
-    MOST_FLOP,
-    Case,
-    anchors,
-    feasible,
-    streams,
-    work,
-)
+from hwmodel.validation.measure.shapes import MOST_FLOP, Case, anchors, feasible, streams, work
 
 
 def test_a_seed_fixes_every_stream_and_another_seed_changes_it() -> None:

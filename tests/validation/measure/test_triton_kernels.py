@@ -16,9 +16,9 @@ import torch.nn.functional as F
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before the kernels are defined
 
-from hwmodel.gpu.schedules.attention import AttentionTile
-from hwmodel.gpu.schedules.gemm import GemmTile
-from hwmodel.gpu.schedules.rows import RowTile
+from hwmodel.machines.gpu.schedules.attention import AttentionTile
+from hwmodel.machines.gpu.schedules.gemm import GemmTile
+from hwmodel.machines.gpu.schedules.rows import RowTile
 from hwmodel.validation.measure import triton_kernels as cases
 from hwmodel.validation.measure.arena import POOL_BYTES, Arena, Carver
 from hwmodel.validation.measure.shapes import Case, feasible

@@ -1,0 +1,1 @@
+"""Mixtures of experts: traces, statistics, placements, steps."""

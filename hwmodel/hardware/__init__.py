@@ -1,0 +1,1 @@
+"""What a machine has: its numbers with their sources, the catalogue, calibrations."""

@@ -1,0 +1,129 @@
+"""Fitted parameters of a device: each with a meaning, a standard error, bounds and a source.
+
+A calibration belongs to a device and a set of library versions. It holds, per kernel family, the
+parameters that the machine model multiplies its datasheet rates by (efficiencies), the latencies
+that it adds, and the interval of measured/predicted that held 90 % of the held-out rows. A family
+that was never measured carries priors, wider intervals, and says so.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from hwmodel.quantity.dtypes import dtype
+from hwmodel.quantity.errors import UnknownNameError
+from hwmodel.quantity.value import Value
+
+
+class Parameter(Value):
+    """One number that a fit may move, inside bounds that keep it physical."""
+
+    value: float
+    meaning: str
+    low: float
+    high: float
+    standard_error: float | None = None
+
+
+class Family(Value):
+    """Parameters of one kernel family, and how far measurements lie from its predictions.
+
+    `interval` is (low, high): 90 % of measured times lie between those multiples of the predicted
+    time; `intervals` are those of number formats with rows enough of their own. `ranges` are the
+    sizes that the fit saw: (least, most) by argument; `formats` the number formats (none: of any).
+    """
+
+    parameters: dict[str, Parameter]
+    interval: tuple[float, float]
+    intervals: dict[str, tuple[float, float]] = Field(default={})
+    origin: Literal["prior", "measured", "inherited"]
+    ranges: dict[str, tuple[float, float]] = Field(default={})
+    formats: tuple[str, ...] = ()
+    rows: int = Field(default=0, ge=0)
+
+    def interval_of(self, used: tuple[str, ...]) -> tuple[float, float]:
+        """The interval of a call in the formats `used`, the first that of its operands.
+
+        A format of which the fit saw no row, but of another of its width, has a wider one; a format
+        of a new width, or with scales, one as wide as a prior's at least.
+        """
+        low, high = self.intervals.get(used[0] if used else "", self.interval)
+        unseen = self.unseen(used)
+        if not unseen:
+            return low, high
+        wider = (low**WIDER, high**WIDER)
+        widths = {dtype(name).bits for name in self.formats}
+        alike = all("@" not in name and dtype(name).bits in widths for name in unseen)
+        return wider if alike else at_least_prior(wider)
+
+    def unseen(self, used: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the formats `used` of which the fit saw none."""
+        return tuple(f for f in used if self.formats and f not in self.formats)
+
+
+class Calibration(Value):
+    """All that was fitted for one device; `versions` and `date` say on what."""
+
+    name: str
+    device: str
+    source: str
+    date: str = ""
+    versions: dict[str, str] = Field(default={})
+    families: dict[str, Family]
+
+    def family(self, name: str) -> Family:
+        """A kernel family by name; raises `UnknownNameError`."""
+        if name not in self.families:
+            raise UnknownNameError(f"kernel family of calibration {self.name}", name, self.families)
+        return self.families[name]
+
+    def values(self, family: str) -> dict[str, float]:
+        """Parameter values of one family."""
+        return {name: p.value for name, p in self.family(family).parameters.items()}
+
+
+PRIOR = (0.6, 2.0)
+"""Interval of what was never measured: an assumption, that of every prior that is shipped."""
+
+
+def at_least_prior(interval: tuple[float, float]) -> tuple[float, float]:
+    """An interval, at least as wide as that of a prior."""
+    low, high = interval
+    return min(low, PRIOR[0]), max(high, PRIOR[1])
+
+
+def lent(family: Family) -> Family:
+    """A measured family's efficiencies as a prior for kernels that do nearly the same."""
+    changes = {"origin": "prior", "interval": at_least_prior(family.interval)}
+    return family.model_copy(update=changes | {"intervals": {}, "formats": (), "rows": 0})
+
+
+WIDER, WIDEST = 2.0, 4.0
+"""Powers by which an interval grows on an unmeasured device, of the same architecture and of
+another: assumptions, until a second device is measured. The first is also that of a number format
+of which the fit saw no row, and of a size beyond those that it saw."""
+
+
+def inherited(calibration: Calibration, device: str, *, of: str, power: float) -> Calibration:
+    """A relative's calibration for a device without measurements: wider, and saying so.
+
+    `of` names the relative for people. Efficiencies are shares of the device's own datasheet
+    numbers, so they carry over; latencies are multiples of its own.
+    """
+    changes = {
+        "name": device,
+        "device": device,
+        "source": f"inherited from {of} ({calibration.name})",
+        "families": {n: _inherited(f, power) for n, f in calibration.families.items()},
+        "versions": {},
+    }
+    return Calibration.build(dict(calibration) | changes, where=device)
+
+
+def _inherited(family: Family, power: float) -> Family:
+    if family.origin == "prior":
+        return family
+    wide = {k: (low**power, high**power) for k, (low, high) in family.intervals.items()}
+    low, high = family.interval
+    changes = {"origin": "inherited", "interval": (low**power, high**power), "intervals": wide}
+    return family.model_copy(update=changes)

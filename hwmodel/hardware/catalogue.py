@@ -1,0 +1,203 @@
+"""Devices by name: reads the catalogue's YAML into `Hardware`, with its calibration.
+
+A catalogue file mirrors the fields of `Hardware`, under their bare names. Every number is a pair
+`[value, source]`: the value carries its unit ("4.8 TB/s"; counts have none) and the source is a key
+of the file's own `sources` table. So no number can enter without saying where it comes from:
+
+    sources: {datasheet: "NVIDIA H200 datasheet (2024)"}
+    memories:
+      dram: {capacity: [141 GB, datasheet], bandwidth: [4.8 TB/s, datasheet], technology: HBM3e}
+
+A device is calibrated by `devices/calibration/<name>.yaml`, or by the priors in
+`uncalibrated.yaml` beside it; a folder with `device.yaml` and `calibration.yaml` is a device of the
+user's own.
+"""
+
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+
+from hwmodel.hardware.calibration import WIDER, WIDEST, Calibration, inherited
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
+from hwmodel.quantity.reading import kind_of, name_of
+from hwmodel.quantity.units import NOUNS, amount, bare_name, dimension_of
+from hwmodel.quantity.value import Value, field_of
+from hwmodel.quantity.yaml import compose, entries, plain
+
+Record = TypeVar("Record", bound=Value)
+CATALOGUE = Path(__file__).resolve().parent / "devices"
+PRIORS = "uncalibrated"
+LEVELS = {"gpu": ("dram", "l2", "shared", "register")}
+"""Memory levels that a machine of a kind is modelled by; others are modelled by what they have."""
+
+RELATIVES = {
+    **dict.fromkeys(("hopper", "ampere", "ada", "blackwell"), "h200"),
+    **dict.fromkeys(("cortex-m7", "cortex-m4"), "stm32h743"),
+}
+"""Architecture of a device that was not measured -> the measured one whose efficiencies it takes;
+others have none near enough, and take the priors."""
+
+
+def devices() -> tuple[str, ...]:
+    """Names of the shipped devices, in alphabetical order."""
+    return tuple(sorted(path.stem for path in CATALOGUE.glob("*.yaml")))
+
+
+def device(name_or_path: str | Path) -> Hardware:
+    """A device by its shipped name, by the path of a YAML file, or by that of a folder.
+
+    Names ignore case. Raises `UnknownNameError` (with the names that exist) or `InputError` (with
+    file, line and field).
+
+    >>> device("H200").memory("dram").bandwidth_bytes_per_s
+    4800000000000.0
+    """
+    if not isinstance(name_or_path, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"device: expected a name or a path, found {shown(name_or_path)}")
+    name = str(name_or_path).strip()
+    if not name:
+        raise UnknownNameError("device", name, devices())
+    if name.lower() in devices():
+        return _shipped(name.lower())
+    path = Path(name)
+    if kind_of(path) == "folder":
+        path = path / "device.yaml"
+    elif path.suffix.lower() not in (".yaml", ".yml") and path.name == name:
+        raise UnknownNameError("device", name, devices())
+    return _calibrated(load_device(path), beside=path.parent)
+
+
+@cache
+def _shipped(name: str) -> Hardware:
+    return _calibrated(load_device(CATALOGUE / f"{name}.yaml"), beside=None)
+
+
+def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
+    """The device with the calibration of its folder, else that of its name, else the priors."""
+    shipped = CATALOGUE / "calibration"
+    places = [shipped / f"{hardware.name.lower()}.yaml", shipped / f"{PRIORS}.yaml"]
+    if beside is not None:
+        places.insert(0, beside / "calibration.yaml")
+    found = next((path for path in places if path.is_file()), None)
+    relative = None if beside is not None else RELATIVES.get(hardware.architecture)
+    unmeasured = found is None or found.stem == PRIORS
+    if relative not in (None, hardware.name.lower()) and unmeasured:
+        near = _shipped(str(relative))
+        assert near.calibration is not None
+        power = WIDER if near.architecture == hardware.architecture else WIDEST
+        passed = inherited(near.calibration, hardware.name, of=near.title, power=power)
+        return hardware.but(calibration=passed)
+    return hardware if found is None else hardware.but(calibration=load_calibration(found))
+
+
+def load_device(path: Path) -> Hardware:
+    """Read one catalogue file, without calibration; raises `InputError`."""
+    read = load(path, Hardware)
+    _check_names(read, name_of(path))
+    return read
+
+
+def _check_names(read: Hardware, where: str) -> None:
+    """Refuse a machine whose parts name others that it lacks."""
+    wanted = [
+        *(("memory level", level, read.memories) for level in LEVELS.get(read.kind, ())),
+        *(("array", m.array, read.arrays) for m in read.memories.values() if m.array),
+        *(
+            ("function", name, read.functions)
+            for array in read.arrays.values()
+            for name in array.cycles
+        ),
+    ]
+    for what, name, known in wanted:
+        if name not in known:
+            raise InputError(f"{where}: {UnknownNameError(what, name, known)}")
+
+
+def load(path: Path, record: type[Record]) -> Record:
+    """Read a file of numbers with sources into a record that has `sources`; raises `InputError`."""
+    return record.build(_Reader(path).tree(record), where=str(path))
+
+
+def load_calibration(path: str | Path) -> Calibration:
+    """Read one calibration file (`Calibration` in YAML); raises `InputError`."""
+    path = Path(path)
+    root = compose(path)
+    return Calibration.build(plain(root, path), where=str(path))
+
+
+class _Reader:
+    """One catalogue file on its way into a record: values apart from their sources."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.root = entries(compose(path), path, "")
+        if "sources" not in self.root:
+            raise InputError(f"{name_of(path)}: expected a table `sources`, found none")
+        texts = entries(self.root.pop("sources"), path, "sources")
+        self.texts = {name: str(plain(node, path)) for name, node in texts.items()}
+        self.origins: dict[str, str] = {}
+
+    def tree(self, cls: type[Value]) -> dict[str, Any]:
+        return self.record(self.root, cls, "") | {"sources": self.origins}
+
+    def record(self, items: dict[str, Any], cls: type[Value], path: str) -> dict[str, Any]:
+        """Fields of one record, each read as its annotation asks."""
+        result: dict[str, Any] = {}
+        for name, node in items.items():
+            field = field_of(cls, name)
+            if field not in cls.model_fields:
+                known = map(bare_name, cls.model_fields)
+                where = self.at(node, path + name)
+                raise InputError(f"{where}: {UnknownNameError('field', name, known)}")
+            annotation = cls.model_fields[field].annotation
+            result[field] = self.value(node, annotation, dimension_of(field), path + name)
+        return result
+
+    def value(self, node: Any, annotation: Any, dimension: str | None, path: str) -> Any:
+        inner = _record_in(annotation)
+        if get_origin(annotation) is dict:
+            items = entries(node, self.path, path)
+            if inner is None:
+                return {key: self.number(n, dimension, f"{path}.{key}") for key, n in items.items()}
+            return {
+                key: self.record(entries(n, self.path, f"{path}.{key}"), inner, f"{path}.{key}.")
+                for key, n in items.items()
+            }
+        if inner is not None:
+            return self.record(entries(node, self.path, path), inner, path + ".")
+        if annotation in (str, bool) or get_origin(annotation) is Literal:
+            return plain(node, self.path)
+        return self.number(node, dimension, path)
+
+    def number(self, node: Any, dimension: str | None, path: str) -> Any:
+        """The value of `[value, source]`; its source is noted under its path."""
+        pair: Any = plain(node, self.path)
+        where = self.at(node, path)
+        wanted = f"{NOUNS[dimension]}" if dimension else "a count such as 132"
+        if not isinstance(pair, list) or len(cast(list[Any], pair)) != 2:
+            raise InputError(f"{where}: expected [value, source], found {pair!r}")
+        value, source = cast(list[Any], pair)
+        if not isinstance(source, str) or source not in self.texts:
+            known = UnknownNameError("source", source, self.texts)
+            raise InputError(f"{where}: {known}")
+        if dimension is not None and not isinstance(value, str):
+            raise InputError(f"{where}: {value!r} has no unit; expected {wanted}")
+        if dimension is None and not isinstance(value, int) and not path.endswith("_exponent"):
+            raise InputError(f"{where}: expected {wanted}, found {value!r}")
+        self.origins[path] = self.texts[source]
+        return value if dimension is None else amount(value, dimension, where=where, zero=True)
+
+    def at(self, node: Any, path: str) -> str:
+        return f"{self.path}, line {node.start_mark.line + 1}: {path}"
+
+
+def _record_in(annotation: Any) -> type[Value] | None:
+    """The record type in an annotation: itself, in a dictionary's values, or beside None."""
+    parts = get_args(annotation) if get_origin(annotation) in (dict, UnionType) else (annotation,)
+    for part in parts:
+        if isinstance(part, type) and issubclass(part, Value):
+            return part
+    return None

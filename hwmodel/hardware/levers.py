@@ -1,0 +1,210 @@
+"""Levers of machines other than GPUs: what a what-if brings with it, and which numbers are none.
+
+A catalogue states peaks and bandwidths as products, and its sources say of what: `follows` of a
+unit's rates or of a memory's bandwidth names these numbers by their paths ("arrays.matrix.rows
+arrays.matrix.columns clock"). A what-if on one of them scales the product by the same share, and
+
+    energy a byte ~ capacity ^ energy_exponent,     area ~ capacity ^ area_exponent
+
+of a memory whose source has such a law. Of an FPGA a memory's capacity goes with its blocks and the
+latency of its ports with the clock's period, of a microcontroller the power of a running core with
+its clock. A number that a what-if has named is pinned, whatever else the user changes (`peaks` does
+the same for GPUs).
+
+Numbers that no model of a kind of machine asks for are refused by name (`refusal`); those that a
+model knows, but that change no prediction, are said in the answer's warnings (`unheard`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from hwmodel.hardware.peaks import WHAT_IF, Pinned
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.units import Amount
+from hwmodel.quantity.value import Value, field_of
+
+if TYPE_CHECKING:
+    from hwmodel.hardware.hardware import Hardware
+
+NOTE = ", followed to another "
+
+_GPU_ALONE = "no model of a machine of kind {kind} asks for it; it describes a GPU"
+_ONE = "one {what} is modelled, not several"
+_NOT_HEARD = "no model of a machine of kind {kind} asks for it"
+_ARRAYS = (
+    "arrays make a step a clock cycle: change arrays.{unit}.rows, columns or cycles, or the clock"
+)
+_FUNCTIONS = "joules are those of functions: change functions.NAME.energy"
+
+REFUSED: Mapping[str, Mapping[str, str]] = {
+    "spatial": {
+        **dict.fromkeys(("launch.*", "storage.*", "power.limit", "power.run"), _NOT_HEARD),
+        **dict.fromkeys(("memories.*.channels", "memories.*.port_bytes_per_clock"), _NOT_HEARD),
+        **{"memories.*.latency": _NOT_HEARD, "processors.count": _ONE},
+    },
+    "fpga": {
+        **dict.fromkeys(("launch.*", "storage.*", "power.run"), _NOT_HEARD),
+        "processors.count": _ONE,
+    },
+    "mcu": {
+        **dict.fromkeys(("launch.*", "storage.*", "power.limit"), _NOT_HEARD),
+        **dict.fromkeys(("memories.*.channels", "memories.*.port_bytes_per_clock"), _NOT_HEARD),
+        **{"memories.*.latency": _NOT_HEARD, "processors.count": _ONE},
+        "units.*.rate.int16": "networks on microcontrollers are modelled in int8",
+    },
+    "cpu": {
+        **dict.fromkeys(("memories.*.channels", "memories.*.port_bytes_per_clock"), _NOT_HEARD),
+        **{"memories.*.latency": _NOT_HEARD, "power.run": _NOT_HEARD},
+        "launch.eager": "kernels are launched as in a graph: change launch.graph",
+    },
+}
+"""Kind of machine -> pattern of paths -> why a what-if on such a number means nothing."""
+
+_EVERYWHERE = {
+    f"processors.{name}": _GPU_ALONE
+    for name in ("max_threads", "max_blocks", "registers", "shared_per_block")
+} | {
+    **dict.fromkeys(("processors.port_bytes_per_clock", "matrix_clock"), _GPU_ALONE),
+    **dict.fromkeys(("atomics.*", "power.window"), _GPU_ALONE),
+}
+
+UNHEARD: Mapping[str, Mapping[str, str]] = {
+    "spatial": {
+        "memories.dram.capacity": "arrays are taken to have DRAM enough",
+        "resources.comparators": "the shipped prunings charge no top-k",
+    },
+    "fpga": {
+        "resources.ff": "flip-flops of a design are not estimated",
+        "resources.uram": "the weights of an unrolled design lie in block RAM",
+        "memories.uram.bandwidth": "traffic on the chip is charged to block RAM",
+        "memories.uram.energy": "traffic on the chip is charged to block RAM",
+        "memories.bram.channels": "blocks on the chip have ports of their own",
+        "memories.uram.channels": "blocks on the chip have ports of their own",
+    },
+}
+"""Kind of machine -> pattern of paths -> why such a number changes no prediction."""
+
+
+def refusal(hardware: "Hardware", path: str) -> str:
+    """Why a what-if on the number at a path means nothing on this machine; "" where it does."""
+    if hardware.kind == "gpu":
+        return ""
+    words = _matching(REFUSED[hardware.kind], path) or _matching(_EVERYWHERE, path)
+    if not words and hardware.kind == "spatial" and hardware.functions:
+        unit = path.split(".")[1] if path.startswith("units.") else ""
+        words = (_FUNCTIONS if ".energy" in path else _ARRAYS) if unit else ""
+        return words.format(unit=unit)
+    return words.format(kind=hardware.kind, what=hardware.processors.name)
+
+
+def check(hardware: "Hardware", told: Sequence[str]) -> None:
+    """Refuse a what-if on numbers that mean nothing here; raises `InputError` naming the first."""
+    for path in told:
+        if why := refusal(hardware, path):
+            raise InputError(f"{hardware.name}: {path}: a what-if would change nothing: {why}")
+
+
+def unheard(hardware: "Hardware") -> tuple[str, ...]:
+    """What an answer warns of: numbers of a what-if that change no prediction, and why."""
+    table = UNHEARD.get(hardware.kind, {})
+    found = {p: _matching(table, p) for p, text in hardware.sources.items() if text == WHAT_IF}
+    kept = [
+        f"memories.{name}.energy: its source has no law of capacity, so that it stays"
+        for name, memory in hardware.memories.items()
+        if hardware.kind != "gpu"
+        and hardware.sources.get(f"memories.{name}.capacity") == WHAT_IF
+        and hardware.sources.get(f"memories.{name}.energy") != WHAT_IF
+        and np.any(memory.energy_j_per_byte)
+        and not np.any(memory.energy_exponent)
+        and name != "dram"
+    ]
+    said = [f"{path} changes no prediction: {why}" for path, why in found.items() if why]
+    return tuple(f"what-if: {each}" for each in (*said, *kept))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A number that goes with the product of others, to a power."""
+
+    path: str
+    by: tuple[str, ...]
+    power: Amount = 1.0
+
+
+def rules(hardware: "Hardware") -> Iterator[Rule]:
+    """Everything that follows something on a machine."""
+    for name, unit in hardware.units.items():
+        for dtype in unit.rate_per_s if unit.follows else ():
+            yield Rule(f"units.{name}.rate.{dtype}", tuple(unit.follows.split()))
+    for name, memory in hardware.memories.items():
+        if memory.follows:
+            yield Rule(f"memories.{name}.bandwidth", tuple(memory.follows.split()))
+        for what in ("energy", "area"):
+            power = getattr(memory, f"{what}_exponent")
+            yield Rule(f"memories.{name}.{what}", (f"memories.{name}.capacity",), power)
+        if hardware.kind == "fpga" and name in hardware.resources:
+            yield Rule(f"memories.{name}.capacity", (f"resources.{name}",))
+    if hardware.kind == "fpga":
+        yield Rule("memories.dram.latency", ("clock",), -1.0)
+    if hardware.kind == "mcu":
+        yield Rule("power.run", ("clock",))
+
+
+def follow(old: "Hardware", new: "Hardware", told: Sequence[str]) -> dict[str, Any]:
+    """Fields of `new` whose numbers follow what changed between the two; empty where none does.
+
+    `told` are the paths of the numbers that the what-if named.
+    """
+    pinned = Pinned(old, told)
+    changes: dict[str, Any] = {}
+    sources = dict(new.sources)
+    for rule in rules(new):
+        if pinned(rule.path):
+            continue
+        ratio: Amount = 1
+        for driver in rule.by:
+            ratio = ratio * (value(new, driver) / value(old, driver))
+        if np.all(np.equal(ratio, 1)) or not np.any(rule.power):
+            continue
+        stated = sources.get(rule.path, "")
+        sources[rule.path] = f"{stated.split(NOTE)[0]}{NOTE}{' or '.join(rule.by)}"
+        _put(changes, new, rule.path, value(new, rule.path) * ratio**rule.power)
+    if not changes:
+        return {}
+    changed = Value.but(new, **changes)
+    return {name: getattr(changed, name) for name in changes} | {"sources": sources}
+
+
+def value(hardware: "Hardware", path: str) -> Amount:
+    """The number at a path, as `sources` has it; raises `UnknownNameError`."""
+    return _steps(hardware, path)[-1][1]
+
+
+def _put(changes: dict[str, Any], hardware: "Hardware", path: str, number: Amount) -> None:
+    """Note a change of the number at a path in a nested table that `but` takes."""
+    *steps, (last, _) = _steps(hardware, path)
+    for name, _ in steps:
+        changes = changes.setdefault(name, {})
+    changes[last] = number
+
+
+def _steps(hardware: "Hardware", path: str) -> list[tuple[str, Any]]:
+    """Stored names on the way to a number, and what each of them leads to."""
+    found: list[tuple[str, Any]] = []
+    here: Any = hardware
+    for name in path.split("."):
+        stored = field_of(type(here), name) if isinstance(here, Value) else name
+        table: Mapping[str, Any] = dict(cast(Any, here)) if isinstance(here, (Value, dict)) else {}
+        if stored not in table:
+            raise UnknownNameError(f"part of {path} of {hardware.name}", name, table)
+        here = table[stored]
+        found.append((stored, here))
+    return found
+
+
+def _matching(table: Mapping[str, str], path: str) -> str:
+    return next((why for pattern, why in table.items() if fnmatchcase(path, pattern)), "")

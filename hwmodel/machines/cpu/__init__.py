@@ -1,0 +1,1 @@
+"""CPU boards: vector units and memory at the shares of their peaks that code reaches."""

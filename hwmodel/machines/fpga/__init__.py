@@ -1,0 +1,1 @@
+"""FPGAs: hls4ml designs, experts in expert order, blocks and slices."""

@@ -1,0 +1,177 @@
+"""A workload on an FPGA: on one engine of all its DSP slices, or unrolled layer by layer.
+
+Kernels:
+
+    engine        (default) one array of DSP slices serves every Einsum in turn, operands stream
+                  from the DRAM through double buffers; experts are visited expert by expert
+    token-order   the same, with experts loaded for every token (M3ViT's baseline)
+    hls4ml        each layer has multipliers of its own and weights on chip, at the least reuse
+                  factor that fits; hls4ml-1024 at the legal one nearest to 1024
+
+On-chip memory is divided in four: a quarter for tensors between Einsums, a quarter for tiles, and
+as much again for the tiles under way. No board was measured: intervals are priors.
+"""
+
+import re
+from dataclasses import replace
+
+from hwmodel.bounds.bound import bound
+from hwmodel.einsum.cascade import Cascade, Distribution
+from hwmodel.einsum.counts import elements, footprint_bytes
+from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.pairwise import chained
+from hwmodel.einsum.structure import contraction
+from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.machines.fpga import hls4ml
+from hwmodel.machines.fpga.experts import Experts, expected_expert_order, token_order
+from hwmodel.machines.fpga.rates import rates, spatial_rates
+from hwmodel.machines.streaming import Machine, least_s, leaves, part, wider
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
+from hwmodel.spine.activity import Activity, Serial, Work
+from hwmodel.spine.estimate import Estimate, Part
+
+KERNELS = ("engine", "token-order", "hls4ml", "hls4ml-<reuse factor>")
+
+INTERVAL = (0.8, 3.0)
+"""(low, high) multiples of an engine's time: a prior. Below 1, since DSP slices may be clocked
+twice as fast as the design around them; above, since few designs keep all of them busy."""
+
+_ENGINE = (
+    "stack: an engine of our own; every DSP slice multiplies in every cycle, operands stream"
+    " through double buffers",
+    "a quarter of on-chip memory for tensors between Einsums, a quarter for tiles, twice;"
+    " stages hand on through the DRAM",
+)
+_UNMEASURED = "uncalibrated: no FPGA was measured; intervals and joules are priors"
+
+
+def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None) -> Estimate:
+    """Estimate of a workload on one FPGA; raises `CapacityError` where a design does not fit."""
+    name = kernel or "engine"
+    unrolled = re.fullmatch(r"hls4ml(?:-(\d+))?", name)
+    if unrolled:
+        return _unrolled(workload, hardware, unrolled[1])
+    if name not in KERNELS:
+        raise UnknownNameError(f"kernel of {hardware.name}", name, KERNELS)
+    workload = chained(workload)
+    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
+    speeds = rates(hardware)
+    parts: list[Part] = []
+    for stage in stages:
+        if stage.collective is not None:
+            raise CoverageError(f"{hardware.name}: one FPGA runs a workload; divide by none (tp 1)")
+        tree = activity(stage.cascade, limits(hardware), hardware, token=name == "token-order")
+        parts.append(part(stage.name, name, stage.times, tree, speeds, stage.cascade, INTERVAL))
+    floor = bound(workload, limits(hardware), outermost=True)
+    return Estimate(
+        name=workload.name,
+        device=hardware.title,
+        parts=tuple(parts),
+        bound_bytes=floor.dram_bytes,
+        bound_s=least_s(workload, hardware, floor.dram_bytes, engine(limits(hardware))),
+        assumptions=_ENGINE,
+        warnings=(*getattr(workload, "warnings", ()), _UNMEASURED),
+    )
+
+
+def engine(limits: Limits) -> Machine:
+    """What the engine asks of the device: units by format, and its share of on-chip memory."""
+    quarter = limits.on_chip_bytes / 4
+    return Machine(
+        unit_of_product=lambda a, b: ("dsp", wider(a, b)),
+        plain=("lut", "fp32"),
+        resident_bytes=quarter,
+        tile_bytes=quarter,
+        fast="bram",
+    )
+
+
+def activity(cascade: Cascade, limits: Limits, hardware: Hardware, *, token: bool) -> Activity:
+    """The engine's tree: Einsums in series, or experts one after another."""
+    machine = engine(limits)
+    routed = _experts(cascade, machine)
+    works = [Serial((Work(slots={"axi": 1}), work)) for work in leaves(cascade, machine)]
+    if routed is None:
+        return Serial(tuple(works))
+    layer, order, rest = routed
+    if layer.buffer_bytes > limits.on_chip_bytes:
+        raise CapacityError(
+            f"{cascade.name}: two experts need {layer.buffer_bytes:,.0f} bytes on chip,"
+            f" {hardware.name} has {limits.on_chip_bytes:,.0f}; take narrower experts or weights"
+        )
+    if not token:
+        return Serial((expected_expert_order(layer, order), *rest))
+    return Serial((token_order(layer, int(order.draws * order.picks)), *rest))
+
+
+def _experts(
+    cascade: Cascade, machine: Machine
+) -> tuple[Experts, Distribution, tuple[Work, ...]] | None:
+    """The routed products of a cascade as experts, their routing, and all other Einsums' work."""
+    shapes = [contraction(einsum, cascade) for einsum in cascade.einsums]
+    routed = [shape for shape in shapes if shape is not None and shape.routing is not None]
+    if not routed:
+        return None
+    routing, members = routed[0].routing, routed[0].members
+    assert routing is not None
+    rows = routing.draws * routing.picks
+    if not isinstance(members, int) or not isinstance(rows, int):
+        raise CoverageError(
+            f"{cascade.name}: expected one number of experts and tokens, not arrays"
+        )
+    weights = sum(elements(s.b, cascade) * bytes_of(s.dtype_b) for s in routed) / members
+    unit = machine.unit_of_product(routed[0].dtype_a, routed[0].dtype_b)
+    moving = (*(t for t in cascade.inputs if cascade.tensors[t].role == "activation"),)
+    moved = sum(footprint_bytes(t, cascade) for t in (*moving, *cascade.outputs))
+    layer = Experts(
+        experts=members,
+        weight_bytes=float(weights),
+        flop=int(sum(2 * s.batch * s.n * s.k for s in routed)),
+        unit=unit,
+        row_bytes=float(moved / rows),
+    )
+    pairs = zip(shapes, leaves(cascade, machine), strict=True)
+    rest = tuple(work for shape, work in pairs if shape is None or shape.routing is None)
+    return layer, routing, rest
+
+
+def _unrolled(workload: Cascade | Stack, hardware: Hardware, target: str | None) -> Estimate:
+    """hls4ml: all layers on the fabric at once, one inference through them."""
+    layers, room = hls4ml.layers(workload), limits(hardware)
+    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
+    if target is None:
+        made = hls4ml.smallest_target(layers, room)
+    else:
+        made = hls4ml.design(layers, int(target))
+        if hls4ml.shortages(made, room):
+            raise CapacityError(hls4ml.too_large(made, room))
+    speeds = spatial_rates(hardware, len(layers), frozenset(layer.bits for layer in layers))
+    worst = (made.cycles + hls4ml.WORST_CYCLES) / made.cycles
+    lone = workload if isinstance(workload, Cascade) else None
+    whole = part(workload.name, "hls4ml", 1, made.activity(), speeds, lone, (1.0, worst))
+    slowest = max(seconds for name, seconds in whole.busy_s.items() if name.startswith("dsp"))
+    told = ", ".join(f"{count:,} {name}" for name, count in made.resources.items())
+    return Estimate(
+        name=workload.name,
+        device=hardware.title,
+        parts=(replace(whole, busy_s={"dsp": slowest}, tile=made),),
+        bound_bytes=0,
+        bound_s=hls4ml.least_cycles(layers, room) / hardware.clock_hz,
+        assumptions=(
+            f"stack: hls4ml, {made.io}: reuse {', '.join(map(str, made.reuse))}; {told};"
+            f" {made.cycles:,} cycles at {hardware.clock_hz / 1e6:g} MHz",
+            "weights are on chip beforehand, which bounds on traffic do not allow for",
+            *(
+                ("floating formats as fixed point of as many bits, as hls4ml makes them",)
+                if any(
+                    tensor.role == "weight" and not tensor.dtype.startswith("int")
+                    for stage in stages
+                    for tensor in stage.cascade.tensors.values()
+                )
+                else ()
+            ),
+            "latency law: 48 synthesised two-layer designs with reuse factors of some 1000 to 5000",
+        ),
+        warnings=(hls4ml.UNKNOWN,),
+    )

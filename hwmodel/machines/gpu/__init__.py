@@ -1,0 +1,1 @@
+"""GPUs: kernels of libraries, their tiles, waves, clocks and energy."""

@@ -1,0 +1,450 @@
+"""Which kernels a GPU library runs for a cascade: Einsums grouped into calls, by their structure.
+
+Recognition looks at ranks and operators, never at names, so a cascade that a user wrote is treated
+as a shipped one. In order: a whole cascade that is attention is one fused call; one whose Einsums
+share their rows and reduce along columns only is one row kernel (softmax, norms); otherwise every
+Einsum is a call: a product of two tensors is a GEMM (with the bias that follows it, grouped where
+its rows depend on data), anything elementwise a row kernel. What fits none is refused by name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from hwmodel.einsum.cascade import Cascade, Einsum
+from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
+from hwmodel.einsum.pairwise import pairwise
+from hwmodel.einsum.space import extent
+from hwmodel.einsum.structure import attention, contraction, row_operation
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules import attention as attention_schedule
+from hwmodel.machines.gpu.schedules import (
+    cublas,
+    cudnn,
+    flash,
+    flash4,
+    grouped,
+    torch_reduce,
+    torch_rows,
+    triton_rules,
+)
+from hwmodel.machines.gpu.schedules import gemm as gemm_schedule
+from hwmodel.machines.gpu.schedules import rows as rows_schedule
+from hwmodel.machines.gpu.support import library_of
+from hwmodel.machines.gpu.units import scalar_operations
+from hwmodel.quantity.arithmetic import where
+from hwmodel.quantity.dtypes import base_of, bytes_of
+from hwmodel.quantity.errors import CoverageError, UnknownNameError
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity
+
+FEW_QUERIES = 8
+"""Queries of a sequence, at most, that count as decode: one, or a few that were guessed ahead."""
+
+DEFAULT_KERNEL = "torch"
+KERNELS: dict[str, dict[str, str]] = {
+    "torch": {
+        **{"gemm": "cublas", "grouped": "torch", "rows": "torch", "reduction": "torch"},
+        **{"prefill": "flash-attention-2", "decode": "flash-attention-2"},
+    },
+    "cublas": {"gemm": "cublas"},
+    "cublas-fast-accum": {"gemm": "cublas-fast-accum"},
+    "cublas-row-scales": {"gemm": "cublas-row-scales"},
+    "cublas-row-scales-fast-accum": {"gemm": "cublas-row-scales-fast-accum"},
+    "torch-row-scales": {"grouped": "torch-row-scales", "rows": "torch"},
+    "flash-attention-2": {"prefill": "flash-attention-2", "decode": "flash-attention-2"},
+    "flash-attention-4": {"prefill": "flash-attention-4"},
+    "cudnn": {"prefill": "cudnn", "decode": "cudnn"},
+    "weight-only": {"gemm": "weight-only", "grouped": "weight-only"},
+    "quantised": {"prefill": "quantised", "decode": "quantised"},
+    "triton": {schedule: "triton" for schedule in ("gemm", "grouped", "rows", "prefill", "decode")},
+}
+"""Kernel name of a request -> schedule -> the library whose menu and calibration apply."""
+
+
+NARROWED_FROM_BYTES = 2
+"""Bytes of formats that torch computes in; it converts results to fp8 by a kernel more."""
+
+GATED = ("triton",)
+"""Libraries whose kernel of a gated activation is one, not two."""
+
+
+@dataclass(frozen=True, eq=False)
+class Launch:
+    """How a library runs a schedule: what it counts, its tiles, and the rule that fills one in."""
+
+    activity: Callable[[Any, Any, Limits], Activity]
+    menu: Sequence[Any]
+    resolve: Callable[[Any, Any, Limits], Any] | None = None
+
+
+CUBLAS = Launch(cublas.activity, cublas.menu(), cublas.resolved)
+FAST = Launch(cublas.activity, cublas.menu(), cublas.resolved_fast)
+BY_ROWS = Launch(cublas.activity, cublas.menu(), cublas.resolved_rows)
+GROUPED = Launch(grouped.activity, grouped.menu(), grouped.resolved)
+GROUPED_BY_ROWS = Launch(grouped.activity, grouped.menu(), grouped.resolved_rows)
+CUDNN_DECODE = Launch(attention_schedule.activity, cudnn.DECODE_MENU, cudnn.resolved)
+FLASH = Launch(attention_schedule.activity, flash.MENU, flash.resolved)
+LAUNCHES: dict[tuple[str, str], Launch] = {
+    ("gemm", "cublas"): CUBLAS,
+    ("gemm", "cublas-fast-accum"): FAST,
+    ("gemm", "cublas-row-scales"): BY_ROWS,
+    ("gemm", "cublas-row-scales-fast-accum"): BY_ROWS,
+    ("gemm", "weight-only"): CUBLAS,
+    ("grouped", "torch"): GROUPED,
+    ("grouped", "torch-row-scales"): GROUPED_BY_ROWS,
+    ("grouped", "weight-only"): GROUPED,
+    ("rows", "torch"): Launch(rows_schedule.activity, torch_rows.menu(), torch_rows.filled),
+    ("reduction", "torch"): Launch(torch_reduce.activity, torch_reduce.MENU, torch_reduce.resolved),
+    ("prefill", "flash-attention-2"): FLASH,
+    ("decode", "flash-attention-2"): FLASH,
+    ("prefill", "flash-attention-4"): Launch(flash4.activity, flash4.MENU, flash4.resolved),
+    ("prefill", "cudnn"): Launch(attention_schedule.activity, cudnn.PREFILL_MENU),
+    ("decode", "cudnn"): CUDNN_DECODE,
+    ("prefill", "quantised"): FLASH,
+    ("decode", "quantised"): CUDNN_DECODE,
+    **{(name, "triton"): Launch(*triton_rules.LAUNCHES[name]) for name in triton_rules.LAUNCHES},
+}
+"""Schedule and library -> its launch. A new library is one more line, and one in `KERNELS`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A kernel's worth of Einsums, recognised: which schedule, and the problem's sizes."""
+
+    name: str
+    schedule: str
+    problem: Any
+    work: Cascade
+    times: Amount = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One kernel call: the schedule that runs it, the problem, and the tiles it may choose from."""
+
+    name: str
+    schedule: str
+    library: str
+    problem: Any
+    activity: Callable[[Any, Any, Limits], Activity]
+    menu: Sequence[Any]
+    work: Cascade
+    """The Einsums that it computes."""
+    resolve: Callable[[Any, Any, Limits], Any] | None = None
+    times: Amount = 1
+    """How often it runs; 0 at points of a sweep where another call takes its place."""
+
+    @property
+    def family(self) -> str:
+        """Calibration family: schedule and library."""
+        return f"{self.schedule}:{self.library}"
+
+
+def lower(cascade: Cascade, kernel: str | None = None) -> tuple[Call, ...]:
+    """The calls that library `kernel` makes for a cascade (default: torch's choice).
+
+    Raises `UnknownNameError` for an unknown library, and `CoverageError` for an Einsum that no
+    schedule covers or a schedule that the library lacks.
+    """
+    libraries = KERNELS.get(kernel or DEFAULT_KERNEL)
+    if libraries is None:
+        raise UnknownNameError("kernel", kernel, KERNELS)
+    cascade = pairwise(cascade)
+    found = _attention(cascade)
+    if not found and not any(contraction(einsum, cascade) for einsum in cascade.einsums):
+        found = _rows(cascade, cascade.name)
+    found = found or _separate(cascade)
+    if libraries.get("rows") == "torch":
+        found = [part for each in found for part in _converted(each)]
+    if libraries.get("rows") in GATED:
+        found = _gated(found)
+    return tuple(_call(each, libraries, kernel) for each in found)
+
+
+def _converted(found: Found) -> tuple[Found, ...]:
+    """An elementwise kernel, and another that narrows what it wrote to fp8, which none computes."""
+    work, problem = found.work, found.problem
+    written = {base_of(work.tensors[name].dtype) for name in work.outputs}
+    elementwise = found.schedule == "rows" and problem.form in ("map", "strided")
+    if not elementwise or written != {"fp8"}:
+        return (found,)
+    width = max((bytes_of(work.tensors[name].dtype) for name in work.inputs), default=0)
+    if width < NARROWED_FROM_BYTES:
+        return (found,)
+    count = problem.rows * problem.cols
+    first = replace(problem, written_bytes=count * width)
+    after = rows_schedule.RowProblem(
+        rows=problem.rows,
+        cols=problem.cols,
+        read_bytes=count * width,
+        written_bytes=problem.written_bytes,
+        item_bytes=width,
+        instructions=count,
+    )
+    then = replace(found, name=f"{found.name} to fp8", problem=after)
+    return replace(found, problem=first), then
+
+
+def _gated(found: list[Found]) -> list[Found]:
+    """An elementwise kernel joined with the one before it, where it reads what that one wrote."""
+    joined: list[Found] = []
+    for each in found:
+        before = joined[-1] if joined else None
+        if before is None or not _maps(before, each) or before.name not in each.work.inputs:
+            joined.append(each)
+            continue
+        first, last = before.problem, each.problem
+        problem = replace(
+            last,
+            read_bytes=first.read_bytes + last.read_bytes - first.written_bytes,
+            operations={
+                key: first.operations.get(key, 0) + last.operations.get(key, 0)
+                for key in {**first.operations, **last.operations}
+            },
+            instructions=first.instructions + last.instructions,
+            form="gated",
+        )
+        joined[-1] = replace(each, problem=problem)
+    return joined
+
+
+def _maps(*kernels: Found) -> bool:
+    """Whether all are elementwise, at every point."""
+    return all(
+        each.schedule == "rows" and np.ndim(each.times) == 0 and np.all(each.problem.row_bytes == 0)
+        for each in kernels
+    )
+
+
+def _call(found: Found, libraries: Mapping[str, str], kernel: str | None) -> Call:
+    library = libraries.get(found.schedule)
+    if library is None:
+        able = [k for k, table in KERNELS.items() if found.schedule in table]
+        raise CoverageError(
+            f"cascade {found.name!r}: kernel {kernel!r} has no {found.schedule} schedule;"
+            f" kernels that do: {', '.join(able)}"
+        )
+    if kernel in (None, DEFAULT_KERNEL):
+        library = library_of(found.schedule, library, found.problem)
+    launch = LAUNCHES[found.schedule, library]
+    return Call(
+        name=found.name,
+        schedule=found.schedule,
+        library=library,
+        problem=found.problem,
+        activity=launch.activity,
+        menu=launch.menu,
+        work=found.work,
+        resolve=launch.resolve,
+        times=found.times,
+    )
+
+
+def _separate(cascade: Cascade) -> list[Found]:
+    """One call for each Einsum; a bias joins the product that it follows."""
+    kernels: list[Found] = []
+    skip: set[str] = set()
+    for position, einsum in enumerate(cascade.einsums):
+        if einsum.name in skip:
+            continue
+        following = cascade.einsums[position + 1 : position + 2]
+        alone = _only(cascade, einsum)
+        found = _product(alone, einsum)
+        if found is not None and following and _is_bias(cascade, einsum, following[0]):
+            skip.add(following[0].name)
+            stored = cascade.tensors[following[0].name].dtype
+            given = (name for name in _operands(following[0].expression) if name != einsum.name)
+            vector = sum(footprint_bytes(name, cascade) for name in given)
+            problem = replace(found.problem, dtype_out=stored, bias_bytes=vector)
+            found = replace(found, problem=problem)
+        runs = [found] if found else _rows(alone, einsum.name)
+        if not runs:
+            raise CoverageError(
+                f"cascade {cascade.name!r}, Einsum {einsum.name!r}: no GPU schedule computes it;"
+                " covered are products of tensors, attention, and maps and reductions by row"
+            )
+        kernels += runs
+    return kernels
+
+
+def _only(cascade: Cascade, einsum: Einsum) -> Cascade:
+    """The cascade of one Einsum, its operands being inputs."""
+    if len(cascade.einsums) == 1:
+        return cascade
+    names = {einsum.name, *_operands(einsum.expression)}
+    tensors = MappingProxyType({n: t for n, t in cascade.tensors.items() if n in names})
+    return replace(
+        cascade,
+        name=einsum.name,
+        tensors=tensors,
+        einsums=(einsum,),
+        initials=(),
+        outputs=(einsum.name,),
+        origin=None,
+    )
+
+
+def _operands(expression: Any) -> list[str]:
+    """Names of the tensors that an expression reads."""
+    if hasattr(expression, "tensor"):
+        return [expression.tensor]
+    return [name for part in getattr(expression, "arguments", ()) for name in _operands(part)]
+
+
+def _is_bias(cascade: Cascade, product: Einsum, after: Einsum) -> bool:
+    """Whether `after` adds a weight vector to the product, which the GEMM's epilogue does."""
+    operands = _operands(after.expression)
+    if getattr(after.expression, "operator", None) != "add" or len(operands) != 2:
+        return False
+    if product.name not in operands or after.reductions:
+        return False
+    other = next(name for name in operands if name != product.name)
+    tensor = cascade.tensors[other]
+    return tensor.role == "weight" and len(tensor.ranks) < len(cascade.tensors[after.name].ranks)
+
+
+def _product(cascade: Cascade, einsum: Einsum) -> Found | None:
+    product = contraction(einsum, cascade)
+    if product is None:
+        return None
+    tensors = cascade.tensors
+    routed = product.routing is not None
+    problem = gemm_schedule.GemmProblem(
+        M=product.m,
+        N=product.n,
+        K=product.k,
+        batch=1 if routed else product.batch,
+        dtype_a=tensors[product.a].dtype,
+        dtype_b=tensors[product.b].dtype,
+        dtype_out=tensors[einsum.name].dtype,
+        members=product.members,
+        routing=product.routing,
+    )
+    return Found(einsum.name, "grouped" if routed else "gemm", problem, cascade)
+
+
+def _rows(cascade: Cascade, name: str) -> list[Found]:
+    """The row kernel of a cascade, or each of two where it applies; none where it is none.
+
+    A sum over a short rank is a loop of one thread and its kernel elementwise; a longer one that
+    leaves no column is a reduction, whose blocks share the outputs or the sum. Softmax and norms
+    keep their columns: they are kernels of whole rows, however short.
+    """
+    found = row_operation(cascade)
+    if found is None:
+        return []
+    operations: dict[Any, Amount] = {}
+    for einsum in cascade.einsums:
+        for key, count in scalar_operations(operation_counts(einsum, cascade)).items():
+            operations[key] = operations.get(key, 0) + count
+    width = max(bytes_of(cascade.tensors[n].dtype) for n in (*found.inputs, *found.outputs))
+    flat = rows_schedule.RowProblem(
+        rows=found.rows,
+        cols=found.cols,
+        read_bytes=sum(footprint_bytes(n, cascade) for n in found.inputs),
+        written_bytes=sum(footprint_bytes(n, cascade) for n in found.outputs),
+        operations=operations,
+        passes=found.passes,
+        form=torch_rows.form(False, found.operations, found.inputs, _strided(cascade)),
+        item_bytes=width,
+        instructions=torch_rows.instructions(found.operations),
+        atomics=_scattered(cascade),
+    )
+    elementwise = Found(name, "rows", flat, cascade)
+    if not any(einsum.reductions for einsum in cascade.einsums):
+        return [elementwise]
+    form = torch_rows.form(True, found.operations, found.inputs)
+    by_row = replace(flat, row_bytes=found.cols * width, form=form)
+    if torch_rows.HELD & {kind for kind, _ in found.operations}:
+        return [Found(name, "rows", by_row, cascade)]
+    longer = Found(name, "rows", by_row, cascade)
+    if found.passes == 1 and _leaves_none(cascade):
+        along = "reduce" if _contiguous(cascade) else "reduce strided"
+        (_, operator), *_ = next(e.reductions for e in cascade.einsums if e.reductions)
+        summed = replace(flat, form=along, reducer=operator)
+        longer = Found(name, "reduction", summed, cascade)
+    short = np.asarray(found.cols) < torch_rows.LEAST_ROW
+    return _each((short, elementwise), (~short, longer))
+
+
+def _each(*kernels: tuple[Any, Found]) -> list[Found]:
+    """Kernels each at the points where it runs; those that run nowhere are left out."""
+    return [
+        replace(found, times=1 if here.all() else here.astype(np.float64))
+        for here, found in kernels
+        if here.any()
+    ]
+
+
+def _leaves_none(cascade: Cascade) -> bool:
+    """Whether no output of an Einsum has a rank that one reduces, nor runs ahead along a rank."""
+    reduced = {rank for einsum in cascade.einsums for rank, _ in einsum.reductions}
+    outputs = [einsum.output for einsum in cascade.einsums]
+    ahead = any(rank.iterative for rank in cascade.ranks.values())
+    return not ahead and not any(reduced & set(output.ranks) for output in outputs)
+
+
+def _contiguous(cascade: Cascade) -> bool:
+    """Whether the widest operand's last index runs along the sum."""
+    (summed, *_) = (einsum for einsum in cascade.einsums if einsum.reductions)
+    widest = max(summed.reads, key=lambda read: len(read.ranks))
+    return widest.ranks[-1] in {rank for rank, _ in summed.reductions}
+
+
+def _scattered(cascade: Cascade) -> tuple[Amount, Amount]:
+    """(atomic additions, at one address): rows summed into a tensor that already holds some.
+
+    A library does `Y = Z + sum over a short rank of X` as an index_add, an atomic for each element.
+    """
+    if len(cascade.einsums) != 2:
+        return 0, 0
+    summed, added = cascade.einsums
+    short = extent([rank for rank, _ in summed.reductions], cascade)
+    into = getattr(added.expression, "operator", "") == "add" and summed.name in {
+        read.tensor for read in added.reads
+    }
+    plain = not added.reductions and summed.reductions and len(added.reads) == 2
+    if not (into and plain):
+        return 0, 0
+    few = short < torch_rows.LEAST_ROW
+    return where(few, points(summed, cascade), 0), where(few, short, 0)
+
+
+def _strided(cascade: Cascade) -> bool:
+    """Whether an operand of a lone elementwise Einsum is not laid out as its output is."""
+    if len(cascade.einsums) != 1 or cascade.einsums[0].reductions:
+        return False
+    einsum = cascade.einsums[0]
+    return any(read.indices != einsum.output.indices for read in einsum.reads)
+
+
+def _attention(cascade: Cascade) -> list[Found]:
+    """Fused attention: the kernel for many queries, that for few, or each where it applies."""
+    shape = attention(cascade)
+    if shape is None:
+        return []
+    problem = attention_schedule.AttentionProblem(
+        batch=shape.batch,
+        heads=shape.heads,
+        kv_heads=shape.kv_heads,
+        queries=shape.queries,
+        keys=shape.keys,
+        head_dim=shape.head_dim,
+        value_dim=shape.value_dim,
+        causal=shape.causal,
+        window=shape.window,
+        density=shape.density,
+        dtype=shape.dtype,
+        kv_dtype=shape.kv_dtype,
+        dtype_out=shape.dtype_out,
+        passes=shape.passes,
+    )
+    few = np.asarray(shape.queries) <= FEW_QUERIES
+    decode, prefill = (
+        Found(cascade.name, schedule, problem, cascade) for schedule in ("decode", "prefill")
+    )
+    return _each((few, decode), (~few, prefill))

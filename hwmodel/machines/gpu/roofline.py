@@ -1,0 +1,67 @@
+"""The least time of a workload on a GPU: every resource at its datasheet peak, all overlapped.
+
+    t >= max over units of (operations / peak rate),  bound on DRAM bytes / peak bandwidth
+
+(Williams, Waterman, Patterson, CACM 52(4), 2009, with the DRAM bytes of `bounds`). Operations are
+those of the cascade: nothing padded, nothing masked, nothing computed twice.
+
+The vector lanes may take over a share of the exponentials (FlashAttention-4, arXiv 2603.05451).
+With e seconds of them on the exp unit, v of other work on the lanes and w to emulate them all
+there, the best share (e - v) / (e + w) leaves both units busy for
+
+    e (v + w) / (e + w)      where e > v
+"""
+
+from hwmodel.bounds.bound import Bound
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.counts import operation_counts, points
+from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.pairwise import pairwise
+from hwmodel.einsum.structure import contraction
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.schedules.attention import LANE_FLOP
+from hwmodel.machines.gpu.schedules.flash4 import EMULATION
+from hwmodel.machines.gpu.units import product_unit, scalar_operations
+from hwmodel.quantity.arithmetic import most, where
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Operation
+
+
+def unit_operations(cascade: Cascade) -> dict[Operation, Amount]:
+    """Operations of a cascade by the unit of a GPU that does them, two tensors at a time."""
+    cascade = pairwise(cascade)
+    found: dict[Operation, Amount] = {}
+    for einsum in cascade.einsums:
+        product = contraction(einsum, cascade)
+        if product is None:
+            counts = scalar_operations(operation_counts(einsum, cascade))
+        else:
+            formats = (cascade.tensors[product.a].dtype, cascade.tensors[product.b].dtype)
+            unit, dtype = product_unit(*formats)
+            counts = {(unit, "flop", dtype): 2 * points(einsum, cascade)}
+        for key, count in counts.items():
+            found[key] = found.get(key, 0) + count
+    return found
+
+
+def roofline_s(workload: Cascade | Stack, hardware: Hardware, floor: Bound) -> Amount:
+    """Least seconds of a workload on one device; `floor` is its bound on that device."""
+    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
+    busy: dict[str, Amount] = {}
+    for stage in stages:
+        for (unit, _, dtype), count in unit_operations(stage.cascade).items():
+            seconds = stage.times * count / hardware.rate(unit, dtype)
+            busy[unit] = busy.get(unit, 0) + seconds
+    if "exp" in busy:
+        busy["exp"] = _shared_s(busy["exp"], busy.get("vector", 0), hardware)
+    dram_s = floor.dram_bytes / hardware.memory("dram").bandwidth_bytes_per_s
+    return most((*busy.values(), dram_s))
+
+
+def _shared_s(exp_s: Amount, vector_s: Amount, hardware: Hardware) -> Amount:
+    """Seconds of the exp unit where the vector lanes emulate the share that is best."""
+    slower = LANE_FLOP * EMULATION * hardware.rate("exp", "fp32") / hardware.rate("vector", "fp32")
+    emulated_s = exp_s * slower
+    busiest = where(exp_s > 0, exp_s, 1)  # where nothing is exponential, no share
+    even_s = exp_s * (vector_s + emulated_s) / (busiest + emulated_s)
+    return where(exp_s > vector_s, even_s, exp_s)

@@ -1,0 +1,280 @@
+"""GEMM calls of cuBLAS 13 on a Hopper GPU: the tile that the library picks, and what it then does.
+
+`cublas_rules` says which tile; here it is counted. Bulk kernels are persistent: a block takes tile
+after tile, and loads the next one's first slices while it finishes the last. The slices of one side
+of a tile are multicast within a cluster of blocks. Kernels that copy thread by thread run several
+blocks on a processor, whose products and copies take turns; each waits for a chain of dependent
+instructions in every slice, which residents hide for one another.
+
+Counts per block are those of `gemm`, with these additions:
+
+    DRAM     after the last byte has come, the tile that needs it is still to be finished: "queue"
+    copied   copies and products in series; the matrix instructions of older kernels take `effort`
+             times as long as a warpgroup's; 2 pipeline slots a slice, shared among residents
+    split    parts of K are added by a kernel of its own, through the L2; operands that exceed it
+             drive the parts out to the DRAM meanwhile (seen in counters: 9.33 MB for 5 x 97 x 4808)
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules import cublas_rules as rules
+from hwmodel.machines.gpu.schedules.gemm import (
+    OPERAND_SLOTS,
+    PARTIAL_BYTES,
+    SCALED_STORE,
+    GemmProblem,
+    GemmTile,
+    clustered,
+    conversions,
+    divides,
+    dram_bytes,
+    is_scaled,
+    lines,
+    narrowest,
+    paired,
+    sides_bytes,
+    slab,
+)
+from hwmodel.machines.gpu.units import product_unit
+from hwmodel.quantity.arithmetic import ceil_div, least, most, where
+from hwmodel.quantity.dtypes import bytes_of, element_bytes
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Overlap, Serial, Waves, Work
+
+Array = NDArray[np.float64]
+Given = TypeVar("Given", GemmProblem, Limits)
+
+BULK_BYTES = 16
+"""Alignment that the bulk copy engine needs of every row (CUDA C++ Programming Guide, TMA)."""
+
+WIDEST_COPY_BYTES = 4
+"""Kernels for alignments of 4 and 8 bytes run at one speed, so that both copy 4 (fitted)."""
+
+OLDER = ("tf32",)
+"""Formats whose bulk kernels (sm90_xmma, cutlass_80) start every tile anew (inferred)."""
+
+CLUSTER, SMALL_CLUSTER = 4, 2
+"""Blocks that share a slice by multicast: four where their grid leaves the odd processors idle."""
+
+COPIED_CHAIN, VECTOR_CHAIN = 1.0, 1.0
+"""Pipeline slots of a slice that is copied by threads, and multiplied by the matrix or the vector
+units (fitted)."""
+
+
+ROWWISE_M, ROWWISE_N = 128, 128
+"""Tile of the kernel for a scale a row."""
+
+
+@dataclass(frozen=True)
+class LibraryTile(GemmTile):
+    """A launch record; `effort` is the time of its matrix instructions over a warpgroup's.
+
+    `shallow` is 1 where so few slices are under way that the DRAM's rate grows with the processors
+    that load (by the root of their share), else 0.
+    """
+
+    effort: Amount = 1.0
+    shallow: Amount = 0
+
+
+def menu() -> tuple[LibraryTile, ...]:
+    """One record, whose sizes the rules fill in."""
+    return (LibraryTile(0, 0),)
+
+
+def resolved(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
+    """The tile that the library launches for these operands."""
+    return _resolved(tile, problem, limits, rules.PROMOTED if is_scaled(problem) else rules.BULK)
+
+
+def resolved_fast(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
+    """The same where fp8 sums stay in the matrix units (`use_fast_accum`)."""
+    return _resolved(tile, problem, limits, rules.BULK)
+
+
+def resolved_rows(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
+    """The tile of the kernel for fp8 with a scale for each row and column (CUTLASS, in torch).
+
+    64 x 128 where one wave of them covers the output, else 128 x 128; clusters of two; no split of
+    K (PyTorch, aten/src/ATen/native/cuda/RowwiseScaledMM.cu, recalled).
+    """
+    side = ROWWISE_N
+    halves = ceil_div(problem.M, ROWWISE_M // 2) * ceil_div(problem.N, side)
+    few = halves <= limits.processors
+    column = 0 * (halves + tile.split)
+    return replace(
+        tile,
+        block_m=where(few, ROWWISE_M // 2, ROWWISE_M) + column,
+        block_n=side + column,
+        block_k=rules.SLICE_BYTES + column,
+        multicast=SMALL_CLUSTER + column,
+        persistent=1 + column,
+        shallow=1 + column,
+    )
+
+
+def _resolved(
+    tile: LibraryTile, problem: GemmProblem, limits: Limits, table: rules.Candidates
+) -> LibraryTile:
+    unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
+    sizes = (problem.M, problem.N, problem.K, problem.batch, limits.processors)
+    shape = np.broadcast_shapes(*(np.shape(size) for size in sizes))
+    aligned = np.broadcast_to(np.asarray(_alignment(problem), dtype=np.float64), shape or (1,))
+    single = np.broadcast_to(np.asarray(problem.M) == 1, shape or (1,))
+    by_bulk = ((aligned >= BULK_BYTES) | single) & (unit == "matrix")
+    menu = rules.POWERS if dtype == "tf32" else table
+    wide = aligned >= WIDEST_COPY_BYTES
+    whole: dict[str, Array] = {}
+    for points in (by_bulk, ~by_bulk & wide, ~by_bulk & ~wide):
+        if not points.any():
+            continue
+        part, there = _within(points, problem), _within(points, limits)
+        bulk = bool(by_bulk[points][0])
+        found = _bulk(part, menu, there) if bulk else _copied(part, unit, aligned[points], there)
+        for name, values in found.items():
+            whole.setdefault(name, np.empty(points.shape))[points] = values
+    return replace(tile, **{name: _given(value, shape) for name, value in whole.items()})
+
+
+def _within(points: NDArray[np.bool_], given: Given) -> Given:
+    """A problem, or limits, at some points only: each kind of kernel looks at its own."""
+    if points.all():
+        return given
+    arrays = {field.name: getattr(given, field.name) for field in fields(given)}
+    cut = {n: np.broadcast_to(a, points.shape)[points] for n, a in arrays.items() if np.ndim(a)}
+    return replace(given, **cut)
+
+
+def _given(values: Array, shape: tuple[int, ...]) -> Any:
+    """A field as it was asked for: a number for numbers, whole where it is."""
+    if shape:
+        return values
+    value = float(values[0])
+    return int(value) if value.is_integer() else value
+
+
+def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict[str, Any]:
+    """Fields of the bulk kernels' tiles."""
+    found = rules.bulk(problem, table, limits)
+    clustered_ = found.blocks <= rules.most_clustered(limits)
+    return {
+        "block_m": found.block_m,
+        "block_n": found.block_n,
+        "block_k": rules.SLICE_BYTES / narrowest(problem),
+        "split": found.split,
+        "resident": 1.0,
+        "multicast": np.where(clustered_, CLUSTER, SMALL_CLUSTER),
+        "copy_bytes": 0.0,
+        "persistent": 1.0,
+        "effort": 1.0,
+    }
+
+
+def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> dict[str, Any]:
+    """Fields of the tiles of kernels that copy thread by thread, of one width of copies."""
+    element = element_bytes(problem.dtype_a)
+    if unit == "vector":
+        found = rules.copied(problem, rules.VECTOR, aligned, limits)
+        width = aligned
+    elif element > 2:
+        width = np.minimum(aligned, WIDEST_COPY_BYTES)
+        found = rules.copied(problem, rules.WORDS, width, limits)
+    else:
+        width = np.minimum(aligned, WIDEST_COPY_BYTES)
+        paired = bool((aligned >= WIDEST_COPY_BYTES).all())
+        found = rules.copied(problem, rules.PAIRED if paired else rules.SINGLE, width, limits)
+    return {
+        "block_m": found.block_m,
+        "block_n": found.block_n,
+        "block_k": rules.COPIED_SLICE_BYTES / element,
+        "split": found.split,
+        "resident": found.resident,
+        "multicast": 1.0,
+        "copy_bytes": width,
+        "persistent": 0.0,
+        "effort": found.effort,
+    }
+
+
+def _alignment(problem: GemmProblem) -> Amount:
+    """The largest power of two, up to 16 bytes, that divides the pitch of A, B and C.
+
+    A narrow B has none: weights are packed for their kernel when they are loaded (MARLIN).
+    """
+    widths = element_bytes(problem.dtype_a), element_bytes(problem.dtype_b)
+    inputs = {widths[0], max(widths)}
+    output = problem.N * element_bytes(problem.dtype_out)
+    pitches = [*(problem.K * width for width in inputs), output]
+    return least(_power(pitch) for pitch in pitches)
+
+
+def _power(pitch: Amount) -> Amount:
+    size: Amount = 1
+    for step in (2, 4, 8, 16):
+        size = where(divides(step, pitch), step, size)
+    return size
+
+
+def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
+    """One GEMM call: launch, rounds of blocks over the DRAM's stream, reduction of split sums."""
+    element, stored_bytes = element_bytes(problem.dtype_a), bytes_of(problem.dtype_out)
+    rows, columns = ceil_div(problem.M, tile.block_m), ceil_div(problem.N, tile.block_n)
+    blocks = problem.batch * rows * columns * tile.split
+    each = ceil_div(blocks, limits.processors)
+    resident = each / ceil_div(each, tile.resident)
+    slices = ceil_div(ceil_div(problem.K, tile.block_k), tile.split)
+    depth = slices * tile.block_k
+    area = tile.block_m * tile.block_n
+    staged = sides_bytes(problem, problem.M / rows, problem.N / columns) * depth
+    by_bulk = tile.persistent
+    unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
+    chain = COPIED_CHAIN if unit == "matrix" else VECTOR_CHAIN
+    operations = 2 * area * depth * tile.effort
+    if unit == "vector":
+        operations = operations * (1 + OPERAND_SLOTS * (1 / tile.block_m + 1 / tile.block_n))
+    products = Work(
+        operations={(unit, "flop", dtype): operations},
+        read={
+            "shared": slab(tile, limits) * depth * element * by_bulk,
+            "port": paired(problem, tile, staged, depth, limits) * lines(problem.K * element),
+            "l2": staged - clustered(problem, tile, rows, columns) * depth,
+            "pipeline": slices * where(by_bulk > 0, 1, chain / resident),
+        },
+        written={"shared": staged},
+        live={"processors": 1 / resident},
+        slots={"fill": 1 if dtype in OLDER else 1 - by_bulk},
+    )
+    copies = Work(read={"copy": where(by_bulk > 0, 0.0, staged / most((tile.copy_bytes, 1)))})
+    converted = conversions(problem, tile.block_n * depth)
+    if converted.operations:
+        products = Overlap((products, converted))
+    block = Overlap((products, copies)) if unit == "vector" else Serial((products, copies))
+    stored = where(tile.split > 1, PARTIAL_BYTES, stored_bytes)
+    scaled = is_scaled(problem)
+    epilogue = Work(written={"port": area * stored * (SCALED_STORE if scaled else 1)})
+    read, written = dram_bytes(problem, tile, limits)
+    partial = where(tile.split > 1, 1.0, 0.0)
+    partial_bytes = partial * tile.split * problem.batch * problem.M * problem.N * PARTIAL_BYTES
+    operands = sides_bytes(problem, problem.M, problem.N) * problem.K
+    spilled = partial_bytes * (1 - least((1.0, limits.capacity_bytes["l2"] / operands)))
+    loading = blocks / (ceil_div(blocks, limits.processors) * limits.processors)
+    stream = Work(
+        read={"dram": read, "engine": tile.shallow * read / np.sqrt(loading)},
+        written={"dram": written + spilled},
+    )
+    body = Overlap(
+        (
+            Waves(blocks, limits.processors * resident, Serial((block, epilogue))),
+            Serial((stream, Work(slots={"queue": 1}))),
+        )
+    )
+    reduction = Work(
+        read={"l2": partial_bytes}, written={"l2": partial_bytes}, slots={"reduction": partial}
+    )
+    launch = Work(slots={"launch": 1, "scales": int(scaled)})
+    return Serial((launch, body, reduction))

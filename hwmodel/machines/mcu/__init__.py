@@ -1,0 +1,1 @@
+"""Microcontrollers: arenas, libraries, patch by patch."""

@@ -1,0 +1,50 @@
+"""Inference libraries for microcontrollers: what they keep in SRAM and Flash.
+
+How fast each is stands in a device's calibration, as the family `mcu:<library>`. TinyEngine writes
+depthwise results over their inputs; TFLM's arena planner, which CMSIS-NN's kernels use too, and
+X-CUBE-AI are taken not to, so that theirs is the plain sum of live maps. Flash holds the int8
+weights and, for every output channel, an int32 bias and a 4-byte scale; the program comes on top.
+"""
+
+from dataclasses import dataclass
+
+from hwmodel.einsum.workloads.layer import Network
+from hwmodel.quantity.errors import UnknownNameError
+
+CHANNEL_BYTES = 8
+"""Bias (int32) and scale (fp32) of an output channel, as TinyEngine and TFLite store them."""
+
+PROGRAM_BYTES = 50_000
+"""Derived: measured Flash of TinyEngine on the STM32H743 (521 and 830 kB, its README at 47bb283)
+less weights and channels of mcunet-vww1 and mcunet-in2, 469.4 and 782.9 kB: 51.6 and 47.1 kB."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library's rule for memory: whether depthwise convolutions and sums work in place."""
+
+    name: str
+    title: str
+    in_place: bool
+
+
+LIBRARIES = {
+    "tinyengine": Library("tinyengine", "TinyEngine", True),
+    "x-cube-ai": Library("x-cube-ai", "X-CUBE-AI 7.3.0", False),
+    "cmsis-nn": Library("cmsis-nn", "CMSIS-NN", False),
+    "tflm": Library("tflm", "TensorFlow Lite Micro, reference kernels", False),
+}
+
+
+def library(kernel: str | None) -> Library:
+    """A library by name, TinyEngine where none is asked for; raises `UnknownNameError`."""
+    name = kernel or "tinyengine"
+    if name not in LIBRARIES:
+        raise UnknownNameError("kernel library of a microcontroller", name, LIBRARIES)
+    return LIBRARIES[name]
+
+
+def flash_bytes(network: Network) -> int:
+    """Weights, biases and scales of a network, and the program."""
+    channels = sum(layer.filters for layer in network.layers if layer.weights)
+    return network.weights + CHANNEL_BYTES * channels + PROGRAM_BYTES

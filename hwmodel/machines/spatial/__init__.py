@@ -1,0 +1,1 @@
+"""Spatial arrays: loop nests counted in closed form, bindings, SpAtten."""

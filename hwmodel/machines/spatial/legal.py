@@ -1,0 +1,148 @@
+"""Legal: what a tree of loops, keeps and Einsums may not do, and the path to a place in it.
+
+Loops over an axis of an array ask for no more elements than it has; a loop that repeats an Einsum
+stands outside of the loops that it reduces; what a branch of a `Split` reads is complete when an
+earlier branch has made it. Each refusal names the mapping, what was expected and what was found.
+"""
+
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from hwmodel.einsum.cascade import Cascade, Einsum
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.spatial.positions import Step, positions
+from hwmodel.machines.spatial.projection import Projection
+from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
+from hwmodel.spine.mapping import Compute, Keep, Loop, Nest, Split
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a tensor lives on a path: a level, and how many loops stand outside of its `Keep`.
+
+    `part` is the Keep that holds the first points of a rank further inwards already.
+    """
+
+    level: str
+    depth: int
+    part: Keep | None = None
+
+
+@dataclass(frozen=True)
+class Path:
+    """The loops, homes and innermost `Split` (as a depth) around a place in the tree."""
+
+    loops: tuple[Loop, ...] = ()
+    homes: Table[str, Home] = field(default_factory=lambda: {})
+    split: int = 0
+
+    def steps(self, rank: str) -> tuple[Step, ...]:
+        """The loops over one rank."""
+        return tuple(
+            (at, loop.tile, bool(loop.array))
+            for at, loop in enumerate(self.loops)
+            if loop.rank == rank
+        )
+
+
+@dataclass(frozen=True)
+class Legal:
+    """A cascade's sizes and projections on a machine, and what they forbid."""
+
+    where: str
+    cascade: Cascade
+    sizes: Table[str, int]
+    tensors: Table[str, Table[str, Projection]]
+    limits: Limits
+
+    def refuse(self, message: str) -> NoReturn:
+        """Raise `InputError` for the mapping."""
+        raise InputError(f"{self.where}: {message}")
+
+    def check_axis(self, loop: Loop, path: Path) -> None:
+        """The loops over one axis of an array must not ask for more elements than it has."""
+        axes = {
+            name: size
+            for array, (rows, columns) in self.limits.arrays.items()
+            for axis, size in (("rows", rows), ("columns", columns))
+            for name in (
+                (axis, f"{array}.{axis}") if len(self.limits.arrays) == 1 else (f"{array}.{axis}",)
+            )
+        }
+        if loop.array not in axes:
+            raise UnknownNameError(f"axis of an array in {self.where}", loop.array, axes)
+        used = 1
+        for rank in {each.rank for each in path.loops if each.array == loop.array}:
+            extent = self.sizes[rank]
+            for each in path.loops:
+                if each.rank == rank:
+                    used *= -(-extent // each.tile) if each.array == loop.array else 1
+                    extent = min(extent, each.tile)
+        if used > axes[loop.array]:
+            raise CapacityError(
+                f"{self.where}: loops over {loop.array} need {used} elements; it has"
+                f" {axes[loop.array]}; take larger tiles of {loop.rank}"
+            )
+
+    def check_repeats(self, einsum: Einsum, path: Path) -> None:
+        """A loop that repeats an Einsum inside its own reduction would add the same terms twice."""
+        reducing: str | None = None
+        stored = self.tensors[einsum.name][einsum.name].ranks
+        extents = dict(self.sizes)
+        for loop in path.loops:
+            turns = -(-extents[loop.rank] // loop.tile)
+            extents[loop.rank] = min(extents[loop.rank], loop.tile)
+            if turns == 1:
+                continue
+            if loop.rank in einsum.ranks and loop.rank not in stored:
+                reducing = loop.rank
+            elif loop.rank not in einsum.ranks and reducing is not None:
+                self.refuse(
+                    f"the loop over {loop.rank} repeats {einsum.name}, which lacks that rank,"
+                    f" inside the loop over {reducing} that it reduces; exchange the two loops"
+                )
+
+    def check_order(self, split: Split, path: Path) -> None:
+        """What a branch reads must be complete when an earlier branch has made it."""
+        made: dict[str, Einsum] = {}
+        for branch in split.branches:
+            names = [name for name in computed(branch) if name in self.tensors]
+            for name in names:
+                for access in self.cascade.einsum(name).reads:
+                    maker = made.get(access.tensor)
+                    if maker is not None:
+                        ended = any(index.at is not None for index in access.indices)
+                        running = {rank for index in access.indices for rank, _ in index.terms}
+                        self._check_complete(maker, name, running, ended, path)
+            for name in names:
+                made[name] = self.cascade.einsum(name)
+
+    def _check_complete(
+        self, maker: Einsum, reader: str, indexed: set[str], ended: bool, path: Path
+    ) -> None:
+        stored = self.tensors[maker.name][maker.name].ranks
+        for rank in maker.ranks:
+            if rank in stored:
+                continue
+            extents = positions(self.sizes[rank], path.steps(rank), -1, 0)
+            running = rank in indexed and self.cascade.ranks[rank].iterative and not ended
+            wanted = 1 if running else self.sizes[rank]
+            if extents[0][1] != wanted:
+                self.refuse(
+                    f"{reader} reads {maker.name}, which is reduced or recurrent along {rank}, in"
+                    f" the same turn of a loop over {rank} that holds {extents[0][1]} of its"
+                    f" {self.sizes[rank]} points; expected {wanted} around their Split"
+                )
+
+
+def computed(nest: Nest) -> list[str]:
+    """Names of the Einsums computed in a nest, in order."""
+    names: list[str] = []
+    for node in nest:
+        if isinstance(node, Compute):
+            names.append(node.einsum)
+        elif isinstance(node, Split):
+            for branch in node.branches:
+                names += computed(branch)
+    return names

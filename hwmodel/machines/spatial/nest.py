@@ -1,0 +1,449 @@
+"""Nest: exact counts of a mapped cascade, in closed form, without a walk over its tiles.
+
+A `Mapping` is a tree of loops, of tiles kept and of Einsums (see `hwmodel.spine.mapping`). Its
+traffic follows from these rules, element by element:
+
+- Entering a `Keep` fills its tile from the memory in which the tensor is kept outside of it (the
+  outermost one at last), unless it holds that very tile already. "The very same" means equal ranges
+  of all ranks that index the tensor; parts of windows that overlap are fetched anew.
+- A `Keep` around the Einsum that makes the tensor drains its tile when it is left for another one.
+  A re-entry that continues a reduction reads the partial sums back first; a first entry reads
+  nothing. Loops over ranks that an Einsum lacks repeat it, and start its reductions anew.
+- An intermediate whose `Keep` surrounds all of its uses never leaves that memory.
+- A `Keep` inside a branch of a `Split` lives only there: entering the branch again fills it again.
+  One right before a `Split`, with no loop in between, takes room from the first branch that touches
+  its tensor to the last, where the loops around need nothing of it in their next turn.
+- Loops over an axis of an array run at once. What several elements need alike is read once from the
+  memory outside (multicast), and sums of several elements are added on their way out (spatial
+  reduction); every element's own memory is filled and drained by itself.
+- A memory that all elements share holds their tiles together, also inside of loops over the array.
+- The last tile of a loop may be smaller; it is counted as small as it is.
+
+With D the loops around a Keep, the tiles of its tensor are the joint positions x of the loops over
+the tensor's ranks. Let k(x) be the innermost of them that makes more than one turn around x. Then x
+is entered once for each position of the other ranks' loops outside of k(x), so that
+
+    fills = sum over x of elements(x) * product over other ranks q of positions_q(outside k(x))
+
+and since loops of one rank nest, positions of a rank fall into few classes (full tile, remainder,
+remainder of the remainder ...), which are enumerated in place of the positions.
+
+Counts are ints (bytes are ints too where an element is a whole number of bytes).
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping as Table
+from dataclasses import replace
+from fractions import Fraction
+from itertools import product
+from math import prod
+from typing import TypeAlias
+
+from hwmodel.einsum.cascade import Cascade, Einsum
+from hwmodel.einsum.counts import operation_counts
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.spatial.counts import Counts, Touch, Transfer
+from hwmodel.machines.spatial.legal import Home, Legal, Path, computed
+from hwmodel.machines.spatial.positions import FOREVER, Step, positions
+from hwmodel.machines.spatial.projection import Projection, projections
+from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Split
+
+Live: TypeAlias = dict[str, dict[str, int | float]]
+"""Bytes live at once, by level and tensor."""
+
+
+class Nested:
+    """One evaluation: the cascade's sizes and projections, and the counts found so far."""
+
+    def __init__(self, cascade: Cascade, mapping: Mapping, limits: Limits) -> None:
+        self.cascade, self.limits = cascade, limits
+        self.where = f"mapping of {mapping.cascade} on {mapping.machine}"
+        self.sizes = {name: self._whole(name, size) for name, size in cascade.sizes().items()}
+        self.levels = tuple(limits.capacity_bytes)
+        self.tensors = {e.name: projections(e, cascade) for e in cascade.einsums}
+        self.legal = Legal(self.where, cascade, self.sizes, self.tensors, limits)
+        self.outputs = frozenset(cascade.outputs or (cascade.einsums[-1].name,))
+        self.transfers: list[Transfer] = []
+        self.touches: list[Touch] = []
+        self.operations: dict[tuple[str, str], Amount] = {}
+        self.computed: set[str] = set()
+        self.steps, self.elements = 0, 1
+
+    def _whole(self, rank: str, size: Amount) -> int:
+        if isinstance(size, int):
+            return size
+        raise CoverageError(
+            f"{self.where}: rank {rank} has extent {size!r}; expected one whole number (a mapping"
+            " is of one size, and data-dependent ranks have none)"
+        )
+
+    def run(self, nest: Nest, path: Path) -> Live:
+        """Count one nest; returns the bytes live in it by level and tensor."""
+        live: Live = {}
+        passing: Live = {}  # kept since the last loop: live from the first to the last use alone
+        for at, node in enumerate(nest):
+            if isinstance(node, Loop):
+                _stack(live, [passing])
+                passing = {}
+                path = self._loop(node, path)
+            elif isinstance(node, Keep):
+                held = passing if self._passes(node.tensor, nest[at + 1 :], path) else live
+                path = self._keep(node, nest[at + 1 :], path, held)
+            else:
+                if at + 1 < len(nest):
+                    self.legal.refuse(f"expected nothing after {_kind(node)}, found {nest[at + 1]}")
+                if isinstance(node, Compute):
+                    self._compute(node.einsum, path)
+                    _stack(live, [passing])
+                else:
+                    inner = Path(path.loops, path.homes, len(path.loops))
+                    self.legal.check_order(node, inner)
+                    branches = [self.run(branch, inner) for branch in node.branches]
+                    for branch, used in zip(branches, self._used(node), strict=True):
+                        for level, tensors in passing.items():
+                            kept = {name: size for name, size in tensors.items() if name in used}
+                            _stack(branch, [{level: kept}])
+                    _stack(live, branches)
+                return live
+        self.legal.refuse("expected every nest to end in Compute or Split, found one that does not")
+
+    def _passes(self, tensor: str, inside: Nest, path: Path) -> bool:
+        """Whether the next turn of the loops around needs nothing of what is kept here.
+
+        So it is of a tensor that is made and read inside of one turn, and of a tile that the
+        innermost loop in time with more than one turn moves on.
+        """
+        names = computed(inside)
+        users = [e for e in self.cascade.einsums if tensor in self.tensors[e.name]]
+        recurrent = any(
+            self.cascade.ranks[rank].iterative and rank not in projection.ranks
+            for e in users
+            for projection in (self.tensors[e.name][tensor],)
+            for rank in self.cascade.tensors[tensor].ranks
+        )
+        if recurrent or not users:
+            return False
+        if tensor not in self.outputs and tensor in names and all(e.name in names for e in users):
+            return True
+        extents = dict(self.sizes)
+        moving = ""
+        for loop in path.loops:
+            if loop.rank in extents and loop.tile < extents[loop.rank]:
+                extents[loop.rank] = loop.tile
+                moving = moving if loop.array else loop.rank
+        return not moving or moving in self.tensors[users[0].name][tensor].ranks
+
+    def _used(self, split: Split) -> list[set[str]]:
+        """Tensors in use during each branch: first touched there or before, and again or later."""
+        touched = [
+            {t for name in computed(branch) for t in self.tensors.get(name, ())}
+            for branch in split.branches
+        ]
+        return [
+            set().union(*touched[: at + 1]) & set().union(*touched[at:])
+            for at in range(len(touched))
+        ]
+
+    def _loop(self, loop: Loop, path: Path) -> Path:
+        if loop.rank not in self.sizes:
+            raise UnknownNameError(f"rank in {self.where}", loop.rank, self.sizes)
+        if loop.tile < 1:
+            self.legal.refuse(f"expected a tile of 1 or more in the loop over {loop.rank}")
+        path = Path((*path.loops, loop), path.homes, path.split)
+        if loop.array:
+            self.legal.check_axis(loop, path)
+        return path
+
+    def _keep(
+        self, keep: Keep, inside: Nest, path: Path, live: dict[str, dict[str, int | float]]
+    ) -> Path:
+        if keep.level not in self.levels:
+            raise UnknownNameError(f"memory level in {self.where}", keep.level, self.levels)
+        einsums = [self.cascade.einsum(name) for name in computed(inside) if name in self.tensors]
+        users = [e for e in einsums if keep.tensor in self.tensors[e.name]]
+        if keep.tensor not in self.cascade.tensors:
+            raise UnknownNameError(f"tensor in {self.where}", keep.tensor, self.cascade.tensors)
+        if not users:
+            self.legal.refuse(
+                f"{keep.tensor} is kept in {keep.level} around no Einsum that touches it"
+            )
+        home = path.homes.get(keep.tensor, Home(self.levels[0], 0))
+        if self.levels.index(keep.level) <= self.levels.index(home.level):
+            self.legal.refuse(
+                f"expected {keep.tensor} to be kept inside of {home.level}, where it lives already;"
+                f" found {keep.level} (levels, outermost first: {', '.join(self.levels)})"
+            )
+        projection = self._one_projection(keep.tensor, users)
+        new = Home(keep.level, len(path.loops))
+        inner = path
+        if self.limits.instances.get(keep.level) == 1 and any(loop.array for loop in path.loops):
+            new = Home(keep.level, next(at for at, loop in enumerate(path.loops) if loop.array))
+            path = self._as_one(keep, projection, path)
+        tile = self._first_tile(projection, path)
+        share = Fraction(1)
+        if keep.rank:
+            share = self._part(keep, projection, path)
+            tile = int(tile * share)
+            new = replace(home, part=keep)
+        elif home.part is not None and home.part.level == keep.level:
+            share = 1 - self._part(home.part, projection, path)
+        moved = self._transfer(keep, projection, tile, users, home, path)
+        self.transfers.append(_shared(moved, share))
+        held = live.setdefault(keep.level, {})
+        size = tile * projection.element_bytes * (2 if keep.double else 1)
+        held[keep.tensor] = held.get(keep.tensor, 0) + size
+        return Path(inner.loops, {**inner.homes, keep.tensor: new}, inner.split)
+
+    def _as_one(self, keep: Keep, projection: Projection, path: Path) -> Path:
+        """The loops as a memory that all array elements share sees them.
+
+        It holds the tiles of all elements together: loops over the array make no turns for it, and
+        tiles of loops inside of those are as much larger.
+        """
+        extents, together = dict(self.sizes), dict.fromkeys(self.sizes, 1)
+        spread = {loop.rank for loop in path.loops if loop.array}
+        apart = {rank for axis in projection.windows for rank, _ in axis}
+        loops: list[Loop] = []
+        for loop in path.loops:
+            rank, tile = loop.rank, min(loop.tile, extents[loop.rank])
+            turns, rest = divmod(extents[rank], tile)
+            scattered = turns > 1 and not loop.array and together[rank] > 1 and rank in apart
+            if rank in spread and (rest or scattered):
+                raise CoverageError(
+                    f"{self.where}: {keep.tensor} is kept in {keep.level}, which all elements"
+                    f" share, inside a loop over the array; expected tiles of {rank} that divide"
+                    f" {extents[rank]} and make no window, found {tile}"
+                )
+            loops.append(Loop(rank, self.sizes[rank] if loop.array else tile * together[rank]))
+            together[rank] *= turns if loop.array else 1
+            extents[rank] = tile
+        return Path(tuple(loops), path.homes, path.split)
+
+    def _part(self, keep: Keep, projection: Projection, path: Path) -> Fraction:
+        """Share of a tensor that a Keep of the first points of a rank holds."""
+        size = self.sizes.get(keep.rank, 0)
+        steps = path.steps(keep.rank)
+        plain = any(axis == ((keep.rank, 1),) for axis in projection.axes)
+        made = any(e.name == keep.tensor for e in self.cascade.einsums)
+        if made or not plain or not 0 < keep.points < size:
+            self.legal.refuse(
+                f"expected a Keep of the first points of a rank of an input, fewer than its {size};"
+                f" found {keep.points} of {keep.rank!r} of {keep.tensor}"
+            )
+        if len(steps) > 1 or any(spatial for _, _, spatial in steps):
+            raise CoverageError(
+                f"{self.where}: {keep.tensor} is kept for the first {keep.points} of {keep.rank},"
+                f" walked by {len(steps)} loops, or over an array; expected one loop in time"
+            )
+        return Fraction(keep.points, size)
+
+    def _one_projection(self, tensor: str, users: list[Einsum]) -> Projection:
+        found = {self.tensors[e.name][tensor] for e in users}
+        if len(found) > 1:
+            raise CoverageError(
+                f"{self.where}: {', '.join(e.name for e in users)} touch {tensor} through different"
+                " indices; expected one Keep for each of them"
+            )
+        return found.pop()
+
+    def _first_tile(self, projection: Projection, path: Path) -> int:
+        """Elements of the largest tile."""
+        first = {
+            rank: positions(self.sizes[rank], path.steps(rank), -1, 0)[0][1]
+            for rank in projection.ranks
+        }
+        return int(projection.elements(first))
+
+    def _transfer(
+        self,
+        keep: Keep,
+        projection: Projection,
+        tile: int,
+        users: list[Einsum],
+        home: Home,
+        path: Path,
+    ) -> Transfer:
+        whole = self._tiles(projection, path, -1)
+        first = sum(count * elements for count, elements, _ in whole)
+        names = (keep.tensor, home.level, keep.level, projection.element_bytes, tile)
+        moved = Transfer(*names, keep.double, first)
+        maker = next((e for e in users if e.name == keep.tensor), None)
+        outside = [
+            e.name
+            for e in self.cascade.einsums
+            if keep.tensor in self.tensors[e.name] and e not in users
+        ]
+        if maker is not None and keep.tensor not in self.outputs and not outside:
+            return moved
+        others = {
+            rank: steps
+            for rank in {loop.rank for loop in path.loops}
+            if rank not in projection.ranks
+            for steps in (path.steps(rank),)
+        }
+        foreign = [rank for rank in others if maker is not None and rank not in maker.ranks]
+        shared = everyone = restarts = begun = 0
+        for count, elements, last in self._tiles(projection, path):
+            stop = max(last, path.split - 1)
+            visits = {
+                rank: sum(n for n, _, _ in positions(self.sizes[rank], steps, stop, home.depth))
+                for rank, steps in others.items()
+            }
+            copies = {
+                rank: sum(n for n, _, _ in positions(self.sizes[rank], steps, stop, FOREVER))
+                for rank, steps in others.items()
+            }
+            weight = count * elements
+            shared += weight * prod(visits.values())
+            everyone += weight * prod(copies.values())
+            restarts += weight * prod(
+                visits[rank] if rank in foreign else self._elements(rank, steps, home.depth)
+                for rank, steps in others.items()
+            )
+            begun += weight * prod(
+                copies[rank] if rank in foreign else self._elements(rank, steps, FOREVER)
+                for rank, steps in others.items()
+            )
+        if maker is None:
+            return replace(moved, fills=shared, copies=everyone)
+        return replace(
+            moved,
+            drains=shared,
+            partials=everyone,
+            returns=shared - restarts,
+            returned=everyone - begun,
+        )
+
+    def _elements(self, rank: str, steps: tuple[Step, ...], shared: int) -> int:
+        """Array elements that hold parts of a rank, those of loops at `shared` or deeper as one."""
+        return sum(n for n, _, _ in positions(self.sizes[rank], steps, -1, shared))
+
+    def _tiles(
+        self, projection: Projection, path: Path, stop: int = FOREVER
+    ) -> Iterator[tuple[int, int, int]]:
+        """Tiles of a tensor by class: how many, elements, innermost loop that changes them."""
+        ranks = projection.ranks
+        each = [positions(self.sizes[rank], path.steps(rank), stop, FOREVER) for rank in ranks]
+        for classes in product(*each):
+            extents = {rank: extent for rank, (_, extent, _) in zip(ranks, classes, strict=True)}
+            last = max((last for _, _, last in classes), default=-1)
+            yield prod(n for n, _, _ in classes), int(projection.elements(extents)), last
+
+    def _compute(self, name: str, path: Path) -> None:
+        if name not in self.tensors:
+            raise UnknownNameError(f"Einsum in {self.where}", name, self.tensors)
+        if name in self.computed:
+            self.legal.refuse(f"expected each Einsum once, found {name} a second time")
+        self.computed.add(name)
+        einsum = self.cascade.einsum(name)
+        ranks = tuple(dict.fromkeys((*einsum.ranks, *(loop.rank for loop in path.loops))))
+        self.legal.check_repeats(einsum, path)
+
+        def points(rank: str, shared: int) -> int:
+            own = rank in einsum.ranks
+            found = positions(self.sizes[rank], path.steps(rank), FOREVER, shared)
+            return sum(n * (extent if own else 1) for n, extent, _ in found)
+
+        for tensor, projection in self.tensors[name].items():
+            home = path.homes.get(tensor, Home(self.levels[0], 0))
+            if home.part is not None:
+                self.legal.refuse(
+                    f"{tensor} is kept for the first {home.part.points} of {home.part.rank} alone;"
+                    f" expected a Keep of the others around {name}"
+                )
+            count = prod(
+                points(rank, FOREVER if rank in projection.ranks else home.depth) for rank in ranks
+            )
+            reduced = tensor == name and set(projection.ranks) != set(einsum.ranks)
+            first = prod(
+                points(rank, FOREVER)
+                if rank in projection.ranks
+                else self._elements(rank, path.steps(rank), home.depth)
+                if rank in einsum.ranks
+                else points(rank, home.depth)
+                for rank in ranks
+            )
+            self.touches.append(
+                Touch(
+                    *(name, tensor, home.level, projection.element_bytes, count),
+                    made=tensor == name,
+                    reduced=reduced,
+                    first=first if reduced else 0,
+                )
+            )
+        self.steps += prod(points(rank, 0) for rank in ranks)
+        repeats = prod(points(rank, FOREVER) for rank in ranks if rank not in einsum.ranks)
+        for key, count in operation_counts(einsum, self.cascade).items():
+            self.operations[key] = self.operations.get(key, 0) + count * repeats
+        used = 1
+        for rank in ranks:
+            first = positions(self.sizes[rank], path.steps(rank), -1, FOREVER)
+            used *= sum(n for n, _, _ in first)
+        self.elements = max(self.elements, used)
+
+    def check_capacity(self, live: Table[str, Table[str, int | float]]) -> dict[str, int | float]:
+        """Most bytes live at each level; raises `CapacityError` where they do not fit."""
+        total: dict[str, int | float] = {}
+        for level, tensors in live.items():
+            total[level] = sum(tensors.values())
+            available = self.limits.capacity_bytes[level] / self.limits.instances.get(level, 1)
+            if total[level] > available:
+                listed = ", ".join(f"{name} {size:,}" for name, size in tensors.items())
+                raise CapacityError(
+                    f"{self.where}: tiles in {level} need {total[level]:,} bytes ({listed}); it has"
+                    f" {available:,.0f}; take smaller tiles, or {total[level]:,} bytes, which would"
+                    " suffice"
+                )
+        return total
+
+
+def evaluate(
+    cascade: Cascade, mapping: Mapping, limits: Limits, *, check_capacity: bool = True
+) -> Counts:
+    """Exact counts of a mapping.
+
+    Raises `InputError` for a tree that makes no sense (unknown rank, tensor or level, an Einsum
+    missing or twice, a reader before its maker is complete), `CapacityError` for tiles larger than
+    their memory, `CoverageError` for accesses without a closed form.
+    """
+    nested = Nested(cascade, mapping, limits)
+    live = nested.run(mapping.nest, Path())
+    missing = [e.name for e in cascade.einsums if e.name not in nested.computed]
+    if missing:
+        raise InputError(f"{nested.where}: expected Compute({missing[0]!r}), found none")
+    footprint = (
+        nested.check_capacity(live)
+        if check_capacity
+        else {level: sum(tensors.values()) for level, tensors in live.items()}
+    )
+    return Counts(
+        tuple(nested.transfers),
+        tuple(nested.touches),
+        nested.operations,
+        nested.steps,
+        nested.elements,
+        footprint,
+    )
+
+
+def _stack(live: Live, branches: list[Live]) -> None:
+    """Add to each level the branch that needs most of it."""
+    for level in {level for branch in branches for level in branch}:
+        widest = max(branches, key=lambda branch: sum(branch.get(level, {}).values()))
+        held = live.setdefault(level, {})
+        for tensor, size in widest[level].items():
+            held[tensor] = held.get(tensor, 0) + size
+
+
+def _shared(moved: Transfer, share: Fraction) -> Transfer:
+    """The share of a tensor's transfers that some of a rank's points make: all move alike."""
+    if share == 1:
+        return moved
+    counts = {name: int(getattr(moved, name) * share) for name in ("first", "fills", "copies")}
+    return replace(moved, **counts)
+
+
+def _kind(node: Compute | Split) -> str:
+    return f"Compute({node.einsum!r})" if isinstance(node, Compute) else "Split"

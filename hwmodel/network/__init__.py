@@ -1,0 +1,1 @@
+"""What lies between machines: topologies, routes, collectives and what they take."""

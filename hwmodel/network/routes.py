@@ -1,0 +1,199 @@
+"""Routing and contention: what simultaneous messages load on every link of a topology.
+
+Messages take shortest paths (fewest `hops`), spread evenly over all of them, as multi-path routing
+does on average. With R[l, (s, d)] the part of a message from s to d that link l carries, bytes
+M[s, d] load the links with R M, and a set of messages that start together takes
+
+    max over links (load / bandwidth + messages * message_s) + max over messages (latency)
+
+which no order of sending beats but for the last term, and which cut-through switches reach where
+the pattern is regular. R is sparse and made once; after that a matrix costs one sparse product, and
+a batch of matrices one more: this is what placement of experts calls.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.network.topology import Topology
+from hwmodel.quantity.errors import InputError
+
+Array: TypeAlias = NDArray[np.float64]
+
+BATCH = 256
+"""Matrices that are multiplied together: enough for speed, few enough for memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Routes:
+    """Where messages between devices go; links are one for each direction that carries apart.
+
+    `share` is R, sparse, of shape (links, devices * devices); `latency_s` is [from, to], of the
+    slowest of the paths; `byte_s` is [from, to], the seconds a byte takes when alone.
+    """
+
+    devices: tuple[str, ...]
+    links: tuple[str, ...]
+    bandwidth_bytes_per_s: Array
+    message_s: Array
+    share: Any
+    latency_s: Array
+    byte_s: Array
+
+
+@lru_cache(maxsize=8)
+def routes(topology: Topology) -> Routes:
+    """All shortest paths between devices, counted by dynamic programming over distances."""
+    sparse: Any = importlib.import_module("scipy.sparse")
+    index = {node.name: i for i, node in enumerate(topology.nodes)}
+    ways = [
+        (index[start], index[end], link.hops, link.latency_s, number, way)
+        for number, link in enumerate(topology.links)
+        for way, (start, end) in enumerate(link.directions)
+    ]
+    start, end, hops = (np.array([w[i] for w in ways], dtype=np.intp) for i in range(3))
+    travel_s = np.array([w[3] for w in ways], dtype=np.float64)
+    distance = _distances(len(index), start, end, hops)
+    paths, latency_s = _paths(distance, start, end, hops, travel_s)
+    # A half-duplex link is one resource for both of its directions.
+    keys = [
+        (number, 0 if topology.links[number].duplex == "half" else way) for *_, number, way in ways
+    ]
+    resource = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    devices = np.array([index[name] for name in topology.devices], dtype=np.intp)
+    count = len(devices)
+    total = paths[np.ix_(devices, devices)]
+    apart = distance[np.ix_(devices, devices)]
+    rows, columns, values = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)], [np.zeros(0)]
+    for a, b, metric, key in zip(start, end, hops, keys, strict=True):
+        left, right = distance[devices, a], distance[b, devices]
+        s, d = np.nonzero(left[:, None] + (metric + right)[None, :] == apart)
+        rows.append(np.full(len(s), resource[key], dtype=np.intp))
+        columns.append(s * count + d)
+        values.append(paths[devices[s], a] * paths[b, devices[d]] / total[s, d])
+    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
+    share = sparse.csc_array(entries, shape=(len(resource), count * count))
+    used = [topology.links[number] for number, _ in resource]
+    bandwidth = np.array([link.bandwidth_bytes_per_s for link in used])
+    byte_s = share.multiply(1 / bandwidth[:, None]).max(axis=0).toarray() if used else 0
+    return Routes(
+        devices=topology.devices,
+        links=tuple(_named(topology, *key) for key in resource),
+        bandwidth_bytes_per_s=bandwidth,
+        message_s=np.array([link.message_s for link in used], dtype=np.float64),
+        share=share,
+        latency_s=latency_s[np.ix_(devices, devices)],
+        byte_s=np.broadcast_to(byte_s, count * count).reshape(count, count),
+    )
+
+
+def load_bytes(matrix: Any, network: Topology | Routes) -> Array:
+    """Bytes on every link, `[..., links]`, for bytes `[..., from, to]` between devices."""
+    table, known = _matrix(matrix, network)
+    return (known.share @ table.reshape(-1, table.shape[-1] ** 2).T).T.reshape(
+        *table.shape[:-2], len(known.links)
+    )
+
+
+def all_to_all_s(matrix: Any, network: Topology | Routes, *, share: float = 1.0) -> Array:
+    """Seconds of an all-to-all with unequal bytes: `[..., from, to]` -> `[...]`.
+
+    All messages start together; what a device keeps (the diagonal) is free. `share` is the part of
+    every link's bandwidth that can be had. Raises `InputError` for negative or endless bytes and
+    for a matrix of another size.
+    """
+    table, known = _matrix(matrix, network)
+    flat = table.reshape(-1, table.shape[-1] ** 2)
+    times = [
+        _together_s(part, known, share) for part in np.split(flat, range(BATCH, len(flat), BATCH))
+    ]
+    return np.concatenate(times).reshape(table.shape[:-2])
+
+
+def flows_s(flows: Mapping[tuple[str, str], float], network: Topology | Routes) -> float:
+    """Seconds of a set of simultaneous messages, (from, to) -> bytes, by the devices' names."""
+    known = network if isinstance(network, Routes) else routes(network)
+    matrix = np.zeros((len(known.devices), len(known.devices)))
+    for (start, end), size in flows.items():
+        for name in (start, end):
+            if name not in known.devices:
+                raise InputError(f"flows: expected devices of {known.devices}, found {name!r}")
+        matrix[known.devices.index(start), known.devices.index(end)] += size
+    return float(all_to_all_s(matrix, known))
+
+
+def busiest(matrix: Any, network: Topology | Routes) -> tuple[str, float]:
+    """The link that takes longest for its bytes, and its seconds."""
+    known = network if isinstance(network, Routes) else routes(network)
+    seconds = load_bytes(matrix, known) / known.bandwidth_bytes_per_s
+    return known.links[int(np.argmax(seconds))], float(np.max(seconds))
+
+
+def _together_s(flat: Array, known: Routes, share: float) -> Array:
+    """Seconds of each row of messages, by the equation above."""
+    sent = flat > 0
+    sent[:, :: len(known.devices) + 1] = False
+    if not known.links:
+        return np.zeros(len(flat))
+    load_s = (known.share @ flat.T) / (share * known.bandwidth_bytes_per_s[:, None])
+    if np.any(known.message_s):
+        load_s = load_s + (known.share @ sent.T.astype(np.float64)) * known.message_s[:, None]
+    return load_s.max(axis=0) + (sent * known.latency_s.ravel()).max(axis=1)
+
+
+def _matrix(matrix: Any, network: Topology | Routes) -> tuple[Array, Routes]:
+    known = network if isinstance(network, Routes) else routes(network)
+    table = np.asarray(matrix, dtype=np.float64)
+    count = len(known.devices)
+    if table.ndim < 2 or table.shape[-2:] != (count, count):
+        raise InputError(
+            f"bytes between devices: expected a matrix {count} x {count} (or many of them), one "
+            f"row for each device, found shape {table.shape}"
+        )
+    if not np.all(np.isfinite(table)) or np.any(table < 0):
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(table) | (table < 0))[0])
+        raise InputError(f"bytes between devices {where}: expected 0 or more, found {table[where]}")
+    return table, known
+
+
+def _distances(
+    nodes: int, start: NDArray[np.intp], end: NDArray[np.intp], hops: NDArray[np.intp]
+) -> Array:
+    """Fewest hops between any two nodes."""
+    sparse: Any = importlib.import_module("scipy.sparse")
+    search: Any = importlib.import_module("scipy.sparse.csgraph")
+    order = np.argsort(-hops)  # of parallel links the shortest is written last, and stays
+    weights = sparse.lil_array((nodes, nodes))
+    for i in order:
+        weights[start[i], end[i]] = hops[i]
+    return np.asarray(search.shortest_path(weights.tocsr()), dtype=np.float64)
+
+
+def _paths(
+    distance: Array,
+    start: NDArray[np.intp],
+    end: NDArray[np.intp],
+    hops: NDArray[np.intp],
+    travel_s: Array,
+) -> tuple[Array, Array]:
+    """Number of shortest paths between any two nodes, and the longest travel among them."""
+    paths, latency_s = np.eye(len(distance)), np.zeros_like(distance)
+    near = np.unique(distance[np.isfinite(distance)])
+    for length in near[near > 0]:
+        reached = distance[:, end] == length
+        s, way = np.nonzero(reached & (distance[:, start] + hops == length))
+        np.add.at(paths, (s, end[way]), paths[s, start[way]])
+        np.maximum.at(latency_s, (s, end[way]), latency_s[s, start[way]] + travel_s[way])
+    return paths, latency_s
+
+
+def _named(topology: Topology, number: int, way: int) -> str:
+    link = topology.links[number]
+    if link.duplex == "half":
+        return " - ".join(link.between)
+    return " > ".join(link.directions[way])

@@ -1,0 +1,1 @@
+"""Numbers and their own business: units, formats, exact arithmetic, errors, text that comes in."""

@@ -1,0 +1,91 @@
+"""Arguments of public functions, checked against the kinds that their annotations declare.
+
+`checked` refuses, by `InputError` with the function's and the argument's name, what an annotation
+of plain kinds does not allow: a list as a name, a text as a number, a truth value as a count, a
+number that is none (NaN) or that no float holds. Arrays pass where numbers may: what takes them
+says so, and what does not. Annotations of other kinds are the function's own to check.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, ParamSpec, TypeVar, cast, get_args, get_origin
+
+import numpy as np
+
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.printable import shown
+from hwmodel.quantity.units import LARGEST_BITS
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: Any) -> bool:
+    """A truth value, or 0 or 1, as tables of numbers have it."""
+    return isinstance(value, (bool, np.bool_)) or (
+        isinstance(value, (int, float, np.number)) and value in (0, 1)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    """A finite number, or an array of them."""
+    if isinstance(value, np.ndarray):
+        array = cast(Any, value)
+        return array.dtype.kind in "iuf" and bool(np.all(np.isfinite(array)))
+    if isinstance(value, (bool, np.bool_)):
+        return False
+    if isinstance(value, int):
+        return value.bit_length() <= LARGEST_BITS
+    return isinstance(value, (float, np.integer, np.floating)) and math.isfinite(value)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes))
+
+
+KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
+    str: (_is_name, "a name"),
+    bool: (_is_flag, "true or false"),
+    int: (_is_number, "a whole number"),
+    float: (_is_number, "a number"),
+    Path: (lambda value: isinstance(value, Path), "a path"),
+    Mapping: (lambda value: isinstance(value, Mapping), "a table"),
+    Sequence: (_is_list, "a list"),
+    NoneType: (lambda value: value is None, "none"),
+}
+"""Kind in an annotation -> whether a value is of it, and what it is called."""
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, with arguments of plain kinds checked before it is called."""
+    parameters = inspect.signature(function).parameters
+    kinds = {name: kinds_of(each.annotation) for name, each in parameters.items()}
+    names = tuple(parameters)
+
+    @wraps(function)
+    def call(*args: P.args, **given: P.kwargs) -> R:
+        for name, value in (*zip(names, args, strict=False), *given.items()):
+            allowed = kinds.get(name)
+            if allowed and not any(KINDS[kind][0](value) for kind in allowed):
+                wanted = " or ".join(KINDS[kind][1] for kind in allowed)
+                called = f"{function.__name__}: {name}"
+                raise InputError(f"{called}: expected {wanted}, found {shown(value)}")
+        return function(*args, **given)
+
+    return call
+
+
+def kinds_of(annotation: Any) -> tuple[Any, ...]:
+    """The plain kinds that an annotation allows; none where it allows others too."""
+    parts = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    found = tuple(get_origin(part) or part for part in parts)
+    plain = all(isinstance(part, type) and part in KINDS for part in found)
+    return tuple(dict.fromkeys(found)) if plain else ()

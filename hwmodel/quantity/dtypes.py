@@ -1,0 +1,117 @@
+"""Number formats: their width in bits and the name that hardware tables know them by.
+
+Sizes are of the stored element; block scales of quantised formats are counted by whoever knows the
+block (see `scale_bits`). Sources: IEEE 754 (fp16, fp32, fp64), bfloat16 (TensorFlow), OCP 8-bit
+floating point (e4m3, e5m2), OCP Microscaling v1.0 (mxfp4: 32-element blocks, one 8-bit scale),
+NVIDIA nvfp4 (16-element blocks, one 8-bit scale).
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
+
+
+@dataclass(frozen=True)
+class DType:
+    """One format: `bits` stored per element, plus `scale_bits` per block of `block` elements."""
+
+    name: str
+    bits: int
+    block: int = 1
+    scale_bits: int = 0
+
+    @property
+    def bytes_per_element(self) -> float:
+        """Stored bytes per element, block scales included."""
+        return (self.bits + self.scale_bits / self.block) / 8
+
+    @property
+    def base(self) -> str:
+        """The element's own format, by which a table of rates knows it: int4 of int4@128:20."""
+        return self.name.partition("@")[0]
+
+
+DTYPES: dict[str, DType] = {
+    d.name: d
+    for d in (
+        DType("fp64", 64),
+        DType("fp32", 32),
+        DType("tf32", 32),
+        DType("bf16", 16),
+        DType("fp16", 16),
+        DType("fp8", 8),
+        DType("mxfp4", 4, block=32, scale_bits=8),
+        DType("nvfp4", 4, block=16, scale_bits=8),
+        DType("int32", 32),
+        DType("int64", 64),
+        DType("int16", 16),
+        DType("int8", 8),
+        DType("int4", 4),
+        DType("bool", 8),
+    )
+}
+ALIASES = {
+    "float16": "fp16",
+    "half": "fp16",
+    "bfloat16": "bf16",
+    "float32": "fp32",
+    "float": "fp32",
+    "float64": "fp64",
+    "double": "fp64",
+    "e4m3": "fp8",
+    "e5m2": "fp8",
+    "float8_e4m3fn": "fp8",
+}
+
+
+def dtype(name: str) -> DType:
+    """Look a format up by its name or by a common alias; raises `UnknownNameError`.
+
+    `int4@128:20` is int4 with 20 bits of scale (and zero point) for each block of 128 elements.
+    """
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"dtype: expected a name such as 'bf16', found {shown(name)}")
+    found = DTYPES.get(ALIASES.get(name, name)) or _with_scales(name)
+    if found is None:
+        raise UnknownNameError("dtype", name, DTYPES)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _with_scales(name: str) -> DType | None:
+    match = re.fullmatch(r"(\w+)@([1-9][0-9]{0,9}):([0-9]{1,9})", name)
+    element = DTYPES.get(ALIASES.get(match[1], match[1])) if match else None
+    if match is None or element is None:
+        return None
+    block, scale_bits = int(match[2]), int(match[3])
+    return DType(f"{element.name}@{block}:{scale_bits}", element.bits, block, scale_bits)
+
+
+def bytes_of(name: str) -> int | float:
+    """Stored bytes per element of a format, block scales included: an int where it is whole.
+
+    >>> bytes_of("bf16")
+    2
+    """
+    return _whole(dtype(name).bytes_per_element)
+
+
+def element_bytes(name: str) -> int | float:
+    """Bytes of one element alone, as rows of elements are laid out: scales lie elsewhere.
+
+    >>> element_bytes("fp8@16384:32")
+    1
+    """
+    return _whole(dtype(name).bits / 8)
+
+
+def base_of(name: str) -> str:
+    """The element's own format, by which tables of rates and libraries know it."""
+    return dtype(name).base
+
+
+def _whole(size: float) -> int | float:
+    return int(size) if size == int(size) else size

@@ -1,0 +1,79 @@
+"""Every error that the package raises on purpose.
+
+A message says where (file, line, field), what was expected, what was found and, where there is
+one, the way out. The command line turns each family into its exit status, without a traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from hwmodel.quantity.printable import MESSAGE_CHARACTERS, cut, printable, shown
+
+LONGEST_NAME = 100
+"""Characters of a name for which a near one is sought: the search takes their square."""
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The name that was meant, perhaps: m for M too."""
+    folded = {each.casefold(): each for each in known}
+    return [folded[each] for each in get_close_matches(name.casefold(), folded, n=1)]
+
+
+class HwmodelError(Exception):
+    """Catch this to catch what the package refuses, and none of its own bugs.
+
+    Errors survive pickling as they are, whatever their class takes to be made, so that worker
+    processes can send them.
+    """
+
+    exit_status = 1
+
+    def __str__(self) -> str:
+        """The message; what it quotes from files cannot steer a terminal, nor flood it."""
+        return printable(cut(super().__str__(), MESSAGE_CHARACTERS))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By class, message and fields: `__init__` of a class may take something else."""
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[HwmodelError], args: tuple[Any, ...]) -> HwmodelError:
+    made = kind.__new__(kind)
+    made.args = args
+    return made
+
+
+class InputError(HwmodelError, ValueError):
+    """Text, a size, a unit, a file or a name that cannot be accepted as given."""
+
+    exit_status = 2
+
+
+class UnknownNameError(InputError):
+    """A name that its table does not have."""
+
+    def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
+        """Say which kind of name (`what`), the name given, and the names that exist."""
+        self.name, self.known = name, tuple(sorted(known))
+        text = name if isinstance(name, str) else shown(name)
+        near = nearest(text, self.known) if len(text) <= LONGEST_NAME else []
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        listed = ", ".join(self.known) or "none"
+        super().__init__(f"unknown {what} {shown(name)}{hint}; known: {listed}")
+
+
+class CoverageError(InputError):
+    """A valid request that no model covers yet; the message names what would work."""
+
+
+class CapacityError(HwmodelError):
+    """Something does not fit where it has to live; the message says by how much."""
+
+    exit_status = 3
+
+
+class SolverError(HwmodelError):
+    """A solver ended without any answer: infeasible, or stopped before it found one."""
+
+    exit_status = 3

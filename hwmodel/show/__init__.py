@@ -1,0 +1,1 @@
+"""How answers look: texts, HTML, JSON, tables."""

@@ -1,0 +1,1 @@
+"""Pictures: one file a picture, matplotlib loaded when it draws."""

@@ -1,0 +1,108 @@
+"""A picture of a topology: its links drawn as wide and as dark as they are loaded.
+
+Devices stand lowest, network cards and switches above them by how far they are from a device, or
+inside of them where switches of a layer are linked with each other. matplotlib and networkx are
+loaded when asked for.
+"""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodel.network.routes import Routes, busiest, load_bytes, routes
+from hwmodel.network.topology import Topology
+from hwmodel.quantity.units import show
+
+LOOKS = {"device": ("#0072B2", "o"), "switch": ("#009E73", "s"), "nic": ("#E69F00", "^")}
+"""Colour (Okabe and Ito 2008) and marker of each kind of node."""
+
+LETTERS: dict[str, Any] = {
+    "textcoords": "offset points",
+    "ha": "center",
+    "size": 7,
+    "bbox": {"facecolor": "white", "alpha": 0.8, "pad": 0.6, "linewidth": 0},
+}
+"""How names are written, so that they are read on top of a wide link."""
+
+LABELLED = 40
+"""Nodes up to which each one bears its name."""
+
+
+def draw(topology: Topology, path: Path, matrix: Any = None) -> None:
+    """Write one picture; `matrix` is bytes `[from, to]`, by default one byte between any two.
+
+    A link's colour is the time that its fuller direction takes, as a part of the slowest link's.
+    """
+    figures: Any = importlib.import_module("matplotlib.figure")
+    colours: Any = importlib.import_module("matplotlib.colors")
+    mappable: Any = importlib.import_module("matplotlib.cm").ScalarMappable
+    known = routes(topology)
+    count = len(known.devices)
+    sent = np.ones((count, count)) - np.eye(count) if matrix is None else matrix
+    seconds = load_bytes(sent, known) / known.bandwidth_bytes_per_s
+    places = _places(topology)
+    figure = figures.Figure(figsize=(11, 6.5), layout="constrained")
+    axes = figure.subplots()
+    scale = colours.Normalize(0, float(seconds.max()) or 1.0)
+    shade = mappable(norm=scale, cmap="viridis_r")
+    for link in topology.links:
+        ends = [places[name] for name in link.between]
+        used = max(seconds[i] for i in _resources(known, link.between))
+        width = 0.6 + 3.4 * scale(used)
+        axes.plot(*zip(*ends, strict=True), color=shade.to_rgba(used), linewidth=width, zorder=1)
+    for kind, (colour, marker) in LOOKS.items():
+        mine = [node.name for node in topology.nodes if node.kind == kind]
+        if mine:
+            x, y = zip(*(places[name] for name in mine), strict=True)
+            label = f"{kind} ({len(mine)})"
+            axes.scatter(x, y, s=70, color=colour, marker=marker, label=label, zorder=2)
+    if len(topology.nodes) <= LABELLED:
+        for name, (x, y) in places.items():
+            axes.annotate(name, (x, y), (0, -14), **LETTERS)
+    name, longest_s = busiest(sent, known)
+    words = topology.title or topology.name
+    axes.set_title(f"{words}\nfullest link: {name}, {show(longest_s, 's')}", fontsize=11)
+    figure.colorbar(shade, ax=axes, label="time of the link's bytes [s]", shrink=0.7)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    axes.margins(0.06)
+    axes.set_axis_off()
+    figure.savefig(path, dpi=130)
+
+
+def _resources(known: Routes, between: tuple[str, str]) -> list[int]:
+    start, end = between
+    names = {f"{start} > {end}", f"{end} > {start}", f"{start} - {end}"}
+    return [i for i, link in enumerate(known.links) if link in names]
+
+
+def _places(topology: Topology) -> dict[str, tuple[float, float]]:
+    """Layers above the devices, each in the order of what it stands on.
+
+    Circles where a layer has links of its own; by distance where there are only devices.
+    """
+    networkx: Any = importlib.import_module("networkx")
+    graph: Any = networkx.Graph(topology.graph())
+    if len(topology.devices) == len(topology.nodes):
+        spread: Any = networkx.kamada_kawai_layout(graph)
+        return {name: (float(x), float(y)) for name, (x, y) in spread.items()}
+    height: dict[str, int] = networkx.multi_source_dijkstra_path_length(
+        graph, set(topology.devices)
+    )
+    layers: list[list[str]] = [[] for _ in range(max(height.values()) + 1)]
+    for node in topology.nodes:
+        layers[height[node.name]].append(node.name)
+    if any(height[start] == height[end] for start, end in graph.edges):
+        spread = networkx.shell_layout(graph, layers[::-1], rotate=0)
+        return {name: (float(x), float(y)) for name, (x, y) in spread.items()}
+    places: dict[str, tuple[float, float]] = {}
+    for level, names in enumerate(layers):
+        below = {
+            name: np.mean([places[n][0] for n in graph[name] if n in places] or [0.5])
+            for name in names
+        }
+        ordered = sorted(names, key=lambda n: float(below[n])) if level else names
+        for i, name in enumerate(ordered):
+            places[name] = ((i + 0.5) / len(ordered), float(level))
+    return places

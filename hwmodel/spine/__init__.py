@@ -1,0 +1,1 @@
+"""What work does, whatever the machine: counts, their fold into time, estimates, memory."""

@@ -1,0 +1,1 @@
+"""Many points at once: axes, runs, files, workers, fronts."""

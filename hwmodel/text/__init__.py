@@ -1,0 +1,1 @@
+"""Plain text, HTML and data frames, whatever it is that they show."""

@@ -1,0 +1,70 @@
+"""`hwmodel kernels`: what each library's kernels exist for, as a table or JSON.
+
+The table is `hwmodel.machines.gpu.support.SUPPORT`, by which calls are refused.
+"""
+
+from typing import Any
+
+from hwmodel.machines.gpu.lower import KERNELS
+from hwmodel.machines.gpu.support import GENERATIONS, SUPPORT, Support
+from hwmodel.text.grid import grid
+
+
+def kernels_text() -> str:
+    """One row a library and its schedules, then where each row is read."""
+    rows = [
+        [
+            line.library,
+            ", ".join(line.schedules),
+            "; ".join(
+                f"{', '.join(formats)}{'' if places == GENERATIONS else f' on {_places(places)}'}"
+                for places, formats in _by_places(line).items()
+            ),
+            ", ".join(line.narrow) or "-",
+            _sizes(line),
+        ]
+        for line in SUPPORT
+    ]
+    heads = ("library", "schedules", "formats of both operands", "weights or keys in", "sizes")
+    sources = (f"{line.library} ({', '.join(line.schedules)}): {line.source}" for line in SUPPORT)
+    named = f"names for kernel: {', '.join(KERNELS)}; row kernels take any format"
+    return "\n\n".join((grid(heads, rows, left=(0, 1, 2, 3, 4)), named, "\n".join(sources)))
+
+
+def record() -> list[dict[str, Any]]:
+    """The same for JSON."""
+    return [
+        {
+            "library": line.library,
+            "schedules": list(line.schedules),
+            "formats": {name: list(places) for name, places in line.formats.items()},
+            "narrow": list(line.narrow),
+            "alike": None if line.alike is None else list(line.alike),
+            "head_dim": dict(line.head_dim),
+            "multiples": {name: dict(sizes) for name, sizes in line.multiples.items()},
+            "elsewhere": dict(line.elsewhere),
+            "source": line.source,
+        }
+        for line in SUPPORT
+    ]
+
+
+def _by_places(line: Support) -> dict[tuple[str, ...], list[str]]:
+    """Formats that both operands may have, grouped by the generations that take them."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name, places in line.formats.items():
+        found.setdefault(places, []).append(name)
+    return found
+
+
+def _places(places: tuple[str, ...]) -> str:
+    return ", ".join(places)
+
+
+def _sizes(line: Support) -> str:
+    """Head dimensions and multiples."""
+    heads = sorted(set(line.head_dim.values()))
+    words = [f"head_dim to {heads[-1]}"] if heads else []
+    for name, sizes in line.multiples.items():
+        words.append(f"{name}: " + ", ".join(f"{size} of {of}s" for size, of in sizes.items()))
+    return "; ".join(words) or "-"

@@ -1,0 +1,261 @@
+"""A request in plain words: named fields in, checked, and answered by the verbs.
+
+The command line and files of cases describe work by the same fields, which are the arguments of the
+workload's function:
+
+    workload   fields, * those needed                                            and
+    gemm       M* N* K* dtype batch out_dtype weight_dtype bias                  on* kernel
+    conv2d     batch* channels* filters* height* width* window* stride padding on* kernel
+    attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
+    collective op* bytes* ranks* topology                                        on*
+    llm        config* phase* batch* context* or prompt* dtype ... ignore_keys   on* kernel tp
+
+Any may say `"l2": "cold"`, which all predictions are of. Sizes are numbers; requests that differ in
+their sizes only have the same `form` and are answered together, in one vectorised call, by
+`answerer`.
+"""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import UnionType
+from typing import Any, cast, get_args, get_origin
+
+import numpy as np
+
+from hwmodel.einsum.workloads.catalogue import WORKLOADS
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import Workload, predict
+from hwmodel.network import collectives
+from hwmodel.network.switch import ALGORITHMS
+from hwmodel.network.topology import Topology
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
+from hwmodel.quantity.units import Amount, amount, counted
+from hwmodel.spine.estimate import Estimate
+
+PHASES = {"decode": "context", "prefill": "prompt"}
+"""Phase of a model -> the size that it takes besides the batch."""
+
+SHORT_QUERIES = 16
+"""Attention of this many queries or fewer is asked for apart from that of more: decode kernels run
+it where the group of heads that share keys is small too, and one call runs one kernel."""
+
+LARGEST = 2**53
+"""The largest size accepted: beyond it a float64, hence an array of sizes, is no longer exact."""
+
+_KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    str: ((str,), "a name"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+}
+"""Annotation of an argument -> types that JSON may give it, and what they are called."""
+
+_FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a request: whether it is a size, and whether it must be given."""
+
+    size: bool = False
+    needed: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked request: `form` is all but the sizes, as JSON text; `sizes` are numbers by name."""
+
+    form: str
+    sizes: Mapping[str, int]
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The fields that are no sizes."""
+        return json.loads(self.form)
+
+
+def workloads() -> tuple[str, ...]:
+    """Every name that `workload` may have."""
+    return tuple(sorted((*WORKLOADS, "collective")))
+
+
+@cache
+def fields_of(workload: str) -> Mapping[str, Field]:
+    """The fields that a workload takes; raises `UnknownNameError`."""
+    run = {"on": Field(needed=True), "kernel": Field()}
+    if workload == "collective":
+        sizes = {name: Field(size=True, needed=True) for name in ("bytes", "ranks")}
+        return {"op": Field(needed=True), **sizes, "on": run["on"], "topology": Field()}
+    if workload not in WORKLOADS:
+        raise UnknownNameError("workload", workload, workloads())
+    parameters = inspect.signature(WORKLOADS[workload]).parameters.values()
+    empty = inspect.Parameter.empty
+    own = {
+        p.name: Field(size=_is_size(p.annotation), needed=p.default is empty)
+        for p in parameters
+        if p.name != "name"
+    }
+    return {**own, **run}
+
+
+def _is_size(annotation: Any) -> bool:
+    """Whether an argument may be an array, as `Amount` may."""
+    return any(get_origin(part) is np.ndarray for part in get_args(annotation))
+
+
+def read(given: Mapping[str, Any]) -> Request:
+    """Check the names, kinds and signs of a request's fields; `InputError` names the field."""
+    workload = given.get("workload")
+    if not isinstance(workload, str):
+        found = "none" if workload is None else shown(workload)
+        raise InputError(f"workload: expected one of {', '.join(workloads())}, found {found}")
+    known = fields_of(workload)
+    sizes: dict[str, int] = {}
+    form: dict[str, Any] = {"workload": workload}
+    for name, value in given.items():
+        field = known.get(name)
+        if name == "workload" or (value is None and field is not None):
+            continue
+        if name == "l2":
+            _check_l2(workload, value)
+            continue
+        if field is None:
+            raise InputError(f"{workload}: {UnknownNameError('field', name, known)}")
+        if field.size:
+            sizes[name] = _size(value, name, f"{workload}: {name}")
+        else:
+            form[name] = value
+    for name, field in known.items():
+        if field.needed and name not in sizes and name not in form:
+            raise InputError(f"{workload}: expected the field {name!r}, found none")
+    if workload == "llm":
+        _check_phase(form, sizes)
+    if workload == "attention" and sizes["queries"] <= SHORT_QUERIES:
+        form["queries"] = sizes["queries"]
+        form["group"] = sizes["heads"] // sizes.get("kv_heads", sizes["heads"])
+    if "topology" in form:  # every number of ranks has a schedule of messages of its own
+        form["ranks"] = sizes["ranks"]
+    form["sizes"] = sorted(sizes)
+    return Request(json.dumps(form, sort_keys=True), sizes)
+
+
+def _check_l2(workload: str, value: Any) -> None:
+    """Every prediction is of a cold L2; one of a warm L2 is refused, and not taken for it."""
+    if value != "cold":
+        raise InputError(
+            f"{workload}: l2: expected 'cold' (inputs cycle over several L2 capacities, so that all"
+            f" calls read the DRAM), found {value!r}; a warm L2 is not modelled"
+        )
+
+
+def _size(value: Any, name: str, where: str) -> int:
+    if type(value) is int and 0 < value <= LARGEST:
+        return value
+    if type(value) in (list, dict):
+        raise InputError(f"{where}: expected one number, found {shown(value)}")
+    if type(value) is int and value > LARGEST:  # amount() would turn it into a float
+        raise InputError(f"{where}: expected at most 2**53, found {shown(value)}")
+    size = amount(value, "bytes" if name == "bytes" else None, where=where, whole=True)
+    if isinstance(size, np.ndarray) or size > LARGEST:
+        raise InputError(f"{where}: expected at most 2**53, found {size:.4g}")
+    return int(size)
+
+
+def _check_phase(form: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    phase = form["phase"]
+    if not isinstance(phase, str) or phase not in PHASES:
+        raise InputError(f"llm: {UnknownNameError('phase', phase, PHASES)}")
+    for name in PHASES.values():
+        wanted = name == PHASES[phase]
+        if wanted != (name in sizes):
+            found = "none" if wanted else repr(sizes[name])
+            expected = f"the field {name!r}" if wanted else f"no field {name!r}"
+            raise InputError(f"llm: phase {phase}: expected {expected}, found {found}")
+
+
+def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
+    """A function from sizes (numbers or arrays) to the estimate, for requests of one form."""
+    fixed: dict[str, Any] = json.loads(form)
+    workload, on = fixed["workload"], machine(fixed["on"], fixed.get("tp"))
+    if workload == "collective":
+        op = fixed["op"]
+        if not isinstance(op, str) or op not in ALGORITHMS:
+            raise UnknownNameError("collective", op, ALGORITHMS)
+        if fixed.get("topology") is not None:
+            network = _topology(fixed["topology"])
+            count = fixed["ranks"]
+            return lambda sizes: collectives.estimate_on(op, sizes["bytes"], network, on, count)
+        return lambda sizes: collectives.estimate(op, sizes["bytes"], sizes["ranks"], on)
+    build, kernel = builder(fixed), fixed.get("kernel")
+    if kernel is not None and not isinstance(kernel, str):
+        raise InputError(f"{workload}: kernel: expected a name, found {shown(kernel)}")
+    return lambda sizes: predict(build(sizes), on, kernel=kernel)
+
+
+def _topology(name: Any) -> Topology:
+    from hwmodel.network.topologies import topology
+
+    if not isinstance(name, str):
+        raise InputError(f"collective: topology: expected a name or a path, found {shown(name)}")
+    return topology(name)
+
+
+def machine(on: Any, tp: Any = None) -> Hardware:
+    """The device `on`, a name or a path; as many of it as `tp` divides a model over."""
+    if not isinstance(on, str):
+        raise InputError(f"on: expected the name of a device or a path, found {shown(on)}")
+    found = device(on)
+    return found if tp is None else found * counted(tp, where="llm: tp")
+
+
+def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]:
+    """A function from sizes to the workload, for fields that hold the rest of a request."""
+    workload = fixed["workload"]
+    if workload not in WORKLOADS:
+        raise InputError(f"{workload}: expected a workload that is computed, not communication")
+    _check_kinds(workload, fixed)
+    if workload == "llm":
+        return _llm(fixed)
+    function = WORKLOADS[workload]
+    known = fields_of(workload)
+    others = {k: v for k, v in fixed.items() if k in known and k not in ("on", "kernel")}
+    return lambda sizes: function(**{**others, **sizes})
+
+
+def _check_kinds(workload: str, fixed: Mapping[str, Any]) -> None:
+    """A field must have the kind that the workload's function declares for it."""
+    parameters = inspect.signature(WORKLOADS[workload]).parameters
+    for name, value in fixed.items():
+        annotation = parameters[name].annotation if name in parameters else None
+        either = get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
+        kind = next((k for k in either if k in _KINDS), None)
+        if name == "config" and not isinstance(value, (str, dict)):
+            found = shown(value)
+            raise InputError(f"{workload}: config: expected a path or an object, found {found}")
+        sequence = any(get_origin(k) is Sequence for k in either)
+        if kind is None or sequence or name == "config":
+            continue  # the workload's function checks what may be a list
+        types, called = _KINDS[kind]
+        if not isinstance(value, types) or (isinstance(value, bool) and kind is not bool):
+            raise InputError(
+                f"{workload}: {name}: expected {called}, found {shown(cast(object, value))}"
+            )
+
+
+def _llm(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]:
+    # Late: reading a model's config is of no use to the other workloads, and costs time.
+    from hwmodel.einsum.workloads.model import model
+
+    formats = {name: fixed[name] for name in _FORMATS if name in fixed}
+    ignored = fixed.get("ignore_keys", [])
+    if not isinstance(ignored, list):
+        raise InputError(f"llm: ignore_keys: expected a list of keys, found {shown(ignored)}")
+    llm = model(fixed["config"], ignore_keys=cast(list[str], ignored), **formats)
+    step, size = getattr(llm, fixed["phase"]), PHASES[fixed["phase"]]
+    routing = {name: fixed[name] for name in ("routing", "exponent") if name in fixed}
+    return lambda sizes: step(sizes["batch"], sizes[size], **routing)

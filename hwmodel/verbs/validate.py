@@ -1,0 +1,105 @@
+"""The verb `validate`: how wrong predictions are, by family, with DRAM traffic and joules.
+
+Apart from the other verbs, since it loads the measured rows and what a fit needs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwmodel.hardware.catalogue import device
+from hwmodel.quantity.errors import InputError
+from hwmodel.text.grid import grid
+from hwmodel.text.markup import Brief
+from hwmodel.validation import report
+from hwmodel.validation.rows import sittings
+from hwmodel.validation.tile_ranking import losses
+
+HEADS = (
+    *("family", "tested on", "rows", "mean", "median", "p90", "worst", "bias", "in 90 %"),
+    *("/ noise", "baseline"),
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Validation(Brief):
+    """How wrong predictions are on a device: times by family, DRAM bytes, joules."""
+
+    device: str
+    lines: tuple[report.Line, ...]
+    traffic: tuple[report.Traffic, ...]
+    energy_errors: tuple[float, ...]
+    judged: Mapping[str, Sequence[report.Judged]]
+    ranked_losses: tuple[float, ...] = ()
+    """How much slower the tile ranked first was than the best of each measured menu."""
+
+    def __str__(self) -> str:
+        """The tables of the accuracy report."""
+        return validation_text(self)
+
+
+def validate(on: str = "h200") -> Validation:
+    """Errors of the shipped calibration on the rows of `validation/data` that it never saw.
+
+    Raises `InputError` for a device of which nothing was measured.
+    """
+    machine = device(on)
+    if not sittings(machine.name):
+        raise InputError(f"validate: {machine.name} has no measured rows in validation/data")
+    judged = report.judge_all(machine.name, machine)
+    return Validation(
+        device=machine.title,
+        lines=tuple(report.lines(judged, machine)),
+        traffic=tuple(report.traffic_lines(machine.name, machine)),
+        energy_errors=tuple(float(e) for e in report.energy_errors(machine.name, machine)),
+        judged=report.by_family(judged, machine),
+        ranked_losses=losses(machine.name, machine),
+    )
+
+
+def validation_text(validation: Validation) -> str:
+    """Tables of times, traffic and joules; errors are |predicted / measured - 1|."""
+    percent: Callable[[float], str] = "{:.1%}".format
+    rows = [
+        [
+            line.family,
+            line.column,
+            str(line.rows),
+            *map(percent, (line.mean, line.median, line.p90, line.worst)),
+            f"{line.bias:+.1%}",
+            f"{line.coverage:.0%}",
+            f"{line.mean / line.noise_floor:.1f}" if line.noise_floor else "-",
+            percent(line.baseline_mean),
+        ]
+        for line in validation.lines
+    ]
+    blocks = [
+        f"{validation.device}: error of predicted time on shapes that no fit has seen",
+        grid(HEADS, rows, left=(0, 1)),
+    ]
+    if validation.traffic:
+        heads = ("DRAM bytes", "rows", "reads: mean", "all: mean", "p90", "worst")
+        counted = [
+            [t.family, str(t.rows)]
+            + [percent(e) for e in (t.read_mean, t.total_mean, t.total_p90, t.total_worst)]
+            for t in validation.traffic
+        ]
+        every = sum(t.rows for t in validation.traffic)
+        mean = sum(t.rows * t.total_mean for t in validation.traffic) / every
+        counted.append(["all", str(every), "", percent(mean), "", ""])
+        blocks.append(grid(heads, counted, left=(0,)))
+    if validation.energy_errors:
+        errors = np.array(validation.energy_errors)
+        blocks.append(
+            f"joules: {len(errors)} rows, mean error {errors.mean():.1%}, median"
+            f" {np.median(errors):.1%}, p90 {np.quantile(errors, 0.9):.1%},"
+            f" worst {errors.max():.1%}"
+        )
+    if validation.ranked_losses:
+        lost = np.array(validation.ranked_losses)
+        blocks.append(
+            f"tiles of our Triton kernels: {len(lost)} measured menus, the one ranked first is"
+            f" {lost.mean():.1%} slower than the best on average, at worst {lost.max():.1%}"
+        )
+    return "\n\n".join(blocks)

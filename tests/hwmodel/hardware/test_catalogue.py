@@ -1,0 +1,337 @@
+"""The catalogue: every number has a unit and a source, and agrees with the others."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from numpy.testing import assert_allclose
+
+from hwmodel.hardware.catalogue import CATALOGUE, device, devices, load_calibration, load_device
+from hwmodel.hardware.hardware import limits
+from hwmodel.quantity.errors import InputError, UnknownNameError
+
+NAMES = devices()
+GPUS = tuple(name for name in NAMES if device(name).kind == "gpu")
+KINDS_OF_SOURCE = (
+    "derived",  # with its formula
+    "assumed",  # a prior, with its reason
+    "NVIDIA",  # datasheets, whitepapers, guides
+    "AMD",
+    "ST:",
+    "Nordic:",
+    "Arm:",
+    "measured",
+    "reported by the CUDA driver",
+    "published",  # with the paper or artifact
+    "specification",  # of a reference machine, which is what its file says
+)
+
+# FLOP per clock and processor on dense 16-bit inputs: NVIDIA A100, H100 and Ada whitepapers (512,
+# 1024 and 256 multiply-adds), B200 datasheet, AMD CDNA 3 whitepaper.
+MATRIX_FLOP_PER_CLOCK = {
+    "a100": 2048,
+    "h100": 4096,
+    "h200": 4096,
+    "b200": 8192,
+    "b300": 8192,
+    "l40s": 1024,
+    "mi300x": 2048,
+}
+VECTOR_FLOP_PER_CLOCK = {
+    "a100": 128,
+    "h100": 256,
+    "h200": 256,
+    "b200": 256,
+    "b300": 256,
+    "l40s": 256,
+    "mi300x": 256,
+}
+RIDGE_FLOP_PER_BYTE = {"a100": 153, "h100": 295, "h200": 206, "b200": 292, "b300": 292}
+
+
+def numbers(path: Path) -> dict[str, Any]:
+    """Every leaf of a catalogue file that is no word, by dotted path, read independently."""
+
+    def walk(node: Any, at: str) -> dict[str, Any]:
+        if isinstance(node, dict):
+            found: dict[str, Any] = {}
+            for key, child in node.items():  # pyright: ignore[reportUnknownVariableType]
+                found |= walk(child, f"{at}.{key}".lstrip("."))
+            return found
+        return {} if isinstance(node, (str, bool)) else {at: node}
+
+    tree = yaml.safe_load(path.read_text())
+    tree.pop("sources")
+    return walk(tree, "")
+
+
+def edited(tmp_path: Path, old: str, new: str) -> Path:
+    """The H200's file with one text changed."""
+    text = (CATALOGUE / "h200.yaml").read_text()
+    assert old in text
+    path = tmp_path / "edited.yaml"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_the_seven_gpus_are_shipped() -> None:
+    assert GPUS == ("a100", "b200", "b300", "h100", "h200", "l40s", "mi300x")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_is_a_value_with_a_source_of_a_known_kind(name: str) -> None:
+    path = CATALOGUE / f"{name}.yaml"
+    texts: dict[str, str] = yaml.safe_load(path.read_text())["sources"]
+    leaves = numbers(path)
+    assert len(leaves) > (25 if name in GPUS else 10)
+    for place, leaf in leaves.items():
+        assert isinstance(leaf, list), place
+        value, source = leaf  # pyright: ignore[reportUnknownVariableType]
+        power = place.endswith("_exponent")
+        assert isinstance(value, (str, float, int) if power else (str, int)), place
+        assert texts[str(source)].startswith(KINDS_OF_SOURCE), place  # pyright: ignore[reportUnknownArgumentType]
+    used = {str(leaf[1]) for leaf in leaves.values()}
+    assert used == set(texts), "a source that no number names"
+    assert dict(device(name).sources) == {p: texts[str(leaf[1])] for p, leaf in leaves.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_derivation_shows_its_numbers_and_a_prior_says_that_it_is_one(name: str) -> None:
+    for place, text in device(name).sources.items():
+        if text.startswith("derived"):
+            assert any(c.isdigit() for c in text), place
+        elif text.startswith("assumed"):
+            assert len(text) > 25, place
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_peaks_are_processors_times_width_times_clock(name: str) -> None:
+    found = device(name)
+    count = found.processors.count
+    assert found.matrix_clock_hz is not None
+    matrix = count * MATRIX_FLOP_PER_CLOCK[name] * found.matrix_clock_hz
+    for dtype, ratio in {
+        "bf16": 1,
+        "fp16": 1,
+        "tf32": 0.5,
+        "fp8": 2,
+        "int8": 2,
+        "nvfp4": 6 if name == "b300" else 4,
+    }.items():
+        if dtype in found.units["matrix"].rate_per_s:
+            assert_allclose(found.rate("matrix", dtype), ratio * matrix, rtol=0.01)
+    vector = count * VECTOR_FLOP_PER_CLOCK[name] * found.clock_hz
+    assert_allclose(found.rate("vector", "fp32"), vector, rtol=0.01)
+    exp = 32 if name == "b300" else 16  # Blackwell Ultra doubled it (NVIDIA, 2025)
+    assert_allclose(found.rate("exp", "fp32"), count * exp * found.clock_hz, rtol=0.01)
+    shared = found.memory("shared").bandwidth_bytes_per_s
+    assert_allclose(shared, count * 128 * found.clock_hz, rtol=0.01)
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_levels_grow_slower_and_dearer_towards_dram(name: str) -> None:
+    found = device(name)
+    levels = [
+        level for level in ("register", "shared", "l2", "l3", "dram") if level in found.memories
+    ]
+    memories = [found.memory(level) for level in levels]
+    bandwidths = [memory.bandwidth_bytes_per_s for memory in memories]
+    energies = [memory.energy_j_per_byte for memory in memories]
+    assert bandwidths == sorted(bandwidths, reverse=True)
+    assert energies == sorted(energies)
+    assert found.memory("l2").latency_s < found.memory("dram").latency_s
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_registers_fill_the_register_file(name: str) -> None:
+    found = device(name)
+    assert found.processors.registers * 4 == found.memory("register").capacity_bytes
+    per_block, shared = found.processors.shared_per_block_bytes, found.memory("shared")
+    assert per_block <= shared.capacity_bytes <= per_block + 1024  # CUDA keeps 1 KiB a block
+
+
+@pytest.mark.parametrize(("name", "ridge"), RIDGE_FLOP_PER_BYTE.items())
+def test_machine_balance_is_the_one_commonly_quoted(name: str, ridge: float) -> None:
+    found = device(name)
+    balance = found.rate("matrix", "bf16") / found.memory("dram").bandwidth_bytes_per_s
+    assert_allclose(balance, ridge, rtol=0.01)
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_power_limit_is_above_idle_and_can_pay_for_dram_at_full_speed(name: str) -> None:
+    found = device(name)
+    dram = found.memory("dram")
+    assert 0 < found.power.idle_w < found.power.limit_w
+    spare_w = found.power.limit_w - found.power.idle_w
+    assert dram.bandwidth_bytes_per_s * dram.energy_j_per_byte < spare_w
+
+
+def test_h200_holds_what_its_datasheet_says() -> None:
+    h200 = device("h200")
+    assert h200.memory("dram").capacity_bytes == 141e9
+    assert h200.memory("hbm").bandwidth_bytes_per_s == 4.8e12
+    assert h200.rate("matrix", "bf16") == 989.4e12
+    assert h200.link is not None
+    assert h200.link.bandwidth_bytes_per_s == 450e9
+    assert h200.power.limit_w == 700
+    on_chip = 60 * 2**20 + 132 * (256 + 256) * 2**10  # L2, and L1 with shared memory and registers
+    assert limits(h200).on_chip_bytes == on_chip
+
+
+def test_names_ignore_case() -> None:
+    assert device(" H200 ") == device("h200")
+
+
+def test_unknown_names_list_those_that_exist() -> None:
+    with pytest.raises(UnknownNameError, match=r"did you mean 'h200'\?.*a100, b200, b300.*h100"):
+        device("h2000")
+
+
+def test_a_path_loads_as_a_name_does(tmp_path: Path) -> None:
+    path = edited(tmp_path, "name: h200", "name: mine")
+    assert device(path).name == "mine"
+    assert device(str(path)).memories == device("h200").memories
+
+
+def test_a_folder_carries_its_own_calibration(tmp_path: Path) -> None:
+    folder = tmp_path / "my_gpu"
+    folder.mkdir()
+    shutil.copy(CATALOGUE / "h200.yaml", folder / "device.yaml")
+    (folder / "calibration.yaml").write_text(CALIBRATION)
+    found = device(folder)
+    assert found.calibration is not None
+    assert found.calibration.name == "mine"
+    assert device(folder / "device.yaml") == found
+
+
+def test_a_device_without_measurements_carries_the_priors() -> None:
+    found = device("mi300x").calibration
+    assert found is not None
+    assert {family.origin for family in found.families.values()} <= {"prior", "inherited"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[4.8 TB/s, datasheet]", "4.8 TB/s", r"line \d+: memories.dram.bandwidth: expected \[va"),
+        (
+            "[4.8 TB/s, datasheet]",
+            "[4.8, datasheet]",
+            r"line \d+: memories.dram.bandwidth: 4.8 has",
+        ),
+        (
+            "[4.8 TB/s, datasheet]",
+            "[4.8 TB/s, hearsay]",
+            r"memories.dram.bandwidth: unknown source",
+        ),
+        (
+            "[4.8 TB/s, datasheet]",
+            "[4.8 GHz, datasheet]",
+            r"line \d+: memories.*expected a bandwidth",
+        ),
+        (
+            "[4.8 TB/s, datasheet]",
+            "[-4.8 TB/s, datasheet]",
+            r"line \d+: memories.*a number of 0 or",
+        ),
+        (
+            "bf16: [989.4 TFLOP/s, dense]",
+            "bf16: [989.4, dense]",
+            "units.matrix.rate.bf16: 989.4 has",
+        ),
+        (
+            "count: [132, whitepaper]",
+            "count: [13.2, whitepaper]",
+            "processors.count: expected a cou",
+        ),
+        ("count: [132, whitepaper]", "count: [0, whitepaper]", "processors.count: .*above 0"),
+        ("\nclock: [", "\nclok: [", r"line \d+: clok: unknown field 'clok' \(did you mean 'clock'"),
+        ("bandwidth: [4.8", "bandwith: [4.8", "memories.dram.bandwith: unknown field"),
+        ("kind: gpu", "kind: toaster", "kind: "),
+        ("kind: gpu", "kind: gpu\nkind: gpu", r"line 5: 'kind' stands here a second time"),
+        ("kind: gpu", "kind: [gpu", r"line \d+: no valid YAML"),
+        ("link:\n", "link: none\nlonk:\n", "link: expected a table"),
+        ("sources:\n", "resources:\n", "expected a table `sources`"),
+        ("power:\n", "power_:\n", "power_: unknown field"),
+    ],
+)
+def test_bad_files_are_refused_with_file_line_and_field(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    path = edited(tmp_path, old, new)
+    with pytest.raises(InputError, match=said) as caught:
+        load_device(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_line_named_is_the_line_at_fault(tmp_path: Path) -> None:
+    path = edited(tmp_path, "[4.8 TB/s, datasheet]", "4.8 TB/s")
+    lines = path.read_text().splitlines()
+    number = 1 + next(i for i, line in enumerate(lines) if "4.8 TB/s" in line)
+    with pytest.raises(InputError, match=f"line {number}:"):
+        load_device(path)
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- list\n"])
+def test_files_that_are_no_table_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "device.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"device\.yaml.*expected a table"):
+        device(path)
+
+
+def test_absent_and_unreadable_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        device(tmp_path / "absent.yaml")
+    with pytest.raises(InputError, match="cannot be read"):
+        device(tmp_path)
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="expected UTF-8 text, found UTF-16"):
+        device(tmp_path / "bytes.yaml")
+
+
+CALIBRATION = """
+name: mine
+device: h200
+source: a test
+families:
+  gemm:
+    origin: measured
+    interval: [0.9, 1.1]
+    ranges: {M: [1, 8192]}
+    parameters:
+      matrix: {value: 0.8, low: 0.3, high: 1.0, meaning: share of the peak, standard_error: 0.01}
+"""
+
+
+def test_a_calibration_file_loads(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text(CALIBRATION)
+    found = load_calibration(path)
+    assert found.values("gemm") == {"matrix": 0.8}
+    assert found.family("gemm").interval == (0.9, 1.1)
+
+
+def test_a_bad_calibration_file_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text(CALIBRATION.replace("origin: measured", "origin: guessed"))
+    with pytest.raises(InputError, match=r"calibration\.yaml: families\.gemm\.origin"):
+        load_calibration(path)
+
+
+def test_a_cold_load_needs_no_heavy_library() -> None:
+    code = (
+        "from hwmodel.hardware.catalogue import device; device('h200');"
+        " import sys; print(*sys.modules)"
+    )
+    root = Path(__file__).resolve().parents[3]
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    heavy = {"scipy", "pandas", "polars", "matplotlib", "networkx", "pulp", "torch", "lark"}
+    assert not heavy & set(run.stdout.split())

@@ -1,0 +1,131 @@
+"""Our GEMM's blocks: how many a processor holds, what they count, and how their waves end."""
+
+import numpy as np
+import pytest
+
+from hwmodel.einsum.cascade import Distribution
+from hwmodel.hardware.catalogue import device, load_calibration
+from hwmodel.hardware.hardware import limits
+from hwmodel.machines.gpu.rates import rates
+from hwmodel.machines.gpu.schedules import triton_gemm
+from hwmodel.machines.gpu.schedules.gemm import GemmProblem, GemmTile
+from hwmodel.machines.gpu.schedules.triton_tiles import gemm_menu, gemm_tiles
+from hwmodel.spine.activity import Activity, fold, totals
+from hwmodel.validation.calibrate import PRIORS
+
+H200 = device("h200")
+LIMITS = limits(H200)
+SPEEDS = {
+    name: rates(H200, load_calibration(PRIORS).values(name))
+    for name in ("gemm:triton", "grouped:triton")
+}
+
+
+def seconds(activity: Activity, family: str = "gemm:triton") -> float:
+    return float(fold(activity, SPEEDS[family]).time_s)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "K", "held"),
+    [
+        pytest.param("bf16", 4096, (1, 1, 2, 1, 2, 3, 3, 4), id="16-bit"),
+        pytest.param("fp8", 4096, (1, 1, 2, 1, 2, 3, 3, 4), id="8-bit"),
+    ],
+)
+def test_residence_is_what_the_compiler_reports(dtype: str, K: int, held: tuple[int, ...]) -> None:
+    """Registers and shared bytes of Triton 3.6 and its ptxas for sm_90a, tile after tile."""
+    problem = GemmProblem(4096, 4096, K, dtype_a=dtype, dtype_b=dtype)
+    tiles = gemm_tiles(1 if dtype == "fp8" else 2)
+    assert tuple(int(triton_gemm.resident(problem, tile)) for tile in tiles) == held
+
+
+@pytest.mark.parametrize("size", [(100, 300, 200), (17, 1000, 5000), (4096, 4096, 1024)])
+def test_products_are_those_of_a_walk_over_blocks_and_slices(size: tuple[int, int, int]) -> None:
+    M, N, K = size
+    for tile in gemm_menu():
+        m, n, k = int(tile.block_m), int(tile.block_n), int(tile.block_k)
+        slices = -(-K // k)
+        each = -(-slices // int(tile.split))
+        walked = 0
+        for part in range(int(tile.split)):
+            first, last = part * each, min((part + 1) * each, slices)
+            walked += max(0, last - first) * k
+        blocks = -(-M // m) * -(-N // n)
+        counted = totals(triton_gemm.activity(GemmProblem(M, N, K), tile, LIMITS)).operations
+        scale = triton_gemm.WARP_PRODUCTS if m < 64 else 1
+        found = counted["matrix", "flop", "bf16"] / scale
+        # Parts are counted as equally long; the last one may be shorter.
+        assert 2 * m * n * blocks * walked <= found * (1 + 1e-9)
+        assert found <= 2 * m * n * blocks * each * k * tile.split * (1 + 1e-9)
+
+
+def test_a_block_more_than_a_wave_holds_costs_less_than_another_full_wave() -> None:
+    tile = GemmTile(128, 128, 64, 4, 8)
+
+    def waves(rows: int) -> float:
+        return seconds(triton_gemm.activity(GemmProblem(128 * rows, 128, 8192), tile, LIMITS))
+
+    assert waves(132) < waves(133) < waves(264)
+
+
+def test_a_sweep_is_its_points() -> None:
+    tile = GemmTile(64, 128, 64, 4, 4, split=2)
+    rows = np.array([1.0, 65.0, 5000.0])
+    swept = fold(
+        triton_gemm.activity(GemmProblem(rows, 4096, 4088), tile, LIMITS), SPEEDS["gemm:triton"]
+    ).time_s
+    for index, M in enumerate(rows):
+        alone = seconds(triton_gemm.activity(GemmProblem(int(M), 4096, 4088), tile, LIMITS))
+        assert np.asarray(swept)[index] == pytest.approx(alone)
+
+
+def test_more_of_anything_never_takes_less() -> None:
+    tile = GemmTile(128, 128, 64, 4, 8)
+    for name in ("M", "K"):
+        sizes = {"M": 512, "N": 4096, "K": 4096}
+        times: list[float] = []
+        for factor in (1, 2, 4, 8):
+            grown = {**sizes, name: sizes[name] * factor}
+            problem = GemmProblem(grown["M"], grown["N"], grown["K"])
+            times.append(seconds(triton_gemm.activity(problem, tile, LIMITS)))
+        assert times == sorted(times)
+
+
+def test_grouped_blocks_beyond_the_last_row_only_scan() -> None:
+    """64 members of 16 rows: 64 row blocks of 128, of 72 that the grid holds."""
+    tile = GemmTile(128, 128, 64, 4, 8)
+    routing = Distribution("balanced", "x", draws=128, picks=8)
+    problem = GemmProblem(1024, 2048, 1024, members=64, routing=routing)
+    found = totals(triton_gemm.grouped(problem, tile, LIMITS))
+    assert found.operations["matrix", "flop", "bf16"] == 2 * 128 * 2048 * 1024 * 64
+    assert found.read["dram"] >= (64 * 2048 * 1024 + 1024 * 1024) * 2
+    assert found.slots["scan"] == pytest.approx(8 + 8 * 16 / 132)
+
+
+def test_a_product_without_routing_is_the_plain_one() -> None:
+    tile = GemmTile(128, 128, 64, 4, 8)
+    problem = GemmProblem(1024, 2048, 1024)
+    alone = seconds(triton_gemm.activity(problem, tile, LIMITS))
+    assert seconds(triton_gemm.grouped(problem, tile, LIMITS)) == alone
+
+
+def test_a_tile_leaves_through_shared_memory_and_then_by_its_rows() -> None:
+    """128 x 128 fp32 sums, then bf16 rows; rows off 16 elements cost 0.7 of the first once more."""
+    tile = GemmTile(128, 128, 64, 4, 8)
+    area = 128 * 128
+    wide = triton_gemm.stored_bytes(GemmProblem(128, 128, 64), tile, 1)
+    assert wide == area * 4 + area * 2
+    narrow = triton_gemm.stored_bytes(GemmProblem(128, 120, 64), tile, 1)
+    assert narrow == pytest.approx(area * 4 * 1.7 + 128 * 120 * 2)
+    parts = triton_gemm.stored_bytes(
+        GemmProblem(128, 128, 64), GemmTile(128, 128, 64, 4, 8, split=2), 1
+    )
+    assert parts == area * 4 + area * 4
+
+
+def test_registers_of_a_processor_are_shared_by_whole_blocks() -> None:
+    """Loads one by one of a 64 x 64 tile by 4 warps: 32 sums, 32 elements of two words, 40 others.
+
+    136 registers of 128 threads are 17,408 of 65,536: 3.76 blocks, so that three are resident.
+    """
+    assert triton_gemm.resident(GemmProblem(4096, 4096, 4095), GemmTile(64, 64, 32, 4, 4)) == 3

@@ -1,0 +1,128 @@
+"""Kernels that do not exist are refused by name, with those that would do."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwmodel as hw
+from hwmodel.machines.gpu.lower import KERNELS, LAUNCHES
+from hwmodel.machines.gpu.support import GENERATIONS, STAND_INS, SUPPORT, support
+from hwmodel.quantity.dtypes import DTYPES
+from hwmodel.quantity.errors import CoverageError
+
+
+def gemm(dtype: str = "bf16", N: Any = 4096, K: Any = 4096, **formats: Any) -> Any:
+    return hw.workloads.gemm(M=64, N=N, K=K, dtype=dtype, **formats)
+
+
+def attention(head_dim: Any = 128, queries: Any = 512, **formats: Any) -> Any:
+    shape: dict[str, Any] = {"batch": 1, "heads": 8, "kv_heads": 8, "keys": 1024}
+    return hw.workloads.attention(**shape, queries=queries, head_dim=head_dim, **formats)
+
+
+REFUSED = [
+    (attention(512), "h200", "flash-attention-2", "ends at head_dim 256 on hopper, found 512"),
+    (attention(576), "h200", None, "ends at head_dim 256 on hopper, found 576"),
+    (attention(512), "h200", "cudnn", "ends at head_dim 256"),
+    (attention(512), "h200", "triton", "ends at head_dim 256"),
+    (attention(512, 1), "h200", None, "kernels that would do: triton"),
+    (attention(1000, 1), "h200", "flash-attention-2", "ends at head_dim 256"),
+    (attention(100), "h200", "cudnn", "head_dim is a multiple of 8, found 100; pad it to 104"),
+    (attention(256, 1), "a100", "cudnn", "ends at head_dim 128 on ampere"),
+    (attention(), "mi300x", "cudnn", "has no bf16 on cdna3; it has on ampere"),
+    (attention(), "h200", "flash-attention-4", "no bf16 on hopper; it has on blackwell"),
+    (attention(dtype="fp8"), "h200", "flash-attention-2", "computes no fp8"),
+    (attention(dtype="fp8"), "a100", None, "no fp8 on ampere"),
+    (attention(kv_dtype="fp8"), "h200", "triton", "computes no bf16 times fp8"),
+    (gemm("fp8", K=17), "h200", None, "K is a multiple of 16, found 17; pad it to 32"),
+    (gemm("fp8", N=63), "h200", "cublas", "N is a multiple of 16, found 63; pad it to 64"),
+    (gemm("fp8", N=63), "h200", "cublas-fast-accum", "N is a multiple of 16"),
+    (gemm("fp8"), "a100", None, "no fp8 on ampere; it has on ada, hopper, blackwell, cdna3"),
+    (gemm("fp8"), "a100", "triton", "no fp8 on ampere"),
+    (gemm("int4"), "h200", "cublas", "computes no int4"),
+    (gemm("int4"), "h200", None, "computes no int4"),
+    (gemm(weight_dtype="int4"), "h200", "cublas", "computes no bf16 times int4"),
+    (gemm(weight_dtype="int4"), "h200", "triton", "computes no bf16 times int4"),
+    (gemm("bf16"), "h200", "cublas-fast-accum", "computes no bf16; it takes fp8 on hopper"),
+    (gemm("bf16"), "h200", "weight-only", "computes no bf16"),
+    (gemm("nvfp4"), "h200", None, "has no nvfp4 on hopper; it has on blackwell"),
+    (gemm("mxfp4"), "mi300x", "triton", "computes no mxfp4"),
+    (gemm(), "mi300x", "cublas", "is hipBLASLt on cdna3, which kernel 'torch' calls"),
+]
+
+
+@pytest.mark.parametrize(("work", "on", "kernel", "said"), REFUSED)
+def test_a_kernel_that_does_not_exist_is_refused(
+    work: Any, on: str, kernel: str | None, said: str
+) -> None:
+    with pytest.raises(CoverageError, match=re.escape(said)) as refused:
+        hw.predict(work, hw.device(on), kernel=kernel)
+    assert "kernels that would do: " in str(refused.value)
+
+
+@pytest.mark.parametrize(("work", "on", "kernel", "said"), REFUSED)
+def test_the_kernels_that_would_do_do(work: Any, on: str, kernel: str | None, said: str) -> None:
+    with pytest.raises(CoverageError) as refused:
+        hw.predict(work, hw.device(on), kernel=kernel)
+    named = str(refused.value).rpartition("would do: ")[2].split(", ")
+    for name in named:
+        if name != "none":
+            assert hw.predict(work, hw.device(on), kernel=name).time_s > 0
+
+
+@pytest.mark.parametrize(
+    ("work", "on", "kernel"),
+    [
+        (attention(256), "h200", "flash-attention-2"),
+        (attention(256), "h200", "cudnn"),
+        (attention(128, 1), "a100", "cudnn"),
+        (attention(100), "h200", None),
+        (gemm("fp8", K=16, N=48), "h200", None),
+        (gemm("fp8"), "l40s", None),
+        (gemm(), "mi300x", None),
+        (gemm("int8"), "a100", None),
+        (gemm("nvfp4"), "b200", None),
+    ],
+)
+def test_what_exists_is_answered(work: Any, on: str, kernel: str | None) -> None:
+    assert hw.predict(work, hw.device(on), kernel=kernel).time_s > 0
+
+
+def test_only_points_that_run_a_kernel_are_looked_at() -> None:
+    head_dim = np.array([128.0, 256.0])
+    queries = np.array([512.0, 512.0])
+    assert np.shape(hw.predict(attention(head_dim, queries), "h200").time_s) == (2,)
+    with pytest.raises(CoverageError, match="found 264"):
+        hw.predict(attention(np.array([128.0, 264.0])), "h200")
+
+
+def test_three_passes_are_told_that_a_fused_kernel_makes_one() -> None:
+    fused = hw.predict(attention(), "h200")
+    passes = hw.predict(attention(passes=3), "h200")
+    assert fused.warnings == ()
+    assert "a cascade of 3 passes over its keys is priced as" in passes.warnings[0]
+    assert passes.parts[0].interval == (0.6, 2.0)
+    assert passes.time_s == fused.time_s
+
+
+def test_every_library_of_products_and_attention_has_a_line() -> None:
+    for schedule, library in LAUNCHES:
+        assert schedule in ("rows", "reduction") or support(schedule, library) is not None, (
+            schedule,
+            library,
+        )
+
+
+def test_the_table_speaks_of_known_things() -> None:
+    libraries = {library for table in KERNELS.values() for library in table.values()}
+    for line in SUPPORT:
+        assert line.library in libraries
+        assert line.source
+        assert {*line.formats, *line.narrow} <= {*DTYPES}
+        for places in line.formats.values():
+            assert {*places} <= {*GENERATIONS}
+    families = hw.device("h200").calibration.families  # pyright: ignore[reportOptionalMemberAccess]
+    for lender in STAND_INS.values():
+        assert lender in families

@@ -1,0 +1,348 @@
+"""Collectives as estimates: time against the link by hand, bytes of all ranks, arrays."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.network.algorithms import ALGORITHMS
+from hwmodel.network.collectives import estimate, estimate_on
+from hwmodel.network.switch import LIBRARY
+from hwmodel.network.topologies import topology, torus
+from hwmodel.network.topology import Port
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.spine.estimate import EXTRAPOLATED
+from hwmodel.validation import collective
+
+H200, H100, A100 = device("h200"), device("h100"), device("a100")
+SENT = {"all_reduce": 14, "all_gather": 7, "reduce_scatter": 7, "all_to_all": 7, "p2p": 8}
+"""Eighths of its buffer that one of 8 ranks must send."""
+
+
+SENT_OF_FOUR = {"all_reduce": 6, "all_gather": 3, "reduce_scatter": 3, "all_to_all": 3, "p2p": 4}
+"""Quarters, of 4 ranks."""
+
+RING = H200.but(link={"reduction_bytes_per_s": None})
+"""The same behind a switch that adds nothing up."""
+
+MEASURED_OVER_LINK = {
+    **{"all_reduce": 1.27, "all_gather": 1.38, "reduce_scatter": 1.40},
+    **{"all_to_all": 1.33, "p2p": 1.215},
+}
+"""Seconds of 1 GiB between four H200 over those of 450 GB/s (validation/data/h200-x4)."""
+
+
+@pytest.mark.parametrize("op", LIBRARY)
+def test_large_transfers_take_what_their_bytes_take_on_the_link(op: str) -> None:
+    found = estimate(op, 2**30, 8, RING)
+    least_s = SENT[op] / 8 * 2**30 / 450e9
+    assert_allclose(found.bound_s, least_s)
+    measured = MEASURED_OVER_LINK[op]
+    four_s = SENT_OF_FOUR[op] / 4 * 2**30 / 450e9
+    assert_allclose(float(estimate(op, 2**30, 4, RING).time_s) / four_s, measured, rtol=0.09)
+    # A ring's pass that sends nothing is one of more, the more ranks there are.
+    assert least_s <= float(found.time_s) <= 1.09 * measured * least_s
+    assert found.bottleneck == "link"
+
+
+@pytest.mark.parametrize("op", LIBRARY)
+@pytest.mark.parametrize("size", [1, 8, 1024, 2**20])
+def test_the_limit_is_that_of_the_algorithm_that_sends_least(op: str, size: int) -> None:
+    """A tree sends more than a ring and may still be chosen; the limit does not follow it."""
+    part = -(-size // 8)
+    sends = {"all_reduce": 14 * part, "p2p": size}.get(op, 7 * part)
+    found = estimate(op, size, 8, RING)
+    assert_allclose(found.bound_s, sends / 450e9)
+    assert found.time_s > found.bound_s
+
+
+@pytest.mark.parametrize(
+    ("size", "reported_s"), [(2**32, 15.8e-3), (2**28, 1.053e-3), (2**24, 0.1217e-3)]
+)
+def test_sums_in_the_switch_take_what_nccl_tests_report(size: int, reported_s: float) -> None:
+    """Eight H200, fp16: nccl-tests, and a public table of NCCL 2.29."""
+    found = estimate("all_reduce", size, 8, H200)
+    assert found.time_low_s < reported_s < found.time_high_s
+    assert float(found.time_s) == pytest.approx(reported_s, rel=0.05 if size >= 2**28 else 0.3)
+    assert found.parts[0].counts.messages["link"] == (2, size + size // 8)
+    assert found.bound_s == size / 450e9
+
+
+def test_two_ranks_and_small_buffers_are_added_up_in_a_ring() -> None:
+    sizes, ranks = np.array([2.0**12, 2.0**30]), np.array([[2.0], [8.0]])
+    sent = estimate("all_reduce", sizes, ranks, H200).parts[0].counts.messages["link"][1]
+    ring = estimate("all_reduce", sizes, ranks, RING).parts[0].counts.messages["link"][1]
+    assert np.equal(sent, ring).tolist() == [[True, True], [True, False]]
+
+
+def test_sends_to_several_peers_have_the_widest_interval() -> None:
+    found = [estimate(op, 2**20, 8, H200) for op in ("all_gather", "all_to_all")]
+    widths = [float(e.time_high_s / e.time_low_s) for e in found]
+    assert widths[1] == pytest.approx(widths[0] ** 2)
+
+
+def test_exchanges_between_boxes_say_what_is_not_counted() -> None:
+    across = estimate_on("all_to_all", 2**20, topology("dgx-h100", nodes=2), H200)
+    inside = estimate_on("all_to_all", 2**20, topology("dgx-h100", nodes=2), H200, 8)
+    assert any("what a NIC takes for each" in words for words in across.warnings)
+    assert not any("what a NIC takes for each" in words for words in inside.warnings)
+
+
+def test_sends_to_all_peers_wait_once_and_steps_of_a_ring_each() -> None:
+    """Latencies of one byte: 1 for any number of peers, and p - 1 more for each rank of a ring."""
+    slow = H200.but(link={"latency": "1 ms"})
+    latency_s = {
+        op: [float(estimate(op, p, p, slow).time_s) - float(estimate(op, p, p, H200).time_s)
+             for p in (2, 4, 8)]
+        for op in ("all_to_all", "all_gather", "all_reduce")
+    }  # fmt: skip
+    assert_allclose(latency_s["all_to_all"], latency_s["all_to_all"][0], rtol=1e-3)
+    assert_allclose(
+        np.array(latency_s["all_gather"]) / latency_s["all_gather"][0], [1, 3, 7], rtol=1e-3
+    )
+    assert_allclose(latency_s["all_reduce"], 2 * np.array(latency_s["all_gather"]), rtol=1e-3)
+
+
+def test_more_ranks_than_measured_have_a_wider_interval() -> None:
+    two, four = (estimate("all_gather", 2**20, ranks, H200) for ranks in (2, 4))
+    both = estimate("all_gather", 2**20, np.array([2.0, 4.0]), H200)
+    narrow, wide = (float(e.time_high_s / e.time_low_s) for e in (two, four))
+    assert wide == pytest.approx(narrow**2)
+    assert_allclose(both.time_high_s / both.time_low_s, [narrow, wide])
+    assert (two.all_warnings(), four.all_warnings()) == ((), (EXTRAPOLATED,))
+
+
+def test_bytes_are_those_of_all_ranks() -> None:
+    """All-gather of 8 kB: each rank reads its kB and writes all eight."""
+    found = estimate("all_gather", 8000, 8, H200)
+    assert (found.dram_bytes_read, found.dram_bytes_written) == (8000, 64000)
+
+
+@pytest.mark.parametrize("op", LIBRARY)
+def test_arrays_answer_what_scalars_answer(op: str) -> None:
+    sizes, ranks = np.array([1.0, 1e3, 1e6, 1e9]), np.array([2.0, 3.0, 8.0])
+    sweep = estimate(op, sizes[:, None], ranks, H200).record()
+    for i, size in enumerate(sizes):
+        for j, rank in enumerate(ranks):
+            alone = estimate(op, int(size), int(rank), H200).record()
+            for field in ("time_s", "energy_j", "dram_bytes_read", "bound_bytes"):
+                assert_allclose(np.broadcast_to(sweep[field], (4, 3))[i, j], alone[field])
+
+
+def test_an_estimate_names_the_numbers_of_ranks() -> None:
+    assert estimate("all_reduce", 1e6, np.array([8, 2, 8]), H200).device.startswith("2, 8 x NVIDIA")
+
+
+def test_impossible_collectives_are_refused() -> None:
+    with pytest.raises(InputError, match="9 ranks, but one NVLink"):
+        estimate("all_reduce", 1e6, 9, H200)
+    with pytest.raises(InputError, match="expected a number above 0, found -5"):
+        estimate("all_reduce", -5, 8, H200)
+    with pytest.raises(CoverageError, match="needs a link"):
+        estimate("all_reduce", 1e6, 2, device("l40s").but(link=None))
+
+
+# --- Between boxes: the schedule on a topology.
+
+
+def test_one_switch_of_the_topology_takes_its_messages_and_its_start() -> None:
+    """H100 node, 64 MiB, ring of 8: 27.2 us + 14 x 0.4 us + 7/4 x 64 MiB / (0.991 x 359 GB/s)."""
+    found = estimate_on("all_reduce", 2**26, topology("dgx-h100"), H100)
+    assert found.time_s == pytest.approx(27.2e-6 + 5.6e-6 + 1.75 * 2**26 / (0.991 * 359e9))
+    assert found.parts[0].name == "all_reduce, ring"
+    assert found.bottleneck == "link"
+    assert not found.all_warnings()
+    assert found.time_low_s == pytest.approx(0.89 * float(found.time_s))
+
+
+def test_more_ranks_than_were_measured_widen_the_interval_and_warn() -> None:
+    near = estimate_on("all_reduce", 2**26, topology("dgx-h100"), H100)
+    far = estimate_on("all_reduce", 2**26, topology("dgx-h100", nodes=4), H100)
+    assert [text.split(", but")[0] for text in far.all_warnings()] == [
+        "extrapolated: 32 ranks",
+        "extrapolated: 4 boxes",
+    ]
+    spreads = [float(e.time_high_s) / float(e.time_low_s) for e in (near, far)]
+    assert spreads[1] > spreads[0] ** 2
+    part = estimate_on("all_reduce", 2**26, topology("dgx-h100", nodes=4), H100, ranks=8)
+    assert not part.all_warnings()
+
+
+def test_more_ranks_on_one_switch_than_were_measured_warn() -> None:
+    assert not estimate("all_reduce", 2**20, 2, H200).extrapolated
+    assert estimate("all_reduce", 2**20, 8, H200).extrapolated
+    assert EXTRAPOLATED in estimate("all_reduce", 2**20, 8, H200).all_warnings()
+    assert estimate("p2p", 2**20, np.array([2.0, 4.0]), H200).extrapolated.tolist() == [False, True]
+
+
+def test_boxes_are_joined_by_the_hierarchical_form() -> None:
+    found = estimate_on("all_reduce", 2**28, topology("dgx-h100", nodes=2), H100)
+    assert found.parts[0].name == "all_reduce, hierarchical"
+    flat = estimate_on("all_reduce", 2**28, topology("dgx-h100"), H100)
+    assert found.time_s > flat.time_s
+
+
+@pytest.mark.parametrize("op", ALGORITHMS)
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_no_topology_beats_the_bytes_that_must_leave(op: str, nodes: int) -> None:
+    sizes = np.array([8.0, 2.0**20, 2.0**32])
+    found = estimate_on(op, sizes, topology("dgx-a100", nodes=nodes), A100)
+    assert np.all(np.asarray(found.bound_s) < np.asarray(found.time_s))
+    alone = [estimate_on(op, int(n), topology("dgx-a100", nodes=nodes), A100) for n in sizes]
+    assert_allclose(found.time_s, [float(one.time_s) for one in alone])
+    assert_allclose(found.energy_j, [float(one.energy_j) for one in alone])
+
+
+def test_links_that_were_never_measured_say_so() -> None:
+    grid = torus([4, 4], Port(bandwidth_bytes_per_s=50e9, latency_s=1e-6))
+    found = estimate_on("all_reduce", 2**20, grid, H100)
+    assert found.all_warnings() == ("uncalibrated: 4 x 4 torus: links as described",)
+    assert float(found.time_low_s) < 0.7 * float(found.time_s)
+    with pytest.raises(CoverageError, match=r"expected measured links .* or a calibrated device"):
+        estimate_on("all_reduce", 2**20, grid, H100.but(calibration=None))
+
+
+def test_impossible_collectives_on_a_topology_are_refused() -> None:
+    node = topology("dgx-h100")
+    with pytest.raises(InputError, match="at most its 8 devices, found 9 ranks"):
+        estimate_on("all_reduce", 8, node, H100, ranks=9)
+    with pytest.raises(InputError, match="ranks: expected a number above 0, found 0"):
+        estimate_on("all_reduce", 8, node, H100, ranks=0)
+    with pytest.raises(InputError, match="bytes: expected a number above 0"):
+        estimate_on("all_reduce", -1, node, H100)
+    with pytest.raises(UnknownNameError, match="did you mean 'all_reduce'"):
+        estimate_on("allreduce", 8, node, H100)
+
+
+MEASURED = Path(__file__).resolve().parents[4] / "shared" / "data" / "vidur_network"
+"""Public measurements of others (microsoft/vidur), where a checkout has them beside it."""
+
+
+def read(name: str, op: str) -> list[tuple[int, int, int, float]]:
+    """(ranks, ranks in a node, bytes, median seconds) of every row."""
+    with (MEASURED / f"{name}_dgx_{op}.csv").open() as text:
+        return [
+            (
+                int(row["num_workers"]),
+                int(row["devices_per_node"]),
+                int(row["size"]),
+                float(row[f"time_stats.{op}.median"]) * 1e-3,
+            )
+            for row in csv.DictReader(text)
+        ]
+
+
+def measured(name: str, op: str, across: bool) -> list[tuple[int, int, float]]:
+    """(ranks, bytes, median seconds) inside one node, or `across` nodes of one rank each."""
+    rows = read(name, op)
+    return [(p, n, t) for p, inside, n, t in rows if inside == (1 if across else p)]
+
+
+def ratios(device_: Hardware, op: str, rows: list[tuple[int, int, float]], **how: int) -> Any:
+    """Measured over predicted times."""
+    table = topology(f"dgx-{device_.name}", **how)
+    call = {"send_recv": "p2p"}.get(op, op)
+    found: list[float] = []
+    for ranks in sorted({r for r, _, _ in rows}):
+        mine = [(size, seconds) for r, size, seconds in rows if r == ranks]
+        sizes = np.array([float(size) for size, _ in mine])
+        predicted = np.asarray(estimate_on(call, sizes, table, device_, ranks=ranks).time_s)
+        found += (np.array([seconds for _, seconds in mine]) / predicted).tolist()
+    return np.array(found)
+
+
+@pytest.mark.skipif(not MEASURED.is_dir(), reason="needs the vidur network measurements")
+@pytest.mark.parametrize("device_", [A100, H100], ids=lambda d: d.name)
+def test_shipped_nodes_err_as_much_as_they_say(device_: Hardware) -> None:
+    """Mean |predicted / measured - 1| of the file, and 90 % of rows inside its interval."""
+    library = topology(f"dgx-{device_.name}").library
+    assert library is not None
+    both = ("all_reduce", "send_recv")
+    found = np.concatenate([ratios(device_, op, measured(device_.name, op, False)) for op in both])
+    assert len(found) == library.rows
+    assert np.mean(np.abs(1 / found - 1)) == pytest.approx(library.mean_error, abs=0.002)
+    low, high = library.interval
+    assert np.mean((found > low) & (found < high)) == pytest.approx(0.9, abs=0.015)
+
+
+@pytest.mark.skipif(not MEASURED.is_dir(), reason="needs the vidur network measurements")
+@pytest.mark.parametrize("inside", [1, 2, 4, 8])
+def test_all_reduces_between_nodes_are_warned_of_and_mostly_in_the_wider_interval(
+    inside: int,
+) -> None:
+    """A100, 2 nodes, never fitted: cards that share a slow network; 61 to 100 % of rows are in."""
+    table = topology("dgx-a100", nodes=2, devices_per_node=inside)
+    rows = [r for r in read("a100", "all_reduce") if r[:2] == (2 * inside, inside)]
+    sizes, seconds = (np.array([float(row[i]) for row in rows]) for i in (2, 3))
+    found = estimate_on("all_reduce", sizes, table, A100)
+    assert found.all_warnings()
+    inner = (seconds > found.time_low_s) & (seconds < found.time_high_s)
+    assert np.mean(inner) > 0.6
+
+
+@pytest.mark.skipif(not MEASURED.is_dir(), reason="needs the vidur network measurements")
+@pytest.mark.parametrize(("device_", "error"), [(A100, 0.016), (H100, 0.045)], ids=["a100", "h100"])
+def test_messages_between_shipped_nodes_err_as_much_as_they_say(
+    device_: Hardware, error: float
+) -> None:
+    rows = measured(device_.name, "send_recv", True)
+    found = ratios(device_, "send_recv", rows, nodes=2, devices_per_node=1)
+    assert np.mean(np.abs(1 / found - 1)) < error
+
+
+def test_measured_pairs_of_h200_are_within_a_tenth_on_average() -> None:
+    rows = collective.read_collectives("h200")
+    assert H200.calibration is not None
+    parameters = H200.calibration.values("collective")
+    assert len(rows) > 300
+    found = collective.samples(rows, H200)
+    errors = [np.abs(one.predict(parameters) / one.measured_s - 1) for one in found]
+    assert np.mean(np.concatenate(errors)) < 0.10
+
+
+# --- Fields worked out by hand.
+
+
+def test_a_slow_memory_binds_what_a_rank_reads_and_writes() -> None:
+    """All-gather of 8 kB between 8: a rank reads 1 kB and writes 8, at 1 GB/s in 9 us."""
+    slow = H100.but(hbm={"bandwidth": "1 GB/s"})
+    found = estimate_on("all_gather", 8000, topology("dgx-h100"), slow)
+    assert_allclose(found.parts[0].busy_s["dram"], 9e-6)
+    assert_allclose(found.time_s, 27.2e-6 + 9e-6)
+    assert found.bound_bytes == 8 * 9000
+
+
+def test_the_limit_on_a_topology_is_that_of_all_ports_together() -> None:
+    """An all-reduce of 64 MiB sends 14/8 of it from every rank, through its port of 395 GB/s."""
+    found = estimate_on("all_reduce", 2**26, topology("dgx-h100"), H100)
+    assert_allclose(found.bound_s, 14 / 8 * 2**26 / 395e9)
+
+
+def test_both_ends_of_an_interval_widen_by_the_same_power() -> None:
+    """32 ranks of 8 measured and 4 boxes of one: 0.89 to 1.27 times becomes their 8th powers."""
+    far = estimate_on("all_reduce", 2**12, topology("dgx-h100", nodes=4), H100)
+    ends = np.log([float(far.time_low_s / far.time_s), float(far.time_high_s / far.time_s)])
+    assert_allclose(ends / np.log([0.89, 1.27]), [8, 8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("op", ["all_reduce", "reduce_scatter", "p2p"])
+def test_only_gathers_copy_a_part_that_they_keep(op: str) -> None:
+    """A rank of an all-gather copies its own part into its output; a sum has nothing to keep."""
+
+    def time_s(op: str, kept: float) -> float:
+        assert H200.calibration is not None
+        family = H200.calibration.family("collective")
+        parameters = family.parameters | {"kept": family.parameters["kept"].but(value=kept)}
+        changed = family.model_copy(update={"parameters": parameters})
+        families = H200.calibration.families | {"collective": changed}
+        calibration = H200.calibration.model_copy(update={"families": families})
+        return float(estimate(op, 2**28, 4, H200.but(calibration=calibration)).time_s)
+
+    low, high = 0.1, 3.0
+    assert time_s(op, low) == time_s(op, high)
+    assert time_s("all_gather", low) > 1.05 * time_s("all_gather", high)

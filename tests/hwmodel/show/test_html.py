@@ -1,0 +1,110 @@
+"""Answers in notebooks: self-contained tables, every text escaped."""
+
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.text.markup import answer_html
+
+GEMM = hw.workloads.gemm(M=128, N=256, K=256)
+
+
+def squared(n: Any) -> dict[str, Any]:
+    return {"n2": n * n}
+
+
+class Checked(HTMLParser):
+    """Counts what opens and closes; nothing may be loaded from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        assert not {"src", "href"} & {name for name, _ in attrs}
+        self.open.append(tag)
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def checked(answer: Any) -> list[str]:
+    parser = Checked()
+    parser.feed(answer._repr_html_())
+    assert not parser.open
+    return parser.seen
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda: hw.predict(GEMM, "h200"), id="estimate"),
+        pytest.param(lambda: hw.bound(GEMM, "h200"), id="limit"),
+        pytest.param(lambda: hw.compare(GEMM, ["h200", "b200"]), id="comparison"),
+        pytest.param(lambda: hw.map(GEMM, "peer-a2"), id="map"),
+        pytest.param(lambda: hw.map(GEMM, "h200"), id="tiles"),
+        pytest.param(lambda: hw.device("h200"), id="device"),
+        pytest.param(lambda: hw.model("llama-3.2-1b"), id="model"),
+        pytest.param(lambda: hw.model("llama-3.2-1b").decode(hw.logspace(1, 8), 9), id="stack"),
+        pytest.param(lambda: hw.sweep(squared, n=[1.0, 2.0]), id="sweep"),
+    ],
+)
+def test_answers_are_tables(answer: Any) -> None:
+    assert "table" in checked(answer())
+
+
+def test_an_estimate_has_a_row_for_each_kernel_and_one_for_their_sum() -> None:
+    estimate = hw.predict(hw.model("llama-3.1-8b").decode(batch=1, context=128), "h200")
+    shown: str = getattr(estimate, "_repr_html_")()  # noqa: B009
+    body = shown.split("<tbody>")[1].split("</tbody>")[0]
+    assert body.count("<tr>") == len(estimate.parts) + 1
+
+
+def test_texts_are_escaped() -> None:
+    shown = answer_html("a < b", [(("<head>",), [["<cell>"]])], ["<note>"])
+    for text in ("a &lt; b", "&lt;head&gt;", "&lt;cell&gt;", "&lt;note&gt;"):
+        assert text in shown
+
+
+def many(answer: str) -> Any:
+    steps = hw.model("llama-3.2-1b").decode(hw.logspace(1, 256, 200), 1000)
+    h200 = hw.device("h200")
+    return {
+        "estimate": lambda: hw.predict(steps, h200),
+        "limit": lambda: hw.bound(steps, h200),
+        "comparison": lambda: hw.compare(GEMM, ["h200", "b200"]),
+        "map": lambda: hw.map(GEMM, "peer-a2"),
+        "explanation": lambda: hw.explain(GEMM, h200),
+        "sensitivity": lambda: hw.sensitivity(GEMM, h200),
+        "sweep": lambda: hw.sweep(squared, n=hw.logspace(1, 1000, 100)),
+        "device": lambda: h200.but(hbm={"bandwidth": hw.linspace("1 TB/s", "9 TB/s", 999)}),
+        "model": lambda: hw.model("llama-3.2-1b"),
+        "stack": lambda: steps,
+        "cascade": lambda: hw.workloads.gemm(M=hw.logspace(1, 256, 200), N=8, K=8),
+    }[answer]()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("estimate", "limit", "comparison", "map", "explanation", "sensitivity", "sweep"),
+        *("device", "model", "stack", "cascade"),
+    ],
+)
+def test_a_repr_is_one_short_line(answer: str) -> None:
+    shown = repr(many(answer))
+    assert shown.startswith("<")
+    assert len(shown) < 250
+    assert "\n" not in shown
+
+
+def test_in_a_notebook_a_text_keeps_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich, where it finds a notebook, displays what it prints and returns nothing."""
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    estimate = hw.predict(GEMM, "h200")
+    assert "kernel" in str(estimate)
+    assert "gemm" in str(hw.bound(GEMM, "h200"))

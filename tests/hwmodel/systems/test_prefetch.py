@@ -1,0 +1,133 @@
+"""Experts read from storage: SmallThinker's sizes, the loop walked, and measured slow-downs."""
+
+import itertools
+import random
+
+import pytest
+
+from hwmodel.hardware.catalogue import device
+from hwmodel.machines.cpu.rates import STREAM, rates
+from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
+from hwmodel.systems.prefetch import (
+    Q4_0_BYTES,
+    SMALLTHINKER_4B,
+    SMALLTHINKER_21B,
+    SparseDecoder,
+    decode,
+    resident_share,
+)
+
+PI, DESKTOP = device("raspberry-pi-5"), device("i9-14900")
+
+
+@pytest.mark.parametrize(
+    ("model", "total", "expert", "active"),
+    [(SMALLTHINKER_4B, 4.03e9, 1.99e6, 255e6), (SMALLTHINKER_21B, 21.1e9, 3.32e6, 1.035e9)],
+    ids=lambda m: getattr(m, "name", ""),
+)
+def test_sizes_are_those_of_the_released_models(
+    model: SparseDecoder, total: float, expert: float, active: float
+) -> None:
+    """Parameters as their names say; bytes of an expert and of a token's experts in Q4_0."""
+    assert model.parameters == pytest.approx(total, rel=2e-3)
+    size = model.expert_parameters * Q4_0_BYTES
+    assert size == pytest.approx(expert, rel=2e-3)
+    assert model.layers * model.active * size == pytest.approx(active, rel=1e-3)
+
+
+def test_published_rates_lie_in_the_interval() -> None:
+    """Decode of the 4B model in memory: 28.77, 39.76 and 108.17 tokens/s (model card, Q4_0)."""
+    for board, measured in (("raspberry-pi-5", 28.77), ("rk3588", 39.76), ("i9-14900", 108.17)):
+        found = decode(SMALLTHINKER_4B, device(board))
+        assert found.time_low_s < 1 / measured < found.time_high_s, board
+        assert found.bottleneck == "dram"
+
+
+@pytest.mark.parametrize(
+    ("model", "board", "gigabytes", "measured"),
+    [
+        *((SMALLTHINKER_4B, "i9-14900", 1, 29.99), (SMALLTHINKER_4B, "rk3588", 1, 15.04)),
+        *((SMALLTHINKER_4B, "raspberry-pi-5", 1, 0.75), (SMALLTHINKER_21B, "i9-14900", 8, 20.0)),
+    ],
+    ids=lambda m: getattr(m, "name", m),
+)
+def test_published_rates_from_storage_lie_in_the_interval_which_says_why_it_is_wide(
+    model: SparseDecoder, board: str, gigabytes: int, measured: float
+) -> None:
+    """Model card, Q4_0 with a limit on memory; of the 21B model the paper says above 20."""
+    machine = device(board)
+    found = decode(model, machine, memory_bytes=gigabytes * 1e9)
+    assert found.time_low_s < 1 / measured < found.time_high_s
+    assert found.time_low_s >= found.bound_s
+    assert found.time_low_s == pytest.approx(decode(model, machine).time_low_s)
+    assert any("popular experts stay in memory" in warning for warning in found.warnings)
+
+
+def test_a_drive_that_does_not_hold_the_model_is_refused() -> None:
+    small = DESKTOP.but(storage={"capacity": "2 GB"})
+    with pytest.raises(CapacityError, match="takes 2,268,794,880 bytes of storage, which"):
+        decode(SMALLTHINKER_4B, small, memory_bytes=1e9)
+    assert decode(SMALLTHINKER_4B, small).time_s > 0
+
+
+@pytest.mark.parametrize(
+    ("board", "slower"), [("i9-14900", 108.17 / 29.99), ("raspberry-pi-5", 28.77 / 0.75)]
+)
+def test_a_gigabyte_of_memory_slows_as_much_as_was_seen(board: str, slower: float) -> None:
+    """3.6 times with an NVMe drive, 38 times with a card of 0.09 GB/s: within 5 %."""
+    whole = decode(SMALLTHINKER_4B, device(board))
+    limited = decode(SMALLTHINKER_4B, device(board), memory_bytes=1e9)
+    assert limited.bottleneck == "link"
+    assert limited.time_s / whole.time_s == pytest.approx(slower, rel=0.05)
+
+
+def test_reading_ahead_hides_reads_under_attention_and_never_costs() -> None:
+    for gigabytes in (0.3, 0.6, 1.0, 1.5, 2.0, 3.0):
+        ahead, after = (
+            decode(SMALLTHINKER_4B, DESKTOP, memory_bytes=gigabytes * 1e9, ahead=each)
+            for each in (True, False)
+        )
+        assert ahead.time_s <= after.time_s
+        assert ahead.dram_bytes_read == after.dram_bytes_read
+        assert sum(ahead.energy_by_j.values()) == pytest.approx(ahead.energy_j)
+
+
+def test_more_memory_and_a_faster_drive_are_never_slower() -> None:
+    slow = [decode(SMALLTHINKER_4B, PI, memory_bytes=n * 2e8).time_s for n in range(2, 14)]
+    assert all(b <= a for a, b in itertools.pairwise(slow))
+    quick = PI.but(storage={"bandwidth": "1 GB/s"})
+    assert decode(SMALLTHINKER_4B, quick, memory_bytes=1e9).time_s < slow[3]
+
+
+def test_the_expected_layer_is_the_mean_over_drawn_misses() -> None:
+    """One layer in which reads and attention take about as long; misses drawn expert by expert."""
+    model = SparseDecoder("one", 1, 1024, 8, 8, 128, 64, 6, 1024, 8)
+    board = DESKTOP.but(storage={"bandwidth": "30 GB/s", "latency": "1 us"})
+    expert = model.expert_parameters * Q4_0_BYTES
+    limit = model.dense_parameters * Q4_0_BYTES + 0.5 * model.experts * expert
+    assert resident_share(model, limit, Q4_0_BYTES) == pytest.approx(0.5)
+    found = decode(model, board, memory_bytes=limit, context=1)
+    launch_s = float(rates(board).slots["launch"][1])
+    stream = STREAM * 89.6e9
+    cache_s = 2 * model.kv_elements / stream
+    attention_s = model.attention_parameters * Q4_0_BYTES / stream + launch_s + cache_s
+    experts_s = 6 * (expert / stream + launch_s)
+    draw = random.Random(3)
+
+    def layer_s() -> float:
+        missing = sum(draw.random() < 0.5 for _ in range(6))
+        read_s = missing * (1e-6 + expert / 30e9)
+        return max(attention_s + missing * expert / stream, read_s, attention_s) + experts_s
+
+    mean_s = sum(layer_s() for _ in range(20_000)) / 20_000
+    layer = found.parts[0]
+    assert layer.time_s == pytest.approx(mean_s, rel=0.02)
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(CapacityError, match="attention and head need 230,363,136 bytes"):
+        decode(SMALLTHINKER_4B, PI, memory_bytes=1e8)
+    with pytest.raises(CoverageError, match="no storage to read experts from"):
+        decode(SMALLTHINKER_4B, PI.but(storage=None), memory_bytes=1e9)
+    with pytest.raises(InputError, match="context: expected 1 or more, found 0"):
+        decode(SMALLTHINKER_4B, PI, context=0)

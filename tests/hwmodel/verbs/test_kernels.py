@@ -1,0 +1,28 @@
+"""`hwmodel kernels` prints the table by which calls are refused."""
+
+import json
+
+from typer.testing import CliRunner
+
+from hwmodel.cli import app
+from hwmodel.machines.gpu.support import SUPPORT
+
+RUN = CliRunner()
+
+
+def test_every_line_of_the_table_is_printed_with_its_source() -> None:
+    said = RUN.invoke(app, ["kernels"])
+    assert said.exit_code == 0
+    for line in SUPPORT:
+        assert f"{line.library} ({', '.join(line.schedules)}): {line.source}" in said.stdout
+    assert "head_dim to 256" in said.stdout
+
+
+def test_the_same_as_json() -> None:
+    lines = json.loads(RUN.invoke(app, ["kernels", "--json"]).stdout)
+    flash = next(line for line in lines if line["library"] == "flash-attention-2")
+    assert flash["head_dim"]["hopper"] == 256
+    assert sorted(flash["formats"]) == ["bf16", "fp16"]
+    fp8 = next(line for line in lines if line["library"] == "cublas")["multiples"]["fp8"]
+    assert fp8 == {"N": 16, "K": 16}
+    assert len(lines) == len(SUPPORT)

@@ -1,0 +1,56 @@
+"""`hwmodel papers`: every module with claims is found; a claim that fails is told and counted."""
+
+import sys
+
+import pytest
+
+from hwmodel import cli
+from hwmodel.quantity.errors import UnknownNameError
+from hwmodel.validation.papers.claim import Claim
+from hwmodel.verbs import papers as papers_command
+from hwmodel.verbs.papers import papers, papers_text, record, systems
+
+
+def test_systems_are_the_modules_with_claims() -> None:
+    assert "fusemax" in systems()
+    assert "claim" not in systems()
+
+
+def test_an_unknown_system_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'fusemax'"):
+        papers(["fusemaxx"])
+
+
+def test_the_table_says_what_holds() -> None:
+    rows = (
+        Claim("A", "seconds", 2.0, 2.0, 0.0, "table 1"),
+        Claim("A", "joules", 2.0, 3.0, 0.05, "table 2"),
+    )
+    text = papers_text(rows)
+    assert text.startswith("1 of 2 published claims hold")
+    assert "+50.00%" in text
+    assert "NO" in text
+    assert "A: table 2" in text
+    assert record(rows)[1]["holds"] is False
+
+
+def test_the_command_fails_where_one_claim_of_several_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = (
+        Claim("A", "seconds", 2.0, 2.0, 0.0, "table 1"),
+        Claim("A", "joules", 2.0, 3.0, 0.05, "table 2"),
+    )
+
+    def status(*claims: Claim) -> int:
+        def answered(_: object) -> tuple[Claim, ...]:
+            return claims
+
+        monkeypatch.setattr(papers_command, "papers", answered)
+        monkeypatch.setattr(sys, "argv", ["hwmodel", "papers"])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return int(end.value.code or 0)
+
+    assert [status(good, good), status(good, bad), status(bad, bad)] == [0, 1, 1]
+    assert "published claims hold" in capsys.readouterr().out

@@ -1,0 +1,107 @@
+"""Requests: which fields a workload takes, and which requests are answered together."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hwmodel.einsum.workloads.catalogue import WORKLOADS
+from hwmodel.hardware.catalogue import device
+from hwmodel.network.collectives import estimate_on
+from hwmodel.network.topologies import topology
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.verbs.request import answerer, builder, fields_of, machine, read, workloads
+
+GEMM: dict[str, Any] = {"workload": "gemm", "M": 8, "N": 16, "K": 32, "on": "h200"}
+
+
+@pytest.mark.parametrize("workload", workloads())
+def test_every_workload_has_a_device_and_sizes(workload: str) -> None:
+    fields = fields_of(workload)
+    assert fields["on"].needed
+    whole = workload in ("cnn", "pruned_attention")  # their sizes decide their structure
+    assert any(field.size for field in fields.values()) != whole
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
+    arguments = set(inspect.signature(WORKLOADS[workload]).parameters) - {"name"}
+    assert not arguments & {"on", "kernel", "tp"} or workload == "llm"  # none hides another
+    assert set(fields_of(workload)) == arguments | {"on", "kernel"}
+
+
+def test_sizes_are_told_from_what_decides_the_structure() -> None:
+    fields = fields_of("attention")
+    assert {name for name, field in fields.items() if field.size} == {
+        *("batch", "heads", "queries", "keys", "head_dim", "kv_heads", "value_dim", "window")
+    }
+    assert not fields["tile"].size
+    assert not fields["splits"].size
+
+
+def test_requests_that_differ_in_sizes_only_have_one_form() -> None:
+    small, large = read(GEMM), read({**GEMM, "M": 4096})
+    assert small.form == large.form
+    assert (small.sizes["M"], large.sizes["M"]) == (8, 4096)
+    for change in ({"on": "a100"}, {"dtype": "fp8"}, {"kernel": "triton"}, {"batch": 2}):
+        assert read({**GEMM, **change}).form != small.form
+
+
+def test_an_absent_field_and_null_are_the_same() -> None:
+    assert read({**GEMM, "kernel": None, "batch": None}) == read(GEMM)
+
+
+def test_a_form_answers_its_sizes() -> None:
+    request = read(GEMM)
+    estimate = answerer(request.form)(request.sizes)
+    assert estimate.bound_bytes == 2 * (8 * 32 + 16 * 32 + 8 * 16)
+
+
+def test_a_whole_float_is_a_size() -> None:
+    assert read({**GEMM, "M": 1e6}).sizes["M"] == 10**6
+
+
+def test_bytes_may_carry_a_unit() -> None:
+    case = {"workload": "collective", "op": "p2p", "bytes": "3 MiB", "ranks": 2, "on": "h200"}
+    assert read(case).sizes["bytes"] == 3 * 2**20
+
+
+def test_a_collective_on_a_topology_is_costed_on_its_links() -> None:
+    case = {
+        "workload": "collective",
+        "op": "all_reduce",
+        "bytes": "64 MiB",
+        "ranks": 4,
+        "on": "h100",
+    }
+    request = read({**case, "topology": "dgx-h100"})
+    expected = estimate_on("all_reduce", 64 * 2**20, topology("dgx-h100"), device("h100"), 4)
+    assert answerer(request.form)(request.sizes).time_s == expected.time_s
+    sizes = {"bytes": np.array([1e6, 1e8]), "ranks": np.array([4.0, 4.0])}
+    assert np.shape(answerer(request.form)(sizes).time_s) == (2,)
+    assert request.form != read({**case, "ranks": 8, "topology": "dgx-h100"}).form
+    with pytest.raises(UnknownNameError, match="dgx-h100"):
+        answerer(read({**case, "topology": "dgx-h10"}).form)
+
+
+def test_a_collective_has_no_cascade() -> None:
+    with pytest.raises(InputError, match="collective: expected a workload that is computed"):
+        builder({"workload": "collective"})
+
+
+def test_a_model_is_divided_over_as_many_devices_as_asked_for() -> None:
+    assert machine("h200", 4).devices == 4
+    assert machine("h200").devices == 1
+    with pytest.raises(InputError, match="one switch joins at most 8"):
+        machine("h200", 9)
+    with pytest.raises(InputError, match="llm: tp: expected a number above 0, found 0"):
+        machine("h200", 0)
+    with pytest.raises(UnknownNameError, match="unknown device"):
+        machine("h2000", 4)
+
+
+def test_a_cold_l2_may_be_asked_for_and_a_warm_one_is_refused_by_name() -> None:
+    assert read({**GEMM, "l2": "cold"}) == read(GEMM)
+    with pytest.raises(InputError, match=r"gemm: l2: expected 'cold'.*found 'warm'"):
+        read({**GEMM, "l2": "warm"})

@@ -32,8 +32,8 @@ def test_no_name_is_that_of_a_submodule() -> None:
     (folder,) = map(Path, hwmodel.__path__)
     modules = {module.name for module in pkgutil.iter_modules([str(folder)])}
     folders = {path.name for path in folder.iterdir() if path.is_dir()}
-    assert "registry" in modules
-    assert "gpu" in folders
+    assert "cli" in modules
+    assert "machines" in folders
     assert not set(FACE) & (modules | folders)
 
 

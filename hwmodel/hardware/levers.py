@@ -66,7 +66,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
 
 _EVERYWHERE = {
     f"processors.{name}": _GPU_ALONE
-    for name in ("max_threads", "max_blocks", "registers", "shared_per_block")
+    for name in ("max_threads", "max_blocks", "registers", "shared_per_block", "pair")
 } | {
     **dict.fromkeys(("processors.port_bytes_per_clock", "matrix_clock"), _GPU_ALONE),
     **dict.fromkeys(("atomics.*", "power.window"), _GPU_ALONE),

@@ -485,7 +485,7 @@ def nodes(children: st.SearchStrategy[Activity]) -> st.SearchStrategy[Activity]:
         st.builds(Serial, several),
         st.builds(Overlap, several),
         st.builds(Repeat, st.integers(1, 5), children),
-        st.builds(Chance, st.floats(0, 1), children),
+        st.builds(Chance, st.floats(0, 1, allow_subnormal=False), children),
     )
 
 

@@ -4,15 +4,15 @@ The command line and files of cases describe work by the same fields, which are 
 workload's function:
 
     workload   fields, * those needed                                            and
-    gemm       M* N* K* dtype batch out_dtype weight_dtype bias                  on* kernel
+    gemm       M* N* K* dtype batch out_dtype weight_dtype bias scales           on* kernel
     conv2d     batch* channels* filters* height* width* window* stride padding on* kernel
     attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
     collective op* bytes* ranks* topology                                        on*
     llm        config* phase* batch* context* or prompt* dtype ... ignore_keys   on* kernel tp
 
-Any may say `"l2": "cold"`, which all predictions are of. Sizes are numbers; requests that differ in
-their sizes only have the same `form` and are answered together, in one vectorised call, by
-`answerer`.
+`scales` is short for formats and kernels of fp8 (`scales.py`). Any may say `"l2": "cold"`, as all
+predictions are. Sizes are numbers; requests that differ in their sizes only have the same `form`
+and are answered together, in one vectorised call, by `answerer`.
 """
 
 import inspect
@@ -36,6 +36,7 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount, amount, counted
 from hwmodel.spine.estimate import Estimate
+from hwmodel.verbs import scales
 
 PHASES = {"decode": "context", "prefill": "prompt"}
 """Phase of a model -> the size that it takes besides the batch."""
@@ -100,7 +101,8 @@ def fields_of(workload: str) -> Mapping[str, Field]:
         for p in parameters
         if p.name != "name"
     }
-    return {**own, **run}
+    folded = {"scales": Field()} if workload in scales.SCALED else {}
+    return {**own, **folded, **run}
 
 
 def _is_size(annotation: Any) -> bool:
@@ -115,6 +117,7 @@ def read(given: Mapping[str, Any]) -> Request:
         found = "none" if workload is None else shown(workload)
         raise InputError(f"workload: expected one of {', '.join(workloads())}, found {found}")
     known = fields_of(workload)
+    given = scales.unfolded(workload, given)
     sizes: dict[str, int] = {}
     form: dict[str, Any] = {"workload": workload}
     for name, value in given.items():

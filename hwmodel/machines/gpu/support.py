@@ -69,7 +69,8 @@ SUPPORT: tuple[Support, ...] = (
         ("gemm",),
         {**HALVES, **WORDS, **FP8, "int8": GENERATIONS, "nvfp4": ("blackwell",)},
         "cuBLAS 13 documentation, cublasLtMatmul; torch._scaled_mm: fp8 from sm_89 on, K and N"
-        " multiples of 16; torch._int_mm: multiples of 8; fp4 in blocks of 16 on sm_100",
+        " multiples of 16 (torch 2.11 refuses others); torch._int_mm: multiples of 8; fp4 in blocks"
+        " of 16 on sm_100",
         multiples={**SIXTEEN, "int8": {"N": 8, "K": 8}},
         elsewhere={"cdna3": "hipBLASLt"},
     ),

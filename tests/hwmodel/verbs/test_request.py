@@ -12,6 +12,7 @@ from hwmodel.network.collectives import estimate_on
 from hwmodel.network.topologies import topology
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.verbs.request import answerer, builder, fields_of, machine, read, workloads
+from hwmodel.verbs.scales import SCALED
 
 GEMM: dict[str, Any] = {"workload": "gemm", "M": 8, "N": 16, "K": 32, "on": "h200"}
 
@@ -28,7 +29,8 @@ def test_every_workload_has_a_device_and_sizes(workload: str) -> None:
 def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
     arguments = set(inspect.signature(WORKLOADS[workload]).parameters) - {"name"}
     assert not arguments & {"on", "kernel", "tp"} or workload == "llm"  # none hides another
-    assert set(fields_of(workload)) == arguments | {"on", "kernel"}
+    folded = {"scales"} if workload in SCALED else set[str]()
+    assert set(fields_of(workload)) == arguments | {"on", "kernel"} | folded
 
 
 def test_sizes_are_told_from_what_decides_the_structure() -> None:

@@ -3,7 +3,7 @@
     python benchmarks/sweep.py [POINTS] [--files FOLDER --large POINTS]
 
 Prints tables and asserts nothing. Estimates carry their 90 % intervals, energy, traffic and what
-binds, every column of `hwmodel.show.columns.ESTIMATE`. Seconds are on the clock ("wall") and of the
+binds, every column of `hwmodel.show.fields.POINT`. Seconds are on the clock ("wall") and of the
 processors ("cpu"): where other work shares the machine only the latter say how fast this is, and
 "on 2 cores" is twice the points per processor second. Starting the workers, some two seconds, is
 left out; with --files, 100 million points say, it is in. Targets on two cores: 1,000,000 kernel

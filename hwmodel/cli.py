@@ -158,9 +158,9 @@ def predict(
 
         of_estimate(estimate, on, picture)
     if as_json:
-        from hwmodel.show.json import estimate_record
+        from hwmodel.show.json import full_record
 
-        _print_json(estimate_record(estimate))
+        _print_json(full_record(estimate))
     else:
         typer.echo(str(estimate))
     if not estimate.fits:
@@ -210,9 +210,9 @@ def bound(
         on_one = resized(on_one, memory)
     found = verbs.bound(work, on_one, kernel=request.fixed.get("kernel"))
     if as_json:
-        from hwmodel.show.json import bound_record
+        from hwmodel.show.json import full_record
 
-        _print_json(bound_record(found) if isinstance(found, verbs.Limit) else found.record())
+        _print_json(full_record(found))
     else:
         typer.echo(str(found))
 
@@ -400,9 +400,9 @@ def compare(
     asked = [(machine(name).title, partial(_estimate, {**request, "on": name})) for name in on]
     found = answered(asked)
     if as_json:
-        from hwmodel.show.json import estimate_record
+        from hwmodel.show.json import full_record
 
-        records = [estimate_record(estimate) for estimate in found.estimates]
+        records = [full_record(estimate) for estimate in found.estimates]
         for refused in found.refused:
             records.insert(refused.place, {"device": refused.device, "error": refused.why})
         _print_json(records)

@@ -31,7 +31,7 @@ from hwmodel.machines.mcu.predict import family_of, image, leaf, mcu_rates, pred
 from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
 from hwmodel.quantity.units import amount
 from hwmodel.show.html import Notebook
-from hwmodel.show.json import estimate_record, plain
+from hwmodel.show.json import full_record, plain
 from hwmodel.spine.activity import Rates, Work, energy_j, fold
 from hwmodel.spine.certificate import Certificate
 from hwmodel.spine.estimate import Estimate
@@ -91,7 +91,7 @@ class PatchMapped(Notebook):
                     {"layer": each.layer.name, "fused": each.fused, "bytes": each.bytes}
                     for each in self.held
                 ],
-                "estimate": estimate_record(self.estimate),
+                "estimate": full_record(self.estimate),
             }
         )
 

@@ -42,7 +42,8 @@ def answered(cases: Sequence[Row]) -> list[Row]:
 
 
 def _short(value: Any) -> Any:
-    return float(f"{value:.6g}") if isinstance(value, (int, float)) else value
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(f"{value:.6g}") if number else value
 
 
 def differs(old: Any, new: Any) -> bool:

@@ -4,15 +4,15 @@ Names end in their SI unit. Every column is present in every answer of a kind, s
 a sweep have the same; what is not modelled is null.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
 import polars
 
-from hwmodel.bounds.limit import Limit
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.errors import InputError
+from hwmodel.show.fields import POINT, POINTS, Field, read
 from hwmodel.spine.estimate import BOTTLENECKS, Estimate
 
 REFUSED = "refused"
@@ -23,50 +23,21 @@ CLOCKED = "solve_time_s"
 """Field of a certificate that is no column: rows would differ from run to run."""
 
 
-def _memory_bytes(estimate: Estimate) -> Any:
-    return None if estimate.serving is None else estimate.serving.memory.total_bytes
-
-
-def _fits(estimate: Estimate) -> Any:
-    known = estimate.serving is not None or estimate.stores
-    return estimate.fits_by_point if known else None
-
-
-ESTIMATE: Mapping[str, tuple[Any, Callable[[Estimate], Any]]] = {
-    "time_s": (polars.Float64, lambda e: e.time_s),
-    "time_low_s": (polars.Float64, lambda e: e.time_low_s),
-    "time_high_s": (polars.Float64, lambda e: e.time_high_s),
-    "sustained_time_s": (polars.Float64, lambda e: e.sustained_time_s),
-    "energy_j": (polars.Float64, lambda e: e.energy_j),
-    "dram_bytes_read": (polars.Float64, lambda e: e.dram_bytes_read),
-    "dram_bytes_written": (polars.Float64, lambda e: e.dram_bytes_written),
-    "bound_bytes": (polars.Float64, lambda e: e.bound_bytes),
-    "bound_s": (polars.Float64, lambda e: e.bound_s),
-    "bottleneck": (polars.String, lambda e: _binding(e.busy_s)),
-    "extrapolated": (polars.Boolean, lambda e: e.extrapolated),
-    "tokens_per_s": (polars.Float64, lambda e: e.tokens_per_s),
-    "joules_per_token": (polars.Float64, lambda e: e.joules_per_token),
-    "area_m2": (polars.Float64, lambda e: e.area_m2),
-    "memory_bytes": (polars.Float64, _memory_bytes),
-    "fits": (polars.Boolean, _fits),
-}
-"""Column of an `Estimate` -> its type, and where it comes from."""
+KINDS: Mapping[type, Any] = {float: polars.Float64, str: polars.String, bool: polars.Boolean}
+"""Kind of a field -> type of its column."""
 
 
 def estimate_table(estimate: Estimate) -> polars.DataFrame:
     """An estimate with its workload's and device's names, a row for each of its points."""
     shape = np.shape(estimate.time_s)
     words = {"workload": estimate.name, "device": estimate.device}
-    read = {name: take(estimate) for name, (_, take) in ESTIMATE.items() if name != "bottleneck"}
-    read["bottleneck"] = estimate.bottleneck
     values: dict[str, Any] = {
         name: np.broadcast_to(cast(Any, value), shape).ravel() if np.ndim(value) else value
-        for name, value in (words | read).items()
+        for name, value in (words | read(POINT, estimate)).items()
     }
     rows = int(np.prod(shape))
-    names = {"workload": polars.String, "device": polars.String}
-    kinds = names | {name: kind for name, (kind, _) in ESTIMATE.items()}
-    return polars.DataFrame([column(n, values[n], rows, kind) for n, kind in kinds.items()])
+    kinds = {"workload": str, "device": str} | {field.name: field.kind for field in POINT}
+    return polars.DataFrame([column(n, values[n], rows, KINDS[kind]) for n, kind in kinds.items()])
 
 
 def columns(answer: Any, rows: int, keep: tuple[str, ...]) -> polars.DataFrame:
@@ -76,21 +47,25 @@ def columns(answer: Any, rows: int, keep: tuple[str, ...]) -> polars.DataFrame:
     `record()`, of which numbers, truth values and words are taken, its certificate's too. Raises
     `InputError`.
     """
-    if isinstance(answer, Limit):
-        bound = {"dram_bytes": answer.dram_bytes, "limit_s": answer.time_s}
-        gaps = {"gap_to_bound": answer.gap_to_bound, "time_over_limit": answer.time_over_limit}
-        answer = {**bound, **gaps}
-    if isinstance(answer, Estimate):
-        made = [
-            column(name, read(answer), rows, kind)
-            for name, (kind, read) in ESTIMATE.items()
-            if not keep or name in keep
-        ]
-        return polars.DataFrame(made)
+    for kind, listed in POINTS.items():
+        if isinstance(answer, kind):
+            made = [
+                column(each.name, _taken(each, answer), rows, KINDS[each.kind])
+                for each in listed
+                if not keep or each.name in keep
+            ]
+            return polars.DataFrame(made)
     table = _table(answer)
     return polars.DataFrame(
         [column(name, value, rows) for name, value in table.items() if not keep or name in keep]
     )
+
+
+def _taken(field: Field, answer: Any) -> Any:
+    """A field's values; words of many points without a Python text for each."""
+    if field.name == "bottleneck":
+        return _binding(answer.busy_s)
+    return field.read(answer)
 
 
 def _table(answer: Any) -> dict[str, Any]:

@@ -5,58 +5,20 @@ Field names are those of the Python values. What is not modelled, or has no fini
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from hwmodel.bounds.limit import Limit
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.value import Value
-from hwmodel.spine.estimate import Estimate, Part
+from hwmodel.show.fields import ALL, held, read
 
 
-def estimate_record(estimate: Estimate) -> dict[str, Any]:
-    """The fields that every answer carries, then what they rest on, down to each kernel."""
-    serving = estimate.serving
-    return plain(
-        {
-            "name": estimate.name,
-            "device": estimate.device,
-            **estimate.record(),
-            "bound_s": estimate.bound_s,
-            "sustained_time_s": estimate.sustained_time_s,
-            "energy_by_j": estimate.energy_by_j or None,
-            "busy_s": estimate.busy_s,
-            "area_m2": estimate.area_m2,
-            "area_reason": estimate.area_reason or None,
-            "tokens": serving and serving.tokens,
-            "tokens_per_s": estimate.tokens_per_s,
-            "joules_per_token": estimate.joules_per_token,
-            "fits": estimate.fits_by_point,
-            "memory": serving and serving.memory,
-            "stores": [
-                {**_items(store), "short_by_bytes": store.short_by_bytes}
-                for store in estimate.stores
-            ],
-            "assumptions": estimate.assumptions,
-            "parts": [_part_record(part) for part in estimate.parts],
-        }
-    )
-
-
-def bound_record(limit: Limit) -> dict[str, Any]:
-    """Least bytes at each level with the reason, passes, least time, and the kernels' distance."""
-    return plain(
-        {
-            "dram_bytes": limit.dram_bytes,
-            "time_s": limit.time_s,
-            "gap_to_bound": limit.gap_to_bound,
-            "time_over_limit": limit.time_over_limit,
-            **_items(limit.bound),
-            "sensitivity": limit.sensitivity,
-        }
-    )
+def full_record(answer: Any) -> dict[str, Any]:
+    """All fields of an answer: those of `hwmodel.show.fields`, or those that it lists itself."""
+    listed = ALL.get(type(cast(object, answer)))
+    return plain(answer.record() if listed is None else read(listed, answer))
 
 
 def device_record(device: Hardware) -> dict[str, Any]:
@@ -78,19 +40,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, Value):
         return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(_items(value))
+        return plain(held(value))
     return value
-
-
-def _part_record(part: Part) -> dict[str, Any]:
-    return {
-        **{"name": part.name, "family": part.family, "times": part.times, "time_s": part.time_s},
-        **{"energy_j": part.energy_j, "bottleneck": part.bottleneck, "busy_s": part.busy_s},
-        "operations": {" ".join(key): count for key, count in part.counts.operations.items()},
-        **{"bytes_read": part.counts.read, "bytes_written": part.counts.written},
-        **{"tile": part.tile, "interval": part.interval},
-    }
-
-
-def _items(value: Any) -> dict[str, Any]:
-    return {field.name: getattr(value, field.name) for field in fields(value)}

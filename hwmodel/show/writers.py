@@ -53,6 +53,13 @@ def write(how: str, value: Any) -> str:
     return " ".join(written.split()) if how == "line" else written
 
 
+def record(value: Any) -> dict[str, Any]:
+    """An estimate's fields with one value a point, and its warnings."""
+    from hwmodel.show.fields import point_record
+
+    return point_record(value)
+
+
 def columns(value: Any) -> "polars.DataFrame":
     """An estimate of many points as a table."""
     from hwmodel.show.columns import estimate_table

@@ -20,7 +20,7 @@ from hwmodel.quantity.units import Amount, show
 from hwmodel.spine.activity import Work
 from hwmodel.spine.memory import MemoryFit
 from hwmodel.text.frames import Framed
-from hwmodel.text.shown import Shown, columns
+from hwmodel.text.shown import Shown, columns, record
 
 if TYPE_CHECKING:
     import polars
@@ -321,18 +321,8 @@ class Estimate(Shown, Framed):
         return columns(self)
 
     def record(self) -> dict[str, Any]:
-        """The fields that every answer carries, for JSON and tables."""
-        return {
-            "time_s": self.time_s,
-            "time_low_s": self.time_low_s,
-            "time_high_s": self.time_high_s,
-            "energy_j": self.energy_j,
-            "dram_bytes_read": self.dram_bytes_read,
-            "dram_bytes_written": self.dram_bytes_written,
-            "bound_bytes": self.bound_bytes,
-            "bottleneck": self.bottleneck,
-            "warnings": list(self.warnings if np.ndim(self.time_s) else self.all_warnings()),
-        }
+        """The fields with one value a point, and the warnings of all points."""
+        return record(self)
 
 
 def bottleneck(busy_s: Mapping[str, Amount]) -> Any:

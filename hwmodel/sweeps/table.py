@@ -15,6 +15,7 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import CONDITION_CHARACTERS
 from hwmodel.quantity.units import show
+from hwmodel.show.fields import POINT
 from hwmodel.sweeps.axes import unit_of
 from hwmodel.sweeps.pareto import front
 from hwmodel.text.frames import Framed
@@ -25,10 +26,7 @@ SHOWN = 20
 """Rows that a print-out has."""
 
 WIDEST = 10
-ASIDE = (
-    *("time_low_s", "time_high_s", "sustained_time_s", "dram_bytes_read", "dram_bytes_written"),
-    *("bound_bytes", "bound_s", "extrapolated", "area_m2", "memory_bytes"),
-)
+ASIDE = frozenset(field.name for field in POINT if field.aside)
 """Columns that a print-out leaves out where there are more than `WIDEST`."""
 
 

@@ -30,5 +30,10 @@ def columns(value: Any) -> Any:
     return importlib.import_module(WRITERS).columns(value)
 
 
+def record(value: Any) -> dict[str, Any]:
+    """The fields of an answer that have one value a point, and its warnings."""
+    return importlib.import_module(WRITERS).record(value)
+
+
 def _written(how: str, value: Any) -> str:
     return importlib.import_module(WRITERS).write(how, value)

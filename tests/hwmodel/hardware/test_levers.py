@@ -14,7 +14,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
 from hwmodel.hardware.parameters import Number, changed, numbers
 from hwmodel.quantity.errors import HwmodelError, InputError
-from hwmodel.show.json import estimate_record, plain
+from hwmodel.show.json import full_record, plain
 from hwmodel.spine.estimate import Estimate
 from hwmodel.systems.prefetch import SMALLTHINKER_4B, decode
 
@@ -96,7 +96,7 @@ def answers(machine: Hardware) -> Iterator[str]:
         if isinstance(found, Limit):
             record = plain(found.bound)
         else:
-            record = estimate_record(found) if isinstance(found, Estimate) else found.record()
+            record = full_record(found)
         yield json.dumps({k: v for k, v in record.items() if k not in TITLES}, default=str)
 
 
@@ -195,11 +195,11 @@ def test_area_is_in_the_answer_and_follows_arrays_and_buffers() -> None:
     small = hw.predict(work, on=FUSEMAX.but(buffer={"capacity": "8 MiB"}))
     wide = hw.predict(work, on=FUSEMAX.but(arrays={"matrix": {"rows": 512}}))
     element = 1545e-12 + 49.28944e-12 + 16849.2142e-12
-    areas = [estimate_record(each)["area_m2"] for each in (base, small, wide)]
+    areas = [full_record(each)["area_m2"] for each in (base, small, wide)]
     assert areas[0] - areas[1] == pytest.approx(94.17625597e-6 / 2)
     assert areas[2] - areas[0] == pytest.approx(256 * 256 * element)
     flat = hw.predict(work, on="flat")
-    assert estimate_record(flat)["area_m2"] is None
+    assert full_record(flat)["area_m2"] is None
     assert any("nothing at hand states one for flat" in warning for warning in flat.warnings)
     head = WORK.attention(1, 4, 1, 64, 64, kv_dtype="int8")
     assert hw.predict(head, on="spatten").area_m2 == pytest.approx(18.71e-6)

@@ -10,7 +10,7 @@ import pytest
 import hwmodel
 from hwmodel.bounds.limit import Limit
 from hwmodel.hardware.catalogue import device
-from hwmodel.show.json import bound_record, device_record, estimate_record, plain
+from hwmodel.show.json import device_record, full_record, plain
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_values_become_plain(value: Any, expected: Any) -> None:
 def test_an_estimate_of_a_sweep_is_lists() -> None:
     sweep = hwmodel.workloads.gemm(M=np.array([16.0, 1024.0]), N=512, K=512)
     estimate = hwmodel.predict(sweep, on="h200")
-    record = json.loads(json.dumps(estimate_record(estimate), allow_nan=False))
+    record = json.loads(json.dumps(full_record(estimate), allow_nan=False))
     assert record["time_s"] == np.asarray(estimate.time_s).tolist()
     assert len(record["parts"][0]["time_s"]) == 2
     assert record["memory"] is None
@@ -42,7 +42,7 @@ def test_an_estimate_of_a_sweep_is_lists() -> None:
 def test_operations_are_named_by_unit_kind_and_format() -> None:
     """Sizes that every tile divides: nothing is padded."""
     estimate = hwmodel.predict(hwmodel.workloads.gemm(M=4096, N=4096, K=4096), on="h200")
-    operations = estimate_record(estimate)["parts"][0]["operations"]
+    operations = full_record(estimate)["parts"][0]["operations"]
     assert operations["matrix flop bf16"] == 2 * 4096**3
 
 
@@ -50,7 +50,7 @@ def test_a_bound_says_level_bytes_and_reason() -> None:
     work = hwmodel.workloads.copy(rows=100, cols=300)
     limit = hwmodel.bound(work, on="h200")
     assert isinstance(limit, Limit)
-    record = json.loads(json.dumps(bound_record(limit)))
+    record = json.loads(json.dumps(full_record(limit)))
     assert record["dram_bytes"] == 2 * 100 * 300 * 2
     assert [level["level"] for level in record["levels"]] == ["dram", "l2", "shared"]
     assert record["levels"][0]["reason"]

@@ -17,7 +17,7 @@ import hwmodel as hw
 from hwmodel.machines.gpu.lower import KERNELS
 from hwmodel.quantity.errors import CapacityError, HwmodelError, InputError, UnknownNameError
 from hwmodel.quantity.ranges import quantities
-from hwmodel.show.columns import ESTIMATE
+from hwmodel.show.fields import POINT
 from hwmodel.sweeps import run as sweeps
 from hwmodel.sweeps.files import open_sweep
 from hwmodel.sweeps.run import PIECE, planned, sweep
@@ -70,7 +70,7 @@ def test_every_row_is_that_points_own_prediction() -> None:
 
 def test_every_column_of_an_estimate_is_there_and_what_is_not_modelled_is_null() -> None:
     found = sweep(GEMM, M=[64], N=[64], K=[64])
-    assert found.table.columns == ["M", "N", "K", *ESTIMATE, "refused"]
+    assert found.table.columns == ["M", "N", "K", *(field.name for field in POINT), "refused"]
     assert found.table["tokens_per_s"].to_list() == [None]
     assert found.units["energy_j"] == "j"
     steps = sweep(decode, batch=[1, 4096])
@@ -228,7 +228,7 @@ def test_an_unknown_name_ends_the_sweep_and_does_not_fill_rows() -> None:
 
 def test_answers_of_other_kinds_are_columns_too() -> None:
     table = sweep(limit, keys=[256, 1024]).table
-    assert table.columns[:3] == ["keys", "dram_bytes", "limit_s"]
+    assert table.columns[:3] == ["keys", "dram_bytes", "time_s"]
     assert np.all(table["time_over_limit"].to_numpy() >= 1)
 
     nests = sweep(nest, m=hw.each([64, 128]))

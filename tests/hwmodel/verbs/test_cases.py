@@ -39,8 +39,9 @@ LLM = {
 }
 EVERY_KIND = [GEMM, ATTENTION, DECODE, MOE, ROWS, COLLECTIVE, LLM]
 ANSWER = {
-    *("time_s", "time_low_s", "time_high_s", "energy_j", "dram_bytes_read"),
-    *("dram_bytes_written", "bound_bytes", "bottleneck", "warnings"),
+    *("time_s", "time_low_s", "time_high_s", "sustained_time_s", "energy_j", "dram_bytes_read"),
+    *("dram_bytes_written", "bound_bytes", "bound_s", "bottleneck", "extrapolated"),
+    *("tokens_per_s", "joules_per_token", "area_m2", "memory_bytes", "fits", "warnings"),
 }
 WORDS = {*("matrix", "vector", "exp", "shared", "l2", "dram", "link", "atomics", "launch", "host")}
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -234,6 +234,15 @@ class Cascade(Shown):
     initials: tuple[Initial, ...] = ()
     outputs: tuple[str, ...] = ()
     origin: "Origin | None" = field(default=None, compare=False)
+    warnings: ClassVar[tuple[str, ...]] = ()
+    served: ClassVar[None] = None
+    layers: ClassVar[None] = None
+    """What a network of stages may carry, a lone cascade does not (`hwmodel.einsum.network`)."""
+
+    @property
+    def stages(self) -> "tuple[Stage, ...]":
+        """A cascade is one stage of itself."""
+        return (Stage(self),)
 
     def sizes(self) -> dict[str, Amount]:
         """Extent of every rank."""
@@ -286,3 +295,30 @@ class Origin:
 
     workload: str
     arguments: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+
+
+@dataclass(frozen=True)
+class Collective:
+    """A collective operation over `ranks` devices, with `bytes` counted as nccl-tests does.
+
+    `op` is "all_reduce" (bytes: the buffer of a rank), "all_gather" (the total output of a rank),
+    "reduce_scatter" (the total input of a rank), "all_to_all" (the send buffer of a rank) or "p2p".
+    """
+
+    op: str
+    bytes: Amount
+    ranks: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One cascade, run `times` in sequence (once per layer, say), each time then its collective."""
+
+    cascade: Cascade
+    times: int = 1
+    collective: Collective | None = None
+
+    @property
+    def name(self) -> str:
+        """A stage is called after its cascade."""
+        return self.cascade.name

@@ -7,51 +7,47 @@ devices, the cascades are one device's share, and a stage names the collective t
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
-from hwmodel.einsum.cascade import Cascade, Origin
+from hwmodel.einsum.cascade import Cascade, Origin, Stage
+from hwmodel.einsum.workloads.patches import Patched
 from hwmodel.quantity.units import Amount
 from hwmodel.text.shown import Shown
 
 
-@dataclass(frozen=True)
-class Collective:
-    """A collective operation over `ranks` devices, with `bytes` counted as nccl-tests does.
+@dataclass(frozen=True, eq=False)
+class Served:
+    """What one run of a served model makes and keeps, over all `devices` together.
 
-    `op` is "all_reduce" (bytes: the buffer of a rank), "all_gather" (the total output of a rank),
-    "reduce_scatter" (the total input of a rank), "all_to_all" (the send buffer of a rank) or "p2p".
+    `kv_bytes_per_token` is the mean over `context` tokens of a sequence, `tokens` how many a run
+    makes (decode) or reads (prefill), `positions` the longest context that the model was made for.
     """
 
-    op: str
-    bytes: Amount
-    ranks: int
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One cascade, run `times` in sequence (once per layer, say), each time then its collective."""
-
-    cascade: Cascade
-    times: int = 1
-    collective: Collective | None = None
-
-    @property
-    def name(self) -> str:
-        """A stage is called after its cascade."""
-        return self.cascade.name
+    model: str
+    tokens: Amount
+    batch: Amount
+    context: Amount
+    weights_bytes: Amount
+    kv_bytes_per_token: Amount
+    positions: int | None = None
+    devices: int = 1
 
 
 @dataclass(frozen=True, repr=False)
 class Stack(Shown):
     """Stages in order; `origin` says which model, phase and sizes made them.
 
-    `warnings` are what reading the model had to assume, passed on to every estimate of it.
+    `warnings` are what reading the model had to assume, passed on to every estimate of it. A phase
+    of a served model has `served`; a convolutional network `layers`, one for each stage but the
+    first, which brings the image.
     """
 
     name: str
     stages: tuple[Stage, ...]
     origin: Origin | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = ()
+    served: Served | None = field(default=None, compare=False)
+    layers: Patched | None = field(default=None, compare=False)
 
     def but(self, **changes: Any) -> "Stack":
         """The same workload with other arguments: its function, called again.
@@ -62,3 +58,7 @@ class Stack(Shown):
         from hwmodel.einsum.workloads.catalogue import but
 
         return but(self, **changes)
+
+
+Workload: TypeAlias = Cascade | Stack
+"""What can be asked about: either has stages, warnings, and what is known of its use."""

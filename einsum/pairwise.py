@@ -26,9 +26,10 @@ from hwmodel.einsum.cascade import (
     Einsum,
     Expression,
     Index,
+    Stage,
     Tensor,
 )
-from hwmodel.einsum.network import Stack
+from hwmodel.einsum.network import Workload
 from hwmodel.einsum.structure import Reductions, factors, plain
 
 LEAST_FACTORS = 3
@@ -56,12 +57,9 @@ def pairwise(cascade: Cascade) -> Cascade:
     return replace(cascade, tensors=MappingProxyType(tensors), einsums=tuple(einsums), origin=None)
 
 
-def chained(workload: Cascade | Stack) -> Cascade | Stack:
-    """A workload of which every cascade is `pairwise`."""
-    if isinstance(workload, Cascade):
-        return pairwise(workload)
-    stages = tuple(replace(each, cascade=pairwise(each.cascade)) for each in workload.stages)
-    return replace(workload, stages=stages)
+def chained(workload: Workload) -> tuple[Stage, ...]:
+    """The stages of a workload, every cascade `pairwise`."""
+    return tuple(replace(each, cascade=pairwise(each.cascade)) for each in workload.stages)
 
 
 def _whole(einsum: Einsum, cascade: Cascade) -> bool:

@@ -13,8 +13,7 @@ all-reduce of the hidden states, and the head in an all-gather of the logits.
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Collective, Stage
+from hwmodel.einsum.cascade import Cascade, Collective, Stage
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe_layer import layer_kernels

@@ -10,8 +10,7 @@ Positions and experts are int64, as torch has them (ends int32, as `torch._group
 
 import numpy as np
 
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stage
+from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.workload import formats, instance, whole
 from hwmodel.quantity.checked import checked

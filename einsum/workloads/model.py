@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.einsum.cascade import Origin
-from hwmodel.einsum.network import Stack
+from hwmodel.einsum.network import Served, Stack
 from hwmodel.einsum.workloads.config import Config, changed, read_config
 from hwmodel.einsum.workloads.decoder import stages
 from hwmodel.einsum.workloads.precision import Precision, precision
@@ -133,9 +133,27 @@ class Model(Shown):
         batch, context = sizes.values()
         options: dict[str, Any] = {"routing": routing, "exponent": exponent}
         step = {"batch": batch, "queries": queries, "context": context}
-        made = stages(self.shard(tp), **step, decoding=phase == "decode", **options)
+        share = self.shard(tp)
+        made = stages(share, **step, decoding=phase == "decode", **options)
         origin = Origin("llm", {"config": self, "phase": phase, "tp": tp, **given, **options})
-        return Stack(f"{self.name} {phase}", made, origin, self.warnings)
+        cache = share.kv_bytes(1, context) * tp
+        served = Served(
+            model=self.name,
+            tokens=batch * queries,
+            batch=batch,
+            context=context,
+            weights_bytes=share.weight_bytes * tp,
+            kv_bytes_per_token=_each(cache, context),
+            positions=self.config.positions,
+            devices=tp,
+        )
+        return Stack(f"{self.name} {phase}", made, origin, self.warnings, served)
+
+
+def _each(total: Amount, count: Amount) -> Amount:
+    """A share of a total, an int where it is one."""
+    whole = isinstance(total, int) and isinstance(count, int) and total % count == 0
+    return total // count if whole else total / count
 
 
 @checked

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stage
+from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.workloads.rows import gate_silu, up_multiply
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
 from hwmodel.quantity.checked import checked

@@ -7,8 +7,8 @@ al., DeepSeekMoE, arXiv 2401.06066, section 3.2).
 
 from typing import Any
 
-from hwmodel.einsum.cascade import Origin
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.cascade import Origin, Stage
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import expert_kernels

@@ -9,8 +9,8 @@ its surviving tokens and heads; which tokens they are depends on data, how many 
 
 import math
 
-from hwmodel.einsum.cascade import Origin
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.cascade import Origin, Stage
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.workload import count
 from hwmodel.quantity.checked import checked

@@ -6,8 +6,7 @@ subtraction, an addition and a concatenation, for q and for k each. Keys and val
 a cache that stands still. The embedding is a gather of rows.
 """
 
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stage
+from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.workload import formats, instance, whole
 from hwmodel.quantity.checked import checked

@@ -28,7 +28,7 @@ from hwmodel.bounds.pairs import pairs_beyond_compulsory
 from hwmodel.bounds.recognise import pairs_of, products
 from hwmodel.bounds.segments import beyond_compulsory
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stack
+from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.passes import passes
 from hwmodel.hardware.hardware import Limits
@@ -64,7 +64,7 @@ class Bound:
         return self.levels[0].bytes
 
 
-def bound(workload: Cascade | Stack, limits: Limits, *, outermost: bool = False) -> Bound:
+def bound(workload: Workload, limits: Limits, *, outermost: bool = False) -> Bound:
     """Least bytes across every boundary of a machine with these capacities, for any schedule.
 
     With `outermost`, only the first boundary is worked out: a third of the work in a sweep.
@@ -75,7 +75,7 @@ def bound(workload: Cascade | Stack, limits: Limits, *, outermost: bool = False)
     return Bound(workload.name, levels, compulsory, _passes(workload))
 
 
-def bound_of(workload: Cascade | Stack, fast_bytes: Amount, *, level: str = "memory") -> LevelBound:
+def bound_of(workload: Workload, fast_bytes: Amount, *, level: str = "memory") -> LevelBound:
     """Least bytes that any schedule moves between `level` and `fast_bytes` of memory inside it.
 
     What every certificate rests on: quick, and free of heavy imports.
@@ -109,12 +109,18 @@ def _at(level: str, fast: Amount, compulsory: Amount, claims: Sequence[Claim]) -
     return LevelBound(level, fast, float(best) if isinstance(best, np.floating) else best, reason)
 
 
-def _claims(workload: Cascade | Stack) -> tuple[Claim, ...]:
-    """Every theorem that speaks of a cascade; of a stack, whose stages may fuse, none does.
+def _claims(workload: Workload) -> tuple[Claim, ...]:
+    """Every theorem that speaks of a lone cascade; of several runs, which may fuse, none does.
 
     Long products are chains here as they are in libraries, which do fewer operations.
     """
-    return tuple(_theorems(pairwise(workload))) if isinstance(workload, Cascade) else ()
+    return tuple(claim for cascade in _lone(workload) for claim in _theorems(pairwise(cascade)))
+
+
+def _lone(workload: Workload) -> tuple[Cascade, ...]:
+    """The cascade of a workload that runs one, once; else none."""
+    first = workload.stages[0]
+    return (first.cascade,) if len(workload.stages) == 1 and first.times == 1 else ()
 
 
 def _theorems(cascade: Cascade) -> Iterator[Claim]:
@@ -138,8 +144,7 @@ def _told(what: str, exponents: tuple[Fraction, ...], small: bool) -> str:
     return f"tile program (Hölder-Brascamp-Lieb), exponents {' '.join(map(str, exponents))}{ranks}"
 
 
-def _passes(workload: Cascade | Stack) -> dict[str, int]:
+def _passes(workload: Workload) -> dict[str, int]:
     """Most passes over each rank, by tensor: `QK over m`."""
-    if isinstance(workload, Stack):
-        return {}
-    return {f"{tensor} over {rank}": n for (rank, tensor), n in passes(workload).items() if n > 1}
+    found = (each for cascade in _lone(workload) for each in passes(cascade).items())
+    return {f"{tensor} over {rank}": n for (rank, tensor), n in found if n > 1}

@@ -18,7 +18,7 @@ traversal may serve many reductions, and `pairs` speaks instead.
 
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import elements, footprint_bytes
-from hwmodel.einsum.network import Stack
+from hwmodel.einsum.network import Workload
 from hwmodel.einsum.passes import passes
 from hwmodel.einsum.structure import row_operation
 from hwmodel.quantity.arithmetic import most
@@ -26,14 +26,12 @@ from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
 
 
-def compulsory_bytes(workload: Cascade | Stack) -> Amount:
+def compulsory_bytes(workload: Workload) -> Amount:
     """Bytes of the inputs that are touched and of the outputs, each once.
 
-    Of a stack: every stage's weights and caches each time it runs, the activations that enter the
-    first stage, and the last stage's outputs; activations between stages may stay on the chip.
+    Of several stages: every stage's weights and caches each time it runs, the activations that
+    enter the first, and the last one's outputs; activations between stages may stay on the chip.
     """
-    if isinstance(workload, Cascade):
-        return sum(footprint_bytes(name, workload) for name in outer(workload))
     total: Amount = 0
     last = len(workload.stages) - 1
     for position, stage in enumerate(workload.stages):

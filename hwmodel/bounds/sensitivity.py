@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwmodel.bounds.bound import bound_of, boundaries
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stack
+from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -36,7 +35,7 @@ class Sensitivity:
 
 
 def sensitivity(
-    workload: Cascade | Stack,
+    workload: Workload,
     limits: Limits,
     bandwidth_bytes_per_s: Mapping[str, Amount] | None = None,
 ) -> tuple[Sensitivity, ...]:
@@ -54,14 +53,14 @@ def sensitivity(
     )
 
 
-def on_machine(workload: Cascade | Stack, hardware: Hardware) -> tuple[Sensitivity, ...]:
+def on_machine(workload: Workload, hardware: Hardware) -> tuple[Sensitivity, ...]:
     """What a KiB and a byte/s more are worth at each boundary of a machine, at its bandwidths."""
     known = limits(hardware)
     speeds = {n: hardware.memories[n].bandwidth_bytes_per_s for n, _ in boundaries(known)}
     return sensitivity(workload, known, speeds)
 
 
-def _at(workload: Cascade | Stack, level: str, inside: Amount, speed: Amount | None) -> Sensitivity:
+def _at(workload: Workload, level: str, inside: Amount, speed: Amount | None) -> Sensitivity:
     now = bound_of(workload, inside, level=level).bytes
     saved = now - bound_of(workload, inside + KIB, level=level).bytes
     if speed is None:

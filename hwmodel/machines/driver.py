@@ -1,11 +1,11 @@
-"""Predicting on any machine: the work of one device, its machine's model, and what memory holds.
+"""Predicting on any machine: one driver over the stages of a workload.
 
-Every class of machine has a module that predicts stages on it; this one divides the work over the
-devices, asks that module, and adds what is the same for all: devices in the totals, tokens and
-memory of a model's phase, area, and what a what-if changed in vain.
+Every class of machine has a module that says what stages become on it (`hwmodel.machines.run`).
+This one divides the work over the devices, asks that module, and makes the estimate: collectives
+between stages, bound and roofline, what memory holds, tokens, area, what a what-if changed in vain.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -13,21 +13,27 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from hwmodel.bounds.roofline import floor_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
-from hwmodel.einsum.network import Stack
-from hwmodel.einsum.workloads.model import model
+from hwmodel.einsum.network import Stack, Workload
 from hwmodel.einsum.workloads.workload import count
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
+from hwmodel.machines.run import Run
 from hwmodel.machines.spatial.area import area_of
-from hwmodel.quantity.arithmetic import most
+from hwmodel.network import collectives
+from hwmodel.quantity.arithmetic import most, where
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.estimate import Estimate, Note, Serving
+from hwmodel.spine.estimate import Estimate, Note, Part, Serving, Store
 from hwmodel.spine.memory import fit
+from hwmodel.spine.unread import unread
+
+ROUNDING = 1 + 1e-12
+"""Of sums of bytes in float64."""
 
 MODELS = {
     "gpu": "hwmodel.machines.gpu.predict",
@@ -36,9 +42,8 @@ MODELS = {
     "mcu": "hwmodel.machines.mcu.predict",
     "cpu": "hwmodel.machines.cpu.predict",
 }
-"""Kind of machine -> the module that predicts on it: `predict(workload, hardware, *, kernel)`."""
+"""Kind of machine -> the module that runs stages on it: `run(workload, hardware, kernel)`."""
 
-Workload: TypeAlias = Cascade | Stack
 Machine: TypeAlias = Hardware | str | Path
 
 
@@ -59,9 +64,16 @@ def predict(
     """
     check_workload(workload, "predict")
     machine = machine_of(on)
-    workload = divided(workload, machine, parallel)
-    estimate = _model(machine).predict(workload, machine, kernel=kernel)
-    ways = _ways(machine, parallel) if isinstance(workload, Stack) else 1
+    share = divided(workload, machine, parallel)
+    model, ways = _model(machine), _ways(machine, parallel)
+    if machine.kind not in ("cpu", "fpga"):
+        return _old(share, machine, model, kernel, ways)
+    run = model.run(share, machine, kernel)
+    return estimated(share, machine, run, devices=ways)
+
+
+def _old(workload: Any, machine: Any, model: Any, kernel: Any, ways: int) -> Estimate:
+    estimate = model.predict(workload, machine, kernel=kernel)
     if ways > 1:
         estimate = replace(
             estimate,
@@ -81,8 +93,43 @@ def predict(
     )
 
 
+def estimated(workload: Workload, machine: Hardware, run: Run, *, devices: int = 1) -> Estimate:
+    """The estimate of a workload, one device's share of it, from what its machine says of it."""
+    floor = run.floor or floor_of(workload, machine, run.busy_s)
+    parts = _completed(tuple(_parts(workload, machine, run)), floor.bytes, machine, run.outermost)
+    stores = run.stores or _short(workload, machine)
+    area_m2, reason = area_of(machine)
+    said = (reason,) if reason and machine.kind == "spatial" else ()
+    return Estimate(
+        name=workload.name,
+        device=machine.title if devices == 1 else f"{devices} x {machine.title}",
+        parts=parts,
+        bound_bytes=floor.bytes * devices,
+        bound_s=floor.time_s,
+        window_s=machine.power.window_s,
+        devices=devices,
+        assumptions=run.assumptions,
+        warnings=(
+            *workload.warnings,
+            *run.warnings,
+            *unread(machine, parts),
+            *unheard(machine),
+            *said,
+        ),
+        serving=_serving(workload, machine),
+        stores=stores,
+        notes=(
+            *(() if run.stores else map(_does_not_fit, stores)),
+            *_beyond_positions(workload),
+        ),
+        outermost=run.outermost,
+        area_m2=None if area_m2 is None else area_m2 * devices,
+        area_reason=reason,
+    )
+
+
 def _model(machine: Hardware) -> Any:
-    """The module that predicts on a machine of this kind, loaded on first use."""
+    """The module that runs stages on a machine of this kind, loaded on first use."""
     return import_module(MODELS[machine.kind])
 
 
@@ -91,62 +138,116 @@ def machine_of(on: Machine) -> Hardware:
     return on if isinstance(on, Hardware) else device(on)
 
 
+def _parts(workload: Workload, machine: Hardware, run: Run) -> Iterator[Part]:
+    """The parts of all stages, each stage's collective after them."""
+    joints = [stage.collective for stage in workload.stages]
+    if any(joints) and machine.link is None:
+        raise CoverageError(f"{machine.name}: has no link to others of its kind; use tp 1")
+    if not any(joints):
+        yield from (part for parts in run.parts for part in parts)
+        return
+    for stage, parts in zip(workload.stages, run.parts, strict=True):
+        yield from parts
+        joint = stage.collective
+        if joint is not None:
+            yield collectives.part(joint.op, joint.bytes, joint.ranks, machine, stage.times)
+
+
+def _completed(
+    parts: Sequence[Part], least_bytes: Amount, machine: Hardware, outermost: str
+) -> tuple[Part, ...]:
+    """Parts that together read no less than any schedule must.
+
+    A schedule's closed form of what a cache forgets is rough: for operands just beyond all storage
+    on the chip it may fall a little below the proven bound. All parts then read as much more, at
+    the memory's peak rate and price; what they already moved stays as it was.
+    """
+    moved = [p.counts.read.get(outermost, 0) + p.counts.written.get(outermost, 0) for p in parts]
+    pairs = tuple(zip(parts, moved, strict=True))
+    total = sum((part.times * size for part, size in pairs), start=0)
+    short = np.asarray(total * ROUNDING) < least_bytes
+    if not short.any():
+        return tuple(parts)
+    more = where(short, least_bytes / most((total, 1)) - 1, 0.0)
+    memory = machine.memory(outermost)
+    found: list[Part] = []
+    for part, size in pairs:
+        extra, spent = more * size, more * size * memory.energy_j_per_byte
+        extra_s = extra / memory.bandwidth_bytes_per_s
+        read = {**part.counts.read, outermost: part.counts.read.get(outermost, 0) + extra}
+        by_j = {n: j + (spent if n == outermost else 0) for n, j in part.energy_by_j.items()}
+        changed = replace(
+            part,
+            counts=replace(part.counts, read=read),
+            time_s=part.time_s + extra_s,
+            sustained_s=part.sustained_s + extra_s,
+            busy_s={**part.busy_s, outermost: part.busy_s.get(outermost, 0) + extra_s},
+            energy_j=part.energy_j + spent,
+            energy_by_j=by_j,
+        )
+        found.append(changed)
+    return tuple(found)
+
+
+def _short(workload: Workload, machine: Hardware) -> tuple[Store, ...]:
+    """The device's memory, where what a kernel reads and writes does not fit into it at a point.
+
+    A served model is looked at where it is served: its weights stay.
+    """
+    if workload.served is not None or "dram" not in machine.memories:
+        return ()
+    needed = most(_outer_bytes(stage.cascade) for stage in workload.stages)
+    capacity = machine.memory("dram").capacity_bytes
+    store = Store("dram", needed, capacity, f"what {workload.name} reads and writes")
+    return (store,) if np.any(store.short_by_bytes) else ()
+
+
+def _does_not_fit(store: Store) -> Note:
+    return Note(
+        f"does not fit: {store.where} is {{}} more than the memory holds",
+        np.asarray(store.short_by_bytes) > 0,
+        store.short_by_bytes,
+        "bytes",
+    )
+
+
+def _outer_bytes(cascade: Cascade, role: str | None = None) -> Amount:
+    """Bytes of the inputs and outputs of a cascade, or of those that have a role."""
+    names = (*cascade.inputs, *(cascade.outputs or (cascade.einsums[-1].name,)))
+    return sum(
+        footprint_bytes(name, cascade)
+        for name in dict.fromkeys(names)
+        if role in (None, cascade.tensors[name].role)
+    )
+
+
 def _serving(workload: Workload, machine: Hardware) -> Serving | None:
     """Tokens of a model's phase, and whether its weights, cache and activations fit."""
-    origin = workload.origin
-    if not isinstance(workload, Stack) or origin is None or origin.workload != "llm":
+    served = workload.served
+    if served is None:
         return None
-    given = origin.arguments
-    read = model(given["config"])
-    tp = given["tp"]
-    share = read.shard(tp)
-    batch = given["batch"]
-    prefill = given["phase"] == "prefill"
-    context = given["prompt"] if prefill else given["context"]
-    sequence = share.kv_bytes(1, context) * tp
-    live = most(_live_activations(stage.cascade) for stage in workload.stages)
+    live = most(_outer_bytes(stage.cascade, "activation") for stage in workload.stages)
     fitted = fit(
-        weights_bytes=share.weight_bytes * tp,
-        kv_bytes_per_token=sequence / context
-        if np.ndim(sequence)
-        else _per_token(sequence, context),
-        activation_bytes_per_sequence=live * tp / batch,
-        batch=batch,
-        context=context,
-        hardware=machine.but(devices=tp),
+        weights_bytes=served.weights_bytes,
+        kv_bytes_per_token=served.kv_bytes_per_token,
+        activation_bytes_per_sequence=live * served.devices / served.batch,
+        batch=served.batch,
+        context=served.context,
+        hardware=machine.but(devices=served.devices),
     )
-    return Serving(batch * context if prefill else batch, fitted)
+    return Serving(served.tokens, fitted)
 
 
 def _beyond_positions(workload: Workload) -> tuple[Note, ...]:
     """What is told of contexts longer than a model was made for."""
-    origin = workload.origin
-    if not isinstance(workload, Stack) or origin is None or origin.workload != "llm":
-        return ()
-    read = model(origin.arguments["config"])
-    context = origin.arguments.get("context", origin.arguments.get("prompt"))
-    if read.config.positions is None or context is None:
+    served = workload.served
+    if served is None or served.positions is None:
         return ()
     text = (
-        f"{read.name}: a context of {{}} tokens is beyond the {read.config.positions:,} that the"
+        f"{served.model}: a context of {{}} tokens is beyond the {served.positions:,} that the"
         " model was made for (max_position_embeddings)"
     )
-    return (Note(text, np.asarray(context) > read.config.positions, context),)
-
-
-def _per_token(sequence: Amount, context: Amount) -> Amount:
-    """Cache bytes per token, an int where it is one."""
-    whole = isinstance(sequence, int) and isinstance(context, int) and sequence % context == 0
-    return sequence // context if whole else sequence / context
-
-
-def _live_activations(cascade: Cascade) -> Amount:
-    """Bytes of all activations that one stage reads and writes."""
-    outer = (*cascade.inputs, *(cascade.outputs or (cascade.einsums[-1].name,)))
-    roles = {name: cascade.tensors[name].role for name in outer}
-    return sum(
-        footprint_bytes(name, cascade) for name, role in roles.items() if role == "activation"
-    )
+    return (Note(text, np.asarray(served.context) > served.positions, served.context),)
 
 
 def _ways(machine: Hardware, parallel: Mapping[str, int] | None) -> int:
@@ -170,7 +271,7 @@ def divided(workload: Workload, machine: Hardware, parallel: Mapping[str, int] |
     tp = _ways(machine, parallel)
     if tp == 1:
         return workload
-    if isinstance(workload, Cascade):
+    if workload.served is None:
         raise CoverageError("parallel: tp divides a model's prefill or decode, not a lone cascade")
     return workload.but(tp=tp)
 

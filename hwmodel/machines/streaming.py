@@ -13,31 +13,18 @@ operands and writes its result once. Batches, heads and rows are run one after t
 only a part of a tensor has to fit. Counts are ints, or float64 arrays over sweeps.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel.einsum.cascade import Access, Cascade, Constant, Einsum, Expression, Extent
+from hwmodel.einsum.cascade import Access, Cascade, Constant, Einsum, Expression, Extent, Stage
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
-from hwmodel.einsum.network import Stack, Stage
 from hwmodel.einsum.structure import contraction, row_operation
-from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.arithmetic import ceil_div, least, most, product, where
 from hwmodel.quantity.dtypes import bytes_of, dtype
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import (
-    Activity,
-    Operation,
-    Rates,
-    Work,
-    components_j,
-    energy_j,
-    fold,
-    sustained_s,
-    totals,
-)
-from hwmodel.spine.estimate import Part
+from hwmodel.spine.activity import Operation, Work
 
 SUM_BYTES = 4
 """Bytes of a partial sum: fp32 or int32, whatever the operands."""
@@ -191,46 +178,12 @@ def _scalar(einsum: Einsum, cascade: Cascade, machine: Machine) -> dict[Operatio
     return {} if none else {(unit, "flop", kind): total}
 
 
-def least_s(
-    workload: Cascade | Stack, hardware: Hardware, dram_bytes: Amount, machine: Machine
-) -> Amount:
-    """The roofline: every unit at its peak, the DRAM with no more than `dram_bytes`."""
-    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
-    busy: dict[str, Amount] = {}
-    for stage in stages:
-        for work in leaves(stage.cascade, machine):
-            for (unit, _, kind), count in work.operations.items():
-                seconds = stage.times * count / hardware.rate(unit, kind)
-                busy[unit] = busy.get(unit, 0) + seconds
-    dram_s = dram_bytes / hardware.memory("dram").bandwidth_bytes_per_s
-    return most((*busy.values(), dram_s))
-
-
-def part(
-    name: str,
-    family: str,
-    times: Amount,
-    tree: Activity,
-    speeds: Rates,
-    work: Cascade | None,
-    interval: tuple[float, float],
-) -> Part:
-    """One stage of an estimate: its tree folded, in seconds and joules by component."""
-    folded, counts = fold(tree, speeds), totals(tree)
-    settled_s = sustained_s(counts, speeds, folded.time_s)
-    return Part(
-        name=name,
-        family=family,
-        times=times,
-        counts=counts,
-        time_s=folded.time_s,
-        sustained_s=settled_s,
-        busy_s=folded.busy_s,
-        energy_j=energy_j(counts, speeds, settled_s),
-        interval=interval,
-        work=work,
-        energy_by_j=components_j(counts, speeds, settled_s),
-    )
+def asked(
+    stages: Sequence[Stage], works: Sequence[Sequence[Work]]
+) -> Iterator[tuple[Amount, Mapping[Operation, Amount]]]:
+    """How often each stage runs, with the operations of each of its leaves."""
+    for stage, leaves_of in zip(stages, works, strict=True):
+        yield from ((stage.times, work.operations) for work in leaves_of)
 
 
 def wider(a: str, b: str) -> str:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.cpu.predict import KERNEL, UNIT
 from hwmodel.machines.cpu.rates import INTERVAL, STORAGE, rates
-from hwmodel.machines.streaming import part
+from hwmodel.machines.run import timed
 from hwmodel.quantity.arithmetic import least
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
 from hwmodel.spine.activity import Activity, Chance, Overlap, Repeat, Serial, Work, fold
@@ -123,10 +123,10 @@ def decode(
     all_s = fold(_layer(model, 1.0, context, ahead, weight_bytes), speeds).time_s
     shortest = float(all_s / fold(layer, speeds).time_s)
     parts = (
-        part(
+        timed(
             "layer", name, model.layers, layer, speeds, None, (INTERVAL[0] * shortest, INTERVAL[1])
         ),
-        part("head", name, 1, head, speeds, None, INTERVAL),
+        timed("head", name, 1, head, speeds, None, INTERVAL),
     )
     touched = model.dense_parameters
     touched += model.layers * model.active * model.expert_parameters

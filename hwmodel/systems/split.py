@@ -19,7 +19,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.layer import Network
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import Amount

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hwmodel as hw
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.network import Stack
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Limits, limits
 from hwmodel.machines.fpga.hls4ml import Dense, Design, least_cycles, shortages, smallest_target

@@ -5,49 +5,39 @@ traffic through the shared cache and its traffic through the DRAM (`hwmodel.mach
 Half of the shared cache keeps tensors between Einsums, half holds tiles.
 """
 
-from hwmodel.bounds.bound import bound
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.bounds.roofline import peak_s
+from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.cpu.rates import INTERVAL, cache, rates
-from hwmodel.machines.streaming import Machine, least_s, leaves, part, wider
-from hwmodel.quantity.errors import CoverageError, UnknownNameError
+from hwmodel.machines.run import Run, timed
+from hwmodel.machines.streaming import Machine, asked, leaves, wider
+from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.spine.activity import Serial, Work
-from hwmodel.spine.estimate import Estimate, Part
 
 KERNEL = "cpu"
 UNIT = "vector"
 
 
-def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None) -> Estimate:
-    """Estimate of a workload on one CPU board."""
+def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
+    """A workload on one CPU board, stage after stage."""
     if kernel not in (None, KERNEL):
         raise UnknownNameError(f"kernel of {hardware.name}", kernel, (KERNEL,))
-    workload = chained(workload)
-    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
-    room, speeds, fast = limits(hardware), rates(hardware), cache(hardware)
-    machine = cores(room, fast)
-    parts: list[Part] = []
-    for stage in stages:
-        if stage.collective is not None:
-            raise CoverageError(f"{hardware.name}: one board runs it all; use tp 1")
-        works = leaves(stage.cascade, machine)
-        tree = Serial((Work(slots={"launch": 1}), *works))
-        parts.append(part(stage.name, KERNEL, stage.times, tree, speeds, stage.cascade, INTERVAL))
-    floor = bound(workload, room, outermost=True)
-    return Estimate(
-        name=workload.name,
-        device=hardware.title,
-        parts=tuple(parts),
-        bound_bytes=floor.dram_bytes,
-        bound_s=least_s(workload, hardware, floor.dram_bytes, machine),
+    speeds, machine = rates(hardware), cores(limits(hardware), cache(hardware))
+    stages = chained(workload)
+    works = [leaves(stage.cascade, machine) for stage in stages]
+    launch = Work(slots={"launch": 1})
+    return Run(
+        parts=tuple(
+            (timed(s.name, KERNEL, s.times, Serial((launch, *each)), speeds, s.cascade, INTERVAL),)
+            for s, each in zip(stages, works, strict=True)
+        ),
+        busy_s=peak_s(asked(stages, works), hardware),
         assumptions=(
             "stack: no library in particular; all cores on each kernel, half of the shared cache"
             " for tensors in between; stages hand on through the DRAM",
         ),
         warnings=(
-            *getattr(workload, "warnings", ()),
             f"uncalibrated: {hardware.name} was not measured; shares of its peaks are priors",
         ),
     )

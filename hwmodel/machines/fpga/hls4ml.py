@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from hwmodel.einsum.cascade import Access, Cascade
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.network import Workload
 from hwmodel.einsum.space import extent
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.fpga.blocks import block_rams
@@ -143,14 +143,13 @@ def _turns(layer: Dense, reuse: int, own: str) -> Activity:
     )
 
 
-def layers(workload: Cascade | Stack) -> tuple[Dense, ...]:
+def layers(workload: Workload) -> tuple[Dense, ...]:
     """The layers that hls4ml would unroll: products of a weight, dense or convolution.
 
     Raises `CoverageError` for products of two activations, grouped convolutions and sweeps.
     """
-    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
     found: list[Dense] = []
-    for stage in stages:
+    for stage in workload.stages:
         for einsum in stage.cascade.einsums:
             factors = two_factors(einsum)
             if factors is not None:

@@ -15,21 +15,21 @@ as much again for the tiles under way. No board was measured: intervals are prio
 import re
 from dataclasses import replace
 
-from hwmodel.bounds.bound import bound
+from hwmodel.bounds.roofline import Floor, peak_s
 from hwmodel.einsum.cascade import Cascade, Distribution
 from hwmodel.einsum.counts import elements, footprint_bytes
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.einsum.structure import contraction
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.fpga import hls4ml
 from hwmodel.machines.fpga.experts import Experts, expected_expert_order, token_order
 from hwmodel.machines.fpga.rates import rates, spatial_rates
-from hwmodel.machines.streaming import Machine, least_s, leaves, part, wider
+from hwmodel.machines.run import Run, timed
+from hwmodel.machines.streaming import Machine, asked, leaves, wider
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
 from hwmodel.spine.activity import Activity, Serial, Work
-from hwmodel.spine.estimate import Estimate, Part
 
 KERNELS = ("engine", "token-order", "hls4ml", "hls4ml-<reuse factor>")
 
@@ -46,32 +46,26 @@ _ENGINE = (
 _UNMEASURED = "uncalibrated: no FPGA was measured; intervals and joules are priors"
 
 
-def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None) -> Estimate:
-    """Estimate of a workload on one FPGA; raises `CapacityError` where a design does not fit."""
+def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
+    """A workload on one FPGA; raises `CapacityError` where a design does not fit."""
     name = kernel or "engine"
     unrolled = re.fullmatch(r"hls4ml(?:-(\d+))?", name)
     if unrolled:
         return _unrolled(workload, hardware, unrolled[1])
     if name not in KERNELS:
         raise UnknownNameError(f"kernel of {hardware.name}", name, KERNELS)
-    workload = chained(workload)
-    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
-    speeds = rates(hardware)
-    parts: list[Part] = []
-    for stage in stages:
-        if stage.collective is not None:
-            raise CoverageError(f"{hardware.name}: one FPGA runs a workload; divide by none (tp 1)")
-        tree = activity(stage.cascade, limits(hardware), hardware, token=name == "token-order")
-        parts.append(part(stage.name, name, stage.times, tree, speeds, stage.cascade, INTERVAL))
-    floor = bound(workload, limits(hardware), outermost=True)
-    return Estimate(
-        name=workload.name,
-        device=hardware.title,
-        parts=tuple(parts),
-        bound_bytes=floor.dram_bytes,
-        bound_s=least_s(workload, hardware, floor.dram_bytes, engine(limits(hardware))),
+    speeds, room = rates(hardware), limits(hardware)
+    stages = chained(workload)
+    trees = [activity(s.cascade, room, hardware, token=name == "token-order") for s in stages]
+    works = [leaves(stage.cascade, engine(room)) for stage in stages]
+    return Run(
+        parts=tuple(
+            (timed(s.name, name, s.times, tree, speeds, s.cascade, INTERVAL),)
+            for s, tree in zip(stages, trees, strict=True)
+        ),
+        busy_s=peak_s(asked(stages, works), hardware),
         assumptions=_ENGINE,
-        warnings=(*getattr(workload, "warnings", ()), _UNMEASURED),
+        warnings=(_UNMEASURED,),
     )
 
 
@@ -136,10 +130,10 @@ def _experts(
     return layer, routing, rest
 
 
-def _unrolled(workload: Cascade | Stack, hardware: Hardware, target: str | None) -> Estimate:
+def _unrolled(workload: Workload, hardware: Hardware, target: str | None) -> Run:
     """hls4ml: all layers on the fabric at once, one inference through them."""
-    layers, room = hls4ml.layers(workload), limits(hardware)
-    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
+    stages, room = workload.stages, limits(hardware)
+    layers = hls4ml.layers(workload)
     if target is None:
         made = hls4ml.smallest_target(layers, room)
     else:
@@ -148,16 +142,13 @@ def _unrolled(workload: Cascade | Stack, hardware: Hardware, target: str | None)
             raise CapacityError(hls4ml.too_large(made, room))
     speeds = spatial_rates(hardware, len(layers), frozenset(layer.bits for layer in layers))
     worst = (made.cycles + hls4ml.WORST_CYCLES) / made.cycles
-    lone = workload if isinstance(workload, Cascade) else None
-    whole = part(workload.name, "hls4ml", 1, made.activity(), speeds, lone, (1.0, worst))
+    lone = stages[0].cascade if len(stages) == 1 and stages[0].times == 1 else None
+    whole = timed(workload.name, "hls4ml", 1, made.activity(), speeds, lone, (1.0, worst))
     slowest = max(seconds for name, seconds in whole.busy_s.items() if name.startswith("dsp"))
     told = ", ".join(f"{count:,} {name}" for name, count in made.resources.items())
-    return Estimate(
-        name=workload.name,
-        device=hardware.title,
-        parts=(replace(whole, busy_s={"dsp": slowest}, tile=made),),
-        bound_bytes=0,
-        bound_s=hls4ml.least_cycles(layers, room) / hardware.clock_hz,
+    return Run(
+        parts=((replace(whole, busy_s={"dsp": slowest}, tile=made),),),
+        floor=Floor(0, hls4ml.least_cycles(layers, room) / hardware.clock_hz),
         assumptions=(
             f"stack: hls4ml, {made.io}: reuse {', '.join(map(str, made.reuse))}; {told};"
             f" {made.cycles:,} cycles at {hardware.clock_hz / 1e6:g} MHz",

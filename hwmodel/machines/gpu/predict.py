@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.bounds.bound import bound
-from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.counts import footprint_bytes
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.network import Stack
 from hwmodel.hardware.calibration import WIDER, Calibration, Family, at_least_prior, lent
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.gpu import support

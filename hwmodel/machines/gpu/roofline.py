@@ -13,9 +13,9 @@ there, the best share (e - v) / (e + w) leaves both units busy for
 """
 
 from hwmodel.bounds.bound import Bound
-from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.counts import operation_counts, points
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.structure import contraction
 from hwmodel.hardware.hardware import Hardware

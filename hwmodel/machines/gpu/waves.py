@@ -5,8 +5,8 @@ Equal tiles take whole rounds, so that in the last one slots may stand idle (wav
 
 from dataclasses import dataclass
 
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.cascade import Cascade, Stage
+from hwmodel.einsum.network import Stack
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.gpu.lower import lower
 from hwmodel.spine.activity import Activity, Chance, Repeat, Waves, Work, rounds

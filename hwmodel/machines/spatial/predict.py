@@ -9,7 +9,7 @@ bytes times the machine's tables, by component.
 from hwmodel.bounds.bound import bound
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import points
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.pairwise import chained
 from hwmodel.einsum.structure import attention
 from hwmodel.hardware.hardware import Hardware, limits
@@ -43,8 +43,7 @@ def predict(
         return spatten.predict(workload, hardware, kernel=kernel)
     _check(hardware)
     chosen = binding(kernel or hardware.binding)
-    workload = chained(workload)
-    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
+    stages = chained(workload)
     parts: list[Part] = []
     bounds: list[tuple[Amount, Amount]] = []
     for stage in stages:

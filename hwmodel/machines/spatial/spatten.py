@@ -26,8 +26,8 @@ from typing import cast
 
 import numpy as np
 
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.cascade import Cascade, Stage
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.structure import attention
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.spatial.topk import passes_cycles

@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from hwmodel.einsum.network import Collective, Stack
+from hwmodel.einsum.cascade import Collective
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.model import model
 from hwmodel.quantity.errors import InputError
 

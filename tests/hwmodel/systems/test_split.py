@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwmodel.einsum.workloads.layer import Network
 from hwmodel.einsum.workloads.resnet import CUT, bottlefit, resnet
 from hwmodel.hardware.catalogue import device
-from hwmodel.machines.cpu.predict import predict
+from hwmodel.machines.driver import predict
 from hwmodel.quantity.errors import InputError
 from hwmodel.systems.split import Radio, crossovers, cuts, drafted_s_per_token, splits, stack, tiers
 

@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 
 import hwmodel as hw
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.network import Stack
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
 from hwmodel.machines.fpga.hls4ml import Dense, design, layers, least_cycles, smallest_target

@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from hwmodel.bounds.bound import bound
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stack, Stage
+from hwmodel.einsum.cascade import Cascade, Stage
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.rows import add, copy, softmax

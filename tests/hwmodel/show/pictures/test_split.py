@@ -8,7 +8,7 @@ import pytest
 
 from hwmodel.einsum.workloads.resnet import bottlefit
 from hwmodel.hardware.catalogue import device
-from hwmodel.machines.cpu.predict import predict
+from hwmodel.machines.driver import predict
 from hwmodel.systems.split import Radio, cuts, splits, stack
 
 

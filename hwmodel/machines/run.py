@@ -1,0 +1,72 @@
+"""What a class of machine says of a workload's stages; the driver makes the estimate of it.
+
+Every class has a module with `run(workload, hardware, kernel) -> Run`. It looks at stages, and at
+what the workload carries, never at what made it. Collectives, bounds, memory and area are the
+driver's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hwmodel.bounds.roofline import Floor
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import (
+    Activity,
+    Rates,
+    components_j,
+    energy_j,
+    fold,
+    sustained_s,
+    totals,
+)
+from hwmodel.spine.estimate import Part, Store
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A workload on one device: parts of each stage in order, and what they rest on.
+
+    `busy_s` are the seconds that each unit needs at the least, at its peak, for the roofline; a
+    `floor` stands in for bound and roofline where the machine has one of its own.
+    """
+
+    parts: tuple[tuple[Part, ...], ...]
+    busy_s: Mapping[str, Amount] = field(default_factory=lambda: {})
+    floor: Floor | None = None
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    stores: tuple[Store, ...] = ()
+    outermost: str = "dram"
+    """The memory whose traffic counts as the DRAM's."""
+
+
+def timed(
+    name: str,
+    family: str,
+    times: Amount,
+    tree: Activity,
+    speeds: Rates,
+    work: Cascade | None,
+    interval: tuple[float, float],
+    *,
+    tile: Any = None,
+) -> Part:
+    """One part of an estimate: its tree folded, in seconds and joules by component."""
+    folded, counts = fold(tree, speeds), totals(tree)
+    settled_s = sustained_s(counts, speeds, folded.time_s)
+    return Part(
+        name=name,
+        family=family,
+        times=times,
+        counts=counts,
+        time_s=folded.time_s,
+        sustained_s=settled_s,
+        busy_s=folded.busy_s,
+        energy_j=energy_j(counts, speeds, settled_s),
+        interval=interval,
+        tile=tile,
+        work=work,
+        energy_by_j=components_j(counts, speeds, settled_s),
+    )

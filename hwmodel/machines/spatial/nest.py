@@ -15,13 +15,14 @@ traffic follows from these rules, element by element:
   its tensor to the last, where the loops around need nothing of it in their next turn.
 - Loops over an axis of an array run at once. What several elements need alike is read once from the
   memory outside (multicast), and sums of several elements are added on their way out (spatial
-  reduction); every element's own memory is filled and drained by itself.
+  reduction); an element's own memory is filled and drained alone, and keeps its tile while idle.
 - A memory that all elements share holds their tiles together, also inside of loops over the array.
 - The last tile of a loop may be smaller; it is counted as small as it is.
 
 With D the loops around a Keep, the tiles of its tensor are the joint positions x of the loops over
-the tensor's ranks. Let k(x) be the innermost of them that makes more than one turn around x. Then x
-is entered once for each position of the other ranks' loops outside of k(x), so that
+the tensor's ranks. Let k(x) be the innermost of them that makes more than one turn around x, of
+turns in which x's element of an array takes part. Then x is entered once for each position of the
+other ranks' loops outside of k(x), so that
 
     fills = sum over x of elements(x) * product over other ranks q of positions_q(outside k(x))
 

@@ -12,7 +12,7 @@ by layer is best where it fits. What is minimised, among those whose arena fits 
     sram              live bytes; at least the answer itself
 
 The smaller arena decides between equals (for `sram`: the lower latency). The answer is costed again
-by `hwmodel.machines.mcu.predict`. Grids: MCUNetV2 (Lin et al., NeurIPS 2021, arXiv 2110.15352).
+by `hwmodel.predict`. Grids: MCUNetV2 (Lin et al., NeurIPS 2021, arXiv 2110.15352).
 """
 
 import time
@@ -25,9 +25,10 @@ from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.layer import Layer
 from hwmodel.einsum.workloads.patches import Patched, patched, splits
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import predict
 from hwmodel.machines.mcu.arena import Held, arena
 from hwmodel.machines.mcu.libraries import library
-from hwmodel.machines.mcu.predict import family_of, image, leaf, mcu_rates, predict, scheduled
+from hwmodel.machines.mcu.predict import family_of, image, leaf, mcu_rates, scheduled
 from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
 from hwmodel.quantity.units import amount
 from hwmodel.show.html import Notebook

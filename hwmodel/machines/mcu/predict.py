@@ -13,29 +13,18 @@ from the memories, so these carry no joules of their own.
 """
 
 from hwmodel.bounds.bound import bound
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stack
-from hwmodel.einsum.workloads.cnn import schedule
+from hwmodel.bounds.roofline import Floor, roofline_s
+from hwmodel.einsum.network import Workload
 from hwmodel.einsum.workloads.patches import Patched
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.mcu.arena import Held, arena
 from hwmodel.machines.mcu.libraries import CHANNEL_BYTES, flash_bytes, library
+from hwmodel.machines.run import Run, timed
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import CoverageError
-from hwmodel.spine.activity import (
-    Activity,
-    Overlap,
-    Rates,
-    Repeat,
-    Serial,
-    Work,
-    components_j,
-    energy_j,
-    fold,
-    totals,
-)
-from hwmodel.spine.estimate import Estimate, Part, Store
+from hwmodel.spine.activity import Activity, Overlap, Rates, Repeat, Serial, Work
+from hwmodel.spine.estimate import Store
 
 UNIT = "vector"
 """The core's SIMD multiply-accumulate instructions."""
@@ -43,7 +32,7 @@ UNIT = "vector"
 IMAGE = "image"
 
 
-def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None) -> Estimate:
+def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
     """Time, energy, SRAM and Flash of a convolutional network (`hw.workloads.cnn`) on one MCU.
 
     `kernel` names the library (default tinyengine). Raises `CoverageError` for other workloads.
@@ -53,42 +42,44 @@ def predict(workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None
     held = arena(given, in_place=used.in_place)
     family, calibration = family_of(hardware, used.name)
     rates = mcu_rates(hardware, family, dtype)
-    cascades = [stage.cascade for stage in workload.stages] if isinstance(workload, Stack) else []
-    runs = [1, *(given.runs if each.fused else 1 for each in held)]
-    names = [IMAGE, *(each.layer.name for each in held)]
-    leaves = [image(given), *(leaf(each, dtype) for each in held)]
-    plain = workload.but(patches=1, split=0) if given.tiles else workload
-    floor = bound(plain, limits(hardware), outermost=True)
-    flash = hardware.memory("flash")
-    macs_s = 2 * given.network.macs / hardware.rate(UNIT, dtype)
-    return Estimate(
-        name=workload.name,
-        device=hardware.title,
+    title = f"mcu:{used.name}"
+    works = (image(given), *(leaf(each, dtype) for each in held))
+    names = (IMAGE, *(each.layer.name for each in held))
+    return Run(
         parts=tuple(
-            _part(*each, f"mcu:{used.name}", rates, family)
-            for each in zip(names, runs, leaves, cascades, strict=True)
+            (timed(name, title, s.times, work, rates, s.cascade, family.interval),)
+            for name, s, work in zip(names, workload.stages, works, strict=True)
         ),
-        bound_bytes=floor.dram_bytes,
-        bound_s=max(macs_s, float(floor.dram_bytes / flash.bandwidth_bytes_per_s)),
+        floor=_floor(workload, given, hardware, dtype),
         outermost="flash",
         stores=_stores(given, held, hardware),
         assumptions=_assumptions(given, calibration, used.title),
-        warnings=_warnings(workload, family, calibration),
+        warnings=_warnings(family, calibration),
     )
 
 
-def scheduled(workload: Cascade | Stack, hardware: Hardware) -> tuple[Patched, str]:
-    """Layers, tiles and number format of a network that `cnn` made."""
-    origin = workload.origin
-    if not isinstance(workload, Stack) or origin is None or origin.workload != "cnn":
+def _floor(workload: Workload, given: Patched, hardware: Hardware, dtype: str) -> Floor:
+    """Every multiply-accumulate once, weights read once: those of the network without tiles."""
+    plain = workload.but(patches=1, split=0) if given.tiles else workload
+    least_bytes = bound(plain, limits(hardware), outermost=True).dram_bytes
+    busy_s = {UNIT: 2 * given.network.macs / hardware.rate(UNIT, dtype)}
+    speed = hardware.memory("flash").bandwidth_bytes_per_s
+    return Floor(least_bytes, float(roofline_s(busy_s, least_bytes, speed)))
+
+
+def scheduled(workload: Workload, hardware: Hardware) -> tuple[Patched, str]:
+    """Layers, tiles and number format of a convolutional network."""
+    layers = workload.layers
+    if layers is None:
         raise CoverageError(
             f"{hardware.name}: microcontrollers run convolutional networks, such as"
             f" hw.workloads.cnn('mobilenetv2') or a .tflite file; found {workload.name}"
         )
-    dtype = str(origin.arguments["dtype"])
+    image_of = workload.stages[0].cascade
+    dtype = image_of.tensors[image_of.inputs[0]].dtype
     if bytes_of(dtype) != 1:
         raise CoverageError(f"{workload.name}: {hardware.name} is modelled for int8; found {dtype}")
-    return schedule(origin.arguments), dtype
+    return layers, dtype
 
 
 def leaf(held: Held, dtype: str) -> Work:
@@ -135,25 +126,6 @@ def image(given: Patched) -> Work:
     return Work(read={"flash": given.runs * tile})
 
 
-def _part(
-    name: str, runs: int, work: Work, cascade: Cascade, title: str, rates: Rates, family: Family
-) -> Part:
-    folded = fold(work, rates)
-    return Part(
-        name=name,
-        family=title,
-        times=runs,
-        counts=totals(work),
-        time_s=folded.time_s,
-        sustained_s=folded.time_s,
-        busy_s=folded.busy_s,
-        energy_j=energy_j(work, rates, folded.time_s),
-        energy_by_j=components_j(work, rates, folded.time_s),
-        interval=family.interval,
-        work=cascade,
-    )
-
-
 def family_of(hardware: Hardware, name: str) -> tuple[Family, Calibration]:
     """What a library was measured to reach on a device; raises `CoverageError` where nothing."""
     calibration = hardware.calibration
@@ -190,10 +162,7 @@ def _assumptions(given: Patched, calibration: Calibration, title: str) -> tuple[
     return tuple(words)
 
 
-def _warnings(
-    workload: Cascade | Stack, family: Family, calibration: Calibration
-) -> tuple[str, ...]:
-    found = getattr(workload, "warnings", ())
-    if family.origin != "measured":
-        found += (f"uncalibrated: efficiencies are {calibration.source}, with wider intervals",)
-    return tuple(found)
+def _warnings(family: Family, calibration: Calibration) -> tuple[str, ...]:
+    if family.origin == "measured":
+        return ()
+    return (f"uncalibrated: efficiencies are {calibration.source}, with wider intervals",)

@@ -6,8 +6,9 @@ import pytest
 import hwmodel as hw
 from hwmodel.bounds.limit import Limit
 from hwmodel.einsum.workloads.layer import Layer
+from hwmodel.machines.driver import predict
 from hwmodel.machines.mcu.arena import Held, arena
-from hwmodel.machines.mcu.predict import leaf, predict, scheduled, tree
+from hwmodel.machines.mcu.predict import leaf, scheduled, tree
 from hwmodel.quantity.errors import CoverageError, UnknownNameError
 from hwmodel.spine.activity import totals
 

@@ -15,6 +15,7 @@ name that no module has, and a key that is not read, are told in warnings.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import translate
@@ -22,6 +23,8 @@ from typing import Any, cast
 
 from hwmodel.einsum.workloads.config import Config
 from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.printable import shown
+from hwmodel.quantity.reading import PATTERN_REPEATS
 
 EXCLUDED = ("modules_to_not_convert", "ignored_layers", "ignore", "exclude_modules")
 """Keys that list what is not quantised."""
@@ -215,16 +218,33 @@ def _excluded(where: str, given: Mapping[str, Any]) -> list[Pattern]:
 def _matcher(where: str, key: str, name: str) -> Callable[[str], Any]:
     """What tells whether a module's full name is meant."""
     if name.startswith("re:"):
-        try:
-            return re.compile(name[3:]).match
-        except re.error as error:
+        what = f"{where}: quantization_config.{key}: {shown(name)}"
+        if not _quick(name[3:]):
             raise InputError(
-                f"{where}: quantization_config.{key}: {name!r} is no regular expression: {error}"
-            ) from None
+                f"{what}: expected a regular expression of at most {PATTERN_REPEATS} repetitions"
+                f" and as many groups, none of which is repeated; list the modules by name, or"
+                " with * and ?"
+            )
+        try:
+            with warnings.catch_warnings(action="ignore", category=FutureWarning):
+                return re.compile(name[3:]).match
+        except (re.error, OverflowError) as error:
+            raise InputError(f"{what} is no regular expression: {error}") from None
     if "*" in name or "?" in name:
         whole = translate(name).removesuffix(r"\Z")
         return re.compile(rf"(?s:.*\.)?(?:{whole})(?:\..*)?\Z").match
     return re.compile(rf"(?:.*\.)?{re.escape(name)}(?:\..*)?\Z").match
+
+
+def _quick(pattern: str) -> bool:
+    """Whether a regular expression surely ends soon on a module's name.
+
+    A repeated group may try exponentially many ways to match, and each further repetition
+    multiplies them by the length of the name.
+    """
+    plain = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "x", pattern, flags=re.DOTALL).replace("(?", "(")
+    counts = (len(re.findall(kind, plain)) for kind in (r"[*+{]", r"\?", r"\("))
+    return max(counts) <= PATTERN_REPEATS and not re.search(r"\)[*+?{]", plain)
 
 
 def _kept(where: str, config: Config, patterns: list[Pattern]) -> tuple[dict[str, int], list[str]]:

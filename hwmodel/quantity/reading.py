@@ -58,6 +58,9 @@ AXIS_VALUES = 10_000_000
 POINTS = 10**12
 """Rows of a sweep; at a million a second that is eleven days."""
 
+PATTERN_REPEATS = 4
+"""Repetitions, and groups, of a regular expression that names the modules of a checkpoint."""
+
 CONDITION_CHARACTERS = 2_000
 """Of one condition (`where`) of a sweep."""
 

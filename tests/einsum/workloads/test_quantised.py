@@ -195,6 +195,35 @@ def test_bad_lists_of_names_are_errors() -> None:
         read(FP8 | {"ignore": ["re:("]})
 
 
+@pytest.mark.parametrize(
+    "endless",
+    [
+        r"(\w+\.?)+X",
+        "(((.*)*)*)*x",
+        "(a|a)*b",
+        "(.?){45}X",
+        ".*" * 9 + "X",
+        "(.|.)" * 40,
+    ],
+)
+def test_an_expression_that_could_take_for_ever_is_refused(endless: str) -> None:
+    with pytest.raises(InputError, match="at most 4 repetitions"):
+        read(FP8 | {"ignore": [f"re:{endless}"]})
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [
+        r".*self_attn\.(q|k|v)_proj$",
+        r"^model\.layers\.(\d+)\..*gate$",
+        r".*[()*+]",
+        r"(?:.*)lm_head\)*",
+    ],
+)
+def test_usual_expressions_are_taken(usual: str) -> None:
+    assert read(FP8 | {"ignore": [f"re:{usual}"]}).name == "config"
+
+
 def test_names_and_keys_that_say_nothing_are_told() -> None:
     found = read(FP8 | {"ignore": ["model.layers.99.mlp", "wobble"], "smoothing": 3})
     assert "config: quantization_config: 'wobble' names no module known here" in found.warnings

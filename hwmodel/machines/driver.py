@@ -83,13 +83,14 @@ def _old(workload: Any, machine: Any, model: Any, kernel: Any, ways: int) -> Est
         )
     area_m2, reason = area_of(machine)
     said = (reason,) if reason and machine.kind == "spatial" else ()
+    serving = _serving(workload, machine)
     return replace(
         estimate,
-        serving=_serving(workload, machine),
-        notes=(*estimate.notes, *_beyond_positions(workload)),
+        serving=serving,
+        notes=(*estimate.notes, *_short_of_memory(serving), *_beyond_positions(workload)),
         area_m2=None if area_m2 is None else area_m2 * ways,
         area_reason=reason,
-        warnings=(*estimate.warnings, *unheard(machine), *said),
+        everywhere=(*estimate.everywhere, *unheard(machine), *said),
     )
 
 
@@ -98,6 +99,7 @@ def estimated(workload: Workload, machine: Hardware, run: Run, *, devices: int =
     floor = run.floor or floor_of(workload, machine, run.busy_s)
     parts = _completed(tuple(_parts(workload, machine, run)), floor.bytes, machine, run.outermost)
     stores = run.stores or _short(workload, machine)
+    serving = _serving(workload, machine)
     area_m2, reason = area_of(machine)
     said = (reason,) if reason and machine.kind == "spatial" else ()
     return Estimate(
@@ -109,17 +111,18 @@ def estimated(workload: Workload, machine: Hardware, run: Run, *, devices: int =
         window_s=machine.power.window_s,
         devices=devices,
         assumptions=run.assumptions,
-        warnings=(
+        everywhere=(
             *workload.warnings,
             *run.warnings,
             *unread(machine, parts),
             *unheard(machine),
             *said,
         ),
-        serving=_serving(workload, machine),
+        serving=serving,
         stores=stores,
         notes=(
             *(() if run.stores else map(_does_not_fit, stores)),
+            *_short_of_memory(serving),
             *_beyond_positions(workload),
         ),
         outermost=run.outermost,
@@ -236,6 +239,15 @@ def _serving(workload: Workload, machine: Hardware) -> Serving | None:
         hardware=machine.but(devices=served.devices),
     )
     return Serving(served.tokens, fitted)
+
+
+def _short_of_memory(serving: Serving | None) -> tuple[Note, ...]:
+    """What is told of a model that its devices cannot hold."""
+    if serving is None:
+        return ()
+    short = serving.memory.short_by_bytes
+    text = "does not fit: {} short; largest batch {}"
+    return (Note(text, np.asarray(short) > 0, short, "bytes", serving.memory.largest_batch),)
 
 
 def _beyond_positions(workload: Workload) -> tuple[Note, ...]:

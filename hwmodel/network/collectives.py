@@ -266,7 +266,7 @@ def estimate(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware) -> 
             f"calibration: {calibration.name}",
             "stack: NCCL; one switch, out of place, in a CUDA graph",
         ),
-        warnings=(*(() if measured else (PRIORS,)), *unread(hardware, (one,))),
+        everywhere=(*(() if measured else (PRIORS,)), *unread(hardware, (one,))),
     )
 
 
@@ -338,7 +338,7 @@ def estimate_on(
         devices=count,
         bound_s=_bound_s(op, size, topology, count),
         assumptions=(f"links: {library.source}", "out of place, the topology to itself"),
-        warnings=(*warnings, *unread(hardware, (one,))),
+        everywhere=(*warnings, *unread(hardware, (one,))),
     )
 
 

@@ -58,7 +58,7 @@ def _stores(estimate: Estimate) -> list[dict[str, Any]]:
 
 def _warnings(estimate: Estimate) -> list[str]:
     """Those of all points; of many, what holds at some stands with the points."""
-    return list(estimate.warnings if np.ndim(estimate.time_s) else estimate.all_warnings())
+    return list(estimate.everywhere if np.ndim(estimate.time_s) else estimate.warnings)
 
 
 def _operations(part: Part) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def estimate_html(estimate: Estimate) -> str:
     """The answer in one line, a row for each kernel, totals, and what the answer rests on."""
     from hwmodel.show.text import headline, parts_table, summary_text
 
-    notes = (*estimate.assumptions, *(f"warning: {w}" for w in estimate.all_warnings()))
+    notes = (*estimate.assumptions, *(f"warning: {w}" for w in estimate.warnings))
     totals = (("of the whole", ""), named_lines(summary_text(estimate)))
     return answer_html(headline(estimate), [parts_table(estimate), totals], notes)
 

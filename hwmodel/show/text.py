@@ -37,7 +37,7 @@ def estimate_text(estimate: Estimate) -> str:
     blocks += [
         _stores_text(estimate.stores),
         _notes("assumptions", estimate.assumptions),
-        _notes("warnings", estimate.all_warnings()),
+        _notes("warnings", estimate.warnings),
     ]
     return "\n\n".join(block for block in blocks if block)
 
@@ -140,7 +140,14 @@ def comparison_table(
     heads += [*(["tokens/s"] if llm else []), "binds"]
     gain = f", {_times(base.time_s, estimates[fastest].time_s)} of number 1" if fastest else ""
     text = f"{base.name}: number {fastest + 1} ({estimates[fastest].device}) is fastest{gain}"
-    warnings = tuple(dict.fromkeys(w for estimate in estimates for w in estimate.all_warnings()))
+    warnings = tuple(
+        dict.fromkeys(
+            words
+            for estimate in estimates
+            for words in estimate.warnings
+            if not words.startswith("does not fit")
+        )
+    )
     warnings += tuple(
         f"does not fit on {estimate.device}: {_verdict(estimate.serving.memory)}"
         for estimate in estimates

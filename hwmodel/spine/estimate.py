@@ -133,31 +133,35 @@ class Store:
 
 @dataclass(frozen=True, eq=False)
 class Note:
-    """A warning that holds at some points only; `{}` in its text stands for a point's `value`."""
+    """A warning that holds at some points only; `{}` in its text stands for a point's `value`.
+
+    A second `{}` stands for what is `also` told, a plain number.
+    """
 
     text: str
     holds: Any
     value: Amount
     dimension: str | None = None
     """What the value is, where it has a unit."""
+    also: Amount = 0
 
     def at(self, points: int) -> list[tuple[str, ...]]:
         """What each of so many points is told."""
-        holds = np.broadcast_to(self.holds, (points,))
-        values = np.broadcast_to(np.asarray(self.value, dtype=np.float64), (points,))
-        return [
-            (self._told(value),) if held else ()
-            for held, value in zip(holds.tolist(), values.tolist(), strict=True)
+        columns = [
+            np.broadcast_to(np.asarray(each, dtype=np.float64), (points,)).tolist()
+            for each in (self.holds, self.value, self.also)
         ]
+        return [(self._told(*told),) if held else () for held, *told in zip(*columns, strict=True)]
 
     def first(self) -> tuple[str, ...]:
         """What the first point at which it holds is told."""
         if not np.any(self.holds):
             return ()
-        return (self._told(*first_where(self.holds, self.value)),)
+        return (self._told(*first_where(self.holds, self.value, self.also)),)
 
-    def _told(self, value: float) -> str:
-        return self.text.format(show(value, self.dimension) if self.dimension else f"{value:,.0f}")
+    def _told(self, value: float, also: float) -> str:
+        shown = show(value, self.dimension) if self.dimension else f"{value:,.0f}"
+        return self.text.format(shown, f"{also:,.0f}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +187,8 @@ class Estimate(Shown, Framed):
     window_s: Amount = 0.0
     devices: Amount = 1
     assumptions: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    everywhere: tuple[str, ...] = ()
+    """Warnings of all points."""
     serving: Serving | None = None
     stores: tuple[Store, ...] = ()
     """Memories that limit what the machine can run at all: all of them on machines that stream
@@ -300,10 +305,11 @@ class Estimate(Shown, Framed):
             outside = outside | (np.asarray(part.beyond) & (np.asarray(part.times) > 0))
         return outside if np.ndim(outside) else bool(outside)
 
-    def all_warnings(self) -> tuple[str, ...]:
-        """Warnings, with those that hold at any point."""
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the answer warns of: at every point, and at any of them."""
         beyond = (EXTRAPOLATED,) if np.any(self.extrapolated) else ()
-        return (*self.warnings, *beyond, *(text for note in self.notes for text in note.first()))
+        return (*self.everywhere, *beyond, *(text for note in self.notes for text in note.first()))
 
     @property
     def tokens_per_s(self) -> Quantity:

@@ -555,7 +555,7 @@ def probed(plan: Plan) -> Probe:
         for each in plan.after:
             _masked(table, [each])
         if isinstance(answer, Estimate):
-            return Probe(table, answer.assumptions, answer.warnings)
+            return Probe(table, answer.assumptions, answer.everywhere)
         return Probe(table)
     if refusal is not None:
         raise refusal

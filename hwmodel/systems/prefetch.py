@@ -143,7 +143,7 @@ def decode(
             f"{held:.1%} of the experts in memory, each as likely as another to be needed",
             "every weight of a chosen expert is read; a cache of 16-bit keys and values",
         ),
-        warnings=(
+        everywhere=(
             f"uncalibrated: {hardware.name} was not measured; shares are priors",
             *((UNEQUAL,) if held < 1 else ()),
         ),

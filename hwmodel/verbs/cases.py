@@ -29,7 +29,7 @@ from hwmodel.quantity.reading import (
     text_of,
     why,
 )
-from hwmodel.quantity.units import Amount, show
+from hwmodel.quantity.units import Amount
 from hwmodel.spine.estimate import EXTRAPOLATED, Estimate
 from hwmodel.verbs.request import Request, answerer, read
 
@@ -166,24 +166,12 @@ def _records(estimate: Estimate, count: int) -> list[Answer]:
     del record["warnings"]
     columns = {name: _column(value, count) for name, value in record.items()}
     beyond = [(EXTRAPOLATED,) if b else () for b in _column(estimate.extrapolated, count)]
-    own = estimate.warnings
-    some = (beyond, _memory_notes(estimate, count), *(note.at(count) for note in estimate.notes))
+    own = estimate.everywhere
+    some = (beyond, *(note.at(count) for note in estimate.notes))
     columns["warnings"] = [
         [*own, *(text for texts in each for text in texts)] for each in zip(*some, strict=True)
     ]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _memory_notes(estimate: Estimate, count: int) -> list[tuple[str, ...]]:
-    """What each point is told of a model that its device cannot hold."""
-    if estimate.serving is None:
-        return [()] * count
-    memory = estimate.serving.memory
-    short, largest = _column(memory.short_by_bytes, count), _column(memory.largest_batch, count)
-    return [
-        (f"does not fit: {show(by, 'bytes')} short; largest batch {batch:.0f}",) if by else ()
-        for by, batch in zip(short, largest, strict=True)
-    ]
 
 
 def _column(value: Any, count: int) -> list[Any]:

@@ -51,7 +51,7 @@ class SplitAnswer(Notebook):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Those of both estimates, each once."""
-        both = (*self.device.all_warnings(), *self.server.all_warnings())
+        both = (*self.device.warnings, *self.server.warnings)
         return tuple(dict.fromkeys(both))
 
     def record(self) -> dict[str, Any]:

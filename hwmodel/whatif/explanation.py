@@ -110,7 +110,7 @@ def explain(
         *filled,
         _power(estimate),
         *(_helpful(moved) if moved else ()),
-        *estimate.all_warnings(),
+        *estimate.warnings,
     ]
     return Explanation(estimate, tuple(s for s in sentences if s), reasons, moved)
 

@@ -66,4 +66,4 @@ def test_long_row_kernels_are_as_far_off_as_is_told(kernel: str, worst: float) -
     long = measured_s > LAUNCHED_S
     assert long.sum() == 6
     assert np.abs(np.asarray(found.time_s) / measured_s - 1)[long].max() < worst
-    assert "inherited from NVIDIA H200" in found.all_warnings()[0]
+    assert "inherited from NVIDIA H200" in found.warnings[0]

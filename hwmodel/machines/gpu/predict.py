@@ -87,7 +87,7 @@ def predict(
         bound_bytes=floor.dram_bytes,
         bound_s=roofline_s(workload, hardware, floor),
         assumptions=_assumptions(calibration, parts, model=isinstance(workload, Stack)),
-        warnings=(
+        everywhere=(
             *getattr(workload, "warnings", ()),
             *_warnings(calibration, every),
             *_costed_as(every, hardware),

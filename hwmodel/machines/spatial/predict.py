@@ -66,7 +66,7 @@ def predict(
             "values between Einsums have the operands' format",
             "energy: actions and accesses times published tables at 45 nm; no leakage",
         ),
-        warnings=(*(workload.warnings if isinstance(workload, Stack) else ()), UNMEASURED),
+        everywhere=(*(workload.warnings if isinstance(workload, Stack) else ()), UNMEASURED),
     )
 
 

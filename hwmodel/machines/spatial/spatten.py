@@ -277,7 +277,7 @@ def predict(
             "Q and O cross DRAM in 16 bits, whatever the workload says and its bound takes",
             *pruned,
         ),
-        warnings=(
+        everywhere=(
             *getattr(workload, "warnings", ()),
             UNMEASURED,
             *(("pruned: the answer is not that of the whole attention",) if pruned else ()),

@@ -114,7 +114,7 @@ def test_more_ranks_than_measured_have_a_wider_interval() -> None:
     narrow, wide = (float(e.time_high_s / e.time_low_s) for e in (two, four))
     assert wide == pytest.approx(narrow**2)
     assert_allclose(both.time_high_s / both.time_low_s, [narrow, wide])
-    assert (two.all_warnings(), four.all_warnings()) == ((), (EXTRAPOLATED,))
+    assert (two.warnings, four.warnings) == ((), (EXTRAPOLATED,))
 
 
 def test_bytes_are_those_of_all_ranks() -> None:
@@ -156,27 +156,27 @@ def test_one_switch_of_the_topology_takes_its_messages_and_its_start() -> None:
     assert found.time_s == pytest.approx(27.2e-6 + 5.6e-6 + 1.75 * 2**26 / (0.991 * 359e9))
     assert found.parts[0].name == "all_reduce, ring"
     assert found.bottleneck == "link"
-    assert not found.all_warnings()
+    assert not found.warnings
     assert found.time_low_s == pytest.approx(0.89 * float(found.time_s))
 
 
 def test_more_ranks_than_were_measured_widen_the_interval_and_warn() -> None:
     near = estimate_on("all_reduce", 2**26, topology("dgx-h100"), H100)
     far = estimate_on("all_reduce", 2**26, topology("dgx-h100", nodes=4), H100)
-    assert [text.split(", but")[0] for text in far.all_warnings()] == [
+    assert [text.split(", but")[0] for text in far.warnings] == [
         "extrapolated: 32 ranks",
         "extrapolated: 4 boxes",
     ]
     spreads = [float(e.time_high_s) / float(e.time_low_s) for e in (near, far)]
     assert spreads[1] > spreads[0] ** 2
     part = estimate_on("all_reduce", 2**26, topology("dgx-h100", nodes=4), H100, ranks=8)
-    assert not part.all_warnings()
+    assert not part.warnings
 
 
 def test_more_ranks_on_one_switch_than_were_measured_warn() -> None:
     assert not estimate("all_reduce", 2**20, 2, H200).extrapolated
     assert estimate("all_reduce", 2**20, 8, H200).extrapolated
-    assert EXTRAPOLATED in estimate("all_reduce", 2**20, 8, H200).all_warnings()
+    assert EXTRAPOLATED in estimate("all_reduce", 2**20, 8, H200).warnings
     assert estimate("p2p", 2**20, np.array([2.0, 4.0]), H200).extrapolated.tolist() == [False, True]
 
 
@@ -201,7 +201,7 @@ def test_no_topology_beats_the_bytes_that_must_leave(op: str, nodes: int) -> Non
 def test_links_that_were_never_measured_say_so() -> None:
     grid = torus([4, 4], Port(bandwidth_bytes_per_s=50e9, latency_s=1e-6))
     found = estimate_on("all_reduce", 2**20, grid, H100)
-    assert found.all_warnings() == ("uncalibrated: 4 x 4 torus: links as described",)
+    assert found.warnings == ("uncalibrated: 4 x 4 torus: links as described",)
     assert float(found.time_low_s) < 0.7 * float(found.time_s)
     with pytest.raises(CoverageError, match=r"expected measured links .* or a calibrated device"):
         estimate_on("all_reduce", 2**20, grid, H100.but(calibration=None))
@@ -280,7 +280,7 @@ def test_all_reduces_between_nodes_are_warned_of_and_mostly_in_the_wider_interva
     rows = [r for r in read("a100", "all_reduce") if r[:2] == (2 * inside, inside)]
     sizes, seconds = (np.array([float(row[i]) for row in rows]) for i in (2, 3))
     found = estimate_on("all_reduce", sizes, table, A100)
-    assert found.all_warnings()
+    assert found.warnings
     inner = (seconds > found.time_low_s) & (seconds < found.time_high_s)
     assert np.mean(inner) > 0.6
 

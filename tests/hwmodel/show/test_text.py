@@ -57,7 +57,7 @@ ESTIMATE = Estimate(
     bound_bytes=804_000_000,
     bound_s=0.5e-3,
     assumptions=("cold L2",),
-    warnings=("the interval is a prior",),
+    everywhere=("the interval is a prior",),
 )
 """1 ms = 32 x 25 us + 8 x 25 us; 1.608 GB = 32 x 50 MB + 8 x 1 MB."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hwmodel
@@ -294,6 +295,11 @@ def test_a_model_that_does_not_fit_says_so_at_the_batch_that_does_not() -> None:
     (note,) = [note for note in large["warnings"] if "fit" in note]
     assert note.startswith("does not fit: 7")  # 64 * 13.1 GB + 16.1 GB - 0.9 * 141 GB
     assert note.endswith("short; largest batch 8")
+    llama = hwmodel.model("llama-3.1-8b")
+    both = hwmodel.predict(llama.decode(np.array([1, 64]), 100_000), on="h200")
+    for found in (both, hwmodel.predict(llama.decode(64, 100_000), on="h200")):
+        assert note in found.warnings
+    assert not both.record()["warnings"]  # of all points
 
 
 def test_a_field_given_twice_is_refused() -> None:

@@ -123,7 +123,7 @@ def test_a_format_that_was_never_measured_is_said() -> None:
 
 def test_what_was_measured_has_no_warning() -> None:
     found = made(gemm(M=64, N=4096, K=4096))
-    assert found.all_warnings() == ()
+    assert found.warnings == ()
     assert any("calibration: h200" in words for words in found.assumptions)
 
 
@@ -142,7 +142,7 @@ def test_extrapolation_is_said_point_by_point() -> None:
     rows = np.array([least, most, most + 1])
     sweep = made(gemm(M=rows, N=4096, K=4096))
     assert list(sweep.extrapolated) == [False, False, True]
-    assert EXTRAPOLATED in sweep.all_warnings()
+    assert EXTRAPOLATED in sweep.warnings
     assert made(gemm(M=int(most), N=4096, K=4096)).extrapolated is False
     assert made(gemm(M=int(most) + 1, N=4096, K=4096)).extrapolated is True
 
@@ -192,7 +192,7 @@ def test_a_product_larger_than_the_memory_does_not_fit() -> None:
     assert alone.stores[0].needed_bytes == 6 * 10**12
     assert alone.stores[0].short_by_bytes == 6e12 - 141e9
     assert not alone.fits
-    assert "does not fit: what gemm reads and writes is 5.86 TB more" in alone.all_warnings()[-1]
+    assert "does not fit: what gemm reads and writes is 5.86 TB more" in alone.warnings[-1]
     assert "short by 5.86 TB" in str(alone).replace("\n  ", " ")
 
 

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar, cast, get_args, get_origin
 
 import numpy as np
 
-from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import LARGEST_BITS
 
@@ -65,7 +65,10 @@ KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, with arguments of plain kinds checked before it is called."""
+    """The function, with arguments of plain kinds checked before it is called.
+
+    Arguments that it has not, or lacks, are refused as other bad input is.
+    """
     parameters = inspect.signature(function).parameters
     kinds = {name: kinds_of(each.annotation) for name, each in parameters.items()}
     names = tuple(parameters)
@@ -78,9 +81,28 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
                 wanted = " or ".join(KINDS[kind][1] for kind in allowed)
                 called = f"{function.__name__}: {name}"
                 raise InputError(f"{called}: expected {wanted}, found {shown(value)}")
-        return function(*args, **given)
+        try:
+            return function(*args, **given)
+        except TypeError:
+            _check_names(function, args, given)
+            raise
 
     return call
+
+
+def _check_names(
+    function: Callable[..., Any], args: tuple[object, ...], given: Mapping[str, object]
+) -> None:
+    """Refuses arguments that a function does not have, and their lack, as `InputError`."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*args, **given)
+    except TypeError as error:
+        called = function.__name__
+        names = [name for name in signature.parameters if name not in ("self", "args", "given")]
+        if strange := [name for name in given if name not in signature.parameters]:
+            raise UnknownNameError(f"argument of {called}", strange[0], names) from None
+        raise InputError(f"{called}: expected {', '.join(names)}; found {error}") from None
 
 
 def kinds_of(annotation: Any) -> tuple[Any, ...]:

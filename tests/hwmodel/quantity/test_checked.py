@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hwmodel.quantity.checked import checked
-from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 
 
 def declared(
@@ -59,3 +59,22 @@ def test_other_kinds_are_refused_by_name(given: dict[str, Any], expected: str) -
     with pytest.raises(InputError) as caught:
         bake(**{"name": "a", **given})
     assert str(caught.value).startswith(expected)
+
+
+def test_arguments_that_are_not_there_or_lack_are_refused_as_bad_input() -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"argument of declared 'shar' \(did you mean 'share'"
+    ):
+        bake("a", shar=0.5)
+    with pytest.raises(InputError, match=r"declared: expected name, share, .*missing .* 'name'"):
+        bake(share=0.5)
+    with pytest.raises(InputError, match="multiple values for argument 'name'"):
+        bake("a", name="b")
+
+
+def test_a_type_error_from_within_stays_one() -> None:
+    def fails(name: str) -> int:
+        return name + 1  # type: ignore[operator]
+
+    with pytest.raises(TypeError, match="concatenate"):
+        checked(fails)("a")

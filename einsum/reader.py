@@ -37,7 +37,7 @@ from hwmodel.einsum.template import (
 from hwmodel.quantity.dtypes import ALIASES, DTYPES, dtype
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import printable
-from hwmodel.quantity.reading import DIGITS, EXPRESSION_DEPTH
+from hwmodel.quantity.reading import DIGITS, EINSUMS, EXPRESSION_DEPTH
 from hwmodel.quantity.units import LARGEST_BITS
 
 Node: TypeAlias = Tree[Token]
@@ -90,6 +90,10 @@ class _Reader:
             self.ranks |= {str(_token(n)) for n in node.find_data("name")}
         if not made:
             raise InputError(f"cascade {self.name!r}: expected at least one Einsum, found none")
+        if len(made) > EINSUMS:
+            raise InputError(
+                f"cascade {self.name!r}: expected at most {EINSUMS:,} Einsums, found {len(made):,}"
+            )
         self.made = {str(_token(_trees(line)[0])) for line in made}
         outputs: list[str] = []
         for line in lines:

@@ -28,6 +28,9 @@ TEXT_CHARACTERS = 200_000
 DEPTH = 64
 """Lists and tables within one another, in JSON, YAML and the brackets of a cascade's text."""
 
+EINSUMS = 1_000
+"""Of one cascade; a prediction takes seconds then, and four times as long for twice as many."""
+
 EXPRESSION_DEPTH = 120
 """Brackets, signs and terms within one another in one Einsum; a sum of n terms is n deep."""
 
@@ -92,15 +95,32 @@ def bytes_of(path: str | Path, *, most: int = FILE_BYTES) -> bytes:
     return data
 
 
-def text_of(path: str | Path, *, most: int = FILE_BYTES) -> str:
-    """A file's text: UTF-8, with or without a byte-order mark; any line ends."""
+def text_of(path: str | Path, *, most: int = FILE_BYTES, by_line: bool = False) -> str:
+    """A file's text: UTF-8, with or without a byte-order mark; any line ends.
+
+    Whose reader refuses lines one `by_line` (`line_of`) gets those that are no UTF-8 as well.
+    """
     data = bytes_of(path, most=most)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         known = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip"}
+        if by_line and data[:2] not in known:
+            return data.decode("utf-8-sig", "surrogateescape")
         found = known.get(data[:2], f"byte {data[error.start]:#04x} at {error.start}")
         raise InputError(f"{name_of(path)}: expected UTF-8 text, found {found}") from None
+
+
+def line_of(text: str, *, most: int = LINE_CHARACTERS) -> str:
+    """A line of such a text; `InputError` where it is too long, or no UTF-8."""
+    if len(text) > most:
+        raise InputError(f"expected at most {most:,} characters, found {len(text):,}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        found = f"byte {ord(text[error.start]) & 0xFF:#04x} at {error.start}"
+        raise InputError(f"expected UTF-8 text, found {found}") from None
+    return text
 
 
 def name_of(path: str | Path) -> str:

@@ -22,9 +22,9 @@ from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import (
     CASES_BYTES,
-    LINE_CHARACTERS,
     json_value,
     kind_of,
+    line_of,
     name_of,
     text_of,
     why,
@@ -62,7 +62,7 @@ def predict_file(cases: str | Path, out: str | Path | None = None) -> int:
     cannot be written.
     """
     path = Path(cases)
-    lines = text_of(path, most=CASES_BYTES).split("\n")
+    lines = text_of(path, most=CASES_BYTES, by_line=True).split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     with _written(out) as stream, _progress(len(lines)) as advance:
@@ -93,9 +93,7 @@ def predict_lines(
 
 
 def _parsed(line: str) -> Mapping[str, Any]:
-    if len(line) > LINE_CHARACTERS:
-        raise InputError(f"expected at most {LINE_CHARACTERS:,} characters, found {len(line):,}")
-    case = json_value(line, lines=False)
+    case = json_value(line_of(line), lines=False)
     if not isinstance(case, dict):
         raise InputError(f"expected a JSON object, found {type(case).__name__} {shown(case)}")
     return cast(dict[str, Any], case)

@@ -178,6 +178,7 @@ def test_a_mistake_is_shown_with_its_line_and_column(
         ("Z[m] = A[m] ~ kept", {"m": 4}, "parameter 'kept' has no size"),
         ("rank m = N, n = M\nZ[m] = A[m, n]", {}, "is defined by itself"),
         ("", {}, "expected at least one Einsum"),
+        ("\n".join(f"Z{i}[m] = A[m]" for i in range(1001)), {"m": 4}, "at most 1,000 Einsums"),
     ],
 )
 def test_sizes_that_do_not_fit_are_named(text: str, sizes: dict[str, float], message: str) -> None:

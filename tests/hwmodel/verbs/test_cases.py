@@ -243,6 +243,20 @@ def test_an_interrupted_file_leaves_the_old_answers(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cases.jsonl", "estimates.jsonl"]
 
 
+def test_a_line_that_is_no_text_costs_itself_alone(tmp_path: Path) -> None:
+    """A broken copy: a line in Latin-1, and half of a character at another's end."""
+    good = json.dumps(GEMM).encode()
+    path, out = tmp_path / "cases.jsonl", tmp_path / "out.jsonl"
+    path.write_bytes(
+        b"\n".join((b"\xef\xbb\xbf" + good, b'{"workload": "\xe9"}', b"\xe2\x82", good))
+    )
+    assert predict_file(path, out) == 2
+    first, latin, half, last = map(json.loads, out.read_text().splitlines())
+    assert first["time_s"] == last["time_s"] > 0
+    assert latin["error"].endswith("line 2: expected UTF-8 text, found byte 0xe9 at 14")
+    assert half["error"].endswith("line 3: expected UTF-8 text, found byte 0xe2 at 0")
+
+
 def test_a_file_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.jsonl: cannot be read"):
         predict_file(tmp_path / "absent.jsonl")

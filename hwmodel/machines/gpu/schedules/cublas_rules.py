@@ -161,6 +161,7 @@ class Choice:
     effort: Array
 
 
+@np.errstate(over="ignore")  # of sizes whose clocks no single precision holds
 def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
     """The tile of the bulk kernels: rounds of tiles against the DRAM, as the library weighs them.
 

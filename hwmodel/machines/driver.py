@@ -26,9 +26,10 @@ from hwmodel.machines.spatial.area import area_of
 from hwmodel.network import collectives
 from hwmodel.quantity.arithmetic import most, where
 from hwmodel.quantity.checked import checked
-from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.estimate import Estimate, Note, Part, Serving, Store
+from hwmodel.spine.execution import Execution
 from hwmodel.spine.memory import fit
 from hwmodel.spine.unread import unread
 
@@ -264,13 +265,15 @@ def _beyond_positions(workload: Workload) -> tuple[Note, ...]:
 
 def _ways(machine: Hardware, parallel: Mapping[str, int] | None) -> int:
     """Over how many devices a model is divided; refuses what the machine cannot do."""
-    if parallel is not None and not isinstance(parallel, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InputError(f'parallel: expected a table such as {{"tp": 8}}, found {parallel!r}')
-    ways = dict(parallel or {})
-    for name in ways:
+    if parallel is None:
+        return count("parallel", "tp", machine.devices)
+    asked = Execution.of(parallel)
+    for name, value in asked.given.items():
         if name != "tp":
-            raise UnknownNameError("kind of parallelism", name, ("tp",))
-    tp = count("parallel", "tp", ways.get("tp", machine.devices))
+            raise CoverageError(
+                f"parallel: {name}={value} is not predicted yet; tp alone divides a model"
+            )
+    tp = asked.tp if "tp" in asked.model_fields_set else count("parallel", "tp", machine.devices)
     if tp > machine.devices:
         raise InputError(
             f"parallel: tp={tp} needs {tp} devices; {machine.name} has {machine.devices}"

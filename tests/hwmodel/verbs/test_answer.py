@@ -53,7 +53,9 @@ def test_all_devices_divide_a_model_unless_told_otherwise() -> None:
         ({"tp": True}, "tp: expected a number, found True"),
         ({"tp": 3}, "expected a divisor of num_attention_heads"),
         ({"tp": 16}, "tp=16 needs 16 devices"),
-        ({"pp": 2}, "unknown kind of parallelism 'pp'; known: tp"),
+        ({"pp": 2}, "pp=2 is not predicted yet; tp alone divides a model"),
+        ({"tp": 8, "sp": True}, "sp=True is not predicted yet"),
+        ({"pq": 2}, "unknown kind of parallelism 'pq'"),
         (8, "expected a table"),
     ],
 )

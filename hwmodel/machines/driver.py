@@ -67,7 +67,7 @@ def predict(
     machine = machine_of(on)
     share = divided(workload, machine, parallel)
     model, ways = _model(machine), _ways(machine, parallel)
-    if machine.kind not in ("cpu", "fpga", "mcu"):
+    if machine.kind == "gpu":
         return _old(share, machine, model, kernel, ways)
     run = model.run(share, machine, kernel)
     return estimated(share, machine, run, devices=ways)

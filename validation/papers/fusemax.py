@@ -20,8 +20,8 @@ from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import predict
 from hwmodel.machines.spatial.area import areas_m2, sized
-from hwmodel.machines.spatial.predict import predict
 from hwmodel.spine.estimate import Estimate
 from hwmodel.validation.papers.claim import Claim
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
-from hwmodel.machines.spatial.spatten import Layer, Pruning, layer, predict, rates
+from hwmodel.machines.driver import predict
+from hwmodel.machines.spatial.spatten import Layer, Pruning, layer, rates
 from hwmodel.spine.activity import fold
 from hwmodel.validation.papers.claim import Claim
 

@@ -6,13 +6,18 @@ Einsum runs by itself. Time is the fold of the activity at a step a cycle, energ
 bytes times the machine's tables, by component.
 """
 
-from hwmodel.bounds.bound import bound
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from hwmodel.bounds.roofline import Floor, floor_of
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import points
-from hwmodel.einsum.network import Stack
+from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.einsum.structure import attention
 from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.run import Run, timed
 from hwmodel.machines.spatial import spatten
 from hwmodel.machines.spatial.bind import BoundAttention
 from hwmodel.machines.spatial.binding import Binding, binding
@@ -21,44 +26,34 @@ from hwmodel.machines.spatial.linear import alone
 from hwmodel.machines.spatial.problem import problem
 from hwmodel.machines.spatial.streams import streams
 from hwmodel.machines.spatial.view import in_words
-from hwmodel.quantity.arithmetic import most
-from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Activity, components_j, fold, sustained_s, totals
-from hwmodel.spine.estimate import UNKNOWN, UNMEASURED, Estimate, Part
+from hwmodel.spine.activity import Activity, totals
+from hwmodel.spine.estimate import UNKNOWN, UNMEASURED, Part
 
 NEEDED = {"arrays": ("matrix", "vector"), "memories": ("dram", "buffer", "lane", "register")}
 """What a machine must have, by these names, for its Einsums to be bound."""
 
 
-def predict(
-    workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None = None
-) -> Estimate:
-    """Estimate of a workload on one array; `kernel` is the name of a binding.
+def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
+    """A workload on one array; `kernel` is the name of a binding.
 
     Raises `CoverageError` for machines without arrays of named functions and for Einsums that no
     array can do, `CapacityError` where not even a tile fits the buffer, `UnknownNameError`.
     """
     if hardware.binding == spatten.NAME:
-        return spatten.predict(workload, hardware, kernel=kernel)
+        return spatten.run(workload, hardware, kernel)
     _check(hardware)
     chosen = binding(kernel or hardware.binding)
     stages = chained(workload)
-    parts: list[Part] = []
-    bounds: list[tuple[Amount, Amount]] = []
-    for stage in stages:
-        if stage.collective is not None:
-            raise InputError(f"{workload.name}: expected one {hardware.name}, found several")
-        for name, family, activity, work, tile in _calls(stage.cascade, hardware, chosen):
-            parts.append(_part(name, family, activity, work, tile, stage.times, hardware))
-            floor = bound(work, limits(hardware), outermost=True).dram_bytes
-            bounds.append((stage.times * floor, stage.times * _roofline_s(work, hardware, floor)))
-    return Estimate(
-        name=workload.name,
-        device=hardware.title,
-        parts=tuple(parts),
-        bound_bytes=sum(size for size, _ in bounds),
-        bound_s=sum(seconds for _, seconds in bounds),
+    every = [_calls(stage.cascade, hardware, chosen) for stage in stages]
+    parts = tuple(
+        tuple(_part(call, stage.times, hardware) for call in calls)
+        for stage, calls in zip(stages, every, strict=True)
+    )
+    return Run(
+        parts=parts,
+        floor=_floor([part for each in parts for part in each], hardware),
         assumptions=(
             "stack: the array alone, as its binding orders it; no host, driver or launch",
             *_bound_as(parts, chosen),
@@ -66,20 +61,34 @@ def predict(
             "values between Einsums have the operands' format",
             "energy: actions and accesses times published tables at 45 nm; no leakage",
         ),
-        everywhere=(*(workload.warnings if isinstance(workload, Stack) else ()), UNMEASURED),
+        warnings=(UNMEASURED,),
     )
 
 
-def _bound_as(parts: list[Part], chosen: Binding) -> tuple[str, ...]:
+def _floor(parts: Sequence[Part], hardware: Hardware) -> Floor:
+    """The sum of what each thing that runs needs at the least, since they follow one another."""
+    least_bytes: Amount = 0
+    least_s: Amount = 0
+    for part in parts:
+        assert part.work is not None
+        floor = floor_of(part.work, hardware, _busy_s(part.work, hardware))
+        least_bytes = least_bytes + part.times * floor.bytes
+        least_s = least_s + part.times * floor.time_s
+    return Floor(least_bytes, least_s)
+
+
+def _bound_as(parts: Iterable[Iterable[Part]], chosen: Binding) -> tuple[str, ...]:
     """What a reader must know of attention, where there is any."""
-    bound_here = any(part.family == chosen.name for part in parts)
+    bound_here = any(part.family == chosen.name for each in parts for part in each)
     return (f"attention is bound as {chosen.name!r}: {chosen.title}",) if bound_here else ()
 
 
-def _calls(
-    cascade: Cascade, hardware: Hardware, chosen: Binding
-) -> list[tuple[str, str, Activity, Cascade, object]]:
-    """Name, family, activity, the cascade that runs, and its tile, of each thing that runs."""
+_Call: TypeAlias = tuple[str, str, Activity, Cascade, object]
+"""Name, family, activity, the cascade that runs, and its tile."""
+
+
+def _calls(cascade: Cascade, hardware: Hardware, chosen: Binding) -> list[_Call]:
+    """Each thing that runs."""
     shape = attention(cascade)
     if shape is None:
         cascade = in_words(cascade)
@@ -93,33 +102,12 @@ def _calls(
     return [(cascade.name, chosen.name, activity, made.cascade, {"queries": plan.block})]
 
 
-def _part(
-    name: str,
-    family: str,
-    activity: Activity,
-    work: Cascade,
-    tile: object,
-    times: Amount,
-    hardware: Hardware,
-) -> Part:
-    counts = totals(activity)
-    speeds = rates(hardware, counts.operations)
-    folded = fold(activity, speeds)
-    slowed_s = sustained_s(counts, speeds, folded.time_s)
-    by_component = components_j(counts, speeds, slowed_s)
-    return Part(
-        name=name,
-        family=family,
-        times=times,
-        counts=counts,
-        time_s=folded.time_s,
-        sustained_s=slowed_s,
-        busy_s={n: s for n, s in folded.busy_s.items() if n not in hardware.functions},
-        energy_j=sum(by_component.values()),
-        interval=UNKNOWN,
-        tile=tile,
-        work=work,
-        energy_by_j=by_component,
+def _part(call: _Call, times: Amount, hardware: Hardware) -> Part:
+    name, family, activity, work, tile = call
+    speeds = rates(hardware, totals(activity).operations)
+    found = timed(name, family, times, activity, speeds, work, UNKNOWN, tile=tile)
+    return replace(
+        found, busy_s={n: s for n, s in found.busy_s.items() if n not in hardware.functions}
     )
 
 
@@ -135,19 +123,19 @@ def _only(cascade: Cascade, einsum: Einsum) -> Cascade:
     )
 
 
-def _roofline_s(cascade: Cascade, hardware: Hardware, floor: Amount) -> Amount:
-    """No schedule is faster: each function on every element that has it, DRAM at full rate."""
-    busy: dict[str, Amount] = {}
+def _busy_s(cascade: Cascade, hardware: Hardware) -> dict[str, Amount]:
+    """Least seconds of each function, on every element that has it."""
+    needed: dict[str, Amount] = {}
     for einsum in cascade.einsums:
         count = points(einsum, cascade)
         for name, times in _fewest(einsum, hardware).items():
-            busy[name] = busy.get(name, 0) + count * times
-    seconds = [floor / hardware.memory("dram").bandwidth_bytes_per_s]
-    for name, count in busy.items():
+            needed[name] = needed.get(name, 0) + count * times
+    busy: dict[str, Amount] = {}
+    for name, count in needed.items():
         able = [a for a in hardware.arrays.values() if name in a.cycles]
         per_cycle = sum(a.rows * a.columns / a.cycles[name] for a in able)
-        seconds.append(count / (per_cycle * hardware.clock_hz))
-    return most(seconds)
+        busy[name] = count / (per_cycle * hardware.clock_hz)
+    return busy
 
 
 def _fewest(einsum: Einsum, hardware: Hardware) -> dict[str, Amount]:

@@ -26,27 +26,19 @@ from typing import cast
 
 import numpy as np
 
+from hwmodel.bounds.roofline import Floor, roofline_s
 from hwmodel.einsum.cascade import Cascade, Stage
-from hwmodel.einsum.network import Stack
+from hwmodel.einsum.network import Workload
 from hwmodel.einsum.structure import attention
 from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.machines.run import Run, timed
 from hwmodel.machines.spatial.topk import passes_cycles
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, most, where
 from hwmodel.quantity.dtypes import dtype
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import (
-    Activity,
-    Chance,
-    Overlap,
-    Rates,
-    Serial,
-    Work,
-    components_j,
-    fold,
-    totals,
-)
-from hwmodel.spine.estimate import UNKNOWN, UNMEASURED, Estimate, Part, Store
+from hwmodel.spine.activity import Activity, Chance, Overlap, Rates, Serial, Work
+from hwmodel.spine.estimate import UNKNOWN, UNMEASURED, Part, Store
 
 NAME = "spatten"
 WORD = "int12"
@@ -241,9 +233,7 @@ def rates(hardware: Hardware) -> Rates:
     )
 
 
-def predict(
-    workload: Cascade | Stack, hardware: Hardware, *, kernel: str | None = None
-) -> Estimate:
+def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
     """Attention, or a stack of it, on the chip; `kernel` names a pruning (default: dense).
 
     Raises `CoverageError` for what is no attention on integers, `UnknownNameError`.
@@ -251,25 +241,16 @@ def predict(
     name = kernel or "dense"
     if name not in PRUNINGS:
         raise UnknownNameError(f"kernel of {hardware.name}", name, PRUNINGS)
-    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
-    parts: list[Part] = []
-    stores: list[Store] = []
-    floor_bytes: Amount = 0
-    floor_s: Amount = 0
-    for stage in stages:
-        part, size, seconds = _part(stage, hardware, PRUNINGS[name], name)
-        parts.append(part)
-        stores += _stores(stage, hardware, PRUNINGS[name])
-        floor_bytes = floor_bytes + stage.times * size
-        floor_s = floor_s + stage.times * seconds
+    layers = [(stage, *_sizes(stage.cascade, PRUNINGS[name])) for stage in workload.stages]
+    floors = [(stage.times, _floor(sizes, given, hardware)) for stage, sizes, given in layers]
     pruned = () if name == "dense" else (f"kernel {name!r}: {PRUNINGS[name].source}",)
-    return Estimate(
-        name=workload.name,
-        device=hardware.title,
-        parts=tuple(parts),
-        bound_bytes=floor_bytes,
-        bound_s=floor_s,
-        stores=_fullest(stores),
+    return Run(
+        parts=tuple((_part(*each, hardware, f"{NAME}:{name}"),) for each in layers),
+        floor=Floor(
+            sum(times * floor.bytes for times, floor in floors),
+            sum(times * floor.time_s for times, floor in floors),
+        ),
+        stores=_fullest([s for stage, sizes, _ in layers for s in _stores(stage, sizes, hardware)]),
         assumptions=(
             "stack: the chip alone; cycle model of the published simulator; one query overlaps"
             " fetch with computing",
@@ -277,57 +258,38 @@ def predict(
             "Q and O cross DRAM in 16 bits, whatever the workload says and its bound takes",
             *pruned,
         ),
-        everywhere=(
-            *getattr(workload, "warnings", ()),
+        warnings=(
             UNMEASURED,
             *(("pruned: the answer is not that of the whole attention",) if pruned else ()),
         ),
     )
 
 
-def _part(
-    stage: Stage, hardware: Hardware, pruning: Pruning, name: str
-) -> tuple[Part, Amount, Amount]:
-    """One stage, the least bytes that it moves, and its roofline."""
-    sizes, given = _sizes(stage.cascade, pruning)
-    speeds = rates(hardware)
-    activity = layer(sizes, given, limits(hardware))
-    counts, folded = totals(activity), fold(activity, speeds)
-    joules = components_j(activity, speeds, folded.time_s)
-    part = Part(
-        name=stage.name,
-        family=f"{NAME}:{name}",
-        times=stage.times,
-        counts=counts,
-        time_s=folded.time_s,
-        sustained_s=folded.time_s,
-        busy_s={name: s for name, s in folded.busy_s.items() if name not in BUFFERS},
-        energy_j=sum(joules.values()),
-        interval=UNKNOWN,
-        tile=given,
-        work=stage.cascade,
-        energy_by_j=joules,
-    )
+def _part(stage: Stage, sizes: Layer, given: Pruning, hardware: Hardware, family: str) -> Part:
+    """One stage; the chip's buffers are busy beside its units, and bind nothing."""
+    tree = layer(sizes, given, limits(hardware))
+    speeds, times = rates(hardware), stage.times
+    part = timed(stage.name, family, times, tree, speeds, stage.cascade, UNKNOWN, tile=given)
+    return replace(part, busy_s={n: s for n, s in part.busy_s.items() if n not in BUFFERS})
+
+
+def _floor(sizes: Layer, given: Pruning, hardware: Hardware) -> Floor:
+    """The least bytes that a stage moves in the pruning's formats, and its roofline."""
     kept = _kept(sizes.keys, given.values)
     bits = given.key_bits or WORD_BITS
     key_bits = bits + given.lsb_bits * given.refetch
     words = sizes.heads * sizes.head_dim
-    least_bytes = words * (
-        sizes.keys * key_bits + kept * (given.value_bits or bits) + 2 * sizes.queries * STREAM_BITS
-    )
+    kept_bits = kept * (given.value_bits or bits)
+    each_bits = sizes.keys * key_bits + kept_bits + 2 * sizes.queries * STREAM_BITS
+    least_bytes = words * each_bits / 8
     products = words * sizes.queries * (sizes.keys + kept)
-    least_s = most(
-        (
-            least_bytes / 8 / hardware.memory("dram").bandwidth_bytes_per_s,
-            2 * products / (hardware.rate("qk", WORD) + hardware.rate("pv", WORD)),
-        )
-    )
-    return part, least_bytes / 8, least_s
+    multipliers = hardware.rate("qk", WORD) + hardware.rate("pv", WORD)
+    speed = hardware.memory("dram").bandwidth_bytes_per_s
+    return Floor(least_bytes, roofline_s({"qk": 2 * products / multipliers}, least_bytes, speed))
 
 
-def _stores(stage: Stage, hardware: Hardware, pruning: Pruning) -> list[Store]:
+def _stores(stage: Stage, sizes: Layer, hardware: Hardware) -> list[Store]:
     """What each buffer holds of a head, in words of the chip: twice, where heads overlap."""
-    sizes, _ = _sizes(stage.cascade, pruning)
     twice = np.asarray(sizes.queries) == 1
     needed = where(twice, 2, 1) * ceil_div(sizes.keys * sizes.head_dim * WORD_BITS, 8)
     needed = needed if np.ndim(needed) else int(needed)

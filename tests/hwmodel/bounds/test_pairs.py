@@ -11,6 +11,7 @@ from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.kmeans import kmeans
 from tests.hwmodel.bounds import pebbles
+from tests.hwmodel.bounds.walks import ROUNDING
 
 DEFERRED = """
 S[i, j] = Q[i, e] * K[j, e]
@@ -92,7 +93,7 @@ def test_no_flash_schedule_moves_less(
 ) -> None:
     traffic, memory = flash(heads, queries, keys, dims, values, rows, 2)
     cascade = attention(1, heads, queries, keys, dims, value_dim=values, passes=passes)
-    assert bound_of(cascade, memory).bytes <= traffic
+    assert bound_of(cascade, memory).bytes <= traffic * ROUNDING
 
 
 def test_a_flash_schedule_reaches_the_bound_to_leading_order() -> None:

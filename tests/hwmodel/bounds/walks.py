@@ -10,6 +10,9 @@ from itertools import product
 
 Element = tuple[str, tuple[int, ...]]
 
+ROUNDING = 1 + 1e-12
+"""A bound that a schedule reaches exactly may lie above it by the last bits."""
+
 
 def tiled(
     sizes: Sequence[int], tiles: Sequence[int], order: Sequence[int]

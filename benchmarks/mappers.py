@@ -19,10 +19,10 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.mappers.answer import Mapped
-from hwmodel.mappers.fusion import fuse
-from hwmodel.mappers.fusion_form import TileRule
-from hwmodel.mappers.map import map_cascade
+from hwmodel.mappers.cascades import map_cascade
+from hwmodel.mappers.fusion.form import TileRule
+from hwmodel.mappers.fusion.fuse import fuse
+from hwmodel.mappers.nests.answer import Mapped
 from hwmodel.quantity.units import show
 
 PRODUCT = "Z[m, n] = A[m, k] * B[k, n]"

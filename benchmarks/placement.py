@@ -16,7 +16,7 @@ import polars
 from hwmodel.experts.placement import contiguous, crossings, hop_cost, link_cost
 from hwmodel.experts.statistics import Routing, from_traces, planted
 from hwmodel.experts.traces import read_routing
-from hwmodel.mappers.experts import Placed, place_experts
+from hwmodel.mappers.placement.place import Placed, place_experts
 
 COUNTS = Path("../shared/data/olmoe_routing")
 TITLES = ("mixtral", "olmoe", "deepseek", "exflow")

@@ -29,8 +29,8 @@ from hwmodel.text.markup import Brief
 
 if TYPE_CHECKING:
     from hwmodel.experts.statistics import Routing
-    from hwmodel.mappers.answer import Mapped
     from hwmodel.mappers.gpu_tiles import Ranking
+    from hwmodel.mappers.nests.answer import Mapped
     from hwmodel.mappers.patches import PatchMapped
     from hwmodel.mappers.reuse import ReuseMapped
     from hwmodel.network.topology import Topology
@@ -248,7 +248,7 @@ def map(
         if objective not in (None, "latency"):
             raise InputError(f"{machine.name}: a GPU's tiles are ranked by latency: {objective!r}")
         return ranking(cascade, machine, call=kernel)
-    from hwmodel.mappers.map import map_cascade
+    from hwmodel.mappers.cascades import map_cascade
 
     if kernel is not None:
         raise InputError(f"{machine.name}: expected no kernel for a loop nest, found {kernel!r}")

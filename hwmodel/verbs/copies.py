@@ -1,10 +1,11 @@
 """Copies of hot experts beside a placement: how even the devices become, and when copies have paid.
 
 Experts get `slots` places in each layer, `slots / devices` on each device, placed for load alone
-(`hwmodel.mappers.experts_replicas`): that what moves between layers crosses less is the business of
-the placement without copies. Loads are compared with that placement, and with DeepSeek's balancer
-(EPLB). Where links and the times of experts are known, the copies that a device does not hold yet
-are fetched from the placement's devices all at once, which pays after copy_s / saved_s steps.
+(`hwmodel.mappers.placement.replicas`): that what moves between layers crosses less is the business
+of the placement without copies. Loads are compared with that placement, and with DeepSeek's
+balancer (EPLB). Where links and the times of experts are known, the copies that a device does not
+hold yet are fetched from the placement's devices all at once, which pays after copy_s / saved_s
+steps.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import numpy as np
 from hwmodel.experts.placement import Placement, device_loads
 from hwmodel.experts.statistics import Counts, Routing
 from hwmodel.experts.step import break_even_steps
-from hwmodel.mappers.experts_replicas import balance, eplb, largest_load
+from hwmodel.mappers.placement.replicas import balance, eplb, largest_load
 from hwmodel.spine.certificate import Certificate
 
 

@@ -21,8 +21,8 @@ from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.catalogue import WORKLOADS, workload
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware, limits
-from hwmodel.mappers.answer import Mapped, any_schedule
-from hwmodel.mappers.map import map_forms, map_front
+from hwmodel.mappers.cascades import map_forms, map_front
+from hwmodel.mappers.nests.answer import Mapped, any_schedule
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.reading import json_value, kind_of, text_of
 from hwmodel.quantity.units import show
@@ -33,7 +33,7 @@ from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs import answer as verbs
 
 if TYPE_CHECKING:
-    from hwmodel.mappers.reformulate import Compared
+    from hwmodel.mappers.fusion.reformulate import Compared
 
 DEFAULT_MACHINE = "peer-a2"
 REPLACED = "buffer"
@@ -124,7 +124,7 @@ def mapped(given: Mapping[str, Any]) -> Any:
 
 def draw(answer: Any, path: str) -> None:
     """Draw a loop nest; raises `InputError` for an answer of another kind."""
-    from hwmodel.mappers.picture import draw
+    from hwmodel.mappers.nests.picture import draw
 
     if not isinstance(answer, Mapped):
         raise InputError("--picture: expected a loop nest to draw, found an answer without one")

@@ -19,8 +19,8 @@ from hwmodel.experts.placement import Placement, contiguous, crossings, flows, h
 from hwmodel.experts.statistics import Counts, Routing, from_loads
 from hwmodel.experts.step import Exchange, StepTimes, step_times
 from hwmodel.experts.traces import read_routing
-from hwmodel.mappers.experts import Progress, place_experts
-from hwmodel.mappers.experts_search import regroup
+from hwmodel.mappers.placement.place import Progress, place_experts
+from hwmodel.mappers.placement.search import regroup
 from hwmodel.network.topologies import topology as find_topology
 from hwmodel.network.topology import Topology
 from hwmodel.quantity.checked import checked

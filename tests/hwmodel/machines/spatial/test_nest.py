@@ -202,6 +202,17 @@ def test_a_tile_that_stays_is_not_fetched_again() -> None:
     assert evaluate(PRODUCT, again, ROOM).transfers[0].fills == 8 * 64
 
 
+def test_an_idle_element_of_an_array_keeps_its_tile() -> None:
+    """Three m in turns of 2 over two rows: row 1 has nothing but m = 1, and holds it for all k.
+
+    Row 0 holds m = 0 and m = 2 in turn: both leave and come back for the second half of their sums.
+    """
+    cascade = parse("Z[m] = A[m, k] * B[k]", sizes={"m": 3, "k": 2}, dtypes={"*": "int8"})
+    rows = (Loop("m", 2), Loop("m", 1, "rows"), Keep("Z", "register"), Compute("Z"))
+    (moved,) = evaluate(cascade, mapping(Loop("k", 1), *rows), ROOM).transfers
+    assert (moved.drains, moved.returns) == (2 + 1 + 2, 2)
+
+
 def test_halos_are_fetched_with_every_tile() -> None:
     """Eight outputs of a 3-tap filter in tiles of 4: 6 inputs each, 12 in all instead of 10."""
     cascade = parse("tensor I[i]\nZ[y] = I[y+r] * W[r]", sizes={"y": 8, "r": 3, "i": 10})

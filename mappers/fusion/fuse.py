@@ -1,0 +1,217 @@
+"""Fusion: which Einsums of a cascade run together between the memory and a buffer, with a proof.
+
+The answer is a loop tree: groups of Einsums under shared loops, tiles, and what the buffer holds,
+at the outermost boundary of a machine. Mapspaces:
+
+    uniform     all loop trees of `search`, any tile sizes; the search is exact
+    divisors    the same with tiles that divide the rank
+    pinned      a tree of `uniform` in which the first points of one streamed tensor stay in the
+                room that is left (searched along the trees that leave room, not proven)
+
+Capacity is checked across passes: what a later pass reads again is held as whole fibers, or written
+to the memory and fetched again. The search's traffic is never believed:
+`hwmodel.machines.spatial.nest` counts the tree anew, and a difference is an error.
+"""
+
+import time
+from collections.abc import Mapping as Table
+from dataclasses import replace
+
+from hwmodel.bounds.bound import bound_of
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.machines.spatial.nest import Counts, evaluate
+from hwmodel.machines.spatial.rules import OVERLAP, Rules
+from hwmodel.mappers.fusion.form import Form, TileRule, form_of, orders
+from hwmodel.mappers.fusion.search import Branch, Search, subtrees
+from hwmodel.mappers.nests.answer import Mapped, answer
+from hwmodel.quantity.errors import CapacityError, HwmodelError, InputError, UnknownNameError
+from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Node, Split
+
+MAPSPACES = ("uniform", "divisors", "pinned")
+PINNED_TREES = 6
+"""Trees that `pinned` looks at, each with less room than the one before."""
+
+
+def fuse(
+    cascade: Cascade,
+    hardware: Hardware,
+    *,
+    mapspace: str = "uniform",
+    tile_rules: Table[str, TileRule] | None = None,
+    rules: Rules = OVERLAP,
+) -> Mapped:
+    """The fused loop tree of least traffic between a machine's memory and the buffer next to it.
+
+    `tile_rules` restricts the tiles of single ranks; `rules` says how time is accounted. Raises
+    `CapacityError` where no tree fits, `CoverageError` for cascades outside of what `form`
+    covers, `InputError` for an unknown mapspace or rank.
+    """
+    started = time.perf_counter()
+    if mapspace not in MAPSPACES:
+        raise UnknownNameError("mapspace", mapspace, MAPSPACES)
+    machine = limits(hardware)
+    levels = tuple(machine.capacity_bytes)
+    if len(levels) < 2:
+        raise InputError(f"{hardware.name}: expected a memory and a buffer, found {levels}")
+    capacity = int(machine.capacity_bytes[levels[1]] / machine.instances.get(levels[1], 1))
+    allowed = dict(tile_rules or {})
+    for rank in allowed:
+        if rank not in cascade.ranks:
+            raise UnknownNameError(f"rank of cascade {cascade.name!r}", rank, cascade.ranks)
+    if mapspace == "divisors":
+        allowed = {r: replace(allowed.get(r, TileRule()), divisor=True) for r in cascade.ranks}
+    searches = [Search(form_of(cascade, order), allowed) for order in orders(cascade)]
+    found = _least(searches, capacity)
+    if found is None:
+        raise _nothing_fits(cascade, searches, hardware, levels[1], capacity)
+    promised, search, tree = found
+    mapping = _mapping(cascade, hardware, search.form, tree, levels[1])
+    if mapspace == "pinned":
+        better = _pinned(cascade, hardware, machine, searches, capacity, promised)
+        mapping, promised = better or (mapping, promised)
+    fast = sum(machine.capacity_bytes[level] for level in levels[1:])
+    least = float(bound_of(cascade, fast, level=levels[0]).bytes)
+    mapped = answer(
+        cascade,
+        hardware,
+        mapping,
+        objective="traffic",
+        rules=rules,
+        mapspace=", ".join((mapspace, *_obeyed(tile_rules or {}))),
+        candidates=sum(search.candidates for search in searches),
+        started_s=started,
+        mapspace_bound=least if mapspace == "pinned" else None,
+        notes=(_fused(search.form, tree),),
+    )
+    if mapped.traffic_bytes != promised:
+        raise HwmodelError(
+            f"{cascade.name} on {hardware.name}: the search promised {promised:,.0f} bytes, its"
+            f" loop tree moves {mapped.traffic_bytes:,.0f}; one of the two is wrong\n{mapping}"
+        )
+    return mapped
+
+
+def _least(searches: list[Search], capacity: int) -> tuple[float, Search, Branch] | None:
+    """The best tree among the orders of the Einsums, for all slices together."""
+    best: tuple[float, Search, Branch] | None = None
+    for search in searches:
+        limit = best[0] / search.form.slices if best else float("inf")
+        cost, tree = search.best(capacity, limit)
+        if tree is not None and (best is None or cost * search.form.slices < best[0]):
+            best = cost * search.form.slices, search, tree
+    return best
+
+
+def _nothing_fits(
+    cascade: Cascade, searches: list[Search], hardware: Hardware, level: str, capacity: int
+) -> CapacityError:
+    """Say how much would do: doubled until a tree fits, then halved in between."""
+    enough = max(2 * capacity, 1)
+    while _least(searches, enough) is None:
+        enough *= 2
+    short = capacity
+    while enough - short > 1:
+        middle = (short + enough) // 2
+        short, enough = (short, middle) if _least(searches, middle) else (middle, enough)
+    return CapacityError(
+        f"{cascade.name} on {hardware.name}: no fused or unfused loop tree fits {level} of"
+        f" {capacity:,} bytes; {enough:,} bytes would suffice, or rules that allow smaller tiles"
+    )
+
+
+def _mapping(cascade: Cascade, hardware: Hardware, form: Form, tree: Branch, level: str) -> Mapping:
+    """The tree as a mapping, batch ranks outermost."""
+    outer: list[Node] = [Loop(rank, 1) for rank, size in form.batch if size > 1]
+    return Mapping(cascade.name, hardware.name, (*outer, *_nest(form, tree, level)))
+
+
+def _nest(form: Form, branch: Branch, level: str) -> Nest:
+    nodes: list[Node] = []
+    for depth in range(len(branch.loops) + 1):
+        nodes += [_keep(form, name, level) for name, at in branch.keeps if at == depth]
+        if depth < len(branch.loops):
+            rank, tile = branch.loops[depth]
+            if tile < form.sizes[rank]:
+                nodes.append(Loop(rank, tile))
+    if branch.row:
+        nests: list[Nest] = []
+        for inner in branch.row:
+            nest = _nest(form, inner, level)
+            only = nest[0]
+            nests += only.branches if isinstance(only, Split) else (nest,)
+        nodes.append(Split(tuple(nests)))
+    else:
+        nodes.append(Compute(form.items[branch.first].name))
+    return tuple(nodes)
+
+
+def _keep(form: Form, name: str, level: str) -> Keep:
+    return Keep(name, level, double=form.tensors[name].steps > 1)
+
+
+def _fused(form: Form, tree: Branch) -> str:
+    """Which Einsums run fused."""
+    shared = tree.loops or not tree.row or any(size > 1 for _, size in form.batch)
+    row = (tree,) if shared else tree.row
+    groups = [form.items[branch.first : branch.last + 1] for branch in row]
+    return "fused: " + "; ".join(" + ".join(item.name for item in group) for group in groups)
+
+
+def _obeyed(tile_rules: Table[str, TileRule]) -> list[str]:
+    """The rules that make the mapspace smaller, as its name says."""
+    return [
+        f"tiles of {rank} {'divide it' if rule.divisor else 'of any size'}"
+        f"{f' in multiples of {rule.multiple}' if rule.multiple > 1 else ''}"
+        for rank, rule in tile_rules.items()
+    ]
+
+
+def _pinned(
+    cascade: Cascade,
+    hardware: Hardware,
+    machine: Limits,
+    searches: list[Search],
+    capacity: int,
+    promised: float,
+) -> tuple[Mapping, float] | None:
+    """Fill the room that a tree leaves with part of a streamed input; try trees that leave more."""
+    memory, level = tuple(machine.capacity_bytes)[:2]
+    best: tuple[Mapping, float] | None = None
+    room = capacity
+    for _ in range(PINNED_TREES):
+        found = _least(searches, room)
+        if found is None:
+            break
+        _, search, tree = found
+        mapping = _mapping(cascade, hardware, search.form, tree, level)
+        counts = evaluate(cascade, mapping, machine)
+        left = capacity - counts.footprint_bytes[level]
+        room = int(counts.footprint_bytes[level]) - 1
+        place = sum(size > 1 for _, size in search.form.batch)
+        for keep in _streamed(search.form, tree, counts, left):
+            nest = (*mapping.nest[:place], keep, *mapping.nest[place:])
+            trial = replace(mapping, nest=nest)
+            moved = evaluate(cascade, trial, machine).traffic_bytes(memory)
+            if moved < (best[1] if best else promised):
+                best = trial, moved
+    return best
+
+
+def _streamed(form: Form, tree: Branch, counts: Counts, left: float) -> list[Keep]:
+    """Parts of inputs that fit in the room left, for inputs that are read more than once."""
+    found: list[Keep] = []
+    for transfer in counts.transfers:
+        name = transfer.tensor
+        if name in form.makers or transfer.moved_bytes <= form.bytes[name] * form.slices:
+            continue
+        looped = [
+            {rank for rank, _ in branch.loops}
+            for branch in subtrees((tree,))
+            if name in dict(branch.keeps)
+        ]
+        rank = max(form.tensors[name].ranks, key=lambda r: form.sizes[r])
+        points = int(left * form.sizes[rank] // form.bytes[name])
+        if 0 < points < form.sizes[rank] and len(looped) == 1:
+            found.append(Keep(name, transfer.inner, rank=rank, points=points))
+    return found

@@ -1,0 +1,648 @@
+"""Search of all fused loop trees of a cascade on a memory and one buffer: least bytes moved.
+
+The mapspace `uniform`. A tree is a row of subtrees; a subtree is a prefix of loops around another
+row, or the loops of one Einsum. In it
+
+- the Einsums stand in one order (see `form.orders`), and none is computed twice: a loop
+  around several Einsums is over a rank of each of them;
+- a rank has at most one loop on the way to an Einsum, with any tile, the last tile smaller;
+- what an Einsum makes under a loop over a rank that it reduces, no Einsum under that loop reads,
+  but for recurrent tensors, which are read step by step (so a second pass starts after the first,
+  and what both need is held whole in between, or written out and fetched again);
+- every tensor that an Einsum touches has one Keep on its way, at any depth; a tensor made and read
+  inside stays in the buffer from its first to its last use, or goes through the memory;
+- states of recurrent tensors are held while their rank is walked.
+
+What is left out is dominated: a Keep outside a loop over a rank of its tensor (moving it inwards
+holds less and moves the same), a tile larger than the least for its number of turns, a tile above
+the least where no traffic counts its turns. Numbers are arrays over the tiles of the loops around,
+so that one call looks at all of them; a place whose lower bound reaches the best known is dropped.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import permutations, product
+
+import numpy as np
+
+from hwmodel.mappers.fusion.form import Numbers, TileRule, tiles
+from hwmodel.mappers.fusion.traffic import Axis, Places, Traffic, Value
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A subtree as found: loops with tiles, keeps as (tensor, loops outside of it), then its row.
+
+    A branch without a row computes the one Einsum `first`.
+    """
+
+    first: int
+    last: int
+    loops: tuple[tuple[str, int], ...]
+    keeps: tuple[tuple[str, int], ...]
+    row: tuple["Branch", ...] = ()
+
+
+Plan = tuple[float, Branch | None]
+"""Bytes of the best subtree at one point, and the subtree."""
+
+
+@dataclass(eq=False)
+class Search(Traffic):
+    """One form on one buffer; counts the places looked at."""
+
+    rules: Mapping[str, TileRule]
+    candidates: int = 0
+    capacity: float = 0.0
+    spilling: bool = True
+    choices: dict[str, Numbers] = field(default_factory=lambda: {})
+    found: dict[object, tuple[Numbers, Branch | None, float]] = field(default_factory=lambda: {})
+
+    def __post_init__(self) -> None:
+        """Tiles worth looking at, and what depends on the form alone, once for all."""
+        super().__post_init__()
+        for rank, size in self.form.sizes.items():
+            self.choices[rank] = tiles(size, self.rules.get(rank, TileRule()), rank)
+        for rank in self.form.blocks:
+            self.choices[rank] = np.ones(1)
+        self._leaf_shapes = cache(self._find_leaf_shapes)
+        self._prefixes = cache(self._find_prefixes)
+        self._internal = cache(self._find_internal)
+
+    def best(self, capacity: float, below: float = np.inf) -> Plan:
+        """The least bytes of one slice in a buffer of `capacity` bytes, and its tree.
+
+        No tree where none fits or all move `below` bytes or more.
+        """
+        self.capacity = float(capacity)
+        whole = (0, len(self.form.items) - 1)
+        dram = frozenset(name for name in self.form.outside)
+        one = np.full(1, float(capacity))
+        limit = np.full(1, below)
+        if len(self.form.items) == 1:
+            cost, plan = self.leaf(0, (), dram, one, limit)
+        else:
+            cost, plan = limit, None
+            for self.spilling in (False, True):  # what fits without spills sets the bar
+                fused, tree = self.prefixed(*whole, (), dram, one, cost)
+                cost, plan = (fused, tree) if fused[0] < cost[0] else (cost, plan)
+            parts, tree = self.row(*whole, (), (), dram, one, cost)
+            cost, plan = (parts, tree) if parts[0] < cost[0] else (cost, plan)
+        return float(cost[0]), plan
+
+    def prefixed(
+        self,
+        first: int,
+        last: int,
+        path: tuple[Axis, ...],
+        dram: frozenset[str],
+        room: Numbers,
+        limit: Numbers,
+    ) -> tuple[Numbers, Branch | None]:
+        """Least bytes of a subtree of several Einsums under loops of its own, at every point."""
+        best, plan = np.full(room.shape, np.inf), None
+        prefixes = self._prefixes(first, last, frozenset(axis.rank for axis in path))
+        floor = self._floor(dram, path, first, last)
+        for few in (True, False):  # choices with one free tile first: they set the bar
+            for prefix in prefixes:
+                bar = np.minimum(limit, best)
+                if not np.any(floor < bar):
+                    return best, plan
+                found, tree = self.row(first, last, prefix, path, dram, room, bar, few)
+                if tree is not None and found[0] < best[0]:
+                    plan = tree
+                best = np.minimum(best, found)
+        return best, plan
+
+    def row(
+        self,
+        first: int,
+        last: int,
+        prefix: tuple[str, ...],
+        path: tuple[Axis, ...],
+        dram: frozenset[str],
+        room: Numbers,
+        limit: Numbers,
+        few: bool | None = None,
+    ) -> tuple[Numbers, Branch | None]:
+        """Least bytes of a row of subtrees under the loops `prefix`, at every point around."""
+        best, plan = np.full(room.shape, np.inf), None
+        inside = sorted(self._touched(dram, first, last))
+        states = self._states(first, last, prefix)
+        options = [self._positions(t, prefix, first, last, states) for t in inside]
+        for chosen in product(*options):
+            keeps = {t: at for t, at in zip(inside, chosen, strict=True) if at is not None}
+            pushed = dram.difference(keeps)
+            counted = self._counted(prefix, keeps, pushed, first, last)
+            if few is not None and few is not (len(counted) < 2):
+                continue
+            points = self._points(prefix, keeps, pushed, path, first, last, room, limit, best)
+            if points is None:
+                continue
+            where, axes = points
+            around = (*(axis.at(where) for axis in path), *axes)
+            outer = len(path)
+            left = room[where].copy()
+            moved = np.zeros(where.shape)
+            for name, at in keeps.items():
+                moved += self._moved(
+                    name, self._turns(name, around, outer, outer + at), first, last
+                )
+                if at < len(prefix):
+                    left -= self._tile(name, around[: outer + at])
+            for name, (at, steps) in states.items():
+                if name not in keeps:
+                    steps -= name not in self._internal(first, last)
+                left -= steps * self._tile(name, around[: outer + at])
+                if name in keeps:
+                    left += self._tile(name, around[: outer + at])
+            ended: set[str] = {t for t, at in keeps.items() if at == len(prefix)}
+            bar = np.minimum(limit, best)[where]
+            found, tree = self._spills(
+                first, last, around, pushed, ended, frozenset(states), left, moved, bar, where
+            )
+            if found is None:
+                continue
+            better = np.full(room.shape, np.inf)
+            np.minimum.at(better, where, found)
+            if room.size == 1 and better[0] < best[0]:
+                at = int(np.argmin(found))
+                if tree is None:  # several points: look again at the best one, for its tree
+                    spot = np.array([at])
+                    _, tree = self._spills(
+                        *(first, last, tuple(axis.at(spot) for axis in around), pushed, ended),
+                        *(frozenset(states), left[spot], moved[spot], np.full(1, np.inf)),
+                        np.zeros(1, dtype=np.intp),
+                    )
+                if tree is not None:
+                    loops = tuple((axis.rank, int(axis.tile[at])) for axis in axes)
+                    kept = dict(keeps)
+                    kept |= {
+                        t: d for t, (d, _) in states.items() if t in self._internal(first, last)
+                    }
+                    held = self._crossing(tree, first, last, pushed, frozenset(states))
+                    kept |= dict.fromkeys(held, len(prefix))
+                    plan = Branch(first, last, loops, tuple(kept.items()), tree)
+            best = np.minimum(best, better)
+        return best, plan
+
+    def _spills(
+        self,
+        first: int,
+        last: int,
+        around: tuple[Axis, ...],
+        pushed: frozenset[str],
+        ended: set[str],
+        states: frozenset[str],
+        left: Numbers,
+        moved: Numbers,
+        limit: Numbers,
+        owner: Places,
+    ) -> tuple[Numbers | None, tuple[Branch, ...] | None]:
+        """Try every set of inner tensors that go through the memory, least traffic first.
+
+        Points of one owner are alternatives: what one of them reaches, the others must beat.
+        """
+        best: Numbers | None = None
+        tree: tuple[Branch, ...] | None = None
+        inner = [t for t in self._internal(first, last) if t not in states]
+        inner = [t for t in inner if not self.form.tensors[t].state_rank]
+        extra = {
+            t: self._moved(t, self._turns(t, around, len(around), len(around)), first, last)
+            + self.form.bytes[t] * self._outer_turns(t, around)
+            for t in inner
+        }
+        floor = moved + self._floor(pushed, around, first, last)
+        stack: list[tuple[int, tuple[str, ...], Numbers]] = [(0, (), floor)]
+        while stack:
+            start, spilled, lower = stack.pop(0)
+            bar = limit
+            if best is not None:
+                reached = np.full(int(owner.max()) + 1, np.inf)
+                np.minimum.at(reached, owner, best)
+                bar = np.minimum(limit, reached[owner])
+            if not np.any(lower < bar):
+                continue
+            found, row = self._compose(
+                first, last, around, pushed | set(spilled), ended, states, spilled, left, moved, bar
+            )
+            if found is not None:
+                if best is None or (row is not None and found[0] < best[0]):
+                    tree = row
+                best = found if best is None else np.minimum(best, found)
+            for at in range(start, len(inner) if self.spilling else 0):
+                name = inner[at]
+                more = lower + extra[name]
+                if np.any(more < bar):
+                    stack.append((at + 1, (*spilled, name), more))
+        return best, tree
+
+    def _compose(
+        self,
+        first: int,
+        last: int,
+        around: tuple[Axis, ...],
+        dram: frozenset[str],
+        ended: set[str],
+        states: frozenset[str],
+        spilled: tuple[str, ...],
+        left: Numbers,
+        moved: Numbers,
+        limit: Numbers,
+    ) -> tuple[Numbers | None, tuple[Branch, ...] | None]:
+        """The best row of subtrees from `first` to `last`: a shortest path over where it is cut."""
+        size = left.shape
+        reached: dict[int, Numbers] = {first: moved}
+        rows: dict[int, tuple[Branch, ...]] = {first: ()}
+        looped = frozenset(axis.rank for axis in around)
+        rest = {
+            at: self._floor(dram, around, at, last) if at <= last else 0.0
+            for at in range(first, last + 2)
+        }
+        for start in range(first, last + 1):
+            if start not in reached:
+                continue
+            for end in range(start, last + 1):
+                if (start, end) == (first, last) or not self._may_stand(start, end, looped):
+                    continue
+                if any(self._within(t, start, end) for t in spilled):
+                    continue
+                room = left - self._live(start, end, first, last, around, dram, ended, states)
+                bar = np.full(size, -np.inf)
+                known = np.flatnonzero(np.isfinite(reached[start]) & (room >= 0))
+                bar[known] = (limit - rest[end + 1])[known]
+                if end + 1 in reached:
+                    bar[known] = np.minimum(bar[known], reached[end + 1][known])
+                bar[known] -= reached[start][known]
+                where = np.flatnonzero(bar > 0)
+                if not where.size:
+                    continue
+                inner = tuple(axis.at(where) for axis in around)
+                needed = self._touched(dram, start, end)
+                if around:
+                    cost, tree = self._any(start, end, inner, needed, room[where], bar[where])
+                else:
+                    cost, tree = self._once(start, end, needed, float(room[0]), float(bar[0]))
+                total = np.full(size, np.inf)
+                total[where] = reached[start][where] + cost
+                if not np.any(np.isfinite(total)):
+                    continue
+                if end + 1 not in reached or total[0] < reached[end + 1][0]:
+                    if tree is not None:
+                        rows[end + 1] = (*rows.get(start, ()), tree)
+                before = reached.get(end + 1)
+                reached[end + 1] = total if before is None else np.minimum(before, total)
+        if last + 1 not in reached:
+            return None, None
+        return reached[last + 1], rows.get(last + 1) if left.size == 1 else None
+
+    def _any(
+        self,
+        first: int,
+        last: int,
+        path: tuple[Axis, ...],
+        dram: frozenset[str],
+        room: Numbers,
+        limit: Numbers,
+    ) -> tuple[Numbers, Branch | None]:
+        """A subtree of one Einsum or of several."""
+        if first == last:
+            return self.leaf(first, path, dram, room, limit)
+        return self.prefixed(first, last, path, dram, room, limit)
+
+    def _once(
+        self, first: int, last: int, dram: frozenset[str], room: float, limit: float
+    ) -> tuple[Numbers, Branch | None]:
+        """A subtree outside of all loops: remembered, and first asked of the whole buffer.
+
+        What moves too much with the whole buffer moves too much with less.
+        """
+        cost, tree = np.full(1, np.inf), None
+        for given in sorted({self.capacity, room}, reverse=True):
+            key = (first, last, dram, given)
+            cost, tree, tried = self.found.get(key, (np.full(1, np.inf), None, 0.0))
+            if not np.isfinite(cost[0]) and tried < limit:
+                ones = np.full(1, given), np.full(1, limit)
+                cost, tree = self._any(first, last, (), dram, *ones)
+                if not cost[0] < limit:  # dearer than asked for: perhaps not the least
+                    cost, tree = np.full(1, np.inf), None
+                self.found[key] = cost, tree, limit
+            if not cost[0] < limit:
+                return np.full(1, np.inf), None
+        return cost, tree
+
+    def leaf(
+        self,
+        place: int,
+        path: tuple[Axis, ...],
+        dram: frozenset[str],
+        room: Numbers,
+        limit: Numbers,
+    ) -> tuple[Numbers, Branch | None]:
+        """Least bytes of one Einsum under loops of its own, at every point around."""
+        looped = tuple(axis.rank for axis in path)
+        best, plan = np.full(room.shape, np.inf), None
+        floor = self._floor(dram, path, place, place)
+        for order, keeps, counted in self._leaf_shapes(place, looped, dram):
+            if not np.any(floor < np.minimum(limit, best)):
+                break
+            points = self._points(
+                order, dict(keeps), frozenset(), path, place, place, room, limit, best, counted[:-1]
+            )
+            if points is None:
+                continue
+            where, axes = points
+            around = [*(axis.at(where) for axis in path), *axes]
+            outer = len(path)
+            if counted:
+                around = self._largest(counted[-1], keeps, around, outer, room[where])
+            held = sum(
+                (self._tile(name, around[: outer + at]) for name, at in keeps),
+                np.zeros(where.shape),
+            )
+            moved = sum(
+                (
+                    self._moved(name, self._turns(name, around, outer, outer + at), place, place)
+                    for name, at in keeps
+                ),
+                np.zeros(where.shape),
+            )
+            moved = np.where(held <= room[where], moved, np.inf)
+            better = np.full(room.shape, np.inf)
+            np.minimum.at(better, where, moved)
+            if room.size == 1 and better[0] < best[0]:
+                at = int(np.argmin(moved))
+                loops = tuple((axis.rank, int(axis.tile[at])) for axis in around[outer:])
+                plan = Branch(place, place, loops, keeps)
+            best = np.minimum(best, better)
+        return best, plan
+
+    def _largest(
+        self,
+        rank: str,
+        keeps: Sequence[tuple[str, int]],
+        around: list[Axis],
+        outer: int,
+        room: Numbers,
+    ) -> list[Axis]:
+        """Give one loop of a leaf the largest tile that fits: what is held is linear in it."""
+        at = next(i for i, axis in enumerate(around) if axis.rank == rank and i >= outer)
+        unit = Axis(rank, np.ones(room.shape), around[at].turns)
+        probe = [*around[:at], unit, *around[at + 1 :]]
+        fixed, slope = np.zeros(room.shape), np.zeros(room.shape)
+        for name, depth in keeps:
+            held = self._tile(name, probe[: outer + depth])
+            if rank in self.form.tensors[name].ranks and at < outer + depth:
+                slope += held
+            else:
+                fixed += held
+        choices = self.choices[rank]
+        most = np.floor((room - fixed) / np.maximum(slope, 1e-9))
+        found = np.searchsorted(choices, np.minimum(most, choices[-1]), side="right") - 1
+        tile = choices[np.maximum(found, 0)]
+        around[at] = Axis(rank, tile, np.ceil(self.form.sizes[rank] / tile))
+        return around
+
+    def _points(
+        self,
+        prefix: tuple[str, ...],
+        keeps: Mapping[str, int],
+        pushed: frozenset[str],
+        path: tuple[Axis, ...],
+        first: int,
+        last: int,
+        room: Numbers,
+        limit: Numbers,
+        best: Numbers,
+        only: tuple[str, ...] | None = None,
+    ) -> tuple[Places, tuple[Axis, ...]] | None:
+        """The points around times the tiles of the prefix that can still win."""
+        bar = np.minimum(limit, best)
+        where = np.flatnonzero(bar > 0)
+        axes: list[Axis] = []
+        counted = only if only is not None else self._counted(prefix, keeps, pushed, first, last)
+        for rank in sorted(prefix, key=lambda r: r not in counted):
+            choices = self.choices[rank] if rank in counted else self.choices[rank][:1]
+            turns = np.ceil(self.form.sizes[rank] / choices)
+            if only is not None and rank not in counted:
+                turns = np.ones(1)  # a leaf's own tile comes later; a bound takes one turn
+            many = np.repeat(np.arange(where.size), choices.size)
+            where = where[many]
+            axes = [axis.at(many) for axis in axes]
+            axes.append(
+                Axis(
+                    rank,
+                    np.tile(choices, many.size // choices.size),
+                    np.tile(turns, many.size // choices.size),
+                )
+            )
+            if rank in counted or len(axes) == len(prefix):
+                self.candidates += where.size
+                ordered = self._ordered(prefix, axes, where.size)
+                around = [*(axis.at(where) for axis in path), *ordered]
+                lower = self._floor(pushed, around, first, last)
+                for name, at in keeps.items():
+                    deep = len(path) + at
+                    lower = lower + self._moved(
+                        name, self._turns(name, around, len(path), deep), first, last
+                    )
+                alive = np.flatnonzero(lower < bar[where])
+                if not alive.size:
+                    return None
+                where = where[alive]
+                axes = [axis.at(alive) for axis in axes]
+        if not where.size:
+            return None
+        if only is not None:
+            axes = [
+                axis
+                if axis.rank in counted
+                else Axis(axis.rank, axis.tile, np.ceil(self.form.sizes[axis.rank] / axis.tile))
+                for axis in axes
+            ]
+        return where, tuple(self._ordered(prefix, axes, where.size))
+
+    def _ordered(self, prefix: Sequence[str], axes: Sequence[Axis], size: int) -> list[Axis]:
+        """The loops in their order; those not chosen yet make one turn."""
+        known = {axis.rank: axis for axis in axes}
+        return [
+            known[rank]
+            if rank in known
+            else Axis(rank, np.full(size, self.choices[rank][0]), np.ones(size))
+            for rank in prefix
+        ]
+
+    def _counted(
+        self,
+        prefix: tuple[str, ...],
+        keeps: Mapping[str, int],
+        pushed: frozenset[str],
+        first: int,
+        last: int,
+    ) -> tuple[str, ...]:
+        """Ranks of the prefix whose number of turns some traffic may depend on."""
+        found: list[str] = []
+        for at, rank in enumerate(prefix):
+            lacking = [
+                t
+                for t in pushed
+                if rank not in self.form.tensors[t].ranks
+                and any(first <= place <= last for place in self.form.touches[t])
+            ]
+            deeper = [
+                t
+                for t, depth in keeps.items()
+                if rank not in self.form.tensors[t].ranks
+                and any(r in self.form.tensors[t].ranks for r in prefix[at + 1 : depth])
+            ]
+            if lacking or deeper:
+                found.append(rank)
+        return tuple(found)
+
+    def _find_leaf_shapes(
+        self, place: int, looped: tuple[str, ...], dram: frozenset[str]
+    ) -> tuple[tuple[tuple[str, ...], tuple[tuple[str, int], ...], tuple[str, ...]], ...]:
+        """Loop orders of one Einsum, places of its keeps, and the ranks whose turns count."""
+        item = self.form.items[place]
+        free = sorted(item.ranks.difference(looped))
+        kept = [t for t in sorted(set(item.tensors)) if t in dram]
+        shapes: dict[object, tuple[tuple[str, ...], tuple[tuple[str, int], ...], tuple[str, ...]]]
+        shapes = {}
+        for order in permutations(free):
+            options = [self._positions(t, order, place, place, {}) for t in kept]
+            for chosen in product(*([at for at in o if at is not None] for o in options)):
+                keeps = tuple(zip(kept, chosen, strict=True))
+                counted = self._counted(order, dict(keeps), frozenset(), place, place)
+                facts = tuple(
+                    (t, frozenset(order[:at]), self._counted(order, {t: at}, frozenset(), 0, 0))
+                    for t, at in keeps
+                )  # orders that hold and move the same are one shape
+                shapes.setdefault(facts, (order, keeps, counted))
+        return tuple(shapes.values())
+
+    def _positions(
+        self,
+        name: str,
+        prefix: tuple[str, ...],
+        first: int,
+        last: int,
+        states: Mapping[str, tuple[int, int]],
+    ) -> list[int | None]:
+        """Depths in a prefix where a Keep is worth looking at; None leaves it to the row inside."""
+        ranks = self.form.tensors[name].ranks
+        if name in states:
+            return [at for at in range(states[name][0] + 1) if _worth(ranks, prefix, at)]
+        shared = sum(first <= at <= last for at in self.form.touches[name]) > 1
+        found: list[int | None] = [
+            at
+            for at in range(len(prefix) + 1)
+            if _worth(ranks, prefix, at) and (at < len(prefix) or shared or first == last)
+        ]
+        return [*found, None] if first < last else found
+
+    def _find_prefixes(
+        self, first: int, last: int, looped: frozenset[str]
+    ) -> tuple[tuple[str, ...], ...]:
+        """Orders of the ranks that loops around these Einsums may walk, the longest first."""
+        items = self.form.items[first : last + 1]
+        common = items[0].ranks - looped
+        for item in items:
+            common &= item.ranks
+            if any(item.name in other.reads for other in items):
+                common -= item.reduces
+        ranks = sorted(rank for rank in common if self._whole_block(rank, first, last))
+        orders = [p for n in range(len(ranks), 0, -1) for p in permutations(ranks, n)]
+        return tuple(orders)
+
+    def _whole_block(self, rank: str, first: int, last: int) -> bool:
+        block = self.form.blocks.get(rank)
+        return block is None or (first <= block[0] and block[1] <= last)
+
+    def _may_stand(self, start: int, end: int, looped: frozenset[str]) -> bool:
+        """Whether a subtree may begin and end here: it cuts no recurrence, and may have loops."""
+        for rank, (first, last) in self.form.blocks.items():
+            if rank not in looped and start <= last and end >= first:
+                if not (start <= first and last <= end):
+                    return False
+        return start == end or bool(self._prefixes(start, end, looped))
+
+    def _find_internal(self, first: int, last: int) -> tuple[str, ...]:
+        """Tensors made and read between two places only."""
+        return tuple(
+            name
+            for name in self.form.makers
+            if name not in self.form.outside and self._within(name, first, last)
+        )
+
+    def _within(self, name: str, first: int, last: int) -> bool:
+        touched = self.form.touches[name]
+        return first <= touched[0] and touched[-1] <= last
+
+    def _states(self, first: int, last: int, prefix: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+        """States held while the prefix walks their rank: loops outside of them, and steps."""
+        return {
+            name: (prefix.index(held.state_rank), held.steps)
+            for name, held in self.form.tensors.items()
+            if held.state_rank in prefix and first <= self.form.makers[name] <= last
+        }
+
+    def _live(
+        self,
+        start: int,
+        end: int,
+        first: int,
+        last: int,
+        around: Sequence[Axis],
+        dram: frozenset[str],
+        ended: set[str],
+        states: frozenset[str],
+    ) -> Value:
+        """Bytes of the row's tensors that are held while one of its subtrees runs."""
+        total: Value = 0.0
+        for name in {*self._internal(first, last), *ended}:
+            inner = name in dram or name in states or self._within(name, start, end)
+            if inner and name not in ended:
+                continue
+            used = [at for at in self.form.touches[name] if first <= at <= last]
+            if used[0] <= end and used[-1] >= start:
+                total = total + self._tile(name, around)
+        return total
+
+    def _crossing(
+        self,
+        row: tuple[Branch, ...],
+        first: int,
+        last: int,
+        pushed: frozenset[str],
+        states: frozenset[str],
+    ) -> list[str]:
+        """Inner tensors that the found row keeps between its subtrees."""
+        spilled = self._through_memory(row)
+        return [
+            name
+            for name in self._internal(first, last)
+            if name not in pushed
+            and name not in states
+            and name not in spilled
+            and not any(self._within(name, b.first, b.last) for b in row)
+        ]
+
+    def _through_memory(self, row: tuple[Branch, ...]) -> set[str]:
+        """Tensors that some subtree of a row keeps by itself."""
+        found: set[str] = set()
+        for branch in row:
+            found |= {name for name, _ in branch.keeps} | self._through_memory(branch.row)
+        return found
+
+
+def _worth(ranks: tuple[str, ...], prefix: tuple[str, ...], at: int) -> bool:
+    """Whether a Keep after `at` loops is neither free to move inwards nor the same as outwards."""
+    return (at == 0 or prefix[at - 1] in ranks) and (at == len(prefix) or prefix[at] not in ranks)
+
+
+def subtrees(row: tuple[Branch, ...]) -> Iterator[Branch]:
+    """All subtrees of a row, outermost first."""
+    for branch in row:
+        yield branch
+        yield from subtrees(branch.row)

@@ -1,0 +1,272 @@
+"""Answer: what a mapper hands over, a mapping counted anew, with its certificate and what binds.
+
+The mapper proposes a `Mapping`; everything that is said of it, its bytes, seconds and joules, is
+worked out here by the nest's counts, the named accounting rules and the machine's rates. The bound
+that stands beside it holds for any schedule:
+
+    traffic    `bounds.bound_of` between the outermost memory and all memories inside of it
+    latency    the larger of operations / rate and that traffic / bandwidth
+    energy     operations, that traffic at the outermost memory, every other access that the
+               arithmetic makes at the cheapest inner memory, and idle power for that latency
+    edp        the product of the last two
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from hwmodel.bounds.bound import LevelBound, bound_of
+from hwmodel.bounds.sensitivity import Sensitivity, on_machine
+from hwmodel.einsum.cascade import Cascade, Rank
+from hwmodel.einsum.counts import cascade_counts
+from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.machines.spatial.counts import Counts
+from hwmodel.machines.spatial.nest import evaluate
+from hwmodel.machines.spatial.rates import rates, unit_of
+from hwmodel.machines.spatial.rules import Rules, activity
+from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.units import Amount
+from hwmodel.show.html import Notebook
+from hwmodel.spine.activity import Rates, Work, energy_j, fold, totals
+from hwmodel.spine.certificate import Certificate
+from hwmodel.spine.mapping import Loop, walk
+from hwmodel.spine.mapping import Mapping as LoopNest
+
+OBJECTIVES: Mapping[str, str] = {"traffic": "bytes", "energy": "J", "latency": "s", "edp": "J s"}
+"""What a mapper can minimise, and its unit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Costs:
+    """What a mapping costs under the rules on a machine.
+
+    `work` holds bytes read and written by level and operations by unit; `busy_s` the seconds that
+    each resource needs, of which the longest binds.
+    """
+
+    counts: Counts
+    traffic_bytes: int | float
+    time_s: float
+    energy_j: float
+    busy_s: Mapping[str, float]
+    work: Work
+
+    @property
+    def bottleneck(self) -> str:
+        """The resource that is needed longest."""
+        return max(self.busy_s, key=lambda name: self.busy_s[name])
+
+    def value(self, objective: str) -> int | float:
+        """The number that an objective minimises."""
+        return _pick(objective, self.traffic_bytes, self.time_s, self.energy_j)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mapped(Notebook):
+    """A mapper's answer; `timed` says whether seconds and joules of `costs` mean the machine's."""
+
+    mapping: LoopNest
+    costs: Costs
+    certificate: Certificate
+    rules: Rules
+    bound: LevelBound
+    cascade: Cascade
+    hardware: Hardware
+    notes: tuple[str, ...] = ()
+    timed: bool = True
+
+    @property
+    def limits(self) -> Limits:
+        """Capacities of the machine that the mapping is for."""
+        return limits(self.hardware)
+
+    @cached_property
+    def sensitivity(self) -> tuple[Sensitivity, ...]:
+        """What more memory or bandwidth would take off the bound, at each boundary."""
+        return on_machine(self.cascade, self.hardware)
+
+    @property
+    def traffic_bytes(self) -> int | float:
+        """Bytes across the boundary of the outermost memory."""
+        return self.costs.traffic_bytes
+
+    @property
+    def tiles(self) -> dict[str, int | list[int]]:
+        """Tile sizes by rank, one or several from the outside in; ranks without loops are whole."""
+        found: dict[str, list[int]] = {}
+        for _, node in walk(self.mapping.nest):
+            if isinstance(node, Loop):
+                found.setdefault(node.rank, []).append(node.tile)
+        return {rank: sizes[0] if len(sizes) == 1 else sizes for rank, sizes in found.items()}
+
+    def record(self) -> dict[str, Any]:
+        """Every field, as JSON writes it."""
+        from hwmodel.mappers.nests.show import mapped_record
+
+        return mapped_record(self)
+
+    def __str__(self) -> str:
+        """The loop nest, the counts and the certificate, for a person."""
+        from hwmodel.mappers.nests.show import mapped_text
+
+        return mapped_text(self)
+
+
+def cost(cascade: Cascade, hardware: Hardware, mapping: LoopNest, rules: Rules) -> Costs:
+    """Count a mapping and charge it; raises as `hwmodel.machines.spatial.nest.evaluate` does."""
+    counts = evaluate(cascade, mapping, limits(hardware))
+    done = activity(counts, rules, unit_of(hardware), array=bool(hardware.arrays))
+    work = totals(done)
+    charged = rates(hardware, work.operations)
+    folded = fold(done, charged)
+    outermost = next(iter(hardware.memories))
+    return Costs(
+        counts,
+        counts.traffic_bytes(outermost),
+        _number(folded.time_s),
+        _number(energy_j(done, charged, folded.time_s)),
+        {name: _number(seconds) for name, seconds in folded.busy_s.items()},
+        work,
+    )
+
+
+def answer(
+    cascade: Cascade,
+    hardware: Hardware,
+    mapping: LoopNest,
+    *,
+    objective: str,
+    rules: Rules,
+    mapspace: str,
+    candidates: int,
+    started_s: float,
+    mapspace_bound: float | None = None,
+    bound: tuple[float, str] | None = None,
+    notes: tuple[str, ...] = (),
+    given: tuple[str, ...] = (),
+) -> Mapped:
+    """Count a mapper's proposal anew and certify it.
+
+    `mapspace_bound` is the least value that the search leaves possible; None says that the search
+    was exhaustive, so that it is the value itself. `bound` (value, reason) replaces the general
+    bound where the mapper has proven more. `started_s` is `time.perf_counter()` at the start.
+    `given` is what the mapspace holds fixed beside what the cascade itself fixes.
+    """
+    costs = cost(cascade, hardware, mapping, rules)
+    least, general, why = any_schedule(cascade, hardware, objective, costs.counts)
+    value = costs.value(objective)
+    proven, reason = bound or (general, why)
+    certificate = Certificate(
+        objective=objective,
+        unit=OBJECTIVES[objective],
+        value=value,
+        mapspace=mapspace,
+        mapspace_bound=value if mapspace_bound is None else mapspace_bound,
+        bound=proven,
+        bound_reason=reason,
+        candidates=candidates,
+        solve_time_s=time.perf_counter() - started_s,
+        given=(*given, *fixed(cascade)),
+    )
+    return Mapped(mapping, costs, certificate, rules, least, cascade, hardware, notes)
+
+
+def fixed(cascade: Cascade) -> tuple[str, ...]:
+    """What no mapspace of loop nests chooses for a cascade: its partitions, and halos.
+
+    A partitioned rank is walked in the parts that it is written in: with another tile it is another
+    cascade. A tile of a window is fetched anew when one of its ranks moves on, though the tile
+    before may have had a part of it, or all.
+    """
+    parts: dict[str, list[Rank]] = {}
+    for rank in cascade.ranks.values():
+        if rank.parent is not None:
+            parts.setdefault(rank.parent, []).append(rank)
+    words = [
+        f"{parent} in parts {' x '.join(r.name for r in ranks)} of"
+        f" {' x '.join(f'{r.size:g}' for r in ranks)}, as it is written"
+        for parent, ranks in parts.items()
+        for ranks in (sorted(ranks, key=lambda rank: -rank.part),)
+    ]
+    windowed = any(
+        len(index.terms) > 1
+        for einsum in cascade.einsums
+        for access in einsum.reads
+        for index in access.indices
+    )
+    if windowed:
+        words.append("a tile of a window fetched anew whenever one of its ranks moves on")
+    return tuple(words)
+
+
+def any_schedule(
+    cascade: Cascade, hardware: Hardware, objective: str, counts: Counts | None = None
+) -> tuple[LevelBound, float, str]:
+    """The bound on traffic; the objective's least value for any schedule (see the module), and why.
+
+    Without `counts` of a mapping the energy of accesses inside the chip is left out.
+    """
+    check_objective(objective)
+    capacity = limits(hardware).capacity_bytes
+    outermost, *inner = capacity
+    least = bound_of(cascade, sum(capacity[level] for level in inner), level=outermost)
+    moved = _number(least.bytes)
+    unit = unit_of(hardware)
+    done = {(unit(kind), kind, t): n for (kind, t), n in cascade_counts(cascade).items()}
+    work = Work(operations=done, read={outermost: moved})
+    charged = rates(hardware, done)
+    folded = fold(work, charged)
+    time_s = _number(folded.time_s)
+    busiest = max(folded.busy_s, key=lambda name: _number(folded.busy_s[name]))
+    reason = least.reason
+    if objective == "latency" and busiest != outermost:
+        reason = f"operations at the full rate of {busiest}"
+    near_j = _cheapest_j(hardware, charged) * max(
+        0.0, _near_bytes(counts, bool(hardware.arrays)) - moved
+    )
+    joules = _number(energy_j(work, charged, time_s)) + near_j
+    return least, _pick(objective, moved, time_s, joules), reason
+
+
+def _cheapest_j(hardware: Hardware, charged: Rates) -> float:
+    """Joules of the cheapest access inside of the outermost memory; sharing divides by elements."""
+    elements = most(a.rows * a.columns for a in hardware.arrays.values()) or 1
+    _, *inner = hardware.memories
+    each = [
+        _number(charged.byte_j[level]) / (1 if hardware.memories[level].array else elements)
+        for level in inner
+    ]
+    return float(min(each, default=0.0))
+
+
+def _near_bytes(counts: Counts | None, array: bool) -> float:
+    """Least bytes that the arithmetic reads and writes at its nearest memories.
+
+    First sums read nothing; how many are first in an array is the mapping's choice, so all may be.
+    """
+    if counts is None:
+        return 0.0
+    return float(sum((t.points if array else t.accesses) * t.element_bytes for t in counts.touches))
+
+
+def check_objective(objective: str) -> str:
+    """The objective, if it is one; raises `UnknownNameError`."""
+    if objective not in OBJECTIVES:
+        raise UnknownNameError("objective", objective, OBJECTIVES)
+    return objective
+
+
+def _pick(objective: str, traffic_bytes: int | float, time_s: float, joules: float) -> int | float:
+    table = {"traffic": traffic_bytes, "latency": time_s, "energy": joules}
+    return joules * time_s if objective == "edp" else table[objective]
+
+
+def _number(value: Amount) -> float:
+    if isinstance(value, np.ndarray) and value.ndim:
+        raise InputError(f"expected one point to map, found an array of {value.size}")
+    return float(value)

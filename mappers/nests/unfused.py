@@ -1,0 +1,95 @@
+"""Unfused: every Einsum of a cascade by itself, one after the other, each mapped at its best.
+
+Intermediates go out to the outermost memory and come back. The nests share nothing, so the sum of
+the best is the best of the sums: an optimum of the mapspace in which nothing is fused, and what
+fusion is measured against. Bytes and operations of all Einsums add up; under `overlap` the whole is
+as fast as its busiest resource.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from hwmodel.einsum.cascade import Cascade, Einsum
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.spatial.rules import OVERLAP, Rules
+from hwmodel.mappers.nests.answer import Mapped, answer, check_objective
+from hwmodel.mappers.nests.tiles import map_tiles
+from hwmodel.quantity.errors import CoverageError
+from hwmodel.spine.mapping import Mapping as LoopNest
+from hwmodel.spine.mapping import Split
+
+
+def map_unfused(
+    cascade: Cascade,
+    hardware: Hardware,
+    *,
+    objective: str = "traffic",
+    mapspace: str = "uniform",
+    rules: Rules = OVERLAP,
+    double: bool = False,
+    shares: Mapping[str, Sequence[str]] | None = None,
+) -> Mapped:
+    """The best nest of each Einsum, in order; arguments as those of `map_tiles`.
+
+    With one buffer all objectives grow with the bytes moved, so the nests that move least are best
+    for each of them. Otherwise, of objectives that are no sums over Einsums (latency, edp), the
+    answer is the best nest of each, and the certificate claims no optimum of the whole.
+    """
+    started_s = time.perf_counter()
+    check_objective(objective)
+    running = [r.name for r in cascade.ranks.values() if r.iterative and r.size != 1]
+    if running and len(cascade.einsums) > 1:
+        raise CoverageError(
+            f"{cascade.name} on {hardware.name}: expected no tensor that is recurrent along"
+            f" {', '.join(running)} where nothing is fused: its steps are read where they are made;"
+            " map it fused, or take a form without running sums, such as attention with passes=3"
+        )
+    by_bytes = len(hardware.memories) == 2 and not (rules.exposed and double)
+    parts = [
+        map_tiles(
+            alone(einsum, cascade),
+            hardware,
+            objective="traffic" if by_bytes else objective,
+            mapspace=mapspace,
+            rules=rules,
+            double=double,
+            shares=_shares(shares or {}, einsum),
+        )
+        for einsum in cascade.einsums
+    ]
+    nest = Split(tuple(part.mapping.nest for part in parts))
+    return answer(
+        cascade,
+        hardware,
+        LoopNest(cascade.name, hardware.name, (nest,)),
+        objective=objective,
+        rules=rules,
+        mapspace=f"{mapspace}, unfused",
+        candidates=sum(part.certificate.candidates for part in parts),
+        started_s=started_s,
+        mapspace_bound=None if by_bytes or objective == "traffic" else 0.0,
+        notes=("nothing is fused: every intermediate goes out and comes back",),
+    )
+
+
+def alone(einsum: Einsum, cascade: Cascade) -> Cascade:
+    """A cascade of one of the Einsums; what it reads are inputs, what it makes is the output."""
+    names = dict.fromkeys(access.tensor for access in (einsum.output, *einsum.reads))
+    tensors = {name: cascade.tensors[name] for name in names}
+    return replace(
+        cascade,
+        name=f"{cascade.name}.{einsum.name}",
+        tensors=MappingProxyType(tensors),
+        einsums=(einsum,),
+        initials=tuple(i for i in cascade.initials if i.output.tensor == einsum.name),
+        outputs=(einsum.name,),
+        origin=None,
+    )
+
+
+def _shares(shares: Mapping[str, Sequence[str]], einsum: Einsum) -> dict[str, tuple[str, ...]]:
+    """Which of the Einsum's own tensors each buffer holds."""
+    own = {access.tensor for access in (einsum.output, *einsum.reads)}
+    return {level: tuple(t for t in names if t in own) for level, names in shares.items()}

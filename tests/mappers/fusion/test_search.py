@@ -1,0 +1,224 @@
+"""The search against every loop tree there is, on cascades of two and three small Einsums.
+
+The oracle enumerates trees without any pruning: every order of every set of loops, every tile size,
+every depth of every Keep, every cut of the row, every choice of what goes through the memory. It
+walks the loops around a Keep turn by turn and counts what enters and leaves.
+"""
+
+import random
+from functools import cache
+from itertools import chain, combinations, pairwise, permutations, product
+from math import inf
+
+import pytest
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.notation import parse
+from hwmodel.mappers.fusion.form import Form, form_of
+from hwmodel.mappers.fusion.search import Search
+
+Loops = tuple[tuple[str, int], ...]
+
+CHAIN = "Z[m, n] = A[m, k] * B[k, n]\nY[m, l] = sum(n) Z[m, n] * C[n, l]"
+SCORES = "S[m, p] = Q[p, e] * K[m, e]\nX[m, p] = exp(S[m, p])\nO[p, f] = sum(m) X[m, p] * V[m, f]"
+SUMMED = "S[m, p] = Q[p, e] * K[m, e]\nD[p] = sum(m) S[m, p]\nA[m, p] = S[m, p] / D[p]"
+TWICE = "T[m, n] = A[m, n] + B[n]\nU[m] = sum(n) T[m, n] * A[m, n]"
+ROWS = "G[p] = max(m) S[m, p]\nN[m, p] = exp(S[m, p] - G[p])\nD[p] = sum(m) N[m, p]"
+FORK = "Z[m, n] = A[m, k] * B[k, n]\nY[m] = sum(n) Z[m, n]\nX[n] = sum(m) Z[m, n] * Y[m]"
+
+
+def random_case(text: str, seed: int) -> tuple[Cascade, int]:
+    """Sizes of 1 to 4 and a buffer from next to nothing to nearly everything."""
+    draw = random.Random(f"{text} {seed}")
+    sizes = {rank: draw.choice((1, 2, 2, 3, 4)) for rank in "mnklpef" if f"{rank}" in text}
+    sizes = {
+        rank: size
+        for rank, size in sizes.items()
+        if any(c in text for c in (f"[{rank}", f" {rank}]", f" {rank},"))
+    }
+    dtypes = {"*": draw.choice(("int8", "bf16"))}
+    return parse(text, sizes=sizes, dtypes=dtypes), draw.choice((4, 6, 8, 10, 13, 17, 24, 36, 60))
+
+
+class Oracle:
+    """Least traffic of any tree, by trying all of them."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.size = form.sizes
+        self.crossings = cache(self._crossings)
+        self.row = cache(self._row)
+        self.leaf = cache(self._leaf)
+        self.tile = cache(self._tile)
+
+    def least(self, room: float) -> float:
+        if len(self.form.items) == 1:
+            return self.alone(0, (), self.form.outside, room)
+        return self.row(0, len(self.form.items) - 1, (), self.form.outside, room)
+
+    def _tile(self, name: str, loops: Loops) -> float:
+        held = self.form.tensors[name]
+        tiles = dict(loops)
+        total = held.width
+        for rank in held.ranks:
+            total *= tiles.get(rank, self.size[rank])
+        return total
+
+    def _crossings(self, name: str, made: bool, loops: Loops, split: int) -> float:
+        """Walk the loops; `split` of them stand around the branch that the Keep is in."""
+        held = self.form.tensors[name]
+        moved, before, seen = 0.0, None, set[object]()
+        turns = [range(0, self.size[rank], tile) for rank, tile in loops]
+        for place in product(*turns):
+            mine = tuple(
+                at for at, (rank, _) in zip(place, loops, strict=True) if rank in held.ranks
+            )
+            entry = (place[:split], mine)
+            if entry == before:
+                continue
+            before = entry
+            elements = held.width
+            for at, (rank, tile) in zip(place, loops, strict=True):
+                elements *= min(tile, self.size[rank] - at) if rank in held.ranks else 1
+            for rank in held.ranks:
+                elements *= 1 if rank in dict(loops) else self.size[rank]
+            moved += elements * (2 if made and mine in seen else 1)
+            seen.add(mine)
+        return moved
+
+    def _leaf(self, place: int, path: Loops, dram: frozenset[str]) -> list[tuple[float, float]]:
+        """(bytes held, bytes moved) of every nest of one Einsum."""
+        item = self.form.items[place]
+        names = [t for t in dict.fromkeys(item.tensors) if t in dram]
+        free = sorted(item.ranks - {rank for rank, _ in path})
+        found: set[tuple[float, float]] = set()
+        for order in permutations(free):
+            for tiles in product(*(range(1, self.size[rank] + 1) for rank in order)):
+                loops = tuple(zip(order, tiles, strict=True))
+                options = [
+                    [
+                        (
+                            self.tile(t, path + loops[:d]),
+                            self.crossings(t, t == item.name, path + loops[:d], len(path)),
+                        )
+                        for d in range(len(loops) + 1)
+                    ]
+                    for t in names
+                ]
+                for chosen in product(*options):
+                    found.add((sum(h for h, _ in chosen), sum(m for _, m in chosen)))
+        return sorted(found)
+
+    def alone(self, place: int, path: Loops, dram: frozenset[str], room: float) -> float:
+        return min((m for held, m in self.leaf(place, path, dram) if held <= room), default=inf)
+
+    def _row(self, first: int, last: int, path: Loops, dram: frozenset[str], room: float) -> float:
+        """A row under any loops of its own, at least one of them unless it is the whole cascade."""
+        items = self.form.items[first : last + 1]
+        read = {name for item in items for name in item.reads}
+        looped = {rank for rank, _ in path}
+        common = items[0].ranks - looped
+        for item in items:
+            common &= item.ranks
+            common -= item.reduces if item.name in read else frozenset()
+        best = inf
+        for order in chain.from_iterable(
+            permutations(sorted(common), n) for n in range(len(common) + 1)
+        ):
+            if not order and (first, last) != (0, len(self.form.items) - 1):
+                continue
+            for tiles in product(*(range(1, self.size[rank] + 1) for rank in order)):
+                loops = tuple(zip(order, tiles, strict=True))
+                best = min(best, self.kept(first, last, path, loops, dram, room))
+        return best
+
+    def touched(self, name: str, first: int, last: int) -> list[int]:
+        return [at for at in self.form.touches[name] if first <= at <= last]
+
+    def kept(
+        self, first: int, last: int, path: Loops, loops: Loops, dram: frozenset[str], room: float
+    ) -> float:
+        """Every depth of the Keeps around the row, and every set of inner tensors that spills."""
+        items = range(first, last + 1)
+        names = [t for t in sorted(dram) if self.touched(t, first, last)]
+        inner = [
+            self.form.items[at].name
+            for at in items
+            if self.form.items[at].name not in self.form.outside
+            and len(self.touched(self.form.items[at].name, first, last))
+            == len(self.form.touches[self.form.items[at].name])
+        ]
+        best = inf
+        for depths in product(*([None, *range(len(loops) + 1)] for _ in names)):
+            held, moved, late = room, 0.0, list[str]()
+            for name, depth in zip(names, depths, strict=True):
+                if depth is None:
+                    continue
+                made = self.form.makers.get(name, -1) in items
+                moved += self.crossings(name, made, path + loops[:depth], len(path))
+                moving = depth == len(loops) and self.moves(name, path + loops)
+                late += [name] if moving else []
+                held -= 0 if moving else self.tile(name, path + loops[:depth])
+            pushed = dram - {n for n, d in zip(names, depths, strict=True) if d is not None}
+            for spilled in chain.from_iterable(
+                combinations(inner, n) for n in range(len(inner) + 1)
+            ):
+                if held >= 0 and moved < best:
+                    live = tuple(t for t in inner if t not in spilled)
+                    below = pushed | set(spilled)
+                    more = self.cut(first, last, path + loops, below, live, tuple(late), held)
+                    best = min(best, moved + more)
+        return best
+
+    def moves(self, name: str, loops: Loops) -> bool:
+        """Whether the innermost loop of several turns walks a rank of the tensor."""
+        turning = [rank for rank, tile in loops if tile < self.size[rank]]
+        return not turning or turning[-1] in self.form.tensors[name].ranks
+
+    def cut(
+        self,
+        first: int,
+        last: int,
+        path: Loops,
+        dram: frozenset[str],
+        live: tuple[str, ...],
+        late: tuple[str, ...],
+        room: float,
+    ) -> float:
+        """Every way to cut the row; tensors held across the cuts live from first to last use."""
+        whole = last - first + 1
+        best = inf
+        for cuts in chain.from_iterable(combinations(range(1, whole), n) for n in range(1, whole)):
+            ends = [0, *cuts, whole]
+            total = 0.0
+            for start, stop in pairwise(ends):
+                a, b = first + start, first + stop - 1
+                left = room
+                for name in (*live, *late):
+                    used = self.touched(name, first, last)
+                    inside = a <= used[0] and used[-1] <= b and name not in late
+                    if used[0] <= b and used[-1] >= a and not inside:
+                        left -= self.tile(name, path)
+                needed = frozenset(t for t in dram if self.touched(t, a, b))
+                total += (
+                    self.alone(a, path, needed, left)
+                    if a == b
+                    else self.row(a, b, path, needed, left)
+                )
+                if left < 0 or total >= best:
+                    total = inf
+                    break
+            best = min(best, total)
+        return best
+
+
+@pytest.mark.parametrize(
+    ("text", "cases"),
+    [(CHAIN, 10), (SCORES, 3), (SUMMED, 6), (TWICE, 80), (ROWS, 80), (FORK, 20)],
+)
+def test_search_finds_the_least_of_all_trees(text: str, cases: int) -> None:
+    for seed in range(cases):
+        cascade, room = random_case(text, seed)
+        form = form_of(cascade)
+        found, _ = Search(form, {}).best(room)
+        assert found == Oracle(form).least(room), (dict(form.sizes), room)

@@ -1,0 +1,421 @@
+"""Machines with several memories and an array: optima against search without pruning, and peers."""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.notation import parse
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.spatial.rules import PORTS
+from hwmodel.mappers.nests.levels import front_levels, map_levels
+from hwmodel.mappers.nests.tiles import map_tiles
+from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
+from hwmodel.spine.mapping import Keep, Loop
+from hwmodel.spine.mapping import Mapping as LoopNest
+
+PRODUCT = "Z[m, n] = A[m, k] * B[k, n]"
+TEXTS = {  # text, ranks, operations a point
+    "product": (PRODUCT, "mnk", 2),
+    "row": ("Z[m] = A[m, k] * B[k]", "mk", 2),
+    "sum": ("Z[m] = A[m, k]", "mk", 1),
+    "map": ("Z[m, n] = exp(A[m, n])", "mn", 1),
+    "outer": ("Z[m, n] = A[m] * B[n]", "mn", 1),
+    "batch": ("Z[b, m] = A[b, m, k] * B[b, k]", "bmk", 2),
+}
+PICO = 1e-12
+Loops = tuple[tuple[str, int], ...]
+
+
+def product_of(size: int) -> Cascade:
+    return parse(PRODUCT, sizes={"m": size, "n": size, "k": size}, dtypes={"*": "int8"})
+
+
+def a3(buffer: str = "128 KiB", **changes: Any) -> Hardware:
+    return device("peer-a3").but(buffer={"capacity": buffer}, **changes)
+
+
+# Search without any pruning, and a count of turns by walking the loops.
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A case small enough for every mapping to be looked at."""
+
+    cascade: Cascade
+    machine: Hardware
+    operations: int
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {name: int(rank.size) for name, rank in self.cascade.ranks.items()}  # type: ignore[arg-type]
+
+    @property
+    def tensors(self) -> dict[str, tuple[str, ...]]:
+        einsum = self.cascade.einsums[0]
+        return {a.tensor: a.ranks for a in (einsum.output, *einsum.reads)}
+
+
+def factors(number: int) -> list[int]:
+    smallest = next((p for p in range(2, number + 1) if number % p == 0), None)
+    return [smallest, *factors(number // smallest)] if smallest else []
+
+
+def unrolled(case: Tiny) -> Iterator[dict[str, int]]:
+    """Every choice of points that go over the rows and the columns."""
+    array = case.machine.arrays["elements"]
+    ranks, seen = list(case.sizes), set[tuple[int, ...]]()
+    lines = [range(1, size + 1) for size in case.sizes.values()]
+    for row in itertools.product(*lines):
+        for column in itertools.product(*lines):
+            both = tuple(r * c for r, c in zip(row, column, strict=True))
+            divides = all(case.sizes[rank] % n == 0 for rank, n in zip(ranks, both, strict=True))
+            fits = math.prod(row) <= array.rows and math.prod(column) <= array.columns
+            if divides and fits and both not in seen:
+                seen.add(both)
+                yield dict(zip(ranks, both, strict=True))
+
+
+def entries(loops: Loops, place: int, ranks: tuple[str, ...]) -> tuple[int, int]:
+    """How often a tile kept inside the first `place` loops changes, and how many there are."""
+    changes, last, tiles = 0, None, set[tuple[int, ...]]()
+    for turn in itertools.product(*(range(n) for _, n in loops)):
+        tile = tuple(t for t, (rank, _) in zip(turn[:place], loops, strict=False) if rank in ranks)
+        changes += tile != last
+        last = tile
+        tiles.add(tile)
+    return changes, len(tiles)
+
+
+Grid = np.ndarray[Any, Any]
+
+
+def every_mapping(case: Tiny) -> Iterator[tuple[Grid, Grid]]:
+    """(joules / pJ, seconds / ns) of all mappings, one array for each loop order and unrolling."""
+    for over in unrolled(case):
+        inside = [(r, f) for r, size in case.sizes.items() for f in factors(size // over[r])]
+        for loops in sorted(set(itertools.permutations(inside))):
+            yield every_place(case, over, loops)
+
+
+def every_place(case: Tiny, over: dict[str, int], loops: Loops) -> tuple[Grid, Grid]:
+    """Each keep inside any number of the loops: an axis of the arrays for each keep."""
+    memories = case.machine.memories.values()
+    output, points = case.cascade.einsums[0].name, math.prod(case.sizes.values())
+    reduced = set(case.tensors[output]) != set(case.sizes)
+    shape = (len(loops) + 1,) * (2 * len(case.tensors))
+    held, moved, valid = np.zeros((3, *shape)), np.zeros((3, *shape)), np.ones(shape, np.bool_)
+    for at, (tensor, ranks) in enumerate(case.tensors.items()):
+        copies = math.prod(n for r, n in over.items() if r not in ranks)
+        together = math.prod(n for r, n in over.items() if r in ranks)
+        places = np.indices(shape)[2 * at : 2 * at + 2]
+        valid &= places[0] <= places[1]
+        tiles = [math.prod(n for r, n in loops[p:] if r in ranks) for p in range(shape[0])]
+        seen = [entries(loops, p, ranks) for p in range(shape[0])]
+        again = [2 * n - first if tensor == output else n for n, first in seen]
+        words = np.array(tiles) * np.array(again) * together
+        for level, place in enumerate(places, start=1):
+            each = level == 2
+            held[level] += np.array(tiles)[place] * (1 if each else together)
+            moved[level - 1] += words[place]
+            moved[level] += words[place] * (copies if each else 1)
+        moved[2] += points
+        if tensor == output and reduced:
+            moved[2] += points - math.prod(case.sizes[r] for r in ranks) * copies
+    for level, memory in enumerate(memories):
+        valid &= held[level] <= memory.capacity_bytes
+    energy = np.full(shape, points * case.operations * 0.5)
+    time = np.full(shape, points / math.prod(over.values()))
+    for level, memory in enumerate(memories):
+        energy += moved[level] * float(memory.energy_j_per_byte) / PICO
+        time = np.maximum(time, moved[level] / float(memory.bandwidth_bytes_per_s) / 1e-9)
+    return energy[valid], time[valid]
+
+
+def tiny(seed: int) -> Tiny:
+    """A random small Einsum on a random small machine."""
+    draw = random.Random(seed)
+    text, ranks, operations = TEXTS[draw.choice(["product", "product", *TEXTS])]
+    budget = 3 if len(ranks) == 3 else 4
+    sizes = dict.fromkeys(ranks, 1)
+    for _ in range(budget + draw.randint(0, 1)):
+        sizes[draw.choice(ranks)] *= draw.choice((2, 2, 3))
+    machine = device("peer-a3").but(
+        arrays={"elements": {"rows": draw.randint(1, 4), "columns": draw.randint(1, 3)}},
+        dram={"energy": f"{draw.randint(5, 200)} pJ/B", "bandwidth": f"{draw.randint(1, 8)} GB/s"},
+        buffer={
+            "capacity": f"{draw.randint(3, 40)} B",
+            "energy": f"{draw.randint(1, 20)} pJ/B",
+            "bandwidth": f"{draw.randint(2, 20)} GB/s",
+        },
+        register={"capacity": f"{draw.randint(3, 12)} B", "energy": f"{draw.randint(1, 4)} pJ/B"},
+    )
+    return Tiny(parse(text, sizes=sizes, dtypes={"*": "int8"}), machine, operations)
+
+
+@pytest.mark.parametrize("seed", range(36))
+def test_the_best_is_that_of_search_without_pruning(seed: int) -> None:
+    case = tiny(seed)
+    energy, time = (np.concatenate(x) for x in zip(*every_mapping(case), strict=True))
+    for objective, values in (("energy", energy), ("latency", time), ("edp", energy * time)):
+        found = map_levels(case.cascade, case.machine, objective=objective)
+        scale = {"energy": PICO, "latency": 1e-9, "edp": PICO * 1e-9}[objective]
+        assert found.certificate.value == pytest.approx(values.min() * scale, rel=1e-9)
+        assert found.certificate.optimal_in_mapspace
+    front = [
+        (joules, seconds)
+        for joules, seconds in sorted(
+            {(round(e, 6), round(t, 6)) for e, t in zip(energy, time, strict=True)}
+        )
+        if not any(
+            (energy <= joules + 1e-6) & (time < seconds - 1e-6)
+            | (energy < joules - 1e-6) & (time <= seconds + 1e-6)
+        )
+    ]
+    answers = front_levels(case.cascade, case.machine)
+    found_front = [(a.costs.energy_j / PICO, a.costs.time_s * 1e9) for a in answers]
+    assert len(found_front) == len(front)
+    assert np.allclose(found_front, front, rtol=1e-6)
+
+
+# The answer walked through, element by element and word by word.
+
+
+def walked(case: Tiny, mapping: LoopNest) -> dict[str, int]:
+    """Words that each memory reads and writes, from sets of words that every element holds."""
+    loops: list[tuple[Loop, int]] = []
+    keeps: list[tuple[Keep, int]] = []
+    extents = dict(case.sizes)
+    for node in mapping.nest:
+        if isinstance(node, Loop):
+            assert extents[node.rank] % node.tile == 0
+            loops.append((node, extents[node.rank] // node.tile))
+            extents[node.rank] = node.tile
+        elif isinstance(node, Keep):
+            keeps.append((node, len(loops)))
+    dram, *inner = case.machine.memories
+    moved, output = dict.fromkeys([dram, *inner], 0), case.cascade.einsums[0].name
+    in_array = [bool(loop.array) for loop, _ in loops]
+    elements = list(itertools.product(*(range(n) for (loop, n) in loops if loop.array)))
+    held: dict[tuple[int, Any], frozenset[Any]] = {}
+    known: set[Any] = set()
+    outer: dict[str, str] = dict.fromkeys(case.tensors, dram)
+    homes: list[tuple[Keep, int, str]] = []
+    for keep, depth in keeps:
+        homes.append((keep, depth, outer[keep.tensor]))
+        outer[keep.tensor] = keep.level
+
+    def tile(tensor: str, depth: int, turn: tuple[int, ...], element: tuple[int, ...]) -> Any:
+        time, space = iter(turn), iter(element)
+        first, left = dict.fromkeys(case.sizes, 0), dict(case.sizes)
+        for at, (loop, _) in enumerate(loops):
+            step = next(space) if in_array[at] else next(time)
+            if at < depth:
+                first[loop.rank] += step * loop.tile
+                left[loop.rank] = loop.tile
+        lines = (range(first[r], first[r] + left[r]) for r in case.tensors[tensor])
+        return frozenset(itertools.product(*lines))
+
+    def visit(at: int, new: dict[Any, frozenset[Any]]) -> None:
+        keep, _, source = homes[at]
+        changed = [e for e in new if held.get((at, e)) != new[e]]
+        coming = frozenset[Any]().union(*(new[e] for e in changed))
+        if keep.tensor != output:
+            moved[source] += len(coming)
+            moved[keep.level] += sum(len(new[e]) for e in changed)
+        else:
+            going = [held.get((at, e), frozenset[Any]()) for e in changed]
+            moved[keep.level] += sum(len(words) for words in going)
+            moved[source] += len(frozenset[Any]().union(*going))
+            moved[source] += sum((at, word) in known for word in coming)
+            moved[keep.level] += sum((at, e, word) in known for e in changed for word in new[e])
+            known.update((at, word) for word in coming)
+            known.update((at, e, word) for e in changed for word in new[e])
+        held.update({(at, e): new[e] for e in changed})
+
+    for turn in itertools.product(*(range(n) for loop, n in loops if not loop.array)):
+        for at, (keep, depth, _) in enumerate(homes):
+            new = {e: tile(keep.tensor, depth, turn, e) for e in elements}
+            if not case.machine.memories[keep.level].array:
+                new = {None: frozenset[Any]().union(*new.values())}
+            visit(at, new)
+        for e in elements:
+            points = math.prod(extents.values())
+            moved[inner[-1]] += points * len(case.tensors)
+            if set(case.tensors[output]) != set(case.sizes):
+                words = tile(output, len(loops), turn, e)
+                moved[inner[-1]] += points - sum(("sum", e, word) not in known for word in words)
+                known.update(("sum", e, word) for word in words)
+    for at, (keep, _, _) in enumerate(homes):
+        if keep.tensor == output:
+            visit(at, {e: frozenset[Any]() for place, e in list(held) if place == at})
+    return moved
+
+
+@pytest.mark.parametrize("seed", [*range(100, 112), 8])
+def test_what_the_answer_moves_is_what_a_walk_through_its_words_moves(seed: int) -> None:
+    case = tiny(seed)
+    if seed == 8:  # registers hold sums while the buffer goes on to other tiles
+        machine = a3("40 B", register={"capacity": "8 B"})
+        machine = machine.but(arrays={"elements": {"rows": 2, "columns": 2}})
+        case = Tiny(product_of(8), machine, 2)
+    for objective in ("energy", "latency"):
+        found = map_levels(case.cascade, case.machine, objective=objective)
+        work = found.costs.work
+        counted = {
+            level: work.read.get(level, 0) + work.written.get(level, 0)
+            for level in case.machine.memories
+        }
+        assert counted == walked(case, found.mapping)
+
+
+# What peers publish, and laws.
+
+
+def test_the_three_level_machine_at_1024() -> None:
+    """Best known: 7,975,469,056 in all; arithmetic, registers, buffer and DRAM as published."""
+    found = map_levels(product_of(1024), a3())
+    assert found.certificate.value == pytest.approx(7_975_469_056 * PICO, rel=1e-12)
+    work = found.costs.work
+    moved = {
+        n: work.read.get(n, 0) + work.written.get(n, 0) for n in ("register", "buffer", "dram")
+    }
+    assert moved["register"] == 4_712_300_544
+    assert moved["buffer"] * 6 == 301_989_888
+    assert moved["dram"] * 200 == 1_887_436_800
+    assert sum(work.operations.values()) == 2 * 1_073_741_824
+    assert found.costs.time_s == pytest.approx(4_194_304e-9)
+    assert found.certificate.optimal_in_mapspace
+    assert 0 < found.certificate.gap_to_bound < 0.2
+
+
+def test_the_three_level_machine_at_256() -> None:
+    """Best known with 16 KiB: 187,432,960 at 65,536 cycles, keeps of all levels in any order."""
+    (found,) = front_levels(product_of(256), a3("16 KiB"))
+    levels = [node.level for node in found.mapping.nest if isinstance(node, Keep)]
+    assert "buffer" in levels[levels.index("register") :]
+    assert found.certificate.value == pytest.approx(187_432_960 * PICO, rel=1e-12)
+    assert found.costs.time_s == pytest.approx(65_536e-9)
+    assert found.certificate.optimal_in_mapspace
+
+
+@pytest.mark.parametrize(
+    ("buffer", "published"), [("128 KiB", 506_135_052_288), ("512 KiB", 449_897_824_256)]
+)
+def test_at_4096_less_energy_than_published(buffer: str, published: int) -> None:
+    found = map_levels(product_of(4096), a3(buffer))
+    assert found.certificate.value < published * PICO
+    assert found.certificate.optimal_in_mapspace
+
+
+@pytest.mark.parametrize(
+    ("size", "buffer", "gain"), [(1024, "128 KiB", 0), (60, "1 KiB", 0), (90, "300 B", 8100)]
+)
+def test_without_an_array_two_levels_are_what_the_two_level_mapper_finds(
+    size: int, buffer: str, gain: int
+) -> None:
+    """But where a rank walked by two loops is better than by one, as in the last case."""
+    machine = device("peer-a2").but(buffer={"capacity": buffer})
+    found = map_levels(product_of(size), machine, objective="traffic")
+    tiles = map_tiles(product_of(size), machine, objective="traffic", mapspace="divisors")
+    assert found.certificate.value == tiles.certificate.value - gain
+    assert found.certificate.optimal_in_mapspace
+
+
+def test_a_larger_buffer_never_needs_more_energy() -> None:
+    sizes = ("64 B", "512 B", "8 KiB")
+    values = [map_levels(product_of(36), a3(size)).certificate.value for size in sizes]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < values[0]
+
+
+def test_more_bandwidth_is_never_slower() -> None:
+    rates = ("0.25 GB/s", "1 GB/s", "4 GB/s", "16 GB/s")
+    values = [
+        map_levels(
+            product_of(32), a3("1 KiB", dram={"bandwidth": rate}), objective="latency"
+        ).certificate.value
+        for rate in rates
+    ]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < values[0]
+
+
+def test_each_answer_of_a_front_trades_time_for_energy() -> None:
+    machine = a3("64 B", dram={"bandwidth": "2 GB/s", "energy": "20 pJ/B"})
+    front = front_levels(product_of(24), machine)
+    points = [(each.costs.energy_j, each.costs.time_s) for each in front]
+    assert len(points) > 1
+    assert [time for _, time in points] == sorted((time for _, time in points), reverse=True)
+    least = map_levels(product_of(24), machine).costs.energy_j
+    fastest = map_levels(product_of(24), machine, objective="latency").costs
+    assert points[0][0] == pytest.approx(least)
+    assert points[-1] == pytest.approx((fastest.energy_j, fastest.time_s))
+
+
+def test_idle_watts_count_while_the_array_works() -> None:
+    idle = a3("1 KiB").but(power={"idle": "1 W"})
+    still, drawn = map_levels(product_of(32), a3("1 KiB")), map_levels(product_of(32), idle)
+    least = still.certificate.value + drawn.costs.time_s * 1.0
+    assert drawn.certificate.value >= least * (1 - 1e-12)
+    assert drawn.certificate.optimal_in_mapspace
+
+
+# What it refuses.
+
+
+def test_a_register_without_room_for_one_of_each_tensor_says_what_would_suffice() -> None:
+    with pytest.raises(CapacityError, match=r"register holds 2 bytes.*3 bytes would suffice"):
+        map_levels(product_of(4), a3(register={"capacity": "2 B"}))
+
+
+def test_windows_are_refused_by_name() -> None:
+    sizes = {"y": 8, "r": 3, "i": 10}
+    window = parse("tensor I[i]\nZ[y] = I[y+r] * W[r]", sizes=sizes, dtypes={"*": "int8"})
+    with pytest.raises(CoverageError, match="axis of I, found a window"):
+        map_levels(window, a3())
+
+
+def test_several_einsums_other_rules_and_unknown_mapspaces_are_refused() -> None:
+    two = parse("T[m] = A[m]\nZ[m] = exp(T[m])", sizes={"m": 4}, dtypes={"*": "int8"})
+    with pytest.raises(CoverageError, match="one Einsum, found 2"):
+        map_levels(two, a3())
+    with pytest.raises(CoverageError, match="'overlap', found 'ports'"):
+        map_levels(product_of(4), a3(), rules=PORTS)
+    with pytest.raises(UnknownNameError, match="known: interleaved"):
+        map_levels(product_of(4), a3(), mapspace="uniform")
+
+
+def test_too_many_divisors_are_refused_before_the_memory_runs_out() -> None:
+    with pytest.raises(CoverageError, match="boxes of divisors"):
+        map_levels(product_of(720_720), a3())
+
+
+def test_a_prime_size_says_that_it_leaves_the_array_idle_and_padded_uses_it() -> None:
+    """1009 is prime: 1009 steps of one element; padded to 1024, 64 steps of 16."""
+    wide = {"bandwidth": "1 PB/s"}
+    machine = a3(arrays={"elements": {"columns": 1}}, dram=wide).but(buffer=wide)
+    prime, padded = (
+        map_levels(
+            parse("Z[m] = A[m] * B[m]", sizes={"m": size}, dtypes={"*": "int8"}),
+            machine,
+            objective="latency",
+        )
+        for size in (1009, 1024)
+    )
+    for found, elements, steps in ((prime, 1, 1009), (padded, 16, 64)):
+        assert (found.costs.counts.elements, found.costs.counts.steps) == (elements, steps)
+        assert found.certificate.optimal_in_mapspace
+        assert "spreads over the array, that divide their ranks" in found.certificate.given[-1]
+    assert padded.notes == ()
+    (note,) = prime.notes
+    assert "1 of 16 elements work (6.2%)" in note
+    assert "pad sizes to multiples of 16 for more: m 1,009 -> 1,024" in note
+    assert note in " ".join(str(prime).split())

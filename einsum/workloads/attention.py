@@ -30,6 +30,7 @@ from hwmodel.einsum.workloads.workload import count, formats, instance, product_
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.dtypes import dtype as format_of
 from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
 
 DEFAULT_TILE = 128
@@ -183,7 +184,7 @@ def attention(
 
 def _form(passes: int, splits: int, stable: bool) -> str:
     if passes not in (1, 2, 3):
-        raise InputError(f"attention: passes: expected 1, 2 or 3, found {passes!r}")
+        raise InputError(f"attention: passes: expected 1, 2 or 3, found {shown(passes)}")
     if splits > 1 and (passes != 1 or not stable):
         raise InputError(
             f"attention: splits: expected 1 with passes={passes}, stable={stable}, found {splits};"

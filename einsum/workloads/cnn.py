@@ -25,6 +25,7 @@ from hwmodel.einsum.workloads.rows import copy
 from hwmodel.einsum.workloads.workload import count, formats
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,9 @@ def schedule(arguments: Any) -> Patched:
     grid = count("cnn", "patches", arguments.get("patches", 1))
     split = arguments.get("split", 0)
     if isinstance(split, bool) or not isinstance(split, int) or split < 0:
-        raise InputError(f"cnn: split: expected a number of layers, 0 or more, found {split!r}")
+        raise InputError(
+            f"cnn: split: expected a number of layers, 0 or more, found {shown(split)}"
+        )
     found = network(
         str(arguments.get("network", "mobilenetv2")),
         sizes["resolution"],

@@ -244,7 +244,7 @@ def read_config(
     architecture = ARCHITECTURES[model_type]
     _refuse(where, model_type, architecture, data, ignored)
     warnings = tuple(
-        f"{where}: key {key!r} (value {data[key]!r}) was ignored as asked"
+        f"{where}: key {key!r} (value {shown(data[key])}) was ignored as asked"
         for key in data
         if key in ignored
     )
@@ -351,11 +351,11 @@ def _refuse(
             if any(value == neutral for neutral in _UNSUPPORTED[key]):
                 continue
             raise CoverageError(
-                f"{where}: key {key!r} with value {value!r} is not modelled for {model_type};"
+                f"{where}: key {key!r} with value {shown(value)} is not modelled for {model_type};"
                 f" neutral values: {', '.join(repr(v) for v in _UNSUPPORTED[key])}"
             )
         raise InputError(
-            f"{where}: unknown key {key!r} (value {value!r}) for architecture {model_type};"
+            f"{where}: unknown key {key!r} (value {shown(value)}) for architecture {model_type};"
             f" if it changes neither sizes nor layers, ignore it by name (ignore key {key!r})"
         )
 
@@ -420,4 +420,4 @@ def _first_complaint(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         return f"expected the key {key!r}, found none"
-    return f"{key}: {first['msg']}, found {first['input']!r}"
+    return f"{key}: {first['msg']}, found {shown(first['input'])}"

@@ -20,6 +20,7 @@ from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.workload import count, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
 from hwmodel.text.shown import Shown
 
@@ -216,7 +217,7 @@ def llm(
     wanted, other = (prompt, context) if phase == "prefill" else (context, prompt)
     names = ("prompt", "context") if phase == "prefill" else ("context", "prompt")
     if wanted is None or other is not None:
-        found = "none" if wanted is None else f"{names[1]}={other!r} too"
+        found = "none" if wanted is None else f"{names[1]}={shown(other)} too"
         raise InputError(f"llm: {phase}: expected the size {names[0]!r} alone, found {found}")
     run = read.prefill if phase == "prefill" else read.decode
     return run(batch, wanted, tp=tp, routing=routing, exponent=exponent)

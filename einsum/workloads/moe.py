@@ -21,6 +21,7 @@ from hwmodel.einsum.workloads.rows import gate_silu, up_multiply
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount, amount
 
 ROUTINGS = {
@@ -173,7 +174,7 @@ def _spread(
     if (routing == "zipf") != (exponent is not None):
         expected = "a number with routing 'zipf'" if exponent is None else "None"
         raise InputError(
-            f"{workload}: exponent: expected {expected}, found {exponent!r} with routing"
+            f"{workload}: exponent: expected {expected}, found {shown(exponent)} with routing"
             f" {routing!r}"
         )
     if exponent is not None:

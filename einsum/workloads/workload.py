@@ -65,7 +65,7 @@ def formats(workload: str, **given: str) -> dict[str, str]:
     names: dict[str, str] = {}
     for name, value in given.items():
         if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"{workload}: {name}: expected a dtype's name, found {value!r}")
+            raise InputError(f"{workload}: {name}: expected a dtype's name, found {shown(value)}")
         names[name] = dtype(value).name
     return names
 

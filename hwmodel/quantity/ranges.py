@@ -67,7 +67,8 @@ def quantities(values: Sequence[str]) -> NDArray[np.float64]:
             continue
         return _of(dimension, np.array(found))
     raise InputError(
-        f"list: expected quantities with units of one kind such as '2 TB/s', found {list(values)!r}"
+        "list: expected quantities with units of one kind such as '2 TB/s', found"
+        f" {shown(list(values))}"
     )
 
 
@@ -84,7 +85,7 @@ def _ends(first: float | str, last: float | str) -> tuple[float, float, str | No
     low, high, dimension = _numbers(first, last)
     if low > high:
         raise InputError(
-            f"range: expected the first value below the last, found {first!r}, {last!r}"
+            f"range: expected the first value below the last, found {shown(first)}, {shown(last)}"
         )
     return low, high, dimension
 
@@ -105,7 +106,7 @@ def _numbers(first: float | str, last: float | str) -> tuple[float, float, str |
         return _number(first), _number(last), None
     raise InputError(
         "range: expected two numbers, or two with units of one kind such as '2 TB/s' and '20 TB/s',"
-        f" found {first!r} and {last!r}"
+        f" found {shown(first)} and {shown(last)}"
     )
 
 

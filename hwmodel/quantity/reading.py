@@ -64,6 +64,9 @@ POINTS = 10**12
 PATTERN_REPEATS = 4
 """Repetitions, and groups, of a regular expression that names the modules of a checkpoint."""
 
+ROWS_IN_MEMORY = 10**8
+"""Of a sweep that is not written to files (`out`): some 15 GB with every column of an estimate."""
+
 CONDITION_CHARACTERS = 2_000
 """Of one condition (`where`) of a sweep."""
 

@@ -143,7 +143,7 @@ def _with_unit(cls: type[Value], field: str, name: str, value: Any) -> Any:
             for key, item in table.items()
         }
     if name != field and isinstance(value, (int, float)) and name not in cls.aliases:
-        raise InputError(f"{where}: {value!r} has no unit; say it with one, or name {field!r}")
+        raise InputError(f"{where}: {shown(value)} has no unit; say it with one, or name {field!r}")
     return value
 
 
@@ -156,7 +156,9 @@ def _one_line(error: ValidationError) -> str:
     """The first complaint of pydantic, as `field: what` on one line."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
-    found = "" if first["type"] in ("unit", "amount", "missing") else f", found {first['input']!r}"
+    found = (
+        "" if first["type"] in ("unit", "amount", "missing") else f", found {shown(first['input'])}"
+    )
     more = error.error_count() - 1
     rest = f" (and {more} more)" if more else ""
     return f"{place}: {first['msg']}{found}{rest}" if place else f"{first['msg']}{rest}"

@@ -23,7 +23,7 @@ from hwmodel.machines.gpu.lower import KERNELS
 from hwmodel.machines.gpu.predict import THREADS
 from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
-from hwmodel.quantity.reading import POINTS
+from hwmodel.quantity.reading import POINTS, ROWS_IN_MEMORY
 from hwmodel.quantity.units import counted
 from hwmodel.show.columns import REFUSED, columns
 from hwmodel.spine.estimate import Estimate
@@ -250,6 +250,12 @@ def run(
     progress: bool | None = None,
 ) -> Sweep:
     """Evaluate all chunks that are not there yet; raises as `sweep` does."""
+    rows = plan.grid.blocks * plan.grid.rows
+    if out is None and rows > ROWS_IN_MEMORY:
+        raise InputError(
+            f"sweep: expected at most {ROWS_IN_MEMORY:,} points in memory, found {rows:,}; write"
+            " them to a folder by out"
+        )
     probe = probed(plan)
     empty = probe.table.clear()
     notes = {"assumptions": list(probe.assumptions), "warnings": list(probe.warnings)}

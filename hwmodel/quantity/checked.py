@@ -44,11 +44,15 @@ def _is_number(value: Any) -> bool:
         return False
     if isinstance(value, int):
         return value.bit_length() <= LARGEST_BITS
-    return isinstance(value, (float, np.integer, np.floating)) and math.isfinite(value)
+    return isinstance(value, (float, np.integer, np.floating)) and math.isfinite(
+        float(cast(Any, value))
+    )
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes))
+    if isinstance(value, np.ndarray):
+        return bool(cast(Any, value).ndim)
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
 KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {

@@ -22,6 +22,9 @@ Amount: TypeAlias = int | float | NDArray[np.float64]
 MOST_AXES = 16
 """Of an array; NumPy itself broadcasts 32."""
 
+LONGEST = 200
+"""Characters of a quantity: the search for its number takes their square."""
+
 LARGEST_BITS = 1023
 """Of a whole number, so that it is a float too."""
 
@@ -100,10 +103,10 @@ def parse(text: str, dimension: str, *, where: str = "value") -> float:
     >>> parse("16 MiB", "bytes")
     16777216.0
     """
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(text) if len(text) <= LONGEST else None
     wanted = NOUNS[dimension]
     if match is None:
-        raise InputError(f"{where}: expected {wanted}, found {text!r}")
+        raise InputError(f"{where}: expected {wanted}, found {shown(text)}")
     number, unit = match.groups()
     factor = DIMENSIONS[dimension].get(unit)
     if factor is None:

@@ -84,7 +84,9 @@ def axis(name: str, values: Any) -> Axis:
     if isinstance(values, Each):
         return _walked(where, name, values.values)
     odd = (str, bytes, Mapping, set, frozenset)
-    if isinstance(values, odd) or not hasattr(values, "__len__"):
+    given: Any = values
+    scalar = isinstance(given, np.ndarray) and not cast(Any, given).ndim
+    if scalar or isinstance(values, odd) or not hasattr(values, "__len__"):
         raise InputError(
             f"{where}: expected a list of values, or a range such as hw.logspace(1, 64), found"
             f" {shown(cast(object, values))}"

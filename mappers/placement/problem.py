@@ -121,7 +121,7 @@ def problem(
             " slack of 1 or more, or choose a divisor"
         )
     least = max(0, experts // devices - slack)
-    top = -(-experts // devices) + slack
+    top = min(-(-experts // devices) + slack, experts)  # no device has use for more
     if most is not None:
         top = min(top, most)
         if top * devices < experts:

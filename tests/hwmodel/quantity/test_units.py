@@ -184,3 +184,8 @@ def test_whole_numbers_are_taken_as_far_as_floats_go() -> None:
     assert amount(most, where="a", whole=True) == most
     with pytest.raises(InputError, match="a finite number"):
         amount(2**1023, where="a", whole=True)
+
+
+def test_a_quantity_of_many_digits_is_refused_at_once() -> None:
+    with pytest.raises(InputError, match=r"expected a size such as .* \(100\d\d\d characters\)"):
+        parse("9" * 100_000 + " GB", "bytes")

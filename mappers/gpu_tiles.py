@@ -11,12 +11,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from hwmodel.bounds.bound import bound
+from hwmodel.bounds.roofline import floor_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.gpu.calls import family_of, run
+from hwmodel.machines.gpu.least import busy_s
 from hwmodel.machines.gpu.lower import Call, lower
-from hwmodel.machines.gpu.predict import family_of, run
-from hwmodel.machines.gpu.roofline import roofline_s
 from hwmodel.machines.gpu.schedules.triton_rules import COMPLETED, MENUS
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
 from hwmodel.quantity.units import show
@@ -116,7 +116,7 @@ def rank_tiles(cascade: Cascade, hardware: Hardware, *, call: str | None = None)
             " memory of a block; choose a device with more, or a narrower format"
         )
     low, high = family.interval
-    least_s = roofline_s(one.work, hardware, bound(one.work, limits(hardware), outermost=True))
+    least_s = floor_of(one.work, hardware, busy_s(one.work.stages, hardware)).time_s
     found: list[Ranked] = []
     for tile in menu:
         tried = replace(one, menu=(tile,), resolve=COMPLETED.get(one.schedule))

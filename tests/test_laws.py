@@ -60,5 +60,5 @@ def test_a_broken_law_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def half_an_hour(*_: object) -> float:
         return 1800.0
 
-    monkeypatch.setattr("hwmodel.machines.gpu.predict.roofline_s", half_an_hour)
+    monkeypatch.setattr("hwmodel.bounds.roofline.roofline_s", half_an_hour)
     assert any("roofline" in sentence for sentence in floors(case))

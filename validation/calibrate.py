@@ -23,7 +23,7 @@ import yaml
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.catalogue import CATALOGUE, device, load_calibration
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.predict import family_of
+from hwmodel.machines.gpu.calls import family_of
 from hwmodel.machines.gpu.rates import ENERGY
 from hwmodel.quantity.errors import HwmodelError, UnknownNameError
 from hwmodel.validation import collective, joules

@@ -19,8 +19,8 @@ from scipy import optimize
 
 from hwmodel.hardware.calibration import Family, Parameter
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.calls import run
 from hwmodel.machines.gpu.lower import Call
-from hwmodel.machines.gpu.predict import run
 from hwmodel.quantity.errors import InputError
 from hwmodel.validation.rows import Group, Row
 

@@ -16,7 +16,7 @@ from scipy import optimize
 
 from hwmodel.hardware.calibration import Family, Parameter
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.predict import family_of, run
+from hwmodel.machines.gpu.calls import family_of, run
 from hwmodel.machines.gpu.rates import rates
 from hwmodel.validation.fit import LOSS_SCALE, Array, fold_of, interval
 from hwmodel.validation.rows import DATA, Group, Row, groups, read_file, sittings

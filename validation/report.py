@@ -15,8 +15,9 @@ import numpy as np
 from hwmodel.einsum.workloads.model import model
 from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import estimated, predict
 from hwmodel.machines.gpu.lower import FEW_QUERIES
-from hwmodel.machines.gpu.predict import predict
+from hwmodel.machines.gpu.predict import run
 from hwmodel.network import collectives
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.dtypes import bytes_of
@@ -204,7 +205,8 @@ def judge(rows: Iterable[Row], hardware: Hardware) -> list[Judged]:
     judged: list[Judged] = []
     for group in groups([row for row in wanted if row.columns["family"] not in APART]):
         kernel = str(group.rows[0].columns["kernel"])
-        estimate = predict(group.cascade, hardware, kernel=kernel, launched=group.calls)
+        ran = run(group.cascade, hardware, kernel, launched=group.calls)
+        estimate = estimated(group.cascade, hardware, ran)
         judged += _judged(group.rows, estimate)
     phases: dict[tuple[str, ...], list[Row]] = {}
     for row in wanted:
@@ -230,8 +232,8 @@ def _steps(rows: Sequence[Row], hardware: Hardware) -> Estimate:
     batch, tokens = (
         np.array([float(row.columns[column]) for row in rows]) for column in ("batch", length)
     )
-    run = read.prefill if phase == "prefill" else read.decode
-    return predict(run(batch, tokens), hardware, kernel=kernel)
+    made = read.prefill if phase == "prefill" else read.decode
+    return predict(made(batch, tokens), hardware, kernel=kernel)
 
 
 def _judged(rows: Sequence[Row], estimate: Estimate) -> list[Judged]:

@@ -5,11 +5,11 @@ This one divides the work over the devices, asks that module, and makes the esti
 between stages, bound and roofline, what memory holds, tokens, area, what a what-if changed in vain.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -66,33 +66,8 @@ def predict(
     check_workload(workload, "predict")
     machine = machine_of(on)
     share = divided(workload, machine, parallel)
-    model, ways = _model(machine), _ways(machine, parallel)
-    if machine.kind == "gpu":
-        return _old(share, machine, model, kernel, ways)
-    run = model.run(share, machine, kernel)
-    return estimated(share, machine, run, devices=ways)
-
-
-def _old(workload: Any, machine: Any, model: Any, kernel: Any, ways: int) -> Estimate:
-    estimate = model.predict(workload, machine, kernel=kernel)
-    if ways > 1:
-        estimate = replace(
-            estimate,
-            device=f"{ways} x {estimate.device}",
-            devices=ways,
-            bound_bytes=estimate.bound_bytes * ways,
-        )
-    area_m2, reason = area_of(machine)
-    said = (reason,) if reason and machine.kind == "spatial" else ()
-    serving = _serving(workload, machine)
-    return replace(
-        estimate,
-        serving=serving,
-        notes=(*estimate.notes, *_short_of_memory(serving), *_beyond_positions(workload)),
-        area_m2=None if area_m2 is None else area_m2 * ways,
-        area_reason=reason,
-        everywhere=(*estimate.everywhere, *unheard(machine), *said),
-    )
+    run = _runner(machine)(share, machine, kernel)
+    return estimated(share, machine, run, devices=_ways(machine, parallel))
 
 
 def estimated(workload: Workload, machine: Hardware, run: Run, *, devices: int = 1) -> Estimate:
@@ -132,9 +107,9 @@ def estimated(workload: Workload, machine: Hardware, run: Run, *, devices: int =
     )
 
 
-def _model(machine: Hardware) -> Any:
-    """The module that runs stages on a machine of this kind, loaded on first use."""
-    return import_module(MODELS[machine.kind])
+def _runner(machine: Hardware) -> Callable[[Workload, Hardware, str | None], Run]:
+    """What runs stages on a machine of this kind, loaded on first use."""
+    return import_module(MODELS[machine.kind]).run
 
 
 def machine_of(on: Machine) -> Hardware:

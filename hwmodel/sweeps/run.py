@@ -19,8 +19,8 @@ from typing import Any, Protocol, TypeAlias, cast
 import numpy as np
 import polars
 
+from hwmodel.machines.gpu.chunks import THREADS
 from hwmodel.machines.gpu.lower import KERNELS
-from hwmodel.machines.gpu.predict import THREADS
 from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import POINTS, ROWS_IN_MEMORY

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from hwmodel.hardware.catalogue import device, load_calibration
-from hwmodel.machines.gpu.predict import family_of
+from hwmodel.machines.gpu.calls import family_of
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.validation import calibrate as module
 from hwmodel.validation.calibrate import (

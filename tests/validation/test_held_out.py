@@ -22,7 +22,7 @@ import pytest
 
 from hwmodel.hardware.catalogue import device, devices
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.predict import predict
+from hwmodel.machines.driver import predict
 from hwmodel.validation.fit import is_test
 from hwmodel.validation.joules import column, read
 from hwmodel.validation.joules import traffic as traffic_of

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.predict import predict
+from hwmodel.machines.driver import predict
 from hwmodel.machines.gpu.rates import ENERGY
 from hwmodel.validation.joules import PRIORS, fit_energy, traffic
 from hwmodel.validation.rows import Row, groups

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from hwmodel.hardware.catalogue import device
-from hwmodel.machines.gpu.predict import family_of, run
+from hwmodel.machines.gpu.calls import family_of, run
 from hwmodel.validation.rows import DATA, Row, groups
 
 SITTING = "2026-11-22-g"

@@ -10,7 +10,7 @@ from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.catalogue import device
-from hwmodel.machines.gpu.predict import predict
+from hwmodel.machines.driver import predict
 from hwmodel.validation import report
 from hwmodel.validation.fit import is_test
 from hwmodel.validation.report import (

@@ -164,5 +164,5 @@ def _unrolled(workload: Workload, hardware: Hardware, target: str | None) -> Run
             ),
             "latency law: 48 synthesised two-layer designs with reuse factors of some 1000 to 5000",
         ),
-        everywhere=(hls4ml.UNKNOWN,),
+        warnings=(hls4ml.UNKNOWN,),
     )

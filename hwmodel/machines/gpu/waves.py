@@ -5,8 +5,7 @@ Equal tiles take whole rounds, so that in the last one slots may stand idle (wav
 
 from dataclasses import dataclass
 
-from hwmodel.einsum.cascade import Cascade, Stage
-from hwmodel.einsum.network import Stack
+from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.gpu.lower import lower
 from hwmodel.spine.activity import Activity, Chance, Repeat, Waves, Work, rounds
@@ -33,14 +32,13 @@ class Filling:
 
 
 def fillings(
-    workload: Cascade | Stack, hardware: Hardware, kernel: str | None, estimate: Estimate
+    workload: Workload, hardware: Hardware, kernel: str | None, estimate: Estimate
 ) -> tuple[Filling, ...]:
     """The longest run of waves of each kernel of an estimate at one point, those without left out.
 
     `workload` is that of one device, and `estimate` its prediction with the same `kernel`.
     """
-    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
-    calls = [call for stage in stages for call in lower(stage.cascade, kernel)]
+    calls = [call for stage in workload.stages for call in lower(stage.cascade, kernel)]
     parts = [part for part in estimate.parts if part.work is not None]
     found: list[Filling] = []
     for call, part in zip(calls, parts, strict=True):

@@ -12,7 +12,8 @@ from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.rows import softmax
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.predict import CHUNK, predict
+from hwmodel.machines.driver import predict
+from hwmodel.machines.gpu.chunks import CHUNK
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.spine.estimate import EXTRAPOLATED
 

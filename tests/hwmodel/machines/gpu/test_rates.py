@@ -10,8 +10,8 @@ from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.calls import family_of, run
 from hwmodel.machines.gpu.lower import lower
-from hwmodel.machines.gpu.predict import family_of, run
 from hwmodel.machines.gpu.rates import PRIVATE, rates
 
 H200 = device("h200")

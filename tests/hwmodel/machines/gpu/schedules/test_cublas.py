@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
-from hwmodel.machines.gpu.predict import predict
+from hwmodel.machines.driver import predict
 from hwmodel.machines.gpu.schedules import cublas
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
 from hwmodel.spine.activity import totals

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
-from hwmodel.machines.gpu.predict import predict
+from hwmodel.machines.driver import predict
 from hwmodel.machines.gpu.schedules.attention import AttentionProblem, AttentionTile, activity
 from hwmodel.machines.gpu.schedules.cudnn import DECODE_MENU, PREFILL_MENU, resolved
 from hwmodel.machines.gpu.schedules.flash import MENU as FLASH_MENU

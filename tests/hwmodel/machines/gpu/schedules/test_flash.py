@@ -11,8 +11,8 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
+from hwmodel.machines.gpu.calls import Result, run
 from hwmodel.machines.gpu.lower import lower
-from hwmodel.machines.gpu.predict import Result, run
 from hwmodel.machines.gpu.schedules.attention import AttentionProblem, AttentionTile, row_blocks
 from hwmodel.machines.gpu.schedules.flash import MENU, resolved, splits
 

@@ -1,9 +1,7 @@
-"""The least time of a workload on a GPU: every resource at its datasheet peak, all overlapped.
+"""What each unit of a GPU has to do at the least: the operations of the cascade, and no others.
 
-    t >= max over units of (operations / peak rate),  bound on DRAM bytes / peak bandwidth
-
-(Williams, Waterman, Patterson, CACM 52(4), 2009, with the DRAM bytes of `bounds`). Operations are
-those of the cascade: nothing padded, nothing masked, nothing computed twice.
+Nothing is padded, nothing masked, nothing computed twice; at the units' datasheet peaks this is the
+roofline's side of computing (`hwmodel.bounds.roofline`).
 
 The vector lanes may take over a share of the exponentials (FlashAttention-4, arXiv 2603.05451).
 With e seconds of them on the exp unit, v of other work on the lanes and w to emulate them all
@@ -12,17 +10,18 @@ there, the best share (e - v) / (e + w) leaves both units busy for
     e (v + w) / (e + w)      where e > v
 """
 
-from hwmodel.bounds.bound import Bound
+from collections.abc import Sequence
+
+from hwmodel.bounds.roofline import peak_s
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.counts import operation_counts, points
-from hwmodel.einsum.network import Stack
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.structure import contraction
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.schedules.attention import LANE_FLOP
 from hwmodel.machines.gpu.schedules.flash4 import EMULATION
 from hwmodel.machines.gpu.units import product_unit, scalar_operations
-from hwmodel.quantity.arithmetic import most, where
+from hwmodel.quantity.arithmetic import where
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Operation
 
@@ -44,18 +43,12 @@ def unit_operations(cascade: Cascade) -> dict[Operation, Amount]:
     return found
 
 
-def roofline_s(workload: Cascade | Stack, hardware: Hardware, floor: Bound) -> Amount:
-    """Least seconds of a workload on one device; `floor` is its bound on that device."""
-    stages = workload.stages if isinstance(workload, Stack) else (Stage(workload),)
-    busy: dict[str, Amount] = {}
-    for stage in stages:
-        for (unit, _, dtype), count in unit_operations(stage.cascade).items():
-            seconds = stage.times * count / hardware.rate(unit, dtype)
-            busy[unit] = busy.get(unit, 0) + seconds
+def busy_s(stages: Sequence[Stage], hardware: Hardware) -> dict[str, Amount]:
+    """Seconds that each unit needs for all stages, at its peak."""
+    busy = peak_s(((each.times, unit_operations(each.cascade)) for each in stages), hardware)
     if "exp" in busy:
         busy["exp"] = _shared_s(busy["exp"], busy.get("vector", 0), hardware)
-    dram_s = floor.dram_bytes / hardware.memory("dram").bandwidth_bytes_per_s
-    return most((*busy.values(), dram_s))
+    return busy
 
 
 def _shared_s(exp_s: Amount, vector_s: Amount, hardware: Hardware) -> Amount:

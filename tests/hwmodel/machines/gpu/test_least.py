@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hwmodel.bounds.bound import bound
-from hwmodel.einsum.cascade import Cascade, Stage
-from hwmodel.einsum.network import Stack
+from hwmodel.bounds.roofline import floor_of
+from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.network import Stack, Workload
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.rows import add, copy, softmax
 from hwmodel.hardware.catalogue import device
-from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
-from hwmodel.machines.gpu.roofline import roofline_s, unit_operations
+from hwmodel.machines.gpu.least import busy_s, unit_operations
 
 H200 = device("h200")
 BF16_FLOP_PER_S, BYTES_PER_S = 989.4e12, 4.8e12  # NVIDIA H200 datasheet
 
 
-def least_s(workload: Cascade | Stack, hardware: Hardware = H200) -> Any:
-    return roofline_s(workload, hardware, bound(workload, limits(hardware)))
+def least_s(workload: Workload, hardware: Hardware = H200) -> Any:
+    return floor_of(workload, hardware, busy_s(workload.stages, hardware)).time_s
 
 
 @pytest.mark.parametrize(

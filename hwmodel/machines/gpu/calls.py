@@ -1,0 +1,123 @@
+"""One kernel call on a GPU: given its best tile, counted, timed and priced, with its interval."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from hwmodel.hardware.calibration import WIDER, Calibration, Family, at_least_prior, lent
+from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.machines.gpu import support
+from hwmodel.machines.gpu.choose import choose
+from hwmodel.machines.gpu.chunks import in_chunks
+from hwmodel.machines.gpu.lower import Call
+from hwmodel.machines.gpu.rates import ENERGY, rates
+from hwmodel.quantity.arithmetic import where
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Folded, Work, components_j, energy_j, fold, sustained_s, totals
+from hwmodel.spine.estimate import Part
+
+
+def family_of(calibration: Calibration, name: str) -> Family:
+    """Parameters of "schedule:library", or of the schedule where the library has none."""
+    known = calibration.families
+    if name not in known and name in support.STAND_INS:
+        return lent(family_of(calibration, support.STAND_INS[name]))
+    return known[name] if name in known else calibration.family(name.split(":")[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What one kernel call yields: the tile chosen, counts, seconds and joules."""
+
+    tile: Any
+    counts: Work
+    folded: Folded
+    sustained_s: Amount
+    energy_j: Amount
+    energy_by_j: Mapping[str, Amount]
+    """By component, at a single point; sweeps do without, for their speed."""
+
+
+def run(
+    call: Call,
+    hardware: Hardware,
+    parameters: Mapping[str, float],
+    energy: Mapping[str, float] | None = None,
+) -> Result:
+    """One call on `hardware` under the parameters of its family: tile, counts, times, joules."""
+
+    def evaluate(given: Any) -> Result:
+        problem, bounds_, speeds = given
+        tile = choose(call.activity, call.menu, problem, bounds_, speeds, call.resolve)
+        activity = call.activity(problem, tile, cast(Limits, bounds_))
+        folded = fold(activity, speeds)
+        counts = totals(activity)
+        slowed_s = sustained_s(counts, speeds, folded.time_s)
+        by_component = {} if np.ndim(slowed_s) else components_j(counts, speeds, slowed_s)
+        spent_j = energy_j(counts, speeds, slowed_s)
+        return Result(tile, counts, folded, slowed_s, spent_j, by_component)
+
+    speeds = rates(hardware, parameters, energy)
+    return in_chunks(evaluate, (call.problem, limits(hardware), speeds))
+
+
+def part_of(call: Call, times: Amount, hardware: Hardware, calibration: Calibration) -> Part:
+    """A call as a part of an estimate, under its family's parameters and with its interval."""
+    family = family_of(calibration, call.family)
+    energy = calibration.values(ENERGY) if ENERGY in calibration.families else None
+    values = {n: p.value for n, p in family.parameters.items()}
+    if family.origin == "inherited":
+        values = support.adapted(values, call.library, hardware.architecture)
+    result = run(call, hardware, values, energy)
+    beyond = _beyond(call, family)
+    return Part(
+        name=call.name,
+        family=call.family,
+        times=times,
+        counts=result.counts,
+        time_s=result.folded.time_s,
+        sustained_s=result.sustained_s,
+        busy_s=result.folded.busy_s,
+        energy_j=result.energy_j,
+        energy_by_j=result.energy_by_j,
+        beyond=beyond,
+        interval=_interval(call, family, hardware, beyond),
+        tile=result.tile,
+    )
+
+
+def _beyond(call: Call, family: Family) -> Any:
+    """Whether a size of the call, point by point, lies outside those that the fit saw."""
+    outside: Any = False
+    for name, (least_size, most_size) in family.ranges.items():
+        size = getattr(call.problem, name, None)
+        if size is not None:
+            outside = outside | (size < least_size) | (size > most_size)
+    return outside
+
+
+def _interval(call: Call, family: Family, hardware: Hardware, beyond: Any) -> tuple[Amount, Amount]:
+    """The family's interval for the call's formats; a prior's where another kernel stands in.
+
+    It is wider at points `beyond` the sizes that the fit saw.
+    """
+    found = family.interval_of(formats_of(call))
+    passes = call.problem.passes if fused(call) else 1
+    if passes > 1 or (call.library, hardware.architecture) in support.COSTED_AS:
+        found = at_least_prior(found)
+    low, high = found
+    return where(beyond, low**WIDER, low), where(beyond, high**WIDER, high)
+
+
+def fused(call: Call) -> bool:
+    """Whether the call is fused attention, which makes one pass over its keys."""
+    return call.schedule in ("prefill", "decode")
+
+
+def formats_of(call: Call) -> tuple[str, ...]:
+    """Number formats of a call's operands, where its problem names them."""
+    names = ("dtype_a", "dtype_b", "dtype", "kv_dtype")
+    found = [str(getattr(call.problem, name)) for name in names if hasattr(call.problem, name)]
+    return tuple(dict.fromkeys(found))

@@ -141,7 +141,7 @@ def from_loads(loads: Any, layers: tuple[int, ...] | None = None) -> Routing:
     They say how busy experts are, and nothing of where tokens go next. Raises `InputError`.
     """
     try:
-        table = np.atleast_2d(np.asarray(loads, dtype=np.float64))
+        table = np.atleast_2d(np.asarray(loads).astype(np.float64, casting="same_kind"))
     except (TypeError, ValueError):
         raise InputError("loads: expected numbers, as many in each layer, found others") from None
     if table.ndim != 2 or not table.size:

@@ -102,11 +102,16 @@ def _check_names(
     try:
         signature.bind(*args, **given)
     except TypeError as error:
-        called = function.__name__
-        names = [name for name in signature.parameters if name not in ("self", "args", "given")]
-        if strange := [name for name in given if name not in signature.parameters]:
+        called, all_of = function.__name__, signature.parameters.values()
+        names = [each.name for each in all_of if each.kind not in _OPEN and each.name != "self"]
+        strange = [name for name in given if name not in signature.parameters]
+        if strange and not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in all_of):
             raise UnknownNameError(f"argument of {called}", strange[0], names) from None
         raise InputError(f"{called}: expected {', '.join(names)}; found {error}") from None
+
+
+_OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+"""Kinds of parameters that take any number of arguments."""
 
 
 def kinds_of(annotation: Any) -> tuple[Any, ...]:

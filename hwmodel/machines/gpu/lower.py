@@ -331,8 +331,9 @@ def _rows(cascade: Cascade, name: str) -> list[Found]:
     """The row kernel of a cascade, or each of two where it applies; none where it is none.
 
     A sum over a short rank is a loop of one thread and its kernel elementwise; a longer one that
-    leaves no column is a reduction, whose blocks share the outputs or the sum. Softmax and norms
-    keep their columns: they are kernels of whole rows, however short.
+    leaves no column is a reduction, whose blocks share the outputs or the sum; several of them are
+    a kernel each. Softmax and norms keep their columns: they are kernels of whole rows, however
+    short.
     """
     found = row_operation(cascade)
     if found is None:
@@ -359,10 +360,13 @@ def _rows(cascade: Cascade, name: str) -> list[Found]:
         return [elementwise]
     form = torch_rows.form(True, found.operations, found.inputs)
     by_row = replace(flat, row_bytes=found.cols * width, form=form)
-    if torch_rows.HELD & {kind for kind, _ in found.operations}:
-        return [Found(name, "rows", by_row, cascade)]
     longer = Found(name, "rows", by_row, cascade)
-    if found.passes == 1 and _leaves_none(cascade):
+    kept = _keeps_columns(cascade)
+    if kept and torch_rows.HELD & {kind for kind, _ in found.operations}:
+        return [longer]
+    if not kept and not (found.passes == 1 and _makes_none(cascade)):
+        return []
+    if not kept:
         along = "reduce" if _contiguous(cascade) else "reduce strided"
         (_, operator), *_ = next(e.reductions for e in cascade.einsums if e.reductions)
         summed = replace(flat, form=along, reducer=operator)
@@ -380,12 +384,20 @@ def _each(*kernels: tuple[Any, Found]) -> list[Found]:
     ]
 
 
-def _leaves_none(cascade: Cascade) -> bool:
-    """Whether no output of an Einsum has a rank that one reduces, nor runs ahead along a rank."""
-    reduced = {rank for einsum in cascade.einsums for rank, _ in einsum.reductions}
-    outputs = [einsum.output for einsum in cascade.einsums]
+def _keeps_columns(cascade: Cascade) -> bool:
+    """Whether what a cascade leaves has a rank that it reduces, or it runs ahead along a rank."""
     ahead = any(rank.iterative for rank in cascade.ranks.values())
-    return not ahead and not any(reduced & set(output.ranks) for output in outputs)
+    left = (cascade.tensors[name].ranks for name in cascade.outputs)
+    return ahead or any(_reduced(cascade) & set(ranks) for ranks in left)
+
+
+def _makes_none(cascade: Cascade) -> bool:
+    """Whether no Einsum of a cascade makes a rank that one reduces."""
+    return not any(_reduced(cascade) & set(einsum.output.ranks) for einsum in cascade.einsums)
+
+
+def _reduced(cascade: Cascade) -> set[str]:
+    return {rank for einsum in cascade.einsums for rank, _ in einsum.reductions}
 
 
 def _contiguous(cascade: Cascade) -> bool:

@@ -72,6 +72,15 @@ def test_arguments_that_are_not_there_or_lack_are_refused_as_bad_input() -> None
         bake("a", name="b")
 
 
+def test_what_lacks_is_told_where_any_options_are_taken() -> None:
+    def opens(name: str, **options: int) -> str:
+        return f"{name} {options}"
+
+    assert checked(opens)("a", slack=1) == "a {'slack': 1}"
+    with pytest.raises(InputError, match="opens: expected name; found missing"):
+        checked(opens)(slack=1)  # type: ignore[call-arg]
+
+
 def test_a_type_error_from_within_stays_one() -> None:
     def fails(name: str) -> int:
         return name + 1  # type: ignore[operator]

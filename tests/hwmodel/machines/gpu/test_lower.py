@@ -11,9 +11,11 @@ from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import grouped_gemm, moe
 from hwmodel.einsum.workloads.rows import add, copy, gate_silu, gelu, layernorm, rmsnorm, softmax
+from hwmodel.machines.driver import predict
 from hwmodel.machines.gpu.lower import FEW_QUERIES, KERNELS, lower
 from hwmodel.quantity.errors import CoverageError, UnknownNameError
 
+ROWS: dict[str, Any] = {"sizes": {"a": 64, "n": 4096}, "dtypes": {"*": "fp32"}}
 HEADS: dict[str, Any] = {"batch": 2, "heads": 8, "kv_heads": 2, "head_dim": 64}
 
 
@@ -173,6 +175,36 @@ def test_a_sum_along_the_last_index_is_contiguous_and_any_other_strided() -> Non
     (call,) = lower(reduced(4096, text="S[c] = sum(r) X[r, c]", rows=512))
     assert call.problem.form == "reduce strided"
     assert (call.problem.rows, call.problem.cols) == (4096, 512)
+
+
+@pytest.mark.parametrize(
+    ("text", "kernels"),
+    [
+        ("S[a] = sum(n) exp(X[a, n])", 1),
+        ("S[a] = sum(n) sqrt(X[a, n])", 1),
+        ("S[a] = sum(n) exp(X[a, n])\nT[a] = log(S[a])", 1),
+        ("M[a] = max(n) X[a, n]\nS[a] = sum(n) exp(X[a, n] - M[a])\nT[a] = M[a] + log(S[a])", 3),
+        ("M[a] = sum(n) X[a, n]\nV[a] = sum(n) (X[a, n] - M[a]) * (X[a, n] - M[a])", 2),
+        ("P[a, m] = sum(n) X[a, m, n]\nS[a] = sum(m) P[a, m]", 2),
+    ],
+)
+def test_what_leaves_no_column_is_shared_by_all_processors_whatever_it_sums(
+    text: str, kernels: int
+) -> None:
+    """One row of 2^28 numbers: no block of its own, which would take 80 ms and more."""
+    parted = "[a, m]" in text
+    sizes = {"a": 1, "m": 2**14, "n": 2**14} if parted else {"a": 1, "n": 2**28}
+    cascade = parse(text, sizes=sizes, dtypes={"*": "fp32"})
+    calls = lower(cascade)
+    assert len(calls) == kernels
+    assert calls[0].family == "reduction:torch"
+    reads = 2 if kernels > 1 and not parted else 1
+    assert predict(cascade, "h200").time_s < 1.5 * reads * 2**30 / 4.8e12
+
+
+def test_what_keeps_its_columns_is_a_kernel_of_whole_rows() -> None:
+    kept = parse("E[a, n] = exp(X[a, n])\nS[a] = sum(n) E[a, n]\nY[a, n] = E[a, n] / S[a]", **ROWS)
+    assert families(kept) == ["rows:torch"]
 
 
 def test_our_kernels_have_no_reduction() -> None:

@@ -19,10 +19,11 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.mappers.cascades import map_cascade
+from hwmodel.mappers.cascades import map_nests
 from hwmodel.mappers.fusion.form import TileRule
 from hwmodel.mappers.fusion.fuse import fuse
-from hwmodel.mappers.nests.answer import Mapped
+from hwmodel.mappers.nests.certify import certified
+from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.units import show
 
 PRODUCT = "Z[m, n] = A[m, k] * B[k, n]"
@@ -53,7 +54,7 @@ class Case:
     """A question, and what peers answered."""
 
     name: str
-    ask: Callable[[], Mapped]
+    ask: Callable[[], NestMapped]
     peers: tuple[Peer, ...]
 
 
@@ -75,7 +76,7 @@ def two_levels(size: int, dtype: str, capacity: str, mapspace: str, *peers: Peer
     cascade, hardware = product_of(size, dtype), machine("peer-a2", capacity)
     return Case(
         f"product {size}, {dtype}, {capacity}, {mapspace}",
-        lambda: map_cascade(cascade, hardware, mapspace=mapspace),
+        lambda: certified(map_nests, cascade, hardware, mapspace=mapspace),
         peers,
     )
 
@@ -84,7 +85,7 @@ def fused(keys: int, mapspace: str, *peers: Peer) -> Case:
     cascade, hardware = attention_of(keys), machine("peer-a2", "1 MiB")
     return Case(
         f"attention {keys}, 12 heads, bf16, 1 MiB, {mapspace}",
-        lambda: map_cascade(cascade, hardware, mapspace=mapspace),
+        lambda: certified(map_nests, cascade, hardware, mapspace=mapspace),
         peers,
     )
 
@@ -93,7 +94,7 @@ def three_levels(size: int, capacity: str, *peers: Peer) -> Case:
     cascade, hardware = product_of(size, "int8"), machine("peer-a3", capacity)
     return Case(
         f"product {size}, peer-a3, {capacity}, energy [pJ]",
-        lambda: map_cascade(cascade, hardware, objective="energy"),
+        lambda: certified(map_nests, cascade, hardware, objective="energy"),
         peers,
     )
 
@@ -119,7 +120,7 @@ def fusemax(kilo: int, *, by_rule: bool, published: int) -> Case:
     rules = {"p": TileRule(multiple=256, divisor=by_rule), "m": TileRule(divisor=by_rule)}
     return Case(
         f"BERT {kilo} K, FuseMax's buffer, {'its rule' if by_rule else 'free'}",
-        lambda: fuse(cascade, hardware, tile_rules=rules),
+        lambda: certified(fuse, cascade, hardware, tile_rules=rules),
         (Peer("FuseMax", published, "-"),),
     )
 
@@ -169,7 +170,7 @@ def random_gaps(cases: int = 300) -> str:
         sizes = {rank: draw.randint(2, 64) for rank in "mnk"}
         cascade = parse(PRODUCT, sizes=sizes, dtypes={"*": "int8"}, name="product")
         hardware = device("peer-a2").but(buffer={"capacity_bytes": draw.randint(8, 128)})
-        gaps.append(map_cascade(cascade, hardware).certificate.gap_to_bound)
+        gaps.append(certified(map_nests, cascade, hardware).certificate.gap_to_bound)
     return (
         f"{cases} random products of up to 64 x 64 x 64 in 8 to 128 bytes: median gap to the"
         f" bound for any schedule {statistics.median(gaps):.1%}, largest {max(gaps):.1%}"

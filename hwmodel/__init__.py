@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hwmodel.hardware.catalogue import devices as devices
     from hwmodel.hardware.hardware import Hardware as Hardware
     from hwmodel.machines.driver import predict as predict
-    from hwmodel.mappers.nests.answer import Mapped as Mapped
+    from hwmodel.mappers.mapper import Mapped as Mapped
     from hwmodel.network.topology import Topology as Topology
     from hwmodel.quantity.errors import CapacityError as CapacityError
     from hwmodel.quantity.errors import CoverageError as CoverageError
@@ -84,7 +84,7 @@ _FACE = {
     "InputError": ("hwmodel.quantity.errors", "InputError"),
     "Limit": ("hwmodel.bounds.limit", "Limit"),
     "LooseBound": ("hwmodel.verbs.map", "LooseBound"),
-    "Mapped": ("hwmodel.mappers.nests.answer", "Mapped"),
+    "Mapped": ("hwmodel.mappers.mapper", "Mapped"),
     "Model": ("hwmodel.einsum.workloads.model", "Model"),
     "PlaceAnswer": ("hwmodel.verbs.placed", "PlaceAnswer"),
     "Routing": ("hwmodel.experts.statistics", "Routing"),

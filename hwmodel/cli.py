@@ -254,11 +254,11 @@ def map_nest(
         points = map_command.front(given)
         if as_json:
             return _print_json([point.record() for point in points])
-        from hwmodel.mappers.nests.show import front_text
+        from hwmodel.mappers.nests.front import front_text
 
         return typer.echo(front_text(points))
     if given.pop("forms", False):
-        from hwmodel.mappers.nests.show import forms_record, forms_text
+        from hwmodel.mappers.fusion.compare import forms_record, forms_text
 
         answers = map_command.forms(given)
         return _print_json(forms_record(answers)) if as_json else typer.echo(forms_text(answers))

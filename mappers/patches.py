@@ -16,25 +16,25 @@ by `hwmodel.predict`. Grids: MCUNetV2 (Lin et al., NeurIPS 2021, arXiv 2110.1535
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.network import Stack
-from hwmodel.einsum.workloads.layer import Layer
+from hwmodel.einsum.workloads.layer import Layer, Network
 from hwmodel.einsum.workloads.patches import Patched, patched, splits
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
 from hwmodel.machines.mcu.arena import Held, arena
-from hwmodel.machines.mcu.libraries import library
+from hwmodel.machines.mcu.libraries import Library, library
 from hwmodel.machines.mcu.predict import family_of, image, leaf, mcu_rates, scheduled
+from hwmodel.mappers.mapper import Mapped, Proposal, capacities_of, proposed
 from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import amount
-from hwmodel.show.html import Notebook
 from hwmodel.show.json import full_record, plain
 from hwmodel.spine.activity import Rates, Work, energy_j, fold
-from hwmodel.spine.certificate import Certificate
 from hwmodel.spine.estimate import Estimate
 
 OBJECTIVES: Mapping[str, str] = {"latency": "s", "energy": "J", "traffic": "bytes", "sram": "bytes"}
@@ -53,8 +53,21 @@ REASONS = {
 }
 
 
+@dataclass(frozen=True)
+class Patching:
+    """What is chosen on a microcontroller.
+
+    The first `split` layers on `patches` x `patches` tiles of their output, the rest on whole maps;
+    0 layers: layer by layer. `kernel` is the library.
+    """
+
+    patches: int = 1
+    split: int = 0
+    kernel: str | None = None
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class PatchMapped(Notebook):
+class PatchMapped(Mapped):
     """The answer: the schedule, what it takes, and the proof.
 
     `workload` is the network so scheduled: predict, compare and bound take it as any other.
@@ -65,7 +78,6 @@ class PatchMapped(Notebook):
     schedule: Patched
     held: tuple[Held, ...]
     estimate: Estimate
-    certificate: Certificate
     sram_bytes: float
     in_place: bool
 
@@ -118,7 +130,7 @@ class PatchMapped(Notebook):
             f"time      {float(est.time_s) * 1e3:,.4g} ms, {float(est.time_low_s) * 1e3:,.4g} to"
             f" {float(est.time_high_s) * 1e3:,.4g} (90 %)",
             f"energy    {float(est.energy_j) * 1e3:,.4g} mJ",
-            f"proof     best of all {proof.candidates:,} in mapspace {proof.mapspace!r}:"
+            f"proof     {proof.words}, of {proof.candidates:,} looked at:"
             f" {proof.objective} {proof.value:.6g} {proof.unit}; at least {proof.bound:.6g} for any"
             f" schedule ({proof.bound_reason}), gap {proof.gap_to_bound:.1%}",
         ]
@@ -134,18 +146,53 @@ def map_patches(
     workload: Cascade | Stack,
     hardware: Hardware,
     *,
-    objective: str | None = None,
+    objective: str,
+    capacities: Mapping[str, Any],
     kernel: str | None = None,
-    sram_bytes: Any = None,
-) -> PatchMapped:
+) -> Proposal:
     """The best split and grid of a network on a microcontroller, proven by looking at all.
 
-    `objective` is one of `OBJECTIVES`, by default `DEFAULT_OBJECTIVE`.
-    `sram_bytes` (a number, or text such as "192 KiB") replaces the machine's SRAM as the limit.
     Raises `CapacityError` with the least that would suffice where nothing fits.
     """
+    posed = _pose(workload, hardware, kernel)
+    limit = capacities["sram"]
+    members = [patched(posed.network)]
+    for split in splits(posed.network):
+        last = posed.network.layers[split - 1]
+        sides = range(2, min(last.out_height, last.out_width) + 1)
+        members += [patched(posed.network, grid, split) for grid in sides]
+    charged: dict[Layer, Charge] = {}
+    costs = [_cost(member, posed, charged) for member in members]
+    fitting = [at for at, cost in enumerate(costs) if cost["sram"] <= limit]
+    if not fitting:
+        leanest = min(range(len(members)), key=lambda at: costs[at]["sram"])
+        raise _short(members[leanest], costs[leanest]["sram"], limit, hardware)
+    other = "latency" if objective == "sram" else "sram"
+    best = min(fitting, key=lambda at: (costs[at][objective], costs[at][other]))
+    return Proposal(
+        Patching(members[best].grid, members[best].split, kernel),
+        mapspace="grids",
+        candidates=len(members),
+        least=costs[best][objective],
+    )
+
+
+def certified(
+    mapper: Callable[..., Proposal],
+    workload: Cascade | Stack,
+    hardware: Hardware,
+    *,
+    objective: str = DEFAULT_OBJECTIVE,
+    sram_bytes: Any = None,
+    **asked: Any,
+) -> PatchMapped:
+    """What a mapper proposes for a network on a microcontroller, costed anew.
+
+    `objective` is one of `OBJECTIVES`. `sram_bytes` (a number, or text such as "192 KiB") replaces
+    the machine's SRAM as the limit. Raises `CapacityError` for a schedule that does not fit,
+    `InputError` for one that is none, and what the mapper raises.
+    """
     started_s = time.perf_counter()
-    objective = objective or DEFAULT_OBJECTIVE
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
     limit = hardware.memory("sram").capacity_bytes
@@ -153,65 +200,64 @@ def map_patches(
         limit = amount(sram_bytes, "bytes", where="sram")
     if not isinstance(limit, (int, float)):
         raise InputError("sram: expected one size, found an array; map one limit at a time")
-    given, dtype = scheduled(workload, hardware)
-    used = library(kernel)
-    rates = mcu_rates(hardware, family_of(hardware, used.name)[0], dtype)
-    network = given.network
-    members = [patched(network)]
-    for split in splits(network):
-        last = network.layers[split - 1]
-        sides = range(2, min(last.out_height, last.out_width) + 1)
-        members += [patched(network, grid, split) for grid in sides]
-    charged: dict[Layer, Charge] = {}
-    costs = [
-        _cost(member, arena(member, in_place=used.in_place), rates, dtype, charged)
-        for member in members
-    ]
-    fitting = [at for at, cost in enumerate(costs) if cost["sram"] <= limit]
-    if not fitting:
-        leanest = min(range(len(members)), key=lambda at: costs[at]["sram"])
-        raise _short(members[leanest], costs[leanest]["sram"], limit, hardware)
-    other = "latency" if objective == "sram" else "sram"
-    best = min(fitting, key=lambda at: (costs[at][objective], costs[at][other]))
-    chosen = members[best]
-    assert isinstance(workload, Stack)  # else `scheduled` has refused it
-    scheduled_so = workload.but(patches=chosen.grid, split=chosen.split)
-    bound = costs[0][objective] if objective != "sram" else network.layers[-1].outputs_elements
-    estimate = predict(scheduled_so, hardware, kernel=kernel)
-    value = costs[best][objective]
+    room = {**capacities_of(hardware), "sram": limit}
+    found = proposed(mapper, workload, hardware, objective=objective, capacities=room, **asked)
+    choice = found.choice
+    if not isinstance(choice, Patching):
+        raise InputError(
+            f"{hardware.name}: expected hwmodel.mappers.patches.Patching as a proposal's choice,"
+            f" found {shown(choice)}"
+        )
+    posed = _pose(workload, hardware, choice.kernel)
+    chosen = patched(posed.network, choice.patches, choice.split)
+    held = arena(chosen, in_place=posed.library.in_place)
+    most = max(each.bytes for each in held)
+    if most > limit:
+        raise _short(chosen, most, limit, hardware, "the one proposed")
+    scheduled_so = posed.workload.but(patches=chosen.grid, split=chosen.split)
+    estimate = predict(scheduled_so, hardware, kernel=choice.kernel)
+    whole = _cost(patched(posed.network), posed, {})
+    last = posed.network.layers[-1].outputs_elements
+    general = float(last) if objective == "sram" else whole[objective], REASONS[objective]
+    value, unit = _again(objective, estimate), OBJECTIVES[objective]
+    took_s = time.perf_counter() - started_s
     return PatchMapped(
+        certificate=found.certificate(objective, unit, value, general, took_s),
         workload=scheduled_so,
         schedule=chosen,
-        held=arena(chosen, in_place=used.in_place),
+        held=held,
         estimate=estimate,
-        certificate=Certificate(
-            objective=objective,
-            unit=OBJECTIVES[objective],
-            value=_again(objective, estimate),
-            mapspace="grids",
-            mapspace_bound=value,
-            bound=bound,
-            bound_reason=REASONS[objective],
-            candidates=len(members),
-            solve_time_s=time.perf_counter() - started_s,
-        ),
         sram_bytes=float(limit),
-        in_place=used.in_place,
+        in_place=posed.library.in_place,
     )
 
 
-def _cost(
-    member: Patched,
-    held: Sequence[Held],
-    rates: Rates,
-    dtype: str,
-    charged: dict[Layer, Charge],
-) -> dict[str, float]:
+@dataclass(frozen=True)
+class _Posed:
+    """A network on a microcontroller, by a library."""
+
+    workload: Stack
+    network: Network
+    dtype: str
+    library: Library
+    rates: Rates
+
+
+def _pose(workload: Cascade | Stack, hardware: Hardware, kernel: str | None) -> _Posed:
+    given, dtype = scheduled(workload, hardware)
+    assert isinstance(workload, Stack)  # else `scheduled` has refused it
+    used = library(kernel)
+    rates = mcu_rates(hardware, family_of(hardware, used.name)[0], dtype)
+    return _Posed(workload, given.network, dtype, used, rates)
+
+
+def _cost(member: Patched, posed: _Posed, charged: dict[Layer, Charge]) -> dict[str, float]:
     """Latency, energy, bytes from outside and live bytes of one schedule; layers charged once."""
-    runs, charges = [1], [_charge(image(member), rates)]
+    held = arena(member, in_place=posed.library.in_place)
+    runs, charges = [1], [_charge(image(member), posed.rates)]
     for each in held:
         if each.layer not in charged:
-            charged[each.layer] = _charge(leaf(each, dtype), rates)
+            charged[each.layer] = _charge(leaf(each, posed.dtype), posed.rates)
         charges.append(charged[each.layer])
         runs.append(member.runs if each.fused else 1)
     sums = [sum(n * c[at] for n, c in zip(runs, charges, strict=True)) for at in range(3)]
@@ -236,12 +282,14 @@ def _again(objective: str, estimate: Estimate) -> float:
     return float(table[objective])
 
 
-def _short(member: Patched, least: float, limit: float, hardware: Hardware) -> CapacityError:
+def _short(
+    member: Patched, least: float, limit: float, hardware: Hardware, which: str = "the leanest"
+) -> CapacityError:
     grid = f"{member.grid} x {member.grid} patches over {member.split} layers"
     how = grid if member.tiles else "layer by layer"
     return CapacityError(
         f"{member.network.name} on {hardware.name}: expected a schedule within"
-        f" {limit / 1024:,.1f} KiB of SRAM; the leanest, {how},"
+        f" {limit / 1024:,.1f} KiB of SRAM; {which}, {how},"
         f" needs {least / 1024:,.1f} KiB, {(least - limit) / 1024:,.1f} KiB more; lower the"
         " resolution or the width"
     )

@@ -12,9 +12,8 @@ hold, each busy in every cycle. The answer is costed again from its tree.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,23 +29,34 @@ from hwmodel.machines.fpga.hls4ml import (
     Design,
     layers,
     least_cycles,
+    shortages,
     smallest_target,
+    too_large,
 )
 from hwmodel.machines.fpga.rates import spatial_rates
 from hwmodel.machines.fpga.reuse import legal_reuse_factors
-from hwmodel.quantity.errors import SolverError
-from hwmodel.show.html import Notebook
+from hwmodel.mappers.mapper import Mapped, Proposal, proposed
+from hwmodel.quantity.errors import CapacityError, InputError, SolverError, UnknownNameError
+from hwmodel.quantity.printable import shown
+from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import fold
-from hwmodel.spine.certificate import Certificate
+
+KERNEL = "hls4ml"
 
 
-@dataclass(frozen=True, repr=False)
-class ReuseMapped(Notebook):
+@dataclass(frozen=True)
+class Factors:
+    """What is chosen on an FPGA: a reuse factor for each layer."""
+
+    reuse: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ReuseMapped(Mapped):
     """The answer: a design, what it takes, and the proof."""
 
     design: Design
     seconds: float
-    certificate: Certificate
 
     def record(self) -> dict[str, Any]:
         """Every field, for JSON."""
@@ -70,7 +80,7 @@ class ReuseMapped(Notebook):
             (
                 f"reuse     {', '.join(map(str, made.reuse))} ({made.io})",
                 f"takes     {made.cycles:,} cycles, {self.seconds * 1e6:.4g} us; {used}",
-                f"proof     best in mapspace {proof.mapspace!r}; at least {proof.bound:,.0f} cycles"
+                f"proof     {proof.words}; at least {proof.bound:,.0f} cycles"
                 f" for any design ({proof.bound_reason}), gap {proof.gap_to_bound:.1%}",
                 f"warning   {UNKNOWN}",
             )
@@ -78,35 +88,79 @@ class ReuseMapped(Notebook):
 
 
 def map_reuse(
-    workload: Cascade | Stack, hardware: Hardware, *, room: Limits | None = None
-) -> ReuseMapped:
-    """The design with fewest cycles that fits the device (or `room`).
+    workload: Cascade | Stack,
+    hardware: Hardware,
+    *,
+    objective: str,
+    capacities: Mapping[str, Amount],
+    kernel: str | None = None,
+) -> Proposal:
+    """The design with fewest cycles that fits.
 
     Raises `CapacityError` where one multiplier a layer is too much, `CoverageError` for a workload
     that hls4ml does not unroll.
     """
+    if kernel not in (None, KERNEL):
+        raise UnknownNameError(f"kernel on {hardware.name}", kernel, (KERNEL,))
+    net = layers(workload)
+    chosen = best(net, replace(limits(hardware), resources=capacities))
+    return Proposal(
+        Factors(chosen.reuse),
+        mapspace="legal reuse factors",
+        candidates=sum(len(options(layer)) for layer in net),
+        optimal=True,
+    )
+
+
+def certified(
+    mapper: Callable[..., Proposal],
+    workload: Cascade | Stack,
+    hardware: Hardware,
+    *,
+    objective: str = "latency",
+    room: Limits | None = None,
+    **asked: Any,
+) -> ReuseMapped:
+    """What a mapper proposes, built anew; `room` replaces the device's resources.
+
+    Raises `InputError` for factors that the kernel does not allow, `CapacityError` where they do
+    not fit, and what the mapper raises.
+    """
     started_s = time.perf_counter()
     room = room or limits(hardware)
-    net = layers(workload)
-    chosen = best(net, room)
-    speeds = spatial_rates(hardware, len(net), frozenset(layer.bits for layer in net))
-    seconds = float(fold(chosen.activity(), speeds).time_s)
-    cycles = round(seconds * float(np.max(hardware.clock_hz)))
-    return ReuseMapped(
-        design=chosen,
-        seconds=seconds,
-        certificate=Certificate(
-            objective="latency",
-            unit="cycles",
-            value=cycles,
-            mapspace="legal reuse factors",
-            mapspace_bound=cycles,
-            bound=least_cycles(net, room),
-            bound_reason="every multiplier busy in every cycle",
-            candidates=int(sum(len(options(layer)) for layer in net)),
-            solve_time_s=time.perf_counter() - started_s,
-        ),
+    found = proposed(
+        mapper, workload, hardware, objective=objective, capacities=room.resources, **asked
     )
+    net = layers(workload)
+    made = _design(net, found.choice, hardware)
+    if shortages(made, room):
+        raise CapacityError(too_large(made, room))
+    speeds = spatial_rates(hardware, len(net), frozenset(layer.bits for layer in net))
+    seconds = float(fold(made.activity(), speeds).time_s)
+    cycles = round(seconds * float(np.max(hardware.clock_hz)))
+    general = least_cycles(net, room), "every multiplier busy in every cycle"
+    took_s = time.perf_counter() - started_s
+    return ReuseMapped(
+        certificate=found.certificate(objective, "cycles", cycles, general, took_s),
+        design=made,
+        seconds=seconds,
+    )
+
+
+def _design(net: Sequence[Dense], choice: object, hardware: Hardware) -> Design:
+    menus = [legal_reuse_factors(layer.fan_in, layer.fan_out) for layer in net]
+    if not isinstance(choice, Factors) or len(choice.reuse) != len(net):
+        raise InputError(
+            f"{hardware.name}: expected hwmodel.mappers.reuse.Factors of {len(net)} layers as a"
+            f" proposal's choice, found {shown(choice)}"
+        )
+    for layer, reuse, menu in zip(net, choice.reuse, menus, strict=True):
+        if reuse not in menu:
+            raise InputError(
+                f"{hardware.name}: layer {layer.name}: expected a legal reuse factor"
+                f" ({', '.join(map(str, menu))}), found {shown(reuse)}"
+            )
+    return Design(tuple(net), choice.reuse)
 
 
 def best(net: Sequence[Dense], room: Limits) -> Design:
@@ -124,18 +178,19 @@ def best(net: Sequence[Dense], room: Limits) -> Design:
     have = [float(np.max(room.resources[name])) for name in HAVE.values()]
     # The last variable is the slowest layer's turns: what streams minimise, 0 otherwise.
     slowest = np.hstack([one_each[:, :count] * turns, -np.ones((rows, 1))])
-    optimize: Any = import_module("scipy.optimize")
+    from scipy.optimize import Bounds, LinearConstraint, milp  # late: costly to load
+
     rules = [
-        optimize.LinearConstraint(one_each, 1, 1),
-        optimize.LinearConstraint(taken, -np.inf, have),
+        LinearConstraint(one_each, 1, 1),
+        LinearConstraint(taken, -np.inf, have),
     ]
     if streams:
-        rules.append(optimize.LinearConstraint(slowest, -np.inf, 0))
-    found: Any = optimize.milp(
+        rules.append(LinearConstraint(slowest, -np.inf, 0))
+    found: Any = milp(
         np.append(np.zeros(count), 1) if streams else np.append(turns, 0),
         constraints=rules,
         integrality=np.append(np.ones(count), 0),
-        bounds=optimize.Bounds(0, np.append(np.ones(count), np.inf)),
+        bounds=Bounds(0, np.append(np.ones(count), np.inf)),
         options={"mip_rel_gap": 0},
     )
     if found.status != 0:

@@ -68,6 +68,16 @@ class Certificate:
         """(value - bound) / value against the bound for any schedule."""
         return _gap(self.value, self.bound)
 
+    @property
+    def words(self) -> str:
+        """What is proven within the mapspace, and under what."""
+        said = (
+            f"nothing in {self.mapspace!r} is better"
+            if self.optimal_in_mapspace
+            else f"at most {self.mapspace_gap:.2%} above the best in {self.mapspace!r}"
+        )
+        return f"{said}, given {' and '.join(self.given)}" if self.given else said
+
     def record(self) -> dict[str, Any]:
         """The fields that every mapper's answer carries, for JSON and tables."""
         return {

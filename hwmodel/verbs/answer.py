@@ -17,22 +17,18 @@ from hwmodel.bounds import bound as bounds
 from hwmodel.bounds.limit import Limit
 from hwmodel.bounds.sensitivity import on_machine
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stack
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.driver import Machine, Workload, check_workload, divided, machine_of, predict
 from hwmodel.network import collectives
 from hwmodel.quantity.checked import checked
-from hwmodel.quantity.errors import CoverageError, HwmodelError, InputError, UnknownNameError
+from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.spine.estimate import Estimate
 from hwmodel.text.markup import Brief
 
 if TYPE_CHECKING:
     from hwmodel.experts.statistics import Routing
-    from hwmodel.mappers.gpu_tiles import Ranking
-    from hwmodel.mappers.nests.answer import Mapped
-    from hwmodel.mappers.patches import PatchMapped
-    from hwmodel.mappers.reuse import ReuseMapped
+    from hwmodel.mappers.mapper import Mapped, Mapper
     from hwmodel.network.topology import Topology
     from hwmodel.verbs.map import LooseBound
     from hwmodel.verbs.placed import PlaceAnswer
@@ -196,6 +192,7 @@ def map(
     cascade: Workload,
     on: Machine,
     *,
+    mapper: "Mapper | None" = None,
     objective: str | None = None,
     mapspace: str | None = None,
     rules: str | None = None,
@@ -203,8 +200,12 @@ def map(
     shares: Mapping[str, Sequence[str]] | None = None,
     fused: bool = True,
     kernel: str | None = None,
-) -> "Mapped | PatchMapped | Ranking | ReuseMapped":
+) -> "Mapped":
     """The best loop nest of a cascade on memories, buffers and arrays, with its certificate.
+
+    `mapper` is a function of your own, `(cascade, machine, *, objective, capacities)` to a
+    `hwmodel.mappers.mapper.Proposal`, in place of ours: what it proposes is counted anew, and the
+    certificate says how far it is from a proven bound; the options below are our mapper's.
 
     `objective` is traffic (default), energy, latency or edp; of a network on a microcontroller
     latency (default), energy, traffic or sram. `mapspace` is the set of nests that is searched
@@ -217,48 +218,8 @@ def map(
     nothing fits, with what would suffice.
     """
     check_workload(cascade, "map")
-    machine = machine_of(on)
-    nests = {"mapspace": mapspace, "rules": rules, "double": double, "shares": shares}
-    asked = [name for name, value in nests.items() if value]
-    if machine.kind in ("mcu", "gpu", "fpga") and (asked or not fused):
-        raise InputError(
-            f"{machine.name}: {', '.join(asked) or 'unfused'}: expected a machine of memories,"
-            f" buffers and arrays for what speaks of loop nests; found kind {machine.kind!r}"
-        )
-    if machine.kind == "mcu":
-        from hwmodel.mappers.patches import map_patches
+    from hwmodel.mappers.shipped import mapped
 
-        return map_patches(cascade, machine, objective=objective, kernel=kernel)
-    if machine.kind == "fpga":
-        from hwmodel.mappers.reuse import map_reuse
-
-        if objective not in (None, "latency") or kernel not in (None, "hls4ml"):
-            raise InputError(
-                f"{machine.name}: an FPGA's reuse factors are chosen for latency, kernel hls4ml;"
-                f" found objective {objective!r}, kernel {kernel!r}"
-            )
-        return map_reuse(cascade, machine)
-    if isinstance(cascade, Stack):
-        raise CoverageError(
-            f"{machine.name}: expected a cascade to map, found all of {cascade.name}"
-        )
-    if machine.kind == "gpu":
-        from hwmodel.mappers.gpu_tiles import ranking
-
-        if objective not in (None, "latency"):
-            raise InputError(f"{machine.name}: a GPU's tiles are ranked by latency: {objective!r}")
-        return ranking(cascade, machine, call=kernel)
-    from hwmodel.mappers.cascades import map_cascade
-
-    if kernel is not None:
-        raise InputError(f"{machine.name}: expected no kernel for a loop nest, found {kernel!r}")
-    return map_cascade(
-        cascade,
-        machine,
-        objective=objective or "traffic",
-        mapspace=mapspace,
-        rules=rules or "overlap",
-        double=double,
-        shares=shares,
-        fused=fused,
-    )
+    options = {"mapspace": mapspace, "rules": rules, "shares": shares, "kernel": kernel}
+    flags = {"double": double or None, "fused": None if fused else False}
+    return mapped(cascade, machine_of(on), mapper=mapper, objective=objective, **options, **flags)

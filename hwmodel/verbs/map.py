@@ -22,7 +22,8 @@ from hwmodel.einsum.workloads.catalogue import WORKLOADS, workload
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.mappers.cascades import map_forms, map_front
-from hwmodel.mappers.nests.answer import Mapped, any_schedule
+from hwmodel.mappers.nests.costs import any_schedule
+from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.reading import json_value, kind_of, text_of
 from hwmodel.quantity.units import show
@@ -33,7 +34,7 @@ from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs import answer as verbs
 
 if TYPE_CHECKING:
-    from hwmodel.mappers.fusion.reformulate import Compared
+    from hwmodel.mappers.fusion.compare import Compared
 
 DEFAULT_MACHINE = "peer-a2"
 REPLACED = "buffer"
@@ -126,12 +127,12 @@ def draw(answer: Any, path: str) -> None:
     """Draw a loop nest; raises `InputError` for an answer of another kind."""
     from hwmodel.mappers.nests.picture import draw
 
-    if not isinstance(answer, Mapped):
+    if not isinstance(answer, NestMapped):
         raise InputError("--picture: expected a loop nest to draw, found an answer without one")
     draw(answer, path)
 
 
-def front(given: Mapping[str, Any]) -> tuple[Mapped, ...]:
+def front(given: Mapping[str, Any]) -> tuple[NestMapped, ...]:
     """The answers of `hwmodel map --front`: it has two objectives of its own."""
     asked = _read(given, ("mapspace", "rules"))
     if asked.shares:

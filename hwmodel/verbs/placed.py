@@ -19,9 +19,8 @@ from hwmodel.experts.placement import (
 )
 from hwmodel.experts.statistics import Routing
 from hwmodel.experts.step import StepTimes
+from hwmodel.mappers.mapper import Mapped
 from hwmodel.quantity.units import show
-from hwmodel.show.html import Notebook
-from hwmodel.spine.certificate import Certificate
 from hwmodel.text.grid import grid, width
 from hwmodel.verbs.copies import Copies
 
@@ -30,7 +29,7 @@ SHOWN_EXPERTS, SHOWN_LAYERS = 16, 12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PlaceAnswer(Notebook):
+class PlaceAnswer(Mapped):
     """A placement, its certificate, and how it compares with consecutive experts.
 
     Attributes:
@@ -44,7 +43,6 @@ class PlaceAnswer(Notebook):
     routing: Routing
     placement: Placement
     nodes: int
-    certificate: Certificate
     crossings: float
     contiguous_crossings: float
     interrupted: bool

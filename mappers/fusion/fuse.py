@@ -13,18 +13,21 @@ to the memory and fetched again. The search's traffic is never believed:
 `hwmodel.machines.spatial.nest` counts the tree anew, and a difference is an error.
 """
 
-import time
 from collections.abc import Mapping as Table
 from dataclasses import replace
 
 from hwmodel.bounds.bound import bound_of
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.counts import cascade_counts
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.spatial.nest import Counts, evaluate
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.fusion.form import Form, TileRule, form_of, orders
+from hwmodel.mappers.fusion.reformulate import softmax_of
 from hwmodel.mappers.fusion.search import Branch, Search, subtrees
-from hwmodel.mappers.nests.answer import Mapped, answer
+from hwmodel.mappers.mapper import Proposal
+from hwmodel.mappers.nests.certify import is_deep
+from hwmodel.mappers.nests.costs import check_objective
 from hwmodel.quantity.errors import CapacityError, HwmodelError, InputError, UnknownNameError
 from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Node, Split
 
@@ -37,24 +40,28 @@ def fuse(
     cascade: Cascade,
     hardware: Hardware,
     *,
+    objective: str,
+    capacities: Table[str, float],
     mapspace: str = "uniform",
     tile_rules: Table[str, TileRule] | None = None,
     rules: Rules = OVERLAP,
-) -> Mapped:
+) -> Proposal:
     """The fused loop tree of least traffic between a machine's memory and the buffer next to it.
 
-    `tile_rules` restricts the tiles of single ranks; `rules` says how time is accounted. Raises
+    `tile_rules` restricts the tiles of single ranks; `rules` says how time is accounted. With one
+    buffer, time and energy grow with bytes and operations alone: a tree that moves least and
+    computes nothing twice is the best for them too. Raises
     `CapacityError` where no tree fits, `CoverageError` for cascades outside of what `form`
     covers, `InputError` for an unknown mapspace or rank.
     """
-    started = time.perf_counter()
+    check_objective(objective)
     if mapspace not in MAPSPACES:
         raise UnknownNameError("mapspace", mapspace, MAPSPACES)
     machine = limits(hardware)
-    levels = tuple(machine.capacity_bytes)
+    levels = tuple(capacities)
     if len(levels) < 2:
         raise InputError(f"{hardware.name}: expected a memory and a buffer, found {levels}")
-    capacity = int(machine.capacity_bytes[levels[1]] / machine.instances.get(levels[1], 1))
+    capacity = int(capacities[levels[1]])
     allowed = dict(tile_rules or {})
     for rank in allowed:
         if rank not in cascade.ranks:
@@ -72,24 +79,29 @@ def fuse(
         mapping, promised = better or (mapping, promised)
     fast = sum(machine.capacity_bytes[level] for level in levels[1:])
     least = float(bound_of(cascade, fast, level=levels[0]).bytes)
-    mapped = answer(
-        cascade,
-        hardware,
-        mapping,
-        objective="traffic",
-        rules=rules,
-        mapspace=", ".join((mapspace, *_obeyed(tile_rules or {}))),
-        candidates=sum(search.candidates for search in searches),
-        started_s=started,
-        mapspace_bound=least if mapspace == "pinned" else None,
-        notes=(_fused(search.form, tree),),
-    )
-    if mapped.traffic_bytes != promised:
+    counts = evaluate(cascade, mapping, machine)
+    moved = counts.traffic_bytes(levels[0])
+    if moved != promised:
         raise HwmodelError(
             f"{cascade.name} on {hardware.name}: the search promised {promised:,.0f} bytes, its"
-            f" loop tree moves {mapped.traffic_bytes:,.0f}; one of the two is wrong\n{mapping}"
+            f" loop tree moves {moved:,.0f}; one of the two is wrong\n{mapping}"
         )
-    return mapped
+    # Tiles kept twice are steps of recurrent tensors, which move nothing.
+    once = sum(counts.operations.values()) == sum(cascade_counts(cascade).values())
+    by_bytes = objective == "traffic"
+    notes = [_fused(search.form, tree)]
+    notes += [f"nothing is kept in {', '.join(levels[2:])}"] if is_deep(hardware) else ()
+    if softmax_of(cascade) is not None:
+        notes.append("a softmax in three passes: its other forms are compared by `forms`")
+    return Proposal(
+        mapping,
+        mapspace=", ".join((mapspace, *_obeyed(tile_rules or {}))),
+        candidates=sum(search.candidates for search in searches),
+        optimal=mapspace != "pinned" and (by_bytes or once),
+        least=least if mapspace == "pinned" and by_bytes else 0.0,
+        rules=rules,
+        notes=tuple(notes),
+    )
 
 
 def _least(searches: list[Search], capacity: int) -> tuple[float, Search, Branch] | None:

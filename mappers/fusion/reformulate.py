@@ -26,10 +26,7 @@ from hwmodel.einsum.cascade import Access, Apply, Cascade, Einsum
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.printer import show_einsum
-from hwmodel.hardware.hardware import Hardware
-from hwmodel.mappers.fusion.fuse import fuse
-from hwmodel.mappers.nests.answer import Mapped
-from hwmodel.quantity.errors import CapacityError, CoverageError
+from hwmodel.quantity.errors import CoverageError
 
 TILES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Tiles of the softmax's rank that are offered, where they divide it."""
@@ -93,15 +90,6 @@ class Reformulation:
     name: str
     cascade: Cascade
     extra_operations: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A reformulation and its best fused mapping; None where nothing fits."""
-
-    form: Reformulation
-    mapped: Mapped | None
-    reason: str = ""
 
 
 def softmax_of(cascade: Cascade) -> Softmax | None:
@@ -187,50 +175,6 @@ def reformulations(cascade: Cascade, tiles: Iterable[int] = TILES) -> tuple[Refo
                 made = _tiled(cascade, softmax, text, new, tile)
                 forms.append(_form(f"{name}, tiles of {tile}", made, cascade))
     return tuple(forms)
-
-
-def compare(
-    cascade: Cascade,
-    hardware: Hardware,
-    *,
-    tiles: Iterable[int] = TILES,
-    mapspace: str = "uniform",
-) -> tuple[Compared, ...]:
-    """Every reformulation with its best fused mapping, least traffic first."""
-    answers: list[Compared] = []
-    for form in reformulations(cascade, tiles):
-        try:
-            answers.append(Compared(form, fuse(form.cascade, hardware, mapspace=mapspace)))
-        except CapacityError as error:
-            answers.append(Compared(form, None, str(error)))
-    return tuple(sorted(answers, key=_order))
-
-
-def verdict(answers: tuple[Compared, ...]) -> str:
-    """Which form wins, by how much, and what it pays for that."""
-    given = next(a for a in answers if a.form.name == "as given")
-    best = answers[0]
-    if best.mapped is None:
-        return f"no form fits: {best.reason}"
-    paid = ", ".join(f"{n:,} {kind}" for kind, n in best.form.extra_operations.items() if n > 0)
-    saved = ", ".join(f"{-n:,} {kind}" for kind, n in best.form.extra_operations.items() if n < 0)
-    if best is given:
-        return f"as given: no reformulation moves less than {best.mapped.traffic_bytes:,} bytes"
-    against = (
-        f"{given.mapped.traffic_bytes:,} bytes as given"
-        if given.mapped
-        else "none that fits as given"
-    )
-    return (
-        f"{best.form.name}: {best.mapped.traffic_bytes:,} bytes against {against}, because no fiber"
-        f" of {given.form.cascade.name} has to be held whole or written out between passes; it pays"
-        f" {paid or 'no operation'}" + (f" and saves {saved}" if saved else "")
-    )
-
-
-def _order(answer: Compared) -> tuple[float, int]:
-    moved = answer.mapped.traffic_bytes if answer.mapped else float("inf")
-    return moved, sum(answer.form.extra_operations.values())
 
 
 def _form(name: str, cascade: Cascade, given: Cascade) -> Reformulation:

@@ -5,12 +5,17 @@ largest buffer down, the best mapping is searched; the next buffer is one byte t
 of mappings that move the same the one that holds least stays. So every point carries a certificate.
 """
 
+from collections.abc import Sequence
+
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
-from hwmodel.mappers.nests.answer import Mapped
+from hwmodel.mappers.nests.certify import certified
+from hwmodel.mappers.nests.mapped import NestMapped, whole
 from hwmodel.mappers.nests.tiles import map_tiles
 from hwmodel.quantity.errors import CapacityError, CoverageError
+from hwmodel.quantity.units import show
+from hwmodel.text.grid import grid
 
 
 def front(
@@ -20,7 +25,7 @@ def front(
     mapspace: str = "uniform",
     rules: Rules = OVERLAP,
     double: bool = False,
-) -> tuple[Mapped, ...]:
+) -> tuple[NestMapped, ...]:
     """Mappings of one Einsum by falling bytes held and growing traffic; raises as `map_tiles`."""
     _, *inner = hardware.memories
     if len(inner) != 1:
@@ -28,10 +33,12 @@ def front(
             f"{hardware.name}: a front has one buffer on its axis, found {', '.join(inner)}"
         )
     buffer = inner[0]
-    found: list[Mapped] = []
+    found: list[NestMapped] = []
     while True:
         try:
-            best = map_tiles(cascade, hardware, mapspace=mapspace, rules=rules, double=double)
+            best = certified(
+                map_tiles, cascade, hardware, mapspace=mapspace, rules=rules, double=double
+            )
         except CapacityError:
             if found:
                 return tuple(found)
@@ -45,3 +52,21 @@ def front(
             return tuple(found)
         memories = {**hardware.memories, buffer: smaller}
         hardware = hardware.model_copy(update={"memories": memories})
+
+
+def front_text(points: Sequence[NestMapped]) -> str:
+    """One row for each mapping of a front."""
+    rows = [
+        [
+            ", ".join(f"{n} {whole(v)}" for n, v in p.costs.counts.footprint_bytes.items()),
+            whole(p.traffic_bytes),
+            show(p.costs.time_s, "s"),
+            show(p.costs.energy_j, "j"),
+            " ".join(f"{rank}={tile}" for rank, tile in p.tiles.items()),
+        ]
+        for p in points
+    ]
+    first = points[0]
+    head = f"{first.mapping.cascade} on {first.mapping.machine}: {len(points)} mappings, none of"
+    table = grid(("bytes held", "traffic", "time", "energy", "tiles"), rows, left=(0, 4))
+    return f"{head} which another beats\n\n{table}"

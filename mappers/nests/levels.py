@@ -31,9 +31,12 @@ from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.spatial.projection import projections
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
-from hwmodel.mappers.nests.answer import Mapped, answer, check_objective
+from hwmodel.mappers.mapper import Proposal, capacities_of
 from hwmodel.mappers.nests.branch import Chain, Found, search
+from hwmodel.mappers.nests.certify import certify
+from hwmodel.mappers.nests.costs import check_objective
 from hwmodel.mappers.nests.interleave import Grid, Space
+from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
 from hwmodel.spine.activity import Rates
 from hwmodel.spine.mapping import Compute, Keep, Loop, Nest
@@ -67,39 +70,48 @@ def map_levels(
     cascade: Cascade,
     hardware: Hardware,
     *,
-    objective: str = "energy",
+    objective: str,
+    capacities: Mapping[str, float],
     mapspace: str = MAPSPACE,
     rules: Rules = OVERLAP,
-) -> Mapped:
+) -> Proposal:
     """The best mapping of one Einsum for "energy", "latency", "edp" or "traffic", proven.
 
     Of equals in time, traffic or edp, the one with least energy. Raises `CapacityError` where
     nothing fits, `CoverageError` for windows, other rules than `overlap`, several Einsums.
     """
     check_objective(objective)
-    started_s = time.perf_counter()
-    problem, found = _search(cascade, hardware, objective, mapspace, rules)
-    return _answers(cascade, hardware, objective, problem, found, started_s)[0]
+    problem, found = _search(cascade, hardware, objective, capacities, mapspace, rules)
+    return _proposals(cascade, hardware, objective, problem, found)[0]
 
 
 def front_levels(
     cascade: Cascade, hardware: Hardware, *, mapspace: str = MAPSPACE, rules: Rules = OVERLAP
-) -> tuple[Mapped, ...]:
+) -> tuple[NestMapped, ...]:
     """All mappings that no other beats in energy and latency both, by energy; raises as above.
 
     Each one's certificate is of its energy, the least of all mappings that are no slower.
     """
     started_s = time.perf_counter()
-    problem, found = _search(cascade, hardware, "front", mapspace, rules)
+    room = capacities_of(hardware)
+    problem, found = _search(cascade, hardware, "front", room, mapspace, rules)
 
     def no_slower(chain: Chain) -> str:
         return f"{MAPSPACE}, no slower than {float(chain.values.time):.9g} s"
 
-    return _answers(cascade, hardware, "energy", problem, found, started_s, no_slower)
+    made = _proposals(cascade, hardware, "energy", problem, found, no_slower)
+    return tuple(
+        certify(cascade, hardware, each, objective="energy", started_s=started_s) for each in made
+    )
 
 
 def _search(
-    cascade: Cascade, hardware: Hardware, objective: str, mapspace: str, rules: Rules
+    cascade: Cascade,
+    hardware: Hardware,
+    objective: str,
+    capacities: Mapping[str, float],
+    mapspace: str,
+    rules: Rules,
 ) -> tuple[Problem, Found]:
     if mapspace != MAPSPACE:
         raise UnknownNameError("mapspace of machines with an array", mapspace, (MAPSPACE,))
@@ -108,32 +120,26 @@ def _search(
             f"{cascade.name} on {hardware.name}: machines with an array are mapped under the rules"
             f" {OVERLAP.name!r}, found {rules.name!r}"
         )
-    problem = problem_of(cascade, hardware)
+    problem = problem_of(cascade, hardware, capacities)
     _check_room(cascade.name, hardware.name, problem)
     return problem, search(problem.space, objective)
 
 
-def _answers(
+def _proposals(
     cascade: Cascade,
     hardware: Hardware,
     objective: str,
     problem: Problem,
     found: Found,
-    started_s: float,
     mapspace: Callable[[Chain], str] = lambda _: MAPSPACE,
-) -> tuple[Mapped, ...]:
+) -> tuple[Proposal, ...]:
     bound = None if objective == "traffic" else least(cascade, hardware, problem, objective)
     return tuple(
-        answer(
-            cascade,
-            hardware,
+        Proposal(
             LoopNest(cascade.name, hardware.name, nest_of(problem, chain)),
-            objective=objective,
-            rules=OVERLAP,
             mapspace=mapspace(chain),
             candidates=found.candidates,
-            started_s=started_s,
-            mapspace_bound=_value(chain, objective),
+            least=_value(chain, objective),
             bound=bound,
             given=GIVEN,
             notes=_idle(problem, chain),
@@ -165,7 +171,7 @@ def _value(chain: Chain, objective: str) -> float:
     return values.get(objective, float(chain.values.traffic))
 
 
-def problem_of(cascade: Cascade, hardware: Hardware) -> Problem:
+def problem_of(cascade: Cascade, hardware: Hardware, capacities: Mapping[str, float]) -> Problem:
     """The Einsum and the machine as the search sees them; refuses what it cannot do."""
     where = f"{cascade.name} on {hardware.name}"
     if len(cascade.einsums) != 1:
@@ -205,7 +211,7 @@ def problem_of(cascade: Cascade, hardware: Hardware) -> Problem:
         output=output,
         reduced=reduced,
         word_bytes=words,
-        capacity_bytes=tuple(float(m.capacity_bytes) for m in hardware.memories.values())[1:],
+        capacity_bytes=tuple(float(capacities[level]) for level in memories[1:]),
         shared=shared,
         energy_j_per_byte=tuple(float(charged.byte_j[level]) for level in memories),
         bandwidth_bytes_per_s=tuple(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.machines.spatial.counts import Transfer
-from hwmodel.mappers.nests.answer import Mapped
+from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import show
 from hwmodel.spine.mapping import Compute, Keep, Loop, walk
@@ -29,7 +29,7 @@ MANY = 10
 BAND = 1.7
 
 
-def draw(mapped: Mapped, path: str | Path) -> None:
+def draw(mapped: NestMapped, path: str | Path) -> None:
     """Write the drawing to a file (png, svg or pdf by its suffix); raises `InputError`."""
     from matplotlib.figure import Figure
 
@@ -73,7 +73,7 @@ def _bottom(levels: list[str], level: str) -> float:
     return BAND * (len(levels) - 1 - levels.index(level))
 
 
-def _bands(axes: Any, mapped: Mapped, levels: list[str], width: float) -> None:
+def _bands(axes: Any, mapped: NestMapped, levels: list[str], width: float) -> None:
     from matplotlib.patches import Rectangle
 
     for at, level in enumerate(levels):
@@ -105,7 +105,7 @@ def _loop(axes: Any, loop: Loop, centre: float, reach: float) -> None:
 
 
 def _tile(
-    axes: Any, mapped: Mapped, levels: list[str], moved: Transfer, centre: float, colour: str
+    axes: Any, mapped: NestMapped, levels: list[str], moved: Transfer, centre: float, colour: str
 ) -> None:
     from matplotlib.patches import Rectangle
 

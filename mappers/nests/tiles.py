@@ -20,7 +20,6 @@ is counted again by `hwmodel.machines.spatial.nest`, never believed.
 """
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -28,12 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.spatial.projection import Axis, Projection, projections
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
+from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests import ceilings
-from hwmodel.mappers.nests.answer import Mapped, answer, check_objective
 from hwmodel.mappers.nests.charge import Numbers, Value, charge
+from hwmodel.mappers.nests.costs import check_objective
 from hwmodel.mappers.nests.loops import Pattern, Structure, structures
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -255,6 +255,7 @@ def problem_of(
     hardware: Hardware,
     mapspace: str,
     *,
+    capacities: Mapping[str, float],
     double: bool,
     shares: Mapping[str, Sequence[str]],
 ) -> Problem:
@@ -283,7 +284,7 @@ def problem_of(
         tuple(found.values()),
         tuple(name == einsum.name for name in names),
         {},
-        _buffers(cascade.name, hardware, names, shares),
+        _buffers(cascade.name, hardware.name, capacities, names, shares),
         2 if double else 1,
     )
     each = {r: choices(size, mapspace, _strided(problem, r)) for r, size in sizes.items()}
@@ -291,10 +292,14 @@ def problem_of(
 
 
 def _buffers(
-    where: str, hardware: Hardware, names: tuple[str, ...], shares: Mapping[str, Sequence[str]]
+    where: str,
+    machine: str,
+    capacities: Mapping[str, float],
+    names: tuple[str, ...],
+    shares: Mapping[str, Sequence[str]],
 ) -> tuple[Buffer, ...]:
     """Each memory inside of the outermost one with its tensors; each tensor has one home."""
-    outermost, *inner = hardware.memories
+    outermost, *inner = capacities
     for level, tensors in shares.items():
         if level not in inner:
             raise UnknownNameError(f"memory inside of {outermost}", level, inner)
@@ -306,15 +311,14 @@ def _buffers(
         able = [level for level in inner if name in shares.get(level, names)]
         if len(able) != 1:
             raise InputError(
-                f"{where} on {hardware.name}: expected one memory inside of {outermost} for tensor"
+                f"{where} on {machine}: expected one memory inside of {outermost} for tensor"
                 f" {name}, found {', '.join(able) or 'none'}; say which tensors share which memory"
             )
         homes[name] = able[0]
-    capacity = limits(hardware).capacity_bytes
     return tuple(
         Buffer(
             level,
-            float(capacity[level]),
+            float(capacities[level]),
             tuple(i for i, n in enumerate(names) if homes[n] == level),
         )
         for level in inner
@@ -325,20 +329,22 @@ def map_tiles(
     cascade: Cascade,
     hardware: Hardware,
     *,
-    objective: str = "traffic",
+    objective: str,
+    capacities: Mapping[str, float],
     mapspace: str = "uniform",
     rules: Rules = OVERLAP,
     double: bool = False,
     shares: Mapping[str, Sequence[str]] | None = None,
-) -> Mapped:
+) -> Proposal:
     """The best nest of one Einsum in a mapspace, on an outermost memory and buffers inside of it.
 
     `shares` says which tensors each buffer holds, where there are several buffers; `double` keeps
     every tile twice. Raises `CapacityError` where nothing fits, with how much would suffice.
     """
-    started_s = time.perf_counter()
-    problem = problem_of(cascade, hardware, mapspace, double=double, shares=shares or {})
     check_objective(objective)
+    problem = problem_of(
+        cascade, hardware, mapspace, capacities=capacities, double=double, shares=shares or {}
+    )
     monotone = objective == "traffic" or not (rules.exposed and double)
     value = charge(
         cascade,
@@ -352,15 +358,12 @@ def map_tiles(
     best = search(problem, value, monotone=monotone)
     if best.structure is None:
         raise CapacityError(_no_mapping(problem, hardware))
-    return answer(
-        cascade,
-        hardware,
+    return Proposal(
         nest(problem, cascade.name, hardware.name, best.structure, best.tiles),
-        objective=objective,
-        rules=rules,
         mapspace=mapspace,
         candidates=best.candidates,
-        started_s=started_s,
+        optimal=True,
+        rules=rules,
     )
 
 

@@ -6,7 +6,6 @@ fusion is measured against. Bytes and operations of all Einsums add up; under `o
 as fast as its busiest resource.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -14,7 +13,8 @@ from types import MappingProxyType
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
-from hwmodel.mappers.nests.answer import Mapped, answer, check_objective
+from hwmodel.mappers.mapper import Proposal
+from hwmodel.mappers.nests.costs import check_objective
 from hwmodel.mappers.nests.tiles import map_tiles
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.spine.mapping import Mapping as LoopNest
@@ -25,19 +25,19 @@ def map_unfused(
     cascade: Cascade,
     hardware: Hardware,
     *,
-    objective: str = "traffic",
+    objective: str,
+    capacities: Mapping[str, float],
     mapspace: str = "uniform",
     rules: Rules = OVERLAP,
     double: bool = False,
     shares: Mapping[str, Sequence[str]] | None = None,
-) -> Mapped:
+) -> Proposal:
     """The best nest of each Einsum, in order; arguments as those of `map_tiles`.
 
     With one buffer all objectives grow with the bytes moved, so the nests that move least are best
     for each of them. Otherwise, of objectives that are no sums over Einsums (latency, edp), the
     answer is the best nest of each, and the certificate claims no optimum of the whole.
     """
-    started_s = time.perf_counter()
     check_objective(objective)
     running = [r.name for r in cascade.ranks.values() if r.iterative and r.size != 1]
     if running and len(cascade.einsums) > 1:
@@ -52,6 +52,7 @@ def map_unfused(
             alone(einsum, cascade),
             hardware,
             objective="traffic" if by_bytes else objective,
+            capacities=capacities,
             mapspace=mapspace,
             rules=rules,
             double=double,
@@ -59,17 +60,15 @@ def map_unfused(
         )
         for einsum in cascade.einsums
     ]
-    nest = Split(tuple(part.mapping.nest for part in parts))
-    return answer(
-        cascade,
-        hardware,
+    nests = [part.choice for part in parts]
+    nest = Split(tuple(nest.nest for nest in nests if isinstance(nest, LoopNest)))
+    return Proposal(
         LoopNest(cascade.name, hardware.name, (nest,)),
-        objective=objective,
-        rules=rules,
         mapspace=f"{mapspace}, unfused",
-        candidates=sum(part.certificate.candidates for part in parts),
-        started_s=started_s,
-        mapspace_bound=None if by_bytes or objective == "traffic" else 0.0,
+        candidates=sum(part.candidates for part in parts),
+        optimal=by_bytes or objective == "traffic",
+        least=0.0,
+        rules=rules,
         notes=("nothing is fused: every intermediate goes out and comes back",),
     )
 

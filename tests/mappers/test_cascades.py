@@ -1,11 +1,14 @@
 """Which mapper answers, and Einsums that are mapped one by one."""
 
+from functools import partial
+
 import pytest
 
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.hardware.catalogue import device
-from hwmodel.mappers.cascades import map_cascade, map_front
+from hwmodel.mappers.cascades import map_front, map_nests
+from hwmodel.mappers.nests.certify import certified
 from hwmodel.mappers.nests.tiles import map_tiles
 from hwmodel.mappers.nests.unfused import alone
 from hwmodel.quantity.errors import CoverageError, UnknownNameError
@@ -20,41 +23,41 @@ MACHINE = device("peer-a2").but(buffer={"capacity": "1 KiB"})
 
 
 def test_unfused_is_the_sum_of_the_best_of_each() -> None:
-    parts = [map_tiles(alone(e, CHAIN), MACHINE).traffic_bytes for e in CHAIN.einsums]
-    whole = map_cascade(CHAIN, MACHINE, fused=False)
+    parts = [certified(map_tiles, alone(e, CHAIN), MACHINE).traffic_bytes for e in CHAIN.einsums]
+    whole = certified(map_nests, CHAIN, MACHINE, fused=False)
     assert whole.traffic_bytes == sum(parts)
     assert whole.certificate.mapspace == "uniform, unfused"
     assert whole.certificate.optimal_in_mapspace
 
 
 def test_fusing_is_never_worse_and_saves_the_intermediate_where_it_fits() -> None:
-    fused, apart = (map_cascade(CHAIN, MACHINE, fused=f) for f in (True, False))
+    fused, apart = (certified(map_nests, CHAIN, MACHINE, fused=f) for f in (True, False))
     assert fused.traffic_bytes <= apart.traffic_bytes
     roomy = MACHINE.but(buffer={"capacity": "64 KiB"})
     least = 64 * 32 + 32 * 48 + 48 * 40 + 64 * 40
-    assert map_cascade(CHAIN, roomy).traffic_bytes == least
-    assert map_cascade(CHAIN, roomy, fused=False).traffic_bytes == least + 2 * 64 * 48
+    assert certified(map_nests, CHAIN, roomy).traffic_bytes == least
+    assert certified(map_nests, CHAIN, roomy, fused=False).traffic_bytes == least + 2 * 64 * 48
 
 
 def test_a_fused_answer_for_time_is_the_one_for_traffic() -> None:
-    by_time = map_cascade(CHAIN, MACHINE, objective="latency")
+    by_time = certified(map_nests, CHAIN, MACHINE, objective="latency")
     assert by_time.certificate.objective == "latency"
-    assert by_time.traffic_bytes == map_cascade(CHAIN, MACHINE).traffic_bytes
+    assert by_time.traffic_bytes == certified(map_nests, CHAIN, MACHINE).traffic_bytes
 
 
 def test_what_was_not_proven_for_traffic_is_not_for_time() -> None:
     """`pinned` is searched by its best so far: its optimum may hide below, for every objective."""
     for objective in ("traffic", "latency", "energy"):
-        found = map_cascade(CHAIN, MACHINE, mapspace="pinned", objective=objective)
+        found = certified(map_nests, CHAIN, MACHINE, mapspace="pinned", objective=objective)
         assert not found.certificate.optimal_in_mapspace
-        proven = map_cascade(CHAIN, MACHINE, objective=objective)
+        proven = certified(map_nests, CHAIN, MACHINE, objective=objective)
         assert proven.certificate.optimal_in_mapspace
 
 
 def test_a_cascade_on_an_array_says_what_was_not_searched() -> None:
-    found = map_cascade(CHAIN, device("peer-a3"))
+    found = certified(map_nests, CHAIN, device("peer-a3"))
     assert found.certificate.optimal_in_mapspace
-    partial = map_cascade(attention(1, 1, 256, 256, 16, passes=3), device("fusemax"))
+    partial = certified(map_nests, attention(1, 1, 256, 256, 16, passes=3), device("fusemax"))
     for answer, kept in ((found, "nothing is kept in register"), (partial, "leave out lane, reg")):
         assert any("outermost boundary alone was searched" in note for note in answer.notes)
         assert any(kept in note for note in answer.notes)
@@ -70,21 +73,22 @@ def test_several_einsums_on_arrays_have_no_least_time_or_energy() -> None:
     work = attention(1, 1, 256, 256, 16)
     for objective in ("latency", "energy", "edp"):
         with pytest.raises(CoverageError, match="expected objective 'traffic' for several"):
-            map_cascade(work, device("fusemax"), objective=objective)
+            certified(map_nests, work, device("fusemax"), objective=objective)
 
 
 def test_a_partitioned_rank_is_said_to_be_given_and_another_tile_moves_less() -> None:
     """64 KiB hold more queries where keys come in tiles of 4 than of 128, with all their scores."""
     machine = device("peer-a2").but(buffer={"capacity": "64 KiB"})
     coarse, fine = (
-        map_cascade(attention(1, 1, 1024, 1024, 64, tile=tile), machine) for tile in (128, 4)
+        certified(map_nests, attention(1, 1, 1024, 1024, 64, tile=tile), machine)
+        for tile in (128, 4)
     )
     assert fine.traffic_bytes < coarse.traffic_bytes
     (given,) = coarse.certificate.given
     assert given == "m in parts m1 x m0 of 8 x 128, as it is written"
     assert given in " ".join(str(coarse).split())
     assert coarse.record()["mapspace_given"] == [given]
-    assert map_cascade(CHAIN, MACHINE).certificate.given == ()
+    assert certified(map_nests, CHAIN, MACHINE).certificate.given == ()
 
 
 def test_windows_say_that_what_tiles_share_is_fetched_anew() -> None:
@@ -94,7 +98,7 @@ def test_windows_say_that_what_tiles_share_is_fetched_anew() -> None:
         dtypes={"*": "int8"},
         name="depthwise",
     )
-    found = map_cascade(made, device("peer-a2").but(buffer={"capacity_bytes": 7}))
+    found = certified(map_nests, made, device("peer-a2").but(buffer={"capacity_bytes": 7}))
     assert found.certificate.given == (
         "a tile of a window fetched anew whenever one of its ranks moves on",
     )
@@ -102,24 +106,26 @@ def test_windows_say_that_what_tiles_share_is_fetched_anew() -> None:
 
 
 def test_machines_and_words_that_no_mapper_covers_are_refused() -> None:
-    for asked in (map_cascade, map_front):
+    for asked in (partial(certified, map_nests), map_front):
         with pytest.raises(CoverageError, match=r"such as peer-a2, .* kind 'gpu'"):
             asked(CHAIN, device("h200"))
     with pytest.raises(CoverageError, match="expected one Einsum for a front, found 2"):
         map_front(CHAIN, MACHINE)
     with pytest.raises(CoverageError, match="one Einsum on a memory and buffers"):
-        map_cascade(CHAIN, MACHINE, double=True)
+        certified(map_nests, CHAIN, MACHINE, double=True)
     with pytest.raises(CoverageError, match="objective 'traffic' for several"):
-        map_cascade(CHAIN, device("peer-a3"), objective="energy")
+        certified(map_nests, CHAIN, device("peer-a3"), objective="energy")
     running = attention(1, 1, 256, 256, 8)
     with pytest.raises(CoverageError, match="recurrent along m1 where nothing is fused"):
-        map_cascade(running, MACHINE, fused=False)
+        certified(map_nests, running, MACHINE, fused=False)
     with pytest.raises(UnknownNameError, match="accounting rules"):
-        map_cascade(CHAIN, MACHINE, rules="none")
+        certified(map_nests, CHAIN, MACHINE, rules="none")
 
 
 def test_a_what_if_that_leaves_joules_as_they_were_says_so() -> None:
     """The source of peer-a2's joules has no law of capacity; bytes alone do not depend on it."""
     said = "memories.buffer.energy: its source has no law of capacity"
-    assert any(said in note for note in map_cascade(CHAIN, MACHINE, objective="energy").notes)
-    assert not any(said in note for note in map_cascade(CHAIN, MACHINE).notes)
+    assert any(
+        said in note for note in certified(map_nests, CHAIN, MACHINE, objective="energy").notes
+    )
+    assert not any(said in note for note in certified(map_nests, CHAIN, MACHINE).notes)

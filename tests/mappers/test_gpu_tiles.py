@@ -8,7 +8,7 @@ import pytest
 
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.hardware.catalogue import device, load_calibration
-from hwmodel.mappers.gpu_tiles import rank_tiles, ranking
+from hwmodel.mappers.gpu_tiles import certified, map_launches, rank_tiles
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.validation.calibrate import PRIORS
 
@@ -60,11 +60,12 @@ def test_a_device_without_room_is_refused() -> None:
 
 
 def test_a_ranking_shows_what_differs_in_columns_and_what_is_alike_below() -> None:
-    found = ranking(workload("gemm", {"M": 4096, "N": 4096, "K": 4096}), H200)
+    found = certified(map_launches, workload("gemm", {"M": 4096, "N": 4096, "K": 4096}), H200)
     tiles: list[dict[str, Any]] = [vars(each.tile) for each in found.tiles]
     differ = {name for name in tiles[0] if len({tile[name] for tile in tiles}) > 1}
     assert "block_m" in differ
-    _, table, alike = str(found).split("\n\n")
+    _, table, alike, proof = str(found).split("\n\n")
+    assert "nothing in 'gemm menu' is better" in proof
     head = table.splitlines()[0]
     for name in tiles[0]:
         word = name.removeprefix("block_").replace("_", " ")

@@ -81,8 +81,8 @@ def test_tiles_of_a_gpu_are_ranked_without_running_them() -> None:
     assert times == sorted(times)
     assert "tiles of our Triton kernel" in printed(*asked)
     for extra, words in (
-        (("--double",), "double: expected a machine of memories"),
-        (("--objective", "traffic"), "ranked by latency"),
+        (("--double",), "double: mapper map_launches of a machine of kind 'gpu' takes kernel"),
+        (("--objective", "traffic"), "objective 'traffic'; known: latency"),
         (("--picture", "tiles.png"), "expected a loop nest to draw"),
     ):
         with pytest.raises(InputError, match=words):

@@ -15,7 +15,8 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.mappers.fusion.form import TileRule
 from hwmodel.mappers.fusion.fuse import fuse
-from hwmodel.mappers.nests.answer import Mapped
+from hwmodel.mappers.nests.certify import certified
+from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
 from hwmodel.spine.mapping import Compute, Keep, walk
 from hwmodel.spine.mapping import Mapping as LoopNest
@@ -73,7 +74,7 @@ def test_fused_attention_moves_what_is_known_or_less(
 ) -> None:
     """Peers' figures for attention in three steps, and our own for free tiles."""
     cascade = heads(THREE_STEPS, length, batch)
-    found = fuse(cascade, machine(buffer_bytes), mapspace=mapspace)
+    found = certified(fuse, cascade, machine(buffer_bytes), mapspace=mapspace)
     assert found.traffic_bytes <= known
     assert found.certificate.optimal_in_mapspace == (mapspace != "pinned")
     assert found.certificate.bound <= found.traffic_bytes
@@ -82,7 +83,7 @@ def test_fused_attention_moves_what_is_known_or_less(
 
 def test_free_tiles_reach_the_figure_of_five_passes_exactly() -> None:
     """2 S E bytes (1 + passes) of 12 heads; a query tile of 3277 rows makes five passes."""
-    found = fuse(heads(THREE_STEPS, 16384), machine(1024 * KIB))
+    found = certified(fuse, heads(THREE_STEPS, 16384), machine(1024 * KIB))
     assert found.traffic_bytes == 12 * 2 * 16384 * 64 * 2 * (1 + 5)
     assert found.tiles["p"] == 3277
 
@@ -94,14 +95,14 @@ def test_rows_between_passes_are_held_whole_or_written_out() -> None:
     written; then numerators read, V in 3 turns, the output: 32,768 (1 + 9) + 131,072 + 131,072 +
     32,768 (3 + 1). A schedule that keeps a tile of a row in place of the row would move 589,824.
     """
-    found = fuse(heads(SIX_STEPS, 256, batch=1), machine(16 * KIB))
+    found = certified(fuse, heads(SIX_STEPS, 256, batch=1), machine(16 * KIB))
     assert found.traffic_bytes == 32_768 * 10 + 2 * 131_072 + 32_768 * 4
     inner = [node for _, node in walk(found.mapping.nest) if isinstance(node, Keep)]
     assert [node.tensor for node in inner].count("SN") == 2  # made in one group, read in another
 
 
 def test_rows_that_fit_cost_nothing_more_than_inputs_and_outputs() -> None:
-    found = fuse(heads(SIX_STEPS, 1024), machine(1024 * KIB))
+    found = certified(fuse, heads(SIX_STEPS, 1024), machine(1024 * KIB))
     assert found.traffic_bytes == 4 * 12 * 1024 * 64 * 2
 
 
@@ -110,7 +111,7 @@ def test_one_pass_moves_what_softmax_in_one_step_does(tile: int) -> None:
     """State, statistics and the tile of scores are charged, and leave room for five passes."""
     cascade = attention(1, 12, 16384, 16384, 64, tile=tile)
     narrow = {name: "bf16" for name in cascade.tensors}
-    found = fuse(_with_formats(cascade, narrow), machine(1024 * KIB))
+    found = certified(fuse, _with_formats(cascade, narrow), machine(1024 * KIB))
     assert found.traffic_bytes == 301_989_888
     held = {node.tensor: node for _, node in walk(found.mapping.nest) if isinstance(node, Keep)}
     assert held["RM"].double  # the maximum before the step is read after the new one
@@ -141,11 +142,11 @@ def test_fusemax_traffic_follows_from_its_tile_rule(kilo: int) -> None:
     cascade = heads(THREE_STEPS, kilo * KIB, batch=64 * 12)
     buffer = machine(16 * KIB * KIB - 64 * KIB)
     rules = {"p": TileRule(multiple=256, divisor=True), "m": TileRule(divisor=True)}
-    ruled = fuse(cascade, buffer, tile_rules=rules)
+    ruled = certified(fuse, cascade, buffer, tile_rules=rules)
     assert ruled.traffic_bytes == FUSEMAX[kilo]
     told = ruled.certificate.mapspace
     assert told == "uniform, tiles of p divide it in multiples of 256, tiles of m divide it"
-    free = fuse(cascade, buffer, tile_rules={"p": TileRule(multiple=256)}).traffic_bytes
+    free = certified(fuse, cascade, buffer, tile_rules={"p": TileRule(multiple=256)}).traffic_bytes
     assert free == FREE.get(kilo, FUSEMAX[kilo])
 
 
@@ -155,10 +156,10 @@ def test_fusemax_traffic_follows_from_its_tile_rule(kilo: int) -> None:
 def test_answers_replay_in_a_walk_of_the_loops(text: str, mapspace: str, buffer_bytes: int) -> None:
     sizes = {"b": 2, "m": 7, "p": 6, "e": 3, "f": 2}
     cascade = parse(text, sizes=sizes, dtypes={"*": "bf16"})
-    found = fuse(cascade, machine(buffer_bytes), mapspace=mapspace)
+    found = certified(fuse, cascade, machine(buffer_bytes), mapspace=mapspace)
     assert found.traffic_bytes == moved_in_a_walk(cascade, found.mapping)
     if text is THREE_STEPS and mapspace == "pinned":
-        assert found.traffic_bytes < fuse(cascade, machine(buffer_bytes)).traffic_bytes
+        assert found.traffic_bytes < certified(fuse, cascade, machine(buffer_bytes)).traffic_bytes
         assert LoopNest.read(found.mapping.record(), where="mapping") == found.mapping
 
 
@@ -175,7 +176,7 @@ def test_bounds_never_exceed_the_optimum_of_random_cascades() -> None:
         text = draw.choice(CHAINS)
         sizes = {rank: draw.randint(2, 40) for rank in "mnkl" if f" {rank}]" in text or rank == "m"}
         cascade = parse(text, sizes=sizes, dtypes={"*": "bf16"})
-        found = fuse(cascade, machine(draw.choice((16, 40, 100, 250, 1000))))
+        found = certified(fuse, cascade, machine(draw.choice((16, 40, 100, 250, 1000))))
         assert found.certificate.bound <= found.traffic_bytes
         gaps.append(found.certificate.gap_to_bound)
     print(f"median gap to the bound of any schedule: {statistics.median(gaps):.1%}")
@@ -183,12 +184,14 @@ def test_bounds_never_exceed_the_optimum_of_random_cascades() -> None:
 
 def test_more_room_never_moves_more() -> None:
     cascade = heads(SIX_STEPS, 48, batch=1, wide=8)
-    moved = [fuse(cascade, machine(n)).traffic_bytes for n in (256, 512, 1024, 4096, 65536)]
+    moved = [
+        certified(fuse, cascade, machine(n)).traffic_bytes for n in (256, 512, 1024, 4096, 65536)
+    ]
     assert moved == sorted(moved, reverse=True)
 
 
 def test_every_einsum_is_computed_once() -> None:
-    found: Mapped = fuse(heads(SIX_STEPS, 64, batch=2), machine(8 * KIB))
+    found: NestMapped = certified(fuse, heads(SIX_STEPS, 64, batch=2), machine(8 * KIB))
     names = [node.einsum for _, node in walk(found.mapping.nest) if isinstance(node, Compute)]
     assert names == ["QK", "GM", "SN", "SD", "A", "AV"]
 
@@ -196,17 +199,17 @@ def test_every_einsum_is_computed_once() -> None:
 def test_too_small_a_buffer_says_how_much_would_do() -> None:
     cascade = heads(THREE_STEPS, 16, batch=1)
     with pytest.raises(CapacityError, match="6 bytes would suffice"):
-        fuse(cascade, machine(5))
-    assert fuse(cascade, machine(6)).traffic_bytes > 0
+        certified(fuse, cascade, machine(5))
+    assert certified(fuse, cascade, machine(6)).traffic_bytes > 0
 
 
 def test_what_is_not_covered_is_named() -> None:
     with pytest.raises(UnknownNameError, match="mapspace"):
-        fuse(heads(THREE_STEPS, 16), machine(KIB), mapspace="uneven")
+        certified(fuse, heads(THREE_STEPS, 16), machine(KIB), mapspace="uneven")
     with pytest.raises(UnknownNameError, match="rank"):
-        fuse(heads(THREE_STEPS, 16), machine(KIB), tile_rules={"q": TileRule()})
+        certified(fuse, heads(THREE_STEPS, 16), machine(KIB), tile_rules={"q": TileRule()})
     with pytest.raises(CoverageError, match="band"):
-        fuse(attention(1, 1, 16, 16, 8, causal=True, passes=3), machine(KIB))
+        certified(fuse, attention(1, 1, 16, 16, 8, causal=True, passes=3), machine(KIB))
 
 
 def fused_or_apart(sizes: dict[str, int], room: int) -> float:
@@ -289,6 +292,6 @@ def test_an_integer_program_agrees_on_what_to_fuse(
     """HiGHS never finds less; where one of its four plans is best, it finds as much."""
     sizes = {"m": m, "p": p, "e": e, "f": f}
     text = "S[m, p] = Q[p, e] * K[m, e]\nO[p, f] = sum(m) S[m, p] * V[m, f]"
-    found = fuse(parse(text, sizes=sizes, dtypes={"*": "int8"}), machine(room))
+    found = certified(fuse, parse(text, sizes=sizes, dtypes={"*": "int8"}), machine(room))
     least = fused_or_apart(sizes, room)
     assert found.traffic_bytes == least if as_good else found.traffic_bytes < least

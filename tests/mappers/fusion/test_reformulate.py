@@ -9,7 +9,8 @@ from hwmodel.einsum.notation import parse
 from hwmodel.einsum.passes import passes
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.hardware.catalogue import device
-from hwmodel.mappers.fusion.reformulate import compare, reformulations, softmax_of, verdict
+from hwmodel.mappers.fusion.compare import compare, verdict
+from hwmodel.mappers.fusion.reformulate import reformulations, softmax_of
 from hwmodel.quantity.errors import CoverageError
 
 OTHER_NAMES = """

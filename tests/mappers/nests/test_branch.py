@@ -7,6 +7,7 @@ import pytest
 
 from hwmodel.einsum.notation import parse
 from hwmodel.hardware.catalogue import device
+from hwmodel.mappers.mapper import capacities_of
 from hwmodel.mappers.nests.branch import OBJECTIVES, Search
 from hwmodel.mappers.nests.levels import problem_of
 
@@ -19,7 +20,8 @@ def test_the_least_cost_to_go_is_that_of_all_orders_and_boxes(
     product = parse(
         "Z[m, n] = A[m, k] * B[k, n]", sizes={"m": 4, "n": 2, "k": 3}, dtypes={"*": "int8"}
     )
-    space = problem_of(product, device("peer-a3").but(buffer={"capacity_bytes": buffer})).space
+    machine = device("peer-a3").but(buffer={"capacity_bytes": buffer})
+    space = problem_of(product, machine, capacities_of(machine)).space
     found = Search(space, OBJECTIVES["traffic"])
     powers, rooms = found.grid.exponents, found.rooms[0]
     boxes = range(len(powers))

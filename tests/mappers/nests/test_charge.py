@@ -6,6 +6,8 @@ import pytest
 from hwmodel.einsum.notation import parse
 from hwmodel.hardware.catalogue import device
 from hwmodel.machines.spatial.rules import RULES
+from hwmodel.mappers.mapper import capacities_of
+from hwmodel.mappers.nests.certify import certified
 from hwmodel.mappers.nests.charge import charge
 from hwmodel.mappers.nests.tiles import map_tiles, problem_of
 
@@ -18,8 +20,10 @@ PRODUCT = parse(
 @pytest.mark.parametrize("rules", ["overlap", "ports"])
 @pytest.mark.parametrize("objective", ["traffic", "latency", "energy", "edp"])
 def test_the_charge_is_the_value_of_the_counted_mapping(objective: str, rules: str) -> None:
-    found = map_tiles(PRODUCT, MACHINE, objective=objective, rules=RULES[rules])
-    problem = problem_of(PRODUCT, MACHINE, "uniform", double=False, shares={})
+    found = certified(map_tiles, PRODUCT, MACHINE, objective=objective, rules=RULES[rules])
+    problem = problem_of(
+        PRODUCT, MACHINE, "uniform", capacities=capacities_of(MACHINE), double=False, shares={}
+    )
     value = charge(
         PRODUCT,
         MACHINE,

@@ -1,8 +1,7 @@
-"""Answer: what a mapper hands over, a mapping counted anew, with its certificate and what binds.
+"""Costs: what a loop nest costs on a machine, and the least that any schedule can cost.
 
-The mapper proposes a `Mapping`; everything that is said of it, its bytes, seconds and joules, is
-worked out here by the nest's counts, the named accounting rules and the machine's rates. The bound
-that stands beside it holds for any schedule:
+Bytes, seconds and joules are worked out by the nest's counts, the named accounting rules and the
+machine's rates. The bound that stands beside them holds for any schedule:
 
     traffic    `bounds.bound_of` between the outermost memory and all memories inside of it
     latency    the larger of operations / rate and that traffic / bandwidth
@@ -11,19 +10,15 @@ that stands beside it holds for any schedule:
     edp        the product of the last two
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from hwmodel.bounds.bound import LevelBound, bound_of
-from hwmodel.bounds.sensitivity import Sensitivity, on_machine
-from hwmodel.einsum.cascade import Cascade, Rank
+from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import cascade_counts
-from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.spatial.counts import Counts
 from hwmodel.machines.spatial.nest import evaluate
 from hwmodel.machines.spatial.rates import rates, unit_of
@@ -31,10 +26,7 @@ from hwmodel.machines.spatial.rules import Rules, activity
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
-from hwmodel.show.html import Notebook
 from hwmodel.spine.activity import Rates, Work, energy_j, fold, totals
-from hwmodel.spine.certificate import Certificate
-from hwmodel.spine.mapping import Loop, walk
 from hwmodel.spine.mapping import Mapping as LoopNest
 
 OBJECTIVES: Mapping[str, str] = {"traffic": "bytes", "energy": "J", "latency": "s", "edp": "J s"}
@@ -66,57 +58,6 @@ class Costs:
         return _pick(objective, self.traffic_bytes, self.time_s, self.energy_j)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Mapped(Notebook):
-    """A mapper's answer; `timed` says whether seconds and joules of `costs` mean the machine's."""
-
-    mapping: LoopNest
-    costs: Costs
-    certificate: Certificate
-    rules: Rules
-    bound: LevelBound
-    cascade: Cascade
-    hardware: Hardware
-    notes: tuple[str, ...] = ()
-    timed: bool = True
-
-    @property
-    def limits(self) -> Limits:
-        """Capacities of the machine that the mapping is for."""
-        return limits(self.hardware)
-
-    @cached_property
-    def sensitivity(self) -> tuple[Sensitivity, ...]:
-        """What more memory or bandwidth would take off the bound, at each boundary."""
-        return on_machine(self.cascade, self.hardware)
-
-    @property
-    def traffic_bytes(self) -> int | float:
-        """Bytes across the boundary of the outermost memory."""
-        return self.costs.traffic_bytes
-
-    @property
-    def tiles(self) -> dict[str, int | list[int]]:
-        """Tile sizes by rank, one or several from the outside in; ranks without loops are whole."""
-        found: dict[str, list[int]] = {}
-        for _, node in walk(self.mapping.nest):
-            if isinstance(node, Loop):
-                found.setdefault(node.rank, []).append(node.tile)
-        return {rank: sizes[0] if len(sizes) == 1 else sizes for rank, sizes in found.items()}
-
-    def record(self) -> dict[str, Any]:
-        """Every field, as JSON writes it."""
-        from hwmodel.mappers.nests.show import mapped_record
-
-        return mapped_record(self)
-
-    def __str__(self) -> str:
-        """The loop nest, the counts and the certificate, for a person."""
-        from hwmodel.mappers.nests.show import mapped_text
-
-        return mapped_text(self)
-
-
 def cost(cascade: Cascade, hardware: Hardware, mapping: LoopNest, rules: Rules) -> Costs:
     """Count a mapping and charge it; raises as `hwmodel.machines.spatial.nest.evaluate` does."""
     counts = evaluate(cascade, mapping, limits(hardware))
@@ -133,75 +74,6 @@ def cost(cascade: Cascade, hardware: Hardware, mapping: LoopNest, rules: Rules) 
         {name: _number(seconds) for name, seconds in folded.busy_s.items()},
         work,
     )
-
-
-def answer(
-    cascade: Cascade,
-    hardware: Hardware,
-    mapping: LoopNest,
-    *,
-    objective: str,
-    rules: Rules,
-    mapspace: str,
-    candidates: int,
-    started_s: float,
-    mapspace_bound: float | None = None,
-    bound: tuple[float, str] | None = None,
-    notes: tuple[str, ...] = (),
-    given: tuple[str, ...] = (),
-) -> Mapped:
-    """Count a mapper's proposal anew and certify it.
-
-    `mapspace_bound` is the least value that the search leaves possible; None says that the search
-    was exhaustive, so that it is the value itself. `bound` (value, reason) replaces the general
-    bound where the mapper has proven more. `started_s` is `time.perf_counter()` at the start.
-    `given` is what the mapspace holds fixed beside what the cascade itself fixes.
-    """
-    costs = cost(cascade, hardware, mapping, rules)
-    least, general, why = any_schedule(cascade, hardware, objective, costs.counts)
-    value = costs.value(objective)
-    proven, reason = bound or (general, why)
-    certificate = Certificate(
-        objective=objective,
-        unit=OBJECTIVES[objective],
-        value=value,
-        mapspace=mapspace,
-        mapspace_bound=value if mapspace_bound is None else mapspace_bound,
-        bound=proven,
-        bound_reason=reason,
-        candidates=candidates,
-        solve_time_s=time.perf_counter() - started_s,
-        given=(*given, *fixed(cascade)),
-    )
-    return Mapped(mapping, costs, certificate, rules, least, cascade, hardware, notes)
-
-
-def fixed(cascade: Cascade) -> tuple[str, ...]:
-    """What no mapspace of loop nests chooses for a cascade: its partitions, and halos.
-
-    A partitioned rank is walked in the parts that it is written in: with another tile it is another
-    cascade. A tile of a window is fetched anew when one of its ranks moves on, though the tile
-    before may have had a part of it, or all.
-    """
-    parts: dict[str, list[Rank]] = {}
-    for rank in cascade.ranks.values():
-        if rank.parent is not None:
-            parts.setdefault(rank.parent, []).append(rank)
-    words = [
-        f"{parent} in parts {' x '.join(r.name for r in ranks)} of"
-        f" {' x '.join(f'{r.size:g}' for r in ranks)}, as it is written"
-        for parent, ranks in parts.items()
-        for ranks in (sorted(ranks, key=lambda rank: -rank.part),)
-    ]
-    windowed = any(
-        len(index.terms) > 1
-        for einsum in cascade.einsums
-        for access in einsum.reads
-        for index in access.indices
-    )
-    if windowed:
-        words.append("a tile of a window fetched anew whenever one of its ranks moves on")
-    return tuple(words)
 
 
 def any_schedule(

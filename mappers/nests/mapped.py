@@ -1,4 +1,4 @@
-"""Show: a mapper's answer as text and as JSON.
+"""Mapped: a loop nest as an answer, with what it costs, its proof, its text and its JSON.
 
 The text opens with the answer in one line, then the loop nest as a person writes it, what each
 tensor moves, what each memory holds and moves, and what the answer rests on. JSON has every field.
@@ -7,21 +7,72 @@ tensor moves, what each memory holds and moves, and what the answer rests on. JS
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from hwmodel.bounds.sensitivity import Sensitivity
-from hwmodel.einsum.counts import cascade_counts
+from hwmodel.bounds.bound import LevelBound
+from hwmodel.bounds.sensitivity import Sensitivity, on_machine
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.spatial.counts import Transfer
-from hwmodel.mappers.nests.answer import Mapped
+from hwmodel.machines.spatial.rules import Rules
+from hwmodel.mappers.mapper import Mapped
+from hwmodel.mappers.nests.costs import Costs
 from hwmodel.quantity.units import show
 from hwmodel.show.json import plain
+from hwmodel.spine.mapping import Loop, walk
+from hwmodel.spine.mapping import Mapping as LoopNest
 from hwmodel.text.grid import grid, width
 
-if TYPE_CHECKING:
-    from hwmodel.mappers.fusion.reformulate import Compared
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NestMapped(Mapped):
+    """A loop nest and what it costs; `timed`: its seconds and joules mean the machine's."""
+
+    mapping: LoopNest
+    costs: Costs
+    rules: Rules
+    least: LevelBound
+    cascade: Cascade
+    hardware: Hardware
+    notes: tuple[str, ...] = ()
+    timed: bool = True
+
+    @property
+    def limits(self) -> Limits:
+        """Capacities of the machine that the mapping is for."""
+        return limits(self.hardware)
+
+    @cached_property
+    def sensitivity(self) -> tuple[Sensitivity, ...]:
+        """What more memory or bandwidth would take off the bound, at each boundary."""
+        return on_machine(self.cascade, self.hardware)
+
+    @property
+    def traffic_bytes(self) -> int | float:
+        """Bytes across the boundary of the outermost memory."""
+        return self.costs.traffic_bytes
+
+    @property
+    def tiles(self) -> dict[str, int | list[int]]:
+        """Tile sizes by rank, one or several from the outside in; ranks without loops are whole."""
+        found: dict[str, list[int]] = {}
+        for _, node in walk(self.mapping.nest):
+            if isinstance(node, Loop):
+                found.setdefault(node.rank, []).append(node.tile)
+        return {rank: sizes[0] if len(sizes) == 1 else sizes for rank, sizes in found.items()}
+
+    def record(self) -> dict[str, Any]:
+        """Every field, as JSON writes it."""
+        return _record(self)
+
+    def __str__(self) -> str:
+        """The loop nest, the counts and the certificate, for a person."""
+        return _text(self)
 
 
-def mapped_record(mapped: Mapped) -> dict[str, Any]:
+def _record(mapped: NestMapped) -> dict[str, Any]:
     """Every field of the answer in SI units, JSON ready."""
     costs, certificate = mapped.costs, mapped.certificate
     return plain(
@@ -29,7 +80,7 @@ def mapped_record(mapped: Mapped) -> dict[str, Any]:
             "cascade": mapped.mapping.cascade,
             "machine": mapped.mapping.machine,
             "traffic_bytes": costs.traffic_bytes,
-            "bound_bytes": mapped.bound.bytes,
+            "bound_bytes": mapped.least.bytes,
             **certificate.record(),
             "tiles": mapped.tiles,
             "mapping": mapped.mapping.record(),
@@ -51,7 +102,7 @@ def mapped_record(mapped: Mapped) -> dict[str, Any]:
     )
 
 
-def _level(mapped: Mapped, level: str) -> dict[str, Any]:
+def _level(mapped: NestMapped, level: str) -> dict[str, Any]:
     costs, instances = mapped.costs, mapped.limits.instances.get(level, 1)
     return {
         "level": level,
@@ -76,7 +127,7 @@ def _transfer(t: Transfer) -> dict[str, Any]:
     }
 
 
-def mapped_text(mapped: Mapped) -> str:
+def _text(mapped: NestMapped) -> str:
     """The answer for a person to read."""
     costs, certificate = mapped.costs, mapped.certificate
     outermost = next(iter(mapped.limits.capacity_bytes))
@@ -99,16 +150,9 @@ def mapped_text(mapped: Mapped) -> str:
         [_level_row(mapped, level) for level in mapped.limits.capacity_bytes],
         left=(0,),
     )
-    proof = (
-        f"nothing in {certificate.mapspace!r} is better"
-        if certificate.optimal_in_mapspace
-        else f"at most {certificate.mapspace_gap:.2%} above the best in {certificate.mapspace!r}"
-    )
-    if certificate.given:
-        proof += f", given {' and '.join(certificate.given)}"
     lines = [
         f"objective  {certificate.objective}, {_amount(certificate.value, certificate.unit)}",
-        f"mapspace   {proof}; {certificate.candidates:,} candidates in"
+        f"mapspace   {certificate.words}; {certificate.candidates:,} candidates in"
         f" {show(certificate.solve_time_s, 's')}",
         f"bound      {_amount(certificate.bound, certificate.unit)} for any schedule, a gap of"
         f" {certificate.gap_to_bound:.1%}; {certificate.bound_reason}",
@@ -126,57 +170,6 @@ def _worth(worth: Sensitivity) -> str:
     return f"{saved} off the bound, 1 byte/s more {byte_s:.3g} s off their transfer"
 
 
-def front_text(points: Sequence[Mapped]) -> str:
-    """One row for each mapping of a front."""
-    rows = [
-        [
-            ", ".join(f"{n} {whole(v)}" for n, v in p.costs.counts.footprint_bytes.items()),
-            whole(p.traffic_bytes),
-            show(p.costs.time_s, "s"),
-            show(p.costs.energy_j, "j"),
-            " ".join(f"{rank}={tile}" for rank, tile in p.tiles.items()),
-        ]
-        for p in points
-    ]
-    first = points[0]
-    head = f"{first.mapping.cascade} on {first.mapping.machine}: {len(points)} mappings, none of"
-    table = grid(("bytes held", "traffic", "time", "energy", "tiles"), rows, left=(0, 4))
-    return f"{head} which another beats\n\n{table}"
-
-
-def forms_record(answers: Sequence["Compared"]) -> list[dict[str, Any]]:
-    """Every form with its extra operations and, where it fits, its mapping's record."""
-    return [
-        {
-            "form": answer.form.name,
-            "extra_operations": answer.form.extra_operations,
-            **({"fits": True, **answer.mapped.record()} if answer.mapped else {"fits": False}),
-        }
-        for answer in answers
-    ]
-
-
-def forms_text(answers: Sequence["Compared"]) -> str:
-    """What wins and what it pays; a row for each form; the winner's loop nest."""
-    from hwmodel.mappers.fusion.reformulate import verdict
-
-    given = next(answer for answer in answers if not answer.form.extra_operations)
-    done = float(sum(cascade_counts(given.form.cascade).values()))
-    rows = [
-        [
-            answer.form.name,
-            whole(answer.mapped.traffic_bytes) if answer.mapped else "does not fit",
-            f"{answer.mapped.certificate.gap_to_bound:.1%}" if answer.mapped else "-",
-            f"{sum(answer.form.extra_operations.values()) / done:+.1%}",
-        ]
-        for answer in answers
-    ]
-    table = grid(("form", "traffic", "gap", "operations"), rows, left=(0,))
-    best = answers[0].mapped
-    head = textwrap.fill(verdict(tuple(answers)), width())
-    return "\n\n".join((head, table, *([str(best.mapping)] if best else [])))
-
-
 def _wrapped(line: str) -> str:
     return textwrap.fill(line, width(), subsequent_indent=" " * 11)
 
@@ -188,7 +181,7 @@ def _tensor_row(t: Transfer) -> Sequence[str]:
     return (t.tensor, between, f"2 x {tile}" if t.double else tile, *moved)
 
 
-def _level_row(mapped: Mapped, level: str) -> Sequence[str]:
+def _level_row(mapped: NestMapped, level: str) -> Sequence[str]:
     found = _level(mapped, level)
     held = found["footprint_bytes"]
     busy = mapped.costs.busy_s.get(level)

@@ -1,0 +1,158 @@
+"""Mapper: the one signature of what chooses, and the one kind of answer, with its certificate.
+
+A mapper is any callable, ours or a user's:
+
+    mapper(workload, hardware, *, objective, capacities) -> Proposal
+
+It need not be believed. What it chose is counted anew by the model of the machine, which refuses
+what does not fit, and the answer's certificate puts the value so found beside a bound that holds
+for any schedule. What only the mapper can know, how much of its mapspace it has ruled out, it
+claims in the proposal; a claim that the value contradicts is an error.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.spatial.rules import OVERLAP, Rules
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.printable import shown
+from hwmodel.show.html import Notebook
+from hwmodel.spine.certificate import Certificate
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a mapper chose, and what it claims of its search.
+
+    Attributes:
+        choice: what the machine is to do. On memories, buffers and arrays a loop nest
+            (`hwmodel.spine.mapping.Mapping`); on a GPU `gpu_tiles.Launches`, on an FPGA
+            `reuse.Factors`, on a microcontroller `patches.Patching`.
+        mapspace: name of the set that was searched; empty: the mapper's own name.
+        candidates: members of it that were looked at.
+        optimal: nothing in the mapspace is better, as the mapper has proven.
+        least: least value that any member of it can have, as far as proven; None: no more is known
+            than the bound for any schedule.
+        bound: a bound for any schedule that the mapper has proven, and the reason; None: the
+            machine's general one.
+        given: what the mapspace holds fixed.
+        rules: how a loop nest's counts are charged.
+        notes: what the answer is to say besides.
+    """
+
+    choice: object
+    mapspace: str = ""
+    candidates: int = 1
+    optimal: bool = False
+    least: float | None = None
+    bound: tuple[float, str] | None = None
+    given: tuple[str, ...] = ()
+    rules: Rules = OVERLAP
+    notes: tuple[str, ...] = ()
+
+    def certificate(
+        self, objective: str, unit: str, value: float, general: tuple[float, str], time_s: float
+    ) -> Certificate:
+        """What is proven of a value that was counted anew; `general` is the machine's own bound."""
+        bound, reason = self.bound or general
+        least = bound if self.least is None else self.least
+        return Certificate(
+            objective=objective,
+            unit=unit,
+            value=value,
+            mapspace=self.mapspace,
+            mapspace_bound=value if self.optimal else least,
+            bound=bound,
+            bound_reason=reason,
+            candidates=self.candidates,
+            solve_time_s=time_s,
+            given=self.given,
+        )
+
+
+class Mapper(Protocol):
+    """Chooses how a workload runs on a machine.
+
+    `objective` is what to minimise, as the answer's certificate names it. `capacities` is what the
+    choice may fill: bytes of one memory of each level, on an FPGA resources by name.
+    """
+
+    def __call__(  # noqa: D102
+        self, workload: Any, hardware: Hardware, /, *, objective: str, capacities: Mapping[str, Any]
+    ) -> Proposal: ...
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mapped(Notebook):
+    """A mapper's answer, whatever the machine: what was chosen, in fields of its own, and proof."""
+
+    certificate: Certificate
+
+    @property
+    def value(self) -> float:
+        """What was minimised, counted anew, in the certificate's unit."""
+        return self.certificate.value
+
+    @property
+    def bound(self) -> float:
+        """The least value of any schedule."""
+        return self.certificate.bound
+
+    @property
+    def gap(self) -> float:
+        """(value - bound) / value."""
+        return self.certificate.gap_to_bound
+
+    def record(self) -> dict[str, Any]:
+        """Every field, as JSON writes it."""
+        return self.certificate.record()
+
+    def __str__(self) -> str:
+        """The value, and how good it is."""
+        proof = self.certificate
+        return (
+            f"{proof.objective} {proof.value:.6g} {proof.unit}: {proof.words}; bound"
+            f" {proof.bound:.6g} for any schedule, a gap of {proof.gap_to_bound:.1%}"
+        )
+
+
+def proposed(
+    mapper: Callable[..., Proposal],
+    workload: Any,
+    hardware: Hardware,
+    *,
+    objective: str,
+    capacities: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Proposal:
+    """Ask a mapper; `capacities` are the machine's own where none are given.
+
+    A proposal without a mapspace gets the mapper's name for one.
+    """
+    room = capacities_of(hardware) if capacities is None else capacities
+    found: Any = mapper(workload, hardware, objective=objective, capacities=room, **options)
+    if not isinstance(found, Proposal):
+        raise InputError(
+            f"mapper {name_of(mapper)}: expected a Proposal of hwmodel.mappers.mapper, found"
+            f" {shown(found)}"
+        )
+    return found if found.mapspace else replace(found, mapspace=name_of(mapper))
+
+
+def capacities_of(hardware: Hardware) -> dict[str, Any]:
+    """Bytes of one memory of each level; of an FPGA its resources."""
+    machine = limits(hardware)
+    if hardware.kind == "fpga":
+        return dict(machine.resources)
+    return {
+        level: size / machine.instances.get(level, 1)
+        for level, size in machine.capacity_bytes.items()
+    }
+
+
+def name_of(mapper: Callable[..., Proposal]) -> str:
+    """What an answer calls the mapspace of a mapper that has no name for it."""
+    inner: Any = getattr(mapper, "func", mapper)  # of a partial
+    return str(getattr(inner, "__name__", type(inner).__name__))

@@ -1,0 +1,141 @@
+"""Certify: a mapper asked for a loop nest, which is counted anew and gets its certificate.
+
+The machine is seen as `hwmodel.machines.spatial.view` shows it. Everything that is said of the
+nest, its bytes, seconds and joules, is worked out by `costs`, whatever the mapper promised.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hwmodel.einsum.cascade import Cascade, Rank
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.hardware.levers import unheard
+from hwmodel.machines.spatial.view import view
+from hwmodel.mappers.mapper import Proposal, proposed
+from hwmodel.mappers.nests.costs import OBJECTIVES, any_schedule, check_objective, cost
+from hwmodel.mappers.nests.mapped import NestMapped
+from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.printable import shown
+from hwmodel.spine.mapping import Mapping as LoopNest
+
+
+def certified(
+    mapper: Callable[..., Proposal],
+    cascade: Any,
+    hardware: Hardware,
+    *,
+    objective: str = "traffic",
+    shares: Mapping[str, Sequence[str]] | None = None,
+    **options: Any,
+) -> NestMapped:
+    """What a mapper proposes for a cascade on memories, buffers and arrays, with its certificate.
+
+    `options` go to the mapper, as does `shares` (tensors by buffer) where it is given. Raises
+    `CoverageError` for other machines and workloads, and what the mapper and the nest's counts
+    raise, such as `CapacityError` where a tile does not fit.
+    """
+    check_objective(objective)
+    check_kind(hardware)
+    if not isinstance(cascade, Cascade):
+        raise CoverageError(
+            f"{hardware.name}: expected a cascade to map, found all of {cascade.name}"
+        )
+    started_s = time.perf_counter()
+    seen, machine = view(cascade, hardware)
+    left_out = [name for name in hardware.memories if name not in machine.memories]
+    notes = [f"mapping and bound leave out {', '.join(left_out)}"] if left_out else []
+    notes += unheard(hardware) if objective != "traffic" else ()
+    alone = len(seen.einsums) > 1 and (bool(left_out) or is_deep(machine, shares))
+    if alone and objective != "traffic":
+        raise CoverageError(
+            f"{seen.name} on {machine.name}: expected objective 'traffic' for several"
+            f" Einsums on arrays, whose outermost boundary alone is searched; found"
+            f" {objective!r}; hw.predict says time and joules of a binding"
+        )
+    if alone:
+        notes.append(
+            "time and joules are null: the outermost boundary alone was searched, not what runs on"
+            " which elements; hw.predict says both for a machine with a binding"
+        )
+    given = {"shares": shares} if shares else {}
+    found = proposed(mapper, seen, machine, objective=objective, **given, **options)
+    said = replace(found, notes=(*found.notes, *notes))
+    return certify(seen, machine, said, objective=objective, started_s=started_s, timed=not alone)
+
+
+def certify(
+    cascade: Cascade,
+    hardware: Hardware,
+    proposal: Proposal,
+    *,
+    objective: str,
+    started_s: float,
+    timed: bool = True,
+) -> NestMapped:
+    """Count a proposal anew; `started_s` is `time.perf_counter()` when its search began."""
+    nest = proposal.choice
+    if not isinstance(nest, LoopNest):
+        raise InputError(
+            f"{cascade.name} on {hardware.name}: expected a loop nest"
+            f" (hwmodel.spine.mapping.Mapping) as a proposal's choice, found {shown(nest)}"
+        )
+    costs = cost(cascade, hardware, nest, proposal.rules)
+    least, general, why = any_schedule(cascade, hardware, objective, costs.counts)
+    value, unit = costs.value(objective), OBJECTIVES[objective]
+    fixed = replace(proposal, given=(*proposal.given, *fixed_by(cascade)))
+    took_s = time.perf_counter() - started_s
+    return NestMapped(
+        certificate=fixed.certificate(objective, unit, value, (general, why), took_s),
+        mapping=nest,
+        costs=costs,
+        rules=proposal.rules,
+        least=least,
+        cascade=cascade,
+        hardware=hardware,
+        notes=proposal.notes,
+        timed=timed,
+    )
+
+
+def is_deep(hardware: Hardware, shares: Mapping[str, Sequence[str]] | None = None) -> bool:
+    """Whether there is more than a memory and buffers beside each other."""
+    return bool(hardware.arrays) or (len(hardware.memories) > 2 and not shares)
+
+
+def check_kind(hardware: Hardware) -> None:
+    """Raises `CoverageError` for a machine that runs no loop nest."""
+    if hardware.kind != "spatial":
+        raise CoverageError(
+            f"{hardware.name}: expected memories with buffers and arrays, such as peer-a2, for a"
+            f" loop nest; found a machine of kind {hardware.kind!r}, whose mapper hw.map() chooses"
+        )
+
+
+def fixed_by(cascade: Cascade) -> tuple[str, ...]:
+    """What no mapspace of loop nests chooses for a cascade: its partitions, and halos.
+
+    A partitioned rank is walked in the parts that it is written in: with another tile it is another
+    cascade. A tile of a window is fetched anew when one of its ranks moves on, though the tile
+    before may have had a part of it, or all.
+    """
+    parts: dict[str, list[Rank]] = {}
+    for rank in cascade.ranks.values():
+        if rank.parent is not None:
+            parts.setdefault(rank.parent, []).append(rank)
+    words = [
+        f"{parent} in parts {' x '.join(r.name for r in ranks)} of"
+        f" {' x '.join(f'{r.size:g}' for r in ranks)}, as it is written"
+        for parent, ranks in parts.items()
+        for ranks in (sorted(ranks, key=lambda rank: -rank.part),)
+    ]
+    windowed = any(
+        len(index.terms) > 1
+        for einsum in cascade.einsums
+        for access in einsum.reads
+        for index in access.indices
+    )
+    if windowed:
+        words.append("a tile of a window fetched anew whenever one of its ranks moves on")
+    return tuple(words)

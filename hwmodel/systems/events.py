@@ -41,6 +41,14 @@ def simulate(tasks: Tasks) -> Timeline:
 
     Raises `CapacityError` for a deadlock at a full buffer, and `InputError` for any other or for a
     buffer that is given more than was taken from it.
+
+    >>> tasks = Tasks()
+    >>> link, device = tasks.resource("link"), tasks.resource("device")
+    >>> loads = [tasks.task(f"load {i}", 2, link) for i in range(3)]
+    >>> work = [tasks.task(f"work {i}", 3, device, load) for i, load in enumerate(loads)]
+    >>> timeline = simulate(tasks)
+    >>> timeline.makespan_s, timeline.idle_s["device"], timeline.binding_s
+    (11.0, 2.0, {'device': 9.0, 'link': 2.0})
     """
     state = _State(tasks.running() if tasks.then else tasks)
     state.admit(0.0, [])

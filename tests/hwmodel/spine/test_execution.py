@@ -56,6 +56,8 @@ def test_sequence_parallel_may_be_told_as_devices() -> None:
     assert Execution.of({"tp": 4, "sp": 1}).sp is False
     with pytest.raises(InputError, match=r"sp: expected true, false, 1 or tp \(4\), found 2"):
         Execution.of({"tp": 4, "sp": 2})
+    with pytest.raises(InputError, match=r"1 or tp \(1\), found 2"):
+        Execution.of({"sp": 2})
 
 
 REFUSED: dict[str, Mapping[str, Any]] = {
@@ -102,10 +104,23 @@ def test_what_is_no_table_is_refused() -> None:
         Execution.of(8)  # pyright: ignore[reportArgumentType]
 
 
+PAPERS = {
+    **dict.fromkeys(("gpipe", "1f1b", "zb-h1", "zb-h2", "dualpipe"), (1,)),
+    **dict.fromkeys(("zb-v", "v-half", "v-min", "dualpipe-v"), (2,)),
+    "interleaved": (2, 3, 4),
+}
+"""Schedule -> chunks of a stage that its paper draws."""
+
+
 @pytest.mark.parametrize("schedule", CHUNKS)
-def test_every_schedule_has_a_legal_run(schedule: str) -> None:
-    run = Execution(pp=4, vp=CHUNKS[schedule] or 3, global_batch=16, schedule=schedule)
-    assert run.pipeline == schedule
+def test_a_schedule_has_its_paper_s_chunks(schedule: str) -> None:
+    for chunks in (1, 2, 3, 4):
+        table = {"pp": 4, "vp": chunks, "global_batch": 16, "schedule": schedule}
+        if chunks in PAPERS[schedule]:
+            assert Execution.of(table).pipeline == schedule
+        else:
+            with pytest.raises(InputError, match=f"{schedule} expects vp"):
+                Execution.of(table)
     assert Execution(pp=1, schedule=schedule).devices == 1  # no pipeline, nothing to order
 
 

@@ -1,5 +1,6 @@
 """The event simulation against closed forms, queueing recursions and a stepper of whole seconds."""
 
+import doctest
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -12,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hwmodel.experts.step import pipelined_s
 from hwmodel.quantity.errors import CapacityError, InputError
+from hwmodel.systems import events
 from hwmodel.systems.events import simulate
 from hwmodel.systems.tasks import Buffer, Order, Tasks
 from hwmodel.systems.timeline import Timeline
@@ -64,6 +67,20 @@ def test_a_pipeline_takes_its_fill_and_a_step_a_micro_batch(stages: int, count: 
     timeline = simulate(tasks)
     assert timeline.makespan_s == (count + stages - 1) * 0.5
     assert set(timeline.busy_s.values()) == {count * 0.5}
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 4, 8])
+@pytest.mark.parametrize(("exchange_s", "experts_s"), [(8.0, 24.0), (24.0, 8.0)])
+def test_chunks_of_an_exchange_hide_under_experts_as_in_closed_form(
+    chunks: int, exchange_s: float, experts_s: float
+) -> None:
+    tasks = Tasks()
+    link, device = tasks.resource("link"), tasks.resource("device")
+    for i in range(chunks):
+        sent = tasks.task(f"exchange {i}", exchange_s / chunks, link)
+        tasks.task(f"experts {i}", experts_s / chunks, device, sent)
+    expected_s = pipelined_s(chunks, exchange_s=exchange_s, experts_s=experts_s)
+    assert simulate(tasks).makespan_s == expected_s
 
 
 def schedule(orders: Sequence[Sequence[tuple[str, int, int]]], chunks: int = 1) -> Timeline:
@@ -343,8 +360,9 @@ def plans(draw: st.DrawFn) -> Plan:
     )
 
 
-def simulated(plan: Plan) -> Timeline:
-    tasks = Tasks()
+def declare(tasks: Tasks, plan: Plan) -> None:
+    """The plan's places and tasks, beside what there is."""
+    first = len(tasks.names)
     places = [
         tasks.resource(f"r{i}", capacity, order=order)
         for i, (capacity, order) in enumerate(plan.resources)
@@ -359,12 +377,17 @@ def simulated(plan: Plan) -> Timeline:
             f"t{task}",
             seconds,
             [places[place] for place in sorted(plan.on[task])],
-            sorted(plan.after[task]),
+            [first + before for before in sorted(plan.after[task])],
             release_s=plan.releases[task],
             priority=plan.priorities[task],
             takes=amounts(plan.takes[task]),
             gives=amounts(plan.gives[task]),
         )
+
+
+def simulated(plan: Plan) -> Timeline:
+    tasks = Tasks()
+    declare(tasks, plan)
     return simulate(tasks)
 
 
@@ -421,7 +444,7 @@ class Stepper:
         return self.start if len(self.ended) == count else None
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(plans())
 def test_every_start_is_the_stepper_s(plan: Plan) -> None:
     stepper = Stepper(plan)
@@ -436,7 +459,19 @@ def test_every_start_is_the_stepper_s(plan: Plan) -> None:
     assert timeline.peaks == {f"b{i}": stepper.peak.get(i, 0) for i in range(len(plan.buffers))}
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
+@given(plans())
+def test_what_a_callback_adds_runs_as_if_it_had_been_there(plan: Plan) -> None:
+    if Stepper(plan).run() is None:
+        return
+    tasks = Tasks()
+    tasks.task("all", 0, then=lambda tasks, now_s: declare(tasks, plan))
+    found, expected = simulate(tasks), simulated(plan)
+    assert found.start_s[1:].tolist() == expected.start_s.tolist()
+    assert found.peaks == expected.peaks
+
+
+@settings(max_examples=100)
 @given(plans())
 def test_the_critical_path_accounts_for_the_makespan(plan: Plan) -> None:
     """Each step starts at the instant at which the one before it ends, the first at a release."""
@@ -570,6 +605,16 @@ def test_a_circle_of_precedence_is_named() -> None:
     )
 
 
+def test_a_long_circle_is_named_in_part() -> None:
+    tasks = Tasks()
+    circle = [tasks.task(f"t{i}", 1) for i in range(20)]
+    for first, second in zip(circle, circle[1:] + circle[:1], strict=True):
+        tasks.link(first, second)
+    with pytest.raises(InputError, match=r"20 of 20 tasks .* end of 't12', \.\.\.; take") as caught:
+        simulate(tasks)
+    assert str(caught.value).count("waits for") == 8
+
+
 def test_a_program_against_the_precedence_is_named() -> None:
     tasks = Tasks()
     stage = tasks.resource("stage", order="program")
@@ -581,18 +626,18 @@ def test_a_program_against_the_precedence_is_named() -> None:
 
 
 def test_a_full_buffer_is_named_with_the_task_that_would_empty_it() -> None:
-    """GPipe's order in memory for three of four micro-batches."""
+    """GPipe's order in memory for three of four micro-batches, of two each."""
     tasks = Tasks()
-    stage, memory = tasks.resource("stage", order="program"), tasks.buffer("memory", 3)
+    stage, memory = tasks.resource("stage", order="program"), tasks.buffer("memory", 6)
     for i in range(4):
-        tasks.task(f"F{i}", 1, stage, takes={memory: 1})
+        tasks.task(f"F{i}", 1, stage, takes={memory: 2})
     for i in range(4):
-        tasks.task(f"B{i}", 2, stage, i, gives={memory: 1})
+        tasks.task(f"B{i}", 2, stage, i, gives={memory: 2})
     with pytest.raises(CapacityError) as caught:
         simulate(tasks)
     assert str(caught.value) == (
-        "events: deadlock: 5 of 8 tasks never start: 'F3' needs 1 of buffer 'memory', which is"
-        " full (3 of 3) until 'B0' ends, 'B0' comes after 'F3' on 'stage'; give memory more room,"
+        "events: deadlock: 5 of 8 tasks never start: 'F3' needs 2 of buffer 'memory', which is"
+        " full (6 of 6) until 'B0' ends, 'B0' comes after 'F3' on 'stage'; give memory more room,"
         " or order the tasks otherwise"
     )
 
@@ -604,6 +649,17 @@ def test_a_buffer_that_nothing_empties_is_named() -> None:
     tasks.task("b", 1, takes={memory: 20})
     with pytest.raises(CapacityError, match=r"90 of 100\), and nothing more is given back"):
         simulate(tasks)
+
+
+def test_a_buffer_may_start_full_and_nothing_is_taken_by_zero() -> None:
+    tasks = Tasks()
+    memory = tasks.buffer("memory", 4, level=4)
+    tasks.task("nothing", 1, takes={memory: 0}, gives={memory: 0})
+    tasks.task("waits", 1, takes={memory: 3})
+    tasks.task("frees", 2, gives={memory: 3})
+    timeline = simulate(tasks)
+    assert timeline.start_s.tolist() == [0, 2, 0]
+    assert timeline.level("memory")[1].tolist() == [4, 1, 4]
 
 
 def test_more_given_back_than_taken_is_refused() -> None:
@@ -624,6 +680,10 @@ def test_sums_of_fractions_fill_a_buffer_to_the_brim() -> None:
     timeline = simulate(tasks)
     assert timeline.start_s.tolist() == [0, 0, 0, 1]
     assert timeline.level("memory")[1][-1] == pytest.approx(0, abs=1e-15)
+
+
+def test_the_example_of_the_docstring_holds() -> None:
+    assert doctest.testmod(events) == (0, 6)
 
 
 def test_nothing_to_do_takes_no_time() -> None:

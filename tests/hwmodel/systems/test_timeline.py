@@ -67,6 +67,17 @@ def test_the_critical_path_says_what_each_step_started_upon(timeline: Timeline) 
     assert timeline.why(5) == "resource 'pen' freed by 'e'"
 
 
+def test_what_binds_comes_by_its_seconds() -> None:
+    tasks = Tasks()
+    link, device = tasks.resource("link"), tasks.resource("device")
+    load = tasks.task("load", 2, link)
+    work = tasks.task("work", 5, device, load)
+    both = tasks.task("exchange", 3, (link, device), work)
+    tasks.task("rest", 1, after=both)
+    found = simulate(tasks).binding_s
+    assert list(found.items()) == [("device", 5), ("link + device", 3), ("link", 2), ("", 1)]
+
+
 def test_names_that_are_not_there_are_refused(timeline: Timeline) -> None:
     with pytest.raises(UnknownNameError, match="unknown resource 'shelf'"):
         timeline.tasks_on("shelf")
@@ -78,6 +89,7 @@ def test_chrome_s_trace_has_a_row_for_each_unit_and_a_counter_for_each_buffer(
     timeline: Timeline,
 ) -> None:
     events = json.loads(json.dumps(timeline.trace()))["traceEvents"]
+    assert len({e["pid"] for e in events}) == 1
     rows = {e["tid"]: e["args"]["name"] for e in events if e["ph"] == "M"}
     assert sorted(rows.values()) == ["desks 0", "desks 1", "pen"]
     spans = sorted(

@@ -2,6 +2,9 @@
 
 The banner comes from C++ when the solver is made, before any option can silence it, and would stand
 in front of an answer in JSON. So file descriptor 1 leads nowhere for that moment.
+
+HiGHS refuses to run with another number of threads than the first solve in the process had, ours or
+not, and PuLP then reads zeros as the solution. So its threads are started anew where it refuses.
 """
 
 import contextlib
@@ -11,6 +14,8 @@ from collections.abc import Generator
 from typing import Any
 
 import pulp
+
+from hwmodel.quantity.errors import SolverError
 
 _HiGHS: Any = pulp.HiGHS
 
@@ -28,6 +33,17 @@ class Quiet(_HiGHS):
         plain: Any = super()
         with _silence():
             plain.createAndConfigureSolver(lp)
+
+    def callSolver(self, lp: Any) -> None:
+        """Solve, with threads of its own; `SolverError` where HiGHS gives no answer of any kind."""
+        highs = lp.solverModel
+        if highs.run().name == "kError":
+            highs.resetGlobalScheduler(True)
+            if highs.run().name == "kError":
+                raise SolverError(
+                    f"{lp.name}: HiGHS ended with an error ({highs.getModelStatus().name});"
+                    " expected a solution; look at what it writes, or place by search"
+                )
 
 
 @contextlib.contextmanager

@@ -699,7 +699,11 @@ def _request(given: Mapping[str, Any]) -> dict[str, Any]:
     )
     if what is None:
         raise InputError(f"expected a model config or one of {', '.join(workloads())}, found none")
-    fields = dict(_pair(text) for text in pairs)
+    fields: dict[str, Any] = {}
+    for name, value in map(_pair, pairs):
+        if name in fields:
+            raise InputError(f"{name}: given twice, as {fields[name]!r} and as {value!r}")
+        fields[name] = value
     for name in fields:
         if name in rest:
             raise InputError(f"{name}: given twice, as an option and as a field")
@@ -707,6 +711,8 @@ def _request(given: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError("expected --on with a device's name or file, found none")
     if what in workloads():
         return {"workload": what, **fields, **rest}
+    if what.endswith(".tflite"):
+        return {"workload": "cnn", "network": what, **fields, **rest}
     _check_model(what, workloads())
     phases = [phase for phase, size in PHASES.items() if size in {**fields, **rest}]
     if not phases:
@@ -769,7 +775,16 @@ def _own_version() -> str:
 def _told(error: Exception, text: str) -> None:
     """An error for programs, where they asked for JSON: what it says and its kind."""
     if "--json" in sys.argv[1:]:
-        _print_json({"error": text, "kind": type(error).__name__})
+        try:
+            _print_json({"error": text, "kind": type(error).__name__})
+        except OSError as full:
+            _unwritten(full)
+
+
+def _complained(text: str) -> None:
+    """A line on standard error, where that can be written."""
+    with contextlib.suppress(OSError):
+        typer.echo(f"error: {text}", err=True)
 
 
 def _unwritten(error: OSError) -> int:
@@ -781,7 +796,7 @@ def _unwritten(error: OSError) -> int:
         text = f"{place}: cannot be written or read: {why(error)}"
         if error.filename:
             _told(error, text)
-        typer.echo(f"error: {text}", err=True)
+        _complained(text)
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -791,7 +806,7 @@ def _unwritten(error: OSError) -> int:
 def main() -> NoReturn:
     """Run the command line; what the package refuses becomes one line and an exit status."""
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
-        typer.echo("error: standard output: expected an open one, found it closed", err=True)
+        _complained("standard output: expected an open one, found it closed")
         sys.exit(InputError.exit_status)
     from hwmodel.text.grid import fit_terminal
 
@@ -800,11 +815,12 @@ def main() -> NoReturn:
         status = typer.main.get_command(app).main(prog_name="hwmodel", standalone_mode=False)
     except HwmodelError as error:
         _told(error, str(error))
-        typer.echo(f"error: {error}", err=True)
+        _complained(str(error))
         sys.exit(error.exit_status)
     except _USAGE as error:  # words that the command line does not know
         _told(error, error.format_message())
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
@@ -817,6 +833,6 @@ def main() -> NoReturn:
             raise
         _told(error, f"internal: {error}")
         note = f"set {TRACEBACK}=1 for the traceback"
-        typer.echo(f"error: internal: {type(error).__name__}: {error} ({note})", err=True)
+        _complained(f"internal: {type(error).__name__}: {error} ({note})")
         sys.exit(1)
     sys.exit(status or 0)

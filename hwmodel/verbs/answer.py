@@ -21,7 +21,7 @@ from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.driver import Machine, Workload, check_workload, divided, machine_of, predict
 from hwmodel.network import collectives
 from hwmodel.quantity.checked import checked
-from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
+from hwmodel.quantity.errors import CoverageError, HwmodelError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.spine.estimate import Estimate
 from hwmodel.text.markup import Brief
@@ -46,18 +46,30 @@ def bound(
 
     Bytes are those of all devices together, over which `parallel` divides a model as in `predict`.
     On memories, buffers and arrays without kernels or a binding (`peer-a2`) there is no such
-    distance: `map` finds a schedule for them. Raises as `predict` does.
+    distance: `map` finds a schedule for them; nor for a cascade that no kernel of the machine
+    computes. Raises as `predict` does.
     """
     check_workload(workload, "bound")
     machine = machine_of(on)
     if machine.kind == "spatial" and not machine.binding and isinstance(workload, Cascade):
-        from hwmodel.verbs.map import loose
-
-        divided(workload, machine, parallel)  # refuses what it cannot divide
-        return loose(workload, machine)
-    estimate = predict(workload, machine, kernel=kernel, parallel=parallel)
+        return _loose(workload, machine, parallel)
+    try:
+        estimate = predict(workload, machine, kernel=kernel, parallel=parallel)
+    except CoverageError:
+        if kernel is not None or not isinstance(workload, Cascade):
+            raise
+        return _loose(workload, machine, parallel)
     least = bounds.bound(workload, limits(machine))
     return Limit(least, estimate.bound_s, estimate, on_machine(workload, machine))
+
+
+def _loose(
+    workload: Cascade, machine: Hardware, parallel: Mapping[str, int] | None
+) -> "LooseBound":
+    from hwmodel.verbs.map import loose
+
+    divided(workload, machine, parallel)  # refuses what it cannot divide
+    return loose(workload, machine)
 
 
 @dataclass(frozen=True)

@@ -429,3 +429,17 @@ def test_shells_complete_words(begun: str, expected: set[str]) -> None:
 def test_help_goes_by_its_letter(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     assert run(monkeypatch, "predict", "-h") == 0
     assert "--on" in capsys.readouterr().out
+
+
+def test_a_field_given_twice_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    assert run(monkeypatch, "predict", "gemm", "M=4", "N=4", "K=4", "M=5", "--on", "h200") == 2
+    assert "M: given twice, as 4 and as 5" in capsys.readouterr().err
+
+
+def test_the_path_of_a_network_is_a_workload(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(b"no network")
+    assert run(monkeypatch, "predict", str(path), "--on", "stm32h743") == 2
+    assert "expected a TFLite flatbuffer" in capsys.readouterr().err

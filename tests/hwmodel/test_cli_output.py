@@ -62,3 +62,12 @@ def test_a_picture_for_a_folder_that_is_not_there_is_told(tmp_path: Path) -> Non
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {picture}: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("where", ["> /dev/full", "2> /dev/full", "> /dev/full 2>&1"])
+def test_a_refusal_that_cannot_be_written_keeps_its_status(where: str) -> None:
+    for form in ("", "--json"):
+        status, told = run(f"nothing {form} {where}")
+        assert status == 2, told
+        assert "Traceback" not in told

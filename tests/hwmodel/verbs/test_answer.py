@@ -187,3 +187,14 @@ def test_positions_are_stretched_as_the_rotary_embedding_is(
         **{"num_hidden_layers": 1, "num_attention_heads": 1, "torch_dtype": "bfloat16"},
     }
     assert hwmodel.model(small | keys).config.positions == positions
+
+
+def test_what_no_kernel_computes_has_a_bound_all_the_same() -> None:
+    """3 x 8 x 8 in, 4 x 6 x 6 out, 4 filters of 3 x 3 x 3: 192 + 144 + 108 elements of 2 bytes."""
+    work = hwmodel.workloads.conv2d(batch=1, channels=3, filters=4, height=8, width=8, window=3)
+    found = hwmodel.bound(work, "h200")
+    assert found.bound.dram_bytes == 2 * (192 + 144 + 108)
+    with pytest.raises(CoverageError, match="no GPU schedule computes it"):
+        hwmodel.bound(work, "h200", kernel="triton")
+    with pytest.raises(CoverageError, match="no GPU schedule computes it"):
+        hwmodel.predict(work, "h200")

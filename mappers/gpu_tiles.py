@@ -15,8 +15,9 @@ import numpy as np
 from hwmodel.bounds.roofline import floor_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.hardware.hardware import Hardware, limits
-from hwmodel.machines.gpu.calls import family_of, run
+from hwmodel.machines.gpu.calls import run
 from hwmodel.machines.gpu.least import busy_s
+from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.machines.gpu.schedules.triton_rules import COMPLETED, MENUS
 from hwmodel.mappers.mapper import Mapped, Proposal, proposed

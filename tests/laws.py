@@ -20,7 +20,8 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.driver import Workload, predict
-from hwmodel.machines.gpu.calls import family_of, run
+from hwmodel.machines.gpu.calls import run
+from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.machines.gpu.rates import rates
 from hwmodel.quantity.errors import HwmodelError

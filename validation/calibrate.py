@@ -2,9 +2,9 @@
 
     python -m hwmodel.validation.calibrate h200 [--family NAME ...] [--boards HASH ...] [--out FILE]
 
-Families are fitted in an order in which those that others contain come first (a mixture-of-experts
-layer runs row kernels). Each is fitted five times more with one fold left out, for the errors that
-are printed. No parameter ever sees the test half; it is read once, after the fit, for the interval
+Families are fitted library by library, those that others contain first (a mixture-of-experts layer
+runs row kernels). Each is fitted five times more with one fold left out, for the errors that are
+printed. No parameter ever sees the test half; it is read once, after the fit, for the interval
 that holds 90 % of it (split conformal prediction), and so the interval's coverage is reported on
 other boards alone. A family with fewer rows than a fit needs is passed over.
 """
@@ -23,7 +23,8 @@ import yaml
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.catalogue import CATALOGUE, device, load_calibration
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.calls import family_of
+from hwmodel.machines.gpu.libraries.library import Library
+from hwmodel.machines.gpu.libraries.shipped import SHIPPED, family_of
 from hwmodel.machines.gpu.rates import ENERGY
 from hwmodel.quantity.errors import HwmodelError, UnknownNameError
 from hwmodel.validation import collective, joules
@@ -35,6 +36,7 @@ from hwmodel.validation.rows import (
     Row,
     groups,
     kernels_known,
+    libraries_of,
     may_fit,
     read_rows,
     sittings,
@@ -42,25 +44,10 @@ from hwmodel.validation.rows import (
 
 COLLECTIVE = "collective"
 ORDER = (
-    "rows:torch",
-    "reduction:torch",
-    "gemm:cublas",
-    "gemm:cublas-fast-accum",
-    "gemm:cublas-row-scales",
-    "gemm:cublas-row-scales-fast-accum",
-    "prefill:flash-attention-2",
-    "prefill:cudnn",
-    "decode:flash-attention-2",
-    "decode:cudnn",
-    "grouped:torch",
-    "grouped:torch-row-scales",
-    "gemm:triton",
-    "prefill:triton",
-    "decode:triton",
-    "rows:triton",
-    "grouped:triton",
+    *(family for each in SHIPPED.values() if each.measured for family in each.families),
     COLLECTIVE,
 )
+"""Families of the libraries that are shipped and measured, then messages between GPUs."""
 PRIORS = CATALOGUE / "calibration" / "uncalibrated.yaml"
 LEAST_ROWS = 12
 """Rows of the fitting half below which a family keeps what it had."""
@@ -79,7 +66,7 @@ class FoldErrors:
 def calibrate(
     hardware: Hardware,
     rows: Sequence[Row],
-    families: Sequence[str] = ORDER,
+    families: Sequence[str] | None = None,
     *,
     priors: Calibration | None = None,
     told: Callable[[str], None] = lambda family: None,
@@ -87,26 +74,28 @@ def calibrate(
     """Fitted families of a device, from the fitting half of `rows`.
 
     A fit starts at the values of `priors` (default: those of a device without measurements), inside
-    its bounds. `told` hears the name of each family before it is fitted.
+    its bounds. `families` are those to fit (default: all that the rows inform); `told` hears the
+    name of each before it is fitted.
     """
     start = priors or load_calibration(PRIORS)
     current = hardware.calibration or start
     known: dict[str, Mapping[str, float]] = {n: current.values(n) for n in current.families}
-    for name in start.families:
-        known.setdefault(name, start.values(name))
+    libraries = _by_family(rows)
+    for name in (*start.families, *libraries):
+        known.setdefault(name, family_of(start, name, libraries.get(name)).values)
     halves = [row for row in rows if not is_test(row)]
     messages = [row for row in halves if row.columns["family"] == COLLECTIVE]
     every = groups([row for row in halves if row.columns["family"] != COLLECTIVE])
     tests = groups([r for r in rows if is_test(r) and r.columns["family"] != COLLECTIVE])
     found: dict[str, tuple[Family, Fit]] = {}
-    for name in families:
+    for name in order(rows) if families is None else families:
         mine = (
             collective.samples(messages, hardware)
             if name == COLLECTIVE
             else samples(name, [g for g in every if _belongs(g, name)], hardware, known)
         )
         measured = [row for sample in mine for row in sample.rows]
-        prior = family_of(start, name)
+        prior = family_of(start, name, libraries.get(name))
         if len(measured) < max(LEAST_ROWS, _free(prior) + 2):
             continue
         told(name)
@@ -163,10 +152,21 @@ def _belongs(group: Group, family: str) -> bool:
 def families_in(rows: Sequence[Row]) -> tuple[str, ...]:
     """The families that some rows inform, in the order of fitting."""
     every = groups([row for row in rows if row.columns["family"] != COLLECTIVE])
-    there = {name for name in ORDER for group in every if _belongs(group, name)}
+    there = {name for name in _by_family(rows) for group in every if _belongs(group, name)}
     if any(row.columns["family"] == COLLECTIVE for row in rows):
         there.add(COLLECTIVE)
-    return tuple(name for name in ORDER if name in there)
+    return tuple(name for name in order(rows) if name in there)
+
+
+def order(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Every family in the order of fitting, those of libraries that only the rows name included."""
+    own = (name for name in _by_family(rows) if name not in ORDER)
+    return (*ORDER[:-1], *own, COLLECTIVE)
+
+
+def _by_family(rows: Sequence[Row]) -> dict[str, Library]:
+    """Family -> the library whose kernels it is of."""
+    return {family: each for each in libraries_of(rows) for family in each.families}
 
 
 def fold_errors(found: Mapping[str, tuple[Family, Fit]]) -> list[FoldErrors]:
@@ -211,15 +211,15 @@ def main(arguments: Sequence[str]) -> None:
     """Fit the named device, print each family's fold errors, and write what is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("device")
-    parser.add_argument("--family", nargs="+", default=list(ORDER))
+    parser.add_argument("--family", nargs="+", help="families to fit (default: all)")
     parser.add_argument("--boards", nargs="+", help="fit on the rows of these boards alone")
     parser.add_argument("--out", type=Path, help="a calibration file to write the families into")
     options = parser.parse_args(arguments)
     hardware = device(options.device)
     rows = measured_rows(hardware.name, options.boards)
-    for name in options.family:
-        if name not in ORDER:
-            raise UnknownNameError("family", name, ORDER)
+    for name in options.family or ():
+        if name not in order(rows):
+            raise UnknownNameError("family", name, order(rows))
     found = calibrate(hardware, rows, options.family)
     lines = {line.family: line for line in fold_errors(found)}
     for name, (entry, best) in found.items():

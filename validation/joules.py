@@ -16,7 +16,8 @@ from scipy import optimize
 
 from hwmodel.hardware.calibration import Family, Parameter
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.calls import family_of, run
+from hwmodel.machines.gpu.calls import run
+from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.rates import rates
 from hwmodel.validation.fit import LOSS_SCALE, Array, fold_of, interval
 from hwmodel.validation.rows import DATA, Group, Row, groups, read_file, sittings
@@ -74,7 +75,7 @@ def shares(group: Group, hardware: Hardware) -> dict[str, Array]:
     idle_w = float(np.asarray(hardware.power.idle_w))
     share_of_time = column(group, "sustained_time_s") / len(group.calls)
     for call in group.calls:
-        family = family_of(calibration, call.family)
+        family = family_of(calibration, call.family, call.library)
         counts = run(call, hardware, {k: p.value for k, p in family.parameters.items()}).counts
         busy = counts.live.get("processors", 0) / hardware.processors.count
         found["busy"] = found["busy"] + busy * idle_w * share_of_time
@@ -181,7 +182,7 @@ def traffic(group: Group, hardware: Hardware) -> dict[str, Array]:
         "written": np.zeros(len(group.rows)),
     }
     for call in group.calls:
-        family = family_of(calibration, call.family)
+        family = family_of(calibration, call.family, call.library)
         counts = run(call, hardware, {k: p.value for k, p in family.parameters.items()}).counts
         totals["read"] = totals["read"] + call.times * counts.read.get("dram", 0)
         totals["written"] = totals["written"] + call.times * counts.written.get("dram", 0)

@@ -16,21 +16,22 @@ from hwmodel.einsum.workloads.model import model
 from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import estimated, predict
-from hwmodel.machines.gpu.lower import FEW_QUERIES
+from hwmodel.machines.gpu.libraries.library import Library, Reported
+from hwmodel.machines.gpu.libraries.shipped import is_known
+from hwmodel.machines.gpu.libraries.shipped import library as library_named
 from hwmodel.machines.gpu.predict import run
 from hwmodel.network import collectives
 from hwmodel.quantity.arithmetic import most
-from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.spine.estimate import Estimate
 from hwmodel.validation import collective
 from hwmodel.validation.fit import Array, is_test
 from hwmodel.validation.joules import column, read, traffic
 from hwmodel.validation.rows import (
     LAUNCHED,
-    ROW_KERNELS,
     Row,
     groups,
     kernels_known,
+    libraries_of,
     may_fit,
     read_rows,
 )
@@ -46,57 +47,6 @@ BASELINE_EFFICIENCY, BASELINE_S = 0.8, 3e-6
 WARMED_TWICE_S = 5.5e-3
 """A graph shorter than this is replayed twice before it is timed, a longer one once
 (`measure/timer.py`); nothing rests in between."""
-
-
-NARROW_COLS = 64
-"""Columns below which norms and softmax are judged apart."""
-
-SMALL_BYTES, FEW_ROWS, LONG_COLS = 4 << 20, 132, 4096
-"""Elementwise kernels of so few bytes in, norms and softmax of so few and long rows: likewise."""
-
-WIDE_GROUP = 16
-"""Query heads of a KV head above which attention of libraries is judged apart."""
-
-
-def _gemm(*dtypes: str, by_row: bool = False) -> Callable[[Row], bool]:
-    return lambda row: (
-        row.columns["family"] == "gemm"
-        and row.columns["dtype"] in dtypes
-        and str(row.columns["kernel"]).startswith("cublas")
-        and ("row-scales" in str(row.columns["kernel"])) == by_row
-    )
-
-
-def _attention(kernel: str, decode: bool) -> Callable[[Row], bool]:
-    return lambda row: (
-        row.columns["family"] == "attention"
-        and row.columns["kernel"] == kernel
-        and (float(row.columns["queries"]) <= FEW_QUERIES) == decode
-        and not _wide(row)
-    )
-
-
-def _wide(row: Row) -> bool:
-    """Attention of a library whose KV heads serve many query heads each."""
-    if row.columns["family"] != "attention" or row.columns["kernel"] == "triton":
-        return False
-    return float(row.columns["heads"]) / float(row.columns["kv_heads"]) > WIDE_GROUP
-
-
-def _edge(row: Row) -> str:
-    """Which edge of its range a row kernel of torch lies at: "narrow", "small" or none."""
-    rows, cols = float(row.columns["rows"]), float(row.columns["cols"])
-    if row.columns["family"] in ("copy", "add", "gelu"):
-        size = rows * cols * bytes_of(str(row.columns["dtype"]))
-        return "small" if size <= SMALL_BYTES else ""
-    if cols < NARROW_COLS:
-        return "narrow"
-    return "small" if rows <= FEW_ROWS and cols >= LONG_COLS else ""
-
-
-def _rows(edge: str) -> Callable[[Row], bool]:
-    torch = _family(*ROW_KERNELS)
-    return lambda row: torch(row) and _edge(row) == edge
 
 
 def _family(*names: str, kernel: str = "torch") -> Callable[[Row], bool]:
@@ -132,33 +82,40 @@ def spread(row: Row) -> bool:
     return float(row.columns.get("experts_touched", 0.0)) >= SPREAD * expected
 
 
-FAMILIES: dict[str, Callable[[Row], bool]] = {
-    "GEMM bf16": _gemm("bf16"),
-    "GEMM fp16/32": _gemm("fp16", "tf32", "fp32"),
-    "GEMM fp8": _gemm("fp8"),
-    "fp8 by row": _gemm("fp8", by_row=True),
-    "prefill flash": _attention("flash-attention-2", decode=False),
-    "prefill cuDNN": _attention("cudnn", decode=False),
-    "decode flash": _attention("flash-attention-2", decode=True),
-    "decode cuDNN": _attention("cudnn", decode=True),
-    "wide groups": _wide,
-    "MoE layer": _family("moe"),
-    "MoE fp8": _family("moe", kernel="torch-row-scales"),
-    "memory-bound": _rows(""),
-    "narrow rows": _rows("narrow"),
-    "few or small": _rows("small"),
-    "reductions": _family("reduce"),
-    "GEMM Triton": _family("gemm", kernel="triton"),
-    "prefill Triton": _attention("triton", decode=False),
-    "decode Triton": _attention("triton", decode=True),
-    "MoE Triton": _family("moe", kernel="triton"),
-    "rows Triton": _family(*ROW_KERNELS, kernel="triton"),
+WHOLE: dict[str, Callable[[Row], bool]] = {
     "LLM prefill": _phase("prefill"),
     "LLM decode": _phase("decode"),
     "NCCL, two GPUs": _ranks(2),
     "NCCL, four GPUs": _ranks(4),
 }
-"""Family of the report -> which rows it holds."""
+"""Lines of the report that are no library's kernels: whole steps of models, and messages."""
+
+
+def families(rows: Iterable[Row] = ()) -> dict[str, Callable[[Row], bool]]:
+    """Line of the report -> which rows it holds: those of all libraries, then the others.
+
+    Libraries are those shipped and those that `rows` name; lines of one title are one, which stands
+    with the last library that has it.
+    """
+    titles: dict[str, list[tuple[Library, Reported]]] = {}
+    for library in libraries_of(rows):
+        for line in library.reported or (Reported(library.title),):
+            titles[line.title] = [*titles.pop(line.title, []), (library, line)]
+    return {title: _held(tuple(parts)) for title, parts in titles.items()} | WHOLE
+
+
+def _held(parts: Sequence[tuple[Library, Reported]]) -> Callable[[Row], bool]:
+    """Rows of the kernels of some libraries that their lines hold."""
+    lines_of = {library.name: line for library, line in parts}
+
+    def holds(row: Row) -> bool:
+        if row.columns["family"] in APART:
+            return False
+        kernel = str(row.columns["kernel"])
+        line = lines_of.get(library_named(kernel).name) if is_known(kernel) else None
+        return line is not None and line.holds(row.columns)
+
+    return holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,7 +255,7 @@ def by_family(judged: Sequence[Judged], hardware: Hardware) -> dict[str, list[Ju
     calibration = hardware.calibration
     assert calibration is not None
     found: dict[str, list[Judged]] = {}
-    for family, belongs in FAMILIES.items():
+    for family, belongs in families(j.row for j in judged).items():
         columns = held_out([j for j in judged if belongs(j.row)], calibration)
         rows = [j for part in columns.values() for j in part]
         if rows:
@@ -311,7 +268,7 @@ def lines(judged: Sequence[Judged], hardware: Hardware) -> list[Line]:
     calibration = hardware.calibration
     assert calibration is not None
     found: list[Line] = []
-    for family, belongs in FAMILIES.items():
+    for family, belongs in families(j.row for j in judged).items():
         mine = [j for j in judged if belongs(j.row)]
         floor = noise_floor([j.row for j in mine])
         for column_name, part in held_out(mine, calibration).items():
@@ -376,7 +333,7 @@ def traffic_lines(device_name: str, hardware: Hardware) -> list[Traffic]:
     """DRAM bytes against hardware counters, reads alone and reads with writes."""
     found: list[Traffic] = []
     rows = [row for row in read(device_name, "counters.csv") if kernels_known(row)]
-    for family, belongs in FAMILIES.items():
+    for family, belongs in families(rows).items():
         reads: list[float] = []
         totals: list[float] = []
         for group in groups([row for row in rows if belongs(row)]):

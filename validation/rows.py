@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
-from hwmodel.machines.gpu.lower import FEW_QUERIES, KERNELS, Call, lower
-from hwmodel.machines.gpu.schedules.triton_rules import COMPLETED, STREAMED
+from hwmodel.machines.gpu.libraries.library import FEW_QUERIES, ROW_KERNELS, Library
+from hwmodel.machines.gpu.libraries.shipped import is_known, with_others
+from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.quantity.errors import InputError
 
 DATA = Path(__file__).resolve().parent / "data"
-
-ROW_KERNELS = ("softmax", "rmsnorm", "layernorm", "gelu", "add", "copy")
 
 SIZES: dict[str, tuple[str, ...]] = {
     "gemm": ("M", "N", "K"),
@@ -142,7 +141,12 @@ def _value(text: str) -> Any:
 
 def kernels_known(row: Row) -> bool:
     """Whether the model has the kernel that the row measured."""
-    return str(row.columns["kernel"]) in KERNELS
+    return is_known(str(row.columns["kernel"]))
+
+
+def libraries_of(rows: Iterable[Row]) -> tuple[Library, ...]:
+    """The libraries that are shipped, then those that rows name by "module:NAME"."""
+    return with_others(dict.fromkeys(str(row.columns["kernel"]) for row in rows))
 
 
 def may_fit(row: Row) -> bool:
@@ -179,10 +183,10 @@ def _launched(call: Call, rows: list[Row]) -> Call:
         return call
     if "passes" in rows[0].columns:
         known["rereads"] = np.array([float(row.columns["passes"]) - 1 for row in rows])
-    tile = replace(call.menu[0], **known)
+    tile, launch = replace(call.menu[0], **known), call.library.launches[call.schedule]
     if rows[0].columns.get("stream_k"):
-        call = replace(call, activity=STREAMED[call.schedule])
-    return replace(call, menu=(tile,), resolve=COMPLETED.get(call.schedule))
+        call = replace(call, activity=launch.streamed)
+    return replace(call, menu=(tile,), resolve=launch.completes)
 
 
 def reduction(op: str, axis: str, dtype: str, sizes: Mapping[str, Any]) -> Cascade:

@@ -41,6 +41,11 @@ class Family(Value):
     formats: tuple[str, ...] = ()
     rows: int = Field(default=0, ge=0)
 
+    @property
+    def values(self) -> dict[str, float]:
+        """Value of each parameter."""
+        return {name: parameter.value for name, parameter in self.parameters.items()}
+
     def interval_of(self, used: tuple[str, ...]) -> tuple[float, float]:
         """The interval of a call in the formats `used`, the first that of its operands.
 
@@ -79,7 +84,7 @@ class Calibration(Value):
 
     def values(self, family: str) -> dict[str, float]:
         """Parameter values of one family."""
-        return {name: p.value for name, p in self.family(family).parameters.items()}
+        return self.family(family).values
 
 
 PRIOR = (0.6, 2.0)

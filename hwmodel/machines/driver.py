@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,12 +21,14 @@ from hwmodel.einsum.workloads.workload import count
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
+from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.machines.run import Run
 from hwmodel.machines.spatial.area import area_of
 from hwmodel.network import collectives
 from hwmodel.quantity.arithmetic import most, where
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.estimate import Estimate, Note, Part, Serving, Store
 from hwmodel.spine.execution import Execution
@@ -53,20 +55,21 @@ def predict(
     workload: Workload,
     on: Machine,
     *,
-    kernel: str | None = None,
+    kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
 ) -> Estimate:
     """Time, energy and traffic of a workload on a machine, with a 90 % interval.
 
     `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
-    (default: torch's choice); `parallel` how the work is divided over its devices, `{"tp": 8}`.
+    (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
+    `parallel` how the work is divided over its devices, `{"tp": 8}`.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
     check_workload(workload, "predict")
     machine = machine_of(on)
     share = divided(workload, machine, parallel)
-    run = _runner(machine)(share, machine, kernel)
+    run = _runner(machine)(share, machine, _asked(machine, kernel))
     return estimated(share, machine, run, devices=_ways(machine, parallel))
 
 
@@ -107,7 +110,14 @@ def estimated(workload: Workload, machine: Hardware, run: Run, *, devices: int =
     )
 
 
-def _runner(machine: Hardware) -> Callable[[Workload, Hardware, str | None], Run]:
+def _asked(machine: Hardware, kernel: Kernel) -> Kernel:
+    """What was asked for; libraries as values and by family are GPUs'."""
+    if machine.kind == "gpu" or kernel is None or isinstance(kernel, str):
+        return kernel
+    raise InputError(f"kernel: expected a name on {machine.name}, found {shown(kernel)}")
+
+
+def _runner(machine: Hardware) -> Callable[[Workload, Hardware, Any], Run]:
     """What runs stages on a machine of this kind, loaded on first use."""
     return import_module(MODELS[machine.kind]).run
 

@@ -20,7 +20,6 @@ import numpy as np
 import polars
 
 from hwmodel.machines.gpu.chunks import THREADS
-from hwmodel.machines.gpu.lower import KERNELS
 from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import POINTS, ROWS_IN_MEMORY
@@ -360,14 +359,6 @@ def _evaluated(
             number = done.get()
             try:
                 yield number, futures.pop(number).result()
-            except UnknownNameError as error:
-                if error.name not in KERNELS:
-                    raise
-                raise InputError(
-                    f"sweep: kernel {error.name!r} is registered in this process and not in its"
-                    " workers, which are fresh interpreters: register it in the module that holds"
-                    " the function, at its top, not in __main__"
-                ) from None
             except BrokenExecutor as error:
                 kept = "; run it again, and it goes on where it was" if folder else ""
                 raise HwmodelError(

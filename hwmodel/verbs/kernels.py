@@ -1,12 +1,12 @@
 """`hwmodel kernels`: what each library's kernels exist for, as a table or JSON.
 
-The table is `hwmodel.machines.gpu.support.SUPPORT`, by which calls are refused.
+The rows are those of each library (`Library.support`), by which calls are refused.
 """
 
 from typing import Any
 
-from hwmodel.machines.gpu.lower import KERNELS
-from hwmodel.machines.gpu.support import GENERATIONS, SUPPORT, Support
+from hwmodel.machines.gpu.libraries.library import GENERATIONS, Support
+from hwmodel.machines.gpu.libraries.shipped import SHIPPED
 from hwmodel.text.grid import grid
 
 
@@ -14,7 +14,7 @@ def kernels_text() -> str:
     """One row a library and its schedules, then where each row is read."""
     rows = [
         [
-            line.library,
+            library,
             ", ".join(line.schedules),
             "; ".join(
                 f"{', '.join(formats)}{'' if places == GENERATIONS else f' on {_places(places)}'}"
@@ -23,11 +23,13 @@ def kernels_text() -> str:
             ", ".join(line.narrow) or "-",
             _sizes(line),
         ]
-        for line in SUPPORT
+        for library, line in _table()
     ]
     heads = ("library", "schedules", "formats of both operands", "weights or keys in", "sizes")
-    sources = (f"{line.library} ({', '.join(line.schedules)}): {line.source}" for line in SUPPORT)
-    named = f"names for kernel: {', '.join(KERNELS)}; row kernels take any format"
+    sources = (
+        f"{library} ({', '.join(line.schedules)}): {line.source}" for library, line in _table()
+    )
+    named = f"names for kernel: {', '.join(SHIPPED)}; row kernels take any format"
     return "\n\n".join((grid(heads, rows, left=(0, 1, 2, 3, 4)), named, "\n".join(sources)))
 
 
@@ -35,7 +37,7 @@ def record() -> list[dict[str, Any]]:
     """The same for JSON."""
     return [
         {
-            "library": line.library,
+            "library": library,
             "schedules": list(line.schedules),
             "formats": {name: list(places) for name, places in line.formats.items()},
             "narrow": list(line.narrow),
@@ -45,8 +47,13 @@ def record() -> list[dict[str, Any]]:
             "elsewhere": dict(line.elsewhere),
             "source": line.source,
         }
-        for line in SUPPORT
+        for library, line in _table()
     ]
+
+
+def _table() -> list[tuple[str, Support]]:
+    """Name of each library with what some of its kernels take."""
+    return [(name, line) for name, library in SHIPPED.items() for line in library.support]
 
 
 def _by_places(line: Support) -> dict[tuple[str, ...], list[str]]:

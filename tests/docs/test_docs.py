@@ -16,7 +16,6 @@ import pytest
 from typer.testing import CliRunner
 
 from hwmodel.cli import app
-from hwmodel.machines.gpu import lower
 from tests.shown import missing
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -46,8 +45,6 @@ def test_every_block_runs_and_prints_what_is_shown(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(lower, "KERNELS", dict(lower.KERNELS))
-    monkeypatch.setattr(lower, "LAUNCHES", dict(lower.LAUNCHES))
     text = (DOCS / page).read_text(encoding="utf-8")
     names: dict[str, object] = {"__name__": "docs"}
     printed = ""

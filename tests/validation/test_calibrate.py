@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from hwmodel.hardware.catalogue import device, load_calibration
-from hwmodel.machines.gpu.calls import family_of
+from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.validation import calibrate as module
 from hwmodel.validation.calibrate import (
@@ -93,7 +93,7 @@ def test_families_are_named_in_the_order_of_fitting() -> None:
     gemm = {"family": "gemm", "kernel": "cublas", "dtype": "bf16", "M": 8, "N": 8, "K": 8}
     link = {"family": "collective", "kernel": "nccl", "dtype": "bf16", "op": "p2p"}
     rows = [Row("s", "b", head) for head in (link, gemm)]
-    assert families_in([*rows, *copies(1)]) == (FAMILY, "gemm:cublas", "collective")
+    assert families_in([*rows, *copies(1)]) == ("gemm:cublas", FAMILY, "collective")
     assert ORDER.index(FAMILY) < ORDER.index("grouped:torch")
 
 

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from hwmodel.hardware.catalogue import device
-from hwmodel.machines.gpu.calls import family_of, run
+from hwmodel.machines.gpu.calls import run
+from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.validation.rows import DATA, Row, groups
 
 SITTING = "2026-11-22-g"

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 from hwmodel.hardware.catalogue import device, load_device
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.calls import family_of
+from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.quantity.errors import InputError
 from hwmodel.validation.calibrate import PRIORS, load_calibration
 from hwmodel.validation.fit import predicted_s

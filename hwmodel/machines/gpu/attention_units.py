@@ -12,8 +12,9 @@ from typing import Any
 
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.hardware.hardware import Hardware, limits
-from hwmodel.machines.gpu.calls import family_of, run
+from hwmodel.machines.gpu.calls import run
 from hwmodel.machines.gpu.clocks import clocks, limiting
+from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.machines.gpu.schedules.flash4 import WIDEST_HEAD, Flash4Tile, forward_step
 from hwmodel.quantity.errors import CoverageError, InputError

@@ -6,25 +6,18 @@ from typing import Any, cast
 
 import numpy as np
 
-from hwmodel.hardware.calibration import WIDER, Calibration, Family, at_least_prior, lent
+from hwmodel.hardware.calibration import WIDER, Calibration, Family, at_least_prior
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.gpu import support
 from hwmodel.machines.gpu.choose import choose
 from hwmodel.machines.gpu.chunks import in_chunks
+from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call
 from hwmodel.machines.gpu.rates import ENERGY, rates
 from hwmodel.quantity.arithmetic import where
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Folded, Work, components_j, energy_j, fold, sustained_s, totals
 from hwmodel.spine.estimate import Part
-
-
-def family_of(calibration: Calibration, name: str) -> Family:
-    """Parameters of "schedule:library", or of the schedule where the library has none."""
-    known = calibration.families
-    if name not in known and name in support.STAND_INS:
-        return lent(family_of(calibration, support.STAND_INS[name]))
-    return known[name] if name in known else calibration.family(name.split(":")[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +58,9 @@ def run(
 
 def part_of(call: Call, times: Amount, hardware: Hardware, calibration: Calibration) -> Part:
     """A call as a part of an estimate, under its family's parameters and with its interval."""
-    family = family_of(calibration, call.family)
+    family = family_of(calibration, call.family, call.library)
     energy = calibration.values(ENERGY) if ENERGY in calibration.families else None
-    values = {n: p.value for n, p in family.parameters.items()}
+    values = family.values
     if family.origin == "inherited":
         values = support.adapted(values, call.library, hardware.architecture)
     result = run(call, hardware, values, energy)
@@ -105,7 +98,7 @@ def _interval(call: Call, family: Family, hardware: Hardware, beyond: Any) -> tu
     """
     found = family.interval_of(formats_of(call))
     passes = call.problem.passes if fused(call) else 1
-    if passes > 1 or (call.library, hardware.architecture) in support.COSTED_AS:
+    if passes > 1 or hardware.architecture in call.library.costed_as:
         found = at_least_prior(found)
     low, high = found
     return where(beyond, low**WIDER, low), where(beyond, high**WIDER, high)

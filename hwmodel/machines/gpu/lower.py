@@ -20,106 +20,19 @@ from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.space import extent
 from hwmodel.einsum.structure import attention, contraction, row_operation
 from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu import support
+from hwmodel.machines.gpu.libraries.library import FEW_QUERIES, Found, Kernel, Library
+from hwmodel.machines.gpu.libraries.shipped import Pick, able, picks
 from hwmodel.machines.gpu.schedules import attention as attention_schedule
-from hwmodel.machines.gpu.schedules import (
-    cublas,
-    cudnn,
-    flash,
-    flash4,
-    grouped,
-    torch_reduce,
-    torch_rows,
-    triton_rules,
-)
 from hwmodel.machines.gpu.schedules import gemm as gemm_schedule
 from hwmodel.machines.gpu.schedules import rows as rows_schedule
-from hwmodel.machines.gpu.support import library_of
+from hwmodel.machines.gpu.schedules import torch_rows
 from hwmodel.machines.gpu.units import scalar_operations
 from hwmodel.quantity.arithmetic import where
-from hwmodel.quantity.dtypes import base_of, bytes_of
-from hwmodel.quantity.errors import CoverageError, UnknownNameError
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity
-
-FEW_QUERIES = 8
-"""Queries of a sequence, at most, that count as decode: one, or a few that were guessed ahead."""
-
-DEFAULT_KERNEL = "torch"
-KERNELS: dict[str, dict[str, str]] = {
-    "torch": {
-        **{"gemm": "cublas", "grouped": "torch", "rows": "torch", "reduction": "torch"},
-        **{"prefill": "flash-attention-2", "decode": "flash-attention-2"},
-    },
-    "cublas": {"gemm": "cublas"},
-    "cublas-fast-accum": {"gemm": "cublas-fast-accum"},
-    "cublas-row-scales": {"gemm": "cublas-row-scales"},
-    "cublas-row-scales-fast-accum": {"gemm": "cublas-row-scales-fast-accum"},
-    "torch-row-scales": {"grouped": "torch-row-scales", "rows": "torch"},
-    "flash-attention-2": {"prefill": "flash-attention-2", "decode": "flash-attention-2"},
-    "flash-attention-4": {"prefill": "flash-attention-4"},
-    "cudnn": {"prefill": "cudnn", "decode": "cudnn"},
-    "weight-only": {"gemm": "weight-only", "grouped": "weight-only"},
-    "quantised": {"prefill": "quantised", "decode": "quantised"},
-    "triton": {schedule: "triton" for schedule in ("gemm", "grouped", "rows", "prefill", "decode")},
-}
-"""Kernel name of a request -> schedule -> the library whose menu and calibration apply."""
-
-
-NARROWED_FROM_BYTES = 2
-"""Bytes of formats that torch computes in; it converts results to fp8 by a kernel more."""
-
-GATED = ("triton",)
-"""Libraries whose kernel of a gated activation is one, not two."""
-
-
-@dataclass(frozen=True, eq=False)
-class Launch:
-    """How a library runs a schedule: what it counts, its tiles, and the rule that fills one in."""
-
-    activity: Callable[[Any, Any, Limits], Activity]
-    menu: Sequence[Any]
-    resolve: Callable[[Any, Any, Limits], Any] | None = None
-
-
-CUBLAS = Launch(cublas.activity, cublas.menu(), cublas.resolved)
-FAST = Launch(cublas.activity, cublas.menu(), cublas.resolved_fast)
-BY_ROWS = Launch(cublas.activity, cublas.menu(), cublas.resolved_rows)
-GROUPED = Launch(grouped.activity, grouped.menu(), grouped.resolved)
-GROUPED_BY_ROWS = Launch(grouped.activity, grouped.menu(), grouped.resolved_rows)
-CUDNN_DECODE = Launch(attention_schedule.activity, cudnn.DECODE_MENU, cudnn.resolved)
-FLASH = Launch(attention_schedule.activity, flash.MENU, flash.resolved)
-LAUNCHES: dict[tuple[str, str], Launch] = {
-    ("gemm", "cublas"): CUBLAS,
-    ("gemm", "cublas-fast-accum"): FAST,
-    ("gemm", "cublas-row-scales"): BY_ROWS,
-    ("gemm", "cublas-row-scales-fast-accum"): BY_ROWS,
-    ("gemm", "weight-only"): CUBLAS,
-    ("grouped", "torch"): GROUPED,
-    ("grouped", "torch-row-scales"): GROUPED_BY_ROWS,
-    ("grouped", "weight-only"): GROUPED,
-    ("rows", "torch"): Launch(rows_schedule.activity, torch_rows.menu(), torch_rows.filled),
-    ("reduction", "torch"): Launch(torch_reduce.activity, torch_reduce.MENU, torch_reduce.resolved),
-    ("prefill", "flash-attention-2"): FLASH,
-    ("decode", "flash-attention-2"): FLASH,
-    ("prefill", "flash-attention-4"): Launch(flash4.activity, flash4.MENU, flash4.resolved),
-    ("prefill", "cudnn"): Launch(attention_schedule.activity, cudnn.PREFILL_MENU),
-    ("decode", "cudnn"): CUDNN_DECODE,
-    ("prefill", "quantised"): FLASH,
-    ("decode", "quantised"): CUDNN_DECODE,
-    **{(name, "triton"): Launch(*triton_rules.LAUNCHES[name]) for name in triton_rules.LAUNCHES},
-}
-"""Schedule and library -> its launch. A new library is one more line, and one in `KERNELS`."""
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """A kernel's worth of Einsums, recognised: which schedule, and the problem's sizes."""
-
-    name: str
-    schedule: str
-    problem: Any
-    work: Cascade
-    times: Amount = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +41,7 @@ class Call:
 
     name: str
     schedule: str
-    library: str
+    library: Library
     problem: Any
     activity: Callable[[Any, Any, Limits], Activity]
     menu: Sequence[Any]
@@ -137,100 +50,42 @@ class Call:
     resolve: Callable[[Any, Any, Limits], Any] | None = None
     times: Amount = 1
     """How often it runs; 0 at points of a sweep where another call takes its place."""
+    asked: bool = False
+    """Whether its library was asked for by its own name, not called by a stack."""
 
     @property
     def family(self) -> str:
         """Calibration family: schedule and library."""
-        return f"{self.schedule}:{self.library}"
+        return self.library.family(self.schedule)
 
 
-def lower(cascade: Cascade, kernel: str | None = None) -> tuple[Call, ...]:
+def lower(cascade: Cascade, kernel: Kernel = None) -> tuple[Call, ...]:
     """The calls that library `kernel` makes for a cascade (default: torch's choice).
 
     Raises `UnknownNameError` for an unknown library, and `CoverageError` for an Einsum that no
     schedule covers or a schedule that the library lacks.
     """
-    libraries = KERNELS.get(kernel or DEFAULT_KERNEL)
-    if libraries is None:
-        raise UnknownNameError("kernel", kernel, KERNELS)
+    chosen = picks(kernel)
     cascade = pairwise(cascade)
     found = _attention(cascade)
     if not found and not any(contraction(einsum, cascade) for einsum in cascade.einsums):
         found = _rows(cascade, cascade.name)
     found = found or _separate(cascade)
-    if libraries.get("rows") == "torch":
-        found = [part for each in found for part in _converted(each)]
-    if libraries.get("rows") in GATED:
-        found = _gated(found)
-    return tuple(_call(each, libraries, kernel) for each in found)
+    rows = chosen.get("rows")
+    if rows is not None and rows.libraries[0].rewrites is not None:
+        found = rows.libraries[0].rewrites(found)
+    return tuple(_call(each, chosen, kernel) for each in found)
 
 
-def _converted(found: Found) -> tuple[Found, ...]:
-    """An elementwise kernel, and another that narrows what it wrote to fp8, which none computes."""
-    work, problem = found.work, found.problem
-    written = {base_of(work.tensors[name].dtype) for name in work.outputs}
-    elementwise = found.schedule == "rows" and problem.form in ("map", "strided")
-    if not elementwise or written != {"fp8"}:
-        return (found,)
-    width = max((bytes_of(work.tensors[name].dtype) for name in work.inputs), default=0)
-    if width < NARROWED_FROM_BYTES:
-        return (found,)
-    count = problem.rows * problem.cols
-    first = replace(problem, written_bytes=count * width)
-    after = rows_schedule.RowProblem(
-        rows=problem.rows,
-        cols=problem.cols,
-        read_bytes=count * width,
-        written_bytes=problem.written_bytes,
-        item_bytes=width,
-        instructions=count,
-    )
-    then = replace(found, name=f"{found.name} to fp8", problem=after)
-    return replace(found, problem=first), then
-
-
-def _gated(found: list[Found]) -> list[Found]:
-    """An elementwise kernel joined with the one before it, where it reads what that one wrote."""
-    joined: list[Found] = []
-    for each in found:
-        before = joined[-1] if joined else None
-        if before is None or not _maps(before, each) or before.name not in each.work.inputs:
-            joined.append(each)
-            continue
-        first, last = before.problem, each.problem
-        problem = replace(
-            last,
-            read_bytes=first.read_bytes + last.read_bytes - first.written_bytes,
-            operations={
-                key: first.operations.get(key, 0) + last.operations.get(key, 0)
-                for key in {**first.operations, **last.operations}
-            },
-            instructions=first.instructions + last.instructions,
-            form="gated",
-        )
-        joined[-1] = replace(each, problem=problem)
-    return joined
-
-
-def _maps(*kernels: Found) -> bool:
-    """Whether all are elementwise, at every point."""
-    return all(
-        each.schedule == "rows" and np.ndim(each.times) == 0 and np.all(each.problem.row_bytes == 0)
-        for each in kernels
-    )
-
-
-def _call(found: Found, libraries: Mapping[str, str], kernel: str | None) -> Call:
-    library = libraries.get(found.schedule)
-    if library is None:
-        able = [k for k, table in KERNELS.items() if found.schedule in table]
+def _call(found: Found, chosen: Mapping[str, Pick], kernel: Kernel) -> Call:
+    pick = chosen.get(found.schedule)
+    if pick is None:
         raise CoverageError(
-            f"cascade {found.name!r}: kernel {kernel!r} has no {found.schedule} schedule;"
-            f" kernels that do: {', '.join(able)}"
+            f"cascade {found.name!r}: kernel {_name(kernel)} has no {found.schedule} schedule;"
+            f" kernels that do: {', '.join(able(found.schedule))}"
         )
-    if kernel in (None, DEFAULT_KERNEL):
-        library = library_of(found.schedule, library, found.problem)
-    launch = LAUNCHES[found.schedule, library]
+    library = support.library_of(found.schedule, pick.libraries, found.problem)
+    launch = library.launches[found.schedule]
     return Call(
         name=found.name,
         schedule=found.schedule,
@@ -241,7 +96,20 @@ def _call(found: Found, libraries: Mapping[str, str], kernel: str | None) -> Cal
         work=found.work,
         resolve=launch.resolve,
         times=found.times,
+        asked=pick.asked,
     )
+
+
+def _name(kernel: Kernel) -> str:
+    """What was asked for, as people wrote it."""
+    if isinstance(kernel, Mapping):
+        return repr(
+            {
+                family: each if isinstance(each, str) else each.name
+                for family, each in kernel.items()
+            }
+        )
+    return repr(kernel.name if isinstance(kernel, Library) else kernel)
 
 
 def _separate(cascade: Cascade) -> list[Found]:

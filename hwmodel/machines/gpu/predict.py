@@ -8,8 +8,10 @@ from hwmodel.einsum.network import Workload
 from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu import support
-from hwmodel.machines.gpu.calls import family_of, formats_of, fused, part_of
+from hwmodel.machines.gpu.calls import formats_of, fused, part_of
 from hwmodel.machines.gpu.least import busy_s
+from hwmodel.machines.gpu.libraries.library import Kernel
+from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.machines.run import Run
 from hwmodel.network import collectives
@@ -20,7 +22,7 @@ from hwmodel.spine.estimate import Part
 def run(
     workload: Workload,
     hardware: Hardware,
-    kernel: str | None,
+    kernel: Kernel,
     *,
     launched: Sequence[Call] | None = None,
 ) -> Run:
@@ -34,7 +36,7 @@ def run(
     stages = workload.stages
     every = [launched or lower(stage.cascade, kernel) for stage in stages]
     for calls in every:
-        support.check(calls, hardware, kernel)
+        support.check(calls, hardware)
     parts = tuple(
         _parts(stage, calls, hardware, calibration)
         for stage, calls in zip(stages, every, strict=True)
@@ -105,12 +107,12 @@ def _warnings(calibration: Calibration, calls: Sequence[Call]) -> tuple[str, ...
     found: list[str] = []
     for origin, words in UNMEASURED.items():
         names = dict.fromkeys(
-            c.family for c in calls if family_of(calibration, c.family).origin == origin
+            c.family for c in calls if family_of(calibration, c.family, c.library).origin == origin
         )
         if names:
             found.append(f"uncalibrated: {', '.join(names)}: {words.format(calibration.source)}")
     for call in calls:
-        family = family_of(calibration, call.family)
+        family = family_of(calibration, call.family, call.library)
         found += [
             f"uncalibrated: {call.family} in {each}: measured in {', '.join(family.formats)} only;"
             " its interval is widened"
@@ -119,15 +121,15 @@ def _warnings(calibration: Calibration, calls: Sequence[Call]) -> tuple[str, ...
         if fused(call) and call.problem.passes > 1:
             found.append(
                 f"{call.name}: a cascade of {call.problem.passes} passes over its keys is priced as"
-                f" {call.library}'s fused kernel, which makes one; its interval is widened"
+                f" {call.library.name}'s fused kernel, which makes one; its interval is widened"
             )
     return tuple(dict.fromkeys(found))
 
 
 def _costed_as(calls: Sequence[Call], hardware: Hardware) -> list[str]:
     """What is told of kernels that are costed as those of another generation."""
-    places = dict.fromkeys((call.library, hardware.architecture) for call in calls)
-    return [support.COSTED_AS[place] for place in places if place in support.COSTED_AS]
+    told = (call.library.costed_as.get(hardware.architecture) for call in calls)
+    return list(dict.fromkeys(text for text in told if text is not None))
 
 
 UNMEASURED = {

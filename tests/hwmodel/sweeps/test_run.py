@@ -14,7 +14,6 @@ import polars
 import pytest
 
 import hwmodel as hw
-from hwmodel.machines.gpu.lower import KERNELS
 from hwmodel.quantity.errors import CapacityError, HwmodelError, InputError, UnknownNameError
 from hwmodel.quantity.ranges import quantities
 from hwmodel.show.fields import POINT
@@ -459,21 +458,3 @@ def test_rows_that_come_out_otherwise_are_noticed_where_the_code_is_the_same(
     monkeypatch.setattr(np, "square", later)
     with pytest.raises(InputError, match=r"part-000000\.parquet: z: the function gives other"):
         sweep(product, AXES, chunk=50, out=folder)
-
-
-def test_a_kernel_of_this_process_alone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KERNELS, "mine", KERNELS["cublas"])
-
-    class Elsewhere:
-        """A worker that is a fresh interpreter, which knows no kernel `mine`."""
-
-        def submit(self, fn: Any, /, *args: Any) -> Any:
-            future: Future[Any] = Future()
-            future.set_exception(UnknownNameError("kernel", "mine", ["cublas"]))
-            return future
-
-    def function(x: Any) -> Any:
-        return hw.predict(hw.workloads.gemm(M=x, N=64, K=64), "h200", kernel="mine")
-
-    with pytest.raises(InputError, match=r"kernel 'mine' is registered in this process and not in"):
-        sweep(function, {"x": np.arange(1.0, 50.0)}, chunk=20, executor=Elsewhere())

@@ -5,16 +5,17 @@ import json
 from typer.testing import CliRunner
 
 from hwmodel.cli import app
-from hwmodel.machines.gpu.support import SUPPORT
+from hwmodel.machines.gpu.libraries.shipped import SHIPPED
 
 RUN = CliRunner()
+TABLE = [(name, line) for name, library in SHIPPED.items() for line in library.support]
 
 
 def test_every_line_of_the_table_is_printed_with_its_source() -> None:
     said = RUN.invoke(app, ["kernels"])
     assert said.exit_code == 0
-    for line in SUPPORT:
-        assert f"{line.library} ({', '.join(line.schedules)}): {line.source}" in said.stdout
+    for name, line in TABLE:
+        assert f"{name} ({', '.join(line.schedules)}): {line.source}" in said.stdout
     assert "head_dim to 256" in said.stdout
 
 
@@ -25,4 +26,4 @@ def test_the_same_as_json() -> None:
     assert sorted(flash["formats"]) == ["bf16", "fp16"]
     fp8 = next(line for line in lines if line["library"] == "cublas")["multiples"]["fp8"]
     assert fp8 == {"N": 16, "K": 16}
-    assert len(lines) == len(SUPPORT)
+    assert len(lines) == len(TABLE)

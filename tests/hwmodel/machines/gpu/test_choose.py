@@ -13,8 +13,8 @@ from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import grouped_gemm
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Limits, limits
-from hwmodel.machines.gpu.calls import family_of
 from hwmodel.machines.gpu.choose import choose
+from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import lower
 from hwmodel.machines.gpu.rates import rates
 from hwmodel.quantity.errors import CapacityError

@@ -12,7 +12,9 @@ from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import grouped_gemm, moe
 from hwmodel.einsum.workloads.rows import add, copy, gate_silu, gelu, layernorm, rmsnorm, softmax
 from hwmodel.machines.driver import predict
-from hwmodel.machines.gpu.lower import FEW_QUERIES, KERNELS, lower
+from hwmodel.machines.gpu.libraries.library import FEW_QUERIES
+from hwmodel.machines.gpu.libraries.shipped import SHIPPED
+from hwmodel.machines.gpu.lower import lower
 from hwmodel.quantity.errors import CoverageError, UnknownNameError
 
 ROWS: dict[str, Any] = {"sizes": {"a": 64, "n": 4096}, "dtypes": {"*": "fp32"}}
@@ -117,7 +119,7 @@ def test_experts_are_grouped_products_with_row_kernels_between() -> None:
     up, _, _, down = calls
     assert (up.problem.M, up.problem.N, up.problem.K) == (128, 512, 512)
     assert (down.problem.M, down.problem.N, down.problem.K) == (128, 512, 256)
-    assert all(call.library == "torch" for call in calls)
+    assert all(call.library.name == "torch" for call in calls)
 
 
 def test_the_calls_of_a_cascade_share_out_its_einsums() -> None:
@@ -244,7 +246,9 @@ def test_an_unknown_kernel_is_refused_with_those_that_exist() -> None:
 def test_a_library_without_the_schedule_is_refused(
     cascade: Any, kernel: str, schedule: str
 ) -> None:
-    able = ", ".join(name for name, table in KERNELS.items() if schedule in table)
+    able = ", ".join(
+        name for name, each in SHIPPED.items() if schedule in (*each.launches, *each.calls)
+    )
     words = f"kernel '{kernel}' has no {schedule} schedule; kernels that do: {able}"
     with pytest.raises(CoverageError, match=words):
         lower(cascade, kernel)

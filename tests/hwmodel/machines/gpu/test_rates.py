@@ -10,7 +10,8 @@ from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.calls import family_of, run
+from hwmodel.machines.gpu.calls import run
+from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import lower
 from hwmodel.machines.gpu.rates import PRIVATE, rates
 

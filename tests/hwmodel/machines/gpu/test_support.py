@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import hwmodel as hw
-from hwmodel.machines.gpu.lower import KERNELS, LAUNCHES
-from hwmodel.machines.gpu.support import GENERATIONS, STAND_INS, SUPPORT, support
+from hwmodel.machines.gpu.libraries.library import GENERATIONS
+from hwmodel.machines.gpu.libraries.shipped import SHIPPED
 from hwmodel.quantity.dtypes import DTYPES
 from hwmodel.quantity.errors import CoverageError
 
@@ -107,22 +107,22 @@ def test_three_passes_are_told_that_a_fused_kernel_makes_one() -> None:
     assert passes.time_s == fused.time_s
 
 
-def test_every_library_of_products_and_attention_has_a_line() -> None:
-    for schedule, library in LAUNCHES:
-        assert schedule in ("rows", "reduction") or support(schedule, library) is not None, (
-            schedule,
-            library,
-        )
+def test_every_library_of_products_and_attention_says_what_it_takes() -> None:
+    for name, library in SHIPPED.items():
+        for schedule in library.launches:
+            said = library.takes(schedule) is not None
+            assert said or schedule in ("rows", "reduction"), (name, schedule)
 
 
-def test_the_table_speaks_of_known_things() -> None:
-    libraries = {library for table in KERNELS.values() for library in table.values()}
-    for line in SUPPORT:
-        assert line.library in libraries
-        assert line.source
-        assert {*line.formats, *line.narrow} <= {*DTYPES}
-        for places in line.formats.values():
-            assert {*places} <= {*GENERATIONS}
+def test_what_libraries_say_is_of_known_things() -> None:
     families = hw.device("h200").calibration.families  # pyright: ignore[reportOptionalMemberAccess]
-    for lender in STAND_INS.values():
-        assert lender in families
+    for library in SHIPPED.values():
+        for line in library.support:
+            assert {*line.schedules} <= {*library.launches}
+            assert line.source
+            assert {*line.formats, *line.narrow} <= {*DTYPES}
+            for places in line.formats.values():
+                assert {*places} <= {*GENERATIONS}
+        assert {*library.borrows, *library.priors} <= {*library.launches}
+        assert {*library.borrows.values()} <= {*families}
+        assert {*library.costed_as, *library.native} <= {*GENERATIONS}

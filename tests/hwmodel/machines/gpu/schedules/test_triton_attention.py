@@ -5,19 +5,19 @@ import heapq
 import numpy as np
 import pytest
 
-from hwmodel.hardware.catalogue import device, load_calibration
+from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
+from hwmodel.machines.gpu.libraries import triton
 from hwmodel.machines.gpu.rates import rates
 from hwmodel.machines.gpu.schedules import triton_attention
 from hwmodel.machines.gpu.schedules.attention import AttentionProblem, AttentionTile
 from hwmodel.machines.gpu.schedules.stream_k import stream_k
 from hwmodel.machines.gpu.schedules.triton_tiles import prefill_tiles
 from hwmodel.spine.activity import fold, totals
-from hwmodel.validation.calibrate import PRIORS
 
 H200 = device("h200")
 LIMITS = limits(H200)
-SPEEDS = rates(H200, load_calibration(PRIORS).values("prefill:triton"))
+SPEEDS = rates(H200, triton.LIBRARY.priors["prefill"].values)
 
 
 def attend(batch: int, queries: int, keys: int, *, causal: bool = True, kv: int = 8):

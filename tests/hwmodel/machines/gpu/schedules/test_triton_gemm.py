@@ -4,25 +4,22 @@ import numpy as np
 import pytest
 
 from hwmodel.einsum.cascade import Distribution
-from hwmodel.hardware.catalogue import device, load_calibration
+from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
+from hwmodel.machines.gpu.libraries import triton
 from hwmodel.machines.gpu.rates import rates
 from hwmodel.machines.gpu.schedules import triton_gemm
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem, GemmTile
 from hwmodel.machines.gpu.schedules.triton_tiles import gemm_menu, gemm_tiles
 from hwmodel.spine.activity import Activity, fold, totals
-from hwmodel.validation.calibrate import PRIORS
 
 H200 = device("h200")
 LIMITS = limits(H200)
-SPEEDS = {
-    name: rates(H200, load_calibration(PRIORS).values(name))
-    for name in ("gemm:triton", "grouped:triton")
-}
+SPEEDS = {name: rates(H200, triton.LIBRARY.priors[name].values) for name in ("gemm", "grouped")}
 
 
-def seconds(activity: Activity, family: str = "gemm:triton") -> float:
-    return float(fold(activity, SPEEDS[family]).time_s)
+def seconds(activity: Activity, schedule: str = "gemm") -> float:
+    return float(fold(activity, SPEEDS[schedule]).time_s)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +69,7 @@ def test_a_sweep_is_its_points() -> None:
     tile = GemmTile(64, 128, 64, 4, 4, split=2)
     rows = np.array([1.0, 65.0, 5000.0])
     swept = fold(
-        triton_gemm.activity(GemmProblem(rows, 4096, 4088), tile, LIMITS), SPEEDS["gemm:triton"]
+        triton_gemm.activity(GemmProblem(rows, 4096, 4088), tile, LIMITS), SPEEDS["gemm"]
     ).time_s
     for index, M in enumerate(rows):
         alone = seconds(triton_gemm.activity(GemmProblem(int(M), 4096, 4088), tile, LIMITS))

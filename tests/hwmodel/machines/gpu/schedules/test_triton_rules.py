@@ -3,22 +3,22 @@
 import numpy as np
 import pytest
 
-from hwmodel.hardware.catalogue import device, load_calibration
+from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
+from hwmodel.machines.gpu.libraries import triton
 from hwmodel.machines.gpu.rates import rates
 from hwmodel.machines.gpu.schedules import triton_attention, triton_gemm, triton_rows
 from hwmodel.machines.gpu.schedules.attention import AttentionProblem, AttentionTile
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem, GemmTile
 from hwmodel.machines.gpu.schedules.rows import RowProblem, RowTile
 from hwmodel.spine.activity import Activity, fold, totals
-from hwmodel.validation.calibrate import PRIORS
 
 H200 = device("h200")
 LIMITS = limits(H200)
 
 
-def seconds(activity: Activity, family: str) -> float:
-    return float(fold(activity, rates(H200, load_calibration(PRIORS).values(family))).time_s)
+def seconds(activity: Activity, schedule: str) -> float:
+    return float(fold(activity, rates(H200, triton.LIBRARY.priors[schedule].values)).time_s)
 
 
 def attend(batch: int, queries: int, keys: int, head_dim: int = 128) -> AttentionProblem:
@@ -39,8 +39,8 @@ def test_parts_without_keys_cost_starts_and_no_products() -> None:
     key = ("matrix", "flop", "bf16")
     assert totals(least).operations[key] == totals(most).operations[key]
     starts = 1024 * 64 / 264 - 1024 * 4 / 264
-    fill_s = load_calibration(PRIORS).values("decode:triton")["fill"] * 650e-9
-    assert seconds(most, "decode:triton") - seconds(least, "decode:triton") >= starts * fill_s
+    fill_s = triton.LIBRARY.priors["decode"].values["fill"] * 650e-9
+    assert seconds(most, "decode") - seconds(least, "decode") >= starts * fill_s
 
 
 def test_products_and_softmax_take_turns_in_a_lone_block() -> None:
@@ -48,10 +48,10 @@ def test_products_and_softmax_take_turns_in_a_lone_block() -> None:
     counts = totals(lone).operations
     # 33 x 8 heads x 8 blocks of rows on 132 processors: whole waves.
     assert counts["matrix", "flop", "bf16"] == 33 * 8 * 4 * 1024 * 8192 * 128
-    values = load_calibration(PRIORS).values("prefill:triton")
+    values = triton.LIBRARY.priors["prefill"].values
     matrix_s = counts["matrix", "flop", "bf16"] / (989.4e12 * values["matrix"])
     exp_s = counts["exp", "exp", "fp32"] / (4.18e12 * values["exp"])
-    assert seconds(lone, "prefill:triton") > matrix_s + exp_s
+    assert seconds(lone, "prefill") > matrix_s + exp_s
 
 
 def test_rows_off_sixteen_bytes_are_loaded_one_by_one() -> None:
@@ -62,7 +62,7 @@ def test_rows_off_sixteen_bytes_are_loaded_one_by_one() -> None:
     assert totals(aligned).read["copy"] == 0
     # 8 x 32 blocks, each of 192 rows of 4092 elements.
     assert totals(off).read["copy"] == pytest.approx(256 * 192 * 4092)
-    assert seconds(off, "gemm:triton") > 5 * seconds(aligned, "gemm:triton")
+    assert seconds(off, "gemm") > 5 * seconds(aligned, "gemm")
 
 
 def test_split_sums_beyond_the_l2_go_through_the_dram() -> None:

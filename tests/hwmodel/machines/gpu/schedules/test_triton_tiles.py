@@ -5,7 +5,7 @@ from math import ceil, log2
 import numpy as np
 import pytest
 
-from hwmodel.machines.gpu.lower import FEW_QUERIES
+from hwmodel.machines.gpu.libraries.library import FEW_QUERIES
 from hwmodel.machines.gpu.schedules.triton_tiles import (
     CHUNK_TILE,
     chunk_tiles,

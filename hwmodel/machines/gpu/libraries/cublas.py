@@ -1,0 +1,47 @@
+"""cuBLAS, behind torch's linear layers and products with one scale for each operand."""
+
+from hwmodel.machines.gpu.libraries.library import (
+    FP8,
+    GENERATIONS,
+    HALVES,
+    SIXTEEN,
+    WORDS,
+    Launch,
+    Library,
+    Measured,
+    Reported,
+    Support,
+    of_dtype,
+)
+from hwmodel.machines.gpu.schedules import cublas
+
+LIBRARY = Library(
+    name="cublas",
+    title="cuBLAS",
+    launches={"gemm": Launch(cublas.activity, cublas.menu(), cublas.resolved)},
+    support=(
+        Support(
+            ("gemm",),
+            {**HALVES, **WORDS, **FP8, "int8": GENERATIONS, "nvfp4": ("blackwell",)},
+            "cuBLAS 13 documentation, cublasLtMatmul; torch._scaled_mm: fp8 from sm_89 on, K and N"
+            " multiples of 16 (torch 2.11 refuses others); torch._int_mm: multiples of 8; fp4 in"
+            " blocks of 16 on sm_100",
+            multiples={**SIXTEEN, "int8": {"N": 8, "K": 8}},
+            elsewhere={"cdna3": "hipBLASLt"},
+        ),
+    ),
+    costed_as={
+        "blackwell": (
+            "cublas on blackwell: its tiles are taken from Hopper's menu; its interval is widened"
+        )
+    },
+    measured=Measured(
+        "hwmodel.validation.measure.library:builder",
+        ("hwmodel.validation.measure.shapes:streams",),
+    ),
+    reported=(
+        Reported("GEMM bf16", of_dtype("bf16")),
+        Reported("GEMM fp16/32", of_dtype("fp16", "tf32", "fp32")),
+        Reported("GEMM fp8", of_dtype("fp8")),
+    ),
+)

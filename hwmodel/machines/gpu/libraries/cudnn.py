@@ -1,0 +1,93 @@
+"""cuDNN's fused attention, as torch's SDPA calls it."""
+
+from hwmodel.machines.gpu.libraries.library import (
+    NVIDIA,
+    Launch,
+    Library,
+    Measured,
+    Reported,
+    Support,
+    is_decode,
+    is_prefill,
+    is_wide,
+    priors,
+)
+from hwmodel.machines.gpu.schedules import attention, cudnn
+
+PREFILL = priors(
+    """
+    matrix = 0.76 in 0.2 .. 1: share of the datasheet's matrix rate, inside fused attention
+    exp = 0.48 in 0.1 .. 1: share of the exponential unit's rate, the softmax's other instructions
+        in series
+    dram = 0.9 in 0.8 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 1 in 1 .. 1: share of the catalogue's L2 bandwidth
+    port = 0.5 in 0.05 .. 1: share of a processor's port at which a block moves Q, O and its first
+        keys
+    launch = 5 in 0.3 .. 8: kernel to kernel in a graph, descriptors fetched and barriers set up, in
+        graph launches of the device
+    fill = 0.5 in 0 .. 8: first loads and last stores of a block, in DRAM latencies
+    sharpness = 5 in 1 .. 16: exponent of the norm that overlaps units and DRAM
+    """
+)
+DECODE = priors(
+    """
+    matrix = 0.2 in 0.05 .. 1: share of the datasheet's matrix rate, padded rows counted
+    dram = 0.95 in 0.5 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 1 in 1 .. 1: share of the catalogue's L2 bandwidth
+    port = 0.5 in 0.05 .. 1: share of a processor's port at which a block moves Q, O and its first
+        keys
+    launch = 4.4 in 0.3 .. 8: kernel to kernel in a graph, descriptors fetched and barriers set up,
+        in graph launches of the device
+    fill = 0.5 in 0 .. 8: first loads and last stores of a block, in DRAM latencies
+    reduction = 2.4 in 0 .. 8: the launch that combines split keys, in graph launches
+    step = 4 in 0 .. 8: a step whose keys could not be loaded ahead, in DRAM latencies
+    split = 0 in 0 .. 0: one more part to combine, in DRAM latencies: all parts at once
+    sharpness = 5 in 1 .. 16: exponent of the norm that overlaps units and DRAM
+    """
+)
+
+FORMATS = {"bf16": NVIDIA, "fp16": NVIDIA, "fp8": ("hopper", "blackwell")}
+MULTIPLES = {name: {"head_dim": 8} for name in ("bf16", "fp16")} | {"fp8": {"head_dim": 16}}
+WIDEST: dict[str, int] = dict.fromkeys(NVIDIA, 256)
+SOURCE = (
+    "cuDNN frontend documentation, Attention, support matrix of cuDNN 9.18: sm_80 on, head"
+    " dimensions that are multiples of 8 up to 256 (decode on Ampere and Ada up to 128)"
+)
+
+LIBRARY = Library(
+    name="cudnn",
+    title="cuDNN's fused attention",
+    launches={
+        "prefill": Launch(attention.activity, cudnn.PREFILL_MENU),
+        "decode": Launch(attention.activity, cudnn.DECODE_MENU, cudnn.resolved),
+    },
+    support=(
+        Support(("prefill",), FORMATS, SOURCE, head_dim=WIDEST, multiples=MULTIPLES),
+        Support(
+            ("decode",),
+            FORMATS,
+            SOURCE,
+            head_dim=WIDEST | {"ampere": 128, "ada": 128},
+            multiples=MULTIPLES,
+        ),
+    ),
+    priors={"prefill": PREFILL, "decode": DECODE},
+    costed_as={
+        "blackwell": (
+            "cudnn on blackwell: its kernels there keep scores in tensor memory, but those of"
+            " Hopper are costed; its interval is widened"
+        )
+    },
+    measured=Measured(
+        "hwmodel.validation.measure.library:builder",
+        (
+            "hwmodel.validation.measure.shapes:streams",
+            "hwmodel.validation.measure.edges:edge_streams",
+        ),
+    ),
+    reported=(
+        Reported("prefill cuDNN", is_prefill),
+        Reported("decode cuDNN", is_decode),
+        Reported("wide groups", is_wide),
+    ),
+)

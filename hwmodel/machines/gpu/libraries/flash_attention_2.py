@@ -1,0 +1,88 @@
+"""FlashAttention-2, torch's own attention: warp-level matrix instructions on all GPUs.
+
+On Hopper and later such instructions reach some six tenths of the datasheet's rate at best.
+"""
+
+from hwmodel.machines.gpu.libraries.library import (
+    GENERATIONS,
+    HALVES,
+    Launch,
+    Library,
+    Measured,
+    Reported,
+    Support,
+    is_decode,
+    is_prefill,
+    is_wide,
+    priors,
+)
+from hwmodel.machines.gpu.schedules import attention, flash
+
+PREFILL = priors(
+    """
+    matrix = 0.4 in 0.2 .. 1: share of the datasheet's matrix rate, inside fused attention
+    exp = 0.35 in 0.1 .. 1: share of the exponential unit's rate, the softmax's other instructions
+        in series
+    dram = 0.9 in 0.8 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 1 in 1 .. 1: share of the catalogue's L2 bandwidth
+    port = 0.4 in 0.05 .. 1: share of a processor's port at which a block moves Q, O and its first
+        keys
+    slice = 16 in 1 .. 64: clocks from one matrix instruction of a warp to its next
+    launch = 1.8 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 2 in 0 .. 8: first loads and last stores of a block, in DRAM latencies
+    reduction = 3.4 in 0 .. 8: the launch that combines split keys, in graph launches
+    step = 0 in 0 .. 0: wait for the keys of a step, in DRAM latencies: hidden by 128 rows of work
+    split = 0.35 in 0.35 .. 0.35: one more part to combine, in DRAM latencies: as in decode
+    sharpness = 5 in 1 .. 16: exponent of the norm that overlaps units, latencies and DRAM
+    """
+)
+DECODE = priors(
+    """
+    matrix = 0.5 in 0.2 .. 1: share of the datasheet's matrix rate, padded rows counted
+    exp = 0.4 in 0.1 .. 1: share of the exponential unit's rate, the softmax's other instructions in
+        series
+    dram = 0.95 in 0.5 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 1 in 1 .. 1: share of the catalogue's L2 bandwidth
+    port = 0.42 in 0.05 .. 1: share of a processor's port at which a block moves Q, O and its first
+        keys
+    launch = 3 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 0.5 in 0 .. 8: first loads and last stores of a block, in DRAM latencies
+    reduction = 2.2 in 0 .. 8: the launch that combines split keys, in graph launches
+    step = 1 in 0 .. 5: wait for the keys of a step, in DRAM latencies
+    split = 0.35 in 0 .. 3: one more part to combine, in DRAM latencies
+    sharpness = 5 in 1 .. 16: exponent of the norm that overlaps units and DRAM
+    """
+)
+
+HOPPER_SHARE = 0.62
+"""Share of the matrix rate that a warp's mma gets on Hopper, where a warpgroup's gets all (Luo et
+al. 2024, Benchmarking and Dissecting the NVIDIA Hopper GPU Architecture: 62 % on average)."""
+
+LAUNCH = Launch(attention.activity, flash.MENU, flash.resolved)
+LIBRARY = Library(
+    name="flash-attention-2",
+    title="FlashAttention-2, as torch calls it",
+    launches={"prefill": LAUNCH, "decode": LAUNCH},
+    support=(
+        Support(
+            ("prefill", "decode"),
+            HALVES,
+            "Dao-AILab/flash-attention, README: fp16 and bf16, all head dimensions up to 256",
+            head_dim=dict.fromkeys(GENERATIONS, 256),
+        ),
+    ),
+    priors={"prefill": PREFILL, "decode": DECODE},
+    native=dict.fromkeys(("ampere", "ada"), 1 / HOPPER_SHARE),
+    measured=Measured(
+        "hwmodel.validation.measure.library:builder",
+        (
+            "hwmodel.validation.measure.shapes:streams",
+            "hwmodel.validation.measure.edges:edge_streams",
+        ),
+    ),
+    reported=(
+        Reported("prefill flash", is_prefill),
+        Reported("decode flash", is_decode),
+        Reported("wide groups", is_wide),
+    ),
+)

@@ -1,0 +1,188 @@
+"""The libraries that are shipped, and which library runs what when a user asks for `kernel`.
+
+`kernel` is the name of a shipped library ("cudnn"), an importable name of any ("module:NAME"), a
+`Library`, or a choice by family, {"attention": "cudnn", "gemm": MINE}, as text
+"attention=cudnn,gemm=module:MINE"; families that a choice does not name are torch's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from hwmodel.hardware.calibration import Calibration, Family, lent
+from hwmodel.machines.gpu.libraries import (
+    cublas,
+    cublas_fast_accum,
+    cublas_row_scales,
+    cudnn,
+    flash_attention_2,
+    flash_attention_4,
+    quantised,
+    torch,
+    torch_row_scales,
+    triton,
+    weight_only,
+)
+from hwmodel.machines.gpu.libraries.library import Kernel, Library
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
+
+SHIPPED: Mapping[str, Library] = {
+    library.name: library
+    for library in (
+        cublas.LIBRARY,
+        cublas_fast_accum.LIBRARY,
+        cublas_row_scales.LIBRARY,
+        cublas_row_scales.FAST_ACCUM,
+        weight_only.LIBRARY,
+        flash_attention_2.LIBRARY,
+        flash_attention_4.LIBRARY,
+        cudnn.LIBRARY,
+        quantised.LIBRARY,
+        torch.LIBRARY,
+        torch_row_scales.LIBRARY,
+        triton.LIBRARY,
+    )
+}
+"""Name -> library, in the order in which they are fitted, reported and listed."""
+
+DEFAULT = torch.LIBRARY
+
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "attention": ("prefill", "decode"),
+    **{name: (name,) for name in ("gemm", "grouped", "rows", "reduction", "prefill", "decode")},
+}
+"""What a choice may name -> the schedules that it means."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pick:
+    """Which library runs a schedule: those to try for the formats at hand, the first if none can.
+
+    `asked` says that the user named the first itself, not a stack that calls it.
+    """
+
+    libraries: tuple[Library, ...]
+    asked: bool
+
+
+def library(name: str) -> Library:
+    """A shipped library by name, or any by "module:NAME"; `UnknownNameError`, `InputError`."""
+    if name in SHIPPED:
+        return SHIPPED[name]
+    if ":" not in name:
+        raise UnknownNameError("kernel", name, SHIPPED)
+    module, _, attribute = name.partition(":")
+    try:
+        found: Any = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise InputError(f"kernel {name!r}: expected module:NAME of a Library; {error}") from None
+    if not isinstance(found, Library):
+        raise InputError(f"kernel {name!r}: expected a Library, found {shown(found)}")
+    return found
+
+
+def is_known(name: str) -> bool:
+    """Whether a library of that name is shipped or can be imported."""
+    try:
+        library(name)
+    except (InputError, UnknownNameError):
+        return False
+    return True
+
+
+def picks(kernel: Kernel) -> Mapping[str, Pick]:
+    """Schedule -> which library runs it, for what a user asked for."""
+    if kernel is None or isinstance(kernel, str):
+        return _named(kernel or DEFAULT.name)
+    if isinstance(kernel, Library):
+        return _of(kernel)
+    if isinstance(kernel, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return _chosen(kernel)
+    raise InputError(
+        "kernel: expected a library, the name of one, or a table of them by family"
+        f" ({', '.join(FAMILIES)}), found {shown(kernel)}"
+    )
+
+
+@lru_cache(maxsize=256)
+def _named(text: str) -> Mapping[str, Pick]:
+    return _chosen(parsed(text)) if "=" in text else _of(library(text))
+
+
+def parsed(text: str) -> dict[str, str]:
+    """A choice by family from text such as "attention=cudnn,gemm=triton"."""
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        family, equals, name = (word.strip() for word in part.partition("="))
+        if not (family and equals and name):
+            raise InputError(f"kernel {text!r}: expected family=library, found {part!r}")
+        if family in found:
+            raise InputError(f"kernel {text!r}: {family} is chosen twice")
+        found[family] = name
+    return found
+
+
+def _chosen(choice: Mapping[str, str | Library]) -> Mapping[str, Pick]:
+    """Torch's picks, with those of the families that a choice names in their place."""
+    found = dict(_of(DEFAULT))
+    for family, given in choice.items():
+        if family not in FAMILIES:
+            raise UnknownNameError("family of kernels", shown(family), FAMILIES)
+        theirs = _of(_value(given))
+        for schedule in FAMILIES[family]:
+            found.pop(schedule, None)
+            if schedule in theirs:
+                found[schedule] = theirs[schedule]
+    return found
+
+
+def _of(asked: Library) -> Mapping[str, Pick]:
+    """What a library runs itself, and whom it calls for the rest."""
+    own = {s: Pick((asked, *_instead(asked, s)), True) for s in asked.launches}
+    called = {
+        s: Pick((_value(other), *_instead(asked, s)), False) for s, other in asked.calls.items()
+    }
+    return called | own
+
+
+def _instead(asked: Library, schedule: str) -> tuple[Library, ...]:
+    return tuple(library(name) for name in asked.instead.get(schedule, ()))
+
+
+def _value(given: str | Library) -> Library:
+    if isinstance(given, Library):
+        return given
+    if not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"kernel: expected a library or its name, found {shown(given)}")
+    return library(given)
+
+
+def able(schedule: str) -> list[str]:
+    """Names of shipped libraries that run a schedule, themselves or by calling another."""
+    return [name for name, each in SHIPPED.items() if schedule in (*each.launches, *each.calls)]
+
+
+def family_of(calibration: Calibration, name: str, of: Library | None = None) -> Family:
+    """Parameters of "schedule:library": fitted, the library's own priors, or the schedule's.
+
+    `of` is the library where it is not a shipped one.
+    """
+    known = calibration.families
+    if name in known:
+        return known[name]
+    schedule, _, called = name.partition(":")
+    asked = of or SHIPPED.get(called)
+    if asked is not None and schedule in asked.borrows:
+        return lent(family_of(calibration, asked.borrows[schedule]))
+    if asked is not None and schedule in asked.priors:
+        return asked.priors[schedule]
+    return calibration.family(schedule)
+
+
+def with_others(names: Iterable[str]) -> tuple[Library, ...]:
+    """The shipped libraries, then those that importable names mean."""
+    others = {name: library(name) for name in names if name not in SHIPPED and is_known(name)}
+    return (*SHIPPED.values(), *others.values())

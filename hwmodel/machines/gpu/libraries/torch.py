@@ -1,0 +1,128 @@
+"""torch: the stack that runs where nobody names a library, and its own row and grouped kernels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hwmodel.machines.gpu.libraries.library import (
+    HALVES,
+    ROW_KERNELS,
+    SIXTEEN,
+    WORDS,
+    Columns,
+    Found,
+    Launch,
+    Library,
+    Measured,
+    Reported,
+    Support,
+)
+from hwmodel.machines.gpu.schedules import grouped, rows, torch_reduce, torch_rows
+from hwmodel.quantity.dtypes import base_of, bytes_of
+
+NARROWED_FROM_BYTES = 2
+"""Bytes of formats that torch computes in; it converts results to fp8 by a kernel more."""
+
+NARROW_COLS = 64
+"""Columns below which norms and softmax are judged apart."""
+
+SMALL_BYTES, FEW_ROWS, LONG_COLS = 4 << 20, 132, 4096
+"""Elementwise kernels of so few bytes in, norms and softmax of so few and long rows: likewise."""
+
+
+def converted(found: Sequence[Found]) -> list[Found]:
+    """Elementwise kernels that write fp8, each followed by one that narrows: none computes it."""
+    return [part for each in found for part in _converted(each)]
+
+
+def _converted(found: Found) -> tuple[Found, ...]:
+    """An elementwise kernel, and another that narrows what it wrote to fp8."""
+    work, problem = found.work, found.problem
+    written = {base_of(work.tensors[name].dtype) for name in work.outputs}
+    elementwise = found.schedule == "rows" and problem.form in ("map", "strided")
+    if not elementwise or written != {"fp8"}:
+        return (found,)
+    width = max((bytes_of(work.tensors[name].dtype) for name in work.inputs), default=0)
+    if width < NARROWED_FROM_BYTES:
+        return (found,)
+    count = problem.rows * problem.cols
+    first = replace(problem, written_bytes=count * width)
+    after = rows.RowProblem(
+        rows=problem.rows,
+        cols=problem.cols,
+        read_bytes=count * width,
+        written_bytes=problem.written_bytes,
+        item_bytes=width,
+        instructions=count,
+    )
+    then = replace(found, name=f"{found.name} to fp8", problem=after)
+    return replace(found, problem=first), then
+
+
+def edge(columns: Columns) -> str:
+    """Which edge of its range a row kernel lies at: "narrow", "small" or none."""
+    height, cols = float(columns["rows"]), float(columns["cols"])
+    if columns["family"] in ("copy", "add", "gelu"):
+        size = height * cols * bytes_of(str(columns["dtype"]))
+        return "small" if size <= SMALL_BYTES else ""
+    if cols < NARROW_COLS:
+        return "narrow"
+    return "small" if height <= FEW_ROWS and cols >= LONG_COLS else ""
+
+
+@dataclass(frozen=True)
+class Of:
+    """Rows of some families, and of row kernels those at one edge of their range."""
+
+    families: tuple[str, ...]
+    edge: str | None = None
+
+    def __call__(self, columns: Columns) -> bool:
+        """Whether the row is one of them."""
+        inside = columns["family"] in self.families
+        return inside and (self.edge is None or edge(columns) == self.edge)
+
+
+LIBRARY = Library(
+    name="torch",
+    title="torch, plain and unfused",
+    launches={
+        "rows": Launch(rows.activity, torch_rows.menu(), torch_rows.filled),
+        "reduction": Launch(torch_reduce.activity, torch_reduce.MENU, torch_reduce.resolved),
+        "grouped": Launch(grouped.activity, grouped.menu(), grouped.resolved),
+    },
+    calls={
+        "gemm": "cublas",
+        "prefill": "flash-attention-2",
+        "decode": "flash-attention-2",
+    },
+    instead={
+        "gemm": ("weight-only",),
+        "grouped": ("torch-row-scales", "weight-only"),
+        "prefill": ("quantised",),
+        "decode": ("quantised",),
+    },
+    rewrites=converted,
+    support=(
+        Support(
+            ("grouped",),
+            {**HALVES, **WORDS, "nvfp4": ("blackwell",)},
+            "PyTorch, aten/src/ATen/native/cuda/GroupMM.cu: bf16; other formats as one product"
+            " after the other",
+            multiples=SIXTEEN,
+        ),
+    ),
+    measured=Measured(
+        "hwmodel.validation.measure.library:builder",
+        (
+            "hwmodel.validation.measure.shapes:streams",
+            "hwmodel.validation.measure.edges:edge_streams",
+        ),
+    ),
+    reported=(
+        Reported("MoE layer", Of(("moe",))),
+        Reported("memory-bound", Of(ROW_KERNELS, "")),
+        Reported("narrow rows", Of(ROW_KERNELS, "narrow")),
+        Reported("few or small", Of(ROW_KERNELS, "small")),
+        Reported("reductions", Of(("reduce",))),
+    ),
+)

@@ -1,0 +1,218 @@
+"""Our own Triton kernels (the folder kernels/), launched by the rules of `triton_rules`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hwmodel.machines.gpu.libraries.library import (
+    FEW_QUERIES,
+    FP8,
+    GENERATIONS,
+    HALVES,
+    ROW_KERNELS,
+    WORDS,
+    Columns,
+    Found,
+    Launch,
+    Library,
+    Measured,
+    Reported,
+    Support,
+    priors,
+)
+from hwmodel.machines.gpu.schedules.triton_rules import COMPLETED, LAUNCHES, STREAMED
+
+GEMM = priors(
+    """
+    matrix = 0.85 in 0.3 .. 1: share of the datasheet's matrix rate that a full tile reaches
+    matrix_fp8 = 0.83 in 0.2 .. 1: the same for fp8, promotions to fp32 sums included
+    dram = 0.97 in 0.7 .. 1: share of the datasheet's DRAM bandwidth, what overlaps badly apart
+        (sharpness)
+    store = 0.9 in 0.1 .. 1: share of the port at which a block brings its sums into rows and writes
+        them
+    l2 = 4 in 4 .. 4: share of the catalogue's L2 bandwidth, which was derived from another board;
+        the ports bind first
+    l1 = 0.13 in 0.03 .. 1: share of the L1s' bandwidth at which split sums are added
+    slice = 1800 in 200 .. 6000: clocks from the request of a slice of K to its arrival from the
+        DRAM
+    copy = 0.2 in 0.05 .. 0.6: share of 32 loads of single elements a clock and processor, where
+        bulk copies cannot be used
+    launch = 1.2 in 0.3 .. 5: one kernel to the next in a graph, descriptors fetched, in graph
+        launches of the device
+    fill = 1.2 in 0 .. 4: start and end of a block, in DRAM latencies
+    reduction = 1.3 in 0 .. 8: the launch that adds split sums, in graph launches
+    split = 0.28 in 0 .. 2: one more part to add, in DRAM latencies
+    step = 0.95 in 0 .. 3: wait for a slice of single elements, in DRAM latencies
+    sharpness = 1.7 in 1.3 .. 8: exponent of the norm that overlaps waves of blocks with the DRAM:
+        they queue for it together
+    inner = 4 in 4 .. 4: exponent of the norm that overlaps the slices, products and stores of
+        blocks on one processor
+    """
+)
+GROUPED = priors(
+    """
+    matrix = 0.85 in 0.3 .. 1: share of the datasheet's matrix rate that a full tile reaches
+    dram = 0.97 in 0.7 .. 1: share of the datasheet's DRAM bandwidth, what overlaps badly apart
+        (sharpness)
+    store = 0.9 in 0.1 .. 1: share of the port at which a block brings its sums into rows and writes
+        them
+    l2 = 4 in 4 .. 4: share of the catalogue's L2 bandwidth, as of gemm:triton
+    slice = 3000 in 200 .. 6000: clocks from the request of a slice of K to its arrival from a busy
+        DRAM
+    launch = 1 in 0.3 .. 5: one kernel to the next in a graph, descriptors fetched, in graph
+        launches of the device
+    fill = 0 in 0 .. 0: start and end of a block, in DRAM latencies: within its scan
+    scan = 0.4 in 0 .. 4: a block's search for its member in the table of ends, in DRAM latencies
+    sharpness = 2 in 1.3 .. 8: exponent of the norm that overlaps waves of blocks with the DRAM
+    inner = 4 in 4 .. 4: exponent of the norm that overlaps the slices, products and stores of
+        blocks on one processor
+    """
+)
+PREFILL = priors(
+    """
+    matrix = 0.85 in 0.2 .. 1: share of the datasheet's matrix rate, inside fused attention
+    exp = 0.95 in 0.1 .. 1: share of the exponential unit's rate, the softmax's other instructions
+        in series
+    dram = 0.9 in 0.9 .. 0.9: share of the datasheet's DRAM bandwidth: never binds
+    l2 = 2 in 2 .. 2: share of the catalogue's L2 bandwidth, as of gemm:triton
+    port = 0.9 in 0.9 .. 0.9: share of a processor's port to the L2
+    store = 0.13 in 0.03 .. 1: share of the port at which a block writes its rows of O
+    slice = 950 in 0 .. 3000: clocks of a step that neither products nor exponentials fill:
+        barriers, the end of one chain and the start of the next
+    launch = 2 in 0.3 .. 8: kernel to kernel in a graph, descriptors fetched, in graph launches of
+        the device
+    fill = 3.5 in 0 .. 8: first loads and last stores of a block, in DRAM latencies
+    step = 0.45 in 0 .. 3: first keys of the masked steps, which follow the others in a loop of
+        their own, in DRAM latencies
+    sharpness = 16 in 16 .. 16: exponent of the norm that overlaps what co-resident blocks do:
+        nearly the maximum
+    inner = 4 in 4 .. 4: exponent of the norm that overlaps what blocks of one processor do
+    """
+)
+DECODE = priors(
+    """
+    matrix = 0.5 in 0.5 .. 0.5: share of the datasheet's matrix rate, padded rows counted: seldom
+        binds
+    exp = 0.5 in 0.5 .. 0.5: share of the exponential unit's rate: seldom binds
+    dram = 0.97 in 0.85 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 2 in 2 .. 2: share of the catalogue's L2 bandwidth, as of gemm:triton
+    slice = 1700 in 200 .. 4000: clocks of a step of one block: two products, a maximum over all
+        warps, exponentials
+    launch = 2.6 in 0.3 .. 8: kernel to kernel in a graph, descriptors fetched, in graph launches of
+        the device
+    fill = 2.5 in 0 .. 8: start of a block, its rows of Q and its stores, in DRAM latencies
+    reduction = 2.3 in 0.5 .. 8: the launch that combines split keys, in graph launches
+    split = 0.36 in 0 .. 8: one more chunk of parts to combine, in DRAM latencies
+    scan = 2.4 in 0 .. 6: search of the combining kernel for an output's parts where stream-K shares
+        out the keys, in DRAM latencies
+    sharpness = 2.7 in 1.5 .. 16: exponent of the norm that overlaps steps and DRAM
+    """
+)
+ROWS = priors(
+    """
+    launch = 0.95 in 0.2 .. 5: kernel to kernel in a graph, in graph launches of the device
+    fill = 1 in 1 .. 1: first load of a kernel, in DRAM latencies: one
+    queue = 0.3 in 0 .. 8: what loads wait for each other when all block slots are taken, in DRAM
+        latencies
+    cycle = 1 in 0.5 .. 2: cycles of a block, in those counted on an H200
+    dram = 0.94 in 0.8 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 1.5 in 1.5 .. 1.5: share of the catalogue's L2 bandwidth, which was derived from another
+        board; in-place probes reach 1.4 of it
+    sharpness = 2.8 in 1 .. 16: exponent of the norm that overlaps instructions, DRAM and L2
+    """
+)
+
+
+def gated(found: Sequence[Found]) -> list[Found]:
+    """An elementwise kernel joined with the one before it, where it reads what that one wrote."""
+    joined: list[Found] = []
+    for each in found:
+        before = joined[-1] if joined else None
+        if before is None or not _maps(before, each) or before.name not in each.work.inputs:
+            joined.append(each)
+            continue
+        first, last = before.problem, each.problem
+        problem = replace(
+            last,
+            read_bytes=first.read_bytes + last.read_bytes - first.written_bytes,
+            operations={
+                key: first.operations.get(key, 0) + last.operations.get(key, 0)
+                for key in {**first.operations, **last.operations}
+            },
+            instructions=first.instructions + last.instructions,
+            form="gated",
+        )
+        joined[-1] = replace(each, problem=problem)
+    return joined
+
+
+def _maps(*kernels: Found) -> bool:
+    """Whether all are elementwise, at every point."""
+    return all(
+        each.schedule == "rows" and np.ndim(each.times) == 0 and np.all(each.problem.row_bytes == 0)
+        for each in kernels
+    )
+
+
+@dataclass(frozen=True)
+class Of:
+    """Rows of some families, and of attention those of few queries or of many."""
+
+    families: tuple[str, ...]
+    few: bool | None = None
+
+    def __call__(self, columns: Columns) -> bool:
+        """Whether the row is one of them."""
+        if columns["family"] not in self.families:
+            return False
+        return self.few is None or (float(columns["queries"]) <= FEW_QUERIES) == self.few
+
+
+LIBRARY = Library(
+    name="triton",
+    title="our own Triton kernels",
+    launches={
+        name: Launch(*LAUNCHES[name], completes=COMPLETED.get(name), streamed=STREAMED.get(name))
+        for name in ("gemm", "prefill", "decode", "rows", "grouped")
+    },
+    rewrites=gated,
+    support=(
+        Support(
+            ("gemm", "grouped"),
+            {**HALVES, **WORDS, **FP8},
+            "kernels/gemm.py and moe.py: tl.dot of one format; e4m3 from sm_89 on",
+        ),
+        Support(
+            ("prefill",),
+            {**HALVES, "fp32": GENERATIONS},
+            "kernels/attention.py: q, k and v of one format, rows and keys of a block in shared"
+            " memory",
+            head_dim=dict.fromkeys(GENERATIONS, 256),
+        ),
+        Support(
+            ("decode",),
+            {**HALVES, "fp32": GENERATIONS},
+            "kernels/decode.py: q, k and v of one format, keys of a block in shared memory",
+            head_dim=dict.fromkeys(GENERATIONS, 512),
+        ),
+    ),
+    priors={
+        "gemm": GEMM,
+        "grouped": GROUPED,
+        "prefill": PREFILL,
+        "decode": DECODE,
+        "rows": ROWS,
+    },
+    measured=Measured(
+        "hwmodel.validation.measure.triton_kernels:triton_builder",
+        ("hwmodel.validation.measure.triton_kernels:triton_streams",),
+    ),
+    reported=(
+        Reported("GEMM Triton", Of(("gemm",))),
+        Reported("prefill Triton", Of(("attention",), few=False)),
+        Reported("decode Triton", Of(("attention",), few=True)),
+        Reported("MoE Triton", Of(("moe",))),
+        Reported("rows Triton", Of(ROW_KERNELS)),
+    ),
+)

@@ -27,8 +27,8 @@ BUDGETS = {
     # their parts and functions, and checks of what is given (600); what each library's kernels take
     # (250), and areas, stacks, levers and what does not fit (400); reductions and fp8 with a scale
     # for each row, alone and in experts (200); the simulation of events and the value that says how
-    # a model is divided, on which pipelines, training and serving stand (1,000); each kernel library
-    # whole in its own file, with its priors, lines of the report and cases (750), which were YAML
+    # a model is divided, on which pipelines, training and serving stand (1,000); each library of
+    # kernels whole in a file, its priors and lines of the report with it (750), which were YAML
     # and tables in ten places.
     "hwmodel": 20_650,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.

@@ -43,6 +43,7 @@ def record() -> list[dict[str, Any]]:
             "narrow": list(line.narrow),
             "alike": None if line.alike is None else list(line.alike),
             "head_dim": dict(line.head_dim),
+            "query_rows": line.query_rows,
             "multiples": {name: dict(sizes) for name, sizes in line.multiples.items()},
             "elsewhere": dict(line.elsewhere),
             "source": line.source,
@@ -72,6 +73,7 @@ def _sizes(line: Support) -> str:
     """Head dimensions and multiples."""
     heads = sorted(set(line.head_dim.values()))
     words = [f"head_dim to {heads[-1]}"] if heads else []
+    words += [f"{line.query_rows} query rows of a KV head"] if line.query_rows else []
     for name, sizes in line.multiples.items():
         words.append(f"{name}: " + ", ".join(f"{size} of {of}s" for size, of in sizes.items()))
     return "; ".join(words) or "-"

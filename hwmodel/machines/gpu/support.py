@@ -103,6 +103,10 @@ def refusal(
     widest = _where(getattr(problem, "head_dim", 0), used)
     if most is not None and np.any(widest > most):
         return f"ends at head_dim {most} on {generation}, found {np.max(widest):g}"
+    if line.query_rows is not None:
+        rows = _where(problem.heads / problem.kv_heads * problem.queries, used)
+        if np.any(rows > line.query_rows):
+            return f"holds {line.query_rows} query rows of a KV head at once, found {rows.max():g}"
     for name, multiple in line.multiples.get(first, {}).items():
         sizes = _where(getattr(problem, name), used)
         if np.any(sizes % multiple):

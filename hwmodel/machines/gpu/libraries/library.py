@@ -77,6 +77,7 @@ class Support:
         alike: formats that both operands may have; None: all of `formats`.
         head_dim: largest head dimension by generation; none: of any size.
         multiples: format -> argument -> number that it has to be a multiple of.
+        query_rows: most query rows of a KV head (those of its group) at once; none: any number.
         elsewhere: generation -> the library that torch calls in its place there, so that it cannot
             be asked for by its own name.
         source: where this is read.
@@ -89,6 +90,7 @@ class Support:
     alike: tuple[str, ...] | None = None
     head_dim: Mapping[str, int] = field(default_factory=lambda: {})
     multiples: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {})
+    query_rows: int | None = None
     elsewhere: Mapping[str, str] = field(default_factory=lambda: {})
 
 

@@ -193,8 +193,10 @@ LIBRARY = Library(
         Support(
             ("decode",),
             {**HALVES, "fp32": GENERATIONS},
-            "kernels/decode.py: q, k and v of one format, keys of a block in shared memory",
+            "kernels/decode.py: q, k and v of one format, keys of a block in shared memory; all"
+            " query rows of a KV head in one block of at most 128",
             head_dim=dict.fromkeys(GENERATIONS, 512),
+            query_rows=128,
         ),
     ),
     priors={

@@ -126,3 +126,14 @@ def test_what_libraries_say_is_of_known_things() -> None:
         assert {*library.borrows, *library.priors} <= {*library.launches}
         assert {*library.borrows.values()} <= {*families}
         assert {*library.costed_as, *library.native} <= {*GENERATIONS}
+
+
+def test_our_decode_kernel_holds_a_groups_rows_in_one_block() -> None:
+    """kernels/decode.py refuses more rows than 128, which were priced head by head."""
+    most: dict[str, Any] = {"batch": 16, "kv_heads": 1, "keys": 8192, "head_dim": 128}
+    held = hw.workloads.attention(heads=128, queries=1, **most)
+    assert hw.predict(held, "h200", kernel="triton").time_s < 1e-4
+    for heads, queries in ((129, 1), (64, 3)):
+        work = hw.workloads.attention(heads=heads, queries=queries, **most)
+        with pytest.raises(CoverageError, match=r"holds 128 .* would do: flash-attention-2, cudnn"):
+            hw.predict(work, "h200", kernel="triton")

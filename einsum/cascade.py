@@ -252,7 +252,12 @@ class Cascade(Shown):
         """The Einsum that makes tensor `name`."""
         return next(e for e in self.einsums if e.name == name)
 
-    @property
+    @cached_property
+    def known(self) -> dict[Any, Any]:
+        """What was worked out of this cascade already (`hwmodel.einsum.known`)."""
+        return {}
+
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """Tensors that Einsums read and none makes, in the order of declaration."""
         made = {e.name for e in self.einsums}

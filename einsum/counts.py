@@ -17,6 +17,7 @@ from functools import lru_cache
 from hwmodel.einsum.cascade import Access, Apply, Cascade, Einsum, Expression, accesses, gathered
 from hwmodel.einsum.distribution import expected_tiles as expected_tiles
 from hwmodel.einsum.distribution import touched_members as touched_members
+from hwmodel.einsum.known import known
 from hwmodel.einsum.operators import OPERATORS
 from hwmodel.einsum.space import extent, larger, region, smaller
 from hwmodel.quantity.dtypes import bytes_of, dtype
@@ -198,4 +199,9 @@ def stored_ranks(tensor: str, cascade: Cascade) -> tuple[str, ...]:
 
 def footprint_bytes(tensor: str, cascade: Cascade) -> Amount:
     """Bytes of the tensor that the cascade reads or writes (see `footprint`)."""
+    return _footprint_bytes(cascade, tensor)
+
+
+@known()
+def _footprint_bytes(cascade: Cascade, tensor: str) -> Amount:
     return footprint(tensor, cascade) * bytes_of(cascade.tensors[tensor].dtype)

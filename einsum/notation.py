@@ -88,7 +88,21 @@ def parse(
     for what, given in (("sizes", sizes), ("dtypes", dtypes)):
         if not (given is None or isinstance(given, Mapping)):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"parse: {what}: expected a table by name, found {shown(given)}")
-    cascade = template(text, name).bind(sizes or {}, dtypes or {}, name=name)
+    extents, kinds = tuple((sizes or {}).items()), tuple((dtypes or {}).items())
+    if all(type(size) is int for _, size in extents) and all(type(d) is str for _, d in kinds):
+        return _bound(text, name, extents, kinds)
+    return _bound.__wrapped__(text, name, extents, kinds)
+
+
+@lru_cache(maxsize=1024)
+def _bound(
+    text: str,
+    name: str,
+    sizes: tuple[tuple[str, Amount], ...],
+    dtypes: tuple[tuple[str, str], ...],
+) -> Cascade:
+    """The text's cascade; one and the same wherever all sizes are single ones and the same."""
+    cascade = template(text, name).bind(dict(sizes), dict(dtypes), name=name)
     verify(cascade, SIZE_RULES)
     return cascade
 

@@ -29,6 +29,7 @@ from hwmodel.einsum.cascade import (
     Stage,
     Tensor,
 )
+from hwmodel.einsum.known import known
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.structure import Reductions, factors, plain
 
@@ -44,6 +45,7 @@ class _Step:
     ranks: tuple[str, ...]
 
 
+@known(keep=lambda chain: True)
 def pairwise(cascade: Cascade) -> Cascade:
     """The cascade with every such product as a chain; the same cascade where there is none."""
     einsums: list[Einsum] = []

@@ -6,12 +6,13 @@ that binds it. Sizes are whole numbers of 1 or more, or arrays of them that broa
 
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any
 
 import numpy as np
 
 from hwmodel.einsum.cascade import Cascade, Origin
+from hwmodel.einsum.known import known
 from hwmodel.einsum.notation import parse
 from hwmodel.quantity.dtypes import dtype
 from hwmodel.quantity.errors import InputError
@@ -92,4 +93,21 @@ def instance(
 ) -> Cascade:
     """Bind a text to sizes (by rank) and dtypes (by tensor); `arguments` can make it again."""
     cascade = parse(text, sizes=sizes, dtypes=dtypes, name=name or workload)
-    return replace(cascade, origin=Origin(workload, MappingProxyType(dict(arguments))))
+    given = tuple(arguments.items())
+    if all(type(value) in PLAIN for _, value in given):
+        return _made(cascade, workload, given, str(given))
+    return _of_origin(cascade, workload, given)
+
+
+PLAIN = (int, str, bool, NoneType)
+"""Kinds of argument that never change."""
+
+
+def _of_origin(cascade: Cascade, workload: str, given: tuple[tuple[str, Any], ...]) -> Cascade:
+    return replace(cascade, origin=Origin(workload, MappingProxyType(dict(given))))
+
+
+@known(keep=lambda made: True)
+def _made(cascade: Cascade, workload: str, given: tuple[tuple[str, Any], ...], _: str) -> Cascade:
+    """The cascade with what made it, the same value every time; True and 1 are written apart."""
+    return _of_origin(cascade, workload, given)

@@ -25,6 +25,7 @@ from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.peaks import KINDS, WHAT_IF, follow
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
+from hwmodel.quantity.remembered import remembered, single
 from hwmodel.quantity.units import Amount, bare_name, counted
 from hwmodel.quantity.value import NonNegative, Positive, PositiveWhole, Value
 from hwmodel.text.shown import Shown
@@ -311,6 +312,7 @@ class Limits:
         return sum(size for level, size in self.capacity_bytes.items() if level != "dram")
 
 
+@remembered(keep=single)
 def limits(hardware: Hardware) -> Limits:
     """The machine's capacities, without a second in any unit; levels are device totals."""
     processors = hardware.processors

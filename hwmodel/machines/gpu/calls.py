@@ -11,12 +11,23 @@ from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.gpu import support
 from hwmodel.machines.gpu.choose import choose
 from hwmodel.machines.gpu.chunks import in_chunks
+from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call
 from hwmodel.machines.gpu.rates import ENERGY, rates
 from hwmodel.quantity.arithmetic import where
+from hwmodel.quantity.remembered import remembered, single
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Folded, Work, components_j, energy_j, fold, sustained_s, totals
+from hwmodel.spine.activity import (
+    Folded,
+    Rates,
+    Work,
+    components_j,
+    energy_j,
+    fold,
+    sustained_s,
+    totals,
+)
 from hwmodel.spine.estimate import Part
 
 
@@ -40,7 +51,10 @@ def run(
     energy: Mapping[str, float] | None = None,
 ) -> Result:
     """One call on `hardware` under the parameters of its family: tile, counts, times, joules."""
+    return _evaluated(call, limits(hardware), rates(hardware, parameters, energy))
 
+
+def _evaluated(call: Call, room: Limits, speeds: Rates) -> Result:
     def evaluate(given: Any) -> Result:
         problem, bounds_, speeds = given
         tile = choose(call.activity, call.menu, problem, bounds_, speeds, call.resolve)
@@ -52,18 +66,25 @@ def run(
         spent_j = energy_j(counts, speeds, slowed_s)
         return Result(tile, counts, folded, slowed_s, spent_j, by_component)
 
-    speeds = rates(hardware, parameters, energy)
-    return in_chunks(evaluate, (call.problem, limits(hardware), speeds))
+    return in_chunks(evaluate, (call.problem, room, speeds))
+
+
+@remembered(keep=single)
+def _speeds(hardware: Hardware, calibration: Calibration, name: str, library: Library) -> Rates:
+    """The device's rates for a family's kernels; those of another board's are adapted to it."""
+    family = family_of(calibration, name, library)
+    energy = calibration.values(ENERGY) if ENERGY in calibration.families else None
+    values = family.values
+    if family.origin == "inherited":
+        values = support.adapted(values, library, hardware.architecture)
+    return rates(hardware, values, energy)
 
 
 def part_of(call: Call, times: Amount, hardware: Hardware, calibration: Calibration) -> Part:
     """A call as a part of an estimate, under its family's parameters and with its interval."""
     family = family_of(calibration, call.family, call.library)
-    energy = calibration.values(ENERGY) if ENERGY in calibration.families else None
-    values = family.values
-    if family.origin == "inherited":
-        values = support.adapted(values, call.library, hardware.architecture)
-    result = run(call, hardware, values, energy)
+    speeds = _speeds(hardware, calibration, call.family, call.library)
+    result = _evaluated(call, limits(hardware), speeds)
     beyond = _beyond(call, family)
     return Part(
         name=call.name,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.remembered import arrays_in, remembered
 
 CHUNK = 8_192
 """Points evaluated at once: a menu of tiles times this many floats stays near the cache."""
@@ -24,10 +25,16 @@ THREADS: ContextVar[int] = ContextVar("THREADS", default=CORES)
 """Threads that share the chunks; 1 in processes that work beside others."""
 
 
-def in_chunks(evaluate: Callable[[Any], Any], inputs: Any) -> Any:
-    """Evaluate flattened pieces of `inputs` and join the pieces of the answer."""
-    shapes: set[tuple[int, ...]] = set()
-    _each(inputs, lambda array: shapes.add(array.shape) or array)
+def in_chunks(evaluate: Callable[[Any], Any], inputs: tuple[Any, ...]) -> Any:
+    """Evaluate flattened pieces of `inputs` and join the pieces of the answer.
+
+    The first is new at every call, the others are a machine's.
+    """
+    problem, *machine = inputs
+    shapes: set[tuple[int, ...]] = {array.shape for array in arrays_in(problem)}
+    shapes.update(*map(_shapes, machine))
+    if not shapes:
+        return evaluate(inputs)
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
@@ -56,9 +63,13 @@ def in_chunks(evaluate: Callable[[Any], Any], inputs: Any) -> Any:
 
 def _varies(value: Any) -> bool:
     """Whether a nested value holds an array of more than one number."""
-    sizes: list[int] = []
-    _each(value, lambda array: sizes.append(array.size) or array)
-    return any(size > 1 for size in sizes)
+    return any(array.size > 1 for array in arrays_in(value))
+
+
+@remembered(keep=lambda shapes: not shapes)
+def _shapes(value: Any) -> frozenset[tuple[int, ...]]:
+    """Shapes of all arrays in a nested value."""
+    return frozenset(array.shape for array in arrays_in(value))
 
 
 def _each(value: Any, change: Callable[[NDArray[np.float64]], Any]) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from hwmodel.bounds.roofline import peak_s
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.counts import operation_counts, points
+from hwmodel.einsum.known import known
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.structure import contraction
 from hwmodel.hardware.hardware import Hardware
@@ -26,6 +27,7 @@ from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Operation
 
 
+@known()
 def unit_operations(cascade: Cascade) -> dict[Operation, Amount]:
     """Operations of a cascade by the unit of a GPU that does them, two tensors at a time."""
     cascade = pairwise(cascade)

@@ -16,6 +16,7 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
+from hwmodel.einsum.known import known
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.space import extent
 from hwmodel.einsum.structure import attention, contraction, row_operation
@@ -31,6 +32,7 @@ from hwmodel.machines.gpu.units import scalar_operations
 from hwmodel.quantity.arithmetic import where
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import CoverageError
+from hwmodel.quantity.remembered import single
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity
 
@@ -65,6 +67,11 @@ def lower(cascade: Cascade, kernel: Kernel = None) -> tuple[Call, ...]:
     Raises `UnknownNameError` for an unknown library, and `CoverageError` for an Einsum that no
     schedule covers or a schedule that the library lacks.
     """
+    named = kernel is None or isinstance(kernel, str)
+    return _known_calls(cascade, kernel) if named else _calls(cascade, kernel)
+
+
+def _calls(cascade: Cascade, kernel: Kernel) -> tuple[Call, ...]:
     chosen = picks(kernel)
     cascade = pairwise(cascade)
     found = _attention(cascade)
@@ -75,6 +82,9 @@ def lower(cascade: Cascade, kernel: Kernel = None) -> tuple[Call, ...]:
     if rows is not None and rows.libraries[0].rewrites is not None:
         found = rows.libraries[0].rewrites(found)
     return tuple(_call(each, chosen, kernel) for each in found)
+
+
+_known_calls = known(lambda calls: all(single(call.problem) for call in calls))(_calls)
 
 
 def _call(found: Found, chosen: Mapping[str, Pick], kernel: Kernel) -> Call:

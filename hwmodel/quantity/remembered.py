@@ -1,0 +1,76 @@
+"""Answers that are kept by which values they were worked out from, of values that never change.
+
+For what follows from a machine or a calibration alone and is asked for at every call. A value is
+told by its identity, which costs nothing; what is kept holds on to it, so that no other takes its
+place. What holds arrays can be large, and is better not kept (`single`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import lru_cache, wraps
+from threading import Lock
+from typing import Any, ParamSpec, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MOST = 128
+"""Answers that are kept, the oldest forgotten first."""
+
+
+def remembered(keep: Callable[[Any], bool]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A function that answers from memory where it is given the same values again, by place.
+
+    `keep` says which answers are kept.
+    """
+
+    def decorated(function: Callable[P, R]) -> Callable[P, R]:
+        kept: dict[tuple[int | str, ...], tuple[tuple[Any, ...], R]] = {}
+        lock = Lock()
+
+        @wraps(function)
+        def call(*args: P.args, **given: P.kwargs) -> R:
+            key = tuple([each if isinstance(each, str) else id(each) for each in args])
+            found = None if given else kept.get(key)
+            if found is not None:
+                return found[1]
+            answer = function(*args, **given)
+            if not given and keep(answer):
+                with lock:
+                    while len(kept) >= MOST:
+                        del kept[next(iter(kept))]
+                    kept[key] = (args, answer)
+            return answer
+
+        return call
+
+    return decorated
+
+
+def single(value: Any) -> bool:
+    """Whether a nested value holds no array."""
+    return next(arrays_in(value), None) is None
+
+
+def arrays_in(value: Any) -> Iterator[NDArray[Any]]:
+    """Every array in a nested value of records, tables and tuples."""
+    if isinstance(value, np.ndarray):
+        yield cast(NDArray[Any], value)
+    elif isinstance(value, Mapping):
+        for item in cast(Mapping[Any, Any], value).values():
+            yield from arrays_in(item)
+    elif isinstance(value, tuple):
+        for item in cast(tuple[Any, ...], value):
+            yield from arrays_in(item)
+    else:
+        for name in _names(cast(Any, value).__class__):
+            yield from arrays_in(getattr(value, name))
+
+
+@lru_cache(maxsize=256)
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields of a class of records; none of any other class."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()

@@ -71,7 +71,6 @@ class _Used:
         self.messages = any(c.messages for c in counts)
         self.atomics = any(_any(c.atomics[0]) for c in counts)
         self.rows = any(part.family.startswith("rows") for part in parts)
-        self.families = {part.family for part in parts}
 
     def reads(self, path: str) -> bool:
         """Whether anything depends on the number; paths that are not known here are taken to be."""
@@ -99,8 +98,7 @@ class _Used:
         if field == "latency":
             return level == "dram" and bool(self.slots & {*DRAM_SLOTS})
         if field == "capacity":
-            tensor = level == "tensor" and any("flash-attention-4" in f for f in self.families)
-            return level in ("dram", "l2") or tensor
+            return level in ("dram", "l2") or (level == "tensor" and level in self.levels)
         return False
 
     def _processors(self, path: str) -> bool:
@@ -109,7 +107,7 @@ class _Used:
         if path == "processors.port_bytes_per_clock":
             return "port" in self.levels
         if path == "processors.shared_per_block":
-            return any("flash-attention-4" in f for f in self.families)
+            return "tensor" in self.levels  # kernels whose tiles follow from both memories
         return True
 
 

@@ -19,6 +19,7 @@ from hwmodel.bounds.sensitivity import on_machine
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.driver import Machine, Workload, check_workload, divided, machine_of, predict
+from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.network import collectives
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import CoverageError, HwmodelError, InputError, UnknownNameError
@@ -39,7 +40,7 @@ def bound(
     workload: Workload,
     on: Machine,
     *,
-    kernel: str | None = None,
+    kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
 ) -> "Limit | LooseBound":
     """Least bytes at each memory level and least time, for any schedule; and how far kernels are.
@@ -124,7 +125,7 @@ def compare(
     workload: Workload,
     on: Sequence[Machine],
     *,
-    kernel: str | None = None,
+    kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
 ) -> Comparison:
     """The same workload on several machines; those that cannot run it are named, with why.

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.parameters import Number, changed, numbers
 from hwmodel.machines.driver import Machine, Workload
+from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.quantity.units import show
@@ -99,7 +100,7 @@ def attribute(
     workload: Workload | Sequence[Workload],
     on: Machine | Sequence[Machine],
     *,
-    kernel: str | None = None,
+    kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
 ) -> Attribution:
     """What the difference between two estimates is due to: `on=[before, after]`.

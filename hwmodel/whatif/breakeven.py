@@ -16,6 +16,7 @@ import numpy as np
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.parameters import Number, number
 from hwmodel.machines.driver import Machine, Workload
+from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, SolverError
 from hwmodel.quantity.units import amount, show
@@ -112,7 +113,7 @@ def break_even(
     to: str | None = None,
     low: float | str | None = None,
     high: float | str | None = None,
-    kernel: str | None = None,
+    kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
 ) -> BreakEven:
     """The values of one number, such as "hbm.bandwidth", at which another resource binds.

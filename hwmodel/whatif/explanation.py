@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.machines.driver import Machine, Workload
+from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import show
@@ -82,7 +83,7 @@ def explain(
     what: Estimate | Workload,
     on: Machine | None = None,
     *,
-    kernel: str | None = None,
+    kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
 ) -> Explanation:
     """Say why a prediction is what it is: an estimate's, or that of a workload on a machine.

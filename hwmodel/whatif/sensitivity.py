@@ -19,6 +19,7 @@ import numpy as np
 from hwmodel.hardware.parameters import Number, numbers
 from hwmodel.hardware.peaks import KINDS
 from hwmodel.machines.driver import Machine, Workload
+from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
@@ -107,7 +108,7 @@ def sensitivity(
     workload: Workload,
     on: Machine,
     *,
-    kernel: str | None = None,
+    kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
     swing: float = SWING,
 ) -> Sensitivity:

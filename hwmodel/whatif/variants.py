@@ -18,6 +18,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.parameters import changed, numbers
 from hwmodel.hardware.peaks import LEADERS
 from hwmodel.machines.driver import Machine, Workload, predict
+from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.spine.estimate import Estimate
 
@@ -33,7 +34,7 @@ class Question:
     """What is predicted whatever the machine's numbers: a workload, and how it runs."""
 
     workload: Workload
-    kernel: str | None = None
+    kernel: Kernel = None
     parallel: Mapping[str, int] | None = None
 
     def ask(self, machine: Hardware) -> Estimate:

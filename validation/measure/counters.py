@@ -28,9 +28,8 @@ import torch
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation.measure.arena import Arena, Carver
 from hwmodel.validation.measure.board import L2_BYTES
-from hwmodel.validation.measure.library import builder
+from hwmodel.validation.measure.cases import build_of
 from hwmodel.validation.measure.shapes import Case, work
-from hwmodel.validation.measure.triton_kernels import KERNEL, triton_builder
 
 COUNTERS = {
     "dram_bytes_read": "dram__bytes_read.sum",
@@ -79,7 +78,7 @@ def run_ranges(path: Path) -> None:
         count, calls = plan_calls(case)
         carver = Carver(arena)
         torch.manual_seed(0)
-        build = triton_builder(case) if case.kernel == KERNEL else builder(case)
+        build = build_of(case)
         sets = [build(carver) for _ in range(count)]
         outputs: deque[Any] = deque(maxlen=count)
         for index in range(calls):

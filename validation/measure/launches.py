@@ -20,7 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation.measure.arena import Arena, Carver
-from hwmodel.validation.measure.library import builder
+from hwmodel.validation.measure.cases import build_of
 from hwmodel.validation.measure.shapes import Case
 
 CHUNK = 100
@@ -65,7 +65,7 @@ def _traced(cases: Sequence[Case], arena: Arena) -> list[list[dict[str, Any]] | 
 def _prepared(case: Case, arena: Arena, refused: dict[int, str], at: int) -> Any:
     """The call of a case, run once so that modules are loaded and workspaces exist."""
     try:
-        call = builder(case)(Carver(arena))
+        call = build_of(case)(Carver(arena))
         call()
     except (RuntimeError, HwmodelError) as error:
         refused[at] = str(error)[:200]

@@ -27,9 +27,9 @@ from hwmodel.validation.fit import is_test
 from hwmodel.validation.measure import counters, launches
 from hwmodel.validation.measure.arena import Arena, pool_bytes
 from hwmodel.validation.measure.board import describe, open_board
-from hwmodel.validation.measure.edges import edge_streams
+from hwmodel.validation.measure.cases import all_streams, build_of
 from hwmodel.validation.measure.energy import measure_energy
-from hwmodel.validation.measure.library import builder, check_conventions
+from hwmodel.validation.measure.library import check_conventions
 from hwmodel.validation.measure.models import CONFIGS, DECODE_POINTS, PREFILL_POINTS
 from hwmodel.validation.measure.shapes import (
     HOT_BYTES_PER_S,
@@ -40,8 +40,8 @@ from hwmodel.validation.measure.shapes import (
     streams,
     work,
 )
-from hwmodel.validation.measure.timer import Build, Timer, Timing
-from hwmodel.validation.measure.triton_kernels import KERNEL, MENU, triton_builder, triton_streams
+from hwmodel.validation.measure.timer import Timer, Timing
+from hwmodel.validation.measure.triton_kernels import MENU, triton_streams
 from hwmodel.validation.rows import Row
 from hwmodel.validation.torch_decoder import (
     Step,
@@ -92,7 +92,7 @@ class Sitting:
         memory_bytes = torch.cuda.get_device_properties(0).total_memory
         self.timer = Timer(board=open_board(), arena=Arena(capacity_bytes=pool_bytes(memory_bytes)))
         self.header = describe(self.timer.board) | {"sitting": name, "seed": seed}
-        self.sources = streams(seed) | edge_streams(seed) | triton_streams(seed)
+        self.sources = all_streams(seed)
         self.measured = 0
 
     def write(self, stage: str, row: dict[str, Any]) -> None:
@@ -111,11 +111,6 @@ def name_of(case: Case) -> dict[str, Any]:
     """The columns that say what was measured."""
     head = {"family": case.family, "kernel": case.kernel, "dtype": case.dtype}
     return head | dict(case.shape) | ({"anchor": True} if case.anchor else {})
-
-
-def build_of(case: Case) -> Build:
-    """What makes the inputs and the call of a case: the library's, or this package's kernels'."""
-    return triton_builder(case) if case.kernel == KERNEL else builder(case)
 
 
 def hot_below_s(case: Case) -> float:
@@ -168,8 +163,8 @@ def measure_energies(sitting: Sitting, until: float) -> None:
         if time.perf_counter() > until:
             return
         try:
-            burst = sitting.timer.time(builder(case), most_sets=most_sets(case))
-            energy = measure_energy(sitting.timer, builder(case), most_sets=most_sets(case))
+            burst = sitting.timer.time(build_of(case), most_sets=most_sets(case))
+            energy = measure_energy(sitting.timer, build_of(case), most_sets=most_sets(case))
         except (RuntimeError, HwmodelError) as error:
             sitting.write("energy", name_of(case) | {"error": str(error)[:200]})
             continue

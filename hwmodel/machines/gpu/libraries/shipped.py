@@ -74,14 +74,19 @@ def library(name: str) -> Library:
         return SHIPPED[name]
     if ":" not in name:
         raise UnknownNameError("kernel", name, SHIPPED)
-    module, _, attribute = name.partition(":")
     try:
-        found: Any = getattr(import_module(module), attribute)
+        found = imported(name)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(f"kernel {name!r}: expected module:NAME of a Library; {error}") from None
     if not isinstance(found, Library):
         raise InputError(f"kernel {name!r}: expected a Library, found {shown(found)}")
     return found
+
+
+def imported(name: str) -> Any:
+    """What "module:NAME" means."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def is_known(name: str) -> bool:

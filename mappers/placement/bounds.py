@@ -26,8 +26,7 @@ All are evaluated from their multipliers, so that a solver's tolerance cannot ma
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -86,14 +85,15 @@ class Bound:
 
 def levels(cost: Counts) -> tuple[Level, ...]:
     """Levels of a link cost, finest first; their sum is at most the cost, for every two devices."""
-    graphs: Any = import_module("scipy.sparse.csgraph")
+    from scipy.sparse.csgraph import connected_components  # late: costly to load
+
     both = np.minimum(cost, cost.T)
     found: list[Level] = []
     below = 0.0
     for threshold in np.unique(both):
         near = both < threshold
         np.fill_diagonal(near, True)
-        count, group = graphs.connected_components(near, directed=False)
+        count, group = connected_components(near, directed=False)
         if count == 1:
             break
         if threshold > below:
@@ -191,16 +191,17 @@ class _Board:
 
 def kept_by_matching(counts: Counts, capacity: int) -> float:
     """Most transitions of one pair of layers that can stay, from the dual of the b-matching."""
-    sparse: Any = import_module("scipy.sparse")
-    optimize: Any = import_module("scipy.optimize")
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_matrix
+
     rows, columns = np.nonzero(counts)
     size, weight = counts.shape[0], counts[rows, columns]
     entry = np.arange(rows.size)
-    table = sparse.csr_matrix(
+    table = csr_matrix(
         (np.ones(2 * rows.size), (np.r_[rows, size + columns], np.r_[entry, entry])),
         shape=(2 * size, rows.size),
     )
-    solved = optimize.linprog(-weight, A_ub=table, b_ub=np.full(2 * size, capacity), bounds=(0, 1))
+    solved = linprog(-weight, A_ub=table, b_ub=np.full(2 * size, capacity), bounds=(0, 1))
     if solved.status != 0:  # an unsolved program still has the bound of its rows
         return float(np.sort(counts, axis=1)[:, -capacity:].sum())
     price = np.maximum(-np.asarray(solved.ineqlin.marginals), 0.0)
@@ -291,8 +292,9 @@ def _centred(matrix: Counts, shape: tuple[int, int, int]) -> Counts:
 
 
 def _positive_part(matrix: Counts) -> Counts:
-    linalg: Any = import_module("scipy.linalg")
-    values, vectors = linalg.eigh(matrix, subset_by_value=(0.0, np.inf), check_finite=False)
+    from scipy.linalg import eigh
+
+    values, vectors = eigh(matrix, subset_by_value=(0.0, np.inf), check_finite=False)
     found: Counts = (vectors * values) @ vectors.T
     return found
 

@@ -13,9 +13,9 @@ program. `cluster_exactly` solves that; `cluster` alternates between the best to
 experts (an assignment), for sizes beyond it. Values are expected activations.
 """
 
+import math
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from hwmodel.experts.statistics import Counts
 from hwmodel.mappers.placement.problem import assign
 from hwmodel.mappers.placement.program import variable
 from hwmodel.quantity.errors import InputError, SolverError
+
+if TYPE_CHECKING:
+    from pulp import LpVariable
 
 RESTARTS = 20
 
@@ -62,25 +65,27 @@ def cluster_exactly(
 ) -> Clusters:
     """Optimal clusters by the linearised integer program, or the best within the time limit."""
     _check(frequency, activation, clusters, theta)
-    pulp: Any = import_module("pulp")
+    import pulp  # late: costly to load
+
     types, experts = activation.shape
     names = range(clusters)
-    model: Any = pulp.LpProblem("clusters", pulp.LpMinimize)
+    model = pulp.LpProblem("clusters", pulp.LpMinimize)
     held = [[variable(model, f"R_{i}_{j}", binary=True) for j in range(types)] for i in names]
     home = [[variable(model, f"C_{i}_{k}", binary=True) for k in range(experts)] for i in names]
     uneven = [variable(model, f"u_{i}") for i in names]
     mean = float(frequency.sum()) / clusters
-    terms: list[Any] = [theta * uneven[i] for i in names]
+    terms: list[pulp.LpAffineExpression] = [theta * uneven[i] for i in names]
     for j in range(types):
         model += pulp.lpSum(held[i][j] for i in names) == 1
     for k in range(experts):
         model += pulp.lpSum(home[i][k] for i in names) == 1
+    pairs: list[list[int]] = np.argwhere(activation * frequency[:, None] > 0).tolist()
     for i in names:
         load = pulp.lpSum(float(frequency[j]) * held[i][j] for j in range(types))
         model += load - mean <= uneven[i]
         model += mean - load <= uneven[i]
         model += pulp.lpSum(home[i][k] for k in range(experts)) == experts // clusters
-        for j, k in np.argwhere(activation * frequency[:, None] > 0):
+        for j, k in pairs:
             remote = variable(model, f"g_{i}_{j}_{k}")
             model += remote >= held[i][j] - home[i][k]
             terms.append((1 - theta) * float(frequency[j] * activation[j, k]) * remote)
@@ -91,9 +96,9 @@ def cluster_exactly(
     from hwmodel.mappers.placement.solver import Quiet  # late, as pulp is costly to import
 
     model.solve(Quiet(timeLimit=time_limit_s, threads=1, gapRel=0.0))
-    chosen = [[held[i][j].value() for i in names] for j in range(types)]
-    homes = [[home[i][k].value() for i in names] for k in range(experts)]
-    if any(value is None for row in chosen + homes for value in row):
+    chosen = [[_value(held[i][j]) for i in names] for j in range(types)]
+    homes = [[_value(home[i][k]) for i in names] for k in range(experts)]
+    if any(math.isnan(value) for row in chosen + homes for value in row):
         raise SolverError(
             f"clusters: the solver found no clusters in {time_limit_s:g} s; allow more time, or use"
             " cluster"
@@ -102,6 +107,12 @@ def cluster_exactly(
     found = Clusters(np.argmax(chosen, axis=1), np.argmax(homes, axis=1), 0.0, None)
     value = cluster_value(frequency, activation, clusters, theta, found)
     return Clusters(found.tokens, found.experts, value, min(least, value))
+
+
+def _value(variable: "LpVariable") -> float:
+    """What the solver gave a variable; NaN where it gave none."""
+    found = variable.value()
+    return math.nan if found is None else found
 
 
 def cluster(

@@ -9,8 +9,7 @@ only where `allowed`. Layers are positions 0, 1, ... here. With `cost` 1 off the
 """
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,8 +169,9 @@ def busiest(posed: Problem, assignment: Assignment) -> list[float]:
 
 def assign(cost: Counts) -> NDArray[np.int64]:
     """Column of each row in the cheapest assignment; `ValueError` where there is none."""
-    optimize: Any = import_module("scipy.optimize")
-    rows, columns = optimize.linear_sum_assignment(cost)
+    from scipy.optimize import linear_sum_assignment  # late: costly to load
+
+    rows, columns = linear_sum_assignment(cost)
     found: NDArray[np.int64] = columns[np.argsort(rows)]
     return found
 

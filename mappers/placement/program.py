@@ -11,10 +11,10 @@ optimum and a far weaker relaxation. Symmetry is broken by the first layer: devi
 the experts before the first of device d - 1.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,12 @@ from hwmodel.mappers.placement.bounds import levels
 from hwmodel.mappers.placement.problem import Assignment, Problem, is_feasible
 from hwmodel.quantity.errors import SolverError
 
+if TYPE_CHECKING:
+    from highspy import cb
+    from pulp import LpAffineExpression, LpProblem, LpVariable
+
+Variables: TypeAlias = "Mapping[tuple[int, int, int], LpVariable]"
+"""Layer, expert, device -> whether it stands there."""
 MOST_VARIABLES = 6_000
 """Kept transitions of the largest program that is worth a solver's time."""
 
@@ -46,9 +52,10 @@ def variables(posed: Problem) -> int | None:
     return sum(level.groups for level in steps) * len(posed.pairs) * posed.experts**2
 
 
-def variable(model: Any, name: str, *, binary: bool = False) -> Any:
+def variable(model: "LpProblem", name: str, *, binary: bool = False) -> "LpVariable":
     """A variable of a model, of 0 or more; PuLP before 3.3 makes it apart from the model."""
-    pulp: Any = import_module("pulp")
+    import pulp  # late: costly to load
+
     kind = pulp.LpBinary if binary else pulp.LpContinuous
     if hasattr(model, "add_variable"):
         return model.add_variable(name, 0, None, kind)
@@ -60,16 +67,17 @@ def solve_program(posed: Problem, time_limit_s: float, stop: Event | None = None
 
     Another thread may `stop` the solver, which then answers with what it has.
     """
-    pulp: Any = import_module("pulp")
-    model: Any = pulp.LpProblem("experts", pulp.LpMinimize)
+    import pulp
+
+    model = pulp.LpProblem("experts", pulp.LpMinimize)
     rows, columns, devices = range(posed.layers), range(posed.experts), range(posed.devices)
-    x: Any = {
+    x = {
         (layer, i, d): variable(model, f"x_{layer}_{i}_{d}", binary=True)
         for layer in rows
         for i in columns
         for d in devices
     }
-    terms: list[Any] = []
+    terms: list[pulp.LpAffineExpression] = []
     for layer in rows:
         for i in columns:
             model += pulp.lpSum(x[layer, i, d] for d in devices) == 1
@@ -95,11 +103,12 @@ def solve_program(posed: Problem, time_limit_s: float, stop: Event | None = None
     model += pulp.lpSum(terms)
     options: dict[str, Any] = {"timeLimit": time_limit_s, "threads": 1, "gapRel": 0.0}
     if stop is not None:
-        kinds: Any = import_module("highspy").cb.HighsCallbackType
+        from highspy import cb
+
         options["callbackTuple"] = (_interrupted, stop)
         options["callbacksToActivate"] = [
-            kinds.kCallbackMipInterrupt,
-            kinds.kCallbackSimplexInterrupt,
+            cb.HighsCallbackType.kCallbackMipInterrupt,
+            cb.HighsCallbackType.kCallbackSimplexInterrupt,
         ]
     from hwmodel.mappers.placement.solver import Quiet  # late, as pulp is costly to import
 
@@ -120,16 +129,23 @@ def solve_program(posed: Problem, time_limit_s: float, stop: Event | None = None
     return Solved(placed if is_feasible(posed, placed) else None, least)
 
 
-def _interrupted(kind: Any, message: str, out: Any, reply: Any, stop: Event) -> None:
+def _interrupted(
+    kind: object,
+    message: str,
+    out: object,
+    reply: "cb.HighsCallbackInput | None",
+    stop: Event,
+) -> None:
     """What HiGHS calls as it goes, to ask whether to go on."""
     if reply is not None and stop.is_set():
         reply.user_interrupt = True
 
 
-def _kept(posed: Problem, model: Any, x: Any) -> list[Any]:
+def _kept(posed: Problem, model: "LpProblem", x: "Variables") -> "list[LpAffineExpression]":
     """What is kept at each level, as a negative cost, with the constraints on it."""
-    pulp: Any = import_module("pulp")
-    terms: list[Any] = []
+    import pulp
+
+    terms: list[pulp.LpAffineExpression] = []
     experts = range(posed.experts)
     for depth, level in enumerate(levels(posed.cost)):
         for group in range(level.groups):
@@ -138,7 +154,7 @@ def _kept(posed: Problem, model: Any, x: Any) -> list[Any]:
             for pair, (a, b, counts) in enumerate(posed.pairs):
                 here = [pulp.lpSum(x[a, i, d] for d in devices) for i in experts]
                 there = [pulp.lpSum(x[b, j, d] for d in devices) for j in experts]
-                y: Any = {
+                y = {
                     (i, j): variable(model, f"y_{depth}_{group}_{pair}_{i}_{j}")
                     for i in experts
                     for j in experts

@@ -13,28 +13,24 @@ import sys
 from collections.abc import Generator
 from typing import Any
 
-import pulp
+from pulp import HiGHS, LpProblem
 
 from hwmodel.quantity.errors import SolverError
 
-_HiGHS: Any = pulp.HiGHS
 
-
-class Quiet(_HiGHS):
+class Quiet(HiGHS):
     """`pulp.HiGHS(msg=False, ...)` that says nothing at all."""
 
     def __init__(self, **options: Any) -> None:
         """The options of `pulp.HiGHS`."""
-        plain: Any = super()
-        plain.__init__(msg=False, **options)
+        super().__init__(msg=False, **options)
 
-    def createAndConfigureSolver(self, lp: Any) -> None:
+    def createAndConfigureSolver(self, lp: LpProblem) -> None:
         """Make the solver, in silence."""
-        plain: Any = super()
         with _silence():
-            plain.createAndConfigureSolver(lp)
+            super().createAndConfigureSolver(lp)
 
-    def callSolver(self, lp: Any) -> None:
+    def callSolver(self, lp: LpProblem) -> None:
         """Solve, with threads of its own; `SolverError` where HiGHS gives no answer of any kind."""
         highs = lp.solverModel
         if highs.run().name == "kError":

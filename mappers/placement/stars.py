@@ -19,7 +19,6 @@ Inequalities are added where the last solution breaks them. Each bound is evalua
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from itertools import combinations
 from typing import Any
 
@@ -58,8 +57,9 @@ class _Program:
 
     def solve(self, company: list[list[int]], capacity: int) -> tuple[float, Counts] | None:
         """A proven maximum, and x; None where the solver gives up."""
-        sparse: Any = import_module("scipy.sparse")
-        optimize: Any = import_module("scipy.optimize")
+        from scipy.optimize import linprog  # late: costly to load
+        from scipy.sparse import csr_matrix
+
         rows, columns = list(self.rows), list(self.columns)
         factors, limit = list(self.factors), list(self.limit)
         for others in company:
@@ -68,8 +68,8 @@ class _Program:
             factors += [1.0] * len(others)
             limit.append(capacity - 1.0)
         weight, most = np.array(self.weight), np.array(limit)
-        table = sparse.csr_matrix((factors, (rows, columns)), shape=(most.size, weight.size))
-        solved = optimize.linprog(
+        table = csr_matrix((factors, (rows, columns)), shape=(most.size, weight.size))
+        solved = linprog(
             -weight,
             A_ub=table,
             b_ub=most,

@@ -51,7 +51,7 @@ def test_python_and_the_command_line_minimise_the_same() -> None:
 
 def _value(objective: str, found: Estimate) -> float:
     if objective == "sram":
-        return found.stores[0].needed_bytes
+        return float(found.stores[0].needed_bytes)
     fields = {"latency": "time_s", "energy": "energy_j", "traffic": "dram_bytes_read"}
     return float(getattr(found, fields[objective]))
 

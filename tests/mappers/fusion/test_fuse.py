@@ -218,7 +218,7 @@ def fused_or_apart(sizes: dict[str, int], room: int) -> float:
     Fused, rows of one side stay with their vectors of both products, and the other side passes by;
     apart, one operand of each product stays in tiles. Bytes and needs are written down by hand.
     """
-    import pulp  # pyright: ignore[reportMissingTypeStubs]
+    import pulp
 
     solver: Any = pulp
     m, p, e, f = (sizes[rank] for rank in "mpef")

@@ -304,7 +304,7 @@ def test_names_and_shapes_that_no_mapspace_has_are_refused() -> None:
 
 def integer_program(size: int, capacity: int) -> float:
     """Output-stationary tiles of a square product as an integer program: least bytes moved."""
-    import pulp  # pyright: ignore[reportMissingTypeStubs]
+    import pulp
 
     solver: Any = pulp
     pairs = list(product(range(1, size + 1), repeat=2))

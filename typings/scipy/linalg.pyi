@@ -1,0 +1,6 @@
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+def eigh(
+    a: ArrayLike, *, subset_by_value: tuple[float, float] | None = ..., check_finite: bool = ...
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...

@@ -1,0 +1,6 @@
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+def connected_components(
+    csgraph: ArrayLike, directed: bool = ...
+) -> tuple[int, NDArray[np.int32]]: ...

@@ -139,8 +139,7 @@ def _walked(where: str, name: str, values: Sequence[Any]) -> Axis:
 def _numbers(values: Sequence[Any]) -> Numbers | None:
     """Values as an array where all are numbers."""
     if not isinstance(values, np.ndarray):
-        kinds = (int, float, np.integer, np.floating)
-        if not all(isinstance(v, kinds) and not isinstance(v, bool) for v in values):
+        if not all(map(_is_number, values)):
             return None
     elif cast(NDArray[Any], values).dtype.kind not in "iuf":
         return None
@@ -148,6 +147,14 @@ def _numbers(values: Sequence[Any]) -> Numbers | None:
         return np.array(values, dtype=np.float64)
     except OverflowError:
         raise InputError("axis: expected numbers of at most 1.8e308, found a larger one") from None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is one number, be it an array without a side."""
+    if isinstance(value, np.ndarray):
+        array = cast(NDArray[Any], value)
+        return array.ndim == 0 and array.dtype.kind in "iuf"
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def _first_bad(array: Numbers) -> float:

@@ -36,6 +36,10 @@ def test_numbers_can_be_walked_too() -> None:
     assert [points.fixed(block) for block in range(3)] == [{"tp": 1}, {"tp": 2}, {"tp": 4}]
 
 
+def test_a_number_of_no_side_is_a_number() -> None:
+    assert rows({"M": [np.array(5), 2]}) == [{"M": 5}, {"M": 2}]
+
+
 def test_names_go_side_by_side() -> None:
     found = rows({"shape": together(N=[10, 20], K=[30, 40]), "M": [1, 2]})
     assert [(row["N"], row["K"], row["M"]) for row in found] == [

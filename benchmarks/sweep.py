@@ -79,7 +79,7 @@ STAGES = {
     "counts": ("cublas.py:activity", "attention.py:activity", "activity.py:totals"),
     "time": ("activity.py:fold",),
     "power and energy": ("activity.py:sustained_s", "activity.py:energy_j"),
-    "bounds": ("bound.py:bound", "roofline.py:roofline_s"),
+    "bounds": ("roofline.py:floor_of", "least.py:busy_s"),
     "columns": ("answers.py:columns",),
 }
 """Stage -> the functions whose time it is; those of one line run one after the other."""

@@ -37,3 +37,8 @@ def known(
         return call
 
     return decorated
+
+
+def at_one_size(cascade: Cascade) -> bool:
+    """Whether every rank has a single size."""
+    return all(isinstance(rank.size, (int, float)) for rank in cascade.ranks.values())

@@ -29,7 +29,7 @@ from hwmodel.einsum.cascade import (
     Stage,
     Tensor,
 )
-from hwmodel.einsum.known import known
+from hwmodel.einsum.known import at_one_size, known
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.structure import Reductions, factors, plain
 
@@ -45,7 +45,7 @@ class _Step:
     ranks: tuple[str, ...]
 
 
-@known(keep=lambda chain: True)
+@known(keep=at_one_size)
 def pairwise(cascade: Cascade) -> Cascade:
     """The cascade with every such product as a chain; the same cascade where there is none."""
     einsums: list[Einsum] = []

@@ -66,7 +66,7 @@ def arrays_in(value: Any) -> Iterator[NDArray[Any]]:
         for item in cast(tuple[Any, ...], value):
             yield from arrays_in(item)
     else:
-        for name in _names(cast(Any, value).__class__):
+        for name in _names(value.__class__):
             yield from arrays_in(getattr(value, name))
 
 

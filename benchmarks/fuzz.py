@@ -446,7 +446,7 @@ class Fuzz:
         def call() -> None:
             from hwmodel.einsum.notation import parse
             from hwmodel.machines.driver import predict
-            from hwmodel.verbs.answer import bound
+            from hwmodel.verbs.bound import bound
 
             made = parse(text, sizes=given, dtypes=dtypes)
             for verb, machine in ((predict, "h200"), (bound, "peer-a2")):
@@ -535,7 +535,7 @@ class Fuzz:
 
         def call() -> None:
             from hwmodel.network.topologies import topology
-            from hwmodel.verbs.answer import collective
+            from hwmodel.verbs.collective import collective
 
             str(collective("all_reduce", 1e6, 4, "h200", topology=topology(path)))
 

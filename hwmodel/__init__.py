@@ -46,13 +46,14 @@ if TYPE_CHECKING:
     from hwmodel.sweeps.run import sweep as sweep
     from hwmodel.sweeps.table import Sweep as Sweep
     from hwmodel.validation.plan import calibrate_device as calibrate
-    from hwmodel.verbs.answer import Comparison as Comparison
-    from hwmodel.verbs.answer import bound as bound
-    from hwmodel.verbs.answer import collective as collective
-    from hwmodel.verbs.answer import compare as compare
     from hwmodel.verbs.answer import map as map
     from hwmodel.verbs.answer import place as place
-    from hwmodel.verbs.map import LooseBound as LooseBound
+    from hwmodel.verbs.ask import ask as ask
+    from hwmodel.verbs.bound import LooseBound as LooseBound
+    from hwmodel.verbs.bound import bound as bound
+    from hwmodel.verbs.collective import collective as collective
+    from hwmodel.verbs.compare import Comparison as Comparison
+    from hwmodel.verbs.compare import compare as compare
     from hwmodel.verbs.papers import papers as papers
     from hwmodel.verbs.placed import PlaceAnswer as PlaceAnswer
     from hwmodel.verbs.validate import validate as validate
@@ -75,7 +76,7 @@ _FACE = {
     "BreakEven": ("hwmodel.whatif.breakeven", "BreakEven"),
     "CapacityError": ("hwmodel.quantity.errors", "CapacityError"),
     "Cascade": ("hwmodel.einsum.cascade", "Cascade"),
-    "Comparison": ("hwmodel.verbs.answer", "Comparison"),
+    "Comparison": ("hwmodel.verbs.compare", "Comparison"),
     "CoverageError": ("hwmodel.quantity.errors", "CoverageError"),
     "Estimate": ("hwmodel.spine.estimate", "Estimate"),
     "Explanation": ("hwmodel.whatif.explanation", "Explanation"),
@@ -83,7 +84,7 @@ _FACE = {
     "HwmodelError": ("hwmodel.quantity.errors", "HwmodelError"),
     "InputError": ("hwmodel.quantity.errors", "InputError"),
     "Limit": ("hwmodel.bounds.limit", "Limit"),
-    "LooseBound": ("hwmodel.verbs.map", "LooseBound"),
+    "LooseBound": ("hwmodel.verbs.bound", "LooseBound"),
     "Mapped": ("hwmodel.mappers.mapper", "Mapped"),
     "Model": ("hwmodel.einsum.workloads.model", "Model"),
     "PlaceAnswer": ("hwmodel.verbs.placed", "PlaceAnswer"),
@@ -95,12 +96,13 @@ _FACE = {
     "Topology": ("hwmodel.network.topology", "Topology"),
     "UnknownNameError": ("hwmodel.quantity.errors", "UnknownNameError"),
     "models": ("hwmodel.einsum.workloads.config", "shipped_configs"),
+    "ask": ("hwmodel.verbs.ask", "ask"),
     "attribute": ("hwmodel.whatif.attribution", "attribute"),
-    "bound": ("hwmodel.verbs.answer", "bound"),
+    "bound": ("hwmodel.verbs.bound", "bound"),
     "break_even": ("hwmodel.whatif.breakeven", "break_even"),
     "calibrate": ("hwmodel.validation.plan", "calibrate_device"),
-    "collective": ("hwmodel.verbs.answer", "collective"),
-    "compare": ("hwmodel.verbs.answer", "compare"),
+    "collective": ("hwmodel.verbs.collective", "collective"),
+    "compare": ("hwmodel.verbs.compare", "compare"),
     "device": ("hwmodel.hardware.catalogue", "device"),
     "devices": ("hwmodel.hardware.catalogue", "devices"),
     "each": ("hwmodel.sweeps.axes", "each"),
@@ -146,6 +148,7 @@ __all__ = [
     "Sweep",
     "Topology",
     "UnknownNameError",
+    "ask",
     "attribute",
     "bound",
     "break_even",

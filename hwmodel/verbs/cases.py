@@ -3,7 +3,8 @@
 Cases that differ in their sizes only are evaluated together, in vectorised calls, so that a file of
 a hundred thousand takes seconds. Answers keep the order of the cases. A case that is refused gets
 `{"error": ...}`, which names the file, the line and the field; the others still answer. Fields are
-those of `hwmodel.verbs.request`, answers those of `Estimate.record` (SI units).
+those of `hwmodel.verbs.request`, answers those of `Estimate.record` (SI units). A line may ask
+another verb by `"verb": "bound"`; it answers with what `--json` prints.
 """
 
 import json
@@ -30,7 +31,9 @@ from hwmodel.quantity.reading import (
     why,
 )
 from hwmodel.quantity.units import Amount
+from hwmodel.show.json import plain
 from hwmodel.spine.estimate import EXTRAPOLATED, Estimate
+from hwmodel.verbs.ask import question
 from hwmodel.verbs.request import Request, answerer, read
 
 Answer: TypeAlias = dict[str, Any]
@@ -38,6 +41,9 @@ Answerer: TypeAlias = Callable[[Mapping[str, Amount]], Estimate]
 
 AT_ONCE = 16_384
 """Cases in one vectorised call: enough to hide its overhead, few enough to show progress."""
+
+BATCHED = "predict"
+"""The verb of a line that names none, and whose lines of one form are one call."""
 
 INTERNAL = "internal: "
 """Before the error of a case that met a fault of the package's own."""
@@ -82,7 +88,17 @@ def predict_lines(
     groups: dict[str, _Group] = {}
     for place, line in enumerate(lines):
         try:
-            _join(groups, place, read(_parsed(line)))
+            case = _parsed(line)
+            verb = case.pop("verb", BATCHED)
+            if verb == BATCHED:
+                _join(groups, place, read(case))
+                continue
+            kind = question(verb)
+            if kind.writes:
+                raise InputError(f"verb: expected one that answers, found {verb!r}, which writes")
+            asked = kind.read(case)
+            answers[place] = plain(asked.record(asked.answer()))
+            advance(1)
         except Exception as error:
             answers[place] = _refusal(error, where, place)
             advance(1)
@@ -92,7 +108,7 @@ def predict_lines(
     return answers
 
 
-def _parsed(line: str) -> Mapping[str, Any]:
+def _parsed(line: str) -> dict[str, Any]:
     case = json_value(line_of(line), lines=False)
     if not isinstance(case, dict):
         raise InputError(f"expected a JSON object, found {type(case).__name__} {shown(case)}")

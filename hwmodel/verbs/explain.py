@@ -1,60 +1,40 @@
-"""`hwmodel explain` and `hwmodel sensitivity`: why a prediction is what it is, what moves it."""
+"""`explain`: why a prediction is what it is; of two machines, why they differ."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar
 
-from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.driver import Workload
 from hwmodel.quantity.errors import InputError
-from hwmodel.verbs.request import answerer, builder, machine, read
-from hwmodel.whatif.attribution import Attribution, attribute
-from hwmodel.whatif.breakeven import BreakEven, break_even
-from hwmodel.whatif.explanation import Explanation, explain
-from hwmodel.whatif.sensitivity import Sensitivity, sensitivity
+from hwmodel.verbs.ask import MANY, OfWork, several
+from hwmodel.verbs.request import asked, builder, machine_for, predicted, read
 
 
-def asked(fields: Mapping[str, Any]) -> tuple[Workload, Hardware, str | None]:
-    """The workload, the machine and the kernel that a request's fields mean."""
-    request = read(fields)
-    work = builder(request.fixed)(request.sizes)
-    return work, machine(request.fixed["on"], request.fixed.get("tp")), request.fixed.get("kernel")
+class Explain(OfWork):
+    """Why a prediction is what it is; with two devices, why they differ."""
 
+    verb: ClassVar[str] = "explain"
+    example: ClassVar[str] = "explain gemm M=4096 N=4096 K=4096 --on h200 --on b200"
 
-def explained(fields: Mapping[str, Any], on: Sequence[str]) -> Explanation | Attribution:
-    """On one machine, the explanation; on two, what the difference between them is due to."""
-    if not 1 <= len(on) <= 2:
-        raise InputError(f"--on: expected one device, or two to compare, found {len(on)}")
-    if len(on) == 2:
-        (work, before, kernel), (_, after, _) = (asked({**fields, "on": name}) for name in on)
-        return attribute(work, [before, after], kernel=kernel)
-    given = {**fields, "on": on[0]}
-    if given["workload"] == "collective":
-        request = read(given)
-        return explain(answerer(request.form)(request.sizes))
-    work, only, kernel = asked(given)
-    return explain(work, only, kernel=kernel)
+    on: Annotated[Any, MANY]  # pyright: ignore[reportGeneralTypeIssues]
 
+    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
+        """The explanation on one device; of communication, that of its estimate."""
+        from hwmodel.whatif.explanation import explain
 
-def moved(
-    fields: Mapping[str, Any],
-    *,
-    swing: float,
-    number: str | None = None,
-    to: str | None = None,
-    picture: str | None = None,
-) -> Sensitivity | BreakEven:
-    """Elasticities and swings; or, with `number`, the values of it at which what binds changes."""
-    work, on, kernel = asked(fields)
-    if number is not None:
-        if picture is not None:
-            raise InputError("--picture: expected no --break-even with it; it draws the swings")
-        return break_even(work, on, number, to=to, kernel=kernel)
-    if to is not None:
-        raise InputError("--to: expected --break-even with it; it names what binds from there on")
-    found = sensitivity(work, on, kernel=kernel, swing=swing)
-    if picture is not None:
-        from hwmodel.show.pictures.tornado import tornado
+        if fixed["workload"] == "collective":
+            estimate = predicted(fixed)
+            return lambda sizes, on: explain(estimate(sizes, on))
+        build, kernel = builder(fixed), fixed.get("kernel")
+        return lambda sizes, on: explain(build(sizes), on, kernel=kernel)
 
-        tornado(found, Path(picture))
-    return found
+    def answer(self) -> Any:
+        """On one device an explanation; on two, what the difference between them is due to."""
+        fields, on = self.asked(), several(self.on)
+        if not 1 <= len(on) <= 2:
+            raise InputError(f"--on: expected one device, or two to compare, found {len(on)}")
+        if len(on) == 2:
+            from hwmodel.whatif.attribution import attribute
+
+            (work, before, kernel), (_, after, _) = (asked({**fields, "on": name}) for name in on)
+            return attribute(work, [before, after], kernel=kernel)
+        request = read({**fields, "on": on[0]})
+        return self.over(request.fixed)(request.sizes, machine_for(request.fixed))

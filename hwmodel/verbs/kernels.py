@@ -1,13 +1,33 @@
-"""`hwmodel kernels`: what each library's kernels exist for, as a table or JSON.
+"""`kernels`: what each library's kernels exist for, as a table or JSON.
 
 The rows are those of each library (`Library.support`), by which calls are refused.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from hwmodel.machines.gpu.libraries.library import GENERATIONS, Support
 from hwmodel.machines.gpu.libraries.shipped import SHIPPED
 from hwmodel.text.grid import grid
+from hwmodel.verbs.ask import Question
+
+
+class Kernels(Question):
+    """What each library's kernels take: formats, GPUs, head dimensions, alignments."""
+
+    verb: ClassVar[str] = "kernels"
+    example: ClassVar[str] = "kernels"
+
+    def answer(self) -> list[dict[str, Any]]:
+        """The rows by which calls are refused."""
+        return record()
+
+    def record(self, answer: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """One table of fields a library."""
+        return answer
+
+    def text(self, answer: Any) -> str:
+        """One row a library and its schedules."""
+        return kernels_text()
 
 
 def kernels_text() -> str:

@@ -1,4 +1,4 @@
-"""`hwmodel papers`: published claims beside what the model says, as a table or JSON.
+"""`papers`: published claims beside what the model says, as a table or JSON.
 
 Every module of `validation/papers` that has `claims()` is asked; a module named on the command line
 alone, where one is.
@@ -7,14 +7,40 @@ alone, where one is.
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from hwmodel import validation
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.text.grid import grid
 from hwmodel.validation.papers.claim import Claim
+from hwmodel.verbs.ask import Question, Word
 
 NOT_SYSTEMS = ("claim",)
+
+
+class Papers(Question):
+    """Published claims, recomputed by the model; exit status 1 where one does not hold."""
+
+    verb: ClassVar[str] = "papers"
+    example: ClassVar[str] = "papers fusemax"
+
+    names: Annotated[list[str] | None, Word("Systems (default: all).", place=True)] = None
+
+    def answer(self) -> tuple[Claim, ...]:
+        """The claims of these systems."""
+        return papers(self.names or ())
+
+    def record(self, answer: tuple[Claim, ...]) -> list[dict[str, Any]]:
+        """Every field of every claim."""
+        return record(answer)
+
+    def text(self, answer: tuple[Claim, ...]) -> str:
+        """One row a claim."""
+        return papers_text(answer)
+
+    def status(self, answer: tuple[Claim, ...]) -> int:
+        """1 where a claim does not hold."""
+        return 0 if all(claim.holds for claim in answer) else 1
 
 
 def systems() -> tuple[str, ...]:

@@ -9,10 +9,12 @@ workload's function:
     attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
     collective op* bytes* ranks* topology                                        on*
     llm        config* phase* batch* context* or prompt* dtype ... ignore_keys   on* kernel tp
+    (none)     einsum or cascade, ranks dtype                                    on* kernel
 
 `scales` is short for formats and kernels of fp8 (`scales.py`). Any may say `"l2": "cold"`, as all
-predictions are. Sizes are numbers; requests that differ in their sizes only have the same `form`
-and are answered together, in one vectorised call, by `answerer`.
+predictions are; `memory` gives memories of the device other capacities. Sizes are numbers; requests
+that differ in their sizes only have the same `form` and are answered together, in one vectorised
+call, by `answerer`.
 """
 
 import inspect
@@ -37,6 +39,7 @@ from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount, amount, counted
 from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs import scales
+from hwmodel.verbs.einsums import cascade_of, default_machine, memories, resized
 
 PHASES = {"decode": "context", "prefill": "prompt"}
 """Phase of a model -> the size that it takes besides the batch."""
@@ -55,6 +58,12 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     float: ((int, float), "a number"),
 }
 """Annotation of an argument -> types that JSON may give it, and what they are called."""
+
+EINSUM = "einsum"
+"""What errors call a workload that is given as Einsums."""
+
+_RUN = ("on", "kernel", "memory")
+"""Fields that say where and how a workload runs."""
 
 _FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype")
 
@@ -80,6 +89,12 @@ class Request:
         return json.loads(self.form)
 
 
+def named(given: Mapping[str, Any]) -> Any:
+    """The workload of these fields; Einsums and cascades of users are `EINSUM`."""
+    loose = given.get("einsum") is not None or given.get("cascade") is not None
+    return EINSUM if loose and given.get("workload") is None else given.get("workload")
+
+
 def workloads() -> tuple[str, ...]:
     """Every name that `workload` may have."""
     return tuple(sorted((*WORKLOADS, "collective")))
@@ -88,7 +103,10 @@ def workloads() -> tuple[str, ...]:
 @cache
 def fields_of(workload: str) -> Mapping[str, Field]:
     """The fields that a workload takes; raises `UnknownNameError`."""
-    run = {"on": Field(needed=True), "kernel": Field()}
+    run = {"on": Field(needed=True), "kernel": Field(), "memory": Field()}
+    if workload == EINSUM:
+        own = {name: Field() for name in ("einsum", "cascade", "ranks", "dtype")}
+        return {**own, **run, "on": Field()}
     if workload == "collective":
         sizes = {name: Field(size=True, needed=True) for name in ("bytes", "ranks")}
         return {"op": Field(needed=True), **sizes, "on": run["on"], "topology": Field()}
@@ -112,7 +130,7 @@ def _is_size(annotation: Any) -> bool:
 
 def read(given: Mapping[str, Any]) -> Request:
     """Check the names, kinds and signs of a request's fields; `InputError` names the field."""
-    workload = given.get("workload")
+    workload = named(given)
     if not isinstance(workload, str):
         found = "none" if workload is None else shown(workload)
         raise InputError(f"workload: expected one of {', '.join(workloads())}, found {found}")
@@ -184,7 +202,13 @@ def _check_phase(form: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
 def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
     """A function from sizes (numbers or arrays) to the estimate, for requests of one form."""
     fixed: dict[str, Any] = json.loads(form)
-    workload, on = fixed["workload"], machine(fixed["on"], fixed.get("tp"))
+    on, run = machine_for(fixed), predicted(fixed)
+    return lambda sizes: run(sizes, on)
+
+
+def predicted(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount], Hardware], Estimate]:
+    """A function from sizes and a device to the estimate, for the rest of a request."""
+    workload = fixed["workload"]
     if workload == "collective":
         op = fixed["op"]
         if not isinstance(op, str) or op not in ALGORITHMS:
@@ -192,12 +216,12 @@ def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
         if fixed.get("topology") is not None:
             network = _topology(fixed["topology"])
             count = fixed["ranks"]
-            return lambda sizes: collectives.estimate_on(op, sizes["bytes"], network, on, count)
-        return lambda sizes: collectives.estimate(op, sizes["bytes"], sizes["ranks"], on)
+            return lambda sizes, on: collectives.estimate_on(op, sizes["bytes"], network, on, count)
+        return lambda sizes, on: collectives.estimate(op, sizes["bytes"], sizes["ranks"], on)
     build, kernel = builder(fixed), fixed.get("kernel")
     if kernel is not None and not isinstance(kernel, str):
         raise InputError(f"{workload}: kernel: expected a name, found {shown(kernel)}")
-    return lambda sizes: predict(build(sizes), on, kernel=kernel)
+    return lambda sizes, on: predict(build(sizes), on, kernel=kernel)
 
 
 def _topology(name: Any) -> Topology:
@@ -216,9 +240,27 @@ def machine(on: Any, tp: Any = None) -> Hardware:
     return found if tp is None else found * counted(tp, where="llm: tp")
 
 
+def machine_for(fixed: Mapping[str, Any]) -> Hardware:
+    """The device of a request, with the memories that it changes; of Einsums there is a default."""
+    _, sizes = memories(fixed.get("memory"))
+    if fixed.get("on") is None and fixed["workload"] == EINSUM:
+        return default_machine(sizes)
+    return resized(machine(fixed["on"], fixed.get("tp")), sizes)
+
+
+def asked(fields: Mapping[str, Any]) -> tuple[Workload, Hardware, str | None]:
+    """The workload, the machine and the kernel that a request's fields mean."""
+    request = read(fields)
+    work = builder(request.fixed)(request.sizes)
+    return work, machine_for(request.fixed), request.fixed.get("kernel")
+
+
 def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]:
     """A function from sizes to the workload, for fields that hold the rest of a request."""
     workload = fixed["workload"]
+    if workload == EINSUM:
+        cascade = cascade_of(*(fixed.get(n) for n in ("einsum", "cascade", "ranks", "dtype")))
+        return lambda sizes: cascade
     if workload not in WORKLOADS:
         raise InputError(f"{workload}: expected a workload that is computed, not communication")
     _check_kinds(workload, fixed)
@@ -226,7 +268,7 @@ def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Worklo
         return _llm(fixed)
     function = WORKLOADS[workload]
     known = fields_of(workload)
-    others = {k: v for k, v in fixed.items() if k in known and k not in ("on", "kernel")}
+    others = {k: v for k, v in fixed.items() if k in known and k not in _RUN}
     return lambda sizes: function(**{**others, **sizes})
 
 

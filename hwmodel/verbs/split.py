@@ -1,4 +1,4 @@
-"""`hwmodel split`: where to cut a network between a device and a server, and from which link on.
+"""`split`: where to cut a network between a device and a server, and from which link on.
 
 Networks are residual ones (resnet50, resnet101, resnet152), `bottlefit-3` (ResNet-152 with a
 bottleneck of 3 channels) and those of the workload `cnn`, in int8; what is sent has 8 bits an
@@ -6,10 +6,9 @@ element. The device waits at its idle power.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from hwmodel.show.html import Notebook
 from hwmodel.spine.estimate import Estimate
 from hwmodel.systems.split import Cut, Radio, Splits, cuts, splits, stack
 from hwmodel.text.grid import grid
+from hwmodel.verbs.ask import ON, PICTURE, Question, Word
 
 RATES = np.logspace(3, 9, 241)
 """Link rates of the picture, 1 kB/s to 1 GB/s."""
@@ -128,9 +128,8 @@ def split(
     rate: str,
     round_trip: str = "5 ms",
     transmit: str = "1 W",
-    picture: str | None = None,
 ) -> SplitAnswer:
-    """Predict a network on both machines and compare all cuts; may write a picture.
+    """Predict a network on both machines and compare all cuts.
 
     Raises `InputError` for units and `UnknownNameError` for networks and machines.
     """
@@ -144,12 +143,6 @@ def split(
     }
     link = Radio("link", amount(rate, "bytes_per_s", where="--rate"), **given)
     found = splits(near, far, cuts(made), link, idle_w=idle_w)
-    if picture is not None:
-        from hwmodel.show.pictures.split import draw
-
-        many = splits(near, far, cuts(made), Radio("link", RATES, **given), idle_w=idle_w)
-        shown = int(np.argmin(np.abs(np.log(RATES / float(found.rate_bytes_per_s)))))
-        draw(many, shown, f"{made.name}: {near.device} and {far.device}", Path(picture))
     return SplitAnswer(made, near, far, link, found, idle_w)
 
 
@@ -165,6 +158,32 @@ def named(network: str) -> Network:
     raise UnknownNameError("network", network, (*BLOCKS, "bottlefit-3", *cnn.NETWORKS))
 
 
-def from_command(given: Mapping[str, Any]) -> SplitAnswer:
-    """The answer to the arguments of the command line."""
-    return split(**given)
+class Split(Question):
+    """Where to cut a network between a device and a server, and at which link rates."""
+
+    verb: ClassVar[str] = "split"
+    example: ClassVar[str] = "split bottlefit-3 --on raspberry-pi-4 --server xeon-8380 --rate 2MB/s"
+
+    network: Annotated[str, Word("resnet152, bottlefit-3, mobilenetv2, ...", place=True)]
+    on: Annotated[str, ON]
+    server: Annotated[str, Word("The machine at the other end of the link.")]
+    rate: Annotated[str, Word("Of the link: 2MB/s or 16Mb/s.")]
+    round_trip: Annotated[str, Word("Of the link.")] = "5 ms"
+    transmit: Annotated[str, Word("Power of the device's radio.")] = "1 W"
+    picture: Annotated[str | None, PICTURE] = None
+
+    def answer(self) -> SplitAnswer:
+        """Every cut at one link rate, and the crossovers."""
+        given = {name: getattr(self, name) for name in Split.model_fields if name != "picture"}
+        return split(given.pop("network"), **given)
+
+    def draw(self, answer: SplitAnswer, path: str) -> None:
+        """Latency by link rate and cut."""
+        from hwmodel.show.pictures.split import draw
+
+        found, link = answer.splits, answer.link
+        many = Radio("link", RATES, round_trip_s=link.round_trip_s, transmit_w=link.transmit_w)
+        at = splits(answer.device, answer.server, found.cuts, many, idle_w=answer.idle_w)
+        shown = int(np.argmin(np.abs(np.log(RATES / float(found.rate_bytes_per_s)))))
+        title = f"{answer.network.name}: {answer.device.device} and {answer.server.device}"
+        draw(at, shown, title, Path(path))

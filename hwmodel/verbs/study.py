@@ -8,10 +8,11 @@
     where: [batch * 8192 < 4e6]
     keep: [time_s, energy_j, tokens_per_s]
 
-`case` has the fields of `hwmodel.verbs.request`. An axis is one of those fields, or a number of the
-device under `on.`, by the names that `Hardware.but` takes; its values are a list, or a range:
-`linear` (evenly spaced) or `log` (by the logarithm), each with `points`, and of sizes rounded to
-whole numbers without repeats; `{together: {N: [...], K: [...]}}` sets several side by side.
+`case` has the fields of `hwmodel.verbs.request`, and a `verb` (default predict). An axis is one of
+those fields, or a number of the device under `on.`, by the names that `Hardware.but` takes; its
+values are a list, or a range: `linear` (evenly spaced) or `log` (by the logarithm), each with
+`points`, and of sizes rounded to whole numbers without repeats; `{together: {N: [...], K: [...]}}`
+sets several side by side.
 `where`, `keep`, `samples`, `seed` and `chunk` are those of `hw.sweep`.
 """
 
@@ -27,16 +28,15 @@ from typing import Any, cast
 import numpy as np
 
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.driver import predict
 from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.ranges import linspace, logspace, quantities
 from hwmodel.quantity.units import LARGEST_BITS
 from hwmodel.quantity.yaml import lines as lines_of
-from hwmodel.spine.estimate import Estimate
 from hwmodel.sweeps.axes import Each, Together
 from hwmodel.sweeps.run import CHUNK, Plan, planned
-from hwmodel.verbs.request import builder, fields_of, machine, read
+from hwmodel.verbs.ask import OfWork, question
+from hwmodel.verbs.request import fields_of, machine_for, named, read
 
 FIELDS = ("case", "axes", "where", "keep", "samples", "seed", "chunk")
 RANGES = {"linear": linspace, "log": logspace}
@@ -46,32 +46,44 @@ DEVICE = "on."
 
 @dataclass(frozen=True)
 class Case:
-    """The function of a study: the values of a point, put into the case, and predicted."""
+    """The function of a study: the values of a point, put into the case, and answered."""
 
     fields: str
     """The fields of the case, as JSON text."""
     paths: tuple[tuple[str, str], ...] = ()
     """Names of axes that are numbers of the device, with their paths."""
 
-    def __call__(self, **point: Any) -> Estimate:
-        """Raises as `hwmodel.machines.driver.predict` does."""
+    def __call__(self, **point: Any) -> Any:
+        """Raises as the verb does."""
         changes = {path: point.pop(name) for name, path in self.paths if name in point}
         given: dict[str, Any] = {**json.loads(self.fields), **point}
-        known = fields_of(given["workload"])
+        known = fields_of(named(given))
         sizes = {n: v for n, v in given.items() if n in known and known[n].size}
         words = {n: v for n, v in given.items() if n not in sizes and v is not None}
         # A file that a word names may be written anew at any time: nothing is kept by its path.
         files = any(isinstance(word, str) and os.path.exists(word) for word in words.values())
         prepare = _prepared.__wrapped__ if files else _prepared
-        build, on = prepare(json.dumps(words, sort_keys=True))
-        return predict(build(sizes), _changed(on, changes), kernel=words.get("kernel"))
+        run, on = prepare(json.dumps(words, sort_keys=True))
+        return run(sizes, _changed(on, changes))
 
 
 @lru_cache(maxsize=64)
 def _prepared(words: str) -> tuple[Any, Hardware]:
-    """How to build a workload from its sizes, and the device."""
+    """A function of sizes and a device, and the device."""
     fixed: dict[str, Any] = json.loads(words)
-    return builder(fixed), machine(fixed["on"], fixed.get("tp"))
+    asked, work = _question(fixed)
+    work["workload"] = named(work)
+    return asked.over(work), machine_for(work)
+
+
+def _question(case: Mapping[str, Any]) -> tuple[OfWork, dict[str, Any]]:
+    """The question that a case asks of its verb, and the fields that describe its work."""
+    work = dict(case)
+    kind = question(work.pop("verb", "predict"))
+    if not issubclass(kind, OfWork):
+        raise InputError(f"verb: expected one about a workload on a device, found {kind.verb!r}")
+    own = {name: work.pop(name) for name in kind.own() if name in work}
+    return kind.read({**work, **own}), work
 
 
 def _changed(on: Hardware, changes: Mapping[str, Any]) -> Hardware:
@@ -103,7 +115,8 @@ def study(path: str | Path, *, chunk: int | None = None) -> Plan:
             raise InputError(f"{at(name)}: {UnknownNameError('field of a study', name, FIELDS)}")
     case, asked = (_table(told.get(name), at(name)) for name in ("case", "axes"))
     with _placed(at("case")):
-        known = fields_of(str(case.get("workload")))
+        _, work = _question(case)
+        known = fields_of(str(named(work)))
     axes: dict[str, Any] = {}
     paths: dict[str, str] = {}
     for name, values in asked.items():
@@ -231,15 +244,14 @@ def _try(function: Case, case: Mapping[str, Any], axes: Mapping[str, Any], at: A
     numbers = {n: v for n, v in firsts.items() if n.startswith(DEVICE)}
     fields = {n: v for n, v in firsts.items() if n not in numbers}
     with _placed(at("case")):
-        request = read({**case, **fields})
-        on = machine(request.fixed["on"], request.fixed.get("tp"))
+        on = machine_for(read(_question({**case, **fields})[1]).fixed)
     for name, value in numbers.items():
         with _placed(at("axes", name)):
             _changed(on, {name.removeprefix(DEVICE): value})
     for name, column, item in others:
         if not column.startswith(DEVICE):
             with _placed(at("axes", name)):
-                read({**case, **fields, column: item})
+                read(_question({**case, **fields, column: item})[1])
                 _named(function, {**fields, column: item})
 
 

@@ -1,4 +1,4 @@
-"""`hwmodel sweep STUDY.yaml`: a study evaluated, on this machine's processors or a Dask cluster."""
+"""`sweep`: a study evaluated, on this machine's processors or a Dask cluster."""
 
 import importlib
 import time
@@ -6,17 +6,14 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import polars
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from hwmodel.quantity.errors import InputError, UnknownNameError
-from hwmodel.show.columns import REFUSED
-from hwmodel.sweeps.files import Folder
-from hwmodel.sweeps.run import Executor, probed, run
-from hwmodel.sweeps.table import Sweep
-from hwmodel.sweeps.workers import cores, keep_freed_memory, processes
-from hwmodel.verbs.study import study
+from hwmodel.verbs.ask import Question, Word
+
+if TYPE_CHECKING:
+    from hwmodel.sweeps.run import Executor
+    from hwmodel.sweeps.table import Sweep
 
 MANY_POINTS = 500_000
 """From this many points on, starting worker processes (a second) pays."""
@@ -26,8 +23,8 @@ MANY_POINTS = 500_000
 class SweepAnswer:
     """What the command says: the rows (or the front asked for), and what they took."""
 
-    sweep: Sweep
-    front: Sweep | None
+    sweep: "Sweep"
+    front: "Sweep | None"
     points: int
     held: int
     """Points that the folder had already."""
@@ -35,12 +32,16 @@ class SweepAnswer:
     out: str | None
 
     @property
-    def shown(self) -> Sweep:
+    def shown(self) -> "Sweep":
         """The rows that are printed."""
         return self.sweep if self.front is None else self.front
 
     def refusals(self) -> tuple[int, str | None]:
         """How many rows the model refused, and why the first one."""
+        import polars
+
+        from hwmodel.show.columns import REFUSED
+
         refused = self.sweep.lazy.filter(polars.col(REFUSED).is_not_null())
         count = int(refused.select(polars.len()).collect().item())
         return count, refused.select(REFUSED).head(1).collect().item() if count else None
@@ -75,6 +76,28 @@ class SweepAnswer:
         return f"{self.shown}\n\n" + "\n".join(lines)
 
 
+class SweepOf(Question):
+    """A study's points, evaluated: a table, or files that a second run goes on with."""
+
+    verb: ClassVar[str] = "sweep"
+    writes: ClassVar[bool] = True
+    example: ClassVar[str] = "sweep study.yaml --out rows/ --front time_s,energy_j"
+
+    study: Annotated[str, Word("A study: a YAML file of a case and its axes.", place=True)]
+    out: Annotated[str | None, Word("A folder for Parquet files.")] = None
+    chunk: Annotated[int | None, Word("Rows of a file, about.")] = None
+    workers: Annotated[int | None, Word("Processes (default: as it pays).")] = None
+    dask: Annotated[str | None, Word("The address of a Dask scheduler.")] = None
+    front: Annotated[str | None, Word("Print the front of these: time_s,energy_j.")] = None
+    most: Annotated[list[str] | None, Word("Of a front: a column of which more is better.")] = None
+
+    def answer(self) -> SweepAnswer:
+        """The rows, or the front asked for, and what they took."""
+        given = {name: getattr(self, name) for name in ("out", "chunk", "workers", "dask")}
+        least = self.front.split(",") if self.front else ()
+        return sweep_file(self.study, **given, front=least, most=self.most or ())
+
+
 def sweep_file(
     path: str,
     *,
@@ -89,6 +112,11 @@ def sweep_file(
 
     `front` and `most` are columns of which less and more is better, checked before the work.
     """
+    from hwmodel.sweeps.files import Folder
+    from hwmodel.sweeps.run import probed, run
+    from hwmodel.sweeps.workers import cores
+    from hwmodel.verbs.study import study
+
     plan = study(path, chunk=chunk)
     if front or most:
         known = probed(plan).table.columns
@@ -110,7 +138,9 @@ def sweep_file(
 
 
 @contextmanager
-def _executor(workers: int, dask: str | None) -> Generator[Executor | None, None, None]:
+def _executor(workers: int, dask: str | None) -> "Generator[Executor | None, None, None]":
+    from hwmodel.sweeps.workers import keep_freed_memory, processes
+
     if dask is not None:
         try:
             distributed: Any = importlib.import_module("distributed")

@@ -5,6 +5,7 @@ Apart from the other verbs, since it loads the measured rows and what a fit need
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.quantity.errors import InputError
 from hwmodel.text.grid import grid
 from hwmodel.text.markup import Brief
-from hwmodel.validation import report
-from hwmodel.validation.rows import sittings
-from hwmodel.validation.tile_ranking import losses
+from hwmodel.verbs.ask import ON, Question, Word
+
+if TYPE_CHECKING:
+    from hwmodel.validation import report
 
 HEADS = (
     *("family", "tested on", "rows", "mean", "median", "p90", "worst", "bias", "in 90 %"),
@@ -27,10 +29,10 @@ class Validation(Brief):
     """How wrong predictions are on a device: times by family, DRAM bytes, joules."""
 
     device: str
-    lines: tuple[report.Line, ...]
-    traffic: tuple[report.Traffic, ...]
+    lines: "tuple[report.Line, ...]"
+    traffic: "tuple[report.Traffic, ...]"
     energy_errors: tuple[float, ...]
-    judged: Mapping[str, Sequence[report.Judged]]
+    judged: "Mapping[str, Sequence[report.Judged]]"
     ranked_losses: tuple[float, ...] = ()
     """How much slower the tile ranked first was than the best of each measured menu."""
 
@@ -39,11 +41,50 @@ class Validation(Brief):
         return validation_text(self)
 
 
+class Validate(Question):
+    """How wrong the predictions are, on measured shapes that no fit has seen."""
+
+    verb: ClassVar[str] = "validate"
+    drawn: ClassVar[str] = "pictures"
+    example: ClassVar[str] = "validate --on h200"
+
+    on: Annotated[str, ON] = "h200"
+    pictures: Annotated[str | None, Word("A folder for parity and residual plots.", alone=True)] = (
+        None
+    )
+
+    def answer(self) -> Validation:
+        """The accuracy report."""
+        return validate(self.on)
+
+    def draw(self, answer: Validation, path: str) -> None:
+        """The report as plots, in a folder."""
+        from pathlib import Path
+
+        from hwmodel.validation.pictures import draw
+
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"{self.on}-parity.png"
+        draw(answer.judged, folder / name, f"{answer.device}: shapes never fitted")
+
+    def record(self, answer: Validation) -> dict[str, Any]:
+        """The tables of the report."""
+        from hwmodel.show.json import plain
+
+        tables = ("lines", "traffic", "energy_errors")
+        return {"device": answer.device, **{k: plain(getattr(answer, k)) for k in tables}}
+
+
 def validate(on: str = "h200") -> Validation:
     """Errors of the shipped calibration on the rows of `validation/data` that it never saw.
 
     Raises `InputError` for a device of which nothing was measured.
     """
+    from hwmodel.validation import report
+    from hwmodel.validation.rows import sittings
+    from hwmodel.validation.tile_ranking import losses
+
     machine = device(on)
     if not sittings(machine.name):
         raise InputError(f"validate: {machine.name} has no measured rows in validation/data")

@@ -254,7 +254,7 @@ def test_interruptions_and_bugs_have_a_status_and_no_traceback(
         raise raised
 
     monkeypatch.delenv(cli.TRACEBACK, raising=False)
-    monkeypatch.setattr(cli, "_request", stop)
+    monkeypatch.setattr("hwmodel.verbs.request.read", stop)
     assert run(monkeypatch, "predict", *GEMM, *H200) == status
     error = capsys.readouterr().err
     assert error.strip() == "" if not said else error.startswith(said)
@@ -344,7 +344,8 @@ def test_einsums_are_predicted_as_the_workload_that_they_are(
     [
         (["--einsum", "C[m] = A[m]", "--ranks", "m=8"], "expected --on with a device"),
         ([*GEMM, *H200, "--ranks", "m=8"], "--ranks: expected --einsum or --cascade with it"),
-        ([*GEMM, *H200, "--memory", "l2=1MB"], "--memory: expected --einsum or --cascade"),
+        ([*GEMM, *H200, "--memory", "l4=1MB"], "unknown memory of h200 'l4'"),
+        ([*GEMM, *H200, "--cascade", "gemm"], "--einsum or --cascade alone, found 'gemm'"),
         (["--cascade", "gemm", "--batch", "2", *H200], "'batch'"),
     ],
 )
@@ -379,6 +380,7 @@ def test_where_json_is_asked_for_errors_are_json(
 def test_answers_in_json_name_the_version(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     found = printed(monkeypatch, capsys, "predict", *GEMM, *H200)
     assert found["hwmodel_version"] == hwmodel.__version__
+    assert found["schema"] == 1
 
 
 def test_a_device_that_refuses_leaves_the_others_their_answers(

@@ -10,7 +10,7 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.mappers.patches import OBJECTIVES, certified, map_patches
 from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
 from hwmodel.spine.estimate import Estimate
-from hwmodel.verbs.patches import mapped
+from hwmodel.verbs.ask import ask
 
 H743 = device("stm32h743")
 MOBILE = cnn("mobilenetv2")
@@ -37,8 +37,8 @@ def test_python_and_the_command_line_minimise_the_same() -> None:
     """mobilenetv2 x 0.35 in 320 KiB: 4 patches of least latency hold less than those of traffic."""
     network = cnn("mobilenetv2", resolution=192, width=0.35, classes=2)
     found = hw.map(network, on="stm32f746")
-    asked = {"network": "mobilenetv2", "on": "stm32f746"}
-    told = mapped(asked, {"resolution": 192, "width": 0.35, "classes": 2})
+    sizes = {"resolution": 192, "width": 0.35, "classes": 2}
+    told = ask("patches", network="mobilenetv2", on="stm32f746", **sizes)
     records = [
         answer.record()
         for answer in (found, told, certified(map_patches, network, device("stm32f746")))

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from hwmodel.cli import app
 from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
-from hwmodel.verbs.map import pairs, read
+from hwmodel.verbs.einsums import pairs, read
 
 PRODUCT = "Z[m,n] = A[m,k] * B[k,n]"
 RANKS = "m=1024,n=1024,k=1024"
@@ -144,7 +144,7 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do() -> None:
         read(einsum=[PRODUCT], ranks="m=4,n=4,k=4", on="peer-a2", memory=["l2=1KiB"])
     with pytest.raises(UnknownNameError, match="workload or file of a cascade"):
         read(cascade="no such thing")
-    with pytest.raises(HwmodelError, match="option beside --einsum and --cascade 'context'"):
+    with pytest.raises(HwmodelError, match="einsum: unknown field 'context'"):
         printed("bound", *ASKED, "--context", "5")
 
 

@@ -30,7 +30,7 @@ def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
     arguments = set(inspect.signature(WORKLOADS[workload]).parameters) - {"name"}
     assert not arguments & {"on", "kernel", "tp"} or workload == "llm"  # none hides another
     folded = {"scales"} if workload in SCALED else set[str]()
-    assert set(fields_of(workload)) == arguments | {"on", "kernel"} | folded
+    assert set(fields_of(workload)) == arguments | {"on", "kernel", "memory"} | folded
 
 
 def test_sizes_are_told_from_what_decides_the_structure() -> None:

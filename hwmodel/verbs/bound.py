@@ -1,0 +1,115 @@
+"""`bound`: what a workload cannot cost less than on a machine, whatever the schedule."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hwmodel.bounds import bound as bounds
+from hwmodel.bounds.bound import Bound
+from hwmodel.bounds.limit import Limit
+from hwmodel.bounds.sensitivity import Sensitivity, on_machine
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.driver import Machine, Workload, check_workload, divided, machine_of, predict
+from hwmodel.machines.gpu.libraries.library import Kernel
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import CoverageError
+from hwmodel.quantity.units import show
+from hwmodel.show.html import Notebook
+from hwmodel.show.json import plain
+from hwmodel.show.text import bound_text
+from hwmodel.verbs.ask import OfWork
+from hwmodel.verbs.request import builder
+
+
+class BoundOf(OfWork):
+    """Least traffic at each memory level that any schedule of a workload needs."""
+
+    verb: ClassVar[str] = "bound"
+    example: ClassVar[str] = "bound gemm M=4096 N=4096 K=4096 --on h200"
+
+    @classmethod
+    def has_default_machine(cls, words: Mapping[str, Any]) -> bool:
+        """Einsums have a machine of a memory and a buffer, where none is named."""
+        return "einsum" in words or "cascade" in words
+
+    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
+        """The bound, and how far kernels are from it where there are any."""
+        build, kernel = builder(fixed), fixed.get("kernel")
+        return lambda sizes, on: bound(build(sizes), on, kernel=kernel)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LooseBound(Notebook):
+    """What any schedule of a cascade must move between a machine's levels.
+
+    `time_s` is the least time at the machine's rates, None where a model of kernels says more.
+    """
+
+    bound: Bound
+    sensitivity: tuple[Sensitivity, ...]
+    time_s: float | None = None
+
+    def record(self) -> dict[str, Any]:
+        """The outermost level's bound, then every level's, with the reasons."""
+        outermost = self.bound.levels[0]
+        return plain(
+            {
+                "cascade": self.bound.name,
+                "bound_bytes": outermost.bytes,
+                "reason": outermost.reason,
+                "compulsory_bytes": self.bound.compulsory_bytes,
+                "levels": self.bound.levels,
+                "passes": self.bound.passes,
+                "sensitivity": self.sensitivity,
+                "time_s": self.time_s,
+            }
+        )
+
+    def __str__(self) -> str:
+        """A table of levels, what more of each would buy, and the least time."""
+        text = bound_text(self.bound, self.sensitivity)
+        return (
+            text if self.time_s is None else f"{text}\n\ntime    {show(self.time_s, 's')} or more"
+        )
+
+
+def loose(cascade: Cascade, hardware: Hardware) -> LooseBound:
+    """The bounds of a cascade on a machine, without a look at any kernel."""
+    from hwmodel.mappers.nests.costs import any_schedule
+
+    found = bounds.bound(cascade, limits(hardware))
+    alone = hardware.kind == "spatial" and not hardware.binding
+    time_s = any_schedule(cascade, hardware, "latency")[1] if alone else None
+    return LooseBound(found, on_machine(cascade, hardware), time_s)
+
+
+@checked
+def bound(
+    workload: Workload,
+    on: Machine,
+    *,
+    kernel: Kernel = None,
+    parallel: Mapping[str, int] | None = None,
+) -> Limit | LooseBound:
+    """Least bytes at each memory level and least time, for any schedule; and how far kernels are.
+
+    Bytes are those of all devices together, over which `parallel` divides a model as in `predict`.
+    On memories, buffers and arrays without kernels or a binding (`peer-a2`) there is no such
+    distance: `map` finds a schedule for them; nor for a cascade that no kernel of the machine
+    computes. Raises as `predict` does.
+    """
+    check_workload(workload, "bound")
+    machine = machine_of(on)
+    if machine.kind == "spatial" and not machine.binding and isinstance(workload, Cascade):
+        divided(workload, machine, parallel)  # refuses what it cannot divide
+        return loose(workload, machine)
+    try:
+        estimate = predict(workload, machine, kernel=kernel, parallel=parallel)
+    except CoverageError:
+        if kernel is not None or not isinstance(workload, Cascade):
+            raise
+        divided(workload, machine, parallel)
+        return loose(workload, machine)
+    least = bounds.bound(workload, limits(machine))
+    return Limit(least, estimate.bound_s, estimate, on_machine(workload, machine))

@@ -1,0 +1,122 @@
+"""`compare`: one workload on several machines, side by side."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import Machine, Workload, machine_of, predict
+from hwmodel.machines.gpu.libraries.library import Kernel
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import HwmodelError, InputError
+from hwmodel.spine.estimate import Estimate
+from hwmodel.text.markup import Brief
+from hwmodel.verbs.ask import MANY, OfWork, several
+from hwmodel.verbs.request import answerer, machine, read
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A machine that has no answer, its place among those asked for, and why."""
+
+    place: int
+    device: str
+    why: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Brief):
+    """Estimates of one workload on several machines, in the order asked for; and who refused."""
+
+    estimates: tuple[Estimate, ...]
+    refused: tuple[Refused, ...] = ()
+
+    def __str__(self) -> str:
+        """A table, with times relative to the first machine that answered."""
+        from hwmodel.show.text import comparison_text
+
+        return comparison_text(self.estimates, self._reasons())
+
+    def _repr_html_(self) -> str:
+        from hwmodel.show.html import comparison_html
+
+        return comparison_html(self.estimates, self._reasons())
+
+    def _reasons(self) -> tuple[str, ...]:
+        return tuple(f"no answer on {each.device}: {each.why}" for each in self.refused)
+
+
+def answered(asked: Sequence[tuple[str, Callable[[], Estimate]]]) -> Comparison:
+    """The answers of those machines that give one; raises the first refusal where none does."""
+    estimates: list[Estimate] = []
+    refused: list[Refused] = []
+    errors: list[HwmodelError] = []
+    for place, (device_title, ask) in enumerate(asked):
+        try:
+            estimates.append(ask())
+        except HwmodelError as error:
+            errors.append(error)
+            refused.append(Refused(place, device_title, str(error)))
+    if not estimates:
+        raise errors[0]
+    return Comparison(tuple(estimates), tuple(refused))
+
+
+@checked
+def compare(
+    workload: Workload,
+    on: Sequence[Machine],
+    *,
+    kernel: Kernel = None,
+    parallel: Mapping[str, int] | None = None,
+) -> Comparison:
+    """The same workload on several machines; those that cannot run it are named, with why.
+
+    Raises as `predict` does where no machine answers.
+    """
+    if isinstance(on, (str, Path, Hardware)):
+        raise InputError(f"compare: expected a list of machines, found {type(on).__name__}")
+    if not on:
+        raise InputError("compare: expected one machine or more, found none")
+
+    def ask(machine: Hardware) -> Callable[[], Estimate]:
+        return lambda: predict(workload, machine, kernel=kernel, parallel=parallel)
+
+    machines = [machine_of(each) for each in on]
+    return answered([(machine.title, ask(machine)) for machine in machines])
+
+
+class Compare(OfWork):
+    """The same workload on several devices, side by side."""
+
+    verb: ClassVar[str] = "compare"
+    example: ClassVar[str] = "compare gemm M=4096 N=4096 K=4096 --on h200 --on b200"
+
+    on: Annotated[Any, MANY]  # pyright: ignore[reportGeneralTypeIssues]
+
+    def answer(self) -> Comparison:
+        """Estimates in the order asked for; those that refuse are named."""
+        fields = self.asked()
+        asked = [
+            (machine(name).title, partial(_estimate, {**fields, "on": name}))
+            for name in several(self.on)
+        ]
+        return answered(asked)
+
+    def record(self, answer: Comparison) -> list[dict[str, Any]]:
+        """An estimate for each machine, or why there is none."""
+        records = [super(Compare, self).record(estimate) for estimate in answer.estimates]
+        for refused in answer.refused:
+            records.insert(refused.place, {"device": refused.device, "error": refused.why})
+        return records
+
+    def status(self, answer: Comparison) -> int:
+        """That of a refusal, where there is one."""
+        return InputError.exit_status if answer.refused else 0
+
+
+def _estimate(fields: Mapping[str, Any]) -> Estimate:
+    request = read(fields)
+    return answerer(request.form)(request.sizes)

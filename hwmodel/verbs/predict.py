@@ -1,0 +1,51 @@
+"""`predict`: time, energy, traffic and memory of a workload on a device."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar
+
+from hwmodel.quantity.errors import CapacityError, InputError
+from hwmodel.verbs.ask import PICTURE, OfWork, Word
+
+
+class Predict(OfWork):
+    """Time, energy, traffic and memory of a workload on a device."""
+
+    verb: ClassVar[str] = "predict"
+    example: ClassVar[str] = "predict llama-3.1-8b --context 2048 --batch 32 --on h200"
+
+    cases: Annotated[str | None, Word("A file of cases, one JSON object a line.", alone=True)] = (
+        None
+    )
+    out: Annotated[str | None, Word("Where answers to --cases go.", alone=True)] = None
+    picture: Annotated[str | None, PICTURE] = None
+
+    @classmethod
+    def instead(cls, words: Mapping[str, Any]) -> int | None:
+        """Answer a file of cases."""
+        if "cases" not in words:
+            if "out" in words:
+                told = "--out: expected --cases with it; it is where answers to cases go"
+                raise InputError(told)
+            return None
+        extra = [name for name in words if name not in ("cases", "out")]
+        if extra:
+            raise InputError(f"--cases: expected no other argument but --out, found {extra[0]!r}")
+        from hwmodel.verbs.cases import predict_file
+
+        return predict_file(words["cases"], words.get("out"))
+
+    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
+        """The estimate."""
+        from hwmodel.verbs.request import predicted
+
+        return predicted(fixed)
+
+    def draw(self, answer: Any, path: str) -> None:
+        """Where time and energy go."""
+        from hwmodel.verbs.plot import of_estimate
+
+        of_estimate(answer, self.on, path)
+
+    def status(self, answer: Any) -> int:
+        """What does not fit has a status of its own."""
+        return 0 if answer.fits else CapacityError.exit_status

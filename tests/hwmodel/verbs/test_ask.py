@@ -1,0 +1,175 @@
+"""One record a verb: in Python, as a command, as a line and in a study it answers the same."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import hwmodel as hw
+from hwmodel.cli import app
+from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
+from hwmodel.show.json import plain
+from hwmodel.verbs.ask import VERBS, OfWork, Question, ask, question, several
+from hwmodel.verbs.cases import predict_lines
+from hwmodel.verbs.study import Case, study
+
+GEMM = {"workload": "gemm", "M": 256, "N": 512, "K": 1024, "on": "h200"}
+STEP = {
+    **{"workload": "llm", "config": "llama-3.2-1b", "phase": "decode", "batch": 4},
+    **{"context": 1000, "on": "h200", "tp": 2},
+}
+EINSUM = {
+    "einsum": ["Z[m,n] = A[m,k] * B[k,n]"],
+    "ranks": "m=256,n=512,k=1024",
+    "dtype": "bf16",
+    "on": "h200",
+}
+RING = {"workload": "collective", "op": "all_reduce", "bytes": 2**20, "ranks": 8, "on": "h200"}
+TWO = ["h200", "b200"]
+
+ASKED: list[tuple[str, dict[str, Any]]] = [
+    *(("predict", work) for work in (GEMM, STEP, EINSUM, RING)),
+    ("predict", {**GEMM, "memory": ["l2=10MB"]}),
+    *(("bound", work) for work in (GEMM, STEP, EINSUM)),
+    *(("compare", {**work, "on": TWO}) for work in (GEMM, STEP, EINSUM, RING)),
+    *(("explain", {**work, "on": ["h200"]}) for work in (GEMM, EINSUM, RING)),
+    ("explain", {**GEMM, "on": TWO}),
+    *(("sensitivity", {**work, "swing": 0.1}) for work in (GEMM, EINSUM)),
+    ("collective", {name: value for name, value in RING.items() if name != "workload"}),
+]
+IN_STUDIES = ("predict", "bound", "explain", "sensitivity")
+SLOW = ("calibrate", "validate", "sweep", "place", "papers")
+"""Verbs whose examples need a GPU, minutes, or files: their own tests run them."""
+
+
+def words(kind: type[Question], fields: Mapping[str, Any]) -> list[str]:
+    """A command's words for these fields."""
+    known, rest = kind.words(), dict(fields)
+    what = rest.pop("config", None) or rest.pop("workload", None)
+    rest.pop("workload", None)
+    found: list[str] = [] if what is None else [what]
+    for name, value in rest.items():
+        if name not in known:
+            found.append(f"{name}={value}")
+        elif known[name].place:
+            found.append(str(value))
+        else:
+            flag = known[name].flag or "--" + name.replace("_", "-")
+            for each in several(value):
+                found += [flag, str(each)]
+    return found
+
+
+def same(one: Any, other: Any) -> None:
+    """Equal, but for who answered."""
+    assert told(one) == told(other)
+
+
+def told(answer: Any) -> Any:
+    """What JSON keeps of an answer, without who answered."""
+    read = json.loads(json.dumps(plain(answer)))
+    return (
+        {k: v for k, v in read.items() if k not in ("schema", "hwmodel_version")}
+        if hasattr(read, "items")
+        else read
+    )
+
+
+@pytest.mark.parametrize(("verb", "fields"), ASKED)
+def test_python_command_line_and_study_answer_alike(verb: str, fields: dict[str, Any]) -> None:
+    kind = question(verb)
+    asked = kind.read(fields)
+    record = asked.record(ask(verb, **fields))
+    (line,) = predict_lines([json.dumps({"verb": verb, **fields})])
+    run = CliRunner().invoke(app, [verb, *words(kind, fields), "--json"], catch_exceptions=False)
+    printed = json.loads(run.stdout)
+    same(record, printed)
+    if verb == "predict":  # many lines are one call: fields with one value a point
+        assert line == {name: record[name] for name in line}
+    else:
+        same(record, line)
+    devices = several(fields["on"])
+    if verb in IN_STUDIES and len(devices) == 1:
+        (on,) = devices
+        same(record, asked.record(Case(json.dumps({"verb": verb, **fields, "on": on}))()))
+
+
+def test_every_verb_on_a_workload_is_walked() -> None:
+    on_work = {verb for verb in VERBS if issubclass(question(verb), OfWork)} - {"plot"}
+    assert on_work <= {verb for verb, _ in ASKED}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_says_what_it_is_for_and_shows_an_example(verb: str) -> None:
+    kind = question(verb)
+    run = CliRunner().invoke(app, [verb, "--help"], catch_exceptions=False)
+    assert run.exit_code == 0
+    assert kind.verb == verb
+    assert kind.example.split()[0] == verb
+    text = " ".join(run.stdout.split())
+    assert f"Such as: hwmodel {kind.example}" in text
+    assert (kind.__doc__ or "").splitlines()[0] in text
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in SLOW])
+def test_examples_answer(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner().invoke(app, shlex.split(question(verb).example), catch_exceptions=False)
+    assert run.exit_code == 0
+    assert run.stdout
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields", "said"),
+    [
+        ("predicted", GEMM, "unknown verb 'predicted'"),
+        ("sensitivity", {**GEMM, "swing": "much"}, "sensitivity: swing: expected a valid number"),
+        ("compare", {"workload": "gemm"}, "compare: expected the field 'on', found none"),
+        ("bound", {**GEMM, "swing": 0.2}, "gemm: unknown field 'swing'"),
+        ("collective", {**RING}, "collective: unknown field 'workload'"),
+        ("plot", {**GEMM, "kind": "roofline", "out": "a.png"}, "found 'plot', which writes"),
+    ],
+)
+def test_a_line_says_what_its_verb_refuses(verb: str, fields: dict[str, Any], said: str) -> None:
+    good, bad = predict_lines([json.dumps(each) for each in (GEMM, {"verb": verb, **fields})])
+    assert good["time_s"] > 0
+    assert said in bad["error"]
+
+
+def test_a_study_may_be_of_collectives_einsums_and_bounds(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    told = {"case": {k: v for k, v in RING.items() if k != "bytes"}, "axes": {"bytes": [1e6, 1e9]}}
+    path.write_text(json.dumps(told))
+    plan = study(path)
+    found = hw.sweep(plan.function, bytes=[1e6, 1e9]).table
+    alone = hw.collective("all_reduce", 1e9, 8, on="h200")
+    assert found["time_s"][1] == pytest.approx(alone.time_s)
+    case = {"verb": "bound", **{k: v for k, v in GEMM.items() if k != "M"}}
+    path.write_text(json.dumps({"case": case, "axes": {"M": [64, 128]}}))
+    found = hw.sweep(study(path).function, M=[64, 128]).table
+    assert found["dram_bytes"].to_list() == [
+        2 * (m * 512 + m * 1024 + 512 * 1024) for m in (64, 128)
+    ]
+    path.write_text(json.dumps({"case": {**case, "verb": "collective"}, "axes": {"M": [64]}}))
+    with pytest.raises(InputError, match="verb: expected one about a workload on a device"):
+        study(path)
+
+
+def test_another_memory_is_another_machine() -> None:
+    work = hw.workloads.gemm(M=8192, N=8192, K=8192)
+    small = ask("bound", workload="gemm", M=8192, N=8192, K=8192, on="h200", memory=["l2=1MB"])
+    expected: Any = hw.bound(work, hw.device("h200").but(l2={"capacity": "1 MB"}))
+    assert small.dram_bytes == expected.dram_bytes
+    whole: Any = hw.bound(work, "h200")
+    assert small.dram_bytes > whole.dram_bytes
+
+
+def test_a_name_that_is_no_verb_is_refused_with_those_that_are() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown verb 'predit'.*did you mean 'predict'"):
+        ask("predit")
+    with pytest.raises(HwmodelError, match="unknown verb"):
+        question(3)  # pyright: ignore[reportArgumentType]

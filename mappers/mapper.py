@@ -10,13 +10,14 @@ for any schedule. What only the mapper can know, how much of its mapspace it has
 claims in the proposal; a claim that the value contradicts is an error.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
-from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.errors import HwmodelError, InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.show.html import Notebook
 from hwmodel.spine.certificate import Certificate
@@ -33,6 +34,7 @@ class Proposal:
         mapspace: name of the set that was searched; empty: the mapper's own name.
         candidates: members of it that were looked at.
         optimal: nothing in the mapspace is better, as the mapper has proven.
+        expected: the value that the mapper counts on; another one is an error. None: none.
         least: least value that any member of it can have, as far as proven; None: no more is known
             than the bound for any schedule.
         bound: a bound for any schedule that the mapper has proven, and the reason; None: the
@@ -46,6 +48,7 @@ class Proposal:
     mapspace: str = ""
     candidates: int = 1
     optimal: bool = False
+    expected: float | None = None
     least: float | None = None
     bound: tuple[float, str] | None = None
     given: tuple[str, ...] = ()
@@ -56,6 +59,7 @@ class Proposal:
         self, objective: str, unit: str, value: float, general: tuple[float, str], time_s: float
     ) -> Certificate:
         """What is proven of a value that was counted anew; `general` is the machine's own bound."""
+        self._check(objective, unit, value)
         bound, reason = self.bound or general
         least = bound if self.least is None else self.least
         return Certificate(
@@ -70,6 +74,15 @@ class Proposal:
             solve_time_s=time_s,
             given=self.given,
         )
+
+    def _check(self, objective: str, unit: str, value: float) -> None:
+        """Bytes are counts, the same to the last one; seconds and joules may differ by rounding."""
+        rounding = 0.0 if unit == "bytes" else 1e-9
+        if self.expected is not None and not math.isclose(value, self.expected, rel_tol=rounding):
+            raise HwmodelError(
+                f"mapper of {self.mapspace}: it expects {objective} {self.expected:.15g} {unit},"
+                f" its choice has {value:.15g}; one of the two is wrong\n{self.choice}"
+            )
 
 
 class Mapper(Protocol):

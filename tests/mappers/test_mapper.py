@@ -65,6 +65,10 @@ def test_a_claim_is_kept_where_the_value_allows_it() -> None:
     assert proven.gap > 0
     half = hw.map(PRODUCT, on="peer-a2", mapper=partial(square, least=3 * 512 * 512 * 2.0))
     assert half.certificate.mapspace_gap == pytest.approx(0.5)
+    value = proven.value
+    assert hw.map(PRODUCT, on="peer-a2", mapper=partial(square, expected=value)).value == value
+    with pytest.raises(HwmodelError, match=r"expects traffic 7 bytes, its choice has 3145728;"):
+        hw.map(PRODUCT, on="peer-a2", mapper=partial(square, expected=7.0))
     with pytest.raises(HwmodelError, match=r"above the value .* one of the two is wrong"):
         hw.map(PRODUCT, on="peer-a2", mapper=partial(square, least=1e12))
 

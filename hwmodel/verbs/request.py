@@ -219,8 +219,9 @@ def predicted(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount], Hardw
             return lambda sizes, on: collectives.estimate_on(op, sizes["bytes"], network, on, count)
         return lambda sizes, on: collectives.estimate(op, sizes["bytes"], sizes["ranks"], on)
     build, kernel = builder(fixed), fixed.get("kernel")
-    if kernel is not None and not isinstance(kernel, str):
-        raise InputError(f"{workload}: kernel: expected a name, found {shown(kernel)}")
+    if kernel is not None and not isinstance(kernel, (str, dict)):
+        told = "expected a name, or a table of names by family"
+        raise InputError(f"{workload}: kernel: {told}, found {shown(kernel)}")
     return lambda sizes, on: predict(build(sizes), on, kernel=kernel)
 
 

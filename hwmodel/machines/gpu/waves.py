@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.machines.gpu.lower import lower
 from hwmodel.spine.activity import Activity, Chance, Repeat, Waves, Work, rounds
 from hwmodel.spine.estimate import Estimate
@@ -32,7 +33,7 @@ class Filling:
 
 
 def fillings(
-    workload: Workload, hardware: Hardware, kernel: str | None, estimate: Estimate
+    workload: Workload, hardware: Hardware, kernel: Kernel, estimate: Estimate
 ) -> tuple[Filling, ...]:
     """The longest run of waves of each kernel of an estimate at one point, those without left out.
 

@@ -40,5 +40,8 @@ def known(
 
 
 def at_one_size(cascade: Cascade) -> bool:
-    """Whether every rank has a single size."""
-    return all(isinstance(rank.size, (int, float)) for rank in cascade.ranks.values())
+    """Whether all numbers of a cascade are single ones; one with bands is taken not to be."""
+    sizes = (rank.size for rank in cascade.ranks.values())
+    shares = (share for each in cascade.einsums for share in (each.density, each.probability))
+    numbers = (*sizes, *shares, *(each.bands for each in cascade.einsums if each.bands))
+    return all(isinstance(number, (int, float)) for number in numbers)

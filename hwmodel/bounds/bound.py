@@ -28,6 +28,7 @@ from hwmodel.bounds.pairs import pairs_beyond_compulsory
 from hwmodel.bounds.recognise import pairs_of, products
 from hwmodel.bounds.segments import beyond_compulsory
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.known import at_one_size, known
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.passes import passes
@@ -114,7 +115,16 @@ def _claims(workload: Workload) -> tuple[Claim, ...]:
 
     Long products are chains here as they are in libraries, which do fewer operations.
     """
-    return tuple(claim for cascade in _lone(workload) for claim in _theorems(pairwise(cascade)))
+    return tuple(claim for cascade in _lone(workload) for claim in _speaking(pairwise(cascade)))
+
+
+def _speaking(cascade: Cascade) -> tuple[Claim, ...]:
+    return _spoken(cascade) if at_one_size(cascade) else tuple(_theorems(cascade))
+
+
+@known(keep=lambda claims: True)
+def _spoken(cascade: Cascade) -> tuple[Claim, ...]:
+    return tuple(_theorems(cascade))
 
 
 def _lone(workload: Workload) -> tuple[Cascade, ...]:

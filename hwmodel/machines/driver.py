@@ -216,13 +216,14 @@ def _serving(workload: Workload, machine: Hardware) -> Serving | None:
     if served is None:
         return None
     live = most(_outer_bytes(stage.cascade, "activation") for stage in workload.stages)
+    alike = machine.devices == served.devices
     fitted = fit(
         weights_bytes=served.weights_bytes,
         kv_bytes_per_token=served.kv_bytes_per_token,
         activation_bytes_per_sequence=live * served.devices / served.batch,
         batch=served.batch,
         context=served.context,
-        hardware=machine.but(devices=served.devices),
+        hardware=machine if alike else machine.but(devices=served.devices),
     )
     return Serving(served.tokens, fitted)
 

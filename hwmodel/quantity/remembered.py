@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 P = ParamSpec("P")
 R = TypeVar("R")
 
+PLAIN = frozenset((int, float, str, bool))
 MOST = 128
 """Answers that are kept, the oldest forgotten first."""
 
@@ -67,7 +68,9 @@ def arrays_in(value: Any) -> Iterator[NDArray[Any]]:
             yield from arrays_in(item)
     else:
         for name in _names(value.__class__):
-            yield from arrays_in(getattr(value, name))
+            item = getattr(value, name)
+            if item.__class__ not in PLAIN:
+                yield from arrays_in(item)
 
 
 @lru_cache(maxsize=256)

@@ -25,6 +25,7 @@ are ints (exact) or float64 arrays that broadcast; expectations are floats.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -151,6 +152,11 @@ class Rates:
     limit_w: Amount = np.inf
     voltage: float = 0.0
 
+    @cached_property
+    def latencies(self) -> frozenset[str]:
+        """Resources that slots keep waiting."""
+        return frozenset(resource for resource, _ in self.slots.values())
+
 
 @dataclass(frozen=True, eq=False)
 class Folded:
@@ -185,7 +191,7 @@ def _fold(node: Activity, rates: Rates, slots: Amount | None) -> Folded:
     if isinstance(node, Serial):
         time_s = sum((part.time_s for part in parts), start=0)
     else:
-        latencies = {resource for resource, _ in rates.slots.values()}
+        latencies = rates.latencies
         mine = [
             seconds
             for name, seconds in busy.items()
@@ -238,7 +244,7 @@ def _fold_waves(node: Waves, rates: Rates, slots: Amount | None) -> Folded:
         raise CoverageError("a Waves inside a Waves: give the inner one as Repeat or Overlap")
     tile = _fold(node.child, rates, node.slots)
     turns = rounds(node.tiles, node.slots, node.spread)
-    latencies = {resource for resource, _ in rates.slots.values()}
+    latencies = rates.latencies
     busy: dict[str, Amount] = {}
     shared: list[Amount] = []
     for name, seconds in tile.busy_s.items():

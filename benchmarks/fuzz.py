@@ -587,7 +587,7 @@ class Fuzz:
         given["time_limit_s"] = 0.05
 
         def call() -> None:
-            from hwmodel.verbs.answer import place
+            from hwmodel.verbs.place import place
 
             str(place(self.cache["placed"], **given))
 

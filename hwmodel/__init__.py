@@ -46,15 +46,15 @@ if TYPE_CHECKING:
     from hwmodel.sweeps.run import sweep as sweep
     from hwmodel.sweeps.table import Sweep as Sweep
     from hwmodel.validation.plan import calibrate_device as calibrate
-    from hwmodel.verbs.answer import map as map
-    from hwmodel.verbs.answer import place as place
     from hwmodel.verbs.ask import ask as ask
     from hwmodel.verbs.bound import LooseBound as LooseBound
     from hwmodel.verbs.bound import bound as bound
     from hwmodel.verbs.collective import collective as collective
     from hwmodel.verbs.compare import Comparison as Comparison
     from hwmodel.verbs.compare import compare as compare
+    from hwmodel.verbs.map import map as map
     from hwmodel.verbs.papers import papers as papers
+    from hwmodel.verbs.place import place as place
     from hwmodel.verbs.placed import PlaceAnswer as PlaceAnswer
     from hwmodel.verbs.validate import validate as validate
     from hwmodel.whatif.attribution import Attribution as Attribution
@@ -109,12 +109,12 @@ _FACE = {
     "explain": ("hwmodel.whatif.explanation", "explain"),
     "linspace": ("hwmodel.quantity.ranges", "linspace"),
     "logspace": ("hwmodel.quantity.ranges", "logspace"),
-    "map": ("hwmodel.verbs.answer", "map"),
+    "map": ("hwmodel.verbs.map", "map"),
     "model": ("hwmodel.einsum.workloads.model", "model"),
     "papers": ("hwmodel.verbs.papers", "papers"),
     "open_sweep": ("hwmodel.sweeps.files", "open_sweep"),
     "parse": ("hwmodel.einsum.notation", "parse"),
-    "place": ("hwmodel.verbs.answer", "place"),
+    "place": ("hwmodel.verbs.place", "place"),
     "plot": ("hwmodel.show.pictures.gallery", ""),
     "predict": ("hwmodel.machines.driver", "predict"),
     "sweep": ("hwmodel.sweeps.run", "sweep"),

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping
 from inspect import Parameter, Signature
 from typing import Annotated, Any, NoReturn, cast
 
@@ -31,11 +30,11 @@ class Verbs(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names, in the order of the table."""
-        return [*VERBS, *super().list_commands(ctx)]
+        return [*VERBS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of a name, or None."""
-        return made(cmd_name) if cmd_name in VERBS else super().get_command(ctx, cmd_name)
+        return made(cmd_name) if cmd_name in VERBS else None
 
 
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -67,17 +66,6 @@ def _options(
     """Options of the command itself."""
 
 
-Kernel = Annotated[str | None, typer.Option(help="Library whose kernels run (default torch).")]
-EinsumText = Annotated[
-    list[str] | None, typer.Option("--einsum", help='Such as "Z[m,n] = A[m,k] * B[k,n]".')
-]
-CascadeName = Annotated[
-    str | None, typer.Option("--cascade", help="A file of Einsums, or a workload's name.")
-]
-Ranks = Annotated[str | None, typer.Option("--ranks", help="Sizes: m=1024,n=1024,k=1024.")]
-Memories = Annotated[
-    list[str] | None, typer.Option("--memory", help="buffer=128KiB, or inputs(A,B)=64KiB.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, in SI units.")]
 
 
@@ -127,114 +115,6 @@ def parameters(kind: type[Question]) -> list[Parameter]:
             Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         )
     return found
-
-
-@app.command("map")
-def map_nest(
-    einsum: EinsumText = None,
-    cascade: CascadeName = None,
-    ranks: Ranks = None,
-    dtype: Annotated[str | None, typer.Option(help="int8, or A=int4,*=int8.")] = None,
-    memory: Memories = None,
-    on: Annotated[str | None, typer.Option("--on", help="A machine (default peer-a2).")] = None,
-    objective: Annotated[
-        str | None, typer.Option(help="traffic (default), energy, latency or edp.")
-    ] = None,
-    mapspace: Annotated[
-        str | None, typer.Option(help="uniform, divisors, pinned, interleaved.")
-    ] = None,
-    rules: Annotated[
-        str | None, typer.Option(help="Accounting rules: overlap (default) or ports.")
-    ] = None,
-    double: Annotated[bool, typer.Option("--double", help="Keep every tile twice.")] = False,
-    unfused: Annotated[bool, typer.Option("--unfused", help="Each Einsum by itself.")] = False,
-    kernel: Annotated[
-        str | None, typer.Option(help="Of a GPU: the Einsum, of several, whose tiles to rank.")
-    ] = None,
-    picture: Annotated[str | None, typer.Option(help="A file for a drawing of the nest.")] = None,
-    front: Annotated[bool, typer.Option("--front", help="All that no other beats.")] = False,
-    forms: Annotated[
-        bool, typer.Option("--forms", help="A softmax in one, two and three passes, compared.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """The best loop nest of a cascade, with a proof; on a GPU, tiles by predicted time."""
-    given = {name: value for name, value in _given(locals()).items() if value is not False}
-    from hwmodel.verbs import map as map_command
-
-    if given.pop("front", False):
-        points = map_command.front(given)
-        if as_json:
-            return _print_json([point.record() for point in points])
-        from hwmodel.mappers.nests.front import front_text
-
-        return typer.echo(front_text(points))
-    if given.pop("forms", False):
-        from hwmodel.mappers.fusion.compare import forms_record, forms_text
-
-        answers = map_command.forms(given)
-        return _print_json(forms_record(answers)) if as_json else typer.echo(forms_text(answers))
-    given.pop("picture", None)
-    mapped = map_command.mapped(given)
-    if picture is not None:
-        map_command.draw(mapped, picture)
-    if as_json:
-        _print_json(mapped.record())
-    else:
-        typer.echo(str(mapped))
-
-
-@app.command()
-def place(
-    routing: Annotated[
-        str, typer.Option(help="Traces, counts or loads: .npz, .parquet, .csv, .json.")
-    ],
-    devices: Annotated[int | None, typer.Option(help="Devices that hold experts.")] = None,
-    nodes: Annotated[int | None, typer.Option(help="Nodes that the devices stand on.")] = None,
-    topology: Annotated[str | None, typer.Option(help="A topology's name or file.")] = None,
-    kind: Annotated[str | None, typer.Option(help="top1 or topk.")] = None,
-    domain: Annotated[list[str] | None, typer.Option(help="Text to count; repeat.")] = None,
-    experts: Annotated[int | None, typer.Option(help="Experts in each layer.")] = None,
-    objective: Annotated[
-        str | None, typer.Option(help="crossings (default), hops, load, seconds.")
-    ] = None,
-    token_bytes: Annotated[str | None, typer.Option(help="Bytes of a token on a link.")] = None,
-    tokens: Annotated[int | None, typer.Option(help="Tokens in a step (default 4096).")] = None,
-    choices: Annotated[int | None, typer.Option(help="Experts of a token (default 1).")] = None,
-    token_s: Annotated[float | None, typer.Option(help="Seconds of a token in an expert.")] = None,
-    slots: Annotated[int | None, typer.Option(help="Places of a layer: copy hot experts.")] = None,
-    slack: Annotated[int | None, typer.Option(help="Experts more or fewer on a device.")] = None,
-    memory: Annotated[str | None, typer.Option(help="Memory of a device for experts.")] = None,
-    expert_bytes: Annotated[str | None, typer.Option(help="Bytes of one expert.")] = None,
-    shared_experts: Annotated[int | None, typer.Option(help="Held by every device.")] = None,
-    pin: Annotated[list[str] | None, typer.Option(help="LAYER:EXPERT=DEVICE; repeat.")] = None,
-    time_limit: Annotated[float, typer.Option(help="Seconds of search.")] = 60.0,
-    gap: Annotated[float | None, typer.Option(help="A proven gap to stop at.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the search.")] = None,
-    picture: Annotated[str | None, typer.Option(help="A file for the placement drawn.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Experts on devices, so that few tokens cross, with a proven bound and its gap."""
-    given = _given(locals())
-    from hwmodel.verbs import place as place_command
-
-    given.pop("picture", None)
-    answer = place_command.from_command(given)
-    if picture is not None:
-        from hwmodel.show.pictures.placement import draw
-
-        draw(answer.routing, answer.placement, picture)
-    if as_json:
-        _print_json(answer.record())
-    else:
-        typer.echo(str(answer))
-    if answer.interrupted:
-        raise typer.Exit(130)
-
-
-def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a command that were given."""
-    return {k: v for k, v in arguments.items() if v not in (None, [], ()) and k != "as_json"}
 
 
 def _print_json(record: Any) -> None:

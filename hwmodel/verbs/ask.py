@@ -24,6 +24,8 @@ VERBS: Mapping[str, str] = {
     "explain": "hwmodel.verbs.explain:Explain",
     "sensitivity": "hwmodel.verbs.sensitivity:Moves",
     "plot": "hwmodel.verbs.plot:Plot",
+    "map": "hwmodel.verbs.map:Map",
+    "place": "hwmodel.verbs.place:Place",
     "collective": "hwmodel.verbs.collective:Collective",
     "patches": "hwmodel.verbs.patches:Patches",
     "split": "hwmodel.verbs.split:Split",

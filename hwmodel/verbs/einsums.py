@@ -8,8 +8,7 @@ that a buffer holds these tensors alone.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,31 +26,6 @@ REPLACED = "buffer"
 """The level of the default machine that named memories stand in for."""
 
 _MEMORY = re.compile(r"\s*([\w-]+)\s*(?:\(([^)]*)\))?\s*=\s*(.+?)\s*")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A cascade, a machine, and which tensors each buffer holds."""
-
-    cascade: Cascade
-    hardware: Hardware
-    shares: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {})
-
-
-def read(
-    *,
-    einsum: Sequence[str] | None = None,
-    cascade: str | None = None,
-    ranks: str | None = None,
-    dtype: str | None = None,
-    memory: Sequence[str] | None = None,
-    on: str | None = None,
-) -> Asked:
-    """The cascade and machine that these options mean; raises `InputError` naming the option."""
-    made = cascade_of(einsum, cascade, ranks, dtype)
-    shares, sizes = memories(memory)
-    machine = default_machine(sizes) if on is None else resized(device(on), sizes)
-    return Asked(made, machine, shares)
 
 
 def memories(memory: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:

@@ -1,64 +1,140 @@
-"""What `hwmodel map` is asked: Einsums, memories and a machine, and what is best of it."""
+"""`map`: the best loop nest of a cascade, with a proof; on other machines what they choose."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from hwmodel.mappers.cascades import map_forms, map_front
-from hwmodel.mappers.nests.mapped import NestMapped
-from hwmodel.quantity.errors import InputError, UnknownNameError
-from hwmodel.verbs import answer as verbs
-from hwmodel.verbs.einsums import Asked, read
+from hwmodel.machines.driver import Machine, Workload, check_workload, machine_of
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import InputError
+from hwmodel.verbs.ask import PICTURE, OfWork, Word
+from hwmodel.verbs.einsums import memories
+from hwmodel.verbs.request import builder
 
 if TYPE_CHECKING:
-    from hwmodel.mappers.fusion.compare import Compared
+    from hwmodel.mappers.mapper import Mapped, Mapper
 
 
-def mapped(given: Mapping[str, Any]) -> Any:
-    """The answer of `hwmodel map`, of the mapper for the machine's kind."""
-    asked = _read(given, ("kernel", "objective", "mapspace", "rules", "double", "unfused"))
-    changes = _named(given, "kernel", "objective", "mapspace", "rules")
-    return verbs.map(
-        asked.cascade,
-        asked.hardware,
-        shares=asked.shares or None,
-        double=given.get("double", False),
-        fused=not given.get("unfused", False),
-        **changes,
+@checked
+def map(
+    cascade: Workload,
+    on: Machine,
+    *,
+    mapper: "Mapper | None" = None,
+    objective: str | None = None,
+    mapspace: str | None = None,
+    rules: str | None = None,
+    double: bool = False,
+    shares: Mapping[str, Sequence[str]] | None = None,
+    fused: bool = True,
+    kernel: str | None = None,
+) -> "Mapped":
+    """The best loop nest of a cascade on memories, buffers and arrays, with its certificate.
+
+    `mapper` is a function of your own, `(cascade, machine, *, objective, capacities)` to a
+    `hwmodel.mappers.mapper.Proposal`, in place of ours: what it proposes is counted anew, and the
+    certificate says how far it is from a proven bound; the options below are our mapper's.
+
+    `objective` is traffic (default), energy, latency or edp; of a network on a microcontroller
+    latency (default), energy, traffic or sram. `mapspace` is the set of nests that is searched
+    (default: any tile sizes); `rules` how counts are charged (overlap, ports); `double` keeps every
+    tile twice; `shares` names the tensors of each buffer, where there are several; `fused=False`
+    maps every Einsum by itself. On a GPU the tiles of our own kernel are ranked by predicted time;
+    `kernel` names one Einsum where there are several kernels. On a microcontroller a network is
+    mapped patch by patch, for the library `kernel`; on an FPGA its layers are given reuse factors
+    (hls4ml). Raises `CapacityError` where
+    nothing fits, with what would suffice.
+    """
+    check_workload(cascade, "map")
+    from hwmodel.mappers.shipped import mapped
+
+    options = {"mapspace": mapspace, "rules": rules, "shares": shares, "kernel": kernel}
+    flags = {"double": double or None, "fused": None if fused else False}
+    return mapped(cascade, machine_of(on), mapper=mapper, objective=objective, **options, **flags)
+
+
+class Map(OfWork):
+    """The best loop nest of a cascade, with a proof; on a GPU, tiles by predicted time."""
+
+    verb: ClassVar[str] = "map"
+    example: ClassVar[str] = (
+        'map --einsum "Z[m,n] = A[m,k] * B[k,n]" --ranks m=64,n=64,k=64 --memory buffer=16KiB'
     )
 
+    kernel: Annotated[Any, Word("Of a GPU: the Einsum, of several, whose tiles to rank.", str)] = (
+        None
+    )
+    objective: Annotated[str | None, Word("traffic (default), energy, latency or edp.")] = None
+    mapspace: Annotated[str | None, Word("uniform, divisors, pinned, interleaved.")] = None
+    rules: Annotated[str | None, Word("Accounting rules: overlap (default) or ports.")] = None
+    double: Annotated[bool, Word("Keep every tile twice.", flag="--double")] = False
+    unfused: Annotated[bool, Word("Each Einsum by itself.", flag="--unfused")] = False
+    front: Annotated[bool, Word("All that no other beats.", flag="--front")] = False
+    forms: Annotated[
+        bool, Word("A softmax in one, two and three passes, compared.", flag="--forms")
+    ] = False
+    picture: Annotated[str | None, PICTURE] = None
 
-def draw(answer: Any, path: str) -> None:
-    """Draw a loop nest; raises `InputError` for an answer of another kind."""
-    from hwmodel.mappers.nests.picture import draw
+    @classmethod
+    def has_default_machine(cls, words: Mapping[str, Any]) -> bool:
+        """Einsums have a machine of a memory and a buffer, where none is named."""
+        return "einsum" in words or "cascade" in words
 
-    if not isinstance(answer, NestMapped):
-        raise InputError("--picture: expected a loop nest to draw, found an answer without one")
-    draw(answer, path)
+    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
+        """What is mapped: one nest, all that no other beats, or forms of a softmax."""
+        build, (shares, _) = builder(fixed), memories(fixed.get("memory"))
+        if self.front:
+            from hwmodel.mappers.cascades import map_front
 
+            options = self._alone("front", shares, "mapspace", "rules")
+            return lambda sizes, on: map_front(build(sizes), on, **options)  # pyright: ignore[reportArgumentType]
+        if self.forms:
+            from hwmodel.mappers.cascades import map_forms
 
-def front(given: Mapping[str, Any]) -> tuple[NestMapped, ...]:
-    """The answers of `hwmodel map --front`: it has two objectives of its own."""
-    asked = _read(given, ("mapspace", "rules"))
-    if asked.shares:
-        raise InputError("--front: expected buffers that hold any tensor, found some that do not")
-    return map_front(asked.cascade, asked.hardware, **_named(given, "mapspace", "rules"))
+            options = self._alone("forms", shares, "mapspace")
+            return lambda sizes, on: map_forms(build(sizes), on, **options)  # pyright: ignore[reportArgumentType]
+        options = {n: getattr(self, n) for n in ("objective", "mapspace", "rules", "double")}
+        options |= {"kernel": fixed.get("kernel"), "fused": not self.unfused}
+        return lambda sizes, on: map(build(sizes), on, shares=shares or None, **options)
 
+    def _alone(self, asked: str, shares: Mapping[str, Any], *also: str) -> dict[str, Any]:
+        """The options that may stand beside `asked`; others are refused."""
+        if shares:
+            told = "expected buffers that hold any tensor, found some that do not"
+            raise InputError(f"--{asked}: {told}")
+        said = {name: getattr(self, name) for name in (*self.own(), "kernel")}
+        for name, value in said.items():
+            if value and name not in (asked, *also):
+                raise InputError(f"--{asked}: expected no --{name} with it, found {value!r}")
+        return {name: said[name] for name in also if said[name]}
 
-def forms(given: Mapping[str, Any]) -> "tuple[Compared, ...]":
-    """The answers of `hwmodel map --forms`."""
-    asked = _read(given, ("mapspace",))
-    if asked.shares:
-        raise InputError("--forms: expected buffers that hold any tensor, found some that do not")
-    return map_forms(asked.cascade, asked.hardware, **_named(given, "mapspace"))
+    def record(self, answer: Any) -> Any:
+        """An answer, a list of a front, or one line a form."""
+        if self.front:
+            return [point.record() for point in answer]
+        if self.forms:
+            from hwmodel.mappers.fusion.compare import forms_record
 
+            return forms_record(answer)
+        return super().record(answer)
 
-def _named(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: given[name] for name in names if name in given}
+    def text(self, answer: Any) -> str:
+        """The same for people."""
+        if self.front:
+            from hwmodel.mappers.nests.front import front_text
 
+            return front_text(answer)
+        if self.forms:
+            from hwmodel.mappers.fusion.compare import forms_text
 
-def _read(given: Mapping[str, Any], also: Sequence[str]) -> Asked:
-    known = ("einsum", "cascade", "ranks", "dtype", "memory", "on")
-    for name in given:
-        if name not in (*known, *also):
-            raise UnknownNameError("option beside --einsum and --cascade", name, (*known, *also))
-    return read(**{name: given.get(name) for name in known})
+            return forms_text(answer)
+        return str(answer)
+
+    def draw(self, answer: Any, path: str) -> None:
+        """Draw a loop nest; raises `InputError` for an answer of another kind."""
+        from hwmodel.mappers.nests.mapped import NestMapped
+        from hwmodel.mappers.nests.picture import draw
+
+        if not isinstance(answer, NestMapped):
+            told = "expected a loop nest to draw, found an answer without one"
+            raise InputError(f"--picture: {told}")
+        draw(answer, path)

@@ -39,6 +39,8 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     *(("explain", {**work, "on": ["h200"]}) for work in (GEMM, EINSUM, RING)),
     ("explain", {**GEMM, "on": TWO}),
     *(("sensitivity", {**work, "swing": 0.1}) for work in (GEMM, EINSUM)),
+    ("map", {**EINSUM, "on": "peer-a2", "memory": ["buffer=16KiB"]}),
+    ("map", GEMM),
     ("collective", {name: value for name, value in RING.items() if name != "workload"}),
 ]
 IN_STUDIES = ("predict", "bound", "explain", "sensitivity")
@@ -70,10 +72,10 @@ def same(one: Any, other: Any) -> None:
 
 
 def told(answer: Any) -> Any:
-    """What JSON keeps of an answer, without who answered."""
+    """What JSON keeps of an answer, without who answered and how long a search took."""
     read = json.loads(json.dumps(plain(answer)))
     return (
-        {k: v for k, v in read.items() if k not in ("schema", "hwmodel_version")}
+        {k: v for k, v in read.items() if k not in ("schema", "hwmodel_version", "solve_time_s")}
         if hasattr(read, "items")
         else read
     )

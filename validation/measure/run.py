@@ -64,6 +64,9 @@ SHARES = {
 }  # fmt: skip
 """Stages in order, and the share of the time that each may take; what one leaves over is shared
 among those after it."""
+OTHER_SHARE = 0.05
+STAGES = SHARES | {stage: OTHER_SHARE for stage in all_streams(0) if stage not in SHARES}
+"""The same with stages of libraries that are not named above."""
 MOST_ROWS = {
     "gemm": 300, "gemm-other": 130, "gemm-fp8": 180, "prefill-flash": 150, "decode-flash": 150,
     "prefill-cudnn": 150, "decode-cudnn": 150, "moe": 150, "rows": 300, "energy": 42,
@@ -339,7 +342,7 @@ def run_stage(sitting: Sitting, stage: str, seconds: float) -> None:
 def main() -> None:
     """Parses the command line and runs the stages."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stages", default=",".join(SHARES))
+    parser.add_argument("--stages", default=",".join(STAGES))
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sitting", required=True)
@@ -347,9 +350,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few rows of each stage")
     options = parser.parse_args()
     stages = options.stages.split(",")
-    unknown = [stage for stage in stages if stage not in SHARES]
+    unknown = [stage for stage in stages if stage not in STAGES]
     if unknown:
-        parser.error(f"unknown stages {', '.join(unknown)}; known: {', '.join(SHARES)}")
+        parser.error(f"unknown stages {', '.join(unknown)}; known: {', '.join(STAGES)}")
     sitting = Sitting(options.out, options.sitting, options.seed, options.quick)
     torch.manual_seed(options.seed)
     try:
@@ -361,9 +364,9 @@ def main() -> None:
     print(json.dumps(sitting.header), flush=True)
     end = time.perf_counter() + options.seconds
     for index, stage in enumerate(stages):
-        left = sum(SHARES[name] for name in stages[index:])
+        left = sum(STAGES[name] for name in stages[index:])
         try:
-            run_stage(sitting, stage, (end - time.perf_counter()) * SHARES[stage] / left)
+            run_stage(sitting, stage, (end - time.perf_counter()) * STAGES[stage] / left)
         except Exception as error:  # one failed stage must not lose those after it
             traceback.print_exc()
             sitting.save_header(**{f"failed_{stage}": str(error)[:500]})

@@ -1,6 +1,9 @@
 """A library of one file: predicted, fitted from rows, reported, measured, in worker processes."""
 
+import ast
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from numpy.testing import assert_allclose
 import hwmodel as hw
 from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.catalogue import device
+from hwmodel.machines.gpu.libraries.shipped import SHIPPED
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.sweeps.run import sweep
 from hwmodel.sweeps.workers import processes
@@ -88,6 +92,21 @@ def test_a_case_of_it_is_built_by_what_it_names() -> None:
     assert build_of(case)(None) is case
     with pytest.raises(CoverageError, match="does not say how it is measured"):
         build_of(replace(case, kernel="flash-attention-4"))
+
+
+@pytest.mark.parametrize("name", [n for n, each in SHIPPED.items() if each.measured])
+def test_what_measures_a_shipped_library_is_there(name: str) -> None:
+    """By reading, not by importing: measuring needs torch."""
+    found = SHIPPED[name].measured
+    assert found is not None
+    assert found.cases
+    for each in (found.builder, *found.cases):
+        module, _, function = each.partition(":")
+        spec = find_spec(module)
+        assert spec is not None
+        assert spec.origin is not None
+        tree = ast.parse(Path(spec.origin).read_text())
+        assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def test_worker_processes_take_it_by_value_and_by_name() -> None:

@@ -5,7 +5,7 @@ import pytest
 import hwmodel
 from hwmodel.quantity.errors import InputError
 from hwmodel.validation.fit import is_test
-from hwmodel.validation.report import FAMILIES, Traffic
+from hwmodel.validation.report import Traffic, families
 from hwmodel.validation.rows import may_fit
 from hwmodel.verbs.validate import HEADS, Validation
 
@@ -33,7 +33,7 @@ def test_the_text_has_every_line(found: Validation) -> None:
 
 
 def test_lines_come_in_the_order_of_the_families(found: Validation) -> None:
-    order = [list(FAMILIES).index(line.family) for line in found.lines]
+    order = [list(families()).index(line.family) for line in found.lines]
     assert order == sorted(order)
     assert set(found.judged) == {line.family for line in found.lines}
 

@@ -168,7 +168,7 @@ def works_begun(begun: str) -> list[str]:
 ON = Word("A device's name, or its YAML file.", str, "--on", complete=devices_begun)
 MANY = Word("A device; give one or more.", list[str], "--on", complete=devices_begun)
 PICTURE = Word("A file for a picture: .png, .svg, .pdf.", alone=True)
-KERNEL = Word("Library whose kernels run (default torch).", str)
+KERNEL = Word("Library whose kernels run (default torch); or attention=cudnn.", str)
 
 
 class OfWork(Question):

@@ -39,7 +39,7 @@ from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount, amount, counted
 from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs import scales
-from hwmodel.verbs.einsums import cascade_of, default_machine, memories, resized
+from hwmodel.verbs.einsums import cascade_of, default_machine, memories, pairs, resized
 
 PHASES = {"decode": "context", "prefill": "prompt"}
 """Phase of a model -> the size that it takes besides the batch."""
@@ -150,7 +150,7 @@ def read(given: Mapping[str, Any]) -> Request:
         if field.size:
             sizes[name] = _size(value, name, f"{workload}: {name}")
         else:
-            form[name] = value
+            form[name] = _libraries(value) if name == "kernel" else value
     for name, field in known.items():
         if field.needed and name not in sizes and name not in form:
             raise InputError(f"{workload}: expected the field {name!r}, found none")
@@ -163,6 +163,13 @@ def read(given: Mapping[str, Any]) -> Request:
         form["ranks"] = sizes["ranks"]
     form["sizes"] = sorted(sizes)
     return Request(json.dumps(form, sort_keys=True), sizes)
+
+
+def _libraries(kernel: Any) -> Any:
+    """`attention=cudnn,gemm=cublas` as a table of libraries by family; a name as it is."""
+    if isinstance(kernel, str) and "=" in kernel:
+        return pairs(kernel, "--kernel")
+    return kernel
 
 
 def _check_l2(workload: str, value: Any) -> None:

@@ -161,6 +161,16 @@ def test_a_study_may_be_of_collectives_einsums_and_bounds(tmp_path: Path) -> Non
         study(path)
 
 
+def test_libraries_are_chosen_by_family() -> None:
+    work = hw.model("llama-3.2-1b").prefill(1, 4096)
+    step = {"workload": "llm", "config": "llama-3.2-1b", "phase": "prefill", "batch": 1}
+    asked = {**step, "prompt": 4096, "on": "h200"}
+    expected = hw.predict(work, on="h200", kernel={"attention": "cudnn"}).time_s
+    assert ask("predict", **asked, kernel="attention=cudnn").time_s == expected
+    assert ask("predict", **asked, kernel={"attention": "cudnn"}).time_s == expected
+    assert ask("predict", **asked).time_s != expected
+
+
 def test_another_memory_is_another_machine() -> None:
     work = hw.workloads.gemm(M=8192, N=8192, K=8192)
     small = ask("bound", workload="gemm", M=8192, N=8192, K=8192, on="h200", memory=["l2=1MB"])

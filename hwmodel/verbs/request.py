@@ -229,7 +229,7 @@ def predicted(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount], Hardw
     if kernel is not None and not isinstance(kernel, (str, dict)):
         told = "expected a name, or a table of names by family"
         raise InputError(f"{workload}: kernel: {told}, found {shown(cast(object, kernel))}")
-    return lambda sizes, on: predict(build(sizes), on, kernel=kernel)
+    return lambda sizes, on: predict(build(sizes), on, kernel=cast(Any, kernel))
 
 
 def _topology(name: Any) -> Topology:

@@ -179,7 +179,8 @@ RUNS = [
 @pytest.mark.parametrize(("name", "on", "kernel"), RUNS)
 def test_a_gpu_answers_each_point_as_it_does_alone(name: str, on: str, kernel: str | None) -> None:
     build, axes, _, _ = CASES[name]
-    check(build, drawn(axes, len(name)), device(on), kernel)
+    held = {"group": sizes(1, 8)} if kernel == "triton" and "group" in axes else {}
+    check(build, drawn(axes | held, len(name)), device(on), kernel)  # 16 queries x 8: its 128 rows
 
 
 @pytest.mark.parametrize("config", ["llama-3.1-8b", "qwen3-30b-a3b", "mistral-7b-v0.1"])

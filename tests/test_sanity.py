@@ -15,7 +15,7 @@ import hwmodel
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Workload
-from hwmodel.spine.estimate import EXTRAPOLATED, Estimate
+from hwmodel.spine.estimate import Estimate
 
 SLACK = 1 + 1e-9
 LIMITED = 1.06
@@ -238,15 +238,16 @@ def test_a_sweep_answers_what_its_points_answer(name: str) -> None:
     _, build = CASES[name]
     sweep = build(9)
     swept = hwmodel.predict(sweep, on=H200)
-    together, outside = swept.record(), swept.extrapolated
+    together, outside, far = swept.record(), swept.extrapolated, swept.beyond(9)
     for place, point in enumerate(points_of(sweep)):
         alone = hwmodel.predict(point, on=H200).record()
         for field, value in alone.items():
             many = together[field]
             if field == "warnings":
-                beyond = bool(np.broadcast_to(outside, 9)[place])
+                beyond = [text for text in far[place : place + 1] if text]
+                assert bool(beyond) == bool(np.broadcast_to(outside, 9)[place])
                 told = [text for note in swept.notes for text in note.at(9)[place]]
-                assert [*many, *([EXTRAPOLATED] if beyond else []), *told] == value
+                assert [*many, *beyond, *told] == value
             elif value is None:
                 assert many is None
             elif field == "bottleneck":

@@ -8,10 +8,13 @@ that was never measured carries priors, wider intervals, and says so.
 
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
+from hwmodel.quantity.arithmetic import least, where
 from hwmodel.quantity.dtypes import dtype
 from hwmodel.quantity.errors import UnknownNameError
+from hwmodel.quantity.units import Amount
 from hwmodel.quantity.value import Value
 
 
@@ -106,7 +109,34 @@ def lent(family: Family) -> Family:
 WIDER, WIDEST = 2.0, 4.0
 """Powers by which an interval grows on an unmeasured device, of the same architecture and of
 another: assumptions, until a second device is measured. The first is also that of a number format
-of which the fit saw no row, and of a size beyond those that it saw."""
+of which the fit saw no row, and of a size just outside those that it saw."""
+
+FAR = 8.0
+"""Times outside the measured sizes from which on no error of a fit says anything."""
+
+
+def stretched(
+    interval: tuple[float, float],
+    factor: Amount,
+    *,
+    power: float = WIDER,
+    fastest: Amount | None = None,
+) -> tuple[Amount, Amount]:
+    """An interval at sizes that are `factor` times outside those that the fit saw (1: inside).
+
+    At the edge the interval is taken to the `power`, and to one more for each doubling: errors of
+    rates multiply, and each doubling is one more step at which a library may change what it runs.
+    More than `FAR` outside that ends, since it would be a power of what no longer applies: the slow
+    end stays, and the fast end is the multiple `fastest` where that is lower. An assumption.
+    """
+    low, high = interval
+    if isinstance(factor, float) and factor <= 1:
+        return low, high
+    grown = power + np.log2(least((factor, FAR)))
+    lower, upper = np.power(low, grown), np.power(high, grown)
+    if fastest is not None:
+        lower = where(factor > FAR, least((lower, fastest)), lower)
+    return where(factor > 1, lower, low), where(factor > 1, upper, high)
 
 
 def inherited(calibration: Calibration, device: str, *, of: str, power: float) -> Calibration:

@@ -26,13 +26,13 @@ Between several boxes the schedule of messages is costed on a topology instead (
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from hwmodel.hardware.calibration import WIDER, WIDEST, Family
+from hwmodel.hardware.calibration import WIDER, WIDEST, Family, stretched
 from hwmodel.hardware.hardware import Hardware, Link
 from hwmodel.network.algorithms import ALGORITHMS, boxed, cheapest_on
 from hwmodel.network.switch import (
@@ -52,6 +52,7 @@ from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.units import Amount, amount
 from hwmodel.spine.activity import Work, energy_j, totals
 from hwmodel.spine.estimate import Estimate, Part
+from hwmodel.spine.outside import Outside, farthest, outside
 from hwmodel.spine.unread import unread
 
 FAMILY = "collective"
@@ -104,6 +105,7 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
     kept_s = _kept_s(op, size_bytes, ranks, hardware, parameters)
     total_s = launch_s + most((choice.time_s + kept_s, memory_s))
     counts = Work(read={"dram": read}, written={"dram": written}, messages=sent.messages)
+    sizes = _outside(size_bytes, ranks, family)
     busy = {"link": choice.time_s + kept_s, "dram": memory_s, "launch": launch_s}
     joules = {
         "link": energy_j(choice.activity, link_rates(hardware), total_s),
@@ -120,28 +122,25 @@ def part(op: str, size_bytes: Amount, ranks: Amount, hardware: Hardware, times: 
         busy_s=busy,
         energy_j=sum(joules.values()),
         energy_by_j=joules,
-        interval=_interval(op, size_bytes, ranks, family),
-        beyond=_beyond(size_bytes, ranks, family),
+        interval=_interval(op, sizes, family),
+        outside=sizes,
     )
 
 
-def _interval(op: str, size_bytes: Amount, ranks: Amount, family: Family) -> tuple[Amount, Amount]:
-    """The family's interval, wider where sizes or ranks are beyond those that were measured.
+def _interval(op: str, sizes: Sequence[Outside], family: Family) -> tuple[Amount, Amount]:
+    """The family's interval, wider the farther sizes or ranks are outside those that were measured.
 
     Widest for grouped sends: two ranks do not show what sends to several peers cost each other.
     """
-    low, high = family.interval
-    beyond = _beyond(size_bytes, ranks, family)
     power = WIDEST if op in DIRECT else WIDER
-    return where(beyond, low**power, low), where(beyond, high**power, high)
+    return stretched(family.interval, farthest(sizes), power=power)
 
 
-def _beyond(size_bytes: Amount, ranks: Amount, family: Family) -> Any:
-    """Whether sizes, or more ranks, are beyond those that were measured, point by point."""
-    least_bytes, most_bytes = family.ranges.get("bytes", (0, math.inf))
-    outside = np.asarray(ranks) > family.ranges.get("ranks", (1, math.inf))[1]
-    outside = outside | (np.asarray(size_bytes) < least_bytes) | (size_bytes > most_bytes)
-    return outside if outside.shape else bool(outside)
+def _outside(size_bytes: Amount, ranks: Amount, family: Family) -> tuple[Outside, ...]:
+    """Sizes, or more ranks, outside those that were measured, point by point."""
+    _, most_ranks = family.ranges.get("ranks", (1, math.inf))
+    ranges = dict(family.ranges) | {"ranks": (1.0, most_ranks)}
+    return outside(FAMILY, ranges, {"bytes": size_bytes, "ranks": ranks}.get)
 
 
 def time_s(

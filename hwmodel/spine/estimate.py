@@ -19,6 +19,7 @@ from hwmodel.quantity.arithmetic import first_where, least, most
 from hwmodel.quantity.units import Amount, show
 from hwmodel.spine.activity import Work
 from hwmodel.spine.memory import MemoryFit
+from hwmodel.spine.outside import Outside, farthest, told
 from hwmodel.text.frames import Framed
 from hwmodel.text.shown import Shown, columns, record
 
@@ -70,8 +71,6 @@ Quantity: TypeAlias = Any
 For type checkers it is `Any`, since which of the two it is follows from the question.
 """
 
-EXTRAPOLATED = "extrapolated: a size lies beyond those that the calibration was measured on"
-
 UNKNOWN = (math.nan, math.nan)
 """Interval of a prediction of which no error is known."""
 
@@ -100,8 +99,8 @@ class Part:
     """`UNKNOWN` where nothing was ever measured: the answer's interval is null then."""
     tile: Any = None
     work: Cascade | None = None
-    beyond: Any = False
-    """Whether a size lies outside those that the calibration saw, point by point."""
+    outside: tuple[Outside, ...] = ()
+    """Sizes that lie outside those that the calibration saw, somewhere."""
     energy_by_j: Mapping[str, Amount] = field(default_factory=lambda: {})
     """Joules of one run by component (units, memories, links, static); they sum to `energy_j`."""
 
@@ -302,14 +301,20 @@ class Estimate(Shown, Framed):
         """Whether any part lies outside the sizes that its calibration saw, point by point."""
         outside: Any = False
         for part in self.parts:
-            outside = outside | (np.asarray(part.beyond) & (np.asarray(part.times) > 0))
+            if part.outside:
+                here = np.asarray(farthest(part.outside)) > 1
+                outside = outside | (here & (np.asarray(part.times) > 0))
         return outside if np.ndim(outside) else bool(outside)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the answer warns of: at every point, and at any of them."""
-        beyond = (EXTRAPOLATED,) if np.any(self.extrapolated) else ()
+        beyond = (text for text in self.beyond() if text)
         return (*self.everywhere, *beyond, *(text for note in self.notes for text in note.first()))
+
+    def beyond(self, points: int | None = None) -> list[str]:
+        """What each of so many points is told of sizes that were not measured (see `told`)."""
+        return told([(each, part.times) for part in self.parts for each in part.outside], points)
 
     @property
     def tokens_per_s(self) -> Quantity:

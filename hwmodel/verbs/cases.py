@@ -32,7 +32,7 @@ from hwmodel.quantity.reading import (
 )
 from hwmodel.quantity.units import Amount
 from hwmodel.show.json import plain
-from hwmodel.spine.estimate import EXTRAPOLATED, Estimate
+from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs.ask import question
 from hwmodel.verbs.request import Request, answerer, read
 
@@ -179,7 +179,7 @@ def _records(estimate: Estimate, count: int) -> list[Answer]:
     record = estimate.record()
     del record["warnings"]
     columns = {name: _column(value, count) for name, value in record.items()}
-    beyond = [(EXTRAPOLATED,) if b else () for b in _column(estimate.extrapolated, count)]
+    beyond = [(text,) if text else () for text in estimate.beyond(count)]
     own = estimate.everywhere
     some = (beyond, *(note.at(count) for note in estimate.notes))
     columns["warnings"] = [

@@ -57,7 +57,7 @@ class Place(Question):
         own = set(Place.model_fields) - {"picture", "domain", "pin", "time_limit"}
         said = {name: getattr(self, name) for name in own}
         rest: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
-        rest |= {"domains": tuple(self.domain or ()), "pinned": pins(self.pin or ())}
+        rest |= {"domains": self.domain or None, "pinned": pins(self.pin or ())}
         rest["time_limit_s"] = self.time_limit
         routing = rest.pop("routing")
         if os.isatty(2):

@@ -44,7 +44,7 @@ def place(
     nodes: int | None = None,
     topology: Topology | str | Path | None = None,
     kind: str | None = None,
-    domains: Sequence[str] = (),
+    domains: Sequence[str] | None = None,
     experts: int | None = None,
     objective: str | None = None,
     token_bytes: float | str | None = None,
@@ -98,13 +98,21 @@ def place(
             (slots, "slots", SLOTS),
         )
     )
+    if isinstance(domains, (list, tuple)) and not domains:
+        raise InputError("place: domains: expected names, found none; leave it out for all")
     pinned = _places("pinned", pinned)
     forbidden = _places("forbidden", forbidden)
     if isinstance(routing, (list, tuple, np.ndarray)):
         routing = from_loads(routing)
     if not isinstance(routing, Routing):
         path = cast(str | Path, routing)
-        routing = read_routing(path, kind=kind, domains=domains, experts=experts)
+        names = () if domains is None else domains
+        routing = read_routing(path, kind=kind, domains=names, experts=experts)
+    if choices > routing.experts:
+        raise InputError(
+            f"place: choices: expected at most the {routing.experts} experts of a layer, found"
+            f" {choices}; a token chooses each once"
+        )
     objective = _objective(routing, objective)
     network: Any = find_topology(topology) if isinstance(topology, (str, Path)) else topology
     if not (network is None or isinstance(network, Topology)):

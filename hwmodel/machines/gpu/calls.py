@@ -1,12 +1,12 @@
 """One kernel call on a GPU: given its best tile, counted, timed and priced, with its interval."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from hwmodel.hardware.calibration import WIDER, Calibration, Family, at_least_prior
+from hwmodel.hardware.calibration import Calibration, Family, at_least_prior, stretched
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.gpu import support
 from hwmodel.machines.gpu.choose import choose
@@ -15,7 +15,6 @@ from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call
 from hwmodel.machines.gpu.rates import ENERGY, rates
-from hwmodel.quantity.arithmetic import where
 from hwmodel.quantity.remembered import remembered, single
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import (
@@ -29,6 +28,7 @@ from hwmodel.spine.activity import (
     totals,
 )
 from hwmodel.spine.estimate import Part
+from hwmodel.spine.outside import Outside, farthest, outside
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def part_of(call: Call, times: Amount, hardware: Hardware, calibration: Calibrat
     family = family_of(calibration, call.family, call.library)
     speeds = _speeds(hardware, calibration, call.family, call.library)
     result = _evaluated(call, limits(hardware), speeds)
-    beyond = _beyond(call, family)
+    sizes = outside(call.family, family.ranges, lambda name: getattr(call.problem, name, None))
     return Part(
         name=call.name,
         family=call.family,
@@ -96,33 +96,28 @@ def part_of(call: Call, times: Amount, hardware: Hardware, calibration: Calibrat
         busy_s=result.folded.busy_s,
         energy_j=result.energy_j,
         energy_by_j=result.energy_by_j,
-        beyond=beyond,
-        interval=_interval(call, family, hardware, beyond),
+        outside=sizes,
+        interval=_interval(call, family, hardware, sizes, result),
         tile=result.tile,
     )
 
 
-def _beyond(call: Call, family: Family) -> Any:
-    """Whether a size of the call, point by point, lies outside those that the fit saw."""
-    outside: Any = False
-    for name, (least_size, most_size) in family.ranges.items():
-        size = getattr(call.problem, name, None)
-        if size is not None:
-            outside = outside | (size < least_size) | (size > most_size)
-    return outside
-
-
-def _interval(call: Call, family: Family, hardware: Hardware, beyond: Any) -> tuple[Amount, Amount]:
+def _interval(
+    call: Call, family: Family, hardware: Hardware, sizes: Sequence[Outside], result: Result
+) -> tuple[Amount, Amount]:
     """The family's interval for the call's formats; a prior's where another kernel stands in.
 
-    It is wider at points `beyond` the sizes that the fit saw.
+    It grows with how far `sizes` are outside those that the fit saw. Far outside its fast end is
+    the launch, which every kernel takes; an estimate keeps it above the roofline.
     """
     found = family.interval_of(formats_of(call))
     passes = call.problem.passes if fused(call) else 1
     if passes > 1 or hardware.architecture in call.library.costed_as:
         found = at_least_prior(found)
-    low, high = found
-    return where(beyond, low**WIDER, low), where(beyond, high**WIDER, high)
+    if not sizes:
+        return found
+    launch = result.folded.busy_s.get("launch", 0.0) / result.folded.time_s
+    return stretched(found, farthest(sizes), fastest=found[0] * launch)
 
 
 def fused(call: Call) -> bool:

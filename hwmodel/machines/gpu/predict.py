@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.cascade import Apply, Stage
 from hwmodel.einsum.network import Workload
 from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.hardware import Hardware
@@ -48,7 +48,10 @@ def run(
     return Run(
         parts=parts,
         busy_s=busy_s(stages, hardware),
-        assumptions=_assumptions(calibration, families, model=len(stages) > 1),
+        assumptions=(
+            *_assumptions(calibration, families, model=len(stages) > 1),
+            *_fused_maps(called),
+        ),
         warnings=(*_warnings(calibration, called), *_costed_as(called, hardware)),
     )
 
@@ -124,6 +127,24 @@ def _warnings(calibration: Calibration, calls: Sequence[Call]) -> tuple[str, ...
                 f" {call.library.name}'s fused kernel, which makes one; its interval is widened"
             )
     return tuple(dict.fromkeys(found))
+
+
+def _fused_maps(calls: Sequence[Call]) -> list[str]:
+    """What is assumed of sums over a map, which plain torch runs as a kernel for each."""
+    names = dict.fromkeys(call.name for call in calls if _sums_a_map(call))
+    return [
+        f"{name}: its map and its sum are priced as one fused kernel, as a compiler makes; torch"
+        " alone runs the map first, and writes what it sums"
+        for name in names
+    ]
+
+
+def _sums_a_map(call: Call) -> bool:
+    """Whether a call that is no product reduces what a lone Einsum computes of its operands."""
+    if call.schedule not in ("rows", "reduction") or len(call.work.einsums) != 1:
+        return False
+    (einsum,) = call.work.einsums
+    return bool(einsum.reductions) and isinstance(einsum.expression, Apply)
 
 
 def _costed_as(calls: Sequence[Call], hardware: Hardware) -> list[str]:

@@ -205,3 +205,10 @@ def test_one_layer_is_placed_and_drawn(tmp_path: Path) -> None:
 def test_loads_alone_say_nothing_of_crossings(objective: str) -> None:
     with pytest.raises(InputError, match="expected transitions between layers, found loads alone"):
         hw.place(EPLB, devices=4, objective=objective)
+
+
+def test_choices_and_domains_without_effect_are_refused() -> None:
+    with pytest.raises(InputError, match="choices: expected at most the 12 experts"):
+        hw.place(EPLB, devices=4, choices=13)
+    with pytest.raises(InputError, match="domains: expected names, found none"):
+        hw.place(EPLB, devices=4, domains=[])

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
+from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.rows import softmax
@@ -15,7 +16,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
 from hwmodel.machines.gpu.chunks import CHUNK
 from hwmodel.quantity.errors import CoverageError, InputError
-from hwmodel.spine.estimate import EXTRAPOLATED
+from hwmodel.spine.outside import EXTRAPOLATED
 
 H200 = device("h200")
 ANSWERS = ("time_s", "time_low_s", "energy_j", "dram_bytes_read", "dram_bytes_written", "bound_s")
@@ -143,7 +144,8 @@ def test_extrapolation_is_said_point_by_point() -> None:
     rows = np.array([least, most, most + 1])
     sweep = made(gemm(M=rows, N=4096, K=4096))
     assert list(sweep.extrapolated) == [False, False, True]
-    assert EXTRAPOLATED in sweep.warnings
+    (told,) = sweep.warnings
+    assert told.startswith(f"{EXTRAPOLATED}: gemm:cublas: M 16,385 is 0.01% outside 1 to 16,384")
     assert made(gemm(M=int(most), N=4096, K=4096)).extrapolated is False
     assert made(gemm(M=int(most) + 1, N=4096, K=4096)).extrapolated is True
 
@@ -153,10 +155,59 @@ def test_an_interval_is_wider_beyond_what_was_measured() -> None:
     assert calibration is not None
     family = calibration.family("gemm:cublas")
     _, most = family.ranges["M"]
-    (part,) = made(gemm(M=np.array([most, most + 1]), N=4096, K=4096)).parts
+    """To the power 2 at the edge, and one more at twice and at four times the edge."""
+    rows = np.array([most, most + 1, 2 * most, 4 * most])
+    (part,) = made(gemm(M=rows, N=4096, K=4096)).parts
     low, high = family.interval_of(("bf16",))
-    assert_allclose(part.interval[0], [low, low**2])
-    assert_allclose(part.interval[1], [high, high**2])
+    assert (part.interval[0][0], part.interval[1][0]) == (low, high)
+    assert_allclose(part.interval[0][1:], [low**2, low**3, low**4], rtol=1e-4)
+    assert_allclose(part.interval[1][1:], [high**2, high**3, high**4], rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp32"])
+def test_farther_outside_is_never_narrower(dtype: str) -> None:
+    """Also once the roofline is all that speaks for the fast end."""
+    sums: Any = 2.0 ** np.arange(8, 29)
+    found = made(gemm(M=1, N=128, K=sums, dtype=dtype))
+    (part,) = found.parts
+    low, high = part.interval
+    assert np.all(np.diff(low) <= 0)
+    assert np.all(np.diff(high) >= 0)
+    assert_array_equal(found.extrapolated, sums > 32_640)
+    inside = sums <= 32_640
+    assert len(set(low[inside])) == len(set(high[inside])) == 1
+    assert_array_equal(found.time_low_s[-1], found.bound_s[-1])
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(1, 1, 2**28), (65_536, 1, 4096)])
+@pytest.mark.parametrize("dtype", ["bf16", "fp32"])
+def test_far_outside_the_interval_holds_the_roofline(m: int, n: int, k: int, dtype: str) -> None:
+    """A dot product or a matrix times a vector runs near the DRAM's rate, which no fit saw here."""
+    found = made(gemm(M=m, N=n, K=k, dtype=dtype))
+    least_s = (m + n) * k * (2 if dtype == "bf16" else 4) / 4.8e12
+    assert found.time_low_s <= 1.001 * least_s < found.time_high_s
+
+
+def test_a_small_kernel_far_outside_is_no_faster_than_a_launch() -> None:
+    found = made(gemm(M=1, N=8, K=8))
+    assert 1e-6 < found.time_low_s < found.time_s / 1.5
+
+
+def test_the_farthest_size_is_told() -> None:
+    (told,) = made(gemm(M=1, N=1, K=2**28)).warnings
+    assert "gemm:cublas: K 268,435,456 is 8,224 times outside 128 to 32,640" in told
+    (told,) = made(gemm(M=1, N=16, K=65_280)).warnings
+    assert "gemm:cublas: N 16 is 8 times outside 128 to 152,064" in told
+
+
+def test_a_map_inside_a_sum_says_that_it_is_fused() -> None:
+    sizes = {"m": 8, "k": 65_536}
+    mapped, bare = (
+        made(parse(f"Y[m] = sum(k) {text}", sizes=sizes)) for text in ("exp(X[m, k])", "X[m, k]")
+    )
+    assert any("one fused kernel" in text for text in mapped.assumptions)
+    assert not any("one fused kernel" in text for text in bare.assumptions)
+    assert not any("one fused kernel" in text for text in made(softmax(64, 4096)).assumptions)
 
 
 def test_groups_of_query_heads_were_measured_up_to_128() -> None:

@@ -56,6 +56,8 @@ HEADS: dict[str, Draw] = {
     **{"queries": sizes(1, 4096), "more": sizes(1, 20_000)},
     "head_dim": one_of(32, 64, 96, 128, 192, 256),
 }
+HELD: dict[str, Draw] = HEADS | {"group": sizes(1, 16)}
+"""Heads of which 8 queries, the most of our decode kernel, have its 128 rows of a KV head."""
 ROWS: dict[str, Draw] = {"rows": sizes(1, 100_000), "cols": sizes(1, 100_000)}
 EXPERTS: dict[str, Draw] = {
     **{"tokens": sizes(1, 20_000), "picks": one_of(1, 2, 4, 8), "times": one_of(1, 2, 16)},
@@ -119,7 +121,11 @@ CASES: dict[str, tuple[Callable[..., Any], dict[str, Draw], tuple[str, ...], tup
     "gemm bias": (named("gemm", bias=True), SIDES, ("a100",), (None,)),
     "gemm int4": (named("gemm", weight_dtype="int4"), SIDES, ("h200",), (None,)),
     **{
-        f"attention {words}": (attention(**words), HEADS, ("h200", "b200"), (None, "triton"))
+        f"attention {words}": (attention(**words), HEADS, ("h200", "b200"), (None,))
+        for words in ({"causal": False}, {"causal": True})
+    },
+    **{
+        f"attention ours {words}": (attention(**words), HELD, ("h200", "b200"), ("triton",))
         for words in ({"causal": False}, {"causal": True})
     },
     "attention window": (attention(causal=True, window=1000), HEADS, ("h200",), (None, "cudnn")),

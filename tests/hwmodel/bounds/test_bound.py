@@ -16,7 +16,7 @@ from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import moe
-from hwmodel.einsum.workloads.rows import softmax
+from hwmodel.einsum.workloads.rows import copy, softmax
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Limits, limits
 
@@ -184,3 +184,18 @@ def test_the_innermost_memory_is_no_boundary_unless_it_is_alone() -> None:
     assert [(level.level, level.fast_bytes) for level in levels] == [("dram", 2**20)]
     (alone,) = bound(gemm(64, 64, 64), machine(dram=2**40)).levels
     assert (alone.fast_bytes, alone.bytes) == (0, 3 * 64 * 64 * 2)
+
+
+def test_second_passes_are_told_and_lone_ones_are_not() -> None:
+    """Attention in two passes walks the keys twice (FuseMax); of a copy's one pass none is told."""
+    form = attention(1, 1, queries=16, keys=256, head_dim=8, passes=2)
+    assert bound(form, machine(dram=2**40, l2=2**30)).passes["K over m"] == 2
+    assert bound(copy(10, 100), machine(dram=2**40, l2=2**30)).passes == {}
+
+
+def test_a_product_of_a_matrix_with_itself_is_a_product() -> None:
+    """Rows of A meet rows of A: of 4 kB, 2 n^3 / sqrt(4096) bytes and 2 n^2 at the very least."""
+    text = "Z[m, n] = sum(k) A[m, k] * A[n, k]"
+    sides = dict.fromkeys("mnk", 2**12)
+    found = bound_of(parse(text, sizes=sides, dtypes={"*": "int8"}), 2**12)
+    assert 2**37 / 2**7 <= found.bytes <= 2 * 2**36 / 2**6

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hwmodel.bounds.bound import bound_of
 from hwmodel.bounds.compulsory import second_passes_bytes
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.rows import copy, layernorm, softmax
@@ -43,3 +44,16 @@ def test_rows_that_fit_are_not_loaded_again() -> None:
 def test_keys_of_attention_and_matrices_are_no_rows() -> None:
     three = attention(1, 1, 64, 4096, 8, passes=3)
     assert second_passes_bytes(three, 64) == second_passes_bytes(gemm(64, 64, 64), 64) == 0
+
+
+@pytest.mark.parametrize("thinned", ["| c < 100", "~ 0.02"])
+def test_long_rows_of_which_few_elements_are_wanted_need_no_second_pass(thinned: str) -> None:
+    """Of 4096 bf16 elements some 100 are read, 200 bytes: 1 KiB holds them through all passes."""
+    text = "M[r] = max(c) X[r, c]{0}\nE[r, c] = exp(X[r, c] - M[r]){0}\n"
+    text += "S[r] = sum(c) E[r, c]{0}\nY[r, c] = E[r, c] / S[r]{0}"
+    whole, some = (
+        parse(text.format(words), sizes={"r": 10, "c": 4096}, dtypes={"*": "bf16"})
+        for words in ("", f" {thinned}")
+    )
+    assert second_passes_bytes(whole, 1024) == 10 * 2 * (4096 * 2 - 1024)
+    assert second_passes_bytes(some, 1024) == 0

@@ -197,3 +197,14 @@ def test_the_command_prints_tables_and_refuses_a_node_without_one(
     assert added == pytest.approx(0.38e-12)
     assert status("--node", "7") == 2
     assert "expected a table to scale" in capsys.readouterr().err
+
+
+def test_a_machine_goes_by_gates_from_the_nominal_supply_of_its_node() -> None:
+    """From 45 nm at its nominal supply, 0.8612, to 16 nm, 0.1384705, whatever the memory's size."""
+    before = hw.device("peer-a3")
+    after = at_node(before, 16, rule="gates")
+    ratio = 0.1384705 / 0.8612
+    old, new = (each.units["mac"].energy_j_per_flop["int8"] for each in (before, after))
+    assert_allclose(new, old * ratio, rtol=1e-5)
+    old, new = (each.memory("register").energy_j_per_byte for each in (before, after))
+    assert_allclose(new, old * ratio, rtol=1e-5)

@@ -349,3 +349,9 @@ def test_only_gathers_copy_a_part_that_they_keep(op: str) -> None:
     low, high = 0.1, 3.0
     assert time_s(op, low) == time_s(op, high)
     assert time_s("all_gather", low) > 1.05 * time_s("all_gather", high)
+
+
+def test_bytes_on_links_are_paid_for_one_by_one() -> None:
+    """A ring of 8 H100 sends 14/8 of 64 MiB from each of them, at 9 pJ a bit."""
+    found = estimate_on("all_reduce", 2**26, topology("dgx-h100"), H100)
+    assert_allclose(found.energy_by_j["link"] / found.devices, 14 / 8 * 2**26 * 8 * 9e-12)

@@ -150,3 +150,16 @@ def test_impossible_bytes_are_refused_with_the_place(matrix: np.ndarray, said: s
 def test_flows_of_unknown_devices_are_refused() -> None:
     with pytest.raises(InputError, match=r"expected devices of .* found 'gpu9'"):
         flows_s({("gpu0", "gpu9"): 1.0}, node(3, PORT))
+
+
+def test_only_links_that_say_so_take_time_for_a_message() -> None:
+    """Two bytes over one link of 100 B/s and two messages of half a second over another: 1.02 s."""
+    quick = {"bandwidth": "100 B/s", "duplex": "one-way"}
+    nodes = [{"name": n} for n in "abc"]
+    ends = [["a", "b"], ["b", "c"], ["c", "a"]]
+    links = [{"between": each, **quick} for each in ends]
+    links[1]["message"] = "0.5 s"
+    topology = Topology.build({"name": "t", "nodes": nodes, "links": links}, where="t")
+    matrix = np.zeros((3, 3))
+    matrix[0, 2] = matrix[1, 2] = 1.0
+    assert all_to_all_s(matrix, topology) == pytest.approx(2 * 0.5 + 2 / 100)

@@ -125,3 +125,11 @@ def test_records_can_be_built_by_hand() -> None:
     edge = Edge(between=("a", "b"), bandwidth_bytes_per_s=port.bandwidth_bytes_per_s)
     topology = Topology(name="t", nodes=(Node(name="a"), Node(name="b")), links=(edge,))
     assert topology.devices == ("a", "b")
+
+
+@pytest.mark.parametrize("share", ["share", "share_direct"])
+def test_no_library_reaches_more_than_its_links_carry(share: str) -> None:
+    library = {"interval": [0.9, 1.1], "ranks": 2, "source": "by hand"}
+    assert build(library={**library, share: 1.0}).library is not None
+    with pytest.raises(InputError, match=rf"library\.{share}: .*less than or equal to 1"):
+        build(library={**library, share: 1.01})

@@ -104,3 +104,10 @@ def test_exact_shares_are_those_that_steps_are_predicted_with(name: str, tp: int
     assert [found.heads, found.kv_heads, found.vocabulary] == held
     assert (found.intermediate, found.expert_intermediate) == (dense, sparse)
     assert found.layers == (read.config.num_hidden_layers,)
+
+
+@pytest.mark.parametrize(
+    ("name", "experts"), [("qwen3-30b-a3b", 128), ("mixtral-8x7b", 8), ("llama-3.1-8b", 0)]
+)
+def test_experts_of_a_model_are_those_of_its_card(name: str, experts: int) -> None:
+    assert Sizes.of(model(name).config).experts == experts

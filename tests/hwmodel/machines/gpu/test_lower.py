@@ -298,3 +298,18 @@ def test_an_addition_that_sums_itself_is_no_atomic() -> None:
     text = "S[t, h] = G[t, h] * X[t, h]\nY[t] = sum(h) Z[t, h] + S[t, h]"
     found = lower(parse(text, sizes={"t": 100, "h": 256}, dtypes={"*": "bf16"}))
     assert all(call.problem.atomics == (0, 0) for call in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ADDED[t, d] = X[t, d] * W[t, d]\nY[t, d] = Z[t, d] + ADDED[t, d]",
+        "ADDED[t, d] = sum(k) X[t, k, d]\nY[t, d] = Z[t, d] + ADDED[t, d] * W[t, d]",
+        "ADDED[t, d] = sum(k) X[t, k, d]\nY[t, d] = Z[t, d] * ADDED[t, d]",
+    ],
+)
+def test_what_an_index_add_does_not_do_has_no_atomics(text: str) -> None:
+    """It adds rows as they are: nothing multiplied in, and nothing where no rows are summed."""
+    sizes = {"t": 300, "d": 512} | ({"k": 8} if "k" in text else {})
+    for call in lower(parse(text, sizes=sizes, dtypes={"*": "bf16"})):
+        assert np.max(call.problem.atomics) == 0

@@ -24,6 +24,7 @@ def attention(head_dim: Any = 128, queries: Any = 512, **formats: Any) -> Any:
 
 REFUSED = [
     (attention(512), "h200", "flash-attention-2", "ends at head_dim 256 on hopper, found 512"),
+    (attention(264), "h200", "flash-attention-2", "ends at head_dim 256 on hopper, found 264"),
     (attention(576), "h200", None, "ends at head_dim 256 on hopper, found 576"),
     (attention(512), "h200", "cudnn", "ends at head_dim 256"),
     (attention(512), "h200", "triton", "ends at head_dim 256"),

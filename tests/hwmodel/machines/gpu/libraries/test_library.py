@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 import hwmodel as hw
 from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.catalogue import device
+from hwmodel.machines.gpu.libraries.library import is_decode, is_prefill, is_wide
 from hwmodel.machines.gpu.libraries.shipped import SHIPPED
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.sweeps.run import sweep
@@ -116,3 +117,12 @@ def test_worker_processes_take_it_by_value_and_by_name() -> None:
         for kernel in (TOY, NAME, {"rows": TOY}):
             there = sweep(Ask(kernel), cols=cols, keep=("time_s",), chunk=50, executor=workers)
             assert there.table.equals(here.table)
+
+
+@pytest.mark.parametrize("group", [1, 16, 17])
+@pytest.mark.parametrize("queries", [1, 8, 9, 4096])
+def test_each_attention_is_judged_in_one_part(queries: int, group: int) -> None:
+    """Wide groups, many queries, or few: eight are few, 16 heads on a KV head are not wide."""
+    columns = {"queries": queries, "heads": 2 * group, "kv_heads": 2}
+    parts = [each(columns) for each in (is_wide, is_prefill, is_decode)]
+    assert parts == [group > 16, group <= 16 and queries >= 9, group <= 16 and queries <= 8]

@@ -198,3 +198,8 @@ def test_other_gpus_and_decode_are_refused() -> None:
         resolved(MENU[0], wide, limits(B200))
     with pytest.raises(CoverageError, match="no decode schedule"):
         hw.predict(attention(128, queries=1), on="b200", kernel="flash-attention-4")
+
+
+def test_a_thread_has_a_row_of_scores() -> None:
+    """Two tiles of 128 query rows, two warpgroups of 128 threads (FlashAttention-4)."""
+    assert {(tile.block_q, 32 * tile.warps) for tile in MENU} == {(256, 256)}

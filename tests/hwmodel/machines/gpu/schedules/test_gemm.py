@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
-from hwmodel.machines.gpu.schedules.gemm import GemmProblem, GemmTile, activity, dram_bytes, fits
+from hwmodel.machines.gpu.schedules.gemm import (
+    GemmProblem,
+    GemmTile,
+    activity,
+    conversions,
+    dram_bytes,
+    fits,
+)
 from hwmodel.spine.activity import Serial, Work, totals
 
 H200 = limits(device("h200"))
@@ -124,3 +131,11 @@ def test_a_tile_larger_than_shared_memory_does_not_fit() -> None:
     problem = GemmProblem(4096, 4096, 4096)
     assert fits(GemmTile(128, 256, 64, stages=4), problem, H200)
     assert not fits(GemmTile(256, 256, 64, stages=4), problem, H200)
+
+
+def test_a_narrow_element_waits_for_one_lane_once() -> None:
+    """H200: 132 processors of 128 lanes, an instruction a clock each, 1.98 GHz: 33.5 T/s."""
+    problem = GemmProblem(64, 64, 64, dtype_b="int4")
+    flop = conversions(problem, 1e6).operations["vector", "flop", "fp32"]
+    rate = device("h200").units["vector"].rate_per_s["fp32"]
+    assert flop / rate == pytest.approx(1e6 / (132 * 128 * 1.98e9), rel=0.01)

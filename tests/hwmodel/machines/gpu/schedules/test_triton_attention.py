@@ -120,3 +120,12 @@ def test_each_step_has_its_exponentials_and_lane_operations_whoever_is_beside(
     assert found["exp", "exp", "fp32"] == pytest.approx(steps * 128 * 65)
     lanes = 2 * (6 * 128 * 64 + 128 * 128)
     assert found["vector", "flop", "fp32"] == pytest.approx(steps * lanes)
+
+
+@pytest.mark.parametrize("resident", [1, 2])
+def test_keys_and_values_pass_the_port_once_a_step_and_queries_once_a_block(resident: int) -> None:
+    """24 heads of 1024 queries over 4096 keys: 8 blocks each walk all K and V, 128 + 128 wide."""
+    tile = AttentionTile(128, 64, resident=resident)
+    found = totals(triton_attention.prefill(attend(3, 1024, 4096, causal=False), tile, LIMITS))
+    walked, queries = 24 * 8 * 4096 * 256 * 2, 24 * 1024 * 128 * 2
+    assert found.read["port"] == pytest.approx(walked + queries)

@@ -126,3 +126,26 @@ def test_registers_of_a_processor_are_shared_by_whole_blocks() -> None:
     136 registers of 128 threads are 17,408 of 65,536: 3.76 blocks, so that three are resident.
     """
     assert triton_gemm.resident(GemmProblem(4096, 4096, 4095), GemmTile(64, 64, 32, 4, 4)) == 3
+
+
+def test_each_block_leaves_a_kibibyte_of_shared_memory_to_the_system() -> None:
+    """Seven slices of 64 x 64 x 32 are 56 KiB: 57 with the system's own, of 228 exactly four."""
+    assert triton_gemm.resident(GemmProblem(4096, 4096, 4096), GemmTile(64, 64, 32, 7, 4)) == 4
+
+
+def test_fragments_of_warp_instructions_take_registers_and_those_of_warpgroups_take_none() -> None:
+    """Sums and 46 registers where a warp loads its fragments, 26 where shared memory feeds them.
+
+    16 x 128 by 4 warps: 16 + 46, rounded to 64 of 65,536: eight blocks. 64 x 128: 64 + 26, so 96:
+    five.
+    """
+    problem = GemmProblem(4096, 4096, 4096)
+    held = [triton_gemm.resident(problem, GemmTile(m, 128, 16, 2, 4)) for m in (16, 64)]
+    assert held == [8, 5]
+
+
+def test_processors_draw_power_whole_however_many_blocks_share_one() -> None:
+    """132 parts without keys, two on a processor: as many live processors as blocks with work."""
+    tile = GemmTile(64, 64, 32, 7, 4, split=64)
+    found = totals(triton_gemm.activity(GemmProblem(1024, 1024, 2112), tile, LIMITS))
+    assert float(np.max(found.live["processors"])) <= 132

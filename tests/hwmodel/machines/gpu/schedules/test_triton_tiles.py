@@ -11,6 +11,7 @@ from hwmodel.machines.gpu.schedules.triton_tiles import (
     chunk_tiles,
     decode_tile,
     decode_tiles,
+    gemm_candidates,
     gemm_menu,
     gemm_tile,
     prefill_tile,
@@ -157,3 +158,28 @@ def test_a_row_is_held_in_the_next_power_of_two_by_warps_of_512_elements(cols: i
     assert tile.elements == width * tile.rows
     assert tile.warps == min(32, max(4, width * tile.rows // 512))
     assert tile.resident == 32 / tile.warps
+
+
+@pytest.mark.parametrize("head_dim", [64, 96, 128, 256])
+@pytest.mark.parametrize("keys", [1, 100, 100_000])
+def test_few_rows_launch_what_was_compiled_and_measured(head_dim: int, keys: int) -> None:
+    """Up to 16 rows of a KV head take a tile of the measured menu, warps and stages with it."""
+    for rows in (1, 8, 16):
+        assert decode_tile(rows, keys, 8, head_dim, processors=132) in decode_tiles(head_dim)
+
+
+def test_rows_of_queries_are_halved_only_where_half_of_them_would_be_empty() -> None:
+    found = {q: prefill_tile(128, q) for q in (9, 64, 65, 4096)}
+    blocks = {q: (tile.block_q, tile.warps) for q, tile in found.items()}
+    assert blocks == {9: (64, 4), 64: (64, 4), 65: (128, 8), 4096: (128, 8)}
+
+
+def test_parts_of_four_slices_are_tried_and_parts_of_three_are_not() -> None:
+    """16 slices of 64 are four for each of 4 parts; 12 of them would be three."""
+
+    def tried(K: int) -> set[int]:
+        tiles = gemm_candidates(16, 128, K, processors=132, element_bytes=2)
+        return {int(np.asarray(t.split)) for t in tiles if t.block_k == 64}
+
+    assert 4 in tried(16 * 64)
+    assert 4 not in tried(12 * 64)

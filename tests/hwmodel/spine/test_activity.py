@@ -574,3 +574,23 @@ def test_energy_by_component_sums_to_the_energy(limit_w: float) -> None:
     assert found["vector"] == 0
     assert found["dram"] / found["matrix"] == pytest.approx(24 / 50)
     assert found["static"] / found["wire"] == pytest.approx(60 / 22.5)
+
+
+def test_what_waits_for_one_thing_waits_in_turn_also_inside_a_wave() -> None:
+    """Two seconds on one latency, on 4 slots 8 tiles: two rounds. Nobody else waits for it."""
+    rates = Rates(slots={"stall": ("bell", 1.0), "other": ("door", 1.0)})
+    same, apart = (
+        Overlap((Work(slots={"stall": 1}), Work(slots={name: 1}))) for name in ("stall", "other")
+    )
+    assert float(fold(Waves(8, 4, same), rates).time_s) == 4
+    assert float(fold(Waves(8, 4, apart), rates).time_s) == 2
+
+
+def test_what_all_slots_share_is_no_time_of_a_tile() -> None:
+    """Two private seconds add up where they meet fully; bytes for a tenth of one go beside them."""
+    key = ("matrix", "flop", "fp16")
+    rates = Rates({key: 4.0}, {"dram": 10.0}, private=frozenset({"matrix"}), inner=1.0)
+    tile = Overlap(
+        (Work(operations={key: 1.0}), Work(operations={key: 1.0}), Work({}, {"dram": 1}))
+    )
+    assert float(fold(Waves(4, 4, tile), rates).time_s) == pytest.approx(2)

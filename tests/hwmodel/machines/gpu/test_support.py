@@ -32,6 +32,7 @@ REFUSED = [
     (attention(1000, 1), "h200", "flash-attention-2", "ends at head_dim 256"),
     (attention(100), "h200", "cudnn", "head_dim is a multiple of 8, found 100; pad it to 104"),
     (attention(256, 1), "a100", "cudnn", "ends at head_dim 128 on ampere"),
+    (attention(136, 1), "l40s", "cudnn", "ends at head_dim 128 on ada"),
     (attention(), "mi300x", "cudnn", "has no bf16 on cdna3; it has on ampere"),
     (attention(), "h200", "flash-attention-4", "no bf16 on hopper; it has on blackwell"),
     (attention(dtype="fp8"), "h200", "flash-attention-2", "computes no fp8"),

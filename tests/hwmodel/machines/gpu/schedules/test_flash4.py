@@ -203,3 +203,15 @@ def test_other_gpus_and_decode_are_refused() -> None:
 def test_a_thread_has_a_row_of_scores() -> None:
     """Two tiles of 128 query rows, two warpgroups of 128 threads (FlashAttention-4)."""
     assert {(tile.block_q, 32 * tile.warps) for tile in MENU} == {(256, 256)}
+
+
+@pytest.mark.parametrize("head_dim", [128, 192, 256])
+def test_on_hopper_as_many_keys_are_staged_as_shared_memory_holds(head_dim: int) -> None:
+    """Queries and two stages of K and V in 227 KiB; keys in the 16 of an instruction, at most 128.
+
+    At 192: (128 + 4 x 112) x 192 x 2 bytes are 216 KiB, with 128 keys 240.
+    """
+    tile = resolved(MENU[1], problem(head_dim), limits(H100))
+    held = [(128 + 4 * keys) * head_dim * 2 for keys in range(16, 129, 16)]
+    most = max(16 * (at + 1) for at, each in enumerate(held) if each <= 227 * 1024)
+    assert (tile.block_q, tile.block_k) == (128, most)

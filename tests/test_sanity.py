@@ -50,10 +50,10 @@ def choices(seed: int, points: int, *values: int) -> Sizes:
 
 def gemms(dtype: str, points: int) -> Workload:
     size = draws(len(dtype), points)
-    M, N, K = size(1, 32768), size(16, 32768), size(16, 32768)
+    rows, columns, depth = size(1, 32768), size(16, 32768), size(16, 32768)
     if dtype == "fp8":  # torch._scaled_mm takes no others
-        N, K = N // 16 * 16, K // 16 * 16
-    return hwmodel.workloads.gemm(M=M, N=N, K=K, dtype=dtype)
+        columns, depth = columns // 16 * 16, depth // 16 * 16
+    return hwmodel.workloads.gemm(M=rows, N=columns, K=depth, dtype=dtype)
 
 
 def prefills(causal: bool, points: int) -> Workload:

@@ -2,7 +2,7 @@
 
 import random
 from fractions import Fraction
-from itertools import product
+from itertools import permutations, product
 
 import pytest
 from numpy.testing import assert_allclose
@@ -12,6 +12,7 @@ from hwmodel.einsum.notation import parse
 from hwmodel.quantity.errors import CoverageError
 
 HALF = Fraction(1, 2)
+IMAGE = "tensor I[n, h, w, c]\nO[n, y, x, f] = I[n, y+r, x+s, c] * W[f, c, r, s]"
 MATMUL = "Z[m, n] = A[m, k] * B[k, n]"
 
 
@@ -48,6 +49,16 @@ def test_a_matrix_product_has_one_vertex_of_halves() -> None:
 def test_a_product_with_a_vector_can_only_move_its_vectors_again() -> None:
     one = Fraction(1)
     assert of("Z[m] = A[m, k] * X[k]").vertices == (Exponents((one, Fraction(0), one), ()),)
+
+
+def test_no_vertex_is_kept_that_another_beats_at_every_size() -> None:
+    """Of a convolution of images: none has another's total and larger small ranks on top."""
+    sizes = dict.fromkeys("nyxfcrs", 3) | {"h": 5, "w": 5}
+    cascade = parse(IMAGE, sizes=sizes)
+    for one, other in permutations(tile_program(cascade.einsums[0], cascade).vertices, 2):
+        mine, small = dict(one.ranks), dict(other.ranks)
+        less = all(u <= small.get(rank, 0) for rank, u in one.ranks) and mine != small
+        assert one.total > other.total or not less
 
 
 def test_a_stride_splits_a_window() -> None:

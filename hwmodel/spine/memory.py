@@ -82,8 +82,8 @@ def fit(
     per_sequence = context * cache + activation
     if not np.all(np.asarray(per_sequence) > 0):
         raise InputError("a sequence needs no memory: expected kv or activation bytes above 0")
-    capacity = hardware.memory("dram").capacity_bytes * hardware.devices
-    if not isinstance(capacity, np.ndarray):
+    capacity: Amount = hardware.memory("dram").capacity_bytes * hardware.devices
+    if np.ndim(capacity) == 0:
         capacity = int(capacity)
     reserve = _ceil(capacity * reserve_fraction)
     total = weights + batch * per_sequence + reserve

@@ -418,13 +418,15 @@ def named(file: str) -> tuple[tuple[str, int], ...]:
 
 @cache
 def defined(file: str) -> tuple[tuple[str, str], ...]:
-    """(old, new) of every constant that a module computes from a name."""
+    """(old, new) of every constant that a module computes from a name, or from module.name."""
     found: list[tuple[str, str]] = []
     for node in ast.parse(read(file)).body:
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             new = [n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
-            old = [n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)]
+            inside = list(ast.walk(node.value))
+            old = [n.id for n in inside if isinstance(n, ast.Name)]
+            old += [n.attr for n in inside if isinstance(n, ast.Attribute)]
             found += [(one, other) for one in old for other in new]
     return tuple(found)
 

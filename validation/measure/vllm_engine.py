@@ -74,7 +74,11 @@ def main() -> None:
     )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    Run(options).all()
+    run = Run(options)
+    try:
+        run.all()
+    finally:
+        run.close()
 
 
 class Run:
@@ -95,6 +99,11 @@ class Run:
         self.log: list[dict[str, Any]] = []
         self.steps_file = (options.out / f"{self.name}.steps.jsonl").open("w")
         self.kernels_file = (options.out / f"{self.name}.kernels.jsonl").open("w")
+
+    def close(self) -> None:
+        """Closes the files of rows."""
+        self.steps_file.close()
+        self.kernels_file.close()
 
     def say(self, text: str) -> None:
         """A line of progress."""

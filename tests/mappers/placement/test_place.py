@@ -15,7 +15,7 @@ from hwmodel.experts.traces import read_routing
 from hwmodel.mappers.placement.place import place_experts
 from hwmodel.quantity.errors import CapacityError, InputError, SolverError
 
-DATA = Path(__file__).resolve().parents[3] / "shared/data/olmoe_routing"
+DATA = Path(__file__).resolve().parents[4] / "shared/data/olmoe_routing"
 MIXTRAL = DATA / "mixtral-8x7b-v0.1_crosslayer_counts.csv"
 
 OPTIMA = {

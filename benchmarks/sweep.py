@@ -25,7 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.sweeps.run import CHUNK, PIECE, Plan, planned, probed, remote, run
+from hwmodel.sweeps.chunks import remote
+from hwmodel.sweeps.plan import CHUNK, PIECE, Plan, planned
+from hwmodel.sweeps.probe import probed
+from hwmodel.sweeps.run import run
 from hwmodel.sweeps.workers import cores, prepare, processes
 from hwmodel.verbs.study import Case
 
@@ -72,7 +75,7 @@ SWEEPS: dict[str, tuple[str, dict[str, Any], int]] = {
 
 PATHS = (("bandwidth", "hbm.bandwidth_bytes_per_s"), ("sms", "sms.count"))
 STAGES = {
-    "rows of the axes": ("axes.py:points", "sweeps.py:axes_table"),
+    "rows of the axes": ("axes.py:points", "pieces.py:axes_table"),
     "workload": ("request.py:<lambda>",),
     "kernels and problems": ("lower.py:lower",),
     "tiles": ("choose.py:choose",),
@@ -80,7 +83,7 @@ STAGES = {
     "time": ("activity.py:fold",),
     "power and energy": ("activity.py:sustained_s", "activity.py:energy_j"),
     "bounds": ("roofline.py:floor_of", "least.py:busy_s"),
-    "columns": ("answers.py:columns",),
+    "columns": ("columns.py:columns",),
 }
 """Stage -> the functions whose time it is; those of one line run one after the other."""
 

@@ -34,7 +34,7 @@ from hwmodel.sweeps.fingerprint import PYTHON, digest_of
 from hwmodel.sweeps.table import Sweep
 
 if TYPE_CHECKING:
-    from hwmodel.sweeps.run import Plan
+    from hwmodel.sweeps.plan import Plan
 
 MANIFEST = "sweep.json"
 NOTED = "parts.jsonl"

@@ -34,7 +34,7 @@ from hwmodel.quantity.ranges import linspace, logspace, quantities
 from hwmodel.quantity.units import LARGEST_BITS
 from hwmodel.quantity.yaml import lines as lines_of
 from hwmodel.sweeps.axes import Each, Together
-from hwmodel.sweeps.run import CHUNK, Plan, planned
+from hwmodel.sweeps.plan import CHUNK, Plan, planned
 from hwmodel.verbs.ask import OfWork, question
 from hwmodel.verbs.request import fields_of, machine_for, named, read
 

@@ -12,7 +12,7 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.verbs.ask import Question, Word
 
 if TYPE_CHECKING:
-    from hwmodel.sweeps.run import Executor
+    from hwmodel.sweeps.chunks import Executor
     from hwmodel.sweeps.table import Sweep
 
 MANY_POINTS = 500_000
@@ -113,7 +113,8 @@ def sweep_file(
     `front` and `most` are columns of which less and more is better, checked before the work.
     """
     from hwmodel.sweeps.files import Folder
-    from hwmodel.sweeps.run import probed, run
+    from hwmodel.sweeps.probe import probed
+    from hwmodel.sweeps.run import run
     from hwmodel.sweeps.workers import cores
     from hwmodel.verbs.study import study
 

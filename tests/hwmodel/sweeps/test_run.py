@@ -17,9 +17,10 @@ import hwmodel as hw
 from hwmodel.quantity.errors import CapacityError, HwmodelError, InputError, UnknownNameError
 from hwmodel.quantity.ranges import quantities
 from hwmodel.show.fields import POINT
-from hwmodel.sweeps import run as sweeps
+from hwmodel.sweeps import chunks
 from hwmodel.sweeps.files import open_sweep
-from hwmodel.sweeps.run import PIECE, planned, sweep
+from hwmodel.sweeps.plan import PIECE, planned
+from hwmodel.sweeps.run import sweep
 from hwmodel.sweeps.workers import processes
 from hwmodel.verbs.study import Case
 
@@ -263,7 +264,8 @@ def test_a_folder_goes_on_where_it_was_and_never_mixes_sweeps(tmp_path: Path) ->
 SLOW = """
 import sys, time
 import numpy as np
-from hwmodel.sweeps.run import PIECE, sweep
+from hwmodel.sweeps.plan import PIECE
+from hwmodel.sweeps.run import sweep
 
 def slow(x):
     time.sleep(float(sys.argv[2]))
@@ -328,7 +330,7 @@ def test_rows_stay_in_order_whoever_is_done_first() -> None:
 def test_more_chunks_than_are_given_ahead_are_all_evaluated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sweeps, "AHEAD", 2)
+    monkeypatch.setattr(chunks, "AHEAD", 2)
     with ThreadPoolExecutor(2) as threads:
         found = sweep(square, x=np.arange(7.0 * PIECE), chunk=PIECE, executor=threads)
     assert found.table["x"].to_list() == list(range(7 * PIECE))

@@ -9,7 +9,8 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.quantity.errors import InputError, UnknownNameError
-from hwmodel.sweeps.run import PIECE, sweep
+from hwmodel.sweeps.plan import PIECE
+from hwmodel.sweeps.run import sweep
 from hwmodel.sweeps.table import Sweep
 
 ROWS = polars.DataFrame(

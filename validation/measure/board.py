@@ -61,10 +61,11 @@ class Board:
         return pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle) * 1e-3
 
 
-def open_board() -> Board:
-    """The board of CUDA device 0."""
+def open_board(index: int = 0) -> Board:
+    """The board of a CUDA device, by its UUID: CUDA_VISIBLE_DEVICES numbers CUDA's devices anew."""
     pynvml.nvmlInit()
-    return Board(handle=pynvml.nvmlDeviceGetHandleByIndex(0))
+    uuid = f"GPU-{torch.cuda.get_device_properties(index).uuid}"
+    return Board(handle=pynvml.nvmlDeviceGetHandleByUUID(uuid))
 
 
 def board_name(board: Board) -> str:

@@ -244,18 +244,17 @@ def facts(member: Member) -> dict[str, Any]:
         return {"device": "cpu", "board": "cpu", "ranks": member.ranks}
     import pynvml
 
-    from hwmodel.validation.measure.board import Board, board_name, describe, open_board
+    from hwmodel.validation.measure.board import board_name, describe, open_board
 
-    first = open_board()
-    handle = pynvml.nvmlDeviceGetHandleByIndex(torch.cuda.current_device())
+    first, own = open_board(), open_board(torch.cuda.current_device())
     boards: list[Any] = [None] * member.ranks
-    dist.all_gather_object(boards, board_name(Board(handle=handle)))
+    dist.all_gather_object(boards, board_name(own))
     settings = {k: v for k, v in sorted(os.environ.items()) if k.startswith("NCCL_")}
     return describe(first) | {
         "board": "-".join(boards),
         "ranks": member.ranks,
         "nccl": ".".join(str(part) for part in torch.cuda.nccl.version()),
-        "nvlinks": _nvlinks(pynvml, handle),
+        "nvlinks": _nvlinks(pynvml, own.handle),
         "settings": settings,
     }
 

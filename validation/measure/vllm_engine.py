@@ -1,11 +1,12 @@
-"""Step times of a real vLLM on this GPU, with random weights: decode, prefill and mixed steps.
+"""Step times of a real vLLM on this GPU, with random weights: steps and streams.
 
     python -m hwmodel.validation.measure.vllm_engine --model llama-3.1-8b --out DIR
-        [--quantization fp8] [--tensor-parallel 2] [--seconds 200]
+        [--quantization fp8] [--tensor-parallel 2] [--layers 24] [--seconds 200]
 
 Writes DIR/header.json, and rows as they come to DIR/NAME.steps.jsonl (groups of steps of one kind),
 DIR/NAME.kernels.jsonl (GPU-busy seconds by kernel name) and DIR/NAME.engine.json (what the engine
-decided: blocks of the cache, sizes of graphs). The engine runs in this process.
+decided: blocks of the cache, sizes of graphs). The engine runs in this process; with tensor
+parallelism its workers run in processes of their own.
 
 How a step is timed. The engine schedules asynchronously: it schedules step k+1 before it waits for
 step k, so that one call of `engine.step()` says little, but the times between calls of its
@@ -15,9 +16,12 @@ scheduler are in the mean those between steps. Each call is recorded with what i
   run of steps of one batch is a row; its first and last steps are left out.
 - *Prefill*: one prompt (or several) on an empty engine, one output token, from the request to its
   end: the median of some.
-- *Mixed*: the steps that fill the engine for a decode run: chunks of prompts beside decodes.
+- *Mixed*: the steps that fill the engine for a decode run, chunks of prompts beside decodes; and
+  steps that each carry one whole prompt beside a batch of decodes.
+- *Held*: decode steps of one batch for seconds on end, the sustained state, with joules.
+- *Stream*: a closed loop of users, each with a next request once its last is answered.
 - *Busy*: a few steps of some batches run under torch's profiler (CUPTI); those are no timed rows.
-- *Joules*: the board's counter over a run of steps, where it lasts half a second.
+- *Joules*: the boards' counters over a run of steps, where it lasts half a second.
 
 vLLM 0.22 (V1 engine). Token ids are random: weights are too, and a router of random weights spreads
 random tokens over experts (`--experts` counts how many are reached, in eager mode, three layers).
@@ -28,34 +32,36 @@ random tokens over experts (`--experts` counts how many are reached, in eager mo
 import argparse
 import importlib
 import json
-import os
 import random
 import statistics
-import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-for _name in ("MOE_FP16", "MOE_FP8", "SAMPLER"):  # else FlashInfer compiles for many minutes
-    os.environ.setdefault(f"VLLM_USE_FLASHINFER_{_name}", "0")
+from hwmodel.validation.measure.engine_rows import SKIP_FIRST, drawn, rows_of
+from hwmodel.validation.measure.vllm_start import MOST_TOKENS, start
 
 CONFIGS = Path(__file__).resolve().parents[2] / "einsum" / "workloads" / "configs"
-CAPTURED = [1, 2, 4, *range(8, 257, 8)]
-"""Batches that a graph is captured for; others are padded to the next."""
-MOST_SEQUENCES, MOST_TOKENS, MOST_LENGTH, MEMORY_SHARE = 256, 8192, 17000, 0.92
 RUN = 100
 """Decode steps of one batch size."""
-SKIP_FIRST, SKIP_LAST, LEAST_STEPS = 6, 2, 12
 SERIES = ((512, 256), (2048, 128), (8192, 24), (1200, 96))
 """(prompt tokens, most requests) of the decode series, the more telling first."""
 PROMPTS = ((1, 128), (1, 512), (1, 777), (1, 2048), (1, 4096), (1, 8192), (1, 16384), (4, 1024),
            (16, 256), (3, 2500))  # fmt: skip
+LOADED = ((32, 512), (16, 1024), (64, 512), (64, 2048))
+"""(decodes, tokens of the prompt that each step carries beside them)."""
+LOADED_CONTEXT, LOADED_STEPS = 1024, 20
+HELD = ((64, 2048), (8, 1024), (128, 1024))
+"""(batch, context) of decode steps that are held for `HELD_S` seconds."""
+HELD_S = 2.0
+STREAMS = ((16, 512, 64, 64), (64, 1024, 128, 192))
+"""(users, prompt tokens, output tokens, requests) of closed loops."""
 PROFILED = (1, 8, 64, 128, 256)
 PROFILED_STEPS = 6
-ENERGY_S = 0.5
+PROFILED_PROMPTS = (2048, 512, 8192)
+EXPERT_LAYERS = 3
 
 
 def main() -> None:
@@ -67,6 +73,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--quantization", default=None)
     parser.add_argument("--tensor-parallel", type=int, default=1)
+    parser.add_argument("--layers", type=int, default=None, help="fewer layers than the config's")
     parser.add_argument("--seconds", type=float, default=200.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
@@ -91,11 +98,15 @@ class Run:
             Path(options.model).name.removesuffix(".json")
             + (f".{options.quantization}" if options.quantization else "")
             + (f".tp{options.tensor_parallel}" if options.tensor_parallel > 1 else "")
+            + (f".{options.layers}layers" if options.layers else "")
         )
         self.random = random.Random(options.seed)
         path = Path(options.model)
         self.config = json.loads((path if path.is_file() else CONFIGS / f"{path}.json").read_text())
+        if options.layers:
+            self.config["num_hidden_layers"] = options.layers
         self.requests = 0
+        self.step_s: dict[int, float] = {}
         self.log: list[dict[str, Any]] = []
         self.steps_file = (options.out / f"{self.name}.steps.jsonl").open("w")
         self.kernels_file = (options.out / f"{self.name}.kernels.jsonl").open("w")
@@ -118,45 +129,41 @@ class Run:
         until = self.begin + options.seconds
         self.warm()
         self.write_header()
-        for batch, prompt in PROMPTS:
-            if time.perf_counter() < until and prompt * batch <= self.capacity:
-                self.prefill(batch, prompt)
-        for context, most in SERIES:
+        for point in self.points():
             if time.perf_counter() > until:
                 self.say("out of time")
                 break
-            self.decode_series(context, min(most, self.capacity // (context + 12 * RUN)))
-        if time.perf_counter() < until:
-            self.profile_prefill(2048)
+            point()
         self.say("done")
+
+    def points(self) -> Iterator[Callable[[], None]]:
+        """What is measured, the more telling first."""
+        for batch, prompt in PROMPTS:
+            if prompt * batch <= self.capacity:
+                yield partial(self.prefill, batch, prompt)
+        for at, (context, most) in enumerate(SERIES):
+            most = min(most, self.capacity // (context + 12 * RUN))
+            yield partial(self.decode_series, context, halves(most), RUN)
+            if at == 0:
+                yield from (partial(self.profile_prefill, p) for p in PROFILED_PROMPTS)
+            if at == 1:
+                yield from (partial(self.loaded, *case) for case in LOADED)
+                yield from (partial(self.held, *case) for case in HELD)
+                yield from (partial(self.stream, *case) for case in STREAMS)
 
     def start(self) -> Any:
         """The engine, with its scheduler's calls recorded."""
-        from vllm import LLM
-
-        folder = Path(tempfile.mkdtemp())
-        config = {k: v for k, v in self.config.items() if not k.startswith("_")}
-        (folder / "config.json").write_text(json.dumps(config))
-        longest = min(MOST_LENGTH, int(config.get("max_position_embeddings", MOST_LENGTH)))
-        more: dict[str, Any] = {}
-        if self.options.experts:
-            more = {"enforce_eager": True, "hf_overrides": {"num_hidden_layers": 3}}
-        else:
-            more = {"compilation_config": {"cudagraph_capture_sizes": CAPTURED}}
-        llm = LLM(
-            model=str(folder), load_format="dummy", skip_tokenizer_init=True,
-            enable_prefix_caching=False, max_num_seqs=MOST_SEQUENCES,
-            max_num_batched_tokens=MOST_TOKENS, gpu_memory_utilization=MEMORY_SHARE,
-            max_model_len=longest, quantization=self.options.quantization,
-            tensor_parallel_size=self.options.tensor_parallel, seed=self.options.seed, **more,
-        )  # fmt: skip
-        self.llm, engine = llm, llm.llm_engine
-        self.longest = longest
-        core = engine.engine_core.engine_core
-        self.core = core
-        cache = engine.vllm_config.cache_config
-        self.capacity = int(cache.num_gpu_blocks or 0) * int(cache.block_size)
-        schedule = core.scheduler.schedule
+        options = self.options
+        started = start(
+            self.config,
+            quantization=options.quantization,
+            tensor_parallel=options.tensor_parallel,
+            seed=options.seed,
+            eager_layers=EXPERT_LAYERS if options.experts else None,
+        )
+        self.started, self.core = started, started.core
+        self.longest, self.capacity = started.longest, started.cache_tokens()
+        schedule = self.core.scheduler.schedule
 
         def recorded(*arguments: Any, **named: Any) -> Any:
             at = time.perf_counter()
@@ -164,9 +171,9 @@ class Run:
             self.log.append({"t": at} | self.scheduled(out))
             return out
 
-        core.scheduler.schedule = recorded
+        self.core.scheduler.schedule = recorded
         self.say(f"engine ready, {self.capacity} tokens of cache")
-        return engine
+        return started.engine
 
     def scheduled(self, out: Any) -> dict[str, int]:
         """Decodes and their keys, prompt tokens and the keys they see, of one scheduled step."""
@@ -184,53 +191,41 @@ class Run:
         return found
 
     def write_header(self) -> None:
-        """Engine, libraries and board."""
-        import torch
+        """Engine, libraries and boards."""
+        from hwmodel.validation.measure.board import board_name, describe, open_board
 
-        from hwmodel.validation.measure.board import describe, open_board
-
-        self.board = open_board()
+        self.boards = [open_board(i) for i in range(self.options.tensor_parallel)]
         versions = {
             name: getattr(importlib.import_module(name), "__version__", "")
             for name in ("vllm", "torch", "triton", "transformers")
         }
-        (self.options.out / "header.json").write_text(
-            json.dumps(describe(self.board) | {"versions": versions}, indent=1, default=str)
-        )
-        config = self.engine.vllm_config
-        found = {
-            "model": self.name,
-            "tensor_parallel": self.options.tensor_parallel,
-            "cache_tokens": self.capacity,
-            "block_size": config.cache_config.block_size,
-            "memory_share": MEMORY_SHARE,
-            "most_tokens": MOST_TOKENS,
-            "most_sequences": MOST_SEQUENCES,
-            "longest": self.longest,
-            "captured": CAPTURED,
-            "graph_mode": str(getattr(config.compilation_config, "cudagraph_mode", "")),
-            "asynchronous": str(getattr(config.scheduler_config, "async_scheduling", "")),
-            "allocated_bytes": torch.cuda.memory_allocated(),
-            "reserved_bytes": torch.cuda.memory_reserved(),
-            "free_bytes": torch.cuda.mem_get_info()[0],
-            "ready_s": time.perf_counter() - self.begin,
-        }
+        header = describe(self.boards[0]) | {"versions": versions}
+        header["board"] = "-".join(board_name(board) for board in self.boards)
+        (self.options.out / "header.json").write_text(json.dumps(header, indent=1, default=str))
+        found = {"model": self.name, **self.started.facts()}
+        found["ready_s"] = time.perf_counter() - self.begin
         path = self.options.out / f"{self.name}.engine.json"
         path.write_text(json.dumps(found, indent=1))
 
-    def add(self, tokens: int, outputs: int) -> None:
-        """A request of random tokens."""
+    def energy_j(self) -> float:
+        """Joules of all boards so far."""
+        return sum(board.energy_j() for board in self.boards)
+
+    def add(self, tokens: int, outputs: int) -> str:
+        """A request of random tokens; answers its name."""
         from vllm import SamplingParams
         from vllm.inputs import TokensPrompt
 
         vocabulary = int(self.config.get("vocab_size", 32000))
         ids = [self.random.randrange(10, vocabulary - 10) for _ in range(tokens)]
         self.requests += 1
+        name = f"r{self.requests}"
         self.engine.add_request(
-            f"r{self.requests}",
+            name,
             TokensPrompt(prompt_token_ids=ids),
             SamplingParams(max_tokens=outputs, ignore_eos=True, detokenize=False),
         )
+        return name
 
     def drain(self) -> None:
         """Steps until no request is left."""
@@ -248,34 +243,43 @@ class Run:
         head = {"model": self.name, "tensor_parallel": self.options.tensor_parallel}
         self.steps_file.write(json.dumps(head | row) + "\n")
         self.steps_file.flush()
+        if row["phase"] == "decode":
+            self.step_s[row["batch"]] = row["time_s"]
+        self.say(" ".join(f"{k}={v:.5g}" if isinstance(v, float) else str(v)
+                          for k, v in row.items() if k not in ("median_s", "p90_s")))  # fmt: skip
 
     def prefill(self, batch: int, prompt: int, repeats: int = 5) -> None:
         """Prompts on an empty engine: seconds from the request to its token."""
         prompt = min(prompt, self.longest - 8)
         times: list[float] = []
-        for _ in range(repeats + 1):
+        joules = 0.0
+        for repeat in range(repeats + 1):
             for _ in range(batch):
                 self.add(prompt, 1)
+            if repeat == 1:
+                joules = -self.energy_j()
             at = time.perf_counter()
             self.drain()
             times.append(time.perf_counter() - at)
+        joules += self.energy_j()
         times = times[1:]
+        middle = statistics.median(times)
         self.write(
             {"phase": "prefill", "batch": batch, "prompt": prompt}
-            | {"time_s": statistics.median(times), "low_s": min(times), "high_s": max(times)}
+            | {"time_s": middle, "low_s": min(times), "high_s": max(times)}
             | {"repeats": repeats}
+            | drawn(sum(times), joules, middle)
         )
-        self.say(f"prefill {batch} x {prompt}: {statistics.median(times) * 1e3:.2f} ms")
 
-    def decode_series(self, context: int, most: int) -> None:
-        """Requests of one context whose number halves after each run of steps."""
-        if most < 1:
+    def decode_series(
+        self, context: int, batches: Sequence[int], run: int, *, traced: bool = True
+    ) -> None:
+        """Requests of one context whose number falls to the next batch after each run of steps."""
+        if not batches:
             return
-        batches = [most]
-        while batches[-1] > 1:
-            batches.append(batches[-1] // 2)
+        most = batches[0]
         fill = most * context // MOST_TOKENS + 1
-        lives = {b: RUN * (i + 1) for i, b in enumerate(batches)}  # steps until fewer than b run
+        lives = {b: run * (i + 1) for i, b in enumerate(batches)}  # steps until fewer than b run
         self.log.clear()
         for index in range(most):
             # Request `index` is the first to go among those that run while more than `last` do.
@@ -294,131 +298,133 @@ class Run:
             decodes = last["decodes"] if not last["prompts"] else -1
             steady = steady + 1 if decodes == before else 0
             before = decodes
-            if decodes > 0 and steady in (SKIP_FIRST, RUN - 24):
-                energies.append((len(self.log), time.perf_counter(), self.board.energy_j()))
-            if decodes in PROFILED and steady == RUN - 18 and decodes not in profiled:
+            if decodes > 0 and steady in (SKIP_FIRST, run - 24):
+                energies.append((len(self.log), time.perf_counter(), self.energy_j()))
+            if traced and decodes in PROFILED and steady == run - 18 and decodes not in profiled:
                 profiled.add(decodes)
                 self.profile_steps({"phase": "decode", "batch": decodes})
-                steady = RUN
-        self.reduce(context, energies)
-
-    def reduce(self, prompt: int, energies: list[tuple[int, float, float]]) -> None:
-        """Rows from the recorded calls of the scheduler: runs of one kind of step."""
-        log, start = self.log, 0
-        while start < len(log):
-            end = start + 1
-            kind = (log[start]["decodes"], log[start]["prompts"] > 0, log[start].get("profiled", 0))
-            if kind[1]:
-                while end < len(log) and log[end]["prompts"] > 0:
-                    end += 1
-                self.mixed(log[start : min(end + 1, len(log))], prompt)
-            else:
-                while end < len(log) and kind == (
-                    log[end]["decodes"], log[end]["prompts"] > 0, log[end].get("profiled", 0)
-                ):  # fmt: skip
-                    end += 1
-                self.decoded(start, end, energies)
-            start = end
-
-    def decoded(self, start: int, end: int, energies: list[tuple[int, float, float]]) -> None:
-        """A run of decode steps of one batch."""
-        first, last = start + SKIP_FIRST, end - 1 - SKIP_LAST
-        log = self.log
-        batch = log[start]["decodes"]
-        if not batch or last - first < LEAST_STEPS or log[start].get("profiled"):
-            return
-        gaps = sorted(log[i + 1]["t"] - log[i]["t"] for i in range(first, last))
-        mean = (log[last]["t"] - log[first]["t"]) / (last - first)
-        keys = sum(log[i]["decode_keys"] for i in range(first, last)) / (last - first) / batch
-        row = {"phase": "decode", "batch": batch, "context": round(keys, 1), "time_s": mean}
-        row |= {"median_s": gaps[len(gaps) // 2], "p90_s": gaps[int(0.9 * len(gaps))]}
-        row |= {"steps": last - first}
-        inside = [e for e in energies if start < e[0] <= end]
-        if len(inside) >= 2 and inside[-1][1] - inside[0][1] > ENERGY_S:
-            seconds, joules = inside[-1][1] - inside[0][1], inside[-1][2] - inside[0][2]
-            row |= {"power_w": joules / seconds, "energy_j": joules / seconds * mean}
-        self.write(row)
-        self.say(f"decode {batch} x {keys:.0f}: {mean * 1e3:.3f} ms")
-
-    def mixed(self, steps: list[dict[str, Any]], prompt: int) -> None:
-        """Windows of four steps that carry prompts beside decodes."""
-        for at in range(2, len(steps) - 5, 4):
-            part = steps[at : at + 4]
-            mean = (steps[at + 4]["t"] - steps[at]["t"]) / 4
-            row: dict[str, Any] = {"phase": "mixed", "prompt": prompt, "time_s": mean, "steps": 4}
-            for name in ("decodes", "decode_keys", "prompts", "prompt_tokens", "prompt_keys"):
-                row[name] = sum(step[name] for step in part) / 4
+                steady = run
+        for row in rows_of(self.log, context, energies):
             self.write(row)
+
+    def loaded(self, decodes: int, prompt: int) -> None:
+        """Steps that each carry one whole prompt beside `decodes` decodes."""
+        if decodes * (LOADED_CONTEXT + 100) > self.capacity:
+            return
+        self.log.clear()
+        for _ in range(decodes):
+            self.add(LOADED_CONTEXT, decodes * LOADED_CONTEXT // MOST_TOKENS + LOADED_STEPS + 16)
+        while self.engine.has_unfinished_requests():
+            self.engine.step()
+            if self.log and self.log[-1]["decodes"] == decodes:
+                break
+        self.log.clear()
+        for _ in range(LOADED_STEPS):
+            self.add(prompt, 1)
+            self.engine.step()
+        self.drain()
+        for row in rows_of(self.log, prompt, window=LOADED_STEPS - 4):
+            if row["phase"] == "mixed":
+                self.write(row)
+
+    def held(self, batch: int, context: int) -> None:
+        """Decode steps of one batch for `HELD_S` seconds."""
+        if batch * (context + 10 * RUN) > self.capacity or not self.step_s:
+            return
+        nearest = min(self.step_s, key=lambda b: abs(b - batch))
+        run = max(RUN, min(10 * RUN, int(HELD_S / self.step_s[nearest])))
+        self.decode_series(context, [batch], run, traced=False)
+
+    def stream(self, users: int, prompt: int, outputs: int, requests: int) -> None:
+        """A closed loop: each user asks again once answered, until `requests` are answered."""
+        asked: dict[str, float] = {}
+        first: dict[str, float] = {}
+        whole: list[tuple[float, float]] = []
+        begin, joules = time.perf_counter(), -self.energy_j()
+        for _ in range(users):
+            asked[self.add(prompt, outputs)] = time.perf_counter()
+        while self.engine.has_unfinished_requests():
+            for answer in self.engine.step():
+                now = time.perf_counter()
+                first.setdefault(answer.request_id, now)
+                if not answer.finished:
+                    continue
+                start, token = asked.pop(answer.request_id), first.pop(answer.request_id)
+                whole.append((token - start, (now - token) / (outputs - 1)))
+                if len(whole) + len(asked) < requests:
+                    asked[self.add(prompt, outputs)] = time.perf_counter()
+        seconds = time.perf_counter() - begin
+        joules += self.energy_j()
+        self.write(
+            {"phase": "stream", "batch": users, "prompt": prompt, "outputs": outputs}
+            | {"repeats": len(whole), "time_s": seconds}
+            | {"first_token_s": statistics.fmean(t for t, _ in whole)}
+            | {"per_token_s": statistics.fmean(t for _, t in whole)}
+            | drawn(seconds, joules, seconds)
+        )
 
     def profile_steps(self, about: dict[str, Any], steps: int = PROFILED_STEPS) -> None:
         """GPU-busy seconds by kernel name over some steps, beside their wall time."""
-        import torch
-        from torch.profiler import ProfilerActivity, profile
-
-        torch.cuda.synchronize()
         first = len(self.log)
-        with profile(activities=[ProfilerActivity.CUDA]) as found:
-            at = time.perf_counter()
-            for _ in range(steps):
-                self.engine.step()
-            torch.cuda.synchronize()
-            wall = time.perf_counter() - at
+        wall, found = self.traced(lambda: [self.engine.step() for _ in range(steps)])
         for entry in self.log[first - 1 :]:
             entry["profiled"] = 1
         keys = self.log[-1]["decode_keys"] / max(1, self.log[-1]["decodes"])
-        self.kernels(
-            about | {"context": keys, "steps": steps, "wall_s": wall / steps}, found, steps
-        )
+        about = about | {"context": keys, "steps": steps, "wall_s": wall / steps}
+        self.kernels(about, found, steps)
 
     def profile_prefill(self, prompt: int) -> None:
         """The same of a prompt on an empty engine."""
-        import torch
-        from torch.profiler import ProfilerActivity, profile
-
         self.add(prompt, 1)
-        with profile(activities=[ProfilerActivity.CUDA]) as found:
-            at = time.perf_counter()
-            self.drain()
-            torch.cuda.synchronize()
-            wall = time.perf_counter() - at
+        wall, found = self.traced(self.drain)
         self.kernels({"phase": "prefill", "batch": 1, "prompt": prompt, "wall_s": wall}, found, 1)
 
-    def kernels(self, about: dict[str, Any], found: Any, steps: int) -> None:
+    def traced(self, work: Callable[[], Any]) -> tuple[float, list[tuple[str, int, float]]]:
+        """Wall seconds of some work until the GPUs are idle, and the first GPU's kernels in it."""
+        self.engine.collective_rpc("trace_begin")
+        at = time.perf_counter()
+        work()
+        self.engine.collective_rpc("wait_for_gpu")
+        wall = time.perf_counter() - at
+        return wall, self.engine.collective_rpc("trace_end")[0]
+
+    def kernels(
+        self, about: dict[str, Any], found: list[tuple[str, int, float]], steps: int
+    ) -> None:
         """One row a kernel name."""
         busy = 0.0
-        for entry in found.key_averages():
-            seconds = float(getattr(entry, "self_device_time_total", 0.0)) * 1e-6
-            if seconds <= 0:
-                continue
+        for name, calls, seconds in found:
             busy += seconds / steps
-            row = {"model": self.name, **about, "kernel": entry.key[:160]}
-            row |= {"calls": entry.count / steps, "busy_s": seconds / steps}
+            row = {"model": self.name, **about, "kernel": name[:160]}
+            row |= {"calls": calls / steps, "busy_s": seconds / steps}
             self.kernels_file.write(json.dumps(row) + "\n")
         self.kernels_file.flush()
         self.say(f"{about}: busy {busy * 1e3:.3f} ms of {about['wall_s'] * 1e3:.3f}")
 
     def count_experts(self) -> None:
-        """Distinct experts that the routers of three layers choose for random tokens."""
-        import torch
-
-        model = self.core.model_executor.driver_worker.worker.model_runner.model
-        top = int(self.config.get("num_experts_per_tok", 2))
+        """Distinct experts that routers choose for random tokens, of prompts and of decodes."""
+        routers = self.engine.collective_rpc("routes_begin")[0]
         rows: list[dict[str, Any]] = []
-
-        def routed(module: Any, _: Any, output: Any) -> None:
-            logits = output[0] if isinstance(output, tuple) else output
-            chosen = torch.topk(logits.float(), top, dim=-1).indices
-            reached = int(torch.unique(chosen).numel())
-            rows.append({"tokens": int(logits.shape[0]), "reached": reached})
-
-        for name, module in model.named_modules():
-            if name.endswith((".gate", ".router")):
-                module.register_forward_hook(routed)
-        for tokens in (1, 8, 32, 256, 2048):
-            self.add(tokens, 2)
+        for batch, prompt in (*((1, n) for n in (8, 32, 128, 512, 2048)),
+                              *((n, 64) for n in (1, 8, 32, 64, 128, 256))):  # fmt: skip
+            for _ in range(batch):
+                self.add(prompt, 8 if prompt == 64 else 1)
             self.drain()
-        (self.options.out / f"{self.name}.experts.json").write_text(json.dumps(rows))
-        self.say(f"experts reached: {rows}")
+            tokens = batch if prompt == 64 else prompt
+            taken = self.engine.collective_rpc("routes_taken")[0]
+            reached = [experts for routed, experts in taken if routed == tokens]
+            if reached:
+                row = {"phase": "decode" if prompt == 64 else "prefill", "tokens": tokens}
+                row |= {"mean": statistics.fmean(reached), "least": min(reached)}
+                rows.append(row | {"most": max(reached), "layers": len(reached)})
+        self.say(f"{routers} routers, experts reached: {rows}")
+        path = self.options.out / f"{self.name}.experts.json"
+        path.write_text(json.dumps(rows))
+
+
+def halves(most: int) -> list[int]:
+    """A number, and its halves down to one."""
+    return [most >> i for i in range(most.bit_length())]
 
 
 if __name__ == "__main__":

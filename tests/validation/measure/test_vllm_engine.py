@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hwmodel.validation.measure import vllm_engine
-from hwmodel.validation.measure.vllm_engine import MOST_TOKENS, RUN, Run
+from hwmodel.validation.measure.vllm_engine import MOST_TOKENS, RUN, Run, halves
 
 STEP_S, DECODE_S, PROMPT_S = 1e-3, 1e-4, 1e-6
 """Seconds of a step of the engine below: of itself, for each decode, for each prompt token."""
@@ -38,9 +38,10 @@ class Engine:
         """Its clock."""
         return self.now_s
 
-    def add(self, tokens: int, outputs: int) -> None:
+    def add(self, tokens: int, outputs: int) -> str:
         """A request."""
         self.requests.append({"prompt": tokens, "outputs": outputs, "seen": 0, "made": 0})
+        return f"r{len(self.requests)}"
 
     def has_unfinished_requests(self) -> bool:
         """Whether any is left."""
@@ -50,12 +51,14 @@ class Engine:
         """The last step ran under a profiler, which is no timed row."""
         self.run.log[-1] |= about | {"profiled": 1}
 
-    def step(self) -> None:
-        """One step, logged as the scheduler's calls are."""
+    def step(self) -> list[SimpleNamespace]:
+        """One step, logged as the scheduler's calls are; answers those who got a token."""
+        answers: list[SimpleNamespace] = []
         names = ("decodes", "decode_keys", "prompts", "prompt_tokens", "prompt_keys")
         step: dict[str, Any] = dict.fromkeys(names, 0) | {"t": self.now_s}
         budget = MOST_TOKENS
-        for r in self.requests:
+        for number, r in enumerate(self.requests, 1):
+            made = r["made"]
             if r["made"] >= r["outputs"] or not budget:
                 continue
             if r["seen"] < r["prompt"]:
@@ -72,27 +75,43 @@ class Engine:
                 step["decodes"] += 1
                 step["decode_keys"] += r["seen"]
             budget -= taken
+            if r["made"] > made:
+                finished = r["made"] >= r["outputs"]
+                answers.append(SimpleNamespace(request_id=f"r{number}", finished=finished))
         self.now_s += STEP_S + DECODE_S * step["decodes"] + PROMPT_S * step["prompt_tokens"]
         self.run.log.append(step)
+        return answers
 
 
 @pytest.fixture
-def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Rows of one series: 64 requests of 2,048 tokens."""
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A run of that engine; call it with a method's name and arguments for the rows of it."""
     options = argparse.Namespace(
-        model="llama-3.1-8b", out=tmp_path, quantization=None, tensor_parallel=1, seed=1, seconds=9
-    )
+        model="llama-3.1-8b", out=tmp_path, quantization=None, tensor_parallel=1, seed=1,
+        layers=None, seconds=9,
+    )  # fmt: skip
     run: Any = Run(options)
     run.engine = Engine(run)
-    run.board, run.longest = Board(run.engine), 17000
+    run.boards, run.longest, run.capacity = [Board(run.engine)], 17000, 10**6
     clock = SimpleNamespace(perf_counter=run.engine.seconds)
     monkeypatch.setattr(vllm_engine, "time", clock)
     monkeypatch.setattr(run, "add", run.engine.add)
     monkeypatch.setattr(run, "profile_steps", run.engine.profile)
-    run.decode_series(2048, 64)
+
+    def rows_from(name: str, *arguments: Any) -> list[dict[str, Any]]:
+        before = len((tmp_path / "llama-3.1-8b.steps.jsonl").read_text().splitlines())
+        getattr(run, name)(*arguments)
+        lines = (tmp_path / "llama-3.1-8b.steps.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines[before:]]
+
+    yield rows_from
     run.close()
-    lines = (tmp_path / "llama-3.1-8b.steps.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def rows(measured: Any) -> list[dict[str, Any]]:
+    """Rows of one series: 64 requests of 2,048 tokens."""
+    return measured("decode_series", 2048, halves(64), RUN)
 
 
 def test_one_prefill_serves_every_batch(rows: list[dict[str, Any]]) -> None:
@@ -125,3 +144,42 @@ def test_steps_with_prompts_are_windows_of_four(rows: list[dict[str, Any]]) -> N
         spent = STEP_S + DECODE_S * row["decodes"] + PROMPT_S * row["prompt_tokens"]
         assert row["time_s"] == pytest.approx(spent)
         assert row["prompt_tokens"] + row["decodes"] == pytest.approx(MOST_TOKENS)
+
+
+def test_loaded_steps_carry_one_prompt_beside_every_decode(measured: Any) -> None:
+    (row,) = measured("loaded", 64, 512)
+    assert (row["prompts"], row["prompt_tokens"], row["decodes"]) == (1, 512, 64)
+    assert row["time_s"] == pytest.approx(STEP_S + DECODE_S * 64 + PROMPT_S * 512)
+
+
+def test_a_held_batch_lasts_for_seconds(measured: Any) -> None:
+    measured("decode_series", 512, halves(64), RUN)
+    decoded = [row for row in measured("held", 64, 1024) if row["phase"] == "decode"]
+    (row,) = decoded
+    assert row["batch"] == 64
+    assert row["steps"] * row["time_s"] == pytest.approx(vllm_engine.HELD_S, rel=0.1)
+    assert row["energy_j"] == pytest.approx(300 * row["time_s"])
+
+
+def test_a_stream_keeps_its_users_busy(measured: Any) -> None:
+    (row,) = measured("stream", 4, 100, 11, 12)
+    # Three rounds of four users: one step with four prompts, then ten steps of four decodes.
+    first, token = STEP_S + 400 * PROMPT_S, STEP_S + 4 * DECODE_S
+    assert row["repeats"] == 12
+    assert row["time_s"] == pytest.approx(3 * (first + 10 * token))
+    assert row["first_token_s"] == pytest.approx(first)
+    assert row["per_token_s"] == pytest.approx(token)
+    assert row["outputs"] == 11
+
+
+def test_prefill_draws_the_boards_joules(measured: Any) -> None:
+    (row,) = measured("prefill", 3, 100_000)  # cut to the longest request
+    assert row["prompt"] == 17000 - 8
+    seconds = 3 * 16992 * PROMPT_S + 7 * STEP_S
+    assert row["time_s"] == pytest.approx(seconds, rel=0.01)
+    assert row["low_s"] <= row["time_s"] <= row["high_s"]
+
+
+def test_halves_end_at_one() -> None:
+    assert halves(226) == [226, 113, 56, 28, 14, 7, 3, 1]
+    assert halves(0) == []

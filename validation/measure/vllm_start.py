@@ -116,6 +116,7 @@ def start(
         enable_prefix_caching=False, max_num_seqs=MOST_SEQUENCES,
         max_num_batched_tokens=MOST_TOKENS, gpu_memory_utilization=MEMORY_SHARE,
         max_model_len=longest, quantization=quantization, seed=seed,
-        tensor_parallel_size=tensor_parallel, worker_extension_cls=WORKER, **more,
+        tensor_parallel_size=tensor_parallel, worker_extension_cls=WORKER,
+        gdn_prefill_backend="triton", **more,
     )  # fmt: skip
     return Started(llm, longest)

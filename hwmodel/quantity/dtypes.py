@@ -3,7 +3,7 @@
 Sizes are of the stored element; block scales of quantised formats are counted by whoever knows the
 block (see `scale_bits`). Sources: IEEE 754 (fp16, fp32, fp64), bfloat16 (TensorFlow), OCP 8-bit
 floating point (e4m3, e5m2), OCP Microscaling v1.0 (mxfp4: 32-element blocks, one 8-bit scale),
-NVIDIA nvfp4 (16-element blocks, one 8-bit scale).
+NVIDIA nvfp4 (16-element blocks, one 8-bit scale), nf4 (Dettmers et al., QLoRA, arXiv 2305.14314).
 """
 
 import re
@@ -49,7 +49,16 @@ DTYPES: dict[str, DType] = {
         DType("int64", 64),
         DType("int16", 16),
         DType("int8", 8),
+        DType("int7", 7),
+        DType("int6", 6),
+        DType("int5", 5),
         DType("int4", 4),
+        DType("int3", 3),
+        DType("int2", 2),
+        DType("int1", 1),
+        DType("fp6", 6),
+        DType("fp4", 4),
+        DType("nf4", 4),
         DType("bool", 8),
     )
 }

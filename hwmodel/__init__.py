@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hwmodel.einsum.network import Stack as Stack
     from hwmodel.einsum.notation import parse as parse
     from hwmodel.einsum.workloads import catalogue as _catalogue
-    from hwmodel.einsum.workloads.config import shipped_configs as models
     from hwmodel.einsum.workloads.model import Model as Model
     from hwmodel.einsum.workloads.model import model as model
     from hwmodel.experts.statistics import Routing as Routing
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from hwmodel.verbs.compare import Comparison as Comparison
     from hwmodel.verbs.compare import compare as compare
     from hwmodel.verbs.map import map as map
+    from hwmodel.verbs.models import models as models
     from hwmodel.verbs.papers import papers as papers
     from hwmodel.verbs.place import place as place
     from hwmodel.verbs.placed import PlaceAnswer as PlaceAnswer
@@ -95,7 +95,7 @@ _FACE = {
     "Sweep": ("hwmodel.sweeps.table", "Sweep"),
     "Topology": ("hwmodel.network.topology", "Topology"),
     "UnknownNameError": ("hwmodel.quantity.errors", "UnknownNameError"),
-    "models": ("hwmodel.einsum.workloads.config", "shipped_configs"),
+    "models": ("hwmodel.verbs.models", "models"),
     "ask": ("hwmodel.verbs.ask", "ask"),
     "attribute": ("hwmodel.whatif.attribution", "attribute"),
     "bound": ("hwmodel.verbs.bound", "bound"),

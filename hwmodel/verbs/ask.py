@@ -30,6 +30,7 @@ VERBS: Mapping[str, str] = {
     "patches": "hwmodel.verbs.patches:Patches",
     "split": "hwmodel.verbs.split:Split",
     "sweep": "hwmodel.verbs.sweep:SweepOf",
+    "models": "hwmodel.verbs.models:Models",
     "devices": "hwmodel.verbs.devices:Devices",
     "kernels": "hwmodel.verbs.kernels:Kernels",
     "energy": "hwmodel.verbs.energy:Energy",

@@ -1,0 +1,149 @@
+"""`models`: the models that come with the package; with a name, what is held of one.
+
+A card says what a model is on no hardware at all: parameters, what one token uses of them, bytes
+of weights and of the cache, formats, the context that it was made for, where its config is from.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, ClassVar
+
+from hwmodel.einsum.workloads.config import SHIPPED, shipped_configs
+from hwmodel.einsum.workloads.model import Model, model
+from hwmodel.quantity.reading import json_table
+from hwmodel.quantity.units import show
+from hwmodel.text.grid import grid
+from hwmodel.verbs.ask import Question, Word, works_begun
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model is: counts of parameters, bytes, formats.
+
+    `kv_bytes_per_token` holds while no sliding window has filled; `context` is None where the
+    config does not say; `parts` are parameters by part; `source` is where the config is from.
+    """
+
+    name: str
+    architecture: str
+    layers: int
+    parameters: int
+    active_parameters: int
+    parts: dict[str, int]
+    weight_bytes: int | float
+    kv_bytes_per_token: int | float
+    weight_dtype: str
+    kv_dtype: str
+    activation_dtype: str
+    context: int | None
+    source: str | None = None
+
+    @property
+    def formats(self) -> str:
+        """Of weights, and of the cache where that is another."""
+        alike = self.weight_dtype == self.kv_dtype
+        return self.weight_dtype if alike else f"{self.weight_dtype}, KV {self.kv_dtype}"
+
+    def __str__(self) -> str:
+        """A short sheet."""
+        lines = [
+            ("architecture", f"{self.architecture}, {self.layers} layers"),
+            ("parameters", f"{self.parameters:,}"),
+            ("active", f"{self.active_parameters:,} that one token uses"),
+            *((f"  {part}", f"{count:,}") for part, count in self.parts.items() if count),
+            ("weights", f"{show(self.weight_bytes, 'bytes')} in {self.weight_dtype}"),
+            ("cache", f"{show(self.kv_bytes_per_token, 'bytes')} a token in {self.kv_dtype}"),
+            ("activations", self.activation_dtype),
+            ("context", "not said" if self.context is None else f"{self.context:,} tokens"),
+        ]
+        sheet = "\n".join(f"{head:<14}{text}" for head, text in lines)
+        return f"{self.name}\n\n{sheet}" + (f"\n\n{self.source}" if self.source else "")
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Models side by side, in the order of their names."""
+
+    cards: tuple[Card, ...]
+
+    def __iter__(self) -> Iterator[Card]:
+        """Each of them."""
+        return iter(self.cards)
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.cards)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What `hw.model` takes."""
+        return tuple(card.name for card in self.cards)
+
+    def __str__(self) -> str:
+        """One row a model."""
+        rows = [
+            [
+                card.name,
+                card.architecture,
+                show(card.parameters, "").rstrip(),
+                show(card.active_parameters, "").rstrip(),
+                show(card.weight_bytes, "bytes"),
+                show(card.kv_bytes_per_token, "bytes"),
+                "-" if card.context is None else f"{card.context:,}",
+                card.formats,
+            ]
+            for card in self.cards
+        ]
+        heads = ("name", "architecture", "all", "active", "weights", "KV", "context", "formats")
+        said = (
+            "parameters of all and those that one token uses, bytes of the weights, of the cache a"
+        )
+        return grid(heads, rows, left=(0, 1, 7)) + f"\n\n{said} token; tokens of context"
+
+
+class Models(Question):
+    """The models that come with the package; with a name or a config, what is held of one."""
+
+    verb: ClassVar[str] = "models"
+    example: ClassVar[str] = "models llama-3.1-8b"
+
+    name: Annotated[
+        str | None,
+        Word("A shipped name, or a config.json.", place=True, complete=works_begun),
+    ] = None
+
+    def answer(self) -> Card | Cards:
+        """One card, or all."""
+        return models() if self.name is None else card(model(self.name))
+
+    def record(self, answer: Card | Cards) -> Any:
+        """Every field of each."""
+        return asdict(answer) if isinstance(answer, Card) else [asdict(each) for each in answer]
+
+
+def models() -> Cards:
+    """What the shipped configs hold, in the order of their names."""
+    return Cards(tuple(card(model(name)) for name in shipped_configs()))
+
+
+def card(read: Model) -> Card:
+    """The card of a model that has been read."""
+    formats = read.precision
+    path = SHIPPED / f"{read.name}.json"
+    made = Card(
+        name=read.name,
+        architecture=read.config.model_type,
+        layers=read.config.num_hidden_layers,
+        parameters=read.parameters,
+        active_parameters=read.active_parameters,
+        parts=read.parameters_by_part,
+        weight_bytes=read.weight_bytes,
+        kv_bytes_per_token=read.kv_bytes_per_token,
+        weight_dtype=formats.weight,
+        kv_dtype=formats.kv,
+        activation_dtype=formats.activation,
+        context=read.config.positions,
+    )
+    if not path.is_file():
+        return made
+    return replace(made, source=json_table(path, "a JSON object of config keys").get("_source"))

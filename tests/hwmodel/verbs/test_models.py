@@ -1,0 +1,57 @@
+"""`hwmodel models`: what the shipped models hold, of all or of one."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import hwmodel as hw
+from hwmodel.cli import app
+from hwmodel.einsum.workloads.config import SHIPPED, shipped_configs
+
+RUN = CliRunner()
+
+
+def test_every_shipped_config_has_a_card() -> None:
+    assert hw.models().names == shipped_configs()
+    said = RUN.invoke(app, ["models"])
+    assert said.exit_code == 0
+    for name in shipped_configs():
+        assert f"{name} " in said.stdout
+
+
+def test_a_card_holds_what_is_published_and_what_follows() -> None:
+    """Mixtral's paper (arXiv 2401.04088): 47 B parameters, of which a token uses 13 B."""
+    cards = {card.name: card for card in hw.models()}
+    mixtral, llama = cards["mixtral-8x7b"], cards["llama-3.1-8b"]
+    assert round(mixtral.parameters / 1e9) == 47
+    assert round(mixtral.active_parameters / 1e9) == 13
+    assert llama.active_parameters == llama.parameters == 8_030_261_248
+    assert llama.kv_bytes_per_token == 32 * 2 * 8 * 128 * 2  # layers, K and V, heads, size, bytes
+    assert llama.weight_bytes == 2 * llama.parameters
+    assert llama.context == 131_072
+    assert "meta-llama/Llama-3.1-8B" in (llama.source or "")
+
+
+def test_one_model_is_told_part_by_part() -> None:
+    said = RUN.invoke(app, ["models", "mixtral-8x7b"]).stdout
+    assert "46,702,792,704" in said
+    assert "  router      1,048,576" in said  # 32 layers of 8 x 4096
+    assert "131 kB a token in bf16" in said
+    assert "mistralai/Mixtral-8x7B-v0.1" in said
+
+
+def test_a_config_of_ones_own_has_a_card_too(tmp_path: Path) -> None:
+    config = json.loads((SHIPPED / "llama-3.2-1b.json").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 8}))
+    told = json.loads(RUN.invoke(app, ["models", str(tmp_path), "--json"]).stdout)
+    (whole,) = (card for card in hw.models() if card.name == "llama-3.2-1b")
+    assert told["layers"] == 8
+    assert told["parts"]["attention"] * 2 == whole.parts["attention"]
+    assert told["source"] is None
+
+
+def test_an_unknown_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(hw.UnknownNameError, match="unknown model config 'mixtral-8x7'"):
+        hw.ask("models", name="mixtral-8x7")

@@ -102,6 +102,8 @@ def parameters(kind: type[Question]) -> list[Parameter]:
     words, own = kind.words(), kind.__annotations__
     for name in sorted(words, key=lambda name: (not words[name].place, name not in own)):
         word = words[name]
+        if word.value:
+            continue
         field = kind.model_fields[name]
         flags = [word.flag] if word.flag else []
         described: dict[str, Any] = {"help": word.help, "autocompletion": word.complete}

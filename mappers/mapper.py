@@ -30,7 +30,8 @@ class Proposal:
     Attributes:
         choice: what the machine is to do. On memories, buffers and arrays a loop nest
             (`hwmodel.spine.mapping.Mapping`); on a GPU `gpu_tiles.Launches`, on an FPGA
-            `reuse.Factors`, on a microcontroller `patches.Patching`.
+            `reuse.Factors`, on a microcontroller `patches.Patching`; of experts on devices the
+            device of each, `(layers, experts)`.
         mapspace: name of the set that was searched; empty: the mapper's own name.
         candidates: members of it that were looked at.
         optimal: nothing in the mapspace is better, as the mapper has proven.
@@ -42,6 +43,8 @@ class Proposal:
         given: what the mapspace holds fixed.
         rules: how a loop nest's counts are charged.
         notes: what the answer is to say besides.
+        history: (elapsed seconds, value, bound) whenever one of them improved.
+        interrupted: whether the user stopped the search.
     """
 
     choice: object
@@ -54,6 +57,8 @@ class Proposal:
     given: tuple[str, ...] = ()
     rules: Rules = OVERLAP
     notes: tuple[str, ...] = ()
+    history: tuple[tuple[float, float, float], ...] = ()
+    interrupted: bool = False
 
     def certificate(
         self, objective: str, unit: str, value: float, general: tuple[float, str], time_s: float
@@ -89,11 +94,14 @@ class Mapper(Protocol):
     """Chooses how a workload runs on a machine.
 
     `objective` is what to minimise, as the answer's certificate names it. `capacities` is what the
-    choice may fill: bytes of one memory of each level, on an FPGA resources by name.
+    choice may fill: bytes of one memory of each level, on an FPGA resources by name, of experts
+    how many a device may hold of each layer. The hardware of experts is
+    `placement.problem.Problem`: devices, what a transition between them costs, and what may stand
+    where.
     """
 
     def __call__(  # noqa: D102
-        self, workload: Any, hardware: Hardware, /, *, objective: str, capacities: Mapping[str, Any]
+        self, workload: Any, hardware: Any, /, *, objective: str, capacities: Mapping[str, Any]
     ) -> Proposal: ...
 
 
@@ -134,7 +142,7 @@ class Mapped(Notebook):
 def proposed(
     mapper: Callable[..., Proposal],
     workload: Any,
-    hardware: Hardware,
+    hardware: Any,
     *,
     objective: str,
     capacities: Mapping[str, Any] | None = None,

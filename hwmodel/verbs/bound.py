@@ -1,6 +1,6 @@
 """`bound`: what a workload cannot cost less than on a machine, whatever the schedule."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,20 +10,24 @@ from hwmodel.bounds.limit import Limit
 from hwmodel.bounds.sensitivity import Sensitivity, on_machine
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.hardware.hardware import Hardware, limits
-from hwmodel.machines.driver import Machine, Workload, check_workload, divided, machine_of, predict
-from hwmodel.machines.gpu.libraries.library import Kernel
-from hwmodel.quantity.checked import checked
+from hwmodel.machines.driver import check_workload, divided, machine_of, predict
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import show
 from hwmodel.show.html import Notebook
 from hwmodel.show.json import plain
 from hwmodel.show.text import bound_text
-from hwmodel.verbs.ask import OfWork
-from hwmodel.verbs.request import builder
+from hwmodel.verbs.ask import in_python
+from hwmodel.verbs.work import OfWork
 
 
 class BoundOf(OfWork):
-    """Least traffic at each memory level that any schedule of a workload needs."""
+    """Least traffic at each memory level that any schedule of a workload needs, and least time.
+
+    With how far kernels are from it. Bytes are those of all devices together, over which `parallel`
+    divides a model as in `predict`. On memories, buffers and arrays without kernels or a binding
+    (`peer-a2`) there is no such distance: `map` finds a schedule for them; nor for a cascade that
+    no kernel of the machine computes. Raises as `predict` does.
+    """
 
     verb: ClassVar[str] = "bound"
     example: ClassVar[str] = "bound gemm M=4096 N=4096 K=4096 --on h200"
@@ -33,10 +37,25 @@ class BoundOf(OfWork):
         """Einsums have a machine of a memory and a buffer, where none is named."""
         return "einsum" in words or "cascade" in words
 
-    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
+    def of(self, workload: Any, on: Any, kernel: Any) -> "Limit | LooseBound":
         """The bound, and how far kernels are from it where there are any."""
-        build, kernel = builder(fixed), fixed.get("kernel")
-        return lambda sizes, on: bound(build(sizes), on, kernel=kernel)
+        check_workload(workload, "bound")
+        machine = machine_of(on)
+        if machine.kind == "spatial" and not machine.binding and isinstance(workload, Cascade):
+            divided(workload, machine, self.parallel)  # refuses what it cannot divide
+            return loose(workload, machine)
+        try:
+            estimate = predict(workload, machine, kernel=kernel, parallel=self.parallel)
+        except CoverageError:
+            if kernel is not None or not isinstance(workload, Cascade):
+                raise
+            divided(workload, machine, self.parallel)
+            return loose(workload, machine)
+        least = bounds.bound(workload, limits(machine))
+        return Limit(least, estimate.bound_s, estimate, on_machine(workload, machine))
+
+
+bound = in_python(BoundOf)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,34 +101,3 @@ def loose(cascade: Cascade, hardware: Hardware) -> LooseBound:
     alone = hardware.kind == "spatial" and not hardware.binding
     time_s = any_schedule(cascade, hardware, "latency")[1] if alone else None
     return LooseBound(found, on_machine(cascade, hardware), time_s)
-
-
-@checked
-def bound(
-    workload: Workload,
-    on: Machine,
-    *,
-    kernel: Kernel = None,
-    parallel: Mapping[str, int] | None = None,
-) -> Limit | LooseBound:
-    """Least bytes at each memory level and least time, for any schedule; and how far kernels are.
-
-    Bytes are those of all devices together, over which `parallel` divides a model as in `predict`.
-    On memories, buffers and arrays without kernels or a binding (`peer-a2`) there is no such
-    distance: `map` finds a schedule for them; nor for a cascade that no kernel of the machine
-    computes. Raises as `predict` does.
-    """
-    check_workload(workload, "bound")
-    machine = machine_of(on)
-    if machine.kind == "spatial" and not machine.binding and isinstance(workload, Cascade):
-        divided(workload, machine, parallel)  # refuses what it cannot divide
-        return loose(workload, machine)
-    try:
-        estimate = predict(workload, machine, kernel=kernel, parallel=parallel)
-    except CoverageError:
-        if kernel is not None or not isinstance(workload, Cascade):
-            raise
-        divided(workload, machine, parallel)
-        return loose(workload, machine)
-    least = bounds.bound(workload, limits(machine))
-    return Limit(least, estimate.bound_s, estimate, on_machine(workload, machine))

@@ -1,21 +1,30 @@
 """`calibrate`: measure this machine's GPU and fit it."""
 
-from typing import Annotated, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from hwmodel.verbs.ask import Question, Word
+from hwmodel.verbs.ask import Question, Word, in_python
+
+if TYPE_CHECKING:
+    from hwmodel.validation.plan import Outcome
 
 
 class Calibrate(Question):
-    """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped."""
+    """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped.
+
+    The folder `out` holds the device and its calibration afterwards; `device` names the relative in
+    the catalogue. Raises `InputError` where there is no GPU, or the folder holds another's.
+    """
 
     verb: ClassVar[str] = "calibrate"
+    places: ClassVar[tuple[str, ...]] = ("out", "device")
     writes: ClassVar[bool] = True
     example: ClassVar[str] = "calibrate --out my-gpu/"
 
-    out: Annotated[str, Word("A folder for the device and its calibration.")]
+    out: Annotated[str | Path, Word("A folder for the device and its calibration.", str)]
     device: Annotated[str, Word("The relative in the catalogue; auto finds the nearest.")] = "auto"
 
-    def answer(self) -> Any:
+    def answer(self) -> "Outcome":
         """What was measured and fitted."""
         from hwmodel.validation.plan import calibrate_device
 
@@ -23,4 +32,7 @@ class Calibrate(Question):
 
     def record(self, answer: Any) -> dict[str, str]:
         """Where it is, and what was said."""
-        return {"out": self.out, "text": str(answer)}
+        return {"out": str(self.out), "text": str(answer)}
+
+
+calibrate = in_python(Calibrate)

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.driver import Machine, Workload, machine_of, predict
-from hwmodel.machines.gpu.libraries.library import Kernel
-from hwmodel.quantity.checked import checked
+from hwmodel.machines.driver import Machine, machine_of, predict
 from hwmodel.quantity.errors import HwmodelError, InputError
 from hwmodel.spine.estimate import Estimate
 from hwmodel.text.markup import Brief
-from hwmodel.verbs.ask import MANY, OfWork, several
+from hwmodel.verbs.ask import AS_IS, MANY, in_python, several
 from hwmodel.verbs.request import answerer, machine, read
+from hwmodel.verbs.work import OfWork
 
 
 @dataclass(frozen=True)
@@ -64,40 +63,34 @@ def answered(asked: Sequence[tuple[str, Callable[[], Estimate]]]) -> Comparison:
     return Comparison(tuple(estimates), tuple(refused))
 
 
-@checked
-def compare(
-    workload: Workload,
-    on: Sequence[Machine],
-    *,
-    kernel: Kernel = None,
-    parallel: Mapping[str, int] | None = None,
-) -> Comparison:
-    """The same workload on several machines; those that cannot run it are named, with why.
-
-    Raises as `predict` does where no machine answers.
-    """
-    if isinstance(on, (str, Path, Hardware)):
-        raise InputError(f"compare: expected a list of machines, found {type(on).__name__}")
-    if not on:
-        raise InputError("compare: expected one machine or more, found none")
-
-    def ask(machine: Hardware) -> Callable[[], Estimate]:
-        return lambda: predict(workload, machine, kernel=kernel, parallel=parallel)
-
-    machines = [machine_of(each) for each in on]
-    return answered([(machine.title, ask(machine)) for machine in machines])
-
-
 class Compare(OfWork):
-    """The same workload on several devices, side by side."""
+    """The same workload on several devices, side by side; those that refuse are named, with why.
+
+    Raises as `predict` does where no device answers.
+    """
 
     verb: ClassVar[str] = "compare"
     example: ClassVar[str] = "compare gemm M=4096 N=4096 K=4096 --on h200 --on b200"
 
-    on: Annotated[Any, MANY]  # pyright: ignore[reportGeneralTypeIssues]
+    on: Annotated[Sequence[Machine], AS_IS, MANY]  # pyright: ignore
+
+    def of(self, workload: Any, on: Any, kernel: Any) -> Comparison:
+        """Estimates in the order asked for."""
+        if isinstance(on, (str, Path, Hardware)):
+            raise InputError(f"compare: expected a list of machines, found {type(on).__name__}")
+        if not on:
+            raise InputError("compare: expected one machine or more, found none")
+
+        def ask(machine: Hardware) -> Callable[[], Estimate]:
+            return lambda: predict(workload, machine, kernel=kernel, parallel=self.parallel)
+
+        machines = [machine_of(each) for each in on]
+        return answered([(machine.title, ask(machine)) for machine in machines])
 
     def answer(self) -> Comparison:
         """Estimates in the order asked for; those that refuse are named."""
+        if self.has_values:
+            return self.valued()
         fields = self.asked()
         asked = [
             (machine(name).title, partial(_estimate, {**fields, "on": name}))
@@ -115,6 +108,9 @@ class Compare(OfWork):
     def status(self, answer: Comparison) -> int:
         """That of a refusal, where there is one."""
         return InputError.exit_status if answer.refused else 0
+
+
+compare = in_python(Compare)
 
 
 def _estimate(fields: Mapping[str, Any]) -> Estimate:

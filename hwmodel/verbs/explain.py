@@ -3,32 +3,45 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
+from hwmodel.machines.driver import Machine, Workload
 from hwmodel.quantity.errors import InputError
-from hwmodel.verbs.ask import MANY, OfWork, several
-from hwmodel.verbs.request import asked, builder, machine_for, predicted, read
+from hwmodel.spine.estimate import Estimate
+from hwmodel.verbs.ask import AS_IS, MANY, in_python, several
+from hwmodel.verbs.request import asked, machine_for, predicted, read
+from hwmodel.verbs.work import WORK, OfWork
+from hwmodel.whatif import explanation
+from hwmodel.whatif.explanation import Explanation
 
 
 class Explain(OfWork):
-    """Why a prediction is what it is; with two devices, why they differ."""
+    """Why a prediction is what it is; with two devices, why they differ.
+
+    In Python that of an estimate, or of a workload on a machine (`attribute` tells why two differ).
+    Raises `InputError` for a sweep and for a workload without a machine, and as `predict` does.
+    """
 
     verb: ClassVar[str] = "explain"
     example: ClassVar[str] = "explain gemm M=4096 N=4096 K=4096 --on h200 --on b200"
 
-    on: Annotated[Any, MANY]  # pyright: ignore[reportGeneralTypeIssues]
+    workload: Annotated[Estimate | Workload, AS_IS, WORK] = None  # pyright: ignore
+    on: Annotated[Machine | None, AS_IS, MANY] = None  # pyright: ignore
+
+    def of(self, workload: Any, on: Any, kernel: Any) -> Explanation:
+        """The explanation of an estimate, or of a workload on a machine."""
+        return explanation.explain(workload, on, kernel=kernel, parallel=self.parallel)
 
     def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
         """The explanation on one device; of communication, that of its estimate."""
-        from hwmodel.whatif.explanation import explain
-
         if fixed["workload"] == "collective":
             estimate = predicted(fixed)
-            return lambda sizes, on: explain(estimate(sizes, on))
-        build, kernel = builder(fixed), fixed.get("kernel")
-        return lambda sizes, on: explain(build(sizes), on, kernel=kernel)
+            return lambda sizes, on: explanation.explain(estimate(sizes, on))
+        return super().over(fixed)
 
     def answer(self) -> Any:
         """On one device an explanation; on two, what the difference between them is due to."""
-        fields, on = self.asked(), several(self.on)
+        if self.has_values:
+            return self.valued()
+        fields, on = self.asked(), several([] if self.on is None else self.on)
         if not 1 <= len(on) <= 2:
             raise InputError(f"--on: expected one device, or two to compare, found {len(on)}")
         if len(on) == 2:
@@ -38,3 +51,6 @@ class Explain(OfWork):
             return attribute(work, [before, after], kernel=kernel)
         request = read({**fields, "on": on[0]})
         return self.over(request.fixed)(request.sizes, machine_for(request.fixed))
+
+
+explain = in_python(Explain)

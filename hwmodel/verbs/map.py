@@ -1,36 +1,21 @@
 """`map`: the best loop nest of a cascade, with a proof; on other machines what they choose."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from hwmodel.machines.driver import Machine, Workload, check_workload, machine_of
-from hwmodel.quantity.checked import checked
+from hwmodel.machines.driver import check_workload, machine_of
+from hwmodel.mappers.mapper import Mapped, Mapper
 from hwmodel.quantity.errors import InputError
-from hwmodel.verbs.ask import PICTURE, OfWork, Word
+from hwmodel.verbs.ask import AS_IS, PICTURE, Word, in_python
 from hwmodel.verbs.einsums import memories
 from hwmodel.verbs.request import builder
-
-if TYPE_CHECKING:
-    from hwmodel.mappers.mapper import Mapped, Mapper
+from hwmodel.verbs.work import OfWork
 
 
-@checked
-def map(
-    cascade: Workload,
-    on: Machine,
-    *,
-    mapper: "Mapper | None" = None,
-    objective: str | None = None,
-    mapspace: str | None = None,
-    rules: str | None = None,
-    double: bool = False,
-    shares: Mapping[str, Sequence[str]] | None = None,
-    fused: bool = True,
-    kernel: str | None = None,
-) -> "Mapped":
-    """The best loop nest of a cascade on memories, buffers and arrays, with its certificate.
+class Map(OfWork):
+    """The best loop nest of a cascade, with a proof; on a GPU, tiles by predicted time.
 
-    `mapper` is a function of your own, `(cascade, machine, *, objective, capacities)` to a
+    `mapper` is a function of your own, `(workload, machine, *, objective, capacities)` to a
     `hwmodel.mappers.mapper.Proposal`, in place of ours: what it proposes is counted anew, and the
     certificate says how far it is from a proven bound; the options below are our mapper's.
 
@@ -41,36 +26,32 @@ def map(
     maps every Einsum by itself. On a GPU the tiles of our own kernel are ranked by predicted time;
     `kernel` names one Einsum where there are several kernels. On a microcontroller a network is
     mapped patch by patch, for the library `kernel`; on an FPGA its layers are given reuse factors
-    (hls4ml). Raises `CapacityError` where
-    nothing fits, with what would suffice.
+    (hls4ml). Raises `CapacityError` where nothing fits, with what would suffice.
     """
-    check_workload(cascade, "map")
-    from hwmodel.mappers.shipped import mapped
-
-    options = {"mapspace": mapspace, "rules": rules, "shares": shares, "kernel": kernel}
-    flags = {"double": double or None, "fused": None if fused else False}
-    return mapped(cascade, machine_of(on), mapper=mapper, objective=objective, **options, **flags)
-
-
-class Map(OfWork):
-    """The best loop nest of a cascade, with a proof; on a GPU, tiles by predicted time."""
 
     verb: ClassVar[str] = "map"
     example: ClassVar[str] = (
         'map --einsum "Z[m,n] = A[m,k] * B[k,n]" --ranks m=64,n=64,k=64 --memory buffer=16KiB'
     )
 
-    kernel: Annotated[Any, Word("Of a GPU: the Einsum, of several, whose tiles to rank.", str)] = (
-        None
-    )
+    kernel: Annotated[  # pyright: ignore
+        str | None, Word("Of a GPU: the Einsum, of several, whose tiles to rank.", str)
+    ] = None
+    parallel: Annotated[Any, Word("Not divided yet.", words=True, value=True)] = None
+    mapper: Annotated[Mapper | None, AS_IS, Word("A mapper in place of ours.", value=True)] = None
     objective: Annotated[str | None, Word("traffic (default), energy, latency or edp.")] = None
     mapspace: Annotated[str | None, Word("uniform, divisors, pinned, interleaved.")] = None
     rules: Annotated[str | None, Word("Accounting rules: overlap (default) or ports.")] = None
     double: Annotated[bool, Word("Keep every tile twice.", flag="--double")] = False
-    unfused: Annotated[bool, Word("Each Einsum by itself.", flag="--unfused")] = False
-    front: Annotated[bool, Word("All that no other beats.", flag="--front")] = False
+    shares: Annotated[
+        Mapping[str, Sequence[str]] | None,
+        AS_IS,
+        Word("Buffer -> the tensors that it holds alone.", value=True),
+    ] = None
+    fused: Annotated[bool, Word("Each Einsum by itself.", flag=" /--unfused")] = True
+    front: Annotated[bool, Word("All that no other beats.", flag="--front", words=True)] = False
     forms: Annotated[
-        bool, Word("A softmax in one, two and three passes, compared.", flag="--forms")
+        bool, Word("A softmax in one, two and three passes, compared.", flag="--forms", words=True)
     ] = False
     picture: Annotated[str | None, PICTURE] = None
 
@@ -92,9 +73,18 @@ class Map(OfWork):
 
             options = self._alone("forms", shares, "mapspace")
             return lambda sizes, on: map_forms(build(sizes), on, **options)  # pyright: ignore[reportArgumentType]
-        options = {n: getattr(self, n) for n in ("objective", "mapspace", "rules", "double")}
-        options |= {"kernel": fixed.get("kernel"), "fused": not self.unfused}
-        return lambda sizes, on: map(build(sizes), on, shares=shares or None, **options)
+        asked = self.model_copy(update={"shares": shares or None})
+        return lambda sizes, on: asked.of(build(sizes), on, fixed.get("kernel"))
+
+    def of(self, workload: Any, on: Any, kernel: Any) -> Mapped:
+        """The answer of the machine's mapper, or of the user's."""
+        check_workload(workload, "map")
+        from hwmodel.mappers.shipped import mapped
+
+        names = ("mapper", "objective", "mapspace", "rules")
+        own: dict[str, Any] = {name: getattr(self, name) for name in names}
+        own |= {"double": self.double or None, "fused": None if self.fused else False}
+        return mapped(workload, machine_of(on), kernel=kernel, shares=self.shares, **own)
 
     def _alone(self, asked: str, shares: Mapping[str, Any], *also: str) -> dict[str, Any]:
         """The options that may stand beside `asked`; others are refused."""
@@ -102,6 +92,7 @@ class Map(OfWork):
             told = "expected buffers that hold any tensor, found some that do not"
             raise InputError(f"--{asked}: {told}")
         said = {name: getattr(self, name) for name in (*self.own(), "kernel")}
+        said["unfused"] = not said.pop("fused")
         for name, value in said.items():
             if value and name not in (asked, *also):
                 raise InputError(f"--{asked}: expected no --{name} with it, found {value!r}")
@@ -138,3 +129,6 @@ class Map(OfWork):
             told = "expected a loop nest to draw, found an answer without one"
             raise InputError(f"--picture: {told}")
         draw(answer, path)
+
+
+map = in_python(Map)

@@ -13,7 +13,8 @@ from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.quantity.reading import json_table
 from hwmodel.quantity.units import show
 from hwmodel.text.grid import grid
-from hwmodel.verbs.ask import Question, Word, works_begun
+from hwmodel.verbs.ask import Question, Word, in_python
+from hwmodel.verbs.work import works_begun
 
 
 @dataclass(frozen=True)
@@ -109,21 +110,23 @@ class Models(Question):
 
     name: Annotated[
         str | None,
-        Word("A shipped name, or a config.json.", place=True, complete=works_begun),
+        Word("A shipped name, or a config.json.", place=True, words=True, complete=works_begun),
     ] = None
 
     def answer(self) -> Card | Cards:
         """One card, or all."""
-        return models() if self.name is None else card(model(self.name))
+        return self.valued() if self.name is None else card(model(self.name))
+
+    def valued(self) -> Cards:
+        """What the shipped configs hold, in the order of their names."""
+        return Cards(tuple(card(model(name)) for name in shipped_configs()))
 
     def record(self, answer: Card | Cards) -> Any:
         """Every field of each."""
         return asdict(answer) if isinstance(answer, Card) else [asdict(each) for each in answer]
 
 
-def models() -> Cards:
-    """What the shipped configs hold, in the order of their names."""
-    return Cards(tuple(card(model(name)) for name in shipped_configs()))
+models = in_python(Models)
 
 
 def card(read: Model) -> Card:

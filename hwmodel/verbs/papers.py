@@ -6,14 +6,14 @@ alone, where one is.
 
 from collections.abc import Sequence
 from importlib import import_module
+from inspect import getfile
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from hwmodel import validation
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.text.grid import grid
 from hwmodel.validation.papers.claim import Claim
-from hwmodel.verbs.ask import Question, Word
+from hwmodel.verbs.ask import Question, Word, in_python
 
 NOT_SYSTEMS = ("claim",)
 
@@ -24,11 +24,13 @@ class Papers(Question):
     verb: ClassVar[str] = "papers"
     example: ClassVar[str] = "papers fusemax"
 
-    names: Annotated[list[str] | None, Word("Systems (default: all).", place=True)] = None
+    places: ClassVar[tuple[str, ...]] = ("names",)
+
+    names: Annotated[Sequence[str], Word("Systems (default: all).", list[str], place=True)] = ()
 
     def answer(self) -> tuple[Claim, ...]:
-        """The claims of these systems."""
-        return papers(self.names or ())
+        """The claims of these systems; raises `UnknownNameError`."""
+        return claimed(self.names)
 
     def record(self, answer: tuple[Claim, ...]) -> list[dict[str, Any]]:
         """Every field of every claim."""
@@ -45,12 +47,14 @@ class Papers(Question):
 
 def systems() -> tuple[str, ...]:
     """Modules with claims, in alphabetical order."""
-    folders = [Path(place) / "papers" for place in validation.__path__]
-    found = {path.stem for folder in folders for path in folder.glob("*.py")}
+    found = {path.stem for path in Path(getfile(Claim)).parent.glob("*.py")}
     return tuple(sorted(found - set(NOT_SYSTEMS)))
 
 
-def papers(names: Sequence[str] = ()) -> tuple[Claim, ...]:
+papers = in_python(Papers)
+
+
+def claimed(names: Sequence[str]) -> tuple[Claim, ...]:
     """The claims of these systems, or of all; raises `UnknownNameError`."""
     known = systems()
     for name in names:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from hwmodel.hardware.catalogue import device
 from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
-from hwmodel.verbs.ask import KERNEL, ON, PICTURE, Question, Word, pair
+from hwmodel.verbs.ask import ON, PICTURE, Question, Word, pair
+from hwmodel.verbs.work import KERNEL
 
 if TYPE_CHECKING:
     from hwmodel.mappers.patches import PatchMapped

@@ -1,4 +1,4 @@
-"""What `hw.place` and `hwmodel place` are asked, answered: a routing's experts on devices.
+"""What `place` is asked, read: objectives, devices and nodes, bytes, pins, times of a step.
 
 Objectives: `crossings` counts transitions that change device, `hops` counts 1 within a node and 2
 between nodes (as ExFlow scores), `seconds` adds up what each transition's `token_bytes` take alone
@@ -8,26 +8,18 @@ dealt to nodes afterwards so that few crossings leave a node; the number of cros
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
 
-from hwmodel.experts.placement import Placement, contiguous, crossings, flows, hop_cost, placement
-from hwmodel.experts.statistics import Counts, Routing, from_loads
+from hwmodel.experts.placement import Placement, hop_cost
+from hwmodel.experts.statistics import Counts, Routing
 from hwmodel.experts.step import Exchange, StepTimes, step_times
-from hwmodel.experts.traces import read_routing
-from hwmodel.mappers.placement.place import Progress, place_experts
-from hwmodel.mappers.placement.search import regroup
-from hwmodel.network.topologies import topology as find_topology
 from hwmodel.network.topology import Topology
-from hwmodel.quantity.checked import checked
-from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
+from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.quantity.printable import shown
-from hwmodel.quantity.reading import DEVICES, EXPERTS, SLOTS
-from hwmodel.quantity.units import amount, counted, show
-from hwmodel.verbs.placed import PlaceAnswer
+from hwmodel.quantity.units import amount, show
 
 OBJECTIVES = {"crossings": "", "hops": "", "load": "", "seconds": "s"}
 """What can be minimised, and its unit."""
@@ -36,151 +28,7 @@ _PLAIN = re.compile(r"[0-9]{1,300}(\.[0-9]*)?")
 """Bytes without a unit, as the command line gives them."""
 
 
-@checked
-def place(
-    routing: Routing | Counts | Sequence[Any] | str | Path,
-    *,
-    devices: int | None = None,
-    nodes: int | None = None,
-    topology: Topology | str | Path | None = None,
-    kind: str | None = None,
-    domains: Sequence[str] | None = None,
-    experts: int | None = None,
-    objective: str | None = None,
-    token_bytes: float | str | None = None,
-    slack: int = 0,
-    memory: float | str | None = None,
-    expert_bytes: float | str | None = None,
-    shared_experts: int = 0,
-    pinned: Mapping[tuple[int, int], int] | None = None,
-    forbidden: Mapping[tuple[int, int], tuple[int, ...]] | None = None,
-    tokens: int = 4096,
-    choices: int = 1,
-    token_s: float = 0.0,
-    slots: int | None = None,
-    time_limit_s: float = 60.0,
-    gap: float = 0.0,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> PlaceAnswer:
-    """Place the experts of a routing (or of a file of traces, counts or loads) on devices.
-
-    Loads `(layers, experts)`, or of one layer, may be given as they are. `objective` is crossings
-    by default; load where there are no transitions, of which loads and single layers say nothing.
-    The devices are the first of a topology, by default all of it. `memory` of a device and
-    `expert_bytes` limit how many experts of each layer it holds, beside `shared_experts` of each
-    layer that every device holds. With a topology and `token_bytes` the times of a step of `tokens`
-    tokens with `choices` experts each are predicted before and after; `token_s` is what an expert
-    takes for a token. With `slots` for each layer hot experts get copies (`place_copies`), apart
-    from the placement. Raises `InputError`, `CapacityError` where the experts have no room,
-    `SolverError` where constraints leave no way.
-    """
-    if objective is not None and (
-        not isinstance(objective, str)  # pyright: ignore[reportUnnecessaryIsInstance]
-        or objective not in OBJECTIVES
-    ):
-        raise UnknownNameError("objective", objective, OBJECTIVES)
-    time_limit_s = _number("time_limit_s", time_limit_s, least=1e-9)
-    gap = _number("gap", gap, most=np.nextafter(1.0, 0.0))
-    token_s = _number("token_s", token_s)
-    tokens, choices = (
-        counted(n, where=f"place: {w}") for n, w in ((tokens, "tokens"), (choices, "choices"))
-    )
-    seed = counted(seed, where="place: seed", least=0)
-    slack = counted(slack, where="place: slack", least=0, most=EXPERTS)
-    shared_experts = counted(shared_experts, where="place: shared_experts", least=0)
-    experts, devices, nodes, slots = (
-        None if n is None else counted(n, where=f"place: {w}", most=most)
-        for n, w, most in (
-            (experts, "experts", EXPERTS),
-            (devices, "devices", DEVICES),
-            (nodes, "nodes", DEVICES),
-            (slots, "slots", SLOTS),
-        )
-    )
-    if isinstance(domains, (list, tuple)) and not domains:
-        raise InputError("place: domains: expected names, found none; leave it out for all")
-    pinned = _places("pinned", pinned)
-    forbidden = _places("forbidden", forbidden)
-    if isinstance(routing, (list, tuple, np.ndarray)):
-        routing = from_loads(routing)
-    if not isinstance(routing, Routing):
-        path = cast(str | Path, routing)
-        names = () if domains is None else domains
-        routing = read_routing(path, kind=kind, domains=names, experts=experts)
-    if choices > routing.experts:
-        raise InputError(
-            f"place: choices: expected at most the {routing.experts} experts of a layer, found"
-            f" {choices}; a token chooses each once"
-        )
-    objective = _objective(routing, objective)
-    network: Any = find_topology(topology) if isinstance(topology, (str, Path)) else topology
-    if not (network is None or isinstance(network, Topology)):
-        raise InputError(f"place: expected a topology, found {shown(network)}")
-    devices, nodes = _machines(devices, nodes, network)
-    size_bytes, each_bytes = (
-        _bytes(n, w) for n, w in ((token_bytes, "token_bytes"), (expert_bytes, "expert_bytes"))
-    )
-    cost = _cost(objective, devices, nodes, network, size_bytes)
-    found = place_experts(
-        routing,
-        devices,
-        cost=cost,
-        load_cost={"load": 1.0, "seconds": token_s}.get(objective, 0.0),
-        slack=slack,
-        most=_room(routing, memory, expert_bytes, shared_experts),
-        pinned=pinned,
-        forbidden=forbidden,
-        objective=objective,
-        unit=OBJECTIVES[objective],
-        time_limit_s=time_limit_s,
-        gap=gap,
-        seed=seed,
-        progress=progress,
-    )
-    placed = found.placement
-    if objective == "crossings" and nodes > 1 and not pinned and not forbidden:
-        order = regroup(np.sum(list(flows(routing, placed).values()), axis=0), nodes)
-        placed = placement(placed.layers, devices, order[np.array(placed.assignment)])
-    plain = contiguous(routing.layers, routing.experts, devices)
-    exchange_s = None if network is None else _exchange(network, devices)
-    step = None
-    if exchange_s is not None and size_bytes is not None and routing.transitions:
-        work = {"tokens": tokens, "token_bytes": size_bytes, "choices": choices, "token_s": token_s}
-        step = _steps(routing, plain, placed, exchange_s, work)
-    copies = None
-    if slots is not None:
-        if slots > devices * routing.experts:
-            raise InputError(
-                f"place: slots: expected at most {devices} devices x {routing.experts} experts, of"
-                f" which each device then holds all, found {slots}"
-            )
-        from hwmodel.verbs.copies import with_copies
-
-        copies = with_copies(
-            routing,
-            placed,
-            slots,
-            choices_s=tokens * choices * token_s,
-            expert_bytes=each_bytes,
-            exchange_s=exchange_s,
-        )
-    return PlaceAnswer(
-        routing=routing,
-        placement=placed,
-        nodes=nodes,
-        certificate=found.certificate,
-        crossings=crossings(routing, placed),
-        contiguous_crossings=crossings(routing, plain),
-        interrupted=found.interrupted,
-        history=found.history,
-        step=step,
-        copies=copies,
-        notes=_notes(routing),
-    )
-
-
-def _objective(routing: Routing, asked: str | None) -> str:
+def objective_of(routing: Routing, asked: str | None) -> str:
     """What is minimised; without transitions that is the load alone."""
     if routing.transitions:
         return asked or "crossings"
@@ -192,7 +40,9 @@ def _objective(routing: Routing, asked: str | None) -> str:
     return "load"
 
 
-def _machines(devices: int | None, nodes: int | None, network: Topology | None) -> tuple[int, int]:
+def machines_of(
+    devices: int | None, nodes: int | None, network: Topology | None
+) -> tuple[int, int]:
     """How many devices on how many nodes; a topology says both."""
     if network is None:
         if devices is None:
@@ -226,9 +76,10 @@ def _boxes(network: Topology, devices: int) -> int:
     return len(runs) if even and in_order and len(runs[0]) > 1 else 1
 
 
-def _cost(
+def cost_of(
     objective: str, devices: int, nodes: int, network: Topology | None, size_bytes: float | None
 ) -> Counts | None:
+    """What a transition between two devices costs; None: 1 for each that changes device."""
     if objective == "crossings":
         return None
     if objective == "hops":
@@ -242,7 +93,7 @@ def _cost(
     return np.asarray(routes(network).byte_s)[:devices, :devices] * size_bytes
 
 
-def _exchange(network: Topology, devices: int) -> Exchange:
+def exchange_of(network: Topology, devices: int) -> Exchange:
     """Seconds of an all-to-all between the first devices of a topology."""
     from hwmodel.network.routes import all_to_all_s, routes
 
@@ -255,7 +106,7 @@ def _exchange(network: Topology, devices: int) -> Exchange:
     return exchange_s
 
 
-def _steps(
+def steps_of(
     routing: Routing,
     plain: Placement,
     placed: Placement,
@@ -272,14 +123,14 @@ def _steps(
     return first, second
 
 
-def _room(
+def room_of(
     routing: Routing,
     memory: float | str | None,
     expert_bytes: float | str | None,
     shared_experts: int,
 ) -> int | None:
     """Experts of each layer that a device's memory holds beside the shared ones."""
-    have, each = _bytes(memory, "memory"), _bytes(expert_bytes, "expert_bytes")
+    have, each = bytes_of(memory, "memory"), bytes_of(expert_bytes, "expert_bytes")
     if shared_experts < 0:
         raise InputError(f"shared experts: expected 0 or more, found {shared_experts}")
     if have is None:
@@ -297,7 +148,8 @@ def _room(
     return most
 
 
-def _bytes(value: float | str | None, where: str) -> float | None:
+def bytes_of(value: float | str | None, where: str) -> float | None:
+    """Bytes of a text with or without a unit, or of a number; raises `InputError`."""
     if value is None:
         return None
     if isinstance(value, str) and _PLAIN.fullmatch(value):
@@ -308,7 +160,7 @@ def _bytes(value: float | str | None, where: str) -> float | None:
     return float(found)
 
 
-def _number(name: str, value: Any, *, least: float = 0.0, most: float = np.inf) -> float:
+def number_of(name: str, value: Any, *, least: float = 0.0, most: float = np.inf) -> float:
     """One finite number within limits."""
     found = amount(value, where=f"place: {name}", zero=True)
     if isinstance(found, np.ndarray) or not least <= found <= most:
@@ -323,7 +175,7 @@ def _is_place(key: Any) -> bool:
     return len(numbers) == 2 and all(isinstance(number, int) for number in numbers)
 
 
-def _places(name: str, given: Any) -> dict[tuple[int, int], Any]:
+def places_of(name: str, given: Any) -> dict[tuple[int, int], Any]:
     """A table by (layer, expert), whose values `place_experts` checks."""
     table: Any = {} if given is None else given
     pairs = isinstance(table, Mapping) and all(map(_is_place, cast(Mapping[Any, Any], table)))
@@ -335,7 +187,7 @@ def _places(name: str, given: Any) -> dict[tuple[int, int], Any]:
     return dict(cast(Mapping[tuple[int, int], Any], table))
 
 
-def _notes(routing: Routing) -> tuple[str, ...]:
+def notes_of(routing: Routing) -> tuple[str, ...]:
     """What the counts cannot say."""
     if not routing.transitions:
         return ("loads alone: nothing is known of which tokens cross between devices",)

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from hwmodel.hardware.catalogue import device
-from hwmodel.machines.driver import predict
+from hwmodel.machines.driver import Machine, machine_of, predict
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.reading import kind_of, why
 from hwmodel.spine.estimate import Estimate
-from hwmodel.verbs.ask import OfWork, Word
+from hwmodel.verbs.ask import Word
 from hwmodel.verbs.request import asked
+from hwmodel.verbs.work import OfWork
 
 if TYPE_CHECKING:
     from hwmodel.sweeps.table import Sweep
@@ -79,7 +80,7 @@ class Plot(OfWork):
         elif self.kind in OF_WORKLOAD:
             of_workload(self.kind, self.asked(), self.out)
         elif self.kind == "parity":
-            of_device(self.on or "h200", self.out)
+            of_device(str(self.on or "h200"), self.out)
         else:
             raise UnknownNameError("picture", self.kind, KINDS)
         return self.out
@@ -109,13 +110,13 @@ def of_workload(kind: str, fields: Mapping[str, Any], out: str) -> None:
         gallery.breakdown(estimate, out)
 
 
-def of_estimate(estimate: Estimate, on: str | None, out: str) -> None:
+def of_estimate(estimate: Estimate, on: Machine | None, out: str) -> None:
     """Draw where time and energy go, beside the machine where that is of arrays and buffers."""
     from hwmodel.show.pictures import gallery
     from hwmodel.show.pictures.spatial import ARRAYS
     from hwmodel.show.pictures.spatial import draw as draw_machine
 
-    machine = None if on is None else device(on)
+    machine = None if on is None else machine_of(on)
     if machine is not None and ARRAYS <= machine.arrays.keys():
         draw_machine(estimate, machine, out)
     else:

@@ -3,12 +3,22 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
+from hwmodel.machines import driver
 from hwmodel.quantity.errors import CapacityError, InputError
-from hwmodel.verbs.ask import PICTURE, OfWork, Word
+from hwmodel.spine.estimate import Estimate
+from hwmodel.verbs.ask import PICTURE, Word, in_python
+from hwmodel.verbs.work import OfWork
 
 
 class Predict(OfWork):
-    """Time, energy, traffic and memory of a workload on a device."""
+    """Time, energy, traffic and memory of a workload on a device, with a 90 % interval.
+
+    `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
+    (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
+    `parallel` how the work is divided over its devices, `{"tp": 8}`.
+    Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
+    Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
+    """
 
     verb: ClassVar[str] = "predict"
     example: ClassVar[str] = "predict llama-3.1-8b --context 2048 --batch 32 --on h200"
@@ -34,8 +44,12 @@ class Predict(OfWork):
 
         return predict_file(words["cases"], words.get("out"))
 
-    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
+    def of(self, workload: Any, on: Any, kernel: Any) -> Estimate:
         """The estimate."""
+        return driver.predict(workload, on, kernel=kernel, parallel=self.parallel)
+
+    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
+        """The estimate; of communication too."""
         from hwmodel.verbs.request import predicted
 
         return predicted(fixed)
@@ -49,3 +63,6 @@ class Predict(OfWork):
     def status(self, answer: Any) -> int:
         """What does not fit has a status of its own."""
         return 0 if answer.fits else CapacityError.exit_status
+
+
+predict = in_python(Predict)

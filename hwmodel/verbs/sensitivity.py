@@ -1,43 +1,45 @@
 """`sensitivity`: how time and energy follow each number of a device; where what binds changes."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from hwmodel.quantity.errors import InputError
-from hwmodel.verbs.ask import PICTURE, OfWork, Word
-from hwmodel.verbs.request import builder
+from hwmodel.verbs.ask import PICTURE, Word, in_python
+from hwmodel.verbs.work import OfWork
+from hwmodel.whatif import sensitivity as whatif
 
 
 class Moves(OfWork):
-    """How time and energy follow each number of a device, one at a time."""
+    """How time and energy follow each number of a device, one at a time.
+
+    Elasticities, and swings where a number falls and rises by the share `swing`. Sizes and the
+    machine's numbers must be scalars. Raises as `predict` does.
+    """
 
     verb: ClassVar[str] = "sensitivity"
     example: ClassVar[str] = "sensitivity gemm M=4096 N=4096 K=4096 --on h200"
 
-    swing: Annotated[float, Word("Share by which numbers fall and rise.")] = 0.2
+    swing: Annotated[float, Word("Share by which numbers fall and rise.")] = whatif.SWING
     break_even: Annotated[
         str | None,
-        Word("A number, such as hbm.bandwidth: where what binds changes."),
+        Word("A number, such as hbm.bandwidth: where what binds changes.", words=True),
     ] = None
-    to: Annotated[str | None, Word("With it: what binds on one side.")] = None
+    to: Annotated[str | None, Word("With it: what binds on one side.", words=True)] = None
     picture: Annotated[str | None, PICTURE] = None
 
-    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
+    def of(self, workload: Any, on: Any, kernel: Any) -> whatif.Sensitivity:
         """Elasticities and swings; or the values of one number at which what binds changes."""
-        build, kernel = builder(fixed), fixed.get("kernel")
+        given: dict[str, Any] = {"kernel": kernel, "parallel": self.parallel}
         if self.break_even is not None:
             from hwmodel.whatif.breakeven import break_even
 
-            number, to = self.break_even, self.to
-            return lambda sizes, on: break_even(build(sizes), on, number, to=to, kernel=kernel)
+            found: Any = break_even(workload, on, self.break_even, to=self.to, **given)
+            return found
         if self.to is not None:
             raise InputError(
                 "--to: expected --break-even with it; it names what binds from there on"
             )
-        from hwmodel.whatif.sensitivity import sensitivity
-
-        return lambda sizes, on: sensitivity(build(sizes), on, kernel=kernel, swing=self.swing)
+        return whatif.sensitivity(workload, on, swing=self.swing, **given)
 
     def draw(self, answer: Any, path: str) -> None:
         """The tornado chart."""
@@ -46,3 +48,6 @@ class Moves(OfWork):
         from hwmodel.show.pictures.tornado import tornado
 
         tornado(answer, Path(path))
+
+
+sensitivity = in_python(Moves)

@@ -35,8 +35,9 @@ from hwmodel.quantity.units import LARGEST_BITS
 from hwmodel.quantity.yaml import lines as lines_of
 from hwmodel.sweeps.axes import Each, Together
 from hwmodel.sweeps.plan import CHUNK, Plan, planned
-from hwmodel.verbs.ask import OfWork, question
+from hwmodel.verbs.ask import question
 from hwmodel.verbs.request import fields_of, machine_for, named, read
+from hwmodel.verbs.work import OfWork
 
 FIELDS = ("case", "axes", "where", "keep", "samples", "seed", "chunk")
 RANGES = {"linear": linspace, "log": logspace}

@@ -13,7 +13,7 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.quantity.errors import InputError
 from hwmodel.text.grid import grid
 from hwmodel.text.markup import Brief
-from hwmodel.verbs.ask import ON, Question, Word
+from hwmodel.verbs.ask import ON, Question, Word, in_python
 
 if TYPE_CHECKING:
     from hwmodel.validation import report
@@ -42,10 +42,15 @@ class Validation(Brief):
 
 
 class Validate(Question):
-    """How wrong the predictions are, on measured shapes that no fit has seen."""
+    """How wrong the predictions are, on measured shapes that no fit has seen.
+
+    Errors of the shipped calibration on the rows of `validation/data` that it never saw. Raises
+    `InputError` for a device of which nothing was measured.
+    """
 
     verb: ClassVar[str] = "validate"
     drawn: ClassVar[str] = "pictures"
+    places: ClassVar[tuple[str, ...]] = ("on",)
     example: ClassVar[str] = "validate --on h200"
 
     on: Annotated[str, ON] = "h200"
@@ -55,7 +60,7 @@ class Validate(Question):
 
     def answer(self) -> Validation:
         """The accuracy report."""
-        return validate(self.on)
+        return validated(self.on)
 
     def draw(self, answer: Validation, path: str) -> None:
         """The report as plots, in a folder."""
@@ -76,11 +81,11 @@ class Validate(Question):
         return {"device": answer.device, **{k: plain(getattr(answer, k)) for k in tables}}
 
 
-def validate(on: str = "h200") -> Validation:
-    """Errors of the shipped calibration on the rows of `validation/data` that it never saw.
+validate = in_python(Validate)
 
-    Raises `InputError` for a device of which nothing was measured.
-    """
+
+def validated(on: str) -> Validation:
+    """The errors of a device, by family."""
     from hwmodel.validation import report
     from hwmodel.validation.rows import sittings
     from hwmodel.validation.tile_ranking import losses

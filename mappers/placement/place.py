@@ -10,19 +10,22 @@ it is closed, the time is up or the user interrupts. The answer is costed again 
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hwmodel.experts.placement import Placement, device_loads, link_cost, placement
 from hwmodel.experts.statistics import Counts, Routing
+from hwmodel.mappers.mapper import Proposal, name_of, proposed
 from hwmodel.mappers.placement.bounds import Bound, bounds
 from hwmodel.mappers.placement.exact import solve_exactly
 from hwmodel.mappers.placement.problem import Assignment, Problem, is_feasible, problem, value
 from hwmodel.mappers.placement.program import MOST_VARIABLES, Solved, solve_program, variables
 from hwmodel.mappers.placement.search import search
-from hwmodel.quantity.errors import HwmodelError
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.printable import shown
 from hwmodel.spine.certificate import Certificate
 
 Progress = Callable[[float, float, float], None]
@@ -32,6 +35,9 @@ SOLVER_TOLERANCE = 1e-7
 """Relative error that the integer program's bound may have."""
 PROVE_SHARE = 3.0
 """Time that bounds get for each second of search: they need it more, and end."""
+MAPSPACE = "balanced"
+GENERAL_S = 1.0
+"""Seconds after which no further bound is begun for a mapper that has none."""
 EXACT = "dynamic programming or assignment along the chain of layers"
 REASONS = {
     "load": "a busiest device serves at least the mean load and one whole expert",
@@ -56,8 +62,9 @@ class Placed:
 
     placement: Placement
     certificate: Certificate
-    interrupted: bool
-    history: tuple[tuple[float, float, float], ...]
+    interrupted: bool = False
+    history: tuple[tuple[float, float, float], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def place_experts(
@@ -93,31 +100,97 @@ def place_experts(
         pinned=pinned,
         forbidden=forbidden,
     )
+    search = {"time_limit_s": time_limit_s, "gap": gap, "seed": seed, "progress": progress}
+    return certified(map_experts, routing, posed, objective=objective, unit=unit, **search)
+
+
+def map_experts(
+    routing: Routing,
+    posed: Problem,
+    *,
+    objective: str,
+    capacities: Mapping[str, Any],
+    time_limit_s: float = 60.0,
+    gap: float = 0.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Proposal:
+    """Our mapper: the best assignment found in `time_limit_s`, and the bound proven beside it."""
     run = _Run(posed, time_limit_s, gap, seed, progress)
     run.go()
     if run.best is None:
         raise KeyboardInterrupt
-    placed = placement(routing.layers, devices, run.best)
-    worth = link_cost(routing, placed, posed.cost)
-    if load_cost:
-        worth += load_cost * float(device_loads(routing, placed).max(axis=1).sum())
-    if not is_feasible(posed, run.best) or not math.isclose(worth, run.value, rel_tol=1e-9):
-        raise HwmodelError(
-            f"place_experts: the search says {run.value:.12g}, the cost model {worth:.12g}, for a"
-            " placement that must keep all constraints; one of them is wrong"
-        )
-    certificate = Certificate(
-        objective=objective,
-        unit=unit,
-        value=worth,
-        mapspace="balanced",
-        mapspace_bound=min(run.bound.least, worth) if run.is_closed else run.bound.least,
-        bound=min(run.bound.least, worth) if run.is_closed else run.bound.least,
-        bound_reason=REASONS[run.bound.reason],
+    least = min(run.bound.least, run.value) if run.is_closed else run.bound.least
+    return Proposal(
+        choice=run.best,
+        mapspace=MAPSPACE,
         candidates=run.candidates,
-        solve_time_s=run.elapsed_s,
+        expected=run.value,
+        bound=(least, REASONS[run.bound.reason]),
+        interrupted=run.interrupted,
+        history=tuple(run.history),
     )
-    return Placed(placed, certificate, run.interrupted, tuple(run.history))
+
+
+def certified(
+    mapper: Callable[..., Proposal],
+    routing: Routing,
+    posed: Problem,
+    *,
+    objective: str,
+    unit: str,
+    **options: Any,
+) -> Placed:
+    """The placement that a mapper proposes, costed anew by `hwmodel.experts.placement`.
+
+    A mapper gets the routing and the problem, and `capacities` of `experts` that a device may hold
+    of each layer; it proposes the device of each expert, `(layers, experts)`. Raises `InputError`
+    for what is no such table or breaks a constraint.
+    """
+    begin_s = time.perf_counter()
+    room = {"experts": posed.most}
+    found = proposed(mapper, routing, posed, objective=objective, capacities=room, **options)
+    elapsed_s = time.perf_counter() - begin_s
+    rows = _assignment(found, mapper, posed)
+    placed = placement(routing.layers, posed.devices, rows)
+    worth = link_cost(routing, placed, posed.cost)
+    if posed.load_cost:
+        worth += posed.load_cost * float(device_loads(routing, placed).max(axis=1).sum())
+    general = (0.0, "") if found.bound else _general(posed, worth)
+    certificate = found.certificate(objective, unit, worth, general, elapsed_s)
+    return Placed(placed, certificate, found.interrupted, found.history, found.notes)
+
+
+def _general(posed: Problem, worth: float) -> tuple[float, str]:
+    """The best of the bounds that are proven within moments, for a mapper that has none."""
+    best, begin_s = Bound(0.0, "load"), time.perf_counter()
+    for found in bounds(posed):
+        best = max(best, found, key=lambda bound: bound.least)
+        if time.perf_counter() - begin_s > GENERAL_S:
+            break
+    return min(best.least, worth), REASONS[best.reason]
+
+
+def _assignment(found: Proposal, mapper: Any, posed: Problem) -> Assignment:
+    """What was proposed, as a table of devices that keeps every constraint."""
+    where = f"mapper {name_of(mapper)}"
+    try:
+        rows = np.asarray(found.choice)
+        whole = rows.shape == posed.loads.shape and bool((rows == rows.astype(np.int64)).all())
+    except (TypeError, ValueError):
+        whole, rows = False, np.zeros(0)
+    if not whole:
+        raise InputError(
+            f"{where}: expected the device of each expert, {posed.layers} layers x {posed.experts}"
+            f" experts, found {shown(found.choice)}"
+        )
+    rows = rows.astype(np.int64)
+    if not ((rows >= 0) & (rows < posed.devices)).all() or not is_feasible(posed, rows):
+        raise InputError(
+            f"{where}: expected {posed.least} to {posed.most} experts of each layer on each of"
+            f" {posed.devices} devices, where they are allowed; found an assignment that breaks it"
+        )
+    return rows
 
 
 class _Run:

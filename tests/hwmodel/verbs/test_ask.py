@@ -13,9 +13,10 @@ import hwmodel as hw
 from hwmodel.cli import app
 from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.show.json import plain
-from hwmodel.verbs.ask import VERBS, OfWork, Question, ask, question, several
+from hwmodel.verbs.ask import VERBS, Question, ask, question, several
 from hwmodel.verbs.cases import predict_lines
 from hwmodel.verbs.study import Case, study
+from hwmodel.verbs.work import OfWork
 
 GEMM = {"workload": "gemm", "M": 256, "N": 512, "K": 1024, "on": "h200"}
 STEP = {
@@ -98,6 +99,47 @@ def test_python_command_line_and_study_answer_alike(verb: str, fields: dict[str,
     if verb in IN_STUDIES and len(devices) == 1:
         (on,) = devices
         same(record, asked.record(Case(json.dumps({"verb": verb, **fields, "on": on}))()))
+
+
+def values(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What Python is given for these fields: the work and the device as values."""
+    rest = dict(fields)
+    sizes = rest.pop("memory", None)
+    on = rest.pop("on")
+    machines = [hw.device(name) * rest.get("tp", 1) for name in several(on)]
+    if sizes is not None:
+        (name, size), (machine,) = sizes[0].split("="), machines
+        machines = [machine.but(**{name: {"capacity": size}})]
+    if rest.get("workload") == "llm":
+        step = hw.model(rest["config"]).decode(rest["batch"], rest["context"])
+        return {"workload": step, "on": machines, "parallel": {"tp": rest["tp"]}}
+    if "einsum" in rest:
+        ranks = {n: int(v) for n, v in (pair.split("=") for pair in rest["ranks"].split(","))}
+        text, dtypes = "\n".join(rest["einsum"]), {"*": rest["dtype"]}
+        work = hw.parse(text, sizes=ranks, dtypes=dtypes, name="einsum")
+        return {"workload": work, "on": machines}
+    own = {name: value for name, value in rest.items() if name.isupper()}
+    return {"workload": hw.workloads.gemm(**own), "on": machines}
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields"),
+    [(v, f) for v, f in ASKED if "op" not in f and not (v == "explain" and len(f["on"]) == 2)],
+)
+def test_values_in_python_answer_as_words_do(verb: str, fields: dict[str, Any]) -> None:
+    kind = question(verb)
+    given = values(fields) | {name: v for name, v in fields.items() if name == "swing"}
+    if verb != "compare":
+        (given["on"],) = given["on"]
+    answer, told = getattr(hw, verb)(**given), ask(verb, **fields)
+    asked = kind.read(fields)
+    same(asked.record(answer), asked.record(told))
+    same(asked.record(ask(verb, **given)), asked.record(told))
+
+
+def test_communication_in_python_answers_as_words_do() -> None:
+    told: dict[str, Any] = {name: value for name, value in RING.items() if name != "workload"}
+    assert hw.collective(**told).time_s == ask("collective", **told).time_s
 
 
 def test_every_verb_on_a_workload_is_walked() -> None:

@@ -46,7 +46,7 @@ def test_the_command_fails_where_one_claim_of_several_does(
         def answered(_: object) -> tuple[Claim, ...]:
             return claims
 
-        monkeypatch.setattr(papers_command, "papers", answered)
+        monkeypatch.setattr(papers_command, "claimed", answered)
         monkeypatch.setattr(sys, "argv", ["hwmodel", "papers"])
         with pytest.raises(SystemExit) as end:
             cli.main()

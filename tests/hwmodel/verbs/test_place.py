@@ -1,7 +1,9 @@
 """The verb and the command: fields, text, exit statuses, a picture, and what is refused."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import hwmodel as hw
 from hwmodel.cli import app
 from hwmodel.experts.placement import crossings, read_placement
 from hwmodel.experts.statistics import from_counts, from_traces, planted
+from hwmodel.mappers.mapper import Proposal
 from hwmodel.network.topologies import node
 from hwmodel.network.topology import Port
 from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
@@ -149,6 +152,50 @@ def test_impossible_requests_are_refused(
 ) -> None:
     with pytest.raises(error, match=words):
         hw.place(ROUTING, **options)  # pyright: ignore[reportArgumentType]
+
+
+def consecutive(
+    routing: Any, problem: Any, /, *, objective: str, capacities: Mapping[str, Any]
+) -> Proposal:
+    """A user's mapper: experts on devices in order."""
+    assert (objective, capacities) == ("crossings", {"experts": 2})
+    return Proposal(np.arange(8) // 2 * np.ones((4, 1), int))
+
+
+def test_a_users_mapper_is_counted_anew_and_gets_a_bound() -> None:
+    ours = hw.place(ROUTING, devices=4)
+    answer = hw.place(ROUTING, devices=4, mapper=consecutive)
+    assert answer.certificate.mapspace == "consecutive"
+    assert answer.certificate.value == answer.crossings == ours.contiguous_crossings
+    assert 0 < answer.certificate.bound <= ours.crossings < answer.certificate.value
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (np.zeros((4, 8), int), "2 to 2 experts of each layer on each of 4 devices"),
+        (np.full((4, 8), 9), "2 to 2 experts of each layer on each of 4 devices"),
+        (np.zeros(8), "the device of each expert, 4 layers x 8 experts"),
+        ("all", "the device of each expert, 4 layers x 8 experts"),
+    ],
+)
+def test_a_users_assignment_that_breaks_a_constraint_is_refused(choice: Any, said: str) -> None:
+    def own(*_: Any, **__: Any) -> Proposal:
+        return Proposal(choice)
+
+    with pytest.raises(InputError, match=f"mapper own: expected {said}"):
+        hw.place(ROUTING, devices=4, mapper=own)
+
+
+def test_numbers_that_no_part_of_the_answer_depends_on_are_named() -> None:
+    found = hw.place(ROUTING, devices=4, choices=1, tokens=100).record()["warnings"]
+    assert [note.split(":")[1] for note in found] == [" tokens", " choices"]
+    assert all(note.startswith("no effect: ") for note in found)
+    topology = node(4, PORT)
+    heard = hw.place(ROUTING, topology=topology, token_bytes=4096, choices=2, token_s=1e-6)
+    assert not heard.record()["warnings"]
+    assert not hw.place(EPLB, devices=8, slack=1, slots=16, choices=2, token_s=1.0).notes[1:]
+    assert not hw.place(ROUTING, devices=4).record()["warnings"]
 
 
 def test_pins_are_read_or_refused() -> None:

@@ -1,0 +1,297 @@
+"""Types of the names of `import hwmodel`; written by `python -m tests.face_stub`."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from hwmodel.bounds.limit import Limit as Limit
+from hwmodel.einsum.cascade import Cascade as Cascade
+from hwmodel.einsum.network import Stack as Stack
+from hwmodel.einsum.notation import parse as parse
+from hwmodel.einsum.workloads import catalogue as _workloads
+from hwmodel.einsum.workloads.model import Model as Model
+from hwmodel.einsum.workloads.model import model as model
+from hwmodel.experts.statistics import Routing as Routing
+from hwmodel.hardware.catalogue import device as device
+from hwmodel.hardware.catalogue import devices as devices
+from hwmodel.hardware.hardware import Hardware as Hardware
+from hwmodel.machines.gpu.libraries.library import Library
+from hwmodel.mappers.mapper import Mapped as Mapped
+from hwmodel.mappers.mapper import Mapper
+from hwmodel.network.topology import Topology as Topology
+from hwmodel.quantity.errors import CapacityError as CapacityError
+from hwmodel.quantity.errors import CoverageError as CoverageError
+from hwmodel.quantity.errors import HwmodelError as HwmodelError
+from hwmodel.quantity.errors import InputError as InputError
+from hwmodel.quantity.errors import SolverError as SolverError
+from hwmodel.quantity.errors import UnknownNameError as UnknownNameError
+from hwmodel.quantity.ranges import linspace as linspace
+from hwmodel.quantity.ranges import logspace as logspace
+from hwmodel.show.pictures import gallery as _plot
+from hwmodel.spine.estimate import Estimate as Estimate
+from hwmodel.sweeps.axes import each as each
+from hwmodel.sweeps.axes import together as together
+from hwmodel.sweeps.files import open_sweep as open_sweep
+from hwmodel.sweeps.run import sweep as sweep
+from hwmodel.sweeps.table import Sweep as Sweep
+from hwmodel.validation.papers.claim import Claim
+from hwmodel.validation.plan import Outcome
+from hwmodel.verbs.ask import ask as ask
+from hwmodel.verbs.bound import LooseBound as LooseBound
+from hwmodel.verbs.compare import Comparison as Comparison
+from hwmodel.verbs.models import Cards
+from hwmodel.verbs.placed import PlaceAnswer as PlaceAnswer
+from hwmodel.verbs.validate import Validation
+from hwmodel.whatif.attribution import Attribution as Attribution
+from hwmodel.whatif.attribution import attribute as attribute
+from hwmodel.whatif.breakeven import BreakEven as BreakEven
+from hwmodel.whatif.breakeven import break_even as break_even
+from hwmodel.whatif.explanation import Explanation as Explanation
+from hwmodel.whatif.sensitivity import Sensitivity as Sensitivity
+from numpy import dtype
+from numpy import ndarray
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "Attribution",
+    "BreakEven",
+    "CapacityError",
+    "Cascade",
+    "Comparison",
+    "CoverageError",
+    "Estimate",
+    "Explanation",
+    "Hardware",
+    "HwmodelError",
+    "InputError",
+    "Limit",
+    "LooseBound",
+    "Mapped",
+    "Model",
+    "PlaceAnswer",
+    "Routing",
+    "Sensitivity",
+    "SolverError",
+    "Stack",
+    "Sweep",
+    "Topology",
+    "UnknownNameError",
+    "ask",
+    "attribute",
+    "bound",
+    "break_even",
+    "calibrate",
+    "collective",
+    "compare",
+    "device",
+    "devices",
+    "each",
+    "explain",
+    "linspace",
+    "logspace",
+    "map",
+    "model",
+    "models",
+    "open_sweep",
+    "papers",
+    "parse",
+    "place",
+    "plot",
+    "predict",
+    "sensitivity",
+    "sweep",
+    "together",
+    "validate",
+    "workloads",
+]
+
+__version__: str
+
+plot = _plot
+workloads = _workloads
+
+def bound(
+    workload: Cascade | Stack,
+    on: Hardware | str | Path,
+    *,
+    kernel: str | Library | Mapping[str, str | Library] | None = None,
+    parallel: Mapping[str, int] | None = None,
+) -> Limit | LooseBound:
+    """Least traffic at each memory level that any schedule of a workload needs, and least time.
+
+    With how far kernels are from it. Bytes are those of all devices together, over which `parallel`
+    divides a model as in `predict`. On memories, buffers and arrays without kernels or a binding
+    (`peer-a2`) there is no such distance: `map` finds a schedule for them; nor for a cascade that
+    no kernel of the machine computes. Raises as `predict` does.
+    """
+
+def calibrate(
+    out: str | Path,
+    device: str = "auto",
+) -> Outcome:
+    """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped.
+
+    The folder `out` holds the device and its calibration afterwards; `device` names the relative in
+    the catalogue. Raises `InputError` where there is no GPU, or the folder holds another's.
+    """
+
+def collective(
+    op: str,
+    bytes: float,
+    ranks: int,
+    on: Hardware | str | Path,
+    *,
+    topology: Topology | str | Path | None = None,
+) -> Estimate:
+    """Time of one collective operation; bytes are counted as nccl-tests does.
+
+    On one switch, or between the first `ranks` devices of a topology: a value, a file, or the name
+    of a shipped one such as "dgx-h100".
+    """
+
+def compare(
+    workload: Cascade | Stack,
+    on: Sequence[Hardware | str | Path],
+    *,
+    kernel: str | Library | Mapping[str, str | Library] | None = None,
+    parallel: Mapping[str, int] | None = None,
+) -> Comparison:
+    """The same workload on several devices, side by side; those that refuse are named, with why.
+
+    Raises as `predict` does where no device answers.
+    """
+
+def explain(
+    workload: Estimate | Cascade | Stack,
+    on: Hardware | str | Path | None = None,
+    *,
+    kernel: str | Library | Mapping[str, str | Library] | None = None,
+    parallel: Mapping[str, int] | None = None,
+) -> Explanation:
+    """Why a prediction is what it is; with two devices, why they differ.
+
+    In Python that of an estimate, or of a workload on a machine (`attribute` tells why two differ).
+    Raises `InputError` for a sweep and for a workload without a machine, and as `predict` does.
+    """
+
+def map(
+    workload: Cascade | Stack,
+    on: Hardware | str | Path,
+    *,
+    kernel: str | None = None,
+    mapper: Mapper | None = None,
+    objective: str | None = None,
+    mapspace: str | None = None,
+    rules: str | None = None,
+    double: bool = False,
+    shares: Mapping[str, Sequence[str]] | None = None,
+    fused: bool = True,
+) -> Mapped:
+    """The best loop nest of a cascade, with a proof; on a GPU, tiles by predicted time.
+
+    `mapper` is a function of your own, `(workload, machine, *, objective, capacities)` to a
+    `hwmodel.mappers.mapper.Proposal`, in place of ours: what it proposes is counted anew, and the
+    certificate says how far it is from a proven bound; the options below are our mapper's.
+
+    `objective` is traffic (default), energy, latency or edp; of a network on a microcontroller
+    latency (default), energy, traffic or sram. `mapspace` is the set of nests that is searched
+    (default: any tile sizes); `rules` how counts are charged (overlap, ports); `double` keeps every
+    tile twice; `shares` names the tensors of each buffer, where there are several; `fused=False`
+    maps every Einsum by itself. On a GPU the tiles of our own kernel are ranked by predicted time;
+    `kernel` names one Einsum where there are several kernels. On a microcontroller a network is
+    mapped patch by patch, for the library `kernel`; on an FPGA its layers are given reuse factors
+    (hls4ml). Raises `CapacityError` where nothing fits, with what would suffice.
+    """
+
+def models(
+) -> Cards:
+    """The models that come with the package; with a name or a config, what is held of one."""
+
+def papers(
+    names: Sequence[str] = (),
+) -> tuple[Claim, ...]:
+    """Published claims, recomputed by the model; exit status 1 where one does not hold."""
+
+def place(
+    routing: Routing | ndarray[tuple[Any, ...], dtype[Any]] | Sequence[Any] | str | Path,
+    on: Hardware | str | Path | None = None,
+    *,
+    devices: int | None = None,
+    nodes: int | None = None,
+    topology: Topology | str | Path | None = None,
+    kind: str | None = None,
+    domains: Sequence[str] | None = None,
+    experts: int | None = None,
+    objective: str | None = None,
+    token_bytes: float | str | None = None,
+    tokens: int = 4096,
+    choices: int = 1,
+    token_s: float = 0.0,
+    slots: int | None = None,
+    slack: int = 0,
+    memory: float | str | None = None,
+    expert_bytes: float | str | None = None,
+    shared_experts: int = 0,
+    pinned: Mapping[tuple[int, int], int] | None = None,
+    forbidden: Mapping[tuple[int, int], tuple[int, ...]] | None = None,
+    time_limit_s: float = 60.0,
+    gap: float = 0.0,
+    seed: int = 0,
+    mapper: Mapper | None = None,
+    progress: Callable[[float, float, float], None] | None = None,
+) -> PlaceAnswer:
+    """Experts on devices, so that few tokens cross, with a proven bound and its gap.
+
+    `routing` is read from a file of traces, counts or loads (`hwmodel.experts.traces`) or given;
+    loads also as an array, `(layers, experts)` or `(experts,)`. The devices are those of `on`, such
+    as `h200 * 8`, or `devices`, the first of a topology, by default all of it. `objective` is
+    crossings (default), hops, seconds or load; load where there are no transitions, of which loads
+    and single layers say nothing. `memory` of a device and `expert_bytes` limit how many experts of
+    each layer it holds, beside `shared_experts` of each layer that every device holds; `pinned` and
+    `forbidden` name devices by (layer, expert). With a topology and `token_bytes` the times of a
+    step of `tokens` tokens with `choices` experts each are predicted before and after; `token_s` is
+    what an expert takes for a token. With `slots` for each layer hot experts get copies, apart from
+    the placement. `mapper` is a function of your own, as in `map`, from the routing and
+    `hwmodel.mappers.placement.problem.Problem` to a `Proposal` of the device of each expert,
+    `(layers, experts)`. Ctrl-C returns the best so far. Raises `InputError`, `CapacityError` where
+    the experts have no room, `SolverError` where constraints leave no way.
+    """
+
+def predict(
+    workload: Cascade | Stack,
+    on: Hardware | str | Path,
+    *,
+    kernel: str | Library | Mapping[str, str | Library] | None = None,
+    parallel: Mapping[str, int] | None = None,
+) -> Estimate:
+    """Time, energy, traffic and memory of a workload on a device, with a 90 % interval.
+
+    `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
+    (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
+    `parallel` how the work is divided over its devices, `{"tp": 8}`.
+    Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
+    Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
+    """
+
+def sensitivity(
+    workload: Cascade | Stack,
+    on: Hardware | str | Path,
+    *,
+    kernel: str | Library | Mapping[str, str | Library] | None = None,
+    parallel: Mapping[str, int] | None = None,
+    swing: float = 0.2,
+) -> Sensitivity:
+    """How time and energy follow each number of a device, one at a time.
+
+    Elasticities, and swings where a number falls and rises by the share `swing`. Sizes and the
+    machine's numbers must be scalars. Raises as `predict` does.
+    """
+
+def validate(
+    on: str = "h200",
+) -> Validation:
+    """How wrong the predictions are, on measured shapes that no fit has seen.
+
+    Errors of the shipped calibration on the rows of `validation/data` that it never saw. Raises
+    `InputError` for a device of which nothing was measured.
+    """

@@ -1,0 +1,185 @@
+"""What verbs on a workload share: how the work, the device and the kernel are said.
+
+In Python the work is a value, `workload`; in words it is a workload's name with fields of its own,
+a model with a phase, or Einsums (`hwmodel.verbs.request` reads them).
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import ConfigDict
+
+from hwmodel.machines.driver import Machine, Workload
+from hwmodel.machines.gpu.libraries.library import Kernel
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.verbs.ask import AS_IS, Question, Word, devices_begun, pair
+
+
+def works_begun(begun: str) -> list[str]:
+    """Names of workloads and of shipped models."""
+    from hwmodel.einsum.workloads.config import shipped_configs
+    from hwmodel.verbs.request import workloads
+
+    return [name for name in (*workloads(), *shipped_configs()) if name.startswith(begun)]
+
+
+WORK = Word("The work; in a line, a workload's name.", value=True, needed=True)
+KERNEL = Word("Library whose kernels run (default torch); or attention=cudnn.", str)
+ON_IT = Word("A device's name, or its YAML file.", str, "--on", needed=True, complete=devices_begun)
+
+
+def _said(text: str, kind: Any, flag: str = "") -> Word:
+    """A field that describes the work in words."""
+    return Word(text, kind, flag, words=True)
+
+
+class OfWork(Question):
+    """A question about a workload on a device, whose own fields (M, heads, ...) may be given too.
+
+    What describes the work is checked where it is read (`hwmodel.verbs.request`).
+    """
+
+    model_config = ConfigDict(extra="allow")
+    places: ClassVar[tuple[str, ...]] = ("workload", "on")
+
+    workload: Annotated[Workload, AS_IS, WORK] = None  # pyright: ignore[reportAssignmentType]
+    what: Annotated[
+        str | None,
+        Word(
+            "A model config (path or shipped name), or a workload such as gemm.",
+            place=True,
+            alone=True,
+            complete=works_begun,
+        ),
+    ] = None
+    fields: Annotated[
+        list[str] | None,
+        Word("Fields of a workload: M=4096 N=4096 dtype=fp8.", place=True, alone=True),
+    ] = None
+    on: Annotated[Machine, AS_IS, ON_IT] = None  # pyright: ignore[reportAssignmentType]
+    kernel: Annotated[Kernel, AS_IS, KERNEL] = None
+    parallel: Annotated[
+        Mapping[str, int] | None, AS_IS, Word("How the work is divided.", value=True)
+    ] = None
+    phase: Annotated[Any, _said("decode or prefill, of a model.", str)] = None
+    batch: Annotated[Any, _said("Sequences at a time, of a model (default 1).", int)] = None
+    context: Annotated[Any, _said("Keys that a new token attends to (decode).", int)] = None
+    prompt: Annotated[Any, _said("Tokens of each prompt (prefill).", int)] = None
+    dtype: Annotated[Any, _said("Number format: bf16, fp8; of Einsums A=int4,*=int8.", str)] = None
+    weight_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
+    kv_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
+    activation_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
+    tp: Annotated[Any, _said("Devices that divide a model (tensor parallel).", int)] = None
+    ignore_keys: Annotated[
+        Any, _said("A key of the config to pass over.", list[str], "--ignore-key")
+    ] = None
+    einsum: Annotated[Any, _said('Such as "Z[m,n] = A[m,k] * B[k,n]".', list[str])] = None
+    cascade: Annotated[Any, _said("A file of Einsums, or a workload's name.", str)] = None
+    ranks: Annotated[Any, _said("Sizes: m=1024,n=1024,k=1024.", str)] = None
+    memory: Annotated[
+        Any, _said("Other capacities: buffer=128KiB, or inputs(A,B)=64KiB.", list[str])
+    ] = None
+
+    @classmethod
+    def own(cls) -> frozenset[str]:
+        """Fields of the verb, which say nothing of the work or the device."""
+        return frozenset(cls.model_fields) - frozenset(OfWork.model_fields)
+
+    @classmethod
+    def said(cls, words: Mapping[str, Any]) -> Self:
+        """The question of a command's words; a name that is no workload is a model's."""
+        own = {name: value for name, value in words.items() if name in cls.own()}
+        work = {name: value for name, value in words.items() if name not in own}
+        return cls.read({**cls.work_said(work), **own})
+
+    @classmethod
+    def work_said(cls, words: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a request that the words of a command mean."""
+        from hwmodel.verbs.request import PHASES, fields_of, workloads
+
+        rest = dict(words)
+        what, pairs = rest.pop("what", None), rest.pop("fields", [])
+        loose = "einsum" in rest or "cascade" in rest
+        if what is None and not loose:
+            known = ", ".join(workloads())
+            raise InputError(f"expected a model config or one of {known}, found none")
+        if what is not None and loose:
+            raise InputError(f"expected --einsum or --cascade alone, found {what!r} beside it")
+        if "ranks" in rest and not loose:
+            if what not in workloads() or "ranks" not in fields_of(what):
+                raise InputError("--ranks: expected --einsum or --cascade with it, found neither")
+            rest |= [pair(f"ranks={rest['ranks']}")]
+        given: dict[str, Any] = {}
+        for name, value in map(pair, pairs):
+            if name in given:
+                raise InputError(f"{name}: given twice, as {given[name]!r} and as {value!r}")
+            given[name] = value
+        for name in given:
+            if name in rest:
+                raise InputError(f"{name}: given twice, as an option and as a field")
+        if "on" not in rest and not cls.has_default_machine(rest):
+            raise InputError("expected --on with a device's name or file, found none")
+        if what is None:
+            return {**given, **rest}
+        if what in workloads():
+            return {"workload": what, **given, **rest}
+        if what.endswith(".tflite"):
+            return {"workload": "cnn", "network": what, **given, **rest}
+        _check_model(what, workloads())
+        phases = [phase for phase, size in PHASES.items() if size in {**given, **rest}]
+        if not phases:
+            raise InputError(f"{what}: expected --context (to decode) or --prompt (to prefill)")
+        phase = {"phase": phases[0]}
+        return {"workload": "llm", "config": what, "batch": 1, **phase, **given, **rest}
+
+    @classmethod
+    def has_default_machine(cls, words: Mapping[str, Any]) -> bool:
+        """Whether these words need no device: bounds of Einsums have memories of their own."""
+        return False
+
+    def of(self, workload: Any, on: Any, kernel: Any) -> Any:
+        """The answer for a workload, a device and a kernel that are given as values."""
+        raise NotImplementedError
+
+    def valued(self) -> Any:
+        """The answer to a question of values."""
+        return self.of(self.workload, self.on, self.kernel)
+
+    def asked(self) -> dict[str, Any]:
+        """The fields that describe the work and the device."""
+        said = {name: getattr(self, name) for name in OfWork.model_fields}
+        given = {name: value for name, value in said.items() if value is not None}
+        return {**(self.model_extra or {}), **given}
+
+    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
+        """A function of sizes and a device to the answer, for the rest of a request."""
+        from hwmodel.verbs.request import builder
+
+        build, kernel = builder(fixed), fixed.get("kernel")
+        return lambda sizes, on: self.of(build(sizes), on, kernel)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the work is given as a value, and not in words."""
+        given: Any = self.workload
+        return given is not None and not isinstance(given, str)
+
+    def answer(self) -> Any:
+        """The answer for one workload on one device."""
+        if self.has_values:
+            return self.valued()
+        from hwmodel.verbs.request import machine_for, read
+
+        request = read(self.asked())
+        return self.over(request.fixed)(request.sizes, machine_for(request.fixed))
+
+
+def _check_model(what: str, workloads: tuple[str, ...]) -> None:
+    """A bare word must be a shipped config, since it is no workload; a path is read later."""
+    from hwmodel.einsum.workloads.config import shipped_configs
+
+    known = (*shipped_configs(), *workloads)
+    is_path = os.sep in what or what.endswith(".json") or os.path.exists(what)
+    if not is_path and what.lower() not in known:
+        raise UnknownNameError("model config or workload", what, known)

@@ -12,15 +12,7 @@ from typing import Any
 from hwmodel.bounds.roofline import Floor
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import (
-    Activity,
-    Rates,
-    components_j,
-    energy_j,
-    fold,
-    sustained_s,
-    totals,
-)
+from hwmodel.spine.activity import Activity, Rates, fold, settled, totals
 from hwmodel.spine.estimate import Part, Store
 
 
@@ -55,18 +47,18 @@ def timed(
 ) -> Part:
     """One part of an estimate: its tree folded, in seconds and joules by component."""
     folded, counts = fold(tree, speeds), totals(tree)
-    settled_s = sustained_s(counts, speeds, folded.time_s)
+    steady = settled(counts, speeds, folded.time_s)
     return Part(
         name=name,
         family=family,
         times=times,
         counts=counts,
         time_s=folded.time_s,
-        sustained_s=settled_s,
+        sustained_s=steady.time_s,
         busy_s=folded.busy_s,
-        energy_j=energy_j(counts, speeds, settled_s),
+        energy_j=steady.energy_j,
         interval=interval,
         tile=tile,
         work=work,
-        energy_by_j=components_j(counts, speeds, settled_s),
+        energy_by_j=steady.by_component_j,
     )

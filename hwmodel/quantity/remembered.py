@@ -5,10 +5,11 @@ told by its identity, which costs nothing; what is kept holds on to it, so that 
 place. What holds arrays can be large, and is better not kept (`single`).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, wraps
 from threading import Lock
+from types import NoneType
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PLAIN = frozenset((int, float, str, bool))
+PLAIN = frozenset((int, float, str, bool, NoneType))
 MOST = 128
 """Answers that are kept, the oldest forgotten first."""
 
@@ -53,7 +54,52 @@ def remembered(keep: Callable[[Any], bool]) -> Callable[[Callable[P, R]], Callab
 
 def single(value: Any) -> bool:
     """Whether a nested value holds no array."""
-    return next(arrays_in(value), None) is None
+    if isinstance(value, np.ndarray):
+        return False
+    items: Iterable[Any]
+    if isinstance(value, Mapping):
+        items = cast(Mapping[Any, Any], value).values()
+    elif isinstance(value, tuple):
+        items = cast(tuple[Any, ...], value)
+    else:
+        items = [getattr(value, name) for name in _names(value.__class__)]
+    return all([item.__class__ in PLAIN or single(item) for item in items])
+
+
+def marked(value: Any) -> Hashable:
+    """What equal nested values have alike, to look one up by; of an array its shape and ends."""
+    if value.__class__ in PLAIN:
+        return value
+    if isinstance(value, np.ndarray):
+        array = cast(NDArray[Any], value)
+        return (array.shape, array.flat[0], array.flat[-1]) if array.size else array.shape
+    if isinstance(value, Mapping):
+        table = cast(Mapping[Any, Any], value)
+        return (*table, *[marked(item) for item in table.values()])
+    if isinstance(value, tuple):
+        return tuple([marked(item) for item in cast(tuple[Any, ...], value)])
+    names = _names(value.__class__)
+    return tuple([marked(getattr(value, name)) for name in names]) if names else id(value)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two nested values hold the same numbers, of the same kinds and in the same order."""
+    if one is other:
+        return True
+    if one.__class__ is not other.__class__:
+        return False
+    if isinstance(one, np.ndarray):
+        return np.array_equal(cast(NDArray[Any], one), other)
+    if isinstance(one, Mapping):
+        first, second = cast(Mapping[Any, Any], one), cast(Mapping[Any, Any], other)
+        return [*first] == [*second] and all([same(first[key], second[key]) for key in first])
+    if isinstance(one, tuple):
+        left, right = cast(tuple[Any, ...], one), cast(tuple[Any, ...], other)
+        return len(left) == len(right) and all(map(same, left, right))
+    names = _names(one.__class__)
+    if not names:
+        return bool(one == other)
+    return all([same(getattr(one, name), getattr(other, name)) for name in names])
 
 
 def arrays_in(value: Any) -> Iterator[NDArray[Any]]:

@@ -209,27 +209,26 @@ def _scaled(part: Folded, factor: Amount) -> Folded:
 
 def _fold_work(work: Work, rates: Rates, slots: Amount | None) -> Folded:
     """Busy seconds of each resource, at one slot's share of the private ones."""
-    busy: dict[str, Amount] = {}
-
-    def add(resource: str, seconds: Amount) -> None:
-        if slots is not None and resource in rates.private:
-            seconds = seconds * slots
-        busy[resource] = busy[resource] + seconds if resource in busy else seconds
-
+    found: list[tuple[str, Amount]] = []
     for key, count in work.operations.items():
-        add(key[0], count / _rate(rates.operations, key, "operation"))
-    for table, moved in ((rates.read, work.read), (rates.written, work.written)):
-        for level, count in moved.items():
-            add(level, count / _rate(table, level, "memory level"))
+        found.append((key[0], count / _rate(rates.operations, key, "operation")))
+    for level, count in work.read.items():
+        found.append((level, count / _rate(rates.read, level, "memory level")))
+    for level, count in work.written.items():
+        found.append((level, count / _rate(rates.written, level, "memory level")))
     for link, (count, size) in work.messages.items():
         latency_s, bandwidth = _rate(rates.messages, link, "link")
-        add("link", count * latency_s + size / bandwidth)
+        found.append(("link", count * latency_s + size / bandwidth))
     total, hottest = work.atomics
     if not (isinstance(total, int) and total == 0):
-        add("atomics", most((total / rates.atomics[0], hottest / rates.atomics[1])))
+        found.append(("atomics", most((total / rates.atomics[0], hottest / rates.atomics[1]))))
 
-    inside = slots is not None
-    overlapping = [s for name, s in busy.items() if not inside or name in rates.private]
+    inside, private = slots is not None, rates.private
+    busy: dict[str, Amount] = {}
+    for resource, seconds in found:
+        mine = seconds * slots if slots is not None and resource in private else seconds
+        busy[resource] = busy[resource] + mine if resource in busy else mine
+    overlapping = [s for name, s in busy.items() if not inside or name in private]
     time_s = _together(overlapping, rates, inside)
     for name, count in work.slots.items():
         resource, latency_s = _rate(rates.slots, name, "latency")
@@ -274,20 +273,19 @@ def _together(times: list[Amount], rates: Rates, inside: bool = False) -> Amount
     longest = most(times)
     if p == np.inf or len(times) < 2:
         return longest
-    floor = np.maximum(longest, 1e-300)
-    return longest * power(sum(power(time / floor, p) for time in times), 1 / p)
+    floor = most((longest, 1e-300))
+    return longest * power(sum([power(time / floor, p) for time in times]), 1 / p)
 
 
 def _rate(table: Mapping[K, T], key: K, what: str) -> T:
-    try:
-        return table[key]
-    except KeyError:
+    found = table.get(key)
+    if found is None:
         words = sorted(map(_words, table))
         unit, *_ = _words(key).split()
         same_unit = [word for word in words if word.split()[0] == unit]
         known = ", ".join(same_unit or words) or "none"
-        message = f"this machine has no rate for {what} {_words(key)}; it has: {known}"
-        raise CoverageError(message) from None
+        raise CoverageError(f"this machine has no rate for {what} {_words(key)}; it has: {known}")
+    return found
 
 
 def _words(key: object) -> str:
@@ -303,17 +301,14 @@ def dynamic_j(work: Work, rates: Rates) -> Amount:
 def _spent(work: Work, rates: Rates) -> dict[str, Amount]:
     """Joules of operations by unit, and of bytes by memory level and link."""
     joules: dict[str, Amount] = {}
-
-    def add(name: str, more: Amount) -> None:
-        joules[name] = joules.get(name, 0.0) + more
-
+    operation_j, byte_j = rates.operation_j, rates.byte_j
     for key, count in work.operations.items():
-        add(key[0], count * rates.operation_j.get(key, 0.0))
+        joules[key[0]] = joules.get(key[0], 0.0) + count * operation_j.get(key, 0.0)
     for moved in (work.read, work.written):
         for level, count in moved.items():
-            add(level, count * rates.byte_j.get(level, 0.0))
+            joules[level] = joules.get(level, 0.0) + count * byte_j.get(level, 0.0)
     for link, (_, size) in work.messages.items():
-        add(link, size * rates.byte_j.get(link, 0.0))
+        joules[link] = joules.get(link, 0.0) + size * byte_j.get(link, 0.0)
     return joules
 
 
@@ -323,7 +318,13 @@ def components_j(activity: Activity, rates: Rates, time_s: Amount) -> dict[str, 
     Under the power limit all fall alike, so that they always sum to the total.
     """
     counts = totals(activity)
-    parts = {**_spent(counts, rates), "static": steady_w(counts, rates) * time_s}
+    return _by_component(_spent(counts, rates), steady_w(counts, rates), rates, time_s)
+
+
+def _by_component(
+    spent: Mapping[str, Amount], drawn_w: Amount, rates: Rates, time_s: Amount
+) -> dict[str, Amount]:
+    parts = {**spent, "static": drawn_w * time_s}
     free_j = sum(parts.values(), start=0.0)
     kept = where(free_j > 0, least((free_j, rates.limit_w * time_s)) / most((free_j, 1e-300)), 0.0)
     return {name: joules * kept for name, joules in parts.items()}
@@ -343,8 +344,11 @@ def energy_j(activity: Activity, rates: Rates, time_s: Amount) -> Amount:
     Never more than the power limit times `time_s`: there the voltage has fallen with the clock.
     """
     counts = totals(activity)
-    free_j = steady_w(counts, rates) * time_s + dynamic_j(counts, rates)
-    return least((free_j, rates.limit_w * time_s))
+    return _within_limit(dynamic_j(counts, rates), steady_w(counts, rates), rates, time_s)
+
+
+def _within_limit(spent_j: Amount, drawn_w: Amount, rates: Rates, time_s: Amount) -> Amount:
+    return least((drawn_w * time_s + spent_j, rates.limit_w * time_s))
 
 
 def sustained_s(activity: Activity, rates: Rates, time_s: Amount) -> Amount:
@@ -359,15 +363,42 @@ def sustained_s(activity: Activity, rates: Rates, time_s: Amount) -> Amount:
     Raises `InputError` where the limit is not above what is drawn whatever the pace.
     """
     counts = totals(activity)
-    drawn_w = steady_w(counts, rates)
+    return _slowed(dynamic_j(counts, rates), steady_w(counts, rates), rates, time_s)
+
+
+def _slowed(spent_j: Amount, drawn_w: Amount, rates: Rates, time_s: Amount) -> Amount:
     spare_w = rates.limit_w - drawn_w
-    if np.any(np.asarray(spare_w) <= 0):
+    if spare_w <= 0 if isinstance(spare_w, (int, float)) else np.any(spare_w <= 0):
         raise InputError(
             f"power limit: expected more than the {np.max(drawn_w):.4g} W that the machine draws"
             f" at any pace, found {np.min(rates.limit_w):.4g} W"
         )
-    overload = most((1.0, dynamic_j(counts, rates) / (spare_w * time_s)))
+    overload = most((1.0, spent_j / (spare_w * time_s)))
     return time_s * power(overload, 1 / (1 + rates.voltage))
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """An activity in unbroken repetition: seconds, joules, and joules by component."""
+
+    time_s: Amount
+    energy_j: Amount
+    by_component_j: Mapping[str, Amount]
+
+
+def settled(counts: Work, rates: Rates, time_s: Amount, *, components: bool = True) -> Settled:
+    """`sustained_s`, and `energy_j` and `components_j` in that time, worked out together.
+
+    Without `components` these are left out, which sweeps do for their speed.
+    """
+    spent, drawn_w = _spent(counts, rates), steady_w(counts, rates)
+    spent_j = sum(spent.values(), start=0.0)
+    slowed_s = _slowed(spent_j, drawn_w, rates, time_s)
+    return Settled(
+        slowed_s,
+        _within_limit(spent_j, drawn_w, rates, slowed_s),
+        _by_component(spent, drawn_w, rates, slowed_s) if components else {},
+    )
 
 
 def totals(activity: Activity) -> Work:
@@ -386,6 +417,8 @@ def totals(activity: Activity) -> Work:
         resident = least((activity.tiles, activity.slots))
         return _times(totals(activity.child), activity.tiles, resident)
     parts = [totals(child) for child in activity.children]
+    if len(parts) == 1:
+        return parts[0]
     overlapping = isinstance(activity, Overlap)
     return Work(
         operations=_summed([part.operations for part in parts]),

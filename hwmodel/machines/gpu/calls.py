@@ -1,10 +1,8 @@
 """One kernel call on a GPU: given its best tile, counted, timed and priced, with its interval."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
-
-import numpy as np
 
 from hwmodel.hardware.calibration import Calibration, Family, at_least_prior, stretched
 from hwmodel.hardware.hardware import Hardware, Limits, limits
@@ -15,33 +13,22 @@ from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call
 from hwmodel.machines.gpu.rates import ENERGY, rates
-from hwmodel.quantity.remembered import remembered, single
+from hwmodel.quantity.remembered import marked, remembered, same, single
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import (
-    Folded,
-    Rates,
-    Work,
-    components_j,
-    energy_j,
-    fold,
-    sustained_s,
-    totals,
-)
+from hwmodel.spine.activity import Folded, Rates, Settled, Work, fold, settled, totals
 from hwmodel.spine.estimate import Part
 from hwmodel.spine.outside import Outside, farthest, outside
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What one kernel call yields: the tile chosen, counts, seconds and joules."""
+    """What one kernel call yields: the tile chosen, counts, seconds after a rest and steady."""
 
     tile: Any
     counts: Work
     folded: Folded
-    sustained_s: Amount
-    energy_j: Amount
-    energy_by_j: Mapping[str, Amount]
-    """By component, at a single point; sweeps do without, for their speed."""
+    steady: Settled
+    """In unbroken repetition; joules by component at a single point, not in sweeps."""
 
 
 def run(
@@ -61,10 +48,9 @@ def _evaluated(call: Call, room: Limits, speeds: Rates) -> Result:
         activity = call.activity(problem, tile, cast(Limits, bounds_))
         folded = fold(activity, speeds)
         counts = totals(activity)
-        slowed_s = sustained_s(counts, speeds, folded.time_s)
-        by_component = {} if np.ndim(slowed_s) else components_j(counts, speeds, slowed_s)
-        spent_j = energy_j(counts, speeds, slowed_s)
-        return Result(tile, counts, folded, slowed_s, spent_j, by_component)
+        one = isinstance(folded.time_s, (int, float))
+        steady = settled(counts, speeds, folded.time_s, components=one)
+        return Result(tile, counts, folded, steady)
 
     return in_chunks(evaluate, (call.problem, room, speeds))
 
@@ -80,25 +66,52 @@ def _speeds(hardware: Hardware, calibration: Calibration, name: str, library: Li
     return rates(hardware, values, energy)
 
 
-def part_of(call: Call, times: Amount, hardware: Hardware, calibration: Calibration) -> Part:
+def parts_of(
+    runs: Iterable[tuple[Call, str, Amount]], hardware: Hardware, calibration: Calibration
+) -> Iterator[Part]:
+    """Calls, each with its name and how often it runs, as parts of an estimate.
+
+    What several calls do alike is worked out once: a decoder norms and adds in many places.
+    """
+    found: dict[Hashable, tuple[Call, Part]] = {}
+    for call, name, times in runs:
+        key = (call.family, marked(call.problem))
+        earlier = found.get(key)
+        if earlier is not None and _alike(earlier[0], call):
+            yield replace(earlier[1], name=name, times=times, work=call.work)
+        else:
+            part = _part_of(call, name, times, hardware, calibration)
+            found[key] = call, part
+            yield part
+
+
+def _alike(one: Call, other: Call) -> bool:
+    """Whether two calls are the same kernel of a library on the same problem."""
+    return one.library is other.library and same(one.problem, other.problem)
+
+
+def _part_of(
+    call: Call, name: str, times: Amount, hardware: Hardware, calibration: Calibration
+) -> Part:
     """A call as a part of an estimate, under its family's parameters and with its interval."""
     family = family_of(calibration, call.family, call.library)
     speeds = _speeds(hardware, calibration, call.family, call.library)
     result = _evaluated(call, limits(hardware), speeds)
     sizes = outside(call.family, family.ranges, lambda name: getattr(call.problem, name, None))
     return Part(
-        name=call.name,
+        name=name,
         family=call.family,
         times=times,
         counts=result.counts,
         time_s=result.folded.time_s,
-        sustained_s=result.sustained_s,
+        sustained_s=result.steady.time_s,
         busy_s=result.folded.busy_s,
-        energy_j=result.energy_j,
-        energy_by_j=result.energy_by_j,
+        energy_j=result.steady.energy_j,
+        energy_by_j=result.steady.by_component_j,
         outside=sizes,
         interval=_interval(call, family, hardware, sizes, result),
         tile=result.tile,
+        work=call.work,
     )
 
 

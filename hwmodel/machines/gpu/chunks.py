@@ -1,7 +1,8 @@
 """Sweeps in chunks of points that stay in the cache, on a few threads (NumPy releases the lock).
 
 Arrays of any number of dimensions that broadcast against each other are one sweep: they are
-flattened here and take their shape again in the answer.
+flattened here and take their shape again in the answer. Points that are alike are evaluated once:
+of a sweep over batches and contexts, most kernels of a model see the few batches alone.
 """
 
 import os
@@ -15,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.quantity.errors import InputError
-from hwmodel.quantity.remembered import arrays_in, remembered
+from hwmodel.quantity.remembered import arrays_in, remembered, single
 
 CHUNK = 8_192
 """Points evaluated at once: a menu of tiles times this many floats stays near the cache."""
+
+MANY, SAMPLE = 1_024, 1_024
+"""Points from which on it is looked whether many are alike, and of how many of them first."""
 
 CORES = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
 THREADS: ContextVar[int] = ContextVar("THREADS", default=CORES)
@@ -31,18 +35,54 @@ def in_chunks(evaluate: Callable[[Any], Any], inputs: tuple[Any, ...]) -> Any:
     The first is new at every call, the others are a machine's.
     """
     problem, *machine = inputs
+    if single(problem) and not any(map(_shapes, machine)):
+        return evaluate(inputs)
     shapes: set[tuple[int, ...]] = {array.shape for array in arrays_in(problem)}
     shapes.update(*map(_shapes, machine))
-    if not shapes:
-        return evaluate(inputs)
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
         raise InputError(f"sizes: arrays of shapes {sorted(shapes)} do not broadcast") from None
     points = int(np.prod(shape))
-    if len(shape) <= 1 and points <= CHUNK:
+    if len(shape) <= 1 and points < MANY:
         return evaluate(inputs)
     flat = _each(inputs, lambda a: (np.broadcast_to(a, shape) if a.size > 1 else a).reshape(-1))
+    alike = _alike(flat) if points >= MANY else None
+    if alike is None:
+        return _in_pieces(evaluate, flat, points, shape)
+    chosen, place = alike
+    few = _each(flat[0], lambda a: a[chosen] if a.size > 1 else a)
+    found = _in_pieces(evaluate, (few, *flat[1:]), len(chosen), (len(chosen),))
+    return _each(found, lambda a: a[place].reshape(shape) if a.size > 1 else a)
+
+
+def _alike(
+    flat: tuple[Any, ...],
+) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+    """One of each kind of points, and of which kind every point is; None where most differ.
+
+    Points are alike where all their numbers are; those of a machine that varies are not looked at.
+    """
+    problem, *machine = flat
+    arrays = [array for array in arrays_in(problem) if array.size > 1]
+    if not arrays or any(map(_varies, machine)):
+        return None
+    if any(len(np.unique(array[:SAMPLE])) > SAMPLE // 2 for array in arrays):
+        return None
+    values = np.unique(arrays[0])
+    place: NDArray[np.intp] = np.searchsorted(values, arrays[0])
+    chosen: NDArray[np.intp] = np.empty(len(values), dtype=np.intp)
+    chosen[place] = np.arange(len(place))
+    same = all(np.array_equal(array[chosen][place], array) for array in arrays[1:])
+    return (chosen, place) if same and 1 < len(values) <= len(place) // 4 else None
+
+
+def _in_pieces(
+    evaluate: Callable[[Any], Any], flat: tuple[Any, ...], points: int, shape: tuple[int, ...]
+) -> Any:
+    """Evaluate pieces of flat inputs, and join their answers in a shape."""
+    if points <= CHUNK and len(shape) == 1:
+        return evaluate(flat)
     varies = [_varies(value) for value in flat]
     starts, threads = range(0, points, CHUNK), THREADS.get()
 

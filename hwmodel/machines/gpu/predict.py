@@ -1,14 +1,14 @@
 """A workload on a GPU: every stage lowered to kernel calls of the libraries that run it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from itertools import islice
 
 from hwmodel.einsum.cascade import Apply, Stage
 from hwmodel.einsum.network import Workload
 from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu import support
-from hwmodel.machines.gpu.calls import formats_of, fused, part_of
+from hwmodel.machines.gpu.calls import formats_of, fused, parts_of
 from hwmodel.machines.gpu.least import busy_s
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.machines.gpu.libraries.shipped import family_of
@@ -16,7 +16,7 @@ from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.machines.run import Run
 from hwmodel.network import collectives
 from hwmodel.quantity.errors import CoverageError
-from hwmodel.spine.estimate import Part
+from hwmodel.quantity.units import Amount
 
 
 def run(
@@ -37,10 +37,9 @@ def run(
     every = [launched or lower(stage.cascade, kernel) for stage in stages]
     for calls in every:
         support.check(calls, hardware)
-    parts = tuple(
-        _parts(stage, calls, hardware, calibration)
-        for stage, calls in zip(stages, every, strict=True)
-    )
+    runs = [_named(stage, calls) for stage, calls in zip(stages, every, strict=True)]
+    made = parts_of((run_ for each in runs for run_ in each), hardware, calibration)
+    parts = tuple(tuple(islice(made, len(each))) for each in runs)
     families = dict.fromkeys(part.family for each in parts for part in each)
     if any(stage.collective for stage in stages):
         families[collectives.FAMILY] = None
@@ -56,17 +55,10 @@ def run(
     )
 
 
-def _parts(
-    stage: Stage, calls: Sequence[Call], hardware: Hardware, calibration: Calibration
-) -> tuple[Part, ...]:
+def _named(stage: Stage, calls: Sequence[Call]) -> list[tuple[Call, str, Amount]]:
     """The calls of a stage; one kind of call alone is called as the stage is."""
     alone = len({call.name for call in calls}) == 1
-    found: list[Part] = []
-    for call in calls:
-        name = stage.name if alone else call.name
-        part = part_of(call, stage.times * call.times, hardware, calibration)
-        found.append(replace(part, name=name, work=call.work))
-    return tuple(found)
+    return [(call, stage.name if alone else call.name, stage.times * call.times) for call in calls]
 
 
 def _assumptions(

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, product, where
+from hwmodel.quantity.arithmetic import (
+    ceil_div,
+    floor_div,
+    least,
+    most,
+    power,
+    product,
+    root,
+    where,
+)
 
 SIZE = st.integers(1, 2**50)
 
@@ -70,3 +79,15 @@ def test_where_chooses_by_point() -> None:
     assert where(True, 1, 2) == 1
     assert where(np.bool_(False), 1, 2) == 2
     assert_array_equal(where(np.array([True, False]), 1, np.array([8.0, 9.0])), [1, 9])
+
+
+def test_one_number_and_an_array_of_it_agree_to_the_last_bit() -> None:
+    draw = np.random.default_rng(3)
+    top, bottom = draw.uniform(1e-9, 1e9, 500), draw.uniform(1e-3, 1e3, 500)
+    rows = list(zip(top.tolist(), bottom.tolist(), strict=True))
+    assert_array_equal(ceil_div(top, bottom), [ceil_div(*row) for row in rows])
+    assert_array_equal(floor_div(top, bottom), [floor_div(*row) for row in rows])
+    assert_array_equal(root(top), [root(each) for each in top.tolist()])
+    small = np.concatenate([[0.0, 1.0], top / 1e9])
+    assert_array_equal(power(small, 4.7), [power(each, 4.7) for each in small.tolist()])
+    assert {type(f(*rows[0])) for f in (ceil_div, floor_div)} == {float}

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.quantity.remembered import MOST, arrays_in, remembered, single
+from hwmodel.quantity.remembered import MOST, arrays_in, marked, remembered, same, single
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,3 +62,24 @@ def test_arrays_are_found_in_records_tables_and_tuples() -> None:
     nested = ({"a": first, "b": 1.0}, Box((second, Box(third))), "c", None)
     assert [array.size for array in arrays_in(nested)] == [1, 2, 3]
     assert single((1, "a", Box(2.0)))
+
+
+def test_nested_values_are_the_same_where_every_number_kind_and_order_is() -> None:
+    sizes = np.array([1.0, 2.0])
+    one = (1, {"a": sizes, "b": (2.0, "x")}, Box((1, 2.0)))
+    assert same(one, (1, {"a": sizes.copy(), "b": (2.0, "x")}, Box((1, 2.0))))
+    others = (
+        (1.0, *one[1:]),
+        (1, {"b": (2.0, "x"), "a": sizes}, one[2]),
+        (1, {"a": sizes + 1, "b": (2.0, "x")}, one[2]),
+        (1, {"a": sizes, "b": (2.0,)}, one[2]),
+        (*one[:2], Box((1, 3.0))),
+    )
+    assert not any(same(one, other) for other in others)
+
+
+def test_equal_values_have_one_mark() -> None:
+    sizes = np.array([1.0, 5.0, 2.0])
+    one, other = (Box({"a": each}) for each in (sizes, sizes.copy()))
+    assert marked(one) == marked(other) != marked(Box({"a": sizes * 2}))
+    assert {marked(one): "kept"}[marked(other)] == "kept"

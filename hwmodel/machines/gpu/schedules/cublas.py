@@ -41,7 +41,7 @@ from hwmodel.machines.gpu.schedules.gemm import (
     slab,
 )
 from hwmodel.machines.gpu.units import product_unit
-from hwmodel.quantity.arithmetic import ceil_div, least, most, where
+from hwmodel.quantity.arithmetic import ceil_div, least, most, root, where
 from hwmodel.quantity.dtypes import bytes_of, element_bytes
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Serial, Waves, Work
@@ -264,7 +264,7 @@ def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activit
     spilled = partial_bytes * (1 - least((1.0, limits.capacity_bytes["l2"] / operands)))
     loading = blocks / (ceil_div(blocks, limits.processors) * limits.processors)
     stream = Work(
-        read={"dram": read, "engine": tile.shallow * read / np.sqrt(loading)},
+        read={"dram": read, "engine": tile.shallow * read / root(loading)},
         written={"dram": written + spilled},
     )
     body = Overlap(

@@ -35,7 +35,7 @@ from hwmodel.einsum.cascade import Distribution
 from hwmodel.einsum.distribution import expected_tiles, touched_members
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.units import product_unit
-from hwmodel.quantity.arithmetic import ceil_div, least, most, where
+from hwmodel.quantity.arithmetic import ceil_div, least, most, root, where
 from hwmodel.quantity.dtypes import base_of, bytes_of, dtype, element_bytes
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Serial, Waves, Work
@@ -129,7 +129,7 @@ def dram_bytes(problem: GemmProblem, tile: GemmTile, limits: Limits) -> tuple[Am
     slots = limits.processors * tile.resident
     blocks_m, blocks_n = _row_blocks(problem, tile), ceil_div(problem.N, tile.block_n)
     wave = least((slots, blocks_m * blocks_n))
-    across = most((1, least((blocks_n, np.sqrt(wave * tile.block_m / tile.block_n)))))
+    across = most((1, least((blocks_n, root(wave * tile.block_m / tile.block_n)))))
     along = most((1, least((blocks_m, wave / across))))
     waves = blocks_m * blocks_n / wave
     streamed = waves * (
@@ -209,7 +209,7 @@ def slab(tile: GemmTile, limits: Limits) -> Amount:
     its rows of A and its half of B once (PTX ISA, tcgen05.mma, cta_group::2).
     """
     shared = tile.block_m + tile.block_n / limits.pair
-    return where(np.asarray(limits.pair) > 1, shared, _warpgroups(tile))
+    return where(limits.pair > 1, shared, _warpgroups(tile))
 
 
 def _warpgroups(tile: GemmTile) -> Amount:

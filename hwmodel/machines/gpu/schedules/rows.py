@@ -17,10 +17,8 @@ into `KEPT` of it, and from the DRAM once they take twice that.
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from hwmodel.hardware.hardware import Limits
-from hwmodel.quantity.arithmetic import ceil_div, least, most, where
+from hwmodel.quantity.arithmetic import ceil_div, least, most, root, where
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Operation, Overlap, Repeat, Serial, Waves, Work
 
@@ -145,7 +143,7 @@ def kernel(
     turns = ceil_div(blocks, slots)
     neighbours = ceil_div(blocks, limits.processors) / turns
     taken = most((chain + wait * (1 - 1 / turns) + last / turns, neighbours * issue))
-    queued = np.sqrt(least((1, blocks / slots)))
+    queued = root(least((1, blocks / slots)))
     block = Work(
         operations={("issue", "slot", "warp"): issue * SCHEDULERS},
         slots={"cycle": taken},

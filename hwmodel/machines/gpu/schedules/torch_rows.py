@@ -23,7 +23,7 @@ bytes, and those of whole 2 MiB pages from 512 MiB on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.quantity.units import Amount
 
 WARP = 32
+FIELDS = tuple(field.name for field in fields(RowTile))
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,10 @@ def filled(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
     """The kernel that torch runs for `problem`, at every point."""
     rules = {"copy": _copy, "map": _map, "norm": _norm, "softmax": _softmax, "strided": _strided}
     found = rules[problem.form](problem, limits)
+    if isinstance(tile.elements, int):
+        return found
     column = tile.elements * 0 + 1
-    return RowTile(**{f.name: getattr(found, f.name) * column for f in fields(RowTile)})
+    return RowTile(**{name: getattr(found, name) * column for name in FIELDS})
 
 
 def _copy(problem: RowProblem, limits: Limits) -> RowTile:
@@ -322,8 +325,9 @@ def _softmax_read(problem: RowProblem) -> Amount:
 
 def _either(condition: object, one: RowTile, other: RowTile) -> RowTile:
     """One record where the condition holds, the other elsewhere."""
-    names = [field.name for field in fields(RowTile)]
-    return replace(one, **{n: where(condition, getattr(one, n), getattr(other, n)) for n in names})
+    if isinstance(condition, (bool, np.bool_)):
+        return one if condition else other
+    return RowTile(**{n: where(condition, getattr(one, n), getattr(other, n)) for n in FIELDS})
 
 
 def _whole(cycles: Amount) -> Amount:

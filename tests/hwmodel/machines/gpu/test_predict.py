@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
-from hwmodel.einsum.workloads.rows import softmax
+from hwmodel.einsum.workloads.model import model
+from hwmodel.einsum.workloads.rows import rmsnorm, softmax
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
@@ -255,3 +256,14 @@ def test_a_product_that_fits_is_told_so_beside_one_that_does_not() -> None:
     (note,) = found.notes
     assert [bool(said) for said in note.at(2)] == [False, True]
     assert made(gemm(M=64, N=64, K=64)).fits
+
+
+def test_kernels_that_do_the_same_are_one_answer_under_several_names() -> None:
+    """The norms of a decoder, and what its own call would answer."""
+    step = model("llama-3.1-8b").decode(32, 2048)
+    parts = {part.name: part for part in predict(step, on="h200").parts}
+    norms = [parts[name] for name in ("attention norm", "mlp norm", "final norm")]
+    (alone,) = predict(rmsnorm(32, 4096), on="h200").parts
+    assert [each.time_s for each in norms] == [alone.time_s] * 3
+    assert [each.times for each in norms] == [32, 32, 1]
+    assert [each.work.name for each in norms if each.work] == [each.name for each in norms]

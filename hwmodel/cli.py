@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from inspect import Parameter, Signature
-from typing import Annotated, Any, NoReturn, cast
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -120,19 +120,12 @@ def parameters(kind: type[Question]) -> list[Parameter]:
 
 
 def _print_json(record: Any) -> None:
-    """Print an answer; one that is a table of fields says which version gave it."""
-    from hwmodel.show.fields import SCHEMA
-
-    if isinstance(record, dict):
-        told = {"schema": SCHEMA, "hwmodel_version": _own_version()}
-        record = {**cast(dict[str, Any], record), **told}
-    typer.echo(json.dumps(record, indent=2, allow_nan=False))
-
-
-def _own_version() -> str:
+    """Print an answer; each table of fields says of which version they are, and who gave it."""
     from hwmodel import __version__
+    from hwmodel.show.json import versioned
 
-    return __version__
+    told = versioned(record, hwmodel_version=__version__)
+    typer.echo(json.dumps(told, indent=2, allow_nan=False))
 
 
 def _told(error: Exception, text: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.value import Value
-from hwmodel.show.fields import ALL, held, read
+from hwmodel.show.fields import ALL, SCHEMA, held, read
 
 
 def full_record(answer: Any) -> dict[str, Any]:
@@ -24,6 +24,13 @@ def full_record(answer: Any) -> dict[str, Any]:
 def device_record(device: Hardware) -> dict[str, Any]:
     """Every field of a device, with the source of each number."""
     return plain(device)
+
+
+def versioned(record: Any, **also: Any) -> Any:
+    """A record that says the version of its fields, and `also`; of a list each does."""
+    if isinstance(record, list):
+        return [versioned(each, **also) for each in cast(list[Any], record)]
+    return {**record, "schema": SCHEMA, **also}
 
 
 def plain(value: Any) -> Any:

@@ -3,8 +3,9 @@
 Cases that differ in their sizes only are evaluated together, in vectorised calls, so that a file of
 a hundred thousand takes seconds. Answers keep the order of the cases. A case that is refused gets
 `{"error": ...}`, which names the file, the line and the field; the others still answer. Fields are
-those of `hwmodel.verbs.request`, answers those of `Estimate.record` (SI units). A line may ask
-another verb by `"verb": "bound"`; it answers with what `--json` prints.
+those of `hwmodel.verbs.request`, answers those of `Estimate.record` (SI units), with `schema`, the
+version of the fields. A line may ask another verb by `"verb": "bound"`; it answers with what
+`--json` prints.
 """
 
 import json
@@ -31,7 +32,7 @@ from hwmodel.quantity.reading import (
     why,
 )
 from hwmodel.quantity.units import Amount
-from hwmodel.show.json import plain
+from hwmodel.show.json import plain, versioned
 from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs.ask import question
 from hwmodel.verbs.request import Request, answerer, read
@@ -73,7 +74,8 @@ def predict_file(cases: str | Path, out: str | Path | None = None) -> int:
         lines.pop()
     with _written(out) as stream, _progress(len(lines)) as advance:
         answers = predict_lines(lines, where=str(path), advance=advance)
-        stream.writelines(json.dumps(answer, allow_nan=False) + "\n" for answer in answers)
+        told = (json.dumps(versioned(answer), allow_nan=False) for answer in answers)
+        stream.writelines(f"{line}\n" for line in told)
     errors = [answer["error"] for answer in answers if "error" in answer]
     if any(INTERNAL in error for error in errors):
         return HwmodelError.exit_status

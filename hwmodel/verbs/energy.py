@@ -30,7 +30,7 @@ class Energy(Question):
         """Every number with its source."""
         from hwmodel.show.json import plain
 
-        return plain(answer)
+        return {"tables": answer} if self.name is None else plain(answer)
 
     def text(self, answer: Any) -> str:
         """The same for people."""

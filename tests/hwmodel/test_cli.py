@@ -383,6 +383,57 @@ def test_answers_in_json_name_the_version(monkeypatch: pytest.MonkeyPatch, capsy
     assert found["schema"] == 1
 
 
+def test_every_record_of_a_list_and_every_line_says_the_version_of_its_fields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    for words in (["compare", *GEMM, *H200, "--on", "b200"], ["kernels"], ["devices"]):
+        found = printed(monkeypatch, capsys, *words)
+        assert len(found) > 1
+        assert {each["schema"] for each in found} == {1}
+    case = {"workload": "gemm", "M": 64, "N": 64, "K": 64}
+    asked = [{**case, "on": "h200"}, case, {**case, "verb": "compare", "on": ["h200", "b200"]}]
+    (tmp_path / "cases.jsonl").write_text("\n".join(json.dumps(each) for each in asked))
+    assert run(monkeypatch, "predict", "--cases", str(tmp_path / "cases.jsonl")) == 2
+    one, refused, two = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "expected the field 'on'" in refused["error"]
+    assert {each["schema"] for each in (one, refused, *two)} == {1}
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["predict", "gemm", "M=0", "N=1", "K=1", *H200], 2),
+        (["predict"], 2),
+        (["predict", "--cases", "nowhere.jsonl"], 2),
+        (["predict", "--nothing"], 2),
+        (["bound", "gemm", "M=64", "--on", "h200"], 2),
+        (["compare", *GEMM, "--on", "nothing"], 2),
+        (["collective", "all_reduce", "many", "--ranks", "8", *H200], 2),
+        (["collective", "all_reduce"], 2),
+        (["map", "--einsum", "Z[m] ="], 2),
+        (["place", "--routing", "nowhere.npz", "--devices", "2"], 2),
+        (["patches", "nothing", "--on", "stm32f412"], 2),
+        (["split", "resnet50", *H200, "--server", "h200", "--rate", "fast"], 2),
+        (["sweep", "nowhere.yaml"], 2),
+        (["plot", "nothing", "--out", "a.png"], 2),
+        (["devices", "nothing"], 2),
+        (["energy", "nothing"], 2),
+        (["validate", "--on", "b200"], 2),
+        (["papers", "nothing"], 2),
+        (["models", "nothing"], 2),
+        (["attention-units", "--on", "xeon-8380"], 3),
+        (["nothing"], 2),
+    ],
+)
+def test_what_is_refused_under_json_is_json(
+    words: list[str], status: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    assert run(monkeypatch, *words, "--json") == status
+    found = json.loads(capsys.readouterr().out)
+    assert {"error", "kind", "schema", "hwmodel_version"} <= set(found)
+    assert found["schema"] == 1
+
+
 def test_a_device_that_refuses_leaves_the_others_their_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

@@ -226,7 +226,7 @@ def test_a_file_without_refusals_has_status_0(
     path = tmp_path / "cases.jsonl"
     path.write_text(json.dumps(GEMM))
     assert predict_file(path) == 0
-    assert json.loads(capsys.readouterr().out).keys() == ANSWER
+    assert json.loads(capsys.readouterr().out).keys() == {*ANSWER, "schema"}
 
 
 def test_an_interrupted_file_leaves_the_old_answers(
@@ -371,7 +371,7 @@ def test_a_fault_of_our_own_costs_its_line_and_is_status_1(
     path.write_text("\n".join(json.dumps(c) for c in (GEMM, {**GEMM, "dtype": "fp16"})))
     assert predict_file(path, out) == 1
     good, bad = map(json.loads, out.read_text().splitlines())
-    assert bad == {"error": f"{path}, line 2: internal: ZeroDivisionError: 'x'"}
+    assert bad == {"error": f"{path}, line 2: internal: ZeroDivisionError: 'x'", "schema": 1}
     assert good["time_s"] > 0
 
 

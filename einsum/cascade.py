@@ -317,11 +317,18 @@ class Collective:
 
 @dataclass(frozen=True)
 class Stage:
-    """One cascade, run `times` in sequence (once per layer, say), each time then its collective."""
+    """One cascade, run `times` in sequence (once per layer, say), each time then its collective.
+
+    Of a network `role` says what it does, the block first ("attention.scores", "mlp.gate-up",
+    "norm"), whatever its name; `layers` are the numbers of the layers that run it, each as often
+    (None: outside of the layers).
+    """
 
     cascade: Cascade
     times: int = 1
     collective: Collective | None = None
+    role: str = field(default="", compare=False)
+    layers: tuple[int | None, ...] = field(default=(), compare=False)
 
     @property
     def name(self) -> str:

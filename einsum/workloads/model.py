@@ -1,8 +1,8 @@
 """A whole language model from its Hugging Face config: parameters, bytes, and its two phases.
 
 `model(...).prefill(batch, prompt)` and `.decode(batch, context)` are stacks of stages, one library
-call each, from embedding to logits (`decoder.py`). Parameters and bytes are those of the undivided
-model; `shard(tp)` has one device's (`shard.py`).
+call each, from embedding to logits. The network is the architecture's, as blocks (`blocks/`);
+parameters and bytes are those of the undivided model; `shard(tp)` has one device's (`shard.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,9 +13,11 @@ from typing import Any
 
 from hwmodel.einsum.cascade import Origin
 from hwmodel.einsum.network import Served, Stack
-from hwmodel.einsum.workloads.config import Config, changed, read_config
-from hwmodel.einsum.workloads.decoder import stages
+from hwmodel.einsum.workloads.blocks.block import Step
+from hwmodel.einsum.workloads.blocks.network import Network
+from hwmodel.einsum.workloads.config import changed, read_config
 from hwmodel.einsum.workloads.precision import Precision, precision
+from hwmodel.einsum.workloads.record import Config
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.workload import count, whole
 from hwmodel.quantity.checked import checked
@@ -49,13 +51,18 @@ class Model(Shown):
         return model(replace(self, config=config), **formats)
 
     @cached_property
+    def network(self) -> Network:
+        """Its layers as blocks."""
+        return self.config.network()
+
+    @cached_property
     def whole(self) -> Shard:
         """The undivided model."""
-        return Shard(self.config, self.precision)
+        return Shard(self.network, self.precision)
 
     def shard(self, tp: int) -> Shard:
         """One device's share among `tp`; `InputError` when a size is not divisible."""
-        return Shard(self.config, self.precision, count("model", "tp", tp))
+        return Shard(self.network, self.precision, count("model", "tp", tp))
 
     @property
     def parameters(self) -> int:
@@ -133,9 +140,9 @@ class Model(Shown):
         """The stages at these sizes, and what made them."""
         batch, context = sizes.values()
         options: dict[str, Any] = {"routing": routing, "exponent": exponent}
-        step = {"batch": batch, "queries": queries, "context": context}
+        step = Step(batch, queries, context, phase == "decode", routing, exponent)
         share = self.shard(tp)
-        made = stages(share, **step, decoding=phase == "decode", **options)
+        made = self.network.stages(step, share.share)
         origin = Origin("llm", {"config": self, "phase": phase, "tp": tp, **given, **options})
         cache = share.kv_bytes(1, context) * tp
         served = Served(
@@ -180,7 +187,9 @@ def model(
     else:
         name, read, warnings = read_config(config, ignore_keys=ignore_keys)
     formats, more = precision(
-        *(read, name),
+        *(name, read.network().weights),
+        stated=read.dtype or read.torch_dtype,
+        quantisation=read.quantization_config,
         **{"dtype": dtype, "weight_dtype": weight_dtype},
         **{"kv_dtype": kv_dtype, "activation_dtype": activation_dtype},
     )

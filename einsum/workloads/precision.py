@@ -8,64 +8,118 @@ checkpoint says otherwise. Block scales count as bytes of the weight, under name
 `int4@128:20` (see `hwmodel.quantity.dtypes`).
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from hwmodel.einsum.workloads.config import Config
+from hwmodel.einsum.workloads.blocks.block import Weight
+from hwmodel.einsum.workloads.formats import Formats, ModuleFormats
 from hwmodel.einsum.workloads.quantised import quantised
 from hwmodel.quantity.dtypes import dtype as format_of
 from hwmodel.quantity.errors import InputError
 
 DEFAULT = "bf16"
+Placed = Iterable[tuple[Weight, tuple[int | None, ...]]]
+"""Weights, each with the numbers of the layers that have it."""
 
 
 @dataclass(frozen=True)
 class Precision:
     """Formats by part; `linear` is what a quantised linear layer reads its input in.
 
-    `kept` counts, by product of a layer, the layers in which it is not quantised; `head` says
-    whether the language-model head is quantised too.
+    `weight` and `linear` are those of most linear layers; `checkpoint` says more, module by module,
+    unless an argument overruled it. `stored` is what it calls unquantised, `as_read` whether
+    products read their input as it says.
     """
 
     weight: str
     kv: str
     activation: str
     linear: str
-    kept: tuple[tuple[str, int], ...] = ()
-    head: bool = False
+    stored: str = DEFAULT
+    checkpoint: Formats | None = None
+    as_read: bool = True
 
-    def kept_in(self, product: str) -> int:
-        """Layers in which a product is not quantised."""
-        return dict(self.kept).get(product, 0)
+    @property
+    def uniform(self) -> bool:
+        """Whether a module has one format in all layers."""
+        return self.checkpoint is None
+
+    @property
+    def usual(self) -> ModuleFormats:
+        """Formats of most linear layers."""
+        return ModuleFormats(self.weight, self.linear)
+
+    @property
+    def wide(self) -> ModuleFormats:
+        """Formats of what is not quantised."""
+        return ModuleFormats(self.unquantised, self.activation)
 
     @property
     def unquantised(self) -> str:
         """Format of embedding, head, router, norms and biases."""
         return self.weight if format_of(self.weight).bits >= 16 else self.activation
 
+    def called(self, formats: ModuleFormats) -> str:
+        """Formats of a product that are not the usual ones, for people."""
+        return "not quantised" if formats == self.wide else formats.weight
+
+    def of(self, weight: Weight, layer: int | None) -> ModuleFormats:
+        """Formats of a weight in a layer."""
+        if weight.role not in ("linear", "head"):
+            return self.wide
+        if self.checkpoint is None:
+            return self.usual if weight.role == "linear" else self.wide
+        path = weight.path_in(layer)
+        if path not in self._known:
+            self._known[path] = self._said(self.checkpoint, path)
+        return self._known[path]
+
+    @cached_property
+    def _known(self) -> dict[str, ModuleFormats]:
+        """What the checkpoint has said."""
+        return {}
+
+    def _said(self, checkpoint: Formats, path: str) -> ModuleFormats:
+        said = checkpoint.of(path)
+        if said.weight == self.stored:
+            return self.wide
+        return said if self.as_read else ModuleFormats(said.weight, self.activation)
+
 
 def precision(
-    config: Config,
     where: str,
+    weights: Placed,
     *,
+    stated: str | None,
+    quantisation: Mapping[str, Any] | None,
     dtype: str | None = None,
     weight_dtype: str | None = None,
     kv_dtype: str | None = None,
     activation_dtype: str | None = None,
 ) -> tuple[Precision, tuple[str, ...]]:
-    """Formats of a model, and warnings where an argument overrules its config.
+    """Formats of a model of these weights, and warnings where an argument overrules its config.
 
-    Raises `UnknownNameError` for a format that does not exist, `CoverageError` for a way of
-    quantising that is not modelled.
+    `stated` is the config's `torch_dtype`, `quantisation` its `quantization_config`. Raises
+    `UnknownNameError` for a format that does not exist, `CoverageError` for a way of quantising
+    that is not modelled.
     """
-    stated = config.dtype or config.torch_dtype
     warnings: list[str] = []
     if stated is None:
         warnings.append(f"{where}: no torch_dtype; {DEFAULT} assumed")
     stored = _canonical(where, "torch_dtype", stated or DEFAULT)
-    said = quantised(where, config, stored)
-    weight, linear = said.weight, said.linear
-    warnings += said.warnings
-    found = {"weight": weight, "kv": said.kv or stored, "activation": stored}
+    said = quantised(where, quantisation, stored) if quantisation else None
+    most = ModuleFormats(stored, stored)
+    if said is not None:
+        most = _most(said, tuple(weights))
+        paths = (weight.path_in(layer) for weight, layers in weights for layer in layers)
+        warnings += said.warnings
+        warnings += [
+            f"{where}: quantization_config: {name!r} names no module known here"
+            for name in said.unmatched(paths)
+        ]
+    found = {"weight": most.weight, "kv": (said and said.kv) or stored, "activation": stored}
     given = {"weight": weight_dtype, "kv": kv_dtype, "activation": activation_dtype}
     chosen: dict[str, str] = {}
     for part, present in found.items():
@@ -75,8 +129,9 @@ def precision(
             warnings.append(
                 f"{where}: {part} format {present} overruled by the argument {chosen[part]}"
             )
-    follows = chosen["weight"] == weight and chosen["activation"] == stored
-    linear = linear if follows else chosen["activation"]
+    same = chosen["weight"] == most.weight
+    follows = same and chosen["activation"] == stored
+    linear = most.input if follows else chosen["activation"]
     if linear != chosen["activation"]:
         warnings.append(
             f"{where}: linear layers read {linear}; the kernels that quantise to it are left out"
@@ -85,10 +140,24 @@ def precision(
         warnings.append(
             f"{where}: activations are taken as stored in {chosen['activation']} between kernels"
         )
-    same = chosen["weight"] == weight
-    kept, head = (said.kept, said.head) if same else ((), False)
-    formats = Precision(chosen["weight"], chosen["kv"], chosen["activation"], linear, kept, head)
+    formats = Precision(
+        *(chosen["weight"], chosen["kv"], chosen["activation"], linear),
+        stored=stored,
+        checkpoint=said if same else None,
+        as_read=follows,
+    )
     return formats, tuple(warnings)
+
+
+def _most(said: Formats, weights: Placed) -> ModuleFormats:
+    """The formats that most parameters of linear layers have."""
+    held: dict[ModuleFormats, int] = {}
+    for weight, layers in weights:
+        if weight.role == "linear":
+            for layer in layers:
+                formats = said.of(weight.path_in(layer))
+                held[formats] = held.get(formats, 0) + weight.elements()
+    return max(held, key=lambda formats: held[formats])
 
 
 def _canonical(where: str, key: str, name: str) -> str:

@@ -72,14 +72,14 @@ def model_html(model: Model) -> str:
 
 
 def _facts(model: Model) -> list[list[str]]:
-    config, whole = model.config, model.whole
+    network = model.network
     formats = (
         f"{part} {getattr(model.precision, part)}"
         for part in ("weight", "kv", "activation", "linear")
     )
     return [
-        ["layers", f"{config.num_hidden_layers} of size {config.hidden_size:,}"],
-        ["heads", f"{whole.heads} for queries, {whole.kv_heads} for keys and values"],
+        ["layers", f"{network.depth} of size {network.hidden:,}"],
+        *(["heads", words] for words in network.words),
         [
             "parameters",
             f"{model.parameters:,}, of which a token uses {model.active_parameters:,}",

@@ -15,7 +15,7 @@ Megatron-LM.) An illegal split is refused with every reason.
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from hwmodel.einsum.workloads.config import Config
+from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.spine.execution import Execution
@@ -27,6 +27,8 @@ VLLM_VOCABULARY = 64
 """DEFAULT_VOCAB_PADDING_SIZE of vLLM."""
 MEGATRON_VOCABULARY = 128
 """`--make-vocab-size-divisible-by` of Megatron-LM, for each tensor-parallel device."""
+_INNER: Final = ("mlp", "experts")
+"""Parts whose inner columns are divided."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +44,19 @@ class Sizes:
     expert_intermediate: int = 0
 
     @classmethod
-    def of(cls, config: Config) -> "Sizes":
-        """Those of a Hugging Face config."""
+    def of(cls, network: Network) -> "Sizes":
+        """Those of a network; 0 for what it has none of."""
+        weights = [weight for weight, _ in network.weights]
+        counted = {w.split.what: w.split.pieces for w in weights if w.split is not None}
+        inner = {part: split.pieces for part in _INNER if (split := network.split(part))}
         return cls(
-            heads=config.num_attention_heads,
-            kv_heads=config.num_key_value_heads or config.num_attention_heads,
-            layers=config.num_hidden_layers,
-            vocabulary=config.vocab_size,
-            intermediate=config.intermediate_size
-            if config.sparse_layers < config.num_hidden_layers
-            else 0,
-            experts=config.experts or 0,
-            expert_intermediate=(config.moe_intermediate_size or config.intermediate_size)
-            if config.experts
-            else 0,
+            heads=counted.get("num_attention_heads", 0),
+            kv_heads=counted.get("num_key_value_heads", 0),
+            layers=network.depth,
+            vocabulary=counted.get("vocab_size", 0),
+            intermediate=inner.get("mlp", 0),
+            experts=max((w.copies for w in weights if w.part == "experts"), default=0),
+            expert_intermediate=inner.get("experts", 0),
         )
 
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from hwmodel.einsum.workloads.blocks.attention import Attention
+from hwmodel.einsum.workloads.blocks.mixture import Mixture
 from hwmodel.einsum.workloads.config import SHIPPED, read_config, shipped_configs
+from hwmodel.einsum.workloads.record import Config
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 
 LLAMA: dict[str, Any] = {
@@ -26,6 +29,22 @@ QWEN3_MOE = LLAMA | {
     "moe_intermediate_size": 32,
     "num_hidden_layers": 4,
 }
+
+
+def windows(config: Config) -> list[int | None]:
+    """Sliding windows of the layers, in order."""
+    found: dict[int, int | None] = {}
+    for group in config.network().layers:
+        (attention,) = (block for block in group.blocks if isinstance(block, Attention))
+        found |= dict.fromkeys(group.numbers, attention.window)
+    return [found[layer] for layer in sorted(found)]
+
+
+def sparse_layers(config: Config) -> list[int]:
+    """Numbers of the layers of experts."""
+    groups = config.network().layers
+    sparse = (g.numbers for g in groups if any(isinstance(b, Mixture) for b in g.blocks))
+    return sorted(layer for numbers in sparse for layer in numbers)
 
 
 def test_a_shipped_name_a_file_and_a_directory_read_alike(tmp_path: Path) -> None:
@@ -157,21 +176,22 @@ def test_more_experts_per_token_than_experts_is_refused() -> None:
 
 def test_mistral_windows_every_layer_unless_null() -> None:
     mistral = LLAMA | {"model_type": "mistral", "num_key_value_heads": 2}
-    assert read_config(mistral)[1].windows == (4096, 4096)
-    assert read_config(mistral | {"sliding_window": 128})[1].windows == (128, 128)
-    assert read_config(mistral | {"sliding_window": None})[1].windows == (None, None)
+    assert windows(read_config(mistral)[1]) == [4096, 4096]
+    assert windows(read_config(mistral | {"sliding_window": 128})[1]) == [128, 128]
+    assert windows(read_config(mistral | {"sliding_window": None})[1]) == [None, None]
 
 
 def test_qwen2_windows_layers_from_max_window_layers_on_when_switched_on() -> None:
     window = {"sliding_window": 128, "max_window_layers": 1}
-    assert read_config(QWEN2 | window | {"use_sliding_window": False})[1].windows == (None, None)
-    assert read_config(QWEN2 | window | {"use_sliding_window": True})[1].windows == (None, 128)
+    off, on = ({"use_sliding_window": switch} for switch in (False, True))
+    assert windows(read_config(QWEN2 | window | off)[1]) == [None, None]
+    assert windows(read_config(QWEN2 | window | on)[1]) == [None, 128]
 
 
 def test_layer_types_say_which_layers_have_a_window() -> None:
     kinds = ["sliding_attention", "full_attention"]
     given = QWEN2 | {"layer_types": kinds, "sliding_window": 64, "use_sliding_window": True}
-    assert read_config(given)[1].windows == (64, None)
+    assert windows(read_config(given)[1]) == [64, None]
     with pytest.raises(InputError, match=r"layer_types: expected one entry .* 2 layers, found 1"):
         read_config(given | {"layer_types": ["full_attention"]})
     with pytest.raises(CoverageError, match=r"layer_types: 'linear_attention' is not modelled"):
@@ -181,6 +201,6 @@ def test_layer_types_say_which_layers_have_a_window() -> None:
 
 
 def test_sparse_layers_follow_step_and_exceptions() -> None:
-    assert read_config(QWEN3_MOE)[1].sparse_layers == 4
-    assert read_config(QWEN3_MOE | {"decoder_sparse_step": 2})[1].sparse_layers == 2
-    assert read_config(QWEN3_MOE | {"mlp_only_layers": [0, 3]})[1].sparse_layers == 2
+    assert sparse_layers(read_config(QWEN3_MOE)[1]) == [0, 1, 2, 3]
+    assert sparse_layers(read_config(QWEN3_MOE | {"decoder_sparse_step": 2})[1]) == [1, 3]
+    assert sparse_layers(read_config(QWEN3_MOE | {"mlp_only_layers": [0, 3]})[1]) == [1, 2]

@@ -82,7 +82,7 @@ def test_experts_that_are_left_out_keep_their_bytes() -> None:
     wide = 2 * HEAD + norms + LAYERS * 8 * HIDDEN + EXPERTS
     assert found.weight_bytes == in_bytes(wide, LAYERS * (QKV + OUTPUT) + 3 * EXPERTS)
     stages = [s for s in found.prefill(1, 64).stages if s.name == "experts gate-up"]
-    assert [s.times for s in stages] == [1, 3]
+    assert [s.times for s in stages] == [3, 1]
 
 
 def test_a_llama_without_its_attention_quantised_is_counted_by_hand() -> None:
@@ -170,7 +170,6 @@ def test_the_caches_scheme_is_read(scheme: Any, kv: str) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (FP8 | {"ignore": ["model.layers.0.self_attn.q_proj"]}, "q_proj of q_proj, k_proj, v_proj"),
         (FP8 | {"kv_cache_scheme": "fp7"}, "kv_cache_scheme: 'fp7' is not modelled"),
         ({"quant_method": "modelopt", "quant_algo": "W4A8"}, "quant_algo: 'W4A8' is not modelled"),
         ({"quant_algo": "MIXED_PRECISION"}, "quant_algo: 'MIXED_PRECISION' is not modelled"),
@@ -181,6 +180,19 @@ def test_the_caches_scheme_is_read(scheme: Any, kv: str) -> None:
 def test_what_cannot_be_followed_is_refused_by_name(given: dict[str, Any], said: str) -> None:
     with pytest.raises(CoverageError, match=said):
         read(given)
+
+
+def test_parts_of_a_fused_product_in_two_formats_are_products_apart() -> None:
+    found = read(FP8 | {"ignore": ["model.layers.0.self_attn.q_proj", "k_proj"]})
+    products = [s for s in found.decode(1, 8).stages if s.role == "attention.qkv"]
+    stages = {s.name: (s.times, s.cascade.sizes()["n"]) for s in products}
+    wide, narrow = "qkv, q_proj and k_proj, not quantised", "qkv, v_proj"
+    assert stages[wide] == (1, HIDDEN + KV)
+    assert stages["qkv, k_proj, not quantised"] == (LAYERS - 1, KV)
+    assert stages["qkv, q_proj"] == (LAYERS - 1, HIDDEN)
+    assert stages[narrow] == (LAYERS, KV)
+    left = HIDDEN * HIDDEN + LAYERS * HIDDEN * KV
+    assert found.weight_bytes == in_bytes(2 * HEAD + NORMS + left, LAYERS * LAYER - left)
 
 
 def test_one_expert_by_itself_is_refused() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from hwmodel.einsum.workloads.blocks.block import seen
 from hwmodel.einsum.workloads.model import model
-from hwmodel.einsum.workloads.shard import seen
 from hwmodel.quantity.errors import InputError
 
 
@@ -17,7 +17,7 @@ def test_shares_add_up_to_the_model_but_for_what_every_device_has() -> None:
 
 def test_kv_heads_are_divided_until_one_is_left_then_repeated() -> None:
     qwen = model("qwen3-30b-a3b")  # 4 KV heads
-    assert [qwen.shard(tp).kv_heads for tp in (1, 2, 4, 8)] == [4, 2, 1, 1]
+    assert [qwen.shard(tp).pieces("num_key_value_heads") for tp in (1, 2, 4, 8)] == [4, 2, 1, 1]
     per_token = [qwen.shard(tp).kv_bytes_per_token for tp in (1, 4, 8)]
     assert per_token == [98304, 98304 // 4, 98304 // 4]
 
@@ -28,9 +28,9 @@ def test_kv_heads_that_cannot_be_repeated_alike_are_refused() -> None:
         **{"num_hidden_layers": 1, "num_attention_heads": 12, "num_key_value_heads": 3},
         **{"torch_dtype": "bfloat16"},
     }
-    assert model(config).shard(6).kv_heads == 1
+    assert model(config).shard(6).pieces("num_key_value_heads") == 1
     with pytest.raises(InputError, match=r"multiple of the 3 KV heads .* found 4"):
-        _ = model(config).shard(4).kv_heads
+        model(config).shard(4).pieces("num_key_value_heads")
 
 
 def test_tied_embeddings_count_once_and_cost_no_head() -> None:

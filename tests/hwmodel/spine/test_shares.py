@@ -92,22 +92,25 @@ def test_an_unknown_engine_is_told_the_engines() -> None:
 @pytest.mark.parametrize("tp", [1, 2, 3, 4, 6, 8, 16, 32, 64])
 def test_exact_shares_are_those_that_steps_are_predicted_with(name: str, tp: int) -> None:
     read = model(name)
-    sizes, shard = Sizes.of(read.config), read.shard(tp)
+    whole = Sizes.of(read.network)
     try:
-        held = [shard.heads, shard.kv_heads, shard.vocabulary]
-        dense = shard.intermediate if shard.dense_layers else 0
-        sparse = shard.expert_intermediate if shard.sparse_layers else 0
+        step = read.decode(1, 8, tp=tp).stages
     except InputError:
-        assert refusals(Execution(tp=tp), sizes)
+        assert refusals(Execution(tp=tp), whole)
         return
-    found = share(Execution(tp=tp), sizes)
-    assert [found.heads, found.kv_heads, found.vocabulary] == held
-    assert (found.intermediate, found.expert_intermediate) == (dense, sparse)
-    assert found.layers == (read.config.num_hidden_layers,)
+    found = share(Execution(tp=tp), whole)
+    sizes = {stage.role: stage.cascade.sizes() for stage in step}
+    scores = sizes["attention.scores"]
+    assert (found.heads, found.kv_heads) == (scores["h"] * scores["g"], scores["h"])
+    assert found.vocabulary == sizes["head"]["n"]
+    products = [sizes.get(role) for role in ("mlp.gate-up", "mixture.experts gate-up")]
+    inner = [product["n"] // 2 if product else 0 for product in products]
+    assert [found.intermediate, found.expert_intermediate] == inner
+    assert found.layers == (read.network.depth,)
 
 
 @pytest.mark.parametrize(
     ("name", "experts"), [("qwen3-30b-a3b", 128), ("mixtral-8x7b", 8), ("llama-3.1-8b", 0)]
 )
 def test_experts_of_a_model_are_those_of_its_card(name: str, experts: int) -> None:
-    assert Sizes.of(model(name).config).experts == experts
+    assert Sizes.of(model(name).network).experts == experts

@@ -1,0 +1,127 @@
+"""Attention of a decoder: heads in groups that share keys and values, with what models vary.
+
+Fused q, k and v product; norms of q and of k by head where the model has them; rotary of q and of
+k; two cache writes; attention, where a sliding window lets a token see its last keys only; output
+product. Between devices query heads are divided, and key heads until one is left, which is then
+repeated (Shoeybi et al., arXiv 1909.08053, section 3).
+"""
+
+from dataclasses import dataclass
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.workloads.attention import attention
+from hwmodel.einsum.workloads.blocks.block import Cache, Split, Stages, Step, Weight
+from hwmodel.einsum.workloads.blocks.share import Share
+from hwmodel.einsum.workloads.rows import rmsnorm
+from hwmodel.einsum.workloads.transformer import kv_write, rotary
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Sizes of one layer's attention; `window`: keys that a token sees, itself included.
+
+    `names` are the modules of q, k, v and the output below `path`; fused ones have one name.
+    """
+
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    window: int | None = None
+    qkv_bias: bool = False
+    output_bias: bool = False
+    qk_norm: bool = False
+    path: str = "model.layers.{layer}.self_attn"
+    names: tuple[str, str, str, str] = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+    @property
+    def words(self) -> str:
+        """Its heads, for people."""
+        return f"{self.heads} for queries, {self.kv_heads} for keys and values"
+
+    @property
+    def query_split(self) -> Split:
+        """Query heads by device."""
+        return Split("num_attention_heads", self.heads)
+
+    @property
+    def key_split(self) -> Split:
+        """Key heads by device."""
+        return Split("num_key_value_heads", self.kv_heads, repeated=True)
+
+    def products(self) -> tuple[Weight, ...]:
+        """Weights of the q, k and v products."""
+        heads, dim = (self.heads, self.kv_heads, self.kv_heads), self.head_dim
+        splits = (self.query_split, self.key_split, self.key_split)
+        return tuple(
+            Weight(f"{self.path}.{name}", (n * dim, self.hidden), "linear", "attention", split)
+            for name, n, split in zip(self.names, heads, splits, strict=False)
+        )
+
+    def output(self) -> Weight:
+        """Weight of the output product."""
+        return Weight(
+            *(f"{self.path}.{self.names[3]}", (self.hidden, self.heads * self.head_dim)),
+            *("linear", "attention", self.query_split, 1),
+        )
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Products, biases and norms."""
+        biased = self.products() if self.qkv_bias else ()
+        made = [
+            *(*self.products(), self.output()),
+            *(Weight(w.path, w.shape[:1], "bias", "biases", w.split) for w in biased),
+        ]
+        if self.output_bias:
+            made.append(Weight(self.output().path, (self.hidden,), "bias", "biases"))
+        if self.qk_norm:
+            names = (f"{self.path}.q_norm", f"{self.path}.k_norm")
+            made += [Weight(name, (self.head_dim,), "norm", "norms") for name in names]
+        return tuple(made)
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """The kernels from hidden states to hidden states, on one device's heads."""
+        heads, kv_heads, dim = share.of(self.query_split), share.of(self.key_split), self.head_dim
+        batch, queries, tokens, kind = step.batch, step.queries, step.tokens, share.activation
+        norms = (
+            rmsnorm(tokens * heads, dim, kind, name="q norm"),
+            rmsnorm(tokens * kv_heads, dim, kind, name="k norm"),
+        )
+        write = kv_write(batch, queries, kv_heads, dim, kind, share.precision.kv, name="kv write")
+        turned = {"times": share.times, "dtype": kind}
+        out = share.product(
+            *("attention output", "attention.output", tokens, (self.output(),)),
+            bias=self.output_bias,
+        )
+        return (
+            *share.product("qkv", "attention.qkv", tokens, self.products(), bias=self.qkv_bias),
+            *(share.stage(norm, f"attention.{norm.name}") for norm in norms if self.qk_norm),
+            *share.ours(rotary(batch, queries, heads, dim, name="rotary q", **turned), "attention"),
+            *share.ours(
+                rotary(batch, queries, kv_heads, dim, name="rotary k", **turned), "attention"
+            ),
+            share.stage(write, "attention.kv write", runs=2),
+            share.stage(self._scores(step, share, heads, kv_heads), "attention.scores"),
+            *share.reduced(out, tokens, self.hidden),
+        )
+
+    def _scores(self, step: Step, share: Share, heads: int, kv_heads: int) -> Cascade:
+        """Attention itself."""
+        return attention(
+            batch=step.batch,
+            heads=heads,
+            kv_heads=kv_heads,
+            queries=step.queries,
+            keys=step.seen(self.window),
+            head_dim=self.head_dim,
+            causal=not step.decoding,
+            window=None if step.decoding else self.window,
+            dtype=share.activation,
+            kv_dtype=share.precision.kv,
+            out_dtype=share.activation,
+            name="attention" if self.window is None else f"attention, window {self.window}",
+        )
+
+    def cache(self) -> Cache | None:
+        """Keys and values."""
+        return Cache(2 * self.kv_heads * self.head_dim, self.key_split, self.window)

@@ -1,0 +1,69 @@
+"""Both ends of a language model: the embedding of its tokens, the head that makes logits."""
+
+from dataclasses import dataclass
+
+from hwmodel.einsum.workloads.blocks.block import Cache, Split, Stages, Step, Weight
+from hwmodel.einsum.workloads.blocks.share import Share
+from hwmodel.einsum.workloads.transformer import embedding
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """One row of a table for each token."""
+
+    vocabulary: int
+    hidden: int
+    path: str = "model.embed_tokens"
+
+    def weights(self) -> tuple[Weight, ...]:
+        """The table."""
+        return (
+            Weight(
+                *(self.path, (self.vocabulary, self.hidden), "table", "embedding"),
+                split=Split("vocab_size", self.vocabulary),
+            ),
+        )
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """A gather of rows; each device has a part of the table."""
+        (table,) = self.weights()
+        made = embedding(
+            *(step.tokens, table.sizes(share.tp)[0], self.hidden, share.activation),
+            share.precision.unquantised,
+        )
+        return share.reduced((share.stage(made, "embedding"),), step.tokens, self.hidden)
+
+    def cache(self) -> Cache | None:
+        """Nothing is kept."""
+        return None
+
+
+@dataclass(frozen=True)
+class Head:
+    """Logits of each sequence's last token; `tied` to the embedding, it has no own weights."""
+
+    vocabulary: int
+    hidden: int
+    tied: bool = False
+    path: str = "lm_head"
+
+    @property
+    def table(self) -> Weight:
+        """What it multiplies by, its own or the embedding's."""
+        return Weight(
+            *(self.path, (self.vocabulary, self.hidden), "table" if self.tied else "head", "head"),
+            split=Split("vocab_size", self.vocabulary),
+        )
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Its own."""
+        return () if self.tied else (self.table,)
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """A product; logits are gathered from all devices."""
+        made = share.product("head", "head", step.batch, (self.table,), named=False)
+        return share.gathered(made, step.batch, self.table.sizes(share.tp)[0])
+
+    def cache(self) -> Cache | None:
+        """Nothing is kept."""
+        return None

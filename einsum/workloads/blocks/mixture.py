@@ -1,0 +1,77 @@
+"""A mixture of experts in place of a layer's MLP: router, routing, experts, their combination.
+
+Between devices every expert's inner columns are divided, and the router is on each. Experts of a
+layer are products in one format, that of their first.
+"""
+
+from dataclasses import dataclass
+
+from hwmodel.einsum.workloads.blocks.block import Cache, Split, Stages, Step, Weight
+from hwmodel.einsum.workloads.blocks.joined import interleaved
+from hwmodel.einsum.workloads.blocks.share import Share
+from hwmodel.einsum.workloads.moe_layer import layer_kernels
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Sizes of one layer's experts; a token takes `picks`, whose weights sum to 1 if `normalised`.
+
+    `names` are an expert's gate, up and down modules, `counted` the config key of `intermediate`.
+    """
+
+    hidden: int
+    experts: int
+    picks: int
+    intermediate: int
+    normalised: bool = True
+    path: str = "model.layers.{layer}.mlp"
+    names: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj")
+    counted: str = "moe_intermediate_size"
+
+    @property
+    def split(self) -> Split:
+        """Inner columns of an expert by device."""
+        return Split(self.counted, self.intermediate)
+
+    def _experts(self) -> tuple[Weight, ...]:
+        made: list[Weight] = []
+        for name, axis in zip(self.names, (0, 0, 1), strict=True):
+            sides = (self.intermediate, self.hidden)
+            shape = sides if axis == 0 else sides[::-1]
+            path = f"{self.path}.experts.{{expert}}.{name}"
+            copies = (self.experts, self.picks)
+            made.append(Weight(path, shape, "linear", "experts", self.split, axis, *copies))
+        return tuple(made)
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Experts and router."""
+        router = Weight(f"{self.path}.gate", (self.experts, self.hidden), "router", "router")
+        return (*self._experts(), router)
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """The kernels from hidden states to hidden states, once for each format of experts."""
+        made: list[Stages] = []
+        for kinds, ours in share.formats(self._experts()[:1]).items():
+            kernels = layer_kernels(
+                tokens=step.tokens,
+                experts=self.experts,
+                top_k=self.picks,
+                hidden=self.hidden,
+                intermediate=share.of(self.split),
+                routing=step.routing,
+                exponent=step.exponent,
+                normalised=self.normalised,
+                dtype=share.activation,
+                linear_dtype=kinds[0].input,
+                weight_dtype=kinds[0].weight,
+                router_dtype=share.precision.unquantised,
+                times=ours.times,
+            )
+            kernels = ours.ours(kernels, "mixture")
+            last = share.reduced(kernels[-1:], step.tokens, self.hidden)
+            made.append((*kernels[:-1], *last))
+        return tuple(interleaved(made))
+
+    def cache(self) -> Cache | None:
+        """Nothing is kept."""
+        return None

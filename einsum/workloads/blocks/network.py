@@ -1,0 +1,96 @@
+"""A network as layers of blocks: what an architecture makes of a config.
+
+Equal layers are one entry with their numbers, never unrolled. A step's stages follow from the
+blocks in order; where layers differ, stages that they have in common are one stage, and those that
+only some have stand between.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+
+from hwmodel.einsum.workloads.blocks.block import Block, Split, Stages, Step, Weight
+from hwmodel.einsum.workloads.blocks.joined import interleaved
+from hwmodel.einsum.workloads.blocks.share import Share
+
+NONE: Mapping[str, "Network"] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Equal layers: their numbers in the model, and the blocks of each."""
+
+    numbers: tuple[int, ...]
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Blocks before the layers, the layers, and blocks after them.
+
+    `towers` are networks beside it (vision, encoder), each with its own hidden size; what is asked
+    of the network is asked of it alone, but for the parameters.
+    """
+
+    hidden: int
+    before: tuple[Block, ...]
+    layers: tuple[Layers, ...]
+    after: tuple[Block, ...]
+    towers: Mapping[str, "Network"] = field(default_factory=lambda: NONE, hash=False)
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return sum(len(group.numbers) for group in self.layers)
+
+    @cached_property
+    def placed(self) -> tuple[tuple[Block, tuple[int | None, ...]], ...]:
+        """Every block, with the numbers of the layers that have it (None outside of them)."""
+        found: list[tuple[Block, tuple[int | None, ...]]] = [(b, (None,)) for b in self.before]
+        found += [(block, group.numbers) for group in self.layers for block in group.blocks]
+        return (*found, *((block, (None,)) for block in self.after))
+
+    @cached_property
+    def weights(self) -> tuple[tuple[Weight, tuple[int | None, ...]], ...]:
+        """Every weight, with the numbers of the layers that have it; towers last."""
+        own = tuple((w, layers) for block, layers in self.placed for w in block.weights())
+        return (*own, *(each for tower in self.towers.values() for each in tower.weights))
+
+    def modules(self) -> Iterator[str]:
+        """Full names of all modules, of experts the first of each layer."""
+        for weight, layers in self.weights:
+            for layer in layers:
+                yield weight.path_in(layer)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Heads of the blocks that have some, for people, each way once."""
+        said = (getattr(block, "words", None) for block, _ in self.placed)
+        return tuple(dict.fromkeys(words for words in said if words))
+
+    def split(self, part: str) -> Split | None:
+        """How the first weight of a part is divided; None where the network has no such part."""
+        return next((w.split for w, _ in self.weights if w.part == part), None)
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """The kernels of one step on one device, in order."""
+        alone = replace(share, layers=(None,))
+        layers = [
+            [s for block in group.blocks for s in block.stages(step, share_of)]
+            for group in self.layers
+            for share_of in (replace(share, layers=group.numbers),)
+        ]
+        return (
+            *(stage for block in self.before for stage in block.stages(step, alone)),
+            *interleaved(layers),
+            *(stage for block in self.after for stage in block.stages(step, alone)),
+        )
+
+
+def grouped(layers: Iterable[tuple[Block, ...]]) -> tuple[Layers, ...]:
+    """Layers in the order of the model as groups of equal ones."""
+    found: dict[tuple[Block, ...], list[int]] = {}
+    for number, blocks in enumerate(layers):
+        found.setdefault(blocks, []).append(number)
+    return tuple(Layers(tuple(numbers), blocks) for blocks, numbers in found.items())

@@ -1,0 +1,56 @@
+"""Norms and residual additions over hidden states."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hwmodel.einsum.workloads.blocks.block import Cache, Stages, Step, Weight
+from hwmodel.einsum.workloads.blocks.share import Share
+from hwmodel.einsum.workloads.rows import layernorm, residual, rmsnorm
+
+
+@dataclass(frozen=True)
+class Norm:
+    """`F.rms_norm` or `F.layer_norm`; `last`: of each sequence's last token only."""
+
+    name: str
+    path: str
+    hidden: int
+    kind: Literal["rms", "layer"] = "rms"
+    last: bool = False
+
+    def weights(self) -> tuple[Weight, ...]:
+        """A gain; of a layer norm a shift too."""
+        gain = Weight(self.path, (self.hidden,), "norm", "norms")
+        return (gain, gain) if self.kind == "layer" else (gain,)
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """One kernel over rows of hidden states."""
+        rows = step.batch if self.last else step.tokens
+        function = layernorm if self.kind == "layer" else rmsnorm
+        made = function(rows, self.hidden, share.activation, name=self.name)
+        return (share.stage(made, "norm"),)
+
+    def cache(self) -> Cache | None:
+        """Nothing is kept."""
+        return None
+
+
+@dataclass(frozen=True)
+class Residual:
+    """What a block has made, added to what it read."""
+
+    name: str
+    hidden: int
+
+    def weights(self) -> tuple[Weight, ...]:
+        """It has none."""
+        return ()
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """One kernel over rows of hidden states."""
+        made = residual(step.tokens, self.hidden, dtype=share.activation, name=self.name)
+        return (share.stage(made, "residual"),)
+
+    def cache(self) -> Cache | None:
+        """Nothing is kept."""
+        return None

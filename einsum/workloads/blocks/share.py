@@ -1,0 +1,127 @@
+"""One device's share of equal layers: products in the format of each module, and collectives.
+
+Modules that a library fuses into one product (q, k and v; gate and up) are one stage where their
+formats agree, and a stage for each run of equal formats where they differ. Layers in which a module
+has another format are a stage of their own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hwmodel.einsum.cascade import Cascade, Collective, Stage
+from hwmodel.einsum.workloads.blocks.block import Split, Stages, Weight
+from hwmodel.einsum.workloads.blocks.joined import interleaved
+from hwmodel.einsum.workloads.formats import ModuleFormats
+from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.einsum.workloads.precision import Precision
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.units import Amount
+
+Formats = tuple[ModuleFormats, ...]
+
+
+@dataclass(frozen=True)
+class Share:
+    """One of `tp` devices, for the layers of these numbers (None: outside of the layers)."""
+
+    precision: Precision
+    tp: int = 1
+    layers: tuple[int | None, ...] = (None,)
+
+    @property
+    def times(self) -> int:
+        """How often a stage of each layer runs."""
+        return len(self.layers)
+
+    @property
+    def activation(self) -> str:
+        """Format between kernels."""
+        return self.precision.activation
+
+    def of(self, split: Split) -> int:
+        """Pieces on this device."""
+        return split.share(self.tp)
+
+    def formats(self, weights: Sequence[Weight]) -> "dict[Formats, Share]":
+        """Formats of these modules -> the layers in which they have them, the usual ones first."""
+        if self.precision.uniform:
+            return {tuple(self.precision.of(w, self.layers[0]) for w in weights): self}
+        found: dict[Formats, list[int | None]] = {}
+        for layer in self.layers:
+            kinds = tuple(self.precision.of(weight, layer) for weight in weights)
+            found.setdefault(kinds, []).append(layer)
+        usual = (self.precision.usual,) * len(weights)
+        ordered = sorted(found.items(), key=lambda each: each[0] != usual)
+        return {kinds: replace(self, layers=tuple(layers)) for kinds, layers in ordered}
+
+    def stage(self, cascade: Cascade, role: str, runs: int = 1) -> Stage:
+        """A kernel that each layer runs so often."""
+        return Stage(cascade, self.times * runs, role=role, layers=self.layers)
+
+    def ours(self, stages: Stages, block: str) -> Stages:
+        """Stages that a workload has made for all layers, told whose they are."""
+        return tuple(
+            replace(stage, role=f"{block}.{stage.name}", layers=self.layers) for stage in stages
+        )
+
+    def product(
+        self,
+        name: str,
+        role: str,
+        rows: Amount,
+        weights: Sequence[Weight],
+        *,
+        bias: bool = False,
+        named: bool = True,
+    ) -> Stages:
+        """A product of `rows` with modules that read the same input, fused where formats agree.
+
+        Formats that are not the usual ones are said in the stage's name, if it is `named` so.
+        """
+        made: list[list[Stage]] = []
+        for kinds, share in self.formats(weights).items():
+            made.append([])
+            for start, end in _runs(kinds):
+                parts, kind = weights[start:end], kinds[start]
+                called = name if len(parts) == len(weights) else f"{name}, {_modules(parts)}"
+                if named and kind != self.precision.usual:
+                    called = f"{called}, {self.precision.called(kind)}"
+                sizes = [part.sizes(self.tp) for part in parts]
+                cascade = gemm(
+                    *(rows, sum(size[0] for size in sizes), sizes[0][1]),
+                    dtype=kind.input,
+                    weight_dtype=kind.weight,
+                    out_dtype=self.activation,
+                    bias=bias,
+                    name=called,
+                )
+                made[-1].append(share.stage(cascade, role))
+        return tuple(interleaved(made))
+
+    def reduced(self, stages: Stages, tokens: Amount, hidden: int) -> Stages:
+        """The stages, each followed by the all-reduce of its hidden states between devices."""
+        if self.tp == 1:
+            return stages
+        size = tokens * (hidden * bytes_of(self.activation))
+        return tuple(
+            replace(stage, collective=Collective("all_reduce", size, self.tp)) for stage in stages
+        )
+
+    def gathered(self, stages: Stages, rows: Amount, columns: int) -> Stages:
+        """The stages, each followed by the all-gather of its rows between devices."""
+        if self.tp == 1:
+            return stages
+        size = rows * (columns * self.tp) * bytes_of(self.activation)
+        return tuple(
+            replace(stage, collective=Collective("all_gather", size, self.tp)) for stage in stages
+        )
+
+
+def _runs(kinds: Formats) -> list[tuple[int, int]]:
+    """Where equal formats that stand side by side begin and end."""
+    starts = [i for i, kind in enumerate(kinds) if i == 0 or kind != kinds[i - 1]]
+    return list(zip(starts, [*starts[1:], len(kinds)], strict=True))
+
+
+def _modules(weights: Sequence[Weight]) -> str:
+    return " and ".join(weight.path.rpartition(".")[2] for weight in weights)

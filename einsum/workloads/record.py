@@ -1,0 +1,139 @@
+"""What the config of an architecture says: a record of its modelled keys, and rules for the rest.
+
+The record of an architecture (`architectures/`) declares its modelled keys as fields, under their
+Hugging Face names, with the defaults of transformers' configuration class; and makes the network of
+them. Other keys are *harmless* (they change values, never counts; most are known by rule: variants
+of rotary embedding, dropout, token ids, sampling, epsilons, task heads, initialisers, switches that
+are off) or *unsupported* (they change counts in a way that is not modelled, unless they stand at a
+neutral value). A key that is none of these is an error that names it, since a model read half is a model
+read wrongly.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hwmodel.einsum.workloads.blocks.network import Network
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.reading import LAYERS
+
+Count = Annotated[int, Field(strict=True, gt=0, le=2**53)]
+Layers = Annotated[int, Field(strict=True, gt=0, le=LAYERS)]
+Whole = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+Flag = Annotated[bool, Field(strict=True)]
+
+_HARMLESS: Final = frozenset(
+    "architectures name transformers_version use_cache max_position_embeddings"
+    " original_max_position_embeddings return_dict torchscript use_return_dict id2label label2id"
+    " task_specific_params tokenizer_class chunk_size_feed_forward problem_type finetuning_task"
+    " gradient_checkpointing is_decoder prefix".split()
+)
+_RULES: Final = re.compile(
+    "|".join(
+        (
+            r"_.*",  # what transformers notes of itself
+            r"rope_.*|rotary_.*base|mrope_.*",  # variants of rotary embedding
+            r".*dropout.*|.*_pdrop",
+            r"(.*_)?(bos|eos|pad|sep|unk|cls|mask|image|video|audio)_(token|token_id|token_index)",
+            r".*_token_ids?|.*_eps(ilon)?",
+            r"initiali[sz]er_.*|.*_initiali[sz]er_.*|init_.*",
+            r"output_(attentions|hidden_states|router_logits|scores|past)",
+            r".*_loss_coef(f|ficient)?|.*_aux_loss.*|.*jitter.*|seq_aux",
+            r"do_sample|temperature|top_p|num_beams|.*_penalty|no_repeat_.*|min_length|max_length",
+            r".*_version|classifier_.*|summary_.*|num_labels",
+        )
+    )
+)
+
+UNSUPPORTED: Final[Mapping[str, tuple[Any, ...]]] = {
+    "pretraining_tp": (1,),
+    "is_encoder_decoder": (False,),
+    "add_cross_attention": (False,),
+    "cross_attention_hidden_size": (None,),
+    "tie_encoder_decoder": (False,),
+    "pruned_heads": ({},),
+    "auto_map": (None, {}),
+    "partial_rotary_factor": (1, 1.0),
+    "query_pre_attn_scalar": (None,),
+    "attn_logit_softcapping": (None,),
+    "final_logit_softcapping": (None,),
+    "num_nextn_predict_layers": (None, 0),
+    "no_rope_layers": (None, []),
+    "n_shared_experts": (None, 0),
+    "num_shared_experts": (None, 0),
+    "shared_expert_intermediate_size": (None, 0),
+    "vision_config": (None,),
+    "text_config": (None,),
+    "audio_config": (None,),
+}
+"""Key -> values at which it changes nothing; an architecture that models one says so by a field."""
+
+
+class Config(BaseModel):
+    """The modelled keys of a config.json that every architecture has; a subclass has its own.
+
+    `HARMLESS` and `NEUTRAL` add to the lists above, `REQUIRED` are keys that may not be null.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+    HARMLESS: ClassVar[frozenset[str]] = frozenset()
+    NEUTRAL: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    REQUIRED: ClassVar[tuple[str, ...]] = ()
+
+    model_type: str
+    torch_dtype: str | None = None
+    dtype: str | None = None
+    quantization_config: dict[str, Any] | None = None
+    max_position_embeddings: Any = None
+    rope_scaling: Any = None
+    rope_parameters: Any = None
+
+    def network(self) -> Network:
+        """The layers as lists of blocks."""
+        raise NotImplementedError
+
+    def check(self, where: str) -> None:
+        """What no single key can say: combinations that make no model."""
+        for key in self.REQUIRED:
+            if getattr(self, key) is None:
+                raise InputError(f"{where}: expected the key {key!r}, found none")
+
+    @property
+    def positions(self) -> int | None:
+        """Tokens of context that the model was made for; None where its config does not say.
+
+        Rotary embeddings may be stretched by a factor (vLLM does the same sum); llama3's are said
+        in `max_position_embeddings` already.
+        """
+        said = self.max_position_embeddings
+        if not isinstance(said, int) or isinstance(said, bool) or said < 1:
+            return None
+        scaling: Any = self.rope_scaling or self.rope_parameters
+        if not isinstance(scaling, Mapping):
+            return said
+        table = cast(Mapping[str, Any], scaling)
+        kind, factor = table.get("rope_type", table.get("type")), table.get("factor")
+        if kind not in ("yarn", "linear", "dynamic") or not isinstance(factor, (int, float)):
+            return said
+        base = table.get("original_max_position_embeddings", said)
+        stretched = base * factor if isinstance(base, (int, float)) else said
+        return max(said, int(stretched)) if stretched < 2**53 else said
+
+    @classmethod
+    def modelled(cls) -> frozenset[str]:
+        """Keys that change counts."""
+        return frozenset(cls.model_fields)
+
+    @classmethod
+    def harmless(cls, key: str, value: Any) -> bool:
+        """Whether a key that is neither modelled nor unsupported cannot change a count."""
+        named = key in _HARMLESS or key in cls.HARMLESS or _RULES.fullmatch(key) is not None
+        return named or value is None or (value is False and key.startswith("use_"))
+
+    @classmethod
+    def neutral(cls, key: str) -> tuple[Any, ...] | None:
+        """Values at which a key that is not modelled changes nothing; None where it is unknown."""
+        return cls.NEUTRAL.get(key, UNSUPPORTED.get(key))

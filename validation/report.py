@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwmodel.einsum.workloads.blocks.mixture import Mixture
 from hwmodel.einsum.workloads.model import model
 from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.hardware import Hardware
@@ -73,12 +74,12 @@ def spread(row: Row) -> bool:
     """
     if row.columns["phase"] == "decode":
         return True
-    config = model(str(row.columns["model"])).config
-    if not config.experts:
+    blocks = (block for block, _ in model(str(row.columns["model"])).network.placed)
+    mixture = next((block for block in blocks if isinstance(block, Mixture)), None)
+    if mixture is None:
         return True
     tokens = float(row.columns["batch"]) * float(row.columns["prompt"])
-    picked = float(config.num_experts_per_tok or 1) / config.experts
-    expected = config.experts * (1 - (1 - picked) ** tokens)
+    expected = mixture.experts * (1 - (1 - mixture.picks / mixture.experts) ** tokens)
     return float(row.columns.get("experts_touched", 0.0)) >= SPREAD * expected
 
 

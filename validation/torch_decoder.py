@@ -22,6 +22,11 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 
+from hwmodel.einsum.workloads.blocks.attention import Attention
+from hwmodel.einsum.workloads.blocks.mixture import Mixture
+from hwmodel.einsum.workloads.blocks.mlp import Mlp
+from hwmodel.einsum.workloads.blocks.norm import Norm, Residual
+from hwmodel.einsum.workloads.model import model
 from hwmodel.quantity.errors import InputError
 
 WEIGHT_SCALE = 0.02
@@ -48,27 +53,33 @@ class StackShape:
 
 
 def read_config(config: Mapping[str, Any]) -> StackShape:
-    """Sizes of a llama, mistral, qwen2, qwen3, mixtral or qwen3_moe config."""
-    kind = config["model_type"]
-    known = ("llama", "mistral", "qwen2", "qwen3", "mixtral", "qwen3_moe")
-    if kind not in known:
-        raise InputError(f"model_type {kind!r}: the decoder stack knows {', '.join(known)}")
-    heads = config["num_attention_heads"]
-    inner = config["moe_intermediate_size" if kind == "qwen3_moe" else "intermediate_size"]
-    experts = {"mixtral": "num_local_experts", "qwen3_moe": "num_experts"}.get(kind)
+    """Sizes of a config whose layers are alike, with the blocks that this stack computes."""
+    network = model(config).network
+    blocks = network.layers[0].blocks
+    attention = next((block for block in blocks if isinstance(block, Attention)), None)
+    inner = next((block for block in blocks if isinstance(block, (Mlp, Mixture))), None)
+    known = {Attention, Mlp, Mixture, Norm, Residual}
+    others = sorted({type(block).__name__ for block in blocks} - {kind.__name__ for kind in known})
+    if len(network.layers) > 1 or others or attention is None or inner is None:
+        found = ", ".join(others) or "layers that differ"
+        raise InputError(
+            f"model_type {config['model_type']!r}: the decoder stack has equal layers of attention"
+            f" and an MLP or experts; found {found}"
+        )
+    mixture = inner if isinstance(inner, Mixture) else None
     return StackShape(
-        layers=config["num_hidden_layers"],
-        hidden=config["hidden_size"],
-        intermediate=inner,
-        heads=heads,
-        kv_heads=config.get("num_key_value_heads") or heads,
-        head_dim=config.get("head_dim") or config["hidden_size"] // heads,
+        layers=network.depth,
+        hidden=network.hidden,
+        intermediate=inner.intermediate,
+        heads=attention.heads,
+        kv_heads=attention.kv_heads,
+        head_dim=attention.head_dim,
         vocabulary=config["vocab_size"],
-        experts=config[experts] if experts else 0,
-        top_k=config["num_experts_per_tok"] if experts else 0,
-        qkv_bias=kind == "qwen2",
-        qk_norm=kind in ("qwen3", "qwen3_moe"),
-        normalise_top_k=kind == "mixtral" or bool(config.get("norm_topk_prob")),
+        experts=mixture.experts if mixture else 0,
+        top_k=mixture.picks if mixture else 0,
+        qkv_bias=attention.qkv_bias,
+        qk_norm=attention.qk_norm,
+        normalise_top_k=mixture is not None and mixture.normalised,
         rms_eps=config.get("rms_norm_eps", 1e-6),
         rope_theta=config.get("rope_theta", 10000.0),
     )

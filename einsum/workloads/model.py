@@ -173,11 +173,15 @@ def model(
     kv_dtype: str | None = None,
     activation_dtype: str | None = None,
     ignore_keys: Iterable[str] = (),
+    as_: str | None = None,
+    part: str | None = None,
 ) -> Model:
     """Read a model: a config.json, a directory with one, a dict, a shipped name, or a `Model`.
 
     `dtype` sets all three formats, the others one each; a format that differs from the config's
-    wins, with a warning. Raises `InputError` and its kin for what cannot be read or modelled.
+    wins, with a warning. `as_` reads a config as one of that model type, whatever its own; `part`
+    its "text" or "vision" alone, where it has several. Raises `InputError` and its kin for what
+    cannot be read or modelled.
     """
     if isinstance(config, Model):
         name, read, warnings = config.name, config.config, config.warnings
@@ -185,11 +189,11 @@ def model(
             return config
         warnings = tuple(w for w in warnings if "overruled" not in w)
     else:
-        name, read, warnings = read_config(config, ignore_keys=ignore_keys)
+        name, read, warnings = read_config(config, ignore_keys=ignore_keys, as_=as_, part=part)
     formats, more = precision(
         *(name, read.network().weights),
         stated=read.dtype or read.torch_dtype,
-        quantisation=read.quantization_config,
+        quantised=read.quantization_config,
         **{"dtype": dtype, "weight_dtype": weight_dtype},
         **{"kv_dtype": kv_dtype, "activation_dtype": activation_dtype},
     )
@@ -211,6 +215,8 @@ def llm(
     routing: str = "uniform",
     exponent: float | None = None,
     ignore_keys: Iterable[str] = (),
+    as_: str | None = None,
+    part: str | None = None,
 ) -> Stack:
     """A phase of a model in one call: "prefill" takes `prompt`, "decode" takes `context`."""
     read = model(
@@ -220,6 +226,8 @@ def llm(
         kv_dtype=kv_dtype,
         activation_dtype=activation_dtype,
         ignore_keys=ignore_keys,
+        as_=as_,
+        part=part,
     )
     if phase not in ("prefill", "decode"):
         raise UnknownNameError("phase", phase, ("prefill", "decode"))

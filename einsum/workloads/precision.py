@@ -1,25 +1,28 @@
 """Which format each part of a model is stored in: weights, keys and values, activations.
 
 An argument wins over the config, with a warning where the two differ; absent, formats come from
-`quantization_config` (`quantised.py`), then from `torch_dtype`, then bf16. A quantised format holds
-for the linear layers of the decoder, but those that the checkpoint leaves out; embedding, router,
-norms and biases keep the format of the activations, and so does the language-model head unless the
-checkpoint says otherwise. Block scales count as bytes of the weight, under names such as
-`int4@128:20` (see `hwmodel.quantity.dtypes`).
+`quantization_config` (`quantisation/`), then from `torch_dtype`, then bf16. A quantised format
+holds for the linear layers of the decoder, but those that the checkpoint leaves out; embedding,
+router, norms and biases keep the format of the activations, and so does the language-model head
+unless the checkpoint says otherwise. Experts of a layer have the formats of its first. Block scales
+count as bytes of the weight, under names such as `int4@128:20` (see `hwmodel.quantity.dtypes`).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from hwmodel.einsum.workloads.blocks.block import Weight
-from hwmodel.einsum.workloads.formats import Formats, ModuleFormats
-from hwmodel.einsum.workloads.quantised import quantised
+from hwmodel.einsum.workloads.formats import ModuleFormats
+from hwmodel.einsum.workloads.quantisation.quantisation import Quantisation, listed, quantisation
 from hwmodel.quantity.dtypes import dtype as format_of
 from hwmodel.quantity.errors import InputError
 
 DEFAULT = "bf16"
+_SINGLE = re.compile(r"experts\W{1,3}\d")
+"""Names of modules of one expert."""
 Placed = Iterable[tuple[Weight, tuple[int | None, ...]]]
 """Weights, each with the numbers of the layers that have it."""
 
@@ -38,7 +41,7 @@ class Precision:
     activation: str
     linear: str
     stored: str = DEFAULT
-    checkpoint: Formats | None = None
+    checkpoint: Quantisation | None = None
     as_read: bool = True
 
     @property
@@ -81,7 +84,7 @@ class Precision:
         """What the checkpoint has said."""
         return {}
 
-    def _said(self, checkpoint: Formats, path: str) -> ModuleFormats:
+    def _said(self, checkpoint: Quantisation, path: str) -> ModuleFormats:
         said = checkpoint.of(path)
         if said.weight == self.stored:
             return self.wide
@@ -93,7 +96,7 @@ def precision(
     weights: Placed,
     *,
     stated: str | None,
-    quantisation: Mapping[str, Any] | None,
+    quantised: Mapping[str, Any] | None,
     dtype: str | None = None,
     weight_dtype: str | None = None,
     kv_dtype: str | None = None,
@@ -101,7 +104,7 @@ def precision(
 ) -> tuple[Precision, tuple[str, ...]]:
     """Formats of a model of these weights, and warnings where an argument overrules its config.
 
-    `stated` is the config's `torch_dtype`, `quantisation` its `quantization_config`. Raises
+    `stated` is the config's `torch_dtype`, `quantised` its `quantization_config`. Raises
     `UnknownNameError` for a format that does not exist, `CoverageError` for a way of quantising
     that is not modelled.
     """
@@ -109,17 +112,20 @@ def precision(
     if stated is None:
         warnings.append(f"{where}: no torch_dtype; {DEFAULT} assumed")
     stored = _canonical(where, "torch_dtype", stated or DEFAULT)
-    said = quantised(where, quantisation, stored) if quantisation else None
-    most = ModuleFormats(stored, stored)
-    if said is not None:
-        most = _most(said, tuple(weights))
-        paths = (weight.path_in(layer) for weight, layers in weights for layer in layers)
-        warnings += said.warnings
-        warnings += [
-            f"{where}: quantization_config: {name!r} names no module known here"
-            for name in said.unmatched(paths)
-        ]
-    found = {"weight": most.weight, "kv": (said and said.kv) or stored, "activation": stored}
+    placed = tuple(weights)
+    said = quantisation(where, quantised, stored)
+    most = said.wide if said.kept else _most(said, placed)
+    warnings += said.warnings
+    if said.rules:
+        paths = (weight.path_in(layer) for weight, layers in placed for layer in layers)
+        warnings += said.complaints(paths)
+    alone = [rule.pattern.name for rule in said.rules if _SINGLE.search(rule.pattern.name)]
+    if alone:
+        warnings.append(
+            f"{where}: quantization_config: {listed(alone)}: experts of a layer are counted alike,"
+            " in the formats of its first"
+        )
+    found = {"weight": most.weight, "kv": said.kv or stored, "activation": stored}
     given = {"weight": weight_dtype, "kv": kv_dtype, "activation": activation_dtype}
     chosen: dict[str, str] = {}
     for part, present in found.items():
@@ -143,15 +149,15 @@ def precision(
     formats = Precision(
         *(chosen["weight"], chosen["kv"], chosen["activation"], linear),
         stored=stored,
-        checkpoint=said if same else None,
+        checkpoint=said if same and not said.kept else None,
         as_read=follows,
     )
     return formats, tuple(warnings)
 
 
-def _most(said: Formats, weights: Placed) -> ModuleFormats:
+def _most(said: Quantisation, weights: Placed) -> ModuleFormats:
     """The formats that most parameters of linear layers have."""
-    held: dict[ModuleFormats, int] = {}
+    held: dict[ModuleFormats, int] = {said.wide: 0}
     for weight, layers in weights:
         if weight.role == "linear":
             for layer in layers:

@@ -5,8 +5,8 @@ Hugging Face names, with the defaults of transformers' configuration class; and 
 them. Other keys are *harmless* (they change values, never counts; most are known by rule: variants
 of rotary embedding, dropout, token ids, sampling, epsilons, task heads, initialisers, switches that
 are off) or *unsupported* (they change counts in a way that is not modelled, unless they stand at a
-neutral value). A key that is none of these is an error that names it, since a model read half is a model
-read wrongly.
+neutral value). A key that is none of these is an error that names it, since a model read half is a
+model read wrongly.
 """
 
 import re

@@ -9,6 +9,7 @@ workload's function:
     attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
     collective op* bytes* ranks* topology                                        on*
     llm        config* phase* batch* context* or prompt* dtype ... ignore_keys   on* kernel tp
+               as_ part
     (none)     einsum or cascade, ranks dtype                                    on* kernel
 
 `scales` is short for formats and kernels of fp8 (`scales.py`). Any may say `"l2": "cold"`, as all
@@ -308,7 +309,8 @@ def _llm(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]
     ignored = fixed.get("ignore_keys", [])
     if not isinstance(ignored, list):
         raise InputError(f"llm: ignore_keys: expected a list of keys, found {shown(ignored)}")
-    llm = model(fixed["config"], ignore_keys=cast(list[str], ignored), **formats)
+    reading = {name: fixed[name] for name in ("as_", "part") if name in fixed}
+    llm = model(fixed["config"], ignore_keys=cast(list[str], ignored), **reading, **formats)
     step, size = getattr(llm, fixed["phase"]), PHASES[fixed["phase"]]
     routing = {name: fixed[name] for name in ("routing", "exponent") if name in fixed}
     return lambda sizes: step(sizes["batch"], sizes[size], **routing)

@@ -74,6 +74,8 @@ class OfWork(Question):
     ignore_keys: Annotated[
         Any, _said("A key of the config to pass over.", list[str], "--ignore-key")
     ] = None
+    as_: Annotated[Any, _said("Read a config as one of this model type.", str, "--as")] = None
+    part: Annotated[Any, _said("Part of a config that has several: text, vision.", str)] = None
     einsum: Annotated[Any, _said('Such as "Z[m,n] = A[m,k] * B[k,n]".', list[str])] = None
     cascade: Annotated[Any, _said("A file of Einsums, or a workload's name.", str)] = None
     ranks: Annotated[Any, _said("Sizes: m=1024,n=1024,k=1024.", str)] = None

@@ -117,9 +117,10 @@ def test_a_chunk_on_a_filled_cache_is_refused() -> None:
         forward_step(stack, batch=1, count=2, first=4)
 
 
-def test_an_unknown_architecture_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'gpt2': the decoder stack knows llama, mistral"):
-        read_config({"model_type": "gpt2"})
+def test_layers_that_differ_are_refused() -> None:
+    mixed = CONFIGS["qwen3-30b-a3b"] | {"mlp_only_layers": [0]}
+    with pytest.raises(ValueError, match=r"'qwen3_moe': .* equal layers .*; found layers that"):
+        read_config(mixed)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,6 @@ class Attention:
             rmsnorm(tokens * kv_heads, dim, kind, name="k norm"),
         )
         write = kv_write(batch, queries, kv_heads, dim, kind, share.precision.kv, name="kv write")
-        turned = {"times": share.times, "dtype": kind}
         out = share.product(
             *("attention output", "attention.output", tokens, (self.output(),)),
             bias=self.output_bias,
@@ -96,14 +95,19 @@ class Attention:
         return (
             *share.product("qkv", "attention.qkv", tokens, self.products(), bias=self.qkv_bias),
             *(share.stage(norm, f"attention.{norm.name}") for norm in norms if self.qk_norm),
-            *share.ours(rotary(batch, queries, heads, dim, name="rotary q", **turned), "attention"),
-            *share.ours(
-                rotary(batch, queries, kv_heads, dim, name="rotary k", **turned), "attention"
-            ),
+            *self._turned(step, share, heads, "rotary q"),
+            *self._turned(step, share, kv_heads, "rotary k"),
             share.stage(write, "attention.kv write", runs=2),
             share.stage(self._scores(step, share, heads, kv_heads), "attention.scores"),
             *share.reduced(out, tokens, self.hidden),
         )
+
+    def _turned(self, step: Step, share: Share, heads: int, name: str) -> Stages:
+        """Rotary embedding of so many heads."""
+        kernels = rotary(
+            *(step.batch, step.queries, heads, self.head_dim, share.activation, name, share.times)
+        )
+        return share.ours(kernels, "attention")
 
     def _scores(self, step: Step, share: Share, heads: int, kv_heads: int) -> Cascade:
         """Attention itself."""

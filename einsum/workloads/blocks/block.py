@@ -24,14 +24,7 @@ Role: TypeAlias = Literal["linear", "head", "table", "norm", "bias", "router", "
 """What a weight is. Those that checkpoints quantise are `linear`, and a `head` of its own."""
 
 PARTS: Final[tuple[str, ...]] = (
-    "embedding",
-    "head",
-    "attention",
-    "mlp",
-    "experts",
-    "router",
-    "biases",
-    "norms",
+    *("embedding", "head", "attention", "mlp", "experts", "router", "biases", "norms"),
 )
 """Parts of a model in the order in which they are told; others follow."""
 

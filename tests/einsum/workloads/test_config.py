@@ -204,3 +204,68 @@ def test_sparse_layers_follow_step_and_exceptions() -> None:
     assert sparse_layers(read_config(QWEN3_MOE)[1]) == [0, 1, 2, 3]
     assert sparse_layers(read_config(QWEN3_MOE | {"decoder_sparse_step": 2})[1]) == [1, 3]
     assert sparse_layers(read_config(QWEN3_MOE | {"mlp_only_layers": [0, 3]})[1]) == [1, 2]
+
+
+def test_all_keys_without_a_place_are_told_at_once() -> None:
+    odd = LLAMA | {"n_widgets": 3, "gears": [1], "n_shared_experts": 1}
+    with pytest.raises(CoverageError) as told:
+        read_config(odd)
+    for words in ("'n_shared_experts' with value 1", "'n_widgets' (value 3), 'gears' (value [1])"):
+        assert words in str(told.value)
+    with pytest.raises(InputError, match=r"unknown keys 'a' \(value 1\), 'b' \(value 2\) for"):
+        read_config(LLAMA | {"a": 1, "b": 2})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rope_interleave", True),
+        ("rope_local_base_freq", 1e4),
+        ("hidden_dropout_prob", 0.1),
+        ("resid_pdrop", 0.1),
+        ("image_token_id", 7),
+        ("use_bfloat16", False),
+        ("mystery", None),
+        ("initializer_factor", 1.0),
+        ("layer_norm_epsilon", 1e-5),
+        ("do_sample", True),
+        ("_flash_attn_2_enabled", True),
+    ],
+)
+def test_keys_that_change_values_alone_are_known_by_rule(key: str, value: object) -> None:
+    assert read_config(LLAMA | {key: value})[2] == ()
+
+
+@pytest.mark.parametrize("key", ["use_moe", "experts", "top_k", "window", "kv_lora_rank"])
+def test_keys_that_may_change_a_count_are_not(key: str) -> None:
+    with pytest.raises(InputError, match=f"unknown key '{key}'"):
+        read_config(LLAMA | {key: 4})
+
+
+def test_an_unknown_architecture_is_read_as_another_when_asked() -> None:
+    odd = LLAMA | {"model_type": "sparkle", "gears": 7, "hidden_dropout": 0.1}
+    with pytest.raises(UnknownNameError, match="'sparkle'"):
+        read_config(odd)
+    _, config, warnings = read_config(odd, as_="llama")
+    assert config == read_config(LLAMA)[1]
+    said = "config: model_type 'sparkle' read as llama, as asked; keys that it does not read: gears"
+    assert warnings == (said,)
+    with pytest.raises(UnknownNameError, match="architecture to read a config as 'lama'"):
+        read_config(odd, as_="lama")
+    with pytest.raises(InputError, match="expected the key 'num_key_value_heads'"):
+        read_config(odd, as_="qwen3")
+
+
+def test_of_a_config_with_several_parts_the_text_is_read() -> None:
+    both = {"model_type": "seer", "torch_dtype": "float16", "projector_depth": 2}
+    both |= {"text_config": QWEN2, "vision_config": {"model_type": "eye", "depth": 2}}
+    _, config, warnings = read_config(both)
+    assert config == read_config(QWEN2 | {"torch_dtype": "float16"})[1]
+    assert warnings == ("config: text_config alone is read, without vision_config",)
+    assert read_config(both, part="text")[1] == config
+    with pytest.raises(UnknownNameError, match=r"'eye'"):
+        read_config(both, part="vision")
+    with pytest.raises(UnknownNameError, match=r"part of a config 'sound'; known: text, vision"):
+        read_config(both, part="sound")
+    with pytest.raises(InputError, match="expected the key 'vision_config' with a table"):
+        read_config(QWEN2, part="vision")

@@ -81,10 +81,9 @@ def test_an_argument_overrules_the_quantised_format() -> None:
     [
         (
             {"quant_method": "exl2"},
-            r"'exl2' is not modelled; .* awq, compressed-tensors, fp8, gptq, modelopt",
+            r"'exl2' is not modelled; .* awq, .*compressed-tensors, .*gptq, .*modelopt",
         ),
-        ({"quant_method": "gptq", "bits": 3, "group_size": 128}, r"bits: 3 is not modelled"),
-        ({"quant_method": "gptq", "bits": 4, "group_size": -1}, r"group_size: -1 is not modelled"),
+        ({"quant_method": "gptq", "bits": 40}, r"bits: 40 is not modelled"),
     ],
 )
 def test_other_ways_of_quantising_are_refused(quantised: dict[str, Any], message: str) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from hwmodel.einsum.workloads.config import ARCHITECTURES, SHIPPED, shipped_configs
+from hwmodel.einsum.workloads.config import SHIPPED, shipped_configs
 from hwmodel.einsum.workloads.model import model
+from hwmodel.einsum.workloads.registry import known
 
 COUNTED = Path(__file__).resolve().parents[3] / "validation/data/transformers/counts.jsonl"
 CONFIGS = Path(__file__).resolve().parents[4] / "shared/data/configs"
@@ -21,7 +22,7 @@ def counted() -> tuple[dict[str, Any], ...]:
     return tuple(record for line in lines if "parameters" in (record := json.loads(line)))
 
 
-SMALL = [each for each in counted() if "config" in each and each["model_type"] in ARCHITECTURES]
+SMALL = [each for each in counted() if "config" in each and known(each["model_type"])]
 REAL = {each["file"]: each["parameters"] for each in counted() if "file" in each}
 
 

@@ -17,15 +17,10 @@ def step(model, batch):
     llm = hw.model(model)
     estimate = hw.predict(llm.decode(batch=batch, context=1024), on=h200)
     gate_up = next(part for part in estimate.parts if part.name == "experts gate-up")
-    inputs = batch * MODELS[model][1] * llm.config.hidden_size * 2
-    expert = 2 * llm.config.hidden_size * width(llm.config) * 2
+    inputs = batch * MODELS[model][1] * llm.network.hidden * 2
+    expert = 2 * llm.network.hidden * llm.network.split("experts").pieces * 2
     touched = (gate_up.counts.read["dram"] - inputs) / expert
     return {"touched": touched, "share": touched / MODELS[model][0], "tpot_s": estimate.time_s}
-
-
-def width(config):
-    """Columns of one expert: some configs give it a key of its own."""
-    return config.moe_intermediate_size or config.intermediate_size
 
 
 found = hw.sweep(step, model=list(MODELS), batch=np.arange(1, 257))

@@ -9,6 +9,7 @@ import pytest
 from hwmodel.einsum.workloads.blocks.attention import Attention
 from hwmodel.einsum.workloads.blocks.mixture import Mixture
 from hwmodel.einsum.workloads.config import SHIPPED, read_config, shipped_configs
+from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.record import Config
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 
@@ -269,3 +270,33 @@ def test_of_a_config_with_several_parts_the_text_is_read() -> None:
         read_config(both, part="sound")
     with pytest.raises(InputError, match="expected the key 'vision_config' with a table"):
         read_config(QWEN2, part="vision")
+
+
+@pytest.mark.parametrize(
+    ("keys", "positions"),
+    [
+        ({}, None),
+        ({"max_position_embeddings": 4096}, 4096),
+        ({"max_position_embeddings": 4096, "rope_scaling": {"type": "linear", "factor": 4}}, 16384),
+        (
+            {
+                "max_position_embeddings": 32768,
+                "rope_scaling": {
+                    **{"rope_type": "yarn", "factor": 4.0},
+                    "original_max_position_embeddings": 32768,
+                },
+            },
+            131072,
+        ),
+        ({"max_position_embeddings": 131072, "rope_scaling": {"rope_type": "llama3"}}, 131072),
+        ({"max_position_embeddings": "many"}, None),
+    ],
+)
+def test_positions_are_stretched_as_the_rotary_embedding_is(
+    keys: dict[str, Any], positions: int | None
+) -> None:
+    small = {
+        **{"model_type": "llama", "hidden_size": 64, "intermediate_size": 64, "vocab_size": 10},
+        **{"num_hidden_layers": 1, "num_attention_heads": 1, "torch_dtype": "bfloat16"},
+    }
+    assert model(small | keys).config.positions == positions

@@ -1,4 +1,4 @@
-"""The verbs: what they refuse, and what several devices mean."""
+"""`predict`: what it refuses, what several devices mean, which stack an answer is of."""
 
 import json
 from typing import Any
@@ -7,9 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import hwmodel
-from hwmodel.bounds.limit import Limit
 from hwmodel.hardware.catalogue import device
-from hwmodel.network.topologies import topology
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.verbs.cases import predict_lines
 
@@ -82,45 +80,9 @@ def test_a_machine_that_no_model_covers_is_refused() -> None:
         hwmodel.predict(GEMM, on="h2000")
 
 
-def test_compare_takes_a_list() -> None:
-    with pytest.raises(InputError, match="one machine or more"):
-        hwmodel.compare(GEMM, on=[])
-    with pytest.raises(InputError, match="compare: on: expected a list"):
-        hwmodel.compare(GEMM, on="h200")
-    both = hwmodel.compare(GEMM, on=["h200", H200])
-    assert both.estimates[0].time_s == both.estimates[1].time_s
-
-
 def test_a_power_limit_that_leaves_nothing_is_refused() -> None:
     with pytest.raises(InputError, match=r"power limit: .*found 50 W"):
         hwmodel.predict(GEMM, on=H200.but(power={"limit": "50 W"}))
-
-
-def test_the_bound_of_a_workload_is_below_its_prediction() -> None:
-    limit = hwmodel.bound(GEMM, on=H200)
-    assert isinstance(limit, Limit)
-    assert limit.dram_bytes == 3 * 64 * 64 * 2
-    # 24,576 bytes at 4.8 TB/s take 5.12 ns; the kernel moves no more, and takes some 2.7 us.
-    assert float(limit.gap_to_bound) == 0
-    took_s = float(hwmodel.predict(GEMM, on=H200).time_s)
-    assert_allclose(limit.time_over_limit, took_s / 5.12e-9)
-
-
-def test_the_gap_is_the_share_of_the_traffic_that_the_bound_does_not_ask_for() -> None:
-    """Row blocks of a tall product read B again: 16 x 16 waves from an L2 of 50 MB."""
-    tall = hwmodel.workloads.gemm(M=65536, N=16384, K=16384)
-    limit, found = hwmodel.bound(tall, on=H200), hwmodel.predict(tall, on=H200)
-    assert isinstance(limit, Limit)
-    moved = float(found.dram_bytes_read + found.dram_bytes_written)
-    assert moved > 1.5 * float(limit.dram_bytes)
-    assert_allclose(limit.gap_to_bound, 1 - float(limit.dram_bytes) / moved)
-
-
-def test_a_collective_takes_a_topology_by_name_or_as_a_value() -> None:
-    by_name = hwmodel.collective("all_gather", 2**20, 8, "h100", topology="dgx-h100")
-    by_value = hwmodel.collective("all_gather", 2**20, 8, "h100", topology=topology("dgx-h100"))
-    assert by_name.time_s == by_value.time_s
-    assert "DGX H100" in by_name.device
 
 
 @pytest.mark.parametrize(
@@ -157,44 +119,3 @@ def test_a_context_beyond_the_models_positions_is_told_point_by_point() -> None:
     short, long = predict_lines(lines)
     assert not any("beyond the" in words for words in short["warnings"])
     assert any("a context of 200,000 tokens is beyond the" in words for words in long["warnings"])
-
-
-@pytest.mark.parametrize(
-    ("keys", "positions"),
-    [
-        ({}, None),
-        ({"max_position_embeddings": 4096}, 4096),
-        ({"max_position_embeddings": 4096, "rope_scaling": {"type": "linear", "factor": 4}}, 16384),
-        (
-            {
-                "max_position_embeddings": 32768,
-                "rope_scaling": {
-                    **{"rope_type": "yarn", "factor": 4.0},
-                    "original_max_position_embeddings": 32768,
-                },
-            },
-            131072,
-        ),
-        ({"max_position_embeddings": 131072, "rope_scaling": {"rope_type": "llama3"}}, 131072),
-        ({"max_position_embeddings": "many"}, None),
-    ],
-)
-def test_positions_are_stretched_as_the_rotary_embedding_is(
-    keys: dict[str, Any], positions: int | None
-) -> None:
-    small = {
-        **{"model_type": "llama", "hidden_size": 64, "intermediate_size": 64, "vocab_size": 10},
-        **{"num_hidden_layers": 1, "num_attention_heads": 1, "torch_dtype": "bfloat16"},
-    }
-    assert hwmodel.model(small | keys).config.positions == positions
-
-
-def test_what_no_kernel_computes_has_a_bound_all_the_same() -> None:
-    """3 x 8 x 8 in, 4 x 6 x 6 out, 4 filters of 3 x 3 x 3: 192 + 144 + 108 elements of 2 bytes."""
-    work = hwmodel.workloads.conv2d(batch=1, channels=3, filters=4, height=8, width=8, window=3)
-    found = hwmodel.bound(work, "h200")
-    assert found.bound.dram_bytes == 2 * (192 + 144 + 108)
-    with pytest.raises(CoverageError, match="no GPU schedule computes it"):
-        hwmodel.bound(work, "h200", kernel="triton")
-    with pytest.raises(CoverageError, match="no GPU schedule computes it"):
-        hwmodel.predict(work, "h200")

@@ -1,0 +1,43 @@
+"""`bound`: below predictions, and there without kernels too."""
+
+import pytest
+from numpy.testing import assert_allclose
+
+import hwmodel
+from hwmodel.bounds.limit import Limit
+from hwmodel.hardware.catalogue import device
+from hwmodel.quantity.errors import CoverageError
+
+H200 = device("h200")
+GEMM = hwmodel.workloads.gemm(M=64, N=64, K=64)
+
+
+def test_the_bound_of_a_workload_is_below_its_prediction() -> None:
+    limit = hwmodel.bound(GEMM, on=H200)
+    assert isinstance(limit, Limit)
+    assert limit.dram_bytes == 3 * 64 * 64 * 2
+    # 24,576 bytes at 4.8 TB/s take 5.12 ns; the kernel moves no more, and takes some 2.7 us.
+    assert float(limit.gap_to_bound) == 0
+    took_s = float(hwmodel.predict(GEMM, on=H200).time_s)
+    assert_allclose(limit.time_over_limit, took_s / 5.12e-9)
+
+
+def test_the_gap_is_the_share_of_the_traffic_that_the_bound_does_not_ask_for() -> None:
+    """Row blocks of a tall product read B again: 16 x 16 waves from an L2 of 50 MB."""
+    tall = hwmodel.workloads.gemm(M=65536, N=16384, K=16384)
+    limit, found = hwmodel.bound(tall, on=H200), hwmodel.predict(tall, on=H200)
+    assert isinstance(limit, Limit)
+    moved = float(found.dram_bytes_read + found.dram_bytes_written)
+    assert moved > 1.5 * float(limit.dram_bytes)
+    assert_allclose(limit.gap_to_bound, 1 - float(limit.dram_bytes) / moved)
+
+
+def test_what_no_kernel_computes_has_a_bound_all_the_same() -> None:
+    """3 x 8 x 8 in, 4 x 6 x 6 out, 4 filters of 3 x 3 x 3: 192 + 144 + 108 elements of 2 bytes."""
+    work = hwmodel.workloads.conv2d(batch=1, channels=3, filters=4, height=8, width=8, window=3)
+    found = hwmodel.bound(work, "h200")
+    assert found.bound.dram_bytes == 2 * (192 + 144 + 108)
+    with pytest.raises(CoverageError, match="no GPU schedule computes it"):
+        hwmodel.bound(work, "h200", kernel="triton")
+    with pytest.raises(CoverageError, match="no GPU schedule computes it"):
+        hwmodel.predict(work, "h200")

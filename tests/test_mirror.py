@@ -1,0 +1,152 @@
+"""Tests stand where their modules stand: einsum/counts.py has tests/einsum/test_counts.py.
+
+A module without a test file of its own is named here, with the file that tests it and why; so is a
+test file that belongs to no single module.
+"""
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("hwmodel", "einsum", "mappers", "kernels", "validation")
+
+ELSEWHERE = {
+    # A part of one theorem, count or value, which is tested as a whole.
+    "hwmodel/bounds/limit.py": ("hwmodel/verbs/test_bound.py", "the answer of the verb"),
+    "hwmodel/bounds/recognise.py": ("hwmodel/bounds/test_pairs.py", "what pairs are found in"),
+    "hwmodel/machines/*/rates.py": ("test_machines.py", "laws of every machine"),
+    "hwmodel/machines/run.py": ("hwmodel/machines/test_driver.py", "what the driver is told"),
+    "hwmodel/machines/gpu/calls.py": ("hwmodel/machines/gpu/test_predict.py", "its activities"),
+    "hwmodel/machines/gpu/schedules/cublas_rules.py": (
+        "hwmodel/machines/gpu/schedules/test_cublas.py",
+        "the rules of cuBLAS, by measured launches",
+    ),
+    "hwmodel/machines/mcu/libraries.py": ("hwmodel/machines/mcu/test_predict.py", "values"),
+    "hwmodel/machines/spatial/[blcp]*.py": (
+        "hwmodel/machines/spatial/test_nest.py",
+        "one count: checked by walks of whole nests",
+    ),
+    "hwmodel/spine/certificate.py": ("mappers/test_mapper.py", "made by proposals"),
+    "einsum/network.py": ("einsum/workloads/test_model.py", "stages of models"),
+    "einsum/reader.py": ("einsum/test_notation.py", "what the notation is read by"),
+    "hwmodel/whatif/variants.py": ("hwmodel/whatif/test_sensitivity.py", "its variants"),
+    # One value a file, of which all are asked together.
+    "hwmodel/machines/gpu/libraries/*.py": (
+        "hwmodel/machines/gpu/libraries/test_shipped.py",
+        "every library, by the collection",
+    ),
+    "einsum/workloads/quantisation/*.py": (
+        "einsum/workloads/quantisation/test_quantisation.py",
+        "every method, by configs",
+    ),
+    "einsum/workloads/architectures/*.py": (
+        "einsum/workloads/test_config.py",
+        "every architecture, by configs",
+    ),
+    "einsum/workloads/blocks/*.py": ("einsum/workloads/blocks/test_network.py", "whole layers"),
+    "einsum/workloads/record.py": ("einsum/workloads/test_config.py", "what configs are read into"),
+    "einsum/workloads/formats.py": (
+        "einsum/workloads/quantisation/test_quantisation.py",
+        "formats module by module",
+    ),
+    # What is shown is tested by what is printed, drawn or written.
+    "hwmodel/show/columns.py": ("hwmodel/show/test_fields.py", "the list of fields"),
+    "hwmodel/show/datasheet.py": ("hwmodel/show/test_text.py", "a device's sheet"),
+    "hwmodel/show/workload.py": ("hwmodel/show/test_html.py", "workloads in notebooks"),
+    "hwmodel/show/writers.py": ("hwmodel/sweeps/test_table.py", "files of tables"),
+    "hwmodel/show/pictures/*.py": ("hwmodel/show/pictures/test_gallery.py", "every picture"),
+    "hwmodel/text/*.py": ("hwmodel/show/test_html.py", "what answers are printed with"),
+    # A sweep is tested whole: in one process and in several, in memory and in files.
+    "hwmodel/sweeps/*.py": ("hwmodel/sweeps/test_run.py", "sweeps as they are run"),
+    # A verb is its record; the four ways of asking are walked together.
+    "hwmodel/verbs/attention_units.py": (
+        "hwmodel/machines/gpu/test_attention_units.py",
+        "the survey and its command",
+    ),
+    "hwmodel/verbs/calibrate.py": ("validation/test_plan.py", "the plan and its command"),
+    "hwmodel/verbs/energy.py": ("hwmodel/hardware/test_energy_tables.py", "and its command"),
+    "hwmodel/verbs/plac*.py": ("hwmodel/verbs/test_place.py", "parts of one verb"),
+    "hwmodel/verbs/plot.py": ("hwmodel/show/pictures/test_gallery.py", "and its command"),
+    "hwmodel/verbs/sensitivity.py": ("hwmodel/verbs/test_explain.py", "and its command"),
+    "hwmodel/verbs/einsums.py": ("hwmodel/verbs/test_map.py", "users' Einsums"),
+    "hwmodel/verbs/*.py": ("hwmodel/verbs/test_ask.py", "every record, by every way of asking"),
+    # Mappers: parts of one search, each answer proven against exhaustive ones.
+    "mappers/fusion/*.py": ("mappers/fusion/test_fuse.py", "counts of fused trees"),
+    "mappers/nests/picture.py": ("mappers/nests/test_certify.py", "drawn from answers"),
+    "mappers/nests/unfused.py": ("mappers/test_cascades.py", "Einsum by Einsum"),
+    "mappers/nests/interleave.py": ("mappers/test_cascades.py", "a mapspace of cascades"),
+    "mappers/nests/*.py": ("mappers/nests/test_tiles.py", "costs and answers of nests"),
+    "mappers/placement/problem.py": ("mappers/placement/test_exact.py", "posed and solved"),
+    # Triton kernels of one shape; `operands` is what all wrappers check with.
+    "kernels/operands.py": ("kernels/test_gemm.py", "refusals of every wrapper"),
+    "kernels/*.py": ("kernels/test_rows.py", "row kernels, by one reference"),
+    # Runs on a GPU, or is what runs there; the order of measuring is tested with a fake one.
+    "validation/measure/vllm_*.py": ("validation/measure/test_vllm_engine.py", "a GPU's"),
+    "validation/measure/engine_rows.py": ("validation/measure/test_vllm_engine.py", "a GPU's"),
+    "validation/measure/*.py": ("validation/measure/test_own_gpu.py", "needs a GPU to run"),
+    "validation/pictures.py": ("hwmodel/verbs/test_validate.py", "drawn by the verb"),
+}
+"""Modules without a test file of their own -> what tests them, and why there."""
+
+OF_SEVERAL = {
+    "docs/test_docs.py": "the pages in docs/",
+    "examples/test_studies.py": "the notebooks and studies in examples/",
+    "hwmodel/test_cli_output.py": "processes whose output cannot be written",
+    "hwmodel/machines/gpu/test_floors.py": "what no GPU's estimate goes below",
+    "hwmodel/machines/gpu/test_formats.py": "number formats through a whole estimate",
+    "hwmodel/machines/gpu/test_generations.py": "measured differences of generations",
+    "einsum/workloads/test_quantised.py": "models of quantised checkpoints, whole",
+    "einsum/workloads/quantisation/test_checkpoints.py": "published checkpoints, whole",
+    "validation/test_foreign_rows.py": "rows that others measured",
+    "validation/test_held_out.py": "errors on rows that no fit saw",
+}
+"""Test files of no single module -> what they are of."""
+
+
+def modules() -> list[str]:
+    """Every module but the face and its door, by its path from the root."""
+    found: list[str] = []
+    for top in (ROOT / name for name in FOLDERS):
+        links = {path for path in top.iterdir() if path.is_symlink()}
+        found += [
+            path.relative_to(ROOT).as_posix()
+            for path in sorted(top.rglob("*.py"))
+            if not links.intersection(path.parents)
+            and path.name not in ("__init__.py", "__main__.py")
+        ]
+    return found
+
+
+def mirrored(module: str) -> str:
+    """The path of a module's test file, below tests/."""
+    folder, _, name = module.rpartition("/")
+    return f"{folder}/test_{name}"
+
+
+ALONE = [module for module in modules() if not (ROOT / "tests" / mirrored(module)).exists()]
+
+
+def test_every_module_is_tested_where_it_stands_or_is_named() -> None:
+    strange = [m for m in ALONE if not any(fnmatch(m, pattern) for pattern in ELSEWHERE)]
+    assert not strange, f"add tests/{mirrored(strange[0])}, or say in ELSEWHERE what tests it"
+
+
+@pytest.mark.parametrize("pattern", ELSEWHERE)
+def test_what_is_named_is_needed_and_its_test_exists(pattern: str) -> None:
+    found, why = ELSEWHERE[pattern]
+    assert why
+    assert (ROOT / "tests" / found).is_file()
+    assert any(fnmatch(module, pattern) for module in ALONE), f"{pattern}: names no module"
+
+
+def test_every_test_file_stands_beside_a_module_or_says_of_what_it_is() -> None:
+    beside = {mirrored(module) for module in modules()}
+    files = {
+        path.relative_to(ROOT / "tests").as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if path.parent != ROOT / "tests"
+    }
+    assert not files - beside - set(OF_SEVERAL)
+    assert set(OF_SEVERAL) <= files - beside

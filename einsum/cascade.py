@@ -16,7 +16,7 @@ stands for a whole sweep. Nothing here knows any hardware.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
@@ -219,6 +219,26 @@ class Initial:
     value: float
 
 
+class Form:
+    """What cascades that differ in their numbers alone have in common.
+
+    It holds what follows from it, whatever the numbers are (`hwmodel.einsum.known`).
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[Any, Any] = {}
+
+
+@lru_cache(maxsize=4096)
+def _form(*said: Any) -> Form:
+    """One form for all that say the same."""
+    return Form()
+
+
+def _is_one(share: Amount) -> bool:
+    return isinstance(share, (int, float)) and share == 1
+
+
 @dataclass(frozen=True, repr=False)
 class Cascade(Shown):
     """Einsums in order, over declared ranks and tensors.
@@ -258,11 +278,40 @@ class Cascade(Shown):
         return {}
 
     @cached_property
+    def form(self) -> Form:
+        """What it has in common with all cascades that differ in their numbers alone."""
+        return _form(
+            tuple(
+                (r.name, r.parent, r.part, r.iterative, r.distribution and r.distribution.over)
+                for r in self.ranks.values()
+            ),
+            tuple(self.tensors.values()),
+            tuple(
+                (
+                    *(e.output, e.expression, e.reductions),
+                    tuple((b.terms, b.low is None, b.high is None) for b in e.bands),
+                    *(_is_one(e.density), _is_one(e.probability)),
+                )
+                for e in self.einsums
+            ),
+            self.initials,
+            self.outputs,
+        )
+
+    def told(self, form: Form) -> "Cascade":
+        """The same cascade, which knows its form without having worked it out."""
+        vars(self)["form"] = form
+        return self
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Tensors that Einsums read and none makes, in the order of declaration."""
-        made = {e.name for e in self.einsums}
-        read = {access.tensor for e in self.einsums for access in e.reads}
-        return tuple(name for name in self.tensors if name in read and name not in made)
+        kept = self.form.known
+        if "inputs" not in kept:
+            made = {e.name for e in self.einsums}
+            read = {access.tensor for e in self.einsums for access in e.reads}
+            kept["inputs"] = tuple(n for n in self.tensors if n in read and n not in made)
+        return kept["inputs"]
 
     def with_sizes(self, **sizes: Amount) -> "Cascade":
         """The same cascade with other extents, without asking its origin.

@@ -13,11 +13,12 @@ expectation; arrays give float64.
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TypeAlias
 
 from hwmodel.einsum.cascade import Access, Apply, Cascade, Einsum, Expression, accesses, gathered
 from hwmodel.einsum.distribution import expected_tiles as expected_tiles
 from hwmodel.einsum.distribution import touched_members as touched_members
-from hwmodel.einsum.known import known
+from hwmodel.einsum.known import known, of_form
 from hwmodel.einsum.operators import OPERATORS
 from hwmodel.einsum.space import extent, larger, region, smaller
 from hwmodel.quantity.dtypes import bytes_of, dtype
@@ -40,20 +41,47 @@ def operation_counts(einsum: Einsum, cascade: Cascade) -> dict[tuple[str, str], 
     """Operations of one run of the Einsum, by (primitive kind, dtype)."""
     every = points(einsum, cascade)
     counts: dict[tuple[str, str], Amount] = {}
-    for kind, times, tensors in _map_operations(einsum.expression):
-        key = kind, _widest(tensors, einsum, cascade)
+    mapped, folds = _operations(cascade, einsum.output, einsum.expression, einsum.reductions)
+    for key, times in mapped:
         counts[key] = counts.get(key, 0) + (every if times == 1 else every * times)
+    for kept, kinds in folds:
+        folded = every if kept is None else _thinned(einsum, region(einsum, cascade, kept))
+        for key, times in kinds:
+            counts[key] = counts.get(key, 0) + folded * times
+    return counts
+
+
+Kinds: TypeAlias = tuple[tuple[tuple[str, str], int], ...]
+"""(primitive kind, dtype), and how often at each point."""
+
+
+@of_form
+def _operations(
+    cascade: Cascade,
+    output: Access,
+    expression: Expression,
+    reductions: tuple[tuple[str, str], ...],
+) -> tuple[Kinds, tuple[tuple[tuple[str, ...] | None, Kinds], ...]]:
+    """Operations of an Einsum: of its map, and of each operator that folds the ranks named.
+
+    The first of these folds every point (None).
+    """
+    einsum = Einsum(output, expression, reductions)
+    mapped = tuple(
+        ((kind, _widest(tensors, einsum, cascade)), times)
+        for kind, times, tensors in _map_operations(expression)
+    )
     kept = list(einsum.ranks)
     previous = ""
-    for rank, name in reversed(einsum.reductions):
+    folds: list[tuple[tuple[str, ...] | None, Kinds]] = []
+    for rank, name in reversed(reductions):
         if name != previous:
-            folded = _thinned(einsum, region(einsum, cascade, kept)) if previous else every
-            for kind, times in OPERATORS[name].kinds:
-                key = kind, _widest(_read_tensors(einsum.expression), einsum, cascade)
-                counts[key] = counts.get(key, 0) + folded * times
+            widest = _widest(_read_tensors(expression), einsum, cascade)
+            kinds = tuple(((kind, widest), times) for kind, times in OPERATORS[name].kinds)
+            folds.append((tuple(kept) if previous else None, kinds))
         kept.remove(rank)
         previous = name
-    return counts
+    return mapped, tuple(folds)
 
 
 def cascade_counts(cascade: Cascade) -> dict[tuple[str, str], Amount]:
@@ -123,6 +151,9 @@ def touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
     that it takes: exact for `stride*y + r`, an upper bound for more than two terms. A gather reads
     one row per position, but no more rows than the table has. An axis at a fixed place counts 1.
     """
+    axes = _plain_axes(cascade, access, einsum.expression)
+    if axes is not None:
+        return region(einsum, cascade, axes)
     skipped = set(gathered(einsum.expression))
     plain: list[str] = []
     count: Amount = 1
@@ -141,6 +172,15 @@ def touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
         else:
             plain += ranks
     return count * region(einsum, cascade, list(dict.fromkeys(plain)))
+
+
+@of_form
+def _plain_axes(cascade: Cascade, access: Access, expression: Expression) -> tuple[str, ...] | None:
+    """The ranks of an access whose every index is one rank or a fixed place; None of others."""
+    skipped = set(gathered(expression))
+    if any(len(i.terms) > 1 or skipped.intersection(r for r, _ in i.terms) for i in access.indices):
+        return None
+    return access.ranks
 
 
 def _position_ranks(expression: Expression) -> tuple[str, ...]:
@@ -162,22 +202,24 @@ def footprint(tensor: str, cascade: Cascade) -> Amount:
 
     A tensor that is recurrent along a rank keeps one slice: each step overwrites the one before.
     """
-    stored = stored_ranks(tensor, cascade)
     widest: Amount | None = None
-    for einsum in cascade.einsums:
-        for access in (einsum.output, *einsum.reads):
-            if access.tensor == tensor:
-                count = _kept_slice(access, stored, einsum, cascade)
-                widest = count if widest is None else larger(widest, count)
+    for position, access in _slices(cascade, tensor):
+        count = touched(access, cascade.einsums[position], cascade)
+        widest = count if widest is None else larger(widest, count)
     return elements(tensor, cascade) if widest is None else widest
 
 
-def _kept_slice(
-    access: Access, stored: tuple[str, ...], einsum: Einsum, cascade: Cascade
-) -> Amount:
-    spans = cascade.tensors[access.tensor].ranks
-    kept = tuple(i for i, rank in zip(access.indices, spans, strict=True) if rank in stored)
-    return touched(Access(access.tensor, kept), einsum, cascade)
+@of_form
+def _slices(cascade: Cascade, tensor: str) -> tuple[tuple[int, Access], ...]:
+    """Each access of a tensor, with the place of its Einsum, at the axes that are stored."""
+    stored, spans = stored_ranks(tensor, cascade), cascade.tensors[tensor].ranks
+    found: list[tuple[int, Access]] = []
+    for position, einsum in enumerate(cascade.einsums):
+        for access in (einsum.output, *einsum.reads):
+            if access.tensor == tensor:
+                pairs = zip(access.indices, spans, strict=True)
+                found.append((position, Access(tensor, tuple(i for i, r in pairs if r in stored))))
+    return tuple(dict.fromkeys(found))
 
 
 @lru_cache(maxsize=4096)

@@ -1,7 +1,8 @@
 """What is worked out of a cascade once, and kept with it: what its tensors hold, what it becomes.
 
 A cascade never changes, so that what follows from it alone can stay with it for as long as it
-lives. What holds arrays does not: a sweep's would fill the memory.
+lives. What holds arrays does not: a sweep's would fill the memory. What follows from its form, that
+is without its numbers, stays with the form: a cascade of another size finds it there.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.quantity.remembered import single
+from hwmodel.quantity.remembered import PLAIN, single
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,13 +31,33 @@ def known(
             answer = cascade.known.get(key, _UNKNOWN)
             if answer is _UNKNOWN:
                 answer = function(cascade, *more, **given)
-                if keep(answer):
+                if answer.__class__ in PLAIN or keep(answer):
                     cascade.known[key] = answer
             return answer
 
         return call
 
     return decorated
+
+
+def of_form(
+    function: Callable[Concatenate[Cascade, P], R],
+) -> Callable[Concatenate[Cascade, P], R]:
+    """A function that looks at no number of a cascade: one answer for all of a form.
+
+    Beside the cascade it takes words, and what is part of Einsums.
+    """
+
+    @wraps(function)
+    def call(cascade: Cascade, *more: P.args, **given: P.kwargs) -> R:
+        kept = cascade.form.known
+        key = (function, *more, *given.items())
+        answer = kept.get(key, _UNKNOWN)
+        if answer is _UNKNOWN:
+            answer = kept[key] = function(cascade, *more, **given)
+        return answer
+
+    return call
 
 
 def at_one_size(cascade: Cascade) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hwmodel.einsum.cascade import Access, Cascade
+from hwmodel.einsum.known import of_form
 from hwmodel.einsum.space import extent
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -35,11 +36,16 @@ def passes(cascade: Cascade) -> dict[tuple[str, str], int]:
 
     A partitioned rank goes by its parent's name where a tensor has all of its parts.
     """
+    return dict(_of_cascade(cascade))
+
+
+@of_form
+def _of_cascade(cascade: Cascade) -> tuple[tuple[tuple[str, str], int], ...]:
     parts = {rank.name: rank.parent for rank in cascade.ranks.values() if rank.parent is not None}
     order = {rank.name: rank.part for rank in cascade.ranks.values()}
     tensors = tuple((tensor.name, tensor.ranks) for tensor in cascade.tensors.values())
     einsums = tuple((einsum.output, einsum.reads) for einsum in cascade.einsums)
-    return dict(_passes(einsums, tensors, tuple(parts.items()), tuple(order.items())))
+    return _passes(einsums, tensors, tuple(parts.items()), tuple(order.items()))
 
 
 def live_footprint(cascade: Cascade, rank: str) -> LiveFootprint:

@@ -12,13 +12,14 @@ float64.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.einsum.cascade import Band, Cascade, Einsum, Rank
 from hwmodel.einsum.distribution import touched_members
+from hwmodel.einsum.known import of_form
 from hwmodel.quantity.arithmetic import ceil_div, floor_div
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.units import Amount
@@ -40,6 +41,10 @@ def extent(ranks: Iterable[str], cascade: Cascade) -> Amount:
     """Points of the product of ranks: parts of a partition together count their parent once."""
     answer: Amount = 1
     left: list[str] = list(dict.fromkeys(ranks))
+    if _is_free(cascade, tuple(left)):
+        for name in left:
+            answer = answer * cascade.ranks[name].size
+        return answer
     while left:
         rank = cascade.ranks[left[0]]
         taken, size = [rank.name], rank.size
@@ -57,58 +62,120 @@ def extent(ranks: Iterable[str], cascade: Cascade) -> Amount:
     return answer
 
 
+@of_form
+def _is_free(cascade: Cascade, ranks: tuple[str, ...]) -> bool:
+    """Whether no rank of a product depends on data, is drawn from by another, or is a part."""
+    chosen = [cascade.ranks[name] for name in ranks]
+    if any(rank.parent is not None and rank.parent in cascade.ranks for rank in chosen):
+        return False
+    return all(rank.distribution is None for rank in chosen)
+
+
 def region(einsum: Einsum, cascade: Cascade, ranks: Sequence[str] | None = None) -> Amount:
     """Points of the Einsum's space projected onto `ranks` (default: all), bands applied.
 
     Density and probability are left out. Raises `CoverageError` for bands that have no closed form
     here: over three ranks or more, with other coefficients than 1 and -1, or chained.
     """
-    kept = einsum.ranks if ranks is None else ranks
+    kept = einsum.ranks if ranks is None else tuple(ranks)
+    if not einsum.bands:
+        return _unbanded(einsum.ranks, cascade, kept)
+    bands = _merged(einsum.bands)
+    loops, free = _banded(cascade, einsum.name, einsum.ranks, tuple(b[0] for b in bands), kept)
     answer: Amount = 1
+    for (_, low, high), of_band in zip(bands, loops, strict=True):
+        answer = answer * _in_band(cascade, of_band, low, high, einsum.name)
+    return answer * _unbanded(einsum.ranks, cascade, free)
+
+
+def _in_band(
+    cascade: Cascade,
+    loops: "tuple[Loops, ...]",
+    low: Amount | None,
+    high: Amount | None,
+    einsum: str,
+) -> Amount:
+    """Points of one band, worked out once for all Einsums of a cascade that have it."""
+    key = None
+    if not isinstance(low, np.ndarray) and not isinstance(high, np.ndarray):
+        key = (_in_band, loops, low, high)
+        if key in cascade.known:
+            return cascade.known[key]
+    axes = [
+        (_axis_of(name, inside, cascade)[0], sign, wanted) for name, sign, inside, wanted in loops
+    ]
+    found = _band_points(axes, low, high, einsum)
+    if key is not None and isinstance(found, int):
+        cascade.known[key] = found
+    return found
+
+
+Loops: TypeAlias = tuple[str, int, tuple[str, ...], bool]
+"""A rank of a band, its sign, the loops that it is seen through, and whether it is wanted."""
+
+
+@of_form
+def _banded(
+    cascade: Cascade,
+    einsum: str,
+    ranks: tuple[str, ...],
+    bands: tuple[tuple[tuple[str, int], ...], ...],
+    kept: tuple[str, ...],
+) -> tuple[tuple[tuple[Loops, ...], ...], tuple[str, ...]]:
+    """The loops of each band over `ranks`, projected onto `kept`; and those of `kept` left over."""
     banded: set[str] = set()
-    for terms, low, high in _merged(einsum.bands):
+    found: list[tuple[Loops, ...]] = []
+    for terms in bands:
         taken: list[str] = []
-        axes: list[tuple[Axis, int, bool]] = []
+        loops: list[Loops] = []
         for name, sign in terms:
-            axis, parts = _axis_of(name, einsum.ranks, cascade)
+            _, parts = _axis_of(name, ranks, cascade)
             if not _outermost(
                 parts,
                 [r.name for r in cascade.ranks.values() if r.parent == name and name not in parts],
                 cascade,
             ):
                 raise CoverageError(
-                    f"Einsum {einsum.name}: a band over {name} needs its outer parts as loops"
+                    f"Einsum {einsum}: a band over {name} needs its outer parts as loops"
                 )
             if banded & set(parts):
                 raise CoverageError(
-                    f"Einsum {einsum.name}: bands that share rank {name} with another band have no"
+                    f"Einsum {einsum}: bands that share rank {name} with another band have no"
                     " closed form; expected bands over separate pairs of ranks"
                 )
-            inside = [part for part in parts if part in kept]
+            inside = tuple(part for part in parts if part in kept)
+            seen = ranks
             if inside and len(inside) < len(parts):
                 if not _outermost(inside, parts, cascade):
                     raise CoverageError(
-                        f"Einsum {einsum.name}: a band over {name} seen by its inner part alone;"
+                        f"Einsum {einsum}: a band over {name} seen by its inner part alone;"
                         " expected the outer parts beside it"
                     )
-                axis, inside = _axis_of(name, inside, cascade)
+                seen = inside
             taken += parts
-            axes.append((axis, sign, bool(inside)))
+            loops.append((name, sign, seen, bool(inside)))
         banded |= set(taken)
-        answer = answer * _band_points(axes, low, high, einsum.name)
-    return answer * _unbanded(einsum, cascade, [r for r in kept if r not in banded])
+        found.append(tuple(loops))
+    return tuple(found), tuple(rank for rank in kept if rank not in banded)
 
 
-def _unbanded(einsum: Einsum, cascade: Cascade, ranks: Sequence[str]) -> Amount:
-    """The product of free ranks; a member counts only if the Einsum's data touch it."""
+def _unbanded(looped: Sequence[str], cascade: Cascade, ranks: tuple[str, ...]) -> Amount:
+    """The product of free ranks; a member counts only if the data of those looped over touch it."""
+    if not _any_spread(cascade):
+        return extent(ranks, cascade)
     answer: Amount = 1
     plain = list(ranks)
-    for name in einsum.ranks:
+    for name in looped:
         spread = cascade.ranks[name].distribution
         if spread is not None and spread.over in plain and name not in plain:
             answer = answer * touched_members(spread, cascade.ranks[spread.over].size)
             plain.remove(spread.over)
     return answer * extent(plain, cascade)
+
+
+@of_form
+def _any_spread(cascade: Cascade) -> bool:
+    return any(rank.distribution is not None for rank in cascade.ranks.values())
 
 
 def _outermost(parts: Sequence[str], among: Sequence[str], cascade: Cascade) -> bool:

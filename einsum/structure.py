@@ -27,6 +27,7 @@ from hwmodel.einsum.cascade import (
     accesses,
 )
 from hwmodel.einsum.counts import operation_counts
+from hwmodel.einsum.known import of_form
 from hwmodel.einsum.passes import passes
 from hwmodel.einsum.space import extent
 from hwmodel.quantity.units import Amount
@@ -240,7 +241,7 @@ def row_operation(cascade: Cascade) -> RowOperation | None:
     columns, but for a rank that it runs ahead along: where each operand lacks some (a convolution,
     a min-plus product), points share what they read, as in a matrix product.
     """
-    form = _row_form(_forms(cascade), _families(cascade))
+    form = _rows_and_columns(cascade)
     if form is None:
         return None
     rows, cols = form
@@ -259,6 +260,16 @@ def row_operation(cascade: Cascade) -> RowOperation | None:
         passes=max((n for (r, t), n in found.items() if t in inputs and r in over), default=1),
         operations=operations,
     )
+
+
+def is_row_operation(cascade: Cascade) -> bool:
+    """Whether `row_operation` sees one."""
+    return _rows_and_columns(cascade) is not None
+
+
+@of_form
+def _rows_and_columns(cascade: Cascade) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    return _row_form(_forms(cascade), _families(cascade))
 
 
 def _forms(cascade: Cascade) -> tuple[Form, ...]:
@@ -318,7 +329,7 @@ def attention(cascade: Cascade) -> AttentionShape | None:
     last in the scores' output; those before it are query heads in a group. Of the shared ranks the
     last is the KV heads. Masks other than causal, with or without a window, give None.
     """
-    form = _attention_form(_forms(cascade), _banded(cascade), cascade.outputs)
+    form = _as_attention(cascade)
     if form is None:
         return None
     einsum = cascade.einsums[form.scores]
@@ -351,6 +362,11 @@ def attention(cascade: Cascade) -> AttentionShape | None:
         dtype_out=tensors[output].dtype,
         passes=max((n for (r, t), n in found.items() if t == form.key and r in family), default=1),
     )
+
+
+@of_form
+def _as_attention(cascade: Cascade) -> "_Attention | None":
+    return _attention_form(_forms(cascade), _banded(cascade), cascade.outputs)
 
 
 def _banded(cascade: Cascade) -> tuple[str, ...]:

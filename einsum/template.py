@@ -7,12 +7,22 @@ rest of the cascade shared, so that one parsed text serves any number of sizes.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
 
-from hwmodel.einsum.cascade import Band, Cascade, Distribution, Einsum, Initial, Rank, Tensor
+from hwmodel.einsum.cascade import (
+    Band,
+    Cascade,
+    Distribution,
+    Einsum,
+    Form,
+    Initial,
+    Rank,
+    Tensor,
+)
 from hwmodel.quantity.dtypes import dtype
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount, amount
@@ -72,18 +82,22 @@ class EinsumForm:
 
     def bind(self, value: Callable[[Size], Amount]) -> Einsum:
         """The Einsum with every size a number."""
-        if not self.limits and self.density is self.probability:
+        if self.is_bound:
             return self.einsum
+        same = self.einsum
         bands = tuple(
-            Band(band.terms, *(None if limit is None else value(limit) for limit in limits))
-            for band, limits in zip(self.einsum.bands, self.limits, strict=True)
+            Band(band.terms, *[None if limit is None else value(limit) for limit in limits])
+            for band, limits in zip(same.bands, self.limits, strict=True)
         )
-        return replace(
-            self.einsum,
-            bands=bands,
-            density=value(self.density),
-            probability=value(self.probability),
-        )
+        shares = value(self.density), value(self.probability)
+        found = Einsum(same.output, same.expression, same.reductions, bands, *shares)
+        vars(found).update(ranks=same.ranks, reads=same.reads)  # which follow from the form
+        return found
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether no number of it is left open."""
+        return not self.limits and self.density is self.probability
 
 
 @dataclass(frozen=True)
@@ -107,15 +121,40 @@ class Template:
                 )
         extents = _Extents(self, sizes, name)
         ranks = {form.name: extents.rank(form) for form in self.ranks}
-        tensors = self._tensors(dtypes, name)
-        return Cascade(
+        formats = tuple(dtypes.items())
+        tensors = self._with_formats.get(formats)
+        if tensors is None:
+            tensors = self._with_formats[formats] = MappingProxyType(self._tensors(dtypes, name))
+        cascade = Cascade(
             name=name,
             ranks=MappingProxyType(ranks),
-            tensors=MappingProxyType(tensors),
-            einsums=tuple(form.bind(extents.value) for form in self.einsums),
+            tensors=tensors,
+            einsums=tuple([form.bind(extents.value) for form in self.einsums]),
             initials=self.initials,
             outputs=self.outputs,
         )
+        if self._is_of_one_form:
+            form = self._forms.get(formats)
+            if form is None:
+                form = self._forms[formats] = cascade.form
+            cascade.told(form)
+        return cascade
+
+    @cached_property
+    def _is_of_one_form(self) -> bool:
+        """Whether every binding differs in its numbers alone."""
+        shares = (share for e in self.einsums for share in (e.density, e.probability))
+        return not any(isinstance(share, (Symbol, Arithmetic)) for share in shares)
+
+    @cached_property
+    def _forms(self) -> dict[tuple[tuple[str, str], ...], Form]:
+        """The form of every binding, by the formats that were asked for."""
+        return {}
+
+    @cached_property
+    def _with_formats(self) -> dict[tuple[tuple[str, str], ...], Mapping[str, Tensor]]:
+        """Tensors by the formats that were asked for."""
+        return {}
 
     def outline(self, name: str) -> Cascade:
         """The cascade with every extent 1 and no numbers: its structure alone."""

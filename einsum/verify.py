@@ -8,7 +8,6 @@ found and where. `notation.parse` applies the rules by itself; cascades built by
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from hwmodel.einsum.cascade import (
     Index,
     gathered,
 )
+from hwmodel.einsum.known import of_form
 from hwmodel.einsum.operators import OPERATORS
 from hwmodel.quantity.dtypes import DTYPES
 from hwmodel.quantity.errors import InputError
@@ -243,8 +243,11 @@ def _points_can_be_counted(cascade: Cascade) -> Iterator[str]:
         except ValueError:
             yield f"expected sizes that broadcast together, found shapes {sorted(shapes)}"
             return
+    largest = {name: _whole(size) for name, size in sizes.items()}
+    if math.prod(largest.values()).bit_length() <= MOST_BITS:
+        return
     for einsum in cascade.einsums:
-        most = math.prod(_whole(sizes[rank]) for rank in einsum.ranks if rank in sizes)
+        most = math.prod(largest[rank] for rank in einsum.ranks if rank in sizes)
         if most.bit_length() > MOST_BITS:
             yield (
                 f"{einsum.name}: expected at most 2**{MOST_BITS} points, found"
@@ -320,28 +323,34 @@ def _distributions_can_be(cascade: Cascade) -> Iterator[str]:
 
 
 def _indices_stay_inside(cascade: Cascade) -> Iterator[str]:
-    slack: dict[tuple[str, str], int] | None = None
-    for einsum in cascade.einsums:
-        for access in (einsum.output, *einsum.reads):
-            for number, index, axis in _irregular(access, cascade.tensors[access.tensor].ranks):
-                if slack is None:
-                    found = _recurrent(cascade).items()
-                    slack = {(name, rank): steps for name, ranks in found for rank, steps in ranks}
-                size = cascade.ranks[axis].size
-                last, first = _reach(index, cascade)
-                most = size - 1 + slack.get((access.tensor, axis), 0)
-                if not np.all(np.less_equal(last, most) & np.greater_equal(first, 0)):
-                    yield (
-                        f"Einsum {einsum.name}: index {number} of {access.tensor} runs from"
-                        f" {first} to {last}, expected 0 to {most} (rank {axis})"
-                    )
+    for einsum, tensor, number, index, axis, slack in _irregular(cascade):
+        size = cascade.ranks[axis].size
+        last, first = _reach(index, cascade)
+        most = size - 1 + slack
+        inside = np.less_equal(last, most) & np.greater_equal(first, 0)
+        if not (inside if isinstance(inside, np.bool_) else np.all(inside)):
+            yield (
+                f"Einsum {einsum}: index {number} of {tensor} runs from"
+                f" {first} to {last}, expected 0 to {most} (rank {axis})"
+            )
 
 
-@lru_cache(maxsize=8192)
-def _irregular(access: Access, axes: tuple[str, ...]) -> tuple[tuple[int, Index, str], ...]:
-    """(position, index, axis) wherever the index is not the axis's own rank."""
-    pairs = enumerate(zip(access.indices, axes, strict=True), start=1)
-    return tuple((number, index, axis) for number, (index, axis) in pairs if index.rank != axis)
+@of_form
+def _irregular(cascade: Cascade) -> tuple[tuple[str, str, int, Index, str, int], ...]:
+    """(Einsum, tensor, position, index, axis, slack) wherever an index is not the axis's own rank.
+
+    A tensor that is written ahead reaches beyond its axis by the slack.
+    """
+    ahead_of = _recurrent(cascade).items()
+    slack = {(name, rank): steps for name, ranks in ahead_of for rank, steps in ranks}
+    return tuple(
+        (e.name, a.tensor, number, index, axis, slack.get((a.tensor, axis), 0))
+        for e, a in _accesses(cascade)
+        for number, (index, axis) in enumerate(
+            zip(a.indices, cascade.tensors[a.tensor].ranks, strict=True), start=1
+        )
+        if index.rank != axis
+    )
 
 
 def _reach(index: Index, cascade: Cascade) -> tuple[Amount, Amount]:

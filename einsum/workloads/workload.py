@@ -104,7 +104,8 @@ PLAIN = (int, str, bool, NoneType)
 
 
 def _of_origin(cascade: Cascade, workload: str, given: tuple[tuple[str, Any], ...]) -> Cascade:
-    return replace(cascade, origin=Origin(workload, MappingProxyType(dict(given))))
+    origin = Origin(workload, MappingProxyType(dict(given)))
+    return replace(cascade, origin=origin).told(cascade.form)
 
 
 @known(keep=lambda made: True)

@@ -16,7 +16,6 @@ every processor's shared memory and registers, since data may rest in any of the
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from typing import TypeAlias
 
@@ -27,8 +26,9 @@ from hwmodel.bounds.compulsory import compulsory_bytes, second_passes_bytes
 from hwmodel.bounds.pairs import pairs_beyond_compulsory
 from hwmodel.bounds.recognise import pairs_of, products
 from hwmodel.bounds.segments import beyond_compulsory
+from hwmodel.bounds.tiling import Exponents
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.known import at_one_size, known
+from hwmodel.einsum.known import at_one_size, known, of_form
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.passes import passes
@@ -99,14 +99,16 @@ Claim: TypeAlias = tuple[Callable[[Amount], Amount], str]
 
 def _at(level: str, fast: Amount, compulsory: Amount, claims: Sequence[Claim]) -> LevelBound:
     best, reason = compulsory, "inputs and outputs once"
-    some = np.asarray(fast) > 0
-    if some.any():
-        inside = fast if some.all() else np.where(some, fast, 1)
+    some = fast > 0
+    everywhere = bool(np.all(some)) if np.ndim(some) else bool(some)
+    if everywhere or np.any(some):
+        inside = fast if everywhere else np.where(some, fast, 1)
         for more, name in claims:
             found = compulsory + more(inside)
-            if np.any(np.asarray(found > best) & some):
+            above = (found > best) & some
+            if np.any(above) if np.ndim(above) else above:
                 higher = most((best, found))
-                best, reason = higher if some.all() else np.where(some, higher, best), name
+                best, reason = higher if everywhere else np.where(some, higher, best), name
     return LevelBound(level, fast, float(best) if isinstance(best, np.floating) else best, reason)
 
 
@@ -138,8 +140,7 @@ def _theorems(cascade: Cascade) -> Iterator[Claim]:
     for product in products(cascade):
         given = (product.operands, product.points, product.sizes)
         for vertex in product.program.vertices:
-            name = _told(product.what, vertex.accesses, bool(vertex.ranks))
-            yield partial(beyond_compulsory, vertex, *given), name
+            yield partial(beyond_compulsory, vertex, *given), _named(product.what, vertex)
     for pairs in pairs_of(cascade):
         yield partial(pairs_beyond_compulsory, pairs), pairs.what
     stages = network(cascade)
@@ -147,14 +148,20 @@ def _theorems(cascade: Cascade) -> Iterator[Claim]:
         yield partial(butterflies_beyond_compulsory, stages), "butterflies, none computed twice"
 
 
-def _told(what: str, exponents: tuple[Fraction, ...], small: bool) -> str:
-    if what and all(s == Fraction(1, 2) for s in exponents):
+def _named(what: str, vertex: Exponents) -> str:
+    if what and all(s == 0.5 for s in vertex.rounded[1]):
         return what
-    ranks = ", small ranks" if small else ""
-    return f"tile program (Hölder-Brascamp-Lieb), exponents {' '.join(map(str, exponents))}{ranks}"
+    ranks, exponents = ", small ranks" if vertex.ranks else "", " ".join(map(str, vertex.accesses))
+    return f"tile program (Hölder-Brascamp-Lieb), exponents {exponents}{ranks}"
 
 
 def _passes(workload: Workload) -> dict[str, int]:
     """Most passes over each rank, by tensor: `QK over m`."""
-    found = (each for cascade in _lone(workload) for each in passes(cascade).items())
+    lone = _lone(workload)
+    return dict(_several_passes(lone[0])) if lone else {}
+
+
+@of_form
+def _several_passes(cascade: Cascade) -> dict[str, int]:
+    found = passes(cascade).items()
     return {f"{tensor} over {rank}": n for (rank, tensor), n in found if n > 1}

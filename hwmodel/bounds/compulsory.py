@@ -18,9 +18,10 @@ traversal may serve many reductions, and `pairs` speaks instead.
 
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import elements, footprint_bytes
+from hwmodel.einsum.known import of_form
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.passes import passes
-from hwmodel.einsum.structure import row_operation
+from hwmodel.einsum.structure import is_row_operation
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
@@ -47,6 +48,7 @@ def compulsory_bytes(workload: Workload) -> Amount:
     return total
 
 
+@of_form
 def outer(cascade: Cascade) -> tuple[str, ...]:
     """Inputs and outputs of a cascade."""
     return tuple(dict.fromkeys((*cascade.inputs, *stored(cascade))))
@@ -66,20 +68,33 @@ def plain(einsum: Einsum) -> bool:
 
 def second_passes_bytes(cascade: Cascade, fast_bytes: Amount) -> Amount:
     """Bytes that come on top of the compulsory ones where rows do not fit; 0 for other cascades."""
+    reread = _read_again(cascade)
+    if reread is None:
+        return 0
+    length = cascade.ranks[reread[0]].size
+    found = [0 * length]
+    for name, again, width in reread[1]:
+        rows = elements(name, cascade) / length
+        found.append(rows * again * most((0, length * width - fast_bytes)))
+    return most(found)
+
+
+@of_form
+def _read_again(cascade: Cascade) -> tuple[str, tuple[tuple[str, int, int | float], ...]] | None:
+    """The rank that a row operation reduces, and its inputs: how often again, and of what width."""
     reduced = {rank for einsum in cascade.einsums for rank, _ in einsum.reductions}
     if len(reduced) != 1 or not all(plain(einsum) for einsum in cascade.einsums):
-        return 0
-    rank = cascade.ranks[next(iter(reduced))]
-    if rank.parent is not None or row_operation(cascade) is None:
-        return 0
+        return None
+    (rank,) = reduced
+    if cascade.ranks[rank].parent is not None or not is_row_operation(cascade):
+        return None
     made = [einsum.name for einsum in cascade.einsums]
-    found = [0 * rank.size]
+    found: list[tuple[str, int, int | float]] = []
     for name in cascade.inputs:
         spans = set(cascade.tensors[name].ranks)
         derived = [other for other in made if set(cascade.tensors[other].ranks) >= spans]
-        again = passes(cascade).get((rank.name, name), 1) - 1
+        again = passes(cascade).get((rank, name), 1) - 1
         if again and spans >= set(cascade.tensors[made[-1]].ranks):
             width = min(bytes_of(cascade.tensors[other].dtype) for other in (name, *derived))
-            rows = elements(name, cascade) / rank.size
-            found.append(rows * again * most((0, rank.size * width - fast_bytes)))
-    return most(found)
+            found.append((name, again, width))
+    return rank, tuple(found)

@@ -36,7 +36,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodel.quantity.arithmetic import least, most
+from hwmodel.quantity.arithmetic import floor_div, least, most, root, where
 from hwmodel.quantity.units import Amount
 
 
@@ -59,15 +59,20 @@ def pairs_beyond_compulsory(pairs: Pairs, fast_bytes: Amount) -> Amount:
     """Bytes by which the theorem exceeds the compulsory traffic of the pairs' tensors."""
     fx, fy = pairs.first_out_bytes, pairs.second_out_bytes
     ex, ey = pairs.first_bytes, pairs.second_bytes
-    both = np.asarray(fx * fy, dtype=np.float64)
-    phi = np.minimum(1.0, np.sqrt(ex * ey / np.where(both > 0, both, ex * ey)))
+    both = _real(fx * fy)
+    phi = least((1.0, root(ex * ey / where(both > 0, both, ex * ey))))
     beta = phi / (4.0 * (ex + phi * fx) * (ey + phi * fy))
-    fast = np.maximum(np.asarray(fast_bytes, dtype=np.float64), pairs.element_bytes)
-    count = np.asarray(pairs.count, dtype=np.float64)
+    fast = most((_real(fast_bytes), pairs.element_bytes))
+    count = _real(pairs.count)
     ideal = least((count / (4 * beta * fast * fast), beta * pairs.datum_bytes**2 * count))
     found: list[Amount] = []
-    for segments in (np.maximum(np.floor(ideal), 1.0), np.floor(ideal) + 1):
-        held = least((np.sqrt(count / (beta * segments)), pairs.datum_bytes * count / segments))
-        lost = np.where(segments > 1, segments * pairs.element_bytes, 0.0)
+    for segments in (most((floor_div(ideal, 1), 1.0)), floor_div(ideal, 1) + 1):
+        held = least((root(count / (beta * segments)), pairs.datum_bytes * count / segments))
+        lost = where(segments > 1, segments * pairs.element_bytes, 0.0)
         found.append(fast + segments * (held - fast) - lost)
     return most(found) - pairs.compulsory_bytes
+
+
+def _real(value: Amount) -> Amount:
+    """Sizes as float64."""
+    return np.asarray(value, dtype=np.float64) if np.ndim(value) else float(value)

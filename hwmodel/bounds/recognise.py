@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from hwmodel.bounds.compulsory import plain, stored
 from hwmodel.bounds.pairs import Pairs
@@ -9,6 +10,7 @@ from hwmodel.bounds.segments import Operand
 from hwmodel.bounds.tiling import TileProgram, distinct, form, program
 from hwmodel.einsum.cascade import Access, Cascade, Einsum
 from hwmodel.einsum.counts import footprint, footprint_bytes
+from hwmodel.einsum.known import of_form
 from hwmodel.einsum.space import extent, region, smaller
 from hwmodel.einsum.structure import attention, contraction
 from hwmodel.quantity.dtypes import bytes_of
@@ -31,7 +33,26 @@ def products(cascade: Cascade) -> Iterator[Product]:
 
     Intermediates are left out: they may be made anew where they are read, and need not be stored.
     """
-    for einsum in cascade.einsums:
+    for position, found, widths, what in _programs(cascade):
+        einsum = cascade.einsums[position]
+        operands = tuple(
+            Operand(name, width / times, footprint(name, cascade) * width / times)
+            for name, width, times in widths
+        )
+        count = region(einsum, cascade) * einsum.density
+        yield Product(what, found, operands, count, _sizes(einsum, found, cascade))
+
+
+Widths: TypeAlias = tuple[tuple[str, int | float, int], ...]
+"""Tensors with their width, and how often the program has them; of an output, the width of what it
+is stored as."""
+
+
+@of_form
+def _programs(cascade: Cascade) -> tuple[tuple[int, TileProgram, Widths, str], ...]:
+    """Places of those Einsums, their programs, operands, and the theorem's name if it is famous."""
+    every: list[tuple[int, TileProgram, Widths, str]] = []
+    for position, einsum in enumerate(cascade.einsums):
         if not _certain(einsum):
             continue
         keeps = _kept_as(einsum, cascade)
@@ -43,12 +64,13 @@ def products(cascade: Cascade) -> Iterator[Product]:
         found = program(accesses)
         if found.vertices:
             product = contraction(einsum, cascade) if len(accesses) == 3 else None
-            operands = tuple(
-                _operand(name, einsum, keeps, found, cascade) for name in found.tensors
+            widths = tuple(
+                (name, _width(name, einsum, keeps, cascade), found.tensors.count(name))
+                for name in found.tensors
             )
             what = "2MNK/sqrt(S) + S (Smith et al. 2019, from an empty memory)" if product else ""
-            count = region(einsum, cascade) * einsum.density
-            yield Product(what, found, operands, count, _sizes(einsum, found, cascade))
+            every.append((position, found, widths, what))
+    return tuple(every)
 
 
 def _certain(einsum: Einsum) -> bool:
@@ -57,10 +79,14 @@ def _certain(einsum: Einsum) -> bool:
 
 def _kept_as(einsum: Einsum, cascade: Cascade) -> str:
     """The stored tensor that has one element for each of this output's, or none."""
-    if einsum.name in stored(cascade):
-        return einsum.name
-    at = cascade.einsums.index(einsum)
-    name = einsum.name
+    return _stored_as(cascade, einsum.name)
+
+
+@of_form
+def _stored_as(cascade: Cascade, name: str) -> str:
+    if name in stored(cascade):
+        return name
+    at, einsum = next((i, e) for i, e in enumerate(cascade.einsums) if e.name == name)
     for after in cascade.einsums[at + 1 :]:
         reads = any(access.tensor == name for access in after.reads)
         if reads and set(after.output.ranks) == set(einsum.output.ranks) and not after.reductions:
@@ -68,13 +94,10 @@ def _kept_as(einsum: Einsum, cascade: Cascade) -> str:
     return name if name in stored(cascade) else ""
 
 
-def _operand(name: str, einsum: Einsum, kept: str, found: TileProgram, cascade: Cascade) -> Operand:
-    """Width and compulsory bytes; of an output, those of the tensor that it is stored as."""
-    times = found.tensors.count(name)
+def _width(name: str, einsum: Einsum, kept: str, cascade: Cascade) -> int | float:
+    """Bytes an element; of an output, no more than those of the tensor that it is stored as."""
     width = bytes_of(cascade.tensors[name].dtype)
-    if name == einsum.name:
-        width = min(width, bytes_of(cascade.tensors[kept].dtype))
-    return Operand(name, width / times, footprint(name, cascade) * width / times)
+    return min(width, bytes_of(cascade.tensors[kept].dtype)) if name == einsum.name else width
 
 
 def _sizes(einsum: Einsum, found: TileProgram, cascade: Cascade) -> dict[str, Amount]:
@@ -92,7 +115,7 @@ def _sizes(einsum: Einsum, found: TileProgram, cascade: Cascade) -> dict[str, Am
 
 def pairs_of(cascade: Cascade) -> Iterator[Pairs]:
     """Attention as a whole, and every product of two inputs whose result need not be stored."""
-    made = {einsum.name for einsum in cascade.einsums} - set(stored(cascade))
+    made = _made(cascade)
     fused = _attention_pairs(cascade, made)
     if fused is not None:
         yield fused
@@ -103,6 +126,12 @@ def pairs_of(cascade: Cascade) -> Iterator[Pairs]:
             if found is not None:
                 yield found
                 yield from _chained_pairs(einsum, found, made, cascade)
+
+
+@of_form
+def _made(cascade: Cascade) -> set[str]:
+    """Tensors that are made and need not be stored."""
+    return {einsum.name for einsum in cascade.einsums} - set(stored(cascade))
 
 
 def _free_pairs(einsum: Einsum, made: set[str], cascade: Cascade) -> Pairs | None:
@@ -203,10 +232,8 @@ def _attention_pairs(cascade: Cascade, made: set[str]) -> Pairs | None:
         or not all(_certain(einsum) for einsum in cascade.einsums)
     ):
         return None
-    scores = next(
-        e for e in cascade.einsums if {shape.query, shape.key} <= {a.tensor for a in e.reads}
-    )
-    mixed = next(e for e in cascade.einsums if any(a.tensor == shape.value for a in e.reads))
+    at = _reading(cascade, shape.query, shape.key), _reading(cascade, shape.value)
+    scores, mixed = (cascade.einsums[position] for position in at)
     tensors = cascade.tensors
     out = min(bytes_of(shape.dtype_out), bytes_of(tensors[mixed.name].dtype))
     given = [bytes_of(tensors[name].dtype) for name in (shape.query, shape.key, shape.value)]
@@ -224,6 +251,13 @@ def _attention_pairs(cascade: Cascade, made: set[str]) -> Pairs | None:
         first_out_bytes=shape.value_dim * out,
         second_out_bytes=shape.value_dim * given[2],
     )
+
+
+@of_form
+def _reading(cascade: Cascade, *names: str) -> int:
+    """The place of the first Einsum that reads all of these tensors."""
+    read = [{access.tensor for access in einsum.reads} for einsum in cascade.einsums]
+    return next(place for place, tensors in enumerate(read) if tensors >= {*names})
 
 
 def _bytes(names: list[str], cascade: Cascade) -> Amount:

@@ -46,7 +46,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwmodel.bounds.tiling import Exponents
-from hwmodel.quantity.arithmetic import least, most
+from hwmodel.quantity.arithmetic import floor_div, least, most, power, where
 from hwmodel.quantity.units import Amount
 
 
@@ -71,46 +71,44 @@ def beyond_compulsory(
     fast_bytes: Amount,
 ) -> Amount:
     """Bytes by which the tile program's bound exceeds the compulsory traffic of these operands."""
-    power = float(vertex.total)
+    sigma, accesses, ranks = vertex.rounded
     spans: Amount = 1.0
-    for rank, u in vertex.ranks:
-        spans = spans * np.power(_real(sizes[rank]), float(u))
-    used = [
-        (float(s), operand) for s, operand in zip(vertex.accesses, operands, strict=True) if s > 0
-    ]
+    for rank, u in ranks:
+        spans = spans * power(_real(sizes[rank]), u)
+    used = [(s, operand) for s, operand in zip(accesses, operands, strict=True) if s > 0]
     widest = most(operand.element_bytes for _, operand in used)
-    fast = np.maximum(_real(fast_bytes), widest)
+    fast = most((_real(fast_bytes), widest))
     for s, operand in used:
-        spans = spans * np.power(s / (power * operand.element_bytes), s)
-    reach = np.power(_real(points) / spans, 1 / power)  # bytes that span all points at once
+        spans = spans * power(s / (sigma * operand.element_bytes), s)
+    reach = power(_real(points) / spans, 1 / sigma)  # bytes that span all points at once
     whole: Amount = sum(operand.compulsory_bytes for _, operand in used)
-    found = _segmented(reach, power, fast, widest) - whole
-    moved = fast * np.power(reach * (1 - 1 / power) / fast, power) / (power - 1)
+    found = _segmented(reach, sigma, fast, widest) - whole
+    moved = fast * power(reach * (1 - 1 / sigma) / fast, sigma) / (sigma - 1)
     for s, operand in used:
         if s < 1:
-            share = np.power(s * moved / operand.compulsory_bytes, 1 / (1 - s))
-            if not np.all(share >= 1):
-                share = np.minimum(share, 1.0)
-                value = _segmented(reach * np.power(share, s / power), power, fast, widest)
+            share = power(s * moved / operand.compulsory_bytes, 1 / (1 - s))
+            if np.ndim(share) or share < 1:
+                share = least((share, 1.0))
+                value = _segmented(reach * power(share, s / sigma), sigma, fast, widest)
                 rest = whole - (1 - share) * operand.compulsory_bytes
-                found = np.maximum(found, value - rest)
+                found = most((found, value - rest))
     return found
 
 
-def _segmented(reach: Amount, power: float, fast: Amount, widest: Amount) -> Amount:
-    """(1) for F(M) = P (M / reach)**power, at the two whole numbers of segments about the best."""
-    ideal = np.power(reach * (1 - 1 / power) / fast, power)
+def _segmented(reach: Amount, sigma: float, fast: Amount, widest: Amount) -> Amount:
+    """(1) for F(M) = P (M / reach)**sigma, at the two whole numbers of segments about the best."""
+    ideal = power(reach * (1 - 1 / sigma) / fast, sigma)
     found: list[Amount] = []
-    for segments in (np.maximum(np.floor(ideal), 1.0), np.floor(ideal) + 1):
-        held = reach / np.power(segments, 1 / power)
+    for segments in (most((floor_div(ideal, 1), 1.0)), floor_div(ideal, 1) + 1):
+        held = reach / power(segments, 1 / sigma)
         lost = widest
-        if power <= 2:
-            close = (power - 1) * widest * widest / np.maximum(held - widest, widest)
-            lost = least((widest, np.where(held >= 3 * widest, close, widest)))
-        found.append(fast + segments * (held - fast) - np.where(segments > 1, segments * lost, 0.0))
+        if sigma <= 2:
+            close = (sigma - 1) * widest * widest / most((held - widest, widest))
+            lost = least((widest, where(held >= 3 * widest, close, widest)))
+        found.append(fast + segments * (held - fast) - where(segments > 1, segments * lost, 0.0))
     return most(found)
 
 
 def _real(value: Amount) -> Amount:
     """Sizes as float64: powers of exact ints may not fit anything else."""
-    return np.asarray(value, dtype=np.float64)[()]
+    return np.asarray(value, dtype=np.float64) if np.ndim(value) else float(value)

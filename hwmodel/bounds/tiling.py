@@ -29,7 +29,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations, product
 
 import numpy as np
@@ -51,10 +51,16 @@ class Exponents:
     accesses: tuple[Fraction, ...]
     ranks: tuple[tuple[str, Fraction], ...]
 
-    @property
+    @cached_property
     def total(self) -> Fraction:
         """Sum of s: a memory of S elements spans S**total points where no rank is small."""
         return sum(self.accesses, start=Fraction(0))
+
+    @cached_property
+    def rounded(self) -> tuple[float, tuple[float, ...], tuple[tuple[str, float], ...]]:
+        """The total, s and u in floating point."""
+        ranks = tuple((rank, float(u)) for rank, u in self.ranks)
+        return float(self.total), tuple(map(float, self.accesses)), ranks
 
 
 @dataclass(frozen=True)

@@ -57,10 +57,10 @@ def single(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return False
     items: Iterable[Any]
-    if isinstance(value, Mapping):
-        items = cast(Mapping[Any, Any], value).values()
-    elif isinstance(value, tuple):
+    if isinstance(value, tuple):
         items = cast(tuple[Any, ...], value)
+    elif value.__class__ is dict or isinstance(value, Mapping):
+        items = cast(Mapping[Any, Any], value).values()
     else:
         items = [getattr(value, name) for name in _names(value.__class__)]
     return all([item.__class__ in PLAIN or single(item) for item in items])

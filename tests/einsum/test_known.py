@@ -3,8 +3,8 @@
 import numpy as np
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.counts import footprint_bytes
-from hwmodel.einsum.known import known
+from hwmodel.einsum.counts import footprint_bytes, points
+from hwmodel.einsum.known import known, of_form
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.gemm import gemm
 
@@ -50,3 +50,33 @@ def test_a_workload_remembers_the_arguments_that_it_was_given() -> None:
     assert (one.name, named.name) == ("gemm", "a")
     assert one.but(K=7) == gemm(M=2, N=3, K=7)
     assert one.but(K=5) is one
+
+
+def test_what_looks_at_no_number_is_worked_out_once_for_all_sizes_of_a_form() -> None:
+    asked: list[Cascade] = []
+
+    @of_form
+    def summed(cascade: Cascade) -> list[str]:
+        asked.append(cascade)
+        return [rank for einsum in cascade.einsums for rank, _ in einsum.reductions]
+
+    one = parse(TEXT, sizes={"m": 2, "n": 3, "k": 5})
+    others = (
+        parse(TEXT, sizes={"m": np.array([2.0, 7.0]), "n": 3, "k": 5}),
+        parse(TEXT, sizes={"m": 8, "n": 3, "k": 5}, name="another"),
+        one.with_sizes(k=9),
+        gemm(M=2, N=3, K=5),
+    )
+    assert summed(one) == ["k"]
+    assert all(summed(other) is summed(one) for other in others[:3])
+    assert summed(others[3]) is not summed(one), "a weight is told from an activation"
+    assert summed(parse(TEXT, sizes=one.sizes(), dtypes={"A": "fp8"})) is not summed(one)
+    assert len(asked) == 3
+
+
+def test_a_form_tells_bands_and_shares_apart() -> None:
+    plain = parse(TEXT, sizes={"m": 4, "n": 3, "k": 5})
+    banded = parse(f"{TEXT} | m - n <= 0", sizes={"m": 4, "n": 3, "k": 5})
+    assert points(plain.einsums[0], plain) == 60
+    assert points(banded.einsums[0], banded) == 5 * (1 + 2 + 3)  # of each k, the triangle m <= n
+    assert plain.form is not banded.form

@@ -370,7 +370,8 @@ class Stage:
 
     Of a network `role` says what it does, the block first ("attention.scores", "mlp.gate-up",
     "norm"), whatever its name; `layers` are the numbers of the layers that run it, each as often
-    (None: outside of the layers).
+    (None: outside of the layers). `instead` is the same work for machines whose units do
+    not multiply its formats: a product of quantised activations with them as they are stored.
     """
 
     cascade: Cascade
@@ -378,6 +379,7 @@ class Stage:
     collective: Collective | None = None
     role: str = field(default="", compare=False)
     layers: tuple[int | None, ...] = field(default=(), compare=False)
+    instead: Cascade | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:

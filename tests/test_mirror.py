@@ -99,6 +99,7 @@ OF_SEVERAL = {
     "hwmodel/machines/gpu/test_generations.py": "measured differences of generations",
     "einsum/workloads/test_quantised.py": "models of quantised checkpoints, whole",
     "einsum/workloads/quantisation/test_checkpoints.py": "published checkpoints, whole",
+    "einsum/workloads/quantisation/test_models.py": "quantised models and their files, whole",
     "validation/test_foreign_rows.py": "rows that others measured",
     "validation/test_held_out.py": "errors on rows that no fit saw",
 }

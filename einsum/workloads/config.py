@@ -12,6 +12,8 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from hwmodel.einsum.workloads import gguf_file
+from hwmodel.einsum.workloads.quantisation.stored import Stored, stored
 from hwmodel.einsum.workloads.record import Config
 from hwmodel.einsum.workloads.registry import architectures, known, record
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
@@ -159,8 +161,21 @@ def _load(source: Mapping[str, Any] | str | Path) -> tuple[str, str, dict[str, A
                 )
             raise UnknownNameError("model config", str(source), shipped_configs())
         path = shipped
+    if path.suffix == ".gguf":
+        return path.stem, name_of(path), gguf_file.config(path)
     name = path.parent.name if path.name == "config.json" else path.stem
     return name, name_of(path), _quantised_beside(path, _parse(path))
+
+
+def files_beside(source: Any) -> Stored | None:
+    """What lies beside a config that is given by its path: the checkpoint's files; or None."""
+    if not isinstance(source, (str, Path)):
+        return None
+    path = Path(source)
+    kind = kind_of(path)
+    if kind == "file" and path.name == "config.json":
+        return stored(path.parent)
+    return stored(path) if kind == "folder" else None
 
 
 def _quantised_beside(path: Path, data: dict[str, Any]) -> dict[str, Any]:

@@ -15,31 +15,42 @@ from hwmodel.einsum.cascade import Origin
 from hwmodel.einsum.network import Served, Stack
 from hwmodel.einsum.workloads.blocks.block import Step
 from hwmodel.einsum.workloads.blocks.network import Network
-from hwmodel.einsum.workloads.config import changed, read_config
+from hwmodel.einsum.workloads.config import changed, files_beside, read_config
 from hwmodel.einsum.workloads.precision import Precision, precision
+from hwmodel.einsum.workloads.quantisation.stored import Stored
 from hwmodel.einsum.workloads.record import Config
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.workload import count, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
-from hwmodel.quantity.units import Amount
+from hwmodel.quantity.units import Amount, show
 from hwmodel.text.shown import Shown
 
-FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype")
+FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype", "quantise")
+OF_WEIGHTS = ("dtype", "weight_dtype", "quantise")
+"""Arguments that say another format of weights than the checkpoint has."""
+
+UNTOLD = 0.01
+"""Share by which a checkpoint's files may differ from the network that is read, without a word."""
 
 
 @dataclass(frozen=True, repr=False)
 class Model(Shown):
     """A language model: its config, formats, counts and phases.
 
-    `warnings` tell what reading it had to assume; stacks and estimates carry them on.
+    `warnings` tell what reading it had to assume, `read` those of the config alone; stacks and
+    estimates carry them on. `files` are the checkpoint's, where they lie beside the config, and
+    `asked` the formats that were given.
     """
 
     name: str
     config: Config
     precision: Precision
     warnings: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    files: Stored | None = None
+    asked: tuple[tuple[str, str], ...] = ()
 
     def but(self, **changes: Any) -> "Model":
         """The model with other formats (`dtype`, `kv_dtype`, ...) or other values of config keys.
@@ -48,7 +59,8 @@ class Model(Shown):
         """
         formats = {key: changes.pop(key) for key in FORMATS if key in changes}
         config = changed(self.name, self.config, changes) if changes else self.config
-        return model(replace(self, config=config), **formats)
+        files = None if changes else self.files
+        return model(replace(self, config=config, files=files), **formats)
 
     @cached_property
     def network(self) -> Network:
@@ -81,8 +93,8 @@ class Model(Shown):
 
     @property
     def weight_bytes(self) -> int | float:
-        """Bytes of all weights, block scales included."""
-        return self.whole.weight_bytes
+        """Bytes of all weights, block scales included: those of the checkpoint's files, if any."""
+        return self.whole.weight_bytes if self.files is None else self.files.bytes
 
     @property
     def kv_bytes_per_token(self) -> int | float:
@@ -150,12 +162,28 @@ class Model(Shown):
             tokens=batch * queries,
             batch=batch,
             context=context,
-            weights_bytes=share.weight_bytes * tp,
+            weights_bytes=_scaled(share.weight_bytes * tp, self.files, self.whole),
             kv_bytes_per_token=_each(cache, context),
             positions=self.config.positions,
             devices=tp,
         )
         return Stack(f"{self.name} {phase}", made, origin, self.warnings, served)
+
+
+def _scaled(held: int | float, files: Stored | None, whole: Shard) -> int | float:
+    """Bytes of weights on devices, as much more or less as files hold than the network read."""
+    return held if files is None else held * (files.bytes / whole.weight_bytes)
+
+
+def _differing(where: str, files: Stored, read: int | float) -> tuple[str, ...]:
+    """What is told of files that hold more, or less, than the network that is read."""
+    if abs(files.bytes - read) <= UNTOLD * read:
+        return ()
+    held = show(files.bytes, "bytes")
+    return (
+        f"{where}: its files hold {held}, the network that is read {show(read, 'bytes')}; memory"
+        " is filled as by the files",
+    )
 
 
 def _each(total: Amount, count: Amount) -> Amount:
@@ -172,6 +200,7 @@ def model(
     weight_dtype: str | None = None,
     kv_dtype: str | None = None,
     activation_dtype: str | None = None,
+    quantise: str | None = None,
     ignore_keys: Iterable[str] = (),
     as_: str | None = None,
     part: str | None = None,
@@ -179,25 +208,38 @@ def model(
     """Read a model: a config.json, a directory with one, a dict, a shipped name, or a `Model`.
 
     `dtype` sets all three formats, the others one each; a format that differs from the config's
-    wins, with a warning. `as_` reads a config as one of that model type, whatever its own; `part`
-    its "text" or "vision" alone, where it has several. Raises `InputError` and its kin for what
+    wins, with a warning. `quantise` is what a tool would make of the checkpoint: "fp8", "w8a8",
+    "w4a16", "nvfp4" (`quantisation/schemes.py`); safetensors files beside a config correct what it
+    says of formats. `as_` reads a config as one of that model type, whatever its own; `part` its
+    "text" or "vision" alone, where it has several. Raises `InputError` and its kin for what
     cannot be read or modelled.
     """
+    given = {
+        **{"dtype": dtype, "weight_dtype": weight_dtype, "kv_dtype": kv_dtype},
+        **{"activation_dtype": activation_dtype, "quantise": quantise},
+    }
+    asked = {name: each for name, each in given.items() if each is not None}
     if isinstance(config, Model):
-        name, read, warnings = config.name, config.config, config.warnings
-        if not any((dtype, weight_dtype, kv_dtype, activation_dtype)):
+        name, read, warnings, files = config.name, config.config, config.read, config.files
+        if not asked:
             return config
-        warnings = tuple(w for w in warnings if "overruled" not in w)
+        asked = {**dict(config.asked), **asked}
     else:
         name, read, warnings = read_config(config, ignore_keys=ignore_keys, as_=as_, part=part)
+        files = files_beside(config)
+    network = read.network()
+    files = None if any(each in asked for each in OF_WEIGHTS) else files
     formats, more = precision(
-        *(name, read.network().weights),
+        *(name, network.weights),
         stated=read.dtype or read.torch_dtype,
         quantised=read.quantization_config,
-        **{"dtype": dtype, "weight_dtype": weight_dtype},
-        **{"kv_dtype": kv_dtype, "activation_dtype": activation_dtype},
+        files=files,
+        **asked,
     )
-    return Model(name, read, formats, tuple(dict.fromkeys((*warnings, *more))))
+    if files is not None:
+        more = (*more, *_differing(name, files, Shard(network, formats).weight_bytes))
+    told = tuple(dict.fromkeys((*warnings, *more)))
+    return Model(name, read, formats, told, warnings, files, tuple(asked.items()))
 
 
 @checked
@@ -211,6 +253,7 @@ def llm(
     weight_dtype: str | None = None,
     kv_dtype: str | None = None,
     activation_dtype: str | None = None,
+    quantise: str | None = None,
     tp: int = 1,
     routing: str = "uniform",
     exponent: float | None = None,
@@ -225,6 +268,7 @@ def llm(
         weight_dtype=weight_dtype,
         kv_dtype=kv_dtype,
         activation_dtype=activation_dtype,
+        quantise=quantise,
         ignore_keys=ignore_keys,
         as_=as_,
         part=part,

@@ -130,8 +130,12 @@ def expert_kernels(
     weight_dtype: str | None = None,
     out_dtype: str | None = None,
     times: int = 1,
+    down_dtype: str | None = None,
 ) -> tuple[Stage, ...]:
-    """`moe` as the four kernels of torch: grouped product, SiLU, multiply, grouped product."""
+    """`moe` as the four kernels of torch: grouped product, SiLU, multiply, grouped product.
+
+    `down_dtype` is the format of the second product's weights (default: as the first's).
+    """
     sizes = whole("moe", tokens=tokens, top_k=top_k, hidden=hidden, intermediate=intermediate)
     rows, inner, outer = sizes["tokens"] * sizes["top_k"], sizes["intermediate"], sizes["hidden"]
     spread = {"tokens": tokens, "experts": experts, "top_k": top_k}
@@ -139,12 +143,13 @@ def expert_kernels(
         **{**spread, "routing": routing, "exponent": exponent, "dtype": dtype},
         **{"weight_dtype": weight_dtype, "out_dtype": out_dtype},
     }
+    second: dict[str, Any] = {**shared, "weight_dtype": down_dtype or weight_dtype}
     written = out_dtype or product_format(formats("moe", dtype=dtype)["dtype"])
     kernels = (
         grouped_gemm(N=2 * inner, K=outer, **shared, name="experts gate-up"),
         gate_silu(rows, inner, written, name="experts silu"),
         up_multiply(rows, inner, written, name="experts multiply"),
-        grouped_gemm(N=outer, K=inner, **shared, name="experts down"),
+        grouped_gemm(N=outer, K=inner, **second, name="experts down"),
     )
     return tuple(Stage(kernel, times) for kernel in kernels)
 

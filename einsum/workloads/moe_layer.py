@@ -58,9 +58,13 @@ def layer_kernels(
     linear_dtype: str | None = None,
     weight_dtype: str | None = None,
     router_dtype: str | None = None,
+    down_dtype: str | None = None,
     times: int = 1,
 ) -> tuple[Stage, ...]:
-    """The stages of `moe_layer`; experts read their input as `linear_dtype` (default: `dtype`)."""
+    """The stages of `moe_layer`; experts read their input as `linear_dtype` (default: `dtype`).
+
+    `down_dtype` is the format of the experts' second product (default: `weight_dtype`).
+    """
     sizes = whole(
         *("moe_layer",),
         **{"tokens": tokens, "experts": experts, "top_k": top_k},
@@ -84,6 +88,7 @@ def layer_kernels(
             *(tokens, experts, picks, hidden, intermediate, routing, exponent),
             dtype=linear,
             weight_dtype=weight_dtype,
+            down_dtype=down_dtype,
             out_dtype=kind,
             times=times,
         ),

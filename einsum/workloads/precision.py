@@ -17,6 +17,8 @@ from typing import Any
 from hwmodel.einsum.workloads.blocks.block import Weight
 from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.quantisation.quantisation import Quantisation, listed, quantisation
+from hwmodel.einsum.workloads.quantisation.schemes import as_asked
+from hwmodel.einsum.workloads.quantisation.stored import Stored, as_stored
 from hwmodel.quantity.dtypes import dtype as format_of
 from hwmodel.quantity.errors import InputError
 
@@ -70,10 +72,10 @@ class Precision:
 
     def of(self, weight: Weight, layer: int | None) -> ModuleFormats:
         """Formats of a weight in a layer."""
-        if weight.role not in ("linear", "head"):
-            return self.wide
         if self.checkpoint is None:
             return self.usual if weight.role == "linear" else self.wide
+        if weight.role not in ("linear", "head", "table", "router"):
+            return self.wide
         path = weight.path_in(layer)
         if path not in self._known:
             self._known[path] = self._said(self.checkpoint, path)
@@ -97,6 +99,8 @@ def precision(
     *,
     stated: str | None,
     quantised: Mapping[str, Any] | None,
+    files: Stored | None = None,
+    quantise: str | None = None,
     dtype: str | None = None,
     weight_dtype: str | None = None,
     kv_dtype: str | None = None,
@@ -104,9 +108,10 @@ def precision(
 ) -> tuple[Precision, tuple[str, ...]]:
     """Formats of a model of these weights, and warnings where an argument overrules its config.
 
-    `stated` is the config's `torch_dtype`, `quantised` its `quantization_config`. Raises
-    `UnknownNameError` for a format that does not exist, `CoverageError` for a way of quantising
-    that is not modelled.
+    `stated` is the config's `torch_dtype`, `quantised` its `quantization_config`, which `files`
+    beside it correct; `quantise` names what a tool would make of the checkpoint instead
+    (`schemes.py`). Raises `UnknownNameError` for a format or a name that does not exist,
+    `CoverageError` for a way of quantising that is not modelled.
     """
     warnings: list[str] = []
     if stated is None:
@@ -114,6 +119,10 @@ def precision(
     stored = _canonical(where, "torch_dtype", stated or DEFAULT)
     placed = tuple(weights)
     said = quantisation(where, quantised, stored)
+    if quantise is not None:
+        said = as_asked(where, quantise, stored, said)
+    elif files is not None:
+        said = as_stored(said, files)
     most = said.wide if said.kept else _most(said, placed)
     warnings += said.warnings
     if said.rules:

@@ -68,8 +68,9 @@ def predict(
     """
     check_workload(workload, "predict")
     machine = machine_of(on)
-    share = divided(workload, machine, parallel)
-    run = _runner(machine)(share, machine, _asked(machine, kernel))
+    asked = _asked(machine, kernel)
+    share = fitted(divided(workload, machine, parallel), machine, asked)
+    run = _runner(machine)(share, machine, asked)
     return estimated(share, machine, run, devices=_ways(machine, parallel))
 
 
@@ -120,6 +121,13 @@ def _asked(machine: Hardware, kernel: Kernel) -> Kernel:
 def _runner(machine: Hardware) -> Callable[[Workload, Hardware, Any], Run]:
     """What runs stages on a machine of this kind, loaded on first use."""
     return import_module(MODELS[machine.kind]).run
+
+
+def fitted(workload: Workload, machine: Hardware, kernel: Kernel) -> Workload:
+    """The workload as this machine can run it: stages may say what else would do (`instead`)."""
+    if machine.kind != "gpu" or all(stage.instead is None for stage in workload.stages):
+        return workload
+    return import_module("hwmodel.machines.gpu.widened").fitted(workload, machine, kernel)
 
 
 def machine_of(on: Machine) -> Hardware:

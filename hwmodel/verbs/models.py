@@ -14,7 +14,7 @@ from hwmodel.quantity.reading import json_table
 from hwmodel.quantity.units import show
 from hwmodel.text.grid import grid
 from hwmodel.verbs.ask import Question, Word, in_python
-from hwmodel.verbs.work import works_begun
+from hwmodel.verbs.work import QUANTISE, works_begun
 
 
 @dataclass(frozen=True)
@@ -112,14 +112,18 @@ class Models(Question):
         str | None,
         Word("A shipped name, or a config.json.", place=True, words=True, complete=works_begun),
     ] = None
+    quantise: Annotated[str | None, QUANTISE] = None
 
     def answer(self) -> Card | Cards:
         """One card, or all."""
-        return self.valued() if self.name is None else card(model(self.name))
+        if self.name is None:
+            return self.valued()
+        return card(model(self.name, quantise=self.quantise))
 
     def valued(self) -> Cards:
         """What the shipped configs hold, in the order of their names."""
-        return Cards(tuple(card(model(name)) for name in shipped_configs()))
+        read = (model(name, quantise=self.quantise) for name in shipped_configs())
+        return Cards(tuple(map(card, read)))
 
     def record(self, answer: Card | Cards) -> Any:
         """Every field of each."""

@@ -66,7 +66,7 @@ EINSUM = "einsum"
 _RUN = ("on", "kernel", "memory")
 """Fields that say where and how a workload runs."""
 
-_FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype")
+_FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype", "quantise")
 
 
 @dataclass(frozen=True)

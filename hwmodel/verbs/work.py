@@ -27,6 +27,7 @@ def works_begun(begun: str) -> list[str]:
 WORK = Word("The work; in a line, a workload's name.", value=True, needed=True)
 KERNEL = Word("Library whose kernels run (default torch); or attention=cudnn.", str)
 ON_IT = Word("A device's name, or its YAML file.", str, "--on", needed=True, complete=devices_begun)
+QUANTISE = Word("What a tool makes of a model: fp8, w8a8, w4a16, nvfp4, ...", str, words=True)
 
 
 def _said(text: str, kind: Any, flag: str = "") -> Word:
@@ -70,6 +71,7 @@ class OfWork(Question):
     weight_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
     kv_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
     activation_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
+    quantise: Annotated[Any, QUANTISE] = None
     tp: Annotated[Any, _said("Devices that divide a model (tensor parallel).", int)] = None
     ignore_keys: Annotated[
         Any, _said("A key of the config to pass over.", list[str], "--ignore-key")

@@ -29,7 +29,7 @@ class Embedding:
         (table,) = self.weights()
         made = embedding(
             *(step.tokens, table.sizes(share.tp)[0], self.hidden, share.activation),
-            share.precision.unquantised,
+            share.precision.of(table, None).weight,
         )
         return share.reduced((share.stage(made, "embedding"),), step.tokens, self.hidden)
 
@@ -46,12 +46,14 @@ class Head:
     hidden: int
     tied: bool = False
     path: str = "lm_head"
+    embedding: str = "model.embed_tokens"
 
     @property
     def table(self) -> Weight:
         """What it multiplies by, its own or the embedding's."""
+        path, role = (self.embedding, "table") if self.tied else (self.path, "head")
         return Weight(
-            *(self.path, (self.vocabulary, self.hidden), "table" if self.tied else "head", "head"),
+            *(path, (self.vocabulary, self.hidden), role, "head"),
             split=Split("vocab_size", self.vocabulary),
         )
 

@@ -1,11 +1,13 @@
 """A mixture of experts in place of a layer's MLP: router, routing, experts, their combination.
 
 Between devices every expert's inner columns are divided, and the router is on each. Experts of a
-layer are products in one format, that of their first.
+layer are two products, in the formats of their first one's gate and down modules.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
+from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.workloads.blocks.block import Cache, Split, Stages, Step, Weight
 from hwmodel.einsum.workloads.blocks.joined import interleaved
 from hwmodel.einsum.workloads.blocks.share import Share
@@ -51,8 +53,10 @@ class Mixture:
     def stages(self, step: Step, share: Share) -> Stages:
         """The kernels from hidden states to hidden states, once for each format of experts."""
         made: list[Stages] = []
-        for kinds, ours in share.formats(self._experts()[:1]).items():
-            kernels = layer_kernels(
+        gate, *_, down = self._experts()
+        for kinds, ours in share.formats((gate, down)).items():
+            run = partial(
+                layer_kernels,
                 tokens=step.tokens,
                 experts=self.experts,
                 top_k=self.picks,
@@ -62,11 +66,15 @@ class Mixture:
                 exponent=step.exponent,
                 normalised=self.normalised,
                 dtype=share.activation,
-                linear_dtype=kinds[0].input,
                 weight_dtype=kinds[0].weight,
+                down_dtype=kinds[1].weight,
                 router_dtype=share.precision.unquantised,
                 times=ours.times,
             )
+            kernels = run(linear_dtype=kinds[0].input)
+            if kinds[0].input != share.activation:
+                others = run(linear_dtype=share.activation)
+                kernels = tuple(map(_or_else, kernels, others))
             kernels = ours.ours(kernels, "mixture")
             last = share.reduced(kernels[-1:], step.tokens, self.hidden)
             made.append((*kernels[:-1], *last))
@@ -75,3 +83,10 @@ class Mixture:
     def cache(self) -> Cache | None:
         """Nothing is kept."""
         return None
+
+
+def _or_else(stage: Stage, other: Stage) -> Stage:
+    """A stage with what else would do, where its formats are others."""
+    first, second = stage.cascade.tensors, other.cascade.tensors
+    alike = all(first[name].dtype == second[name].dtype for name in first)
+    return stage if alike else replace(stage, instead=other.cascade)

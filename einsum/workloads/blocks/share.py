@@ -7,6 +7,7 @@ has another format are a stage of their own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from hwmodel.einsum.cascade import Cascade, Collective, Stage
 from hwmodel.einsum.workloads.blocks.block import Split, Stages, Weight
@@ -87,15 +88,13 @@ class Share:
                 if named and kind != self.precision.usual:
                     called = f"{called}, {self.precision.called(kind)}"
                 sizes = [part.sizes(self.tp) for part in parts]
-                cascade = gemm(
-                    *(rows, sum(size[0] for size in sizes), sizes[0][1]),
-                    dtype=kind.input,
-                    weight_dtype=kind.weight,
-                    out_dtype=self.activation,
-                    bias=bias,
-                    name=called,
-                )
-                made[-1].append(share.stage(cascade, role))
+                given = {"weight_dtype": kind.weight, "out_dtype": self.activation}
+                shape = (rows, sum(size[0] for size in sizes), sizes[0][1])
+                product = partial(gemm, *shape, **given, bias=bias, name=called)
+                stage = share.stage(product(dtype=kind.input), role)
+                if kind.input != self.activation:
+                    stage = replace(stage, instead=product(dtype=self.activation))
+                made[-1].append(stage)
         return tuple(interleaved(made))
 
     def reduced(self, stages: Stages, tokens: Amount, hidden: int) -> Stages:

@@ -7,6 +7,7 @@ from hwmodel.einsum.workloads.quantisation import (
     bitsandbytes,
     compressed_tensors,
     fp8,
+    gguf,
     hqq,
     integers,
     modelopt,
@@ -29,6 +30,7 @@ METHODS: Mapping[str, Method] = {
     "torchao": torchao.METHOD,
     "quark": quark.METHOD,
     "hqq": hqq.METHOD,
+    "gguf": gguf.METHOD,
     **plain.METHODS,
 }
 

@@ -33,7 +33,7 @@ from hwmodel.einsum.workloads.quantisation.modules import (
 from hwmodel.einsum.workloads.quantisation.rules import EXCLUDED, Rule
 from hwmodel.einsum.workloads.quantisation.table import Table
 from hwmodel.quantity.errors import CoverageError
-from hwmodel.quantity.printable import shown
+from hwmodel.quantity.printable import printable, shown
 
 LISTED = 8
 """Names that one message lists; more are counted."""
@@ -58,12 +58,12 @@ class Quantisation:
     where: str
     stored: str
     otherwise: ModuleFormats | None = None
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[Rule, ...] = field(default=(), repr=False)
     head: bool = False
     towers: bool = True
     kv: str | None = None
     warnings: tuple[str, ...] = ()
-    exact: Mapping[tuple[str, ...], ModuleFormats] = field(default_factory=lambda: {})
+    exact: Mapping[tuple[str, ...], ModuleFormats] = field(default_factory=lambda: {}, repr=False)
 
     @property
     def wide(self) -> ModuleFormats:
@@ -193,13 +193,14 @@ def quantisation(where: str, given: Mapping[str, Any] | None, stored: str) -> Qu
         said.towers,
         said.kv,
         (*(warnings if unread else ()), *said.warnings),
+        said.exact,
     )
 
 
-def listed(names: Iterable[str]) -> str:
-    """Some names, and how many more there are."""
+def listed(names: Iterable[str], *, plain: bool = False) -> str:
+    """Some names, and how many more there are; `plain`: without quotes."""
     every = tuple(names)
-    text = ", ".join(map(shown, every[:LISTED]))
+    text = ", ".join(printable(name) if plain else shown(name) for name in every[:LISTED])
     return f"{text} and {len(every) - LISTED} more" if len(every) > LISTED else text
 
 

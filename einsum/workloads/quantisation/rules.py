@@ -1,6 +1,6 @@
 """What a method of quantising makes of its table: rules by module, and the format of the cache."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from hwmodel.einsum.workloads.formats import ModuleFormats
@@ -34,6 +34,7 @@ class Said:
         excludes: whether the usual lists of names (`EXCLUDED`) hold.
         kv: format of keys and values; None: as activations.
         warnings: what could not be followed.
+        exact: formats of modules by the words of their whole path, before all rules.
     """
 
     otherwise: ModuleFormats | None
@@ -43,6 +44,7 @@ class Said:
     excludes: bool = True
     kv: str | None = None
     warnings: tuple[str, ...] = ()
+    exact: Mapping[tuple[str, ...], ModuleFormats] = field(default_factory=lambda: {})
 
 
 @dataclass(frozen=True)

@@ -55,3 +55,10 @@ def test_a_config_of_ones_own_has_a_card_too(tmp_path: Path) -> None:
 def test_an_unknown_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(hw.UnknownNameError, match="unknown model config 'mixtral-8x7'"):
         hw.ask("models", name="mixtral-8x7")
+
+
+def test_a_model_can_be_shown_as_a_tool_would_quantise_it() -> None:
+    run = RUN.invoke(app, ["models", "llama-3.1-8b", "--quantise", "w4a16", "--json"])
+    # 6,979,321,856 linear parameters in 4 bits and 16 for each 128, the rest in bf16
+    expected = 6_979_321_856 * (4 + 16 / 128) / 8 + 2 * (8_030_261_248 - 6_979_321_856)
+    assert json.loads(run.stdout)["weight_bytes"] == expected

@@ -16,6 +16,9 @@ from hwmodel.machines.gpu.libraries.library import (
 )
 from hwmodel.machines.gpu.schedules import cublas, grouped
 
+PACKED = (*STORED, "fp6", "fp4", "nf4", "int7", "int6", "int5", "int3", "int2", "int1")
+"""Formats of weights that some library unpacks: bitsandbytes, HQQ, llama.cpp, FP6-LLM."""
+
 LIBRARY = Library(
     name="weight-only",
     title="products with narrow weights",
@@ -28,8 +31,8 @@ LIBRARY = Library(
             ("gemm", "grouped"),
             {**HALVES, **WORDS, **FP8, "int8": GENERATIONS},
             "Frantar et al., MARLIN, arXiv 2408.11743; vLLM, Marlin kernels for dense layers and"
-            " mixtures, sm_80 on",
-            narrow=STORED,
+            " mixtures, sm_80 on; Xia et al., FP6-LLM, arXiv 2401.14112; llama.cpp, ggml-cuda",
+            narrow=PACKED,
             alike=(),
         ),
     ),

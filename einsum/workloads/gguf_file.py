@@ -1,0 +1,171 @@
+"""GGUF files of llama.cpp: the model's config under Hugging Face's keys, formats by tensor.
+
+The library `gguf` does the reading; it comes with the extra `gguf`. Its own table of names tells
+which of the file's tensors is which module of Hugging Face's (`get_tensor_name_map`). A type such
+as Q4_K stores 256 weights in 144 bytes: 4 bits each, and 128 bits of scales for all, so that it is
+`int4@256:128` here. llama.cpp keeps what is between kernels, and the cache, in 16 bits; products
+are taken to run in that format, their weights widened.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.quantity.reading import name_of
+
+ARCHITECTURES = {
+    **{name: name for name in ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gpt2", "gptj")},
+    **{name: name for name in ("phi3", "starcoder2", "stablelm", "olmo2", "olmoe", "granite")},
+    **{name: name for name in ("granitemoe", "cohere2", "nemotron", "seed_oss", "ernie4_5")},
+    **{name: name for name in ("bloom", "falcon", "mpt", "mamba", "mamba2", "glm4", "smollm3")},
+    **{"qwen2moe": "qwen2_moe", "qwen3moe": "qwen3_moe", "gemma3": "gemma3_text"},
+    **{"gpt-oss": "gpt_oss", "gptneox": "gpt_neox", "command-r": "cohere", "phi2": "phi"},
+    **{"deepseek2": "deepseek_v2", "glm4moe": "glm4_moe", "minimax-m2": "minimax_m2"},
+    **{"mistral3": "mistral", "dots1": "dots1", "exaone4": "exaone4", "arcee": "arcee"},
+}
+"""`general.architecture` -> `model_type`; a llama with experts is a mixtral."""
+
+KEYS = {
+    "embedding_length": "hidden_size",
+    "block_count": "num_hidden_layers",
+    "feed_forward_length": "intermediate_size",
+    "attention.head_count": "num_attention_heads",
+    "attention.head_count_kv": "num_key_value_heads",
+    "attention.key_length": "head_dim",
+    "attention.sliding_window": "sliding_window",
+    "attention.q_lora_rank": "q_lora_rank",
+    "attention.kv_lora_rank": "kv_lora_rank",
+    "attention.layer_norm_rms_epsilon": "rms_norm_eps",
+    "context_length": "max_position_embeddings",
+    "rope.freq_base": "rope_theta",
+    "expert_used_count": "num_experts_per_tok",
+    "expert_feed_forward_length": "moe_intermediate_size",
+    "leading_dense_block_count": "first_k_dense_replace",
+    "expert_shared_count": "n_shared_experts",
+}
+"""Key of GGUF without the architecture's name -> Hugging Face's."""
+
+EXPERTS = {
+    **dict.fromkeys(("qwen2_moe", "qwen3_moe", "olmoe"), "num_experts"),
+    **dict.fromkeys(("deepseek_v2", "glm4_moe", "dots1"), "n_routed_experts"),
+}
+"""`model_type` -> its key for the number of experts; others call it num_local_experts."""
+
+FLOATS = {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16"}
+MICROSCALED = {"MXFP4": "mxfp4", "NVFP4": "nvfp4"}
+
+
+def config(path: str | Path) -> dict[str, Any]:
+    """The config of the model in a file, its `quantization_config` with a format by module.
+
+    Raises `InputError` for a file that is none, `UnknownNameError` for an architecture that has no
+    name here. Without the library `gguf` it raises `CoverageError` that names the extra.
+    """
+    try:
+        import gguf  # pyright: ignore[reportMissingImports]
+    except ModuleNotFoundError:
+        raise CoverageError(
+            f"{name_of(path)}: reading GGUF files needs the library gguf;"
+            " pip install 'hwmodel[gguf]'"
+        ) from None
+    library: Any = gguf
+    try:
+        file = library.GGUFReader(path)
+    except (OSError, ValueError, IndexError, KeyError, OverflowError) as error:
+        raise InputError(f"{name_of(path)}: expected a GGUF file: {error}") from None
+    said = {name: field.contents() for name, field in file.fields.items() if _short(name)}
+    architecture = str(said.get("general.architecture"))
+    if architecture not in ARCHITECTURES:
+        raise UnknownNameError(
+            f"architecture (general.architecture of {name_of(path)})", architecture, ARCHITECTURES
+        )
+    held = {str(tensor.name): tensor for tensor in file.tensors}
+    found = _keys(name_of(path), architecture, said, held)
+    found["quantization_config"] = {
+        "quant_method": "gguf",
+        "formats": _formats(library, architecture, int(found["num_hidden_layers"]), held),
+    }
+    return found
+
+
+def _short(name: str) -> bool:
+    """Whether a field is a setting: tables of tokens are long, and say nothing here."""
+    return not name.startswith("tokenizer.")
+
+
+def _keys(
+    where: str, architecture: str, said: Mapping[str, Any], held: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The config's keys but for formats."""
+    experts = said.get(f"{architecture}.expert_count") or 0
+    kind = ARCHITECTURES[architecture]
+    kind = "mixtral" if kind == "llama" and experts else kind
+    found: dict[str, Any] = {
+        "model_type": kind,
+        "name": said.get("general.name", Path(where).stem),
+        "torch_dtype": "float16",
+        "tie_word_embeddings": "output.weight" not in held,
+    }
+    for key, name in KEYS.items():
+        value = said.get(f"{architecture}.{key}")
+        if value is not None:
+            found[name] = _alike(where, f"{architecture}.{key}", value)
+    if experts:
+        found[EXPERTS.get(kind, "num_local_experts")] = int(experts)
+    table = held.get("token_embd.weight")
+    if table is None:
+        raise InputError(f"{where}: expected a tensor token_embd.weight, found none")
+    found["vocab_size"] = int(table.shape[1])
+    if kind in ("llama", "qwen3") and "blk.0.attn_q.bias" in held:
+        found["attention_bias"] = True
+    return found | _latent(architecture, said) if kind == "deepseek_v2" else found
+
+
+def _latent(architecture: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Head sizes of latent attention, which the file has with or without its compression."""
+    rotated = said[f"{architecture}.rope.dimension_count"]
+    key, value = (
+        said.get(f"{architecture}.attention.{part}_length_mla")
+        or said[f"{architecture}.attention.{part}_length"]
+        for part in ("key", "value")
+    )
+    heads = said[f"{architecture}.attention.head_count"]
+    return {
+        **{"qk_rope_head_dim": rotated, "qk_nope_head_dim": key - rotated, "v_head_dim": value},
+        **{"num_key_value_heads": heads, "head_dim": key},
+    }
+
+
+def _alike(where: str, key: str, value: Any) -> Any:
+    """A number; of one for each layer the common one."""
+    if not isinstance(value, list):
+        return value
+    every = {*map(int, value)}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if len(every) != 1:
+        raise CoverageError(f"{where}: {key}: expected one number for all layers, found {every}")
+    return every.pop()
+
+
+def _formats(
+    library: Any, architecture: str, layers: int, held: Mapping[str, Any]
+) -> dict[str, str]:
+    """Module -> format of its weights."""
+    kinds = {name: kind for kind, name in library.MODEL_ARCH_NAMES.items()}
+    names = library.get_tensor_name_map(kinds[architecture], layers).mapping
+    found: dict[str, str] = {}
+    for path, (_, name) in names.items():
+        tensor = held.get(f"{name}.weight")
+        if tensor is not None and path.startswith(("model.layers.", "model.embed_tokens", "lm_")):
+            found[path] = _format(library, tensor.tensor_type)
+    return found
+
+
+def _format(library: Any, kind: Any) -> str:
+    """Our name of a type: bits of a weight, and those that a block of weights has beside them."""
+    if kind.name in FLOATS or kind.name in MICROSCALED:
+        return FLOATS.get(kind.name) or MICROSCALED[kind.name]
+    block, size = map(int, library.GGML_QUANT_SIZES[kind])
+    bits = min(8, size * 8 // block)
+    scales = size * 8 - bits * block
+    return f"int{bits}@{block}:{scales}" if scales else f"int{bits}"

@@ -1,0 +1,55 @@
+"""Products whose formats a GPU does not multiply: weights are widened on the way, as libraries do.
+
+A checkpoint in fp8 or fp4 runs on GPUs without such units: vLLM's Marlin kernels widen its weights
+and multiply in the format of the activations (vLLM, quantisation: fp8 is W8A16 on Ampere). A stage
+says what that would be (`Stage.instead`).
+"""
+
+from dataclasses import replace
+
+from hwmodel.einsum.cascade import Cascade, Stage
+from hwmodel.einsum.network import Stack, Workload
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu import support
+from hwmodel.machines.gpu.libraries.library import Kernel
+from hwmodel.machines.gpu.lower import lower
+from hwmodel.quantity.errors import CoverageError
+
+
+def fitted(workload: Workload, hardware: Hardware, kernel: Kernel) -> Workload:
+    """The workload, with what stages say would do in place of products that no kernel here takes.
+
+    A warning names the products. Where that would not do either, the workload as it was.
+    """
+    if not isinstance(workload, Stack):
+        return workload
+    stages: list[Stage] = []
+    widened: dict[str, list[str]] = {}
+    for stage in workload.stages:
+        other = stage.instead
+        if other is None or _runs(stage.cascade, hardware, kernel):
+            stages.append(stage)
+            continue
+        if not _runs(other, hardware, kernel):
+            return workload
+        stages.append(replace(stage, cascade=other, instead=None))
+        said = f"no kernels that read {_read(stage.cascade)}; weights are widened on the way and"
+        widened.setdefault(f"{said} multiply {_read(other)}", []).append(stage.name)
+    told = (f"{hardware.name}: {said}: {', '.join(names)}" for said, names in widened.items())
+    return replace(workload, stages=tuple(stages), warnings=(*workload.warnings, *told))
+
+
+def _runs(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:
+    """Whether there are kernels for a cascade here."""
+    try:
+        support.check(lower(cascade, kernel), hardware)
+    except CoverageError:
+        return False
+    return True
+
+
+def _read(cascade: Cascade) -> str:
+    """Formats of the activations that a cascade reads."""
+    inputs = (cascade.tensors[name] for name in cascade.inputs)
+    formats = (tensor.dtype for tensor in inputs if tensor.role == "activation")
+    return ", ".join(dict.fromkeys(formats))

@@ -1,0 +1,160 @@
+"""Quantised models whole: bytes of weights and cache by hand, what is asked, files beside."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwmodel.einsum.workloads.model import model
+from hwmodel.quantity.errors import UnknownNameError
+
+CONFIGS = Path(__file__).parents[5] / "shared/data/configs"
+LAYERS, HIDDEN, INNER, VOCABULARY = 4, 256, 512, 1000
+SMALL: dict[str, Any] = {
+    **{"model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": INNER},
+    **{"vocab_size": VOCABULARY, "num_hidden_layers": LAYERS, "num_attention_heads": 4},
+    **{"num_key_value_heads": 2, "torch_dtype": "bfloat16"},
+}
+ATTENTION, MLP = HIDDEN * (2 * HIDDEN + 2 * 128), 3 * HIDDEN * INNER
+LINEAR = LAYERS * (ATTENTION + MLP)
+ENDS, NORMS = 2 * VOCABULARY * HIDDEN, (2 * LAYERS + 1) * HIDDEN
+
+
+def published(name: str) -> Any:
+    path = CONFIGS / f"{name}.json"
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    return model(path)
+
+
+def test_qwen3_32b_in_blocks_of_fp8() -> None:
+    # 64 layers: q 8192, k and v 1024, o, of 5120; MLP 25600; vocabulary 151936, twice
+    linear = 64 * (5120 * 8192 * 2 + 2 * 5120 * 1024 + 3 * 5120 * 25600)
+    assert linear == 31_205_621_760
+    wide = 2 * 151936 * 5120 + 64 * (2 * 5120 + 2 * 128) + 5120
+    found = published("Qwen--Qwen3-32B-FP8")
+    assert found.weight_bytes == linear + linear // 128**2 * 4 + 2 * wide
+    assert found.kv_bytes_per_token == 2 * 2 * 64 * 8 * 128
+
+
+def test_qwen3_32b_with_one_scale_a_tensor_and_an_fp8_cache() -> None:
+    linear = 64 * (5120 * 8192 * 2 + 2 * 5120 * 1024 + 3 * 5120 * 25600)
+    wide = 2 * 151936 * 5120 + 64 * (2 * 5120 + 2 * 128) + 5120
+    found = published("Qwen--Qwen3-32B-FP8-Static-PerTensor")
+    assert found.weight_bytes == linear + 2 * wide
+    assert found.kv_bytes_per_token == 2 * 64 * 8 * 128
+
+
+def test_qwen3_30b_a3b_in_fp8_keeps_its_routers() -> None:
+    attention = 48 * (2048 * 4096 * 2 + 2 * 2048 * 512)
+    experts = 48 * 128 * 3 * 2048 * 768
+    wide = 2 * 151936 * 2048 + 48 * (128 * 2048 + 2 * 2048 + 2 * 128) + 2048
+    fp8 = attention + experts
+    found = published("Qwen--Qwen3-30B-A3B-FP8")
+    assert found.weight_bytes == fp8 + fp8 // 128**2 * 4 + 2 * wide
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("fp8", LINEAR),
+        ("fp8-block", LINEAR + LINEAR // 128**2 * 4),
+        ("w4a16", LINEAR // 2 + LINEAR // 128 * 2),
+        ("nvfp4", LINEAR // 2 + LINEAR // 16),
+        ("w8a8", LINEAR),
+    ],
+)
+def test_a_model_is_quantised_as_asked(name: str, held: int) -> None:
+    found = model(SMALL, quantise=name)
+    assert found.weight_bytes == held + 2 * (ENDS + NORMS)
+    assert any(f"quantised as asked ({name})" in words for words in found.warnings)
+    assert model(SMALL).but(quantise=name).weight_bytes == found.weight_bytes
+
+
+def test_what_was_asked_before_holds_beside_what_is_asked_now() -> None:
+    found = model(SMALL, quantise="fp8").but(kv_dtype="fp8")
+    assert found.weight_bytes == LINEAR + 2 * (ENDS + NORMS)
+    assert found.kv_bytes_per_token == 2 * LAYERS * 128
+
+
+def test_products_read_what_the_scheme_says() -> None:
+    def read(name: str) -> tuple[str, str]:
+        stages = model(SMALL, quantise=name).decode(2, 16).stages
+        down = next(stage.cascade for stage in stages if stage.name == "down")
+        inputs = {down.tensors[each].role: down.tensors[each].dtype for each in down.inputs}
+        return inputs["weight"], inputs["activation"]
+
+    assert read("fp8") == ("fp8", "fp8")
+    assert read("w4a16") == ("int4@128:16", "bf16")
+    assert read("w4a8") == ("int4@128:16", "int8")
+
+
+def test_an_unknown_way_to_quantise_is_an_error() -> None:
+    with pytest.raises(UnknownNameError, match=r"way to quantise 'int3'"):
+        model(SMALL, quantise="int3")
+
+
+def written(folder: Path, config: dict[str, Any], fp8: bool) -> int:
+    """A checkpoint's config and headers; its bytes."""
+    (folder / "config.json").write_text(json.dumps(config))
+    shapes: dict[str, tuple[int, ...]] = {
+        "model.embed_tokens": (VOCABULARY, HIDDEN),
+        "lm_head": (VOCABULARY, HIDDEN),
+        "model.norm": (HIDDEN,),
+    }
+    for layer in range(LAYERS):
+        front = f"model.layers.{layer}"
+        shapes |= {
+            f"{front}.self_attn.q_proj": (256, HIDDEN),
+            **{f"{front}.self_attn.{n}_proj": (128, HIDDEN) for n in "kv"},
+            f"{front}.self_attn.o_proj": (HIDDEN, HIDDEN),
+            **{f"{front}.mlp.{n}_proj": (INNER, HIDDEN) for n in ("gate", "up")},
+            f"{front}.mlp.down_proj": (HIDDEN, INNER),
+            f"{front}.input_layernorm": (HIDDEN,),
+            f"{front}.post_attention_layernorm": (HIDDEN,),
+        }
+    table: dict[str, Any] = {}
+    at = 0
+    for name, shape in shapes.items():
+        narrow = fp8 and "proj" in name and "o_proj" not in name
+        size = 1 if narrow else 2
+        for side in shape:
+            size *= side
+        kind = "F8_E4M3" if narrow else "BF16"
+        table[f"{name}.weight"] = {"dtype": kind, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(table).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
+    return at
+
+
+def test_files_beside_a_config_are_believed(tmp_path: Path) -> None:
+    given = {"quant_method": "fp8", "activation_scheme": "dynamic"}
+    held = written(tmp_path, SMALL | {"quantization_config": given}, fp8=True)
+    found = model(tmp_path)
+    output = LAYERS * HIDDEN * HIDDEN
+    assert held == LINEAR + output + 2 * (ENDS + NORMS)
+    assert found.weight_bytes == found.whole.weight_bytes == held
+    (told,) = (words for words in found.warnings if "tensors differ" in words)
+    assert "model.layers.0.self_attn.o_proj bf16 (fp8)" in told
+    stages = {stage.name: stage for stage in found.decode(1, 8).stages}
+    assert stages["attention output, not quantised"].times == LAYERS
+
+
+def test_files_say_what_memory_holds_beyond_the_network(tmp_path: Path) -> None:
+    held = written(tmp_path, SMALL, fp8=False)
+    assert model(tmp_path).warnings == ()
+    (tmp_path / "model.safetensors").unlink()
+    index = {"metadata": {"total_size": held + 1_000_000}, "weight_map": {"a": "b.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    found = model(tmp_path / "config.json")
+    assert found.weight_bytes == held + 1_000_000
+    served = found.decode(1, 8).served
+    assert served is not None
+    assert served.weights_bytes == pytest.approx(held + 1_000_000)
+    (told,) = found.warnings
+    assert "its files hold" in told
+    asked = model(tmp_path, weight_dtype="fp8")
+    assert asked.weight_bytes == LINEAR + 2 * (ENDS + NORMS)

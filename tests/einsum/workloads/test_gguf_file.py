@@ -1,0 +1,111 @@
+"""GGUF files: a model's config and the format of each weight, of files written by the library."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwmodel as hw
+from hwmodel.einsum.workloads.gguf_file import config
+from hwmodel.einsum.workloads.model import model
+from hwmodel.einsum.workloads.quantisation.quantisation import quantisation
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.errors import InputError, UnknownNameError
+
+gguf: Any = pytest.importorskip("gguf")
+
+LAYERS, HIDDEN, INNER, VOCABULARY = 2, 256, 512, 1000
+BYTES = {"Q4_K": (256, 144), "Q6_K": (256, 210), "Q8_0": (32, 34), "MXFP4": (32, 17)}
+"""Weights in a block of a type and its bytes, as llama.cpp's ggml-common.h has them."""
+
+
+def written(path: Path, architecture: str = "llama", **kinds: str) -> int:
+    """A small model whose weights have these types; the bytes of its tensors but for norms."""
+    file = gguf.GGUFWriter(path, architecture)
+    file.add_block_count(LAYERS)
+    file.add_context_length(4096)
+    file.add_embedding_length(HIDDEN)
+    file.add_feed_forward_length(INNER)
+    file.add_head_count(4)
+    file.add_head_count_kv(2)
+    file.add_token_list([b"a"] * VOCABULARY)
+    total = 0
+    shapes = {"token_embd": (VOCABULARY, HIDDEN), "output": (VOCABULARY, HIDDEN)}
+    for layer in range(LAYERS):
+        shapes |= {
+            f"blk.{layer}.attn_q": (HIDDEN, HIDDEN),
+            f"blk.{layer}.attn_k": (128, HIDDEN),
+            f"blk.{layer}.attn_v": (128, HIDDEN),
+            f"blk.{layer}.attn_output": (HIDDEN, HIDDEN),
+            f"blk.{layer}.ffn_gate": (INNER, HIDDEN),
+            f"blk.{layer}.ffn_up": (INNER, HIDDEN),
+            f"blk.{layer}.ffn_down": (HIDDEN, INNER),
+        }
+    for name, (rows, columns) in shapes.items():
+        kind = kinds.get(name.rpartition(".")[2], "Q4_K")
+        block, size = BYTES[kind]
+        packed = np.zeros((rows, columns // block * size), np.uint8)
+        file.add_tensor(f"{name}.weight", packed, raw_dtype=gguf.GGMLQuantizationType[kind])
+        total += packed.size
+    file.add_tensor("output_norm.weight", np.zeros(HIDDEN, np.float32))
+    file.write_header_to_file()
+    file.write_kv_data_to_file()
+    file.write_tensors_to_file()
+    file.close()
+    return total
+
+
+def test_keys_are_those_of_hugging_face(tmp_path: Path) -> None:
+    written(tmp_path / "small.gguf")
+    found = config(tmp_path / "small.gguf")
+    assert found.pop("quantization_config")["quant_method"] == "gguf"
+    assert found == {
+        **{"model_type": "llama", "name": "small", "torch_dtype": "float16"},
+        **{"hidden_size": 256, "num_hidden_layers": 2, "intermediate_size": 512},
+        **{"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 1000},
+        **{"max_position_embeddings": 4096, "tie_word_embeddings": False},
+    }
+
+
+def test_weights_have_the_bytes_of_their_types(tmp_path: Path) -> None:
+    kinds = {"attn_v": "Q6_K", "ffn_down": "Q8_0", "output": "Q6_K", "ffn_up": "MXFP4"}
+    total = written(tmp_path / "mixed.gguf", **kinds)
+    found = config(tmp_path / "mixed.gguf")
+    said = quantisation("mixed", found["quantization_config"], "fp16")
+    shapes = {
+        **{"self_attn.q_proj": 256 * 256, "self_attn.k_proj": 128 * 256},
+        **{"self_attn.v_proj": 128 * 256, "self_attn.o_proj": 256 * 256},
+        **{"mlp.gate_proj": 512 * 256, "mlp.up_proj": 512 * 256, "mlp.down_proj": 256 * 512},
+    }
+    held = sum(
+        size * bytes_of(said.of(f"model.layers.{layer}.{path}").weight)
+        for layer in range(LAYERS)
+        for path, size in shapes.items()
+    )
+    ends = sum(bytes_of(said.of(path).weight) for path in ("lm_head", "model.embed_tokens"))
+    assert held + 1000 * 256 * ends == total
+    assert said.of("model.layers.0.self_attn.q_proj").weight == "int4@256:128"
+    assert said.of("model.layers.0.mlp.up_proj").weight == "mxfp4"
+    assert said.of("model.layers.1.mlp.down_proj").input == "fp16"
+    assert said.complaints(["model.layers.0.mlp.down_proj"]) == ()
+
+
+def test_a_file_is_a_model(tmp_path: Path) -> None:
+    total = written(tmp_path / "small.gguf", ffn_down="Q6_K")
+    found = model(tmp_path / "small.gguf")
+    norms = 2 * (2 * LAYERS + 1) * HIDDEN  # fp16 here; small
+    assert found.weight_bytes == total + norms
+    assert (found.name, found.precision.activation) == ("small", "fp16")
+    down = next(s.cascade for s in found.decode(1, 8).stages if s.name.startswith("down"))
+    assert {t.dtype for t in down.tensors.values() if t.role == "weight"} == {"int6@256:144"}
+    assert hw.predict(found.decode(1, 64), "h100").time_s > 0
+
+
+def test_files_that_are_none_are_errors(tmp_path: Path) -> None:
+    (tmp_path / "none.gguf").write_bytes(b"GGML" + bytes(100))
+    with pytest.raises(InputError, match=r"none\.gguf: expected a GGUF file"):
+        config(tmp_path / "none.gguf")
+    written(tmp_path / "other.gguf", architecture="wavtokenizer-dec")
+    with pytest.raises(UnknownNameError, match=r"general\.architecture of .*other\.gguf"):
+        config(tmp_path / "other.gguf")

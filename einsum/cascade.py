@@ -20,6 +20,7 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
+from hwmodel.einsum.origin import Origin, again
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
 from hwmodel.text.shown import Shown
@@ -337,18 +338,7 @@ class Cascade(Shown):
 
         Raises `UnknownNameError` for an argument that the function lacks.
         """
-        # Late, since the workloads are built of cascades.
-        from hwmodel.einsum.workloads.catalogue import but
-
-        return but(self, **changes)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The workload function (by name) and the arguments that made a cascade."""
-
-    workload: str
-    arguments: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+        return again(self, changes)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ devices, the cascades are one device's share, and a stage names the collective t
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from hwmodel.einsum.cascade import Cascade, Origin, Stage
+from hwmodel.einsum.cascade import Cascade, Stage
+from hwmodel.einsum.origin import Origin, again
 from hwmodel.einsum.workloads.patches import Patched
 from hwmodel.quantity.units import Amount
 from hwmodel.text.shown import Shown
@@ -54,10 +55,7 @@ class Stack(Shown):
 
         Raises `UnknownNameError` for an argument that the function lacks.
         """
-        # Late, since the workloads are built of stacks.
-        from hwmodel.einsum.workloads.catalogue import but
-
-        return but(self, **changes)
+        return again(self, changes)
 
 
 Workload: TypeAlias = Cascade | Stack

@@ -14,6 +14,8 @@ FOLDERS = ("hwmodel", "einsum", "mappers", "kernels", "validation")
 
 ELSEWHERE = {
     # A part of one theorem, count or value, which is tested as a whole.
+    "einsum/origin.py": ("einsum/test_cascade.py", "workloads made again"),
+    "hwmodel/hardware/described.py": ("hwmodel/hardware/test_levers.py", "names alone"),
     "hwmodel/bounds/limit.py": ("hwmodel/verbs/test_bound.py", "the answer of the verb"),
     "hwmodel/bounds/recognise.py": ("hwmodel/bounds/test_pairs.py", "what pairs are found in"),
     "hwmodel/machines/*/rates.py": ("test_machines.py", "laws of every machine"),

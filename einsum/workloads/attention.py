@@ -174,6 +174,7 @@ def attention(
         extents["window"] = sizes["window"]
     return instance(
         "attention",
+        attention,
         text,
         sizes=extents,
         dtypes=_dtypes(names, dtype, kv_dtype, out_dtype),

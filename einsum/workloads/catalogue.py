@@ -1,15 +1,14 @@
-"""Every workload by its name, and the same workload with other arguments.
+"""Every workload by its name.
 
 Names and argument names are those of the command line's case files.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.network import Stack
+from hwmodel.einsum.origin import called
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.cnn import cnn
 from hwmodel.einsum.workloads.convolution import conv2d
@@ -34,9 +33,7 @@ from hwmodel.einsum.workloads.rows import (
     softmax,
 )
 from hwmodel.einsum.workloads.transformer import embedding, kv_write
-from hwmodel.quantity.errors import InputError, UnknownNameError
-
-Workload = TypeVar("Workload", Cascade, Stack)
+from hwmodel.quantity.errors import UnknownNameError
 
 WORKLOADS: Mapping[str, Callable[..., Cascade | Stack]] = {
     **{"gemm": gemm, "attention": attention, "mlp": mlp, "moe": moe},
@@ -54,35 +51,4 @@ def workload(name: str, /, **arguments: Any) -> Cascade | Stack:
     function = WORKLOADS.get(name)
     if function is None:
         raise UnknownNameError("workload", name, WORKLOADS)
-    known, needed = _arguments(name)
-    for given in arguments:
-        if given not in known:
-            raise UnknownNameError(f"argument of {name}", given, known)
-    missing = [argument for argument in needed if argument not in arguments]
-    if missing:
-        raise InputError(f"{name}: expected the argument {missing[0]!r}, found none")
-    return function(**arguments)
-
-
-@lru_cache(maxsize=64)
-def _arguments(name: str) -> tuple[frozenset[str], tuple[str, ...]]:
-    """All arguments of a workload, and those without a default."""
-    parameters = inspect.signature(WORKLOADS[name]).parameters
-    needed = (n for n, p in parameters.items() if p.default is inspect.Parameter.empty)
-    return frozenset(parameters), tuple(needed)
-
-
-def but(made: Workload, **changes: Any) -> Workload:
-    """The same workload with other arguments: its function, called again.
-
-    Raises `UnknownNameError` for an argument that the function lacks, `InputError` for a cascade
-    that no workload function made.
-    """
-    if made.origin is None:
-        raise InputError(
-            f"{made.name}: expected a workload made by one of {', '.join(sorted(WORKLOADS))};"
-            " this one was written or changed by hand, so use with_sizes"
-        )
-    again = workload(made.origin.workload, **{**made.origin.arguments, **changes})
-    assert isinstance(again, type(made))
-    return again
+    return called(name, function, arguments)

@@ -17,8 +17,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from hwmodel.einsum.cascade import Origin, Stage
+from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack
+from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.layer import Layer, Network
 from hwmodel.einsum.workloads.patches import Patched, patched
 from hwmodel.einsum.workloads.rows import copy
@@ -208,7 +209,7 @@ def cnn(
     return Stack(
         name=name or f"{given.name} at {given.height} x {given.width}",
         stages=tuple(stages),
-        origin=Origin("cnn", MappingProxyType(arguments)),
+        origin=Origin("cnn", MappingProxyType(arguments), cnn),
         layers=made,
     )
 

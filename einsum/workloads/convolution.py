@@ -98,6 +98,7 @@ def conv2d(
         extents["g"] = sizes["groups"]
     return instance(
         "conv2d",
+        conv2d,
         _text(step, gap, grouped),
         sizes=extents,
         dtypes={"I": given, "F": given, "O": out},

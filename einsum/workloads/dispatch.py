@@ -40,12 +40,17 @@ def top_k(
     kind = formats("top_k", dtype=dtype)["dtype"]
     return instance(
         "top_k",
+        _CHOICES,
         _TOP_K,
         sizes={"r": sizes["rows"], "c": sizes["cols"], "k": sizes["top_k"]},
         dtypes={"X": kind, "TOP": kind, "Y": kind, "CHOSEN": "int64"},
         arguments=arguments,
         name=name,
     )
+
+
+_CHOICES = top_k
+"""The function, by a name that none of its arguments has."""
 
 
 def router_kernels(
@@ -90,6 +95,7 @@ def gather_rows(
     kind = formats("gather", dtype=dtype)["dtype"]
     return instance(
         "gather",
+        gather_rows,
         "Y[n, d] = gather(X[t, d], AT[n])",
         sizes={"n": sizes["rows"], "t": sizes["table"], "d": sizes["cols"]},
         dtypes={"X": kind, "Y": kind, "AT": "int64"},

@@ -43,7 +43,7 @@ def fft(points: int, batch: Amount = 1, dtype: str = "fp32", name: str = "fft") 
     text, names = _text(size.bit_length() - 1)
     given = formats("fft", dtype=dtype)["dtype"]
     return instance(
-        *("fft", text),
+        *("fft", fft, text),
         sizes={"n": sizes["batch"]},
         dtypes=dict.fromkeys(names, given),
         arguments=arguments,

@@ -66,4 +66,6 @@ def gemm(
     if bias:
         dtypes |= {"AW": "fp32", "BIAS": out}
     text = (_BATCHED_BIAS if batched else _BIAS) if bias else (_BATCHED if batched else _PLAIN)
-    return instance("gemm", text, sizes=extents, dtypes=dtypes, arguments=arguments, name=name)
+    return instance(
+        "gemm", gemm, text, sizes=extents, dtypes=dtypes, arguments=arguments, name=name
+    )

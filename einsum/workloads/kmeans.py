@@ -36,6 +36,7 @@ def kmeans(
     given = formats("kmeans", dtype=dtype)["dtype"]
     return instance(
         "kmeans",
+        kmeans,
         _TEXT,
         sizes={"i": sizes["points"], "j": sizes["clusters"], "d": sizes["dims"]},
         dtypes={"X": given, "C": given, "D": "fp32", "A": "int32"},

@@ -53,6 +53,7 @@ def mlp(
         dtypes["G"] = out
     return instance(
         "mlp",
+        mlp,
         _GATED if gated else _PLAIN,
         sizes={"t": sizes["tokens"], "d": sizes["hidden"], "i": sizes["intermediate"]},
         dtypes=dtypes,

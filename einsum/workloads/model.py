@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hwmodel.einsum.cascade import Origin
 from hwmodel.einsum.network import Served, Stack
+from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.blocks.block import Step
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.config import changed, files_beside, read_config
@@ -155,7 +155,8 @@ class Model(Shown):
         step = Step(batch, queries, context, phase == "decode", routing, exponent)
         share = self.shard(tp)
         made = self.network.stages(step, share.share)
-        origin = Origin("llm", {"config": self, "phase": phase, "tp": tp, **given, **options})
+        arguments = {"config": self, "phase": phase, "tp": tp, **given, **options}
+        origin = Origin("llm", arguments, llm)
         cache = share.kv_bytes(1, context) * tp
         served = Served(
             model=self.name,

@@ -72,6 +72,7 @@ def moe(
     out, stored = product_format(given["dtype"]), given["weight_dtype"]
     return instance(
         "moe",
+        moe,
         _LAYER_TEXTS[_known(routing)],
         sizes={
             **{"d": sizes["hidden"], "i": sizes["intermediate"]},
@@ -107,6 +108,7 @@ def grouped_gemm(
     out = formats("grouped_gemm", out_dtype=out_dtype or product_format(given["dtype"]))
     return instance(
         "grouped_gemm",
+        grouped_gemm,
         _GROUPED_TEXTS[_known(routing)],
         sizes={
             **{"n": sizes["N"], "k": sizes["K"]},

@@ -7,8 +7,9 @@ al., DeepSeekMoE, arXiv 2401.06066, section 3.2).
 
 from typing import Any
 
-from hwmodel.einsum.cascade import Origin, Stage
+from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack
+from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import expert_kernels
@@ -40,7 +41,7 @@ def moe_layer(
     """
     arguments: dict[str, Any] = {**locals()}
     kernels = layer_kernels(**{key: arguments[key] for key in arguments if key != "name"})
-    return Stack(name, kernels, Origin("moe_layer", arguments))
+    return Stack(name, kernels, Origin("moe_layer", arguments, moe_layer))
 
 
 def layer_kernels(

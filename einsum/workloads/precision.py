@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hwmodel.einsum.workloads.blocks.block import Weight
+from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.quantisation.quantisation import Quantisation, listed, quantisation
 from hwmodel.einsum.workloads.quantisation.schemes import as_asked

@@ -9,8 +9,9 @@ its surviving tokens and heads; which tokens they are depends on data, how many 
 
 import math
 
-from hwmodel.einsum.cascade import Origin, Stage
+from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack
+from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.workload import count
 from hwmodel.quantity.checked import checked
@@ -62,7 +63,7 @@ def pruned_attention(
             name=f"layer {layer}",
         )
         stages.append(Stage(cascade))
-    return Stack(name, tuple(stages), Origin(where, arguments))
+    return Stack(name, tuple(stages), Origin(where, arguments, pruned_attention))
 
 
 def kept(

@@ -8,7 +8,8 @@ layernorm (Ba et al., arXiv 1607.06450, eq. 4), gelu with erf and silu (Hendryck
 1606.08415).
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, whole
@@ -58,8 +59,12 @@ _TEXTS = {
 _INSIDE = ("PEAK", "NUM", "SUM", "SQUARES", "SCALE", "CENTRED")
 _OUTSIDE = ("X", "Y", "Z", "H", "GAIN", "SHIFT")
 
+Make: TypeAlias = Callable[..., Cascade]
 
-def _row_kernel(workload: str, rows: Amount, cols: Amount, dtype: str, name: str | None) -> Cascade:
+
+def _row_kernel(
+    workload: str, make: Make, rows: Amount, cols: Amount, dtype: str, name: str | None
+) -> Cascade:
     sizes = whole(workload, rows=rows, cols=cols)
     stored = formats(workload, dtype=dtype)["dtype"]
     inside = stored if stored == "fp64" else "fp32"
@@ -69,6 +74,7 @@ def _row_kernel(workload: str, rows: Amount, cols: Amount, dtype: str, name: str
     arguments: dict[str, Any] = {"rows": rows, "cols": cols, "dtype": dtype, "name": name}
     return instance(
         workload,
+        make,
         text,
         sizes={"r": sizes["rows"], "c": sizes["cols"]},
         dtypes=dtypes,
@@ -79,63 +85,63 @@ def _row_kernel(workload: str, rows: Amount, cols: Amount, dtype: str, name: str
 
 def gate_silu(rows: Amount, cols: Amount, dtype: str, name: str = "silu") -> Cascade:
     """SiLU of the gate half of a fused gate-and-up product [rows, 2, cols]: a strided view."""
-    return _row_kernel("silu of gate", rows, cols, dtype, name)
+    return _row_kernel("silu of gate", gate_silu, rows, cols, dtype, name)
 
 
 def up_multiply(rows: Amount, cols: Amount, dtype: str, name: str = "multiply") -> Cascade:
     """[rows, cols] times the up half of a fused gate-and-up product: a strided view."""
-    return _row_kernel("multiply by up", rows, cols, dtype, name)
+    return _row_kernel("multiply by up", up_multiply, rows, cols, dtype, name)
 
 
 @checked
 def softmax(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """Softmax along the columns, made stable by each row's maximum."""
-    return _row_kernel("softmax", rows, cols, dtype, name)
+    return _row_kernel("softmax", softmax, rows, cols, dtype, name)
 
 
 @checked
 def rmsnorm(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.rms_norm` along the columns, with a weight [cols]."""
-    return _row_kernel("rmsnorm", rows, cols, dtype, name)
+    return _row_kernel("rmsnorm", rmsnorm, rows, cols, dtype, name)
 
 
 @checked
 def layernorm(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.layer_norm` along the columns, with a weight and a bias [cols]."""
-    return _row_kernel("layernorm", rows, cols, dtype, name)
+    return _row_kernel("layernorm", layernorm, rows, cols, dtype, name)
 
 
 @checked
 def gelu(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.gelu`, the form with erf."""
-    return _row_kernel("gelu", rows, cols, dtype, name)
+    return _row_kernel("gelu", gelu, rows, cols, dtype, name)
 
 
 @checked
 def silu(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.silu`, x * sigmoid(x)."""
-    return _row_kernel("silu", rows, cols, dtype, name)
+    return _row_kernel("silu", silu, rows, cols, dtype, name)
 
 
 @checked
 def add(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """Sum of two matrices."""
-    return _row_kernel("add", rows, cols, dtype, name)
+    return _row_kernel("add", add, rows, cols, dtype, name)
 
 
 @checked
 def residual(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """A residual connection: the sum of two matrices."""
-    return _row_kernel("residual", rows, cols, dtype, name)
+    return _row_kernel("residual", residual, rows, cols, dtype, name)
 
 
 @checked
 def multiply(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """Product of two matrices, element by element."""
-    return _row_kernel("multiply", rows, cols, dtype, name)
+    return _row_kernel("multiply", multiply, rows, cols, dtype, name)
 
 
 @checked
 def copy(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """One matrix written to another place."""
-    return _row_kernel("copy", rows, cols, dtype, name)
+    return _row_kernel("copy", copy, rows, cols, dtype, name)

@@ -11,9 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
-from hwmodel.einsum.workloads.blocks.block import PARTS, Cache, Weight, seen
+from hwmodel.einsum.workloads.blocks.block import Cache, seen
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.share import Share
+from hwmodel.einsum.workloads.blocks.weight import PARTS, Weight
 from hwmodel.einsum.workloads.precision import Precision
 from hwmodel.einsum.workloads.workload import whole
 from hwmodel.quantity.dtypes import bytes_of

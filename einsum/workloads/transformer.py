@@ -74,6 +74,7 @@ def kv_write(
     operator = "copy" if given["dtype"] == given["kv_dtype"] else "cast"
     return instance(
         "kv_write",
+        kv_write,
         _WRITE.format(operator=operator),
         sizes={
             **{"b": sizes["batch"], "h": sizes["kv_heads"]},
@@ -100,6 +101,7 @@ def embedding(
     given = formats("embedding", dtype=dtype, weight_dtype=weight_dtype or dtype)
     return instance(
         "embedding",
+        embedding,
         _EMBEDDING,
         sizes={"t": sizes["tokens"], "v": sizes["vocabulary"], "d": sizes["hidden"]},
         dtypes={"Y": given["dtype"], "TABLE": given["weight_dtype"], "TOKEN": "int64"},

@@ -4,16 +4,17 @@ A workload is a text in the notation of `notation.py`, written once without size
 that binds it. Sizes are whole numbers of 1 or more, or arrays of them that broadcast together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType, NoneType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from hwmodel.einsum.cascade import Cascade, Origin
+from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.known import known
 from hwmodel.einsum.notation import parse
+from hwmodel.einsum.origin import Origin
 from hwmodel.quantity.dtypes import dtype
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
@@ -84,6 +85,7 @@ def product_format(name: str) -> str:
 
 def instance(
     workload: str,
+    make: Callable[..., Any],
     text: str,
     *,
     sizes: Mapping[str, Amount],
@@ -91,24 +93,32 @@ def instance(
     arguments: Mapping[str, Any],
     name: str | None = None,
 ) -> Cascade:
-    """Bind a text to sizes (by rank) and dtypes (by tensor); `arguments` can make it again."""
+    """Bind a text to sizes (by rank) and dtypes (by tensor).
+
+    `make` is the workload's function, which `arguments` can make it again with.
+    """
     cascade = parse(text, sizes=sizes, dtypes=dtypes, name=name or workload)
     given = tuple(arguments.items())
     if all(type(value) in PLAIN for _, value in given):
-        return _made(cascade, workload, given, str(given))
-    return _of_origin(cascade, workload, given)
+        return _made(cascade, workload, make, given, str(given))
+    return _of_origin(cascade, workload, make, given)
 
 
 PLAIN = (int, str, bool, NoneType)
 """Kinds of argument that never change."""
 
 
-def _of_origin(cascade: Cascade, workload: str, given: tuple[tuple[str, Any], ...]) -> Cascade:
-    origin = Origin(workload, MappingProxyType(dict(given)))
+Given: TypeAlias = tuple[tuple[str, Any], ...]
+
+
+def _of_origin(cascade: Cascade, workload: str, make: Callable[..., Any], given: Given) -> Cascade:
+    origin = Origin(workload, MappingProxyType(dict(given)), make)
     return replace(cascade, origin=origin).told(cascade.form)
 
 
 @known(keep=lambda made: True)
-def _made(cascade: Cascade, workload: str, given: tuple[tuple[str, Any], ...], _: str) -> Cascade:
+def _made(
+    cascade: Cascade, workload: str, make: Callable[..., Any], given: Given, _: str
+) -> Cascade:
     """The cascade with what made it, the same value every time; True and 1 are written apart."""
-    return _of_origin(cascade, workload, given)
+    return _of_origin(cascade, workload, make, given)

@@ -18,17 +18,15 @@ model knows, but that change no prediction, are said in the answer's warnings (`
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
+from hwmodel.hardware.described import Described
 from hwmodel.hardware.peaks import WHAT_IF, Pinned
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
 from hwmodel.quantity.value import Value, field_of
-
-if TYPE_CHECKING:
-    from hwmodel.hardware.hardware import Hardware
 
 NOTE = ", followed to another "
 
@@ -89,7 +87,7 @@ UNHEARD: Mapping[str, Mapping[str, str]] = {
 """Kind of machine -> pattern of paths -> why such a number changes no prediction."""
 
 
-def refusal(hardware: "Hardware", path: str) -> str:
+def refusal(hardware: Described, path: str) -> str:
     """Why a what-if on the number at a path means nothing on this machine; "" where it does."""
     if hardware.kind == "gpu":
         return ""
@@ -101,14 +99,14 @@ def refusal(hardware: "Hardware", path: str) -> str:
     return words.format(kind=hardware.kind, what=hardware.processors.name)
 
 
-def check(hardware: "Hardware", told: Sequence[str]) -> None:
+def check(hardware: Described, told: Sequence[str]) -> None:
     """Refuse a what-if on numbers that mean nothing here; raises `InputError` naming the first."""
     for path in told:
         if why := refusal(hardware, path):
             raise InputError(f"{hardware.name}: {path}: a what-if would change nothing: {why}")
 
 
-def unheard(hardware: "Hardware") -> tuple[str, ...]:
+def unheard(hardware: Described) -> tuple[str, ...]:
     """What an answer warns of: numbers of a what-if that change no prediction, and why."""
     table = UNHEARD.get(hardware.kind, {})
     found = {p: _matching(table, p) for p, text in hardware.sources.items() if text == WHAT_IF}
@@ -135,7 +133,7 @@ class Rule:
     power: Amount = 1.0
 
 
-def rules(hardware: "Hardware") -> Iterator[Rule]:
+def rules(hardware: Described) -> Iterator[Rule]:
     """Everything that follows something on a machine."""
     for name, unit in hardware.units.items():
         for dtype in unit.rate_per_s if unit.follows else ():
@@ -154,7 +152,7 @@ def rules(hardware: "Hardware") -> Iterator[Rule]:
         yield Rule("power.run", ("clock",))
 
 
-def follow(old: "Hardware", new: "Hardware", told: Sequence[str]) -> dict[str, Any]:
+def follow(old: Described, new: Described, told: Sequence[str]) -> dict[str, Any]:
     """Fields of `new` whose numbers follow what changed between the two; empty where none does.
 
     `told` are the paths of the numbers that the what-if named.
@@ -175,16 +173,16 @@ def follow(old: "Hardware", new: "Hardware", told: Sequence[str]) -> dict[str, A
         _put(changes, new, rule.path, value(new, rule.path) * ratio**rule.power)
     if not changes:
         return {}
-    changed = Value.but(new, **changes)
+    changed: Any = Value.but(cast(Value, new), **changes)
     return {name: getattr(changed, name) for name in changes} | {"sources": sources}
 
 
-def value(hardware: "Hardware", path: str) -> Amount:
+def value(hardware: Described, path: str) -> Amount:
     """The number at a path, as `sources` has it; raises `UnknownNameError`."""
     return _steps(hardware, path)[-1][1]
 
 
-def _put(changes: dict[str, Any], hardware: "Hardware", path: str, number: Amount) -> None:
+def _put(changes: dict[str, Any], hardware: Described, path: str, number: Amount) -> None:
     """Note a change of the number at a path in a nested table that `but` takes."""
     *steps, (last, _) = _steps(hardware, path)
     for name, _ in steps:
@@ -192,7 +190,7 @@ def _put(changes: dict[str, Any], hardware: "Hardware", path: str, number: Amoun
     changes[last] = number
 
 
-def _steps(hardware: "Hardware", path: str) -> list[tuple[str, Any]]:
+def _steps(hardware: Described, path: str) -> list[tuple[str, Any]]:
     """Stored names on the way to a number, and what each of them leads to."""
     found: list[tuple[str, Any]] = []
     here: Any = hardware

@@ -15,12 +15,11 @@ Only GPUs are built so; what follows what on other machines is in `levers`.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from hwmodel.hardware.hardware import Hardware
+from hwmodel.hardware.described import Described
 
 WHAT_IF = "what-if"
 """The source of a number that a user has named."""
@@ -33,7 +32,7 @@ LEADERS = frozenset({"processors.count", "clock", "matrix_clock"})
 _NOTE = ", followed to another number of processors or clock"
 
 
-def follow(old: "Hardware", new: "Hardware", told: Sequence[str]) -> dict[str, Any]:
+def follow(old: Described, new: Described, told: Sequence[str]) -> dict[str, Any]:
     """Fields of `new` whose numbers follow what changed between the two; empty where none does.
 
     `told` are the paths of the numbers that the what-if named.
@@ -100,7 +99,7 @@ def follow(old: "Hardware", new: "Hardware", told: Sequence[str]) -> dict[str, A
 class Pinned:
     """Whether a number was named by this what-if or an earlier one."""
 
-    def __init__(self, old: "Hardware", told: Sequence[str]) -> None:
+    def __init__(self, old: Described, told: Sequence[str]) -> None:
         self.told = told
         self.sources = old.sources
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from hwmodel.einsum.cascade import Index, Origin
+from hwmodel.einsum.cascade import Index
 from hwmodel.einsum.notation import parse
+from hwmodel.einsum.origin import Origin
 from hwmodel.quantity.errors import InputError, UnknownNameError
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from hwmodel.einsum.cascade import Stage
-from hwmodel.einsum.workloads.blocks.block import Cache, Split, Stages, Step, Weight
+from hwmodel.einsum.workloads.blocks.block import Cache, Step
 from hwmodel.einsum.workloads.blocks.joined import interleaved
-from hwmodel.einsum.workloads.blocks.share import Share
+from hwmodel.einsum.workloads.blocks.share import Share, Stages
+from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.einsum.workloads.moe_layer import layer_kernels
 
 

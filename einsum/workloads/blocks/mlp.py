@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from hwmodel.einsum.workloads.blocks.block import Cache, Split, Stages, Step, Weight
-from hwmodel.einsum.workloads.blocks.share import Share
+from hwmodel.einsum.workloads.blocks.block import Cache, Step
+from hwmodel.einsum.workloads.blocks.share import Share, Stages
+from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.einsum.workloads.rows import gate_silu, up_multiply
 
 

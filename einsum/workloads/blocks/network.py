@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 
-from hwmodel.einsum.workloads.blocks.block import Block, Split, Stages, Step, Weight
+from hwmodel.einsum.workloads.blocks.block import Block, Step
 from hwmodel.einsum.workloads.blocks.joined import interleaved
-from hwmodel.einsum.workloads.blocks.share import Share
+from hwmodel.einsum.workloads.blocks.share import Share, Stages
+from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 
 NONE: Mapping[str, "Network"] = MappingProxyType({})
 

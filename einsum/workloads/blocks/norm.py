@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from hwmodel.einsum.workloads.blocks.block import Cache, Stages, Step, Weight
-from hwmodel.einsum.workloads.blocks.share import Share
+from hwmodel.einsum.workloads.blocks.block import Cache, Step
+from hwmodel.einsum.workloads.blocks.share import Share, Stages
+from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.rows import layernorm, residual, rmsnorm
 
 

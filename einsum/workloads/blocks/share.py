@@ -8,10 +8,11 @@ has another format are a stage of their own.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
 from hwmodel.einsum.cascade import Cascade, Collective, Stage
-from hwmodel.einsum.workloads.blocks.block import Split, Stages, Weight
 from hwmodel.einsum.workloads.blocks.joined import interleaved
+from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.precision import Precision
@@ -19,6 +20,8 @@ from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
 
 Formats = tuple[ModuleFormats, ...]
+
+Stages: TypeAlias = tuple[Stage, ...]
 
 
 @dataclass(frozen=True)

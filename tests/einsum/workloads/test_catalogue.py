@@ -6,7 +6,7 @@ import pytest
 
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.einsum.workloads.catalogue import WORKLOADS, but, workload
+from hwmodel.einsum.workloads.catalogue import WORKLOADS, workload
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.model import model
 from hwmodel.quantity.errors import InputError, UnknownNameError
@@ -66,7 +66,7 @@ def test_but_refuses_unknown_arguments_and_checks_known_ones() -> None:
 def test_but_refuses_a_cascade_that_no_function_made() -> None:
     written = parse("Z[m] = X[m]", sizes={"m": 3})
     with pytest.raises(InputError, match=r"written or changed by hand, so use with_sizes"):
-        but(written, m=4)
+        written.but(m=4)
     with pytest.raises(InputError, match=r"written or changed by hand"):
         gemm(2, 3, 4).with_sizes(m=9).but(M=4)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hwmodel.einsum.workloads.blocks.block import Cache, Split, Step, Weight
+from hwmodel.einsum.workloads.blocks.block import Cache, Step
+from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.quantity.errors import InputError
 
 

@@ -1,0 +1,71 @@
+"""What made a workload, so that it can be made again with other arguments."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from inspect import Parameter, signature
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
+
+from hwmodel.quantity.errors import InputError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The workload, by name, the arguments that made a cascade, and the function that did."""
+
+    workload: str
+    arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    make: Callable[..., Any] | None = field(default=None, compare=False)
+
+
+Made = TypeVar("Made", bound="Workload")
+
+
+class Workload(Protocol):
+    """What a workload's function has made: a cascade, or a network of them."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def origin(self) -> Origin | None:
+        """What made it; None where it was written or changed by hand."""
+        ...
+
+
+def again(made: Made, changes: Mapping[str, Any]) -> Made:
+    """The same workload with other arguments: its function, called again.
+
+    Raises `UnknownNameError` for an argument that the function lacks, `InputError` for what no
+    workload function made.
+    """
+    origin = made.origin
+    if origin is None or origin.make is None:
+        raise InputError(
+            f"{made.name}: expected a workload made by a function such as hw.workloads.gemm; this"
+            " one was written or changed by hand, so use with_sizes"
+        )
+    return called(origin.workload, origin.make, {**origin.arguments, **changes})
+
+
+def called(name: str, make: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """What a workload's function makes; unknown and missing arguments are refused by name."""
+    known, needed = _arguments(make)
+    for given in arguments:
+        if given not in known:
+            raise UnknownNameError(f"argument of {name}", given, known)
+    missing = [argument for argument in needed if argument not in arguments]
+    if missing:
+        raise InputError(f"{name}: expected the argument {missing[0]!r}, found none")
+    return make(**arguments)
+
+
+@lru_cache(maxsize=64)
+def _arguments(make: Callable[..., Any]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """All arguments of a function, and those without a default."""
+    parameters = signature(make).parameters
+    needed = (n for n, p in parameters.items() if p.default is Parameter.empty)
+    return frozenset(parameters), tuple(needed)

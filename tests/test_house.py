@@ -1,0 +1,23 @@
+"""The house stands as it is drawn, and no files import each other in a circle."""
+
+from tests.house import PAGE, arrows, drawing, questions
+from tests.imports import circles, imports
+
+
+def test_the_drawing_in_the_concepts_is_of_todays_imports() -> None:
+    assert drawing() in PAGE.read_text(encoding="utf-8"), "python -m tests.house"
+
+
+def test_every_folder_answers_a_question_of_its_own() -> None:
+    assert set(arrows()) == set(questions())
+
+
+def test_circles_are_found() -> None:
+    arrows = {"a": "b", "b": "ca", "c": "", "d": "a", "e": "fd", "f": "g", "g": "e"}
+    found = circles({name: frozenset(others) for name, others in arrows.items()})
+    assert found == [["a", "b"], ["e", "f", "g"]]
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Imports inside functions and those for types alone count too."""
+    assert not circles(imports())

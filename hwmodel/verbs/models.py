@@ -140,7 +140,7 @@ def card(read: Model) -> Card:
     made = Card(
         name=read.name,
         architecture=read.config.model_type,
-        layers=read.config.num_hidden_layers,
+        layers=read.network.depth,
         parameters=read.parameters,
         active_parameters=read.active_parameters,
         parts=read.parameters_by_part,

@@ -13,6 +13,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from hwmodel.einsum.workloads import gguf_file
+from hwmodel.einsum.workloads.quantisation.stated import stated
 from hwmodel.einsum.workloads.quantisation.stored import Stored, stored
 from hwmodel.einsum.workloads.record import Config
 from hwmodel.einsum.workloads.registry import architectures, known, record
@@ -42,7 +43,7 @@ def read_config(
     """
     name, where, data = _load(source)
     ignored = frozenset(_names(ignore_keys))
-    data, warnings = _part(where, data, part, as_)
+    data, warnings = _part(where, stated(data), part, as_)
     kind = _record(where, data, as_)
     warnings += [
         f"{where}: key {key!r} (value {shown(data[key])}) was ignored as asked"

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.einsum.cascade import Cascade, Stage
+from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.rows import gate_silu, up_multiply
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
 from hwmodel.quantity.checked import checked
@@ -132,11 +133,11 @@ def expert_kernels(
     weight_dtype: str | None = None,
     out_dtype: str | None = None,
     times: int = 1,
-    down_dtype: str | None = None,
+    down: ModuleFormats | None = None,
 ) -> tuple[Stage, ...]:
     """`moe` as the four kernels of torch: grouped product, SiLU, multiply, grouped product.
 
-    `down_dtype` is the format of the second product's weights (default: as the first's).
+    `down` are the formats of the second product (default: as the first's).
     """
     sizes = whole("moe", tokens=tokens, top_k=top_k, hidden=hidden, intermediate=intermediate)
     rows, inner, outer = sizes["tokens"] * sizes["top_k"], sizes["intermediate"], sizes["hidden"]
@@ -145,7 +146,9 @@ def expert_kernels(
         **{**spread, "routing": routing, "exponent": exponent, "dtype": dtype},
         **{"weight_dtype": weight_dtype, "out_dtype": out_dtype},
     }
-    second: dict[str, Any] = {**shared, "weight_dtype": down_dtype or weight_dtype}
+    second = dict(shared)
+    if down is not None:
+        second |= {"weight_dtype": down.weight, "dtype": down.input}
     written = out_dtype or product_format(formats("moe", dtype=dtype)["dtype"])
     kernels = (
         grouped_gemm(N=2 * inner, K=outer, **shared, name="experts gate-up"),

@@ -11,6 +11,7 @@ from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack
 from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels
+from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import expert_kernels
 from hwmodel.einsum.workloads.rows import add, multiply, silu
@@ -59,12 +60,12 @@ def layer_kernels(
     linear_dtype: str | None = None,
     weight_dtype: str | None = None,
     router_dtype: str | None = None,
-    down_dtype: str | None = None,
+    down: ModuleFormats | None = None,
     times: int = 1,
 ) -> tuple[Stage, ...]:
     """The stages of `moe_layer`; experts read their input as `linear_dtype` (default: `dtype`).
 
-    `down_dtype` is the format of the experts' second product (default: `weight_dtype`).
+    `down` are the formats of the experts' second product (default: as the first's).
     """
     sizes = whole(
         *("moe_layer",),
@@ -89,7 +90,7 @@ def layer_kernels(
             *(tokens, experts, picks, hidden, intermediate, routing, exponent),
             dtype=linear,
             weight_dtype=weight_dtype,
-            down_dtype=down_dtype,
+            down=down,
             out_dtype=kind,
             times=times,
         ),

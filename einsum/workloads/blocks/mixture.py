@@ -68,13 +68,13 @@ class Mixture:
                 normalised=self.normalised,
                 dtype=share.activation,
                 weight_dtype=kinds[0].weight,
-                down_dtype=kinds[1].weight,
                 router_dtype=share.precision.unquantised,
                 times=ours.times,
             )
-            kernels = run(linear_dtype=kinds[0].input)
-            if kinds[0].input != share.activation:
-                others = run(linear_dtype=share.activation)
+            kernels = run(linear_dtype=kinds[0].input, down=kinds[1])
+            if any(kind.input != share.activation for kind in kinds):
+                wide = replace(kinds[1], input=share.activation)
+                others = run(linear_dtype=share.activation, down=wide)
                 kernels = tuple(map(_or_else, kernels, others))
             kernels = ours.ours(kernels, "mixture")
             last = share.reduced(kernels[-1:], step.tokens, self.hidden)

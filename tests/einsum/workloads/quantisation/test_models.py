@@ -158,3 +158,38 @@ def test_files_say_what_memory_holds_beyond_the_network(tmp_path: Path) -> None:
     assert "its files hold" in told
     asked = model(tmp_path, weight_dtype="fp8")
     assert asked.weight_bytes == LINEAR + 2 * (ENDS + NORMS)
+
+
+MIXTURE: dict[str, Any] = SMALL | {
+    **{"model_type": "qwen3_moe", "num_experts": 8, "num_experts_per_tok": 2, "head_dim": 64},
+    **{"moe_intermediate_size": 128},
+}
+
+
+def test_experts_may_store_one_product_in_another_format() -> None:
+    given = {"quant_method": "fp8", "activation_scheme": "dynamic"}
+    left = given | {"ignore": [r"re:.*experts\.\d+\.down_proj"]}
+    whole, found = (model(MIXTURE | {"quantization_config": each}) for each in (given, left))
+    assert found.weight_bytes - whole.weight_bytes == LAYERS * 8 * 128 * HIDDEN
+    stages = {stage.name: stage.cascade for stage in found.prefill(1, 64).stages}
+    kinds = {
+        name: {t.role: t.dtype for t in stages[name].tensors.values() if t.name != "C"}
+        for name in ("experts gate-up", "experts down")
+    }
+    assert kinds["experts gate-up"]["weight"] == "fp8"
+    assert kinds["experts down"]["weight"] == "bf16"
+    formats = {t.dtype for t in stages["experts down"].tensors.values()}
+    assert formats == {"bf16"}
+
+
+def test_older_keys_and_keys_beside_the_table_are_read() -> None:
+    weights = {"num_bits": 8, "type": "int", "strategy": "channel"}
+    table = {"config_groups": {"g": {"targets": ["Linear"], "weights": weights}}}
+    found = model(SMALL | {"compression_config": table | {"ignore": ["lm_head"]}})
+    assert found.weight_bytes == LINEAR + 2 * (ENDS + NORMS)
+    beside = {"expert_dtype": "fp4", "quantization_config": {"quant_method": "fp8"}}
+    mixture = model(MIXTURE | beside)
+    experts = LAYERS * 8 * 3 * HIDDEN * 128
+    assert mixture.but(weight_dtype="bf16").weight_bytes - mixture.weight_bytes == (
+        LAYERS * ATTENTION + 2 * experts - experts // 32 * 17
+    )

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from hwmodel.einsum.workloads import gguf_file
 from hwmodel.einsum.workloads.quantisation.stated import stated
 from hwmodel.einsum.workloads.quantisation.stored import Stored, stored
-from hwmodel.einsum.workloads.record import Config
+from hwmodel.einsum.workloads.record import LEFT_OUT, Config
 from hwmodel.einsum.workloads.registry import architectures, known, record
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import cut, printable, shown
@@ -56,7 +56,9 @@ def read_config(
     else:
         kept, more = _taken_as(where, kind, kept, as_)
         warnings += more
-    return name, _validated(where, kind, kept), tuple(warnings)
+    config = _validated(where, kind, kept)
+    left = [f"{key}: {LEFT_OUT[key]}" for key in kept if key in LEFT_OUT and kept[key]]
+    return name, config, (*warnings, *(f"{name}: {note}" for note in (*left, *config.notes())))
 
 
 def _record(where: str, data: Mapping[str, Any], as_: str | None) -> type[Config]:
@@ -198,8 +200,9 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _validated(where: str, kind: type[Config], data: Mapping[str, Any]) -> Config:
+    named = {kind.ALIASES[key]: value for key, value in data.items() if key in kind.ALIASES}
     try:
-        config = kind.model_validate(data)
+        config = kind.model_validate({**named, **data})
     except ValidationError as error:
         raise InputError(f"{where}: {_first_complaint(error)}") from None
     config.check(where)

@@ -3,15 +3,15 @@
 The record of an architecture (`architectures/`) declares its modelled keys as fields, under their
 Hugging Face names, with the defaults of transformers' configuration class; and makes the network of
 them. Other keys are *harmless* (they change values, never counts; most are known by rule: variants
-of rotary embedding, dropout, token ids, sampling, epsilons, task heads, initialisers, switches that
-are off) or *unsupported* (they change counts in a way that is not modelled, unless they stand at a
-neutral value). A key that is none of these is an error that names it, since a model read half is a
-model read wrongly.
+of rotary embedding, dropout, token ids, sampling, how a router scores, epsilons, task heads,
+initialisers, switches that are off) or *unsupported* (they change counts in a way that is not
+modelled, unless they stand at a neutral value). A key that is none of these is an error that names
+it, since a model read half is a model read wrongly.
 """
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final, cast
+from typing import Annotated, Any, ClassVar, Final, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,7 +28,7 @@ _HARMLESS: Final = frozenset(
     "architectures name transformers_version use_cache max_position_embeddings"
     " original_max_position_embeddings return_dict torchscript use_return_dict id2label label2id"
     " task_specific_params tokenizer_class chunk_size_feed_forward problem_type finetuning_task"
-    " gradient_checkpointing is_decoder prefix".split()
+    " gradient_checkpointing is_decoder prefix auto_map pretraining_tp cache_implementation".split()
 )
 _RULES: Final = re.compile(
     "|".join(
@@ -42,24 +42,23 @@ _RULES: Final = re.compile(
             r"output_(attentions|hidden_states|router_logits|scores|past)",
             r".*_loss_coef(f|ficient)?|.*_aux_loss.*|.*jitter.*|seq_aux",
             r"do_sample|temperature|top_p|num_beams|.*_penalty|no_repeat_.*|min_length|max_length",
+            r"routed_scaling_factor|n_group|topk_group|topk_method|scoring_func|.*score_func.*",
+            r"router_.*|moe_router_.*|mtp_.*|use_mtp|ep_size|moe_layer_freq",
             r".*_version|classifier_.*|summary_.*|num_labels",
         )
     )
 )
 
 UNSUPPORTED: Final[Mapping[str, tuple[Any, ...]]] = {
-    "pretraining_tp": (1,),
     "is_encoder_decoder": (False,),
     "add_cross_attention": (False,),
     "cross_attention_hidden_size": (None,),
     "tie_encoder_decoder": (False,),
     "pruned_heads": ({},),
-    "auto_map": (None, {}),
     "partial_rotary_factor": (1, 1.0),
     "query_pre_attn_scalar": (None,),
     "attn_logit_softcapping": (None,),
     "final_logit_softcapping": (None,),
-    "num_nextn_predict_layers": (None, 0),
     "no_rope_layers": (None, []),
     "n_shared_experts": (None, 0),
     "num_shared_experts": (None, 0),
@@ -71,6 +70,20 @@ UNSUPPORTED: Final[Mapping[str, tuple[Any, ...]]] = {
 """Key -> values at which it changes nothing; an architecture that models one says so by a field."""
 
 
+LEFT_OUT: Final[Mapping[str, str]] = dict.fromkeys(
+    (
+        *("num_nextn_predict_layers", "num_mtp_layers", "num_mtp_modules", "mtp_num_hidden_layers"),
+        *("mtp_num_layers", "num_predict_layers"),
+    ),
+    "layers that predict further tokens are left out",
+)
+"""Keys whose value, unless it is nothing, means what is not run token by token -> what is told."""
+
+
+Names: TypeAlias = Mapping[str, str]
+Values: TypeAlias = Mapping[str, tuple[Any, ...]]
+
+
 class Config(BaseModel):
     """The modelled keys of a config.json that every architecture has; a subclass has its own.
 
@@ -80,8 +93,10 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
     HARMLESS: ClassVar[frozenset[str]] = frozenset()
-    NEUTRAL: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    NEUTRAL: ClassVar[Values] = {}
     REQUIRED: ClassVar[tuple[str, ...]] = ()
+    ALIASES: ClassVar[Names] = {}
+    """Other names of modelled keys -> the names that fields have."""
 
     model_type: str
     torch_dtype: str | None = None
@@ -100,6 +115,21 @@ class Config(BaseModel):
         for key in self.REQUIRED:
             if getattr(self, key) is None:
                 raise InputError(f"{where}: expected the key {key!r}, found none")
+
+    def notes(self) -> tuple[str, ...]:
+        """What is modelled in part only, for warnings."""
+        return ()
+
+    def rotated(self, usual: float = 1.0) -> float:
+        """Share of a head's elements that are rotated: `partial_rotary_factor`, wherever it is."""
+        tables = (self.rope_parameters, self.rope_scaling)
+        said = [getattr(self, "partial_rotary_factor", None)]
+        said += [
+            cast(Mapping[str, Any], table).get("partial_rotary_factor")
+            for table in tables
+            if isinstance(table, Mapping)
+        ]
+        return next((float(each) for each in said if isinstance(each, (int, float))), usual)
 
     @property
     def positions(self) -> int | None:
@@ -125,12 +155,17 @@ class Config(BaseModel):
     @classmethod
     def modelled(cls) -> frozenset[str]:
         """Keys that change counts."""
-        return frozenset(cls.model_fields)
+        return frozenset(cls.model_fields) | frozenset(cls.ALIASES)
 
     @classmethod
     def harmless(cls, key: str, value: Any) -> bool:
         """Whether a key that is neither modelled nor unsupported cannot change a count."""
-        named = key in _HARMLESS or key in cls.HARMLESS or _RULES.fullmatch(key) is not None
+        named = (
+            key in _HARMLESS
+            or key in LEFT_OUT
+            or key in cls.HARMLESS
+            or _RULES.fullmatch(key) is not None
+        )
         return named or value is None or (value is False and key.startswith("use_"))
 
     @classmethod

@@ -1,7 +1,8 @@
 """Which architectures are known: the files of `architectures/`, each by the model types it reads.
 
-A file names them in `MODEL_TYPES` and has their record, `Config`. Nothing lists the files: their
-first lines are read as text, and a file is imported when a config of its model type is.
+A file names them in `MODEL_TYPES` and has their record, `Config`, or of a family one for each, in
+`RECORDS`. Nothing lists the files: their first lines are read as text, and a file is imported when
+a config of its model type is.
 """
 
 import ast
@@ -36,4 +37,5 @@ def known(model_type: object) -> bool:
 def record(model_type: str) -> type[Config]:
     """The record of a known model type."""
     module = import_module(f"hwmodel.einsum.workloads.architectures.{architectures()[model_type]}")
-    return cast(type[Config], module.Config)
+    family = cast(dict[str, type[Config]], getattr(module, "RECORDS", {}))
+    return family[model_type] if family else cast(type[Config], module.Config)

@@ -9,6 +9,7 @@ layernorm (Ba et al., arXiv 1607.06450, eq. 4), gelu with erf and silu (Hendryck
 """
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from hwmodel.einsum.cascade import Cascade
@@ -20,15 +21,16 @@ _TEXTS = {
     "copy": "Y[r, c] = copy(X[r, c])",
     "gelu": "Y[r, c] = gelu(X[r, c])",
     "silu": "Y[r, c] = silu(X[r, c])",
+    "relu": "Y[r, c] = relu(X[r, c])",
+    "tanh": "Y[r, c] = tanh(X[r, c])",
+    "gelu_tanh": "Y[r, c] = gelu_tanh(X[r, c])",
+    "sigmoid": "Y[r, c] = sigmoid(X[r, c])",
+    "relu squared": "Y[r, c] = square(relu(X[r, c]))",
+    "scale": "Y[r, c] = X[r, c] * 0.5",
     "add": "Y[r, c] = X[r, c] + Z[r, c]",
     "residual": "Y[r, c] = X[r, c] + Z[r, c]",
     "multiply": "Y[r, c] = X[r, c] * Z[r, c]",
     # Operands that are the halves of a fused gate-and-up product [r, j, c].
-    "silu of gate": """
-        rank j = 2
-        tensor H[r, j, c]
-        Y[r, c] = silu(H[r, 0, c])
-    """,
     "multiply by up": """
         rank j = 2
         tensor H[r, j, c]
@@ -56,6 +58,11 @@ _TEXTS = {
         Y[r, c] = CENTRED[r, c] * SCALE[r] * GAIN[c] + SHIFT[c]
     """,
 }
+_GATED = {
+    f"{name} of gate": "rank j = 2\ntensor H[r, j, c]\n"
+    + _TEXTS[name].replace("X[r, c]", "H[r, 0, c]")
+    for name in ("silu", "relu", "tanh", "sigmoid", "gelu", "gelu_tanh", "relu squared")
+}
 _INSIDE = ("PEAK", "NUM", "SUM", "SQUARES", "SCALE", "CENTRED")
 _OUTSIDE = ("X", "Y", "Z", "H", "GAIN", "SHIFT")
 
@@ -68,7 +75,7 @@ def _row_kernel(
     sizes = whole(workload, rows=rows, cols=cols)
     stored = formats(workload, dtype=dtype)["dtype"]
     inside = stored if stored == "fp64" else "fp32"
-    text = _TEXTS[workload]
+    text = {**_TEXTS, **_GATED}[workload]
     dtypes = {t: stored for t in _OUTSIDE if f"{t}[" in text}
     dtypes |= {t: inside for t in _INSIDE if f"{t}[" in text}
     arguments: dict[str, Any] = {"rows": rows, "cols": cols, "dtype": dtype, "name": name}
@@ -83,14 +90,57 @@ def _row_kernel(
     )
 
 
+@lru_cache(maxsize=64)
+def _of(make: Make, act: str) -> Make:
+    """The function of one activation, the same value every time."""
+    return partial(make, act)
+
+
+def gate_activation(
+    act: str, rows: Amount, cols: Amount, dtype: str, name: str | None = None
+) -> Cascade:
+    """An activation of the gate half of a fused gate-and-up product [rows, 2, cols]: a view."""
+    kernel = ACTIVATIONS[act]
+    return _row_kernel(
+        *(f"{kernel} of gate", _of(gate_activation, act), rows, cols, dtype, name or kernel)
+    )
+
+
 def gate_silu(rows: Amount, cols: Amount, dtype: str, name: str = "silu") -> Cascade:
-    """SiLU of the gate half of a fused gate-and-up product [rows, 2, cols]: a strided view."""
-    return _row_kernel("silu of gate", gate_silu, rows, cols, dtype, name)
+    """SiLU of the gate half."""
+    return gate_activation("silu", rows, cols, dtype, name)
 
 
 def up_multiply(rows: Amount, cols: Amount, dtype: str, name: str = "multiply") -> Cascade:
     """[rows, cols] times the up half of a fused gate-and-up product: a strided view."""
     return _row_kernel("multiply by up", up_multiply, rows, cols, dtype, name)
+
+
+ACTIVATIONS: dict[str, str] = {
+    **{
+        "silu": "silu",
+        "swish": "silu",
+        "swiglu": "silu",
+        "relu": "relu",
+        "tanh": "tanh",
+        "relu2": "relu squared",
+    },
+    **{"sigmoid": "sigmoid", "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh"},
+    **{"gelu_pytorch_tanh": "gelu_tanh", "gelu_python": "gelu"},
+}
+"""Names that configs give to activations -> workloads; `gelu_new` and its kin have a tanh."""
+
+
+def activation(
+    act: str, rows: Amount, cols: Amount, dtype: str, name: str | None = None
+) -> Cascade:
+    """The activation that configs call `act`, element by element."""
+    return _row_kernel(ACTIVATIONS[act], _of(activation, act), rows, cols, dtype, name or act)
+
+
+def scale(rows: Amount, cols: Amount, dtype: str, name: str = "scale") -> Cascade:
+    """A matrix times a constant."""
+    return _row_kernel("scale", scale, rows, cols, dtype, name)
 
 
 @checked

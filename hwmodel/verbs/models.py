@@ -41,8 +41,8 @@ class Card:
 
     @property
     def formats(self) -> str:
-        """Of weights, and of the cache where that is another."""
-        alike = self.weight_dtype == self.kv_dtype
+        """Of weights, and of the cache where that is not the activations'."""
+        alike = self.activation_dtype == self.kv_dtype
         return self.weight_dtype if alike else f"{self.weight_dtype}, KV {self.kv_dtype}"
 
     def __str__(self) -> str:

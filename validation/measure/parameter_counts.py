@@ -83,6 +83,7 @@ _MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 24, "mamba_d_state": 10, "mamba_n_
 KEYS: dict[str, dict[str, Any]] = {
     "qwen3_moe": {"num_local_experts": None, "num_experts": 8},
     "qwen3_next": {"num_hidden_layers": 8},
+    "helium": {"head_dim": 16},
     "gemma3_text": {"num_hidden_layers": 7},
     "gemma3n_text": {"num_hidden_layers": 10, "num_kv_shared_layers": 5},
     "granitemoehybrid": {**_MAMBA, "layer_types": ["mamba", "mamba", "attention", "mamba"]},

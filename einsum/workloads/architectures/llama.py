@@ -29,4 +29,4 @@ class Config(Decoder):
 
     def inner(self, layer: int) -> Block:
         """MLP with its biases."""
-        return Mlp(self.hidden_size, self.intermediate_size, self.mlp_bias)
+        return Mlp(self.hidden_size, self.inner_size, self.mlp_bias)

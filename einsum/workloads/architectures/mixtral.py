@@ -27,7 +27,7 @@ class Config(Decoder):
             hidden=self.hidden_size,
             experts=self.num_local_experts or 1,
             picks=self.num_experts_per_tok or 1,
-            intermediate=self.intermediate_size,
+            intermediate=self.inner_size,
             path="model.layers.{layer}.block_sparse_moe",
             names=("w1", "w3", "w2"),
             counted="intermediate_size",

@@ -6,7 +6,7 @@ from hwmodel.einsum.workloads.architectures import qwen3
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.mixture import Mixture
 from hwmodel.einsum.workloads.decoder import check_experts
-from hwmodel.einsum.workloads.record import Count, Flag
+from hwmodel.einsum.workloads.record import Count, Flag, Names
 
 MODEL_TYPES = ("qwen3_moe",)
 
@@ -17,6 +17,8 @@ class Config(qwen3.Config):
     REQUIRED: ClassVar[tuple[str, ...]] = (
         *("num_key_value_heads", "num_experts", "num_experts_per_tok", "moe_intermediate_size"),
     )
+
+    ALIASES: ClassVar[Names] = {"num_local_experts": "num_experts"}
 
     head_dim: Count | None = None
     num_experts: Count | None = None

@@ -48,6 +48,7 @@ class Head:
     tied: bool = False
     path: str = "lm_head"
     embedding: str = "model.embed_tokens"
+    bias: bool = False
 
     @property
     def table(self) -> Weight:
@@ -60,11 +61,14 @@ class Head:
 
     def weights(self) -> tuple[Weight, ...]:
         """Its own."""
-        return () if self.tied else (self.table,)
+        shift = Weight(self.path, (self.vocabulary,), "bias", "biases", self.table.split)
+        return (*(() if self.tied else (self.table,)), *((shift,) if self.bias else ()))
 
     def stages(self, step: Step, share: Share) -> Stages:
         """A product; logits are gathered from all devices."""
-        made = share.product("head", "head", step.batch, (self.table,), named=False)
+        made = share.product(
+            *("head", "head", step.batch, (self.table,)), bias=self.bias, named=False
+        )
         return share.gathered(made, step.batch, self.table.sizes(share.tp)[0])
 
     def cache(self) -> Cache | None:

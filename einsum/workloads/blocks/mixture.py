@@ -19,7 +19,8 @@ from hwmodel.einsum.workloads.moe_layer import layer_kernels
 class Mixture:
     """Sizes of one layer's experts; a token takes `picks`, whose weights sum to 1 if `normalised`.
 
-    `names` are an expert's gate, up and down modules, `counted` the config key of `intermediate`.
+    `names` are an expert's gate, up and down modules, `counted` the config key of `intermediate`;
+    `router` is the router's module, `correction` that of a bias by expert, if it is a parameter.
     """
 
     hidden: int
@@ -30,6 +31,8 @@ class Mixture:
     path: str = "model.layers.{layer}.mlp"
     names: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj")
     counted: str = "moe_intermediate_size"
+    router: str = "gate"
+    correction: str | None = None
 
     @property
     def split(self) -> Split:
@@ -48,8 +51,13 @@ class Mixture:
 
     def weights(self) -> tuple[Weight, ...]:
         """Experts and router."""
-        router = Weight(f"{self.path}.gate", (self.experts, self.hidden), "router", "router")
-        return (*self._experts(), router)
+        path = f"{self.path}.{self.router}"
+        router = Weight(path, (self.experts, self.hidden), "router", "router")
+        shift = () if self.correction is None else (self._correction(self.correction),)
+        return (*self._experts(), router, *shift)
+
+    def _correction(self, name: str) -> Weight:
+        return Weight(f"{self.path}.{name}", (self.experts,), "bias", "router")
 
     def stages(self, step: Step, share: Share) -> Stages:
         """The kernels from hidden states to hidden states, once for each format of experts."""

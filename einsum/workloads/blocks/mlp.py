@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hwmodel.einsum.workloads.blocks.block import Cache, Step
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
-from hwmodel.einsum.workloads.rows import gate_silu, up_multiply
+from hwmodel.einsum.workloads.rows import gate_activation, up_multiply
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Mlp:
     path: str = "model.layers.{layer}.mlp"
     names: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj")
     counted: str = "intermediate_size"
+    act: str = "silu"
 
     @property
     def split(self) -> Split:
@@ -47,7 +48,7 @@ class Mlp:
         down = share.product("down", "mlp.down", tokens, (self._down(),), bias=self.bias)
         return (
             *share.product("gate-up", "mlp.gate-up", tokens, self._products(), bias=self.bias),
-            share.stage(gate_silu(tokens, inner, kind), "mlp.silu"),
+            share.stage(gate_activation(self.act, tokens, inner, kind), "mlp.silu"),
             share.stage(up_multiply(tokens, inner, kind), "mlp.multiply"),
             *share.reduced(down, tokens, self.hidden),
         )

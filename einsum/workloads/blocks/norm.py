@@ -1,33 +1,39 @@
 """Norms and residual additions over hidden states."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from hwmodel.einsum.workloads.blocks.block import Cache, Step
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.rows import layernorm, residual, rmsnorm
 
+Kind: TypeAlias = Literal["rms", "layer", "layer without shift", "layer without weights"]
+WEIGHTS: dict[Kind, int] = {"rms": 1, "layer": 2, "layer without shift": 1}
+"""Weights that a norm of each kind has."""
+
 
 @dataclass(frozen=True)
 class Norm:
-    """`F.rms_norm` or `F.layer_norm`; `last`: of each sequence's last token only."""
+    """`F.rms_norm` or `F.layer_norm`; `last`: of each sequence's last token only.
+
+    Layer norms without a shift, or without weights, are counted as one kernel with both.
+    """
 
     name: str
     path: str
     hidden: int
-    kind: Literal["rms", "layer"] = "rms"
+    kind: Kind = "rms"
     last: bool = False
 
     def weights(self) -> tuple[Weight, ...]:
         """A gain; of a layer norm a shift too."""
-        gain = Weight(self.path, (self.hidden,), "norm", "norms")
-        return (gain, gain) if self.kind == "layer" else (gain,)
+        return (Weight(self.path, (self.hidden,), "norm", "norms"),) * WEIGHTS.get(self.kind, 0)
 
     def stages(self, step: Step, share: Share) -> Stages:
         """One kernel over rows of hidden states."""
         rows = step.batch if self.last else step.tokens
-        function = layernorm if self.kind == "layer" else rmsnorm
+        function = rmsnorm if self.kind == "rms" else layernorm
         made = function(rows, self.hidden, share.activation, name=self.name)
         return (share.stage(made, "norm"),)
 

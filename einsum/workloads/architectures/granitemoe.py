@@ -1,0 +1,38 @@
+"""Granite with experts, some with a shared one beside them (`GraniteMoeSharedConfig`)."""
+
+from typing import ClassVar
+
+from hwmodel.einsum.workloads.architectures import granite
+from hwmodel.einsum.workloads.blocks.block import Block
+from hwmodel.einsum.workloads.decoder import check_experts
+from hwmodel.einsum.workloads.record import Count, Whole
+
+MODEL_TYPES = ("granitemoe", "granitemoeshared")
+
+
+class Config(granite.Config):
+    """Experts of the size that `intermediate_size` says, in every layer."""
+
+    num_local_experts: Count = 8
+    num_experts_per_tok: Count = 2
+    shared_intermediate_size: Whole = 0
+
+    NAMES: ClassVar[tuple[str, str, str]] = ("input_linear", "input_linear", "output_linear")
+
+    def inner(self, layer: int) -> Block:
+        """Experts, and the shared one if there is one."""
+        routed = self.experts(
+            experts=self.num_local_experts,
+            picks=self.num_experts_per_tok,
+            intermediate=self.inner_size,
+            path=f"{self.LAYER}.block_sparse_moe",
+            names=self.NAMES,
+            counted="intermediate_size",
+            router="router.layer",
+        )
+        return self.shared(routed, self.shared_intermediate_size, "shared_mlp")
+
+    def check(self, where: str) -> None:
+        """No more experts a token than there are."""
+        super().check(where)
+        check_experts(where, self.num_local_experts, self.num_experts_per_tok)

@@ -1,0 +1,212 @@
+"""Architectures: laws that hold for all, caches by hand, and published configs that are read."""
+
+import json
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwmodel.einsum.counts import cascade_counts
+from hwmodel.einsum.workloads.blocks.network import Network
+from hwmodel.einsum.workloads.model import Model, model
+from hwmodel.einsum.workloads.registry import known
+from hwmodel.quantity.errors import HwmodelError
+
+COUNTED = Path(__file__).resolve().parents[3] / "validation/data/transformers/counts.jsonl"
+CONFIGS = Path(__file__).resolve().parents[4] / "shared/data/configs"
+NEEDS_CONFIGS = pytest.mark.skipif(not CONFIGS.is_dir(), reason="needs ../shared/data/configs")
+READ = 92
+"""Configs of `CONFIGS` that are read: a number that may only grow."""
+
+
+@cache
+def small() -> dict[str, dict[str, Any]]:
+    """A small config of each architecture that is read."""
+    lines = COUNTED.read_text(encoding="utf-8").splitlines()[1:]
+    found = (json.loads(line) for line in lines)
+    return {
+        each["model_type"]: each["config"]
+        for each in found
+        if "config" in each and known(each["model_type"])
+    }
+
+
+def multiplied(read: Model, tokens: int) -> Any:
+    """Multiplications of a decode step by matrices of weights."""
+    return sum(
+        stage.times * count
+        for stage in read.decode(batch=tokens, context=7, routing="balanced").stages
+        for (kind, _), count in cascade_counts(stage.cascade).items()
+        if kind == "multiply" and _is_product(stage.cascade)
+    )
+
+
+def _is_product(cascade: Any) -> bool:
+    tensors = cascade.tensors.values()
+    return any(t.role == "weight" and len(t.ranks) > 1 for t in tensors) and len(tensors) > 2
+
+
+def matrices(network: Network) -> int:
+    """Elements of the matrices that one token is multiplied by; a tied head's counted."""
+    used = sum(
+        len(layers) * weight.active()
+        for weight, layers in network.weights
+        if weight.role in ("linear", "router", "head") and len(weight.shape) > 1
+    )
+    tables = [w for w, _ in network.weights if w.role == "table" and "vocab_size" in str(w.split)]
+    tied = not any(weight.role == "head" for weight, _ in network.weights)
+    return used + (tables[0].elements() if tied else 0)
+
+
+@pytest.mark.parametrize("model_type", small())
+def test_a_token_is_multiplied_by_every_matrix_that_it_uses_once(model_type: str) -> None:
+    read = model(small()[model_type])
+    assert multiplied(read, 8) == 8 * matrices(read.network)
+
+
+@pytest.mark.parametrize("model_type", small())
+def test_two_devices_hold_the_whole_between_them(model_type: str) -> None:
+    """Each device has half of what is divided and all of the rest."""
+    read = model(small()[model_type])
+    try:
+        half = read.shard(2)
+    except HwmodelError:
+        pytest.skip("an odd number of pieces")
+    divided = sum(
+        len(layers) * weight.elements()
+        for weight, layers in read.network.weights
+        if weight.split is not None and not (weight.split.repeated and weight.split.pieces < 2)
+    )
+    assert half.parameters == read.parameters - divided / 2
+
+
+KV = {
+    # Published sizes: layers x (K and V) x heads x size of a head x bytes.
+    "gpt2": 12 * 2 * 12 * 64 * 2,
+    "falcon-7b": 32 * 2 * 1 * 64 * 2,  # one head of keys and values
+    "opt-6.7b": 32 * 2 * 32 * 128 * 2,
+    "gpt-neox-20b": 44 * 2 * 64 * 96 * 2,
+    "phi-2": 32 * 2 * 32 * 80 * 2,
+    "phi-4": 40 * 2 * 10 * 128 * 2,
+    "command-r-35b": 40 * 2 * 64 * 128 * 2,
+    "starcoder2-15b": 40 * 2 * 4 * 128 * 2,
+    "glm-4.5": 92 * 2 * 8 * 128 * 2,
+    "minimax-m2": 62 * 2 * 8 * 128 * 2,
+    "olmoe-1b-7b": 16 * 2 * 16 * 128 * 2,
+    "smollm3-3b": 36 * 2 * 4 * 128 * 2,
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), KV.items())
+def test_bytes_of_a_token_in_the_cache(name: str, expected: int) -> None:
+    assert model(name).kv_bytes_per_token == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "windowed", "whole", "window", "token_bytes"),
+    [
+        ("gemma-2-9b", 21, 21, 4096, 2 * 8 * 256 * 2),
+        ("olmo-3-7b", 24, 8, 4096, 2 * 32 * 128 * 2),
+        ("command-r7b", 24, 8, 4096, 2 * 8 * 128 * 2),
+    ],
+)
+def test_layers_with_a_window_keep_its_tokens_alone(
+    name: str, windowed: int, whole: int, window: int, token_bytes: int
+) -> None:
+    tokens = 100_000
+    expected = (windowed * window + whole * tokens) * token_bytes
+    assert model(name).kv_bytes(3, tokens) == 3 * expected
+
+
+def stages(name: str, **changes: Any) -> Counter[str]:
+    """Kernels of a decode step by name, and how often each runs."""
+    found = Counter[str]()
+    for stage in model(name).but(**changes).decode(batch=1, context=100).stages:
+        found[stage.name] += stage.times
+    return found
+
+
+def test_blocks_side_by_side_share_one_norm_or_have_two() -> None:
+    one, two = stages("phi-2"), stages("gpt-neox-20b")
+    assert "attention norm" in one
+    assert "mlp norm" not in one
+    assert one["attention norm"] == one["mlp residual"] == 32
+    assert two["attention norm"] == two["mlp norm"] == 44
+
+
+def test_norms_after_blocks_and_on_both_sides() -> None:
+    after, both = stages("olmo-2-7b"), stages("gemma-2-9b")
+    assert {"attention output norm": 32, "mlp output norm": 32}.items() <= after.items()
+    assert "attention norm" not in after
+    names = ("attention norm", "attention output norm", "mlp norm", "mlp output norm")
+    assert [both[name] for name in names] == [42] * 4
+
+
+def test_learned_positions_are_gathered_and_nothing_is_rotated() -> None:
+    made = stages("gpt2")
+    assert made["positions"] == made["positions add"] == 1
+    assert not any("rotary" in name for name in made)
+
+
+def test_elements_of_a_head_that_are_not_rotated_are_copied() -> None:
+    """Of phi 2's heads of 80 elements, 32 are rotated."""
+    found = model("phi-2").decode(batch=1, context=100).stages
+    (rest,) = (stage for stage in found if stage.name == "rotary q rest")
+    assert rest.times == 32
+    assert {str(size) for size in rest.cascade.sizes().values()} == {"32", "48"}
+
+
+def test_every_fourth_layer_of_smollm3_is_not_rotated() -> None:
+    assert stages("smollm3-3b")["rotary q add"] == 27
+
+
+def test_a_plain_mlp_has_two_products_and_its_own_activation() -> None:
+    made = stages("starcoder2-15b")
+    assert made["up"] == made["gelu_pytorch_tanh"] == made["down"] == 40
+    assert "gate-up" not in made
+
+
+def test_shared_experts_stand_beside_the_others_but_in_dense_layers() -> None:
+    made = stages("glm-4.5-air")
+    assert made["shared add"] == made["experts down"] == 45
+    assert made["gate-up"] == 46  # the dense layer, and the shared expert of each other
+
+
+def test_logits_are_capped_and_scaled() -> None:
+    assert stages("gemma-2-2b")["logits cap"] == 1
+    assert stages("granite-3.3-8b")["logits scale"] == 1
+    assert stages("granite-3.3-8b")["attention residual scale"] == 40
+
+
+def test_what_is_left_out_of_a_model_is_told() -> None:
+    (told,) = model("glm-4.5").warnings
+    assert (
+        told == "glm-4.5: num_nextn_predict_layers: layers that predict further tokens are left out"
+    )
+    assert "a tanh of each score" in model("gemma-2-2b").warnings[0]
+
+
+@NEEDS_CONFIGS
+def test_published_configs_are_read_and_have_the_parameters_that_transformers_builds() -> None:
+    """`python -m pytest -s -k published_configs` prints the table of those that are refused."""
+    lines = COUNTED.read_text(encoding="utf-8").splitlines()[1:]
+    counts = {
+        each["file"]: each.get("parameters") for each in map(json.loads, lines) if "file" in each
+    }
+    read, wrong = 0, dict[str, tuple[int, int]]()
+    for path in sorted(CONFIGS.glob("*.json")):
+        if path.name == "index.json":
+            continue
+        try:
+            found = model(path).parameters
+        except HwmodelError as error:
+            print(f"{path.name}: {error}")
+            continue
+        read += 1
+        if counts.get(path.name) not in (None, found):
+            wrong[path.name] = found, counts[path.name]
+    print(f"{read} read")
+    assert not wrong
+    assert read >= READ

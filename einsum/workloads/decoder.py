@@ -168,9 +168,14 @@ class Decoder(Config):
         factor = (LogitScale(self.vocab_size),) if "logits" in self.scaled else ()
         return (
             *self.norm("final norm", self.FINAL, last=True),
-            Head(self.vocab_size, self.hidden_size, self.tie_word_embeddings, self.HEAD),
+            self.head(),
             *factor,
         )
+
+    def head(self, **more: Any) -> Head:
+        """The head of these sizes; a subclass gives what differs."""
+        sizes = (self.vocab_size, self.hidden_size, self.tie_word_embeddings)
+        return Head(*sizes, self.HEAD, self.EMBEDDING, **more)
 
     def between(self, layers: Sequence[tuple[Block, ...]]) -> Network:
         """The layers between embedding and head."""

@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 from hwmodel.einsum.workloads.architectures import gpt2
 from hwmodel.einsum.workloads.blocks.block import Block
-from hwmodel.einsum.workloads.blocks.ends import Head
 from hwmodel.einsum.workloads.decoder import Decoder, Norms
 from hwmodel.einsum.workloads.record import Flag, Whole
 
@@ -41,8 +40,7 @@ class GptJ(gpt2.Gpt2):
 
     def ended(self) -> tuple[Block, ...]:
         """A head with a bias."""
-        head = Head(self.vocab_size, self.hidden_size, self.tie_word_embeddings, bias=True)
-        return (*self.norm("final norm", self.FINAL, last=True), head)
+        return (*self.norm("final norm", self.FINAL, last=True), self.head(bias=True))
 
 
 class CodeGen(GptJ):

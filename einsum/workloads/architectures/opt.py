@@ -56,7 +56,9 @@ class Config(Decoder):
     def ended(self) -> tuple[Block, ...]:
         """The last norm, hidden states made as narrow as the table, and the head."""
         norm = self.norm("final norm", self.FINAL, last=True) if self.do_layer_norm_before else ()
-        head = Head(self.vocab_size, self.width, self.tie_word_embeddings)
+        head = Head(
+            *(self.vocab_size, self.width, self.tie_word_embeddings, self.HEAD, self.EMBEDDING)
+        )
         return (*norm, *self._between(False), head)
 
     def _between(self, inwards: bool) -> tuple[Block, ...]:

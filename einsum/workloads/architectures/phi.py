@@ -4,7 +4,6 @@ from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.attention import HeadNorm
 from hwmodel.einsum.workloads.blocks.block import Block
-from hwmodel.einsum.workloads.blocks.ends import Head
 from hwmodel.einsum.workloads.blocks.norm import Kind
 from hwmodel.einsum.workloads.decoder import Decoder, Norms
 from hwmodel.einsum.workloads.record import Flag
@@ -45,5 +44,4 @@ class Config(Decoder):
 
     def ended(self) -> tuple[Block, ...]:
         """A head with a bias."""
-        head = Head(self.vocab_size, self.hidden_size, self.tie_word_embeddings, bias=True)
-        return (*self.norm("final norm", self.FINAL, last=True), head)
+        return (*self.norm("final norm", self.FINAL, last=True), self.head(bias=True))

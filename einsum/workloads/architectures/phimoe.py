@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.block import Block
-from hwmodel.einsum.workloads.blocks.ends import Head
 from hwmodel.einsum.workloads.blocks.norm import Kind
 from hwmodel.einsum.workloads.decoder import Decoder, check_experts
 from hwmodel.einsum.workloads.record import Count, Flag
@@ -40,8 +39,7 @@ class Config(Decoder):
 
     def ended(self) -> tuple[Block, ...]:
         """A head that may have a bias."""
-        tied, biased = self.tie_word_embeddings, self.lm_head_bias
-        head = Head(self.vocab_size, self.hidden_size, tied, bias=biased)
+        head = self.head(bias=self.lm_head_bias)
         return (*self.norm("final norm", self.FINAL, last=True), head)
 
     def check(self, where: str) -> None:

@@ -167,6 +167,17 @@ DEEPSEEK_V3 = [
 ]
 
 
+MTP = [
+    *(
+        (path.removeprefix("model.layers.3."), n, r, c)
+        for path, n, r, c in DEEPSEEK_V3
+        if path.startswith("model.layers.3.")
+    ),
+    ("eh_proj", 1, 7168, 14336),
+    ("enorm", 3, 1, 7168),
+]
+
+
 def test_deepseek_v3_has_an_fp32_scale_for_each_block_of_128_by_128() -> None:
     given = {
         **{"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic"},
@@ -180,6 +191,14 @@ def test_deepseek_v3_has_an_fp32_scale_for_each_block_of_128_by_128() -> None:
     wide = 58 * 256 * 7168 + 2 * 129280 * 7168 + 61 * (2 * 7168 + 1536 + 512) + 7168
     assert held(given, DEEPSEEK_V3) == pytest.approx(narrow + 2 * wide, rel=1e-6)
     assert (narrow + 2 * wide) / 1e9 == pytest.approx(673.15, abs=0.01)
+    # its index says 688,586,727,753, with the layer that predicts one token more, which has an
+    # embedding and a head of its own
+    more = [
+        *((f"model.layers.61.{path}", n, r, c) for path, n, r, c in MTP),
+        ("model.layers.61.embed_tokens", 1, 129280, 7168),
+        ("model.layers.61.shared_head.head", 1, 129280, 7168),
+    ]
+    assert held(given, [*DEEPSEEK_V3, *more]) == pytest.approx(688_586_727_753, rel=3e-5)
 
 
 def test_nvfp4_of_the_experts_of_kimi_k2_leaves_attention_and_shared_experts() -> None:

@@ -215,7 +215,7 @@ def workload_of(case: Case, **changed: Any) -> Workload:
     name = given.pop("workload")
     if name != "llm":
         return hw.workloads.workload(name, **given)
-    formats = {n: given[n] for n in ("weight_dtype", "kv_dtype") if n in given}
+    formats = {n: given[n] for n in ("weight_dtype", "kv_dtype", "quantise") if n in given}
     read = hw.model(given.pop("config"), **formats)
     phase = given.pop("phase")
     if phase == "decode":
@@ -476,7 +476,10 @@ NARROWER: dict[str, tuple[Case, ...]] = {
     "gemm": ({"dtype": "fp8"}, {"weight_dtype": "fp8"}, {"weight_dtype": "int4"}),
     "attention": ({"dtype": "fp8"}, {"kv_dtype": "fp8"}),
     "moe": ({"dtype": "fp8"}, {"weight_dtype": "fp8"}, {"weight_dtype": "int4"}),
-    "llm": ({"weight_dtype": "fp8"}, {"kv_dtype": "fp8"}, {"weight_dtype": "int4"}),
+    "llm": (
+        *({"weight_dtype": "fp8"}, {"kv_dtype": "fp8"}, {"weight_dtype": "int4"}),
+        *({"quantise": "fp8"}, {"quantise": "w4a16"}, {"quantise": "nvfp4"}),
+    ),
 }
 """Workload -> formats of fewer bytes than the 16 bits that it has."""
 WIDE = ("bf16", "fp16")

@@ -70,23 +70,44 @@ def config(path: str | Path) -> dict[str, Any]:
             " pip install 'hwmodel[gguf]'"
         ) from None
     library: Any = gguf
-    try:
-        file = library.GGUFReader(path)
-    except (OSError, ValueError, IndexError, KeyError, OverflowError) as error:
-        raise InputError(f"{name_of(path)}: expected a GGUF file: {error}") from None
+    file = _opened(library, path)
     said = {name: field.contents() for name, field in file.fields.items() if _short(name)}
     architecture = str(said.get("general.architecture"))
     if architecture not in ARCHITECTURES:
         raise UnknownNameError(
             f"architecture (general.architecture of {name_of(path)})", architecture, ARCHITECTURES
         )
-    held = {str(tensor.name): tensor for tensor in file.tensors}
+    others = _others(Path(path), int(said.get("split.count") or 1))
+    every = (file, *(_opened(library, other) for other in others))
+    held = {str(tensor.name): tensor for each in every for tensor in each.tensors}
     found = _keys(name_of(path), architecture, said, held)
     found["quantization_config"] = {
         "quant_method": "gguf",
         "formats": _formats(library, architecture, int(found["num_hidden_layers"]), held),
     }
     return found
+
+
+def _opened(library: Any, path: str | Path) -> Any:
+    try:
+        return library.GGUFReader(path)
+    except (OSError, ValueError, IndexError, KeyError, OverflowError) as error:
+        raise InputError(f"{name_of(path)}: expected a GGUF file: {error}") from None
+
+
+def _others(path: Path, count: int) -> list[Path]:
+    """The files beside the first of a model in several, `name-00001-of-00003.gguf`."""
+    if count == 1:
+        return []
+    front, found, rest = path.name.rpartition(f"-of-{count:05}")
+    names = [f"{front[:-5]}{n:05}{found}{rest}" for n in range(1, count + 1)]
+    missing = [name for name in names if not (path.parent / name).is_file()]
+    if path.name not in names or missing:
+        raise InputError(
+            f"{name_of(path)}: expected one of {count} files, {names[0]!r} and so on, all of them"
+            f" here; missing: {', '.join(missing) or 'none'}"
+        )
+    return [path.parent / name for name in names if name != path.name]
 
 
 def _short(name: str) -> bool:

@@ -64,7 +64,7 @@ def stored(folder: Path) -> Stored | None:
 
     Raises `InputError` for a file that is none.
     """
-    files = sorted(folder.glob("*.safetensors"))
+    files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("*.safetensors"))
     index = folder / INDEX
     wanted, total = _index(index) if index.is_file() else ({file.name for file in files}, None)
     if files and wanted <= {file.name for file in files}:

@@ -20,9 +20,14 @@ BYTES = {"Q4_K": (256, 144), "Q6_K": (256, 210), "Q8_0": (32, 34), "MXFP4": (32,
 """Weights in a block of a type and its bytes, as llama.cpp's ggml-common.h has them."""
 
 
-def written(path: Path, architecture: str = "llama", **kinds: str) -> int:
-    """A small model whose weights have these types; the bytes of its tensors but for norms."""
+def written(path: Path, architecture: str = "llama", split: int = 1, **kinds: str) -> int:
+    """A small model whose weights have these types; the bytes of its tensors but for norms.
+
+    The first of several files (`split`) is without the head.
+    """
     file = gguf.GGUFWriter(path, architecture)
+    if split > 1:
+        file.add_uint16("split.count", split)
     file.add_block_count(LAYERS)
     file.add_context_length(4096)
     file.add_embedding_length(HIDDEN)
@@ -42,6 +47,8 @@ def written(path: Path, architecture: str = "llama", **kinds: str) -> int:
             f"blk.{layer}.ffn_up": (INNER, HIDDEN),
             f"blk.{layer}.ffn_down": (HIDDEN, INNER),
         }
+    if split > 1:
+        shapes.pop("output")
     for name, (rows, columns) in shapes.items():
         kind = kinds.get(name.rpartition(".")[2], "Q4_K")
         block, size = BYTES[kind]
@@ -100,6 +107,24 @@ def test_a_file_is_a_model(tmp_path: Path) -> None:
     down = next(s.cascade for s in found.decode(1, 8).stages if s.name.startswith("down"))
     assert {t.dtype for t in down.tensors.values() if t.role == "weight"} == {"int6@256:144"}
     assert hw.predict(found.decode(1, 64), "h100").time_s > 0
+
+
+def test_a_model_in_several_files_is_read_from_all_of_them(tmp_path: Path) -> None:
+    first = tmp_path / "large-00001-of-00002.gguf"
+    total = written(first, split=2)
+    with pytest.raises(InputError, match=r"missing: large-00002-of-00002\.gguf"):
+        config(first)
+    more = gguf.GGUFWriter(tmp_path / "large-00002-of-00002.gguf", "llama")
+    packed = np.zeros((VOCABULARY, HIDDEN // 32 * 34), np.uint8)
+    more.add_tensor("output.weight", packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    more.write_header_to_file()
+    more.write_kv_data_to_file()
+    more.write_tensors_to_file()
+    more.close()
+    norms = 2 * (2 * LAYERS + 1) * HIDDEN
+    found = model(first)
+    assert not found.config.tie_word_embeddings
+    assert found.weight_bytes == total + packed.size + norms
 
 
 def test_files_that_are_none_are_errors(tmp_path: Path) -> None:

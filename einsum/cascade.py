@@ -258,6 +258,7 @@ class Cascade(Shown):
     warnings: ClassVar[tuple[str, ...]] = ()
     served: ClassVar[None] = None
     layers: ClassVar[None] = None
+    devices: ClassVar[int] = 1
     """What a network of stages may carry, a lone cascade does not (`hwmodel.einsum.network`)."""
 
     @property
@@ -346,12 +347,13 @@ class Collective:
     """A collective operation over `ranks` devices, with `bytes` counted as nccl-tests does.
 
     `op` is "all_reduce" (bytes: the buffer of a rank), "all_gather" (the total output of a rank),
-    "reduce_scatter" (the total input of a rank), "all_to_all" (the send buffer of a rank) or "p2p".
+    "reduce_scatter" (the total input of a rank), "all_to_all" (the send buffer of a rank),
+    "broadcast" or "p2p".
     """
 
     op: str
     bytes: Amount
-    ranks: int
+    ranks: Amount
 
 
 @dataclass(frozen=True)
@@ -362,6 +364,9 @@ class Stage:
     "norm"), whatever its name; `layers` are the numbers of the layers that run it, each as often
     (None: outside of the layers). `instead` is the same work for machines whose units do
     not multiply its formats: a product of quantised activations with them as they are stored.
+
+    A cascade without Einsums computes nothing: its outputs are what a collective alone reads and
+    writes of a device's memory.
     """
 
     cascade: Cascade

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.origin import Origin, again
 from hwmodel.einsum.workloads.patches import Patched
+from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.units import Amount
 from hwmodel.text.shown import Shown
 
@@ -49,6 +50,12 @@ class Stack(Shown):
     warnings: tuple[str, ...] = ()
     served: Served | None = field(default=None, compare=False)
     layers: Patched | None = field(default=None, compare=False)
+
+    @property
+    def devices(self) -> Amount:
+        """Devices that each do this share of the work."""
+        joined = [stage.collective.ranks for stage in self.stages if stage.collective]
+        return self.served.devices if self.served is not None else most((1, *joined))
 
     def but(self, **changes: Any) -> "Stack":
         """The same workload with other arguments: its function, called again.

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 import hwmodel as hw
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
+from hwmodel.einsum.workloads.collective import collective as exchange
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.network import collectives
-from hwmodel.network.switch import ALGORITHMS
+from hwmodel.network.nccl import ON_ONE_SWITCH
 from hwmodel.verbs.cases import predict_lines
 from tests.strangers import answer, check, differences
 
@@ -230,7 +230,7 @@ def test_an_array_of_machines_answers_as_each_machine() -> None:
             assert (one, differences(answer(alone, 0), answer(together, place))) == (one, {})
 
 
-@pytest.mark.parametrize("op", sorted(ALGORITHMS))
+@pytest.mark.parametrize("op", sorted(ON_ONE_SWITCH))
 @pytest.mark.parametrize("on", ["h200", "a100"])
 def test_a_collective_answers_each_point_as_it_does_alone(op: str, on: str) -> None:
     columns = drawn({"bytes": sizes(1, 10**11), "ranks": sizes(1, 8)}, 3, 20)
@@ -239,7 +239,7 @@ def test_a_collective_answers_each_point_as_it_does_alone(op: str, on: str) -> N
         return sizes
 
     def ask(sizes: Any, machine: Hardware, kernel: str | None) -> Any:
-        return collectives.estimate(op, sizes["bytes"], sizes["ranks"], machine)
+        return hw.predict(exchange(op, sizes["bytes"], sizes["ranks"]), machine)
 
     check(both, columns, device(on), ask=ask)
 
@@ -328,7 +328,7 @@ def test_every_other_workload_on_a_machine_that_runs_it(name: str) -> None:
 
 def test_no_shipped_workload_is_left_out() -> None:
     """Pruned attention and networks are built of whole numbers only, and take no arrays."""
-    shown = {name.split()[0] for name in (*CASES, *OTHERS)} | {"llm"}
+    shown = {name.split()[0] for name in (*CASES, *OTHERS)} | {"llm", "collective"}
     assert {*WORKLOADS} - shown == {"pruned_attention", "cnn"}
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.network import collectives
-from hwmodel.network.switch import ALGORITHMS
+from hwmodel.network.nccl import ON_ONE_SWITCH
+from hwmodel.spine.activity import fold
 from hwmodel.validation.fit import Array, Sample
 from hwmodel.validation.rows import DATA, Row, read_file
 
@@ -24,13 +25,13 @@ def read_collectives(device: str, data: Path = DATA) -> list[Row]:
     """Measured collectives of a device, of all numbers of ranks and all sittings."""
     files = sorted(data.glob(f"{device}-x*/*/{FILE}"))
     rows = [row for path in files for row in read_file(path, path.parent.name, path.parent)]
-    return [row for row in rows if row.columns["op"] in ALGORITHMS]
+    return [row for row in rows if row.columns["op"] in ON_ONE_SWITCH]
 
 
 def samples(rows: Sequence[Row], hardware: Hardware) -> list[Sample]:
     """Rows by operation, with their predicted times as a function of the family's parameters."""
     found: list[Sample] = []
-    for op in ALGORITHMS:
+    for op in ON_ONE_SWITCH:
         mine = tuple(row for row in rows if row.columns["op"] == op)
         if mine:
             measured = np.array([row.time_s for row in mine])
@@ -43,7 +44,8 @@ def predicted_s(
 ) -> Array:
     """Predicted time of every row of one operation."""
     size, ranks = sizes(rows)
-    return np.asarray(collectives.time_s(op, size, ranks, hardware, parameters))
+    tree, rates = collectives.with_parameters(op, size, ranks, hardware, parameters)
+    return np.asarray(fold(tree, rates).time_s)
 
 
 def sizes(rows: Sequence[Row]) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwmodel.einsum.workloads.blocks.mixture import Mixture
+from hwmodel.einsum.workloads.collective import collective as exchange
 from hwmodel.einsum.workloads.model import model
 from hwmodel.hardware.calibration import Calibration
 from hwmodel.hardware.hardware import Hardware
@@ -177,7 +178,7 @@ def judge(rows: Iterable[Row], hardware: Hardware) -> list[Judged]:
     for sample in collective.samples(messages, hardware):
         op = str(sample.rows[0].columns["op"])
         size, ranks = collective.sizes(sample.rows)
-        judged += _judged(sample.rows, collectives.estimate(op, size, ranks, hardware))
+        judged += _judged(sample.rows, predict(exchange(op, size, ranks), hardware))
     return judged
 
 

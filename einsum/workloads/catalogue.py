@@ -11,6 +11,7 @@ from hwmodel.einsum.network import Stack
 from hwmodel.einsum.origin import called
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.cnn import cnn
+from hwmodel.einsum.workloads.collective import collective
 from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.einsum.workloads.dispatch import gather_rows, top_k
 from hwmodel.einsum.workloads.fft import fft
@@ -42,7 +43,7 @@ WORKLOADS: Mapping[str, Callable[..., Cascade | Stack]] = {
     **{"pruned_attention": pruned_attention},
     **{"softmax": softmax, "rmsnorm": rmsnorm, "layernorm": layernorm, "gelu": gelu},
     **{"silu": silu, "add": add, "multiply": multiply, "copy": copy, "residual": residual},
-    **{"embedding": embedding, "kv_write": kv_write, "llm": llm},
+    **{"embedding": embedding, "kv_write": kv_write, "llm": llm, "collective": collective},
 }
 
 

@@ -15,7 +15,7 @@ every processor's shared memory and registers, since data may rest in any of the
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -74,6 +74,12 @@ def bound(workload: Workload, limits: Limits, *, outermost: bool = False) -> Bou
     inside = list(boundaries(limits))[: 1 if outermost else None]
     levels = tuple(_at(level, fast, compulsory, claims) for level, fast in inside)
     return Bound(workload.name, levels, compulsory, _passes(workload))
+
+
+def of_all(each: Bound, devices: Amount) -> Bound:
+    """The bound of several devices that each do this."""
+    levels = tuple(replace(level, bytes=level.bytes * devices) for level in each.levels)
+    return replace(each, levels=levels, compulsory_bytes=each.compulsory_bytes * devices)
 
 
 def bound_of(workload: Workload, fast_bytes: Amount, *, level: str = "memory") -> LevelBound:

@@ -13,6 +13,7 @@ A device is calibrated by `devices/calibration/<name>.yaml`, or by the priors in
 user's own.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -33,6 +34,9 @@ PRIORS = "uncalibrated"
 LEVELS = {"gpu": ("dram", "l2", "shared", "register")}
 """Memory levels that a machine of a kind is modelled by; others are modelled by what they have."""
 
+_SEVERAL = re.compile(r"(.+?)\s*\*\s*([1-9]\d{0,8})")
+"""Several of a device: `h200 * 16`."""
+
 RELATIVES = {
     **dict.fromkeys(("hopper", "ampere", "ada", "blackwell"), "h200"),
     **dict.fromkeys(("cortex-m7", "cortex-m4"), "stm32h743"),
@@ -49,8 +53,8 @@ def devices() -> tuple[str, ...]:
 def device(name_or_path: str | Path) -> Hardware:
     """A device by its shipped name, by the path of a YAML file, or by that of a folder.
 
-    Names ignore case. Raises `UnknownNameError` (with the names that exist) or `InputError` (with
-    file, line and field).
+    Names ignore case; "h200 * 16" is sixteen of it. Raises `UnknownNameError` (with the names that
+    exist) or `InputError` (with file, line and field).
 
     >>> device("H200").memory("dram").bandwidth_bytes_per_s
     4800000000000.0
@@ -58,6 +62,8 @@ def device(name_or_path: str | Path) -> Hardware:
     if not isinstance(name_or_path, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"device: expected a name or a path, found {shown(name_or_path)}")
     name = str(name_or_path).strip()
+    if several := _SEVERAL.fullmatch(name):
+        return device(several[1]) * int(several[2])
     if not name:
         raise UnknownNameError("device", name, devices())
     if name.lower() in devices():

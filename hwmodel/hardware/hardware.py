@@ -195,7 +195,7 @@ class Hardware(Shown, Value):
     aliases: ClassVar[dict[str, str]] = {"hbm": "dram", "gddr": "dram", "sms": "processors"}
 
     def __mul__(self, devices: int) -> Self:
-        """That many of this device behind one switch: `h200 * 8`."""
+        """That many of this device: `h200 * 8`; behind one switch, if no topology is named."""
         given: Any = devices
         if not isinstance(given, (int, np.integer)) or isinstance(given, bool):
             raise InputError(
@@ -203,9 +203,6 @@ class Hardware(Shown, Value):
                 " walks numbers of devices one by one where its axis is marked by hw.each"
             )
         devices = counted(devices, where=f"{self.name} * devices")
-        most = self.link.max_devices if self.link else 1
-        if isinstance(most, (int, float)) and devices * self.devices > most:
-            raise InputError(f"{self.name} * {devices}: one switch joins at most {most:g} of them")
         return self.but(devices=self.devices * devices)
 
     def __rmul__(self, devices: int) -> Self:

@@ -5,7 +5,7 @@ This one divides the work over the devices, asks that module, and makes the esti
 between stages, bound and roofline, what memory holds, tokens, area, what a what-if changed in vain.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -22,9 +22,11 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
 from hwmodel.machines.gpu.libraries.library import Kernel
-from hwmodel.machines.run import Run
+from hwmodel.machines.run import Run, timed
 from hwmodel.machines.spatial.area import area_of
 from hwmodel.network import collectives
+from hwmodel.network.collectives import Cost
+from hwmodel.network.topology import Topology
 from hwmodel.quantity.arithmetic import most, where
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import CoverageError, InputError
@@ -48,6 +50,7 @@ MODELS = {
 """Kind of machine -> the module that runs stages on it: `run(workload, hardware, kernel)`."""
 
 Machine: TypeAlias = Hardware | str | Path
+Network: TypeAlias = Topology | Mapping[str, Any] | str | Path | None
 
 
 @checked
@@ -57,43 +60,66 @@ def predict(
     *,
     kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
+    topology: Network = None,
 ) -> Estimate:
     """Time, energy and traffic of a workload on a machine, with a 90 % interval.
 
     `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
-    `parallel` how the work is divided over its devices, `{"tp": 8}`.
+    `parallel` how the work is divided over its devices, `{"tp": 8}`; `topology` what joins them,
+    where that is more than one switch: a value, a description, or the name or file of one.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
     check_workload(workload, "predict")
-    machine = machine_of(on)
+    machine, network = machine_of(on), topology_of(topology)
     asked = _asked(machine, kernel)
-    share = fitted(divided(workload, machine, parallel), machine, asked)
-    run = _runner(machine)(share, machine, asked)
-    return estimated(share, machine, run, devices=_ways(machine, parallel))
+    share = fitted(divided(workload, machine, parallel, network), machine, asked)
+    return estimated(share, machine, _computed(share, machine, asked), network)
 
 
-def estimated(workload: Workload, machine: Hardware, run: Run, *, devices: int = 1) -> Estimate:
+def _computed(share: Workload, machine: Hardware, kernel: Kernel) -> Run:
+    """What the machine says of the stages that compute; those that only exchange have no parts."""
+    stages = share.stages
+    working = tuple(stage for stage in stages if stage.cascade.einsums)
+    if len(working) == len(stages):
+        return _runner(machine)(share, machine, kernel)
+    if not working and kernel is not None:
+        raise InputError(f"{share.name}: kernel: expected none, since nothing is computed")
+    if not working:
+        return Run(parts=((),) * len(stages))
+    assert isinstance(share, Stack)
+    run = _runner(machine)(replace(share, stages=working), machine, kernel)
+    parts = iter(run.parts)
+    return replace(run, parts=tuple(next(parts) if s.cascade.einsums else () for s in stages))
+
+
+def estimated(
+    workload: Workload, machine: Hardware, run: Run, topology: Topology | None = None
+) -> Estimate:
     """The estimate of a workload, one device's share of it, from what its machine says of it."""
-    floor = run.floor or floor_of(workload, machine, run.busy_s)
-    parts = _completed(tuple(_parts(workload, machine, run)), floor.bytes, machine, run.outermost)
+    costs = _costs(workload, machine, topology)
+    floor = run.floor or floor_of(workload, machine, _with_links(run.busy_s, costs))
+    made = tuple(_parts(workload, run, costs))
+    parts = _completed(made, floor.bytes, machine, run.outermost)
+    devices = workload.devices
     stores = run.stores or _short(workload, machine)
     serving = _serving(workload, machine)
     area_m2, reason = area_of(machine)
     said = (reason,) if reason and machine.kind == "spatial" else ()
     return Estimate(
         name=workload.name,
-        device=machine.title if devices == 1 else f"{devices} x {machine.title}",
+        device=_title(machine, devices, topology),
         parts=parts,
         bound_bytes=floor.bytes * devices,
         bound_s=floor.time_s,
         window_s=machine.power.window_s,
         devices=devices,
-        assumptions=run.assumptions,
+        assumptions=tuple(dict.fromkeys((*run.assumptions, *_told("assumptions", costs)))),
         everywhere=(
             *workload.warnings,
             *run.warnings,
+            *dict.fromkeys(_told("warnings", costs)),
             *unread(machine, parts),
             *unheard(machine),
             *said,
@@ -135,19 +161,57 @@ def machine_of(on: Machine) -> Hardware:
     return on if isinstance(on, Hardware) else device(on)
 
 
-def _parts(workload: Workload, machine: Hardware, run: Run) -> Iterator[Part]:
-    """The parts of all stages, each stage's collective after them."""
+Costs: TypeAlias = Sequence[tuple[Amount, Cost, Amount] | None]
+"""Of each stage, where it ends in a collective: how often, what it costs, and at least (s)."""
+
+
+def _costs(workload: Workload, machine: Hardware, topology: Topology | None) -> Costs:
+    """What the collectives of all stages cost; equal ones are looked at once."""
     joints = [stage.collective for stage in workload.stages]
-    if any(joints) and machine.link is None:
+    if any(joints) and machine.link is None and topology is None:
         raise CoverageError(f"{machine.name}: has no link to others of its kind; use tp 1")
-    if not any(joints):
-        yield from (part for parts in run.parts for part in parts)
-        return
-    for stage, parts in zip(workload.stages, run.parts, strict=True):
+    known: dict[Hashable, tuple[Cost, Amount]] = {}
+    found: list[tuple[Amount, Cost, Amount] | None] = []
+    for stage, joint in zip(workload.stages, joints, strict=True):
+        if joint is None:
+            found.append(None)
+            continue
+        key = joint.op, *(id(n) if np.ndim(n) else n for n in (joint.bytes, joint.ranks))
+        if key not in known:
+            asked = (joint.op, joint.bytes, joint.ranks, machine, topology)
+            known[key] = collectives.cost(*asked), collectives.least_s(*asked)
+        found.append((stage.times, *known[key]))
+    return found
+
+
+def _with_links(busy_s: Mapping[str, Amount], costs: Costs) -> Mapping[str, Amount]:
+    """The least that units are busy, and links."""
+    if not any(costs):
+        return busy_s
+    return {**busy_s, "link": sum((c[0] * c[2] for c in costs if c is not None), start=0)}
+
+
+def _told(what: str, costs: Costs) -> Iterator[str]:
+    for each in costs:
+        yield from getattr(each[1], what) if each is not None else ()
+
+
+def _title(machine: Hardware, devices: Amount, topology: Topology | None) -> str:
+    """How many of which device, and what joins them."""
+    counts = np.unique(devices)
+    several = "" if np.all(counts == 1) else f"{', '.join(f'{n:g}' for n in counts)} x "
+    where = "" if topology is None else f" on {topology.title or topology.name}"
+    return f"{several}{machine.title}{where}"
+
+
+def _parts(workload: Workload, run: Run, costs: Costs) -> Iterator[Part]:
+    """The parts of all stages, each stage's collective after them."""
+    for parts, joint in zip(run.parts, costs, strict=True):
         yield from parts
-        joint = stage.collective
         if joint is not None:
-            yield collectives.part(joint.op, joint.bytes, joint.ranks, machine, stage.times)
+            times, cost, _ = joint
+            each = (cost.name, collectives.FAMILY, times, cost.tree, cost.rates, None)
+            yield timed(*each, cost.interval, outside=cost.outside)
 
 
 def _completed(
@@ -257,10 +321,18 @@ def _beyond_positions(workload: Workload) -> tuple[Note, ...]:
     return (Note(text, np.asarray(served.context) > served.positions, served.context),)
 
 
-def _ways(machine: Hardware, parallel: Mapping[str, int] | None) -> int:
-    """Over how many devices a model is divided; refuses what the machine cannot do."""
-    if parallel is None:
-        return count("parallel", "tp", machine.devices)
+def topology_of(given: Network) -> Topology | None:
+    """A topology that is given, described, named or lies at a path."""
+    if given is None or isinstance(given, Topology):
+        return given
+    # Late: generators of topologies are of no use to most predictions.
+    from hwmodel.network.topologies import topology
+
+    return topology(given)
+
+
+def _ways(machine: Hardware, parallel: Mapping[str, int] | None, topology: Topology | None) -> int:
+    """Over how many devices a model is divided; refuses what they cannot do."""
     asked = Execution.of(parallel)
     for name, value in asked.given.items():
         if name != "tp":
@@ -268,17 +340,23 @@ def _ways(machine: Hardware, parallel: Mapping[str, int] | None) -> int:
                 f"parallel: {name}={value} is not predicted yet; tp alone divides a model"
             )
     tp = asked.tp if "tp" in asked.model_fields_set else count("parallel", "tp", machine.devices)
-    if tp > machine.devices:
-        raise InputError(
-            f"parallel: tp={tp} needs {tp} devices; {machine.name} has {machine.devices}"
-        )
+    known = machine.devices if topology is None else len(topology.devices)
+    if tp > known:
+        where = machine.name if topology is None else topology.name
+        raise InputError(f"parallel: tp={tp} needs {tp} devices; {where} has {known}")
     return tp
 
 
-def divided(workload: Workload, machine: Hardware, parallel: Mapping[str, int] | None) -> Workload:
+def divided(
+    workload: Workload,
+    machine: Hardware,
+    parallel: Mapping[str, int] | None,
+    topology: Topology | None = None,
+) -> Workload:
     """The workload's share of one device, where it is divided over several."""
-    tp = _ways(machine, parallel)
-    if tp == 1:
+    tp = _ways(machine, parallel, topology)
+    exchanges = workload.served is None and any(s.collective for s in workload.stages)
+    if tp == 1 or (exchanges and parallel is None):
         return workload
     if workload.served is None:
         raise CoverageError("parallel: tp divides a model's prefill or decode, not a lone cascade")

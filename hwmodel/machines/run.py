@@ -14,6 +14,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Rates, fold, settled, totals
 from hwmodel.spine.estimate import Part, Store
+from hwmodel.spine.outside import Outside
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +42,10 @@ def timed(
     tree: Activity,
     speeds: Rates,
     work: Cascade | None,
-    interval: tuple[float, float],
+    interval: tuple[Amount, Amount],
     *,
     tile: Any = None,
+    outside: tuple[Outside, ...] = (),
 ) -> Part:
     """One part of an estimate: its tree folded, in seconds and joules by component."""
     folded, counts = fold(tree, speeds), totals(tree)
@@ -61,4 +63,5 @@ def timed(
         tile=tile,
         work=work,
         energy_by_j=steady.by_component_j,
+        outside=outside,
     )

@@ -12,7 +12,7 @@ a batch of matrices one more: this is what placement of experts calls.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.network.topology import Topology
+from hwmodel.network.topology import Edge, Topology
 from hwmodel.quantity.errors import InputError
 
 Array: TypeAlias = NDArray[np.float64]
@@ -34,7 +34,10 @@ class Routes:
     """Where messages between devices go; links are one for each direction that carries apart.
 
     `share` is R, sparse, of shape (links, devices * devices); `latency_s` is [from, to], of the
-    slowest of the paths; `byte_s` is [from, to], the seconds a byte takes when alone.
+    slowest of the paths; `byte_s` is [from, to], the seconds a byte takes when alone. Links at a
+    network card are of kind "nic", others at a device "link", those between switches "uplink", each
+    with a number behind it where they are of several speeds: `kinds` has seconds a message and
+    bytes/s of each, `links_of` its links by number.
     """
 
     devices: tuple[str, ...]
@@ -44,6 +47,8 @@ class Routes:
     share: Any
     latency_s: Array
     byte_s: Array
+    kinds: Mapping[str, tuple[float, float]]
+    links_of: Mapping[str, NDArray[np.intp]]
 
 
 @lru_cache(maxsize=8)
@@ -89,7 +94,28 @@ def routes(topology: Topology) -> Routes:
         share=share,
         latency_s=latency_s[np.ix_(devices, devices)],
         byte_s=np.broadcast_to(byte_s, count * count).reshape(count, count),
+        **_kinds(topology, used),
     )
+
+
+def _kinds(topology: Topology, links: Sequence[Edge]) -> dict[str, Any]:
+    """Links that are alike, by the name of their kind."""
+    nodes = {node.name: node.kind for node in topology.nodes}
+    alike: dict[tuple[str, float, float], list[int]] = {}
+    for number, link in enumerate(links):
+        ends = {nodes[name] for name in link.between}
+        word = "nic" if "nic" in ends else "link" if "device" in ends else "uplink"
+        key = (word, link.message_s, link.bandwidth_bytes_per_s)
+        alike.setdefault(key, []).append(number)
+    words = [word for word, *_ in alike]
+    names = [w if words.count(w) == 1 else f"{w}{i}" for i, w in enumerate(words)]
+    return {
+        "kinds": {name: key[1:] for name, key in zip(names, alike, strict=True)},
+        "links_of": {
+            name: np.array(each, dtype=np.intp)
+            for name, each in zip(names, alike.values(), strict=True)
+        },
+    }
 
 
 def load_bytes(matrix: Any, network: Topology | Routes) -> Array:

@@ -28,7 +28,8 @@ from hwmodel.hardware.catalogue import CATALOGUE
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.network.topology import Edge, Library, Node, Port, Topology
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
-from hwmodel.quantity.reading import DEVICES
+from hwmodel.quantity.printable import shown
+from hwmodel.quantity.reading import DEVICES, pairs
 from hwmodel.quantity.units import counted
 from hwmodel.quantity.value import Value
 from hwmodel.quantity.yaml import table
@@ -48,7 +49,7 @@ def node(devices: int, link: Port, *, name: str = "node") -> Topology:
 def of_hardware(hardware: Hardware, devices: int | None = None) -> Topology:
     """A device's switch as a topology; each message holds a port for the link's latency.
 
-    So rings and pairwise sends cost on it what `hwmodel.network.switch` says in closed form.
+    So rings and pairwise sends cost on it what `hwmodel.network.algorithms` says in closed form.
     """
     link = hardware.link
     if link is None:
@@ -204,13 +205,28 @@ def topologies() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
 
 
-def topology(name_or_path: str | Path, **changes: Any) -> Topology:
-    """A topology by its shipped name or by the path of a file.
+def topology(what: str | Path | Mapping[str, Any], **changes: Any) -> Topology:
+    """A topology by its shipped name, by the path of a file, or as a table.
 
-    `changes` are arguments of its generator: `topology("dgx-h100", nodes=4)`. Raises
-    `UnknownNameError`, or `InputError` with file and field.
+    `changes` are arguments of its generator: `topology("dgx-h100", nodes=4)`; in words they stand
+    behind a colon, "dgx-h100:nodes=4". A table is what a file holds, or a `name` and changes:
+    `{"name": "dgx-h100", "nodes": 4}`. Raises `UnknownNameError`, or `InputError` with file and
+    field.
     """
-    name = str(name_or_path).strip()
+    if isinstance(what, Mapping):
+        given = {**what, **changes}
+        if "links" in given or "generate" in given:
+            return _made(given, "topology", {})
+        name = given.pop("name", None)
+        if not isinstance(name, str):
+            raise InputError(f"topology: name: expected a text, found {shown(name)}")
+        return topology(name, **given)
+    if not isinstance(what, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"topology: expected a name, a path or a table, found {shown(what)}")
+    name = str(what).strip()
+    bare, colon, words = name.partition(":")
+    if colon and bare.lower() in topologies():
+        name, changes = bare, {**pairs(words, "topology"), **changes}
     if name.lower() in topologies():
         return _read(SHIPPED / f"{name.lower()}.yaml", changes)
     path = Path(name)
@@ -220,13 +236,17 @@ def topology(name_or_path: str | Path, **changes: Any) -> Topology:
 
 
 def _read(path: Path, changes: Mapping[str, Any]) -> Topology:
-    data = table(path, "a table with nodes and links")
+    return _made(table(path, "a table with nodes and links"), str(path), changes)
+
+
+def _made(data: Mapping[str, Any], where: str, changes: Mapping[str, Any]) -> Topology:
+    """What a file or a table describes: a recipe for a generator, or all of its links."""
     if "generate" in data:
-        return _generated(_Recipe.build(data, where=str(path)), str(path), changes)
+        return _generated(_Recipe.build(data, where=where), where, changes)
     if changes:
-        raise InputError(f"{path}: {', '.join(changes)}: the file spells its topology out; change "
+        raise InputError(f"{where}: {', '.join(changes)}: the file spells its topology out; change "
                          "the file, or have it generated")  # fmt: skip
-    return Topology.build(data, where=str(path))
+    return Topology.build(data, where=where)
 
 
 def _generated(recipe: _Recipe, where: str, changes: Mapping[str, Any]) -> Topology:

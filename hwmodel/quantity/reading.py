@@ -7,11 +7,12 @@ them); they are far above what honest input needs. YAML is read in `hwmodel.quan
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
 
 from hwmodel.quantity.errors import InputError
-from hwmodel.quantity.printable import cut, printable
+from hwmodel.quantity.printable import cut, printable, shown
 
 FILE_BYTES = 64 * 2**20
 """Of one file of settings: a config, a device, a study, a cascade, a placement, a network."""
@@ -169,6 +170,28 @@ def json_value(text: str, *, where: str = "", lines: bool = True) -> Any:
     if _deeper(value, DEPTH):
         _too_deep(where)
     return value
+
+
+def pairs(text: Any, where: str) -> dict[str, Any]:
+    """`m=1024,n=1024` as names with numbers, truth values or words; a table of them as it is."""
+    if isinstance(text, Mapping):
+        return {str(name): value for name, value in cast(Mapping[Any, Any], text).items()}
+    if text is not None and not isinstance(text, str):
+        raise InputError(f"{where}: expected NAME=VALUE,... or a table, found {shown(text)}")
+    found: dict[str, Any] = {}
+    for part in (text or "").split(","):
+        if not part.strip():
+            continue
+        name, sign, value = (piece.strip() for piece in part.partition("="))
+        if not (name and sign and value):
+            raise InputError(f"{where}: expected NAME=VALUE, found {part.strip()!r}")
+        if name in found:
+            raise InputError(f"{where}: {name} is given twice")
+        try:
+            found[name] = json_value(value)
+        except InputError:
+            found[name] = value
+    return found
 
 
 def _too_deep(where: str) -> NoReturn:

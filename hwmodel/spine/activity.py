@@ -122,7 +122,8 @@ class Rates:
         operations: operations/s by (unit, kind, dtype); the unit is the resource.
         read: bytes/s by memory level; the level is the resource.
         written: bytes/s by memory level.
-        messages: (seconds per message, bytes/s) by link; the resource is "link".
+        messages: (seconds per message, bytes/s) by link; the resource is its name, up to a colon:
+            "link:LL" is the link in one of several ways to use it.
         atomics: (atomics/s in all, atomics/s at one address); the resource is "atomics".
         slots: (resource, seconds) of one latency, by name.
         private: resources of which every slot of a `Waves` has its own share.
@@ -218,7 +219,7 @@ def _fold_work(work: Work, rates: Rates, slots: Amount | None) -> Folded:
         found.append((level, count / _rate(rates.written, level, "memory level")))
     for link, (count, size) in work.messages.items():
         latency_s, bandwidth = _rate(rates.messages, link, "link")
-        found.append(("link", count * latency_s + size / bandwidth))
+        found.append((link.partition(":")[0], count * latency_s + size / bandwidth))
     total, hottest = work.atomics
     if not (isinstance(total, int) and total == 0):
         found.append(("atomics", most((total / rates.atomics[0], hottest / rates.atomics[1]))))
@@ -308,7 +309,8 @@ def _spent(work: Work, rates: Rates) -> dict[str, Amount]:
         for level, count in moved.items():
             joules[level] = joules.get(level, 0.0) + count * byte_j.get(level, 0.0)
     for link, (_, size) in work.messages.items():
-        joules[link] = joules.get(link, 0.0) + size * byte_j.get(link, 0.0)
+        wire = link.partition(":")[0]
+        joules[wire] = joules.get(wire, 0.0) + size * byte_j.get(wire, 0.0)
     return joules
 
 

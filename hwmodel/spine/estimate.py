@@ -56,7 +56,7 @@ BOTTLENECKS = {
     "bram": "shared",
     "uram": "shared",
     "storage": "link",
-    "link": "link",
+    **{f"{kind}{speed}": "link" for kind in ("link", "nic", "uplink") for speed in ("", *range(9))},
     "atomics": "atomics",
     "launch": "launch",
     "drain": "launch",

@@ -10,7 +10,7 @@ from hwmodel.bounds.limit import Limit
 from hwmodel.bounds.sensitivity import Sensitivity, on_machine
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.hardware.hardware import Hardware, limits
-from hwmodel.machines.driver import check_workload, divided, machine_of, predict
+from hwmodel.machines.driver import check_workload, divided, machine_of, predict, topology_of
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import show
 from hwmodel.show.html import Notebook
@@ -24,9 +24,9 @@ class BoundOf(OfWork):
     """Least traffic at each memory level that any schedule of a workload needs, and least time.
 
     With how far kernels are from it. Bytes are those of all devices together, over which `parallel`
-    divides a model as in `predict`. On memories, buffers and arrays without kernels or a binding
-    (`peer-a2`) there is no such distance: `map` finds a schedule for them; nor for a cascade that
-    no kernel of the machine computes. Raises as `predict` does.
+    divides a model as in `predict`, and `topology` joins them. On memories, buffers and arrays
+    without kernels or a binding (`peer-a2`) there is no such distance: `map` finds a schedule for
+    them; nor for a cascade that no kernel of the machine computes. Raises as `predict` does.
     """
 
     verb: ClassVar[str] = "bound"
@@ -40,18 +40,19 @@ class BoundOf(OfWork):
     def of(self, workload: Any, on: Any, kernel: Any) -> "Limit | LooseBound":
         """The bound, and how far kernels are from it where there are any."""
         check_workload(workload, "bound")
-        machine = machine_of(on)
+        machine, network = machine_of(on), topology_of(self.topology)
+        given: dict[str, Any] = {"parallel": self.parallel, "topology": network}
         if machine.kind == "spatial" and not machine.binding and isinstance(workload, Cascade):
-            divided(workload, machine, self.parallel)  # refuses what it cannot divide
+            divided(workload, machine, **given)  # refuses what it cannot divide
             return loose(workload, machine)
         try:
-            estimate = predict(workload, machine, kernel=kernel, parallel=self.parallel)
+            estimate = predict(workload, machine, kernel=kernel, **given)
         except CoverageError:
             if kernel is not None or not isinstance(workload, Cascade):
                 raise
-            divided(workload, machine, self.parallel)
+            divided(workload, machine, **given)
             return loose(workload, machine)
-        least = bounds.bound(workload, limits(machine))
+        least = bounds.of_all(bounds.bound(workload, limits(machine)), workload.devices)
         return Limit(least, estimate.bound_s, estimate, on_machine(workload, machine))
 
 

@@ -1,24 +1,21 @@
 """`collective`: one operation between devices, on a switch or through a topology."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from hwmodel.machines.driver import Machine, machine_of
-from hwmodel.network import collectives
-from hwmodel.network.topology import Topology
-from hwmodel.quantity.errors import InputError
-from hwmodel.quantity.printable import shown
+from hwmodel.einsum.workloads.collective import collective as exchange
+from hwmodel.machines.driver import Machine, Network, predict
 from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs.ask import AS_IS, ON, Question, Word, in_python, pair
 from hwmodel.verbs.request import answerer, read
+from hwmodel.verbs.work import TOPOLOGY
 
 
 class Collective(Question):
     """Time of one collective operation; bytes are counted as nccl-tests does.
 
-    On one switch, or between the first `ranks` devices of a topology: a value, a file, or the name
-    of a shipped one such as "dgx-h100".
+    On one switch, or between the first `ranks` devices of a topology: a value, a table, a file, or
+    the name of a shipped one such as "dgx-h100". The same as `predict` of the workload.
     """
 
     verb: ClassVar[str] = "collective"
@@ -30,11 +27,7 @@ class Collective(Question):
     bytes: Annotated[float, AS_IS, Word("Such as 64MiB.", str, place=True)]
     ranks: Annotated[int, AS_IS, Word("Devices that take part.", int)]
     on: Annotated[Machine, AS_IS, ON]
-    topology: Annotated[
-        Topology | str | Path | None,
-        AS_IS,
-        Word("A topology's name or file (default: a switch).", str),
-    ] = None
+    topology: Annotated[Network, AS_IS, TOPOLOGY] = None
 
     @classmethod
     def said(cls, words: Mapping[str, Any]) -> Self:
@@ -43,16 +36,8 @@ class Collective(Question):
 
     def valued(self) -> Estimate:
         """The estimate, on a switch or through a topology."""
-        if self.topology is not None:
-            from hwmodel.network.topologies import topology as find
-
-            given: Any = self.topology
-            network: Any = find(given) if isinstance(given, (str, Path)) else given
-            if not isinstance(network, Topology):
-                raise InputError(f"collective: expected a topology, found {shown(network)}")
-            machine = machine_of(self.on)
-            return collectives.estimate_on(self.op, self.bytes, network, machine, self.ranks)
-        return collectives.estimate(self.op, self.bytes, self.ranks, machine_of(self.on))
+        work = exchange(self.op, self.bytes, self.ranks)
+        return predict(work, self.on, topology=self.topology)
 
     def answer(self) -> Estimate:
         """The estimate, as `predict` gives it for the workload `collective`."""

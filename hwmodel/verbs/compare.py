@@ -82,7 +82,8 @@ class Compare(OfWork):
             raise InputError("compare: expected one machine or more, found none")
 
         def ask(machine: Hardware) -> Callable[[], Estimate]:
-            return lambda: predict(workload, machine, kernel=kernel, parallel=self.parallel)
+            given: dict[str, Any] = {"parallel": self.parallel, "topology": self.topology}
+            return lambda: predict(workload, machine, kernel=kernel, **given)
 
         machines = [machine_of(each) for each in on]
         return answered([(machine.title, ask(machine)) for machine in machines])

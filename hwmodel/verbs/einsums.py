@@ -19,7 +19,7 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
-from hwmodel.quantity.reading import json_value, kind_of, text_of
+from hwmodel.quantity.reading import kind_of, pairs, text_of
 
 DEFAULT_MACHINE = "peer-a2"
 REPLACED = "buffer"
@@ -121,25 +121,3 @@ def _dtypes(text: str | None) -> dict[str, str]:
     if "=" not in text:
         return {"*": text}
     return {name: str(value) for name, value in pairs(text, "--dtype").items()}
-
-
-def pairs(text: Any, where: str) -> dict[str, Any]:
-    """`m=1024,n=1024` as names with numbers, truth values or words; a table of them as it is."""
-    if isinstance(text, Mapping):
-        return {str(name): value for name, value in cast(Mapping[Any, Any], text).items()}
-    if text is not None and not isinstance(text, str):
-        raise InputError(f"{where}: expected NAME=VALUE,... or a table, found {shown(text)}")
-    found: dict[str, Any] = {}
-    for part in (text or "").split(","):
-        if not part.strip():
-            continue
-        name, sign, value = (piece.strip() for piece in part.partition("="))
-        if not (name and sign and value):
-            raise InputError(f"{where}: expected NAME=VALUE, found {part.strip()!r}")
-        if name in found:
-            raise InputError(f"{where}: {name} is given twice")
-        try:
-            found[name] = json_value(value)
-        except InputError:
-            found[name] = value
-    return found

@@ -1,13 +1,12 @@
 """`explain`: why a prediction is what it is; of two machines, why they differ."""
 
-from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
 from hwmodel.machines.driver import Machine, Workload
 from hwmodel.quantity.errors import InputError
 from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs.ask import AS_IS, MANY, in_python, several
-from hwmodel.verbs.request import asked, machine_for, predicted, read
+from hwmodel.verbs.request import asked, machine_for, read
 from hwmodel.verbs.work import WORK, OfWork
 from hwmodel.whatif import explanation
 from hwmodel.whatif.explanation import Explanation
@@ -28,14 +27,8 @@ class Explain(OfWork):
 
     def of(self, workload: Any, on: Any, kernel: Any) -> Explanation:
         """The explanation of an estimate, or of a workload on a machine."""
-        return explanation.explain(workload, on, kernel=kernel, parallel=self.parallel)
-
-    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
-        """The explanation on one device; of communication, that of its estimate."""
-        if fixed["workload"] == "collective":
-            estimate = predicted(fixed)
-            return lambda sizes, on: explanation.explain(estimate(sizes, on))
-        return super().over(fixed)
+        given: dict[str, Any] = {"parallel": self.parallel, "topology": self.topology}
+        return explanation.explain(workload, on, kernel=kernel, **given)
 
     def answer(self) -> Any:
         """On one device an explanation; on two, what the difference between them is due to."""
@@ -48,7 +41,8 @@ class Explain(OfWork):
             from hwmodel.whatif.attribution import attribute
 
             (work, before, kernel), (_, after, _) = (asked({**fields, "on": name}) for name in on)
-            return attribute(work, [before, after], kernel=kernel)
+            given: dict[str, Any] = {"kernel": kernel, "topology": self.topology}
+            return attribute(work, [before, after], **given)
         request = read({**fields, "on": on[0]})
         return self.over(request.fixed)(request.sizes, machine_for(request.fixed))
 

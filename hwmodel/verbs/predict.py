@@ -1,6 +1,6 @@
 """`predict`: time, energy, traffic and memory of a workload on a device."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from hwmodel.machines import driver
@@ -15,7 +15,8 @@ class Predict(OfWork):
 
     `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
-    `parallel` how the work is divided over its devices, `{"tp": 8}`.
+    `parallel` how the work is divided over its devices, `{"tp": 8}`; `topology` what joins them,
+    where that is more than one switch: a value, a table, or the name or file of one.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
@@ -46,13 +47,8 @@ class Predict(OfWork):
 
     def of(self, workload: Any, on: Any, kernel: Any) -> Estimate:
         """The estimate."""
-        return driver.predict(workload, on, kernel=kernel, parallel=self.parallel)
-
-    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
-        """The estimate; of communication too."""
-        from hwmodel.verbs.request import predicted
-
-        return predicted(fixed)
+        given: dict[str, Any] = {"parallel": self.parallel, "topology": self.topology}
+        return driver.predict(workload, on, kernel=kernel, **given)
 
     def draw(self, answer: Any, path: str) -> None:
         """Where time and energy go."""

@@ -7,15 +7,15 @@ workload's function:
     gemm       M* N* K* dtype batch out_dtype weight_dtype bias scales           on* kernel
     conv2d     batch* channels* filters* height* width* window* stride padding on* kernel
     attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
-    collective op* bytes* ranks* topology                                        on*
+    collective op* bytes* ranks*                                                 on*
     llm        config* phase* batch* context* or prompt* dtype ... ignore_keys   on* kernel tp
                as_ part
     (none)     einsum or cascade, ranks dtype                                    on* kernel
 
 `scales` is short for formats and kernels of fp8 (`scales.py`). Any may say `"l2": "cold"`, as all
-predictions are; `memory` gives memories of the device other capacities. Sizes are numbers; requests
-that differ in their sizes only have the same `form` and are answered together, in one vectorised
-call, by `answerer`.
+predictions are; `memory` gives memories of the device other capacities, `topology` what joins
+devices: a name, a file or a table. Sizes are numbers; requests that differ in their sizes only have
+the same `form` and are answered together, in one vectorised call, by `answerer`.
 """
 
 import inspect
@@ -31,16 +31,15 @@ import numpy as np
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.driver import Workload, predict
-from hwmodel.network import collectives
-from hwmodel.network.switch import ALGORITHMS
+from hwmodel.machines.driver import Workload, predict, topology_of
 from hwmodel.network.topology import Topology
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
+from hwmodel.quantity.reading import pairs
 from hwmodel.quantity.units import Amount, amount, counted
 from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs import scales
-from hwmodel.verbs.einsums import cascade_of, default_machine, memories, pairs, resized
+from hwmodel.verbs.einsums import cascade_of, default_machine, memories, resized
 
 PHASES = {"decode": "context", "prefill": "prompt"}
 """Phase of a model -> the size that it takes besides the batch."""
@@ -63,7 +62,7 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
 EINSUM = "einsum"
 """What errors call a workload that is given as Einsums."""
 
-_RUN = ("on", "kernel", "memory")
+_RUN = ("on", "kernel", "memory", "topology")
 """Fields that say where and how a workload runs."""
 
 _FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype", "quantise")
@@ -98,19 +97,16 @@ def named(given: Mapping[str, Any]) -> Any:
 
 def workloads() -> tuple[str, ...]:
     """Every name that `workload` may have."""
-    return tuple(sorted((*WORKLOADS, "collective")))
+    return tuple(sorted(WORKLOADS))
 
 
 @cache
 def fields_of(workload: str) -> Mapping[str, Field]:
     """The fields that a workload takes; raises `UnknownNameError`."""
-    run = {"on": Field(needed=True), "kernel": Field(), "memory": Field()}
+    run = {"on": Field(needed=True), **{name: Field() for name in _RUN[1:]}}
     if workload == EINSUM:
         own = {name: Field() for name in ("einsum", "cascade", "ranks", "dtype")}
         return {**own, **run, "on": Field()}
-    if workload == "collective":
-        sizes = {name: Field(size=True, needed=True) for name in ("bytes", "ranks")}
-        return {"op": Field(needed=True), **sizes, "on": run["on"], "topology": Field()}
     if workload not in WORKLOADS:
         raise UnknownNameError("workload", workload, workloads())
     parameters = inspect.signature(WORKLOADS[workload]).parameters.values()
@@ -160,7 +156,7 @@ def read(given: Mapping[str, Any]) -> Request:
     if workload == "attention" and sizes["queries"] <= SHORT_QUERIES:
         form["queries"] = sizes["queries"]
         form["group"] = sizes["heads"] // sizes.get("kv_heads", sizes["heads"])
-    if "topology" in form:  # every number of ranks has a schedule of messages of its own
+    if "topology" in form and "ranks" in sizes:  # each has a schedule of messages of its own
         form["ranks"] = sizes["ranks"]
     form["sizes"] = sorted(sizes)
     return Request(json.dumps(form, sort_keys=True), sizes)
@@ -216,29 +212,22 @@ def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
 
 def predicted(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount], Hardware], Estimate]:
     """A function from sizes and a device to the estimate, for the rest of a request."""
-    workload = fixed["workload"]
-    if workload == "collective":
-        op = fixed["op"]
-        if not isinstance(op, str) or op not in ALGORITHMS:
-            raise UnknownNameError("collective", op, ALGORITHMS)
-        if fixed.get("topology") is not None:
-            network = _topology(fixed["topology"])
-            count = fixed["ranks"]
-            return lambda sizes, on: collectives.estimate_on(op, sizes["bytes"], network, on, count)
-        return lambda sizes, on: collectives.estimate(op, sizes["bytes"], sizes["ranks"], on)
+    workload, network = fixed["workload"], network_of(fixed)
     build, kernel = builder(fixed), fixed.get("kernel")
     if kernel is not None and not isinstance(kernel, (str, dict)):
         told = "expected a name, or a table of names by family"
         raise InputError(f"{workload}: kernel: {told}, found {shown(cast(object, kernel))}")
-    return lambda sizes, on: predict(build(sizes), on, kernel=cast(Any, kernel))
+    kernel = cast(Any, kernel)
+    return lambda sizes, on: predict(build(sizes), on, kernel=kernel, topology=network)
 
 
-def _topology(name: Any) -> Topology:
-    from hwmodel.network.topologies import topology
-
-    if not isinstance(name, str):
-        raise InputError(f"collective: topology: expected a name or a path, found {shown(name)}")
-    return topology(name)
+def network_of(fixed: Mapping[str, Any]) -> Topology | None:
+    """What joins the devices of a request, where it says so."""
+    named = fixed.get("topology")
+    if named is not None and not isinstance(named, (str, dict)):
+        told = "topology: expected a name, a path or a table"
+        raise InputError(f"{fixed['workload']}: {told}, found {shown(named)}")
+    return topology_of(cast(Any, named))
 
 
 def machine(on: Any, tp: Any = None) -> Hardware:
@@ -270,8 +259,6 @@ def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Worklo
     if workload == EINSUM:
         cascade = cascade_of(*(fixed.get(n) for n in ("einsum", "cascade", "ranks", "dtype")))
         return lambda sizes: cascade
-    if workload not in WORKLOADS:
-        raise InputError(f"{workload}: expected a workload that is computed, not communication")
     _check_kinds(workload, fixed)
     if workload == "llm":
         return _llm(fixed)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import ConfigDict
 
-from hwmodel.machines.driver import Machine, Workload
+from hwmodel.machines.driver import Machine, Network, Workload
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.verbs.ask import AS_IS, Question, Word, devices_begun, pair
@@ -27,6 +27,7 @@ def works_begun(begun: str) -> list[str]:
 WORK = Word("The work; in a line, a workload's name.", value=True, needed=True)
 KERNEL = Word("Library whose kernels run (default torch); or attention=cudnn.", str)
 ON_IT = Word("A device's name, or its YAML file.", str, "--on", needed=True, complete=devices_begun)
+TOPOLOGY = Word("What joins devices: dgx-h100:nodes=2, or a file (default: a switch).", str)
 QUANTISE = Word("What a tool makes of a model: fp8, w8a8, w4a16, nvfp4, ...", str, words=True)
 
 
@@ -63,6 +64,7 @@ class OfWork(Question):
     parallel: Annotated[
         Mapping[str, int] | None, AS_IS, Word("How the work is divided.", value=True)
     ] = None
+    topology: Annotated[Network, AS_IS, TOPOLOGY] = None
     phase: Annotated[Any, _said("decode or prefill, of a model.", str)] = None
     batch: Annotated[Any, _said("Sequences at a time, of a model (default 1).", int)] = None
     context: Annotated[Any, _said("Keys that a new token attends to (decode).", int)] = None

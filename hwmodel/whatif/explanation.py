@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.machines.driver import Machine, Workload
+from hwmodel.machines.driver import Machine, Network, Workload
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError
@@ -85,6 +85,7 @@ def explain(
     *,
     kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
+    topology: Network = None,
 ) -> Explanation:
     """Say why a prediction is what it is: an estimate's, or that of a workload on a machine.
 
@@ -95,10 +96,10 @@ def explain(
     elif on is None:
         raise InputError("explain: expected a machine with a workload: explain(workload, on=...)")
     else:
-        machine, question = machine_of(on), Question(what, kernel, parallel)
+        machine, question = machine_of(on), Question(what, kernel, parallel, topology)
         estimate = question.ask(machine)
         _check(estimate)
-        moved = sensitivity(what, machine, kernel=kernel, parallel=parallel)
+        moved = sensitivity(what, machine, kernel=kernel, parallel=parallel, topology=topology)
         filled = _filled(question, machine, estimate)
     _check(estimate)
     reasons = reasons_s(estimate)

@@ -18,7 +18,7 @@ import numpy as np
 
 from hwmodel.hardware.parameters import Number, numbers
 from hwmodel.hardware.peaks import KINDS
-from hwmodel.machines.driver import Machine, Workload
+from hwmodel.machines.driver import Machine, Network, Workload
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError
@@ -110,6 +110,7 @@ def sensitivity(
     *,
     kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
+    topology: Network = None,
     swing: float = SWING,
 ) -> Sensitivity:
     """Elasticities and swings of time and energy for every number of a machine.
@@ -118,7 +119,7 @@ def sensitivity(
     """
     if np.ndim(swing) or not 0 < swing < 1:
         raise InputError(f"swing: expected a share between 0 and 1, found {shown(swing)}")
-    machine, question = machine_of(on), Question(workload, kernel, parallel)
+    machine, question = machine_of(on), Question(workload, kernel, parallel, topology)
     base = question.ask(machine)
     if np.ndim(base.time_s):
         raise InputError(f"{base.name}: expected one point, found {np.size(base.time_s)} of them")

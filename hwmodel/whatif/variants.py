@@ -17,7 +17,7 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.parameters import changed, numbers
 from hwmodel.hardware.peaks import LEADERS
-from hwmodel.machines.driver import Machine, Workload, predict
+from hwmodel.machines.driver import Machine, Network, Workload, predict
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.spine.estimate import Estimate
@@ -36,10 +36,12 @@ class Question:
     workload: Workload
     kernel: Kernel = None
     parallel: Mapping[str, int] | None = None
+    topology: Network = None
 
     def ask(self, machine: Hardware) -> Estimate:
         """The prediction on a machine."""
-        return predict(self.workload, machine, kernel=self.kernel, parallel=self.parallel)
+        how: Any = {"kernel": self.kernel, "parallel": self.parallel, "topology": self.topology}
+        return predict(self.workload, machine, **how)
 
 
 def machine_of(on: Machine) -> Hardware:

@@ -4,14 +4,17 @@ import json
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from hwmodel.hardware.catalogue import device, load_calibration
-from hwmodel.network import collectives
-from hwmodel.network.switch import ALGORITHMS
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.network.collectives import with_parameters
+from hwmodel.network.nccl import ON_ONE_SWITCH as ALGORITHMS
+from hwmodel.spine.activity import fold
 from hwmodel.validation.calibrate import PRIORS, calibrate, fold_errors
 from hwmodel.validation.collective import predicted_s, read_collectives, samples
 from hwmodel.validation.fit import is_test, solve
@@ -21,6 +24,13 @@ from hwmodel.validation.rows import Row
 H200 = device("h200")
 PRIOR = load_calibration(PRIORS).family("collective")
 VALUES = {name: p.value for name, p in PRIOR.parameters.items()}
+
+
+def time_s(
+    op: str, size: Any, ranks: int, hardware: Hardware, parameters: Mapping[str, float]
+) -> Any:
+    """Seconds of a collective on one switch under these parameters."""
+    return fold(*with_parameters(op, size, ranks, hardware, parameters)).time_s
 
 
 def rows(noise: float, planted: Mapping[str, float] | None = None) -> list[Row]:
@@ -80,13 +90,13 @@ def test_the_measured_rows_are_no_faster_than_the_link() -> None:
 
 @pytest.mark.parametrize("op", ["all_gather", "reduce_scatter", "all_to_all"])
 def test_parts_out_of_line_are_slower(op: str) -> None:
-    aligned, odd = (collectives.time_s(op, n, 2, H200, VALUES) for n in (2**28, 2**28 + 4))
+    aligned, odd = (time_s(op, n, 2, H200, VALUES) for n in (2**28, 2**28 + 4))
     assert odd > 1.2 * aligned
 
 
 @pytest.mark.parametrize("op", ["all_reduce", "p2p"])
 def test_a_whole_buffer_is_never_out_of_line(op: str) -> None:
-    aligned, odd = (collectives.time_s(op, n, 2, H200, VALUES) for n in (2**28, 2**28 + 4))
+    aligned, odd = (time_s(op, n, 2, H200, VALUES) for n in (2**28, 2**28 + 4))
     assert_allclose(odd, aligned, rtol=1e-6)
 
 
@@ -98,8 +108,7 @@ def test_an_idle_pass_matters_less_with_more_ranks() -> None:
     def share(op: str, ranks: int) -> float:
         still = VALUES | {"idle": 0.0}
         with_pass, without = (
-            np.asarray(collectives.time_s(op, 2**30, ranks, RING, values))
-            for values in (VALUES, still)
+            np.asarray(time_s(op, 2**30, ranks, RING, values)) for values in (VALUES, still)
         )
         return float(with_pass / without)
 
@@ -110,7 +119,7 @@ def test_an_idle_pass_matters_less_with_more_ranks() -> None:
 @pytest.mark.parametrize("op", ALGORITHMS)
 def test_more_bytes_never_take_less_time(op: str) -> None:
     sizes = np.array([2.0**n for n in range(10, 31)])  # parts that begin in line
-    times = np.asarray(collectives.time_s(op, sizes, 2, H200, VALUES))
+    times = np.asarray(time_s(op, sizes, 2, H200, VALUES))
     assert np.all(np.diff(times) >= 0)
 
 
@@ -118,7 +127,7 @@ def test_small_messages_take_the_fast_protocol_and_large_ones_the_wide() -> None
     wide = {n: v for n, v in VALUES.items() if not n.endswith("_fast")}
     small, large = 2**12, 2**28
     both, one = (
-        [float(collectives.time_s("all_reduce", n, 2, H200, values)) for n in (small, large)]
+        [float(time_s("all_reduce", n, 2, H200, values)) for n in (small, large)]
         for values in (VALUES, wide)
     )
     assert both[0] < one[0]
@@ -128,6 +137,6 @@ def test_small_messages_take_the_fast_protocol_and_large_ones_the_wide() -> None
 def test_arrays_answer_as_numbers_one_by_one() -> None:
     sizes = np.array([1000.0, 4098.0, 2.0**20, 3.0e8])
     for op in ALGORITHMS:
-        together = collectives.time_s(op, sizes, 2, H200, VALUES)
-        apart = [collectives.time_s(op, int(n), 2, H200, VALUES) for n in sizes]
+        together = time_s(op, sizes, 2, H200, VALUES)
+        apart = [time_s(op, int(n), 2, H200, VALUES) for n in sizes]
         assert_allclose(together, np.array(apart, dtype=np.float64), rtol=1e-12)

@@ -1,487 +1,189 @@
-"""Collectives as rounds: closed forms and routed costs against an event simulation of messages."""
+"""The table of algorithms: counts against a walk of each, and the identities of nccl-tests."""
 
-import heapq
 import itertools
-from collections import defaultdict
-from dataclasses import dataclass, field
+from typing import Any
 
-import networkx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from hwmodel.hardware.catalogue import device
-from hwmodel.network import switch as network
-from hwmodel.network.algorithms import (
-    ALGORITHMS,
-    Round,
-    boxed,
-    cheapest_on,
-    closed_form,
-    schedule,
-    schedule_s,
-)
-from hwmodel.network.routes import all_to_all_s, load_bytes, routes
-from hwmodel.network.topologies import (
-    cluster,
-    dragonfly,
-    fat_tree,
-    node,
-    of_hardware,
-    pcie_tree,
-    torus,
-)
-from hwmodel.network.topology import Port, Topology
+from hwmodel.einsum.workloads.collective import OPERATIONS as KNOWN
+from hwmodel.network.algorithms import ALGORITHMS, SCHEDULES, closed_form
+from hwmodel.network.collectives import bus_bandwidth
 from hwmodel.quantity.errors import InputError, UnknownNameError
 
-SIZE = 5040.0
-PORT = Port(bandwidth_bytes_per_s=100.0, latency_s=0.25, message_s=0.5)
-SLOW = Port(bandwidth_bytes_per_s=10.0, latency_s=2.0)
 EVERY = [(op, name) for op, names in ALGORITHMS.items() for name in names]
-PIPELINED = [("all_reduce", "tree"), ("broadcast", "ring")]
-ROUNDED = [pair for pair in EVERY if pair not in PIPELINED]
+OPERATIONS = [op for op in ALGORITHMS if op not in ("p2p", "broadcast")]
 
 
-@dataclass
-class Message:
-    """From device, to device, bytes; it starts when the messages `after` have arrived."""
-
-    source: int
-    destination: int
-    size: float
-    after: list[int] = field(default_factory=list[int])
+def sent(op: str, size: Any, ranks: Any, algorithm: str) -> tuple[Any, Any]:
+    """Messages and bytes through the busiest port."""
+    found = closed_form(op, algorithm, ranks)
+    return found.messages, found.sent_bytes(size, ranks)
 
 
-def simulate(messages: list[Message], topology: Topology) -> float:
-    """Arrival of the last message: links serve in order of arrival and cut through.
-
-    A link is held for `message_s` and the bytes; the head of a message goes on after `latency_s`,
-    its tail leaves no link before it has left the one before.
-    """
-    graph = topology.graph()
-    names = topology.devices
-    waiting = [len(message.after) for message in messages]
-    followers: dict[int, list[int]] = defaultdict(list)
-    for index, message in enumerate(messages):
-        for other in message.after:
-            followers[other].append(index)
-    free: dict[tuple[str, str], float] = defaultdict(float)
-    order = itertools.count()
-    events: list[tuple[float, int, int, list[str], float]] = []
-
-    def start(index: int, now: float) -> None:
-        message = messages[index]
-        ends = names[message.source], names[message.destination]
-        paths = list(networkx.all_shortest_paths(graph, *ends))
-        assert len(paths) == 1, "the simulation wants one path"
-        heapq.heappush(events, (now, next(order), index, paths[0], now))
-
-    for index, count in enumerate(waiting):
-        if not count:
-            start(index, 0.0)
-    last = 0.0
-    while events:
-        head, _, index, path, tail = heapq.heappop(events)
-        if len(path) == 1:
-            last = max(last, tail)
-            for follower in followers[index]:
-                waiting[follower] -= 1
-                if not waiting[follower]:
-                    start(follower, tail)
-            continue
-        link = next(iter(graph[path[0]][path[1]].values()))
-        begun = max(head, free[path[0], path[1]])
-        held = link["message_s"] + messages[index].size / link["bandwidth_bytes_per_s"]
-        free[path[0], path[1]] = done = max(begun + held, tail)
-        head, tail = begun + link["latency_s"], done + link["latency_s"]
-        arrival = tail if len(path) == 2 else head
-        heapq.heappush(events, (arrival, next(order), index, path[1:], tail))
-    assert not any(waiting)
-    return last
+def test_the_table_has_every_operation_in_closed_form_and_as_messages() -> None:
+    assert tuple(ALGORITHMS) == tuple(SCHEDULES) == KNOWN
 
 
-def messages_of(rounds: tuple[Round, ...], size: float) -> list[Message]:
-    """A rank starts its next round when all that it sent and was sent in the last has arrived."""
-    found: list[Message] = []
-    before: dict[int, list[int]] = defaultdict(list)
-    for each in rounds:
-        for _ in range(each.times):
-            now: dict[int, list[int]] = defaultdict(list)
-            for a, b, share in zip(each.source, each.destination, each.share, strict=True):
-                now[int(a)].append(len(found))
-                now[int(b)].append(len(found))
-                found.append(Message(int(a), int(b), share * size, before[int(a)]))
-            before |= now
-    return found
+# --- Walks: ranks that hold named blocks and send them, round by round.
 
 
-def per_box(name: str, ranks: int) -> int:
-    return max(m for m in range(1, ranks) if ranks % m == 0) if name == "hierarchical" else 1
+def ring_all_gather(ranks: int) -> tuple[int, int]:
+    """(messages, blocks) of a rank, and a check that each rank ends with every block."""
+    held = [{rank} for rank in range(ranks)]
+    newest = list(range(ranks))
+    messages = 0
+    while any(len(blocks) < ranks for blocks in held):
+        newest = [newest[rank - 1] for rank in range(ranks)]
+        for rank, block in enumerate(newest):
+            held[rank].add(block)
+        messages += 1
+    return messages, messages
 
 
-@pytest.mark.parametrize("ranks", range(2, 10))
-@pytest.mark.parametrize(("op", "name"), ROUNDED)
-def test_closed_forms_and_routed_costs_equal_the_simulation_on_one_switch(
-    op: str, name: str, ranks: int
-) -> None:
-    topology, boxes = node(ranks, PORT), per_box(name, ranks)
-    rounds = schedule(op, name, ranks, boxes)
-    simulated = simulate(messages_of(rounds, SIZE), topology)
-    closed = closed_form(op, name, ranks, boxes).time_s(SIZE, 0.5, 0.5, 100.0)
-    assert_allclose(closed, simulated, rtol=1e-12)
-    assert_allclose(schedule_s(rounds, SIZE, topology), simulated, rtol=1e-12)
+def bruck_all_gather(ranks: int) -> tuple[int, int]:
+    """Rank r takes all that rank r + 2**k holds and it still lacks."""
+    held = [[rank] for rank in range(ranks)]
+    messages = blocks = 0
+    while any(len(mine) < ranks for mine in held):
+        step = len(held[0])
+        moved = min(step, ranks - step)
+        held = [held[rank] + held[(rank + step) % ranks][:moved] for rank in range(ranks)]
+        messages += 1
+        blocks += moved
+    assert all(set(mine) == set(range(ranks)) for mine in held)
+    return messages, blocks
 
 
-@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 4)])
-@pytest.mark.parametrize("op", ["all_reduce", "all_gather", "reduce_scatter", "all_to_all"])
-def test_hierarchical_costs_equal_the_simulation_between_boxes(
-    op: str, shape: tuple[int, int]
-) -> None:
-    boxes, inside = shape
-    topology = cluster(boxes, inside, PORT, SLOW)
-    rounds = schedule(op, "hierarchical", boxes * inside, inside)
-    simulated = simulate(messages_of(rounds, SIZE), topology)
-    assert_allclose(schedule_s(rounds, SIZE, topology), simulated, rtol=1e-12)
+def bruck_all_to_all(ranks: int) -> tuple[int, int]:
+    """Blocks travel to their destination by the binary digits of the distance, round by round."""
+    at = {(src, dst): src for src in range(ranks) for dst in range(ranks)}
+    messages = blocks = 0
+    step = 1
+    while step < ranks:
+        moving = [pair for pair in at if (pair[1] - pair[0]) % ranks & step]
+        for pair in moving:
+            at[pair] = (at[pair] + step) % ranks
+        messages += 1
+        blocks += sum(1 for src, _ in moving if src == 0)
+        step *= 2
+    assert all(place == dst for (_, dst), place in at.items())
+    return messages, blocks
 
 
-@pytest.mark.parametrize("size", [10.0, SIZE, 1e6])
-def test_two_level_all_to_all_by_hand(size: float) -> None:
-    """2 boxes of 4: 3 messages of n/4 at 0.5 s and 100 B/s; then 1 of n/2 at 10 B/s.
-
-    The first are 0.5 s on the way, the second 4 s.
-    """
-    rounds = schedule("all_to_all", "hierarchical", 8, 4)
-    by_hand = (0.5 + 3 * (0.5 + size / 4 / 100)) + (4 + size / 2 / 10)
-    assert_allclose(schedule_s(rounds, size, cluster(2, 4, PORT, SLOW)), by_hand)
-
-
-@pytest.mark.parametrize("op_name", ROUNDED, ids=str)
-def test_waiting_for_all_ranks_is_never_faster_than_the_simulation(
-    op_name: tuple[str, str],
-) -> None:
-    """Between boxes a flat algorithm's ranks run ahead of one another; rounds do not let them."""
-    topology = cluster(2, 3, PORT, SLOW)
-    rounds = schedule(*op_name, 6, 3 if op_name[1] == "hierarchical" else 1)
-    simulated = simulate(messages_of(rounds, SIZE), topology)
-    routed = schedule_s(rounds, SIZE, topology)
-    if op_name[1] in ("direct", "star"):  # queues behind a busy link are not seen by a round
-        assert 0.5 * simulated <= routed <= 1.01 * simulated
-    else:
-        assert simulated * (1 - 1e-12) <= routed <= 2 * simulated
+def halving_reduce_scatter(ranks: int) -> tuple[int, int]:
+    """A power of two: swap halves with a partner at half the distance each round."""
+    blocks, messages, distance = 0, 0, ranks // 2
+    open_blocks = ranks
+    while distance:
+        blocks += open_blocks // 2
+        open_blocks //= 2
+        messages += 1
+        distance //= 2
+    assert open_blocks == 1
+    return messages, blocks
 
 
-@pytest.mark.parametrize("ranks", [2, 3, 5, 8])
-def test_a_chain_of_small_chunks_approaches_the_pipelined_broadcast(ranks: int) -> None:
-    chunks, topology = 400, node(ranks, Port(bandwidth_bytes_per_s=100.0, latency_s=0.25))
-    messages: list[Message] = []
-    for chunk, hop in itertools.product(range(chunks), range(ranks - 1)):
-        after = [len(messages) - 1] if hop else []
-        messages.append(Message(hop, hop + 1, SIZE / chunks, after))
-        assert len(messages) == chunk * (ranks - 1) + hop + 1
-    simulated = simulate(messages, topology)
-    routed = schedule_s(schedule("broadcast", "ring", ranks), SIZE, topology)
-    assert routed * (1 - 1e-12) <= simulated <= 1.03 * routed
+@pytest.mark.parametrize("ranks", range(2, 18))
+def test_rings_and_bruck_send_what_a_walk_of_them_sends(ranks: int) -> None:
+    size = 10 * ranks
+    for op, algorithm, walk in (
+        ("all_gather", "ring", ring_all_gather),
+        ("all_gather", "doubling", bruck_all_gather),
+        ("all_to_all", "doubling", bruck_all_to_all),
+    ):
+        messages, blocks = walk(ranks)
+        assert sent(op, size, ranks, algorithm) == (messages, 10 * blocks), op
 
 
-def up_and_down(parents: dict[int, int], size: float, messages: list[Message]) -> None:
-    """Append the messages of one chunk: up a tree to its root, then down again."""
-    (root,) = set(parents.values()) - set(parents)
-
-    def children(rank: int) -> list[int]:
-        return [child for child, parent in parents.items() if parent == rank]
-
-    def climb(rank: int) -> list[int]:
-        below = [index for child in children(rank) for index in climb(child)]
-        if rank == root:
-            return below
-        messages.append(Message(rank, parents[rank], size, below))
-        return [len(messages) - 1]
-
-    def descend(rank: int, after: list[int]) -> None:
-        for child in children(rank):
-            messages.append(Message(rank, child, size, after))
-            descend(child, [len(messages) - 1])
-
-    descend(root, climb(root))
+@pytest.mark.parametrize("ranks", [2, 4, 8, 16, 32])
+def test_recursive_halving_sends_what_a_walk_of_it_sends(ranks: int) -> None:
+    messages, blocks = halving_reduce_scatter(ranks)
+    assert sent("reduce_scatter", 10 * ranks, ranks, "halving") == (messages, 10 * blocks)
 
 
-@pytest.mark.parametrize(
-    ("ranks", "limit"),
-    [(2, 1.01), (3, 1.01), (4, 1.01), (6, 1.01), (7, 1.26), (8, 1.26), (13, 1.26)],
-)
-def test_small_chunks_in_two_trees_approach_the_pipelined_all_reduce(
-    ranks: int, limit: float
-) -> None:
-    """Full bandwidth needs the order of Sanders et al.; first come first served loses a quarter."""
-    (both,) = schedule("all_reduce", "tree", ranks)
-    topology, chunks = node(ranks, Port(bandwidth_bytes_per_s=100.0, latency_s=0.01)), 100
-    edges = list(zip(both.source.tolist(), both.destination.tolist(), strict=True))
-    trees = [dict(edges[k * (ranks - 1) : (k + 1) * (ranks - 1)]) for k in (0, 2)]
-    messages: list[Message] = []
-    for _, parents in itertools.product(range(chunks), trees):
-        up_and_down(parents, SIZE / 2 / chunks, messages)
-    simulated = simulate(messages, topology)
-    routed = schedule_s(schedule("all_reduce", "tree", ranks), SIZE, topology)
-    closed = closed_form("all_reduce", "tree", ranks).time_s(SIZE, 0.02, 0.0, 100.0)
-    assert_allclose(routed, closed)
-    assert 0.999 * routed <= simulated <= limit * routed
-
-
-@pytest.mark.parametrize("ranks", [*range(2, 18), 31, 64, 100])
-def test_two_trees_load_no_port_with_more_than_twice_the_buffer(ranks: int) -> None:
-    """Sanders et al.: no rank has two children in both; and the way up and down is 2 lg p long."""
-    (both,) = schedule("all_reduce", "tree", ranks)
-    for ends in (both.source, both.destination):
-        assert np.bincount(ends, weights=both.share).max() == min(2.0, ranks / 2)
-    assert both.depth == 2 * np.ceil(np.log2(ranks))
-
-
-def heard(rounds: tuple[Round, ...], ranks: int) -> list[set[int]]:
-    """Whom each rank can know of after the rounds."""
-    known = [{rank} for rank in range(ranks)]
-    for each in rounds:
-        for _ in range(each.times * each.depth):
-            news = [set(one) for one in known]
-            for a, b in zip(each.source, each.destination, strict=True):
-                news[b] |= known[a]
-            known = news
-    return known
-
-
-@pytest.mark.parametrize("ranks", [2, 3, 4, 6, 7, 12, 16])
-@pytest.mark.parametrize(("op", "name"), [pair for pair in EVERY if pair[0] != "p2p"])
-def test_every_rank_hears_of_all_that_it_needs(op: str, name: str, ranks: int) -> None:
-    known = heard(schedule(op, name, ranks, per_box(name, ranks)), ranks)
-    assert all(one >= ({0} if op == "broadcast" else set(range(ranks))) for one in known)
-
-
-@pytest.mark.parametrize("ranks", [2, 3, 4, 6, 7, 12, 16])
-@pytest.mark.parametrize(("op", "name"), EVERY)
-def test_no_fewer_bytes_arrive_than_must(op: str, name: str, ranks: int) -> None:
-    """Each of p ranks must take in (p - 1) n / p; for all_reduce twice that, on average."""
-    least = {"all_reduce": 2 * (ranks - 1), "p2p": ranks}.get(op, ranks - 1)
-    rounds = schedule(op, name, ranks, per_box(name, ranks))
-    assert sum(each.times * each.share.sum() for each in rounds) >= least * (1 - 1e-12)
-
-
-@pytest.mark.parametrize(
-    ("name", "travels"), [("ring", 14), ("star", 2), ("halving", 6), ("doubling", 3)]
-)
-def test_waits_of_eight_ranks_on_slow_links(name: str, travels: int) -> None:
-    """TPI-LLM: with t per hop and 4 hops between any two devices, a ring waits 56 t, a star 8 t.
-
-    Recursive forms wait once for each of lg 8 steps, or twice.
-    """
-    topology = node(8, Port(bandwidth_bytes_per_s=1e30, latency_s=2e-3))
-    waited = schedule_s(schedule("all_reduce", name, 8), 4.0, topology)
-    assert_allclose(waited, travels * 4e-3)
-
-
-# --- Laws.
-
-
-@pytest.mark.parametrize("name", ["ring", "halving", "direct", "star"])
 @pytest.mark.parametrize("ranks", [2, 3, 8])
-def test_all_reduce_is_a_reduce_scatter_and_an_all_gather(name: str, ranks: int) -> None:
-    """A star's whole-buffer all_reduce is the exception: it is faster than its two halves."""
-    topology = node(ranks, PORT)
-    whole = schedule_s(schedule("all_reduce", name, ranks), SIZE, topology)
-    other = "doubling" if name == "halving" else name
-    halves = schedule_s(schedule("reduce_scatter", name, ranks), SIZE, topology)
-    halves += schedule_s(schedule("all_gather", other, ranks), SIZE, topology)
-    if name == "star":
-        assert whole <= halves
-    else:
-        assert_allclose(whole, halves, rtol=1e-12)
+def test_ring_all_reduce_is_a_reduce_scatter_and_an_all_gather(ranks: int) -> None:
+    size = 24 * 1024
+    whole = sent("all_reduce", size, ranks, "ring")
+    halves = [sent(op, size, ranks, "ring") for op in ("reduce_scatter", "all_gather")]
+    assert whole == tuple(map(sum, zip(*halves, strict=True)))
 
 
-@st.composite
-def topologies(draw: st.DrawFn) -> Topology:
-    port, up = (
-        Port(
-            bandwidth_bytes_per_s=draw(st.sampled_from([1.0, 3.0, 10.0])),
-            latency_s=draw(st.sampled_from([0.0, 0.1, 5.0])),
-            message_s=draw(st.sampled_from([0.0, 0.3])),
-        )
-        for _ in range(2)
+# --- Identities.
+
+
+@pytest.mark.parametrize("ranks", [2, 4, 8])
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_bus_bandwidth_of_a_large_transfer_is_that_of_the_link(op: str, ranks: int) -> None:
+    """nccl-tests: busbw is comparable with the hardware whatever the number of ranks."""
+    size = 2**36
+    time_s = sent(op, size, ranks, ALGORITHMS[op][0])[1] / 450e9
+    assert_allclose(bus_bandwidth(op, size, ranks, time_s), 450e9, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("ranks", "factor"), [(2, 1.0), (4, 1.5), (8, 1.75)])
+def test_bus_bandwidth_of_all_reduce_follows_nccl_tests(ranks: int, factor: float) -> None:
+    """By definition: busbw = algbw 2 (n - 1) / n (nccl-tests, PERFORMANCE.md)."""
+    assert bus_bandwidth("all_reduce", 10**9, ranks, 0.01) == factor * 10**9 / 0.01
+
+
+@pytest.mark.parametrize(("op", "algorithm"), EVERY)
+def test_one_rank_sends_nothing(op: str, algorithm: str) -> None:
+    assert sent(op, 1000, 1, algorithm) == (0, 0)
+
+
+def test_counts_of_scalars_are_exact() -> None:
+    size = 2**60 * 8
+    messages, moved = sent("all_reduce", size, 8, "ring")
+    assert (messages, moved) == (14, 2 * 7 * 2**60)
+    assert isinstance(moved, int)
+
+
+def test_a_size_that_ranks_do_not_divide_is_sent_in_whole_parts() -> None:
+    assert sent("all_gather", 10, 4, "ring") == (3, 9)
+
+
+@pytest.mark.parametrize(("op", "algorithm"), EVERY)
+def test_arrays_give_what_a_loop_over_scalars_gives(op: str, algorithm: str) -> None:
+    sizes, ranks = np.array([[1.0], [1000.0], [12345.0]]), np.arange(1.0, 18.0)[None, :]
+    messages, moved = (np.broadcast_to(part, (3, 17)) for part in sent(op, sizes, ranks, algorithm))
+    for i, j in itertools.product(range(3), range(17)):
+        alone = sent(op, int(sizes[i, 0]), int(ranks[0, j]), algorithm)
+        assert (messages[i, j], moved[i, j]) == alone
+
+
+@given(st.sampled_from(OPERATIONS), st.integers(1, 2**40), st.integers(2, 8))
+@settings(max_examples=60)
+def test_no_algorithm_beats_the_bytes_that_must_move(op: str, size: int, ranks: int) -> None:
+    """A rank has to take in every part of its output that it does not hold itself."""
+    held = 1 if op in ("all_gather", "all_to_all") else 0
+    least = (
+        (ranks - 1) * size / ranks if held or op == "reduce_scatter" else size * (ranks - 1) / ranks
     )
-    small = st.integers(2, 4)
-    kind = draw(st.sampled_from(["node", "pcie", "cluster", "fat", "torus", "dragonfly"]))
-    match kind:
-        case "node":
-            return node(draw(small), port)
-        case "pcie":
-            return pcie_tree(draw(small) + 1, 2, port, up)
-        case "cluster":
-            return cluster(draw(small), draw(small), port, up, nodes_per_leaf=2, spines=2)
-        case "fat":
-            return fat_tree(draw(st.sampled_from([2, 4])), port)
-        case "torus":
-            return torus([*draw(st.lists(st.integers(1, 4), min_size=1, max_size=2)), 2], port)
-        case _:
-            return dragonfly(draw(small), draw(small), 1, port, port, up)
-
-
-def out_bytes_per_s(topology: Topology) -> float:
-    inside = set(topology.devices)
-    ways = [(link, way) for link in topology.links for way in link.directions]
-    return sum(link.bandwidth_bytes_per_s for link, (start, _) in ways if start in inside)
-
-
-@given(topologies(), st.sampled_from(list(ALGORITHMS)), st.floats(1.0, 1e4))
-@settings(max_examples=60, deadline=None)
-def test_the_bytes_that_must_leave_are_never_beaten(
-    topology: Topology, op: str, size: float
-) -> None:
-    """On one switch with equal ports this is 2 (p - 1) / p n / B for all_reduce."""
-    p = len(topology.devices)
-    least = {"all_reduce": 2 * (p - 1), "p2p": p}.get(op, p - 1) * size
-    found = cheapest_on(op, size, topology)
-    assert float(found.time_s) >= least / out_bytes_per_s(topology) * (1 - 1e-9)
-
-
-@given(topologies(), st.sampled_from(list(ALGORITHMS)), st.floats(1.0, 1e4))
-@settings(max_examples=40, deadline=None)
-def test_faster_links_are_never_slower(topology: Topology, op: str, size: float) -> None:
-    def changed(bandwidth: float, travel: float) -> Topology:
-        links = [
-            link.but(
-                bandwidth_bytes_per_s=link.bandwidth_bytes_per_s * bandwidth,
-                latency_s=link.latency_s * travel,
-            )
-            for link in topology.links
-        ]
-        return topology.but(links=tuple(links))
-
-    base = float(cheapest_on(op, size, topology).time_s)
-    assert float(cheapest_on(op, size, changed(2.0, 1.0)).time_s) <= base * (1 + 1e-12)
-    assert float(cheapest_on(op, size, changed(1.0, 0.5)).time_s) <= base * (1 + 1e-12)
-    assert_allclose(cheapest_on(op, 2 * size, changed(2.0, 1.0)).time_s, base, rtol=1e-9)
-
-
-@pytest.mark.parametrize("op", ["all_reduce", "all_gather", "reduce_scatter"])
-def test_hierarchical_beats_a_flat_ring_between_boxes(op: str) -> None:
-    """Bytes that cross a card: 2 n / 16 x 1 for each of 8 pairs, against 15/8 n over one card."""
-    topology = cluster(2, 8, PORT, SLOW)
-    flat, boxes = (
-        schedule_s(schedule(op, name, 16, inside), 1e6, topology)
-        for name, inside in (("ring", 1), ("hierarchical", 8))
-    )
-    assert boxes < flat / 4
-    assert cheapest_on(op, 1e6, topology).algorithm == "hierarchical"
-
-
-def test_gathering_in_boxes_gains_as_all_to_all_messages_get_small() -> None:
-    """Tutel: 2D all-to-all wins for small messages, by more as the network grows."""
-    nic = Port(bandwidth_bytes_per_s=25e9, message_s=5e-6)
-    link = Port(bandwidth_bytes_per_s=300e9, message_s=1e-6)
-    gains: list[float] = []
-    for boxes in (2, 4, 8):
-        topology = cluster(boxes, 8, link, nic)
-        small, flat = (
-            schedule_s(schedule("all_to_all", name, boxes * 8, inside), 2**20, topology)
-            for name, inside in (("hierarchical", 8), ("direct", 1))
-        )
-        gains.append(float(flat) / float(small))
-    assert gains[0] > 1.5
-    assert gains == sorted(gains)
-    large = cheapest_on("all_to_all", 2**34, cluster(2, 8, link, nic))
-    assert large.algorithm == "direct"
-
-
-@pytest.mark.parametrize(("op", "name"), [("all_reduce", "ring"), ("all_reduce", "tree"),
-                                          ("all_gather", "ring"), ("reduce_scatter", "ring"),
-                                          ("all_to_all", "direct"), ("p2p", "direct")])  # fmt: skip
-def test_a_hardware_switch_costs_what_its_closed_form_says(op: str, name: str) -> None:
-    h200 = device("h200")
-    sizes = np.array([8.0, 2.0**20, 2.0**30])
-    routed = cheapest_on(op, sizes, of_hardware(h200), algorithms=[name]).time_s
-    closed = network.cheapest(op, sizes, 8, h200, (name,)).time_s
-    assert_allclose(routed, closed, rtol=1e-12)
-
-
-def test_arrays_of_sizes_are_chosen_point_by_point() -> None:
-    topology, sizes = cluster(2, 4, PORT, SLOW), np.array([1.0, 100.0, 1e5])
-    together = cheapest_on("all_reduce", sizes, topology)
-    alone = [cheapest_on("all_reduce", float(size), topology) for size in sizes]
-    assert_allclose(together.time_s, [float(one.time_s) for one in alone])
-    assert list(np.atleast_1d(together.algorithm)) == [one.algorithm for one in alone]
-
-
-# --- Unequal bytes, as routed.
-
-
-@given(st.integers(2, 6), st.data())
-@settings(max_examples=60, deadline=None)
-def test_a_simulation_of_unequal_messages_stays_within_its_bounds(
-    count: int, data: st.DataObject
-) -> None:
-    """At a switch the fullest port bounds below, and twice that and the latency above."""
-    port = Port(bandwidth_bytes_per_s=100.0, latency_s=0.25)
-    topology = node(count, port)
-    sizes = st.integers(0, 1000)
-    matrix = np.array([[data.draw(sizes) for _ in range(count)] for _ in range(count)], float)
-    np.fill_diagonal(matrix, 0.0)
-    messages = [Message(int(a), int(b), float(matrix[a, b])) for a, b in np.argwhere(matrix > 0)]
-    simulated = simulate(messages, topology)
-    expected = float(all_to_all_s(matrix, topology))
-    latency_s = 0.5 if messages else 0.0
-    assert expected - latency_s <= simulated + 1e-9
-    assert simulated <= 2 * (expected - latency_s) + latency_s + 1e-9
-
-
-@given(topologies(), st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
-def test_more_bytes_are_never_faster_and_bytes_are_kept(topology: Topology, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    count = len(topology.devices)
-    matrix = rng.random((count, count)) * (rng.random((count, count)) < 0.5)
-    more = matrix + rng.random((count, count)) * (rng.random((count, count)) < 0.5)
-    assert all_to_all_s(matrix, topology) <= all_to_all_s(more, topology) + 1e-12
-    known = routes(topology)
-    out = {name: 0.0 for name in known.devices}
-    for link, load in zip(known.links, load_bytes(matrix, known), strict=True):
-        start, end = link.split(" > ")
-        out[start] = out.get(start, 0.0) + load
-        out[end] = out.get(end, 0.0) - load
-    sent = matrix.sum(axis=1) - matrix.sum(axis=0)
-    assert_allclose([out[name] for name in known.devices], sent, atol=1e-9)
+    for algorithm in ALGORITHMS[op]:
+        assert sent(op, size, ranks, algorithm)[1] >= least * (1 - 1e-12)
 
 
 # --- Refusals.
 
 
-def test_devices_of_uneven_boxes_leave_out_the_hierarchical_form() -> None:
-    topology = cluster(2, 4, PORT, SLOW)
-    assert boxed(topology, [7, 0, 4, 3]) == ([0, 3, 4, 7], 2)
-    assert boxed(topology, [0, 1, 4])[1] == 1
-    assert cheapest_on("all_reduce", 1e6, topology, devices=[0, 1, 4]).algorithm != "hierarchical"
-    with pytest.raises(InputError, match="several boxes of equally many, found 3 devices"):
-        cheapest_on("all_reduce", 8, topology, devices=[0, 1, 4], algorithms=["hierarchical"])
+@pytest.mark.parametrize(
+    ("op", "algorithm", "ranks", "said"),
+    [
+        ("all_reduce", "ring", 0, "all_reduce: ranks: expected a number above 0"),
+        ("all_reduce", "ring", 2.5, "ranks: expected a whole number"),
+        ("allreduce", "ring", 8, "did you mean 'all_reduce'"),
+    ],
+)
+def test_impossible_collectives_are_refused(op: str, algorithm: str, ranks: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        closed_form(op, algorithm, ranks)
 
 
-def test_one_rank_alone_sends_nothing() -> None:
-    for op, name in EVERY:
-        assert schedule(op, name, 1) == ()
-        assert closed_form(op, name, 1).time_s(SIZE, 1.0, 1.0, 1.0) == 0
-        assert schedule_s((), SIZE, node(1, PORT)) == 0
-
-
-def test_impossible_schedules_are_refused() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'all_reduce'"):
-        schedule("allreduce", "ring", 4)
-    with pytest.raises(UnknownNameError, match="known: direct, doubling, hierarchical, pairwise"):
-        schedule("all_to_all", "ring", 4)
-    with pytest.raises(InputError, match="expected a divisor of 6 ranks, found 4"):
-        schedule("all_gather", "hierarchical", 6, 4)
-    with pytest.raises(InputError, match="ranks: expected a number above 0, found 0"):
-        closed_form("all_gather", "ring", 0)
-    topology = node(4, PORT)
-    with pytest.raises(InputError, match="expected devices 0 to 3, found 4"):
-        cheapest_on("p2p", 8, topology, devices=[0, 4])
-    with pytest.raises(InputError, match=r"each once, found \[1, 1\]"):
-        cheapest_on("p2p", 8, topology, devices=[1, 1])
-    with pytest.raises(InputError, match="p2p: bytes: expected a number above 0"):
-        cheapest_on("p2p", 0, topology)
+def test_unknown_algorithms_are_refused_with_those_that_exist() -> None:
+    with pytest.raises(UnknownNameError, match="known: direct, doubling, halving"):
+        closed_form("all_reduce", "bush", 8)

@@ -8,20 +8,41 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from hwmodel.einsum.workloads.collective import collective as exchange
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import predict
 from hwmodel.network.algorithms import ALGORITHMS
-from hwmodel.network.collectives import estimate, estimate_on
-from hwmodel.network.switch import LIBRARY
-from hwmodel.network.topologies import topology, torus
-from hwmodel.network.topology import Port
+from hwmodel.network.nccl import ON_ONE_SWITCH as LIBRARY
+from hwmodel.network.topologies import cluster, topology, torus
+from hwmodel.network.topology import Port, Topology
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.spine.estimate import Estimate
 from hwmodel.spine.outside import EXTRAPOLATED
 from hwmodel.validation import collective
 
 H200, H100, A100 = device("h200"), device("h100"), device("a100")
 SENT = {"all_reduce": 14, "all_gather": 7, "reduce_scatter": 7, "all_to_all": 7, "p2p": 8}
 """Eighths of its buffer that one of 8 ranks must send."""
+
+
+def estimate(op: str, size: Any, ranks: Any, on: Hardware) -> Estimate:
+    """On one switch."""
+    return predict(exchange(op, size, ranks), on)
+
+
+def estimate_on(
+    op: str, size: Any, network: Topology, on: Hardware, ranks: int | None = None
+) -> Estimate:
+    """On a topology, by default between all of its devices."""
+    count = len(network.devices) if ranks is None else ranks
+    return predict(exchange(op, size, count), on, topology=network)
+
+
+def sent(found: Estimate) -> Any:
+    """Bytes of the one part over its device's link, whatever the protocol."""
+    messages = found.parts[0].counts.messages
+    return sum(size for name, (_, size) in messages.items() if name.startswith("link"))
 
 
 SENT_OF_FOUR = {"all_reduce": 6, "all_gather": 3, "reduce_scatter": 3, "all_to_all": 3, "p2p": 4}
@@ -69,15 +90,15 @@ def test_sums_in_the_switch_take_what_nccl_tests_report(size: int, reported_s: f
     found = estimate("all_reduce", size, 8, H200)
     assert found.time_low_s < reported_s < found.time_high_s
     assert float(found.time_s) == pytest.approx(reported_s, rel=0.05 if size >= 2**28 else 0.3)
-    assert found.parts[0].counts.messages["link"] == (2, size + size // 8)
+    assert found.parts[0].counts.messages == {"link:NVLS": (2, size + size // 8)}
     assert found.bound_s == size / 450e9
 
 
 def test_two_ranks_and_small_buffers_are_added_up_in_a_ring() -> None:
     sizes, ranks = np.array([2.0**12, 2.0**30]), np.array([[2.0], [8.0]])
-    sent = estimate("all_reduce", sizes, ranks, H200).parts[0].counts.messages["link"][1]
-    ring = estimate("all_reduce", sizes, ranks, RING).parts[0].counts.messages["link"][1]
-    assert np.equal(sent, ring).tolist() == [[True, True], [True, False]]
+    switch = sent(estimate("all_reduce", sizes, ranks, H200))
+    ring = sent(estimate("all_reduce", sizes, ranks, RING))
+    assert np.equal(switch, ring).tolist() == [[True, True], [True, False]]
 
 
 def test_sends_to_several_peers_have_the_widest_interval() -> None:
@@ -145,7 +166,7 @@ def test_impossible_collectives_are_refused() -> None:
         estimate("all_reduce", 1e6, 9, H200)
     with pytest.raises(InputError, match="expected a number above 0, found -5"):
         estimate("all_reduce", -5, 8, H200)
-    with pytest.raises(CoverageError, match="needs a link"):
+    with pytest.raises(CoverageError, match="no link"):
         estimate("all_reduce", 1e6, 2, device("l40s").but(link=None))
 
 
@@ -324,6 +345,21 @@ def test_the_limit_on_a_topology_is_that_of_all_ports_together() -> None:
     """An all-reduce of 64 MiB sends 14/8 of it from every rank, through its port of 395 GB/s."""
     found = estimate_on("all_reduce", 2**26, topology("dgx-h100"), H100)
     assert_allclose(found.bound_s, 14 / 8 * 2**26 / 395e9)
+
+
+@pytest.mark.parametrize(
+    ("op", "leaves"),
+    [("all_reduce", 1), ("all_gather", 1 / 2), ("reduce_scatter", 1 / 2), ("all_to_all", 4),
+     ("broadcast", 1), ("p2p", 1)],
+)  # fmt: skip
+def test_a_box_must_send_what_the_other_needs(op: str, leaves: float) -> None:
+    """Two boxes of 8 behind cards of 1 GB/s each: 8 GB/s leave a box, and links do not bind."""
+    thin = Port(bandwidth_bytes_per_s=1e9)
+    boxes = cluster(2, 8, Port(bandwidth_bytes_per_s=1e15), thin)
+    by_ports = {"all_reduce": 30, "p2p": 16}.get(op, 15) / 16 / 1e15
+    found = estimate_on(op, 8e9, boxes, H100)
+    assert_allclose(found.bound_s, max(leaves * 8e9 / 8e9, 16 * by_ports * 8e9 / 16), rtol=1e-4)
+    assert found.bound_s < found.time_s
 
 
 def test_both_ends_of_an_interval_widen_by_the_same_power() -> None:

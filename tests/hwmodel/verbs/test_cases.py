@@ -162,7 +162,7 @@ def test_a_bad_field_is_named_with_its_line(change: dict[str, Any], expected: st
         ({**MOE, "top_k": 17}, "top_k: expected at most the number of experts (16), found 17"),
         ({**MOE, "routing": "fair"}, "unknown routing 'fair'; known: balanced"),
         ({**COLLECTIVE, "ranks": 9}, "9 ranks, but one NVLink 4 switch joins at most 8"),
-        ({**COLLECTIVE, "op": "broadcast"}, "unknown collective 'broadcast'; known: all_gather"),
+        ({**COLLECTIVE, "op": "broadcast"}, "unknown collective on one switch 'broadcast'"),
         ({**COLLECTIVE, "bytes": "3 s"}, "collective: bytes: expected a size such as '16 MiB'"),
         ({**LLM, "config": "absent.json"}, "absent.json: expected a config.json, a directory"),
         ({**LLM, "config": "llama-9"}, "unknown model config 'llama-9'"),
@@ -174,7 +174,7 @@ def test_a_bad_field_is_named_with_its_line(change: dict[str, Any], expected: st
         ({**LLM, "tp": "two"}, "llm: tp: expected a plain number, found 'two'"),
         ({**LLM, "ignore_keys": "x"}, "llm: ignore_keys: expected a list of keys, found 'x'"),
         ({**LLM, "tp": 3}, "model: tp: expected a divisor of"),
-        ({**LLM, "tp": 16}, "one switch joins at most 8"),
+        ({**LLM, "tp": 16}, "joins at most 8; use fewer ranks, or say which topology"),
         (
             {**LLM, "config": 7},
             "llm: config: expected a path or an object, found 7",

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
+from hwmodel.einsum.workloads.collective import collective
 from hwmodel.hardware.catalogue import device
-from hwmodel.network.collectives import estimate_on
+from hwmodel.machines.driver import predict
 from hwmodel.network.topologies import topology
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.verbs.request import answerer, builder, fields_of, machine, read, workloads
@@ -28,9 +29,11 @@ def test_every_workload_has_a_device_and_sizes(workload: str) -> None:
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
     arguments = set(inspect.signature(WORKLOADS[workload]).parameters) - {"name"}
-    assert not arguments & {"on", "kernel", "tp"} or workload == "llm"  # none hides another
+    assert (
+        not arguments & {"on", "kernel", "topology", "tp"} or workload == "llm"
+    )  # none hides another
     folded = {"scales"} if workload in SCALED else set[str]()
-    assert set(fields_of(workload)) == arguments | {"on", "kernel", "memory"} | folded
+    assert set(fields_of(workload)) == arguments | {"on", "kernel", "memory", "topology"} | folded
 
 
 def test_sizes_are_told_from_what_decides_the_structure() -> None:
@@ -78,7 +81,9 @@ def test_a_collective_on_a_topology_is_costed_on_its_links() -> None:
         "on": "h100",
     }
     request = read({**case, "topology": "dgx-h100"})
-    expected = estimate_on("all_reduce", 64 * 2**20, topology("dgx-h100"), device("h100"), 4)
+    expected = predict(
+        collective("all_reduce", 64 * 2**20, 4), device("h100"), topology=topology("dgx-h100")
+    )
     assert answerer(request.form)(request.sizes).time_s == expected.time_s
     sizes = {"bytes": np.array([1e6, 1e8]), "ranks": np.array([4.0, 4.0])}
     assert np.shape(answerer(request.form)(sizes).time_s) == (2,)
@@ -87,16 +92,38 @@ def test_a_collective_on_a_topology_is_costed_on_its_links() -> None:
         answerer(read({**case, "topology": "dgx-h10"}).form)
 
 
-def test_a_collective_has_no_cascade() -> None:
-    with pytest.raises(InputError, match="collective: expected a workload that is computed"):
-        builder({"workload": "collective"})
+def test_a_collective_is_a_workload_as_any_other() -> None:
+    case = {"workload": "collective", "op": "all_reduce", "bytes": 800, "ranks": 8, "on": "h200"}
+    request = read(case)
+    made = builder(request.fixed)(request.sizes)
+    assert (made.name, made.stages[0].cascade.einsums) == ("all_reduce", ())
+    with pytest.raises(InputError, match="kernel: expected none, since nothing is computed"):
+        answerer(read({**case, "kernel": "cublas"}).form)(request.sizes)
+
+
+@pytest.mark.parametrize("topology", ["dgx-h100:nodes=2", {"name": "dgx-h100", "nodes": 2}])
+def test_models_are_divided_beyond_one_switch_where_a_topology_joins_devices(
+    topology: object,
+) -> None:
+    case = {"workload": "llm", "config": "llama-3.1-70b", "phase": "decode", "batch": 8}
+    case |= {"context": 1024, "on": "h200", "tp": 16}
+    request = read({**case, "topology": topology})
+    found = answerer(request.form)(request.sizes)
+    assert found.devices == 16
+    assert {p.name for p in found.parts if p.family == "collective"} == {
+        "all_reduce, hierarchical",
+        "all_gather, hierarchical",
+    }
+    with pytest.raises(InputError, match="16 ranks, but one NVLink 4 switch joins at most 8"):
+        answerer(read(case).form)(request.sizes)
+    with pytest.raises(InputError, match="tp=32 needs 32 devices; dgx-h100 has 16"):
+        answerer(read({**case, "tp": 32, "topology": topology}).form)(request.sizes)
 
 
 def test_a_model_is_divided_over_as_many_devices_as_asked_for() -> None:
     assert machine("h200", 4).devices == 4
     assert machine("h200").devices == 1
-    with pytest.raises(InputError, match="one switch joins at most 8"):
-        machine("h200", 9)
+    assert machine("h200", 16).devices == 16
     with pytest.raises(InputError, match="llm: tp: expected a number above 0, found 0"):
         machine("h200", 0)
     with pytest.raises(UnknownNameError, match="unknown device"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hwmodel.network.switch import memory_bytes
+from hwmodel.einsum.workloads.collective import memory_bytes
 from hwmodel.validation.measure.messages import (
     COMMON_BYTES,
     LEAST_BYTES,

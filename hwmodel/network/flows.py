@@ -1,0 +1,107 @@
+"""Rounds of messages on a topology as an activity: what each link carries, and how long it waits.
+
+Links of one kind and speed are one resource, of which the busiest binds: its messages and its bytes
+(taken together, though they may be of two links). A round needs its links at the same time, then
+its messages travel; rounds follow one another. Several groups of devices may do the same at once:
+their messages meet on the links that they share. Nothing here knows what an algorithm computes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.network.routes import Routes, routes
+from hwmodel.network.schedules import Round
+from hwmodel.network.topology import Topology
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Overlap, Rates, Repeat, Serial, Work
+
+Groups: TypeAlias = Sequence[Sequence[int]]
+"""Devices by number: rank i of group k is device `groups[k][i]`; groups are of equally many."""
+
+TRAVEL = "travel"
+"""Seconds in which messages are on their way, and no link is held."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a library's way of moving data makes of links.
+
+    `share` is the part of their bandwidth that it reaches, `latency` what its messages take in
+    latencies of the links. Of a schedule whose rounds need different kinds of link, the part
+    `overlap` runs in a pipeline that keeps all of them busy, the rest round by round.
+    """
+
+    name: str = ""
+    share: float = 1.0
+    latency: float = 1.0
+    overlap: float = 0.0
+
+    def link(self, kind: str) -> str:
+        """The name under which links of a kind are counted."""
+        return f"{kind}:{self.name}" if self.name else kind
+
+
+PLAIN = Protocol()
+
+
+def carried(
+    rounds: Sequence[Round],
+    size_bytes: Amount,
+    network: Topology | Routes,
+    groups: Groups | None = None,
+    protocol: Protocol = PLAIN,
+) -> tuple[Activity, Rates]:
+    """A schedule's activity on a topology and the rates of its links.
+
+    Sizes may be an array. By default the one group is that of all devices, in their order.
+    """
+    known = network if isinstance(network, Routes) else routes(network)
+    every = [range(len(known.devices))] if groups is None else groups
+    place = np.array([list(group) for group in every], dtype=np.intp)
+    size = size_bytes if np.ndim(size_bytes) else float(size_bytes)
+    leaves = [_loaded(each, size, known, place, protocol) for each in rounds]
+    speeds = Rates(
+        messages={
+            protocol.link(kind): (protocol.latency * held_s, protocol.share * bandwidth)
+            for kind, (held_s, bandwidth) in known.kinds.items()
+        },
+        slots={TRAVEL: ("link", 1.0)},
+    )
+    return _joined(leaves, protocol.overlap), speeds
+
+
+def _joined(leaves: Sequence[tuple[Activity, frozenset[str]]], overlap: float) -> Activity:
+    """Rounds in a row; in part, those that need other kinds of link at the same time."""
+    serial = Serial(tuple(leaf for leaf, _ in leaves))
+    levels: dict[frozenset[str], list[Activity]] = {}
+    for leaf, kinds in leaves:
+        levels.setdefault(kinds, []).append(leaf)
+    if not overlap or len(levels) < 2:
+        return serial
+    together = Overlap(tuple(Serial(tuple(level)) for level in levels.values()))
+    return Serial((Repeat(1 - overlap, serial), Repeat(overlap, together)))
+
+
+def _loaded(
+    each: Round, size: Amount, known: Routes, place: NDArray[np.intp], protocol: Protocol
+) -> tuple[Activity, frozenset[str]]:
+    """One round: messages and bytes of the busiest link of each kind; and the kinds it needs."""
+    start, end = place[:, each.source].ravel(), place[:, each.destination].ravel()
+    part: Any = known.share[:, start * len(known.devices) + end]
+    shares = part @ np.tile(each.share, len(place))
+    counts = part @ np.ones(len(start))
+    wait_s = known.latency_s[start, end]
+    if each.depth > 1:
+        own_s = (part > 0).multiply(known.message_s[:, None]).max(axis=0).toarray().ravel()
+        wait_s, counts = each.depth * (wait_s + own_s), np.zeros_like(counts)
+    messages: dict[str, tuple[Amount, Amount]] = {}
+    for kind, links in known.links_of.items():
+        if (share := float(shares[links].max())) > 0:
+            messages[protocol.link(kind)] = (float(counts[links].max()), share * size)
+    travel_s = protocol.latency * float(wait_s.max())
+    leaf = Work(messages=messages, slots={TRAVEL: travel_s} if travel_s else {})
+    return (leaf if each.times == 1 else Repeat(each.times, leaf)), frozenset(messages)

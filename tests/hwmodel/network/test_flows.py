@@ -1,0 +1,75 @@
+"""Rounds as activities: kinds of links, groups that share them, protocols and pipelined levels."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from hwmodel.network.algorithms import schedule
+from hwmodel.network.flows import Protocol, carried
+from hwmodel.network.routes import routes
+from hwmodel.network.topologies import cluster, node
+from hwmodel.network.topology import Edge, Node, Port, Topology
+from hwmodel.spine.activity import fold, totals
+
+FAST = Port(bandwidth_bytes_per_s=100.0, message_s=0.5)
+SLOW = Port(bandwidth_bytes_per_s=10.0, latency_s=2.0)
+BOXES = cluster(2, 2, FAST, SLOW)
+
+
+def test_each_kind_of_link_is_a_resource_of_its_own() -> None:
+    """Two boxes of 2, 120 bytes each: reduced inside, exchanged through the cards, gathered."""
+    tree, rates = carried(schedule("all_reduce", "hierarchical", 4, 2), 120.0, BOXES)
+    folded = fold(tree, rates)
+    inside_s = 0.5 + 60 / 100  # one message of half the buffer, each way
+    between_s = 4.0 + 30 / 10  # two cards of 2 s; a quarter of the buffer at 10 B/s
+    assert_allclose(folded.time_s, 2 * inside_s + 2 * between_s)
+    assert_allclose(folded.busy_s["nic"], 2 * 30 / 10)
+    assert_allclose(folded.busy_s["link"], 2 * inside_s + 2 * 4.0)  # what is on its way counts here
+    assert totals(tree).messages == {"link": (2, 120), "nic": (2, 60)}
+
+
+@pytest.mark.parametrize("groups", [[[0, 2], [1, 3]], [[0, 2]]])
+def test_groups_at_once_share_what_they_have_in_common(groups: list[list[int]]) -> None:
+    """Two devices behind each of two switches, and one uplink of 10 B/s that all must cross."""
+    up = Port(bandwidth_bytes_per_s=10.0)
+    named = [Node(name=f"d{i}") for i in range(4)]
+    switches = [Node(name=f"s{i}", kind="switch") for i in range(2)]
+    links = [Edge(between=(f"d{i}", f"s{i // 2}"), bandwidth_bytes_per_s=100.0) for i in range(4)]
+    joined = Edge(between=("s0", "s1"), **up.model_dump(exclude_unset=True))
+    both = Topology(name="pair", nodes=(*named, *switches), links=(*links, joined))
+    tree, rates = carried(schedule("p2p", "direct", 2), 50.0, both, groups)
+    assert_allclose(fold(tree, rates).time_s, len(groups) * 50 / 10)
+    assert rates.messages["uplink"] == (0.0, 10.0)
+
+
+def test_a_pipeline_over_levels_lies_between_their_sum_and_the_longest() -> None:
+    rounds = schedule("all_reduce", "hierarchical", 4, 2)
+    times = [
+        float(fold(*carried(rounds, 120.0, BOXES, None, Protocol(overlap=part))).time_s)
+        for part in (0.0, 0.25, 1.0)
+    ]
+    assert_allclose(times[0] - times[2], 2 * (0.5 + 60 / 100))  # what hides: the shorter level
+    assert_allclose(times[1], 0.75 * times[0] + 0.25 * times[2])
+
+
+def test_a_protocol_has_its_share_of_links_and_its_latency() -> None:
+    rounds = schedule("all_gather", "ring", 4)
+    tree, rates = carried(rounds, 400.0, node(4, FAST), None, Protocol("LL", 0.5, 0.2))
+    assert_allclose(fold(tree, rates).time_s, 3 * (0.1 + 100 / 50))
+    assert totals(tree).messages == {"link:LL": (3, 300)}
+    assert "link" in fold(tree, rates).busy_s
+
+
+def test_links_of_several_speeds_are_told_apart_by_number() -> None:
+    mixed = Topology(
+        name="mixed",
+        nodes=tuple(Node(name=f"d{i}") for i in range(3)),
+        links=(
+            Edge(between=("d0", "d1"), bandwidth_bytes_per_s=10.0),
+            Edge(between=("d1", "d2"), bandwidth_bytes_per_s=20.0),
+        ),
+    )
+    assert routes(mixed).kinds == {"link0": (0.0, 10.0), "link1": (0.0, 20.0)}
+    tree, rates = carried(schedule("p2p", "direct", 3), np.array([20.0, 40.0]), mixed)
+    # Rank 2 sends to rank 0 over both links, ranks 0 and 1 to their neighbours.
+    assert_allclose(fold(tree, rates).time_s, [2.0, 4.0])

@@ -116,13 +116,14 @@ def bound(
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
     parallel: Mapping[str, int] | None = None,
+    topology: Topology | Mapping[str, Any] | str | Path | None = None,
 ) -> Limit | LooseBound:
     """Least traffic at each memory level that any schedule of a workload needs, and least time.
 
     With how far kernels are from it. Bytes are those of all devices together, over which `parallel`
-    divides a model as in `predict`. On memories, buffers and arrays without kernels or a binding
-    (`peer-a2`) there is no such distance: `map` finds a schedule for them; nor for a cascade that
-    no kernel of the machine computes. Raises as `predict` does.
+    divides a model as in `predict`, and `topology` joins them. On memories, buffers and arrays
+    without kernels or a binding (`peer-a2`) there is no such distance: `map` finds a schedule for
+    them; nor for a cascade that no kernel of the machine computes. Raises as `predict` does.
     """
 
 def calibrate(
@@ -141,12 +142,12 @@ def collective(
     ranks: int,
     on: Hardware | str | Path,
     *,
-    topology: Topology | str | Path | None = None,
+    topology: Topology | Mapping[str, Any] | str | Path | None = None,
 ) -> Estimate:
     """Time of one collective operation; bytes are counted as nccl-tests does.
 
-    On one switch, or between the first `ranks` devices of a topology: a value, a file, or the name
-    of a shipped one such as "dgx-h100".
+    On one switch, or between the first `ranks` devices of a topology: a value, a table, a file, or
+    the name of a shipped one such as "dgx-h100". The same as `predict` of the workload.
     """
 
 def compare(
@@ -155,6 +156,7 @@ def compare(
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
     parallel: Mapping[str, int] | None = None,
+    topology: Topology | Mapping[str, Any] | str | Path | None = None,
 ) -> Comparison:
     """The same workload on several devices, side by side; those that refuse are named, with why.
 
@@ -167,6 +169,7 @@ def explain(
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
     parallel: Mapping[str, int] | None = None,
+    topology: Topology | Mapping[str, Any] | str | Path | None = None,
 ) -> Explanation:
     """Why a prediction is what it is; with two devices, why they differ.
 
@@ -179,6 +182,7 @@ def map(
     on: Hardware | str | Path,
     *,
     kernel: str | None = None,
+    topology: Topology | Mapping[str, Any] | str | Path | None = None,
     mapper: Mapper | None = None,
     objective: str | None = None,
     mapspace: str | None = None,
@@ -263,12 +267,14 @@ def predict(
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
     parallel: Mapping[str, int] | None = None,
+    topology: Topology | Mapping[str, Any] | str | Path | None = None,
 ) -> Estimate:
     """Time, energy, traffic and memory of a workload on a device, with a 90 % interval.
 
     `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
-    `parallel` how the work is divided over its devices, `{"tp": 8}`.
+    `parallel` how the work is divided over its devices, `{"tp": 8}`; `topology` what joins them,
+    where that is more than one switch: a value, a table, or the name or file of one.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
@@ -279,6 +285,7 @@ def sensitivity(
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
     parallel: Mapping[str, int] | None = None,
+    topology: Topology | Mapping[str, Any] | str | Path | None = None,
     swing: float = 0.2,
 ) -> Sensitivity:
     """How time and energy follow each number of a device, one at a time.

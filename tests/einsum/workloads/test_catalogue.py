@@ -27,6 +27,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "cnn": {"network": "mcunet-vww1"},
     "fft": {"points": 8},
     "kmeans": {"points": 5, "clusters": 3, "dims": 2},
+    "collective": {"op": "all_gather", "bytes": 64, "ranks": 4},
     "llm": {"config": "qwen3-0.6b", "phase": "decode", "batch": 2, "context": 30},
 }
 ROWS = {"rows": 2, "cols": 8}

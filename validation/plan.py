@@ -29,6 +29,7 @@ from hwmodel.quantity.errors import InputError
 from hwmodel.text.grid import grid
 from hwmodel.validation import joules
 from hwmodel.validation.calibrate import FoldErrors, calibrate, families_in, fold_errors, write
+from hwmodel.validation.measure.sittings import planned
 from hwmodel.validation.rows import Row, kernels_known, read_rows
 from hwmodel.validation.store import write_sitting
 from hwmodel.validation.users_gpu import inherited, own_device, own_name, relative_of, write_device
@@ -48,12 +49,12 @@ class Stage:
 
 
 PLAN = (
-    Stage("essentials", ("anchors", "gemm", "prefill-flash", "decode-flash", "rows"), 75.0, 11),
-    Stage("more", ("gemm-other", "gemm-fp8", "prefill-cudnn", "decode-cudnn", "moe"), 110.0, 12),
-    Stage("depth", ("gemm", "prefill-flash", "decode-flash", "rows", "moe"), 90.0, 13),
+    Stage("essentials", ("anchors", *planned("essentials")), 75.0, 11),
+    Stage("more", planned("more"), 110.0, 12),
+    Stage("depth", planned("depth"), 90.0, 13),
     Stage("board", ("energy", "counters"), 100.0, 14),
 )  # fmt: skip
-"""375 s of measuring; each stage starts a process of its own, some 20 s."""
+"""What each library says of its stages: 375 s, each in a process of its own, some 20 s more."""
 
 
 class Measure(Protocol):

@@ -8,26 +8,16 @@ means), one for each row of the activations and each column of the weights (`[M,
 from collections.abc import Mapping
 from typing import Any
 
+from hwmodel.machines.gpu.libraries.shipped import DEFAULT, by_row
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 
-SCALED = ("gemm", "grouped_gemm", "moe")
-"""Workloads that take the field."""
+SCALED = {"gemm": "gemm", "grouped_gemm": "grouped", "moe": "grouped"}
+"""Workloads that take the field, and the schedule of their products."""
 
 SCALES = ("tensor", "row", "block")
 BLOCKS = "fp8@16384:32"
 """Format of weights with a 32-bit scale for each 128 x 128 of them."""
-
-BY_ROW: Mapping[str, Mapping[str, str]] = {
-    "gemm": {
-        "torch": "cublas-row-scales",
-        "cublas": "cublas-row-scales",
-        "cublas-fast-accum": "cublas-row-scales-fast-accum",
-    },
-    "grouped_gemm": {"torch": "torch-row-scales"},
-    "moe": {"torch": "torch-row-scales"},
-}
-"""Workload -> kernel asked for -> the kernel with a scale for each row."""
 
 
 def unfolded(workload: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,10 +38,10 @@ def unfolded(workload: str, given: Mapping[str, Any]) -> dict[str, Any]:
             raise InputError(f"{where}: means weight_dtype {BLOCKS!r}, found {stored}")
         found["weight_dtype"] = BLOCKS
     if scales == "row":
-        kernel = found.get("kernel") or "torch"
-        known = BY_ROW[workload]
-        if kernel not in (*known, *known.values()):
+        kernel = found.get("kernel") or DEFAULT.name
+        known = by_row(SCALED[workload])
+        if not isinstance(kernel, str) or kernel not in known:
             able = ", ".join(known)
             raise InputError(f"{where}: expected a kernel of {able}, found {shown(kernel)}")
-        found["kernel"] = known.get(kernel, kernel)
+        found["kernel"] = known[kernel]
     return found

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from triton.runtime.errors import TritonError
 
+from hwmodel.machines.gpu.libraries.library import Sampled
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation.fit import is_test
 from hwmodel.validation.measure import counters, launches
@@ -40,8 +41,9 @@ from hwmodel.validation.measure.shapes import (
     streams,
     work,
 )
+from hwmodel.validation.measure.sittings import STAGES as SITTING
 from hwmodel.validation.measure.timer import Timer, Timing
-from hwmodel.validation.measure.triton_kernels import MENU, triton_streams
+from hwmodel.validation.measure.triton_kernels import MENU
 from hwmodel.validation.rows import Row
 from hwmodel.validation.torch_decoder import (
     Step,
@@ -53,33 +55,9 @@ from hwmodel.validation.torch_decoder import (
     use_flash,
 )
 
-SHARES = {
-    "anchors": 0.04, "gemm": 0.10, "gemm-other": 0.06, "gemm-fp8": 0.08, "prefill-flash": 0.08,
-    "decode-flash": 0.05, "prefill-cudnn": 0.11, "decode-cudnn": 0.10, "moe": 0.06, "rows": 0.05,
-    "anchors-again": 0.04, "probes": 0.05, "energy": 0.14, "counters": 0.12, "llm": 0.12,
-    "triton-gemm": 0.06, "triton-attention": 0.06, "triton-decode": 0.05, "triton-moe": 0.05,
-    "triton-rows": 0.04, "triton-menu": 0.08, "launches": 0.06, "triton-counters": 0.12,
-    "rows-narrow": 0.04, "rows-small": 0.05, "reduce": 0.05, "fp8-rows": 0.05, "gqa-wide": 0.05,
-    "fp8-grouped": 0.06, "fp8-odd": 0.01,
-}  # fmt: skip
-"""Stages in order, and the share of the time that each may take; what one leaves over is shared
-among those after it."""
-OTHER_SHARE = 0.05
-STAGES = SHARES | {stage: OTHER_SHARE for stage in all_streams(0) if stage not in SHARES}
-"""The same with stages of libraries that are not named above."""
-MOST_ROWS = {
-    "gemm": 300, "gemm-other": 130, "gemm-fp8": 180, "prefill-flash": 150, "decode-flash": 150,
-    "prefill-cudnn": 150, "decode-cudnn": 150, "moe": 150, "rows": 300, "energy": 42,
-    "counters": 66, "triton-gemm": 200, "triton-attention": 150, "triton-decode": 150,
-    "triton-moe": 120, "triton-rows": 150, "triton-menu": 650, "rows-narrow": 150,
-    "rows-small": 150, "reduce": 120, "fp8-rows": 120, "gqa-wide": 90, "fp8-grouped": 90,
-}  # fmt: skip
-LAUNCHES = {
-    "gemm": 700, "gemm-other": 900, "gemm-fp8": 400, "moe": 300, "prefill-flash": 60,
-    "decode-flash": 200, "prefill-cudnn": 100, "decode-cudnn": 200, "rows": 150,
-}  # fmt: skip
-"""Cases of each stage whose launches are recorded."""
-OWN_COUNTERS = {"triton-gemm": 24, "triton-attention": 14, "triton-decode": 10}
+STAGES = {**SITTING} | {stage: Sampled() for stage in all_streams(0) if stage not in SITTING}
+"""The stages of a sitting, with those of libraries that say nothing of theirs."""
+OWN_COUNTERS = {stage: each.counters for stage, each in STAGES.items() if each.counters}
 MEMORY_BYTES = 125e9
 REFUSALS = (RuntimeError, ValueError, TypeError, HwmodelError, TritonError)
 """What a library raises where it refuses a case."""
@@ -135,7 +113,7 @@ def most_sets(case: Case) -> int:
 
 def time_cases(sitting: Sitting, stage: str, cases: Iterator[Case], until: float) -> None:
     """Times cases until the clock or the row limit says stop."""
-    limit = 3 if sitting.quick else MOST_ROWS.get(stage, 1000)
+    limit = 3 if sitting.quick else STAGES[stage].rows
     if sitting.quick and stage.startswith("anchors"):
         limit = 1000
     for case in islice(cases, limit):
@@ -162,7 +140,7 @@ def measure_energies(sitting: Sitting, until: float) -> None:
     """Energies of a sample over all families."""
     fixed = [replace(c, anchor=True) for c in anchors()[10::9]]
     source = iter([*fixed, *islice(energy_cases(sitting.seed), 200)])
-    for case in islice(source, 4 if sitting.quick else MOST_ROWS["energy"]):
+    for case in islice(source, 4 if sitting.quick else STAGES["energy"].rows):
         if time.perf_counter() > until:
             return
         try:
@@ -264,14 +242,14 @@ def measure_counters(sitting: Sitting, until: float) -> None:
         for case in islice(energy_cases(sitting.seed + 1000), 600)
         if counters.worth_counting(case)
     ]
-    count_cases(sitting, pool[: 6 if sitting.quick else MOST_ROWS["counters"]], until)
+    count_cases(sitting, pool[: 6 if sitting.quick else STAGES["counters"].rows], until)
 
 
 def measure_own_counters(sitting: Sitting, until: float) -> None:
     """The same of our own kernels in bf16, products and attention."""
     sitting.timer.arena.clear()
     sitting.timer.new_pool()
-    sources = triton_streams(sitting.seed + 1000)
+    sources = all_streams(sitting.seed + 1000)
     cases: list[Case] = []
     for stage, wanted in OWN_COUNTERS.items():
         drawn = (c for c in sources[stage] if c.dtype == "bf16" and counters.worth_counting(c))
@@ -293,8 +271,10 @@ def count_cases(sitting: Sitting, cases: list[Case], until: float) -> None:
 
 def measure_launches(sitting: Sitting, until: float) -> None:
     """Which kernels the libraries launch, for shapes of the half that models are fitted to."""
-    sources = streams(sitting.seed + 5000)
-    for stage, wanted in LAUNCHES.items():
+    sources = all_streams(sitting.seed + 5000)
+    for stage, wanted in ((stage, each.launches) for stage, each in STAGES.items()):
+        if not wanted:
+            continue
         drawn = (case for case in sources[stage] if not is_test(row_of(case)))
         cases = list(islice(drawn, 6 if sitting.quick else wanted))
         for start in range(0, len(cases), launches.CHUNK):
@@ -364,9 +344,9 @@ def main() -> None:
     print(json.dumps(sitting.header), flush=True)
     end = time.perf_counter() + options.seconds
     for index, stage in enumerate(stages):
-        left = sum(STAGES[name] for name in stages[index:])
+        left = sum(STAGES[name].share for name in stages[index:])
         try:
-            run_stage(sitting, stage, (end - time.perf_counter()) * STAGES[stage] / left)
+            run_stage(sitting, stage, (end - time.perf_counter()) * STAGES[stage].share / left)
         except Exception as error:  # one failed stage must not lose those after it
             traceback.print_exc()
             sitting.save_header(**{f"failed_{stage}": str(error)[:500]})

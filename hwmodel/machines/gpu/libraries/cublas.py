@@ -10,6 +10,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Library,
     Measured,
     Reported,
+    Sampled,
     Support,
     of_dtype,
 )
@@ -37,8 +38,18 @@ LIBRARY = Library(
     },
     measured=Measured(
         "hwmodel.validation.measure.library:builder",
-        ("hwmodel.validation.measure.shapes:streams",),
+        (
+            "hwmodel.validation.measure.shapes:streams",
+            "hwmodel.validation.measure.edges:edge_streams",
+        ),
+        {
+            "gemm": Sampled(0.10, 300, launches=700, plan=("essentials", "depth")),
+            "gemm-other": Sampled(0.06, 130, launches=900, plan=("more",)),
+            "gemm-fp8": Sampled(0.08, 180, launches=400, plan=("more",)),
+            "fp8-odd": Sampled(0.01),
+        },
     ),
+    by_row={"gemm": "cublas-row-scales"},
     reported=(
         Reported("GEMM bf16", of_dtype("bf16")),
         Reported("GEMM fp16/32", of_dtype("fp16", "tf32", "fp32")),

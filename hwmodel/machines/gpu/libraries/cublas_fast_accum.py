@@ -51,5 +51,6 @@ LIBRARY = Library(
         "hwmodel.validation.measure.library:builder",
         ("hwmodel.validation.measure.shapes:streams",),
     ),
+    by_row={"gemm": "cublas-row-scales-fast-accum"},
     reported=(Reported("GEMM fp8", of_dtype("fp8")),),
 )

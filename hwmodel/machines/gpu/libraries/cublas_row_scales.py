@@ -12,6 +12,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Library,
     Measured,
     Reported,
+    Sampled,
     Support,
     priors,
 )
@@ -55,7 +56,9 @@ LIBRARY = Library(
     measured=Measured(
         "hwmodel.validation.measure.library:builder",
         ("hwmodel.validation.measure.edges:edge_streams",),
+        {"fp8-rows": Sampled(0.05, 120)},
     ),
+    by_row={"gemm": "cublas-row-scales"},
     reported=(Reported("fp8 by row"),),
 )
 
@@ -63,5 +66,6 @@ FAST_ACCUM = replace(
     LIBRARY,
     name="cublas-row-scales-fast-accum",
     title="fp8 with a scale for each row, fast accumulation",
+    by_row={"gemm": "cublas-row-scales-fast-accum"},
     support=(replace(TAKES, source="the same with use_fast_accum: sums of fp8 products only"),),
 )

@@ -6,6 +6,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Library,
     Measured,
     Reported,
+    Sampled,
     Support,
     is_decode,
     is_prefill,
@@ -84,6 +85,10 @@ LIBRARY = Library(
             "hwmodel.validation.measure.shapes:streams",
             "hwmodel.validation.measure.edges:edge_streams",
         ),
+        {
+            "prefill-cudnn": Sampled(0.11, 150, launches=100, plan=("more",)),
+            "decode-cudnn": Sampled(0.10, 150, launches=200, plan=("more",)),
+        },
     ),
     reported=(
         Reported("prefill cuDNN", is_prefill),

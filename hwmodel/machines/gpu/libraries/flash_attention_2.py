@@ -10,6 +10,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Library,
     Measured,
     Reported,
+    Sampled,
     Support,
     is_decode,
     is_prefill,
@@ -79,6 +80,11 @@ LIBRARY = Library(
             "hwmodel.validation.measure.shapes:streams",
             "hwmodel.validation.measure.edges:edge_streams",
         ),
+        {
+            "prefill-flash": Sampled(0.08, 150, launches=60, plan=("essentials", "depth")),
+            "decode-flash": Sampled(0.05, 150, launches=200, plan=("essentials", "depth")),
+            "gqa-wide": Sampled(0.05, 90),
+        },
     ),
     reported=(
         Reported("prefill flash", is_prefill),

@@ -115,16 +115,38 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class Sampled:
+    """A stage of a sitting, whose cases are one library's: how much of it is measured.
+
+    Attributes:
+        share: share of the sitting's time, beside those of other stages.
+        rows: most rows.
+        launches: cases whose launches are recorded.
+        counters: cases whose hardware counters are read.
+        plan: parts of `hwmodel calibrate` that measure it.
+    """
+
+    share: float = 0.05
+    rows: int = 1000
+    launches: int = 0
+    counters: int = 0
+    plan: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Measured:
     """How a library is measured, by importable names that are loaded on a machine with a GPU.
 
     Attributes:
         builder: "module:function", from a case to what makes its inputs and its call.
         cases: "module:function" each, from a seed to endless cases by stage of a sitting.
+        stages: how much is measured of those stages that are this library's, in their order;
+            others get `Sampled()`.
     """
 
     builder: str
     cases: tuple[str, ...] = ()
+    stages: Mapping[str, Sampled] = field(default_factory=lambda: {}, hash=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +160,8 @@ class Library:
             runs it, in the order in which they are fitted.
         calls: schedule -> the library, or its name, that it calls for it.
         instead: schedule -> names of libraries that run formats which its own choice lacks.
+        by_row: schedule -> the library that runs it on fp8 with a scale for each row, as its own
+            calls do where their operands have such.
         rewrites: what it makes of the kernels recognised, where it runs the row kernels: kernels
             joined into one, or followed by another.
         support: what its kernels take; a schedule without an entry takes anything.
@@ -156,6 +180,7 @@ class Library:
     launches: Mapping[str, Launch] = field(default_factory=lambda: {})
     calls: "Mapping[str, str | Library]" = field(default_factory=lambda: {})
     instead: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {})
+    by_row: Mapping[str, str] = field(default_factory=lambda: {})
     rewrites: Callable[[Sequence[Found]], list[Found]] | None = None
     support: tuple[Support, ...] = ()
     priors: Mapping[str, Family] = field(default_factory=lambda: {})

@@ -165,6 +165,13 @@ def _value(given: str | Library) -> Library:
     return library(given)
 
 
+def by_row(schedule: str) -> dict[str, str]:
+    """Library -> the one that runs its calls of a schedule on fp8 with a scale for each row."""
+    return {
+        name: each.by_row[schedule] for name, each in SHIPPED.items() if schedule in each.by_row
+    }
+
+
 def able(schedule: str) -> list[str]:
     """Names of shipped libraries that run a schedule, themselves or by calling another."""
     return [name for name, each in SHIPPED.items() if schedule in (*each.launches, *each.calls)]

@@ -14,6 +14,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Library,
     Measured,
     Reported,
+    Sampled,
     Support,
 )
 from hwmodel.machines.gpu.schedules import grouped, rows, torch_reduce, torch_rows
@@ -117,7 +118,15 @@ LIBRARY = Library(
             "hwmodel.validation.measure.shapes:streams",
             "hwmodel.validation.measure.edges:edge_streams",
         ),
+        {
+            "rows": Sampled(0.05, 300, launches=150, plan=("essentials", "depth")),
+            "moe": Sampled(0.06, 150, launches=300, plan=("more", "depth")),
+            "rows-narrow": Sampled(0.04, 150),
+            "rows-small": Sampled(0.05, 150),
+            "reduce": Sampled(0.05, 120),
+        },
     ),
+    by_row={"gemm": "cublas-row-scales", "grouped": "torch-row-scales"},
     reported=(
         Reported("MoE layer", Of(("moe",))),
         Reported("memory-bound", Of(ROW_KERNELS, "")),

@@ -6,6 +6,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Library,
     Measured,
     Reported,
+    Sampled,
     Support,
     priors,
 )
@@ -48,6 +49,8 @@ LIBRARY = Library(
     measured=Measured(
         "hwmodel.validation.measure.library:builder",
         ("hwmodel.validation.measure.edges:edge_streams",),
+        {"fp8-grouped": Sampled(0.06, 90)},
     ),
+    by_row={"grouped": "torch-row-scales"},
     reported=(Reported("MoE fp8"),),
 )

@@ -18,6 +18,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Library,
     Measured,
     Reported,
+    Sampled,
     Support,
     priors,
 )
@@ -209,6 +210,14 @@ LIBRARY = Library(
     measured=Measured(
         "hwmodel.validation.measure.triton_kernels:triton_builder",
         ("hwmodel.validation.measure.triton_kernels:triton_streams",),
+        {
+            "triton-gemm": Sampled(0.06, 200, counters=24),
+            "triton-attention": Sampled(0.06, 150, counters=14),
+            "triton-decode": Sampled(0.05, 150, counters=10),
+            "triton-moe": Sampled(0.05, 120),
+            "triton-rows": Sampled(0.04, 150),
+            "triton-menu": Sampled(0.08, 650),
+        },
     ),
     reported=(
         Reported("GEMM Triton", Of(("gemm",))),

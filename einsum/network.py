@@ -67,3 +67,10 @@ class Stack(Shown):
 
 Workload: TypeAlias = Cascade | Stack
 """What can be asked about: either has stages, warnings, and what is known of its use."""
+
+
+def lone(workload: Workload) -> Cascade | None:
+    """The cascade that a workload is, run once and on one device; None for a network of several."""
+    first, *others = workload.stages
+    by_itself = first.times == 1 and first.collective is None and workload.served is None
+    return first.cascade if by_itself and not others else None

@@ -14,6 +14,7 @@ import numpy as np
 
 from hwmodel.bounds.roofline import floor_of
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import Workload, lone
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.gpu.calls import run
 from hwmodel.machines.gpu.least import busy_s
@@ -128,7 +129,7 @@ def map_launches(
 
 def certified(
     mapper: Callable[..., Proposal],
-    cascade: Any,
+    workload: Workload,
     hardware: Hardware,
     *,
     objective: str = "latency",
@@ -139,9 +140,10 @@ def certified(
     Raises `InputError` for records that are not of the kernel's menu, and what `rank_tiles` and the
     mapper raise.
     """
-    if not isinstance(cascade, Cascade):
+    cascade = lone(workload)
+    if cascade is None:
         raise CoverageError(
-            f"{hardware.name}: expected a cascade to map, found all of {cascade.name}"
+            f"{hardware.name}: expected a cascade to map, found all of {workload.name}"
         )
     started_s = time.perf_counter()
     found = proposed(mapper, cascade, hardware, objective=objective, **asked)

@@ -20,8 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stack
+from hwmodel.einsum.network import Workload
 from hwmodel.einsum.workloads.layer import Layer, Network
 from hwmodel.einsum.workloads.patches import Patched, patched, splits
 from hwmodel.hardware.hardware import Hardware
@@ -74,7 +73,7 @@ class PatchMapped(Mapped):
     `sram_bytes` is the limit that was kept, `in_place` the library's rule.
     """
 
-    workload: Stack
+    workload: Workload
     schedule: Patched
     held: tuple[Held, ...]
     estimate: Estimate
@@ -143,7 +142,7 @@ class PatchMapped(Mapped):
 
 
 def map_patches(
-    workload: Cascade | Stack,
+    workload: Workload,
     hardware: Hardware,
     *,
     objective: str,
@@ -179,7 +178,7 @@ def map_patches(
 
 def certified(
     mapper: Callable[..., Proposal],
-    workload: Cascade | Stack,
+    workload: Workload,
     hardware: Hardware,
     *,
     objective: str = DEFAULT_OBJECTIVE,
@@ -236,16 +235,15 @@ def certified(
 class _Posed:
     """A network on a microcontroller, by a library."""
 
-    workload: Stack
+    workload: Workload
     network: Network
     dtype: str
     library: Library
     rates: Rates
 
 
-def _pose(workload: Cascade | Stack, hardware: Hardware, kernel: str | None) -> _Posed:
+def _pose(workload: Workload, hardware: Hardware, kernel: str | None) -> _Posed:
     given, dtype = scheduled(workload, hardware)
-    assert isinstance(workload, Stack)  # else `scheduled` has refused it
     used = library(kernel)
     rates = mcu_rates(hardware, family_of(hardware, used.name)[0], dtype)
     return _Posed(workload, given.network, dtype, used, rates)

@@ -31,7 +31,6 @@ ELSEWHERE = {
         "one count: checked by walks of whole nests",
     ),
     "hwmodel/spine/certificate.py": ("mappers/test_mapper.py", "made by proposals"),
-    "einsum/network.py": ("einsum/workloads/test_model.py", "stages of models"),
     "einsum/reader.py": ("einsum/test_notation.py", "what the notation is read by"),
     "hwmodel/whatif/variants.py": ("hwmodel/whatif/test_sensitivity.py", "its variants"),
     # One value a file, of which all are asked together.

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import lone
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.machines.gpu.libraries.library import FEW_QUERIES, ROW_KERNELS, Library
@@ -208,8 +209,8 @@ def _group(rows: list[Row]) -> Group:
     if family == "reduce":
         cascade = reduction(str(columns["op"]), str(columns["axis"]), str(columns["dtype"]), sizes)
     else:
-        cascade = WORKLOADS[family](**sizes, **options)
-    assert isinstance(cascade, Cascade)
+        cascade = lone(WORKLOADS[family](**sizes, **options))
+    assert cascade is not None, family
     calls = lower(cascade, str(columns["kernel"]))
     if LAUNCHED + "warps" in columns:
         calls = tuple(_launched(call, rows) for call in calls)

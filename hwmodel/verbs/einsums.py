@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import lone
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.catalogue import WORKLOADS, workload
 from hwmodel.hardware.catalogue import device
@@ -104,8 +105,8 @@ def cascade_of(einsum: Any, cascade: Any, ranks: Any, dtype: Any) -> Cascade:
         formats = {"dtype": dtypes["*"]} if dtypes else {}
         if formats and "dtype" in sizes:
             raise InputError("--dtype: given twice, here and among --ranks")
-        made = workload(cascade, **sizes, **formats)
-        if isinstance(made, Cascade):
+        made = lone(workload(cascade, **sizes, **formats))
+        if made is not None:
             return made
         raise InputError(f"--cascade: expected a cascade, found the whole model {cascade!r}")
     path = Path(cascade)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from hwmodel.einsum.cascade import Cascade, Rank
+from hwmodel.einsum.network import Workload, lone
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
 from hwmodel.machines.spatial.view import view
@@ -23,7 +24,7 @@ from hwmodel.spine.mapping import Mapping as LoopNest
 
 def certified(
     mapper: Callable[..., Proposal],
-    cascade: Any,
+    workload: Workload,
     hardware: Hardware,
     *,
     objective: str = "traffic",
@@ -38,9 +39,10 @@ def certified(
     """
     check_objective(objective)
     check_kind(hardware)
-    if not isinstance(cascade, Cascade):
+    cascade = lone(workload)
+    if cascade is None:
         raise CoverageError(
-            f"{hardware.name}: expected a cascade to map, found all of {cascade.name}"
+            f"{hardware.name}: expected a cascade to map, found all of {workload.name}"
         )
     started_s = time.perf_counter()
     seen, machine = view(cascade, hardware)

@@ -6,6 +6,7 @@ says what that would be (`Stage.instead`).
 """
 
 from dataclasses import replace
+from typing import cast
 
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.network import Stack, Workload
@@ -21,8 +22,6 @@ def fitted(workload: Workload, hardware: Hardware, kernel: Kernel) -> Workload:
 
     A warning names the products. Where that would not do either, the workload as it was.
     """
-    if not isinstance(workload, Stack):
-        return workload
     stages: list[Stage] = []
     widened: dict[str, list[str]] = {}
     for stage in workload.stages:
@@ -36,7 +35,10 @@ def fitted(workload: Workload, hardware: Hardware, kernel: Kernel) -> Workload:
         said = f"no kernels that read {_read(stage.cascade)}; weights are widened on the way and"
         widened.setdefault(f"{said} multiply {_read(other)}", []).append(stage.name)
     told = (f"{hardware.name}: {said}: {', '.join(names)}" for said, names in widened.items())
-    return replace(workload, stages=tuple(stages), warnings=(*workload.warnings, *told))
+    if not widened:
+        return workload
+    network = cast(Stack, workload)  # stages of a lone cascade have no other
+    return replace(network, stages=tuple(stages), warnings=(*network.warnings, *told))
 
 
 def _runs(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:

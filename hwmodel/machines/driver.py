@@ -151,9 +151,9 @@ def _runner(machine: Hardware) -> Callable[[Workload, Hardware, Any], Run]:
 
 def fitted(workload: Workload, machine: Hardware, kernel: Kernel) -> Workload:
     """The workload as this machine can run it: stages may say what else would do (`instead`)."""
-    if machine.kind != "gpu" or all(stage.instead is None for stage in workload.stages):
+    if all(stage.instead is None for stage in workload.stages):
         return workload
-    return import_module("hwmodel.machines.gpu.widened").fitted(workload, machine, kernel)
+    return import_module("hwmodel.machines.widened").fitted(workload, machine, kernel)
 
 
 def machine_of(on: Machine) -> Hardware:

@@ -1,4 +1,4 @@
-"""Formats that a GPU does not multiply: what runs instead, what is told, what is refused."""
+"""Formats that a machine does not multiply: what runs instead, what is told, what is refused."""
 
 from typing import Any
 
@@ -38,10 +38,11 @@ def test_a_lone_product_in_a_format_that_a_gpu_lacks_is_refused() -> None:
     [
         *(("fp8", "a100", True), ("fp8", "l40s", False), ("fp8", "h200", False)),
         *(("nvfp4", "h200", True), ("nvfp4", "b200", False), ("mxfp4", "b200", True)),
+        *(("fp8", "i9-14900", True), ("w8a8", "i9-14900", False), ("nvfp4", "rk3588", True)),
         *(("w8a8", "a100", False), ("w4a16", "a100", False), ("w4afp8", "a100", True)),
     ],
 )
-def test_each_generation_multiplies_its_own_formats(
+def test_each_machine_multiplies_its_own_formats(
     quantised: str, device: str, widened: bool
 ) -> None:
     answer = hw.predict(hw.model(SMALL, quantise=quantised).decode(1, 64), device)

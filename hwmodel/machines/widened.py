@@ -1,8 +1,9 @@
-"""Products whose formats a GPU does not multiply: weights are widened on the way, as libraries do.
+"""Products whose formats a machine does not multiply: weights are widened, as libraries do.
 
 A checkpoint in fp8 or fp4 runs on GPUs without such units: vLLM's Marlin kernels widen its weights
-and multiply in the format of the activations (vLLM, quantisation: fp8 is W8A16 on Ampere). A stage
-says what that would be (`Stage.instead`).
+and multiply in the format of the activations (vLLM, quantisation: fp8 is W8A16 on Ampere); so do
+CPUs, whose vector units have rates for some formats alone. A stage says what that would be
+(`Stage.instead`).
 """
 
 from dataclasses import replace
@@ -14,7 +15,11 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu import support
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.machines.gpu.lower import lower
+from hwmodel.quantity.dtypes import base_of
 from hwmodel.quantity.errors import CoverageError
+
+KINDS = ("gpu", "cpu")
+"""Machines of which is known what they multiply."""
 
 
 def fitted(workload: Workload, hardware: Hardware, kernel: Kernel) -> Workload:
@@ -22,6 +27,8 @@ def fitted(workload: Workload, hardware: Hardware, kernel: Kernel) -> Workload:
 
     A warning names the products. Where that would not do either, the workload as it was.
     """
+    if hardware.kind not in KINDS:
+        return workload
     stages: list[Stage] = []
     widened: dict[str, list[str]] = {}
     for stage in workload.stages:
@@ -32,8 +39,9 @@ def fitted(workload: Workload, hardware: Hardware, kernel: Kernel) -> Workload:
         if not _runs(other, hardware, kernel):
             return workload
         stages.append(replace(stage, cascade=other, instead=None))
-        said = f"no kernels that read {_read(stage.cascade)}; weights are widened on the way and"
-        widened.setdefault(f"{said} multiply {_read(other)}", []).append(stage.name)
+        read, wide = (", ".join(_read(each)) for each in (stage.cascade, other))
+        said = f"no kernels that read {read}; weights are widened on the way and multiply {wide}"
+        widened.setdefault(said, []).append(stage.name)
     told = (f"{hardware.name}: {said}: {', '.join(names)}" for said, names in widened.items())
     if not widened:
         return workload
@@ -42,7 +50,10 @@ def fitted(workload: Workload, hardware: Hardware, kernel: Kernel) -> Workload:
 
 
 def _runs(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:
-    """Whether there are kernels for a cascade here."""
+    """Whether there are kernels for a cascade here; on a CPU, rates for what it reads."""
+    if hardware.kind == "cpu":
+        rates = {kind for unit in hardware.units.values() for kind in unit.rate_per_s}
+        return all(base_of(kind) in rates for kind in _read(cascade))
     try:
         support.check(lower(cascade, kernel), hardware)
     except CoverageError:
@@ -50,8 +61,8 @@ def _runs(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:
     return True
 
 
-def _read(cascade: Cascade) -> str:
+def _read(cascade: Cascade) -> tuple[str, ...]:
     """Formats of the activations that a cascade reads."""
     inputs = (cascade.tensors[name] for name in cascade.inputs)
     formats = (tensor.dtype for tensor in inputs if tensor.role == "activation")
-    return ", ".join(dict.fromkeys(formats))
+    return tuple(dict.fromkeys(formats))

@@ -11,7 +11,7 @@ Scalars give exact Python ints unless a density, a probability or a distribution
 expectation; arrays give float64.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -37,8 +37,19 @@ def _thinned(einsum: Einsum, count: Amount) -> Amount:
     return count
 
 
-def operation_counts(einsum: Einsum, cascade: Cascade) -> dict[tuple[str, str], Amount]:
+def operation_counts(einsum: Einsum, cascade: Cascade) -> Mapping[tuple[str, str], Amount]:
     """Operations of one run of the Einsum, by (primitive kind, dtype)."""
+    key = (operation_counts, id(einsum))
+    kept = cascade.known.get(key)
+    if kept is not None and kept[0] is einsum:
+        return kept[1]
+    counts = _operation_counts(einsum, cascade)
+    if all([isinstance(count, (int, float)) for count in counts.values()]):
+        cascade.known[key] = einsum, counts
+    return counts
+
+
+def _operation_counts(einsum: Einsum, cascade: Cascade) -> dict[tuple[str, str], Amount]:
     every = points(einsum, cascade)
     counts: dict[tuple[str, str], Amount] = {}
     mapped, folds = _operations(cascade, einsum.output, einsum.expression, einsum.reductions)

@@ -257,14 +257,12 @@ class Hardware(Shown, Value):
 
     def rate(self, unit: str, dtype: str) -> Amount:
         """Operations/s of a unit on a dtype; raises `CoverageError` where it has none."""
+        if unit in self.units and dtype in self.units[unit].rate_per_s:
+            return self.units[unit].rate_per_s[dtype]
         known = {u: sorted(self.units[u].rate_per_s) for u in self.units}
         if unit not in self.units:
             raise CoverageError(f"{self.name} has no {unit!r} unit; it has {known}")
-        if dtype not in self.units[unit].rate_per_s:
-            raise CoverageError(
-                f"{self.name}: unit {unit!r} has no rate for {dtype}; {known[unit]}"
-            )
-        return self.units[unit].rate_per_s[dtype]
+        raise CoverageError(f"{self.name}: unit {unit!r} has no rate for {dtype}; {known[unit]}")
 
 
 _UNTOLD = ("name", "title", "devices", "calibration", "sources", "kind", "architecture")

@@ -99,6 +99,13 @@ def power(base: Amount, exponent: float) -> Amount:
     return np.power(base, exponent)
 
 
+def powers(bases: list[Amount], exponent: float) -> list[Amount]:
+    """`power` of each: of single numbers all at once, which takes little longer than one."""
+    if len(bases) > 1 and all([isinstance(base, (int, float)) for base in bases]):
+        return np.power(bases, exponent).tolist()
+    return [power(base, exponent) for base in bases]
+
+
 def root(value: Amount) -> Amount:
     """The square root, which is rounded correctly everywhere."""
     return math.sqrt(value) if isinstance(value, (int, float)) else np.sqrt(value)

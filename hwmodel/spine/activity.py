@@ -30,7 +30,7 @@ from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from hwmodel.quantity.arithmetic import ceil_div, least, most, power, where
+from hwmodel.quantity.arithmetic import ceil_div, least, most, power, powers, where
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.units import Amount
 
@@ -270,12 +270,14 @@ def rounds(tiles: Amount, slots: Amount, spread: Amount = 1) -> Amount:
 
 def _together(times: list[Amount], rates: Rates, inside: bool = False) -> Amount:
     """Time of things that overlap: their maximum, or a p-norm where the overlap is imperfect."""
+    if len(times) < 2:
+        return times[0] if times else 0
     p = rates.inner if inside and rates.inner is not None else rates.sharpness
     longest = most(times)
-    if p == np.inf or len(times) < 2:
+    if p == np.inf:
         return longest
     floor = most((longest, 1e-300))
-    return longest * power(sum([power(time / floor, p) for time in times]), 1 / p)
+    return longest * power(sum(powers([time / floor for time in times], p)), 1 / p)
 
 
 def _rate(table: Mapping[K, T], key: K, what: str) -> T:
@@ -438,24 +440,32 @@ def _times(work: Work, factor: Amount, resident: Amount) -> Work:
         operations={key: n * factor for key, n in work.operations.items()},
         read={key: n * factor for key, n in work.read.items()},
         written={key: n * factor for key, n in work.written.items()},
-        messages={key: (n * factor, b * factor) for key, (n, b) in work.messages.items()},
+        messages={key: (n * factor, b * factor) for key, (n, b) in work.messages.items()}
+        if work.messages
+        else {},
         atomics=(work.atomics[0] * factor, work.atomics[1] * factor),
         live={key: n * resident for key, n in work.live.items()},
         slots={key: n * factor for key, n in work.slots.items()},
     )
 
 
-def _summed(tables: list[Mapping[K, Amount]]) -> dict[K, Amount]:
-    result: dict[K, Amount] = {}
-    for table in tables:
+def _summed(tables: list[Mapping[K, Amount]]) -> Mapping[K, Amount]:
+    filled = [table for table in tables if table]
+    if len(filled) < 2:
+        return filled[0] if filled else {}
+    result = dict(filled[0])
+    for table in filled[1:]:
         for key, value in table.items():
             result[key] = result[key] + value if key in result else value
     return result
 
 
-def _highest(tables: list[Mapping[K, Amount]]) -> dict[K, Amount]:
-    result: dict[K, Amount] = {}
-    for table in tables:
+def _highest(tables: list[Mapping[K, Amount]]) -> Mapping[K, Amount]:
+    filled = [table for table in tables if table]
+    if len(filled) < 2:
+        return filled[0] if filled else {}
+    result = dict(filled[0])
+    for table in filled[1:]:
         for key, value in table.items():
             result[key] = most((result[key], value)) if key in result else value
     return result

@@ -52,7 +52,10 @@ def outside(
     found: list[Outside] = []
     for name, (low, high) in ranges.items():
         size = size_of(name)
-        if size is not None and not np.all((size >= low) & (size <= high)):
+        if size is None:
+            continue
+        one = isinstance(size, (int, float))
+        if not (low <= size <= high if one else np.all((size >= low) & (size <= high))):
             found.append(Outside(family, name, size, (low, high)))
     return tuple(found)
 

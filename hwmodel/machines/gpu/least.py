@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from hwmodel.bounds.roofline import peak_s
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.counts import operation_counts, points
-from hwmodel.einsum.known import known
+from hwmodel.einsum.known import known, of_form
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.structure import contraction
 from hwmodel.hardware.hardware import Hardware
@@ -32,17 +32,28 @@ def unit_operations(cascade: Cascade) -> dict[Operation, Amount]:
     """Operations of a cascade by the unit of a GPU that does them, two tensors at a time."""
     cascade = pairwise(cascade)
     found: dict[Operation, Amount] = {}
+    for einsum, key in zip(cascade.einsums, _products(cascade), strict=True):
+        if key is None:
+            for each, count in scalar_operations(operation_counts(einsum, cascade)).items():
+                found[each] = found.get(each, 0) + count
+        else:
+            found[key] = found.get(key, 0) + 2 * points(einsum, cascade)
+    return found
+
+
+@of_form
+def _products(cascade: Cascade) -> tuple[Operation | None, ...]:
+    """The operation of each Einsum that is a product of two tensors; None of others."""
+    found: list[Operation | None] = []
     for einsum in cascade.einsums:
         product = contraction(einsum, cascade)
         if product is None:
-            counts = scalar_operations(operation_counts(einsum, cascade))
+            found.append(None)
         else:
             formats = (cascade.tensors[product.a].dtype, cascade.tensors[product.b].dtype)
             unit, dtype = product_unit(*formats)
-            counts = {(unit, "flop", dtype): 2 * points(einsum, cascade)}
-        for key, count in counts.items():
-            found[key] = found.get(key, 0) + count
-    return found
+            found.append((unit, "flop", dtype))
+    return tuple(found)
 
 
 def busy_s(stages: Sequence[Stage], hardware: Hardware) -> dict[str, Amount]:

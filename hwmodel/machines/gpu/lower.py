@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.einsum.cascade import Cascade, Einsum
+from hwmodel.einsum.cascade import Cascade, Einsum, Form
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
-from hwmodel.einsum.known import known
+from hwmodel.einsum.known import known, of_form
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.space import extent
 from hwmodel.einsum.structure import attention, contraction, row_operation
@@ -75,7 +75,7 @@ def _calls(cascade: Cascade, kernel: Kernel) -> tuple[Call, ...]:
     chosen = picks(kernel)
     cascade = pairwise(cascade)
     found = _attention(cascade)
-    if not found and not any(contraction(einsum, cascade) for einsum in cascade.einsums):
+    if not found and not _multiplies(cascade):
         found = _rows(cascade, cascade.name)
     found = found or _separate(cascade)
     rows = chosen.get("rows")
@@ -85,6 +85,12 @@ def _calls(cascade: Cascade, kernel: Kernel) -> tuple[Call, ...]:
 
 
 _known_calls = known(lambda calls: all(single(call.problem) for call in calls))(_calls)
+
+
+@of_form
+def _multiplies(cascade: Cascade) -> bool:
+    """Whether any Einsum of a cascade is a product of tensors."""
+    return any(contraction(einsum, cascade) for einsum in cascade.einsums)
 
 
 def _call(found: Found, chosen: Mapping[str, Pick], kernel: Kernel) -> Call:
@@ -130,7 +136,7 @@ def _separate(cascade: Cascade) -> list[Found]:
         if einsum.name in skip:
             continue
         following = cascade.einsums[position + 1 : position + 2]
-        alone = _only(cascade, einsum)
+        alone = _only(cascade, position)
         found = _product(alone, einsum)
         if found is not None and following and _is_bias(cascade, einsum, following[0]):
             skip.add(following[0].name)
@@ -149,10 +155,20 @@ def _separate(cascade: Cascade) -> list[Found]:
     return kernels
 
 
-def _only(cascade: Cascade, einsum: Einsum) -> Cascade:
+def _only(cascade: Cascade, position: int) -> Cascade:
     """The cascade of one Einsum, its operands being inputs."""
     if len(cascade.einsums) == 1:
         return cascade
+    return _taken(cascade, position).told(_form_alone(cascade, position))
+
+
+@of_form
+def _form_alone(cascade: Cascade, position: int) -> Form:
+    return _taken(cascade, position).form
+
+
+def _taken(cascade: Cascade, position: int) -> Cascade:
+    einsum = cascade.einsums[position]
     names = {einsum.name, *_operands(einsum.expression)}
     tensors = MappingProxyType({n: t for n, t in cascade.tensors.items() if n in names})
     return replace(
@@ -220,7 +236,7 @@ def _rows(cascade: Cascade, name: str) -> list[Found]:
     for einsum in cascade.einsums:
         for key, count in scalar_operations(operation_counts(einsum, cascade)).items():
             operations[key] = operations.get(key, 0) + count
-    width = max(bytes_of(cascade.tensors[n].dtype) for n in (*found.inputs, *found.outputs))
+    kinds = _row_kinds(cascade)
     flat = rows_schedule.RowProblem(
         rows=found.rows,
         cols=found.cols,
@@ -228,36 +244,70 @@ def _rows(cascade: Cascade, name: str) -> list[Found]:
         written_bytes=sum(footprint_bytes(n, cascade) for n in found.outputs),
         operations=operations,
         passes=found.passes,
-        form=torch_rows.form(False, found.operations, found.inputs, _strided(cascade)),
-        item_bytes=width,
+        form=kinds.flat,
+        item_bytes=kinds.width,
         instructions=torch_rows.instructions(found.operations),
         atomics=_scattered(cascade),
     )
     elementwise = Found(name, "rows", flat, cascade)
-    if not any(einsum.reductions for einsum in cascade.einsums):
+    if kinds.longer == "flat":
         return [elementwise]
-    form = torch_rows.form(True, found.operations, found.inputs)
-    by_row = replace(flat, row_bytes=found.cols * width, form=form)
-    longer = Found(name, "rows", by_row, cascade)
-    kept = _keeps_columns(cascade)
-    if kept and torch_rows.HELD & {kind for kind, _ in found.operations}:
-        return [longer]
-    if not kept and not (found.passes == 1 and _makes_none(cascade)):
+    if kinds.longer == "none":
         return []
-    if not kept:
-        along = "reduce" if _contiguous(cascade) else "reduce strided"
-        (_, operator), *_ = next(e.reductions for e in cascade.einsums if e.reductions)
-        summed = replace(flat, form=along, reducer=operator)
+    if kinds.longer == "reduction":
+        summed = replace(flat, form=kinds.reduced, reducer=kinds.reducer)
         longer = Found(name, "reduction", summed, cascade)
-    short = np.asarray(found.cols) < torch_rows.LEAST_ROW
-    return _each((short, elementwise), (~short, longer))
+    else:
+        by_row = replace(flat, row_bytes=found.cols * kinds.width, form=kinds.reduced)
+        longer = Found(name, "rows", by_row, cascade)
+        if kinds.longer == "held":
+            return [longer]
+    return _either(found.cols < torch_rows.LEAST_ROW, elementwise, longer)
 
 
-def _each(*kernels: tuple[Any, Found]) -> list[Found]:
-    """Kernels each at the points where it runs; those that run nowhere are left out."""
+@dataclass(frozen=True)
+class _RowKinds:
+    """What the form of a row operation decides: how torch runs it at either length of a row.
+
+    `longer` is what a long row becomes: "flat" (elementwise), "none" (no kernel), "reduction",
+    "rows", or "held" where a short one does so too. `flat` and `reduced` are forms of the kernels
+    (`torch_rows.form`), `width` the widest element's bytes, `reducer` a plain reduction's operator.
+    """
+
+    width: int | float
+    flat: str
+    longer: str
+    reduced: str = ""
+    reducer: str = ""
+
+
+@of_form
+def _row_kinds(cascade: Cascade) -> _RowKinds:
+    found = row_operation(cascade)
+    assert found is not None
+    width = max(bytes_of(cascade.tensors[n].dtype) for n in (*found.inputs, *found.outputs))
+    flat = torch_rows.form(False, found.operations, found.inputs, _strided(cascade))
+    if not any(einsum.reductions for einsum in cascade.einsums):
+        return _RowKinds(width, flat, "flat")
+    if _keeps_columns(cascade):
+        held = torch_rows.HELD & {kind for kind, _ in found.operations}
+        form = torch_rows.form(True, found.operations, found.inputs)
+        return _RowKinds(width, flat, "held" if held else "rows", form)
+    if found.passes != 1 or not _makes_none(cascade):
+        return _RowKinds(width, flat, "none")
+    along = "reduce" if _contiguous(cascade) else "reduce strided"
+    (_, operator), *_ = next(e.reductions for e in cascade.einsums if e.reductions)
+    return _RowKinds(width, flat, "reduction", along, operator)
+
+
+def _either(condition: Any, one: Found, other: Found) -> list[Found]:
+    """One kernel where the condition holds, and the other elsewhere; one that runs nowhere none."""
+    if isinstance(condition, (bool, np.bool_)):
+        return [one if condition else other]
+    pairs = ((condition, one), (~condition, other))
     return [
         replace(found, times=1 if here.all() else here.astype(np.float64))
-        for here, found in kernels
+        for here, found in pairs
         if here.any()
     ]
 
@@ -333,8 +383,7 @@ def _attention(cascade: Cascade) -> list[Found]:
         dtype_out=shape.dtype_out,
         passes=shape.passes,
     )
-    few = np.asarray(shape.queries) <= FEW_QUERIES
     decode, prefill = (
         Found(cascade.name, schedule, problem, cascade) for schedule in ("decode", "prefill")
     )
-    return _each((few, decode), (~few, prefill))
+    return _either(shape.queries <= FEW_QUERIES, decode, prefill)

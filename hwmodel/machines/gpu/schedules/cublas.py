@@ -122,12 +122,14 @@ def _resolved(
     tile: LibraryTile, problem: GemmProblem, limits: Limits, table: rules.Candidates
 ) -> LibraryTile:
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
-    sizes = (problem.M, problem.N, problem.K, problem.batch, limits.processors)
-    shape = np.broadcast_shapes(*(np.shape(size) for size in sizes))
-    aligned = np.broadcast_to(np.asarray(_alignment(problem), dtype=np.float64), shape or (1,))
-    single = np.broadcast_to(np.asarray(problem.M) == 1, shape or (1,))
-    by_bulk = ((aligned >= BULK_BYTES) | single) & (unit == "matrix")
     menu = rules.POWERS if dtype == "tf32" else table
+    sizes = (problem.M, problem.N, problem.K, problem.batch, limits.processors)
+    if all([isinstance(size, (int, float)) for size in sizes]):
+        return replace(tile, **_at_one_point(problem, unit, menu, limits))
+    shape = np.broadcast_shapes(*(np.shape(size) for size in sizes))
+    aligned = np.broadcast_to(np.asarray(_alignment(problem), dtype=np.float64), shape)
+    single = np.broadcast_to(np.asarray(problem.M) == 1, shape)
+    by_bulk = ((aligned >= BULK_BYTES) | single) & (unit == "matrix")
     wide = aligned >= WIDEST_COPY_BYTES
     whole: dict[str, Array] = {}
     for points in (by_bulk, ~by_bulk & wide, ~by_bulk & ~wide):
@@ -138,7 +140,20 @@ def _resolved(
         found = _bulk(part, menu, there) if bulk else _copied(part, unit, aligned[points], there)
         for name, values in found.items():
             whole.setdefault(name, np.empty(points.shape))[points] = values
-    return replace(tile, **{name: _given(value, shape) for name, value in whole.items()})
+    return replace(tile, **whole)
+
+
+def _at_one_point(
+    problem: GemmProblem, unit: str, menu: rules.Candidates, limits: Limits
+) -> dict[str, Any]:
+    """The fields of a tile for single sizes: numbers, whole where they are."""
+    aligned = _alignment(problem)
+    if unit == "matrix" and (aligned >= BULK_BYTES or problem.M == 1):
+        found = _bulk(problem, menu, limits)
+    else:
+        found = _copied(problem, unit, np.array([aligned], dtype=np.float64), limits)
+    numbers = {name: float(np.ravel(value)[0]) for name, value in found.items()}
+    return {name: int(n) if n.is_integer() else n for name, n in numbers.items()}
 
 
 def _within(points: NDArray[np.bool_], given: Given) -> Given:
@@ -148,14 +163,6 @@ def _within(points: NDArray[np.bool_], given: Given) -> Given:
     arrays = {field.name: getattr(given, field.name) for field in fields(given)}
     cut = {n: np.broadcast_to(a, points.shape)[points] for n, a in arrays.items() if np.ndim(a)}
     return replace(given, **cut)
-
-
-def _given(values: Array, shape: tuple[int, ...]) -> Any:
-    """A field as it was asked for: a number for numbers, whole where it is."""
-    if shape:
-        return values
-    value = float(values[0])
-    return int(value) if value.is_integer() else value
 
 
 def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict[str, Any]:

@@ -16,6 +16,7 @@ within 2 % on average. Sizes are elements, costs are clocks of one processor.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -67,7 +68,7 @@ class Candidates:
     shrinks: bool = False
     """Whether `across` shrinks to fit waves, or the operand."""
 
-    @property
+    @cached_property
     def unsplit(self) -> int:
         """How many candidates stand before the first that splits K."""
         return int(np.sum(self.split == 0))
@@ -173,14 +174,22 @@ def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
     batch, processors = _single(problem.batch), _single(limits.processors)
     along, by_rows = menu.along, menu.by_rows > 0
     side, other = np.where(by_rows, m, n), np.where(by_rows, n, m)
-    strips = np.ceil(side / along)
+    strips = side / along
+    np.ceil(strips, out=strips)
+    each = batch * strips
     across = menu.across
     if menu.shrinks:
-        fitting = np.floor(menu.waves * processors / (batch * strips))
-        stripes = np.maximum(fitting, 1)
-        across = np.minimum(np.ceil(other / (stripes * ROW_STEP)) * ROW_STEP, across)
-    stripes = np.ceil(other / across)
-    tiles = batch * strips * stripes
+        across = menu.waves * processors / each  # of stripes, as many as fit so many waves
+        np.floor(across, out=across)
+        np.maximum(across, 1, out=across)
+        across *= ROW_STEP
+        np.divide(other, across, out=across)
+        np.ceil(across, out=across)
+        across *= ROW_STEP
+        np.minimum(across, menu.across, out=across)
+    stripes = other / across
+    np.ceil(stripes, out=stripes)
+    tiles = each * stripes
     slices = np.ceil(k * (element / SLICE_BYTES))
     least = LEAST_STEPS if menu.shrinks else LEAST_POWER
     whole = menu.unsplit
@@ -190,20 +199,30 @@ def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
     area, both = along * across, along + across
     shared = np.maximum(along * (stripes > 1), across * (strips > 1))
     clustered = np.asarray(blocks <= most_clustered(limits), dtype=np.float32)
-    fetched = both - shared * (0.5 + 0.25 * clustered)
-    busy = np.minimum(blocks, processors)
-    slice_ = fetched * busy
+    clustered *= 0.25
+    clustered += 0.5
+    slice_ = (both - shared * clustered) * np.minimum(blocks, processors)
     slice_ *= SLICE_BYTES / L2_BYTES_PER_CLOCK
-    for at_least in (area / (32 * MATRIX_SHARE), both + along + area / 64, both * 2 / PORT_SHARE):
-        np.maximum(slice_, at_least, out=slice_)
+    at_least = area / 64
+    at_least += both + along
+    np.maximum(slice_, at_least, out=slice_)
+    np.divide(area, 32 * MATRIX_SHARE, out=at_least)
+    np.maximum(slice_, at_least, out=slice_)
+    both *= 2
+    both /= PORT_SHARE
+    np.maximum(slice_, both, out=slice_)
     np.maximum(slice_, LEAST_SLICE, out=slice_)
     clocks = np.ceil(slices / split) * slice_
-    clocks += TILE + STORE * 2 * area
-    clocks *= np.ceil(blocks / processors)
-    clocks[whole:] += _reduction(problem, split[whole:])
+    area *= STORE * 2
+    area += TILE
+    clocks += area
+    rounds = blocks / processors
+    clocks *= np.ceil(rounds, out=rounds)
+    clocks[whole:] += _reduction(m, n, batch, split[whole:])
     stream = (m * k + n * k) * element + m * n * bytes_of(problem.dtype_out)
     cost = np.maximum(clocks, stream / DRAM_BYTES_PER_CLOCK)
-    cost += COMPUTE_WEIGHT * clocks
+    clocks *= COMPUTE_WEIGHT
+    cost += clocks
     return _least(cost, menu, across, split, blocks)
 
 
@@ -235,7 +254,7 @@ def copied(
     busy = np.maximum(product, copies) if unit == "vector" else product + copies
     waits = VECTOR_LATENCY if unit == "vector" else COPIED_LATENCY
     clocks = steps * np.maximum(each * busy, turns * waits)
-    clocks = clocks + each * area * COPIED_STORE + _reduction(problem, split)
+    clocks = clocks + each * area * COPIED_STORE + _reduction(m, n, batch, split)
     cost = (1 + COMPUTE_WEIGHT) * clocks + TILE
     cost = np.where(narrow & (m > NARROW_ROWS), np.inf, cost)
     return _least(cost, menu, tile_m, split, blocks)
@@ -252,7 +271,9 @@ def most_clustered(limits: Limits) -> Amount:
 def _sizes(problem: GemmProblem) -> tuple[Array, Array, Array]:
     """M, N, K as rows (1 x points); in single precision, since costs are rough and this is hot."""
     sizes = (problem.M, problem.N, problem.K)
-    m, n, k = (np.atleast_1d(np.asarray(size, dtype=np.float32))[None] for size in sizes)
+    m, n, k = (np.array(size, dtype=np.float32, ndmin=2, copy=None) for size in sizes)
+    if m.shape == n.shape == k.shape:
+        return m, n, k
     m, n, k = np.broadcast_arrays(m, n, k)
     return m, n, k
 
@@ -268,10 +289,9 @@ def _fill(tiles: Array, slots: Array | float, slices: Array, least: int) -> Arra
     return np.clip(parts, 1, MOST_SPLITS)
 
 
-def _reduction(problem: GemmProblem, split: Array) -> Array:
+def _reduction(m: Array, n: Array, batch: Array, split: Array) -> Array:
     """Clocks of the kernel that adds the parts of split sums."""
-    m, n, _ = _sizes(problem)
-    moved = split * _single(problem.batch) * m * n * (2 * PARTIAL_BYTES / L2_BYTES_PER_CLOCK)
+    moved = split * batch * m * n * (2 * PARTIAL_BYTES / L2_BYTES_PER_CLOCK)
     return np.where(split > 1, SPLIT + PARTIAL * moved, 0.0)
 
 
@@ -281,7 +301,6 @@ def _least(cost: Array, menu: Candidates, across: Array, split: Array, blocks: A
     points = cast(NDArray[np.intp], np.arange(cost.shape[1]))
 
     def chosen(column: Array) -> Array:
-        column = np.broadcast_to(column, (cost.shape[0], column.shape[1]))
         return column[best, points if column.shape[1] > 1 else 0].astype(np.float64)
 
     along, other, by_rows = chosen(menu.along), chosen(across), chosen(menu.by_rows) > 0

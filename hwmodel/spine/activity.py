@@ -190,7 +190,7 @@ def _fold(node: Activity, rates: Rates, slots: Amount | None) -> Folded:
         for name, seconds in part.busy_s.items():
             busy[name] = busy[name] + seconds if name in busy else seconds
     if isinstance(node, Serial):
-        time_s = sum((part.time_s for part in parts), start=0)
+        time_s = sum([part.time_s for part in parts])
     else:
         latencies = rates.latencies
         mine = [
@@ -276,6 +276,10 @@ def _together(times: list[Amount], rates: Rates, inside: bool = False) -> Amount
     longest = most(times)
     if p == np.inf:
         return longest
+    if isinstance(longest, (int, float)):
+        times = [time for time in times if time]  # nothing takes no share of a norm
+        if len(times) < 2:
+            return longest
     floor = most((longest, 1e-300))
     return longest * power(sum(powers([time / floor for time in times], p)), 1 / p)
 
@@ -413,13 +417,13 @@ def totals(activity: Activity) -> Work:
     """
     if isinstance(activity, Work):
         return activity
+    if isinstance(activity, Waves):
+        resident = least((activity.tiles, activity.slots))
+        return _times(totals(activity.child), activity.tiles, resident)
     if isinstance(activity, Repeat):
         return _times(totals(activity.child), activity.times, least((1, activity.times)))
     if isinstance(activity, Chance):
         return _times(totals(activity.child), activity.probability, 1)
-    if isinstance(activity, Waves):
-        resident = least((activity.tiles, activity.slots))
-        return _times(totals(activity.child), activity.tiles, resident)
     parts = [totals(child) for child in activity.children]
     if len(parts) == 1:
         return parts[0]
@@ -428,8 +432,11 @@ def totals(activity: Activity) -> Work:
         operations=_summed([part.operations for part in parts]),
         read=_summed([part.read for part in parts]),
         written=_summed([part.written for part in parts]),
-        messages=_pairs([part.messages for part in parts]),
-        atomics=(sum(part.atomics[0] for part in parts), sum(part.atomics[1] for part in parts)),
+        messages=_pairs([part.messages for part in parts if part.messages]),
+        atomics=(
+            sum([part.atomics[0] for part in parts]),
+            sum([part.atomics[1] for part in parts]),
+        ),
         live=_summed([p.live for p in parts]) if overlapping else _highest([p.live for p in parts]),
         slots=_summed([part.slots for part in parts]),
     )

@@ -84,7 +84,9 @@ def _part(
     if part is not None and part not in PARTS:
         raise UnknownNameError("part of a config", part, PARTS)
     parts = [each for each in PARTS if isinstance(data.get(f"{each}_config"), Mapping)]
-    if part is None and ("text" not in parts or (as_ is None and known(data.get("model_type")))):
+    kind = data.get("model_type") if as_ is None else as_
+    whole = known(kind) and "text_config" in record(cast(str, kind)).modelled()
+    if part is None and ("text" not in parts or whole):
         return data, []
     asked = part or "text"
     if asked not in parts:

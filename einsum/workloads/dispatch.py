@@ -8,6 +8,9 @@ the row moves are small: their time is their launch.
 Positions and experts are int64, as torch has them (ends int32, as `torch._grouped_mm` takes them).
 """
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 
 from hwmodel.einsum.cascade import Cascade, Stage
@@ -53,27 +56,85 @@ _CHOICES = top_k
 """The function, by a name that none of its arguments has."""
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How the logits of a router become weights of the experts that a token takes.
+
+    Scores are the softmax of all logits, that of the chosen ones (`chosen softmax`), or a sigmoid
+    of each. A `corrected` choice adds a bias to the scores that are compared. Of `groups` of
+    experts, compared by the sum of their two best, a token takes from `taken` alone (DeepSeek-V3,
+    arXiv 2412.19437, section 2.1.2). Weights may be `normalised` to sum to one, and `scaled`.
+    """
+
+    kind: Literal["softmax", "chosen softmax", "sigmoid"] = "softmax"
+    normalised: bool = True
+    corrected: bool = False
+    groups: int = 1
+    taken: int = 1
+    scaled: bool = False
+
+    def kernels(self, tokens: Amount, experts: Amount, picks: Amount, dtype: str) -> list[Cascade]:
+        """From logits [tokens, experts] to the chosen experts and their weights, in fp32."""
+        every: dict[str, Amount] = {"r": tokens, "c": experts}
+        chosen: dict[str, Amount] = {"r": tokens, "k": picks}
+        best = top_k(tokens, experts, picks, name="router top-k")
+        if self.kind == "chosen softmax":
+            made = [best, _kernel("router softmax", _SOFTMAX, {"r": tokens, "c": picks}, "fp32")]
+        else:
+            sigmoid = "Y[r, c] = sigmoid(X[r, c])"
+            text = _SOFTMAX if self.kind == "softmax" else sigmoid
+            made = [_kernel(f"router {self.kind}", text, every, "fp32", X=dtype)]
+            if self.corrected:
+                text = "tensor Z[c]: weight\nY[r, c] = X[r, c] + Z[c]"
+                made.append(_kernel("router correction", text, every, "fp32"))
+            made += [*self._limited(tokens, experts), best]
+        if self.corrected:
+            text = "Y[n] = gather(X[v], AT[n])"
+            sizes: dict[str, Amount] = {"n": tokens * picks, "v": tokens * experts}
+            made.append(_kernel("scores gather", text, sizes, "fp32", AT="int64"))
+        if self.normalised and self.kind != "chosen softmax":
+            made += [
+                _kernel("weights sum", "Y[r] = sum(k) X[r, k]", chosen, "fp32"),
+                _kernel("weights divide", "Y[r, k] = X[r, k] / Z[r]", chosen, "fp32"),
+            ]
+        if self.scaled:
+            made.append(_kernel("weights scale", "Y[r, k] = X[r, k] * Z", chosen, "fp32"))
+        return made
+
+    def _limited(self, tokens: Amount, experts: Amount) -> list[Cascade]:
+        """Scores of experts in groups that are not taken, put aside."""
+        if self.groups == 1:
+            return []
+        each = experts // self.groups
+        grouped: dict[str, Amount] = {"r": tokens, "g": self.groups, "c": each}
+        sums: dict[str, Amount] = {"r": tokens * self.groups, "k": 2}
+        mask = "Y[r, g, c] = select(Z[r, g], X[r, g, c], 0)"
+        return [
+            top_k(tokens * self.groups, each, 2, name="groups' best"),
+            _kernel("groups sum", "Y[r] = sum(k) X[r, k]", sums, "fp32"),
+            top_k(tokens, self.groups, self.taken, name="groups top-k"),
+            _kernel("groups mask", mask, grouped, "fp32"),
+        ]
+
+
+SOFTMAX = Scoring()
+"""The softmax of all logits; weights of the chosen sum to one."""
+
+
 def router_kernels(
     tokens: Amount,
     experts: Amount,
     picks: Amount,
-    normalised: bool,
+    scoring: Scoring,
     dtype: str = "bf16",
     times: int = 1,
 ) -> tuple[Stage, ...]:
     """From router logits [tokens, experts] to weights, the rows' order and each expert's end."""
     n: dict[str, Amount] = {"n": tokens * picks}
-    chosen = {"r": tokens, "k": picks}
-    sums = [
-        _kernel("weights sum", "Y[r] = sum(k) X[r, k]", chosen, "fp32"),
-        _kernel("weights divide", "Y[r, k] = X[r, k] / Z[r]", chosen, "fp32"),
-    ]
     search = "Y[x] = sum(l) less_equal(gather(X[n], AT[x, l]), EVERY[x])"
     halvings = n | {"x": experts, "l": _halvings(n["n"])}
     kernels = [
-        _kernel("router softmax", _SOFTMAX, {"r": tokens, "c": experts}, "fp32", X=dtype),
-        top_k(tokens, experts, picks, name="router top-k"),
-        *(sums if normalised else ()),
+        *scoring.kernels(tokens, experts, picks, dtype),
         _kernel("weights cast", "Y[n] = cast(X[n])", n, "fp32", Y=dtype),
         # A radix sort moves keys and positions; it compares nothing.
         _kernel("argsort", "Y[n] = copy(X[n])", n, "int64"),

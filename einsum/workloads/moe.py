@@ -18,7 +18,7 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.workloads.formats import ModuleFormats
-from hwmodel.einsum.workloads.rows import gate_silu, up_multiply
+from hwmodel.einsum.workloads.rows import ACTIVATIONS, gate_activation, up_multiply
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
@@ -134,6 +134,7 @@ def expert_kernels(
     out_dtype: str | None = None,
     times: int = 1,
     down: ModuleFormats | None = None,
+    act: str = "silu",
 ) -> tuple[Stage, ...]:
     """`moe` as the four kernels of torch: grouped product, SiLU, multiply, grouped product.
 
@@ -152,8 +153,8 @@ def expert_kernels(
     written = out_dtype or product_format(formats("moe", dtype=dtype)["dtype"])
     kernels = (
         grouped_gemm(N=2 * inner, K=outer, **shared, name="experts gate-up"),
-        gate_silu(rows, inner, written, name="experts silu"),
-        up_multiply(rows, inner, written, name="experts multiply"),
+        gate_activation(act, rows, inner, written, f"experts {ACTIVATIONS[act]}"),
+        up_multiply(rows, inner, written, "experts multiply", act),
         grouped_gemm(N=outer, K=inner, **second, name="experts down"),
     )
     return tuple(Stage(kernel, times) for kernel in kernels)

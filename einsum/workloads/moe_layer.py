@@ -10,7 +10,7 @@ from typing import Any
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack
 from hwmodel.einsum.origin import Origin
-from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels
+from hwmodel.einsum.workloads.dispatch import Scoring, combine_kernels, gather_rows, router_kernels
 from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import expert_kernels
@@ -61,11 +61,15 @@ def layer_kernels(
     weight_dtype: str | None = None,
     router_dtype: str | None = None,
     down: ModuleFormats | None = None,
+    scoring: Scoring | None = None,
+    router_bias: bool = False,
+    act: str = "silu",
     times: int = 1,
 ) -> tuple[Stage, ...]:
     """The stages of `moe_layer`; experts read their input as `linear_dtype` (default: `dtype`).
 
-    `down` are the formats of the experts' second product (default: as the first's).
+    `down` are the formats of the experts' second product (default: as the first's), `scoring` that
+    of a router that is not a softmax of all logits, `normalised` or not.
     """
     sizes = whole(
         *("moe_layer",),
@@ -80,17 +84,21 @@ def layer_kernels(
         dtype=kind,
         weight_dtype=router_dtype,
         out_dtype=kind,
+        bias=router_bias,
         name="router",
     )
     return (
         Stage(router, times),
-        *router_kernels(tokens, experts, picks, normalised, kind, times),
+        *router_kernels(
+            tokens, experts, picks, scoring or Scoring(normalised=normalised), kind, times
+        ),
         Stage(gather_rows(tokens * picks, tokens, hidden, kind, "rows gather"), times),
         *expert_kernels(
             *(tokens, experts, picks, hidden, intermediate, routing, exponent),
             dtype=linear,
             weight_dtype=weight_dtype,
             down=down,
+            act=act,
             out_dtype=kind,
             times=times,
         ),

@@ -36,6 +36,12 @@ _TEXTS = {
         tensor H[r, j, c]
         Y[r, c] = X[r, c] * H[r, 1, c]
     """,
+    # gpt-oss: gate and up are cut off, and 1 is added to the up half.
+    "clamped multiply by up": """
+        rank j = 2
+        tensor H[r, j, c]
+        Y[r, c] = X[r, c] * (max(min(H[r, 1, c], 7), -7) + 1)
+    """,
     "softmax": """
         PEAK[r] = max(c) X[r, c]
         NUM[r, c] = exp(X[r, c] - PEAK[r])
@@ -63,8 +69,16 @@ _GATED = {
     + _TEXTS[name].replace("X[r, c]", "H[r, 0, c]")
     for name in ("silu", "relu", "tanh", "sigmoid", "gelu", "gelu_tanh", "relu squared")
 }
+_GATED["clamped silu of gate"] = """
+    rank j = 2
+    tensor H[r, j, c]
+    G[r, c] = min(H[r, 0, c], 7)
+    Y[r, c] = G[r, c] * sigmoid(G[r, c] * 1.702)
+"""
 _INSIDE = ("PEAK", "NUM", "SUM", "SQUARES", "SCALE", "CENTRED")
-_OUTSIDE = ("X", "Y", "Z", "H", "GAIN", "SHIFT")
+_OUTSIDE = ("X", "Y", "Z", "H", "G", "GAIN", "SHIFT")
+
+CLAMPED = "clamped silu"
 
 Make: TypeAlias = Callable[..., Cascade]
 
@@ -111,9 +125,18 @@ def gate_silu(rows: Amount, cols: Amount, dtype: str, name: str = "silu") -> Cas
     return gate_activation("silu", rows, cols, dtype, name)
 
 
-def up_multiply(rows: Amount, cols: Amount, dtype: str, name: str = "multiply") -> Cascade:
+def up_multiply(
+    rows: Amount, cols: Amount, dtype: str, name: str = "multiply", act: str = "silu"
+) -> Cascade:
     """[rows, cols] times the up half of a fused gate-and-up product: a strided view."""
-    return _row_kernel("multiply by up", up_multiply, rows, cols, dtype, name)
+    if ACTIVATIONS[act] != CLAMPED:
+        return _row_kernel("multiply by up", up_multiply, rows, cols, dtype, name)
+    make = _of(_clamped_multiply, act)
+    return _row_kernel(f"{act} multiply by up", make, rows, cols, dtype, name)
+
+
+def _clamped_multiply(act: str, rows: Amount, cols: Amount, dtype: str, name: str) -> Cascade:
+    return up_multiply(rows, cols, dtype, name, act)
 
 
 ACTIVATIONS: dict[str, str] = {
@@ -126,7 +149,7 @@ ACTIVATIONS: dict[str, str] = {
         "relu2": "relu squared",
     },
     **{"sigmoid": "sigmoid", "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh"},
-    **{"gelu_pytorch_tanh": "gelu_tanh", "gelu_python": "gelu"},
+    **{"gelu_pytorch_tanh": "gelu_tanh", "gelu_python": "gelu", "clamped": "clamped silu"},
 }
 """Names that configs give to activations -> workloads; `gelu_new` and its kin have a tanh."""
 

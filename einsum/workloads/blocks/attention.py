@@ -41,7 +41,8 @@ class Attention:
     `names` are the modules of q, k, v and the output below `path`; fused ones have one name.
     `head_norm` says how q and k are normalised, if `qk_norm`; `rotated` how many elements of a head
     are turned by rotary embedding (None: all); `clipped` that q, k and v are clipped. Biases by
-    distance (ALiBi) are added inside of the attention kernel.
+    distance (ALiBi) and `sinks`, a learned logit of each head in the softmax's sum, are added
+    inside of the attention kernel.
     """
 
     hidden: int
@@ -55,6 +56,7 @@ class Attention:
     head_norm: HeadNorm = HeadNorm()
     rotated: int | None = None
     clipped: bool = False
+    sinks: bool = False
     path: str = "model.layers.{layer}.self_attn"
     names: tuple[str, str, str, str] = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -100,6 +102,9 @@ class Attention:
             made.append(Weight(self.output().path, (self.hidden,), "bias", "biases"))
         if self.qk_norm:
             made += self._gains()
+        if self.sinks:
+            path, split = f"{self.path}.sinks", self.query_split
+            made.append(Weight(path, (self.heads,), "other", "attention", split))
         return tuple(made)
 
     def _gains(self) -> list[Weight]:

@@ -12,6 +12,7 @@ from hwmodel.einsum.workloads.blocks.block import Cache, Step
 from hwmodel.einsum.workloads.blocks.joined import interleaved
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
+from hwmodel.einsum.workloads.dispatch import Scoring
 from hwmodel.einsum.workloads.moe_layer import layer_kernels
 
 
@@ -20,7 +21,9 @@ class Mixture:
     """Sizes of one layer's experts; a token takes `picks`, whose weights sum to 1 if `normalised`.
 
     `names` are an expert's gate, up and down modules, `counted` the config key of `intermediate`;
-    `router` is the router's module, `correction` that of a bias by expert, if it is a parameter.
+    `router` is the router's module, `correction` that of a bias by expert, if it is a parameter;
+    `scoring` says how it makes weights of logits, if not by a softmax of all. `stacked` experts are
+    one tensor for all of a layer.
     """
 
     hidden: int
@@ -33,6 +36,11 @@ class Mixture:
     counted: str = "moe_intermediate_size"
     router: str = "gate"
     correction: str | None = None
+    scoring: Scoring | None = None
+    act: str = "silu"
+    router_bias: bool = False
+    bias: bool = False
+    stacked: bool = False
 
     @property
     def split(self) -> Split:
@@ -44,7 +52,8 @@ class Mixture:
         for name, axis in zip(self.names, (0, 0, 1), strict=True):
             sides = (self.intermediate, self.hidden)
             shape = sides if axis == 0 else sides[::-1]
-            path = f"{self.path}.experts.{{expert}}.{name}"
+            place = "experts" if self.stacked else "experts.{expert}"
+            path = f"{self.path}.{place}.{name}"
             copies = (self.experts, self.picks)
             made.append(Weight(path, shape, "linear", "experts", self.split, axis, *copies))
         return tuple(made)
@@ -54,7 +63,16 @@ class Mixture:
         path = f"{self.path}.{self.router}"
         router = Weight(path, (self.experts, self.hidden), "router", "router")
         shift = () if self.correction is None else (self._correction(self.correction),)
-        return (*self._experts(), router, *shift)
+        return (*self._experts(), router, *shift, *self._biases(path))
+
+    def _biases(self, router: str) -> tuple[Weight, ...]:
+        """Biases of the router, and of experts."""
+        made = [Weight(router, (self.experts,), "bias", "biases")] if self.router_bias else []
+        copies = (self.experts, self.picks)
+        for weight in self._experts() if self.bias else ():
+            split = self.split if weight.axis == 0 else None
+            made.append(Weight(weight.path, weight.shape[:1], "bias", "biases", split, 0, *copies))
+        return tuple(made)
 
     def _correction(self, name: str) -> Weight:
         return Weight(f"{self.path}.{name}", (self.experts,), "bias", "router")
@@ -74,6 +92,9 @@ class Mixture:
                 routing=step.routing,
                 exponent=step.exponent,
                 normalised=self.normalised,
+                scoring=self.scoring,
+                router_bias=self.router_bias,
+                act=self.act,
                 dtype=share.activation,
                 weight_dtype=kinds[0].weight,
                 router_dtype=share.precision.unquantised,

@@ -193,7 +193,10 @@ def test_published_configs_are_read_and_have_the_parameters_that_transformers_bu
     """`python -m pytest -s -k published_configs` prints the table of those that are refused."""
     lines = COUNTED.read_text(encoding="utf-8").splitlines()[1:]
     counts = {
-        each["file"]: each.get("parameters") for each in map(json.loads, lines) if "file" in each
+        each["file"]: each.get("parameters")
+        for each in map(json.loads, lines)
+        # Of models with towers beside the text, the text alone may be read.
+        if "file" in each and "Conditional" not in each.get("class", "")
     }
     read, wrong = 0, dict[str, tuple[int, int]]()
     for path in sorted(CONFIGS.glob("*.json")):

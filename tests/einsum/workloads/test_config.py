@@ -308,3 +308,10 @@ def test_positions_are_stretched_as_the_rotary_embedding_is(
         **{"num_hidden_layers": 1, "num_attention_heads": 1, "torch_dtype": "bfloat16"},
     }
     assert model(small | keys).config.positions == positions
+
+
+def test_a_part_is_read_where_the_whole_is_known_by_its_text_alone() -> None:
+    text = {"model_type": "gemma3_text", "hidden_size": 64, "intermediate_size": 96}
+    text |= {"vocab_size": 100, "num_hidden_layers": 6}
+    both = {"model_type": "gemma3", "text_config": text, "vision_config": {"model_type": "eye"}}
+    assert read_config(both)[1] == read_config(text)[1]

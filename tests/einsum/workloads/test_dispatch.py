@@ -4,7 +4,14 @@ import numpy as np
 
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.evaluate import evaluate
-from hwmodel.einsum.workloads.dispatch import combine_kernels, gather_rows, router_kernels, top_k
+from hwmodel.einsum.workloads.dispatch import (
+    SOFTMAX,
+    Scoring,
+    combine_kernels,
+    gather_rows,
+    router_kernels,
+    top_k,
+)
 
 
 def test_top_k_finds_the_largest_and_where_they_stand() -> None:
@@ -16,13 +23,13 @@ def test_top_k_finds_the_largest_and_where_they_stand() -> None:
 
 
 def test_weights_are_normalised_where_the_model_does_so() -> None:
-    with_sum = [s.name for s in router_kernels(10, 8, 2, normalised=True)]
-    without = [s.name for s in router_kernels(10, 8, 2, normalised=False)]
+    with_sum = [s.name for s in router_kernels(10, 8, 2, SOFTMAX)]
+    without = [s.name for s in router_kernels(10, 8, 2, Scoring(normalised=False))]
     assert set(with_sum) - set(without) == {"weights sum", "weights divide"}
 
 
 def test_scores_become_fp32_before_top_k() -> None:
-    softmax = router_kernels(10, 8, 2, normalised=True)[0].cascade
+    softmax = router_kernels(10, 8, 2, SOFTMAX)[0].cascade
     assert (softmax.tensors["X"].dtype, softmax.tensors["Y"].dtype) == ("bf16", "fp32")
 
 

@@ -26,6 +26,13 @@ SMALL = [each for each in counted() if "config" in each and known(each["model_ty
 REAL = {each["file"]: each["parameters"] for each in counted() if "file" in each}
 
 
+def of_text(each: dict[str, Any]) -> int:
+    """Parameters of the language model beside other towers."""
+    words = (".language_model.", "language_model.", "lm_head.")
+    names = (name for name in each["modules"] if any(word in name for word in words))
+    return sum(each["modules"][name] for name in names)
+
+
 def test_the_versions_that_counted_are_written_down() -> None:
     first = json.loads(COUNTED.read_text(encoding="utf-8").splitlines()[0])
     assert set(first) == {"transformers", "torch", "date"}
@@ -33,7 +40,11 @@ def test_the_versions_that_counted_are_written_down() -> None:
 
 @pytest.mark.parametrize("each", SMALL, ids=lambda each: each["model_type"])
 def test_a_small_model_of_each_architecture_has_as_many(each: dict[str, Any]) -> None:
-    assert model(each["config"]).parameters == each["parameters"]
+    found = model(each["config"])
+    if any("text_config alone" in words for words in found.warnings):
+        assert found.parameters == of_text(each)
+    else:
+        assert found.parameters == each["parameters"]
 
 
 @pytest.mark.parametrize("name", shipped_configs())

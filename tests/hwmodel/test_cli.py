@@ -463,7 +463,7 @@ def test_a_letter_of_the_other_case_is_suggested(
 
 @pytest.mark.parametrize(
     ("begun", "expected"),
-    [("predict gemm --on h2", {"h200"}), ("predict gemm", {"gemm"}), ("val", {"validate"})],
+    [("predict gemm --on h2", {"h200"}), ("predict kme", {"kmeans"}), ("val", {"validate"})],
 )
 def test_shells_complete_words(begun: str, expected: set[str]) -> None:
     words = f"hwmodel {begun}"

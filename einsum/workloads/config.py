@@ -23,8 +23,10 @@ from hwmodel.quantity.reading import NAME_CHARACTERS, json_table, kind_of, name_
 
 SHIPPED = Path(__file__).parent / "configs"
 PARTS = ("text", "vision")
-FOR_ALL = ("torch_dtype", "dtype", "quantization_config", "tie_word_embeddings")
+FOR_ALL = ("torch_dtype", "dtype", "quantization_config")
 """Keys of a config with several parts that hold for each, unless a part says otherwise."""
+OF_WHOLE = ("tie_word_embeddings",)
+"""Keys that the whole decides, whatever its parts say: heads are modules of the whole."""
 
 
 def read_config(
@@ -99,6 +101,7 @@ def _part(
     for key in FOR_ALL:
         if key in data:
             own.setdefault(key, data[key])
+    own |= {key: data[key] for key in OF_WHOLE if key in data}
     others = [key for key in data if key.endswith("_config") and isinstance(data[key], Mapping)]
     left = ", ".join(key for key in others if key not in (f"{asked}_config", "quantization_config"))
     said = [f"{where}: {asked}_config alone is read{f', without {left}' if left else ''}"]
@@ -198,7 +201,7 @@ def _quantised_beside(path: Path, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    return json_table(path, "a JSON object of config keys")
+    return json_table(path, "a JSON object of config keys", words=True)
 
 
 def _validated(where: str, kind: type[Config], data: Mapping[str, Any]) -> Config:

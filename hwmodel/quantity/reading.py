@@ -143,21 +143,22 @@ def json_file(path: str | Path) -> Any:
     return json_value(text_of(path), where=name_of(path))
 
 
-def json_table(path: str | Path, what: str) -> dict[str, Any]:
+def json_table(path: str | Path, what: str, *, words: bool = False) -> dict[str, Any]:
     """The table in a JSON file; `InputError` where it holds anything else than `what`."""
-    found = json_file(path)
+    found = json_value(text_of(path), where=name_of(path), words=words)
     if not isinstance(found, dict):
         raise InputError(f"{name_of(path)}: expected {what}, found {type(found).__name__}")
     return cast(dict[str, Any], found)
 
 
-def json_value(text: str, *, where: str = "", lines: bool = True) -> Any:
+def json_value(text: str, *, where: str = "", lines: bool = True, words: bool = False) -> Any:
     """The value of a JSON text: keys once, numbers finite, digits and nesting within limits.
 
-    A syntax error is said with its line and column (`lines=False`: its column alone).
+    A syntax error is said with its line and column (`lines=False`: its column alone). With `words`
+    NaN and Infinity, which Python writes into JSON, are read as words.
     """
     try:
-        value = _DECODER.decode(text)
+        value = (_WORDS if words else _DECODER).decode(text)
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, column {error.colno}" if lines else f"column {error.colno}"
         found = error.msg if text.strip() else "an empty text" if lines else "an empty line"
@@ -241,6 +242,9 @@ def _no_number(text: str) -> NoReturn:
     raise InputError(f"expected a finite number, found {text}")
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_once, parse_int=whole, parse_float=_real, parse_constant=_no_number
+_DECODER, _WORDS = (
+    json.JSONDecoder(
+        object_pairs_hook=_once, parse_int=whole, parse_float=_real, parse_constant=constant
+    )
+    for constant in (_no_number, str)
 )

@@ -154,6 +154,14 @@ def by_module(model: Any) -> dict[str, int]:
     return dict(counts)
 
 
+def text_alone(modules: dict[str, int]) -> dict[str, int]:
+    """Parameters of the language model of a model with several parts, its head among them."""
+    if not any("language_model." in name for name in modules):
+        return {}
+    text = (n for name, n in modules.items() if "language_model." in name or "lm_head" in name)
+    return {"text": sum(text)}
+
+
 def cases() -> Iterator[dict[str, Any]]:
     """One record an architecture: what was built and counted, or why not."""
     known: Any = import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING
@@ -174,6 +182,7 @@ def cases() -> Iterator[dict[str, Any]]:
             "class": type(model).__name__,
             "config": {"model_type": model_type, **keys},
             "parameters": sum(modules.values()),
+            **text_alone(modules),
             "modules": modules,
         }
 
@@ -193,8 +202,9 @@ def real(folder: Path) -> Iterator[dict[str, Any]]:
         except Exception as error:
             yield told | {"refused": f"{type(error).__name__}: {error}"[:160]}
             continue
-        total = sum(by_module(model).values())
-        yield told | {"class": type(model).__name__, "parameters": total}
+        modules = by_module(model)
+        total = {"class": type(model).__name__, "parameters": sum(modules.values())}
+        yield told | total | text_alone(modules)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from hwmodel.einsum.workloads.blocks.attention import Attention
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.record import Count, Flag, Values
 
-MODEL_TYPES = ("qwen3",)
+MODEL_TYPES = ("qwen3", "qwen3_vl_text")
 
 
 class Config(qwen2.Config):

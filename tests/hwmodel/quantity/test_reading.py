@@ -71,3 +71,7 @@ def test_what_is_no_readable_file_is_refused_by_its_name(tmp_path: Path) -> None
 def test_a_file_is_read_no_further_than_its_limit() -> None:
     with pytest.raises(InputError, match=r"/dev/zero: expected at most 1,000 bytes, found more"):
         bytes_of("/dev/zero", most=1000)
+
+
+def test_words_that_python_writes_for_what_is_no_number_may_be_read_as_words() -> None:
+    assert json_value('{"limit": [0.0, Infinity]}', words=True) == {"limit": [0.0, "Infinity"]}

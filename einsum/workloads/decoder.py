@@ -25,6 +25,7 @@ from hwmodel.quantity.errors import CoverageError, InputError
 KINDS = ("full_attention", "sliding_attention")
 Norms: TypeAlias = tuple[str | None, str | None, str | None, str | None]
 """Modules of a layer's norms: before and after attention, before and after the MLP."""
+USUAL: Norms = ("input_layernorm", None, "post_attention_layernorm", None)
 
 
 class Decoder(Config):
@@ -61,10 +62,14 @@ class Decoder(Config):
         """The layers, each with its window."""
         windows = self.windows()
         layers = [
-            self.layer(self.attention(windows[layer]), self.inner(layer))
+            self.layer(self.attention_in(layer, windows[layer]), self.inner(layer))
             for layer in range(self.num_hidden_layers)
         ]
         return self.between(layers)
+
+    def attention_in(self, layer: int, window: int | None) -> Block:
+        """Attention of a layer, where layers differ in more than their window."""
+        return self.attention(window)
 
     def attention(self, window: int | None) -> Block:
         """A layer's attention."""
@@ -76,16 +81,20 @@ class Decoder(Config):
 
     def heads(self, window: int | None, **more: Any) -> Attention:
         """Attention of these sizes; a subclass gives what differs."""
-        sizes = (self.hidden_size, self.num_attention_heads, self.key_heads, self.head_size)
         share = self.rotated(self.ROTATED)
         turned = None if share == 1 else int(self.head_size * share) // 2 * 2
-        usual: dict[str, Any] = {"rotated": turned, "path": f"{self.LAYER}.self_attn"}
-        return Attention(*sizes, window, **{**usual, **more})
+        usual: dict[str, Any] = {
+            **{"hidden": self.hidden_size, "heads": self.num_attention_heads},
+            **{"kv_heads": self.key_heads, "head_dim": self.head_size, "window": window},
+            **{"rotated": turned, "path": f"{self.LAYER}.self_attn"},
+        }
+        return Attention(**{**usual, **more})
 
     def gated(self, **more: Any) -> Mlp:
         """A gated MLP of these sizes."""
         usual: dict[str, Any] = {"act": self.hidden_act, "path": f"{self.LAYER}.mlp"}
-        return Mlp(self.hidden_size, self.inner_size, **{**usual, **more})
+        usual |= {"hidden": self.hidden_size, "intermediate": self.inner_size}
+        return Mlp(**{**usual, **more})
 
     def plain(self, **more: Any) -> PlainMlp:
         """An MLP of two products of these sizes."""
@@ -231,10 +240,10 @@ class Decoder(Config):
                 f" {self.num_hidden_layers} layers, found {len(kinds)}"
             )
         for kind in kinds:
-            if kind not in KINDS:
+            if kind not in self.KINDS:
                 raise CoverageError(
                     f"{where}: layer_types: {kind!r} is not modelled;"
-                    f" expected {' or '.join(map(repr, KINDS))}"
+                    f" expected {' or '.join(map(repr, self.KINDS))}"
                 )
         if "sliding_attention" in kinds and getattr(self, "sliding_window", None) is None:
             raise InputError(

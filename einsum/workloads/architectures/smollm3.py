@@ -1,11 +1,9 @@
 """SmolLM 3: Llama in which every fourth layer has no rotary embedding (`SmolLM3Config`)."""
 
-from dataclasses import replace
+from typing import Any
 
 from hwmodel.einsum.workloads.architectures import llama
-from hwmodel.einsum.workloads.blocks.attention import Attention
 from hwmodel.einsum.workloads.blocks.block import Block
-from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.record import Count, Flag, Whole
 
 MODEL_TYPES = ("smollm3",)
@@ -21,16 +19,14 @@ class Config(llama.Config):
     no_rope_layers: tuple[int, ...] | None = None
     no_rope_layer_interval: Count = 4
 
-    def network(self) -> Network:
-        """Layers in their order, turned or not."""
+    def windows(self) -> tuple[int | None, ...]:
+        """In every layer, if it is on."""
         window = self.sliding_window if self.use_sliding_window else None
-        count, every = self.num_hidden_layers, self.no_rope_layer_interval
-        turned = self.no_rope_layers or tuple((i + 1) % every for i in range(count))
-        return self.between(
-            [self.layer(self._heads(window, turned[i]), self.inner(i)) for i in range(count)]
-        )
+        return (window,) * self.num_hidden_layers
 
-    def _heads(self, window: int | None, turned: int) -> Block:
-        heads = self.attention(window)
-        assert isinstance(heads, Attention)
-        return heads if turned else replace(heads, rotated=0)
+    def attention_in(self, layer: int, window: int | None) -> Block:
+        """Attention, turned or not."""
+        said, biased = self.no_rope_layers, self.attention_bias
+        turned = said[layer] if said else (layer + 1) % self.no_rope_layer_interval
+        more: dict[str, Any] = {} if turned else {"rotated": 0}
+        return self.heads(window, qkv_bias=biased, output_bias=biased, **more)

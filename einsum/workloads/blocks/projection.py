@@ -16,10 +16,11 @@ class Projection:
     outputs: int
     path: str
     last: bool = False
+    part: str = "embedding"
 
     def weights(self) -> tuple[Weight, ...]:
         """The matrix."""
-        return (Weight(self.path, (self.outputs, self.inputs), "linear", "embedding"),)
+        return (Weight(self.path, (self.outputs, self.inputs), "linear", self.part),)
 
     def stages(self, step: Step, share: Share) -> Stages:
         """One product."""

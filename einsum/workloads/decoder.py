@@ -22,7 +22,6 @@ from hwmodel.einsum.workloads.record import Config, Count, Flag, Layers
 from hwmodel.einsum.workloads.rows import ACTIVATIONS
 from hwmodel.quantity.errors import CoverageError, InputError
 
-KINDS = ("full_attention", "sliding_attention")
 Norms: TypeAlias = tuple[str | None, str | None, str | None, str | None]
 """Modules of a layer's norms: before and after attention, before and after the MLP."""
 USUAL: Norms = ("input_layernorm", None, "post_attention_layernorm", None)
@@ -32,16 +31,18 @@ class Decoder(Config):
     """The keys of a plain decoder, and the blocks that they make; a subclass says what differs.
 
     `NORM` is the kind of all norms; `NORMS` names those of a layer: before and after attention,
-    before and after the MLP. `LAYER`, `EMBEDDING`, `FINAL` and `HEAD` name modules. `ROTATED` is
-    the share of a head that is rotated where the config does not say; `UNEVEN`: heads are rounded
-    down where they do not divide the hidden size.
+    before and after the MLP; `KINDS` are those of layers that `layer_types` may say. `LAYER`,
+    `EMBEDDING`, `FINAL` and `HEAD` name modules. `ROTATED` is the share of a head that is rotated
+    where the config does not say; `UNEVEN`: heads are rounded down where they do not divide the
+    hidden size.
     """
 
     REQUIRED: ClassVar[tuple[str, ...]] = ("num_key_value_heads",)
     ROTATED: ClassVar[float] = 1.0
     UNEVEN: ClassVar[bool] = False
     NORM: ClassVar[Kind] = "rms"
-    NORMS: ClassVar[Norms] = (*("input_layernorm", None, "post_attention_layernorm", None),)
+    NORMS: ClassVar[Norms] = USUAL
+    KINDS: ClassVar[tuple[str, ...]] = ("full_attention", "sliding_attention")
     LAYER: ClassVar[str] = "model.layers.{layer}"
     EMBEDDING: ClassVar[str] = "model.embed_tokens"
     FINAL: ClassVar[str] = "model.norm"

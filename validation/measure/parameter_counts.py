@@ -187,6 +187,16 @@ def cases() -> Iterator[dict[str, Any]]:
         }
 
 
+def configured(known: Any, data: dict[str, Any], name: str | None) -> Any:
+    """A config by its model type, or as its text where that is what the class named is of."""
+    built_as = getattr(import_module("transformers"), name or "", None)
+    named: Any = getattr(built_as, "config_class", None)
+    part = getattr(named, "model_type", "").removesuffix("_text") == data["model_type"]
+    return (named if part and "text_config" not in data else known[data["model_type"]]).from_dict(
+        data
+    )
+
+
 def real(folder: Path) -> Iterator[dict[str, Any]]:
     """The total of each config.json in a folder, or why there is none."""
     known: Any = import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING
@@ -197,8 +207,9 @@ def real(folder: Path) -> Iterator[dict[str, Any]]:
         data: dict[str, Any] = {k: v for k, v in read.items() if k != "quantization_config"}
         told: dict[str, Any] = {"file": path.name, "model_type": data["model_type"]}
         try:
-            config = known[data["model_type"]].from_dict(data)
-            model = built(config, next(iter(data.get("architectures") or ()), None))
+            name = next(iter(data.get("architectures") or ()), None)
+            config = configured(known, data, name)
+            model = built(config, name)
         except Exception as error:
             yield told | {"refused": f"{type(error).__name__}: {error}"[:160]}
             continue

@@ -1,7 +1,9 @@
 """The house stands as it is drawn, and no files import each other in a circle."""
 
+import re
+
 from tests.house import PAGE, arrows, drawing, questions
-from tests.imports import circles, imports
+from tests.imports import circles, imports, modules
 
 
 def test_the_drawing_in_the_concepts_is_of_todays_imports() -> None:
@@ -21,3 +23,16 @@ def test_circles_are_found() -> None:
 def test_no_files_import_each_other_in_a_circle() -> None:
     """Imports inside functions and those for types alone count too."""
     assert not circles(imports())
+
+
+def test_libraries_are_imported_by_name() -> None:
+    """Only our own modules, which tables name, are imported by text."""
+    called = re.compile(r"import_module\(\s*f?[\"']([\w.]+)")
+    named = {
+        (module, found)
+        for module, path in modules().items()
+        if not module.startswith("hwmodel.validation.measure.")
+        for found in called.findall(path.read_text(encoding="utf-8"))
+    }
+    assert named
+    assert not [each for each in named if not each[1].startswith("hwmodel.")]

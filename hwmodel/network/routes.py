@@ -11,7 +11,6 @@ the pattern is regular. R is sparse and made once; after that a matrix costs one
 a batch of matrices one more: this is what placement of experts calls.
 """
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,7 +53,8 @@ class Routes:
 @lru_cache(maxsize=8)
 def routes(topology: Topology) -> Routes:
     """All shortest paths between devices, counted by dynamic programming over distances."""
-    sparse: Any = importlib.import_module("scipy.sparse")
+    from scipy.sparse import csc_array
+
     index = {node.name: i for i, node in enumerate(topology.nodes)}
     ways = [
         (index[start], index[end], link.hops, link.latency_s, number, way)
@@ -82,7 +82,7 @@ def routes(topology: Topology) -> Routes:
         columns.append(s * count + d)
         values.append(paths[devices[s], a] * paths[b, devices[d]] / total[s, d])
     entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    share = sparse.csc_array(entries, shape=(len(resource), count * count))
+    share = csc_array(entries, shape=(len(resource), count * count))
     used = [topology.links[number] for number, _ in resource]
     bandwidth = np.array([link.bandwidth_bytes_per_s for link in used])
     byte_s = share.multiply(1 / bandwidth[:, None]).max(axis=0).toarray() if used else 0
@@ -191,13 +191,13 @@ def _distances(
     nodes: int, start: NDArray[np.intp], end: NDArray[np.intp], hops: NDArray[np.intp]
 ) -> Array:
     """Fewest hops between any two nodes."""
-    sparse: Any = importlib.import_module("scipy.sparse")
-    search: Any = importlib.import_module("scipy.sparse.csgraph")
+    from scipy.sparse import csgraph, lil_array
+
     order = np.argsort(-hops)  # of parallel links the shortest is written last, and stays
-    weights = sparse.lil_array((nodes, nodes))
+    weights = lil_array((nodes, nodes))
     for i in order:
         weights[start[i], end[i]] = hops[i]
-    return np.asarray(search.shortest_path(weights.tocsr()), dtype=np.float64)
+    return np.asarray(csgraph.shortest_path(weights.tocsr()), dtype=np.float64)
 
 
 def _paths(

@@ -10,8 +10,7 @@ A topology is a value: built by hand, by the generators of `hwmodel.network.topo
 file. Devices are numbered in the order in which they stand among the nodes.
 """
 
-import importlib
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -142,8 +141,9 @@ class Topology(Value):
 
     def graph(self) -> Any:
         """The same as a `networkx.MultiDiGraph`: an edge for each direction of each link."""
-        networkx: Any = importlib.import_module("networkx")
-        graph: Any = networkx.MultiDiGraph(name=self.name)
+        import networkx
+
+        graph: Any = cast(Any, networkx.MultiDiGraph)(name=self.name)
         for node in self.nodes:
             graph.add_node(node.name, kind=node.kind, group=node.group)
         for index, link in enumerate(self.links):

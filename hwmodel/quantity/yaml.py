@@ -6,7 +6,6 @@ tags (`!!binary`, `!!set`), merge keys (`<<`) and keys that stand twice are refu
 line. JSON is YAML too.
 """
 
-import importlib
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -21,10 +20,11 @@ _NUMBERS = ("null", "bool", "int", "float")
 
 def compose(path: str | Path) -> Any:
     """The tree of nodes of a file; each node knows its line. Raises `InputError`."""
-    yaml, where = _yaml(), name_of(path)
-    text = text_of(path)
+    import yaml  # on first use: half of a cold load's time
+
+    where, text = name_of(path), text_of(path)
     try:
-        root = yaml.compose(text, Loader=_loader())
+        root = cast(Any, yaml).compose(text, Loader=_loader())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
@@ -125,8 +125,10 @@ def _scalar(node: Any, where: str | Path) -> Any:
         _tagged(node, where, "str")
     if kind != "null" and len(node.value) > DIGITS:
         _refuse(node, where, f"one of {len(node.value)} digits", "expected a number of fewer")
+    from yaml.constructor import SafeConstructor
+
     try:
-        return getattr(_yaml().constructor.SafeConstructor(), f"construct_yaml_{kind}")(node)
+        return getattr(SafeConstructor(), f"construct_yaml_{kind}")(node)
     except (ValueError, KeyError, OverflowError):  # `!!int x`, `!!bool maybe`
         _refuse(node, where, shown(node.value), f"expected a value of the kind {kind}")
 
@@ -164,10 +166,7 @@ def _refuse(node: Any, where: str | Path, found: str, expected: str = "") -> NoR
     raise InputError(f"{place}: {expected or 'expected less'}, found {found}")
 
 
-def _yaml() -> Any:
-    return importlib.import_module("yaml")  # on first use: half of a cold load's time
-
-
 def _loader() -> Any:
-    yaml = _yaml()
+    import yaml
+
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -12,8 +12,6 @@ operations, so fast scaling puts most of s into width: e_w = alpha, 0.8 in the p
 """
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +69,8 @@ def runtime_coefficients(activations: Array, macs: Array, time: Array) -> tuple[
     time = a activations + b macs, of relative errors, neither coefficient below 0; units are those
     of the arrays.
     """
-    optimize: Any = import_module("scipy.optimize")  # costly, and only a fit needs it
+    from scipy import optimize  # costly, and only a fit needs it
+
     terms = np.stack([activations, macs], axis=1) / np.asarray(time)[:, None]
-    found: Any = optimize.nnls(terms, np.ones(len(terms)))[0]
+    found = optimize.nnls(terms, np.ones(len(terms)))[0]
     return float(found[0]), float(found[1])

@@ -4,7 +4,6 @@
 `answer.to_pandas()` does the latter by columns, without pyarrow. Columns end in their SI unit.
 """
 
-import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ class Framed:
     def to_pandas(self) -> Any:
         """All rows, in pandas; raises `InputError` where it is not installed."""
         try:
-            pandas: Any = importlib.import_module("pandas")
+            import pandas
         except ModuleNotFoundError:
             raise InputError(
                 "to_pandas: expected pandas, found none: pip install 'hwmodel[pandas]'; .table is"

@@ -1,6 +1,5 @@
 """`sweep`: a study evaluated, on this machine's processors or a Dask cluster."""
 
-import importlib
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -144,7 +143,7 @@ def _executor(workers: int, dask: str | None) -> "Generator[Executor | None, Non
 
     if dask is not None:
         try:
-            distributed: Any = importlib.import_module("distributed")
+            import distributed
         except ModuleNotFoundError:
             raise InputError(
                 "--dask: expected dask[distributed], found none: pip install 'hwmodel[cluster]'"

@@ -5,7 +5,6 @@ limits is drawn full, the others pale, and above each group stands the rate that
 predicted to reach. matplotlib is loaded when asked for.
 """
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,16 +24,18 @@ PALE = 0.35
 
 def draw(found: Sequence[Units], path: str | Path) -> None:
     """Write the picture (format by the path's ending)."""
-    figures: Any = importlib.import_module("matplotlib.figure")
+    from matplotlib import figure as figures
+
     head_dims = sorted({each.head_dim for each in found})
-    figure = figures.Figure(figsize=(4 * len(head_dims) + 1, 4), layout="constrained")
+    figure: Any = figures.Figure(figsize=(4 * len(head_dims) + 1, 4), layout="constrained")
     axes: Any = figure.subplots(1, len(head_dims), squeeze=False)[0]
     for axis, head_dim in zip(axes, head_dims, strict=True):
         _panel(axis, [each for each in found if each.head_dim == head_dim])
         axis.set_title(f"head dimension {head_dim}")
     axes[0].set_ylabel("clocks per 128 × 128 scores")
     handles: list[Any] = []
-    patches: Any = importlib.import_module("matplotlib.patches")
+    from matplotlib import patches
+
     for name, colour in COLOURS.items():
         handles.append(patches.Patch(color=colour, label=name))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(COLOURS), frameon=False)

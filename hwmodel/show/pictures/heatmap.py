@@ -1,6 +1,5 @@
 """A heat map of a sweep over two axes, with the regions in which each resource binds."""
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,8 @@ def _outlines(
     axes: Any, sides: NDArray[np.float64], floors: NDArray[np.float64], words: Any
 ) -> None:
     """White lines where neighbours differ, and each region's word where it is widest."""
-    collections: Any = importlib.import_module("matplotlib.collections")
+    from matplotlib import collections
+
     upright = np.argwhere(words[:, 1:] != words[:, :-1])
     level = np.argwhere(words[1:] != words[:-1])
     lines = [[(sides[c + 1], floors[r]), (sides[c + 1], floors[r + 1])] for r, c in upright]

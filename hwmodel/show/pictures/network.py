@@ -5,7 +5,6 @@ inside of them where switches of a layer are linked with each other. matplotlib 
 loaded when asked for.
 """
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +34,19 @@ def draw(topology: Topology, path: Path, matrix: Any = None) -> None:
 
     A link's colour is the time that its fuller direction takes, as a part of the slowest link's.
     """
-    figures: Any = importlib.import_module("matplotlib.figure")
-    colours: Any = importlib.import_module("matplotlib.colors")
-    mappable: Any = importlib.import_module("matplotlib.cm").ScalarMappable
+    from matplotlib import colors as colours
+    from matplotlib import figure as figures
+    from matplotlib.cm import ScalarMappable
+
     known = routes(topology)
     count = len(known.devices)
     sent = np.ones((count, count)) - np.eye(count) if matrix is None else matrix
     seconds = load_bytes(sent, known) / known.bandwidth_bytes_per_s
     places = _places(topology)
-    figure = figures.Figure(figsize=(11, 6.5), layout="constrained")
+    figure: Any = figures.Figure(figsize=(11, 6.5), layout="constrained")
     axes = figure.subplots()
-    scale = colours.Normalize(0, float(seconds.max()) or 1.0)
-    shade = mappable(norm=scale, cmap="viridis_r")
+    scale: Any = colours.Normalize(0, float(seconds.max()) or 1.0)
+    shade = ScalarMappable(norm=scale, cmap="viridis_r")
     for link in topology.links:
         ends = [places[name] for name in link.between]
         used = max(seconds[i] for i in _resources(known, link.between))
@@ -82,14 +82,14 @@ def _places(topology: Topology) -> dict[str, tuple[float, float]]:
 
     Circles where a layer has links of its own; by distance where there are only devices.
     """
-    networkx: Any = importlib.import_module("networkx")
-    graph: Any = networkx.Graph(topology.graph())
+    import networkx
+
+    graph = networkx.Graph(topology.graph())
     if len(topology.devices) == len(topology.nodes):
         spread: Any = networkx.kamada_kawai_layout(graph)
         return {name: (float(x), float(y)) for name, (x, y) in spread.items()}
-    height: dict[str, int] = networkx.multi_source_dijkstra_path_length(
-        graph, set(topology.devices)
-    )
+    far: Any = networkx.multi_source_dijkstra_path_length(graph, set(topology.devices))
+    height: dict[str, int] = {name: int(steps) for name, steps in far.items()}
     layers: list[list[str]] = [[] for _ in range(max(height.values()) + 1)]
     for node in topology.nodes:
         layers[height[node.name]].append(node.name)

@@ -5,7 +5,6 @@ the pair of layers with the strongest affinity, with experts in order of number 
 device: what is kept gathers in the blocks on the diagonal. matplotlib is loaded when asked for.
 """
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ from hwmodel.experts.statistics import Counts, Routing
 
 def draw(routing: Routing, placed: Placement, path: str | Path) -> None:
     """Write the picture (format by the path's ending)."""
-    matplotlib: Any = importlib.import_module("matplotlib")
-    colours_of: Any = importlib.import_module("matplotlib.colors")
-    figures: Any = importlib.import_module("matplotlib.figure")
+    import matplotlib
+    from matplotlib import colors as colours_of
+    from matplotlib import figure as figures
+
     table = np.array(placed.assignment)
-    figure = figures.Figure(figsize=(11, 8), layout="constrained")
+    figure: Any = figures.Figure(figsize=(11, 8), layout="constrained")
     panels = 2 if routing.transitions else 1  # loads alone have no transitions to show
     axes: Any = figure.subplots(panels, 2, height_ratios=(1, 2)[:panels], squeeze=False)
     colours: Any = matplotlib.colormaps["turbo"].resampled(placed.devices)

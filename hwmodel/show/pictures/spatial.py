@@ -5,7 +5,6 @@ each resource is needed, against the whole, and the joules of each component. ma
 when a picture is drawn.
 """
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +100,8 @@ def _machine(axis: Any, hardware: Hardware) -> None:
 
 
 def _box(axis: Any, box: tuple[float, float, float, float], words: str, colour: str) -> None:
-    patches: Any = importlib.import_module("matplotlib.patches")
+    from matplotlib import patches
+
     x, y, width, height = box
     axis.add_patch(patches.Rectangle((x, y), width, height, color=colour, alpha=0.85))
     axis.text(

@@ -5,7 +5,6 @@ sending the image and of the best cut over link rates, with the crossovers marke
 loaded when asked for.
 """
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ COLOURS = {"device": "#0072B2", "link": "#E69F00", "server": "#009E73"}
 
 def draw(found: Splits, rate: int, title: str, path: Path) -> None:
     """Write one picture of splits at many link rates; the left panel at that of position `rate`."""
-    figures: Any = importlib.import_module("matplotlib.figure")
-    figure = figures.Figure(figsize=(12, 4.8), layout="constrained")
+    from matplotlib import figure as figures
+
+    figure: Any = figures.Figure(figsize=(12, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     _bars(left, found, rate)
     _lines(right, found)

@@ -5,7 +5,6 @@ stay with their resource in every picture; scales of numbers are viridis. matplo
 a picture is asked for, without any window system.
 """
 
-import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,8 @@ FEW_DECADES = 50.0
 
 def figure(width: float, height: float) -> Any:
     """An empty figure, in inches."""
-    figures: Any = importlib.import_module("matplotlib.figure")
+    from matplotlib import figure as figures
+
     return figures.Figure(figsize=(width, height), layout="constrained")
 
 
@@ -131,7 +131,8 @@ def plain_axes(axes: Any) -> None:
 
 def number_axis(axis: Any, dimension: str | None, name: str, *, log: bool = False) -> None:
     """Ticks in units that people read, and a label that names quantity and unit."""
-    tickers: Any = importlib.import_module("matplotlib.ticker")
+    from matplotlib import ticker as tickers
+
     if log:
         (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
     axis.set_label_text(with_unit(name, dimension))

@@ -1,6 +1,5 @@
 """A tornado chart: how far time and energy swing with each number of a machine."""
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -66,7 +65,8 @@ def tornado(found: Swings, path: str | Path | None = None, *, ax: Any = None) ->
     drawn, across = panels(size, len(rows), ax)
     for axes, (name, base, swings) in zip(across, rows, strict=True):
         _panel(axes, name, base, swings, tallest)
-    patch: Any = importlib.import_module("matplotlib.patches").Patch
+    from matplotlib.patches import Patch as patch
+
     sides = ((PALETTE[3], "lower"), (PALETTE[0], "higher"))
     keys = [patch(color=colour, label=f"number {found.swing:.0%} {side}") for colour, side in sides]
     look: dict[str, Any] = {"loc": "outside lower center", "ncols": 2, "frameon": False}

@@ -1,0 +1,4 @@
+from collections.abc import Mapping
+
+class DataFrame:
+    def __init__(self, data: Mapping[str, object]) -> None: ...

@@ -20,7 +20,7 @@ from hwmodel.einsum.distribution import expected_tiles as expected_tiles
 from hwmodel.einsum.distribution import touched_members as touched_members
 from hwmodel.einsum.known import known, of_form
 from hwmodel.einsum.operators import OPERATORS
-from hwmodel.einsum.space import extent, larger, region, smaller
+from hwmodel.einsum.space import extent, free_ranks, larger, product_of, region, smaller
 from hwmodel.quantity.dtypes import bytes_of, dtype
 from hwmodel.quantity.units import Amount
 
@@ -214,10 +214,30 @@ def footprint(tensor: str, cascade: Cascade) -> Amount:
     A tensor that is recurrent along a rank keeps one slice: each step overwrites the one before.
     """
     widest: Amount | None = None
+    products = _as_products(cascade, tensor)
+    if products is not None:
+        for ranks in products:
+            count = product_of(ranks, cascade)
+            widest = count if widest is None else larger(widest, count)
+        return elements(tensor, cascade) if widest is None else widest
     for position, access in _slices(cascade, tensor):
         count = touched(access, cascade.einsums[position], cascade)
         widest = count if widest is None else larger(widest, count)
     return elements(tensor, cascade) if widest is None else widest
+
+
+@of_form
+def _as_products(cascade: Cascade, tensor: str) -> tuple[tuple[str, ...], ...] | None:
+    """The ranks whose product each access of a tensor reaches; None where one reaches less."""
+    found: list[tuple[str, ...]] = []
+    for position, access in _slices(cascade, tensor):
+        einsum = cascade.einsums[position]
+        axes = _plain_axes(cascade, access, einsum.expression)
+        free = None if axes is None or einsum.bands else free_ranks(cascade, axes)
+        if free is None:
+            return None
+        found.append(free)
+    return tuple(dict.fromkeys(found))
 
 
 @of_form

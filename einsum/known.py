@@ -27,7 +27,7 @@ def known(
     ) -> Callable[Concatenate[Cascade, P], R]:
         @wraps(function)
         def call(cascade: Cascade, *more: P.args, **given: P.kwargs) -> R:
-            key = (function, *more, *given.items())
+            key = (function, more, *given.items()) if given else (function, more)
             answer = cascade.known.get(key, _UNKNOWN)
             if answer is _UNKNOWN:
                 answer = function(cascade, *more, **given)
@@ -51,7 +51,7 @@ def of_form(
     @wraps(function)
     def call(cascade: Cascade, *more: P.args, **given: P.kwargs) -> R:
         kept = cascade.form.known
-        key = (function, *more, *given.items())
+        key = (function, more, *given.items()) if given else (function, more)
         answer = kept.get(key, _UNKNOWN)
         if answer is _UNKNOWN:
             answer = kept[key] = function(cascade, *more, **given)
@@ -62,7 +62,12 @@ def of_form(
 
 def at_one_size(cascade: Cascade) -> bool:
     """Whether all numbers of a cascade are single ones; one with bands is taken not to be."""
-    sizes = (rank.size for rank in cascade.ranks.values())
-    shares = (share for each in cascade.einsums for share in (each.density, each.probability))
-    numbers = (*sizes, *shares, *(each.bands for each in cascade.einsums if each.bands))
-    return all(isinstance(number, (int, float)) for number in numbers)
+    if not all([isinstance(rank.size, (int, float)) for rank in cascade.ranks.values()]):
+        return False
+    return not any(
+        [
+            each.bands or not isinstance(share, (int, float))
+            for each in cascade.einsums
+            for share in (each.density, each.probability)
+        ]
+    )

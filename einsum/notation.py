@@ -41,7 +41,7 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.reader import error_at, read
 from hwmodel.einsum.template import Template
-from hwmodel.einsum.verify import SIZE_RULES, STRUCTURE_RULES, verify
+from hwmodel.einsum.verify import STRUCTURE_RULES, verify, verify_sizes
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import printable, shown
 from hwmodel.quantity.reading import TEXT_CHARACTERS
@@ -103,7 +103,7 @@ def _bound(
 ) -> Cascade:
     """The text's cascade; one and the same wherever all sizes are single ones and the same."""
     cascade = template(text, name).bind(dict(sizes), dict(dtypes), name=name)
-    verify(cascade, SIZE_RULES)
+    verify_sizes(cascade)
     return cascade
 
 

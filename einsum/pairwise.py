@@ -29,7 +29,7 @@ from hwmodel.einsum.cascade import (
     Stage,
     Tensor,
 )
-from hwmodel.einsum.known import at_one_size, known
+from hwmodel.einsum.known import at_one_size, known, of_form
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.structure import Reductions, factors, plain
 
@@ -45,9 +45,19 @@ class _Step:
     ranks: tuple[str, ...]
 
 
-@known(keep=at_one_size)
 def pairwise(cascade: Cascade) -> Cascade:
     """The cascade with every such product as a chain; the same cascade where there is none."""
+    return _chained(cascade) if _is_long(cascade) else cascade
+
+
+@of_form
+def _is_long(cascade: Cascade) -> bool:
+    """Whether any Einsum is a product of so many tensors."""
+    return any(_steps(e.output, e.expression, e.reductions) for e in cascade.einsums)
+
+
+@known(keep=at_one_size)
+def _chained(cascade: Cascade) -> Cascade:
     einsums: list[Einsum] = []
     tensors = dict(cascade.tensors)
     for einsum in cascade.einsums:

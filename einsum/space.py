@@ -39,12 +39,12 @@ class Axis:
 
 def extent(ranks: Iterable[str], cascade: Cascade) -> Amount:
     """Points of the product of ranks: parts of a partition together count their parent once."""
+    names = tuple(ranks)
+    free = free_ranks(cascade, names)
+    if free is not None:
+        return product_of(free, cascade)
     answer: Amount = 1
-    left: list[str] = list(dict.fromkeys(ranks))
-    if _is_free(cascade, tuple(left)):
-        for name in left:
-            answer = answer * cascade.ranks[name].size
-        return answer
+    left: list[str] = list(dict.fromkeys(names))
     while left:
         rank = cascade.ranks[left[0]]
         taken, size = [rank.name], rank.size
@@ -63,12 +63,26 @@ def extent(ranks: Iterable[str], cascade: Cascade) -> Amount:
 
 
 @of_form
-def _is_free(cascade: Cascade, ranks: tuple[str, ...]) -> bool:
-    """Whether no rank of a product depends on data, is drawn from by another, or is a part."""
-    chosen = [cascade.ranks[name] for name in ranks]
+def free_ranks(cascade: Cascade, ranks: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Ranks, each once, of which a space is the plain product.
+
+    None where one is a part of another, or where any rank of the cascade depends on data.
+    """
+    chosen = [cascade.ranks[name] for name in dict.fromkeys(ranks)]
     if any(rank.parent is not None and rank.parent in cascade.ranks for rank in chosen):
-        return False
-    return all(rank.distribution is None for rank in chosen)
+        return None
+    if any(rank.distribution is not None for rank in cascade.ranks.values()):
+        return None
+    return tuple(rank.name for rank in chosen)
+
+
+def product_of(ranks: tuple[str, ...], cascade: Cascade) -> Amount:
+    """The product of the sizes of ranks."""
+    sizes = cascade.ranks
+    answer: Amount = 1
+    for name in ranks:
+        answer = answer * sizes[name].size
+    return answer
 
 
 def region(einsum: Einsum, cascade: Cascade, ranks: Sequence[str] | None = None) -> Amount:
@@ -161,8 +175,9 @@ def _banded(
 
 def _unbanded(looped: Sequence[str], cascade: Cascade, ranks: tuple[str, ...]) -> Amount:
     """The product of free ranks; a member counts only if the data of those looped over touch it."""
-    if not _any_spread(cascade):
-        return extent(ranks, cascade)
+    free = free_ranks(cascade, ranks)
+    if free is not None:
+        return product_of(free, cascade)
     answer: Amount = 1
     plain = list(ranks)
     for name in looped:
@@ -171,11 +186,6 @@ def _unbanded(looped: Sequence[str], cascade: Cascade, ranks: tuple[str, ...]) -
             answer = answer * touched_members(spread, cascade.ranks[spread.over].size)
             plain.remove(spread.over)
     return answer * extent(plain, cascade)
-
-
-@of_form
-def _any_spread(cascade: Cascade) -> bool:
-    return any(rank.distribution is not None for rank in cascade.ranks.values())
 
 
 def _outermost(parts: Sequence[str], among: Sequence[str], cascade: Cascade) -> bool:

@@ -244,20 +244,17 @@ def row_operation(cascade: Cascade) -> RowOperation | None:
     form = _rows_and_columns(cascade)
     if form is None:
         return None
-    rows, cols = form
-    found = passes(cascade)
+    rows, cols, again = form
     operations: dict[tuple[str, str], Amount] = {}
     for einsum in cascade.einsums:
         for key, count in operation_counts(einsum, cascade).items():
             operations[key] = operations.get(key, 0) + count
-    inputs = cascade.inputs
-    over = {rank for col in cols for rank in (col, cascade.ranks[col].parent)}
     return RowOperation(
         rows=extent(rows, cascade),
         cols=extent(cols, cascade),
-        inputs=inputs,
+        inputs=cascade.inputs,
         outputs=cascade.outputs,
-        passes=max((n for (r, t), n in found.items() if t in inputs and r in over), default=1),
+        passes=again,
         operations=operations,
     )
 
@@ -268,8 +265,14 @@ def is_row_operation(cascade: Cascade) -> bool:
 
 
 @of_form
-def _rows_and_columns(cascade: Cascade) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    return _row_form(_forms(cascade), _families(cascade))
+def _rows_and_columns(cascade: Cascade) -> tuple[tuple[str, ...], tuple[str, ...], int] | None:
+    """Ranks of rows and of columns, and how often an input's row is traversed."""
+    found = _row_form(_forms(cascade), _families(cascade))
+    if found is None:
+        return None
+    over = {rank for col in found[1] for rank in (col, cascade.ranks[col].parent)}
+    inputs, every = cascade.inputs, passes(cascade).items()
+    return *found, max((n for (r, t), n in every if t in inputs and r in over), default=1)
 
 
 def _forms(cascade: Cascade) -> tuple[Form, ...]:

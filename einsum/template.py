@@ -113,9 +113,9 @@ class Template:
 
     def bind(self, sizes: Mapping[str, Amount], dtypes: Mapping[str, str], *, name: str) -> Cascade:
         """The cascade at these sizes and dtypes (`"*"` stands for every tensor not named)."""
-        known = {form.name for form in self.ranks} | set(self.parameters)
         for given in sizes:
-            if given not in known:
+            if given not in self.by_name and given not in self.parameters:
+                known = {*self.by_name, *self.parameters}
                 raise UnknownNameError(
                     f"size in cascade {name!r}, a rank or parameter:", given, known
                 )
@@ -139,6 +139,11 @@ class Template:
                 form = self._forms[formats] = cascade.form
             cascade.told(form)
         return cascade
+
+    @cached_property
+    def by_name(self) -> Mapping[str, RankForm]:
+        """The ranks by their names."""
+        return {form.name: form for form in self.ranks}
 
     @cached_property
     def _is_of_one_form(self) -> bool:
@@ -184,7 +189,7 @@ class _Extents:
     """Sizes by name, worked out on demand: given, declared, or from the parts of a partition."""
 
     def __init__(self, template: Template, sizes: Mapping[str, Amount], name: str) -> None:
-        self._forms = {form.name: form for form in template.ranks}
+        self._forms = template.by_name
         self._where = f"cascade {name!r}"
         self._pending: set[str] = set()
         self._known: dict[str, Amount] = {

@@ -8,6 +8,7 @@ found and where. `notation.parse` applies the rules by itself; cascades built by
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -51,6 +52,30 @@ def verify(cascade: Cascade, rules: Iterable[Rule] | None = None) -> None:
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise InputError(f"cascade {cascade.name!r}: {found[0]}{more}")
+
+
+def verify_sizes(cascade: Cascade) -> None:
+    """`verify` with what the numbers decide; whole sizes of free ranks are seen at a glance."""
+    if _is_free(cascade):
+        sizes = [rank.size for rank in cascade.ranks.values()]
+        if all([type(size) is int and size > 0 for size in sizes]):
+            most = math.prod(cast(list[int], sizes))
+            if most.bit_length() <= MOST_BITS:
+                return
+    verify(cascade, SIZE_RULES)
+
+
+@of_form
+def _is_free(cascade: Cascade) -> bool:
+    """Whether every rank stands for itself, and every Einsum computes all points of its space."""
+    ranks, einsums = cascade.ranks.values(), cascade.einsums
+    shares = [share for einsum in einsums for share in (einsum.density, einsum.probability)]
+    return (
+        all(rank.parent is None and rank.distribution is None for rank in ranks)
+        and not any(einsum.bands for einsum in einsums)
+        and all(isinstance(share, float) and share == 1 for share in shares)
+        and not _irregular(cascade)
+    )
 
 
 def _accesses(cascade: Cascade) -> Iterator[tuple[Einsum, Access]]:

@@ -1,6 +1,7 @@
 """From measured rows to a calibration file: every family fitted in turn, on the fitting half alone.
 
     python -m hwmodel.validation.calibrate h200 [--family NAME ...] [--boards HASH ...] [--out FILE]
+                                                [--table FILE.nccl.csv]
 
 Families are fitted library by library, those that others contain first (a mixture-of-experts layer
 runs row kernels). Each is fitted five times more with one fold left out, for the errors that are
@@ -41,6 +42,7 @@ from hwmodel.validation.rows import (
     read_rows,
     sittings,
 )
+from hwmodel.validation.tables import nccl_rows
 
 COLLECTIVE = "collective"
 ORDER = (
@@ -213,10 +215,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("device")
     parser.add_argument("--family", nargs="+", help="families to fit (default: all)")
     parser.add_argument("--boards", nargs="+", help="fit on the rows of these boards alone")
+    parser.add_argument("--table", type=Path, help="published rows of collectives to fit to too")
     parser.add_argument("--out", type=Path, help="a calibration file to write the families into")
     options = parser.parse_args(arguments)
     hardware = device(options.device)
     rows = measured_rows(hardware.name, options.boards)
+    rows += nccl_rows(options.table) if options.table else []
     for name in options.family or ():
         if name not in order(rows):
             raise UnknownNameError("family", name, order(rows))

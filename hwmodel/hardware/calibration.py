@@ -34,6 +34,7 @@ class Family(Value):
     `interval` is (low, high): 90 % of measured times lie between those multiples of the predicted
     time; `intervals` are those of number formats with rows enough of their own. `ranges` are the
     sizes that the fit saw: (least, most) by argument; `formats` the number formats (none: of any).
+    `source` says what it was fitted to, where that is not what the calibration's says.
     """
 
     parameters: dict[str, Parameter]
@@ -43,6 +44,7 @@ class Family(Value):
     ranges: dict[str, tuple[float, float]] = Field(default={})
     formats: tuple[str, ...] = ()
     rows: int = Field(default=0, ge=0)
+    source: str = ""
 
     @property
     def values(self) -> dict[str, float]:
@@ -139,18 +141,25 @@ def stretched(
     return where(factor > 1, lower, low), where(factor > 1, upper, high)
 
 
-def inherited(calibration: Calibration, device: str, *, of: str, power: float) -> Calibration:
+def inherited(
+    calibration: Calibration, device: str, *, of: str, power: float, own: Calibration | None = None
+) -> Calibration:
     """A relative's calibration for a device without measurements: wider, and saying so.
 
-    `of` names the relative for people. Efficiencies are shares of the device's own datasheet
-    numbers, so they carry over; latencies are multiples of its own.
+    `of` names the relative for people; families that are the device's `own` stay. Efficiencies are
+    shares of the device's own datasheet numbers, so they carry over; latencies are multiples of its
+    own.
     """
     changes = {
         "name": device,
         "device": device,
         "source": f"inherited from {of} ({calibration.name})",
-        "families": {n: _inherited(f, power) for n, f in calibration.families.items()},
-        "versions": {},
+        "families": {
+            **{n: _inherited(f, power) for n, f in calibration.families.items()},
+            **(own.families if own else {}),
+        },
+        "versions": own.versions if own else {},
+        "date": own.date if own else calibration.date,
     }
     return Calibration.build(dict(calibration) | changes, where=device)
 

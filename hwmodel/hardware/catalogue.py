@@ -82,19 +82,23 @@ def _shipped(name: str) -> Hardware:
 
 
 def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
-    """The device with the calibration of its folder, else that of its name, else the priors."""
+    """The device with the calibration of its folder, else that of its name, else the priors.
+
+    A shipped file may hold some families alone: a relative's stand in for the others.
+    """
     shipped = CATALOGUE / "calibration"
     places = [shipped / f"{hardware.name.lower()}.yaml", shipped / f"{PRIORS}.yaml"]
     if beside is not None:
         places.insert(0, beside / "calibration.yaml")
     found = next((path for path in places if path.is_file()), None)
     relative = None if beside is not None else RELATIVES.get(hardware.architecture)
-    unmeasured = found is None or found.stem == PRIORS
-    if relative not in (None, hardware.name.lower()) and unmeasured:
+    if relative not in (None, hardware.name.lower()):
+        own = None if found is None or found.stem == PRIORS else load_calibration(found)
         near = _shipped(str(relative))
         assert near.calibration is not None
         power = WIDER if near.architecture == hardware.architecture else WIDEST
-        passed = inherited(near.calibration, hardware.name, of=near.title, power=power)
+        told = {"of": near.title, "power": power, "own": own}
+        passed = inherited(near.calibration, hardware.name, **told)
         return hardware.but(calibration=passed)
     return hardware if found is None else hardware.but(calibration=load_calibration(found))
 

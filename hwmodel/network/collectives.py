@@ -91,8 +91,8 @@ def _on_one_switch(op: str, size: Amount, ranks: Amount, hardware: Hardware) -> 
         _interval(op, sizes, family),
         sizes,
         assumptions=(
-            f"collectives: calibration {hardware.calibration.name}; NCCL, one switch, out of place,"
-            " in a CUDA graph",
+            f"collectives: {family.source or f'calibration {hardware.calibration.name}'}; NCCL, one"
+            " switch, out of place, in a CUDA graph",
         ),
         warnings=() if family.origin == "measured" else (PRIORS,),
     )

@@ -7,6 +7,8 @@ A collective costs its slowest rank `messages x latency + bytes / bandwidth` in 
 full-duplex link; the reduction itself runs at the link's pace. What is added are causes seen on two
 H200s (NCCL 2.28, 2026-11-22), with parameters in the calibration's family "collective":
 
+- Small buffers are too few for all of the kernel's threads: up to 16 KiB each byte costs a little
+  more, until all take part.
 - Protocols. Simple signals each chunk behind a fence; LL and LL128 send a flag with the data (NCCL,
   src/device: prims_simple.h, prims_ll.h, prims_ll128.h), so that they start sooner and carry less.
   The two could not be told apart; they are one. The fastest is taken, size by size.
@@ -60,7 +62,11 @@ KEEPERS = ("all_gather", "all_to_all")
 """Operations that copy the part that a rank keeps."""
 
 IN_SWITCH = 13
-"""Latencies of the link before a switch's sums flow: 25 us of 1.9 (NCCL, src/graph/tuning.cc)."""
+"""Latencies of the link before a switch's sums flow, where a calibration has no number of its own:
+25 us of 1.9 (NCCL, src/graph/tuning.cc)."""
+
+RAMP_BYTES = 16 * 1024
+"""Bytes of a buffer from which on all threads of the kernel take part."""
 
 VECTOR_BYTES = 16
 """Bytes of the widest load or store, which must be aligned to them."""
@@ -127,22 +133,26 @@ def on_one_switch(
         start_s = hardware.launch.graph_s * _own(f"start{ending}", op, parameters, default=0.0)
         share = _own(f"link{ending}", op, parameters) / slower
         way_s = latency_s * _own(f"latency{ending}", op, parameters)
-        wire, start = f"link:{protocol}", f"start:{protocol}"
+        ramp_s = hardware.launch.graph_s * _own("ramp", op, parameters, default=0.0)
+        wire, start, ramp = (f"{name}:{protocol}" for name in ("link", "start", "ramp"))
+        waits = {start: (1, start_s), **kept}
+        if ending:
+            waits[ramp] = (least((size, RAMP_BYTES)) / RAMP_BYTES, ramp_s)
         rates = Rates(
             messages={wire: (way_s, link.bandwidth_bytes_per_s * share)},
-            slots={start: ("link", start_s), **{name: ("link", each) for name, (_, each) in kept}},
+            slots={name: ("link", each) for name, (_, each) in waits.items()},
         )
-        slots = {start: 1, **{name: count for name, (count, _) in kept}}
+        slots = {name: count for name, (count, _) in waits.items()}
         found.append(Way(algorithm, Work(messages={wire: sent}, slots=slots), rates))
-    return [*found, *_in_switch(op, size, ranks, link)]
+    return [*found, *_in_switch(op, size, ranks, link, parameters.get("switch", IN_SWITCH))]
 
 
-def _in_switch(op: str, size: Amount, ranks: Amount, link: Link) -> list[Way]:
+def _in_switch(op: str, size: Amount, ranks: Amount, link: Link, latencies: float) -> list[Way]:
     """An all_reduce that the switch adds up, where it can and for more than two ranks."""
     if op != "all_reduce" or link.reduction_bytes_per_s is None:
         return []
     rate = least((link.reduction_bytes_per_s, link.bandwidth_bytes_per_s))
-    rates = Rates(messages={"link:NVLS": (IN_SWITCH / 2 * link.latency_s, rate)})
+    rates = Rates(messages={"link:NVLS": (latencies / 2 * link.latency_s, rate)})
     sent = Work(messages={"link:NVLS": (2, size + ceil_div(size, ranks))})
     return [Way("nvls", sent, rates, np.asarray(ranks)[()] > 2)]
 
@@ -183,10 +193,10 @@ def _narrow(op: str, size_bytes: Amount, ranks: Amount, parameters: Mapping[str,
 
 def _kept(
     op: str, size: Amount, ranks: Amount, link: Link, parameters: Mapping[str, float]
-) -> list[tuple[str, tuple[Amount, Amount]]]:
+) -> dict[str, tuple[Amount, Amount]]:
     """The copy of the part that a rank keeps: its bytes as a slot, and seconds of each."""
     if op not in KEEPERS or "kept" not in parameters:
-        return []
+        return {}
     rate = link.bandwidth_bytes_per_s * parameters["kept"]
     copied = ceil_div(size, ranks) * _narrow(op, size, ranks, parameters)
-    return [("kept", (copied, 1 / rate))]
+    return {"kept": (copied, 1 / rate)}

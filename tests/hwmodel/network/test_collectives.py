@@ -51,6 +51,9 @@ SENT_OF_FOUR = {"all_reduce": 6, "all_gather": 3, "reduce_scatter": 3, "all_to_a
 RING = H200.but(link={"reduction_bytes_per_s": None})
 """The same behind a switch that adds nothing up."""
 
+LARGE = H200.but(link={"max_devices": 32})
+"""The same behind a switch that joins more than were measured."""
+
 MEASURED_OVER_LINK = {
     **{"all_reduce": 1.27, "all_gather": 1.38, "reduce_scatter": 1.40},
     **{"all_to_all": 1.33, "p2p": 1.215},
@@ -102,7 +105,7 @@ def test_two_ranks_and_small_buffers_are_added_up_in_a_ring() -> None:
 
 
 def test_sends_to_several_peers_have_the_widest_interval() -> None:
-    found = [estimate(op, 2**20, 8, H200) for op in ("all_gather", "all_to_all")]
+    found = [estimate(op, 2**26, 32, LARGE) for op in ("all_gather", "all_to_all")]
     widths = [float(e.time_high_s / e.time_low_s) for e in found]
     assert widths[1] == pytest.approx(widths[0] ** (6 / 4))  # four times the ranks: 2 powers more
 
@@ -130,14 +133,14 @@ def test_sends_to_all_peers_wait_once_and_steps_of_a_ring_each() -> None:
 
 
 def test_more_ranks_than_measured_have_a_wider_interval() -> None:
-    two, four = (estimate("all_gather", 2**20, ranks, H200) for ranks in (2, 4))
-    both = estimate("all_gather", 2**20, np.array([2.0, 4.0]), H200)
-    narrow, wide = (float(e.time_high_s / e.time_low_s) for e in (two, four))
+    near, far = (estimate("all_gather", 2**20, ranks, LARGE) for ranks in (8, 16))
+    both = estimate("all_gather", 2**20, np.array([8.0, 16.0]), LARGE)
+    narrow, wide = (float(e.time_high_s / e.time_low_s) for e in (near, far))
     assert wide == pytest.approx(narrow**3)  # twice the ranks: a power more than at the edge
     assert_allclose(both.time_high_s / both.time_low_s, [narrow, wide])
-    assert two.warnings == ()
-    (told,) = four.warnings
-    assert told.startswith(f"{EXTRAPOLATED}: collective: ranks 4 is 2 times outside 1 to 2")
+    assert near.warnings == ()
+    (told,) = far.warnings
+    assert told.startswith(f"{EXTRAPOLATED}: collective: ranks 16 is 2 times outside 1 to 8")
 
 
 def test_bytes_are_those_of_all_ranks() -> None:
@@ -197,11 +200,12 @@ def test_more_ranks_than_were_measured_widen_the_interval_and_warn() -> None:
 
 
 def test_more_ranks_on_one_switch_than_were_measured_warn() -> None:
-    assert not estimate("all_reduce", 2**20, 2, H200).extrapolated
-    assert estimate("all_reduce", 2**20, 8, H200).extrapolated
-    (told,) = estimate("all_reduce", 2**20, 8, H200).warnings
+    assert not estimate("all_reduce", 2**20, 8, H200).extrapolated
+    assert estimate("all_reduce", 2**20, 9, LARGE).extrapolated
+    (told,) = estimate("all_reduce", 2**20, 9, LARGE).warnings
     assert told.startswith(EXTRAPOLATED)
-    assert estimate("p2p", 2**20, np.array([2.0, 4.0]), H200).extrapolated.tolist() == [False, True]
+    p2p = estimate("p2p", 2**20, np.array([8.0, 9.0]), LARGE)
+    assert p2p.extrapolated.tolist() == [False, True]
 
 
 def test_boxes_are_joined_by_the_hierarchical_form() -> None:

@@ -52,6 +52,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "moe": HEAD + SHAPE_COLUMNS["moe"] + ("experts_touched", "largest_expert_rows", *TIMED),
     "rows": HEAD + SHAPE_COLUMNS["rows"] + TIMED,
     "reduce": HEAD + SHAPE_COLUMNS["reduce"] + TIMED,
+    "gemm_thin": HEAD + SHAPE_COLUMNS["gemm"] + TIMED,
     "llm": HEAD + SHAPE_COLUMNS["llm"] + ("experts_touched", "largest_expert_rows", *TIMED),
     "collective": HEAD + SHAPE_COLUMNS["collective"] + TIMED,
     "energy": HEAD + EVERY_SHAPE + ("experts_touched", *ENERGY),
@@ -79,6 +80,8 @@ def file_of(row: Mapping[str, Any]) -> str:
     stage = str(row["stage"]).removeprefix("triton-")
     if stage in ("energy", "counters", "launches", "probes", "llm"):
         return stage
+    if stage == "gemm-thin":
+        return "gemm_thin"
     return "rows" if row["family"] in ROW_KERNELS else str(row["family"])
 
 

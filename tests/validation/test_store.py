@@ -38,10 +38,13 @@ def test_rows_come_back_as_they_were_measured(tmp_path: Path) -> None:
         row(dtype="bf16", M=1, N=2, K=3, time_s=1.234567e-6, flushed=True, sustained_time_s=None),
         row(stage="anchors", dtype="fp8", M=4, N=16, K=16, time_s=2e-6, flushed=False),
         row(stage="rows", family="gelu", dtype="bf16", rows=2, cols=5, time_s=3e-6),
+        row(stage="gemm-thin", dtype="bf16", M=1, N=1, K=3, time_s=4e-6),
         row(stage="moe", family="moe", dtype="bf16", error="refused"),
     ]
     (run / "rows.jsonl").write_text("\n".join(lines) + "\n")
-    assert write_sitting(run, "toy", data=data) == {"gemm": 2, "refused": 1, "rows": 1}
+    assert write_sitting(run, "toy", data=data) == {
+        "gemm": 2, "gemm_thin": 1, "refused": 1, "rows": 1,
+    }  # fmt: skip
     table = read_rows("toy", "gemm", data=data)
     assert table["time_s"].to_list() == [1.2346e-6, 2e-6]
     assert table["flushed"].to_list() == [1, 0]
@@ -78,7 +81,9 @@ def test_there_are_enough_rows_from_enough_boards() -> None:
 
 def cases(name: str) -> list[tuple[Case, dict[str, float]]]:
     table = read_rows("h200", name)
-    shape_columns = [column for column in SHAPE_COLUMNS[name] if column in table.columns]
+    shape_columns = [
+        column for column in SHAPE_COLUMNS[name.removesuffix("_thin")] if column in table.columns
+    ]
     return [
         (
             Case(
@@ -90,7 +95,7 @@ def cases(name: str) -> list[tuple[Case, dict[str, float]]]:
     ]
 
 
-@pytest.mark.parametrize("name", ["gemm", "attention", "moe", "rows"])
+@pytest.mark.parametrize("name", ["gemm", "gemm_thin", "attention", "moe", "rows"])
 def test_no_row_is_faster_than_the_datasheet(name: str) -> None:
     for case, measured in cases(name):
         flop, inputs, _ = work(case)
@@ -99,7 +104,7 @@ def test_no_row_is_faster_than_the_datasheet(name: str) -> None:
             assert inputs / measured["time_s"] <= DRAM_BYTES_PER_S, case
 
 
-@pytest.mark.parametrize("name", TIMED)
+@pytest.mark.parametrize("name", [*TIMED, "gemm_thin"])
 def test_times_are_positive_and_their_spread_is_ordered(name: str) -> None:
     table = read_rows("h200", name)
     # A long step has two or three replays, whose percentiles interpolate around the median.

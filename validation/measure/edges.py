@@ -30,6 +30,9 @@ NORMS, ELEMENTWISE = ("softmax", "rmsnorm", "layernorm"), ("copy", "add", "gelu"
 NARROW_COLS, MOST_NARROW_ROWS = 63, 4_000_000
 SMALL_BYTES = (1 << 10, 4 << 20)
 FEW_ROWS, LONG_COLS = 132, (1 << 12, 1 << 20)
+THIN, MANY = 127, (128, 1 << 17)
+DEEP, LONG_DOT = (16, 1 << 15), (1 << 10, 1 << 26)
+"""Terms of a thin product's sum, and of a dot product's."""
 OUTPUTS, REDUCED = 4096, (1 << 10, 1 << 28)
 MOST_REDUCED_BYTES = 1.1e9
 ROW_SCALES = ("cublas-row-scales", "cublas-row-scales-fast-accum")
@@ -83,6 +86,18 @@ def draw_long(rng: np.random.Generator, family: str) -> Case:
     step = 1 if odd(rng) else 64
     shape = {"rows": tokens(rng, 1, FEW_ROWS, odd(rng)), "cols": size(rng, *LONG_COLS, step)}
     return Case(family, "torch", row_dtype(rng), shape)
+
+
+def draw_thin(rng: np.random.Generator) -> Case:
+    """A product of 1 to 127 rows, or columns, or both; a quarter of these counts are one."""
+    uneven = odd(rng)
+    step = 1 if uneven else 8
+    few = [1 if rng.random() < 0.25 else tokens(rng, 1, THIN, uneven) for _ in range(2)]
+    many = size(rng, *MANY, step)
+    kind = rng.integers(4)
+    m, n = ((many, few[0]), (few[0], many), (few[0], few[1]), (1, 1))[kind]
+    k = size(rng, *(DEEP if kind < 2 else LONG_DOT), step)
+    return Case("gemm", "cublas", row_dtype(rng), {"M": m, "N": n, "K": k})
 
 
 def draw_reduce(rng: np.random.Generator) -> Case:
@@ -161,4 +176,5 @@ def edge_streams(seed: int) -> dict[str, Iterator[Case]]:
         "gqa-wide": round_robin([*decode, *decode, *prefill]),
         "fp8-grouped": drawn("moe8", draw_grouped),
         "fp8-odd": odd_fp8(),
+        "gemm-thin": drawn("thin", draw_thin),
     }

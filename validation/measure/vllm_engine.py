@@ -23,8 +23,9 @@ scheduler are in the mean those between steps. Each call is recorded with what i
 - *Busy*: a few steps of some batches run under torch's profiler (CUPTI); those are no timed rows.
 - *Joules*: the boards' counters over a run of steps, where it lasts half a second.
 
-vLLM 0.22 (V1 engine). Token ids are random: weights are too, and a router of random weights spreads
-random tokens over experts (`--experts` counts how many are reached, in eager mode, three layers).
+vLLM 0.22 (V1 engine). Token ids and weights are random. vLLM's own random weights send all tokens
+of some models to the same experts, so routers are given larger ones (`spread_routers`); `--experts`
+counts the experts that are reached, in eager mode, three layers.
 """
 
 # pyright: basic, reportMissingImports=false
@@ -124,6 +125,8 @@ class Run:
         """The engine, then series of steps while there is time."""
         options = self.options
         self.engine = self.start()
+        routers = self.engine.collective_rpc("spread_routers")[0]
+        self.say(f"{routers} routers with weights of their own")
         if options.experts:
             return self.count_experts()
         until = self.begin + options.seconds

@@ -8,6 +8,10 @@ one GPU and in processes of their own with more, and is called through `engine.c
 
 from typing import Any
 
+ROUTER_DEVIATION = 40.0
+"""Of a router's weights: vLLM draws those of the norm before it from +-1e-3, so that each of 2048
+inputs is some 6e-4, and scores then deviate by 40 * 6e-4 * sqrt(2048), about 1."""
+
 
 class WorkerParts:
     """Traces, memory and routed experts of one worker."""
@@ -45,6 +49,26 @@ class WorkerParts:
             "reserved_bytes": torch.cuda.memory_reserved(),
             "free_bytes": torch.cuda.mem_get_info()[0],
         }
+
+    def spread_routers(self, deviation: float = ROUTER_DEVIATION) -> int:
+        """Gives every router weights that spread tokens over experts; answers how many there are.
+
+        The weights that vLLM draws are so small that scores tie in bf16, or that a bias (of the
+        same size) decides for every token: all of them then choose the same experts.
+        """
+        model: Any = self.model_runner.model  # type: ignore[attr-defined]
+        routers = [
+            module
+            for name, module in model.named_modules()
+            if name.rsplit(".", 1)[-1] in ("gate", "router") and hasattr(module, "weight")
+        ]
+        for router in routers:
+            router.weight.data.normal_(0.0, deviation)
+            for name in ("bias", "e_score_correction_bias"):
+                bias = getattr(router, name, None)
+                if bias is not None:
+                    bias.data.zero_()
+        return len(routers)
 
     def routes_begin(self) -> int:
         """Has every router count the experts that it chooses; answers the number of routers."""

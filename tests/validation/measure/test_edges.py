@@ -84,3 +84,14 @@ def test_fp8_with_row_scales_keeps_multiples_of_16_and_the_odd_ones_break_them()
     odd = drawn("fp8-odd")
     assert 20 <= len(odd) <= 40
     assert sum(case.shape["N"] % 16 + case.shape["K"] % 16 == 0 for case in odd) == 2
+
+
+def test_thin_products_have_few_rows_or_columns_and_reach_dot_products() -> None:
+    shapes = [case.shape for case in drawn("gemm-thin", 600)]
+    assert all(min(shape["M"], shape["N"]) <= 127 for shape in shapes)
+    assert sum(shape["N"] <= 127 < shape["M"] for shape in shapes) > 100
+    assert sum(shape["M"] <= 127 < shape["N"] for shape in shapes) > 100
+    assert sum(shape["N"] == 1 < shape["M"] for shape in shapes) > 30
+    dots = [shape["K"] for shape in shapes if shape["M"] == shape["N"] == 1]
+    assert min(dots) < 10_000
+    assert max(dots) > 10_000_000

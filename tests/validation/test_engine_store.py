@@ -17,7 +17,7 @@ DRAM_BYTES_PER_S = 4.8e12
 """H200 datasheet."""
 WEIGHT_BYTES = {
     "llama-3.1-8b": 15.0e9, "llama-3.1-8b.fp8": 7.5e9, "qwen2.5-1.5b": 3.0e9, "qwen3-4b": 8.0e9,
-    "qwen2.5-7b": 14.0e9, "qwen3-32b.fp8": 31.0e9, "gemma3-12b": 23.4e9,
+    "qwen2.5-7b": 14.0e9, "qwen3-32b.fp8": 31.0e9, "gemma-3-12b": 23.4e9,
 }  # fmt: skip
 """All weights that a step reads, a little under the published parameter counts."""
 EXPERTS_OF = {"mixtral-8x7b": (8, 2), "qwen3-30b-a3b": (128, 8)}

@@ -47,6 +47,7 @@ LIBRARY = Library(
             "gemm-other": Sampled(0.06, 130, launches=900, plan=("more",)),
             "gemm-fp8": Sampled(0.08, 180, launches=400, plan=("more",)),
             "fp8-odd": Sampled(0.01),
+            "gemm-thin": Sampled(0.06, 300),
         },
     ),
     by_row={"gemm": "cublas-row-scales"},

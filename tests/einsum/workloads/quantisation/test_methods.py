@@ -70,8 +70,12 @@ def test_older_names_of_torchao(name: str, weight: str, linear: str) -> None:
 
 def test_torchao_has_a_configuration_for_each_module() -> None:
     four = {"_type": "Int4WeightOnlyConfig", "_data": {"group_size": 128}}
-    eight = {"_type": "Int8WeightOnlyConfig", "_data": {}}
-    lines = {"_default": eight, "model.layers.3.mlp.down_proj": four, "re:.*self_attn.*": None}
+    eight: dict[str, Any] = {"_type": "Int8WeightOnlyConfig", "_data": {}}
+    lines: dict[str, Any] = {
+        "_default": eight,
+        "model.layers.3.mlp.down_proj": four,
+        "re:.*self_attn.*": None,
+    }
     given = torchao("ModuleFqnTo", module_fqn_to_config=lines)
     assert formats(given) == ("int4@128:32", "bf16")
     assert formats(given, "model.layers.2.mlp.down_proj") == ("int8", "bf16")

@@ -56,6 +56,21 @@ def test_qwen3_30b_a3b_in_fp8_keeps_its_routers() -> None:
     assert found.weight_bytes == fp8 + fp8 // 128**2 * 4 + 2 * wide
 
 
+def test_gpt_oss_20b_is_the_bytes_that_its_index_says() -> None:
+    assert published("openai--gpt-oss-20b").weight_bytes == 13_761_264_768
+
+
+def test_minimax_m2_has_experts_alone_in_nvfp4() -> None:
+    # 62 layers of 256 experts; 48 heads of 128, 8 for keys; norms of all heads together
+    experts = 62 * 256 * 3 * 1536 * 3072
+    attention = 62 * (2 * 3072 * 6144 + 2 * 3072 * 1024)
+    norms, router = 62 * (2 * 3072 + 6144 + 1024) + 3072, 62 * (256 * 3072 + 256)
+    wide = attention + norms + router + 2 * 200064 * 3072
+    found = published("nvidia--MiniMax-M2.7-NVFP4")
+    assert found.weight_bytes == experts // 2 + experts // 16 + 2 * wide
+    assert found.kv_bytes_per_token == 2 * 62 * 8 * 128
+
+
 @pytest.mark.parametrize(
     ("name", "held"),
     [

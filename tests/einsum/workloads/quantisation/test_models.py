@@ -64,7 +64,7 @@ def test_minimax_m2_has_experts_alone_in_nvfp4() -> None:
     # 62 layers of 256 experts; 48 heads of 128, 8 for keys; norms of all heads together
     experts = 62 * 256 * 3 * 1536 * 3072
     attention = 62 * (2 * 3072 * 6144 + 2 * 3072 * 1024)
-    norms, router = 62 * (2 * 3072 + 6144 + 1024) + 3072, 62 * (256 * 3072 + 256)
+    norms, router = 62 * (2 * 3072 + 6144 + 1024) + 3072, 62 * 256 * 3072
     wide = attention + norms + router + 2 * 200064 * 3072
     found = published("nvidia--MiniMax-M2.7-NVFP4")
     assert found.weight_bytes == experts // 2 + experts // 16 + 2 * wide

@@ -75,6 +75,7 @@ def torchao(kind: str, **fields: Any) -> dict[str, Any]:
         ({"quant_algo": "W4A16_AWQ", "group_size": 64}, "int4@64:16", "bf16"),
         ({"quant_algo": "W8A8_SQ_PER_CHANNEL"}, "int8", "int8"),
         ({"quant_algo": None, "kv_cache_quant_algo": "FP8"}, "bf16", "bf16"),
+        ({"quant_algo": "NO_QUANT"}, "bf16", "bf16"),
         ({"quantization": {"quant_algo": "FP8"}}, "fp8", "fp8"),
         ({"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, "nf4@64:32", "bf16"),
         ({"load_in_4bit": True, "bnb_4bit_compute_dtype": "float16"}, "fp4@64:32", "fp16"),
@@ -236,6 +237,8 @@ def test_names_that_mean_no_module_are_told_once() -> None:
         "config: quantization_config: 'model.layers.9.mlp', 'wobble' name no module here",
     )
     assert said(FP8 | {"ignore": ["mlp"]}).complaints(paths) == ()
+    patterns = ["*.mlp", "*.wobble", r"re:.*q_proj", r"re:.*k_proj"]
+    assert said(FP8 | {"ignore": patterns}).unmatched(paths) == ("*.wobble", "re:.*k_proj")
     many = said(FP8 | {"ignore": [f"a{n}" for n in range(20)]}).complaints(paths)
     assert len(many) == 1
     assert "and 12 more name no module" in many[0]
@@ -259,6 +262,7 @@ def test_sparse_weights_are_counted_as_dense_and_told() -> None:
         ({"kv_cache_scheme": {"num_bits": 8, "type": "float"}}, "fp8"),
         ({"kv_cache_scheme": {"num_bits": 8, "type": "int"}}, "int8"),
         ({"kv_cache_scheme": "FP8"}, "fp8"),
+        ({"kv_cache_scheme": {"num_bits": 4, "type": "float"}}, "nvfp4"),
         ({"kv_cache_quant_algo": "NVFP4"}, "nvfp4"),
         ({"kv_cache_quant_algo": None}, None),
         ({"kv_cache_dtype": "auto"}, None),
@@ -282,6 +286,7 @@ def test_no_table_is_no_quantisation() -> None:
         ({"quant_algo": "W9A9"}, r"quant_algo: 'W9A9' is not modelled; .*NVFP4"),
         ({"quant_algo": "MIXED_PRECISION"}, r"expected a table quantized_layers beside it"),
         (GROUPS, r"config_groups: None is not modelled; expected a group"),
+        (FP8 | {"kv_cache_scheme": {"num_bits": 5}}, r"'None of 5 bits' is not modelled"),
         (FP8 | {"kv_cache_scheme": "fp7"}, r"kv_cache_scheme: 'fp7' is not modelled"),
         (FP8 | {"expert_dtype": "fp5"}, r"expert_dtype: 'fp5' is not modelled"),
         ({"quant_method": "gptq", "bits": 9, "group_size": 128}, r"bits: 9 is not modelled"),

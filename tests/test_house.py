@@ -3,7 +3,7 @@
 import re
 
 from tests.house import PAGE, arrows, drawing, questions
-from tests.imports import circles, imports, modules
+from tests.imports import circles, folder_of, imports, modules
 
 
 def test_the_drawing_in_the_concepts_is_of_todays_imports() -> None:
@@ -36,3 +36,31 @@ def test_libraries_are_imported_by_name() -> None:
     }
     assert named
     assert not [each for each in named if not each[1].startswith("hwmodel.")]
+
+
+BUILDS = {"hwmodel.machines.driver"}
+"""Where an estimate is built."""
+
+
+def test_an_estimate_is_built_in_one_place() -> None:
+    building = re.compile(r"(?<![\w.])Estimate\(")
+    found = {
+        module
+        for module, path in modules().items()
+        if building.search(path.read_text(encoding="utf-8").replace("class Estimate(", ""))
+    }
+    assert found == BUILDS
+
+
+def test_nobody_but_the_driver_asks_what_sort_of_workload_it_holds() -> None:
+    """By class, by the function that made it, or by its name."""
+    asking = re.compile(
+        r"isinstance\([^)]*\b(Cascade|Stack)\b|\.origin\.workload\b|origin\.workload =="
+    )
+    places = ("machines", "verbs", "bounds", "systems", "whatif", "sweeps", "mappers", "network")
+    found = {
+        module
+        for module, path in modules().items()
+        if folder_of(module) in places and asking.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"hwmodel.machines.driver"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -88,8 +88,8 @@ def _computed(share: Workload, machine: Hardware, kernel: Kernel) -> Run:
         raise InputError(f"{share.name}: kernel: expected none, since nothing is computed")
     if not working:
         return Run(parts=((),) * len(stages))
-    assert isinstance(share, Stack)
-    run = _runner(machine)(replace(share, stages=working), machine, kernel)
+    network = cast(Stack, share)  # a lone cascade computes
+    run = _runner(machine)(replace(network, stages=working), machine, kernel)
     parts = iter(run.parts)
     return replace(run, parts=tuple(next(parts) if s.cascade.einsums else () for s in stages))
 
@@ -97,7 +97,10 @@ def _computed(share: Workload, machine: Hardware, kernel: Kernel) -> Run:
 def estimated(
     workload: Workload, machine: Hardware, run: Run, topology: Topology | None = None
 ) -> Estimate:
-    """The estimate of a workload, one device's share of it, from what its machine says of it."""
+    """The estimate of a workload, one device's share of it, from what its machine says of it.
+
+    A run that no stages stand for is that of a network without any, and brings its `floor`.
+    """
     costs = _costs(workload, machine, topology)
     floor = run.floor or floor_of(workload, machine, _with_links(run.busy_s, costs))
     made = tuple(_parts(workload, run, costs))
@@ -206,7 +209,8 @@ def _title(machine: Hardware, devices: Amount, topology: Topology | None) -> str
 
 def _parts(workload: Workload, run: Run, costs: Costs) -> Iterator[Part]:
     """The parts of all stages, each stage's collective after them."""
-    for parts, joint in zip(run.parts, costs, strict=True):
+    joints = costs or (None,) * len(run.parts)  # a run without a workload's stages has none
+    for parts, joint in zip(run.parts, joints, strict=True):
         yield from parts
         if joint is not None:
             times, cost, _ = joint

@@ -20,10 +20,13 @@ Of two boards with a gigabyte one was measured 8.5 times faster than with equal 
 import math
 from dataclasses import dataclass
 
+from hwmodel.bounds.roofline import Floor
+from hwmodel.einsum.network import Stack
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.cpu.predict import KERNEL, UNIT
 from hwmodel.machines.cpu.rates import INTERVAL, STORAGE, rates
-from hwmodel.machines.run import timed
+from hwmodel.machines.driver import estimated
+from hwmodel.machines.run import Run, timed
 from hwmodel.quantity.arithmetic import least
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
 from hwmodel.spine.activity import Activity, Chance, Overlap, Repeat, Serial, Work, fold
@@ -132,22 +135,20 @@ def decode(
     touched += model.layers * model.active * model.expert_parameters
     least_bytes = touched * weight_bytes + model.layers * 2 * model.kv_elements * context
     dram = hardware.memory("dram").bandwidth_bytes_per_s
-    return Estimate(
-        name=f"{model.name} decode",
-        device=hardware.title,
-        parts=parts,
-        bound_bytes=least_bytes,
-        bound_s=least_bytes / dram,
+    told = Run(
+        parts=tuple((part,) for part in parts),
+        floor=Floor(least_bytes, least_bytes / dram),
         assumptions=(
             "stack: no library in particular",
             f"{held:.1%} of the experts in memory, each as likely as another to be needed",
             "every weight of a chosen expert is read; a cache of 16-bit keys and values",
         ),
-        everywhere=(
+        warnings=(
             f"uncalibrated: {hardware.name} was not measured; shares are priors",
             *((UNEQUAL,) if held < 1 else ()),
         ),
     )
+    return estimated(Stack(f"{model.name} decode", ()), hardware, told)
 
 
 def resident_share(model: SparseDecoder, memory_bytes: float, weight_bytes: float) -> float:

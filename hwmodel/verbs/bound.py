@@ -9,6 +9,7 @@ from hwmodel.bounds.bound import Bound
 from hwmodel.bounds.limit import Limit
 from hwmodel.bounds.sensitivity import Sensitivity, on_machine
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import lone
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.driver import check_workload, divided, machine_of, predict, topology_of
 from hwmodel.quantity.errors import CoverageError
@@ -42,16 +43,17 @@ class BoundOf(OfWork):
         check_workload(workload, "bound")
         machine, network = machine_of(on), topology_of(self.topology)
         given: dict[str, Any] = {"parallel": self.parallel, "topology": network}
-        if machine.kind == "spatial" and not machine.binding and isinstance(workload, Cascade):
+        cascade = lone(workload)
+        if machine.kind == "spatial" and not machine.binding and cascade is not None:
             divided(workload, machine, **given)  # refuses what it cannot divide
-            return loose(workload, machine)
+            return loose(cascade, machine)
         try:
             estimate = predict(workload, machine, kernel=kernel, **given)
         except CoverageError:
-            if kernel is not None or not isinstance(workload, Cascade):
+            if kernel is not None or cascade is None:
                 raise
             divided(workload, machine, **given)
-            return loose(workload, machine)
+            return loose(cascade, machine)
         least = bounds.of_all(bounds.bound(workload, limits(machine)), workload.devices)
         return Limit(least, estimate.bound_s, estimate, on_machine(workload, machine))
 

@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
@@ -72,14 +72,16 @@ def same(one: Any, other: Any) -> None:
     assert told(one) == told(other)
 
 
+ABOUT = ("schema", "hwmodel_version", "solve_time_s")
+"""Who answered, and how long a search took."""
+
+
 def told(answer: Any) -> Any:
-    """What JSON keeps of an answer, without who answered and how long a search took."""
+    """What JSON keeps of an answer, or of each of a list, but for what is `ABOUT` it."""
     read = json.loads(json.dumps(plain(answer)))
-    return (
-        {k: v for k, v in read.items() if k not in ("schema", "hwmodel_version", "solve_time_s")}
-        if hasattr(read, "items")
-        else read
-    )
+    if isinstance(read, list):
+        return [told(each) for each in cast(list[Any], read)]
+    return {k: v for k, v in read.items() if k not in ABOUT}
 
 
 @pytest.mark.parametrize(("verb", "fields"), ASKED)

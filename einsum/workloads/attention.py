@@ -107,7 +107,7 @@ _SINGLE = (
 
 
 @lru_cache(maxsize=64)
-def _text(form: str, causal: bool, windowed: bool) -> tuple[str, tuple[str, ...]]:
+def _text(form: str, causal: bool, windowed: bool, shared: bool) -> tuple[str, tuple[str, ...]]:
     """The text of one form, and the tensors that it makes or reads."""
     band = "| m - p <= M - P" if causal else ""
     band += ", m - p > M - P - window" if windowed else ""
@@ -118,7 +118,10 @@ def _text(form: str, causal: bool, windowed: bool) -> tuple[str, tuple[str, ...]
         head, _, _ = body.rpartition("AV[")
         body = head.replace("m1 x m0", "s x m1 x m0").replace("}, m1", "}, s, m1")
         body = body.replace("h, m1", "h, s, m1").replace("{o}, 0, p", "{o}, s, 0, p") + _COMBINE
-    text = (_HEADER + body).format(o="b, h, g", m=keys, band=band)
+    text = _HEADER + body
+    if shared:
+        text = text.replace("tensor V[b, h, {m}, f]: cache\n", "").replace(" V[b, h", " K[b, h")
+    text = text.format(o="b, h, g", m=keys, band=band)
     names = ("Q", "K", "V", "AV", *_HALF, *_SINGLE)
     return text, tuple(name for name in names if f"\n{name}[" in text or f" {name}[" in text)
 
@@ -132,6 +135,7 @@ def attention(
     head_dim: Amount,
     kv_heads: Amount | None = None,
     value_dim: Amount | None = None,
+    shared: bool = False,
     causal: bool = False,
     window: Amount | None = None,
     passes: int = 1,
@@ -146,8 +150,10 @@ def attention(
     """Attention of `queries` on `keys`; decode is `queries=1`.
 
     Sizes are counts or arrays of them; `kv_heads` must divide `heads` (default: equal), `value_dim`
-    is that of V (default: `head_dim`), `window` needs `causal`. `passes`, `splits`, `tile` and
-    `stable` choose the form (see the module). `dtype` is the format of Q, `kv_dtype` of K and V,
+    is that of V (default: `head_dim`), which are the first elements of each key where they are
+    `shared` with it (latent attention, DeepSeek-V2, arXiv 2405.04434), `window` needs `causal`.
+    `passes`, `splits`, `tile` and `stable` choose the form (see the module). `dtype` is the format
+    of Q, `kv_dtype` of K and V,
     `out_dtype` of the output. Raises `InputError` naming the argument at fault.
     """
     arguments = {**locals()}
@@ -158,9 +164,9 @@ def attention(
         **{"value_dim": head_dim if value_dim is None else value_dim},
         **({} if window is None else {"window": window}),
     )
-    _check(sizes, causal)
+    _check(sizes, causal, shared)
     form = _form(passes, count("attention", "splits", splits), stable)
-    text, names = _text(form, bool(causal), window is not None)
+    text, names = _text(form, bool(causal), window is not None, bool(shared))
     extents: dict[str, Amount] = {
         **{"b": sizes["batch"], "h": sizes["kv_heads"], "p": sizes["queries"]},
         **{"g": _quotient(sizes["heads"], sizes["kv_heads"]), "m": sizes["keys"]},
@@ -198,7 +204,7 @@ def _form(passes: int, splits: int, stable: bool) -> str:
     return "split" if splits > 1 else str(passes)
 
 
-def _check(sizes: Mapping[str, Amount], causal: bool) -> None:
+def _check(sizes: Mapping[str, Amount], causal: bool, shared: bool) -> None:
     heads, kv_heads = sizes["heads"], sizes["kv_heads"]
     if np.any(np.not_equal(np.mod(heads, kv_heads), 0)):
         raise InputError(
@@ -208,6 +214,11 @@ def _check(sizes: Mapping[str, Amount], causal: bool) -> None:
         raise InputError(
             f"attention: queries: expected at most as many as keys ({sizes['keys']}) when causal,"
             f" found {sizes['queries']}; query i sees keys up to i + keys - queries"
+        )
+    if shared and np.any(np.greater(sizes["value_dim"], sizes["head_dim"])):
+        raise InputError(
+            f"attention: value_dim: expected at most head_dim ({sizes['head_dim']}) where values"
+            f" are a part of keys, found {sizes['value_dim']}"
         )
     if "window" in sizes and not causal:
         raise InputError("attention: window: expected causal=True with a window, found False")

@@ -40,7 +40,7 @@ _RULES: Final = re.compile(
             r".*_token_ids?|.*_eps(ilon)?",
             r"initiali[sz]er_.*|.*_initiali[sz]er_.*|init_.*",
             r"output_(attentions|hidden_states|router_logits|scores|past)",
-            r".*_loss_coef(f|ficient)?|.*_aux_loss.*|.*jitter.*|seq_aux",
+            r".*_loss_coef(f|ficient)?|.*aux_loss.*|.*jitter.*|seq_aux",
             r"do_sample|temperature|top_p|num_beams|.*_penalty|no_repeat_.*|min_length|max_length",
             r"routed_scaling_factor|n_group|topk_group|topk_method|scoring_func|.*score_func.*",
             r"router_.*|moe_router_.*|mtp_.*|use_mtp|ep_size|moe_layer_freq",

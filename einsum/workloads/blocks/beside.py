@@ -4,7 +4,7 @@ Dai et al., DeepSeekMoE, arXiv 2401.06066, section 3.2. A gate, where there is o
 second block's result: the sigmoid of a product with one column (Qwen 2 MoE).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwmodel.einsum.workloads.blocks.block import Block, Cache, Step
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
@@ -30,13 +30,15 @@ class Beside:
         return (*self.first.weights(), *self.second.weights(), *gate)
 
     def stages(self, step: Step, share: Share) -> Stages:
-        """Both, one after the other, and the sum."""
+        """Both, one after the other, and the sum, which is that over devices too."""
         total = add(step.tokens, self.hidden, share.activation, f"{self.name} add")
+        each = replace(share, summed=False)
+        last = share.stage(total, f"{self.name}.add")
         return (
-            *self.first.stages(step, share),
-            *self.second.stages(step, share),
+            *self.first.stages(step, each),
+            *self.second.stages(step, each),
             *self._gated(step, share),
-            share.stage(total, f"{self.name}.add"),
+            *share.reduced((last,), step.tokens, self.hidden),
         )
 
     def _gated(self, step: Step, share: Share) -> Stages:

@@ -26,11 +26,15 @@ Stages: TypeAlias = tuple[Stage, ...]
 
 @dataclass(frozen=True)
 class Share:
-    """One of `tp` devices, for the layers of these numbers (None: outside of the layers)."""
+    """One of `tp` devices, for the layers of these numbers (None: outside of the layers).
+
+    What is not `summed` leaves the sum over devices to whoever adds it to something else.
+    """
 
     precision: Precision
     tp: int = 1
     layers: tuple[int | None, ...] = (None,)
+    summed: bool = True
 
     @property
     def times(self) -> int:
@@ -102,7 +106,7 @@ class Share:
 
     def reduced(self, stages: Stages, tokens: Amount, hidden: int) -> Stages:
         """The stages, each followed by the all-reduce of its hidden states between devices."""
-        if self.tp == 1:
+        if self.tp == 1 or not self.summed:
             return stages
         size = tokens * (hidden * bytes_of(self.activation))
         return tuple(

@@ -381,6 +381,7 @@ def _attention(cascade: Cascade) -> list[Found]:
         dtype=shape.dtype,
         kv_dtype=shape.kv_dtype,
         dtype_out=shape.dtype_out,
+        latent=shape.key == shape.value,
         passes=shape.passes,
     )
     decode, prefill = (

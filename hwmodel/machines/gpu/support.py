@@ -27,12 +27,16 @@ def adapted(parameters: Mapping[str, float], library: Library, generation: str) 
 
 
 def library_of(schedule: str, libraries: Sequence[Library], problem: Any) -> Library:
-    """The first of a stack's libraries that multiplies the problem's formats; else its own."""
+    """The first of a stack's libraries that takes the problem's formats and heads; else its own."""
     if len(libraries) == 1:
         return libraries[0]
     first, second = _formats(problem)
     lines = ((each, each.takes(schedule)) for each in libraries)
-    able_ = (each for each, line in lines if line is not None and _pairs(line, first, second))
+    able_ = (
+        each
+        for each, line in lines
+        if line is not None and _pairs(line, first, second) and _holds(line, problem)
+    )
     return next(able_, libraries[0])
 
 
@@ -41,6 +45,12 @@ def _formats(problem: Any) -> tuple[str, str]:
     if hasattr(problem, "dtype_a"):
         return base_of(problem.dtype_a), base_of(problem.dtype_b)
     return base_of(problem.dtype), base_of(problem.kv_dtype)
+
+
+def _holds(line: Support, problem: Any) -> bool:
+    """Whether a library has kernels for heads so wide on any GPU, at one point at least."""
+    widest = max(line.head_dim.values(), default=None)
+    return widest is None or bool(np.any(np.less_equal(problem.head_dim, widest)))
 
 
 def _pairs(line: Support, first: str, second: str) -> bool:

@@ -159,7 +159,8 @@ class Library:
         launches: schedule ("gemm", "grouped", "prefill", "decode", "rows", "reduction") -> how it
             runs it, in the order in which they are fitted.
         calls: schedule -> the library, or its name, that it calls for it.
-        instead: schedule -> names of libraries that run formats which its own choice lacks.
+        instead: schedule -> names of libraries that run formats, or heads, which its own choice
+            lacks.
         by_row: schedule -> the library that runs it on fp8 with a scale for each row, as its own
             calls do where their operands have such.
         rewrites: what it makes of the kernels recognised, where it runs the row kernels: kernels

@@ -99,8 +99,8 @@ LIBRARY = Library(
     instead={
         "gemm": ("weight-only",),
         "grouped": ("torch-row-scales", "weight-only"),
-        "prefill": ("quantised",),
-        "decode": ("quantised",),
+        "prefill": ("quantised", "latent-attention"),
+        "decode": ("quantised", "latent-attention"),
     },
     rewrites=converted,
     support=(

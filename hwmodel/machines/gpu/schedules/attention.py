@@ -71,8 +71,15 @@ class AttentionProblem:
     dtype: str = "bf16"
     kv_dtype: str = "bf16"
     dtype_out: str = "bf16"
+    latent: bool = False
+    """Whether values are the first elements of each key, and stored once."""
     passes: int = 1
     """Passes over the keys that the cascade makes; a fused kernel makes one whatever it says."""
+
+    @property
+    def stored_dim(self) -> Amount:
+        """Elements of a key and its value that are stored."""
+        return self.head_dim + (0 if self.latent else self.value_dim)
 
     @property
     def group(self) -> Amount:
@@ -302,7 +309,7 @@ def ends(problem: AttentionProblem, tile: AttentionTile) -> Work:
 
 def key_bytes(problem: AttentionProblem, tile: AttentionTile) -> Amount:
     """Bytes of K and V of one step."""
-    return tile.block_k * (problem.head_dim + problem.value_dim) * bytes_of(problem.kv_dtype)
+    return tile.block_k * problem.stored_dim * bytes_of(problem.kv_dtype)
 
 
 def widths(problem: AttentionProblem, tile: AttentionTile) -> tuple[Amount, Amount]:
@@ -323,7 +330,7 @@ def dram_bytes(
     exceed the L2 does each further wave of its query blocks read them again.
     """
     q = problem.batch * problem.heads * problem.queries * problem.head_dim * bytes_of(problem.dtype)
-    head = problem.keys * (problem.head_dim + problem.value_dim) * bytes_of(problem.kv_dtype)
+    head = problem.keys * problem.stored_dim * bytes_of(problem.kv_dtype)
     kept = head if problem.window is None else head * least((1.0, _seen(problem) / problem.keys))
     out = problem.batch * problem.heads * problem.queries * problem.value_dim
     group_blocks = most((1, row_blocks * problem.group / slots))

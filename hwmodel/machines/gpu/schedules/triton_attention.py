@@ -115,7 +115,7 @@ def _rows_of_queries(
     """One block among `resident` on its processor."""
     rows, blocks, _ = row_blocks(problem, tile)
     wide, value_wide = power_of_two(problem.head_dim), power_of_two(problem.value_dim)
-    loaded = tile.block_k * (problem.head_dim + problem.value_dim) * bytes_of(problem.kv_dtype)
+    loaded = tile.block_k * problem.stored_dim * bytes_of(problem.kv_dtype)
     score = tile.block_q * tile.block_k
     products = 2 * score * (wide + value_wide) * each.mean
     exps = (score + tile.block_q) * each.mean
@@ -244,7 +244,7 @@ def _part_of_keys(
 ) -> Work:
     """The steps of one block: products, softmax and loads at once, a chain of instructions each."""
     wide = power_of_two(problem.head_dim) + power_of_two(problem.value_dim)
-    loaded = tile.block_k * (problem.head_dim + problem.value_dim) * bytes_of(problem.kv_dtype)
+    loaded = tile.block_k * problem.stored_dim * bytes_of(problem.kv_dtype)
     score = tile.block_q * tile.block_k
     vector = VECTOR_PER_SCORE * score + tile.block_q * wide / 2
     return Work(

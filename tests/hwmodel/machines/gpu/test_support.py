@@ -25,10 +25,9 @@ def attention(head_dim: Any = 128, queries: Any = 512, **formats: Any) -> Any:
 REFUSED = [
     (attention(512), "h200", "flash-attention-2", "ends at head_dim 256 on hopper, found 512"),
     (attention(264), "h200", "flash-attention-2", "ends at head_dim 256 on hopper, found 264"),
-    (attention(576), "h200", None, "ends at head_dim 256 on hopper, found 576"),
     (attention(512), "h200", "cudnn", "ends at head_dim 256"),
     (attention(512), "h200", "triton", "ends at head_dim 256"),
-    (attention(512, 1), "h200", None, "kernels that would do: triton"),
+    (attention(512, 1), "h200", "cudnn", "kernels that would do: latent-attention, triton"),
     (attention(1000, 1), "h200", "flash-attention-2", "ends at head_dim 256"),
     (attention(100), "h200", "cudnn", "head_dim is a multiple of 8, found 100; pad it to 104"),
     (attention(256, 1), "a100", "cudnn", "ends at head_dim 128 on ampere"),
@@ -53,6 +52,17 @@ REFUSED = [
     (gemm("mxfp4"), "mi300x", "triton", "computes no mxfp4"),
     (gemm(), "mi300x", "cublas", "is hipBLASLt on cdna3, which kernel 'torch' calls"),
 ]
+
+
+@pytest.mark.parametrize("queries", [1, 512])
+def test_heads_wider_than_a_stacks_kernels_have_a_prior_that_says_so(queries: int) -> None:
+    found = hw.predict(attention(576, queries), "h200")
+    (part,) = found.parts
+    assert part.family.endswith(":latent-attention")
+    assert any("latent-attention: efficiencies are priors" in words for words in found.warnings)
+    narrow = hw.predict(attention(256, queries), "h200")
+    assert narrow.parts[0].family.endswith(":flash-attention-2")
+    assert found.time_s > narrow.time_s
 
 
 @pytest.mark.parametrize(("work", "on", "kernel", "said"), REFUSED)

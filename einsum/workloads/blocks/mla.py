@@ -1,0 +1,211 @@
+"""Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1; V3, arXiv 2412.19437).
+
+A token's keys and values are one latent of `rank` elements and one key of `turned` elements that
+carries its position; these are cached, on every device, since all heads read them. Two forms give
+the same result:
+
+    expanded   keys and values of all heads are made of the latents (kv_b), then attention of heads
+               of `plain` + `turned` elements with values of `value`; what prefill does
+    absorbed   kv_b's halves move to queries and results, each head's own matrix: attention of all
+               heads on one of `rank` + `turned` elements whose first `rank` are the values; what
+               decode does, since latents are read as they are
+
+With Q queries on C keys a sequence and head, the expanded form computes C rank (plain + value)
+multiplications to expand and Q C (plain + turned + value) in attention, the absorbed one Q rank
+(plain + value) and Q C (2 rank + turned): `crossover` is where they are equal.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeAlias
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.workloads.attention import attention
+from hwmodel.einsum.workloads.blocks.block import Cache, Step
+from hwmodel.einsum.workloads.blocks.share import Share, Stages
+from hwmodel.einsum.workloads.blocks.weight import Split, Weight
+from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.einsum.workloads.rows import copy, rmsnorm
+from hwmodel.einsum.workloads.transformer import kv_write, rotary
+from hwmodel.quantity.units import Amount
+
+Form: TypeAlias = Literal["phase", "expanded", "absorbed"]
+"""How latent attention is computed; "phase": expanded in prefill, absorbed in decode."""
+
+
+@dataclass(frozen=True)
+class Mla:
+    """Sizes of one layer's latent attention; `query_rank`: of the queries' latent, if any.
+
+    `bias` is of the products that make latents, and of the output. `names` are the modules of the
+    query (one, or down and up), of the latent, of keys and values, and of the output.
+    """
+
+    hidden: int
+    heads: int
+    rank: int
+    plain: int
+    turned: int
+    value: int
+    query_rank: int | None = None
+    form: Form = "phase"
+    bias: bool = False
+    path: str = "model.layers.{layer}.self_attn"
+
+    @property
+    def words(self) -> str:
+        """Its heads and what they read, for people."""
+        return f"{self.heads} on a latent of {self.rank} and a key of {self.turned}"
+
+    @property
+    def split(self) -> Split:
+        """Heads by device."""
+        return Split("num_attention_heads", self.heads)
+
+    def crossover(self, keys: Amount) -> Amount:
+        """Queries of a sequence from which on the expanded form computes less."""
+        made = self.rank * (self.plain + self.value)
+        return keys * made / (keys * (2 * self.rank - self.plain - self.value) + made)
+
+    def _weight(self, name: str, outputs: int, inputs: int, split: Split | None = None) -> Weight:
+        return Weight(f"{self.path}.{name}", (outputs, inputs), "linear", "attention", split)
+
+    def _down(self) -> tuple[Weight, ...]:
+        """Products of hidden states: queries or their latent, and the latent of keys and values."""
+        size = self.heads * (self.plain + self.turned)
+        query = (
+            self._weight("q_proj", size, self.hidden, self.split)
+            if self.query_rank is None
+            else self._weight("q_a_proj", self.query_rank, self.hidden)
+        )
+        latent = self.rank + self.turned
+        return query, self._weight("kv_a_proj_with_mqa", latent, self.hidden)
+
+    def _up(self) -> Weight | None:
+        """Queries of their latent."""
+        size = self.heads * (self.plain + self.turned)
+        if self.query_rank is None:
+            return None
+        return self._weight("q_b_proj", size, self.query_rank, self.split)
+
+    def _expand(self) -> Weight:
+        """Keys and values of their latent."""
+        size = self.heads * (self.plain + self.value)
+        return self._weight("kv_b_proj", size, self.rank, self.split)
+
+    def _output(self) -> Weight:
+        return Weight(
+            *(f"{self.path}.o_proj", (self.hidden, self.heads * self.value)),
+            *("linear", "attention", self.split, 1),
+        )
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Products, norms of latents, biases."""
+        down, up, output = self._down(), self._up(), self._output()
+        norm = Weight(f"{self.path}.kv_a_layernorm", (self.rank,), "norm", "norms")
+        made = [*down, self._expand(), output, norm]
+        if up is not None and self.query_rank is not None:
+            path = f"{self.path}.q_a_layernorm"
+            made += [up, Weight(path, (self.query_rank,), "norm", "norms")]
+        if self.bias:
+            biased = [w for w in (*down, output) if w.split is None or w is output]
+            made += [Weight(w.path, w.shape[:1], "bias", "biases") for w in biased]
+        return tuple(made)
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """The kernels from hidden states to hidden states, in the form that the step has."""
+        tokens, kind = step.tokens, share.activation
+        absorbed = step.decoding if self.form == "phase" else self.form == "absorbed"
+        latent = rmsnorm(tokens, self.rank, kind, name="latent norm")
+        write = kv_write(
+            *(step.batch, step.queries, 1, self.rank + self.turned, kind),
+            *(share.precision.kv, "latent write"),
+        )
+        out = share.product(
+            *("attention output", "attention.output", tokens, (self._output(),)), bias=self.bias
+        )
+        return (
+            *share.product("latents", "attention.latents", tokens, self._down(), bias=self.bias),
+            *self._queries(step, share),
+            share.stage(latent, "attention.latent norm"),
+            *self._turn(step, share, share.of(self.split), "rotary q"),
+            *self._turn(step, share, 1, "rotary k"),
+            share.stage(write, "attention.latent write"),
+            *(self._absorbed(step, share) if absorbed else self._expanded(step, share)),
+            *share.reduced(out, tokens, self.hidden),
+        )
+
+    def _queries(self, step: Step, share: Share) -> Stages:
+        """Queries of their latent, which passes a norm."""
+        up = self._up()
+        if up is None or self.query_rank is None:
+            return ()
+        norm = rmsnorm(step.tokens, self.query_rank, share.activation, name="q latent norm")
+        return (
+            share.stage(norm, "attention.q latent norm"),
+            *share.product("q up", "attention.q up", step.tokens, (up,)),
+        )
+
+    def _turn(self, step: Step, share: Share, heads: int, name: str) -> Stages:
+        kernels = rotary(
+            *(step.batch, step.queries, heads, self.turned, share.activation, name, share.times)
+        )
+        return share.ours(kernels, "attention")
+
+    def _join(self, rows: Amount, size: int, share: Share, name: str) -> Stages:
+        """Two parts of each head, copied side by side."""
+        return (share.stage(copy(rows, size, share.activation, name), f"attention.{name}"),)
+
+    def _expanded(self, step: Step, share: Share) -> Stages:
+        """Keys and values of all heads, then attention."""
+        heads, keys = share.of(self.split), step.batch * step.context
+        size = self.plain + self.turned
+        return (
+            *share.product("kv up", "attention.kv up", keys, (self._expand(),)),
+            *self._join(step.tokens * heads, size, share, "query join"),
+            *self._join(keys * heads, size, share, "keys join"),
+            share.stage(self._scores(step, share, heads, size, self.value), "attention.scores"),
+        )
+
+    def _absorbed(self, step: Step, share: Share) -> Stages:
+        """Queries on latents, attention on the latents, results of their heads."""
+        heads, size = share.of(self.split), self.rank + self.turned
+        (kind,), *_ = share.formats((self._expand(),))
+        by_head = partial(
+            *(gemm, step.tokens),
+            dtype=kind.input,
+            weight_dtype=kind.weight,
+            out_dtype=share.activation,
+            batch=heads,
+        )
+        into = by_head(N=self.rank, K=self.plain, name="q absorb")
+        back = by_head(N=self.value, K=self.rank, name="value up")
+        return (
+            share.stage(into, "attention.q absorb"),
+            *self._join(step.tokens * heads, size, share, "query join"),
+            share.stage(self._scores(step, share, heads, size, self.rank), "attention.scores"),
+            share.stage(back, "attention.value up"),
+        )
+
+    def _scores(self, step: Step, share: Share, heads: int, size: int, value: int) -> Cascade:
+        """Attention itself; on latents where values are as long as those."""
+        latent = value == self.rank and size == self.rank + self.turned
+        return attention(
+            batch=step.batch,
+            heads=heads,
+            kv_heads=1 if latent else heads,
+            queries=step.queries,
+            keys=step.context,
+            head_dim=size,
+            value_dim=value,
+            shared=latent,
+            causal=not step.decoding,
+            dtype=share.activation,
+            kv_dtype=share.precision.kv if latent else share.activation,
+            out_dtype=share.activation,
+            name="attention on latents" if latent else "attention",
+        )
+
+    def cache(self) -> Cache | None:
+        """The latent and the key beside it, whole on every device."""
+        return Cache(self.rank + self.turned)

@@ -11,8 +11,8 @@ from hwmodel.validation.engine_store import EXPERTS, KERNELS, ONE_ROUTE, STEPS, 
 from hwmodel.validation.rows import DATA
 
 SITTINGS = sorted(path.parent for path in (DATA / "h200").glob("*/engine.csv"))
-FILES = {"engine": STEPS, "engine_kernels": KERNELS, "engine_experts": EXPERTS}
-FILES |= {apart: FILES[name] for name, apart in ONE_ROUTE.items()}
+SPREAD = {"engine": STEPS, "engine_kernels": KERNELS, "engine_experts": EXPERTS}
+FILES = SPREAD | {apart: SPREAD[name] for name, apart in ONE_ROUTE.items()}
 DRAM_BYTES_PER_S = 4.8e12
 """H200 datasheet."""
 WEIGHT_BYTES = {

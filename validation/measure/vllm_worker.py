@@ -74,11 +74,8 @@ class WorkerParts:
         """Has every router count the experts that it chooses; answers the number of routers."""
         self._routes: list[tuple[int, int]] = []
         model: Any = self.model_runner.model  # type: ignore[attr-defined]
-        routers = [
-            router
-            for _, module in model.named_modules()
-            if hasattr(router := getattr(module, "router", None), "set_capture_fn")
-        ]
+        found = (getattr(module, "router", None) for _, module in model.named_modules())
+        routers: list[Any] = [router for router in found if hasattr(router, "set_capture_fn")]
         for router in routers:
             router.set_capture_fn(self._routed)
         return len(routers)

@@ -11,20 +11,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hwmodel.einsum.workloads.registry import known, record
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.reading import name_of
 
 ARCHITECTURES = {
-    **{name: name for name in ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gpt2", "gptj")},
-    **{name: name for name in ("phi3", "starcoder2", "stablelm", "olmo2", "olmoe", "granite")},
-    **{name: name for name in ("granitemoe", "cohere2", "nemotron", "seed_oss", "ernie4_5")},
-    **{name: name for name in ("bloom", "falcon", "mpt", "mamba", "mamba2", "glm4", "smollm3")},
-    **{"qwen2moe": "qwen2_moe", "qwen3moe": "qwen3_moe", "gemma3": "gemma3_text"},
-    **{"gpt-oss": "gpt_oss", "gptneox": "gpt_neox", "command-r": "cohere", "phi2": "phi"},
-    **{"deepseek2": "deepseek_v2", "glm4moe": "glm4_moe", "minimax-m2": "minimax_m2"},
-    **{"mistral3": "mistral", "dots1": "dots1", "exaone4": "exaone4", "arcee": "arcee"},
+    **{"qwen2moe": "qwen2_moe", "qwen3moe": "qwen3_moe", "qwen3next": "qwen3_next"},
+    **{"gemma3": "gemma3_text", "gemma4": "gemma4_text", "gptneox": "gpt_neox", "phi2": "phi"},
+    **{"command-r": "cohere", "deepseek2": "deepseek_v2", "glm4moe": "glm4_moe"},
+    **{"mistral3": "mistral", "lfm2moe": "lfm2_moe", "qwen35": "qwen3_5_text"},
+    **{"ernie4_5-moe": "ernie4_5_moe", "hunyuan-moe": "hunyuan_v1_moe"},
+    **{"hunyuan-dense": "hunyuan_v1_dense", "qwen35moe": "qwen3_5_moe_text"},
 }
-"""`general.architecture` -> `model_type`; a llama with experts is a mixtral."""
+"""`general.architecture` -> `model_type` where they differ by more than a dash; a llama that has
+experts is a mixtral."""
 
 KEYS = {
     "embedding_length": "hidden_size",
@@ -59,8 +59,9 @@ MICROSCALED = {"MXFP4": "mxfp4", "NVFP4": "nvfp4"}
 def config(path: str | Path) -> dict[str, Any]:
     """The config of the model in a file, its `quantization_config` with a format by module.
 
-    Raises `InputError` for a file that is none, `UnknownNameError` for an architecture that has no
-    name here. Without the library `gguf` it raises `CoverageError` that names the extra.
+    Raises `InputError` for a file that is none, `UnknownNameError` for an architecture that the
+    library does not know. Without the library `gguf` it raises `CoverageError` that names the
+    extra.
     """
     try:
         import gguf  # pyright: ignore[reportMissingImports]
@@ -73,10 +74,6 @@ def config(path: str | Path) -> dict[str, Any]:
     file = _opened(library, path)
     said = {name: field.contents() for name, field in file.fields.items() if _short(name)}
     architecture = str(said.get("general.architecture"))
-    if architecture not in ARCHITECTURES:
-        raise UnknownNameError(
-            f"architecture (general.architecture of {name_of(path)})", architecture, ARCHITECTURES
-        )
     others = _others(Path(path), int(said.get("split.count") or 1))
     every = (file, *(_opened(library, other) for other in others))
     held = {str(tensor.name): tensor for each in every for tensor in each.tensors}
@@ -120,7 +117,7 @@ def _keys(
 ) -> dict[str, Any]:
     """The config's keys but for formats."""
     experts = said.get(f"{architecture}.expert_count") or 0
-    kind = ARCHITECTURES[architecture]
+    kind = ARCHITECTURES.get(architecture, architecture.replace("-", "_"))
     kind = "mixtral" if kind == "llama" and experts else kind
     found: dict[str, Any] = {
         "model_type": kind,
@@ -134,6 +131,9 @@ def _keys(
             found[name] = _alike(where, f"{architecture}.{key}", value)
     if experts:
         found[EXPERTS.get(kind, "num_local_experts")] = int(experts)
+    inner = found.get("moe_intermediate_size")
+    if inner is not None and known(kind) and "moe_intermediate_size" not in record(kind).modelled():
+        found["intermediate_size"] = found.pop("moe_intermediate_size")
     table = held.get("token_embd.weight")
     if table is None:
         raise InputError(f"{where}: expected a tensor token_embd.weight, found none")
@@ -173,6 +173,8 @@ def _formats(
 ) -> dict[str, str]:
     """Module -> format of its weights."""
     kinds = {name: kind for kind, name in library.MODEL_ARCH_NAMES.items()}
+    if architecture not in kinds:
+        raise UnknownNameError("architecture of the library gguf", architecture, kinds)
     names = library.get_tensor_name_map(kinds[architecture], layers).mapping
     found: dict[str, str] = {}
     for path, (_, name) in names.items():

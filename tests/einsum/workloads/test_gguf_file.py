@@ -20,7 +20,9 @@ BYTES = {"Q4_K": (256, 144), "Q6_K": (256, 210), "Q8_0": (32, 34), "MXFP4": (32,
 """Weights in a block of a type and its bytes, as llama.cpp's ggml-common.h has them."""
 
 
-def written(path: Path, architecture: str = "llama", split: int = 1, **kinds: str) -> int:
+def written(
+    path: Path, architecture: str = "llama", split: int = 1, experts: int = 0, **kinds: str
+) -> int:
     """A small model whose weights have these types; the bytes of its tensors but for norms.
 
     The first of several files (`split`) is without the head.
@@ -28,6 +30,10 @@ def written(path: Path, architecture: str = "llama", split: int = 1, **kinds: st
     file = gguf.GGUFWriter(path, architecture)
     if split > 1:
         file.add_uint16("split.count", split)
+    if experts:
+        file.add_expert_count(experts)
+        file.add_expert_used_count(2)
+        file.add_expert_feed_forward_length(128)
     file.add_block_count(LAYERS)
     file.add_context_length(4096)
     file.add_embedding_length(HIDDEN)
@@ -77,7 +83,7 @@ def test_keys_are_those_of_hugging_face(tmp_path: Path) -> None:
 
 def test_weights_have_the_bytes_of_their_types(tmp_path: Path) -> None:
     kinds = {"attn_v": "Q6_K", "ffn_down": "Q8_0", "output": "Q6_K", "ffn_up": "MXFP4"}
-    total = written(tmp_path / "mixed.gguf", split=1, **kinds)
+    total = written(tmp_path / "mixed.gguf", split=1, experts=0, **kinds)
     found = config(tmp_path / "mixed.gguf")
     said = quantisation("mixed", found["quantization_config"], "fp16")
     shapes = {
@@ -96,6 +102,25 @@ def test_weights_have_the_bytes_of_their_types(tmp_path: Path) -> None:
     assert said.of("model.layers.0.mlp.up_proj").weight == "mxfp4"
     assert said.of("model.layers.1.mlp.down_proj").input == "fp16"
     assert said.complaints(["model.layers.0.mlp.down_proj"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "model_type", "experts", "inner"),
+    [
+        ("llama", "mixtral", "num_local_experts", "intermediate_size"),
+        ("qwen3moe", "qwen3_moe", "num_experts", "moe_intermediate_size"),
+        ("gpt-oss", "gpt_oss", "num_local_experts", "intermediate_size"),
+        ("olmoe", "olmoe", "num_experts", "intermediate_size"),
+    ],
+)
+def test_experts_have_the_keys_of_their_architecture(
+    tmp_path: Path, architecture: str, model_type: str, experts: str, inner: str
+) -> None:
+    written(tmp_path / "moe.gguf", architecture=architecture, experts=8)
+    found = config(tmp_path / "moe.gguf")
+    assert (found["model_type"], found[experts], found[inner]) == (model_type, 8, 128)
+    assert found["num_experts_per_tok"] == 2
+    assert model(tmp_path / "moe.gguf").whole.parameters > 0
 
 
 def test_a_file_is_a_model(tmp_path: Path) -> None:
@@ -132,5 +157,5 @@ def test_files_that_are_none_are_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.gguf: expected a GGUF file"):
         config(tmp_path / "none.gguf")
     written(tmp_path / "other.gguf", architecture="wavtokenizer-dec")
-    with pytest.raises(UnknownNameError, match=r"general\.architecture of .*other\.gguf"):
-        config(tmp_path / "other.gguf")
+    with pytest.raises(UnknownNameError, match=r"model_type of .*other\.gguf\) 'wavtokenizer_dec'"):
+        model(tmp_path / "other.gguf")

@@ -209,7 +209,8 @@ def _title(machine: Hardware, devices: Amount, topology: Topology | None) -> str
 
 def _parts(workload: Workload, run: Run, costs: Costs) -> Iterator[Part]:
     """The parts of all stages, each stage's collective after them."""
-    joints = costs or (None,) * len(run.parts)  # a run without a workload's stages has none
+    # A machine may run stages joined, or without a workload's stages: then none has a collective.
+    joints = costs if any(costs) else (None,) * len(run.parts)
     for parts, joint in zip(run.parts, joints, strict=True):
         yield from parts
         if joint is not None:

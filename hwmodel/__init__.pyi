@@ -14,6 +14,7 @@ from hwmodel.experts.statistics import Routing as Routing
 from hwmodel.hardware.catalogue import device as device
 from hwmodel.hardware.catalogue import devices as devices
 from hwmodel.hardware.hardware import Hardware as Hardware
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.mappers.mapper import Mapped as Mapped
 from hwmodel.mappers.mapper import Mapper
@@ -157,6 +158,7 @@ def compare(
     kernel: str | Library | Mapping[str, str | Library] | None = None,
     parallel: Mapping[str, int] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
+    engine: str | Engine | None = None,
 ) -> Comparison:
     """The same workload on several devices, side by side; those that refuse are named, with why.
 
@@ -268,13 +270,15 @@ def predict(
     kernel: str | Library | Mapping[str, str | Library] | None = None,
     parallel: Mapping[str, int] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
+    engine: str | Engine | None = None,
 ) -> Estimate:
     """Time, energy, traffic and memory of a workload on a device, with a 90 % interval.
 
     `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
     `parallel` how the work is divided over its devices, `{"tp": 8}`; `topology` what joins them,
-    where that is more than one switch: a value, a table, or the name or file of one.
+    where that is more than one switch: a value, a table, or the name or file of one; `engine` what
+    runs a model's phase, "vllm" (default: torch, plain and unfused).
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """

@@ -33,15 +33,18 @@ BUDGETS = {
     # kernels whole in a file, its priors and lines of the report with it (750), which were YAML
     # and tables in ten places; questions as records (200); cards of
     # models (100); what is alike worked out once, and one number apart from arrays (500).
-    "hwmodel": 21_500,
+    # Raised from 21,500: an engine that runs whole models, vLLM: what it fuses, its kernels'
+    # schedules and priors, graphs, host, memory and the clock of a step (700).
+    "hwmodel": 22_400,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     "mappers": 5_500,
     "kernels": 3_000,
     # Raised from 3,500: collectives of several GPUs, and the plan that fits a user's own GPU.
     # Raised from 4,200: published figures recomputed, a module for each system (1,000);
     # the architectures whose parameters transformers counts (200); an engine on several GPUs,
-    # its loaded steps and streams, and the store of its rows (200).
-    "validation": 5_600,
+    # its loaded steps and streams, and the store of its rows (200); steps of an engine, their
+    # kernels by class, and the fit of both (500).
+    "validation": 6_100,
 }
 NOT_CODE = {
     tokenize.COMMENT,

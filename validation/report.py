@@ -25,11 +25,12 @@ from hwmodel.machines.gpu.predict import run
 from hwmodel.network import collectives
 from hwmodel.quantity.arithmetic import most
 from hwmodel.spine.estimate import Estimate
-from hwmodel.validation import collective
+from hwmodel.validation import collective, engine_rows
 from hwmodel.validation.fit import Array, is_test
 from hwmodel.validation.joules import column, read, traffic
 from hwmodel.validation.rows import (
     LAUNCHED,
+    STEPS,
     Row,
     groups,
     kernels_known,
@@ -38,13 +39,16 @@ from hwmodel.validation.rows import (
     read_rows,
 )
 
-APART = ("llm", collectives.FAMILY)
+APART = (*STEPS, collectives.FAMILY)
 """Families that are judged in other ways than kernels."""
 
 SPREAD = 0.95
 """Share of the experts that random routing reaches, from which routing counts as spread."""
 
 BASELINE_EFFICIENCY, BASELINE_S = 0.8, 3e-6
+
+FITTED = "fitted"
+"""The column of rows that a fit did see."""
 
 WARMED_TWICE_S = 5.5e-3
 """A graph shorter than this is replayed twice before it is timed, a longer one once
@@ -59,6 +63,10 @@ def _phase(phase: str) -> Callable[[Row], bool]:
     return lambda row: (
         row.columns["family"] == "llm" and row.columns["phase"] == phase and spread(row)
     )
+
+
+def _engine(kind: str) -> Callable[[Row], bool]:
+    return lambda row: row.columns["family"] == "step" and row.columns["kind"] == kind
 
 
 def _ranks(ranks: int) -> Callable[[Row], bool]:
@@ -87,6 +95,7 @@ def spread(row: Row) -> bool:
 WHOLE: dict[str, Callable[[Row], bool]] = {
     "LLM prefill": _phase("prefill"),
     "LLM decode": _phase("decode"),
+    **{kind: _engine(kind) for kind in engine_rows.KINDS},
     "NCCL, two GPUs": _ranks(2),
     "NCCL, four GPUs": _ranks(4),
 }
@@ -174,6 +183,10 @@ def judge(rows: Iterable[Row], hardware: Hardware) -> list[Judged]:
             phases.setdefault(named, []).append(row)
     for rows in phases.values():
         judged += _judged(rows, _steps(rows, hardware))
+    for each, estimate in engine_rows.predicted(
+        [row for row in wanted if row.columns["family"] == "step"], hardware
+    ):
+        judged += _judged(each, estimate)
     messages = [row for row in wanted if row.columns["family"] == collectives.FAMILY]
     for sample in collective.samples(messages, hardware):
         op = str(sample.rows[0].columns["op"])
@@ -231,12 +244,17 @@ def as_timed(rows: Sequence[Row], estimate: Estimate) -> Array:
 def held_out(judged: Sequence[Judged], calibration: Calibration) -> dict[str, list[Judged]]:
     """Judged rows by column: only shapes that the calibration's fit did not see.
 
-    A board counts as fitted for the kernels of which rows of it were fitted.
+    A board counts as fitted for the kernels of which rows of it were fitted. An engine's steps are
+    too few to be halved: those that its fit saw are told apart, in a column of their own.
     """
     boards = set(calibration.versions.get("fitted_boards", "").split())
     fitted = [j for j in judged if j.row.board in boards and may_fit(j.row)]
     seen = {j.row.shape for j in fitted if not is_test(j.row)}
     known = {(j.row.board, j.row.columns["kernel"]) for j in fitted}
+    steps = [j for j in fitted if j.row.columns["family"] == "step"]
+    if steps:
+        others = [j for j in judged if j.row.board not in {each.row.board for each in steps}]
+        return {FITTED: steps, "another board": others}
     unseen = [j for j in judged if j.row.shape not in seen]
     at_home = [(j.row.board, j.row.columns["kernel"]) in known for j in unseen]
     return {
@@ -249,11 +267,12 @@ def judge_all(device_name: str, hardware: Hardware) -> list[Judged]:
     """Every timed row of a device whose kernel the model knows, with its prediction."""
     timed = (row for row in read_rows(device_name) if row.columns.get("pass") != "menu")
     kernels = [row for row in timed if kernels_known(row)]
-    return judge([*kernels, *collective.read_collectives(device_name)], hardware)
+    steps = engine_rows.step_rows(device_name)
+    return judge([*kernels, *collective.read_collectives(device_name), *steps], hardware)
 
 
 def by_family(judged: Sequence[Judged], hardware: Hardware) -> dict[str, list[Judged]]:
-    """Held-out rows of all columns, by family of the report."""
+    """Rows of all columns, by family of the report: held out, and an engine's steps."""
     calibration = hardware.calibration
     assert calibration is not None
     found: dict[str, list[Judged]] = {}

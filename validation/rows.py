@@ -36,12 +36,16 @@ SIZES: dict[str, tuple[str, ...]] = {
 }
 """Family -> the sizes that a row of it states."""
 
+STEPS = ("llm", "step")
+"""Families of rows that are steps of models: of the plain stack, and of an engine by the wall."""
+
 STEP = ("model", "phase", "batch", "prompt", "context")
 """What tells the steps of models apart."""
 
 HELD_OUT = (
     *("2026-11-22-d", "2026-11-22-f", "2026-11-22-h", "2026-11-22-i", "2026-11-28-l"),
     *("2026-11-22-x2b", "2026-11-22-x4a"),
+    *("2026-11-28-n", "2026-11-28-o", "2026-11-28-p"),
 )
 """Sittings on boards of their own, which no fit of a shipped calibration reads; of the first, whose
 library kernels it does not read, it reads the rows of our own kernels (`OWN_FITTED`)."""
@@ -87,7 +91,7 @@ class Row:
     @property
     def shape(self) -> tuple[Any, ...]:
         """Form and sizes, or which step of which model."""
-        if self.columns["family"] == "llm":
+        if self.columns["family"] in STEPS:
             return (*self.form, *(str(self.columns.get(name)) for name in STEP))
         sizes = SIZES.get(str(self.columns["family"]), ())
         return (*self.form, *(float(self.columns[name]) for name in sizes))

@@ -21,6 +21,9 @@ from hwmodel.einsum.workloads.workload import count
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
+from hwmodel.machines.gpu.engines.engine import Engine
+from hwmodel.machines.gpu.engines.shipped import engine as engine_of
+from hwmodel.machines.gpu.engines.step import Step, assumed, finished, kernels, memory, step_of
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.machines.run import Run, timed
 from hwmodel.machines.spatial.area import area_of
@@ -61,24 +64,31 @@ def predict(
     kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
     topology: Network = None,
+    engine: str | Engine | None = None,
 ) -> Estimate:
     """Time, energy and traffic of a workload on a machine, with a 90 % interval.
 
     `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
     `parallel` how the work is divided over its devices, `{"tp": 8}`; `topology` what joins them,
-    where that is more than one switch: a value, a description, or the name or file of one.
+    where that is more than one switch: a value, a description, or the name or file of one; `engine`
+    what runs a model's phase, "vllm" (default: torch, plain and unfused).
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
     check_workload(workload, "predict")
     machine, network = machine_of(on), topology_of(topology)
-    asked = _asked(machine, kernel)
-    share = fitted(divided(workload, machine, parallel, network), machine, asked)
-    return estimated(share, machine, _computed(share, machine, asked), network)
+    share, runs = divided(workload, machine, parallel, network), engine_of(engine)
+    if runs is None:
+        asked = _asked(machine, kernel)
+        share = fitted(share, machine, asked)
+        return estimated(share, machine, _computed(share, machine, asked), network)
+    step = step_of(share, machine, runs)
+    run = _computed(step.workload, machine, kernels(step, kernel))
+    return estimated(step.workload, machine, run, network, step)
 
 
-def _computed(share: Workload, machine: Hardware, kernel: Kernel) -> Run:
+def _computed(share: Workload, machine: Hardware, kernel: Any) -> Run:
     """What the machine says of the stages that compute; those that only exchange have no parts."""
     stages = share.stages
     working = tuple(stage for stage in stages if stage.cascade.einsums)
@@ -95,19 +105,26 @@ def _computed(share: Workload, machine: Hardware, kernel: Kernel) -> Run:
 
 
 def estimated(
-    workload: Workload, machine: Hardware, run: Run, topology: Topology | None = None
+    workload: Workload,
+    machine: Hardware,
+    run: Run,
+    topology: Topology | None = None,
+    step: Step | None = None,
 ) -> Estimate:
     """The estimate of a workload, one device's share of it, from what its machine says of it.
 
-    A run that no stages stand for is that of a network without any, and brings its `floor`.
+    A run that no stages stand for is that of a network without any, and brings its `floor`;
+    `step` is what an engine makes of the workload, where one runs it.
     """
     costs = _costs(workload, machine, topology)
     floor = run.floor or floor_of(workload, machine, _with_links(run.busy_s, costs))
     made = tuple(_parts(workload, run, costs))
     parts = _completed(made, floor.bytes, machine, run.outermost)
+    parts = parts if step is None else finished(step, parts, machine)
+    rests = run.assumptions if step is None else assumed(step, machine, run.assumptions)
     devices = workload.devices
     stores = run.stores or _short(workload, machine)
-    serving = _serving(workload, machine)
+    serving = _serving(workload, machine, step)
     area_m2, reason = area_of(machine)
     said = (reason,) if reason and machine.kind == "spatial" else ()
     return Estimate(
@@ -118,7 +135,7 @@ def estimated(
         bound_s=floor.time_s,
         window_s=machine.power.window_s,
         devices=devices,
-        assumptions=tuple(dict.fromkeys((*run.assumptions, *_told("assumptions", costs)))),
+        assumptions=tuple(dict.fromkeys((*rests, *_told("assumptions", costs)))),
         everywhere=(
             *workload.warnings,
             *run.warnings,
@@ -287,11 +304,13 @@ def _outer_bytes(cascade: Cascade, role: str | None = None) -> Amount:
     )
 
 
-def _serving(workload: Workload, machine: Hardware) -> Serving | None:
+def _serving(workload: Workload, machine: Hardware, step: Step | None) -> Serving | None:
     """Tokens of a model's phase, and whether its weights, cache and activations fit."""
     served = workload.served
     if served is None:
         return None
+    if step is not None:
+        return Serving(served.tokens, memory(step, machine))
     live = most(_outer_bytes(stage.cascade, "activation") for stage in workload.stages)
     alike = machine.devices == served.devices
     fitted = fit(

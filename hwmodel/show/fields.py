@@ -47,6 +47,14 @@ def _memory_bytes(estimate: Estimate) -> Any:
     return None if estimate.serving is None else estimate.serving.memory.total_bytes
 
 
+def _kv_capacity(estimate: Estimate) -> Any:
+    return None if estimate.serving is None else estimate.serving.memory.kv_capacity_tokens
+
+
+def _largest_batch(estimate: Estimate) -> Any:
+    return None if estimate.serving is None else estimate.serving.memory.largest_batch
+
+
 def _fits(estimate: Estimate) -> Any:
     known = estimate.serving is not None or estimate.stores
     return estimate.fits_by_point if known else None
@@ -70,6 +78,7 @@ POINT: tuple[Field, ...] = (
     _own("time_low_s", aside=True),
     _own("time_high_s", aside=True),
     _own("sustained_time_s", aside=True),
+    _own("busy_time_s", aside=True),
     _own("energy_j"),
     _own("dram_bytes_read", aside=True),
     _own("dram_bytes_written", aside=True),
@@ -81,6 +90,8 @@ POINT: tuple[Field, ...] = (
     _own("joules_per_token"),
     _own("area_m2", aside=True),
     Field("memory_bytes", float, _memory_bytes, aside=True),
+    Field("kv_capacity_tokens", float, _kv_capacity, aside=True),
+    Field("largest_batch", float, _largest_batch, aside=True),
     Field("fits", bool, _fits),
 )
 """Fields of an `Estimate` that have one value a point."""

@@ -101,6 +101,8 @@ class Part:
     work: Cascade | None = None
     outside: tuple[Outside, ...] = ()
     """Sizes that lie outside those that the calibration saw, somewhere."""
+    host: bool = False
+    """Whether it is no kernel but what an engine's host adds."""
     energy_by_j: Mapping[str, Amount] = field(default_factory=lambda: {})
     """Joules of one run by component (units, memories, links, static); they sum to `energy_j`."""
 
@@ -226,6 +228,11 @@ class Estimate(Shown, Framed):
     def sustained_time_s(self) -> Quantity:
         """Predicted seconds of one call in unbroken repetition, under the power limit."""
         return _sum(part.times * part.sustained_s for part in self.parts)
+
+    @property
+    def busy_time_s(self) -> Quantity:
+        """Seconds that the machine's kernels run; `time_s` less what an engine's host adds."""
+        return self.time_s - _sum(p.times * p.time_s for p in self.parts if p.host)
 
     def _settled(self, burst_s: Amount) -> Amount:
         """Seconds of a call that would take `burst_s` at the full clock."""

@@ -39,6 +39,8 @@ class MemoryFit:
     short_by_bytes: Amount
     largest_batch: Amount
     fits: bool | np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+    kv_capacity_tokens: Amount | None = None
+    """Tokens that an engine's cache holds; None where none runs the model."""
 
     def __str__(self) -> str:
         """One line: how much is free, or by how much it does not fit."""

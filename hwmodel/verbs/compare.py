@@ -13,7 +13,7 @@ from hwmodel.spine.estimate import Estimate
 from hwmodel.text.markup import Brief
 from hwmodel.verbs.ask import AS_IS, MANY, in_python, several
 from hwmodel.verbs.request import answerer, machine, read
-from hwmodel.verbs.work import OfWork
+from hwmodel.verbs.work import OfRun
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def answered(asked: Sequence[tuple[str, Callable[[], Estimate]]]) -> Comparison:
     return Comparison(tuple(estimates), tuple(refused))
 
 
-class Compare(OfWork):
+class Compare(OfRun):
     """The same workload on several devices, side by side; those that refuse are named, with why.
 
     Raises as `predict` does where no device answers.
@@ -82,8 +82,7 @@ class Compare(OfWork):
             raise InputError("compare: expected one machine or more, found none")
 
         def ask(machine: Hardware) -> Callable[[], Estimate]:
-            given: dict[str, Any] = {"parallel": self.parallel, "topology": self.topology}
-            return lambda: predict(workload, machine, kernel=kernel, **given)
+            return lambda: predict(workload, machine, kernel=kernel, **self.run)
 
         machines = [machine_of(each) for each in on]
         return answered([(machine.title, ask(machine)) for machine in machines])

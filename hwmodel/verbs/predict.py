@@ -7,16 +7,17 @@ from hwmodel.machines import driver
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs.ask import PICTURE, Word, in_python
-from hwmodel.verbs.work import OfWork
+from hwmodel.verbs.work import OfRun
 
 
-class Predict(OfWork):
+class Predict(OfRun):
     """Time, energy, traffic and memory of a workload on a device, with a 90 % interval.
 
     `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
     `parallel` how the work is divided over its devices, `{"tp": 8}`; `topology` what joins them,
-    where that is more than one switch: a value, a table, or the name or file of one.
+    where that is more than one switch: a value, a table, or the name or file of one; `engine` what
+    runs a model's phase, "vllm" (default: torch, plain and unfused).
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
@@ -47,8 +48,7 @@ class Predict(OfWork):
 
     def of(self, workload: Any, on: Any, kernel: Any) -> Estimate:
         """The estimate."""
-        given: dict[str, Any] = {"parallel": self.parallel, "topology": self.topology}
-        return driver.predict(workload, on, kernel=kernel, **given)
+        return driver.predict(workload, on, kernel=kernel, **self.run)
 
     def draw(self, answer: Any, path: str) -> None:
         """Where time and energy go."""

@@ -8,7 +8,7 @@ workload's function:
     conv2d     batch* channels* filters* height* width* window* stride padding on* kernel
     attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
     collective op* bytes* ranks*                                                 on*
-    llm        config* phase* batch* context* or prompt* dtype ... ignore_keys   on* kernel tp
+    llm        config* phase* batch* context* or prompt* ... ignore_keys tp      on* kernel engine
                as_ part
     (none)     einsum or cascade, ranks dtype                                    on* kernel
 
@@ -117,7 +117,8 @@ def fields_of(workload: str) -> Mapping[str, Field]:
         if p.name != "name"
     }
     folded = {"scales": Field()} if workload in scales.SCALED else {}
-    return {**own, **folded, **run}
+    stack = {"engine": Field()} if workload == "llm" else {}
+    return {**own, **folded, **run, **stack}
 
 
 def _is_size(annotation: Any) -> bool:
@@ -213,12 +214,19 @@ def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
 def predicted(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount], Hardware], Estimate]:
     """A function from sizes and a device to the estimate, for the rest of a request."""
     workload, network = fixed["workload"], network_of(fixed)
-    build, kernel = builder(fixed), fixed.get("kernel")
+    build, kernel, engine = builder(without_engine(fixed)), fixed.get("kernel"), fixed.get("engine")
     if kernel is not None and not isinstance(kernel, (str, dict)):
         told = "expected a name, or a table of names by family"
         raise InputError(f"{workload}: kernel: {told}, found {shown(cast(object, kernel))}")
-    kernel = cast(Any, kernel)
-    return lambda sizes, on: predict(build(sizes), on, kernel=kernel, topology=network)
+    if engine is not None and not isinstance(engine, str):
+        raise InputError(f"{workload}: engine: expected a name, found {shown(engine)}")
+    runs: dict[str, Any] = {"kernel": kernel, "topology": network, "engine": engine}
+    return lambda sizes, on: predict(build(sizes), on, **runs)
+
+
+def without_engine(fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's fields but for the engine, for verbs that answer for one."""
+    return {name: value for name, value in fixed.items() if name != "engine"}
 
 
 def network_of(fixed: Mapping[str, Any]) -> Topology | None:
@@ -256,6 +264,11 @@ def asked(fields: Mapping[str, Any]) -> tuple[Workload, Hardware, str | None]:
 def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]:
     """A function from sizes to the workload, for fields that hold the rest of a request."""
     workload = fixed["workload"]
+    if fixed.get("engine") is not None:
+        raise InputError(
+            f"{workload}: engine: predict, compare, sweep and cases answer for an engine; leave it"
+            " out here, for the plain stack"
+        )
     if workload == EINSUM:
         cascade = cascade_of(*(fixed.get(n) for n in ("einsum", "cascade", "ranks", "dtype")))
         return lambda sizes: cascade

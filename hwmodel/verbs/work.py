@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import ConfigDict
 
 from hwmodel.machines.driver import Machine, Network, Workload
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.verbs.ask import AS_IS, Question, Word, devices_begun, pair
@@ -25,6 +26,7 @@ def works_begun(begun: str) -> list[str]:
 
 
 WORK = Word("The work; in a line, a workload's name.", value=True, needed=True)
+ENGINE = Word("What runs a model: vllm (default torch, unfused).", str)
 KERNEL = Word("Library whose kernels run (default torch); or attention=cudnn.", str)
 ON_IT = Word("A device's name, or its YAML file.", str, "--on", needed=True, complete=devices_begun)
 TOPOLOGY = Word("What joins devices: dgx-h100:nodes=2, or a file (default: a switch).", str)
@@ -179,6 +181,28 @@ class OfWork(Question):
 
         request = read(self.asked())
         return self.over(request.fixed)(request.sizes, machine_for(request.fixed))
+
+
+class OfRun(OfWork):
+    """A question about a workload that an engine may run."""
+
+    engine: Annotated[str | Engine | None, AS_IS, ENGINE] = None
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """How the work is divided and joined, and what runs it, as `predict` takes them."""
+        return {"parallel": self.parallel, "topology": self.topology, "engine": self.engine}
+
+    def asked(self) -> dict[str, Any]:
+        """The fields that describe the work, the device and the engine."""
+        given = {} if self.engine is None else {"engine": self.engine}
+        return {**super().asked(), **given}
+
+    def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
+        """A function of sizes and a device to the answer, for the rest of a request."""
+        from hwmodel.verbs.request import without_engine
+
+        return super().over(without_engine(fixed))
 
 
 def _check_model(what: str, workloads: tuple[str, ...]) -> None:

@@ -1,7 +1,8 @@
 """A workload on a GPU: every stage lowered to kernel calls of the libraries that run it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from typing import Any
 
 from hwmodel.einsum.cascade import Apply, Stage
 from hwmodel.einsum.network import Workload
@@ -22,19 +23,23 @@ from hwmodel.quantity.units import Amount
 def run(
     workload: Workload,
     hardware: Hardware,
-    kernel: Kernel,
+    kernel: Kernel | Callable[[str], Kernel],
     *,
     launched: Sequence[Call] | None = None,
 ) -> Run:
     """A workload on one GPU, or one GPU's share of it.
 
+    `kernel` is what runs every stage, or says by a stage's name what runs that one.
     `launched` are the calls of a lone cascade with the tiles that they had, where that is known.
     """
     calibration = hardware.calibration
     if calibration is None:
         raise CoverageError(f"{hardware.name}: has no calibration; load it with hwmodel.device()")
     stages = workload.stages
-    every = [launched or lower(stage.cascade, kernel) for stage in stages]
+    every = [
+        launched or lower(stage.cascade, kernel(stage.name) if callable(kernel) else kernel)
+        for stage in stages
+    ]
     for calls in every:
         support.check(calls, hardware)
     runs = [_named(stage, calls) for stage, calls in zip(stages, every, strict=True)]
@@ -48,7 +53,7 @@ def run(
         parts=parts,
         busy_s=busy_s(stages, hardware),
         assumptions=(
-            *_assumptions(calibration, families, model=len(stages) > 1),
+            *_assumptions(calibration, families, _runs(kernel, len(stages))),
             *_fused_maps(called),
         ),
         warnings=(*_warnings(calibration, called), *_costed_as(called, hardware)),
@@ -61,14 +66,19 @@ def _named(stage: Stage, calls: Sequence[Call]) -> list[tuple[Call, str, Amount]
     return [(call, stage.name if alone else call.name, stage.times * call.times) for call in calls]
 
 
-def _assumptions(
-    calibration: Calibration, families: Iterable[str], *, model: bool
-) -> tuple[str, ...]:
+def _runs(kernel: Any, stages: int) -> str:
+    """What runs the kernels: an engine (which says so itself), the plain stack, or nothing."""
+    if callable(kernel):
+        return ""
+    return "torch, plain and unfused; " if stages > 1 else "lone kernels, no engine; "
+
+
+def _assumptions(calibration: Calibration, families: Iterable[str], runs: str) -> tuple[str, ...]:
     """What the prediction rests on: calibration, stack, conditions, and what the interval is of."""
     date = f", {calibration.date}" if calibration.date else ""
     return (
         f"calibration: {calibration.name}{date}",
-        _stack(calibration, tuple(families), model=model),
+        _stack(calibration, tuple(families), runs),
         "one call among many in a CUDA graph, cold L2; host time excluded",
         INTERVAL,
     )
@@ -81,20 +91,19 @@ INTERVAL = (
 """What the ends of the interval hold: DESIGN section 14's time, under the stack that is named."""
 
 
-def _stack(calibration: Calibration, families: Sequence[str], *, model: bool) -> str:
+def _stack(calibration: Calibration, families: Sequence[str], runs: str) -> str:
     """The software that runs: engine, library of each family of kernels, versions measured."""
     named = {collectives.FAMILY: "NCCL"} | dict(f.split(":", 1) for f in families if ":" in f)
     by = [family.replace(":", " by ") for family in families if ":" in family]
     by += [f"{f} by {named[f]}" if f in named else f for f in families if ":" not in f]
     libraries = set(named.values())
-    engine = "torch, plain and unfused" if model else "lone kernels, no engine"
     versions = [
         f"{name} {version}"
         for name, version in calibration.versions.items()
         if name in ("torch", "cuda", "driver") or name in libraries
     ]
     told = f" ({', '.join(versions)})" if versions else ", of no version that was measured here"
-    return f"stack: {engine}; {', '.join(by)}{told}"
+    return f"stack: {runs}{', '.join(by)}{told}"
 
 
 def _warnings(calibration: Calibration, calls: Sequence[Call]) -> tuple[str, ...]:

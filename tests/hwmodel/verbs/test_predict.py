@@ -32,7 +32,7 @@ def test_memory_is_that_of_the_devices_that_divide_the_model() -> None:
     whole = hwmodel.predict(STEP, on=H200 * 2)
     assert part.serving is not None
     assert whole.serving is not None
-    assert part.serving.memory.capacity_bytes == 2 * 141e9
+    assert part.serving.memory.capacity_bytes == int(2 * 139.8 * 2**30)
     assert part.serving.memory.largest_batch == whole.serving.memory.largest_batch
 
 

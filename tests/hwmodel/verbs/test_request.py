@@ -33,7 +33,9 @@ def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
         not arguments & {"on", "kernel", "topology", "tp"} or workload == "llm"
     )  # none hides another
     folded = {"scales"} if workload in SCALED else set[str]()
-    assert set(fields_of(workload)) == arguments | {"on", "kernel", "memory", "topology"} | folded
+    engine = {"engine"} if workload == "llm" else set[str]()
+    run = {"on", "kernel", "memory", "topology"} | engine
+    assert set(fields_of(workload)) == arguments | run | folded
 
 
 def test_sizes_are_told_from_what_decides_the_structure() -> None:

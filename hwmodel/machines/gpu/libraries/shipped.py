@@ -24,6 +24,7 @@ from hwmodel.machines.gpu.libraries import (
     torch,
     torch_row_scales,
     triton,
+    vllm,
     weight_only,
 )
 from hwmodel.machines.gpu.libraries.library import Kernel, Library
@@ -46,6 +47,7 @@ SHIPPED: Mapping[str, Library] = {
         torch.LIBRARY,
         torch_row_scales.LIBRARY,
         triton.LIBRARY,
+        vllm.LIBRARY,
     )
 }
 """Name -> library, in the order in which they are fitted, reported and listed."""

@@ -157,7 +157,8 @@ def steps(problem: AttentionProblem, tile: AttentionTile) -> Steps:
     uneven = where(filled & (whole * tile.block_k == problem.keys), 0, 1)
     if not problem.causal:
         return Steps(whole * problem.density, whole * problem.density, uneven)
-    per_block = tile.block_q / tile.block_k
+    high = tile.block_q * (problem.queries / rows)  # queries that the rows of a block are of
+    per_block = high / tile.block_k
     offset = (problem.keys - problem.queries) / tile.block_k
     before = where(per_block >= 1, ceil_div(offset, 1), offset + (1 - per_block) / 2)
     beyond = most((0, blocks * per_block + before - whole))
@@ -165,7 +166,7 @@ def steps(problem: AttentionProblem, tile: AttentionTile) -> Steps:
     mean = where(blocks <= 1, whole, least((whole, most((1, mean)))))
     longest = whole
     if problem.window is not None:
-        seen = ceil_div(problem.window + least((tile.block_q, rows)), tile.block_k)
+        seen = ceil_div(problem.window + least((high, problem.queries)), tile.block_k)
         mean, longest = least((mean, seen)), least((longest, seen))
     masked = least((mean, ceil_div(per_block, 1) + uneven))
     return Steps(mean * problem.density, longest * problem.density, masked)

@@ -1,0 +1,1 @@
+"""Engines that run whole models on GPUs, a file each: a value that says all of one."""

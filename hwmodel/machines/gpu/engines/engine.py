@@ -1,0 +1,146 @@
+"""An engine as one value: libraries by family, fusions, graphs, the host's costs, memory.
+
+An engine runs a model's stages with kernels of its own. A `Fusion` is a rule that puts other stages
+in the place of some; an engine is a list of them, applied one after the other, so that whatever a
+rule does not know runs as it stands. Beside the kernels an engine needs its host, which schedules
+each step and launches what no graph holds.
+
+The host's part is a calibration family of its own ("host:NAME", seconds): with n requests, in a
+model of L layers of which X hold experts,
+
+    a step of decode            step + n request        scheduling, inputs, outputs
+    launching, without a graph  L layer + X mixture
+    launching, graph by graph   L piece                 attention stands between the graphs
+
+Under asynchronous scheduling the host works on the next step while the GPU runs: a step of decode
+takes whichever is longer, and the `gap` between two graphs. Prompts on an idle engine wait for what
+precedes and follows their kernels (`alone`, at every step that they are cut into), and launching
+goes on beside the GPU: it takes whichever is longer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from hwmodel.einsum.cascade import Stage
+from hwmodel.hardware.calibration import Family
+from hwmodel.quantity.errors import UnknownNameError
+from hwmodel.quantity.units import Amount
+
+Stages: TypeAlias = Mapping[str, Stage]
+
+
+@dataclass(frozen=True, eq=False)
+class Fusion:
+    """Stages that others take the place of: at the first that is there, where all `of` are.
+
+    `also` names further stages that it takes up where a model has them. `makes` sees the stages of
+    the whole model by name, and says what runs instead.
+    """
+
+    name: str
+    of: tuple[str, ...]
+    makes: Callable[[Stages], Sequence[Stage]]
+    also: tuple[str, ...] = ()
+
+    def applied(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+        """The stages with this fusion in their place; as they were where it does not apply."""
+        by_name = {stage.name: stage for stage in stages}
+        if not all(name in by_name for name in self.of):
+            return tuple(stages)
+        gone = {*self.of, *self.also}
+        first = next(i for i, stage in enumerate(stages) if stage.name in gone)
+        made = list(self.makes(by_name))
+        joints = [s.collective for s in stages if s.name in gone and s.collective is not None]
+        if joints and not any(stage.collective for stage in made):
+            made[-1] = replace(made[-1], collective=joints[-1])
+        left = [stage for stage in stages[first:] if stage.name not in gone]
+        return (*stages[:first], *made, *left)
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Numbers of tokens that a CUDA graph was captured for; steps are padded to the next."""
+
+    captured: tuple[int, ...]
+
+    @property
+    def largest(self) -> int:
+        """Tokens beyond which a step has no graph."""
+        return self.captured[-1]
+
+    def padded(self, tokens: Amount) -> Amount:
+        """Tokens that a step of so many runs with."""
+        sizes = np.asarray(self.captured, dtype=np.float64)
+        given = np.asarray(tokens, dtype=np.float64)
+        at = np.minimum(np.searchsorted(sizes, given), len(sizes) - 1)
+        found = np.where(given > sizes[-1], given, sizes[at])
+        return found if np.ndim(tokens) else int(found)
+
+    def holds(self, tokens: Amount) -> Any:
+        """Whether a graph holds a step of so many tokens."""
+        return np.asarray(tokens) <= self.largest
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How an engine sizes its cache: a share of the memory, less weights and what a step needs.
+
+    `fixed_bytes` are contexts, libraries, workspaces and logits of a device; `held` is how many
+    tensors as wide as the widest a step of `most_tokens` holds at once; `block` counts tokens.
+    """
+
+    share: float
+    block: int
+    most_tokens: int
+    most_sequences: int
+    fixed_bytes: float
+    held: float
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """All that the package knows of an engine: see the module.
+
+    Attributes:
+        version: of the engine that the figures are of.
+        kernel: the libraries that run its kernels, as `predict` takes them.
+        plain: names of stages that torch's own kernels run.
+        alone: names, or beginnings, of stages that a padded step does not pad.
+        host: its costs until they are measured on a device.
+        flags: what it was started with.
+    """
+
+    name: str
+    title: str
+    version: str
+    kernel: Mapping[str, str]
+    fusions: tuple[Fusion, ...]
+    graphs: Graphs
+    host: Family
+    memory: Memory
+    flags: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ("attention", "head")
+
+    @property
+    def family(self) -> str:
+        """Calibration family of its host's costs, whose intervals are those of whole steps."""
+        return f"host:{self.name}"
+
+    def but(self, **changes: Any) -> "Engine":
+        """The same engine with other fields: fewer captured sizes, another version."""
+        known = [each.name for each in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise UnknownNameError(f"field of engine {self.name}", name, known)
+        return replace(self, **changes)
+
+    def stages(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+        """What it runs for a model's stages."""
+        found = tuple(stages)
+        for fusion in self.fusions:
+            found = fusion.applied(found)
+        return found

@@ -1,0 +1,81 @@
+"""Kernels of a step in a loop that goes on: one clock for all of them, which the power limit sets.
+
+A kernel alone, repeated, slows down until its own watts meet the limit (`activity.sustained_s`). In
+a step kernels of many kinds follow each other within milliseconds, faster than the limit acts, so
+that their mean meets it. With t the time at the full clock, o the dynamic watts over those that the
+limit leaves (its overload), f the share of t that follows the clock and not the DRAM, and means
+over the step weighted by time, the clock falls to the share r of
+
+    mean(o) r^g = mean(f) / r + 1 - mean(f)
+
+where joules fall with the voltage as r^g (`Rates.voltage`). A kernel then takes t (f / r + 1 - f).
+Time and bytes of the DRAM combine as a norm of exponent `SHARPNESS`, whose derivative by the part
+that follows the clock is f = 1 - (DRAM's share of t)^SHARPNESS.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.rates import ENERGY
+from hwmodel.quantity.arithmetic import least, most, power, where
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.estimate import Part
+
+SHARPNESS = 3.0
+TURNS = 24
+"""Turns of the fixed point, which halves its error at each."""
+
+
+def settled(parts: Sequence[Part], machine: Hardware) -> tuple[Part, ...]:
+    """The parts of a step at the clock that their mean power leaves."""
+    calibration = machine.calibration
+    known = calibration.families if calibration is not None else {}
+    joules = known[ENERGY].values if ENERGY in known else {}
+    voltage = joules.get("voltage", 1.0)
+    steady_w = machine.power.idle_w * (joules.get("static", 1.0) + joules.get("busy", 1.0))
+    spare_w = most((machine.power.limit_w - steady_w, 1.0))
+    overloads = [_overload(part, voltage, steady_w, spare_w) for part in parts]
+    follows = [_follows(part) for part in parts]
+    spent = [part.times * part.time_s for part in parts]
+    total_s = sum(spent, start=0.0)
+    overload = sum((s * o for s, o in zip(spent, overloads, strict=True)), start=0.0) / total_s
+    follow = sum((s * f for s, f in zip(spent, follows, strict=True)), start=0.0) / total_s
+    clock = _clock(overload, follow, voltage)
+    found: list[Part] = []
+    for part, own, share in zip(parts, overloads, follows, strict=True):
+        time_s = part.time_s * (share / clock + 1 - share)
+        dynamic_j = own * spare_w * part.time_s * power(clock, voltage)
+        energy_j = dynamic_j + steady_w * time_s
+        scale = energy_j / most((part.energy_j, 1e-300))
+        by_j = {name: each * scale for name, each in part.energy_by_j.items()}
+        found.append(
+            replace(part, time_s=time_s, sustained_s=time_s, energy_j=energy_j, energy_by_j=by_j)
+        )
+    return tuple(found)
+
+
+def _overload(part: Part, voltage: float, steady_w: Amount, spare_w: Amount) -> Amount:
+    """Dynamic watts at the full clock over those that the limit leaves.
+
+    Of a kernel that is slowed alone, by how much it is; of another, by its joules.
+    """
+    slowed = power(part.sustained_s / part.time_s, 1 + voltage)
+    drawn = most((part.energy_j / part.time_s - steady_w, 0.0)) / spare_w
+    return where(slowed > 1 + 1e-9, slowed, least((drawn, 1.0)))
+
+
+def _follows(part: Part) -> Amount:
+    share = least((part.busy_s.get("dram", 0.0) / part.time_s, 1.0))
+    return 1 - power(share, SHARPNESS)
+
+
+def _clock(overload: Amount, follow: Amount, voltage: float) -> Amount:
+    """The clock's share that solves the equation of the module, 1 where the limit does not act."""
+    over = most((overload, 1.0))
+    clock: Amount = power(1 / over, 1 / (1 + voltage))
+    for _ in range(TURNS):
+        clock = power((follow + (1 - follow) * clock) / over, 1 / (1 + voltage))
+    return where(np.asarray(overload) > 1, clock, 1.0)

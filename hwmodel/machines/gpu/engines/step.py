@@ -1,0 +1,212 @@
+"""One step of an engine: what it runs for a model's phase, and what its host adds.
+
+Steps are of a loop that goes on, so that kernels run in the sustained state, and `time_s` is the
+wall's: kernels, and what of the host's work they do not hide, as a part of its own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.network import Stack, Workload
+from hwmodel.hardware.calibration import Calibration, Family
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.engines.engine import Engine
+from hwmodel.machines.gpu.engines.settled import settled
+from hwmodel.machines.gpu.libraries.library import Kernel, Library
+from hwmodel.machines.gpu.libraries.shipped import parsed
+from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.printable import shown
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Work
+from hwmodel.spine.estimate import Part
+from hwmodel.spine.memory import MemoryFit
+
+HOST = "host"
+
+LONE = ("one call among many", "90 % interval")
+"""Beginnings of what is assumed of kernels that no engine runs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A phase of a model on an engine: its stages, and what the host's work depends on."""
+
+    engine: Engine
+    workload: Stack
+    decoding: bool
+    requests: Amount
+    tokens: Amount
+    layers: Amount
+    mixtures: Amount
+    widest_bytes: Amount
+
+    @property
+    def phase(self) -> str:
+        """Which steps its interval is of."""
+        return "decode" if self.decoding else "prefill"
+
+
+def step_of(workload: Workload, machine: Hardware, engine: Engine) -> Step:
+    """What `engine` runs for a phase of a model, one device's share of it.
+
+    Raises `InputError` for what is no phase of a model, `CoverageError` off GPUs.
+    """
+    if machine.kind != "gpu":
+        raise CoverageError(f"engine {engine.name}: runs on GPUs; {machine.name} is none")
+    origin = workload.origin
+    if not isinstance(workload, Stack) or workload.served is None or origin is None:
+        raise InputError(
+            f"engine {engine.name}: expected a phase of a model, such as"
+            f" hw.model(...).decode(batch=1, context=2048), found {workload.name!r}"
+        )
+    decoding = origin.arguments["phase"] == "decode"
+    batch = origin.arguments["batch"]
+    tokens = batch if decoding else batch * origin.arguments["prompt"]
+    found = workload.stages
+    if decoding:
+        padded = workload.but(batch=engine.graphs.padded(batch)).stages
+        pairs = zip(found, padded, strict=True)
+        found = tuple(own if own.name.startswith(engine.alone) else wide for own, wide in pairs)
+    return Step(
+        engine=engine,
+        workload=replace(workload, stages=engine.stages(found)),
+        decoding=decoding,
+        requests=batch,
+        tokens=tokens,
+        layers=max(stage.times for stage in found if stage.name.startswith("attention")),
+        mixtures=sum(stage.times for stage in found if stage.name == "router"),
+        widest_bytes=_widest_bytes(found),
+    )
+
+
+def finished(step: Step, parts: Sequence[Part], machine: Hardware) -> tuple[Part, ...]:
+    """The parts of a step in the sustained state, and the host's."""
+    host = family_of(step.engine, machine.calibration)
+    interval = host.intervals.get(step.phase, host.interval)
+    kernels = [replace(part, interval=interval) for part in settled(parts, machine)]
+    busy_s: Amount = sum((part.times * part.time_s for part in kernels), start=0.0)
+    working_s, outside_s = host_s(step, host.values)
+    exposed_s = most((working_s - busy_s, 0.0)) + outside_s
+    longest = where(working_s > busy_s, working_s, exposed_s)
+    waiting_j = machine.power.idle_w * exposed_s
+    return (
+        *kernels,
+        Part(
+            name=HOST,
+            family=step.engine.family,
+            times=1,
+            counts=Work(),
+            time_s=exposed_s,
+            sustained_s=exposed_s,
+            busy_s={HOST: longest},
+            energy_j=waiting_j,
+            energy_by_j={"static": waiting_j},
+            interval=interval,
+            host=True,
+        ),
+    )
+
+
+def kernels(step: Step, asked: Kernel) -> Callable[[str], Kernel]:
+    """Stage -> the libraries that run it; `asked` are a user's, by family.
+
+    Raises `InputError` for a library that is to run everything: that is the engine's business.
+    """
+    if asked is not None and (isinstance(asked, Library) or not _by_family(asked)):
+        name = asked.name if isinstance(asked, Library) else shown(asked)
+        raise InputError(
+            f"engine {step.engine.name}: expected kernels by family, such as"
+            f' {{"attention": "flash-attention-2"}}, found {name}'
+        )
+    given = parsed(asked) if isinstance(asked, str) else dict(asked or {})
+    own: dict[str, str | Library] = {**step.engine.kernel, **given}
+    plain = frozenset(step.engine.plain)
+    return lambda name: None if name in plain else own
+
+
+def _by_family(asked: str | Mapping[str, Any]) -> bool:
+    return isinstance(asked, Mapping) or "=" in asked
+
+
+def memory(step: Step, machine: Hardware) -> MemoryFit:
+    """Whether the step fits, as the engine sizes its cache, over all devices together.
+
+    Of its share of the memory weights go off, what contexts and workspaces take, and the widest
+    tensors of a step of as many tokens as it schedules; whole blocks of the rest hold the cache.
+    """
+    served, room = step.workload.served, step.engine.memory
+    assert served is not None
+    devices = served.devices
+    whole_bytes = machine.memory("dram").capacity_bytes * devices
+    peak_bytes = devices * (room.fixed_bytes + room.most_tokens * room.held * step.widest_bytes)
+    free_bytes = room.share * whole_bytes - served.weights_bytes - peak_bytes
+    blocks = floor_div(most((free_bytes, 0)), served.kv_bytes_per_token * room.block)
+    each = ceil_div(served.context, room.block)
+    largest = least((floor_div(blocks, each), room.most_sequences))
+    cache_bytes = served.batch * each * room.block * served.kv_bytes_per_token
+    reserve_bytes = (1 - room.share) * whole_bytes
+    total_bytes = served.weights_bytes + cache_bytes + peak_bytes + reserve_bytes
+    fits = np.asarray(total_bytes) <= whole_bytes
+    return MemoryFit(
+        weights_bytes=served.weights_bytes,
+        kv_cache_bytes=cache_bytes,
+        activations_bytes=peak_bytes,
+        reserve_bytes=reserve_bytes,
+        total_bytes=total_bytes,
+        capacity_bytes=whole_bytes,
+        short_by_bytes=most((total_bytes - whole_bytes, 0)),
+        largest_batch=largest,
+        fits=fits if np.ndim(fits) else bool(fits),
+        kv_capacity_tokens=blocks * room.block,
+    )
+
+
+def _widest_bytes(stages: Sequence[Stage]) -> Amount:
+    """Bytes for each token of the widest product inside a layer, all its experts together."""
+    widths: list[Amount] = [0]
+    for stage in stages:
+        origin = stage.cascade.origin
+        if origin is None or origin.workload not in ("gemm", "grouped_gemm") or stage.times < 2:
+            continue
+        given = origin.arguments
+        kind = str(given.get("out_dtype") or given["dtype"])
+        widths.append(given["N"] * given.get("top_k", 1) * bytes_of(kind))
+    return most(widths)
+
+
+def host_s(step: Step, cost: Mapping[str, float]) -> tuple[Amount, Amount]:
+    """(seconds that go on beside the GPU, seconds that nothing hides)."""
+    graphs = step.engine.graphs
+    graphed = graphs.holds(step.tokens)
+    eager = step.layers * cost["layer"] + step.mixtures * cost["mixture"]
+    if step.decoding:
+        working = cost["step"] + step.requests * cost["request"]
+        return where(graphed, working, most((working, eager))), cost["gap"]
+    steps = ceil_div(step.tokens, step.engine.memory.most_tokens)
+    launching = where(graphed, step.layers * cost["piece"], eager * steps)
+    return launching, cost["alone"] * steps
+
+
+def family_of(engine: Engine, calibration: Calibration | None) -> Family:
+    """The host's costs, as measured on the device or as the engine's priors say."""
+    known = {} if calibration is None else calibration.families
+    return known.get(engine.family, engine.host)
+
+
+def assumed(step: Step, machine: Hardware, kernels_: Sequence[str]) -> tuple[str, ...]:
+    """What a step's prediction rests on: the engine, and what its kernels do, but for lone ones."""
+    engine = step.engine
+    measured = family_of(engine, machine.calibration).origin == "measured"
+    host = "measured" if measured else "a prior"
+    return (
+        f"engine: {engine.title} {engine.version} ({', '.join(engine.flags)})",
+        f"a step by the wall in a loop that goes on, sampling included; the host's costs: {host}",
+        *(text for text in kernels_ if not text.startswith(LONE)),
+        "90 % interval: of steps of this engine and version on boards and hosts of this kind",
+    )

@@ -1,0 +1,269 @@
+"""vLLM's V1 engine on Hopper: FlashAttention-3, CUTLASS scaled products, Triton experts, Inductor.
+
+What it fuses was read off the kernels that version 0.22.1 launches on an H200 (validation/data,
+engine_kernels.csv): residual with norm, q and k rotated in one kernel, gate with its activation,
+keys and values written by one kernel, the quantisation of what an fp8 product reads joined to the
+kernel that makes it, experts chosen and summed by a kernel each. FlashInfer is off.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.notation import parse
+from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.machines.gpu.engines import fused
+from hwmodel.machines.gpu.engines.engine import Engine, Fusion, Graphs, Memory, Stages
+from hwmodel.machines.gpu.libraries.library import priors
+
+CAPTURED = (1, 2, 4, *range(8, 257, 8))
+"""Tokens of the steps that a graph is captured for (vllm/config/compilation.py, up to the largest
+batch; here as in the rows measured)."""
+
+
+def _arguments(stage: Stage) -> dict[str, Any]:
+    origin = stage.cascade.origin
+    return dict(origin.arguments) if origin is not None else {}
+
+
+def _reads(stages: Stages, *names: str) -> str:
+    """The format in which the first of these products that is there reads its rows."""
+    found = (_arguments(stages[name]) for name in names if name in stages)
+    return next((str(each["dtype"]) for each in found), "bf16")
+
+
+def _norms(stages: Stages) -> Sequence[Stage]:
+    """The first norm reads the embedding alone; all others take a residual sum on the way."""
+    given = _arguments(stages["attention norm"])
+    rows, cols, dtype = given["rows"], given["cols"], given["dtype"]
+    layers = stages["attention norm"].times
+    into = _reads(stages, "qkv")
+    first = fused.norm(rows, cols, dtype, out=into, added=False, name="first norm")
+    norm = fused.norm(rows, cols, dtype, out=into, added=True, name="attention norm")
+    last = fused.norm(rows, cols, dtype, out=dtype, added=True, name="final norm")
+    more = (Stage(norm, layers - 1),) if layers > 1 else ()
+    return (Stage(first), *more, Stage(last))
+
+
+def _mlp_norms(stages: Stages) -> Sequence[Stage]:
+    given = _arguments(stages["mlp norm"])
+    out = _reads(stages, "gate-up", "router") if "gate-up" in stages else given["dtype"]
+    made = fused.norm(
+        given["rows"], given["cols"], given["dtype"], out=out, added=True, name="mlp norm"
+    )
+    return (Stage(made, stages["mlp norm"].times),)
+
+
+def _head_norms(stages: Stages) -> Sequence[Stage]:
+    """Norms of q's and k's heads, in one kernel."""
+    q, k = _arguments(stages["q norm"]), _arguments(stages["k norm"])
+    made = fused.norm(
+        q["rows"] + k["rows"], q["cols"], q["dtype"], out=q["dtype"], added=False, name="qk norm"
+    )
+    return (Stage(made, stages["q norm"].times),)
+
+
+def _attention(stages: Stages) -> dict[str, Any]:
+    name = next(name for name in stages if name.startswith("attention, ") or name == "attention")
+    return _arguments(stages[name])
+
+
+def _rotary(stages: Stages) -> Sequence[Stage]:
+    given = _attention(stages)
+    tokens = given["batch"] * given["queries"]
+    heads = given["heads"] + given["kv_heads"]
+    made = fused.rotary(tokens, heads, given["head_dim"], given["dtype"], "rotary")
+    return (Stage(made, stages["rotary q add"].times),)
+
+
+def _cache(stages: Stages) -> Sequence[Stage]:
+    given = _arguments(stages["kv write"])
+    tokens, heads = given["batch"] * given["tokens"], 2 * given["kv_heads"]
+    kinds = given["dtype"], given["kv_dtype"] or given["dtype"]
+    made = fused.cached(tokens, heads, given["head_dim"], *kinds, "kv write")
+    return (Stage(made, stages["kv write"].times // 2),)
+
+
+def _narrowed(stages: Stages) -> Sequence[Stage]:
+    """Attention's rows are narrowed by a kernel of their own, where the product after it is fp8."""
+    product = stages["attention output"]
+    given = _arguments(product)
+    wide = str(given.get("out_dtype") or given["dtype"])
+    if given["dtype"] == wide:
+        return (product,)
+    made = fused.narrowed(given["M"], given["K"], wide, out=given["dtype"], name="attention to fp8")
+    return (Stage(made, product.times), product)
+
+
+ACTIVATIONS = ("silu", "gelu", "gelu_tanh")
+
+
+def _gated(name: str) -> Callable[[Stages], Sequence[Stage]]:
+    """A gate's activation and product, whatever the function."""
+
+    def makes(stages: Stages) -> Sequence[Stage]:
+        given, sizes = _arguments(stages[name]), stages[name].cascade.sizes()
+        shape = sizes["r"], sizes["c"], given["dtype"]
+        made = fused.gated(*shape, out=_reads(stages, "down"), name="gate")
+        return (Stage(made, stages[name].times),)
+
+    return makes
+
+
+def _chosen(stages: Stages) -> Sequence[Stage]:
+    """Softmax of the router's logits and the choice of experts in one kernel, then their rows."""
+    given = _arguments(stages["experts gate-up"])
+    tokens, experts, picks = given["tokens"], given["experts"], given["top_k"]
+    times = stages["experts gate-up"].times
+    dtype = _arguments(stages["router"])["dtype"]
+    chosen = parse(
+        "PEAK[r] = max(c) X[r, c]\nW[r, c] = exp(X[r, c] - PEAK[r])",
+        sizes={"r": tokens, "c": experts},
+        dtypes={"*": "fp32", "X": dtype},
+        name="experts choice",
+    )
+    aligned = parse(
+        "Y[n] = copy(X[n])", sizes={"n": tokens * picks}, dtypes={"*": "int32"}, name="rows align"
+    )
+    return (Stage(chosen, times), Stage(aligned, 2 * times))
+
+
+def _expert_gate(stages: Stages) -> Sequence[Stage]:
+    sizes = stages["experts silu"].cascade.sizes()
+    dtype = _arguments(stages["experts silu"])["dtype"]
+    made = fused.gated(
+        *(sizes["r"], sizes["c"], dtype), out=_reads(stages, "experts down"), name="experts gate"
+    )
+    return (Stage(made, stages["experts silu"].times),)
+
+
+def _summed(stages: Stages) -> Sequence[Stage]:
+    given = _arguments(stages["experts gate-up"])
+    made = fused.summed(
+        given["tokens"], given["top_k"], given["K"], given.get("out_dtype") or given["dtype"],
+        "experts sum",
+    )  # fmt: skip
+    return (Stage(made, stages["experts down"].times),)
+
+
+SAMPLED = {
+    "logits to fp32": "Y[b, v] = cast(X[b, v])",
+    "temperature": "Y[b, v] = X[b, v] / T[b]",
+    "probabilities": (
+        "PEAK[b] = max(v) X[b, v]\nNUM[b, v] = exp(X[b, v] - PEAK[b])\n"
+        "SUM[b] = sum(v) NUM[b, v]\nY[b, v] = NUM[b, v] / SUM[b]"
+    ),
+    "random": "Y[b, v] = 1",
+    "race": "Y[b, v] = X[b, v] / Z[b, v]",
+    "token": "Y[b] = max(v) X[b, v]",
+}
+"""Sampling by exponential races (vllm/v1/sample), a torch kernel each, in fp32."""
+
+
+def _sampled(stages: Stages) -> Sequence[Stage]:
+    """The head, and the choice of each sequence's next token at a temperature."""
+    head = stages["head"]
+    given = _arguments(head)
+    batch, vocabulary = given["M"], given["N"] * (head.collective.ranks if head.collective else 1)
+    sizes, logits = {"b": batch, "v": vocabulary}, given.get("out_dtype") or given["dtype"]
+    kernels = [
+        parse(
+            text,
+            sizes=sizes,
+            dtypes={"*": "fp32"} | ({"X": logits} if name.startswith("logits") else {}),
+            name=name,
+        )
+        for name, text in SAMPLED.items()
+    ]
+    return (head, *(Stage(kernel) for kernel in kernels))
+
+
+PRODUCTS = ("qkv", "attention output", "gate-up", "down")
+
+
+def _scaled(name: str) -> Callable[[Stages], Sequence[Stage]]:
+    """A product with plain fp8 weights, whose rows are narrowed too (`--quantization fp8`)."""
+
+    def makes(stages: Stages) -> Sequence[Stage]:
+        stage = stages[name]
+        given = _arguments(stage)
+        wide = given.get("out_dtype") or given["dtype"]
+        if given.get("weight_dtype") != "fp8" or given["dtype"] == "fp8":
+            return (stage,)
+        changed: dict[str, Any] = {"dtype": "fp8", "weight_dtype": None, "out_dtype": wide}
+        made = gemm(**{**given, **changed})
+        return (replace(stage, cascade=made),)
+
+    return makes
+
+
+FUSIONS = (
+    *(Fusion(f"{name} in fp8", (name,), _scaled(name)) for name in PRODUCTS),
+    Fusion("norms", ("attention norm", "mlp residual", "final norm"), _norms),
+    Fusion("mlp norm", ("attention residual", "mlp norm"), _mlp_norms),
+    Fusion("head norms", ("q norm", "k norm"), _head_norms),
+    Fusion(
+        "rotary",
+        tuple(
+            f"rotary {x} {kernel}"
+            for x in "qk"
+            for kernel in ("multiply", "subtract", "add", "concatenate")
+        ),
+        _rotary,
+    ),
+    Fusion("cache", ("kv write",), _cache),
+    Fusion("narrowed attention", ("attention output",), _narrowed),
+    *(Fusion(f"gate, {name}", (name, "multiply"), _gated(name)) for name in ACTIVATIONS),
+    Fusion(
+        "choice",
+        ("router softmax", "router top-k", "rows gather"),
+        _chosen,
+        also=(
+            *("weights sum", "weights divide", "weights cast", "argsort", "experts range"),
+            *("experts gather", "experts search", "rows divide"),
+        ),
+    ),
+    Fusion("experts gate", ("experts silu", "experts multiply"), _expert_gate),
+    Fusion(
+        "experts sum", ("weights gather", "weights multiply", "tokens zero", "index_add"), _summed
+    ),
+    Fusion("sampling", ("head",), _sampled),
+)
+
+HOST = priors(
+    """
+    step = 0.0022 in 0 .. 0.01: seconds of the host for a step of decode, requests apart
+    request = 0.000019 in 0 .. 0.0002: seconds more for each request of a step
+    gap = 0.00015 in 0 .. 0.001: seconds from the last kernel of a step to the first of the next
+    alone = 0.002 in 0.001 .. 0.01: seconds before the first kernel of a prompt and after the last
+    layer = 0.00042 in 0 .. 0.005: seconds to launch a layer without a graph
+    mixture = 0.0007 in 0 .. 0.005: seconds more to launch a layer's experts
+    piece = 0.00015 in 0 .. 0.002: seconds to launch a layer's graph and its attention
+    """
+)
+
+FIXED_BYTES, HELD = 1.05e9, 1.5
+"""What an H200's memory holds beside weights, cache and a layer's widest product with its gate:
+fitted to the cache that seven models got (validation/data, headers of 2026-11-28)."""
+
+ENGINE = Engine(
+    name="vllm",
+    title="vLLM",
+    version="0.22.1",
+    kernel=dict.fromkeys(("gemm", "attention", "grouped", "rows"), "vllm"),
+    fusions=FUSIONS,
+    graphs=Graphs(CAPTURED),
+    host=HOST,
+    memory=Memory(0.92, 16, 8192, 256, FIXED_BYTES, HELD),
+    plain=tuple(SAMPLED),
+    flags=(
+        "gpu_memory_utilization 0.92",
+        "max_num_batched_tokens 8192",
+        "max_num_seqs 256",
+        f"graphs of up to {CAPTURED[-1]} tokens",
+        "asynchronous scheduling",
+        "FlashInfer off",
+        "prefix caching off",
+    ),
+)

@@ -1,0 +1,65 @@
+"""vLLM's CUTLASS products of fp8 on Hopper, with a scale for each row and column.
+
+The tile goes by the rows (vllm, csrc/quantization/w8a8/cutlass/c3x, sm90 fp8 dispatch, recalled;
+the times of an H200 agree). Up to 64 rows the operands change places, so that 64 columns of the
+output are a warpgroup's rows, and slices are 256 deep:
+
+    rows of A      <= 16      <= 64      <= 128       more
+    tile           16 x 64    64 x 64    64 x 128     128 x 128
+    slice          256        256        128          128
+    cluster        1          1          2            2
+
+The sum over K is never split: with few columns a product is a chain of slices on few processors.
+Two things are inferred from times. From 17 to 32 rows weights stream at a pace of their own
+(`engine`), which 48 rows exceed: few of the wide slices are under way. And rows beyond 256 whose
+number is no multiple of four, so that their scales lie astride 16 bytes, wait in every slice.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules import gemm
+from hwmodel.machines.gpu.schedules.gemm import GemmProblem, GemmTile
+from hwmodel.quantity.arithmetic import ceil_div, where
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.activity import Activity, Overlap, Serial, Work
+
+MENU = (GemmTile(128, 128, 128, stages=4, multicast=2, persistent=1),)
+
+FEW, SOME, SLOW = 16, 64, (16, 32)
+ASTRIDE_FROM, TOGETHER = 256, 4
+ASTRIDE = 7.5
+"""Wait of a slice for scales astride, in the clocks that a slice takes at the least (fitted: H200,
+777 rows against multiples of four)."""
+
+
+def resolved(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
+    """The tile for these rows."""
+    rows, column = np.asarray(problem.M), 0 * tile.block_n
+    few = rows <= SOME
+    return replace(
+        tile,
+        block_m=where(rows <= FEW, 16, where(rows <= 128, 64, 128)) + column,
+        block_n=where(few, 64, 128) + column,
+        block_k=where(few, 256, 128) + column,
+        multicast=where(few, 1, 2) + column,
+    )
+
+
+def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
+    """One product, and what it waits for."""
+    rows = np.asarray(problem.M)
+    slow = where((rows > SLOW[0]) & (rows <= SLOW[1]), 1.0, 0.0)
+    weights = problem.N * problem.K * bytes_of(problem.dtype_b)
+    astride = where((rows > ASTRIDE_FROM) & (rows % TOGETHER != 0), 1.0, 0.0)
+    tiles = ceil_div(problem.M, tile.block_m) * ceil_div(problem.N, tile.block_n)
+    waits = astride * ASTRIDE * tiles * ceil_div(problem.K, tile.block_k)
+    product = gemm.activity(problem, tile, limits)
+    return Serial(
+        (
+            Overlap((product, Work(read={"engine": slow * weights}))),
+            Work(read={"pipeline": waits}),
+        )
+    )

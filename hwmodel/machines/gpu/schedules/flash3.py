@@ -1,0 +1,66 @@
+"""FlashAttention-3's forward kernels as vLLM calls them: paged keys, groups packed into blocks.
+
+Rows of all query heads of a KV head share blocks ("pack GQA", always with paged keys). Pages of 16
+keys are no multiple of a block's keys, so that threads load them (no bulk copies), with the tiles
+of that kind (Dao-AILab/flash-attention, hopper/tile_size.h, 16-bit operands, recalled):
+
+    head_dim      <= 64       <= 96       <= 128      <= 192      <= 256
+    rows x keys   192 x 128   192 x 128   128 x 128   128 x 96    128 x 64
+
+One warpgroup works on 64 rows where d = 128 and a sequence's packed rows are no more. Blocks are
+persistent, one a processor, and take tiles as they become free. In decode the keys of a sequence
+are split by a small kernel ahead of the step (prepare_varlen_num_blocks): with T tiles of keys in
+all, a part has ceil(1.1 T / processors) of them, and a sequence at most 32 parts (vLLM's bound in
+graphs); the combining kernel always runs.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules.attention import AttentionProblem, AttentionTile
+from hwmodel.quantity.arithmetic import ceil_div, least, most, where
+from hwmodel.quantity.units import Amount
+
+MOST_SPLITS = 32
+SPREAD = 1.1
+"""Tiles of keys of a part, over an even share of all."""
+
+ONE_WARPGROUP_ROWS, ONE_WARPGROUP_DIM = 64, 128
+
+DECODE = (AttentionTile(128, 128, stages=2, warps=8, packed=2, team=4, split=1, resident=1),)
+PREFILL = (AttentionTile(128, 128, stages=2, warps=8, packed=2, team=4, resident=1, in_order=0),)
+
+
+def _tiles(tile: AttentionTile, problem: AttentionProblem) -> AttentionTile:
+    dim, rows = np.asarray(problem.head_dim), problem.queries * problem.group
+    few = (rows <= ONE_WARPGROUP_ROWS) & (dim == ONE_WARPGROUP_DIM)
+    block_q = where(dim <= 96, 192, where(few, 64, 128))
+    block_k = where(dim <= 128, 128, where(dim <= 192, 96, 64))
+    column = 0 * tile.split
+    return replace(tile, block_q=block_q + column, block_k=block_k + column)
+
+
+def prefill(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """The launch for many queries."""
+    return _tiles(tile, problem)
+
+
+def decode(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """The launch for few queries: the keys split over the processors."""
+    found = _tiles(tile, problem)
+    tiles = ceil_div(problem.keys, found.block_k)
+    rows = ceil_div(problem.queries * problem.group, found.block_q)
+    every = problem.batch * problem.kv_heads * rows * tiles
+    part = most((1, ceil_div(SPREAD * every, limits.processors)))
+    return replace(found, split=_splits(tiles, part))
+
+
+def _splits(tiles: Amount, part: Amount) -> Amount:
+    """Parts of a sequence's keys.
+
+    >>> int(_splits(68, 5))
+    14
+    """
+    return least((MOST_SPLITS, ceil_div(tiles, part)))

@@ -1,0 +1,56 @@
+"""Row kernels that a compiler fuses (torch Inductor's Triton) or an engine writes by hand.
+
+A block takes a row where anything is reduced along it, and walks it once for each pass: alone it
+waits for each load, with neighbours the processor's issue slots are what it takes. Norms walk a row
+twice; those that narrow it too, three times, since the largest element is known only after that.
+Elementwise kernels stream; those on views (rotary embedding, writes into a paged cache) issue
+narrower accesses, and stream at a pace of their own (`engine`). What sums many rows into one loads
+them one after the other.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules.rows import RowProblem, RowTile
+from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.units import Amount
+
+MENU = (RowTile(elements=1024, warps=8, resident=8),)
+
+ALONE = (0.0, 0.0, 0.38, 1.25)
+BESIDE = (0.0, 0.0, 0.34, 0.70)
+"""Clocks for each column of a row, by passes: of a block alone, and of its processor's issue slots
+(fitted: H200, rows of vLLM 0.22.1's steps of 1 to 2,048 tokens)."""
+
+CHOICE = 4000.0
+"""Clocks of a block that ranks scores: shuffles for each expert chosen (fitted, there)."""
+
+PACES = {"copy": 2.3, "strided": 1.0}
+"""Bytes that a form's accesses count for, in those of rotary embedding (fitted, there)."""
+
+SUMMED_FROM, LOAD = 3.0, 900.0
+"""Rows summed into one from which loads stand in line, and clocks of each (fitted, there)."""
+
+
+def resolved(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
+    """What a block does for these rows."""
+    column = 0 * tile.elements
+    if np.all(np.asarray(problem.row_bytes) > 0):
+        passes = min(problem.passes, len(ALONE) - 1)
+        ranked = CHOICE if problem.form == "softmax" and passes < 2 else 0.0
+        return replace(
+            tile,
+            chain=problem.cols * ALONE[passes] + ranked + column,
+            issue=problem.cols * BESIDE[passes] + column,
+            engine=column,
+        )
+    deep = most((0.0, problem.read_bytes / problem.written_bytes - SUMMED_FROM))
+    return replace(
+        tile, chain=LOAD * _capped(deep) + column, engine=PACES.get(problem.form, 0.0) + column
+    )
+
+
+def _capped(deep: Amount) -> Amount:
+    return np.minimum(deep, 8.0)

@@ -1,0 +1,144 @@
+"""Steps of vLLM on an H200 against rows measured there (0.22.1, 2026-11-28), and what must hold."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import hwmodel as hw
+from hwmodel.machines.gpu.engines.engine import Graphs
+from hwmodel.machines.gpu.engines.vllm import ENGINE
+from hwmodel.spine.estimate import Estimate
+
+LLAMA = hw.model("llama-3.1-8b")
+
+
+def step(model: Any = LLAMA, batch: Any = 32, context: Any = 2048, **given: Any) -> Estimate:
+    more: dict[str, Any] = {"engine": "vllm", **given}
+    return hw.predict(model.decode(batch, context), on="h200", **more)
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "batch", "context", "measured_s"),
+    [
+        ("llama-3.1-8b", None, 1, 1843, 4.995e-3),
+        ("llama-3.1-8b", None, 64, 758, 7.056e-3),
+        ("llama-3.1-8b", "fp8", 8, 1056, 3.854e-3),
+        ("qwen3-30b-a3b", None, 64, 758, 18.913e-3),
+        ("mixtral-8x7b", None, 24, 2302, 25.595e-3),
+    ],
+)
+def test_decode_steps_are_near_those_measured(
+    model: str, weights: str | None, batch: int, context: int, measured_s: float
+) -> None:
+    made = step(hw.model(model, weight_dtype=weights), batch, context)
+    assert_allclose(made.time_s, measured_s, rtol=0.08)
+    assert made.time_low_s < measured_s < made.time_high_s
+
+
+def test_a_small_model_waits_for_its_host() -> None:
+    small = step(hw.model("qwen2.5-0.5b"), 128, 512)
+    assert small.bottleneck == "host"
+    assert small.busy_time_s < small.time_s / 1.5
+    large = step(hw.model("llama-3.1-8b"), 128, 512)
+    assert large.bottleneck != "host"
+    assert large.busy_time_s > 0.95 * large.time_s
+
+
+def test_long_steps_hide_the_host_under_the_kernels() -> None:
+    """Only the gap between two graphs is left, under half a millisecond."""
+    made = step(batch=64, context=4096)
+    assert 0 < made.time_s - made.busy_time_s < 0.5e-3
+
+
+def test_a_padded_batch_costs_its_captured_size_but_for_attention() -> None:
+    three, four = step(batch=3), step(batch=4)
+    by_name = [{part.name: part for part in made.parts} for made in (three, four)]
+    assert by_name[0]["gate-up"].time_s == by_name[1]["gate-up"].time_s
+    assert by_name[0]["attention"].counts.read["dram"] < by_name[1]["attention"].counts.read["dram"]
+
+
+def test_prompts_beyond_the_graphs_wait_for_launches() -> None:
+    prefill = hw.model("qwen2.5-1.5b").prefill(1, 512)
+    eager = hw.predict(prefill, on="h200", engine="vllm")
+    captured = ENGINE.but(graphs=Graphs((1, 512)))
+    graphed = hw.predict(prefill, on="h200", engine=captured)
+    assert eager.bottleneck == "host"
+    assert graphed.time_s < 0.7 * eager.time_s
+
+
+def test_many_points_are_answered_as_each_alone() -> None:
+    batch, context = np.array([1.0, 7.0, 64.0, 300.0]), np.array([600.0, 3000.0, 1024.0, 512.0])
+    together = step(batch=batch, context=context)
+    alone = [step(batch=int(b), context=int(c)) for b, c in zip(batch, context, strict=True)]
+    assert_allclose(together.time_s, [each.time_s for each in alone], rtol=1e-9)
+    assert list(together.bottleneck) == [each.bottleneck for each in alone]
+
+
+def test_joules_of_a_step_are_no_more_than_the_power_limit_pays_for() -> None:
+    made = step(batch=256, context=1024)
+    assert made.energy_j / made.time_s < 700
+    assert_allclose(sum(made.energy_by_j.values()), made.energy_j, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "tokens"),
+    [
+        ("llama-3.1-8b", None, 917_360),
+        ("llama-3.1-8b", "fp8", 970_288),
+        ("qwen2.5-1.5b", None, 4_662_416),
+        ("qwen3-30b-a3b", None, 764_096),
+        ("qwen3-32b", "fp8", 387_936),
+        ("mixtral-8x7b", None, 321_776),
+        ("qwen3-4b", None, 874_048),
+    ],
+)
+def test_the_cache_holds_what_the_engine_printed(
+    model: str, weights: str | None, tokens: int
+) -> None:
+    made = step(hw.model(model, weight_dtype=weights), 1, 100)
+    assert made.serving is not None
+    held = made.serving.memory.kv_capacity_tokens
+    assert held is not None
+    assert held % 16 == 0
+    assert_allclose(held, tokens, rtol=0.03)
+
+
+def test_a_batch_whose_cache_is_too_large_does_not_fit() -> None:
+    made = step(hw.model("mixtral-8x7b"), 64, 8192)
+    assert made.serving is not None
+    assert made.serving.memory.largest_batch == 322_224 // 8192
+    assert not made.fits
+
+
+def test_the_answer_names_engine_version_and_flags() -> None:
+    assert any(
+        text.startswith("engine: vLLM 0.22.1 (gpu_memory_utilization 0.92")
+        for text in step().assumptions
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"kernel": "cudnn"}, "expected kernels by family"),
+        ({"engine": "sglang"}, "unknown engine 'sglang'"),
+        ({"engine": 3}, "engine: expected a name"),
+    ],
+)
+def test_what_no_engine_takes_is_refused(given: Any, told: str) -> None:
+    with pytest.raises(hw.HwmodelError, match=told):
+        step(**given)
+
+
+def test_an_engine_runs_phases_of_models_on_gpus() -> None:
+    with pytest.raises(hw.HwmodelError, match="expected a phase of a model"):
+        hw.predict(hw.workloads.gemm(64, 64, 64), on="h200", engine="vllm")
+    with pytest.raises(hw.HwmodelError, match="runs on GPUs"):
+        hw.predict(LLAMA.decode(1, 64), on="rk3588", engine="vllm")
+
+
+def test_kernels_of_a_family_can_be_others() -> None:
+    made = step(kernel={"attention": "flash-attention-2"})
+    assert {p.family for p in made.parts if p.name == "attention"} == {"decode:flash-attention-2"}

@@ -1,0 +1,66 @@
+"""Kernels of vLLM's steps against what a profiler counted on an H200 (0.22.1, 2026-11-28)."""
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.machines.gpu.engines.vllm import ENGINE, SAMPLED
+
+LLAMA = hw.model("llama-3.1-8b")
+
+
+def stages(model: str, *, weight_dtype: str | None = None, batch: int = 64) -> dict[str, int]:
+    step = hw.model(model, weight_dtype=weight_dtype).decode(batch, 1024)
+    return {stage.name: stage.times for stage in ENGINE.stages(step.stages)}
+
+
+def test_a_dense_layer_is_nine_kernels_as_profiled() -> None:
+    """32 of each; 31 norms of a residual before attention, one last: 65 with the first."""
+    found = stages("llama-3.1-8b")
+    layer = ("qkv", "rotary", "kv write", "attention", "attention output", "mlp norm")
+    assert {name: found[name] for name in (*layer, "gate-up", "gate", "down")} == dict.fromkeys(
+        (*layer, "gate-up", "gate", "down"), 32
+    )
+    norms = found["first norm"] + found["attention norm"] + found["mlp norm"] + found["final norm"]
+    assert norms == 65
+    assert not [name for name in found if "residual" in name or "silu" in name]
+
+
+def test_heads_are_normed_where_the_model_does() -> None:
+    assert stages("qwen3-30b-a3b")["qk norm"] == 48
+    assert "qk norm" not in stages("llama-3.1-8b")
+
+
+def test_fp8_adds_one_kernel_a_layer_the_others_narrow_what_they_make() -> None:
+    plain, narrow = stages("llama-3.1-8b"), stages("llama-3.1-8b", weight_dtype="fp8")
+    assert set(narrow) - set(plain) == {"attention to fp8"}
+    assert narrow["attention to fp8"] == 32
+
+
+def test_fp8_weights_are_multiplied_in_fp8() -> None:
+    step = hw.model("llama-3.1-8b", weight_dtype="fp8").decode(64, 1024)
+    made = hw.predict(step, on="h200", engine="vllm")
+    families = {part.name: part.family for part in made.parts}
+    assert families["gate-up"] == "gemm:vllm"
+    assert families["head"] == "gemm:cublas"
+
+
+def test_experts_are_two_products_with_a_gate_between_and_a_sum() -> None:
+    found = stages("qwen3-30b-a3b")
+    experts = [name for name in found if name.startswith("experts")]
+    assert experts == [
+        *("experts choice", "experts gate-up", "experts gate", "experts down", "experts sum"),
+    ]
+    assert all(found[name] == 48 for name in experts)
+
+
+def test_the_next_token_is_sampled_once_a_step() -> None:
+    found = stages("llama-3.1-8b")
+    assert all(found[name] == 1 for name in SAMPLED)
+
+
+@pytest.mark.parametrize("tp", [2, 4])
+def test_collectives_stay_where_they_were(tp: int) -> None:
+    step = LLAMA.decode(64, 1024, tp=tp)
+    before = [stage.collective for stage in step.stages if stage.collective]
+    after = [stage.collective for stage in ENGINE.stages(step.stages) if stage.collective]
+    assert before == after

@@ -1,0 +1,276 @@
+"""Measured steps of engines, and their kernels by class: what `engine*.csv` of a sitting hold.
+
+A step is one row of `engine.csv` (`vllm_engine.py` says how it was taken); a model's name is a
+shipped config, its quantisation after a dot (`.fp8`) and the devices it is divided over (`.tp2`).
+Kernels of `engine_kernels.csv` are put into classes by their names, so that the sum of predicted
+kernels can be held against the GPU-busy time of each.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodel.einsum.network import Stack
+from hwmodel.einsum.workloads.blocks.mixture import Mixture
+from hwmodel.einsum.workloads.model import Model, model
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import predict
+from hwmodel.spine.estimate import Estimate
+from hwmodel.validation.fit import is_test
+from hwmodel.validation.rows import DATA, Row
+
+CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("combine", ("FlashAttnFwdCombine", "merge_attn_states")),
+    ("attention", ("flash::", "FlashAttnFwd", "flash_mla", "mla::", "_fwd_kernel_stage")),
+    ("experts", ("fused_moe_kernel",)),
+    ("choice", ("topkGating", "moe_align", "count_and_sort", "grouped_topk", "topk")),
+    ("sum", ("moe_sum", "ReduceOp<c10::BFloat16", "memcpy32_post")),
+    ("product", ("nvjet", "gemm", "splitKreduce", "cutlass_3x", "gemv", "cublas")),
+    ("cache", ("reshape_and_cache", "concat_and_cache")),
+    ("gate", ("silu", "act_and_mul")),
+    ("norm", ("rms_norm",)),
+    ("narrow", ("clamp_cutlass_scaled_mm", "quant")),
+    ("reduce", ("all_reduce", "allreduce", "ncclDevKernel", "cross_device_reduce")),
+    ("sampling", ("SoftMax", "ArgMax", "distribution_elementwise", "DivF<float>")),
+)
+"""Class of kernels -> beginnings or pieces of names, the first that fits."""
+
+CLASS_OF_STAGE: Mapping[str, str] = {
+    **dict.fromkeys(("qkv", "attention output", "gate-up", "down", "head", "router"), "product"),
+    **dict.fromkeys(("first norm", "attention norm", "mlp norm", "final norm"), "norm"),
+    "attention to fp8": "narrow",
+    "kv write": "cache",
+    **dict.fromkeys(("gate", "experts gate"), "gate"),
+    **dict.fromkeys(("experts gate-up", "experts down"), "experts"),
+    **dict.fromkeys(("experts choice", "rows align"), "choice"),
+    "experts sum": "sum",
+    **dict.fromkeys(
+        ("logits to fp32", "temperature", "probabilities", "random", "race", "token"), "sampling"
+    ),
+}
+"""Stage of an engine -> class; `attention...` is attention, all else "other"."""
+
+ENGINE = "vllm"
+
+KINDS = (
+    *(
+        f"{ENGINE} {kind} {phase}"
+        for kind in ("dense", "mixture")
+        for phase in ("decode", "prefill")
+    ),
+    *(f"{ENGINE} on {count} GPUs" for count in (2, 4, 8)),
+)
+"""Lines of the report."""
+
+SAMPLING_FROM_S = 12e-6
+"""Torch's elementwise kernels that take as long are the sampler's, in fp32 over all logits."""
+
+
+UNREAD = ("deepseek-v2-lite",)
+"""Models measured that no config is shipped of."""
+
+FITTED = ("2026-11-28-m",)
+"""Sittings whose steps a fit of an engine reads; of others it reads none."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row of `engine.csv`, its board and its sitting."""
+
+    sitting: str
+    board: str
+    columns: Mapping[str, str]
+
+    @property
+    def model(self) -> str:
+        """The shipped config that was run."""
+        return self.columns["model"].removesuffix(f".tp{self.tp}").removesuffix(".fp8")
+
+    @property
+    def fp8(self) -> bool:
+        """Whether weights and activations were quantised to fp8."""
+        return ".fp8" in self.columns["model"]
+
+    @property
+    def tp(self) -> int:
+        """GPUs that divide the model."""
+        return int(self.columns.get("tensor_parallel") or 1)
+
+    @property
+    def phase(self) -> str:
+        """decode, prefill or mixed."""
+        return self.columns["phase"]
+
+    @property
+    def time_s(self) -> float:
+        """Seconds of the step by the wall."""
+        return float(self.columns["time_s"])
+
+    @property
+    def fitted_half(self) -> bool:
+        """Whether a fit may read the step, which another half is judged by."""
+        return not is_test(self.row())
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Sequences, and keys (decode) or prompt tokens of each."""
+        length = "context" if self.phase == "decode" else "prompt"
+        return int(float(self.columns["batch"])), round(float(self.columns[length]))
+
+    def workload(self) -> Stack:
+        """The step as a phase of the model."""
+        return phase_of(self.config, self.phase, *self.sizes)
+
+    @property
+    def config(self) -> Model:
+        """The model, in the formats in which it ran."""
+        return model(self.model, weight_dtype="fp8" if self.fp8 else None)
+
+    @property
+    def kind(self) -> str:
+        """The line of the report that judges it."""
+        if self.tp > 1:
+            return f"{ENGINE} on {self.tp} GPUs"
+        mixed = any(isinstance(block, Mixture) for block, _ in self.config.network.placed)
+        return f"{ENGINE} {'mixture' if mixed else 'dense'} {self.phase}"
+
+    def row(self, part: str = "") -> Row:
+        """The step, or a class of its kernels, as a row of the report."""
+        names = ("model", "phase", "batch", "prompt", "context", "time_s")
+        columns: dict[str, Any] = {n: self.columns[n] for n in names if self.columns[n]}
+        columns |= {"family": "step", "kernel": ENGINE, "dtype": "bf16", "part": part}
+        return Row(self.sitting, self.board, {**columns, "kind": self.kind, "step": self})
+
+    def number(self, name: str) -> float | None:
+        """A column, where it has a value."""
+        text = self.columns.get(name) or ""
+        return float(text) if text else None
+
+
+@dataclass(frozen=True)
+class Busy:
+    """GPU-busy seconds of one profiled step by class of kernels."""
+
+    step: Measured
+    busy_s: Mapping[str, float]
+    calls: Mapping[str, float]
+
+    @property
+    def total_s(self) -> float:
+        """All of them."""
+        return sum(self.busy_s.values())
+
+
+def phase_of(config: Model, phase: str, batch: Any, length: Any) -> Stack:
+    """A phase of a model at sizes that may be arrays."""
+    return (config.decode if phase == "decode" else config.prefill)(batch, length)
+
+
+def predicted(rows: Sequence[Row], hardware: Hardware) -> Iterator[tuple[list[Row], Estimate]]:
+    """Steps with their estimates, those of one phase of a model together."""
+    alike: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        alike.setdefault((row.columns["model"], row.columns["phase"]), []).append(row)
+    for each in alike.values():
+        first: Measured = each[0].columns["step"]
+        sizes = np.array([row.columns["step"].sizes for row in each], dtype=np.float64).T
+        work = phase_of(first.config, first.phase, *sizes)
+        on, ways = hardware * first.tp, {"tp": first.tp}
+        yield each, predict(work, on, parallel=ways, engine=ENGINE)
+
+
+def fits(step: Measured) -> bool:
+    """Whether a fit may read anything of the step's board, and it is a step that is predicted."""
+    return step.sitting in FITTED and step.phase in ("decode", "prefill")
+
+
+def class_of_stage(name: str) -> str:
+    """Class of kernels of an engine's stage."""
+    if name in CLASS_OF_STAGE:
+        return CLASS_OF_STAGE[name]
+    return "attention" if name.startswith("attention") else "other"
+
+
+def class_of(kernel: str, seconds: float) -> str:
+    """Class of a kernel by its name; `seconds` is what one call takes."""
+    for name, pieces in CLASSES:
+        if any(piece in kernel for piece in pieces):
+            return name
+    if kernel.startswith("triton_"):
+        return "other"
+    big = "at::native" in kernel and seconds > SAMPLING_FROM_S
+    return "sampling" if big else "other"
+
+
+def read_steps(
+    device: str, sittings: Iterable[str] | None = None, data: Path = DATA
+) -> list[Measured]:
+    """All timed steps of engines on a device."""
+    found: list[Measured] = []
+    for folder, board in _folders(device, sittings, data):
+        for line in _lines(folder / "engine.csv"):
+            found.append(Measured(folder.name, board, line))
+    return found
+
+
+def step_rows(device: str, data: Path = DATA) -> list[Row]:
+    """Timed steps of engines that can be predicted, as rows of the report."""
+    steps = (step for step in read_steps(device, data=data) if step.model not in UNREAD)
+    return [step.row() for step in steps if step.phase in ("decode", "prefill")]
+
+
+def read_busy(device: str, sittings: Iterable[str] | None = None, data: Path = DATA) -> list[Busy]:
+    """All profiled steps of engines on a device."""
+    found: list[Busy] = []
+    for folder, board in _folders(device, sittings, data):
+        groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+        for line in _lines(folder / "engine_kernels.csv"):
+            key = tuple(line[n] for n in ("model", "phase", "batch", "prompt", "context"))
+            groups.setdefault(key, []).append(line)
+        for lines in groups.values():
+            busy: dict[str, float] = {}
+            calls: dict[str, float] = {}
+            for line in lines:
+                seconds, count = float(line["busy_s"]), float(line["calls"])
+                name = class_of(line["kernel"], seconds / count)
+                busy[name] = busy.get(name, 0.0) + seconds
+                calls[name] = calls.get(name, 0.0) + count
+            tp = "2" if ".tp2" in lines[0]["model"] else "1"
+            columns = {**lines[0], "time_s": lines[0]["wall_s"], "tensor_parallel": tp}
+            found.append(Busy(Measured(folder.name, board, columns), busy, calls))
+    return found
+
+
+def engines(
+    device: str, sittings: Iterable[str] | None = None, data: Path = DATA
+) -> list[dict[str, Any]]:
+    """What each engine decided: its cache, its graphs (`engines` of the headers)."""
+    return [
+        {"sitting": folder.name, "name": name, **decided}
+        for folder, _ in _folders(device, sittings, data)
+        for name, decided in _header(folder).get("engines", {}).items()
+    ]
+
+
+def _folders(device: str, sittings: Iterable[str] | None, data: Path) -> Iterable[tuple[Path, str]]:
+    here = data / device
+    names = sorted(p.name for p in here.iterdir()) if sittings is None else sittings
+    for name in names:
+        if (here / name / "engine.csv").is_file():
+            yield here / name, str(_header(here / name)["board"])
+
+
+def _header(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "header.json").read_text(encoding="utf-8"))
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))

@@ -23,6 +23,8 @@ CLASSES = ("Linear", "LinearBase", "FusedMoE", "RoutedExperts", "ColumnParallelL
 """Classes that targets may name: linear layers all."""
 
 MICROSCALED = {16: "nvfp4", 32: "mxfp4"}
+PACKED = {"nvfp4": 16, "mxfp4": 32, "mxfp8": 32}
+"""First word of `format` -> floats that share a scale, where a scheme does not say."""
 
 
 def read(table: Table) -> Said:
@@ -37,7 +39,7 @@ def read(table: Table) -> Said:
         if not isinstance(said, Mapping):
             raise groups.wrong(name, "a table", said)
         group = groups.of(name, cast(Mapping[str, Any], said))
-        formats = scheme(group)
+        formats = scheme(group, str(group.get("format", table.get("format"))))
         targets = group.names("targets") or ("Linear",)
         if any(target in CLASSES for target in targets):
             otherwise = otherwise or formats
@@ -51,18 +53,20 @@ def read(table: Table) -> Said:
     )
 
 
-def scheme(group: Table) -> ModuleFormats:
-    """Formats of one group's modules."""
+def scheme(group: Table, packed: str) -> ModuleFormats:
+    """Formats of one group's modules; `packed` is how they are stored, "nvfp4-pack-quantized"."""
     weights, inputs = group.table("weights"), group.table("input_activations")
-    weight = number_format(weights) if weights.given else group.stored
+    weight = number_format(weights, packed) if weights.given else group.stored
     if not inputs.given:
         return ModuleFormats(weight, group.stored)
-    return ModuleFormats(weight, number_format(inputs).partition("@")[0])
+    return ModuleFormats(weight, number_format(inputs, packed).partition("@")[0])
 
 
-def number_format(given: Table) -> str:
+def number_format(given: Table, packed: str) -> str:
     """The format that `num_bits`, `type`, `group_size` and `symmetric` make."""
     bits, kind, group = given.get("num_bits"), given.get("type", "int"), given.get("group_size")
+    if kind == "float" and group is None and packed.partition("-")[0] in PACKED:
+        group = PACKED[packed.partition("-")[0]]
     match kind, bits:
         case "float", 8 if group == 32:
             return "fp8@32:8"

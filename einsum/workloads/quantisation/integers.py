@@ -29,7 +29,7 @@ AUTOROUND = (
     " act_dynamic backend iters nsamples seqlen lr minmax_lr low_gpu_mem_usage gradient_accumulate"
     "_steps batch_size enable_quanted_input amp scale_dtype enable_minmax_tuning damp_percent"
     " true_sequential desc_act super_bits super_group_size lm_head quant_lm_head dataset"
-    " modules_in_block_to_quantize"
+    " modules_in_block_to_quantize model_free provider"
 )
 
 GROUP = 128
@@ -63,6 +63,8 @@ def rounded(table: Table) -> Said:
         ("nv_fp", 4): "nvfp4",
         ("nv_fp4_with_static_gs", 4): "nvfp4",
         ("mx_fp", 4): "mxfp4",
+        ("mxfp4", 4): "mxfp4",
+        ("nvfp4", 4): "nvfp4",
         ("mx_fp", 8): "fp8@32:8",
         ("fp", 8): "fp8",
         ("int", 8): "int8",

@@ -46,6 +46,9 @@ ALIASES = {
     "moe_wna16": "gptq",
     "intel/auto-round": "auto-round",
     "auto_round": "auto-round",
+    "autoround": "auto-round",
+    "bnb-4bit": "bitsandbytes",
+    "bnb-8bit": "bitsandbytes",
     "bitsandbytes_4bit": "bitsandbytes",
     "bitsandbytes_8bit": "bitsandbytes",
     "gpt_oss_mxfp4": "mxfp4",
@@ -62,4 +65,4 @@ def named(given: Mapping[str, Any]) -> Any:
             return "bitsandbytes"
         if "config_groups" in given:
             return "compressed-tensors"
-    return ALIASES.get(said, said) if isinstance(said, str) else said
+    return ALIASES.get(said.lower(), said.lower()) if isinstance(said, str) else said

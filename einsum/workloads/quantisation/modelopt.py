@@ -15,8 +15,8 @@ from hwmodel.einsum.workloads.quantisation.rules import Rule, Said, method
 from hwmodel.einsum.workloads.quantisation.table import Table
 
 KEYS = (
-    "quant_algo kv_cache_quant_algo kv_cache_scheme group_size quantized_layers config_groups"
-    " producer has_zero_point pre_quant_scale smoothquant_val clamp_val use_meta_recipe"
+    "quant_algo quantization_algo kv_cache_quant_algo kv_cache_scheme group_size quantized_layers"
+    " config_groups producer has_zero_point pre_quant_scale smoothquant_val clamp_val use_meta_recipe"
     " moe_quant_algo scale_fmt quantization_status format"
 )
 
@@ -63,10 +63,10 @@ def read(table: Table) -> Said:
     """Formats of a ModelOpt checkpoint."""
     if table.get("quantization") is not None:
         table = table.table("quantization")
-    algorithm, kv = table.get("quant_algo"), cache(table)
+    algorithm, kv = table.get("quant_algo", table.get("quantization_algo")), cache(table)
     if algorithm is None or algorithm == "NO_QUANT":
         return Said(None, kv=kv)
-    if algorithm == MIXED:
+    if isinstance(algorithm, str) and algorithm.upper() == MIXED:
         return Said(None, by_layer(table), head=True, kv=kv)
     return Said(formats(table, algorithm), head=True, kv=kv)
 

@@ -14,6 +14,7 @@ KEYS = (
 
 FORMATS = {
     "fbgemm_fp8": ("fp8", "fp8", "transformers' FbgemmFp8Config: rows of weights, tokens"),
+    "mxfp8": ("fp8@32:8", "fp8", "vLLM's mxfp8: 32 values to an 8-bit scale"),
     "ptpc_fp8": ("fp8", "fp8", "vLLM's ptpc_fp8: a scale a channel and a token"),
     "eetq": ("int8", "", "transformers' EetqConfig: int8 weights, a scale a channel"),
     "experts_int8": ("int8", "", "vLLM's experts_int8"),

@@ -22,6 +22,8 @@ KEYS = (
 )
 EIGHT = {"fp8_e4m3": "fp8", "fp8_e5m2": "fp8", "int8": "int8", "uint8": "int8"}
 MICROSCALED = {("fp4", 16): "nvfp4", ("fp4", 32): "mxfp4", ("fp6", 32): "fp6@32:8"}
+BLOCK = 32
+"""Values of fp4 and fp6 that share a scale where no group is said (OCP Microscaling)."""
 
 
 def read(table: Table) -> Said:
@@ -54,12 +56,12 @@ def _formats(line: Table) -> ModuleFormats | None:
     weight = _number_format(line, "weight")
     if weight is None:
         return None
-    inputs = _number_format(line, "input_tensors")
+    inputs = _number_format(line, "input_tensors", weight)
     return ModuleFormats(weight, inputs.partition("@")[0] if inputs else line.stored)
 
 
-def _number_format(line: Table, key: str) -> str | None:
-    """The format of one tensor; None where it stays as it is."""
+def _number_format(line: Table, key: str, otherwise: str | None = None) -> str | None:
+    """The format of one tensor; None where it stays as it is, `otherwise` where it has no dtype."""
     said = line.get(key)
     if isinstance(said, list):  # scales of scales: the first says how values are stored
         steps = cast(list[Any], said)
@@ -67,8 +69,12 @@ def _number_format(line: Table, key: str) -> str | None:
     given = line.table(key)
     if not given.given:
         return None
-    name = str(given.get("dtype"))
+    if given.get("dtype") is None:
+        return otherwise
+    name = str(given.get("dtype")).removesuffix("_e2m1")
     group = given.get("group_size") if given.get("qscheme") == "per_group" else None
+    if name in ("fp4", "fp6"):
+        group = given.get("group_size", BLOCK)
     if name in EIGHT and group is None:
         return EIGHT[name]
     if isinstance(group, int) and (name, group) in MICROSCALED:

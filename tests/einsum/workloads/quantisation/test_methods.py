@@ -125,6 +125,13 @@ FP8_TENSOR = {"dtype": "fp8_e4m3", "qscheme": "per_tensor"}
             quark(weight={"dtype": "fp6", "qscheme": "per_group", "group_size": 32}),
             *("fp6@32:8", "bf16"),
         ),
+        (
+            quark(
+                weight={"dtype": "fp4_e2m1", "qscheme": "per_group"},
+                input_tensors={"is_dynamic": True},
+            ),
+            *("mxfp4", "mxfp4"),
+        ),
         (quark(weight={"dtype": "bfloat16"}), "bf16", "bf16"),
         (quark(), "bf16", "bf16"),
     ],
@@ -220,6 +227,8 @@ def test_formats_by_module_of_a_file_are_exact() -> None:
         ({"quant_method": "intel/auto-round", "bits": 4, "group_size": 128}, "int4@128:20"),
         ({"quant_method": "gptq_marlin", "bits": 4, "group_size": 128}, "int4@128:20"),
         ({"quant_method": "modelopt_fp4", "quant_algo": "NVFP4"}, "nvfp4"),
+        ({"quant_method": "ModelOpt", "quantization_algo": "FP8"}, "fp8"),
+        ({"quant_method": "mxfp8", "ignored_layers": ["lm_head"]}, "fp8@32:8"),
         ({"quant_method": "bitsandbytes_8bit", "load_in_8bit": True}, "int8"),
         ({"config_groups": {"g": {"weights": INT8}}}, "int8"),
         ({"kv_cache_quant_algo": "FP8"}, "bf16"),

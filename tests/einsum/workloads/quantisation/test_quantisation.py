@@ -58,6 +58,12 @@ def torchao(kind: str, **fields: Any) -> dict[str, Any]:
         (GROUPS | {"config_groups": {"g": group(NVFP4, NVFP4)}}, "nvfp4", "nvfp4"),
         (GROUPS | {"config_groups": {"g": group(NVFP4)}}, "nvfp4", "bf16"),
         (
+            GROUPS
+            | {"config_groups": {"g": group({"num_bits": 4, "type": "float"})}}
+            | {"format": "nvfp4-pack-quantized"},
+            *("nvfp4", "bf16"),
+        ),
+        (
             GROUPS | {"config_groups": {"g": group({**NVFP4, "group_size": 32})}},
             *("mxfp4", "bf16"),
         ),

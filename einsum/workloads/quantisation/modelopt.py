@@ -16,8 +16,8 @@ from hwmodel.einsum.workloads.quantisation.table import Table
 
 KEYS = (
     "quant_algo quantization_algo kv_cache_quant_algo kv_cache_scheme group_size quantized_layers"
-    " config_groups producer has_zero_point pre_quant_scale smoothquant_val clamp_val use_meta_recipe"
-    " moe_quant_algo scale_fmt quantization_status format"
+    " config_groups producer has_zero_point pre_quant_scale smoothquant_val clamp_val"
+    " use_meta_recipe moe_quant_algo scale_fmt quantization_status format"
 )
 
 ALGORITHMS = {

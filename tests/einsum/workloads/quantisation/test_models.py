@@ -60,6 +60,16 @@ def test_gpt_oss_20b_is_the_bytes_that_its_index_says() -> None:
     assert published("openai--gpt-oss-20b").weight_bytes == 13_761_264_768
 
 
+def test_deepseek_v3_has_the_bytes_that_its_modules_have() -> None:
+    # 61 layers of latent attention, 3 dense, 58 of 256 experts and a shared one; scales of blocks
+    attention = 61 * (1536 * 7168 + 24576 * 1536 + 576 * 7168 + 32768 * 512 + 7168 * 16384)
+    fp8 = attention + 3 * 3 * 18432 * 7168 + 58 * 257 * 3 * 2048 * 7168
+    wide = 58 * 256 * 7168 + 2 * 129280 * 7168 + 61 * (2 * 7168 + 1536 + 512) + 7168
+    found = published("deepseek-ai--DeepSeek-V3")
+    assert found.weight_bytes == pytest.approx(fp8 + fp8 / 128**2 * 4 + 2 * wide, rel=1e-9)
+    assert found.kv_bytes_per_token == 2 * 61 * (512 + 64)
+
+
 def test_minimax_m2_has_experts_alone_in_nvfp4() -> None:
     # 62 layers of 256 experts; 48 heads of 128, 8 for keys; norms of all heads together
     experts = 62 * 256 * 3 * 1536 * 3072

@@ -168,16 +168,13 @@ class Mla:
         )
 
     def _absorbed(self, step: Step, share: Share) -> Stages:
-        """Queries on latents, attention on the latents, results of their heads."""
+        """Queries on latents, attention on the latents, results of their heads.
+
+        Engines widen kv_b to the activations' format when they load it and multiply in that (vLLM,
+        `MLACommonImpl.process_weights_after_loading`).
+        """
         heads, size = share.of(self.split), self.rank + self.turned
-        (kind,), *_ = share.formats((self._expand(),))
-        by_head = partial(
-            *(gemm, step.tokens),
-            dtype=kind.input,
-            weight_dtype=kind.weight,
-            out_dtype=share.activation,
-            batch=heads,
-        )
+        by_head = partial(gemm, step.tokens, dtype=share.activation, batch=heads)
         into = by_head(N=self.rank, K=self.plain, name="q absorb")
         back = by_head(N=self.value, K=self.rank, name="value up")
         return (

@@ -63,3 +63,15 @@ def test_experts_are_widened_as_layers_are() -> None:
     answer = hw.predict(hw.model(mixture, quantise="nvfp4").decode(4, 64), "h100")
     (told,) = (words for words in answer.warnings if "weights are widened" in words)
     assert told.endswith("qkv, attention output, experts gate-up, experts down")
+
+
+def test_latent_attention_is_widened_whole() -> None:
+    latent = SMALL | {
+        **{"model_type": "deepseek_v3", "q_lora_rank": 64, "kv_lora_rank": 64, "v_head_dim": 64},
+        **{"qk_nope_head_dim": 64, "qk_rope_head_dim": 32, "num_key_value_heads": 4},
+        **{"moe_intermediate_size": 128, "n_routed_experts": 8, "num_experts_per_tok": 2},
+        **{"n_shared_experts": 1, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1},
+    }
+    for name, device in (("fp8", "a100"), ("nvfp4", "h200")):
+        answer = hw.predict(hw.model(latent, quantise=name).decode(2, 64), device)
+        assert any("weights are widened" in words for words in answer.warnings)

@@ -25,6 +25,12 @@ _TEXTS = {
     "tanh": "Y[r, c] = tanh(X[r, c])",
     "gelu_tanh": "Y[r, c] = gelu_tanh(X[r, c])",
     "sigmoid": "Y[r, c] = sigmoid(X[r, c])",
+    # Allen-Zhu's, arXiv 2411.13010: a parabola above 0, an exponential below.
+    "xielu": """
+        UP[r, c] = X[r, c] * X[r, c] * 0.8 + X[r, c] * 0.5
+        DOWN[r, c] = (exp(min(X[r, c], 0)) - 1 - X[r, c]) * 0.8 + X[r, c] * 0.5
+        Y[r, c] = select(less(0, X[r, c]), UP[r, c], DOWN[r, c])
+    """,
     "relu squared": "Y[r, c] = square(relu(X[r, c]))",
     "scale": "Y[r, c] = X[r, c] * 0.5",
     "add": "Y[r, c] = X[r, c] + Z[r, c]",
@@ -147,6 +153,7 @@ ACTIVATIONS: dict[str, str] = {
         "relu": "relu",
         "tanh": "tanh",
         "relu2": "relu squared",
+        "xielu": "xielu",
     },
     **{"sigmoid": "sigmoid", "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh"},
     **{"gelu_pytorch_tanh": "gelu_tanh", "gelu_python": "gelu", "clamped": "clamped silu"},

@@ -84,6 +84,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "qwen3_moe": {"num_local_experts": None, "num_experts": 8},
     "qwen3_next": {"num_hidden_layers": 8},
     "helium": {"head_dim": 16},
+    "mimo_v2_flash": {"num_attention_heads": 8},
     "gemma3_text": {"num_hidden_layers": 7},
     "gemma3n_text": {"num_hidden_layers": 10, "num_kv_shared_layers": 5},
     "granitemoehybrid": {**_MAMBA, "layer_types": ["mamba", "mamba", "attention", "mamba"]},
@@ -187,14 +188,11 @@ def cases() -> Iterator[dict[str, Any]]:
         }
 
 
-def configured(known: Any, data: dict[str, Any], name: str | None) -> Any:
-    """A config by its model type, or as its text where that is what the class named is of."""
-    built_as = getattr(import_module("transformers"), name or "", None)
-    named: Any = getattr(built_as, "config_class", None)
-    part = getattr(named, "model_type", "").removesuffix("_text") == data["model_type"]
-    return (named if part and "text_config" not in data else known[data["model_type"]]).from_dict(
-        data
-    )
+def configured(known: Any, data: dict[str, Any]) -> Any:
+    """A config by its model type; keys of the text at the top of one with parts make its text."""
+    kind = known[data["model_type"]]
+    text = getattr(kind, "sub_configs", {}).get("text_config")
+    return (text if text is not None and "text_config" not in data else kind).from_dict(data)
 
 
 def real(folder: Path) -> Iterator[dict[str, Any]]:
@@ -208,7 +206,7 @@ def real(folder: Path) -> Iterator[dict[str, Any]]:
         told: dict[str, Any] = {"file": path.name, "model_type": data["model_type"]}
         try:
             name = next(iter(data.get("architectures") or ()), None)
-            config = configured(known, data, name)
+            config = configured(known, data)
             model = built(config, name)
         except Exception as error:
             yield told | {"refused": f"{type(error).__name__}: {error}"[:160]}

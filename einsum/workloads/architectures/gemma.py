@@ -17,6 +17,8 @@ MODEL_TYPES = ("gemma", "gemma2", "vaultgemma")
 class Gemma(Decoder):
     """`hidden_activation` is a newer name of `hidden_act`, and wins."""
 
+    HARMLESS: ClassVar[frozenset[str]] = frozenset({"use_bidirectional_attention"})
+
     head_dim: Count | None = 256
     hidden_act: str = "gelu_pytorch_tanh"
     hidden_activation: str | None = None

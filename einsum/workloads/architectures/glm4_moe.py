@@ -36,16 +36,21 @@ class Glm4Moe(Decoder):
 
     def inner(self, layer: int) -> Block:
         """Experts, or the MLP of one of the first layers."""
-        if layer < self.first_k_dense_replace:
-            return self.gated()
-        routed = self.experts(
+        return self.gated() if layer < self.first_k_dense_replace else self.mixed()
+
+    def routed(self) -> Block:
+        """Experts alone."""
+        return self.experts(
             experts=self.n_routed_experts,
             picks=self.num_experts_per_tok,
             intermediate=self.moe_intermediate_size,
             normalised=self.norm_topk_prob,
         )
+
+    def mixed(self) -> Block:
+        """Experts and shared ones."""
         width = (self.n_shared_experts or 0) * self.moe_intermediate_size
-        return self.shared(routed, width, "mlp.shared_experts")
+        return self.shared(self.routed(), width, "mlp.shared_experts")
 
     def check(self, where: str) -> None:
         """No more experts a token than there are."""

@@ -15,7 +15,7 @@ from hwmodel.einsum.workloads.blocks.block import Cache, Step
 from hwmodel.einsum.workloads.blocks.norm import WEIGHTS, Kind
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
-from hwmodel.einsum.workloads.rows import copy, layernorm, rmsnorm
+from hwmodel.einsum.workloads.rows import activation, copy, layernorm, multiply, rmsnorm
 from hwmodel.einsum.workloads.transformer import kv_write, rotary
 from hwmodel.quantity.units import Amount
 
@@ -43,6 +43,12 @@ class Attention:
     are turned by rotary embedding (None: all); `clipped` that q, k and v are clipped. Biases by
     distance (ALiBi) and `sinks`, a learned logit of each head in the softmax's sum, are added
     inside of the attention kernel.
+
+    Heads of values have `value_dim` elements (None: as many as keys'). Without `values` keys stand
+    for them, as projected; `value_norm` normalises them without weights. A layer that has
+    `borrowed` the keys and values of an earlier one has no modules for them, and caches none. What
+    heads have found passes an `output_norm`, or is weighed by the sigmoid of a product with the
+    module `gate`, element by element or, of `gate_heads`, head by head.
     """
 
     hidden: int
@@ -57,6 +63,13 @@ class Attention:
     rotated: int | None = None
     clipped: bool = False
     sinks: bool = False
+    value_dim: int | None = None
+    values: bool = True
+    value_norm: bool = False
+    borrowed: bool = False
+    output_norm: str | None = None
+    gate: str | None = None
+    gate_heads: bool = False
     path: str = "model.layers.{layer}.self_attn"
     names: tuple[str, str, str, str] = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -75,33 +88,53 @@ class Attention:
         """Key heads by device."""
         return Split("num_key_value_heads", self.kv_heads, repeated=True)
 
+    @property
+    def value_size(self) -> int:
+        """Elements of a head of values."""
+        return self.head_dim if self.value_dim is None else self.value_dim
+
     def products(self) -> tuple[Weight, ...]:
-        """Weights of the q, k and v products."""
-        heads, dim = (self.heads, self.kv_heads, self.kv_heads), self.head_dim
-        splits = (self.query_split, self.key_split, self.key_split)
+        """Weights of the q, k and v products, those that it has."""
+        rows = (
+            (self.heads * self.head_dim, self.query_split),
+            (self.kv_heads * self.head_dim, self.key_split),
+            (self.kv_heads * self.value_size, self.key_split),
+        )
+        held = 1 if self.borrowed else 2 + self.values
         return tuple(
-            Weight(f"{self.path}.{name}", (n * dim, self.hidden), "linear", "attention", split)
-            for name, n, split in zip(self.names, heads, splits, strict=False)
+            Weight(f"{self.path}.{name}", (size, self.hidden), "linear", "attention", split)
+            for name, (size, split) in zip(self.names, rows[:held], strict=False)
         )
 
     def output(self) -> Weight:
         """Weight of the output product."""
         return Weight(
-            *(f"{self.path}.{self.names[3]}", (self.hidden, self.heads * self.head_dim)),
+            *(f"{self.path}.{self.names[3]}", (self.hidden, self.heads * self.value_size)),
             *("linear", "attention", self.query_split, 1),
         )
+
+    def _opening(self) -> tuple[Weight, ...]:
+        """Weight of the gate's product."""
+        if self.gate is None:
+            return ()
+        size = self.heads if self.gate_heads else self.heads * self.value_size
+        path = f"{self.path}.{self.gate}"
+        return (Weight(path, (size, self.hidden), "linear", "attention", self.query_split),)
 
     def weights(self) -> tuple[Weight, ...]:
         """Products, biases and norms."""
         biased = self.products() if self.qkv_bias else ()
         made = [
-            *(*self.products(), self.output()),
+            *(*self.products(), self.output(), *self._opening()),
             *(Weight(w.path, w.shape[:1], "bias", "biases", w.split) for w in biased),
         ]
         if self.output_bias:
             made.append(Weight(self.output().path, (self.hidden,), "bias", "biases"))
         if self.qk_norm:
             made += self._gains()
+        if self.output_norm is not None:
+            path, size = f"{self.path}.{self.output_norm}", self.heads * self.value_size
+            made.append(Weight(path, (size,), "norm", "norms", self.query_split))
         if self.sinks:
             path, split = f"{self.path}.sinks", self.query_split
             made.append(Weight(path, (self.heads,), "other", "attention", split))
@@ -110,7 +143,8 @@ class Attention:
     def _gains(self) -> list[Weight]:
         """Weights of the norms of q and k."""
         how, made = self.head_norm, list[Weight]()
-        for name, split in zip(how.names, (self.query_split, self.key_split), strict=True):
+        splits = (self.query_split,) if self.borrowed else (self.query_split, self.key_split)
+        for name, split in zip(how.names, splits, strict=False):
             each = how.whole or how.gains == "each"
             size = self.head_dim * (split.pieces if each else 1)
             gain = Weight(f"{self.path}.{name}", (size,), "norm", "norms", split if each else None)
@@ -119,36 +153,78 @@ class Attention:
 
     def stages(self, step: Step, share: Share) -> Stages:
         """The kernels from hidden states to hidden states, on one device's heads."""
-        heads, kv_heads, dim = share.of(self.query_split), share.of(self.key_split), self.head_dim
-        batch, queries, tokens, kind = step.batch, step.queries, step.tokens, share.activation
-        norms = self._norms(tokens, (heads, kv_heads), kind) if self.qk_norm else ()
-        columns = (heads + 2 * kv_heads) * dim
-        clip = (share.stage(copy(tokens, columns, kind, "qkv clip"), "attention.clip"),)
-        write = kv_write(batch, queries, kv_heads, dim, kind, share.precision.kv, name="kv write")
+        heads, kv_heads, tokens = share.of(self.query_split), share.of(self.key_split), step.tokens
         out = share.product(
             *("attention output", "attention.output", tokens, (self.output(),)),
             bias=self.output_bias,
         )
+        keys = () if self.borrowed else self._turned(step, share, kv_heads, "rotary k")
         return (
             *share.product("qkv", "attention.qkv", tokens, self.products(), bias=self.qkv_bias),
-            *(clip if self.clipped else ()),
-            *(share.stage(norm, f"attention.{norm.name}") for norm in norms),
+            *self._prepared(step, share, heads, kv_heads),
             *self._turned(step, share, heads, "rotary q"),
-            *self._turned(step, share, kv_heads, "rotary k"),
-            share.stage(write, "attention.kv write", runs=2),
+            *keys,
+            *self._written(step, share, kv_heads),
             share.stage(self._scores(step, share, heads, kv_heads), "attention.scores"),
+            *self._finished(step, share, heads),
             *share.reduced(out, tokens, self.hidden),
         )
 
-    def _norms(self, tokens: Amount, heads: tuple[int, int], kind: str) -> tuple[Cascade, ...]:
+    def _prepared(self, step: Step, share: Share, heads: int, kv_heads: int) -> Stages:
+        """What is done to q, k and v before rotary embedding."""
+        tokens, kind, made = step.tokens, share.activation, list[Cascade]()
+        if self.clipped:
+            columns = (heads + kv_heads) * self.head_dim + kv_heads * self.value_size
+            made.append(copy(tokens, columns, kind, "qkv clip"))
+        if self.qk_norm:
+            made += self._norms(tokens, (heads, kv_heads), kind)[: 1 if self.borrowed else 2]
+        if self.value_norm and not self.borrowed:
+            made.append(rmsnorm(tokens * kv_heads, self.value_size, kind, name="v norm"))
+        return tuple(share.stage(each, f"attention.{each.name}") for each in made)
+
+    def _written(self, step: Step, share: Share, kv_heads: int) -> Stages:
+        """Keys and values, copied into the cache."""
+        if self.borrowed:
+            return ()
+        sizes = (step.batch, step.queries, kv_heads)
+        kinds = (share.activation, share.precision.kv)
+        writes = [
+            kv_write(*sizes, dim, *kinds, name=name)
+            for dim, name in ((self.head_dim, "kv write"), (self.value_size, "v write"))
+        ]
+        role = "attention.kv write"
+        if self.value_size == self.head_dim:
+            return (share.stage(writes[0], role, runs=2),)
+        return tuple(share.stage(write, role) for write in writes)
+
+    def _finished(self, step: Step, share: Share, heads: int) -> Stages:
+        """What is done to heads' results before the output product."""
+        tokens, kind, columns = step.tokens, share.activation, heads * self.value_size
+        made: Stages = ()
+        if self.gate is not None:
+            gates = heads if self.gate_heads else columns
+            opened = (
+                activation("sigmoid", tokens, gates, kind, "attention gate sigmoid"),
+                multiply(tokens, columns, kind, "attention gate multiply"),
+            )
+            made = (
+                *share.product("attention gate", "attention.gate", tokens, self._opening()),
+                *(share.stage(each, f"attention.{each.name}") for each in opened),
+            )
+        if self.output_norm is None:
+            return made
+        norm = rmsnorm(tokens, columns, kind, name="attention sub norm")
+        return (*made, share.stage(norm, "attention.sub norm"))
+
+    def _norms(self, tokens: Amount, heads: tuple[int, int], kind: str) -> list[Cascade]:
         """Norms of q and of k."""
         function = rmsnorm if self.head_norm.kind == "rms" else layernorm
         names, dim = ("q norm", "k norm"), self.head_dim
         sizes = [(1, n * dim) if self.head_norm.whole else (n, dim) for n in heads]
-        return tuple(
+        return [
             function(tokens * rows, size, kind, name=name)
             for name, (rows, size) in zip(names, sizes, strict=True)
-        )
+        ]
 
     def _turned(self, step: Step, share: Share, heads: int, name: str) -> Stages:
         """Rotary embedding of so many heads; elements that are not turned are copied beside."""
@@ -172,6 +248,7 @@ class Attention:
             queries=step.queries,
             keys=step.seen(self.window),
             head_dim=self.head_dim,
+            value_dim=self.value_dim,
             causal=not step.decoding,
             window=None if step.decoding else self.window,
             dtype=share.activation,
@@ -182,4 +259,5 @@ class Attention:
 
     def cache(self) -> Cache | None:
         """Keys and values."""
-        return Cache(2 * self.kv_heads * self.head_dim, self.key_split, self.window)
+        elements = self.kv_heads * (self.head_dim + self.value_size)
+        return None if self.borrowed else Cache(elements, self.key_split, self.window)

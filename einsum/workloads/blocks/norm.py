@@ -8,7 +8,9 @@ from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.rows import layernorm, residual, rmsnorm
 
-Kind: TypeAlias = Literal["rms", "layer", "layer without shift", "layer without weights"]
+Kind: TypeAlias = Literal[
+    "rms", "layer", "layer without shift", "layer without weights", "rms without weights"
+]
 WEIGHTS: dict[Kind, int] = {"rms": 1, "layer": 2, "layer without shift": 1}
 """Weights that a norm of each kind has."""
 
@@ -33,7 +35,7 @@ class Norm:
     def stages(self, step: Step, share: Share) -> Stages:
         """One kernel over rows of hidden states."""
         rows = step.batch if self.last else step.tokens
-        function = rmsnorm if self.kind == "rms" else layernorm
+        function = rmsnorm if self.kind.startswith("rms") else layernorm
         made = function(rows, self.hidden, share.activation, name=self.name)
         return (share.stage(made, "norm"),)
 

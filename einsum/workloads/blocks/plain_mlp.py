@@ -10,7 +10,10 @@ from hwmodel.einsum.workloads.rows import activation
 
 @dataclass(frozen=True)
 class PlainMlp:
-    """Sizes of one layer's MLP; `names` are the modules of its two products below `path`."""
+    """Sizes of one layer's MLP; `names` are the modules of its two products below `path`.
+
+    `learned` are numbers of the activation, one a layer each.
+    """
 
     hidden: int
     intermediate: int
@@ -19,6 +22,7 @@ class PlainMlp:
     path: str = "model.layers.{layer}.mlp"
     names: tuple[str, str] = ("fc1", "fc2")
     counted: str = "intermediate_size"
+    learned: tuple[str, ...] = ()
 
     @property
     def split(self) -> Split:
@@ -35,10 +39,12 @@ class PlainMlp:
     def weights(self) -> tuple[Weight, ...]:
         """Products, and their biases where they have them; that of the last is on every device."""
         up, down = self._products()
-        if not self.bias:
-            return up, down
-        shift = Weight(up.path, up.shape[:1], "bias", "biases", self.split)
-        return up, down, shift, Weight(down.path, (self.hidden,), "bias", "biases")
+        made = [up, down]
+        if self.bias:
+            made.append(Weight(up.path, up.shape[:1], "bias", "biases", self.split))
+            made.append(Weight(down.path, (self.hidden,), "bias", "biases"))
+        numbers = (Weight(f"{self.path}.{name}", (1,), "other", "mlp") for name in self.learned)
+        return (*made, *numbers)
 
     def stages(self, step: Step, share: Share) -> Stages:
         """The kernels from hidden states to hidden states."""

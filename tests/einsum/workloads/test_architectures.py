@@ -120,6 +120,37 @@ def test_layers_with_a_window_keep_its_tokens_alone(
     assert model(name).kv_bytes(3, tokens) == 3 * expected
 
 
+def test_keys_stand_for_values_in_few_wide_heads_without_a_window() -> None:
+    """Gemma 4 26B-A4B: 25 layers of 8 heads of 256 under a window of 1,024, 5 of 2 of 512."""
+    gemma = model("gemma-4-26b-a4b")
+    expected = 25 * 1024 * 2 * 8 * 256 * 2 + 5 * 50_000 * 2 * 2 * 512 * 2
+    assert gemma.kv_bytes(1, 50_000) == expected
+
+
+def test_layers_that_borrow_keys_and_values_cache_none() -> None:
+    config = dict(small()["gemma4_text"]) | {"num_hidden_layers": 12, "torch_dtype": "bfloat16"}
+    own, borrowed = model(config), model(config | {"num_kv_shared_layers": 6})
+    # Layers 6 to 11: five of 2 heads of 24 under a window, one of 2 of 512.
+    assert own.kv_bytes_per_token - borrowed.kv_bytes_per_token == 2 * 2 * (5 * 24 + 512) * 2
+    assert own.parameters - borrowed.parameters == 96 * 2 * 2 * (5 * 24 + 512) + 5 * 24 + 512
+
+
+def test_values_may_be_narrower_than_keys() -> None:
+    config = small()["mimo_v2_flash"] | {"torch_dtype": "bfloat16"}
+    # One layer of 2 heads without a window, three of 4 with one; keys of 24, values of 14.
+    assert model(config).kv_bytes_per_token == (2 + 3 * 4) * (24 + 14) * 2
+
+
+def test_a_gate_by_head_and_by_element() -> None:
+    by_head, by_element = small()["laguna"], small()["afmoe"]
+    tokens = 5
+    for config, gates in ((by_head, 6), (by_element, 6 * 24)):
+        found = model(config).decode(batch=tokens, context=9).stages
+        (gate,) = (stage for stage in found if stage.name == "attention gate sigmoid")
+        assert gate.times == 4
+        assert cascade_counts(gate.cascade)["exp", "bf16"] == tokens * gates
+
+
 def stages(name: str, **changes: Any) -> Counter[str]:
     """Kernels of a decode step by name, and how often each runs."""
     found = Counter[str]()

@@ -97,7 +97,8 @@ def _part(
         found = ", ".join(f"{each}_config" for each in parts) or "none"
         raise InputError(f"{where}: expected the key '{asked}_config' with a table, found {found}")
     own = dict(cast(Mapping[str, Any], data[f"{asked}_config"]))
-    own.setdefault("model_type", f"{data.get('model_type')}_{asked}")
+    named = f"{data.get('model_type')}_{asked}"  # the whole's class makes that of its parts
+    own |= {"model_type": named if known(named) else own.get("model_type", named)}
     for key in FOR_ALL:
         if key in data:
             own.setdefault(key, data[key])

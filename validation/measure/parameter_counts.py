@@ -83,6 +83,7 @@ _MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 24, "mamba_d_state": 10, "mamba_n_
 KEYS: dict[str, dict[str, Any]] = {
     "qwen3_moe": {"num_local_experts": None, "num_experts": 8},
     "qwen3_next": {"num_hidden_layers": 8},
+    "gemma4_text": {"enable_moe_block": True, "top_k_experts": 2, "num_hidden_layers": 7},
     "helium": {"head_dim": 16},
     "mimo_v2_flash": {"num_attention_heads": 8},
     "gemma3_text": {"num_hidden_layers": 7},

@@ -3,7 +3,8 @@
 Layers without a window have heads of their own size and number, whose keys may stand for their
 values; the last layers may borrow keys and values of earlier ones. Values are normalised, without
 weights. Small models give each layer an input of its own; 26B-A4B has experts beside the MLP, each
-behind norms of its own. The factor of a layer is a kernel.
+behind norms of its own. The factor of a layer is a kernel. DiffusionGemma denoises a canvas of
+tokens with such layers, which are counted here token by token.
 """
 
 from collections.abc import Mapping
@@ -18,10 +19,10 @@ from hwmodel.einsum.workloads.blocks.scale import Scale
 from hwmodel.einsum.workloads.decoder import every
 from hwmodel.einsum.workloads.record import Count, Flag, Names, Whole
 
-MODEL_TYPES = ("gemma4_text",)
+MODEL_TYPES = ("gemma4_text", "diffusion_gemma_text")
 
 
-class Config(Gemma2):
+class Gemma4(Gemma2):
     """Every sixth layer has no window, and neither has the last."""
 
     ALIASES: ClassVar[Names] = {"num_experts_per_tok": "top_k_experts"}
@@ -37,7 +38,7 @@ class Config(Gemma2):
     use_double_wide_mlp: Flag = False
     vocab_size_per_layer_input: Count = 262144
     hidden_size_per_layer_input: Whole | None = 256
-    enable_moe_block: Flag = False
+    enable_moe_block: Flag | None = None
     num_experts: Count | None = None
     top_k_experts: Count | None = None
     moe_intermediate_size: Count | None = None
@@ -75,7 +76,8 @@ class Config(Gemma2):
         act = self.hidden_activation or "gelu_pytorch_tanh"
         double = self.use_double_wide_mlp and self._borrows(layer)
         dense = self.gated(act=act, intermediate=self.inner_size * (1 + double))
-        if not self.enable_moe_block:
+        said = self.enable_moe_block
+        if not (self.num_experts if said is None else said):
             return dense
         router = self.norm("router norm", f"{self.LAYER}.router.scale")
         experts = self.experts(
@@ -109,3 +111,14 @@ class Config(Gemma2):
             return super().embedded()
         rows, layers = self.vocab_size_per_layer_input, self.num_hidden_layers
         return (*super().embedded(), LayerTable(rows, self.hidden_size, layers, width))
+
+
+class DiffusionGemma(Gemma4):
+    """Experts in every layer, whose keys stand for values without a window; no inputs by layer."""
+
+    attention_k_eq_v: Flag = True
+    hidden_size_per_layer_input: Whole | None = 0
+    enable_moe_block: Flag | None = True
+
+
+RECORDS = {"gemma4_text": Gemma4, "diffusion_gemma_text": DiffusionGemma}

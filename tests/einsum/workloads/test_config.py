@@ -98,7 +98,7 @@ def test_a_file_that_is_no_object_or_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_architecture_lists_the_known_ones() -> None:
-    known = "arcee, .*llama, .*mixtral, "
+    known = "afmoe, .*llama, .*mixtral, "
     with pytest.raises(UnknownNameError, match=rf"'gpt17' .*; known: {known}"):
         read_config({"model_type": "gpt17"})
     with pytest.raises(InputError, match=rf"expected the key 'model_type', one of {known}"):

@@ -213,6 +213,11 @@ def footprint(tensor: str, cascade: Cascade) -> Amount:
 
     A tensor that is recurrent along a rank keeps one slice: each step overwrites the one before.
     """
+    return _footprint(cascade, tensor)
+
+
+@known()
+def _footprint(cascade: Cascade, tensor: str) -> Amount:
     widest: Amount | None = None
     products = _as_products(cascade, tensor)
     if products is not None:
@@ -272,9 +277,4 @@ def stored_ranks(tensor: str, cascade: Cascade) -> tuple[str, ...]:
 
 def footprint_bytes(tensor: str, cascade: Cascade) -> Amount:
     """Bytes of the tensor that the cascade reads or writes (see `footprint`)."""
-    return _footprint_bytes(cascade, tensor)
-
-
-@known()
-def _footprint_bytes(cascade: Cascade, tensor: str) -> Amount:
-    return footprint(tensor, cascade) * bytes_of(cascade.tensors[tensor].dtype)
+    return _footprint(cascade, tensor) * bytes_of(cascade.tensors[tensor].dtype)

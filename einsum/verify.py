@@ -73,7 +73,7 @@ def _is_free(cascade: Cascade) -> bool:
     return (
         all(rank.parent is None and rank.distribution is None for rank in ranks)
         and not any(einsum.bands for einsum in einsums)
-        and all(isinstance(share, float) and share == 1 for share in shares)
+        and all(isinstance(share, float) and share == 1.0 for share in shares)
         and not _irregular(cascade)
     )
 

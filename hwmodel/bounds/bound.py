@@ -34,6 +34,7 @@ from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.passes import passes
 from hwmodel.hardware.hardware import Limits
 from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.remembered import remembered, single
 from hwmodel.quantity.units import Amount
 
 BESIDE = ("l1", "tensor", "lane")
@@ -71,7 +72,7 @@ def bound(workload: Workload, limits: Limits, *, outermost: bool = False) -> Bou
     With `outermost`, only the first boundary is worked out: a third of the work in a sweep.
     """
     compulsory, claims = compulsory_bytes(workload), _claims(workload)
-    inside = list(boundaries(limits))[: 1 if outermost else None]
+    inside = boundaries(limits)[: 1 if outermost else None]
     levels = tuple(_at(level, fast, compulsory, claims) for level, fast in inside)
     return Bound(workload.name, levels, compulsory, _passes(workload))
 
@@ -90,13 +91,15 @@ def bound_of(workload: Workload, fast_bytes: Amount, *, level: str = "memory") -
     return _at(level, fast_bytes, compulsory_bytes(workload), _claims(workload))
 
 
-def boundaries(limits: Limits) -> Iterator[tuple[str, Amount]]:
+@remembered(keep=single)
+def boundaries(limits: Limits) -> tuple[tuple[str, Amount], ...]:
     """Each level with the bytes of all memories inside it, outermost first."""
     names = list(limits.capacity_bytes)
-    for at, level in enumerate(names):
-        last = at == len(names) - 1
-        if level not in BESIDE and (at == 0 or not last):
-            yield level, sum(limits.capacity_bytes[name] for name in names[at + 1 :])
+    return tuple(
+        (level, sum(limits.capacity_bytes[name] for name in names[at + 1 :]))
+        for at, level in enumerate(names)
+        if level not in BESIDE and (at == 0 or at < len(names) - 1)
+    )
 
 
 Claim: TypeAlias = tuple[Callable[[Amount], Amount], str]

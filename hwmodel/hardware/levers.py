@@ -25,6 +25,7 @@ import numpy as np
 from hwmodel.hardware.described import Described
 from hwmodel.hardware.peaks import WHAT_IF, Pinned
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.remembered import remembered, single
 from hwmodel.quantity.units import Amount
 from hwmodel.quantity.value import Value, field_of
 
@@ -106,6 +107,7 @@ def check(hardware: Described, told: Sequence[str]) -> None:
             raise InputError(f"{hardware.name}: {path}: a what-if would change nothing: {why}")
 
 
+@remembered(keep=single)
 def unheard(hardware: Described) -> tuple[str, ...]:
     """What an answer warns of: numbers of a what-if that change no prediction, and why."""
     table = UNHEARD.get(hardware.kind, {})

@@ -218,8 +218,8 @@ def _told(what: str, costs: Costs) -> Iterator[str]:
 
 def _title(machine: Hardware, devices: Amount, topology: Topology | None) -> str:
     """How many of which device, and what joins them."""
-    counts = np.unique(devices)
-    several = "" if np.all(counts == 1) else f"{', '.join(f'{n:g}' for n in counts)} x "
+    counts: Any = np.unique(devices) if np.ndim(devices) else (devices,)
+    several = "" if all(n == 1 for n in counts) else f"{', '.join(f'{n:g}' for n in counts)} x "
     where = "" if topology is None else f" on {topology.title or topology.name}"
     return f"{several}{machine.title}{where}"
 
@@ -247,9 +247,9 @@ def _completed(
     """
     moved = [p.counts.read.get(outermost, 0) + p.counts.written.get(outermost, 0) for p in parts]
     pairs = tuple(zip(parts, moved, strict=True))
-    total = sum((part.times * size for part, size in pairs), start=0)
-    short = np.asarray(total * ROUNDING) < least_bytes
-    if not short.any():
+    total = sum([part.times * size for part, size in pairs])
+    short = total * ROUNDING < least_bytes
+    if not (np.any(short) if np.ndim(short) else short):
         return tuple(parts)
     more = where(short, least_bytes / most((total, 1)) - 1, 0.0)
     memory = machine.memory(outermost)
@@ -282,7 +282,8 @@ def _short(workload: Workload, machine: Hardware) -> tuple[Store, ...]:
     needed = most(_outer_bytes(stage.cascade) for stage in workload.stages)
     capacity = machine.memory("dram").capacity_bytes
     store = Store("dram", needed, capacity, f"what {workload.name} reads and writes")
-    return (store,) if np.any(store.short_by_bytes) else ()
+    short = store.short_by_bytes
+    return (store,) if (np.any(short) if np.ndim(short) else short) else ()
 
 
 def _does_not_fit(store: Store) -> Note:
@@ -357,13 +358,15 @@ def topology_of(given: Network) -> Topology | None:
 
 def _ways(machine: Hardware, parallel: Mapping[str, int] | None, topology: Topology | None) -> int:
     """Over how many devices a model is divided; refuses what they cannot do."""
-    asked = Execution.of(parallel)
-    for name, value in asked.given.items():
-        if name != "tp":
-            raise CoverageError(
-                f"parallel: {name}={value} is not predicted yet; tp alone divides a model"
-            )
-    tp = asked.tp if "tp" in asked.model_fields_set else count("parallel", "tp", machine.devices)
+    tp = count("parallel", "tp", machine.devices)
+    if parallel is not None:
+        asked = Execution.of(parallel)
+        for name, value in asked.given.items():
+            if name != "tp":
+                raise CoverageError(
+                    f"parallel: {name}={value} is not predicted yet; tp alone divides a model"
+                )
+        tp = asked.tp if "tp" in asked.model_fields_set else tp
     known = machine.devices if topology is None else len(topology.devices)
     if tp > known:
         where = machine.name if topology is None else topology.name

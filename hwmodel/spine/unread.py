@@ -13,6 +13,7 @@ import numpy as np
 
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.peaks import WHAT_IF
+from hwmodel.quantity.remembered import remembered, single
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.estimate import Part
 
@@ -38,7 +39,7 @@ IN_ROWS = ("processors.max_threads", "processors.max_blocks", "processors.regist
 
 def unread(hardware: Hardware, parts: Sequence[Part]) -> tuple[str, ...]:
     """A sentence for the what-ifs that no part depends on; none where all are read."""
-    named = [path for path, source in hardware.sources.items() if source == WHAT_IF]
+    named = _changed(hardware)
     if not named or hardware.kind != "gpu":
         return ()
     used = _Used(parts, hardware)
@@ -51,6 +52,12 @@ def unread(hardware: Hardware, parts: Sequence[Part]) -> tuple[str, ...]:
     if bounded:
         found.append(f"in the bound alone: {_names(bounded)}: no kernel's time depends on it")
     return tuple(found)
+
+
+@remembered(keep=single)
+def _changed(hardware: Hardware) -> tuple[str, ...]:
+    """The numbers of a machine that a what-if has changed."""
+    return tuple(path for path, source in hardware.sources.items() if source == WHAT_IF)
 
 
 def _names(paths: Sequence[str]) -> str:

@@ -189,9 +189,17 @@ def ask(verb: str, /, **fields: Any) -> Any:
 def in_python(kind: type[Question]) -> Callable[..., Any]:
     """The function of a verb, whose arguments are the values of a question's fields."""
     signature = kind.signature()
+    parameters = signature.parameters
+    places = [n for n, each in parameters.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
+    needed = {n for n, each in parameters.items() if each.default is each.empty}
+    nothing = kind.model_construct()
 
     def call(*given: Any, **named: Any) -> Any:
-        return kind.model_construct(**signature.bind(*given, **named).arguments).valued()
+        fields = dict(zip(places, given, strict=False)) | named
+        known = needed <= fields.keys() <= parameters.keys()
+        if not known or len(given) > len(places) or len(fields) < len(given) + len(named):
+            fields = signature.bind(*given, **named).arguments  # which says what is wrong
+        return nothing.model_copy(update=fields).valued()
 
     call.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
     call.__module__, call.__doc__ = "hwmodel", kind.__doc__

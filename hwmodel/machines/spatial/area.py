@@ -12,6 +12,7 @@ import numpy as np
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.peaks import WHAT_IF
 from hwmodel.quantity.errors import CoverageError
+from hwmodel.quantity.remembered import remembered, single
 from hwmodel.quantity.units import Amount
 
 ON_CHIP = ("arrays.*", "processors.count", "resources.*", "memories.*.capacity")
@@ -36,6 +37,7 @@ def areas_m2(hardware: Hardware) -> Mapping[str, Amount]:
     return found
 
 
+@remembered(keep=single)
 def area_of(hardware: Hardware) -> tuple[Amount | None, str]:
     """Square metres of one device, or None and why: from its tables, else as it was published.
 

@@ -15,8 +15,9 @@ Counts per block are those of `gemm`, with these additions:
              drive the parts out to the DRAM meanwhile (seen in counters: 9.33 MB for 5 x 97 x 4808)
 """
 
+import math
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,7 +153,7 @@ def _at_one_point(
         found = _bulk(problem, menu, limits)
     else:
         found = _copied(problem, unit, np.array([aligned], dtype=np.float64), limits)
-    numbers = {name: float(np.ravel(value)[0]) for name, value in found.items()}
+    numbers = {n: float(v[0] if np.ndim(v) else v) for n, v in found.items()}
     return {name: int(n) if n.is_integer() else n for name, n in numbers.items()}
 
 
@@ -175,7 +176,7 @@ def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict
         "block_k": rules.SLICE_BYTES / narrowest(problem),
         "split": found.split,
         "resident": 1.0,
-        "multicast": np.where(clustered_, CLUSTER, SMALL_CLUSTER),
+        "multicast": where(clustered_, CLUSTER, SMALL_CLUSTER),
         "copy_bytes": 0.0,
         "persistent": 1.0,
         "effort": 1.0,
@@ -217,6 +218,8 @@ def _alignment(problem: GemmProblem) -> Amount:
     inputs = {widths[0], max(widths)}
     output = problem.N * element_bytes(problem.dtype_out)
     pitches = [*(problem.K * width for width in inputs), output]
+    if all([isinstance(pitch, int) for pitch in pitches]):
+        return math.gcd(BULK_BYTES, *cast(list[int], pitches))
     return least(_power(pitch) for pitch in pitches)
 
 

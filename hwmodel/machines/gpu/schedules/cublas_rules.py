@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules.gemm import OPERAND_SLOTS, PARTIAL_BYTES, GemmProblem
 from hwmodel.machines.gpu.units import product_unit
-from hwmodel.quantity.arithmetic import floor_div
+from hwmodel.quantity.arithmetic import floor_div, where
 from hwmodel.quantity.dtypes import bytes_of, element_bytes
 from hwmodel.quantity.units import Amount
 
@@ -152,14 +152,17 @@ COPY_PER_CLOCK, COPIED_LATENCY, VECTOR_LATENCY, COPIED_STORE = 3.2, 350.0, 175.0
 
 @dataclass(frozen=True)
 class Choice:
-    """The tile chosen for each point: sides, splits of K, blocks, residents, effort."""
+    """The tile chosen for each point: sides, splits of K, blocks, residents, effort.
 
-    block_m: Array
-    block_n: Array
-    split: Array
-    blocks: Array
-    resident: Array
-    effort: Array
+    Arrays over points, and plain numbers of one point.
+    """
+
+    block_m: Any
+    block_n: Any
+    split: Any
+    blocks: Any
+    resident: Any
+    effort: Any
 
 
 @np.errstate(over="ignore")  # of sizes whose clocks no single precision holds
@@ -299,14 +302,17 @@ def _least(cost: Array, menu: Candidates, across: Array, split: Array, blocks: A
     """The candidate of least cost at each point."""
     best: NDArray[np.intp] = np.argmin(cost, axis=0)
     points = cast(NDArray[np.intp], np.arange(cost.shape[1]))
+    lone = int(best[0]) if len(points) == 1 else None
 
-    def chosen(column: Array) -> Array:
+    def chosen(column: Array) -> Any:
+        if lone is not None:
+            return column.item(lone)
         return column[best, points if column.shape[1] > 1 else 0].astype(np.float64)
 
     along, other, by_rows = chosen(menu.along), chosen(across), chosen(menu.by_rows) > 0
     return Choice(
-        block_m=np.where(by_rows, along, other),
-        block_n=np.where(by_rows, other, along),
+        block_m=where(by_rows, along, other),
+        block_n=where(by_rows, other, along),
         split=chosen(split),
         blocks=chosen(blocks),
         resident=chosen(menu.resident),

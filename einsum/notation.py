@@ -42,6 +42,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.reader import error_at, read
 from hwmodel.einsum.template import Template
 from hwmodel.einsum.verify import STRUCTURE_RULES, verify, verify_sizes
+from hwmodel.quantity.checked import named
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import printable, shown
 from hwmodel.quantity.reading import TEXT_CHARACTERS
@@ -67,6 +68,7 @@ SIGNS = {
 }
 
 
+@named
 def parse(
     text: str,
     *,

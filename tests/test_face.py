@@ -91,3 +91,19 @@ def test_arguments_are_refused_by_name() -> None:
     wrong: Any = {"swing": "much"}
     with pytest.raises(InputError, match="sensitivity: swing: expected a number, found 'much'"):
         hwmodel.sensitivity(gemm, "h200", **wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("device", {"x": 3}, "unknown argument of device 'x'"),
+        ("devices", {"x": 3}, "unknown argument of devices 'x'"),
+        ("parse", {}, "parse: expected text, .* found missing"),
+        ("sweep", {}, "sweep: expected function, .* found missing"),
+        ("open_sweep", {}, "open_sweep: expected folder; found missing"),
+        ("each", {}, "each: expected values; found missing"),
+    ],
+)
+def test_other_functions_name_arguments_too(name: str, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        getattr(hwmodel, name)(**given)

@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 from hwmodel.hardware.calibration import WIDER, WIDEST, Calibration, inherited
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.quantity.checked import named
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import kind_of, name_of
@@ -45,11 +46,13 @@ RELATIVES = {
 others have none near enough, and take the priors."""
 
 
+@named
 def devices() -> tuple[str, ...]:
     """Names of the shipped devices, in alphabetical order."""
     return tuple(sorted(path.stem for path in CATALOGUE.glob("*.yaml")))
 
 
+@named
 def device(name_or_path: str | Path) -> Hardware:
     """A device by its shipped name, by the path of a YAML file, or by that of a folder.
 
@@ -97,7 +100,7 @@ def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
         near = _shipped(str(relative))
         assert near.calibration is not None
         power = WIDER if near.architecture == hardware.architecture else WIDEST
-        told = {"of": near.title, "power": power, "own": own}
+        told: dict[str, Any] = {"of": near.title, "power": power, "own": own}
         passed = inherited(near.calibration, hardware.name, **told)
         return hardware.but(calibration=passed)
     return hardware if found is None else hardware.but(calibration=load_calibration(found))

@@ -94,6 +94,20 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def named(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, with arguments that it has not, or lacks, refused as other bad input is."""
+
+    @wraps(function)
+    def call(*args: P.args, **given: P.kwargs) -> R:
+        try:
+            return function(*args, **given)
+        except TypeError:
+            _check_names(function, args, given)
+            raise
+
+    return call
+
+
 def _check_names(
     function: Callable[..., Any], args: tuple[object, ...], given: Mapping[str, object]
 ) -> None:
@@ -107,7 +121,8 @@ def _check_names(
         strange = [name for name in given if name not in signature.parameters]
         if strange and not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in all_of):
             raise UnknownNameError(f"argument of {called}", strange[0], names) from None
-        raise InputError(f"{called}: expected {', '.join(names)}; found {error}") from None
+        wanted = ", ".join(names) or "no arguments"
+        raise InputError(f"{called}: expected {wanted}; found {error}") from None
 
 
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

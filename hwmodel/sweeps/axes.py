@@ -18,6 +18,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.quantity.checked import named
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import printable, shown
 from hwmodel.quantity.ranges import Quantities
@@ -44,6 +45,7 @@ class Together:
     columns: Mapping[str, Sequence[Any]]
 
 
+@named
 def each(values: Sequence[Any]) -> Each:
     """Walk these values one by one, for functions that take no arrays of them."""
     return Each(values)

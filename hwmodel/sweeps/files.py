@@ -24,6 +24,7 @@ import numpy as np
 import polars
 
 from hwmodel import __version__
+from hwmodel.quantity.checked import named
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import json_table, json_value, kind_of, name_of, text_of, why
@@ -203,6 +204,7 @@ class Folder:
             temporary.unlink(missing_ok=True)
 
 
+@named
 def open_sweep(folder: str | Path) -> Sweep:
     """A sweep that was written to a folder, be it finished or not; raises `InputError`."""
     if not isinstance(folder, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars
 
+from hwmodel.quantity.checked import named
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.reading import ROWS_IN_MEMORY
 from hwmodel.sweeps.chunks import Executor, evaluated
@@ -23,6 +24,7 @@ from hwmodel.sweeps.progress import progress_bar
 from hwmodel.sweeps.table import Sweep
 
 
+@named
 def sweep(
     function: Callable[..., Any],
     axes: Mapping[str, Any] | None = None,

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core.core_schema import any_schema
 
-from hwmodel.quantity.checked import checked
+from hwmodel.quantity.checked import checked, named
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 
@@ -178,6 +178,7 @@ def question(verb: str) -> type[Question]:
     return getattr(import_module(module), name)
 
 
+@named
 def ask(verb: str, /, **fields: Any) -> Any:
     """The answer to a question in words: `ask("predict", workload="gemm", M=64, ..., on="h200")`.
 

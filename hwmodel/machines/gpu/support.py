@@ -16,6 +16,9 @@ from hwmodel.machines.gpu.libraries.shipped import SHIPPED
 from hwmodel.quantity.dtypes import base_of, dtype
 from hwmodel.quantity.errors import CoverageError
 
+MULTIPLYING = ("gemm", "grouped", "prefill", "decode")
+"""Schedules that multiply matrices."""
+
 
 def adapted(parameters: Mapping[str, float], library: Library, generation: str) -> dict[str, float]:
     """A family's parameters on another generation of GPUs than it was fitted on."""
@@ -78,6 +81,23 @@ def check(calls: Sequence[Any], hardware: Hardware) -> None:
                 f"{hardware.name}: {call.name}: {call.library.name} ({call.schedule}) {why};"
                 f" kernels that would do: {', '.join(would) or 'none'}"
             )
+        if call.schedule in MULTIPLYING:
+            _check_rate(call, hardware)
+
+
+def _check_rate(call: Any, hardware: Hardware) -> None:
+    """Raise `CoverageError` for products in a format of which the GPU's description has no rate."""
+    first, _ = _formats(call.problem)
+    rates = {name: unit.rate_per_s for name, unit in hardware.units.items()}
+    if any(first in known for known in rates.values()):
+        return
+    line = call.library.takes(call.schedule)
+    has = [name for name in rates.get("matrix", ()) if line is None or name in line.formats]
+    raise CoverageError(
+        f"{hardware.name}: {call.name}: no rate of {first} is known of this machine; formats that"
+        f" would do: {', '.join(has) or 'none'}; or state the rate, with its source, in a device's"
+        " file of your own"
+    )
 
 
 def able(schedule: str, problem: Any, generation: str, used: Any = True) -> list[str]:

@@ -149,3 +149,11 @@ def test_our_decode_kernel_holds_a_groups_rows_in_one_block() -> None:
         work = hw.workloads.attention(heads=heads, queries=queries, **most)
         with pytest.raises(CoverageError, match=r"holds 128 .* would do: flash-attention-2, cudnn"):
             hw.predict(work, "h200", kernel="triton")
+
+
+def test_a_format_without_a_rate_here_is_refused_with_those_that_would_do() -> None:
+    """NVIDIA's documents disagree on int8 of the B300; the file of the device states none."""
+    work = hw.workloads.gemm(M=64, N=64, K=64, dtype="int8")
+    with pytest.raises(CoverageError, match=r"b300: C: no rate of int8 .* would do: bf16, fp16,"):
+        hw.predict(work, "b300")
+    assert hw.predict(work, "b200").time_s > 0

@@ -99,6 +99,7 @@ OF_SEVERAL = {
     "hwmodel/machines/gpu/test_formats.py": "number formats through a whole estimate",
     "hwmodel/machines/gpu/test_generations.py": "measured differences of generations",
     "einsum/workloads/test_architectures.py": "every architecture: laws, published configs",
+    "einsum/workloads/test_computed.py": "networks against transformers, cascade by cascade",
     "einsum/workloads/test_quantised.py": "models of quantised checkpoints, whole",
     "einsum/workloads/quantisation/test_checkpoints.py": "published checkpoints, whole",
     "einsum/workloads/quantisation/test_models.py": "quantised models and their files, whole",

@@ -63,7 +63,9 @@ class Quantisation:
     towers: bool = True
     kv: str | None = None
     warnings: tuple[str, ...] = ()
-    exact: Mapping[tuple[str, ...], ModuleFormats] = field(default_factory=lambda: {}, repr=False)
+    exact: Mapping[tuple[str, ...], ModuleFormats] = field(
+        default_factory=lambda: {}, repr=False, hash=False
+    )
 
     @property
     def wide(self) -> ModuleFormats:

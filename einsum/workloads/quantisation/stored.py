@@ -50,7 +50,7 @@ class Held:
     size: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stored:
     """A checkpoint's files: bytes of all tensors, and the tensors where headers were read."""
 

@@ -33,7 +33,7 @@ def fitted(workload: Workload, hardware: Hardware, kernel: Kernel) -> Workload:
     widened: dict[str, list[str]] = {}
     for stage in workload.stages:
         other = stage.instead
-        if other is None or _runs(stage.cascade, hardware, kernel):
+        if other is None or not _is_lacking(stage.cascade, hardware, kernel):
             stages.append(stage)
             continue
         if not _runs(other, hardware, kernel):
@@ -49,11 +49,23 @@ def fitted(workload: Workload, hardware: Hardware, kernel: Kernel) -> Workload:
     return replace(network, stages=tuple(stages), warnings=(*network.warnings, *told))
 
 
-def _runs(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:
-    """Whether there are kernels for a cascade here; on a CPU, rates for what it reads."""
+def _is_lacking(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:
+    """Whether nothing multiplies a cascade's formats here; on a CPU, whether they have no rate."""
     if hardware.kind == "cpu":
         rates = {kind for unit in hardware.units.values() for kind in unit.rate_per_s}
-        return all(base_of(kind) in rates for kind in _read(cascade))
+        return any(base_of(kind) not in rates for kind in _read(cascade))
+    generation = hardware.architecture
+    return any(
+        support.refusal(call.schedule, call.library, call.problem, generation, call.times)
+        and not support.able(call.schedule, call.problem, generation, call.times)
+        for call in lower(cascade, kernel)
+    )
+
+
+def _runs(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:
+    """Whether what was asked for has kernels for a cascade here."""
+    if hardware.kind == "cpu":
+        return not _is_lacking(cascade, hardware, kernel)
     try:
         support.check(lower(cascade, kernel), hardware)
     except CoverageError:

@@ -14,6 +14,7 @@ port, and `share` * n bytes through it in each direction:
                     doubling   lg p         lg p        lg p         2 more where p is no power of 2
                     star       2            2 (p - 1)   2 (p - 1)    as TPI-LLM on slow links
                     tree       2 ceil(lg p) pipelined   2            double binary: Sanders et al.
+                    in-switch  2            2           (p + 1) / p  NVLink SHARP: NCCL, nvls.cc
     all_to_all      direct     1            p - 1       (p - 1) / p
                     pairwise   p - 1        p - 1       (p - 1) / p  Thakur et al., 4.4
                     doubling   ceil(lg p)   ceil(lg p)  ~ lg(p) / 2  Bruck: ib.
@@ -23,8 +24,10 @@ port, and `share` * n bytes through it in each direction:
     p2p             direct     1            1           1            each rank to the next
 
 `hierarchical` works inside each box of m ranks and between the g boxes in turn; for all_to_all that
-is the 2D algorithm of Tutel (Hwang et al. 2023). Parts of n / p are rounded up to whole bytes on
-one switch and not on other topologies. Two trees of 2 or 3 ranks send p / 2 rather than 2.
+is the 2D algorithm of Tutel (Hwang et al. 2023). `in-switch` has the switch of each box add, and
+goes around a ring of boxes with each rank's part of 1/m; `in-network` has switches between boxes
+add too, to which a part of 1/m is sent once (SHARP). Parts of n / p are rounded up to whole bytes
+on one switch and not on other topologies. Two trees of 2 or 3 ranks send p / 2 rather than 2.
 Sources: Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in MPICH"
 (2005); Sanders, Speck, Träff, "Two-tree algorithms for full bandwidth broadcast, reduction and
 scan" (2009); TPI-LLM (arXiv 2410.00531).
@@ -126,6 +129,12 @@ def _binomial(p: Amount, m: Amount = 1) -> Closed:
     return Closed(steps, steps, 0, steps)
 
 
+def _added(p: Amount, m: Amount) -> Closed:
+    """Of one box; between boxes nothing is one port's."""
+    some = _more_than(p, 1)
+    return Closed(2 * some, 2 * some, some, some)
+
+
 def _there_and_back(half: Formula) -> Formula:
     return lambda p, m: half(p, m).twice()
 
@@ -149,6 +158,8 @@ TABLE: dict[str, dict[str, Formula]] = {
         "star": lambda p, _: Closed(2 * _more_than(p, 1), 2 * (p - 1), 0, 2 * (p - 1)),
         "direct": _there_and_back(_at_once),
         "hierarchical": _there_and_back(_boxes),
+        "in-switch": _added,
+        "in-network": _added,
     },
     "all_gather": GATHER,
     "reduce_scatter": {"halving" if n == "doubling" else n: form for n, form in GATHER.items()},
@@ -177,6 +188,9 @@ SCHEDULES: dict[str, Builder] = {
     "p2p": lambda _, p, __: (schedules.shifted(p, 1, 1.0),),
 }
 """Operation -> its algorithms' rounds of messages."""
+
+ADDED = ("in-switch", "in-network")
+"""Algorithms whose sums are made by switches, on links that lead to such."""
 
 ALGORITHMS: dict[str, tuple[str, ...]] = {op: tuple(names) for op, names in TABLE.items()}
 """What is known, by operation."""

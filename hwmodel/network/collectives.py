@@ -11,6 +11,7 @@ fold makes times of either; a rank's memory mostly hides behind the links.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from hwmodel.einsum.workloads.collective import memory_bytes
 from hwmodel.hardware.calibration import WIDER, WIDEST, Family, stretched
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.network import nccl
-from hwmodel.network.algorithms import ALGORITHMS, check, closed_form, schedule
+from hwmodel.network.algorithms import ADDED, ALGORITHMS, check, closed_form, schedule
 from hwmodel.network.flows import Groups, Protocol, carried
 from hwmodel.network.nccl import Way, fastest, link_of
 from hwmodel.network.routes import routes
@@ -189,22 +190,35 @@ def _on_topology(
         interval = interval[0], interval[1] ** WIDER
         warnings = (*warnings, UNCOUNTED_SENDS)
     grouped = op in nccl.GROUPED
-    protocol = Protocol(share=library.share_direct if grouped else library.share)
-    ways = ways_on(op, size, topology, placed, per_box, _candidates(op, count, per_box), protocol)
+    sizes = outside(FAMILY, {"bytes": library.bytes}, {"bytes": size}.get) if library.bytes else ()
+    interval = stretched(interval, farthest(sizes), power=WIDEST) if sizes else interval
+    share = library.share_direct if grouped else library.share
+    launch_s = library.start_direct_s if grouped else library.start_s + library.rank_s * count
+    protocols = [(Protocol(share=share, overlap=library.overlap), launch_s)]
+    if library.fast is not None and not grouped:
+        protocols.append((Protocol("LL", library.fast.share), library.fast.start_s))
+    names = _candidates(op, topology, count, per_box)
+    soonest_s = min(start_s for _, start_s in protocols)
+    ways = [
+        way.after(f"start:{protocol.name}", start_s - soonest_s)
+        for protocol, start_s in protocols
+        for way in ways_on(op, size, topology, placed, per_box, names, protocol)
+        if not protocol.name or way.algorithm not in ADDED  # switches add what Simple sends
+    ]
     tree, links, algorithm = fastest(ways)
-    launch_s = library.start_direct_s if grouped else library.start_s
-    tree, rates = _launched(op, size, count, hardware, tree, links, launch_s)
+    tree, rates = _launched(op, size, count, hardware, tree, links, soonest_s)
     return Cost(
         f"{op}, {algorithm}" if algorithm else op,
         tree,
         rates,
         interval,
+        sizes,
         assumptions=(f"links: {library.source}", "out of place, the topology to itself"),
         warnings=warnings,
     )
 
 
-def _candidates(op: str, count: int, per_box: int) -> list[str]:
+def _candidates(op: str, topology: Topology, count: int, per_box: int) -> list[str]:
     """What the library chooses from, between so many ranks of which so many stand in a box.
 
     Trees are among them inside a box too: the shipped topologies were fitted with them.
@@ -213,7 +227,17 @@ def _candidates(op: str, count: int, per_box: int) -> list[str]:
     names = [name for name in ALGORITHMS[op] if name != "hierarchical"] if flat is None else [flat]
     trees = ["tree"] if op in nccl.TREES else []
     boxes = ["hierarchical"] if 1 < per_box < count and "hierarchical" in ALGORITHMS[op] else []
-    return [*names, *trees, *boxes]
+    return [*names, *trees, *boxes, *_adding(op, topology, count, per_box)]
+
+
+def _adding(op: str, topology: Topology, count: int, per_box: int) -> list[str]:
+    """Algorithms that leave sums to switches, where there are such and ranks enough for them."""
+    inside, between = (
+        any(kind.startswith(word) for kind in routes(topology).sums) for word in ("link", "nic")
+    )
+    if op != "all_reduce" or per_box < nccl.LEAST_ADDED or not inside:
+        return []
+    return ["in-switch", "in-network"] if between and per_box < count else ["in-switch"]
 
 
 def ways_on(
@@ -232,7 +256,8 @@ def ways_on(
     check(op)
     known, count = routes(topology), len(groups[0])
     across = 1 < per_box < count
-    names = algorithms or [name for name in ALGORITHMS[op] if name != "hierarchical" or across]
+    free = [name for name in ALGORITHMS[op] if name not in ADDED]
+    names = algorithms or [name for name in free if name != "hierarchical" or across]
     if "hierarchical" in names and not across:
         raise InputError(
             f"{op}: hierarchical: expected devices in several boxes of equally many, found "
@@ -240,7 +265,7 @@ def ways_on(
         )
     found: list[Way] = []
     for name in names:
-        rounds = schedule(op, name, count, per_box if across else 1)
+        rounds = schedule(op, name, count, per_box if across or name in ADDED else 1)
         found.append(Way(name, *carried(rounds, size, known, groups, protocol or Protocol())))
     return found
 
@@ -327,38 +352,44 @@ def least_s(
     count = one_number(ranks, f"{op}: ranks")
     if count == 1:
         return 0 * size_bytes
-    every = set(topology.devices[:count])
-    found = [count * bus_bandwidth(op, size_bytes, count, 1.0) / _leaving(topology, every)]
-    for box in topology.groups:
-        inside = sum(number < count for number in box)
-        group = {n.name for n in topology.nodes if n.group and n.group == _group(topology, box[0])}
-        if 0 < inside < count and group:
-            few = inside if op == "all_gather" else count - inside
-            share = {
-                "all_reduce": 1.0,
-                "all_to_all": inside * (count - inside) / count,
-                "broadcast": float(0 in box),
-                "p2p": 1.0,
-            }.get(op, few / count)
-            found.append(share * size_bytes / _leaving(topology, group))
+    ports, boxes = _leaving(topology, count)
+    adds = op == "all_reduce" and any(link.reduction_bytes_per_s for link in topology.links)
+    sent = size_bytes if adds else bus_bandwidth(op, size_bytes, count, 1.0)
+    found = [count * sent / ports]
+    for inside, first, rate in boxes:
+        few = inside if op == "all_gather" else count - inside
+        share = {
+            "all_reduce": 1.0,
+            "all_to_all": inside * (count - inside) / count,
+            "broadcast": float(first),
+            "p2p": 1.0,
+        }.get(op, few / count)
+        found.append(share * size_bytes / rate)
     return most(found)
 
 
-def _group(topology: Topology, device: int) -> str:
-    name = topology.devices[device]
-    return next(node.group for node in topology.nodes if node.name == name)
+@lru_cache(maxsize=64)
+def _leaving(topology: Topology, count: int) -> tuple[float, list[tuple[int, bool, float]]]:
+    """Bytes/s of all links that start at the first `count` devices; and what leaves boxes.
 
-
-def _leaving(topology: Topology, nodes: set[str]) -> float:
-    """Bytes/s of all links that lead from some nodes to others; of devices, those to switches."""
-    devices = set(topology.devices)
-    inner = nodes - devices if nodes <= devices else nodes
-    return sum(
-        link.bandwidth_bytes_per_s
-        for link in topology.links
-        for start, end in link.directions
-        if start in nodes and end not in inner
-    )
+    Of each box with some of them, but not all: how many, whether the first is among them, bytes/s.
+    """
+    group = {node.name: node.group for node in topology.nodes}
+    devices = set(topology.devices[:count])
+    ports, out = 0.0, dict[str, float]()
+    for link in topology.links:
+        for start, end in link.directions:
+            if start in devices:
+                ports += link.bandwidth_bytes_per_s
+            if group[start] and group[start] != group[end]:
+                out[group[start]] = out.get(group[start], 0.0) + link.bandwidth_bytes_per_s
+    names = topology.devices
+    boxes: list[tuple[int, bool, float]] = []
+    for box in topology.groups:
+        inside = sum(number < count for number in box)
+        if 0 < inside < count and (name := group[names[box[0]]]):
+            boxes.append((inside, 0 in box, out.get(name, 0.0)))
+    return ports, boxes
 
 
 def bus_bandwidth(op: str, size_bytes: Amount, ranks: Amount, time_s: Amount) -> Amount:

@@ -23,7 +23,10 @@ Groups: TypeAlias = Sequence[Sequence[int]]
 """Devices by number: rank i of group k is device `groups[k][i]`; groups are of equally many."""
 
 TRAVEL = "travel"
-"""Seconds in which messages are on their way, and no link is held."""
+"""Seconds in which messages are on their way, and no link is held; those of the slowest kind."""
+
+ADDING = "adding"
+"""Links whose switch adds up what is sent, beside what they carry otherwise."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,16 @@ def carried(
     leaves = [_loaded(each, size, known, place, protocol) for each in rounds]
     speeds = Rates(
         messages={
-            protocol.link(kind): (protocol.latency * held_s, protocol.share * bandwidth)
-            for kind, (held_s, bandwidth) in known.kinds.items()
+            **{
+                protocol.link(kind): (protocol.latency * held_s, protocol.share * bandwidth)
+                for kind, (held_s, bandwidth) in known.kinds.items()
+            },
+            **{
+                f"{kind}:{ADDING}": (protocol.latency * known.kinds[kind][0], rate)
+                for kind, rate in known.sums.items()
+            },
         },
-        slots={TRAVEL: ("link", 1.0)},
+        slots={f"{TRAVEL}:{kind}": (kind, 1.0) for kind in known.kinds},
     )
     return _joined(leaves, protocol.overlap), speeds
 
@@ -90,6 +99,11 @@ def _loaded(
     each: Round, size: Amount, known: Routes, place: NDArray[np.intp], protocol: Protocol
 ) -> tuple[Activity, frozenset[str]]:
     """One round: messages and bytes of the busiest link of each kind; and the kinds it needs."""
+    if each.adds:
+        kind = min((k for k in known.sums if k.startswith(each.adds)), key=known.sums.__getitem__)
+        wire = f"{kind}:{ADDING}"
+        sent = Work(messages={wire: (2, float(each.share.max()) * size)})
+        return sent, frozenset({wire})
     start, end = place[:, each.source].ravel(), place[:, each.destination].ravel()
     part: Any = known.share[:, start * len(known.devices) + end]
     shares = part @ np.tile(each.share, len(place))
@@ -103,5 +117,7 @@ def _loaded(
         if (share := float(shares[links].max())) > 0:
             messages[protocol.link(kind)] = (float(counts[links].max()), share * size)
     travel_s = protocol.latency * float(wait_s.max())
-    leaf = Work(messages=messages, slots={TRAVEL: travel_s} if travel_s else {})
+    kinds = [kind for kind in known.kinds if protocol.link(kind) in messages]
+    slow = max(kinds, key=lambda kind: (kind.startswith("nic"), kind), default="link")
+    leaf = Work(messages=messages, slots={f"{TRAVEL}:{slow}": travel_s} if travel_s else {})
     return (leaf if each.times == 1 else Repeat(each.times, leaf)), frozenset(messages)

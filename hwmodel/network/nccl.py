@@ -24,7 +24,7 @@ H200s (NCCL 2.28, 2026-11-22), with parameters in the calibration's family "coll
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,6 +65,9 @@ IN_SWITCH = 13
 """Latencies of the link before a switch's sums flow, where a calibration has no number of its own:
 25 us of 1.9 (NCCL, src/graph/tuning.cc)."""
 
+LEAST_ADDED = 3
+"""Ranks from which on a switch's sums send less than a ring."""
+
 RAMP_BYTES = 16 * 1024
 """Bytes of a buffer from which on all threads of the kernel take part."""
 
@@ -84,6 +87,13 @@ class Way:
     rates: Rates
     allowed: object = True
     """Whether it can be taken, point by point."""
+
+    def after(self, name: str, seconds: float) -> "Way":
+        """The same after a wait, which keeps the links."""
+        if not seconds:
+            return self
+        rates = replace(self.rates, slots={**self.rates.slots, name: ("link", seconds)})
+        return replace(self, tree=Serial((Work(slots={name: 1}), self.tree)), rates=rates)
 
 
 def fastest(ways: Sequence[Way]) -> tuple[Activity, Rates, str | None]:
@@ -153,8 +163,9 @@ def _in_switch(op: str, size: Amount, ranks: Amount, link: Link, latencies: floa
         return []
     rate = least((link.reduction_bytes_per_s, link.bandwidth_bytes_per_s))
     rates = Rates(messages={"link:NVLS": (latencies / 2 * link.latency_s, rate)})
-    sent = Work(messages={"link:NVLS": (2, size + ceil_div(size, ranks))})
-    return [Way("nvls", sent, rates, np.asarray(ranks)[()] > 2)]
+    closed = closed_form(op, "in-switch", ranks)
+    sent = Work(messages={"link:NVLS": (closed.messages, closed.sent_bytes(size, ranks))})
+    return [Way("in-switch", sent, rates, np.asarray(ranks)[()] >= LEAST_ADDED)]
 
 
 def launch_s(op: str, hardware: Hardware, parameters: Mapping[str, float]) -> Amount:

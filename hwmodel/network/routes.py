@@ -36,7 +36,7 @@ class Routes:
     slowest of the paths; `byte_s` is [from, to], the seconds a byte takes when alone. Links at a
     network card are of kind "nic", others at a device "link", those between switches "uplink", each
     with a number behind it where they are of several speeds: `kinds` has seconds a message and
-    bytes/s of each, `links_of` its links by number.
+    bytes/s of each, `links_of` its links by number, `sums` the bytes/s of those whose switch adds.
     """
 
     devices: tuple[str, ...]
@@ -48,6 +48,7 @@ class Routes:
     byte_s: Array
     kinds: Mapping[str, tuple[float, float]]
     links_of: Mapping[str, NDArray[np.intp]]
+    sums: Mapping[str, float]
 
 
 @lru_cache(maxsize=8)
@@ -76,8 +77,13 @@ def routes(topology: Topology) -> Routes:
     apart = distance[np.ix_(devices, devices)]
     rows, columns, values = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)], [np.zeros(0)]
     for a, b, metric, key in zip(start, end, hops, keys, strict=True):
-        left, right = distance[devices, a], distance[b, devices]
-        s, d = np.nonzero(left[:, None] + (metric + right)[None, :] == apart)
+        left, right = distance[devices, a] + metric, distance[b, devices] + metric
+        # Few links lie on the way from or to many devices: only those are looked at pair by pair.
+        starts = np.flatnonzero(left == distance[devices, b])
+        ends = np.flatnonzero(right == distance[a, devices])
+        whole = left[starts, None] + right[None, ends] - metric
+        i, j = np.nonzero(whole == apart[np.ix_(starts, ends)])
+        s, d = starts[i], ends[j]
         rows.append(np.full(len(s), resource[key], dtype=np.intp))
         columns.append(s * count + d)
         values.append(paths[devices[s], a] * paths[b, devices[d]] / total[s, d])
@@ -101,16 +107,18 @@ def routes(topology: Topology) -> Routes:
 def _kinds(topology: Topology, links: Sequence[Edge]) -> dict[str, Any]:
     """Links that are alike, by the name of their kind."""
     nodes = {node.name: node.kind for node in topology.nodes}
-    alike: dict[tuple[str, float, float], list[int]] = {}
+    alike: dict[tuple[str, float, float, float | None], list[int]] = {}
     for number, link in enumerate(links):
         ends = {nodes[name] for name in link.between}
         word = "nic" if "nic" in ends else "link" if "device" in ends else "uplink"
-        key = (word, link.message_s, link.bandwidth_bytes_per_s)
+        adding = link.reduction_bytes_per_s
+        key = (word, link.message_s, link.bandwidth_bytes_per_s, adding)
         alike.setdefault(key, []).append(number)
     words = [word for word, *_ in alike]
     names = [w if words.count(w) == 1 else f"{w}{i}" for i, w in enumerate(words)]
     return {
-        "kinds": {name: key[1:] for name, key in zip(names, alike, strict=True)},
+        "kinds": {name: key[1:3] for name, key in zip(names, alike, strict=True)},
+        "sums": {name: key[3] for name, key in zip(names, alike, strict=True) if key[3]},
         "links_of": {
             name: np.array(each, dtype=np.intp)
             for name, each in zip(names, alike.values(), strict=True)

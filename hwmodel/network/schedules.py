@@ -22,6 +22,8 @@ class Round:
     """Messages that start together: from rank, to rank, and each one's part of the buffer.
 
     It is run `times` in a row; with `depth` above 1 it is pipelined over chains of that many links.
+    Where links of a kind lead to a switch that adds (`adds`), nothing is sent to other ranks: each
+    rank hands its share to the switch, and takes as much from it.
     """
 
     source: Ranks
@@ -29,6 +31,7 @@ class Round:
     share: NDArray[np.float64]
     times: int = 1
     depth: int = 1
+    adds: str = ""
 
 
 def _round(source: Any, destination: Any, share: float, times: int = 1, depth: int = 1) -> Round:
@@ -97,6 +100,8 @@ def reduced(algorithm: str, ranks: int, per_box: int) -> tuple[Round, ...]:
     match algorithm:
         case "tree":
             return (_two_trees(ranks),)
+        case "in-switch" | "in-network":
+            return _added(ranks, per_box, between=algorithm == "in-network")
         case "star":
             hub = np.zeros_like(others)
             return _round(others, hub, 1.0), _round(hub, others, 1.0)
@@ -111,6 +116,22 @@ def reduced(algorithm: str, ranks: int, per_box: int) -> tuple[Round, ...]:
         case _:
             halves = gathered(algorithm, ranks, per_box)
             return (*backwards(halves), *halves)
+
+
+def _added(ranks: int, per_box: int, *, between: bool) -> tuple[Round, ...]:
+    """Summed by the switch of each box, each rank's part then between boxes, and spread again.
+
+    Inside a box each rank asks for the sum of its part and writes the sum of all to everyone: 1 +
+    1/m of the buffer at each port. Between g boxes the parts go around a ring, or (`between`)
+    through switches that add too.
+    """
+    boxes, every = ranks // per_box, np.arange(ranks)
+    inside = _round(every, every, 1 + 1 / per_box)
+    found = [replace(inside, adds="link")] if per_box > 1 else []
+    if between:
+        return (*found, replace(_round(every, every, 1 / per_box), adds="nic"))
+    ring = _between_boxes(shifted(boxes, 1, 1 / ranks, 2 * (boxes - 1)), per_box)
+    return (*found, ring) if boxes > 1 else tuple(found)
 
 
 def _two_trees(ranks: int) -> Round:

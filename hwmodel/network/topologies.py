@@ -95,7 +95,8 @@ def cluster(
     _room("links", math.ceil(boxes / below), _count(spines, "spines"), most=LINKS)
     made: list[Node] = []
     links: list[Edge] = []
-    bare = nic.but(latency_s=0.0, message_s=0.0)  # the card's own side: its message is counted once
+    # The card's own side: its message is counted once, and no switch is behind it.
+    bare = nic.but(latency_s=0.0, message_s=0.0, reduction_bytes_per_s=None)
     for box in range(boxes):
         group, leaf = f"node{box}", f"leaf{box // below}"
         for i in range(inside):

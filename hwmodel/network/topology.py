@@ -27,9 +27,14 @@ class Node(Value):
 
 
 class Port(Value):
-    """What a link can do: bytes/s in each direction, seconds of travel, seconds held a message."""
+    """What a link can do: bytes/s in each direction, seconds of travel, seconds held a message.
+
+    `reduction_bytes_per_s` is its rate where the switch behind it adds up what is sent (NVLink
+    SHARP, InfiniBand SHARP); None: it does not.
+    """
 
     bandwidth_bytes_per_s: Annotated[float, Positive]
+    reduction_bytes_per_s: Annotated[float, Positive] | None = None
     latency_s: Annotated[float, NonNegative] = 0.0
     message_s: Annotated[float, NonNegative] = 0.0
     duplex: Literal["full", "half", "one-way"] = "full"
@@ -49,15 +54,30 @@ class Edge(Port):
         return ((start, end),) if self.duplex == "one-way" else ((start, end), (end, start))
 
 
+class Fast(Value):
+    """Protocols that send a flag with the data (LL, LL128): they start sooner and carry less."""
+
+    share: float = Field(gt=0, le=1)
+    start_s: Annotated[float, NonNegative]
+
+
 class Library(Value):
     """What a collective library made of these links where it was measured.
 
     `share` is the part of the links' bandwidth that rings, trees and the like reached,
     `share_direct` that of grouped sends (all_to_all, p2p); `start_s` and `start_direct_s` are what
-    the call takes besides its messages. 90 % of measured times lie within `interval` times the
-    predicted one, for at most `ranks` ranks in at most `boxes` boxes.
+    the call takes besides its messages, and `rank_s` for each rank that takes part. Of what runs
+    inside boxes and between them the part `overlap` is at the same time (of a pipeline over chunks;
+    0: one level after the other). 90 % of measured times lie within `interval` times the predicted
+    one, for at most `ranks` ranks in at most `boxes` boxes.
     """
 
+    fast: Fast | None = None
+    """What small buffers are sent by, where that is known; trees and rings alike."""
+    bytes: tuple[float, float] | None = None
+    """Sizes that were measured; None: all that count."""
+    rank_s: Annotated[float, NonNegative] = 0.0
+    overlap: float = Field(default=0.0, ge=0, le=1)
     share: float = Field(default=1.0, gt=0, le=1)
     share_direct: float = Field(default=1.0, gt=0, le=1)
     start_s: Annotated[float, NonNegative] = 0.0

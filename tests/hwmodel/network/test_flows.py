@@ -23,8 +23,8 @@ def test_each_kind_of_link_is_a_resource_of_its_own() -> None:
     inside_s = 0.5 + 60 / 100  # one message of half the buffer, each way
     between_s = 4.0 + 30 / 10  # two cards of 2 s; a quarter of the buffer at 10 B/s
     assert_allclose(folded.time_s, 2 * inside_s + 2 * between_s)
-    assert_allclose(folded.busy_s["nic"], 2 * 30 / 10)
-    assert_allclose(folded.busy_s["link"], 2 * inside_s + 2 * 4.0)  # what is on its way counts here
+    assert_allclose(folded.busy_s["nic"], 2 * 30 / 10 + 2 * 4.0)  # what is on its way counts too
+    assert_allclose(folded.busy_s["link"], 2 * inside_s)
     assert totals(tree).messages == {"link": (2, 120), "nic": (2, 60)}
 
 
@@ -73,3 +73,28 @@ def test_links_of_several_speeds_are_told_apart_by_number() -> None:
     tree, rates = carried(schedule("p2p", "direct", 3), np.array([20.0, 40.0]), mixed)
     # Rank 2 sends to rank 0 over both links, ranks 0 and 1 to their neighbours.
     assert_allclose(fold(tree, rates).time_s, [2.0, 4.0])
+
+
+ADDING = cluster(
+    2,
+    4,
+    Port(bandwidth_bytes_per_s=100.0, reduction_bytes_per_s=50.0, message_s=0.5),
+    Port(bandwidth_bytes_per_s=10.0, reduction_bytes_per_s=10.0, latency_s=2.0),
+)
+
+
+def test_switches_that_add_take_each_buffer_once_and_a_part_more() -> None:
+    """80 bytes: 5/4 of them at 50 B/s after two messages; a quarter between the boxes."""
+    inside_s = 2 * 0.5 + 1.25 * 80 / 50
+    ring_s = 2 * (4.0 + 10 / 10)  # two steps of an eighth, 2 s from card to leaf and 2 s back
+    tree, rates = carried(schedule("all_reduce", "in-switch", 8, 4), 80.0, ADDING)
+    assert_allclose(fold(tree, rates).time_s, inside_s + ring_s)
+    tree, rates = carried(schedule("all_reduce", "in-network", 8, 4), 80.0, ADDING)
+    assert_allclose(fold(tree, rates).time_s, inside_s + 20 / 10)
+    assert totals(tree).messages == {"link:adding": (2, 100), "nic2:adding": (2, 20)}
+
+
+def test_a_box_alone_needs_nothing_between() -> None:
+    (only,) = schedule("all_reduce", "in-switch", 4, 4)
+    assert only.adds == "link"
+    assert only.share.tolist() == [1.25] * 4

@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hwmodel.einsum.network import Served, Stack
 from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.blocks.block import Step
@@ -113,15 +115,28 @@ class Model(Shown):
         tp: int = 1,
         routing: str = "uniform",
         exponent: float | None = None,
+        cached: Amount | None = None,
     ) -> Stack:
-        """All kernels from `prompt` tokens per sequence, on an empty cache, to the last's logits.
+        """All kernels from `prompt` tokens per sequence to the last's logits.
 
-        Sizes are counts or arrays of them. With `tp` devices the cascades are one device's, and
+        The first `cached` tokens of each are in the cache already (None: none), so that the rest
+        runs: a chunk of a prompt, or what follows a prefix. Sizes are counts or arrays of them.
+        With `tp` devices the cascades are one device's, and
         stages name their collectives. `routing` (and `exponent`) is that of `moe.py`.
         """
         given = {"batch": batch, "prompt": prompt}
         sizes = whole("prefill", **given)
-        return self._stack("prefill", sizes, sizes["prompt"], given, tp, routing, exponent)
+        queries = sizes["prompt"]
+        if cached is not None:
+            given["cached"] = cached
+            known = whole("prefill", prompt=prompt, cached=cached)
+            if np.any(np.greater_equal(known["cached"], known["prompt"])):
+                raise InputError(
+                    f"prefill: cached: expected fewer tokens than the prompt's {shown(prompt)},"
+                    f" found {shown(cached)}"
+                )
+            queries = known["prompt"] - known["cached"]
+        return self._stack("prefill", sizes, queries, given, tp, routing, exponent)
 
     @checked
     def decode(
@@ -261,6 +276,7 @@ def llm(
     ignore_keys: Iterable[str] = (),
     as_: str | None = None,
     part: str | None = None,
+    cached: Amount | None = None,
 ) -> Stack:
     """A phase of a model in one call: "prefill" takes `prompt`, "decode" takes `context`."""
     read = model(
@@ -281,5 +297,11 @@ def llm(
     if wanted is None or other is not None:
         found = "none" if wanted is None else f"{names[1]}={shown(other)} too"
         raise InputError(f"llm: {phase}: expected the size {names[0]!r} alone, found {found}")
-    run = read.prefill if phase == "prefill" else read.decode
-    return run(batch, wanted, tp=tp, routing=routing, exponent=exponent)
+    options: dict[str, Any] = {"tp": tp, "routing": routing, "exponent": exponent}
+    if phase == "prefill":
+        return read.prefill(batch, wanted, cached=cached, **options)
+    if cached is not None:
+        raise InputError(
+            f"llm: decode: cached: expected none (prefill alone), found {shown(cached)}"
+        )
+    return read.decode(batch, wanted, **options)

@@ -9,7 +9,7 @@ workload's function:
     attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
     collective op* bytes* ranks*                                                 on*
     llm        config* phase* batch* context* or prompt* ... ignore_keys tp      on* kernel engine
-               as_ part
+               as_ part cached
     (none)     einsum or cascade, ranks dtype                                    on* kernel
 
 `scales` is short for formats and kernels of fp8 (`scales.py`). Any may say `"l2": "cold"`, as all
@@ -202,6 +202,11 @@ def _check_phase(form: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
             found = "none" if wanted else repr(sizes[name])
             expected = f"the field {name!r}" if wanted else f"no field {name!r}"
             raise InputError(f"llm: phase {phase}: expected {expected}, found {found}")
+    if phase == "decode" and "cached" in sizes:
+        raise InputError(
+            f"llm: phase decode: expected no field 'cached' (the cache is the context), found"
+            f" {sizes['cached']}"
+        )
 
 
 def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
@@ -313,4 +318,10 @@ def _llm(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]
     llm = model(fixed["config"], ignore_keys=cast(list[str], ignored), **reading, **formats)
     step, size = getattr(llm, fixed["phase"]), PHASES[fixed["phase"]]
     routing = {name: fixed[name] for name in ("routing", "exponent") if name in fixed}
-    return lambda sizes: step(sizes["batch"], sizes[size], **routing)
+    more = ("cached",) if fixed["phase"] == "prefill" else ()
+
+    def made(sizes: Mapping[str, Amount]) -> Workload:
+        given = {name: sizes[name] for name in more if name in sizes}
+        return step(sizes["batch"], sizes[size], **given, **routing)
+
+    return made

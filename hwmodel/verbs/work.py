@@ -71,6 +71,7 @@ class OfWork(Question):
     batch: Annotated[Any, _said("Sequences at a time, of a model (default 1).", int)] = None
     context: Annotated[Any, _said("Keys that a new token attends to (decode).", int)] = None
     prompt: Annotated[Any, _said("Tokens of each prompt (prefill).", int)] = None
+    cached: Annotated[Any, _said("Of them, tokens in the cache already.", int)] = None
     dtype: Annotated[Any, _said("Number format: bf16, fp8; of Einsums A=int4,*=int8.", str)] = None
     weight_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
     kv_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None

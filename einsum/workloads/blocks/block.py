@@ -61,8 +61,8 @@ class Step:
         return self.batch * self.queries
 
     def seen(self, window: int | None) -> Amount:
-        """Keys that the new tokens attend to: in decode at most a window's."""
-        return seen(self.context, window) if self.decoding else self.context
+        """Keys that any new token attends to: the first sees a window back, the last is one."""
+        return seen(self.context, None if window is None else window + self.queries - 1)
 
 
 class Block(Protocol):
@@ -81,7 +81,7 @@ class Block(Protocol):
         ...
 
 
-def seen(tokens: Amount, window: int | None) -> Amount:
+def seen(tokens: Amount, window: Amount | None) -> Amount:
     """Keys that a new token attends to, of `tokens` in its context with itself."""
     return tokens if window is None else least((tokens, window))
 

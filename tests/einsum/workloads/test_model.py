@@ -7,6 +7,7 @@ import pytest
 
 from hwmodel.einsum.counts import cascade_counts, footprint_bytes
 from hwmodel.einsum.network import Stack
+from hwmodel.einsum.space import region
 from hwmodel.einsum.workloads.model import llm, model
 from hwmodel.quantity.errors import InputError, UnknownNameError
 
@@ -181,3 +182,42 @@ def test_but_refuses_unknown_keys_and_bad_values() -> None:
         model("llama-3.1-8b").but(num_layers=3)
     with pytest.raises(InputError, match=r"llama-3.1-8b: num_hidden_layers: .* found -1"):
         model("llama-3.1-8b").but(num_hidden_layers=-1)
+
+
+def test_a_prompt_whose_first_tokens_are_cached_runs_the_rest_on_all_keys() -> None:
+    llama = model("llama-3.1-8b")
+    head = 128256 * 4096
+    weights = llama.parameters - 2 * head - (2 * 32 + 1) * 4096
+    rest = llama.prefill(3, 1000, cached=900)
+    assert _matrix_flops(rest) == 2 * 3 * (100 * weights + head)
+    (scores,) = (s.cascade for s in rest.stages if s.role == "attention.scores")
+    assert (scores.sizes()["p"], scores.sizes()["m"]) == (100, 1000)
+    pairs = region(scores.einsums[0], scores, ("p", "m1", "m0"))
+    assert pairs == 100 * 900 + 100 * 101 // 2
+    assert rest.served is not None
+    assert rest.served.tokens == 300
+    assert llama.prefill(3, 1000, cached=None) == llama.prefill(3, 1000)
+    assert rest.but(cached=999).served.tokens == 3  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_chunks_of_a_prompt_do_the_work_of_the_whole_and_heads_alone_more() -> None:
+    qwen = model("qwen3-0.6b")
+    whole = _matrix_flops(qwen.prefill(1, 512))
+    chunks = [qwen.prefill(1, end, cached=end - 128 or None) for end in (128, 256, 384, 512)]
+    head = 2 * 151936 * 1024
+    assert sum(_matrix_flops(chunk) for chunk in chunks) == whole + 3 * head
+
+
+def test_a_window_bounds_the_keys_of_a_chunk() -> None:
+    mistral = model("mistral-7b-v0.1")
+    chunk = mistral.prefill(1, 20_000, cached=19_900)
+    (scores,) = (s.cascade for s in chunk.stages if s.role == "attention.scores")
+    assert scores.sizes()["m"] == 4096 + 99
+
+
+@pytest.mark.parametrize("cached", [0, 512, 600, 1.5, "8"])
+def test_cached_tokens_are_fewer_than_the_prompts(cached: Any) -> None:
+    with pytest.raises(InputError, match="prefill: cached: expected"):
+        model("qwen3-0.6b").prefill(1, 512, cached=cached)
+    with pytest.raises(InputError, match="decode: cached: expected none"):
+        llm("qwen3-0.6b", "decode", 1, context=512, cached=cached)

@@ -67,7 +67,7 @@ def step_of(workload: Workload, machine: Hardware, engine: Engine) -> Step:
         )
     decoding = origin.arguments["phase"] == "decode"
     batch = origin.arguments["batch"]
-    tokens = batch if decoding else batch * origin.arguments["prompt"]
+    tokens = workload.served.tokens
     found = workload.stages
     if decoding:
         padded = workload.but(batch=engine.graphs.padded(batch)).stages

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import hwmodel as hw
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.model import model
 from hwmodel.quantity.errors import CoverageError, InputError
 
@@ -101,3 +102,21 @@ def test_what_is_no_router_of_its_is_refused() -> None:
         model(DEEPSEEK_V3 | {"n_group": 7})
     with pytest.raises(CoverageError, match="scoring_func: 'tanh' is not modelled"):
         model(DEEPSEEK_V3 | {"scoring_func": "tanh"})
+
+
+def test_a_chunk_of_few_tokens_is_faster_on_latents_and_one_of_many_on_keys() -> None:
+    # the crossover of multiplications is at 164 queries on 4096 keys, that of time is near it
+    found = model(DEEPSEEK_V3)
+
+    def ratio(queries: int) -> float:
+        chunk: dict[str, Any] = {"batch": 1, "prompt": 4096, "cached": 4096 - queries}
+        forms = ("absorbed", "expanded")
+        absorbed, expanded = (attention_s(found.but(mla=f).prefill(**chunk)) for f in forms)
+        return absorbed / expanded
+
+    def attention_s(step: Stack) -> float:
+        names = ("kv up", "keys join", "attention", "q absorb", "attention on latents", "value up")
+        parts = hw.predict(step, "h200", kernel=None).parts
+        return float(sum(part.times * part.time_s for part in parts if part.name in names))
+
+    assert ratio(16) < 1 < ratio(1024)

@@ -69,7 +69,9 @@ DECODERS = (
     " diffllama vaultgemma recurrent_gemma zamba zamba2 xlstm longcat_flash qwen3_5_text"
     " qwen3_5_moe_text mimo mimo_v2_flash step3p5 step3p7 kimi_k2 kimi_linear xglm persimmon"
     " jetmoe doge cwm blt youtu solar_open afmoe nanochat jais2 hy_v3 ministral3 olmo_hybrid"
-    " laguna cohere2_moe"
+    " laguna cohere2_moe exaone internlm3 granite_swa granitemoe_swa iquestcoder hyperclovax minicpm3"
+    " mellum ctrl openai-gpt fuyu sarvam_moe sarvam_mla apertus1p5_text cohere_compass_text hy_v4"
+    " axk1 bailing_hybrid zaya lfm3"
 ).split()
 OTHERS = (
     "gemma3 gemma4 qwen2_vl qwen2_5_vl qwen3_vl qwen3_vl_moe qwen3_5 qwen3_5_moe llama4"
@@ -189,11 +191,19 @@ def cases() -> Iterator[dict[str, Any]]:
         }
 
 
-def configured(known: Any, data: dict[str, Any]) -> Any:
-    """A config by its model type; keys of the text at the top of one with parts make its text."""
-    kind = known[data["model_type"]]
+def configured(known: Any, data: dict[str, Any], name: str | None) -> Any:
+    """A config by its model type, or where that is unknown by the class of the model that it names.
+
+    Keys of the text at the top of a config with parts make its text.
+    """
+    named: Any = getattr(import_module("transformers"), name or "", None)
+    kind = known[data["model_type"]] if named is None else _kind(known, data, named)
     text = getattr(kind, "sub_configs", {}).get("text_config")
     return (text if text is not None and "text_config" not in data else kind).from_dict(data)
+
+
+def _kind(known: Any, data: dict[str, Any], named: Any) -> Any:
+    return known[data["model_type"]] if data["model_type"] in known else named.config_class
 
 
 def real(folder: Path) -> Iterator[dict[str, Any]]:
@@ -207,7 +217,7 @@ def real(folder: Path) -> Iterator[dict[str, Any]]:
         told: dict[str, Any] = {"file": path.name, "model_type": data["model_type"]}
         try:
             name = next(iter(data.get("architectures") or ()), None)
-            config = configured(known, data)
+            config = configured(known, data, name)
             model = built(config, name)
         except Exception as error:
             yield told | {"refused": f"{type(error).__name__}: {error}"[:160]}

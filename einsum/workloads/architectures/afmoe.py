@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import Decoder, Norms, check_experts, every
+from hwmodel.einsum.workloads.dispatch import Scoring
 from hwmodel.einsum.workloads.record import Count, Flag, Whole
 
 MODEL_TYPES = ("afmoe",)
@@ -63,6 +64,7 @@ class Config(Decoder):
             experts=self.num_experts,
             picks=self.num_experts_per_tok,
             intermediate=self.moe_intermediate_size,
+            scoring=Scoring("sigmoid", scaled=True),
             router="router.gate",
             correction="expert_bias",
         )

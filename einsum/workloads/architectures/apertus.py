@@ -6,7 +6,7 @@ from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import Decoder, Norms
 from hwmodel.einsum.workloads.record import Flag
 
-MODEL_TYPES = ("apertus",)
+MODEL_TYPES = ("apertus", "apertus1p5_text")
 
 
 class Config(Decoder):

@@ -5,6 +5,7 @@ from typing import ClassVar
 from hwmodel.einsum.workloads.architectures import exaone4
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import USUAL, Norms, check_experts
+from hwmodel.einsum.workloads.dispatch import Scoring
 from hwmodel.einsum.workloads.record import Count, Flag, Whole
 
 MODEL_TYPES = ("exaone_moe",)
@@ -34,7 +35,7 @@ class Config(exaone4.Config):
             experts=self.num_experts,
             picks=self.num_experts_per_tok,
             intermediate=self.moe_intermediate_size,
-            normalised=self.norm_topk_prob,
+            scoring=Scoring("sigmoid", normalised=self.norm_topk_prob, corrected=True, scaled=True),
         )
         width = self.num_shared_experts * self.moe_intermediate_size
         return self.shared(routed, width, "mlp.shared_experts")

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import Decoder, check_experts
+from hwmodel.einsum.workloads.dispatch import Scoring
 from hwmodel.einsum.workloads.record import Count, Flag, Names, Whole
 
-MODEL_TYPES = ("glm4_moe", "dots1", "solar_open")
+MODEL_TYPES = ("glm4_moe", "dots1", "solar_open", "sarvam_moe")
 
 
 class Glm4Moe(Decoder):
@@ -29,6 +30,9 @@ class Glm4Moe(Decoder):
     moe_intermediate_size: Count = 1408
     first_k_dense_replace: Whole = 1
     norm_topk_prob: Flag = True
+    n_group: Count | None = 1
+    topk_group: Count | None = 1
+    routed_scaling_factor: float | None = 1.0
 
     def attention(self, window: int | None) -> Block:
         """Attention with what keys say."""
@@ -44,7 +48,18 @@ class Glm4Moe(Decoder):
             experts=self.n_routed_experts,
             picks=self.num_experts_per_tok,
             intermediate=self.moe_intermediate_size,
+            scoring=self.scoring(),
+        )
+
+    def scoring(self) -> Scoring:
+        """Sigmoids, corrected for the choice, of groups where there are several."""
+        return Scoring(
+            "sigmoid",
             normalised=self.norm_topk_prob,
+            corrected=True,
+            groups=self.n_group or 1,
+            taken=self.topk_group or 1,
+            scaled=self.routed_scaling_factor not in (None, 1.0),
         )
 
     def mixed(self) -> Block:
@@ -93,4 +108,19 @@ class SolarOpen(Glm4Moe):
     first_k_dense_replace: Whole = 0
 
 
-RECORDS = {"glm4_moe": Glm4Moe, "dots1": Dots1, "solar_open": SolarOpen}
+class SarvamMoe(Glm4Moe):
+    """Norms of q and k where nothing is said, all of a head rotated."""
+
+    ROTATED: ClassVar[float] = 1.0
+    ALIASES: ClassVar[Names] = {
+        **dict.fromkeys(("num_local_experts", "num_experts"), "n_routed_experts"),
+        **{"num_shared_experts": "n_shared_experts", "use_qkv_bias": "attention_bias"},
+    }
+
+    head_dim: Count | None = 64
+    use_qk_norm: Flag = True
+    num_experts_per_tok: Count = 6
+    moe_intermediate_size: Count = 1024
+
+
+RECORDS = {"glm4_moe": Glm4Moe, "dots1": Dots1, "solar_open": SolarOpen, "sarvam_moe": SarvamMoe}

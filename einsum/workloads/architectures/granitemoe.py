@@ -7,10 +7,10 @@ from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import check_experts
 from hwmodel.einsum.workloads.record import Count, Whole
 
-MODEL_TYPES = ("granitemoe", "granitemoeshared")
+MODEL_TYPES = ("granitemoe", "granitemoeshared", "granitemoe_swa")
 
 
-class Config(granite.Config):
+class GraniteMoe(granite.Config):
     """Experts of the size that `intermediate_size` says, in every layer."""
 
     num_local_experts: Count = 8
@@ -36,3 +36,17 @@ class Config(granite.Config):
         """No more experts a token than there are."""
         super().check(where)
         check_experts(where, self.num_local_experts, self.num_experts_per_tok)
+
+
+class Swa(GraniteMoe):
+    """A window in layers that are said to have one, and a sink of each head."""
+
+    HARMLESS: ClassVar[frozenset[str]] = frozenset({"layer_rope_theta"})
+
+    sliding_window: Count | None = 128
+
+    windows = granite.Swa.windows
+    attention = granite.Swa.attention
+
+
+RECORDS = {"granitemoe": GraniteMoe, "granitemoeshared": GraniteMoe, "granitemoe_swa": Swa}

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import Decoder, check_experts
+from hwmodel.einsum.workloads.dispatch import Scoring
 from hwmodel.einsum.workloads.record import Count, Flag, Names, Whole
 
 MODEL_TYPES = ("hy_v3",)
@@ -38,6 +39,7 @@ class Config(Decoder):
             experts=self.num_experts,
             picks=self.num_experts_per_tok,
             intermediate=self.moe_intermediate_size,
+            scoring=Scoring("sigmoid", corrected=True, scaled=True),
         )
         width = self.num_shared_experts * self.moe_intermediate_size
         return self.shared(routed, width, "mlp.shared_experts")

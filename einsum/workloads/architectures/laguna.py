@@ -5,6 +5,7 @@ Numbers of heads may differ by layer. The first layer is dense; others have a sh
 
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import Decoder, check_experts
+from hwmodel.einsum.workloads.dispatch import Scoring
 from hwmodel.einsum.workloads.record import Count, Flag, Whole
 
 MODEL_TYPES = ("laguna",)
@@ -52,6 +53,7 @@ class Config(Decoder):
             experts=self.num_experts,
             picks=self.num_experts_per_tok,
             intermediate=self.moe_intermediate_size,
+            scoring=Scoring("sigmoid"),
             correction="gate.e_score_correction_bias",
         )
         return self.shared(routed, self.shared_expert_intermediate_size, "mlp.shared_experts")

@@ -8,7 +8,7 @@ from hwmodel.einsum.workloads.blocks.mlp import Mlp
 from hwmodel.einsum.workloads.decoder import Decoder
 from hwmodel.einsum.workloads.record import Flag
 
-MODEL_TYPES = ("llama",)
+MODEL_TYPES = ("llama", "iquestcoder")
 
 
 class Config(Decoder):

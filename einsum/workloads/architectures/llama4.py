@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from hwmodel.einsum.workloads.blocks.attention import HeadNorm
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import Decoder, check_experts
+from hwmodel.einsum.workloads.dispatch import Scoring
 from hwmodel.einsum.workloads.record import Count, Flag
 
 MODEL_TYPES = ("llama4_text",)
@@ -64,7 +65,7 @@ class Config(Decoder):
             experts=self.num_local_experts,
             picks=self.num_experts_per_tok,
             intermediate=self.inner_size,
-            normalised=False,
+            scoring=Scoring("sigmoid", normalised=False),
             path=path,
             router="router",
             counted="intermediate_size",

@@ -5,6 +5,7 @@ from typing import ClassVar
 from hwmodel.einsum.workloads.blocks.attention import HeadNorm
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import Decoder, check_experts
+from hwmodel.einsum.workloads.dispatch import Scoring
 from hwmodel.einsum.workloads.record import Count, Flag, Names, Values, Whole
 
 MODEL_TYPES = ("minimax_m2",)
@@ -42,6 +43,7 @@ class Config(Decoder):
             experts=self.num_local_experts,
             picks=self.num_experts_per_tok,
             intermediate=self.inner_size,
+            scoring=Scoring("sigmoid", corrected=True),
             path=f"{self.LAYER}.block_sparse_moe",
             names=("w1", "w3", "w2"),
             counted="intermediate_size",

@@ -82,6 +82,45 @@ def test_two_devices_hold_the_whole_between_them(model_type: str) -> None:
     assert half.parameters == read.parameters - divided / 2
 
 
+PLAIN = {"num_hidden_layers": 32, "num_attention_heads": 32, "hidden_size": 4096}
+OWN_CODE: dict[str, tuple[int, dict[str, Any]]] = {
+    "internlm2": (
+        7_737_708_544,
+        PLAIN
+        | {
+            "vocab_size": 92544,
+            "intermediate_size": 14336,
+            "num_key_value_heads": 8,
+            "bias": False,
+        },
+    ),
+    "baichuan": (7_505_973_248, PLAIN | {"vocab_size": 125696, "intermediate_size": 11008}),
+    "chatglm": (
+        6_243_584_000,
+        {"hidden_size": 4096, "num_layers": 28, "num_attention_heads": 32, "kv_channels": 128}
+        | {"padded_vocab_size": 65024, "ffn_hidden_size": 13696},
+    ),
+    "qwen": (7_721_324_544, PLAIN | {"vocab_size": 151936, "intermediate_size": 22016}),
+    "minicpm": (
+        2_724_880_896,
+        {"vocab_size": 122753, "hidden_size": 2304, "intermediate_size": 5760}
+        | {"num_hidden_layers": 40, "num_attention_heads": 36, "num_key_value_heads": 36},
+    ),
+    "exaone": (
+        7_818_448_896,
+        {"hidden_size": 4096, "num_layers": 32, "num_attention_heads": 32, "vocab_size": 102400}
+        | {"intermediate_size": 14336, "num_key_value_heads": 8, "activation_function": "silu"},
+    ),
+}
+"""Models that transformers does not build: the totals that their checkpoints state."""
+
+
+@pytest.mark.parametrize("model_type", OWN_CODE)
+def test_models_of_their_own_code_have_their_published_total(model_type: str) -> None:
+    total, config = OWN_CODE[model_type]
+    assert model({"model_type": model_type, **config}).parameters == total
+
+
 KV = {
     # Published sizes: layers x (K and V) x heads x size of a head x bytes.
     "gpt2": 12 * 2 * 12 * 64 * 2,

@@ -69,9 +69,9 @@ DECODERS = (
     " diffllama vaultgemma recurrent_gemma zamba zamba2 xlstm longcat_flash qwen3_5_text"
     " qwen3_5_moe_text mimo mimo_v2_flash step3p5 step3p7 kimi_k2 kimi_linear xglm persimmon"
     " jetmoe doge cwm blt youtu solar_open afmoe nanochat jais2 hy_v3 ministral3 olmo_hybrid"
-    " laguna cohere2_moe exaone internlm3 granite_swa granitemoe_swa iquestcoder hyperclovax minicpm3"
-    " mellum ctrl openai-gpt fuyu sarvam_moe sarvam_mla apertus1p5_text cohere_compass_text hy_v4"
-    " axk1 bailing_hybrid zaya lfm3"
+    " laguna cohere2_moe exaone internlm3 granite_swa granitemoe_swa iquestcoder hyperclovax"
+    " minicpm3 mellum ctrl openai-gpt fuyu sarvam_moe sarvam_mla apertus1p5_text hy_v4"
+    " cohere_compass_text axk1 bailing_hybrid zaya lfm3"
 ).split()
 OTHERS = (
     "gemma3 gemma4 qwen2_vl qwen2_5_vl qwen3_vl qwen3_vl_moe qwen3_5 qwen3_5_moe llama4"

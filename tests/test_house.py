@@ -52,7 +52,14 @@ def test_an_estimate_is_built_in_one_place() -> None:
     assert found == BUILDS
 
 
-def test_nobody_but_the_driver_asks_what_sort_of_workload_it_holds() -> None:
+ASKS = {
+    "hwmodel.machines.driver": "refuses what is no workload",
+    "hwmodel.machines.gpu.engines.step": "makes a model's step again, padded to a graph's size",
+}
+"""Who asks what sort of workload it holds, and why."""
+
+
+def test_nobody_else_asks_what_sort_of_workload_it_holds() -> None:
     """By class, by the function that made it, or by its name."""
     asking = re.compile(
         r"isinstance\([^)]*\b(Cascade|Stack)\b|\.origin\.workload\b|origin\.workload =="
@@ -63,4 +70,4 @@ def test_nobody_but_the_driver_asks_what_sort_of_workload_it_holds() -> None:
         for module, path in modules().items()
         if folder_of(module) in places and asking.search(path.read_text(encoding="utf-8"))
     }
-    assert found == {"hwmodel.machines.driver"}
+    assert found == set(ASKS)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hwmodel.machines.gpu.libraries.shipped import SHIPPED, imported, library
+from hwmodel.machines.gpu.libraries.importable import imported
+from hwmodel.machines.gpu.libraries.shipped import SHIPPED, library
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.validation.measure.shapes import Case
 

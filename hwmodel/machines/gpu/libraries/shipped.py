@@ -1,15 +1,14 @@
 """The libraries that are shipped, and which library runs what when a user asks for `kernel`.
 
 `kernel` is the name of a shipped library ("cudnn"), an importable name of any ("module:NAME"), a
-`Library`, or a choice by family, {"attention": "cudnn", "gemm": MINE}, as text
-"attention=cudnn,gemm=module:MINE"; families that a choice does not name are torch's.
+file's ("./mine.py", "./mine.py:NAME"), a `Library`, or a choice by family, {"attention": "cudnn",
+"gemm": MINE}, as text "attention=cudnn,gemm=module:MINE"; families that a choice does not name are
+torch's.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
-from typing import Any
 
 from hwmodel.hardware.calibration import Calibration, Family, lent
 from hwmodel.machines.gpu.libraries import (
@@ -27,6 +26,7 @@ from hwmodel.machines.gpu.libraries import (
     vllm,
     weight_only,
 )
+from hwmodel.machines.gpu.libraries.importable import imported
 from hwmodel.machines.gpu.libraries.library import Kernel, Library
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -73,24 +73,18 @@ class Pick:
 
 
 def library(name: str) -> Library:
-    """A shipped library by name, or any by "module:NAME"; `UnknownNameError`, `InputError`."""
+    """A shipped library by name, any by "module:NAME" or "file.py:NAME" (`importable`).
+
+    Raises `UnknownNameError`, `InputError`.
+    """
     if name in SHIPPED:
         return SHIPPED[name]
-    if ":" not in name:
+    if ":" not in name and not name.endswith(".py"):
         raise UnknownNameError("kernel", name, SHIPPED)
-    try:
-        found = imported(name)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise InputError(f"kernel {name!r}: expected module:NAME of a Library; {error}") from None
+    found = imported(name)
     if not isinstance(found, Library):
         raise InputError(f"kernel {name!r}: expected a Library, found {shown(found)}")
     return found
-
-
-def imported(name: str) -> Any:
-    """What "module:NAME" means."""
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)
 
 
 def is_known(name: str) -> bool:

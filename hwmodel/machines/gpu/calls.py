@@ -8,7 +8,7 @@ from hwmodel.hardware.calibration import Calibration, Family, at_least_prior, st
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.gpu import support
 from hwmodel.machines.gpu.choose import choose
-from hwmodel.machines.gpu.chunks import in_chunks
+from hwmodel.machines.gpu.chunks import CHUNK, LONG_CHUNK, in_chunks
 from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call
@@ -52,7 +52,8 @@ def _evaluated(call: Call, room: Limits, speeds: Rates) -> Result:
         steady = settled(counts, speeds, folded.time_s, components=one)
         return Result(tile, counts, folded, steady)
 
-    return in_chunks(evaluate, (call.problem, room, speeds))
+    chunk = CHUNK if len(call.menu) > 1 or fused(call) else LONG_CHUNK
+    return in_chunks(evaluate, (call.problem, room, speeds), chunk)
 
 
 @remembered(keep=single)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.remembered import arrays_in, remembered, single
 
-CHUNK = 8_192
-"""Points evaluated at once: a menu of tiles times this many floats stays near the cache."""
+CHUNK, LONG_CHUNK = 8_192, 16_384
+"""Points evaluated at once: a menu of tiles times this many floats stays near the cache, and so do
+the many counts of attention; of a lone tile more do."""
 
 MANY, SAMPLE = 1_024, 1_024
 """Points from which on it is looked whether many are alike, and of how many of them first."""
@@ -29,8 +30,8 @@ THREADS: ContextVar[int] = ContextVar("THREADS", default=CORES)
 """Threads that share the chunks; 1 in processes that work beside others."""
 
 
-def in_chunks(evaluate: Callable[[Any], Any], inputs: tuple[Any, ...]) -> Any:
-    """Evaluate flattened pieces of `inputs` and join the pieces of the answer.
+def in_chunks(evaluate: Callable[[Any], Any], inputs: tuple[Any, ...], chunk: int = CHUNK) -> Any:
+    """Evaluate flattened pieces of `inputs` of so many points and join the pieces of the answer.
 
     The first is new at every call, the others are a machine's.
     """
@@ -49,10 +50,10 @@ def in_chunks(evaluate: Callable[[Any], Any], inputs: tuple[Any, ...]) -> Any:
     flat = _each(inputs, lambda a: (np.broadcast_to(a, shape) if a.size > 1 else a).reshape(-1))
     alike = _alike(flat) if points >= MANY else None
     if alike is None:
-        return _in_pieces(evaluate, flat, points, shape)
+        return _in_pieces(evaluate, flat, points, shape, chunk)
     chosen, place = alike
     few = _each(flat[0], lambda a: a[chosen] if a.size > 1 else a)
-    found = _in_pieces(evaluate, (few, *flat[1:]), len(chosen), (len(chosen),))
+    found = _in_pieces(evaluate, (few, *flat[1:]), len(chosen), (len(chosen),), chunk)
     return _each(found, lambda a: a[place].reshape(shape) if a.size > 1 else a)
 
 
@@ -78,17 +79,21 @@ def _alike(
 
 
 def _in_pieces(
-    evaluate: Callable[[Any], Any], flat: tuple[Any, ...], points: int, shape: tuple[int, ...]
+    evaluate: Callable[[Any], Any],
+    flat: tuple[Any, ...],
+    points: int,
+    shape: tuple[int, ...],
+    chunk: int,
 ) -> Any:
     """Evaluate pieces of flat inputs, and join their answers in a shape."""
-    if points <= CHUNK and len(shape) == 1:
+    if points <= chunk and len(shape) == 1:
         return evaluate(flat)
     varies = [_varies(value) for value in flat]
-    starts, threads = range(0, points, CHUNK), THREADS.get()
+    starts, threads = range(0, points, chunk), THREADS.get()
 
     def piece(start: int) -> Any:
         def cut(array: NDArray[np.float64]) -> NDArray[np.float64]:
-            return array[start : start + CHUNK] if array.size > 1 else array
+            return array[start : start + chunk] if array.size > 1 else array
 
         pairs = zip(flat, varies, strict=True)
         return evaluate(tuple(_each(v, cut) if changes else v for v, changes in pairs))
@@ -98,7 +103,7 @@ def _in_pieces(
     else:
         with ThreadPoolExecutor(threads) as pool:
             pieces = list(pool.map(piece, starts))
-    return _joined(pieces, [slice(s, min(s + CHUNK, points)) for s in starts], shape)
+    return _joined(pieces, [slice(s, min(s + chunk, points)) for s in starts], shape)
 
 
 def _varies(value: Any) -> bool:

@@ -169,7 +169,7 @@ def _within(points: NDArray[np.bool_], given: Given) -> Given:
 def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict[str, Any]:
     """Fields of the bulk kernels' tiles."""
     found = rules.bulk(problem, table, limits)
-    clustered_ = found.blocks <= rules.most_clustered(limits)
+    clustered_ = found.blocks <= rules.most_clustered(limits.processors)
     return {
         "block_m": found.block_m,
         "block_n": found.block_n,

@@ -15,7 +15,7 @@ within 2 % on average. Sizes are elements, costs are clocks of one processor.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, cast
 
@@ -45,6 +45,9 @@ LEAST_POWER, LEAST_COPIED = 4, 2
 """The same of tf32 kernels, and of those that copy by threads (fitted)."""
 
 MOST_SPLITS = 64
+
+POINTS = 4096
+"""Points weighed at once: a menu of tiles for so many stays in the cache (measured)."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +175,29 @@ def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
     Clocks of a slice of 128 bytes are the same in every format: a b / 32 in the matrix units, and a
     row or column a clock from shared memory, 2 through the port.
     """
+    sizes = _sizes(problem)
+    others = _single(problem.batch), _single(limits.processors)
+    points = max(sizes[0].shape[1], *(each.size for each in others))
+    if points <= POINTS:
+        return _bulk(problem, menu, sizes, others)
+    found: list[Choice] = []
+    for start in range(0, points, POINTS):
+        piece = slice(start, start + POINTS)
+        m, n, k = (each[:, piece] if each.shape[1] > 1 else each for each in sizes)
+        batch, processors = (each[piece] if each.size > 1 else each for each in others)
+        found.append(_bulk(problem, menu, (m, n, k), (batch, processors)))
+    names = [field.name for field in fields(Choice)]
+    return Choice(**{n: np.concatenate([getattr(each, n) for each in found]) for n in names})
+
+
+def _bulk(
+    problem: GemmProblem,
+    menu: Candidates,
+    sizes: tuple[Array, Array, Array],
+    others: tuple[Array, Array],
+) -> Choice:
     element = element_bytes(problem.dtype_a)
-    m, n, k = _sizes(problem)
-    batch, processors = _single(problem.batch), _single(limits.processors)
+    (m, n, k), (batch, processors) = sizes, others
     along, by_rows = menu.along, menu.by_rows > 0
     side, other = np.where(by_rows, m, n), np.where(by_rows, n, m)
     strips = side / along
@@ -201,7 +224,7 @@ def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
     blocks = tiles * split
     area, both = along * across, along + across
     shared = np.maximum(along * (stripes > 1), across * (strips > 1))
-    clustered = np.asarray(blocks <= most_clustered(limits), dtype=np.float32)
+    clustered = np.asarray(blocks <= most_clustered(processors), dtype=np.float32)
     clustered *= 0.25
     clustered += 0.5
     slice_ = (both - shared * clustered) * np.minimum(blocks, processors)
@@ -263,12 +286,12 @@ def copied(
     return _least(cost, menu, tile_m, split, blocks)
 
 
-def most_clustered(limits: Limits) -> Amount:
-    """Processors that clusters of four or eight fill: some groups are left with two over.
+def most_clustered(processors: Amount) -> Amount:
+    """How many of so many processors clusters of four or eight fill: some groups have two over.
 
     132 processors run 30 clusters of four (read from grids).
     """
-    return floor_div(10 * limits.processors, 11)
+    return floor_div(10 * processors, 11)
 
 
 def _sizes(problem: GemmProblem) -> tuple[Array, Array, Array]:

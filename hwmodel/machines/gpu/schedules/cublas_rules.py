@@ -187,7 +187,7 @@ def bulk(problem: GemmProblem, menu: Candidates, limits: Limits) -> Choice:
         batch, processors = (each[piece] if each.size > 1 else each for each in others)
         found.append(_bulk(problem, menu, (m, n, k), (batch, processors)))
     names = [field.name for field in fields(Choice)]
-    return Choice(**{n: np.concatenate([getattr(each, n) for each in found]) for n in names})
+    return Choice(**{n: np.hstack([getattr(each, n) for each in found]) for n in names})
 
 
 def _bulk(

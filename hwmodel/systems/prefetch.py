@@ -19,9 +19,15 @@ Of two boards with a gigabyte one was measured 8.5 times faster than with equal 
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from hwmodel.bounds.roofline import Floor
 from hwmodel.einsum.network import Stack
+from hwmodel.einsum.workloads.blocks.attention import Attention
+from hwmodel.einsum.workloads.blocks.ends import Head
+from hwmodel.einsum.workloads.blocks.mixture import Mixture
+from hwmodel.einsum.workloads.model import Model
+from hwmodel.einsum.workloads.model import model as read
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.cpu.predict import KERNEL, UNIT
 from hwmodel.machines.cpu.rates import INTERVAL, STORAGE, rates
@@ -45,49 +51,95 @@ Q4_0_BYTES = 18 / 32
 
 @dataclass(frozen=True)
 class SparseDecoder:
-    """A decoder whose MLPs are all experts, gated (three matrices each)."""
+    """A decoder whose MLPs are all experts, gated (three matrices each): what its network says."""
 
     name: str
     layers: int
-    hidden: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    experts: int
-    active: int
-    intermediate: int
-    vocabulary: int
+    attention: Attention
+    mixture: Mixture
+    head: Head
+
+    @classmethod
+    def of(cls, model: Model) -> "SparseDecoder":
+        """Of a model whose layers are equal but for windows; `InputError` for another."""
+        found: dict[type[Any], list[Any]] = {Attention: [], Mixture: [], Head: []}
+        for block, layers in model.network.placed:
+            if type(block) in found:
+                found[type(block)] += [block] * len(layers)
+        depth = model.network.depth
+        counts = {kind: len(blocks) for kind, blocks in found.items()}
+        if counts != {Attention: depth, Mixture: depth, Head: 1}:
+            raise InputError(
+                f"{model.name}: expected attention and experts in each of {depth} layers, found"
+                f" them in {counts[Attention]} and {counts[Mixture]}"
+            )
+        return cls(model.name, depth, *(found[kind][0] for kind in (Attention, Mixture, Head)))
+
+    @property
+    def experts(self) -> int:
+        """Experts of a layer."""
+        return self.mixture.experts
+
+    @property
+    def active(self) -> int:
+        """Of which a token takes."""
+        return self.mixture.picks
 
     @property
     def expert_parameters(self) -> int:
         """Weights of one expert."""
-        return 3 * self.hidden * self.intermediate
+        held = (weight for weight in self.mixture.weights() if weight.part == "experts")
+        return sum(weight.elements() // weight.copies for weight in held)
 
     @property
     def attention_parameters(self) -> int:
         """Weights of a layer's query, key, value and output products."""
-        both = 2 * self.heads + 2 * self.kv_heads
-        return self.hidden * both * self.head_dim
+        held = (weight for weight in self.attention.weights() if weight.role == "linear")
+        return sum(weight.elements() for weight in held)
+
+    @property
+    def head_parameters(self) -> int:
+        """Weights of the head, which is the embedding's table too."""
+        return self.head.table.elements()
 
     @property
     def parameters(self) -> int:
         """All weights but norms and routers, the embedding shared with the head."""
         each = self.attention_parameters + self.experts * self.expert_parameters
-        return self.layers * each + self.vocabulary * self.hidden
+        return self.layers * each + self.head_parameters
 
     @property
     def dense_parameters(self) -> int:
         """Weights that every token needs: attention and head."""
-        return self.layers * self.attention_parameters + self.vocabulary * self.hidden
+        return self.layers * self.attention_parameters + self.head_parameters
 
     @property
     def kv_elements(self) -> int:
         """Elements of the cache that one key of one layer adds."""
-        return 2 * self.kv_heads * self.head_dim
+        cache = self.attention.cache()
+        return 0 if cache is None else cache.per_token()
 
 
-SMALLTHINKER_4B = SparseDecoder("smallthinker-4b-a0.6b", 32, 1536, 12, 2, 128, 32, 4, 768, 151936)
-SMALLTHINKER_21B = SparseDecoder("smallthinker-21b-a3b", 52, 2560, 28, 4, 128, 64, 6, 768, 151936)
+def _smallthinker(name: str, sizes: tuple[int, int, int, int], experts: tuple[int, int]) -> Model:
+    """A released model: (layers, hidden, heads, key heads), (experts, of which active)."""
+    layers, hidden, heads, kv_heads = sizes
+    return read(
+        {
+            **{"model_type": "smallthinker", "name": name, "torch_dtype": "bfloat16"},
+            **{"num_hidden_layers": layers, "hidden_size": hidden, "vocab_size": 151936},
+            **{"num_attention_heads": heads, "num_key_value_heads": kv_heads},
+            **{"moe_num_primary_experts": experts[0], "moe_ffn_hidden_size": 768},
+            **{"moe_num_active_primary_experts": experts[1], "tie_word_embeddings": True},
+        }
+    )
+
+
+SMALLTHINKER_4B = SparseDecoder.of(
+    _smallthinker("smallthinker-4b-a0.6b", (32, 1536, 12, 2), (32, 4))
+)
+SMALLTHINKER_21B = SparseDecoder.of(
+    _smallthinker("smallthinker-21b-a3b", (52, 2560, 28, 4), (64, 6))
+)
 
 
 def decode(
@@ -122,7 +174,7 @@ def decode(
     speeds = rates(hardware)
     name = f"{KERNEL}, experts {'ahead' if ahead else 'afterwards'}"
     layer = _layer(model, held, context, ahead, weight_bytes)
-    head = _products(model.vocabulary * model.hidden, weight_bytes)
+    head = _products(model.head_parameters, weight_bytes)
     all_s = fold(_layer(model, 1.0, context, ahead, weight_bytes), speeds).time_s
     shortest = float(all_s / fold(layer, speeds).time_s)
     parts = (
@@ -167,8 +219,9 @@ def _layer(
     model: SparseDecoder, held: float, context: int, ahead: bool, weight_bytes: float
 ) -> Activity:
     """Attention, experts that are missing in every number, and the experts' products."""
+    products = 4 * model.attention.heads * model.attention.head_dim * context
     cache = Work(
-        operations={(UNIT, "flop", "fp32"): 4 * model.heads * model.head_dim * context},
+        operations={(UNIT, "flop", "fp32"): products},
         read={"dram": 2 * model.kv_elements * context},
     )
     attention = Serial((_products(model.attention_parameters, weight_bytes), cache))

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+import hwmodel as hw
 from hwmodel.hardware.catalogue import device
 from hwmodel.machines.cpu.rates import STREAM, rates
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
@@ -17,6 +18,12 @@ from hwmodel.systems.prefetch import (
     resident_share,
 )
 
+ONE = {
+    **{"model_type": "qwen3_moe", "hidden_size": 1024, "num_hidden_layers": 1, "vocab_size": 8},
+    **{"num_attention_heads": 8, "num_key_value_heads": 8, "head_dim": 128},
+    **{"num_experts": 64, "num_experts_per_tok": 6, "moe_intermediate_size": 1024},
+    **{"intermediate_size": 1024, "torch_dtype": "bfloat16"},
+}
 PI, DESKTOP = device("raspberry-pi-5"), device("i9-14900")
 
 
@@ -101,7 +108,7 @@ def test_more_memory_and_a_faster_drive_are_never_slower() -> None:
 
 def test_the_expected_layer_is_the_mean_over_drawn_misses() -> None:
     """One layer in which reads and attention take about as long; misses drawn expert by expert."""
-    model = SparseDecoder("one", 1, 1024, 8, 8, 128, 64, 6, 1024, 8)
+    model = SparseDecoder.of(hw.model(ONE))
     board = DESKTOP.but(storage={"bandwidth": "30 GB/s", "latency": "1 us"})
     expert = model.expert_parameters * Q4_0_BYTES
     limit = model.dense_parameters * Q4_0_BYTES + 0.5 * model.experts * expert
@@ -131,3 +138,8 @@ def test_what_cannot_be_is_refused() -> None:
         decode(SMALLTHINKER_4B, PI.but(storage=None), memory_bytes=1e9)
     with pytest.raises(InputError, match="context: expected 1 or more, found 0"):
         decode(SMALLTHINKER_4B, PI, context=0)
+
+
+def test_a_model_with_layers_of_other_kinds_is_refused() -> None:
+    with pytest.raises(InputError, match="experts in each of 32 layers, found them in 32 and 0"):
+        SparseDecoder.of(hw.model("llama-3.1-8b"))

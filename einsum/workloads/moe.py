@@ -18,7 +18,7 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.workloads.formats import ModuleFormats
-from hwmodel.einsum.workloads.rows import ACTIVATIONS, gate_activation, up_multiply
+from hwmodel.einsum.workloads.rows import ACTIVATIONS, activation, gate_activation, up_multiply
 from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
@@ -135,10 +135,12 @@ def expert_kernels(
     times: int = 1,
     down: ModuleFormats | None = None,
     act: str = "silu",
+    gated: bool = True,
 ) -> tuple[Stage, ...]:
     """`moe` as the four kernels of torch: grouped product, SiLU, multiply, grouped product.
 
-    `down` are the formats of the second product (default: as the first's).
+    Experts that are not `gated` have an activation between two products. `down` are the formats of
+    the second product (default: as the first's).
     """
     sizes = whole("moe", tokens=tokens, top_k=top_k, hidden=hidden, intermediate=intermediate)
     rows, inner, outer = sizes["tokens"] * sizes["top_k"], sizes["intermediate"], sizes["hidden"]
@@ -151,12 +153,20 @@ def expert_kernels(
     if down is not None:
         second |= {"weight_dtype": down.weight, "dtype": down.input}
     written = out_dtype or product_format(formats("moe", dtype=dtype)["dtype"])
-    kernels = (
-        grouped_gemm(N=2 * inner, K=outer, **shared, name="experts gate-up"),
-        gate_activation(act, rows, inner, written, f"experts {ACTIVATIONS[act]}"),
-        up_multiply(rows, inner, written, "experts multiply", act),
-        grouped_gemm(N=outer, K=inner, **second, name="experts down"),
+    name, back = f"experts {ACTIVATIONS[act]}", {"N": outer, "K": inner, "name": "experts down"}
+    between = (
+        (
+            grouped_gemm(N=2 * inner, K=outer, **shared, name="experts gate-up"),
+            gate_activation(act, rows, inner, written, name),
+            up_multiply(rows, inner, written, "experts multiply", act),
+        )
+        if gated
+        else (
+            grouped_gemm(N=inner, K=outer, **shared, name="experts up"),
+            activation(act, rows, inner, written, name),
+        )
     )
+    kernels = (*between, grouped_gemm(**back, **second))
     return tuple(Stage(kernel, times) for kernel in kernels)
 
 

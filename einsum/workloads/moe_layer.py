@@ -64,6 +64,8 @@ def layer_kernels(
     scoring: Scoring | None = None,
     router_bias: bool = False,
     act: str = "silu",
+    gated: bool = True,
+    router_width: int | None = None,
     times: int = 1,
 ) -> tuple[Stage, ...]:
     """The stages of `moe_layer`; experts read their input as `linear_dtype` (default: `dtype`).
@@ -80,7 +82,7 @@ def layer_kernels(
     kind, linear = kinds["dtype"], kinds["linear"]
     tokens, experts, picks = sizes["tokens"], sizes["experts"], sizes["top_k"]
     router = gemm(
-        *(tokens, experts, hidden),
+        *(tokens, experts, router_width or hidden),
         dtype=kind,
         weight_dtype=router_dtype,
         out_dtype=kind,
@@ -99,6 +101,7 @@ def layer_kernels(
             weight_dtype=weight_dtype,
             down=down,
             act=act,
+            gated=gated,
             out_dtype=kind,
             times=times,
         ),

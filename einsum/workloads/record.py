@@ -84,6 +84,13 @@ Names: TypeAlias = Mapping[str, str]
 Values: TypeAlias = Mapping[str, tuple[Any, ...]]
 
 
+def state_format(said: str | None) -> str:
+    """Format of a recurrent state as a config says it; fp32 where it does not."""
+    return {"auto": "fp32", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}.get(
+        said or "auto", said or "fp32"
+    )
+
+
 class Config(BaseModel):
     """The modelled keys of a config.json that every architecture has; a subclass has its own.
 
@@ -97,6 +104,8 @@ class Config(BaseModel):
     REQUIRED: ClassVar[tuple[str, ...]] = ()
     ALIASES: ClassVar[Names] = {}
     """Other names of modelled keys -> the names that fields have."""
+    RULES: ClassVar[re.Pattern[str] | None] = None
+    """Further keys of a family that cannot change a count."""
 
     model_type: str
     torch_dtype: str | None = None
@@ -165,6 +174,7 @@ class Config(BaseModel):
             or key in LEFT_OUT
             or key in cls.HARMLESS
             or _RULES.fullmatch(key) is not None
+            or (cls.RULES is not None and cls.RULES.fullmatch(key) is not None)
         )
         return named or value is None or (value is False and key.startswith("use_"))
 

@@ -31,6 +31,7 @@ _TEXTS = {
         DOWN[r, c] = (exp(min(X[r, c], 0)) - 1 - X[r, c]) * 0.8 + X[r, c] * 0.5
         Y[r, c] = select(less(0, X[r, c]), UP[r, c], DOWN[r, c])
     """,
+    "softplus": "Y[r, c] = log(1 + exp(X[r, c]))",
     "relu squared": "Y[r, c] = square(relu(X[r, c]))",
     "scale": "Y[r, c] = X[r, c] * 0.5",
     "add": "Y[r, c] = X[r, c] + Z[r, c]",
@@ -153,6 +154,7 @@ ACTIVATIONS: dict[str, str] = {
         "relu": "relu",
         "tanh": "tanh",
         "relu2": "relu squared",
+        "softplus": "softplus",
         "xielu": "xielu",
     },
     **{"sigmoid": "sigmoid", "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh"},

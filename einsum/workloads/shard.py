@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hwmodel.einsum.workloads.blocks.block import Cache, seen
+from hwmodel.einsum.workloads.blocks.block import Cache, caches, seen
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.share import Share
 from hwmodel.einsum.workloads.blocks.weight import PARTS, Weight
@@ -108,8 +108,9 @@ class Shard:
     @cached_property
     def _caches(self) -> tuple[tuple[Cache, int], ...]:
         """What blocks keep, and in how many layers."""
-        kept = ((block.cache(), len(layers)) for block, layers in self.network.placed)
-        return tuple((cache, times) for cache, times in kept if cache is not None)
+        return tuple(
+            (cache, len(layers)) for block, layers in self.network.placed for cache in caches(block)
+        )
 
 
 def _bytes(elements: int, dtype: str) -> int | float:

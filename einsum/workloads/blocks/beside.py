@@ -22,6 +22,11 @@ class Beside:
     gate: str | None = None
     name: str = "shared"
 
+    @property
+    def parts(self) -> tuple[Block, ...]:
+        """Both, either of which may keep something."""
+        return self.first, self.second
+
     def weights(self) -> tuple[Weight, ...]:
         """Those of both, and the gate's."""
         gate = (
@@ -58,5 +63,5 @@ class Beside:
         )
 
     def cache(self) -> Cache | None:
-        """Nothing is kept."""
+        """Its parts keep what is kept."""
         return None

@@ -6,6 +6,7 @@ follows from these: parameters and bytes, the modules that exist, what tensor pa
 (Shoeybi et al., arXiv 1909.08053, section 3), KV bytes, kernels.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,7 +67,10 @@ class Step:
 
 
 class Block(Protocol):
-    """A part of a layer, in the order in which it runs; a frozen, hashable value."""
+    """A part of a layer, in the order in which it runs; a frozen, hashable value.
+
+    A block that is made of others, which keep something, has them as `parts`.
+    """
 
     def weights(self) -> tuple[Weight, ...]:
         """Its tensors in one layer."""
@@ -79,6 +83,15 @@ class Block(Protocol):
     def cache(self) -> Cache | None:
         """What it keeps of a sequence in one layer."""
         ...
+
+
+def caches(block: Block) -> Iterator[Cache]:
+    """What a block keeps, and what the blocks that it is made of keep (its `parts`)."""
+    own = block.cache()
+    if own is not None:
+        yield own
+    for part in getattr(block, "parts", ()):
+        yield from caches(part)
 
 
 def seen(tokens: Amount, window: Amount | None) -> Amount:

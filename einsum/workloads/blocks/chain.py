@@ -9,9 +9,14 @@ from hwmodel.einsum.workloads.blocks.weight import Weight
 
 @dataclass(frozen=True)
 class Chain:
-    """Blocks in the order in which they run, none of which caches anything."""
+    """Blocks in the order in which they run."""
 
     blocks: tuple[Block, ...]
+
+    @property
+    def parts(self) -> tuple[Block, ...]:
+        """All of them, any of which may keep something."""
+        return self.blocks
 
     def weights(self) -> tuple[Weight, ...]:
         """Those of all."""
@@ -22,5 +27,5 @@ class Chain:
         return tuple(stage for block in self.blocks for stage in block.stages(step, share))
 
     def cache(self) -> Cache | None:
-        """Nothing is kept."""
+        """Its parts keep what is kept."""
         return None

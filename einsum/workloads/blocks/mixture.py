@@ -23,7 +23,8 @@ class Mixture:
     `names` are an expert's gate, up and down modules, `counted` the config key of `intermediate`;
     `router` is the router's module, `correction` that of a bias by expert, if it is a parameter;
     `scoring` says how it makes weights of logits, if not by a softmax of all. `stacked` experts are
-    one tensor for all of a layer.
+    one tensor for all of a layer. Experts with two `names` are two products, not gated; those that
+    read latents are of that width, and the router reads `router_width` elements.
     """
 
     hidden: int
@@ -32,7 +33,7 @@ class Mixture:
     intermediate: int
     normalised: bool = True
     path: str = "model.layers.{layer}.mlp"
-    names: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj")
+    names: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj")
     counted: str = "moe_intermediate_size"
     router: str = "gate"
     correction: str | None = None
@@ -41,6 +42,7 @@ class Mixture:
     router_bias: bool = False
     bias: bool = False
     stacked: bool = False
+    router_width: int | None = None
 
     @property
     def split(self) -> Split:
@@ -49,7 +51,8 @@ class Mixture:
 
     def _experts(self) -> tuple[Weight, ...]:
         made: list[Weight] = []
-        for name, axis in zip(self.names, (0, 0, 1), strict=True):
+        axes = (*(0 for _ in self.names[1:]), 1)
+        for name, axis in zip(self.names, axes, strict=True):
             sides = (self.intermediate, self.hidden)
             shape = sides if axis == 0 else sides[::-1]
             place = "experts" if self.stacked else "experts.{expert}"
@@ -61,7 +64,7 @@ class Mixture:
     def weights(self) -> tuple[Weight, ...]:
         """Experts and router."""
         path = f"{self.path}.{self.router}"
-        router = Weight(path, (self.experts, self.hidden), "router", "router")
+        router = Weight(path, (self.experts, self.router_width or self.hidden), "router", "router")
         shift = () if self.correction is None else (self._correction(self.correction),)
         return (*self._experts(), router, *shift, *self._biases(path))
 
@@ -95,6 +98,8 @@ class Mixture:
                 scoring=self.scoring,
                 router_bias=self.router_bias,
                 act=self.act,
+                gated=len(self.names) > 2,
+                router_width=self.router_width,
                 dtype=share.activation,
                 weight_dtype=kinds[0].weight,
                 router_dtype=share.precision.unquantised,

@@ -33,13 +33,17 @@ def small() -> dict[str, dict[str, Any]]:
     }
 
 
+NO_MATRIX = ("recurrence.conv", "recurrence.state")
+"""Kernels of filters and decays, by channel."""
+
+
 def multiplied(read: Model, tokens: int) -> Any:
     """Multiplications of a decode step by matrices of weights."""
     return sum(
         stage.times * count
         for stage in read.decode(batch=tokens, context=7, routing="balanced").stages
         for (kind, _), count in cascade_counts(stage.cascade).items()
-        if kind == "multiply" and _is_product(stage.cascade)
+        if kind == "multiply" and _is_product(stage.cascade) and stage.role not in NO_MATRIX
     )
 
 

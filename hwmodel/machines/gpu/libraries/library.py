@@ -156,8 +156,8 @@ class Library:
     Attributes:
         name: what `kernel` is given, and the second half of its calibration families.
         title: what it is, for people.
-        launches: schedule ("gemm", "grouped", "prefill", "decode", "rows", "reduction") -> how it
-            runs it, in the order in which they are fitted.
+        launches: schedule ("gemm", "grouped", "prefill", "decode", "rows", "reduction", "scan") ->
+            how it runs it, in the order in which they are fitted.
         calls: schedule -> the library, or its name, that it calls for it.
         instead: schedule -> names of libraries that run formats, or heads, which its own choice
             lacks.

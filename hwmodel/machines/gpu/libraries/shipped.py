@@ -20,6 +20,7 @@ from hwmodel.machines.gpu.libraries import (
     flash_attention_4,
     latent_attention,
     quantised,
+    recurrences,
     torch,
     torch_row_scales,
     triton,
@@ -44,6 +45,7 @@ SHIPPED: Mapping[str, Library] = {
         cudnn.LIBRARY,
         quantised.LIBRARY,
         latent_attention.LIBRARY,
+        recurrences.LIBRARY,
         torch.LIBRARY,
         torch_row_scales.LIBRARY,
         triton.LIBRARY,
@@ -56,7 +58,10 @@ DEFAULT = torch.LIBRARY
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "attention": ("prefill", "decode"),
-    **{name: (name,) for name in ("gemm", "grouped", "rows", "reduction", "prefill", "decode")},
+    **{
+        name: (name,)
+        for name in ("gemm", "grouped", "rows", "reduction", "prefill", "decode", "scan")
+    },
 }
 """What a choice may name -> the schedules that it means."""
 

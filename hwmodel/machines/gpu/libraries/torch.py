@@ -95,6 +95,7 @@ LIBRARY = Library(
         "gemm": "cublas",
         "prefill": "flash-attention-2",
         "decode": "flash-attention-2",
+        "scan": "recurrences",
     },
     instead={
         "gemm": ("weight-only",),

@@ -1,0 +1,97 @@
+"""State models and hybrids: states by hand, patterns of layers, what does not grow."""
+
+from collections import Counter
+
+import pytest
+
+from hwmodel.einsum.workloads.model import Model, model
+from hwmodel.quantity.errors import CoverageError, HwmodelError, InputError
+from hwmodel.quantity.units import Amount
+
+NEMOTRON = {
+    # NVIDIA Nemotron 3 Nano: 23 mixers, 23 layers of experts, 6 of attention.
+    **{"model_type": "nemotron_h", "hidden_size": 2688, "vocab_size": 131072},
+    "hybrid_override_pattern": "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME",
+    **{"mamba_num_heads": 64, "mamba_head_dim": 64, "n_groups": 8, "ssm_state_size": 128},
+    **{"num_attention_heads": 32, "num_key_value_heads": 2, "head_dim": 128},
+    **{"n_routed_experts": 128, "num_experts_per_tok": 6, "moe_intermediate_size": 1856},
+    **{"moe_shared_expert_intermediate_size": 3712, "mamba_ssm_cache_dtype": "float32"},
+    **{"torch_dtype": "bfloat16", "conv_kernel": 4},
+}
+NEXT = {
+    # Qwen3-Next-80B-A3B: three layers of four are gated delta networks.
+    **{"model_type": "qwen3_next", "hidden_size": 2048, "num_hidden_layers": 48},
+    **{"vocab_size": 151936, "torch_dtype": "bfloat16"},
+}
+
+
+def state_bytes(read: Model) -> Amount:
+    return read.kv_bytes(1, 1) - read.kv_bytes_per_token
+
+
+def test_states_of_a_hybrid_by_hand() -> None:
+    read = model(NEMOTRON)
+    mixer = 64 * 64 * 128 * 4 + 3 * (64 * 64 + 2 * 8 * 128) * 2  # heads in fp32, 3 inputs in bf16
+    assert state_bytes(read) == 23 * mixer
+    assert read.kv_bytes_per_token == 6 * 2 * 2 * 128 * 2
+    assert read.parameters == 31_577_937_344  # as transformers builds it
+
+
+def test_states_of_gated_delta_networks_by_hand() -> None:
+    read = model(NEXT)
+    mixer = 32 * 128 * 128 * 4 + 3 * (2 * 16 * 128 + 32 * 128) * 2
+    assert state_bytes(read) == 36 * mixer
+    assert read.kv_bytes_per_token == 12 * 2 * 2 * 256 * 2
+    assert read.kv_bytes(4, 10_000) == 4 * (36 * mixer + 10_000 * read.kv_bytes_per_token)
+    assert read.parameters == 79_674_391_296
+
+
+def test_a_model_of_states_alone_keeps_no_tokens() -> None:
+    read = model({"model_type": "mamba2", "torch_dtype": "bfloat16"})
+    mixer = 128 * 64 * 128 * 4 + 3 * (8192 + 2 * 8 * 128) * 2
+    assert read.kv_bytes_per_token == 0
+    assert read.kv_bytes(1, 10) == read.kv_bytes(1, 1_000_000) == 64 * mixer
+
+
+def test_a_state_may_be_kept_in_half_the_bits() -> None:
+    wide, narrow = (
+        state_bytes(model({**NEMOTRON, "mamba_ssm_cache_dtype": kind}))
+        for kind in ("float32", "bfloat16")
+    )
+    assert wide - narrow == 23 * 64 * 64 * 128 * 2
+
+
+def test_a_pattern_says_what_each_layer_is() -> None:
+    read = model(NEMOTRON)
+    made = Counter[str]()
+    for stage in read.decode(batch=1, context=64).stages:
+        made[stage.name] += stage.times
+    assert made["linear recurrence"] == made["experts up"] == 23
+    assert made["attention"] == 6
+    assert made["experts down"] == made["up"] == 23  # routed experts, and the one beside them
+    assert not any("rotary" in name for name in made)
+    with pytest.raises(CoverageError, match="'X' is not modelled"):
+        model({**NEMOTRON, "hybrid_override_pattern": "MX"})
+    with pytest.raises(InputError, match="each of the 3 layers, found 2"):
+        model({**NEMOTRON, "hybrid_override_pattern": "M*", "num_hidden_layers": 3})
+
+
+def test_devices_divide_states_by_heads_and_repeat_few_groups() -> None:
+    read = model({**NEMOTRON, "n_groups": 2})
+    whole, part = read.whole, read.shard(4)
+    assert part.state_bytes * 4 == whole.state_bytes
+    (decode,) = (s for s in read.decode(2, 64, tp=4).stages if s.name == "linear recurrence")
+    ranks = decode.cascade.ranks
+    assert (ranks["g"].size, ranks["r"].size) == (1, 16)  # one of 2 groups, 16 of 64 heads
+    with pytest.raises(HwmodelError, match="mamba heads"):
+        read.decode(2, 64, tp=3)
+
+
+def test_a_prompt_takes_one_call_and_a_token_another() -> None:
+    read = model(NEXT)
+    prompt, token = (
+        next(s.cascade for s in run.stages if s.name == "delta recurrence")
+        for run in (read.prefill(1, 4096), read.decode(1, 4096))
+    )
+    assert prompt.ranks["c"].size == 4096 // 64
+    assert "c" not in token.ranks

@@ -23,13 +23,14 @@ from hwmodel.einsum.workloads.moe import grouped_gemm
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.driver import divided
+from hwmodel.machines.driver import divided, rested
 from hwmodel.machines.gpu.calls import run
 from hwmodel.machines.gpu.engines.shipped import ENGINES
-from hwmodel.machines.gpu.engines.step import Step, host_s, kernels, step_of
+from hwmodel.machines.gpu.engines.step import HOST, Step, finished, kernels, step_of
 from hwmodel.machines.gpu.libraries.shipped import SHIPPED, family_of
 from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.quantity.errors import HwmodelError
+from hwmodel.spine.estimate import Part
 from hwmodel.validation import calibrate
 from hwmodel.validation.engine_rows import (
     Busy,
@@ -63,6 +64,13 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
 EAGER_S, STREAM_BYTES_PER_S, BYTES = 25e-6, 3.5e12, 2
 """What surrounds experts in public rows: launches without a graph, and a pace for bytes of bf16
 (assumed)."""
+
+LAUNCHES = ("kernel", "mixture")
+"""What a host's own speed is: fitted with the rest, and then kept at the middle of the hosts seen,
+since those that were fitted are some of many."""
+
+HOSTS = (0.65, 1.5)
+"""How far hosts lie from the middle one: the ends of four, of 36 to 77 us a launch."""
 
 LEAST_KIND = 8
 """Steps of a kind from which it has an interval of its own."""
@@ -232,15 +240,16 @@ def _public(line: Mapping[str, str]) -> Row | None:
 def fitted_host(hardware: Hardware, steps: Sequence[Measured]) -> tuple[Family, Fit]:
     """What the host adds, from steps by the wall; intervals by kind of step."""
     made = [_step(each, hardware) for each in steps]
-    busy_s = [_busy_s(step, each, hardware) for step, each in zip(made, steps, strict=True)]
+    parts = [_kernels(each, hardware) for each in steps]
+    on = [hardware * each.tp for each in steps]
     rows = tuple(each.row() for each in steps)
 
     def predict(values: Mapping[str, float]) -> Array:
-        found: list[float] = []
-        for step, kernels_s in zip(made, busy_s, strict=True):
-            beside_s, outside_s = host_s(step, values)
-            found.append(max(float(kernels_s), float(beside_s)) + float(outside_s))
-        return np.array(found)
+        timed = (
+            finished(step, each, machine, values)
+            for step, each, machine in zip(made, parts, on, strict=True)
+        )
+        return np.array([sum(float(p.times * p.time_s) for p in each) for each in timed])
 
     sample = Sample(rows, np.array([each.time_s for each in steps]), predict)
     entry, best = _entry(ENGINE.host, [sample])
@@ -252,16 +261,15 @@ def fitted_host(hardware: Hardware, steps: Sequence[Measured]) -> tuple[Family, 
         if np.sum(kinds == kind) >= LEAST_KIND
     }
     rounded = {k: (float(f"{a:.4g}"), float(f"{b:.4g}")) for k, (a, b) in apart.items()}
-    return entry.model_copy(update={"intervals": rounded}), best
+    rounded[HOST] = HOSTS
+    kept = {name: ENGINE.host.parameters[name] for name in LAUNCHES}
+    changes = {"intervals": rounded, "parameters": {**entry.parameters, **kept}}
+    return entry.model_copy(update=changes), best
 
 
-def _busy_s(step: Step, measured: Measured, hardware: Hardware) -> float:
-    from hwmodel.machines.driver import predict
-
-    estimate = predict(
-        measured.workload(), hardware * measured.tp, parallel={"tp": measured.tp}, engine=ENGINE
-    )
-    return float(estimate.busy_time_s)
+def _kernels(measured: Measured, hardware: Hardware) -> tuple[Part, ...]:
+    """The kernels of a step, each as after a rest."""
+    return rested(measured.workload(), hardware * measured.tp, ENGINE, {"tp": measured.tp})
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -269,11 +277,12 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("device")
     parser.add_argument("--tables", type=Path, help="folder of public rows of kernels alone")
+    parser.add_argument("--host", action="store_true", help="fit what the host adds alone")
     parser.add_argument("--out", type=Path, help="a calibration file to write the families into")
     options = parser.parse_args(arguments)
     hardware = device(options.device)
     busy = [each for each in read_busy(hardware.name) if fits(each.step)]
-    found = fitted_kernels(hardware, busy, options.tables)
+    found = {} if options.host else fitted_kernels(hardware, busy, options.tables)
     if options.tables is not None:
         found |= public_prefill(hardware, options.tables)
     hardware = _with(hardware, found)

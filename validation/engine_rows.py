@@ -42,6 +42,9 @@ CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 CLASS_OF_STAGE: Mapping[str, str] = {
     **dict.fromkeys(("qkv", "attention output", "gate-up", "down", "head", "router"), "product"),
+    **dict.fromkeys(("latents", "q up", "kv up", "q absorb", "value up"), "product"),
+    **dict.fromkeys(("attention output norm", "mlp output norm", "latent norm"), "norm"),
+    "latent write": "cache",
     **dict.fromkeys(("first norm", "attention norm", "mlp norm", "final norm"), "norm"),
     "attention to fp8": "narrow",
     "kv write": "cache",
@@ -74,7 +77,7 @@ SAMPLING_FROM_S = 12e-6
 UNREAD = ("deepseek-v2-lite",)
 """Models measured that no config is shipped of."""
 
-FITTED = ("2026-11-28-m",)
+FITTED = ("2026-11-28-m", "2026-11-28-p")
 """Sittings whose steps a fit of an engine reads; of others it reads none."""
 
 

@@ -251,10 +251,13 @@ def held_out(judged: Sequence[Judged], calibration: Calibration) -> dict[str, li
     fitted = [j for j in judged if j.row.board in boards and may_fit(j.row)]
     seen = {j.row.shape for j in fitted if not is_test(j.row)}
     known = {(j.row.board, j.row.columns["kernel"]) for j in fitted}
-    steps = [j for j in fitted if j.row.columns["family"] == "step"]
+    steps = [j for j in judged if j.row.columns["family"] == "step"]
     if steps:
-        others = [j for j in judged if j.row.board not in {each.row.board for each in steps}]
-        return {FITTED: steps, "another board": others}
+        saw = [engine_rows.fits(j.row.columns["step"]) for j in steps]
+        return {
+            FITTED: [j for j, seen in zip(steps, saw, strict=True) if seen],
+            "another board": [j for j, seen in zip(steps, saw, strict=True) if not seen],
+        }
     unseen = [j for j in judged if j.row.shape not in seen]
     at_home = [(j.row.board, j.row.columns["kernel"]) in known for j in unseen]
     return {

@@ -88,6 +88,15 @@ def predict(
     return estimated(step.workload, machine, run, network, step)
 
 
+def rested(
+    workload: Workload, machine: Hardware, engine: Engine, parallel: Mapping[str, int] | None = None
+) -> tuple[Part, ...]:
+    """The kernels and collectives of an engine's step, each as it runs alone after a rest."""
+    step = step_of(divided(workload, machine, parallel, None), machine, engine)
+    run = _computed(step.workload, machine, kernels(step, None))
+    return tuple(_parts(step.workload, run, _costs(step.workload, machine, None)))
+
+
 def _computed(share: Workload, machine: Hardware, kernel: Any) -> Run:
     """What the machine says of the stages that compute; those that only exchange have no parts."""
     stages = share.stages

@@ -16,7 +16,7 @@ from hwmodel.text.markup import Brief
 from hwmodel.verbs.ask import ON, Question, Word, in_python
 
 if TYPE_CHECKING:
-    from hwmodel.validation import report
+    from hwmodel.validation import engine_busy, report
 
 HEADS = (
     *("family", "tested on", "rows", "mean", "median", "p90", "worst", "bias", "in 90 %"),
@@ -35,6 +35,9 @@ class Validation(Brief):
     judged: "Mapping[str, Sequence[report.Judged]]"
     ranked_losses: tuple[float, ...] = ()
     """How much slower the tile ranked first was than the best of each measured menu."""
+
+    busy: "tuple[engine_busy.Share, ...]" = ()
+    """Predicted kernels of an engine's steps against GPU-busy time, by class."""
 
     def __str__(self) -> str:
         """The tables of the accuracy report."""
@@ -77,7 +80,7 @@ class Validate(Question):
         """The tables of the report."""
         from hwmodel.show.json import plain
 
-        tables = ("lines", "traffic", "energy_errors")
+        tables = ("lines", "traffic", "energy_errors", "busy")
         return {"device": answer.device, **{k: plain(getattr(answer, k)) for k in tables}}
 
 
@@ -86,7 +89,7 @@ validate = in_python(Validate)
 
 def validated(on: str) -> Validation:
     """The errors of a device, by family."""
-    from hwmodel.validation import report
+    from hwmodel.validation import engine_busy, report
     from hwmodel.validation.rows import sittings
     from hwmodel.validation.tile_ranking import losses
 
@@ -101,6 +104,7 @@ def validated(on: str) -> Validation:
         energy_errors=tuple(float(e) for e in report.energy_errors(machine.name, machine)),
         judged=report.by_family(judged, machine),
         ranked_losses=losses(machine.name, machine),
+        busy=tuple(engine_busy.shares(machine.name, machine)),
     )
 
 
@@ -124,6 +128,15 @@ def validation_text(validation: Validation) -> str:
         f"{validation.device}: error of predicted time on shapes that no fit has seen",
         grid(HEADS, rows, left=(0, 1)),
     ]
+    if validation.busy:
+        heads = ("kernels of vLLM", "tested on", "steps", "share", "mean", "p90", "bias", "moved")
+        parts = [
+            [each.kernels, each.column, str(each.steps)]
+            + [percent(e) for e in (each.share, each.mean, each.p90)]
+            + [f"{each.bias:+.1%}", percent(each.moved)]
+            for each in validation.busy
+        ]
+        blocks.append(grid(heads, parts, left=(0, 1)))
     if validation.traffic:
         heads = ("DRAM bytes", "rows", "reads: mean", "all: mean", "p90", "worst")
         counted = [

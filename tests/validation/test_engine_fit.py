@@ -35,4 +35,4 @@ def test_shipped_families_are_measured() -> None:
     assert calibration is not None
     names = ("decode:vllm", "prefill:vllm", "gemm:vllm", "grouped:vllm", "rows:vllm", "host:vllm")
     assert {calibration.families[name].origin for name in names} == {"measured"}
-    assert set(calibration.families["host:vllm"].intervals) == {"decode", "prefill"}
+    assert set(calibration.families["host:vllm"].intervals) == {"decode", "prefill", "host"}

@@ -6,10 +6,10 @@ rule does not know runs as it stands. Beside the kernels an engine needs its hos
 each step and launches what no graph holds.
 
 The host's part is a calibration family of its own ("host:NAME", seconds): with n requests, in a
-model of L layers of which X hold experts,
+model of L layers of which X hold experts, whose layers run K kernels,
 
     a step of decode            step + n request        scheduling, inputs, outputs
-    launching, without a graph  L layer + X mixture
+    launching, without a graph  K kernel + X mixture    a layer of experts does more than launch
     launching, graph by graph   L piece                 attention stands between the graphs
 
 Under asynchronous scheduling the host works on the next step while the GPU runs: a step of decode
@@ -26,6 +26,7 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.hardware.calibration import Family
+from hwmodel.machines.gpu.engines.allreduce import AllReduce
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
 
@@ -37,7 +38,8 @@ class Fusion:
     """Stages that others take the place of: at the first that is there, where all `of` are.
 
     `also` names further stages that it takes up where a model has them. `makes` sees the stages of
-    the whole model by name, and says what runs instead.
+    the whole model by name, and says what runs instead. Where a model has several of a name (an MLP
+    of some layers, and shared experts of the others) they are taken one after the other.
     """
 
     name: str
@@ -47,17 +49,22 @@ class Fusion:
 
     def applied(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
         """The stages with this fusion in their place; as they were where it does not apply."""
-        by_name = {stage.name: stage for stage in stages}
-        if not all(name in by_name for name in self.of):
-            return tuple(stages)
-        gone = {*self.of, *self.also}
-        first = next(i for i, stage in enumerate(stages) if stage.name in gone)
-        made = list(self.makes(by_name))
-        joints = [s.collective for s in stages if s.name in gone and s.collective is not None]
-        if joints and not any(stage.collective for stage in made):
-            made[-1] = replace(made[-1], collective=joints[-1])
-        left = [stage for stage in stages[first:] if stage.name not in gone]
-        return (*stages[:first], *made, *left)
+        places: dict[str, list[int]] = {}
+        for place, stage in enumerate(stages):
+            places.setdefault(stage.name, []).append(place)
+        instead: dict[int, Sequence[Stage]] = {}
+        for turn in range(min(len(places.get(name, ())) for name in self.of)):
+            mine = [
+                places[n][turn] for n in (*self.of, *self.also) if len(places.get(n, ())) > turn
+            ]
+            by_name = {n: stages[each[min(turn, len(each) - 1)]] for n, each in places.items()}
+            made = list(self.makes(by_name))
+            joints = [stages[place].collective for place in mine if stages[place].collective]
+            if joints and not any(stage.collective for stage in made):
+                made[-1] = replace(made[-1], collective=joints[-1])
+            instead |= dict.fromkeys(mine, ()) | {min(mine): made}
+        kept = (instead.get(place, (stage,)) for place, stage in enumerate(stages))
+        return tuple(stage for each in kept for stage in each)
 
 
 @dataclass(frozen=True)
@@ -108,8 +115,9 @@ class Engine:
         version: of the engine that the figures are of.
         kernel: the libraries that run its kernels, as `predict` takes them.
         plain: names of stages that torch's own kernels run.
-        alone: names, or beginnings, of stages that a padded step does not pad.
+        alone: roles of stages that a padded step does not pad.
         host: its costs until they are measured on a device.
+        reduce: its all-reduce between GPUs of one host.
         flags: what it was started with.
     """
 
@@ -121,9 +129,10 @@ class Engine:
     graphs: Graphs
     host: Family
     memory: Memory
+    reduce: AllReduce
     flags: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
-    alone: tuple[str, ...] = ("attention", "head")
+    alone: tuple[str, ...] = ("attention.scores", "head")
 
     @property
     def family(self) -> str:

@@ -8,9 +8,10 @@ over the step weighted by time, the clock falls to the share r of
 
     mean(o) r^g = mean(f) / r + 1 - mean(f)
 
-where joules fall with the voltage as r^g (`Rates.voltage`). A kernel then takes t (f / r + 1 - f).
-Time and bytes of the DRAM combine as a norm of exponent `SHARPNESS`, whose derivative by the part
-that follows the clock is f = 1 - (DRAM's share of t)^SHARPNESS.
+where joules fall with the voltage as r^g (`Rates.voltage`), and what the GPU waits for its host
+counts as time at its steady watts. A kernel then takes t (f / r + 1 - f). Time and bytes of the
+DRAM combine as a norm of exponent `SHARPNESS`, whose derivative by the part that follows the clock
+is f = 1 - (DRAM's share of t)^SHARPNESS.
 """
 
 from collections.abc import Sequence
@@ -29,19 +30,27 @@ TURNS = 24
 """Turns of the fixed point, which halves its error at each."""
 
 
-def settled(parts: Sequence[Part], machine: Hardware) -> tuple[Part, ...]:
-    """The parts of a step at the clock that their mean power leaves."""
+def settled(
+    parts: Sequence[Part], machine: Hardware, *, dynamic: float = 1.0, idle_s: Amount = 0.0
+) -> tuple[Part, ...]:
+    """The parts of a step at the clock that their mean power leaves.
+
+    `dynamic` is what their dynamic joules are of those of the same kernels alone, `idle_s` how long
+    nothing runs in the step.
+    """
     calibration = machine.calibration
     known = calibration.families if calibration is not None else {}
     joules = known[ENERGY].values if ENERGY in known else {}
     voltage = joules.get("voltage", 1.0)
     steady_w = machine.power.idle_w * (joules.get("static", 1.0) + joules.get("busy", 1.0))
     spare_w = most((machine.power.limit_w - steady_w, 1.0))
-    overloads = [_overload(part, voltage, steady_w, spare_w) for part in parts]
+    alone = (_overload(part, voltage, steady_w, spare_w) for part in parts)
+    overloads = [dynamic * each for each in alone]
     follows = [_follows(part) for part in parts]
     spent = [part.times * part.time_s for part in parts]
     total_s = sum(spent, start=0.0)
-    overload = sum((s * o for s, o in zip(spent, overloads, strict=True)), start=0.0) / total_s
+    work = sum((s * o for s, o in zip(spent, overloads, strict=True)), start=0.0)
+    overload = work / (total_s + idle_s)
     follow = sum((s * f for s, f in zip(spent, follows, strict=True)), start=0.0) / total_s
     clock = _clock(overload, follow, voltage)
     found: list[Part] = []

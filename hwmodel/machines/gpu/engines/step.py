@@ -14,6 +14,7 @@ from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack, Workload
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.engines.allreduce import own
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.settled import settled
 from hwmodel.machines.gpu.libraries.library import Kernel, Library
@@ -43,6 +44,7 @@ class Step:
     requests: Amount
     tokens: Amount
     layers: Amount
+    kernels: Amount
     mixtures: Amount
     widest_bytes: Amount
 
@@ -72,26 +74,39 @@ def step_of(workload: Workload, machine: Hardware, engine: Engine) -> Step:
     if decoding:
         padded = workload.but(batch=engine.graphs.padded(batch)).stages
         pairs = zip(found, padded, strict=True)
-        found = tuple(own if own.name.startswith(engine.alone) else wide for own, wide in pairs)
+        found = tuple(own if own.role in engine.alone else wide for own, wide in pairs)
+    runs = engine.stages(found)
     return Step(
         engine=engine,
-        workload=replace(workload, stages=engine.stages(found)),
+        workload=replace(workload, stages=runs),
         decoding=decoding,
         requests=batch,
         tokens=tokens,
-        layers=max(stage.times for stage in found if stage.name.startswith("attention")),
+        layers=sum(stage.times for stage in found if stage.role == "attention.scores"),
+        kernels=sum(stage.times for stage in runs if stage.times > 1),
         mixtures=sum(stage.times for stage in found if stage.name == "router"),
         widest_bytes=_widest_bytes(found),
     )
 
 
-def finished(step: Step, parts: Sequence[Part], machine: Hardware) -> tuple[Part, ...]:
-    """The parts of a step in the sustained state, and the host's."""
+def finished(
+    step: Step,
+    parts: Sequence[Part],
+    machine: Hardware,
+    costs: Mapping[str, float] | None = None,
+) -> tuple[Part, ...]:
+    """The parts of a step in the sustained state, and the host's, at other `costs` where given."""
     host = family_of(step.engine, machine.calibration)
+    values = host.values if costs is None else costs
     interval = host.intervals.get(step.phase, host.interval)
-    kernels = [replace(part, interval=interval) for part in settled(parts, machine)]
+    joints = [stage.collective for stage in step.workload.stages if stage.collective]
+    parts = own(parts, joints, step.engine.reduce, machine)
+    working_s, outside_s = host_s(step, values)
+    rested_s: Amount = sum((part.times * part.time_s for part in parts), start=0.0)
+    idle_s = most((working_s - rested_s, 0.0)) + outside_s
+    slowed = settled(parts, machine, dynamic=values["dynamic"], idle_s=idle_s)
+    kernels = [replace(part, interval=interval) for part in slowed]
     busy_s: Amount = sum((part.times * part.time_s for part in kernels), start=0.0)
-    working_s, outside_s = host_s(step, host.values)
     exposed_s = most((working_s - busy_s, 0.0)) + outside_s
     longest = where(working_s > busy_s, working_s, exposed_s)
     waiting_j = machine.power.idle_w * exposed_s
@@ -107,7 +122,7 @@ def finished(step: Step, parts: Sequence[Part], machine: Hardware) -> tuple[Part
             busy_s={HOST: longest},
             energy_j=waiting_j,
             energy_by_j={"static": waiting_j},
-            interval=interval,
+            interval=host.intervals.get(HOST, interval),
             host=True,
         ),
     )
@@ -184,7 +199,7 @@ def host_s(step: Step, cost: Mapping[str, float]) -> tuple[Amount, Amount]:
     """(seconds that go on beside the GPU, seconds that nothing hides)."""
     graphs = step.engine.graphs
     graphed = graphs.holds(step.tokens)
-    eager = step.layers * cost["layer"] + step.mixtures * cost["mixture"]
+    eager = step.kernels * cost["kernel"] + step.mixtures * cost["mixture"]
     if step.decoding:
         working = cost["step"] + step.requests * cost["request"]
         return where(graphed, working, most((working, eager))), cost["gap"]

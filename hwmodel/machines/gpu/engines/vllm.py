@@ -14,6 +14,7 @@ from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.machines.gpu.engines import fused
+from hwmodel.machines.gpu.engines.allreduce import AllReduce
 from hwmodel.machines.gpu.engines.engine import Engine, Fusion, Graphs, Memory, Stages
 from hwmodel.machines.gpu.libraries.library import priors
 
@@ -64,16 +65,11 @@ def _head_norms(stages: Stages) -> Sequence[Stage]:
     return (Stage(made, stages["q norm"].times),)
 
 
-def _attention(stages: Stages) -> dict[str, Any]:
-    name = next(name for name in stages if name.startswith("attention, ") or name == "attention")
-    return _arguments(stages[name])
-
-
 def _rotary(stages: Stages) -> Sequence[Stage]:
-    given = _attention(stages)
-    tokens = given["batch"] * given["queries"]
-    heads = given["heads"] + given["kv_heads"]
-    made = fused.rotary(tokens, heads, given["head_dim"], given["dtype"], "rotary")
+    """All heads of q and of k, what is rotated of each: two halves of the width."""
+    q, k = (stages[f"rotary {each} add"].cascade.sizes() for each in "qk")
+    tensors = stages["rotary q add"].cascade.tensors
+    made = fused.rotary(q["b"] * q["p"], q["h"] + k["h"], 2 * q["d"], tensors["Y"].dtype, "rotary")
     return (Stage(made, stages["rotary q add"].times),)
 
 
@@ -237,11 +233,17 @@ HOST = priors(
     request = 0.000019 in 0 .. 0.0002: seconds more for each request of a step
     gap = 0.00015 in 0 .. 0.001: seconds from the last kernel of a step to the first of the next
     alone = 0.002 in 0.001 .. 0.01: seconds before the first kernel of a prompt and after the last
-    layer = 0.00042 in 0 .. 0.005: seconds to launch a layer without a graph
-    mixture = 0.0007 in 0 .. 0.005: seconds more to launch a layer's experts
+    kernel = 0.000053 in 0 .. 0.0005: seconds to launch a kernel of a layer without a graph: the
+        middle of four hosts, of 36 to 77 us
+    mixture = 0.00072 in 0 .. 0.005: seconds more to launch a layer's experts: likewise
     piece = 0.00015 in 0 .. 0.002: seconds to launch a layer's graph and its attention
+    dynamic = 0.85 in 0.5 .. 1.2: dynamic joules of a step over those of its kernels alone
     """
 )
+
+MIB = 1 << 20
+REDUCE = AllReduce(4.4e-6, 0.55, ((2, 64 * MIB), (4, 32 * MIB), (6, MIB // 2), (8, MIB // 4)))
+"""Sizes: vllm, distributed/device_communicators, CUSTOM_ALL_REDUCE_MAX_SIZES, capability 9.0."""
 
 FIXED_BYTES, HELD = 1.05e9, 1.5
 """What an H200's memory holds beside weights, cache and a layer's widest product with its gate:
@@ -256,6 +258,7 @@ ENGINE = Engine(
     graphs=Graphs(CAPTURED),
     host=HOST,
     memory=Memory(0.92, 16, 8192, 256, FIXED_BYTES, HELD),
+    reduce=REDUCE,
     plain=tuple(SAMPLED),
     flags=(
         "gpu_memory_utilization 0.92",

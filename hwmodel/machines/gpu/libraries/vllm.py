@@ -43,8 +43,8 @@ PREFILL = priors(
 )
 DECODE = priors(
     """
-    matrix = 0.6 in 0.6 .. 0.6: share of the datasheet's matrix rate, padded rows counted
-    exp = 0.46 in 0.46 .. 0.46: share of the exponential unit's rate
+    matrix = 1 in 1 .. 1: share of the datasheet's matrix rate, padded rows counted: seldom binds
+    exp = 1 in 1 .. 1: share of the exponential unit's rate: seldom binds
     dram = 1 in 1 .. 1: share of the datasheet's DRAM bandwidth, what overlaps badly apart
         (sharpness)
     l2 = 1 in 1 .. 1: share of the catalogue's L2 bandwidth
@@ -137,11 +137,18 @@ LIBRARY = Library(
             "vllm, model_executor/layers/fused_moe/fused_moe.py: bf16, fp16 and e4m3",
         ),
         Support(
-            ("prefill", "decode"),
+            ("prefill",),
             HALVES,
             "Dao-AILab/flash-attention, hopper: bf16 and fp16, head dimensions up to 256; keys and"
             " values in e4m3",
             head_dim={"hopper": 256},
+            narrow=("fp8",),
+        ),
+        Support(
+            ("decode",),
+            HALVES,
+            "vllm, FLASH_ATTN_MLA: the same, and latents of 512 and 64 for all heads",
+            head_dim={"hopper": 576},
             narrow=("fp8",),
         ),
     ),

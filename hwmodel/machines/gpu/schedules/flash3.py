@@ -4,8 +4,8 @@ Rows of all query heads of a KV head share blocks ("pack GQA", always with paged
 keys are no multiple of a block's keys, so that threads load them (no bulk copies), with the tiles
 of that kind (Dao-AILab/flash-attention, hopper/tile_size.h, 16-bit operands, recalled):
 
-    head_dim      <= 64       <= 96       <= 128      <= 192      <= 256
-    rows x keys   192 x 128   192 x 128   128 x 128   128 x 96    128 x 64
+    head_dim      <= 64       <= 96       <= 128      <= 192      <= 256     latents
+    rows x keys   192 x 128   192 x 128   128 x 128   128 x 96    128 x 64   64 x 64
 
 One warpgroup works on 64 rows where d = 128 and a sequence's packed rows are no more. Blocks are
 persistent, one a processor, and take tiles as they become free. In decode the keys of a sequence
@@ -27,6 +27,9 @@ MOST_SPLITS = 32
 SPREAD = 1.1
 """Tiles of keys of a part, over an even share of all."""
 
+WIDEST = 256
+"""Head dimension beyond which keys are latents, which all heads share."""
+
 ONE_WARPGROUP_ROWS, ONE_WARPGROUP_DIM = 64, 128
 
 DECODE = (AttentionTile(128, 128, stages=2, warps=8, packed=2, team=4, split=1, resident=1),)
@@ -36,7 +39,7 @@ PREFILL = (AttentionTile(128, 128, stages=2, warps=8, packed=2, team=4, resident
 def _tiles(tile: AttentionTile, problem: AttentionProblem) -> AttentionTile:
     dim, rows = np.asarray(problem.head_dim), problem.queries * problem.group
     few = (rows <= ONE_WARPGROUP_ROWS) & (dim == ONE_WARPGROUP_DIM)
-    block_q = where(dim <= 96, 192, where(few, 64, 128))
+    block_q = where(dim <= 96, 192, where(few | (dim > WIDEST), 64, 128))
     block_k = where(dim <= 128, 128, where(dim <= 192, 96, 64))
     column = 0 * tile.split
     return replace(tile, block_q=block_q + column, block_k=block_k + column)

@@ -1,0 +1,29 @@
+"""Predicted kernels of an engine's steps against what the profiler counted, by class."""
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.validation.engine_busy import WHOLE, Share, measured_s, shares
+from hwmodel.validation.engine_rows import read_busy
+
+LINES = {(line.kernels, line.column): line for line in shares("h200", hw.device("h200"))}
+
+
+def test_attention_holds_the_kernel_that_combines_its_parts() -> None:
+    busy = next(b for b in read_busy("h200") if b.busy_s.get("combine"))
+    both = busy.busy_s["attention"] + busy.busy_s["combine"]
+    assert measured_s(busy)["attention"] == pytest.approx(both)
+    assert sum(measured_s(busy).values()) == pytest.approx(busy.total_s)
+
+
+@pytest.mark.parametrize("column", ["fitted", "another board"])
+def test_the_sum_of_predicted_kernels_is_near_the_busy_time(column: str) -> None:
+    whole: Share = LINES[WHOLE, column]
+    assert whole.mean < 0.05
+    assert whole.p90 < 0.10
+
+
+def test_classes_that_take_most_of_a_step_are_within_a_tenth() -> None:
+    for line in LINES.values():
+        if line.share > 0.2:
+            assert line.mean < 0.10, line

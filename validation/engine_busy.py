@@ -1,0 +1,105 @@
+"""Where an engine's error sits: predicted kernels against GPU-busy time, by class of kernels.
+
+Profiled steps (`engine_kernels.csv`) run with pauses, so that most of them run at the full clock;
+what is predicted is of a loop that goes on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import predict
+from hwmodel.validation.engine_rows import ENGINE, UNREAD, Busy, class_of_stage, fits, read_busy
+from hwmodel.validation.fit import Array
+
+WHOLE = "all kernels"
+
+
+@dataclass(frozen=True)
+class Share:
+    """One class of kernels, over steps: errors of its seconds, and its share of the busy time.
+
+    `mean` and `p90` are of |predicted / measured - 1| of the class in a step; `moved` is the mean
+    of |predicted - measured| over the step's whole busy time, which says what the class's error
+    does to a step.
+    """
+
+    kernels: str
+    column: str
+    steps: int
+    share: float
+    mean: float
+    p90: float
+    bias: float
+    moved: float
+
+
+def predicted_s(busy: Busy, hardware: Hardware) -> dict[str, float]:
+    """Predicted seconds of a profiled step by class of kernels."""
+    step = busy.step
+    on, ways = hardware * step.tp, {"tp": step.tp}
+    made = predict(step.workload(), on, parallel=ways, engine=ENGINE)
+    found: dict[str, float] = {}
+    for part in made.parts:
+        if not part.host:
+            name = class_of_stage(part.name)
+            found[name] = found.get(name, 0.0) + float(part.times * part.time_s)
+    return found
+
+
+def measured_s(busy: Busy) -> dict[str, float]:
+    """Measured seconds by class; attention with the kernel that combines its parts."""
+    found = dict(busy.busy_s)
+    combined = found.pop("combine", 0.0)
+    return {**found, "attention": found.get("attention", 0.0) + combined}
+
+
+def shares(device: str, hardware: Hardware) -> list[Share]:
+    """Classes of kernels by the time that they take, of steps that a fit saw and of others."""
+    columns: dict[str, list[Busy]] = {}
+    for busy in read_busy(device):
+        if busy.step.model not in UNREAD:
+            column = "fitted" if fits(busy.step) else "another board"
+            columns.setdefault(column, []).append(busy)
+    return [line for column, steps in columns.items() for line in _lines(column, steps, hardware)]
+
+
+def _lines(column: str, steps: Sequence[Busy], hardware: Hardware) -> list[Share]:
+    pairs = [(predicted_s(each, hardware), measured_s(each)) for each in steps]
+    whole = [sum(measured.values()) for _, measured in pairs]
+    names = dict.fromkeys(name for pair in pairs for one in pair for name in one)
+    found = [
+        line
+        for name in names
+        if (
+            line := _line(name, column, [(p.get(name, 0), m.get(name, 0)) for p, m in pairs], whole)
+        )
+    ]
+    total = [(sum(p.values()), w) for (p, _), w in zip(pairs, whole, strict=True)]
+    last = _line(WHOLE, column, total, whole)
+    ordered = sorted(found, key=lambda line: -line.share)
+    return [*ordered, *([last] if last is not None else [])]
+
+
+def _line(
+    name: str, column: str, pairs: Sequence[tuple[float, float]], whole: Sequence[float]
+) -> Share | None:
+    known = [(p, m, w) for (p, m), w in zip(pairs, whole, strict=True) if p > 0 and m > 0]
+    if not known:
+        return None
+    table: Array = np.array(known)
+    predicted, measured, total = table[:, 0], table[:, 1], table[:, 2]
+    ratios = predicted / measured
+    errors = np.abs(ratios - 1)
+    return Share(
+        kernels=name,
+        column=column,
+        steps=len(known),
+        share=float(np.mean(measured / total)),
+        mean=float(errors.mean()),
+        p90=float(np.quantile(errors, 0.9)),
+        bias=float(np.exp(np.log(ratios).mean()) - 1),
+        moved=float(np.mean(np.abs(predicted - measured) / total)),
+    )

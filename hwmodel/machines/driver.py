@@ -79,13 +79,25 @@ def predict(
     check_workload(workload, "predict")
     machine, network = machine_of(on), topology_of(topology)
     share, runs = divided(workload, machine, parallel, network), engine_of(engine)
+    library, asked = _exchanged(kernel, share)
     if runs is None:
-        asked = _asked(machine, kernel)
+        asked = _asked(machine, asked)
         share = fitted(share, machine, asked)
-        return estimated(share, machine, _computed(share, machine, asked), network)
+        run = _computed(share, machine, asked)
+        return estimated(share, machine, run, network, library=library)
     step = step_of(share, machine, runs)
-    run = _computed(step.workload, machine, kernels(step, kernel))
-    return estimated(step.workload, machine, run, network, step)
+    run = _computed(step.workload, machine, kernels(step, asked))
+    return estimated(step.workload, machine, run, network, step, library or runs.reduces)
+
+
+def _exchanged(kernel: Kernel, workload: Workload) -> tuple[str | None, Kernel]:
+    """The library of the collectives, where it is named, and those of the rest."""
+    if isinstance(kernel, Mapping) and collectives.FAMILY in kernel:
+        others = {name: each for name, each in kernel.items() if name != collectives.FAMILY}
+        return str(kernel[collectives.FAMILY]), others or None
+    if isinstance(kernel, str) and not any(s.cascade.einsums for s in workload.stages):
+        return kernel, None
+    return None, kernel
 
 
 def rested(
@@ -104,7 +116,8 @@ def _computed(share: Workload, machine: Hardware, kernel: Any) -> Run:
     if len(working) == len(stages):
         return _runner(machine)(share, machine, kernel)
     if not working and kernel is not None:
-        raise InputError(f"{share.name}: kernel: expected none, since nothing is computed")
+        told = "kernel: expected the library of collectives"
+        raise InputError(f"{share.name}: {told}, found {shown(kernel)}")
     if not working:
         return Run(parts=((),) * len(stages))
     network = cast(Stack, share)  # a lone cascade computes
@@ -119,13 +132,14 @@ def estimated(
     run: Run,
     topology: Topology | None = None,
     step: Step | None = None,
+    library: str | None = None,
 ) -> Estimate:
     """The estimate of a workload, one device's share of it, from what its machine says of it.
 
     A run that no stages stand for is that of a network without any, and brings its `floor`;
-    `step` is what an engine makes of the workload, where one runs it.
+    `step` is what an engine makes of the workload, where one runs it, `library` whose collectives.
     """
-    costs = _costs(workload, machine, topology)
+    costs = _costs(workload, machine, topology, library)
     floor = run.floor or floor_of(workload, machine, _with_links(run.busy_s, costs))
     made = tuple(_parts(workload, run, costs))
     parts = _completed(made, floor.bytes, machine, run.outermost)
@@ -194,7 +208,9 @@ Costs: TypeAlias = Sequence[tuple[Amount, Cost, Amount] | None]
 """Of each stage, where it ends in a collective: how often, what it costs, and at least (s)."""
 
 
-def _costs(workload: Workload, machine: Hardware, topology: Topology | None) -> Costs:
+def _costs(
+    workload: Workload, machine: Hardware, topology: Topology | None, library: str | None
+) -> Costs:
     """What the collectives of all stages cost; equal ones are looked at once."""
     joints = [stage.collective for stage in workload.stages]
     if any(joints) and machine.link is None and topology is None:
@@ -208,7 +224,8 @@ def _costs(workload: Workload, machine: Hardware, topology: Topology | None) -> 
         key = joint.op, *(id(n) if np.ndim(n) else n for n in (joint.bytes, joint.ranks))
         if key not in known:
             asked = (joint.op, joint.bytes, joint.ranks, machine, topology)
-            known[key] = collectives.cost(*asked), collectives.least_s(*asked)
+            cost = collectives.cost(*asked, library=library)
+            known[key] = cost, collectives.least_s(*asked)
         found.append((stage.times, *known[key]))
     return found
 

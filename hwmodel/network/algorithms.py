@@ -14,6 +14,7 @@ port, and `share` * n bytes through it in each direction:
                     doubling   lg p         lg p        lg p         2 more where p is no power of 2
                     star       2            2 (p - 1)   2 (p - 1)    as TPI-LLM on slow links
                     tree       2 ceil(lg p) pipelined   2            double binary: Sanders et al.
+                    one-shot   1            p - 1       p - 1        whole buffers to all: vLLM
                     in-switch  2            2           (p + 1) / p  NVLink SHARP: NCCL, nvls.cc
     all_to_all      direct     1            p - 1       (p - 1) / p
                     pairwise   p - 1        p - 1       (p - 1) / p  Thakur et al., 4.4
@@ -158,6 +159,7 @@ TABLE: dict[str, dict[str, Formula]] = {
         "star": lambda p, _: Closed(2 * _more_than(p, 1), 2 * (p - 1), 0, 2 * (p - 1)),
         "direct": _there_and_back(_at_once),
         "hierarchical": _there_and_back(_boxes),
+        "one-shot": lambda p, _: Closed(_more_than(p, 1), p - 1, 0, p - 1),
         "in-switch": _added,
         "in-network": _added,
     },

@@ -19,7 +19,7 @@ import numpy as np
 from hwmodel.einsum.workloads.collective import memory_bytes
 from hwmodel.hardware.calibration import WIDER, WIDEST, Family, stretched
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.network import nccl
+from hwmodel.network import nccl, small
 from hwmodel.network.algorithms import ADDED, ALGORITHMS, check, closed_form, schedule
 from hwmodel.network.flows import Groups, Protocol, carried
 from hwmodel.network.nccl import Way, fastest, link_of
@@ -65,25 +65,34 @@ def cost(
     hardware: Hardware,
     topology: Topology | None = None,
     groups: Groups | None = None,
+    library: str | None = None,
 ) -> Cost:
     """One collective between `ranks` devices: behind their switch, or on a topology.
 
-    `size_bytes` is counted as nccl-tests does. On a topology `groups` of devices do the same at
+    `size_bytes` is counted as nccl-tests does. `library` is an engine whose own small all-reduce
+    stands beside NCCL behind one switch: "vllm", "trtllm", or "vllm:eager" outside of graphs. On a
+    topology `groups` of devices do the same at
     once, by default the first `ranks` devices alone. Raises `InputError` for more ranks than are
     joined, `CoverageError` where nothing says what the links can do.
     """
     check(op)
     if topology is None:
-        return _on_one_switch(op, size_bytes, ranks, hardware)
+        return _on_one_switch(op, size_bytes, ranks, hardware, library)
     return _on_topology(op, size_bytes, ranks, hardware, topology, groups)
 
 
-def _on_one_switch(op: str, size: Amount, ranks: Amount, hardware: Hardware) -> Cost:
+def _on_one_switch(
+    op: str, size: Amount, ranks: Amount, hardware: Hardware, library: str | None
+) -> Cost:
     if hardware.calibration is None or hardware.link is None:
         raise CoverageError(f"{hardware.name}: a collective needs a link and a calibration")
     check_ranks(ranks, hardware)
+    if library not in (None, "nccl"):
+        small.family_of(library)  # refuses what is none
     family = hardware.calibration.family(FAMILY)
     sizes = _outside(size, ranks, family)
+    if library not in (None, "nccl") and np.any(small.takes(library, op, size, ranks)):
+        return _of_engine(op, size, ranks, hardware, library)
     tree, rates = with_parameters(op, size, ranks, hardware, family.values)
     return Cost(
         op,
@@ -94,6 +103,39 @@ def _on_one_switch(op: str, size: Amount, ranks: Amount, hardware: Hardware) -> 
         assumptions=(
             f"collectives: {family.source or f'calibration {hardware.calibration.name}'}; NCCL, one"
             " switch, out of place, in a CUDA graph",
+        ),
+        warnings=() if family.origin == "measured" else (PRIORS,),
+    )
+
+
+def _of_engine(op: str, size: Amount, ranks: Amount, hardware: Hardware, library: str) -> Cost:
+    """An engine's own all-reduce where it takes that, NCCL's elsewhere."""
+    assert hardware.calibration is not None
+    nccls, name = hardware.calibration.family(FAMILY), small.family_of(library)
+    if name not in hardware.calibration.families:
+        raise CoverageError(f"{hardware.name}: nothing is known of the all-reduce of {library}")
+    family = hardware.calibration.family(name)
+    own = small.small_ways(library, size, ranks, hardware, family.values)
+    taken = small.takes(library, op, size, ranks)
+    launch_s = nccl.launch_s(op, hardware, nccls.values)
+    others = [
+        replace(way, allowed=np.logical_and(way.allowed, np.logical_not(taken))[()])
+        for way in nccl.on_one_switch(op, size, ranks, hardware, nccls.values)
+    ]
+    ways = [way.after("launch of NCCL", launch_s, "launch") for way in others]
+    tree, links, _ = fastest([*own, *ways])
+    tree, rates = _launched(op, size, ranks, hardware, tree, links, 0.0)
+    sizes = _outside(size, ranks, nccls)
+    (low, high), (nccl_low, nccl_high) = family.interval, _interval(op, sizes, nccls)
+    return Cost(
+        op,
+        tree,
+        rates,
+        (where(taken, low, nccl_low), where(taken, high, nccl_high)),
+        sizes,
+        assumptions=(
+            f"small all-reduces: {library}'s own ({family.source or 'prior'}), NCCL beyond"
+            f" {small.MOST_BYTES[library.partition(':')[0]] // 2**20} MiB",
         ),
         warnings=() if family.origin == "measured" else (PRIORS,),
     )

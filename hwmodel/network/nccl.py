@@ -25,6 +25,7 @@ H200s (NCCL 2.28, 2026-11-22), with parameters in the calibration's family "coll
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -85,14 +86,14 @@ class Way:
     algorithm: str
     tree: Activity
     rates: Rates
-    allowed: object = True
+    allowed: Any = True
     """Whether it can be taken, point by point."""
 
-    def after(self, name: str, seconds: float) -> "Way":
-        """The same after a wait, which keeps the links."""
-        if not seconds:
+    def after(self, name: str, seconds: Amount, resource: str = "link") -> "Way":
+        """The same after a wait, which keeps the links or another resource."""
+        if np.ndim(seconds) == 0 and not seconds:
             return self
-        rates = replace(self.rates, slots={**self.rates.slots, name: ("link", seconds)})
+        rates = replace(self.rates, slots={**self.rates.slots, name: (resource, seconds)})
         return replace(self, tree=Serial((Work(slots={name: 1}), self.tree)), rates=rates)
 
 

@@ -100,6 +100,8 @@ def reduced(algorithm: str, ranks: int, per_box: int) -> tuple[Round, ...]:
     match algorithm:
         case "tree":
             return (_two_trees(ranks),)
+        case "one-shot":
+            return (_all_pairs(ranks, 1.0),)
         case "in-switch" | "in-network":
             return _added(ranks, per_box, between=algorithm == "in-network")
         case "star":

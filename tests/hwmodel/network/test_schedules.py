@@ -192,7 +192,11 @@ def test_waiting_for_all_ranks_is_never_faster_than_the_simulation(
     rounds = schedule(*op_name, 6, 3 if op_name[1] == "hierarchical" else 1)
     simulated = simulate(messages_of(rounds, SIZE), topology)
     routed = schedule_s(rounds, SIZE, topology)
-    if op_name[1] in ("direct", "star"):  # queues behind a busy link are not seen by a round
+    if op_name[1] in (
+        "direct",
+        "star",
+        "one-shot",
+    ):  # queues behind a busy link are not seen by a round
         assert 0.5 * simulated <= routed <= 1.01 * simulated
     else:
         assert simulated * (1 - 1e-12) <= routed <= 2 * simulated

@@ -99,8 +99,11 @@ def test_a_collective_is_a_workload_as_any_other() -> None:
     request = read(case)
     made = builder(request.fixed)(request.sizes)
     assert (made.name, made.stages[0].cascade.einsums) == ("all_reduce", ())
-    with pytest.raises(InputError, match="kernel: expected none, since nothing is computed"):
+    with pytest.raises(InputError, match="unknown library of collectives 'cublas'"):
         answerer(read({**case, "kernel": "cublas"}).form)(request.sizes)
+    own = answerer(read({**case, "kernel": "vllm"}).form)(request.sizes)
+    named = answerer(read({**case, "kernel": "collective=vllm"}).form)(request.sizes)
+    assert own.time_s == named.time_s < answerer(request.form)(request.sizes).time_s
 
 
 @pytest.mark.parametrize("topology", ["dgx-h100:nodes=2", {"name": "dgx-h100", "nodes": 2}])

@@ -119,6 +119,7 @@ class Engine:
         host: its costs until they are measured on a device.
         reduce: its all-reduce between GPUs of one host.
         flags: what it was started with.
+        reduces: whose small all-reduces it runs (`hwmodel.network.small`); None: NCCL's.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Engine:
     memory: Memory
     reduce: AllReduce
     flags: tuple[str, ...] = ()
+    reduces: str | None = None
     plain: tuple[str, ...] = ()
     alone: tuple[str, ...] = ("attention.scores", "head")
 

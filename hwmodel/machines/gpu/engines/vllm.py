@@ -260,6 +260,7 @@ ENGINE = Engine(
     memory=Memory(0.92, 16, 8192, 256, FIXED_BYTES, HELD),
     reduce=REDUCE,
     plain=tuple(SAMPLED),
+    reduces="vllm",
     flags=(
         "gpu_memory_utilization 0.92",
         "max_num_batched_tokens 8192",

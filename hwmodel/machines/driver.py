@@ -106,7 +106,8 @@ def rested(
     """The kernels and collectives of an engine's step, each as it runs alone after a rest."""
     step = step_of(divided(workload, machine, parallel, None), machine, engine)
     run = _computed(step.workload, machine, kernels(step, None))
-    return tuple(_parts(step.workload, run, _costs(step.workload, machine, None)))
+    costs = _costs(step.workload, machine, None, engine.reduces)
+    return tuple(_parts(step.workload, run, costs))
 
 
 def _computed(share: Workload, machine: Hardware, kernel: Any) -> Run:

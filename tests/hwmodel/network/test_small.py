@@ -61,6 +61,31 @@ def test_engines_and_tables_of_libraries_bring_their_own() -> None:
     assert any("small all-reduces: vllm's own" in told for told in found.assumptions)
 
 
+@pytest.mark.parametrize(
+    ("ranks", "size", "measured_s"),
+    [(2, 4096, 4.453e-6), (2, 2 << 20, 12.444e-6), (2, 8 << 20, 42.992e-6), (4, 4096, 4.559e-6),
+     (4, 1 << 20, 12.104e-6), (4, 4 << 20, 29.833e-6), (8, 4096, 4.803e-6),
+     (8, 128 << 10, 7.943e-6)],
+)  # fmt: skip
+def test_a_step_of_vllm_sums_in_the_time_that_was_published(
+    ranks: int, size: int, measured_s: float
+) -> None:
+    """VLLM 0.24 on H200s, inside graphs."""
+    found = predict(collective("all_reduce", size, ranks), H200, kernel="vllm")
+    assert float(found.time_s) == pytest.approx(measured_s, rel=0.15)
+
+
+def test_a_divided_step_sums_faster_than_nccl_does() -> None:
+    step = model("qwen3-32b").decode(32, 2048)
+    engine = predict(step, H200 * 2, parallel={"tp": 2}, engine="vllm")
+    plain = predict(step, H200 * 2, parallel={"tp": 2})
+    each = [
+        sum(float(part.time_s) for part in made.parts if part.name.startswith("all_reduce"))
+        for made in (engine, plain)
+    ]
+    assert 0 < each[0] < 0.9 * each[1]
+
+
 def test_unknown_libraries_are_refused() -> None:
     work = collective("all_reduce", 2**14, 8)
     with pytest.raises(UnknownNameError, match="unknown library of collectives 'vlm'"):

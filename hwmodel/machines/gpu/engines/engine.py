@@ -26,7 +26,6 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.hardware.calibration import Family
-from hwmodel.machines.gpu.engines.allreduce import AllReduce
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
 
@@ -117,7 +116,6 @@ class Engine:
         plain: names of stages that torch's own kernels run.
         alone: roles of stages that a padded step does not pad.
         host: its costs until they are measured on a device.
-        reduce: its all-reduce between GPUs of one host.
         flags: what it was started with.
         reduces: whose small all-reduces it runs (`hwmodel.network.small`); None: NCCL's.
     """
@@ -130,7 +128,6 @@ class Engine:
     graphs: Graphs
     host: Family
     memory: Memory
-    reduce: AllReduce
     flags: tuple[str, ...] = ()
     reduces: str | None = None
     plain: tuple[str, ...] = ()

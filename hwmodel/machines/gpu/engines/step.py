@@ -14,7 +14,6 @@ from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack, Workload
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.engines.allreduce import own
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.settled import settled
 from hwmodel.machines.gpu.libraries.library import Kernel, Library
@@ -99,8 +98,6 @@ def finished(
     host = family_of(step.engine, machine.calibration)
     values = host.values if costs is None else costs
     interval = host.intervals.get(step.phase, host.interval)
-    joints = [stage.collective for stage in step.workload.stages if stage.collective]
-    parts = own(parts, joints, step.engine.reduce, machine)
     working_s, outside_s = host_s(step, values)
     rested_s: Amount = sum((part.times * part.time_s for part in parts), start=0.0)
     idle_s = most((working_s - rested_s, 0.0)) + outside_s

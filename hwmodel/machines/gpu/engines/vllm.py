@@ -14,7 +14,6 @@ from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.machines.gpu.engines import fused
-from hwmodel.machines.gpu.engines.allreduce import AllReduce
 from hwmodel.machines.gpu.engines.engine import Engine, Fusion, Graphs, Memory, Stages
 from hwmodel.machines.gpu.libraries.library import priors
 
@@ -241,10 +240,6 @@ HOST = priors(
     """
 )
 
-MIB = 1 << 20
-REDUCE = AllReduce(4.4e-6, 0.55, ((2, 64 * MIB), (4, 32 * MIB), (6, MIB // 2), (8, MIB // 4)))
-"""Sizes: vllm, distributed/device_communicators, CUSTOM_ALL_REDUCE_MAX_SIZES, capability 9.0."""
-
 FIXED_BYTES, HELD = 1.05e9, 1.5
 """What an H200's memory holds beside weights, cache and a layer's widest product with its gate:
 fitted to the cache that seven models got (validation/data, headers of 2026-11-28)."""
@@ -258,7 +253,6 @@ ENGINE = Engine(
     graphs=Graphs(CAPTURED),
     host=HOST,
     memory=Memory(0.92, 16, 8192, 256, FIXED_BYTES, HELD),
-    reduce=REDUCE,
     plain=tuple(SAMPLED),
     reduces="vllm",
     flags=(

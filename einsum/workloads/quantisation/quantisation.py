@@ -23,6 +23,7 @@ from hwmodel.einsum.workloads.quantisation.modules import (
     FUSED,
     HEAD,
     KEPT,
+    TOWERS,
     Pattern,
     is_beside,
     is_linear,
@@ -208,14 +209,8 @@ def listed(names: Iterable[str], *, plain: bool = False) -> str:
 
 def _is_kept(pattern: Pattern) -> bool:
     """Whether a name is of modules that no method quantises, or of towers beside the model."""
-    words = (word.strip("*?") for word in spelled(pattern.name))
-    bare = pattern.name.removeprefix("re:").strip(".*^$")
-    return (
-        any(word in KEPT or "norm" in word for word in words)
-        or is_beside(pattern.name)
-        or bare in (*KEPT, HEAD)
-        or spelled(pattern.name)[-1] == HEAD
-    )
+    words = [word.strip("*?^$") for word in spelled(pattern.name.removeprefix("re:"))]
+    return any(word in (*KEPT, *TOWERS, HEAD) or "norm" in word for word in words)
 
 
 def _word(formats: ModuleFormats | None) -> str:

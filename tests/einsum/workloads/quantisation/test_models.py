@@ -70,6 +70,18 @@ def test_deepseek_v3_has_the_bytes_that_its_modules_have() -> None:
     assert found.kv_bytes_per_token == 2 * 61 * (512 + 64)
 
 
+def test_qwen_3_6_mixes_three_formats_module_by_module() -> None:
+    # 30 layers of gated delta networks, 10 of gated attention; 256 experts of 512, a shared one
+    delta = 30 * (8192 * 2048 + 4096 * 2048 + 2048 * 4096)
+    fp8 = delta + 10 * (8192 * 2048 + 2 * 512 * 2048 + 2048 * 4096)
+    nvfp4 = 40 * 257 * 3 * 512 * 2048 + 248320 * 2048  # with the head
+    mixtures = 40 * (256 * 2048 + 2048 + 2 * 2048)
+    states = 30 * (2 * 32 * 2048 + 8192 * 4 + 32 + 32 + 128)
+    wide = 248320 * 2048 + mixtures + states + 10 * 2 * 256 + 2048
+    found = published("nvidia--Qwen3.6-35B-A3B-NVFP4")
+    assert found.weight_bytes == fp8 + nvfp4 // 2 + nvfp4 // 16 + 2 * wide == 20_824_909_056
+
+
 def test_minimax_m2_has_experts_alone_in_nvfp4() -> None:
     # 62 layers of 256 experts; 48 heads of 128, 8 for keys; norms of all heads together
     experts = 62 * 256 * 3 * 1536 * 3072

@@ -236,7 +236,20 @@ def test_a_fused_module_has_the_format_of_its_parts() -> None:
 
 
 def test_names_that_mean_no_module_are_told_once() -> None:
-    found = said(FP8 | {"ignore": ["lm_head", "model.layers.9.mlp", "wobble", "*.norm", "mtp*"]})
+    found = said(
+        FP8
+        | {
+            "ignore": [
+                "lm_head",
+                "model.layers.9.mlp",
+                "wobble",
+                "*.norm",
+                "mtp*",
+                "model.vision_tower*",
+                "re:.*lm_head$",
+            ]
+        }
+    )
     paths = [DOWN, "model.layers.3.self_attn.q_proj"]
     assert found.unmatched(paths) == ("model.layers.9.mlp", "wobble")
     assert found.complaints(paths) == (

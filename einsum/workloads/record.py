@@ -28,7 +28,8 @@ _HARMLESS: Final = frozenset(
     "architectures name transformers_version use_cache max_position_embeddings"
     " original_max_position_embeddings return_dict torchscript use_return_dict id2label label2id"
     " task_specific_params tokenizer_class chunk_size_feed_forward problem_type finetuning_task"
-    " gradient_checkpointing is_decoder prefix auto_map pretraining_tp cache_implementation".split()
+    " gradient_checkpointing is_decoder prefix auto_map pretraining_tp cache_implementation"
+    " tf_legacy_loss".split()
 )
 _RULES: Final = re.compile(
     "|".join(

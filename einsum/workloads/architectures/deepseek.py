@@ -26,7 +26,9 @@ class DeepseekV3(Decoder):
 
     REQUIRED: ClassVar[tuple[str, ...]] = ("kv_lora_rank",)
     ALIASES: ClassVar[Names] = {
-        **dict.fromkeys(("num_local_experts", "num_experts"), "n_routed_experts"),
+        **dict.fromkeys(
+            ("num_local_experts", "num_experts", "num_routed_experts"), "n_routed_experts"
+        ),
         "num_shared_experts": "n_shared_experts",
     }
     SCORES: ClassVar[str] = "sigmoid"
@@ -55,6 +57,10 @@ class DeepseekV3(Decoder):
 
     def attention(self, window: int | None) -> Block:
         """Latent attention."""
+        return self.latent()
+
+    def latent(self, **more: Any) -> Mla:
+        """Latent attention of these sizes; a subclass gives what differs."""
         return Mla(
             hidden=self.hidden_size,
             heads=self.num_attention_heads,
@@ -66,6 +72,7 @@ class DeepseekV3(Decoder):
             form=self.mla,
             bias=self.attention_bias,
             path=f"{self.LAYER}.self_attn",
+            **more,
         )
 
     def inner(self, layer: int) -> Block:

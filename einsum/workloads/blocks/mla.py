@@ -13,15 +13,22 @@ the same result:
 With Q queries on C keys a sequence and head, the expanded form computes C rank (plain + value)
 multiplications to expand and Q C (plain + turned + value) in attention, the absorbed one Q rank
 (plain + value) and Q C (2 rank + turned): `crossover` is where they are equal.
+
+Sparse attention (DeepSeek-V3.2) lets a query attend to the `chosen` tokens that an `indexer` finds;
+layers without one take the choice of the layer before. It is computed absorbed, each query on the
+latents that it chose, as FlashMLA's sparse kernel does; a prompt of no more tokens is dense.
 """
 
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.einsum.workloads.blocks.block import Cache, Step
+from hwmodel.einsum.workloads.blocks.block import Cache, Step, seen
+from hwmodel.einsum.workloads.blocks.indexer import Indexer
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.einsum.workloads.gemm import gemm
@@ -50,6 +57,8 @@ class Mla:
     query_rank: int | None = None
     form: Form = "phase"
     bias: bool = False
+    chosen: int | None = None
+    indexer: Indexer | None = None
     path: str = "model.layers.{layer}.self_attn"
 
     @property
@@ -110,12 +119,13 @@ class Mla:
         if self.bias:
             biased = [w for w in (*down, output) if w.split is None or w is output]
             made += [Weight(w.path, w.shape[:1], "bias", "biases") for w in biased]
-        return tuple(made)
+        return (*made, *(() if self.indexer is None else self.indexer.weights()))
 
     def stages(self, step: Step, share: Share) -> Stages:
         """The kernels from hidden states to hidden states, in the form that the step has."""
         tokens, kind = step.tokens, share.activation
         absorbed = step.decoding if self.form == "phase" else self.form == "absorbed"
+        absorbed = absorbed or self._sparse(step)
         latent = rmsnorm(tokens, self.rank, kind, name="latent norm")
         write = kv_write(
             *(step.batch, step.queries, 1, self.rank + self.turned, kind),
@@ -131,9 +141,20 @@ class Mla:
             *self._turn(step, share, share.of(self.split), "rotary q"),
             *self._turn(step, share, 1, "rotary k"),
             share.stage(write, "attention.latent write"),
+            *self._chooses(step, share),
             *(self._absorbed(step, share) if absorbed else self._expanded(step, share)),
             *share.reduced(out, tokens, self.hidden),
         )
+
+    def _sparse(self, step: Step) -> bool:
+        """Whether any query has more tokens in its context than it attends to."""
+        return self.chosen is not None and bool(np.any(np.greater(step.context, self.chosen)))
+
+    def _chooses(self, step: Step, share: Share) -> Stages:
+        """The indexer's kernels."""
+        if self.indexer is None:
+            return ()
+        return self.indexer.stages(step, share)
 
     def _queries(self, step: Step, share: Share) -> Stages:
         """Queries of their latent, which passes a norm."""
@@ -187,16 +208,17 @@ class Mla:
     def _scores(self, step: Step, share: Share, heads: int, size: int, value: int) -> Cascade:
         """Attention itself; on latents where values are as long as those."""
         latent = value == self.rank and size == self.rank + self.turned
+        sparse = self._sparse(step)
         return attention(
-            batch=step.batch,
+            batch=step.tokens if sparse else step.batch,
             heads=heads,
             kv_heads=1 if latent else heads,
-            queries=step.queries,
-            keys=step.context,
+            queries=1 if sparse else step.queries,
+            keys=seen(step.context, self.chosen) if sparse else step.context,
             head_dim=size,
             value_dim=value,
             shared=latent,
-            causal=not step.decoding,
+            causal=not step.decoding and not sparse,
             dtype=share.activation,
             kv_dtype=share.precision.kv if latent else share.activation,
             out_dtype=share.activation,
@@ -204,5 +226,6 @@ class Mla:
         )
 
     def cache(self) -> Cache | None:
-        """The latent and the key beside it, whole on every device."""
-        return Cache(self.rank + self.turned)
+        """The latent and the key beside it, whole on every device; the indexer's key too."""
+        index = 0 if self.indexer is None else self.indexer.dim
+        return Cache(self.rank + self.turned + index)

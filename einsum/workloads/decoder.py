@@ -148,10 +148,13 @@ class Decoder(Config):
             return ()
         return (Norm(name, module, self.hidden_size, self.NORM, last=last),)
 
-    def layer(self, attention: Block, inner: Block) -> tuple[Block, ...]:
+    def layer(
+        self, attention: Block, inner: Block, norms: Norms | None = None
+    ) -> tuple[Block, ...]:
         """The blocks of a layer with the norms that it has, in one order or side by side."""
         names = ("attention norm", "attention output norm", "mlp norm", "mlp output norm")
-        modules = [None if name is None else f"{self.LAYER}.{name}" for name in self.NORMS]
+        held = self.NORMS if norms is None else norms
+        modules = [None if name is None else f"{self.LAYER}.{name}" for name in held]
         before, after, inner_before, inner_after = map(self.norm, names, modules)
         sums = [self.added(f"{name} residual") for name in ("attention", "mlp")]
         if self.parallel:

@@ -8,7 +8,7 @@ one of all tokens, which a gate weighs; Qwen 3.5 without experts has an MLP.
 from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.block import Block
-from hwmodel.einsum.workloads.blocks.gated_delta import GatedDelta
+from hwmodel.einsum.workloads.blocks.gated_delta import FUSED, SEPARATE, GatedDelta
 from hwmodel.einsum.workloads.decoder import Decoder, check_experts
 from hwmodel.einsum.workloads.record import Config as AnyConfig
 from hwmodel.einsum.workloads.record import Count, Flag, Layers, Whole, state_format
@@ -23,7 +23,7 @@ class Dense(Decoder):
     ROTATED: ClassVar[float] = 0.25
     KINDS: ClassVar[tuple[str, ...]] = ("full_attention", "linear_attention")
     HARMLESS: ClassVar[frozenset[str]] = frozenset({"mtp_use_dedicated_embeddings"})
-    FUSED: ClassVar[bool] = False
+    MODULES: ClassVar[tuple[str, ...]] = SEPARATE
 
     vocab_size: Count = 248320
     hidden_size: Count = 4096
@@ -56,7 +56,7 @@ class Dense(Decoder):
             key_dim=self.linear_key_head_dim,
             value_dim=self.linear_value_head_dim,
             taps=self.linear_conv_kernel_dim,
-            fused=self.FUSED,
+            names=self.MODULES,
             path=f"{self.LAYER}.linear_attn",
             state_format=state_format(self.mamba_ssm_dtype),
         )
@@ -105,7 +105,7 @@ class Sparse(Dense):
 class Next(Sparse):
     """Qwen3-Next."""
 
-    FUSED: ClassVar[bool] = True
+    MODULES: ClassVar[tuple[str, ...]] = FUSED
 
     vocab_size: Count = 151936
     num_hidden_layers: Layers = 48

@@ -22,10 +22,20 @@ from hwmodel.einsum.workloads.blocks.states import (
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.einsum.workloads.rows import activation, rmsnorm
 
+SEPARATE = (
+    *("in_proj_qkv", "in_proj_qkv", "in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a"),
+    *("out_proj", "norm"),
+)
+FUSED = (*("in_proj_qkvz",) * 4, "in_proj_ba", "in_proj_ba", "out_proj", "norm")
+"""Modules of Qwen 3.5, and of Qwen3-Next."""
+
 
 @dataclass(frozen=True)
 class GatedDelta:
-    """Sizes of one layer's mixer; `fused`: q, k, v and z are one module, steps and decays one."""
+    """Sizes of one layer's mixer; `names` are its modules, of which fused ones have one name.
+
+    They are of q, k, v, z, steps, decays, the output, the norm.
+    """
 
     hidden: int
     key_heads: int
@@ -33,7 +43,7 @@ class GatedDelta:
     key_dim: int
     value_dim: int
     taps: int = 4
-    fused: bool = False
+    names: tuple[str, ...] = SEPARATE
     chunk: int = 64
     path: str = "model.layers.{layer}.linear_attn"
     state_format: str = "fp32"
@@ -68,26 +78,27 @@ class GatedDelta:
         """What keeps states."""
         return self._conv, self._state
 
+    def _module(self, place: int, size: int, split: Split) -> Weight:
+        (made,) = products(f"{self.path}.{self.names[place]}", ((size, split),), self.hidden)
+        return made
+
     def _in(self) -> tuple[Weight, ...]:
         """Products of q, k, v and z."""
-        z = ((self.heads * self.value_dim, self.split),)
-        if self.fused:
-            return products(f"{self.path}.in_proj_qkvz", (*self._mixed, *z), self.hidden)
-        made = products(f"{self.path}.in_proj_qkv", self._mixed, self.hidden)
-        return (*made, *products(f"{self.path}.in_proj_z", z, self.hidden))
+        keys, values = self.key_heads * self.key_dim, self.heads * self.value_dim
+        runs = (*((keys, self.key_split),) * 2, *((values, self.split),) * 2)
+        return tuple(self._module(place, *run) for place, run in enumerate(runs))
 
     def _gates(self) -> tuple[Weight, ...]:
         """Products of steps and decays."""
-        names = ("in_proj_ba", "in_proj_ba") if self.fused else ("in_proj_b", "in_proj_a")
-        run = ((self.heads, self.split),)
-        return tuple(w for n in names for w in products(f"{self.path}.{n}", run, self.hidden))
+        return tuple(self._module(place, self.heads, self.split) for place in (4, 5))
 
     def _out(self) -> Weight:
-        return out(f"{self.path}.out_proj", self.hidden, self.heads * self.value_dim, self.split)
+        path = f"{self.path}.{self.names[6]}"
+        return out(path, self.hidden, self.heads * self.value_dim, self.split)
 
     def weights(self) -> tuple[Weight, ...]:
         """Products, filters, steps, decays, the gain that all heads share."""
-        gain = Weight(f"{self.path}.norm", (self.value_dim,), "norm", "norms")
+        gain = Weight(f"{self.path}.{self.names[7]}", (self.value_dim,), "norm", "norms")
         return (
             *(*self._in(), *self._gates(), self._out(), *self._conv.weights(), gain),
             *vectors(self.path, ("dt_bias", "A_log"), self.heads, self.split),

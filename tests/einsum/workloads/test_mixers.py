@@ -1,9 +1,11 @@
 """State models and hybrids: states by hand, patterns of layers, what does not grow."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
+import hwmodel as hw
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.quantity.errors import CoverageError, HwmodelError, InputError
 from hwmodel.quantity.units import Amount
@@ -95,3 +97,68 @@ def test_a_prompt_takes_one_call_and_a_token_another() -> None:
     )
     assert prompt.ranks["c"].size == 4096 // 64
     assert "c" not in token.ranks
+
+
+SMALL = {"torch_dtype": "bfloat16", "vocab_size": 320, "hidden_size": 96, "num_hidden_layers": 4}
+HEADS = {"num_attention_heads": 6, "num_key_value_heads": 2, "intermediate_size": 136}
+STATES: dict[str, tuple[dict[str, Any], int, int]] = {
+    # What a sequence keeps whatever its length: fp32 states, and last inputs of convolutions in
+    # bf16; then the bytes of a token in layers of attention.
+    "mamba": ({"state_size": 16}, 4 * (192 * 16 * 4 + 192 * 3 * 2), 0),
+    "jamba": (
+        {**HEADS, "attn_layer_period": 4, "attn_layer_offset": 2},
+        3 * (192 * 16 * 4 + 192 * 3 * 2),
+        1 * 2 * 2 * 16 * 2,
+    ),
+    "bamba": (
+        {**HEADS, "attn_layer_indices": [1], "mamba_n_heads": 8, "mamba_d_state": 10},
+        3 * (8 * 24 * 10 * 4 + (192 + 2 * 10) * 3 * 2),
+        1 * 2 * 2 * 16 * 2,
+    ),
+    "falcon_h1": (
+        {**HEADS, "mamba_d_ssm": 192, "mamba_n_heads": 8, "mamba_d_state": 10},
+        4 * (8 * 24 * 10 * 4 + (192 + 2 * 10) * 3 * 2),
+        4 * 2 * 2 * 16 * 2,  # beside the mixer in every layer
+    ),
+    "granitemoehybrid": (
+        {
+            **{**HEADS, "layer_types": ["mamba", "attention", "mamba", "mamba"]},
+            **{"mamba_n_heads": 8, "mamba_d_state": 10, "mamba_n_groups": 2},
+        },
+        3 * (8 * 24 * 10 * 4 + (192 + 2 * 2 * 10) * 3 * 2),
+        1 * 2 * 2 * 16 * 2,
+    ),
+    "lfm2": ({**HEADS, "full_attn_idxs": [3]}, 3 * 96 * 2 * 2, 1 * 2 * 2 * 16 * 2),
+    "minimax": ({**HEADS, "head_dim": 24}, 2 * 6 * 24 * 24 * 4, 2 * 2 * 2 * 24 * 2),
+    "olmo_hybrid": (
+        {**HEADS, "linear_num_key_heads": 2, "linear_num_value_heads": 4}
+        | {"linear_key_head_dim": 12, "linear_value_head_dim": 10},
+        3 * (4 * 12 * 10 * 4 + (2 * 24 + 40) * 3 * 2),
+        1 * 2 * 2 * 16 * 2,
+    ),
+    "recurrent_gemma": ({**HEADS}, 3 * (96 * 4 + 96 * 3 * 2), 1 * 2 * 2 * 16 * 2),
+    "rwkv": ({}, 4 * (96 * 3 * 4 + 2 * 96 * 2), 0),
+    "xlstm": ({"num_heads": 6}, 4 * 6 * 8 * (16 + 1) * 4, 0),
+}
+
+
+@pytest.mark.parametrize("model_type", STATES)
+def test_states_and_caches_of_each_family_by_hand(model_type: str) -> None:
+    keys, states, token = STATES[model_type]
+    read = model({"model_type": model_type, **SMALL, **keys})
+    assert read.whole.state_bytes == states
+    assert read.kv_bytes_per_token == token
+
+
+def test_attention_of_a_hybrid_may_see_a_window() -> None:
+    read = model({"model_type": "recurrent_gemma", **SMALL, **HEADS, "attention_window_size": 64})
+    assert read.kv_bytes(1, 10_000) == read.whole.state_bytes + 64 * 2 * 2 * 16 * 2
+
+
+@pytest.mark.parametrize("model_type", STATES)
+def test_each_family_is_predicted_in_both_phases(model_type: str) -> None:
+    keys, *_ = STATES[model_type]
+    read = model({"model_type": model_type, **SMALL, **keys})
+    for run in (read.prefill(2, 300), read.decode(3, 500)):
+        estimate = hw.predict(run, on="h200")
+        assert estimate.time_s > estimate.bound_s > 0

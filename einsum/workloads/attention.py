@@ -26,7 +26,7 @@ from functools import lru_cache
 import numpy as np
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.workloads.workload import count, formats, instance, product_format, whole
+from hwmodel.einsum.workloads.workload import count, formats, instance, once, product_format, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.dtypes import dtype as format_of
 from hwmodel.quantity.errors import InputError
@@ -126,6 +126,7 @@ def _text(form: str, causal: bool, windowed: bool, shared: bool) -> tuple[str, t
     return text, tuple(name for name in names if f"\n{name}[" in text or f" {name}[" in text)
 
 
+@once
 @checked
 def attention(
     batch: Amount,

@@ -15,7 +15,7 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.notation import parse
-from hwmodel.einsum.workloads.workload import formats, instance, whole
+from hwmodel.einsum.workloads.workload import formats, instance, once, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.units import Amount
 
@@ -33,6 +33,7 @@ Y[r, c] = NUM[r, c] / SUM[r]
 """
 
 
+@once
 @checked
 def top_k(
     rows: Amount, cols: Amount, top_k: Amount, dtype: str = "fp32", name: str = "top-k"
@@ -121,6 +122,7 @@ SOFTMAX = Scoring()
 """The softmax of all logits; weights of the chosen sum to one."""
 
 
+@once
 def router_kernels(
     tokens: Amount,
     experts: Amount,
@@ -146,6 +148,7 @@ def router_kernels(
     return tuple(Stage(kernel, times) for kernel in kernels)
 
 
+@once
 @checked
 def gather_rows(
     rows: Amount, table: Amount, cols: Amount, dtype: str = "bf16", name: str = "gather"
@@ -165,6 +168,7 @@ def gather_rows(
     )
 
 
+@once
 def combine_kernels(
     tokens: Amount, picks: Amount, hidden: Amount, dtype: str = "bf16", times: int = 1
 ) -> tuple[Stage, ...]:

@@ -8,7 +8,7 @@ inputs with per-tensor scales, as `torch._scaled_mm` has it).
 from typing import Any
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
+from hwmodel.einsum.workloads.workload import formats, instance, once, product_format, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.units import Amount
 
@@ -34,6 +34,7 @@ C[b, m, n] = AW[b, m, n] + BIAS[b, n]
 """
 
 
+@once
 @checked
 def gemm(
     M: Amount,

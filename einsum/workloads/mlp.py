@@ -5,7 +5,7 @@ one product over 2 * intermediate outputs, as libraries fuse it. Plain: `gelu(X 
 """
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
+from hwmodel.einsum.workloads.workload import formats, instance, once, product_format, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.units import Amount
 
@@ -28,6 +28,7 @@ Y[t, o] = A[t, i] * WD[o, i]
 """
 
 
+@once
 @checked
 def mlp(
     tokens: Amount,

@@ -19,7 +19,7 @@ import numpy as np
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.rows import ACTIVATIONS, activation, gate_activation, up_multiply
-from hwmodel.einsum.workloads.workload import formats, instance, product_format, whole
+from hwmodel.einsum.workloads.workload import formats, instance, once, product_format, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -49,6 +49,7 @@ _LAYER_TEXTS = {name: _LAYER.format(routing=form) for name, form in ROUTINGS.ite
 _GROUPED_TEXTS = {name: _GROUPED.format(routing=form) for name, form in ROUTINGS.items()}
 
 
+@once
 @checked
 def moe(
     tokens: Amount,
@@ -88,6 +89,7 @@ def moe(
     )
 
 
+@once
 @checked
 def grouped_gemm(
     tokens: Amount,
@@ -121,6 +123,7 @@ def grouped_gemm(
     )
 
 
+@once
 def expert_kernels(
     tokens: Amount,
     experts: Amount,

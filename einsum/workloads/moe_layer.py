@@ -15,7 +15,7 @@ from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import expert_kernels
 from hwmodel.einsum.workloads.rows import add, multiply, silu
-from hwmodel.einsum.workloads.workload import formats, whole
+from hwmodel.einsum.workloads.workload import formats, once, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.units import Amount
 
@@ -45,6 +45,7 @@ def moe_layer(
     return Stack(name, kernels, Origin("moe_layer", arguments, moe_layer))
 
 
+@once
 def layer_kernels(
     *,
     tokens: Amount,

@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.workloads.workload import formats, instance, whole
+from hwmodel.einsum.workloads.workload import formats, instance, once, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.units import Amount
 
@@ -117,6 +117,7 @@ def _of(make: Make, act: str) -> Make:
     return partial(make, act)
 
 
+@once
 def gate_activation(
     act: str, rows: Amount, cols: Amount, dtype: str, name: str | None = None
 ) -> Cascade:
@@ -132,6 +133,7 @@ def gate_silu(rows: Amount, cols: Amount, dtype: str, name: str = "silu") -> Cas
     return gate_activation("silu", rows, cols, dtype, name)
 
 
+@once
 def up_multiply(
     rows: Amount, cols: Amount, dtype: str, name: str = "multiply", act: str = "silu"
 ) -> Cascade:
@@ -163,6 +165,7 @@ ACTIVATIONS: dict[str, str] = {
 """Names that configs give to activations -> workloads; `gelu_new` and its kin have a tanh."""
 
 
+@once
 def activation(
     act: str, rows: Amount, cols: Amount, dtype: str, name: str | None = None
 ) -> Cascade:
@@ -170,59 +173,69 @@ def activation(
     return _row_kernel(ACTIVATIONS[act], _of(activation, act), rows, cols, dtype, name or act)
 
 
+@once
 def scale(rows: Amount, cols: Amount, dtype: str, name: str = "scale") -> Cascade:
     """A matrix times a constant."""
     return _row_kernel("scale", scale, rows, cols, dtype, name)
 
 
+@once
 @checked
 def softmax(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """Softmax along the columns, made stable by each row's maximum."""
     return _row_kernel("softmax", softmax, rows, cols, dtype, name)
 
 
+@once
 @checked
 def rmsnorm(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.rms_norm` along the columns, with a weight [cols]."""
     return _row_kernel("rmsnorm", rmsnorm, rows, cols, dtype, name)
 
 
+@once
 @checked
 def layernorm(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.layer_norm` along the columns, with a weight and a bias [cols]."""
     return _row_kernel("layernorm", layernorm, rows, cols, dtype, name)
 
 
+@once
 @checked
 def gelu(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.gelu`, the form with erf."""
     return _row_kernel("gelu", gelu, rows, cols, dtype, name)
 
 
+@once
 @checked
 def silu(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """`F.silu`, x * sigmoid(x)."""
     return _row_kernel("silu", silu, rows, cols, dtype, name)
 
 
+@once
 @checked
 def add(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """Sum of two matrices."""
     return _row_kernel("add", add, rows, cols, dtype, name)
 
 
+@once
 @checked
 def residual(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """A residual connection: the sum of two matrices."""
     return _row_kernel("residual", residual, rows, cols, dtype, name)
 
 
+@once
 @checked
 def multiply(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """Product of two matrices, element by element."""
     return _row_kernel("multiply", multiply, rows, cols, dtype, name)
 
 
+@once
 @checked
 def copy(rows: Amount, cols: Amount, dtype: str = "bf16", name: str | None = None) -> Cascade:
     """One matrix written to another place."""

@@ -8,7 +8,7 @@ a cache that stands still. The embedding is a gather of rows.
 
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.notation import parse
-from hwmodel.einsum.workloads.workload import formats, instance, whole
+from hwmodel.einsum.workloads.workload import formats, instance, once, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.units import Amount
 
@@ -27,6 +27,7 @@ _WRITE = "tensor CACHE[b, h, p, d]: cache\nCACHE[b, h, p, d] = {operator}(X[b, p
 _EMBEDDING = "tensor TABLE[v, d]: weight\nY[t, d] = gather(TABLE[v, d], TOKEN[t])"
 
 
+@once
 def rotary(
     batch: Amount,
     queries: Amount,
@@ -57,6 +58,7 @@ def rotary(
     return tuple(stages)
 
 
+@once
 @checked
 def kv_write(
     batch: Amount,
@@ -86,6 +88,7 @@ def kv_write(
     )
 
 
+@once
 @checked
 def embedding(
     tokens: Amount,

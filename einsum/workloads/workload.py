@@ -6,8 +6,9 @@ that binds it. Sizes are whole numbers of 1 or more, or arrays of them that broa
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache, wraps
 from types import MappingProxyType, NoneType
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from hwmodel.quantity.dtypes import dtype
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount, amount
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 MOST = 2**53
 """No size is larger: arrays of sizes are float64, which is exact up to here."""
@@ -81,6 +85,26 @@ def product_format(name: str) -> str:
     if name in ("int8", "int4"):
         return "int32"
     return "bf16" if dtype(name).bits <= 8 else name
+
+
+def once(function: Callable[P, R]) -> Callable[P, R]:
+    """A workload's function that finds what it has made of the same single values before.
+
+    What it makes never changes. With arrays it is called every time.
+    """
+    kept = lru_cache(maxsize=MADE, typed=True)(function)
+
+    @wraps(function)
+    def call(*args: P.args, **given: P.kwargs) -> R:
+        if all([type(value) in PLAIN for value in (*args, *given.values())]):
+            return kept(*args, **given)
+        return function(*args, **given)
+
+    return call
+
+
+MADE = 1024
+"""Workloads of a function that are kept, those not asked for longest forgotten first."""
 
 
 def instance(

@@ -70,18 +70,23 @@ def beyond_compulsory(
     sizes: Mapping[str, Amount],
     fast_bytes: Amount,
 ) -> Amount:
-    """Bytes by which the tile program's bound exceeds the compulsory traffic of these operands."""
+    """Bytes by which the tile program's bound exceeds the compulsory traffic of these operands.
+
+    At most 0, and said to be 0, where all of them fit into the fast memory.
+    """
     sigma, accesses, ranks = vertex.rounded
-    spans: Amount = 1.0
-    for rank, u in ranks:
-        spans = spans * power(_real(sizes[rank]), u)
     used = [(s, operand) for s, operand in zip(accesses, operands, strict=True) if s > 0]
     widest = most(operand.element_bytes for _, operand in used)
     fast = most((_real(fast_bytes), widest))
+    whole: Amount = sum([operand.compulsory_bytes for _, operand in used])
+    if isinstance(whole, (int, float)) and isinstance(fast, float) and whole <= fast:
+        return 0.0  # by (1): M_J is at most what all operands take, which fits
+    spans: Amount = 1.0
+    for rank, u in ranks:
+        spans = spans * power(_real(sizes[rank]), u)
     for s, operand in used:
         spans = spans * power(s / (sigma * operand.element_bytes), s)
     reach = power(_real(points) / spans, 1 / sigma)  # bytes that span all points at once
-    whole: Amount = sum(operand.compulsory_bytes for _, operand in used)
     found = _segmented(reach, sigma, fast, widest) - whole
     moved = fast * power(reach * (1 - 1 / sigma) / fast, sigma) / (sigma - 1)
     for s, operand in used:

@@ -85,7 +85,7 @@ def predict(
         share = fitted(share, machine, asked)
         run = _computed(share, machine, asked)
         return estimated(share, machine, run, network, library=library)
-    step = step_of(share, machine, runs)
+    step = step_of(share, machine, runs, lambda work: fitted(work, machine, None))
     run = _computed(step.workload, machine, kernels(step, asked))
     return estimated(step.workload, machine, run, network, step, library or runs.reduces)
 

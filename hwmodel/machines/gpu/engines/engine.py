@@ -95,13 +95,15 @@ class Memory:
     """How an engine sizes its cache: a share of the memory, less weights and what a step needs.
 
     `fixed_bytes` are contexts, libraries, workspaces and logits of a device; `held` is how many
-    tensors as wide as the widest a step of `most_tokens` holds at once; `block` counts tokens.
+    tensors as wide as the widest a step of `most_tokens` holds at once; `block` counts tokens, as
+    does `longest`, the most that a request may have.
     """
 
     share: float
     block: int
     most_tokens: int
     most_sequences: int
+    longest: int
     fixed_bytes: float
     held: float
 

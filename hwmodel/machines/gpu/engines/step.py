@@ -14,7 +14,7 @@ from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack, Workload
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.engines.engine import Engine
+from hwmodel.machines.gpu.engines.engine import Engine, Memory
 from hwmodel.machines.gpu.engines.settled import settled
 from hwmodel.machines.gpu.libraries.library import Kernel, Library
 from hwmodel.machines.gpu.libraries.shipped import parsed
@@ -28,6 +28,8 @@ from hwmodel.spine.estimate import Part
 from hwmodel.spine.memory import MemoryFit
 
 HOST = "host"
+ATTENDS = "attention.scores"
+"""The role of attention itself."""
 
 LONE = ("one call among many", "90 % interval")
 """Beginnings of what is assumed of kernels that no engine runs."""
@@ -46,6 +48,7 @@ class Step:
     kernels: Amount
     mixtures: Amount
     widest_bytes: Amount
+    longest_bytes: Amount
 
     @property
     def phase(self) -> str:
@@ -53,10 +56,16 @@ class Step:
         return "decode" if self.decoding else "prefill"
 
 
-def step_of(workload: Workload, machine: Hardware, engine: Engine) -> Step:
+def step_of(
+    workload: Workload,
+    machine: Hardware,
+    engine: Engine,
+    fitted: Callable[[Workload], Workload] = lambda work: work,
+) -> Step:
     """What `engine` runs for a phase of a model, one device's share of it.
 
-    Raises `InputError` for what is no phase of a model, `CoverageError` off GPUs.
+    `fitted` makes of a workload what the machine's formats allow. Raises `InputError` for what is
+    no phase of a model, `CoverageError` off GPUs.
     """
     if machine.kind != "gpu":
         raise CoverageError(f"engine {engine.name}: runs on GPUs; {machine.name} is none")
@@ -69,9 +78,9 @@ def step_of(workload: Workload, machine: Hardware, engine: Engine) -> Step:
     decoding = origin.arguments["phase"] == "decode"
     batch = origin.arguments["batch"]
     tokens = workload.served.tokens
-    found = workload.stages
+    found = fitted(workload).stages
     if decoding:
-        padded = workload.but(batch=engine.graphs.padded(batch)).stages
+        padded = fitted(workload.but(batch=engine.graphs.padded(batch))).stages
         pairs = zip(found, padded, strict=True)
         found = tuple(own if own.role in engine.alone else wide for own, wide in pairs)
     runs = engine.stages(found)
@@ -81,10 +90,11 @@ def step_of(workload: Workload, machine: Hardware, engine: Engine) -> Step:
         decoding=decoding,
         requests=batch,
         tokens=tokens,
-        layers=sum(stage.times for stage in found if stage.role == "attention.scores"),
+        layers=sum(stage.times for stage in found if stage.role == ATTENDS),
         kernels=sum(stage.times for stage in runs if stage.times > 1),
         mixtures=sum(stage.times for stage in found if stage.name == "router"),
         widest_bytes=_widest_bytes(found),
+        longest_bytes=_longest_bytes(workload, engine.memory),
     )
 
 
@@ -151,6 +161,8 @@ def memory(step: Step, machine: Hardware) -> MemoryFit:
 
     Of its share of the memory weights go off, what contexts and workspaces take, and the widest
     tensors of a step of as many tokens as it schedules; whole blocks of the rest hold the cache.
+    Its capacity is told for requests of `longest` tokens, of which layers with a window keep no
+    more than the window and a step's tokens.
     """
     served, room = step.workload.served, step.engine.memory
     assert served is not None
@@ -158,10 +170,11 @@ def memory(step: Step, machine: Hardware) -> MemoryFit:
     whole_bytes = machine.memory("dram").capacity_bytes * devices
     peak_bytes = devices * (room.fixed_bytes + room.most_tokens * room.held * step.widest_bytes)
     free_bytes = room.share * whole_bytes - served.weights_bytes - peak_bytes
-    blocks = floor_div(most((free_bytes, 0)), served.kv_bytes_per_token * room.block)
-    each = ceil_div(served.context, room.block)
-    largest = least((floor_div(blocks, each), room.most_sequences))
-    cache_bytes = served.batch * each * room.block * served.kv_bytes_per_token
+    free_bytes = most((free_bytes, 0))
+    each_bytes = ceil_div(served.context, room.block) * room.block * served.kv_bytes_per_token
+    largest = least((floor_div(free_bytes, each_bytes), room.most_sequences))
+    cache_bytes = served.batch * each_bytes
+    blocks = floor_div(free_bytes * room.longest, step.longest_bytes * room.block)
     reserve_bytes = (1 - room.share) * whole_bytes
     total_bytes = served.weights_bytes + cache_bytes + peak_bytes + reserve_bytes
     fits = np.asarray(total_bytes) <= whole_bytes
@@ -177,6 +190,25 @@ def memory(step: Step, machine: Hardware) -> MemoryFit:
         fits=fits if np.ndim(fits) else bool(fits),
         kv_capacity_tokens=blocks * room.block,
     )
+
+
+def _longest_bytes(workload: Stack, memory: Memory) -> Amount:
+    """Bytes of the cache of a request of as many tokens as the engine was started for."""
+    served, origin = workload.served, workload.origin
+    assert served is not None
+    assert origin is not None
+    model, tp = origin.arguments["config"], origin.arguments["tp"]
+    saved: Amount = 0
+    for stage in model.prefill(1, 1, tp=tp).stages:
+        window = stage.cascade.origin and stage.cascade.origin.arguments.get("window")
+        if stage.role != ATTENDS or window is None:
+            continue
+        given = stage.cascade.origin.arguments
+        width = given["head_dim"] + (given.get("value_dim") or given["head_dim"])
+        each = width * given["kv_heads"] * bytes_of(given["kv_dtype"] or given["dtype"])
+        kept = least((memory.longest, window - 1 + memory.most_tokens + memory.block))
+        saved = saved + (memory.longest - kept) * each * stage.times * served.devices
+    return model.kv_bytes(1, 1) * memory.longest - saved
 
 
 def _widest_bytes(stages: Sequence[Stage]) -> Amount:

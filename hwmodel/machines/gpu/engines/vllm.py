@@ -12,7 +12,6 @@ from typing import Any
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.notation import parse
-from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.machines.gpu.engines import fused
 from hwmodel.machines.gpu.engines.engine import Engine, Fusion, Graphs, Memory, Stages
 from hwmodel.machines.gpu.libraries.library import priors
@@ -106,11 +105,19 @@ def _gated(name: str) -> Callable[[Stages], Sequence[Stage]]:
     return makes
 
 
+EXPERTS = ("experts gate-up", "experts up")
+
+
+def _first(stages: Stages, *names: str) -> Stage:
+    """The first of these stages that is there."""
+    return next(stages[name] for name in names if name in stages)
+
+
 def _chosen(stages: Stages) -> Sequence[Stage]:
     """Softmax of the router's logits and the choice of experts in one kernel, then their rows."""
-    given = _arguments(stages["experts gate-up"])
+    experts_in = _first(stages, *EXPERTS)
+    given, times = _arguments(experts_in), experts_in.times
     tokens, experts, picks = given["tokens"], given["experts"], given["top_k"]
-    times = stages["experts gate-up"].times
     dtype = _arguments(stages["router"])["dtype"]
     chosen = parse(
         "PEAK[r] = max(c) X[r, c]\nW[r, c] = exp(X[r, c] - PEAK[r])",
@@ -134,7 +141,7 @@ def _expert_gate(stages: Stages) -> Sequence[Stage]:
 
 
 def _summed(stages: Stages) -> Sequence[Stage]:
-    given = _arguments(stages["experts gate-up"])
+    given = _arguments(_first(stages, *EXPERTS))
     made = fused.summed(
         given["tokens"], given["top_k"], given["K"], given.get("out_dtype") or given["dtype"],
         "experts sum",
@@ -174,7 +181,7 @@ def _sampled(stages: Stages) -> Sequence[Stage]:
     return (head, *(Stage(kernel) for kernel in kernels))
 
 
-PRODUCTS = ("qkv", "attention output", "gate-up", "down")
+PRODUCTS = ("qkv", "attention output", "gate-up", "down", "experts gate-up", "experts down")
 
 
 def _scaled(name: str) -> Callable[[Stages], Sequence[Stage]]:
@@ -186,8 +193,7 @@ def _scaled(name: str) -> Callable[[Stages], Sequence[Stage]]:
         wide = given.get("out_dtype") or given["dtype"]
         if given.get("weight_dtype") != "fp8" or given["dtype"] == "fp8":
             return (stage,)
-        changed: dict[str, Any] = {"dtype": "fp8", "weight_dtype": None, "out_dtype": wide}
-        made = gemm(**{**given, **changed})
+        made = stage.cascade.but(dtype="fp8", weight_dtype=None, out_dtype=wide)
         return (replace(stage, cascade=made),)
 
     return makes
@@ -212,9 +218,11 @@ FUSIONS = (
     *(Fusion(f"gate, {name}", (name, "multiply"), _gated(name)) for name in ACTIVATIONS),
     Fusion(
         "choice",
-        ("router softmax", "router top-k", "rows gather"),
+        ("router top-k", "rows gather"),
         _chosen,
         also=(
+            *("router softmax", "router sigmoid", "router correction", "scores gather"),
+            *("weights scale",),
             *("weights sum", "weights divide", "weights cast", "argsort", "experts range"),
             *("experts gather", "experts search", "rows divide"),
         ),
@@ -252,13 +260,14 @@ ENGINE = Engine(
     fusions=FUSIONS,
     graphs=Graphs(CAPTURED),
     host=HOST,
-    memory=Memory(0.92, 16, 8192, 256, FIXED_BYTES, HELD),
+    memory=Memory(0.92, 16, 8192, 256, 17000, FIXED_BYTES, HELD),
     plain=tuple(SAMPLED),
     reduces="vllm",
     flags=(
         "gpu_memory_utilization 0.92",
         "max_num_batched_tokens 8192",
         "max_num_seqs 256",
+        "max_model_len 17000",
         f"graphs of up to {CAPTURED[-1]} tokens",
         "asynchronous scheduling",
         "FlashInfer off",

@@ -4,6 +4,8 @@ bf16 products are cuBLAS's. FlashInfer is off.
 """
 
 from hwmodel.machines.gpu.libraries.library import (
+    FP8,
+    GENERATIONS,
     HALVES,
     SIXTEEN,
     Launch,
@@ -127,13 +129,13 @@ LIBRARY = Library(
     support=(
         Support(
             ("gemm",),
-            {"fp8": ("hopper",)},
+            FP8,
             "vllm, csrc/quantization/w8a8/cutlass: scaled products of e4m3 from sm_90 on",
             multiples=SIXTEEN,
         ),
         Support(
             ("grouped",),
-            {**HALVES, "fp8": ("hopper",)},
+            {**HALVES, **FP8},
             "vllm, model_executor/layers/fused_moe/fused_moe.py: bf16, fp16 and e4m3",
         ),
         Support(
@@ -141,16 +143,20 @@ LIBRARY = Library(
             HALVES,
             "Dao-AILab/flash-attention, hopper: bf16 and fp16, head dimensions up to 256; keys and"
             " values in e4m3",
-            head_dim={"hopper": 256},
+            head_dim=dict.fromkeys(GENERATIONS, 256),
             narrow=("fp8",),
         ),
         Support(
             ("decode",),
             HALVES,
             "vllm, FLASH_ATTN_MLA: the same, and latents of 512 and 64 for all heads",
-            head_dim={"hopper": 576},
+            head_dim=dict.fromkeys(GENERATIONS, 576),
             narrow=("fp8",),
         ),
+    ),
+    costed_as=dict.fromkeys(
+        (each for each in GENERATIONS if each != "hopper"),
+        "vllm: its kernels are costed as those that it runs on Hopper; their interval is widened",
     ),
     priors={
         **{"prefill": PREFILL, "decode": DECODE, "rows": ROWS},

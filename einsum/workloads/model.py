@@ -151,6 +151,11 @@ class Model(Shown):
 
         `context` is the keys that the new token attends to, itself included.
         """
+        if not self.network.generates:
+            raise InputError(
+                f"{self.name}: decode: expected a model that makes tokens one by one, found an"
+                " encoder; its one step is prefill"
+            )
         given = {"batch": batch, "context": context}
         return self._stack("decode", whole("decode", **given), 1, given, tp, routing, exponent)
 

@@ -24,6 +24,7 @@ _TEXTS = {
     "relu": "Y[r, c] = relu(X[r, c])",
     "tanh": "Y[r, c] = tanh(X[r, c])",
     "gelu_tanh": "Y[r, c] = gelu_tanh(X[r, c])",
+    "quick gelu": "Y[r, c] = X[r, c] * sigmoid(X[r, c] * 1.702)",
     "sigmoid": "Y[r, c] = sigmoid(X[r, c])",
     # Allen-Zhu's, arXiv 2411.13010: a parabola above 0, an exponential below.
     "xielu": """
@@ -149,18 +150,10 @@ def _clamped_multiply(act: str, rows: Amount, cols: Amount, dtype: str, name: st
 
 
 ACTIVATIONS: dict[str, str] = {
-    **{
-        "silu": "silu",
-        "swish": "silu",
-        "swiglu": "silu",
-        "relu": "relu",
-        "tanh": "tanh",
-        "relu2": "relu squared",
-        "softplus": "softplus",
-        "xielu": "xielu",
-    },
-    **{"sigmoid": "sigmoid", "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh"},
-    **{"gelu_pytorch_tanh": "gelu_tanh", "gelu_python": "gelu", "clamped": "clamped silu"},
+    **{"silu": "silu", "swish": "silu", "swiglu": "silu", "sigmoid": "sigmoid", "tanh": "tanh"},
+    **{"relu": "relu", "relu2": "relu squared", "xielu": "xielu", "clamped": "clamped silu"},
+    **{"gelu": "gelu", "gelu_python": "gelu", "quick_gelu": "quick gelu", "softplus": "softplus"},
+    **dict.fromkeys(("gelu_new", "gelu_fast", "gelu_pytorch_tanh"), "gelu_tanh"),
 }
 """Names that configs give to activations -> workloads; `gelu_new` and its kin have a tanh."""
 

@@ -48,7 +48,8 @@ class Attention:
     for them, as projected; `value_norm` normalises them without weights. A layer that has
     `borrowed` the keys and values of an earlier one has no modules for them, and caches none. What
     heads have found passes an `output_norm`, or is weighed by the sigmoid of a product with the
-    module `gate`, element by element or, of `gate_heads`, head by head.
+    module `gate`, element by element or, of `gate_heads`, head by head. An encoder's is not
+    `causal`, and nothing of it is `cached`.
     """
 
     hidden: int
@@ -68,6 +69,8 @@ class Attention:
     value_norm: bool = False
     borrowed: bool = False
     output_norm: str | None = None
+    causal: bool = True
+    cached: bool = True
     gate: str | None = None
     gate_heads: bool = False
     path: str = "model.layers.{layer}.self_attn"
@@ -184,7 +187,7 @@ class Attention:
 
     def _written(self, step: Step, share: Share, kv_heads: int) -> Stages:
         """Keys and values, copied into the cache."""
-        if self.borrowed:
+        if self.borrowed or not self.cached:
             return ()
         sizes = (step.batch, step.queries, kv_heads)
         kinds = (share.activation, share.precision.kv)
@@ -249,7 +252,7 @@ class Attention:
             keys=step.seen(self.window),
             head_dim=self.head_dim,
             value_dim=self.value_dim,
-            causal=not step.decoding,
+            causal=self.causal and not step.decoding,
             window=None if step.decoding else self.window,
             dtype=share.activation,
             kv_dtype=share.precision.kv,
@@ -260,4 +263,8 @@ class Attention:
     def cache(self) -> Cache | None:
         """Keys and values."""
         elements = self.kv_heads * (self.head_dim + self.value_size)
-        return None if self.borrowed else Cache(elements, self.key_split, self.window)
+        return (
+            None
+            if self.borrowed or not self.cached
+            else Cache(elements, self.key_split, self.window)
+        )

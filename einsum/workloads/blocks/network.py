@@ -31,7 +31,8 @@ class Network:
     """Blocks before the layers, the layers, and blocks after them.
 
     `towers` are networks beside it (vision, encoder), each with its own hidden size; what is asked
-    of the network is asked of it alone, but for the parameters.
+    of the network is asked of it alone, but for the parameters. One that `generates` makes tokens
+    one by one; an encoder does not.
     """
 
     hidden: int
@@ -39,6 +40,7 @@ class Network:
     layers: tuple[Layers, ...]
     after: tuple[Block, ...]
     towers: Mapping[str, "Network"] = field(default_factory=lambda: NONE, hash=False)
+    generates: bool = True
 
     @property
     def depth(self) -> int:

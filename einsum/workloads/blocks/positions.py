@@ -1,4 +1,4 @@
-"""Learned positions: a row of a table for each token, added to its embedding."""
+"""Learned positions, or kinds of tokens: rows of a table, added to the tokens' embedding."""
 
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ class Positions:
     rows: int
     hidden: int
     path: str
+    name: str = "positions"
 
     def weights(self) -> tuple[Weight, ...]:
         """The table."""
@@ -26,11 +27,12 @@ class Positions:
         kind, tokens = share.activation, step.tokens
         gathered = embedding(
             *(tokens, self.rows, self.hidden, kind, share.precision.unquantised),
-            name="positions",
+            name=self.name,
         )
+        added = add(tokens, self.hidden, kind, f"{self.name} add")
         return (
-            share.stage(gathered, "embedding.positions"),
-            share.stage(add(tokens, self.hidden, kind, "positions add"), "embedding.positions add"),
+            share.stage(gathered, f"embedding.{self.name}"),
+            share.stage(added, f"embedding.{added.name}"),
         )
 
     def cache(self) -> Cache | None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from hwmodel.einsum.workloads.blocks.block import Cache, Step
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Weight
+from hwmodel.einsum.workloads.rows import activation
 
 
 @dataclass(frozen=True)
 class Projection:
-    """`[outputs, inputs]`, whole on every device; `last`: of each sequence's last token only."""
+    """`[outputs, inputs]`, whole on every device; `last`: of one token of each sequence only."""
 
     name: str
     inputs: int
@@ -17,15 +18,26 @@ class Projection:
     path: str
     last: bool = False
     part: str = "embedding"
+    bias: bool = False
+    act: str | None = None
 
     def weights(self) -> tuple[Weight, ...]:
-        """The matrix."""
-        return (Weight(self.path, (self.outputs, self.inputs), "linear", self.part),)
+        """The matrix, and its bias."""
+        shift = Weight(self.path, (self.outputs,), "bias", "biases")
+        return (self._matrix, *((shift,) if self.bias else ()))
+
+    @property
+    def _matrix(self) -> Weight:
+        return Weight(self.path, (self.outputs, self.inputs), "linear", self.part)
 
     def stages(self, step: Step, share: Share) -> Stages:
-        """One product."""
-        rows = step.batch if self.last else step.tokens
-        return share.product(self.name, f"projection.{self.name}", rows, self.weights())
+        """One product, and its activation."""
+        rows, role = step.batch if self.last else step.tokens, f"projection.{self.name}"
+        made = share.product(self.name, role, rows, (self._matrix,), bias=self.bias)
+        if self.act is None:
+            return made
+        act = activation(self.act, rows, self.outputs, share.activation, f"{self.name} {self.act}")
+        return (*made, share.stage(act, f"{role}.activation"))
 
     def cache(self) -> Cache | None:
         """Nothing is kept."""

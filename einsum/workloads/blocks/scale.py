@@ -52,3 +52,25 @@ class LogitScale:
     def cache(self) -> Cache | None:
         """Nothing is kept."""
         return None
+
+
+@dataclass(frozen=True)
+class LearnedScale:
+    """Hidden states times a learned vector."""
+
+    name: str
+    hidden: int
+    path: str
+
+    def weights(self) -> tuple[Weight, ...]:
+        """The vector."""
+        return (Weight(self.path, (self.hidden,), "other", "norms"),)
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """One kernel over rows of hidden states."""
+        made = scale(step.tokens, self.hidden, share.activation, self.name)
+        return (share.stage(made, "scale"),)
+
+    def cache(self) -> Cache | None:
+        """Nothing is kept."""
+        return None

@@ -12,12 +12,12 @@ from hwmodel.einsum.counts import cascade_counts
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.einsum.workloads.registry import known
-from hwmodel.quantity.errors import HwmodelError
+from hwmodel.quantity.errors import HwmodelError, InputError
 
 COUNTED = Path(__file__).resolve().parents[3] / "validation/data/transformers/counts.jsonl"
 CONFIGS = Path(__file__).resolve().parents[4] / "shared/data/configs"
 NEEDS_CONFIGS = pytest.mark.skipif(not CONFIGS.is_dir(), reason="needs ../shared/data/configs")
-READ = 145
+READ = 154
 """Configs of `CONFIGS` that are read: a number that may only grow."""
 
 
@@ -38,10 +38,14 @@ NO_MATRIX = ("recurrence.conv", "recurrence.state")
 
 
 def multiplied(read: Model, tokens: int) -> Any:
-    """Multiplications of a decode step by matrices of weights."""
+    """Multiplications by matrices of weights, of one token of each of so many sequences."""
+    if read.network.generates:
+        step = read.decode(batch=tokens, context=7, routing="balanced")
+    else:
+        step = read.prefill(batch=tokens, prompt=1)
     return sum(
         stage.times * count
-        for stage in read.decode(batch=tokens, context=7, routing="balanced").stages
+        for stage in step.stages
         for (kind, _), count in cascade_counts(stage.cascade).items()
         if kind == "multiply" and _is_product(stage.cascade) and stage.role not in NO_MATRIX
     )
@@ -56,11 +60,14 @@ def matrices(network: Network) -> int:
     """Elements of the matrices that one token is multiplied by; a tied head's counted."""
     used = sum(
         len(layers) * weight.active()
-        for weight, layers in network.weights
-        if weight.role in ("linear", "router", "head") and len(weight.shape) > 1
+        for block, layers in network.placed
+        # A layer that has the weights of another is multiplied by them too.
+        for weight in getattr(block, "block", block).weights()
+        if weight.role in ("linear", "router", "head", "conv") and len(weight.shape) > 1
     )
     tables = [w for w, _ in network.weights if w.role == "table" and "vocab_size" in str(w.split)]
-    tied = not any(weight.role == "head" for weight, _ in network.weights)
+    heads = any(weight.role == "head" for weight, _ in network.weights)
+    tied = network.generates and not heads
     return used + (tables[0].elements() if tied else 0)
 
 
@@ -192,6 +199,28 @@ def test_a_gate_by_head_and_by_element() -> None:
         (gate,) = (stage for stage in found if stage.name == "attention gate sigmoid")
         assert gate.times == 4
         assert cascade_counts(gate.cascade)["exp", "bf16"] == tokens * gates
+
+
+def test_an_encoder_has_one_step_caches_nothing_and_sees_every_token() -> None:
+    bert = model("bert-base")
+    assert bert.kv_bytes(3, 1000) == bert.kv_bytes_per_token == 0
+    with pytest.raises(InputError, match=r"bert-base: decode: .*found an encoder; .* prefill"):
+        bert.decode(batch=1, context=100)
+    step = bert.prefill(batch=2, prompt=50)
+    (scores,) = (stage for stage in step.stages if stage.role == "attention.scores")
+    # Two sequences, 12 heads, each of 50 tokens with each, twice 64 elements.
+    assert cascade_counts(scores.cascade)["multiply", "fp32"] >= 2 * 12 * 50 * 50 * 2 * 64
+
+
+def test_layers_that_are_shared_are_held_once_and_run_each() -> None:
+    albert = small()["albert"]
+    one, four = model(albert | {"num_hidden_layers": 1}), model(albert)
+    assert one.parameters == four.parameters
+    runs = [
+        next(stage.times for stage in read.prefill(1, 9).stages if stage.name == "qkv")
+        for read in (one, four)
+    ]
+    assert runs == [1, 4]
 
 
 def stages(name: str, **changes: Any) -> Counter[str]:

@@ -1,0 +1,111 @@
+"""Text and images in one space: CLIP (`CLIPTextConfig`) and SigLIP (`SiglipTextConfig`).
+
+CLIP's text is causal (arXiv 2103.00020), SigLIP's is not (arXiv 2303.15343) and ends in a product.
+SigLIP's vision may end in attention of one learned query to all patches, with an MLP behind it.
+"""
+
+from typing import Any, ClassVar
+
+from hwmodel.einsum.workloads.architectures.vit import Vit
+from hwmodel.einsum.workloads.blocks.block import Block
+from hwmodel.einsum.workloads.blocks.patches import Patches
+from hwmodel.einsum.workloads.blocks.positions import Positions
+from hwmodel.einsum.workloads.blocks.projection import Projection
+from hwmodel.einsum.workloads.decoder import Norms
+from hwmodel.einsum.workloads.encoder import Encoder
+from hwmodel.einsum.workloads.record import Count, Flag
+
+MODEL_TYPES = ("clip_text_model", "clip_vision_model", "siglip_text_model", "siglip_vision_model")
+_NAMES = ("q_proj", "k_proj", "v_proj", "out_proj")
+_NORMS: Norms = ("layer_norm1", None, "layer_norm2", None)
+
+
+class ClipText(Encoder):
+    """A product at the end, of models that are said to have it."""
+
+    BETWEEN: ClassVar[bool] = False
+    NORMS: ClassVar[Norms] = _NORMS
+    LAYER: ClassVar[str] = "encoder.layers.{layer}"
+    EMBEDDING: ClassVar[str] = "embeddings.token_embedding"
+    FINAL: ClassVar[str] = "final_layer_norm"
+
+    vocab_size: Count = 49408
+    hidden_act: str = "quick_gelu"
+    max_position_embeddings: Any = 77
+    projection_dim: Count = 512
+    architectures: tuple[str, ...] | None = None
+
+    def embedded(self) -> tuple[Block, ...]:
+        """Tokens and positions."""
+        rows, path = self.max_position_embeddings, "embeddings.position_embedding"
+        return (*super().embedded(), Positions(rows, self.hidden_size, path))
+
+    def attention(self, window: int | None) -> Block:
+        """Attention by other names."""
+        return self.heads(window, names=_NAMES)
+
+    def ended(self) -> tuple[Block, ...]:
+        """The last norm, and the product."""
+        named = any("WithProjection" in name for name in self.architectures or ())
+        sizes = (self.hidden_size, self.projection_dim)
+        end = Projection("text projection", *sizes, "text_projection", last=True, part="head")
+        return (*super().ended(), *((end,) if named else ()))
+
+
+class SiglipText(ClipText):
+    """Every token sees every other; a product with a bias at the end."""
+
+    BETWEEN: ClassVar[bool] = True
+
+    vocab_size: Count = 32000
+    hidden_act: str = "gelu_pytorch_tanh"
+    max_position_embeddings: Any = 64
+    projection_size: Count | None = None
+
+    def ended(self) -> tuple[Block, ...]:
+        """The last norm, and the product."""
+        sizes = (self.hidden_size, self.projection_size or self.hidden_size)
+        end = Projection("text projection", *sizes, "head", last=True, part="head", bias=True)
+        return (*Encoder.ended(self), end)
+
+
+class ClipVision(Vit):
+    """A norm before the layers."""
+
+    NORMS: ClassVar[Norms] = _NORMS
+    LAYER: ClassVar[str] = "encoder.layers.{layer}"
+    FINAL: ClassVar[str] = "post_layernorm"
+    POOLED: ClassVar[bool] = False
+
+    hidden_act: str = "quick_gelu"
+    patch_size: Count = 32
+    projection_dim: Count = 512
+
+    def embedded(self) -> tuple[Block, ...]:
+        """Patches without a bias, and their norm."""
+        inputs, rows = self.num_channels * self.patch_size**2, self.patches + 1
+        table = Patches(inputs, self.hidden_size, rows, bias=False)
+        return (table, *self.norm("embedding norm", "pre_layrnorm"))
+
+    def attention(self, window: int | None) -> Block:
+        """Attention by other names."""
+        return self.heads(window, names=_NAMES)
+
+
+class SiglipVision(ClipVision):
+    """No token of no patch; the end by key."""
+
+    hidden_act: str = "gelu_pytorch_tanh"
+    patch_size: Count = 16
+    vision_use_head: Flag = False
+
+    def embedded(self) -> tuple[Block, ...]:
+        """Patches."""
+        inputs = self.num_channels * self.patch_size**2
+        return (Patches(inputs, self.hidden_size, self.patches, extra=0),)
+
+
+RECORDS = {
+    **{"clip_text_model": ClipText, "clip_vision_model": ClipVision},
+    **{"siglip_text_model": SiglipText, "siglip_vision_model": SiglipVision},
+}

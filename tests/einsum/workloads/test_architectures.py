@@ -10,6 +10,7 @@ import pytest
 
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.einsum.workloads.blocks.network import Network
+from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.einsum.workloads.registry import known
 from hwmodel.quantity.errors import HwmodelError, InputError
@@ -17,7 +18,7 @@ from hwmodel.quantity.errors import HwmodelError, InputError
 COUNTED = Path(__file__).resolve().parents[3] / "validation/data/transformers/counts.jsonl"
 CONFIGS = Path(__file__).resolve().parents[4] / "shared/data/configs"
 NEEDS_CONFIGS = pytest.mark.skipif(not CONFIGS.is_dir(), reason="needs ../shared/data/configs")
-READ = 154
+READ = 177
 """Configs of `CONFIGS` that are read: a number that may only grow."""
 
 
@@ -56,6 +57,12 @@ def _is_product(cascade: Any) -> bool:
     return any(t.role == "weight" and len(t.ranks) > 1 for t in tensors) and len(tensors) > 2
 
 
+def _multiplies(weight: Weight) -> bool:
+    """Whether hidden states, or the patches of an image, are multiplied by it as a matrix."""
+    patches = weight.role == "conv" and weight.part == "embedding"
+    return patches or weight.role in ("linear", "router", "head")
+
+
 def matrices(network: Network) -> int:
     """Elements of the matrices that one token is multiplied by; a tied head's counted."""
     used = sum(
@@ -63,7 +70,7 @@ def matrices(network: Network) -> int:
         for block, layers in network.placed
         # A layer that has the weights of another is multiplied by them too.
         for weight in getattr(block, "block", block).weights()
-        if weight.role in ("linear", "router", "head", "conv") and len(weight.shape) > 1
+        if len(weight.shape) > 1 and _multiplies(weight)
     )
     tables = [w for w, _ in network.weights if w.role == "table" and "vocab_size" in str(w.split)]
     heads = any(weight.role == "head" for weight, _ in network.weights)

@@ -41,9 +41,9 @@ class Card:
 
     @property
     def formats(self) -> str:
-        """Of weights, and of the cache where that is not the activations'."""
-        alike = self.activation_dtype == self.kv_dtype
-        return self.weight_dtype if alike else f"{self.weight_dtype}, KV {self.kv_dtype}"
+        """Of weights, and of the cache where that is not the activations', without scales."""
+        weight, kv = (name.partition("@")[0] for name in (self.weight_dtype, self.kv_dtype))
+        return weight if self.activation_dtype == self.kv_dtype else f"{weight}, KV {kv}"
 
     def __str__(self) -> str:
         """A short sheet."""

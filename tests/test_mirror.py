@@ -47,6 +47,7 @@ ELSEWHERE = {
         "every architecture, by configs",
     ),
     "einsum/workloads/blocks/*.py": ("einsum/workloads/blocks/test_network.py", "whole layers"),
+    "einsum/workloads/encoder.py": ("einsum/workloads/test_architectures.py", "every encoder"),
     "einsum/workloads/record.py": ("einsum/workloads/test_config.py", "what configs are read into"),
     "einsum/workloads/formats.py": (
         "einsum/workloads/quantisation/test_quantisation.py",

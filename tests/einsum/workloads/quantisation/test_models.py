@@ -82,6 +82,16 @@ def test_qwen_3_6_mixes_three_formats_module_by_module() -> None:
     assert found.weight_bytes == fp8 + nvfp4 // 2 + nvfp4 // 16 + 2 * wide == 20_824_909_056
 
 
+def test_kimi_k2_7_has_routed_experts_alone_in_nvfp4_and_an_fp8_cache() -> None:
+    experts = 60 * 384 * 3 * 2048 * 7168
+    attention = 61 * (1536 * 7168 + 12288 * 1536 + 576 * 7168 + 16384 * 512 + 7168 * 8192)
+    dense, shared = 3 * 18432 * 7168, 60 * (3 * 2048 * 7168 + 384 * 7168)
+    wide = attention + dense + shared + 2 * 163840 * 7168 + 61 * (2 * 7168 + 1536 + 512) + 7168
+    found = published("nvidia--Kimi-K2.7-Code-NVFP4")
+    assert found.weight_bytes == experts // 2 + experts // 16 + 2 * wide
+    assert found.kv_bytes_per_token == 61 * (512 + 64)
+
+
 def test_minimax_m2_has_experts_alone_in_nvfp4() -> None:
     # 62 layers of 256 experts; 48 heads of 128, 8 for keys; norms of all heads together
     experts = 62 * 256 * 3 * 1536 * 3072

@@ -228,7 +228,9 @@ def _on_topology(
     asked = [range(count)] if groups is None else groups
     placed, per_box = boxed(topology, asked)
     library, interval, warnings = _library(topology, hardware, placed)
-    if op == "all_to_all" and per_box < count:
+    kinds = routes(topology).kinds.items()
+    held = any(message_s for kind, (message_s, _) in kinds if kind.startswith("nic"))
+    if op == "all_to_all" and per_box < count and not held:
         interval = interval[0], interval[1] ** WIDER
         warnings = (*warnings, UNCOUNTED_SENDS)
     grouped = op in nccl.GROUPED
@@ -268,6 +270,8 @@ def _candidates(op: str, topology: Topology, count: int, per_box: int) -> list[s
     flat = nccl.ON_ONE_SWITCH.get(op)
     names = [name for name in ALGORITHMS[op] if name != "hierarchical"] if flat is None else [flat]
     trees = ["tree"] if op in nccl.TREES else []
+    if not any(node.kind == "switch" for node in topology.nodes) and "direct" in ALGORITHMS[op]:
+        trees.append("direct")  # links of their own to every peer: rings in all directions at once
     boxes = ["hierarchical"] if 1 < per_box < count and "hierarchical" in ALGORITHMS[op] else []
     return [*names, *trees, *boxes, *_adding(op, topology, count, per_box)]
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.network.routes import Routes, routes
+from hwmodel.network.routes import Routes, collisions, routes
 from hwmodel.network.schedules import Round
 from hwmodel.network.topology import Topology
 from hwmodel.quantity.units import Amount
@@ -115,9 +115,24 @@ def _loaded(
     messages: dict[str, tuple[Amount, Amount]] = {}
     for kind, links in known.links_of.items():
         if (share := float(shares[links].max())) > 0:
-            messages[protocol.link(kind)] = (float(counts[links].max()), share * size)
+            fuller = _fuller(part, known, links) if known.hashed else 1.0
+            count = fuller * float(counts[links].max())
+            messages[protocol.link(kind)] = (count, fuller * share * size)
     travel_s = protocol.latency * float(wait_s.max())
     kinds = [kind for kind in known.kinds if protocol.link(kind) in messages]
     slow = max(kinds, key=lambda kind: (kind.startswith("nic"), kind), default="link")
     leaf = Work(messages=messages, slots={f"{TRAVEL}:{slow}": travel_s} if travel_s else {})
     return (leaf if each.times == 1 else Repeat(each.times, leaf)), frozenset(messages)
+
+
+def _fuller(part: Any, known: Routes, links: NDArray[np.intp]) -> float:
+    """How many times fuller than on average the fullest link is, where a hash chooses paths.
+
+    Messages that may take one of k links of this kind have a share of 1/k on each.
+    """
+    rows = part.tocsr()[links]
+    if not rows.nnz or rows.data.max() >= 1:
+        return 1.0
+    paths = round(1 / float(rows.data.mean()))
+    flows = round(float(rows.sum(axis=1).max()) * paths)
+    return collisions(flows, paths)

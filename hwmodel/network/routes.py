@@ -11,6 +11,7 @@ the pattern is regular. R is sparse and made once; after that a matrix costs one
 a batch of matrices one more: this is what placement of experts calls.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,6 +50,7 @@ class Routes:
     kinds: Mapping[str, tuple[float, float]]
     links_of: Mapping[str, NDArray[np.intp]]
     sums: Mapping[str, float]
+    hashed: bool = False
 
 
 @lru_cache(maxsize=8)
@@ -101,6 +103,7 @@ def routes(topology: Topology) -> Routes:
         latency_s=latency_s[np.ix_(devices, devices)],
         byte_s=np.broadcast_to(byte_s, count * count).reshape(count, count),
         **_kinds(topology, used),
+        hashed=topology.paths == "hashed",
     )
 
 
@@ -166,6 +169,37 @@ def busiest(matrix: Any, network: Topology | Routes) -> tuple[str, float]:
     known = network if isinstance(network, Routes) else routes(network)
     seconds = load_bytes(matrix, known) / known.bandwidth_bytes_per_s
     return known.links[int(np.argmax(seconds))], float(np.max(seconds))
+
+
+COUNTED = 256
+"""Flows of which collisions are counted exactly."""
+
+
+@lru_cache(maxsize=1024)
+def collisions(flows: int, paths: int) -> float:
+    """How many times the mean load the fullest of equal paths carries, flows chosen by a hash.
+
+    The expectation of the largest of `paths` numbers of flows, each flow on a path at random,
+    exactly: the chance that no path has more than m is flows! [x^flows] (sum of x^i / i! up to m)
+    to the power `paths`, over paths^flows.
+
+    >>> collisions(2, 2)
+    1.5
+    """
+    if paths <= 1 or flows <= 0:
+        return 1.0
+    if flows > COUNTED:  # what is above the mean falls with the root of the number of flows
+        return 1 + (collisions(COUNTED, paths) - 1) * math.sqrt(COUNTED / flows)
+    powers = np.arange(flows + 1)
+    each = (math.lgamma(flows + 1) - flows * math.log(paths)) / flows
+    terms = np.exp(powers * each - np.array([math.lgamma(i + 1) for i in powers]))
+    mean = 0.0
+    for most in range(flows):
+        product = np.ones(1)
+        for _ in range(paths):
+            product = np.convolve(product, terms[: most + 1])[: flows + 1]
+        mean += 1.0 - (float(product[flows]) if len(product) > flows else 0.0)
+    return mean * paths / flows
 
 
 def _together_s(flat: Array, known: Routes, share: float) -> Array:

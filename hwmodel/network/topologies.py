@@ -4,6 +4,7 @@
     pcie_tree   devices below PCIe switches below one root
     cluster     nodes of devices on a switch, a network card a device, leaves and spines above
     fat_tree    k-ary, k pods, k^3 / 4 devices, full bisection (Al-Fares et al., SIGCOMM 2008)
+    mesh        devices each linked to every other one (XGMI between eight Instinct)
     torus       devices in a grid that wraps around, each linked to its neighbours
     dragonfly   groups of fully joined routers, one link between any two groups (Kim et al., 2008)
 
@@ -20,7 +21,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -136,6 +137,14 @@ def fat_tree(k: int, link: Port) -> Topology:
     return _built(f"{k}-ary fat tree", nodes, links)
 
 
+def mesh(devices: int, link: Port, *, name: str = "mesh") -> Topology:
+    """Devices of one box, each linked to every other one by a `link` of its own."""
+    named = [Node(name=f"gpu{i}", group=name) for i in range(_count(devices, "devices"))]
+    _room("links", devices, devices, most=LINKS)
+    pairs_of = itertools.combinations((each.name for each in named), 2)
+    return _built(name, named, [_edge(*pair, link) for pair in pairs_of])
+
+
 def torus(shape: Sequence[int], link: Port) -> Topology:
     """Devices in a grid of any number of dimensions that wraps around; each passes messages on."""
     sides = [_count(side, "shape") for side in shape]
@@ -181,6 +190,7 @@ GENERATORS: dict[str, Callable[..., Topology]] = {
     "pcie_tree": pcie_tree,
     "cluster": cluster,
     "fat_tree": fat_tree,
+    "mesh": mesh,
     "torus": torus,
     "dragonfly": dragonfly,
 }
@@ -197,6 +207,7 @@ class _Recipe(Value):
     generate: str
     arguments: dict[str, Any] = Field(alias="with")
     title: str = ""
+    paths: Literal["even", "hashed"] = "even"
     library: Library | None = None
     sources: dict[str, str] = Field(default={})
 
@@ -275,7 +286,8 @@ def _generated(recipe: _Recipe, where: str, changes: Mapping[str, Any]) -> Topol
     except (InputError, TypeError) as error:
         raise InputError(f"{where}: with: {error}") from None
     words = (recipe.title or recipe.name, *(f"{n} {v}" for n, v in changes.items()))
-    told = {"title": ", ".join(words), "library": recipe.library, "sources": recipe.sources}
+    told: dict[str, Any] = {"title": ", ".join(words), "paths": recipe.paths}
+    told |= {"library": recipe.library, "sources": recipe.sources}
     return topology.model_copy(update={"name": recipe.name, **told})
 
 

@@ -97,6 +97,9 @@ class Topology(Value):
     title: str = ""
     nodes: tuple[Node, ...] = Field(min_length=1)
     links: tuple[Edge, ...] = ()
+    paths: Literal["even", "hashed"] = "even"
+    """How messages spread over equal paths: evenly, as planned or sprayed, or each by a hash of its
+    own (ECMP), so that some meet on one link while others idle."""
     library: Library | None = None
     sources: dict[str, str] = Field(default={})
 

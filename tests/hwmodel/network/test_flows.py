@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from hwmodel.einsum.workloads.collective import collective
+from hwmodel.machines.driver import predict
 from hwmodel.network.algorithms import schedule
 from hwmodel.network.flows import Protocol, carried
 from hwmodel.network.routes import routes
-from hwmodel.network.topologies import cluster, node
+from hwmodel.network.topologies import cluster, mesh, node
 from hwmodel.network.topology import Edge, Node, Port, Topology
 from hwmodel.spine.activity import fold, totals
 
@@ -98,3 +100,25 @@ def test_a_box_alone_needs_nothing_between() -> None:
     (only,) = schedule("all_reduce", "in-switch", 4, 4)
     assert only.adds == "link"
     assert only.share.tolist() == [1.25] * 4
+
+
+@pytest.mark.parametrize(("paths", "seconds"), [("even", 10.0), ("hashed", 20.0)])
+def test_hashed_paths_collide_where_planned_ones_share(paths: str, seconds: float) -> None:
+    """A leaf a node, two spines at 5 B/s each: 100 bytes take one of them, or half of both."""
+    leaves = cluster(2, 1, FAST, Port(bandwidth_bytes_per_s=10.0), nodes_per_leaf=1, spines=2)
+    tree, rates = carried(schedule("p2p", "direct", 2), 100.0, leaves.but(paths=paths))
+    assert_allclose(fold(tree, rates).time_s, seconds)
+
+
+def test_a_mesh_sends_over_all_of_its_links_at_once() -> None:
+    """Eight Instinct at 64 GB/s a link: a part of 1/8 over each of seven, there and back."""
+    xgmi = mesh(8, Port(bandwidth_bytes_per_s=64e9))
+    assert len(xgmi.links) == 28
+    direct, ring = (
+        float(fold(*carried(schedule("all_reduce", name, 8), 2.0**30, xgmi)).time_s)
+        for name in ("direct", "ring")
+    )
+    assert_allclose(direct, 2 * 2**30 / 8 / 64e9)
+    assert_allclose(ring, 7 * direct)
+    found = predict(collective("all_reduce", 2**30, 8), "mi300x", topology=xgmi)
+    assert found.parts[0].name == "all_reduce, direct"

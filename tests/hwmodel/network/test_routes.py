@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hwmodel.network.routes import all_to_all_s, busiest, flows_s, load_bytes, routes
+from hwmodel.network.routes import all_to_all_s, busiest, collisions, flows_s, load_bytes, routes
 from hwmodel.network.topologies import cluster, dragonfly, fat_tree, node, pcie_tree, torus
 from hwmodel.network.topology import Port, Topology
 from hwmodel.quantity.errors import InputError
@@ -163,3 +163,19 @@ def test_only_links_that_say_so_take_time_for_a_message() -> None:
     matrix = np.zeros((3, 3))
     matrix[0, 2] = matrix[1, 2] = 1.0
     assert all_to_all_s(matrix, topology) == pytest.approx(2 * 0.5 + 2 / 100)
+
+
+@pytest.mark.parametrize(("flows", "paths"), [(2, 2), (3, 2), (5, 3), (4, 4), (7, 2), (1, 3)])
+def test_collisions_are_those_of_all_choices_counted_one_by_one(flows: int, paths: int) -> None:
+    every = itertools.product(range(paths), repeat=flows)
+    fullest = [max(choice.count(path) for path in range(paths)) for choice in every]
+    expected = sum(fullest) / len(fullest) * paths / flows
+    assert collisions(flows, paths) == pytest.approx(expected, rel=1e-12)
+
+
+def test_many_flows_collide_less_and_evenly_spread_ones_never() -> None:
+    found = [collisions(flows, 8) for flows in (8, 64, 256, 300, 4096)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] == pytest.approx(2.5972, abs=1e-4)
+    assert found[2] - 1 == pytest.approx((found[4] - 1) * 4, rel=1e-9)
+    assert collisions(100, 1) == 1.0

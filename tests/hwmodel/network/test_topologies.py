@@ -172,3 +172,13 @@ def test_odd_fat_trees_are_refused() -> None:
         fat_tree(5, PORT)
     with pytest.raises(InputError, match="shape: expected a number above 0"):
         torus([4, 0], PORT)
+
+
+def test_a_recipe_says_how_paths_are_chosen() -> None:
+    ports = {name: {"bandwidth": "50 GB/s"} for name in ("link", "nic")}
+    table = {"name": "pods", "generate": "cluster", "paths": "hashed"}
+    made = topology({**table, "with": {"nodes": 2, "devices_per_node": 2, **ports}})
+    assert made.paths == "hashed"
+    assert topology("dgx-h100").paths == "even"
+    with pytest.raises(InputError, match="paths"):
+        topology({**table, "paths": "odd", "with": {"nodes": 2, "devices_per_node": 2, **ports}})

@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Iterable, Set
-from typing import NoReturn, TypeAlias, cast
+from typing import NoReturn, cast
 
 import numpy as np
 from lark import Token, Tree
@@ -32,17 +32,24 @@ from hwmodel.einsum.template import (
     Size,
     Symbol,
     Template,
-    calculate,
+)
+from hwmodel.einsum.tree import (
+    Branch,
+    Node,
+    Terms,
+    axis_of,
+    complement,
+    folded,
+    token_of,
+    tokens_of,
+    trees_of,
+    weight_of,
 )
 from hwmodel.quantity.dtypes import ALIASES, DTYPES, dtype
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import printable
 from hwmodel.quantity.reading import DIGITS, EINSUMS, EXPRESSION_DEPTH
 from hwmodel.quantity.units import LARGEST_BITS
-
-Node: TypeAlias = Tree[Token]
-Branch: TypeAlias = Tree[Token] | Token
-Terms: TypeAlias = tuple[tuple[str, int], ...]
 
 LONGEST_SHOWN = 500
 """Characters of a line that an error shows beside its place."""
@@ -82,28 +89,28 @@ class _Reader:
         self.parameters: dict[str, None] = {}
 
     def read(self, tree: Node) -> Template:
-        lines = _trees(tree)
+        lines = trees_of(tree)
         for line in lines:
             self._check_depth(line)
         made = [line for line in lines if line.data == "einsum"]
         for node in tree.find_data("access"):
-            self.ranks |= {str(_token(n)) for n in node.find_data("name")}
+            self.ranks |= {str(token_of(n)) for n in node.find_data("name")}
         if not made:
             raise InputError(f"cascade {self.name!r}: expected at least one Einsum, found none")
         if len(made) > EINSUMS:
             raise InputError(
                 f"cascade {self.name!r}: expected at most {EINSUMS:,} Einsums, found {len(made):,}"
             )
-        self.made = {str(_token(_trees(line)[0])) for line in made}
+        self.made = {str(token_of(trees_of(line)[0])) for line in made}
         outputs: list[str] = []
         for line in lines:
             if line.data == "rank_line":
-                for item in _trees(line):
+                for item in trees_of(line):
                     self._rank(item)
             elif line.data == "tensor_line":
                 self._tensor(line)
             elif line.data == "output_line":
-                outputs += [self._output(token) for token in _tokens(line)]
+                outputs += [self._output(token) for token in tokens_of(line)]
         einsums = [form for line in made for form in self._einsum(line)]
         self._check_inferred_axes()
         read = {access.tensor for form in einsums for access in form.einsum.reads}
@@ -126,7 +133,7 @@ class _Reader:
         """Refuse what is nested deeper than all that walks over it could go; sums nest too."""
         level: list[Node] = [line]
         for _ in range(EXPRESSION_DEPTH):
-            level = [child for node in level for child in _trees(node)]
+            level = [child for node in level for child in trees_of(node)]
             if not level:
                 return
         self._fail(
@@ -136,7 +143,7 @@ class _Reader:
         )
 
     def _rank(self, item: Node) -> None:
-        names = _tokens(item)
+        names = tokens_of(item)
         rank = str(names[0])
         if item.data == "sized":
             self._form(rank, size=self._size(item.children[1]))
@@ -168,13 +175,13 @@ class _Reader:
         self.forms[rank] = RankForm(**{**vars(known), **fields})  # pyright: ignore[reportArgumentType]
 
     def _tensor(self, line: Node) -> None:
-        token = _tokens(line)[0]
-        axes, fields = _trees(line)
+        token = tokens_of(line)[0]
+        axes, fields = trees_of(line)
         if token in self.tensors:
             self._fail(token, f"tensor {token} is declared twice")
-        ranks = tuple(str(rank) for rank in _tokens(axes))
+        ranks = tuple(str(rank) for rank in tokens_of(axes))
         kind, role = "bf16", "activation"
-        for word in _tokens(fields):
+        for word in tokens_of(fields):
             if word in ROLES:
                 role = str(word)
             elif word in DTYPES or word in ALIASES:
@@ -202,7 +209,7 @@ class _Reader:
             reductions += [(str(rank), self._reducer(symbol), rank) for rank in ranks]
             value = cast(Node, value.children[-1])
         expression = self._expression(value)
-        for initial in _trees(initials):
+        for initial in trees_of(initials):
             access, number = cast(list[Node], initial.children)
             constant = self._expression(number)
             if not isinstance(constant, Constant):
@@ -243,17 +250,17 @@ class _Reader:
 
     def _expression(self, node: Node) -> Expression:
         if node.data == "number":
-            return Constant(float(self._number(_token(node))))
+            return Constant(float(self._number(token_of(node))))
         if node.data == "infinity":
             return Constant(float("inf"))
         if node.data == "access":
-            token = _token(node)
+            token = token_of(node)
             if len(node.children) == 1 and self._is_extent(str(token)):
                 self._form(token.lower())
                 return Extent(token.lower())
             return self._access(node)
         if node.data == "minus":
-            (argument,) = (self._expression(child) for child in _trees(node))
+            (argument,) = (self._expression(child) for child in trees_of(node))
             if isinstance(argument, Constant):
                 return Constant(-argument.value)
             return Apply("negate", (argument,))
@@ -261,13 +268,13 @@ class _Reader:
             left, sign, right = cast(tuple[Node, Token, Node], tuple(node.children))
             name = SYMBOLS[str(sign)].name
             return Apply(name, (self._expression(left), self._expression(right)))
-        name = self._operator(_token(node))
-        arguments = tuple(self._expression(child) for child in _trees(node))
+        name = self._operator(token_of(node))
+        arguments = tuple(self._expression(child) for child in trees_of(node))
         row = OPERATORS[name]
         if not row.map or len(arguments) != row.arity:
             wanted = f"{row.arity} argument{'s' * (row.arity != 1)}"
             use = f"takes {wanted}, found {len(arguments)}" if row.map else "only reduces"
-            self._fail(_token(node), f"{name} {use}")
+            self._fail(token_of(node), f"{name} {use}")
         return Apply(name, arguments)
 
     def _is_extent(self, name: str) -> bool:
@@ -275,15 +282,17 @@ class _Reader:
         return not known and name.lower() in self.ranks
 
     def _access(self, node: Node) -> Access:
-        tensor = str(_token(node))
+        tensor = str(token_of(node))
         indices = tuple(self._index(cast(Node, child)) for child in node.children[1:])
-        axes = [_axis(index) for index in indices]
+        axes = [axis_of(index) for index in indices]
         declared = self.tensors.get(tensor)
         if declared is None:
             self.where[tensor] = node
             known = self.axes.setdefault(tensor, axes)
             count = len(known)
-            self.axes[tensor] = [min(a, b, key=_weight) for a, b in zip(known, axes, strict=False)]
+            self.axes[tensor] = [
+                min(a, b, key=weight_of) for a, b in zip(known, axes, strict=False)
+            ]
         else:
             count = len(declared.ranks)
         if count != len(axes):
@@ -312,11 +321,11 @@ class _Reader:
         self, node: Node
     ) -> tuple[tuple[Band, ...], tuple[tuple[Size | None, Size | None], ...]]:
         found: list[tuple[Terms, Size | None, Size | None]] = []
-        for chain in _trees(node):
+        for chain in trees_of(node):
             parts = chain.children
             for left, sign, right in zip(parts[::2], parts[1::2], parts[2::2], strict=False):
                 new = self._relation(left, str(sign), right, chain)
-                place = next((i for i, old in enumerate(found) if _complement(old, new)), None)
+                place = next((i for i, old in enumerate(found) if complement(old, new)), None)
                 if place is None:
                     found.append(new)
                 else:
@@ -338,15 +347,15 @@ class _Reader:
         terms = {rank: factor for rank, factor in terms.items() if factor}
         if not terms:
             self._fail(chain, "expected a rank in the band, found none")
-        limit = _fold("-", other, rest)  # terms sign limit
+        limit = folded("-", other, rest)  # terms sign limit
         if next(iter(terms.values())) < 0:
             terms = {rank: -factor for rank, factor in terms.items()}
-            limit = _fold("-", 0, limit)
+            limit = folded("-", 0, limit)
             sign = sign.translate(str.maketrans("<>", "><"))
         for rank in terms:
             self._form(rank)
-        low = limit if sign in (">=", "==") else _fold("+", limit, 1) if sign == ">" else None
-        high = limit if sign in ("<=", "==") else _fold("-", limit, 1) if sign == "<" else None
+        low = limit if sign in (">=", "==") else folded("+", limit, 1) if sign == ">" else None
+        high = limit if sign in ("<=", "==") else folded("-", limit, 1) if sign == "<" else None
         return tuple(terms.items()), low, high
 
     # Sizes
@@ -360,32 +369,32 @@ class _Reader:
         """Integer multiples of ranks (default: any rank), and the rest as a size."""
         assert isinstance(node, Tree)
         if node.data == "array":
-            entries = [self._size(child) for child in _trees(node)]
+            entries = [self._size(child) for child in trees_of(node)]
             if any(isinstance(entry, (Symbol, Arithmetic)) for entry in entries):
                 self._fail(node, "expected numbers in an array")
             return {}, np.array(entries, dtype=np.float64)
         if node.data == "number":
-            return {}, self._number(_token(node))
+            return {}, self._number(token_of(node))
         if node.data in ("extent", "name"):
-            name = _token(node).lower()
+            name = token_of(node).lower()
             if node.data == "name" and name in (self.ranks if ranks is None else ranks):
                 return {name: 1}, 0
             self._symbol(name)
             return {}, Symbol(name)
-        sign = "-" if node.data == "minus" else str(_token(node))
-        sides = [self._linear(side, ranks=ranks) for side in _trees(node)]
+        sign = "-" if node.data == "minus" else str(token_of(node))
+        sides = [self._linear(side, ranks=ranks) for side in trees_of(node)]
         (ours, rest), (theirs, other) = sides if len(sides) == 2 else [({}, 0), *sides]
         if sign in "+-":
             factor = 1 if sign == "+" else -1
             merged = {r: ours.get(r, 0) + factor * theirs.get(r, 0) for r in {**ours, **theirs}}
-            return merged, _fold(sign, rest, other)
+            return merged, folded(sign, rest, other)
         if sign == "*" and theirs and not ours:
             ours, rest, theirs, other = theirs, other, ours, rest
         if not ours and not theirs:
-            return {}, _fold(sign, rest, other)
+            return {}, folded(sign, rest, other)
         if theirs or sign == "/" or not isinstance(other, int):
             self._fail(node, "expected whole multiples of ranks, such as 2*y")
-        return {r: f * other for r, f in ours.items()}, _fold("*", rest, other)
+        return {r: f * other for r, f in ours.items()}, folded("*", rest, other)
 
     def _number(self, token: Token) -> int | float:
         text = token.replace("_", "")
@@ -426,47 +435,3 @@ class _Reader:
         else:
             line, column = node.meta.line, node.meta.column
         raise error_at(self.text, self.name, line, column, message)
-
-
-def _complement(
-    one: tuple[Terms, Size | None, Size | None], other: tuple[Terms, Size | None, Size | None]
-) -> bool:
-    """Whether two relations are over the same terms and no side is limited by both."""
-    sides = zip(one[1:], other[1:], strict=True)
-    return one[0] == other[0] and all(a is None or b is None for a, b in sides)
-
-
-def _axis(index: Index) -> tuple[int, str | None]:
-    """How well an index names the rank of its axis (0 best), and that rank."""
-    if index.rank is not None:
-        return 0, index.rank
-    if len(index.terms) == 1 and index.terms[0][1] == 1:
-        return 1, index.terms[0][0]
-    return (2, index.at) if index.at is not None and not index.terms else (3, None)
-
-
-def _weight(axis: tuple[int, str | None]) -> int:
-    return axis[0]
-
-
-def _fold(operator: str, left: Size, right: Size) -> Size:
-    """Arithmetic, worked out where both sides are numbers and dropped where one is neutral."""
-    if isinstance(left, (int, float)) and isinstance(right, (int, float)):
-        return calculate(operator, left, right)
-    if isinstance(right, int) and right == 0 and operator in "+-":
-        return left
-    if isinstance(left, int) and left == 0 and operator == "+":
-        return right
-    return Arithmetic(operator, left, right)
-
-
-def _trees(node: Node) -> list[Node]:
-    return [child for child in node.children if isinstance(child, Tree)]
-
-
-def _tokens(node: Node) -> list[Token]:
-    return [child for child in node.children if isinstance(child, Token)]
-
-
-def _token(node: Node) -> Token:
-    return _tokens(node)[0]

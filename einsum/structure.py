@@ -4,17 +4,13 @@ A *contraction* is a product of two tensors summed over ranks that both have: ba
 both and in the output, m ranks in the first and the output, n ranks in the second and the output,
 k ranks in both alone (the tensor-contraction view of GEMM: Springer and Bientinesi, arXiv
 1607.00145). A *row operation* maps rows and reduces columns only (softmax, norms, elementwise).
-*Attention* is two contractions with an exponential between them over the keys. Factors without a
-tensor in them (`/ sqrt(E)`) do not change a structure.
+Factors without a tensor in them (`/ sqrt(E)`) do not change a structure.
 
 Recognition reads the form alone and is remembered; sizes, ints or arrays, come last.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-
-import numpy as np
 
 from hwmodel.einsum.cascade import (
     Access,
@@ -79,45 +75,8 @@ class RowOperation:
     operations: dict[tuple[str, str], Amount]
 
 
-@dataclass(frozen=True, eq=False)
-class AttentionShape:
-    """`softmax(Q K^T) V`: `group` query heads share each of `kv_heads` heads, `batch` times.
-
-    `causal`: query i sees keys up to i + keys - queries; `window`: only the last so many of those.
-    """
-
-    query: str
-    key: str
-    value: str
-    output: str
-    batch: Amount
-    kv_heads: Amount
-    group: Amount
-    queries: Amount
-    keys: Amount
-    head_dim: Amount
-    value_dim: Amount
-    causal: bool
-    window: Amount | None
-    density: Amount
-    dtype: str
-    kv_dtype: str
-    dtype_out: str
-    passes: int
-
-    @property
-    def heads(self) -> Amount:
-        """Query heads."""
-        return self.kv_heads * self.group
-
-    @property
-    def batch_heads(self) -> Amount:
-        """Query heads of the whole batch."""
-        return self.batch * self.heads
-
-
 @dataclass(frozen=True)
-class _Product:
+class Product:
     """The form of a contraction: accesses and the ranks in each class."""
 
     a: Access
@@ -129,7 +88,8 @@ class _Product:
 
 
 @lru_cache(maxsize=8192)
-def _product(output: Access, expression: Expression, reductions: Reductions) -> _Product | None:
+def as_product(output: Access, expression: Expression, reductions: Reductions) -> Product | None:
+    """The Einsum as a product of two tensors, its ranks by what they do; None for another."""
     operands = factors(expression)
     if operands is None or len(operands) != 2 or not reductions:
         return None
@@ -138,7 +98,7 @@ def _product(output: Access, expression: Expression, reductions: Reductions) -> 
     if not simple or any(operator != "add" for _, operator in reductions):
         return None
     out, left, right = set(output.ranks), set(a.ranks), set(b.ranks)
-    product = _Product(
+    product = Product(
         a,
         b,
         batch=tuple(r for r in output.ranks if r in left and r in right),
@@ -174,14 +134,14 @@ def plain(access: Access) -> bool:
 
 def contraction(einsum: Einsum, cascade: Cascade) -> Contraction | None:
     """The Einsum as a matrix product (GEMV and batches included), or None."""
-    form = _product(einsum.output, einsum.expression, einsum.reductions)
+    form = as_product(einsum.output, einsum.expression, einsum.reductions)
     if form is None:
         return None
     routing, over = _routing(form.m, form.batch, cascade), ""
     if routing is None:
         routing = _routing(form.n, form.batch, cascade)
         if routing is not None:  # the data-dependent rows belong to a
-            form = _Product(form.b, form.a, form.batch, form.n, form.m, form.k)
+            form = Product(form.b, form.a, form.batch, form.n, form.m, form.k)
     if routing is not None:
         over = routing.over
     tensors = cascade.tensors
@@ -267,7 +227,7 @@ def is_row_operation(cascade: Cascade) -> bool:
 @of_form
 def _rows_and_columns(cascade: Cascade) -> tuple[tuple[str, ...], tuple[str, ...], int] | None:
     """Ranks of rows and of columns, and how often an input's row is traversed."""
-    found = _row_form(_forms(cascade), _families(cascade))
+    found = _row_form(forms_of(cascade), _families(cascade))
     if found is None:
         return None
     over = {rank for col in found[1] for rank in (col, cascade.ranks[col].parent)}
@@ -275,7 +235,8 @@ def _rows_and_columns(cascade: Cascade) -> tuple[tuple[str, ...], tuple[str, ...
     return *found, max((n for (r, t), n in every if t in inputs and r in over), default=1)
 
 
-def _forms(cascade: Cascade) -> tuple[Form, ...]:
+def forms_of(cascade: Cascade) -> tuple[Form, ...]:
+    """The Einsums without their sizes."""
     return tuple((e.output, e.expression, e.reductions) for e in cascade.einsums)
 
 
@@ -288,7 +249,7 @@ def _families(cascade: Cascade) -> tuple[tuple[str, str], ...]:
 def _row_form(
     forms: tuple[Form, ...], families: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    if any(_product(*form) is not None for form in forms):
+    if any(as_product(*form) is not None for form in forms):
         return None
     parent = dict(families)
     einsums = [Einsum(*form) for form in forms]
@@ -307,164 +268,3 @@ def _row_form(
         if reduced and not any(space <= set(access.ranks) for access in einsum.reads):
             return None
     return rows, cols
-
-
-@dataclass(frozen=True)
-class _Attention:
-    """The form of attention: positions of its two contractions, and rank classes."""
-
-    scores: int
-    query: str
-    key: str
-    value: str
-    shared: tuple[str, ...]
-    group: tuple[str, ...]
-    queries: tuple[str, ...]
-    keys: tuple[str, ...]
-    head: tuple[str, ...]
-    values: tuple[str, ...]
-
-
-def attention(cascade: Cascade) -> AttentionShape | None:
-    """The cascade as attention in any of its forms, or None.
-
-    Of the ranks that the queries alone have, the query rank is the one that a band names, else the
-    last in the scores' output; those before it are query heads in a group. Of the shared ranks the
-    last is the KV heads. Masks other than causal, with or without a window, give None.
-    """
-    form = _as_attention(cascade)
-    if form is None:
-        return None
-    einsum = cascade.einsums[form.scores]
-    queries, keys = extent(form.queries, cascade), extent(form.keys, cascade)
-    mask = _mask(einsum, form, keys, queries, cascade)
-    if mask is None:
-        return None
-    causal, window = mask
-    tensors = cascade.tensors
-    output = cascade.outputs[-1]
-    family = {cascade.ranks[rank].parent or rank for rank in form.keys}
-    found = passes(cascade)
-    return AttentionShape(
-        query=form.query,
-        key=form.key,
-        value=form.value,
-        output=output,
-        batch=extent(form.shared[:-1], cascade),
-        kv_heads=extent(form.shared[-1:], cascade),
-        group=extent(form.group, cascade),
-        queries=queries,
-        keys=keys,
-        head_dim=extent(form.head, cascade),
-        value_dim=extent(form.values, cascade),
-        causal=causal,
-        window=window,
-        density=einsum.density,
-        dtype=tensors[form.query].dtype,
-        kv_dtype=tensors[form.key].dtype,
-        dtype_out=tensors[output].dtype,
-        passes=max((n for (r, t), n in found.items() if t == form.key and r in family), default=1),
-    )
-
-
-@of_form
-def _as_attention(cascade: Cascade) -> "_Attention | None":
-    return _attention_form(_forms(cascade), _banded(cascade), cascade.outputs)
-
-
-def _banded(cascade: Cascade) -> tuple[str, ...]:
-    bands = (band for einsum in cascade.einsums for band in einsum.bands)
-    return tuple(dict.fromkeys(rank for band in bands for rank, _ in band.terms))
-
-
-@lru_cache(maxsize=2048)
-def _attention_form(
-    forms: tuple[Form, ...], banded: tuple[str, ...], outputs: tuple[str, ...]
-) -> _Attention | None:
-    products = {i: p for i, form in enumerate(forms) if (p := _product(*form)) and p.m and p.n}
-    if len(products) != 2 or len(outputs) != 1:
-        return None
-    (first, scores), (second, mixed) = products.items()
-    if not any("divide" in _operators(expression) for _, expression, _ in forms):
-        return None
-    derived = {forms[first][0].tensor}
-    weights: set[str] = set()
-    for output, expression, _ in forms[first + 1 : second]:
-        read = {access.tensor for access in accesses(expression)}
-        if read & derived:
-            derived.add(output.tensor)
-            if read & weights or "exp" in _operators(expression):
-                weights.add(output.tensor)
-    sides = [(mixed.a, mixed.b, mixed.n), (mixed.b, mixed.a, mixed.m)]
-    for weight, value, values in sides:
-        if weight.tensor in weights and value.tensor not in derived:
-            return _attention_parts(first, scores, value, values, set(mixed.k), banded)
-    return None
-
-
-def _attention_parts(
-    first: int,
-    scores: _Product,
-    value: Access,
-    values: tuple[str, ...],
-    summed: set[str],
-    banded: tuple[str, ...],
-) -> _Attention | None:
-    for query, key, mine, keys in (
-        (scores.a, scores.b, scores.m, scores.n),
-        (scores.b, scores.a, scores.n, scores.m),
-    ):
-        if set(keys) <= set(value.ranks) and summed <= set(keys):
-            marked = [rank for rank in mine if rank in banded]
-            rank = (marked or mine)[-1:]
-            return _Attention(
-                scores=first,
-                query=query.tensor,
-                key=key.tensor,
-                value=value.tensor,
-                shared=scores.batch,
-                group=tuple(r for r in mine if r not in rank),
-                queries=tuple(rank),
-                keys=keys,
-                head=scores.k,
-                values=values,
-            )
-    return None
-
-
-@lru_cache(maxsize=8192)
-def _operators(expression: Expression) -> frozenset[str]:
-    def walk(node: Expression) -> Iterator[str]:
-        if isinstance(node, Apply):
-            yield node.operator
-            for argument in node.arguments:
-                yield from walk(argument)
-
-    return frozenset(walk(expression))
-
-
-def _mask(
-    einsum: Einsum, form: _Attention, keys: Amount, queries: Amount, cascade: Cascade
-) -> tuple[bool, Amount | None] | None:
-    """(causal, window) of the scores' bands; None for any other mask."""
-    low: Amount | None = None
-    high: Amount | None = None
-    names = {*form.keys, *(cascade.ranks[rank].parent for rank in form.keys)}
-    for band in einsum.bands:
-        signs = dict(band.terms)
-        key = next((rank for rank in signs if rank in names), None)
-        query = next((rank for rank in signs if rank in form.queries), None)
-        opposite = key and query and signs[key] + signs[query] == 0 and abs(signs[key]) == 1
-        if len(signs) != 2 or not opposite or key is None:
-            return None
-        least, most = (band.low, band.high)
-        if signs[key] < 0:
-            least, most = (None if x is None else -x for x in (band.high, band.low))
-        if (least is not None and low is not None) or (most is not None and high is not None):
-            return None
-        low, high = (low if least is None else least), (high if most is None else most)
-    if high is None:
-        return (False, None) if low is None else None
-    if not np.all(np.equal(high, keys - queries)):
-        return None
-    return True, None if low is None else high - low + 1

@@ -33,8 +33,9 @@ from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import amount
 from hwmodel.show.json import full_record, plain
-from hwmodel.spine.activity import Rates, Work, energy_j, fold
+from hwmodel.spine.activity import Rates, Work, fold
 from hwmodel.spine.estimate import Estimate
+from hwmodel.spine.power import energy_j
 
 OBJECTIVES: Mapping[str, str] = {"latency": "s", "energy": "J", "traffic": "bytes", "sram": "bytes"}
 """What can be minimised, and its unit."""

@@ -14,6 +14,10 @@ FOLDERS = ("hwmodel", "einsum", "mappers", "kernels", "validation")
 
 ELSEWHERE = {
     # A part of one theorem, count or value, which is tested as a whole.
+    "einsum/attention_shape.py": ("einsum/test_structure.py", "recognised as all else is"),
+    "einsum/tree.py": ("einsum/test_notation.py", "what the reader reads"),
+    "hwmodel/spine/power.py": ("hwmodel/spine/test_activity.py", "joules and watts of its trees"),
+    "hwmodel/experts/frames.py": ("hwmodel/experts/test_traces.py", "tables of traces"),
     "einsum/origin.py": ("einsum/test_cascade.py", "workloads made again"),
     "hwmodel/hardware/described.py": ("hwmodel/hardware/test_levers.py", "names alone"),
     "hwmodel/bounds/limit.py": ("hwmodel/verbs/test_bound.py", "the answer of the verb"),

@@ -8,11 +8,12 @@ from hwmodel.bounds.compulsory import plain, stored
 from hwmodel.bounds.pairs import Pairs
 from hwmodel.bounds.segments import Operand
 from hwmodel.bounds.tiling import TileProgram, distinct, form, program
+from hwmodel.einsum.attention_shape import attention
 from hwmodel.einsum.cascade import Access, Cascade, Einsum
 from hwmodel.einsum.counts import footprint, footprint_bytes
 from hwmodel.einsum.known import of_form
 from hwmodel.einsum.space import extent, region, smaller
-from hwmodel.einsum.structure import attention, contraction
+from hwmodel.einsum.structure import contraction
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
 

@@ -25,9 +25,10 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.experts.frames import frames_of, need_column, whole_numbers
 from hwmodel.experts.statistics import Routing, Trace, from_counts, from_loads, from_traces
 from hwmodel.quantity.errors import InputError, UnknownNameError
-from hwmodel.quantity.printable import cut, shown
+from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import EXPERTS, ROUTING_ENTRIES, json_file, kind_of, name_of, why
 from hwmodel.quantity.units import counted
 
@@ -38,13 +39,6 @@ LOAD_NAMES = ("weight", "loads", "load")
 """Fields of a JSON table that hold loads, the first that is there."""
 CHUNK_ROWS = 1 << 20
 """Rows of a table, or entries of an array, that are in memory at once."""
-CSV_BLOCK_BYTES = 1 << 24
-MOST_NUMBER = 2**53
-"""Of a token, a row or a count: exact in float64."""
-_MOST = {
-    **dict.fromkeys(("layer", "layer_from", "layer_to", "rank"), 2**31),
-    **dict.fromkeys(("expert", "expert_from", "expert_to"), EXPERTS - 1),
-}
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, KeyError, SyntaxError),
     *(NotImplementedError, RuntimeError, OverflowError, struct.error, tokenize.TokenError),
@@ -91,7 +85,7 @@ def read_routing(
         raise InputError(
             f"{path}: expected a file .npz, .csv, .parquet or .json, found {path.suffix!r}"
         )
-    tables = _tables(path, chunk_rows)
+    tables = frames_of(path, chunk_rows)
     first = next(tables, None)
     if first is None:
         raise InputError(f"{path}: expected rows of data, found none")
@@ -109,7 +103,7 @@ def read_routing(
             f" {', '.join(first.columns)}"
         )
     if domains:
-        _need_column(path, first, "domain")
+        need_column(path, first, "domain")
     reader = _TraceRows(path, domains)
     return _named(path, reader.chunks(rest), kind or "top1", experts, reader)
 
@@ -156,7 +150,7 @@ def _from_load_tables(path: Path, frames: Iterator[Any], experts: int | None) ->
     found: dict[tuple[int, int], float] = {}
     rows = 0
     for frame in frames:
-        layers, numbers = (_whole(path, frame, name, rows) for name in LOAD_COLUMNS[:2])
+        layers, numbers = (whole_numbers(path, frame, name, rows) for name in LOAD_COLUMNS[:2])
         loads = frame.get_column("load").cast(polars.Float64, strict=False).to_list()
         for row, (layer, expert, load) in enumerate(zip(layers, numbers, loads, strict=True), 1):
             at = (int(layer), int(expert))
@@ -260,84 +254,6 @@ def _stream(path: Path, stream: BinaryIO, chunk_rows: int) -> Iterator[Trace]:
         yield chunk.reshape(tokens, shape[1], -1)
 
 
-def _tables(path: Path, chunk_rows: int) -> Iterator[Any]:
-    """Data frames of consecutive rows."""
-    import polars
-
-    if path.suffix == ".parquet":
-        broken = (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError)
-        try:
-            lazy = polars.scan_parquet(path)
-            rows = int(lazy.select(polars.len()).collect().item())
-            for start in range(0, rows, chunk_rows):
-                yield lazy.slice(start, chunk_rows).collect()
-        except broken as error:
-            raise InputError(f"{path}: expected a Parquet file ({_line(error)})") from None
-        return
-    with path.open("rb") as stream:
-        head = stream.readline()
-        rows, tail = 0, b""
-        while block := stream.read(CSV_BLOCK_BYTES):
-            whole, _, tail = (tail + block).rpartition(b"\n")
-            if whole:
-                frame = _parsed(path, head, whole, rows)
-                rows += frame.height
-                yield frame
-        if tail.strip():
-            yield _parsed(path, head, tail, rows)
-
-
-def _parsed(path: Path, head: bytes, block: bytes, rows: int) -> Any:
-    import polars
-
-    columns = head.count(b",")
-    for row, line in enumerate(block.splitlines(), rows + 1):
-        if line.strip() and b'"' not in line and line.count(b",") != columns:
-            raise InputError(
-                f"{path}, row {row}: expected {columns + 1} fields, found {line.count(b',') + 1}"
-            )
-    try:
-        return polars.read_csv(head + block, infer_schema_length=None)
-    except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
-        raise InputError(f"{path}: cannot read rows from {rows + 1}: {_line(error)}") from None
-
-
-def _line(error: BaseException) -> str:
-    return cut((str(error).splitlines() or [type(error).__name__])[0], 200)
-
-
-def _need_column(path: Path, frame: Any, name: str) -> None:
-    if name not in frame.columns:
-        raise InputError(
-            f"{path}: expected a column {name!r}, found {', '.join(map(str, frame.columns))}"
-        )
-
-
-def _whole(path: Path, frame: Any, name: str, start: int) -> NDArray[np.float64]:
-    """A column as whole numbers of 0 or more; the first that is none is named by its row."""
-    import polars
-
-    _need_column(path, frame, name)
-    column = frame.get_column(name)
-    if not column.dtype.is_numeric():
-        try:
-            column = column.cast(polars.Float64, strict=False)
-        except polars.exceptions.PolarsError:
-            kind = column.dtype
-            raise InputError(f"{path}, column {name}: expected numbers, found {kind}") from None
-    values: NDArray[np.float64] = column.cast(polars.Float64).to_numpy()
-    most = _MOST.get(name, MOST_NUMBER)
-    wrong = ~(np.isfinite(values) & (values >= 0) & (values == np.floor(values)))
-    wrong |= values > most
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise InputError(
-            f"{path}, row {start + row + 1}, column {name}: expected a whole number of 0 or more"
-            f" and at most {most:,}, found {shown(frame.get_column(name)[row])}"
-        )
-    return values
-
-
 def _from_count_tables(
     path: Path,
     frames: Iterator[Any],
@@ -350,7 +266,7 @@ def _from_count_tables(
     rows, highest = 0, 0
     parts: list[NDArray[np.float64]] = []
     for frame in frames:
-        kept, numbers = frame, [_whole(path, frame, name, rows) for name in COUNT_COLUMNS]
+        kept, numbers = frame, [whole_numbers(path, frame, name, rows) for name in COUNT_COLUMNS]
         for name, values in zip(COUNT_COLUMNS[2:4], numbers[2:4], strict=True):
             if experts is not None and (values >= experts).any():
                 row = int(np.argmax(values >= experts))
@@ -361,7 +277,7 @@ def _from_count_tables(
         mask = np.ones(frame.height, dtype=bool)
         for name, wanted in (("kind", (kind,) if kind else ()), ("domain", tuple(domains))):
             if wanted:
-                _need_column(path, frame, name)
+                need_column(path, frame, name)
             if name in frame.columns:
                 seen[name].update(map(str, frame.get_column(name).unique()))
                 if wanted:
@@ -428,7 +344,7 @@ class _TraceRows:
             if self.domains:
                 mask = frame.get_column("domain").is_in(list(self.domains)).to_numpy()
             names = TRACE_COLUMNS + (("rank",) if "rank" in frame.columns else ())
-            numbers = [_whole(self.path, frame, name, self.rows) for name in names]
+            numbers = [whole_numbers(self.path, frame, name, self.rows) for name in names]
             height: int = frame.height
             if len(numbers) == 3:
                 numbers.append(np.zeros(height))

@@ -12,9 +12,10 @@ from typing import Any
 from hwmodel.bounds.roofline import Floor
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Activity, Rates, fold, settled, totals
+from hwmodel.spine.activity import Activity, Rates, fold, totals
 from hwmodel.spine.estimate import Part, Store
 from hwmodel.spine.outside import Outside
+from hwmodel.spine.power import settled
 
 
 @dataclass(frozen=True, eq=False)

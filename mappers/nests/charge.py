@@ -25,7 +25,8 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import Rules
 from hwmodel.quantity.arithmetic import most
-from hwmodel.spine.activity import Rates, Work, dynamic_j, fold
+from hwmodel.spine.activity import Rates, Work, fold
+from hwmodel.spine.power import dynamic_j
 
 Numbers: TypeAlias = NDArray[np.float64]
 Value: TypeAlias = Callable[[Sequence[Numbers], Sequence[Numbers]], Numbers]

@@ -26,8 +26,9 @@ from hwmodel.machines.spatial.rules import Rules, activity
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Rates, Work, energy_j, fold, totals
+from hwmodel.spine.activity import Rates, Work, fold, totals
 from hwmodel.spine.mapping import Mapping as LoopNest
+from hwmodel.spine.power import energy_j
 
 OBJECTIVES: Mapping[str, str] = {"traffic": "bytes", "energy": "J", "latency": "s", "edp": "J s"}
 """What a mapper can minimise, and its unit."""

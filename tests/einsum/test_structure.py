@@ -6,14 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwmodel.einsum.attention_shape import attention
 from hwmodel.einsum.notation import parse
-from hwmodel.einsum.structure import (
-    attention,
-    contraction,
-    dependencies,
-    intermediates,
-    row_operation,
-)
+from hwmodel.einsum.structure import contraction, dependencies, intermediates, row_operation
 from hwmodel.einsum.workloads import attention as workload
 from hwmodel.einsum.workloads.dispatch import top_k
 from hwmodel.einsum.workloads.mlp import mlp

@@ -15,9 +15,10 @@ from hwmodel.machines.gpu.lower import Call
 from hwmodel.machines.gpu.rates import ENERGY, rates
 from hwmodel.quantity.remembered import marked, remembered, same, single
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Folded, Rates, Settled, Work, fold, settled, totals
+from hwmodel.spine.activity import Folded, Rates, Work, fold, totals
 from hwmodel.spine.estimate import Part
 from hwmodel.spine.outside import Outside, farthest, outside
+from hwmodel.spine.power import Settled, settled
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.einsum.attention_shape import attention
 from hwmodel.einsum.cascade import Cascade, Einsum, Form
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
 from hwmodel.einsum.known import known, of_form
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.space import extent
-from hwmodel.einsum.structure import attention, contraction, intermediates, row_operation
+from hwmodel.einsum.structure import contraction, intermediates, row_operation
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu import support
 from hwmodel.machines.gpu.libraries.library import FEW_QUERIES, Found, Kernel, Library

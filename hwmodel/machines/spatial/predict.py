@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from hwmodel.bounds.roofline import Floor, floor_of
+from hwmodel.einsum.attention_shape import attention
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import points
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
-from hwmodel.einsum.structure import attention
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.run import Run, timed
 from hwmodel.machines.spatial import spatten

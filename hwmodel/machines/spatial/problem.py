@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from hwmodel.einsum.attention_shape import AttentionShape
 from hwmodel.einsum.cascade import Cascade, Einsum
-from hwmodel.einsum.structure import AttentionShape
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.hardware.hardware import Limits
 from hwmodel.quantity.arithmetic import ceil_div

@@ -27,9 +27,9 @@ from typing import cast
 import numpy as np
 
 from hwmodel.bounds.roofline import Floor, roofline_s
+from hwmodel.einsum.attention_shape import attention
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.network import Workload
-from hwmodel.einsum.structure import attention
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.run import Run, timed
 from hwmodel.machines.spatial.topk import passes_cycles

@@ -21,13 +21,11 @@ from hwmodel.spine.activity import (
     Serial,
     Waves,
     Work,
-    components_j,
-    energy_j,
     fold,
     rounds,
-    sustained_s,
     totals,
 )
+from hwmodel.spine.power import components_j, energy_j, sustained_s
 
 # --- FuseMax (MICRO 2024): 256 x 256 array, 256 lanes, 940 MHz, 400 GiB/s, batch 64.
 

@@ -9,8 +9,9 @@ from hwmodel.machines.spatial.nest import evaluate
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import OVERLAP, PORTS, Rules, activity, rules_named
 from hwmodel.quantity.errors import CoverageError, UnknownNameError
-from hwmodel.spine.activity import energy_j, fold, totals
+from hwmodel.spine.activity import fold, totals
 from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Node
+from hwmodel.spine.power import energy_j
 
 PRODUCT = parse(
     "Z[m, n] = A[m, k] * B[k, n]", sizes={"m": 64, "n": 64, "k": 64}, dtypes={"*": "int8"}

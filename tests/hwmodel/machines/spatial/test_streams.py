@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import hwmodel as hw
-from hwmodel.einsum.structure import attention
+from hwmodel.einsum.attention_shape import attention
 from hwmodel.hardware.hardware import limits
 from hwmodel.machines.spatial.binding import binding
 from hwmodel.machines.spatial.problem import problem

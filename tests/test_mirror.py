@@ -18,6 +18,11 @@ ELSEWHERE = {
     "einsum/tree.py": ("einsum/test_notation.py", "what the reader reads"),
     "hwmodel/spine/power.py": ("hwmodel/spine/test_activity.py", "joules and watts of its trees"),
     "hwmodel/experts/frames.py": ("hwmodel/experts/test_traces.py", "tables of traces"),
+    "hwmodel/network/ranks.py": ("hwmodel/network/test_algorithms.py", "bytes of each link"),
+    "hwmodel/machines/gpu/recurrences.py": (
+        "hwmodel/machines/gpu/test_lower.py",
+        "kernels recognised",
+    ),
     "einsum/origin.py": ("einsum/test_cascade.py", "workloads made again"),
     "hwmodel/hardware/described.py": ("hwmodel/hardware/test_levers.py", "names alone"),
     "hwmodel/bounds/limit.py": ("hwmodel/verbs/test_bound.py", "the answer of the verb"),

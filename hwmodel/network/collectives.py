@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import cast
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from hwmodel.network import nccl, small
 from hwmodel.network.algorithms import ADDED, ALGORITHMS, check, closed_form, schedule
 from hwmodel.network.flows import Groups, Protocol, carried
 from hwmodel.network.nccl import Way, fastest, link_of
+from hwmodel.network.ranks import bus_bandwidth, one_number
 from hwmodel.network.routes import routes
 from hwmodel.network.topology import Library, Topology
 from hwmodel.quantity.arithmetic import least, most, where
@@ -436,26 +436,3 @@ def _leaving(topology: Topology, count: int) -> tuple[float, list[tuple[int, boo
         if 0 < inside < count and (name := group[names[box[0]]]):
             boxes.append((inside, 0 in box, out.get(name, 0.0)))
     return ports, boxes
-
-
-def bus_bandwidth(op: str, size_bytes: Amount, ranks: Amount, time_s: Amount) -> Amount:
-    """Bytes/s that each link carried, from a collective's size and time (nccl-tests, `busbw`).
-
-    Comparable with the link's bandwidth whatever the number of ranks.
-    """
-    check(op)
-    share = {"all_reduce": 2 * (ranks - 1) / ranks, "p2p": 1.0}.get(op, (ranks - 1) / ranks)
-    return size_bytes / time_s * share
-
-
-def one_number(ranks: Amount, where: str) -> int:
-    """Ranks as the one whole number that a topology can place; `InputError` for several."""
-    if np.ndim(ranks) == 0:
-        return int(cast(float, ranks))
-    different = np.unique(np.asarray(ranks))
-    if len(different) == 1:
-        return int(different[0])
-    raise InputError(
-        f"{where}: expected one number of them on a topology, found {len(different)} of them; walk"
-        " them one by one"
-    )

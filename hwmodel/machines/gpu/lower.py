@@ -21,18 +21,18 @@ from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
 from hwmodel.einsum.known import known, of_form
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.space import extent
-from hwmodel.einsum.structure import contraction, intermediates, row_operation
+from hwmodel.einsum.structure import contraction, row_operation
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu import support
 from hwmodel.machines.gpu.libraries.library import FEW_QUERIES, Found, Kernel, Library
 from hwmodel.machines.gpu.libraries.shipped import Pick, able, picks
+from hwmodel.machines.gpu.recurrences import operands, recurrence
 from hwmodel.machines.gpu.schedules import attention as attention_schedule
 from hwmodel.machines.gpu.schedules import gemm as gemm_schedule
 from hwmodel.machines.gpu.schedules import rows as rows_schedule
-from hwmodel.machines.gpu.schedules import scan as scan_schedule
 from hwmodel.machines.gpu.schedules import torch_rows
-from hwmodel.machines.gpu.units import product_unit, scalar_operations
-from hwmodel.quantity.arithmetic import most, where
+from hwmodel.machines.gpu.units import scalar_operations
+from hwmodel.quantity.arithmetic import where
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.remembered import single
@@ -77,7 +77,7 @@ def lower(cascade: Cascade, kernel: Kernel = None) -> tuple[Call, ...]:
 def _calls(cascade: Cascade, kernel: Kernel) -> tuple[Call, ...]:
     chosen = picks(kernel)
     cascade = pairwise(cascade)
-    found = _attention(cascade) or _recurrence(cascade)
+    found = _attention(cascade) or recurrence(cascade)
     if not found and not _multiplies(cascade):
         found = _rows(cascade, cascade.name)
     found = found or _separate(cascade)
@@ -144,7 +144,7 @@ def _separate(cascade: Cascade) -> list[Found]:
         if found is not None and following and _is_bias(cascade, einsum, following[0]):
             skip.add(following[0].name)
             stored = cascade.tensors[following[0].name].dtype
-            given = (name for name in _operands(following[0].expression) if name != einsum.name)
+            given = (name for name in operands(following[0].expression) if name != einsum.name)
             vector = sum(footprint_bytes(name, cascade) for name in given)
             problem = replace(found.problem, dtype_out=stored, bias_bytes=vector)
             found = replace(found, problem=problem)
@@ -172,7 +172,7 @@ def _form_alone(cascade: Cascade, position: int) -> Form:
 
 def _taken(cascade: Cascade, position: int) -> Cascade:
     einsum = cascade.einsums[position]
-    names = {einsum.name, *_operands(einsum.expression)}
+    names = {einsum.name, *operands(einsum.expression)}
     tensors = MappingProxyType({n: t for n, t in cascade.tensors.items() if n in names})
     return replace(
         cascade,
@@ -185,21 +185,14 @@ def _taken(cascade: Cascade, position: int) -> Cascade:
     )
 
 
-def _operands(expression: Any) -> list[str]:
-    """Names of the tensors that an expression reads."""
-    if hasattr(expression, "tensor"):
-        return [expression.tensor]
-    return [name for part in getattr(expression, "arguments", ()) for name in _operands(part)]
-
-
 def _is_bias(cascade: Cascade, product: Einsum, after: Einsum) -> bool:
     """Whether `after` adds a weight vector to the product, which the GEMM's epilogue does."""
-    operands = _operands(after.expression)
-    if getattr(after.expression, "operator", None) != "add" or len(operands) != 2:
+    added = operands(after.expression)
+    if getattr(after.expression, "operator", None) != "add" or len(added) != 2:
         return False
-    if product.name not in operands or after.reductions:
+    if product.name not in added or after.reductions:
         return False
-    other = next(name for name in operands if name != product.name)
+    other = next(name for name in added if name != product.name)
     tensor = cascade.tensors[other]
     return tensor.role == "weight" and len(tensor.ranks) < len(cascade.tensors[after.name].ranks)
 
@@ -363,68 +356,6 @@ def _strided(cascade: Cascade) -> bool:
         return False
     einsum = cascade.einsums[0]
     return any(read.indices != einsum.output.indices for read in einsum.reads)
-
-
-def _recurrence(cascade: Cascade) -> list[Found]:
-    """A fused recurrence: a cascade of several Einsums that leaves a state in the cache.
-
-    Products of matrices count on the matrix unit, those of a matrix and a vector elsewhere. The
-    tensor that runs ahead is the state of a prompt, its states between steps pass the DRAM.
-    """
-    kept = [name for name in cascade.outputs if cascade.tensors[name].role == "cache"]
-    if len(cascade.einsums) < 2 or not kept:
-        return []
-    operations: dict[Any, Amount] = {}
-    for einsum in cascade.einsums:
-        for key, count in _unit_operations(einsum, cascade).items():
-            operations[key] = operations.get(key, 0) + count
-    steps = [rank for rank in cascade.ranks.values() if rank.iterative]
-    inputs = [cascade.tensors[name] for name in cascade.inputs]
-    problem = scan_schedule.ScanProblem(
-        state=sum(extent(cascade.tensors[name].ranks, cascade) for name in kept),
-        steps=most((0, *(rank.size for rank in steps))),
-        read_bytes=sum(footprint_bytes(name, cascade) for name in cascade.inputs),
-        written_bytes=sum(footprint_bytes(name, cascade) for name in cascade.outputs),
-        passed_bytes=_passed(cascade),
-        dtype=min((t.dtype for t in inputs), key=bytes_of),
-        products=any(unit == "matrix" for unit, *_ in operations),
-        operations=operations,
-    )
-    return [Found(cascade.name, "scan", problem, cascade)]
-
-
-def _unit_operations(einsum: Einsum, cascade: Cascade) -> dict[Any, Amount]:
-    """Operations of an Einsum by unit: a product of two matrices runs on the matrix unit."""
-    product, counts = contraction(einsum, cascade), operation_counts(einsum, cascade)
-    if product is None or not (product.m_ranks and product.n_ranks):
-        return scalar_operations(counts)
-    unit, kind = product_unit(product.dtype_a, product.dtype_b)
-    return {(unit, "flop", kind): sum(counts.values())}
-
-
-def _passed(cascade: Cascade) -> Amount:
-    """Bytes of the states between the chunks of a prompt that products read."""
-    read = {
-        access.tensor
-        for einsum in cascade.einsums
-        if contraction(einsum, cascade) is not None
-        for access in einsum.reads
-    }
-    ahead = {rank.name for rank in cascade.ranks.values() if rank.iterative}
-    names = [name for name in intermediates(cascade) if name in read]
-    return sum(
-        footprint_bytes(name, cascade)
-        for name in names
-        if ahead & set(cascade.tensors[name].ranks) and name in _recurrent(cascade)
-    )
-
-
-@of_form
-def _recurrent(cascade: Cascade) -> frozenset[str]:
-    """Tensors that are made of themselves, a step before."""
-    return frozenset(
-        einsum.name for einsum in cascade.einsums if einsum.name in _operands(einsum.expression)
-    )
 
 
 def _attention(cascade: Cascade) -> list[Found]:

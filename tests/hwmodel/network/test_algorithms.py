@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 
 from hwmodel.einsum.workloads.collective import OPERATIONS as KNOWN
 from hwmodel.network.algorithms import ALGORITHMS, SCHEDULES, closed_form
-from hwmodel.network.collectives import bus_bandwidth
+from hwmodel.network.ranks import bus_bandwidth
 from hwmodel.quantity.errors import InputError, UnknownNameError
 
 EVERY = [(op, name) for op, names in ALGORITHMS.items() for name in names]

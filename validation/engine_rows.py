@@ -132,7 +132,7 @@ class Measured:
     @property
     def config(self) -> Model:
         """The model, in the formats in which it ran."""
-        return model(self.model, weight_dtype="fp8" if self.fp8 else None)
+        return model(self.model, quantise="fp8" if self.fp8 else None)
 
     @property
     def kind(self) -> str:

@@ -78,7 +78,8 @@ def step_of(
     decoding = origin.arguments["phase"] == "decode"
     batch = origin.arguments["batch"]
     tokens = workload.served.tokens
-    found = fitted(workload).stages
+    able = fitted(workload)
+    found = able.stages
     if decoding:
         padded = fitted(workload.but(batch=engine.graphs.padded(batch))).stages
         pairs = zip(found, padded, strict=True)
@@ -86,7 +87,7 @@ def step_of(
     runs = engine.stages(found)
     return Step(
         engine=engine,
-        workload=replace(workload, stages=runs),
+        workload=replace(workload, stages=runs, warnings=able.warnings),
         decoding=decoding,
         requests=batch,
         tokens=tokens,

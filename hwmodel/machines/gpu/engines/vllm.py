@@ -7,7 +7,6 @@ kernel that makes it, experts chosen and summed by a kernel each. FlashInfer is 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hwmodel.einsum.cascade import Stage
@@ -181,26 +180,7 @@ def _sampled(stages: Stages) -> Sequence[Stage]:
     return (head, *(Stage(kernel) for kernel in kernels))
 
 
-PRODUCTS = ("qkv", "attention output", "gate-up", "down", "experts gate-up", "experts down")
-
-
-def _scaled(name: str) -> Callable[[Stages], Sequence[Stage]]:
-    """A product with plain fp8 weights, whose rows are narrowed too (`--quantization fp8`)."""
-
-    def makes(stages: Stages) -> Sequence[Stage]:
-        stage = stages[name]
-        given = _arguments(stage)
-        wide = given.get("out_dtype") or given["dtype"]
-        if given.get("weight_dtype") != "fp8" or given["dtype"] == "fp8":
-            return (stage,)
-        made = stage.cascade.but(dtype="fp8", weight_dtype=None, out_dtype=wide)
-        return (replace(stage, cascade=made),)
-
-    return makes
-
-
 FUSIONS = (
-    *(Fusion(f"{name} in fp8", (name,), _scaled(name)) for name in PRODUCTS),
     Fusion("norms", ("attention norm", "mlp residual", "final norm"), _norms),
     Fusion("mlp norm", ("attention residual", "mlp norm"), _mlp_norms),
     Fusion("head norms", ("q norm", "k norm"), _head_norms),

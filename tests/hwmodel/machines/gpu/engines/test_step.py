@@ -32,7 +32,7 @@ def step(model: Any = LLAMA, batch: Any = 32, context: Any = 2048, **given: Any)
 def test_decode_steps_are_near_those_measured(
     model: str, weights: str | None, batch: int, context: int, measured_s: float
 ) -> None:
-    made = step(hw.model(model, weight_dtype=weights), batch, context)
+    made = step(hw.model(model, quantise=weights), batch, context)
     assert_allclose(made.time_s, measured_s, rtol=0.08)
     assert made.time_low_s < measured_s < made.time_high_s
 
@@ -99,7 +99,7 @@ def test_joules_of_a_step_are_no_more_than_the_power_limit_pays_for() -> None:
 def test_the_cache_holds_what_the_engine_printed(
     model: str, weights: str | None, tokens: int
 ) -> None:
-    made = step(hw.model(model, weight_dtype=weights), 1, 100)
+    made = step(hw.model(model, quantise=weights), 1, 100)
     assert made.serving is not None
     held = made.serving.memory.kv_capacity_tokens
     assert held is not None

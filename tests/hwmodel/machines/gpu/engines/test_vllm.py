@@ -8,8 +8,8 @@ from hwmodel.machines.gpu.engines.vllm import ENGINE, SAMPLED
 LLAMA = hw.model("llama-3.1-8b")
 
 
-def stages(model: str, *, weight_dtype: str | None = None, batch: int = 64) -> dict[str, int]:
-    step = hw.model(model, weight_dtype=weight_dtype).decode(batch, 1024)
+def stages(model: str, *, quantise: str | None = None, batch: int = 64) -> dict[str, int]:
+    step = hw.model(model, quantise=quantise).decode(batch, 1024)
     return {stage.name: stage.times for stage in ENGINE.stages(step.stages)}
 
 
@@ -31,17 +31,27 @@ def test_heads_are_normed_where_the_model_does() -> None:
 
 
 def test_fp8_adds_one_kernel_a_layer_the_others_narrow_what_they_make() -> None:
-    plain, narrow = stages("llama-3.1-8b"), stages("llama-3.1-8b", weight_dtype="fp8")
+    plain, narrow = stages("llama-3.1-8b"), stages("llama-3.1-8b", quantise="fp8")
     assert set(narrow) - set(plain) == {"attention to fp8"}
     assert narrow["attention to fp8"] == 32
 
 
 def test_fp8_weights_are_multiplied_in_fp8() -> None:
-    step = hw.model("llama-3.1-8b", weight_dtype="fp8").decode(64, 1024)
+    step = hw.model("llama-3.1-8b", quantise="fp8").decode(64, 1024)
     made = hw.predict(step, on="h200", engine="vllm")
     families = {part.name: part.family for part in made.parts}
     assert families["gate-up"] == "gemm:vllm"
     assert families["head"] == "gemm:cublas"
+
+
+@pytest.mark.parametrize(("quantise", "on"), [("fp8", "a100"), ("nvfp4", "h200")])
+def test_formats_that_the_gpu_does_not_multiply_are_widened(quantise: str, on: str) -> None:
+    step = hw.model("llama-3.1-8b", quantise=quantise).decode(64, 1024)
+    made = hw.predict(step, on=on, engine="vllm")
+    families = {part.name: part.family for part in made.parts}
+    assert families["gate-up"] == "gemm:weight-only"
+    assert "attention to fp8" not in families
+    assert any("weights are widened" in words for words in made.warnings)
 
 
 def test_experts_are_two_products_with_a_gate_between_and_a_sum() -> None:

@@ -21,11 +21,13 @@ constant here does not. Passes over S/2 points at a time take 4 n ceil(q / log2(
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import footprint_bytes
+from hwmodel.einsum.workloads.fft import LONGEST, fft
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
@@ -69,16 +71,23 @@ def _corners(edges: Amount) -> Amount:
 
 
 def network(cascade: Cascade) -> Network | None:
-    """The cascade as a network of butterflies, where the workload `fft` made it; or None."""
-    origin = cascade.origin
-    if origin is None or origin.workload != "fft":
+    """The cascade as a network of butterflies, where its Einsums are those of `fft`; or None."""
+    stages, odd = divmod(len(cascade.ranks), 2)
+    if not odd or not stages or "n" not in cascade.ranks or 2**stages > LONGEST:
         return None
-    given = origin.arguments
+    bits = (rank.size for name, rank in cascade.ranks.items() if name != "n")
+    if any(np.ndim(size) or size != 2 for size in bits) or cascade.einsums != _written(stages):
+        return None
     outside = ("R0", "I0", *cascade.outputs)
-    width = bytes_of(cascade.tensors["R0"].dtype)
     return Network(
-        stages=int(given["points"]).bit_length() - 1,
-        batch=given["batch"],
-        word_bytes=width,
+        stages=stages,
+        batch=cascade.ranks["n"].size,
+        word_bytes=bytes_of(cascade.tensors["R0"].dtype),
         compulsory_bytes=sum(footprint_bytes(name, cascade) for name in outside),
     )
+
+
+@lru_cache(maxsize=32)
+def _written(stages: int) -> tuple[Einsum, ...]:
+    """The Einsums of a transform of 2**stages points."""
+    return fft(points=2**stages).einsums

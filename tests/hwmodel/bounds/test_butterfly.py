@@ -1,10 +1,12 @@
 """Butterfly networks: against perfect pebbling, and against passes of small transforms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hwmodel.bounds.bound import bound_of
-from hwmodel.bounds.butterfly import Network, butterflies_beyond_compulsory
+from hwmodel.bounds.butterfly import Network, butterflies_beyond_compulsory, network
 from hwmodel.einsum.workloads.fft import fft
 from tests.hwmodel.bounds.pebbles import butterflies, least_traffic
 
@@ -38,3 +40,17 @@ def test_a_transform_that_fits_is_about_read_and_written_once() -> None:
 
 def test_a_long_transform_says_what_it_assumes() -> None:
     assert "none computed twice" in bound_of(fft(2**16), 4096).reason
+
+
+def test_a_transform_is_known_by_its_einsums_whoever_wrote_them() -> None:
+    made = fft(points=64, batch=8)
+    told = network(replace(made, origin=None, name="mine"))
+    known = network(made)
+    assert told is not None
+    assert known is not None
+    assert (told.stages, told.batch, told.word_bytes) == (6, 8, 4)
+    assert told.compulsory_bytes == known.compulsory_bytes > 0
+    shorter = replace(made, einsums=made.einsums[:-1])
+    assert network(shorter) is None
+    ranks = {name: replace(rank, size=3) for name, rank in made.ranks.items() if name != "n"}
+    assert network(replace(made, ranks={**ranks, "n": made.ranks["n"]})) is None

@@ -57,17 +57,25 @@ _CHOICES = top_k
 """The function, by a name that none of its arguments has."""
 
 
+_SCORES = {
+    "softmax": _SOFTMAX,
+    "sigmoid": "Y[r, c] = sigmoid(X[r, c])",
+    "sqrtsoftplus": "Y[r, c] = sqrt(log(exp(X[r, c]) + 1))",
+}
+
+
 @dataclass(frozen=True)
 class Scoring:
     """How the logits of a router become weights of the experts that a token takes.
 
-    Scores are the softmax of all logits, that of the chosen ones (`chosen softmax`), or a sigmoid
-    of each. A `corrected` choice adds a bias to the scores that are compared. Of `groups` of
-    experts, compared by the sum of their two best, a token takes from `taken` alone (DeepSeek-V3,
-    arXiv 2412.19437, section 2.1.2). Weights may be `normalised` to sum to one, and `scaled`.
+    Scores are the softmax of all logits, that of the chosen ones (`chosen softmax`), or of each a
+    sigmoid or the root of log(1 + exp). A `corrected` choice adds a bias to the scores that are
+    compared. Of `groups` of experts, compared by the sum of their two best, a token takes from
+    `taken` alone (DeepSeek-V3, arXiv 2412.19437, section 2.1.2). Weights may be `normalised` to sum
+    to one, and `scaled`.
     """
 
-    kind: Literal["softmax", "chosen softmax", "sigmoid"] = "softmax"
+    kind: Literal["softmax", "chosen softmax", "sigmoid", "sqrtsoftplus"] = "softmax"
     normalised: bool = True
     corrected: bool = False
     groups: int = 1
@@ -82,8 +90,7 @@ class Scoring:
         if self.kind == "chosen softmax":
             made = [best, _kernel("router softmax", _SOFTMAX, {"r": tokens, "c": picks}, "fp32")]
         else:
-            sigmoid = "Y[r, c] = sigmoid(X[r, c])"
-            text = _SOFTMAX if self.kind == "softmax" else sigmoid
+            text = _SCORES[self.kind]
             made = [_kernel(f"router {self.kind}", text, every, "fp32", X=dtype)]
             if self.corrected:
                 text = "tensor Z[c]: weight\nY[r, c] = X[r, c] + Z[c]"

@@ -66,14 +66,15 @@ class Indexer:
             *share.product("index q", "index.q", tokens, (self._query(),)),
             *share.product("index k and weights", "index.k", tokens, self._of_hidden()),
             share.stage(norm, "index.norm"),
-            *self._turned(step, share, self.heads, "index rotary q"),
-            *self._turned(step, share, 1, "index rotary k"),
+            *self.turn(step, share, self.heads, "index rotary q"),
+            *self.turn(step, share, 1, "index rotary k"),
             share.stage(kv_write(*write), "index.write"),
             share.stage(self.scores(step, kind, share.precision.kv), "index.scores"),
             share.stage(self.choice(tokens, step.context), "index.top-k"),
         )
 
-    def _turned(self, step: Step, share: Share, heads: int, name: str) -> Stages:
+    def turn(self, step: Step, share: Share, heads: int, name: str) -> Stages:
+        """Positions in the first elements of so many heads."""
         kernels = rotary(
             *(step.batch, step.queries, heads, self.turned, share.activation, name, share.times)
         )

@@ -34,8 +34,8 @@ def small() -> dict[str, dict[str, Any]]:
     }
 
 
-NO_MATRIX = ("recurrence.conv", "recurrence.state")
-"""Kernels of filters and decays, by channel."""
+NO_MATRIX = ("recurrence.conv", "recurrence.state", "attention.compress")
+"""Kernels of filters, decays and shifts, by channel."""
 
 
 def multiplied(read: Model, tokens: int) -> Any:

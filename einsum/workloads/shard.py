@@ -101,7 +101,8 @@ class Shard:
         """Bytes that a sequence keeps whatever its length (states of recurrent layers)."""
         total: int | float = 0
         for cache, times in self._caches:
-            stored = cache.state_format or self.precision.activation
+            said = cache.state_format or self.precision.activation
+            stored = self.precision.kv if said == "cache" else said
             total += times * _bytes(cache.states(self.tp), stored)
         return total
 

@@ -77,7 +77,8 @@ OTHERS = (
     "gemma3 gemma4 qwen2_vl qwen2_5_vl qwen3_vl qwen3_vl_moe qwen3_5 qwen3_5_moe llama4"
     " mistral3 mllama llava llava_next pixtral aria glm4v glm4v_moe kimi_k25 paligemma idefics3"
     " internvl bert roberta deberta deberta-v2 distilbert electra albert xlnet modernbert"
-    " xlm-roberta t5 mt5 umt5 bart mbart pegasus whisper moonshine t5gemma vit dinov2 dinov3_vit"
+    " xlm-roberta t5 mt5 umt5 bart mbart pegasus marian m2m_100 blenderbot blenderbot-small"
+    " plbart whisper moonshine t5gemma vit dinov2 dinov3_vit"
     " siglip siglip2 clip clip_text_model clip_vision_model sam swin deit beit convnext resnet"
     " wav2vec2 hubert timesfm speecht5 segformer vit_mae diffusion_gemma"
 ).split()

@@ -39,10 +39,10 @@ class Attention:
     """Sizes of one layer's attention; `window`: keys that a token sees, itself included.
 
     `names` are the modules of q, k, v and the output below `path`; fused ones have one name.
-    `head_norm` says how q and k are normalised, if `qk_norm`; `rotated` how many elements of a head
-    are turned by rotary embedding (None: all); `clipped` that q, k and v are clipped. Biases by
-    distance (ALiBi) and `sinks`, a learned logit of each head in the softmax's sum, are added
-    inside of the attention kernel.
+    Biases of q, k and v may leave out k's (`key_bias`). `head_norm` says how q and k are
+    normalised, if `qk_norm`; `rotated` how many elements of a head are turned by rotary embedding
+    (None: all); `clipped` that q, k and v are clipped. Biases by distance (ALiBi) and `sinks`, a
+    learned logit of each head in the softmax's sum, are added inside of the attention kernel.
 
     Heads of values have `value_dim` elements (None: as many as keys'). Without `values` keys stand
     for them, as projected; `value_norm` normalises them without weights. A layer that has
@@ -58,6 +58,7 @@ class Attention:
     head_dim: int
     window: int | None = None
     qkv_bias: bool = False
+    key_bias: bool = True
     output_bias: bool = False
     qk_norm: bool = False
     head_norm: HeadNorm = HeadNorm()
@@ -126,7 +127,9 @@ class Attention:
 
     def weights(self) -> tuple[Weight, ...]:
         """Products, biases and norms."""
-        biased = self.products() if self.qkv_bias else ()
+        products = self.products() if self.qkv_bias else ()
+        keyless = (*products[:1], *products[2:])
+        biased = products if self.key_bias else keyless
         made = [
             *(*self.products(), self.output(), *self._opening()),
             *(Weight(w.path, w.shape[:1], "bias", "biases", w.split) for w in biased),

@@ -20,7 +20,8 @@ from hwmodel.quantity.units import Amount
 class Cache:
     """What a layer keeps of a sequence: `elements` a token, of the last `window` tokens if any.
 
-    `state` elements do not depend on the context (`state_format`: theirs; None: the activations').
+    `state` elements do not depend on the context (`state_format`: theirs; None: the activations';
+    "cache": that of keys and values).
     A layer that reads the cache of an earlier one keeps nothing: it has no `Cache`.
     """
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from hwmodel.einsum.counts import cascade_counts
+from hwmodel.einsum.workloads.blocks.audio import AudioStem
+from hwmodel.einsum.workloads.blocks.cross import OfSource
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.model import Model, model
@@ -40,7 +42,8 @@ NO_MATRIX = ("recurrence.conv", "recurrence.state", "attention.compress")
 
 def multiplied(read: Model, tokens: int) -> Any:
     """Multiplications by matrices of weights, of one token of each of so many sequences."""
-    if read.network.generates:
+    blocks = [block for block, _ in read.network.placed]
+    if read.network.generates and not any(isinstance(each, OfSource) for each in blocks):
         step = read.decode(batch=tokens, context=7, routing="balanced")
     else:
         step = read.prefill(batch=tokens, prompt=1)
@@ -75,7 +78,12 @@ def matrices(network: Network) -> int:
     tables = [w for w, _ in network.weights if w.role == "table" and "vocab_size" in str(w.split)]
     heads = any(weight.role == "head" for weight, _ in network.weights)
     tied = network.generates and not heads
-    return used + (tables[0].elements() if tied else 0)
+    again = sum(
+        stem.weights()[0].elements()  # two frames make one position
+        for block, _ in network.placed
+        if isinstance(stem := getattr(block, "block", block), AudioStem)
+    )
+    return used + again + (tables[0].elements() if tied else 0)
 
 
 @pytest.mark.parametrize("model_type", small())

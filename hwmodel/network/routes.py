@@ -11,6 +11,7 @@ the pattern is regular. R is sparse and made once; after that a matrix costs one
 a batch of matrices one more: this is what placement of experts calls.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from hwmodel.network.topology import Edge, Topology
 from hwmodel.quantity.errors import InputError
 
 Array: TypeAlias = NDArray[np.float64]
+
+BLOCK = 256
+"""Nodes whose shortest paths are counted together."""
 
 BATCH = 256
 """Matrices that are multiplied together: enough for speed, few enough for memory."""
@@ -251,12 +255,17 @@ def _paths(
 ) -> tuple[Array, Array]:
     """Number of shortest paths between any two nodes, and the longest travel among them."""
     paths, latency_s = np.eye(len(distance)), np.zeros_like(distance)
-    near = np.unique(distance[np.isfinite(distance)])
-    for length in near[near > 0]:
-        reached = distance[:, end] == length
-        s, way = np.nonzero(reached & (distance[:, start] + hops == length))
-        np.add.at(paths, (s, end[way]), paths[s, start[way]])
-        np.maximum.at(latency_s, (s, end[way]), latency_s[s, start[way]] + travel_s[way])
+    for first in range(0, len(distance), BLOCK):
+        block = slice(first, first + BLOCK)
+        length = distance[block, end]
+        s, way = np.nonzero((distance[block, start] + hops == length) & np.isfinite(length))
+        order = np.argsort(length[s, way], kind="stable")
+        s, way, length = s[order], way[order], length[s, way][order]
+        near, begin = np.unique(length, return_index=True)
+        for low, high in itertools.pairwise([*begin.tolist(), len(s)]) if len(near) else ():
+            row, last, at = first + s[low:high], end[way[low:high]], start[way[low:high]]
+            np.add.at(paths, (row, last), paths[row, at])
+            np.maximum.at(latency_s, (row, last), latency_s[row, at] + travel_s[way[low:high]])
     return paths, latency_s
 
 

@@ -34,6 +34,7 @@ from hwmodel.sweeps.axes import together as together
 from hwmodel.sweeps.files import open_sweep as open_sweep
 from hwmodel.sweeps.run import sweep as sweep
 from hwmodel.sweeps.table import Sweep as Sweep
+from hwmodel.validation.engine_plan import EngineOutcome
 from hwmodel.validation.papers.claim import Claim
 from hwmodel.validation.plan import Outcome
 from hwmodel.verbs.ask import ask as ask
@@ -130,11 +131,14 @@ def bound(
 def calibrate(
     out: str | Path,
     device: str = "auto",
-) -> Outcome:
+    *,
+    engine: str | None = None,
+) -> Outcome | EngineOutcome:
     """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped.
 
     The folder `out` holds the device and its calibration afterwards; `device` names the relative in
-    the catalogue. Raises `InputError` where there is no GPU, or the folder holds another's.
+    the catalogue. With an `engine` its steps are measured, and fitted, on that device. Raises
+    `InputError` where there is no GPU, or the folder holds another's.
     """
 
 def collective(

@@ -140,21 +140,25 @@ def kernel_sample(
 
 
 def fitted_kernels(
-    hardware: Hardware, busy: Sequence[Busy], tables: Path | None = None
+    hardware: Hardware,
+    busy: Sequence[Busy],
+    tables: Path | None = None,
+    schedules: Sequence[str] = tuple(CLASSES),
 ) -> dict[str, tuple[Family, Fit]]:
-    """The engine's families that profiled steps inform."""
+    """The engine's families, of these schedules, that profiled steps inform."""
     calibration = hardware.calibration
     assert calibration is not None
     steps = [launched(each, hardware) for each in busy]
     found: dict[str, tuple[Family, Fit]] = {}
-    for schedule, classes in CLASSES.items():
+    for schedule in schedules:
+        classes = CLASSES[schedule]
         family = f"{schedule}:{ENGINE.name}"
         every = [each[name] for each in steps for name in classes if name in each]
         sample = kernel_sample(family, every, hardware, calibration)
         prior = SHIPPED[ENGINE.name].priors[schedule]
         if schedule == "grouped" and tables is not None:
             found[family] = _entry(prior, [sample, public_experts(hardware, tables)])
-        elif schedule != "grouped":
+        elif schedule != "grouped" and len(sample.rows) >= calibrate.LEAST_ROWS:
             found[family] = _entry(prior, [sample])
     return found
 
@@ -237,8 +241,13 @@ def _public(line: Mapping[str, str]) -> Row | None:
     return Row("public", "public", columns)
 
 
-def fitted_host(hardware: Hardware, steps: Sequence[Measured]) -> tuple[Family, Fit]:
-    """What the host adds, from steps by the wall; intervals by kind of step."""
+def fitted_host(
+    hardware: Hardware, steps: Sequence[Measured], *, own: bool = False
+) -> tuple[Family, Fit]:
+    """What the host adds, from steps by the wall; intervals by phase.
+
+    It is a user's `own` host, or one of many, whose launches are then kept at the middle.
+    """
     made = [_step(each, hardware) for each in steps]
     parts = [_kernels(each, hardware) for each in steps]
     on = [hardware * each.tp for each in steps]
@@ -261,6 +270,8 @@ def fitted_host(hardware: Hardware, steps: Sequence[Measured]) -> tuple[Family, 
         if np.sum(kinds == kind) >= LEAST_KIND
     }
     rounded = {k: (float(f"{a:.4g}"), float(f"{b:.4g}")) for k, (a, b) in apart.items()}
+    if own:
+        return entry.model_copy(update={"intervals": rounded}), best
     rounded[HOST] = HOSTS
     kept = {name: ENGINE.host.parameters[name] for name in LAUNCHES}
     changes = {"intervals": rounded, "parameters": {**entry.parameters, **kept}}
@@ -285,7 +296,7 @@ def main(arguments: Sequence[str]) -> None:
     found = {} if options.host else fitted_kernels(hardware, busy, options.tables)
     if options.tables is not None:
         found |= public_prefill(hardware, options.tables)
-    hardware = _with(hardware, found)
+    hardware = with_families(hardware, found)
     steps = [step for step in read_steps(hardware.name) if fits(step)]
     found[ENGINE.family] = fitted_host(hardware, steps)
     for name, (entry, best) in found.items():
@@ -294,12 +305,12 @@ def main(arguments: Sequence[str]) -> None:
         for parameter, p in entry.parameters.items():
             print(f"    {parameter:16} {p.value:8.4g} +- {p.standard_error}")
     if options.out is not None:
-        fitted = _with(hardware, found).calibration
+        fitted = with_families(hardware, found).calibration
         assert fitted is not None
         calibrate.write(fitted, options.out)
 
 
-def _with(hardware: Hardware, found: Mapping[str, tuple[Family, Fit]]) -> Hardware:
+def with_families(hardware: Hardware, found: Mapping[str, tuple[Family, Fit]]) -> Hardware:
     """The device with these families in its calibration."""
     calibration = hardware.calibration
     assert calibration is not None

@@ -77,6 +77,9 @@ SAMPLING_FROM_S = 12e-6
 UNREAD = ("deepseek-v2-lite",)
 """Models measured that no config is shipped of."""
 
+PREDICTED = ("decode", "prefill")
+"""Phases whose steps are predicted."""
+
 FITTED = ("2026-11-28-m", "2026-11-28-p")
 """Sittings whose steps a fit of an engine reads; of others it reads none."""
 
@@ -189,7 +192,7 @@ def predicted(rows: Sequence[Row], hardware: Hardware) -> Iterator[tuple[list[Ro
 
 def fits(step: Measured) -> bool:
     """Whether a fit may read anything of the step's board, and it is a step that is predicted."""
-    return step.sitting in FITTED and step.phase in ("decode", "prefill")
+    return step.sitting in FITTED and step.phase in PREDICTED
 
 
 def class_of_stage(name: str) -> str:
@@ -224,7 +227,7 @@ def read_steps(
 def step_rows(device: str, data: Path = DATA) -> list[Row]:
     """Timed steps of engines that can be predicted, as rows of the report."""
     steps = (step for step in read_steps(device, data=data) if step.model not in UNREAD)
-    return [step.row() for step in steps if step.phase in ("decode", "prefill")]
+    return [step.row() for step in steps if step.phase in PREDICTED]
 
 
 def read_busy(device: str, sittings: Iterable[str] | None = None, data: Path = DATA) -> list[Busy]:

@@ -114,7 +114,7 @@ def calibrate_device(
 
     facts = (find or own_gpu.find_gpu)()
     relative = relative_of(facts, device)
-    folder = _open(Path(out), facts, relative)
+    folder = opened(Path(out), facts, relative)
     try:
         with _progress(plan) as bar:
             for stage in plan:
@@ -133,7 +133,7 @@ def calibrate_device(
     return Outcome(folder, title, relative.title, errors, _notes(folder, plan, facts))
 
 
-def _open(folder: Path, facts: Mapping[str, Any], relative: Hardware) -> Path:
+def opened(folder: Path, facts: Mapping[str, Any], relative: Hardware) -> Path:
     """The folder with a device that loads from the beginning on: the relative's calibration."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder}: expected a folder, found a file")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from hwmodel.verbs.ask import Question, Word, in_python
 
 if TYPE_CHECKING:
+    from hwmodel.validation.engine_plan import EngineOutcome
     from hwmodel.validation.plan import Outcome
 
 
@@ -13,7 +14,8 @@ class Calibrate(Question):
     """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped.
 
     The folder `out` holds the device and its calibration afterwards; `device` names the relative in
-    the catalogue. Raises `InputError` where there is no GPU, or the folder holds another's.
+    the catalogue. With an `engine` its steps are measured, and fitted, on that device. Raises
+    `InputError` where there is no GPU, or the folder holds another's.
     """
 
     verb: ClassVar[str] = "calibrate"
@@ -23,9 +25,14 @@ class Calibrate(Question):
 
     out: Annotated[str | Path, Word("A folder for the device and its calibration.", str)]
     device: Annotated[str, Word("The relative in the catalogue; auto finds the nearest.")] = "auto"
+    engine: Annotated[str | None, Word("An installed engine to measure instead: vllm.")] = None
 
-    def answer(self) -> "Outcome":
+    def answer(self) -> "Outcome | EngineOutcome":
         """What was measured and fitted."""
+        if self.engine is not None:
+            from hwmodel.validation.engine_plan import calibrate_engine
+
+            return calibrate_engine(self.out, self.engine, self.device)
         from hwmodel.validation.plan import calibrate_device
 
         return calibrate_device(self.out, self.device)

@@ -96,7 +96,7 @@ def _stack(calibration: Calibration, families: Sequence[str], runs: str) -> str:
     named = {collectives.FAMILY: "NCCL"} | dict(f.split(":", 1) for f in families if ":" in f)
     by = [family.replace(":", " by ") for family in families if ":" in family]
     by += [f"{f} by {named[f]}" if f in named else f for f in families if ":" not in f]
-    libraries = set(named.values())
+    libraries = {f.split(":", 1)[1] if ":" in f else named.get(f) for f in families}
     versions = [
         f"{name} {version}"
         for name, version in calibration.versions.items()

@@ -23,6 +23,8 @@ from hwmodel.quantity.reading import NAME_CHARACTERS, json_table, kind_of, name_
 
 SHIPPED = Path(__file__).parent / "configs"
 PARTS = ("text", "vision")
+LISTED = "`hwmodel models` lists those that are read"
+AS_ANOTHER = "a plain decoder can be read as one of them: --as llama, as_='llama' in Python"
 FOR_ALL = ("torch_dtype", "dtype", "quantization_config")
 """Keys of a config with several parts that hold for each, unless a part says otherwise."""
 OF_WHOLE = ("tie_word_embeddings",)
@@ -67,15 +69,15 @@ def _record(where: str, data: Mapping[str, Any], as_: str | None) -> type[Config
     """The record of a config's architecture, or of the one that it is to be read as."""
     if as_ is not None:
         if not known(as_):
-            raise UnknownNameError("architecture to read a config as", as_, architectures())
+            what = "architecture to read a config as"
+            raise UnknownNameError(what, as_, architectures(), listed=LISTED)
         return record(as_)
     model_type = data.get("model_type")
     if model_type is None:
-        raise InputError(
-            f"{where}: expected the key 'model_type', one of {', '.join(architectures())}"
-        )
+        raise InputError(f"{where}: expected the key 'model_type', found none; {LISTED}")
     if not known(model_type):
-        raise UnknownNameError(f"architecture (model_type of {where})", model_type, architectures())
+        what = f"architecture (model_type of {where})"
+        raise UnknownNameError(what, model_type, architectures(), listed=f"{LISTED}; {AS_ANOTHER}")
     return record(cast(str, model_type))
 
 

@@ -14,10 +14,14 @@ LONGEST_NAME = 100
 """Characters of a name for which a near one is sought: the search takes their square."""
 
 
-def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """The name that was meant, perhaps: m for M too."""
+NEAREST = 3
+"""Near names that are told where not all are."""
+
+
+def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """The names that were meant, perhaps: m for M too."""
     folded = {each.casefold(): each for each in known}
-    return [folded[each] for each in get_close_matches(name.casefold(), folded, n=1)]
+    return [folded[each] for each in get_close_matches(name.casefold(), folded, n=most)]
 
 
 class HwmodelError(Exception):
@@ -53,11 +57,20 @@ class InputError(HwmodelError, ValueError):
 class UnknownNameError(InputError):
     """A name that its table does not have."""
 
-    def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
-        """Say which kind of name (`what`), the name given, and the names that exist."""
+    def __init__(
+        self, what: str, name: object, known: Iterable[str], *, listed: str | None = None
+    ) -> None:
+        """Say which kind of name (`what`), the name given, and the names that exist.
+
+        Where they are many, `listed` says where all are found, and only the nearest are told.
+        """
         self.name, self.known = name, tuple(sorted(known))
         text = name if isinstance(name, str) else shown(name)
-        near = nearest(text, self.known) if len(text) <= LONGEST_NAME else []
+        near = nearest(text, self.known, NEAREST) if len(text) <= LONGEST_NAME else []
+        if listed is not None:
+            some = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+            super().__init__(f"unknown {what} {shown(name)}{some}; {listed}")
+            return
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         listed = ", ".join(self.known) or "none"
         super().__init__(f"unknown {what} {shown(name)}{hint}; known: {listed}")

@@ -6,15 +6,20 @@ of weights and of the cache, formats, the context that it was made for, where it
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from textwrap import wrap
 from typing import Annotated, Any, ClassVar
 
 from hwmodel.einsum.workloads.config import SHIPPED, shipped_configs
 from hwmodel.einsum.workloads.model import Model, model
+from hwmodel.einsum.workloads.registry import architectures
 from hwmodel.quantity.reading import json_table
 from hwmodel.quantity.units import show
 from hwmodel.text.grid import grid
 from hwmodel.verbs.ask import Question, Word, in_python
 from hwmodel.verbs.work import QUANTISE, works_begun
+
+WIDTH = 110
+"""Characters of a line that lists names."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,9 @@ class Cards:
         said = (
             "parameters of all and those that one token uses, bytes of the weights, of the cache a"
         )
-        return grid(heads, rows, left=(0, 1, 7)) + f"\n\n{said} token; tokens of context"
+        read = "configs are read whose model_type is one of: " + ", ".join(architectures())
+        told = (f"{said} token; tokens of context", "\n".join(wrap(read, WIDTH)))
+        return "\n\n".join((grid(heads, rows, left=(0, 1, 7)), *told))
 
 
 class Models(Question):

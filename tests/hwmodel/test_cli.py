@@ -204,7 +204,7 @@ def test_bad_input_is_one_line_and_status_2(
         ),
         ("[]", "config.json: expected a JSON object of config keys, found list"),
         ('{"model_type": "rnn"}', "unknown architecture (model_type of"),
-        ('{"hidden_size": 4}', "expected the key 'model_type', one of"),
+        ('{"hidden_size": 4}', "expected the key 'model_type', found none; `hwmodel models` lists"),
         ('{"model_type": "llama", "hidden_size": "big"}', "hidden_size: Input should be a valid"),
     ],
 )

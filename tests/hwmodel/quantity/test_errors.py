@@ -34,6 +34,9 @@ def test_unknown_names_list_what_exists() -> None:
     error = UnknownNameError("device", "h20", ["h200", "a100"])
     assert str(error) == "unknown device 'h20' (did you mean 'h200'?); known: a100, h200"
     assert error.known == ("a100", "h200")
+    many = UnknownNameError("model", "lama", ["llama", "llama4", "mamba", "gpt2"], listed="see x")
+    assert str(many) == "unknown model 'lama' (did you mean 'llama' or 'llama4'?); see x"
+    assert len(many.known) == 4
     assert str(UnknownNameError("device", "q", [])) == "unknown device 'q'; known: none"
 
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 import hwmodel as hw
 from hwmodel.cli import app
 from hwmodel.einsum.workloads.config import SHIPPED, shipped_configs
+from hwmodel.einsum.workloads.registry import architectures
 
 RUN = CliRunner()
 
@@ -19,6 +20,19 @@ def test_every_shipped_config_has_a_card() -> None:
     assert said.exit_code == 0
     for name in shipped_configs():
         assert f"{name} " in said.stdout
+
+
+def test_architectures_that_are_read_are_listed_where_an_unknown_one_says_so() -> None:
+    said = " ".join(RUN.invoke(app, ["models"]).stdout.split())
+    for name in architectures():
+        assert f" {name}," in said or said.endswith(f" {name}")
+    with pytest.raises(hw.UnknownNameError) as raised:
+        hw.model({"model_type": "qwen3_nxt"})
+    told = str(raised.value)
+    assert "did you mean 'qwen3_next' or " in told
+    assert "`hwmodel models` lists those that are read" in told
+    assert "--as llama" in told
+    assert "falcon" not in told
 
 
 def test_a_card_holds_what_is_published_and_what_follows() -> None:

@@ -11,7 +11,7 @@ from hwmodel.einsum.workloads.blocks.attention import Attention
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.norm import Kind, Residual
-from hwmodel.einsum.workloads.decoder import Decoder
+from hwmodel.einsum.workloads.decoder import Decoder, Norms
 from hwmodel.einsum.workloads.record import Flag, Whole
 
 
@@ -46,11 +46,13 @@ class Encoder(Decoder):
         """MLP of two products."""
         return self.plain()
 
-    def layer(self, attention: Block, inner: Block) -> tuple[Block, ...]:
+    def layer(
+        self, attention: Block, inner: Block, norms: Norms | None = None
+    ) -> tuple[Block, ...]:
         """Norms before blocks, or behind residual additions."""
         if not self.AFTER:
-            return super().layer(attention, inner)
-        modules = [f"{self.LAYER}.{name}" for name in self.NORMS if name is not None]
+            return super().layer(attention, inner, norms)
+        modules = [f"{self.LAYER}.{name}" for name in norms or self.NORMS if name is not None]
         hidden = self.hidden_size
         return (
             *(attention, Residual("attention residual", hidden)),

@@ -16,7 +16,7 @@ from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.chain import Chain
 from hwmodel.einsum.workloads.blocks.per_layer import LayerInput, LayerTable
 from hwmodel.einsum.workloads.blocks.scale import Scale
-from hwmodel.einsum.workloads.decoder import every
+from hwmodel.einsum.workloads.decoder import Norms, every
 from hwmodel.einsum.workloads.record import Count, Flag, Names, Whole
 
 MODEL_TYPES = ("gemma4_text", "diffusion_gemma_text")
@@ -97,12 +97,15 @@ class Gemma4(Gemma2):
         second = Chain((*router, *before, experts, *after))
         return Beside(self.hidden_size, Chain((dense, *first)), second, name="experts")
 
-    def layer(self, attention: Block, inner: Block) -> tuple[Block, ...]:
+    def layer(
+        self, attention: Block, inner: Block, norms: Norms | None = None
+    ) -> tuple[Block, ...]:
         """Blocks with their norms, the layer's own input, and its factor."""
         width = self.hidden_size_per_layer_input
         act = self.hidden_activation or "gelu_pytorch_tanh"
         own = (LayerInput(self.hidden_size, width, act, self.LAYER),) if width else ()
-        return (*super().layer(attention, inner), *own, Scale("layer scale", self.hidden_size))
+        factor = Scale("layer scale", self.hidden_size)
+        return (*super().layer(attention, inner, norms), *own, factor)
 
     def embedded(self) -> tuple[Block, ...]:
         """Tokens, and the inputs of layers."""

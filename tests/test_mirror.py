@@ -47,6 +47,10 @@ ELSEWHERE = {
         "hwmodel/machines/gpu/libraries/test_shipped.py",
         "every library, by the collection",
     ),
+    "einsum/workloads/policies/*.py": (
+        "einsum/workloads/policies/test_policy.py",
+        "every policy, by the bytes that it keeps",
+    ),
     "einsum/workloads/quantisation/*.py": (
         "einsum/workloads/quantisation/test_quantisation.py",
         "every method, by configs",

@@ -18,6 +18,9 @@ from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.blocks.block import Step
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.config import changed, files_beside, read_config
+from hwmodel.einsum.workloads.policies.following import following, said_of
+from hwmodel.einsum.workloads.policies.named import policy
+from hwmodel.einsum.workloads.policies.policy import Policy
 from hwmodel.einsum.workloads.precision import Precision, precision
 from hwmodel.einsum.workloads.quantisation.stored import Stored
 from hwmodel.einsum.workloads.record import Config
@@ -43,7 +46,7 @@ class Model(Shown):
 
     `warnings` tell what reading it had to assume, `read` those of the config alone; stacks and
     estimates carry them on. `files` are the checkpoint's, where they lie beside the config, and
-    `asked` the formats that were given.
+    `asked` the formats that were given. `cache_policy` says which tokens its cache keeps.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Model(Shown):
     read: tuple[str, ...] = ()
     files: Stored | None = None
     asked: tuple[tuple[str, str], ...] = ()
+    cache_policy: Policy | None = None
 
     def but(self, **changes: Any) -> "Model":
         """The model with other formats (`dtype`, `kv_dtype`, ...) or other values of config keys.
@@ -67,7 +71,8 @@ class Model(Shown):
     @cached_property
     def network(self) -> Network:
         """Its layers as blocks."""
-        return self.config.network()
+        made = self.config.network()
+        return made if self.cache_policy is None else following(self.cache_policy, made)
 
     @cached_property
     def whole(self) -> Shard:
@@ -225,25 +230,29 @@ def model(
     ignore_keys: Iterable[str] = (),
     as_: str | None = None,
     part: str | None = None,
+    cache_policy: Policy | str | None = None,
 ) -> Model:
     """Read a model: a config.json, a directory with one, a dict, a shipped name, or a `Model`.
 
     `dtype` sets all three formats, the others one each; a format that differs from the config's
     wins, with a warning. `quantise` is what a tool would make of the checkpoint: "fp8", "w8a8",
     "w4a16", "nvfp4" (`quantisation/schemes.py`); safetensors files beside a config correct what it
-    says of formats. `as_` reads a config as one of that model type, whatever its own; `part` its
-    "text" or "vision" alone, where it has several. Raises `InputError` and its kin for what
-    cannot be read or modelled.
+    says of formats. `cache_policy` says which tokens are kept: a `Policy`, or as text
+    "razor-attention:full=0.2" (`policies/`). `as_` reads a config as one of that model type,
+    whatever its own; `part` its "text" or "vision" alone, where it has several. Raises
+    `InputError` and its kin for what cannot be read or modelled.
     """
     given = {
         **{"dtype": dtype, "weight_dtype": weight_dtype, "kv_dtype": kv_dtype},
         **{"activation_dtype": activation_dtype, "quantise": quantise},
     }
     asked = {name: each for name, each in given.items() if each is not None}
+    keeping = policy(cache_policy) if isinstance(cache_policy, str) else cache_policy
     if isinstance(config, Model):
         name, read, warnings, files = config.name, config.config, config.read, config.files
-        if not asked:
+        if not asked and keeping is None:
             return config
+        keeping = config.cache_policy if keeping is None else keeping
         asked = {**dict(config.asked), **asked}
     else:
         name, read, warnings = read_config(config, ignore_keys=ignore_keys, as_=as_, part=part)
@@ -259,8 +268,11 @@ def model(
     )
     if files is not None:
         more = (*more, *_differing(name, files, Shard(network, formats).weight_bytes))
+    if keeping is not None:
+        following(keeping, network)
+        more = (*more, said_of(name, keeping))
     told = tuple(dict.fromkeys((*warnings, *more)))
-    return Model(name, read, formats, told, warnings, files, tuple(asked.items()))
+    return Model(name, read, formats, told, warnings, files, tuple(asked.items()), keeping)
 
 
 @checked
@@ -282,6 +294,7 @@ def llm(
     as_: str | None = None,
     part: str | None = None,
     cached: Amount | None = None,
+    cache_policy: str | None = None,
 ) -> Stack:
     """A phase of a model in one call: "prefill" takes `prompt`, "decode" takes `context`."""
     read = model(
@@ -294,6 +307,7 @@ def llm(
         ignore_keys=ignore_keys,
         as_=as_,
         part=part,
+        cache_policy=cache_policy,
     )
     if phase not in ("prefill", "decode"):
         raise UnknownNameError("phase", phase, ("prefill", "decode"))

@@ -15,6 +15,7 @@ from hwmodel.einsum.workloads.blocks.block import Cache, caches, seen
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.share import Share
 from hwmodel.einsum.workloads.blocks.weight import PARTS, Weight
+from hwmodel.einsum.workloads.policies.kept import Kept
 from hwmodel.einsum.workloads.precision import Precision
 from hwmodel.einsum.workloads.workload import whole
 from hwmodel.quantity.dtypes import bytes_of
@@ -87,7 +88,7 @@ class Shard:
     def kv_bytes(self, batch: Amount, tokens: Amount) -> Amount:
         """Bytes of the cache of `batch` sequences of `tokens`; a windowed layer keeps its last."""
         sizes = whole("kv_bytes", batch=batch, tokens=tokens)
-        windows: dict[int | None, int] = {}
+        windows: dict[int | Kept | None, int] = {}
         for cache, times in self._caches:
             held = times * cache.per_token(self.tp)
             windows[cache.window] = windows.get(cache.window, 0) + held

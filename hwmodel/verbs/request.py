@@ -65,7 +65,7 @@ EINSUM = "einsum"
 _RUN = ("on", "kernel", "memory", "topology")
 """Fields that say where and how a workload runs."""
 
-_FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype", "quantise")
+_FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype", "quantise", "cache_policy")
 
 
 @dataclass(frozen=True)

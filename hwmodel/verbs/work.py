@@ -77,6 +77,9 @@ class OfWork(Question):
     kv_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
     activation_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
     quantise: Annotated[Any, QUANTISE] = None
+    cache_policy: Annotated[
+        Any, _said("Which tokens a cache keeps: keyformer, razor-attention:full=0.2, ...", str)
+    ] = None
     tp: Annotated[Any, _said("Devices that divide a model (tensor parallel).", int)] = None
     ignore_keys: Annotated[
         Any, _said("A key of the config to pass over.", list[str], "--ignore-key")

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
+from hwmodel.einsum.workloads.policies.kept import Kept
 from hwmodel.quantity.arithmetic import least
 from hwmodel.quantity.units import Amount
 
@@ -20,14 +21,15 @@ from hwmodel.quantity.units import Amount
 class Cache:
     """What a layer keeps of a sequence: `elements` a token, of the last `window` tokens if any.
 
-    `state` elements do not depend on the context (`state_format`: theirs; None: the activations';
-    "cache": that of keys and values).
+    In the place of a window may stand the tokens that a policy has `Kept`. `state` elements do not
+    depend on the context (`state_format`: theirs; None: the activations'; "cache": that of keys and
+    values).
     A layer that reads the cache of an earlier one keeps nothing: it has no `Cache`.
     """
 
     elements: int = 0
     split: Split | None = None
-    window: int | None = None
+    window: int | Kept | None = None
     state: int = 0
     state_split: Split | None = None
     state_format: str | None = None
@@ -95,8 +97,10 @@ def caches(block: Block) -> Iterator[Cache]:
         yield from caches(part)
 
 
-def seen(tokens: Amount, window: Amount | None) -> Amount:
+def seen(tokens: Amount, window: Amount | Kept | None) -> Amount:
     """Keys that a new token attends to, of `tokens` in its context with itself."""
+    if isinstance(window, Kept):
+        return window.tokens(tokens)
     return tokens if window is None else least((tokens, window))
 
 

@@ -22,12 +22,14 @@ class Split:
     """How tensor parallelism divides something: `pieces` of which each device has its share.
 
     `what` is the config key that counts them, for people. Pieces that are `repeated` stand on
-    several devices where there are fewer than devices.
+    several devices where there are fewer than devices; where `ragged` ones do not divide, the share
+    is that of the device with most.
     """
 
     what: str
     pieces: int
     repeated: bool = False
+    ragged: bool = False
 
     def share(self, tp: int) -> int:
         """Pieces on one of `tp` devices; `InputError` where they are not divisible."""
@@ -38,6 +40,8 @@ class Split:
                     f" so that each is repeated alike; found {tp}"
                 )
             return 1
+        if self.ragged:
+            return -(-self.pieces // tp)
         if self.pieces % tp:
             raise InputError(
                 f"model: tp: expected a divisor of {self.what} ({self.pieces}), found {tp}"

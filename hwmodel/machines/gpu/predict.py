@@ -93,7 +93,9 @@ INTERVAL = (
 
 def _stack(calibration: Calibration, families: Sequence[str], runs: str) -> str:
     """The software that runs: engine, library of each family of kernels, versions measured."""
-    named = {collectives.FAMILY: "NCCL"} | dict(f.split(":", 1) for f in families if ":" in f)
+    named = dict(f.split(":", 1) for f in families if ":" in f)
+    if collectives.FAMILY in families:
+        named[collectives.FAMILY] = "NCCL"
     by = [family.replace(":", " by ") for family in families if ":" in family]
     by += [f"{f} by {named[f]}" if f in named else f for f in families if ":" not in f]
     libraries = {f.split(":", 1)[1] if ":" in f else named.get(f) for f in families}

@@ -1,1 +1,0 @@
-"""Cache policies: which keys and values a sequence keeps, head by head; one file a policy."""

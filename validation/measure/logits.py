@@ -25,10 +25,11 @@ TOKENS = 128
 SPREAD = 0.2
 """Standard deviation of what is drawn; norms' gains are drawn around one."""
 
+THETA = {"rope_type": "default", "rope_theta": 10000.0}
 SMALL: dict[str, Any] = {
     **{"vocab_size": 48, "hidden_size": 32, "intermediate_size": 24, "num_hidden_layers": 2},
     **{"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "rms_norm_eps": 1e-6},
-    **{"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}},
+    "rope_parameters": THETA,
     **{"pad_token_id": 0, "tie_word_embeddings": False},
 }
 EXPERTS: dict[str, Any] = {"num_experts_per_tok": 2, "moe_intermediate_size": 12}
@@ -53,6 +54,17 @@ CASES: dict[str, dict[str, Any]] = {
         **{"q_lora_rank": 12, "kv_lora_rank": 10, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4},
         **{"v_head_dim": 6, "first_k_dense_replace": 1, "num_key_value_heads": 4, "head_dim": 4},
     },
+    "qwen3_next": EXPERTS
+    | {
+        **{"layer_types": ["linear_attention", "full_attention"], "num_experts": 6},
+        **{"linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 8},
+        **{"linear_value_head_dim": 6, "shared_expert_intermediate_size": 10},
+        "rope_parameters": {**THETA, "partial_rotary_factor": 0.5},
+    },
+    "mamba2": {
+        **{"num_heads": 8, "state_size": 6, "n_groups": 2, "chunk_size": 64},
+        **{"use_conv_bias": False, "expand": 2, "layer_norm_epsilon": 1e-6},
+    },
 }
 
 
@@ -75,7 +87,8 @@ def logits() -> Iterator[dict[str, Any]]:
     torch: Any = import_module("torch")
     transformers: Any = import_module("transformers")
     for model_type, more in CASES.items():
-        keys = {**SMALL, **more}
+        own = transformers.AutoConfig.for_model(model_type).to_dict()
+        keys = {**{key: value for key, value in SMALL.items() if key in own}, **more}
         config = transformers.AutoConfig.for_model(model_type, **keys)
         made = transformers.AutoModelForCausalLM.from_config(config, **PLAIN)
         model = made.double().eval()

@@ -132,7 +132,7 @@ class Mamba:
 class Mamba2:
     """Sizes of one layer's mixer: `heads` of `head_dim` values, `groups` of `state` keys.
 
-    `normed`: what the gate leaves passes a norm.
+    `normed`: what the gate leaves passes a norm, group by group (mamba-ssm's `RMSNormGated`).
     """
 
     hidden: int
@@ -205,7 +205,8 @@ class Mamba2:
         tokens, kind = step.tokens, share.activation
         inner = columns(((self.inner, self.split),), share)
         steps = activation("softplus", tokens, share.of(self.split), kind, "steps softplus")
-        norm = share.stage(rmsnorm(tokens, inner, kind, name="mixer output norm"), f"{PART}.norm")
+        groups = share.of(self.key_split)
+        norm = rmsnorm(tokens * groups, inner // groups, kind, name="mixer output norm")
         back = share.product(
             *("mixer output", f"{PART}.output", tokens, (self._out(),)), bias=self.bias
         )
@@ -215,7 +216,7 @@ class Mamba2:
             share.stage(steps, f"{PART}.softplus"),
             *self._state.stages(step, share),
             *gated(share, tokens, inner, self.act, "mixer"),
-            *((norm,) if self.normed else ()),
+            *((share.stage(norm, f"{PART}.norm"),) if self.normed else ()),
             *share.reduced(back, tokens, self.hidden),
         )
 

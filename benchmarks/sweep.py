@@ -7,7 +7,7 @@ binds, every column of `hwmodel.show.fields.POINT`. Seconds are on the clock ("w
 processors ("cpu"): where other work shares the machine only the latter say how fast this is, and
 "on 2 cores" is twice the points per processor second. Starting the workers, some two seconds, is
 left out; with --files, 100 million points say, it is in. Targets on two cores: 1,000,000 kernel
-estimates and 20,000 whole-model estimates a second, and 4 GiB for 100 million points.
+estimates and 200,000 whole-model estimates a second, and 4 GiB for 100 million points.
 """
 
 import argparse

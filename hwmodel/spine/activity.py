@@ -26,7 +26,8 @@ are ints (exact) or float64 arrays that broadcast; expectations are floats.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -45,7 +46,10 @@ def _amounts() -> dict[str, Amount]:
     return {}
 
 
-@dataclass(frozen=True, eq=False)
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False, init=False)
 class Work:
     """Counts of one piece of work whose resources all run at the same time.
 
@@ -59,13 +63,33 @@ class Work:
         slots: latencies that nothing hides, counted by name (launches, pipeline fills).
     """
 
-    operations: Mapping[Operation, Amount] = field(default_factory=lambda: {})
-    read: Mapping[str, Amount] = field(default_factory=_amounts)
-    written: Mapping[str, Amount] = field(default_factory=_amounts)
-    messages: Mapping[str, tuple[Amount, Amount]] = field(default_factory=lambda: {})
-    atomics: tuple[Amount, Amount] = (0, 0)
-    live: Mapping[str, Amount] = field(default_factory=_amounts)
-    slots: Mapping[str, Amount] = field(default_factory=_amounts)
+    operations: Mapping[Operation, Amount]
+    read: Mapping[str, Amount]
+    written: Mapping[str, Amount]
+    messages: Mapping[str, tuple[Amount, Amount]]
+    atomics: tuple[Amount, Amount]
+    live: Mapping[str, Amount]
+    slots: Mapping[str, Amount]
+
+    def __init__(
+        self,
+        operations: Mapping[Operation, Amount] = NOTHING,
+        read: Mapping[str, Amount] = NOTHING,
+        written: Mapping[str, Amount] = NOTHING,
+        messages: Mapping[str, tuple[Amount, Amount]] = NOTHING,
+        atomics: tuple[Amount, Amount] = (0, 0),
+        live: Mapping[str, Amount] = NOTHING,
+        slots: Mapping[str, Amount] = NOTHING,
+    ) -> None:
+        vars(self).update(  # all at once, which takes a third of the time: a kernel has a dozen
+            operations=operations,
+            read=read,
+            written=written,
+            messages=messages,
+            atomics=atomics,
+            live=live,
+            slots=slots,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,7 @@ def best_s(action: Callable[[], Any], repetitions: int) -> float:
 def warm_s(build: Callable[[int], Any], on: Any, calls: int = 200) -> float:
     """The least processor time of one prediction among many, of sizes that change each time."""
     times: list[float] = []
-    for call in range(calls):
+    for call in range(1, calls + 1):
         start = time.process_time()
         assert hwmodel.predict(build(call), on=on).time_s > 0
         times.append(time.process_time() - start)

@@ -13,13 +13,14 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
 from hwmodel.network.algorithms import ALGORITHMS
-from hwmodel.network.collectives import boxed, ways_on
+from hwmodel.network.collectives import boxed, cost, ways_on
 from hwmodel.network.nccl import ON_ONE_SWITCH as LIBRARY
 from hwmodel.network.topologies import cluster, topology, torus
 from hwmodel.network.topology import Port, Topology
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.spine.activity import fold
 from hwmodel.spine.estimate import Estimate
+from hwmodel.spine.execution import Execution
 from hwmodel.spine.outside import EXTRAPOLATED
 from hwmodel.validation import collective
 
@@ -492,3 +493,23 @@ def test_bytes_on_links_are_paid_for_one_by_one() -> None:
     """A ring of 8 H100 sends 14/8 of 64 MiB from each of them, at 9 pJ a bit."""
     found = estimate_on("all_reduce", 2**26, topology("dgx-h100"), H100)
     assert_allclose(found.energy_by_j["link"] / found.devices, 14 / 8 * 2**26 * 8 * 9e-12)
+
+
+def test_groups_of_an_execution_meet_on_the_links_that_they_share() -> None:
+    """Gradients of 8 ranks a node: each pair has its cards, but one uplink a leaf carries all."""
+    groups = Execution(tp=8, dp=2).groups("dp")
+    assert groups[3] == (3, 11)
+    link, card = Port(bandwidth_bytes_per_s=450e9), Port(bandwidth_bytes_per_s=50e9)
+    up = Port(bandwidth_bytes_per_s=50e9)
+    own = cluster(2, 8, link, card)
+    shared = cluster(2, 8, link, card, nodes_per_leaf=1, uplink=up)
+
+    def time_s(network: Topology, some: Any) -> float:
+        found = cost("all_reduce", 2**30, 2, H100, network, some)
+        return float(fold(found.tree, found.rates).time_s)
+
+    assert_allclose(time_s(own, groups), time_s(own, groups[:1]), rtol=1e-9)
+    assert_allclose(time_s(shared, groups[:1]), time_s(own, groups[:1]), rtol=1e-9)
+    assert_allclose(time_s(shared, groups), 2**30 * 8 / 50e9, rtol=1e-3)
+    with pytest.raises(InputError, match="each once"):
+        time_s(own, [(0, 1), (1, 2)])

@@ -152,6 +152,7 @@ def _clamped_multiply(act: str, rows: Amount, cols: Amount, dtype: str, name: st
 ACTIVATIONS: dict[str, str] = {
     **{"silu": "silu", "swish": "silu", "swiglu": "silu", "sigmoid": "sigmoid", "tanh": "tanh"},
     **{"relu": "relu", "relu2": "relu squared", "xielu": "xielu", "clamped": "clamped silu"},
+    "swigluoai": "clamped silu",
     **{"gelu": "gelu", "gelu_python": "gelu", "quick_gelu": "quick gelu", "softplus": "softplus"},
     **dict.fromkeys(("gelu_new", "gelu_fast", "gelu_pytorch_tanh"), "gelu_tanh"),
 }

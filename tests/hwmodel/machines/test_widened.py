@@ -55,6 +55,12 @@ def test_a_library_that_is_asked_for_by_name_is_not_changed() -> None:
         hw.predict(step, "a100", kernel={"gemm": "cublas"})
 
 
+def test_a_format_that_another_library_multiplies_is_refused_and_not_widened() -> None:
+    step = hw.model(SMALL, quantise="fp8").decode(1, 64)
+    with pytest.raises(hw.CoverageError, match=r"kernels that would do: .*cublas"):
+        hw.predict(step, "h200", kernel={"gemm": "weight-only"})
+
+
 def test_experts_are_widened_as_layers_are() -> None:
     mixture = SMALL | {
         **{"model_type": "qwen3_moe", "num_experts": 8, "num_experts_per_tok": 2, "head_dim": 64},

@@ -117,6 +117,23 @@ def test_experts_in_one_tensor_are_blocks_and_scales(tmp_path: Path) -> None:
     found = corrected(tmp_path, {"quant_method": "mxfp4"}, shapes)
     assert found.of("model.layers.0.mlp.experts.0.down_proj") == ModuleFormats("mxfp4", "bf16")
     assert found.warnings == ()
+    more = shapes | {"model.layers.0.mlp.experts.down_proj_scales": ("U8", [4, 64, 4])}
+    found = corrected(tmp_path, {"quant_method": "mxfp4"}, more)
+    # two scales for 32 weights; the bias is none of theirs
+    weight = found.of("model.layers.0.mlp.experts.0.down_proj").weight
+    assert 4 * 64 * 64 * bytes_of(weight) == 4 * 64 * 2 * 16 + 4 * 64 * 4
+
+
+def test_narrow_tensors_that_no_config_speaks_of_are_widened_before_products(
+    tmp_path: Path,
+) -> None:
+    found = corrected(tmp_path, None, BLOCKS)
+    assert found.of(DOWN) == ModuleFormats("fp8@16384:32", "bf16")
+
+
+def test_tensors_that_are_no_weights_say_nothing(tmp_path: Path) -> None:
+    shapes: Shapes = BLOCKS | {"model.rotary_emb.inv_freq": ("F32", [64])}
+    assert corrected(tmp_path, FP8, shapes).warnings == ()
 
 
 def test_an_index_alone_tells_the_bytes_of_all(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hwmodel.einsum.workloads.architectures.vit import Vit
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.patches import Patches
 from hwmodel.einsum.workloads.blocks.positions import Positions
+from hwmodel.einsum.workloads.blocks.probe import Probe
 from hwmodel.einsum.workloads.blocks.projection import Projection
 from hwmodel.einsum.workloads.decoder import Norms
 from hwmodel.einsum.workloads.encoder import Encoder
@@ -97,12 +98,17 @@ class SiglipVision(ClipVision):
 
     hidden_act: str = "gelu_pytorch_tanh"
     patch_size: Count = 16
-    vision_use_head: Flag = False
+    vision_use_head: Flag = True
 
     def embedded(self) -> tuple[Block, ...]:
         """Patches."""
         inputs = self.num_channels * self.patch_size**2
         return (Patches(inputs, self.hidden_size, self.patches, extra=0),)
+
+    def ended(self) -> tuple[Block, ...]:
+        """The last norm, and one query to all patches."""
+        sizes = (self.hidden_size, self.num_attention_heads, self.inner_size, self.hidden_act)
+        return (*super().ended(), *((Probe(*sizes),) if self.vision_use_head else ()))
 
 
 RECORDS = {

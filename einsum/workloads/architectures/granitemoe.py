@@ -45,8 +45,14 @@ class Swa(GraniteMoe):
 
     sliding_window: Count | None = 128
 
-    windows = granite.Swa.windows
-    attention = granite.Swa.attention
+    def windows(self) -> tuple[int | None, ...]:
+        """None where kinds of layers are not said."""
+        return super().windows() if self.layer_types else (None,) * self.num_hidden_layers
+
+    def attention(self, window: int | None) -> Block:
+        """Attention with sinks."""
+        biased = self.attention_bias
+        return self.heads(window, qkv_bias=biased, output_bias=biased, sinks=True)
 
 
 RECORDS = {"granitemoe": GraniteMoe, "granitemoeshared": GraniteMoe, "granitemoe_swa": Swa}

@@ -30,6 +30,7 @@ class T5(EncoderDecoder):
     }
     HARMLESS: ClassVar[frozenset[str]] = EncoderDecoder.HARMLESS | frozenset(
         "relative_attention_max_distance n_positions output_past scalable_attention"
+        " scale_decoder_outputs"
         " dense_act_fn hidden_act max_new_tokens".split()
     )
     NORM: ClassVar[Kind] = "rms"

@@ -60,6 +60,18 @@ class Vit(Encoder):
         return (*super().ended(), *((pooler,) if self.POOLED else ()))
 
 
+class VitMsn(Vit):
+    """No pooler."""
+
+    POOLED: ClassVar[bool] = False
+
+
+class Ijepa(VitMsn):
+    """Patches alone."""
+
+    EXTRA: ClassVar[int] = 0
+
+
 class Deit(Vit):
     """One token more, for distillation."""
 
@@ -105,4 +117,4 @@ class DinoV2(Vit):
         return (LearnedScale(f"{name} scale", self.hidden_size, path), *super().added(name))
 
 
-RECORDS = {"vit": Vit, "vit_msn": Vit, "ijepa": Vit, "deit": Deit, "dinov2": DinoV2}
+RECORDS = {"vit": Vit, "vit_msn": VitMsn, "ijepa": Ijepa, "deit": Deit, "dinov2": DinoV2}

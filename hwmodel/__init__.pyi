@@ -143,7 +143,7 @@ def calibrate(
 
 def collective(
     op: str,
-    bytes: float,
+    bytes: float | str,
     ranks: int,
     on: Hardware | str | Path,
     *,
@@ -218,7 +218,7 @@ def models(
     """The models that come with the package; with a name or a config, what is held of one."""
 
 def papers(
-    names: Sequence[str] = (),
+    names: Sequence[str] | str = (),
 ) -> tuple[Claim, ...]:
     """Published claims, recomputed by the model; exit status 1 where one does not hold."""
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from hwmodel.einsum.workloads.collective import collective as exchange
 from hwmodel.machines.driver import Machine, Network, predict
+from hwmodel.quantity.units import amount
 from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs.ask import AS_IS, ON, Question, Word, in_python, pair
 from hwmodel.verbs.request import answerer, read
@@ -24,7 +25,7 @@ class Collective(Question):
     places: ClassVar[tuple[str, ...]] = ("op", "bytes", "ranks", "on")
 
     op: Annotated[str, Word("all_reduce, all_gather, reduce_scatter, all_to_all, p2p.", place=True)]
-    bytes: Annotated[float, AS_IS, Word("Such as 64MiB.", str, place=True)]
+    bytes: Annotated[float | str, AS_IS, Word("Such as 64MiB.", str, place=True)]
     ranks: Annotated[int, AS_IS, Word("Devices that take part.", int)]
     on: Annotated[Machine, AS_IS, ON]
     topology: Annotated[Network, AS_IS, TOPOLOGY] = None
@@ -36,7 +37,10 @@ class Collective(Question):
 
     def valued(self) -> Estimate:
         """The estimate, on a switch or through a topology."""
-        work = exchange(self.op, self.bytes, self.ranks)
+        size: Any = self.bytes
+        if isinstance(size, str):
+            size = amount(size, "bytes", where="collective: bytes")
+        work = exchange(self.op, size, self.ranks)
         return predict(work, self.on, topology=self.topology)
 
     def answer(self) -> Estimate:

@@ -90,6 +90,7 @@ class Compare(OfRun):
     def answer(self) -> Comparison:
         """Estimates in the order asked for; those that refuse are named."""
         if self.has_values:
+            self.check_values()
             return self.valued()
         fields = self.asked()
         asked = [

@@ -33,6 +33,7 @@ class Explain(OfWork):
     def answer(self) -> Any:
         """On one device an explanation; on two, what the difference between them is due to."""
         if self.has_values:
+            self.check_values()
             return self.valued()
         fields, on = self.asked(), several([] if self.on is None else self.on)
         if not 1 <= len(on) <= 2:

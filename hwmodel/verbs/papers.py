@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.text.grid import grid
 from hwmodel.validation.papers.claim import Claim
-from hwmodel.verbs.ask import Question, Word, in_python
+from hwmodel.verbs.ask import AS_IS, Question, Word, in_python
 
 NOT_SYSTEMS = ("claim",)
 
@@ -26,11 +26,13 @@ class Papers(Question):
 
     places: ClassVar[tuple[str, ...]] = ("names",)
 
-    names: Annotated[Sequence[str], Word("Systems (default: all).", list[str], place=True)] = ()
+    names: Annotated[
+        Sequence[str] | str, AS_IS, Word("Systems (default: all).", list[str], place=True)
+    ] = ()
 
     def answer(self) -> tuple[Claim, ...]:
         """The claims of these systems; raises `UnknownNameError`."""
-        return claimed(self.names)
+        return claimed((self.names,) if isinstance(self.names, str) else self.names)
 
     def record(self, answer: tuple[Claim, ...]) -> list[dict[str, Any]]:
         """Every field of every claim."""

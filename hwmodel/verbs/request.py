@@ -160,7 +160,24 @@ def read(given: Mapping[str, Any]) -> Request:
     if "topology" in form and "ranks" in sizes:  # each has a schedule of messages of its own
         form["ranks"] = sizes["ranks"]
     form["sizes"] = sorted(sizes)
-    return Request(json.dumps(form, sort_keys=True), sizes)
+    try:
+        return Request(json.dumps(form, sort_keys=True), sizes)
+    except TypeError:
+        raise InputError(_no_words(workload, form)) from None
+
+
+def _no_words(workload: str, form: Mapping[str, Any]) -> str:
+    """What is said of a field that is a value of Python's among words."""
+    for name, value in form.items():
+        try:
+            json.dumps(value)
+        except TypeError:
+            return (
+                f"{workload}: {name}: expected words (a name, a path, a table), found"
+                f" {type(value).__name__}; it goes with a workload that is a value too, such as"
+                " hw.workloads.gemm(...)"
+            )
+    return f"{workload}: expected words, found a value"
 
 
 def _libraries(kernel: Any) -> Any:

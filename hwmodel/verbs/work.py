@@ -14,6 +14,7 @@ from hwmodel.machines.driver import Machine, Network, Workload
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
 from hwmodel.verbs.ask import AS_IS, Question, Word, devices_begun, pair
 
 
@@ -177,9 +178,21 @@ class OfWork(Question):
         given: Any = self.workload
         return given is not None and not isinstance(given, str)
 
+    def check_values(self) -> None:
+        """Refuse words that say more of a workload which is given as a value."""
+        words = self.words()
+        more = [name for name in self.model_fields_set if name not in words or words[name].words]
+        own = (name for name in more if name not in self.own())
+        for name in own:
+            raise InputError(
+                f"{self.verb}: {name}: expected no words about the work beside a workload as a"
+                f" value, found {shown(getattr(self, name))}; change the value"
+            )
+
     def answer(self) -> Any:
         """The answer for one workload on one device."""
         if self.has_values:
+            self.check_values()
             return self.valued()
         from hwmodel.verbs.request import machine_for, read
 

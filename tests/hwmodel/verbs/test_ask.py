@@ -229,3 +229,34 @@ def test_a_name_that_is_no_verb_is_refused_with_those_that_are() -> None:
         ask("predit")
     with pytest.raises(HwmodelError, match="unknown verb"):
         question(3)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("verb", "more", "said"),
+    [
+        ("predict", {"M": 3}, "predict: M: expected no words about the work beside a workload"),
+        ("bound", {"tp": 2}, "bound: tp: expected no words .* found 2"),
+        ("compare", {"on": ["h200"], "batch": 2}, "compare: batch: expected no words"),
+        ("explain", {"dtype": "fp8"}, "explain: dtype: expected no words"),
+    ],
+)
+def test_words_beside_a_workload_as_a_value_are_refused(
+    verb: str, more: dict[str, Any], said: str
+) -> None:
+    work = hw.workloads.gemm(M=64, N=64, K=64)
+    with pytest.raises(InputError, match=said):
+        ask(verb, **{"workload": work, "on": "h200", **more})
+
+
+def test_values_among_words_are_refused_with_where_they_go() -> None:
+    with pytest.raises(InputError, match=r"gemm: on: expected words .*found Hardware; it goes"):
+        ask("predict", workload="gemm", M=64, N=64, K=64, on=hw.device("h200"))
+
+
+def test_sizes_and_names_are_taken_as_people_write_them() -> None:
+    assert hw.collective("all_reduce", "1 MB", 8, "h200").time_s == (
+        hw.collective("all_reduce", 1e6, 8, "h200").time_s
+    )
+    with pytest.raises(InputError, match="collective: bytes: "):
+        hw.collective("all_reduce", "1 MB/s", 8, "h200")
+    assert hw.papers("expert_order") == hw.papers(["expert_order"])

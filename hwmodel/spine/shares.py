@@ -33,7 +33,10 @@ _INNER: Final = ("mlp", "experts")
 
 @dataclass(frozen=True)
 class Sizes:
-    """The numbers of a model that executions divide; experts 0 where it has none."""
+    """The numbers of a model that executions divide; experts 0 where it has none.
+
+    Key heads are 0 where a latent stands for them, which every device has whole.
+    """
 
     heads: int
     kv_heads: int
@@ -89,8 +92,8 @@ def share(execution: Execution, sizes: Sizes, *, engine: Engine = "exact") -> Sh
     padded = padded_vocabulary(sizes.vocabulary, tp, engine)
     return Share(
         heads=sizes.heads // tp,
-        kv_heads=max(1, sizes.kv_heads // tp),
-        kv_repeats=max(1, tp // sizes.kv_heads),
+        kv_heads=max(1, sizes.kv_heads // tp) if sizes.kv_heads else 0,
+        kv_repeats=max(1, tp // sizes.kv_heads) if sizes.kv_heads else tp,
         vocabulary=padded // tp,
         padding=padded - sizes.vocabulary,
         intermediate=sizes.intermediate // tp,
@@ -145,6 +148,8 @@ def _indivisible(kind: str, ways: int, what: str, size: int, called: str = "") -
 
 
 def _key_heads(tp: int, heads: int, engine: Engine) -> list[str]:
+    if not heads:
+        return []
     if engine == "megatron" or heads >= tp:
         return _indivisible("tp", tp, "key heads", heads)
     if tp % heads == 0:

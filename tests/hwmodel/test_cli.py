@@ -98,6 +98,36 @@ def test_an_ignored_key_is_echoed(
     assert any("'sparkle'" in warning for warning in found["warnings"])
 
 
+def test_an_unknown_architecture_is_read_as_another_when_asked_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    shipped = Path(cli.__file__).parent / "einsum/workloads/configs/llama-3.2-1b.json"
+    keys = {**json.loads(shipped.read_text()), "model_type": "sparkle", "gears": 3}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(keys))
+    words = ("predict", str(path), *DECODE[1:], *H200)
+    assert run(monkeypatch, *words) == 2
+    assert "unknown architecture" in capsys.readouterr().err
+    found = printed(monkeypatch, capsys, *words, "--as", "llama")
+    assert any("read as llama, as asked" in warning for warning in found["warnings"])
+    shipped_one = printed(monkeypatch, capsys, "predict", *DECODE, *H200)
+    assert found["time_s"] == shipped_one["time_s"]
+
+
+def test_the_text_of_a_config_with_several_parts_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    shipped = Path(cli.__file__).parent / "einsum/workloads/configs/llama-3.2-1b.json"
+    parts = {"text_config": json.loads(shipped.read_text()), "vision_config": {"depth": 2}}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_type": "seer", **parts}))
+    words = ("predict", str(path), *DECODE[1:], *H200)
+    found = printed(monkeypatch, capsys, *words, "--part", "text")
+    assert any("text_config alone is read" in warning for warning in found["warnings"])
+    assert run(monkeypatch, *words, "--part", "sound") == 2
+    assert "known: text, vision" in capsys.readouterr().err
+
+
 def test_a_model_that_does_not_fit_is_told_with_status_3(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

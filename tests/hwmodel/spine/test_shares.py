@@ -6,7 +6,7 @@ from hwmodel.einsum.workloads.config import shipped_configs
 from hwmodel.einsum.workloads.model import model
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.spine.execution import Execution
-from hwmodel.spine.shares import Engine, Sizes, padded_vocabulary, refusals, share
+from hwmodel.spine.shares import ENGINES, Engine, Sizes, padded_vocabulary, refusals, share
 
 LLAMA_405B = Sizes(heads=128, kv_heads=8, layers=126, vocabulary=128256, intermediate=53248)
 MIXTURE = Sizes(32, 4, 48, 151936, 0, experts=128, expert_intermediate=768)
@@ -88,7 +88,13 @@ def test_an_unknown_engine_is_told_the_engines() -> None:
         refusals(Execution(), MIXTURE, engine="vlm")  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize("name", shipped_configs())
+PLAIN = ("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gpt_oss", "gemma3_text")
+"""Architectures whose layers have one kind of heads, and gated MLPs or experts alone."""
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in shipped_configs() if model(name).config.model_type in PLAIN]
+)
 @pytest.mark.parametrize("tp", [1, 2, 3, 4, 6, 8, 16, 32, 64])
 def test_exact_shares_are_those_that_steps_are_predicted_with(name: str, tp: int) -> None:
     read = model(name)
@@ -114,3 +120,12 @@ def test_exact_shares_are_those_that_steps_are_predicted_with(name: str, tp: int
 )
 def test_experts_of_a_model_are_those_of_its_card(name: str, experts: int) -> None:
     assert Sizes.of(model(name).network).experts == experts
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_latent_in_place_of_key_heads_is_whole_on_every_device(engine: Engine) -> None:
+    sizes, run = Sizes.of(model("deepseek-v3").network), Execution(tp=16)
+    assert refusals(run, sizes, engine=engine) == ()
+    found = share(run, sizes, engine=engine)
+    assert (found.heads, found.kv_heads, found.kv_repeats) == (8, 0, 16)
+    assert "tp: expected a divisor of the 128 query heads" in refusals(Execution(tp=3), sizes)[0]

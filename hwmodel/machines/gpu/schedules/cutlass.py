@@ -30,7 +30,7 @@ MENU = (GemmTile(128, 128, 128, stages=4, multicast=2, persistent=1),)
 
 FEW, SOME, SLOW = 16, 64, (16, 32)
 ASTRIDE_FROM, TOGETHER = 256, 4
-ASTRIDE = 7.5
+ASTRIDE = 11.0
 """Wait of a slice for scales astride, in the clocks that a slice takes at the least (fitted: H200,
 777 rows against multiples of four)."""
 

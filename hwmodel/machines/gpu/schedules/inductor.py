@@ -24,13 +24,14 @@ BESIDE = (0.0, 0.0, 0.34, 0.70)
 """Clocks for each column of a row, by passes: of a block alone, and of its processor's issue slots
 (fitted: H200, rows of vLLM 0.22.1's steps of 1 to 2,048 tokens)."""
 
-CHOICE = 4000.0
-"""Clocks of a block that ranks scores: shuffles for each expert chosen (fitted, there)."""
+CHOICE, MOST_SCORES = 4000.0, 1024
+"""Clocks of a block that ranks scores, of so many experts at most: shuffles for each one chosen
+(fitted, there)."""
 
 PACES = {"copy": 2.3, "strided": 1.0}
 """Bytes that a form's accesses count for, in those of rotary embedding (fitted, there)."""
 
-SUMMED_FROM, LOAD = 3.0, 900.0
+SUMMED_FROM, LOAD = 3.0, 1500.0
 """Rows summed into one from which loads stand in line, and clocks of each (fitted, there)."""
 
 
@@ -39,16 +40,21 @@ def resolved(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
     column = 0 * tile.elements
     if np.all(np.asarray(problem.row_bytes) > 0):
         passes = min(problem.passes, len(ALONE) - 1)
-        ranked = CHOICE if problem.form == "softmax" and passes < 2 else 0.0
+        scores = problem.form == "softmax" and np.all(np.asarray(problem.cols) <= MOST_SCORES)
+        ranked = CHOICE if scores else 0.0
         return replace(
             tile,
             chain=problem.cols * ALONE[passes] + ranked + column,
             issue=problem.cols * BESIDE[passes] + column,
             engine=column,
         )
-    deep = most((0.0, problem.read_bytes / problem.written_bytes - SUMMED_FROM))
+    each = problem.read_bytes / most((problem.written_bytes, 1))
+    deep = _capped(most((0.0, each - SUMMED_FROM)))
     return replace(
-        tile, chain=LOAD * _capped(deep) + column, engine=PACES.get(problem.form, 0.0) + column
+        tile,
+        elements=tile.elements * np.where(deep > 0, each, 1.0),
+        chain=LOAD * deep + column,
+        engine=PACES.get(problem.form, 0.0) + column,
     )
 
 

@@ -49,7 +49,8 @@ class Attention:
     `borrowed` the keys and values of an earlier one has no modules for them, and caches none. What
     heads have found passes an `output_norm`, or is weighed by the sigmoid of a product with the
     module `gate`, element by element or, of `gate_heads`, head by head. An encoder's is not
-    `causal`, and nothing of it is `cached`.
+    `causal`, and nothing of it is `cached`. What it makes is as wide as what it reads, or of
+    `makes` columns.
     """
 
     hidden: int
@@ -72,6 +73,7 @@ class Attention:
     output_norm: str | None = None
     causal: bool = True
     cached: bool = True
+    makes: int | None = None
     gate: str | None = None
     gate_heads: bool = False
     path: str = "model.layers.{layer}.self_attn"
@@ -110,10 +112,15 @@ class Attention:
             for name, (size, split) in zip(self.names, rows[:held], strict=False)
         )
 
+    @property
+    def made(self) -> int:
+        """Width of what it makes."""
+        return self.hidden if self.makes is None else self.makes
+
     def output(self) -> Weight:
         """Weight of the output product."""
         return Weight(
-            *(f"{self.path}.{self.names[3]}", (self.hidden, self.heads * self.value_size)),
+            *(f"{self.path}.{self.names[3]}", (self.made, self.heads * self.value_size)),
             *("linear", "attention", self.query_split, 1),
         )
 
@@ -135,7 +142,7 @@ class Attention:
             *(Weight(w.path, w.shape[:1], "bias", "biases", w.split) for w in biased),
         ]
         if self.output_bias:
-            made.append(Weight(self.output().path, (self.hidden,), "bias", "biases"))
+            made.append(Weight(self.output().path, (self.made,), "bias", "biases"))
         if self.qk_norm:
             made += self._gains()
         if self.output_norm is not None:
@@ -173,7 +180,7 @@ class Attention:
             *self._written(step, share, kv_heads),
             share.stage(self._scores(step, share, heads, kv_heads), "attention.scores"),
             *self._finished(step, share, heads),
-            *share.reduced(out, tokens, self.hidden),
+            *share.reduced(out, tokens, self.made),
         )
 
     def _prepared(self, step: Step, share: Share, heads: int, kv_heads: int) -> Stages:

@@ -138,6 +138,16 @@ STATES: dict[str, tuple[dict[str, Any], int, int]] = {
     ),
     "recurrent_gemma": ({**HEADS}, 3 * (96 * 4 + 96 * 3 * 2), 1 * 2 * 2 * 16 * 2),
     "rwkv": ({}, 4 * (96 * 3 * 4 + 2 * 96 * 2), 0),
+    "zamba": (
+        {**HEADS, "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"]},
+        4 * (192 * 16 * 4 + 192 * 3 * 2),
+        2 * 2 * 2 * 32 * 2,  # heads of hidden states and the embedding side by side
+    ),
+    "zamba2": (
+        {**HEADS, "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"]},
+        4 * (8 * 24 * 64 * 4 + (192 + 2 * 64) * 3 * 2),
+        2 * 2 * 2 * 32 * 2,
+    ),
     "xlstm": ({"num_heads": 6}, 4 * 6 * 8 * (16 + 1) * 4, 0),
 }
 
@@ -162,3 +172,18 @@ def test_each_family_is_predicted_in_both_phases(model_type: str) -> None:
     for run in (read.prefill(2, 300), read.decode(3, 500)):
         estimate = hw.predict(run, on="h200")
         assert estimate.time_s > estimate.bound_s > 0
+
+
+def test_layers_that_share_a_transformer_hold_it_once_and_run_it_each() -> None:
+    keys = {**HEADS, "layers_block_type": ["hybrid", "hybrid", "hybrid", "mamba"]}
+    one, two = (
+        model({"model_type": "zamba2", **SMALL, **keys, "num_mem_blocks": n}) for n in (1, 2)
+    )
+    attention = 192 * 192 + 2 * 64 * 192 + 96 * 192 + 192  # q, k and v, output, norm
+    mlp = 3 * 96 * 136 + 96
+    assert two.parameters - one.parameters == attention + mlp
+    made = Counter[str]()
+    for stage in one.decode(batch=1, context=64).stages:
+        made[stage.name] += stage.times
+    assert made["attention"] == made["adapter up"] == made["shared output"] == 3
+    assert made["linear recurrence"] == 4

@@ -153,7 +153,8 @@ ACTIVATIONS: dict[str, str] = {
     **{"silu": "silu", "swish": "silu", "swiglu": "silu", "sigmoid": "sigmoid", "tanh": "tanh"},
     **{"relu": "relu", "relu2": "relu squared", "xielu": "xielu", "clamped": "clamped silu"},
     "swigluoai": "clamped silu",
-    **{"gelu": "gelu", "gelu_python": "gelu", "gegelu": "gelu", "quick_gelu": "quick gelu", "softplus": "softplus"},
+    **{"gelu": "gelu", "gelu_python": "gelu", "gegelu": "gelu", "quick_gelu": "quick gelu"},
+    "softplus": "softplus",
     **dict.fromkeys(("gelu_new", "gelu_fast", "gelu_pytorch_tanh"), "gelu_tanh"),
 }
 """Names that configs give to activations -> workloads; `gelu_new` and its kin have a tanh."""

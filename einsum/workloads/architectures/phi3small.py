@@ -1,7 +1,7 @@
 """Phi 3 small: one module for q, k and v, biases, block-sparse attention in every second layer.
 
-Microsoft's own code (`Phi3SmallConfig`). Its MLP's activation is a gated GELU of interleaved columns.
-The sparsity is left out: every layer is counted as if it saw all keys.
+Microsoft's own code (`Phi3SmallConfig`). Its MLP's activation is a gated GELU of interleaved
+columns. The sparsity is left out: every layer is counted as if it saw all keys.
 """
 
 from typing import ClassVar

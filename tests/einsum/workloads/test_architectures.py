@@ -20,7 +20,7 @@ from hwmodel.quantity.errors import HwmodelError, InputError
 COUNTED = Path(__file__).resolve().parents[3] / "validation/data/transformers/counts.jsonl"
 CONFIGS = Path(__file__).resolve().parents[4] / "shared/data/configs"
 NEEDS_CONFIGS = pytest.mark.skipif(not CONFIGS.is_dir(), reason="needs ../shared/data/configs")
-READ = 204
+READ = 208
 """Configs of `CONFIGS` that are read: a number that may only grow."""
 
 
@@ -110,6 +110,10 @@ def test_two_devices_hold_the_whole_between_them(model_type: str) -> None:
 
 PLAIN = {"num_hidden_layers": 32, "num_attention_heads": 32, "hidden_size": 4096}
 OWN_CODE: dict[str, tuple[int, dict[str, Any]]] = {
+    "phi3small": (
+        7_392_272_384,
+        PLAIN | {"vocab_size": 100352, "ff_intermediate_size": 14336, "num_key_value_heads": 8},
+    ),
     "internlm2": (
         7_737_708_544,
         PLAIN
@@ -225,6 +229,13 @@ def test_an_encoder_has_one_step_caches_nothing_and_sees_every_token() -> None:
     (scores,) = (stage for stage in step.stages if stage.role == "attention.scores")
     # Two sequences, 12 heads, each of 50 tokens with each, twice 64 elements.
     assert cascade_counts(scores.cascade)["multiply", "fp32"] >= 2 * 12 * 50 * 50 * 2 * 64
+
+
+def test_halves_of_heads_are_subtracted_before_the_output() -> None:
+    names = [stage.name for stage in model(small()["diffllama"]).decode(2, 9).stages]
+    at = names.index("attention")
+    after = ["difference scale", "difference", "difference norm", "attention output"]
+    assert names[at + 1 : at + 5] == after
 
 
 def test_layers_that_are_shared_are_held_once_and_run_each() -> None:

@@ -71,3 +71,49 @@ def test_nobody_else_asks_what_sort_of_workload_it_holds() -> None:
         if folder_of(module) in places and asking.search(path.read_text(encoding="utf-8"))
     }
     assert found == set(ASKS)
+
+
+UNENTERED = {
+    "hwmodel.einsum.evaluate": "the value of a cascade on arrays, for users and tests",
+    "hwmodel.spine.shares": "what serving is to stand on",
+    **dict.fromkeys(
+        (f"hwmodel.systems.{name}" for name in ("events", "tasks", "timeline", "queues")),
+        "what pipelines, training and serving are to stand on",
+    ),
+    "hwmodel.systems.scaling": "scaled networks; no verb leads there yet",
+    "hwmodel.mappers.placement.clusters": "tokens with experts; no verb leads there yet",
+    "hwmodel.validation.mcu": "the fit of what microcontrollers' libraries reach",
+}
+"""Modules that neither the face nor the command line leads to, and what they are for."""
+
+
+def entered() -> frozenset[str]:
+    """Modules that imports, or a name in a text, lead to from the face and the command."""
+    arrows = {module: set(others) for module, others in imports().items()}
+    for module, path in modules().items():
+        named = re.findall(r"hwmodel(?:\.\w+)+", path.read_text(encoding="utf-8"))
+        arrows[module] |= set(named) & set(modules())
+    for door, folder in (
+        ("hwmodel.einsum.workloads.registry", "hwmodel.einsum.workloads.architectures."),
+        ("hwmodel.verbs.papers", "hwmodel.validation.papers."),
+        ("hwmodel.mappers.shipped", "hwmodel.mappers."),
+    ):
+        text = modules()[door].read_text(encoding="utf-8")
+        mappers = {f"hwmodel.mappers.{name}" for name in re.findall(r'"([\w.]+):\w+"', text)}
+        all_of = {module for module in modules() if module.startswith(folder)}
+        arrows[door] |= all_of & mappers if door.endswith("shipped") else all_of
+    found: set[str] = set()
+    ahead = ["hwmodel", "hwmodel.cli", "hwmodel.__main__"]
+    while ahead:
+        module = ahead.pop()
+        if module not in found:
+            found.add(module)
+            ahead += arrows[module]
+    return frozenset(found)
+
+
+def test_every_room_is_entered_or_says_what_it_is_for() -> None:
+    """Folders' own texts and what runs on a GPU alone apart."""
+    rooms = {name for name, path in modules().items() if path.name != "__init__.py"}
+    alone = {name for name in rooms if not name.startswith("hwmodel.validation.measure.")}
+    assert alone - entered() == set(UNENTERED)

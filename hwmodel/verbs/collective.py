@@ -1,13 +1,15 @@
 """`collective`: one operation between devices, on a switch or through a topology."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from hwmodel.einsum.workloads.collective import collective as exchange
-from hwmodel.machines.driver import Machine, Network, predict
+from hwmodel.machines.driver import Machine, Network, predict, topology_of
+from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import amount
 from hwmodel.spine.estimate import Estimate
-from hwmodel.verbs.ask import AS_IS, ON, Question, Word, in_python, pair
+from hwmodel.verbs.ask import AS_IS, ON, PICTURE, Question, Word, in_python, pair
 from hwmodel.verbs.request import answerer, read
 from hwmodel.verbs.work import TOPOLOGY
 
@@ -29,6 +31,7 @@ class Collective(Question):
     ranks: Annotated[int, AS_IS, Word("Devices that take part.", int)]
     on: Annotated[Machine, AS_IS, ON]
     topology: Annotated[Network, AS_IS, TOPOLOGY] = None
+    picture: Annotated[str | None, PICTURE] = None
 
     @classmethod
     def said(cls, words: Mapping[str, Any]) -> Self:
@@ -45,9 +48,18 @@ class Collective(Question):
 
     def answer(self) -> Estimate:
         """The estimate, as `predict` gives it for the workload `collective`."""
-        given = {name: getattr(self, name) for name in Collective.model_fields}
+        given = {name: getattr(self, name) for name in Collective.model_fields if name != "picture"}
         request = read({"workload": self.verb, **given})
         return answerer(request.form)(request.sizes)
+
+    def draw(self, answer: Estimate, path: str) -> None:
+        """The topology, its links as loaded as when every device sends the same to every other."""
+        from hwmodel.show.pictures.network import draw
+
+        network = topology_of(self.topology)
+        if network is None:
+            raise InputError("--picture: expected --topology with it; a switch has no links apart")
+        draw(network, Path(path))
 
 
 collective = in_python(Collective)

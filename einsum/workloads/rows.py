@@ -142,7 +142,7 @@ def up_multiply(
     if ACTIVATIONS[act] != CLAMPED:
         return _row_kernel("multiply by up", up_multiply, rows, cols, dtype, name)
     make = _of(_clamped_multiply, act)
-    return _row_kernel(f"{act} multiply by up", make, rows, cols, dtype, name)
+    return _row_kernel("clamped multiply by up", make, rows, cols, dtype, name)
 
 
 def _clamped_multiply(act: str, rows: Amount, cols: Amount, dtype: str, name: str) -> Cascade:

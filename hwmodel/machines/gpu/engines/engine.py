@@ -19,7 +19,7 @@ goes on beside the GPU: it takes whichever is longer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -120,6 +120,7 @@ class Engine:
         host: its costs until they are measured on a device.
         flags: what it was started with.
         reduces: whose small all-reduces it runs (`hwmodel.network.small`); None: NCCL's.
+        narrowed: format of a model that it does not run -> the one that it is loaded in.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Engine:
     memory: Memory
     flags: tuple[str, ...] = ()
     reduces: str | None = None
+    narrowed: Mapping[str, str] = field(default_factory=dict[str, str])
     plain: tuple[str, ...] = ()
     alone: tuple[str, ...] = ("attention.scores", "head")
 

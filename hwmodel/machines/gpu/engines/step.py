@@ -75,6 +75,12 @@ def step_of(
             f"engine {engine.name}: expected a phase of a model, such as"
             f" hw.model(...).decode(batch=1, context=2048), found {workload.name!r}"
         )
+    if not np.all(workload.served.kv_bytes_per_token):
+        raise CoverageError(
+            f"engine {engine.name}: {workload.name}: keeps no cache, as an encoder; it is predicted"
+            " without an engine, its kernels as torch runs them"
+        )
+    workload = _narrowed(workload, engine)
     decoding = origin.arguments["phase"] == "decode"
     batch = origin.arguments["batch"]
     tokens = workload.served.tokens
@@ -97,6 +103,28 @@ def step_of(
         widest_bytes=_widest_bytes(found),
         longest_bytes=_longest_bytes(workload, engine.memory),
     )
+
+
+def _narrowed(workload: Stack, engine: Engine) -> Stack:
+    """The phase of the model as the engine loads it: formats of a checkpoint that are too wide.
+
+    A format that was asked for stands.
+    """
+    origin = workload.origin
+    assert origin is not None
+    model = origin.arguments["config"]
+    stored = model.precision
+    if "dtype" in dict(model.asked):
+        return workload
+    parts = {
+        "weight_dtype": stored.weight,
+        "kv_dtype": stored.kv,
+        "activation_dtype": stored.activation,
+    }
+    changes = {
+        part: engine.narrowed[kind] for part, kind in parts.items() if kind in engine.narrowed
+    }
+    return workload.but(**changes) if changes else workload
 
 
 def finished(

@@ -243,6 +243,7 @@ ENGINE = Engine(
     memory=Memory(0.92, 16, 8192, 256, 17000, FIXED_BYTES, HELD),
     plain=tuple(SAMPLED),
     reduces="vllm",
+    narrowed={"fp32": "bf16"},  # vllm/config/model.py: dtype auto
     flags=(
         "gpu_memory_utilization 0.92",
         "max_num_batched_tokens 8192",

@@ -100,8 +100,8 @@ LIBRARY = Library(
     instead={
         "gemm": ("weight-only",),
         "grouped": ("torch-row-scales", "weight-only"),
-        "prefill": ("quantised", "latent-attention"),
-        "decode": ("quantised", "latent-attention"),
+        "prefill": ("quantised", "latent-attention", "efficient-attention"),
+        "decode": ("quantised", "latent-attention", "efficient-attention"),
     },
     rewrites=converted,
     support=(

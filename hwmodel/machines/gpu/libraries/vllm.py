@@ -125,7 +125,12 @@ LIBRARY = Library(
         "gemm": Launch(cutlass.activity, cutlass.MENU, cutlass.resolved),
     },
     calls={"reduction": "torch"},
-    instead={"gemm": ("cublas", "weight-only"), "grouped": ("weight-only",)},
+    instead={
+        "gemm": ("cublas", "weight-only"),
+        "grouped": ("weight-only",),
+        "prefill": ("latent-attention",),
+        "decode": ("latent-attention",),
+    },
     support=(
         Support(
             ("gemm",),

@@ -28,10 +28,11 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Activity, Overlap, Serial, Waves, Work
+from hwmodel.spine.activity import Activity, Operation, Overlap, Serial, Waves, Work
 
 PARTIAL_BYTES = 4
 LANE_FLOP = 2
@@ -268,12 +269,15 @@ def _block(
         * ((wide + value_wide) / along_depth)
     )
     vector = VECTOR_PER_SCORE * score + height * value_wide
+    unit, kind = product_unit(problem.dtype, problem.dtype)
+    operations: dict[Operation, Amount] = {
+        (unit, "flop", kind): 2 * score * (wide + value_wide) * each.mean,
+        ("exp", "exp", "fp32"): (score + height) * each.mean,
+    }
+    lanes = ("vector", "flop", "fp32")
+    operations[lanes] = operations.get(lanes, 0) + LANE_FLOP * vector * each.mean
     walk = Work(
-        operations={
-            ("matrix", "flop", problem.dtype): 2 * score * (wide + value_wide) * each.mean,
-            ("exp", "exp", "fp32"): (score + height) * each.mean,
-            ("vector", "flop", "fp32"): LANE_FLOP * vector * each.mean,
-        },
+        operations=operations,
         read={
             "l2": loaded * each.mean,
             "shared": loaded * tile.warps / tile.team * each.mean,

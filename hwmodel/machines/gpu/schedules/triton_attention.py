@@ -132,7 +132,7 @@ def _rows_of_queries(
         )
 
     def product(part: Amount) -> Work:
-        return Work(operations={("matrix", "flop", problem.dtype): part * products})
+        return Work(operations={("matrix", "flop", _multiplied(problem)): part * products})
 
     beside = Work(
         read={
@@ -239,6 +239,11 @@ def shares(outputs: Amount, tiles: Amount, processors: Amount) -> Amount:
     return most((1, least((total, where(total <= 2 * room, few, many)))))
 
 
+def _multiplied(problem: AttentionProblem) -> str:
+    """The format of products: `tl.dot` multiplies fp32 as tf32 (its `input_precision`)."""
+    return "tf32" if problem.dtype == "fp32" else problem.dtype
+
+
 def _part_of_keys(
     problem: AttentionProblem, tile: AttentionTile, each: Amount, resident: Amount
 ) -> Work:
@@ -249,7 +254,7 @@ def _part_of_keys(
     vector = VECTOR_PER_SCORE * score + tile.block_q * wide / 2
     return Work(
         operations={
-            ("matrix", "flop", problem.dtype): 2 * score * wide * each,
+            ("matrix", "flop", _multiplied(problem)): 2 * score * wide * each,
             ("exp", "exp", "fp32"): (score + tile.block_q) * each,
             ("vector", "flop", "fp32"): LANE_FLOP * vector * each,
         },

@@ -143,3 +143,28 @@ def test_an_engine_runs_phases_of_models_on_gpus() -> None:
 def test_kernels_of_a_family_can_be_others() -> None:
     made = step(kernel={"attention": "flash-attention-2"})
     assert {p.family for p in made.parts if p.name == "attention"} == {"decode:flash-attention-2"}
+
+
+def test_a_checkpoint_in_fp32_is_loaded_as_bf16() -> None:
+    sizes = {"hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 1000}
+    config = {"model_type": "llama", **sizes, **heads}
+    wide, half = (
+        step(hw.model({**config, "torch_dtype": name})) for name in ("float32", "bfloat16")
+    )
+    assert wide.time_s == half.time_s
+    assert any("fp32 overruled" in text for text in wide.warnings)
+
+
+def test_an_encoder_has_no_cache_to_serve_from() -> None:
+    sizes = {"hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "vocab_size": 1000, "max_position_embeddings": 512}
+    bert = hw.model({"model_type": "bert", "torch_dtype": "float16", **sizes, **heads})
+    with pytest.raises(hw.CoverageError, match="keeps no cache"):
+        hw.predict(bert.prefill(1, 128), on="h200", engine="vllm")
+
+
+def test_heads_wider_than_its_attention_takes_are_a_prior() -> None:
+    wide = {"head_dim": 512, "num_attention_heads": 8, "num_key_value_heads": 2}
+    made = hw.predict(LLAMA.but(**wide).prefill(1, 512), on="h200", engine="vllm")
+    assert any("latent-attention" in text for text in made.warnings)

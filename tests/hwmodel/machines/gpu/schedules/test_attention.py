@@ -198,3 +198,13 @@ def test_a_window_bounds_the_keys_that_a_block_walks(window: int) -> None:
     assert sum(walked) / len(walked) <= float(found.mean) + 1
     assert max(walked) <= float(found.most) + 1
     assert float(found.mean) <= float(found.most) <= -(-(window + 128) // 64)
+
+
+def test_products_in_fp32_run_on_the_lanes_where_no_matrix_unit_knows_it() -> None:
+    half, single = (
+        totals(activity(problem(dtype=kind, kv_dtype=kind), TILE, H200)).operations
+        for kind in ("bf16", "fp32")
+    )
+    lanes = ("vector", "flop", "fp32")
+    assert ("matrix", "flop", "fp32") not in single
+    assert single[lanes] == half[lanes] + half["matrix", "flop", "bf16"]

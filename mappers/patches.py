@@ -26,7 +26,7 @@ from hwmodel.einsum.workloads.patches import Patched, patched, splits
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
 from hwmodel.machines.mcu.arena import Held, arena
-from hwmodel.machines.mcu.libraries import Library, library
+from hwmodel.machines.mcu.libraries import Runtime, library
 from hwmodel.machines.mcu.predict import family_of, image, leaf, mcu_rates, scheduled
 from hwmodel.mappers.mapper import Mapped, Proposal, capacities_of, proposed
 from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
@@ -239,7 +239,7 @@ class _Posed:
     workload: Workload
     network: Network
     dtype: str
-    library: Library
+    library: Runtime
     rates: Rates
 
 

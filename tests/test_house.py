@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.house import PAGE, arrows, drawing, questions
 from tests.imports import circles, folder_of, imports, modules
 
@@ -117,3 +119,17 @@ def test_every_room_is_entered_or_says_what_it_is_for() -> None:
     rooms = {name for name, path in modules().items() if path.name != "__init__.py"}
     alone = {name for name in rooms if not name.startswith("hwmodel.validation.measure.")}
     assert alone - entered() == set(UNENTERED)
+
+
+APART = ("Access", "Launch", "Library", "Part", "Problem", "Search", "Sensitivity")
+"""Words of the field that several folders could claim."""
+
+
+@pytest.mark.parametrize("name", APART)
+def test_a_word_of_several_folders_names_one_class(name: str) -> None:
+    found = [
+        module
+        for module, path in modules().items()
+        if re.search(rf"^class {name}\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert len(found) == 1, found

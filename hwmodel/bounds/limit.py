@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hwmodel.bounds.bound import Bound
-from hwmodel.bounds.sensitivity import Sensitivity
+from hwmodel.bounds.sensitivity import Gain
 from hwmodel.spine.estimate import Estimate, Quantity
 from hwmodel.text.shown import Shown
 
@@ -20,7 +20,7 @@ class Limit(Shown):
     bound: Bound
     time_s: Quantity
     estimate: Estimate
-    sensitivity: tuple[Sensitivity, ...] = ()
+    sensitivity: tuple[Gain, ...] = ()
 
     @property
     def dram_bytes(self) -> Quantity:

@@ -18,7 +18,7 @@ KIB = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Sensitivity:
+class Gain:
     """What the bound at `level` gains; times are None where no bandwidth is known.
 
     Attributes:
@@ -38,7 +38,7 @@ def sensitivity(
     workload: Workload,
     limits: Limits,
     bandwidth_bytes_per_s: Mapping[str, Amount] | None = None,
-) -> tuple[Sensitivity, ...]:
+) -> tuple[Gain, ...]:
     """One entry for each boundary, outermost first; bandwidths by level where they are known.
 
     Raises `UnknownNameError` for a bandwidth of a level that is no boundary.
@@ -53,16 +53,16 @@ def sensitivity(
     )
 
 
-def on_machine(workload: Workload, hardware: Hardware) -> tuple[Sensitivity, ...]:
+def on_machine(workload: Workload, hardware: Hardware) -> tuple[Gain, ...]:
     """What a KiB and a byte/s more are worth at each boundary of a machine, at its bandwidths."""
     known = limits(hardware)
     speeds = {n: hardware.memories[n].bandwidth_bytes_per_s for n, _ in boundaries(known)}
     return sensitivity(workload, known, speeds)
 
 
-def _at(workload: Workload, level: str, inside: Amount, speed: Amount | None) -> Sensitivity:
+def _at(workload: Workload, level: str, inside: Amount, speed: Amount | None) -> Gain:
     now = bound_of(workload, inside, level=level).bytes
     saved = now - bound_of(workload, inside + KIB, level=level).bytes
     if speed is None:
-        return Sensitivity(level, now, saved)
-    return Sensitivity(level, now, saved, saved / speed, now / (speed * (speed + 1)))
+        return Gain(level, now, saved)
+    return Gain(level, now, saved, saved / speed, now / (speed * (speed + 1)))

@@ -66,7 +66,7 @@ class Operations(Value):
     energy_j: dict[str, SizeOrZero]
 
 
-class Access(Value):
+class AccessEnergy(Value):
     """One access of `width_bytes` to a memory of that capacity."""
 
     energy_j: SizeOrZero
@@ -90,7 +90,7 @@ class EnergyTable(Value):
     """Process; 0 where a table holds for none in particular."""
     voltage_v: SizeOrZero = 0.0
     operations: dict[str, Operations] = Field(default={})
-    memories: dict[str, Access] = Field(default={})
+    memories: dict[str, AccessEnergy] = Field(default={})
     interfaces: dict[str, Interface] = Field(default={})
     sources: dict[str, str] = Field(default={})
 

@@ -148,7 +148,7 @@ class Power(Value):
     window_s: SizeOrZero = 0.0
 
 
-class Launch(Value):
+class LaunchTimes(Value):
     """Seconds from one kernel to the next: inside a captured graph, and launched one by one."""
 
     graph_s: SizeOrZero
@@ -185,7 +185,7 @@ class Hardware(Shown, Value):
     storage: Storage | None = None
     atomics: Atomics | None = None
     power: Power = Power(idle_w=0.0)
-    launch: Launch = Launch(graph_s=0.0, eager_s=0.0)
+    launch: LaunchTimes = LaunchTimes(graph_s=0.0, eager_s=0.0)
     price: Price = Price()
     area_m2: Size | None = None
     devices: int = Field(default=1, ge=1)

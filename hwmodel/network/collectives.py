@@ -24,7 +24,7 @@ from hwmodel.network.flows import Groups, Protocol, carried
 from hwmodel.network.nccl import Way, fastest, link_of
 from hwmodel.network.ranks import bus_bandwidth, one_number
 from hwmodel.network.routes import routes
-from hwmodel.network.topology import Library, Topology
+from hwmodel.network.topology import CollectiveLibrary, Topology
 from hwmodel.quantity.arithmetic import least, most, where
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.units import Amount
@@ -339,7 +339,7 @@ def boxed(topology: Topology, groups: Groups) -> tuple[list[list[int]], int]:
 
 def _library(
     topology: Topology, hardware: Hardware, groups: Groups
-) -> tuple[Library, tuple[float, float], tuple[str, ...]]:
+) -> tuple[CollectiveLibrary, tuple[float, float], tuple[str, ...]]:
     """What the library makes of the links, its interval for such groups, and warnings."""
     ranks = len(groups[0])
     library = topology.library
@@ -351,7 +351,7 @@ def _library(
             )
         low, high = hardware.calibration.family(FAMILY).interval
         start_s = float(np.max(hardware.launch.graph_s))
-        library = Library(
+        library = CollectiveLibrary(
             start_s=start_s,
             start_direct_s=start_s,
             interval=(low**WIDEST, high**WIDEST),

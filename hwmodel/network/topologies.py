@@ -27,7 +27,7 @@ from pydantic import Field
 
 from hwmodel.hardware.catalogue import CATALOGUE
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.network.topology import Edge, Library, Node, Port, Topology
+from hwmodel.network.topology import CollectiveLibrary, Edge, Node, Port, Topology
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import DEVICES, pairs
@@ -208,7 +208,7 @@ class _Recipe(Value):
     arguments: dict[str, Any] = Field(alias="with")
     title: str = ""
     paths: Literal["even", "hashed"] = "even"
-    library: Library | None = None
+    library: CollectiveLibrary | None = None
     sources: dict[str, str] = Field(default={})
 
 

@@ -61,7 +61,7 @@ class Fast(Value):
     start_s: Annotated[float, NonNegative]
 
 
-class Library(Value):
+class CollectiveLibrary(Value):
     """What a collective library made of these links where it was measured.
 
     `share` is the part of the links' bandwidth that rings, trees and the like reached,
@@ -100,7 +100,7 @@ class Topology(Value):
     paths: Literal["even", "hashed"] = "even"
     """How messages spread over equal paths: evenly, as planned or sprayed, or each by a hash of its
     own (ECMP), so that some meet on one link while others idle."""
-    library: Library | None = None
+    library: CollectiveLibrary | None = None
     sources: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwmodel.bounds.bound import Bound
 from hwmodel.bounds.limit import Limit
-from hwmodel.bounds.sensitivity import Sensitivity
+from hwmodel.bounds.sensitivity import Gain
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.units import Amount, show
 from hwmodel.show.datasheet import rate
@@ -60,7 +60,7 @@ def headline(estimate: Estimate) -> str:
     return wrapped("", ", ".join(words) + many)
 
 
-def bound_text(bound: Bound, worth: Sequence[Sensitivity] = ()) -> str:
+def bound_text(bound: Bound, worth: Sequence[Gain] = ()) -> str:
     """The least traffic at each level, why no schedule needs less, what more would buy, passes."""
     rows = [
         [level.level, _bytes(level.bytes), _bytes(level.fast_bytes), level.reason]

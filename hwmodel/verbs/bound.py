@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from hwmodel.bounds import bound as bounds
 from hwmodel.bounds.bound import Bound
 from hwmodel.bounds.limit import Limit
-from hwmodel.bounds.sensitivity import Sensitivity, on_machine
+from hwmodel.bounds.sensitivity import Gain, on_machine
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.network import lone
 from hwmodel.hardware.hardware import Hardware, limits
@@ -69,7 +69,7 @@ class LooseBound(Notebook):
     """
 
     bound: Bound
-    sensitivity: tuple[Sensitivity, ...]
+    sensitivity: tuple[Gain, ...]
     time_s: float | None = None
 
     def record(self) -> dict[str, Any]:

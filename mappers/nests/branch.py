@@ -140,7 +140,7 @@ class Chains:
         return Chains(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-class Search:
+class BranchSearch:
     """What all choices of points over the array share, and the best chains so far."""
 
     def __init__(self, space: Space, objective: Objective) -> None:
@@ -166,7 +166,7 @@ class Search:
 
     def run(self) -> Found:
         """The best chains of all choices of points over the array."""
-        parts = [Part(self, over, split) for over, split in spreads(self.space).items()]
+        parts = [BranchPart(self, over, split) for over, split in spreads(self.space).items()]
         bounds = [part.bound() for part in parts]
         joined = Values(
             *(np.concatenate([getattr(v, f.name) for v in bounds]) for f in fields(Values))
@@ -226,10 +226,10 @@ def _rooms(capacity: float, least: float) -> Floats:
     return np.array([0.0, *(capacity / 2**h for h in range(halvings, -1, -1))])
 
 
-class Part:
+class BranchPart:
     """The search for one choice of points over the array."""
 
-    def __init__(self, search: Search, over: Box, axes: tuple[Box, ...]) -> None:
+    def __init__(self, search: BranchSearch, over: Box, axes: tuple[Box, ...]) -> None:
         self.search_, self.space, self.over, self.axes = search, search.space, over, axes
         self.costs: Costs = costs(self.space, over)
         self.offset = search.grid.index(over)
@@ -380,4 +380,4 @@ class Part:
 
 def search(space: Space, objective: str) -> Found:
     """The best chains of the mapspace, proven; empty where none fits."""
-    return Search(space, OBJECTIVES[objective]).run()
+    return BranchSearch(space, OBJECTIVES[objective]).run()

@@ -55,7 +55,7 @@ LARGEST_TABLE = 50_000_000
 
 
 @dataclass(frozen=True)
-class Problem:
+class NestProblem:
     """An Einsum on a machine: the names behind the positions of a `Space`, and the space."""
 
     einsum: str
@@ -112,7 +112,7 @@ def _search(
     capacities: Mapping[str, float],
     mapspace: str,
     rules: Rules,
-) -> tuple[Problem, Found]:
+) -> tuple[NestProblem, Found]:
     if mapspace != MAPSPACE:
         raise UnknownNameError("mapspace of machines with an array", mapspace, (MAPSPACE,))
     if rules != OVERLAP:
@@ -129,7 +129,7 @@ def _proposals(
     cascade: Cascade,
     hardware: Hardware,
     objective: str,
-    problem: Problem,
+    problem: NestProblem,
     found: Found,
     mapspace: Callable[[Chain], str] = lambda _: MAPSPACE,
 ) -> tuple[Proposal, ...]:
@@ -148,7 +148,7 @@ def _proposals(
     )
 
 
-def _idle(problem: Problem, chain: Chain) -> tuple[str, ...]:
+def _idle(problem: NestProblem, chain: Chain) -> tuple[str, ...]:
     """Says how few elements work where divisors leave most of an array idle, and what would do."""
     axes = problem.space.axes
     used, every = math.prod(math.prod(line) for line in chain.axes), math.prod(axes)
@@ -171,7 +171,9 @@ def _value(chain: Chain, objective: str) -> float:
     return values.get(objective, float(chain.values.traffic))
 
 
-def problem_of(cascade: Cascade, hardware: Hardware, capacities: Mapping[str, float]) -> Problem:
+def problem_of(
+    cascade: Cascade, hardware: Hardware, capacities: Mapping[str, float]
+) -> NestProblem:
     """The Einsum and the machine as the search sees them; refuses what it cannot do."""
     where = f"{cascade.name} on {hardware.name}"
     if len(cascade.einsums) != 1:
@@ -227,7 +229,7 @@ def problem_of(cascade: Cascade, hardware: Hardware, capacities: Mapping[str, fl
         floor_s=floor_s,
         idle_w=float(charged.static_w),
     )
-    return Problem(einsum.name, einsum.ranks, tuple(found), memories, tuple(axes), space)
+    return NestProblem(einsum.name, einsum.ranks, tuple(found), memories, tuple(axes), space)
 
 
 def _operations_s(operations: Mapping[tuple[str, str, str], float], charged: Rates) -> float:
@@ -261,7 +263,7 @@ def _array(where: str, hardware: Hardware) -> tuple[dict[str, int], int]:
     return {name: size for name, size in axes.items() if size > 1}, shared - 1
 
 
-def _check_room(cascade: str, machine: str, problem: Problem) -> None:
+def _check_room(cascade: str, machine: str, problem: NestProblem) -> None:
     space = problem.space
     needed = sum(space.word_bytes)
     for level, capacity in zip(problem.memories[1:], space.capacity_bytes, strict=True):
@@ -281,7 +283,7 @@ def _check_room(cascade: str, machine: str, problem: Problem) -> None:
         )
 
 
-def nest_of(problem: Problem, chain: Chain) -> Nest:
+def nest_of(problem: NestProblem, chain: Chain) -> Nest:
     """A chain as a loop nest; loops over the array stand where elements first have their own."""
     nest: list[Keep | Loop | Compute] = []
     left = list(problem.space.sizes)
@@ -304,7 +306,7 @@ def nest_of(problem: Problem, chain: Chain) -> Nest:
 
 
 def least(
-    cascade: Cascade, hardware: Hardware, problem: Problem, objective: str
+    cascade: Cascade, hardware: Hardware, problem: NestProblem, objective: str
 ) -> tuple[float, str]:
     """The bound for any schedule (see the module), and what it rests on."""
     space = problem.space

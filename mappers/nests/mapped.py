@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from hwmodel.bounds.bound import LevelBound
-from hwmodel.bounds.sensitivity import Sensitivity, on_machine
+from hwmodel.bounds.sensitivity import Gain, on_machine
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.spatial.counts import Transfer
@@ -45,7 +45,7 @@ class NestMapped(Mapped):
         return limits(self.hardware)
 
     @cached_property
-    def sensitivity(self) -> tuple[Sensitivity, ...]:
+    def sensitivity(self) -> tuple[Gain, ...]:
         """What more memory or bandwidth would take off the bound, at each boundary."""
         return on_machine(self.cascade, self.hardware)
 
@@ -163,7 +163,7 @@ def _text(mapped: NestMapped) -> str:
     return "\n\n".join((head, nest, tensors, levels, "\n".join(map(_wrapped, lines))))
 
 
-def _worth(worth: Sensitivity) -> str:
+def _worth(worth: Gain) -> str:
     """What more memory inside a level, or a faster one, takes off the bound."""
     saved = f"1 KiB more inside {worth.level} takes {float(worth.bytes_saved_per_kib):,.0f} bytes"
     byte_s = worth.time_saved_per_byte_per_s_s or 0.0

@@ -32,9 +32,9 @@ from hwmodel.machines.spatial.projection import Axis, Projection, projections
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests import ceilings
-from hwmodel.mappers.nests.charge import Numbers, Value, charge
 from hwmodel.mappers.nests.costs import check_objective
 from hwmodel.mappers.nests.loops import Pattern, Structure, structures
+from hwmodel.mappers.nests.objective import Numbers, Value, charge
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.mapping import Compute, Keep, Loop, Node
@@ -53,7 +53,7 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class Problem:
+class TileProblem:
     """One Einsum between two levels: tensors, tile choices of each rank, buffers."""
 
     einsum: str
@@ -146,7 +146,7 @@ def _axis_elements(
 
 
 @dataclass
-class Search:
+class BestTiles:
     """The best point so far, and how many were looked at."""
 
     key: tuple[float, float, float] = (math.inf, math.inf, math.inf)
@@ -156,16 +156,16 @@ class Search:
     candidates: int = 0
 
 
-def search(problem: Problem, value: Value, *, monotone: bool) -> Search:
+def search(problem: TileProblem, value: Value, *, monotone: bool) -> BestTiles:
     """The least value over the mapspace; `monotone` says that first tiles play no part in it."""
-    best = Search()
+    best = BestTiles()
     for structure in structures(problem.pattern()):
         _search_structure(problem, structure, value, monotone, best)
     return best
 
 
 def _search_structure(
-    problem: Problem, structure: Structure, value: Value, monotone: bool, best: Search
+    problem: TileProblem, structure: Structure, value: Value, monotone: bool, best: BestTiles
 ) -> None:
     free, tiles = _roles(problem, structure)
     smallest = {**tiles, **{rank: problem.choices[rank][:1] for rank in free}}
@@ -200,7 +200,7 @@ def _search_structure(
         best.tiles = {r: int(column[at if len(column) > 1 else 0]) for r, column in point.items()}
 
 
-def _roles(problem: Problem, structure: Structure) -> tuple[list[str], dict[str, Numbers]]:
+def _roles(problem: TileProblem, structure: Structure) -> tuple[list[str], dict[str, Numbers]]:
     """Ranks whose tile is a trade-off, those with most choices last; and the tiles of the rest."""
     leaner = {rank for tiled, _ in structure.footings for rank in tiled}
     dearer = {rank for _, visits in structure.footings for rank in visits}
@@ -216,7 +216,7 @@ def _roles(problem: Problem, structure: Structure) -> tuple[list[str], dict[str,
     return free, tiles
 
 
-def _strided(problem: Problem, rank: str) -> bool:
+def _strided(problem: TileProblem, rank: str) -> bool:
     """Whether a window's traffic depends on the rank's tile beyond its number of turns."""
     return any(
         coefficient > 1
@@ -229,7 +229,7 @@ def _strided(problem: Problem, rank: str) -> bool:
 
 
 def _largest_that_fits(
-    problem: Problem, structure: Structure, tiles: Mapping[str, Numbers], rank: str
+    problem: TileProblem, structure: Structure, tiles: Mapping[str, Numbers], rank: str
 ) -> Numbers:
     """For each row, the largest tile of `rank` with which all fits; the smallest is known to."""
     options = problem.choices[rank]
@@ -258,7 +258,7 @@ def problem_of(
     capacities: Mapping[str, float],
     double: bool,
     shares: Mapping[str, Sequence[str]],
-) -> Problem:
+) -> TileProblem:
     """The Einsum, its tile choices and buffers; refuses what a two-level mapper cannot do."""
     if mapspace not in MAPSPACES:
         raise UnknownNameError("mapspace", mapspace, MAPSPACES)
@@ -278,7 +278,7 @@ def problem_of(
             )
         sizes[rank] = size
     names = tuple(found)
-    problem = Problem(
+    problem = TileProblem(
         einsum.name,
         sizes,
         tuple(found.values()),
@@ -367,7 +367,7 @@ def map_tiles(
     )
 
 
-def _no_mapping(problem: Problem, hardware: Hardware) -> str:
+def _no_mapping(problem: TileProblem, hardware: Hardware) -> str:
     words: list[str] = []
     for buffer in problem.buffers:
         least = sum(problem.tensors[at].element_bytes for at in buffer.tensors) * problem.copies
@@ -381,7 +381,7 @@ def _no_mapping(problem: Problem, hardware: Hardware) -> str:
 
 
 def nest(
-    problem: Problem, cascade: str, machine: str, structure: Structure, tiles: Mapping[str, int]
+    problem: TileProblem, cascade: str, machine: str, structure: Structure, tiles: Mapping[str, int]
 ) -> LoopNest:
     """The structure with its tiles as a loop nest; loops of one turn are left out."""
     homes = {at: buffer.level for buffer in problem.buffers for at in buffer.tensors}

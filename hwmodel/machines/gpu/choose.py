@@ -17,16 +17,16 @@ from hwmodel.quantity.errors import CapacityError
 from hwmodel.spine.activity import Activity, Rates, fold
 
 Tile = TypeVar("Tile")
-Problem = TypeVar("Problem")
+Sizes = TypeVar("Sizes")
 
 
 def choose(
-    activity: Callable[[Problem, Tile, Limits], Activity],
+    activity: Callable[[Sizes, Tile, Limits], Activity],
     menu: Sequence[Tile],
-    problem: Problem,
+    problem: Sizes,
     limits: Limits,
     rates: Rates,
-    resolve: Callable[[Tile, Problem, Limits], Tile] | None = None,
+    resolve: Callable[[Tile, Sizes, Limits], Tile] | None = None,
 ) -> Tile:
     """The tile of `menu` with the least predicted time, for each point of `problem`.
 

@@ -20,7 +20,7 @@ less weights and channels of mcunet-vww1 and mcunet-in2, 469.4 and 782.9 kB: 51.
 
 
 @dataclass(frozen=True)
-class Library:
+class Runtime:
     """A library's rule for memory: whether depthwise convolutions and sums work in place."""
 
     name: str
@@ -29,14 +29,14 @@ class Library:
 
 
 LIBRARIES = {
-    "tinyengine": Library("tinyengine", "TinyEngine", True),
-    "x-cube-ai": Library("x-cube-ai", "X-CUBE-AI 7.3.0", False),
-    "cmsis-nn": Library("cmsis-nn", "CMSIS-NN", False),
-    "tflm": Library("tflm", "TensorFlow Lite Micro, reference kernels", False),
+    "tinyengine": Runtime("tinyengine", "TinyEngine", True),
+    "x-cube-ai": Runtime("x-cube-ai", "X-CUBE-AI 7.3.0", False),
+    "cmsis-nn": Runtime("cmsis-nn", "CMSIS-NN", False),
+    "tflm": Runtime("tflm", "TensorFlow Lite Micro, reference kernels", False),
 }
 
 
-def library(kernel: str | None) -> Library:
+def library(kernel: str | None) -> Runtime:
     """A library by name, TinyEngine where none is asked for; raises `UnknownNameError`."""
     name = kernel or "tinyengine"
     if name not in LIBRARIES:

@@ -21,7 +21,7 @@ from hwmodel.einsum.counts import footprint_bytes, points
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.spatial.binding import Binding
 from hwmodel.machines.spatial.functions import FILL, actions, cycles, dtype_of, flop, operation
-from hwmodel.machines.spatial.problem import Problem
+from hwmodel.machines.spatial.problem import TiledAttention
 from hwmodel.machines.spatial.streams import Streams
 from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.units import Amount
@@ -33,7 +33,7 @@ class BoundAttention:
     """A binding of one problem to one machine."""
 
     binding: Binding
-    problem: Problem
+    problem: TiledAttention
     hardware: Hardware
     streams: Streams
 

@@ -30,7 +30,7 @@ QUERIES = "p"
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class TiledAttention:
     """One attention: `heads` in all, and how many tiles of scores each of them has.
 
     `pairs` are tiles of scores of a head, `share` those over all that a head would have unmasked.
@@ -103,7 +103,7 @@ class Problem:
         return each * self.queries * self.key_tiles * self.share
 
 
-def problem(shape: AttentionShape, passes: int, limits: Limits) -> Problem:
+def problem(shape: AttentionShape, passes: int, limits: Limits) -> TiledAttention:
     """The cascade of `passes` passes that computes `shape`, tiled for the machine's 2D array.
 
     Raises `CoverageError` for masks and formats that the arrays do not know.
@@ -132,7 +132,7 @@ def problem(shape: AttentionShape, passes: int, limits: Limits) -> Problem:
         out_dtype=shape.dtype,
     )
     same = {name: replace(t, dtype=shape.dtype) for name, t in cascade.tensors.items()}
-    return Problem(
+    return TiledAttention(
         cascade=replace(cascade, tensors=MappingProxyType(same), origin=None),
         heads=shape.batch * shape.kv_heads * (shape.group if shape.causal else 1),
         queries=shape.queries * shared,

@@ -28,7 +28,7 @@ import numpy as np
 
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.machines.spatial.binding import Binding
-from hwmodel.machines.spatial.problem import KEYS, QUERIES, Problem
+from hwmodel.machines.spatial.problem import KEYS, QUERIES, TiledAttention
 from hwmodel.quantity.arithmetic import first_where, floor_div, least, most, where
 from hwmodel.quantity.errors import CapacityError
 from hwmodel.quantity.units import Amount
@@ -48,7 +48,7 @@ class Streams:
     written: Mapping[str, Amount] = field(default_factory=_amounts)
 
 
-def streams(binding: Binding, problem: Problem, buffer_bytes: Amount) -> Streams:
+def streams(binding: Binding, problem: TiledAttention, buffer_bytes: Amount) -> Streams:
     """The traffic of a binding; raises `CapacityError` where not even one tile fits."""
     capacity = np.floor(buffer_bytes) if np.ndim(buffer_bytes) else int(buffer_bytes)
     if binding.traffic == "blocks":
@@ -59,7 +59,7 @@ def streams(binding: Binding, problem: Problem, buffer_bytes: Amount) -> Streams
     return Streams(problem.queries, capacity, once, once)
 
 
-def _blocks(binding: Binding, problem: Problem, capacity: Amount) -> Streams:
+def _blocks(binding: Binding, problem: TiledAttention, capacity: Amount) -> Streams:
     size = problem.element_bytes
     tile = _whole(size * problem.columns * sum(_words(name, problem) for name in binding.held))
     fixed = _whole(size * problem.rows * sum(problem.depth(name) for name in binding.streamed))
@@ -82,13 +82,13 @@ def _blocks(binding: Binding, problem: Problem, capacity: Amount) -> Streams:
     return Streams(block, fixed + together * tile, {"Q": 1, **keys}, {"AV": 1})
 
 
-def _words(tensor: str, problem: Problem) -> Amount:
+def _words(tensor: str, problem: TiledAttention) -> Amount:
     """Words of a tensor for each query, of one tile of keys where it has keys."""
     on_keys = any(rank in KEYS for rank in problem.cascade.tensors[tensor].ranks)
     return problem.depth(tensor) * (problem.rows if on_keys else 1)
 
 
-def _rows(binding: Binding, problem: Problem, capacity: Amount) -> Streams:
+def _rows(binding: Binding, problem: TiledAttention, capacity: Amount) -> Streams:
     size, queries, keys = problem.element_bytes, problem.queries, problem.keys
     side, row = problem.columns, _whole(size * keys)
     rows = least((queries, side))
@@ -123,7 +123,7 @@ def _rows(binding: Binding, problem: Problem, capacity: Amount) -> Streams:
     )
 
 
-def moved(problem: Problem, *times: Mapping[str, Amount]) -> Amount:
+def moved(problem: TiledAttention, *times: Mapping[str, Amount]) -> Amount:
     """Bytes of tensors that each move so many times."""
     return sum(
         n * footprint_bytes(name, problem.cascade) for table in times for name, n in table.items()

@@ -8,7 +8,7 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.machines.spatial.rules import RULES
 from hwmodel.mappers.mapper import capacities_of
 from hwmodel.mappers.nests.certify import certified
-from hwmodel.mappers.nests.charge import charge
+from hwmodel.mappers.nests.objective import charge
 from hwmodel.mappers.nests.tiles import map_tiles, problem_of
 
 MACHINE = device("peer-a2").but(buffer={"capacity_bytes": 512}, power={"idle_w": 0.5})

@@ -1,4 +1,4 @@
-"""Charge: an objective as a function of the bytes that each buffer exchanges with the outer memory.
+"""An objective as a function of the bytes that each buffer exchanges with the outer memory.
 
 What a nest of one Einsum costs beyond its traffic is the same for every nest: operations, and what
 the arithmetic reads and writes in the buffers. With Q_b the bytes between buffer b and the outer

@@ -148,6 +148,7 @@ def collective(
     on: Hardware | str | Path,
     *,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
+    kernel: str | None = None,
 ) -> Estimate:
     """Time of one collective operation; bytes are counted as nccl-tests does.
 

@@ -31,6 +31,9 @@ class Collective(Question):
     ranks: Annotated[int, AS_IS, Word("Devices that take part.", int)]
     on: Annotated[Machine, AS_IS, ON]
     topology: Annotated[Network, AS_IS, TOPOLOGY] = None
+    kernel: Annotated[
+        str | None, AS_IS, Word("Whose small all-reduce runs: vllm, vllm:eager, trtllm.", str)
+    ] = None
     picture: Annotated[str | None, PICTURE] = None
 
     @classmethod
@@ -44,7 +47,7 @@ class Collective(Question):
         if isinstance(size, str):
             size = amount(size, "bytes", where="collective: bytes")
         work = exchange(self.op, size, self.ranks)
-        return predict(work, self.on, topology=self.topology)
+        return predict(work, self.on, topology=self.topology, kernel=self.kernel)
 
     def answer(self) -> Estimate:
         """The estimate, as `predict` gives it for the workload `collective`."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import hwmodel as hw
 from hwmodel.einsum.workloads.collective import collective
 from hwmodel.einsum.workloads.model import model
 from hwmodel.hardware.catalogue import device
@@ -121,3 +122,10 @@ def test_published_times_are_met_as_far_as_two_shots_explain_them(name: str, lib
         print(f"{name} {library} x{ranks} {size} bytes: {errors[-1]:+.3f}")
     assert len(errors) > 10
     assert np.mean(np.abs(errors)) < ERRORS[name, library]
+
+
+def test_the_verb_says_whose_all_reduce_runs() -> None:
+    fields = {"op": "all_reduce", "bytes": 2**14, "ranks": 8, "on": "h200"}
+    own, nccl = hw.ask("collective", **fields, kernel="vllm"), hw.ask("collective", **fields)
+    assert own.time_s < nccl.time_s
+    assert hw.collective("all_reduce", 2**14, 8, "h200", kernel="vllm").time_s == own.time_s

@@ -18,7 +18,7 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.workloads.formats import ModuleFormats
-from hwmodel.einsum.workloads.rows import ACTIVATIONS, activation, gate_activation, up_multiply
+from hwmodel.einsum.workloads.rows import activation, gate_activation, kernel_of, up_multiply
 from hwmodel.einsum.workloads.workload import formats, instance, once, product_format, whole
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
@@ -156,7 +156,7 @@ def expert_kernels(
     if down is not None:
         second |= {"weight_dtype": down.weight, "dtype": down.input}
     written = out_dtype or product_format(formats("moe", dtype=dtype)["dtype"])
-    name, back = f"experts {ACTIVATIONS[act]}", {"N": outer, "K": inner, "name": "experts down"}
+    name, back = f"experts {kernel_of(act)}", {"N": outer, "K": inner, "name": "experts down"}
     between = (
         (
             grouped_gemm(N=2 * inner, K=outer, **shared, name="experts gate-up"),

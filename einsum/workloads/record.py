@@ -102,7 +102,9 @@ class Config(BaseModel):
     `HARMLESS` and `NEUTRAL` add to the lists above, `REQUIRED` are keys that may not be null.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", protected_namespaces=(), allow_inf_nan=False
+    )
 
     HARMLESS: ClassVar[frozenset[str]] = frozenset()
     NEUTRAL: ClassVar[Values] = {}

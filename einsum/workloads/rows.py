@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.workload import formats, instance, once, whole
 from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import CoverageError
+from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
 
 _TEXTS = {
@@ -118,12 +120,20 @@ def _of(make: Make, act: str) -> Make:
     return partial(make, act)
 
 
+def kernel_of(act: str) -> str:
+    """The kernel of an activation, as configs call it; `CoverageError` for one that is unknown."""
+    if act not in ACTIVATIONS:
+        known = ", ".join(map(repr, ACTIVATIONS))
+        raise CoverageError(f"activation: {shown(act)} is not modelled; expected {known}")
+    return ACTIVATIONS[act]
+
+
 @once
 def gate_activation(
     act: str, rows: Amount, cols: Amount, dtype: str, name: str | None = None
 ) -> Cascade:
     """An activation of the gate half of a fused gate-and-up product [rows, 2, cols]: a view."""
-    kernel = ACTIVATIONS[act]
+    kernel = kernel_of(act)
     return _row_kernel(
         *(f"{kernel} of gate", _of(gate_activation, act), rows, cols, dtype, name or kernel)
     )
@@ -139,7 +149,7 @@ def up_multiply(
     rows: Amount, cols: Amount, dtype: str, name: str = "multiply", act: str = "silu"
 ) -> Cascade:
     """[rows, cols] times the up half of a fused gate-and-up product: a strided view."""
-    if ACTIVATIONS[act] != CLAMPED:
+    if kernel_of(act) != CLAMPED:
         return _row_kernel("multiply by up", up_multiply, rows, cols, dtype, name)
     make = _of(_clamped_multiply, act)
     return _row_kernel("clamped multiply by up", make, rows, cols, dtype, name)
@@ -165,7 +175,7 @@ def activation(
     act: str, rows: Amount, cols: Amount, dtype: str, name: str | None = None
 ) -> Cascade:
     """The activation that configs call `act`, element by element."""
-    return _row_kernel(ACTIVATIONS[act], _of(activation, act), rows, cols, dtype, name or act)
+    return _row_kernel(kernel_of(act), _of(activation, act), rows, cols, dtype, name or act)
 
 
 @once

@@ -4,7 +4,7 @@
 `BlenderbotConfig`; norms stand before blocks or behind residual additions.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.attention import Attention
 from hwmodel.einsum.workloads.blocks.block import Block
@@ -53,7 +53,7 @@ class Bart(EncoderDecoder):
     decoder_layers: Count = 12
     decoder_ffn_dim: Count = 4096
     decoder_attention_heads: Count = 16
-    max_position_embeddings: Any = 1024
+    max_position_embeddings: Count = 1024
     scale_embedding: Flag = False
 
     @property
@@ -161,7 +161,7 @@ class Blenderbot(Before):
     decoder_layers: Count = 24
     decoder_ffn_dim: Count = 10240
     decoder_attention_heads: Count = 32
-    max_position_embeddings: Any = 128
+    max_position_embeddings: Count = 128
 
 
 class Small(Bart):
@@ -174,7 +174,7 @@ class Small(Bart):
     encoder_ffn_dim: Count = 2048
     decoder_layers: Count = 8
     decoder_ffn_dim: Count = 2048
-    max_position_embeddings: Any = 512
+    max_position_embeddings: Count = 512
 
 
 class Marian(Bart):

@@ -6,7 +6,7 @@ layers are one (arXiv 1909.11942). What is read is the encoder with its pooler, 
 task.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.ends import Embedding
@@ -37,7 +37,7 @@ class Bert(Encoder):
     MLP: ClassVar[tuple[str, str]] = ("intermediate.dense", "output.dense")
 
     vocab_size: Count = 30522
-    max_position_embeddings: Any = 512
+    max_position_embeddings: Count = 512
     type_vocab_size: Whole = 2
     task_type_vocab_size: Whole = 0
     embedding_size: Count | None = None

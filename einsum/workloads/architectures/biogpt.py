@@ -1,12 +1,12 @@
 """BioGPT: learned positions, scaled embeddings, layer norms, a plain MLP (`BioGptConfig`)."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.norm import Kind
 from hwmodel.einsum.workloads.blocks.positions import Positions
 from hwmodel.einsum.workloads.decoder import Decoder, Norms
-from hwmodel.einsum.workloads.record import Flag
+from hwmodel.einsum.workloads.record import Count, Flag
 
 MODEL_TYPES = ("biogpt",)
 
@@ -26,7 +26,7 @@ class Config(Decoder):
     hidden_act: str = "gelu"
     tie_word_embeddings: Flag = True
     scale_embedding: Flag = True
-    max_position_embeddings: Any = 1024
+    max_position_embeddings: Count = 1024
 
     @property
     def scaled(self) -> frozenset[str]:

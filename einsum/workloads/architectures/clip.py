@@ -4,7 +4,7 @@ CLIP's text is causal (arXiv 2103.00020), SigLIP's is not (arXiv 2303.15343) and
 SigLIP's vision may end in attention of one learned query to all patches, with an MLP behind it.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hwmodel.einsum.workloads.architectures.vit import Vit
 from hwmodel.einsum.workloads.blocks.block import Block
@@ -32,7 +32,7 @@ class ClipText(Encoder):
 
     vocab_size: Count = 49408
     hidden_act: str = "quick_gelu"
-    max_position_embeddings: Any = 77
+    max_position_embeddings: Count = 77
     projection_dim: Count = 512
     architectures: tuple[str, ...] | None = None
 
@@ -60,7 +60,7 @@ class SiglipText(ClipText):
 
     vocab_size: Count = 32000
     hidden_act: str = "gelu_pytorch_tanh"
-    max_position_embeddings: Any = 64
+    max_position_embeddings: Count = 64
     projection_size: Count | None = None
 
     def ended(self) -> tuple[Block, ...]:

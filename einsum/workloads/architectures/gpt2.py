@@ -4,7 +4,7 @@
 Their products are stored as `[inputs, outputs]`, which changes no count.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.norm import Kind
@@ -42,7 +42,7 @@ class Gpt2(Decoder):
     intermediate_size: Count | None = None
     hidden_act: str = "gelu_new"
     tie_word_embeddings: Flag = True
-    max_position_embeddings: Any = 1024
+    max_position_embeddings: Count = 1024
 
     @property
     def inner_size(self) -> int:

@@ -1,6 +1,6 @@
 """GPT-Neo: GPT-2 with modules for q, k and v, and a window in some layers (`GPTNeoConfig`)."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hwmodel.einsum.workloads.architectures import gpt2
 from hwmodel.einsum.workloads.blocks.block import Block
@@ -17,7 +17,7 @@ class Config(gpt2.Gpt2):
         **{"activation_function": "hidden_act", "window_size": "sliding_window"},
     }
 
-    max_position_embeddings: Any = 2048
+    max_position_embeddings: Count = 2048
     sliding_window: Count | None = 256
     attention_types: tuple[tuple[tuple[str, ...], int], ...] | None = None
     attention_layers: tuple[str, ...] | None = None

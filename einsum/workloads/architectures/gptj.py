@@ -1,11 +1,11 @@
 """GPT-J and CodeGen: attention beside a plain MLP, one norm, partly rotated (`GPTJConfig`)."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hwmodel.einsum.workloads.architectures import gpt2
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import Decoder, Norms
-from hwmodel.einsum.workloads.record import Flag, Whole
+from hwmodel.einsum.workloads.record import Count, Flag, Whole
 
 MODEL_TYPES = ("gptj", "codegen")
 
@@ -17,7 +17,7 @@ class GptJ(gpt2.Gpt2):
     NAMES: ClassVar[tuple[str, str, str, str]] = ("q_proj", "k_proj", "v_proj", "out_proj")
 
     tie_word_embeddings: Flag = False
-    max_position_embeddings: Any = 2048
+    max_position_embeddings: Count = 2048
     rotary_dim: Whole | None = 64
 
     @property

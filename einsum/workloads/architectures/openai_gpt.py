@@ -3,7 +3,7 @@
 `OpenAIGPTConfig`; `CTRLConfig` has three modules for q, k and v and positions that are computed.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hwmodel.einsum.workloads.architectures import gpt2
 from hwmodel.einsum.workloads.blocks.block import Block
@@ -21,7 +21,7 @@ class OpenAiGpt(gpt2.Gpt2):
     EMBEDDING: ClassVar[str] = "transformer.tokens_embed"
 
     hidden_act: str = "gelu"
-    max_position_embeddings: Any = 512
+    max_position_embeddings: Count = 512
 
     def embedded(self) -> tuple[Block, ...]:
         """Tokens and positions."""
@@ -43,7 +43,7 @@ class Ctrl(gpt2.Gpt2):
 
     intermediate_size: Count | None = 8192
     hidden_act: str = "relu"
-    max_position_embeddings: Any = 256
+    max_position_embeddings: Count = 256
 
     def embedded(self) -> tuple[Block, ...]:
         """Tokens, times a factor."""

@@ -4,7 +4,7 @@ Of 350M the table's rows are narrower than hidden states, products lead from one
 norms stand after residual additions; there is no last norm.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.ends import Embedding, Head
@@ -36,7 +36,7 @@ class Config(Decoder):
 
     hidden_act: str = "relu"
     tie_word_embeddings: Flag = True
-    max_position_embeddings: Any = 2048
+    max_position_embeddings: Count = 2048
     do_layer_norm_before: Flag = True
     enable_bias: Flag = True
     word_embed_proj_dim: Count | None = None

@@ -317,3 +317,22 @@ def test_a_part_is_read_where_the_whole_is_known_by_its_text_alone() -> None:
     text |= {"vocab_size": 100, "num_hidden_layers": 6}
     both = {"model_type": "gemma3", "text_config": text, "vision_config": {"model_type": "eye"}}
     assert read_config(both)[1] == read_config(text)[1]
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "value"),
+    [
+        ("gemma-3-1b", "hidden_activation", "x" * 300),
+        ("bert-base", "max_position_embeddings", "512"),
+        ("opt-6.7b", "max_position_embeddings", True),
+        ("gpt-oss-20b", "hidden_act", "gelu2"),
+    ],
+)
+def test_values_that_change_counts_are_checked_whatever_the_architecture(
+    config: str, key: str, value: object
+) -> None:
+    data = json.loads((SHIPPED / f"{config}.json").read_text())
+    table = data.get("text_config", data)
+    table[key] = value
+    with pytest.raises(InputError, match=r"activation: |hidden_act: |max_position_embeddings: "):
+        model(data).prefill(1, 8)

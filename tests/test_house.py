@@ -64,7 +64,8 @@ ASKS = {
 def test_nobody_else_asks_what_sort_of_workload_it_holds() -> None:
     """By class, by the function that made it, or by its name."""
     asking = re.compile(
-        r"isinstance\([^)]*\b(Cascade|Stack)\b|\.origin\.workload\b|origin\.workload =="
+        r"isinstance\([^)]*\b(Cascade|Stack)\b|\borigin\.workload\b"
+        r"|\b(workload|(cascade|stage|stack|work)\.name) (==|!=|in|not in) [\"'(\[{]+\w"
     )
     places = ("machines", "verbs", "bounds", "systems", "whatif", "sweeps", "mappers", "network")
     found = {

@@ -61,6 +61,7 @@ ELSEWHERE = {
     ),
     "einsum/workloads/blocks/*.py": ("einsum/workloads/blocks/test_network.py", "whole layers"),
     "einsum/workloads/encoder.py": ("einsum/workloads/test_architectures.py", "every encoder"),
+    "einsum/workloads/asked.py": ("hwmodel/verbs/test_request.py", "requests in words"),
     "einsum/workloads/record.py": ("einsum/workloads/test_config.py", "what configs are read into"),
     "einsum/workloads/formats.py": (
         "einsum/workloads/quantisation/test_quantisation.py",

@@ -8,14 +8,15 @@ workload's function:
     conv2d     batch* channels* filters* height* width* window* stride padding on* kernel
     attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
     collective op* bytes* ranks*                                                 on*
-    llm        config* phase* batch* context* or prompt* ... ignore_keys tp      on* kernel engine
+    llm        config* phase* batch* context* or prompt* ... ignore_keys tp      on* kernel
                as_ part cached
     (none)     einsum or cascade, ranks dtype                                    on* kernel
 
 `scales` is short for formats and kernels of fp8 (`scales.py`). Any may say `"l2": "cold"`, as all
 predictions are; `memory` gives memories of the device other capacities, `topology` what joins
-devices: a name, a file or a table. Sizes are numbers; requests that differ in their sizes only have
-the same `form` and are answered together, in one vectorised call, by `answerer`.
+devices: a name, a file or a table; `engine` what runs whole models. Sizes are
+numbers; requests that differ in their sizes only have the same `form` and are answered together, in
+one vectorised call, by `answerer`.
 """
 
 import inspect
@@ -28,6 +29,7 @@ from typing import Any, cast, get_args, get_origin
 
 import numpy as np
 
+from hwmodel.einsum.workloads.asked import asked_of
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
@@ -40,13 +42,6 @@ from hwmodel.quantity.units import Amount, amount, counted
 from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs import scales
 from hwmodel.verbs.einsums import cascade_of, default_machine, memories, resized
-
-PHASES = {"decode": "context", "prefill": "prompt"}
-"""Phase of a model -> the size that it takes besides the batch."""
-
-SHORT_QUERIES = 16
-"""Attention of this many queries or fewer is asked for apart from that of more: decode kernels run
-it where the group of heads that share keys is small too, and one call runs one kernel."""
 
 LARGEST = 2**53
 """The largest size accepted: beyond it a float64, hence an array of sizes, is no longer exact."""
@@ -62,10 +57,8 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
 EINSUM = "einsum"
 """What errors call a workload that is given as Einsums."""
 
-_RUN = ("on", "kernel", "memory", "topology")
+_RUN = ("on", "kernel", "memory", "topology", "engine")
 """Fields that say where and how a workload runs."""
-
-_FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype", "quantise", "cache_policy")
 
 
 @dataclass(frozen=True)
@@ -117,8 +110,7 @@ def fields_of(workload: str) -> Mapping[str, Field]:
         if p.name != "name"
     }
     folded = {"scales": Field()} if workload in scales.SCALED else {}
-    stack = {"engine": Field()} if workload == "llm" else {}
-    return {**own, **folded, **run, **stack}
+    return {**own, **folded, **run}
 
 
 def _is_size(annotation: Any) -> bool:
@@ -152,11 +144,9 @@ def read(given: Mapping[str, Any]) -> Request:
     for name, field in known.items():
         if field.needed and name not in sizes and name not in form:
             raise InputError(f"{workload}: expected the field {name!r}, found none")
-    if workload == "llm":
-        _check_phase(form, sizes)
-    if workload == "attention" and sizes["queries"] <= SHORT_QUERIES:
-        form["queries"] = sizes["queries"]
-        form["group"] = sizes["heads"] // sizes.get("kv_heads", sizes["heads"])
+    asks = asked_of(workload)
+    asks.check(form, sizes)
+    form |= asks.apart(sizes)
     if "topology" in form and "ranks" in sizes:  # each has a schedule of messages of its own
         form["ranks"] = sizes["ranks"]
     form["sizes"] = sorted(sizes)
@@ -207,23 +197,6 @@ def _size(value: Any, name: str, where: str) -> int:
     if isinstance(size, np.ndarray) or size > LARGEST:
         raise InputError(f"{where}: expected at most 2**53, found {size:.4g}")
     return int(size)
-
-
-def _check_phase(form: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
-    phase = form["phase"]
-    if not isinstance(phase, str) or phase not in PHASES:
-        raise InputError(f"llm: {UnknownNameError('phase', phase, PHASES)}")
-    for name in PHASES.values():
-        wanted = name == PHASES[phase]
-        if wanted != (name in sizes):
-            found = "none" if wanted else repr(sizes[name])
-            expected = f"the field {name!r}" if wanted else f"no field {name!r}"
-            raise InputError(f"llm: phase {phase}: expected {expected}, found {found}")
-    if phase == "decode" and "cached" in sizes:
-        raise InputError(
-            f"llm: phase decode: expected no field 'cached' (the cache is the context), found"
-            f" {sizes['cached']}"
-        )
 
 
 def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
@@ -295,8 +268,9 @@ def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Worklo
         cascade = cascade_of(*(fixed.get(n) for n in ("einsum", "cascade", "ranks", "dtype")))
         return lambda sizes: cascade
     _check_kinds(workload, fixed)
-    if workload == "llm":
-        return _llm(fixed)
+    maker = asked_of(workload).maker
+    if maker is not None:
+        return maker(fixed)
     function = WORKLOADS[workload]
     known = fields_of(workload)
     others = {k: v for k, v in fixed.items() if k in known and k not in _RUN}
@@ -321,24 +295,3 @@ def _check_kinds(workload: str, fixed: Mapping[str, Any]) -> None:
             raise InputError(
                 f"{workload}: {name}: expected {called}, found {shown(cast(object, value))}"
             )
-
-
-def _llm(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Workload]:
-    # Late: reading a model's config is of no use to the other workloads, and costs time.
-    from hwmodel.einsum.workloads.model import model
-
-    formats = {name: fixed[name] for name in _FORMATS if name in fixed}
-    ignored = fixed.get("ignore_keys", [])
-    if not isinstance(ignored, list):
-        raise InputError(f"llm: ignore_keys: expected a list of keys, found {shown(ignored)}")
-    reading = {name: fixed[name] for name in ("as_", "part") if name in fixed}
-    llm = model(fixed["config"], ignore_keys=cast(list[str], ignored), **reading, **formats)
-    step, size = getattr(llm, fixed["phase"]), PHASES[fixed["phase"]]
-    routing = {name: fixed[name] for name in ("routing", "exponent") if name in fixed}
-    more = ("cached",) if fixed["phase"] == "prefill" else ()
-
-    def made(sizes: Mapping[str, Amount]) -> Workload:
-        given = {name: sizes[name] for name in more if name in sizes}
-        return step(sizes["batch"], sizes[size], **given, **routing)
-
-    return made

@@ -109,7 +109,8 @@ class OfWork(Question):
     @classmethod
     def work_said(cls, words: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a request that the words of a command mean."""
-        from hwmodel.verbs.request import PHASES, fields_of, workloads
+        from hwmodel.einsum.workloads.asked import PHASES
+        from hwmodel.verbs.request import fields_of, workloads
 
         rest = dict(words)
         what, pairs = rest.pop("what", None), rest.pop("fields", [])

@@ -33,8 +33,7 @@ def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
         not arguments & {"on", "kernel", "topology", "tp"} or workload == "llm"
     )  # none hides another
     folded = {"scales"} if workload in SCALED else set[str]()
-    engine = {"engine"} if workload == "llm" else set[str]()
-    run = {"on", "kernel", "memory", "topology"} | engine
+    run = {"on", "kernel", "memory", "topology", "engine"}
     assert set(fields_of(workload)) == arguments | run | folded
 
 
@@ -139,3 +138,9 @@ def test_a_cold_l2_may_be_asked_for_and_a_warm_one_is_refused_by_name() -> None:
     assert read({**GEMM, "l2": "cold"}) == read(GEMM)
     with pytest.raises(InputError, match=r"gemm: l2: expected 'cold'.*found 'warm'"):
         read({**GEMM, "l2": "warm"})
+
+
+def test_a_lone_kernel_is_refused_by_an_engine_with_what_it_runs() -> None:
+    request = read({**GEMM, "engine": "vllm"})
+    with pytest.raises(InputError, match="engine vllm: expected a phase of a model"):
+        answerer(request.form)(request.sizes)

@@ -31,6 +31,9 @@ HOST = "host"
 ATTENDS = "attention.scores"
 """The role of attention itself."""
 
+ROUTES = "mixture.router"
+"""The role of what chooses experts, once in each mixture."""
+
 LONE = ("one call among many", "90 % interval")
 """Beginnings of what is assumed of kernels that no engine runs."""
 
@@ -99,7 +102,7 @@ def step_of(
         tokens=tokens,
         layers=sum(stage.times for stage in found if stage.role == ATTENDS),
         kernels=sum(stage.times for stage in runs if stage.times > 1),
-        mixtures=sum(stage.times for stage in found if stage.name == "router"),
+        mixtures=sum(stage.times for stage in found if stage.role == ROUTES),
         widest_bytes=_widest_bytes(found),
         longest_bytes=_longest_bytes(workload, engine.memory),
     )

@@ -1,0 +1,110 @@
+"""What words about a workload mean beyond the arguments of its function.
+
+A request in words (a line of cases, a command, a study) names the arguments of a function. What a
+function asks of its words together, which sizes are answered one by one, and what is done once for
+all sizes stands here, by workload; who reads requests asks no workload's name.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import Stack
+from hwmodel.einsum.workloads.model import model
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
+from hwmodel.quantity.units import Amount
+
+PHASES = {"decode": "context", "prefill": "prompt"}
+"""Phase of a model -> the size that it takes besides the batch."""
+
+SHORT_QUERIES = 16
+"""Attention of this many queries or fewer is asked for apart from that of more: decode kernels run
+it where the group of heads that share keys is small too, and one call runs one kernel."""
+
+_FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype", "quantise", "cache_policy")
+
+Maker = Callable[[Mapping[str, Amount]], Cascade | Stack]
+"""A function from sizes to the workload."""
+
+
+def _nothing(words: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    """Any words go with any sizes."""
+
+
+def _together(sizes: Mapping[str, int]) -> Mapping[str, int]:
+    """Requests of any sizes are answered in one call."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a workload asks of its words.
+
+    Attributes:
+        check: raises `InputError` for words and sizes that do not go together.
+        apart: numbers, by name, of which each combination is answered in a call of its own.
+        maker: does once what no size decides; None: the workload's function is called with all.
+    """
+
+    check: Callable[[Mapping[str, Any], Mapping[str, int]], None] = _nothing
+    apart: Callable[[Mapping[str, int]], Mapping[str, int]] = _together
+    maker: Callable[[Mapping[str, Any]], Maker] | None = None
+
+
+def _phase(words: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    """A phase takes its own size alone."""
+    phase = words["phase"]
+    if not isinstance(phase, str) or phase not in PHASES:
+        raise InputError(f"llm: {UnknownNameError('phase', phase, PHASES)}")
+    for name in PHASES.values():
+        wanted = name == PHASES[phase]
+        if wanted != (name in sizes):
+            found = "none" if wanted else repr(sizes[name])
+            expected = f"the field {name!r}" if wanted else f"no field {name!r}"
+            raise InputError(f"llm: phase {phase}: expected {expected}, found {found}")
+    if phase == "decode" and "cached" in sizes:
+        raise InputError(
+            f"llm: phase decode: expected no field 'cached' (the cache is the context), found"
+            f" {sizes['cached']}"
+        )
+
+
+def _step(words: Mapping[str, Any]) -> Maker:
+    """A phase of a model that is read once."""
+    formats = {name: words[name] for name in _FORMATS if name in words}
+    ignored = words.get("ignore_keys", [])
+    if not isinstance(ignored, list):
+        raise InputError(f"llm: ignore_keys: expected a list of keys, found {shown(ignored)}")
+    reading = {name: words[name] for name in ("as_", "part") if name in words}
+    llm = model(words["config"], ignore_keys=cast(list[str], ignored), **reading, **formats)
+    step, size = getattr(llm, words["phase"]), PHASES[words["phase"]]
+    routing = {name: words[name] for name in ("routing", "exponent") if name in words}
+    more = ("cached",) if words["phase"] == "prefill" else ()
+
+    def made(sizes: Mapping[str, Amount]) -> Stack:
+        given = {name: sizes[name] for name in more if name in sizes}
+        return step(sizes["batch"], sizes[size], **given, **routing)
+
+    return made
+
+
+def _kernels(sizes: Mapping[str, int]) -> Mapping[str, int]:
+    """Attention of few queries, by its queries and the heads that share keys."""
+    if sizes["queries"] > SHORT_QUERIES:
+        return {}
+    group = sizes["heads"] // sizes.get("kv_heads", sizes["heads"])
+    return {"queries": sizes["queries"], "group": group}
+
+
+ASKED: Mapping[str, Asked] = {
+    "llm": Asked(check=_phase, maker=_step),
+    "attention": Asked(apart=_kernels),
+}
+"""By workload; of all others nothing is asked."""
+
+
+def asked_of(workload: str) -> Asked:
+    """What a workload asks of its words."""
+    return ASKED.get(workload, Asked())

@@ -67,6 +67,7 @@ def layer_kernels(
     act: str = "silu",
     gated: bool = True,
     router_width: int | None = None,
+    idle: int = 0,
     times: int = 1,
 ) -> tuple[Stage, ...]:
     """The stages of `moe_layer`; experts read their input as `linear_dtype` (default: `dtype`).
@@ -83,7 +84,7 @@ def layer_kernels(
     kind, linear = kinds["dtype"], kinds["linear"]
     tokens, experts, picks = sizes["tokens"], sizes["experts"], sizes["top_k"]
     router = gemm(
-        *(tokens, experts, router_width or hidden),
+        *(tokens, experts + idle, router_width or hidden),
         dtype=kind,
         weight_dtype=router_dtype,
         out_dtype=kind,
@@ -93,7 +94,8 @@ def layer_kernels(
     return (
         Stage(router, times),
         *router_kernels(
-            tokens, experts, picks, scoring or Scoring(normalised=normalised), kind, times
+            *(tokens, experts + idle, picks),
+            *(scoring or Scoring(normalised=normalised), kind, times),
         ),
         Stage(gather_rows(tokens * picks, tokens, hidden, kind, "rows gather"), times),
         *expert_kernels(

@@ -13,6 +13,7 @@ from hwmodel.einsum.workloads.blocks.attention import Attention
 from hwmodel.einsum.workloads.blocks.block import Block, Cache, Step
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Weight
+from hwmodel.einsum.workloads.rows import rmsnorm
 from hwmodel.einsum.workloads.transformer import kv_write
 from hwmodel.quantity.units import Amount
 
@@ -64,11 +65,13 @@ class OfTarget:
 class CrossAttention:
     """Attention of a decoder's token to all tokens of a source; in decode these are `source`.
 
-    `heads` are its sizes. Keys and values are made in prefill and kept as long as the sequence.
+    `heads` are its sizes. Keys and values are made in prefill and kept as long as the sequence. A
+    source that is `given` (an image) is none of the prompt's tokens, all of which attend to it.
     """
 
     heads: Attention
     source: int
+    given: bool = False
 
     @property
     def words(self) -> str:
@@ -83,7 +86,8 @@ class CrossAttention:
         """The kernels from hidden states to hidden states."""
         inner = self.heads
         query, *keys = inner.products()
-        tokens = step.tokens if step.decoding else step.batch
+        tokens = step.tokens if step.decoding or self.given else step.batch
+        norms = self._normed(step, share)
         out = share.product(
             *("cross attention output", "cross.output", tokens, (inner.output(),)),
             bias=inner.output_bias,
@@ -91,27 +95,41 @@ class CrossAttention:
         return (
             *(() if step.decoding else self._kept(step, share, tuple(keys))),
             *share.product("cross q", "cross.q", tokens, (query,), bias=inner.qkv_bias),
+            *(norms if inner.qk_norm else ()),
             share.stage(self._scores(step, share), "cross.scores"),
             *share.reduced(out, tokens, inner.hidden),
         )
 
+    def _normed(self, step: Step, share: Share) -> Stages:
+        """Norms of queries, and in prefill of the source's keys."""
+        inner, kind = self.heads, share.activation
+        query = rmsnorm(
+            step.tokens * share.of(inner.query_split), inner.head_dim, kind, name="cross q norm"
+        )
+        rows = step.batch * self.source * share.of(inner.key_split)
+        key = rmsnorm(rows, inner.head_dim, kind, name="cross k norm")
+        every = (query,) if step.decoding else (query, key)
+        return tuple(share.stage(each, f"cross.{each.name}") for each in every)
+
     def _kept(self, step: Step, share: Share, keys: tuple[Weight, ...]) -> Stages:
         """Keys and values of the source, made and written."""
         inner = self.heads
-        sizes = (step.batch, step.queries, share.of(inner.key_split), inner.head_dim)
+        read: Amount = self.source if self.given else step.queries
+        sizes = (step.batch, read, share.of(inner.key_split), inner.head_dim)
         write = kv_write(*sizes, share.activation, share.precision.kv, name="cross kv write")
         return (
-            *share.product("cross kv", "cross.kv", step.tokens, keys, bias=inner.qkv_bias),
+            *share.product("cross kv", "cross.kv", step.batch * read, keys, bias=inner.qkv_bias),
             share.stage(write, "cross.kv write", runs=2),
         )
 
     def _scores(self, step: Step, share: Share) -> Cascade:
-        keys: Amount = self.source if step.decoding else step.queries
+        prompt = not step.decoding and not self.given
+        keys: Amount = step.queries if prompt else self.source
         return attention(
             batch=step.batch,
             heads=share.of(self.heads.query_split),
             kv_heads=share.of(self.heads.key_split),
-            queries=step.queries if step.decoding else 1,
+            queries=1 if prompt else step.queries,
             keys=keys,
             head_dim=self.heads.head_dim,
             dtype=share.activation,
@@ -124,6 +142,36 @@ class CrossAttention:
         """Keys and values of the source, in the cache's format."""
         size = 2 * self.heads.kv_heads * self.heads.head_dim * self.source
         return Cache(state=size, state_split=self.heads.key_split, state_format="cache")
+
+
+@dataclass(frozen=True)
+class Gated:
+    """A block whose results, and those of what follows, are weighed by `gates` single numbers.
+
+    Kernels of engines apply them in residual additions; they are weights, and cost nothing else.
+    """
+
+    block: CrossAttention
+    gates: int
+    path: str
+
+    @property
+    def parts(self) -> tuple[Block, ...]:
+        """The block, which keeps something."""
+        return (self.block,)
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Those of the block, and the gates."""
+        gate = Weight(f"{self.path}.cross_attn_gate", (1,), "other", "attention")
+        return (*self.block.weights(), *((gate,) * self.gates))
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """Those of the block."""
+        return self.block.stages(step, share)
+
+    def cache(self) -> Cache | None:
+        """Its part keeps what is kept."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ class Mixture:
     `router` is the router's module, `correction` that of a bias by expert, if it is a parameter;
     `scoring` says how it makes weights of logits, if not by a softmax of all. `stacked` experts are
     one tensor for all of a layer. Experts with two `names` are two products, not gated; those that
-    read latents are of that width, and the router reads `router_width` elements.
+    read latents are of that width, and the router reads `router_width` elements. The router scores
+    `idle` experts more, which return what they are given: `picks` are then those of a token that
+    compute.
     """
 
     hidden: int
@@ -43,6 +45,7 @@ class Mixture:
     bias: bool = False
     stacked: bool = False
     router_width: int | None = None
+    idle: int = 0
 
     @property
     def split(self) -> Split:
@@ -64,7 +67,8 @@ class Mixture:
     def weights(self) -> tuple[Weight, ...]:
         """Experts and router."""
         path = f"{self.path}.{self.router}"
-        router = Weight(path, (self.experts, self.router_width or self.hidden), "router", "router")
+        scored, width = self.experts + self.idle, self.router_width or self.hidden
+        router = Weight(path, (scored, width), "router", "router")
         shift = () if self.correction is None else (self._correction(self.correction),)
         return (*self._experts(), router, *shift, *self._biases(path))
 
@@ -100,6 +104,7 @@ class Mixture:
                 act=self.act,
                 gated=len(self.names) > 2,
                 router_width=self.router_width,
+                idle=self.idle,
                 dtype=share.activation,
                 weight_dtype=kinds[0].weight,
                 router_dtype=share.precision.unquantised,

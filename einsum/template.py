@@ -122,7 +122,10 @@ class Template:
         extents = _Extents(self, sizes, name)
         ranks = {form.name: extents.rank(form) for form in self.ranks}
         formats = tuple(dtypes.items())
-        tensors = self._with_formats.get(formats)
+        try:
+            tensors = self._with_formats.get(formats)
+        except TypeError:  # a format that is no name, which is refused by name
+            tensors = MappingProxyType(self._tensors(dtypes, name))
         if tensors is None:
             tensors = self._with_formats[formats] = MappingProxyType(self._tensors(dtypes, name))
         cascade = Cascade(

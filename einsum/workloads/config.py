@@ -27,6 +27,8 @@ LISTED = "`hwmodel models` lists those that are read"
 AS_ANOTHER = "a plain decoder can be read as one of them: --as llama, as_='llama' in Python"
 FOR_ALL = ("torch_dtype", "dtype", "quantization_config")
 """Keys of a config with several parts that hold for each, unless a part says otherwise."""
+OTHER_NAMES = {"text": ("llm_config", "language_config")}
+"""Other keys of parts: of InternVL and of DeepSeek-VL."""
 OF_WHOLE = ("tie_word_embeddings",)
 """Keys that the whole decides, whatever its parts say: heads are modules of the whole."""
 
@@ -87,7 +89,7 @@ def _part(
     """A config's part that is to be read, with what its whole says for all parts."""
     if part is not None and part not in PARTS:
         raise UnknownNameError("part of a config", part, PARTS)
-    parts = [each for each in PARTS if isinstance(data.get(f"{each}_config"), Mapping)]
+    parts = {each: key for each in PARTS for key in _keys_of(each, data)}
     kind = data.get("model_type") if as_ is None else as_
     whole = known(kind) and "text_config" in record(cast(str, kind)).modelled()
     if part is None and ("text" not in parts or whole):
@@ -96,9 +98,10 @@ def _part(
     if asked not in parts:
         if not parts and asked == "text":
             return data, []
-        found = ", ".join(f"{each}_config" for each in parts) or "none"
+        found = ", ".join(parts.values()) or "none"
         raise InputError(f"{where}: expected the key '{asked}_config' with a table, found {found}")
-    own = dict(cast(Mapping[str, Any], data[f"{asked}_config"]))
+    key_of = parts[asked]
+    own = dict(cast(Mapping[str, Any], data[key_of]))
     named = f"{data.get('model_type')}_{asked}"  # the whole's class makes that of its parts
     own |= {"model_type": named if known(named) else own.get("model_type", named)}
     for key in FOR_ALL:
@@ -106,9 +109,15 @@ def _part(
             own.setdefault(key, data[key])
     own |= {key: data[key] for key in OF_WHOLE if key in data}
     others = [key for key in data if key.endswith("_config") and isinstance(data[key], Mapping)]
-    left = ", ".join(key for key in others if key not in (f"{asked}_config", "quantization_config"))
-    said = [f"{where}: {asked}_config alone is read{f', without {left}' if left else ''}"]
+    left = ", ".join(key for key in others if key not in (key_of, "quantization_config"))
+    said = [f"{where}: {key_of} alone is read{f', without {left}' if left else ''}"]
     return own, said
+
+
+def _keys_of(part: str, data: Mapping[str, Any]) -> list[str]:
+    """The key of a config's part, by the first of its names that holds a table."""
+    names = (f"{part}_config", *OTHER_NAMES.get(part, ()))
+    return [name for name in names if isinstance(data.get(name), Mapping)][:1]
 
 
 def _taken_as(

@@ -110,6 +110,19 @@ def test_two_devices_hold_the_whole_between_them(model_type: str) -> None:
 
 PLAIN = {"num_hidden_layers": 32, "num_attention_heads": 32, "hidden_size": 4096}
 OWN_CODE: dict[str, tuple[int, dict[str, Any]]] = {
+    "bailing_moe": (
+        16_801_974_272,
+        {"vocab_size": 126464, "hidden_size": 2048, "num_hidden_layers": 28, "head_dim": 128}
+        | {"num_attention_heads": 16, "num_key_value_heads": 4, "intermediate_size": 5632}
+        | {"num_experts": 64, "num_experts_per_tok": 6, "num_shared_experts": 2}
+        | {"moe_intermediate_size": 1408},
+    ),
+    "deepseek": (
+        16_375_728_128,
+        {"vocab_size": 102400, "hidden_size": 2048, "num_hidden_layers": 28}
+        | {"num_attention_heads": 16, "num_key_value_heads": 16, "intermediate_size": 10944}
+        | {"moe_intermediate_size": 1408, "n_routed_experts": 64, "n_shared_experts": 2},
+    ),
     "phi3small": (
         7_392_272_384,
         PLAIN | {"vocab_size": 100352, "ff_intermediate_size": 14336, "num_key_value_heads": 8},

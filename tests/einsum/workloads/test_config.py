@@ -336,3 +336,11 @@ def test_values_that_change_counts_are_checked_whatever_the_architecture(
     table[key] = value
     with pytest.raises(InputError, match=r"activation: |hidden_act: |max_position_embeddings: "):
         model(data).prefill(1, 8)
+
+
+@pytest.mark.parametrize("key", ["text_config", "llm_config", "language_config"])
+def test_the_text_of_several_parts_is_read_by_any_of_its_names(key: str) -> None:
+    whole = {"model_type": "sees", "vision_config": {"depth": 3}, key: LLAMA}
+    _, config, warnings = read_config(whole)
+    assert config.model_type == "llama"
+    assert warnings == (f"config: {key} alone is read, without vision_config",)

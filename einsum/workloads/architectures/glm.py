@@ -6,7 +6,7 @@ from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import Decoder, Norms
 from hwmodel.einsum.workloads.record import Count, Flag
 
-MODEL_TYPES = ("glm", "glm4")
+MODEL_TYPES = ("glm", "glm4", "glm4v_text")
 
 
 class Glm(Decoder):
@@ -36,4 +36,10 @@ class Glm4(Glm):
     )
 
 
-RECORDS = {"glm": Glm, "glm4": Glm4}
+class Glm4v(Glm4):
+    """The text of GLM 4V: heads as wide as hidden states divide into (`Glm4vTextConfig`)."""
+
+    head_dim: Count | None = None
+
+
+RECORDS = {"glm": Glm, "glm4": Glm4, "glm4v_text": Glm4v}

@@ -11,7 +11,7 @@ from hwmodel.einsum.workloads.decoder import Decoder, check_experts
 from hwmodel.einsum.workloads.dispatch import Scoring
 from hwmodel.einsum.workloads.record import Count, Flag, Names, Whole
 
-MODEL_TYPES = ("glm4_moe", "dots1", "solar_open", "sarvam_moe")
+MODEL_TYPES = ("glm4_moe", "glm4v_moe_text", "dots1", "solar_open", "sarvam_moe")
 
 
 class Glm4Moe(Decoder):
@@ -73,6 +73,12 @@ class Glm4Moe(Decoder):
         check_experts(where, self.n_routed_experts, self.num_experts_per_tok)
 
 
+class Glm4vMoe(Glm4Moe):
+    """The text of GLM 4.5V: biases of q, k and v (`Glm4vMoeTextConfig`)."""
+
+    attention_bias: Flag = True
+
+
 class Dots1(Glm4Moe):
     """Norms of q and k always, all of a head rotated; a window from a layer on, if any."""
 
@@ -123,4 +129,10 @@ class SarvamMoe(Glm4Moe):
     moe_intermediate_size: Count = 1024
 
 
-RECORDS = {"glm4_moe": Glm4Moe, "dots1": Dots1, "solar_open": SolarOpen, "sarvam_moe": SarvamMoe}
+RECORDS = {
+    "glm4_moe": Glm4Moe,
+    "glm4v_moe_text": Glm4vMoe,
+    "dots1": Dots1,
+    "solar_open": SolarOpen,
+    "sarvam_moe": SarvamMoe,
+}

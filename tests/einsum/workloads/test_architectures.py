@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import hwmodel as hw
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.einsum.workloads.blocks.audio import AudioStem
 from hwmodel.einsum.workloads.blocks.cross import OfSource
@@ -355,3 +356,31 @@ def test_published_configs_are_read_and_have_the_parameters_that_transformers_bu
     print(f"{read} read")
     assert not wrong
     assert read >= READ
+
+
+@NEEDS_CONFIGS
+def test_published_configs_of_every_kind_are_predicted_in_each_phase() -> None:
+    seen: set[str] = set()
+    for path in sorted(CONFIGS.glob("*.json")):
+        try:
+            found = model(path)
+        except HwmodelError:
+            continue
+        if found.config.model_type in seen:
+            continue
+        seen.add(found.config.model_type)
+        runs = [found.prefill(1, 256)]
+        runs += [found.decode(4, 1024)] if found.network.generates else []
+        for run in runs:
+            assert hw.predict(run, on="h200").time_s > 0, path.name
+    assert len(seen) >= 87
+
+
+def test_a_window_on_both_sides_is_counted_as_one_before() -> None:
+    """ModernBERT: layers 0 and 3 of four see all 1,000 tokens, the others 128."""
+    sizes = {"vocab_size": 320, "hidden_size": 96, "num_attention_heads": 6}
+    read = model({"model_type": "modernbert", **sizes, "num_hidden_layers": 4})
+    made = {s.name: s for s in read.prefill(1, 1000).stages if s.name.startswith("attention")}
+    assert made["attention"].times == made["attention, window 128"].times == 2
+    assert made["attention norm"].times == 3  # the first reads the embedding's
+    assert made["attention"].cascade.ranks["m"].size == 1000

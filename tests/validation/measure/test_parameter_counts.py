@@ -22,7 +22,13 @@ def counted() -> tuple[dict[str, Any], ...]:
     return tuple(record for line in lines if "parameters" in (record := json.loads(line)))
 
 
-SMALL = [each for each in counted() if "config" in each and known(each["model_type"])]
+def read(each: dict[str, Any]) -> bool:
+    """Whether a small model is read: it, or its text, whose parameters were counted apart."""
+    text = each["config"].get("text_config", {}).get("model_type")
+    return known(each["model_type"]) or ("text" in each and known(text))
+
+
+SMALL = [each for each in counted() if "config" in each and read(each)]
 REAL = {each["file"]: each for each in counted() if "file" in each}
 
 

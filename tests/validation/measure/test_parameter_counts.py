@@ -23,9 +23,10 @@ def counted() -> tuple[dict[str, Any], ...]:
 
 
 def read(each: dict[str, Any]) -> bool:
-    """Whether a small model is read: it, or its text, whose parameters were counted apart."""
+    """Whether a small model is read: it, or its text, which was counted apart, with a head."""
     text = each["config"].get("text_config", {}).get("model_type")
-    return known(each["model_type"]) or ("text" in each and known(text))
+    alone = "text" in each and "lm_head.weight" in each["modules"]
+    return known(each["model_type"]) or (alone and known(text))
 
 
 SMALL = [each for each in counted() if "config" in each and read(each)]

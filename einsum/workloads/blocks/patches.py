@@ -31,7 +31,7 @@ class Patches:
 
     @property
     def _matrix(self) -> Weight:
-        path = f"{self.path}.{self.names[0]}"
+        path = f"{self.path}.{self.names[0]}".removeprefix(".")
         return Weight(path, (self.hidden, self.inputs), "conv", "embedding")
 
     def weights(self) -> tuple[Weight, ...]:

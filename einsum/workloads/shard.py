@@ -108,6 +108,13 @@ class Shard:
         return total
 
     @cached_property
+    def kept_layers(self) -> tuple[int, int]:
+        """(layers that keep a state, layers that keep something of each token)."""
+        placed = [(tuple(caches(block)), len(layers)) for block, layers in self.network.placed]
+        states = sum(n for kept, n in placed if any(each.states(self.tp) for each in kept))
+        return states, sum(n for kept, n in placed if any(c.per_token(self.tp) for c in kept))
+
+    @cached_property
     def _caches(self) -> tuple[tuple[Cache, int], ...]:
         """What blocks keep, and in how many layers."""
         return tuple(

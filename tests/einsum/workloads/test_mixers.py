@@ -35,6 +35,7 @@ def test_states_of_a_hybrid_by_hand() -> None:
     read = model(NEMOTRON)
     mixer = 64 * 64 * 128 * 4 + 3 * (64 * 64 + 2 * 8 * 128) * 2  # heads in fp32, 3 inputs in bf16
     assert state_bytes(read) == 23 * mixer
+    assert read.whole.kept_layers == (23, 6)
     assert read.kv_bytes_per_token == 6 * 2 * 2 * 128 * 2
     assert read.parameters == 31_577_937_344  # as transformers builds it
 

@@ -240,7 +240,23 @@ def _longest_bytes(workload: Stack, memory: Memory) -> Amount:
         each = width * given["kv_heads"] * bytes_of(given["kv_dtype"] or given["dtype"])
         kept = least((memory.longest, window - 1 + memory.most_tokens + memory.block))
         saved = saved + (memory.longest - kept) * each * stage.times * served.devices
-    return model.kv_bytes(1, 1) * memory.longest - saved
+    return _paged(model.whole, memory, model.whole.kv_bytes_per_token * memory.longest - saved)
+
+
+def _paged(model: Any, memory: Memory, tokens_bytes: Amount) -> Amount:
+    """The same with the states of recurrent layers, in pages as large as attention's.
+
+    Where layers of both sorts stand, a block is of as many tokens as hold a state, and layers share
+    blocks in groups as large as the fewer of them.
+    """
+    states, layers, attends = model.state_bytes, *model.kept_layers
+    if not states or not attends:
+        return tokens_bytes + states
+    each = model.kv_bytes_per_token / attends
+    block = ceil_div(ceil_div(states / layers, each), memory.block) * memory.block
+    group = min(layers, attends)
+    blocks = ceil_div(memory.longest, block) * ceil_div(attends, group) + ceil_div(layers, group)
+    return blocks * block * each * group
 
 
 def _widest_bytes(stages: Sequence[Stage]) -> Amount:

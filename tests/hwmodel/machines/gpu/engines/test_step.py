@@ -106,6 +106,15 @@ def test_the_cache_holds_what_the_engine_printed(
     assert_allclose(held, tokens, rtol=0.03)
 
 
+def test_states_and_keys_share_blocks_as_large_as_a_state() -> None:
+    made = step(hw.model("nemotron-3-nano-30b-a3b"), 1, 100)
+    assert made.serving is not None
+    held = made.serving.memory.kv_capacity_tokens
+    assert held is not None
+    # A state is 2,096 tokens' keys: 17,000 take 9 blocks, and four groups of layers one each.
+    assert_allclose(held, 7_389_769, rtol=0.03)
+
+
 def test_a_batch_whose_cache_is_too_large_does_not_fit() -> None:
     made = step(hw.model("mixtral-8x7b"), 64, 8192)
     assert made.serving is not None

@@ -100,10 +100,11 @@ def of_workload(kind: str, fields: Mapping[str, Any], out: str) -> None:
     from hwmodel.whatif.sensitivity import sensitivity
 
     work, on, kernel = asked(fields)
+    joined: dict[str, Any] = {"kernel": kernel, "topology": fields.get("topology")}
     if kind == "tornado":
-        gallery.tornado(sensitivity(work, on, kernel=kernel), out)
+        gallery.tornado(sensitivity(work, on, **joined), out)
         return
-    estimate = predict(work, on, kernel=kernel)
+    estimate = predict(work, on, **joined)
     if kind == "roofline":
         gallery.roofline(estimate, on, out)
     else:

@@ -30,11 +30,16 @@ EINSUM = {
     "on": "h200",
 }
 RING = {"workload": "collective", "op": "all_reduce", "bytes": 2**20, "ranks": 8, "on": "h200"}
+BEYOND = STEP | {"tp": 16, "topology": "dgx-h100:nodes=2"}
+"""A model over more devices than one switch joins."""
+
 TWO = ["h200", "b200"]
 
 ASKED: list[tuple[str, dict[str, Any]]] = [
     *(("predict", work) for work in (GEMM, STEP, EINSUM, RING)),
     ("predict", {**GEMM, "memory": ["l2=10MB"]}),
+    *((verb, BEYOND) for verb in ("predict", "bound", "sensitivity")),
+    *((verb, {**BEYOND, "on": ["h200"]}) for verb in ("compare", "explain")),
     *(("bound", work) for work in (GEMM, STEP, EINSUM)),
     *(("compare", {**work, "on": TWO}) for work in (GEMM, STEP, EINSUM, RING)),
     *(("explain", {**work, "on": ["h200"]}) for work in (GEMM, EINSUM, RING)),
@@ -127,7 +132,8 @@ def values(fields: Mapping[str, Any]) -> dict[str, Any]:
         machines = [machine.but(**{name: {"capacity": size}})]
     if rest.get("workload") == "llm":
         step = hw.model(rest["config"]).decode(rest["batch"], rest["context"])
-        return {"workload": step, "on": machines, "parallel": {"tp": rest["tp"]}}
+        joined = {"topology": rest["topology"]} if "topology" in rest else {}
+        return {"workload": step, "on": machines, "parallel": {"tp": rest["tp"]}, **joined}
     if "einsum" in rest:
         ranks = {n: int(v) for n, v in (pair.split("=") for pair in rest["ranks"].split(","))}
         text, dtypes = "\n".join(rest["einsum"]), {"*": rest["dtype"]}
@@ -277,3 +283,14 @@ def test_sizes_and_names_are_taken_as_people_write_them() -> None:
     with pytest.raises(InputError, match="collective: bytes: "):
         hw.collective("all_reduce", "1 MB/s", 8, "h200")
     assert hw.papers("expert_order") == hw.papers(["expert_order"])
+
+
+@pytest.mark.parametrize("kind", ["breakdown", "roofline", "tornado"])
+def test_what_is_drawn_is_joined_as_it_says(kind: str, tmp_path: Path) -> None:
+    """Sixteen devices are more than one switch joins: without the topology this is refused."""
+    file = tmp_path / "drawn.svg"
+    assert ask("plot", kind=kind, out=str(file), **BEYOND) == str(file)
+    assert file.read_text(encoding="utf-8").endswith("</svg>\n")
+    alone = {name: value for name, value in BEYOND.items() if name != "topology"}
+    with pytest.raises(InputError, match="one NVLink 4 switch joins at most 8"):
+        ask("plot", kind=kind, out=str(file), **alone)

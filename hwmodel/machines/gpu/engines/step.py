@@ -83,10 +83,10 @@ def step_of(
             f"engine {engine.name}: {workload.name}: keeps no cache, as an encoder; it is predicted"
             " without an engine, its kernels as torch runs them"
         )
+    tokens = workload.served.tokens
     workload = _narrowed(workload, engine)
     decoding = origin.arguments["phase"] == "decode"
     batch = origin.arguments["batch"]
-    tokens = workload.served.tokens
     able = fitted(workload)
     found = able.stages
     if decoding:

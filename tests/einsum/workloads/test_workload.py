@@ -1,9 +1,11 @@
 """Reading a workload's arguments."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from hwmodel.einsum.workloads.workload import count, formats, product_format, whole
+from hwmodel.einsum.workloads.workload import count, formats, once, product_format, whole
 from hwmodel.quantity.errors import InputError
 
 
@@ -30,3 +32,19 @@ def test_products_of_narrow_floats_are_written_in_bf16() -> None:
     assert [product_format(name) for name in ("fp32", "bf16", "fp8", "mxfp4", "int8")] == [
         *("fp32", "bf16", "bf16", "bf16", "int32")
     ]
+
+
+def test_a_workload_is_made_once_for_the_same_single_values() -> None:
+    made: list[tuple[Any, ...]] = []
+
+    @once
+    def workload(rows: Any, named: Any = None) -> tuple[Any, ...]:
+        made.append((rows, named))
+        return made[-1]
+
+    assert workload(2, named="a") is workload(2, named="a")
+    assert workload(2, named="b") is not workload(2, named="a")
+    assert workload(1)[0] is not workload(True)[0]
+    sizes = np.array([2.0, 3.0])
+    assert workload(sizes) is not workload(sizes), "arrays may change in place"
+    assert len(made) == 6

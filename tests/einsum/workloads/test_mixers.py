@@ -139,6 +139,14 @@ STATES: dict[str, tuple[dict[str, Any], int, int]] = {
     ),
     "recurrent_gemma": ({**HEADS}, 3 * (96 * 4 + 96 * 3 * 2), 1 * 2 * 2 * 16 * 2),
     "rwkv": ({}, 4 * (96 * 3 * 4 + 2 * 96 * 2), 0),
+    "kimi_linear": (
+        {
+            **{**HEADS, "num_experts": 8, "num_experts_per_token": 2},
+            "linear_attn_config": {"num_heads": 2, "head_dim": 12, "full_attn_layers": [4]},
+        },
+        3 * (2 * 12 * 12 * 4 + 3 * 24 * 3 * 2),
+        1 * (512 + 64) * 2,  # one layer of latents
+    ),
     "zamba": (
         {**HEADS, "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"]},
         4 * (192 * 16 * 4 + 192 * 3 * 2),

@@ -11,7 +11,17 @@ import numpy as np
 
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
-from hwmodel.validation.engine_rows import ENGINE, UNREAD, Busy, class_of_stage, fits, read_busy
+from hwmodel.validation.engine_rows import (
+    ENGINE,
+    UNREAD,
+    Busy,
+    Measured,
+    class_of_stage,
+    fits,
+    predicted,
+    read_busy,
+    step_rows,
+)
 from hwmodel.validation.fit import Array
 
 WHOLE = "all kernels"
@@ -102,4 +112,41 @@ def _line(
         p90=float(np.quantile(errors, 0.9)),
         bias=float(np.exp(np.log(ratios).mean()) - 1),
         moved=float(np.mean(np.abs(predicted - measured) / total)),
+    )
+
+
+@dataclass(frozen=True)
+class Joules:
+    """Errors of the joules of steps, |predicted / measured - 1|, of steps long enough to count."""
+
+    column: str
+    steps: int
+    mean: float
+    median: float
+    p90: float
+    bias: float
+
+
+def joules(device: str, hardware: Hardware) -> list[Joules]:
+    """Steps of decode whose joules were counted, of a fit's boards and of others."""
+    counted = [row for row in step_rows(device) if row.columns["step"].number("energy_j")]
+    ratios: dict[str, list[float]] = {}
+    for rows, made in predicted([r for r in counted if r.columns["phase"] == "decode"], hardware):
+        steps: list[Measured] = [row.columns["step"] for row in rows]
+        each = np.broadcast_to(np.asarray(made.energy_j), (len(rows),))
+        for step, energy_j in zip(steps, each, strict=True):
+            column = "fitted" if fits(step) else "another board"
+            ratios.setdefault(column, []).append(energy_j / (step.number("energy_j") or np.nan))
+    return [_joules(column, np.array(found)) for column, found in ratios.items()]
+
+
+def _joules(column: str, ratios: Array) -> Joules:
+    errors = np.abs(ratios - 1)
+    return Joules(
+        column=column,
+        steps=len(ratios),
+        mean=float(errors.mean()),
+        median=float(np.median(errors)),
+        p90=float(np.quantile(errors, 0.9)),
+        bias=float(np.exp(np.log(ratios).mean()) - 1),
     )

@@ -39,6 +39,9 @@ class Validation(Brief):
     busy: "tuple[engine_busy.Share, ...]" = ()
     """Predicted kernels of an engine's steps against GPU-busy time, by class."""
 
+    joules: "tuple[engine_busy.Joules, ...]" = ()
+    """Joules of an engine's steps."""
+
     def __str__(self) -> str:
         """The tables of the accuracy report."""
         return validation_text(self)
@@ -80,7 +83,7 @@ class Validate(Question):
         """The tables of the report."""
         from hwmodel.show.json import plain
 
-        tables = ("lines", "traffic", "energy_errors", "busy")
+        tables = ("lines", "traffic", "energy_errors", "busy", "joules")
         return {"device": answer.device, **{k: plain(getattr(answer, k)) for k in tables}}
 
 
@@ -105,6 +108,7 @@ def validated(on: str) -> Validation:
         judged=report.by_family(judged, machine),
         ranked_losses=losses(machine.name, machine),
         busy=tuple(engine_busy.shares(machine.name, machine)),
+        joules=tuple(engine_busy.joules(machine.name, machine)),
     )
 
 
@@ -137,6 +141,11 @@ def validation_text(validation: Validation) -> str:
             for each in validation.busy
         ]
         blocks.append(grid(heads, parts, left=(0, 1)))
+    blocks += [
+        f"joules of vLLM's steps, {each.column}: {each.steps}, mean error {each.mean:.1%}, median"
+        f" {each.median:.1%}, p90 {each.p90:.1%}, bias {each.bias:+.1%}"
+        for each in validation.joules
+    ]
     if validation.traffic:
         heads = ("DRAM bytes", "rows", "reads: mean", "all: mean", "p90", "worst")
         counted = [

@@ -3,7 +3,7 @@
 import pytest
 
 import hwmodel as hw
-from hwmodel.validation.engine_busy import WHOLE, Share, measured_s, shares
+from hwmodel.validation.engine_busy import WHOLE, Share, joules, measured_s, shares
 from hwmodel.validation.engine_rows import read_busy
 
 LINES = {(line.kernels, line.column): line for line in shares("h200", hw.device("h200"))}
@@ -27,3 +27,10 @@ def test_classes_that_take_most_of_a_step_are_within_a_tenth() -> None:
     for line in LINES.values():
         if line.share > 0.2:
             assert line.mean < 0.10, line
+
+
+def test_joules_of_steps_are_within_a_tenth_in_the_mean() -> None:
+    found = {line.column: line for line in joules("h200", hw.device("h200"))}
+    assert set(found) == {"fitted", "another board"}
+    assert max(line.mean for line in found.values()) < 0.10
+    assert min(line.steps for line in found.values()) >= 25

@@ -206,7 +206,7 @@ def test_every_number_of_a_device_stands_beside_its_source() -> None:
 def test_sizes_that_are_round_in_binary_units_are_shown_in_them() -> None:
     text = device_text(device("h200"))
     assert row(text, "memories.register.capacity")[1].strip() == "256 KiB"
-    assert row(text, "memories.dram.capacity")[1].strip() == "141 GB"
+    assert row(text, "memories.dram.capacity")[1].strip() == "150 GB"
     assert row(text, "area")[1].strip() == "814 mm2"
 
 

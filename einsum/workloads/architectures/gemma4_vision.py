@@ -11,7 +11,7 @@ from hwmodel.einsum.workloads.blocks.norm import Kind
 from hwmodel.einsum.workloads.blocks.patches import Patches
 from hwmodel.einsum.workloads.decoder import Norms
 from hwmodel.einsum.workloads.encoder import Encoder
-from hwmodel.einsum.workloads.record import Count
+from hwmodel.einsum.workloads.record import Count, Values
 
 MODEL_TYPES = ("gemma4_vision",)
 
@@ -22,6 +22,7 @@ class Gemma4Vision(Encoder):
     HARMLESS: ClassVar[frozenset[str]] = Encoder.HARMLESS | {
         *("image_size", "pooling_kernel_size", "attention_bias", "default_output_length"),
     }
+    NEUTRAL: ClassVar[Values] = {"use_clipped_linears": (False,), "standardize": (False,)}
     NORM: ClassVar[Kind] = "rms"
     NORMS: ClassVar[Norms] = (
         *("input_layernorm", "post_attention_layernorm"),

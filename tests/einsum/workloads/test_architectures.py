@@ -384,3 +384,11 @@ def test_a_window_on_both_sides_is_counted_as_one_before() -> None:
     assert made["attention"].times == made["attention, window 128"].times == 2
     assert made["attention norm"].times == 3  # the first reads the embedding's
     assert made["attention"].cascade.ranks["m"].size == 1000
+
+
+@pytest.mark.parametrize("key", ["use_clipped_linears", "standardize"])
+def test_what_gemma_4s_vision_is_not_modelled_with_is_refused(key: str) -> None:
+    config = {"model_type": "gemma4_vision", key: False}
+    assert model(config).parameters == 167_364_608
+    with pytest.raises(InputError, match=key):
+        model({**config, key: True})

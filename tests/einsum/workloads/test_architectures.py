@@ -392,3 +392,15 @@ def test_what_gemma_4s_vision_is_not_modelled_with_is_refused(key: str) -> None:
     assert model(config).parameters == 167_364_608
     with pytest.raises(InputError, match=key):
         model({**config, key: True})
+
+
+def test_squares_of_patches_are_joined_once_and_after_some_layers() -> None:
+    """Qwen3-VL: 1,024 patches become 256 tokens of an image, and those of three layers besides."""
+    read = model("qwen3-vl-8b", part="vision")
+    every = read.prefill(1, 1024).stages
+    made = {stage.name: stage for stage in every}
+    up, down = made["merger up"], made["merger down"]
+    assert [stage.name for stage in every].count("merger up") == 1 + 3
+    assert (up.cascade.ranks["m"].size, down.cascade.ranks["n"].size) == (256, 4096)
+    assert made["attention"].times == 27
+    assert read.parameters == 576_388_336

@@ -58,6 +58,22 @@ def test_a_small_model_of_each_architecture_has_as_many(each: dict[str, Any]) ->
     assert found.parameters == expected(found, each)
 
 
+TOWERS = [
+    each
+    for each in counted()
+    if "config" in each
+    and known(f"{each['model_type']}_vision")
+    and any(".visual." in n for n in each["modules"])
+]
+
+
+@pytest.mark.parametrize("each", TOWERS, ids=lambda each: each["model_type"])
+def test_a_small_vision_tower_has_as_many(each: dict[str, Any]) -> None:
+    found = model(each["config"], part="vision")
+    modules = each["modules"].items()
+    assert found.parameters == sum(count for name, count in modules if ".visual." in name)
+
+
 @pytest.mark.parametrize("name", shipped_configs())
 def test_a_shipped_config_has_as_many(name: str) -> None:
     found, each = model(name), REAL[f"{name}.json"]

@@ -213,7 +213,7 @@ def main(arguments: Sequence[str]) -> None:
     """Fit the named device, print each family's fold errors, and write what is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("device")
-    parser.add_argument("--family", nargs="+", help="families to fit (default: all)")
+    parser.add_argument("--family", nargs="+", help="families to fit (default: all, then energy)")
     parser.add_argument("--boards", nargs="+", help="fit on the rows of these boards alone")
     parser.add_argument("--table", type=Path, help="published rows of collectives to fit to too")
     parser.add_argument("--out", type=Path, help="a calibration file to write the families into")
@@ -221,10 +221,12 @@ def main(arguments: Sequence[str]) -> None:
     hardware = device(options.device)
     rows = measured_rows(hardware.name, options.boards)
     rows += nccl_rows(options.table) if options.table else []
-    for name in options.family or ():
-        if name not in order(rows):
-            raise UnknownNameError("family", name, order(rows))
-    found = calibrate(hardware, rows, options.family)
+    asked = order(rows) if options.family is None else tuple(options.family)
+    for name in asked:
+        if name not in (*order(rows), ENERGY):
+            raise UnknownNameError("family", name, (*order(rows), ENERGY))
+    timed = [name for name in asked if name != ENERGY]
+    found = calibrate(hardware, rows, options.family and timed) if timed else {}
     lines = {line.family: line for line in fold_errors(found)}
     for name, (entry, best) in found.items():
         line = lines[name]
@@ -236,9 +238,10 @@ def main(arguments: Sequence[str]) -> None:
         boards = sorted({row.board for row in rows})
         fitted = merged(hardware, options.out, found, boards)
         energies = [r for r in joules.read(hardware.name, "energy.csv") if not is_test(r)]
-        if energies:
+        if energies and (options.family is None or ENERGY in asked):
             with_times = hardware.model_copy(update={"calibration": fitted})
             energy, _ = joules.fit_energy(energies, with_times)
+            print(f"{ENERGY:28} rows {energy.rows:4}")
             families = fitted.families | {ENERGY: energy}
             fitted = fitted.model_copy(update={"families": families})
         write(fitted.model_copy(update=_provenance(hardware.name)), options.out)

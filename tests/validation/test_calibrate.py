@@ -123,3 +123,15 @@ def test_an_unknown_family_or_board_is_named() -> None:
         module.main(["h200", "--family", "rows:touch"])
     with pytest.raises(UnknownNameError, match="unknown board of h200 'nowhere'"):
         module.main(["h200", "--boards", "nowhere"])
+
+
+def test_energy_that_was_not_asked_for_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[str, object] = {}
+    monkeypatch.setattr(module, "calibrate", lambda *_: found)
+    own = device("h200").calibration
+    assert own is not None
+    module.main(["h200", "--family", "gemm:cublas", "--out", str(tmp_path / "h200.yaml")])
+    kept = load_calibration(tmp_path / "h200.yaml").families
+    assert kept == own.families

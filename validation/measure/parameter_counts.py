@@ -105,6 +105,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "gpt_neo": {"attention_types": [[["global", "local"], 2]], "intermediate_size": 136},
     "swin": {"embed_dim": 24, "depths": [2, 2], "num_heads": [2, 4], "window_size": 7},
     "llama4": {"pad_token_id": 0},
+    "qwen2_vl": {"vision_config": {"depth": 3, "embed_dim": 48, "num_heads": 6, "hidden_size": 96}},
 }
 """Keys that a case needs beside `SIZES`, or instead; None leaves one out."""
 WORDS = (

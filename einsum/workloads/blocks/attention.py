@@ -6,7 +6,7 @@ product. Between devices query heads are divided, and key heads until one is lef
 repeated (Shoeybi et al., arXiv 1909.08053, section 3).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hwmodel.einsum.cascade import Cascade
@@ -17,6 +17,7 @@ from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.einsum.workloads.rows import activation, copy, layernorm, multiply, rmsnorm
 from hwmodel.einsum.workloads.transformer import kv_write, rotary
+from hwmodel.quantity.arithmetic import ceil_div, least
 from hwmodel.quantity.units import Amount
 
 
@@ -49,8 +50,9 @@ class Attention:
     `borrowed` the keys and values of an earlier one has no modules for them, and caches none. What
     heads have found passes an `output_norm`, or is weighed by the sigmoid of a product with the
     module `gate`, element by element or, of `gate_heads`, head by head. An encoder's is not
-    `causal`, and nothing of it is `cached`. What it makes is as wide as what it reads, or of
-    `makes` columns.
+    `causal`, and nothing of it is `cached`; its tokens may see each other in windows that stand
+    `apart`, of so many tokens each (the last is counted as a whole one). What it makes is as wide
+    as what it reads, or of `makes` columns.
     """
 
     hidden: int
@@ -73,6 +75,7 @@ class Attention:
     output_norm: str | None = None
     causal: bool = True
     cached: bool = True
+    apart: int | None = None
     makes: int | None = None
     gate: str | None = None
     gate_heads: bool = False
@@ -254,6 +257,11 @@ class Attention:
 
     def _scores(self, step: Step, share: Share, heads: int, kv_heads: int) -> Cascade:
         """Attention itself."""
+        if self.apart is not None:
+            size = least((step.queries, self.apart))
+            step = replace(
+                step, batch=step.batch * ceil_div(step.queries, size), queries=size, context=size
+            )
         return attention(
             batch=step.batch,
             heads=heads,
@@ -267,8 +275,15 @@ class Attention:
             dtype=share.activation,
             kv_dtype=share.precision.kv,
             out_dtype=share.activation,
-            name="attention" if self.window is None else f"attention, window {self.window}",
+            name=self._named,
         )
+
+    @property
+    def _named(self) -> str:
+        """The name of the kernel, with what a token sees."""
+        if self.apart is not None:
+            return f"attention, windows of {self.apart}"
+        return "attention" if self.window is None else f"attention, window {self.window}"
 
     def cache(self) -> Cache | None:
         """Keys and values."""

@@ -58,20 +58,36 @@ def test_a_small_model_of_each_architecture_has_as_many(each: dict[str, Any]) ->
     assert found.parameters == expected(found, each)
 
 
-TOWERS = [
-    each
-    for each in counted()
-    if "config" in each
-    and known(f"{each['model_type']}_vision")
-    and any(".visual." in n for n in each["modules"])
-]
+def seeing(each: dict[str, Any]) -> int:
+    """Parameters of the vision tower that transformers built."""
+    modules = each["modules"].items()
+    return sum(n for name, n in modules if ".visual." in name or ".vision_tower." in name)
+
+
+def tower(each: dict[str, Any]) -> bool:
+    """Whether a small model has a vision tower whose architecture is read."""
+    own = each["config"].get("vision_config", {}).get("model_type")
+    return known(f"{each['model_type']}_vision") or known(own)
+
+
+TOWERS = [each for each in counted() if "config" in each and tower(each) and seeing(each)]
 
 
 @pytest.mark.parametrize("each", TOWERS, ids=lambda each: each["model_type"])
 def test_a_small_vision_tower_has_as_many(each: dict[str, Any]) -> None:
-    found = model(each["config"], part="vision")
-    modules = each["modules"].items()
-    assert found.parameters == sum(count for name, count in modules if ".visual." in name)
+    assert model(each["config"], part="vision").parameters == seeing(each)
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def test_a_vision_tower_of_usual_sizes_is_what_the_text_leaves_of_the_whole(family: str) -> None:
+    each = REAL[f"tfdefault--{family}.json"]
+    found = model({"model_type": family, "vision_config": {}}, part="vision")
+    assert found.parameters == each["parameters"] - each["text"]
+
+
+def test_vision_towers_are_of_these_families() -> None:
+    families = {"qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "llava", "llava_next", "gemma3"}
+    assert families | {"mistral3", "paligemma"} <= {each["model_type"] for each in TOWERS}
 
 
 @pytest.mark.parametrize("name", shipped_configs())

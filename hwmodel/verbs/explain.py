@@ -43,6 +43,7 @@ class Explain(OfWork):
 
             (work, before, kernel), (_, after, _) = (asked({**fields, "on": name}) for name in on)
             given: dict[str, Any] = {"kernel": kernel, "topology": self.topology}
+            given["parallel"] = self.parallel
             return attribute(work, [before, after], **given)
         request = read({**fields, "on": on[0]})
         return self.over(request.fixed)(request.sizes, machine_for(request.fixed))

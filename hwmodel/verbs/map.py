@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 from hwmodel.machines.driver import check_workload, machine_of
 from hwmodel.mappers.mapper import Mapped, Mapper
 from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.printable import shown
 from hwmodel.verbs.ask import AS_IS, PICTURE, Word, in_python
 from hwmodel.verbs.einsums import memories
 from hwmodel.verbs.request import builder
@@ -62,6 +63,7 @@ class Map(OfWork):
 
     def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
         """What is mapped: one nest, all that no other beats, or forms of a softmax."""
+        self._check_one_device()
         build, (shares, _) = builder(fixed), memories(fixed.get("memory"))
         if self.front:
             from hwmodel.mappers.cascades import map_front
@@ -78,6 +80,7 @@ class Map(OfWork):
 
     def of(self, workload: Any, on: Any, kernel: Any) -> Mapped:
         """The answer of the machine's mapper, or of the user's."""
+        self._check_one_device()
         check_workload(workload, "map")
         from hwmodel.mappers.shipped import mapped
 
@@ -85,6 +88,17 @@ class Map(OfWork):
         own: dict[str, Any] = {name: getattr(self, name) for name in names}
         own |= {"double": self.double or None, "fused": None if self.fused else False}
         return mapped(workload, machine_of(on), kernel=kernel, shares=self.shares, **own)
+
+    def _check_one_device(self) -> None:
+        """Refuse what joins devices or divides work over them: a nest is of one device."""
+        for name in ("topology", "parallel"):
+            value = getattr(self, name)
+            if value is not None:
+                raise InputError(
+                    f"map: {name}: expected none, since the work of one device is mapped, found"
+                    f" {shown(value)}; leave it out, and map a device's share by itself; predict"
+                    f" and bound take {name}"
+                )
 
     def _alone(self, asked: str, shares: Mapping[str, Any], *also: str) -> dict[str, Any]:
         """The options that may stand beside `asked`; others are refused."""

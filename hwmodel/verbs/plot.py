@@ -101,6 +101,7 @@ def of_workload(kind: str, fields: Mapping[str, Any], out: str) -> None:
 
     work, on, kernel = asked(fields)
     joined: dict[str, Any] = {"kernel": kernel, "topology": fields.get("topology")}
+    joined["parallel"] = fields.get("parallel")
     if kind == "tornado":
         gallery.tornado(sensitivity(work, on, **joined), out)
         return

@@ -14,8 +14,9 @@ workload's function:
 
 `scales` is short for formats and kernels of fp8 (`scales.py`). Any may say `"l2": "cold"`, as all
 predictions are; `memory` gives memories of the device other capacities, `topology` what joins
-devices: a name, a file or a table; `engine` what runs whole models. Sizes are
-numbers; requests that differ in their sizes only have the same `form` and are answered together, in
+devices: a name, a file or a table; `parallel` how a model is divided over as many of the device, a
+table such as `{"tp": 8}` (of llm `tp` is short for it); `engine` what runs whole models. Sizes
+are numbers; requests that differ in sizes only have the same `form` and are answered together, in
 one vectorised call, by `answerer`.
 """
 
@@ -40,6 +41,7 @@ from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import pairs
 from hwmodel.quantity.units import Amount, amount, counted
 from hwmodel.spine.estimate import Estimate
+from hwmodel.spine.execution import Execution
 from hwmodel.verbs import scales
 from hwmodel.verbs.einsums import cascade_of, default_machine, memories, resized
 
@@ -57,7 +59,7 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
 EINSUM = "einsum"
 """What errors call a workload that is given as Einsums."""
 
-_RUN = ("on", "kernel", "memory", "topology", "engine")
+_RUN = ("on", "kernel", "memory", "parallel", "topology", "engine")
 """Fields that say where and how a workload runs."""
 
 
@@ -144,6 +146,9 @@ def read(given: Mapping[str, Any]) -> Request:
     for name, field in known.items():
         if field.needed and name not in sizes and name not in form:
             raise InputError(f"{workload}: expected the field {name!r}, found none")
+    if "parallel" in form and "tp" in form:
+        told = f"given twice, as tp={shown(form['tp'])} and in parallel; leave tp out"
+        raise InputError(f"{workload}: tp: {told}")
     asks = asked_of(workload)
     asks.check(form, sizes)
     form |= asks.apart(sizes)
@@ -216,6 +221,7 @@ def predicted(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount], Hardw
     if engine is not None and not isinstance(engine, str):
         raise InputError(f"{workload}: engine: expected a name, found {shown(engine)}")
     runs: dict[str, Any] = {"kernel": kernel, "topology": network, "engine": engine}
+    runs["parallel"] = fixed.get("parallel")
     return lambda sizes, on: predict(build(sizes), on, **runs)
 
 
@@ -233,11 +239,13 @@ def network_of(fixed: Mapping[str, Any]) -> Topology | None:
     return topology_of(cast(Any, named))
 
 
-def machine(on: Any, tp: Any = None) -> Hardware:
-    """The device `on`, a name or a path; as many of it as `tp` divides a model over."""
+def machine(on: Any, tp: Any = None, parallel: Any = None) -> Hardware:
+    """The device `on`, a name or a path; as many of it as `tp` or `parallel` divides over."""
     if not isinstance(on, str):
         raise InputError(f"on: expected the name of a device or a path, found {shown(on)}")
     found = device(on)
+    if parallel is not None:
+        return found * Execution.of(parallel).devices
     return found if tp is None else found * counted(tp, where="llm: tp")
 
 
@@ -246,7 +254,7 @@ def machine_for(fixed: Mapping[str, Any]) -> Hardware:
     _, sizes = memories(fixed.get("memory"))
     if fixed.get("on") is None and fixed["workload"] == EINSUM:
         return default_machine(sizes)
-    return resized(machine(fixed["on"], fixed.get("tp")), sizes)
+    return resized(machine(fixed["on"], fixed.get("tp"), fixed.get("parallel")), sizes)
 
 
 def asked(fields: Mapping[str, Any]) -> tuple[Workload, Hardware, str | None]:

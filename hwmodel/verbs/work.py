@@ -15,6 +15,7 @@ from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
+from hwmodel.quantity.reading import pairs
 from hwmodel.verbs.ask import AS_IS, Question, Word, devices_begun, pair
 
 
@@ -30,6 +31,7 @@ WORK = Word("The work; in a line, a workload's name.", value=True, needed=True)
 ENGINE = Word("What runs a model: vllm (default torch, unfused).", str)
 KERNEL = Word("Library whose kernels run (default torch); or attention=cudnn.", str)
 ON_IT = Word("A device's name, or its YAML file.", str, "--on", needed=True, complete=devices_begun)
+PARALLEL = Word("How a model is divided over devices: tp=8.", str)
 TOPOLOGY = Word("What joins devices: dgx-h100:nodes=2, or a file (default: a switch).", str)
 QUANTISE = Word("What a tool makes of a model: fp8, w8a8, w4a16, nvfp4, ...", str, words=True)
 
@@ -64,9 +66,7 @@ class OfWork(Question):
     ] = None
     on: Annotated[Machine, AS_IS, ON_IT] = None  # pyright: ignore[reportAssignmentType]
     kernel: Annotated[Kernel, AS_IS, KERNEL] = None
-    parallel: Annotated[
-        Mapping[str, int] | None, AS_IS, Word("How the work is divided.", value=True)
-    ] = None
+    parallel: Annotated[Mapping[str, int] | None, AS_IS, PARALLEL] = None
     topology: Annotated[Network, AS_IS, TOPOLOGY] = None
     phase: Annotated[Any, _said("decode or prefill, of a model.", str)] = None
     batch: Annotated[Any, _said("Sequences at a time, of a model (default 1).", int)] = None
@@ -113,7 +113,9 @@ class OfWork(Question):
         from hwmodel.verbs.request import fields_of, workloads
 
         rest = dict(words)
-        what, pairs = rest.pop("what", None), rest.pop("fields", [])
+        what, own = rest.pop("what", None), rest.pop("fields", [])
+        if "parallel" in rest:
+            rest["parallel"] = pairs(rest["parallel"], "--parallel")
         loose = "einsum" in rest or "cascade" in rest
         if what is None and not loose:
             known = ", ".join(workloads())
@@ -125,7 +127,7 @@ class OfWork(Question):
                 raise InputError("--ranks: expected --einsum or --cascade with it, found neither")
             rest |= [pair(f"ranks={rest['ranks']}")]
         given: dict[str, Any] = {}
-        for name, value in map(pair, pairs):
+        for name, value in map(pair, own):
             if name in given:
                 raise InputError(f"{name}: given twice, as {given[name]!r} and as {value!r}")
             given[name] = value

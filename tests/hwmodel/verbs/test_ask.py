@@ -33,6 +33,8 @@ RING = {"workload": "collective", "op": "all_reduce", "bytes": 2**20, "ranks": 8
 BEYOND = STEP | {"tp": 16, "topology": "dgx-h100:nodes=2"}
 """A model over more devices than one switch joins."""
 
+DIVIDED = {name: value for name, value in STEP.items() if name != "tp"} | {"parallel": {"tp": 2}}
+
 TWO = ["h200", "b200"]
 
 ASKED: list[tuple[str, dict[str, Any]]] = [
@@ -40,6 +42,8 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("predict", {**GEMM, "memory": ["l2=10MB"]}),
     *((verb, BEYOND) for verb in ("predict", "bound", "sensitivity")),
     *((verb, {**BEYOND, "on": ["h200"]}) for verb in ("compare", "explain")),
+    *((verb, DIVIDED) for verb in ("predict", "bound", "sensitivity")),
+    *((verb, {**DIVIDED, "on": TWO}) for verb in ("compare", "explain")),
     *(("bound", work) for work in (GEMM, STEP, EINSUM)),
     *(("compare", {**work, "on": TWO}) for work in (GEMM, STEP, EINSUM, RING)),
     *(("explain", {**work, "on": ["h200"]}) for work in (GEMM, EINSUM, RING)),
@@ -67,6 +71,13 @@ SLOW = ("calibrate", "validate", "sweep", "place", "papers")
 """Verbs whose examples need a GPU, minutes, or files: their own tests run them."""
 
 
+def said(value: Any) -> str:
+    """A value as a word of a command: `tp=2` of a table."""
+    if not isinstance(value, dict):
+        return str(value)
+    return ",".join(f"{n}={v}" for n, v in cast(dict[str, Any], value).items())
+
+
 def words(kind: type[Question], fields: Mapping[str, Any]) -> list[str]:
     """A command's words for these fields."""
     known, rest = kind.words(), dict(fields)
@@ -81,7 +92,7 @@ def words(kind: type[Question], fields: Mapping[str, Any]) -> list[str]:
         else:
             flag = known[name].flag or "--" + name.replace("_", "-")
             for each in several(value):
-                found += [flag, str(each)]
+                found += [flag, said(each)]
     return found
 
 
@@ -126,14 +137,15 @@ def values(fields: Mapping[str, Any]) -> dict[str, Any]:
     rest = dict(fields)
     sizes = rest.pop("memory", None)
     on = rest.pop("on")
-    machines = [hw.device(name) * rest.get("tp", 1) for name in several(on)]
+    parallel = rest.get("parallel", {"tp": rest.get("tp", 1)})
+    machines = [hw.device(name) * parallel["tp"] for name in several(on)]
     if sizes is not None:
         (name, size), (machine,) = sizes[0].split("="), machines
         machines = [machine.but(**{name: {"capacity": size}})]
     if rest.get("workload") == "llm":
         step = hw.model(rest["config"]).decode(rest["batch"], rest["context"])
         joined = {"topology": rest["topology"]} if "topology" in rest else {}
-        return {"workload": step, "on": machines, "parallel": {"tp": rest["tp"]}, **joined}
+        return {"workload": step, "on": machines, "parallel": parallel, **joined}
     if "einsum" in rest:
         ranks = {n: int(v) for n, v in (pair.split("=") for pair in rest["ranks"].split(","))}
         text, dtypes = "\n".join(rest["einsum"]), {"*": rest["dtype"]}
@@ -161,6 +173,55 @@ def test_values_in_python_answer_as_words_do(verb: str, fields: dict[str, Any]) 
     asked = kind.read(fields)
     same(asked.record(answer), asked.record(told))
     same(asked.record(ask(verb, **given)), asked.record(told))
+
+
+@pytest.mark.parametrize("verb", ["predict", "bound", "compare", "explain", "sensitivity"])
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"parallel": {"pp": 2}}, "parallel: pp=2 is not predicted yet"),
+        ({"parallel": {"tpp": 2}}, "unknown kind of parallelism 'tpp'.*did you mean 'tp'"),
+        ({"parallel": "tp=2"}, "parallel: expected a table such as"),
+        ({"parallel": {"tp": 2}, "tp": 2}, "llm: tp: given twice, as tp=2 and in parallel"),
+    ],
+)
+def test_a_division_that_cannot_be_is_refused_by_every_verb(
+    verb: str, fields: dict[str, Any], said: str
+) -> None:
+    on: Any = ["h200"] if verb in ("compare", "explain") else "h200"
+    asked = {name: value for name, value in STEP.items() if name != "tp"} | {"on": on, **fields}
+    with pytest.raises(HwmodelError, match=said):
+        ask(verb, **asked)
+
+
+def test_a_division_is_no_size_nor_passed_over(tmp_path: Path) -> None:
+    told = {name: value for name, value in DIVIDED.items() if name != "parallel"}
+    one, two, half = predict_lines([json.dumps(each) for each in (told, DIVIDED, STEP)])
+    assert two["time_s"] == half["time_s"] < one["time_s"]
+    (alone,) = predict_lines([json.dumps({**GEMM, "parallel": {"tp": 2}})])
+    assert "tp divides a model's prefill or decode" in alone["error"]
+    pipelined = {**DIVIDED, "parallel": {"pp": 2}}
+    with pytest.raises(HwmodelError, match="pp=2 is not predicted yet"):
+        ask("explain", **{**pipelined, "on": TWO})
+    with pytest.raises(HwmodelError, match="pp=2 is not predicted yet"):
+        ask("plot", kind="breakdown", out=str(tmp_path / "a.svg"), **pipelined)
+
+
+@pytest.mark.parametrize("more", [{"topology": "dgx-h100:nodes=2"}, {"parallel": {"tp": 2}}])
+@pytest.mark.parametrize("also", [{}, {"front": True}])
+def test_a_map_of_one_device_refuses_what_joins_several(
+    more: dict[str, Any], also: dict[str, Any]
+) -> None:
+    (name,) = more
+    said = f"map: {name}: expected none, since the work of one device is mapped, found"
+    with pytest.raises(InputError, match=said):
+        ask("map", **{**EINSUM, "on": "peer-a2"}, **more, **also)
+    if name == "topology" and not also:
+        with pytest.raises(InputError, match=said):
+            hw.map(hw.workloads.gemm(64, 64, 64), on="h200", topology=more["topology"])
+        words = ["map", "gemm", "M=64", "N=64", "K=64", "--on", "h200"]
+        with pytest.raises(InputError, match=said):
+            CliRunner().invoke(app, [*words, "--topology", "dgx-h100"], catch_exceptions=False)
 
 
 def test_communication_in_python_answers_as_words_do() -> None:

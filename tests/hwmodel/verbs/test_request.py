@@ -30,10 +30,10 @@ def test_every_workload_has_a_device_and_sizes(workload: str) -> None:
 def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
     arguments = set(inspect.signature(WORKLOADS[workload]).parameters) - {"name"}
     assert (
-        not arguments & {"on", "kernel", "topology", "tp"} or workload == "llm"
+        not arguments & {"on", "kernel", "parallel", "topology", "tp"} or workload == "llm"
     )  # none hides another
     folded = {"scales"} if workload in SCALED else set[str]()
-    run = {"on", "kernel", "memory", "topology", "engine"}
+    run = {"on", "kernel", "memory", "parallel", "topology", "engine"}
     assert set(fields_of(workload)) == arguments | run | folded
 
 

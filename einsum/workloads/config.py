@@ -49,7 +49,7 @@ def read_config(
     """
     name, where, data = _load(source)
     ignored = frozenset(_names(ignore_keys))
-    data, warnings = _part(where, stated(data), part, as_)
+    data, warnings = _part(where, stated(_typed(data)), part, as_)
     kind = _record(where, data, as_)
     warnings += [
         f"{where}: key {key!r} (value {shown(data[key])}) was ignored as asked"
@@ -65,6 +65,13 @@ def read_config(
     config = _validated(where, kind, kept)
     left = [f"{key}: {LEFT_OUT[key]}" for key in kept if key in LEFT_OUT and kept[key]]
     return name, config, (*warnings, *(f"{name}: {note}" for note in (*left, *config.notes())))
+
+
+def _typed(data: dict[str, Any]) -> dict[str, Any]:
+    """A config whose type is the class that reads it, where it says no `model_type`: diffusers'."""
+    if "model_type" in data or "_class_name" not in data:
+        return data
+    return {**data, "model_type": data["_class_name"]}
 
 
 def _record(where: str, data: Mapping[str, Any], as_: str | None) -> type[Config]:

@@ -14,14 +14,14 @@ import numpy as np
 
 from hwmodel.bounds.roofline import floor_of
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Workload, lone
+from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.gpu.calls import run
 from hwmodel.machines.gpu.least import busy_s
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.machines.gpu.schedules.triton_rules import COMPLETED, MENUS
-from hwmodel.mappers.mapper import Mapped, Proposal, proposed
+from hwmodel.mappers.mapper import Mapped, Proposal, only_cascade, proposed
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import show
@@ -140,11 +140,7 @@ def certified(
     Raises `InputError` for records that are not of the kernel's menu, and what `rank_tiles` and the
     mapper raise.
     """
-    cascade = lone(workload)
-    if cascade is None:
-        raise CoverageError(
-            f"{hardware.name}: expected a cascade to map, found all of {workload.name}"
-        )
+    cascade = only_cascade(workload, hardware, lambda one: _only(one, lower(one, KERNEL), None))
     started_s = time.perf_counter()
     found = proposed(mapper, cascade, hardware, objective=objective, **asked)
     choice = found.choice

@@ -15,9 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import Workload, lone
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
-from hwmodel.quantity.errors import HwmodelError, InputError
+from hwmodel.quantity.errors import CoverageError, HwmodelError, InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.show.html import Notebook
 from hwmodel.spine.certificate import Certificate
@@ -160,6 +162,35 @@ def proposed(
             f" {shown(found)}"
         )
     return found if found.mapspace else replace(found, mapspace=name_of(mapper))
+
+
+LISTED = 8
+"""Stages of a network that a refusal names."""
+
+
+def only_cascade(
+    workload: Workload, hardware: Hardware, check: Callable[[Cascade], object]
+) -> Cascade:
+    """The one cascade to map; `check` raises for those that the machine's mapper cannot take.
+
+    Raises `CoverageError` for a network of several, which says the stages that can be mapped.
+    """
+    cascade = lone(workload)
+    if cascade is not None:
+        return cascade
+    found: list[str] = []
+    for place, stage in enumerate(workload.stages):
+        try:
+            check(stage.cascade)
+        except HwmodelError:
+            continue
+        found.append(f"{place} ({stage.name})")
+    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    told = f"of {', '.join(found[:LISTED])}{more}" if found else "of none"
+    raise CoverageError(
+        f"{hardware.name}: expected a cascade to map, found all of {workload.name}; map its stages"
+        f" one by one, .stages[i].cascade with i {told}"
+    )
 
 
 def capacities_of(hardware: Hardware) -> dict[str, Any]:

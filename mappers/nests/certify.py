@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from hwmodel.einsum.cascade import Cascade, Rank
-from hwmodel.einsum.network import Workload, lone
+from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
+from hwmodel.machines.spatial.projection import projections
 from hwmodel.machines.spatial.view import view
-from hwmodel.mappers.mapper import Proposal, proposed
+from hwmodel.mappers.mapper import Proposal, only_cascade, proposed
 from hwmodel.mappers.nests.costs import OBJECTIVES, any_schedule, check_objective, cost
 from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.errors import CoverageError, InputError
@@ -39,11 +40,9 @@ def certified(
     """
     check_objective(objective)
     check_kind(hardware)
-    cascade = lone(workload)
-    if cascade is None:
-        raise CoverageError(
-            f"{hardware.name}: expected a cascade to map, found all of {workload.name}"
-        )
+    cascade = only_cascade(
+        workload, hardware, lambda one: [projections(each, one) for each in one.einsums]
+    )
     started_s = time.perf_counter()
     seen, machine = view(cascade, hardware)
     left_out = [name for name in hardware.memories if name not in machine.memories]

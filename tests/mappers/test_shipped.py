@@ -42,3 +42,17 @@ def test_whole_models_are_refused_where_one_nest_is_mapped() -> None:
     for on in ("peer-a2", "h200"):
         with pytest.raises(CoverageError, match=f"{on}: expected a cascade to map, found all of"):
             hw.map(model, on=on)
+
+
+@pytest.mark.parametrize(
+    ("on", "said"),
+    [
+        ("h200", r"i of 2 \(qkv\), 12 \(attention\), 13 \(attention output\), 16 \(gate-up\), 19"),
+        ("peer-a2", r"i of 1 \(attention norm\), 2 \(qkv\), .* and \d+ more"),  # 0 gathers rows
+    ],
+)
+def test_a_model_is_refused_with_its_stages_that_can_be_mapped(on: str, said: str) -> None:
+    model = hw.model("llama-3.2-1b").prefill(1, 1024)
+    with pytest.raises(CoverageError, match=rf"\.stages\[i\]\.cascade with {said}"):
+        hw.map(model, on=on)
+    assert hw.map(model.stages[2].cascade, on=on).certificate.value > 0

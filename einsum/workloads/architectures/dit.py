@@ -20,6 +20,8 @@ from hwmodel.quantity.errors import CoverageError, InputError
 
 MODEL_TYPES = ("dit", "DiTTransformer2DModel", "Transformer2DModel")
 LAYER = "transformer_blocks.{layer}"
+EMBEDDER = "transformer_blocks.0.norm1.emb"
+"""Of the layers' equal ones the first, which the last norm reads too."""
 
 
 class Dit(Config):
@@ -73,7 +75,7 @@ class Dit(Config):
             hidden=hidden,
             before=(
                 Patches(self.in_channels * patch, hidden, rows, 0, path="pos_embed", names=names),
-                Conditioning(hidden, self.num_embeds_ada_norm + 1, "emb"),
+                Conditioning(hidden, self.num_embeds_ada_norm + 1, EMBEDDER),
             ),
             layers=grouped([self._layer()] * self.num_hidden_layers),
             after=(

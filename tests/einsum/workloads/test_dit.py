@@ -89,3 +89,14 @@ def test_two_devices_divide_heads_and_columns_and_both_hold_the_modulation() -> 
     divided = 28 * (12 * wide * wide + 7 * wide)
     read = model(DIT_XL)
     assert read.shard(2).parameters == read.parameters - divided // 2
+
+
+def test_modules_have_the_names_that_checkpoints_of_diffusers_give_them() -> None:
+    """As the script that converts the published checkpoint names them; the embedders once."""
+    names = list(model(DIT_XL).network.modules())
+    for name in ("attn1.to_q", "attn1.to_out.0", "ff.net.0.proj", "ff.net.2", "norm1.linear"):
+        assert f"transformer_blocks.27.{name}" in names
+    first = "transformer_blocks.0.norm1.emb.timestep_embedder.linear_1"
+    assert names.count(first) == 2  # a matrix and its bias
+    assert first.replace("0", "1", 1) not in names
+    assert {"pos_embed.proj", "proj_out_1", "proj_out_2"} <= set(names)

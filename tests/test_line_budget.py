@@ -23,8 +23,9 @@ BUDGETS = {
     # cache policies, a file each (600);
     # hybrids and encoder-decoders, their mixers and what is attended to in part (900);
     # vision towers of Qwen2-VL and Qwen2.5-VL, and attention in windows that stand apart (100);
-    # diffusion transformers, whose vectors modulate tokens (200).
-    "einsum": 15_800,
+    # diffusion transformers, whose vectors modulate tokens (200);
+    # Gemma 3n: streams that predict and correct each other, and a low rank beside attention (300).
+    "einsum": 16_100,
     # Raised from 7,000: topologies and collectives as rounds of messages, bounds, nests of spatial
     # machines (1,500); routing statistics and what a placement of experts buys (1,000); machines
     # beyond the GPU and FlashAttention-4 (4,000); sweeps, their files and studies (1,400);

@@ -7,11 +7,14 @@ it is added (`modeling_gemma4.py`).
 
 from dataclasses import dataclass
 
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.blocks.block import Cache, Step
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.einsum.workloads.rows import activation, add, multiply, residual, rmsnorm, scale
 from hwmodel.einsum.workloads.transformer import embedding
+from hwmodel.quantity.units import Amount
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,13 @@ class LayerTable:
 
 @dataclass(frozen=True)
 class LayerInput:
-    """What a layer makes of its part, and adds."""
+    """What a layer makes of its part, and adds to so many `streams` of hidden states."""
 
     hidden: int
     width: int
     act: str
     path: str = "model.layers.{layer}"
+    streams: int = 1
 
     def _products(self) -> tuple[Weight, Weight]:
         gate, out = f"{self.path}.per_layer_input_gate", f"{self.path}.per_layer_projection"
@@ -97,7 +101,7 @@ class LayerInput:
         )
         closed = (
             rmsnorm(tokens, self.hidden, kind, name="layer input norm"),
-            residual(tokens, self.hidden, kind, "layer input residual"),
+            self._added(step, share),
         )
         return (
             *share.product("layer input gate", "layer input", tokens, (gate,)),
@@ -105,6 +109,15 @@ class LayerInput:
             *share.product("layer input product", "layer input", tokens, (out,)),
             *(share.stage(each, "layer input") for each in closed),
         )
+
+    def _added(self, step: Step, share: Share) -> Cascade:
+        """The sum; of several streams, one kernel that reads what is added once."""
+        kind, name = share.activation, "layer input residual"
+        if self.streams == 1:
+            return residual(step.tokens, self.hidden, kind, name)
+        sizes: dict[str, Amount] = {"t": step.tokens, "m": self.streams, "d": self.hidden}
+        text = "Y[m, t, d] = X[m, t, d] + Z[t, d]"
+        return parse(text, sizes=sizes, dtypes={"*": kind}, name=name)
 
     def cache(self) -> Cache | None:
         """Nothing is kept."""

@@ -180,16 +180,20 @@ def only_cascade(
         return cascade
     found: list[str] = []
     for place, stage in enumerate(workload.stages):
+        if not stage.cascade.einsums:  # computes nothing, so that there is nothing to map
+            continue
         try:
             check(stage.cascade)
         except HwmodelError:
             continue
         found.append(f"{place} ({stage.name})")
     more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-    told = f"of {', '.join(found[:LISTED])}{more}" if found else "of none"
+    told = "none of its stages can be mapped"
+    if found:
+        listed = f"{', '.join(found[:LISTED])}{more}"
+        told = f"map its stages one by one, .stages[i].cascade with i of {listed}"
     raise CoverageError(
-        f"{hardware.name}: expected a cascade to map, found all of {workload.name}; map its stages"
-        f" one by one, .stages[i].cascade with i {told}"
+        f"{hardware.name}: expected a cascade to map, found all of {workload.name}; {told}"
     )
 
 

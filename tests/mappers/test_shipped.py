@@ -42,6 +42,9 @@ def test_whole_models_are_refused_where_one_nest_is_mapped() -> None:
     for on in ("peer-a2", "h200"):
         with pytest.raises(CoverageError, match=f"{on}: expected a cascade to map, found all of"):
             hw.map(model, on=on)
+    exchange = hw.workloads.collective("all_reduce", 1e6, 4)  # moves bytes and computes nothing
+    with pytest.raises(CoverageError, match="all_reduce; none of its stages can be mapped"):
+        hw.map(exchange, on="peer-a2")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Keyformer (Adnan et al., MLSys 2024, arXiv 2403.09054): recent tokens and key tokens.
 
 Every head keeps `share` of the context: its most recent tokens, and of the others those with the
-highest score, which sums over steps a softmax of logits with Gumbel noise (section 3.3). The scores
+highest score, which sums over steps a softmax of logits with Gumbel noise. The scores
 are kept in fp32 for each query head. How many of the kept are recent changes no count.
 """
 
@@ -22,7 +22,7 @@ class Keyformer:
     """`share` of the context's tokens is kept; published at half of the prompt."""
 
     NAME: ClassVar[str] = "keyformer"
-    SOURCE: ClassVar[str] = "arXiv 2403.09054, section 3"
+    SOURCE: ClassVar[str] = "arXiv 2403.09054"
 
     share: float = 0.5
 

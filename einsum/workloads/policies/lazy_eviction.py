@@ -27,10 +27,10 @@ output PAUSE
 
 @dataclass(frozen=True)
 class LazyEviction:
-    """`budget` tokens a head, `every` steps between two evictions."""
+    """`budget` tokens a head, `every` steps between two evictions; both defaults are ours."""
 
     NAME: ClassVar[str] = "lazy-eviction"
-    SOURCE: ClassVar[str] = "arXiv 2506.15969, section 4"
+    SOURCE: ClassVar[str] = "arXiv 2506.15969"
 
     budget: int = 2048
     every: int = 128

@@ -2,7 +2,7 @@
 
 A share of the heads (induction and echo heads) keeps every token. Each other head keeps the first
 tokens (`sinks`), the last max(`local`, `near` x context), and one compensation token, the mean of
-what it dropped (section 3.3). Tokens leave in order: nothing is scored. Heads of a model with
+what it dropped. Tokens leave in order: nothing is scored. Heads of a model with
 grouped queries share a cache, so that `full` counts groups: one is full if any of its heads is.
 """
 
@@ -21,7 +21,7 @@ class RazorAttention:
     """`full` is the share of key-value heads that keep all, `near` that of the last tokens."""
 
     NAME: ClassVar[str] = "razor-attention"
-    SOURCE: ClassVar[str] = "arXiv 2407.15891, sections 3.2 and 3.3, table 2"
+    SOURCE: ClassVar[str] = "arXiv 2407.15891"
 
     full: float = 0.15
     sinks: int = 4

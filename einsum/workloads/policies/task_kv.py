@@ -1,8 +1,8 @@
-"""Task-KV (He et al., arXiv 2501.15113): heads far from the rest keep all, others a few tokens.
+"""Task-KV (arXiv 2501.15113): heads far from the rest keep all, others a few tokens.
 
 Heads whose semantics differ most keep every token; each other head keeps the first tokens, the last
 ones, and some from between that were attended to most. Which heads are kept whole depends on the
-task and is chosen once, with the prompt.
+task and is chosen once, with the prompt. All defaults are ours.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class TaskKv:
     """`full` is the share of key-value heads that keep all; `middle` tokens are from between."""
 
     NAME: ClassVar[str] = "task-kv"
-    SOURCE: ClassVar[str] = "arXiv 2501.15113, section 4"
+    SOURCE: ClassVar[str] = "arXiv 2501.15113"
 
     full: float = 0.25
     sinks: int = 16

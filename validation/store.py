@@ -23,6 +23,7 @@ from hwmodel.validation.rows import DATA, ROW_KERNELS
 SHAPE_COLUMNS = {
     "gemm": ("M", "N", "K"),
     "attention": ("batch", "heads", "kv_heads", "queries", "keys", "head_dim", "causal"),
+    "attention_backward": ("batch", "heads", "kv_heads", "queries", "keys", "head_dim", "causal"),
     "moe": ("tokens", "experts", "top_k", "hidden", "intermediate", "routing"),
     "rows": ("rows", "cols"),
     "reduce": ("op", "axis", "outputs", "reduced"),
@@ -49,6 +50,7 @@ HEAD = ("family", "kernel", "dtype")
 FILES: dict[str, tuple[str, ...]] = {
     "gemm": HEAD + SHAPE_COLUMNS["gemm"] + TIMED,
     "attention": HEAD + SHAPE_COLUMNS["attention"] + TIMED,
+    "attention_backward": HEAD + SHAPE_COLUMNS["attention_backward"] + TIMED,
     "moe": HEAD + SHAPE_COLUMNS["moe"] + ("experts_touched", "largest_expert_rows", *TIMED),
     "rows": HEAD + SHAPE_COLUMNS["rows"] + TIMED,
     "reduce": HEAD + SHAPE_COLUMNS["reduce"] + TIMED,

@@ -10,6 +10,9 @@ Conventions (what a measured number means):
 - attention: Q `[batch, heads, queries, head_dim]`, K and V with kv_heads, contiguous. Causal: query
   i sees keys j <= i + keys - queries. SDPA's own causal flag aligns to the first key, so for
   queries < keys the flash operator behind it is called, which aligns to the last.
+- attention_backward: the gradients of Q, K and V from that of O by autograd, the same backends; the
+  forward pass and what it saves (O and the logarithms of its sums) stand before. Masks are causal
+  over as many queries as keys. What torch adds for grouped heads (a sum over each group) counts.
 - moe: rows already permuted by expert; grouped gate-and-up product, SiLU, multiply, grouped down
   product. `balanced` spreads the rows evenly; `uniform` draws top_k distinct experts for a token.
   In fp8 (`torch._scaled_grouped_mm`, a scale for each row of the activations and each output
@@ -75,6 +78,23 @@ def attention(case: Case, carver: Carver) -> Call:
         flash = torch.ops.aten._scaled_dot_product_flash_attention
         return lambda: flash(q, k, v, 0.0, True, False)[0]
     return lambda: F.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=grouped)
+
+
+def attention_backward(case: Case, carver: Carver) -> Call:
+    """The gradients of Q, K and V from that of O; the forward pass is run once, before."""
+    s = case.shape
+    q, k, v = (
+        carver.take(s["batch"], heads, s["queries"], s["head_dim"], dtype=case.dtype)
+        .detach()
+        .requires_grad_()
+        for heads in (s["heads"], s["kv_heads"], s["kv_heads"])
+    )
+    gradient = carver.take(*q.shape, dtype=case.dtype)
+    only_backend(case.kernel)
+    out = F.scaled_dot_product_attention(
+        q, k, v, is_causal=bool(s["causal"]), enable_gqa=s["heads"] != s["kv_heads"]
+    )
+    return lambda: torch.autograd.grad(out, (q, k, v), gradient, retain_graph=True)
 
 
 def only_backend(kernel: str) -> None:
@@ -180,6 +200,7 @@ def row_kernel(case: Case, carver: Carver) -> Call:
 BUILDERS: dict[str, Callable[[Case, Carver], Call]] = {
     "gemm": gemm,
     "attention": attention,
+    "attention_backward": attention_backward,
     "moe": moe,
     "reduce": reduce,
     "softmax": row_kernel,

@@ -12,7 +12,7 @@ Sources of the model sizes: the published config.json of each model named in `mo
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
 
@@ -182,6 +182,9 @@ def work(case: Case) -> tuple[float, float, float]:
         kv = 2 * head * s["kv_heads"] * s["keys"]
         q = head * s["heads"] * s["queries"]
         return 4 * float(s["batch"]) * s["heads"] * pairs * s["head_dim"], kv + q, kv + 2 * q
+    if case.family == "attention_backward":
+        flop, _, once = work(replace(case, family="attention"))
+        return 2.5 * flop, once, 2 * once
     if case.family == "moe":
         rows = float(s["tokens"]) * s["top_k"]
         weights = 3.0 * s["hidden"] * s["intermediate"]

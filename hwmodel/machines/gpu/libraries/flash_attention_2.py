@@ -79,11 +79,13 @@ LIBRARY = Library(
         (
             "hwmodel.validation.measure.shapes:streams",
             "hwmodel.validation.measure.edges:edge_streams",
+            "hwmodel.validation.measure.backward:backward_streams",
         ),
         {
             "prefill-flash": Sampled(0.08, 150, launches=60, plan=("essentials", "depth")),
             "decode-flash": Sampled(0.05, 150, launches=200, plan=("essentials", "depth")),
             "gqa-wide": Sampled(0.05, 90),
+            "attention-backward": Sampled(0.05, 130),
         },
     ),
     reported=(

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
+import numpy as np
+
 from hwmodel.einsum.cascade import Access, Apply, Cascade, Einsum, Expression, accesses, gathered
 from hwmodel.einsum.distribution import expected_tiles as expected_tiles
 from hwmodel.einsum.distribution import touched_members as touched_members
@@ -161,7 +163,18 @@ def touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
     and so are members of a data-dependent rank that get no data. An affine axis counts the values
     that it takes: exact for `stride*y + r`, an upper bound for more than two terms. A gather reads
     one row per position, but no more rows than the table has. An axis at a fixed place counts 1.
+    Of a density, whose points are taken to be kept independently of each other, it is the expected
+    number: an element of which n points are possible is reached with probability 1 - (1 - d)^n.
     """
+    every = _touched(access, einsum, cascade)
+    if isinstance(einsum.density, (int, float)) and einsum.density == 1:
+        return every
+    possible = region(einsum, cascade) / every
+    return every * (1 - np.power(1 - einsum.density, possible))
+
+
+def _touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
+    """The same, of all points."""
     axes = _plain_axes(cascade, access, einsum.expression)
     if axes is not None:
         return region(einsum, cascade, axes)
@@ -238,7 +251,10 @@ def _as_products(cascade: Cascade, tensor: str) -> tuple[tuple[str, ...], ...] |
     for position, access in _slices(cascade, tensor):
         einsum = cascade.einsums[position]
         axes = _plain_axes(cascade, access, einsum.expression)
-        free = None if axes is None or einsum.bands else free_ranks(cascade, axes)
+        dense = isinstance(einsum.density, (int, float)) and einsum.density == 1
+        free = (
+            free_ranks(cascade, axes) if axes is not None and dense and not einsum.bands else None
+        )
         if free is None:
             return None
         found.append(free)

@@ -16,8 +16,9 @@ The factor 1/sqrt(head_dim) is part of the exponent's argument and counts no ope
 Scores, maxima and sums are fp32; probabilities take the format of V for the second product.
 
 Causal: query i sees keys j <= i + keys - queries, so a single query sees every key. A window W
-further keeps the last W of these keys only. A tile's size in the 1- and 2-pass forms is a choice
-of mapping: it moves no count of a product, only those of the corrections.
+further keeps the last W of these keys only, and a `density` that share of the pairs that are left,
+in blocks of a pattern that data decides (block-sparse attention). A tile's size in the 1- and
+2-pass forms is a choice of mapping: it moves no count of a product, only those of the corrections.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ from hwmodel.quantity.checked import checked
 from hwmodel.quantity.dtypes import dtype as format_of
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
-from hwmodel.quantity.units import Amount
+from hwmodel.quantity.units import Amount, Share
 
 DEFAULT_TILE = 128
 """Keys per tile of the 1- and 2-pass forms: what FlashAttention-2 takes at head_dim 64."""
@@ -107,10 +108,13 @@ _SINGLE = (
 
 
 @lru_cache(maxsize=64)
-def _text(form: str, causal: bool, windowed: bool, shared: bool) -> tuple[str, tuple[str, ...]]:
+def _text(
+    form: str, causal: bool, windowed: bool, shared: bool, thinned: bool
+) -> tuple[str, tuple[str, ...]]:
     """The text of one form, and the tensors that it makes or reads."""
     band = "| m - p <= M - P" if causal else ""
     band += ", m - p > M - P - window" if windowed else ""
+    band += " ~ density" if thinned else ""
     body = {"naive": _NAIVE, "deferred": _NAIVE_DEFERRED, "3": _THREE, "2": _TWO}.get(form, _ONE)
     keys = "m1, m0" if form in ("2", "1") else "m"
     if form == "split":
@@ -139,6 +143,7 @@ def attention(
     shared: bool = False,
     causal: bool = False,
     window: Amount | None = None,
+    density: Share = 1.0,
     passes: int = 1,
     splits: int = 1,
     tile: int = DEFAULT_TILE,
@@ -153,9 +158,10 @@ def attention(
     Sizes are counts or arrays of them; `kv_heads` must divide `heads` (default: equal), `value_dim`
     is that of V (default: `head_dim`), which are the first elements of each key where they are
     `shared` with it (latent attention, DeepSeek-V2, arXiv 2405.04434), `window` needs `causal`.
+    `density` is the share of pairs of queries and keys that is computed, of those that masks leave.
     `passes`, `splits`, `tile` and `stable` choose the form (see the module). `dtype` is the format
-    of Q, `kv_dtype` of K and V,
-    `out_dtype` of the output. Raises `InputError` naming the argument at fault.
+    of Q, `kv_dtype` of K and V, `out_dtype` of the output. Raises `InputError` naming
+    the argument at fault.
     """
     arguments = {**locals()}
     sizes = whole(
@@ -167,7 +173,8 @@ def attention(
     )
     _check(sizes, causal, shared)
     form = _form(passes, count("attention", "splits", splits), stable)
-    text, names = _text(form, bool(causal), window is not None, bool(shared))
+    thinned = bool(np.any(np.not_equal(density, 1)))
+    text, names = _text(form, bool(causal), window is not None, bool(shared), thinned)
     extents: dict[str, Amount] = {
         **{"b": sizes["batch"], "h": sizes["kv_heads"], "p": sizes["queries"]},
         **{"g": _quotient(sizes["heads"], sizes["kv_heads"]), "m": sizes["keys"]},
@@ -179,6 +186,8 @@ def attention(
         extents["s"] = splits
     if window is not None:
         extents["window"] = sizes["window"]
+    if thinned:
+        extents["density"] = _share(density)
     return instance(
         "attention",
         attention,
@@ -203,6 +212,14 @@ def _form(passes: int, splits: int, stable: bool) -> str:
             raise InputError("attention: passes: expected 1 or 2 without a maximum, found 3")
         return "naive" if passes == 2 else "deferred"
     return "split" if splits > 1 else str(passes)
+
+
+def _share(density: Share) -> Share:
+    if not np.all(np.greater(density, 0) & np.less_equal(density, 1)):
+        raise InputError(
+            f"attention: density: expected a share above 0 and up to 1, found {shown(density)}"
+        )
+    return density
 
 
 def _check(sizes: Mapping[str, Amount], causal: bool, shared: bool) -> None:

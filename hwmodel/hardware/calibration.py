@@ -103,8 +103,12 @@ def at_least_prior(interval: tuple[float, float]) -> tuple[float, float]:
 
 
 def lent(family: Family) -> Family:
-    """A measured family's efficiencies as a prior for kernels that do nearly the same."""
-    changes = {"origin": "prior", "interval": at_least_prior(family.interval)}
+    """A measured family's efficiencies as a prior for kernels that do nearly the same.
+
+    Those of a relative remain inherited, and are adapted to the device as the family's are.
+    """
+    origin = family.origin if family.origin == "inherited" else "prior"
+    changes = {"origin": origin, "interval": at_least_prior(family.interval)}
     return family.model_copy(update=changes | {"intervals": {}, "formats": (), "rows": 0})
 
 

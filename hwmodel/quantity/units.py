@@ -17,6 +17,7 @@ from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
 
 Amount: TypeAlias = int | float | NDArray[np.float64]
+Share: TypeAlias = float | NDArray[np.float64]
 """A number or an array of them: whatever the model is computed for."""
 
 MOST_AXES = 16

@@ -116,8 +116,9 @@ def fields_of(workload: str) -> Mapping[str, Field]:
 
 
 def _is_size(annotation: Any) -> bool:
-    """Whether an argument may be an array, as `Amount` may."""
-    return any(get_origin(part) is np.ndarray for part in get_args(annotation))
+    """Whether an argument is a count that may be an array, as `Amount` may; a `Share` is none."""
+    kinds = get_args(annotation)
+    return int in kinds and any(get_origin(part) is np.ndarray for part in kinds)
 
 
 def read(given: Mapping[str, Any]) -> Request:

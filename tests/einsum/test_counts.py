@@ -76,6 +76,14 @@ def test_density_and_probability_thin_the_count() -> None:
     assert flops(cascade) == pytest.approx(2.5)
 
 
+def test_of_a_density_as_many_elements_are_reached_as_by_independent_throws() -> None:
+    """Mean of 4,000 patterns of 3 x 5 points, each kept with probability 0.3."""
+    cascade = parse("Z[m] = A[k] * B[m, k] ~ 0.3", sizes={"m": 3, "k": 5})
+    kept = np.random.default_rng(1).random((4000, 3, 5)) < 0.3
+    assert footprint("A", cascade) == pytest.approx(kept.any(axis=1).sum(axis=1).mean(), rel=0.02)
+    assert footprint("B", cascade) == pytest.approx(kept.sum(axis=(1, 2)).mean(), rel=0.02)
+
+
 @pytest.mark.parametrize(("passes", "divisions"), [(3, "MP"), (1, "FP")])
 def test_deferring_the_division_leaves_f_p_of_them(passes: int, divisions: str) -> None:
     """FuseMax, section III-C: M*P divisions become F*P."""

@@ -38,7 +38,10 @@ def library_of(schedule: str, libraries: Sequence[Library], problem: Any) -> Lib
     able_ = (
         each
         for each, line in lines
-        if line is not None and _pairs(line, first, second) and _holds(line, problem)
+        if line is not None
+        and _pairs(line, first, second)
+        and _holds(line, problem)
+        and (line.skips or not _thinned(problem))
     )
     return next(able_, libraries[0])
 
@@ -54,6 +57,11 @@ def _holds(line: Support, problem: Any) -> bool:
     """Whether a library has kernels for heads so wide on any GPU, at one point at least."""
     widest = max(line.head_dim.values(), default=None)
     return widest is None or bool(np.any(np.less_equal(problem.head_dim, widest)))
+
+
+def _thinned(problem: Any) -> bool:
+    """Whether a density leaves out pairs, at one point at least."""
+    return bool(np.any(np.not_equal(getattr(problem, "density", 1), 1)))
 
 
 def _pairs(line: Support, first: str, second: str) -> bool:
@@ -133,6 +141,8 @@ def refusal(
     widest = _where(getattr(problem, "head_dim", 0), used)
     if most is not None and np.any(widest > most):
         return f"ends at head_dim {most} on {generation}, found {np.max(widest):g}"
+    if _thinned(problem) and not line.skips:
+        return "computes every block that its mask leaves, and not a density of them"
     if line.query_rows is not None:
         rows = _where(problem.heads / problem.kv_heads * problem.queries, used)
         if np.any(rows > line.query_rows):

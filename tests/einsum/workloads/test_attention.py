@@ -187,3 +187,24 @@ def test_impossible_arguments_are_refused_by_name(changes: dict[str, Any], messa
     given: dict[str, Any] = {"batch": 1, "heads": 4, "queries": 10, "keys": 10, "head_dim": 8}
     with pytest.raises(InputError, match=message):
         attention(**(given | changes))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_density_thins_both_products_and_the_exponentials(form: str) -> None:
+    sizes: dict[str, Any] = {"queries": 8, "keys": 8, "head_dim": DIM, "causal": True}
+    every, some = (
+        attention(BATCH, HEADS, **sizes, density=density, **FORMS[form]) for density in (1.0, 0.25)
+    )
+    pairs = BATCH * HEADS * 36  # the triangle of 8
+    for cascade, kept in ((every, pairs), (some, pairs / 4)):
+        products = [e for e in cascade.einsums if e.name in ("QK", "AV", "SNV", "SLNV")]
+        scores = next(e for e in products if e.name == "QK")
+        assert points(scores, cascade) == pytest.approx(kept * DIM)
+        exponentials = next(e for e in cascade.einsums if e.name in ("SN", "SLN"))
+        assert operation_counts(exponentials, cascade)[("exp", "fp32")] == pytest.approx(kept)
+
+
+@pytest.mark.parametrize("density", [0.0, 1.5, -1.0])
+def test_a_density_is_a_share(density: float) -> None:
+    with pytest.raises(InputError, match="density: expected a share above 0 and up to 1"):
+        attention(1, 1, queries=4, keys=4, head_dim=4, density=density)

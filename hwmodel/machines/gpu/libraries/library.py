@@ -77,6 +77,7 @@ class Support:
         alike: formats that both operands may have; None: all of `formats`.
         head_dim: largest head dimension by generation; none: of any size.
         multiples: format -> argument -> number that it has to be a multiple of.
+        skips: whether they skip blocks of keys that a density leaves out.
         query_rows: most query rows of a KV head (those of its group) at once; none: any number.
         elsewhere: generation -> the library that torch calls in its place there, so that it cannot
             be asked for by its own name.
@@ -91,6 +92,7 @@ class Support:
     head_dim: Mapping[str, int] = field(default_factory=lambda: {})
     multiples: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {})
     query_rows: int | None = None
+    skips: bool = False
     elsewhere: Mapping[str, str] = field(default_factory=lambda: {})
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from hwmodel.hardware.calibration import Calibration, Family, lent
 from hwmodel.machines.gpu.libraries import (
+    block_sparse,
     cublas,
     cublas_fast_accum,
     cublas_row_scales,
@@ -47,6 +48,7 @@ SHIPPED: Mapping[str, Library] = {
         quantised.LIBRARY,
         latent_attention.LIBRARY,
         efficient_attention.LIBRARY,
+        block_sparse.LIBRARY,
         recurrences.LIBRARY,
         torch.LIBRARY,
         torch_row_scales.LIBRARY,

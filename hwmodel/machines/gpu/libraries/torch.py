@@ -100,8 +100,8 @@ LIBRARY = Library(
     instead={
         "gemm": ("weight-only",),
         "grouped": ("torch-row-scales", "weight-only"),
-        "prefill": ("quantised", "latent-attention", "efficient-attention"),
-        "decode": ("quantised", "latent-attention", "efficient-attention"),
+        "prefill": ("quantised", "latent-attention", "efficient-attention", "block-sparse"),
+        "decode": ("quantised", "latent-attention", "efficient-attention", "block-sparse"),
     },
     rewrites=converted,
     support=(

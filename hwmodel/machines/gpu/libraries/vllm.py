@@ -128,8 +128,8 @@ LIBRARY = Library(
     instead={
         "gemm": ("cublas", "weight-only"),
         "grouped": ("weight-only",),
-        "prefill": ("latent-attention",),
-        "decode": ("latent-attention",),
+        "prefill": ("latent-attention", "block-sparse"),
+        "decode": ("latent-attention", "block-sparse"),
     },
     support=(
         Support(

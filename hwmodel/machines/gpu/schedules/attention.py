@@ -27,6 +27,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+import numpy as np
+
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
@@ -332,7 +334,8 @@ def dram_bytes(
     """(read, written) at the DRAM: Q, K, V and O once, and K, V again for each wave that lost them.
 
     Blocks of one head run together and share its keys through the L2. Only when a head's K and V
-    exceed the L2 does each further wave of its query blocks read them again.
+    exceed the L2 does each further wave of its query blocks read them again. Of a density, queries
+    are taken to choose independently of each other: keys that none chooses are never read.
     """
     q = problem.batch * problem.heads * problem.queries * problem.head_dim * bytes_of(problem.dtype)
     head = problem.keys * problem.stored_dim * bytes_of(problem.kv_dtype)
@@ -342,6 +345,9 @@ def dram_bytes(
     forgotten = 1 - least((1.0, limits.capacity_bytes["l2"] / head))
     half = 0.5 if problem.causal else 1.0
     again = 1 + most((group_blocks - 1, 0)) * forgotten * half
+    if not (isinstance(problem.density, (int, float)) and problem.density == 1):
+        read = 1 - np.power(1 - problem.density, problem.queries * problem.group)
+        again = read + (again - 1) * problem.density
     return (
         q + problem.batch * problem.kv_heads * kept * again,
         out * bytes_of(problem.dtype_out),

@@ -23,6 +23,7 @@ class Served:
 
     `kv_bytes_per_token` is the mean over `context` tokens of a sequence, `tokens` how many a run
     makes (decode) or reads (prefill), `positions` the longest context that the model was made for.
+    Where sequences differ `context` is their mean, rounded up, `longest` the most.
     """
 
     model: str
@@ -31,6 +32,7 @@ class Served:
     context: Amount
     weights_bytes: Amount
     kv_bytes_per_token: Amount
+    longest: Amount
     positions: int | None = None
     devices: int = 1
 

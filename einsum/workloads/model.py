@@ -1,8 +1,9 @@
-"""A whole language model from its Hugging Face config: parameters, bytes, and its two phases.
+"""A whole language model from its Hugging Face config: parameters, bytes, and its phases.
 
-`model(...).prefill(batch, prompt)` and `.decode(batch, context)` are stacks of stages, one library
-call each, from embedding to logits. The network is the architecture's, as blocks (`blocks/`);
-parameters and bytes are those of the undivided model; `shard(tp)` has one device's (`shard.py`).
+`model(...).prefill(batch, prompt)`, `.decode(batch, context)` and `.mixed(...)`, a step of both,
+are stacks of stages, one library call each, from embedding to logits. The network is the
+architecture's, as blocks (`blocks/`); parameters and bytes are those of the undivided model;
+`shard(tp)` has one device's (`shard.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,13 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hwmodel.einsum.network import Served, Stack
 from hwmodel.einsum.origin import Origin
-from hwmodel.einsum.workloads.blocks.block import Step
+from hwmodel.einsum.workloads.blocks.block import Step, together
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.config import changed, files_beside, read_config
+from hwmodel.einsum.workloads.phases import decoding, kept, prefilling, some
 from hwmodel.einsum.workloads.policies.following import following, said_of
 from hwmodel.einsum.workloads.policies.named import policy
 from hwmodel.einsum.workloads.policies.policy import Policy
@@ -25,7 +25,7 @@ from hwmodel.einsum.workloads.precision import Precision, precision
 from hwmodel.einsum.workloads.quantisation.stored import Stored
 from hwmodel.einsum.workloads.record import Config
 from hwmodel.einsum.workloads.shard import Shard
-from hwmodel.einsum.workloads.workload import count, whole
+from hwmodel.einsum.workloads.workload import count
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -130,18 +130,9 @@ class Model(Shown):
         stages name their collectives. `routing` (and `exponent`) is that of `moe.py`.
         """
         given = {"batch": batch, "prompt": prompt}
-        sizes = whole("prefill", **given)
-        queries = sizes["prompt"]
-        if cached is not None:
-            given["cached"] = cached
-            known = whole("prefill", prompt=prompt, cached=cached)
-            if np.any(np.greater_equal(known["cached"], known["prompt"])):
-                raise InputError(
-                    f"prefill: cached: expected fewer tokens than the prompt's {shown(prompt)},"
-                    f" found {shown(cached)}"
-                )
-            queries = known["prompt"] - known["cached"]
-        return self._stack("prefill", sizes, queries, given, tp, routing, exponent)
+        given |= {} if cached is None else {"cached": cached}
+        step = prefilling("prefill", batch, prompt, cached, routing, exponent)
+        return self._stack("prefill", step, given, tp)
 
     @checked
     def decode(
@@ -156,40 +147,64 @@ class Model(Shown):
 
         `context` is the keys that the new token attends to, itself included.
         """
+        self._check_generates("decode")
+        step = decoding("decode", batch, context, routing, exponent)
+        return self._stack("decode", step, {"batch": batch, "context": context}, tp)
+
+    @checked
+    def mixed(
+        self,
+        batch: Amount,
+        context: Amount | None = None,
+        prompt: Amount | None = None,
+        prompts: Amount = 1,
+        cached: Amount | None = None,
+        tp: int = 1,
+        routing: str = "uniform",
+        exponent: float | None = None,
+    ) -> Stack:
+        """All kernels of one step in which some sequences decode while others read a prompt.
+
+        As engines that cut prompts into chunks run it: `batch` sequences make one token each, with
+        `context` keys; `prompts` others read what is not `cached` of a `prompt`, as in `prefill`.
+        Products and norms run over all tokens together, attention and recurrences for each group,
+        logits for each sequence's last token. Either group may be of 0 sequences, its sizes unsaid.
+        """
+        self._check_generates("mixed")
+        said = {"context": context, "prompt": prompt, "cached": cached}
+        given = {name: size for name, size in said.items() if size is not None}
+        groups: list[Step] = []
+        if some("batch", batch, {"context": context}):
+            assert context is not None
+            groups.append(decoding("mixed", batch, context, routing, exponent))
+        if some("prompts", prompts, {"prompt": prompt}):
+            assert prompt is not None
+            groups.append(prefilling("mixed", prompts, prompt, cached, routing, exponent))
+        if not groups:
+            raise InputError("mixed: expected sequences (batch or prompts), found none")
+        given |= {"batch": batch, "prompts": prompts}
+        return self._stack("mixed", together(*groups), given, tp)
+
+    def _check_generates(self, phase: str) -> None:
         if not self.network.generates:
             raise InputError(
-                f"{self.name}: decode: expected a model that makes tokens one by one, found an"
+                f"{self.name}: {phase}: expected a model that makes tokens one by one, found an"
                 " encoder; its one step is prefill"
             )
-        given = {"batch": batch, "context": context}
-        return self._stack("decode", whole("decode", **given), 1, given, tp, routing, exponent)
 
-    def _stack(
-        self,
-        phase: str,
-        sizes: dict[str, Amount],
-        queries: Amount,
-        given: dict[str, Any],
-        tp: int,
-        routing: str,
-        exponent: float | None,
-    ) -> Stack:
-        """The stages at these sizes, and what made them."""
-        batch, context = sizes.values()
-        options: dict[str, Any] = {"routing": routing, "exponent": exponent}
-        step = Step(batch, queries, context, phase == "decode", routing, exponent)
+    def _stack(self, phase: str, step: Step, given: dict[str, Any], tp: int) -> Stack:
+        """The stages of a step, and what made them."""
+        options: dict[str, Any] = {"routing": step.routing, "exponent": step.exponent}
         share = self.shard(tp)
         made = self.network.stages(step, share.share)
         arguments = {"config": self, "phase": phase, "tp": tp, **given, **options}
         origin = Origin("llm", arguments, llm)
-        cache = share.kv_bytes(1, context) * tp
         served = Served(
             model=self.name,
-            tokens=batch * queries,
-            batch=batch,
-            context=context,
+            tokens=step.tokens,
+            batch=step.sequences,
+            **kept(step, share, tp),
             weights_bytes=_scaled(share.weight_bytes * tp, self.files, self.whole),
-            kv_bytes_per_token=_each(cache, context),
             positions=self.config.positions,
             devices=tp,
         )
@@ -210,12 +225,6 @@ def _differing(where: str, files: Stored, read: int | float) -> tuple[str, ...]:
         f"{where}: its files hold {held}, the network that is read {show(read, 'bytes')}; memory"
         " is filled as by the files",
     )
-
-
-def _each(total: Amount, count: Amount) -> Amount:
-    """A share of a total, an int where it is one."""
-    whole = isinstance(total, int) and isinstance(count, int) and total % count == 0
-    return total // count if whole else total / count
 
 
 @checked
@@ -295,8 +304,12 @@ def llm(
     part: str | None = None,
     cached: Amount | None = None,
     cache_policy: str | None = None,
+    prompts: Amount | None = None,
 ) -> Stack:
-    """A phase of a model in one call: "prefill" takes `prompt`, "decode" takes `context`."""
+    """A phase of a model in one call: "prefill" takes `prompt`, "decode" takes `context`.
+
+    "mixed" takes both, and how many `prompts` are read beside the `batch` that decodes.
+    """
     read = model(
         config,
         dtype=dtype,
@@ -309,14 +322,21 @@ def llm(
         part=part,
         cache_policy=cache_policy,
     )
+    options: dict[str, Any] = {"tp": tp, "routing": routing, "exponent": exponent}
+    if phase == "mixed":
+        several: dict[str, Amount] = {} if prompts is None else {"prompts": prompts}
+        return read.mixed(batch, context, prompt, cached=cached, **several, **options)
     if phase not in ("prefill", "decode"):
-        raise UnknownNameError("phase", phase, ("prefill", "decode"))
+        raise UnknownNameError("phase", phase, ("prefill", "decode", "mixed"))
+    if prompts is not None:
+        raise InputError(
+            f"llm: {phase}: prompts: expected none (mixed alone), found {shown(prompts)}"
+        )
     wanted, other = (prompt, context) if phase == "prefill" else (context, prompt)
     names = ("prompt", "context") if phase == "prefill" else ("context", "prompt")
     if wanted is None or other is not None:
         found = "none" if wanted is None else f"{names[1]}={shown(other)} too"
         raise InputError(f"llm: {phase}: expected the size {names[0]!r} alone, found {found}")
-    options: dict[str, Any] = {"tp": tp, "routing": routing, "exponent": exponent}
     if phase == "prefill":
         return read.prefill(batch, wanted, cached=cached, **options)
     if cached is not None:

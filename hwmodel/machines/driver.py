@@ -370,7 +370,7 @@ def _beyond_positions(workload: Workload) -> tuple[Note, ...]:
         f"{served.model}: a context of {{}} tokens is beyond the {served.positions:,} that the"
         " model was made for (max_position_embeddings)"
     )
-    return (Note(text, np.asarray(served.context) > served.positions, served.context),)
+    return (Note(text, np.asarray(served.longest) > served.positions, served.longest),)
 
 
 def topology_of(given: Network) -> Topology | None:

@@ -9,7 +9,7 @@ workload's function:
     attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
     collective op* bytes* ranks*                                                 on*
     llm        config* phase* batch* context* or prompt* ... ignore_keys tp      on* kernel
-               as_ part cached
+               as_ part cached; mixed: both, and prompts
     (none)     einsum or cascade, ranks dtype                                    on* kernel
 
 `scales` is short for formats and kernels of fp8 (`scales.py`). Any may say `"l2": "cold"`, as all
@@ -141,7 +141,8 @@ def read(given: Mapping[str, Any]) -> Request:
         if field is None:
             raise InputError(f"{workload}: {UnknownNameError('field', name, known)}")
         if field.size:
-            sizes[name] = _size(value, name, f"{workload}: {name}")
+            naught = value == 0 and name in asked_of(workload).naught
+            sizes[name] = 0 if naught else _size(value, name, f"{workload}: {name}")
         else:
             form[name] = _libraries(value) if name == "kernel" else value
     for name, field in known.items():

@@ -68,11 +68,12 @@ class OfWork(Question):
     kernel: Annotated[Kernel, AS_IS, KERNEL] = None
     parallel: Annotated[Mapping[str, int] | None, AS_IS, PARALLEL] = None
     topology: Annotated[Network, AS_IS, TOPOLOGY] = None
-    phase: Annotated[Any, _said("decode or prefill, of a model.", str)] = None
+    phase: Annotated[Any, _said("decode, prefill or mixed, of a model.", str)] = None
     batch: Annotated[Any, _said("Sequences at a time, of a model (default 1).", int)] = None
     context: Annotated[Any, _said("Keys that a new token attends to (decode).", int)] = None
     prompt: Annotated[Any, _said("Tokens of each prompt (prefill).", int)] = None
     cached: Annotated[Any, _said("Of them, tokens in the cache already.", int)] = None
+    prompts: Annotated[Any, _said("Prompts read beside what decodes (mixed).", int)] = None
     dtype: Annotated[Any, _said("Number format: bf16, fp8; of Einsums A=int4,*=int8.", str)] = None
     weight_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
     kv_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
@@ -109,7 +110,7 @@ class OfWork(Question):
     @classmethod
     def work_said(cls, words: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a request that the words of a command mean."""
-        from hwmodel.einsum.workloads.asked import PHASES
+        from hwmodel.einsum.workloads.asked import phase_of
         from hwmodel.verbs.request import fields_of, workloads
 
         rest = dict(words)
@@ -143,11 +144,10 @@ class OfWork(Question):
         if what.endswith(".tflite"):
             return {"workload": "cnn", "network": what, **given, **rest}
         _check_model(what, workloads())
-        phases = [phase for phase, size in PHASES.items() if size in {**given, **rest}]
-        if not phases:
+        phase = phase_of({**given, **rest})
+        if phase is None:
             raise InputError(f"{what}: expected --context (to decode) or --prompt (to prefill)")
-        phase = {"phase": phases[0]}
-        return {"workload": "llm", "config": what, "batch": 1, **phase, **given, **rest}
+        return {"workload": "llm", "config": what, "batch": 1, "phase": phase, **given, **rest}
 
     @classmethod
     def has_default_machine(cls, words: Mapping[str, Any]) -> bool:

@@ -181,7 +181,7 @@ class Attention:
             *self._turned(step, share, heads, "rotary q"),
             *keys,
             *self._written(step, share, kv_heads),
-            share.stage(self._scores(step, share, heads, kv_heads), "attention.scores"),
+            *step.each(lambda one: self._scored(one, share, heads, kv_heads)),
             *self._finished(step, share, heads),
             *share.reduced(out, tokens, self.made),
         )
@@ -254,6 +254,10 @@ class Attention:
         rest = copy(step.tokens * heads, left, share.activation, f"{name} rest") if left else None
         beside = () if rest is None else (share.stage(rest, f"attention.{name} rest"),)
         return (*share.ours(kernels, "attention"), *beside)
+
+    def _scored(self, step: Step, share: Share, heads: int, kv_heads: int) -> Stages:
+        """Attention of sequences that are alike, in one call."""
+        return (share.stage(self._scores(step, share, heads, kv_heads), "attention.scores"),)
 
     def _scores(self, step: Step, share: Share, heads: int, kv_heads: int) -> Cascade:
         """Attention itself."""

@@ -6,14 +6,14 @@ follows from these: parameters and bytes, the modules that exist, what tensor pa
 (Shoeybi et al., arXiv 1909.08053, section 3), KV bytes, kernels.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.einsum.workloads.policies.kept import Kept
-from hwmodel.quantity.arithmetic import least
+from hwmodel.quantity.arithmetic import least, most
 from hwmodel.quantity.units import Amount
 
 
@@ -49,7 +49,8 @@ class Step:
 
     Prefill of an empty cache has queries = context; decode (`decoding`) queries = 1. Tokens before
     the new ones are in the cache. `routing` and `exponent` are those of `moe.py`. Sizes are counts
-    or arrays of them.
+    or arrays of them. A step of several `groups` of sequences (`together`) is to rows of hidden
+    states one of as many sequences as it has tokens; what looks at a sequence is asked of `each`.
     """
 
     batch: Amount
@@ -58,15 +59,42 @@ class Step:
     decoding: bool
     routing: str = "uniform"
     exponent: float | None = None
+    groups: tuple["Step", ...] = ()
 
     @property
     def tokens(self) -> Amount:
         """New tokens of all sequences."""
         return self.batch * self.queries
 
+    @property
+    def alike(self) -> tuple["Step", ...]:
+        """Steps of sequences that are alike: its groups, or itself."""
+        return self.groups or (self,)
+
+    @property
+    def sequences(self) -> Amount:
+        """Sequences of all groups."""
+        return sum((one.batch for one in self.alike[1:]), start=self.alike[0].batch)
+
+    def each(self, made: Callable[["Step"], Stages]) -> Stages:
+        """The stages that each group has for itself, in order."""
+        return tuple(stage for one in self.alike for stage in made(one))
+
     def seen(self, window: int | None) -> Amount:
         """Keys that any new token attends to: the first sees a window back, the last is one."""
         return seen(self.context, None if window is None else window + self.queries - 1)
+
+
+def together(*groups: Step) -> Step:
+    """One step of groups of sequences, whose tokens pass products together; one group as it is."""
+    first, *others = groups
+    if not others:
+        return first
+    tokens = sum((one.tokens for one in others), start=first.tokens)
+    longest = most(one.context for one in groups)
+    return replace(
+        first, batch=tokens, queries=1, context=longest, decoding=False, groups=tuple(groups)
+    )
 
 
 class Block(Protocol):

@@ -57,13 +57,18 @@ class BlockIndexer:
             rmsnorm(tokens * self.heads, self.dim, kind, name="index q norm"),
             rmsnorm(tokens, self.dim, kind, name="index k norm"),
         )
-        every = (*norms, write, *self.chosen(step, kind, kv))
+        chosen = step.each(
+            lambda one: tuple(
+                share.stage(each, f"index.{each.name}") for each in self.chosen(one, kind, kv)
+            )
+        )
         return (
             *share.product("index q and k", "index.products", tokens, self._products()),
-            *(share.stage(each, f"index.{each.name}") for each in every[:2]),
+            *(share.stage(each, f"index.{each.name}") for each in norms),
             *self._turned(step, share, self.heads, "index rotary q"),
             *self._turned(step, share, 1, "index rotary k"),
-            *(share.stage(each, f"index.{each.name}") for each in every[2:]),
+            share.stage(write, f"index.{write.name}"),
+            *chosen,
         )
 
     def _turned(self, step: Step, share: Share, heads: int, name: str) -> Stages:

@@ -207,7 +207,9 @@ class Compressed:
             *self._turned(step, share, 1, "rotary k"),
             share.stage(write, "attention.key write"),
             *self._entries(step, share),
-            share.stage(self._scores(step, share, heads), "attention.scores"),
+            *step.each(
+                lambda one: (share.stage(self._scores(one, share, heads), "attention.scores"),)
+            ),
             *self._turned(step, share, heads, "rotary output"),
             share.stage(back, "attention.output groups"),
             *share.reduced(out, tokens, self.hidden),
@@ -226,17 +228,13 @@ class Compressed:
         made = () if self.compressor is None else self.compressor.stages(step, share)
         if self.index is None or self.indexer is None:
             return made
-        context = ceil_div(step.context, self.index.rate)
-        among = Step(step.batch, step.queries, context, step.decoding)
-        scores = self.indexer.scores(among, share.activation, share.precision.kv)
-        choice = self.indexer.choice(step.tokens, context)
+        indexer, rate = self.indexer, self.index.rate
         return (
             *made,
             *self.index.stages(step, share),
             *share.product("index q", "index.q", step.tokens, self._index()[:1]),
             *self.indexer.turn(step, share, self.indexer.heads, "index rotary q"),
-            share.stage(scores, "index.scores"),
-            share.stage(choice, "index.top-k"),
+            *step.each(lambda one: indexer.chosen(one, ceil_div(one.context, rate), share)),
         )
 
     def keys(self, step: Step) -> Amount:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.blocks.attention import Attention
-from hwmodel.einsum.workloads.blocks.block import Block, Cache, Step
+from hwmodel.einsum.workloads.blocks.block import Block, Cache, Step, together
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.rows import rmsnorm
@@ -30,7 +30,7 @@ class OfSource:
 
     def stages(self, step: Step, share: Share) -> Stages:
         """Those of the block on the prompt."""
-        return () if step.decoding else self.block.stages(step, share)
+        return step.each(lambda one: () if one.decoding else self.block.stages(one, share))
 
     def cache(self) -> Cache | None:
         """Nothing is kept."""
@@ -54,7 +54,7 @@ class OfTarget:
 
     def stages(self, step: Step, share: Share) -> Stages:
         """Those of the block on one token."""
-        return self.block.stages(step if step.decoding else started(step), share)
+        return self.block.stages(together(*map(started, step.alike)), share)
 
     def cache(self) -> Cache | None:
         """Its part keeps what is kept."""
@@ -86,17 +86,17 @@ class CrossAttention:
         """The kernels from hidden states to hidden states."""
         inner = self.heads
         query, *keys = inner.products()
-        tokens = step.tokens if step.decoding or self.given else step.batch
-        norms = self._normed(step, share)
+        tokens = sum(one.tokens if one.decoding or self.given else one.batch for one in step.alike)
+        norms = step.each(lambda one: self._normed(one, share))
         out = share.product(
             *("cross attention output", "cross.output", tokens, (inner.output(),)),
             bias=inner.output_bias,
         )
         return (
-            *(() if step.decoding else self._kept(step, share, tuple(keys))),
+            *step.each(lambda one: () if one.decoding else self._kept(one, share, tuple(keys))),
             *share.product("cross q", "cross.q", tokens, (query,), bias=inner.qkv_bias),
             *(norms if inner.qk_norm else ()),
-            share.stage(self._scores(step, share), "cross.scores"),
+            *step.each(lambda one: (share.stage(self._scores(one, share), "cross.scores"),)),
             *share.reduced(out, tokens, inner.hidden),
         )
 
@@ -196,5 +196,5 @@ class RelativeBias:
 
 
 def started(step: Step) -> Step:
-    """The step of a decoder's start token."""
-    return replace(step, queries=1, context=1, decoding=True)
+    """The step of a decoder's start token; decode goes on as it is."""
+    return step if step.decoding else replace(step, queries=1, context=1, decoding=True)

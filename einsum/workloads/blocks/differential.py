@@ -37,9 +37,10 @@ class Differential:
     def stages(self, step: Step, share: Share) -> Stages:
         """Those of attention with wide values, and the difference before the output."""
         made = self.heads.stages(step, share)
-        at = next(i for i, stage in enumerate(made) if stage.role == "attention.scores")
-        wide = replace(made[at], cascade=self._wide(made[at].cascade))
-        return (*made[:at], wide, *self._difference(step, share), *made[at + 1 :])
+        scores = [i for i, stage in enumerate(made) if stage.role == "attention.scores"]
+        wide = (replace(made[i], cascade=self._wide(made[i].cascade)) for i in scores)
+        after = made[scores[-1] + 1 :]
+        return (*made[: scores[0]], *wide, *self._difference(step, share), *after)
 
     def _wide(self, cascade: Cascade) -> Cascade:
         """The attention of all heads to values of two."""

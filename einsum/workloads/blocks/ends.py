@@ -67,9 +67,9 @@ class Head:
     def stages(self, step: Step, share: Share) -> Stages:
         """A product; logits are gathered from all devices."""
         made = share.product(
-            *("head", "head", step.batch, (self.table,)), bias=self.bias, named=False
+            *("head", "head", step.sequences, (self.table,)), bias=self.bias, named=False
         )
-        return share.gathered(made, step.batch, self.table.sizes(share.tp)[0])
+        return share.gathered(made, step.sequences, self.table.sizes(share.tp)[0])
 
     def cache(self) -> Cache | None:
         """Nothing is kept."""

@@ -64,11 +64,14 @@ class Evicting:
     def stages(self, step: Step, share: Share) -> Stages:
         """In decode a stage of scores for each class, and the kernels that choose."""
         made = self.attention.stages(step, share)
-        if not step.decoding:
-            return made
-        at = next(i for i, stage in enumerate(made) if stage.role == "attention.scores")
-        chosen = [stage for each in self.classes for stage in self._class(each, step, share)]
-        return (*made[:at], *chosen, *made[at + 1 :])
+        groups, found = iter(step.alike), list[Stage]()
+        for stage in made:
+            one = next(groups) if stage.role == "attention.scores" else None
+            if one is None or not one.decoding:
+                found.append(stage)
+                continue
+            found += [new for each in self.classes for new in self._class(each, one, share)]
+        return tuple(found)
 
     def _class(self, each: HeadClass, step: Step, share: Share) -> list[Stage]:
         """Attention of one class to what it keeps, and its books."""

@@ -9,7 +9,7 @@ The choice reads the scores once and marks those that reach a threshold, which a
 found in a few further passes that stay on the chip.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
@@ -69,8 +69,16 @@ class Indexer:
             *self.turn(step, share, self.heads, "index rotary q"),
             *self.turn(step, share, 1, "index rotary k"),
             share.stage(kv_write(*write), "index.write"),
-            share.stage(self.scores(step, kind, share.precision.kv), "index.scores"),
-            share.stage(self.choice(tokens, step.context), "index.top-k"),
+            *step.each(lambda one: self.chosen(one, one.context, share)),
+        )
+
+    def chosen(self, step: Step, context: Amount, share: Share) -> Stages:
+        """Scores of so many tokens before each new one, and which of them it attends to."""
+        among = replace(step, context=context)
+        scores = self.scores(among, share.activation, share.precision.kv)
+        return (
+            share.stage(scores, "index.scores"),
+            share.stage(self.choice(step.tokens, context), "index.top-k"),
         )
 
     def turn(self, step: Step, share: Share, heads: int, name: str) -> Stages:

@@ -124,8 +124,6 @@ class Mla:
     def stages(self, step: Step, share: Share) -> Stages:
         """The kernels from hidden states to hidden states, in the form that the step has."""
         tokens, kind = step.tokens, share.activation
-        absorbed = step.decoding if self.form == "phase" else self.form == "absorbed"
-        absorbed = absorbed or self._sparse(step)
         latent = rmsnorm(tokens, self.rank, kind, name="latent norm")
         write = kv_write(
             *(step.batch, step.queries, 1, self.rank + self.turned, kind),
@@ -142,9 +140,16 @@ class Mla:
             *self._turn(step, share, 1, "rotary k"),
             share.stage(write, "attention.latent write"),
             *self._chooses(step, share),
-            *(self._absorbed(step, share) if absorbed else self._expanded(step, share)),
+            *step.each(lambda one: self._attended(one, share)),
             *share.reduced(out, tokens, self.hidden),
         )
+
+    def _attended(self, step: Step, share: Share) -> Stages:
+        """Attention in the form that the step has."""
+        absorbed = step.decoding if self.form == "phase" else self.form == "absorbed"
+        if absorbed or self._sparse(step):
+            return self._absorbed(step, share)
+        return self._expanded(step, share)
 
     def _sparse(self, step: Step) -> bool:
         """Whether any query has more tokens in its context than it attends to."""

@@ -34,7 +34,7 @@ class Norm:
 
     def stages(self, step: Step, share: Share) -> Stages:
         """One kernel over rows of hidden states."""
-        rows = step.batch if self.last else step.tokens
+        rows = step.sequences if self.last else step.tokens
         function = rmsnorm if self.kind.startswith("rms") else layernorm
         made = function(rows, self.hidden, share.activation, name=self.name)
         return (share.stage(made, "norm"),)

@@ -32,7 +32,7 @@ class Projection:
 
     def stages(self, step: Step, share: Share) -> Stages:
         """One product, and its activation."""
-        rows, role = step.batch if self.last else step.tokens, f"projection.{self.name}"
+        rows, role = step.sequences if self.last else step.tokens, f"projection.{self.name}"
         made = share.product(self.name, role, rows, (self._matrix,), bias=self.bias)
         if self.act is None:
             return made

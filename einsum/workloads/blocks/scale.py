@@ -43,10 +43,10 @@ class LogitScale:
     def stages(self, step: Step, share: Share) -> Stages:
         """Kernels over the logits of each sequence's last token."""
         kind, columns = share.activation, share.of(Split("vocab_size", self.vocabulary))
-        factor = share.stage(scale(step.batch, columns, kind, "logits scale"), "head.scale")
+        factor = share.stage(scale(step.sequences, columns, kind, "logits scale"), "head.scale")
         if not self.capped:
             return (factor,)
-        cap = activation("tanh", step.batch, columns, kind, "logits cap")
+        cap = activation("tanh", step.sequences, columns, kind, "logits cap")
         return factor, share.stage(cap, "head.cap"), factor
 
     def cache(self) -> Cache | None:

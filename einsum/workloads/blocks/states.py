@@ -75,7 +75,10 @@ class CausalConv:
         return (*filters, *(biases(filters) if self.bias else ()))
 
     def stages(self, step: Step, share: Share) -> Stages:
-        """One kernel; in decode it reads the last tokens and writes them."""
+        """One kernel a group; in decode it reads the last tokens and writes them."""
+        return step.each(lambda one: self._filtered(one, share))
+
+    def _filtered(self, step: Step, share: Share) -> Stages:
         sizes = (step.batch, step.queries, columns(self.runs, share), self.taps, self.act)
         made = causal_conv(*sizes, decoding=step.decoding, dtype=share.activation)
         return (share.stage(made, "recurrence.conv"),)
@@ -109,7 +112,10 @@ class Recurrence:
         return ()
 
     def stages(self, step: Step, share: Share) -> Stages:
-        """One call, of several launches in prefill."""
+        """One call a group, of several launches in prefill."""
+        return step.each(lambda one: self._updated(one, share))
+
+    def _updated(self, step: Step, share: Share) -> Stages:
         heads, keys = share.of(self.split), share.of(self.key_split)
         kinds = {"dtype": share.activation, "state_dtype": self.state_format}
         given: dict[str, Any] = {**kinds, "rule": self.rule, "name": f"{self.rule} recurrence"}

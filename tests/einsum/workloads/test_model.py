@@ -132,7 +132,9 @@ def test_llm_refuses_the_wrong_size_and_phase() -> None:
         llm("qwen3-0.6b", "decode", 2)
     with pytest.raises(InputError, match=r"expected the size 'prompt' alone, found context=3 too"):
         llm("qwen3-0.6b", "prefill", 2, prompt=3, context=3)
-    with pytest.raises(UnknownNameError, match=r"unknown phase 'train'; known: decode, prefill"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown phase 'train'; known: decode, mixed, prefill"
+    ):
         llm("qwen3-0.6b", "train", 2, prompt=3)
 
 

@@ -13,9 +13,10 @@ model of L layers of which X hold experts, whose layers run K kernels,
     launching, graph by graph   L piece                 attention stands between the graphs
 
 Under asynchronous scheduling the host works on the next step while the GPU runs: a step of decode
-takes whichever is longer, and the `gap` between two graphs. Prompts on an idle engine wait for what
-precedes and follows their kernels (`alone`, at every step that they are cut into), and launching
-goes on beside the GPU: it takes whichever is longer.
+takes whichever is longer, and the `gap` between two graphs; a mixed step, which reads prompts too,
+likewise, its kernels launched one by one beyond the largest graph. Prompts on an idle engine wait
+for what precedes and follows their kernels (`alone`, at every step that they are cut into), and
+launching goes on beside the GPU: it takes whichever is longer.
 """
 
 from collections.abc import Callable, Mapping, Sequence

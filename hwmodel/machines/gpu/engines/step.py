@@ -40,11 +40,15 @@ LONE = ("one call among many", "90 % interval")
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A phase of a model on an engine: its stages, and what the host's work depends on."""
+    """A phase of a model on an engine: its stages, and what the host's work depends on.
+
+    `phase` names the steps that its interval is of; `requests` are sequences, `layers` those that
+    attend.
+    """
 
     engine: Engine
     workload: Stack
-    decoding: bool
+    phase: str
     requests: Amount
     tokens: Amount
     layers: Amount
@@ -52,11 +56,6 @@ class Step:
     mixtures: Amount
     widest_bytes: Amount
     longest_bytes: Amount
-
-    @property
-    def phase(self) -> str:
-        """Which steps its interval is of."""
-        return "decode" if self.decoding else "prefill"
 
 
 def step_of(
@@ -83,24 +82,24 @@ def step_of(
             f"engine {engine.name}: {workload.name}: keeps no cache, as an encoder; it is predicted"
             " without an engine, its kernels as torch runs them"
         )
-    tokens = workload.served.tokens
+    tokens, requests = workload.served.tokens, workload.served.batch
     workload = _narrowed(workload, engine)
-    decoding = origin.arguments["phase"] == "decode"
-    batch = origin.arguments["batch"]
+    phase, batch = origin.arguments["phase"], origin.arguments["batch"]
     able = fitted(workload)
     found = able.stages
-    if decoding:
-        padded = fitted(workload.but(batch=engine.graphs.padded(batch))).stages
+    if phase != "prefill" and np.all(batch):
+        spare = engine.graphs.padded(tokens) - tokens
+        padded = fitted(workload.but(batch=batch + spare)).stages
         pairs = zip(found, padded, strict=True)
         found = tuple(own if own.role in engine.alone else wide for own, wide in pairs)
     runs = engine.stages(found)
     return Step(
         engine=engine,
         workload=replace(workload, stages=runs, warnings=able.warnings),
-        decoding=decoding,
-        requests=batch,
+        phase=phase,
+        requests=requests,
         tokens=tokens,
-        layers=sum(stage.times for stage in found if stage.role == ATTENDS),
+        layers=len({layer for s in found if s.role == ATTENDS for layer in s.layers}),
         kernels=sum(stage.times for stage in runs if stage.times > 1),
         mixtures=sum(stage.times for stage in found if stage.role == ROUTES),
         widest_bytes=_widest_bytes(found),
@@ -277,11 +276,13 @@ def host_s(step: Step, cost: Mapping[str, float]) -> tuple[Amount, Amount]:
     graphs = step.engine.graphs
     graphed = graphs.holds(step.tokens)
     eager = step.kernels * cost["kernel"] + step.mixtures * cost["mixture"]
-    if step.decoding:
-        working = cost["step"] + step.requests * cost["request"]
-        return where(graphed, working, most((working, eager))), cost["gap"]
+    scheduling = cost["step"] + step.requests * cost["request"]
+    if step.phase == "decode":
+        return where(graphed, scheduling, most((scheduling, eager))), cost["gap"]
     steps = ceil_div(step.tokens, step.engine.memory.most_tokens)
     launching = where(graphed, step.layers * cost["piece"], eager * steps)
+    if step.phase == "mixed":
+        return most((scheduling, launching)), cost["gap"]
     return launching, cost["alone"] * steps
 
 

@@ -37,6 +37,35 @@ def test_decode_steps_are_near_those_measured(
     assert made.time_low_s < measured_s < made.time_high_s
 
 
+@pytest.mark.parametrize(
+    ("batch", "context", "prompt", "measured_s"),
+    [
+        (32, 1038, 512, 17.2822e-3),
+        (16, 1037, 1024, 23.1105e-3),
+        (64, 1040, 512, 17.7975e-3),
+        (64, 1040, 2048, 48.6922e-3),
+    ],
+)
+def test_mixed_steps_are_near_those_measured(
+    batch: int, context: int, prompt: int, measured_s: float
+) -> None:
+    """Steps of Qwen2.5-7B that no fit saw (sitting 2026-11-28-p), one prompt beside the decodes."""
+    mixed = hw.model("qwen2.5-7b").mixed(batch, context, prompt=prompt)
+    made = hw.predict(mixed, on="h200", engine="vllm")
+    assert_allclose(made.time_s, measured_s, rtol=0.08)
+    assert made.time_low_s < measured_s < made.time_high_s
+
+
+def test_a_mixed_step_of_one_group_has_that_group_s_kernels_and_no_lone_prompt_s_wait() -> None:
+    decode = hw.predict(LLAMA.mixed(32, 2048, prompts=0), on="h200", engine="vllm")
+    assert_allclose(decode.busy_time_s, step().busy_time_s, rtol=1e-9)
+    prompt = LLAMA.prefill(1, 4096)
+    alone = hw.predict(prompt, on="h200", engine="vllm")
+    among = hw.predict(LLAMA.mixed(0, prompt=4096), on="h200", engine="vllm")
+    assert_allclose(among.busy_time_s, alone.busy_time_s, rtol=0.02)
+    assert among.time_s < alone.time_s
+
+
 def test_a_small_model_waits_for_its_host() -> None:
     small = step(hw.model("qwen2.5-0.5b"), 128, 512)
     assert small.bottleneck == "host"

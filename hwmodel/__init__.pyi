@@ -164,6 +164,7 @@ def compare(
     parallel: Mapping[str, int] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
     engine: str | Engine | None = None,
+    l2: str | None = None,
 ) -> Comparison:
     """The same workload on several devices, side by side; those that refuse are named, with why.
 
@@ -276,6 +277,7 @@ def predict(
     parallel: Mapping[str, int] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
     engine: str | Engine | None = None,
+    l2: str | None = None,
 ) -> Estimate:
     """Time, energy, traffic and memory of a workload on a device, with a 90 % interval.
 
@@ -283,7 +285,9 @@ def predict(
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
     `parallel` how the work is divided over its devices, `{"tp": 8}`; `topology` what joins them,
     where that is more than one switch: a value, a table, or the name or file of one; `engine` what
-    runs a model's phase, "vllm" (default: torch, plain and unfused).
+    runs a model's phase, "vllm" (default: torch, plain and unfused); `l2` is "warm" where a
+    kernel's work is repeated on the same activations, with the weights of six layers in turn, as
+    public tables are mostly timed (default: cold, as between other kernels).
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """

@@ -45,8 +45,16 @@ def roofline_s(busy_s: Mapping[str, Amount], least_bytes: Amount, bytes_per_s: A
     return most((*busy_s.values(), least_bytes / bytes_per_s))
 
 
-def floor_of(workload: Workload, hardware: Hardware, busy_s: Mapping[str, Amount]) -> Floor:
-    """The bound on the DRAM's traffic, and the roofline with it."""
+def floor_of(
+    workload: Workload, hardware: Hardware, busy_s: Mapping[str, Amount], *, kept: str = ""
+) -> Floor:
+    """The bound on the DRAM's traffic, and the roofline with it.
+
+    Of repetitions on the same buffers each finds at most so many bytes, read or still to be written
+    back, as the level `kept` holds: they lower the bound by no more.
+    """
     least_bytes = bound(workload, limits(hardware), outermost=True).dram_bytes
+    if kept:
+        least_bytes = most((0.0, least_bytes - limits(hardware).capacity_bytes[kept]))
     speed = hardware.memory("dram").bandwidth_bytes_per_s
     return Floor(least_bytes, roofline_s(busy_s, least_bytes, speed))

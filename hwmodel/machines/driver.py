@@ -25,7 +25,7 @@ from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import Step, assumed, finished, kernels, memory, step_of
 from hwmodel.machines.gpu.libraries.library import Kernel
-from hwmodel.machines.run import Run, timed
+from hwmodel.machines.run import COLD, Run, l2_of, timed
 from hwmodel.machines.spatial.area import area_of
 from hwmodel.network import collectives
 from hwmodel.network.collectives import Cost
@@ -65,6 +65,7 @@ def predict(
     parallel: Mapping[str, int] | None = None,
     topology: Network = None,
     engine: str | Engine | None = None,
+    l2: str | None = None,
 ) -> Estimate:
     """Time, energy and traffic of a workload on a machine, with a 90 % interval.
 
@@ -72,7 +73,8 @@ def predict(
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
     `parallel` how the work is divided over its devices, `{"tp": 8}`; `topology` what joins them,
     where that is more than one switch: a value, a description, or the name or file of one; `engine`
-    what runs a model's phase, "vllm" (default: torch, plain and unfused).
+    what runs a model's phase, "vllm" (default: torch, plain and unfused); `l2` is "warm" where a
+    kernel's work is repeated on the same activations (default: cold, as between others).
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
@@ -80,11 +82,12 @@ def predict(
     machine, network = machine_of(on), topology_of(topology)
     share, runs = divided(workload, machine, parallel, network), engine_of(engine)
     library, asked = _exchanged(kernel, share)
+    state = l2_of(l2, share, machine, engine is not None)
     if runs is None:
         asked = _asked(machine, asked)
         share = fitted(share, machine, asked)
-        run = _computed(share, machine, asked)
-        return estimated(share, machine, run, network, library=library)
+        run = _computed(share, machine, asked, state)
+        return estimated(share, machine, run, network, library=library, l2=state)
     step = step_of(share, machine, runs, lambda work: fitted(work, machine, None))
     run = _computed(step.workload, machine, kernels(step, asked))
     return estimated(step.workload, machine, run, network, step, library or runs.reduces)
@@ -110,12 +113,13 @@ def rested(
     return tuple(_parts(step.workload, run, costs))
 
 
-def _computed(share: Workload, machine: Hardware, kernel: Any) -> Run:
+def _computed(share: Workload, machine: Hardware, kernel: Any, l2: str = COLD) -> Run:
     """What the machine says of the stages that compute; those that only exchange have no parts."""
     stages = share.stages
     working = tuple(stage for stage in stages if stage.cascade.einsums)
     if len(working) == len(stages):
-        return _runner(machine)(share, machine, kernel)
+        state = {} if l2 == COLD else {"l2": l2}
+        return _runner(machine)(share, machine, kernel, **state)
     if not working and kernel is not None:
         told = "kernel: expected the library of collectives"
         raise InputError(f"{share.name}: {told}, found {shown(kernel)}")
@@ -134,6 +138,7 @@ def estimated(
     topology: Topology | None = None,
     step: Step | None = None,
     library: str | None = None,
+    l2: str = COLD,
 ) -> Estimate:
     """The estimate of a workload, one device's share of it, from what its machine says of it.
 
@@ -141,7 +146,8 @@ def estimated(
     `step` is what an engine makes of the workload, where one runs it, `library` whose collectives.
     """
     costs = _costs(workload, machine, topology, library)
-    floor = run.floor or floor_of(workload, machine, _with_links(run.busy_s, costs))
+    kept = "" if l2 == COLD else "l2"
+    floor = run.floor or floor_of(workload, machine, _with_links(run.busy_s, costs), kept=kept)
     made = tuple(_parts(workload, run, costs))
     parts = _completed(made, floor.bytes, machine, run.outermost)
     parts = parts if step is None else finished(step, parts, machine)
@@ -188,7 +194,7 @@ def _asked(machine: Hardware, kernel: Kernel) -> Kernel:
     raise InputError(f"kernel: expected a name on {machine.name}, found {shown(kernel)}")
 
 
-def _runner(machine: Hardware) -> Callable[[Workload, Hardware, Any], Run]:
+def _runner(machine: Hardware) -> Callable[..., Run]:
     """What runs stages on a machine of this kind, loaded on first use."""
     return import_module(MODELS[machine.kind]).run
 

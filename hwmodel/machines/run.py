@@ -11,11 +11,41 @@ from typing import Any
 
 from hwmodel.bounds.roofline import Floor
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import Workload, lone
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Rates, fold, totals
 from hwmodel.spine.estimate import Part, Store
 from hwmodel.spine.outside import Outside
 from hwmodel.spine.power import settled
+
+COLD, WARM = "cold", "warm"
+L2 = (COLD, WARM)
+"""State of the L2 that a prediction is of: inputs cycle over several capacities of it; or the work
+is repeated on the same activations, with the weights of a few layers in turn (`gpu.warm`)."""
+
+
+def l2_of(asked: str | None, workload: Workload, machine: Hardware, engine: bool) -> str:
+    """The state of the L2 that is asked for; refuses what the work or the machine cannot have.
+
+    A model's weights, and what is between its kernels, are many times an L2.
+    """
+    if asked is None or asked == COLD:
+        return COLD
+    if asked not in L2:
+        raise InputError(f"l2: expected one of {', '.join(L2)}, found {shown(asked)}")
+    if machine.kind != "gpu":
+        raise CoverageError(
+            f"l2: {WARM!r} is modelled on GPUs; {machine.name} is none; leave it out"
+        )
+    if engine or lone(workload) is None:
+        raise InputError(
+            f"l2: {WARM!r} is of one kernel's work, repeated; {workload.name} is a network of many;"
+            " leave it out"
+        )
+    return asked
 
 
 @dataclass(frozen=True, eq=False)

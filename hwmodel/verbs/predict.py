@@ -17,7 +17,9 @@ class Predict(OfRun):
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
     `parallel` how the work is divided over its devices, `{"tp": 8}`; `topology` what joins them,
     where that is more than one switch: a value, a table, or the name or file of one; `engine` what
-    runs a model's phase, "vllm" (default: torch, plain and unfused).
+    runs a model's phase, "vllm" (default: torch, plain and unfused); `l2` is "warm" where a
+    kernel's work is repeated on the same activations, with the weights of six layers in turn, as
+    public tables are mostly timed (default: cold, as between other kernels).
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """

@@ -12,12 +12,12 @@ workload's function:
                as_ part cached; mixed: both, and prompts
     (none)     einsum or cascade, ranks dtype                                    on* kernel
 
-`scales` is short for formats and kernels of fp8 (`scales.py`). Any may say `"l2": "cold"`, as all
-predictions are; `memory` gives memories of the device other capacities, `topology` what joins
-devices: a name, a file or a table; `parallel` how a model is divided over as many of the device, a
-table such as `{"tp": 8}` (of llm `tp` is short for it); `engine` what runs whole models. Sizes
-are numbers; requests that differ in sizes only have the same `form` and are answered together, in
-one vectorised call, by `answerer`.
+`scales` is short for formats and kernels of fp8 (`scales.py`). `"l2": "warm"` is of a kernel's
+work that is repeated on the same activations (default: cold); `memory` gives memories of the device
+other capacities, `topology` what joins devices: a name, a file or a table; `parallel` how a model
+is divided over as many of the device, a table such as `{"tp": 8}` (of llm `tp` is short for it);
+`engine` what runs whole models. Sizes are numbers; requests that differ in sizes only have the same
+`form` and are answered together, in one vectorised call, by `answerer`.
 """
 
 import inspect
@@ -35,6 +35,7 @@ from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Workload, predict, topology_of
+from hwmodel.machines.run import COLD
 from hwmodel.network.topology import Topology
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -59,7 +60,7 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
 EINSUM = "einsum"
 """What errors call a workload that is given as Einsums."""
 
-_RUN = ("on", "kernel", "memory", "parallel", "topology", "engine")
+_RUN = ("on", "kernel", "memory", "parallel", "topology", "engine", "l2")
 """Fields that say where and how a workload runs."""
 
 
@@ -135,9 +136,8 @@ def read(given: Mapping[str, Any]) -> Request:
         field = known.get(name)
         if name == "workload" or (value is None and field is not None):
             continue
-        if name == "l2":
-            _check_l2(workload, value)
-            continue
+        if name == "l2" and value == COLD:
+            continue  # as all are that say nothing
         if field is None:
             raise InputError(f"{workload}: {UnknownNameError('field', name, known)}")
         if field.size:
@@ -184,15 +184,6 @@ def _libraries(kernel: Any) -> Any:
     return kernel
 
 
-def _check_l2(workload: str, value: Any) -> None:
-    """Every prediction is of a cold L2; one of a warm L2 is refused, and not taken for it."""
-    if value != "cold":
-        raise InputError(
-            f"{workload}: l2: expected 'cold' (inputs cycle over several L2 capacities, so that all"
-            f" calls read the DRAM), found {value!r}; a warm L2 is not modelled"
-        )
-
-
 def _size(value: Any, name: str, where: str) -> int:
     if type(value) is int and 0 < value <= LARGEST:
         return value
@@ -216,20 +207,20 @@ def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
 def predicted(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount], Hardware], Estimate]:
     """A function from sizes and a device to the estimate, for the rest of a request."""
     workload, network = fixed["workload"], network_of(fixed)
-    build, kernel, engine = builder(without_engine(fixed)), fixed.get("kernel"), fixed.get("engine")
+    build, kernel, engine = builder(without_run(fixed)), fixed.get("kernel"), fixed.get("engine")
     if kernel is not None and not isinstance(kernel, (str, dict)):
         told = "expected a name, or a table of names by family"
         raise InputError(f"{workload}: kernel: {told}, found {shown(cast(object, kernel))}")
     if engine is not None and not isinstance(engine, str):
         raise InputError(f"{workload}: engine: expected a name, found {shown(engine)}")
     runs: dict[str, Any] = {"kernel": kernel, "topology": network, "engine": engine}
-    runs["parallel"] = fixed.get("parallel")
+    runs |= {"parallel": fixed.get("parallel"), "l2": fixed.get("l2")}
     return lambda sizes, on: predict(build(sizes), on, **runs)
 
 
-def without_engine(fixed: Mapping[str, Any]) -> dict[str, Any]:
-    """A request's fields but for the engine, for verbs that answer for one."""
-    return {name: value for name, value in fixed.items() if name != "engine"}
+def without_run(fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's fields but for the engine and the L2's state, for verbs that answer for them."""
+    return {name: value for name, value in fixed.items() if name not in ("engine", "l2")}
 
 
 def network_of(fixed: Mapping[str, Any]) -> Topology | None:
@@ -273,6 +264,11 @@ def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Worklo
         raise InputError(
             f"{workload}: engine: predict, compare, sweep and cases answer for an engine; leave it"
             " out here, for the plain stack"
+        )
+    if "l2" in fixed:
+        raise InputError(
+            f"{workload}: l2: predict, compare, sweep and cases answer for a warm one; leave it out"
+            " here, for a cold one"
         )
     if workload == EINSUM:
         cascade = cascade_of(*(fixed.get(n) for n in ("einsum", "cascade", "ranks", "dtype")))

@@ -30,6 +30,7 @@ def works_begun(begun: str) -> list[str]:
 WORK = Word("The work; in a line, a workload's name.", value=True, needed=True)
 ENGINE = Word("What runs a model: vllm (default torch, unfused).", str)
 KERNEL = Word("Library whose kernels run (default torch); or attention=cudnn.", str)
+STATE = Word("State of the L2: cold, or warm where work is repeated.", str)
 ON_IT = Word("A device's name, or its YAML file.", str, "--on", needed=True, complete=devices_begun)
 PARALLEL = Word("How a model is divided over devices: tp=8.", str)
 TOPOLOGY = Word("What joins devices: dgx-h100:nodes=2, or a file (default: a switch).", str)
@@ -204,25 +205,28 @@ class OfWork(Question):
 
 
 class OfRun(OfWork):
-    """A question about a workload that an engine may run."""
+    """A question about a workload that an engine may run, or that may run again and again."""
 
     engine: Annotated[str | Engine | None, AS_IS, ENGINE] = None
+    l2: Annotated[str | None, STATE] = None
 
     @property
     def run(self) -> dict[str, Any]:
         """How the work is divided and joined, and what runs it, as `predict` takes them."""
-        return {"parallel": self.parallel, "topology": self.topology, "engine": self.engine}
+        how = {"parallel": self.parallel, "topology": self.topology}
+        return {**how, "engine": self.engine, "l2": self.l2}
 
     def asked(self) -> dict[str, Any]:
-        """The fields that describe the work, the device and the engine."""
+        """The fields that describe the work, the device, the engine and the L2's state."""
         given = {} if self.engine is None else {"engine": self.engine}
-        return {**super().asked(), **given}
+        state = {} if self.l2 is None else {"l2": self.l2}
+        return {**super().asked(), **given, **state}
 
     def over(self, fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Any], Any]:
         """A function of sizes and a device to the answer, for the rest of a request."""
-        from hwmodel.verbs.request import without_engine
+        from hwmodel.verbs.request import without_run
 
-        return super().over(without_engine(fixed))
+        return super().over(without_run(fixed))
 
 
 def _check_model(what: str, workloads: tuple[str, ...]) -> None:

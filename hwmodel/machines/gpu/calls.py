@@ -1,6 +1,6 @@
 """One kernel call on a GPU: given its best tile, counted, timed and priced, with its interval."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -13,9 +13,10 @@ from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call
 from hwmodel.machines.gpu.rates import ENERGY, rates
+from hwmodel.machines.gpu.warm import found_again, served
 from hwmodel.quantity.remembered import marked, remembered, same, single
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Folded, Rates, Work, fold, totals
+from hwmodel.spine.activity import Activity, Folded, Rates, Work, fold, totals
 from hwmodel.spine.estimate import Part
 from hwmodel.spine.outside import Outside, farthest, outside
 from hwmodel.spine.power import Settled, settled
@@ -44,9 +45,10 @@ def run(
 
 def _evaluated(call: Call, room: Limits, speeds: Rates) -> Result:
     def evaluate(given: Any) -> Result:
-        problem, bounds_, speeds = given
-        tile = choose(call.activity, call.menu, problem, bounds_, speeds, call.resolve)
-        activity = call.activity(problem, tile, cast(Limits, bounds_))
+        (problem, touched), bounds_, speeds = given
+        counted = _counted(call, touched)
+        tile = choose(counted, call.menu, problem, bounds_, speeds, call.resolve)
+        activity = counted(problem, tile, cast(Limits, bounds_))
         folded = fold(activity, speeds)
         counts = totals(activity)
         one = isinstance(folded.time_s, (int, float))
@@ -54,7 +56,21 @@ def _evaluated(call: Call, room: Limits, speeds: Rates) -> Result:
         return Result(tile, counts, folded, steady)
 
     chunk = CHUNK if len(call.menu) > 1 or fused(call) else LONG_CHUNK
-    return in_chunks(evaluate, (call.problem, room, speeds), chunk)
+    return in_chunks(evaluate, ((call.problem, call.touched_bytes), room, speeds), chunk)
+
+
+def _counted(
+    call: Call, touched: tuple[Amount, Amount] | None
+) -> Callable[[Any, Any, Limits], Activity]:
+    """What the call does, given that the L2 holds what earlier repetitions left of `touched`."""
+    if touched is None:
+        return call.activity
+
+    def counted(problem: Any, tile: Any, room: Limits) -> Activity:
+        share = found_again(touched, room.capacity_bytes["l2"])
+        return served(call.activity(problem, tile, room), share)
+
+    return counted
 
 
 @remembered(keep=single)

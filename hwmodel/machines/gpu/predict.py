@@ -14,10 +14,17 @@ from hwmodel.machines.gpu.least import busy_s
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call, lower
-from hwmodel.machines.run import Run
+from hwmodel.machines.gpu.warm import repeated
+from hwmodel.machines.run import COLD, WARM, Run
 from hwmodel.network import collectives
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import Amount
+
+CONDITIONS = {
+    COLD: "cold L2",
+    WARM: "warm L2 (the same activations, weights of six layers in turn)",
+}
+"""State of the L2 -> what is told of it."""
 
 
 def run(
@@ -26,11 +33,13 @@ def run(
     kernel: Kernel | Callable[[str], Kernel],
     *,
     launched: Sequence[Call] | None = None,
+    l2: str = COLD,
 ) -> Run:
     """A workload on one GPU, or one GPU's share of it.
 
     `kernel` is what runs every stage, or says by a stage's name what runs that one.
-    `launched` are the calls of a lone cascade with the tiles that they had, where that is known.
+    `launched` are the calls of a lone cascade with the tiles that they had, where that is known;
+    `l2` is warm where the calls of a lone cascade are repeated.
     """
     calibration = hardware.calibration
     if calibration is None:
@@ -42,6 +51,8 @@ def run(
     ]
     for calls in every:
         support.check(calls, hardware)
+    if l2 == WARM:
+        every = [repeated(calls) for calls in every]
     runs = [_named(stage, calls) for stage, calls in zip(stages, every, strict=True)]
     made = parts_of((run_ for each in runs for run_ in each), hardware, calibration)
     parts = tuple(tuple(islice(made, len(each))) for each in runs)
@@ -53,7 +64,7 @@ def run(
         parts=parts,
         busy_s=busy_s(stages, hardware),
         assumptions=(
-            *_assumptions(calibration, families, _runs(kernel, len(stages))),
+            *_assumptions(calibration, families, _runs(kernel, len(stages)), l2),
             *_fused_maps(called),
         ),
         warnings=(*_warnings(calibration, called), *_costed_as(called, hardware)),
@@ -73,13 +84,15 @@ def _runs(kernel: Any, stages: int) -> str:
     return "torch, plain and unfused; " if stages > 1 else "lone kernels, no engine; "
 
 
-def _assumptions(calibration: Calibration, families: Iterable[str], runs: str) -> tuple[str, ...]:
+def _assumptions(
+    calibration: Calibration, families: Iterable[str], runs: str, l2: str
+) -> tuple[str, ...]:
     """What the prediction rests on: calibration, stack, conditions, and what the interval is of."""
     date = f", {calibration.date}" if calibration.date else ""
     return (
         f"calibration: {calibration.name}{date}",
         _stack(calibration, tuple(families), runs),
-        "one call among many in a CUDA graph, cold L2; host time excluded",
+        f"one call among many in a CUDA graph, {CONDITIONS[l2]}; host time excluded",
         INTERVAL,
     )
 

@@ -13,6 +13,7 @@
     latency of a split      = the DRAM's latency x `split`       (one more part to combine)
     latency of a scan       = the DRAM's latency x `scan`        (finding a block's work in a table)
     latency of scales       = the DRAM's latency x `scales`      (factors of narrow formats)
+    the same from the L2    = the L2's latency x the same        (`LATE`: where it holds the data)
 
 An efficiency may be set per dtype (`matrix_fp8` before `matrix`). The parameters of the family
 "energy" multiply the catalogue's joules, by unit and by memory level, and the idle watts: "static"
@@ -40,6 +41,9 @@ LANES = 32
 
 ISSUE_J = 100e-12
 """Joules of one instruction of a warp, operands included: assumed, 3 pJ for each of 32 lanes."""
+
+LATE = {name: f"{name}:l2" for name in ("fill", "queue", "step", "split", "scan", "scales")}
+"""Latencies that are multiples of the DRAM's -> the same where the L2 answers in its place."""
 
 ENERGY = "energy"
 """The calibration family whose parameters multiply the catalogue's joules and idle watts."""
@@ -89,14 +93,13 @@ def rates(
         written=bandwidth | {"port": port * efficiency("store", "port")},
         slots={
             "launch": ("launch", launch_s * efficiency("launch")),
-            "fill": ("launch", hardware.memory("dram").latency_s * efficiency("fill")),
             "reduction": ("launch", launch_s * efficiency("reduction")),
-            "queue": ("launch", dram.latency_s * efficiency("queue")),
             "cycle": ("vector", efficiency("cycle") / hardware.clock_hz),
-            "step": ("launch", hardware.memory("dram").latency_s * efficiency("step")),
-            "split": ("launch", hardware.memory("dram").latency_s * efficiency("split")),
-            "scan": ("launch", dram.latency_s * efficiency("scan")),
-            "scales": ("launch", hardware.memory("dram").latency_s * efficiency("scales")),
+            **{name: ("launch", dram.latency_s * efficiency(name)) for name in LATE},
+            **{
+                late: ("launch", hardware.memory("l2").latency_s * efficiency(name))
+                for name, late in LATE.items()
+            },
         },
         atomics=_atomics(hardware, efficiency("atomics")),
         private=PRIVATE,

@@ -33,7 +33,7 @@ def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
         not arguments & {"on", "kernel", "parallel", "topology", "tp"} or workload == "llm"
     )  # none hides another
     folded = {"scales"} if workload in SCALED else set[str]()
-    run = {"on", "kernel", "memory", "parallel", "topology", "engine"}
+    run = {"on", "kernel", "memory", "parallel", "topology", "engine", "l2"}
     assert set(fields_of(workload)) == arguments | run | folded
 
 
@@ -134,10 +134,22 @@ def test_a_model_is_divided_over_as_many_devices_as_asked_for() -> None:
         machine("h2000", 4)
 
 
-def test_a_cold_l2_may_be_asked_for_and_a_warm_one_is_refused_by_name() -> None:
+def test_a_cold_l2_is_what_goes_without_saying_and_a_warm_one_is_answered() -> None:
     assert read({**GEMM, "l2": "cold"}) == read(GEMM)
-    with pytest.raises(InputError, match=r"gemm: l2: expected 'cold'.*found 'warm'"):
-        read({**GEMM, "l2": "warm"})
+    sizes = {"M": 16, "N": 4096, "K": 1024}
+    answers = [
+        answerer(request.form)(request.sizes)
+        for request in (read({**GEMM, **sizes, "l2": state}) for state in ("cold", "warm"))
+    ]
+    assert answers[1].dram_bytes_read == 0 < answers[0].dram_bytes_read
+    request = read({**GEMM, "l2": "hot"})
+    with pytest.raises(InputError, match="l2: expected one of cold, warm, found 'hot'"):
+        answerer(request.form)(request.sizes)
+
+
+def test_verbs_that_answer_for_a_cold_l2_refuse_a_warm_one() -> None:
+    with pytest.raises(InputError, match="gemm: l2: predict, compare, sweep and cases answer"):
+        builder(read({**GEMM, "l2": "warm"}).fixed)
 
 
 def test_a_lone_kernel_is_refused_by_an_engine_with_what_it_runs() -> None:

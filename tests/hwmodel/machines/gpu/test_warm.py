@@ -1,0 +1,102 @@
+"""What a repetition finds in the L2: simulated line by line, and ends that hold by themselves."""
+
+import random
+
+import numpy as np
+import pytest
+
+import hwmodel as hw
+from hwmodel.machines.gpu.warm import LAYERS, found_again
+from hwmodel.quantity.errors import CoverageError, InputError
+
+H200 = hw.device("h200")
+LARGEST = int(H200.memory("l2").capacity_bytes)
+
+
+def simulated(activations: int, weights: int, lines: int) -> float:
+    """Share of accesses that a cache of so many lines holds, where misses replace one at random."""
+    draw = random.Random(7)
+    held: dict[tuple[str, int], int] = {}
+    places: list[tuple[str, int] | None] = [None] * lines
+    found = asked = 0
+    for turn in range(20 * LAYERS):
+        names = [("a", n) for n in range(activations)]
+        names += [(f"w{turn % LAYERS}", n) for n in range(weights)]
+        for name in names:
+            late = turn >= 8 * LAYERS
+            asked += late
+            if name in held:
+                found += late
+                continue
+            place = draw.randrange(lines) if None not in places else places.index(None)
+            old = places[place]
+            if old is not None:
+                del held[old]
+            places[place], held[name] = name, place
+    return found / asked
+
+
+@pytest.mark.parametrize(
+    ("activations", "weights"), [(150, 0), (300, 0), (80, 40), (20, 60), (60, 10), (120, 120)]
+)
+def test_the_share_found_is_that_of_a_cache_that_replaces_lines_at_random(
+    activations: int, weights: int
+) -> None:
+    expected = simulated(activations, weights, 100)
+    assert found_again((activations, weights), 100) == pytest.approx(expected, abs=0.05)
+
+
+def test_all_is_found_where_activations_and_the_weights_of_all_layers_fit() -> None:
+    weights = LARGEST // (2 * LAYERS)
+    assert found_again((LARGEST // 2, weights), LARGEST) == 1
+    shares = found_again((np.array([1.0, 1e6, 1e12]), np.zeros(3)), 1e6)
+    np.testing.assert_allclose(shares, [1, 1, 0], atol=1e-3)
+
+
+def test_a_small_product_leaves_the_dram_alone_and_is_faster() -> None:
+    work = hw.workloads.gemm(M=16, N=4096, K=1024)
+    cold, warm = (hw.predict(work, H200, l2=state) for state in ("cold", "warm"))
+    assert cold.dram_bytes_read > 0
+    assert warm.dram_bytes_read == warm.dram_bytes_written == 0
+    assert warm.time_s < cold.time_s
+    assert warm.energy_j < cold.energy_j
+    assert any("warm L2" in each for each in warm.assumptions)
+
+
+def test_what_is_many_times_the_l2_is_as_when_cold() -> None:
+    work = hw.workloads.gemm(M=8192, N=16384, K=16384)
+    cold, warm = (hw.predict(work, H200, l2=state) for state in ("cold", "warm"))
+    assert warm.time_s == pytest.approx(cold.time_s, rel=1e-3)
+    assert warm.dram_bytes_read == pytest.approx(cold.dram_bytes_read, rel=1e-3)
+
+
+def test_the_bound_counts_what_the_l2_may_hold_and_no_more() -> None:
+    work = hw.workloads.gemm(M=8192, N=8192, K=8192)
+    cold, warm = (hw.predict(work, H200, l2=state) for state in ("cold", "warm"))
+    assert cold.bound_bytes - warm.bound_bytes == LARGEST
+    assert warm.dram_bytes_read + warm.dram_bytes_written >= warm.bound_bytes
+
+
+def test_weights_of_a_layer_are_found_less_often_than_activations_of_their_size() -> None:
+    wide = hw.workloads.gemm(M=8192, N=32, K=1024)
+    deep = hw.workloads.gemm(M=32, N=8192, K=1024)
+    read = [hw.predict(each, H200, l2="warm").dram_bytes_read for each in (wide, deep)]
+    assert read[0] == 0 < read[1]
+
+
+def test_a_sweep_gives_what_single_points_give() -> None:
+    sizes = np.array([16.0, 512.0, 9000.0])
+    swept = hw.predict(hw.workloads.gemm(M=sizes, N=4096, K=4096), H200, l2="warm").time_s
+    for size, time_s in zip(sizes, swept, strict=True):
+        alone = hw.predict(hw.workloads.gemm(M=int(size), N=4096, K=4096), H200, l2="warm")
+        assert time_s == pytest.approx(alone.time_s, rel=1e-9)
+
+
+def test_a_warm_l2_is_refused_where_it_means_nothing() -> None:
+    work = hw.workloads.gemm(M=64, N=1024, K=1024)
+    with pytest.raises(InputError, match="expected one of cold, warm, found 'hot'"):
+        hw.predict(work, H200, l2="hot")
+    with pytest.raises(CoverageError, match="raspberry-pi-5 is none"):
+        hw.predict(hw.workloads.gemm(64, 64, 64, dtype="fp32"), "raspberry-pi-5", l2="warm")
+    with pytest.raises(InputError, match="a network of many"):
+        hw.predict(hw.model("llama-3.1-8b").decode(batch=1, context=128), H200, l2="warm")

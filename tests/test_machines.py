@@ -26,7 +26,7 @@ def workloads(machine: Hardware) -> tuple[Workload, ...]:
     if machine.kind == "mcu":
         return (hw.workloads.cnn(network="mobilenetv2", resolution=64, width=0.35),)
     formats: dict[str, Any] = {"kv_dtype": "int8"} if machine.name == "spatten" else {}
-    if machine.kind in ("cpu", "fpga"):
+    if machine.kind in ("cpu", "fpga") or machine.architecture in ("volta", "turing"):
         formats = {"dtype": "fp16"}
     attention = hw.workloads.attention(**(ATTENTION | formats))
     if machine.name == "spatten":

@@ -25,24 +25,25 @@ Facts = Mapping[str, Any]
 """What the driver says of a GPU, by the names of `measure.board.describe`."""
 
 RELATIVES: dict[tuple[int, int], tuple[str, ...]] = {
-    (8, 0): ("a100",),
-    (8, 6): ("l40s",),
-    (8, 7): ("l40s",),
-    (8, 9): ("l40s",),
-    (9, 0): ("h100", "h200"),
-    (10, 0): ("b200",),
-    (10, 3): ("b300",),
-    (12, 0): ("l40s",),
+    (7, 0): ("v100",),
+    (7, 5): ("t4",),
+    (8, 0): ("a100", "a30"),
+    (8, 6): ("a40", "a10", "rtx-3090"),
+    (8, 7): ("jetson-agx-orin",),
+    (8, 9): ("l40s", "l40", "l4", "rtx-4090", "rtx-4060"),
+    (9, 0): ("h100", "h200", "gh200", "h20"),
+    (10, 0): ("b200", "gb200"),
+    (10, 3): ("b300", "gb300"),
+    (12, 0): ("rtx-pro-6000", "rtx-5090"),
 }
-"""CUDA compute capability -> devices with such processors; the first where no name agrees. Chips of
-capability 8.6 and 12.0 have tensor cores like those of 8.9 (CUDA C++ Programming Guide)."""
+"""CUDA compute capability -> devices with such processors; the first where no name agrees."""
 
 AGREES = 0.05
 UNIT = {
     "s": "s", "bytes": "B", "j": "J", "hz": "Hz", "w": "W", "bytes_per_s": "B/s", "per_s": "op/s",
     "j_per_byte": "J/B", "j_per_flop": "J/FLOP", "usd": "USD", "usd_per_hour": "USD/h", "m2": "m2",
 }  # fmt: skip
-OTHER_NUMBERS = ("devices", "calibration", "sources", "price", "area_m2")
+OTHER_NUMBERS = ("devices", "calibration", "sources", "price", "area_m2", "extends")
 """Fields that a user's own device leaves out."""
 
 
@@ -61,7 +62,8 @@ def relative_of(facts: Facts, name: str = "auto") -> Hardware:
             f" in the catalogue; known are {least}; name one with --device"
         )
     title = str(facts["device"]).lower()
-    return device(next((each for each in known if each in title), known[0]))
+    words = title.replace(" ", "-")
+    return device(max((each for each in known if each in words), key=len, default=known[0]))
 
 
 def own_name(facts: Facts) -> str:
@@ -107,7 +109,13 @@ def own_device(facts: Facts, relative: Hardware) -> Hardware:
     for unit, spec in relative.units.items():
         notes |= {f"units.{unit}.rate.{dtype}": derived for dtype in spec.rate_per_s}
     found = relative.but(**tree)
-    blank = {"calibration": None, "area_m2": None, "price": type(found.price)(), "sources": notes}
+    blank = {
+        "extends": "",
+        "calibration": None,
+        "area_m2": None,
+        "price": type(found.price)(),
+        "sources": notes,
+    }
     return found.model_copy(update=blank)
 
 

@@ -169,8 +169,8 @@ def inherited(
 
 
 def _inherited(family: Family, power: float) -> Family:
-    if family.origin == "prior":
-        return family
+    if family.origin != "measured":
+        return family  # an assumption already, whose interval says so
     wide = {k: (low**power, high**power) for k, (low, high) in family.intervals.items()}
     low, high = family.interval
     changes = {"origin": "inherited", "interval": (low**power, high**power), "intervals": wide}

@@ -8,9 +8,13 @@ of the file's own `sources` table. So no number can enter without saying where i
     memories:
       dram: {capacity: [141 GB, datasheet], bandwidth: [4.8 TB/s, datasheet], technology: HBM3e}
 
-A device is calibrated by `devices/calibration/<name>.yaml`, or by the priors in
-`uncalibrated.yaml` beside it; a folder with `device.yaml` and `calibration.yaml` is a device of the
-user's own.
+A device that is a variant of a shipped one says so (`extends: a100`) and then only what differs:
+its tables go over those of the other, `null` takes an entry away, and what it leaves unsaid follows
+its processors and clocks as in a what-if (`peaks`, `levers`).
+
+A device is calibrated by `devices/calibration/<name>.yaml`; what that leaves out comes from the one
+that it extends, from a measured relative, or from the priors in `uncalibrated.yaml`. A folder with
+`device.yaml` and `calibration.yaml` is a device of the user's own.
 """
 
 import re
@@ -19,6 +23,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
+from hwmodel.hardware import levers, peaks
 from hwmodel.hardware.calibration import WIDER, WIDEST, Calibration, inherited
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.checked import named
@@ -39,11 +44,12 @@ _SEVERAL = re.compile(r"(.+?)\s*\*\s*([1-9]\d{0,8})")
 """Several of a device: `h200 * 16`."""
 
 RELATIVES = {
-    **dict.fromkeys(("hopper", "ampere", "ada", "blackwell"), "h200"),
+    **dict.fromkeys(("volta", "turing", "ampere", "ada", "hopper", "blackwell"), "h200"),
+    "blackwell-rtx": "h200",
     **dict.fromkeys(("cortex-m7", "cortex-m4"), "stm32h743"),
 }
 """Architecture of a device that was not measured -> the measured one whose efficiencies it takes;
-others have none near enough, and take the priors."""
+others have none near enough, and take the priors. One that extends another takes that one's."""
 
 
 @named
@@ -89,28 +95,65 @@ def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
 
     A shipped file may hold some families alone: a relative's stand in for the others.
     """
+    if beside is not None and (own := beside / "calibration.yaml").is_file():
+        return hardware.but(calibration=load_calibration(own))
     shipped = CATALOGUE / "calibration"
-    places = [shipped / f"{hardware.name.lower()}.yaml", shipped / f"{PRIORS}.yaml"]
-    if beside is not None:
-        places.insert(0, beside / "calibration.yaml")
-    found = next((path for path in places if path.is_file()), None)
-    relative = None if beside is not None else RELATIVES.get(hardware.architecture)
-    if relative not in (None, hardware.name.lower()):
-        own = None if found is None or found.stem == PRIORS else load_calibration(found)
-        near = _shipped(str(relative))
-        assert near.calibration is not None
-        power = WIDER if near.architecture == hardware.architecture else WIDEST
-        told: dict[str, Any] = {"of": near.title, "power": power, "own": own}
-        passed = inherited(near.calibration, hardware.name, **told)
-        return hardware.but(calibration=passed)
-    return hardware if found is None else hardware.but(calibration=load_calibration(found))
+    path = shipped / f"{hardware.name.lower()}.yaml"
+    own = load_calibration(path) if path.is_file() else None
+    near = hardware.extends or (RELATIVES.get(hardware.architecture) if beside is None else None)
+    if near not in (None, hardware.name.lower()):
+        relative = _shipped(str(near))
+        assert relative.calibration is not None
+        power = WIDER if relative.architecture == hardware.architecture else WIDEST
+        told: dict[str, Any] = {"of": relative.title, "power": power, "own": own}
+        return hardware.but(calibration=inherited(relative.calibration, hardware.name, **told))
+    if own is None or hardware.kind not in LEVELS or near is not None:
+        return hardware.but(calibration=own or load_calibration(shipped / f"{PRIORS}.yaml"))
+    priors = load_calibration(shipped / f"{PRIORS}.yaml")
+    return hardware.but(calibration=own.but(families=dict(priors.families) | own.families))
 
 
 def load_device(path: Path) -> Hardware:
     """Read one catalogue file, without calibration; raises `InputError`."""
-    read = load(path, Hardware)
+    reader = _Reader(path)
+    of = reader.extended()
+    told = reader.tree(Hardware)
+    if of:
+        read = _variant(load_device(CATALOGUE / f"{of}.yaml"), reader, told | {"extends": of})
+    else:
+        read = Hardware.build(told, where=str(path))
     _check_names(read, name_of(path))
     return read
+
+
+def _variant(other: Hardware, reader: "_Reader", told: dict[str, Any]) -> Hardware:
+    """A device that differs from another by what is told; rates that are not follow."""
+    tree = _over(other, told)
+    tree["sources"] = {
+        path: text
+        for path, text in tree["sources"].items()
+        if not any(path == gone or path.startswith(f"{gone}.") for gone in reader.taken)
+    }
+    new = Hardware.build(tree, where=str(reader.path))
+    follow = peaks.follow if new.kind in peaks.KINDS else levers.follow
+    return new.model_copy(update=follow(other, new, tuple(reader.origins)))
+
+
+def _over(old: Any, new: Any) -> Any:
+    """A table laid over another, or over a record; None takes an entry of a table away."""
+    if not isinstance(new, dict) or not isinstance(old, (dict, Value)):
+        return cast(Any, new)
+    table = cast(dict[str, Any], old)
+    if isinstance(old, Value):
+        table = {name: getattr(old, name) for name in old.model_fields_set}
+    laid = {
+        name: _over(table[name], value) if name in table else value
+        for name, value in cast(dict[str, Any], new).items()
+    }
+    merged: dict[str, Any] = table | laid
+    if isinstance(old, Value):
+        return merged
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _check_names(read: Hardware, where: str) -> None:
@@ -152,6 +195,16 @@ class _Reader:
         texts = entries(self.root.pop("sources"), path, "sources")
         self.texts = {name: str(plain(node, path)) for name, node in texts.items()}
         self.origins: dict[str, str] = {}
+        self.taken: list[str] = []
+
+    def extended(self) -> str:
+        """The shipped device that the file's is a variant of; "" where it stands by itself."""
+        node = self.root.pop("extends", None)
+        of = "" if node is None else str(plain(node, self.path)).lower()
+        if of and of not in devices():
+            known = UnknownNameError("device", of, devices())
+            raise InputError(f"{self.at(node, 'extends')}: {known}")
+        return of
 
     def tree(self, cls: type[Value]) -> dict[str, Any]:
         return self.record(self.root, cls, "") | {"sources": self.origins}
@@ -166,6 +219,10 @@ class _Reader:
                 where = self.at(node, path + name)
                 raise InputError(f"{where}: {UnknownNameError('field', name, known)}")
             annotation = cls.model_fields[field].annotation
+            if _is_null(node) and type(None) in get_args(annotation):
+                result[field] = None
+                self.taken.append(path + name)
+                continue
             result[field] = self.value(node, annotation, dimension_of(field), path + name)
         return result
 
@@ -173,17 +230,23 @@ class _Reader:
         inner = _record_in(annotation)
         if get_origin(annotation) is dict:
             items = entries(node, self.path, path)
-            if inner is None:
-                return {key: self.number(n, dimension, f"{path}.{key}") for key, n in items.items()}
             return {
-                key: self.record(entries(n, self.path, f"{path}.{key}"), inner, f"{path}.{key}.")
-                for key, n in items.items()
+                key: self.entry(n, inner, dimension, f"{path}.{key}") for key, n in items.items()
             }
         if inner is not None:
             return self.record(entries(node, self.path, path), inner, path + ".")
         if annotation in (str, bool) or get_origin(annotation) is Literal:
             return plain(node, self.path)
         return self.number(node, dimension, path)
+
+    def entry(self, node: Any, inner: type[Value] | None, dimension: str | None, at: str) -> Any:
+        """One entry of a table of numbers or of records; None where a variant lacks it."""
+        if _is_null(node):
+            self.taken.append(at)
+            return None
+        if inner is None:
+            return self.number(node, dimension, at)
+        return self.record(entries(node, self.path, at), inner, f"{at}.")
 
     def number(self, node: Any, dimension: str | None, path: str) -> Any:
         """The value of `[value, source]`; its source is noted under its path."""
@@ -205,6 +268,10 @@ class _Reader:
 
     def at(self, node: Any, path: str) -> str:
         return f"{self.path}, line {node.start_mark.line + 1}: {path}"
+
+
+def _is_null(node: Any) -> bool:
+    return node.tag == "tag:yaml.org,2002:null"
 
 
 def _record_in(annotation: Any) -> type[Value] | None:

@@ -169,6 +169,8 @@ class Hardware(Shown, Value):
     title: str
     kind: Literal["gpu", "spatial", "fpga", "mcu", "cpu"]
     architecture: str = ""
+    extends: str = ""
+    """The shipped device that this one is a variant of, whose calibration it takes."""
     processors: Processors
     clock_hz: Size
     matrix_clock_hz: Size | None = None
@@ -265,7 +267,7 @@ class Hardware(Shown, Value):
         raise CoverageError(f"{self.name}: unit {unit!r} has no rate for {dtype}; {known[unit]}")
 
 
-_UNTOLD = ("name", "title", "devices", "calibration", "sources", "kind", "architecture")
+_UNTOLD = ("name", "title", "devices", "calibration", "sources", "kind", "architecture", "extends")
 """Fields whose change is no what-if on a number."""
 
 

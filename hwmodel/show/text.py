@@ -163,13 +163,36 @@ def comparison_table(
     return text, heads, rows, warnings
 
 
+GROUPS = {
+    "npu": "matrix accelerators",
+    "cpu": "CPUs and boards",
+    "fpga": "FPGAs",
+    "mcu": "microcontrollers",
+    "spatial": "arrays of processing elements",
+}
+"""Kinds of machines other than GPUs, as people call several of them."""
+
+
 def devices_text(devices: Sequence[Hardware]) -> str:
-    """One row a device: its peak rates, memory, link and power."""
+    """A table for each kind of machine, one row a device: peaks, memory, link and power."""
+    groups: dict[str, list[Hardware]] = {}
+    for device in devices:
+        maker = device.title.split()[0]
+        group = f"{maker} GPUs" if device.kind == "gpu" else GROUPS[device.kind]
+        groups.setdefault(group, []).append(device)
+    kinds = ["gpu", *GROUPS]
+    order = sorted(groups, key=lambda group: kinds.index(groups[group][0].kind))
+    return "\n\n".join(f"{group}\n{_devices_table(groups[group])}" for group in order)
+
+
+def _devices_table(devices: Sequence[Hardware]) -> str:
+    """Rows of one kind of machine; what GPUs are called in full, their names say."""
+    named = devices[0].kind != "gpu"
     rows = [
         [
             device.name,
-            device.title,
-            _peak(device, "bf16"),
+            *([device.title] if named else []),
+            _peak(device, "bf16", "fp16"),
             _peak(device, "fp8", "int8"),
             rate(next(iter(device.memories.values())).bandwidth_bytes_per_s, "bytes_per_s"),
             _bytes(next(iter(device.memories.values())).capacity_bytes),
@@ -178,9 +201,9 @@ def devices_text(devices: Sequence[Hardware]) -> str:
         ]
         for device in devices
     ]
-    return grid(
-        ("name", "device", "bf16", "8 bit", "DRAM", "capacity", "link", "power"), rows, left=(0, 1)
-    )
+    heads = ("16 bit", "8 bit", "DRAM", "capacity", "link", "power")
+    words = ("name", "device") if named else ("name",)
+    return grid((*words, *heads), rows, left=range(len(words)))
 
 
 def first(value: Any) -> Any:

@@ -10,9 +10,11 @@ import pytest
 import yaml
 from numpy.testing import assert_allclose
 
+import hwmodel as hw
+from hwmodel.hardware import parameters
 from hwmodel.hardware.catalogue import CATALOGUE, device, devices, load_calibration, load_device
 from hwmodel.hardware.hardware import limits
-from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 
 NAMES = devices()
 GPUS = tuple(name for name in NAMES if device(name).kind == "gpu")
@@ -34,6 +36,13 @@ KINDS_OF_SOURCE = (
 # 1024 and 256 multiply-adds), B200 datasheet, AMD CDNA 3 whitepaper.
 MATRIX_FLOP_PER_CLOCK = {
     "a100": 2048,
+    **dict.fromkeys(("a100-40gb", "a100-pcie", "a30", "jetson-agx-orin"), 2048),
+    "jetson-orin-nano": 2048,
+    **dict.fromkeys(("h100-pcie", "h100-nvl", "gh200"), 4096),
+    **dict.fromkeys(("gb200", "gb300"), 8192),
+    **dict.fromkeys(("a40", "a10", "l4", "v100", "t4", "rtx-pro-6000", "h20"), 1024),
+    **dict.fromkeys(("l40", "rtx-3090", "rtx-4090", "rtx-4060", "rtx-5090"), 512),
+    **{"mi210": 1024, "mi250x": 1024, "mi325x": 2048, "mi355x": 4096},
     "h100": 4096,
     "h200": 4096,
     "b200": 8192,
@@ -41,7 +50,8 @@ MATRIX_FLOP_PER_CLOCK = {
     "l40s": 1024,
     "mi300x": 2048,
 }
-VECTOR_FLOP_PER_CLOCK = {
+VECTOR_FLOP_PER_CLOCK = dict.fromkeys(GPUS, 256) | {
+    **dict.fromkeys(("a100-40gb", "a100-pcie", "a30", "v100", "t4", "mi210", "mi250x"), 128),
     "a100": 128,
     "h100": 256,
     "h200": 256,
@@ -50,6 +60,12 @@ VECTOR_FLOP_PER_CLOCK = {
     "l40s": 256,
     "mi300x": 256,
 }
+WHOLE_RATE_INTEGERS = ("rtx-3090", "rtx-4090", "rtx-4060", "rtx-5090")
+"""GeForce halves products with floating sums, not those with integer sums."""
+
+HALF_INTEGERS = ("mi210", "mi250x")
+"""CDNA 2 multiplies int8 at the rate of fp16."""
+
 RIDGE_FLOP_PER_BYTE = {"a100": 153, "h100": 295, "h200": 206, "b200": 292, "b300": 292}
 
 
@@ -78,16 +94,19 @@ def edited(tmp_path: Path, old: str, new: str) -> Path:
     return path
 
 
-def test_the_seven_gpus_are_shipped() -> None:
-    assert GPUS == ("a100", "b200", "b300", "h100", "h200", "l40s", "mi300x")
+def test_gpus_of_each_generation_are_shipped() -> None:
+    generations = {device(name).architecture for name in GPUS}
+    nvidia = {"volta", "turing", "ampere", "ada", "hopper", "blackwell", "blackwell-rtx"}
+    assert generations == nvidia | {"cdna2", "cdna3", "cdna4"}
+    assert {"a100", "b200", "b300", "gb200", "h100", "h200", "l40s", "rtx-pro-6000"} <= set(GPUS)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_number_is_a_value_with_a_source_of_a_known_kind(name: str) -> None:
     path = CATALOGUE / f"{name}.yaml"
     texts: dict[str, str] = yaml.safe_load(path.read_text())["sources"]
-    leaves = numbers(path)
-    assert len(leaves) > (25 if name in GPUS else 10)
+    leaves = {place: leaf for place, leaf in numbers(path).items() if leaf is not None}
+    assert len(leaves) > (3 if device(name).extends else 25 if name in GPUS else 10)
     for place, leaf in leaves.items():
         assert isinstance(leaf, list), place
         value, source = leaf  # pyright: ignore[reportUnknownVariableType]
@@ -96,7 +115,24 @@ def test_every_number_is_a_value_with_a_source_of_a_known_kind(name: str) -> Non
         assert texts[str(source)].startswith(KINDS_OF_SOURCE), place  # pyright: ignore[reportUnknownArgumentType]
     used = {str(leaf[1]) for leaf in leaves.values()}
     assert used == set(texts), "a source that no number names"
-    assert dict(device(name).sources) == {p: texts[str(leaf[1])] for p, leaf in leaves.items()}
+    told = {place: texts[str(leaf[1])] for place, leaf in leaves.items()}
+    found = dict(device(name).sources)
+    assert {place: found[place] for place in told} == told
+    if not device(name).extends:
+        assert found == told
+
+
+def unsourced(name: str) -> set[str]:
+    """Numbers of a device of which its file does not say where they come from: defaults."""
+    sources = set(device(name).sources)
+    every = parameters.numbers(device(name))
+    return {p for p in every if not {p, f"memories.{p}", f"units.{p}"} & sources}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if device(name).extends])
+def test_a_variant_leaves_no_number_without_the_source_that_the_other_has(name: str) -> None:
+    assert unsourced(name) <= unsourced(device(name).extends)
+    assert device(device(name).extends).kind == device(name).kind
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -120,13 +156,15 @@ def test_peaks_are_processors_times_width_times_clock(name: str) -> None:
         "tf32": 0.5,
         "fp8": 2,
         "int8": 2,
-        "nvfp4": 6 if name == "b300" else 4,
+        "nvfp4": {"b300": 6, "gb300": 6, "rtx-5090": 8}.get(name, 4),
     }.items():
+        if dtype == "int8":
+            ratio *= 2 if name in WHOLE_RATE_INTEGERS else 0.5 if name in HALF_INTEGERS else 1
         if dtype in found.units["matrix"].rate_per_s:
             assert_allclose(found.rate("matrix", dtype), ratio * matrix, rtol=0.01)
     vector = count * VECTOR_FLOP_PER_CLOCK[name] * found.clock_hz
     assert_allclose(found.rate("vector", "fp32"), vector, rtol=0.01)
-    exp = 32 if name == "b300" else 16  # Blackwell Ultra doubled it (NVIDIA, 2025)
+    exp = 32 if name in ("b300", "gb300") else 16  # Blackwell Ultra doubled it (NVIDIA, 2025)
     assert_allclose(found.rate("exp", "fp32"), count * exp * found.clock_hz, rtol=0.01)
     shared = found.memory("shared").bandwidth_bytes_per_s
     assert_allclose(shared, count * 128 * found.clock_hz, rtol=0.01)
@@ -183,12 +221,64 @@ def test_h200_holds_what_its_datasheet_says() -> None:
     assert limits(h200).on_chip_bytes == on_chip
 
 
+def test_a_variant_is_what_its_file_says_over_the_other_and_what_follows() -> None:
+    pcie, sxm = device("h100-pcie"), device("h100")
+    assert pcie.extends == "h100"
+    # NVIDIA's datasheet of the PCIe card: 756 TFLOP/s bf16, 1513 fp8, 51.2 fp32, of 114 SMs.
+    assert_allclose(pcie.rate("matrix", "bf16"), 756e12, rtol=0.001)
+    assert_allclose(pcie.rate("matrix", "fp8"), 1513e12, rtol=0.001)
+    assert_allclose(pcie.rate("vector", "fp32"), 51.2e12, rtol=0.002)
+    assert pcie.memory("shared").capacity_bytes == sxm.memory("shared").capacity_bytes
+    assert pcie.link is not None
+    assert pcie.link.reduction_bytes_per_s is None
+    assert not [path for path in pcie.sources if path.startswith("link.reduction")]
+    assert "followed" in pcie.sources["units.matrix.rate.bf16"]
+    assert "l3" not in device("mi210").memories
+    assert not [path for path in device("mi210").sources if path.startswith("memories.l3")]
+
+
+def test_a_users_file_may_extend_a_shipped_device(tmp_path: Path) -> None:
+    path = tmp_path / "half.yaml"
+    text = "name: half\ntitle: half an H200\nkind: gpu\nextends: h200\n"
+    text += "processors: {count: [66, own]}\n"
+    path.write_text(f'{text}sources: {{own: "assumed: half of the processors, for a what-if"}}\n')
+    half = device(path)
+    assert_allclose(half.rate("matrix", "bf16"), 989.4e12 / 2, rtol=1e-9)
+    assert half.memory("dram") == device("h200").memory("dram")
+    assert half.calibration is not None
+    assert half.calibration.families["gemm:cublas"].origin == "inherited"
+    path.write_text(path.read_text().replace("h200\n", "h2000\n"))
+    with pytest.raises(InputError, match=r"half.yaml, line 4: extends: unknown device 'h2000'"):
+        device(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "lacks"),
+    [
+        ("v100", ("bf16", "fp8", "int8")),
+        ("t4", ("bf16", "fp8")),
+        ("a100", ("fp8", "nvfp4")),
+        ("rtx-3090", ("fp8", "nvfp4")),
+        ("l4", ("nvfp4",)),
+        ("h20", ("nvfp4",)),
+        ("mi210", ("fp8", "tf32")),
+    ],
+)
+def test_formats_that_a_generation_lacks_are_refused(name: str, lacks: tuple[str, ...]) -> None:
+    for dtype in lacks:
+        product = hw.workloads.gemm(M=512, N=512, K=512, dtype=dtype)
+        with pytest.raises(CoverageError, match=f"{name}: .*no {dtype} on"):
+            hw.predict(product, on=name)
+    dtype = "fp16" if "bf16" in lacks else "bf16"
+    assert hw.predict(hw.workloads.gemm(M=512, N=512, K=512, dtype=dtype), on=name).time_s > 0
+
+
 def test_names_ignore_case() -> None:
     assert device(" H200 ") == device("h200")
 
 
 def test_unknown_names_list_those_that_exist() -> None:
-    with pytest.raises(UnknownNameError, match=r"did you mean 'h200'\?.*a100, b200, b300.*h100"):
+    with pytest.raises(UnknownNameError, match=r"did you mean 'h200'\?.*a100, .*b200, b300.*h100"):
         device("h2000")
 
 

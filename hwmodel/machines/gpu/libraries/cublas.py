@@ -1,9 +1,11 @@
 """cuBLAS, behind torch's linear layers and products with one scale for each operand."""
 
 from hwmodel.machines.gpu.libraries.library import (
+    AMD,
+    BLACKWELL,
     FP8,
-    GENERATIONS,
     HALVES,
+    SINCE_TURING,
     SIXTEEN,
     WORDS,
     Launch,
@@ -23,18 +25,17 @@ LIBRARY = Library(
     support=(
         Support(
             ("gemm",),
-            {**HALVES, **WORDS, **FP8, "int8": GENERATIONS, "nvfp4": ("blackwell",)},
+            {**HALVES, **WORDS, **FP8, "int8": SINCE_TURING, "nvfp4": BLACKWELL},
             "cuBLAS 13 documentation, cublasLtMatmul; torch._scaled_mm: fp8 from sm_89 on, K and N"
             " multiples of 16 (torch 2.11 refuses others); torch._int_mm: multiples of 8; fp4 in"
-            " blocks of 16 on sm_100",
+            " blocks of 16 on sm_100 and sm_120",
             multiples={**SIXTEEN, "int8": {"N": 8, "K": 8}},
-            elsewhere={"cdna3": "hipBLASLt"},
+            elsewhere=dict.fromkeys(AMD, "hipBLASLt"),
         ),
     ),
     costed_as={
-        "blackwell": (
-            "cublas on blackwell: its tiles are taken from Hopper's menu; its interval is widened"
-        )
+        each: f"cublas on {each}: its tiles are taken from Hopper's menu; its interval is widened"
+        for each in BLACKWELL
     },
     measured=Measured(
         "hwmodel.validation.measure.library:builder",

@@ -1,6 +1,7 @@
 """cuBLAS in fp8 with sums left in the matrix units (torch._scaled_mm with use_fast_accum)."""
 
 from hwmodel.machines.gpu.libraries.library import (
+    BLACKWELL,
     SIXTEEN,
     Launch,
     Library,
@@ -41,7 +42,7 @@ LIBRARY = Library(
     support=(
         Support(
             ("gemm",),
-            {"fp8": ("ada", "hopper", "blackwell")},
+            {"fp8": ("ada", "hopper", *BLACKWELL)},
             "torch._scaled_mm, use_fast_accum: sums of fp8 products only",
             multiples=SIXTEEN,
         ),

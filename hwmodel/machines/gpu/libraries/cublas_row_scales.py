@@ -7,6 +7,7 @@ another name, with parameters of its own.
 from dataclasses import replace
 
 from hwmodel.machines.gpu.libraries.library import (
+    BLACKWELL,
     SIXTEEN,
     Launch,
     Library,
@@ -42,7 +43,7 @@ GEMM = priors(
 
 TAKES = Support(
     ("gemm",),
-    {"fp8": ("hopper", "blackwell")},
+    {"fp8": ("hopper", *BLACKWELL)},
     "PyTorch, torch._scaled_mm with scales [M, 1] and [1, N]: a CUTLASS kernel, from sm_90 on",
     multiples=SIXTEEN,
 )

@@ -1,6 +1,7 @@
 """cuDNN's fused attention, as torch's SDPA calls it."""
 
 from hwmodel.machines.gpu.libraries.library import (
+    BLACKWELL,
     NVIDIA,
     Launch,
     Library,
@@ -74,10 +75,8 @@ LIBRARY = Library(
     ),
     priors={"prefill": PREFILL, "decode": DECODE},
     costed_as={
-        "blackwell": (
-            "cudnn on blackwell: its kernels there keep scores in tensor memory, but those of"
-            " Hopper are costed; its interval is widened"
-        )
+        each: f"cudnn on {each}: its kernels on Hopper are costed; its interval is widened"
+        for each in BLACKWELL
     },
     measured=Measured(
         "hwmodel.validation.measure.library:builder",

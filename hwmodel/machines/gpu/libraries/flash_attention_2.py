@@ -4,6 +4,7 @@ On Hopper and later such instructions reach some six tenths of the datasheet's r
 """
 
 from hwmodel.machines.gpu.libraries.library import (
+    BEFORE_AMPERE,
     GENERATIONS,
     HALVES,
     Launch,
@@ -68,12 +69,19 @@ LIBRARY = Library(
         Support(
             ("prefill", "decode"),
             HALVES,
-            "Dao-AILab/flash-attention, README: fp16 and bf16, all head dimensions up to 256",
+            "Dao-AILab/flash-attention, README: fp16 and bf16, all head dimensions up to 256; from"
+            " sm_80 on",
             head_dim=dict.fromkeys(GENERATIONS, 256),
+            elsewhere=dict.fromkeys(BEFORE_AMPERE, "the memory-efficient kernel"),
         ),
     ),
     priors={"prefill": PREFILL, "decode": DECODE},
-    native=dict.fromkeys(("ampere", "ada"), 1 / HOPPER_SHARE),
+    costed_as={
+        each: f"flash-attention-2 on {each}: torch runs its memory-efficient kernel there, which is"
+        " costed as this one; its interval is widened"
+        for each in BEFORE_AMPERE
+    },
+    native=dict.fromkeys(("volta", "turing", "ampere", "ada", "blackwell-rtx"), 1 / HOPPER_SHARE),
     measured=Measured(
         "hwmodel.validation.measure.library:builder",
         (

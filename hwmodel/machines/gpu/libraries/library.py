@@ -19,10 +19,17 @@ from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity
 
-NVIDIA = ("ampere", "ada", "hopper", "blackwell")
-GENERATIONS = (*NVIDIA, "cdna3")
-SINCE_ADA = ("ada", "hopper", "blackwell", "cdna3")
-HALVES = {"bf16": GENERATIONS, "fp16": GENERATIONS}
+BLACKWELL = ("blackwell", "blackwell-rtx")
+"""Data-centre parts (sm_100), which have tensor memory, and those of workstations (sm_120)."""
+NVIDIA = ("ampere", "ada", "hopper", *BLACKWELL)
+BEFORE_AMPERE = ("volta", "turing")
+"""Tensor cores that multiply fp16 alone (Turing: integers, too), without bf16, tf32 and fp64."""
+AMD = ("cdna2", "cdna3", "cdna4")
+GENERATIONS = (*BEFORE_AMPERE, *NVIDIA, *AMD)
+SINCE_AMPERE = (*NVIDIA, *AMD)
+SINCE_TURING = ("turing", *SINCE_AMPERE)
+SINCE_ADA = ("ada", "hopper", *BLACKWELL, "cdna3", "cdna4")
+HALVES = {"bf16": SINCE_AMPERE, "fp16": GENERATIONS}
 WORDS = {"fp32": GENERATIONS, "tf32": NVIDIA, "fp64": GENERATIONS}
 FP8 = {"fp8": SINCE_ADA}
 SIXTEEN = {"fp8": {"N": 16, "K": 16}, "nvfp4": {"N": 32, "K": 32}}

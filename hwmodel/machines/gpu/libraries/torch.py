@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hwmodel.machines.gpu.libraries.library import (
+    BLACKWELL,
     HALVES,
     ROW_KERNELS,
     SIXTEEN,
@@ -107,7 +108,7 @@ LIBRARY = Library(
     support=(
         Support(
             ("grouped",),
-            {**HALVES, **WORDS, "nvfp4": ("blackwell",)},
+            {**HALVES, **WORDS, "nvfp4": BLACKWELL},
             "PyTorch, aten/src/ATen/native/cuda/GroupMM.cu: bf16; other formats as one product"
             " after the other",
             multiples=SIXTEEN,

@@ -40,7 +40,7 @@ LIBRARY = Library(
     support=(
         Support(
             ("grouped",),
-            {"fp8": ("hopper", "blackwell", "cdna3")},
+            {"fp8": ("hopper", "blackwell", "cdna3", "cdna4")},
             "PyTorch, torch._scaled_grouped_mm: fp8 with a scale for each row, from sm_90 on",
             multiples=SIXTEEN,
         ),

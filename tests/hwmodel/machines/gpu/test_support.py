@@ -40,7 +40,12 @@ REFUSED = [
     (gemm("fp8", K=17), "h200", None, "K is a multiple of 16, found 17; pad it to 32"),
     (gemm("fp8", N=63), "h200", "cublas", "N is a multiple of 16, found 63; pad it to 64"),
     (gemm("fp8", N=63), "h200", "cublas-fast-accum", "N is a multiple of 16"),
-    (gemm("fp8"), "a100", None, "no fp8 on ampere; it has on ada, hopper, blackwell, cdna3"),
+    (
+        gemm("fp8"),
+        "a100",
+        None,
+        "no fp8 on ampere; it has on ada, hopper, blackwell, blackwell-rtx, cdna3, cdna4",
+    ),
     (gemm("fp8"), "a100", "triton", "no fp8 on ampere"),
     (gemm("int4"), "h200", "cublas", "computes no int4"),
     (gemm("int4"), "h200", None, "computes no int4"),

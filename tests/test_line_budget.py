@@ -47,7 +47,9 @@ BUDGETS = {
     # libraries by the path of a file, and arguments of the face refused by name, words among
     # values and values among words (300);
     # counts of work, and tables of workers, as they are fastest made (100).
-    "hwmodel": 23_450,
+    # schedules of pipelines, and steps of training on them: backward passes, memory, exchanges
+    # (2,500).
+    "hwmodel": 25_950,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     "mappers": 5_500,
     "kernels": 3_000,

@@ -77,6 +77,10 @@ ELSEWHERE = {
     # A sweep is tested whole: in one process and in several, in memory and in files.
     "hwmodel/sweeps/*.py": ("hwmodel/sweeps/test_run.py", "sweeps as they are run"),
     # A verb is its record; the four ways of asking are walked together.
+    "hwmodel/systems/pipelines/*.py": (
+        "hwmodel/systems/pipelines/test_named.py",
+        "every schedule, by published ones",
+    ),
     "hwmodel/verbs/attention_units.py": (
         "hwmodel/machines/gpu/test_attention_units.py",
         "the survey and its command",

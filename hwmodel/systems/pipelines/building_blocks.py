@@ -1,0 +1,225 @@
+"""Schedules in a V with less memory than 1F1B's: one building block, repeated (arXiv 2405.15362).
+
+    v-half   p + 2 half-sized micro-batches a rank, about half of 1F1B's memory
+    v-min    the least that a building block keeps, about a third
+
+A building block is one micro-batch's six passes on every rank, in units of time: forward down the
+ranks and up, backward the same, and the weight gradients. It is repeated every six units; no two
+passes of a rank may then meet, so that their places differ modulo six. What it keeps is how long
+its micro-batches live. Blocks tried here take one or two numbers of units from a rank to the next
+in each of the four directions, in turn, and up to six at each turning.
+
+Ranks follow the block's order, run weight gradients where they would wait, and may take a pass
+ahead of one whose input has not come by half an interval of the block (backwards only when no
+forwards are left). Of the blocks that keep little enough the fastest is taken, as it is simulated
+with the passes' own seconds.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice, product
+
+from hwmodel.quantity.errors import CapacityError
+from hwmodel.systems.pipelines.dispatch import Pick, Ready, dispatched
+from hwmodel.systems.pipelines.schedule import B, F, Layout, Schedule, W, at_least, in_a_v
+from hwmodel.systems.pipelines.timing import Passes, timed
+
+INTERVAL = 6
+"""Units after which a building block is repeated: three passes at each of two stages."""
+AHEAD = INTERVAL // 2
+HOPS = ((1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (3, 1))
+"""Units from a rank to the next, of even and of odd ranks."""
+TURNS = range(1, INTERVAL + 1)
+MOST_PASSES = 60_000
+"""Passes that are simulated to choose a block; those that would be more are not tried."""
+MOST_BLOCKS = 200
+
+Times = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Units at which each rank runs its passes of micro-batch 0, by (kind, chunk)."""
+
+    at: dict[tuple[int, int], Times]
+    kept: int
+    """Micro-batches that a rank keeps at most, each until its weight gradients are done."""
+    kept_to_b: int
+    """The same, each until the gradients of its inputs are done."""
+
+
+def v_half(ranks: int, micro_batches: int, passes: Passes) -> Schedule:
+    """The fastest block that keeps p + 2 micro-batches at most."""
+    return _best("v-half", ranks, micro_batches, passes, blocks(ranks, ranks + 2))
+
+
+def v_min(ranks: int, micro_batches: int, passes: Passes) -> Schedule:
+    """The fastest block of those that keep the fewest."""
+    return _best("v-min", ranks, micro_batches, passes, leanest(ranks))
+
+
+@lru_cache(maxsize=64)
+def leanest(ranks: int) -> tuple[Block, ...]:
+    """Blocks that keep the fewest micro-batches."""
+    # On rank 0 a micro-batch lives four times down or up the ranks, in blocks of six units.
+    for room in range(max(2, 4 * ranks // INTERVAL), 2 * ranks + 3):
+        found = blocks(ranks, room)
+        if found:
+            least = min(block.kept_to_b for block in found)
+            return tuple(block for block in found if block.kept_to_b == least)
+    raise CapacityError(f"v-min: no building block of {ranks} ranks was found")
+
+
+@lru_cache(maxsize=256)
+def blocks(ranks: int, room: int) -> tuple[Block, ...]:
+    """Building blocks that keep `room` micro-batches or fewer on every rank."""
+    return tuple(islice(_blocks(ranks, room), MOST_BLOCKS))
+
+
+def _blocks(ranks: int, room: int) -> Iterator[Block]:
+    ways = {hop: _way(hop, ranks) for hop in HOPS}
+    down = {hop: tuple(way) for hop, way in ways.items()}
+    up = {hop: tuple(way[-1] - each for each in way) for hop, way in ways.items()}
+    for first, second in product(HOPS, HOPS):
+        forward = down[first]
+        for turn in TURNS:
+            again = _shift(up[second], forward[-1] + turn)
+            if _meet(again, forward):
+                continue
+            for third, turn_b in product(HOPS, TURNS):
+                backward = _shift(down[third], again[0] + turn_b)
+                if _meet(backward, forward, again):
+                    continue
+                for fourth, turn_c in product(HOPS, TURNS):
+                    last = _shift(up[fourth], backward[-1] + turn_c)
+                    if not _meet(last, forward, again, backward):
+                        block = _filled(forward, again, backward, last, room)
+                        if block is not None:
+                            yield block
+
+
+def _way(hop: tuple[int, int], ranks: int) -> list[int]:
+    found = [0]
+    for rank in range(1, ranks):
+        found.append(found[-1] + hop[(rank - 1) % 2])
+    return found
+
+
+def _shift(times: Times, by: int) -> Times:
+    return tuple(each + by for each in times)
+
+
+def _meet(times: Times, *others: Times) -> bool:
+    """Whether two passes of a rank would fall on one unit, sooner or later."""
+    return any(
+        (mine - theirs) % INTERVAL == 0
+        for other in others
+        for mine, theirs in zip(times, other, strict=True)
+    )
+
+
+def _filled(forward: Times, again: Times, backward: Times, last: Times, room: int) -> Block | None:
+    """The block with weight gradients in the two units that are left; None above `room`."""
+    weights: tuple[list[int], list[int]] = ([], [])
+    most = most_to_b = 0
+    for four in zip(forward, again, backward, last, strict=True):
+        one, other = sorted(set(range(INTERVAL)) - {each % INTERVAL for each in four})
+        pair = min(
+            ((_next(four[3], a), _next(four[2], b)) for a, b in ((one, other), (other, one))),
+            key=sum,
+        )
+        for chunk in (0, 1):
+            weights[chunk].append(pair[chunk])
+        most = max(most, _alive((four[0], pair[0]), (four[1], pair[1])))
+        most_to_b = max(most_to_b, _alive((four[0], four[3]), (four[1], four[2])))
+        if most > room:
+            return None
+    at = {(F, 0): forward, (F, 1): again, (B, 1): backward, (B, 0): last}
+    return Block(at | {(W, chunk): tuple(weights[chunk]) for chunk in (0, 1)}, most, most_to_b)
+
+
+def _alive(*lives: tuple[int, int]) -> int:
+    """The most micro-batches that live at once, each from its first to its last unit."""
+    return max(
+        sum(-(-(last + 1 - first - (unit - first) % INTERVAL) // INTERVAL) for first, last in lives)
+        for unit in range(INTERVAL)
+    )
+
+
+def _next(after: int, unit: int) -> int:
+    """The first time after `after` that is `unit` modulo the interval."""
+    return after + 1 + (unit - after - 1) % INTERVAL
+
+
+def _best(
+    name: str, ranks: int, micro_batches: int, passes: Passes, found: tuple[Block, ...]
+) -> Schedule:
+    at_least("micro_batches", micro_batches, 1)
+    if not found:
+        raise CapacityError(f"{name}: no building block of {ranks} ranks keeps little enough")
+    layout = in_a_v(ranks)
+    tried = max(1, MOST_PASSES // (INTERVAL * ranks * micro_batches))
+    best: tuple[float, Schedule] | None = None
+    for block, ahead in islice(product(found, (AHEAD, 0)), tried):
+        schedule = _followed(name, layout, micro_batches, passes, block, ahead)
+        # Only a pass taken ahead can leave ranks that wait for each other.
+        if schedule is not None:
+            makespan_s = timed(schedule, passes).makespan_s
+            if best is None or makespan_s < best[0]:
+                best = makespan_s, schedule
+    if best is not None:
+        return best[1]
+    schedule = _followed(name, layout, micro_batches, passes, found[0], 0)
+    assert schedule is not None, "a building block in its own order ends"
+    return schedule
+
+
+def _followed(
+    name: str, layout: Layout, micro_batches: int, passes: Passes, block: Block, ahead: int
+) -> Schedule | None:
+    """The block repeated; None where passes taken ahead end in a deadlock."""
+    picks = [
+        _pattern(rank, layout.stages[rank], micro_batches, block, ahead)
+        for rank in range(layout.ranks)
+    ]
+    return dispatched(name, layout, micro_batches, passes, picks)
+
+
+def _pattern(rank: int, stages: tuple[int, ...], each: int, block: Block, ahead: int) -> Pick:
+    """A rank's rule: its passes by their times in the block."""
+    order = sorted(
+        (times[rank] + INTERVAL * micro_batch, kind, stages[chunk], micro_batch)
+        for (kind, chunk), times in block.at.items()
+        if kind != W
+        for micro_batch in range(each)
+    )
+    taken = [False] * len(order)
+    state = {"at": 0, "forwards": 2 * each}
+
+    def pick(ready: Ready) -> tuple[int, int, int] | None:
+        while state["at"] < len(order) and taken[state["at"]]:
+            state["at"] += 1
+        head = state["at"]
+        for place in range(head, len(order)):
+            time, kind, stage, micro_batch = order[place]
+            if time > order[head][0] + ahead:
+                break
+            if taken[place] or micro_batch not in ready.ready[kind, stage]:
+                continue
+            early = place > head
+            if kind == B and early and state["forwards"]:
+                continue
+            needed = 0 if kind == B else 2 if early and stage == stages[0] else 1
+            if needed and (
+                ready.kept + needed > block.kept or ready.kept_to_b + needed > block.kept_to_b
+            ):
+                continue
+            taken[place] = True
+            state["forwards"] -= kind == F
+            return kind, stage, micro_batch
+        if ready.weights:
+            return W, *ready.weights[0]
+        return None
+
+    return pick

@@ -1,0 +1,218 @@
+"""How long a schedule takes, and how much it keeps: each rank's passes in its order, in time.
+
+A pass starts when its rank is free and what it needs has come. With the order of each rank fixed,
+one walk over all passes finds the times: no list of events has to be kept, so that 1,024
+micro-batches on 64 ranks take a fraction of a second. `tasks` states the same for the event
+simulation (`systems.events`), which answers the same times, and takes other tasks beside.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.quantity.errors import InputError
+from hwmodel.systems.pipelines.schedule import BW, KINDS, B, F, Layout, Schedule, W
+from hwmodel.systems.tasks import Task, Tasks
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Seconds of the passes of each stage, by its number.
+
+    Attributes:
+        forward_s, backward_s, weight_s: of F, B and W; BW takes B's and W's together.
+        transfer_s: from one rank to the next, during which neither waits for it.
+        overlapped: share of their seconds together that a forward and a backward pass take which
+            run at once (each fills the other's waits for messages).
+    """
+
+    forward_s: Sequence[float]
+    backward_s: Sequence[float]
+    weight_s: Sequence[float]
+    transfer_s: float = 0.0
+    overlapped: float = 1.0
+
+    @classmethod
+    def alike(
+        cls, stages: int, forward_s: float, backward_s: float, weight_s: float = 0.0
+    ) -> "Passes":
+        """Stages that all take the same."""
+        return cls([forward_s] * stages, [backward_s] * stages, [weight_s] * stages)
+
+    def durations(self) -> list[float]:
+        """Of all kinds and stages, in the order of the numbers of passes."""
+        both = [b + w for b, w in zip(self.backward_s, self.weight_s, strict=True)]
+        return [*self.forward_s, *self.backward_s, *self.weight_s, *both]
+
+
+@dataclass(frozen=True, eq=False)
+class Timed:
+    """When the entries of each rank start and end.
+
+    Attributes:
+        makespan_s: from the first start to the last end.
+        busy_s: of each rank.
+        span_s: of each rank, from its first start to its last end.
+    """
+
+    schedule: Schedule
+    start_s: tuple[Array, ...]
+    end_s: tuple[Array, ...]
+    makespan_s: float
+    busy_s: Array
+    span_s: Array
+
+    @property
+    def bubble(self) -> float:
+        """Share of all ranks' time during which they wait."""
+        return float(1 - self.busy_s.mean() / self.makespan_s)
+
+
+def needs(layout: Layout, passes: Passes, each: int) -> tuple[list[int], list[float]]:
+    """By kind and stage: where the pass it needs is noted (-1: nowhere), and the way from there.
+
+    Ends of forward passes are noted from 0 on, those of backward passes after them.
+    """
+    stages = len(layout.rank)
+    base, way_s = [-1] * (4 * stages), [0.0] * (4 * stages)
+    for stage, (before, after) in enumerate(zip(layout.before, layout.after, strict=True)):
+        for kind, other, offset in ((F, before, 0), (B, after, stages), (BW, after, stages)):
+            if other >= 0:
+                base[kind * stages + stage] = (offset + other) * each
+                if layout.rank[other] != layout.rank[stage]:
+                    way_s[kind * stages + stage] = passes.transfer_s
+            elif kind != F:
+                base[kind * stages + stage] = stage * each
+        base[W * stages + stage] = (stages + stage) * each
+    return base, way_s
+
+
+def timed(schedule: Schedule, passes: Passes) -> Timed:
+    """The times of all passes; `InputError` where the orders wait for each other."""
+    layout, each = schedule.layout, schedule.each
+    stages, ranks = len(layout.rank), layout.ranks
+    if len(passes.forward_s) != stages:
+        raise InputError(
+            f"passes: expected the seconds of {stages} stages, found {len(passes.forward_s)}"
+        )
+    base, way_s = needs(layout, passes, each)
+    duration_s, overlapped = passes.durations(), passes.overlapped
+    # Where each pass's end is noted; W's needs no note.
+    notes = [*range(0, stages * each, each), *range(stages * each, 2 * stages * each, each)]
+    notes += [-1] * stages + notes[stages:]
+    noted = [-1.0] * (2 * stages * each)
+    waiting: dict[int, int] = {}
+    at, free_s = [0] * ranks, [0.0] * ranks
+    starts: list[list[float]] = [[] for _ in range(ranks)]
+    ends: list[list[float]] = [[] for _ in range(ranks)]
+    queue = list(range(ranks))
+    while queue:
+        rank = queue.pop()
+        order, now, start_s, end_s = schedule.orders[rank], free_s[rank], starts[rank], ends[rank]
+        for place in range(at[rank], len(order)):
+            entry = order[place]
+            start, span = now, 0.0
+            for code in entry:
+                key, micro_batch = divmod(code, each)
+                if base[key] >= 0:
+                    ready = noted[base[key] + micro_batch]
+                    if ready < 0:
+                        waiting[base[key] + micro_batch] = rank
+                        break
+                    ready += way_s[key]
+                    if ready > start:
+                        start = ready
+                span += duration_s[key]
+            else:
+                now = start + (span if len(entry) == 1 else span * overlapped)
+                start_s.append(start)
+                end_s.append(now)
+                for code in entry:
+                    key, micro_batch = divmod(code, each)
+                    if notes[key] >= 0:
+                        note = notes[key] + micro_batch
+                        noted[note] = now
+                        if note in waiting:
+                            queue.append(waiting.pop(note))
+                continue
+            break
+        at[rank], free_s[rank] = len(start_s), now
+    _check(schedule, at)
+    found = tuple(np.array(each_s) for each_s in starts), tuple(np.array(each_s) for each_s in ends)
+    busy_s = np.array([float((e - s).sum()) for s, e in zip(*found, strict=True)])
+    span_s = np.array([float(e[-1] - s[0]) for s, e in zip(*found, strict=True)])
+    return Timed(schedule, *found, float(max(e[-1] for e in found[1])), busy_s, span_s)
+
+
+def _check(schedule: Schedule, at: list[int]) -> None:
+    """Refuses orders that stand still."""
+    for rank, (order, done) in enumerate(zip(schedule.orders, at, strict=True)):
+        if done < len(order):
+            kind, stage, micro_batch = schedule.named(order[done][0])
+            raise InputError(
+                f"schedule {schedule.name}: rank {rank} waits forever for what {kind} of"
+                f" micro-batch {micro_batch} at stage {stage} needs; let passes stand after those"
+                " that they need"
+            )
+
+
+def peaks(schedule: Schedule, amount: Sequence[float], *, freed_by_b: float = 0.0) -> Array:
+    """The most that each rank keeps at once: `amount` for each micro-batch in flight at a stage.
+
+    A forward pass takes it at its start; the end of W gives it back, of which B gives the share
+    `freed_by_b`. A rank's passes are one after the other, so no time is needed.
+    """
+    stages, each = len(schedule.layout.rank), schedule.each
+    change = [
+        *amount,
+        *(-a * freed_by_b for a in amount),
+        *(-a * (1 - freed_by_b) for a in amount),
+        *(-a for a in amount),
+    ]
+    found: list[float] = []
+    for order in schedule.orders:
+        keys = np.fromiter(chain.from_iterable(order), dtype=np.int64) // each
+        # Of entries that run at once the forward pass stands first.
+        levels = np.cumsum(np.asarray(change)[keys])
+        found.append(float(levels.max(initial=0.0)))
+    assert len(change) == len(KINDS) * stages
+    return np.array(found)
+
+
+def tasks(schedule: Schedule, passes: Passes) -> tuple[Tasks, list[list[Task]]]:
+    """The same as tasks of the event simulation, each rank's entries by its program."""
+    layout, each = schedule.layout, schedule.each
+    base, way_s = needs(layout, passes, each)
+    stages, duration_s = len(layout.rank), passes.durations()
+    found, numbers = Tasks(), list[list[Task]]()
+    noted: dict[int, Task] = {}
+    waits: list[tuple[int, int, float]] = []
+    for rank, order in enumerate(schedule.orders):
+        resource = found.resource(f"rank {rank}", order="program")
+        numbers.append([])
+        for entry in order:
+            keys = [divmod(code, each) for code in entry]
+            span = sum(duration_s[key] for key, _ in keys)
+            span *= 1 if len(entry) == 1 else passes.overlapped
+            name = " & ".join("{} {} of {}".format(*schedule.named(code)) for code in entry)
+            task = found.task(name, span, resource)
+            numbers[-1].append(task)
+            for key, micro_batch in keys:
+                kind, stage = divmod(key, stages)
+                if kind != W:
+                    noted[(stage if kind == F else stages + stage) * each + micro_batch] = task
+                if base[key] >= 0:
+                    waits.append((base[key] + micro_batch, task, way_s[key]))
+    for place, task, way in waits:
+        before = noted[place]
+        if way > 0:
+            sent = found.task(f"send {place} to {found.names[task]}", way, after=before)
+            found.link(sent, task)
+        elif before != task:
+            found.link(before, task)
+    return found, numbers

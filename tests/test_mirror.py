@@ -51,6 +51,10 @@ ELSEWHERE = {
         "einsum/workloads/policies/test_policy.py",
         "every policy, by the bytes that it keeps",
     ),
+    "einsum/workloads/modifiers/*.py": (
+        "einsum/workloads/modifiers/test_modifier.py",
+        "every modifier, by what it changes",
+    ),
     "einsum/workloads/quantisation/*.py": (
         "einsum/workloads/quantisation/test_quantisation.py",
         "every method, by configs",

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.network import Stack
-from hwmodel.einsum.workloads.model import model
+from hwmodel.einsum.workloads.model import MADE_OF, model
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
@@ -29,8 +29,6 @@ NEEDED = {"decode": ("context",), "prefill": ("prompt",)}
 SHORT_QUERIES = 16
 """Attention of this many queries or fewer is asked for apart from that of more: decode kernels run
 it where the group of heads that share keys is small too, and one call runs one kernel."""
-
-_FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype", "quantise", "cache_policy")
 
 Maker = Callable[[Mapping[str, Amount]], Cascade | Stack]
 """A function from sizes to the workload."""
@@ -93,12 +91,12 @@ def _groups(sizes: Mapping[str, int]) -> Mapping[str, int]:
 
 def _step(words: Mapping[str, Any]) -> Maker:
     """A phase of a model that is read once."""
-    formats = {name: words[name] for name in _FORMATS if name in words}
+    asked = {name: words[name] for name in MADE_OF if name in words}
     ignored = words.get("ignore_keys", [])
     if not isinstance(ignored, list):
         raise InputError(f"llm: ignore_keys: expected a list of keys, found {shown(ignored)}")
     reading = {name: words[name] for name in ("as_", "part") if name in words}
-    llm = model(words["config"], ignore_keys=cast(list[str], ignored), **reading, **formats)
+    llm = model(words["config"], ignore_keys=cast(list[str], ignored), **reading, **asked)
     step, names = getattr(llm, words["phase"]), PHASES[words["phase"]]
     routing = {name: words[name] for name in ("routing", "exponent") if name in words}
 

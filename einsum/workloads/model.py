@@ -17,6 +17,9 @@ from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.blocks.block import Step, together
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.config import changed, files_beside, read_config
+from hwmodel.einsum.workloads.modifiers import modifier as modifiers
+from hwmodel.einsum.workloads.modifiers.modifier import Modifier
+from hwmodel.einsum.workloads.modifiers.named import modifier as modifier_of
 from hwmodel.einsum.workloads.phases import decoding, kept, prefilling, some
 from hwmodel.einsum.workloads.policies.following import following, said_of
 from hwmodel.einsum.workloads.policies.named import policy
@@ -32,7 +35,11 @@ from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount, show
 from hwmodel.text.shown import Shown
 
-FORMATS = ("dtype", "weight_dtype", "kv_dtype", "activation_dtype", "quantise")
+MADE_OF = (
+    *("dtype", "weight_dtype", "kv_dtype", "activation_dtype", "quantise"),
+    *("cache_policy", "modifier"),
+)
+"""Arguments that say what is made of a model, beside what its config says."""
 OF_WEIGHTS = ("dtype", "weight_dtype", "quantise")
 """Arguments that say another format of weights than the checkpoint has."""
 
@@ -46,7 +53,8 @@ class Model(Shown):
 
     `warnings` tell what reading it had to assume, `read` those of the config alone; stacks and
     estimates carry them on. `files` are the checkpoint's, where they lie beside the config, and
-    `asked` the formats that were given. `cache_policy` says which tokens its cache keeps.
+    `asked` the formats that were given. `cache_policy` says which tokens its cache keeps,
+    `modifier` what its layers compute of what they would.
     """
 
     name: str
@@ -57,22 +65,22 @@ class Model(Shown):
     files: Stored | None = None
     asked: tuple[tuple[str, str], ...] = ()
     cache_policy: Policy | None = None
+    modifier: Modifier | None = None
 
     def but(self, **changes: Any) -> "Model":
-        """The model with other formats (`dtype`, `kv_dtype`, ...) or other values of config keys.
+        """The model with other formats, cache policy or modifier, or other values of config keys.
 
         Raises `UnknownNameError` for a key that is not modelled, `InputError` for a bad value.
         """
-        formats = {key: changes.pop(key) for key in FORMATS if key in changes}
+        asked = {key: changes.pop(key) for key in MADE_OF if key in changes}
         config = changed(self.name, self.config, changes) if changes else self.config
         files = None if changes else self.files
-        return model(replace(self, config=config, files=files), **formats)
+        return model(replace(self, config=config, files=files), **asked)
 
     @cached_property
     def network(self) -> Network:
         """Its layers as blocks."""
-        made = self.config.network()
-        return made if self.cache_policy is None else following(self.cache_policy, made)
+        return _changed(self.config.network(), self.cache_policy, self.modifier)
 
     @cached_property
     def whole(self) -> Shard:
@@ -240,6 +248,7 @@ def model(
     as_: str | None = None,
     part: str | None = None,
     cache_policy: Policy | str | None = None,
+    modifier: Modifier | str | None = None,
 ) -> Model:
     """Read a model: a config.json, a directory with one, a dict, a shipped name, or a `Model`.
 
@@ -247,9 +256,10 @@ def model(
     wins, with a warning. `quantise` is what a tool would make of the checkpoint: "fp8", "w8a8",
     "w4a16", "nvfp4" (`quantisation/schemes.py`); safetensors files beside a config correct what it
     says of formats. `cache_policy` says which tokens are kept: a `Policy`, or as text
-    "razor-attention:full=0.2" (`policies/`). `as_` reads a config as one of that model type,
-    whatever its own; `part` its "text" or "vision" alone, where it has several. Raises
-    `InputError` and its kin for what cannot be read or modelled.
+    "razor-attention:full=0.2" (`policies/`); `modifier` what layers compute of what they would: a
+    `Modifier`, or as text "pbs-attn:density=0.3" (`modifiers/`). `as_` reads a config as one of
+    that model type, whatever its own; `part` its "text" or "vision" alone, where it has several.
+    Raises `InputError` and its kin for what cannot be read or modelled.
     """
     given = {
         **{"dtype": dtype, "weight_dtype": weight_dtype, "kv_dtype": kv_dtype},
@@ -257,11 +267,13 @@ def model(
     }
     asked = {name: each for name, each in given.items() if each is not None}
     keeping = policy(cache_policy) if isinstance(cache_policy, str) else cache_policy
+    changing = modifier_of(modifier) if isinstance(modifier, str) else modifier
     if isinstance(config, Model):
         name, read, warnings, files = config.name, config.config, config.read, config.files
-        if not asked and keeping is None:
+        if not asked and keeping is None and changing is None:
             return config
         keeping = config.cache_policy if keeping is None else keeping
+        changing = config.modifier if changing is None else changing
         asked = {**dict(config.asked), **asked}
     else:
         name, read, warnings = read_config(config, ignore_keys=ignore_keys, as_=as_, part=part)
@@ -277,11 +289,20 @@ def model(
     )
     if files is not None:
         more = (*more, *_differing(name, files, Shard(network, formats).weight_bytes))
+    _changed(network, keeping, changing)
     if keeping is not None:
-        following(keeping, network)
         more = (*more, said_of(name, keeping))
+    if changing is not None:
+        more = (*more, modifiers.said_of(name, changing))
     told = tuple(dict.fromkeys((*warnings, *more)))
-    return Model(name, read, formats, told, warnings, files, tuple(asked.items()), keeping)
+    given = tuple(asked.items())
+    return Model(name, read, formats, told, warnings, files, given, keeping, changing)
+
+
+def _changed(network: Network, keeping: Policy | None, changing: Modifier | None) -> Network:
+    """The network whose cache follows a policy, then changed by a modifier."""
+    kept = network if keeping is None else following(keeping, network)
+    return kept if changing is None else changing.of(kept)
 
 
 @checked
@@ -305,6 +326,7 @@ def llm(
     cached: Amount | None = None,
     cache_policy: str | None = None,
     prompts: Amount | None = None,
+    modifier: str | None = None,
 ) -> Stack:
     """A phase of a model in one call: "prefill" takes `prompt`, "decode" takes `context`.
 
@@ -321,6 +343,7 @@ def llm(
         as_=as_,
         part=part,
         cache_policy=cache_policy,
+        modifier=modifier,
     )
     options: dict[str, Any] = {"tp": tp, "routing": routing, "exponent": exponent}
     if phase == "mixed":

@@ -83,6 +83,9 @@ class OfWork(Question):
     cache_policy: Annotated[
         Any, _said("Which tokens a cache keeps: keyformer, razor-attention:full=0.2, ...", str)
     ] = None
+    modifier: Annotated[
+        Any, _said("What layers leave out: pbs-attn:density=0.3, flux-attention, ...", str)
+    ] = None
     tp: Annotated[Any, _said("Devices that divide a model (tensor parallel).", int)] = None
     ignore_keys: Annotated[
         Any, _said("A key of the config to pass over.", list[str], "--ignore-key")

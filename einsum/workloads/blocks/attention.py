@@ -19,6 +19,7 @@ from hwmodel.einsum.workloads.rows import activation, copy, layernorm, multiply,
 from hwmodel.einsum.workloads.transformer import kv_write, rotary
 from hwmodel.quantity.arithmetic import ceil_div, least
 from hwmodel.quantity.units import Amount
+from hwmodel.quantity.units import Share as Fraction
 
 
 @dataclass(frozen=True)
@@ -257,10 +258,18 @@ class Attention:
 
     def _scored(self, step: Step, share: Share, heads: int, kv_heads: int) -> Stages:
         """Attention of sequences that are alike, in one call."""
-        return (share.stage(self._scores(step, share, heads, kv_heads), "attention.scores"),)
+        return (share.stage(self.scores(step, share, heads, kv_heads), "attention.scores"),)
 
-    def _scores(self, step: Step, share: Share, heads: int, kv_heads: int) -> Cascade:
-        """Attention itself."""
+    def scores(
+        self,
+        step: Step,
+        share: Share,
+        heads: int,
+        kv_heads: int,
+        density: Fraction = 1.0,
+        name: str | None = None,
+    ) -> Cascade:
+        """Attention itself, of so many heads, to a share of the pairs that its mask leaves."""
         if self.apart is not None:
             size = least((step.queries, self.apart))
             step = replace(
@@ -276,10 +285,11 @@ class Attention:
             value_dim=self.value_dim,
             causal=self.causal and not step.decoding,
             window=None if step.decoding else self.window,
+            density=density,
             dtype=share.activation,
             kv_dtype=share.precision.kv,
             out_dtype=share.activation,
-            name=self._named,
+            name=name or self._named,
         )
 
     @property

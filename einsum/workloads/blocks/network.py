@@ -5,15 +5,19 @@ blocks in order; where layers differ, stages that they have in common are one st
 only some have stand between.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
+from typing import TypeAlias
 
 from hwmodel.einsum.workloads.blocks.block import Block, Step
 from hwmodel.einsum.workloads.blocks.joined import interleaved
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
+
+Change: TypeAlias = Callable[[int, tuple[Block, ...]], tuple[Block, ...]]
+"""A layer's number and blocks to its blocks."""
 
 NONE: Mapping[str, "Network"] = MappingProxyType({})
 
@@ -59,6 +63,15 @@ class Network:
         """Every weight, with the numbers of the layers that have it; towers last."""
         own = tuple((w, layers) for block, layers in self.placed for w in block.weights())
         return (*own, *(each for tower in self.towers.values() for each in tower.weights))
+
+    def changed(self, change: Change) -> "Network":
+        """The network whose layers have the blocks that `change` makes of their number and blocks.
+
+        What is made for layers alike is found once more as equal layers.
+        """
+        by_layer = {n: group.blocks for group in self.layers for n in group.numbers}
+        made = (change(number, by_layer[number]) for number in sorted(by_layer))
+        return replace(self, layers=grouped(made))
 
     def modules(self) -> Iterator[str]:
         """Full names of all modules, of experts the first of each layer."""

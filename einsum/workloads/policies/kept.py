@@ -13,7 +13,8 @@ from hwmodel.quantity.units import Amount
 class Kept:
     """Tokens kept of a context: `fixed` ones, and a `share` of it, of which at least `least`.
 
-    Where that is more than the context, all of it is kept.
+    Where that is more than the context, all of it is kept. Less than none `fixed` are as many left
+    out, of an image that comes first.
     """
 
     fixed: int = 0
@@ -24,7 +25,7 @@ class Kept:
         """Whole tokens of a context of so many."""
         part = self.share * context
         whole = math.ceil(part) if isinstance(part, float) else np.ceil(part)
-        return least((context, self.fixed + most((self.least, whole))))
+        return most((0, least((context, self.fixed + most((self.least, whole))))))
 
 
 ALL = Kept(share=1.0)

@@ -1,0 +1,16 @@
+"""Modifiers by name, and as text: `pbs-attn`, or `pbs-attn:segment=256,density=0.3`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwmodel.einsum.workloads.modifiers.modifier import Modifier
+from hwmodel.einsum.workloads.modifiers.pbs_attn import PbsAttn
+from hwmodel.einsum.workloads.named import named
+
+MODIFIERS: Mapping[str, type[Any]] = {modifier.NAME: modifier for modifier in (PbsAttn,)}
+"""Name -> the value that it makes, whose fields are its options."""
+
+
+def modifier(text: str) -> Modifier:
+    """The modifier that a text names; `UnknownNameError`, or `InputError` for a bad option."""
+    return named("modifier", text, MODIFIERS)

@@ -360,6 +360,7 @@ class Collective:
 class Stage:
     """One cascade, run `times` in sequence (once per layer, say), each time then its collective.
 
+    What runs in some steps alone, or with a probability, has the times expected of a step, a float.
     Of a network `role` says what it does, the block first ("attention.scores", "mlp.gate-up",
     "norm"), whatever its name; `layers` are the numbers of the layers that run it, each as often
     (None: outside of the layers). `instead` is the same work for machines whose units do
@@ -370,7 +371,7 @@ class Stage:
     """
 
     cascade: Cascade
-    times: int = 1
+    times: Amount = 1
     collective: Collective | None = None
     role: str = field(default="", compare=False)
     layers: tuple[int | None, ...] = field(default=(), compare=False)

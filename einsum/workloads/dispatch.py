@@ -136,7 +136,7 @@ def router_kernels(
     picks: Amount,
     scoring: Scoring,
     dtype: str = "bf16",
-    times: int = 1,
+    times: Amount = 1,
 ) -> tuple[Stage, ...]:
     """From router logits [tokens, experts] to weights, the rows' order and each expert's end."""
     n: dict[str, Amount] = {"n": tokens * picks}
@@ -177,7 +177,7 @@ def gather_rows(
 
 @once
 def combine_kernels(
-    tokens: Amount, picks: Amount, hidden: Amount, dtype: str = "bf16", times: int = 1
+    tokens: Amount, picks: Amount, hidden: Amount, dtype: str = "bf16", times: Amount = 1
 ) -> tuple[Stage, ...]:
     """Experts' rows [tokens * picks, hidden], weighted and added into zeroed tokens' rows.
 

@@ -135,7 +135,7 @@ def expert_kernels(
     dtype: str = "bf16",
     weight_dtype: str | None = None,
     out_dtype: str | None = None,
-    times: int = 1,
+    times: Amount = 1,
     down: ModuleFormats | None = None,
     act: str = "silu",
     gated: bool = True,

@@ -68,7 +68,7 @@ def layer_kernels(
     gated: bool = True,
     router_width: int | None = None,
     idle: int = 0,
-    times: int = 1,
+    times: Amount = 1,
 ) -> tuple[Stage, ...]:
     """The stages of `moe_layer`; experts read their input as `linear_dtype` (default: `dtype`).
 
@@ -124,7 +124,7 @@ def _shared(
     kind: str,
     linear: str,
     weight_dtype: str | None,
-    times: int,
+    times: Amount,
 ) -> tuple[Stage, ...]:
     """Shared experts on every token, and the addition of their result."""
     inner = whole("moe_layer", shared_intermediate=intermediate)["shared_intermediate"]

@@ -35,7 +35,7 @@ def rotary(
     head_dim: Amount,
     dtype: str = "bf16",
     name: str = "rotary",
-    times: int = 1,
+    times: Amount = 1,
 ) -> tuple[Stage, ...]:
     """Rotary embedding of [batch, heads, queries, head_dim] as its seven elementwise kernels.
 

@@ -13,6 +13,11 @@ class Reused:
 
     block: Block
 
+    @property
+    def parts(self) -> tuple[Block, ...]:
+        """The block, which keeps what it keeps in each of its places."""
+        return (self.block,)
+
     def weights(self) -> tuple[Weight, ...]:
         """None that are not held already."""
         return ()
@@ -22,5 +27,5 @@ class Reused:
         return self.block.stages(step, share)
 
     def cache(self) -> Cache | None:
-        """That of the block."""
-        return self.block.cache()
+        """Its part keeps what is kept."""
+        return None

@@ -28,18 +28,21 @@ Stages: TypeAlias = tuple[Stage, ...]
 class Share:
     """One of `tp` devices, for the layers of these numbers (None: outside of the layers).
 
-    What is not `summed` leaves the sum over devices to whoever adds it to something else.
+    A layer runs its stages so `often` in a step: less than once where it does so in some steps
+    alone, or for some tokens. What is not `summed` leaves the sum over devices to whoever adds it
+    to something else.
     """
 
     precision: Precision
     tp: int = 1
     layers: tuple[int | None, ...] = (None,)
     summed: bool = True
+    often: Amount = 1
 
     @property
-    def times(self) -> int:
+    def times(self) -> Amount:
         """How often a stage of each layer runs."""
-        return len(self.layers)
+        return len(self.layers) * self.often
 
     @property
     def activation(self) -> str:

@@ -21,7 +21,7 @@ from typing import Literal
 
 import numpy as np
 
-from hwmodel.einsum.cascade import Access, Cascade
+from hwmodel.einsum.cascade import Access, Cascade, Stage
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.space import extent
 from hwmodel.hardware.hardware import Limits
@@ -146,7 +146,8 @@ def _turns(layer: Dense, reuse: int, own: str) -> Activity:
 def layers(workload: Workload) -> tuple[Dense, ...]:
     """The layers that hls4ml would unroll: products of a weight, dense or convolution.
 
-    Raises `CoverageError` for products of two activations, grouped convolutions and sweeps.
+    Raises `CoverageError` for products of two activations, grouped convolutions, sweeps, and layers
+    that run in some steps alone.
     """
     found: list[Dense] = []
     for stage in workload.stages:
@@ -154,13 +155,23 @@ def layers(workload: Workload) -> tuple[Dense, ...]:
             factors = two_factors(einsum)
             if factors is not None:
                 layer = _layer(stage.name, stage.cascade, einsum.output.ranks, factors)
-                found += [layer] * stage.times
+                found += [layer] * _runs(stage)
     if not found:
         raise CoverageError(
             f"{workload.name}: hls4ml unrolls dense and convolution layers; expected a product with"
             " a tensor whose role is weight, found none"
         )
     return tuple(found)
+
+
+def _runs(stage: Stage) -> int:
+    """How often a stage runs; each run is a layer on the chip."""
+    if not isinstance(stage.times, int):
+        raise CoverageError(
+            f"{stage.name}: hls4ml unrolls layers; expected a whole number of runs, found"
+            f" {stage.times}"
+        )
+    return stage.times
 
 
 def _layer(

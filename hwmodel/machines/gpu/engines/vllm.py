@@ -75,7 +75,8 @@ def _cache(stages: Stages) -> Sequence[Stage]:
     tokens, heads = given["batch"] * given["tokens"], 2 * given["kv_heads"]
     kinds = given["dtype"], given["kv_dtype"] or given["dtype"]
     made = fused.cached(tokens, heads, given["head_dim"], *kinds, "kv write")
-    return (Stage(made, stages["kv write"].times // 2),)
+    both = stages["kv write"].times
+    return (Stage(made, both // 2 if isinstance(both, int) else both / 2),)
 
 
 def _narrowed(stages: Stages) -> Sequence[Stage]:

@@ -1,0 +1,147 @@
+"""Blocks that some tokens pass, and blocks that tokens choose between.
+
+Mixture of depths, early exit, recursions that tokens leave (Mixture-of-Recursions, arXiv
+2507.10524), a small MLP, a big one or none (Duo-LLM): a token passes a block with a probability,
+each by itself. A prompt has the share of its tokens that this means. Of the sequences that decode
+together some pass in a step, in others none does, and the block does not run; what runs is counted
+with as many rows as pass where any does, and as often as makes their number the expected one:
+
+    runs q = 1 - (1 - p)^b,   rows r = b p / q in whole rows,   runs counted b p / r
+
+so that operations are exact, and weights are read q times up to the rounding of r.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.workloads.blocks.block import Block, Cache, Step, caches
+from hwmodel.einsum.workloads.blocks.evicting import Holding
+from hwmodel.einsum.workloads.blocks.share import Share, Stages
+from hwmodel.einsum.workloads.blocks.weight import Weight
+from hwmodel.einsum.workloads.policies.kept import Kept
+from hwmodel.quantity.units import Amount
+
+Keys: TypeAlias = Literal["own", "all"]
+
+
+@dataclass(frozen=True)
+class Routed:
+    """`block`, which a `share` of the tokens passes.
+
+    Its attention sees the tokens that passed it too, the block's `own`, or `all` of the context,
+    whose keys and values another block has kept.
+    """
+
+    block: Block
+    share: float
+    keys: Keys = "own"
+
+    @property
+    def words(self) -> str | None:
+        """Those of the block."""
+        return getattr(self.block, "words", None)
+
+    @property
+    def parts(self) -> tuple[Block, ...]:
+        """What the block keeps, of the tokens that pass."""
+        if self.keys == "all" or self.share == 1:
+            return (self.block,)
+        return tuple(Holding(self._of_those(each)) for each in caches(self.block))
+
+    def _of_those(self, each: Cache) -> Cache:
+        """What is kept of a share of the tokens; a window keeps its last ones all the same."""
+        return each if each.window is not None else replace(each, window=self._kept)
+
+    @property
+    def _kept(self) -> Kept:
+        return Kept(share=self.share)
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Those of the block."""
+        return self.block.weights()
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """Those of the block, on the tokens that pass."""
+        if self.share == 1:
+            return self.block.stages(step, share)
+        if step.decoding:
+            rows, often = passing(step.batch, self.share)
+            seen = self._seen(step.context)
+            fewer = replace(step, batch=rows, context=seen)
+            return self.block.stages(fewer, replace(share, often=share.often * often))
+        queries = self._kept.tokens(step.queries)
+        before = step.context - step.queries
+        past = self._kept.tokens(before) if np.any(np.not_equal(before, 0)) else 0
+        some = self.block.stages(replace(step, queries=queries, context=past + queries), share)
+        return some if self.keys == "own" else tuple(self._spread(some, step, share))
+
+    def _seen(self, context: Amount) -> Amount:
+        return context if self.keys == "all" else self._kept.tokens(context)
+
+    def _spread(self, some: Stages, step: Step, share: Share) -> Iterator[Stage]:
+        """Attention of tokens that stand anywhere: their share of what all would do."""
+        thin = replace(share, often=share.often * self.share)
+        every = iter(s for s in self.block.stages(step, thin) if s.role == "attention.scores")
+        for stage in some:
+            yield next(every) if stage.role == "attention.scores" else stage
+
+    def cache(self) -> Cache | None:
+        """Its parts keep what is kept."""
+        return None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Blocks of which each token passes one, or none: with its probability each.
+
+    `router`, where there is one, is the module whose product scores the ways, none among them.
+    """
+
+    hidden: int
+    ways: tuple[tuple[float, Block], ...]
+    router: str | None = None
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The ways that do something."""
+        return tuple(Routed(block, share) for share, block in self.ways if share)
+
+    @property
+    def parts(self) -> tuple[Block, ...]:
+        """All of them, any of which may keep something."""
+        return self.blocks
+
+    def _router(self) -> tuple[Weight, ...]:
+        if self.router is None:
+            return ()
+        ways = len(self.ways) + (sum(share for share, _ in self.ways) < 1)
+        return (Weight(self.router, (ways, self.hidden), "router", "router"),)
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Those of all ways, taken or not, and the router's."""
+        return (*self._router(), *(w for _, block in self.ways for w in block.weights()))
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """The router's product, and each way on the tokens that take it."""
+        router = self._router()
+        scored = share.product("way router", "router", step.tokens, router) if router else ()
+        return (*scored, *(s for block in self.blocks for s in block.stages(step, share)))
+
+    def cache(self) -> Cache | None:
+        """Its parts keep what is kept."""
+        return None
+
+
+def passing(rows: Amount, share: float) -> tuple[Amount, Amount]:
+    """Rows of a run, and runs expected, where each of `rows` passes with probability `share`."""
+    if isinstance(rows, int):
+        runs = 1 - (1 - share) ** rows
+        some = max(1, round(rows * share / runs))
+        return some, rows * share / some
+    runs = 1 - (1 - share) ** np.asarray(rows, dtype=np.float64)
+    each = np.maximum(1.0, np.round(rows * share / runs))
+    return each, rows * share / each

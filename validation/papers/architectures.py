@@ -1,0 +1,150 @@
+"""Architectures of the literature in our own configs, by the verbs: keys, states, times.
+
+Sources as far as they were read: abstracts of Block Transformer (arXiv 2406.02657), BASED (arXiv
+2402.18668) and Mixture-of-Recursions (arXiv 2507.10524), the configs and the settings of the
+repositories itsnamgyu/block-transformer and HazyResearch/based. Exact figures follow from
+these sizes by hand.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from hwmodel.einsum.workloads.model import Model, model
+from hwmodel.machines.driver import predict
+from hwmodel.validation.papers.claim import Claim
+
+VOCABULARY: dict[str, Any] = {"vocab_size": 50304, "torch_dtype": "bfloat16"}
+DERIVED = "derived by hand from the published sizes"
+
+
+def neox(hidden: int, layers: int, heads: int) -> dict[str, Any]:
+    """A decoder as Pythia's."""
+    return {
+        **{"model_type": "gpt_neox", "hidden_size": hidden, "intermediate_size": 4 * hidden},
+        **{"num_hidden_layers": layers, "num_attention_heads": heads},
+    }
+
+
+def blocks(hidden: int, layers: int, heads: int) -> Model:
+    """Block Transformer's main configs: blocks of four tokens, two decoders of one size."""
+    decoder = neox(hidden, layers, heads)
+    both = {"block_decoder": decoder, "token_decoder": decoder}
+    given = {"model_type": "block_transformer", "block_length": 4, "prefix": 2}
+    return model({**VOCABULARY, **given, **both})
+
+
+LARGE = (model({**VOCABULARY, **neox(1024, 24, 16)}), blocks(2048, 12, 16))
+"""`vanilla_410` and `block_main_b4_1.2b`."""
+
+
+def largest_batch(served: Model, context: int, on: str) -> int:
+    """Sequences that memory holds."""
+    one = predict(served.decode(1, context), on).serving
+    assert one is not None
+    return int(np.asarray(one.memory.largest_batch))
+
+
+def tokens_per_s(served: Model, prompt: int, made: int, on: str) -> float:
+    """Tokens a second of as many sequences as memory holds, prompts of eight at a time first."""
+    batch = largest_batch(served, prompt + made, on)
+    read_s = batch / 8 * float(predict(served.prefill(8, prompt), on).time_s)
+    step_s = float(predict(served.decode(batch, prompt + made // 2), on).time_s)
+    return batch * made / (read_s + made * step_s)
+
+
+def block_transformer() -> tuple[Claim, ...]:
+    """Throughput of the largest pair of configs, in both settings."""
+    plain, ours = LARGE
+    return tuple(
+        Claim(
+            *("Block Transformer", f"throughput, {prompt} read and {made} written", 15),
+            tokens_per_s(ours, prompt, made, "h100") / tokens_per_s(plain, prompt, made, "h100"),
+            *(1 / 3, "abstract: 10 to 20 times; ours in place of their torch, without a host"),
+        )
+        for prompt, made in ((2048, 128), (128, 2048))
+    )
+
+
+def layered(**keys: Any) -> Model:
+    """A decoder said layer by layer."""
+    return model({**VOCABULARY, "model_type": "layered", **keys})
+
+
+BASED: dict[str, Any] = {
+    **{"hidden_size": 1792, "intermediate_size": 3584, "num_attention_heads": 16},
+    "num_hidden_layers": 36,
+}
+
+
+def based() -> Model:
+    """The 1.3B: 7 linear layers, 7 windows, 22 convolutions."""
+    mlp = {"block": "mlp"}
+    kinds = {
+        "linear": [{"block": "linear_attention", "feature_dim": 16}, mlp],
+        "window": [{"block": "attention", "window": 64}, mlp],
+        "conv": [{"block": "gated_conv", "taps": 3}, mlp],
+    }
+    types = ["conv"] * 36
+    for number in (1, 6, 11, 16, 21, 27, 33):
+        types[number], types[number + 1] = "linear", "window"
+    return layered(**BASED, kinds=kinds, layer_types=types)
+
+
+def based_claims() -> tuple[Claim, ...]:
+    """States against keys of 1,024 tokens, and tokens a second with memory full."""
+    ours, plain, context = based(), layered(**BASED), 1024
+    kept = float(plain.kv_bytes(1, context) / ours.kv_bytes(1, context))
+    speed: list[float] = []
+    for each in (ours, plain):
+        batch = largest_batch(each, context, "h100")
+        speed.append(batch / float(predict(each.decode(batch, context // 2), "h100").time_s))
+    return (
+        Claim("BASED", "cache at 1,024 tokens, plain over ours", 26, kept, 0.05, DERIVED),
+        Claim(
+            *("BASED", "throughput of decode, memory full", 24, speed[0] / speed[1], 0.8),
+            "abstract, batch and GPU not read: a trend of 5 to 24",
+        ),
+    )
+
+
+RECURSED: dict[str, Any] = {
+    **{"hidden_size": 1024, "intermediate_size": 2816, "num_attention_heads": 16},
+}
+
+
+def recursions() -> tuple[Claim, ...]:
+    """Three recursions: keys kept, weights held, and weights read in a step."""
+    plain = layered(**RECURSED, num_hidden_layers=24)
+    own, shared = (
+        layered(**RECURSED, num_hidden_layers=8, recursions=3, recursion_keys=keys)
+        for keys in ("own", "all")
+    )
+    full = float(plain.kv_bytes(1, 3072))
+    held = own.parameters_by_part["mlp"] / plain.parameters_by_part["mlp"]
+    read = [
+        sum(float(p.times * p.counts.read["dram"]) for p in step.parts if p.name == "gate-up")
+        for step in (predict(each.decode(64, 3072), "h100") for each in (own, plain))
+    ]
+    system = "Mixture-of-Recursions"
+    table = "a table of the paper, read second-hand; three recursions"
+    return (
+        Claim(
+            system,
+            "keys of each recursion",
+            2 / 3,
+            float(own.kv_bytes(1, 3072)) / full,
+            1e-9,
+            table,
+        ),
+        Claim(
+            system, "keys of the first", 1 / 3, float(shared.kv_bytes(1, 3072)) / full, 1e-9, table
+        ),
+        Claim(system, "weights held", 1 / 3, held, 1e-9, table),
+        Claim(system, "bytes of weights read in a step", 1, read[0] / read[1], 0.05, DERIVED),
+    )
+
+
+def claims() -> tuple[Claim, ...]:
+    """Claims of all systems."""
+    return (*block_transformer(), *based_claims(), *recursions())

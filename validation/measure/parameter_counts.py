@@ -81,6 +81,8 @@ OTHERS = (
     " plbart whisper moonshine t5gemma vit dinov2 dinov3_vit"
     " siglip siglip2 clip clip_text_model clip_vision_model sam swin deit beit convnext resnet"
     " wav2vec2 hubert timesfm speecht5 segformer vit_mae diffusion_gemma"
+    " ernie data2vec-text ibert splinter bert-generation megatron-bert roberta-prelayernorm"
+    " xlm-roberta-xl rembert roc_bert roformer layoutlm mpnet xmod xlm flaubert eurobert nomic_bert"
 ).split()
 _MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 24, "mamba_d_state": 10, "mamba_n_groups": 2}
 KEYS: dict[str, dict[str, Any]] = {
@@ -105,6 +107,15 @@ KEYS: dict[str, dict[str, Any]] = {
     "gpt_neo": {"attention_types": [[["global", "local"], 2]], "intermediate_size": 136},
     "swin": {"embed_dim": 24, "depths": [2, 2], "num_heads": [2, 4], "window_size": 7},
     "llama4": {"pad_token_id": 0},
+    "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+    "deberta-v2": {
+        **{"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 12},
+        **{"norm_rel_ebd": "layer_norm", "conv_kernel_size": 3, "position_biased_input": False},
+    },
+    "xlnet": {"d_head": 16, "d_inner": 136},
+    "roformer": {"embedding_size": 96},
+    "xlm": {"emb_dim": 96},
+    "flaubert": {"emb_dim": 96},
     "qwen2_vl": {"vision_config": {"depth": 3, "embed_dim": 48, "num_heads": 6, "hidden_size": 96}},
 }
 """Keys that a case needs beside `SIZES`, or instead; None leaves one out."""

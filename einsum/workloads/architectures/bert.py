@@ -1,9 +1,9 @@
 """BERT and its kin: norms behind residual additions, learned positions and kinds of tokens.
 
-`BertConfig`, `RobertaConfig`, `XLMRobertaConfig`, `CamembertConfig`; DistilBERT has no kinds of
-tokens and other names; ELECTRA's and ALBERT's tables are narrower than hidden states, and ALBERT's
-layers are one (arXiv 1909.11942). What is read is the encoder with its pooler, without a head for a
-task.
+`BertConfig`, `RobertaConfig`, `XLMRobertaConfig`, `CamembertConfig`, `ErnieConfig`, `IBertConfig`,
+`SplinterConfig`, `DPRConfig`; DistilBERT has no kinds of tokens and other names; ELECTRA's and
+ALBERT's tables are narrower than hidden states, and ALBERT's layers are one (arXiv 1909.11942).
+What is read is the encoder with its pooler, without a head for a task.
 """
 
 from typing import ClassVar
@@ -17,9 +17,23 @@ from hwmodel.einsum.workloads.blocks.projection import Projection
 from hwmodel.einsum.workloads.blocks.reused import Reused
 from hwmodel.einsum.workloads.decoder import Norms
 from hwmodel.einsum.workloads.encoder import Encoder
-from hwmodel.einsum.workloads.record import Count, Names, Whole
+from hwmodel.einsum.workloads.record import Count, Flag, Names, Values, Whole
 
-MODEL_TYPES = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "albert")
+MODEL_TYPES = (
+    "bert",
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "distilbert",
+    "electra",
+    "albert",
+    "ernie",
+    "data2vec-text",
+    "ibert",
+    "splinter",
+    "dpr",
+    "bert-generation",
+)
 
 
 class Bert(Encoder):
@@ -52,14 +66,16 @@ class Bert(Encoder):
         width = self.width
         tables = [
             Positions(rows, width, f"embeddings.{name}_embeddings", name)
-            for rows, name in (
-                (self.max_position_embeddings, "position"),
-                (self.type_vocab_size, "token_type"),
-            )
+            for rows, name in self.tables()
             if rows
         ]
         norm = Norm("embedding norm", "embeddings.LayerNorm", width, self.NORM)
         return (Embedding(self.vocab_size, width, self.EMBEDDING), *tables, norm, *self._wide())
+
+    def tables(self) -> tuple[tuple[int, str], ...]:
+        """Rows and names of what is added to a token's row."""
+        places = (self.max_position_embeddings, "position")
+        return places, (self.type_vocab_size, "token_type")
 
     def _wide(self) -> tuple[Block, ...]:
         if self.width == self.hidden_size:
@@ -112,6 +128,56 @@ class DistilBert(Bert):
     type_vocab_size: Whole = 0
 
 
+class Ernie(Bert):
+    """Kinds of tasks, where they are used."""
+
+    use_task_id: Flag = False
+    task_type_vocab_size: Whole = 3
+
+    def tables(self) -> tuple[tuple[int, str], ...]:
+        """Those of BERT, and kinds of tasks."""
+        tasks = self.task_type_vocab_size if self.use_task_id else 0
+        return (*super().tables(), (tasks, "task_type"))
+
+
+class Ibert(Bert):
+    """RoBERTa computed in integers where `quant_mode` says so; in floating point else."""
+
+    NEUTRAL: ClassVar[Values] = {"quant_mode": (False,), "force_dequant": ("none",)}
+
+
+class Splinter(Bert):
+    """No pooler."""
+
+    HARMLESS: ClassVar[frozenset[str]] = Encoder.HARMLESS | {"question_token_id"}
+    POOLER: ClassVar[str | None] = None
+
+
+class Dpr(Splinter):
+    """No pooler; a product at the end by key."""
+
+    projection_dim: Whole = 0
+
+    def ended(self) -> tuple[Block, ...]:
+        """The product."""
+        sizes = (self.hidden_size, self.projection_dim)
+        end = Projection("projection", *sizes, "encode_proj", True, "pooler", bias=True)
+        return (end,) if self.projection_dim else ()
+
+
+class Generation(Bert):
+    """Neither kinds of tokens nor a pooler."""
+
+    POOLER: ClassVar[str | None] = None
+
+    vocab_size: Count = 50358
+    hidden_size: Count = 1024
+    intermediate_size: Count | None = 4096
+    num_hidden_layers: Count = 24
+    num_attention_heads: Count = 16
+    type_vocab_size: Whole = 0
+
+
 class Albert(Bert):
     """All layers of a group have the weights of its first."""
 
@@ -147,8 +213,7 @@ class Albert(Bert):
 
 
 RECORDS = {
-    **dict.fromkeys(
-        ("bert", "roberta", "xlm-roberta", "camembert", "ernie", "data2vec-text"), Bert
-    ),
-    **{"distilbert": DistilBert, "electra": Electra, "albert": Albert},
+    **dict.fromkeys(("bert", "roberta", "xlm-roberta", "camembert", "data2vec-text"), Bert),
+    **{"distilbert": DistilBert, "electra": Electra, "albert": Albert, "ernie": Ernie},
+    **{"ibert": Ibert, "splinter": Splinter, "dpr": Dpr, "bert-generation": Generation},
 }

@@ -30,7 +30,7 @@ def test_every_profiled_step_is_sorted_whole() -> None:
     """No busy second is lost, and little of it is of no class."""
     for busy in engine_rows.read_busy("h200"):
         assert busy.total_s == pytest.approx(sum(busy.busy_s.values()))
-        assert busy.busy_s["other"] < 0.08 * busy.total_s
+        assert busy.busy_s["other"] < 0.09 * busy.total_s
 
 
 def test_steps_name_their_model_format_and_devices() -> None:

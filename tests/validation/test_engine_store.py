@@ -20,7 +20,12 @@ WEIGHT_BYTES = {
     "qwen2.5-7b": 14.0e9, "qwen3-32b.fp8": 31.0e9, "gemma-3-12b": 23.4e9,
 }  # fmt: skip
 """All weights that a step reads, a little under the published parameter counts."""
-EXPERTS_OF = {"mixtral-8x7b": (8, 2), "qwen3-30b-a3b": (128, 8)}
+EXPERTS_OF = {
+    "deepseek-v2-lite": (64, 6),
+    "mixtral-8x7b": (8, 2),
+    "nemotron-3-nano-30b-a3b": (128, 6),
+    "qwen3-30b-a3b": (128, 8),
+}
 """(experts, chosen for a token), from the published configs."""
 
 

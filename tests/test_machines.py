@@ -18,6 +18,8 @@ from hwmodel.machines.driver import Workload
 PREDICTED = tuple(name for name in hw.devices() if not name.startswith("peer"))
 PEERS = ("peer-a2", "peer-a3")
 SLACK = 1 + 1e-9
+OLDER = ("maxwell", "volta", "turing")
+"""Generations without bf16."""
 ATTENTION: dict[str, Any] = {"batch": 2, "heads": 4, "queries": 1024, "keys": 2048, "head_dim": 64}
 
 
@@ -26,7 +28,7 @@ def workloads(machine: Hardware) -> tuple[Workload, ...]:
     if machine.kind == "mcu":
         return (hw.workloads.cnn(network="mobilenetv2", resolution=64, width=0.35),)
     formats: dict[str, Any] = {"kv_dtype": "int8"} if machine.name == "spatten" else {}
-    if machine.kind in ("cpu", "fpga") or machine.architecture in ("volta", "turing"):
+    if machine.kind in ("cpu", "fpga") or machine.architecture in OLDER:
         formats = {"dtype": "fp16"}
     attention = hw.workloads.attention(**(ATTENTION | formats))
     if machine.name == "spatten":

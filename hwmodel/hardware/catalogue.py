@@ -46,7 +46,8 @@ _SEVERAL = re.compile(r"(.+?)\s*\*\s*([1-9]\d{0,8})")
 RELATIVES = {
     **dict.fromkeys(("volta", "turing", "ampere", "ada", "hopper", "blackwell"), "h200"),
     "blackwell-rtx": "h200",
-    **dict.fromkeys(("cortex-m7", "cortex-m4"), "stm32h743"),
+    **dict.fromkeys(("cortex-m7", "cortex-m4", "cortex-m33", "cortex-m0plus"), "stm32h743"),
+    **dict.fromkeys(("xtensa-lx7", "ethos-u"), "stm32h743"),
 }
 """Architecture of a device that was not measured -> the measured one whose efficiencies it takes;
 others have none near enough, and take the priors. One that extends another takes that one's."""
@@ -107,10 +108,12 @@ def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
         power = WIDER if relative.architecture == hardware.architecture else WIDEST
         told: dict[str, Any] = {"of": relative.title, "power": power, "own": own}
         return hardware.but(calibration=inherited(relative.calibration, hardware.name, **told))
-    if own is None or hardware.kind not in LEVELS or near is not None:
+    if own is None or near is not None:
         return hardware.but(calibration=own or load_calibration(shipped / f"{PRIORS}.yaml"))
     priors = load_calibration(shipped / f"{PRIORS}.yaml")
-    return hardware.but(calibration=own.but(families=dict(priors.families) | own.families))
+    families = {**priors.families, **own.families}
+    with_priors = Calibration.build(dict(own) | {"families": families}, where=str(path))
+    return hardware.but(calibration=with_priors)
 
 
 def load_device(path: Path) -> Hardware:

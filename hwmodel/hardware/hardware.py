@@ -167,7 +167,7 @@ class Hardware(Shown, Value):
 
     name: str
     title: str
-    kind: Literal["gpu", "spatial", "fpga", "mcu", "cpu"]
+    kind: Literal["gpu", "spatial", "fpga", "mcu", "cpu", "npu"]
     architecture: str = ""
     extends: str = ""
     """The shipped device that this one is a variant of, whose calibration it takes."""

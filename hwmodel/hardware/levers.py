@@ -60,6 +60,11 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         **{"memories.*.latency": _NOT_HEARD, "power.run": _NOT_HEARD},
         "launch.eager": "kernels are launched as in a graph: change launch.graph",
     },
+    "npu": {
+        **dict.fromkeys(("memories.*.channels", "memories.*.port_bytes_per_clock"), _NOT_HEARD),
+        **{"memories.*.latency": _NOT_HEARD, "power.run": _NOT_HEARD, "storage.*": _NOT_HEARD},
+        "launch.eager": "kernels are launched as in a graph: change launch.graph",
+    },
 }
 """Kind of machine -> pattern of paths -> why a what-if on such a number means nothing."""
 

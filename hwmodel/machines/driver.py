@@ -49,6 +49,7 @@ MODELS = {
     "fpga": "hwmodel.machines.fpga.predict",
     "mcu": "hwmodel.machines.mcu.predict",
     "cpu": "hwmodel.machines.cpu.predict",
+    "npu": "hwmodel.machines.cpu.predict",
 }
 """Kind of machine -> the module that runs stages on it: `run(workload, hardware, kernel)`."""
 

@@ -18,7 +18,8 @@ from hwmodel.machines.gpu.lower import lower
 from hwmodel.quantity.dtypes import base_of
 from hwmodel.quantity.errors import CoverageError
 
-KINDS = ("gpu", "cpu")
+STREAMING = ("cpu", "npu")
+KINDS = ("gpu", *STREAMING)
 """Machines of which is known what they multiply."""
 
 
@@ -50,8 +51,8 @@ def fitted(workload: Workload, hardware: Hardware, kernel: Kernel) -> Workload:
 
 
 def _is_lacking(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:
-    """Whether nothing multiplies a cascade's formats here; on a CPU, whether they have no rate."""
-    if hardware.kind == "cpu":
+    """Whether nothing multiplies a cascade's formats here; elsewhere, whether they have no rate."""
+    if hardware.kind in STREAMING:
         rates = {kind for unit in hardware.units.values() for kind in unit.rate_per_s}
         return any(base_of(kind) not in rates for kind in _read(cascade))
     generation = hardware.architecture
@@ -64,7 +65,7 @@ def _is_lacking(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:
 
 def _runs(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:
     """Whether what was asked for has kernels for a cascade here."""
-    if hardware.kind == "cpu":
+    if hardware.kind in STREAMING:
         return not _is_lacking(cascade, hardware, kernel)
     try:
         support.check(lower(cascade, kernel), hardware)

@@ -164,7 +164,7 @@ def comparison_table(
 
 
 GROUPS = {
-    "npu": "matrix accelerators",
+    "npu": "other accelerators",
     "cpu": "CPUs and boards",
     "fpga": "FPGAs",
     "mcu": "microcontrollers",

@@ -29,8 +29,7 @@ from hwmodel.einsum.workloads.blocks.mixture import Mixture
 from hwmodel.einsum.workloads.model import Model
 from hwmodel.einsum.workloads.model import model as read
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.cpu.predict import KERNEL, UNIT
-from hwmodel.machines.cpu.rates import INTERVAL, STORAGE, rates
+from hwmodel.machines.cpu.rates import STORAGE, VECTOR, interval, rates
 from hwmodel.machines.driver import estimated
 from hwmodel.machines.run import Run, timed
 from hwmodel.quantity.arithmetic import least
@@ -172,16 +171,15 @@ def decode(
             f" {drive.capacity_bytes:,.0f}: {stored - drive.capacity_bytes:,.0f} short"
         )
     speeds = rates(hardware)
-    name = f"{KERNEL}, experts {'ahead' if ahead else 'afterwards'}"
+    low, high = interval(hardware)
+    name = f"{hardware.kind}, experts {'ahead' if ahead else 'afterwards'}"
     layer = _layer(model, held, context, ahead, weight_bytes)
     head = _products(model.head_parameters, weight_bytes)
     all_s = fold(_layer(model, 1.0, context, ahead, weight_bytes), speeds).time_s
     shortest = float(all_s / fold(layer, speeds).time_s)
     parts = (
-        timed(
-            "layer", name, model.layers, layer, speeds, None, (INTERVAL[0] * shortest, INTERVAL[1])
-        ),
-        timed("head", name, 1, head, speeds, None, INTERVAL),
+        timed("layer", name, model.layers, layer, speeds, None, (low * shortest, high)),
+        timed("head", name, 1, head, speeds, None, (low, high)),
     )
     touched = model.dense_parameters
     touched += model.layers * model.active * model.expert_parameters
@@ -221,7 +219,7 @@ def _layer(
     """Attention, experts that are missing in every number, and the experts' products."""
     products = 4 * model.attention.heads * model.attention.head_dim * context
     cache = Work(
-        operations={(UNIT, "flop", "fp32"): products},
+        operations={(VECTOR, "flop", "fp32"): products},
         read={"dram": 2 * model.kv_elements * context},
     )
     attention = Serial((_products(model.attention_parameters, weight_bytes), cache))
@@ -243,7 +241,7 @@ def _layer(
 def _products(parameters: int, weight_bytes: float) -> Work:
     """One vector through so many weights: int8 arithmetic, weights from the DRAM."""
     return Work(
-        operations={(UNIT, "flop", "int8"): 2 * parameters},
+        operations={(VECTOR, "flop", "int8"): 2 * parameters},
         read={"dram": parameters * weight_bytes},
         slots={"launch": 1},
     )

@@ -1,41 +1,43 @@
-"""A workload on a CPU board: Einsum by Einsum, roofline over vector units, cache and DRAM.
+"""A workload on a CPU board or a matrix accelerator: Einsum by Einsum, roofline over its units.
 
 Every kernel is started on all cores (a launch), and takes the longest of its operations, its
-traffic through the shared cache and its traffic through the DRAM (`hwmodel.machines.streaming`).
-Half of the shared cache keeps tensors between Einsums, half holds tiles.
+traffic through the shared fast memory and its traffic through the DRAM
+(`hwmodel.machines.streaming`). Half of the fast memory keeps tensors between Einsums, half holds
+tiles. Products run on the matrix unit where the machine has one that multiplies their format (AMX
+of a Xeon; TPU, Gaudi, Trainium), all else on the vector units.
 """
 
 from hwmodel.bounds.roofline import peak_s
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.hardware.hardware import Hardware, Limits, limits
-from hwmodel.machines.cpu.rates import INTERVAL, cache, rates
+from hwmodel.machines.cpu.rates import MATRIX, VECTOR, cache, interval, rates
 from hwmodel.machines.run import Run, timed
 from hwmodel.machines.streaming import Machine, asked, leaves, wider
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.spine.activity import Serial, Work
 
-KERNEL = "cpu"
-UNIT = "vector"
-
 
 def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
-    """A workload on one CPU board, stage after stage."""
-    if kernel not in (None, KERNEL):
-        raise UnknownNameError(f"kernel of {hardware.name}", kernel, (KERNEL,))
-    speeds, machine = rates(hardware), cores(limits(hardware), cache(hardware))
+    """A workload on one such machine, stage after stage."""
+    name = hardware.kind
+    if kernel not in (None, name):
+        raise UnknownNameError(f"kernel of {hardware.name}", kernel, (name,))
+    formats = frozenset(hardware.units[MATRIX].rate_per_s if MATRIX in hardware.units else ())
+    speeds, machine = rates(hardware), cores(limits(hardware), cache(hardware), formats)
+    low_high = interval(hardware)
     stages = chained(workload)
     works = [leaves(stage.cascade, machine) for stage in stages]
     launch = Work(slots={"launch": 1})
     return Run(
         parts=tuple(
-            (timed(s.name, KERNEL, s.times, Serial((launch, *each)), speeds, s.cascade, INTERVAL),)
+            (timed(s.name, name, s.times, Serial((launch, *each)), speeds, s.cascade, low_high),)
             for s, each in zip(stages, works, strict=True)
         ),
         busy_s=peak_s(asked(stages, works), hardware),
         assumptions=(
-            "stack: no library in particular; all cores on each kernel, half of the shared cache"
-            " for tensors in between; stages hand on through the DRAM",
+            "stack: no library in particular; all cores on each kernel, half of the shared fast"
+            " memory for tensors in between; stages hand on through the DRAM",
         ),
         warnings=(
             f"uncalibrated: {hardware.name} was not measured; shares of its peaks are priors",
@@ -43,12 +45,20 @@ def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
     )
 
 
-def cores(limits: Limits, fast: str) -> Machine:
-    """How a CPU streams a cascade: one kind of unit, half of its shared cache for each use."""
+def cores(limits: Limits, fast: str, formats: frozenset[str] = frozenset()) -> Machine:
+    """How such a machine streams a cascade, half of its shared fast memory for each use.
+
+    `formats` are those that its matrix unit multiplies.
+    """
     half = limits.capacity_bytes[fast] / 2
+
+    def unit_of_product(a: str, b: str) -> tuple[str, str]:
+        kind = wider(a, b)
+        return (MATRIX if kind in formats else VECTOR), kind
+
     return Machine(
-        unit_of_product=lambda a, b: (UNIT, wider(a, b)),
-        plain=(UNIT, "fp32"),
+        unit_of_product=unit_of_product,
+        plain=(VECTOR, "fp32"),
         resident_bytes=half,
         tile_bytes=half,
         fast=fast,

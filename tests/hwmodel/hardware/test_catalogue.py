@@ -23,6 +23,7 @@ KINDS_OF_SOURCE = (
     "assumed",  # a prior, with its reason
     "NVIDIA",  # datasheets, whitepapers, guides
     "AMD",
+    "Google:",
     "ST:",
     "Nordic:",
     "Arm:",
@@ -297,6 +298,62 @@ def test_a_folder_carries_its_own_calibration(tmp_path: Path) -> None:
     assert found.calibration is not None
     assert found.calibration.name == "mine"
     assert device(folder / "device.yaml") == found
+
+
+BEST_SEEN_FLOP_PER_S = {
+    "mi300x": ((10240, 15360, 8192), 668.4e12),
+    "mi325x": ((13312, 10240, 8192), 784.9e12),
+    "mi355x": ((12288, 8192, 8192), 1565e12),
+}
+"""Product in bf16 and the rate that ml-engineering's scans found (GitHub @ 744d01e, 2025)."""
+
+
+@pytest.mark.parametrize("name", BEST_SEEN_FLOP_PER_S)
+def test_a_large_product_reaches_on_amd_what_scans_found_and_not_what_nvidia_does(
+    name: str,
+) -> None:
+    (m, n, k), best = BEST_SEEN_FLOP_PER_S[name]
+    found = hw.predict(hw.workloads.gemm(M=m, N=n, K=k), on=name)
+    assert_allclose(2 * m * n * k / found.time_s, best, rtol=0.05)
+    families = device(name).calibration
+    assert families is not None
+    assert {"prefill", "rows"} <= set(families.families)  # priors beside its own
+
+
+def test_a_product_takes_as_long_on_an_mi210_as_llmcompass_measured() -> None:
+    for m, seconds in ((128, 0.5932e-3), (1024, 2.7173e-3), (32768, 81.4046e-3)):
+        found = hw.predict(hw.workloads.gemm(M=m, N=12288, K=12288, dtype="fp16"), on="mi210")
+        assert_allclose(found.time_s, seconds, rtol=0.15)
+
+
+ACCELERATORS = tuple(name for name in NAMES if device(name).kind == "npu")
+
+
+@pytest.mark.parametrize("name", [*ACCELERATORS, "xeon-8480", "epyc-7763", "jetson-agx-orin"])
+def test_accelerators_and_servers_answer_every_question(name: str) -> None:
+    dtype = "fp16" if name == "jetson-nano" else "bf16"
+    llama = hw.model("llama-3.2-1b", dtype=dtype)
+    works = (
+        hw.workloads.gemm(M=512, N=1024, K=1024, dtype=dtype),
+        hw.workloads.attention(1, 8, 512, 512, 64, causal=True, dtype=dtype),
+        hw.workloads.moe(64, 8, 2, 512, 256, dtype=dtype),
+        llama.decode(batch=1, context=1024),
+        llama.prefill(batch=1, prompt=256),
+    )
+    for work in works:
+        found = hw.predict(work, on=name)
+        assert 0 < found.bound_s <= found.time_s < found.time_high_s
+        assert found.energy_j > 0
+    limit: Any = hw.bound(works[0], on=name)
+    assert limit.dram_bytes >= 2 * (512 * 1024 + 1024 * 1024 + 512 * 1024)
+
+
+def test_a_product_on_a_matrix_unit_takes_a_share_of_its_peak() -> None:
+    flop = 2 * 8192**3
+    for name, share in (("gaudi-3", 0.74), ("tpu-v5p", 0.7), ("xeon-8480", 0.5)):
+        found = hw.predict(hw.workloads.gemm(M=8192, N=8192, K=8192), on=name)
+        reached = flop / found.time_s / device(name).rate("matrix", "bf16")
+        assert share * 0.97 < reached <= share * 1.0001
 
 
 def test_a_device_without_measurements_carries_the_priors() -> None:

@@ -81,7 +81,20 @@ def cpu(machine: Hardware) -> Iterator[Callable[[], Any]]:
     yield lambda: hw.predict(hw.model("llama-3.2-1b").decode(1, 128), machine)
 
 
-QUESTIONS = {"spatial": spatial, "fpga": fpga, "mcu": mcu, "cpu": cpu}
+def npu(machine: Hardware) -> Iterator[Callable[[], Any]]:
+    """The same of kind npu."""
+    for unit in machine.units.values():
+        for dtype in unit.rate_per_s:
+            for m, n, k in ((512, 300, 700), (4, 1024, 1024), (4096, 4096, 4096)):
+                work = WORK.gemm(M=m, N=n, K=k, dtype=dtype)
+                yield lambda w=work: hw.predict(w, machine)
+    yield lambda: hw.predict(WORK.softmax(rows=4096, cols=4096), machine)
+    yield lambda: hw.predict(hw.model("llama-3.2-1b").decode(1, 128), machine)
+    if machine.link is not None:
+        yield lambda: hw.predict(WORK.collective("all_reduce", bytes=1 << 20, ranks=2), machine * 2)
+
+
+QUESTIONS = {"spatial": spatial, "fpga": fpga, "mcu": mcu, "cpu": cpu, "npu": npu}
 
 
 def answers(machine: Hardware) -> Iterator[str]:

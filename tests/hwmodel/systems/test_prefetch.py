@@ -7,7 +7,7 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.hardware.catalogue import device
-from hwmodel.machines.cpu.rates import STREAM, rates
+from hwmodel.machines.cpu.rates import PRIORS, rates
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
 from hwmodel.systems.prefetch import (
     Q4_0_BYTES,
@@ -115,7 +115,7 @@ def test_the_expected_layer_is_the_mean_over_drawn_misses() -> None:
     assert resident_share(model, limit, Q4_0_BYTES) == pytest.approx(0.5)
     found = decode(model, board, memory_bytes=limit, context=1)
     launch_s = float(rates(board).slots["launch"][1])
-    stream = STREAM * 89.6e9
+    stream = PRIORS["cpu"].values["dram"] * 89.6e9
     cache_s = 2 * model.kv_elements / stream
     attention_s = model.attention_parameters * Q4_0_BYTES / stream + launch_s + cache_s
     experts_s = 6 * (expert / stream + launch_s)

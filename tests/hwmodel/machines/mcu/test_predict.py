@@ -16,8 +16,9 @@ H743 = hw.device("stm32h743")
 MCUS = tuple(name for name in hw.devices() if hw.device(name).kind == "mcu")
 
 
-def test_the_five_devices() -> None:
-    assert MCUS == ("nrf52840", "stm32f412", "stm32f746", "stm32f765", "stm32h743")
+def test_cores_and_accelerators_are_shipped() -> None:
+    cores = {"nrf52840", "stm32f412", "stm32f746", "stm32f765", "stm32h743", "stm32u585"}
+    assert cores | {"esp32-s3", "rp2040", "stm32n6", "ethos-u55", "ethos-u65"} == set(MCUS)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,10 @@ def test_flash_is_that_of_tinyengine() -> None:
 def test_energy_is_the_running_power_for_the_time_and_sums_over_components(name: str) -> None:
     machine = hw.device(name)
     found = hw.predict(hw.workloads.cnn("mcunet-vww1"), on=machine)
-    assert found.energy_j == pytest.approx(machine.power.run_w * found.time_s, rel=2e-3)
+    whole = machine.power.run_w * found.time_s
+    if machine.architecture.startswith("cortex"):
+        assert found.energy_j == pytest.approx(whole, rel=2e-3)
+    assert found.energy_j < whole * 1.002  # an accelerator that waits for Flash draws less
     assert sum(found.energy_by_j.values()) == pytest.approx(found.energy_j, rel=1e-12)
 
 

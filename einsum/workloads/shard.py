@@ -82,19 +82,23 @@ class Shard:
     @cached_property
     def kv_bytes_per_token(self) -> int | float:
         """Bytes of keys and values of one token in all layers, while no window has filled."""
-        elements = sum(times * cache.per_token(self.tp) for cache, times in self._caches)
-        return _bytes(elements, self.precision.kv)
+        held: dict[str, int] = {}
+        for cache, times in self._caches:
+            kind = cache.format or self.precision.kv
+            held[kind] = held.get(kind, 0) + times * cache.per_token(self.tp)
+        return sum(_bytes(elements, kind) for kind, elements in held.items())
 
     def kv_bytes(self, batch: Amount, tokens: Amount) -> Amount:
         """Bytes of the cache of `batch` sequences of `tokens`; a windowed layer keeps its last."""
         sizes = whole("kv_bytes", batch=batch, tokens=tokens)
-        windows: dict[int | Kept | None, int] = {}
+        windows: dict[tuple[int | Kept | None, str], int] = {}
         for cache, times in self._caches:
             held = times * cache.per_token(self.tp)
-            windows[cache.window] = windows.get(cache.window, 0) + held
+            key = cache.window, cache.format or self.precision.kv
+            windows[key] = windows.get(key, 0) + held
         total: Amount = self.state_bytes
-        for window, elements in windows.items():
-            total = total + _bytes(elements, self.precision.kv) * seen(sizes["tokens"], window)
+        for (window, kind), elements in windows.items():
+            total = total + _bytes(elements, kind) * seen(sizes["tokens"], window)
         return sizes["batch"] * total
 
     @cached_property

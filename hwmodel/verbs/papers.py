@@ -16,6 +16,7 @@ from hwmodel.validation.papers.claim import Claim
 from hwmodel.verbs.ask import AS_IS, Question, Word, in_python
 
 NOT_SYSTEMS = ("claim",)
+SIGNS = {"": "", "least": "≥ ", "most": "≤ "}
 
 
 class Papers(Question):
@@ -74,7 +75,7 @@ def papers_text(claims: Sequence[Claim]) -> str:
         [
             claim.system,
             claim.quantity,
-            f"{claim.published:.6g}",
+            f"{SIGNS[claim.published_as]}{claim.published:.6g}",
             f"{claim.ours:.6g}",
             _share(claim.error, signed=True),
             _share(claim.tolerance),

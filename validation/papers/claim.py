@@ -5,11 +5,15 @@ prints them all.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A published figure, ours, and how far apart (relative) they may be; `source` says where."""
+    """A published figure, ours, and how far apart (relative) they may be; `source` says where.
+
+    One that is published as the `least` or the `most` is missed on one side alone.
+    """
 
     system: str
     quantity: str
@@ -17,6 +21,7 @@ class Claim:
     ours: float
     tolerance: float
     source: str
+    published_as: Literal["", "least", "most"] = ""
 
     @property
     def error(self) -> float:
@@ -26,4 +31,5 @@ class Claim:
     @property
     def holds(self) -> bool:
         """Whether ours lies within the tolerance."""
-        return abs(self.error) <= self.tolerance
+        missed = {"least": -self.error, "most": self.error}.get(self.published_as, abs(self.error))
+        return missed <= self.tolerance

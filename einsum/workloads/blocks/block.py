@@ -23,7 +23,7 @@ class Cache:
 
     In the place of a window may stand the tokens that a policy has `Kept`. `state` elements do not
     depend on the context (`state_format`: theirs; None: the activations'; "cache": that of keys and
-    values).
+    values). What grows is stored as `format` (None: as the cache is).
     A layer that reads the cache of an earlier one keeps nothing: it has no `Cache`.
     """
 
@@ -33,6 +33,7 @@ class Cache:
     state: int = 0
     state_split: Split | None = None
     state_format: str | None = None
+    format: str | None = None
 
     def per_token(self, tp: int = 1) -> int:
         """Elements a token on one of `tp` devices."""

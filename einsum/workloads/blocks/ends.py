@@ -41,7 +41,10 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Head:
-    """Logits of each sequence's last token; `tied` to the embedding, it has no own weights."""
+    """Logits of each sequence's last token, or of `every` one.
+
+    `tied` to the embedding, it has no own weights.
+    """
 
     vocabulary: int
     hidden: int
@@ -49,6 +52,7 @@ class Head:
     path: str = "lm_head"
     embedding: str = "model.embed_tokens"
     bias: bool = False
+    every: bool = False
 
     @property
     def table(self) -> Weight:
@@ -66,10 +70,9 @@ class Head:
 
     def stages(self, step: Step, share: Share) -> Stages:
         """A product; logits are gathered from all devices."""
-        made = share.product(
-            *("head", "head", step.sequences, (self.table,)), bias=self.bias, named=False
-        )
-        return share.gathered(made, step.sequences, self.table.sizes(share.tp)[0])
+        rows = step.tokens if self.every else step.sequences
+        made = share.product(*("head", "head", rows, (self.table,)), bias=self.bias, named=False)
+        return share.gathered(made, rows, self.table.sizes(share.tp)[0])
 
     def cache(self) -> Cache | None:
         """Nothing is kept."""

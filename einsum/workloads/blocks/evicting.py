@@ -53,7 +53,12 @@ class Evicting:
         """What each class keeps."""
         elements = self.attention.head_dim + self.attention.value_size
         return tuple(
-            Holding(Cache(each.heads * elements, _split(each), each.held or each.kept))
+            Holding(
+                Cache(
+                    *(each.heads * elements, _split(each), each.held or each.kept),
+                    format=each.dtype,
+                )
+            )
             for each in self.classes
         )
 
@@ -87,7 +92,7 @@ class Evicting:
             head_dim=mine.head_dim,
             value_dim=mine.value_dim,
             dtype=share.activation,
-            kv_dtype=share.precision.kv,
+            kv_dtype=each.dtype or share.precision.kv,
             out_dtype=share.activation,
             name=f"attention, {each.name}",
         )

@@ -95,7 +95,7 @@ class Sparse:
 
     def stages(self, step: Step, share: Share) -> Stages:
         """Kernels that choose, and a stage of scores for each class."""
-        before, _, behind = _parted(self.inner.stages(step, share))
+        before, _, behind = parted(self.inner.stages(step, share))
         return (*before, *step.each(lambda one: self._attended(one, share)), *behind)
 
     def _attended(self, step: Step, share: Share) -> Stages:
@@ -103,7 +103,7 @@ class Sparse:
         heads = self._heads(step, share)
         scores = tuple(self._scores(step, share))
         if all(each.sight(step).whole for each in self.classes):
-            _, scores, _ = _parted(self.inner.stages(step, share))
+            _, scores, _ = parted(self.inner.stages(step, share))
         return (
             *(share.stage(each, "attention.selection") for each in self.around.before(heads)),
             *scores,
@@ -159,7 +159,7 @@ class Sparse:
         return None
 
 
-def _parted(stages: Stages) -> tuple[Stages, Stages, Stages]:
+def parted(stages: Stages) -> tuple[Stages, Stages, Stages]:
     """Kernels before the scores, those of scores and the books of policies, and those behind."""
     ours = [i for i, stage in enumerate(stages) if stage.role in ATTENDING]
     first, last = ours[0], ours[-1] + 1

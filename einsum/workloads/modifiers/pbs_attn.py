@@ -19,6 +19,7 @@ from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.sparse import Seeing, Sight, Sparse
 from hwmodel.einsum.workloads.modifiers.modifier import attending
+from hwmodel.einsum.workloads.named import Shares, share_in
 from hwmodel.einsum.workloads.selection import Heads
 from hwmodel.quantity.arithmetic import ceil_div, least
 
@@ -33,7 +34,7 @@ class PbsAttn:
     NAME: ClassVar[str] = "pbs-attn"
     SOURCE: ClassVar[str] = "arXiv 2510.21270"
 
-    density: float = 0.3231
+    density: Shares = 0.3231
     segment: int = 256
     block: int = 128
 
@@ -41,7 +42,8 @@ class PbsAttn:
         """All heads see a density of blocks in prefill."""
 
         def make(layer: int, block: Block, attention: Attention) -> Block:
-            sight = Sight(self.density, self.block)
+            share = share_in(layer, self.density, f"modifier: {self.NAME}: density")
+            sight = Sight(share, self.block)
             classes = (Seeing("chosen blocks", attention.kv_heads, sight),)
             return Sparse(block, attention, classes, self)
 

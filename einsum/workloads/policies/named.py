@@ -6,12 +6,14 @@ from typing import Any
 from hwmodel.einsum.workloads.named import named
 from hwmodel.einsum.workloads.policies.keyformer import Keyformer
 from hwmodel.einsum.workloads.policies.lazy_eviction import LazyEviction
+from hwmodel.einsum.workloads.policies.mixed_precision import MixedPrecision
 from hwmodel.einsum.workloads.policies.policy import Policy
 from hwmodel.einsum.workloads.policies.razor_attention import RazorAttention
 from hwmodel.einsum.workloads.policies.task_kv import TaskKv
 
 POLICIES: Mapping[str, type[Any]] = {
-    policy.NAME: policy for policy in (Keyformer, LazyEviction, RazorAttention, TaskKv)
+    policy.NAME: policy
+    for policy in (Keyformer, LazyEviction, MixedPrecision, RazorAttention, TaskKv)
 }
 """Name -> the value that it makes, whose fields are its options."""
 

@@ -19,13 +19,16 @@ from hwmodel.quantity.units import Amount
 class HeadClass:
     """Key-value heads of a layer that are treated alike, called `name`.
 
-    A step attends to the `kept` tokens; memory is needed for those `held` (None: as many).
+    A step attends to the `kept` tokens; memory is needed for those `held` (None: as many). Their
+    keys and values are stored as `dtype` (None: as the cache is). Classes of the same heads keep
+    other tokens of each.
     """
 
     name: str
     heads: int
     kept: Kept
     held: Kept | None = None
+    dtype: str | None = None
 
 
 class Policy(Protocol):

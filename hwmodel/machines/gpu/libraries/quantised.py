@@ -26,7 +26,7 @@ LIBRARY = Library(
             ("prefill", "decode"),
             {**HALVES, **FP8},
             "vLLM and FlashInfer: keys and values of 8 bits and fewer; FlashAttention-3, fp8",
-            narrow=STORED,
+            narrow=(*STORED, "int2"),
             alike=("fp8",),
             head_dim=dict.fromkeys(GENERATIONS, 256),
         ),

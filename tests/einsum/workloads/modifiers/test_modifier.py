@@ -126,8 +126,10 @@ def test_of_devices_the_one_with_most_work_is_meant() -> None:
 @pytest.mark.parametrize("name", MODIFIERS)
 def test_weights_and_modules_stay(name: str) -> None:
     plain, changed = model(LLAMA), model(LLAMA, modifier=name)
-    assert changed.parameters == plain.parameters
-    assert set(changed.network.modules()) == set(plain.network.modules())
+    routers = changed.parameters_by_part["router"]
+    assert changed.parameters - routers == plain.parameters
+    modules = (module for module in changed.network.modules() if ".router." not in module)
+    assert set(modules) == set(plain.network.modules())
 
 
 def test_a_policy_keeps_its_cache_and_its_decode_beside_a_modifier() -> None:

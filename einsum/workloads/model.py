@@ -20,7 +20,7 @@ from hwmodel.einsum.workloads.config import changed, files_beside, read_config
 from hwmodel.einsum.workloads.modifiers import modifier as modifiers
 from hwmodel.einsum.workloads.modifiers.modifier import Modifier
 from hwmodel.einsum.workloads.modifiers.named import modifier as modifier_of
-from hwmodel.einsum.workloads.phases import decoding, kept, prefilling, some
+from hwmodel.einsum.workloads.phases import decoding, kept, prefilling, some, tokens_of
 from hwmodel.einsum.workloads.policies.following import following, said_of
 from hwmodel.einsum.workloads.policies.named import policy
 from hwmodel.einsum.workloads.policies.policy import Policy
@@ -209,7 +209,7 @@ class Model(Shown):
         origin = Origin("llm", arguments, llm)
         served = Served(
             model=self.name,
-            tokens=step.tokens,
+            tokens=tokens_of(step, self.network.makes),
             batch=step.sequences,
             **kept(step, share, tp),
             weights_bytes=_scaled(share.weight_bytes * tp, self.files, self.whole),

@@ -59,6 +59,12 @@ def some(name: str, count: Amount, sizes: Mapping[str, Amount | None]) -> bool:
     return True
 
 
+def tokens_of(step: Step, makes: int) -> Amount:
+    """Tokens that a step makes or reads; a sequence that decodes `makes` so many."""
+    each = [one.tokens * (makes if one.decoding else 1) for one in step.alike]
+    return sum(each[1:], start=each[0])
+
+
 def kept(step: Step, share: Shard, tp: int) -> dict[str, Amount]:
     """Of the sequences of a step: keys of each, the most of any, and bytes a token in the cache."""
     each = [(one.batch, one.context, share.kv_bytes(1, one.context) * tp) for one in step.alike]

@@ -12,6 +12,7 @@ import numpy as np
 
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.machines.driver import predict
+from hwmodel.spine.estimate import Estimate
 from hwmodel.validation.papers.claim import Claim
 
 VOCABULARY: dict[str, Any] = {"vocab_size": 50304, "torch_dtype": "bfloat16"}
@@ -145,6 +146,47 @@ def recursions() -> tuple[Claim, ...]:
     )
 
 
+def moved(step: Estimate, name: str) -> float:
+    """DRAM bytes that the kernels of this name read."""
+    return float(sum(p.times * p.counts.read["dram"] for p in step.parts if p.name == name))
+
+
+def hogwild() -> tuple[Claim, ...]:
+    """Four workers on one cache against one: keys and values read, and operations."""
+    one, four = (
+        predict(model("qwen2.5-7b", modifier=said).decode(1, 32768), "l40s")
+        for said in (None, "hogwild:workers=4")
+    )
+    source = "follows from one cache read once for all; four workers, 32,768 tokens"
+    keys = moved(four, "attention") / moved(one, "attention")
+    return (
+        Claim("Hogwild!", "keys and values read, of one worker's", 1, keys, 0.02, source),
+        Claim(
+            "Hogwild!", "operations, of one worker's", 4, float(four.flop / one.flop), 0.02, source
+        ),
+    )
+
+
+def versatile() -> tuple[Claim, ...]:
+    """Loops of an MLP: weights stay, and time grows less than operations."""
+    once, often = (
+        model("llama-3.1-8b", modifier=f"versatile-ffn:deep=1.0,loops={n}") for n in (1, 4)
+    )
+    held = often.weight_bytes / once.weight_bytes
+    steps = [predict(each.decode(1, 1024), "h200") for each in (once, often)]
+    slower, more = (float(getattr(steps[1], n) / getattr(steps[0], n)) for n in ("time_s", "flop"))
+    return (
+        Claim("VersatileFFN", "weights of four loops, of one's", 1, held, 1e-9, "abstract"),
+        Claim(
+            *("VersatileFFN", "growth of time, of that of operations", 1, slower / more, 0.5),
+            "a loop reads its weights anew: no cache holds an MLP",
+        ),
+    )
+
+
 def claims() -> tuple[Claim, ...]:
     """Claims of all systems."""
-    return (*block_transformer(), *based_claims(), *recursions())
+    return (
+        *(*block_transformer(), *based_claims(), *recursions()),
+        *(*hogwild(), *versatile()),
+    )

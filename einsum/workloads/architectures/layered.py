@@ -14,12 +14,11 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hwmodel.einsum.workloads.blocks.attention import Attention
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.gated_conv import GatedConv
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.norm import Residual
-from hwmodel.einsum.workloads.blocks.reused import Reused
+from hwmodel.einsum.workloads.blocks.recursed import linear, recursed
 from hwmodel.einsum.workloads.blocks.routed import Choice, Keys, Routed
 from hwmodel.einsum.workloads.blocks.taylor_attention import TaylorAttention
 from hwmodel.einsum.workloads.blocks.versatile import VersatileMlp
@@ -178,35 +177,29 @@ class Config(Decoder):
     @property
     def shares(self) -> tuple[float, ...]:
         """Share of the tokens that each application sees."""
-        n = self.recursions
-        return self.recursion_shares or tuple((n - each) / n for each in range(n))
+        return self.recursion_shares or linear(self.recursions)
 
     def network(self) -> Network:
         """The layers once, and those that are applied again."""
         types, last = self.types, self.num_hidden_layers - self.unshared_last
         first, again = types[: self.unshared_first], types[self.unshared_first : last]
         layers = [self._layer(kind) for kind in first]
-        for number, share in enumerate(self.shares):
-            layers += [self._layer(kind, share, number > 0) for kind in again]
+        layers += recursed([self._layer(kind) for kind in again], self.shares, self.recursion_keys)
         layers += [self._layer(kind) for kind in types[last:]]
         return self.between(layers)
 
-    def _layer(self, kind: str, share: float = 1.0, again: bool = False) -> tuple[Block, ...]:
+    def _layer(self, kind: str) -> tuple[Block, ...]:
         """The blocks of a kind of layer."""
         made: list[Block] = []
         for at, part in enumerate(self.kinds[kind]):
-            block, keys = part.made(self, at), self.recursion_keys if again else "own"
-            if keys == "all" and isinstance(block, Attention):
-                block = replace(block, borrowed=True)
             name = "attention" if isinstance(part, (Heads, Linear, Convolution)) else "mlp"
             whole = (
                 *self.norm(f"{name} norm", f"{self.LAYER}.norm{at}"),
-                block,
+                part.made(self, at),
                 Residual(f"{name} residual", self.hidden_size),
             )
-            each = share * part.tokens
-            some = whole if each == 1 else tuple(Routed(b, each, keys) for b in whole)
-            made += [Reused(b) for b in some] if again else some
+            share = part.tokens
+            made += whole if share == 1 else [Routed(block, share) for block in whole]
         return tuple(made)
 
     def _check_layers(self, where: str) -> None:

@@ -41,7 +41,10 @@ class Coarse:
         return self.block.weights()
 
     def stages(self, step: Step, share: Share) -> Stages:
-        """Those of the block, on positions."""
+        """Those of the block, on positions; groups of sequences run one after the other."""
+        return step.each(lambda one: self._run(one, share))
+
+    def _run(self, step: Step, share: Share) -> Stages:
         context = ceil_div(step.context, self.length)
         if step.decoding:
             seldom = replace(share, often=share.often / self.length)
@@ -82,8 +85,8 @@ class Local:
         return self.block.weights()
 
     def stages(self, step: Step, share: Share) -> Stages:
-        """Those of the block on a prefix, and on a block's other tokens."""
-        return tuple(interleaved(list(self._runs(step, share))))
+        """Those of the block on a prefix, and on a block's other tokens, of each group."""
+        return step.each(lambda one: tuple(interleaved(list(self._runs(one, share)))))
 
     def _runs(self, step: Step, share: Share) -> Iterator[Stages]:
         length, prefix = self.length, self.prefix

@@ -36,7 +36,7 @@ class Network:
 
     `towers` are networks beside it (vision, encoder), each with its own hidden size; what is asked
     of the network is asked of it alone, but for the parameters. One that `generates` makes tokens
-    one by one; an encoder does not.
+    one by one; an encoder does not. A sequence that decodes `makes` so many tokens in a step.
     """
 
     hidden: int
@@ -45,6 +45,7 @@ class Network:
     after: tuple[Block, ...]
     towers: Mapping[str, "Network"] = field(default_factory=lambda: NONE, hash=False)
     generates: bool = True
+    makes: int = 1
 
     @property
     def depth(self) -> int:

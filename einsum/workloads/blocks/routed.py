@@ -18,11 +18,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from hwmodel.einsum.cascade import Stage
-from hwmodel.einsum.workloads.blocks.block import Block, Cache, Step, caches
+from hwmodel.einsum.workloads.blocks.block import Block, Cache, Step, caches, together
 from hwmodel.einsum.workloads.blocks.evicting import Holding
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.policies.kept import Kept
+from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.units import Amount
 
 Keys: TypeAlias = Literal["own", "all"]
@@ -70,24 +71,40 @@ class Routed:
             return self.block.stages(step, share)
         if step.decoding:
             rows, often = passing(step.batch, self.share)
-            seen = self._seen(step.context)
-            fewer = replace(step, batch=rows, context=seen)
-            return self.block.stages(fewer, replace(share, often=share.often * often))
-        queries = self._kept.tokens(step.queries)
-        before = step.context - step.queries
-        past = self._kept.tokens(before) if np.any(np.not_equal(before, 0)) else 0
-        some = self.block.stages(replace(step, queries=queries, context=past + queries), share)
-        return some if self.keys == "own" else tuple(self._spread(some, step, share))
+            some = replace(self._fewer(step), batch=rows)
+            return self.block.stages(some, replace(share, often=share.often * often))
+        made = self.block.stages(together(*map(self._fewer, step.alike)), share)
+        return made if self.keys == "own" else tuple(self._spread(made, step, share))
+
+    def _fewer(self, step: Step) -> Step:
+        """The tokens that pass; sequences that decode while others read a prompt are some of them.
+
+        A prompt's block runs in any case.
+        """
+        if step.decoding:
+            batch = most((1, np.round(step.batch * self.share)))
+            rows = int(batch) if isinstance(step.batch, int) else batch
+            return replace(step, batch=rows, context=self._seen(step.context))
+        queries, before = self._kept.tokens(step.queries), step.context - step.queries
+        return replace(step, queries=queries, context=self._seen(before) + queries)
 
     def _seen(self, context: Amount) -> Amount:
-        return context if self.keys == "all" else self._kept.tokens(context)
+        """Keys of so many tokens; none of none."""
+        if self.keys == "all":
+            return context
+        return self._kept.tokens(context) if np.any(np.not_equal(context, 0)) else 0
 
     def _spread(self, some: Stages, step: Step, share: Share) -> Iterator[Stage]:
-        """Attention of tokens that stand anywhere: their share of what all would do."""
+        """Attention of a prompt's tokens, which stand anywhere: their share of what all do."""
         thin = replace(share, often=share.often * self.share)
-        every = iter(s for s in self.block.stages(step, thin) if s.role == "attention.scores")
+        every = (s for s in self.block.stages(step, thin) if s.role == "attention.scores")
+        groups = iter(step.alike)
         for stage in some:
-            yield next(every) if stage.role == "attention.scores" else stage
+            if stage.role != "attention.scores":
+                yield stage
+                continue
+            whole = next(every)
+            yield stage if next(groups).decoding else whole
 
     def cache(self) -> Cache | None:
         """Its parts keep what is kept."""

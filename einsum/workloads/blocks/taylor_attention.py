@@ -55,20 +55,24 @@ class TaylorAttention:
     def stages(self, step: Step, share: Share) -> Stages:
         """The kernels from hidden states to hidden states."""
         tokens, kind, heads = step.tokens, share.activation, share.of(self.split)
-        sizes = (heads, self.feature_dim, self.head_dim)
-        kinds = {"dtype": kind, "state_dtype": kind}
-        if step.decoding:
-            made = updated(step.batch, *sizes, **kinds)
-        else:
-            made = chunked(step.batch, step.queries, *sizes, self.chunk, **kinds)
         divided = normalised(tokens * heads, self.head_dim, kind)
         back = share.product("mixer output", f"{PART}.output", tokens, (self._out(),))
         return (
             *share.product("mixer input", f"{PART}.input", tokens, self._in()),
-            share.stage(made, f"{PART}.state"),
+            *step.each(lambda one: self._summed(one, share)),
             share.stage(divided, f"{PART}.norm"),
             *share.reduced(back, tokens, self.hidden),
         )
+
+    def _summed(self, step: Step, share: Share) -> Stages:
+        """The sums of sequences that are alike."""
+        sizes = (share.of(self.split), self.feature_dim, self.head_dim)
+        kinds = {"dtype": share.activation, "state_dtype": share.activation}
+        if step.decoding:
+            made = updated(step.batch, *sizes, **kinds)
+        else:
+            made = chunked(step.batch, step.queries, *sizes, self.chunk, **kinds)
+        return (share.stage(made, f"{PART}.state"),)
 
     def cache(self) -> Cache | None:
         """Sums of all heads, in the format of the activations."""

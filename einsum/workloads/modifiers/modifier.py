@@ -2,8 +2,9 @@
 
 A modifier changes what layers compute: which pairs of queries and keys, which tokens, in which
 phase, by layers and classes of heads. What chooses them is kernels of its own, whose cost is
-predicted like any other's. Weights stay; how accurate the answers are is not looked at. One step of
-a model is changed; a schedule of several steps is as many questions.
+predicted like any other's. Weights stay, but for modifiers of whole layers; how accurate the
+answers are is not looked at. One step of a model is changed; a schedule of several steps is as many
+questions.
 """
 
 from collections.abc import Callable

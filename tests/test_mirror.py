@@ -116,6 +116,7 @@ ELSEWHERE = {
 
 OF_SEVERAL = {
     "docs/test_docs.py": "the pages in docs/",
+    "einsum/workloads/modifiers/test_networks.py": "modifiers of whole layers",
     "examples/test_studies.py": "the notebooks and studies in examples/",
     "hwmodel/test_cli_output.py": "processes whose output cannot be written",
     "hwmodel/machines/gpu/test_floors.py": "what no GPU's estimate goes below",

@@ -259,6 +259,8 @@ class Cascade(Shown):
     served: ClassVar[None] = None
     layers: ClassVar[None] = None
     devices: ClassVar[int] = 1
+    runs: ClassVar[int] = 1
+    runs: ClassVar[int] = 1
     """What a network of stages may carry, a lone cascade does not (`hwmodel.einsum.network`)."""
 
     @property
@@ -348,12 +350,16 @@ class Collective:
 
     `op` is "all_reduce" (bytes: the buffer of a rank), "all_gather" (the total output of a rank),
     "reduce_scatter" (the total input of a rank), "all_to_all" (the send buffer of a rank),
-    "broadcast" or "p2p".
+    "broadcast" or "p2p". The devices are those that differ along the axis `over` of the division
+    (`hwmodel.einsum.division`); all such groups exchange at once.
     """
 
     op: str
     bytes: Amount
     ranks: Amount
+    over: str = "tp"
+    beside: bool = False
+    """Whether it goes on while the stage's cascade runs, and not after it."""
 
 
 @dataclass(frozen=True)

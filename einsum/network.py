@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from hwmodel.einsum.cascade import Cascade, Stage
+from hwmodel.einsum.division import ALONE, Division
 from hwmodel.einsum.origin import Origin, again
 from hwmodel.einsum.workloads.patches import Patched
 from hwmodel.quantity.arithmetic import most
@@ -24,6 +25,10 @@ class Served:
     `kv_bytes_per_token` is the mean over `context` tokens of a sequence, `tokens` how many a run
     makes (decode) or reads (prefill), `positions` the longest context that the model was made for.
     Where sequences differ `context` is their mean, rounded up, `longest` the most.
+    Bytes are as if each device held what the fullest does. Work that passes through a device in
+    micro-batches makes as many `passes`, of so many `sequences` and `rows` of new tokens; the
+    stages are those of one pass, and run so often (`runs`) on all devices together, of which those
+    with fewer sequences do as much less.
     """
 
     model: str
@@ -34,7 +39,17 @@ class Served:
     kv_bytes_per_token: Amount
     longest: Amount
     positions: int | None = None
-    devices: int = 1
+    ways: Division = ALONE
+    passes: Amount = 1
+    runs: Amount = 1
+    sequences: Amount = 1
+    rows: Amount = 1
+    decoding: bool = False
+
+    @property
+    def devices(self) -> int:
+        """Devices that the model is divided over."""
+        return self.ways.devices
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,9 +70,14 @@ class Stack(Shown):
 
     @property
     def devices(self) -> Amount:
-        """Devices that each do this share of the work."""
+        """Devices that share the work."""
         joined = [stage.collective.ranks for stage in self.stages if stage.collective]
         return self.served.devices if self.served is not None else most((1, *joined))
+
+    @property
+    def runs(self) -> Amount:
+        """How often each stage runs, on all devices together: those of a pipeline share them."""
+        return self.devices if self.served is None else self.served.runs
 
     def but(self, **changes: Any) -> "Stack":
         """The same workload with other arguments: its function, called again.

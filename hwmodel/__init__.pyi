@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from hwmodel.bounds.limit import Limit as Limit
 from hwmodel.einsum.cascade import Cascade as Cascade
+from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Stack as Stack
 from hwmodel.einsum.notation import parse as parse
 from hwmodel.einsum.workloads import catalogue as _workloads
@@ -117,7 +118,7 @@ def bound(
     on: Hardware | str | Path,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
-    parallel: Mapping[str, int] | None = None,
+    parallel: Division | Mapping[str, Any] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
 ) -> Limit | LooseBound:
     """Least traffic at each memory level that any schedule of a workload needs, and least time.
@@ -161,7 +162,7 @@ def compare(
     on: Sequence[Hardware | str | Path],
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
-    parallel: Mapping[str, int] | None = None,
+    parallel: Division | Mapping[str, Any] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
     engine: str | Engine | None = None,
     l2: str | None = None,
@@ -176,7 +177,7 @@ def explain(
     on: Hardware | str | Path | None = None,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
-    parallel: Mapping[str, int] | None = None,
+    parallel: Division | Mapping[str, Any] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
 ) -> Explanation:
     """Why a prediction is what it is; with two devices, why they differ.
@@ -274,7 +275,7 @@ def predict(
     on: Hardware | str | Path,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
-    parallel: Mapping[str, int] | None = None,
+    parallel: Division | Mapping[str, Any] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
     engine: str | Engine | None = None,
     l2: str | None = None,
@@ -283,11 +284,13 @@ def predict(
 
     `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
-    `parallel` how the work is divided over its devices, `{"tp": 8}`; `topology` what joins them,
-    where that is more than one switch: a value, a table, or the name or file of one; `engine` what
-    runs a model's phase, "vllm" (default: torch, plain and unfused); `l2` is "warm" where a
-    kernel's work is repeated on the same activations, with the weights of six layers in turn, as
-    public tables are mostly timed (default: cold, as between other kernels).
+    `parallel` how a model is divided over its devices, `{"tp": 8, "pp": 2}` (tp, pp, dp, ep, etp,
+    cp, sp); `topology` what joins them, where that is more than one switch: a value, a table, or
+    the name or file of one; `engine` what runs a model's phase, "vllm" (default: torch, plain and
+    unfused); `l2` is "warm" where a kernel's work is repeated on the same activations, with the
+    weights of six layers in turn, as public tables are mostly timed (default: cold, as between
+    other kernels). In a pipeline `time_s` is that of the `batch` through all stages, and
+    `full_tokens_per_s` counts as many batches under way as there are stages.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
@@ -297,7 +300,7 @@ def sensitivity(
     on: Hardware | str | Path,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
-    parallel: Mapping[str, int] | None = None,
+    parallel: Division | Mapping[str, Any] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
     swing: float = 0.2,
 ) -> Sensitivity:

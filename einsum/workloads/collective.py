@@ -25,17 +25,23 @@ def collective(op: str, bytes: Amount, ranks: Amount) -> Stack:
         raise UnknownNameError("collective", op, OPERATIONS)
     size = amount(bytes, "bytes", where=f"{op}: bytes", whole=True)
     count = amount(ranks, where=f"{op}: ranks", whole=True)
-    moved = dict(zip(("read", "written"), memory_bytes(op, size, count), strict=True))
-    exchange = Cascade(
-        name=op,
-        ranks={name: Rank(name, each) for name, each in moved.items()},
-        tensors={name: Tensor(name, (name,), "int8") for name in moved},
+    arguments: dict[str, Any] = {"op": op, "bytes": bytes, "ranks": ranks}
+    stages = (exchange(op, Collective(op, size, count)),)
+    return Stack(op, stages, Origin("collective", arguments, collective))
+
+
+def exchange(name: str, joint: Collective) -> Stage:
+    """A stage that computes nothing, and what it exchanges."""
+    sizes = memory_bytes(joint.op, joint.bytes, joint.ranks)
+    moved = dict(zip(("read", "written"), sizes, strict=True))
+    cascade = Cascade(
+        name=name,
+        ranks={each: Rank(each, size) for each, size in moved.items()},
+        tensors={each: Tensor(each, (each,), "int8") for each in moved},
         einsums=(),
         outputs=tuple(moved),
     )
-    arguments: dict[str, Any] = {"op": op, "bytes": bytes, "ranks": ranks}
-    stages = (Stage(exchange, collective=Collective(op, size, count)),)
-    return Stack(op, stages, Origin("collective", arguments, collective))
+    return Stage(cascade, collective=joint)
 
 
 def memory_bytes(op: str, size_bytes: Amount, ranks: Amount) -> tuple[Amount, Amount]:

@@ -16,6 +16,7 @@ import numpy as np
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.workload import formats, instance, once, whole
+from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.units import Amount
 
@@ -177,13 +178,19 @@ def gather_rows(
 
 @once
 def combine_kernels(
-    tokens: Amount, picks: Amount, hidden: Amount, dtype: str = "bf16", times: Amount = 1
+    tokens: Amount,
+    picks: Amount,
+    hidden: Amount,
+    dtype: str = "bf16",
+    times: Amount = 1,
+    ways: int = 1,
 ) -> tuple[Stage, ...]:
     """Experts' rows [tokens * picks, hidden], weighted and added into zeroed tokens' rows.
 
     `index_add` finds its rows by position: it reads what it adds to, and adds by atomics on a GPU.
+    Of `ways` devices each weighs and adds its part of the rows, to all tokens.
     """
-    n: dict[str, Amount] = {"n": tokens * picks}
+    n: dict[str, Amount] = {"n": ceil_div(tokens * picks, ways)}
     states = {"t": tokens, "d": hidden}
     gather = "Y[n] = gather(X[v], AT[n])"
     added = "ADDED[t, d] = sum(k) X[t, k, d]\nY[t, d] = Z[t, d] + ADDED[t, d]"
@@ -191,7 +198,7 @@ def combine_kernels(
         _kernel("weights gather", gather, n | {"v": n["n"]}, dtype, AT="int64"),
         _kernel("weights multiply", "Y[n, d] = X[n, d] * Z[n]", n | {"d": hidden}, dtype),
         _kernel("tokens zero", "Y[t, d] = 0", states, dtype),
-        _kernel("index_add", added, states | {"k": picks}, dtype, ADDED="fp32"),
+        _kernel("index_add", added, states | {"k": ceil_div(picks, ways)}, dtype, ADDED="fp32"),
     )
     return tuple(Stage(kernel, times) for kernel in kernels)
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Served, Stack
 from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.blocks.block import Step, together
@@ -20,7 +21,15 @@ from hwmodel.einsum.workloads.config import changed, files_beside, read_config
 from hwmodel.einsum.workloads.modifiers import modifier as modifiers
 from hwmodel.einsum.workloads.modifiers.modifier import Modifier
 from hwmodel.einsum.workloads.modifiers.named import modifier as modifier_of
-from hwmodel.einsum.workloads.phases import decoding, kept, prefilling, some, tokens_of
+from hwmodel.einsum.workloads.phases import (
+    decoding,
+    kept,
+    passes,
+    passing,
+    prefilling,
+    some,
+    tokens_of,
+)
 from hwmodel.einsum.workloads.policies.following import following, said_of
 from hwmodel.einsum.workloads.policies.named import policy
 from hwmodel.einsum.workloads.policies.policy import Policy
@@ -28,7 +37,6 @@ from hwmodel.einsum.workloads.precision import Precision, precision
 from hwmodel.einsum.workloads.quantisation.stored import Stored
 from hwmodel.einsum.workloads.record import Config
 from hwmodel.einsum.workloads.shard import Shard
-from hwmodel.einsum.workloads.workload import count
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -42,6 +50,9 @@ MADE_OF = (
 """Arguments that say what is made of a model, beside what its config says."""
 OF_WEIGHTS = ("dtype", "weight_dtype", "quantise")
 """Arguments that say another format of weights than the checkpoint has."""
+
+Parallel: TypeAlias = Division | Mapping[str, Any] | None
+"""How a model is divided, as a value or a table."""
 
 UNTOLD = 0.01
 """Share by which a checkpoint's files may differ from the network that is read, without a word."""
@@ -87,9 +98,18 @@ class Model(Shown):
         """The undivided model."""
         return Shard(self.network, self.precision)
 
-    def shard(self, tp: int) -> Shard:
-        """One device's share among `tp`; `InputError` when a size is not divisible."""
-        return Shard(self.network, self.precision, count("model", "tp", tp))
+    def shard(self, ways: Division | int) -> Shard:
+        """One device's share in a division; `InputError` for sizes that do not go.
+
+        A number is that of devices that divide every tensor (tp).
+        """
+        ways = ways if isinstance(ways, Division) else Division.of({"tp": ways}, where="model")
+        if ways.ep > 1 and all(weight.copies == 1 for weight, _ in self.network.weights):
+            raise InputError(
+                "model: ep: expected a model with experts, over which ep divides; found"
+                f" ep={ways.ep}"
+            )
+        return Shard(self.network, self.precision, ways)
 
     @property
     def parameters(self) -> int:
@@ -129,18 +149,20 @@ class Model(Shown):
         routing: str = "uniform",
         exponent: float | None = None,
         cached: Amount | None = None,
+        parallel: Parallel = None,
     ) -> Stack:
         """All kernels from `prompt` tokens per sequence to the last's logits.
 
         The first `cached` tokens of each are in the cache already (None: none), so that the rest
         runs: a chunk of a prompt, or what follows a prefix. Sizes are counts or arrays of them.
-        With `tp` devices the cascades are one device's, and
-        stages name their collectives. `routing` (and `exponent`) is that of `moe.py`.
+        With `tp` devices, or a `parallel` division, `{"tp": 8, "pp": 2}`, the cascades are one
+        device's (of a pipeline one of each stage, in a row), and stages name their collectives.
+        `routing` (and `exponent`) is that of `moe.py`.
         """
-        given = {"batch": batch, "prompt": prompt}
+        given: dict[str, Any] = {"batch": batch, "prompt": prompt}
         given |= {} if cached is None else {"cached": cached}
         step = prefilling("prefill", batch, prompt, cached, routing, exponent)
-        return self._stack("prefill", step, given, tp)
+        return self._stack("prefill", step, given, tp, parallel)
 
     @checked
     def decode(
@@ -150,14 +172,17 @@ class Model(Shown):
         tp: int = 1,
         routing: str = "uniform",
         exponent: float | None = None,
+        parallel: Parallel = None,
     ) -> Stack:
         """All kernels of one step that makes one token per sequence.
 
-        `context` is the keys that the new token attends to, itself included.
+        `context` is the keys that the new token attends to, itself included; `batch` sequences are
+        those of all replicas together. `tp` and `parallel` are those of `prefill`.
         """
         self._check_generates("decode")
         step = decoding("decode", batch, context, routing, exponent)
-        return self._stack("decode", step, {"batch": batch, "context": context}, tp)
+        given = {"batch": batch, "context": context}
+        return self._stack("decode", step, given, tp, parallel)
 
     @checked
     def mixed(
@@ -170,6 +195,7 @@ class Model(Shown):
         tp: int = 1,
         routing: str = "uniform",
         exponent: float | None = None,
+        parallel: Parallel = None,
     ) -> Stack:
         """All kernels of one step in which some sequences decode while others read a prompt.
 
@@ -191,7 +217,7 @@ class Model(Shown):
         if not groups:
             raise InputError("mixed: expected sequences (batch or prompts), found none")
         given |= {"batch": batch, "prompts": prompts}
-        return self._stack("mixed", together(*groups), given, tp)
+        return self._stack("mixed", together(*groups), given, tp, parallel)
 
     def _check_generates(self, phase: str) -> None:
         if not self.network.generates:
@@ -200,23 +226,36 @@ class Model(Shown):
                 " encoder; its one step is prefill"
             )
 
-    def _stack(self, phase: str, step: Step, given: dict[str, Any], tp: int) -> Stack:
+    def _stack(
+        self, phase: str, step: Step, given: dict[str, Any], tp: int, parallel: Parallel
+    ) -> Stack:
         """The stages of a step, and what made them."""
+        ways = divided(tp, parallel)
         options: dict[str, Any] = {"routing": step.routing, "exponent": step.exponent}
-        share = self.shard(tp)
-        made = self.network.stages(step, share.share)
-        arguments = {"config": self, "phase": phase, "tp": tp, **given, **options}
-        origin = Origin("llm", arguments, llm)
+        options |= {"tp": tp, "parallel": parallel}
+        share, mine = self.shard(ways), passing(step, ways)
+        made = self.network.stages(mine, share.share)
+        origin = Origin("llm", {"config": self, "phase": phase, **given, **options}, llm)
+        held = max(part.weight_bytes for part in share.stages)
         served = Served(
             model=self.name,
             tokens=tokens_of(step, self.network.makes),
             batch=step.sequences,
-            **kept(step, share, tp),
-            weights_bytes=_scaled(share.weight_bytes * tp, self.files, self.whole),
+            **kept(step, share),
+            **passes(step, mine, ways),
+            weights_bytes=_scaled(held * ways.devices, self.files, self.whole),
             positions=self.config.positions,
-            devices=tp,
         )
         return Stack(f"{self.name} {phase}", made, origin, self.warnings, served)
+
+
+def divided(tp: int, parallel: Parallel) -> Division:
+    """The division that is meant by `tp`, or in full."""
+    if parallel is None:
+        return Division.of({"tp": tp}, where="model")
+    if tp != 1:
+        raise InputError(f"model: tp: expected it in parallel, found tp={shown(tp)} beside it")
+    return Division.of(parallel)
 
 
 def _scaled(held: int | float, files: Stored | None, whole: Shard) -> int | float:
@@ -318,6 +357,7 @@ def llm(
     activation_dtype: str | None = None,
     quantise: str | None = None,
     tp: int = 1,
+    parallel: Parallel = None,
     routing: str = "uniform",
     exponent: float | None = None,
     ignore_keys: Iterable[str] = (),
@@ -345,7 +385,8 @@ def llm(
         cache_policy=cache_policy,
         modifier=modifier,
     )
-    options: dict[str, Any] = {"tp": tp, "routing": routing, "exponent": exponent}
+    options: dict[str, Any] = {"routing": routing, "exponent": exponent}
+    options |= {"tp": tp, "parallel": parallel}
     if phase == "mixed":
         several: dict[str, Amount] = {} if prompts is None else {"prompts": prompts}
         return read.mixed(batch, context, prompt, cached=cached, **several, **options)

@@ -20,6 +20,7 @@ from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.rows import activation, gate_activation, kernel_of, up_multiply
 from hwmodel.einsum.workloads.workload import formats, instance, once, product_format, whole
+from hwmodel.quantity.arithmetic import ceil_div, floor_div
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -102,9 +103,14 @@ def grouped_gemm(
     dtype: str = "bf16",
     weight_dtype: str | None = None,
     out_dtype: str | None = None,
+    ways: int = 1,
     name: str = "grouped_gemm",
 ) -> Cascade:
-    """`torch._grouped_mm`: rows [tokens * top_k, K], sorted by expert, times [experts, N, K]."""
+    """`torch._grouped_mm`: rows [tokens * top_k, K], sorted by expert, times [experts, N, K].
+
+    Of `ways` devices that divide the experts each has `experts / ways` of them, to which a token's
+    picks fall alike: `top_k / ways` on average.
+    """
     arguments = {**locals()}
     sizes = whole("grouped_gemm", tokens=tokens, N=N, K=K)
     given = formats("grouped_gemm", dtype=dtype, weight_dtype=weight_dtype or dtype)
@@ -115,7 +121,7 @@ def grouped_gemm(
         _GROUPED_TEXTS[_known(routing)],
         sizes={
             **{"n": sizes["N"], "k": sizes["K"]},
-            **_spread("grouped_gemm", tokens, experts, top_k, routing, exponent),
+            **_spread("grouped_gemm", tokens, experts, top_k, routing, exponent, ways),
         },
         dtypes={"A": given["dtype"], "W": given["weight_dtype"], "C": out["out_dtype"]},
         arguments=arguments,
@@ -139,15 +145,17 @@ def expert_kernels(
     down: ModuleFormats | None = None,
     act: str = "silu",
     gated: bool = True,
+    ways: int = 1,
 ) -> tuple[Stage, ...]:
     """`moe` as the four kernels of torch: grouped product, SiLU, multiply, grouped product.
 
     Experts that are not `gated` have an activation between two products. `down` are the formats of
-    the second product (default: as the first's).
+    the second product (default: as the first's). The kernels are those of one of `ways` devices.
     """
     sizes = whole("moe", tokens=tokens, top_k=top_k, hidden=hidden, intermediate=intermediate)
-    rows, inner, outer = sizes["tokens"] * sizes["top_k"], sizes["intermediate"], sizes["hidden"]
-    spread = {"tokens": tokens, "experts": experts, "top_k": top_k}
+    rows = ceil_div(sizes["tokens"] * sizes["top_k"], ways)
+    inner, outer = sizes["intermediate"], sizes["hidden"]
+    spread = {"tokens": tokens, "experts": experts, "top_k": top_k, "ways": ways}
     shared: dict[str, Any] = {
         **{**spread, "routing": routing, "exponent": exponent, "dtype": dtype},
         **{"weight_dtype": weight_dtype, "out_dtype": out_dtype},
@@ -186,15 +194,24 @@ def _spread(
     top_k: Amount,
     routing: str,
     exponent: float | None,
+    ways: int = 1,
 ) -> Mapping[str, Amount]:
-    """Sizes of the data-dependent rank of rows per expert."""
+    """Sizes of the data-dependent rank of rows per expert, on one of `ways` devices."""
     sizes = whole(workload, tokens=tokens, experts=experts, top_k=top_k)
     if np.any(np.greater(sizes["top_k"], sizes["experts"])):
         raise InputError(
             f"{workload}: top_k: expected at most the number of experts ({sizes['experts']}),"
             f" found {sizes['top_k']}"
         )
-    spread = {"x": sizes["experts"], "tokens": sizes["tokens"], "picks": sizes["top_k"]}
+    if np.any(np.mod(sizes["experts"], ways)):
+        raise InputError(
+            f"{workload}: ways: expected a divisor of the {sizes['experts']} experts, found {ways}"
+        )
+    spread = {
+        "x": floor_div(sizes["experts"], ways),
+        "tokens": sizes["tokens"],
+        "picks": sizes["top_k"] if ways == 1 else sizes["top_k"] / ways,
+    }
     if (routing == "zipf") != (exponent is not None):
         expected = "a number with routing 'zipf'" if exponent is None else "None"
         raise InputError(

@@ -5,7 +5,7 @@ has them, shared experts: one gated MLP that every token passes, added to the ro
 al., DeepSeekMoE, arXiv 2401.06066, section 3.2).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack
@@ -16,6 +16,7 @@ from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import expert_kernels
 from hwmodel.einsum.workloads.rows import add, multiply, silu
 from hwmodel.einsum.workloads.workload import formats, once, whole
+from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.units import Amount
 
@@ -41,8 +42,21 @@ def moe_layer(
     argument at fault.
     """
     arguments: dict[str, Any] = {**locals()}
-    kernels = layer_kernels(**{key: arguments[key] for key in arguments if key != "name"})
-    return Stack(name, kernels, Origin("moe_layer", arguments, moe_layer))
+    made = layer_kernels(**{key: arguments[key] for key in arguments if key != "name"})
+    return Stack(name, made.kernels, Origin("moe_layer", arguments, moe_layer))
+
+
+class Layer(NamedTuple):
+    """The kernels of a layer: what chooses experts and gathers their rows, experts, their sum."""
+
+    routing: tuple[Stage, ...]
+    experts: tuple[Stage, ...]
+    combining: tuple[Stage, ...]
+
+    @property
+    def kernels(self) -> tuple[Stage, ...]:
+        """All, in order."""
+        return (*self.routing, *self.experts, *self.combining)
 
 
 @once
@@ -69,11 +83,15 @@ def layer_kernels(
     router_width: int | None = None,
     idle: int = 0,
     times: Amount = 1,
-) -> tuple[Stage, ...]:
+    ways: int = 1,
+    gathered: int = 1,
+) -> Layer:
     """The stages of `moe_layer`; experts read their input as `linear_dtype` (default: `dtype`).
 
     `down` are the formats of the experts' second product (default: as the first's), `scoring` that
-    of a router that is not a softmax of all logits, `normalised` or not.
+    of a router that is not a softmax of all logits, `normalised` or not. Of `ways` devices that
+    divide the experts it is one; those of `gathered` devices, with as many tokens each, come to its
+    experts. Where none but its own do, it gathers and combines its share of the rows alone.
     """
     sizes = whole(
         *("moe_layer",),
@@ -91,15 +109,20 @@ def layer_kernels(
         bias=router_bias,
         name="router",
     )
-    return (
+    here = ways if gathered == 1 else 1
+    chosen = (
         Stage(router, times),
         *router_kernels(
             *(tokens, experts + idle, picks),
             *(scoring or Scoring(normalised=normalised), kind, times),
         ),
-        Stage(gather_rows(tokens * picks, tokens, hidden, kind, "rows gather"), times),
+        Stage(
+            gather_rows(ceil_div(tokens * picks, here), tokens, hidden, kind, "rows gather"), times
+        ),
+    )
+    computed = (
         *expert_kernels(
-            *(tokens, experts, picks, hidden, intermediate, routing, exponent),
+            *(tokens * gathered, experts, picks, hidden, intermediate, routing, exponent),
             dtype=linear,
             weight_dtype=weight_dtype,
             down=down,
@@ -107,14 +130,15 @@ def layer_kernels(
             gated=gated,
             out_dtype=kind,
             times=times,
+            ways=ways,
         ),
         *(
             ()
             if shared_intermediate is None
             else _shared(tokens, hidden, shared_intermediate, kind, linear, weight_dtype, times)
         ),
-        *combine_kernels(tokens, picks, hidden, kind, times),
     )
+    return Layer(chosen, computed, combine_kernels(tokens, picks, hidden, kind, times, here))
 
 
 def _shared(

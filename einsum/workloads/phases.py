@@ -1,13 +1,16 @@
 """The steps that phases of a model are, by their sizes: sequences that decode, or read a prompt."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from hwmodel.einsum.workloads.blocks.block import Step
+from hwmodel.einsum.division import Division
+from hwmodel.einsum.workloads.blocks.block import Step, together
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.workload import whole
-from hwmodel.quantity.arithmetic import ceil_div
+from hwmodel.quantity.arithmetic import ceil_div, least
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount, amount
@@ -65,9 +68,52 @@ def tokens_of(step: Step, makes: int) -> Amount:
     return sum(each[1:], start=each[0])
 
 
-def kept(step: Step, share: Shard, tp: int) -> dict[str, Amount]:
-    """Of the sequences of a step: keys of each, the most of any, and bytes a token in the cache."""
-    each = [(one.batch, one.context, share.kv_bytes(1, one.context) * tp) for one in step.alike]
+def passing(step: Step, ways: Division) -> Step:
+    """What passes through a device together: its replica's sequences, or a micro-batch of them.
+
+    Of a prompt each of the devices that divide its tokens has its part.
+    """
+    if ways.micro_batch is not None and step.groups:
+        raise InputError(
+            "mixed: micro_batch: expected none, since groups of sequences pass together; found"
+            f" {ways.micro_batch}"
+        )
+    return together(*(_passing(one, ways) for one in step.alike)) if _divides(ways) else step
+
+
+def _divides(ways: Division) -> bool:
+    """Whether a device sees fewer sequences or tokens than there are."""
+    return ways.dp > 1 or ways.cp > 1 or ways.micro_batch is not None
+
+
+def _passing(step: Step, ways: Division) -> Step:
+    batch = ceil_div(step.batch, ways.dp)
+    if ways.micro_batch is not None:
+        batch = least((batch, ways.micro_batch))
+    if step.decoding or ways.cp == 1:
+        return replace(step, batch=batch)
+    return replace(step, batch=batch, queries=ceil_div(step.queries, ways.cp), span=step.queries)
+
+
+def passes(step: Step, mine: Step, ways: Division) -> dict[str, Any]:
+    """How often what passes through a device does, there and on all devices."""
+    each = mine.sequences
+    return {
+        "ways": ways,
+        "passes": ceil_div(ceil_div(step.sequences, ways.dp), each) if not step.groups else 1,
+        "runs": ways.tp * ways.cp * _each(step.sequences, each),
+        "sequences": each,
+        "rows": mine.tokens,
+        "decoding": step.decoding or any(one.decoding for one in step.groups),
+    }
+
+
+def kept(step: Step, share: Shard) -> dict[str, Amount]:
+    """Of the sequences of a step: keys of each, the most of any, and bytes a token in the cache.
+
+    Bytes are as if every device held as much as the fullest, of layers and of sequences.
+    """
+    each = [(one.batch, one.context, _held(one, share)) for one in step.alike]
     if len(each) == 1:
         _, context, cache = each[0]
         return {"context": context, "longest": context, "kv_bytes_per_token": _each(cache, context)}
@@ -79,6 +125,12 @@ def kept(step: Step, share: Shard, tp: int) -> dict[str, Amount]:
         "longest": step.context,
         "kv_bytes_per_token": held / (step.sequences * mean),
     }
+
+
+def _held(step: Step, share: Shard) -> Amount:
+    """Bytes that a sequence keeps, over all devices of its replica."""
+    kept, dp = share.fullest_kv_bytes(step.context), share.ways.dp
+    return kept if dp == 1 else kept * (ceil_div(step.batch, dp) * dp / step.batch)
 
 
 def _each(total: Amount, count: Amount) -> Amount:

@@ -6,11 +6,12 @@ divided; the rest (norms, routers, biases of row-divided products) is on every d
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from hwmodel.einsum.division import ALONE, Division
 from hwmodel.einsum.workloads.blocks.block import Cache, caches, seen
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.share import Share
@@ -18,6 +19,7 @@ from hwmodel.einsum.workloads.blocks.weight import PARTS, Weight
 from hwmodel.einsum.workloads.policies.kept import Kept
 from hwmodel.einsum.workloads.precision import Precision
 from hwmodel.einsum.workloads.workload import whole
+from hwmodel.quantity.arithmetic import ceil_div, most
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -25,16 +27,29 @@ from hwmodel.quantity.units import Amount
 
 @dataclass(frozen=True)
 class Shard:
-    """One of `tp` devices' share of a model: parameters and bytes."""
+    """One device's share of a model: parameters and bytes.
+
+    Of a pipeline it is the whole model's; `stages` has that of each stage.
+    """
 
     network: Network
     precision: Precision
-    tp: int = 1
+    ways: Division = ALONE
+
+    @property
+    def tp(self) -> int:
+        """Devices that divide tensors."""
+        return self.ways.tp
+
+    @cached_property
+    def stages(self) -> "tuple[Shard, ...]":
+        """One device's share of each stage of the pipeline."""
+        return tuple(replace(self, network=part) for part in self.network.cut(self.ways.pp))
 
     @cached_property
     def share(self) -> Share:
         """What blocks make their stages for."""
-        return Share(self.precision, self.tp)
+        return Share(self.precision, self.ways)
 
     def pieces(self, counted: str) -> int:
         """Pieces on this device of what a config key counts, such as "num_key_value_heads"."""
@@ -48,7 +63,7 @@ class Shard:
         """Parameters of each part, all layers together."""
         found: dict[str, int] = dict.fromkeys(PARTS, 0)
         for weight, layers in self.network.weights:
-            held = len(layers) * weight.elements(self.tp)
+            held = len(layers) * weight.elements(self.ways)
             found[weight.part] = found.get(weight.part, 0) + held
         return found
 
@@ -60,7 +75,7 @@ class Shard:
     @cached_property
     def active_parameters(self) -> int:
         """Parameters that one token uses: all but the experts that it is not sent to."""
-        return sum(len(layers) * w.active(self.tp) for w, layers in self.network.weights)
+        return sum(len(layers) * w.active(self.ways) for w, layers in self.network.weights)
 
     @cached_property
     def weight_bytes(self) -> int | float:
@@ -68,7 +83,7 @@ class Shard:
         held: dict[str, int] = {}
         for weight, layer, times in self._weights():
             stored = self.precision.of(weight, layer).weight
-            held[stored] = held.get(stored, 0) + times * weight.elements(self.tp)
+            held[stored] = held.get(stored, 0) + times * weight.elements(self.ways)
         return sum(_bytes(elements, stored) for stored, elements in held.items())
 
     def _weights(self) -> Iterator[tuple[Weight, int | None, int]]:
@@ -100,6 +115,14 @@ class Shard:
         for (window, kind), elements in windows.items():
             total = total + _bytes(elements, kind) * seen(sizes["tokens"], window)
         return sizes["batch"] * total
+
+    def fullest_kv_bytes(self, tokens: Amount) -> Amount:
+        """Bytes that a sequence's cache takes on all devices of its replica, each as the fullest.
+
+        Devices that divide tokens keep their part of them; stages of a pipeline their layers'.
+        """
+        kept = most(part.kv_bytes(1, ceil_div(tokens, self.ways.cp)) for part in self.stages)
+        return kept * (self.ways.tp * self.ways.cp * self.ways.pp)
 
     @cached_property
     def state_bytes(self) -> int | float:

@@ -5,7 +5,7 @@ This one divides the work over the devices, asks that module, and makes the esti
 between stages, bound and roofline, what memory holds, tokens, area, what a what-if changed in vain.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -16,19 +16,23 @@ import numpy as np
 from hwmodel.bounds.roofline import floor_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
+from hwmodel.einsum.division import ALONE, Division
 from hwmodel.einsum.network import Stack, Workload
+from hwmodel.einsum.workloads.model import Parallel
 from hwmodel.einsum.workloads.workload import count
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
+from hwmodel.machines.flowing import flow_of
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import Step, assumed, finished, kernels, memory, step_of
 from hwmodel.machines.gpu.libraries.library import Kernel
-from hwmodel.machines.run import COLD, Run, l2_of, timed
+from hwmodel.machines.joints import assumed as assumed_of
+from hwmodel.machines.joints import joints_of, warned, with_joints, with_links
+from hwmodel.machines.run import COLD, Run, l2_of
 from hwmodel.machines.spatial.area import area_of
 from hwmodel.network import collectives
-from hwmodel.network.collectives import Cost
 from hwmodel.network.topology import Topology
 from hwmodel.quantity.arithmetic import most, where
 from hwmodel.quantity.checked import checked
@@ -36,7 +40,7 @@ from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.estimate import Estimate, Note, Part, Serving, Store
-from hwmodel.spine.execution import Execution
+from hwmodel.spine.execution import forward
 from hwmodel.spine.memory import fit
 from hwmodel.spine.unread import unread
 
@@ -63,7 +67,7 @@ def predict(
     on: Machine,
     *,
     kernel: Kernel = None,
-    parallel: Mapping[str, int] | None = None,
+    parallel: Parallel = None,
     topology: Network = None,
     engine: str | Engine | None = None,
     l2: str | None = None,
@@ -72,10 +76,12 @@ def predict(
 
     `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
-    `parallel` how the work is divided over its devices, `{"tp": 8}`; `topology` what joins them,
-    where that is more than one switch: a value, a description, or the name or file of one; `engine`
-    what runs a model's phase, "vllm" (default: torch, plain and unfused); `l2` is "warm" where a
-    kernel's work is repeated on the same activations (default: cold, as between others).
+    `parallel` how a model is divided over its devices, `{"tp": 8, "pp": 2}` (`Division`);
+    `topology` what joins them, where that is more than one switch: a value, a description, or the
+    name or file of one; `engine` what runs a model's phase, "vllm" (default: torch, plain and
+    unfused); `l2` is "warm" where a kernel's work is repeated on the same activations (default:
+    cold, as between others). `time_s` of a model in a pipeline is that of its `batch` through all
+    stages.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
@@ -105,13 +111,14 @@ def _exchanged(kernel: Kernel, workload: Workload) -> tuple[str | None, Kernel]:
 
 
 def rested(
-    workload: Workload, machine: Hardware, engine: Engine, parallel: Mapping[str, int] | None = None
+    workload: Workload, machine: Hardware, engine: Engine, parallel: Parallel = None
 ) -> tuple[Part, ...]:
     """The kernels and collectives of an engine's step, each as it runs alone after a rest."""
     step = step_of(divided(workload, machine, parallel, None), machine, engine)
     run = _computed(step.workload, machine, kernels(step, None))
-    costs = _costs(step.workload, machine, None, engine.reduces)
-    return tuple(_parts(step.workload, run, costs))
+    joints = joints_of(step.workload, machine, None, engine.reduces)
+    parts = with_joints(run.parts, joints, machine.power.idle_w)
+    return tuple(part for each in parts for part in each)
 
 
 def _computed(share: Workload, machine: Hardware, kernel: Any, l2: str = COLD) -> Run:
@@ -146,10 +153,12 @@ def estimated(
     A run that no stages stand for is that of a network without any, and brings its `floor`;
     `step` is what an engine makes of the workload, where one runs it, `library` whose collectives.
     """
-    costs = _costs(workload, machine, topology, library)
+    joints = joints_of(workload, machine, topology, library)
     kept = "" if l2 == COLD else "l2"
-    floor = run.floor or floor_of(workload, machine, _with_links(run.busy_s, costs), kept=kept)
-    made = tuple(_parts(workload, run, costs))
+    floor = run.floor or floor_of(workload, machine, with_links(run.busy_s, joints), kept=kept)
+    each = with_joints(run.parts, joints, machine.power.idle_w)
+    flow = flow_of(workload, each)
+    made = tuple(part for own in each for part in own)
     parts = _completed(made, floor.bytes, machine, run.outermost)
     parts = parts if step is None else finished(step, parts, machine)
     rests = run.assumptions if step is None else assumed(step, machine, run.assumptions)
@@ -162,15 +171,17 @@ def estimated(
         name=workload.name,
         device=_title(machine, devices, topology),
         parts=parts,
-        bound_bytes=floor.bytes * devices,
-        bound_s=floor.time_s,
+        bound_bytes=floor.bytes * workload.runs,
+        bound_s=floor.time_s if flow is None else floor.time_s * flow.least,
         window_s=machine.power.window_s,
         devices=devices,
-        assumptions=tuple(dict.fromkeys((*rests, *_told("assumptions", costs)))),
+        runs=workload.runs,
+        flow=flow,
+        assumptions=tuple(dict.fromkeys((*rests, *assumed_of(joints)))),
         everywhere=(
             *workload.warnings,
             *run.warnings,
-            *dict.fromkeys(_told("warnings", costs)),
+            *dict.fromkeys(warned(joints)),
             *unread(machine, parts),
             *unheard(machine),
             *said,
@@ -212,62 +223,12 @@ def machine_of(on: Machine) -> Hardware:
     return on if isinstance(on, Hardware) else device(on)
 
 
-Costs: TypeAlias = Sequence[tuple[Amount, Cost, Amount] | None]
-"""Of each stage, where it ends in a collective: how often, what it costs, and at least (s)."""
-
-
-def _costs(
-    workload: Workload, machine: Hardware, topology: Topology | None, library: str | None
-) -> Costs:
-    """What the collectives of all stages cost; equal ones are looked at once."""
-    joints = [stage.collective for stage in workload.stages]
-    if any(joints) and machine.link is None and topology is None:
-        raise CoverageError(f"{machine.name}: has no link to others of its kind; use tp 1")
-    known: dict[Hashable, tuple[Cost, Amount]] = {}
-    found: list[tuple[Amount, Cost, Amount] | None] = []
-    for stage, joint in zip(workload.stages, joints, strict=True):
-        if joint is None:
-            found.append(None)
-            continue
-        key = joint.op, *(id(n) if np.ndim(n) else n for n in (joint.bytes, joint.ranks))
-        if key not in known:
-            asked = (joint.op, joint.bytes, joint.ranks, machine, topology)
-            cost = collectives.cost(*asked, library=library)
-            known[key] = cost, collectives.least_s(*asked)
-        found.append((stage.times, *known[key]))
-    return found
-
-
-def _with_links(busy_s: Mapping[str, Amount], costs: Costs) -> Mapping[str, Amount]:
-    """The least that units are busy, and links."""
-    if not any(costs):
-        return busy_s
-    return {**busy_s, "link": sum((c[0] * c[2] for c in costs if c is not None), start=0)}
-
-
-def _told(what: str, costs: Costs) -> Iterator[str]:
-    for each in costs:
-        yield from getattr(each[1], what) if each is not None else ()
-
-
 def _title(machine: Hardware, devices: Amount, topology: Topology | None) -> str:
     """How many of which device, and what joins them."""
     counts: Any = np.unique(devices) if np.ndim(devices) else (devices,)
     several = "" if all(n == 1 for n in counts) else f"{', '.join(f'{n:g}' for n in counts)} x "
     where = "" if topology is None else f" on {topology.title or topology.name}"
     return f"{several}{machine.title}{where}"
-
-
-def _parts(workload: Workload, run: Run, costs: Costs) -> Iterator[Part]:
-    """The parts of all stages, each stage's collective after them."""
-    # A machine may run stages joined, or without a workload's stages: then none has a collective.
-    joints = costs if any(costs) else (None,) * len(run.parts)
-    for parts, joint in zip(run.parts, joints, strict=True):
-        yield from parts
-        if joint is not None:
-            times, cost, _ = joint
-            each = (cost.name, collectives.FAMILY, times, cost.tree, cost.rates, None)
-            yield timed(*each, cost.interval, outside=cost.outside)
 
 
 def _completed(
@@ -390,38 +351,51 @@ def topology_of(given: Network) -> Topology | None:
     return topology(given)
 
 
-def _ways(machine: Hardware, parallel: Mapping[str, int] | None, topology: Topology | None) -> int:
-    """Over how many devices a model is divided; refuses what they cannot do."""
-    tp = count("parallel", "tp", machine.devices)
-    if parallel is not None:
-        asked = Execution.of(parallel)
-        for name, value in asked.given.items():
-            if name != "tp":
-                raise CoverageError(
-                    f"parallel: {name}={value} is not predicted yet; tp alone divides a model"
-                )
-        tp = asked.tp if "tp" in asked.model_fields_set else tp
+def _ways(machine: Hardware, parallel: Parallel, topology: Topology | None) -> Division:
+    """How a model is divided; refuses what the devices cannot do. Tp is what is left over."""
+    asked = forward(parallel)
+    if "tp" not in asked.model_fields_set:
+        others = count("parallel", "devices", machine.devices)
+        if others % asked.devices:
+            raise InputError(
+                f"parallel: expected a divisor of the {others} devices, or tp with it, found"
+                f" {_said(asked)}"
+            )
+        asked = asked.but(tp=others // asked.devices)
     known = machine.devices if topology is None else len(topology.devices)
-    if tp > known:
+    if asked.devices > known:
         where = machine.name if topology is None else topology.name
-        raise InputError(f"parallel: tp={tp} needs {tp} devices; {where} has {known}")
-    return tp
+        raise InputError(
+            f"parallel: {_said(asked)} needs {asked.devices} devices; {where} has {known}"
+        )
+    return asked
+
+
+def _said(ways: Division) -> str:
+    """The degrees, for people."""
+    return ", ".join(f"{name}={shown(value)}" for name, value in ways.given.items()) or "tp=1"
 
 
 def divided(
     workload: Workload,
     machine: Hardware,
-    parallel: Mapping[str, int] | None,
+    parallel: Parallel,
     topology: Topology | None = None,
 ) -> Workload:
     """The workload's share of one device, where it is divided over several."""
-    tp = _ways(machine, parallel, topology)
-    exchanges = workload.served is None and any(s.collective for s in workload.stages)
-    if tp == 1 or (exchanges and parallel is None):
+    served = workload.served
+    if parallel is None and served is not None and served.devices > 1:
+        if machine.devices in (1, served.devices):
+            return workload  # made for so many
+    ways = _ways(machine, parallel, topology)
+    exchanges = served is None and any(s.collective for s in workload.stages)
+    if ways == ALONE or (exchanges and parallel is None):
         return workload
-    if workload.served is None:
+    if served is None:
         raise CoverageError("parallel: tp divides a model's prefill or decode, not a lone cascade")
-    return workload.but(tp=tp)
+    if ways == Division(tp=ways.tp):
+        return workload.but(tp=ways.tp, parallel=None)
+    return workload.but(tp=1, parallel=ways)
 
 
 def check_workload(workload: Workload, verb: str) -> None:

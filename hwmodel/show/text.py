@@ -266,7 +266,7 @@ def _totals(estimate: Estimate, columns: Sequence[str], busy: Mapping[str, float
         "",
         _second(_full_clock_s(estimate)),
         "100.0%",
-        _count(estimate.flop / estimate.devices),
+        _count(estimate.flop / estimate.total_runs),
         _bytes(estimate.dram_bytes_read + estimate.dram_bytes_written),
         *(_second(busy[word]) for word in columns),
         str(first(estimate.bottleneck)),
@@ -292,7 +292,7 @@ def _issued(estimate: Estimate) -> Amount:
 def summary_text(estimate: Estimate) -> str:
     """Time, roofline, traffic, rates and energy, a line each that opens with its name."""
     time_s, moved = estimate.time_s, estimate.dram_bytes_read + estimate.dram_bytes_written
-    issued = estimate.devices * _issued(estimate)
+    issued = estimate.total_runs * _issued(estimate)
     lines = [
         f"time      {_second(time_s)}; 90 % interval {_interval(estimate) or 'not known'}",
         f"roofline  {_second(estimate.bound_s)}; the time is {_times(time_s, estimate.bound_s)} it",

@@ -18,6 +18,7 @@ from hwmodel.einsum.counts import flops
 from hwmodel.quantity.arithmetic import first_where, least, most
 from hwmodel.quantity.units import Amount, show
 from hwmodel.spine.activity import Work
+from hwmodel.spine.flow import Flow
 from hwmodel.spine.memory import MemoryFit
 from hwmodel.spine.outside import Outside, farthest, told
 from hwmodel.text.frames import Framed
@@ -177,7 +178,8 @@ class Serving:
 class Estimate(Shown, Framed):
     """Time, energy and traffic of a workload on a machine.
 
-    Parts are one device's; energy, traffic and `bound_bytes` are those of all `devices` together.
+    Parts are one device's, of a pipeline one of each stage's, for one batch that passes; energy,
+    traffic and `bound_bytes` are those of all `devices` together.
     """
 
     name: str
@@ -187,6 +189,10 @@ class Estimate(Shown, Framed):
     bound_s: Quantity
     window_s: Amount = 0.0
     devices: Amount = 1
+    runs: Amount | None = None
+    """How often each part runs on all devices together; None: once on each."""
+    flow: Flow | None = None
+    """How the work flows through a pipeline of devices, where there is one."""
     assumptions: tuple[str, ...] = ()
     everywhere: tuple[str, ...] = ()
     """Warnings of all points."""
@@ -216,6 +222,16 @@ class Estimate(Shown, Framed):
         return fits if np.ndim(fits) else bool(fits)
 
     @property
+    def total_runs(self) -> Quantity:
+        """How often each part runs, on all devices together."""
+        return self.devices if self.runs is None else self.runs
+
+    @property
+    def wall(self) -> Quantity:
+        """Seconds on the wall over the parts' together: 1 but for a pipeline of batches."""
+        return 1.0 if self.flow is None else self.flow.wall
+
+    @property
     def time_s(self) -> Quantity:
         """Predicted seconds of one call after a rest.
 
@@ -227,17 +243,22 @@ class Estimate(Shown, Framed):
     @property
     def sustained_time_s(self) -> Quantity:
         """Predicted seconds of one call in unbroken repetition, under the power limit."""
+        return self.wall * self._slow_s
+
+    @property
+    def _slow_s(self) -> Quantity:
+        """Seconds of all parts in a row, under the power limit."""
         return _sum(part.times * part.sustained_s for part in self.parts)
 
     @property
     def busy_time_s(self) -> Quantity:
         """Seconds that the machine's kernels run; `time_s` less what an engine's host adds."""
-        return self.time_s - _sum(p.times * p.time_s for p in self.parts if p.host)
+        return self.time_s - self.wall * _sum(p.times * p.time_s for p in self.parts if p.host)
 
     def _settled(self, burst_s: Amount) -> Amount:
         """Seconds of a call that would take `burst_s` at the full clock."""
         full = _sum(part.times * part.time_s for part in self.parts)
-        slowdown = self.sustained_time_s / full
+        burst_s, slowdown = burst_s * self.wall, self._slow_s / full
         return burst_s + most((0.0, burst_s - self.window_s)) * (slowdown - 1)
 
     @property
@@ -258,7 +279,7 @@ class Estimate(Shown, Framed):
     @property
     def energy_j(self) -> Quantity:
         """Predicted joules of one call in steady repetition: all devices, idle power included."""
-        return self.devices * _sum(part.times * part.energy_j for part in self.parts)
+        return self.total_runs * _sum(part.times * part.energy_j for part in self.parts)
 
     @property
     def energy_by_j(self) -> dict[str, Amount]:
@@ -266,20 +287,20 @@ class Estimate(Shown, Framed):
         joules: dict[str, Amount] = {}
         for part in self.parts:
             for name, each_j in part.energy_by_j.items():
-                joules[name] = joules.get(name, 0.0) + self.devices * part.times * each_j
+                joules[name] = joules.get(name, 0.0) + self.total_runs * part.times * each_j
         return joules
 
     @property
     def dram_bytes_read(self) -> Quantity:
         """Bytes read from the DRAM in one call, of all devices together."""
-        return self.devices * _sum(
+        return self.total_runs * _sum(
             part.times * part.counts.read.get(self.outermost, 0) for part in self.parts
         )
 
     @property
     def dram_bytes_written(self) -> Quantity:
         """Bytes written to the DRAM in one call, of all devices together."""
-        return self.devices * _sum(
+        return self.total_runs * _sum(
             part.times * part.counts.written.get(self.outermost, 0) for part in self.parts
         )
 
@@ -287,7 +308,7 @@ class Estimate(Shown, Framed):
     def flop(self) -> Quantity:
         """Operations that the workload asks for, on all devices together."""
         asked = ((part.times, part.flop) for part in self.parts)
-        return self.devices * _sum(times * flop for times, flop in asked if flop is not None)
+        return self.total_runs * _sum(times * flop for times, flop in asked if flop is not None)
 
     @property
     def busy_s(self) -> dict[str, Amount]:
@@ -327,6 +348,18 @@ class Estimate(Shown, Framed):
     def tokens_per_s(self) -> Quantity:
         """Tokens made per second, of a decoder step."""
         return None if self.serving is None else self.serving.tokens / self.time_s
+
+    @property
+    def full_tokens_per_s(self) -> Quantity:
+        """The same with as many batches under way as a pipeline has stages; None without one."""
+        if self.serving is None or self.flow is None:
+            return None
+        return self.tokens_per_s * self.flow.full
+
+    @property
+    def bubble(self) -> Quantity:
+        """Part of devices' time in which they wait for other stages; None without a pipeline."""
+        return None if self.flow is None else self.flow.bubble
 
     @property
     def joules_per_token(self) -> Quantity:

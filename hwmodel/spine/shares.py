@@ -15,6 +15,7 @@ Megatron-LM.) An illegal split is refused with every reason.
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from hwmodel.einsum.division import spread
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.errors import InputError, UnknownNameError
@@ -99,7 +100,7 @@ def share(execution: Execution, sizes: Sizes, *, engine: Engine = "exact") -> Sh
         intermediate=sizes.intermediate // tp,
         experts=sizes.experts // execution.ep,
         expert_intermediate=sizes.expert_intermediate // execution.expert_tp,
-        layers=_layers(execution, sizes.layers),
+        layers=spread(sizes.layers, execution.pp * execution.vp),
     )
 
 
@@ -168,10 +169,3 @@ def _stages(execution: Execution, layers: int, engine: Engine) -> list[str]:
     if chunks > layers:
         return [f"{called}: expected {layers} or fewer, one for each layer; found {chunks}"]
     return []
-
-
-def _layers(execution: Execution, layers: int) -> tuple[int, ...]:
-    """Layers of each chunk: what is left over goes to those before the last, backwards."""
-    chunks = execution.pp * execution.vp
-    each, left = divmod(layers, chunks)
-    return tuple(each + (chunks - 1 - left <= chunk < chunks - 1) for chunk in range(chunks))

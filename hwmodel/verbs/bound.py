@@ -42,7 +42,7 @@ class BoundOf(OfWork):
         """The bound, and how far kernels are from it where there are any."""
         check_workload(workload, "bound")
         machine, network = machine_of(on), topology_of(self.topology)
-        given: dict[str, Any] = {"parallel": self.parallel, "topology": network}
+        given: dict[str, Any] = {"parallel": self.ways, "topology": network}
         cascade = lone(workload)
         if machine.kind == "spatial" and not machine.binding and cascade is not None:
             divided(workload, machine, **given)  # refuses what it cannot divide
@@ -54,7 +54,7 @@ class BoundOf(OfWork):
                 raise
             divided(workload, machine, **given)
             return loose(cascade, machine)
-        least = bounds.of_all(bounds.bound(workload, limits(machine)), workload.devices)
+        least = bounds.of_all(bounds.bound(workload, limits(machine)), workload.runs)
         return Limit(least, estimate.bound_s, estimate, on_machine(workload, machine))
 
 

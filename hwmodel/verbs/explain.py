@@ -27,7 +27,7 @@ class Explain(OfWork):
 
     def of(self, workload: Any, on: Any, kernel: Any) -> Explanation:
         """The explanation of an estimate, or of a workload on a machine."""
-        given: dict[str, Any] = {"parallel": self.parallel, "topology": self.topology}
+        given: dict[str, Any] = {"parallel": self.ways, "topology": self.topology}
         return explanation.explain(workload, on, kernel=kernel, **given)
 
     def answer(self) -> Any:
@@ -43,7 +43,7 @@ class Explain(OfWork):
 
             (work, before, kernel), (_, after, _) = (asked({**fields, "on": name}) for name in on)
             given: dict[str, Any] = {"kernel": kernel, "topology": self.topology}
-            given["parallel"] = self.parallel
+            given["parallel"] = self.ways
             return attribute(work, [before, after], **given)
         request = read({**fields, "on": on[0]})
         return self.over(request.fixed)(request.sizes, machine_for(request.fixed))

@@ -8,16 +8,16 @@ workload's function:
     conv2d     batch* channels* filters* height* width* window* stride padding on* kernel
     attention  batch* heads* queries* keys* head_dim* kv_heads causal window ... on* kernel
     collective op* bytes* ranks*                                                 on*
-    llm        config* phase* batch* context* or prompt* ... ignore_keys tp      on* kernel
-               as_ part cached; mixed: both, and prompts
+    llm        config* phase* batch* context* or prompt* ... ignore_keys tp pp   on* kernel
+               dp ep etp cp sp as_ part cached; mixed: both, and prompts
     (none)     einsum or cascade, ranks dtype                                    on* kernel
 
 `scales` is short for formats and kernels of fp8 (`scales.py`). `"l2": "warm"` is of a kernel's
 work that is repeated on the same activations (default: cold); `memory` gives memories of the device
 other capacities, `topology` what joins devices: a name, a file or a table; `parallel` how a model
-is divided over as many of the device, a table such as `{"tp": 8}` (of llm `tp` is short for it);
-`engine` what runs whole models. Sizes are numbers; requests that differ in sizes only have the same
-`form` and are answered together, in one vectorised call, by `answerer`.
+is divided over as many of the device, a table such as `{"tp": 8, "pp": 2}` (of llm its degrees are
+fields too); `engine` what runs whole models. Sizes are numbers; requests that differ in sizes only
+have the same `form` and are answered together, in one vectorised call, by `answerer`.
 """
 
 import inspect
@@ -30,6 +30,7 @@ from typing import Any, cast, get_args, get_origin
 
 import numpy as np
 
+from hwmodel.einsum.division import DEGREES, Division
 from hwmodel.einsum.workloads.asked import asked_of
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.hardware.catalogue import device
@@ -40,9 +41,9 @@ from hwmodel.network.topology import Topology
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import pairs
-from hwmodel.quantity.units import Amount, amount, counted
+from hwmodel.quantity.units import Amount, amount
 from hwmodel.spine.estimate import Estimate
-from hwmodel.spine.execution import Execution
+from hwmodel.spine.execution import forward
 from hwmodel.verbs import scales
 from hwmodel.verbs.einsums import cascade_of, default_machine, memories, resized
 
@@ -113,7 +114,8 @@ def fields_of(workload: str) -> Mapping[str, Field]:
         if p.name != "name"
     }
     folded = {"scales": Field()} if workload in scales.SCALED else {}
-    return {**own, **folded, **run}
+    degrees = {name: Field() for name in DEGREES} if "parallel" in own else {}
+    return {**own, **folded, **degrees, **run}
 
 
 def _is_size(annotation: Any) -> bool:
@@ -148,9 +150,14 @@ def read(given: Mapping[str, Any]) -> Request:
     for name, field in known.items():
         if field.needed and name not in sizes and name not in form:
             raise InputError(f"{workload}: expected the field {name!r}, found none")
-    if "parallel" in form and "tp" in form:
-        told = f"given twice, as tp={shown(form['tp'])} and in parallel; leave tp out"
-        raise InputError(f"{workload}: tp: {told}")
+    degrees = {name: form.pop(name) for name in DEGREES if name in form}
+    if "parallel" in form and degrees:
+        name, value = next(iter(degrees.items()))
+        told = f"given twice, as {name}={shown(value)} and in parallel; leave {name} out"
+        raise InputError(f"{workload}: {name}: {told}")
+    if degrees:
+        Division.of(degrees, where=workload)  # refuses what does not go together
+        form["parallel"] = degrees
     asks = asked_of(workload)
     asks.check(form, sizes)
     form |= asks.apart(sizes)
@@ -232,14 +239,18 @@ def network_of(fixed: Mapping[str, Any]) -> Topology | None:
     return topology_of(cast(Any, named))
 
 
-def machine(on: Any, tp: Any = None, parallel: Any = None) -> Hardware:
-    """The device `on`, a name or a path; as many of it as `tp` or `parallel` divides over."""
+def machine(on: Any, parallel: Any = None) -> Hardware:
+    """The device `on`, a name or a path; as many of it as `parallel` divides a model over."""
     if not isinstance(on, str):
         raise InputError(f"on: expected the name of a device or a path, found {shown(on)}")
     found = device(on)
-    if parallel is not None:
-        return found * Execution.of(parallel).devices
-    return found if tp is None else found * counted(tp, where="llm: tp")
+    return found if parallel is None else found * forward(parallel).devices
+
+
+def ways_of(fields: Mapping[str, Any]) -> Any:
+    """How a model is divided, by its degrees as fields, or by one table; None: not said."""
+    degrees = {name: fields[name] for name in DEGREES if fields.get(name) is not None}
+    return degrees or fields.get("parallel")
 
 
 def machine_for(fixed: Mapping[str, Any]) -> Hardware:
@@ -247,7 +258,7 @@ def machine_for(fixed: Mapping[str, Any]) -> Hardware:
     _, sizes = memories(fixed.get("memory"))
     if fixed.get("on") is None and fixed["workload"] == EINSUM:
         return default_machine(sizes)
-    return resized(machine(fixed["on"], fixed.get("tp"), fixed.get("parallel")), sizes)
+    return resized(machine(fixed["on"], ways_of(fixed)), sizes)
 
 
 def asked(fields: Mapping[str, Any]) -> tuple[Workload, Hardware, str | None]:

@@ -29,7 +29,7 @@ class Moves(OfWork):
 
     def of(self, workload: Any, on: Any, kernel: Any) -> whatif.Sensitivity:
         """Elasticities and swings; or the values of one number at which what binds changes."""
-        given: dict[str, Any] = {"kernel": kernel, "parallel": self.parallel}
+        given: dict[str, Any] = {"kernel": kernel, "parallel": self.ways}
         given["topology"] = self.topology
         if self.break_even is not None:
             from hwmodel.whatif.breakeven import break_even

@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import ConfigDict
 
+from hwmodel.einsum.division import DEGREES
+from hwmodel.einsum.workloads.model import Parallel
 from hwmodel.machines.driver import Machine, Network, Workload
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Kernel
@@ -32,7 +34,7 @@ ENGINE = Word("What runs a model: vllm (default torch, unfused).", str)
 KERNEL = Word("Library whose kernels run (default torch); or attention=cudnn.", str)
 STATE = Word("State of the L2: cold, or warm where work is repeated.", str)
 ON_IT = Word("A device's name, or its YAML file.", str, "--on", needed=True, complete=devices_begun)
-PARALLEL = Word("How a model is divided over devices: tp=8.", str)
+PARALLEL = Word("How a model is divided over devices: tp=8,pp=2.", str)
 TOPOLOGY = Word("What joins devices: dgx-h100:nodes=2, or a file (default: a switch).", str)
 QUANTISE = Word("What a tool makes of a model: fp8, w8a8, w4a16, nvfp4, ...", str, words=True)
 
@@ -67,7 +69,7 @@ class OfWork(Question):
     ] = None
     on: Annotated[Machine, AS_IS, ON_IT] = None  # pyright: ignore[reportAssignmentType]
     kernel: Annotated[Kernel, AS_IS, KERNEL] = None
-    parallel: Annotated[Mapping[str, int] | None, AS_IS, PARALLEL] = None
+    parallel: Annotated[Parallel, AS_IS, PARALLEL] = None
     topology: Annotated[Network, AS_IS, TOPOLOGY] = None
     phase: Annotated[Any, _said("decode, prefill or mixed, of a model.", str)] = None
     batch: Annotated[Any, _said("Sequences at a time, of a model (default 1).", int)] = None
@@ -86,7 +88,13 @@ class OfWork(Question):
     modifier: Annotated[
         Any, _said("What layers leave out: pbs-attn:density=0.3, flux-attention, ...", str)
     ] = None
-    tp: Annotated[Any, _said("Devices that divide a model (tensor parallel).", int)] = None
+    tp: Annotated[Any, _said("Devices that divide a model's tensors.", int)] = None
+    pp: Annotated[Any, _said("Stages of layers, in a pipeline of devices.", int)] = None
+    dp: Annotated[Any, _said("Replicas, which share the batch.", int)] = None
+    ep: Annotated[Any, _said("Devices that divide the experts of a layer.", int)] = None
+    etp: Annotated[Any, _said("Devices that share an expert (default as tp goes).", int)] = None
+    cp: Annotated[Any, _said("Devices that divide the tokens of a sequence.", int)] = None
+    sp: Annotated[Any, _said("Norms divided over the tp devices too: 1 or tp.", int)] = None
     ignore_keys: Annotated[
         Any, _said("A key of the config to pass over.", list[str], "--ignore-key")
     ] = None
@@ -98,6 +106,12 @@ class OfWork(Question):
     memory: Annotated[
         Any, _said("Other capacities: buffer=128KiB, or inputs(A,B)=64KiB.", list[str])
     ] = None
+
+    @property
+    def ways(self) -> Parallel:
+        """How a model is divided, said in one word or by its degrees."""
+        degrees = {n: each for n in DEGREES if (each := getattr(self, n)) is not None}
+        return degrees or self.parallel
 
     @classmethod
     def own(cls) -> frozenset[str]:
@@ -216,7 +230,7 @@ class OfRun(OfWork):
     @property
     def run(self) -> dict[str, Any]:
         """How the work is divided and joined, and what runs it, as `predict` takes them."""
-        how = {"parallel": self.parallel, "topology": self.topology}
+        how = {"parallel": self.ways, "topology": self.topology}
         return {**how, "engine": self.engine, "l2": self.l2}
 
     def asked(self) -> dict[str, Any]:

@@ -7,11 +7,12 @@ repeated (Shoeybi et al., arXiv 1909.08053, section 3).
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.blocks.block import Cache, Step
+from hwmodel.einsum.workloads.blocks.contexts import Widths, attended
 from hwmodel.einsum.workloads.blocks.norm import WEIGHTS, Kind
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
@@ -82,6 +83,9 @@ class Attention:
     gate_heads: bool = False
     path: str = "model.layers.{layer}.self_attn"
     names: tuple[str, str, str, str] = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+    over_contexts: ClassVar[bool] = True
+    """Whether devices may divide the tokens of a sequence."""
 
     @property
     def words(self) -> str:
@@ -182,7 +186,7 @@ class Attention:
             *self._turned(step, share, heads, "rotary q"),
             *keys,
             *self._written(step, share, kv_heads),
-            *step.each(lambda one: self._scored(one, share, heads, kv_heads)),
+            *step.each(lambda one: self._attends(one, share, heads, kv_heads)),
             *self._finished(step, share, heads),
             *share.reduced(out, tokens, self.made),
         )
@@ -256,9 +260,18 @@ class Attention:
         beside = () if rest is None else (share.stage(rest, f"attention.{name} rest"),)
         return (*share.ours(kernels, "attention"), *beside)
 
-    def _scored(self, step: Step, share: Share, heads: int, kv_heads: int) -> Stages:
-        """Attention of sequences that are alike, in one call."""
-        return (share.stage(self.scores(step, share, heads, kv_heads), "attention.scores"),)
+    def _attends(self, step: Step, share: Share, heads: int, kv_heads: int) -> Stages:
+        """Attention of sequences that are alike, and what devices that divide tokens exchange."""
+
+        def kernel(step: Step, heads: int, kv_heads: int, causal: bool) -> Stages:
+            made = self.scores(step, share, heads, kv_heads, causal=causal)
+            return (share.stage(made, "attention.scores"),)
+
+        if step.decoding and share.ways.cp > 1:
+            step = replace(step, context=step.seen(self.window))
+        pair = self.head_dim + self.value_size
+        widths = Widths(heads, kv_heads, pair, self.head_dim, self.value_size)
+        return attended(step, share, widths, kernel, self.causal and not step.decoding)
 
     def scores(
         self,
@@ -268,8 +281,14 @@ class Attention:
         kv_heads: int,
         density: Fraction = 1.0,
         name: str | None = None,
+        causal: bool | None = None,
     ) -> Cascade:
-        """Attention itself, of so many heads, to a share of the pairs that its mask leaves."""
+        """Attention itself, of so many heads, to a share of the pairs that its mask leaves.
+
+        The mask is that of the step, unless it is said whether there is one (`causal`).
+        """
+        usual = self.causal and not step.decoding
+        masked = usual if causal is None else causal
         if self.apart is not None:
             size = least((step.queries, self.apart))
             step = replace(
@@ -283,8 +302,8 @@ class Attention:
             keys=step.seen(self.window),
             head_dim=self.head_dim,
             value_dim=self.value_dim,
-            causal=self.causal and not step.decoding,
-            window=None if step.decoding else self.window,
+            causal=masked,
+            window=None if step.decoding or masked < self.causal else self.window,
             density=density,
             dtype=share.activation,
             kv_dtype=share.precision.kv,

@@ -13,7 +13,7 @@ from typing import Protocol
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.einsum.workloads.policies.kept import Kept
-from hwmodel.quantity.arithmetic import least, most
+from hwmodel.quantity.arithmetic import ceil_div, least, most
 from hwmodel.quantity.units import Amount
 
 
@@ -61,6 +61,10 @@ class Step:
     routing: str = "uniform"
     exponent: float | None = None
     groups: tuple["Step", ...] = ()
+    span: Amount | None = None
+    """New tokens of a sequence on all devices that divide it; None: `queries`, on this one."""
+    scattered: bool = False
+    """Whether these are a device's part of the tokens that all of a tensor-parallel group have."""
 
     @property
     def tokens(self) -> Amount:
@@ -84,6 +88,11 @@ class Step:
     def seen(self, window: int | None) -> Amount:
         """Keys that any new token attends to: the first sees a window back, the last is one."""
         return seen(self.context, None if window is None else window + self.queries - 1)
+
+    def scatter(self, ways: int) -> "Step":
+        """One device's part of the tokens, where `ways` of them divide these."""
+        rows = ceil_div(self.tokens, ways)
+        return replace(self, batch=1, queries=rows, groups=(), scattered=True)
 
 
 def together(*groups: Step) -> Step:

@@ -1,19 +1,28 @@
 """A mixture of experts in place of a layer's MLP: router, routing, experts, their combination.
 
-Between devices every expert's inner columns are divided, and the router is on each. Experts of a
-layer are two products, in the formats of their first one's gate and down modules.
+Between devices experts are divided (expert parallelism), and every expert's inner columns; the
+router is on each. Where the devices that share experts have other tokens (data or context parallel,
+or scattered ones), rows go to the devices of their experts and back, an all-to-all each way
+(DeepSeek-V3, arXiv 2412.19437, section 3.2); of a tensor-parallel group each then sends its part.
+Where they have the same tokens, each computes what its experts take, and all sum (vLLM's expert
+parallelism). Experts of a layer are two products, in the formats of their first one's gate and down
+modules.
 """
 
 from dataclasses import dataclass, replace
 from functools import partial
 
-from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.cascade import Collective, Stage
+from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.blocks.block import Cache, Step
 from hwmodel.einsum.workloads.blocks.joined import interleaved
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
-from hwmodel.einsum.workloads.blocks.weight import Split, Weight
+from hwmodel.einsum.workloads.blocks.weight import Split, Weight, shared_experts
 from hwmodel.einsum.workloads.dispatch import Scoring
-from hwmodel.einsum.workloads.moe_layer import layer_kernels
+from hwmodel.einsum.workloads.moe_layer import Layer, layer_kernels
+from hwmodel.quantity.arithmetic import ceil_div
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.units import Amount
 
 
 @dataclass(frozen=True)
@@ -88,14 +97,21 @@ class Mixture:
         """The kernels from hidden states to hidden states, once for each format of experts."""
         made: list[Stages] = []
         gate, *_, down = self._experts()
+        ways = share.ways
+        shared_experts(self.experts, ways)  # refuses what does not divide them
+        apart = sends(ways)
+        alike = apart and not step.scattered
+        tokens = ceil_div(step.tokens, ways.tp) if alike else step.tokens
         for kinds, ours in share.formats((gate, down)).items():
             run = partial(
                 layer_kernels,
-                tokens=step.tokens,
+                tokens=tokens,
+                ways=ways.ep,
+                gathered=ways.ep * ways.expert_tp if apart else 1,
                 experts=self.experts,
                 top_k=self.picks,
                 hidden=self.hidden,
-                intermediate=share.of(self.split),
+                intermediate=self.split.share(ways.expert_tp),
                 routing=step.routing,
                 exponent=step.exponent,
                 normalised=self.normalised,
@@ -110,19 +126,69 @@ class Mixture:
                 router_dtype=share.precision.unquantised,
                 times=ours.times,
             )
-            kernels = run(linear_dtype=kinds[0].input, down=kinds[1])
+            layer = run(linear_dtype=kinds[0].input, down=kinds[1])
             if any(kind.input != share.activation for kind in kinds):
                 wide = replace(kinds[1], input=share.activation)
                 others = run(linear_dtype=share.activation, down=wide)
-                kernels = tuple(map(_or_else, kernels, others))
-            kernels = ours.ours(kernels, "mixture")
-            last = share.reduced(kernels[-1:], step.tokens, self.hidden)
-            made.append((*kernels[:-1], *last))
+                layer = Layer(
+                    *(tuple(map(_or_else, *each)) for each in zip(layer, others, strict=True))
+                )
+            routing, experts, combining = (ours.ours(each, "mixture") for each in layer)
+            if apart:
+                sent, back = self._exchanged(tokens, ours, kinds[0].input)
+                whole = self._gathered(step, ours) if alike else ()
+                made.append((*routing, *sent, *experts, *back, *combining, *whole))
+            else:
+                last = self._reduced(combining[-1:], step, share)
+                made.append((*routing, *experts, *combining[:-1], *last))
         return tuple(interleaved(made))
+
+    def _exchanged(self, tokens: Amount, share: Share, kind: str) -> tuple[Stages, Stages]:
+        """Rows on their way to the devices of their experts, and back (`expert_tp` share one)."""
+        ways = share.ways
+        rows = tokens * self.picks
+        sizes = [rows * (self.hidden * bytes_of(each)) for each in (kind, share.activation)]
+        there, back = (
+            share.exchanged(name, "all_to_all", size, "ep")
+            for name, size in zip(("dispatch", "combine"), sizes, strict=True)
+        )
+        given, taken = (size * ways.expert_tp for size in sizes)
+        return (
+            (*there, *share.exchanged("dispatch gather", "all_gather", given, "etp")),
+            (*share.exchanged("combine sum", "reduce_scatter", taken, "etp"), *back),
+        )
+
+    def _gathered(self, step: Step, share: Share) -> Stages:
+        """Sums of a device's part of the tokens, to all that have the same; whoever sums, sums."""
+        if not share.summed:
+            return ()
+        size = step.tokens * (self.hidden * bytes_of(share.activation))
+        return share.exchanged("tokens gather", "all_gather", size, "tp")
+
+    def _reduced(self, stages: Stages, step: Step, share: Share) -> Stages:
+        """Sums over the devices that have the experts; others of a tensor-parallel group do alike.
+
+        Where shared experts wait to be summed with them, that is done by all of the group.
+        """
+        among = share.ways.expert_tp * share.ways.ep
+        if among == share.tp or not share.summed:
+            return share.reduced(stages, step.tokens, self.hidden)
+        size = step.tokens * (self.hidden * bytes_of(share.activation))
+        joint = Collective("all_reduce", size, among, "etp,ep")
+        return tuple(replace(stage, collective=joint) for stage in stages)
 
     def cache(self) -> Cache | None:
         """Nothing is kept."""
         return None
+
+
+def sends(ways: Division) -> bool:
+    """Whether tokens go to other devices for their experts.
+
+    They need not where all that share the experts have the same tokens (tensor parallelism alone).
+    """
+    alike = 1 if ways.sp else ways.tp
+    return ways.ep > 1 and ways.ep * ways.expert_tp > alike
 
 
 def _or_else(stage: Stage, other: Stage) -> Stage:

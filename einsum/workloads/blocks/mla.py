@@ -21,19 +21,22 @@ latents that it chose, as FlashMLA's sparse kernel does; a prompt of no more tok
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.blocks.block import Cache, Step, seen
+from hwmodel.einsum.workloads.blocks.contexts import Widths, balanced, merged
 from hwmodel.einsum.workloads.blocks.indexer import Indexer
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.rows import copy, rmsnorm
 from hwmodel.einsum.workloads.transformer import kv_write, rotary
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import Amount
 
 Form: TypeAlias = Literal["phase", "expanded", "absorbed"]
@@ -60,6 +63,9 @@ class Mla:
     chosen: int | None = None
     indexer: Indexer | None = None
     path: str = "model.layers.{layer}.self_attn"
+
+    over_contexts: ClassVar[bool] = True
+    """Whether devices may divide the tokens of a sequence."""
 
     @property
     def words(self) -> str:
@@ -147,9 +153,8 @@ class Mla:
     def _attended(self, step: Step, share: Share) -> Stages:
         """Attention in the form that the step has."""
         absorbed = step.decoding if self.form == "phase" else self.form == "absorbed"
-        if absorbed or self._sparse(step):
-            return self._absorbed(step, share)
-        return self._expanded(step, share)
+        form = self._absorbed if absorbed or self._sparse(step) else self._expanded
+        return (*self._latents(step, share), *form(step, share))
 
     def _sparse(self, step: Step) -> bool:
         """Whether any query has more tokens in its context than it attends to."""
@@ -190,8 +195,26 @@ class Mla:
             *share.product("kv up", "attention.kv up", keys, (self._expand(),)),
             *self._join(step.tokens * heads, size, share, "query join"),
             *self._join(keys * heads, size, share, "keys join"),
-            share.stage(self._scores(step, share, heads, size, self.value), "attention.scores"),
+            share.stage(
+                self._scores(balanced(step, True), share, heads, size, self.value),
+                "attention.scores",
+            ),
         )
+
+    def _latents(self, step: Step, share: Share) -> Stages:
+        """Latents of all tokens, gathered from the devices that divide them."""
+        ways = share.ways
+        if ways.cp > 1 and (ways.attends != "all-gather" or self.chosen is not None):
+            what = "all latents" if self.chosen is not None else "attends='all-gather'"
+            raise CoverageError(
+                f"model: cp: latent attention over several devices is modelled with {what} alone;"
+                f" found cp={ways.cp}, attends={ways.attends!r}, chosen={self.chosen}"
+            )
+        if step.decoding:
+            return ()
+        size = self.rank + self.turned
+        block = step.batch * step.context * (size * bytes_of(share.precision.kv))
+        return share.exchanged("keys gather", "all_gather", block, "cp")
 
     def _absorbed(self, step: Step, share: Share) -> Stages:
         """Queries on latents, attention on the latents, results of their heads.
@@ -206,9 +229,20 @@ class Mla:
         return (
             share.stage(into, "attention.q absorb"),
             *self._join(step.tokens * heads, size, share, "query join"),
-            share.stage(self._scores(step, share, heads, size, self.rank), "attention.scores"),
+            *self._on_latents(step, share, heads, size),
             share.stage(back, "attention.value up"),
         )
+
+    def _on_latents(self, step: Step, share: Share, heads: int, size: int) -> Stages:
+        """Attention on latents; of a step of decode each device attends to its part of them."""
+
+        def kernel(step: Step, heads: int, _: int, causal: bool) -> Stages:
+            made = self._scores(step, share, heads, size, self.rank)
+            return (share.stage(made, "attention.scores"),)
+
+        if share.ways.cp == 1 or not step.decoding:
+            return kernel(balanced(step, True), heads, 1, True)
+        return merged(step, share, Widths(heads, 1, size, size, self.rank), kernel)
 
     def _scores(self, step: Step, share: Share, heads: int, size: int, value: int) -> Cascade:
         """Attention itself; on latents where values are as long as those."""

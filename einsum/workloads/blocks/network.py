@@ -8,13 +8,17 @@ only some have stand between.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate, pairwise
 from types import MappingProxyType
 from typing import TypeAlias
 
+from hwmodel.einsum.division import spread
 from hwmodel.einsum.workloads.blocks.block import Block, Step
+from hwmodel.einsum.workloads.blocks.divided import divided, embedded, gathered, handed
 from hwmodel.einsum.workloads.blocks.joined import interleaved
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
+from hwmodel.quantity.errors import InputError
 
 Change: TypeAlias = Callable[[int, tuple[Block, ...]], tuple[Block, ...]]
 """A layer's number and blocks to its blocks."""
@@ -91,18 +95,51 @@ class Network:
         return next((w.split for w, _ in self.weights if w.part == part), None)
 
     def stages(self, step: Step, share: Share) -> Stages:
-        """The kernels of one step on one device, in order."""
+        """The kernels of one step on one device, in order; of a pipeline on one of each stage."""
         alone = replace(share, layers=(None,))
         layers = [
-            [s for block in group.blocks for s in block.stages(step, share_of)]
+            [s for block in group.blocks for s in divided(block, step, share_of)]
             for group in self.layers
             for share_of in (replace(share, layers=group.numbers),)
         ]
         return (
-            *(stage for block in self.before for stage in block.stages(step, alone)),
+            *(stage for block in self.before for stage in embedded(block, step, alone)),
             *interleaved(layers),
+            *handed(step, alone, self.hidden),
+            *gathered(step, alone, self.hidden),
             *(stage for block in self.after for stage in block.stages(step, alone)),
         )
+
+    def cut(self, count: int) -> "tuple[Network, ...]":
+        """The stages of a pipeline, as networks of their own: layers in order, ends at the ends.
+
+        A head that is tied to the embedding needs the table too, where that is on another stage.
+        """
+        if count > self.depth:
+            raise InputError(
+                f"model: pp: expected {self.depth} or fewer, one for each layer; found {count}"
+            )
+        if count == 1:
+            return (self,)
+        ends = list(accumulate(spread(self.depth, count), initial=0))
+        return tuple(self._part(start, end) for start, end in pairwise(ends))
+
+    def _part(self, start: int, end: int) -> "Network":
+        """The layers from one number to before another, and the ends that they stand at."""
+        kept = [(tuple(n for n in g.numbers if start <= n < end), g) for g in self.layers]
+        first, last = start == 0, end == self.depth
+        return replace(
+            self,
+            before=self.before if first or (last and self._tied) else (),
+            layers=tuple(replace(group, numbers=numbers) for numbers, group in kept if numbers),
+            after=self.after if last else (),
+            towers=self.towers if first else NONE,
+        )
+
+    @property
+    def _tied(self) -> bool:
+        """Whether the head multiplies by the embedding's table."""
+        return any(getattr(block, "tied", False) for block in self.after)
 
 
 def grouped(layers: Iterable[tuple[Block, ...]]) -> tuple[Layers, ...]:

@@ -11,11 +11,14 @@ from functools import partial
 from typing import TypeAlias
 
 from hwmodel.einsum.cascade import Cascade, Collective, Stage
+from hwmodel.einsum.division import ALONE, Division
 from hwmodel.einsum.workloads.blocks.joined import interleaved
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
+from hwmodel.einsum.workloads.collective import exchange
 from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.precision import Precision
+from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
 
@@ -26,7 +29,7 @@ Stages: TypeAlias = tuple[Stage, ...]
 
 @dataclass(frozen=True)
 class Share:
-    """One of `tp` devices, for the layers of these numbers (None: outside of the layers).
+    """One device of a division, for the layers of these numbers (None: outside of the layers).
 
     A layer runs its stages so `often` in a step: less than once where it does so in some steps
     alone, or for some tokens. What is not `summed` leaves the sum over devices to whoever adds it
@@ -34,10 +37,15 @@ class Share:
     """
 
     precision: Precision
-    tp: int = 1
+    ways: Division = ALONE
     layers: tuple[int | None, ...] = (None,)
     summed: bool = True
     often: Amount = 1
+
+    @property
+    def tp(self) -> int:
+        """Devices that divide tensors."""
+        return self.ways.tp
 
     @property
     def times(self) -> Amount:
@@ -115,6 +123,16 @@ class Share:
         return tuple(
             replace(stage, collective=Collective("all_reduce", size, self.tp)) for stage in stages
         )
+
+    def exchanged(self, name: str, op: str, size: Amount, over: str, runs: int = 1) -> Stages:
+        """An exchange of its own between the devices along an axis; none where that is one."""
+        ranks = self.ways.degree(over)
+        if ranks == 1:
+            return ()
+        ranks = 2 if op == "p2p" else ranks
+        made = exchange(name, Collective(op, ceil_div(size, 1), ranks, over))
+        times, role = self.times * runs, f"exchange.{name}"
+        return (replace(made, times=times, role=role, layers=self.layers),)
 
     def gathered(self, stages: Stages, rows: Amount, columns: int) -> Stages:
         """The stages, each followed by the all-gather of its rows between devices."""

@@ -1,8 +1,10 @@
 """Weights of a network as a checkpoint stores them, and how tensor parallelism divides them."""
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from hwmodel.einsum.division import ALONE, Division
 from hwmodel.quantity.errors import InputError
 
 LAYER, EXPERT = "{layer}", "{expert}"
@@ -49,6 +51,13 @@ class Split:
         return self.pieces // tp
 
 
+def shared_experts(experts: int, ways: Division) -> int:
+    """Experts on one device; `InputError` where they are not divisible."""
+    if experts % ways.ep:
+        raise InputError(f"model: ep: expected a divisor of the {experts} experts, found {ways.ep}")
+    return experts // ways.ep
+
+
 @dataclass(frozen=True)
 class Weight:
     """One tensor of a checkpoint, as stored: a linear layer's is `[outputs, inputs]`.
@@ -56,7 +65,8 @@ class Weight:
     `path` is its module's full name, with `{layer}` and `{expert}`; modules that a checkpoint fuses
     have one path. `split` divides `axis`: 0 outputs (columns, in Megatron's words), heads or rows
     of a table; 1 inputs (rows); no split: every device has all of it. `copies` are equal modules
-    under one path (experts), of which a token uses `used` (default: all).
+    under one path (experts, which expert parallelism divides), of which a token uses `used`
+    (default: all).
     """
 
     path: str
@@ -75,17 +85,18 @@ class Weight:
         divided = self.shape[self.axis] * self.split.share(tp) // self.split.pieces
         return (*self.shape[: self.axis], divided, *self.shape[self.axis + 1 :])
 
-    def elements(self, tp: int = 1) -> int:
-        """Parameters on one of `tp` devices, all copies together."""
-        total = self.copies
-        for size in self.sizes(tp):
-            total *= size
-        return total
+    def elements(self, ways: Division = ALONE) -> int:
+        """Parameters on one device, all copies that it has together."""
+        held = shared_experts(self.copies, ways) if self.copies > 1 else 1
+        return held * self._each(ways)
 
-    def active(self, tp: int = 1) -> int:
-        """Those that one token uses."""
-        used = self.copies if self.used is None else self.used
-        return self.elements(tp) // self.copies * used
+    def active(self, ways: Division = ALONE) -> int:
+        """Those that one token uses, of all copies wherever they are."""
+        return (self.copies if self.used is None else self.used) * self._each(ways)
+
+    def _each(self, ways: Division) -> int:
+        """Parameters of one copy on a device that has it."""
+        return math.prod(self.sizes(ways.expert_tp if self.copies > 1 else ways.tp))
 
     def path_in(self, layer: int | None) -> str:
         """Its module's name in a layer; of experts that of the first."""

@@ -39,7 +39,7 @@ def breakdown(estimate: Estimate, path: str | Path | None = None, *, ax: Any = N
     """
     if np.ndim(estimate.time_s):
         raise InputError(f"breakdown: expected one point, found {np.size(estimate.time_s)}")
-    devices = float(np.max(estimate.devices))
+    devices = float(np.max(estimate.total_runs))
     seconds = {part.name: 0.0 for part in estimate.parts}
     for part in estimate.parts:
         seconds[part.name] += float(part.times * part.time_s)

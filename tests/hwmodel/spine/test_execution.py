@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hwmodel.einsum.division import DENSE, SPARSE
 from hwmodel.quantity.errors import InputError, UnknownNameError
-from hwmodel.spine.execution import CHUNKS, DENSE, SPARSE, Execution
+from hwmodel.spine.execution import CHUNKS, Execution
 
 
 def test_nothing_said_is_one_device_by_itself() -> None:
@@ -68,7 +69,12 @@ REFUSED: dict[str, Mapping[str, Any]] = {
     "sp: expected tp of 2 or more": {"sp": True},
     "zero: expected a stage of 0 to 3, found 4": {"zero": 4},
     "vp: expected pp of 2 or more": {"vp": 2},
-    r"ep x etp \(8 x 2\) to divide tp x cp x dp \(8\).*etp=1 would do": {"tp": 2, "dp": 4, "ep": 8},
+    r"ep x etp \(8 x 2\) to divide tp x cp x dp \(8\).*etp=1 would do": {
+        "tp": 2,
+        "dp": 4,
+        "ep": 8,
+        "etp": 2,
+    },
     r"ep x etp \(3 x 1\) to divide tp x cp x dp \(8\), on whose devices the experts are$": {
         **{"dp": 8, "ep": 3}
     },

@@ -179,7 +179,7 @@ def test_values_in_python_answer_as_words_do(verb: str, fields: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"parallel": {"pp": 2}}, "parallel: pp=2 is not predicted yet"),
+        ({"parallel": {"zero": 2}}, "parallel: zero=2 is of a step of training"),
         ({"parallel": {"tpp": 2}}, "unknown kind of parallelism 'tpp'.*did you mean 'tp'"),
         ({"parallel": "tp=2"}, "parallel: expected a table such as"),
         ({"parallel": {"tp": 2}, "tp": 2}, "llm: tp: given twice, as tp=2 and in parallel"),
@@ -200,11 +200,11 @@ def test_a_division_is_no_size_nor_passed_over(tmp_path: Path) -> None:
     assert two["time_s"] == half["time_s"] < one["time_s"]
     (alone,) = predict_lines([json.dumps({**GEMM, "parallel": {"tp": 2}})])
     assert "tp divides a model's prefill or decode" in alone["error"]
-    pipelined = {**DIVIDED, "parallel": {"pp": 2}}
-    with pytest.raises(HwmodelError, match="pp=2 is not predicted yet"):
-        ask("explain", **{**pipelined, "on": TWO})
-    with pytest.raises(HwmodelError, match="pp=2 is not predicted yet"):
-        ask("plot", kind="breakdown", out=str(tmp_path / "a.svg"), **pipelined)
+    trained = {**DIVIDED, "parallel": {"zero": 2}}
+    with pytest.raises(HwmodelError, match="zero=2 is of a step of training"):
+        ask("explain", **{**trained, "on": TWO})
+    with pytest.raises(HwmodelError, match="zero=2 is of a step of training"):
+        ask("plot", kind="breakdown", out=str(tmp_path / "a.svg"), **trained)
 
 
 @pytest.mark.parametrize("more", [{"topology": "dgx-h100:nodes=2"}, {"parallel": {"tp": 2}}])
@@ -348,10 +348,9 @@ def test_sizes_and_names_are_taken_as_people_write_them() -> None:
 
 @pytest.mark.parametrize("kind", ["breakdown", "roofline", "tornado"])
 def test_what_is_drawn_is_joined_as_it_says(kind: str, tmp_path: Path) -> None:
-    """Sixteen devices are more than one switch joins: without the topology this is refused."""
+    """Sixteen devices are more than one switch joins: a topology is asked that has them."""
     file = tmp_path / "drawn.svg"
     assert ask("plot", kind=kind, out=str(file), **BEYOND) == str(file)
     assert file.read_text(encoding="utf-8").endswith("</svg>\n")
-    alone = {name: value for name, value in BEYOND.items() if name != "topology"}
-    with pytest.raises(InputError, match="one NVLink 4 switch joins at most 8"):
-        ask("plot", kind=kind, out=str(file), **alone)
+    with pytest.raises(InputError, match="needs 16 devices; dgx-h100 has 8"):
+        ask("plot", kind=kind, out=str(file), **{**BEYOND, "topology": "dgx-h100"})

@@ -43,7 +43,7 @@ ANSWER = {
     *("time_s", "time_low_s", "time_high_s", "sustained_time_s", "energy_j", "dram_bytes_read"),
     *("dram_bytes_written", "bound_bytes", "bound_s", "bottleneck", "extrapolated"),
     *("tokens_per_s", "joules_per_token", "area_m2", "memory_bytes", "fits", "warnings"),
-    *("busy_time_s", "kv_capacity_tokens", "largest_batch"),
+    *("busy_time_s", "kv_capacity_tokens", "largest_batch", "full_tokens_per_s", "bubble"),
 }
 WORDS = {*("matrix", "vector", "exp", "shared", "l2", "dram", "link", "atomics", "launch", "host")}
 
@@ -175,7 +175,9 @@ def test_a_bad_field_is_named_with_its_line(change: dict[str, Any], expected: st
         ({**LLM, "tp": "two"}, "llm: tp: expected a plain number, found 'two'"),
         ({**LLM, "ignore_keys": "x"}, "llm: ignore_keys: expected a list of keys, found 'x'"),
         ({**LLM, "tp": 3}, "model: tp: expected a divisor of"),
-        ({**LLM, "tp": 16}, "joins at most 8; use fewer ranks, or say which topology"),
+        ({**LLM, "pp": 81}, "fewer, one for each layer; found 81"),
+        ({**LLM, "ep": 2}, "ep: expected ep x etp (2 x 1) to divide tp x cp x dp (1)"),
+        ({**LLM, "tp": 2, "ep": 2}, "ep: expected a model with experts"),
         (
             {**LLM, "config": 7},
             "llm: config: expected a path or an object, found 7",

@@ -82,14 +82,14 @@ def step_of(
             f"engine {engine.name}: {workload.name}: keeps no cache, as an encoder; it is predicted"
             " without an engine, its kernels as torch runs them"
         )
-    tokens, requests = workload.served.tokens, workload.served.batch
+    requests, tokens = workload.served.sequences, workload.served.rows
     workload = _narrowed(workload, engine)
     phase, batch = origin.arguments["phase"], origin.arguments["batch"]
     able = fitted(workload)
     found = able.stages
     if phase != "prefill" and np.all(batch):
         spare = engine.graphs.padded(tokens) - tokens
-        padded = fitted(workload.but(batch=batch + spare)).stages
+        padded = fitted(workload.but(**_padded(workload, spare))).stages
         pairs = zip(found, padded, strict=True)
         found = tuple(own if own.role in engine.alone else wide for own, wide in pairs)
     runs = engine.stages(found)
@@ -105,6 +105,18 @@ def step_of(
         widest_bytes=_widest_bytes(found),
         longest_bytes=_longest_bytes(workload, engine.memory),
     )
+
+
+def _padded(workload: Stack, spare: Amount) -> dict[str, Any]:
+    """Arguments of the step with so many sequences more on each device, in one batch."""
+    served, origin = workload.served, workload.origin
+    assert served is not None
+    assert origin is not None
+    ways, batch = served.ways, origin.arguments["batch"]
+    if ways.micro_batch is not None:
+        wide = ways.but(micro_batch=None)
+        return {"batch": (served.sequences + spare) * ways.dp, "tp": 1, "parallel": wide}
+    return {"batch": (ceil_div(batch, ways.dp) + spare) * ways.dp}
 
 
 def _narrowed(workload: Stack, engine: Engine) -> Stack:
@@ -228,9 +240,9 @@ def _longest_bytes(workload: Stack, memory: Memory) -> Amount:
     served, origin = workload.served, workload.origin
     assert served is not None
     assert origin is not None
-    model, tp = origin.arguments["config"], origin.arguments["tp"]
+    model, ways = origin.arguments["config"], served.ways
     saved: Amount = 0
-    for stage in model.prefill(1, 1, tp=tp).stages:
+    for stage in model.prefill(1, 1, tp=ways.tp).stages:
         window = stage.cascade.origin and stage.cascade.origin.arguments.get("window")
         if stage.role != ATTENDS or window is None:
             continue
@@ -238,7 +250,7 @@ def _longest_bytes(workload: Stack, memory: Memory) -> Amount:
         width = given["head_dim"] + (given.get("value_dim") or given["head_dim"])
         each = width * given["kv_heads"] * bytes_of(given["kv_dtype"] or given["dtype"])
         kept = least((memory.longest, window - 1 + memory.most_tokens + memory.block))
-        saved = saved + (memory.longest - kept) * each * stage.times * served.devices
+        saved = saved + (memory.longest - kept) * each * stage.times * ways.tp
     return _paged(model.whole, memory, model.whole.kv_bytes_per_token * memory.longest - saved)
 
 

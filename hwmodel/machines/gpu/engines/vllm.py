@@ -117,8 +117,8 @@ def _chosen(stages: Stages) -> Sequence[Stage]:
     """Softmax of the router's logits and the choice of experts in one kernel, then their rows."""
     experts_in = _first(stages, *EXPERTS)
     given, times = _arguments(experts_in), experts_in.times
-    tokens, experts, picks = given["tokens"], given["experts"], given["top_k"]
-    dtype = _arguments(stages["router"])["dtype"]
+    routed = _arguments(stages["router"])
+    tokens, dtype, experts, picks = routed["M"], routed["dtype"], given["experts"], given["top_k"]
     chosen = parse(
         "PEAK[r] = max(c) X[r, c]\nW[r, c] = exp(X[r, c] - PEAK[r])",
         sizes={"r": tokens, "c": experts},
@@ -141,11 +141,9 @@ def _expert_gate(stages: Stages) -> Sequence[Stage]:
 
 
 def _summed(stages: Stages) -> Sequence[Stage]:
-    given = _arguments(_first(stages, *EXPERTS))
-    made = fused.summed(
-        given["tokens"], given["top_k"], given["K"], given.get("out_dtype") or given["dtype"],
-        "experts sum",
-    )  # fmt: skip
+    given, rows = _arguments(_first(stages, *EXPERTS)), stages["index_add"].cascade.sizes()
+    dtype = given.get("out_dtype") or given["dtype"]
+    made = fused.summed(rows["t"], rows["k"], given["K"], dtype, "experts sum")
     return (Stage(made, stages["experts down"].times),)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.blocks.block import Cache, Step
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.quantity.errors import InputError
@@ -28,7 +29,7 @@ def test_a_token_uses_its_copies_alone() -> None:
     experts = Weight("e", (6, 5), "linear", "experts", Split("inner", 6), copies=8, used=2)
     assert experts.elements() == 8 * 30
     assert experts.active() == 2 * 30
-    assert experts.active(3) == 2 * 10
+    assert experts.active(Division(tp=3)) == 2 * 10
 
 
 def test_a_module_is_named_in_its_layer_and_of_experts_by_the_first() -> None:

@@ -3,14 +3,19 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from hwmodel.einsum.distribution import touched_members
+from hwmodel.einsum.division import Division
 from hwmodel.einsum.evaluate import evaluate
 from hwmodel.einsum.workloads.blocks.block import Step
 from hwmodel.einsum.workloads.blocks.mixture import Mixture
 from hwmodel.einsum.workloads.blocks.share import Share
 from hwmodel.einsum.workloads.dispatch import Scoring
+from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.precision import Precision
 from hwmodel.einsum.workloads.rows import gate_activation, up_multiply
+from hwmodel.quantity.errors import InputError
 
 PLAIN = Mixture(hidden=32, experts=8, picks=2, intermediate=16)
 SHARE = Share(Precision("bf16", "bf16", "bf16", "bf16"), layers=(0,))
@@ -51,3 +56,65 @@ def test_the_cut_off_silu_is_that_of_gpt_oss() -> None:
     found = evaluate(up_multiply(5, 7, "fp32", act="clamped"), {"H": both, "X": first})["Y"]
     glu, up = np.minimum(both[:, 0], 7), np.clip(both[:, 1], -7, 7)
     np.testing.assert_allclose(found, (up + 1) * glu / (1 + np.exp(-1.702 * glu)), rtol=1e-6)
+
+
+def test_experts_touched_on_a_device_are_those_of_the_whole_layer() -> None:
+    """Each device has E / n of the experts, and a token misses each as often as ever."""
+    whole = _experts({})
+    parts = _experts({"dp": 8, "ep": 8})
+    assert isinstance(whole, float)
+    assert 8 * parts == pytest.approx(whole, rel=1e-12)
+    assert whole == pytest.approx(128 * (1 - (1 - 8 / 128) ** 64), rel=1e-12)
+
+
+def _experts(parallel: dict[str, int]) -> float:
+    """Experts that 64 tokens of all devices touch on one of them."""
+    step = model("qwen3-30b-a3b").decode(64, 512, parallel=parallel)
+    (stage,) = (s for s in step.stages if s.name == "experts down")
+    spread = stage.cascade.ranks["t"].distribution
+    assert spread is not None
+    assert spread.draws == 64
+    return float(touched_members(spread, stage.cascade.sizes()["x"]))
+
+
+DEEPSEEK = model("deepseek-v3")
+
+
+@pytest.mark.parametrize(
+    ("parallel", "rows"),
+    [
+        ({"tp": 8, "ep": 8}, {}),  # all have the same tokens: each its experts, and one sum
+        ({"dp": 8, "ep": 8}, {"dispatch": 8 * 8, "combine": 8 * 8}),
+        ({"tp": 2, "dp": 4, "ep": 8}, {"dispatch": 8 * 8, "combine": 8 * 8}),
+        ({"tp": 2, "dp": 4, "ep": 8, "sp": True}, {"dispatch": 8 * 8, "combine": 8 * 8}),
+        (
+            {"tp": 2, "dp": 4, "ep": 4, "etp": 2},
+            {"dispatch": 8 * 8, "dispatch gather": 2 * 64, "combine sum": 2 * 64, "combine": 64},
+        ),
+    ],
+)
+def test_rows_go_to_the_devices_of_their_experts_where_tokens_differ(
+    parallel: dict[str, int], rows: dict[str, int]
+) -> None:
+    """64 sequences on 8 devices: 8 tokens of each, 8 picks, 7,168 wide, in fp8 and back in bf16."""
+    step = DEEPSEEK.decode(64, 512, parallel=parallel)
+    found = {
+        s.name: int(s.collective.bytes) / (7168 * (1 if s.name.startswith("dispatch") else 2))
+        for s in step.stages
+        if s.collective is not None and s.name.startswith(("dispatch", "combine"))
+    }
+    assert found == rows
+    reduced = {s.name for s in step.stages if s.collective and s.collective.op == "all_reduce"}
+    assert ("shared add" in reduced) == ("tp" in parallel and not parallel.get("sp"))
+
+
+def test_experts_that_do_not_divide_are_refused() -> None:
+    with pytest.raises(InputError, match="ep: expected a divisor of the 256 experts, found 7"):
+        DEEPSEEK.decode(64, 512, parallel={"dp": 7, "ep": 7})
+
+
+def test_weights_of_experts_are_divided_by_both_degrees() -> None:
+    whole = DEEPSEEK.whole.parameters_by_part["experts"]
+    for parallel in ({"dp": 8, "ep": 8}, {"tp": 2, "dp": 4, "ep": 4, "etp": 2}, {"tp": 8}):
+        share = DEEPSEEK.shard(Division.of(parallel))
+        assert share.parameters_by_part["experts"] * 8 == whole

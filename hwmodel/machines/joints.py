@@ -1,0 +1,128 @@
+"""Collectives between the stages of a workload: what they cost, and their parts of an estimate."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from hwmodel.einsum.cascade import Collective
+from hwmodel.einsum.network import Workload
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.run import timed
+from hwmodel.network import collectives, spans
+from hwmodel.network.collectives import Cost
+from hwmodel.network.topology import Topology
+from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.errors import CoverageError
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.estimate import Part
+
+HIDDEN_S = 1e-12
+"""What is left of a collective that other work hides: no part of an answer takes no time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """A stage's collective: how often, what it costs, and its seconds at the least."""
+
+    times: Amount
+    cost: Cost
+    least_s: Amount
+    warnings: tuple[str, ...]
+    beside: bool = False
+
+    def part(self, hidden_s: Amount, slow_s: Amount, idle_w: Amount) -> Part:
+        """Its part of an estimate, less the seconds that it goes on beside the stage."""
+        cost = self.cost
+        each = (cost.name, collectives.FAMILY, self.times, cost.tree, cost.rates, None)
+        made = timed(*each, cost.interval, outside=cost.outside)
+        if not self.beside:
+            return made
+        shown_s = most((made.time_s - hidden_s, HIDDEN_S))
+        return replace(
+            made,
+            time_s=shown_s,
+            sustained_s=most((made.sustained_s - slow_s, HIDDEN_S)),
+            energy_j=most((made.energy_j - idle_w * (made.time_s - shown_s), 0.0)),
+        )
+
+
+Joints: TypeAlias = Sequence[Joint | None]
+"""Of each stage, where it ends in a collective."""
+
+
+def joints_of(
+    workload: Workload, machine: Hardware, topology: Topology | None, library: str | None
+) -> Joints:
+    """What the collectives of all stages cost; equal ones are looked at once."""
+    asked = [stage.collective for stage in workload.stages]
+    if any(asked) and machine.link is None and topology is None:
+        raise CoverageError(f"{machine.name}: has no link to others of its kind; use tp 1")
+    known: dict[Hashable, tuple[Cost, Amount, tuple[str, ...]]] = {}
+    found: list[Joint | None] = []
+    for stage, joint in zip(workload.stages, asked, strict=True):
+        if joint is None:
+            found.append(None)
+            continue
+        sizes = (id(n) if np.ndim(n) else n for n in (joint.bytes, joint.ranks))
+        key = joint.op, joint.over, *sizes
+        if key not in known:
+            known[key] = _cost(joint, workload, machine, topology, library)
+        found.append(Joint(stage.times, *known[key], beside=joint.beside))
+    return found
+
+
+def _cost(
+    joint: Collective,
+    workload: Workload,
+    machine: Hardware,
+    topology: Topology | None,
+    library: str | None,
+) -> tuple[Cost, Amount, tuple[str, ...]]:
+    """A collective's cost among the devices of its axis, its least seconds, warnings."""
+    served = workload.served
+    told: tuple[str, ...] = ()
+    groups = None
+    if served is not None and served.devices > 1:
+        topology, groups, told = spans.joined(served.ways, joint.over, machine, topology)
+    sizes = (joint.op, joint.bytes, joint.ranks, machine, topology)
+    cost = collectives.cost(*sizes, groups=groups, library=library)
+    return cost, collectives.least_s(*sizes), told
+
+
+def with_links(busy_s: Mapping[str, Amount], joints: Joints) -> Mapping[str, Amount]:
+    """The least that units are busy, and links."""
+    if not any(joints):
+        return busy_s
+    links_s = (joint.times * joint.least_s for joint in joints if joint is not None)
+    return {**busy_s, "link": sum(links_s, start=0)}
+
+
+def warned(joints: Joints) -> Iterator[str]:
+    """What is told of the collectives and of what joins devices."""
+    for joint in joints:
+        yield from (*joint.cost.warnings, *joint.warnings) if joint is not None else ()
+
+
+def assumed(joints: Joints) -> Iterator[str]:
+    """What their costs rest on."""
+    for joint in joints:
+        yield from joint.cost.assumptions if joint is not None else ()
+
+
+def with_joints(
+    parts: Sequence[Sequence[Part]], joints: Joints, idle_w: Amount
+) -> list[tuple[Part, ...]]:
+    """The parts of each stage, and its collective after them."""
+    # A machine may run stages joined, or without a workload's stages: then none has a collective.
+    every = joints if any(joints) else (None,) * len(parts)
+    found: list[tuple[Part, ...]] = []
+    for own, joint in zip(parts, every, strict=True):
+        if joint is None:
+            found.append(tuple(own))
+            continue
+        ran_s: Amount = sum((part.time_s for part in own), start=0.0)
+        slow_s: Amount = sum((part.sustained_s for part in own), start=0.0)
+        found.append((*own, joint.part(ran_s, slow_s, idle_w)))
+    return found

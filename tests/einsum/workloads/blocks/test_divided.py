@@ -11,7 +11,7 @@ HIDDEN, LAYERS = 4096, 32
 def moved(step: Stack) -> list[tuple[str, int, str, int]]:
     """Stage, how often, what it exchanges, and bytes, of all that exchange something."""
     joints = [(s.name, s.times, s.collective) for s in step.stages if s.collective is not None]
-    return [(name, times, c.op, int(c.bytes)) for name, times, c in joints]
+    return [(name, int(times), c.op, int(c.bytes)) for name, times, c in joints]
 
 
 def test_sums_are_scattered_and_gathered_for_the_next_product() -> None:

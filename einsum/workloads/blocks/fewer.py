@@ -9,6 +9,7 @@ from hwmodel.einsum.workloads.blocks.block import Block, Cache, Step, together
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.policies.kept import Kept
+from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
 
@@ -55,7 +56,9 @@ def of(step: Step, kept: Kept) -> Step:
 def _of(step: Step, kept: Kept) -> Step:
     """The same of sequences that are alike."""
     context = kept.tokens(step.context)
-    queries = 1 if step.decoding else context - kept.tokens(step.context - step.queries)
+    if step.decoding:
+        return replace(step, context=most((1, context)))
+    queries = context - kept.tokens(step.context - step.queries)
     if np.any(np.less(queries, 1)) or np.any(np.less(context, 1)):
         raise InputError(
             f"modifier: expected tokens that each layer keeps, found {shown(step.queries)} new ones"

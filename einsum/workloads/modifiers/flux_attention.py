@@ -22,6 +22,7 @@ from hwmodel.einsum.workloads.blocks.sparse import Seeing, Sight, Sparse
 from hwmodel.einsum.workloads.modifiers.modifier import attending, chosen
 from hwmodel.einsum.workloads.policies.policy import uneven
 from hwmodel.einsum.workloads.selection import Heads
+from hwmodel.quantity.errors import CoverageError
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class FluxAttention:
         whole = round(self.full * depth)
 
         def make(layer: int, block: Block, attention: Attention) -> Block:
+            if self.window and not attention.causal:
+                raise CoverageError(
+                    f"modifier: {self.NAME}: expected a model whose tokens see earlier ones alone,"
+                    " for a window; of attention in both directions give window=0 and a density"
+                )
             heads = attention.kv_heads
             dense = heads if chosen(whole, layer, depth) else 0
             if self.by_head:

@@ -12,6 +12,7 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack, Workload
+from hwmodel.einsum.workloads.blocks.block import caches
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.engines.engine import Engine, Memory
@@ -242,15 +243,17 @@ def _longest_bytes(workload: Stack, memory: Memory) -> Amount:
     assert origin is not None
     model, ways = origin.arguments["config"], served.ways
     saved: Amount = 0
-    for stage in model.prefill(1, 1, tp=ways.tp).stages:
-        window = stage.cascade.origin and stage.cascade.origin.arguments.get("window")
-        if stage.role != ATTENDS or window is None:
-            continue
-        given = stage.cascade.origin.arguments
-        width = given["head_dim"] + (given.get("value_dim") or given["head_dim"])
-        each = width * given["kv_heads"] * bytes_of(given["kv_dtype"] or given["dtype"])
-        kept = least((memory.longest, window - 1 + memory.most_tokens + memory.block))
-        saved = saved + (memory.longest - kept) * each * stage.times * ways.tp
+    for block, layers in model.network.placed:
+        for cache in caches(block):
+            if cache.window is None:
+                continue
+            each = cache.per_token(ways.tp) * bytes_of(cache.format or model.precision.kv)
+            if isinstance(cache.window, int):
+                kept = cache.window - 1 + memory.most_tokens + memory.block
+            else:
+                kept = cache.window.tokens(memory.longest)
+            gone = memory.longest - least((memory.longest, kept))
+            saved = saved + gone * each * len(layers) * ways.tp
     return _paged(model.whole, memory, model.whole.kv_bytes_per_token * memory.longest - saved)
 
 

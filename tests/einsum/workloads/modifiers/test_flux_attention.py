@@ -6,6 +6,7 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.einsum.workloads.model import Model, model
+from hwmodel.quantity.errors import CoverageError
 
 LLAMA = "llama-3.1-8b"
 
@@ -72,3 +73,22 @@ def test_decode_is_sparse_where_it_is_said_and_keeps_all_keys() -> None:
 def test_a_router_weighs_two_matrices_in_each_layer() -> None:
     more = changed("inner=512").parameters - model(LLAMA).parameters
     assert more == 32 * (512 * 4096 + 2 * 512)
+
+
+def test_an_engines_cache_holds_as_many_tokens_as_without_it() -> None:
+    plain, sparse = (
+        hw.predict(each.decode(1, 8192), "h200", engine="vllm").serving
+        for each in (model(LLAMA), changed("window=1024"))
+    )
+    assert plain is not None
+    assert sparse is not None
+    held = plain.memory.kv_capacity_tokens
+    # But for the routers' weights, 134 MB of them.
+    assert sparse.memory.kv_capacity_tokens == pytest.approx(held, rel=0.003)
+
+
+def test_windows_need_a_causal_mask() -> None:
+    with pytest.raises(CoverageError, match="window=0 and a density"):
+        model("bert-base", modifier="flux-attention")
+    both = model("bert-base", modifier="flux-attention:window=0,density=0.5").prefill(1, 512)
+    assert [s.times for s in both.stages if s.role == "attention.scores"] == [6, 6]

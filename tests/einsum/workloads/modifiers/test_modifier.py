@@ -1,6 +1,7 @@
 """Modifiers: FLOP and bytes by hand, what stays, phases, devices, policies beside them, doors."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -19,6 +20,8 @@ from hwmodel.einsum.workloads.policies.kept import Kept
 from hwmodel.einsum.workloads.selection import Heads
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.spine.estimate import Estimate
+from hwmodel.sweeps.run import run
+from hwmodel.verbs.study import study as planned
 
 LLAMA = "llama-3.1-8b"  # 32 layers, 32 heads in 8 groups, 128 elements
 
@@ -183,6 +186,23 @@ def test_a_modifier_is_asked_for_as_text_or_value_at_every_door() -> None:
         value.time_s == hw.predict(model(LLAMA).but(modifier=text).prefill(1, 8192), "h200").time_s
     )
     assert any("changed by pbs-attn (density=0.2" in told for told in line.warnings)
+
+
+def test_a_study_may_have_an_axis_of_modifiers(tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "case: {workload: llm, config: llama-3.1-8b, phase: prefill, batch: 1, on: h200}\n"
+        "axes:\n  prompt: [4096, 16384]\n  modifier: [pbs-attn, 'zipvl:important=0.25']\n"
+        "keep: [time_s]\n",
+        encoding="utf-8",
+    )
+    times = run(planned(study)).table["time_s"].to_list()
+    alone = [
+        float(hw.predict(model(LLAMA, modifier=name).prefill(1, prompt), "h200").time_s)
+        for name in ("pbs-attn", "zipvl:important=0.25")
+        for prompt in (4096, 16384)
+    ]
+    assert sorted(times) == pytest.approx(sorted(alone))
 
 
 def test_bad_modifiers_are_refused() -> None:

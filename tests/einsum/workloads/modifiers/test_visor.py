@@ -77,3 +77,16 @@ def test_prompts_without_text_are_refused() -> None:
 def test_more_layers_than_the_model_has_are_refused() -> None:
     with pytest.raises(hw.InputError, match="among the 28 of the model, found 20 and 9"):
         changed(20, 9)
+
+
+def test_an_engine_runs_it_and_keeps_the_image_in_the_layers_that_look() -> None:
+    # Sixteen layers keep nothing of the image's 2,048 tokens, 2,048 bytes each.
+    plain, ours = (
+        hw.predict(each.decode(1, 8192), "h200", engine="vllm")
+        for each in (model(QWEN), changed(4, 8))
+    )
+    assert plain.serving is not None
+    assert ours.serving is not None
+    saved = plain.serving.memory.kv_cache_bytes - ours.serving.memory.kv_cache_bytes
+    assert saved == 16 * 2048 * 2048
+    assert hw.predict(changed(4, 8).prefill(1, 8192), "h200", engine="vllm").time_s > 0

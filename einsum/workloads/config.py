@@ -16,7 +16,7 @@ from hwmodel.einsum.workloads import gguf_file
 from hwmodel.einsum.workloads.quantisation.stated import stated
 from hwmodel.einsum.workloads.quantisation.stored import Stored, stored
 from hwmodel.einsum.workloads.record import LEFT_OUT, Config
-from hwmodel.einsum.workloads.registry import architectures, known, record
+from hwmodel.einsum.workloads.registry import architectures, known, of_class, record
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import cut, printable, shown
 from hwmodel.quantity.reading import NAME_CHARACTERS, json_table, kind_of, name_of
@@ -58,13 +58,34 @@ def read_config(
     ]
     kept = {key: value for key, value in data.items() if key not in ignored}
     if as_ is None:
-        _refuse(where, kind, kept)
+        kind, kept, more = _by_class(where, kind, kept)
+        warnings += more
     else:
         kept, more = _taken_as(where, kind, kept, as_)
         warnings += more
     config = _validated(where, kind, kept)
     left = [f"{key}: {LEFT_OUT[key]}" for key in kept if key in LEFT_OUT and kept[key]]
     return name, config, (*warnings, *(f"{name}: {note}" for note in (*left, *config.notes())))
+
+
+def _by_class(
+    where: str, kind: type[Config], data: dict[str, Any]
+) -> tuple[type[Config], dict[str, Any], list[str]]:
+    """The record of a config's model type; of the class that it names, where that one alone fits.
+
+    Raises as `_refuse` does where neither reads all keys.
+    """
+    try:
+        _refuse(where, kind, data)
+    except (CoverageError, InputError):
+        named = of_class(data.get("architectures"))
+        if named is None or named == data["model_type"]:
+            raise
+        other, given = record(named), {**data, "model_type": named}
+        _refuse(where, other, given)
+        said = f"model_type {shown(data['model_type'])} does not read all keys; read as {named}"
+        return other, given, [f"{where}: {said}, by the class that it names"]
+    return kind, data, []
 
 
 def _typed(data: dict[str, Any]) -> dict[str, Any]:

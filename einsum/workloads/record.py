@@ -45,7 +45,7 @@ _RULES: Final = re.compile(
             r"do_sample|temperature|top_p|num_beams|.*_penalty|(.*_)?no_repeat_.*|min_length|max_length",
             r"routed_scaling_factor|n_group|topk_group|topk_method|scoring_func|.*score_func.*",
             r"router_.*|moe_router_.*|mtp_.*|use_mtp|ep_size|moe_layer_freq",
-            r".*_version|classifier_.*|summary_.*|num_labels",
+            r".*_version|classifier_.*|summary_.*|num_labels|num_image_tokens",
         )
     )
 )

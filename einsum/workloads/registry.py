@@ -34,6 +34,23 @@ def known(model_type: object) -> bool:
     return isinstance(model_type, str) and model_type in architectures()
 
 
+def of_class(names: object) -> str | None:
+    """The model type that a class of transformers is named after: "Glm4MoeForCausalLM".
+
+    `names` is a config's list of classes, of which the first counts; None where none is known.
+    """
+    if not isinstance(names, (list, tuple)) or not names:
+        return None
+    stem = re.sub(r"(For[A-Z]\w*|Model|LMHeadModel)$", "", str(cast(list[object], names)[0]))
+    return _by_stem().get(stem.lower())
+
+
+@lru_cache(maxsize=1)
+def _by_stem() -> dict[str, str]:
+    """Model types by their letters and digits alone."""
+    return {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in architectures()}
+
+
 def record(model_type: str) -> type[Config]:
     """The record of a known model type."""
     module = import_module(f"hwmodel.einsum.workloads.architectures.{architectures()[model_type]}")

@@ -71,7 +71,7 @@ DECODERS = (
     " jetmoe doge cwm blt youtu solar_open afmoe nanochat jais2 hy_v3 ministral3 olmo_hybrid"
     " laguna cohere2_moe exaone internlm3 granite_swa granitemoe_swa iquestcoder hyperclovax"
     " minicpm3 mellum ctrl openai-gpt fuyu sarvam_moe sarvam_mla apertus1p5_text hy_v4"
-    " cohere_compass_text axk1 bailing_hybrid zaya lfm3"
+    " cohere_compass_text axk1 bailing_hybrid zaya lfm3 mistral4 modernbert-decoder"
 ).split()
 OTHERS = (
     "gemma3 gemma4 qwen2_vl qwen2_5_vl qwen3_vl qwen3_vl_moe qwen3_5 qwen3_5_moe llama4"
@@ -83,6 +83,10 @@ OTHERS = (
     " wav2vec2 hubert timesfm speecht5 segformer vit_mae diffusion_gemma"
     " ernie data2vec-text ibert splinter bert-generation megatron-bert roberta-prelayernorm"
     " xlm-roberta-xl rembert roc_bert roformer layoutlm mpnet xmod xlm flaubert eurobert nomic_bert"
+    " data2vec-vision internvl_vision dinov2_with_registers siglip2_vision_model idefics3_vision"
+    " chinese_clip_vision_model glm4v_vision glm4v_moe_vision kimi_k25_vision aimv2_vision_model"
+    " donut-swin maskformer-swin regnet convnextv2 timesfm2_5 wavlm unispeech unispeech-sat"
+    " qwen2_audio_encoder voxtral_encoder gemma4_audio videomae audio-spectrogram-transformer"
 ).split()
 _MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 24, "mamba_d_state": 10, "mamba_n_groups": 2}
 KEYS: dict[str, dict[str, Any]] = {
@@ -114,6 +118,7 @@ KEYS: dict[str, dict[str, Any]] = {
     },
     "xlnet": {"d_head": 16, "d_inner": 136},
     "roformer": {"embedding_size": 96},
+    "mistral4": {"q_lora_rank": None, "qk_head_dim": 20, "num_key_value_heads": 6},
     "xlm": {"emb_dim": 96},
     "flaubert": {"emb_dim": 96},
     "qwen2_vl": {"vision_config": {"depth": 3, "embed_dim": 48, "num_heads": 6, "hidden_size": 96}},

@@ -16,7 +16,22 @@ from hwmodel.einsum.workloads.decoder import Norms
 from hwmodel.einsum.workloads.encoder import Encoder
 from hwmodel.einsum.workloads.record import Count, Flag
 
-MODEL_TYPES = ("clip_text_model", "clip_vision_model", "siglip_text_model", "siglip_vision_model")
+MODEL_TYPES = (
+    "clip_text_model",
+    "clip_vision_model",
+    "siglip_text_model",
+    "siglip_vision_model",
+    "siglip2_text_model",
+    "siglip2_vision_model",
+    "idefics2_vision",
+    "idefics3_vision",
+    "smolvlm_vision",
+    "phi4_multimodal_vision",
+    "chinese_clip_vision_model",
+    "altclip_vision_model",
+    "metaclip_2_text_model",
+    "metaclip_2_vision_model",
+)
 _NAMES = ("q_proj", "k_proj", "v_proj", "out_proj")
 _NORMS: Norms = ("layer_norm1", None, "layer_norm2", None)
 
@@ -111,7 +126,50 @@ class SiglipVision(ClipVision):
         return (*super().ended(), *((Probe(*sizes),) if self.vision_use_head else ()))
 
 
+class Siglip2Vision(SiglipVision):
+    """As many positions as said, whatever an image's sides (`Siglip2VisionConfig`)."""
+
+    num_patches: Count = 256
+
+    @property
+    def patches(self) -> int:
+        """Positions."""
+        return self.num_patches
+
+
+class Idefics(SiglipVision):
+    """No end but a norm (`Idefics2VisionConfig`, `Idefics3VisionConfig`)."""
+
+    vision_use_head: Flag = False
+    patch_size: Count = 32
+
+
+class Idefics3(Idefics):
+    """Other sizes."""
+
+    hidden_size: Count = 1152
+    num_attention_heads: Count = 16
+
+
+class Phi4Vision(SiglipVision):
+    """Positions of a square of crops (`Phi4MultimodalVisionConfig`)."""
+
+    HARMLESS: ClassVar[frozenset[str]] = SiglipVision.HARMLESS | {"crop_size", "feature_layer"}
+
+    hidden_size: Count = 1152
+    intermediate_size: Count | None = 4304
+    num_hidden_layers: Count = 27
+    num_attention_heads: Count = 16
+    image_size: Count = 448
+    patch_size: Count = 14
+
+
 RECORDS = {
     **{"clip_text_model": ClipText, "clip_vision_model": ClipVision},
     **{"siglip_text_model": SiglipText, "siglip_vision_model": SiglipVision},
+    **{"siglip2_text_model": SiglipText, "siglip2_vision_model": Siglip2Vision},
+    **{"idefics2_vision": Idefics, "idefics3_vision": Idefics3, "smolvlm_vision": Idefics3},
+    **{"phi4_multimodal_vision": Phi4Vision, "chinese_clip_vision_model": ClipVision},
+    **{"altclip_vision_model": ClipVision, "metaclip_2_vision_model": ClipVision},
+    "metaclip_2_text_model": ClipText,
 }

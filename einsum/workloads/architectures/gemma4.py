@@ -18,6 +18,7 @@ from hwmodel.einsum.workloads.blocks.per_layer import LayerInput, LayerTable
 from hwmodel.einsum.workloads.blocks.scale import Scale
 from hwmodel.einsum.workloads.decoder import Norms, every
 from hwmodel.einsum.workloads.record import Count, Flag, Names, Whole
+from hwmodel.quantity.errors import InputError
 
 MODEL_TYPES = ("gemma4_text", "diffusion_gemma_text")
 
@@ -106,6 +107,14 @@ class Gemma4(Gemma2):
         own = (LayerInput(self.hidden_size, width, act, self.LAYER),) if width else ()
         factor = Scale("layer scale", self.hidden_size)
         return (*super().layer(attention, inner, norms), *own, factor)
+
+    def check(self, where: str) -> None:
+        """Sizes of experts, where there are any."""
+        super().check(where)
+        if self.num_experts if self.enable_moe_block is None else self.enable_moe_block:
+            for key in ("num_experts", "top_k_experts", "moe_intermediate_size"):
+                if getattr(self, key) is None:
+                    raise InputError(f"{where}: expected the key {key!r} of experts, found none")
 
     def embedded(self) -> tuple[Block, ...]:
         """Tokens, and the inputs of layers."""

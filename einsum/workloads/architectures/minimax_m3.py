@@ -23,7 +23,8 @@ class Config(Decoder):
     REQUIRED: ClassVar[tuple[str, ...]] = ()
     ALIASES: ClassVar[Names] = {"num_experts": "num_local_experts"}
     HARMLESS: ClassVar[frozenset[str]] = frozenset(
-        "swiglu_alpha swiglu_limit use_gemma_norm use_routing_bias moe_intermediate_size".split()
+        "swiglu_alpha swiglu_limit use_gemma_norm use_routing_bias moe_intermediate_size"
+        " index_local_blocks".split()
     )
     NEUTRAL: ClassVar[Values] = {
         **{

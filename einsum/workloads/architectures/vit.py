@@ -5,17 +5,19 @@ and may gate its MLP. Tokens of an image are as many as patches, and those of no
 `prompt`.
 """
 
+import re
 from typing import Any, ClassVar
 
 from hwmodel.einsum.workloads.blocks.block import Block
+from hwmodel.einsum.workloads.blocks.held import Held
 from hwmodel.einsum.workloads.blocks.patches import Patches
 from hwmodel.einsum.workloads.blocks.projection import Projection
 from hwmodel.einsum.workloads.blocks.scale import LearnedScale
 from hwmodel.einsum.workloads.decoder import Norms
 from hwmodel.einsum.workloads.encoder import Encoder
-from hwmodel.einsum.workloads.record import Count, Flag
+from hwmodel.einsum.workloads.record import Count, Flag, Whole
 
-MODEL_TYPES = ("vit", "deit", "dinov2", "vit_msn", "ijepa")
+MODEL_TYPES = ("vit", "deit", "dinov2", "dinov2_with_registers", "vit_msn", "vit_mae", "ijepa")
 
 
 class Vit(Encoder):
@@ -64,6 +66,13 @@ class VitMsn(Vit):
     """No pooler."""
 
     POOLED: ClassVar[bool] = False
+
+
+class VitMae(VitMsn):
+    """The encoder, on all patches; a mask leaves a share of them, so many fewer tokens."""
+
+    HARMLESS: ClassVar[frozenset[str]] = Vit.HARMLESS | {"mask_ratio", "norm_pix_loss"}
+    RULES: ClassVar[re.Pattern[str] | None] = re.compile("decoder_.*")
 
 
 class Ijepa(VitMsn):
@@ -117,4 +126,20 @@ class DinoV2(Vit):
         return (LearnedScale(f"{name} scale", self.hidden_size, path), *super().added(name))
 
 
-RECORDS = {"vit": Vit, "vit_msn": VitMsn, "ijepa": Ijepa, "deit": Deit, "dinov2": DinoV2}
+class Registers(DinoV2):
+    """Tokens of no patch that no position is added to."""
+
+    patch_size: Count = 16
+    num_register_tokens: Whole = 4
+
+    def embedded(self) -> tuple[Block, ...]:
+        """Patches, the token that is not used, registers."""
+        shape = (self.num_register_tokens, self.hidden_size)
+        more = (Held("embeddings.register_tokens", shape, "embedding"),)
+        return (*super().embedded(), *(more if self.num_register_tokens else ()))
+
+
+RECORDS = {
+    **{"vit": Vit, "vit_msn": VitMsn, "vit_mae": VitMae, "ijepa": Ijepa, "deit": Deit},
+    **{"dinov2": DinoV2, "dinov2_with_registers": Registers},
+}

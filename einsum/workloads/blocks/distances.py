@@ -30,6 +30,7 @@ class Distances:
     terms: int
     modules: tuple[tuple[str, bool], ...] = ()
     vectors: tuple[tuple[str, int], ...] = ()
+    gathered: int | None = None
 
     @property
     def split(self) -> Split:
@@ -57,6 +58,7 @@ class Distances:
         kind, heads = share.activation, share.of(self.split)
         rows: Amount = 2 * step.queries if self.rows is None else self.rows
         pairs = step.batch * heads * step.queries
+        keys: Amount = step.context if self.gathered is None else self.gathered
         wide = (rows, heads * self.head_dim, self.hidden, kind)
         shared = share.stage(gemm(*wide, name="positions"), "attention.positions", self.terms)
         own = (
@@ -69,8 +71,8 @@ class Distances:
             batch=step.batch * heads,
             name="position scores",
         )
-        gathered = copy(pairs, step.context, kind, "position scores gather")
-        added = add(pairs, step.context, kind, "position scores add")
+        gathered = copy(pairs, keys, kind, "position scores gather")
+        added = add(pairs, keys, kind, "position scores add")
         each = (scores, gathered, added)
         return (
             *(own if self.modules else (shared,)),

@@ -11,6 +11,7 @@ import pytest
 import hwmodel as hw
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.einsum.workloads.blocks.audio import AudioStem
+from hwmodel.einsum.workloads.blocks.convolution import Convolution
 from hwmodel.einsum.workloads.blocks.cross import OfSource
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.weight import Weight
@@ -21,7 +22,7 @@ from hwmodel.quantity.errors import HwmodelError, InputError
 COUNTED = Path(__file__).resolve().parents[3] / "validation/data/transformers/counts.jsonl"
 CONFIGS = Path(__file__).resolve().parents[4] / "shared/data/configs"
 NEEDS_CONFIGS = pytest.mark.skipif(not CONFIGS.is_dir(), reason="needs ../shared/data/configs")
-READ = 214
+READ = 221
 """Configs of `CONFIGS` that are read: a number that may only grow."""
 
 
@@ -37,7 +38,7 @@ def small() -> dict[str, dict[str, Any]]:
     }
 
 
-NO_MATRIX = ("recurrence.conv", "recurrence.state", "attention.compress")
+NO_MATRIX = ("recurrence.conv", "recurrence.state", "attention.compress", "convolution.filters")
 """Kernels of filters, decays and shifts, by channel."""
 
 
@@ -63,7 +64,7 @@ def _is_product(cascade: Any) -> bool:
 
 def _multiplies(weight: Weight) -> bool:
     """Whether hidden states, or the patches of an image, are multiplied by it as a matrix."""
-    patches = weight.role == "conv" and weight.part == "embedding"
+    patches = weight.role == "conv" and weight.part in ("embedding", "convolution")
     return patches or weight.role in ("linear", "router", "head")
 
 
@@ -84,10 +85,15 @@ def matrices(network: Network) -> int:
         for block, _ in network.placed
         if isinstance(stem := getattr(block, "block", block), AudioStem)
     )
+    again += sum(
+        (each.finer - 1) * each.matrix.elements()
+        for block, _ in network.placed
+        if isinstance(each := getattr(block, "block", block), Convolution)
+    )
     return used + again + (tables[0].elements() if tied else 0)
 
 
-POSITIONED = ("deberta", "deberta-v2", "xlnet")
+POSITIONED = ("deberta", "deberta-v2", "xlnet", "gemma4_audio")
 """Positions pass products too, those of DeBERTa once for all tokens."""
 
 
@@ -102,7 +108,7 @@ def test_two_devices_hold_the_whole_between_them(model_type: str) -> None:
     """Each device has half of what is divided and all of the rest."""
     read = model(small()[model_type])
     try:
-        half = read.shard(2)
+        held = read.shard(2).parameters
     except HwmodelError:
         pytest.skip("an odd number of pieces")
     divided = sum(
@@ -110,7 +116,7 @@ def test_two_devices_hold_the_whole_between_them(model_type: str) -> None:
         for weight, layers in read.network.weights
         if weight.split is not None and not (weight.split.repeated and weight.split.pieces < 2)
     )
-    assert half.parameters == read.parameters - divided / 2
+    assert held == read.parameters - divided / 2
 
 
 PLAIN = {"num_hidden_layers": 32, "num_attention_heads": 32, "hidden_size": 4096}
@@ -355,7 +361,8 @@ def test_published_configs_are_read_and_have_the_parameters_that_transformers_bu
         bare = counted.get("class", "").endswith("Model")  # without a head
         ours = found.parameters - bare * found.parameters_by_part["head"]
         roomier = found.config.model_type == "longcat_flash"  # gates for experts that are idle
-        if counted.get(part, ours) != ours and not roomier:
+        by_class = any("by the class that it names" in told for told in found.warnings)
+        if counted.get(part, ours) != ours and not roomier and not by_class:
             wrong[path.name] = ours, counted[part]
     print(f"{read} read")
     assert not wrong

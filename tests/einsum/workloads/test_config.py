@@ -344,3 +344,25 @@ def test_the_text_of_several_parts_is_read_by_any_of_its_names(key: str) -> None
     _, config, warnings = read_config(whole)
     assert config.model_type == "llama"
     assert warnings == (f"config: {key} alone is read, without vision_config",)
+
+
+def test_a_config_whose_type_does_not_fit_is_read_by_its_class() -> None:
+    keys = {"hidden_size": 96, "intermediate_size": 136, "num_hidden_layers": 4, "vocab_size": 320}
+    keys |= {"num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16}
+    mixture = {"n_routed_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 40}
+    named: dict[str, Any] = {"architectures": ["Glm4MoeForCausalLM"], "n_shared_experts": 1}
+    found = model({"model_type": "glm", **keys, **mixture, **named})
+    right = model({"model_type": "glm4_moe", **keys, **mixture, **named})
+    assert found.parameters == right.parameters
+    assert "read as glm4_moe, by the class that it names" in found.warnings[0]
+    with pytest.raises(CoverageError, match="n_shared_experts"):
+        model({"model_type": "glm", **keys, **mixture, "n_shared_experts": 1})
+    with pytest.raises(CoverageError, match="n_shared_experts"):
+        model({"model_type": "glm", **keys, **named, "architectures": ["MineForCausalLM"]})
+
+
+def test_a_class_that_is_named_does_not_outdo_a_type_that_fits() -> None:
+    keys = {"hidden_size": 96, "intermediate_size": 136, "num_hidden_layers": 4, "vocab_size": 320}
+    config = {"model_type": "qwen2", **keys, "num_attention_heads": 6, "num_key_value_heads": 2}
+    read = model({**config, "architectures": ["Qwen3ForCausalLM"]})
+    assert read.parameters == model(config).parameters

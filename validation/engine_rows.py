@@ -30,11 +30,12 @@ CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("recurrence", ("_selective_scan", "_causal_conv1d", "_chunk_", "_bmm_chunk", "_state_")),
     ("rotary", ("index_select_mul", "rotary")),
     ("experts", ("fused_moe_kernel", "_p_matmul_ogs", "matmul_ogs")),
-    ("choice", ("topkGating", "moe_align", "count_and_sort", "grouped_topk", "topk")),
-    ("sum", ("moe_sum", "ReduceOp<c10::BFloat16", "memcpy32_post")),
+    ("choice", ("topkGating", "moe_align", "count_and_sort", "grouped_topk", "topk", "fused__soft")),
+    ("choice", ("_combined_routing", "_sum_bitmatrix", "_topk_forward")),
+    ("sum", ("moe_sum", "ReduceOp<c10::BFloat16", "memcpy32_post", "_reduce_grouped")),
     ("product", ("nvjet", "gemm", "splitKreduce", "cutlass_3x", "gemv", "cublas")),
     ("cache", ("reshape_and_cache", "concat_and_cache")),
-    ("gate", ("silu", "act_and_mul", "launch_clamp_scalar", "pow_tensor_scalar")),
+    ("gate", ("silu", "act_and_mul", "gelu", "launch_clamp_scalar", "pow_tensor_scalar")),
     ("norm", ("rms_norm",)),
     ("narrow", ("clamp_cutlass_scaled_mm", "quant")),
     ("reduce", ("all_reduce", "allreduce", "ncclDevKernel", "cross_device_reduce")),
@@ -44,7 +45,9 @@ CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 CLASS_OF_STAGE: Mapping[str, str] = {
     **dict.fromkeys(("qkv", "attention output", "gate-up", "down", "head", "router"), "product"),
-    **dict.fromkeys(("latents", "q up", "kv up", "q absorb", "value up"), "product"),
+    **dict.fromkeys(("latents", "queries", "q up", "kv up", "q absorb", "value up"), "product"),
+    **dict.fromkeys(("shared gate-up", "shared up", "shared down", "shared gate"), "product"),
+    "experts up": "experts",
     **dict.fromkeys(("attention output norm", "mlp output norm", "latent norm"), "norm"),
     "latent write": "cache",
     **dict.fromkeys(("first norm", "attention norm", "mlp norm", "final norm"), "norm"),
@@ -52,13 +55,16 @@ CLASS_OF_STAGE: Mapping[str, str] = {
     "kv write": "cache",
     **dict.fromkeys(("gate", "experts gate"), "gate"),
     **dict.fromkeys(("experts gate-up", "experts down"), "experts"),
-    **dict.fromkeys(("experts choice", "rows align"), "choice"),
+    **dict.fromkeys(("experts choice", "experts mask", "rows align", "rows place"), "choice"),
     "experts sum": "sum",
     **dict.fromkeys(
         ("logits to fp32", "temperature", "probabilities", "random", "race", "token"), "sampling"
     ),
 }
 """Stage of an engine -> class; `attention...` is attention, all else "other"."""
+
+UNQUANTISED = ", not quantised"
+"""What stands behind the name of a product that a checkpoint leaves wide."""
 
 ENGINE = "vllm"
 
@@ -199,6 +205,7 @@ def fits(step: Measured) -> bool:
 
 def class_of_stage(name: str) -> str:
     """Class of kernels of an engine's stage."""
+    name = name.removesuffix(UNQUANTISED)
     if name in CLASS_OF_STAGE:
         return CLASS_OF_STAGE[name]
     return "attention" if name.startswith("attention") else "other"

@@ -27,8 +27,10 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.hardware.calibration import Family
+from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
+from hwmodel.spine.estimate import Part
 
 Stages: TypeAlias = Mapping[str, Stage]
 
@@ -65,6 +67,52 @@ class Fusion:
             instead |= dict.fromkeys(mine, ()) | {min(mine): made}
         kept = (instead.get(place, (stage,)) for place, stage in enumerate(stages))
         return tuple(stage for each in kept for stage in each)
+
+
+@dataclass(frozen=True)
+class Aside:
+    """Stages that an engine runs on a stream of its own, beside others of the same layer.
+
+    They are those between the stages called `after` and `before`, and are called "NAME ..." then.
+    What they take is hidden as far as the stages `beneath` last, which wait for latencies and leave
+    the GPU free; what streams from the DRAM hides nothing.
+    """
+
+    name: str
+    after: str
+    before: str
+    beneath: tuple[str, ...]
+
+    def applied(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+        """The stages, those beside others called so; as they were where there are none."""
+        names = [stage.name for stage in stages]
+        found = list(stages)
+        for end in (place for place, name in enumerate(names) if name == self.before):
+            begins = [place for place in range(end) if names[place] == self.after]
+            for place in range(begins[-1] + 1, end) if begins else ():
+                found[place] = self._named(stages[place])
+        return tuple(found)
+
+    def _named(self, stage: Stage) -> Stage:
+        called = f"{self.name} {stage.name.removeprefix(f'{self.name} ')}"
+        return replace(stage, cascade=replace(stage.cascade, name=called))
+
+    def exposed(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+        """The parts of a step, of those beside others what these do not hide."""
+        named = (part.name for part in parts)
+        mine = [name.startswith(f"{self.name} ") and name != self.before for name in named]
+        if not any(mine):
+            return tuple(parts)
+        spent = [part.times * part.time_s for part in parts]
+        beside: Amount = sum((s for s, own in zip(spent, mine, strict=True) if own), start=0.0)
+        hiding = sum((s for s, p in zip(spent, parts, strict=True) if p.name in self.beneath), 0.0)
+        share = most((beside - hiding, 0.0)) / beside
+        return tuple(
+            replace(part, time_s=share * part.time_s, sustained_s=share * part.sustained_s)
+            if own
+            else part
+            for part, own in zip(parts, mine, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -117,6 +165,7 @@ class Engine:
         version: of the engine that the figures are of.
         kernel: the libraries that run its kernels, as `predict` takes them.
         plain: names of stages that torch's own kernels run.
+        aside: stages that run beside others.
         alone: roles of stages that a padded step does not pad.
         host: its costs until they are measured on a device.
         flags: what it was started with.
@@ -136,6 +185,7 @@ class Engine:
     reduces: str | None = None
     narrowed: Mapping[str, str] = field(default_factory=dict[str, str])
     plain: tuple[str, ...] = ()
+    aside: tuple[Aside, ...] = ()
     alone: tuple[str, ...] = ("attention.scores", "head")
 
     @property
@@ -156,4 +206,6 @@ class Engine:
         found = tuple(stages)
         for fusion in self.fusions:
             found = fusion.applied(found)
+        for aside in self.aside:
+            found = aside.applied(found)
         return found

@@ -101,7 +101,7 @@ def step_of(
         requests=requests,
         tokens=tokens,
         layers=len({layer for s in found if s.role == ATTENDS for layer in s.layers}),
-        kernels=sum(stage.times for stage in runs if stage.times > 1),
+        kernels=sum(where(np.asarray(s.times) > 1, s.times, 0) for s in runs),
         mixtures=sum(stage.times for stage in found if stage.role == ROUTES),
         widest_bytes=_widest_bytes(found),
         longest_bytes=_longest_bytes(workload, engine.memory),
@@ -153,11 +153,11 @@ def finished(
     values = host.values if costs is None else costs
     interval = host.intervals.get(step.phase, host.interval)
     working_s, outside_s = host_s(step, values)
-    rested_s: Amount = sum((part.times * part.time_s for part in parts), start=0.0)
+    rested_s = _spent(_exposed(step, parts))
     idle_s = most((working_s - rested_s, 0.0)) + outside_s
     slowed = settled(parts, machine, dynamic=values["dynamic"], idle_s=idle_s)
-    kernels = [replace(part, interval=interval) for part in slowed]
-    busy_s: Amount = sum((part.times * part.time_s for part in kernels), start=0.0)
+    kernels = [replace(part, interval=interval) for part in _exposed(step, slowed)]
+    busy_s = _spent(kernels)
     exposed_s = most((working_s - busy_s, 0.0)) + outside_s
     longest = where(working_s > busy_s, working_s, exposed_s)
     waiting_j = machine.power.idle_w * exposed_s
@@ -177,6 +177,18 @@ def finished(
             host=True,
         ),
     )
+
+
+def _spent(parts: Sequence[Part]) -> Amount:
+    return sum((part.times * part.time_s for part in parts), start=0.0)
+
+
+def _exposed(step: Step, parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts, those that run beside others as far as these do not hide them."""
+    found = tuple(parts)
+    for aside in step.engine.aside:
+        found = aside.exposed(found)
+    return found
 
 
 def kernels(step: Step, asked: Kernel) -> Callable[[str], Kernel]:

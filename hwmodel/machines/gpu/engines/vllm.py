@@ -7,13 +7,18 @@ kernel that makes it, experts chosen and summed by a kernel each. FlashInfer is 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.notation import parse
 from hwmodel.machines.gpu.engines import fused
-from hwmodel.machines.gpu.engines.engine import Engine, Fusion, Graphs, Memory, Stages
+from hwmodel.machines.gpu.engines.engine import Aside, Engine, Fusion, Graphs, Memory, Stages
 from hwmodel.machines.gpu.libraries.library import priors
+from hwmodel.quantity.arithmetic import where
+from hwmodel.quantity.units import Amount
 
 CAPTURED = (1, 2, 4, *range(8, 257, 8))
 """Tokens of the steps that a graph is captured for (vllm/config/compilation.py, up to the largest
@@ -63,11 +68,43 @@ def _head_norms(stages: Stages) -> Sequence[Stage]:
 
 
 def _rotary(stages: Stages) -> Sequence[Stage]:
-    """All heads of q and of k, what is rotated of each: two halves of the width."""
+    """All heads of q and of k, what is rotated of each: two halves of the width.
+
+    Beside latents it is within the kernel that copies whole queries.
+    """
+    if "query join" in stages:
+        return ()
     q, k = (stages[f"rotary {each} add"].cascade.sizes() for each in "qk")
     tensors = stages["rotary q add"].cascade.tensors
     made = fused.rotary(q["b"] * q["p"], q["h"] + k["h"], 2 * q["d"], tensors["Y"].dtype, "rotary")
     return (Stage(made, stages["rotary q add"].times),)
+
+
+def _latents(stages: Stages) -> Sequence[Stage]:
+    """Queries that have no latent of their own are a product apart from that of keys' latents."""
+    both = stages["latents"]
+    if "q up" in stages:
+        return (both,)
+    kept = _arguments(stages["latent norm"])["cols"] + _turned(stages)
+    queries = _arguments(both)["N"] - kept
+    return tuple(
+        replace(both, cascade=both.cascade.but(N=width, name=name))
+        for width, name in ((queries, "queries"), (kept, "latents"))
+    )
+
+
+def _turned(stages: Stages) -> Amount:
+    """Elements of a head beside latents that are rotated."""
+    return 2 * stages["rotary k add"].cascade.sizes()["d"]
+
+
+def _joined(stages: Stages) -> Sequence[Stage]:
+    """Whole queries copied as they are rotated, before latents absorb them."""
+    join = stages["query join"]
+    cols = _arguments(join)["cols"]
+    if "q absorb" in stages:
+        cols = _arguments(stages["q absorb"])["K"] + _turned(stages)
+    return (replace(join, cascade=join.cascade.but(cols=cols)),)
 
 
 def _cache(stages: Stages) -> Sequence[Stage]:
@@ -113,8 +150,18 @@ def _first(stages: Stages, *names: str) -> Stage:
     return next(stages[name] for name in names if name in stages)
 
 
+ALONE = 4
+"""Experts for each row of a token from which blocks take a row each, unsorted (recalled: vllm,
+fused_moe.py, SPARSITY_FACTOR; an H200's steps of one token agree)."""
+
+
 def _chosen(stages: Stages) -> Sequence[Stage]:
-    """Softmax of the router's logits and the choice of experts in one kernel, then their rows."""
+    """Scores of the router's logits and the choice of experts in one kernel, then their rows.
+
+    DeepSeek-V2's router (a softmax, in groups, beside latents) is torch's: the softmax, two
+    selections, and three small kernels between them. Rows are sorted by one block that reads all
+    their experts, and placed by a kernel after it, unless they are few.
+    """
     experts_in = _first(stages, *EXPERTS)
     given, times = _arguments(experts_in), experts_in.times
     routed = _arguments(stages["router"])
@@ -125,10 +172,26 @@ def _chosen(stages: Stages) -> Sequence[Stage]:
         dtypes={"*": "fp32", "X": dtype},
         name="experts choice",
     )
-    aligned = parse(
-        "Y[n] = copy(X[n])", sizes={"n": tokens * picks}, dtypes={"*": "int32"}, name="rows align"
+    torchs = "latents" in stages and "router softmax" in stages
+    between = parse(
+        "Y[r, c] = copy(X[r, c])",
+        sizes={"r": tokens, "c": experts},
+        dtypes={"*": "fp32"},
+        name="experts mask",
     )
-    return (Stage(chosen, times), Stage(aligned, 2 * times))
+    rows = tokens * picks
+    ranked = parse(
+        "PEAK[r] = max(n) X[r, n]\nY[r, n] = X[r, n] - PEAK[r]",
+        sizes={"r": 1, "n": rows}, dtypes={"*": "int32"}, name="rows align",
+    )  # fmt: skip
+    placed = parse("Y[n] = copy(X[n])", sizes={"n": rows}, dtypes={"*": "int32"}, name="rows place")
+    sorts = where(np.asarray(rows * ALONE > experts), 1, 0)
+    sorts = sorts if np.ndim(sorts) else int(sorts)
+    return (
+        Stage(chosen, times * (3 if torchs else 1)),
+        *((Stage(between, 3 * times),) if torchs else ()),
+        *((Stage(ranked, sorts * times), Stage(placed, sorts * times)) if np.any(sorts) else ()),
+    )
 
 
 def _expert_gate(stages: Stages) -> Sequence[Stage]:
@@ -183,6 +246,8 @@ FUSIONS = (
     Fusion("norms", ("attention norm", "mlp residual", "final norm"), _norms),
     Fusion("mlp norm", ("attention residual", "mlp norm"), _mlp_norms),
     Fusion("head norms", ("q norm", "k norm"), _head_norms),
+    Fusion("latents", ("latents",), _latents),
+    Fusion("queries", ("query join",), _joined),
     Fusion(
         "rotary",
         tuple(
@@ -213,6 +278,15 @@ FUSIONS = (
     Fusion("sampling", ("head",), _sampled),
 )
 
+SHARED = Aside(
+    "shared",
+    after="experts sum",
+    before="shared add",
+    beneath=("router", "experts choice", "experts mask", "rows align", "rows place"),
+)
+"""Shared experts run on a stream of their own beside the routed ones' choice (vllm, fused_moe,
+shared experts stream; on an H200 the sum of kernels is longer than the step)."""
+
 HOST = priors(
     """
     step = 0.0022 in 0 .. 0.01: seconds of the host for a step of decode, requests apart
@@ -241,6 +315,7 @@ ENGINE = Engine(
     host=HOST,
     memory=Memory(0.92, 16, 8192, 256, 17000, FIXED_BYTES, HELD),
     plain=tuple(SAMPLED),
+    aside=(SHARED,),
     reduces="vllm",
     narrowed={"fp32": "bf16"},  # vllm/config/model.py: dtype auto
     flags=(

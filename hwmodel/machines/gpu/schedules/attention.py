@@ -260,6 +260,14 @@ def _block(
     problem: AttentionProblem, tile: AttentionTile, each: Steps, resident: Amount
 ) -> Activity:
     """One block among `resident` on its processor: Q and O, the steps, and the masks."""
+    began = Work(slots={"fill": 1})
+    return Serial((ends(problem, tile), began, walk(problem, tile, each, resident)))
+
+
+def walk(
+    problem: AttentionProblem, tile: AttentionTile, each: Steps, resident: Amount
+) -> Activity:
+    """A block's steps over the keys, and the masks."""
     wide, value_wide = widths(problem, tile)
     loaded = key_bytes(problem, tile)
     height = _height(problem, tile)
@@ -278,7 +286,7 @@ def _block(
     }
     lanes = ("vector", "flop", "fp32")
     operations[lanes] = operations.get(lanes, 0) + LANE_FLOP * vector * each.mean
-    walk = Work(
+    stepping = Work(
         operations=operations,
         read={
             "l2": loaded * each.mean,
@@ -287,11 +295,11 @@ def _block(
         },
         written={"shared": loaded * each.mean},
         live={"processors": 1 / resident},
-        slots={"fill": 1, "step": where(tile.stages > 1, 0.0, 1.0) * each.mean},
+        slots={"step": where(tile.stages > 1, 0.0, 1.0) * each.mean},
     )
     masking = tile.masking * score + tile.spilling * (score + height * value_wide)
     masks = Work(operations={("vector", "flop", "fp32"): LANE_FLOP * masking * each.masked})
-    return Serial((ends(problem, tile), walk, masks))
+    return Serial((stepping, masks))
 
 
 def _height(problem: AttentionProblem, tile: AttentionTile) -> Amount:

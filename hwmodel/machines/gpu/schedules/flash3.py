@@ -19,9 +19,11 @@ from dataclasses import replace
 import numpy as np
 
 from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules import attention
 from hwmodel.machines.gpu.schedules.attention import AttentionProblem, AttentionTile
 from hwmodel.quantity.arithmetic import ceil_div, least, most, where
 from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Serial, Work
 
 MOST_SPLITS = 32
 SPREAD = 1.1
@@ -58,6 +60,14 @@ def decode(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> At
     every = problem.batch * problem.kv_heads * rows * tiles
     part = most((1, ceil_div(SPREAD * every, limits.processors)))
     return replace(found, split=_splits(tiles, part))
+
+
+def activity(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """One call of few queries: processors turn to the next tile together, and the DRAM waits."""
+    _, blocks, columns = attention.row_blocks(problem, tile)
+    turns = most((1.0, columns * blocks * tile.split / (limits.processors * tile.resident)))
+    streamed = attention.activity(problem, tile, limits, attention.walk)
+    return Serial((Work(slots={"fill": turns}), streamed))
 
 
 def _splits(tiles: Amount, part: Amount) -> Amount:

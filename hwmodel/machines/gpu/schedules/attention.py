@@ -264,9 +264,7 @@ def _block(
     return Serial((ends(problem, tile), began, walk(problem, tile, each, resident)))
 
 
-def walk(
-    problem: AttentionProblem, tile: AttentionTile, each: Steps, resident: Amount
-) -> Activity:
+def walk(problem: AttentionProblem, tile: AttentionTile, each: Steps, resident: Amount) -> Activity:
     """A block's steps over the keys, and the masks."""
     wide, value_wide = widths(problem, tile)
     loaded = key_bytes(problem, tile)

@@ -1,5 +1,6 @@
 """Kernels of vLLM's steps against what a profiler counted on an H200 (0.22.1, 2026-11-28)."""
 
+import numpy as np
 import pytest
 
 import hwmodel as hw
@@ -74,3 +75,51 @@ def test_collectives_stay_where_they_were(tp: int) -> None:
     before = [stage.collective for stage in step.stages if stage.collective]
     after = [stage.collective for stage in ENGINE.stages(step.stages) if stage.collective]
     assert before == after
+
+
+def test_queries_without_a_latent_are_a_product_of_their_own_as_profiled() -> None:
+    """DeepSeek-V2-Lite: 16 heads of 192 beside 512 and 64; DeepSeek-V3's queries have latents."""
+    lite = {s.name: s for s in ENGINE.stages(hw.model("deepseek-v2-lite").decode(8, 1024).stages)}
+    widths = {name: lite[name].cascade.sizes()["n"] for name in ("queries", "latents")}
+    assert widths == {"queries": 3072, "latents": 576}
+    assert "queries" not in stages("deepseek-v3")
+
+
+def test_beside_latents_one_kernel_rotates_and_copies_queries() -> None:
+    found = stages("deepseek-v2-lite")
+    assert "rotary" not in found
+    assert found["query join"] == 27
+
+
+def test_torch_chooses_the_experts_of_deepseek_v2_in_six_kernels_as_profiled() -> None:
+    found = stages("deepseek-v2-lite")
+    assert found["experts choice"] + found["experts mask"] == 6 * 26
+
+
+@pytest.mark.parametrize(("model", "batch"), [("mixtral-8x7b", 1), ("qwen3-30b-a3b", 4)])
+def test_rows_of_few_tokens_are_not_sorted_as_profiled(model: str, batch: int) -> None:
+    """No kernel aligns rows in one token of two of eight experts, or four of eight of 128."""
+    assert "rows align" not in stages(model, batch=batch)
+    assert stages(model, batch=2 * batch)["rows align"] == stages(model)["experts sum"]
+
+
+def test_sweeps_of_batches_sort_rows_where_single_steps_do() -> None:
+    batches = np.array([1, 4, 8, 64])
+    config = hw.model("qwen3-30b-a3b")
+    swept = hw.predict(config.decode(batches, 1024), on="h200", engine="vllm")
+    alone = [hw.predict(config.decode(int(b), 1024), on="h200", engine="vllm") for b in batches]
+    assert swept.time_s == pytest.approx([one.time_s for one in alone])
+
+
+def test_shared_experts_hide_beneath_the_choice_of_the_routed_ones() -> None:
+    """On an H200 DeepSeek-V2-Lite's kernels of one token took longer than its step."""
+    made = hw.predict(hw.model("deepseek-v2-lite").decode(1, 1356), on="h200", engine="vllm")
+    spent = {part.name: float(part.times * part.time_s) for part in made.parts}
+    assert spent["shared gate-up"] == spent["shared down"] == 0
+    assert spent["shared add"] > 0
+
+
+def test_shared_experts_of_long_prompts_take_what_their_products_take() -> None:
+    made = hw.predict(hw.model("deepseek-v2-lite").prefill(1, 8192), on="h200", engine="vllm")
+    spent = {part.name: float(part.times * part.time_s) for part in made.parts}
+    assert spent["shared gate-up"] > 4e-3  # 26 of 174 us, profiled

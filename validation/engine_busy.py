@@ -13,7 +13,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
 from hwmodel.validation.engine_rows import (
     ENGINE,
-    UNREAD,
+    PREDICTED,
     Busy,
     Measured,
     class_of_stage,
@@ -70,7 +70,7 @@ def shares(device: str, hardware: Hardware) -> list[Share]:
     """Classes of kernels by the time that they take, of steps that a fit saw and of others."""
     columns: dict[str, list[Busy]] = {}
     for busy in read_busy(device):
-        if busy.step.model not in UNREAD:
+        if busy.step.phase in PREDICTED:
             column = "fitted" if fits(busy.step) else "another board"
             columns.setdefault(column, []).append(busy)
     return [line for column, steps in columns.items() for line in _lines(column, steps, hardware)]

@@ -30,7 +30,10 @@ CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("recurrence", ("_selective_scan", "_causal_conv1d", "_chunk_", "_bmm_chunk", "_state_")),
     ("rotary", ("index_select_mul", "rotary")),
     ("experts", ("fused_moe_kernel", "_p_matmul_ogs", "matmul_ogs")),
-    ("choice", ("topkGating", "moe_align", "count_and_sort", "grouped_topk", "topk", "fused__soft")),
+    (
+        "choice",
+        ("topkGating", "moe_align", "count_and_sort", "grouped_topk", "topk", "fused__soft"),
+    ),
     ("choice", ("_combined_routing", "_sum_bitmatrix", "_topk_forward")),
     ("sum", ("moe_sum", "ReduceOp<c10::BFloat16", "memcpy32_post", "_reduce_grouped")),
     ("product", ("nvjet", "gemm", "splitKreduce", "cutlass_3x", "gemv", "cublas")),
@@ -46,7 +49,14 @@ CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
 CLASS_OF_STAGE: Mapping[str, str] = {
     **dict.fromkeys(("qkv", "attention output", "gate-up", "down", "head", "router"), "product"),
     **dict.fromkeys(("latents", "queries", "q up", "kv up", "q absorb", "value up"), "product"),
-    **dict.fromkeys(("shared gate-up", "shared up", "shared down", "shared gate"), "product"),
+    **dict.fromkeys(("shared gate-up", "shared down"), "product"),
+    **dict.fromkeys(("mixer input", "mixer output", "up", "shared up"), "product"),
+    **dict.fromkeys(("mamba norm", "moe norm", "mixer output norm", "shared add"), "norm"),
+    **dict.fromkeys(("mamba residual", "moe residual", "attention residual"), "norm"),
+    **dict.fromkeys(("causal conv", "steps softplus", "linear recurrence"), "recurrence"),
+    **dict.fromkeys(("mixer gate", "mixer gate multiply", "relu2", "shared relu2"), "gate"),
+    **dict.fromkeys(("experts relu squared", "shared gate"), "gate"),
+    **dict.fromkeys(("rotary", "query join"), "rotary"),
     "experts up": "experts",
     **dict.fromkeys(("attention output norm", "mlp output norm", "latent norm"), "norm"),
     "latent write": "cache",
@@ -81,9 +91,6 @@ KINDS = (
 SAMPLING_FROM_S = 12e-6
 """Torch's elementwise kernels that take as long are the sampler's, in fp32 over all logits."""
 
-
-UNREAD = ("deepseek-v2-lite", "nemotron-3-nano-30b-a3b")
-"""Models whose measured steps no report reads yet: stages of theirs are not sorted by class."""
 
 PREDICTED = ("decode", "prefill")
 """Phases whose steps are predicted."""
@@ -235,8 +242,7 @@ def read_steps(
 
 def step_rows(device: str, data: Path = DATA) -> list[Row]:
     """Timed steps of engines that can be predicted, as rows of the report."""
-    steps = (step for step in read_steps(device, data=data) if step.model not in UNREAD)
-    return [step.row() for step in steps if step.phase in PREDICTED]
+    return [step.row() for step in read_steps(device, data=data) if step.phase in PREDICTED]
 
 
 def read_busy(device: str, sittings: Iterable[str] | None = None, data: Path = DATA) -> list[Busy]:

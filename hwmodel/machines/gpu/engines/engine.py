@@ -166,6 +166,7 @@ class Engine:
         kernel: the libraries that run its kernels, as `predict` takes them.
         plain: names of stages that torch's own kernels run.
         aside: stages that run beside others.
+        together: names of stages whose kernels of a layer the host launches as one.
         alone: roles of stages that a padded step does not pad.
         host: its costs until they are measured on a device.
         flags: what it was started with.
@@ -186,6 +187,7 @@ class Engine:
     narrowed: Mapping[str, str] = field(default_factory=dict[str, str])
     plain: tuple[str, ...] = ()
     aside: tuple[Aside, ...] = ()
+    together: tuple[str, ...] = ()
     alone: tuple[str, ...] = ("attention.scores", "head")
 
     @property

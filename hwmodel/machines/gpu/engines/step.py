@@ -94,6 +94,7 @@ def step_of(
         pairs = zip(found, padded, strict=True)
         found = tuple(own if own.role in engine.alone else wide for own, wide in pairs)
     runs = engine.stages(found)
+    mixtures = sum((stage.times for stage in found if stage.role == ROUTES), start=0)
     return Step(
         engine=engine,
         workload=replace(workload, stages=runs, warnings=able.warnings),
@@ -101,8 +102,8 @@ def step_of(
         requests=requests,
         tokens=tokens,
         layers=len({layer for s in found if s.role == ATTENDS for layer in s.layers}),
-        kernels=sum(where(np.asarray(s.times) > 1, s.times, 0) for s in runs),
-        mixtures=sum(stage.times for stage in found if stage.role == ROUTES),
+        kernels=sum(_launched(stage, mixtures, engine) for stage in runs),
+        mixtures=mixtures,
         widest_bytes=_widest_bytes(found),
         longest_bytes=_longest_bytes(workload, engine.memory),
     )
@@ -118,6 +119,12 @@ def _padded(workload: Stack, spare: Amount) -> dict[str, Any]:
         wide = ways.but(micro_batch=None)
         return {"batch": (served.sequences + spare) * ways.dp, "tp": 1, "parallel": wide}
     return {"batch": (ceil_div(batch, ways.dp) + spare) * ways.dp}
+
+
+def _launched(stage: Stage, mixtures: Amount, engine: Engine) -> Amount:
+    """Kernels of layers that the host launches for a stage; once a step is none of them."""
+    times = least((stage.times, mixtures)) if stage.name in engine.together else stage.times
+    return where(np.asarray(times) > 1, times, 0)
 
 
 def _narrowed(workload: Stack, engine: Engine) -> Stack:

@@ -154,13 +154,20 @@ ALONE = 4
 """Experts for each row of a token from which blocks take a row each, unsorted (recalled: vllm,
 fused_moe.py, SPARSITY_FACTOR; an H200's steps of one token agree)."""
 
+FEW_ROWS, FEW_EXPERTS, PASSES = 1024, 64, 5
+"""Rows and experts up to which one block does all the sorting, in passes that wait for each other
+(recalled: vllm, moe_align_sum_kernels.cu; an H200: 8.7 us of 48 rows, 11.6 of 768)."""
+
+TORCHS = {"experts choice": 4, "experts mask": 4}
+"""Kernels of a router that torch runs: a softmax, two selections in three passes together, and what
+stands between them (an H200's steps of DeepSeek-V2-Lite)."""
+
 
 def _chosen(stages: Stages) -> Sequence[Stage]:
     """Scores of the router's logits and the choice of experts in one kernel, then their rows.
 
-    DeepSeek-V2's router (a softmax, in groups, beside latents) is torch's: the softmax, two
-    selections, and three small kernels between them. Rows are sorted by one block that reads all
-    their experts, and placed by a kernel after it, unless they are few.
+    DeepSeek-V2's router (a softmax, in groups, beside latents) is torch's. Rows are sorted by one
+    block that reads all their experts, and placed by a kernel after it, unless they are few.
     """
     experts_in = _first(stages, *EXPERTS)
     given, times = _arguments(experts_in), experts_in.times
@@ -172,26 +179,41 @@ def _chosen(stages: Stages) -> Sequence[Stage]:
         dtypes={"*": "fp32", "X": dtype},
         name="experts choice",
     )
-    torchs = "latents" in stages and "router softmax" in stages
-    between = parse(
+    masked = parse(
         "Y[r, c] = copy(X[r, c])",
         sizes={"r": tokens, "c": experts},
         dtypes={"*": "fp32"},
         name="experts mask",
     )
-    rows = tokens * picks
-    ranked = parse(
-        "PEAK[r] = max(n) X[r, n]\nY[r, n] = X[r, n] - PEAK[r]",
-        sizes={"r": 1, "n": rows}, dtypes={"*": "int32"}, name="rows align",
-    )  # fmt: skip
+    torchs = "latents" in stages and "router softmax" in stages
+    kernels = TORCHS if torchs else {"experts choice": 1}
+    made = [(kernel, kernels.get(kernel.name, 0)) for kernel in (chosen, masked)]
+    found = [Stage(kernel, count * times) for kernel, count in made if count]
+    return (*found, *_aligned(tokens * picks, experts, times))
+
+
+def _aligned(rows: Amount, experts: Amount, times: Amount) -> list[Stage]:
+    """Rows sorted by their experts, and placed."""
+    read = "PEAK[r] = max(n) X[r, n]\nY[r, n] = X[r, n] - PEAK[r]"
+    ranked = parse(read, sizes={"r": 1, "n": rows}, dtypes={"*": "int32"}, name="rows align")
     placed = parse("Y[n] = copy(X[n])", sizes={"n": rows}, dtypes={"*": "int32"}, name="rows place")
+    together = np.asarray(np.less(rows, FEW_ROWS) & np.less_equal(experts, FEW_EXPERTS))
     sorts = where(np.asarray(rows * ALONE > experts), 1, 0)
-    sorts = sorts if np.ndim(sorts) else int(sorts)
-    return (
-        Stage(chosen, times * (3 if torchs else 1)),
-        *((Stage(between, 3 * times),) if torchs else ()),
-        *((Stage(ranked, sorts * times), Stage(placed, sorts * times)) if np.any(sorts) else ()),
-    )
+    runs = ((ranked, sorts * where(together, PASSES, 1)), (placed, sorts * where(together, 0, 1)))
+    return [Stage(kernel, times * _plain(count)) for kernel, count in runs if np.any(count)]
+
+
+def _plain(count: Any) -> Amount:
+    return count if np.ndim(count) else int(count)
+
+
+def _squared(name: str) -> Callable[[Stages], Sequence[Stage]]:
+    """ReLU and its square, which torch runs one after the other."""
+
+    def makes(stages: Stages) -> Sequence[Stage]:
+        return (replace(stages[name], times=2 * stages[name].times),)
+
+    return makes
 
 
 def _expert_gate(stages: Stages) -> Sequence[Stage]:
@@ -275,6 +297,7 @@ FUSIONS = (
     Fusion(
         "experts sum", ("weights gather", "weights multiply", "tokens zero", "index_add"), _summed
     ),
+    *(Fusion(name, (name,), _squared(name)) for name in ("experts relu squared", "relu2")),
     Fusion("sampling", ("head",), _sampled),
 )
 
@@ -316,6 +339,7 @@ ENGINE = Engine(
     memory=Memory(0.92, 16, 8192, 256, 17000, FIXED_BYTES, HELD),
     plain=tuple(SAMPLED),
     aside=(SHARED,),
+    together=(*TORCHS, "rows align", "experts relu squared", "relu2"),
     reduces="vllm",
     narrowed={"fp32": "bf16"},  # vllm/config/model.py: dtype auto
     flags=(

@@ -1,7 +1,7 @@
 """Where an engine's error sits: predicted kernels against GPU-busy time, by class of kernels.
 
-Profiled steps (`engine_kernels.csv`) run with pauses, so that most of them run at the full clock;
-what is predicted is of a loop that goes on.
+Profiled steps (`engine_kernels.csv`) run with pauses, so that most of them run at the full clock:
+what is predicted are kernels after a rest, those too that run beside others.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.driver import predict
+from hwmodel.machines.driver import rested
+from hwmodel.machines.gpu.engines.shipped import ENGINES
 from hwmodel.validation.engine_rows import (
     ENGINE,
     PREDICTED,
@@ -50,12 +51,10 @@ def predicted_s(busy: Busy, hardware: Hardware) -> dict[str, float]:
     """Predicted seconds of a profiled step by class of kernels."""
     step = busy.step
     on, ways = hardware * step.tp, {"tp": step.tp}
-    made = predict(step.workload(), on, parallel=ways, engine=ENGINE)
     found: dict[str, float] = {}
-    for part in made.parts:
-        if not part.host:
-            name = class_of_stage(part.name)
-            found[name] = found.get(name, 0.0) + float(part.times * part.time_s)
+    for part in rested(step.workload(), on, ENGINES[ENGINE], ways):
+        name = class_of_stage(part.name)
+        found[name] = found.get(name, 0.0) + float(part.times * part.time_s)
     return found
 
 

@@ -56,7 +56,7 @@ CLASS_OF_STAGE: Mapping[str, str] = {
     **dict.fromkeys(("causal conv", "steps softplus", "linear recurrence"), "recurrence"),
     **dict.fromkeys(("mixer gate", "mixer gate multiply", "relu2", "shared relu2"), "gate"),
     **dict.fromkeys(("experts relu squared", "shared gate"), "gate"),
-    **dict.fromkeys(("rotary", "query join"), "rotary"),
+    "query join": "rotary",
     "experts up": "experts",
     **dict.fromkeys(("attention output norm", "mlp output norm", "latent norm"), "norm"),
     "latent write": "cache",

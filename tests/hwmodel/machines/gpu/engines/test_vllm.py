@@ -11,7 +11,7 @@ LLAMA = hw.model("llama-3.1-8b")
 
 def stages(model: str, *, quantise: str | None = None, batch: int = 64) -> dict[str, int]:
     step = hw.model(model, quantise=quantise).decode(batch, 1024)
-    return {stage.name: stage.times for stage in ENGINE.stages(step.stages)}
+    return {stage.name: int(stage.times) for stage in ENGINE.stages(step.stages)}
 
 
 def test_a_dense_layer_is_nine_kernels_as_profiled() -> None:
@@ -91,16 +91,19 @@ def test_beside_latents_one_kernel_rotates_and_copies_queries() -> None:
     assert found["query join"] == 27
 
 
-def test_torch_chooses_the_experts_of_deepseek_v2_in_six_kernels_as_profiled() -> None:
-    found = stages("deepseek-v2-lite")
-    assert found["experts choice"] + found["experts mask"] == 6 * 26
+def test_torch_chooses_the_experts_of_deepseek_v2_as_profiled() -> None:
+    """Eight tokens on an H200: 0.518 ms in six kernels a layer of torch's, 0.226 to sort rows."""
+    made = hw.predict(hw.model("deepseek-v2-lite").decode(8, 1100), on="h200", engine="vllm")
+    spent = {part.name: float(part.times * part.time_s) for part in made.parts}
+    assert spent["experts choice"] + spent["experts mask"] == pytest.approx(0.518e-3, rel=0.15)
+    assert spent["rows align"] == pytest.approx(0.226e-3, rel=0.15)
 
 
 @pytest.mark.parametrize(("model", "batch"), [("mixtral-8x7b", 1), ("qwen3-30b-a3b", 4)])
 def test_rows_of_few_tokens_are_not_sorted_as_profiled(model: str, batch: int) -> None:
     """No kernel aligns rows in one token of two of eight experts, or four of eight of 128."""
     assert "rows align" not in stages(model, batch=batch)
-    assert stages(model, batch=2 * batch)["rows align"] == stages(model)["experts sum"]
+    assert stages(model, batch=2 * batch)["rows align"] >= stages(model)["experts sum"]
 
 
 def test_sweeps_of_batches_sort_rows_where_single_steps_do() -> None:

@@ -1,6 +1,6 @@
 """Attention whose heads keep some of their tokens alone: a stage, and a cache, for each class."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.workloads.attention import attention
@@ -8,7 +8,8 @@ from hwmodel.einsum.workloads.blocks.attention import Attention
 from hwmodel.einsum.workloads.blocks.block import Block, Cache, Step
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
-from hwmodel.einsum.workloads.policies.policy import HeadClass, Policy
+from hwmodel.einsum.workloads.policies.policy import HeadClass, OfChunks, Policy
+from hwmodel.einsum.workloads.selection import Heads
 from hwmodel.quantity.units import Amount
 
 
@@ -67,16 +68,35 @@ class Evicting:
         return self.attention.weights()
 
     def stages(self, step: Step, share: Share) -> Stages:
-        """In decode a stage of scores for each class, and the kernels that choose."""
+        """A stage of scores for each class, and the kernels that choose; prompts are seen whole."""
         made = self.attention.stages(step, share)
         groups, found = iter(step.alike), list[Stage]()
         for stage in made:
             one = next(groups) if stage.role == "attention.scores" else None
-            if one is None or not one.decoding:
+            if one is None or not (one.decoding or isinstance(self.policy, OfChunks)):
                 found.append(stage)
                 continue
-            found += [new for each in self.classes for new in self._class(each, one, share)]
+            of_class = self._class if one.decoding else self._chunk
+            found += [new for each in self.classes for new in of_class(each, one, share)]
         return tuple(found)
+
+    def _chunk(self, each: HeadClass, step: Step, share: Share) -> list[Stage]:
+        """What one class keeps of its own tokens and those before, and attention to these."""
+        assert isinstance(self.policy, OfChunks)
+        mine, kv_heads = self.attention, _split(each).share(share.tp)
+        group = mine.heads // mine.kv_heads
+        found = each.kept.tokens(step.context - step.queries) + step.queries
+        sizes = (step.batch, step.queries, found, kv_heads, group, mine.head_dim)
+        heads = Heads(*sizes, share.activation, share.precision.kv, decoding=False)
+        seen = replace(step, context=each.kept.tokens(found))
+        scores = mine.scores(
+            seen, share, kv_heads * group, kv_heads, name=f"attention, {each.name}"
+        )
+        books = self.policy.chunk(heads, each.kept)
+        return [
+            *(share.stage(cascade, "attention.eviction") for cascade in books),
+            share.stage(scores, "attention.scores"),
+        ]
 
     def _class(self, each: HeadClass, step: Step, share: Share) -> list[Stage]:
         """Attention of one class to what it keeps, and its books."""

@@ -93,6 +93,29 @@ class Conditioning:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """An image's row: that of its class in a table."""
+
+    hidden: int
+    classes: int
+    path: str
+
+    def weights(self) -> tuple[Weight, ...]:
+        """The table."""
+        return (Weight(self.path, (self.classes, self.hidden), "table", "embedding"),)
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """A gather of one row of each image."""
+        kind = share.precision.unquantised
+        sizes = (step.sequences, self.classes, self.hidden, share.activation, kind)
+        return (share.stage(embedding(*sizes, name="classes"), "modulation.classes"),)
+
+    def cache(self) -> Cache | None:
+        """Nothing is kept."""
+        return None
+
+
+@dataclass(frozen=True)
 class Vectors:
     """So many vectors of each image: a SiLU of its row, and a product; whole on every device."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from hwmodel.einsum.workloads.modifiers.bottlenecked import Bottlenecked
 from hwmodel.einsum.workloads.modifiers.flux_attention import FluxAttention
 from hwmodel.einsum.workloads.modifiers.hogwild import Hogwild
 from hwmodel.einsum.workloads.modifiers.mlps import DuoLlm, VersatileFfn
@@ -16,7 +17,7 @@ from hwmodel.einsum.workloads.modifiers.zipvl import ZipVl
 from hwmodel.einsum.workloads.named import named
 
 _OF_ATTENTION = (FluxAttention, PbsAttn, Rettention, SparseD, Visor, ZipVl)
-_OF_LAYERS = (DuoLlm, Hogwild, Recursions, VersatileFfn)
+_OF_LAYERS = (Bottlenecked, DuoLlm, Hogwild, Recursions, VersatileFfn)
 MODIFIERS: Mapping[str, type[Any]] = {
     modifier.NAME: modifier for modifier in (*_OF_ATTENTION, *_OF_LAYERS)
 }

@@ -6,7 +6,7 @@ from hwmodel.einsum.workloads.blocks.evicting import Evicting
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.replaced import replaced
 from hwmodel.einsum.workloads.named import options_of
-from hwmodel.einsum.workloads.policies.policy import Policy
+from hwmodel.einsum.workloads.policies.policy import OfChunks, Policy
 from hwmodel.quantity.errors import CoverageError
 
 
@@ -36,8 +36,8 @@ def following(policy: Policy, network: Network) -> Network:
 
 def said_of(where: str, policy: Policy) -> str:
     """What an answer has to tell of a policy."""
+    prompts = "cut too" if isinstance(policy, OfChunks) else "attended to in full"
     return (
         f"{where}: its cache follows {policy.NAME} ({options_of(policy)}; {policy.SOURCE}): heads"
-        " of a class are a kernel of their own, prompts are attended to in full, accuracy is not"
-        " looked at"
+        f" of a class are a kernel of their own, prompts are {prompts}, accuracy is not looked at"
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwmodel.einsum.workloads.named import named
+from hwmodel.einsum.workloads.policies.hack import Hack
 from hwmodel.einsum.workloads.policies.keyformer import Keyformer
 from hwmodel.einsum.workloads.policies.lazy_eviction import LazyEviction
 from hwmodel.einsum.workloads.policies.mixed_precision import MixedPrecision
@@ -13,7 +14,7 @@ from hwmodel.einsum.workloads.policies.task_kv import TaskKv
 
 POLICIES: Mapping[str, type[Any]] = {
     policy.NAME: policy
-    for policy in (Keyformer, LazyEviction, MixedPrecision, RazorAttention, TaskKv)
+    for policy in (Hack, Keyformer, LazyEviction, MixedPrecision, RazorAttention, TaskKv)
 }
 """Name -> the value that it makes, whose fields are its options."""
 

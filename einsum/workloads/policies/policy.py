@@ -3,15 +3,17 @@
 A policy sorts the key-value heads of each layer into classes, and says of each what it keeps and
 what choosing costs in every step. The rest follows as for any network: a decode step reads the kept
 tokens, the resident cache and so the largest batch are those of the tokens held, kernels that
-choose are stages. Prompts are attended to in full, and their keys and values dropped afterwards.
+choose are stages. Prompts are attended to in full, and their keys and values dropped afterwards;
+a policy `OfChunks` cuts them too.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads.policies.kept import Kept
+from hwmodel.einsum.workloads.selection import Heads
 from hwmodel.quantity.units import Amount
 
 
@@ -43,6 +45,18 @@ class Policy(Protocol):
 
     def work(self, rows: Amount, kept: Amount) -> Sequence[Cascade]:
         """Kernels of one decode step that keep the books; `rows` are heads times sequences."""
+        ...
+
+
+@runtime_checkable
+class OfChunks(Protocol):
+    """What a policy has besides, whose cache is cut in every step that reads several tokens.
+
+    What is kept of the tokens before, and the step's own, are cut to what is kept, and seen then.
+    """
+
+    def chunk(self, heads: Heads, kept: Kept) -> Sequence[Cascade]:
+        """Kernels of such a step that choose what a class of heads keeps, before its attention."""
         ...
 
 

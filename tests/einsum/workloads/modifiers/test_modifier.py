@@ -126,7 +126,7 @@ def test_of_devices_the_one_with_most_work_is_meant() -> None:
     assert sizes == {"attention": 2, "attention, sparse": 2}
 
 
-OTHER_WEIGHTS = ("duo-llm", "mixture-of-recursions", "versatile-ffn")
+OTHER_WEIGHTS = ("bottlenecked", "duo-llm", "mixture-of-recursions", "versatile-ffn")
 """Modifiers of whole layers, whose weights are counted in test_networks.py."""
 
 

@@ -131,3 +131,37 @@ def test_a_mixed_step_of_each_has_an_answer(said: str) -> None:
     read_too = model(LLAMA, modifier=said).mixed(8, 1024, prompt=256)
     alone = model(LLAMA, modifier=said).decode(8, 1024)
     assert hw.predict(read_too, on="h200").time_s > hw.predict(alone, on="h200").time_s
+
+
+@pytest.mark.parametrize("every", [8, 32, 128])
+def test_a_processor_reads_and_writes_entries_of_all_layers_once_in_so_many_steps(
+    every: int,
+) -> None:
+    """Keys and values of 8 heads of 64 in 16 layers, bf16; four sequences."""
+    said = f"bottlenecked:every={every},recalled=32,layers=2,width=512"
+    made = step(said)
+    entry = 16 * 2 * 8 * 64 * 2
+    for name in ("entries read", "entries write"):
+        (part,) = (p for p in made.parts if p.name == name)
+        assert part.times == 1 / every
+        assert float(part.counts.read["dram"]) == 4 * (every + 32) * entry
+    more = float(made.flop - step(None).flop)
+    products = 2 * 4 * (every + 32) / every * (2 * 12 * 512**2)
+    assert more == pytest.approx(products, rel=0.2)  # attention and norms of the processor too
+    held = model(LLAMA, modifier=said).parameters - model(LLAMA).parameters
+    assert held == 2 * (12 * 512**2 + 2 * 512)
+
+
+def test_a_processor_costs_less_the_longer_it_waits_and_nothing_without_layers() -> None:
+    plain = float(step(None).time_s)
+    shares = [float(step(f"bottlenecked:every={n}").time_s) / plain - 1 for n in (4, 16, 64, 256)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] > 0
+    assert step("bottlenecked:layers=0").time_s == plain
+
+
+def test_a_processor_needs_keys_to_rewrite() -> None:
+    with pytest.raises(CoverageError, match="keep something of each token"):
+        model("mamba-2.8b", modifier="bottlenecked")
+    with pytest.raises(InputError, match="width in multiples of 64"):
+        model(LLAMA, modifier="bottlenecked:width=100")

@@ -3,8 +3,8 @@
 Its abstracts: memory falls by 58.9 % with a tenth of the cache (first version), to 1 / 1.75 with
 three tenths, at 1.57 times the speed (second). Its table, read second-hand, has 60.42 and 34.44 GB
 for these; so what does not fall, and how many rows a batch has, follow from our bytes of a row's
-cache, and the third point is predicted. Infinity-8B (40 layers of 3,584, 28 heads) is taken as a VAR
-of its sizes: its attention to text is left out.
+cache, and the third point is predicted. Infinity-8B (40 layers of 3,584, 28 heads) is taken as a
+VAR of its sizes: its attention to text is left out.
 """
 
 from typing import Any

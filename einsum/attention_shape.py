@@ -56,6 +56,11 @@ class AttentionShape:
     passes: int
 
     @property
+    def read(self) -> tuple[str, ...]:
+        """Tensors of queries, keys and values, each once."""
+        return tuple(dict.fromkeys((self.query, self.key, self.value)))
+
+    @property
     def heads(self) -> Amount:
         """Query heads."""
         return self.kv_heads * self.group
@@ -90,8 +95,21 @@ def attention(cascade: Cascade) -> AttentionShape | None:
     last is the KV heads. Masks other than causal, with or without a window, give None.
     """
     form = _as_attention(cascade)
-    if form is None:
-        return None
+    return None if form is None else _shape(cascade, form)
+
+
+def attention_gradient(cascade: Cascade) -> AttentionShape | None:
+    """The cascade as the backward pass of attention, or None: the sizes of what it is of.
+
+    It is five contractions: the scores again and the gradient of what the exponential made of them,
+    over pairs of a query and a key; and three of those pairs with what made them, its outputs. The
+    exponential also reads a statistic of each query, which has every rank but the keys'.
+    """
+    form = _as_gradient(cascade)
+    return None if form is None else _shape(cascade, form)
+
+
+def _shape(cascade: Cascade, form: "_Attention") -> AttentionShape | None:
     einsum = cascade.einsums[form.scores]
     queries, keys = extent(form.queries, cascade), extent(form.keys, cascade)
     mask = _mask(einsum, form, keys, queries, cascade)
@@ -122,6 +140,54 @@ def attention(cascade: Cascade) -> AttentionShape | None:
         dtype_out=tensors[output].dtype,
         passes=max((n for (r, t), n in found.items() if t == form.key and r in family), default=1),
     )
+
+
+@of_form
+def _as_gradient(cascade: Cascade) -> "_Attention | None":
+    return _gradient_form(forms_of(cascade), cascade.outputs)
+
+
+@lru_cache(maxsize=256)
+def _gradient_form(forms: tuple[Form, ...], outputs: tuple[str, ...]) -> _Attention | None:
+    products = {i: p for i, form in enumerate(forms) if (p := as_product(*form)) and p.m and p.n}
+    if len(products) != 5 or len(outputs) != 3:
+        return None
+    first, *_ = products
+    pairs = set(forms[first][0].ranks)
+    made = [i for i in products if set(forms[i][0].ranks) == pairs]
+    used = [i for i, p in products.items() if pairs in (set(p.a.ranks), set(p.b.ranks))]
+    if len(made) != 2 or {forms[i][0].tensor for i in used} != set(outputs):
+        return None
+    for place in made:
+        scores, other = products[place], products[sum(made) - place]
+        statistic = _statistic(forms, forms[place][0].tensor)
+        keys = tuple(rank for rank in forms[place][0].ranks if rank not in (statistic or pairs))
+        for query, key in ((scores.a, scores.b), (scores.b, scores.a)):
+            mine = tuple(rank for rank in query.ranks if rank not in (*key.ranks, *scores.k))
+            if keys and set(keys) <= set(key.ranks) and mine:
+                values = other.b if set(keys) <= set(other.b.ranks) else other.a
+                return _Attention(
+                    scores=place,
+                    query=query.tensor,
+                    key=key.tensor,
+                    value=values.tensor,
+                    shared=scores.batch,
+                    group=mine[:-1],
+                    queries=mine[-1:],
+                    keys=keys,
+                    head=scores.k,
+                    values=other.k,
+                )
+    return None
+
+
+def _statistic(forms: tuple[Form, ...], scores: str) -> set[str] | None:
+    """Ranks of what an exponential takes from the scores."""
+    for _, expression, _ in forms:
+        read = {access.tensor: set(access.ranks) for access in accesses(expression)}
+        if "exp" in _operators(expression) and scores in read and len(read) == 2:
+            return next(ranks for tensor, ranks in read.items() if tensor != scores)
+    return None
 
 
 @of_form

@@ -32,7 +32,8 @@ BUDGETS = {
     # systems of the literature: what else of them is a block, a policy or a workload (1,800);
     # models divided in every way: degrees and who has which (140, from the spine), tokens over
     # devices, experts and their exchanges, stages of layers (360).
-    "einsum": 21_400,
+    # training: backward passes of cascades, attention's among them, and the step (350).
+    "einsum": 21_750,
     # Raised from 7,000: topologies and collectives as rounds of messages, bounds, nests of spatial
     # machines (1,500); routing statistics and what a placement of experts buys (1,000); machines
     # beyond the GPU and FlashAttention-4 (4,000); sweeps, their files and studies (1,400);

@@ -30,6 +30,10 @@ ELSEWHERE = {
     "hwmodel/machines/*/rates.py": ("test_machines.py", "laws of every machine"),
     "hwmodel/machines/run.py": ("hwmodel/machines/test_driver.py", "what the driver is told"),
     "hwmodel/machines/gpu/calls.py": ("hwmodel/machines/gpu/test_predict.py", "its activities"),
+    "hwmodel/machines/gpu/schedules/attention_backward.py": (
+        "einsum/workloads/test_attention_backward.py",
+        "the kernel of a workload of its own",
+    ),
     "hwmodel/machines/gpu/schedules/cublas_rules.py": (
         "hwmodel/machines/gpu/schedules/test_cublas.py",
         "the rules of cuBLAS, by measured launches",
@@ -75,12 +79,20 @@ ELSEWHERE = {
     "hwmodel/show/columns.py": ("hwmodel/show/test_fields.py", "the list of fields"),
     "hwmodel/show/datasheet.py": ("hwmodel/show/test_text.py", "a device's sheet"),
     "hwmodel/show/workload.py": ("hwmodel/show/test_html.py", "workloads in notebooks"),
+    "hwmodel/show/training.py": (
+        "hwmodel/systems/training/test_step.py",
+        "steps as they are printed",
+    ),
     "hwmodel/show/writers.py": ("hwmodel/sweeps/test_table.py", "files of tables"),
     "hwmodel/show/pictures/*.py": ("hwmodel/show/pictures/test_gallery.py", "every picture"),
     "hwmodel/text/*.py": ("hwmodel/show/test_html.py", "what answers are printed with"),
     # A sweep is tested whole: in one process and in several, in memory and in files.
     "hwmodel/sweeps/*.py": ("hwmodel/sweeps/test_run.py", "sweeps as they are run"),
     # A verb is its record; the four ways of asking are walked together.
+    "hwmodel/systems/training/*.py": (
+        "hwmodel/systems/training/test_step.py",
+        "steps as they are predicted",
+    ),
     "hwmodel/systems/pipelines/*.py": (
         "hwmodel/systems/pipelines/test_named.py",
         "every schedule, by published ones",

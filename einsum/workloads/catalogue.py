@@ -6,10 +6,9 @@ Names and argument names are those of the command line's case files.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.network import Stack
 from hwmodel.einsum.origin import called
 from hwmodel.einsum.workloads.attention import attention
+from hwmodel.einsum.workloads.attention_backward import attention_backward
 from hwmodel.einsum.workloads.cnn import cnn
 from hwmodel.einsum.workloads.collective import collective
 from hwmodel.einsum.workloads.convolution import conv2d
@@ -33,10 +32,11 @@ from hwmodel.einsum.workloads.rows import (
     silu,
     softmax,
 )
+from hwmodel.einsum.workloads.training import training
 from hwmodel.einsum.workloads.transformer import embedding, kv_write
 from hwmodel.quantity.errors import UnknownNameError
 
-WORKLOADS: Mapping[str, Callable[..., Cascade | Stack]] = {
+WORKLOADS: Mapping[str, Callable[..., Any]] = {
     **{"gemm": gemm, "attention": attention, "mlp": mlp, "moe": moe},
     **{"moe_layer": moe_layer, "grouped_gemm": grouped_gemm, "top_k": top_k, "gather": gather_rows},
     **{"conv2d": conv2d, "cnn": cnn, "fft": fft, "kmeans": kmeans},
@@ -44,10 +44,11 @@ WORKLOADS: Mapping[str, Callable[..., Cascade | Stack]] = {
     **{"softmax": softmax, "rmsnorm": rmsnorm, "layernorm": layernorm, "gelu": gelu},
     **{"silu": silu, "add": add, "multiply": multiply, "copy": copy, "residual": residual},
     **{"embedding": embedding, "kv_write": kv_write, "llm": llm, "collective": collective},
+    **{"attention_backward": attention_backward, "training": training},
 }
 
 
-def workload(name: str, /, **arguments: Any) -> Cascade | Stack:
+def workload(name: str, /, **arguments: Any) -> Any:
     """Make the workload called `name`; unknown names, missing and unknown arguments are errors."""
     function = WORKLOADS.get(name)
     if function is None:

@@ -219,6 +219,13 @@ class Model(Shown):
         given |= {"batch": batch, "prompts": prompts}
         return self._stack("mixed", together(*groups), given, tp, parallel)
 
+    def training(self, sequence: int, global_batch: int, **how: Any) -> Any:
+        """One step of training on it, a `Training` (`hwmodel.einsum.workloads.training`)."""
+        from hwmodel.einsum.workloads.training import training
+
+        config: Any = self
+        return training(config, sequence, global_batch, **how)
+
     def _check_generates(self, phase: str) -> None:
         if not self.network.generates:
             raise InputError(

@@ -27,6 +27,7 @@ from hwmodel.machines.flowing import flow_of
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import Step, assumed, finished, kernels, memory, step_of
+from hwmodel.machines.gpu.libraries.importable import imported
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.machines.joints import assumed as assumed_of
 from hwmodel.machines.joints import joints_of, warned, with_joints, with_links
@@ -85,6 +86,10 @@ def predict(
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
+    above = getattr(workload, "answered_by", None)
+    if above is not None:  # many runs in time, such as a step of training
+        how = {"parallel": parallel, "topology": topology, "engine": engine, "l2": l2}
+        return imported(above)(workload, on, kernel=kernel, **how)
     check_workload(workload, "predict")
     machine, network = machine_of(on), topology_of(topology)
     share, runs = divided(workload, machine, parallel, network), engine_of(engine)

@@ -34,6 +34,14 @@ WRITERS = {
         "text": "hwmodel.show.workload:model_text",
         "html": "hwmodel.show.workload:model_html",
     },
+    "Training": {
+        "text": "hwmodel.show.training:training_text",
+        "html": "hwmodel.show.training:training_html",
+    },
+    "Trained": {
+        "text": "hwmodel.show.training:trained_text",
+        "html": "hwmodel.show.training:trained_html",
+    },
     "Cascade": {
         "line": "hwmodel.show.workload:cascade_finding",
         "text": "hwmodel.einsum.printer:show",

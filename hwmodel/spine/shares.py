@@ -28,6 +28,8 @@ VLLM_VOCABULARY = 64
 """DEFAULT_VOCAB_PADDING_SIZE of vLLM."""
 MEGATRON_VOCABULARY = 128
 """`--make-vocab-size-divisible-by` of Megatron-LM, for each tensor-parallel device."""
+_ENDS: Final = 2
+"""Embedding and head, which may have a stage to themselves."""
 _INNER: Final = ("mlp", "experts")
 """Parts whose inner columns are divided."""
 
@@ -166,6 +168,9 @@ def _stages(execution: Execution, layers: int, engine: Engine) -> list[str]:
     called = "pp" if execution.vp == 1 else "pp x vp"
     if engine == "megatron":
         return _indivisible(called, chunks, "layers", layers)
-    if chunks > layers:
-        return [f"{called}: expected {layers} or fewer, one for each layer; found {chunks}"]
+    if chunks > layers + _ENDS:
+        return [
+            f"{called}: expected {layers + _ENDS} or fewer, one for each layer and either end;"
+            f" found {chunks}"
+        ]
     return []

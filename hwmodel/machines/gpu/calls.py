@@ -153,7 +153,7 @@ def _interval(
 
 def fused(call: Call) -> bool:
     """Whether the call is fused attention, which makes one pass over its keys."""
-    return call.schedule in ("prefill", "decode")
+    return call.schedule in ("prefill", "decode", "backward")
 
 
 def formats_of(call: Call) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.einsum.attention_shape import attention
+from hwmodel.einsum.attention_shape import AttentionShape, attention, attention_gradient
 from hwmodel.einsum.cascade import Cascade, Einsum, Form
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
 from hwmodel.einsum.known import known, of_form
@@ -79,7 +79,7 @@ def lower(cascade: Cascade, kernel: Kernel = None) -> tuple[Call, ...]:
 def _calls(cascade: Cascade, kernel: Kernel) -> tuple[Call, ...]:
     chosen = picks(kernel)
     cascade = pairwise(cascade)
-    found = _attention(cascade) or recurrence(cascade)
+    found = _attention(cascade) or _gradient(cascade) or recurrence(cascade)
     if not found and not _multiplies(cascade):
         found = _rows(cascade, cascade.name)
     found = found or _separate(cascade)
@@ -365,7 +365,23 @@ def _attention(cascade: Cascade) -> list[Found]:
     shape = attention(cascade)
     if shape is None:
         return []
-    problem = attention_schedule.AttentionProblem(
+    problem = _problem(shape)
+    decode, prefill = (
+        Found(cascade.name, schedule, problem, cascade) for schedule in ("decode", "prefill")
+    )
+    return _either(shape.queries <= FEW_QUERIES, decode, prefill)
+
+
+def _gradient(cascade: Cascade) -> list[Found]:
+    """The fused kernel of attention's backward pass."""
+    shape = attention_gradient(cascade)
+    if shape is None:
+        return []
+    return [Found(cascade.name, "backward", _problem(shape), cascade)]
+
+
+def _problem(shape: AttentionShape) -> attention_schedule.AttentionProblem:
+    return attention_schedule.AttentionProblem(
         batch=shape.batch,
         heads=shape.heads,
         kv_heads=shape.kv_heads,
@@ -382,7 +398,3 @@ def _attention(cascade: Cascade) -> list[Found]:
         latent=shape.key == shape.value,
         passes=shape.passes,
     )
-    decode, prefill = (
-        Found(cascade.name, schedule, problem, cascade) for schedule in ("decode", "prefill")
-    )
-    return _either(shape.queries <= FEW_QUERIES, decode, prefill)

@@ -49,7 +49,7 @@ def test_experts_are_divided_whole_and_in_themselves() -> None:
         (Execution(tp=6), Sizes(6, 4, 1, 6, 6), "vllm", "a multiple of the 4 key heads when"),
         (Execution(pp=4), LLAMA_405B, "megatron", "pp: expected a divisor of the 126 layers"),
         (Execution(pp=9, vp=2), LLAMA_405B, "megatron", ""),
-        (Execution(pp=64, vp=2), LLAMA_405B, "exact", "pp x vp: expected 126 or fewer, .* 128"),
+        (Execution(pp=72, vp=2), LLAMA_405B, "exact", "pp x vp: expected 128 or fewer, .* 144"),
         (Execution(dp=2, ep=2), LLAMA_405B, "exact", "ep: expected a model with experts"),
         (Execution(dp=3, ep=3), MIXTURE, "exact", "ep: expected a divisor of the 128 experts"),
         (Execution(tp=6), Sizes(6, 6, 1, 50257, 6), "vllm", ""),

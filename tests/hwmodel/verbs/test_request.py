@@ -22,15 +22,16 @@ GEMM: dict[str, Any] = {"workload": "gemm", "M": 8, "N": 16, "K": 32, "on": "h20
 def test_every_workload_has_a_device_and_sizes(workload: str) -> None:
     fields = fields_of(workload)
     assert fields["on"].needed
-    whole = workload in ("cnn", "pruned_attention")  # their sizes decide their structure
+    # Their sizes decide their structure.
+    whole = workload in ("cnn", "pruned_attention", "training")
     assert any(field.size for field in fields.values()) != whole
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
     arguments = set(inspect.signature(WORKLOADS[workload]).parameters) - {"name"}
-    assert (
-        not arguments & {"on", "kernel", "parallel", "topology", "tp"} or workload == "llm"
+    assert not arguments & {"on", "kernel", "parallel", "topology", "tp"} or workload in (
+        *("llm", "training"),
     )  # none hides another
     folded = {"scales"} if workload in SCALED else set[str]()
     folded |= {"tp", "pp", "dp", "ep", "etp", "cp", "sp"} if workload == "llm" else set()

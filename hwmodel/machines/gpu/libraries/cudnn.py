@@ -9,12 +9,13 @@ from hwmodel.machines.gpu.libraries.library import (
     Reported,
     Sampled,
     Support,
+    is_backward,
     is_decode,
     is_prefill,
     is_wide,
     priors,
 )
-from hwmodel.machines.gpu.schedules import attention, cudnn
+from hwmodel.machines.gpu.schedules import attention, attention_backward, cudnn
 
 PREFILL = priors(
     """
@@ -48,6 +49,20 @@ DECODE = priors(
     """
 )
 
+BACKWARD = priors(
+    """
+    matrix = 0.5 in 0.1 .. 1: share of the datasheet's matrix rate, inside fused gradients
+    exp = 0.5 in 0.1 .. 1: share of the exponential unit's rate, other instructions in series
+    dram = 0.9 in 0.5 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 0.7 in 0.1 .. 2: share of the catalogue's L2 bandwidth, at which sums of dQ are added
+    port = 0.4 in 0.05 .. 1: share of a processor's port at which a block moves K, V and gradients
+    launch = 3 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 2 in 0 .. 8: first loads and last stores of a block, in DRAM latencies
+    step = 0.05 in 0 .. 5: wait for the queries of a step, in DRAM latencies
+    sharpness = 4 in 1 .. 16: exponent of the norm that overlaps units, latencies and DRAM
+    """
+)
+
 FORMATS = {"bf16": NVIDIA, "fp16": NVIDIA, "fp8": ("hopper", "blackwell")}
 MULTIPLES = {name: {"head_dim": 8} for name in ("bf16", "fp16")} | {"fp8": {"head_dim": 16}}
 WIDEST: dict[str, int] = dict.fromkeys(NVIDIA, 256)
@@ -62,6 +77,9 @@ LIBRARY = Library(
     launches={
         "prefill": Launch(attention.activity, cudnn.PREFILL_MENU),
         "decode": Launch(attention.activity, cudnn.DECODE_MENU, cudnn.resolved),
+        "backward": Launch(
+            attention_backward.activity, attention_backward.CUDNN, attention_backward.resolved
+        ),
     },
     support=(
         Support(("prefill",), FORMATS, SOURCE, head_dim=WIDEST, multiples=MULTIPLES),
@@ -72,8 +90,15 @@ LIBRARY = Library(
             head_dim=WIDEST | {"ampere": 128, "ada": 128},
             multiples=MULTIPLES,
         ),
+        Support(
+            ("backward",),
+            {name: NVIDIA for name in ("bf16", "fp16")},
+            SOURCE,
+            head_dim=WIDEST | {"ampere": 128, "ada": 128},
+            multiples=MULTIPLES,
+        ),
     ),
-    priors={"prefill": PREFILL, "decode": DECODE},
+    priors={"prefill": PREFILL, "decode": DECODE, "backward": BACKWARD},
     costed_as={
         each: f"cudnn on {each}: its kernels on Hopper are costed; its interval is widened"
         for each in BLACKWELL
@@ -93,5 +118,6 @@ LIBRARY = Library(
         Reported("prefill cuDNN", is_prefill),
         Reported("decode cuDNN", is_decode),
         Reported("wide groups", is_wide),
+        Reported("attention backward", is_backward),
     ),
 )

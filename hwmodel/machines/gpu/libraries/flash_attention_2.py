@@ -13,12 +13,13 @@ from hwmodel.machines.gpu.libraries.library import (
     Reported,
     Sampled,
     Support,
+    is_backward,
     is_decode,
     is_prefill,
     is_wide,
     priors,
 )
-from hwmodel.machines.gpu.schedules import attention, flash
+from hwmodel.machines.gpu.schedules import attention, attention_backward, flash
 
 PREFILL = priors(
     """
@@ -56,6 +57,20 @@ DECODE = priors(
     """
 )
 
+BACKWARD = priors(
+    """
+    matrix = 0.35 in 0.1 .. 1: share of the datasheet's matrix rate, inside fused gradients
+    exp = 0.5 in 0.1 .. 1: share of the exponential unit's rate, other instructions in series
+    dram = 0.9 in 0.5 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 0.7 in 0.1 .. 2: share of the catalogue's L2 bandwidth, at which sums of dQ are added
+    port = 0.4 in 0.05 .. 1: share of a processor's port at which a block moves K, V and gradients
+    launch = 3 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 2 in 0 .. 8: first loads and last stores of a block, in DRAM latencies
+    step = 0.1 in 0 .. 5: wait for the queries of a step, in DRAM latencies
+    sharpness = 4 in 1 .. 16: exponent of the norm that overlaps units, latencies and DRAM
+    """
+)
+
 HOPPER_SHARE = 0.62
 """Share of the matrix rate that a warp's mma gets on Hopper, where a warpgroup's gets all (Luo et
 al. 2024, Benchmarking and Dissecting the NVIDIA Hopper GPU Architecture: 62 % on average)."""
@@ -64,10 +79,15 @@ LAUNCH = Launch(attention.activity, flash.MENU, flash.resolved)
 LIBRARY = Library(
     name="flash-attention-2",
     title="FlashAttention-2, as torch calls it",
-    launches={"prefill": LAUNCH, "decode": LAUNCH},
+    launches={
+        **{"prefill": LAUNCH, "decode": LAUNCH},
+        "backward": Launch(
+            attention_backward.activity, attention_backward.FLASH, attention_backward.resolved
+        ),
+    },
     support=(
         Support(
-            ("prefill", "decode"),
+            ("prefill", "decode", "backward"),
             HALVES,
             "Dao-AILab/flash-attention, README: fp16 and bf16, all head dimensions up to 256; from"
             " sm_80 on",
@@ -75,7 +95,7 @@ LIBRARY = Library(
             elsewhere=dict.fromkeys(BEFORE_AMPERE, "the memory-efficient kernel"),
         ),
     ),
-    priors={"prefill": PREFILL, "decode": DECODE},
+    priors={"prefill": PREFILL, "decode": DECODE, "backward": BACKWARD},
     costed_as={
         each: f"flash-attention-2 on {each}: torch runs its memory-efficient kernel there, which is"
         " costed as this one; its interval is widened"
@@ -100,5 +120,6 @@ LIBRARY = Library(
         Reported("prefill flash", is_prefill),
         Reported("decode flash", is_decode),
         Reported("wide groups", is_wide),
+        Reported("attention backward", is_backward),
     ),
 )

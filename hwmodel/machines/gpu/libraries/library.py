@@ -261,14 +261,23 @@ WIDE_GROUP = 16
 """Query heads of a KV head above which attention of libraries is judged apart."""
 
 
+def is_backward(columns: Columns) -> bool:
+    """Gradients of attention."""
+    return columns["family"] == "attention_backward"
+
+
 def is_wide(columns: Columns) -> bool:
-    """Attention whose KV heads serve many query heads each."""
-    return float(columns["heads"]) / float(columns["kv_heads"]) > WIDE_GROUP
+    """Attention whose KV heads serve many query heads each, forward."""
+    return (
+        not is_backward(columns)
+        and float(columns["heads"]) / float(columns["kv_heads"]) > WIDE_GROUP
+    )
 
 
 def is_prefill(columns: Columns) -> bool:
-    """Attention of many queries, in groups that are not wide."""
-    return float(columns["queries"]) > FEW_QUERIES and not is_wide(columns)
+    """Attention of many queries, forward, in groups that are not wide."""
+    many = float(columns["queries"]) > FEW_QUERIES
+    return many and not is_wide(columns) and not is_backward(columns)
 
 
 def is_decode(columns: Columns) -> bool:

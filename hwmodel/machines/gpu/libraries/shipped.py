@@ -61,10 +61,19 @@ SHIPPED: Mapping[str, Library] = {
 DEFAULT = torch.LIBRARY
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
-    "attention": ("prefill", "decode"),
+    "attention": ("prefill", "decode", "backward"),
     **{
         name: (name,)
-        for name in ("gemm", "grouped", "rows", "reduction", "prefill", "decode", "scan")
+        for name in (
+            "gemm",
+            "grouped",
+            "rows",
+            "reduction",
+            "prefill",
+            "decode",
+            "backward",
+            "scan",
+        )
     },
 }
 """What a choice may name -> the schedules that it means."""

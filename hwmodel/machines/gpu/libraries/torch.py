@@ -96,6 +96,7 @@ LIBRARY = Library(
         "gemm": "cublas",
         "prefill": "flash-attention-2",
         "decode": "flash-attention-2",
+        "backward": "flash-attention-2",
         "scan": "recurrences",
     },
     instead={

@@ -1,0 +1,54 @@
+"""Steps of training for people: what is asked, and where time and memory go."""
+
+from hwmodel.einsum.workloads.training import Training
+from hwmodel.quantity.units import show
+from hwmodel.show.html import facts_html
+from hwmodel.systems.training.trained import PARTS, Trained
+from hwmodel.text.grid import grid
+from hwmodel.text.markup import answer_html
+
+
+def trained_text(step: Trained) -> str:
+    """The step in one line, how it is divided, and where time and memory go."""
+    how = ", ".join(f"{name}={value}" for name, value in step.execution.given.items())
+    rows = [
+        ["bubble", f"{step.bubble:.1%}"],
+        ["exposed exchanges", show(step.exposed_communication_s, "s")],
+        ["optimiser", show(step.optimizer_s, "s")],
+        ["energy", show(step.energy_j, "j")],
+        *(
+            [name, show(getattr(step, f"{part}_bytes"), "bytes")]
+            for part, name in (*PARTS.items(), ("memory", "memory of the fullest device"))
+        ),
+        ["memory that it has", show(step.capacity_bytes, "bytes")],
+    ]
+    notes = [*step.assumptions, *(f"warning: {text}" for text in step.warnings)]
+    told = "\n".join(f"  - {text}" for text in notes)
+    return "\n\n".join([_finding(step), how, grid(("a step", ""), rows, left=(0,)), told])
+
+
+def trained_html(step: Trained) -> str:
+    """The same for a notebook."""
+    return facts_html(_finding(step), step.record())
+
+
+def _finding(step: Trained) -> str:
+    return (
+        f"{step.name} on {step.devices} x {step.device}: {show(step.step_time_s, 's')} a step,"
+        f" {step.tokens_per_s_per_device:,.0f} tokens/s each, MFU {step.mfu:.1%}"
+    )
+
+
+def training_text(work: Training) -> str:
+    """What is trained, and how it is divided."""
+    how = ", ".join(f"{name}={value}" for name, value in work.parallel.items())
+    return (
+        f"{work.name}: sequences of {work.sequence:,} tokens, products in {work.precision},"
+        f" {work.optimizer}\n\n{how}"
+    )
+
+
+def training_html(work: Training) -> str:
+    """The same for a notebook."""
+    finding, how = training_text(work).split("\n\n")
+    return answer_html(finding, [], (how,))

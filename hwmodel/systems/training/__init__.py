@@ -1,0 +1,1 @@
+"""Training: what one device does in a step, what it exchanges and keeps, and when."""

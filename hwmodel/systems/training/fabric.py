@@ -1,0 +1,85 @@
+"""Seconds of exchanges in a cluster of boxes, in closed form: many executions are asked about.
+
+Inside a box it is the device's switch, as `network.collectives` has it. Between boxes each device
+has a card. Of n ranks, k in each box, a ring sends over the cards of a box (its k rings use one
+card each)
+
+    all_reduce              2 (n - 1) / n of the buffer, over k cards
+    all_gather, reduce_scatter  (n - 1) / n of the whole buffer, over k cards
+    all_to_all              (n - k) / n of a rank's buffer, over its own card
+
+and the slower of the two levels paces the other. Topologies of other shapes are `network`'s.
+"""
+
+from dataclasses import dataclass
+
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.network.collectives import cost
+from hwmodel.network.nccl import link_of
+from hwmodel.quantity.errors import CoverageError
+from hwmodel.spine.activity import fold
+
+SHARES = {"all_reduce": 2.0, "all_gather": 1.0, "reduce_scatter": 1.0}
+CARD_BYTES_PER_S = {"ampere": 22.1e9, "hopper": 44.2e9, "blackwell": 44.2e9, "cdna3": 44.2e9}
+"""A card of 200 or 400 Gb/s for each device, of which NCCL carries 0.884 (fitted to all_reduces
+between boxes: the shipped topologies h100-ndr, gb200-nvl72, p6-b200)."""
+OTHER_CARD = 22.1e9
+CARD_S = 25e-6
+"""Start of an exchange between boxes (as the shipped topologies have it for messages)."""
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """Boxes of `box` devices behind a switch each, and a card for each device.
+
+    Attributes:
+        machine: the device, with its link.
+        card_bytes_per_s: of each device's card, in each direction.
+    """
+
+    machine: Hardware
+    box: int
+    card_bytes_per_s: float
+    card_s: float = CARD_S
+
+    @classmethod
+    def of(
+        cls, machine: Hardware, *, box: int | None = None, card_bytes_per_s: float | None = None
+    ) -> "Fabric":
+        """As most clusters of a device are built, but for what is given."""
+        inside = 1 if machine.link is None else int(link_of(machine).max_devices)
+        card = CARD_BYTES_PER_S.get(machine.architecture or "", OTHER_CARD)
+        return cls(machine, box or inside, card_bytes_per_s or card)
+
+    def seconds(self, op: str, size: float, ranks: int, stride: int = 1) -> float:
+        """One exchange among `ranks` devices whose numbers differ by `stride`.
+
+        `size` is counted as nccl-tests does. Raises `CoverageError` for a device without a link.
+        """
+        if ranks <= 1 or size <= 0:
+            return 0.0
+        inside = min(ranks, max(1, self.box // stride))
+        within = self._in_box(op, size, inside)
+        if inside == ranks:
+            return within
+        return max(within, self._between(op, size, ranks, inside)) + self.card_s
+
+    def sent(self, size: float, stride: int) -> float:
+        """A message to the device `stride` further on."""
+        if stride < self.box and self.machine.link is not None:
+            return self._in_box("p2p", size, 2)
+        return size / self.card_bytes_per_s + self.card_s
+
+    def _between(self, op: str, size: float, ranks: int, inside: int) -> float:
+        if op == "all_to_all":
+            return size * (ranks - inside) / ranks / self.card_bytes_per_s
+        share = SHARES[op] * (ranks - 1) / ranks
+        return size * share / inside / self.card_bytes_per_s
+
+    def _in_box(self, op: str, size: float, ranks: int) -> float:
+        if ranks <= 1:
+            return 0.0
+        if self.machine.link is None:
+            raise CoverageError(f"{self.machine.name}: has no link to others of its kind")
+        found = cost(op, size, ranks, self.machine)
+        return float(fold(found.tree, found.rates).time_s)

@@ -1,0 +1,60 @@
+"""Seconds and joules of a piece's kernels on one device, in the sustained state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.network import Stack
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import MODELS
+from hwmodel.machines.run import Run
+from hwmodel.systems.training.layers import Kernel
+
+ATTENTION = {"hopper": "cudnn", "blackwell": "cudnn"}
+"""Library of attention that training uses by generation; FlashAttention-2 elsewhere."""
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Of one micro-batch: forward, gradients of inputs and of weights, scores computed again."""
+
+    forward_s: float
+    inputs_s: float
+    weights_s: float
+    again_s: float
+    forward_j: float
+    backward_j: float
+
+
+def timed(
+    pieces: Sequence[tuple[Kernel, ...]], machine: Hardware, kernel: Any
+) -> tuple[list[Seconds], Run]:
+    """Each piece's seconds, and what the machine said: all kernels are looked at together."""
+    stages = tuple(Stage(each.cascade) for kernels in pieces for each in kernels)
+    library = ATTENTION.get(machine.architecture or "")
+    chosen = {"attention": library} if kernel is None and library else kernel
+    run: Run = import_module(MODELS[machine.kind]).run(Stack("training", stages), machine, chosen)
+    answers = iter(run.parts)
+    found: list[Seconds] = []
+    for kernels in pieces:
+        seconds: dict[str, float] = dict.fromkeys(("forward", "inputs", "weights", "again"), 0.0)
+        joules: dict[str, float] = dict.fromkeys(("forward", "inputs", "weights"), 0.0)
+        for each in kernels:
+            parts = next(answers)
+            took = each.times * sum(float(p.times * p.sustained_s) for p in parts)
+            seconds[each.role] += took
+            seconds["again"] += took if each.again else 0.0
+            joules[each.role] += each.times * sum(float(p.times * p.energy_j) for p in parts)
+        found.append(
+            Seconds(
+                seconds["forward"],
+                seconds["inputs"],
+                seconds["weights"],
+                seconds["again"],
+                joules["forward"],
+                joules["inputs"] + joules["weights"],
+            )
+        )
+    return found, run

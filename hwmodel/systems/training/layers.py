@@ -1,0 +1,245 @@
+"""What a device runs, exchanges and keeps for one micro-batch: of one layer, and of the ends.
+
+A layer's stages are those of its blocks for one device; a compiler fuses its row operations as an
+engine does (`gpu.engines`). Their gradients are cascades (`einsum.backward`). What a layer keeps
+are the tensors that its gradients read, in bytes of 16-bit activations:
+
+    not divided by tp    inputs of norms and of products whose columns are divided; masks of dropout
+                         after attention and after the MLP, a byte each. With sp they are
+    divided by tp        all else
+
+`recompute="full"` keeps a layer's input alone; "selective" all but what attention's scores leave.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hwmodel.einsum.attention_shape import AttentionShape, attention
+from hwmodel.einsum.backward import STATISTIC_BYTES, Backward, backward
+from hwmodel.einsum.cascade import Cascade, Stage
+from hwmodel.einsum.counts import flops, footprint_bytes
+from hwmodel.einsum.division import Division
+from hwmodel.einsum.workloads.blocks.block import Block, Step
+from hwmodel.einsum.workloads.blocks.share import Share
+from hwmodel.einsum.workloads.blocks.weight import Weight
+from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.einsum.workloads.rows import softmax
+from hwmodel.einsum.workloads.training import Training
+from hwmodel.machines.gpu.engines import fused
+from hwmodel.machines.gpu.engines.vllm import FUSIONS
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.execution import Execution
+
+FUSED = tuple(
+    fusion
+    for fusion in FUSIONS
+    if fusion.name not in ("norms", "mlp norm", "cache", "narrowed attention", "sampling")
+)
+"""Row operations that compilers and libraries of training fuse: gates, rotary, routing. Residuals
+and norms stay apart: the sum is kept for the backward pass."""
+
+WIDE = "bf16"
+MASK_BYTES = 1
+"""Of an element's mask of dropout."""
+PROBABILITY_BYTES = 2
+HEAD, ROUTER = "head", "mixture.router"
+KEPT_WIDE = (HEAD, ROUTER)
+"""Roles of products that stay in 16 bits where others are narrower."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A cascade, how often it runs (a share where sp or cp divide it further), and in which pass.
+
+    `role` is "forward", "inputs" or "weights" (gradients of those); `again`: whether a backward
+    pass that computes scores again runs it.
+    """
+
+    cascade: Cascade
+    times: float
+    role: str
+    again: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One layer, or one end of the network, on one device, for one micro-batch.
+
+    Attributes:
+        kernels: of all passes.
+        reduced_bytes: of the all-reduces over tp that follow its forward pass, one by one.
+        routed_bytes: of each of its two exchanges over ep in the forward pass; 0 without experts.
+        key_bytes: of keys and values that attention exchanges over cp.
+        kept_bytes: from the forward pass to the backward.
+        scores_bytes: of them, what attention's scores leave.
+        input_bytes: of its input, which it keeps where it is computed again.
+        flops: of its forward pass, every pair of attention counted (the convention of MFU).
+        dense, experts: parameters held on this device.
+    """
+
+    kernels: tuple[Kernel, ...]
+    reduced_bytes: tuple[float, ...]
+    routed_bytes: float
+    key_bytes: float
+    kept_bytes: float
+    scores_bytes: float
+    input_bytes: float
+    flops: float
+    dense: float
+    experts: float
+
+
+def piece(
+    blocks: Sequence[Block],
+    work: Training,
+    how: Execution,
+    *,
+    layer: int | None,
+    last: bool = False,
+) -> Piece:
+    """The blocks of one layer (`layer` is its number), or of an end of the network."""
+    tokens = how.micro_batch * work.sequence // how.cp
+    queries = work.sequence // how.cp
+    if last:  # every token has logits
+        step = Step(tokens, 1, 1, decoding=False, routing="balanced")
+    else:
+        step = Step(how.micro_batch, queries, queries, decoding=False, routing="balanced")
+    whole = _stages(blocks, step, Share(work.model.precision, layers=(layer,)))
+    mine = _stages(blocks, step, Share(work.model.precision, Division(tp=how.tp), (layer,)))
+    kernels: list[Kernel] = []
+    kept = scores = counted = keys = 0.0
+    for stage, undivided in zip(mine, whole, strict=True):
+        divided = _size(stage.cascade) < _size(undivided.cascade)
+        share = 1.0 if divided or not how.sp else 1 / how.tp
+        shape = attention(stage.cascade)
+        if shape is None:
+            made = _narrowed(stage, work, how)
+            back = backward(made[-1])
+            kernels += _kernels(stage, made, back, share)
+            before = backward(undivided.cascade).kept or {}
+            kept += sum(
+                float(size) * (1 / how.tp if how.sp and size == before.get(name) else 1)
+                for name, size in (backward(stage.cascade).kept or {}).items()
+            )
+            # A product's gradient of weights has its FLOPs, without a bias.
+            counted += float(stage.times) * sum(float(flops(each)) for each in back.weights)
+        else:
+            several = float(stage.times) * how.cp
+            made_kernels, more = _attention(stage.cascade, shape, several, work)
+            kernels += made_kernels
+            kept += sum(float(footprint_bytes(n, stage.cascade)) for n in shape.read)
+            scores += more * how.cp
+            keys += sum(float(footprint_bytes(n, stage.cascade)) for n in shape.read[1:])
+            pairs = float(shape.batch_heads) * float(shape.queries) * float(shape.keys)
+            counted += 2 * several * pairs * float(shape.head_dim + shape.value_dim)
+        if work.dropout and stage.role == "residual":
+            kept += tokens * work.model.network.hidden * MASK_BYTES * (1 / how.tp if how.sp else 1)
+    hidden_bytes = tokens * work.model.network.hidden * bytes_of(WIDE)
+    weights = [weight for block in blocks for weight in block.weights()]
+    return Piece(
+        kernels=tuple(kernels),
+        reduced_bytes=tuple(
+            float(s.collective.bytes)
+            for s in mine
+            if s.collective is not None and s.collective.op == "all_reduce"
+            for _ in range(int(s.times))
+        ),
+        routed_bytes=float(hidden_bytes * _picks(weights)) if how.ep > 1 else 0.0,
+        key_bytes=keys if how.cp > 1 else 0.0,
+        kept_bytes=kept + scores,
+        scores_bytes=scores,
+        input_bytes=float(hidden_bytes) / (how.tp if how.sp else 1),
+        flops=counted,
+        dense=float(sum(w.elements(how) for w in weights if w.part != "experts")),
+        experts=float(sum(w.elements(how) for w in weights if w.part == "experts")),
+    )
+
+
+def loss(work: Training, how: Execution, vocabulary: int) -> tuple[Kernel, ...]:
+    """Softmax and its gradient over the logits of all tokens, in fp32."""
+    tokens = how.micro_batch * work.sequence // how.cp
+    made = softmax(tokens, max(1, vocabulary // how.tp), dtype="fp32", name="loss")
+    back = backward(made)
+    return (Kernel(made, 1, "forward"), *(Kernel(each, 1, "inputs") for each in back.inputs))
+
+
+def _stages(blocks: Sequence[Block], step: Step, share: Share) -> tuple[Stage, ...]:
+    """The stages that train: nothing is written into a cache."""
+    found = tuple(
+        stage
+        for block in blocks
+        for stage in block.stages(step, share)
+        if not any(stage.cascade.tensors[n].role == "cache" for n in stage.cascade.outputs)
+    )
+    for fusion in FUSED:
+        found = fusion.applied(found)
+    return found
+
+
+def _size(cascade: Cascade) -> float:
+    """Bytes of all that a cascade reads and makes."""
+    return float(sum(footprint_bytes(n, cascade) for n in (*cascade.inputs, *cascade.outputs)))
+
+
+def _picks(weights: Sequence[Weight]) -> int:
+    return max((w.used or w.copies for w in weights if w.part == "experts"), default=0)
+
+
+def _narrowed(stage: Stage, work: Training, how: Execution) -> tuple[Cascade, ...]:
+    """What runs for a stage: experts of this device; narrow products after a pass that narrows."""
+    cascade, origin = stage.cascade, stage.cascade.origin
+    if origin is None or origin.workload not in ("gemm", "grouped_gemm"):
+        return (cascade,)
+    if origin.workload == "grouped_gemm" and how.ep > 1:
+        cascade = _local(cascade, how.ep)
+    if work.precision in (WIDE, "fp16") or stage.role in KEPT_WIDE:
+        return (cascade,)
+    kinds = {"dtype": work.precision, "weight_dtype": work.precision, "out_dtype": WIDE}
+    given = origin.arguments
+    rows = given["M"] if "M" in given else given["tokens"] * given["top_k"]
+    to = fused.narrowed(rows, given["K"], WIDE, out="fp8", name=f"{stage.name} to narrow")
+    return (to, cascade.but(**kinds))
+
+
+def _local(cascade: Cascade, ep: int) -> Cascade:
+    """The experts of one of `ep` devices, which the rows of all of them reach."""
+    assert cascade.origin is not None
+    given = cascade.origin.arguments
+    experts = given["experts"] // ep
+    picks = min(given["top_k"], experts)
+    rows = given["tokens"] * given["top_k"]
+    return cascade.but(experts=experts, top_k=picks, tokens=rows // picks)
+
+
+def _kernels(stage: Stage, made: Sequence[Cascade], back: Backward, share: float) -> list[Kernel]:
+    """Forward and backward of a stage; row operations on whole rows are divided by sp."""
+    each_layer = float(stage.times)
+    times = each_layer * (share if not back.weights else 1)
+    found = [Kernel(each, times, "forward") for each in made]
+    found += [Kernel(each, times, "inputs") for each in (*made[:-1], *back.inputs)]
+    return found + [Kernel(each, each_layer, "weights") for each in back.weights]
+
+
+def _attention(
+    cascade: Cascade, shape: AttentionShape, times: float, work: Training
+) -> tuple[list[Kernel], float]:
+    """Attention, fused or by products and a softmax of its scores; and the bytes these leave."""
+    if work.attention == "flash":
+        back = [Kernel(each, times, "inputs") for each in backward(cascade).inputs]
+        statistics = float(shape.batch_heads * shape.queries) * STATISTIC_BYTES
+        return [Kernel(cascade, times, "forward"), *back], statistics
+    heads, queries, keys = int(shape.batch_heads), int(shape.queries), int(shape.keys)
+    kinds: dict[str, Any] = {"batch": heads, "dtype": WIDE}
+    parts = (
+        gemm(queries, keys, int(shape.head_dim), **kinds, name="scores"),
+        softmax(heads * queries, keys, dtype=WIDE, name="probabilities"),
+        gemm(queries, int(shape.value_dim), keys, **kinds, name="values"),
+    )
+    made = [Kernel(each, times, "forward", again=True) for each in parts]
+    for each in parts:
+        back = backward(each)
+        made += [Kernel(grad, times, "inputs") for grad in (*back.inputs, *back.weights)]
+    elements = float(heads) * queries * keys
+    left = PROBABILITY_BYTES * (2 if work.dropout else 1) + MASK_BYTES * work.dropout
+    return made, elements * left

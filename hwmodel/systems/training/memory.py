@@ -1,0 +1,69 @@
+"""Bytes of weights, gradients and the optimiser on a device, by ZeRO's stage (arXiv 1910.02054).
+
+Of mixed precision a parameter has 2 bytes of weight, 4 of gradient (summed in fp32), 4 of a copy in
+fp32 and 4 for each number that the optimiser keeps: 18 with Adam (Korthikanti et al., arXiv
+2205.05198). What n replicas divide:
+
+    0   nothing
+    1   copy and optimiser
+    2   gradients too
+    3   weights too: those of two layers are gathered at a time, in 2 bytes each, and the copy in
+        fp32 is the weight (FSDP)
+"""
+
+from dataclasses import dataclass
+
+from hwmodel.einsum.workloads.training import OPTIMIZERS
+
+WEIGHT_BYTES, GRADIENT_BYTES, COPY_BYTES, STATE_BYTES = 2, 4, 4, 4
+GATHERED = 2
+"""Layers whose weights stand gathered at a time."""
+
+
+@dataclass(frozen=True)
+class States:
+    """Bytes that a device holds in all steps alike."""
+
+    weights_bytes: float
+    gradients_bytes: float
+    optimizer_bytes: float
+
+    def __add__(self, other: "States") -> "States":
+        """Both together."""
+        return States(
+            self.weights_bytes + other.weights_bytes,
+            self.gradients_bytes + other.gradients_bytes,
+            self.optimizer_bytes + other.optimizer_bytes,
+        )
+
+    @property
+    def total_bytes(self) -> float:
+        """All three."""
+        return self.weights_bytes + self.gradients_bytes + self.optimizer_bytes
+
+
+def states(
+    parameters: float, replicas: int, *, zero: int, optimizer: str, largest: float = 0.0
+) -> States:
+    """Of so many parameters that `replicas` devices hold alike; `largest` those of one layer."""
+    kept = STATE_BYTES * OPTIMIZERS[optimizer]
+    by = [replicas if zero >= stage else 1 for stage in (1, 2, 3)]
+    if zero == 3:
+        gathered = GATHERED * largest * WEIGHT_BYTES
+        return States(
+            COPY_BYTES * parameters / replicas + gathered,
+            GRADIENT_BYTES * parameters / replicas,
+            kept * parameters / replicas,
+        )
+    return States(
+        WEIGHT_BYTES * parameters / by[2],
+        GRADIENT_BYTES * parameters / by[1],
+        (COPY_BYTES + kept) * parameters / by[0],
+    )
+
+
+def update_bytes(parameters: float, replicas: int, *, zero: int, optimizer: str) -> float:
+    """What an optimiser's step reads and writes: copy and states twice, gradient, new weight."""
+    mine = parameters / (replicas if zero >= 1 else 1)
+    kept = COPY_BYTES + STATE_BYTES * OPTIMIZERS[optimizer]
+    return mine * (2 * kept + GRADIENT_BYTES + WEIGHT_BYTES)

@@ -1,0 +1,395 @@
+"""One step of training on a cluster: micro-batches through a pipeline, exchanges, the optimiser.
+
+    a micro-batch at a layer   its kernels, in the sustained state, over the efficiency of training;
+                               tp's exchanges after its blocks, ep's around its experts, in series;
+                               cp's exchange of keys beside its attention
+    a pipeline                 the schedule of the execution, with each stage's own seconds
+    with zero 3 (FSDP)         every layer's weights are gathered before it, and its gradients
+                               scattered after, beside the layer before: the longer of both counts
+    otherwise                  gradients are reduced beside the last backward pass (and weights
+                               gathered beside the first forward pass): what is longer is exposed
+    the optimiser              at the DRAM's rate
+
+Memory: weights, gradients and optimiser by ZeRO's stage; what the micro-batches in flight keep, by
+the schedule; what computing a layer again needs; the gradient of logits.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hwmodel.einsum.workloads.training import Training
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import Network, machine_of, topology_of
+from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.printable import shown
+from hwmodel.spine.execution import Execution
+from hwmodel.spine.shares import Sizes, share
+from hwmodel.systems.pipelines.named import layout_of, scheduled
+from hwmodel.systems.pipelines.schedule import Layout, Schedule
+from hwmodel.systems.pipelines.timing import Passes, peaks, timed
+from hwmodel.systems.training import kernels
+from hwmodel.systems.training.efficiency import efficiency
+from hwmodel.systems.training.fabric import Fabric
+from hwmodel.systems.training.kernels import Seconds
+from hwmodel.systems.training.layers import Piece, loss, piece
+from hwmodel.systems.training.memory import (
+    GRADIENT_BYTES,
+    WEIGHT_BYTES,
+    States,
+    states,
+    update_bytes,
+)
+from hwmodel.systems.training.trained import Trained
+
+DRAM_SHARE = 0.9
+"""Of the datasheet's bandwidth, in the optimiser's long streams (measured: row kernels, H200)."""
+KEPT_LOGIT_BYTES = 4
+"""Of each logit, in fp32, from the forward pass to the backward."""
+LOGIT_BYTES = 6
+"""Of each logit beside its copy in fp32: the logit itself and its gradient."""
+
+
+def predicted(work: Training, on: Any, **options: Any) -> Trained:
+    """The step on as many of a device as its execution takes; `options` are those of `predict`.
+
+    Raises `InputError` for executions that are not legal, `CoverageError` for what is not modelled.
+    """
+    machine = machine_of(on)
+    parallel: dict[str, Any] = dict(options.get("parallel") or {})
+    if options.get("engine") is not None:
+        raise CoverageError("training: engine: training has no engine; leave it out")
+    given = work.but(**parallel) if parallel else work
+    how = execution(given, machine)
+    joined = _fabric(machine, options.get("topology"))
+    return trained(given, how, machine, kernel=options.get("kernel"), fabric=joined)
+
+
+def _fabric(machine: Hardware, network: Network) -> Fabric:
+    """The cluster: boxes of the device's switch, or those of a topology."""
+    found = topology_of(network)
+    if found is None:
+        return Fabric.of(machine)
+    kinds = {node.name: node.kind for node in found.nodes}
+    boxes = Counter(node.group for node in found.nodes if node.kind == "device")
+    cards = [
+        edge.bandwidth_bytes_per_s
+        for edge in found.links
+        if "nic" in (kinds[edge.between[0]], kinds[edge.between[1]])
+    ]
+    card = min(cards) if cards else None
+    return Fabric.of(machine, box=max(boxes.values()), card_bytes_per_s=card)
+
+
+def execution(work: Training, machine: Hardware) -> Execution:
+    """How the step is divided: dp is what is left of its devices, where these are said."""
+    given = dict(work.parallel)
+    total = work.devices or (machine.devices if machine.devices > 1 else None)
+    if total is not None and "dp" not in given:
+        base = Execution.of({n: given[n] for n in ("tp", "cp", "pp") if n in given})
+        width = base.tp * base.cp * base.pp
+        if total % width:
+            raise InputError(
+                f"training: devices: expected a multiple of tp x cp x pp ({width}), found {total}"
+            )
+        given["dp"] = total // width
+    how = Execution.of(given, where="training")
+    if total is not None and how.devices != total:
+        raise InputError(
+            f"training: devices: expected tp x cp x dp x pp ({how.devices}), found {shown(total)}"
+        )
+    if how.global_batch is None:
+        raise InputError("training: expected the argument 'global_batch', found none")
+    return how
+
+
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """Seconds, bytes and parameters of one stage of the pipeline, for a micro-batch."""
+
+    forward_s: float
+    inputs_s: float
+    weights_s: float
+    exposed_s: float
+    kept_bytes: float
+    ends_bytes: float
+    again_bytes: float
+    dense: float
+    experts: float
+    largest: float
+    joules: float
+
+
+def trained(
+    work: Training,
+    how: Execution,
+    on: Hardware,
+    *,
+    kernel: Any = None,
+    fabric: Fabric | None = None,
+) -> Trained:
+    """The step under an execution that is legal; the only entry that searches need."""
+    machine = on if on.devices == 1 else on.but(devices=1)
+    joined = fabric or Fabric.of(machine)
+    cut = _cut(work, how, machine, joined, kernel)
+    passes = Passes(
+        [stage.forward_s for stage in cut.stages],
+        [stage.inputs_s for stage in cut.stages],
+        [stage.weights_s for stage in cut.stages],
+        transfer_s=_transfer_s(work, how, joined) if how.pp > 1 else 0.0,
+    )
+    count = how.micro_batches
+    assert count is not None
+    assert how.global_batch is not None
+    pipeline = how.pipeline if how.pp > 1 else "1f1b"
+    run = timed(scheduled(pipeline, how.pp, count, passes, chunks=how.vp), passes)
+    ranks = [[cut.stages[stage] for stage in held] for held in cut.layout.stages]
+    ended = [_ended(rank, how, work, machine, joined) for rank in ranks]
+    exposed_s = max(each.exposed_s for each in ended)
+    update_s = max(each.update_s for each in ended)
+    step_s = run.makespan_s + exposed_s + update_s
+    held = _held(work, how, cut, run.schedule, ranks)
+    fullest = max(held, key=lambda each: each.total_bytes)
+    busy_s = float(run.busy_s.mean())
+    waits_s = count * float(np.mean([sum(s.exposed_s for s in rank) for rank in ranks])) + exposed_s
+    flops = 3 * cut.flops * count * how.dp * how.tp * how.cp
+    idle_j = float(np.max(machine.power.idle_w)) * max(0.0, step_s - busy_s + waits_s)
+    joules = count * float(np.mean([sum(s.joules for s in rank) for rank in ranks])) + idle_j
+    peak = float(machine.rate("matrix", work.precision))
+    return Trained(
+        name=work.name,
+        device=machine.title,
+        execution=how,
+        step_time_s=step_s,
+        tokens_per_s_per_device=how.global_batch * work.sequence / step_s / how.devices,
+        mfu=flops / step_s / how.devices / peak,
+        model_flops=flops,
+        bubble=float(1 - busy_s / run.makespan_s),
+        exposed_communication_s=waits_s,
+        optimizer_s=update_s,
+        weights_bytes=fullest.states.weights_bytes,
+        gradients_bytes=fullest.states.gradients_bytes,
+        optimizer_bytes=fullest.states.optimizer_bytes,
+        activations_bytes=fullest.layers_bytes,
+        again_bytes=fullest.again_bytes,
+        ends_bytes=fullest.ends_bytes,
+        memory_bytes=fullest.total_bytes,
+        capacity_bytes=float(machine.memory("dram").capacity_bytes),
+        memory_by_rank=tuple(each.total_bytes for each in held),
+        energy_j=how.devices * joules,
+        assumptions=cut.assumptions,
+        everywhere=(*work.model.warnings, *cut.warnings),
+        timed=run,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """The model in stages: what each does, and what all rest on.
+
+    Attributes:
+        flops: of the forward pass of a micro-batch, on the devices of one cp and tp rank.
+        logits: of a micro-batch, on one device.
+    """
+
+    layout: Layout
+    stages: list[_Stage]
+    flops: float
+    logits: float
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def _cut(work: Training, how: Execution, machine: Hardware, joined: Fabric, kernel: Any) -> _Cut:
+    """The stages of a legal execution; `InputError` with the reasons where it is none."""
+    network = work.model.network
+    sizes = Sizes.of(network)
+    divided = share(how, sizes)
+    first = piece(network.before, work, how, layer=None)
+    last = piece(network.after, work, how, layer=None, last=True)
+    last = replace(last, kernels=(*last.kernels, *loss(work, how, sizes.vocabulary)))
+    groups = [
+        (group.numbers, piece(group.blocks, work, how, layer=group.numbers[0]))
+        for group in network.layers
+    ]
+    pieces = [first, last, *(each for _, each in groups)]
+    seconds, run = kernels.timed([each.kernels for each in pieces], machine, kernel)
+    factor, source = efficiency(how.zero, machine.name, work.precision)
+    made = [
+        _layer(each, took, how, joined, factor) for each, took in zip(pieces, seconds, strict=True)
+    ]
+    kinds = {
+        n: stage for (numbers, _), stage in zip(groups, made[2:], strict=True) for n in numbers
+    }
+    logits = how.micro_batch * work.sequence // how.cp * sizes.vocabulary / how.tp
+    ends = _end(made[0], 0.0), _end(made[1], logits * KEPT_LOGIT_BYTES)
+    layout = layout_of(how.pipeline, how.pp, how.vp) if how.pp > 1 else layout_of("1f1b", 1)
+    held = divided.layers if how.pp > 1 else (network.depth,)
+    counted = sum(len(numbers) * each.flops for numbers, each in groups)
+    return _Cut(
+        layout=layout,
+        stages=_chain(held, kinds, ends) * layout.chains,
+        flops=first.flops + last.flops + counted,
+        logits=logits,
+        assumptions=(source, *run.assumptions),
+        warnings=run.warnings,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """What a device keeps."""
+
+    states: States
+    layers_bytes: float
+    again_bytes: float
+    ends_bytes: float
+
+    @property
+    def total_bytes(self) -> float:
+        """All of it."""
+        return self.states.total_bytes + self.layers_bytes + self.again_bytes + self.ends_bytes
+
+
+def _held(
+    work: Training,
+    how: Execution,
+    cut: _Cut,
+    schedule: Schedule,
+    ranks: Sequence[Sequence[_Stage]],
+) -> list[_Held]:
+    """Of each rank: states, and the most that micro-batches in flight keep."""
+    layers = peaks(schedule, [stage.kept_bytes for stage in cut.stages])
+    ends = peaks(schedule, [stage.ends_bytes for stage in cut.stages])
+    logits = {cut.layout.rank[s] for s, after in enumerate(cut.layout.after) if after < 0}
+    return [
+        _Held(
+            _states(rank, how, work),
+            float(layers[place]),
+            max(stage.again_bytes for stage in rank),
+            float(ends[place]) + (cut.logits * LOGIT_BYTES if place in logits else 0.0),
+        )
+        for place, rank in enumerate(ranks)
+    ]
+
+
+def _layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, factor: float) -> _Stage:
+    """A piece's passes with what they exchange."""
+    links = sum(joined.seconds("all_reduce", size, how.tp) for size in each.reduced_bytes)
+    routed = 0.0
+    if each.routed_bytes:
+        size = each.routed_bytes / (how.tp if how.sp or how.expert_tp < how.tp else 1)
+        routed = 2 * joined.seconds("all_to_all", size, how.ep, how.expert_tp)
+    ring = joined.seconds("all_gather", each.key_bytes * how.cp, how.cp, how.tp)
+    forward, inputs, weights = (s / factor for s in (took.forward_s, took.inputs_s, took.weights_s))
+    exposed_f = links + routed + max(0.0, ring - forward)
+    exposed_b = links + routed + max(0.0, 2 * ring - inputs)
+    again_bytes, kept = 0.0, each.kept_bytes
+    forward_s, inputs_s = forward + exposed_f, inputs + exposed_b
+    if how.recompute == "full" and each.kept_bytes > each.input_bytes and each.dense:
+        inputs_s += forward_s
+        again_bytes, kept = each.kept_bytes, each.input_bytes
+    elif how.recompute == "selective":
+        inputs_s += took.again_s / factor
+        again_bytes, kept = each.scores_bytes, each.kept_bytes - each.scores_bytes
+    if how.zero == 3 and how.dp * how.cp > 1:
+        ranks, stride = how.dp * how.cp, how.tp
+        gather = joined.seconds("all_gather", each.dense * WEIGHT_BYTES, ranks, stride)
+        scatter = joined.seconds("reduce_scatter", each.dense * GRADIENT_BYTES, ranks, stride)
+        more_f = max(0.0, gather - forward_s)
+        more_b = max(0.0, gather + scatter - inputs_s - weights)
+        forward_s, inputs_s = forward_s + more_f, inputs_s + more_b
+        exposed_f, exposed_b = exposed_f + more_f, exposed_b + more_b
+    return _Stage(
+        forward_s=forward_s,
+        inputs_s=inputs_s,
+        weights_s=weights,
+        exposed_s=exposed_f + exposed_b,
+        kept_bytes=kept,
+        ends_bytes=0.0,
+        again_bytes=again_bytes,
+        dense=each.dense,
+        experts=each.experts,
+        largest=each.dense,
+        joules=took.forward_j + took.backward_j,
+    )
+
+
+def _chain(
+    held: Sequence[int], kinds: Mapping[int, _Stage], ends: tuple[_Stage, _Stage]
+) -> list[_Stage]:
+    """Stages in the order of the model: their layers, and the ends at either end."""
+    found: list[_Stage] = []
+    start = 0
+    for place, count in enumerate(held):
+        mine = [kinds[n] for n in range(start, start + count)]
+        start += count
+        before = [ends[0]] if place == 0 else []
+        after = [ends[1]] if place == len(held) - 1 else []
+        found.append(_summed([*before, *mine, *after]))
+    return found
+
+
+def _end(stage: _Stage, more: float) -> _Stage:
+    """An end of the network, which keeps what it keeps, and `more`, apart from the layers."""
+    return replace(stage, kept_bytes=0.0, ends_bytes=stage.kept_bytes + more)
+
+
+def _summed(parts: Sequence[_Stage]) -> _Stage:
+    """Layers one after the other; computed again one at a time."""
+    names = ("forward_s", "inputs_s", "weights_s", "exposed_s", "kept_bytes", "ends_bytes")
+    names = (*names, "dense", "experts", "joules")
+    added = {name: sum(getattr(each, name) for each in parts) for name in names}
+    most = {name: max(getattr(each, name) for each in parts) for name in ("again_bytes", "largest")}
+    return _Stage(**added, **most)
+
+
+def _transfer_s(work: Training, how: Execution, joined: Fabric) -> float:
+    """Hidden states of a micro-batch to the next stage, each tp device's part."""
+    tokens = how.micro_batch * work.sequence // how.cp
+    size = tokens * work.model.network.hidden * WEIGHT_BYTES / how.tp
+    return joined.sent(size, how.tp * how.cp * how.dp)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """Seconds of a rank after its last micro-batch: the optimiser, and exchanges nothing hides."""
+
+    update_s: float
+    exposed_s: float
+
+
+def _ended(
+    rank: Sequence[_Stage], how: Execution, work: Training, machine: Hardware, joined: Fabric
+) -> _Ended:
+    dense, experts = sum(s.dense for s in rank), sum(s.experts for s in rank)
+    groups = (
+        (dense, how.dp * how.cp, how.tp),
+        (experts, how.expert_dp, how.expert_tp * how.ep),
+    )
+    moved = sum(
+        update_bytes(count, ranks, zero=how.zero, optimizer=work.optimizer)
+        for count, ranks, _ in groups
+    )
+    update_s = moved / (float(machine.memory("dram").bandwidth_bytes_per_s) * DRAM_SHARE)
+    if how.zero == 3:
+        return _Ended(update_s, 0.0)
+    exchange_s = 0.0
+    for count, ranks, stride in groups:
+        if how.zero == 0:
+            exchange_s += joined.seconds("all_reduce", count * GRADIENT_BYTES, ranks, stride)
+        else:
+            exchange_s += joined.seconds("reduce_scatter", count * GRADIENT_BYTES, ranks, stride)
+            exchange_s += joined.seconds("all_gather", count * WEIGHT_BYTES, ranks, stride)
+    hides_s = sum(s.inputs_s + s.weights_s + (s.forward_s if how.zero else 0.0) for s in rank)
+    return _Ended(update_s, max(0.0, exchange_s - hides_s))
+
+
+def _states(rank: Sequence[_Stage], how: Execution, work: Training) -> States:
+    options: dict[str, Any] = {"zero": how.zero, "optimizer": work.optimizer}
+    largest = max(stage.largest for stage in rank)
+    dense = states(sum(s.dense for s in rank), how.dp * how.cp, largest=largest, **options)
+    return dense + states(sum(s.experts for s in rank), how.expert_dp, **options)

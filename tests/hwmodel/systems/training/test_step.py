@@ -1,0 +1,143 @@
+"""Steps of training: memory to published digits, laws of dividing, published rates of Megatron."""
+
+import json
+from typing import Any
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.einsum.workloads.training import training
+from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.systems.training.trained import Trained
+from hwmodel.verbs.cases import predict_lines
+
+GIB = 2**30
+LLAMA: dict[str, Any] = {"config": "llama-3.1-8b", "sequence": 4096, "global_batch": 64}
+
+
+def gpt(layers: int, hidden: int, heads: int) -> dict[str, Any]:
+    sizes = {"n_layer": layers, "n_embd": hidden, "n_head": heads}
+    return {"model_type": "gpt2", "n_positions": 2048, "vocab_size": 51200, **sizes}
+
+
+def step(on: str = "h100", **given: Any) -> Trained:
+    return hw.predict(training(**{**LLAMA, **given}), on=on)  # pyright: ignore
+
+
+MEGATRON = [
+    # layers, hidden, heads, tp, pp, batch, micro-batch, chunks; GiB of activations without and
+    # with sequence parallelism and selective recomputation; seconds of full and of selective
+    # (Korthikanti et al., arXiv 2205.05198)
+    (48, 6144, 64, 8, 1, 4, 4, 1, 59.25, 9.5625, 1.42, 1.10),
+    (96, 12288, 96, 8, 8, 64, 1, 3, 66.84375, 12.3515625, 18.13, 13.75),
+    (105, 20480, 128, 8, 35, 280, 1, 3, 114.0234375, 23.076171875, 49.05, 37.83),
+    (128, 25600, 160, 8, 64, 512, 1, 1, 131.25, 26.5625, 94.42, 71.49),
+]
+
+
+@pytest.mark.parametrize("row", MEGATRON, ids=["22B", "175B", "530B", "1T"])
+def test_activations_are_megatrons_to_the_digit_and_seconds_within_a_tenth(row: Any) -> None:
+    layers, hidden, heads, tp, pp, batch, micro, vp, whole, lean, full_s, lean_s = row
+    given = {"config": gpt(layers, hidden, heads), "sequence": 2048, "global_batch": batch}
+    given |= {"micro_batch": micro, "tp": tp, "pp": pp, "vp": vp, "dp": 1}
+    given |= {"attention": "core", "dropout": True}
+    plain = step("a100", **given)
+    assert plain.activations_bytes / GIB == whole
+    selective = step("a100", **given, sp=True, recompute="selective")
+    assert selective.activations_bytes / GIB == lean
+    assert selective.step_time_s == pytest.approx(lean_s, rel=0.12)
+    full = step("a100", **given, recompute="full")
+    assert full.step_time_s == pytest.approx(full_s, rel=0.12)
+    assert full.activations_bytes < selective.activations_bytes
+
+
+def test_states_are_eighteen_bytes_a_parameter_divided_by_stages_of_zero() -> None:
+    parameters = hw.model("llama-3.1-8b").parameters
+    by_stage = [step(dp=8, zero=stage) for stage in (0, 1, 2, 3)]
+    parts = [(s.weights_bytes, s.gradients_bytes, s.optimizer_bytes) for s in by_stage]
+    assert parts[0] == (2 * parameters, 4 * parameters, 12 * parameters)
+    assert parts[1] == (2 * parameters, 4 * parameters, 12 * parameters / 8)
+    assert parts[2] == (2 * parameters, 4 * parameters / 8, 12 * parameters / 8)
+    layer = 2 * (4096 + 14336 * 4096 * 3 // 2) + 4096 * (4096 + 1024) * 2
+    ends = 128256 * 4096 + 4096
+    assert parts[3][0] == pytest.approx(4 * parameters / 8 + 2 * 2 * max(layer, ends))
+    assert parts[3][1:] == (4 * parameters / 8, 8 * parameters / 8)
+
+
+def test_flops_are_those_of_three_forward_passes_and_mfu_their_share_of_the_peak() -> None:
+    """Of gpt2-like layers 72 B s l h^2 (1 + s / 6h + V / 12 l h) (arXiv 2104.04473)."""
+    found = step("a100", config=gpt(24, 2304, 24), sequence=2048, global_batch=512, dp=32)
+    b, s, layers, h, v = 512, 2048, 24, 2304, 51200
+    wanted = 72 * b * s * layers * h**2 * (1 + s / (6 * h) + v / (12 * layers * h))
+    assert found.model_flops == pytest.approx(wanted, rel=1e-12)
+    assert found.mfu == pytest.approx(wanted / found.step_time_s / 32 / 312e12)
+
+
+def test_dividing_keeps_the_work_and_adds_waits() -> None:
+    alone = step(dp=1, micro_batch=2)
+    assert alone.bubble == alone.exposed_communication_s == 0
+    assert alone.devices == 1
+    replicas = step(dp=8, micro_batch=2)
+    assert replicas.step_time_s > alone.step_time_s / 8
+    assert replicas.model_flops == pytest.approx(alone.model_flops)
+    tensor = step(dp=1, tp=8, micro_batch=2)
+    assert tensor.exposed_communication_s > 0
+    assert tensor.weights_bytes < alone.weights_bytes / 7
+    piped = step(dp=1, pp=4, micro_batch=2)
+    assert 0.05 < piped.bubble < 0.3
+    interleaved = step(dp=1, pp=4, vp=4, micro_batch=2)
+    assert interleaved.bubble < piped.bubble
+    assert interleaved.activations_bytes > piped.activations_bytes
+    again = step(dp=1, recompute="full", micro_batch=2)
+    assert 1.2 < again.step_time_s / alone.step_time_s < 1.4
+    assert again.activations_bytes < alone.activations_bytes / 8
+
+
+@pytest.mark.parametrize(
+    "name", ["gpipe", "1f1b", "zb-h1", "zb-h2", "zb-v", "v-half", "v-min", "dualpipe-v"]
+)
+def test_every_schedule_takes_no_less_than_its_stages(name: str) -> None:
+    vp = 2 if name in ("zb-v", "v-half", "v-min", "dualpipe-v") else 1
+    found = step(dp=1, pp=4, vp=vp, schedule=name)
+    other = step(dp=1, pp=4)
+    assert 0 <= found.bubble < 0.3
+    assert found.step_time_s < 1.2 * other.step_time_s
+
+
+def test_experts_are_held_once_in_their_group_and_exchanged() -> None:
+    given: dict[str, Any] = {"config": "mixtral-8x7b", "dp": 8, "global_batch": 1024}
+    together, apart = step(**given), step(**given, ep=8)
+    experts = 32 * 8 * 3 * 4096 * 14336
+    assert together.weights_bytes - apart.weights_bytes == 2 * experts * 7 / 8
+    assert apart.exposed_communication_s > together.exposed_communication_s
+
+
+def test_a_case_says_the_same_as_python_and_devices_fix_the_replicas() -> None:
+    case = {**LLAMA, "workload": "training", "on": "h100", "devices": 64, "tp": 2, "pp": 2, "sp": 2}
+    case |= {"zero": 1, "dtype": "fp8", "optimizer": "adam", "schedule": "1f1b"}
+    (answer,) = predict_lines([json.dumps(case)])
+    given: dict[str, Any] = {n: v for n, v in case.items() if n not in ("workload", "on")}
+    found = step(**given)
+    assert found.execution.dp == 16
+    wanted = found.record()
+    for name in ("step_time_s", "tokens_per_s_per_device", "mfu", "bubble", "memory_bytes"):
+        assert answer[name] == wanted[name]
+    assert str(found).startswith("llama-3.1-8b training on 64 x NVIDIA H100")
+    assert repr(found).startswith("<Trained: llama-3.1-8b training on 64 x")
+    assert "MFU" in found._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    assert "sequences of 4,096 tokens" in str(training(**given))
+
+
+def test_what_does_not_fit_is_said_and_what_is_not_legal_refused() -> None:
+    short = step(dp=1)
+    assert not short.fits
+    assert short.short_by_bytes == short.memory_bytes - 80e9
+    assert any(text.startswith("does not fit") for text in short.warnings)
+    with pytest.raises(InputError, match="multiple of tp x cp x pp"):
+        step(tp=8, pp=3, devices=64)
+    with pytest.raises(InputError, match="query heads"):
+        step(tp=3, dp=1)
+    with pytest.raises(InputError, match="global_batch"):
+        step(dp=48)
+    with pytest.raises(CoverageError, match="fp8"):
+        step("a100", dtype="fp8", dp=1)

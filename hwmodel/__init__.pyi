@@ -120,13 +120,16 @@ def bound(
     kernel: str | Library | Mapping[str, str | Library] | None = None,
     parallel: Division | Mapping[str, Any] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
+    engine: str | Engine | None = None,
+    l2: str | None = None,
 ) -> Limit | LooseBound:
     """Least traffic at each memory level that any schedule of a workload needs, and least time.
 
-    With how far kernels are from it. Bytes are those of all devices together, over which `parallel`
-    divides a model as in `predict`, and `topology` joins them. On memories, buffers and arrays
-    without kernels or a binding (`peer-a2`) there is no such distance: `map` finds a schedule for
-    them; nor for a cascade that no kernel of the machine computes. Raises as `predict` does.
+    With how far kernels are from it, an engine's where one is named. Bytes are those of all devices
+    together, over which `parallel` divides a model as in `predict`, and `topology` joins them. On
+    memories, buffers and arrays without kernels or a binding (`peer-a2`) there is no such distance:
+    `map` finds a schedule for them; nor for a cascade that no kernel of the machine computes.
+    Raises as `predict` does.
     """
 
 def calibrate(
@@ -179,6 +182,8 @@ def explain(
     kernel: str | Library | Mapping[str, str | Library] | None = None,
     parallel: Division | Mapping[str, Any] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
+    engine: str | Engine | None = None,
+    l2: str | None = None,
 ) -> Explanation:
     """Why a prediction is what it is; with two devices, why they differ.
 
@@ -302,6 +307,8 @@ def sensitivity(
     kernel: str | Library | Mapping[str, str | Library] | None = None,
     parallel: Division | Mapping[str, Any] | None = None,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
+    engine: str | Engine | None = None,
+    l2: str | None = None,
     swing: float = 0.2,
 ) -> Sensitivity:
     """How time and energy follow each number of a device, one at a time.

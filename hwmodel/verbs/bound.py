@@ -12,22 +12,25 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.network import lone
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.driver import check_workload, divided, machine_of, predict, topology_of
+from hwmodel.machines.gpu.engines.shipped import engine as engine_of
+from hwmodel.machines.gpu.engines.step import loaded
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import show
 from hwmodel.show.html import Notebook
 from hwmodel.show.json import plain
 from hwmodel.show.text import bound_text
 from hwmodel.verbs.ask import in_python
-from hwmodel.verbs.work import OfWork
+from hwmodel.verbs.work import OfRun
 
 
-class BoundOf(OfWork):
+class BoundOf(OfRun):
     """Least traffic at each memory level that any schedule of a workload needs, and least time.
 
-    With how far kernels are from it. Bytes are those of all devices together, over which `parallel`
-    divides a model as in `predict`, and `topology` joins them. On memories, buffers and arrays
-    without kernels or a binding (`peer-a2`) there is no such distance: `map` finds a schedule for
-    them; nor for a cascade that no kernel of the machine computes. Raises as `predict` does.
+    With how far kernels are from it, an engine's where one is named. Bytes are those of all devices
+    together, over which `parallel` divides a model as in `predict`, and `topology` joins them. On
+    memories, buffers and arrays without kernels or a binding (`peer-a2`) there is no such distance:
+    `map` finds a schedule for them; nor for a cascade that no kernel of the machine computes.
+    Raises as `predict` does.
     """
 
     verb: ClassVar[str] = "bound"
@@ -43,19 +46,21 @@ class BoundOf(OfWork):
         check_workload(workload, "bound")
         machine, network = machine_of(on), topology_of(self.topology)
         given: dict[str, Any] = {"parallel": self.ways, "topology": network}
+        run: dict[str, Any] = {**self.run, "topology": network}
         cascade = lone(workload)
         if machine.kind == "spatial" and not machine.binding and cascade is not None:
             divided(workload, machine, **given)  # refuses what it cannot divide
             return loose(cascade, machine)
         try:
-            estimate = predict(workload, machine, kernel=kernel, **given)
+            estimate = predict(workload, machine, kernel=kernel, **run)
         except CoverageError:
             if kernel is not None or cascade is None:
                 raise
             divided(workload, machine, **given)
             return loose(cascade, machine)
-        least = bounds.of_all(bounds.bound(workload, limits(machine)), workload.runs)
-        return Limit(least, estimate.bound_s, estimate, on_machine(workload, machine))
+        work = loaded(workload, engine_of(self.engine))
+        least = bounds.of_all(bounds.bound(work, limits(machine)), work.runs)
+        return Limit(least, estimate.bound_s, estimate, on_machine(work, machine))
 
 
 bound = in_python(BoundOf)

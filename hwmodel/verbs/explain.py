@@ -6,13 +6,13 @@ from hwmodel.machines.driver import Machine, Workload
 from hwmodel.quantity.errors import InputError
 from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs.ask import AS_IS, MANY, in_python, several
-from hwmodel.verbs.request import asked, machine_for, read
-from hwmodel.verbs.work import WORK, OfWork
+from hwmodel.verbs.request import asked, machine_for, read, without_run
+from hwmodel.verbs.work import WORK, OfRun
 from hwmodel.whatif import explanation
 from hwmodel.whatif.explanation import Explanation
 
 
-class Explain(OfWork):
+class Explain(OfRun):
     """Why a prediction is what it is; with two devices, why they differ.
 
     In Python that of an estimate, or of a workload on a machine (`attribute` tells why two differ).
@@ -27,8 +27,7 @@ class Explain(OfWork):
 
     def of(self, workload: Any, on: Any, kernel: Any) -> Explanation:
         """The explanation of an estimate, or of a workload on a machine."""
-        given: dict[str, Any] = {"parallel": self.ways, "topology": self.topology}
-        return explanation.explain(workload, on, kernel=kernel, **given)
+        return explanation.explain(workload, on, kernel=kernel, **self.run)
 
     def answer(self) -> Any:
         """On one device an explanation; on two, what the difference between them is due to."""
@@ -41,10 +40,9 @@ class Explain(OfWork):
         if len(on) == 2:
             from hwmodel.whatif.attribution import attribute
 
-            (work, before, kernel), (_, after, _) = (asked({**fields, "on": name}) for name in on)
-            given: dict[str, Any] = {"kernel": kernel, "topology": self.topology}
-            given["parallel"] = self.ways
-            return attribute(work, [before, after], **given)
+            plain = without_run(fields)
+            (work, before, kernel), (_, after, _) = (asked({**plain, "on": name}) for name in on)
+            return attribute(work, [before, after], kernel=kernel, **self.run)
         request = read({**fields, "on": on[0]})
         return self.over(request.fixed)(request.sizes, machine_for(request.fixed))
 

@@ -273,8 +273,8 @@ def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Worklo
     workload = fixed["workload"]
     if fixed.get("engine") is not None:
         raise InputError(
-            f"{workload}: engine: predict, compare, sweep and cases answer for an engine; leave it"
-            " out here, for the plain stack"
+            f"{workload}: engine: predict, bound, explain, sensitivity, compare, sweep and cases"
+            " answer for an engine; leave it out here, for the plain stack"
         )
     if "l2" in fixed:
         raise InputError(

@@ -5,11 +5,11 @@ from typing import Annotated, Any, ClassVar
 
 from hwmodel.quantity.errors import InputError
 from hwmodel.verbs.ask import PICTURE, Word, in_python
-from hwmodel.verbs.work import OfWork
+from hwmodel.verbs.work import OfRun
 from hwmodel.whatif import sensitivity as whatif
 
 
-class Moves(OfWork):
+class Moves(OfRun):
     """How time and energy follow each number of a device, one at a time.
 
     Elasticities, and swings where a number falls and rises by the share `swing`. Sizes and the
@@ -29,8 +29,7 @@ class Moves(OfWork):
 
     def of(self, workload: Any, on: Any, kernel: Any) -> whatif.Sensitivity:
         """Elasticities and swings; or the values of one number at which what binds changes."""
-        given: dict[str, Any] = {"kernel": kernel, "parallel": self.ways}
-        given["topology"] = self.topology
+        given: dict[str, Any] = {"kernel": kernel, **self.run}
         if self.break_even is not None:
             from hwmodel.whatif.breakeven import break_even
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.parameters import Number, changed, numbers
 from hwmodel.machines.driver import Machine, Network, Workload
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import CapacityError, InputError
@@ -103,6 +104,8 @@ def attribute(
     kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
     topology: Network = None,
+    engine: str | Engine | None = None,
+    l2: str | None = None,
 ) -> Attribution:
     """What the difference between two estimates is due to: `on=[before, after]`.
 
@@ -114,7 +117,7 @@ def attribute(
     if machines[0].kind != machines[1].kind:
         kinds = " and ".join(machine.kind for machine in machines)
         raise InputError(f"attribute: expected two machines of one kind, found {kinds}")
-    asked = [Question(work, kernel, parallel, topology) for work in works]
+    asked = [Question(work, kernel, parallel, topology, engine, l2) for work in works]
     before, after = (each.ask(machine) for each, machine in zip(asked, machines, strict=True))
     if np.ndim(before.time_s) or np.ndim(after.time_s):
         raise InputError("attribute: expected one point on each side, found a sweep")
@@ -128,7 +131,7 @@ def attribute(
         picked = dict(zip([*steps, *arguments, rest], chosen, strict=True))
         work = _mixed(*works, {n: n in picked and picked[n] for n in arguments}, arguments)
         sized = {p: v[picked[n]] for n, pairs in steps.items() for p, v in pairs.items()}
-        return Question(work, kernel, parallel, topology), machines[picked[rest]], sized
+        return Question(work, kernel, parallel, topology, engine, l2), machines[picked[rest]], sized
 
     time_s, energy_j = _every(at, rates, len(names) - len(rates))
     effects = [_shapley(values, len(names)) for values in (time_s, energy_j)]

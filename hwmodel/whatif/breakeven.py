@@ -16,6 +16,7 @@ import numpy as np
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.parameters import Number, number
 from hwmodel.machines.driver import Machine, Network, Workload
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, SolverError
@@ -116,6 +117,8 @@ def break_even(
     kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
     topology: Network = None,
+    engine: str | Engine | None = None,
+    l2: str | None = None,
 ) -> BreakEven:
     """The values of one number, such as "hbm.bandwidth", at which another resource binds.
 
@@ -124,7 +127,7 @@ def break_even(
     machine's own value by default. Raises `UnknownNameError`, `InputError`, and `SolverError`
     where nothing changes between the ends.
     """
-    machine, question = machine_of(on), Question(workload, kernel, parallel, topology)
+    machine, question = machine_of(on), Question(workload, kernel, parallel, topology, engine, l2)
     own = number(machine, name)
     first, last = _end(low, own, -1), _end(high, own, 1)
     if first >= last:

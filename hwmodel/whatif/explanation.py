@@ -6,7 +6,8 @@ clock, b_pr the seconds that it needs resource r (latencies apart), and L the le
     T - L =  sum_p t_p - max_r b_pr                    latency, tails, imperfect overlap
            + sum_p max_r b_pr - max_r sum_p b_pr       kernels in a row that bind on others
            + max_r sum_p b_pr - L                      rates below their peaks, padding, more bytes
-           + T - sum_p t_p                             the power limit
+           + h                                         an engine's host, where nothing hides it
+           + T - sum_p t_p - h                         the power limit
 
 An estimate alone tells all this; with its workload and machine also how tiles fill the processors,
 and which number of the machine would help most (`hwmodel.whatif.sensitivity`).
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.machines.driver import Machine, Network, Workload
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError
@@ -86,6 +88,8 @@ def explain(
     kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
     topology: Network = None,
+    engine: str | Engine | None = None,
+    l2: str | None = None,
 ) -> Explanation:
     """Say why a prediction is what it is: an estimate's, or that of a workload on a machine.
 
@@ -96,10 +100,11 @@ def explain(
     elif on is None:
         raise InputError("explain: expected a machine with a workload: explain(workload, on=...)")
     else:
-        machine, question = machine_of(on), Question(what, kernel, parallel, topology)
+        machine, question = machine_of(on), Question(what, kernel, parallel, topology, engine, l2)
         estimate = question.ask(machine)
         _check(estimate)
-        moved = sensitivity(what, machine, kernel=kernel, parallel=parallel, topology=topology)
+        how: Any = {"parallel": parallel, "topology": topology, "engine": engine, "l2": l2}
+        moved = sensitivity(what, machine, kernel=kernel, **how)
         filled = _filled(question, machine, estimate)
     _check(estimate)
     reasons = reasons_s(estimate)
@@ -125,14 +130,17 @@ def _check(estimate: Estimate) -> None:
 
 def reasons_s(estimate: Estimate) -> dict[str, float]:
     """Seconds above the roofline by reason; they sum to `time_s - bound_s` (see the module)."""
-    full = float(sum(part.times * part.time_s for part in estimate.parts))
-    busiest = float(sum(part.times * _busiest(part.busy_s) for part in estimate.parts))
+    kernels = [part for part in estimate.parts if not part.host]
+    full = float(sum(part.times * part.time_s for part in kernels))
+    host = float(sum(part.times * part.time_s for part in estimate.parts if part.host))
+    busiest = float(sum(part.times * _busiest(part.busy_s) for part in kernels))
     longest = _busiest(estimate.busy_s)
     return {
         "latency, tails and imperfect overlap": full - busiest,
         "kernels in a row that bind on different resources": busiest - longest,
         "rates below peaks, padding and bytes above the bound": longest - float(estimate.bound_s),
-        "the power limit": float(estimate.time_s) - full,
+        **({"the host, which kernels do not hide": host} if host else {}),
+        "the power limit": float(estimate.time_s) - full - host,
     }
 
 
@@ -232,7 +240,8 @@ def _filled(question: Question, machine: Any, estimate: Estimate) -> tuple[str, 
         return ()
     from hwmodel.machines.gpu.waves import fillings
 
-    found = {f.kernel: f for f in fillings(question.workload, machine, question.kernel, estimate)}
+    asked = question.workload, machine, question.kernel
+    found = {f.kernel: f for f in fillings(*asked, estimate, question.engine)}
     longest = sorted(estimate.parts, key=lambda part: -float(part.times * part.time_s))
     named = [found[part.name] for part in longest[:SHOWN] if part.name in found]
     told = [

@@ -19,6 +19,7 @@ import numpy as np
 from hwmodel.hardware.parameters import Number, numbers
 from hwmodel.hardware.peaks import KINDS
 from hwmodel.machines.driver import Machine, Network, Workload
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError
@@ -111,6 +112,8 @@ def sensitivity(
     kernel: Kernel = None,
     parallel: Mapping[str, int] | None = None,
     topology: Network = None,
+    engine: str | Engine | None = None,
+    l2: str | None = None,
     swing: float = SWING,
 ) -> Sensitivity:
     """Elasticities and swings of time and energy for every number of a machine.
@@ -119,7 +122,7 @@ def sensitivity(
     """
     if np.ndim(swing) or not 0 < swing < 1:
         raise InputError(f"swing: expected a share between 0 and 1, found {shown(swing)}")
-    machine, question = machine_of(on), Question(workload, kernel, parallel, topology)
+    machine, question = machine_of(on), Question(workload, kernel, parallel, topology, engine, l2)
     base = question.ask(machine)
     if np.ndim(base.time_s):
         raise InputError(f"{base.name}: expected one point, found {np.size(base.time_s)} of them")

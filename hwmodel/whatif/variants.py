@@ -7,7 +7,7 @@ workload cannot run (a buffer too small for any tile) has no time: NaN.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.parameters import changed, numbers
 from hwmodel.hardware.peaks import LEADERS
 from hwmodel.machines.driver import Machine, Network, Workload, predict
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.spine.estimate import Estimate
@@ -37,11 +38,13 @@ class Question:
     kernel: Kernel = None
     parallel: Mapping[str, int] | None = None
     topology: Network = None
+    engine: str | Engine | None = None
+    l2: str | None = None
 
     def ask(self, machine: Hardware) -> Estimate:
         """The prediction on a machine."""
-        how: Any = {"kernel": self.kernel, "parallel": self.parallel, "topology": self.topology}
-        return predict(self.workload, machine, **how)
+        how: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        return predict(how.pop("workload"), machine, **how)
 
 
 def machine_of(on: Machine) -> Hardware:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.gpu.engines.engine import Engine
+from hwmodel.machines.gpu.engines.shipped import engine as engine_of
+from hwmodel.machines.gpu.engines.step import kernels, step_of
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.machines.gpu.lower import lower
 from hwmodel.spine.activity import Activity, Chance, Repeat, Waves, Work, rounds
@@ -33,13 +36,25 @@ class Filling:
 
 
 def fillings(
-    workload: Workload, hardware: Hardware, kernel: Kernel, estimate: Estimate
+    workload: Workload,
+    hardware: Hardware,
+    kernel: Kernel,
+    estimate: Estimate,
+    engine: str | Engine | None = None,
 ) -> tuple[Filling, ...]:
     """The longest run of waves of each kernel of an estimate at one point, those without left out.
 
-    `workload` is that of one device, and `estimate` its prediction with the same `kernel`.
+    `workload` is that of one device, and `estimate` its prediction with the same `kernel`, or
+    `engine`.
     """
-    calls = [call for stage in workload.stages for call in lower(stage.cascade, kernel)]
+    runs = engine_of(engine)
+    if runs is None:
+        calls = [call for stage in workload.stages for call in lower(stage.cascade, kernel)]
+    else:
+        step = step_of(workload, hardware, runs)
+        found_for = kernels(step, kernel)
+        stages = step.workload.stages
+        calls = [call for stage in stages for call in lower(stage.cascade, found_for(stage.name))]
     parts = [part for part in estimate.parts if part.work is not None]
     found: list[Filling] = []
     for call, part in zip(calls, parts, strict=True):

@@ -1,5 +1,8 @@
 """`bound`: below predictions, and there without kernels too."""
 
+import json
+from pathlib import Path
+
 import pytest
 from numpy.testing import assert_allclose
 
@@ -9,6 +12,7 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.quantity.errors import CoverageError
 
 H200 = device("h200")
+CONFIGS = Path(hwmodel.__file__).parent / "einsum" / "workloads" / "configs"
 GEMM = hwmodel.workloads.gemm(M=64, N=64, K=64)
 
 
@@ -41,3 +45,26 @@ def test_what_no_kernel_computes_has_a_bound_all_the_same() -> None:
         hwmodel.bound(work, "h200", kernel="triton")
     with pytest.raises(CoverageError, match="no GPU schedule computes it"):
         hwmodel.predict(work, "h200")
+
+
+def test_an_engines_step_is_held_to_the_bound_of_its_model() -> None:
+    """The same bytes whatever runs it, and less above them than the plain stack moves."""
+    step = hwmodel.model("llama-3.1-8b").prefill(1, 4096)
+    plain, engine = hwmodel.bound(step, on=H200), hwmodel.bound(step, on=H200, engine="vllm")
+    assert isinstance(plain, Limit)
+    assert isinstance(engine, Limit)
+    assert engine.dram_bytes == plain.dram_bytes
+    assert 0 < float(engine.gap_to_bound) < float(plain.gap_to_bound)
+    assert float(engine.time_s) < float(engine.estimate.time_s)
+
+
+def test_a_bound_is_of_the_formats_that_an_engine_loads(tmp_path: Path) -> None:
+    """VLLM loads a checkpoint of fp32 in bf16: half the bytes of weights and cache."""
+    config = json.loads((CONFIGS / "llama-3.2-1b.json").read_text()) | {"torch_dtype": "float32"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    step = hwmodel.model(path).decode(1, 4096)
+    plain, engine = hwmodel.bound(step, on=H200), hwmodel.bound(step, on=H200, engine="vllm")
+    assert isinstance(plain, Limit)
+    assert isinstance(engine, Limit)
+    assert_allclose(engine.dram_bytes / plain.dram_bytes, 0.5, rtol=1e-3)

@@ -116,3 +116,23 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     source.write_text("no table", encoding="utf-8")
     with pytest.raises(InputError, match=r"rows.parquet: expected a table"):
         answer("plot", "pareto", str(source), "--out", str(tmp_path / "a.png"))
+
+
+STEP = ("llama-3.1-8b", "--context", "1024", "--batch", "8", "--engine", "vllm")
+
+
+def test_explain_takes_an_engine() -> None:
+    record = json.loads(answer("explain", *STEP, "--on", "h200", "--json"))
+    assert record["reasons_s"]["the host, which kernels do not hide"] > 0
+
+
+def test_engines_on_two_devices_differ_by_what_the_devices_do() -> None:
+    """A step that streams weights differs by the bandwidth: 4.8 against 3.35 TB/s."""
+    found = answer("explain", *STEP, "--on", "h200", "--on", "h100", "--json")
+    first = json.loads(found)["causes"][0]
+    assert first["name"] == "dram.bandwidth"
+
+
+@pytest.mark.parametrize("verb", ["bound", "sensitivity"])
+def test_bounds_and_sensitivities_take_an_engine(verb: str) -> None:
+    assert "llama-3.1-8b decode" in answer(verb, *STEP, "--on", "h200")

@@ -92,3 +92,23 @@ def test_a_workload_without_a_machine_and_a_sweep_are_refused() -> None:
     sizes = hw.workloads.gemm(M=hw.logspace(1, 8), N=64, K=64)
     with pytest.raises(InputError, match="expected one point"):
         explain(hw.predict(sizes, H200))
+
+
+def test_an_engines_host_is_a_reason_of_its_own() -> None:
+    """Qwen2.5-0.5B of one user on vLLM waits for its host: more than the GPU is busy."""
+    work = hw.model("qwen2.5-0.5b").decode(batch=1, context=1024)
+    told = explain(work, H200, engine="vllm")
+    waits = told.reasons_s["the host, which kernels do not hide"]
+    made = told.estimate
+    assert waits == pytest.approx(float(made.time_s) - float(made.busy_time_s))
+    assert waits > 0.3 * float(made.time_s)
+    apart = float(made.time_s) - float(made.bound_s)
+    assert sum(told.reasons_s.values()) == pytest.approx(apart, rel=1e-9)
+    assert told.sentences[0].startswith("host binds")
+
+
+def test_no_number_of_the_gpu_shortens_what_waits_for_its_host() -> None:
+    """Twice as many kernels' worth of launches as work: a prompt of 512 tokens on a small model."""
+    work = hw.model("qwen2.5-1.5b").prefill(batch=1, prompt=512)
+    told = explain(work, H200, engine="vllm").sentences
+    assert "No single number of the machine shortens it." in told

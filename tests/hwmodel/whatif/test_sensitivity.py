@@ -120,3 +120,12 @@ def test_a_swing_is_a_share(swing: float) -> None:
 def test_a_sweep_is_refused() -> None:
     with pytest.raises(InputError, match="expected one point, found 3"):
         sensitivity(hw.workloads.gemm(M=hw.linspace(1, 3, 3), N=64, K=64), H200)
+
+
+def test_an_engines_step_follows_the_drams_bandwidth_as_two_predictions_do() -> None:
+    found = sensitivity(DECODE, H200, engine="vllm").effect("dram.bandwidth")
+    wider = changed(H200, {"dram.bandwidth": 1.2 * numbers(H200)["dram.bandwidth"].value})
+    assert found.time_high_s == pytest.approx(
+        float(hw.predict(DECODE, wider, engine="vllm").time_s), rel=1e-9
+    )
+    assert -1 < found.time_up < -0.5

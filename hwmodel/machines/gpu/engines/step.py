@@ -127,6 +127,12 @@ def _launched(stage: Stage, mixtures: Amount, engine: Engine) -> Amount:
     return where(np.asarray(times) > 1, times, 0)
 
 
+def loaded(workload: Workload, engine: Engine | None) -> Workload:
+    """A workload as an engine loads it, where one runs it: what is no model's phase as it is."""
+    model = isinstance(workload, Stack) and workload.served is not None
+    return _narrowed(workload, engine) if engine is not None and model else workload
+
+
 def _narrowed(workload: Stack, engine: Engine) -> Stack:
     """The phase of the model as the engine loads it: formats of a checkpoint that are too wide.
 

@@ -19,7 +19,7 @@ from hwmodel.quantity.units import Amount
 PHASES = {
     "mixed": ("context", "prompt", "prompts", "cached"),
     "decode": ("context",),
-    "prefill": ("prompt", "cached"),
+    "prefill": ("prompt", "cached", "images", "image_tokens"),
 }
 """Phase of a model -> the sizes that it takes besides the batch."""
 
@@ -74,7 +74,7 @@ def _phase(words: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
     for name in NEEDED.get(phase, ()):
         if name not in sizes:
             raise InputError(f"llm: phase {phase}: expected the field {name!r}, found none")
-    for name in PHASES["mixed"]:
+    for name in dict.fromkeys((*PHASES["mixed"], *PHASES["prefill"])):
         if name in sizes and name not in PHASES[phase]:
             told = " (the cache is the context)" if name == "cached" else ""
             raise InputError(
@@ -98,7 +98,7 @@ def _step(words: Mapping[str, Any]) -> Maker:
     reading = {name: words[name] for name in ("as_", "part") if name in words}
     llm = model(words["config"], ignore_keys=cast(list[str], ignored), **reading, **asked)
     step, names = getattr(llm, words["phase"]), PHASES[words["phase"]]
-    routing = {name: words[name] for name in ("routing", "exponent") if name in words}
+    routing = {n: words[n] for n in ("routing", "exponent", "image_size") if n in words}
 
     def made(sizes: Mapping[str, Amount]) -> Stack:
         given = {name: sizes[name] for name in names if name in sizes}

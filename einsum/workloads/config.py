@@ -215,6 +215,12 @@ def _load(source: Mapping[str, Any] | str | Path) -> tuple[str, str, dict[str, A
     return name, name_of(path), _quantised_beside(path, _parse(path))
 
 
+def whole_config(source: Mapping[str, Any] | str | Path) -> tuple[str, Mapping[str, Any]]:
+    """Name and keys of a config as it stands, with all its parts."""
+    name, _, data = _load(source)
+    return name, _typed(data)
+
+
 def files_beside(source: Any) -> Stored | None:
     """What lies beside a config that is given by its path: the checkpoint's files; or None."""
     if not isinstance(source, (str, Path)):

@@ -7,7 +7,7 @@ architecture's, as blocks (`blocks/`); parameters and bytes are those of the und
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +18,7 @@ from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.blocks.block import Step, together
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.config import changed, files_beside, read_config
+from hwmodel.einsum.workloads.images import Asked, Vision, images_of, with_images
 from hwmodel.einsum.workloads.modifiers import modifier as modifiers
 from hwmodel.einsum.workloads.modifiers.modifier import Modifier
 from hwmodel.einsum.workloads.modifiers.named import modifier as modifier_of
@@ -75,6 +76,7 @@ class Model(Shown):
     read: tuple[str, ...] = ()
     files: Stored | None = None
     asked: tuple[tuple[str, str], ...] = ()
+    source: Any = field(default=None, compare=False)
     cache_policy: Policy | None = None
     modifier: Modifier | None = None
 
@@ -150,6 +152,9 @@ class Model(Shown):
         exponent: float | None = None,
         cached: Amount | None = None,
         parallel: Parallel = None,
+        images: Amount | None = None,
+        image_tokens: Amount | None = None,
+        image_size: str | None = None,
     ) -> Stack:
         """All kernels from `prompt` tokens per sequence to the last's logits.
 
@@ -157,12 +162,32 @@ class Model(Shown):
         runs: a chunk of a prompt, or what follows a prefix. Sizes are counts or arrays of them.
         With `tp` devices, or a `parallel` division, `{"tp": 8, "pp": 2}`, the cascades are one
         device's (of a pipeline one of each stage, in a row), and stages name their collectives.
-        `routing` (and `exponent`) is that of `moe.py`.
+        `routing` (and `exponent`) is that of `moe.py`. With `images` in each prompt the vision
+        tower and what joins it to the text run first; tokens of images are among the prompt's.
+        Where images may be of any size, `image_tokens` or `image_size` ("1024x768", height and
+        width) says of each how large it is.
         """
         given: dict[str, Any] = {"batch": batch, "prompt": prompt}
         given |= {} if cached is None else {"cached": cached}
         step = prefilling("prefill", batch, prompt, cached, routing, exponent)
-        return self._stack("prefill", step, given, tp, parallel)
+        if images is None:
+            if image_tokens is not None or image_size is not None:
+                raise InputError("prefill: expected images with their size, found none")
+            return self._stack("prefill", step, given, tp, parallel)
+        sizes = {"images": images, "image_tokens": image_tokens, "image_size": image_size}
+        given |= {name: size for name, size in sizes.items() if size is not None}
+        made, ways = self._stack("prefill", step, given, tp, parallel), divided(tp, parallel)
+        return with_images(made, self.vision, Asked(images, image_tokens, image_size), step, ways)
+
+    @cached_property
+    def vision(self) -> Vision:
+        """What reads images; `InputError` and its kin where there is none, or it is not read."""
+        if self.source is None:
+            raise InputError(f"{self.name}: expected a config with a part for vision, found none")
+        config, ignored = self.source
+        tower = model(config, part="vision", ignore_keys=ignored, **dict(self.asked))
+        how = images_of(config, tower.config, self.network.hidden)
+        return Vision(tower.network, tower.precision, tower.warnings, how)
 
     @checked
     def decode(
@@ -316,6 +341,7 @@ def model(
     changing = modifier_of(modifier) if isinstance(modifier, str) else modifier
     if isinstance(config, Model):
         name, read, warnings, files = config.name, config.config, config.read, config.files
+        source = config.source
         if not asked and keeping is None and changing is None:
             return config
         keeping = config.cache_policy if keeping is None else keeping
@@ -323,7 +349,7 @@ def model(
         asked = {**dict(config.asked), **asked}
     else:
         name, read, warnings = read_config(config, ignore_keys=ignore_keys, as_=as_, part=part)
-        files = files_beside(config)
+        files, source = files_beside(config), (config, tuple(ignore_keys))
     network = read.network()
     files = None if any(each in asked for each in OF_WEIGHTS) else files
     formats, more = precision(
@@ -342,7 +368,7 @@ def model(
         more = (*more, modifiers.said_of(name, changing))
     told = tuple(dict.fromkeys((*warnings, *more)))
     given = tuple(asked.items())
-    return Model(name, read, formats, told, warnings, files, given, keeping, changing)
+    return Model(name, read, formats, told, warnings, files, given, source, keeping, changing)
 
 
 def _changed(network: Network, keeping: Policy | None, changing: Modifier | None) -> Network:
@@ -373,6 +399,9 @@ def llm(
     cached: Amount | None = None,
     cache_policy: str | None = None,
     prompts: Amount | None = None,
+    images: Amount | None = None,
+    image_tokens: Amount | None = None,
+    image_size: str | None = None,
     modifier: str | None = None,
 ) -> Stack:
     """A phase of a model in one call: "prefill" takes `prompt`, "decode" takes `context`.
@@ -394,7 +423,11 @@ def llm(
     )
     options: dict[str, Any] = {"routing": routing, "exponent": exponent}
     options |= {"tp": tp, "parallel": parallel}
+    sizes = {"images": images, "image_tokens": image_tokens, "image_size": image_size}
+    seen: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
     if phase == "mixed":
+        if seen:
+            raise InputError(f"llm: mixed: {next(iter(seen))}: expected none (prefill alone)")
         several: dict[str, Amount] = {} if prompts is None else {"prompts": prompts}
         return read.mixed(batch, context, prompt, cached=cached, **several, **options)
     if phase not in ("prefill", "decode"):
@@ -409,7 +442,9 @@ def llm(
         found = "none" if wanted is None else f"{names[1]}={shown(other)} too"
         raise InputError(f"llm: {phase}: expected the size {names[0]!r} alone, found {found}")
     if phase == "prefill":
-        return read.prefill(batch, wanted, cached=cached, **options)
+        return read.prefill(batch, wanted, cached=cached, **seen, **options)
+    if seen:
+        raise InputError(f"llm: decode: {next(iter(seen))}: expected none (prefill alone)")
     if cached is not None:
         raise InputError(
             f"llm: decode: cached: expected none (prefill alone), found {shown(cached)}"

@@ -76,6 +76,9 @@ class OfWork(Question):
     context: Annotated[Any, _said("Keys that a new token attends to (decode).", int)] = None
     prompt: Annotated[Any, _said("Tokens of each prompt (prefill).", int)] = None
     cached: Annotated[Any, _said("Of them, tokens in the cache already.", int)] = None
+    images: Annotated[Any, _said("Images in each prompt (prefill).", int)] = None
+    image_tokens: Annotated[Any, _said("Tokens of each image, among the prompt's.", int)] = None
+    image_size: Annotated[Any, _said("Or its height and width: 1024x768.", str)] = None
     prompts: Annotated[Any, _said("Prompts read beside what decodes (mixed).", int)] = None
     dtype: Annotated[Any, _said("Number format: bf16, fp8; of Einsums A=int4,*=int8.", str)] = None
     weight_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None

@@ -31,6 +31,9 @@ MODEL_TYPES = (
     "altclip_vision_model",
     "metaclip_2_text_model",
     "metaclip_2_vision_model",
+    "gemma3_vision",
+    "paligemma_vision",
+    "llava_vision",
 )
 _NAMES = ("q_proj", "k_proj", "v_proj", "out_proj")
 _NORMS: Norms = ("layer_norm1", None, "layer_norm2", None)
@@ -172,4 +175,6 @@ RECORDS = {
     **{"phi4_multimodal_vision": Phi4Vision, "chinese_clip_vision_model": ClipVision},
     **{"altclip_vision_model": ClipVision, "metaclip_2_vision_model": ClipVision},
     "metaclip_2_text_model": ClipText,
+    # Of whole models whose table for vision says no type.
+    **{"gemma3_vision": SiglipVision, "paligemma_vision": SiglipVision, "llava_vision": ClipVision},
 }

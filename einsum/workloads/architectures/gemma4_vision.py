@@ -11,7 +11,7 @@ from hwmodel.einsum.workloads.blocks.norm import Kind
 from hwmodel.einsum.workloads.blocks.patches import Patches
 from hwmodel.einsum.workloads.decoder import Norms
 from hwmodel.einsum.workloads.encoder import Encoder
-from hwmodel.einsum.workloads.record import Count, Values
+from hwmodel.einsum.workloads.record import Count, Flag
 
 MODEL_TYPES = ("gemma4_vision",)
 
@@ -20,9 +20,8 @@ class Gemma4Vision(Encoder):
     """No norm behind the layers."""
 
     HARMLESS: ClassVar[frozenset[str]] = Encoder.HARMLESS | {
-        *("image_size", "pooling_kernel_size", "attention_bias", "default_output_length"),
+        *("image_size", "attention_bias", "default_output_length", "global_head_dim"),
     }
-    NEUTRAL: ClassVar[Values] = {"use_clipped_linears": (False,), "standardize": (False,)}
     NORM: ClassVar[Kind] = "rms"
     NORMS: ClassVar[Norms] = (
         *("input_layernorm", "post_attention_layernorm"),
@@ -39,6 +38,9 @@ class Gemma4Vision(Encoder):
     hidden_activation: str = "gelu_pytorch_tanh"
     patch_size: Count = 16
     position_embedding_size: Count = 10240
+    pooling_kernel_size: Count = 3
+    use_clipped_linears: Flag = False
+    standardize: Flag = False
 
     def embedded(self) -> tuple[Block, ...]:
         """Patches without a bias; a row's and a column's position are added to each."""
@@ -61,6 +63,14 @@ class Gemma4Vision(Encoder):
     def ended(self) -> tuple[Block, ...]:
         """Nothing."""
         return ()
+
+    def notes(self) -> tuple[str, ...]:
+        """What is done to hidden states one by one."""
+        told = (
+            ("use_clipped_linears", "limits of what products read and make are not counted"),
+            ("standardize", "shifts and scales of what the tower makes are not counted"),
+        )
+        return tuple(f"{key}: {text}" for key, text in told if getattr(self, key))
 
 
 RECORDS = {"gemma4_vision": Gemma4Vision}

@@ -9,7 +9,7 @@ from hwmodel.einsum.workloads.architectures.vit import Vit
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.patches import Patches
 from hwmodel.einsum.workloads.decoder import Norms
-from hwmodel.einsum.workloads.record import Count, Layers
+from hwmodel.einsum.workloads.record import Count, Layers, Names
 
 MODEL_TYPES = ("kimi_k25_vision",)
 
@@ -18,7 +18,15 @@ class Config(Vit):
     """Frames have no rows of their own: their positions are sinusoids."""
 
     HARMLESS: ClassVar[frozenset[str]] = Vit.HARMLESS | {
-        *("merge_kernel_size", "pos_emb_time", "merge_type", "pos_emb_type"),
+        *("merge_kernel_size", "pos_emb_time", "merge_type", "pos_emb_type", "mm_hidden_size"),
+        *("mm_projector_type", "projector_hidden_act", "text_hidden_size", "projector_ln_eps"),
+        *("video_attn_type", "init_pos_emb_time"),
+    }
+    ALIASES: ClassVar[Names] = {
+        **{"vt_hidden_size": "hidden_size", "vt_intermediate_size": "intermediate_size"},
+        **{"vt_num_hidden_layers": "num_hidden_layers"},
+        **{"vt_num_attention_heads": "num_attention_heads"},
+        **{"init_pos_emb_height": "pos_emb_height", "init_pos_emb_width": "pos_emb_width"},
     }
     NORMS: ClassVar[Norms] = ("norm1", None, "norm2", None)
     FINAL: ClassVar[str] = "final_layernorm"

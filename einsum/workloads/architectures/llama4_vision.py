@@ -14,7 +14,7 @@ from hwmodel.einsum.workloads.blocks.projection import Projection
 from hwmodel.einsum.workloads.decoder import USUAL, Norms
 from hwmodel.einsum.workloads.record import Count, Layers
 
-MODEL_TYPES = ("llama4_vision_model",)
+MODEL_TYPES = ("llama4_vision_model", "llama4_vision")
 
 
 class Config(Vit):

@@ -13,7 +13,7 @@ from hwmodel.einsum.workloads.blocks.patches import Patches
 from hwmodel.einsum.workloads.decoder import USUAL, Norms
 from hwmodel.einsum.workloads.record import Count, Layers, Names, Whole
 
-MODEL_TYPES = ("mllama_vision_model",)
+MODEL_TYPES = ("mllama_vision_model", "mllama_vision")
 
 
 class Config(Vit):

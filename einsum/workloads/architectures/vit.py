@@ -15,7 +15,7 @@ from hwmodel.einsum.workloads.blocks.projection import Projection
 from hwmodel.einsum.workloads.blocks.scale import LearnedScale
 from hwmodel.einsum.workloads.decoder import Norms
 from hwmodel.einsum.workloads.encoder import Encoder
-from hwmodel.einsum.workloads.record import Count, Flag, Whole
+from hwmodel.einsum.workloads.record import Count, Flag, Layers, Whole
 
 MODEL_TYPES = ("vit", "deit", "dinov2", "dinov2_with_registers", "vit_msn", "vit_mae", "ijepa")
 
@@ -34,6 +34,10 @@ class Vit(Encoder):
     SPARE: ClassVar[int] = 0
     POOLED: ClassVar[bool] = True
 
+    hidden_size: Count = 768
+    intermediate_size: Count | None = 3072
+    num_hidden_layers: Layers = 12
+    num_attention_heads: Count = 12
     image_size: Count = 224
     patch_size: Count = 16
     num_channels: Count = 3

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Served, Stack
@@ -23,7 +23,9 @@ from hwmodel.einsum.workloads.modifiers import modifier as modifiers
 from hwmodel.einsum.workloads.modifiers.modifier import Modifier
 from hwmodel.einsum.workloads.modifiers.named import modifier as modifier_of
 from hwmodel.einsum.workloads.phases import (
+    Parallel,
     decoding,
+    divided,
     kept,
     passes,
     passing,
@@ -35,13 +37,13 @@ from hwmodel.einsum.workloads.policies.following import following, said_of
 from hwmodel.einsum.workloads.policies.named import policy
 from hwmodel.einsum.workloads.policies.policy import Policy
 from hwmodel.einsum.workloads.precision import Precision, precision
-from hwmodel.einsum.workloads.quantisation.stored import Stored
+from hwmodel.einsum.workloads.quantisation.stored import Stored, differing, scaled
 from hwmodel.einsum.workloads.record import Config
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
-from hwmodel.quantity.units import Amount, show
+from hwmodel.quantity.units import Amount
 from hwmodel.text.shown import Shown
 
 MADE_OF = (
@@ -51,12 +53,6 @@ MADE_OF = (
 """Arguments that say what is made of a model, beside what its config says."""
 OF_WEIGHTS = ("dtype", "weight_dtype", "quantise")
 """Arguments that say another format of weights than the checkpoint has."""
-
-Parallel: TypeAlias = Division | Mapping[str, Any] | None
-"""How a model is divided, as a value or a table."""
-
-UNTOLD = 0.01
-"""Share by which a checkpoint's files may differ from the network that is read, without a word."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -275,35 +271,10 @@ class Model(Shown):
             batch=step.sequences,
             **kept(step, share),
             **passes(step, mine, ways),
-            weights_bytes=_scaled(held * ways.devices, self.files, self.whole),
+            weights_bytes=scaled(held * ways.devices, self.files, self.whole.weight_bytes),
             positions=self.config.positions,
         )
         return Stack(f"{self.name} {phase}", made, origin, self.warnings, served)
-
-
-def divided(tp: int, parallel: Parallel) -> Division:
-    """The division that is meant by `tp`, or in full."""
-    if parallel is None:
-        return Division.of({"tp": tp}, where="model")
-    if tp != 1:
-        raise InputError(f"model: tp: expected it in parallel, found tp={shown(tp)} beside it")
-    return Division.of(parallel)
-
-
-def _scaled(held: int | float, files: Stored | None, whole: Shard) -> int | float:
-    """Bytes of weights on devices, as much more or less as files hold than the network read."""
-    return held if files is None else held * (files.bytes / whole.weight_bytes)
-
-
-def _differing(where: str, files: Stored, read: int | float) -> tuple[str, ...]:
-    """What is told of files that hold more, or less, than the network that is read."""
-    if abs(files.bytes - read) <= UNTOLD * read:
-        return ()
-    held = show(files.bytes, "bytes")
-    return (
-        f"{where}: its files hold {held}, the network that is read {show(read, 'bytes')}; memory"
-        " is filled as by the files",
-    )
 
 
 @checked
@@ -360,7 +331,7 @@ def model(
         **asked,
     )
     if files is not None:
-        more = (*more, *_differing(name, files, Shard(network, formats).weight_bytes))
+        more = (*more, *differing(name, files, Shard(network, formats).weight_bytes))
     _changed(network, keeping, changing)
     if keeping is not None:
         more = (*more, said_of(name, keeping))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,18 @@ from hwmodel.quantity.arithmetic import ceil_div, least
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount, amount
+
+Parallel: TypeAlias = Division | Mapping[str, Any] | None
+"""How a model is divided, as a value or a table."""
+
+
+def divided(tp: int, parallel: Parallel) -> Division:
+    """The division that is meant by `tp`, or in full."""
+    if parallel is None:
+        return Division.of({"tp": tp}, where="model")
+    if tp != 1:
+        raise InputError(f"model: tp: expected it in parallel, found tp={shown(tp)} beside it")
+    return Division.of(parallel)
 
 
 def decoding(

@@ -18,7 +18,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.division import ALONE, Division
 from hwmodel.einsum.network import Stack, Workload
-from hwmodel.einsum.workloads.model import Parallel
+from hwmodel.einsum.workloads.phases import Parallel
 from hwmodel.einsum.workloads.workload import count
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import ConfigDict
 
 from hwmodel.einsum.division import DEGREES
-from hwmodel.einsum.workloads.model import Parallel
+from hwmodel.einsum.workloads.phases import Parallel
 from hwmodel.machines.driver import Machine, Network, Workload
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Kernel

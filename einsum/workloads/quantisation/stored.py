@@ -19,6 +19,7 @@ from hwmodel.einsum.workloads.quantisation.quantisation import Quantisation, lis
 from hwmodel.quantity.dtypes import bytes_of, dtype
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.reading import json_table, name_of, why
+from hwmodel.quantity.units import show
 
 INDEX = "model.safetensors.index.json"
 HEADER_BYTES = 100_000_000
@@ -38,6 +39,10 @@ OTHERS = ("bias", "input_scale", "input_global_scale", "k_scale", "v_scale", "ou
 
 AGREES = 0.01
 """Share of a module's bytes below which its config's format is kept: a scale a channel, say."""
+
+
+UNTOLD = 0.01
+"""Share by which a checkpoint's files may differ from the network that is read, without a word."""
 
 
 @dataclass(frozen=True)
@@ -176,3 +181,19 @@ def _formats(parts: Mapping[str, Held], said: ModuleFormats, wide: str) -> Modul
     if dtype(base).bits >= 16:
         return ModuleFormats(base, base)
     return ModuleFormats(weight, said.input if dtype(said.weight).bits < 16 else wide)
+
+
+def scaled(held: int | float, files: Stored | None, read: int | float) -> int | float:
+    """Bytes of weights on devices, as much more or less as files hold than the network read."""
+    return held if files is None else held * (files.bytes / read)
+
+
+def differing(where: str, files: Stored, read: int | float) -> tuple[str, ...]:
+    """What is told of files that hold more, or less, than the network that is read."""
+    if abs(files.bytes - read) <= UNTOLD * read:
+        return ()
+    held = show(files.bytes, "bytes")
+    return (
+        f"{where}: its files hold {held}, the network that is read {show(read, 'bytes')}; memory"
+        " is filled as by the files",
+    )

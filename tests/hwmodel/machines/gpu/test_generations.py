@@ -85,4 +85,4 @@ def test_cudnn_on_a_b200_may_be_as_fast_as_flash_attention_4_over_1_3() -> None:
     assert slow < best / 1.3 < best < fast
     work = hw.workloads.attention(batch=1, heads=8, queries=512, keys=512, head_dim=128)
     told = hw.predict(work, "b200", kernel="cudnn").warnings
-    assert any("those of Hopper are costed" in words for words in told)
+    assert any("its kernels on Hopper are costed" in words for words in told)

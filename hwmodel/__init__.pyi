@@ -137,11 +137,13 @@ def calibrate(
     device: str = "auto",
     *,
     engine: str | None = None,
+    benchmarks: list[str | Path] | None = None,
 ) -> Outcome | EngineOutcome:
     """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped.
 
     The folder `out` holds the device and its calibration afterwards; `device` names the relative in
-    the catalogue. With an `engine` its steps are measured, and fitted, on that device. Raises
+    the catalogue. With an `engine` its steps are measured, and fitted, on that device; instead of
+    measuring it reads `benchmarks`, files that `vllm bench` wrote, or folders of them. Raises
     `InputError` where there is no GPU, or the folder holds another's.
     """
 

@@ -16,9 +16,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.moe import grouped_gemm
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.catalogue import device
@@ -241,29 +243,78 @@ def _public(line: Mapping[str, str]) -> Row | None:
     return Row("public", "public", columns)
 
 
+class Timed(Protocol):
+    """What was timed of an engine by the wall: steps, one or several in a row."""
+
+    @property
+    def phase(self) -> str:
+        """Which kind of step it is, or mostly holds."""
+        ...
+
+    @property
+    def tp(self) -> int:
+        """GPUs that divide the model."""
+        ...
+
+    @property
+    def time_s(self) -> float:
+        """Seconds of all of it."""
+        ...
+
+    def workloads(self) -> Sequence[tuple[Stack, float]]:
+        """Its steps, and how often each runs."""
+        ...
+
+    def row(self) -> Row:
+        """As a row that a fit reads."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A step, its kernels as after a rest, and how often it runs."""
+
+    step: Step
+    parts: tuple[Part, ...]
+    times: float
+    machine: Hardware
+
+    def time_s(self, values: Mapping[str, float]) -> float:
+        """Seconds of all its turns, at these costs of the host."""
+        timed = finished(self.step, self.parts, self.machine, values)
+        return self.times * sum(float(part.times * part.time_s) for part in timed)
+
+
+def _runs(timed: Timed, hardware: Hardware) -> list[_Run]:
+    machine, ways = hardware * timed.tp, {"tp": timed.tp}
+    return [
+        _Run(
+            step_of(divided(work, machine, ways), machine, ENGINE),
+            rested(work, machine, ENGINE, ways),
+            times,
+            machine,
+        )
+        for work, times in timed.workloads()
+    ]
+
+
 def fitted_host(
-    hardware: Hardware, steps: Sequence[Measured], *, own: bool = False
+    hardware: Hardware, steps: Sequence[Timed], *, own: bool = False
 ) -> tuple[Family, Fit]:
-    """What the host adds, from steps by the wall; intervals by phase.
+    """What the host adds, from steps and runs of them by the wall; intervals by phase.
 
     It is a user's `own` host, or one of many, whose launches are then kept at the middle.
     """
-    made = [_step(each, hardware) for each in steps]
-    parts = [_kernels(each, hardware) for each in steps]
-    on = [hardware * each.tp for each in steps]
-    rows = tuple(each.row() for each in steps)
+    made = [_runs(each, hardware) for each in steps]
 
     def predict(values: Mapping[str, float]) -> Array:
-        timed = (
-            finished(step, each, machine, values)
-            for step, each, machine in zip(made, parts, on, strict=True)
-        )
-        return np.array([sum(float(p.times * p.time_s) for p in each) for each in timed])
+        return np.array([sum(run.time_s(values) for run in each) for each in made])
 
+    rows = tuple(each.row() for each in steps)
     sample = Sample(rows, np.array([each.time_s for each in steps]), predict)
     entry, best = _entry(ENGINE.host, [sample])
     assert best.fold_ratios is not None
-    kinds = np.array([step.phase for step in made])
+    kinds = np.array([each.phase for each in steps])
     apart = {
         str(kind): interval(best.fold_ratios[kinds == kind])
         for kind in np.unique(kinds)
@@ -276,11 +327,6 @@ def fitted_host(
     kept = {name: ENGINE.host.parameters[name] for name in LAUNCHES}
     changes = {"intervals": rounded, "parameters": {**entry.parameters, **kept}}
     return entry.model_copy(update=changes), best
-
-
-def _kernels(measured: Measured, hardware: Hardware) -> tuple[Part, ...]:
-    """The kernels of a step, each as after a rest."""
-    return rested(measured.workload(), hardware * measured.tp, ENGINE, {"tp": measured.tp})
 
 
 def main(arguments: Sequence[str]) -> None:

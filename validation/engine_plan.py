@@ -9,6 +9,10 @@ four minutes a model, random weights, only its config is needed), and kept, so t
 goes on where it stopped. After each the kernels that its profile informs, and what this host adds,
 are fitted to all that is there, and written. What measures is an argument, so that all but the GPU
 can be tested without one.
+
+Runs of vLLM's own benchmarks (`engine_benchmarks.py`) take the plan's place where they are given:
+nothing is measured, what the host adds is fitted to them and to all that was measured before, and
+they are kept. On a device that is named no GPU is needed.
 """
 
 import subprocess
@@ -24,12 +28,16 @@ from hwmodel.machines.gpu.engines.shipped import ENGINES
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.text.grid import grid
 from hwmodel.validation.calibrate import write
+from hwmodel.validation.engine_benchmarks import keep, read_benchmarks
 from hwmodel.validation.engine_fit import fitted_host, fitted_kernels, with_families
 from hwmodel.validation.engine_rows import PREDICTED, read_busy, read_steps
 from hwmodel.validation.engine_store import write_sitting
 from hwmodel.validation.fit import Fit
 from hwmodel.validation.plan import opened
-from hwmodel.validation.users_gpu import relative_of
+from hwmodel.validation.users_gpu import relative_of, write_device
+
+LEAST_RUNS = 6
+"""Runs from which what a host adds is fitted."""
 
 FITTED = ("decode", "gemm")
 """Schedules that few models inform; the others stay the relative's."""
@@ -82,21 +90,24 @@ def calibrate_engine(
     engine: str = "vllm",
     device: str = "auto",
     *,
+    benchmarks: Sequence[str | Path] = (),
     plan: Sequence[Served] = PLAN,
     find: Callable[[], Mapping[str, Any]] | None = None,
     measure: Measure | None = None,
 ) -> EngineOutcome:
     """Measure an installed engine on this machine's GPU, fit it, and leave it in the folder `out`.
 
-    Models that were measured are skipped. Raises `UnknownNameError` for an engine that is not
-    shipped, `InputError` where there is no GPU, or the folder holds another's calibration.
+    Models that were measured are skipped; none is where `benchmarks` are given, files of vLLM's own
+    or folders of them. Raises `UnknownNameError` for an engine that is not shipped, `InputError`
+    where there is no GPU, or the folder holds another's calibration.
     """
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)
-    from hwmodel.validation.measure import own_gpu
-
-    facts = (find or own_gpu.find_gpu)()
-    folder = opened(Path(out), facts, relative_of(facts, device))
+    runs = read_benchmarks(benchmarks) if benchmarks else ()
+    folder = _folder(Path(out), device, find, needed=not runs)
+    if runs:
+        keep(folder, runs)
+        return EngineOutcome(folder, engine, _fitted(folder))
     found: Mapping[str, tuple[Family, Fit]] = {}
     for served in plan:
         run = folder / "engine" / served.name
@@ -107,6 +118,24 @@ def calibrate_engine(
             (run / "done").touch()
             found = _fitted(folder)
     return EngineOutcome(folder, engine, found or _fitted(folder))
+
+
+def _folder(
+    out: Path, device: str, find: Callable[[], Mapping[str, Any]] | None, *, needed: bool
+) -> Path:
+    """The folder with a device: this machine's GPU's, or a named one where no GPU is needed."""
+    if not needed and device != "auto" and not (out / "device.yaml").is_file():
+        named = device_of(device)
+        assert named.calibration is not None
+        out.mkdir(parents=True, exist_ok=True)
+        write_device(named, out / "device.yaml")
+        write(named.calibration, out / "calibration.yaml")
+    if not needed and (out / "device.yaml").is_file():
+        return out
+    from hwmodel.validation.measure import own_gpu
+
+    facts = (find or own_gpu.find_gpu)()
+    return opened(out, facts, relative_of(facts, device))
 
 
 OWN, ROWS = "own", "engine-rows"
@@ -129,10 +158,17 @@ def measured(served: Served, folder: Path) -> None:
 def _fitted(folder: Path) -> dict[str, tuple[Family, Fit]]:
     """Families of all rows that are there, written into the folder's calibration."""
     hardware, data = device_of(folder), folder / ROWS
-    busy = [each for each in read_busy(OWN, data=data) if each.step.phase in PREDICTED]
-    steps = [each for each in read_steps(OWN, data=data) if each.phase in PREDICTED]
-    found = fitted_kernels(hardware, busy, schedules=FITTED)
-    found[ENGINES["vllm"].family] = fitted_host(with_families(hardware, found), steps, own=True)
+    there = [OWN] if (data / OWN).is_dir() else []
+    busy = [b for own in there for b in read_busy(own, data=data) if b.step.phase in PREDICTED]
+    steps = [s for own in there for s in read_steps(own, data=data) if s.phase in PREDICTED]
+    timed = (*steps, *keep(folder, ()))
+    if len(timed) < LEAST_RUNS:
+        raise InputError(
+            f"{folder}: expected {LEAST_RUNS} runs or steps to fit the host to, found {len(timed)};"
+            " benchmark more batches and lengths"
+        )
+    found = fitted_kernels(hardware, busy, schedules=FITTED) if busy else {}
+    found[ENGINES["vllm"].family] = fitted_host(with_families(hardware, found), timed, own=True)
     calibration = with_families(hardware, found).calibration
     assert calibration is not None
     write(calibration, folder / "calibration.yaml")

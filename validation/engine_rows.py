@@ -143,6 +143,10 @@ class Measured:
         length = "context" if self.phase == "decode" else "prompt"
         return int(float(self.columns["batch"])), round(float(self.columns[length]))
 
+    def workloads(self) -> tuple[tuple[Stack, float], ...]:
+        """The step, once."""
+        return ((self.workload(), 1.0),)
+
     def workload(self) -> Stack:
         """The step as a phase of the model."""
         return phase_of(self.config, self.phase, *self.sizes)

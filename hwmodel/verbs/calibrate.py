@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from hwmodel.quantity.errors import InputError
 from hwmodel.verbs.ask import Question, Word, in_python
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ class Calibrate(Question):
     """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped.
 
     The folder `out` holds the device and its calibration afterwards; `device` names the relative in
-    the catalogue. With an `engine` its steps are measured, and fitted, on that device. Raises
+    the catalogue. With an `engine` its steps are measured, and fitted, on that device; instead of
+    measuring it reads `benchmarks`, files that `vllm bench` wrote, or folders of them. Raises
     `InputError` where there is no GPU, or the folder holds another's.
     """
 
@@ -26,13 +28,20 @@ class Calibrate(Question):
     out: Annotated[str | Path, Word("A folder for the device and its calibration.", str)]
     device: Annotated[str, Word("The relative in the catalogue; auto finds the nearest.")] = "auto"
     engine: Annotated[str | None, Word("An installed engine to measure instead: vllm.")] = None
+    benchmarks: Annotated[
+        list[str | Path] | None,
+        Word("With it: files of vllm bench, or folders of them, to fit to instead.", list[str]),
+    ] = None
 
     def answer(self) -> "Outcome | EngineOutcome":
         """What was measured and fitted."""
         if self.engine is not None:
             from hwmodel.validation.engine_plan import calibrate_engine
 
-            return calibrate_engine(self.out, self.engine, self.device)
+            read = self.benchmarks or ()
+            return calibrate_engine(self.out, self.engine, self.device, benchmarks=read)
+        if self.benchmarks is not None:
+            raise InputError("--benchmarks: expected --engine with it; they are an engine's runs")
         from hwmodel.validation.plan import calibrate_device
 
         return calibrate_device(self.out, self.device)

@@ -18,7 +18,7 @@ from hwmodel.machines.gpu.libraries.library import (
 LIBRARY = Library(
     name="block-sparse",
     title="attention to blocks that are chosen",
-    launches=flash_attention_2.LIBRARY.launches,
+    launches={name: flash_attention_2.LIBRARY.launches[name] for name in ("prefill", "decode")},
     support=(
         Support(
             ("prefill", "decode"),

@@ -263,7 +263,7 @@ WIDE_GROUP = 16
 
 def is_backward(columns: Columns) -> bool:
     """Gradients of attention."""
-    return columns["family"] == "attention_backward"
+    return columns.get("family") == "attention_backward"
 
 
 def is_wide(columns: Columns) -> bool:

@@ -15,6 +15,7 @@ from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.einsum.workloads.dispatch import gather_rows, top_k
 from hwmodel.einsum.workloads.fft import fft
 from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.einsum.workloads.hyper_zzw import hyper_zzw
 from hwmodel.einsum.workloads.kmeans import kmeans
 from hwmodel.einsum.workloads.mlp import mlp
 from hwmodel.einsum.workloads.model import llm
@@ -40,7 +41,7 @@ WORKLOADS: Mapping[str, Callable[..., Any]] = {
     **{"gemm": gemm, "attention": attention, "mlp": mlp, "moe": moe},
     **{"moe_layer": moe_layer, "grouped_gemm": grouped_gemm, "top_k": top_k, "gather": gather_rows},
     **{"conv2d": conv2d, "cnn": cnn, "fft": fft, "kmeans": kmeans},
-    **{"pruned_attention": pruned_attention},
+    **{"pruned_attention": pruned_attention, "hyper_zzw": hyper_zzw},
     **{"softmax": softmax, "rmsnorm": rmsnorm, "layernorm": layernorm, "gelu": gelu},
     **{"silu": silu, "add": add, "multiply": multiply, "copy": copy, "residual": residual},
     **{"embedding": embedding, "kv_write": kv_write, "llm": llm, "collective": collective},

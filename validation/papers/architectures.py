@@ -6,6 +6,9 @@ repositories itsnamgyu/block-transformer and HazyResearch/based. Exact figures f
 these sizes by hand.
 """
 
+from collections import Counter
+from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -184,9 +187,56 @@ def versatile() -> tuple[Claim, ...]:
     )
 
 
+def duo_llm() -> tuple[Claim, ...]:
+    """Six layers, each with a big MLP, a small one or none: expected operations of a token.
+
+    Against the mean over all 729 patterns, each a model of its own.
+    """
+    chances, width = {"big": 0.5, "small": 0.3, "none": 0.2}, 2816
+    mlps = {"big": {"block": "mlp"}, "small": {"block": "mlp", "width": width // 4}}
+    heads = {"block": "attention"}
+    kinds = {kind: [heads, *([mlps[kind]] if kind in mlps else [])] for kind in chances}
+    expected = 0.0
+    for pattern, count in Counter(tuple(sorted(p)) for p in product(chances, repeat=6)).items():
+        one = layered(**RECURSED, num_hidden_layers=6, kinds=kinds, layer_types=list(pattern))
+        chance = prod(chances[kind] for kind in pattern)
+        expected += count * chance * float(predict(one.decode(1, 512), "h200").flop)
+    ways = {
+        "layer": [
+            heads,
+            {"block": "choice", "ways": [{**mlps[n], "tokens": chances[n]} for n in mlps]},
+        ]
+    }
+    ours = layered(**RECURSED, num_hidden_layers=6, kinds=ways)
+    done = float(predict(ours.decode(1, 512), "h200").flop)
+    return (
+        Claim(
+            *("Duo-LLM", "operations expected, of the mean of 729 patterns", 1, done / expected),
+            *(0.001, "follows by hand; ours has a router, and the norm of tokens that skip"),
+        ),
+    )
+
+
+def hourglass() -> tuple[Claim, ...]:
+    """Blocks of as many parameters, wide-narrow-wide and narrow-wide-narrow: what they write."""
+    shapes = {"wide": (4096, 512, 8), "usual": (1024, 4096, 4)}
+    written: list[float] = []
+    for hidden, inner, layers in shapes.values():
+        sizes = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
+        ends = {"model_type": "residual_mlp", "inputs": 1024, "outputs": 1024}
+        step = predict(model({**ends, **sizes, "torch_dtype": "bfloat16"}).prefill(4096, 1), "h200")
+        parts = (p for p in step.parts if p.name in ("up", "down"))
+        written.append(float(sum(p.times * p.counts.written["dram"] for p in parts)))
+    ratio = 8 * (4096 + 512) / (4 * (1024 + 4096))
+    said = "2 L (dz + dh) a token, by hand"
+    return (
+        Claim("Hourglass MLP", "bytes of activations", ratio, written[0] / written[1], 1e-6, said),
+    )
+
+
 def claims() -> tuple[Claim, ...]:
     """Claims of all systems."""
     return (
         *(*block_transformer(), *based_claims(), *recursions()),
-        *(*hogwild(), *versatile()),
+        *(*hogwild(), *versatile(), *duo_llm(), *hourglass()),
     )

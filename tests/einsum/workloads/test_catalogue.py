@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "conv2d": {"batch": 2, "channels": 2, "filters": 3, "height": 5, "width": 6, "window": 3},
     "cnn": {"network": "mcunet-vww1"},
     "fft": {"points": 8},
+    "hyper_zzw": {"batch": 2, "channels": 4, "side": 4},
     "kmeans": {"points": 5, "clusters": 3, "dims": 2},
     "collective": {"op": "all_gather", "bytes": 64, "ranks": 4},
     "llm": {"config": "qwen3-0.6b", "phase": "decode", "batch": 2, "context": 30},

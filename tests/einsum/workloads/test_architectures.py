@@ -277,7 +277,7 @@ def stages(name: str, **changes: Any) -> Counter[str]:
     """Kernels of a decode step by name, and how often each runs."""
     found = Counter[str]()
     for stage in model(name).but(**changes).decode(batch=1, context=100).stages:
-        found[stage.name] += stage.times
+        found[stage.name] += int(stage.times)
     return found
 
 

@@ -13,7 +13,7 @@ from hwmodel.quantity.errors import InputError
 def _kernels(stack: Stack) -> Counter[str]:
     counts: Counter[str] = Counter()
     for stage in stack.stages:
-        counts[stage.name] += stage.times
+        counts[stage.name] += int(stage.times)
     return counts
 
 

@@ -32,7 +32,7 @@ def test_parameters_equal_the_published_total(name: str) -> None:
 def named(stack: Stack) -> Counter[str]:
     found = Counter[str]()
     for stage in stack.stages:
-        found[stage.name] += stage.times
+        found[stage.name] += int(stage.times)
     return found
 
 

@@ -68,7 +68,7 @@ def test_a_pattern_says_what_each_layer_is() -> None:
     read = model(NEMOTRON)
     made = Counter[str]()
     for stage in read.decode(batch=1, context=64).stages:
-        made[stage.name] += stage.times
+        made[stage.name] += int(stage.times)
     assert made["linear recurrence"] == made["experts up"] == 23
     assert made["attention"] == 6
     assert made["experts down"] == made["up"] == 23  # routed experts, and the one beside them
@@ -193,6 +193,6 @@ def test_layers_that_share_a_transformer_hold_it_once_and_run_it_each() -> None:
     assert two.parameters - one.parameters == attention + mlp
     made = Counter[str]()
     for stage in one.decode(batch=1, context=64).stages:
-        made[stage.name] += stage.times
+        made[stage.name] += int(stage.times)
     assert made["attention"] == made["adapter up"] == made["shared output"] == 3
     assert made["linear recurrence"] == 4

@@ -70,7 +70,7 @@ def test_streams_are_collapsed_before_each_block_and_mixed_after_it() -> None:
     found = [s for s in model(FLASH).decode(4, 100).stages if s.role.startswith("streams.")]
     runs: dict[str, int] = {}
     for stage in found:
-        runs[stage.name] = runs.get(stage.name, 0) + stage.times
+        runs[stage.name] = runs.get(stage.name, 0) + int(stage.times)
     layers = 2 * 43
     assert runs == {
         **{"streams copy": 1, "streams norm": layers + 1, "streams mix": layers + 1},

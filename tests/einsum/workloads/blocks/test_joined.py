@@ -16,7 +16,7 @@ def stages(names: str, layer: int, rows: object = 8) -> list[Stage]:
 
 
 def said(found: list[Stage]) -> list[tuple[str, int]]:
-    return [(stage.name, stage.times) for stage in found]
+    return [(stage.name, int(stage.times)) for stage in found]
 
 
 def test_what_layers_share_is_one_stage_and_the_rest_stands_between() -> None:

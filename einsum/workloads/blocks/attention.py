@@ -174,22 +174,34 @@ class Attention:
 
     def stages(self, step: Step, share: Share) -> Stages:
         """The kernels from hidden states to hidden states, on one device's heads."""
-        heads, kv_heads, tokens = share.of(self.query_split), share.of(self.key_split), step.tokens
-        out = share.product(
-            *("attention output", "attention.output", tokens, (self.output(),)),
-            bias=self.output_bias,
-        )
-        keys = () if self.borrowed else self._turned(step, share, kv_heads, "rotary k")
+        heads, kv_heads = share.of(self.query_split), share.of(self.key_split)
         return (
-            *share.product("qkv", "attention.qkv", tokens, self.products(), bias=self.qkv_bias),
-            *self._prepared(step, share, heads, kv_heads),
-            *self._turned(step, share, heads, "rotary q"),
-            *keys,
+            *self.read(step, share),
             *self._written(step, share, kv_heads),
             *step.each(lambda one: self._attends(one, share, heads, kv_heads)),
             *self._finished(step, share, heads),
-            *share.reduced(out, tokens, self.made),
+            *self.left(step, share),
         )
+
+    def read(self, step: Step, share: Share) -> Stages:
+        """From hidden states to q, k and v, prepared and turned."""
+        heads, kv_heads = share.of(self.query_split), share.of(self.key_split)
+        products = self.products()
+        keys = () if self.borrowed else self._turned(step, share, kv_heads, "rotary k")
+        return (
+            *share.product("qkv", "attention.qkv", step.tokens, products, bias=self.qkv_bias),
+            *self._prepared(step, share, heads, kv_heads),
+            *self._turned(step, share, heads, "rotary q"),
+            *keys,
+        )
+
+    def left(self, step: Step, share: Share) -> Stages:
+        """From what heads have found to hidden states."""
+        out = share.product(
+            *("attention output", "attention.output", step.tokens, (self.output(),)),
+            bias=self.output_bias,
+        )
+        return share.reduced(out, step.tokens, self.made)
 
     def _prepared(self, step: Step, share: Share, heads: int, kv_heads: int) -> Stages:
         """What is done to q, k and v before rotary embedding."""

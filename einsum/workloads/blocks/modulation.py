@@ -93,6 +93,44 @@ class Conditioning:
 
 
 @dataclass(frozen=True)
+class Embedder:
+    """An image's row: `inputs` numbers of it through two products, added to what is there."""
+
+    name: str
+    inputs: int
+    hidden: int
+    path: str
+
+    def _products(self) -> tuple[Weight, Weight]:
+        first, second = (self.hidden, self.inputs), (self.hidden, self.hidden)
+        return (
+            Weight(f"{self.path}.linear_1", first, "linear", "modulation"),
+            Weight(f"{self.path}.linear_2", second, "linear", "modulation"),
+        )
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Two products with biases."""
+        products = self._products()
+        return (*products, *(Weight(w.path, (self.hidden,), "bias", "biases") for w in products))
+
+    def stages(self, step: Step, share: Share) -> Stages:
+        """Kernels over one row of each image."""
+        images, kind, (first, second) = step.sequences, share.activation, self._products()
+        act = activation("silu", images, self.hidden, kind, f"{self.name} silu")
+        total, role = add(images, self.hidden, kind, f"{self.name} add"), "modulation.embedder"
+        return (
+            *share.product(f"{self.name} in", role, images, (first,), bias=True),
+            share.stage(act, "modulation.activation"),
+            *share.product(f"{self.name} out", role, images, (second,), bias=True),
+            share.stage(total, "modulation.add"),
+        )
+
+    def cache(self) -> Cache | None:
+        """Nothing is kept."""
+        return None
+
+
+@dataclass(frozen=True)
 class Labels:
     """An image's row: that of its class in a table."""
 

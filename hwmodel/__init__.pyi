@@ -38,6 +38,7 @@ from hwmodel.sweeps.table import Sweep as Sweep
 from hwmodel.validation.engine_plan import EngineOutcome
 from hwmodel.validation.papers.claim import Claim
 from hwmodel.validation.plan import Outcome
+from hwmodel.validation.table_fit import TableOutcome
 from hwmodel.verbs.ask import ask as ask
 from hwmodel.verbs.bound import LooseBound as LooseBound
 from hwmodel.verbs.compare import Comparison as Comparison
@@ -138,8 +139,11 @@ def calibrate(
     *,
     engine: str | None = None,
     benchmarks: list[str | Path] | None = None,
-) -> Outcome | EngineOutcome:
+    table: str | Path | None = None,
+) -> Outcome | EngineOutcome | TableOutcome:
     """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped.
+
+    With a `table` of times nothing is measured: the device of the catalogue is fitted to its rows.
 
     The folder `out` holds the device and its calibration afterwards; `device` names the relative in
     the catalogue. With an `engine` its steps are measured, and fitted, on that device; instead of

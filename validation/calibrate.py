@@ -72,12 +72,15 @@ def calibrate(
     *,
     priors: Calibration | None = None,
     told: Callable[[str], None] = lambda family: None,
+    pull: float = 0.0,
+    folds: bool = True,
 ) -> dict[str, tuple[Family, Fit]]:
     """Fitted families of a device, from the fitting half of `rows`.
 
     A fit starts at the values of `priors` (default: those of a device without measurements), inside
     its bounds. `families` are those to fit (default: all that the rows inform); `told` hears the
-    name of each before it is fitted.
+    name of each before it is fitted; `pull` draws parameters to where they start (`fit.solve`).
+    Without `folds` a family that shapes of the test half judge is fitted once.
     """
     start = priors or load_calibration(PRIORS)
     current = hardware.calibration or start
@@ -102,19 +105,25 @@ def calibrate(
             continue
         told(name)
         judges = samples(name, [g for g in tests if _belongs(g, name)], hardware, known)
-        found[name] = _fitted(prior, mine, measured, judges)
+        found[name] = _fitted(prior, mine, measured, judges, pull, folds)
         known[name] = found[name][1].values
     return found
 
 
 def _fitted(
-    prior: Family, mine: Sequence[Sample], rows: Sequence[Row], judges: Sequence[Sample]
+    prior: Family,
+    mine: Sequence[Sample],
+    rows: Sequence[Row],
+    judges: Sequence[Sample],
+    pull: float,
+    folds: bool,
 ) -> tuple[Family, Fit]:
     """The family and its fit; the interval is that of the judges where there are enough of them."""
-    ratios = left_out(prior, mine)
-    best = replace(solve(prior, mine), fold_ratios=ratios)
     judging = [row for sample in judges for row in sample.rows]
-    if len(judging) >= LEAST_ROWS:
+    judged = len(judging) >= LEAST_ROWS
+    ratios = left_out(prior, mine, pull) if folds or not judged else None
+    best = replace(solve(prior, mine, pull=pull), fold_ratios=ratios)
+    if judged or ratios is None:
         ratios = np.concatenate([s.measured_s / s.predict(best.values) for s in judges])
     else:
         judging = list(rows)
@@ -141,7 +150,8 @@ def _ranges(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
 
 def _formats(rows: Sequence[Row]) -> tuple[str, ...]:
     """Number formats of the rows."""
-    return tuple(sorted({str(row.columns["dtype"]) for row in rows}))
+    named = ("dtype", "weight_dtype")
+    return tuple(sorted({str(row.columns[n]) for row in rows for n in named if n in row.columns}))
 
 
 def _belongs(group: Group, family: str) -> bool:

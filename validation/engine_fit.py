@@ -29,7 +29,7 @@ from hwmodel.machines.driver import divided, rested
 from hwmodel.machines.gpu.calls import run
 from hwmodel.machines.gpu.engines.shipped import ENGINES
 from hwmodel.machines.gpu.engines.step import HOST, Step, finished, kernels, step_of
-from hwmodel.machines.gpu.libraries.shipped import SHIPPED, family_of
+from hwmodel.machines.gpu.libraries.shipped import SHIPPED, family_of, picks
 from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.spine.estimate import Part
@@ -154,10 +154,11 @@ def fitted_kernels(
     found: dict[str, tuple[Family, Fit]] = {}
     for schedule in schedules:
         classes = CLASSES[schedule]
-        family = f"{schedule}:{ENGINE.name}"
+        library = picks(ENGINE.kernel)[schedule].libraries[0]
+        family = library.family(schedule)
         every = [each[name] for each in steps for name in classes if name in each]
         sample = kernel_sample(family, every, hardware, calibration)
-        prior = SHIPPED[ENGINE.name].priors[schedule]
+        prior = library.priors[schedule]
         if schedule == "grouped" and tables is not None:
             found[family] = _entry(prior, [sample, public_experts(hardware, tables)])
         elif schedule != "grouped" and len(sample.rows) >= calibrate.LEAST_ROWS:

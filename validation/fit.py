@@ -115,10 +115,12 @@ def solve(
     prior: Family,
     samples: Sequence[Sample],
     keep: Callable[[Row], bool] = lambda row: True,
+    pull: float = 0.0,
 ) -> Fit:
     """Values of the prior's free parameters on the rows that `keep` admits, started at the prior's.
 
-    Raises `InputError` where no row is left.
+    With a `pull` a parameter that is e times its prior counts as a row that is so much off, so that
+    what few rows do not inform stays. Raises `InputError` where no row is left.
     """
     names = [n for n, p in prior.parameters.items() if p.low < p.high]
     fixed = {n: p.value for n, p in prior.parameters.items() if n not in names}
@@ -126,6 +128,7 @@ def solve(
         np.array([getattr(prior.parameters[n], e) for n in names]) for e in ("low", "high")
     )
     start = np.array([prior.parameters[n].value for n in names])
+    drawn = np.maximum(start, 0.02 * high)
     masks = [np.array([keep(row) for row in sample.rows]) for sample in samples]
     if not any(mask.any() for mask in masks):
         raise InputError("fit: expected one measured row or more, found none; measure this family")
@@ -136,7 +139,8 @@ def solve(
             np.log(sample.predict(values) / sample.measured_s)[mask]
             for sample, mask in zip(samples, masks, strict=True)
         ]
-        return np.concatenate(parts)
+        away = pull * np.log(np.maximum(x, 1e-9) / drawn) if pull else np.zeros(0)
+        return np.concatenate((*parts, away))
 
     answer: Any = cast(Any, optimize).least_squares(
         residuals,
@@ -148,14 +152,14 @@ def solve(
         diff_step=3e-3,
         max_nfev=60,
     )
-    errors = np.abs(np.expm1(answer.fun))
+    errors = np.abs(np.expm1(answer.fun[: len(answer.fun) - (len(names) if pull else 0)]))
     values = fixed | dict(zip(names, map(float, answer.x), strict=True))
     return Fit(
         values, dict(zip(names, _standard_errors(answer), strict=True)), float(errors.mean())
     )
 
 
-def left_out(prior: Family, samples: Sequence[Sample]) -> Array:
+def left_out(prior: Family, samples: Sequence[Sample], pull: float = 0.0) -> Array:
     """measured/predicted of every row, in order, from parameters that did not see its fold.
 
     A fold without rows, or with all of them, is passed over; its rows have no ratio (NaN).
@@ -165,7 +169,9 @@ def left_out(prior: Family, samples: Sequence[Sample]) -> Array:
     for fold in range(FOLDS):
         here = np.concatenate([each == fold for each in folds])
         if here.any() and not here.all():
-            seen = solve(prior, samples, keep=lambda row, fold=fold: fold_of(row) != fold)
+            seen = solve(
+                prior, samples, keep=lambda row, fold=fold: fold_of(row) != fold, pull=pull
+            )
             for sample, each, mine in zip(samples, folds, ratios, strict=True):
                 whole = sample.measured_s / sample.predict(seen.values)
                 mine[each == fold] = whole[each == fold]

@@ -6,6 +6,7 @@ which is one cascade with arrays, lowered once to kernel calls.
 """
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -22,6 +23,7 @@ from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.machines.gpu.libraries.library import FEW_QUERIES, ROW_KERNELS, Library
 from hwmodel.machines.gpu.libraries.shipped import is_known, with_others
 from hwmodel.machines.gpu.lower import Call, lower
+from hwmodel.machines.gpu.warm import repeated
 from hwmodel.quantity.errors import InputError
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -60,6 +62,9 @@ SHIFTED = "2026-11-22-e"
 FORM = ("family", "kernel", "dtype", "causal", "routing")
 """What rows of one group share."""
 
+STATED = ("weight_dtype", "repeated")
+"""What rows of a table may say besides, and share where they do; `repeated`: with a warm L2."""
+
 FORMS = {
     "collective": ("family", "kernel", "dtype", "op"),
     "reduce": ("family", "kernel", "dtype", "op", "axis"),
@@ -84,10 +89,16 @@ class Row:
         return float(self.columns["time_s"])
 
     @property
+    def order(self) -> bytes:
+        """A place among others that says nothing of its size, the same on every machine."""
+        return hashlib.sha256(repr(("order", *self.shape)).encode()).digest()
+
+    @property
     def form(self) -> tuple[str, ...]:
         """What it shares with the rows of its group."""
         names = FORMS.get(str(self.columns["family"]), FORM)
-        return tuple(str(self.columns.get(name, "")) for name in names)
+        told = tuple(str(self.columns.get(name, "")) for name in names)
+        return (*told, *(str(self.columns[name]) for name in STATED if name in self.columns))
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -210,13 +221,16 @@ def _group(rows: list[Row]) -> Group:
     if family not in SIZES:
         raise InputError(f"row of family {family!r}: expected one of {', '.join(SIZES)}")
     sizes = {name: np.array([float(row.columns[name]) for row in rows]) for name in SIZES[family]}
-    options = {name: columns[name] for name in ("dtype", "causal", "routing") if name in columns}
+    stated = ("dtype", "causal", "routing", "weight_dtype")
+    options = {name: columns[name] for name in stated if name in columns}
     if family == "reduce":
         cascade = reduction(str(columns["op"]), str(columns["axis"]), str(columns["dtype"]), sizes)
     else:
         cascade = lone(WORKLOADS[family](**sizes, **options))
     assert cascade is not None, family
     calls = lower(cascade, str(columns["kernel"]))
+    if columns.get("repeated"):
+        calls = repeated(calls)
     if LAUNCHED + "warps" in columns:
         calls = tuple(_launched(call, rows) for call in calls)
     measured = [float(row.columns.get("time_s", float("nan"))) for row in rows]

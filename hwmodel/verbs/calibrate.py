@@ -9,10 +9,13 @@ from hwmodel.verbs.ask import Question, Word, in_python
 if TYPE_CHECKING:
     from hwmodel.validation.engine_plan import EngineOutcome
     from hwmodel.validation.plan import Outcome
+    from hwmodel.validation.table_fit import TableOutcome
 
 
 class Calibrate(Question):
     """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped.
+
+    With a `table` of times nothing is measured: the device of the catalogue is fitted to its rows.
 
     The folder `out` holds the device and its calibration afterwards; `device` names the relative in
     the catalogue. With an `engine` its steps are measured, and fitted, on that device; instead of
@@ -32,9 +35,16 @@ class Calibrate(Question):
         list[str | Path] | None,
         Word("With it: files of vllm bench, or folders of them, to fit to instead.", list[str]),
     ] = None
+    table: Annotated[str | Path | None, Word("A CSV of times to fit to instead.", str)] = None
 
-    def answer(self) -> "Outcome | EngineOutcome":
+    def answer(self) -> "Outcome | EngineOutcome | TableOutcome":
         """What was measured and fitted."""
+        if self.table is not None:
+            if self.engine is not None:
+                raise InputError("calibrate: expected --table or --engine, found both")
+            from hwmodel.validation.table_fit import calibrate_table
+
+            return calibrate_table(self.out, self.table, self.device)
         if self.engine is not None:
             from hwmodel.validation.engine_plan import calibrate_engine
 

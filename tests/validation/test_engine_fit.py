@@ -17,7 +17,7 @@ def test_classes_of_kernels_are_near_the_time_that_the_gpu_was_busy(
 ) -> None:
     calibration = H200.calibration
     assert calibration is not None
-    family = f"{schedule}:vllm"
+    family = "gemm:vllm:cutlass" if schedule == "gemm" else f"{schedule}:vllm"
     every = [
         launched[name]
         for each in BUSY[:14]
@@ -33,6 +33,7 @@ def test_classes_of_kernels_are_near_the_time_that_the_gpu_was_busy(
 def test_shipped_families_are_measured() -> None:
     calibration = H200.calibration
     assert calibration is not None
-    names = ("decode:vllm", "prefill:vllm", "gemm:vllm", "grouped:vllm", "rows:vllm", "host:vllm")
+    names = [f"{schedule}:vllm" for schedule in ("decode", "prefill", "grouped", "rows", "host")]
+    names.append("gemm:vllm:cutlass")
     assert {calibration.families[name].origin for name in names} == {"measured"}
     assert set(calibration.families["host:vllm"].intervals) == {"decode", "prefill", "host"}

@@ -143,7 +143,8 @@ def _interval(
     """
     found = family.interval_of(formats_of(call))
     passes = call.problem.passes if fused(call) else 1
-    if passes > 1 or hardware.architecture in call.library.costed_as:
+    elsewhere = family.origin != "measured" and hardware.architecture in call.library.costed_as
+    if passes > 1 or elsewhere:
         found = at_least_prior(found)
     if not sizes:
         return found

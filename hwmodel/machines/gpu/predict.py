@@ -67,7 +67,7 @@ def run(
             *_assumptions(calibration, families, _runs(kernel, len(stages)), l2),
             *_fused_maps(called),
         ),
-        warnings=(*_warnings(calibration, called), *_costed_as(called, hardware)),
+        warnings=(*_warnings(calibration, called), *_costed_as(called, hardware, calibration)),
     )
 
 
@@ -109,7 +109,7 @@ def _stack(calibration: Calibration, families: Sequence[str], runs: str) -> str:
     named = dict(f.split(":", 1) for f in families if ":" in f)
     if collectives.FAMILY in families:
         named[collectives.FAMILY] = "NCCL"
-    by = [family.replace(":", " by ") for family in families if ":" in family]
+    by = [family.replace(":", " by ", 1) for family in families if ":" in family]
     by += [f"{f} by {named[f]}" if f in named else f for f in families if ":" not in f]
     libraries = {f.split(":", 1)[1] if ":" in f else named.get(f) for f in families}
     versions = [
@@ -163,9 +163,13 @@ def _sums_a_map(call: Call) -> bool:
     return bool(einsum.reductions) and isinstance(einsum.expression, Apply)
 
 
-def _costed_as(calls: Sequence[Call], hardware: Hardware) -> list[str]:
-    """What is told of kernels that are costed as those of another generation."""
-    told = (call.library.costed_as.get(hardware.architecture) for call in calls)
+def _costed_as(calls: Sequence[Call], hardware: Hardware, calibration: Calibration) -> list[str]:
+    """What is told of kernels that are costed as those of another generation, unmeasured here."""
+    told = (
+        call.library.costed_as.get(hardware.architecture)
+        for call in calls
+        if family_of(calibration, call.family, call.library).origin != "measured"
+    )
     return list(dict.fromkeys(text for text in told if text is not None))
 
 

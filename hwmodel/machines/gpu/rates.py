@@ -13,6 +13,7 @@
     latency of a split      = the DRAM's latency x `split`       (one more part to combine)
     latency of a scan       = the DRAM's latency x `scan`        (finding a block's work in a table)
     latency of scales       = the DRAM's latency x `scales`      (factors of narrow formats)
+    latency of a host       = the device's eager launch x `host` (a call outside of a graph)
     the same from the L2    = the L2's latency x the same        (`LATE`: where it holds the data)
 
 An efficiency may be set per dtype (`matrix_fp8` before `matrix`). The parameters of the family
@@ -94,6 +95,7 @@ def rates(
         slots={
             "launch": ("launch", launch_s * efficiency("launch")),
             "reduction": ("launch", launch_s * efficiency("reduction")),
+            "host": ("host", hardware.launch.eager_s * efficiency("host")),
             "cycle": ("vector", efficiency("cycle") / hardware.clock_hz),
             **{name: ("launch", dram.latency_s * efficiency(name)) for name in LATE},
             **{

@@ -40,6 +40,7 @@ def library_of(schedule: str, libraries: Sequence[Library], problem: Any) -> Lib
         for each, line in lines
         if line is not None
         and _pairs(line, first, second)
+        and _scaled(line, problem)
         and _holds(line, problem)
         and (line.skips or not _thinned(problem))
     )
@@ -57,6 +58,11 @@ def _holds(line: Support, problem: Any) -> bool:
     """Whether a library has kernels for heads so wide on any GPU, at one point at least."""
     widest = max(line.head_dim.values(), default=None)
     return widest is None or bool(np.any(np.less_equal(problem.head_dim, widest)))
+
+
+def _scaled(line: Support, problem: Any) -> bool:
+    """Whether a library takes scales of the second operand as they are: by block, or not."""
+    return line.blocks is None or ("@" in str(getattr(problem, "dtype_b", ""))) is line.blocks
 
 
 def _thinned(problem: Any) -> bool:
@@ -135,6 +141,8 @@ def refusal(
         known = ", ".join(name for name, places in line.formats.items() if generation in places)
         stored = f", the second stored in {', '.join(line.narrow)}" if line.narrow else ""
         return f"computes no {both}; it takes {known or 'nothing'} on {generation}{stored}"
+    if not _scaled(line, problem):
+        return f"takes {first} {'with' if line.blocks else 'without'} a scale for each block"
     if generation not in where:
         return f"has no {first} on {generation}; it has on {', '.join(where)}"
     most = line.head_dim.get(generation)

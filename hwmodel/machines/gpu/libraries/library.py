@@ -82,6 +82,7 @@ class Support:
         narrow: formats that the second operand (weights; keys and values) may have where it is
             stored narrower than the first; none: both have one format.
         alike: formats that both operands may have; None: all of `formats`.
+        blocks: whether the second operand has a scale for each block; None: as may be.
         head_dim: largest head dimension by generation; none: of any size.
         multiples: format -> argument -> number that it has to be a multiple of.
         skips: whether they skip blocks of keys that a density leaves out.
@@ -96,6 +97,7 @@ class Support:
     source: str
     narrow: tuple[str, ...] = ()
     alike: tuple[str, ...] | None = None
+    blocks: bool | None = None
     head_dim: Mapping[str, int] = field(default_factory=lambda: {})
     multiples: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {})
     query_rows: int | None = None

@@ -21,11 +21,14 @@ from hwmodel.machines.gpu.libraries import (
     flash_attention_2,
     flash_attention_4,
     latent_attention,
+    linear_layers,
     quantised,
     recurrences,
+    sglang,
     torch,
     torch_row_scales,
     triton,
+    trtllm,
     vllm,
     weight_only,
 )
@@ -54,6 +57,10 @@ SHIPPED: Mapping[str, Library] = {
         torch_row_scales.LIBRARY,
         triton.LIBRARY,
         vllm.LIBRARY,
+        vllm.CUTLASS,
+        sglang.LIBRARY,
+        trtllm.LIBRARY,
+        *linear_layers.LIBRARIES,
     )
 }
 """Name -> library, in the order in which they are fitted, reported and listed."""

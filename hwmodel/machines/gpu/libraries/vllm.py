@@ -1,6 +1,8 @@
 """vLLM's kernels on Hopper: FlashAttention-3, CUTLASS scaled products, Triton experts, fused rows.
 
-bf16 products are cuBLAS's. FlashInfer is off.
+bf16 products are cuBLAS's. FlashInfer is off. A linear layer in a narrow format narrows its
+activations (`linear_layers`); in the engine's steps other kernels do, and `vllm:cutlass` is the
+product alone.
 """
 
 from hwmodel.machines.gpu.libraries.library import (
@@ -13,6 +15,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Support,
     priors,
 )
+from hwmodel.machines.gpu.libraries.linear_layers import VLLM
 from hwmodel.machines.gpu.schedules import (
     attention,
     cutlass,
@@ -122,22 +125,15 @@ LIBRARY = Library(
         "decode": Launch(flash3.activity, flash3.DECODE, flash3.decode),
         "grouped": Launch(triton_gemm.grouped, fused_moe.MENU),
         "rows": Launch(rows.activity, inductor.MENU, inductor.resolved),
-        "gemm": Launch(cutlass.activity, cutlass.MENU, cutlass.resolved),
     },
-    calls={"reduction": "torch"},
+    calls={"gemm": VLLM[0], "reduction": "torch"},
     instead={
-        "gemm": ("cublas", "weight-only"),
+        "gemm": (*(each.name for each in VLLM[1:]), "cublas", "weight-only"),
         "grouped": ("weight-only",),
         "prefill": ("latent-attention", "block-sparse"),
         "decode": ("latent-attention", "block-sparse"),
     },
     support=(
-        Support(
-            ("gemm",),
-            FP8,
-            "vllm, csrc/quantization/w8a8/cutlass: scaled products of e4m3 from sm_90 on",
-            multiples=SIXTEEN,
-        ),
         Support(
             ("grouped",),
             {**HALVES, **FP8},
@@ -165,6 +161,24 @@ LIBRARY = Library(
     ),
     priors={
         **{"prefill": PREFILL, "decode": DECODE, "rows": ROWS},
-        **{"gemm": GEMM, "grouped": GROUPED},
+        "grouped": GROUPED,
     },
+    by_row={"gemm": "vllm"},
+)
+
+CUTLASS = Library(
+    name="vllm:cutlass",
+    title="vLLM's scaled products",
+    launches={"gemm": Launch(cutlass.activity, cutlass.MENU, cutlass.resolved)},
+    instead={"gemm": ("cublas", "weight-only")},
+    support=(
+        Support(
+            ("gemm",),
+            FP8,
+            "vllm, csrc/quantization/w8a8/cutlass: scaled products of e4m3 from sm_90 on",
+            multiples=SIXTEEN,
+        ),
+    ),
+    costed_as=LIBRARY.costed_as,
+    priors={"gemm": GEMM},
 )

@@ -60,7 +60,8 @@ OLDER = ("tf32",)
 """Formats whose bulk kernels (sm90_xmma, cutlass_80) start every tile anew (inferred)."""
 
 CLUSTER, SMALL_CLUSTER = 4, 2
-"""Blocks that share a slice by multicast: four where their grid leaves the odd processors idle."""
+"""Blocks that share a slice by multicast: four where their grid leaves the odd processors idle, and
+where two of them are a pair that multiplies together."""
 
 COPIED_CHAIN, VECTOR_CHAIN = 1.0, 1.0
 """Pipeline slots of a slice that is copied by threads, and multiplied by the matrix or the vector
@@ -169,7 +170,7 @@ def _within(points: NDArray[np.bool_], given: Given) -> Given:
 def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict[str, Any]:
     """Fields of the bulk kernels' tiles."""
     found = rules.bulk(problem, table, limits)
-    clustered_ = found.blocks <= rules.most_clustered(limits.processors)
+    clustered_ = (found.blocks <= rules.most_clustered(limits.processors)) | (limits.pair > 1)
     return {
         "block_m": found.block_m,
         "block_n": found.block_n,

@@ -246,7 +246,8 @@ def clustered(problem: GemmProblem, tile: GemmTile, rows: Amount, columns: Amoun
     """Bytes of a step of K that a block gets from its cluster and not from the L2."""
     shared_b = where(rows > 1, tile.block_n, 0) * element_bytes(problem.dtype_b)
     shared_a = where(columns > 1, tile.block_m, 0) * element_bytes(problem.dtype_a)
-    return most((shared_a, shared_b)) * (1 - 1 / tile.multicast)
+    fetched = sides_bytes(problem, problem.M / rows, problem.N / columns)
+    return least((most((shared_a, shared_b)), fetched)) * (1 - 1 / tile.multicast)
 
 
 def paired(

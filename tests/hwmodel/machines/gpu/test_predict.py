@@ -107,7 +107,7 @@ def test_a_device_without_calibration_is_refused() -> None:
     ("name", "words"),
     [
         ("mi300x", "gemm:cublas: efficiencies are priors, not measurements"),
-        ("a100", "gemm:cublas: efficiencies are inherited from NVIDIA H200"),
+        ("a30", "gemm:cublas: efficiencies are inherited from NVIDIA A100"),
     ],
 )
 def test_what_was_never_measured_is_said(name: str, words: str) -> None:

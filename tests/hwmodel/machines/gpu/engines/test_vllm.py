@@ -41,7 +41,7 @@ def test_fp8_weights_are_multiplied_in_fp8() -> None:
     step = hw.model("llama-3.1-8b", quantise="fp8").decode(64, 1024)
     made = hw.predict(step, on="h200", engine="vllm")
     families = {part.name: part.family for part in made.parts}
-    assert families["gate-up"] == "gemm:vllm"
+    assert families["gate-up"] == "gemm:vllm:cutlass"
     assert families["head"] == "gemm:cublas"
 
 

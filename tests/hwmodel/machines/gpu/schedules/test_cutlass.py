@@ -13,7 +13,7 @@ LIMITS = limits(H200)
 
 def time_s(rows: int, columns: int = 28672, depth: int = 4096) -> float:
     made = hw.workloads.gemm(M=rows, N=columns, K=depth, dtype="fp8", out_dtype="bf16")
-    return float(hw.predict(made, on=H200, kernel="vllm").time_s)
+    return float(hw.predict(made, on=H200, kernel="vllm:cutlass").time_s)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,118 @@
+"""Linear layers of serving engines in narrow formats, a library for each engine and format.
+
+What runs by engine, format and generation, as the rows name it that the calibrations are fitted to
+(aiconfigurator-core 0.12.0, Apache-2.0; engines of 2026):
+
+    fp8        vLLM       CUTLASS scaled products, a scale a row
+               SGLang     sgl_kernel's fp8_scaled_mm
+               TRT-LLM    torch flow
+    fp8, 128   vLLM       DeepGEMM where N and K are multiples of its blocks, FlashInfer for few
+    x 128                 rows on Hopper, else CUTLASS; Triton on Ada; eager: the host binds
+               SGLang     DeepGEMM
+               TRT-LLM    torch flow, DeepGEMM on Blackwell
+    nvfp4      vLLM       FlashInfer: CuTe DSL, CUTLASS on workstations' Blackwell
+               SGLang     the same
+               TRT-LLM    torch flow
+    int8, int4 TRT-LLM    weight-only plug-in: weights are widened on their way
+    int8       TRT-LLM    SmoothQuant plug-in
+
+Activations are given in 16 bits, and narrowed inside the layer. Products in 16 bits are cuBLAS's.
+The products' tiles are those of cuBLAS for the format: these kernels' own were read nowhere.
+"""
+
+from dataclasses import replace
+
+from hwmodel.hardware.calibration import Family
+from hwmodel.machines.gpu.libraries.library import (
+    BLACKWELL,
+    HALVES,
+    NVIDIA,
+    SIXTEEN,
+    Launch,
+    Library,
+    Support,
+    priors,
+)
+from hwmodel.machines.gpu.schedules import cublas
+from hwmodel.machines.gpu.schedules.layers import Layer
+
+GEMM = priors(
+    """
+    matrix = 0.85 in 0.1 .. 1: share of the datasheet's matrix rate that a full tile reaches
+    dram = 0.75 in 0.4 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 1 in 0.2 .. 2.5: multiple of the catalogue's L2 bandwidth, which plain loads reach, that
+        bulk copies do
+    port = 0.8 in 0.1 .. 1: share of a processor's port to the L2
+    store = 0.3 in 0.03 .. 1: share of the port at which a block writes its tile of C, sums scaled
+        and converted on the way
+    slice = 200 in 20 .. 3000: clocks that a slice of K takes at least
+    launch = 6 in 0.3 .. 40: one kernel to the next in a graph, those that narrow the activations
+        included, in graph launches of the device
+    reduction = 3 in 0 .. 12: the launch that adds split sums, in graph launches
+    scales = 0.5 in 0.5 .. 0.5: reading the scale factors, in DRAM latencies
+    queue = 0.7 in 0 .. 4: what is left to do once the last byte has come from the DRAM, in DRAM
+        latencies
+    sharpness = 8 in 1 .. 32: exponent of the norm that overlaps the tiles with the DRAM's stream
+    """
+)
+HOST = priors(
+    """
+    host = 15 in 1 .. 100: the least that a layer takes outside of a graph, in eager launches of
+        the device
+    """
+)
+WIDENED = priors(
+    """
+    vector = 0.9 in 0.05 .. 1: share of the vector lanes' rate at which weights are widened
+    """
+)
+
+SOURCE = "as the rows of aiconfigurator-core 0.12.0 name them"
+SCALED = ("ada", "hopper", *BLACKWELL)
+DEEP = ("hopper", "blackwell")
+
+
+def _with(more: Family) -> Family:
+    return GEMM.model_copy(update={"parameters": GEMM.parameters | more.parameters})
+
+
+def _layer(name: str, title: str, support: Support, **how: bool) -> Library:
+    """A library of one engine's layers in one format."""
+    eager = how.get("eager", False)
+    return Library(
+        name=name,
+        title=title,
+        launches={"gemm": Launch(Layer(**how), cublas.menu(), cublas.resolved)},
+        support=(replace(support, schedules=("gemm",)),),
+        priors={"gemm": _with(HOST) if eager else GEMM},
+    )
+
+
+def _fp8(places: tuple[str, ...], blocks: bool) -> Support:
+    return Support((), {"fp8": places}, SOURCE, blocks=blocks, multiples=SIXTEEN)
+
+
+NVFP4 = Support((), {"nvfp4": BLACKWELL}, SOURCE, multiples=SIXTEEN)
+
+VLLM = (
+    _layer("vllm:fp8", "vLLM's layers in fp8", _fp8(SCALED, False)),
+    _layer("vllm:fp8-block", "vLLM's in fp8 by block", _fp8(SCALED, True), eager=True),
+    _layer("vllm:nvfp4", "vLLM's in nvfp4", NVFP4),
+)
+SGLANG = (
+    _layer("sglang:fp8", "SGLang's layers in fp8", _fp8(SCALED, False)),
+    _layer("sglang:fp8-block", "SGLang's in fp8 by block", _fp8(DEEP, True)),
+    _layer("sglang:nvfp4", "SGLang's in nvfp4", NVFP4),
+)
+WIDE = Support((), {name: NVIDIA for name in HALVES}, SOURCE, narrow=("int8", "int4"), alike=())
+TRTLLM = (
+    _layer("trtllm:fp8", "TensorRT-LLM's layers in fp8", _fp8(SCALED, False)),
+    _layer("trtllm:fp8-block", "TensorRT-LLM's in fp8 by block", _fp8(SCALED, True)),
+    _layer("trtllm:nvfp4", "TensorRT-LLM's in nvfp4", NVFP4),
+    _layer("trtllm:int8", "TensorRT-LLM's in int8", Support((), {"int8": NVIDIA}, SOURCE)),
+    replace(
+        _layer("trtllm:weight-only", "TensorRT-LLM's of narrow weights", WIDE, narrows=False),
+        priors={"gemm": _with(WIDENED)},
+    ),
+)
+LIBRARIES = (*VLLM, *SGLANG, *TRTLLM)

@@ -1,0 +1,112 @@
+"""Tables of timed kernels as rows for a fit: published ones, and a plain CSV of anyone's own.
+
+The plain layout has a header and a line a kernel: the fields of a case by their names, and a time.
+
+    workload,M,N,K,dtype,weight_dtype,kernel,l2,time_us
+    gemm,64,4096,4096,bf16,,cublas,cold,12.6
+
+`workload` may be left out for gemm, `dtype` for bf16, `kernel` for torch's choice, `l2` for cold;
+the time is `time_s`, `time_ms` or `time_us`. The layout of aiconfigurator-core (Apache-2.0) has a
+file for each GPU and family; its linear layers say `gemm_dtype, framework, version, kernel_source,
+m, n, k, latency_us`, were timed with a warm L2, and are the engine's own but in 16 bits, where all
+engines call cuBLAS. Nothing of such tables is shipped: a calibration that was fitted to one says so
+in its family's `source`.
+"""
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hwmodel.machines.run import COLD, L2
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.units import amount
+from hwmodel.validation.rows import SIZES, Row, kernels_known
+
+FORMATS: Mapping[str, Mapping[str, str]] = {
+    "bfloat16": {"dtype": "bf16"},
+    "float16": {"dtype": "fp16"},
+    "fp8": {"dtype": "fp8"},
+    "fp8_block": {"dtype": "fp8", "weight_dtype": "fp8@16384:32"},
+    "int8_wo": {"dtype": "bf16", "weight_dtype": "int8"},
+    "int4_wo": {"dtype": "bf16", "weight_dtype": "int4@128:16"},
+    "nvfp4": {"dtype": "nvfp4"},
+    "sq": {"dtype": "int8"},
+}
+"""Formats of linear layers as that package calls them -> fields of a case."""
+
+TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us"}
+WORDS = ("workload", "dtype", "weight_dtype", "kernel", "causal", "routing")
+"""Fields of a plain line that are no sizes."""
+
+
+def _layer(line: Mapping[str, str]) -> dict[str, Any] | None:
+    """A linear layer of aiconfigurator-core; None of a format that no case has."""
+    form = FORMATS.get(line["gemm_dtype"])
+    if form is None:
+        return None
+    wide = line["gemm_dtype"] in ("bfloat16", "float16")
+    return {
+        **{"family": "gemm", "kernel": "cublas" if wide else line["framework"], "repeated": True},
+        **form,
+        **{name.upper(): float(line[name]) for name in ("m", "n", "k")},
+        "time_s": float(line["latency_us"]) * 1e-6,
+    }
+
+
+LAYOUTS: Mapping[str, Callable[[Mapping[str, str]], dict[str, Any] | None]] = {
+    "gemm_dtype": _layer,
+}
+"""A column that tells a published layout -> what a line of it says; None of unknown kernels."""
+
+
+def kernel_rows(path: Path) -> list[Row]:
+    """The rows of a table whose kernels are modelled; `InputError` names line and column."""
+    with path.open(encoding="utf-8", newline="") as text:
+        reader = csv.DictReader(text)
+        heads = reader.fieldnames or ()
+        layout = next((LAYOUTS[name] for name in LAYOUTS if name in heads), None)
+        found: list[Row] = []
+        for number, line in enumerate(reader, start=2):
+            where = f"{path}, line {number}"
+            columns = _plain(line, where) if layout is None else layout(line)
+            board = f"{line['framework']} {line['version']}" if layout else path.stem
+            row = None if columns is None else Row(path.stem, board, columns)
+            if row is not None and kernels_known(row):
+                found.append(row)
+    if not found:
+        told = "expected lines of kernels that are modelled, found none"
+        raise InputError(f"{path}: {told}; docs/adding.md has the layouts")
+    return found
+
+
+def _plain(line: Mapping[str, str], where: str) -> dict[str, Any]:
+    """A line of the plain layout."""
+    family = line.get("workload") or "gemm"
+    if family not in SIZES:
+        raise InputError(f"{where}: workload: expected one of {', '.join(SIZES)}, found {family!r}")
+    time = next((name for name in TIMES if line.get(name)), None)
+    if time is None:
+        raise InputError(f"{where}: expected one of {', '.join(TIMES)}, found none")
+    columns: dict[str, Any] = {"family": family, "kernel": "torch", "dtype": "bf16"}
+    columns |= {name: line[name] for name in WORDS[1:] if line.get(name)}
+    state = line.get("l2") or COLD
+    if state not in L2:
+        raise InputError(f"{where}: l2: expected one of {', '.join(L2)}, found {state!r}")
+    if state != COLD:
+        columns["repeated"] = True
+    if "causal" in columns:
+        columns["causal"] = columns["causal"].lower() == "true"
+    for name in SIZES[family]:
+        columns[name] = _number(line.get(name), f"{where}: {name}")
+    columns["time_s"] = amount(f"{line[time]} {TIMES[time]}", "s", where=f"{where}: {time}")
+    return columns
+
+
+def _number(text: str | None, where: str) -> float:
+    """A size as a table has it."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        raise InputError(f"{where}: expected a whole number, found {text or 'none'}") from None
+    return float(amount(value, None, where=where, whole=True))

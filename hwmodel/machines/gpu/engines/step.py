@@ -129,8 +129,9 @@ def _launched(stage: Stage, mixtures: Amount, engine: Engine) -> Amount:
 
 def loaded(workload: Workload, engine: Engine | None) -> Workload:
     """A workload as an engine loads it, where one runs it: what is no model's phase as it is."""
-    model = isinstance(workload, Stack) and workload.served is not None
-    return _narrowed(workload, engine) if engine is not None and model else workload
+    if engine is None or not isinstance(workload, Stack) or workload.served is None:
+        return workload
+    return _narrowed(workload, engine)
 
 
 def _narrowed(workload: Stack, engine: Engine) -> Stack:

@@ -18,6 +18,7 @@ from hwmodel.machines.gpu.engines import fused
 from hwmodel.machines.gpu.engines.engine import Aside, Engine, Fusion, Graphs, Memory, Stages
 from hwmodel.machines.gpu.libraries.library import priors
 from hwmodel.quantity.arithmetic import where
+from hwmodel.quantity.dtypes import base_of
 from hwmodel.quantity.units import Amount
 
 CAPTURED = (1, 2, 4, *range(8, 257, 8))
@@ -98,7 +99,7 @@ def _turned(stages: Stages) -> Amount:
     return 2 * stages["rotary k add"].cascade.sizes()["d"]
 
 
-def _joined(stages: Stages) -> Sequence[Stage]:
+def _copied(stages: Stages) -> Sequence[Stage]:
     """Whole queries copied as they are rotated, before latents absorb them."""
     join = stages["query join"]
     cols = _arguments(join)["cols"]
@@ -216,13 +217,43 @@ def _squared(name: str) -> Callable[[Stages], Sequence[Stage]]:
     return makes
 
 
-def _expert_gate(stages: Stages) -> Sequence[Stage]:
-    sizes = stages["experts silu"].cascade.sizes()
-    dtype = _arguments(stages["experts silu"])["dtype"]
-    made = fused.gated(
-        *(sizes["r"], sizes["c"], dtype), out=_reads(stages, "experts down"), name="experts gate"
-    )
-    return (Stage(made, stages["experts silu"].times),)
+CLAMPED = "clamped silu"
+
+
+def _expert_gate(name: str) -> Callable[[Stages], Sequence[Stage]]:
+    """The gate of experts; in mxfp4 it is in the epilogue of the product before it."""
+
+    def makes(stages: Stages) -> Sequence[Stage]:
+        act = stages[f"experts {name}"]
+        sizes, dtype = act.cascade.sizes(), _arguments(act)["dtype"]
+        first = _arguments(stages["experts gate-up"]) if "experts gate-up" in stages else {}
+        if base_of(str(first.get("weight_dtype"))) == "mxfp4":
+            return ()
+        shape = sizes["r"], sizes["c"], dtype
+        made = fused.gated(*shape, out=_reads(stages, "experts down"), name="experts gate")
+        return (Stage(made, act.times),)
+
+    return makes
+
+
+def _joined(kind: str) -> Callable[[Stages], Sequence[Stage]]:
+    """A norm that takes a residual sum on the way, in the layers that rules above do not know."""
+
+    def makes(stages: Stages) -> Sequence[Stage]:
+        norm = stages[kind]
+        given = _arguments(norm)
+        out = given["dtype"]
+        made = fused.norm(given["rows"], given["cols"], out, out=out, added=True, name=kind)
+        return (Stage(made, norm.times),)
+
+    return makes
+
+
+RESIDUALS = (
+    *((f"{kind} residual", f"{kind} norm") for kind in ("mamba", "moe", "mixer")),
+    *((f"{kind} residual", f"{kind} output norm") for kind in ("attention", "mlp")),
+)
+"""Residual sums and the norms beside them, of hybrids and of norms behind a block."""
 
 
 def _summed(stages: Stages) -> Sequence[Stage]:
@@ -269,7 +300,7 @@ FUSIONS = (
     Fusion("mlp norm", ("attention residual", "mlp norm"), _mlp_norms),
     Fusion("head norms", ("q norm", "k norm"), _head_norms),
     Fusion("latents", ("latents",), _latents),
-    Fusion("queries", ("query join",), _joined),
+    Fusion("queries", ("query join",), _copied),
     Fusion(
         "rotary",
         tuple(
@@ -278,6 +309,7 @@ FUSIONS = (
             for kernel in ("multiply", "subtract", "add", "concatenate")
         ),
         _rotary,
+        also=("rotary q rest", "rotary k rest"),
     ),
     Fusion("cache", ("kv write",), _cache),
     Fusion("narrowed attention", ("attention output",), _narrowed),
@@ -288,16 +320,20 @@ FUSIONS = (
         _chosen,
         also=(
             *("router softmax", "router sigmoid", "router correction", "scores gather"),
-            *("weights scale",),
+            *("weights scale", "groups' best", "groups sum", "groups top-k", "groups mask"),
             *("weights sum", "weights divide", "weights cast", "argsort", "experts range"),
             *("experts gather", "experts search", "rows divide"),
         ),
     ),
-    Fusion("experts gate", ("experts silu", "experts multiply"), _expert_gate),
+    *(
+        Fusion(f"experts gate, {name}", (f"experts {name}", "experts multiply"), _expert_gate(name))
+        for name in (*ACTIVATIONS, CLAMPED)
+    ),
     Fusion(
         "experts sum", ("weights gather", "weights multiply", "tokens zero", "index_add"), _summed
     ),
     *(Fusion(name, (name,), _squared(name)) for name in ("experts relu squared", "relu2")),
+    *(Fusion(norm, (added, norm), _joined(norm)) for added, norm in RESIDUALS),
     Fusion("sampling", ("head",), _sampled),
 )
 

@@ -129,7 +129,7 @@ LIBRARY = Library(
     calls={"gemm": VLLM[0], "reduction": "torch"},
     instead={
         "gemm": (*(each.name for each in VLLM[1:]), "cublas", "weight-only"),
-        "grouped": ("weight-only",),
+        "grouped": ("matmul-ogs", "weight-only"),
         "prefill": ("latent-attention", "block-sparse"),
         "decode": ("latent-attention", "block-sparse"),
     },

@@ -27,6 +27,7 @@ from hwmodel.machines.gpu.schedules.gemm import (
     WARPGROUP_ROWS,
     GemmProblem,
     GemmTile,
+    conversions,
     dram_bytes,
 )
 from hwmodel.machines.gpu.schedules.triton_traffic import operands_bytes, parts_bytes, spills_bytes
@@ -194,9 +195,12 @@ def _block(
             written={"shared": share * staged},
         )
 
+    widened = conversions(problem, tile.block_n * depth).operations
+
     def end(share: Amount) -> Activity:
         loads = Work(read={"copy": share * by_element * sides * used})
-        return Serial((loads, Work(written={"port": share * stored})))
+        lanes = Work(operations={key: share * count for key, count in widened.items()})
+        return Serial((loads, lanes, Work(written={"port": share * stored})))
 
     own = 1 / beside
     held = Work(live={"shared": tile.shared_bytes(element), "processors": own})

@@ -21,11 +21,8 @@ from hwmodel.machines.gpu.libraries import (
     flash_attention_2,
     flash_attention_4,
     latent_attention,
-<<<<<<< HEAD
     linear_layers,
-=======
     matmul_ogs,
->>>>>>> f7c8b45 (Experts of gpt-oss as Triton's gathered products of mxfp4; groups, residuals of hybrids and partial rotations as vLLM fuses them)
     quantised,
     recurrences,
     sglang,
@@ -61,14 +58,11 @@ SHIPPED: Mapping[str, Library] = {
         torch_row_scales.LIBRARY,
         triton.LIBRARY,
         vllm.LIBRARY,
-<<<<<<< HEAD
         vllm.CUTLASS,
         sglang.LIBRARY,
         trtllm.LIBRARY,
         *linear_layers.LIBRARIES,
-=======
         matmul_ogs.LIBRARY,
->>>>>>> f7c8b45 (Experts of gpt-oss as Triton's gathered products of mxfp4; groups, residuals of hybrids and partial rotations as vLLM fuses them)
     )
 }
 """Name -> library, in the order in which they are fitted, reported and listed."""

@@ -87,6 +87,7 @@ OTHERS = (
     " chinese_clip_vision_model glm4v_vision glm4v_moe_vision kimi_k25_vision aimv2_vision_model"
     " donut-swin maskformer-swin regnet convnextv2 timesfm2_5 wavlm unispeech unispeech-sat"
     " qwen2_audio_encoder voxtral_encoder gemma4_audio videomae audio-spectrogram-transformer"
+    " switch_transformers longt5 mvp led bigbird_pegasus fsmt nllb-moe big_bird longformer"
 ).split()
 _MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 24, "mamba_d_state": 10, "mamba_n_groups": 2}
 KEYS: dict[str, dict[str, Any]] = {

@@ -8,8 +8,10 @@ of the language behind each MLP, with a norm before it.
 
 from typing import ClassVar
 
+from hwmodel.einsum.workloads.architectures.bart import NEAR, idle
 from hwmodel.einsum.workloads.architectures.bert import Bert
 from hwmodel.einsum.workloads.blocks.block import Block
+from hwmodel.einsum.workloads.blocks.chain import Chain
 from hwmodel.einsum.workloads.blocks.ends import Embedding
 from hwmodel.einsum.workloads.blocks.held import Held
 from hwmodel.einsum.workloads.blocks.norm import Residual
@@ -20,7 +22,16 @@ from hwmodel.einsum.workloads.decoder import Norms
 from hwmodel.einsum.workloads.encoder import Encoder
 from hwmodel.einsum.workloads.record import Count, Flag, Names, Values, Whole
 
-MODEL_TYPES = ("rembert", "roc_bert", "roformer", "layoutlm", "mpnet", "xmod")
+MODEL_TYPES = (
+    "rembert",
+    "roc_bert",
+    "roformer",
+    "layoutlm",
+    "mpnet",
+    "xmod",
+    "big_bird",
+    "longformer",
+)
 
 
 class RemBert(Bert):
@@ -146,7 +157,44 @@ class Xmod(Bert):
         return (*made, *again, *of_all[:1], *idle, Residual("adapter residual", hidden))
 
 
+class BigBird(Bert):
+    """Each token sees blocks near it, the first, the last, and some at random (2007.14062)."""
+
+    HARMLESS: ClassVar[frozenset[str]] = Encoder.HARMLESS | {"rescale_embeddings"}
+
+    vocab_size: Count = 50358
+    hidden_act: str = "gelu_new"
+    max_position_embeddings: Count = 4096
+    attention_type: str = "block_sparse"
+    block_size: Count = 64
+    num_random_blocks: Whole = 3
+    use_bias: Flag = True
+
+    def attention(self, window: int | None) -> Block:
+        """Attention to so many keys."""
+        keys = (NEAR + self.num_random_blocks) * self.block_size
+        apart = keys if self.attention_type == "block_sparse" else None
+        biased = self.use_bias
+        return self.heads(window, apart=apart, qkv_bias=biased, names=self.NAMES, path=self.LAYER)
+
+
+class Longformer(Bert):
+    """Each token sees a window (2004.05150); projections of tokens that see all are idle."""
+
+    HARMLESS: ClassVar[frozenset[str]] = Encoder.HARMLESS | {"onnx_export"}
+
+    attention_window: Count | tuple[Count, ...] = 512
+
+    def attention(self, window: int | None) -> Block:
+        """Attention within a window, and the idle projections."""
+        said = self.attention_window
+        width = said if isinstance(said, int) else max(said)
+        heads = self.heads(window, apart=width, names=self.NAMES, path=self.LAYER)
+        return Chain((heads, *idle(f"{self.LAYER}.attention.self", self.hidden_size)))
+
+
 RECORDS = {
+    **{"big_bird": BigBird, "longformer": Longformer},
     **{"rembert": RemBert, "roc_bert": RocBert, "roformer": RoFormer},
     **{"layoutlm": LayoutLm, "mpnet": Mpnet, "xmod": Xmod},
 }

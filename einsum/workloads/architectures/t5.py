@@ -4,21 +4,23 @@ Raffel et al., arXiv 1910.10683. From 1.1 on the MLP is gated; UMT5 has a table 
 every layer, the others in the first of each side.
 """
 
+from dataclasses import replace
 from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.attention import Attention
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.cross import CrossAttention, RelativeBias
 from hwmodel.einsum.workloads.blocks.ends import Embedding
+from hwmodel.einsum.workloads.blocks.mixture import Mixture
 from hwmodel.einsum.workloads.blocks.mlp import Mlp
 from hwmodel.einsum.workloads.blocks.norm import Kind
 from hwmodel.einsum.workloads.blocks.plain_mlp import PlainMlp
 from hwmodel.einsum.workloads.blocks.reused import Reused
 from hwmodel.einsum.workloads.encoder_decoder import EncoderDecoder, Layers
 from hwmodel.einsum.workloads.record import Config as AnyConfig
-from hwmodel.einsum.workloads.record import Count, Flag, Names
+from hwmodel.einsum.workloads.record import Count, Flag, Names, Values, Whole
 
-MODEL_TYPES = ("t5", "mt5", "umt5")
+MODEL_TYPES = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
 
 
 class T5(EncoderDecoder):
@@ -66,13 +68,13 @@ class T5(EncoderDecoder):
         count, path = self.num_encoder_layers, "encoder.block.{layer}.layer"
         made: Layers = []
         for layer in range(count):
-            heads = self._heads(f"{path}.0.SelfAttention", causal=False)
+            heads = self.reads(f"{path}.0.SelfAttention")
             last = (self.norm("encoder norm", "encoder.final_layer_norm"),)
             made.append(
                 (
                     *self.added("attention", heads, f"{path}.0.layer_norm"),
                     *self.added(
-                        "mlp", self._mlp(f"{path}.1.DenseReluDense"), f"{path}.1.layer_norm"
+                        "mlp", self.inner("encoder", layer, f"{path}.1"), f"{path}.1.layer_norm"
                     ),
                     *self._bias(layer, f"{path}.0.SelfAttention"),
                     *(last if layer == count - 1 else ()),
@@ -90,7 +92,7 @@ class T5(EncoderDecoder):
                 *self.added("decoder attention", heads, f"{path}.0.layer_norm"),
                 *self.added("cross attention", cross, f"{path}.1.layer_norm"),
                 *self.added(
-                    "decoder mlp", self._mlp(f"{path}.2.DenseReluDense"), f"{path}.2.layer_norm"
+                    "decoder mlp", self.inner("decoder", layer, f"{path}.2"), f"{path}.2.layer_norm"
                 ),
                 *self._bias(layer, f"{path}.0.SelfAttention"),
             )
@@ -111,6 +113,14 @@ class T5(EncoderDecoder):
             path=path,
             names=("q", "k", "v", "o"),
         )
+
+    def reads(self, path: str) -> Attention:
+        """Attention of the encoder."""
+        return self._heads(path, causal=False)
+
+    def inner(self, side: str, layer: int, path: str) -> Block:
+        """What a layer of a side has after its attention."""
+        return self._mlp(f"{path}.DenseReluDense")
 
     def _bias(self, layer: int, path: str) -> tuple[Block, ...]:
         if layer and not self.EVERY:
@@ -144,4 +154,63 @@ class Umt5(Mt5):
     EVERY: ClassVar[bool] = True
 
 
-RECORDS: dict[str, type[AnyConfig]] = {"t5": T5, "mt5": Mt5, "umt5": Umt5}
+class LongT5(T5):
+    """Each token of a source sees those around it; means of blocks are refused."""
+
+    HARMLESS: ClassVar[frozenset[str]] = T5.HARMLESS | {"global_block_size"}
+    NEUTRAL: ClassVar[Values] = {**T5.NEUTRAL, "encoder_attention_type": ("local",)}
+
+    local_radius: Count = 127
+
+    def reads(self, path: str) -> Attention:
+        """Attention to a window on both sides."""
+        return replace(super().reads(path), apart=2 * self.local_radius + 1)
+
+
+class Switch(T5):
+    """Experts in every so many layers of a side, of which a token takes one (arXiv 2101.03961)."""
+
+    HARMLESS: ClassVar[frozenset[str]] = T5.HARMLESS | frozenset(
+        "expert_capacity add_router_probs router_type batch_prioritized_routing".split()
+    )
+
+    hidden_size: Count = 768
+    num_encoder_layers: Count = 12
+    num_decoder_layers: Count | None = 12
+    num_heads: Count = 12
+    num_experts: Count = 8
+    encoder_sparse_step: Whole | None = None
+    decoder_sparse_step: Whole | None = None
+    num_sparse_encoder_layers: Whole = 3
+    num_sparse_decoder_layers: Whole = 3
+    router_bias: Flag = False
+
+    def inner(self, side: str, layer: int, path: str) -> Block:
+        """An MLP, or experts of two products."""
+        step = self._step(side)
+        if not step or (step > 1 and layer % step != 1):
+            return self._mlp(f"{path}.mlp")
+        return Mixture(
+            *(self.hidden_size, self.num_experts, 1, self.d_ff),
+            path=f"{path}.mlp",
+            names=("wi", "wo"),
+            counted="d_ff",
+            router="router.classifier",
+            act=self.activation,
+            router_bias=self.router_bias,
+        )
+
+    def _step(self, side: str) -> int:
+        """Every which layer has experts, said or by how many have; 0: none."""
+        if side == "encoder":
+            said, some = self.encoder_sparse_step, self.num_sparse_encoder_layers
+            layers = self.num_encoder_layers
+        else:
+            said, some = self.decoder_sparse_step, self.num_sparse_decoder_layers
+            layers = self.num_decoder_layers or self.num_encoder_layers
+        return said if said is not None else layers // some if some else 0
+
+
+RECORDS: dict[str, type[AnyConfig]] = {
+    **{"t5": T5, "mt5": Mt5, "umt5": Umt5, "longt5": LongT5, "switch_transformers": Switch},
+}

@@ -9,7 +9,8 @@ kernel x kernel, 1 x 1 to `filters`; input added where the shape stays) and a cl
     mcunet-in2          the same; released configuration mcunet-256kb-1mb_imagenet, 160 x 160
 
 Widths multiply channels, rounded to multiples of 8 and by at most 10 % down (the rule of the
-MobileNets). A path that ends in `.tflite` is read from its flatbuffer.
+MobileNets). A path that ends in `.tflite` is read from its flatbuffer, one that ends in `.yaml` or
+`.json` as a list of layers (`layer_list.py`).
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Any
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack
 from hwmodel.einsum.origin import Origin
+from hwmodel.einsum.workloads import layer_list
 from hwmodel.einsum.workloads.layer import Layer, Network
 from hwmodel.einsum.workloads.patches import Patched, patched
 from hwmodel.einsum.workloads.rows import copy
@@ -134,7 +136,11 @@ class _Builder:
 
 
 def network(name: str, resolution: int | None, width: float, classes: int | None) -> Network:
-    """A shipped network, or the one in a `.tflite` file, as its layers."""
+    """A shipped network, or the one in a `.tflite` file or a list of layers, as its layers."""
+    if name.endswith(layer_list.FILES):
+        if width != 1.0:
+            raise InputError(f"{name}: width is the file's; give none")
+        return layer_list.read(name, resolution, classes)
     if name.endswith(".tflite"):
         if (resolution, width, classes) != (None, 1.0, None):
             raise InputError(f"{name}: resolution, width and classes are the file's; give none")
@@ -147,7 +153,7 @@ def network(name: str, resolution: int | None, width: float, classes: int | None
 @lru_cache(maxsize=64)
 def _shipped(name: str, resolution: int | None, width: float, classes: int | None) -> Network:
     if name not in NETWORKS:
-        raise UnknownNameError("network (or .tflite file)", name, NETWORKS)
+        raise UnknownNameError("network (or .tflite or .yaml file)", name, NETWORKS)
     family = NETWORKS[name]
     if width != 1.0 and not family.ratios:
         raise InputError(f"cnn: width: {name} was found at one width, 1.0; found {width}")
@@ -192,7 +198,7 @@ def cnn(
     dtype: str = "int8",
     name: str | None = None,
 ) -> Stack:
-    """One image through a convolutional network; `network` is a name or a `.tflite` file.
+    """One image through a convolutional network: a name, a `.tflite` file or a list of layers.
 
     `resolution`, `width` and `classes` default to those published. With `patches` n above 1 the
     first `split` layers run on n x n tiles, halo computed again. The first stage brings the image.

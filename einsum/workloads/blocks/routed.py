@@ -18,8 +18,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from hwmodel.einsum.cascade import Stage
-from hwmodel.einsum.workloads.blocks.block import Block, Cache, Step, caches, together
-from hwmodel.einsum.workloads.blocks.evicting import Holding
+from hwmodel.einsum.workloads.blocks.block import Block, Cache, Step, together
+from hwmodel.einsum.workloads.blocks.fewer import Fewer
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.policies.kept import Kept
@@ -51,11 +51,7 @@ class Routed:
         """What the block keeps, of the tokens that pass."""
         if self.keys == "all" or self.share == 1:
             return (self.block,)
-        return tuple(Holding(self._of_those(each)) for each in caches(self.block))
-
-    def _of_those(self, each: Cache) -> Cache:
-        """What is kept of a share of the tokens; a window keeps its last ones all the same."""
-        return each if each.window is not None else replace(each, window=self._kept)
+        return (Fewer(self.block, self._kept),)
 
     @property
     def _kept(self) -> Kept:

@@ -1,0 +1,120 @@
+"""Networks from a file with a list of layers: published counts, shapes, refusals."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hwmodel.einsum.workloads.cnn import cnn, network
+from hwmodel.einsum.workloads.layer import Network
+from hwmodel.quantity.errors import InputError, UnknownNameError
+
+SIMPLENET: dict[str, Any] = {
+    "resolution": 32,
+    "layers": [
+        {"kind": "conv", "filters": 64, "kernel": 3},
+        {"kind": "conv", "filters": 128, "kernel": 3, "times": 3},
+        {"kind": "maximum", "kernel": 2, "stride": 2},
+        {"kind": "conv", "filters": 128, "kernel": 3, "times": 2},
+        {"kind": "conv", "filters": 256, "kernel": 3},
+        {"kind": "maximum", "kernel": 2, "stride": 2},
+        {"kind": "conv", "filters": 256, "kernel": 3, "times": 2},
+        {"kind": "maximum", "kernel": 2, "stride": 2},
+        {"kind": "conv", "filters": 512, "kernel": 3},
+        {"kind": "conv", "filters": 2048},
+        {"kind": "conv", "filters": 256},
+        {"kind": "maximum", "kernel": 2, "stride": 2},
+        {"kind": "conv", "filters": 256, "kernel": 3},
+        {"kind": "mean"},
+        {"kind": "linear", "filters": 10},
+    ],
+}
+"""SimpleNet for CIFAR-10 (arXiv 1608.06037; Coderx7/SimpleNet_Pytorch, `simplenet_cifar_5m`)."""
+
+
+def written(folder: Path, content: Any) -> str:
+    """The path of a file with this content."""
+    path = folder / "net.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return str(path)
+
+
+def listed(folder: Path, *layers: dict[str, Any], resolution: int = 8) -> Network:
+    """A network of these layers."""
+    return network(
+        written(folder, {"resolution": resolution, "layers": list(layers)}), None, 1.0, None
+    )
+
+
+def test_simplenet_has_its_published_parameters_and_operations(tmp_path: Path) -> None:
+    """5.48 M parameters and 652 M multiply-accumulates, in thirteen convolutions."""
+    made = network(written(tmp_path, SIMPLENET), None, 1.0, None)
+    assert round(made.weights / 1e6, 2) == 5.48
+    assert round(made.macs / 1e6) == 652
+    assert sum(layer.kind == "conv" for layer in made.layers) == 13
+
+
+def test_operations_grow_with_the_square_of_the_side_and_weights_do_not(tmp_path: Path) -> None:
+    path = written(tmp_path, SIMPLENET)
+    small, large = (network(path, side, 1.0, None) for side in (32, 64))
+    assert small.weights == large.weights
+    linear = 256 * 10
+    assert large.macs - linear == 4 * (small.macs - linear)
+    assert network(path, None, 1.0, 100).weights - small.weights == 256 * 90
+
+
+def test_layers_read_by_name_and_are_added(tmp_path: Path) -> None:
+    made = listed(
+        *(tmp_path, {"kind": "conv", "filters": 8, "kernel": 3, "name": "stem"}),
+        *({"kind": "depthwise", "kernel": 3}, {"kind": "add", "with": "stem"}),
+        *({"kind": "conv", "filters": 4, "stride": 2, "reads": "stem"}, {"kind": "activation"}),
+    )
+    assert [layer.inputs for layer in made.layers] == [(-1,), (0,), (1, 0), (0,), (3,)]
+    assert [(layer.out_height, layer.filters) for layer in made.layers] == [
+        *((8, 8), (8, 8), (8, 8), (4, 4), (4, 4))
+    ]
+    assert made.weights == 8 * 9 * 3 + 8 * 9 + 8 * 4
+
+
+def test_a_list_is_a_workload_like_any_network(tmp_path: Path) -> None:
+    stack = cnn(written(tmp_path, SIMPLENET))
+    assert stack.name == "net at 32 x 32"
+    assert len(stack.stages) == 1 + 13 + 4 + 2
+    assert stack.but() == stack
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ({"kind": "magic"}, "layers.1.kind: Input should be"),
+        ({"kind": "conv"}, "layers.1: expected filters of conv and linear alone"),
+        ({"kind": "mean", "filters": 3}, "layers.1: expected filters of conv and linear alone"),
+        ({"kind": "add"}, "'with' of add and multiply alone; found a add"),
+        ({"kind": "conv", "filters": 0}, "layers.1.filters"),
+        ({"kind": "conv", "filters": 3, "wide": 1}, "layers.1.wide: Extra inputs"),
+        ({"kind": "conv", "filters": 3, "times": 10**6}, "layers: expected"),
+    ],
+)
+def test_a_bad_layer_is_named(tmp_path: Path, layer: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        listed(tmp_path, {"kind": "conv", "filters": 4}, layer)
+    assert said in str(refused.value)
+
+
+def test_maps_of_other_shapes_are_not_added(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected maps of one shape, found 4 x 4 x 4"):
+        listed(
+            *(tmp_path, {"kind": "conv", "filters": 4, "name": "a"}),
+            *({"kind": "conv", "filters": 4, "stride": 2}, {"kind": "add", "with": "a"}),
+        )
+
+
+def test_names_that_no_layer_has_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="unknown layer"):
+        listed(tmp_path, {"kind": "conv", "filters": 4, "reads": "stem"})
+
+
+def test_a_file_says_its_own_width(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="width is the file's"):
+        network(written(tmp_path, SIMPLENET), None, 0.5, None)

@@ -1,0 +1,48 @@
+"""SimpleNet (arXiv 1608.06037) from a list of layers: parameters and operations, by the verbs.
+
+Thirteen convolutions for images of 32 pixels a side, as its repository lists them
+(Coderx7/SimpleNet_Pytorch, `simplenet_cifar_5m`); published are 5.48 M parameters and 652 M
+multiply-accumulates.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hwmodel.einsum.workloads.cnn import cnn
+from hwmodel.machines.driver import predict
+from hwmodel.validation.papers.claim import Claim
+
+LAYERS = """
+resolution: 32
+layers:
+  - {kind: conv, filters: 64, kernel: 3}
+  - {kind: conv, filters: 128, kernel: 3, times: 3}
+  - {kind: maximum, kernel: 2, stride: 2}
+  - {kind: conv, filters: 128, kernel: 3, times: 2}
+  - {kind: conv, filters: 256, kernel: 3}
+  - {kind: maximum, kernel: 2, stride: 2}
+  - {kind: conv, filters: 256, kernel: 3, times: 2}
+  - {kind: maximum, kernel: 2, stride: 2}
+  - {kind: conv, filters: 512, kernel: 3}
+  - {kind: conv, filters: 2048}
+  - {kind: conv, filters: 256}
+  - {kind: maximum, kernel: 2, stride: 2}
+  - {kind: conv, filters: 256, kernel: 3}
+  - {kind: mean}
+  - {kind: linear, filters: 10}
+"""
+SOURCE = "repository, CIFAR-10"
+
+
+def claims() -> tuple[Claim, ...]:
+    """Parameters, and multiply-accumulates of an image."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "simplenet.yaml"
+        path.write_text(LAYERS, encoding="utf-8")
+        stack = cnn(str(path))
+    assert stack.layers is not None
+    done = float(predict(stack, "stm32h743").flop) / 2
+    return (
+        Claim("SimpleNet", "parameters", 5.48e6, stack.layers.network.weights, 0.002, SOURCE),
+        Claim("SimpleNet", "multiply-accumulates", 652e6, done, 0.002, SOURCE),
+    )

@@ -171,6 +171,8 @@ def attention(
         **{"value_dim": head_dim if value_dim is None else value_dim},
         **({} if window is None else {"window": window}),
     )
+    # A single query sees every key but those that a window leaves out, causal or not.
+    causal = bool(causal) or (window is not None and bool(np.all(np.equal(sizes["queries"], 1))))
     _check(sizes, causal, shared)
     form = _form(passes, count("attention", "splits", splits), stable)
     thinned = bool(np.any(np.not_equal(density, 1)))
@@ -239,7 +241,9 @@ def _check(sizes: Mapping[str, Amount], causal: bool, shared: bool) -> None:
             f" are a part of keys, found {sizes['value_dim']}"
         )
     if "window" in sizes and not causal:
-        raise InputError("attention: window: expected causal=True with a window, found False")
+        raise InputError(
+            "attention: window: expected causal=True with a window and several queries, found False"
+        )
 
 
 def _quotient(whole_size: Amount, part: Amount) -> Amount:

@@ -59,7 +59,7 @@ def _is_lacking(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:
     return any(
         support.refusal(call.schedule, call.library, call.problem, generation, call.times)
         and not support.able(call.schedule, call.problem, generation, call.times)
-        for call in lower(cascade, kernel)
+        for call in support.placed(lower(cascade, kernel), hardware)
     )
 
 
@@ -68,7 +68,7 @@ def _runs(cascade: Cascade, hardware: Hardware, kernel: Kernel) -> bool:
     if hardware.kind in STREAMING:
         return not _is_lacking(cascade, hardware, kernel)
     try:
-        support.check(lower(cascade, kernel), hardware)
+        support.check(support.placed(lower(cascade, kernel), hardware), hardware)
     except CoverageError:
         return False
     return True

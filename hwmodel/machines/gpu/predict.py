@@ -46,7 +46,7 @@ def run(
         raise CoverageError(f"{hardware.name}: has no calibration; load it with hwmodel.device()")
     stages = workload.stages
     every = [
-        launched or lower(stage.cascade, kernel(stage.name) if callable(kernel) else kernel)
+        launched or support.placed(lower(stage.cascade, _of(kernel, stage)), hardware)
         for stage in stages
     ]
     for calls in every:
@@ -69,6 +69,10 @@ def run(
         ),
         warnings=(*_warnings(calibration, called), *_costed_as(called, hardware, calibration)),
     )
+
+
+def _of(kernel: Kernel | Callable[[str], Kernel], stage: Stage) -> Kernel:
+    return kernel(stage.name) if callable(kernel) else kernel
 
 
 def _named(stage: Stage, calls: Sequence[Call]) -> list[tuple[Call, str, Amount]]:

@@ -6,6 +6,7 @@ kernels that would do. A format is spoken of without its scales (`int4` of `int4
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,33 @@ def _pairs(line: Support, first: str, second: str) -> bool:
         return second in line.narrow
     alike = line.alike is None or first in line.alike
     return alike and (first == second or narrower < 0 or dtype(first).bits >= 16)
+
+
+def placed(calls: Sequence[Any], hardware: Hardware) -> tuple[Any, ...]:
+    """The calls as their libraries make them on this generation of GPUs (`Library.on`).
+
+    Kernels that were measured on the device itself, under the name that is asked for, go before.
+    """
+    families = hardware.calibration.families if hardware.calibration else {}
+    measured = {name for name, family in families.items() if family.origin == "measured"}
+    return tuple(
+        call if call.family in measured else _placed(call, hardware.architecture) for call in calls
+    )
+
+
+def _placed(call: Any, generation: str) -> Any:
+    names = call.library.on.get(call.schedule, {}).get(generation, ())
+    for library in (SHIPPED[name] for name in names):
+        if refusal(call.schedule, library, call.problem, generation, call.times) is None:
+            launch = library.launches[call.schedule]
+            return replace(
+                call,
+                library=library,
+                activity=launch.activity,
+                menu=launch.menu,
+                resolve=launch.resolve,
+            )
+    return call
 
 
 def check(calls: Sequence[Any], hardware: Hardware) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.gpu import support
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import kernels, step_of
@@ -55,6 +56,7 @@ def fillings(
         found_for = kernels(step, kernel)
         stages = step.workload.stages
         calls = [call for stage in stages for call in lower(stage.cascade, found_for(stage.name))]
+    calls = support.placed(calls, hardware)
     parts = [part for part in estimate.parts if part.work is not None]
     found: list[Filling] = []
     for call, part in zip(calls, parts, strict=True):

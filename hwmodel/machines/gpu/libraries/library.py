@@ -174,6 +174,8 @@ class Library:
             lacks.
         by_row: schedule -> the library that runs it on fp8 with a scale for each row, as its own
             calls do where their operands have such.
+        on: schedule -> generation of GPUs -> names of the libraries that it chooses there, the
+            first that takes the call; without an entry it runs its own.
         rewrites: what it makes of the kernels recognised, where it runs the row kernels: kernels
             joined into one, or followed by another.
         support: what its kernels take; a schedule without an entry takes anything.
@@ -193,6 +195,7 @@ class Library:
     calls: "Mapping[str, str | Library]" = field(default_factory=lambda: {})
     instead: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {})
     by_row: Mapping[str, str] = field(default_factory=lambda: {})
+    on: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=lambda: {})
     rewrites: Callable[[Sequence[Found]], list[Found]] | None = None
     support: tuple[Support, ...] = ()
     priors: Mapping[str, Family] = field(default_factory=lambda: {})

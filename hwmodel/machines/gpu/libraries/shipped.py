@@ -18,11 +18,13 @@ from hwmodel.machines.gpu.libraries import (
     cublas_row_scales,
     cudnn,
     efficient_attention,
+    engine_experts,
     flash_attention_2,
     flash_attention_4,
     latent_attention,
     linear_layers,
     matmul_ogs,
+    paged_attention,
     quantised,
     recurrences,
     sglang,
@@ -63,6 +65,8 @@ SHIPPED: Mapping[str, Library] = {
         trtllm.LIBRARY,
         *linear_layers.LIBRARIES,
         matmul_ogs.LIBRARY,
+        *paged_attention.LIBRARIES,
+        *engine_experts.LIBRARIES,
     )
 }
 """Name -> library, in the order in which they are fitted, reported and listed."""

@@ -1,11 +1,23 @@
-"""TensorRT-LLM's kernels: its linear layers (`linear_layers`); products in 16 bits are cuBLAS's."""
+"""TensorRT-LLM's kernels: linear layers (`linear_layers`), attention (`paged_attention`), experts.
 
+Products in 16 bits are cuBLAS's.
+"""
+
+from hwmodel.machines.gpu.libraries import engine_experts, paged_attention
 from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.machines.gpu.libraries.linear_layers import TRTLLM
+
+ATTENTION, *NARROW = (*paged_attention.TRTLLM, *paged_attention.LATENT)
 
 LIBRARY = Library(
     name="trtllm",
     title="TensorRT-LLM's kernels",
-    calls={"gemm": TRTLLM[0], "reduction": "torch", "rows": "torch"},
-    instead={"gemm": (*(each.name for each in TRTLLM[1:]), "cublas", "weight-only")},
+    calls={
+        **{"gemm": TRTLLM[0], "reduction": "torch", "rows": "torch"},
+        **{"prefill": ATTENTION, "decode": ATTENTION, "grouped": engine_experts.TRTLLM},
+    },
+    instead={
+        "gemm": (*(each.name for each in TRTLLM[1:]), "cublas", "weight-only"),
+        **dict.fromkeys(("prefill", "decode"), tuple(each.name for each in NARROW)),
+    },
 )

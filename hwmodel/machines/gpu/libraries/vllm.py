@@ -5,6 +5,7 @@ activations (`linear_layers`); in the engine's steps other kernels do, and `vllm
 product alone.
 """
 
+from hwmodel.machines.gpu.libraries import engine_experts, paged_attention
 from hwmodel.machines.gpu.libraries.library import (
     FP8,
     GENERATIONS,
@@ -127,6 +128,10 @@ LIBRARY = Library(
         "rows": Launch(rows.activity, inductor.MENU, inductor.resolved),
     },
     calls={"gemm": VLLM[0], "reduction": "torch"},
+    on={
+        **dict.fromkeys(("prefill", "decode"), paged_attention.OF_VLLM),
+        "grouped": engine_experts.OF_VLLM,
+    },
     instead={
         "gemm": (*(each.name for each in VLLM[1:]), "cublas", "weight-only"),
         "grouped": ("matmul-ogs", "weight-only"),

@@ -169,7 +169,7 @@ def steps(problem: AttentionProblem, tile: AttentionTile) -> Steps:
     mean = where(blocks <= 1, whole, least((whole, most((1, mean)))))
     longest = whole
     if problem.window is not None:
-        seen = ceil_div(problem.window + least((high, problem.queries)), tile.block_k)
+        seen = ceil_div(problem.window + least((high, problem.queries)) - 1, tile.block_k)
         mean, longest = least((mean, seen)), least((longest, seen))
     masked = least((mean, ceil_div(per_block, 1) + uneven))
     return Steps(mean * problem.density, longest * problem.density, masked)

@@ -1,0 +1,156 @@
+"""Attention of serving engines, a library for each engine's kernels (`schedules.paged`).
+
+What runs where, as the rows name it that the calibrations are fitted to (aiconfigurator-core
+0.12.0, Apache-2.0; vLLM 0.14 and 0.24, TensorRT-LLM 1.0 and 1.3):
+
+    vLLM          Ampere, Ada, Blackwell RTX   FlashAttention-2; FlashInfer where the cache is fp8
+                  Hopper                       FlashAttention-3
+                  Blackwell                    TRT-LLM-gen's kernels by FlashInfer
+    TensorRT-LLM  all                          its own, prompts by FMHA and decode by XQA
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hwmodel.machines.gpu.libraries.library import (
+    GENERATIONS,
+    NVIDIA,
+    Launch,
+    Library,
+    Support,
+    priors,
+)
+from hwmodel.machines.gpu.schedules import attention, flash3, paged
+
+PREFILL = priors(
+    """
+    matrix = 0.6 in 0.05 .. 1: share of the datasheet's matrix rate, inside fused attention
+    exp = 0.5 in 0.05 .. 1: share of the exponential unit's rate, the softmax's other instructions
+        in series
+    dram = 0.9 in 0.9 .. 0.9: share of the datasheet's DRAM bandwidth: seldom binds
+    l2 = 1 in 0.2 .. 2: share of the catalogue's L2 bandwidth
+    port = 0.3 in 0.03 .. 1: share of a processor's port at which a block moves Q, O and its first
+        keys
+    launch = 9 in 0.3 .. 20: kernel to kernel, the one that writes keys into their pages included,
+        in graph launches of the device
+    fill = 3 in 0 .. 12: first loads and last stores of a block, pages looked up, in DRAM latencies
+    step = 0.3 in 0 .. 5: wait for the keys of a step, in DRAM latencies
+    sharpness = 5 in 1 .. 16: exponent of the norm that overlaps units and DRAM
+    """
+)
+DECODE = priors(
+    """
+    matrix = 0.3 in 0.01 .. 1: share of the datasheet's matrix rate, padded rows counted
+    exp = 0.4 in 0.1 .. 1: share of the exponential unit's rate, the softmax's other instructions in
+        series
+    dram = 0.9 in 0.4 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 1 in 0.2 .. 2: share of the catalogue's L2 bandwidth
+    port = 0.42 in 0.05 .. 1: share of a processor's port at which a block moves Q, O and its first
+        keys
+    launch = 10 in 0.3 .. 20: kernel to kernel, in graph launches of the device
+    fill = 2 in 0 .. 12: first loads and last stores of a block, pages looked up, in DRAM latencies
+    reduction = 3 in 0 .. 12: the launch that combines split keys, or copies, in graph launches
+    step = 0.8 in 0 .. 12: wait for the keys of a step, in DRAM latencies
+    split = 0.05 in 0 .. 3: one more part to combine, in DRAM latencies
+    sharpness = 3 in 1 .. 16: exponent of the norm that overlaps units and DRAM
+    """
+)
+LATENTS: dict[str, int] = dict.fromkeys(GENERATIONS, 576)
+WIDEST: dict[str, int] = dict.fromkeys(GENERATIONS, 512)
+
+
+WITHOUT_TENSOR_MEMORY = ("ampere", "ada", "blackwell-rtx")
+"""Generations whose matrix instructions are a warp's."""
+
+SOURCE = "as the rows of aiconfigurator-core 0.12.0 name them; head dimensions up to 512"
+
+
+def _library(
+    name: str,
+    title: str,
+    places: tuple[str, ...],
+    prefill: Launch,
+    decode: Launch,
+    narrow: bool = False,
+) -> Library:
+    """One engine's attention on some generations of GPUs; of a cache in fp8 where `narrow`."""
+    formats = {"bf16": places, "fp16": places}
+    line = Support(("prefill", "decode"), formats, SOURCE, head_dim=WIDEST)
+    if narrow:
+        line = replace(line, narrow=("fp8",), alike=())
+    launches, given = {"prefill": prefill, "decode": decode}, {"prefill": PREFILL, "decode": DECODE}
+    return Library(name=name, title=title, launches=launches, support=(line,), priors=given)
+
+
+def _both(
+    name: str, title: str, places: tuple[str, ...], prefill: Launch, decode: Launch
+) -> tuple[Library, Library]:
+    """The library, and that of its kernels for caches in fp8."""
+    return (
+        _library(name, title, places, prefill, decode),
+        _library(f"{name}-fp8", f"{title}, fp8 cache", places, prefill, decode, narrow=True),
+    )
+
+
+def _prompts(menu: Sequence[Any], resolve: Any) -> Launch:
+    return Launch(paged.prefill, menu, resolve)
+
+
+FILLED = Launch(attention.activity, paged.GEN_DECODE, paged.filled)
+XQA = Launch(attention.activity, paged.TRTLLM_DECODE, paged.xqa)
+
+FLASH2 = _library(
+    "vllm:flash-attention-2",
+    "vLLM's FlashAttention-2 over pages",
+    WITHOUT_TENSOR_MEMORY,
+    _prompts(paged.FLASH2, paged.flash2),
+    Launch(paged.swapping, paged.FLASH2_DECODE, paged.flash2_decode),
+)
+FLASHINFER = _library(
+    "vllm:flashinfer-fp8",
+    "vLLM's FlashInfer over pages, fp8 cache",
+    WITHOUT_TENSOR_MEMORY,
+    _prompts(paged.PACKED, paged.narrow),
+    Launch(attention.activity, paged.PACKED_DECODE, paged.filled),
+    narrow=True,
+)
+FLASH3 = _both(
+    "vllm:flash-attention-3",
+    "vLLM's FlashAttention-3 over pages, keys written",
+    ("hopper",),
+    _prompts(paged.FLASH3, flash3.prefill),
+    FILLED,
+)
+TRTLLM_GEN = _both(
+    "vllm:trtllm-gen",
+    "vLLM's TRT-LLM-gen attention over pages",
+    ("blackwell",),
+    _prompts(paged.GEN, paged.fixed),
+    FILLED,
+)
+TRTLLM = _both(
+    "trtllm:attention",
+    "TensorRT-LLM's attention over pages",
+    NVIDIA,
+    _prompts(paged.TRTLLM, paged.trtllm),
+    XQA,
+)
+LATENT = tuple(
+    replace(each, support=tuple(replace(line, head_dim=LATENTS) for line in each.support))
+    for each in _both(
+        "trtllm:latent-attention",
+        "TensorRT-LLM's attention to latents",
+        NVIDIA,
+        Launch(attention.activity, paged.TRTLLM, paged.trtllm),
+        Launch(attention.activity, paged.LATENT, paged.latent),
+    )
+)
+LIBRARIES = (FLASH2, FLASHINFER, *FLASH3, *TRTLLM_GEN, *TRTLLM, *LATENT)
+
+OF_VLLM: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(WITHOUT_TENSOR_MEMORY, (FLASH2.name, FLASHINFER.name)),
+    "hopper": tuple(each.name for each in FLASH3),
+    "blackwell": tuple(each.name for each in TRTLLM_GEN),
+}
+"""Generation -> what vLLM's attention is there, the first that takes the formats; else its own."""

@@ -1,0 +1,170 @@
+"""Attention over pages as serving engines call it, on each generation of GPUs.
+
+An engine keeps keys and values in pages, which a table finds, and writes those of new tokens there
+before it attends: K and V are read and written once more than attention itself asks for (published
+rows of prompts are slower by that much where heads share no keys). Which kernel runs depends on the
+engine and the generation; what is known of each is here, its rates are fitted to published rows.
+
+**FlashAttention-2** (Ampere, Ada, workstations' Blackwell; Dao-AILab/flash-attention,
+csrc/flash_attn, recalled): pages ask for the kernel of split keys, blocks of 64 rows and of 16 Ki
+elements of K, one or two a processor by their shared memory. With sequences of different lengths it
+splits the keys only where one query's heads share keys and no window hides any, when they become
+rows of one head: otherwise a head walks its keys in one block, however long (which the rows show).
+The heads of a group become rows by a copy of Q and one of O, kernels of their own, where there is
+more than one group and more than one sequence.
+
+**FlashInfer** (fp8 caches on the same GPUs): queries of a group's heads fill blocks of rows; in
+decode the keys are split so that blocks fill the processors.
+
+**TRT-LLM-gen** (data centres' Blackwell): tensor memory holds two tiles of 128 rows; decode as
+above.
+
+**FlashAttention-3** (Hopper): tiles as in `flash3`, rows of heads that share keys in one block.
+
+**TensorRT-LLM** (all): fused prefill in tiles of 128 x 128 where a warpgroup multiplies them, of
+64 x 64 elsewhere; in decode heads that share keys, up to 32 of them, are rows of one block (XQA);
+others are attended to one by one, keys read by each.
+
+Tiles and rules that no source at hand states are those under which half of a generation's published
+rows are told best.
+"""
+
+from dataclasses import replace
+
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules import attention
+from hwmodel.machines.gpu.schedules.attention import AttentionProblem, AttentionTile, row_blocks
+from hwmodel.machines.gpu.schedules.flash import splits
+from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Serial, Work
+
+SPLIT_ROWS = 64
+MOST_RESIDENT = 2
+"""Blocks of FlashAttention-2 on a processor, by their registers."""
+
+RESERVED_BYTES = 1024
+"""Shared memory that CUDA keeps of each block's."""
+
+PACKED_ROWS, PACKED_KEYS, WARP_ROWS = 128, 64, 16
+GEN_ROWS, TILE, DECODE_ROWS = 256, 128, 64
+MOST_PARTS = 64
+"""Parts of a sequence's keys in decode, at most: assumed, as of FlashInfer's plans."""
+
+WARPGROUP_BYTES = 200 * 1024
+"""Shared memory of a block from which on kernels use tiles of a warpgroup: Hopper's and Blackwell's
+227 KiB, of which others have 64 to 163."""
+
+XQA_GROUP, XQA_ROWS = 32, 16
+"""Query heads of a KV head that TensorRT-LLM's XQA kernel takes (inferred: groups of 40 and more
+take as long as their heads one by one), and rows of its block."""
+
+FLASH2 = (AttentionTile(SPLIT_ROWS, TILE, stages=1, warps=4, team=1, in_order=1),)
+FLASH2_DECODE = (AttentionTile(SPLIT_ROWS, TILE, stages=1, warps=4, team=1, pad=32),)
+PACKED = (
+    AttentionTile(
+        PACKED_ROWS, PACKED_KEYS, warps=4, team=1, packed=2, in_order=1, fitting=WARP_ROWS
+    ),
+)
+PACKED_DECODE = (AttentionTile(WARP_ROWS, TILE, stages=1, warps=4, packed=2, resident=2),)
+FLASH3 = (AttentionTile(TILE, TILE, packed=2, in_order=1),)
+GEN = (AttentionTile(GEN_ROWS, TILE, packed=0),)
+GEN_DECODE = (AttentionTile(DECODE_ROWS, TILE, stages=1, warps=4, packed=2),)
+TRTLLM = (AttentionTile(TILE, TILE, packed=0, in_order=1),)
+TRTLLM_DECODE = (AttentionTile(XQA_ROWS, TILE, stages=1, warps=4, packed=2),)
+
+
+LATENT = (AttentionTile(DECODE_ROWS, DECODE_ROWS, stages=1, warps=8, packed=2),)
+
+
+def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """Attention of prompts: new keys and values into their pages, then the kernel."""
+    new = problem.batch * problem.kv_heads * problem.queries * problem.stored_dim
+    read, kept = new * bytes_of(problem.dtype), new * bytes_of(problem.kv_dtype)
+    pages = Work(read={"dram": read, "l2": read}, written={"dram": kept, "l2": kept})
+    return Serial((pages, attention.activity(problem, tile, limits)))
+
+
+def flash2(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """FlashAttention-2's launch for prompts."""
+    return _held(_flash2_keys(tile, problem), problem, limits)
+
+
+def flash2_decode(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """Its launch for few queries: keys split where a group's heads become rows."""
+    sees_all = problem.window is None
+    swapped = (problem.queries <= 1) & (problem.group > 1) & sees_all
+    found = replace(_flash2_keys(tile, problem), packed=where(swapped, 2, 0))
+    _, blocks, columns = row_blocks(problem, found)
+    steps = ceil_div(problem.keys, found.block_k)
+    split = splits(columns * blocks, steps, MOST_RESIDENT * limits.processors)
+    return _held(replace(found, split=where(swapped, split, 1)), problem, limits)
+
+
+def swapping(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """FlashAttention-2 in decode, with the copies that make heads of a group rows."""
+    apart = (problem.kv_heads > 1) & (problem.batch > 1)
+    copies = Work(slots={"reduction": where((tile.packed > 0) & apart, 1.0, 0.0)})
+    return Serial((attention.activity(problem, tile, limits), copies))
+
+
+def narrow(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """A launch for prompts on tiles of one size, as many on a processor as its memory holds."""
+    return _held(tile, problem, limits)
+
+
+def fixed(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """A launch for prompts on tiles of one size, one on a processor."""
+    return tile
+
+
+def trtllm(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """TensorRT-LLM's launch for prompts: a warpgroup's tiles where a block has room for them."""
+    wide = limits.shared_per_block_bytes >= WARPGROUP_BYTES
+    side = where(wide, TILE, SPLIT_ROWS)
+    found = replace(tile, block_q=side, block_k=side)
+    found = replace(found, warps=where(wide, 8, 4), team=where(wide, 4, 1))
+    held = _held(found, problem, limits)
+    return replace(held, resident=where(wide, 1, held.resident))
+
+
+def filled(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """A launch for few queries whose parts of the keys fill the processors, at most once."""
+    _, blocks, columns = row_blocks(problem, tile)
+    seen = problem.keys if problem.window is None else least((problem.keys, problem.window))
+    steps = ceil_div(seen, tile.block_k)
+    parts = floor_div(limits.processors * tile.resident, columns * blocks)
+    split = most((1, least((parts, MOST_PARTS))))
+    return replace(tile, split=ceil_div(steps, ceil_div(steps, split)))
+
+
+def xqa(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """TensorRT-LLM's launch for few queries: XQA for groups, one head after another else."""
+    grouped = (problem.group > 1) & (problem.group <= XQA_GROUP)
+    rows, together = where(grouped, XQA_ROWS, 1), where(grouped, 2, 0)
+    return filled(replace(tile, block_q=rows, packed=together), problem, limits)
+
+
+def latent(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """TensorRT-LLM's launch for latents that all heads share: keys split where it has XQA for them.
+
+    Before Hopper one block walks all keys of a sequence's heads, which the rows show.
+    """
+    found = filled(tile, problem, limits)
+    wide = limits.shared_per_block_bytes >= WARPGROUP_BYTES
+    return replace(found, split=where(wide, found.split, 1))
+
+
+def _flash2_keys(tile: AttentionTile, problem: AttentionProblem) -> AttentionTile:
+    """Keys of a step: 16 Ki elements of K."""
+    dim = problem.head_dim
+    return replace(tile, block_k=where(dim <= 64, 256, where(dim <= 128, 128, 64)))
+
+
+def _held(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """How many blocks a processor's shared memory holds: Q, and a step of K and of V in 16 bits."""
+    wanted: Amount = 2 * problem.head_dim * (tile.block_q + 2 * tile.block_k)
+    room = limits.shared_per_block_bytes + RESERVED_BYTES
+    held = floor_div(room, wanted + RESERVED_BYTES)
+    return replace(tile, resident=most((1, least((MOST_RESIDENT, held)))))

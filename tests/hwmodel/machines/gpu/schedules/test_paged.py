@@ -1,0 +1,95 @@
+"""Attention over pages: launches and counts by hand."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.hardware.hardware import limits
+from hwmodel.machines.gpu.schedules import attention, paged
+from hwmodel.machines.gpu.schedules.attention import AttentionProblem, steps
+from hwmodel.spine.activity import totals
+
+A100, L40S, H200, B200 = (limits(hw.device(name)) for name in ("a100", "l40s", "h200", "b200"))
+
+
+def problem(batch: int, heads: int, kv_heads: int, queries: int, keys: int, **how: Any) -> Any:
+    dim = how.pop("dim", 128)
+    causal = queries > 1 or "window" in how
+    return AttentionProblem(
+        *(batch, heads, kv_heads, queries, keys, dim, dim), causal=causal, **how
+    )
+
+
+def test_new_keys_and_values_are_read_and_written_once_more_than_attention_asks_for() -> None:
+    asked = problem(2, 32, 8, 512, 512, kv_dtype="fp8")
+    (tile,) = paged.GEN
+    alone = totals(attention.activity(asked, tile, B200))
+    whole = totals(paged.prefill(asked, tile, B200))
+    new = 2 * 8 * 512 * 256  # sequences, KV heads, tokens, elements of a key and its value
+    assert whole.read["dram"] - alone.read["dram"] == 2 * new  # bf16 as the layer makes them
+    assert whole.written["dram"] - alone.written["dram"] == new  # fp8 in the cache
+
+
+def test_flash_attention_2_splits_keys_only_where_a_groups_heads_become_rows() -> None:
+    (tile,) = paged.FLASH2_DECODE
+    alone = paged.flash2_decode(tile, problem(4, 2, 2, 1, 8192), A100)
+    assert (alone.split, alone.packed) == (1, 0)
+    grouped = paged.flash2_decode(tile, problem(4, 16, 2, 1, 8192), A100)
+    assert grouped.packed == 2
+    assert grouped.split > 8  # 8 blocks of rows on 216 slots
+    windowed = paged.flash2_decode(tile, problem(4, 16, 2, 1, 8192, window=1024), A100)
+    assert (windowed.split, windowed.packed) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("batch", "kv_heads", "copies"), [(1, 8, 0), (4, 1, 0), (4, 8, 1), (2, 2, 1)]
+)
+def test_heads_become_rows_by_copies_of_several_groups_and_sequences(
+    batch: int, kv_heads: int, copies: int
+) -> None:
+    asked = problem(batch, 4 * kv_heads, kv_heads, 1, 128)
+    tile = replace(paged.flash2_decode(paged.FLASH2_DECODE[0], asked, A100), split=1)
+    assert totals(paged.swapping(asked, tile, A100)).slots["reduction"] == copies
+
+
+def test_blocks_share_a_processor_as_its_shared_memory_allows() -> None:
+    """64 rows of Q and 128 keys and values of 128 elements in 16 bits: 80 KiB."""
+    asked = problem(1, 32, 8, 512, 512)
+    (tile,) = paged.FLASH2
+    assert paged.flash2(tile, asked, A100).resident == 2  # 163 KiB a block
+    assert paged.flash2(tile, asked, L40S).resident == 1  # 99 KiB
+    assert [paged.flash2(tile, problem(1, 8, 8, 64, 64, dim=d), A100).block_k for d in
+            (64, 128, 256)] == [256, 128, 64]  # fmt: skip
+
+
+def test_parts_of_keys_fill_the_processors_once() -> None:
+    (tile,) = paged.GEN_DECODE
+    # 8 KV heads on 132 processors: 16 parts; 64 steps of 128 keys are 4 a part
+    assert paged.filled(tile, problem(1, 32, 8, 1, 8192), H200).split == 16
+    # 64 sequences are more blocks than processors
+    assert paged.filled(tile, problem(64, 32, 8, 1, 8192), H200).split == 1
+    # a window of 128 keys is one step
+    assert paged.filled(tile, problem(1, 32, 8, 1, 8192, window=128), H200).split == 1
+
+
+@pytest.mark.parametrize(("heads", "rows"), [(8, 1), (32, 16), (256, 16), (384, 1)])
+def test_groups_of_up_to_32_heads_are_rows_of_one_block(heads: int, rows: int) -> None:
+    (tile,) = paged.TRTLLM_DECODE
+    assert paged.xqa(tile, problem(4, heads, 8, 1, 1024), H200).block_q == rows
+
+
+def test_a_warpgroups_tiles_are_used_where_a_block_has_room_for_them() -> None:
+    (tile,) = paged.TRTLLM
+    asked = problem(1, 32, 8, 512, 512)
+    sides = [int(paged.trtllm(tile, asked, each).block_q) for each in (A100, L40S, H200, B200)]
+    assert sides == [64, 64, 128, 128]
+
+
+def test_one_query_under_a_window_sees_the_windows_steps() -> None:
+    """The last 128 of 1,024 keys are one step of 128, and 129 of them two."""
+    (tile,) = paged.GEN_DECODE
+    for window, taken in ((128, 1), (129, 2), (256, 2)):
+        asked = problem(1, 8, 8, 1, 1024, window=window)
+        assert steps(asked, tile).mean == taken

@@ -21,6 +21,7 @@ from typing import Any
 from hwmodel.machines.run import COLD, L2
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import amount
+from hwmodel.validation import engine_tables
 from hwmodel.validation.rows import SIZES, Row, kernels_known
 
 FORMATS: Mapping[str, Mapping[str, str]] = {
@@ -56,6 +57,9 @@ def _layer(line: Mapping[str, str]) -> dict[str, Any] | None:
 
 LAYOUTS: Mapping[str, Callable[[Mapping[str, str]], dict[str, Any] | None]] = {
     "gemm_dtype": _layer,
+    "attn_dtype": engine_tables.attention,
+    "mla_dtype": engine_tables.latent_attention,
+    "moe_dtype": engine_tables.experts,
 }
 """A column that tells a published layout -> what a line of it says; None of unknown kernels."""
 

@@ -62,7 +62,7 @@ SHIFTED = "2026-11-22-e"
 FORM = ("family", "kernel", "dtype", "causal", "routing")
 """What rows of one group share."""
 
-STATED = ("weight_dtype", "repeated")
+STATED = ("weight_dtype", "repeated", "kv_dtype", "window", "value_dim", "shared")
 """What rows of a table may say besides, and share where they do; `repeated`: with a warm L2."""
 
 FORMS = {
@@ -221,7 +221,7 @@ def _group(rows: list[Row]) -> Group:
     if family not in SIZES:
         raise InputError(f"row of family {family!r}: expected one of {', '.join(SIZES)}")
     sizes = {name: np.array([float(row.columns[name]) for row in rows]) for name in SIZES[family]}
-    stated = ("dtype", "causal", "routing", "weight_dtype")
+    stated = ("dtype", "causal", "routing", *(name for name in STATED if name != "repeated"))
     options = {name: columns[name] for name in stated if name in columns}
     if family == "reduce":
         cascade = reduction(str(columns["op"]), str(columns["axis"]), str(columns["dtype"]), sizes)

@@ -139,13 +139,19 @@ def calibrate_table(out: str | Path, table: str | Path, device: str) -> TableOut
 
 
 def fitted(
-    hardware: Hardware, rows: Sequence[Row], families: Sequence[str] | None = None
+    hardware: Hardware,
+    rows: Sequence[Row],
+    families: Sequence[str] | None = None,
+    *,
+    few: bool = False,
 ) -> dict[str, tuple[Family, Fit]]:
-    """The families that rows inform, from the half of the shapes that may be fitted to."""
+    """The families that rows inform, from the half of the shapes that may be fitted to.
+
+    Of families of which half are too `few` all are fitted to, where that is asked for.
+    """
     names = families_in(rows) if families is None else families
-    return calibrate(
-        hardware, rows, names, priors=beginning(hardware, rows), pull=PULL, folds=False
-    )
+    start = beginning(hardware, rows)
+    return calibrate(hardware, rows, names, priors=start, pull=PULL, folds=False, few=few)
 
 
 def with_families(hardware: Hardware, found: Mapping[str, Family], source: str) -> Hardware:
@@ -223,6 +229,8 @@ def _ratios(judges: Sequence[Sample], values: Mapping[str, float]) -> Array:
     return np.concatenate([each.measured_s / each.predict(values) for each in judges])
 
 
+HALF = "half of a sample, of which the other half made the interval"
+ALL = "all of a sample, of which folds that were left out made the interval"
 PACKAGE = "aiconfigurator-core 0.12.0 (Apache-2.0)"
 """What the calibrations that are shipped were fitted to, besides rows of our own."""
 
@@ -238,13 +246,17 @@ def ship(name: str, tables: Iterable[Path], folder: Path = CATALOGUE / "calibrat
     hardware = device_of(name).but(calibration=own.model_copy(update={"families": kept}))
     rows = [row for path in tables for row in kernel_rows(path)]
     ours = {n for n, f in kept.items() if f.origin == "measured"}
-    found = fitted(hardware, rows, [n for n in families_in(rows) if n not in ours])
+    found = fitted(hardware, rows, [n for n in families_in(rows) if n not in ours], few=True)
     path = folder / f"{name}.yaml"
     before = load_calibration(path) if path.is_file() else None
     versions = sorted({row.board for row in rows})
-    told = f"published: {PACKAGE}; {', '.join(versions)}; half of a sample, of which the other half"
-    changes = {"source": f"{told} made the interval"}
-    families = {n: family.model_copy(update=changes) for n, (family, _) in found.items()}
+    told = f"published: {PACKAGE}; {', '.join(versions)}; "
+    families = {
+        name: family.model_copy(
+            update={"source": told + (HALF if best.fold_ratios is None else ALL)}
+        )
+        for name, (family, best) in found.items()
+    }
     base = before or Calibration(name=name, device=name, source="published tables", families={})
     write(base.model_copy(update={"families": {**base.families, **families}}), path)
     return list(families)

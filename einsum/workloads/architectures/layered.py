@@ -24,7 +24,7 @@ from hwmodel.einsum.workloads.blocks.taylor_attention import TaylorAttention
 from hwmodel.einsum.workloads.blocks.versatile import VersatileMlp
 from hwmodel.einsum.workloads.decoder import Decoder
 from hwmodel.einsum.workloads.record import Count, Whole
-from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.errors import InputError
 
 MODEL_TYPES = ("layered",)
 USUAL = "layer"
@@ -230,7 +230,7 @@ class Config(Decoder):
             self._check_part(where, part)
 
     def _check_part(self, where: str, part: Any) -> None:
-        """Ways that are no more than all tokens, slices that divide, keys to be taken."""
+        """Ways that are no more than all tokens, slices that divide."""
         if isinstance(part, Ways):
             total = sum(way.tokens for way in part.ways)
             if total > 1 + ROUNDING:
@@ -247,9 +247,3 @@ class Config(Decoder):
                     f"{where}: versatile_mlp: expected slices that divide its {width} columns, no"
                     f" fewer than the {part.active} active ones, found {part.slices}"
                 )
-        states = isinstance(part, (Linear, Convolution))
-        if states and self.recursion_keys == "all" and self.recursions > 1:
-            raise CoverageError(
-                f"{where}: recursion_keys: 'all' takes keys and values of the first application;"
-                f" {part.block} keeps a state instead; use 'own'"
-            )

@@ -190,7 +190,7 @@ def test_what_makes_no_model_is_refused_by_its_key(keys: dict[str, Any], said: s
 
 def test_states_cannot_be_taken_from_the_first_application() -> None:
     kinds = {"layer": [{"block": "gated_conv"}, MLP]}
-    with pytest.raises(CoverageError, match="gated_conv keeps a state"):
+    with pytest.raises(CoverageError, match="found GatedConv; use 'own'"):
         model({**LAYERED, "kinds": kinds, "recursions": 2, "recursion_keys": "all"})
 
 

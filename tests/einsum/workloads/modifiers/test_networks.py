@@ -53,6 +53,14 @@ def test_layers_that_do_not_divide_are_refused(recursions: int, keys: str) -> No
         model(LLAMA, modifier=f"mixture-of-recursions:recursions={recursions},keys={keys}")
 
 
+@pytest.mark.parametrize(
+    ("name", "policy"), [("mamba-2.8b", None), (LLAMA, "keyformer")], ids=["states", "policy"]
+)
+def test_what_is_kept_otherwise_cannot_be_taken(name: str, policy: str | None) -> None:
+    with pytest.raises(CoverageError, match="keys 'all' takes keys and values"):
+        model(name, cache_policy=policy, modifier="mixture-of-recursions:recursions=4,keys=all")
+
+
 def test_a_small_mlp_is_beside_the_big_one_and_less_is_computed() -> None:
     """A quarter of the columns; a router of three ways a layer."""
     plain, duo = model(LLAMA), model(LLAMA, modifier="duo-llm:width=0.25,small=0.4,big=0.4")

@@ -7,6 +7,8 @@ Found by structure, as kernels are (`structure`):
     attention                    five products where the forward pass has two, by a fused kernel
                                  that computes the probabilities again (FlashAttention-2, arXiv
                                  2307.08691, algorithm 2)
+    anything else that is not    the cascade itself twice, as of a product: an assumption
+    linear (a recurrence)
     row operation                reads what it read and the gradient of what it made, and writes the
                                  gradients of what it read; a linear one needs the latter alone
 
@@ -124,7 +126,10 @@ def _of_rows(cascade: Cascade) -> Backward:
     read = _wide(cascade)
     linear = _is_linear(cascade, read)
     kept: dict[str, Amount] = {} if linear else {n: footprint_bytes(n, cascade) for n in read}
-    if found is None or not read:
+    if found is None:
+        # A recurrence, say: its products once more for inputs, once more for the state.
+        return Backward((cascade, cascade) if read and not linear else (), (), kept)
+    if not read:
         return Backward((), (), kept)
     dtype = cascade.tensors[read[0]].dtype
     text = _gradients(len(read), linear, any(e.reductions for e in cascade.einsums))

@@ -30,7 +30,10 @@ DATA = Path(__file__).resolve().parent / "data"
 
 SIZES: dict[str, tuple[str, ...]] = {
     "gemm": ("M", "N", "K"),
-    "attention": ("batch", "heads", "kv_heads", "queries", "keys", "head_dim"),
+    **dict.fromkeys(
+        ("attention", "attention_backward"),
+        ("batch", "heads", "kv_heads", "queries", "keys", "head_dim"),
+    ),
     "moe": ("tokens", "experts", "top_k", "hidden", "intermediate"),
     **dict.fromkeys(ROW_KERNELS, ("rows", "cols")),
     "collective": ("bytes", "ranks"),
@@ -71,7 +74,7 @@ FORMS = {
 }
 """The same of families with columns of their own."""
 
-FILES = ("gemm", "attention", "moe", "rows", "reduce", "llm")
+FILES = ("gemm", "attention", "attention_backward", "moe", "rows", "reduce", "llm")
 """Files of timed rows; energies, counters and probes stand in files of their own."""
 
 

@@ -1,4 +1,4 @@
-"""Seconds and joules of a piece's kernels on one device, in the sustained state."""
+"""Seconds and joules of a piece's kernels in a step on one device, in the sustained state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ from hwmodel.einsum.network import Stack
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import MODELS
 from hwmodel.machines.run import Run
+from hwmodel.spine.estimate import Part
+from hwmodel.systems.training.efficiency import Software
 from hwmodel.systems.training.layers import Kernel
 
-ATTENTION = {"hopper": "cudnn", "blackwell": "cudnn"}
-"""Library of attention that training uses by generation; FlashAttention-2 elsewhere."""
+ATTENTION = ("prefill", "backward")
+"""Schedules of attention's kernels."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,12 @@ class Seconds:
 
 
 def timed(
-    pieces: Sequence[tuple[Kernel, ...]], machine: Hardware, kernel: Any
+    pieces: Sequence[tuple[Kernel, ...]], machine: Hardware, kernel: Any, runs: Software
 ) -> tuple[list[Seconds], Run]:
-    """Each piece's seconds, and what the machine said: all kernels are looked at together."""
+    """Each piece's seconds in a step, and what the machine said: all are looked at together."""
     stages = tuple(Stage(each.cascade) for kernels in pieces for each in kernels)
-    library = ATTENTION.get(machine.architecture or "")
-    chosen = {"attention": library} if kernel is None and library else kernel
+    gpu = machine.kind == "gpu"
+    chosen = {"attention": runs.attention} if kernel is None and gpu else kernel
     run: Run = import_module(MODELS[machine.kind]).run(Stack("training", stages), machine, chosen)
     answers = iter(run.parts)
     found: list[Seconds] = []
@@ -43,7 +45,7 @@ def timed(
         joules: dict[str, float] = dict.fromkeys(("forward", "inputs", "weights"), 0.0)
         for each in kernels:
             parts = next(answers)
-            took = each.times * sum(float(p.times * p.sustained_s) for p in parts)
+            took = each.times * sum(_seconds(part, runs) for part in parts)
             seconds[each.role] += took
             seconds["again"] += took if each.again else 0.0
             joules[each.role] += each.times * sum(float(p.times * p.energy_j) for p in parts)
@@ -58,3 +60,10 @@ def timed(
             )
         )
     return found, run
+
+
+def _seconds(part: Part, runs: Software) -> float:
+    share = runs.share
+    if part.family.partition(":")[0] in ATTENTION:
+        share *= runs.attention_share
+    return float(part.times * part.sustained_s) / share

@@ -32,7 +32,7 @@ from hwmodel.systems.pipelines.named import layout_of, scheduled
 from hwmodel.systems.pipelines.schedule import Layout, Schedule
 from hwmodel.systems.pipelines.timing import Passes, peaks, timed
 from hwmodel.systems.training import kernels
-from hwmodel.systems.training.efficiency import efficiency
+from hwmodel.systems.training.efficiency import software
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.kernels import Seconds
 from hwmodel.systems.training.layers import Piece, loss, piece
@@ -65,7 +65,9 @@ def predicted(work: Training, on: Any, **options: Any) -> Trained:
     given = work.but(**parallel) if parallel else work
     how = execution(given, machine)
     joined = _fabric(machine, options.get("topology"))
-    return trained(given, how, machine, kernel=options.get("kernel"), fabric=joined)
+    share = options.get("efficiency")
+    kernel = options.get("kernel")
+    return trained(given, how, machine, kernel=kernel, fabric=joined, efficiency=share)
 
 
 def _fabric(machine: Hardware, network: Network) -> Fabric:
@@ -130,11 +132,15 @@ def trained(
     *,
     kernel: Any = None,
     fabric: Fabric | None = None,
+    efficiency: float | None = None,
 ) -> Trained:
-    """The step under an execution that is legal; the only entry that searches need."""
+    """The step under an execution that is legal; the only entry that searches need.
+
+    `efficiency` is the share of their rates alone that kernels reach (default: what was fitted).
+    """
     machine = on if on.devices == 1 else on.but(devices=1)
     joined = fabric or Fabric.of(machine)
-    cut = _cut(work, how, machine, joined, kernel)
+    cut = _cut(work, how, machine, joined, kernel, efficiency)
     passes = Passes(
         [stage.forward_s for stage in cut.stages],
         [stage.inputs_s for stage in cut.stages],
@@ -203,7 +209,14 @@ class _Cut:
     warnings: tuple[str, ...]
 
 
-def _cut(work: Training, how: Execution, machine: Hardware, joined: Fabric, kernel: Any) -> _Cut:
+def _cut(
+    work: Training,
+    how: Execution,
+    machine: Hardware,
+    joined: Fabric,
+    kernel: Any,
+    given: float | None,
+) -> _Cut:
     """The stages of a legal execution; `InputError` with the reasons where it is none."""
     network = work.model.network
     sizes = Sizes.of(network)
@@ -216,10 +229,12 @@ def _cut(work: Training, how: Execution, machine: Hardware, joined: Fabric, kern
         for group in network.layers
     ]
     pieces = [first, last, *(each for _, each in groups)]
-    seconds, run = kernels.timed([each.kernels for each in pieces], machine, kernel)
-    factor, source = efficiency(how.zero, machine.name, work.precision)
+    runs = software(how.zero, machine.name, machine.architecture, work.precision)
+    runs = runs if given is None else replace(runs, share=given, source=f"training: share {given}")
+    seconds, run = kernels.timed([each.kernels for each in pieces], machine, kernel, runs)
     made = [
-        _layer(each, took, how, joined, factor) for each, took in zip(pieces, seconds, strict=True)
+        _layer(each, took, how, joined, runs.exposed)
+        for each, took in zip(pieces, seconds, strict=True)
     ]
     kinds = {
         n: stage for (numbers, _), stage in zip(groups, made[2:], strict=True) for n in numbers
@@ -234,7 +249,7 @@ def _cut(work: Training, how: Execution, machine: Hardware, joined: Fabric, kern
         stages=_chain(held, kinds, ends) * layout.chains,
         flops=first.flops + last.flops + counted,
         logits=logits,
-        assumptions=(source, *run.assumptions),
+        assumptions=(runs.source, *run.assumptions),
         warnings=run.warnings,
     )
 
@@ -276,15 +291,15 @@ def _held(
     ]
 
 
-def _layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, factor: float) -> _Stage:
+def _layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, share: float) -> _Stage:
     """A piece's passes with what they exchange."""
-    links = sum(joined.seconds("all_reduce", size, how.tp) for size in each.reduced_bytes)
+    links = share * sum(joined.seconds("all_reduce", s, how.tp) for s in each.reduced_bytes)
     routed = 0.0
     if each.routed_bytes:
         size = each.routed_bytes / (how.tp if how.sp or how.expert_tp < how.tp else 1)
         routed = 2 * joined.seconds("all_to_all", size, how.ep, how.expert_tp)
     ring = joined.seconds("all_gather", each.key_bytes * how.cp, how.cp, how.tp)
-    forward, inputs, weights = (s / factor for s in (took.forward_s, took.inputs_s, took.weights_s))
+    forward, inputs, weights = took.forward_s, took.inputs_s, took.weights_s
     exposed_f = links + routed + max(0.0, ring - forward)
     exposed_b = links + routed + max(0.0, 2 * ring - inputs)
     again_bytes, kept = 0.0, each.kept_bytes
@@ -293,7 +308,7 @@ def _layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, factor: f
         inputs_s += forward_s
         again_bytes, kept = each.kept_bytes, each.input_bytes
     elif how.recompute == "selective":
-        inputs_s += took.again_s / factor
+        inputs_s += took.again_s
         again_bytes, kept = each.scores_bytes, each.kept_bytes - each.scores_bytes
     if how.zero == 3 and how.dp * how.cp > 1:
         ranks, stride = how.dp * how.cp, how.tp

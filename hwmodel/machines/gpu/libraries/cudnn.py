@@ -51,12 +51,12 @@ DECODE = priors(
 
 BACKWARD = priors(
     """
-    matrix = 0.5 in 0.1 .. 1: share of the datasheet's matrix rate, inside fused gradients
+    matrix = 0.5 in 0.2 .. 0.85: share of the datasheet's matrix rate, inside fused gradients
     exp = 0.5 in 0.1 .. 1: share of the exponential unit's rate, other instructions in series
-    dram = 0.9 in 0.5 .. 1: share of the datasheet's DRAM bandwidth
+    dram = 0.9 in 0.3 .. 1: share of the datasheet's DRAM bandwidth
     l2 = 0.7 in 0.1 .. 2: share of the catalogue's L2 bandwidth, at which sums of dQ are added
-    port = 0.4 in 0.05 .. 1: share of a processor's port at which a block moves K, V and gradients
-    launch = 3 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    port = 0.4 in 0.02 .. 1: share of a processor's port at which a block moves K, V and gradients
+    launch = 3 in 0.3 .. 16: kernel to kernel in a graph, in graph launches of the device
     fill = 2 in 0 .. 8: first loads and last stores of a block, in DRAM latencies
     step = 0.05 in 0 .. 5: wait for the queries of a step, in DRAM latencies
     sharpness = 4 in 1 .. 16: exponent of the norm that overlaps units, latencies and DRAM

@@ -1,0 +1,53 @@
+"""Published steps of training: how they are read, and how far predictions are from them."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwmodel.validation.training_fit import Published, published
+
+TABLES = Path(__file__).resolve().parents[3] / "shared/data/systems"
+
+pytestmark = pytest.mark.skipif(not TABLES.is_dir(), reason="needs ../shared/data/systems")
+
+
+@cache
+def rows() -> tuple[Published, ...]:
+    return tuple(published(TABLES))
+
+
+def test_rows_are_read_as_steps_with_their_execution() -> None:
+    """The first row of MPT: 70b, 2,048 tokens, 256 H100, 8 x 1 x 256 sequences, all recomputed."""
+    first = next(row for row in rows() if row.table == "llm-foundry")
+    assert (first.on, first.tokens_per_s) == ("h100", 1035)
+    assert first.work.model.config.num_hidden_layers == 80  # pyright: ignore
+    assert first.work.parallel["global_batch"] == 2048
+    assert (first.work.parallel["zero"], first.work.parallel["recompute"]) == (3, "full")
+    assert {row.table for row in rows()} == {
+        *("llm-foundry", "torchtitan", "megatron-bridge", "mlperf"),
+    }
+    assert len(rows()) > 200
+
+
+@pytest.mark.parametrize(
+    ("table", "every", "mean"),
+    # Means of all rows here: 5, 17, 14 and 10 %.
+    [
+        ("llm-foundry", 6, 0.10),
+        ("torchtitan", 1, 0.22),
+        ("megatron-bridge", 6, 0.22),
+        ("mlperf", 2, 0.16),
+    ],
+)
+def test_predictions_stand_near_what_was_published(table: str, every: int, mean: float) -> None:
+    mine = [row for row in rows() if row.table == table][::every]
+    found = [row.predicted().tokens_per_s_per_device / row.tokens_per_s for row in mine]
+    assert float(np.mean(np.abs(np.array(found) - 1))) < mean
+
+
+def test_a_configuration_is_in_one_fold_whatever_the_run() -> None:
+    assert {row.fold for row in rows()} == set(range(5))
+    again = {row.work.devices: row.fold for row in published(TABLES) if row.table == "mlperf"}
+    assert again == {row.work.devices: row.fold for row in rows() if row.table == "mlperf"}

@@ -1,0 +1,278 @@
+"""How much longer kernels take in published steps of training than alone: rows, fit, errors.
+
+Tables of four publishers, read from a folder that holds them (none is shipped):
+
+    llm_foundry_mfu/mpt_training_mfu.csv           MPT by Composer's FSDP on A100 and H100
+    torchtitan_training/training.csv               Llama 3.1 by torchtitan's FSDP, tp, pp, cp
+    megatron_bridge_training/training_throughput.csv   dense and mixture models on H100 to GB300
+    mlperf_training_v5/llm_training.csv            Llama 3.1 8B and 405B, MLPerf Training 5.0, 5.1
+
+A row says tokens a second and device; conditions that it does not say are assumed: sequence
+parallelism beside tp, the distributed optimiser (zero 1) under Megatron, no recomputation but where
+the table says so. One number is fitted for each software, device and format
+(`systems.training.efficiency`); errors are told of configurations that a fit left out, by five
+folds that a hash chooses.
+
+    python -m hwmodel.validation.training_fit TABLES
+"""
+
+import csv
+import hashlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodel.einsum.workloads.training import Training, training
+from hwmodel.hardware.catalogue import device, devices
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.quantity.errors import HwmodelError
+from hwmodel.systems.training.efficiency import named
+from hwmodel.systems.training.step import predicted
+from hwmodel.systems.training.trained import Trained
+
+Key = tuple[str, str, str]
+
+MPT = {
+    "125m": (12, 768, 12), "350m": (24, 1024, 16), "760m": (24, 1536, 12), "1b": (24, 2048, 16),
+    "3b": (32, 2560, 20), "7b": (32, 4096, 32), "13b": (40, 5120, 40), "30b": (48, 7168, 56),
+    "70b": (80, 8192, 64),
+}  # fmt: skip
+"""Layers, width and heads of MPT models (llm-foundry's benchmark configs)."""
+MODELS = {
+    "llama3.1405b": "llama-3.1-405b", "llama370b": "llama-3.1-70b", "llama38b": "llama-3.1-8b",
+    "deepseekv3": "deepseek-v3", "gptoss120b": "gpt-oss-120b", "qwen330ba3b": "qwen3-30b-a3b",
+    "qwen3235ba22b": "qwen3-235b-a22b", "kimik2": "kimi-k2",
+    "nemotron3nano": "nemotron-3-nano-30b-a3b",
+}  # fmt: skip
+"""Names without case and signs -> shipped configs."""
+FORMATS = {"BF16": "bf16", "FP8": "fp8", "MXFP8": "fp8", "NVFP4": "nvfp4"}
+TITAN = {"Llama-3.1-8B": "8b", "Llama-3.1-70B": "70b", "Llama-3.1-405B": "405b"}
+FOLDS = 5
+SLOW_H100 = "H100 (96GB"
+"""torchtitan's H100 of 96 GB at 2.4 TB/s and 500 W."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """One row: a step of training on a device, and its tokens a second and device."""
+
+    table: str
+    on: str
+    work: Training = field(compare=False)
+    tokens_per_s: float
+    memory_bytes: float | None = None
+
+    @property
+    def key(self) -> Key:
+        """Software, device and format, of which one number is fitted."""
+        zero = int(self.work.parallel.get("zero", 0))
+        return named(zero), self.machine.name, self.work.precision
+
+    @property
+    def machine(self) -> Hardware:
+        """The device."""
+        return _machine(self.on)
+
+    @property
+    def fold(self) -> int:
+        """Which of the folds its configuration belongs to; the same in every run."""
+        given = (self.table, self.on, self.work.name, self.work.sequence, self.work.precision)
+        said = repr((*given, sorted(self.work.parallel.items()), self.work.devices))
+        return hashlib.sha256(said.encode()).digest()[0] % FOLDS
+
+    def predicted(self, share: float | None = None) -> Trained:
+        """The step, at another efficiency where that is given."""
+        return predicted(self.work, self.machine, efficiency=share)
+
+
+@lru_cache(maxsize=32)
+def _machine(name: str) -> Hardware:
+    if name != SLOW_H100:
+        return device(name)
+    memory = {"bandwidth": "2.4 TB/s", "capacity": "96 GB"}
+    return device("h100").but(hbm=memory, power={"limit": "500 W"})
+
+
+def published(tables: Path) -> list[Published]:
+    """The rows of all tables that are there and that the model covers."""
+    found: list[Published] = []
+    for name, read in TABLES.items():
+        path = tables / name
+        if path.is_file():
+            with path.open(encoding="utf-8", newline="") as stream:
+                for row in csv.DictReader(stream):
+                    made = read(row)
+                    found += [] if made is None else [made]
+    return found
+
+
+def _count(text: str | None, default: int = 1) -> int:
+    """A number of a cell; the default where it has none."""
+    try:
+        return int(float(text or ""))
+    except ValueError:
+        return default
+
+
+def _mpt(row: Mapping[str, str]) -> Published | None:
+    layers, width, heads = MPT[row["Model"]]
+    sequence = _count(row["SeqLen (T)"])
+    config = {
+        **{"model_type": "mpt", "d_model": width, "n_heads": heads, "n_layers": layers},
+        **{"max_seq_len": sequence, "vocab_size": 50368, "expansion_ratio": 4},
+    }
+    work = training(
+        config,
+        sequence,
+        _count(row["GlobalBatchSize"]),
+        _count(row["MicroBatchSize"]),
+        devices=_count(row["# GPUs"]),
+        zero={"FULL_SHARD": 3, "SHARD_GRAD_OP": 2}.get(row["Sharding Strategy"], 0),
+        recompute="full" if row["Activation Checkpointing"] == "True" else "none",
+        dtype="fp8" if "fp8" in row["Precision"] else "bf16",
+    )
+    on = {"h100_80gb": "h100", "a100_80gb": "a100", "a100_40gb": "a100-40gb"}[row["GPU"]]
+    return Published("llm-foundry", on, work, float(row["Throughput (T/s/GPU)"]))
+
+
+def _bridge(row: Mapping[str, str]) -> Published | None:
+    name = "".join(c for c in row["model"].lower() if c.isalnum() or c == ".")
+    on, kind = row["system"].replace("DGX-", "").lower(), FORMATS.get(row["precision"])
+    if name not in MODELS or row["task"] != "Pre-Training Performance" or kind is None:
+        return None
+    if on not in devices():
+        return None
+    work = training(
+        MODELS[name],
+        _count(row["seq"]),
+        _count(row["gbs"]),
+        _count(row["mbs"]),
+        devices=_count(row["n_gpus"]),
+        zero=3 if _count(row["fsdp"], 0) else 1,
+        dtype=kind,
+        **_divided(row),
+    )
+    return Published("megatron-bridge", on, work, float(row["tokens_per_s_per_gpu"]))
+
+
+def _mlperf(row: Mapping[str, str]) -> Published | None:
+    model = {"llama31_405b": "llama-3.1-405b", "llama31_8b": "llama-3.1-8b"}.get(row["benchmark"])
+    names = ("gb300", "gb200", "b300", "b200", "h200", "h100", "mi355x", "mi325x", "mi300x")
+    on = next((name for name in names if name in row["gpu"].lower()), None)
+    if not (model and on and row["tp"] and row["train_step_time_s_median"]):
+        return None
+    if row["fp4"] not in ("True", "False", "") or row["duplicate_of_other_version"] == "True":
+        return None
+    batch, count, sequence = _count(row["global_batch_size"]), _count(row["n_gpus"]), 8192
+    work = training(
+        model,
+        sequence,
+        batch,
+        _count(row["mbs"]),
+        devices=count,
+        zero=1,
+        dtype="nvfp4" if row["fp4"] == "True" else "fp8",
+        **_divided(row),
+    )
+    tokens = batch * sequence / float(row["train_step_time_s_median"]) / count
+    return Published("mlperf", on, work, tokens)
+
+
+def _titan(row: Mapping[str, str]) -> Published | None:
+    divided = _divided(row)
+    count = _count(row["n_gpus"])
+    replicas = count // int(np.prod([divided.get(name, 1) for name in ("tp", "pp", "cp")]))
+    local = _count(row["local_bs"])
+    whole = divided.get("pp", 1) == 1
+    work = training(
+        f"llama-3.1-{TITAN[row['model']]}",
+        _count(row["seq"]),
+        local * replicas,
+        local if whole else 1,
+        devices=count,
+        zero=3,
+        recompute="full" if row["ac"] == "full" else "selective",
+        dtype="fp8" if "float8" in row["tech"] else "bf16",
+        **divided,
+    )
+    on = SLOW_H100 if row["gpu"].startswith(SLOW_H100) else "h200"
+    memory = float(row["mem_gib"]) * 2**30 if row["mem_gib"] else None
+    return Published("torchtitan", on, work, float(row["tps_per_gpu"]), memory)
+
+
+def _divided(row: Mapping[str, str]) -> dict[str, Any]:
+    """Degrees above 1; with tp sequence parallelism beside it."""
+    names = ("tp", "pp", "cp", "vp", "ep")
+    found: dict[str, Any] = {n: _count(row.get(n)) for n in names if _count(row.get(n)) > 1}
+    return found | ({"sp": True} if "tp" in found else {})
+
+
+TABLES: Mapping[str, Callable[[Mapping[str, str]], Published | None]] = {
+    "llm_foundry_mfu/mpt_training_mfu.csv": _mpt,
+    "torchtitan_training/training.csv": _titan,
+    "megatron_bridge_training/training_throughput.csv": _bridge,
+    "mlperf_training_v5/llm_training.csv": _mlperf,
+}
+
+
+def fitted(rows: Iterable[Published]) -> dict[Key, float]:
+    """The number of each software, device and format with the least median error of logarithms."""
+    by: dict[Key, list[Published]] = {}
+    for row in rows:
+        by.setdefault(row.key, []).append(row)
+    return {key: _share(mine) for key, mine in sorted(by.items())}
+
+
+def _share(rows: Sequence[Published]) -> float:
+    """Kernels take 1/share of their time alone: found step by step, for a step is no multiple."""
+    share = 1.0
+    for _ in range(4):
+        ratios = [row.predicted(share).tokens_per_s_per_device / row.tokens_per_s for row in rows]
+        share /= float(np.exp(np.median(np.log(ratios))))
+    return float(f"{share:.3g}")
+
+
+def errors(rows: Iterable[Published]) -> Iterator[tuple[Published, float]]:
+    """Each row with predicted over measured tokens; a row that is refused has none."""
+    for row in rows:
+        try:
+            yield row, row.predicted().tokens_per_s_per_device / row.tokens_per_s
+        except HwmodelError:
+            continue
+
+
+def _nearest(found: Mapping[Key, float], key: Key) -> float | None:
+    """What was found for a key, or for another format on the same device."""
+    alike = (share for each, share in found.items() if each[:2] == key[:2])
+    return found.get(key) or next(alike, None)
+
+
+def left_out(rows: Sequence[Published]) -> Iterator[tuple[Published, float]]:
+    """Each row with predicted over measured tokens, by numbers that did not see its fold."""
+    for fold in range(FOLDS):
+        seen = fitted(row for row in rows if row.fold != fold)
+        for row in rows:
+            if row.fold == fold:
+                made = row.predicted(_nearest(seen, row.key))
+                yield row, made.tokens_per_s_per_device / row.tokens_per_s
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Fit on all rows, and report errors on those that fits left out, fold by fold."""
+    rows = [row for row, _ in errors(published(Path(arguments[0])))]
+    for key, share in fitted(rows).items():
+        print(f'    ("{key[0]}", "{key[1]}", "{key[2]}"): {share},')
+    found = list(left_out(rows))
+    for table in dict.fromkeys(row.table for row in rows):
+        off = [abs(ratio - 1) for row, ratio in found if row.table == table]
+        told = f"mean {np.mean(off):.3f}  p90 {np.quantile(off, 0.9):.3f}"
+        print(f"{table:16} {len(off):4} rows, on folds: {told}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

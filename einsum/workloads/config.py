@@ -89,10 +89,11 @@ def _by_class(
 
 
 def _typed(data: dict[str, Any]) -> dict[str, Any]:
-    """A config whose type is the class that reads it, where it says no `model_type`: diffusers'."""
-    if "model_type" in data or "_class_name" not in data:
+    """A config that says no `model_type`, with that of the class that it names."""
+    if data.get("model_type"):
         return data
-    return {**data, "model_type": data["_class_name"]}
+    named = data.get("_class_name") or of_class(data.get("architectures"))
+    return data if named is None else {**data, "model_type": named}
 
 
 def _record(where: str, data: Mapping[str, Any], as_: str | None) -> type[Config]:
@@ -106,8 +107,10 @@ def _record(where: str, data: Mapping[str, Any], as_: str | None) -> type[Config
     if model_type is None:
         raise InputError(f"{where}: expected the key 'model_type', found none; {LISTED}")
     if not known(model_type):
-        what = f"architecture (model_type of {where})"
-        raise UnknownNameError(what, model_type, architectures(), listed=f"{LISTED}; {AS_ANOTHER}")
+        what, named = f"architecture (model_type of {where})", of_class(data.get("architectures"))
+        told = f"{LISTED}; {AS_ANOTHER}"
+        told += f"; the class that it names is of {named}: --as {named}" if named else ""
+        raise UnknownNameError(what, model_type, architectures(), listed=told)
     return record(cast(str, model_type))
 
 
@@ -252,8 +255,11 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _validated(where: str, kind: type[Config], data: Mapping[str, Any]) -> Config:
     named = {kind.ALIASES[key]: value for key, value in data.items() if key in kind.ALIASES}
+    given = {**named, **data}
+    fields = kind.model_fields.items()
+    off = [key for key, field in fields if field.annotation is bool and given.get(key, 0) is None]
     try:
-        config = kind.model_validate({**named, **data})
+        config = kind.model_validate({**given, **dict.fromkeys(off, False)})
     except ValidationError as error:
         raise InputError(f"{where}: {_first_complaint(error)}") from None
     config.check(where)
@@ -262,7 +268,7 @@ def _validated(where: str, kind: type[Config], data: Mapping[str, Any]) -> Confi
 
 def _placed(kind: type[Config], key: str, value: Any) -> bool:
     """Whether a key is modelled, harmless, or at a value that changes nothing."""
-    if key in kind.modelled():
+    if key in kind.modelled() or value is None:
         return True
     neutral = kind.neutral(key)
     if neutral is not None:

@@ -38,6 +38,7 @@ class Decoder(Config):
     """
 
     REQUIRED: ClassVar[tuple[str, ...]] = ("num_key_value_heads",)
+    NULLED: ClassVar[frozenset[str]] = frozenset({"num_key_value_heads"})
     ROTATED: ClassVar[float] = 1.0
     UNEVEN: ClassVar[bool] = False
     NORM: ClassVar[Kind] = "rms"

@@ -109,6 +109,8 @@ class Config(BaseModel):
     HARMLESS: ClassVar[frozenset[str]] = frozenset()
     NEUTRAL: ClassVar[Values] = {}
     REQUIRED: ClassVar[tuple[str, ...]] = ()
+    NULLED: ClassVar[frozenset[str]] = frozenset()
+    """Keys of `REQUIRED` that may be null where the config says so."""
     ALIASES: ClassVar[Names] = {}
     """Other names of modelled keys -> the names that fields have."""
     RULES: ClassVar[re.Pattern[str] | None] = None
@@ -129,7 +131,8 @@ class Config(BaseModel):
     def check(self, where: str) -> None:
         """What no single key can say: combinations that make no model."""
         for key in self.REQUIRED:
-            if getattr(self, key) is None:
+            told = key in self.NULLED and key in self.model_fields_set
+            if getattr(self, key) is None and not told:
                 raise InputError(f"{where}: expected the key {key!r}, found none")
 
     def notes(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ MODEL_TYPES = ("longcat_flash",)
 class Config(DeepseekV3):
     """Latent attention with V3's keys, other names of the rest."""
 
+    REQUIRED: ClassVar[tuple[str, ...]] = ("kv_lora_rank", "n_routed_experts")
     ALIASES: ClassVar[Names] = {
         **{"num_layers": "num_hidden_layers", "ffn_hidden_size": "intermediate_size"},
         "num_experts_per_tok": "moe_topk",

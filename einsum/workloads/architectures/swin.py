@@ -31,8 +31,8 @@ class Swin(AnyConfig):
         " path_norm".split()
     )
 
-    image_size: Any = 224
-    patch_size: Any = 4
+    image_size: Count | tuple[Count, ...] = 224
+    patch_size: Count | tuple[Count, ...] = 4
     num_channels: Count = 3
     embed_dim: Count = 96
     depths: tuple[Count, ...] = (2, 2, 6, 2)

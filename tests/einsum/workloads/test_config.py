@@ -366,3 +366,24 @@ def test_a_class_that_is_named_does_not_outdo_a_type_that_fits() -> None:
     config = {"model_type": "qwen2", **keys, "num_attention_heads": 6, "num_key_value_heads": 2}
     read = model({**config, "architectures": ["Qwen3ForCausalLM"]})
     assert read.parameters == model(config).parameters
+
+
+def test_null_says_nothing_and_switches_off() -> None:
+    """As transformers' classes read it: a switch that is null is off, key heads are all heads."""
+    base = {**LLAMA, "rope_scaling": None, "use_qk_norm": None, "cross_attention_hidden_size": None}
+    assert read_config({**base, "attention_bias": None})[1].network() == (
+        read_config({**LLAMA, "attention_bias": False})[1].network()
+    )
+    mistral = {**LLAMA, "model_type": "mistral"}
+    told = model({**mistral, "num_key_value_heads": None})
+    assert told.parameters == model({**mistral, "num_key_value_heads": 4}).parameters
+
+
+def test_a_config_without_a_type_is_read_by_its_class_and_an_unknown_type_told_it() -> None:
+    named = {**LLAMA, "architectures": ["LlamaForCausalLM"]}
+    without = {key: value for key, value in named.items() if key != "model_type"}
+    assert read_config(without)[1] == read_config(LLAMA)[1]
+    with pytest.raises(UnknownNameError, match="the class that it names is of llama: --as llama"):
+        read_config({**named, "model_type": "sparkle"})
+    with pytest.raises(InputError, match="expected the key 'model_type', found none"):
+        read_config({**without, "architectures": ["SparkleForCausalLM"]})

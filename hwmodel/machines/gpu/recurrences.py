@@ -53,7 +53,11 @@ def unit_operations(einsum: Einsum, cascade: Cascade) -> dict[Any, Amount]:
 
 
 def _passed(cascade: Cascade) -> Amount:
-    """Bytes of the states between the chunks of a prompt that products read."""
+    """Bytes of the states between the chunks of a prompt that products read: of all chunks.
+
+    A footprint counts one of them, since each overwrites the one before; launches that follow each
+    other need them all at once.
+    """
     read = {
         access.tensor
         for einsum in cascade.einsums
@@ -62,11 +66,12 @@ def _passed(cascade: Cascade) -> Amount:
     }
     ahead = {rank.name for rank in cascade.ranks.values() if rank.iterative}
     names = [name for name in intermediates(cascade) if name in read]
-    return sum(
-        footprint_bytes(name, cascade)
-        for name in names
-        if ahead & set(cascade.tensors[name].ranks) and name in _recurrent(cascade)
-    )
+    total: Amount = 0
+    for name in names:
+        chunks = ahead & set(cascade.tensors[name].ranks)
+        if chunks and name in _recurrent(cascade):
+            total = total + footprint_bytes(name, cascade) * extent(sorted(chunks), cascade)
+    return total
 
 
 @of_form

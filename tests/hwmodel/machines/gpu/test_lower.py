@@ -10,11 +10,14 @@ from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import grouped_gemm, moe
+from hwmodel.einsum.workloads.recurrence import chunked
 from hwmodel.einsum.workloads.rows import add, copy, gate_silu, gelu, layernorm, rmsnorm, softmax
 from hwmodel.machines.driver import predict
 from hwmodel.machines.gpu.libraries.library import FEW_QUERIES
 from hwmodel.machines.gpu.libraries.shipped import SHIPPED
 from hwmodel.machines.gpu.lower import lower
+from hwmodel.machines.gpu.recurrences import recurrence
+from hwmodel.machines.gpu.schedules.scan import ScanProblem
 from hwmodel.quantity.errors import CoverageError, UnknownNameError
 
 ROWS: dict[str, Any] = {"sizes": {"a": 64, "n": 4096}, "dtypes": {"*": "fp32"}}
@@ -313,3 +316,10 @@ def test_what_an_index_add_does_not_do_has_no_atomics(text: str) -> None:
     sizes = {"t": 300, "d": 512} | ({"k": 8} if "k" in text else {})
     for call in lower(parse(text, sizes=sizes, dtypes={"*": "bf16"})):
         assert np.max(call.problem.atomics) == 0
+
+
+def test_the_launches_of_a_recurrence_pass_the_states_of_all_chunks() -> None:
+    """A state of 64 by 16 for each of 4 heads, bf16, at the end of each of 8 chunks."""
+    (long,) = recurrence(chunked(2, 1024, 4, 4, 16, 64, chunk=128))
+    assert isinstance(long.problem, ScanProblem)
+    assert long.problem.passed_bytes == 2 * 8 * 4 * 64 * 16 * 2

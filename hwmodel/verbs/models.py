@@ -105,7 +105,10 @@ class Cards:
             "parameters of all and those that one token uses, bytes of the weights, of the cache a"
         )
         read = "configs are read whose model_type is one of: " + ", ".join(architectures())
-        told = (f"{said} token; tokens of context", "\n".join(wrap(read, WIDTH)))
+        told = (
+            f"{said} token; tokens of context",
+            "\n".join(wrap(read, WIDTH, break_on_hyphens=False)),
+        )
         return "\n\n".join((grid(heads, rows, left=(0, 1, 7)), *told))
 
 

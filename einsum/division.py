@@ -16,10 +16,10 @@ their replicas (edp) and pp: Megatron's order "tp-cp-ep-dp-pp".
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -184,6 +184,10 @@ class Division(Value):
         gradients are added up, `groups("ep")` those that exchange tokens. Axes are of `DENSE` or of
         `SPARSE`, not mixed.
         """
+        return tuple(map(tuple, self.grid(*axes).tolist()))
+
+    def grid(self, *axes: str) -> NDArray[np.intp]:
+        """The same as an array, `[group, rank]`."""
         for axis in axes:
             _axis(axis)
         order = DENSE if set(axes) <= set(DENSE) else SPARSE
@@ -192,7 +196,12 @@ class Division(Value):
                 f"groups: expected axes of {', '.join(DENSE)} or of {', '.join(SPARSE)}, found"
                 f" {', '.join(axes) or 'none'}"
             )
-        return _groups(tuple(self.degree(axis) for axis in order), tuple(a in axes for a in order))
+        sizes = [self.degree(axis) for axis in order[::-1]]
+        grid = np.arange(self.devices, dtype=np.intp).reshape(sizes)
+        inner = [place for place, axis in enumerate(order[::-1]) if axis in axes]
+        outer = [place for place, axis in enumerate(order[::-1]) if axis not in axes]
+        size = int(np.prod([sizes[place] for place in inner]))
+        return grid.transpose(outer + inner).reshape(-1, size)
 
 
 ALONE: Final = Division()
@@ -203,17 +212,6 @@ def spread(layers: int, chunks: int) -> tuple[int, ...]:
     """Layers of each chunk of a pipeline: what is left over goes to those before the last."""
     each, left = divmod(layers, chunks)
     return tuple(each + (chunks - 1 - left <= chunk < chunks - 1) for chunk in range(chunks))
-
-
-@lru_cache(maxsize=256)
-def _groups(degrees: tuple[int, ...], inside: tuple[bool, ...]) -> tuple[tuple[int, ...], ...]:
-    """Ranks of axes, fastest first, that differ along those which are `inside`."""
-    sizes = degrees[::-1]
-    grid = np.arange(int(np.prod(sizes))).reshape(sizes)
-    inner = [place for place, each in enumerate(inside[::-1]) if each]
-    outer = [place for place, each in enumerate(inside[::-1]) if not each]
-    size = int(np.prod([sizes[place] for place in inner]))
-    return tuple(map(tuple, grid.transpose(outer + inner).reshape(-1, size).tolist()))
 
 
 def _axis(name: str) -> str:

@@ -96,7 +96,7 @@ def parse(
     return _bound.__wrapped__(text, name, extents, kinds)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=1024)
 def _bound(
     text: str,
     name: str,

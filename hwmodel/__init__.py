@@ -59,6 +59,8 @@ _FACE = {
     "model": ("hwmodel.einsum.workloads.model", "model"),
     "papers": ("hwmodel.verbs.papers", "papers"),
     "open_sweep": ("hwmodel.sweeps.files", "open_sweep"),
+    "parallelise": ("hwmodel.verbs.parallelise", "parallelise"),
+    "Parallelised": ("hwmodel.verbs.parallelise", "Parallelised"),
     "parse": ("hwmodel.einsum.notation", "parse"),
     "place": ("hwmodel.verbs.place", "place"),
     "plot": ("hwmodel.show.pictures.gallery", ""),

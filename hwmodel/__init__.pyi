@@ -43,6 +43,7 @@ from hwmodel.verbs.ask import ask as ask
 from hwmodel.verbs.bound import LooseBound as LooseBound
 from hwmodel.verbs.compare import Comparison as Comparison
 from hwmodel.verbs.models import Cards
+from hwmodel.verbs.parallelise import Parallelised as Parallelised
 from hwmodel.verbs.placed import PlaceAnswer as PlaceAnswer
 from hwmodel.verbs.validate import Validation
 from hwmodel.whatif.attribution import Attribution as Attribution
@@ -72,6 +73,7 @@ __all__ = [
     "LooseBound",
     "Mapped",
     "Model",
+    "Parallelised",
     "PlaceAnswer",
     "Routing",
     "Sensitivity",
@@ -98,6 +100,7 @@ __all__ = [
     "models",
     "open_sweep",
     "papers",
+    "parallelise",
     "parse",
     "place",
     "plot",
@@ -235,6 +238,27 @@ def papers(
     names: Sequence[str] | str = (),
 ) -> tuple[Claim, ...]:
     """Published claims, recomputed by the model; exit status 1 where one does not hold."""
+
+def parallelise(
+    workload: Cascade | Stack,
+    on: Hardware | str | Path,
+    *,
+    kernel: str | Library | Mapping[str, str | Library] | None = None,
+    parallel: Division | Mapping[str, Any] | None = None,
+    topology: Topology | Mapping[str, Any] | str | Path | None = None,
+    engine: str | Engine | None = None,
+    l2: str | None = None,
+    objective: str = "time",
+) -> Parallelised:
+    """The best of all legal ways to divide a model's phase over devices.
+
+    `on` is as many of a device as are to share the model, `h200 * 64`; `objective` is "time", the
+    seconds of the step, or "throughput", tokens a second with as many such batches under way as a
+    pipeline has stages, where their caches fit. Divisions are tp, cp, dp, pp, ep, etp, sp and
+    micro-batches of a pipeline; bounds rule out what cannot be among the
+    three best by any of the costs, so that best, runner-up and front are those of all. Raises
+    `CapacityError` where none fits.
+    """
 
 def place(
     routing: Routing | ndarray[tuple[Any, ...], dtype[Any]] | Sequence[Any] | str | Path,

@@ -247,6 +247,30 @@ class Model(Shown):
         config: Any = self
         return training(config, sequence, global_batch, **how)
 
+    def fullest_bytes(self, share: Shard) -> int | float:
+        """Bytes of weights on all devices of a division, if each held as much as the fullest."""
+        ways = share.ways
+        key = ways.tp, ways.pp, ways.ep, ways.expert_tp
+        if key not in self._fullest:
+            self._fullest[key] = share.fullest_bytes
+        return scaled(self._fullest[key] * ways.devices, self.files, self.whole.weight_bytes)
+
+    def held(self, share: Shard) -> Shard:
+        """The share of a division that holds the same: of those that do, the first asked for."""
+        ways = share.ways
+        key = ways.tp, ways.cp, ways.dp, ways.pp, ways.ep, ways.expert_tp
+        return self._shares.setdefault(key, share)
+
+    @cached_property
+    def _fullest(self) -> dict[tuple[int, ...], int | float]:
+        """Bytes of weights of the fullest device, by the degrees that they depend on."""
+        return {}
+
+    @cached_property
+    def _shares(self) -> dict[tuple[int, ...], Shard]:
+        """Shares that have been asked for, by their degrees."""
+        return {}
+
     def _check_generates(self, phase: str) -> None:
         if not self.network.generates:
             raise InputError(
@@ -264,14 +288,14 @@ class Model(Shown):
         share, mine = self.shard(ways), passing(step, ways)
         made = self.network.stages(mine, share.share)
         origin = Origin("llm", {"config": self, "phase": phase, **given, **options}, llm)
-        held = max(part.weight_bytes for part in share.stages)
+        held = self.held(share)
         served = Served(
             model=self.name,
             tokens=tokens_of(step, self.network.makes),
             batch=step.sequences,
-            **kept(step, share),
+            **kept(step, held),
             **passes(step, mine, ways),
-            weights_bytes=scaled(held * ways.devices, self.files, self.whole.weight_bytes),
+            weights_bytes=self.fullest_bytes(held),
             positions=self.config.positions,
         )
         return Stack(f"{self.name} {phase}", made, origin, self.warnings, served)

@@ -9,7 +9,7 @@ count as bytes of the weight, under names such as `int4@128:20` (see `hwmodel.qu
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -80,6 +80,36 @@ class Precision:
         if path not in self._known:
             self._known[path] = self._said(self.checkpoint, path)
         return self._known[path]
+
+    def stored_in(self, weight: Weight, layers: tuple[int | None, ...]) -> Mapping[str, int]:
+        """Formats in which layers store a weight, and how many layers each."""
+        if self.uniform:
+            return {self.of(weight, layers[0]).weight: len(layers)}
+        found: dict[str, int] = {}
+        for (kind,), some in self.grouped((weight,), layers).items():
+            found[kind.weight] = found.get(kind.weight, 0) + len(some)
+        return found
+
+    def grouped(
+        self, weights: Sequence[Weight], layers: tuple[int | None, ...]
+    ) -> Mapping[tuple[ModuleFormats, ...], tuple[int | None, ...]]:
+        """Formats of these weights -> the layers in which they have them, the usual ones first."""
+        key = tuple((weight.path, weight.role) for weight in weights), layers
+        if key in self._grouped:
+            return self._grouped[key]
+        found: dict[tuple[ModuleFormats, ...], list[int | None]] = {}
+        for layer in layers:
+            kinds = tuple(self.of(weight, layer) for weight in weights)
+            found.setdefault(kinds, []).append(layer)
+        usual = (self.usual,) * len(weights)
+        ordered = sorted(found.items(), key=lambda each: each[0] != usual)
+        self._grouped[key] = {kinds: tuple(some) for kinds, some in ordered}
+        return self._grouped[key]
+
+    @cached_property
+    def _grouped(self) -> dict[Any, Mapping[tuple[ModuleFormats, ...], tuple[int | None, ...]]]:
+        """What `grouped` has found."""
+        return {}
 
     @cached_property
     def _known(self) -> dict[str, ModuleFormats]:

@@ -5,7 +5,6 @@ All of it follows from the weights and caches of the network's blocks. Parameter
 divided; the rest (norms, routers, biases of row-divided products) is on every device.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,7 +14,7 @@ from hwmodel.einsum.division import ALONE, Division
 from hwmodel.einsum.workloads.blocks.block import Cache, caches, seen
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.share import Share
-from hwmodel.einsum.workloads.blocks.weight import PARTS, Weight
+from hwmodel.einsum.workloads.blocks.weight import PARTS
 from hwmodel.einsum.workloads.policies.kept import Kept
 from hwmodel.einsum.workloads.precision import Precision
 from hwmodel.einsum.workloads.workload import whole
@@ -81,18 +80,16 @@ class Shard:
     def weight_bytes(self) -> int | float:
         """Bytes of all weights, block scales included."""
         held: dict[str, int] = {}
-        for weight, layer, times in self._weights():
-            stored = self.precision.of(weight, layer).weight
-            held[stored] = held.get(stored, 0) + times * weight.elements(self.ways)
+        for weight, layers in self.network.weights:
+            elements = weight.elements(self.ways)
+            for stored, times in self.precision.stored_in(weight, layers).items():
+                held[stored] = held.get(stored, 0) + times * elements
         return sum(_bytes(elements, stored) for stored, elements in held.items())
 
-    def _weights(self) -> Iterator[tuple[Weight, int | None, int]]:
-        """Every weight, a layer that has it, and how many layers it stands for."""
-        for weight, layers in self.network.weights:
-            if self.precision.uniform:
-                yield weight, layers[0], len(layers)
-            else:
-                yield from ((weight, layer, 1) for layer in layers)
+    @cached_property
+    def fullest_bytes(self) -> int | float:
+        """Bytes of the weights of the stage that has most."""
+        return max(part.weight_bytes for part in self.stages)
 
     @cached_property
     def kv_bytes_per_token(self) -> int | float:
@@ -121,8 +118,14 @@ class Shard:
 
         Devices that divide tokens keep their part of them; stages of a pipeline their layers'.
         """
-        kept = most(part.kv_bytes(1, ceil_div(tokens, self.ways.cp)) for part in self.stages)
+        mine = ceil_div(tokens, self.ways.cp)
+        kept = most(part.kv_bytes(1, mine) for part in self._kinds)
         return kept * (self.ways.tp * self.ways.cp * self.ways.pp)
+
+    @cached_property
+    def _kinds(self) -> "tuple[Shard, ...]":
+        """Stages that differ in what they keep, one of each kind."""
+        return tuple({part._caches: part for part in self.stages}.values())
 
     @cached_property
     def state_bytes(self) -> int | float:

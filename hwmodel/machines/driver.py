@@ -15,7 +15,6 @@ import numpy as np
 
 from hwmodel.bounds.roofline import floor_of
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.einsum.division import ALONE, Division
 from hwmodel.einsum.network import Stack, Workload
 from hwmodel.einsum.workloads.phases import Parallel
@@ -26,11 +25,19 @@ from hwmodel.hardware.levers import unheard
 from hwmodel.machines.flowing import flow_of
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
-from hwmodel.machines.gpu.engines.step import Step, assumed, finished, kernels, memory, step_of
+from hwmodel.machines.gpu.engines.step import Step, assumed, finished, kernels, step_of
 from hwmodel.machines.gpu.libraries.importable import imported
 from hwmodel.machines.gpu.libraries.library import Kernel
+from hwmodel.machines.held import (
+    beyond_positions,
+    does_not_fit,
+    serving_of,
+    short,
+    short_of_memory,
+)
 from hwmodel.machines.joints import assumed as assumed_of
 from hwmodel.machines.joints import joints_of, warned, with_joints, with_links
+from hwmodel.machines.kept import Kept
 from hwmodel.machines.run import COLD, Run, l2_of
 from hwmodel.machines.spatial.area import area_of
 from hwmodel.network import collectives
@@ -40,9 +47,8 @@ from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.estimate import Estimate, Note, Part, Serving, Store
+from hwmodel.spine.estimate import Estimate, Part
 from hwmodel.spine.execution import forward
-from hwmodel.spine.memory import fit
 from hwmodel.spine.unread import unread
 
 ROUNDING = 1 + 1e-12
@@ -86,6 +92,22 @@ def predict(
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
+    how: dict[str, Any] = {"parallel": parallel, "topology": topology, "engine": engine, "l2": l2}
+    return answered(workload, on, kernel=kernel, **how)
+
+
+def answered(
+    workload: Workload,
+    on: Machine,
+    *,
+    kernel: Kernel = None,
+    parallel: Parallel = None,
+    topology: Network = None,
+    engine: str | Engine | None = None,
+    l2: str | None = None,
+    keeping: Kept | None = None,
+) -> Estimate:
+    """What `predict` answers; `keeping` is for many questions of one machine and topology."""
     above = getattr(workload, "answered_by", None)
     if above is not None:  # many runs in time, such as a step of training
         how = {"parallel": parallel, "topology": topology, "engine": engine, "l2": l2}
@@ -93,19 +115,20 @@ def predict(
     check_workload(workload, "predict")
     machine, network = machine_of(on), topology_of(topology)
     share, runs = divided(workload, machine, parallel, network), engine_of(engine)
-    library, asked = _exchanged(kernel, share)
+    library, asked = exchanged(kernel, share)
     state = l2_of(l2, share, machine, engine is not None)
     if runs is None:
         asked = _asked(machine, asked)
         share = fitted(share, machine, asked)
-        run = _computed(share, machine, asked, state)
-        return estimated(share, machine, run, network, library=library, l2=state)
+        run = _computed(share, machine, asked, state, keeping)
+        return estimated(share, machine, run, network, library=library, l2=state, keeping=keeping)
     step = step_of(share, machine, runs, lambda work: fitted(work, machine, None))
-    run = _computed(step.workload, machine, kernels(step, asked))
-    return estimated(step.workload, machine, run, network, step, library or runs.reduces)
+    run = _computed(step.workload, machine, kernels(step, asked), keeping=keeping)
+    library = library or runs.reduces
+    return estimated(step.workload, machine, run, network, step, library, keeping=keeping)
 
 
-def _exchanged(kernel: Kernel, workload: Workload) -> tuple[str | None, Kernel]:
+def exchanged(kernel: Kernel, workload: Workload) -> tuple[str | None, Kernel]:
     """The library of the collectives, where it is named, and those of the rest."""
     if isinstance(kernel, Mapping) and collectives.FAMILY in kernel:
         others = {name: each for name, each in kernel.items() if name != collectives.FAMILY}
@@ -115,22 +138,44 @@ def _exchanged(kernel: Kernel, workload: Workload) -> tuple[str | None, Kernel]:
     return None, kernel
 
 
+def parts_of(
+    workload: Stack,
+    machine: Hardware,
+    kernel: Kernel,
+    topology: Topology | None,
+    library: str | None,
+    keeping: Kept,
+) -> tuple[Stack, list[tuple[Part, ...]]]:
+    """A network as the machine can run it, and the kernels and collectives of each stage."""
+    asked = _asked(machine, kernel)
+    able = cast(Stack, fitted(workload, machine, asked))
+    run = _computed(able, machine, asked, keeping=keeping)
+    joints = joints_of(able, machine, topology, library, keeping)
+    return able, with_joints(run.parts, joints, machine.power.idle_w)
+
+
 def rested(
     workload: Workload, machine: Hardware, engine: Engine, parallel: Parallel = None
 ) -> tuple[Part, ...]:
     """The kernels and collectives of an engine's step, each as it runs alone after a rest."""
     step = step_of(divided(workload, machine, parallel, None), machine, engine)
     run = _computed(step.workload, machine, kernels(step, None))
-    joints = joints_of(step.workload, machine, None, engine.reduces)
+    joints = joints_of(step.workload, machine, None, engine.reduces, Kept())
     parts = with_joints(run.parts, joints, machine.power.idle_w)
     return tuple(part for each in parts for part in each)
 
 
-def _computed(share: Workload, machine: Hardware, kernel: Any, l2: str = COLD) -> Run:
+def _computed(
+    share: Workload,
+    machine: Hardware,
+    kernel: Any,
+    l2: str = COLD,
+    keeping: Kept | None = None,
+) -> Run:
     """What the machine says of the stages that compute; those that only exchange have no parts."""
     stages = share.stages
     working = tuple(stage for stage in stages if stage.cascade.einsums)
-    if len(working) == len(stages):
+    if len(working) == len(stages) and keeping is None:
         state = {} if l2 == COLD else {"l2": l2}
         return _runner(machine)(share, machine, kernel, **state)
     if not working and kernel is not None:
@@ -139,7 +184,11 @@ def _computed(share: Workload, machine: Hardware, kernel: Any, l2: str = COLD) -
     if not working:
         return Run(parts=((),) * len(stages))
     network = cast(Stack, share)  # a lone cascade computes
-    run = _runner(machine)(replace(network, stages=working), machine, kernel)
+    computing = replace(network, stages=working)
+    if keeping is None:
+        run = _runner(machine)(computing, machine, kernel)
+    else:
+        run = keeping.run(computing, lambda work: _runner(machine)(work, machine, kernel))
     parts = iter(run.parts)
     return replace(run, parts=tuple(next(parts) if s.cascade.einsums else () for s in stages))
 
@@ -152,13 +201,14 @@ def estimated(
     step: Step | None = None,
     library: str | None = None,
     l2: str = COLD,
+    keeping: Kept | None = None,
 ) -> Estimate:
     """The estimate of a workload, one device's share of it, from what its machine says of it.
 
     A run that no stages stand for is that of a network without any, and brings its `floor`;
     `step` is what an engine makes of the workload, where one runs it, `library` whose collectives.
     """
-    joints = joints_of(workload, machine, topology, library)
+    joints = joints_of(workload, machine, topology, library, keeping or Kept())
     kept = "" if l2 == COLD else "l2"
     floor = run.floor or floor_of(workload, machine, with_links(run.busy_s, joints), kept=kept)
     each = with_joints(run.parts, joints, machine.power.idle_w)
@@ -168,8 +218,8 @@ def estimated(
     parts = parts if step is None else finished(step, parts, machine)
     rests = run.assumptions if step is None else assumed(step, machine, run.assumptions)
     devices = workload.devices
-    stores = run.stores or _short(workload, machine)
-    serving = _serving(workload, machine, step)
+    stores = run.stores or short(workload, machine)
+    serving = serving_of(workload, machine, step)
     area_m2, reason = area_of(machine)
     said = (reason,) if reason and machine.kind == "spatial" else ()
     return Estimate(
@@ -194,9 +244,9 @@ def estimated(
         serving=serving,
         stores=stores,
         notes=(
-            *(() if run.stores else map(_does_not_fit, stores)),
-            *_short_of_memory(serving),
-            *_beyond_positions(workload),
+            *(() if run.stores else map(does_not_fit, stores)),
+            *short_of_memory(serving),
+            *beyond_positions(workload),
         ),
         outermost=run.outermost,
         area_m2=None if area_m2 is None else area_m2 * devices,
@@ -270,80 +320,6 @@ def _completed(
         )
         found.append(changed)
     return tuple(found)
-
-
-def _short(workload: Workload, machine: Hardware) -> tuple[Store, ...]:
-    """The device's memory, where what a kernel reads and writes does not fit into it at a point.
-
-    A served model is looked at where it is served: its weights stay.
-    """
-    if workload.served is not None or "dram" not in machine.memories:
-        return ()
-    needed = most(_outer_bytes(stage.cascade) for stage in workload.stages)
-    capacity = machine.memory("dram").capacity_bytes
-    store = Store("dram", needed, capacity, f"what {workload.name} reads and writes")
-    short = store.short_by_bytes
-    return (store,) if (np.any(short) if np.ndim(short) else short) else ()
-
-
-def _does_not_fit(store: Store) -> Note:
-    return Note(
-        f"does not fit: {store.where} is {{}} more than the memory holds",
-        np.asarray(store.short_by_bytes) > 0,
-        store.short_by_bytes,
-        "bytes",
-    )
-
-
-def _outer_bytes(cascade: Cascade, role: str | None = None) -> Amount:
-    """Bytes of the inputs and outputs of a cascade, or of those that have a role."""
-    names = (*cascade.inputs, *(cascade.outputs or (cascade.einsums[-1].name,)))
-    return sum(
-        footprint_bytes(name, cascade)
-        for name in dict.fromkeys(names)
-        if role in (None, cascade.tensors[name].role)
-    )
-
-
-def _serving(workload: Workload, machine: Hardware, step: Step | None) -> Serving | None:
-    """Tokens of a model's phase, and whether its weights, cache and activations fit."""
-    served = workload.served
-    if served is None:
-        return None
-    if step is not None:
-        return Serving(served.tokens, memory(step, machine))
-    live = most(_outer_bytes(stage.cascade, "activation") for stage in workload.stages)
-    alike = machine.devices == served.devices
-    fitted = fit(
-        weights_bytes=served.weights_bytes,
-        kv_bytes_per_token=served.kv_bytes_per_token,
-        activation_bytes_per_sequence=live * served.devices / served.batch,
-        batch=served.batch,
-        context=served.context,
-        hardware=machine if alike else machine.but(devices=served.devices),
-    )
-    return Serving(served.tokens, fitted)
-
-
-def _short_of_memory(serving: Serving | None) -> tuple[Note, ...]:
-    """What is told of a model that its devices cannot hold."""
-    if serving is None:
-        return ()
-    short = serving.memory.short_by_bytes
-    text = "does not fit: {} short; largest batch {}"
-    return (Note(text, np.asarray(short) > 0, short, "bytes", serving.memory.largest_batch),)
-
-
-def _beyond_positions(workload: Workload) -> tuple[Note, ...]:
-    """What is told of contexts longer than a model was made for."""
-    served = workload.served
-    if served is None or served.positions is None:
-        return ()
-    text = (
-        f"{served.model}: a context of {{}} tokens is beyond the {served.positions:,} that the"
-        " model was made for (max_position_embeddings)"
-    )
-    return (Note(text, np.asarray(served.longest) > served.positions, served.longest),)
 
 
 def topology_of(given: Network) -> Topology | None:

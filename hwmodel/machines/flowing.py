@@ -1,7 +1,8 @@
 """A model in a pipeline: how much of a batch's time each stage takes."""
 
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 
@@ -22,35 +23,47 @@ def flow_of(workload: Workload, parts: Sequence[Sequence[Part]]) -> Flow | None:
     served = workload.served
     if served is None or (served.ways.pp == 1 and served.ways.micro_batch is None):
         return None
-    count = served.ways.pp
-    stages = workload.stages
-    depth = 1 + max((n for s in stages for n in s.layers if n is not None), default=0)
-    ends = [0, *accumulate(spread(depth, count))]
+    count, stages = served.ways.pp, workload.stages
+    depth = 1 + max((_last(stage.layers) for stage in stages), default=0)
     first = next((i for i, stage in enumerate(stages) if _layered(stage)), 0)
-    loads: list[Amount] = [0.0] * count
+    spent: dict[tuple[float, ...], Amount] = {}
     for place, (stage, own) in enumerate(zip(stages, parts, strict=True)):
-        spent: Amount = sum((part.times * part.time_s for part in own), start=0.0)
-        for number, share in enumerate(_shares(stage, place < first, list(pairwise(ends)), depth)):
-            loads[number] = loads[number] + share * spent
-    total: Amount = sum(loads, start=0.0)
+        key = _shares(stage, place < first, count, depth)
+        seconds: Amount = sum((part.times * part.time_s for part in own), start=0.0)
+        spent[key] = spent.get(key, 0.0) + seconds
+    total: Amount = sum(spent.values(), start=0.0)
+    loads = (
+        sum((key[number] * seconds for key, seconds in spent.items()), start=0.0)
+        for number in range(count)
+    )
     return Flow(count, served.passes, most(loads) / total, served.decoding)
+
+
+@lru_cache(maxsize=4096)
+def _last(layers: tuple[int | None, ...]) -> int:
+    """The last number of some layers; 0 where they have none."""
+    return max((number for number in layers if number is not None), default=0)
 
 
 def _layered(stage: Stage) -> bool:
     return any(number is not None for number in stage.layers) or bool(np.any(stage.times > 1))
 
 
-def _shares(
-    stage: Stage, early: bool, ranges: Sequence[tuple[int, int]], depth: int
-) -> list[float]:
+def _shares(stage: Stage, early: bool, count: int, depth: int) -> tuple[float, ...]:
     """The part of a kernel's runs that each stage of the pipeline has."""
-    count = len(ranges)
     if stage.role.startswith(SENDS):
-        return [*([1 / max(1, count - 1)] * (count - 1)), 0.0][:count]
-    numbers = [number for number in stage.layers if number is not None]
-    if numbers:
-        return [sum(a <= n < b for n in numbers) / len(numbers) for a, b in ranges]
-    if _layered(stage):  # an engine's own kernels: alike in all layers
-        return [(b - a) / depth for a, b in ranges]
+        return (*([1 / max(1, count - 1)] * (count - 1)), 0.0)[:count]
+    if _layered(stage):
+        own = any(number is not None for number in stage.layers)
+        return _counted(stage.layers if own else (), count, depth)
     here = 0 if early else count - 1
-    return [float(place == here) for place in range(count)]
+    return tuple(float(place == here) for place in range(count))
+
+
+@lru_cache(maxsize=4096)
+def _counted(layers: tuple[int | None, ...], count: int, depth: int) -> tuple[float, ...]:
+    """The part of these layers that each stage has; an engine's kernels are alike in all layers."""
+    numbers = np.array([n for n in layers if n is not None] if layers else range(depth))
+    ends = [0, *accumulate(spread(depth, count))]
+    below = np.searchsorted(np.sort(numbers), ends)
+    return tuple((np.diff(below) / len(numbers)).tolist())

@@ -2,13 +2,14 @@
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from hwmodel.einsum.cascade import Collective
 from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.kept import Kept
 from hwmodel.machines.run import timed
 from hwmodel.network import collectives, spans
 from hwmodel.network.collectives import Cost
@@ -28,15 +29,14 @@ class Joint:
 
     times: Amount
     cost: Cost
+    alone: Part
     least_s: Amount
     warnings: tuple[str, ...]
     beside: bool = False
 
     def part(self, hidden_s: Amount, slow_s: Amount, idle_w: Amount) -> Part:
         """Its part of an estimate, less the seconds that it goes on beside the stage."""
-        cost = self.cost
-        each = (cost.name, collectives.FAMILY, self.times, cost.tree, cost.rates, None)
-        made = timed(*each, cost.interval, outside=cost.outside)
+        made = replace(self.alone, times=self.times)
         if not self.beside:
             return made
         shown_s = most((made.time_s - hidden_s, HIDDEN_S))
@@ -53,23 +53,23 @@ Joints: TypeAlias = Sequence[Joint | None]
 
 
 def joints_of(
-    workload: Workload, machine: Hardware, topology: Topology | None, library: str | None
+    workload: Workload,
+    machine: Hardware,
+    topology: Topology | None,
+    library: str | None,
+    keeping: Kept,
 ) -> Joints:
     """What the collectives of all stages cost; equal ones are looked at once."""
     asked = [stage.collective for stage in workload.stages]
     if any(asked) and machine.link is None and topology is None:
         raise CoverageError(f"{machine.name}: has no link to others of its kind; use tp 1")
-    known: dict[Hashable, tuple[Cost, Amount, tuple[str, ...]]] = {}
     found: list[Joint | None] = []
     for stage, joint in zip(workload.stages, asked, strict=True):
         if joint is None:
             found.append(None)
             continue
-        sizes = (id(n) if np.ndim(n) else n for n in (joint.bytes, joint.ranks))
-        key = joint.op, joint.over, *sizes
-        if key not in known:
-            known[key] = _cost(joint, workload, machine, topology, library)
-        found.append(Joint(stage.times, *known[key], beside=joint.beside))
+        made = _cost(joint, workload, machine, topology, library, keeping)
+        found.append(Joint(stage.times, *made, beside=joint.beside))
     return found
 
 
@@ -79,16 +79,28 @@ def _cost(
     machine: Hardware,
     topology: Topology | None,
     library: str | None,
-) -> tuple[Cost, Amount, tuple[str, ...]]:
-    """A collective's cost among the devices of its axis, its least seconds, warnings."""
+    keeping: Kept,
+) -> tuple[Cost, Part, Amount, tuple[str, ...]]:
+    """A collective's cost among the devices of its axis, a part, least seconds, warnings."""
     served = workload.served
     told: tuple[str, ...] = ()
-    groups = None
+    groups, network = None, topology
     if served is not None and served.devices > 1:
-        topology, groups, told = spans.joined(served.ways, joint.over, machine, topology)
-    sizes = (joint.op, joint.bytes, joint.ranks, machine, topology)
-    cost = collectives.cost(*sizes, groups=groups, library=library)
-    return cost, collectives.least_s(*sizes), told
+        ways, over = served.ways, joint.over
+        network, groups, told = keeping.once(
+            spans.pattern(ways, over), lambda: spans.joined(ways, over, machine, topology)
+        )
+
+    def priced() -> tuple[Cost, Part, Amount]:
+        sizes = (joint.op, joint.bytes, joint.ranks, machine, network)
+        cost = collectives.cost(*sizes, groups=groups, library=library)
+        each = (cost.name, collectives.FAMILY, 1, cost.tree, cost.rates, None)
+        part = timed(*each, cost.interval, outside=cost.outside)
+        return cost, part, collectives.least_s(*sizes)
+
+    sizes: Any = (id(n) if np.ndim(n) else n for n in (joint.bytes, joint.ranks))
+    key: Hashable = ("collective", joint.op, *sizes, id(network), groups)
+    return (*keeping.once(key, priced), told)
 
 
 def with_links(busy_s: Mapping[str, Amount], joints: Joints) -> Mapping[str, Amount]:

@@ -5,9 +5,11 @@ links between switches, which are counted as if all of them were there), so that
 set of groups joins stand for all others: of thousands of devices few are looked at.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.einsum.division import Division
 from hwmodel.hardware.hardware import Hardware
@@ -16,6 +18,7 @@ from hwmodel.network.topology import Port, Topology
 from hwmodel.quantity.errors import CoverageError
 
 Groups: TypeAlias = tuple[tuple[int, ...], ...]
+Array: TypeAlias = NDArray[np.intp]
 
 USUAL = {
     "a100": "dgx-a100",
@@ -40,38 +43,58 @@ def joined(
     if network is not None:
         return (*within(network, groups), ())
     size = boxed(machine, ways.devices)
-    if all(group[0] // size == group[-1] // size for group in groups):
+    boxes = groups // size
+    if np.all(boxes == boxes[:, :1]):
         return None, None, ()
-    assumed = usual(machine, -(-ways.devices // size))
     told = (
-        f"assumed: {ways.devices} devices stand in boxes of {size}, joined as {assumed.title} are;"
-        " say what joins them by a topology"
+        f"assumed: {ways.devices} devices stand in boxes of {size}, joined as those of"
+        f" {USUAL.get(machine.name, 'one card of 400 Gb/s each')!r}; say what joins them by a"
+        " topology"
     )
-    return (*within(assumed, groups), (told,))
+    widest = boxes[_widest(boxes)]
+    touched, counts = np.unique(widest, return_counts=True)
+    if np.all(counts == counts[0]):  # links are a device's own: other groups do not meet this one
+        made = usual(machine, len(touched), int(counts[0]))
+        return made, (tuple(range(len(widest))),), (told,)
+    place: Array = np.asarray(np.searchsorted(touched, widest), dtype=np.intp)
+    ranks = place * size + groups[_widest(boxes)] % size
+    return usual(machine, len(touched), size), (tuple(ranks.tolist()),), (told,)
+
+
+def _widest(boxes: Array) -> int:
+    """The group that stands in most boxes."""
+    ordered = np.sort(boxes, axis=1)
+    return int(np.argmax((np.diff(ordered, axis=1) > 0).sum(axis=1)))
+
+
+def pattern(ways: Division, over: str) -> tuple[str, int, int, int]:
+    """What groups along axes depend on: how far apart devices are, how many, and of how many."""
+    stride = {"cp": ways.tp, "dp": ways.tp * ways.cp, "ep": ways.expert_tp, "pp": ways.width}
+    degree = 1
+    for axis in over.split(","):
+        degree *= ways.degree(axis)
+    return ("pp" if over == "pp" else ""), stride.get(over, 1), degree, ways.devices
 
 
 def boxed(machine: Hardware, devices: int) -> int:
     """Devices that one switch joins."""
-    if machine.link is None:
+    if machine.link is None or not isinstance(machine.link.max_devices, (int, float)):
         return devices
-    return (
-        int(machine.link.max_devices)
-        if isinstance(machine.link.max_devices, (int, float))
-        else devices
-    )
+    return int(machine.link.max_devices)
 
 
-def groups_of(ways: Division, over: str) -> Groups:
-    """Devices that exchange something along axes; of a pipeline, each stage's with the next's.
+def groups_of(ways: Division, over: str) -> Array:
+    """Devices that exchange something along axes, `[group, device]`.
 
-    Stages send at once; of their boundaries those between boxes of eight count, if any is.
+    Of a pipeline each stage's with the next's: stages send at once; of their boundaries those
+    between boxes of eight count, if any is.
     """
-    axes = over.split(",")
-    if axes != ["pp"]:
-        return ways.groups(*axes)
+    if over != "pp":
+        return ways.grid(*over.split(","))
     step, last = ways.width, ways.pp - 1
     first = next((s for s in range(last) if _far(s, step)), 0)
-    return tuple((first * step + rank, (first + 1) * step + rank) for rank in range(step))
+    ranks = first * step + np.arange(step)
+    return np.stack((ranks, ranks + step), axis=1)
 
 
 def _far(stage: int, step: int, box: int = 8) -> bool:
@@ -79,60 +102,102 @@ def _far(stage: int, step: int, box: int = 8) -> bool:
     return stage * step // box != ((stage + 1) * step) // box
 
 
-def usual(machine: Hardware, boxes: int) -> Topology:
-    """So many boxes of a device, as they are usually joined."""
+def usual(machine: Hardware, boxes: int, inside: int) -> Topology:
+    """So many boxes of a device as they are usually joined, with so many devices of each."""
     link = machine.link
     if link is None:
         raise CoverageError(f"{machine.name}: has no link to others of its kind; use one device")
     if machine.name in USUAL:
-        return _shipped(USUAL[machine.name], boxes)
+        return _shipped(USUAL[machine.name], boxes, inside)
     port = Port.build(
         {"bandwidth_bytes_per_s": link.bandwidth_bytes_per_s, "message_s": link.latency_s},
         where=f"{machine.name}: link",
     )
-    return cluster(boxes, boxed(machine, 1), port, CARD)
+    return cluster(boxes, inside, port, CARD)
 
 
-@lru_cache(maxsize=32)
-def _shipped(name: str, boxes: int) -> Topology:
-    return topology(name, nodes=boxes)
+@lru_cache(maxsize=64)
+def _shipped(name: str, boxes: int, inside: int) -> Topology:
+    return topology(name, nodes=boxes, devices_per_node=inside)
 
 
-def within(network: Topology, groups: Groups) -> tuple[Topology, Groups]:
+def within(network: Topology, groups: Array) -> tuple[Topology, Groups]:
     """The boxes that some of the groups join, and these groups on them; all where they all meet."""
-    box_of = {rank: place for place, box in enumerate(network.groups) for rank in box}
-    if max(map(max, groups)) >= len(box_of):
-        return network, groups  # refused where it is used
-    parts = _together([{box_of[rank] for rank in group} for group in groups])
-    boxes = max(parts, key=len)
-    if len(boxes) == len(network.groups):
-        return network, groups
-    small = _part(network, tuple(sorted(boxes)))
+    places = box_of(network)
+    if groups.max() >= len(places):
+        return network, listed(groups)  # refused where it is used
+    if _apart(network):
+        widest = np.sort(groups[_widest(places[groups])])
+        if len(widest) == len(places):
+            return network, listed(groups)
+        return _of(network, tuple(widest.tolist())), (tuple(range(len(widest))),)
+    mine, touched = largest(places[groups])
+    if len(touched) == len(network.groups):
+        return network, listed(groups)
+    small = _part(network, tuple(touched.tolist()))
     if small is None:
-        return network, groups
-    kept = [group for group in groups if box_of[group[0]] in boxes]
-    place = {rank: number for number, rank in enumerate(_ranks(network, boxes))}
-    return small, tuple(tuple(place[rank] for rank in group) for group in kept)
+        return network, listed(groups)
+    ranks = np.flatnonzero(np.isin(places, touched))
+    return small, listed(np.searchsorted(ranks, groups[mine]))
 
 
-def _together(touched: Sequence[set[int]]) -> list[frozenset[int]]:
-    """Sets of boxes that groups join, directly or by others."""
-    parts: list[set[int]] = []
-    for boxes in touched:
-        mine = set(boxes)
-        apart: list[set[int]] = []
-        for part in parts:
-            if part & mine:
-                mine |= part
-            else:
-                apart.append(part)
-        parts = [*apart, mine]
-    return [frozenset(part) for part in parts]
+@lru_cache(maxsize=16)
+def _apart(network: Topology) -> bool:
+    """Whether every link is a device's own, or its card's: groups of devices then never meet."""
+    kind = {node.name: node.kind for node in network.nodes}
+    cards: dict[str, int] = {}
+    for link in network.links:
+        ends = {kind[name] for name in link.between}
+        if len(ends) == 1:  # between switches; or devices, which pass on what is others'
+            return False
+        if ends == {"device", "nic"}:
+            card = next(name for name in link.between if kind[name] == "nic")
+            cards[card] = cards.get(card, 0) + 1
+    return all(count == 1 for count in cards.values())
 
 
-def _ranks(network: Topology, boxes: frozenset[int]) -> list[int]:
-    """The devices of some boxes, in order."""
-    return sorted(rank for place in boxes for rank in network.groups[place])
+@lru_cache(maxsize=64)
+def _of(network: Topology, ranks: tuple[int, ...]) -> Topology:
+    """Some devices of a topology whose links are their own, with their cards and all switches."""
+    kind = {node.name: node.kind for node in network.nodes}
+    mine = {network.devices[rank] for rank in ranks}
+    near = {name for link in network.links if mine & set(link.between) for name in link.between}
+    kept = mine | {name for name in near if kind[name] == "nic"}
+    kept |= {name for name, what in kind.items() if what == "switch"}
+    nodes = tuple(node for node in network.nodes if node.name in kept)
+    links = tuple(link for link in network.links if set(link.between) <= kept)
+    joined = {name for link in links for name in link.between} | mine
+    nodes = tuple(node for node in nodes if node.name in joined)
+    return network.model_copy(update={"nodes": nodes, "links": links})
+
+
+@lru_cache(maxsize=16)
+def box_of(network: Topology) -> Array:
+    """The box of each device, by number."""
+    found = np.zeros(len(network.devices), dtype=np.intp)
+    for place, box in enumerate(network.groups):
+        found[list(box)] = place
+    return found
+
+
+def largest(boxes: Array) -> tuple[Array, Array]:
+    """Of groups in these boxes, `[group, device]`, most that meet: their numbers, and the boxes."""
+    label: Array = np.arange(boxes.max() + 1, dtype=np.intp)
+    while True:
+        least: Array = label[boxes].min(axis=1)
+        before: Array = label.copy()
+        np.minimum.at(label, boxes, least[:, None])
+        if np.array_equal(label, before):
+            break
+    touched = np.unique(boxes)
+    sizes = np.bincount(label[touched])
+    chosen = int(np.argmax(sizes))
+    return np.flatnonzero(label[boxes[:, 0]] == chosen), touched[label[touched] == chosen]
+
+
+def listed(groups: Array) -> Groups:
+    """Groups as tuples."""
+    return tuple(map(tuple, groups.tolist()))
 
 
 @lru_cache(maxsize=64)

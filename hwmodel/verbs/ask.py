@@ -31,6 +31,7 @@ VERBS: Mapping[str, str] = {
     "map": "hwmodel.verbs.map:Map",
     "place": "hwmodel.verbs.place:Place",
     "collective": "hwmodel.verbs.collective:Collective",
+    "parallelise": "hwmodel.verbs.parallelise:Parallelise",
     "patches": "hwmodel.verbs.patches:Patches",
     "split": "hwmodel.verbs.split:Split",
     "sweep": "hwmodel.verbs.sweep:SweepOf",

@@ -65,13 +65,8 @@ class Share:
         """Formats of these modules -> the layers in which they have them, the usual ones first."""
         if self.precision.uniform:
             return {tuple(self.precision.of(w, self.layers[0]) for w in weights): self}
-        found: dict[Formats, list[int | None]] = {}
-        for layer in self.layers:
-            kinds = tuple(self.precision.of(weight, layer) for weight in weights)
-            found.setdefault(kinds, []).append(layer)
-        usual = (self.precision.usual,) * len(weights)
-        ordered = sorted(found.items(), key=lambda each: each[0] != usual)
-        return {kinds: replace(self, layers=tuple(layers)) for kinds, layers in ordered}
+        grouped = self.precision.grouped(weights, self.layers)
+        return {kinds: replace(self, layers=layers) for kinds, layers in grouped.items()}
 
     def stage(self, cascade: Cascade, role: str, runs: int = 1) -> Stage:
         """A kernel that each layer runs so often."""

@@ -33,7 +33,8 @@ RING = {"workload": "collective", "op": "all_reduce", "bytes": 2**20, "ranks": 8
 BEYOND = STEP | {"tp": 16, "topology": "dgx-h100:nodes=2"}
 """A model over more devices than one switch joins."""
 
-DIVIDED = {name: value for name, value in STEP.items() if name != "tp"} | {"parallel": {"tp": 2}}
+WHOLE = {name: value for name, value in STEP.items() if name != "tp"}
+DIVIDED = WHOLE | {"parallel": {"tp": 2}}
 
 TWO = ["h200", "b200"]
 
@@ -49,6 +50,7 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     *(("explain", {**work, "on": ["h200"]}) for work in (GEMM, EINSUM, RING)),
     ("explain", {**GEMM, "on": TWO}),
     *(("sensitivity", {**work, "swing": 0.1}) for work in (GEMM, EINSUM)),
+    ("parallelise", WHOLE | {"devices": 2}),
     ("map", {**EINSUM, "on": "peer-a2", "memory": ["buffer=16KiB"]}),
     ("map", GEMM),
     ("collective", {name: value for name, value in RING.items() if name != "workload"}),
@@ -157,6 +159,8 @@ def values(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def work_is_one(verb: str, fields: Mapping[str, Any]) -> bool:
     """Whether Python asks it of one value: communication and two devices have other functions."""
+    if verb == "parallelise":  # of as many of the device as Python gives
+        return False
     return "op" not in fields and not (verb == "explain" and len(fields["on"]) == 2)
 
 

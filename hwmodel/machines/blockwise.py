@@ -1,0 +1,191 @@
+"""Estimates of many divisions of one step of a model, from blocks that are worked out once.
+
+What a block takes on one device depends on few of the degrees: attention on tp, cp and the
+sequences that pass, experts on theirs besides. So the seconds of each block are remembered by what
+they depend on, kernels and collectives together, and a division's estimate is put together from
+those of its blocks: to rounding what `driver.predict` says, but for kernels whose counts fall below
+a proven bound, which that mends. Parts are blocks then, and bounds and traffic are left out.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias
+
+from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.division import Division
+from hwmodel.einsum.network import Served, Stack
+from hwmodel.einsum.workloads.blocks.block import Step
+from hwmodel.einsum.workloads.blocks.divided import divided, embedded, gathered, handed
+from hwmodel.einsum.workloads.blocks.share import Share, Stages
+from hwmodel.einsum.workloads.model import Model
+from hwmodel.einsum.workloads.phases import kept, passes, passing
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines import driver
+from hwmodel.machines.flowing import flow_of
+from hwmodel.machines.held import live_bytes
+from hwmodel.machines.kept import Kept
+from hwmodel.network import spans
+from hwmodel.network.topology import Topology
+from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Work
+from hwmodel.spine.estimate import Estimate, Part, Serving
+from hwmodel.spine.memory import fit
+
+Made: TypeAlias = Callable[[], Stages]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A block on one device: stages with what all their runs take, and its most live bytes."""
+
+    stages: Stages
+    parts: tuple[tuple[Part, ...], ...]
+    live_bytes: Amount
+
+
+class Blockwise:
+    """A step of a model on a machine, to be divided in many ways."""
+
+    def __init__(
+        self,
+        model: Model,
+        step: Step,
+        machine: Hardware,
+        kernel: Any = None,
+        network: Topology | None = None,
+        library: str | None = None,
+    ) -> None:
+        self.model, self.step, self.machine = model, step, machine
+        self.library, self.kernel = library, kernel
+        self.network, self.keeping = network, Kept()
+        self.pieces: dict[Hashable, Piece] = {}
+        placed = model.network.placed
+        self.shared = {id(b): any(w.copies > 1 for w in b.weights()) for b, _ in placed}
+
+    def estimate(self, ways: Division) -> Estimate:
+        """The step so divided."""
+        mine, model = passing(self.step, ways), self.model
+        share = model.shard(ways)
+        held = model.held(share)
+        served = Served(
+            model=model.name,
+            tokens=self.step.tokens,
+            batch=self.step.sequences,
+            **kept(self.step, held),
+            **passes(self.step, mine, ways),
+            weights_bytes=model.fullest_bytes(held),
+        )
+        found = self._pieces(mine, share.share, served)
+        stages = tuple(stage for piece in found for stage in piece.stages)
+        each = [parts for piece in found for parts in piece.parts]
+        stack = Stack(model.name, stages, served=served)
+        live = most(piece.live_bytes for piece in found)
+        memory = fit(
+            weights_bytes=served.weights_bytes,
+            kv_bytes_per_token=served.kv_bytes_per_token,
+            activation_bytes_per_sequence=live * served.devices / served.batch,
+            batch=served.batch,
+            context=served.context,
+            hardware=self.machine,
+        )
+        return Estimate(
+            name=model.name,
+            device=self.machine.title,
+            parts=tuple(part for parts in each for part in parts),
+            bound_bytes=0,
+            bound_s=0,
+            window_s=self.machine.power.window_s,
+            devices=served.devices,
+            runs=served.runs,
+            flow=flow_of(stack, each),
+            serving=Serving(served.tokens, memory),
+        )
+
+    def known_s(self, ways: Division) -> tuple[float, bool]:
+        """Seconds of a pass at the least, those of blocks that are known; whether experts are."""
+        mine, total, experts = passing(self.step, ways), 0.0, True
+        for at, shared, _ in self._asked(mine, Share(self.model.precision, ways)):
+            piece = self.pieces.get(at)
+            if piece is not None:
+                total += float(sum(part.time_s for (part,) in piece.parts))
+            elif shared:
+                experts = False
+        return total, experts
+
+    def _pieces(self, mine: Step, share: Share, served: Served) -> list[Piece]:
+        """What the blocks take, in order, and what is exchanged between them."""
+        found: list[Piece] = []
+        for at, _, made in self._asked(mine, share):
+            if at not in self.pieces:
+                self.pieces[at] = self._piece(made(), served)
+            found.append(self.pieces[at])
+        return found
+
+    def _asked(self, mine: Step, share: Share) -> Iterator[tuple[Hashable, bool, Made]]:
+        """Each block: what its piece is known by, whether it has experts, and its stages."""
+        network, ways = self.model.network, share.ways
+        dense, sparse = self._keys(mine, ways)
+        alone = replace(share, layers=(None,))
+        for block in network.before:
+            yield ("before", id(block), dense), False, partial(embedded, block, mine, alone)
+        for group in network.layers:
+            ours = replace(share, layers=group.numbers)
+            for block in group.blocks:
+                shared = self.shared[id(block)]
+                key = "layer", id(block), group.numbers, sparse if shared else dense
+                yield key, shared, partial(divided, block, mine, ours)
+        key = "handed", dense, ways.pp, self._network("pp", ways)
+        yield key, False, partial(handed, mine, alone, network.hidden)
+        yield ("gathered", dense), False, partial(gathered, mine, alone, network.hidden)
+        for block in network.after:
+            yield ("after", id(block), dense), False, partial(block.stages, mine, alone)
+
+    def _keys(self, mine: Step, ways: Division) -> tuple[Hashable, Hashable]:
+        """What blocks without experts depend on, and those with them."""
+        sizes = mine.batch, mine.queries, mine.context, mine.span
+        dense = (
+            *(sizes, ways.tp, ways.cp, ways.sp, ways.attends),
+            *(self._network("tp", ways), self._network("cp", ways)),
+        )
+        sparse = (
+            *(ways.ep, ways.expert_tp, ways.width // (ways.ep * ways.expert_tp) > 1),
+            *(self._network(over, ways) for over in ("ep", "etp", "etp,ep")),
+        )
+        return dense, (dense, sparse)
+
+    def _network(self, over: str, ways: Division) -> Hashable:
+        """What tells one network of an axis from another."""
+        return spans.pattern(ways, over) if ways.devices > 1 else ()
+
+    def _piece(self, stages: Stages, served: Served) -> Piece:
+        """Some stages on one device, each stage's runs as one part."""
+        if not stages:
+            return Piece((), (), 0)
+        stack = Stack(self.model.name, stages, served=served)
+        able, parts = driver.parts_of(
+            stack, self.machine, self.kernel, self.network, self.library, self.keeping
+        )
+        live = most(live_bytes(stage.cascade) for stage in able.stages)
+        made = tuple((_joined(stage, own),) for stage, own in zip(able.stages, parts, strict=True))
+        return Piece(able.stages, made, live)
+
+
+def _joined(stage: Stage, parts: Sequence[Part]) -> Part:
+    """All runs of a stage as one part, of time and energy alone."""
+
+    def total(read: Callable[[Part], Amount]) -> Amount:
+        return sum((part.times * read(part) for part in parts), start=0.0)
+
+    return Part(
+        name=stage.name,
+        family="block",
+        times=1,
+        counts=Work(),
+        time_s=total(lambda part: part.time_s),
+        sustained_s=total(lambda part: part.sustained_s),
+        busy_s={},
+        energy_j=total(lambda part: part.energy_j),
+        interval=(1.0, 1.0),
+    )

@@ -1,0 +1,121 @@
+"""The best of candidates whose costs are dear to work out, with lower bounds that are cheap.
+
+Costs are several numbers, all to be small. Candidates are looked at in the order of their bounds on
+the cost that matters, and one is left out once `keep` of those evaluated cost no more in any of the
+numbers than its bounds say it must: it could only come after them, whichever cost matters. So the
+`keep` best by the first cost and the front of all costs are those of the whole set, as an
+exhaustive walk finds them; ties aside. What does not fit is told apart: some candidates are known
+not to before they are evaluated (bounds of infinity), others by their evaluation (None).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodel.quantity.errors import SolverError
+
+Candidate = TypeVar("Candidate")
+Costs: TypeAlias = tuple[float, ...]
+SLACK = 1e-9
+"""Rounding of bounds, relative."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How the candidates were settled; the numbers sum to `all`.
+
+    `ruled_out` by their bounds, `too_large` to fit by what they hold at the least, `evaluated`, of
+    which `failed` did not fit.
+    """
+
+    all: int
+    ruled_out: int
+    too_large: int
+    evaluated: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Searched(Generic[Candidate]):
+    """The best candidates by the first cost, the front of all costs, and how all were settled.
+
+    `least` is a bound on the first cost of whatever was ruled out (infinite where nothing was).
+    """
+
+    best: tuple[tuple[Candidate, Costs], ...]
+    front: tuple[tuple[Candidate, Costs], ...]
+    counted: Counted
+    least: float
+
+    @property
+    def margin(self) -> float:
+        """How much more the runner-up costs, relative to the best; infinite without one."""
+        if len(self.best) < 2:
+            return math.inf
+        (_, first), (_, second) = self.best[:2]
+        return second[0] / first[0] - 1
+
+
+def search(
+    candidates: Sequence[Candidate],
+    bounds: NDArray[np.float64],
+    evaluate: Callable[[Candidate], Costs | None],
+    *,
+    keep: int = 3,
+    closer: Callable[[Candidate], Costs] | None = None,
+) -> Searched[Candidate]:
+    """The `keep` best of the candidates by their first cost, and the front of all their costs.
+
+    `bounds` are `(candidates, costs)`, none above the cost itself; infinite: known not to fit.
+    `closer` are bounds that what was evaluated before makes better. Raises
+    `SolverError` where a cost is below its bound.
+    """
+    order: NDArray[np.intp] = np.lexsort(bounds.T[::-1])
+    found: list[tuple[Candidate, Costs]] = []
+    costs = np.empty((0, bounds.shape[1]))
+    ruled_out = too_large = failed = evaluated = 0
+    least = math.inf
+    for place in map(int, order):
+        floor, candidate = bounds[place], candidates[place]
+        if np.any(np.isinf(floor)):
+            too_large += 1
+            continue
+        if closer is not None and not _beaten(costs, floor, keep):
+            floor = np.maximum(floor, closer(candidate))
+        if _beaten(costs, floor, keep):
+            ruled_out += 1
+            least = min(least, float(floor[0]))
+            continue
+        evaluated += 1
+        cost = evaluate(candidate)
+        if cost is None:
+            failed += 1
+            continue
+        if np.any(np.asarray(cost) < floor * (1 - SLACK)):
+            raise SolverError(
+                f"parallelise: {candidate}: expected costs of {floor.tolist()} or more,"
+                f" which was proven, found {list(cost)}"
+            )
+        found.append((candidate, cost))
+        costs = np.vstack((costs, cost))
+    counted = Counted(len(candidates), ruled_out, too_large, evaluated, failed)
+    ranked = sorted(found, key=lambda each: each[1])
+    return Searched(tuple(ranked[:keep]), _front(ranked), counted, least)
+
+
+def _beaten(costs: NDArray[np.float64], floor: NDArray[np.float64], keep: int) -> bool:
+    """Whether enough of those evaluated cost no more than a candidate must, in all."""
+    return bool(np.count_nonzero(np.all(costs <= floor * (1 + SLACK), axis=1)) >= keep)
+
+
+def _front(ranked: Sequence[tuple[Candidate, Costs]]) -> tuple[tuple[Candidate, Costs], ...]:
+    """Those that nothing equals or betters in all costs, of candidates in order of the first."""
+    front: list[tuple[Candidate, Costs]] = []
+    for each, cost in ranked:
+        if not any(all(a <= b for a, b in zip(other, cost, strict=True)) for _, other in front):
+            front.append((each, cost))
+    return tuple(front)

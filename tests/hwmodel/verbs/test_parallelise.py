@@ -1,0 +1,89 @@
+"""`parallelise`: the best division, as an exhaustive walk with `predict` finds it."""
+
+import json
+from typing import Any
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.mappers.parallelism.space import Space
+from hwmodel.quantity.errors import CapacityError, InputError
+from hwmodel.verbs.cases import predict_lines
+from hwmodel.verbs.parallelise import costs_of, step_of
+
+H200 = hw.device("h200")
+
+
+@pytest.mark.parametrize("objective", ["time", "throughput"])
+@pytest.mark.parametrize(
+    ("name", "phase", "batch", "size", "devices", "more"),
+    [
+        ("llama-3.1-70b", "decode", 16, 2048, 4, {}),
+        ("olmoe-1b-7b", "decode", 64, 512, 4, {}),
+        ("llama-3.1-8b", "prefill", 8, 512, 4, {}),
+        ("llama-3.1-8b", "decode", 16, 2048, 2, {"engine": "vllm"}),
+        ("llama-3.1-8b", "decode", 16, 2048, 4, {"topology": "dgx-h100"}),
+    ],
+)
+def test_the_best_is_that_of_all_divisions_predicted_one_by_one(
+    name: str, phase: str, batch: int, size: int, devices: int, more: dict[str, Any], objective: str
+) -> None:
+    model = hw.model(name)
+    work = getattr(model, phase)(batch, size)
+    found = hw.parallelise(work, on=H200 * devices, objective=objective, **more)
+    every = list(Space(model.network, step_of(work), devices))
+    costs: list[tuple[float, float]] = []
+    for ways in every:
+        each = hw.predict(work, on=H200 * devices, parallel=ways, **more)
+        if each.fits:
+            step_s, token_s = costs_of(each)
+            costs.append((step_s, token_s) if objective == "time" else (token_s, step_s))
+    assert found.counted.all == len(every)
+    ranked = sorted(costs)
+    rows = [
+        row.time_s if objective == "time" else devices / row.full_tokens_per_s for row in found.best
+    ]
+    assert rows == pytest.approx([cost[0] for cost in ranked[: len(rows)]], rel=1e-9)
+    assert found.margin == pytest.approx(ranked[1][0] / ranked[0][0] - 1, rel=1e-6, abs=1e-9)
+    counted = found.counted
+    assert counted.all == counted.evaluated + counted.ruled_out + counted.too_large
+    front = [c for c in costs if not any(o[0] < c[0] and o[1] < c[1] for o in costs)]
+    for row in found.front:
+        pair = row.time_s, devices / row.full_tokens_per_s
+        told = pair if objective == "time" else pair[::-1]
+        assert any(told == pytest.approx(cost, rel=1e-9) for cost in front)
+
+
+def test_words_and_values_answer_alike() -> None:
+    told: dict[str, Any] = {"verb": "parallelise", "workload": "llm", "config": "llama-3.1-8b"}
+    told |= {"phase": "decode", "batch": 8, "context": 1024, "on": "h200", "devices": 4}
+    (line,) = predict_lines([json.dumps(told)])
+    found = hw.parallelise(hw.model("llama-3.1-8b").decode(8, 1024), on=H200 * 4)
+    assert line["division"] == found.record()["division"]
+    assert line["time_s"] == found.record()["time_s"]
+    assert line["divisions"]["all"] == found.counted.all
+
+
+def test_the_answer_says_what_was_settled_how() -> None:
+    text = str(hw.parallelise(hw.model("llama-3.1-405b").decode(8, 1024), on=H200 * 8))
+    assert "tp=8 is best by time" in text
+    assert "legal divisions" in text
+    assert "none left" in text
+
+
+def test_what_fits_nowhere_is_refused_with_what_would() -> None:
+    with pytest.raises(CapacityError, match="in none of 6 legal divisions; use more devices"):
+        hw.parallelise(hw.model("llama-3.1-405b").decode(2, 64), on=H200 * 2)
+
+
+@pytest.mark.parametrize(
+    ("work", "more", "said"),
+    [
+        (hw.workloads.gemm(64, 64, 64), {}, "expected a phase of a model"),
+        (hw.model("llama-3.2-1b").decode(8, 64, tp=2), {}, "found one divided over 2 devices"),
+        (hw.model("llama-3.2-1b").decode(8, 64), {"parallel": {"tp": 2}}, "expected no degrees"),
+    ],
+)
+def test_what_it_cannot_divide_is_refused(work: Any, more: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        hw.parallelise(work, on=H200 * 2, **more)

@@ -123,9 +123,10 @@ def _part(
     parts = {each: key for each in PARTS for key in _keys_of(each, data)}
     kind = data.get("model_type") if as_ is None else as_
     whole = known(kind) and "text_config" in record(cast(str, kind)).modelled()
-    if part is None and ("text" not in parts or whole):
+    alone = "vision" in parts and "text" not in parts and not known(kind)  # SAM's, for one
+    if part is None and not alone and ("text" not in parts or whole):
         return data, []
-    asked = part or "text"
+    asked = part or ("vision" if alone else "text")
     if asked not in parts:
         if not parts and asked == "text":
             return data, []

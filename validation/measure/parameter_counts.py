@@ -88,6 +88,7 @@ OTHERS = (
     " donut-swin maskformer-swin regnet convnextv2 timesfm2_5 wavlm unispeech unispeech-sat"
     " qwen2_audio_encoder voxtral_encoder gemma4_audio videomae audio-spectrogram-transformer"
     " switch_transformers longt5 mvp led bigbird_pegasus fsmt nllb-moe big_bird longformer"
+    " sam_vision_model"
 ).split()
 _MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 24, "mamba_d_state": 10, "mamba_n_groups": 2}
 KEYS: dict[str, dict[str, Any]] = {
@@ -119,6 +120,7 @@ KEYS: dict[str, dict[str, Any]] = {
     },
     "xlnet": {"d_head": 16, "d_inner": 136},
     "roformer": {"embedding_size": 96},
+    "jetmoe": {"num_key_value_heads": 3, "kv_channels": 24},
     "mistral4": {"q_lora_rank": None, "qk_head_dim": 20, "num_key_value_heads": 6},
     "xlm": {"emb_dim": 96},
     "flaubert": {"emb_dim": 96},

@@ -40,3 +40,14 @@ def test_patches_may_be_arrays() -> None:
     made = swin.prefill(1, np.array([56 * 56, 112 * 112])).stages
     squares = [stage.cascade.sizes()["m"] for stage in made if stage.name == "squares"]
     assert [list(np.asarray(each)) for each in squares] == [[784, 3136], [196, 784], [49, 196]]
+
+
+def test_of_a_config_with_vision_alone_that_is_read() -> None:
+    """SAM: 4,096 patches, in windows of 196 but for four layers; what makes masks is left out."""
+    sam = model({"model_type": "sam", "vision_config": {"model_type": "sam_vision_model"}})
+    assert sam.parameters == 89_670_912
+    assert "vision_config alone is read" in sam.warnings[0]
+    scores = {s.name: s for s in sam.prefill(1, 4096).stages if s.role == "attention.scores"}
+    assert scores["attention"].times == 4
+    assert scores["attention, windows of 196"].times == 8
+    assert scores["attention, windows of 196"].cascade.sizes()["p"] == 196

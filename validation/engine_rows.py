@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from hwmodel.einsum.network import Stack
-from hwmodel.einsum.workloads.blocks.mixture import Mixture
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
+from hwmodel.machines.gpu.engines.step import ROUTES
 from hwmodel.spine.estimate import Estimate
 from hwmodel.validation.fit import is_test
 from hwmodel.validation.rows import DATA, Row
@@ -161,7 +161,7 @@ class Measured:
         """The line of the report that judges it."""
         if self.tp > 1:
             return f"{ENGINE} on {self.tp} GPUs"
-        mixed = any(isinstance(block, Mixture) for block, _ in self.config.network.placed)
+        mixed = any(stage.role == ROUTES for stage in self.workload().stages)
         return f"{ENGINE} {'mixture' if mixed else 'dense'} {self.phase}"
 
     def row(self, part: str = "") -> Row:

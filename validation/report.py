@@ -8,7 +8,7 @@ two boards on the same shapes, and a baseline with two constants, roofline / 0.8
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -138,6 +138,7 @@ class Judged:
     low_s: float
     high_s: float
     roofline_s: float
+    sustained_s: float
 
     @property
     def ratio(self) -> float:
@@ -211,9 +212,10 @@ def _steps(rows: Sequence[Row], hardware: Hardware) -> Estimate:
 def _judged(rows: Sequence[Row], estimate: Estimate) -> list[Judged]:
     later = as_timed(rows, estimate)
     times = (estimate.time_s, estimate.time_low_s, estimate.time_high_s)
+    others = estimate.bound_s, estimate.sustained_time_s
     wide = [
         np.broadcast_to(np.asarray(values, dtype=np.float64), (len(rows),))
-        for values in (*(later * time_s for time_s in times), estimate.bound_s)
+        for values in (*(later * time_s for time_s in times), *others)
     ]
     return [Judged(row, *map(float, values)) for row, *values in zip(rows, *wide, strict=True)]
 
@@ -272,6 +274,24 @@ def judge_all(device_name: str, hardware: Hardware) -> list[Judged]:
     kernels = [row for row in timed if kernels_known(row)]
     steps = engine_rows.step_rows(device_name)
     return judge([*kernels, *collective.read_collectives(device_name), *steps], hardware)
+
+
+def steady(judged: Iterable[Judged]) -> list[Judged]:
+    """The same rows in unbroken repetition, under the power limit, where they were timed so.
+
+    Intervals are as wide as those of the rested state. An engine's steps are left out: they are
+    timed in a loop, and stand in the report as that.
+    """
+    found: list[Judged] = []
+    for each in judged:
+        measured = each.row.columns.get("sustained_time_s")
+        if isinstance(measured, float) and measured > 0:
+            row = replace(each.row, columns={**each.row.columns, "time_s": measured})
+            wide = each.low_s / each.time_s, each.high_s / each.time_s
+            low_s, high_s = (each.sustained_s * share for share in wide)
+            made = replace(each, row=row, time_s=each.sustained_s, low_s=low_s, high_s=high_s)
+            found.append(made)
+    return found
 
 
 def by_family(judged: Sequence[Judged], hardware: Hardware) -> dict[str, list[Judged]]:

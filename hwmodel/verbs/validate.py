@@ -33,6 +33,9 @@ class Validation(Brief):
     traffic: "tuple[report.Traffic, ...]"
     energy_errors: tuple[float, ...]
     judged: "Mapping[str, Sequence[report.Judged]]"
+    sustained: "tuple[report.Line, ...]" = ()
+    """Times in unbroken repetition, under the power limit."""
+
     ranked_losses: tuple[float, ...] = ()
     """How much slower the tile ranked first was than the best of each measured menu."""
 
@@ -83,7 +86,7 @@ class Validate(Question):
         """The tables of the report."""
         from hwmodel.show.json import plain
 
-        tables = ("lines", "traffic", "energy_errors", "busy", "joules")
+        tables = ("lines", "sustained", "traffic", "energy_errors", "busy", "joules")
         return {"device": answer.device, **{k: plain(getattr(answer, k)) for k in tables}}
 
 
@@ -103,6 +106,7 @@ def validated(on: str) -> Validation:
     return Validation(
         device=machine.title,
         lines=tuple(report.lines(judged, machine)),
+        sustained=tuple(report.lines(report.steady(judged), machine)),
         traffic=tuple(report.traffic_lines(machine.name, machine)),
         energy_errors=tuple(float(e) for e in report.energy_errors(machine.name, machine)),
         judged=report.by_family(judged, machine),
@@ -112,26 +116,31 @@ def validated(on: str) -> Validation:
     )
 
 
+def _row(line: "report.Line") -> list[str]:
+    """A line of the report as words."""
+    percent: Callable[[float], str] = "{:.1%}".format
+    return [
+        line.family,
+        line.column,
+        str(line.rows),
+        *map(percent, (line.mean, line.median, line.p90, line.worst)),
+        f"{line.bias:+.1%}",
+        f"{line.coverage:.0%}",
+        f"{line.mean / line.noise_floor:.1f}" if line.noise_floor else "-",
+        percent(line.baseline_mean),
+    ]
+
+
 def validation_text(validation: Validation) -> str:
     """Tables of times, traffic and joules; errors are |predicted / measured - 1|."""
     percent: Callable[[float], str] = "{:.1%}".format
-    rows = [
-        [
-            line.family,
-            line.column,
-            str(line.rows),
-            *map(percent, (line.mean, line.median, line.p90, line.worst)),
-            f"{line.bias:+.1%}",
-            f"{line.coverage:.0%}",
-            f"{line.mean / line.noise_floor:.1f}" if line.noise_floor else "-",
-            percent(line.baseline_mean),
-        ]
-        for line in validation.lines
-    ]
     blocks = [
         f"{validation.device}: error of predicted time on shapes that no fit has seen",
-        grid(HEADS, rows, left=(0, 1)),
+        grid(HEADS, [_row(line) for line in validation.lines], left=(0, 1)),
     ]
+    if validation.sustained:
+        told = "the same in unbroken repetition, under the power limit"
+        blocks += [told, grid(HEADS, [_row(line) for line in validation.sustained], left=(0, 1))]
     if validation.busy:
         heads = ("kernels of vLLM", "tested on", "steps", "share", "mean", "p90", "bias", "moved")
         parts = [

@@ -20,6 +20,7 @@ from hwmodel.validation.report import (
     held_out,
     lines,
     noise_floor,
+    steady,
     worst,
 )
 from hwmodel.validation.rows import HELD_OUT, Row
@@ -39,7 +40,7 @@ def row(cols: int, board: str = HOME, time_s: float = 1.0, day: str = DAY, **mor
 def judged(row: Row, ratio: float = 1.0, margin: float = 1.25, limit_s: float = 0.0) -> Judged:
     """A prediction `ratio` times the measurement, with an interval of `margin` either way."""
     time_s = ratio * row.time_s
-    return Judged(row, time_s, time_s / margin, time_s * margin, limit_s)
+    return Judged(row, time_s, time_s / margin, time_s * margin, limit_s, time_s)
 
 
 CUDNN = {"family": "attention", "kernel": "cudnn", "kv_heads": 1.0}
@@ -125,9 +126,18 @@ def test_rows_that_a_fit_saw_count_in_the_noise_but_not_in_the_errors() -> None:
 
 def test_an_interval_holds_its_ends() -> None:
     one = row(1, time_s=4.0)
-    assert Judged(one, 5.0, 4.0, 6.0, 0.0).covered
-    assert Judged(one, 3.0, 2.0, 4.0, 0.0).covered
-    assert not Judged(one, 5.0, 4.1, 6.0, 0.0).covered
+    assert Judged(one, 5.0, 4.0, 6.0, 0.0, 5.0).covered
+    assert Judged(one, 3.0, 2.0, 4.0, 0.0, 3.0).covered
+    assert not Judged(one, 5.0, 4.1, 6.0, 0.0, 5.0).covered
+
+
+def test_the_steady_state_is_judged_by_its_own_measurement_and_as_wide() -> None:
+    """12 s said of 10 measured in repetition, where 4 were after a rest and 5 said, 4 to 6."""
+    timed = Judged(row(1, time_s=4.0, sustained_time_s=10.0), 5.0, 4.0, 6.0, 0.0, 12.0)
+    (found,) = steady([timed, judged(row(2))])
+    assert found.ratio == pytest.approx(1.2)
+    assert (found.low_s, found.high_s) == pytest.approx((9.6, 14.4))
+    assert found.row.shape == timed.row.shape
 
 
 def test_the_worst_rows_are_furthest_either_way() -> None:

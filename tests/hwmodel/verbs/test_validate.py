@@ -32,6 +32,13 @@ def test_the_text_has_every_line(found: Validation) -> None:
     assert "DRAM bytes" in text
 
 
+def test_the_sustained_state_has_lines_of_its_own(found: Validation) -> None:
+    families = {line.family for line in found.sustained}
+    assert {"GEMM bf16", "prefill flash", "MoE layer"} <= families
+    assert not [name for name in families if name.startswith("vllm")]
+    assert "in unbroken repetition" in str(found)
+
+
 def test_lines_come_in_the_order_of_the_families(found: Validation) -> None:
     order = [list(families()).index(line.family) for line in found.lines]
     assert order == sorted(order)

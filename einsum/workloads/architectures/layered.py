@@ -133,10 +133,9 @@ class Ways(Part):
 
     def made(self, config: "Config", at: int) -> Block:
         """The choice and its router."""
-        blocks = [way.made(config, 10 * at + n) for n, way in enumerate(self.ways)]
-        shares = [way.tokens for way in self.ways]
-        ways = tuple(zip(shares, blocks, strict=True))
-        return Choice(config.hidden_size, ways, config.path("router", at))
+        ways = tuple(way.made(config, 10 * at + n) for n, way in enumerate(self.ways))
+        shares = tuple(way.tokens for way in self.ways)
+        return Choice(config.hidden_size, ways, shares, config.path("router", at))
 
 
 AnyPart: TypeAlias = Annotated[

@@ -109,19 +109,21 @@ class Routed:
 
 @dataclass(frozen=True)
 class Choice:
-    """Blocks of which each token passes one, or none: with its probability each.
+    """Blocks (`ways`) of which each token passes one, or none: with its probability of `shares`.
 
     `router`, where there is one, is the module whose product scores the ways, none among them.
     """
 
     hidden: int
-    ways: tuple[tuple[float, Block], ...]
+    ways: tuple[Block, ...]
+    shares: tuple[float, ...]
     router: str | None = None
 
     @property
     def blocks(self) -> tuple[Block, ...]:
         """The ways that do something."""
-        return tuple(Routed(block, share) for share, block in self.ways if share)
+        passed = zip(self.ways, self.shares, strict=True)
+        return tuple(Routed(block, share) for block, share in passed if share)
 
     @property
     def parts(self) -> tuple[Block, ...]:
@@ -131,12 +133,12 @@ class Choice:
     def _router(self) -> tuple[Weight, ...]:
         if self.router is None:
             return ()
-        ways = len(self.ways) + (sum(share for share, _ in self.ways) < 1)
+        ways = len(self.ways) + (sum(self.shares) < 1 - 1e-9)
         return (Weight(self.router, (ways, self.hidden), "router", "router"),)
 
     def weights(self) -> tuple[Weight, ...]:
         """Those of all ways, taken or not, and the router's."""
-        return (*self._router(), *(w for _, block in self.ways for w in block.weights()))
+        return (*self._router(), *(w for block in self.ways for w in block.weights()))
 
     def stages(self, step: Step, share: Share) -> Stages:
         """The router's product, and each way on the tokens that take it."""

@@ -57,8 +57,8 @@ class VersatileMlp:
             act=mlp.act,
         )
         again: Block = Chain((mlp, *((Reused(mlp),) * (self.loops - 1))))
-        ways = ((self.deep, again), (1 - self.deep, Slices(wide)))
-        return Choice(mlp.hidden, ways, f"{mlp.path}.depth_router")
+        ways, shares = (again, Slices(wide)), (self.deep, 1 - self.deep)
+        return Choice(mlp.hidden, ways, shares, f"{mlp.path}.depth_router")
 
     def weights(self) -> tuple[Weight, ...]:
         """Those of the MLP, and of two routers."""

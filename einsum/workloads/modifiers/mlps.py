@@ -40,8 +40,8 @@ class DuoLlm:
         def change(mlp: Mlp) -> Block:
             columns = max(1, round(mlp.intermediate * self.width))
             small = replace(mlp, intermediate=columns, path=f"{mlp.path}.small")
-            ways = ((self.small, small), (self.big, mlp))
-            return Choice(mlp.hidden, ways, f"{mlp.path}.router")
+            shares = (self.small, self.big)
+            return Choice(mlp.hidden, (small, mlp), shares, f"{mlp.path}.router")
 
         return _with_mlps(self.NAME, network, change)
 

@@ -200,3 +200,11 @@ def test_recursions_are_the_same_one_by_one_and_in_arrays() -> None:
     together = hw.predict(recursed.decode(batches, 64), on="h200").time_s
     alone = [hw.predict(recursed.decode(int(b), 64), on="h200").time_s for b in batches]
     np.testing.assert_allclose(together, alone, rtol=1e-9)
+
+
+def test_a_policy_holds_for_attention_among_ways_too() -> None:
+    ways = [{**HEADS, "tokens": 0.5}, {"block": "gated_conv", "tokens": 0.5}]
+    given = {**LAYERED, "kinds": {"layer": [{"block": "choice", "ways": ways}, MLP]}}
+    names = [s.name for s in model(given, cache_policy="keyformer").decode(2, 100).stages]
+    assert "attention, key tokens" in names
+    assert "attention" not in names

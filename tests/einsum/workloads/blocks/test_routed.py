@@ -56,7 +56,7 @@ def test_expected_operations_of_a_choice_are_those_of_all_patterns_together(batc
     for pattern in product(chances, repeat=batch):
         chance = prod(chances[way] for way in pattern)
         expected += chance * sum(token[way] for way in pattern)
-    choice = Choice(64, ((0.3, small), (0.5, big)))
+    choice = Choice(64, (small, big), (0.3, 0.5))
     assert operations(choice, Step(batch, 1, 5, True)) == pytest.approx(expected)
 
 

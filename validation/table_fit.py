@@ -213,6 +213,13 @@ def errors_of(name: str, hardware: Hardware, rows: Sequence[Row], entry: Family)
     )
 
 
+def _is_for(hardware: Hardware, name: str, rows: Sequence[Row]) -> bool:
+    """Whether a family's library has kernels for the device's generation."""
+    library = _library(name, rows)
+    line = library.takes(name.split(":")[0]) if library else None
+    return line is None or any(hardware.architecture in each for each in line.formats.values())
+
+
 def _library(name: str, rows: Sequence[Row]) -> Any:
     return next((each for each in libraries_of(rows) if name in each.families), None)
 
@@ -246,7 +253,8 @@ def ship(name: str, tables: Iterable[Path], folder: Path = CATALOGUE / "calibrat
     hardware = device_of(name).but(calibration=own.model_copy(update={"families": kept}))
     rows = [row for path in tables for row in kernel_rows(path)]
     ours = {n for n, f in kept.items() if f.origin == "measured"}
-    found = fitted(hardware, rows, [n for n in families_in(rows) if n not in ours], few=True)
+    names = [n for n in families_in(rows) if n not in ours and _is_for(hardware, n, rows)]
+    found = fitted(hardware, rows, names, few=True)
     path = folder / f"{name}.yaml"
     before = load_calibration(path) if path.is_file() else None
     versions = sorted({row.board for row in rows})

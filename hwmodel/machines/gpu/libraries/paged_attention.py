@@ -32,6 +32,8 @@ PREFILL = priors(
     l2 = 1 in 0.2 .. 2: share of the catalogue's L2 bandwidth
     port = 0.3 in 0.03 .. 1: share of a processor's port at which a block moves Q, O and its first
         keys
+    copy = 0.05 in 0.002 .. 1: share of 32 copy instructions a clock and processor, an element each,
+        at which keys and values are written into their pages
     launch = 9 in 0.3 .. 20: kernel to kernel, the one that writes keys into their pages included,
         in graph launches of the device
     fill = 3 in 0 .. 12: first loads and last stores of a block, pages looked up, in DRAM latencies

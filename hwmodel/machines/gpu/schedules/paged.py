@@ -79,10 +79,13 @@ LATENT = (AttentionTile(DECODE_ROWS, DECODE_ROWS, stages=1, warps=8, packed=2),)
 
 
 def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
-    """Attention of prompts: new keys and values into their pages, then the kernel."""
+    """Attention of prompts: new keys and values into their pages, then the kernel.
+
+    The kernel that writes pages has a pace of its own, so many elements a clock and processor.
+    """
     new = problem.batch * problem.kv_heads * problem.queries * problem.stored_dim
     read, kept = new * bytes_of(problem.dtype), new * bytes_of(problem.kv_dtype)
-    pages = Work(read={"dram": read, "l2": read}, written={"dram": kept, "l2": kept})
+    pages = Work(read={"dram": read, "l2": read, "copy": new}, written={"dram": kept, "l2": kept})
     return Serial((pages, attention.activity(problem, tile, limits)))
 
 

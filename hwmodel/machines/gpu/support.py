@@ -87,14 +87,14 @@ def placed(calls: Sequence[Any], hardware: Hardware) -> tuple[Any, ...]:
 
     Kernels that were measured on the device itself, under the name that is asked for, go before.
     """
-    families = hardware.calibration.families if hardware.calibration else {}
-    measured = {name for name, family in families.items() if family.origin == "measured"}
-    return tuple(
-        call if call.family in measured else _placed(call, hardware.architecture) for call in calls
-    )
+    return tuple(_placed(call, hardware) if call.library.on else call for call in calls)
 
 
-def _placed(call: Any, generation: str) -> Any:
+def _placed(call: Any, hardware: Hardware) -> Any:
+    generation, calibration = hardware.architecture, hardware.calibration
+    own = calibration.families.get(call.family) if calibration else None
+    if own is not None and own.origin == "measured":
+        return call
     names = call.library.on.get(call.schedule, {}).get(generation, ())
     for library in (SHIPPED[name] for name in names):
         if refusal(call.schedule, library, call.problem, generation, call.times) is None:

@@ -45,7 +45,7 @@ from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div, least, most, root, where
 from hwmodel.quantity.dtypes import bytes_of, element_bytes
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Activity, Overlap, Serial, Waves, Work
+from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
 
 Array = NDArray[np.float64]
 Given = TypeVar("Given", GemmProblem, Limits)
@@ -67,6 +67,14 @@ COPIED_CHAIN, VECTOR_CHAIN = 1.0, 1.0
 """Pipeline slots of a slice that is copied by threads, and multiplied by the matrix or the vector
 units (fitted)."""
 
+
+STRETCH, STRETCHES = 1024, 9
+"""Elements of a row that a block sums at least, and blocks of a row at most, of a matrix times a
+vector (an H200: 1.0 TB/s of one row, 3.5 of 32)."""
+
+ADDED = (1.3, 0.6)
+"""The kernel that adds their sums over that of split products: of several rows, and of one (there:
+3.9 us of a short dot product, 7 of a few short rows)."""
 
 ROWWISE_M, ROWWISE_N = 128, 128
 """Tile of the kernel for a scale a row."""
@@ -232,6 +240,43 @@ def _power(pitch: Amount) -> Amount:
 
 
 def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
+    """One call: a product of matrices, or where the output is one column, of a matrix and a vector.
+
+    What `tile` says is of the former.
+    """
+    column = np.asarray(problem.N == 1)
+    if not column.any():
+        return product(problem, tile, limits)
+    if column.all():
+        return vector(problem, limits)
+    thin = where(column, 1.0, 0.0)
+    either = Repeat(1 - thin, product(problem, tile, limits)), Repeat(thin, vector(problem, limits))
+    return Serial(either)
+
+
+def vector(problem: GemmProblem, limits: Limits) -> Activity:
+    """A matrix times a vector: blocks stream stretches of rows, few of them for each row.
+
+    A kernel of its own adds what the blocks of one row have summed (cublas gemv and dot kernels).
+    """
+    parts = least((STRETCHES, ceil_div(problem.K, STRETCH)))
+    rows = problem.batch * problem.M
+    read = (rows * problem.K) * bytes_of(problem.dtype_a)
+    once = problem.batch * problem.K * bytes_of(problem.dtype_b)
+    each = problem.K / parts * (bytes_of(problem.dtype_a) + bytes_of(problem.dtype_b))
+    written = rows * bytes_of(problem.dtype_out)
+    body = Overlap(
+        (
+            Waves(rows * parts, limits.processors, Work(read={"port": each})),
+            Work(read={"dram": read + once}, written={"dram": written}),
+        )
+    )
+    again = where(np.asarray(parts > 1), where(np.asarray(rows > 1), *ADDED), 0.0)
+    scaled = int(is_scaled(problem))
+    return Serial((Work(slots={"launch": 1, "scales": scaled, "reduction": again}), body))
+
+
+def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
     """One GEMM call: launch, rounds of blocks over the DRAM's stream, reduction of split sums."""
     element, stored_bytes = element_bytes(problem.dtype_a), bytes_of(problem.dtype_out)
     rows, columns = ceil_div(problem.M, tile.block_m), ceil_div(problem.N, tile.block_n)

@@ -182,3 +182,27 @@ def test_measured_products_with_a_scale_for_each_row(
     m, n, k = sizes
     found = predict(gemm(M=m, N=n, K=k, dtype="fp8"), device("h200"), kernel=kernel)
     assert found.time_s == pytest.approx(measured_s, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("rows", "depth", "measured_s"),
+    [
+        (1, 1955, 3.92e-6), (1, 247672, 4.76e-6), (1, 8333640, 41.07e-6), (1, 32521064, 127.8e-6),
+        (7312, 32, 2.55e-6), (26944, 376, 7.52e-6), (127200, 240, 18.95e-6), (32, 5883664, 112e-6),
+    ],
+)  # fmt: skip
+def test_a_matrix_times_a_vector_streams_it(rows: int, depth: int, measured_s: float) -> None:
+    """Of bf16 on an H200 (cuBLAS 13.1); tiles of a product would take up to ten times as long."""
+    work = gemm(M=rows, N=1, K=depth)
+    made = predict(work, on="h200", kernel="cublas")
+    assert float(made.time_s) == pytest.approx(measured_s, rel=0.2)
+
+
+def test_columns_of_a_sweep_are_vectors_where_they_are_one() -> None:
+    work = gemm(M=64, N=np.array([1, 2, 128]), K=65536)
+    swept = predict(work, on="h200", kernel="cublas").time_s
+    alone = [
+        float(predict(gemm(M=64, N=n, K=65536), on="h200", kernel="cublas").time_s)
+        for n in (1, 2, 128)
+    ]
+    assert swept == pytest.approx(alone)

@@ -112,9 +112,16 @@ def of_workload(kind: str, fields: Mapping[str, Any], out: str) -> None:
         gallery.breakdown(estimate, out)
 
 
-def of_estimate(estimate: Estimate, on: Machine | None, out: str) -> None:
-    """Draw where time and energy go, beside the machine where that is of arrays and buffers."""
+def of_estimate(estimate: Any, on: Machine | None, out: str) -> None:
+    """Draw where time and energy go, beside the machine where that is of arrays and buffers.
+
+    Of a step of training the passes in time are drawn.
+    """
     from hwmodel.show.pictures import gallery
+
+    if not isinstance(estimate, Estimate):
+        gallery.pipeline(estimate, out)
+        return
     from hwmodel.show.pictures.spatial import ARRAYS
     from hwmodel.show.pictures.spatial import draw as draw_machine
 

@@ -19,6 +19,9 @@ from hwmodel.show.pictures.style import PALETTE, label, with_unit
 H200 = device("h200")
 GEMM = hw.workloads.gemm(M=4096, N=4096, K=4096)
 DECODE = hw.predict(hw.model("llama-3.1-8b").decode(batch=32, context=2048), H200)
+STEP: Any = hw.predict(
+    hw.model("llama-3.1-8b").training(2048, 16, pp=4, schedule="zb-h1"), hw.device("h100")
+)
 SPREAD = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 POINTS = {
     "time_s": SPREAD * 1e-3,
@@ -45,6 +48,7 @@ DRAWN: dict[str, tuple[Callable[..., Any], tuple[Any, ...], list[str]]] = {
         (hw.sensitivity(GEMM, H200),),
         ["change of time [%]", "change of energy [%]"],
     ),
+    "pipeline": (gallery.pipeline, (STEP,), ["time [s]", "rank", "micro-batches kept"]),
     "pareto": (
         gallery.pareto,
         (POINTS,),
@@ -108,6 +112,14 @@ def test_roofs_are_bandwidths_and_peaks() -> None:
         bandwidth = H200.memory(level).bandwidth_bytes_per_s
         assert (y0 / x0, y1 / x1) == pytest.approx((bandwidth, bandwidth))
         assert y1 == pytest.approx(989.4e12)
+
+
+def test_a_pipeline_shows_every_pass_and_what_one_f_one_b_keeps() -> None:
+    above, below = gallery.pipeline(STEP).axes
+    bars = [box for each in above.collections for box in each.get_paths()]
+    assert len(bars) == 3 * 4 * 16
+    assert [int(max(line.get_ydata())) for line in below.lines] == [4, 4, 4, 4]
+    assert all(line.get_ydata()[-1] == 0 for line in below.lines)
 
 
 def test_the_first_bars_stack_up_to_time_and_energy() -> None:
@@ -213,7 +225,7 @@ def test_labels_are_words_and_units() -> None:
 def test_a_picture_is_drawn_into_axes_of_the_users(kind: str) -> None:
     figures: Any = importlib.import_module("matplotlib.figure")
     draw, arguments, labels = DRAWN[kind]
-    count = {"breakdown": 2, "tornado": 2, "parity": 2}.get(kind, 1)
+    count = {"breakdown": 2, "tornado": 2, "parity": 2, "pipeline": 2}.get(kind, 1)
     own = figures.Figure(figsize=(12, 8))
     row = own.subplots(2, 2).ravel()
     given = row[0] if count == 1 else row[:count]

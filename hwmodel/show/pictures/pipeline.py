@@ -1,0 +1,99 @@
+"""A pipeline in time: each rank's passes, and how many micro-batches it keeps.
+
+Forward passes, gradients of inputs and of weights have a colour each; a pass that makes both
+gradients has that of the first, and one that runs beside a forward pass of another micro-batch is
+drawn in two halves. What stays white is waited.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodel.quantity.errors import InputError
+from hwmodel.show.pictures.style import (
+    PALETTE,
+    legend,
+    number_axis,
+    panels,
+    plain_axes,
+    saved,
+    titled,
+)
+from hwmodel.systems.pipelines.timing import Timed
+from hwmodel.systems.training.trained import Trained
+
+KINDS = {"F": PALETTE[0], "B": PALETTE[2], "BW": PALETTE[2], "W": PALETTE[1]}
+WORDS = {"F": "forward", "B": "gradients of inputs, or of both", "W": "gradients of weights"}
+HIGH = 0.8
+"""Of a rank's row."""
+
+
+def pipeline(step: Trained, path: str | Path | None = None, *, ax: Any = None) -> Any:
+    """Draw the passes of a step of training on the ranks of its pipeline.
+
+    Returns the figure; writes it to `path`. `ax` are two axes to draw into. Raises `InputError` for
+    a step without a timeline.
+    """
+    run = step.timed
+    if run is None:
+        raise InputError("pipeline: expected a step with its timeline, found one without")
+    ranks = len(run.start_s)
+    drawn, (above, below) = panels((11, 2.6 + min(4.0, 0.3 * ranks)), 2, ax, down=True)
+    for rank in range(ranks):
+        for kind, spans in _spans(run, rank).items():
+            for low, share, bars in spans:
+                height = HIGH * share
+                place = (rank - HIGH / 2 + HIGH * low, height)
+                above.broken_barh(bars, place, facecolors=KINDS[kind], linewidth=0)
+        times, kept = _kept(run, rank)
+        colour = PALETTE[rank % len(PALETTE)]
+        below.step(times, kept, where="post", linewidth=0.9, color=colour)
+    above.set_ylim(ranks - 0.5, -0.5)
+    above.set_ylabel("rank")
+    below.set_ylabel("micro-batches kept")
+    for axes in (above, below):
+        axes.set_xlim(0, run.makespan_s)
+        plain_axes(axes)
+    number_axis(above.xaxis, "s", "time")
+    number_axis(below.xaxis, "s", "time")
+    from matplotlib.patches import Patch as patch
+
+    keys = [patch(color=KINDS[kind], label=words) for kind, words in WORDS.items()]
+    legend(
+        drawn, above, ax, handles=keys, loc="outside lower center", ncols=3, frameon=False,
+        fontsize=9,
+    )  # fmt: skip
+    name = f"{step.name}, {run.schedule.name}: a rank waits {step.bubble:.1%} of the time"
+    titled(drawn, above, ax, name)
+    return saved(drawn, path)
+
+
+def _spans(run: Timed, rank: int) -> dict[str, list[tuple[float, float, list[Any]]]]:
+    """Kind -> (from which share of the row, how much of it, bars of start and length)."""
+    found: dict[str, dict[tuple[float, float], list[Any]]] = {}
+    spans = zip(run.schedule.orders[rank], run.start_s[rank], run.end_s[rank], strict=True)
+    for entry, start, end in spans:
+        for place, code in enumerate(entry):
+            kind = run.schedule.named(code)[0]
+            row = (place / len(entry), 1 / len(entry))
+            found.setdefault(kind, {}).setdefault(row, []).append((start, end - start))
+    return {
+        kind: [(low, share, bars) for (low, share), bars in rows.items()]
+        for kind, rows in found.items()
+    }
+
+
+def _kept(run: Timed, rank: int) -> tuple[Any, Any]:
+    """Times at which a rank starts to keep a micro-batch, or ceases to, and how many it has."""
+    changes: list[tuple[float, int]] = [(0.0, 0), (run.makespan_s, 0)]
+    spans = zip(run.schedule.orders[rank], run.start_s[rank], run.end_s[rank], strict=True)
+    for entry, start, end in spans:
+        for code in entry:
+            kind = run.schedule.named(code)[0]
+            changes += [(start, 1)] if kind == "F" else [(end, -1)] if kind != "B" else []
+    changes.sort()
+    times = np.array([time for time, _ in changes])
+    assert all(a <= b for a, b in pairwise(times.tolist()))
+    return times, np.cumsum([change for _, change in changes])

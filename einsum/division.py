@@ -69,10 +69,10 @@ class Division(Value):
     sp: bool = False
     micro_batch: Annotated[int | None, BeforeValidator(_some)] = None
     """Sequences that pass through a pipeline together; None: all of a replica."""
-    attends: Literal["all-gather", "ring", "ulysses"] = "all-gather"
+    attends: Literal["all-gather", "ring", "token-ring", "ulysses"] = "all-gather"
     """How cp devices come to the keys of a prompt: all of them gathered, blocks passed around a
-    ring while others are attended to (arXiv 2310.01889), or heads exchanged for tokens (Ulysses,
-    arXiv 2309.14509)."""
+    ring while others are attended to, queries passed one way and results the other (TokenRing,
+    arXiv 2412.20501), or heads exchanged for tokens (Ulysses)."""
 
     @classmethod
     def of(cls, given: "Division | Mapping[str, Any] | None", *, where: str = "parallel") -> Self:

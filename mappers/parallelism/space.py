@@ -23,7 +23,7 @@ from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.weight import Split
 from hwmodel.quantity.errors import InputError
 
-WAYS = ("all-gather", "ring", "ulysses")
+WAYS = ("all-gather", "ring", "token-ring", "ulysses")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class Space:
         if cp == 1 or self.step.decoding or any(isinstance(b, Mla) for b in self._mixers):
             return WAYS[:1]
         heads = [b.heads // tp for b in self._mixers if isinstance(b, Attention)]
-        return WAYS if all(n % cp == 0 for n in heads) else WAYS[:2]
+        return WAYS if all(n % cp == 0 for n in heads) else WAYS[:3]
 
     def _sizes(self, dp: int, pp: int) -> list[int | None]:
         """Sequences of a micro-batch."""

@@ -9,8 +9,8 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 @pytest.mark.parametrize(
     ("table", "shared", "replicas"),
     [
-        ({"tp": 8, "ep": 8}, 1, 1),  # vLLM's --enable-expert-parallel on one node
-        ({"tp": 8, "ep": 2}, 4, 1),  # TensorRT-LLM's moe_ep 2, moe_tp 4
+        ({"tp": 8, "ep": 8}, 1, 1),  # each device has experts of its own
+        ({"tp": 8, "ep": 2}, 4, 1),  # halves of the experts, quarters of each
         ({"tp": 8, "dp": 8, "ep": 8}, 8, 1),  # Megatron: etp is tp where it goes
         ({"tp": 2, "dp": 8, "ep": 4}, 2, 2),
         ({"dp": 32, "ep": 32}, 1, 1),

@@ -2,14 +2,15 @@
 
 Each of n devices has two pieces of a prompt, one from each end, so that causal masks leave all the
 same work: q of S new tokens, of which each attends to the c tokens before them and half of S on
-average, q (c + (S + 1) / 2) pairs (zigzag: Llama 3, arXiv 2407.21783, section 3.3.2). Of the ways
-to the keys
+average, q (c + (S + 1) / 2) pairs. Of the ways to the keys
 
     all-gather   every device gathers all keys and values, then attends
     ring         blocks go around a ring, each on its way while the one before is attended to; a
                  step of q queries meets (c + (S + 1) / 2) / n keys without a mask
     ulysses      all-to-alls exchange heads for tokens, so that a device attends for its heads to
                  all, and back
+    token-ring   keys stay: queries go around one way and, at the same time, what they have found
+                 the other way, with the logarithm of its sum; the larger of the two counts
 
 A step of decode finds the keys where they were kept: each device attends to its part of the context
 for all queries, and partial results are gathered and merged by their sums (flash decoding).
@@ -22,7 +23,7 @@ from hwmodel.einsum.cascade import Collective
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.blocks.block import Step
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
-from hwmodel.quantity.arithmetic import ceil_div
+from hwmodel.quantity.arithmetic import ceil_div, most
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import Amount
@@ -66,7 +67,11 @@ def attended(step: Step, share: Share, widths: Widths, kernel: Kernel, causal: b
     pairs = seen - step.queries / 2 if causal else seen
     part = replace(step, context=ceil_div(pairs, cp), span=None)
     (stage,) = kernel(part, heads, kv_heads, False)
-    sent = Collective("p2p", ceil_div(block, cp), 2, "cp", beside=True)
+    passed = ceil_div(block, cp)
+    if how == "token-ring":
+        size, heads_ = bytes_of(share.activation), step.tokens * heads
+        passed = most((heads_ * (widths.query * size), heads_ * (widths.result * size + SUM_BYTES)))
+    sent = Collective("p2p", passed, 2, "cp", beside=True)
     return (stage, replace(stage, times=stage.times * (cp - 1), collective=sent))
 
 

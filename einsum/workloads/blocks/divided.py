@@ -39,7 +39,7 @@ def handed(step: Step, share: Share, hidden: int) -> Stages:
     """Hidden states on their way from each stage of a pipeline to the next.
 
     Of a tensor-parallel group each device sends its part, and the next group gathers them
-    (Megatron-LM, arXiv 2104.04473, section 4.1), but where they are left scattered.
+    (Megatron-LM, arXiv 2104.04473), but where they are left scattered.
     """
     ways = share.ways
     if ways.pp == 1:

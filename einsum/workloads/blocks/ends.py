@@ -21,7 +21,7 @@ class Embedding:
         return (
             Weight(
                 *(self.path, (self.vocabulary, self.hidden), "table", "embedding"),
-                split=Split("vocab_size", self.vocabulary),
+                split=Split("vocab_size", self.vocabulary, ragged=True),
             ),
         )
 
@@ -60,7 +60,7 @@ class Head:
         path, role = (self.embedding, "table") if self.tied else (self.path, "head")
         return Weight(
             *(path, (self.vocabulary, self.hidden), role, "head"),
-            split=Split("vocab_size", self.vocabulary),
+            split=Split("vocab_size", self.vocabulary, ragged=True),
         )
 
     def weights(self) -> tuple[Weight, ...]:

@@ -3,7 +3,7 @@
 Between devices experts are divided (expert parallelism), and every expert's inner columns; the
 router is on each. Where the devices that share experts have other tokens (data or context parallel,
 or scattered ones), rows go to the devices of their experts and back, an all-to-all each way
-(DeepSeek-V3, arXiv 2412.19437, section 3.2); of a tensor-parallel group each then sends its part.
+(DeepSeek-V3, arXiv 2412.19437); of a tensor-parallel group each then sends its part.
 Where they have the same tokens, each computes what its experts take, and all sum (vLLM's expert
 parallelism). Experts of a layer are two products, in the formats of their first one's gate and down
 modules.

@@ -28,7 +28,7 @@ class LayerTable:
     path: str = "model"
 
     def _parts(self) -> tuple[Weight, Weight, Weight]:
-        columns, split = self.layers * self.width, Split("vocab_size", self.vocabulary)
+        columns, split = self.layers * self.width, Split("vocab_size", self.vocabulary, ragged=True)
         table, product = "embed_tokens_per_layer", "per_layer_model_projection"
         norm = f"{self.path}.per_layer_projection_norm"
         return (

@@ -42,7 +42,10 @@ class LogitScale:
 
     def stages(self, step: Step, share: Share) -> Stages:
         """Kernels over the logits of each sequence's last token."""
-        kind, columns = share.activation, share.of(Split("vocab_size", self.vocabulary))
+        kind, columns = (
+            share.activation,
+            share.of(Split("vocab_size", self.vocabulary, ragged=True)),
+        )
         factor = share.stage(scale(step.sequences, columns, kind, "logits scale"), "head.scale")
         if not self.capped:
             return (factor,)

@@ -54,3 +54,13 @@ def test_biases_of_llama_follow_its_keys() -> None:
 def test_a_window_limits_the_keys_seen() -> None:
     assert [seen(tokens, 10) for tokens in (3, 10, 30)] == [3, 10, 10]
     assert seen(30, None) == 30
+
+
+def test_a_vocabulary_that_devices_do_not_divide_is_padded() -> None:
+    """50,257 rows of 768 on two devices: 25,129 each; positions are whole on both."""
+    whole, half = (model("gpt2").shard(n).parameters_by_part["embedding"] for n in (1, 2))
+    assert whole == (50257 + 1024) * 768
+    assert half == (25129 + 1024) * 768
+    logits = [s for s in model("gpt2").decode(4, 64, tp=2).stages if s.name == "head"]
+    assert logits[0].collective is not None
+    assert logits[0].collective.bytes == 4 * 2 * 25129 * 2

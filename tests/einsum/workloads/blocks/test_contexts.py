@@ -43,7 +43,7 @@ def attention(parallel: dict[str, object], phase: str = "prefill") -> list[Stage
     return [s for s in step.stages if s.role in ("attention.scores", "attention.merge")]
 
 
-@pytest.mark.parametrize("how", ["all-gather", "ring", "ulysses"])
+@pytest.mark.parametrize("how", ["all-gather", "ring", "token-ring", "ulysses"])
 def test_devices_share_the_work_of_a_prompt(how: str) -> None:
     """All devices' operations together are those of one, but for half a diagonal of tiles."""
     whole = sum(s.times * flops(s.cascade) for s in attention({}))
@@ -63,6 +63,8 @@ def test_what_devices_exchange_for_keys_is_counted_by_hand() -> None:
     assert exchanged({"cp": 4}) == {"all_gather": (LAYERS, every)}
     assert exchanged({"cp": 4, "attends": "ring"}) == {"p2p": (LAYERS * 3, every // 4)}
     back = 2 * 1024 * HEADS * DIM * 2
+    sums = 2 * 1024 * HEADS * 4
+    assert exchanged({"cp": 4, "attends": "token-ring"}) == {"p2p": (LAYERS * 3, back + sums)}
     assert exchanged({"cp": 4, "attends": "ulysses"}) == {"all_to_all": (LAYERS, back)}
 
 

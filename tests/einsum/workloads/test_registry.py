@@ -9,8 +9,9 @@ from hwmodel.einsum.workloads.registry import FOLDER, architectures, record
 
 
 def test_every_file_reads_at_least_one_model_type() -> None:
+    """But the one that says, by model type, what stands between a tower of images and the text."""
     files = {path.stem for path in FOLDER.glob("*.py")}
-    assert set(architectures().values()) == files
+    assert set(architectures().values()) == files - {"projectors"}
 
 
 @pytest.mark.parametrize("model_type", architectures())

@@ -88,7 +88,7 @@ OTHERS = (
     " donut-swin maskformer-swin regnet convnextv2 timesfm2_5 wavlm unispeech unispeech-sat"
     " qwen2_audio_encoder voxtral_encoder gemma4_audio videomae audio-spectrogram-transformer"
     " switch_transformers longt5 mvp led bigbird_pegasus fsmt nllb-moe big_bird longformer"
-    " sam_vision_model"
+    " sam_vision_model swinv2 yolos"
 ).split()
 _MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 24, "mamba_d_state": 10, "mamba_n_groups": 2}
 KEYS: dict[str, dict[str, Any]] = {
@@ -112,6 +112,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "rwkv": {"attention_hidden_size": 96},
     "gpt_neo": {"attention_types": [[["global", "local"], 2]], "intermediate_size": 136},
     "swin": {"embed_dim": 24, "depths": [2, 2], "num_heads": [2, 4], "window_size": 7},
+    "swinv2": {"embed_dim": 24, "depths": [2, 2], "num_heads": [2, 4]},
     "llama4": {"pad_token_id": 0},
     "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
     "deberta-v2": {

@@ -5,6 +5,7 @@ step is a patch of the first stage; a stage has a fourth of the patches of the o
 that are shifted are counted as those that are not.
 """
 
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 from hwmodel.einsum.workloads.blocks.attention import Attention
@@ -20,7 +21,7 @@ from hwmodel.einsum.workloads.record import Config as AnyConfig
 from hwmodel.einsum.workloads.record import Count, Flag
 from hwmodel.quantity.errors import InputError
 
-MODEL_TYPES = ("swin", "donut-swin", "maskformer-swin")
+MODEL_TYPES = ("swin", "swinv2", "donut-swin", "maskformer-swin")
 
 
 class Swin(AnyConfig):
@@ -109,6 +110,45 @@ class Swin(AnyConfig):
             )
 
 
+class SwinV2(Swin):
+    """Norms behind blocks, keys without biases, biases of distances by two products.
+
+    Liu et al., arXiv 2111.09883 (`Swinv2Config`). Those products run once for all images, and are
+    counted as weights.
+    """
+
+    HARMLESS: ClassVar[frozenset[str]] = Swin.HARMLESS | {"pretrained_window_sizes"}
+    HIDDEN: ClassVar[int] = 512
+
+    def layer(self, stage: int, number: int) -> tuple[Block, ...]:
+        """Attention within windows and an MLP, each with a norm behind it."""
+        before, attention, _, added, after, mlp, last = super().layer(stage, number)
+        path, heads = (
+            f"encoder.layers.{stage}.blocks.{number}.attention.self",
+            self.num_heads[stage],
+        )
+        bias = f"{path}.continuous_position_bias_mlp"
+        held = (
+            Held(f"{path}.logit_scale", (heads, 1, 1)),
+            Held(f"{bias}.0", (self.HIDDEN, 2)),
+            Held(f"{bias}.0.bias", (self.HIDDEN,)),
+            Held(f"{bias}.2", (heads, self.HIDDEN)),
+        )
+        assert isinstance(attention, Attention)
+        return (replace(attention, key_bias=False), *held, before, added, mlp, after, last)
+
+    def joined(self, stage: int, number: int) -> tuple[Block, ...]:
+        """The norm behind the product."""
+        if not super().joined(stage, number):
+            return ()
+        width, path = 4 * self.embed_dim * 2**stage, f"encoder.layers.{stage}.downsample"
+        made = (
+            Projection("squares", width, width // 2, f"{path}.reduction", part="merger"),
+            Norm("squares norm", f"{path}.norm", width // 2, "layer"),
+        )
+        return coarser(made, 4 ** (stage + 1))
+
+
 class Donut(Swin):
     """No last norm."""
 
@@ -123,4 +163,4 @@ def longest(size: Any) -> int:
     return max(cast(list[int], size)) if isinstance(size, (list, tuple)) else int(size)
 
 
-RECORDS = {"swin": Swin, "donut-swin": Donut, "maskformer-swin": Swin}
+RECORDS = {"swin": Swin, "swinv2": SwinV2, "donut-swin": Donut, "maskformer-swin": Swin}

@@ -5,14 +5,17 @@
 """
 
 import re
+from math import prod
 from typing import Any, ClassVar
 
 from hwmodel.einsum.workloads.architectures.vit import Vit
 from hwmodel.einsum.workloads.blocks.block import Block
+from hwmodel.einsum.workloads.blocks.held import Held
 from hwmodel.einsum.workloads.blocks.patches import Patches
 from hwmodel.einsum.workloads.record import Count, Flag
+from hwmodel.quantity.errors import InputError
 
-MODEL_TYPES = ("videomae", "audio-spectrogram-transformer")
+MODEL_TYPES = ("videomae", "audio-spectrogram-transformer", "yolos")
 
 
 class VideoMae(Vit):
@@ -61,4 +64,37 @@ class Ast(Vit):
         return down * ((self.max_length - self.patch_size) // self.time_stride + 1)
 
 
-RECORDS = {"videomae": VideoMae, "audio-spectrogram-transformer": Ast}
+class Yolos(Vit):
+    """Tokens that find objects beside the patches, positions in every layer (`YolosConfig`)."""
+
+    RULES: ClassVar[re.Pattern[str] | None] = re.compile(
+        "auxiliary_loss|.*_cost|.*_loss_coefficient|eos_coefficient"
+    )
+
+    image_size: Any = (512, 864)
+    num_detection_tokens: Count = 100
+    use_mid_position_embeddings: Flag = True
+
+    @property
+    def patches(self) -> int:
+        """Patches down and across."""
+        return prod(int(side) // self.patch_size for side in self.image_size)
+
+    def embedded(self) -> tuple[Block, ...]:
+        """Patches and tokens of none, with positions, those of later layers too."""
+        inputs, tokens = self.num_channels * self.patch_size**2, 1 + self.num_detection_tokens
+        rows = self.patches + tokens
+        again = tokens + prod(map(int, self.image_size)) // self.patch_size**2
+        later = (self.num_hidden_layers - 1, again, self.hidden_size)
+        held = (Held("encoder.mid_position_embeddings", later, "embedding"),)
+        made = Patches(inputs, self.hidden_size, rows, tokens)
+        return (made, *(held if self.use_mid_position_embeddings else ()))
+
+    def check(self, where: str) -> None:
+        """Two sides."""
+        if not isinstance(self.image_size, (list, tuple)):
+            raise InputError(f"{where}: image_size: expected two sides, found {self.image_size!r}")
+        super().check(where)
+
+
+RECORDS = {"videomae": VideoMae, "audio-spectrogram-transformer": Ast, "yolos": Yolos}

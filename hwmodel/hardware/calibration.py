@@ -47,6 +47,12 @@ class Family(Value):
     source: str = ""
 
     @property
+    def told(self) -> str:
+        """Where its numbers come from: measured by us, published rows, a relative, or a prior."""
+        fitted = self.origin == "measured"
+        return "published" if fitted and self.source.startswith("published") else self.origin
+
+    @property
     def values(self) -> dict[str, float]:
         """Value of each parameter."""
         return {name: parameter.value for name, parameter in self.parameters.items()}

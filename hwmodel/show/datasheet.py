@@ -60,7 +60,7 @@ def _families(device: "Hardware") -> Sequence[Sequence[str]]:
     return [
         [
             name,
-            family.origin,
+            family.told,
             f"{family.rows:,}",
             f"{family.interval[0]:.2f} to {family.interval[1]:.2f}",
         ]

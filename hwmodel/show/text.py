@@ -198,12 +198,21 @@ def _devices_table(devices: Sequence[Hardware]) -> str:
             _bytes(next(iter(device.memories.values())).capacity_bytes),
             rate(device.link.bandwidth_bytes_per_s, "bytes_per_s") if device.link else "-",
             "-" if np.isinf(first(device.power.limit_w)) else rate(device.power.limit_w, "w"),
+            *([] if named else [_kernels(device)]),
         ]
         for device in devices
     ]
     heads = ("16 bit", "8 bit", "DRAM", "capacity", "link", "power")
     words = ("name", "device") if named else ("name",)
-    return grid((*words, *heads), rows, left=range(len(words)))
+    told = () if named else ("kernels",)
+    return grid((*words, *heads, *told), rows, left=range(len(words)))
+
+
+def _kernels(device: Hardware) -> str:
+    """Where rates of a GPU's kernels come from at best: `Family.told`, or a prior."""
+    families = device.calibration.families if device.calibration else {}
+    found = {family.told for family in families.values()}
+    return next(word for word in ("measured", "published", "inherited", "prior") if word in found)
 
 
 def first(value: Any) -> Any:

@@ -215,6 +215,17 @@ def test_the_catalogue_is_listed_by_name() -> None:
     assert all(f"\n{name} " in text for name in devices())
 
 
+def test_a_gpu_says_where_the_rates_of_its_kernels_come_from() -> None:
+    told = {"h200": "measured", "b200": "published", "a100-40gb": "inherited", "mi300x": "prior"}
+    text = devices_text([device(name) for name in told])
+    lines = {line.split()[0]: line.split()[-1] for line in text.splitlines() if line.strip()}
+    assert {name: lines[name] for name in told} == told
+    families = device("b200").calibration
+    assert families is not None
+    assert families.family("decode:vllm:trtllm-gen").told == "published"
+    assert families.family("rows:torch").told == "inherited"
+
+
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
     llm = hwmodel.predict(hwmodel.model("qwen3-30b-a3b").prefill(4, 2048), on="h200")

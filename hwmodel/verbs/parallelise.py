@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
+
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Stack, Workload
 from hwmodel.einsum.workloads.blocks.block import Step
 from hwmodel.einsum.workloads.phases import decoding, prefilling
+from hwmodel.einsum.workloads.training import Training
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines import driver
 from hwmodel.machines.blockwise import Blockwise
@@ -19,13 +22,16 @@ from hwmodel.machines.kept import Kept
 from hwmodel.mappers.parallelism.floors import Floors
 from hwmodel.mappers.parallelism.search import Costs, Counted, Searched, search
 from hwmodel.mappers.parallelism.space import Space
-from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
+from hwmodel.mappers.parallelism.steps import DEGREES, Steps
+from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import counted, show
 from hwmodel.show.html import Notebook
 from hwmodel.show.json import plain
 from hwmodel.spine.estimate import Estimate
+from hwmodel.spine.execution import Execution
 from hwmodel.spine.memory import RESERVE_FRACTION
+from hwmodel.systems.training.step import predicted as predict_training
 from hwmodel.text.grid import grid
 from hwmodel.verbs.ask import Word, in_python
 from hwmodel.verbs.work import OfRun
@@ -64,7 +70,8 @@ class Parallelised(Notebook):
     name: str
     device: str
     objective: str
-    estimate: Estimate
+    estimate: Any
+    """Of the best: an `Estimate`, or the answer to a step of training."""
     best: tuple[Row, ...]
     front: tuple[Row, ...]
     counted: Counted
@@ -107,7 +114,8 @@ class Parallelised(Notebook):
             f" {counts.too_large:,} by what their devices would hold; none left"
         )
         tables = (f"best by {self.objective}\n{_table(self.best)}",)
-        tables += (f"front of time and throughput\n{_table(self.front)}",)
+        if len(self.front) > 1:
+            tables += (f"front of time and throughput\n{_table(self.front)}",)
         solved = f"search    {show(self.solve_time_s, 's')}"
         return "\n\n".join((head, *tables, f"{proof}\n{solved}"))
 
@@ -138,8 +146,8 @@ class Parallelise(OfRun):
     seconds of the step, or "throughput", tokens a second with as many such batches under way as a
     pipeline has stages, where their caches fit. Divisions are tp, cp, dp, pp, ep, etp, sp and
     micro-batches of a pipeline; bounds rule out what cannot be among the
-    three best by any of the costs, so that best, runner-up and front are those of all. Raises
-    `CapacityError` where none fits.
+    three best by any of the costs, so that best, runner-up and front are those of all. Of a step of
+    training all are evaluated. Raises `CapacityError` where none fits.
     """
 
     verb: ClassVar[str] = "parallelise"
@@ -159,6 +167,8 @@ class Parallelise(OfRun):
         machine = driver.machine_of(on)
         if self.devices is not None:
             machine = machine * counted(self.devices, where="parallelise: devices")
+        if isinstance(workload, Training):
+            return trained(workload, machine, self.objective, self.topology)
         return parallelised(
             workload, machine, self.objective, kernel=kernel, topology=self.topology,
             engine=self.engine,
@@ -229,6 +239,56 @@ def parallelised(
         margin=found.margin,
         solve_time_s=time.perf_counter() - start,
     )
+
+
+def trained(
+    work: Training, machine: Hardware, objective: str = "time", topology: Any = None
+) -> Parallelised:
+    """The best division of a step of training; all are evaluated.
+
+    What the step says besides (micro-batch, ZeRO, recompute, schedule) stands.
+    """
+    start = time.perf_counter()
+    if objective not in OBJECTIVES:
+        raise UnknownNameError("objective", objective, OBJECTIVES)
+    space = list(Steps(work.model.network, work.sequence, dict(work.parallel), machine.devices))
+    known: dict[Execution, Any] = {}
+
+    def costs(how: Execution) -> Costs | None:
+        try:
+            found = known[how] = predict_training(
+                work, machine, parallel=how.given, topology=topology
+            )
+        except CoverageError:
+            return None
+        return (float(found.step_time_s),) if found.fits else None
+
+    found: Searched[Execution] = search(space, np.zeros((len(space), 1)), costs, keep=KEPT)
+    if not found.best:
+        raise CapacityError(
+            f"parallelise: {work.name} fits {machine.devices} x {machine.title} in none of"
+            f" {found.counted.all} legal divisions; use more devices, ZeRO or recompute"
+        )
+    rows = tuple(_trained_row(how, known[how]) for how, _ in found.best)
+    answer = known[found.best[0][0]]
+    return Parallelised(
+        name=work.name,
+        device=f"{machine.devices} x {answer.device}",
+        objective=objective,
+        estimate=answer,
+        best=rows,
+        front=rows[:1],
+        counted=found.counted,
+        margin=found.margin,
+        solve_time_s=time.perf_counter() - start,
+    )
+
+
+def _trained_row(how: Execution, found: Any) -> Row:
+    rate = float(found.tokens_per_s_per_device) * found.devices
+    free = float(found.capacity_bytes - found.memory_bytes)
+    degrees = {name: value for name, value in how.given.items() if name in DEGREES}
+    return Row(degrees, float(found.step_time_s), rate, rate, free)
 
 
 def step_of(workload: Workload) -> Step:

@@ -7,6 +7,7 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.mappers.parallelism.space import Space
+from hwmodel.mappers.parallelism.steps import Steps
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.verbs.cases import predict_lines
 from hwmodel.verbs.parallelise import costs_of, step_of
@@ -87,3 +88,18 @@ def test_what_fits_nowhere_is_refused_with_what_would() -> None:
 def test_what_it_cannot_divide_is_refused(work: Any, more: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         hw.parallelise(work, on=H200 * 2, **more)
+
+
+def test_a_step_of_training_is_divided_as_well_as_any_legal_way() -> None:
+    model, on = hw.model("llama-3.2-1b"), hw.device("h100") * 4
+    work = model.training(1024, 16, zero=1)
+    found = hw.parallelise(work, on=on)
+    every = Steps(model.network, 1024, dict(work.parallel), 4)
+    answers: list[Any] = [hw.predict(work, on=on, parallel=how.given) for how in every]
+    times = sorted(float(each.step_time_s) for each in answers if each.fits)
+    assert [row.time_s for row in found.best] == pytest.approx(times[:3])
+    assert found.counted.evaluated == found.counted.all == len(list(every))
+    told = {"verb": "parallelise", "workload": "training", "config": "llama-3.2-1b"}
+    told |= {"sequence": 1024, "global_batch": 16, "zero": 1, "on": "h100", "devices": 4}
+    (line,) = predict_lines([json.dumps(told)])
+    assert line["division"] == dict(found.best[0].division)

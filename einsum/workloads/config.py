@@ -29,6 +29,8 @@ FOR_ALL = ("torch_dtype", "dtype", "quantization_config")
 """Keys of a config with several parts that hold for each, unless a part says otherwise."""
 OTHER_NAMES = {"text": ("llm_config", "language_config")}
 """Other keys of parts: of InternVL and of DeepSeek-VL."""
+THINKS = "thinker_config"
+"""Key of the part that reads and answers, of models that speak too."""
 OF_WHOLE = ("tie_word_embeddings",)
 """Keys that the whole decides, whatever its parts say: heads are modules of the whole."""
 
@@ -49,7 +51,9 @@ def read_config(
     """
     name, where, data = _load(source)
     ignored = frozenset(_names(ignore_keys))
-    data, warnings = _part(where, stated(_typed(data)), part, as_)
+    data, said = _inner(where, _typed(data))
+    data, warnings = _part(where, stated(data), part, as_)
+    warnings = [*said, *warnings]
     kind = _record(where, data, as_)
     warnings += [
         f"{where}: key {key!r} (value {shown(data[key])}) was ignored as asked"
@@ -66,6 +70,18 @@ def read_config(
     config = _validated(where, kind, kept)
     left = [f"{key}: {LEFT_OUT[key]}" for key in kept if key in LEFT_OUT and kept[key]]
     return name, config, (*warnings, *(f"{name}: {note}" for note in (*left, *config.notes())))
+
+
+def _inner(where: str, data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The part of a config that thinks, where others speak (Qwen's Omni), with its own parts."""
+    inner = data.get(THINKS)
+    if not isinstance(inner, Mapping):
+        return data, []
+    own = dict(cast(Mapping[str, Any], inner))
+    for key in (*FOR_ALL, "architectures"):
+        if key in data and data[key] is not None:
+            own.setdefault(key, data[key])
+    return own, [f"{where}: {THINKS} alone is read: what makes speech is left out"]
 
 
 def _by_class(

@@ -5,7 +5,7 @@ from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.decoder import Decoder
 from hwmodel.einsum.workloads.record import Count, Flag, Whole
 
-MODEL_TYPES = ("qwen2", "qwen2_vl_text", "qwen2_5_vl_text")
+MODEL_TYPES = ("qwen2", "qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text")
 
 
 class Config(Decoder):

@@ -8,7 +8,7 @@ from hwmodel.einsum.workloads.blocks.mixture import Mixture
 from hwmodel.einsum.workloads.decoder import check_experts
 from hwmodel.einsum.workloads.record import Count, Flag, Names
 
-MODEL_TYPES = ("qwen3_moe", "qwen3_vl_moe_text")
+MODEL_TYPES = ("qwen3_moe", "qwen3_vl_moe_text", "qwen3_omni_moe_text")
 
 
 class Config(qwen3.Config):

@@ -387,3 +387,11 @@ def test_a_config_without_a_type_is_read_by_its_class_and_an_unknown_type_told_i
         read_config({**named, "model_type": "sparkle"})
     with pytest.raises(InputError, match="expected the key 'model_type', found none"):
         read_config({**without, "architectures": ["SparkleForCausalLM"]})
+
+
+def test_of_a_model_that_speaks_the_part_that_thinks_is_read() -> None:
+    text = {**LLAMA, "model_type": "qwen2_5_omni_text", "num_key_value_heads": 2}
+    whole = {"thinker_config": {"model_type": "qwen2_5_omni_thinker", "text_config": text}}
+    found = model({"model_type": "qwen2_5_omni", "talker_config": {"hidden_size": 9}, **whole})
+    assert found.parameters == model({**text, "model_type": "qwen2"}).parameters
+    assert "thinker_config alone is read: what makes speech is left out" in found.warnings[0]

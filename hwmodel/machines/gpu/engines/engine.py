@@ -172,6 +172,7 @@ class Engine:
         flags: what it was started with.
         reduces: whose small all-reduces it runs (`hwmodel.network.small`); None: NCCL's.
         narrowed: format of a model that it does not run -> the one that it is loaded in.
+        schemes: format of weights, asked for alone -> how it quantises a model then.
     """
 
     name: str
@@ -185,6 +186,7 @@ class Engine:
     flags: tuple[str, ...] = ()
     reduces: str | None = None
     narrowed: Mapping[str, str] = field(default_factory=dict[str, str])
+    schemes: Mapping[str, str] = field(default_factory=dict[str, str])
     plain: tuple[str, ...] = ()
     aside: tuple[Aside, ...] = ()
     together: tuple[str, ...] = ()

@@ -137,13 +137,16 @@ def loaded(workload: Workload, engine: Engine | None) -> Workload:
 def _narrowed(workload: Stack, engine: Engine) -> Stack:
     """The phase of the model as the engine loads it: formats of a checkpoint that are too wide.
 
-    A format that was asked for stands.
+    A format that was asked for stands, but for weights that the engine stores so by a scheme alone.
     """
     origin = workload.origin
     assert origin is not None
     model = origin.arguments["config"]
-    stored = model.precision
-    if "dtype" in dict(model.asked):
+    stored, asked = model.precision, dict(model.asked)
+    scheme = engine.schemes.get(asked.get("weight_dtype", ""))
+    if scheme is not None and asked.keys() <= {"weight_dtype", "kv_dtype"}:
+        return workload.but(quantise=scheme)
+    if "dtype" in asked:
         return workload
     parts = {
         "weight_dtype": stored.weight,

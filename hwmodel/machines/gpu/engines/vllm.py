@@ -378,6 +378,7 @@ ENGINE = Engine(
     together=(*TORCHS, "rows align", "experts relu squared", "relu2"),
     reduces="vllm",
     narrowed={"fp32": "bf16"},  # vllm/config/model.py: dtype auto
+    schemes={"fp8": "fp8"},  # its --quantization fp8 narrows activations as well
     flags=(
         "gpu_memory_utilization 0.92",
         "max_num_batched_tokens 8192",

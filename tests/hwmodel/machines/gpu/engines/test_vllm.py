@@ -157,7 +157,7 @@ def test_residual_sums_of_hybrids_are_within_norms_as_profiled() -> None:
 
 
 def test_weights_in_fp8_alone_are_what_the_engine_quantises_to() -> None:
-    """vLLM has no kernel on Hopper that widens fp8 weights: --quantization fp8 narrows both.
+    """No kernel of vLLM widens fp8 weights on Hopper: --quantization fp8 narrows both operands.
 
     Measured with it: 250 ms for 2,048 tokens of Llama-3.1-70B; products in bf16 would take 400.
     """

@@ -173,7 +173,7 @@ def trained(
         tokens_per_s_per_device=how.global_batch * work.sequence / step_s / how.devices,
         mfu=flops / step_s / how.devices / peak,
         model_flops=flops,
-        bubble=float(1 - busy_s / run.makespan_s),
+        bubble=max(0.0, 1 - busy_s / run.makespan_s),
         exposed_communication_s=waits_s,
         optimizer_s=update_s,
         weights_bytes=fullest.states.weights_bytes,
@@ -219,6 +219,12 @@ def _cut(
 ) -> _Cut:
     """The stages of a legal execution; `InputError` with the reasons where it is none."""
     network = work.model.network
+    numbers = sorted(number for group in network.layers for number in group.numbers)
+    if numbers != list(range(network.depth)):
+        raise CoverageError(
+            f"{work.name}: a model whose layers are one row is expected; steps of training of"
+            " encoders with decoders are not modelled"
+        )
     sizes = Sizes.of(network)
     divided = share(how, sizes)
     first = piece(network.before, work, how, layer=None)

@@ -139,5 +139,7 @@ def test_what_does_not_fit_is_said_and_what_is_not_legal_refused() -> None:
         step(tp=3, dp=1)
     with pytest.raises(InputError, match="global_batch"):
         step(dp=48)
+    with pytest.raises(CoverageError, match="encoders with decoders"):
+        step(config="t5-base", sequence=512, dp=1)
     with pytest.raises(CoverageError, match="fp8"):
         step("a100", dtype="fp8", dp=1)

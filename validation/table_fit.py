@@ -3,7 +3,7 @@
     my_b200/device.yaml       the device of the catalogue
     my_b200/calibration.yaml  its families, those that the table informs fitted anew
 
-    python -m hwmodel.validation.table_fit DEVICE TABLE ...     fits what the package ships
+    python -m hwmodel.validation.table_fit DEVICE [FAMILY ...] TABLE ...   fits what is shipped
 
 The fit is `calibrate`'s, and moves the same few parameters. It starts at what the device had (its
 own, a relative's, priors) and is drawn to that as by a few rows, so that twenty-five rows move what
@@ -33,9 +33,9 @@ from hwmodel.validation.kernel_tables import kernel_rows
 from hwmodel.validation.rows import Row, groups, libraries_of
 from hwmodel.validation.users_gpu import write_device
 
-PULL = 0.1
+PULL = 1.0
 """Weight of what a parameter had, in logarithms, against a row's: e times away counts as a row that
-is a tenth off."""
+is so much off."""
 
 COUNTS = (25, 50, 100, 200, 500)
 """Rows of the learning curve."""
@@ -185,7 +185,13 @@ def _begun(name: str, family: Family, formats: Collection[str]) -> Family:
     return family.model_copy(update={"parameters": OVERLAP.parameters | known})
 
 
-def errors_of(name: str, hardware: Hardware, rows: Sequence[Row], entry: Family) -> Errors:
+def errors_of(
+    name: str,
+    hardware: Hardware,
+    rows: Sequence[Row],
+    entry: Family,
+    counts: Sequence[int] = COUNTS,
+) -> Errors:
     """Errors of a fitted family on the shapes left out, and of fits to fewer rows."""
     start = beginning(hardware, rows)
     prior = family_of(start, name, _library(name, rows))
@@ -197,7 +203,7 @@ def errors_of(name: str, hardware: Hardware, rows: Sequence[Row], entry: Family)
     low, high = entry.interval
     place = {id(row): n for n, row in enumerate(sorted(measured, key=lambda row: row.order))}
     curve: dict[int, float] = {}
-    for count in (n for n in COUNTS if n <= len(measured)):
+    for count in (n for n in counts if n <= len(measured)):
         few = solve(prior, seen, lambda row, n=count: place[id(row)] < n, pull=PULL)
         curve[count] = float(np.abs(1 / _ratios(judges, few.values) - 1).mean())
     return Errors(
@@ -242,8 +248,15 @@ PACKAGE = "aiconfigurator-core 0.12.0 (Apache-2.0)"
 """What the calibrations that are shipped were fitted to, besides rows of our own."""
 
 
-def ship(name: str, tables: Iterable[Path], folder: Path = CATALOGUE / "calibration") -> list[str]:
-    """Fit a device's shipped file to published tables; families that we measured stay.
+def ship(
+    name: str,
+    tables: Iterable[Path],
+    folder: Path = CATALOGUE / "calibration",
+    only: Collection[str] = (),
+) -> list[str]:
+    """Fit a device's shipped file to published tables, or `only` some families of it.
+
+    Families that we measured stay.
 
     The fit starts at priors, whatever the file held before. The names of what was fitted.
     """
@@ -254,6 +267,7 @@ def ship(name: str, tables: Iterable[Path], folder: Path = CATALOGUE / "calibrat
     rows = [row for path in tables for row in kernel_rows(path)]
     ours = {n for n, f in kept.items() if f.origin == "measured"}
     names = [n for n in families_in(rows) if n not in ours and _is_for(hardware, n, rows)]
+    names = [n for n in names if not only or n in only]
     found = fitted(hardware, rows, names, few=True)
     path = folder / f"{name}.yaml"
     before = load_calibration(path) if path.is_file() else None
@@ -271,5 +285,7 @@ def ship(name: str, tables: Iterable[Path], folder: Path = CATALOGUE / "calibrat
 
 
 if __name__ == "__main__":
-    shipped_name, *paths = sys.argv[1:]
-    print(shipped_name, *ship(shipped_name, map(Path, paths)))
+    shipped_name, *words = sys.argv[1:]
+    wanted = [word for word in words if not word.endswith(".csv")]
+    paths = [Path(word) for word in words if word not in wanted]
+    print(shipped_name, *ship(shipped_name, paths, only=wanted))

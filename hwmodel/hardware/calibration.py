@@ -28,6 +28,11 @@ class Parameter(Value):
     standard_error: float | None = None
 
 
+STANDINGS = ("measured", "published", "inherited", "prior")
+"""What a family rests on, best first: rows of our own, rows that others published, a relative's
+rows, an assumption."""
+
+
 class Family(Value):
     """Parameters of one kernel family, and how far measurements lie from its predictions.
 
@@ -92,6 +97,15 @@ class Calibration(Value):
         if name not in self.families:
             raise UnknownNameError(f"kernel family of calibration {self.name}", name, self.families)
         return self.families[name]
+
+    def standing(self, *schedules: str) -> str:
+        """What the best of the families of some schedules rests on; "-" of none."""
+        found = {
+            family.told
+            for name, family in self.families.items()
+            if name.partition(":")[0] in schedules
+        }
+        return next((word for word in STANDINGS if word in found), "-")
 
     def values(self, family: str) -> dict[str, float]:
         """Parameter values of one family."""

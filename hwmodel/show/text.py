@@ -182,7 +182,34 @@ def devices_text(devices: Sequence[Hardware]) -> str:
         groups.setdefault(group, []).append(device)
     kinds = ["gpu", *GROUPS]
     order = sorted(groups, key=lambda group: kinds.index(groups[group][0].kind))
-    return "\n\n".join(f"{group}\n{_devices_table(groups[group])}" for group in order)
+    tables = [f"{group}\n{_devices_table(groups[group])}" for group in order]
+    gpus = [device for device in devices if device.kind == "gpu" and device.calibration]
+    return "\n\n".join([*tables, *([_standings(gpus)] if gpus else [])])
+
+
+KERNELS = {
+    "products": ("gemm",),
+    "attention": ("prefill", "decode"),
+    "experts": ("grouped",),
+    "rows": ("rows", "reduction"),
+    "collectives": ("collective",),
+    "joules": ("energy",),
+}
+"""Kinds of kernels, as people call several families."""
+
+
+def _standings(devices: Sequence[Hardware]) -> str:
+    """What each GPU's efficiencies rest on: the best known library of each kind of kernels."""
+    rows = [
+        [device.name, *(device.calibration.standing(*each) for each in KERNELS.values())]
+        for device in devices
+        if device.calibration is not None
+    ]
+    told = (
+        "what efficiencies rest on, of the library best known: measured by us; fitted to rows that"
+        "\nothers published; inherited from the nearest GPU that was; a prior\n"
+    )
+    return told + grid(("name", *KERNELS), rows, left=range(1 + len(KERNELS)))
 
 
 def _devices_table(devices: Sequence[Hardware]) -> str:

@@ -45,6 +45,7 @@ BOTTLENECKS = {
     "pipeline": "shared",
     "stream": "dram",
     "copy": "l2",
+    "narrow": "vector",
     "l2": "l2",
     "l3": "l2",
     "buffer": "l2",

@@ -40,7 +40,17 @@ def run(
     energy: Mapping[str, float] | None = None,
 ) -> Result:
     """One call on `hardware` under the parameters of its family: tile, counts, times, joules."""
+    call = placed(call, hardware)
     return _evaluated(call, limits(hardware), rates(hardware, parameters, energy))
+
+
+def placed(call: Call, hardware: Hardware) -> Call:
+    """The call as its library runs it on that generation of GPUs."""
+    launch = call.library.apart.get(hardware.architecture, {}).get(call.schedule)
+    if launch is None:
+        return call
+    how = {"activity": launch.activity, "menu": launch.menu, "resolve": launch.resolve}
+    return replace(call, **how)
 
 
 def _evaluated(call: Call, room: Limits, speeds: Rates) -> Result:
@@ -114,7 +124,7 @@ def _part_of(
     """A call as a part of an estimate, under its family's parameters and with its interval."""
     family = family_of(calibration, call.family, call.library)
     speeds = _speeds(hardware, calibration, call.family, call.library)
-    result = _evaluated(call, limits(hardware), speeds)
+    result = _evaluated(placed(call, hardware), limits(hardware), speeds)
     sizes = outside(call.family, family.ranges, lambda name: getattr(call.problem, name, None))
     return Part(
         name=name,

@@ -2,7 +2,7 @@
 
     rate of a unit or level = datasheet rate x efficiency        (efficiency <= 1)
     slices a processor passes in a second = its clock / `slice`  (clocks for a slice of a pipeline)
-    copies a processor issues in a second = its clock x 32 `copy`
+    copies a processor issues in a second = its clock x 32 `copy`; elements it narrows: 32 `narrow`
     latency of a launch     = the device's graph launch x `launch`
     latency of a fill       = the DRAM's latency x `fill`        (fill and drain of a block)
     latency of a reduction  = the device's graph launch x `reduction`  (a second, small kernel)
@@ -32,7 +32,7 @@ from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Operation, Rates
 
 PRIVATE = frozenset(
-    {"matrix", "vector", "exp", "shared", "tensor", "port", "pipeline", "stream", "copy"}
+    {"matrix", "vector", "exp", "shared", "tensor", "port", "pipeline", "stream", "copy", "narrow"}
     | {"l1", "register"}
 )
 """Resources that each SM has for itself; DRAM, L2, links and power are the whole device's."""
@@ -81,13 +81,14 @@ def rates(
     bandwidth["port"] = port * efficiency("port")
     bandwidth["pipeline"] = cores.count * hardware.clock_hz / efficiency("slice")
     bandwidth["stream"] = bandwidth["pipeline"]  # slices that the DRAM's latency paces
+    bandwidth["narrow"] = cores.count * LANES * hardware.clock_hz * efficiency("narrow")
     bandwidth["copy"] = cores.count * LANES * hardware.clock_hz * efficiency("copy")
     byte_j: dict[str, Amount] = {
         n: m.energy_j_per_byte * joules.get(n, 1.0) for n, m in hardware.memories.items()
     }
     dram = hardware.memory("dram")
     bandwidth["engine"] = dram.bandwidth_bytes_per_s * efficiency("engine")
-    launch_s = hardware.launch.graph_s
+    launch_s, eager_s = hardware.launch.graph_s, hardware.launch.eager_s
     return Rates(
         operations=operations,
         read=bandwidth,
@@ -95,7 +96,9 @@ def rates(
         slots={
             "launch": ("launch", launch_s * efficiency("launch")),
             "reduction": ("launch", launch_s * efficiency("reduction")),
-            "host": ("host", hardware.launch.eager_s * efficiency("host")),
+            "host": ("host", eager_s * efficiency("host")),
+            "host few": ("host", eager_s * efficiency("host_few", "host")),
+            "host other": ("host", eager_s * efficiency("host_other", "host")),
             "cycle": ("vector", efficiency("cycle") / hardware.clock_hz),
             **{name: ("launch", dram.latency_s * efficiency(name)) for name in LATE},
             **{

@@ -217,13 +217,25 @@ def test_the_catalogue_is_listed_by_name() -> None:
 
 def test_a_gpu_says_where_the_rates_of_its_kernels_come_from() -> None:
     told = {"h200": "measured", "b200": "published", "a100-40gb": "inherited", "mi300x": "prior"}
-    text = devices_text([device(name) for name in told])
+    text, _ = devices_text([device(name) for name in told]).split("what efficiencies rest on")
     lines = {line.split()[0]: line.split()[-1] for line in text.splitlines() if line.strip()}
     assert {name: lines[name] for name in told} == told
     families = device("b200").calibration
     assert families is not None
     assert families.family("decode:vllm:trtllm-gen").told == "published"
     assert families.family("rows:torch").told == "inherited"
+
+
+def test_what_efficiencies_rest_on_is_listed_by_kind_of_kernel() -> None:
+    lines = devices_text([device(name) for name in ("a100", "a30", "h200", "mi300x")]).splitlines()
+    said = {line.split()[0]: line.split("  ") for line in lines[-4:]}
+    products = {name: next(filter(None, words[1:])).strip() for name, words in said.items()}
+    assert products == {
+        "a100": "published",
+        "a30": "inherited",
+        "h200": "measured",
+        "mi300x": "prior",
+    }
 
 
 @pytest.fixture(scope="module")

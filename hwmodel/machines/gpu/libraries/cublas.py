@@ -3,6 +3,7 @@
 from hwmodel.machines.gpu.libraries.library import (
     AMD,
     BLACKWELL,
+    BY_WARP,
     FP8,
     HALVES,
     SINCE_TURING,
@@ -16,12 +17,19 @@ from hwmodel.machines.gpu.libraries.library import (
     Support,
     of_dtype,
 )
-from hwmodel.machines.gpu.schedules import cublas
+from hwmodel.machines.gpu.schedules import cublas, pair_tiles, warp_tiles
 
 LIBRARY = Library(
     name="cublas",
     title="cuBLAS",
     launches={"gemm": Launch(cublas.activity, cublas.menu(), cublas.resolved)},
+    apart={
+        **{
+            each: {"gemm": Launch(cublas.activity, warp_tiles.MENU, warp_tiles.resolved)}
+            for each in BY_WARP
+        },
+        "blackwell": {"gemm": Launch(cublas.activity, pair_tiles.MENU, pair_tiles.resolved)},
+    },
     support=(
         Support(
             ("gemm",),
@@ -33,10 +41,6 @@ LIBRARY = Library(
             elsewhere=dict.fromkeys(AMD, "hipBLASLt"),
         ),
     ),
-    costed_as={
-        each: f"cublas on {each}: its tiles are taken from Hopper's menu; its interval is widened"
-        for each in BLACKWELL
-    },
     measured=Measured(
         "hwmodel.validation.measure.library:builder",
         (

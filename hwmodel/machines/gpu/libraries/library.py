@@ -28,6 +28,8 @@ AMD = ("cdna2", "cdna3", "cdna4")
 GENERATIONS = (*BEFORE_AMPERE, *NVIDIA, *AMD)
 SINCE_AMPERE = (*NVIDIA, *AMD)
 SINCE_TURING = ("turing", *SINCE_AMPERE)
+BY_WARP = ("ampere", "ada", "blackwell-rtx")
+"""Generations whose warps multiply by themselves, in kernels of cuBLAS and CUTLASS alike."""
 SINCE_ADA = ("ada", "hopper", *BLACKWELL, "cdna3", "cdna4")
 HALVES = {"bf16": SINCE_AMPERE, "fp16": GENERATIONS}
 WORDS = {"fp32": GENERATIONS, "tf32": NVIDIA, "fp64": GENERATIONS}
@@ -169,6 +171,8 @@ class Library:
         title: what it is, for people.
         launches: schedule ("gemm", "grouped", "prefill", "decode", "rows", "reduction", "scan") ->
             how it runs it, in the order in which they are fitted.
+        apart: generation -> schedule -> how it runs it there, where its kernels are of another
+            kind.
         calls: schedule -> the library, or its name, that it calls for it.
         instead: schedule -> names of libraries that run formats, or heads, which its own choice
             lacks.
@@ -192,6 +196,7 @@ class Library:
     name: str
     title: str
     launches: Mapping[str, Launch] = field(default_factory=lambda: {})
+    apart: Mapping[str, Mapping[str, Launch]] = field(default_factory=lambda: {})
     calls: "Mapping[str, str | Library]" = field(default_factory=lambda: {})
     instead: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {})
     by_row: Mapping[str, str] = field(default_factory=lambda: {})

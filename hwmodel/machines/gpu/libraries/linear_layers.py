@@ -17,14 +17,17 @@ What runs by engine, format and generation, as the rows name it that the calibra
     int8       TRT-LLM    SmoothQuant plug-in
 
 Activations are given in 16 bits, and narrowed inside the layer. Products in 16 bits are cuBLAS's.
-The products' tiles are those of cuBLAS for the format: these kernels' own were read nowhere.
+CUTLASS's products never split K (`schedules.cutlass`); the tiles of others are those of cuBLAS
+for the format: these kernels' own were read nowhere.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from hwmodel.hardware.calibration import Family
 from hwmodel.machines.gpu.libraries.library import (
     BLACKWELL,
+    BY_WARP,
     HALVES,
     NVIDIA,
     SIXTEEN,
@@ -33,7 +36,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Support,
     priors,
 )
-from hwmodel.machines.gpu.schedules import cublas
+from hwmodel.machines.gpu.schedules import cublas, cutlass, warp_tiles
 from hwmodel.machines.gpu.schedules.layers import Layer
 
 GEMM = priors(
@@ -45,6 +48,10 @@ GEMM = priors(
     port = 0.8 in 0.1 .. 1: share of a processor's port to the L2
     store = 0.3 in 0.03 .. 1: share of the port at which a block writes its tile of C, sums scaled
         and converted on the way
+    copy = 0.5 in 0.02 .. 1: share of 32 copy instructions a clock and processor, where bulk copies
+        cannot be used
+    fill = 1 in 0 .. 8: fill and drain of a tile's pipeline in a kernel whose blocks are not
+        persistent, in DRAM latencies
     slice = 200 in 20 .. 3000: clocks that a slice of K takes at least
     launch = 6 in 0.3 .. 40: one kernel to the next in a graph, those that narrow the activations
         included, in graph launches of the device
@@ -57,8 +64,17 @@ GEMM = priors(
 )
 HOST = priors(
     """
-    host = 15 in 1 .. 100: the least that a layer takes outside of a graph, in eager launches of
+    host = 10 in 1 .. 100: the least that a layer takes outside of a graph, in eager launches of
         the device
+    host_few = 10 in 1 .. 100: the same of few rows, by FlashInfer on Hopper
+    host_other = 15 in 1 .. 100: the same of sizes that DeepGEMM does not take, by CUTLASS
+    """
+)
+BY_ROW = priors(
+    """
+    step = 2 in 0 .. 30: what a row waits for until it is narrowed, in DRAM latencies
+    narrow = 0.06 in 0.005 .. 1: elements that a processor narrows in a clock, of 32
+    engine = 0.62 in 0.3 .. 1: share of the DRAM's bandwidth that products of 17 to 32 rows reach
     """
 )
 WIDENED = priors(
@@ -76,15 +92,21 @@ def _with(more: Family) -> Family:
     return GEMM.model_copy(update={"parameters": GEMM.parameters | more.parameters})
 
 
-def _layer(name: str, title: str, support: Support, **how: bool) -> Library:
+def _layer(name: str, title: str, support: Support, **how: Any) -> Library:
     """A library of one engine's layers in one format."""
-    eager = how.get("eager", False)
+    layer = Layer(**how)
+    prior = _with(HOST) if layer.eager else _with(BY_ROW) if layer.narrows == "rows" else GEMM
+    launch, older = Launch(layer, cublas.menu(), cublas.resolved), warp_tiles.MENU
+    if layer.product is cutlass.activity:
+        launch, older = Launch(layer, cutlass.MENU, cutlass.resolved), warp_tiles.WHOLE
+        layer = replace(layer, product=cublas.activity)
     return Library(
         name=name,
         title=title,
-        launches={"gemm": Launch(Layer(**how), cublas.menu(), cublas.resolved)},
+        launches={"gemm": launch},
+        apart={each: {"gemm": Launch(layer, older, warp_tiles.resolved)} for each in BY_WARP},
         support=(replace(support, schedules=("gemm",)),),
-        priors={"gemm": _with(HOST) if eager else GEMM},
+        priors={"gemm": prior},
     )
 
 
@@ -92,15 +114,16 @@ def _fp8(places: tuple[str, ...], blocks: bool) -> Support:
     return Support((), {"fp8": places}, SOURCE, blocks=blocks, multiples=SIXTEEN)
 
 
+BY_CUTLASS: dict[str, Any] = {"narrows": "rows", "product": cutlass.activity}
 NVFP4 = Support((), {"nvfp4": BLACKWELL}, SOURCE, multiples=SIXTEEN)
 
 VLLM = (
-    _layer("vllm:fp8", "vLLM's layers in fp8", _fp8(SCALED, False)),
+    _layer("vllm:fp8", "vLLM's layers in fp8", _fp8(SCALED, False), **BY_CUTLASS),
     _layer("vllm:fp8-block", "vLLM's in fp8 by block", _fp8(SCALED, True), eager=True),
     _layer("vllm:nvfp4", "vLLM's in nvfp4", NVFP4),
 )
 SGLANG = (
-    _layer("sglang:fp8", "SGLang's layers in fp8", _fp8(SCALED, False)),
+    _layer("sglang:fp8", "SGLang's layers in fp8", _fp8(SCALED, False), **BY_CUTLASS),
     _layer("sglang:fp8-block", "SGLang's in fp8 by block", _fp8(DEEP, True)),
     _layer("sglang:nvfp4", "SGLang's in nvfp4", NVFP4),
 )
@@ -111,7 +134,7 @@ TRTLLM = (
     _layer("trtllm:nvfp4", "TensorRT-LLM's in nvfp4", NVFP4),
     _layer("trtllm:int8", "TensorRT-LLM's in int8", Support((), {"int8": NVIDIA}, SOURCE)),
     replace(
-        _layer("trtllm:weight-only", "TensorRT-LLM's of narrow weights", WIDE, narrows=False),
+        _layer("trtllm:weight-only", "TensorRT-LLM's of narrow weights", WIDE, narrows=""),
         priors={"gemm": _with(WIDENED)},
     ),
 )

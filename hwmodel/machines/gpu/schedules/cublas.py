@@ -137,7 +137,7 @@ def _resolved(
     if all([isinstance(size, (int, float)) for size in sizes]):
         return replace(tile, **_at_one_point(problem, unit, menu, limits))
     shape = np.broadcast_shapes(*(np.shape(size) for size in sizes))
-    aligned = np.broadcast_to(np.asarray(_alignment(problem), dtype=np.float64), shape)
+    aligned = np.broadcast_to(np.asarray(alignment(problem), dtype=np.float64), shape)
     single = np.broadcast_to(np.asarray(problem.M) == 1, shape)
     by_bulk = ((aligned >= BULK_BYTES) | single) & (unit == "matrix")
     wide = aligned >= WIDEST_COPY_BYTES
@@ -157,7 +157,7 @@ def _at_one_point(
     problem: GemmProblem, unit: str, menu: rules.Candidates, limits: Limits
 ) -> dict[str, Any]:
     """The fields of a tile for single sizes: numbers, whole where they are."""
-    aligned = _alignment(problem)
+    aligned = alignment(problem)
     if unit == "matrix" and (aligned >= BULK_BYTES or problem.M == 1):
         found = _bulk(problem, menu, limits)
     else:
@@ -218,7 +218,7 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
     }
 
 
-def _alignment(problem: GemmProblem) -> Amount:
+def alignment(problem: GemmProblem) -> Amount:
     """The largest power of two, up to 16 bytes, that divides the pitch of A, B and C.
 
     A narrow B has none: weights are packed for their kernel when they are loaded (MARLIN).
@@ -305,7 +305,8 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
         live={"processors": 1 / resident},
         slots={"fill": 1 if dtype in OLDER else 1 - by_bulk},
     )
-    copies = Work(read={"copy": where(by_bulk > 0, 0.0, staged / most((tile.copy_bytes, 1)))})
+    copied = where(tile.copy_bytes > 0, staged / most((tile.copy_bytes, 1)), 0.0)
+    copies = Work(read={"copy": where(by_bulk > 0, 0.0, copied)})
     converted = conversions(problem, tile.block_n * depth)
     if converted.operations:
         products = Overlap((products, converted))

@@ -29,6 +29,10 @@ from hwmodel.spine.activity import Activity, Overlap, Serial, Work
 MENU = (GemmTile(128, 128, 128, stages=4, multicast=2, persistent=1),)
 
 FEW, SOME, SLOW = 16, 64, (16, 32)
+PAIRED_N = 256
+"""Columns of a tile where two processors multiply together and the tiles fill all of them (pairs
+of blocks on Blackwell are 256 wide; CUTLASS's dispatch was not read)."""
+
 ASTRIDE_FROM, TOGETHER = 256, 4
 ASTRIDE = 11.0
 """Wait of a slice for scales astride, in the clocks that a slice takes at the least (fitted: H200,
@@ -39,10 +43,13 @@ def resolved(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
     """The tile for these rows."""
     rows, column = np.asarray(problem.M), 0 * tile.block_n
     few = rows <= SOME
+    across = PAIRED_N * (limits.pair > 1)
+    tiles = ceil_div(problem.M, 128) * ceil_div(problem.N, PAIRED_N)
+    wide = (across > 0) & (rows > 128) & (tiles >= limits.processors)
     return replace(
         tile,
         block_m=where(rows <= FEW, 16, where(rows <= 128, 64, 128)) + column,
-        block_n=where(few, 64, 128) + column,
+        block_n=where(wide, PAIRED_N, where(few, 64, 128)) + column,
         block_k=where(few, 256, 128) + column,
         multicast=where(few, 1, 2) + column,
     )

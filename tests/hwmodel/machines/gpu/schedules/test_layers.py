@@ -1,6 +1,5 @@
-"""Linear layers of engines: bytes that narrowing moves, by hand, and a host that hides the rest."""
+"""Linear layers of engines: bytes that narrowing moves, by hand, rows in turns, and a host."""
 
-import numpy as np
 import pytest
 
 from hwmodel.hardware.catalogue import device
@@ -13,29 +12,49 @@ from hwmodel.spine.activity import fold, totals
 
 H200 = device("h200")
 ROOM = limits(H200)
-PROBLEM = GemmProblem(M=512, N=1024, K=2048, dtype_a="fp8", dtype_b="fp8", dtype_out="bf16")
-TILE = cublas.resolved(cublas.menu()[0], PROBLEM, ROOM)
+
+
+def made(M: int, N: int = 1024, K: int = 2048) -> tuple[GemmProblem, cublas.LibraryTile]:
+    problem = GemmProblem(M=M, N=N, K=K, dtype_a="fp8", dtype_b="fp8", dtype_out="bf16")
+    return problem, cublas.resolved(cublas.menu()[0], problem, ROOM)
+
+
+def seconds(layer: Layer, values: dict[str, float], M: int, N: int = 1024, K: int = 2048) -> float:
+    return float(fold(layer(*made(M, N, K), ROOM), rates(H200, values)).time_s)
 
 
 def test_narrowing_reads_two_bytes_of_each_activation_and_writes_one() -> None:
-    alone, layer = (
-        totals(each(PROBLEM, TILE, ROOM)) for each in (cublas.activity, Layer(narrows=True))
-    )
-    for level in ("dram", "l2"):
-        assert layer.read[level] - alone.read[level] == pytest.approx(2 * 512 * 2048)
-    assert layer.written["dram"] - alone.written["dram"] == pytest.approx(512 * 2048)
-    plain = totals(Layer(narrows=False)(PROBLEM, TILE, ROOM))
+    alone = totals(cublas.activity(*made(512), ROOM))
+    for how in ("stream", "rows"):
+        layer = totals(Layer(narrows=how)(*made(512), ROOM))
+        for level in ("dram", "l2"):
+            assert layer.read[level] - alone.read[level] == pytest.approx(2 * 512 * 2048)
+        assert layer.written["dram"] - alone.written["dram"] == pytest.approx(512 * 2048)
+    plain = totals(Layer(narrows="")(*made(512), ROOM))
     assert plain.read["dram"] == alone.read["dram"]
 
 
+@pytest.mark.parametrize(("rows", "turns"), [(1, 1), (264, 1), (265, 2), (2640, 10)])
+def test_rows_take_turns_two_on_each_of_132_processors(rows: int, turns: int) -> None:
+    layer = Layer(narrows="rows")
+    times = [seconds(layer, {"step": step, "narrow": 1e6}, rows, K=128) for step in (10.0, 11.0)]
+    # all else is hidden by so long a wait; 650 ns are the DRAM's latency
+    assert times[1] - times[0] == pytest.approx(turns * 650e-9, rel=1e-6)
+
+
+def test_a_long_row_is_narrowed_at_so_many_elements_a_clock() -> None:
+    layer, K = Layer(narrows="rows"), 2**16
+    each = [seconds(layer, {"step": 0.0, "narrow": share}, 1, K=K) for share in (0.01, 0.02)]
+    # two rows share a processor's 32 x 0.01 elements a clock, whether both are there or not
+    clocks = 2 * K / (32 * 0.01) - 2 * K / (32 * 0.02)
+    assert each[0] - each[1] == pytest.approx(clocks / float(H200.clock_hz), rel=1e-6)
+
+
 def test_a_layer_outside_of_a_graph_takes_its_hosts_time_or_its_own() -> None:
-    values = {"host": 3.0}
-    for M, hidden in ((16, False), (2**17, True)):
-        problem = GemmProblem(M=M, N=8192, K=8192, dtype_a="fp8", dtype_b="fp8")
-        tile = cublas.resolved(cublas.menu()[0], problem, ROOM)
-        eager, graph = (
-            fold(Layer(eager=each)(problem, tile, ROOM), rates(H200, values)).time_s
-            for each in (True, False)
-        )
-        host_s = 3.0 * float(np.asarray(H200.launch.eager_s))
-        assert eager == pytest.approx(graph if hidden else host_s)
+    values = {"host": 3.0, "host_few": 1.0, "host_other": 7.0}
+    eager_s = float(H200.launch.eager_s)
+    for M, N, launches in ((16, 8192, 1.0), (64, 8192, 3.0), (64, 8192 + 32, 7.0)):
+        found = seconds(Layer(eager=True), values, M, N)
+        assert found == pytest.approx(launches * eager_s)
+    large = [seconds(Layer(eager=each), values, 2**17, 8192, 8192) for each in (True, False)]
+    assert large[0] == pytest.approx(large[1])

@@ -1,0 +1,127 @@
+"""Errors of predictions on tables of times: shapes fitted, shapes left out, and from relatives.
+
+    python -m hwmodel.validation.table_errors a100=a100_sxm.gemm.csv h100=h100_sxm.gemm.csv ...
+
+prints the tables of docs/accuracy.md: per device, kernel and format the mean error on shapes that
+were fitted and on shapes that were left out, the 90th percentile of these and the share of them in
+the 90 % interval; then, of each device's cuBLAS, the error on shapes left out with the parameters
+of another of the devices, and with those drawn to fifty rows of its own.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodel.einsum.workloads.catalogue import WORKLOADS
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import predict
+from hwmodel.machines.run import COLD, WARM
+from hwmodel.validation.fit import Array, is_test
+from hwmodel.validation.kernel_tables import kernel_rows
+from hwmodel.validation.rows import SIZES, Row
+from hwmodel.validation.table_fit import errors_of
+
+WORDS = ("dtype", "weight_dtype")
+FEW = 50
+"""Rows of a device of its own that a relative's parameters are drawn to."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Errors of one kernel and format on one device."""
+
+    device: str
+    kernel: str
+    form: str
+    fitted: float
+    left_out: float
+    p90: float
+    inside: float
+
+
+def lines(on: Hardware, rows: Sequence[Row]) -> list[Line]:
+    """A line for each kernel and format of some rows."""
+    forms: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        forms.setdefault(row.form, []).append(row)
+    return [_line(on, members) for members in forms.values()]
+
+
+def _line(on: Hardware, rows: Sequence[Row]) -> Line:
+    columns = rows[0].columns
+    measured = np.array([row.time_s for row in rows])
+    left = np.array([is_test(row) for row in rows])
+    found: Any = predicted(on, rows)
+    errors: Array = np.abs(np.asarray(found.time_s) / measured - 1)
+    inside = (found.time_low_s <= measured) & (measured <= found.time_high_s)
+    form = " ".join(str(columns[name]) for name in WORDS if name in columns)
+    return Line(
+        on.name,
+        str(columns["kernel"]),
+        form,
+        float(errors[~left].mean()),
+        float(errors[left].mean()),
+        float(np.quantile(errors[left], 0.9)),
+        float(np.mean(inside[left])),
+    )
+
+
+def predicted(on: Hardware, rows: Sequence[Row]) -> Any:
+    """The estimate of rows of one form, all in one call."""
+    columns = rows[0].columns
+    sizes = SIZES[str(columns["family"])]
+    each = {name: np.array([float(row.columns[name]) for row in rows]) for name in sizes}
+    words = {name: columns[name] for name in WORDS if name in columns}
+    work = WORKLOADS[str(columns["family"])](**each, **words)
+    state = WARM if columns.get("repeated") else COLD
+    return predict(work, on, kernel=str(columns["kernel"]), l2=state)
+
+
+def lent_errors(
+    name: str, devices: Mapping[str, Sequence[Row]], relatives: Mapping[str, str]
+) -> list[tuple[str, str, float, float]]:
+    """Device, its relative, and errors of a family with the relative's parameters, and few rows."""
+    found: list[tuple[str, str, float, float]] = []
+    for on, near in relatives.items():
+        own, other = device(on).calibration, device(near).calibration
+        assert own is not None
+        assert other is not None
+        lent = other.families[name]
+        calibration = own.model_copy(update={"families": {**own.families, name: lent}})
+        hardware = device(on).but(calibration=calibration)
+        errors = errors_of(name, hardware, devices[on], lent, counts=(FEW,))
+        found.append((on, near, errors.before, errors.curve[FEW]))
+    return found
+
+
+RELATIVES = {
+    **{"a100": "l40s", "l40s": "rtx-pro-6000", "rtx-pro-6000": "l40s", "h100": "h200"},
+    **{"b200": "h200", "b300": "b200", "gb200": "b200"},
+}
+"""Device -> the nearest of the others."""
+
+
+def main(words: Sequence[str]) -> None:
+    """Print the tables."""
+    tables = {word.partition("=")[0]: Path(word.partition("=")[2]) for word in words}
+    rows = {name: kernel_rows(path) for name, path in tables.items()}
+    print("| GPU | kernel | format | fitted | left out | p90 | in 90 % |")
+    print("|---" * 7 + "|")
+    for name, each in rows.items():
+        for line in lines(device(name), each):
+            shares = (line.fitted, line.left_out, line.p90, line.inside)
+            told = " | ".join(f"{100 * share:.1f}" for share in shares)
+            print(f"| {line.device} | {line.kernel} | {line.form} | {told} |")
+    print(f"\n| GPU | parameters of | left out | with {FEW} rows |\n|---|---|---|---|")
+    there = {on: near for on, near in RELATIVES.items() if on in rows}
+    for on, near, before, after in lent_errors("gemm:cublas", rows, there):
+        print(f"| {on} | {near} | {100 * before:.1f} | {100 * after:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -78,7 +78,6 @@ def test_nobody_else_asks_what_sort_of_workload_it_holds() -> None:
 
 UNENTERED = {
     "hwmodel.einsum.evaluate": "the value of a cascade on arrays, for users and tests",
-    "hwmodel.spine.shares": "what serving is to stand on",
     **dict.fromkeys(
         (f"hwmodel.systems.{name}" for name in ("events", "tasks", "timeline", "queues")),
         "what pipelines, training and serving are to stand on",

@@ -22,7 +22,6 @@ from hwmodel.einsum.workloads.model import Model
 from hwmodel.einsum.workloads.phases import kept, passes, passing
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines import driver
-from hwmodel.machines.flowing import flow_of
 from hwmodel.machines.held import live_bytes
 from hwmodel.machines.kept import Kept
 from hwmodel.network import spans
@@ -30,8 +29,7 @@ from hwmodel.network.topology import Topology
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Work
-from hwmodel.spine.estimate import Estimate, Part, Serving
-from hwmodel.spine.memory import fit
+from hwmodel.spine.estimate import Estimate, Part
 
 Made: TypeAlias = Callable[[], Stages]
 
@@ -82,26 +80,7 @@ class Blockwise:
         each = [parts for piece in found for parts in piece.parts]
         stack = Stack(model.name, stages, served=served)
         live = most(piece.live_bytes for piece in found)
-        memory = fit(
-            weights_bytes=served.weights_bytes,
-            kv_bytes_per_token=served.kv_bytes_per_token,
-            activation_bytes_per_sequence=live * served.devices / served.batch,
-            batch=served.batch,
-            context=served.context,
-            hardware=self.machine,
-        )
-        return Estimate(
-            name=model.name,
-            device=self.machine.title,
-            parts=tuple(part for parts in each for part in parts),
-            bound_bytes=0,
-            bound_s=0,
-            window_s=self.machine.power.window_s,
-            devices=served.devices,
-            runs=served.runs,
-            flow=flow_of(stack, each),
-            serving=Serving(served.tokens, memory),
-        )
+        return driver.put_together(stack, served, self.machine, each, live)
 
     def known_s(self, ways: Division) -> tuple[float, bool]:
         """Seconds of a pass at the least, those of blocks that are known; whether experts are."""

@@ -16,7 +16,7 @@ import numpy as np
 from hwmodel.bounds.roofline import floor_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.division import ALONE, Division
-from hwmodel.einsum.network import Stack, Workload
+from hwmodel.einsum.network import Served, Stack, Workload
 from hwmodel.einsum.workloads.phases import Parallel
 from hwmodel.einsum.workloads.workload import count
 from hwmodel.hardware.catalogue import device
@@ -31,6 +31,7 @@ from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.machines.held import (
     beyond_positions,
     does_not_fit,
+    served_by,
     serving_of,
     short,
     short_of_memory,
@@ -251,6 +252,28 @@ def estimated(
         outermost=run.outermost,
         area_m2=None if area_m2 is None else area_m2 * devices,
         area_reason=reason,
+    )
+
+
+def put_together(
+    workload: Stack,
+    served: Served,
+    machine: Hardware,
+    parts: Sequence[tuple[Part, ...]],
+    live: Amount,
+) -> Estimate:
+    """The estimate of a phase from the parts of its stages alone: no bounds, no traffic."""
+    return Estimate(
+        name=workload.name,
+        device=machine.title,
+        parts=tuple(part for own in parts for part in own),
+        bound_bytes=0,
+        bound_s=0,
+        window_s=machine.power.window_s,
+        devices=served.devices,
+        runs=served.runs,
+        flow=flow_of(workload, parts),
+        serving=served_by(served, machine, live),
     )
 
 

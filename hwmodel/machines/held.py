@@ -4,7 +4,7 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import footprint_bytes
-from hwmodel.einsum.network import Workload
+from hwmodel.einsum.network import Served, Workload
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.engines.step import Step, memory
 from hwmodel.quantity.arithmetic import most
@@ -60,6 +60,11 @@ def serving_of(workload: Workload, machine: Hardware, step: Step | None) -> Serv
     if step is not None:
         return Serving(served.tokens, memory(step, machine))
     live = most(live_bytes(stage.cascade) for stage in workload.stages)
+    return served_by(served, machine, live)
+
+
+def served_by(served: Served, machine: Hardware, live: Amount) -> Serving:
+    """Tokens of a phase whose kernels hold so many bytes at once, and whether all fits."""
     alike = machine.devices == served.devices
     fitted = fit(
         weights_bytes=served.weights_bytes,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from hwmodel.einsum.division import Division
-from hwmodel.einsum.network import Stack, Workload
+from hwmodel.einsum.network import Workload
 from hwmodel.einsum.workloads.blocks.block import Step
 from hwmodel.einsum.workloads.phases import decoding, prefilling
 from hwmodel.einsum.workloads.training import Training
@@ -294,7 +294,7 @@ def _trained_row(how: Execution, found: Any) -> Row:
 def step_of(workload: Workload) -> Step:
     """The step of a model's phase, undivided; `InputError` for anything else."""
     origin = workload.origin
-    if not isinstance(workload, Stack) or workload.served is None or origin is None:
+    if workload.served is None or origin is None:
         raise InputError(
             "parallelise: expected a phase of a model, such as hw.model(...).decode(batch=64,"
             f" context=4096), found {workload.name!r}"

@@ -332,8 +332,8 @@ def model(
         **{"activation_dtype": activation_dtype, "quantise": quantise},
     }
     asked = {name: each for name, each in given.items() if each is not None}
-    keeping = policy(cache_policy) if isinstance(cache_policy, str) else cache_policy
-    changing = modifier_of(modifier) if isinstance(modifier, str) else modifier
+    keeping = None if cache_policy is None else policy(cache_policy)
+    changing = None if modifier is None else modifier_of(modifier)
     if isinstance(config, Model):
         name, read, warnings, files = config.name, config.config, config.read, config.files
         source = config.source

@@ -14,6 +14,7 @@ from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.norm import Norm, Residual
 from hwmodel.einsum.workloads.blocks.plain_mlp import PlainMlp
 from hwmodel.einsum.workloads.blocks.rewriting import Rewriting
+from hwmodel.einsum.workloads.named import counted
 from hwmodel.quantity.errors import CoverageError, InputError
 
 HEAD = 64
@@ -27,10 +28,10 @@ class Bottlenecked:
     NAME: ClassVar[str] = "bottlenecked"
     SOURCE: ClassVar[str] = "told in a survey"
 
-    every: int = 32
+    every: int = counted(32)
     recalled: int = 32
     layers: int = 2
-    width: int = 1024
+    width: int = counted(1024)
 
     def of(self, network: Network) -> Network:
         """The network with the processor behind its layers; without layers of its own, as it is.
@@ -40,11 +41,8 @@ class Bottlenecked:
         where = f"modifier: {self.NAME}"
         if not self.layers:
             return network
-        if not self.every or not self.width or self.width % HEAD:
-            raise InputError(
-                f"{where}: expected every of 1 or more and width in multiples of {HEAD}, found"
-                f" every={self.every}, width={self.width}"
-            )
+        if self.width % HEAD:
+            raise InputError(f"{where}: width: expected a multiple of {HEAD}, found {self.width}")
         kept = tuple(
             (each, len(layers))
             for block, layers in network.placed

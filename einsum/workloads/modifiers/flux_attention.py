@@ -20,6 +20,7 @@ from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.router import Router
 from hwmodel.einsum.workloads.blocks.sparse import Seeing, Sight, Sparse
 from hwmodel.einsum.workloads.modifiers.modifier import attending, chosen
+from hwmodel.einsum.workloads.named import counted
 from hwmodel.einsum.workloads.policies.policy import uneven
 from hwmodel.einsum.workloads.selection import Heads
 from hwmodel.quantity.errors import CoverageError
@@ -35,11 +36,11 @@ class FluxAttention:
     full: float = 0.5
     window: int = 2048
     density: float = 1.0
-    block: int = 128
-    decode: int = 1
-    by_head: int = 0
-    pooled: int = 128
-    inner: int = 512
+    block: int = counted(128)
+    decode: int = counted(1, least=0, most=1)
+    by_head: int = counted(0, least=0, most=1)
+    pooled: int = counted(128)
+    inner: int = counted(512)
 
     def of(self, network: Network) -> Network:
         """Layers, or heads, that see a part; a router before the attention of each layer."""

@@ -12,7 +12,8 @@ from hwmodel.einsum.workloads.blocks.attention import Attention
 from hwmodel.einsum.workloads.blocks.block import Block, caches
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.workers import Workers
-from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.einsum.workloads.named import counted
+from hwmodel.quantity.errors import CoverageError
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,11 @@ class Hogwild:
     NAME: ClassVar[str] = "hogwild"
     SOURCE: ClassVar[str] = "arXiv 2504.06261"
 
-    workers: int = 2
+    workers: int = counted(2)
     common: int = 1
 
     def of(self, network: Network) -> Network:
         """All blocks for all workers; `CoverageError` where else than attention keeps something."""
-        if not self.workers:
-            raise InputError(f"modifier: {self.NAME}: workers: expected 1 or more, found 0")
         for block, _ in network.placed:
             if not isinstance(block, Attention) and any(caches(block)):
                 raise CoverageError(

@@ -15,6 +15,7 @@ from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.replaced import replaced
 from hwmodel.einsum.workloads.blocks.routed import Choice
 from hwmodel.einsum.workloads.blocks.versatile import VersatileMlp
+from hwmodel.einsum.workloads.named import counted
 from hwmodel.quantity.errors import CoverageError, InputError
 
 
@@ -53,21 +54,21 @@ class VersatileFfn:
     NAME: ClassVar[str] = "versatile-ffn"
     SOURCE: ClassVar[str] = "its abstract"
 
-    slices: int = 8
-    active: int = 2
-    loops: int = 2
+    slices: int = counted(8)
+    active: int = counted(2)
+    loops: int = counted(2)
     deep: float = 0.5
 
     def of(self, network: Network) -> Network:
         """Every gated MLP as slices and loops; `InputError` where slices do not divide it."""
 
         def change(mlp: Mlp) -> Block:
-            if not 0 < self.active <= self.slices or mlp.intermediate % self.slices:
+            if self.active > self.slices or mlp.intermediate % self.slices:
                 raise InputError(
                     f"modifier: {self.NAME}: expected slices that divide {mlp.intermediate}"
                     f" columns, no fewer than the {self.active} active ones, found {self.slices}"
                 )
-            return VersatileMlp(mlp, self.slices, self.active, max(1, self.loops), self.deep)
+            return VersatileMlp(mlp, self.slices, self.active, self.loops, self.deep)
 
         return _with_mlps(self.NAME, network, change)
 

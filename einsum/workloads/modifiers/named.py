@@ -24,6 +24,9 @@ MODIFIERS: Mapping[str, type[Any]] = {
 """Name -> the value that it makes, whose fields are its options."""
 
 
-def modifier(text: str) -> Modifier:
-    """The modifier that a text names; `UnknownNameError`, or `InputError` for a bad option."""
-    return named("modifier", text, MODIFIERS)
+def modifier(given: Modifier | str) -> Modifier:
+    """The modifier that a text names, or the value given, its options within their limits.
+
+    Raises `UnknownNameError` for a name, `InputError` for an option.
+    """
+    return named("modifier", given, MODIFIERS)

@@ -19,7 +19,7 @@ from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.sparse import Seeing, Sight, Sparse
 from hwmodel.einsum.workloads.modifiers.modifier import attending
-from hwmodel.einsum.workloads.named import Shares, share_in
+from hwmodel.einsum.workloads.named import Shares, counted, share_in
 from hwmodel.einsum.workloads.selection import Heads
 from hwmodel.quantity.arithmetic import ceil_div, least
 
@@ -35,8 +35,8 @@ class PbsAttn:
     SOURCE: ClassVar[str] = "arXiv 2510.21270"
 
     density: Shares = 0.3231
-    segment: int = 256
-    block: int = 128
+    segment: int = counted(256)
+    block: int = counted(128)
 
     def of(self, network: Network) -> Network:
         """All heads see a density of blocks in prefill."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.network import Network, grouped
 from hwmodel.einsum.workloads.blocks.recursed import linear, recursed
+from hwmodel.einsum.workloads.named import counted
 from hwmodel.quantity.errors import InputError
 
 
@@ -20,7 +21,7 @@ class Recursions:
     NAME: ClassVar[str] = "mixture-of-recursions"
     SOURCE: ClassVar[str] = "arXiv 2507.10524"
 
-    recursions: int = 2
+    recursions: int = counted(2)
     keys: str = "own"
 
     def of(self, network: Network) -> Network:
@@ -28,7 +29,7 @@ class Recursions:
         where = f"modifier: {self.NAME}"
         if self.keys not in ("own", "all"):
             raise InputError(f"{where}: keys: expected 'own' or 'all', found {self.keys!r}")
-        if not self.recursions or network.depth % self.recursions:
+        if network.depth % self.recursions:
             raise InputError(
                 f"{where}: recursions: expected a divisor of the model's {network.depth} layers,"
                 f" found {self.recursions}"

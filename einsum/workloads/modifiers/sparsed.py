@@ -18,7 +18,7 @@ from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.sparse import Seeing, Sight, Sparse
 from hwmodel.einsum.workloads.modifiers.modifier import attending
-from hwmodel.einsum.workloads.named import Shares, share_in
+from hwmodel.einsum.workloads.named import Shares, counted, share_in
 from hwmodel.einsum.workloads.selection import Heads
 
 
@@ -30,8 +30,8 @@ class SparseD:
     SOURCE: ClassVar[str] = "arXiv 2509.24014"
 
     density: Shares = 0.3
-    block: int = 128
-    pattern: int = 0
+    block: int = counted(128)
+    pattern: int = counted(0, least=0, most=1)
 
     def of(self, network: Network) -> Network:
         """All heads see a density of blocks, or everything where patterns are computed."""

@@ -18,7 +18,7 @@ from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.sparse import Seeing, Sight, Sparse
 from hwmodel.einsum.workloads.modifiers.modifier import attending
-from hwmodel.einsum.workloads.named import Shares, share_in
+from hwmodel.einsum.workloads.named import Shares, counted, share_in
 from hwmodel.einsum.workloads.policies.following import following
 from hwmodel.einsum.workloads.policies.kept import Kept
 from hwmodel.einsum.workloads.policies.mixed_precision import MixedPrecision
@@ -35,7 +35,7 @@ class ZipVl:
     SOURCE: ClassVar[str] = "arXiv 2410.08584"
 
     important: Shares = 0.5
-    probes: int = 64
+    probes: int = counted(64)
     high: str = "int4"
     low: str = "int2"
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.workloads import selection
+from hwmodel.einsum.workloads.named import counted
 from hwmodel.einsum.workloads.policies.kept import Kept
 from hwmodel.einsum.workloads.policies.policy import HeadClass, uneven
 from hwmodel.einsum.workloads.selection import Heads
@@ -28,9 +29,9 @@ class Hack:
     SOURCE: ClassVar[str] = "arXiv 2504.09261"
 
     contextual: float = 0.5
-    contextual_budget: int = 1024
-    structural_budget: int = 4096
-    observed: int = 32
+    contextual_budget: int = counted(1024)
+    structural_budget: int = counted(4096)
+    observed: int = counted(32)
 
     def classes(self, layer: int, kv_heads: int) -> tuple[HeadClass, ...]:
         """Contextual heads, spread evenly over the layers, and structural ones."""

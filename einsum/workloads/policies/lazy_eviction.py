@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
+from hwmodel.einsum.workloads.named import counted
 from hwmodel.einsum.workloads.policies.kept import Kept
 from hwmodel.einsum.workloads.policies.policy import HeadClass
 from hwmodel.quantity.units import Amount
@@ -32,8 +33,8 @@ class LazyEviction:
     NAME: ClassVar[str] = "lazy-eviction"
     SOURCE: ClassVar[str] = "arXiv 2506.15969"
 
-    budget: int = 2048
-    every: int = 128
+    budget: int = counted(2048)
+    every: int = counted(128)
 
     def classes(self, layer: int, kv_heads: int) -> tuple[HeadClass, ...]:
         """One class, which holds more than it reads on average."""

@@ -19,6 +19,9 @@ POLICIES: Mapping[str, type[Any]] = {
 """Name -> the value that it makes, whose fields are its options."""
 
 
-def policy(text: str) -> Policy:
-    """The policy that a text names; `UnknownNameError`, or `InputError` for a bad option."""
-    return named("cache policy", text, POLICIES)
+def policy(given: Policy | str) -> Policy:
+    """The policy that a text names, or the value given, its options within their limits.
+
+    Raises `UnknownNameError` for a name, `InputError` for an option.
+    """
+    return named("cache policy", given, POLICIES)

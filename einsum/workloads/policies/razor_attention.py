@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.workloads.named import counted
 from hwmodel.einsum.workloads.policies.kept import ALL, Kept
 from hwmodel.einsum.workloads.policies.policy import HeadClass, uneven
 from hwmodel.quantity.units import Amount
@@ -27,7 +28,7 @@ class RazorAttention:
     sinks: int = 4
     local: int = 4000
     near: float = 0.2
-    compensation: int = 1
+    compensation: int = counted(1, least=0, most=1)
 
     def classes(self, layer: int, kv_heads: int) -> tuple[HeadClass, ...]:
         """Retrieval heads, spread evenly over the layers, and the others."""

@@ -64,6 +64,8 @@ def read(table: Table) -> Said:
     if table.get("quantization") is not None:
         table = table.table("quantization")
     algorithm, kv = table.get("quant_algo", table.get("quantization_algo")), cache(table)
+    if kv is None and not any(key in table.given for key in ("quant_algo", "quantization_algo")):
+        raise table.unmodelled("quant_algo", None, f"expected one of {', '.join(ALGORITHMS)}")
     if algorithm is None or algorithm == "NO_QUANT":
         return Said(None, kv=kv)
     if isinstance(algorithm, str) and algorithm.upper() == MIXED:

@@ -171,5 +171,5 @@ def test_a_processor_costs_less_the_longer_it_waits_and_nothing_without_layers()
 def test_a_processor_needs_keys_to_rewrite() -> None:
     with pytest.raises(CoverageError, match="keep something of each token"):
         model("mamba-2.8b", modifier="bottlenecked")
-    with pytest.raises(InputError, match="width in multiples of 64"):
+    with pytest.raises(InputError, match="width: expected a multiple of 64"):
         model(LLAMA, modifier="bottlenecked:width=100")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hwmodel.einsum.workloads.quantisation.quantisation import Quantisation, quantisation
-from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.errors import CoverageError, InputError
 
 DOWN = "model.layers.3.mlp.down_proj"
 INT8 = {"num_bits": 8, "type": "int"}
@@ -238,3 +238,12 @@ def test_methods_are_known_by_other_names_and_by_their_keys(
     given: dict[str, Any], method: str
 ) -> None:
     assert formats(given)[0] == method
+
+
+@pytest.mark.parametrize("method", ["modelopt", "modelopt_fp4", "nvfp4"])
+def test_modelopt_that_names_no_algorithm_is_not_taken_for_wide(method: str) -> None:
+    with pytest.raises(
+        CoverageError, match=r"quant_algo: None is not modelled; expected one of FP8"
+    ):
+        said({"quant_method": method, "group_size": 16})
+    assert formats({"quant_method": method, "quant_algo": None})[0] == "bf16"

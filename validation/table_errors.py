@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.hardware.catalogue import device
@@ -58,7 +59,8 @@ def _line(on: Hardware, rows: Sequence[Row]) -> Line:
     left = np.array([is_test(row) for row in rows])
     found: Any = predicted(on, rows)
     errors: Array = np.abs(np.asarray(found.time_s) / measured - 1)
-    inside = (found.time_low_s <= measured) & (measured <= found.time_high_s)
+    low, high = (np.asarray(end) for end in (found.time_low_s, found.time_high_s))
+    inside: NDArray[np.bool_] = (low <= measured) & (measured <= high)
     form = " ".join(str(columns[name]) for name in WORDS if name in columns)
     return Line(
         on.name,

@@ -79,7 +79,7 @@ def test_nobody_else_asks_what_sort_of_workload_it_holds() -> None:
 UNENTERED = {
     "hwmodel.einsum.evaluate": "the value of a cascade on arrays, for users and tests",
     **dict.fromkeys(
-        (f"hwmodel.systems.{name}" for name in ("events", "tasks", "timeline", "queues")),
+        (f"hwmodel.systems.{name}" for name in ("events", "queues")),
         "what pipelines, training and serving are to stand on",
     ),
     "hwmodel.systems.scaling": "scaled networks; no verb leads there yet",

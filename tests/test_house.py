@@ -56,6 +56,7 @@ def test_an_estimate_is_built_in_one_place() -> None:
 
 ASKS = {
     "hwmodel.machines.driver": "refuses what is no workload",
+    "hwmodel.systems.training.layers": "a product has two in its backward pass",
     "hwmodel.machines.gpu.engines.step": "makes a model's step again, padded to a graph's size",
 }
 """Who asks what sort of workload it holds, and why."""
@@ -80,8 +81,9 @@ UNENTERED = {
     "hwmodel.einsum.evaluate": "the value of a cascade on arrays, for users and tests",
     **dict.fromkeys(
         (f"hwmodel.systems.{name}" for name in ("events", "queues")),
-        "what pipelines, training and serving are to stand on",
+        "what serving is to stand on, and what schedules of pipelines are held to",
     ),
+    "hwmodel.mappers.stages": "layers to stages of a pipeline; no verb leads there yet",
     "hwmodel.systems.scaling": "scaled networks; no verb leads there yet",
     "hwmodel.mappers.placement.clusters": "tokens with experts; no verb leads there yet",
     "hwmodel.validation.table_errors": "the tables of docs/accuracy.md",

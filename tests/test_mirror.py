@@ -15,6 +15,7 @@ FOLDERS = ("hwmodel", "einsum", "mappers", "kernels", "validation")
 ELSEWHERE = {
     # A part of one theorem, count or value, which is tested as a whole.
     "einsum/attention_shape.py": ("einsum/test_structure.py", "recognised as all else is"),
+    "einsum/workloads/training_step.py": ("einsum/workloads/test_training.py", "made and refused"),
     "einsum/tree.py": ("einsum/test_notation.py", "what the reader reads"),
     "hwmodel/spine/power.py": ("hwmodel/spine/test_activity.py", "joules and watts of its trees"),
     "hwmodel/experts/frames.py": ("hwmodel/experts/test_traces.py", "tables of traces"),

@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.einsum.workloads.training import Training, training
+from hwmodel.einsum.workloads.training import training
+from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.catalogue import device, devices
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import HwmodelError

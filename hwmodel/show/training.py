@@ -1,6 +1,6 @@
 """Steps of training for people: what is asked, and where time and memory go."""
 
-from hwmodel.einsum.workloads.training import Training
+from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.quantity.units import show
 from hwmodel.show.html import facts_html
 from hwmodel.systems.training.trained import PARTS, Trained

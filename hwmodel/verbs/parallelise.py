@@ -13,7 +13,7 @@ from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.workloads.blocks.block import Step
 from hwmodel.einsum.workloads.phases import decoding, prefilling
-from hwmodel.einsum.workloads.training import Training
+from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines import driver
 from hwmodel.machines.blockwise import Blockwise

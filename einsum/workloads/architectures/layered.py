@@ -32,7 +32,7 @@ Probability: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 ROUNDING = 1e-9
 
 
-class Part(BaseModel):
+class LayerPart(BaseModel):
     """A block of a layer; `tokens` is the share of the tokens that pass it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -44,7 +44,7 @@ class Part(BaseModel):
         raise NotImplementedError
 
 
-class Heads(Part):
+class Heads(LayerPart):
     """Attention with keys and values by head, to the last `window` tokens where that is said."""
 
     block: Literal["attention"]
@@ -58,7 +58,7 @@ class Heads(Part):
         )
 
 
-class Linear(Part):
+class Linear(LayerPart):
     """Linear attention by a Taylor series."""
 
     block: Literal["linear_attention"]
@@ -71,7 +71,7 @@ class Linear(Part):
         return TaylorAttention(*sizes, self.feature_dim, self.chunk, config.path("linear", at))
 
 
-class Convolution(Part):
+class Convolution(LayerPart):
     """A short convolution of `inner` channels (twice the hidden size) and its gate."""
 
     block: Literal["gated_conv"]
@@ -84,7 +84,7 @@ class Convolution(Part):
         return GatedConv(config.hidden_size, inner, self.taps, path=config.path("conv", at))
 
 
-class Gated(Part):
+class Gated(LayerPart):
     """A gated MLP of `width` columns (`intermediate_size`)."""
 
     block: Literal["mlp"]
@@ -96,7 +96,7 @@ class Gated(Part):
         return config.gated(intermediate=width, path=config.path("mlp", at))
 
 
-class Plain(Part):
+class Plain(LayerPart):
     """An MLP of two products, of `width` columns (`intermediate_size`)."""
 
     block: Literal["plain_mlp"]
@@ -108,7 +108,7 @@ class Plain(Part):
         return replace(config.plain(path=config.path("mlp", at)), intermediate=width)
 
 
-class Versatile(Part):
+class Versatile(LayerPart):
     """A gated MLP as `active` of `slices` for some tokens, `loops` times for a `deep` share."""
 
     block: Literal["versatile_mlp"]
@@ -125,7 +125,7 @@ class Versatile(Part):
         return VersatileMlp(mlp, self.slices, self.active, self.loops, self.deep)
 
 
-class Ways(Part):
+class Ways(LayerPart):
     """Blocks of which each token passes one with a probability, its `tokens`, or none."""
 
     block: Literal["choice"]

@@ -25,7 +25,7 @@ from hwmodel.einsum.workloads.blocks.share import Share
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.rows import softmax
-from hwmodel.einsum.workloads.training import Training
+from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.machines.gpu.engines import fused
 from hwmodel.machines.gpu.engines.vllm import FUSIONS
 from hwmodel.quantity.dtypes import bytes_of

@@ -13,7 +13,7 @@ fp32 and 4 for each number that the optimiser keeps: 18 with Adam (Korthikanti e
 
 from dataclasses import dataclass
 
-from hwmodel.einsum.workloads.training import OPTIMIZERS
+from hwmodel.einsum.workloads.training_step import OPTIMIZERS
 
 WEIGHT_BYTES, GRADIENT_BYTES, COPY_BYTES, STATE_BYTES = 2, 4, 4, 4
 GATHERED = 2

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.einsum.workloads.training import Training
+from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Network, machine_of, topology_of
 from hwmodel.quantity.errors import CoverageError, InputError

@@ -1,0 +1,128 @@
+"""A step of training as a value: a model, how many sequences of which length, in which formats.
+
+It is no cascade: forward and backward passes of many micro-batches, exchanges and an optimiser run
+in time. `hwmodel.systems.training` says what one device does, and when; `parallel` are the fields
+of its `Execution`, as words.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Protocol
+
+from hwmodel.einsum.workloads.blocks.network import Network
+from hwmodel.einsum.workloads.precision import Precision
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
+from hwmodel.text.shown import Shown
+
+OPTIMIZERS: Mapping[str, int] = {"adam": 2, "adamw": 2, "sgd": 0, "momentum": 1, "muon": 1}
+"""Optimiser -> numbers that it keeps of each parameter, beside a copy in fp32."""
+PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
+"""Formats of products; what is no product, and what is kept, is in 16 bits."""
+DIVIDED = (
+    *("tp", "sp", "cp", "ep", "etp", "dp", "pp", "vp", "schedule", "zero", "recompute"),
+    *("micro_batch", "global_batch"),
+)
+"""Arguments that say how the step is divided over devices."""
+
+
+class Learning(Protocol):
+    """What a step of training asks of a model."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def network(self) -> Network:
+        """Its layers, as blocks."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """Formats of weights and numbers."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was left out of its config."""
+        ...
+
+
+@dataclass(frozen=True, repr=False)
+class Training(Shown):
+    """One optimiser step of a model.
+
+    Attributes:
+        sequence: tokens of each sequence.
+        precision: format of products.
+        optimizer: of `OPTIMIZERS`.
+        attention: "flash", one fused kernel, or "core", whose scores are kept.
+        dropout: whether masks of dropout are drawn, and kept.
+        parallel: fields of an execution.
+        devices: in all, where that is said; replicas (dp) are then as many as fit.
+    """
+
+    answered_by: ClassVar[str] = "hwmodel.systems.training.step:predicted"
+
+    model: Learning
+    sequence: int
+    precision: str = "bf16"
+    optimizer: str = "adam"
+    attention: str = "flash"
+    dropout: bool = False
+    parallel: Mapping[str, Any] = field(default_factory=lambda: {}, hash=False)
+    devices: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.model.name} training"
+
+    def but(self, **changes: Any) -> "Training":
+        """The same step with other fields; fields of its execution change one by one."""
+        how = {name: changes.pop(name) for name in list(changes) if name in DIVIDED}
+        for name in changes:
+            if name not in self.__dataclass_fields__:
+                known = (*self.__dataclass_fields__, *DIVIDED)
+                raise UnknownNameError(f"argument of {self.name}", name, known)
+        return replace(self, **changes, parallel={**self.parallel, **how})
+
+
+@checked
+def trained(
+    model: Any,
+    sequence: int,
+    global_batch: int,
+    *,
+    micro_batch: int = 1,
+    dtype: str = "bf16",
+    optimizer: str = "adam",
+    attention: str = "flash",
+    dropout: bool = False,
+    devices: int | None = None,
+    **how: Any,
+) -> Training:
+    """A step of training of a model that is read; `how` are fields of its execution, None unsaid.
+
+    Raises `InputError` naming the argument at fault.
+    """
+    if dtype not in PRECISIONS:
+        raise InputError(f"training: {UnknownNameError('dtype', dtype, PRECISIONS)}")
+    if optimizer not in OPTIMIZERS:
+        raise InputError(f"training: {UnknownNameError('optimizer', optimizer, OPTIMIZERS)}")
+    if attention not in ("flash", "core"):
+        raise InputError(f"training: attention: expected flash or core, found {shown(attention)}")
+    if sequence < 1:
+        raise InputError(f"training: sequence: expected 1 or more, found {sequence}")
+    said = {**how, "micro_batch": micro_batch, "global_batch": global_batch}
+    for name in said:
+        if name not in DIVIDED:
+            raise UnknownNameError("argument of training", name, DIVIDED)
+    parallel = {name: value for name, value in said.items() if value is not None}
+    if parallel.get("ep", 1) != 1:
+        parallel = {"etp": 1, **parallel}  # an expert is on one device, where it is not said
+    options = {"precision": dtype, "optimizer": optimizer, "attention": attention}
+    return Training(model, sequence, **options, dropout=dropout, parallel=parallel, devices=devices)

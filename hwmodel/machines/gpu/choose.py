@@ -45,6 +45,7 @@ def choose(
     if resolve is not None:
         column = resolve(column, problem, limits)
     time_s = np.asarray(fold(activity(problem, column, limits), rates).time_s)
+    time_s = time_s + np.zeros((len(menu), 1))  # sizes may take a kernel that no tile changes
     best: NDArray[np.intp] = np.argmin(time_s, axis=0)[None]
     picked = {name: _pick(getattr(column, name), best) for name in names}
     return cast(Tile, replace(cast(Any, column), **picked))

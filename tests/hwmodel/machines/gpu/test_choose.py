@@ -59,6 +59,15 @@ def test_each_point_of_a_sweep_has_its_own() -> None:
     assert_allclose(found.width, [4, 5, 10, 4, 10])
 
 
+def test_where_no_tile_changes_the_time_the_first_is_taken() -> None:
+    def alike(items: Amount, tile: Width, limits: Limits) -> Work:
+        return Work(slots={"step": 7 + 0 * items})
+
+    assert choose(alike, TOY, 3, LIMITS, TOY_RATES, None) == TOY[0]
+    points = choose(alike, TOY, np.array([4.0, 5.0]), LIMITS, TOY_RATES, None)
+    assert_allclose(points.width, [4, 4])
+
+
 def test_a_menu_of_one_is_the_answer() -> None:
     assert chosen(3, (Width(8),)) == Width(8)
 

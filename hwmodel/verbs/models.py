@@ -12,11 +12,18 @@ from typing import Annotated, Any, ClassVar
 from hwmodel.einsum.workloads.config import SHIPPED, shipped_configs
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.einsum.workloads.registry import architectures
+from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.reading import json_table
 from hwmodel.quantity.units import show
 from hwmodel.text.grid import grid
 from hwmodel.verbs.ask import Question, Word, in_python
-from hwmodel.verbs.work import QUANTISE, works_begun
+from hwmodel.verbs.work import (
+    AS,
+    IGNORE_KEYS,
+    PART,
+    QUANTISE,
+    works_begun,
+)
 
 WIDTH = 110
 """Characters of a line that lists names."""
@@ -26,8 +33,10 @@ WIDTH = 110
 class Card:
     """What a model is: counts of parameters, bytes, formats.
 
-    `kv_bytes_per_token` holds while no sliding window has filled; `context` is None where the
-    config does not say; `parts` are parameters by part; `source` is where the config is from.
+    `kv_bytes_per_token` holds while no sliding window has filled; `state_bytes` are what a sequence
+    keeps whatever its length (states of recurrences, keys of an encoder's tokens); `context` is
+    None where the config does not say; `parts` are parameters by part; `source` is where the config
+    is from, `warnings` are what reading it assumed and left out.
     """
 
     name: str
@@ -38,11 +47,13 @@ class Card:
     parts: dict[str, int]
     weight_bytes: int | float
     kv_bytes_per_token: int | float
+    state_bytes: int | float
     weight_dtype: str
     kv_dtype: str
     activation_dtype: str
     context: int | None
     source: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def formats(self) -> str:
@@ -59,11 +70,20 @@ class Card:
             *((f"  {part}", f"{count:,}") for part, count in self.parts.items() if count),
             ("weights", f"{show(self.weight_bytes, 'bytes')} in {self.weight_dtype}"),
             ("cache", f"{show(self.kv_bytes_per_token, 'bytes')} a token in {self.kv_dtype}"),
+            *self._state,
             ("activations", self.activation_dtype),
             ("context", "not said" if self.context is None else f"{self.context:,} tokens"),
         ]
         sheet = "\n".join(f"{head:<14}{text}" for head, text in lines)
-        return f"{self.name}\n\n{sheet}" + (f"\n\n{self.source}" if self.source else "")
+        told = "\n".join(("warnings", *(f"  - {each}" for each in self.warnings)))
+        more = (self.source or "", told if self.warnings else "")
+        return "\n\n".join((self.name, sheet, *(each for each in more if each)))
+
+    @property
+    def _state(self) -> list[tuple[str, str]]:
+        """The line of what does not grow with a sequence, where there is such a thing."""
+        held = show(self.state_bytes, "bytes")
+        return [("state", f"{held} a sequence, of any length")] if self.state_bytes else []
 
 
 @dataclass(frozen=True)
@@ -123,17 +143,37 @@ class Models(Question):
         Word("A shipped name, or a config.json.", place=True, words=True, complete=works_begun),
     ] = None
     quantise: Annotated[str | None, QUANTISE] = None
+    ignore_keys: Annotated[list[str] | None, IGNORE_KEYS] = None
+    as_: Annotated[str | None, AS] = None
+    part: Annotated[str | None, PART] = None
 
     def answer(self) -> Card | Cards:
         """One card, or all."""
         if self.name is None:
+            self._check_all()
             return self.valued()
-        return card(model(self.name, quantise=self.quantise))
+        return card(self._read(self.name))
 
     def valued(self) -> Cards:
         """What the shipped configs hold, in the order of their names."""
-        read = (model(name, quantise=self.quantise) for name in shipped_configs())
-        return Cards(tuple(map(card, read)))
+        return Cards(tuple(card(self._read(name)) for name in shipped_configs()))
+
+    def _check_all(self) -> None:
+        """Refuse, of all models, what says how one config is read."""
+        said = {"as_": self.as_, "part": self.part, "ignore_keys": self.ignore_keys}
+        for field, value in said.items():
+            if value:
+                raise InputError(f"models: {field}: expected a config that it reads, found none")
+
+    def _read(self, name: str) -> Model:
+        """The model of a name or a path, as it is asked for."""
+        return model(
+            name,
+            quantise=self.quantise,
+            ignore_keys=self.ignore_keys or (),
+            as_=self.as_,
+            part=self.part,
+        )
 
     def record(self, answer: Card | Cards) -> Any:
         """Every field of each."""
@@ -156,10 +196,12 @@ def card(read: Model) -> Card:
         parts=read.parameters_by_part,
         weight_bytes=read.weight_bytes,
         kv_bytes_per_token=read.kv_bytes_per_token,
+        state_bytes=float(read.kv_bytes(1, 1)) - read.kv_bytes_per_token,
         weight_dtype=formats.weight,
         kv_dtype=formats.kv,
         activation_dtype=formats.activation,
         context=read.config.positions,
+        warnings=read.warnings,
     )
     if not path.is_file():
         return made

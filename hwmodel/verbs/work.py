@@ -36,12 +36,17 @@ STATE = Word("State of the L2: cold, or warm where work is repeated.", str)
 ON_IT = Word("A device's name, or its YAML file.", str, "--on", needed=True, complete=devices_begun)
 PARALLEL = Word("How a model is divided over devices: tp=8,pp=2.", str)
 TOPOLOGY = Word("What joins devices: dgx-h100:nodes=2, or a file (default: a switch).", str)
-QUANTISE = Word("What a tool makes of a model: fp8, w8a8, w4a16, nvfp4, ...", str, words=True)
 
 
 def _said(text: str, kind: Any, flag: str = "") -> Word:
     """A field that describes the work in words."""
     return Word(text, kind, flag, words=True)
+
+
+QUANTISE = _said("What a tool makes of a model: fp8, w8a8, w4a16, nvfp4, ...", str)
+IGNORE_KEYS = _said("A key of the config to pass over.", list[str], "--ignore-key")
+AS = _said("Read a config as one of this model type.", str, "--as")
+PART = _said("Part of a config that has several: text, vision.", str)
 
 
 class OfWork(Question):
@@ -98,11 +103,9 @@ class OfWork(Question):
     etp: Annotated[Any, _said("Devices that share an expert (default as tp goes).", int)] = None
     cp: Annotated[Any, _said("Devices that divide the tokens of a sequence.", int)] = None
     sp: Annotated[Any, _said("Norms divided over the tp devices too: 1 or tp.", int)] = None
-    ignore_keys: Annotated[
-        Any, _said("A key of the config to pass over.", list[str], "--ignore-key")
-    ] = None
-    as_: Annotated[Any, _said("Read a config as one of this model type.", str, "--as")] = None
-    part: Annotated[Any, _said("Part of a config that has several: text, vision.", str)] = None
+    ignore_keys: Annotated[Any, IGNORE_KEYS] = None
+    as_: Annotated[Any, AS] = None
+    part: Annotated[Any, PART] = None
     einsum: Annotated[Any, _said('Such as "Z[m,n] = A[m,k] * B[k,n]".', list[str])] = None
     cascade: Annotated[Any, _said("A file of Einsums, or a workload's name.", str)] = None
     ranks: Annotated[Any, _said("Sizes: m=1024,n=1024,k=1024.", str)] = None

@@ -76,3 +76,39 @@ def test_a_model_can_be_shown_as_a_tool_would_quantise_it() -> None:
     # 6,979,321,856 linear parameters in 4 bits and 16 for each 128, the rest in bf16
     expected = 6_979_321_856 * (4 + 16 / 128) / 8 + 2 * (8_030_261_248 - 6_979_321_856)
     assert json.loads(run.stdout)["weight_bytes"] == expected
+
+
+def test_a_config_of_an_unknown_type_has_a_card_where_it_is_read_as_another(tmp_path: Path) -> None:
+    given = json.loads((SHIPPED / "llama-3.2-1b.json").read_text(encoding="utf-8"))
+    given |= {"model_type": "superlm", "super_width": 7}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(given))
+    refused = RUN.invoke(app, ["models", str(path)])
+    assert "--as llama" in str(refused.exception)
+    run = RUN.invoke(app, ["models", str(path), "--as", "llama"])
+    assert "parameters    1,235,814,400" in run.stdout
+    told = " ".join(run.stdout.split())
+    assert "model_type 'superlm' read as llama, as asked" in told
+    assert "super_width" in told
+    passed = hw.ask("models", name=str(path), as_="llama", ignore_keys=["super_width"])
+    assert any("'super_width' (value 7) was ignored as asked" in each for each in passed.warnings)
+
+
+def test_a_part_of_a_config_has_a_card(tmp_path: Path) -> None:
+    vision = json.loads((SHIPPED / "vit-base.json").read_text(encoding="utf-8"))
+    text = json.loads((SHIPPED / "llama-3.2-1b.json").read_text(encoding="utf-8"))
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"text_config": text, "vision_config": vision}))
+    (whole,) = (card for card in hw.models() if card.name == "vit-base")
+    assert hw.ask("models", name=str(path), part="vision").parameters == whole.parameters
+    assert hw.ask("models", name=str(path)).parameters == 1_235_814_400
+    with pytest.raises(hw.InputError, match="part: expected a config that it reads, found none"):
+        hw.ask("models", part="vision")
+
+
+def test_what_does_not_grow_with_a_sequence_is_told() -> None:
+    """36 layers keep 32 states of 128 x 128 in fp32, and 3 columns of 8192 in bf16."""
+    card = hw.ask("models", name="qwen3-next-80b-a3b")
+    assert card.state_bytes == 36 * (32 * 128 * 128 * 4 + 3 * 8192 * 2)
+    assert "state         77.3 MB a sequence, of any length" in str(card)
+    assert hw.ask("models", name="llama-3.1-8b").state_bytes == 0

@@ -73,7 +73,7 @@ def test_what_would_help_most_is_the_widest_swing_for_the_better() -> None:
 
 
 def test_warnings_are_passed_on() -> None:
-    found = explain(GEMM, "b200")
+    found = explain(GEMM, "mi300x")
     assert any("uncalibrated" in sentence for sentence in found.sentences)
 
 

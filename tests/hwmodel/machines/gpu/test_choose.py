@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import hwmodel as hw
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.moe import grouped_gemm
@@ -125,3 +126,11 @@ def test_no_tile_of_a_library_is_faster_than_the_one_chosen(case: str) -> None:
             each.append(float(time_s(alone.problem, filled)))
         assert_allclose(float(best(alone.problem)), min(each), rtol=1e-12)
         assert_allclose(sweep[place], min(each), rtol=1e-12)
+
+
+def test_where_no_tile_makes_a_difference_the_first_is_taken() -> None:
+    """A product with one column streams its rows, whatever the tile."""
+    for on in ("a100", "b200"):
+        made = hw.predict(hw.workloads.gemm(M=1, N=1, K=1), on)
+        swept = hw.predict(hw.workloads.gemm(M=np.array([1.0, 2.0]), N=1, K=1), on)
+        assert np.asarray(swept.time_s)[0] == pytest.approx(float(made.time_s))

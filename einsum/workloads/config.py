@@ -17,7 +17,13 @@ from hwmodel.einsum.workloads.quantisation.stated import stated
 from hwmodel.einsum.workloads.quantisation.stored import Stored, stored
 from hwmodel.einsum.workloads.record import LEFT_OUT, Config
 from hwmodel.einsum.workloads.registry import architectures, known, of_class, record
-from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
+from hwmodel.quantity.errors import (
+    LONGEST_NAME,
+    CoverageError,
+    InputError,
+    UnknownNameError,
+    nearest,
+)
 from hwmodel.quantity.printable import cut, printable, shown
 from hwmodel.quantity.reading import NAME_CHARACTERS, json_table, kind_of, name_of
 
@@ -307,16 +313,25 @@ def _refuse(where: str, kind: type[Config], data: Mapping[str, Any]) -> None:
         for key in unmodelled
     ]
     if unknown:
-        named = ", ".join(f"{key!r} (value {shown(left[key])})" for key in unknown)
+        absent = [key for key in kind.modelled() if key not in data]
         several = len(unknown) > 1
+        flags = " ".join(f"--ignore-key {printable(cut(key, 60))}" for key in unknown)
         said.append(
-            f"unknown key{'s' * several} {named} for architecture {model_type}; if"
-            f" {'they change' if several else 'it changes'} neither sizes nor layers, ignore"
-            f" {'them' if several else 'it'} by name"
-            f" (ignore key {', '.join(repr(key) for key in unknown)})"
+            f"unknown key{'s' * several}"
+            f" {', '.join(_unknown(key, left[key], absent) for key in unknown)} for architecture"
+            f" {model_type}; if {'they change' if several else 'it changes'} neither sizes nor"
+            f" layers, ignore {'them' if several else 'it'} by name ({flags}; ignore_keys= in"
+            " Python)"
         )
     error = CoverageError if unmodelled else InputError
     raise error(f"{where}: {'; '.join(said)}")
+
+
+def _unknown(key: str, value: Any, absent: Iterable[str]) -> str:
+    """A key that no list has, with the modelled one that it may be, of those that are absent."""
+    near = nearest(key, absent) if len(key) <= LONGEST_NAME else []
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{printable(cut(key, 60))!r} (value {shown(value)}{meant})"
 
 
 def _first_complaint(error: ValidationError) -> str:

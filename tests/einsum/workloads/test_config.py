@@ -395,3 +395,13 @@ def test_of_a_model_that_speaks_the_part_that_thinks_is_read() -> None:
     found = model({"model_type": "qwen2_5_omni", "talker_config": {"hidden_size": 9}, **whole})
     assert found.parameters == model({**text, "model_type": "qwen2"}).parameters
     assert "thinker_config alone is read: what makes speech is left out" in found.warnings[0]
+
+
+def test_a_slip_is_told_with_the_key_that_was_meant() -> None:
+    llama = json.loads((SHIPPED / "llama-3.2-1b.json").read_text(encoding="utf-8"))
+    slip = {"hiden_size" if key == "hidden_size" else key: value for key, value in llama.items()}
+    told = r"'hiden_size' \(value 2048; did you mean 'hidden_size'\?\).*--ignore-key hiden_size"
+    with pytest.raises(InputError, match=told):
+        read_config(slip)
+    with pytest.raises(InputError, match=r"'hidden_sise' \(value 2\)"):  # the key itself is given
+        read_config(llama | {"hidden_sise": 2})

@@ -1,7 +1,7 @@
 """DeepSeek V2, V3, R1 and Kimi K2: latent attention, a few dense layers, then experts.
 
 `DeepseekV2Config`, `DeepseekV3Config`; Kimi K2's config says `kimi_k2` and V3's keys. V3's router
-(arXiv 2412.19437, section 2.1.2): sigmoid, a bias for the choice alone, four of eight groups,
+(arXiv 2412.19437): sigmoid, a bias for the choice alone, four of eight groups,
 weights that sum to one and are scaled; V2's a softmax, with groups compared by their best.
 """
 

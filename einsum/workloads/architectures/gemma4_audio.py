@@ -2,7 +2,7 @@
 
 `Gemma4AudioConfig`. A token of a step is four frames of 10 ms of a mel spectrogram. A layer is half
 an MLP, attention of a chunk to itself and the frames before it, a filter of each channel between
-products, and half an MLP (Gulati et al., arXiv 2005.08100, section 2); limits of what products read
+products, and half an MLP (Gulati et al., arXiv 2005.08100); limits of what products read
 and make cost nothing here.
 """
 

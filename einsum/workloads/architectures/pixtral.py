@@ -1,6 +1,6 @@
 """Pixtral's vision (`PixtralVisionConfig`): patches turned by rows and columns, gated MLPs.
 
-Agrawal et al., arXiv 2410.07073, section 2.1: no table of positions, no token of no patch.
+Agrawal et al., arXiv 2410.07073: no table of positions, no token of no patch.
 """
 
 from typing import ClassVar

@@ -1,7 +1,7 @@
 """Vision of Qwen2-VL and Qwen2.5-VL: patches of two frames, rotary encoders, squares joined.
 
-`Qwen2VLVisionConfig` (Wang et al., arXiv 2409.12191, section 2.1): layer norms and a plain MLP; its
-`hidden_size` is the text's. `Qwen2_5_VLVisionConfig` (Bai et al., arXiv 2502.13923, section 2.1.1):
+`Qwen2VLVisionConfig` (Wang et al., arXiv 2409.12191): layer norms and a plain MLP; its
+`hidden_size` is the text's. `Qwen2_5_VLVisionConfig` (Bai et al., arXiv 2502.13923):
 RMS norms, a gated MLP, attention within windows of the image but for a few layers. A token of a
 step is a patch.
 """

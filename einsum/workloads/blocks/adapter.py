@@ -1,6 +1,6 @@
 """A product of two narrow matrices beside a module's own, added to what that makes.
 
-Low-rank adapters that a checkpoint keeps apart (Zamba 2, arXiv 2411.15242, section 2: weights that
+Low-rank adapters that a checkpoint keeps apart (Zamba 2, arXiv 2411.15242: weights that
 layers share are told apart by an adapter of each layer).
 """
 

@@ -3,7 +3,7 @@
 Fused q, k and v product; norms of q and of k by head where the model has them; rotary of q and of
 k; two cache writes; attention, where a sliding window lets a token see its last keys only; output
 product. Between devices query heads are divided, and key heads until one is left, which is then
-repeated (Shoeybi et al., arXiv 1909.08053, section 3).
+repeated (Shoeybi et al., arXiv 1909.08053).
 """
 
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The stem of Whisper's encoder (Radford et al., arXiv 2212.04356, section 2.2): two convolutions.
+"""The stem of Whisper's encoder (Radford et al., arXiv 2212.04356): two convolutions.
 
 Three taps each over frames of a mel spectrogram, the second with stride 2, so that a position of
 the encoder is two frames; each counted as a product of its windows, then a GELU.

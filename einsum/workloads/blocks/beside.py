@@ -1,6 +1,6 @@
 """Two blocks that read the same hidden states, and the sum of their results: shared experts.
 
-Dai et al., DeepSeekMoE, arXiv 2401.06066, section 3.2. A gate, where there is one, weighs the
+Dai et al., DeepSeekMoE, arXiv 2401.06066. A gate, where there is one, weighs the
 second block's result: the sigmoid of a product with one column (Qwen 2 MoE).
 """
 

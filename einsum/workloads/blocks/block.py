@@ -3,7 +3,7 @@
 A block is a frozen value of undivided sizes, and answers three questions: which weights it has,
 which stages run on one device, what it keeps in the cache. Everything that is asked of a model
 follows from these: parameters and bytes, the modules that exist, what tensor parallelism may divide
-(Shoeybi et al., arXiv 1909.08053, section 3), KV bytes, kernels.
+(Shoeybi et al., arXiv 1909.08053), KV bytes, kernels.
 """
 
 from collections.abc import Callable, Iterator

@@ -2,7 +2,7 @@
 
 A prompt is the source. Prefill runs the encoder on it, makes keys and values of it for every layer
 of the decoder, and runs the decoder on its start token; decode runs the decoder alone, on one token
-whose `context` are targets (Vaswani et al., arXiv 1706.03762, section 3.2.3).
+whose `context` are targets (Vaswani et al., arXiv 1706.03762).
 """
 
 from dataclasses import dataclass, replace

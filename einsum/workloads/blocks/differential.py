@@ -1,4 +1,4 @@
-"""Attention whose halves are subtracted (DiffLlama; Ye et al., arXiv 2410.05258, section 2.1).
+"""Attention whose halves are subtracted (DiffLlama; Ye et al., arXiv 2410.05258).
 
 Every head attends to pairs of heads of values, twice as wide; what the second half of the heads
 finds, times a learned number, is taken from what the first finds, and the difference passes a norm

@@ -1,6 +1,6 @@
 """The indexer of sparse latent attention: which tokens a query attends to (DeepSeek-V3.2).
 
-DeepSeek-V3.2-Exp, section 2.1: the index score of a query t and a token s is the sum over index
+DeepSeek-V3.2-Exp: the index score of a query t and a token s is the sum over index
 heads of w[t, h] relu(q[t, h] . k[s]); the best tokens are attended to. Queries are made of the
 latent that the queries of attention are made of, keys of hidden states, through a layer norm, with
 positions in their first elements. Index keys are cached, whole on every device. Scores are computed

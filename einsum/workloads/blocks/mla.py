@@ -1,4 +1,4 @@
-"""Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1; V3, arXiv 2412.19437).
+"""Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434; V3, arXiv 2412.19437).
 
 A token's keys and values are one latent of `rank` elements and one key of `turned` elements that
 carries its position; these are cached, on every device, since all heads read them. Two forms give

@@ -1,4 +1,4 @@
-"""The matrix memory of xLSTM (Beck et al., arXiv 2405.04517, section 2.3; 7B: arXiv 2503.13427).
+"""The matrix memory of xLSTM (Beck et al., arXiv 2405.04517; 7B: arXiv 2503.13427).
 
 Products for q, k and v, an output gate for each value, an input and a forget gate for each head;
 the recurrence, whose state has one more value: the sum of keys that normalises; a norm of each

@@ -1,6 +1,6 @@
 """adaLN-Zero: what an image is made of says how its tokens are scaled, shifted and gated.
 
-Peebles and Xie, arXiv 2212.09748, section 3.2: a layer makes six vectors of the embedding of
+Peebles and Xie, arXiv 2212.09748: a layer makes six vectors of the embedding of
 timestep and class, on one row of each image; the tokens between are modulated by them.
 """
 

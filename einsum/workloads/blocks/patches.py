@@ -1,6 +1,6 @@
 """Patches of an image as tokens: a product of each patch, tokens of no patch, learned positions.
 
-Dosovitskiy et al., arXiv 2010.11929, section 3.1. A convolution whose stride is its window is a
+Dosovitskiy et al., arXiv 2010.11929. A convolution whose stride is its window is a
 product of patches; tokens of no patch are counted as if they were multiplied too.
 """
 

@@ -1,4 +1,4 @@
-"""The recurrent block of Griffin (De et al., arXiv 2402.19427, section 2.3): RecurrentGemma.
+"""The recurrent block of Griffin (De et al., arXiv 2402.19427): RecurrentGemma.
 
 Two products of hidden states; one branch passes a GELU, the other a causal convolution and the
 RG-LRU, whose gates are products of each head with itself; their product, and a product back.

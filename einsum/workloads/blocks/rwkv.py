@@ -1,4 +1,4 @@
-"""The two mixers of RWKV-4 (Peng et al., arXiv 2305.13048, section 3.1): of time and of channels.
+"""The two mixers of RWKV-4 (Peng et al., arXiv 2305.13048): of time and of channels.
 
 Each mixes a token with the one before it by learned shares, for key, value and receptance apart; so
 each keeps the last token's hidden states. Time mixing runs the WKV recurrence: a channel's state is

@@ -1,7 +1,7 @@
 """bitsandbytes: nf4 and fp4 with one or two levels of scales, and LLM.int8().
 
 Four bits: 64 weights share an fp32 maximum; with double quantisation the maxima are 8 bits and 256
-of them share an fp32 scale (Dettmers et al., QLoRA, arXiv 2305.14314, section 3). Weights are
+of them share an fp32 scale (Dettmers et al., QLoRA, arXiv 2305.14314). Weights are
 widened to `bnb_4bit_compute_dtype`. Eight bits: rows times columns in int8 (Dettmers et al.,
 LLM.int8(), arXiv 2208.07339); its few columns of outliers in fp16 are not counted apart.
 """

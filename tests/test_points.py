@@ -304,6 +304,19 @@ OTHERS: dict[str, tuple[str, Callable[..., Any], dict[str, Draw]]] = {
         {"points": sizes(1, 1_000_000), "clusters": sizes(1, 5000), "dims": sizes(1, 900)},
     ),
     "fft": ("i9-14900", named("fft", points=1024), {"batch": sizes(1, 9000)}),
+    "attention_backward": (
+        "h200",
+        named("attention_backward", head_dim=64, causal=True),
+        {
+            **{"batch": sizes(1, 9), "heads": one_of(8, 16), "kv_heads": one_of(1, 8)},
+            **dict.fromkeys(("queries", "keys"), one_of(777, 4096)),
+        },
+    ),
+    "hyper_zzw": (
+        "h200",
+        named("hyper_zzw", side=32),
+        {"batch": sizes(1, 64), "channels": sizes(16, 512)},
+    ),
     "embedding": (
         "h200",
         named("embedding"),
@@ -327,9 +340,9 @@ def test_every_other_workload_on_a_machine_that_runs_it(name: str) -> None:
 
 
 def test_no_shipped_workload_is_left_out() -> None:
-    """Pruned attention and networks are built of whole numbers only, and take no arrays."""
+    """Those built of whole numbers only, or of a step of several passes, take no arrays."""
     shown = {name.split()[0] for name in (*CASES, *OTHERS)} | {"llm", "collective"}
-    assert {*WORKLOADS} - shown == {"pruned_attention", "cnn"}
+    assert {*WORKLOADS} - shown == {"pruned_attention", "cnn", "training"}
 
 
 def test_lines_of_a_file_are_answered_as_each_alone() -> None:

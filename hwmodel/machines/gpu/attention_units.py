@@ -57,6 +57,8 @@ def units(hardware: Hardware, head_dim: int) -> Units:
     """Clocks and rates on one machine; raises `CapacityError` where the kernel cannot run."""
     if not 1 <= head_dim <= WIDEST_HEAD:
         raise InputError(f"head_dim: expected 1 to {WIDEST_HEAD}, found {head_dim}")
+    if hardware.kind != "gpu":
+        raise CoverageError(f"attention units of {hardware.name}: expected a GPU, found one of kind {hardware.kind}")
     call = _call(head_dim)
     problem = call.problem
     tensor = "tensor" in limits(hardware).capacity_bytes

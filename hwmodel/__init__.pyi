@@ -11,6 +11,7 @@ from hwmodel.einsum.notation import parse as parse
 from hwmodel.einsum.workloads import catalogue as _workloads
 from hwmodel.einsum.workloads.model import Model as Model
 from hwmodel.einsum.workloads.model import model as model
+from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.experts.statistics import Routing as Routing
 from hwmodel.hardware.catalogue import device as device
 from hwmodel.hardware.catalogue import devices as devices
@@ -118,7 +119,7 @@ plot = _plot
 workloads = _workloads
 
 def bound(
-    workload: Cascade | Stack,
+    workload: Cascade | Stack | Training,
     on: Hardware | str | Path,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
@@ -170,7 +171,7 @@ def collective(
     """
 
 def compare(
-    workload: Cascade | Stack,
+    workload: Cascade | Stack | Training,
     on: Sequence[Hardware | str | Path],
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
@@ -201,7 +202,7 @@ def explain(
     """
 
 def map(
-    workload: Cascade | Stack,
+    workload: Cascade | Stack | Training,
     on: Hardware | str | Path,
     *,
     kernel: str | None = None,
@@ -240,7 +241,7 @@ def papers(
     """Published claims, recomputed by the model; exit status 1 where one does not hold."""
 
 def parallelise(
-    workload: Cascade | Stack,
+    workload: Cascade | Stack | Training,
     on: Hardware | str | Path,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
@@ -306,7 +307,7 @@ def place(
     """
 
 def predict(
-    workload: Cascade | Stack,
+    workload: Cascade | Stack | Training,
     on: Hardware | str | Path,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
@@ -331,7 +332,7 @@ def predict(
     """
 
 def sensitivity(
-    workload: Cascade | Stack,
+    workload: Cascade | Stack | Training,
     on: Hardware | str | Path,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,

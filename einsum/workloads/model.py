@@ -40,7 +40,7 @@ from hwmodel.einsum.workloads.precision import Precision, precision
 from hwmodel.einsum.workloads.quantisation.stored import Stored, differing, scaled
 from hwmodel.einsum.workloads.record import Config
 from hwmodel.einsum.workloads.shard import Shard
-from hwmodel.einsum.workloads.training_step import trained
+from hwmodel.einsum.workloads.training_step import Training, trained
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -241,8 +241,8 @@ class Model(Shown):
         given |= {"batch": batch, "prompts": prompts}
         return self._stack("mixed", together(*groups), given, tp, parallel)
 
-    def training(self, sequence: int, global_batch: int, **how: Any) -> Any:
-        """One step of training, a `Training`; `how` as `hwmodel.einsum.workloads.training` takes."""
+    def training(self, sequence: int, global_batch: int, **how: Any) -> Training:
+        """One step of training; `how` as `hwmodel.workloads.training` takes it."""
         return trained(model(self, dtype="bf16"), sequence, global_batch, **how)
 
     def fullest_bytes(self, share: Shard) -> int | float:

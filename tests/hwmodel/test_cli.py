@@ -190,7 +190,10 @@ def test_a_device_may_be_a_file_of_ones_own(
     [
         ((), "expected a model config or one of add, attention"),
         (GEMM, "expected --on with a device's name or file, found none"),
-        ((*GEMM, "--on", "h2000"), "unknown device 'h2000' (did you mean 'h200'?); known: a10, a100"),
+        (
+            (*GEMM, "--on", "h2000"),
+            "unknown device 'h2000' (did you mean 'h200'?); known: a10, a100",
+        ),
         ((*GEMM, "--on", "absent.yaml"), "absent.yaml: cannot be read"),
         (("gemm", "M=0", "N=4", "K=4", *H200), "gemm: M: expected a number above 0, found 0"),
         (("gemm", "M=-1", "N=4", "K=4", *H200), "gemm: M: expected a number above 0, found -1"),

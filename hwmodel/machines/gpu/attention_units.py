@@ -58,7 +58,8 @@ def units(hardware: Hardware, head_dim: int) -> Units:
     if not 1 <= head_dim <= WIDEST_HEAD:
         raise InputError(f"head_dim: expected 1 to {WIDEST_HEAD}, found {head_dim}")
     if hardware.kind != "gpu":
-        raise CoverageError(f"attention units of {hardware.name}: expected a GPU, found one of kind {hardware.kind}")
+        found = f"expected a GPU, found one of kind {hardware.kind}"
+        raise CoverageError(f"attention units of {hardware.name}: {found}")
     call = _call(head_dim)
     problem = call.problem
     tensor = "tensor" in limits(hardware).capacity_bytes

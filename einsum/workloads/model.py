@@ -16,6 +16,7 @@ from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Served, Stack
 from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.blocks.block import Step, together
+from hwmodel.einsum.workloads.blocks.joined import alike
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.config import changed, files_beside, read_config
 from hwmodel.einsum.workloads.images import Asked, Vision, images_of, with_images
@@ -260,6 +261,11 @@ class Model(Shown):
         return self._shares.setdefault(key, share)
 
     @cached_property
+    def _unmodified(self) -> Network:
+        """Its layers as they would be without a modifier."""
+        return _changed(self.config.network(), self.cache_policy, None)
+
+    @cached_property
     def _fullest(self) -> dict[tuple[int, ...], int | float]:
         """Bytes of weights of the fullest device, by the degrees that they depend on."""
         return {}
@@ -285,6 +291,9 @@ class Model(Shown):
         options |= {"tp": tp, "parallel": parallel}
         share, mine = self.shard(ways), passing(step, ways)
         made = self.network.stages(mine, share.share)
+        warnings = self.warnings
+        if self.modifier is not None and alike(made, self._unmodified.stages(mine, share.share)):
+            warnings = (*warnings, modifiers.idle(f"{self.name}: {phase}", self.modifier))
         origin = Origin("llm", {"config": self, "phase": phase, **given, **options}, llm)
         held = self.held(share)
         served = Served(
@@ -296,7 +305,7 @@ class Model(Shown):
             weights_bytes=self.fullest_bytes(held),
             positions=self.config.positions,
         )
-        return Stack(f"{self.name} {phase}", made, origin, self.warnings, served)
+        return Stack(f"{self.name} {phase}", made, origin, warnings, served)
 
 
 @checked

@@ -40,12 +40,12 @@ def _joinable(one: Stage, other: Stage) -> bool:
     return (
         one.name == other.name
         and one.role == other.role
-        and _alike(one.cascade, other.cascade)
-        and _alike(one.collective, other.collective)
+        and alike(one.cascade, other.cascade)
+        and alike(one.collective, other.collective)
     )
 
 
-def _alike(one: Any, other: Any) -> bool:
+def alike(one: Any, other: Any) -> bool:
     """Whether two values are the same, arrays in them too."""
     if one is other:
         return True
@@ -55,11 +55,11 @@ def _alike(one: Any, other: Any) -> bool:
         return np.array_equal(cast(Any, one), other)
     if is_dataclass(one):
         names = [f.name for f in fields(one) if f.compare]
-        return all(_alike(getattr(one, name), getattr(other, name)) for name in names)
+        return all(alike(getattr(one, name), getattr(other, name)) for name in names)
     if isinstance(one, Mapping):
         first, second = cast(Mapping[Any, Any], one), cast(Mapping[Any, Any], other)
-        return [*first] == [*second] and all(_alike(first[key], second[key]) for key in first)
+        return [*first] == [*second] and all(alike(first[key], second[key]) for key in first)
     if isinstance(one, tuple):
         pair = cast(tuple[Any, ...], one), cast(tuple[Any, ...], other)
-        return len(pair[0]) == len(pair[1]) and all(map(_alike, *pair))
+        return len(pair[0]) == len(pair[1]) and all(map(alike, *pair))
     return bool(one == other)

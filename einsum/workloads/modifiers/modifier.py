@@ -72,3 +72,8 @@ def said_of(where: str, modifier: Modifier) -> str:
         f"{where}: changed by {modifier.NAME} ({options_of(modifier)}; {modifier.SOURCE}): kernels"
         " that choose are stages, accuracy is not looked at"
     )
+
+
+def idle(where: str, modifier: Modifier) -> str:
+    """What an answer has to tell of a modifier that leaves a phase as it is."""
+    return f"{where}: {modifier.NAME} changes nothing of this step; it costs what it would without"

@@ -30,6 +30,8 @@ SCHEMES: Mapping[str, Scheme] = {
     "w8a8": Scheme("int8", "int8", f"{PRESETS}: INT8_W8A8, a scale a channel and a token"),
     "w8a16": Scheme("int8", "", f"{PRESETS}: W8A16, a scale a channel"),
     "w4a16": Scheme("int4@128:16", "", f"{PRESETS}: W4A16, groups of 128"),
+    "awq": Scheme("int4@128:20", "", "AutoAWQ's default: groups of 128, fp16 scales, zero points"),
+    "gptq": Scheme("int4@128:20", "", "AutoGPTQ's default: groups of 128, fp16 scales, `qzeros`"),
     "w4a8": Scheme("int4@128:16", "int8", f"{PRESETS}: W4A8, groups of 128"),
     "w4afp8": Scheme("int4@128:16", "fp8", f"{PRESETS}: W4AFP8, groups of 128"),
     "nvfp4": Scheme("nvfp4", "nvfp4", f"{PRESETS}: NVFP4"),

@@ -1,5 +1,7 @@
 """PBS-Attn: which kernels choose, and how their cost grows."""
 
+import numpy as np
+
 import hwmodel as hw
 from hwmodel.einsum.workloads.model import model
 
@@ -28,6 +30,14 @@ def test_without_segments_blocks_are_selected_alone() -> None:
 def test_decode_is_as_it_was() -> None:
     changed, plain = model(LLAMA, modifier="pbs-attn").decode(2, 4096), model(LLAMA).decode(2, 4096)
     assert changed.stages == plain.stages
+    assert "pbs-attn changes nothing of this step" in changed.warnings[-1]
+
+
+def test_prompts_of_a_sweep_are_changed_without_a_word_of_none_being() -> None:
+    changed = model(LLAMA, modifier="pbs-attn")
+    sizes = np.array([1024, 8192])
+    assert "changes nothing" not in changed.prefill(1, sizes).warnings[-1]
+    assert "changes nothing" in changed.decode(1, sizes).warnings[-1]
 
 
 def test_a_denser_pattern_takes_longer_and_choosing_costs_the_same() -> None:

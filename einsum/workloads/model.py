@@ -261,11 +261,6 @@ class Model(Shown):
         return self._shares.setdefault(key, share)
 
     @cached_property
-    def _unmodified(self) -> Network:
-        """Its layers as they would be without a modifier."""
-        return _changed(self.config.network(), self.cache_policy, None)
-
-    @cached_property
     def _fullest(self) -> dict[tuple[int, ...], int | float]:
         """Bytes of weights of the fullest device, by the degrees that they depend on."""
         return {}
@@ -287,12 +282,18 @@ class Model(Shown):
     ) -> Stack:
         """The stages of a step, and what made them."""
         ways = divided(tp, parallel)
-        options: dict[str, Any] = {"routing": step.routing, "exponent": step.exponent}
-        options |= {"tp": tp, "parallel": parallel}
+        options = {
+            "routing": step.routing,
+            "exponent": step.exponent,
+            "tp": tp,
+            "parallel": parallel,
+        }
         share, mine = self.shard(ways), passing(step, ways)
         made = self.network.stages(mine, share.share)
-        warnings = self.warnings
-        if self.modifier is not None and alike(made, self._unmodified.stages(mine, share.share)):
+        warnings, plain = self.warnings, self.network
+        if self.modifier is not None:
+            plain = _changed(self.config.network(), self.cache_policy, None)
+        if plain is not self.network and alike(made, plain.stages(mine, share.share)):
             warnings = (*warnings, modifiers.idle(f"{self.name}: {phase}", self.modifier))
         origin = Origin("llm", {"config": self, "phase": phase, **given, **options}, llm)
         held = self.held(share)

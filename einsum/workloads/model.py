@@ -20,8 +20,7 @@ from hwmodel.einsum.workloads.blocks.joined import alike
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.config import changed, files_beside, read_config
 from hwmodel.einsum.workloads.images import Asked, Vision, images_of, with_images
-from hwmodel.einsum.workloads.modifiers import modifier as modifiers
-from hwmodel.einsum.workloads.modifiers.modifier import Modifier
+from hwmodel.einsum.workloads.modifiers.modifier import Modifier, idle, modified
 from hwmodel.einsum.workloads.modifiers.named import modifier as modifier_of
 from hwmodel.einsum.workloads.phases import (
     Parallel,
@@ -282,19 +281,15 @@ class Model(Shown):
     ) -> Stack:
         """The stages of a step, and what made them."""
         ways = divided(tp, parallel)
-        options = {
-            "routing": step.routing,
-            "exponent": step.exponent,
-            "tp": tp,
-            "parallel": parallel,
-        }
+        options: dict[str, Any] = {"routing": step.routing, "exponent": step.exponent}
+        options |= {"tp": tp, "parallel": parallel}
         share, mine = self.shard(ways), passing(step, ways)
         made = self.network.stages(mine, share.share)
-        warnings, plain = self.warnings, self.network
+        warnings = self.warnings
         if self.modifier is not None:
             plain = _changed(self.config.network(), self.cache_policy, None)
-        if plain is not self.network and alike(made, plain.stages(mine, share.share)):
-            warnings = (*warnings, modifiers.idle(f"{self.name}: {phase}", self.modifier))
+            told = idle(f"{self.name}: {phase}", self.modifier)
+            warnings += told if alike(made, plain.stages(mine, share.share)) else ()
         origin = Origin("llm", {"config": self, "phase": phase, **given, **options}, llm)
         held = self.held(share)
         served = Served(
@@ -368,7 +363,7 @@ def model(
     if keeping is not None:
         more = (*more, said_of(name, keeping))
     if changing is not None:
-        more = (*more, modifiers.said_of(name, changing))
+        more = (*more, modified(name, changing))
     told = tuple(dict.fromkeys((*warnings, *more)))
     given = tuple(asked.items())
     return Model(name, read, formats, told, warnings, files, given, source, keeping, changing)

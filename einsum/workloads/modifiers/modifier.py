@@ -66,7 +66,7 @@ def chosen(count: int, layer: int, of: int) -> bool:
     return (layer + 1) * count // of > layer * count // of
 
 
-def said_of(where: str, modifier: Modifier) -> str:
+def modified(where: str, modifier: Modifier) -> str:
     """What an answer has to tell of a modifier."""
     return (
         f"{where}: changed by {modifier.NAME} ({options_of(modifier)}; {modifier.SOURCE}): kernels"
@@ -74,6 +74,7 @@ def said_of(where: str, modifier: Modifier) -> str:
     )
 
 
-def idle(where: str, modifier: Modifier) -> str:
+def idle(where: str, modifier: Modifier) -> tuple[str, ...]:
     """What an answer has to tell of a modifier that leaves a phase as it is."""
-    return f"{where}: {modifier.NAME} changes nothing of this step; it costs what it would without"
+    told = f"{modifier.NAME} changes nothing of this step; it costs what it would without"
+    return (f"{where}: {told}",)

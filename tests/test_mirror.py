@@ -24,6 +24,10 @@ ELSEWHERE = {
         "hwmodel/machines/gpu/test_lower.py",
         "kernels recognised",
     ),
+    "hwmodel/machines/gpu/convolutions.py": (
+        "hwmodel/machines/gpu/schedules/test_convolution.py",
+        "kernels recognised",
+    ),
     "einsum/origin.py": ("einsum/test_cascade.py", "workloads made again"),
     "hwmodel/hardware/described.py": ("hwmodel/hardware/test_levers.py", "names alone"),
     "hwmodel/bounds/limit.py": ("hwmodel/verbs/test_bound.py", "the answer of the verb"),

@@ -77,6 +77,21 @@ class Family(Value):
         alike = all("@" not in name and dtype(name).bits in widths for name in unseen)
         return wider if alike else at_least_prior(wider)
 
+    def over(self, own: "Family") -> "Family":
+        """These parameters with another family's in the place of those that it names.
+
+        The interval is at least as wide as either's; sizes are of another kind, so that no range
+        of them says how far they are from what was measured.
+        """
+        low, high = self.interval
+        return self.model_copy(
+            update={
+                "parameters": self.parameters | own.parameters,
+                "interval": (min(low, own.interval[0]), max(high, own.interval[1])),
+                "ranges": {},
+            }
+        )
+
     def unseen(self, used: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the formats `used` of which the fit saw none."""
         return tuple(f for f in used if self.formats and f not in self.formats)

@@ -18,6 +18,7 @@ from hwmodel.einsum.counts import operation_counts, points
 from hwmodel.einsum.known import known, of_form
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.structure import contraction
+from hwmodel.einsum.windows import window_form
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.schedules.attention import LANE_FLOP
 from hwmodel.machines.gpu.schedules.flash4 import EMULATION
@@ -43,16 +44,19 @@ def unit_operations(cascade: Cascade) -> dict[Operation, Amount]:
 
 @of_form
 def _products(cascade: Cascade) -> tuple[Operation | None, ...]:
-    """The operation of each Einsum that is a product of two tensors; None of others."""
+    """The operation of each Einsum that is a product of two tensors, or slides; None of others."""
     found: list[Operation | None] = []
     for einsum in cascade.einsums:
-        product = contraction(einsum, cascade)
-        if product is None:
-            found.append(None)
+        product, sliding = contraction(einsum, cascade), window_form(cascade, einsum)
+        if product is not None:
+            names = product.a, product.b
+        elif sliding is not None:
+            names = sliding.image, sliding.kernel
         else:
-            formats = (cascade.tensors[product.a].dtype, cascade.tensors[product.b].dtype)
-            unit, dtype = product_unit(*formats)
-            found.append((unit, "flop", dtype))
+            found.append(None)
+            continue
+        unit, dtype = product_unit(*(cascade.tensors[name].dtype for name in names))
+        found.append((unit, "flop", dtype))
     return tuple(found)
 
 

@@ -5,7 +5,8 @@ as a shipped one. In order: a whole cascade that is attention is one fused call,
 computes a state which it keeps (a linear recurrence); one whose Einsums
 share their rows and reduce along columns only is one row kernel (softmax, norms); otherwise every
 Einsum is a call: a product of two tensors is a GEMM (with the bias that follows it, grouped where
-its rows depend on data), anything elementwise a row kernel. What fits none is refused by name.
+its rows depend on data), one whose window slides a convolution (or a stencil, channel by channel),
+anything elementwise a row kernel. What fits none is refused by name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +23,10 @@ from hwmodel.einsum.known import known, of_form
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.space import extent
 from hwmodel.einsum.structure import contraction, row_operation
+from hwmodel.einsum.windows import window_form
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu import support
+from hwmodel.machines.gpu.convolutions import convolution
 from hwmodel.machines.gpu.libraries.library import FEW_QUERIES, Found, Kernel, Library
 from hwmodel.machines.gpu.libraries.shipped import Pick, able, picks
 from hwmodel.machines.gpu.recurrences import operands, recurrence
@@ -94,8 +97,10 @@ _known_calls = known(lambda calls: all(single(call.problem) for call in calls))(
 
 @of_form
 def _multiplies(cascade: Cascade) -> bool:
-    """Whether any Einsum of a cascade is a product of tensors."""
-    return any(contraction(einsum, cascade) for einsum in cascade.einsums)
+    """Whether any Einsum of a cascade is a product of tensors, or a convolution."""
+    return any(
+        contraction(einsum, cascade) or window_form(cascade, einsum) for einsum in cascade.einsums
+    )
 
 
 def _call(found: Found, chosen: Mapping[str, Pick], kernel: Kernel) -> Call:
@@ -150,11 +155,12 @@ def _separate(cascade: Cascade) -> list[Found]:
             vector = sum(footprint_bytes(name, cascade) for name in given)
             problem = replace(found.problem, dtype_out=stored, bias_bytes=vector)
             found = replace(found, problem=problem)
-        runs = [found] if found else _rows(alone, einsum.name)
+        runs = [found] if found else _sliding(alone, einsum) or _rows(alone, einsum.name)
         if not runs:
             raise CoverageError(
                 f"cascade {cascade.name!r}, Einsum {einsum.name!r}: no GPU schedule computes it;"
-                " covered are products of tensors, attention, and maps and reductions by row"
+                " covered are products of tensors, convolutions, attention, and maps and reductions"
+                " by row"
             )
         kernels += runs
     return kernels
@@ -217,6 +223,12 @@ def _product(cascade: Cascade, einsum: Einsum) -> Found | None:
         routing=product.routing,
     )
     return Found(einsum.name, "grouped" if routed else "gemm", problem, cascade)
+
+
+def _sliding(cascade: Cascade, einsum: Einsum) -> list[Found]:
+    """The product or the stencil that a convolution is, or each where it applies."""
+    found = convolution(cascade, einsum)
+    return [] if found is None else _either(*found)
 
 
 def _rows(cascade: Cascade, name: str) -> list[Found]:

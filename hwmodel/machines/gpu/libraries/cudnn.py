@@ -1,8 +1,17 @@
-"""cuDNN's fused attention, as torch's SDPA calls it."""
+"""cuDNN: its fused attention as torch's SDPA calls it, and its convolutions.
+
+Convolutions were never measured here: an implicit GEMM is taken to run as cuBLAS's products do,
+with tiles of the same menu; Winograd and FFT kernels, which cuDNN has, are none of it.
+"""
 
 from hwmodel.machines.gpu.libraries.library import (
+    AMD,
     BLACKWELL,
+    BY_WARP,
+    HALVES,
     NVIDIA,
+    SINCE_AMPERE,
+    WORDS,
     Launch,
     Library,
     Measured,
@@ -15,7 +24,15 @@ from hwmodel.machines.gpu.libraries.library import (
     is_wide,
     priors,
 )
-from hwmodel.machines.gpu.schedules import attention, attention_backward, cudnn
+from hwmodel.machines.gpu.schedules import (
+    attention,
+    attention_backward,
+    convolution,
+    cublas,
+    cudnn,
+    pair_tiles,
+    warp_tiles,
+)
 
 PREFILL = priors(
     """
@@ -63,6 +80,12 @@ BACKWARD = priors(
     """
 )
 
+CONVOLUTION = priors(
+    """
+    engine = 0.85 in 0.4 .. 1: share of the datasheet's DRAM bandwidth, layouts converted
+    """
+)
+
 FORMATS = {"bf16": NVIDIA, "fp16": NVIDIA, "fp8": ("hopper", "blackwell")}
 MULTIPLES = {name: {"head_dim": 8} for name in ("bf16", "fp16")} | {"fp8": {"head_dim": 16}}
 WIDEST: dict[str, int] = dict.fromkeys(NVIDIA, 256)
@@ -80,6 +103,22 @@ LIBRARY = Library(
         "backward": Launch(
             attention_backward.activity, attention_backward.CUDNN, attention_backward.resolved
         ),
+        "convolution": Launch(convolution.activity, cublas.menu(), convolution.resolved),
+    },
+    apart={
+        **{
+            each: {
+                "convolution": Launch(
+                    convolution.activity, warp_tiles.MENU, convolution.resolved_by_warp
+                )
+            }
+            for each in BY_WARP
+        },
+        "blackwell": {
+            "convolution": Launch(
+                convolution.activity, pair_tiles.MENU, convolution.resolved_by_pair
+            )
+        },
     },
     support=(
         Support(("prefill",), FORMATS, SOURCE, head_dim=WIDEST, multiples=MULTIPLES),
@@ -97,8 +136,20 @@ LIBRARY = Library(
             head_dim=WIDEST | {"ampere": 128, "ada": 128},
             multiples=MULTIPLES,
         ),
+        Support(
+            ("convolution",),
+            {**HALVES, **WORDS, "int8": SINCE_AMPERE},
+            "cuDNN documentation, Convolutions (recalled); channels are padded, not refused",
+            elsewhere=dict.fromkeys(AMD, "MIOpen"),
+        ),
     ),
-    priors={"prefill": PREFILL, "decode": DECODE, "backward": BACKWARD},
+    priors={
+        "prefill": PREFILL,
+        "decode": DECODE,
+        "backward": BACKWARD,
+        "convolution": CONVOLUTION,
+    },
+    borrows={"convolution": "gemm:cublas"},
     costed_as={
         each: f"cudnn on {each}: its kernels on Hopper are costed; its interval is widened"
         for each in BLACKWELL

@@ -79,6 +79,8 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
         name: (name,)
         for name in (
             "gemm",
+            "convolution",
+            "stencil",
             "grouped",
             "rows",
             "reduction",
@@ -207,7 +209,9 @@ def able(schedule: str) -> list[str]:
 
 
 def family_of(calibration: Calibration, name: str, of: Library | None = None) -> Family:
-    """Parameters of "schedule:library": fitted, the library's own priors, or the schedule's.
+    """Parameters of "schedule:library": fitted, borrowed, the library's priors, or the schedule's.
+
+    Priors of a library stand over those that it borrows.
 
     `of` is the library where it is not a shipped one.
     """
@@ -217,7 +221,9 @@ def family_of(calibration: Calibration, name: str, of: Library | None = None) ->
     schedule, _, called = name.partition(":")
     asked = of or SHIPPED.get(called)
     if asked is not None and schedule in asked.borrows:
-        return lent(family_of(calibration, asked.borrows[schedule]))
+        found = lent(family_of(calibration, asked.borrows[schedule]))
+        own = asked.priors.get(schedule)
+        return found if own is None else found.over(own)
     if asked is not None and schedule in asked.priors:
         return asked.priors[schedule]
     return calibration.family(schedule)

@@ -17,8 +17,9 @@ from hwmodel.machines.gpu.libraries.library import (
     Reported,
     Sampled,
     Support,
+    priors,
 )
-from hwmodel.machines.gpu.schedules import grouped, rows, torch_reduce, torch_rows
+from hwmodel.machines.gpu.schedules import grouped, rows, stencil, torch_reduce, torch_rows
 from hwmodel.quantity.dtypes import base_of, bytes_of
 
 NARROWED_FROM_BYTES = 2
@@ -84,6 +85,12 @@ class Of:
         return inside and (self.edge is None or edge(columns) == self.edge)
 
 
+STENCIL = priors(
+    """
+    cycle = 1 in 0.3 .. 3: clocks of an instruction that a warp issues
+    """
+)
+
 LIBRARY = Library(
     name="torch",
     title="torch, plain and unfused",
@@ -91,8 +98,10 @@ LIBRARY = Library(
         "rows": Launch(rows.activity, torch_rows.menu(), torch_rows.filled),
         "reduction": Launch(torch_reduce.activity, torch_reduce.MENU, torch_reduce.resolved),
         "grouped": Launch(grouped.activity, grouped.menu(), grouped.resolved),
+        "stencil": Launch(stencil.activity, stencil.MENU),
     },
     calls={
+        "convolution": "cudnn",
         "gemm": "cublas",
         "prefill": "flash-attention-2",
         "decode": "flash-attention-2",
@@ -114,7 +123,14 @@ LIBRARY = Library(
             " after the other",
             multiples=SIXTEEN,
         ),
+        Support(
+            ("stencil",),
+            {**HALVES, **WORDS},
+            "PyTorch, aten/src/ATen/native/cuda/DepthwiseConv2d.cu (recalled): floating point",
+        ),
     ),
+    priors={"stencil": STENCIL},
+    borrows={"stencil": "rows:torch"},
     measured=Measured(
         "hwmodel.validation.measure.library:builder",
         (

@@ -77,6 +77,8 @@ class GemmProblem:
 
     With `routing`, M is the number of rows of all members together and there is one [K, N] matrix
     for each member that has rows. `bias_bytes` are those of a vector that the epilogue adds.
+    `distinct` is the share of A's elements that lie in memory: below 1 where its rows overlap, as
+    the windows of a convolution do.
     """
 
     M: Amount
@@ -89,6 +91,7 @@ class GemmProblem:
     members: Amount = 1
     routing: Distribution | None = None
     bias_bytes: Amount = 0
+    distinct: Amount = 1
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class GemmTile:
 def dram_bytes(problem: GemmProblem, tile: GemmTile, limits: Limits) -> tuple[Amount, Amount]:
     """(read, written) at the DRAM: compulsory traffic plus the L2's misses between waves."""
     touched = _matrices(problem)
-    a = problem.batch * problem.M * problem.K * bytes_of(problem.dtype_a)
+    a = problem.batch * problem.M * problem.K * bytes_of(problem.dtype_a) * problem.distinct
     b = touched * problem.K * problem.N * bytes_of(problem.dtype_b)
     c = problem.batch * problem.M * problem.N * bytes_of(problem.dtype_out)
     slots = limits.processors * tile.resident
@@ -133,7 +136,7 @@ def dram_bytes(problem: GemmProblem, tile: GemmTile, limits: Limits) -> tuple[Am
     along = most((1, least((blocks_m, wave / across))))
     waves = blocks_m * blocks_n / wave
     streamed = waves * (
-        along * tile.block_m * problem.K * bytes_of(problem.dtype_a)
+        along * tile.block_m * problem.K * bytes_of(problem.dtype_a) * problem.distinct
         + across * tile.block_n * problem.K * bytes_of(problem.dtype_b)
     )
     footprint = a / problem.batch + b / problem.batch

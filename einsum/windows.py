@@ -1,0 +1,120 @@
+"""Sums over a window that slides: convolutions in any number of dimensions, found by their ranks.
+
+    O[b, g, k, y, x] = sum over c, r, s of I[b, g, c, sy*y + dy*r, sx*x + dx*s] * F[g, k, c, r, s]
+
+One operand is read at affine indices, the other at plain ones. Its ranks are *batch* (the image and
+the output), *groups* (all three), *filters* (filters and output), *channels* (image and filters,
+summed), *outputs* (output, inside an affine index) and *taps* (summed, inside one). Any number of
+each may be there, under any names; a window of one point (`I[b, c, 2*y]`) has no taps.
+"""
+
+from dataclasses import dataclass
+
+from hwmodel.einsum.cascade import Access, Cascade, Einsum
+from hwmodel.einsum.counts import footprint
+from hwmodel.einsum.known import of_form
+from hwmodel.einsum.space import extent
+from hwmodel.einsum.structure import factors, plain
+from hwmodel.quantity.units import Amount
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A convolution: its sizes, the elements of the image that any point reads, and its tensors.
+
+    `channels` and `filters` are those of a group; `outputs` are the places of the window, `taps`
+    its points. `channels_last` says that channels vary fastest in the image, as in NHWC.
+    """
+
+    image: str
+    kernel: str
+    batch: Amount
+    groups: Amount
+    channels: Amount
+    filters: Amount
+    outputs: Amount
+    taps: Amount
+    image_elements: Amount
+    channels_last: bool
+
+
+@dataclass(frozen=True)
+class Form:
+    """The ranks of a convolution by what they do."""
+
+    image: str
+    kernel: str
+    batch: tuple[str, ...]
+    groups: tuple[str, ...]
+    channels: tuple[str, ...]
+    filters: tuple[str, ...]
+    outputs: tuple[str, ...]
+    taps: tuple[str, ...]
+    channels_last: bool
+
+
+def window(einsum: Einsum, cascade: Cascade) -> Window | None:
+    """The Einsum as a convolution; None for another."""
+    form = window_form(cascade, einsum)
+    if form is None:
+        return None
+    return Window(
+        image=form.image,
+        kernel=form.kernel,
+        batch=extent(form.batch, cascade),
+        groups=extent(form.groups, cascade),
+        channels=extent(form.channels, cascade),
+        filters=extent(form.filters, cascade),
+        outputs=extent(form.outputs, cascade),
+        taps=extent(form.taps, cascade),
+        image_elements=footprint(form.image, cascade),
+        channels_last=form.channels_last,
+    )
+
+
+@of_form
+def window_form(cascade: Cascade, einsum: Einsum) -> Form | None:
+    """The ranks of a convolution, from its indices alone."""
+    operands = factors(einsum.expression)
+    if operands is None or len(operands) != 2 or not plain(einsum.output):
+        return None
+    if any(operator != "add" for _, operator in einsum.reductions):
+        return None
+    sliding = [access for access in operands if not plain(access)]
+    if len(sliding) != 1:
+        return None
+    (image,) = sliding
+    kernel = operands[0] if image is operands[1] else operands[1]
+    return _classified(image, kernel, einsum)
+
+
+def _classified(image: Access, kernel: Access, einsum: Einsum) -> Form | None:
+    out, weights = set(einsum.output.ranks), set(kernel.ranks)
+    summed = {rank for rank, _ in einsum.reductions}
+    inside = [rank for i in image.indices if i.rank is None for rank, _ in i.terms]
+    beside = [i.rank for i in image.indices if i.rank is not None]
+    if len(inside) != len(set(inside)) or set(inside) & set(beside):
+        return None
+    outputs = tuple(rank for rank in inside if rank in out)
+    taps = tuple(rank for rank in inside if rank in summed)
+    known = set(beside) | set(inside)
+    filters = tuple(rank for rank in kernel.ranks if rank not in known)
+    whole = len(outputs) + len(taps) == len(inside) and outputs and set(filters) <= out
+    if not whole or set(outputs) & weights or not set(taps) <= weights or summed - known:
+        return None
+    channels = tuple(rank for rank in beside if rank in summed)
+    if not set(channels) <= weights or out - known - set(filters):
+        return None
+    kept = [rank for rank in beside if rank not in summed]
+    last = image.indices[-1].rank
+    return Form(
+        image=image.tensor,
+        kernel=kernel.tensor,
+        batch=tuple(rank for rank in kept if rank not in weights),
+        groups=tuple(rank for rank in kept if rank in weights),
+        channels=channels,
+        filters=filters,
+        outputs=outputs,
+        taps=taps,
+        channels_last=last is not None and (last in channels or last in weights),
+    )

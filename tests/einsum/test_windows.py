@@ -1,0 +1,69 @@
+"""Convolutions are found by what their ranks do, whatever they are called and however they lie."""
+
+import pytest
+
+from hwmodel.einsum.notation import parse
+from hwmodel.einsum.windows import Window, window
+from hwmodel.einsum.workloads.convolution import conv2d
+
+
+def found(text: str, **sizes: int) -> Window | None:
+    cascade = parse(text, sizes=sizes, dtypes={"*": "fp16"})
+    return window(cascade.einsums[-1], cascade)
+
+
+def test_a_strided_dilated_convolution_in_groups() -> None:
+    cascade = conv2d(2, 12, 24, 19, 30, 3, stride=(2, 1), dilation=(1, 2), groups=4, padding=1)
+    shape = window(cascade.einsums[0], cascade)
+    assert shape is not None
+    assert (shape.batch, shape.groups, shape.channels, shape.filters) == (2, 4, 3, 6)
+    assert (shape.outputs, shape.taps) == (10 * 28, 9)
+    assert shape.image_elements == 2 * 12 * 21 * 32  # padded: 19 + 2 rows, 30 + 2 columns
+    assert not shape.channels_last
+
+
+def test_channels_last_and_other_names() -> None:
+    text = "tensor B[u, i, j, q]\nW[u, a, e, f] = B[u, a+v, e+w, q] * K[v, w, q, f]"
+    shape = found(text, u=3, i=9, j=9, q=16, a=7, e=7, v=3, w=3, f=5)
+    assert shape is not None
+    assert (shape.image, shape.kernel) == ("B", "K")
+    assert (shape.batch, shape.channels, shape.filters, shape.groups) == (3, 16, 5, 1)
+    assert (shape.outputs, shape.taps, shape.channels_last) == (49, 9, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes", "outputs", "taps", "elements"),
+    [
+        ("tensor I[c, w]\nO[k, x] = I[c, x+s] * F[k, c, s]", "c4 k5 w8 x6 s3", 6, 3, 4 * 8),
+        (
+            "tensor I[c, d, h, w]\nO[k, z, y, x] = I[c, z+t, y+r, x+s] * F[k, c, t, r, s]",
+            "c4 k5 d5 h6 w7 z4 y4 x4 t2 r3 s4",
+            64,
+            24,
+            4 * 5 * 6 * 7,
+        ),
+        # A window of one point and steps of two reads every second place of each row.
+        ("tensor I[c, w]\nO[k, x] = I[c, 2*x] * F[k, c]", "c4 k5 w8 x4", 4, 1, 4 * 4),
+    ],
+)
+def test_any_number_of_dimensions(
+    text: str, sizes: str, outputs: int, taps: int, elements: int
+) -> None:
+    shape = found(text, **{word[0]: int(word[1:]) for word in sizes.split()})
+    assert shape is not None
+    assert (shape.outputs, shape.taps, shape.image_elements) == (outputs, taps, elements)
+
+
+@pytest.mark.parametrize(
+    ("text", "ranks"),
+    [
+        ("C[m, n] = A[m, k] * B[k, n]", "mnk"),
+        ("tensor A[w]\nC[x] = A[x+s]", "wxs"),
+        ("tensor A[w]\nC[x] = max(s) A[x+s] * B[s]", "wxs"),
+        ("tensor A[w]\ntensor B[w]\nC[x] = A[x+s] * B[x+s]", "wxs"),
+        ("tensor A[w]\nC[x] = A[x+s] * B[x, s]", "wxs"),  # weights of every place: nothing slides
+    ],
+)
+def test_what_is_no_convolution(text: str, ranks: str) -> None:
+    sizes = {"m": 4, "n": 4, "k": 4, "w": 8, "x": 6, "s": 3}
+    assert found(text, **{rank: sizes[rank] for rank in ranks}) is None

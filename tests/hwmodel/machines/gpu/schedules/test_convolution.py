@@ -1,0 +1,105 @@
+"""Convolutions on a GPU: an implicit product on the image's bytes, and conversions of layouts."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwmodel as hw
+from hwmodel.einsum.notation import parse
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import limits
+from hwmodel.machines.gpu.lower import lower
+from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem, activity
+from hwmodel.machines.gpu.schedules.cublas import LibraryTile
+from hwmodel.spine.activity import totals
+
+ROOM = limits(device("h200"))
+TILE = LibraryTile(128, 128, split=1, persistent=1, multicast=1)
+LAST = ConvolutionProblem(
+    batch=64,
+    channels=64,
+    filters=128,
+    outputs=56 * 56,
+    taps=9,
+    image_elements=64 * 64 * 58 * 58,
+    channels_last=True,
+)
+NHWC = "tensor I[b, h, w, c]\nO[b, y, x, k] = I[b, y+r, x+s, c] * F[r, s, c, k]"
+
+
+def counted(problem: ConvolutionProblem) -> Any:
+    return totals(activity(problem, TILE, ROOM))
+
+
+def last(**sizes: Any) -> Any:
+    given = {"b": 64, "h": 58, "w": 58, "y": 56, "x": 56, "c": 64, "k": 64, "r": 3, "s": 3} | sizes
+    return parse(NHWC, sizes=given, dtypes={"*": "fp16"}, name="nhwc")
+
+
+def test_the_image_is_read_from_the_dram_once_and_multiplied_at_each_tap() -> None:
+    """Its 28 MB fit into the L2: nothing is read again. By hand: 2 x 64 x 56^2 x 9 x 64 x 128."""
+    found = counted(LAST)
+    assert found.read["dram"] == pytest.approx(64 * 64 * 58 * 58 * 2 + 9 * 64 * 128 * 2)
+    assert found.written["dram"] == 64 * 128 * 56 * 56 * 2
+    assert found.operations["matrix", "flop", "fp16"] == 2 * 64 * 56 * 56 * 9 * 64 * 128
+
+
+def test_channels_first_are_converted_before_and_after() -> None:
+    """The image and the output cross the DRAM's boundary once more in each direction."""
+    image, output = LAST.image_elements * 2, 64 * 128 * 56 * 56 * 2
+    before, after = counted(LAST), counted(replace(LAST, channels_last=False))
+    assert after.read["dram"] - before.read["dram"] == pytest.approx(image + output)
+    assert after.written["dram"] - before.written["dram"] == pytest.approx(image + output)
+    assert after.slots["launch"] - before.slots["launch"] == 3
+
+
+def test_fp32_on_the_vector_lanes_is_converted_nowhere() -> None:
+    plain = dict.fromkeys(("dtype_a", "dtype_b", "dtype_out"), "fp32")
+    first = counted(replace(LAST, channels_last=False, **plain))
+    assert first.slots["launch"] == 1
+
+
+def test_three_channels_are_multiplied_as_eight() -> None:
+    three, eight = (replace(LAST, channels=n, image_elements=n * 58 * 58 * 64) for n in (3, 8))
+    assert counted(three).operations == counted(eight).operations
+
+
+def test_a_group_is_a_product_of_its_own() -> None:
+    """Of 32 groups of 4 filters, each padded to the tile's 128 columns."""
+    grouped = replace(LAST, channels=4, filters=4, groups=32, image_elements=4 * 32 * 58 * 58 * 64)
+    operations = counted(grouped).operations["matrix", "flop", "fp16"]
+    depth = -(-9 * 8 // 64) * 64
+    assert operations == 2 * 32 * (64 * 56 * 56) * 128 * depth
+
+
+def test_a_convolution_is_found_in_either_layout_and_lands_on_cudnn() -> None:
+    first = hw.workloads.conv2d(64, 64, 64, 56, 56, 3, padding=1, dtype="fp16")
+    for cascade, channels_last in ((first, False), (last(), True)):
+        (call,) = lower(cascade)
+        assert call.family == "convolution:cudnn"
+        assert call.problem.channels_last is channels_last
+        assert (call.problem.M, call.problem.N, call.problem.K) == (64 * 56 * 56, 64, 576)
+
+
+@pytest.mark.parametrize("machine", ["h200", "rtx-4090", "b200", "a100", "v100"])
+def test_no_convolution_is_faster_than_its_roofline(machine: str) -> None:
+    for channels in (3, 64, 512):
+        found = hw.predict(last(c=channels, k=channels), on=machine)
+        assert found.time_s >= found.bound_s
+        assert any("convolution:cudnn" in each for each in found.warnings)
+
+
+def test_a_large_convolution_reaches_what_a_product_of_its_size_does() -> None:
+    """512 channels at 28 x 28: 3.7 TFLOP, bound by the matrix units as the product is."""
+    found = hw.predict(last(b=512, h=30, w=30, y=28, x=28, c=512, k=512), on="h200")
+    product = hw.workloads.gemm(M=512 * 28 * 28, N=512, K=9 * 512, dtype="fp16", out_dtype="fp16")
+    assert found.time_s == pytest.approx(hw.predict(product, on="h200").time_s, rel=0.1)
+
+
+def test_a_sweep_over_channels_is_its_points() -> None:
+    sizes = np.array([16.0, 64.0, 256.0])
+    swept = hw.predict(last(c=sizes), on="rtx-4090").time_s
+    alone = [hw.predict(last(c=int(size)), on="rtx-4090").time_s for size in sizes]
+    assert swept == pytest.approx(alone)

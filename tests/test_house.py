@@ -83,6 +83,7 @@ UNENTERED = {
         (f"hwmodel.systems.{name}" for name in ("events", "queues")),
         "what serving is to stand on, and what schedules of pipelines are held to",
     ),
+    "hwmodel.systems.serving.batch": "what steps of serving are told by; no verb leads there yet",
     "hwmodel.mappers.stages": "layers to stages of a pipeline; no verb leads there yet",
     "hwmodel.systems.scaling": "scaled networks; no verb leads there yet",
     "hwmodel.mappers.placement.clusters": "tokens with experts; no verb leads there yet",

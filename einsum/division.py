@@ -73,6 +73,9 @@ class Division(Value):
     """How cp devices come to the keys of a prompt: all of them gathered, blocks passed around a
     ring while others are attended to, queries passed one way and results the other (TokenRing,
     arXiv 2412.20501), or heads exchanged for tokens (Ulysses)."""
+    dealt: Literal["zigzag", "striped", "blocks"] = "zigzag"
+    """Which tokens of a prompt each of cp devices has: a piece from each end, every cp-th token, or
+    one block in order. Causal masks leave the last device of blocks the most."""
 
     @classmethod
     def of(cls, given: "Division | Mapping[str, Any] | None", *, where: str = "parallel") -> Self:

@@ -125,7 +125,7 @@ class Blockwise:
         """What blocks without experts depend on, and those with them."""
         sizes = mine.batch, mine.queries, mine.context, mine.span
         dense = (
-            *(sizes, ways.tp, ways.cp, ways.sp, ways.attends),
+            *(sizes, ways.tp, ways.cp, ways.sp, ways.attends, ways.dealt),
             *(self._network("tp", ways), self._network("cp", ways)),
         )
         sparse = (

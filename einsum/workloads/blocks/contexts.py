@@ -1,12 +1,19 @@
 """Attention whose tokens are divided over devices: how queries meet keys that others hold.
 
-Each of n devices has two pieces of a prompt, one from each end, so that causal masks leave all the
-same work: q of S new tokens, of which each attends to the c tokens before them and half of S on
-average, q (c + (S + 1) / 2) pairs. Of the ways to the keys
+Each of n devices has q = S / n of S new tokens, which attend to the c tokens before them too. How
+they are dealt decides what causal masks leave the busiest device:
+
+    zigzag       a piece from each end: all have the same, q (c + (S + 1) / 2) pairs
+    striped      every n-th token: the last device has (n - 1) / 2 keys more a query
+    blocks       in order: the last device has q (c + S - (q - 1) / 2) pairs, and in a ring all wait
+                 for the one that has a whole block to attend to: n - 1 blocks and half of one
+
+Of the ways to the keys
 
     all-gather   every device gathers all keys and values, then attends
-    ring         blocks go around a ring, each on its way while the one before is attended to; a
-                 step of q queries meets (c + (S + 1) / 2) / n keys without a mask
+    ring         blocks go around a ring, each on its way while the one before is attended to; of
+                 zigzag a step of q queries meets (c + (S + 1) / 2) / n keys without a mask, of
+                 stripes c / n + q keys with one
     ulysses      all-to-alls exchange heads for tokens, so that a device attends for its heads to
                  all, and back
     token-ring   keys stay: queries go around one way and, at the same time, what they have found
@@ -20,6 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hwmodel.einsum.cascade import Collective
+from hwmodel.einsum.division import ALONE, Division
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.blocks.block import Step
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
@@ -61,25 +69,37 @@ def attended(step: Step, share: Share, widths: Widths, kernel: Kernel, causal: b
     block = step.batch * step.context * (kv_heads * widths.pair * bytes_of(share.precision.kv))
     if how == "all-gather":
         gathered = share.exchanged("keys gather", "all_gather", block, "cp")
-        return (*gathered, *kernel(balanced(step, causal), heads, kv_heads, causal))
+        mine = balanced(step, causal, share.ways)
+        return (*gathered, *kernel(mine, heads, kv_heads, causal))
     cp = share.ways.cp
-    seen = balanced(step, causal).context
-    pairs = seen - step.queries / 2 if causal else seen
-    part = replace(step, context=ceil_div(pairs, cp), span=None)
-    (stage,) = kernel(part, heads, kv_heads, False)
+    own, others = (
+        kernel(part, heads, kv_heads, masked)[0] for part, masked in _rounds(step, share, causal)
+    )
     passed = ceil_div(block, cp)
     if how == "token-ring":
         size, heads_ = bytes_of(share.activation), step.tokens * heads
         passed = most((heads_ * (widths.query * size), heads_ * (widths.result * size + SUM_BYTES)))
     sent = Collective("p2p", passed, 2, "cp", beside=True)
-    return (stage, replace(stage, times=stage.times * (cp - 1), collective=sent))
+    return (own, replace(others, times=others.times * (cp - 1), collective=sent))
 
 
-def balanced(step: Step, causal: bool) -> Step:
-    """The step of one device whose causal mask leaves it its share of the pairs."""
-    if not causal or step.span is None:
+def _rounds(step: Step, share: Share, causal: bool) -> tuple[tuple[Step, bool], tuple[Step, bool]]:
+    """What the busiest device attends to in a ring, and whether a mask is on: its block, others."""
+    cp, dealt = share.ways.cp, share.ways.dealt
+    block = replace(step, context=ceil_div(step.context, cp), span=None)
+    if causal and dealt == "zigzag":
+        pairs = balanced(step, causal, share.ways).context - step.queries / 2
+        part = replace(block, context=ceil_div(pairs, cp))
+        return (part, False), (part, False)
+    return (block, causal), (block, causal and dealt == "striped")
+
+
+def balanced(step: Step, causal: bool, ways: Division = ALONE) -> Step:
+    """The step of the busiest device: so many keys that a causal mask leaves it its pairs."""
+    if not causal or step.span is None or ways.dealt == "blocks":
         return step
-    return replace(step, context=ceil_div(2 * step.context - step.span + step.queries, 2))
+    more = ways.cp - 1 if ways.dealt == "striped" else 0
+    return replace(step, context=ceil_div(2 * step.context - step.span + step.queries + more, 2))
 
 
 def _exchanged(step: Step, share: Share, widths: Widths, kernel: Kernel, causal: bool) -> Stages:

@@ -6,6 +6,7 @@ import pytest
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.counts import flops
+from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.blocks.block import Step
 from hwmodel.einsum.workloads.blocks.contexts import balanced
 from hwmodel.einsum.workloads.model import model
@@ -36,6 +37,47 @@ def test_a_causal_mask_is_shared_evenly(devices: int, new: int, cached: int) -> 
     # A causal kernel of q queries on k keys computes q k less the q (q - 1) / 2 above the diagonal;
     # half a key is rounded up.
     assert 0 <= queries * keys - queries * (queries - 1) // 2 - each <= queries / 2 + 1e-9
+
+
+def dealt(how: str, devices: int, new: int) -> list[list[int]]:
+    """Numbers of the tokens of each device."""
+    if how == "striped":
+        return [list(range(rank, new, devices)) for rank in range(devices)]
+    size = new // devices
+    return [list(range(rank * size, (rank + 1) * size)) for rank in range(devices)]
+
+
+@pytest.mark.parametrize("how", ["striped", "blocks"])
+@pytest.mark.parametrize(("devices", "new", "cached"), [(2, 16, 0), (4, 64, 0), (4, 32, 12)])
+def test_the_busiest_device_of_other_deals_is_counted(
+    how: str, devices: int, new: int, cached: int
+) -> None:
+    counted = max(sum(cached + t + 1 for t in mine) for mine in dealt(how, devices, new))
+    queries = new // devices
+    step = Step(1, queries, cached + new, False, span=new)
+    ways = Division.of({"cp": devices, "dealt": how})
+    keys = balanced(step, True, ways).context
+    assert 0 <= queries * keys - queries * (queries - 1) // 2 - counted <= queries / 2 + 1e-9
+
+
+@pytest.mark.parametrize("how", ["striped", "blocks"])
+def test_a_ring_waits_for_the_device_with_the_most_pairs_of_each_round(how: str) -> None:
+    """Pairs of the busiest device, round by round, by looking at every pair of tokens."""
+    devices, tokens = 4, 512
+    owners = dealt(how, devices, tokens)
+
+    def pairs(rank: int, turn: int) -> int:
+        keys = owners[(rank - turn) % devices]
+        return sum(k <= q for q in owners[rank] for k in keys)
+
+    waited = sum(max(pairs(r, turn) for r in range(devices)) for turn in range(devices))
+    share = waited / (tokens * (tokens + 1) / 2 / devices)
+    whole = sum(s.times * flops(s.cascade) for s in attention({}))
+    mine = sum(
+        s.times * flops(s.cascade)
+        for s in attention({"cp": devices, "attends": "ring", "dealt": how})
+    )
+    assert math.isclose(devices * mine / whole, share, rel_tol=0.01)
 
 
 def attention(parallel: dict[str, object], phase: str = "prefill") -> list[Stage]:

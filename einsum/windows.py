@@ -9,13 +9,17 @@ each may be there, under any names; a window of one point (`I[b, c, 2*y]`) has n
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from hwmodel.einsum.cascade import Access, Cascade, Einsum
+from hwmodel.einsum.cascade import Access, Cascade, Einsum, Expression
 from hwmodel.einsum.counts import footprint
 from hwmodel.einsum.known import of_form
 from hwmodel.einsum.space import extent
 from hwmodel.einsum.structure import factors, plain
 from hwmodel.quantity.units import Amount
+
+Reductions: TypeAlias = tuple[tuple[str, str], ...]
+"""Ranks that are summed, each with its operator."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,25 +76,33 @@ def window(einsum: Einsum, cascade: Cascade) -> Window | None:
     )
 
 
-@of_form
 def window_form(cascade: Cascade, einsum: Einsum) -> Form | None:
     """The ranks of a convolution, from its indices alone."""
-    operands = factors(einsum.expression)
-    if operands is None or len(operands) != 2 or not plain(einsum.output):
+    return _window_form(cascade, einsum.output, einsum.expression, einsum.reductions)
+
+
+@of_form
+def _window_form(
+    cascade: Cascade, output: Access, expression: Expression, reductions: Reductions
+) -> Form | None:
+    operands = factors(expression)
+    if operands is None or len(operands) != 2 or not plain(output):
         return None
-    if any(operator != "add" for _, operator in einsum.reductions):
+    if any(operator != "add" for _, operator in reductions):
         return None
     sliding = [access for access in operands if not plain(access)]
     if len(sliding) != 1:
         return None
     (image,) = sliding
     kernel = operands[0] if image is operands[1] else operands[1]
-    return _classified(image, kernel, einsum)
+    return _classified(image, kernel, output, reductions)
 
 
-def _classified(image: Access, kernel: Access, einsum: Einsum) -> Form | None:
-    out, weights = set(einsum.output.ranks), set(kernel.ranks)
-    summed = {rank for rank, _ in einsum.reductions}
+def _classified(
+    image: Access, kernel: Access, output: Access, reductions: Reductions
+) -> Form | None:
+    out, weights = set(output.ranks), set(kernel.ranks)
+    summed = {rank for rank, _ in reductions}
     inside = [rank for i in image.indices if i.rank is None for rank, _ in i.terms]
     beside = [i.rank for i in image.indices if i.rank is not None]
     if len(inside) != len(set(inside)) or set(inside) & set(beside):

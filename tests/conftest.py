@@ -2,9 +2,14 @@
 
 import importlib
 import importlib.util
+import os
+import tempfile
 from typing import Any
 
 import pytest
+
+# Devices of whoever runs the tests are none of theirs.
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="hwmodel-tests-")
 
 if importlib.util.find_spec("hypothesis"):  # absent on a bare GPU machine
     from hypothesis import settings

@@ -14,7 +14,8 @@ its processors and clocks as in a what-if (`peaks`, `levers`).
 
 A device is calibrated by `devices/calibration/<name>.yaml`; what that leaves out comes from the one
 that it extends, from a measured relative, or from the priors in `uncalibrated.yaml`. A folder with
-`device.yaml` and `calibration.yaml` is a device of the user's own.
+`device.yaml` and `calibration.yaml` is a device of the user's own; `own.py` says which folder gives
+such devices names.
 """
 
 import re
@@ -26,6 +27,7 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 from hwmodel.hardware import levers, peaks
 from hwmodel.hardware.calibration import WIDER, WIDEST, Calibration, inherited
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.hardware.own import own
 from hwmodel.quantity.checked import named
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -53,18 +55,24 @@ RELATIVES = {
 others have none near enough, and take the priors. One that extends another takes that one's."""
 
 
-@named
-def devices() -> tuple[str, ...]:
-    """Names of the shipped devices, in alphabetical order."""
+@cache
+def shipped() -> tuple[str, ...]:
+    """Names of the devices that come along, in alphabetical order."""
     return tuple(sorted(path.stem for path in CATALOGUE.glob("*.yaml")))
 
 
 @named
-def device(name_or_path: str | Path) -> Hardware:
-    """A device by its shipped name, by the path of a YAML file, or by that of a folder.
+def devices() -> tuple[str, ...]:
+    """Names of the shipped devices and of the user's own, in alphabetical order."""
+    return tuple(sorted({*shipped(), *own()}))
 
-    Names ignore case; "h200 * 16" is sixteen of it. Raises `UnknownNameError` (with the names that
-    exist) or `InputError` (with file, line and field).
+
+@named
+def device(name_or_path: str | Path) -> Hardware:
+    """A device by name, by the path of a YAML file, or by that of a folder.
+
+    Names are those of `devices()` and ignore case; "h200 * 16" is sixteen of it. Raises
+    `UnknownNameError` (with the names that exist) or `InputError` (with file, line and field).
 
     >>> device("H200").memory("dram").bandwidth_bytes_per_s
     4800000000000.0
@@ -76,9 +84,13 @@ def device(name_or_path: str | Path) -> Hardware:
         return device(several[1]) * int(several[2])
     if not name:
         raise UnknownNameError("device", name, devices())
-    if name.lower() in devices():
+    mine = own().get(name.lower())
+    if name.lower() in shipped():
+        if mine is not None:
+            told = "the name of a device that comes along; rename it, such as my-"
+            raise InputError(f"device: {mine}: expected a name of its own, found {told}{mine.stem}")
         return _shipped(name.lower())
-    path = Path(name)
+    path = mine or Path(name)
     if kind_of(path) == "folder":
         path = path / "device.yaml"
     elif path.suffix.lower() not in (".yaml", ".yml") and path.name == name:
@@ -204,8 +216,8 @@ class _Reader:
         """The shipped device that the file's is a variant of; "" where it stands by itself."""
         node = self.root.pop("extends", None)
         of = "" if node is None else str(plain(node, self.path)).lower()
-        if of and of not in devices():
-            known = UnknownNameError("device", of, devices())
+        if of and of not in shipped():
+            known = UnknownNameError("device", of, shipped())
             raise InputError(f"{self.at(node, 'extends')}: {known}")
         return of
 

@@ -43,6 +43,7 @@ VERBS: Mapping[str, str] = {
     "attention-units": "hwmodel.verbs.attention_units:AttentionUnits",
     "papers": "hwmodel.verbs.papers:Papers",
     "calibrate": "hwmodel.verbs.calibrate:Calibrate",
+    "doctor": "hwmodel.verbs.doctor:Doctor",
 }
 """Verb -> module and class of its questions, loaded when first asked."""
 

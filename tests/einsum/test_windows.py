@@ -1,7 +1,11 @@
 """Convolutions are found by what their ranks do, whatever they are called and however they lie."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 
+import hwmodel as hw
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.windows import Window, window
 from hwmodel.einsum.workloads.convolution import conv2d
@@ -67,3 +71,11 @@ def test_any_number_of_dimensions(
 def test_what_is_no_convolution(text: str, ranks: str) -> None:
     sizes = {"m": 4, "n": 4, "k": 4, "w": 8, "x": 6, "s": 3}
     assert found(text, **{rank: sizes[rank] for rank in ranks}) is None
+
+
+def test_products_in_bands_of_many_sizes_are_no_windows() -> None:
+    def bound_s(queries: Any) -> Any:
+        attention = hw.workloads.attention(1, 2, queries, 512, 64, causal=True)
+        return hw.bound(attention, on="h200").time_s
+
+    assert list(bound_s(np.array([128, 512]))) == [bound_s(128), bound_s(512)]

@@ -57,6 +57,7 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("devices", {"name": "h200"}),
     ("models", {"name": "llama-3.2-1b"}),
     ("kernels", {}),
+    ("doctor", {}),
     ("energy", {"name": "horowitz-2014", "node": 7}),
     ("papers", {"names": ["expert_order"]}),
     ("patches", {"network": "mcunet-vww1", "on": "stm32f412"}),

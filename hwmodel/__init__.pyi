@@ -31,6 +31,7 @@ from hwmodel.quantity.ranges import linspace as linspace
 from hwmodel.quantity.ranges import logspace as logspace
 from hwmodel.show.pictures import gallery as _plot
 from hwmodel.spine.estimate import Estimate as Estimate
+from hwmodel.spine.offload import Offload
 from hwmodel.sweeps.axes import each as each
 from hwmodel.sweeps.axes import together as together
 from hwmodel.sweeps.files import open_sweep as open_sweep
@@ -315,6 +316,7 @@ def predict(
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
     engine: str | Engine | None = None,
     l2: str | None = None,
+    offload: Offload | Mapping[str, Any] | None = None,
 ) -> Estimate:
     """Time, energy, traffic and memory of a workload on a device, with a 90 % interval.
 
@@ -325,8 +327,10 @@ def predict(
     the name or file of one; `engine` what runs a model's phase, "vllm" (default: torch, plain and
     unfused); `l2` is "warm" where a kernel's work is repeated on the same activations, with the
     weights of six layers in turn, as public tables are mostly timed (default: cold, as between
-    other kernels). In a pipeline `time_s` is that of the `batch` through all stages, and
-    `full_tokens_per_s` counts as many batches under way as there are stages.
+    other kernels); `offload` what of a model lies in a host's memory or on a drive and streams
+    layer by layer, `{"rate": "24 GB/s", "window": 3}` (`spine.offload`). In a pipeline `time_s` is
+    that of the `batch` through all stages, and `full_tokens_per_s` counts as many batches under way
+    as there are stages.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """

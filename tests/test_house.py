@@ -79,10 +79,7 @@ def test_nobody_else_asks_what_sort_of_workload_it_holds() -> None:
 
 UNENTERED = {
     "hwmodel.einsum.evaluate": "the value of a cascade on arrays, for users and tests",
-    **dict.fromkeys(
-        (f"hwmodel.systems.{name}" for name in ("events", "queues")),
-        "what serving is to stand on, and what schedules of pipelines are held to",
-    ),
+    "hwmodel.systems.queues": "what serving is to stand on",
     "hwmodel.systems.serving.batch": "what steps of serving are told by; no verb leads there yet",
     "hwmodel.mappers.stages": "layers to stages of a pipeline; no verb leads there yet",
     "hwmodel.systems.scaling": "scaled networks; no verb leads there yet",

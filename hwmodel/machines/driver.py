@@ -50,6 +50,7 @@ from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.estimate import Estimate, Part
 from hwmodel.spine.execution import forward
+from hwmodel.spine.offload import Offload
 from hwmodel.spine.unread import unread
 
 ROUNDING = 1 + 1e-12
@@ -66,6 +67,9 @@ MODELS = {
 """Kind of machine -> the module that runs stages on it: `run(workload, hardware, kernel)`."""
 
 Machine: TypeAlias = Hardware | str | Path
+Away: TypeAlias = Offload | Mapping[str, Any] | None
+OFFLOADED = "hwmodel.systems.offload:predicted"
+"""What answers where a part of a model streams."""
 Network: TypeAlias = Topology | Mapping[str, Any] | str | Path | None
 
 
@@ -79,6 +83,7 @@ def predict(
     topology: Network = None,
     engine: str | Engine | None = None,
     l2: str | None = None,
+    offload: Away = None,
 ) -> Estimate:
     """Time, energy and traffic of a workload on a machine, with a 90 % interval.
 
@@ -88,12 +93,15 @@ def predict(
     `topology` what joins them, where that is more than one switch: a value, a description, or the
     name or file of one; `engine` what runs a model's phase, "vllm" (default: torch, plain and
     unfused); `l2` is "warm" where a kernel's work is repeated on the same activations (default:
-    cold, as between others). `time_s` of a model in a pipeline is that of its `batch` through all
-    stages.
+    cold, as between others); `offload` what of a model streams from a host or a drive
+    (`spine.offload`), `{"rate": "24 GB/s"}`. `time_s` of a model in a pipeline is that of its
+    `batch` through all stages.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
     how: dict[str, Any] = {"parallel": parallel, "topology": topology, "engine": engine, "l2": l2}
+    if offload is not None:  # layers in time, above what one run of each takes
+        return imported(OFFLOADED)(workload, on, kernel=kernel, offload=offload, **how)
     return answered(workload, on, kernel=kernel, **how)
 
 

@@ -1,13 +1,17 @@
 """`predict`: time, energy, traffic and memory of a workload on a device."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 from hwmodel.machines import driver
+from hwmodel.machines.driver import Away
 from hwmodel.quantity.errors import CapacityError, InputError
+from hwmodel.quantity.reading import pairs
 from hwmodel.spine.estimate import Estimate
-from hwmodel.verbs.ask import PICTURE, Word, in_python
+from hwmodel.verbs.ask import AS_IS, PICTURE, Word, in_python
 from hwmodel.verbs.work import OfRun
+
+AWAY = Word("What streams from a host or drive: rate=24GB/s,window=3.", str)
 
 
 class Predict(OfRun):
@@ -20,8 +24,10 @@ class Predict(OfRun):
     the name or file of one; `engine` what runs a model's phase, "vllm" (default: torch, plain and
     unfused); `l2` is "warm" where a kernel's work is repeated on the same activations, with the
     weights of six layers in turn, as public tables are mostly timed (default: cold, as between
-    other kernels). In a pipeline `time_s` is that of the `batch` through all stages, and
-    `full_tokens_per_s` counts as many batches under way as there are stages.
+    other kernels); `offload` what of a model lies in a host's memory or on a drive and streams
+    layer by layer, `{"rate": "24 GB/s", "window": 3}` (`spine.offload`). In a pipeline `time_s` is
+    that of the `batch` through all stages, and `full_tokens_per_s` counts as many batches under way
+    as there are stages.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
@@ -29,6 +35,7 @@ class Predict(OfRun):
     verb: ClassVar[str] = "predict"
     example: ClassVar[str] = "predict llama-3.1-8b --context 2048 --batch 32 --on h200"
 
+    offload: Annotated[Away, AS_IS, AWAY] = None
     cases: Annotated[str | None, Word("A file of cases, one JSON object a line.", alone=True)] = (
         None
     )
@@ -52,7 +59,12 @@ class Predict(OfRun):
 
     def of(self, workload: Any, on: Any, kernel: Any) -> Estimate:
         """The estimate."""
-        return driver.predict(workload, on, kernel=kernel, **self.run)
+        return driver.predict(workload, on, kernel=kernel, offload=self.away, **self.run)
+
+    @property
+    def away(self) -> Away:
+        """What streams, where that is said, in words too."""
+        return None if self.offload is None else cast(Away, pairs(self.offload, "offload"))
 
     def draw(self, answer: Any, path: str) -> None:
         """Where time and energy go."""

@@ -61,7 +61,7 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
 EINSUM = "einsum"
 """What errors call a workload that is given as Einsums."""
 
-_RUN = ("on", "kernel", "memory", "parallel", "topology", "engine", "l2")
+_RUN = ("on", "kernel", "memory", "parallel", "topology", "engine", "l2", "offload")
 """Fields that say where and how a workload runs."""
 
 
@@ -214,14 +214,18 @@ def answerer(form: str) -> Callable[[Mapping[str, Amount]], Estimate]:
 def predicted(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount], Hardware], Estimate]:
     """A function from sizes and a device to the estimate, for the rest of a request."""
     workload, network = fixed["workload"], network_of(fixed)
-    build, kernel, engine = builder(without_run(fixed)), fixed.get("kernel"), fixed.get("engine")
+    away = fixed.get("offload")
+    own = {name: value for name, value in without_run(fixed).items() if name != "offload"}
+    build, kernel, engine = builder(own), fixed.get("kernel"), fixed.get("engine")
+    if away is not None:
+        away = pairs(away, f"{workload}: offload")
     if kernel is not None and not isinstance(kernel, (str, dict)):
         told = "expected a name, or a table of names by family"
         raise InputError(f"{workload}: kernel: {told}, found {shown(cast(object, kernel))}")
     if engine is not None and not isinstance(engine, str):
         raise InputError(f"{workload}: engine: expected a name, found {shown(engine)}")
     runs: dict[str, Any] = {"kernel": kernel, "topology": network, "engine": engine}
-    runs |= {"parallel": fixed.get("parallel"), "l2": fixed.get("l2")}
+    runs |= {"parallel": fixed.get("parallel"), "l2": fixed.get("l2"), "offload": away}
     return lambda sizes, on: predict(build(sizes), on, **runs)
 
 
@@ -280,6 +284,10 @@ def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Worklo
         raise InputError(
             f"{workload}: l2: predict, compare, sweep and cases answer for a warm one; leave it out"
             " here, for a cold one"
+        )
+    if fixed.get("offload") is not None:
+        raise InputError(
+            f"{workload}: offload: predict and cases answer for what streams; leave it out here"
         )
     if workload == EINSUM:
         cascade = cascade_of(*(fixed.get(n) for n in ("einsum", "cascade", "ranks", "dtype")))

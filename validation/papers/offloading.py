@@ -1,0 +1,118 @@
+"""Models that stream from a host: ZO2 and DistZO2, MoE-Lens, by `predict` with `offload`.
+
+ZO2 (arXiv 2503.12668; README): a zeroth-order step runs each block twice while the one before is
+written back and the next comes, so that three blocks stand in memory beside the ends of the
+network; DistZO2 (abstract: 3 times ZO2's speed on OPT-175B) lets two devices run a pass each, and
+devices bring slices of a block. Device, link and sizes of that figure were not read: an A100, 24
+GB/s and four devices are priors. MoE-Lens (arXiv 2504.09345): tokens in flight from which the
+device's peak, and no more the link at 32 GB/s, bounds Mixtral-8x7B; seconds to stream its weights
+at 19.5 GB/s.
+"""
+
+from typing import Any
+
+from hwmodel.einsum.workloads.model import Model, model
+from hwmodel.machines.driver import predict
+from hwmodel.spine.estimate import Estimate
+from hwmodel.validation.papers.claim import Claim
+
+OPT = {"13B": (40, 5120, 40), "66B": (64, 9216, 72), "175B": (96, 12288, 96)}
+"""Layers, width, heads."""
+GIGABYTES = {"13B": 6.18, "66B": 12.07, "175B": 18.04}
+SEQUENCE = 2048
+LINK = "24 GB/s"
+ZO2 = {"rate": LINK, "window": 3, "passes": 2, "back": True}
+SATURATED = (("a40", 19_200), ("l40", 23_200), ("a100", 40_000))
+PROMPT = 64
+
+
+def claims() -> tuple[Claim, ...]:
+    """Memory and speed of zeroth-order steps; what saturates a device."""
+    return (*_zeroth_order(), *_experts())
+
+
+def opt(name: str) -> Model:
+    """OPT of one size."""
+    layers, width, heads = OPT[name]
+    return model(
+        {
+            **{"model_type": "opt", "name": f"opt-{name}", "torch_dtype": "float16"},
+            **{"num_hidden_layers": layers, "hidden_size": width, "ffn_dim": 4 * width},
+            **{"num_attention_heads": heads, "vocab_size": 50272, "word_embed_proj_dim": width},
+            **{"max_position_embeddings": 2048, "do_layer_norm_before": True},
+        }
+    )
+
+
+def _step(name: str, batch: int, **changes: Any) -> Estimate:
+    return predict(opt(name).prefill(batch, SEQUENCE), "a100", offload={**ZO2, **changes})
+
+
+def _held(name: str) -> float:
+    """Gigabytes of weights and activations: forward passes of training keep no cache."""
+    found = _step(name, 1).serving
+    assert found is not None
+    return float(found.memory.weights_bytes + found.memory.activations_bytes) / 1e9
+
+
+def _zeroth_order() -> tuple[Claim, ...]:
+    held = {name: _held(name) for name in OPT}
+    whole, half = _step("175B", 1), _step("175B", 1, passes=1, slices=2)
+    two, spread = _step("175B", 2), _step("175B", 1, passes=1, slices=4)
+    readme = "README of ZO2; ours without logits of all tokens, a context and workspaces"
+    grown = "README of ZO2: what larger blocks and activations add"
+    return (
+        Claim("ZO2", "GB on the GPU, OPT-175B", GIGABYTES["175B"], held["175B"], 0.15, readme),
+        *(
+            Claim(
+                "ZO2",
+                f"GB more of {large} than of {small}",
+                GIGABYTES[large] - GIGABYTES[small],
+                held[large] - held[small],
+                0.25,
+                grown,
+            )
+            for small, large in (("13B", "66B"), ("66B", "175B"))
+        ),
+        Claim(
+            *("DistZO2", "speed with a pass on each of two devices, which bring slices", 2.0),
+            *(float(whole.time_s / half.time_s), 0.1, "ideal of two perturbations"),
+        ),
+        Claim(
+            *("DistZO2", "speed over ZO2, OPT-175B, four devices", 3.0),
+            *(float(two.time_s / spread.time_s), 0.15, "abstract; devices and batch are priors"),
+        ),
+    )
+
+
+def _experts() -> tuple[Claim, ...]:
+    mixtral = model("mixtral-8x7b")
+    away = {"rate": "19.5 GB/s"}
+    token = predict(mixtral.prefill(64, PROMPT), "a40", offload=away)
+    found = [
+        Claim(
+            *("MoE-Lens", "seconds to stream all weights at 19.5 GB/s", 4.82),
+            *(float(token.time_s), 0.02, "paper: 94 GB; ours without the ends, which stay"),
+        )
+    ]
+    for machine, published in SATURATED:
+        told = "paper: peaks in units of 1,024, matrices alone; ours attention's too"
+        quantity = f"tokens from which the peak bounds, {machine}"
+        found.append(
+            Claim("MoE-Lens", quantity, published, _saturated(mixtral, machine), 0.2, told)
+        )
+    return tuple(found)
+
+
+def _saturated(mixtral: Model, machine: str) -> int:
+    """The least tokens of prompts of 64 whose bound is no more the link's."""
+
+    def bound_s(prompts: int) -> float:
+        step = mixtral.prefill(prompts, PROMPT)
+        return float(predict(step, machine, offload={"rate": "32 GB/s"}).bound_s)
+
+    link_s, low, high = bound_s(64), 64, 1024
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if bound_s(middle) <= link_s * (1 + 1e-9) else (low, middle)
+    return high * PROMPT

@@ -96,7 +96,7 @@ def test_tokens_that_hide_an_upload_are_those_of_the_device_s_rate() -> None:
 
     def found(tokens: int) -> float:
         step = LLAMA.prefill(1, tokens)
-        return hw.predict(step, on="a100", offload=two).parts[-1].time_s
+        return float(hw.predict(step, on="a100", offload=two).parts[-1].time_s)
 
     plain = hw.predict(LLAMA.prefill(1, 4096), on="a100").time_s
     layers = 32 * LAYER_BYTES

@@ -37,6 +37,8 @@ from hwmodel.sweeps.axes import together as together
 from hwmodel.sweeps.files import open_sweep as open_sweep
 from hwmodel.sweeps.run import sweep as sweep
 from hwmodel.sweeps.table import Sweep as Sweep
+from hwmodel.systems.programs.priced import Priced as Priced
+from hwmodel.systems.programs.program import Program as Program
 from hwmodel.validation.engine_plan import EngineOutcome
 from hwmodel.validation.papers.claim import Claim
 from hwmodel.validation.plan import Outcome
@@ -77,6 +79,8 @@ __all__ = [
     "Model",
     "Parallelised",
     "PlaceAnswer",
+    "Priced",
+    "Program",
     "Routing",
     "Sensitivity",
     "SolverError",
@@ -107,6 +111,7 @@ __all__ = [
     "place",
     "plot",
     "predict",
+    "program",
     "sensitivity",
     "sweep",
     "together",
@@ -333,6 +338,19 @@ def predict(
     as there are stages.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
+    """
+
+def program(
+    program: Program | Mapping[str, Any] | str | Path,
+    on: Hardware | str | Path | None = None,
+    *,
+    batch: int = 1,
+) -> Priced:
+    """What a program of model calls takes: latency with its critical path, tokens, joules, dollars.
+
+    `program` is a value, a table, or a file of steps, each a call of a model, a tool, a program
+    within or a choice; `on` the machine of all models that name none; `batch` how many such
+    programs run in step, as one batch: latency is each one's, all else one program's share.
     """
 
 def sensitivity(

@@ -84,6 +84,7 @@ ELSEWHERE = {
     "hwmodel/show/columns.py": ("hwmodel/show/test_fields.py", "the list of fields"),
     "hwmodel/show/datasheet.py": ("hwmodel/show/test_text.py", "a device's sheet"),
     "hwmodel/show/workload.py": ("hwmodel/show/test_html.py", "workloads in notebooks"),
+    "hwmodel/show/programs.py": ("hwmodel/verbs/test_program.py", "programs as they are printed"),
     "hwmodel/show/training.py": (
         "hwmodel/systems/training/test_step.py",
         "steps as they are printed",

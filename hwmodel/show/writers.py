@@ -42,6 +42,10 @@ WRITERS = {
         "text": "hwmodel.show.training:trained_text",
         "html": "hwmodel.show.training:trained_html",
     },
+    "Priced": {
+        "text": "hwmodel.show.programs:program_text",
+        "html": "hwmodel.show.programs:program_html",
+    },
     "Cascade": {
         "line": "hwmodel.show.workload:cascade_finding",
         "text": "hwmodel.einsum.printer:show",

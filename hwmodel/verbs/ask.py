@@ -34,6 +34,7 @@ VERBS: Mapping[str, str] = {
     "parallelise": "hwmodel.verbs.parallelise:Parallelise",
     "patches": "hwmodel.verbs.patches:Patches",
     "split": "hwmodel.verbs.split:Split",
+    "program": "hwmodel.verbs.program:ProgramOf",
     "sweep": "hwmodel.verbs.sweep:SweepOf",
     "models": "hwmodel.verbs.models:Models",
     "devices": "hwmodel.verbs.devices:Devices",

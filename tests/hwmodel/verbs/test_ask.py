@@ -66,6 +66,7 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
         {"network": "resnet50", "on": "raspberry-pi-4", "server": "xeon-8380", "rate": "2 MB/s"},
     ),
     ("attention-units", {"on": ["b200"], "head_dim": [128]}),
+    ("program", {"program": "examples/best_of_n.yaml", "on": "h200", "batch": 2}),
 ]
 ALONE = ("plot", "place", "sweep", "validate", "calibrate")
 """Verbs that write or read files, or search or measure for minutes: their own tests walk them."""

@@ -1,0 +1,1 @@
+"""Programs of model calls: as values, read from files, priced."""

@@ -149,7 +149,8 @@ def of_call(step: Step, runner: Runner, copies: int, batch: int) -> tuple[Cost, 
         raise InputError(f"output: expected at most {LONGEST} tokens of a call, found {steps}")
     if steps > 0:
         at = np.arange(steps, dtype=np.float64)
-        alive = copies - np.searchsorted(made - first, at, side="right")
+        ended = np.searchsorted(made - first, at, side="right").astype(np.float64)
+        alive = copies - ended
         found.append(runner.making(alive * batch, step.input + 1 + at))
         cost = cost.plus(_cost(found[-1], runner, batch, made=float((made - first).sum())))
     return cost.plus(Cost(made=float(copies * first if step.output else 0))), found

@@ -71,7 +71,7 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
 ALONE = ("plot", "place", "sweep", "validate", "calibrate")
 """Verbs that write or read files, or search or measure for minutes: their own tests walk them."""
 IN_STUDIES = ("predict", "bound", "explain", "sensitivity")
-SLOW = ("calibrate", "validate", "sweep", "place", "papers")
+SLOW = ("calibrate", "validate", "sweep", "place", "papers", "program")
 """Verbs whose examples need a GPU, minutes, or files: their own tests run them."""
 
 

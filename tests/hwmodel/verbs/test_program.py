@@ -9,12 +9,13 @@ from typer.testing import CliRunner
 import hwmodel as hw
 from hwmodel.cli import app
 from hwmodel.quantity.errors import InputError
+from hwmodel.verbs.program import ProgramOf
 
 FILE = "examples/best_of_n.yaml"
 
 
 def test_the_answer_opens_with_its_latency_and_has_a_row_for_each_step() -> None:
-    found = CliRunner().invoke(app, ["program", FILE, "--on", "h200"])
+    found = CliRunner().invoke(app, ProgramOf.example.split())
     assert found.exit_code == 0
     assert found.output.startswith("best of 16: ")
     assert "33,024 read, 15,360 reused" in found.output

@@ -99,6 +99,10 @@ ELSEWHERE = {
         "hwmodel/systems/training/test_step.py",
         "steps as they are predicted",
     ),
+    "hwmodel/systems/serving/[brs]*.py": (
+        "hwmodel/systems/serving/test_replica.py",
+        "a replica in time, by hand and by laws",
+    ),
     "hwmodel/systems/pipelines/*.py": (
         "hwmodel/systems/pipelines/test_named.py",
         "every schedule, by published ones",

@@ -1,0 +1,102 @@
+"""How an engine chooses what a step computes: rules of vLLM, SGLang and TensorRT-LLM as values.
+
+One loop (`hwmodel.systems.serving.replica`) runs them all; a rule is a field.
+
+    vllm     (V1) tokens of a step within a budget, sequences that run first, then prompts in
+             chunks; blocks are taken as tokens come, and the sequence admitted last is preempted
+             where none is left; a step is scheduled while the one before runs
+    sglang   a step reads prompts or decodes; admission leaves room for a share of the outputs of
+             all that run, a share that falls while nothing is retracted
+    trtllm   as vllm, with blocks of 32 (`max_utilization`)
+    trtllm:guaranteed_no_evict   admission leaves room for all outputs, so that none is preempted
+
+Sources: vllm/v1/core/sched/scheduler.py (vllm-project/vllm @ 00024d31); SGLang 0.5.23,
+new_token_ratio_tracker.py; TensorRT-LLM's documented policies.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hwmodel.quantity.errors import InputError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """Room that admission leaves for what running sequences are still to generate.
+
+    Attributes:
+        start: share of it, at first.
+        least: share that it falls to, in equal parts.
+        steps: decode steps of that fall; 0: it stays.
+        most: tokens of one output that are counted.
+    """
+
+    start: float = 0.0
+    least: float = 0.0
+    steps: int = 0
+    most: int = 2**53
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """The rules of an engine's scheduler.
+
+    Attributes:
+        name: what people call it.
+        max_batch_tokens: tokens that a step computes at most (the budget).
+        max_batch: sequences that run at a time.
+        block_tokens: of a block of cache.
+        in_flight: steps that are scheduled at a time: 2 where one is while another runs
+            (asynchronous), 1 where its tokens are waited for.
+        chunked: whether a prompt may be cut where the budget ends.
+        mixed: whether a step may decode and read prompts.
+        prefix_cache: whether blocks of equal beginnings are shared, and kept until evicted.
+        reserve: room for outputs that admission leaves.
+    """
+
+    name: str = "vllm"
+    max_batch_tokens: int = 2048
+    max_batch: int = 128
+    block_tokens: int = 16
+    in_flight: int = 2
+    chunked: bool = True
+    mixed: bool = True
+    prefix_cache: bool = True
+    reserve: Reserve = Reserve()
+
+    def __post_init__(self) -> None:
+        """Raises `InputError` for numbers below 1."""
+        for name in ("max_batch_tokens", "max_batch", "block_tokens", "in_flight"):
+            if getattr(self, name) < 1:
+                told = f"{name}: expected 1 or more, found {getattr(self, name)}"
+                raise InputError(f"serving: {told}")
+
+    def but(self, **changes: Any) -> "Scheduler":
+        """The same rules with other fields."""
+        return replace(self, **changes)
+
+
+SCHEDULERS: Mapping[str, Scheduler] = {
+    each.name: each
+    for each in (
+        Scheduler(),
+        Scheduler(
+            "sglang", max_batch_tokens=8192, max_batch=2048, block_tokens=1, mixed=False,
+            reserve=Reserve(start=0.7, least=0.7 * 0.14, steps=600, most=4096),
+        ),
+        Scheduler("trtllm", max_batch_tokens=8192, max_batch=2048, block_tokens=32),
+        Scheduler(
+            "trtllm:guaranteed_no_evict", max_batch_tokens=8192, max_batch=2048, block_tokens=32,
+            reserve=Reserve(start=1.0),
+        ),
+    )
+}  # fmt: skip
+"""Name -> rules, with budgets that the engines fall back to; sglang's budget is that of 80 GB."""
+
+
+def scheduler(name: str) -> Scheduler:
+    """The rules by name; raises `UnknownNameError`."""
+    if name not in SCHEDULERS:
+        raise UnknownNameError("scheduler", name, SCHEDULERS)
+    return SCHEDULERS[name]

@@ -60,8 +60,8 @@ BUDGETS = {
     # what published steps of training show, by software (200);
     # models divided in every way: networks of axes, flows through pipelines, collectives as joints,
     # blocks that divisions share, and the search of the best (700).
-    # serving: arrivals, schedulers, blocks of cache, replicas and clusters in time (1,500).
-    "hwmodel": 28_800,
+    # serving: arrivals, schedulers, blocks of cache, replicas and clusters in time (2,600).
+    "hwmodel": 30_400,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     "mappers": 5_800,

@@ -83,7 +83,15 @@ UNENTERED = {
     **dict.fromkeys(
         (
             f"hwmodel.systems.serving.{name}"
-            for name in ("batch", "blocks", "cluster", "replica", "requests", "scheduler")
+            for name in (
+                "batch",
+                "blocks",
+                "cluster",
+                "replica",
+                "requests",
+                "scheduler",
+                "stepping",
+            )
         ),
         "requests in time; the workload that leads there is to come",
     ),

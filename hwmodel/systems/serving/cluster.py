@@ -14,6 +14,7 @@ from hwmodel.systems.serving.batch import StepTimes
 from hwmodel.systems.serving.replica import Replica
 from hwmodel.systems.serving.requests import Request, Stay, check
 from hwmodel.systems.serving.scheduler import Scheduler
+from hwmodel.systems.serving.stepping import Stepping
 
 LEAN = 8
 """Requests by which a replica that knows a prompt may lead the least loaded one."""
@@ -125,7 +126,7 @@ def _looped(
     for place in range(replicas):
         row = iter(range(place, len(requests), replicas))
 
-        def more(engine: Replica, arrival_s: float, row: Iterator[int] = row) -> None:
+        def more(engine: Stepping, arrival_s: float, row: Iterator[int] = row) -> None:
             number = next(row, None)
             if number is not None:
                 request = replace(requests[number], arrival_s=arrival_s)

@@ -9,22 +9,16 @@ from hwmodel.quantity.errors import CapacityError
 from hwmodel.systems.serving.replica import Replica
 from hwmodel.systems.serving.requests import Request, Stay
 from hwmodel.systems.serving.scheduler import SCHEDULERS, Scheduler
+from hwmodel.systems.serving.stepping import Stepping
 from tests.hwmodel.systems.serving.clocks import Alone, Linear, Slow
 
 PLAIN = Scheduler(in_flight=1)
 ASYNC = Scheduler(in_flight=2)
 
 
-class Stepping(Replica):
-    """A replica that never skips ahead."""
-
-    def _quiet(self) -> bool:
-        return False
-
-
 def ran(
-    requests: list[Request], clock: Any, rules: Scheduler, kind: type[Replica] = Replica
-) -> tuple[Replica, list[Stay]]:
+    requests: list[Request], clock: Any, rules: Scheduler, kind: type[Stepping] = Replica
+) -> tuple[Stepping, list[Stay]]:
     engine = kind(clock, rules)
     made = [Stay(number, each) for number, each in enumerate(requests)]
     for each in made:

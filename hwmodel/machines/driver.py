@@ -167,11 +167,24 @@ def rested(
     workload: Workload, machine: Hardware, engine: Engine, parallel: Parallel = None
 ) -> tuple[Part, ...]:
     """The kernels and collectives of an engine's step, each as it runs alone after a rest."""
-    step = step_of(divided(workload, machine, parallel, None), machine, engine)
-    run = _computed(step.workload, machine, kernels(step, None))
-    joints = joints_of(step.workload, machine, None, engine.reduces, Kept())
+    return stepped(workload, machine, engine, parallel)[1]
+
+
+def stepped(
+    workload: Workload,
+    machine: Hardware,
+    engine: Engine,
+    parallel: Parallel = None,
+    topology: Topology | None = None,
+    kernel: Kernel = None,
+) -> tuple[Step, tuple[Part, ...]]:
+    """An engine's step, and its kernels and collectives, each as it runs alone after a rest."""
+    share = divided(workload, machine, parallel, topology)
+    step = step_of(share, machine, engine, lambda work: fitted(work, machine, None))
+    run = _computed(step.workload, machine, kernels(step, kernel))
+    joints = joints_of(step.workload, machine, topology, engine.reduces, Kept())
     parts = with_joints(run.parts, joints, machine.power.idle_w)
-    return tuple(part for each in parts for part in each)
+    return step, tuple(part for each in parts for part in each)
 
 
 def _computed(

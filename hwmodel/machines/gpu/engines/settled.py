@@ -15,7 +15,7 @@ is f = 1 - (DRAM's share of t)^SHARPNESS.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,30 @@ TURNS = 24
 """Turns of the fixed point, which halves its error at each."""
 
 
+@dataclass(frozen=True)
+class Limit:
+    """What a power limit acts on: watts that do not follow the clock, and those that it leaves."""
+
+    voltage: float
+    steady_w: Amount
+    spare_w: Amount
+
+
+def limit_of(machine: Hardware) -> Limit:
+    """The limit of a machine, with the joules of its calibration."""
+    calibration = machine.calibration
+    known = calibration.families if calibration is not None else {}
+    joules = known[ENERGY].values if ENERGY in known else {}
+    steady_w = machine.power.idle_w * (joules.get("static", 1.0) + joules.get("busy", 1.0))
+    spare_w = most((machine.power.limit_w - steady_w, 1.0))
+    return Limit(joules.get("voltage", 1.0), steady_w, spare_w)
+
+
+def load(part: Part, limit: Limit, dynamic: float = 1.0) -> tuple[Amount, Amount]:
+    """(its overload, what of its time follows the clock) of a part of a step."""
+    return dynamic * _overload(part, limit.voltage, limit.steady_w, limit.spare_w), _follows(part)
+
+
 def settled(
     parts: Sequence[Part], machine: Hardware, *, dynamic: float = 1.0, idle_s: Amount = 0.0
 ) -> tuple[Part, ...]:
@@ -38,26 +62,19 @@ def settled(
     `dynamic` is what their dynamic joules are of those of the same kernels alone, `idle_s` how long
     nothing runs in the step.
     """
-    calibration = machine.calibration
-    known = calibration.families if calibration is not None else {}
-    joules = known[ENERGY].values if ENERGY in known else {}
-    voltage = joules.get("voltage", 1.0)
-    steady_w = machine.power.idle_w * (joules.get("static", 1.0) + joules.get("busy", 1.0))
-    spare_w = most((machine.power.limit_w - steady_w, 1.0))
-    alone = (_overload(part, voltage, steady_w, spare_w) for part in parts)
-    overloads = [dynamic * each for each in alone]
-    follows = [_follows(part) for part in parts]
+    limit = limit_of(machine)
+    loads = [load(part, limit, dynamic) for part in parts]
     spent = [part.times * part.time_s for part in parts]
     total_s = sum(spent, start=0.0)
-    work = sum((s * o for s, o in zip(spent, overloads, strict=True)), start=0.0)
+    work = sum((s * o for s, (o, _) in zip(spent, loads, strict=True)), start=0.0)
     overload = work / (total_s + idle_s)
-    follow = sum((s * f for s, f in zip(spent, follows, strict=True)), start=0.0) / total_s
-    clock = _clock(overload, follow, voltage)
+    follow = sum((s * f for s, (_, f) in zip(spent, loads, strict=True)), start=0.0) / total_s
+    clock = _clock(overload, follow, limit.voltage)
     found: list[Part] = []
-    for part, own, share in zip(parts, overloads, follows, strict=True):
+    for part, (own, share) in zip(parts, loads, strict=True):
         time_s = part.time_s * (share / clock + 1 - share)
-        dynamic_j = own * spare_w * part.time_s * power(clock, voltage)
-        energy_j = dynamic_j + steady_w * time_s
+        dynamic_j = own * limit.spare_w * part.time_s * power(clock, limit.voltage)
+        energy_j = dynamic_j + limit.steady_w * time_s
         scale = energy_j / most((part.energy_j, 1e-300))
         by_j = {name: each * scale for name, each in part.energy_by_j.items()}
         found.append(

@@ -1,0 +1,270 @@
+"""Seconds and joules of an engine's steps, from tables of what their kernels take.
+
+A step is the sum of its groups of kernels (`step_tables.py`). The clock that the power limit leaves
+to all of them together, and what of the host's work they do not hide, follow from sums over the
+groups by the equations of `machines/gpu/engines` (`settled.py`, `step.py`). Grids are refined until
+steps that were not asked for agree with `predict` within a tolerance.
+
+Chunks of one step are taken to be alike, and drafts that are verified (`Batch.queries`) to read
+the cache once for all tokens of a sequence, as a step of decode does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from hwmodel.einsum.workloads.model import Model
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import Network, machine_of, topology_of
+from hwmodel.machines.gpu.engines.engine import Engine, Graphs
+from hwmodel.machines.gpu.engines.settled import Limit, limit_of
+from hwmodel.machines.gpu.engines.shipped import engine as engine_of
+from hwmodel.machines.gpu.engines.step import family_of, memory
+from hwmodel.quantity.errors import CapacityError, InputError
+from hwmodel.systems.serving.batch import Batch
+from hwmodel.systems.serving.step_tables import (
+    NONE,
+    Ask,
+    Largest,
+    Sums,
+    Tables,
+    add,
+    between,
+    mix,
+    tables,
+)
+
+RATIO, FINEST = 1.3, 1.1
+"""Of one context or chunk on a grid to the next: at first, and the least that refining reaches."""
+JUDGED = 160
+"""Steps of each sort that the tables are judged on."""
+CLOCK_TURNS = 40
+
+
+@dataclass(frozen=True)
+class Errors:
+    """|Table / predict - 1| of seconds over steps that no table was made of."""
+
+    mean: float
+    p95: float
+    worst: float
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class EngineSteps:
+    """Seconds and joules of an engine's steps on one replica: a `StepTimes`.
+
+    Attributes:
+        model, device, engine: names, and the engine's version.
+        devices: of the replica.
+        kv_tokens: tokens of cache that it holds.
+        interval: of whole steps, as ratios to the prediction, 90 %.
+        errors: of the tables against `predict`.
+        warnings: of the predictions that the tables are of.
+    """
+
+    model: str
+    device: str
+    engine: str
+    devices: int
+    kv_tokens: int
+    largest: Largest
+    interval: tuple[float, float]
+    errors: Errors | None
+    warnings: tuple[str, ...]
+    tables: Tables = field(repr=False)
+    costs: Mapping[str, float] = field(repr=False)
+    limit: Limit = field(repr=False)
+    idle_w: float = field(repr=False)
+    runs: float = field(default=1.0, repr=False)
+    wall: float = field(default=1.0, repr=False)
+
+    def seconds(self, batch: Batch) -> float:
+        """Duration of a step in the sustained state, the host's exposed share included."""
+        return self._step(batch)[0]
+
+    def joules(self, batch: Batch) -> float:
+        """Energy of a step on all devices of the replica."""
+        return self._step(batch)[1]
+
+    def _step(self, batch: Batch) -> tuple[float, float]:
+        sums, working_s = self._of(batch)
+        seconds, work, follows, hidden_s = sums
+        if not seconds:
+            return 0.0, 0.0
+        gap_s = self.costs["gap"]
+        idle_s = max(working_s - (seconds - hidden_s), 0.0) + gap_s
+        clock = self._clock(work / (seconds + idle_s), follows / seconds)
+        kernels_s = follows / clock + seconds - follows
+        busy_s = kernels_s - hidden_s
+        exposed_s = max(working_s - busy_s, 0.0) + gap_s
+        dynamic_j = work * float(self.limit.spare_w) * clock**self.limit.voltage
+        joules = dynamic_j + float(self.limit.steady_w) * kernels_s + self.idle_w * exposed_s
+        return self.wall * (busy_s + exposed_s), self.runs * joules
+
+    def _of(self, batch: Batch) -> tuple[Sums, float]:
+        """Sums over a step's kernels, and seconds of the host beside them."""
+        tables, decodes = self.tables, batch.decodes
+        rows = decodes * batch.queries
+        tokens, sequences = rows + batch.new, rows + batch.prompts
+        self._check(batch, tokens, sequences)
+        if not tokens:
+            return NONE, 0.0
+        low, high, part = between(tables.contexts, batch.keys / decodes) if decodes else (0, 0, 0)
+        if not batch.new and batch.queries == 1:
+            row = tables.decode[decodes]
+            return mix(row[low], row[high], part), tables.decode_host_s[decodes]
+        found = add(tables.tokens[tokens], tables.sequences[sequences])
+        if decodes:
+            row = tables.attending[decodes]
+            found = add(found, mix(row[low], row[high], part))
+        if batch.new:
+            each = batch.new / batch.prompts
+            cached = max((batch.pairs - batch.new * (each + 1) / 2) / batch.new, 0.0)
+            found = add(found, tables.chunks.at(batch.prompts, each, cached))
+        scheduling_s = self.costs["step"] + (decodes + batch.prompts) * self.costs["request"]
+        return found, max(scheduling_s, tables.launching_s[tokens])
+
+    def _clock(self, overload: float, follow: float) -> float:
+        """The equation of `settled.py`, for one step."""
+        if overload <= 1:
+            return 1.0
+        share = 1 / (1 + self.limit.voltage)
+        clock = overload**-share
+        for _ in range(CLOCK_TURNS):
+            last, clock = clock, ((follow + (1 - follow) * clock) / overload) ** share
+            if abs(clock - last) < 1e-6:
+                break
+        return clock
+
+    def _check(self, batch: Batch, tokens: int, sequences: int) -> None:
+        if tokens >= len(self.tables.tokens) or sequences >= len(self.tables.sequences):
+            raise InputError(
+                f"step of {self.model}: expected at most {self.largest.tokens} tokens and"
+                f" {self.largest.sequences} sequences, as the tables were made for, found {tokens}"
+                f" and {sequences}; make them larger by step_times(..., largest=)"
+            )
+        if bool(batch.new) != bool(batch.prompts):
+            raise InputError(
+                f"step of {self.model}: expected new tokens of prompts where there are prompts,"
+                f" found {batch.new} of {batch.prompts}"
+            )
+
+
+def step_times(
+    model: Model,
+    machine: Hardware | str,
+    *,
+    engine: str | Engine = "vllm",
+    parallel: Mapping[str, Any] | None = None,
+    topology: Network = None,
+    kv_memory_fraction: float | None = None,
+    largest: Largest | None = None,
+    routing: str = "uniform",
+    tolerance: float = 0.01,
+) -> EngineSteps:
+    """Steps of `model` on a replica of `machine`, as fast as tables are read.
+
+    `kv_memory_fraction` is the share of the memory that the engine takes (its own unless given).
+    `tolerance` is of the mean error of seconds against `predict`, which `errors` tells; 0 does not
+    judge. Raises `CapacityError` where the weights leave no room for a cache.
+    """
+    on, network = machine_of(machine), topology_of(topology)
+    limits = largest or Largest()
+    runs = _configured(engine, limits, kv_memory_fraction)
+    ask = Ask(model, on, runs, parallel, network, routing)
+    ratio = RATIO
+    while True:
+        made = _steps(ask, limits, ratio)
+        if not tolerance:
+            return made
+        judged = replace(made, errors=_errors(ask, made))
+        assert judged.errors is not None
+        if judged.errors.mean <= tolerance or ratio <= FINEST:
+            return judged
+        ratio = ratio**0.5
+
+
+def _configured(engine: str | Engine, largest: Largest, share: float | None) -> Engine:
+    """The engine as it is started for steps no larger than these."""
+    runs = engine_of(engine)
+    if runs is None:
+        raise InputError("step_times: engine: expected one that runs whole models, such as 'vllm'")
+    held = replace(
+        runs.memory,
+        most_tokens=largest.tokens,
+        most_sequences=largest.sequences,
+        longest=largest.context,
+        share=runs.memory.share if share is None else share,
+    )
+    captured = tuple(n for n in runs.graphs.captured if n <= 2 * largest.sequences)
+    return runs.but(memory=held, graphs=Graphs(captured or runs.graphs.captured[:1]))
+
+
+def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
+    example = ask.predicted(ask.mixed(1, 1024, 1, 256, 1))
+    serving = example.serving
+    step, _ = ask.stepped(ask.decode(1, 1024))
+    room = memory(step, ask.machine)
+    kv_tokens = int(room.kv_capacity_tokens or 0)
+    if kv_tokens < 1:
+        raise CapacityError(
+            f"step_times: {ask.model.name}: weights of {float(room.weights_bytes) / 1e9:.1f} GB"
+            f" leave no cache on {example.devices} x {ask.machine.title}: divide it over more"
+            " devices, or narrow its format"
+        )
+    assert serving is not None
+    host = family_of(ask.engine, ask.machine.calibration)
+    low = float(example.time_low_s / example.time_s)
+    high = float(example.time_high_s / example.time_s)
+    return EngineSteps(
+        model=ask.model.name,
+        device=ask.machine.name,
+        engine=f"{ask.engine.name} {ask.engine.version}",
+        devices=int(example.devices),
+        kv_tokens=kv_tokens,
+        largest=largest,
+        interval=(low, high),
+        errors=None,
+        warnings=example.warnings,
+        tables=tables(ask, largest, ratio, host.values),
+        costs=host.values,
+        limit=limit_of(ask.machine),
+        idle_w=float(ask.machine.power.idle_w),
+        runs=float(example.total_runs),
+        wall=float(example.wall),
+    )
+
+
+def _errors(ask: Ask, made: EngineSteps) -> Errors:
+    """Of steps drawn anew, half of them of decode alone, no larger than the cache holds."""
+    draw, largest = np.random.default_rng(17), made.largest
+    batch = _sizes(draw, 1, largest.sequences, JUDGED)
+    room = np.maximum(made.kv_tokens // batch, 2)
+    context = np.minimum(_sizes(draw, 16, largest.context, JUDGED), room)
+    exact = np.asarray(ask.predicted(ask.decode(batch, context)).time_s)
+    alone = [Batch(int(b), int(b * c)) for b, c in zip(batch, context, strict=True)]
+    prompts = _sizes(draw, 1, 8, JUDGED)
+    tokens = _sizes(draw, 8, largest.tokens, JUDGED) // prompts + 1
+    cached = _sizes(draw, 1, largest.context, JUDGED)
+    cached = np.where(draw.random(JUDGED) < 0.5, 1, np.minimum(cached, largest.context - tokens))
+    cached = np.maximum(cached, 1)
+    tokens = np.minimum(tokens, np.maximum((largest.tokens - batch) // prompts, 1))
+    both = ask.mixed(batch, context, prompts, tokens, cached)
+    exact = np.concatenate([exact, np.asarray(ask.predicted(both).time_s)])
+    sizes = zip(batch, context, prompts, tokens, cached, strict=True)
+    mixed = [
+        Batch(int(b), int(b * c), int(p), int(p * n), int(p * (n * k + n * (n + 1) // 2)))
+        for b, c, p, n, k in sizes
+    ]
+    found = np.array([made.seconds(each) for each in (*alone, *mixed)])
+    off = np.abs(found / exact - 1)
+    return Errors(float(off.mean()), float(np.quantile(off, 0.95)), float(off.max()), len(off))
+
+
+def _sizes(draw: Any, low: int, high: int, count: int) -> Any:
+    """Sizes drawn evenly by their logarithm."""
+    return np.exp(draw.uniform(np.log(low), np.log(high), count)).round().astype(np.int64)

@@ -1,0 +1,98 @@
+"""Steps read from tables are those that `predict` gives, whatever their sizes."""
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.quantity.errors import CapacityError, InputError
+from hwmodel.systems.serving.batch import Batch
+from hwmodel.systems.serving.step_times import Largest, step_times
+
+SMALL = Largest(tokens=2048, sequences=128, context=8192)
+MODEL = hw.model("llama-3.1-8b")
+STEPS = step_times(MODEL, "h200", largest=SMALL)
+
+
+@pytest.mark.parametrize(("batch", "context"), [(1, 77), (17, 1234), (100, 555)])
+def test_a_step_of_decode_is_what_predict_says_of_sizes_off_the_grid(
+    batch: int, context: int
+) -> None:
+    exact = hw.predict(MODEL.decode(batch=batch, context=context), "h200", engine="vllm")
+    step = Batch(decodes=batch, keys=batch * context)
+    assert STEPS.seconds(step) == pytest.approx(float(exact.time_s), rel=0.02)
+    assert STEPS.joules(step) == pytest.approx(float(exact.energy_j), rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("batch", "context", "prompts", "tokens", "cached"),
+    [(20, 800, 1, 500, 1), (3, 4000, 2, 170, 1), (60, 300, 1, 1900, 3000), (5, 100, 3, 9, 2000)],
+)
+def test_a_step_that_reads_prompts_too_is_what_predict_says(
+    batch: int, context: int, prompts: int, tokens: int, cached: int
+) -> None:
+    work = MODEL.mixed(batch, context, prompts=prompts, prompt=tokens + cached, cached=cached)
+    exact = hw.predict(work, "h200", engine="vllm")
+    pairs = sum(cached + each for each in range(1, tokens + 1)) * prompts
+    step = Batch(batch, batch * context, prompts, prompts * tokens, pairs)
+    assert STEPS.seconds(step) == pytest.approx(float(exact.time_s), rel=0.03)
+    assert STEPS.joules(step) == pytest.approx(float(exact.energy_j), rel=0.04)
+
+
+@pytest.mark.parametrize(
+    ("model", "on", "parallel"),
+    [
+        ("llama-3.1-70b", "h100", {"tp": 4}),
+        ("mixtral-8x7b", "h100", {"tp": 2}),
+        ("qwen3-30b-a3b", "rtx-pro-6000", None),
+        ("llama-3.1-8b", "rtx-4090", None),
+        ("deepseek-v3", "h200", {"tp": 8, "ep": 8}),
+        ("llama-3.1-70b", "b200", {"tp": 2, "pp": 2}),
+    ],
+)
+def test_tables_of_any_gpu_and_division_agree_with_predict_within_the_tolerance(
+    model: str, on: str, parallel: dict[str, int] | None
+) -> None:
+    made = step_times(hw.model(model), on, parallel=parallel, largest=SMALL)
+    assert made.errors is not None
+    assert made.errors.steps >= 300
+    assert made.errors.mean < 0.01
+    assert made.errors.p95 < 0.03
+    assert made.interval[0] < 1 < made.interval[1]
+
+
+def test_a_step_is_padded_to_the_next_captured_size() -> None:
+    """On the same keys nothing but attention and sampling, a few per cent, tells 9 from 16."""
+    nine, sixteen, more = (STEPS.seconds(Batch(n, 16000)) for n in (9, 16, 17))
+    assert nine == pytest.approx(sixteen, rel=0.04)
+    assert more > sixteen
+
+
+def test_the_cache_is_what_the_share_of_the_memory_leaves() -> None:
+    """A token takes 32 layers of 8 heads of 128, of keys and of values, of two bytes."""
+    whole = hw.device("h200").memory("dram").capacity_bytes
+    some, more = (
+        step_times(MODEL, "h200", kv_memory_fraction=share, largest=SMALL, tolerance=0).kv_tokens
+        for share in (0.9, 0.91)
+    )
+    assert more - some == pytest.approx(whole / 100 / (32 * 8 * 128 * 2 * 2), abs=16)
+
+
+def test_drafts_cost_more_than_a_step_and_less_than_steps_one_by_one() -> None:
+    one = STEPS.seconds(Batch(16, 16000))
+    verified = STEPS.seconds(Batch(16, 16000, queries=4))
+    assert one < verified < 4 * one
+
+
+def test_nothing_to_do_takes_no_time() -> None:
+    assert STEPS.seconds(Batch()) == 0
+    assert STEPS.joules(Batch()) == 0
+
+
+def test_what_tables_do_not_hold_is_refused() -> None:
+    with pytest.raises(InputError, match="at most 2048 tokens and 128 sequences"):
+        STEPS.seconds(Batch(prompts=1, new=4096, pairs=1))
+    with pytest.raises(InputError, match="new tokens of prompts"):
+        STEPS.seconds(Batch(new=10))
+    with pytest.raises(CapacityError, match="leave no cache"):
+        step_times(hw.model("llama-3.1-70b"), "h100")
+    with pytest.raises(InputError, match="runs whole models"):
+        step_times(MODEL, "h200", engine="torch")

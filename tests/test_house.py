@@ -90,6 +90,8 @@ UNENTERED = {
                 "replica",
                 "requests",
                 "scheduler",
+                "step_tables",
+                "step_times",
                 "stepping",
             )
         ),

@@ -30,6 +30,7 @@ from hwmodel.quantity.errors import UnknownNameError as UnknownNameError
 from hwmodel.quantity.ranges import linspace as linspace
 from hwmodel.quantity.ranges import logspace as logspace
 from hwmodel.show.pictures import gallery as _plot
+from hwmodel.spine.answer import Told
 from hwmodel.spine.estimate import Estimate as Estimate
 from hwmodel.spine.offload import Offload
 from hwmodel.sweeps.axes import each as each
@@ -44,6 +45,7 @@ from hwmodel.validation.papers.claim import Claim
 from hwmodel.validation.plan import Outcome
 from hwmodel.validation.table_fit import TableOutcome
 from hwmodel.verbs.ask import ask as ask
+from hwmodel.verbs.bound import Least
 from hwmodel.verbs.bound import LooseBound as LooseBound
 from hwmodel.verbs.compare import Comparison as Comparison
 from hwmodel.verbs.models import Cards
@@ -133,13 +135,14 @@ def bound(
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
     engine: str | Engine | None = None,
     l2: str | None = None,
-) -> Limit | LooseBound:
+) -> Limit | LooseBound | Least:
     """Least traffic at each memory level that any schedule of a workload needs, and least time.
 
     With how far kernels are from it, an engine's where one is named. Bytes are those of all devices
     together, over which `parallel` divides a model as in `predict`, and `topology` joins them. On
     memories, buffers and arrays without kernels or a binding (`peer-a2`) there is no such distance:
     `map` finds a schedule for them; nor for a cascade that no kernel of the machine computes.
+    Of a step of training: seconds by resource that no schedule of its passes goes below.
     Raises as `predict` does.
     """
 
@@ -192,7 +195,7 @@ def compare(
     """
 
 def explain(
-    workload: Estimate | Cascade | Stack,
+    workload: Estimate | Told | Cascade | Stack | Training,
     on: Hardware | str | Path | None = None,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("hwmodel", "einsum", "mappers", "kernels", "validation")
 
 ELSEWHERE = {
+    "hwmodel/spine/answer.py": ("hwmodel/whatif/test_explanation.py", "what verbs ask of answers"),
     # A part of one theorem, count or value, which is tested as a whole.
     "einsum/attention_shape.py": ("einsum/test_structure.py", "recognised as all else is"),
     "einsum/workloads/training_step.py": ("einsum/workloads/test_training.py", "made and refused"),

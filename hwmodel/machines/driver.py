@@ -424,7 +424,12 @@ def divided(
 
 
 def check_workload(workload: Workload, verb: str) -> None:
-    """Raises `InputError` for what is no workload."""
+    """Raises `InputError` for what is no workload, or is more than one device's kernels."""
+    if getattr(workload, "answered_by", None) is not None:
+        raise InputError(
+            f"{verb}: expected kernels of one device, found {workload.name}, many runs in time;"
+            " predict, bound, compare, explain, sensitivity and parallelise answer for it"
+        )
     if not isinstance(workload, (Cascade, Stack)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(
             f"{verb}: expected a workload such as hw.workloads.gemm(...), hw.parse(...) or"

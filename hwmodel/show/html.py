@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 
 from hwmodel.bounds.limit import Limit
 from hwmodel.quantity.units import dimension_of, show
+from hwmodel.spine import answer as spine_answer
 from hwmodel.spine.estimate import Estimate
 from hwmodel.text.markup import Brief, Table, answer_html
 
@@ -61,7 +62,7 @@ def estimate_html(estimate: Estimate) -> str:
     return answer_html(headline(estimate), [parts_table(estimate), totals], notes)
 
 
-def comparison_html(estimates: Sequence[Estimate], refusals: Sequence[str] = ()) -> str:
+def comparison_html(estimates: Sequence[spine_answer.Answer], refusals: Sequence[str] = ()) -> str:
     """One row a machine."""
     from hwmodel.show.text import comparison_table
 

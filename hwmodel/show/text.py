@@ -18,6 +18,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.units import Amount, show
 from hwmodel.show.datasheet import rate
 from hwmodel.spine.activity import Work
+from hwmodel.spine.answer import Answer
 from hwmodel.spine.estimate import BOTTLENECKS, Estimate, Part, Store
 from hwmodel.spine.memory import MemoryFit
 from hwmodel.text.grid import grid, hanging, wrapped
@@ -42,7 +43,7 @@ def estimate_text(estimate: Estimate) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def headline(estimate: Estimate) -> str:
+def headline(estimate: Answer) -> str:
     """Time, what binds, how far from the roofline; for a model also tokens and memory."""
     time_s = first(estimate.time_s)
     words = [
@@ -108,7 +109,7 @@ def limit_text(limit: Limit) -> str:
     return "\n\n".join((text, "\n".join(hanging(line) for line in distance)))
 
 
-def comparison_text(estimates: Sequence[Estimate], refusals: Sequence[str] = ()) -> str:
+def comparison_text(estimates: Sequence[Answer], refusals: Sequence[str] = ()) -> str:
     """One row a machine; ratios are to the first, above 1 where the machine is better."""
     text, heads, rows, warnings = comparison_table(estimates)
     blocks = (text, grid(heads, rows, left=(1, len(heads) - 1)), _notes("refused", refusals))
@@ -116,11 +117,11 @@ def comparison_text(estimates: Sequence[Estimate], refusals: Sequence[str] = ())
 
 
 def comparison_table(
-    estimates: Sequence[Estimate],
+    estimates: Sequence[Answer],
 ) -> tuple[str, list[str], list[list[str]], tuple[str, ...]]:
     """The finding in one line, heads and rows, and the warnings of all."""
     base = estimates[0]
-    llm = all(estimate.serving is not None for estimate in estimates)
+    llm = all(estimate.tokens_per_s is not None for estimate in estimates)
     fastest = min(range(len(estimates)), key=lambda i: float(first(estimates[i].time_s)))
     rows = [
         [
@@ -314,7 +315,7 @@ def _full_clock_s(estimate: Estimate) -> Amount:
     return sum(part.times * part.time_s for part in estimate.parts)
 
 
-def _interval(estimate: Estimate) -> str:
+def _interval(estimate: Answer) -> str:
     """The ends of the 90 % interval; nothing where it is not known."""
     low_s, high_s = estimate.time_low_s, estimate.time_high_s
     return "" if np.isnan(first(low_s)) else f"{_second(low_s)} to {_second(high_s)}"

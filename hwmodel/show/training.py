@@ -34,7 +34,7 @@ def trained_html(step: Trained) -> str:
 
 def _finding(step: Trained) -> str:
     return (
-        f"{step.name} on {step.devices} x {step.device}: {show(step.step_time_s, 's')} a step,"
+        f"{step.name} on {step.device}: {show(step.step_time_s, 's')} a step,"
         f" {step.tokens_per_s_per_device:,.0f} tokens/s each, MFU {step.mfu:.1%}"
     )
 

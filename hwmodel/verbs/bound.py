@@ -19,6 +19,8 @@ from hwmodel.quantity.units import show
 from hwmodel.show.html import Notebook
 from hwmodel.show.json import plain
 from hwmodel.show.text import bound_text
+from hwmodel.spine.answer import Told
+from hwmodel.text.grid import grid, wrapped
 from hwmodel.verbs.ask import in_python
 from hwmodel.verbs.work import OfRun
 
@@ -30,6 +32,7 @@ class BoundOf(OfRun):
     together, over which `parallel` divides a model as in `predict`, and `topology` joins them. On
     memories, buffers and arrays without kernels or a binding (`peer-a2`) there is no such distance:
     `map` finds a schedule for them; nor for a cascade that no kernel of the machine computes.
+    Of a step of training: seconds by resource that no schedule of its passes goes below.
     Raises as `predict` does.
     """
 
@@ -41,8 +44,10 @@ class BoundOf(OfRun):
         """Einsums have a machine of a memory and a buffer, where none is named."""
         return "einsum" in words or "cascade" in words
 
-    def of(self, workload: Any, on: Any, kernel: Any) -> "Limit | LooseBound":
+    def of(self, workload: Any, on: Any, kernel: Any) -> "Limit | LooseBound | Least":
         """The bound, and how far kernels are from it where there are any."""
+        if getattr(workload, "answered_by", None) is not None:
+            return Least.of(predict(workload, on, kernel=kernel, **self.run))
         check_workload(workload, "bound")
         machine, network = machine_of(on), topology_of(self.topology)
         given: dict[str, Any] = {"parallel": self.ways, "topology": network}
@@ -99,6 +104,55 @@ class LooseBound(Notebook):
         return (
             text if self.time_s is None else f"{text}\n\ntime    {show(self.time_s, 's')} or more"
         )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Least(Notebook):
+    """Seconds that no schedule of many runs in time goes below, by resource.
+
+    `estimate` is the prediction, `time_s` the longest of the bounds.
+    """
+
+    estimate: Told
+
+    @classmethod
+    def of(cls, answer: Any) -> "Least":
+        """The bound that an answer brings; raises `CoverageError` where it brings none."""
+        if not isinstance(answer, Told):
+            raise CoverageError(f"bound: {answer.name}: no bound is known of it; ask predict")
+        return cls(answer)
+
+    @property
+    def time_s(self) -> float:
+        """Least seconds."""
+        return float(self.estimate.bound_s)
+
+    @property
+    def time_over_limit(self) -> float:
+        """Predicted time as a multiple of it."""
+        return float(self.estimate.time_s) / self.time_s
+
+    def record(self) -> dict[str, Any]:
+        """The bounds, and how far the prediction is from them."""
+        return plain(
+            {
+                "name": self.estimate.name,
+                "device": self.estimate.device,
+                "time_s": self.time_s,
+                "least_s": self.estimate.least_s,
+                "predicted_s": self.estimate.time_s,
+                "time_over_limit": self.time_over_limit,
+            }
+        )
+
+    def __str__(self) -> str:
+        """The bound in one line, and each resource's."""
+        rows = [[name, show(seconds, "s")] for name, seconds in self.estimate.least_s.items()]
+        text = (
+            f"{self.estimate.name} on {self.estimate.device}: {show(self.time_s, 's')} or more;"
+            f" {show(self.estimate.time_s, 's')} are predicted, {self.time_over_limit:.3g} times it"
+        )
+        return f"{wrapped('', text)}\n\n{grid(('resource', 'at least'), rows, left=(0,))}"
 
 
 def loose(cascade: Cascade, hardware: Hardware) -> LooseBound:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Machine, machine_of, predict
 from hwmodel.quantity.errors import HwmodelError, InputError
-from hwmodel.spine.estimate import Estimate
+from hwmodel.spine.answer import Answer
 from hwmodel.text.markup import Brief
 from hwmodel.verbs.ask import AS_IS, MANY, in_python, several
 from hwmodel.verbs.request import answerer, machine, read
@@ -29,7 +29,7 @@ class Refused:
 class Comparison(Brief):
     """Estimates of one workload on several machines, in the order asked for; and who refused."""
 
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[Answer, ...]
     refused: tuple[Refused, ...] = ()
 
     def __str__(self) -> str:
@@ -47,9 +47,9 @@ class Comparison(Brief):
         return tuple(f"no answer on {each.device}: {each.why}" for each in self.refused)
 
 
-def answered(asked: Sequence[tuple[str, Callable[[], Estimate]]]) -> Comparison:
+def answered(asked: Sequence[tuple[str, Callable[[], Answer]]]) -> Comparison:
     """The answers of those machines that give one; raises the first refusal where none does."""
-    estimates: list[Estimate] = []
+    estimates: list[Answer] = []
     refused: list[Refused] = []
     errors: list[HwmodelError] = []
     for place, (device_title, ask) in enumerate(asked):
@@ -81,7 +81,7 @@ class Compare(OfRun):
         if not on:
             raise InputError("compare: expected one machine or more, found none")
 
-        def ask(machine: Hardware) -> Callable[[], Estimate]:
+        def ask(machine: Hardware) -> Callable[[], Answer]:
             return lambda: predict(workload, machine, kernel=kernel, **self.run)
 
         machines = [machine_of(each) for each in on]
@@ -114,6 +114,6 @@ class Compare(OfRun):
 compare = in_python(Compare)
 
 
-def _estimate(fields: Mapping[str, Any]) -> Estimate:
+def _estimate(fields: Mapping[str, Any]) -> Answer:
     request = read(fields)
     return answerer(request.form)(request.sizes)

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any, ClassVar
 
+from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.machines.driver import Machine, Workload
 from hwmodel.quantity.errors import InputError
+from hwmodel.spine.answer import Told
 from hwmodel.spine.estimate import Estimate
 from hwmodel.verbs.ask import AS_IS, MANY, in_python, several
 from hwmodel.verbs.request import asked, machine_for, read, without_run
@@ -22,7 +24,7 @@ class Explain(OfRun):
     verb: ClassVar[str] = "explain"
     example: ClassVar[str] = "explain gemm M=4096 N=4096 K=4096 --on h200 --on b200"
 
-    workload: Annotated[Estimate | Workload, AS_IS, WORK] = None  # pyright: ignore
+    workload: Annotated[Estimate | Told | Workload | Training, AS_IS, WORK] = None  # pyright: ignore
     on: Annotated[Machine | None, AS_IS, MANY] = None  # pyright: ignore
 
     def of(self, workload: Any, on: Any, kernel: Any) -> Explanation:

@@ -273,7 +273,7 @@ def trained(
     answer = known[found.best[0][0]]
     return Parallelised(
         name=work.name,
-        device=f"{machine.devices} x {answer.device}",
+        device=answer.device,
         objective=objective,
         estimate=answer,
         best=rows,

@@ -30,7 +30,7 @@ from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.quantity.units import show
 from hwmodel.show.json import plain
-from hwmodel.spine.estimate import Estimate
+from hwmodel.spine.answer import Answer
 from hwmodel.text.grid import grid, wrapped
 from hwmodel.text.markup import Brief
 from hwmodel.whatif.variants import Question, answers, machine_of
@@ -59,8 +59,8 @@ class Cause:
 class Attribution(Brief):
     """Two estimates, and the causes of their difference, the largest effect on time first."""
 
-    before: Estimate
-    after: Estimate
+    before: Answer
+    after: Answer
     causes: tuple[Cause, ...]
 
     @property

@@ -27,6 +27,7 @@ from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import show
 from hwmodel.show.json import plain
 from hwmodel.show.text import by_word, headline, operations
+from hwmodel.spine.answer import Answer, Told
 from hwmodel.spine.estimate import BOTTLENECKS, Estimate, Part
 from hwmodel.text.grid import wrapped
 from hwmodel.text.markup import Brief
@@ -50,7 +51,7 @@ class Explanation(Brief):
     `sensitivity` is None where only an estimate was given.
     """
 
-    estimate: Estimate
+    estimate: Answer
     sentences: tuple[str, ...]
     reasons_s: Mapping[str, float]
     sensitivity: Sensitivity | None = None
@@ -82,7 +83,7 @@ class Explanation(Brief):
 
 @checked
 def explain(
-    what: Estimate | Workload,
+    what: Estimate | Told | Workload,
     on: Machine | None = None,
     *,
     kernel: Kernel = None,
@@ -95,7 +96,7 @@ def explain(
 
     Raises `InputError` for a sweep and for a workload without a machine, and as `predict` does.
     """
-    if isinstance(what, Estimate):
+    if isinstance(what, (Estimate, Told)):
         estimate, moved, filled = what, None, ()
     elif on is None:
         raise InputError("explain: expected a machine with a workload: explain(workload, on=...)")
@@ -105,24 +106,38 @@ def explain(
         _check(estimate)
         how: Any = {"parallel": parallel, "topology": topology, "engine": engine, "l2": l2}
         moved = sensitivity(what, machine, kernel=kernel, **how)
-        filled = _filled(question, machine, estimate)
+        filled = _filled(question, machine, estimate) if isinstance(estimate, Estimate) else ()
     _check(estimate)
-    reasons = reasons_s(estimate)
+    if isinstance(estimate, Estimate):
+        reasons, of_kernels = reasons_s(estimate), _of_kernels(estimate, filled)
+    else:
+        reasons, of_kernels = _told(estimate).reasons_s, ["", *_told(estimate).sentences]
     sentences = [
         _binding(estimate),
-        _shares(estimate.parts),
+        of_kernels[0],
         _distance(estimate, reasons),
-        _traffic(estimate),
-        _padding(estimate.parts),
-        *filled,
-        _power(estimate),
+        *of_kernels[1:],
         *(_helpful(moved) if moved else ()),
         *estimate.warnings,
     ]
     return Explanation(estimate, tuple(s for s in sentences if s), reasons, moved)
 
 
-def _check(estimate: Estimate) -> None:
+def _told(answer: Answer) -> Told:
+    """An answer that is no list of kernels; raises `InputError` where it tells nothing more."""
+    if not isinstance(answer, Told):
+        raise InputError(f"explain: {answer.name}: expected an answer that says what it is due to")
+    return answer
+
+
+def _of_kernels(estimate: Estimate, filled: Sequence[str]) -> list[str]:
+    """Which kernels take the time; then their bytes, padding and slots, and the power limit."""
+    parts = estimate.parts
+    rest = (_traffic(estimate), _padding(parts), *filled, _power(estimate))
+    return [_shares(parts), *rest]
+
+
+def _check(estimate: Answer) -> None:
     if np.ndim(estimate.time_s):
         size = np.size(estimate.time_s)
         raise InputError(f"explain: {estimate.name}: expected one point, found {size} of them")
@@ -149,7 +164,7 @@ def _busiest(busy_s: Mapping[str, Any]) -> float:
     return max(working, default=0.0)
 
 
-def _binding(estimate: Estimate) -> str:
+def _binding(estimate: Answer) -> str:
     """What binds and by how much, over all and by kernel."""
     busy = sorted(by_word(estimate.busy_s).items(), key=lambda item: -item[1])
     time_s = float(estimate.time_s)
@@ -184,7 +199,7 @@ def _shares(parts: Sequence[Part]) -> str:
     return f"The longest of {len(parts)} kernels: {named}. By what binds in each: {words}."
 
 
-def _distance(estimate: Estimate, reasons: Mapping[str, float]) -> str:
+def _distance(estimate: Answer, reasons: Mapping[str, float]) -> str:
     """How far from the roofline, and why."""
     time_s, least = float(estimate.time_s), float(estimate.bound_s)
     above = sorted(reasons.items(), key=lambda item: -item[1])

@@ -21,7 +21,7 @@ from hwmodel.machines.driver import Machine, Network, Workload, predict
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.errors import HwmodelError
-from hwmodel.spine.estimate import Estimate
+from hwmodel.spine.answer import Answer
 
 ARRAYS = frozenset({"gpu", "spatial", "fpga"})
 """Kinds of machine whose models take arrays of rates."""
@@ -41,7 +41,12 @@ class Question:
     engine: str | Engine | None = None
     l2: str | None = None
 
-    def ask(self, machine: Hardware) -> Estimate:
+    @property
+    def takes_arrays(self) -> bool:
+        """Whether many machines can be asked about at once: not of many runs in time."""
+        return getattr(self.workload, "answered_by", None) is None
+
+    def ask(self, machine: Hardware) -> Answer:
         """The prediction on a machine."""
         how: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         return predict(how.pop("workload"), machine, **how)
@@ -69,7 +74,7 @@ def answers(
     time_s, energy_j = np.full(len(variants), np.nan), np.full(len(variants), np.nan)
     words: list[str] = [""] * len(variants)
 
-    def fill(places: Sequence[int], estimate: Estimate) -> None:
+    def fill(places: Sequence[int], estimate: Answer) -> None:
         size = len(places)
         time_s[places] = np.broadcast_to(estimate.time_s, (size,))
         energy_j[places] = np.broadcast_to(estimate.energy_j, (size,))
@@ -91,8 +96,9 @@ def answers(
     leaders = frozenset[str]() if alone else LEADERS
     groups: dict[frozenset[str], list[int]] = {}
     apart: list[list[int]] = []
+    together = question.takes_arrays and machine.kind in ARRAYS
     for place, variant in enumerate(variants):
-        if not all(known[path].rate for path in variant) or machine.kind not in ARRAYS:
+        if not together or not all(known[path].rate for path in variant):
             apart.append([place])
             continue
         # A column for every path of the group names them all, which would pin what follows.

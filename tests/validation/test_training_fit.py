@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwmodel.validation.training_fit import Published, published
+from hwmodel.systems.training.efficiency import INTERVALS
+from hwmodel.validation.training_fit import Published, covered, intervals, published
 
 TABLES = Path(__file__).resolve().parents[3] / "shared/data/systems"
 
@@ -51,3 +52,22 @@ def test_a_configuration_is_in_one_fold_whatever_the_run() -> None:
     assert {row.fold for row in rows()} == set(range(5))
     again = {row.work.devices: row.fold for row in published(TABLES) if row.table == "mlperf"}
     assert again == {row.work.devices: row.fold for row in rows() if row.table == "mlperf"}
+
+
+def test_intervals_hold_nine_of_ten_published_steps() -> None:
+    """Of every third row: the whole tables have 89 % inside the intervals of the other folds."""
+    inside: list[bool] = []
+    for row in rows()[::3]:
+        found = row.predicted()
+        seconds = found.step_time_s * found.tokens_per_s_per_device / row.tokens_per_s
+        inside.append(found.step_time_low_s <= seconds <= found.step_time_high_s)
+    assert 0.86 <= float(np.mean(inside)) <= 0.97
+
+
+def test_an_interval_is_that_of_rows_of_other_folds() -> None:
+    """Ratios of 1 to 21 by row: a tenth lies outside 2 and 20, whatever the fold."""
+    mine = [row for row in rows() if row.key[0] == "fsdp"][:21]
+    found = list(zip(mine, np.arange(1.0, 22.0).tolist(), strict=True))
+    assert intervals(found) == {"fsdp": (2.0, 20.0)}
+    assert 0.7 <= covered(found) <= 0.95
+    assert set(INTERVALS) == {"fsdp", "megatron"}

@@ -18,6 +18,8 @@ format that has none takes that of another on the same device; a device that has
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hwmodel.spine.estimate import UNKNOWN
+
 FITTED: Mapping[tuple[str, str, str], float] = {
     ("fsdp", "a100", "bf16"): 0.909,
     ("fsdp", "a100-40gb", "bf16"): 0.891,
@@ -59,6 +61,16 @@ LIBRARIES: Mapping[str, Mapping[str, str]] = {
 """Software -> library of attention by generation of GPUs; elsewhere FlashAttention-2."""
 
 
+INTERVALS: Mapping[str, tuple[float, float]] = {
+    "fsdp": (0.88, 1.17),
+    "megatron": (0.755, 1.61),
+}
+"""Software -> multiples of a predicted step's seconds between which 90 % of published ones lie, of
+configurations that the fit left out. Errors of a step's kernels go together, so that the interval
+is that of steps, not a sum over kernels. Of devices that no step was published of it is not known.
+"""
+
+
 @dataclass(frozen=True)
 class Software:
     """What runs a step: shares of kernels' rates alone, attention's library, where it is from."""
@@ -68,6 +80,8 @@ class Software:
     attention: str
     exposed: float
     source: str
+    interval: tuple[float, float] = UNKNOWN
+    """Multiples of a step's seconds between which 90 % of measured ones lie."""
 
 
 def named(zero: int) -> str:
@@ -89,6 +103,6 @@ def software(zero: int, device: str, generation: str | None, precision: str) -> 
         if nearest is not None:
             found = others[nearest]
             told = f"training: no published step was fitted of {what}; as in {nearest}"
-    return Software(
-        found or 1.0, ATTENTION[name], library, EXPOSED[name].get(generation or "", 1.0), told
-    )
+    share, exposed = found or 1.0, EXPOSED[name].get(generation or "", 1.0)
+    interval = UNKNOWN if found is None else INTERVALS[name]
+    return Software(share, ATTENTION[name], library, exposed, told, interval)

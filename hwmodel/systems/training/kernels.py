@@ -1,6 +1,6 @@
 """Seconds and joules of a piece's kernels in a step on one device, in the sustained state."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -20,7 +20,10 @@ ATTENTION = ("prefill", "backward")
 
 @dataclass(frozen=True)
 class Seconds:
-    """Of one micro-batch: forward, gradients of inputs and of weights, scores computed again."""
+    """Of one micro-batch: forward, gradients of inputs and of weights, scores computed again.
+
+    The last two are by resource, of kernels as they run alone.
+    """
 
     forward_s: float
     inputs_s: float
@@ -28,6 +31,8 @@ class Seconds:
     again_s: float
     forward_j: float
     backward_j: float
+    forward_busy_s: Mapping[str, float]
+    backward_busy_s: Mapping[str, float]
 
 
 def timed(
@@ -43,8 +48,13 @@ def timed(
     for kernels in pieces:
         seconds: dict[str, float] = dict.fromkeys(("forward", "inputs", "weights", "again"), 0.0)
         joules: dict[str, float] = dict.fromkeys(("forward", "inputs", "weights"), 0.0)
+        busy: dict[str, list[Mapping[str, float]]] = {"forward": [], "backward": []}
         for each in kernels:
             parts = next(answers)
+            way = "forward" if each.role == "forward" else "backward"
+            for part in parts:
+                often = each.times * float(part.times)
+                busy[way].append({n: often * float(s) for n, s in part.busy_s.items()})
             took = each.times * sum(_seconds(part, runs) for part in parts)
             seconds[each.role] += took
             seconds["again"] += took if each.again else 0.0
@@ -57,9 +67,20 @@ def timed(
                 seconds["again"],
                 joules["forward"],
                 joules["inputs"] + joules["weights"],
+                added(busy["forward"]),
+                added(busy["backward"]),
             )
         )
     return found, run
+
+
+def added(several: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Seconds by resource of several together."""
+    found: dict[str, float] = {}
+    for each in several:
+        for name, seconds in each.items():
+            found[name] = found.get(name, 0.0) + seconds
+    return found
 
 
 def _seconds(part: Part, runs: Software) -> float:

@@ -75,6 +75,7 @@ class Piece:
         scores_bytes: of them, what attention's scores leave.
         input_bytes: of its input, which it keeps where it is computed again.
         flops: of its forward pass, every pair of attention counted (the convention of MFU).
+        least_flops: the same of those pairs alone that masks leave, or fewer.
         dense, experts: parameters held on this device.
     """
 
@@ -86,6 +87,7 @@ class Piece:
     scores_bytes: float
     input_bytes: float
     flops: float
+    least_flops: float
     dense: float
     experts: float
 
@@ -108,7 +110,7 @@ def piece(
     whole = _stages(blocks, step, Share(work.model.precision, layers=(layer,)))
     mine = _stages(blocks, step, Share(work.model.precision, Division(tp=how.tp), (layer,)))
     kernels: list[Kernel] = []
-    kept = scores = counted = keys = 0.0
+    kept = scores = counted = masked = keys = 0.0
     for stage, undivided in zip(mine, whole, strict=True):
         divided = _size(stage.cascade) < _size(undivided.cascade)
         share = 1.0 if divided or not how.sp else 1 / how.tp
@@ -132,7 +134,9 @@ def piece(
             scores += more * how.cp
             keys += sum(float(footprint_bytes(n, stage.cascade)) for n in shape.read[1:])
             pairs = float(shape.batch_heads) * float(shape.queries) * float(shape.keys)
-            counted += 2 * several * pairs * float(shape.head_dim + shape.value_dim)
+            every = 2 * several * pairs * float(shape.head_dim + shape.value_dim)
+            counted += every
+            masked += every * (1 - _least_seen(shape))
         if work.dropout and stage.role == "residual":
             kept += tokens * work.model.network.hidden * MASK_BYTES * (1 / how.tp if how.sp else 1)
     hidden_bytes = tokens * work.model.network.hidden * bytes_of(WIDE)
@@ -151,9 +155,16 @@ def piece(
         scores_bytes=scores,
         input_bytes=float(hidden_bytes) / (how.tp if how.sp else 1),
         flops=counted,
+        least_flops=counted - masked,
         dense=float(sum(w.elements(how) for w in weights if w.part != "experts")),
         experts=float(sum(w.elements(how) for w in weights if w.part == "experts")),
     )
+
+
+def _least_seen(shape: AttentionShape) -> float:
+    """Share of pairs that a mask leaves on average, or less: half of a causal window."""
+    seen = shape.keys if shape.window is None else min(float(shape.window), float(shape.keys))
+    return float(shape.density) * float(seen) / float(shape.keys) / (2 if shape.causal else 1)
 
 
 def loss(work: Training, how: Execution, vocabulary: int) -> tuple[Kernel, ...]:

@@ -15,7 +15,7 @@ the schedule; what computing a layer again needs; the gradient of logits.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,19 +34,13 @@ from hwmodel.systems.pipelines.timing import Passes, peaks, timed
 from hwmodel.systems.training import kernels
 from hwmodel.systems.training.efficiency import software
 from hwmodel.systems.training.fabric import Fabric
-from hwmodel.systems.training.kernels import Seconds
-from hwmodel.systems.training.layers import Piece, loss, piece
-from hwmodel.systems.training.memory import (
-    GRADIENT_BYTES,
-    WEIGHT_BYTES,
-    States,
-    states,
-    update_bytes,
-)
+from hwmodel.systems.training.kernels import added
+from hwmodel.systems.training.layers import loss, piece
+from hwmodel.systems.training.least import floor
+from hwmodel.systems.training.memory import WEIGHT_BYTES, States, states
+from hwmodel.systems.training.stages import Stage, chain, end, ended, layer
 from hwmodel.systems.training.trained import Trained
 
-DRAM_SHARE = 0.9
-"""Of the datasheet's bandwidth, in the optimiser's long streams (measured: row kernels, H200)."""
 KEPT_LOGIT_BYTES = 4
 """Of each logit, in fp32, from the forward pass to the backward."""
 LOGIT_BYTES = 6
@@ -108,23 +102,6 @@ def execution(work: Training, machine: Hardware) -> Execution:
     return how
 
 
-@dataclass(frozen=True, eq=False)
-class _Stage:
-    """Seconds, bytes and parameters of one stage of the pipeline, for a micro-batch."""
-
-    forward_s: float
-    inputs_s: float
-    weights_s: float
-    exposed_s: float
-    kept_bytes: float
-    ends_bytes: float
-    again_bytes: float
-    dense: float
-    experts: float
-    largest: float
-    joules: float
-
-
 def trained(
     work: Training,
     how: Execution,
@@ -153,9 +130,9 @@ def trained(
     pipeline = how.pipeline if how.pp > 1 else "1f1b"
     run = timed(scheduled(pipeline, how.pp, count, passes, chunks=how.vp), passes)
     ranks = [[cut.stages[stage] for stage in held] for held in cut.layout.stages]
-    ended = [_ended(rank, how, work, machine, joined) for rank in ranks]
-    exposed_s = max(each.exposed_s for each in ended)
-    update_s = max(each.update_s for each in ended)
+    ends = [ended(rank, how, work, machine, joined) for rank in ranks]
+    exposed_s = max(each.exposed_s for each in ends)
+    update_s = max(each.update_s for each in ends)
     step_s = run.makespan_s + exposed_s + update_s
     held = _held(work, how, cut, run.schedule, ranks)
     fullest = max(held, key=lambda each: each.total_bytes)
@@ -167,7 +144,7 @@ def trained(
     peak = float(machine.rate("matrix", work.precision))
     return Trained(
         name=work.name,
-        device=machine.title,
+        device=machine.title if how.devices == 1 else f"{how.devices} x {machine.title}",
         execution=how,
         step_time_s=step_s,
         tokens_per_s_per_device=how.global_batch * work.sequence / step_s / how.devices,
@@ -189,6 +166,18 @@ def trained(
         assumptions=cut.assumptions,
         everywhere=(*work.model.warnings, *cut.warnings),
         timed=run,
+        least_s=floor(
+            machine,
+            work,
+            how,
+            flops=3 * cut.least_flops * count * how.dp * how.tp * how.cp,
+            ranks=ranks,
+            update_bytes=[each.update_bytes for each in ends],
+        ),
+        busy_s=_busy_s(ranks, count, waits_s, update_s),
+        again_s=count * float(np.mean([sum(s.again_s for s in rank) for rank in ranks])),
+        waits_s=run.makespan_s - busy_s,
+        interval=cut.interval,
     )
 
 
@@ -198,13 +187,16 @@ class _Cut:
 
     Attributes:
         flops: of the forward pass of a micro-batch, on the devices of one cp and tp rank.
+        least_flops: the same without pairs of attention that masks leave out.
         logits: of a micro-batch, on one device.
     """
 
     layout: Layout
-    stages: list[_Stage]
+    stages: list[Stage]
     flops: float
+    least_flops: float
     logits: float
+    interval: tuple[float, float]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -239,22 +231,24 @@ def _cut(
     runs = runs if given is None else replace(runs, share=given, source=f"training: share {given}")
     seconds, run = kernels.timed([each.kernels for each in pieces], machine, kernel, runs)
     made = [
-        _layer(each, took, how, joined, runs.exposed)
+        layer(each, took, how, joined, runs.exposed)
         for each, took in zip(pieces, seconds, strict=True)
     ]
     kinds = {
         n: stage for (numbers, _), stage in zip(groups, made[2:], strict=True) for n in numbers
     }
     logits = how.micro_batch * work.sequence // how.cp * sizes.vocabulary / how.tp
-    ends = _end(made[0], 0.0), _end(made[1], logits * KEPT_LOGIT_BYTES)
+    ends = end(made[0], 0.0), end(made[1], logits * KEPT_LOGIT_BYTES)
     layout = layout_of(how.pipeline, how.pp, how.vp) if how.pp > 1 else layout_of("1f1b", 1)
     held = divided.layers if how.pp > 1 else (network.depth,)
-    counted = sum(len(numbers) * each.flops for numbers, each in groups)
+    several = [(1, first), (1, last), *((len(numbers), each) for numbers, each in groups)]
     return _Cut(
         layout=layout,
-        stages=_chain(held, kinds, ends) * layout.chains,
-        flops=first.flops + last.flops + counted,
+        stages=chain(held, kinds, ends) * layout.chains,
+        flops=sum(times * each.flops for times, each in several),
+        least_flops=sum(times * each.least_flops for times, each in several),
         logits=logits,
+        interval=runs.interval,
         assumptions=(runs.source, *run.assumptions),
         warnings=run.warnings,
     )
@@ -280,7 +274,7 @@ def _held(
     how: Execution,
     cut: _Cut,
     schedule: Schedule,
-    ranks: Sequence[Sequence[_Stage]],
+    ranks: Sequence[Sequence[Stage]],
 ) -> list[_Held]:
     """Of each rank: states, and the most that micro-batches in flight keep."""
     layers = peaks(schedule, [stage.kept_bytes for stage in cut.stages])
@@ -297,75 +291,14 @@ def _held(
     ]
 
 
-def _layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, share: float) -> _Stage:
-    """A piece's passes with what they exchange."""
-    links = share * sum(joined.seconds("all_reduce", s, how.tp) for s in each.reduced_bytes)
-    routed = 0.0
-    if each.routed_bytes:
-        size = each.routed_bytes / (how.tp if how.sp or how.expert_tp < how.tp else 1)
-        routed = 2 * joined.seconds("all_to_all", size, how.ep, how.expert_tp)
-    ring = joined.seconds("all_gather", each.key_bytes * how.cp, how.cp, how.tp)
-    forward, inputs, weights = took.forward_s, took.inputs_s, took.weights_s
-    exposed_f = links + routed + max(0.0, ring - forward)
-    exposed_b = links + routed + max(0.0, 2 * ring - inputs)
-    again_bytes, kept = 0.0, each.kept_bytes
-    forward_s, inputs_s = forward + exposed_f, inputs + exposed_b
-    if how.recompute == "full" and each.kept_bytes > each.input_bytes and each.dense:
-        inputs_s += forward_s
-        again_bytes, kept = each.kept_bytes, each.input_bytes
-    elif how.recompute == "selective":
-        inputs_s += took.again_s
-        again_bytes, kept = each.scores_bytes, each.kept_bytes - each.scores_bytes
-    if how.zero == 3 and how.dp * how.cp > 1:
-        ranks, stride = how.dp * how.cp, how.tp
-        gather = joined.seconds("all_gather", each.dense * WEIGHT_BYTES, ranks, stride)
-        scatter = joined.seconds("reduce_scatter", each.dense * GRADIENT_BYTES, ranks, stride)
-        more_f = max(0.0, gather - forward_s)
-        more_b = max(0.0, gather + scatter - inputs_s - weights)
-        forward_s, inputs_s = forward_s + more_f, inputs_s + more_b
-        exposed_f, exposed_b = exposed_f + more_f, exposed_b + more_b
-    return _Stage(
-        forward_s=forward_s,
-        inputs_s=inputs_s,
-        weights_s=weights,
-        exposed_s=exposed_f + exposed_b,
-        kept_bytes=kept,
-        ends_bytes=0.0,
-        again_bytes=again_bytes,
-        dense=each.dense,
-        experts=each.experts,
-        largest=each.dense,
-        joules=took.forward_j + took.backward_j,
-    )
-
-
-def _chain(
-    held: Sequence[int], kinds: Mapping[int, _Stage], ends: tuple[_Stage, _Stage]
-) -> list[_Stage]:
-    """Stages in the order of the model: their layers, and the ends at either end."""
-    found: list[_Stage] = []
-    start = 0
-    for place, count in enumerate(held):
-        mine = [kinds[n] for n in range(start, start + count)]
-        start += count
-        before = [ends[0]] if place == 0 else []
-        after = [ends[1]] if place == len(held) - 1 else []
-        found.append(_summed([*before, *mine, *after]))
-    return found
-
-
-def _end(stage: _Stage, more: float) -> _Stage:
-    """An end of the network, which keeps what it keeps, and `more`, apart from the layers."""
-    return replace(stage, kept_bytes=0.0, ends_bytes=stage.kept_bytes + more)
-
-
-def _summed(parts: Sequence[_Stage]) -> _Stage:
-    """Layers one after the other; computed again one at a time."""
-    names = ("forward_s", "inputs_s", "weights_s", "exposed_s", "kept_bytes", "ends_bytes")
-    names = (*names, "dense", "experts", "joules")
-    added = {name: sum(getattr(each, name) for each in parts) for name in names}
-    most = {name: max(getattr(each, name) for each in parts) for name in ("again_bytes", "largest")}
-    return _Stage(**added, **most)
+def _busy_s(
+    ranks: Sequence[Sequence[Stage]], count: int, waits_s: float, update_s: float
+) -> dict[str, float]:
+    """Seconds that a rank needs each resource on average; its links while nothing else is done."""
+    stages = [stage for rank in ranks for stage in rank]
+    found = added(stage.busy_s for stage in stages)
+    mean = {name: seconds * count / len(ranks) for name, seconds in found.items()}
+    return added([mean, {"dram": update_s}, {"link": waits_s} if waits_s else {}])
 
 
 def _transfer_s(work: Training, how: Execution, joined: Fabric) -> float:
@@ -375,41 +308,7 @@ def _transfer_s(work: Training, how: Execution, joined: Fabric) -> float:
     return joined.sent(size, how.tp * how.cp * how.dp)
 
 
-@dataclass(frozen=True)
-class _Ended:
-    """Seconds of a rank after its last micro-batch: the optimiser, and exchanges nothing hides."""
-
-    update_s: float
-    exposed_s: float
-
-
-def _ended(
-    rank: Sequence[_Stage], how: Execution, work: Training, machine: Hardware, joined: Fabric
-) -> _Ended:
-    dense, experts = sum(s.dense for s in rank), sum(s.experts for s in rank)
-    groups = (
-        (dense, how.dp * how.cp, how.tp),
-        (experts, how.expert_dp, how.expert_tp * how.ep),
-    )
-    moved = sum(
-        update_bytes(count, ranks, zero=how.zero, optimizer=work.optimizer)
-        for count, ranks, _ in groups
-    )
-    update_s = moved / (float(machine.memory("dram").bandwidth_bytes_per_s) * DRAM_SHARE)
-    if how.zero == 3:
-        return _Ended(update_s, 0.0)
-    exchange_s = 0.0
-    for count, ranks, stride in groups:
-        if how.zero == 0:
-            exchange_s += joined.seconds("all_reduce", count * GRADIENT_BYTES, ranks, stride)
-        else:
-            exchange_s += joined.seconds("reduce_scatter", count * GRADIENT_BYTES, ranks, stride)
-            exchange_s += joined.seconds("all_gather", count * WEIGHT_BYTES, ranks, stride)
-    hides_s = sum(s.inputs_s + s.weights_s + (s.forward_s if how.zero else 0.0) for s in rank)
-    return _Ended(update_s, max(0.0, exchange_s - hides_s))
-
-
-def _states(rank: Sequence[_Stage], how: Execution, work: Training) -> States:
+def _states(rank: Sequence[Stage], how: Execution, work: Training) -> States:
     options: dict[str, Any] = {"zero": how.zero, "optimizer": work.optimizer}
     largest = max(stage.largest for stage in rank)
     dense = states(sum(s.dense for s in rank), how.dp * how.cp, largest=largest, **options)

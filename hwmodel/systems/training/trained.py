@@ -1,17 +1,20 @@
 """The answer to a step of training: seconds, tokens, bytes and joules."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hwmodel.quantity.units import show
+from hwmodel.spine.estimate import UNKNOWN, bottleneck
 from hwmodel.spine.execution import Execution
 from hwmodel.systems.pipelines.timing import Timed
 from hwmodel.text.shown import Shown
 
 FIELDS = (
-    *("step_time_s", "tokens_per_s_per_device", "mfu", "bubble", "exposed_communication_s"),
-    *("optimizer_s", "memory_bytes", "weights_bytes", "gradients_bytes", "optimizer_bytes"),
+    *("step_time_s", "step_time_low_s", "step_time_high_s", "bound_s", "bottleneck"),
+    *("tokens_per_s_per_device", "mfu", "bubble", "exposed_communication_s", "optimizer_s"),
+    *("memory_bytes", "weights_bytes", "gradients_bytes", "optimizer_bytes"),
     *("activations_bytes", "again_bytes", "ends_bytes", "capacity_bytes", "fits"),
     *("short_by_bytes", "energy_j", "devices"),
 )
@@ -38,6 +41,11 @@ class Trained(Shown):
         memory_bytes: of the fullest device, whose parts are the other bytes: `activations_bytes`
             are what layers keep, `again_bytes` what one computes again before its backward pass,
             `ends_bytes` what the embedding, the head and its logits keep.
+        least_s: seconds by resource that no schedule goes below (`hwmodel.systems.training.least`).
+        busy_s: seconds by resource that a rank needs it on average.
+        again_s: of a rank's step, during which it computes what it did not keep.
+        waits_s: of a rank's step, during which it waits for others in the pipeline.
+        interval: multiples of the step's seconds between which 90 % of measured ones lie.
     """
 
     name: str
@@ -64,6 +72,78 @@ class Trained(Shown):
     everywhere: tuple[str, ...] = ()
     timed: Timed | None = field(default=None, compare=False)
     notes: tuple[Any, ...] = ()
+    least_s: Mapping[str, float] = field(default_factory=lambda: {})
+    busy_s: Mapping[str, float] = field(default_factory=lambda: {})
+    again_s: float = 0.0
+    waits_s: float = 0.0
+    interval: tuple[float, float] = UNKNOWN
+    serving: None = None
+    stores: tuple[Any, ...] = ()
+
+    @property
+    def time_s(self) -> float:
+        """Seconds of the step, by the name that every answer has."""
+        return self.step_time_s
+
+    @property
+    def bound_s(self) -> float:
+        """Seconds that no schedule of the step goes below."""
+        return max(self.least_s.values(), default=0.0)
+
+    @property
+    def step_time_low_s(self) -> float:
+        """Lower end of the 90 % interval, no sooner than the bound; NaN where it is not known."""
+        low_s = self.step_time_s * self.interval[0]
+        return low_s if math.isnan(low_s) else min(max(low_s, self.bound_s), self.step_time_s)
+
+    @property
+    def step_time_high_s(self) -> float:
+        """Upper end of the 90 % interval; NaN where it is not known."""
+        return self.step_time_s * self.interval[1]
+
+    @property
+    def time_low_s(self) -> float:
+        """The same, by the name that every answer has."""
+        return self.step_time_low_s
+
+    @property
+    def time_high_s(self) -> float:
+        """The same, by the name that every answer has."""
+        return self.step_time_high_s
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Of all devices."""
+        return self.tokens_per_s_per_device * self.devices
+
+    @property
+    def bottleneck(self) -> str:
+        """The resource that a rank needs for the most seconds."""
+        return str(bottleneck(self.busy_s))
+
+    @property
+    def reasons_s(self) -> dict[str, float]:
+        """Seconds above the bound by reason, of a rank on average; they sum to the difference."""
+        told = {
+            "waiting for other ranks of the pipeline": self.waits_s,
+            "exchanges that nothing hides": self.exposed_communication_s,
+            "computing again what was not kept": self.again_s,
+            "the optimiser": self.optimizer_s,
+        }
+        named = {name: seconds for name, seconds in told.items() if seconds > 0}
+        rest = self.step_time_s - self.bound_s - sum(named.values())
+        return {**named, "kernels below the peak, and the rows between them": rest}
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Of memory: the fullest device, and what fills it most."""
+        parts = {told: getattr(self, f"{name}_bytes") for name, told in PARTS.items()}
+        most = max(parts, key=lambda told: parts[told])
+        return (
+            f"The fullest device keeps {show(self.memory_bytes, 'bytes')} of"
+            f" {show(self.capacity_bytes, 'bytes')}; most of it,"
+            f" {parts[most] / self.memory_bytes:.0%}, is {most}.",
+        )
 
     @property
     def devices(self) -> int:

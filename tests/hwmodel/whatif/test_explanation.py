@@ -99,7 +99,7 @@ def test_an_engines_host_is_a_reason_of_its_own() -> None:
     work = hw.model("qwen2.5-0.5b").decode(batch=1, context=1024)
     told = explain(work, H200, engine="vllm")
     waits = told.reasons_s["the host, which kernels do not hide"]
-    made = told.estimate
+    made: Any = told.estimate
     assert waits == pytest.approx(float(made.time_s) - float(made.busy_time_s))
     assert waits > 0.3 * float(made.time_s)
     apart = float(made.time_s) - float(made.bound_s)
@@ -112,3 +112,18 @@ def test_no_number_of_the_gpu_shortens_what_waits_for_its_host() -> None:
     work = hw.model("qwen2.5-1.5b").prefill(batch=1, prompt=512)
     told = explain(work, H200, engine="vllm").sentences
     assert "No single number of the machine shortens it." in told
+
+
+def test_a_step_of_training_says_what_it_is_due_to_with_its_machine_or_without() -> None:
+    work: Any = hw.model("llama-3.1-8b").training(2048, 16, pp=4, micro_batch=2)
+    found = hw.predict(work, "h100")
+    told = explain(found)
+    assert told.sensitivity is None
+    assert told.reasons_s["waiting for other ranks of the pipeline"] > 0
+    whole = explain(work, device("h100"))
+    assert dict(whole.reasons_s) == dict(told.reasons_s)
+    assert set(told.sentences) < set(whole.sentences)
+    assert whole.sensitivity is not None
+    # Products are at the peak or wait: a faster clock shortens the step, but not as 1 / clock.
+    assert -1 < whole.sensitivity.effect("clock").time_up < -0.1
+    assert whole.record()["time_s"] == found.step_time_s  # pyright: ignore

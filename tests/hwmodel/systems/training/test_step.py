@@ -143,3 +143,32 @@ def test_what_does_not_fit_is_said_and_what_is_not_legal_refused() -> None:
         step(config="t5-base", sequence=512, dp=1)
     with pytest.raises(CoverageError, match="fp8"):
         step("a100", dtype="fp8", dp=1)
+
+
+LINE: dict[str, Any] = {
+    **{"workload": "training", "config": "llama-3.1-8b", "sequence": 2048, "global_batch": 16},
+    "devices": 8,
+}
+
+
+def answers(**line: Any) -> Any:
+    """A line of a file of cases, answered."""
+    (found,) = predict_lines([json.dumps({**LINE, **line})])
+    return found
+
+
+def test_every_verb_answers_for_a_step_through_lines_as_in_python_or_says_what_does() -> None:
+    work = training("llama-3.1-8b", 2048, 16, devices=8)
+    bounds: Any = hw.bound(work, "h100")
+    line = answers(verb="bound", on="h100")
+    assert line["time_s"] == bounds.time_s < bounds.estimate.time_s
+    assert set(line["least_s"]) == {"matrix", "dram", "link"}
+    sides = hw.compare(work, ["h100", "h200"])
+    lines = answers(verb="compare", on=["h100", "h200"])
+    assert [each["step_time_s"] for each in lines] == [each.time_s for each in sides.estimates]
+    assert "8 x NVIDIA H100" in str(sides)
+    assert answers(verb="explain", on=["h100"])["time_s"] == sides.estimates[0].time_s
+    for refused in (lambda: hw.map(work, "h100"), lambda: hw.map(work, hw.device("h100") * 8)):
+        with pytest.raises(InputError, match="predict, bound, compare, explain"):
+            refused()
+    assert "parallelise answer for it" in answers(verb="map", on="h100")["error"]

@@ -8,6 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+
+import hwmodel
 
 ROOT = Path(__file__).resolve().parent.parent
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
@@ -127,3 +130,8 @@ print([name for name in {list(SISTERS)} if name in sys.modules])
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.stdout == "[]\n", run.stderr
+
+
+def test_the_citation_names_the_version_that_it_cites() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == hwmodel.__version__

@@ -14,8 +14,11 @@ and the slower of the two levels paces the other. Topologies of other shapes are
 from dataclasses import dataclass
 
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.network.collectives import cost
+from hwmodel.network.collectives import boxed, cost
+from hwmodel.network.flows import carried
 from hwmodel.network.nccl import link_of
+from hwmodel.network.schedules import shifted
+from hwmodel.network.topology import Topology
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.spine.activity import fold
 
@@ -26,6 +29,9 @@ between boxes: the shipped topologies h100-ndr, gb200-nvl72, p6-b200)."""
 OTHER_CARD = 22.1e9
 CARD_S = 25e-6
 """Start of an exchange between boxes (as the shipped topologies have it for messages)."""
+
+LONG_BYTES = 2**30
+"""Of messages that are all bandwidth."""
 
 
 @dataclass(frozen=True)
@@ -83,3 +89,22 @@ class Fabric:
             raise CoverageError(f"{self.machine.name}: has no link to others of its kind")
         found = cost(op, size, ranks, self.machine)
         return float(fold(found.tree, found.rates).time_s)
+
+
+def collided(topology: Topology) -> float:
+    """How many times longer an exchange between boxes takes for flows that a hash puts on one path.
+
+    Of long messages, all cards sending at once. 1 where paths are planned, or where there is one
+    alone (C4, arXiv 2406.04594).
+    """
+    if topology.paths != "hashed":
+        return 1.0
+    planned = topology.model_copy(update={"paths": "even"})
+    return _exchange_s(topology) / _exchange_s(planned)
+
+
+def _exchange_s(topology: Topology) -> float:
+    """Seconds in which each device sends a long message to its like in the next box."""
+    groups, per_box = boxed(topology, [range(len(topology.devices))])
+    sends = shifted(len(groups[0]), per_box, 1.0)
+    return float(fold(*carried((sends,), LONG_BYTES, topology, groups)).time_s)

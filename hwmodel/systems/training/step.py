@@ -33,7 +33,7 @@ from hwmodel.systems.pipelines.schedule import Layout, Schedule
 from hwmodel.systems.pipelines.timing import Passes, peaks, timed
 from hwmodel.systems.training import kernels
 from hwmodel.systems.training.efficiency import software
-from hwmodel.systems.training.fabric import Fabric
+from hwmodel.systems.training.fabric import Fabric, collided
 from hwmodel.systems.training.kernels import added
 from hwmodel.systems.training.layers import loss, piece
 from hwmodel.systems.training.least import floor
@@ -76,7 +76,7 @@ def _fabric(machine: Hardware, network: Network) -> Fabric:
         for edge in found.links
         if "nic" in (kinds[edge.between[0]], kinds[edge.between[1]])
     ]
-    card = min(cards) if cards else None
+    card = min(cards) / collided(found) if cards else None
     return Fabric.of(machine, box=max(boxes.values()), card_bytes_per_s=card)
 
 

@@ -1,0 +1,19 @@
+"""C4's figure: what planned paths gain, and nothing where each flow has a path of its own."""
+
+import pytest
+
+from hwmodel.validation.papers import c4
+
+
+def test_planned_paths_gain_more_than_is_published() -> None:
+    (claim,) = c4.claims()
+    assert not claim.holds
+    assert 0.15 < claim.ours < 0.35
+    planned = c4.step("even")
+    assert 0.2 < planned.exposed_communication_s / planned.step_time_s < 0.3
+
+
+def test_one_spine_leaves_nothing_to_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(c4, "SPINES", 1)
+    (claim,) = c4.claims()
+    assert abs(claim.ours) < 1e-9

@@ -103,6 +103,7 @@ def calibrate(
         )
         measured = [row for sample in mine for row in sample.rows]
         prior = family_of(start, name, libraries.get(name))
+        prior = collective.prior_of(prior, hardware) if name == COLLECTIVE else prior
         judges = samples(name, [g for g in tests if _belongs(g, name)], hardware, known)
         least = max(LEAST_ROWS, _free(prior) + 2)
         if few and len(measured) < least:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hwmodel.hardware.calibration import Family
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.libraries.library import priors
 from hwmodel.network import collectives
 from hwmodel.network.nccl import ON_ONE_SWITCH
 from hwmodel.spine.activity import fold
@@ -19,6 +21,21 @@ from hwmodel.validation.fit import Array, Sample
 from hwmodel.validation.rows import DATA, Row, read_file
 
 FILE = "collective.csv"
+
+CROWDED = priors(
+    """
+    crossing = 1.5 in 1 .. 30: times slower between four ranks than a pair, over root complexes
+    crowd = 0.3 in -1 .. 3: exponent of that in the number of ranks
+    """
+)
+"""What collectives of devices on PCIe are fitted besides."""
+
+
+def prior_of(family: Family, hardware: Hardware) -> Family:
+    """Where a fit starts: of links by PCIe with what more than a pair of devices cost."""
+    if hardware.link is None or not hardware.link.technology.startswith("PCIe"):
+        return family
+    return family.model_copy(update={"parameters": {**CROWDED.parameters, **family.parameters}})
 
 
 def read_collectives(device: str, data: Path = DATA) -> list[Row]:

@@ -17,6 +17,8 @@ H200s (NCCL 2.28, 2026-11-22), with parameters in the calibration's family "coll
   kernel, with parameters of their own (`_direct`), in which the sends to all peers start together.
 - Parts that do not begin at a multiple of 16 bytes, which are copied by narrow instructions.
 - The part that a rank keeps in all_gather and all_to_all, which the same kernel copies.
+- Devices on PCIe: more ranks than a pair cross root complexes, whose rate they share: so many times
+  slower (`crossing`, of four ranks), times (p / 4) to the power `crowd`.
 - Switches that add (NVLink SHARP, NCCL's algorithm NVLS, from three ranks on): each rank asks for
   the sum of its part, for which the switch reads that part of every rank, and writes it to all.
   So 1 + 1/p of the buffer leave each port, where a ring sends 2 (p - 1) / p (NVIDIA, NVSwitch
@@ -68,6 +70,9 @@ IN_SWITCH = 13
 
 LEAST_ADDED = 3
 """Ranks from which on a switch's sums send less than a ring."""
+
+PAIR = 2
+"""Devices of which no more than this share a PCIe switch, or are joined past the root complex."""
 
 RAMP_BYTES = 16 * 1024
 """Bytes of a buffer from which on all threads of the kernel take part."""
@@ -134,6 +139,7 @@ def on_one_switch(
     closed = closed_form(op, algorithm, ranks)
     sent = closed.messages, closed.sent_bytes(size, ranks)
     slower = _narrow(op, size, ranks, parameters) * _idle(op, ranks, parameters)
+    slower = slower * _crowded(ranks, parameters)
     at_once = most((ranks - 1, 1)) if op == "all_to_all" else 1
     latency_s = link.latency_s / at_once  # blocks of their own wait for each peer
     kept = _kept(op, size, ranks, link, parameters)
@@ -201,6 +207,14 @@ def _narrow(op: str, size_bytes: Amount, ranks: Amount, parameters: Mapping[str,
         return 1.0
     unaligned = ceil_div(size_bytes, ranks) % VECTOR_BYTES != 0
     return where(unaligned, _own("narrow", op, parameters), 1.0)
+
+
+def _crowded(ranks: Amount, parameters: Mapping[str, float]) -> Amount:
+    """How many times slower the link is where more than a pair of devices cross root complexes."""
+    if parameters.get("crossing", 1.0) == 1.0:
+        return 1.0
+    each = parameters["crossing"] * (ranks / 4) ** parameters.get("crowd", 0.0)
+    return where(np.asarray(ranks) > PAIR, each, 1.0)
 
 
 def _kept(

@@ -30,15 +30,19 @@ def test_messages_are_counted_in_bytes(tmp_path: Path) -> None:
     assert first.board == "published, NCCL 2.29.2"
 
 
-ERRORS = {"a100": 0.08, "h100": 0.08, "h200": 0.10, "b200": 0.08, "b300": 0.085}
-"""Mean |predicted / measured - 1| of the half that was not fitted: 0.072, 0.069, 0.096, 0.076, and
-0.079 when they were."""
+ERRORS = {
+    **{"a100_sxm": 0.08, "h100_sxm": 0.08, "h200_sxm": 0.10, "b200_sxm": 0.08, "b300_sxm": 0.085},
+    **{"rtx_pro_6000_server": 0.11, "l40s": 0.12},
+}
+"""Mean |predicted / measured - 1| of the half that was not fitted: 0.072, 0.069, 0.096, 0.076,
+0.079, 0.105 and 0.116 when they were; the last two are joined by PCIe."""
 
 
 @pytest.mark.skipif(not PUBLISHED.is_dir(), reason="needs the published tables")
-@pytest.mark.parametrize("name", ERRORS)
-def test_collectives_that_no_fit_saw_are_predicted(name: str) -> None:
-    rows = [r for r in nccl_rows(PUBLISHED / f"{name}_sxm.nccl.csv") if is_test(r)]
+@pytest.mark.parametrize("table", ERRORS)
+def test_collectives_that_no_fit_saw_are_predicted(table: str) -> None:
+    name = table.removesuffix("_sxm").removesuffix("_server").replace("_", "-")
+    rows = [r for r in nccl_rows(PUBLISHED / f"{table}.nccl.csv") if is_test(r)]
     assert len(rows) > 70
     inside: list[bool] = []
     errors: dict[tuple[str, int, str], list[float]] = {}
@@ -51,7 +55,7 @@ def test_collectives_that_no_fit_saw_are_predicted(name: str) -> None:
         errors.setdefault((op, ranks, where), []).append(error)
     for key, each in sorted(errors.items()):
         print(name, *key, len(each), f"mean {np.mean(np.abs(each)):.3f} bias {np.mean(each):+.3f}")
-    assert np.mean(np.abs(np.concatenate(list(errors.values())))) < ERRORS[name]
+    assert np.mean(np.abs(np.concatenate(list(errors.values())))) < ERRORS[table]
     assert np.mean(inside) > 0.75
 
 

@@ -75,3 +75,13 @@ def test_what_one_switch_cannot_do_is_refused() -> None:
         on_one_switch("p2p", 1024, 2, H200.but(link=None), PLAIN)
     with pytest.raises(UnknownNameError, match="collective on one switch 'broadcast'"):
         on_one_switch("broadcast", 1024, 2, H200, PLAIN)
+
+
+@pytest.mark.parametrize(("ranks", "times"), [(2, 1), (4, 4), (8, 4 * 2**1.5)])
+def test_more_than_a_pair_on_pcie_shares_the_root_complexes(ranks: int, times: float) -> None:
+    """Of long messages: four times slower at four ranks, 2^1.5 more at eight."""
+    plain, crowded = (
+        fold(*with_parameters("all_gather", 2**34, ranks, H200, {**PLAIN, **more})).time_s
+        for more in ({}, {"crossing": 4.0, "crowd": 1.5})
+    )
+    assert crowded / plain == pytest.approx(times, rel=1e-3)

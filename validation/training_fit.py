@@ -199,6 +199,7 @@ def _titan(row: Mapping[str, str]) -> Published | None:
         zero=3,
         recompute="full" if row["ac"] == "full" else "selective",
         dtype="fp8" if "float8" in row["tech"] else "bf16",
+        loss="fused" if "2025" in row["source"] else "whole",
         **divided,
     )
     on = SLOW_H100 if row["gpu"].startswith(SLOW_H100) else "h200"

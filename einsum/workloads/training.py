@@ -31,13 +31,15 @@ def training(
     optimizer: str = "adam",
     attention: str = "flash",
     dropout: bool = False,
+    loss: str = "whole",
 ) -> Training:
     """One step of training: `global_batch` sequences of `sequence` tokens, Adam and bf16 products.
 
     `tp` to `recompute`, and `micro_batch`, are those of an execution (`hwmodel.spine.execution`);
     with `devices`, dp is what is left of them. `zero` is ZeRO's stage (3: weights are divided too,
     as FSDP does), `recompute` what the backward pass computes again: none, selective (attention's
-    scores) or full.
+    scores; with zero 3 torch's choice by operation) or full; `loss` "fused" one that a compiler
+    makes of 16-bit logits.
     Raises `InputError` naming the argument at fault.
     """
     how = {
@@ -54,5 +56,6 @@ def training(
         optimizer=optimizer,
         attention=attention,
         dropout=dropout,
+        loss=loss,
         **how,
     )

@@ -61,6 +61,7 @@ class Training(Shown):
         optimizer: of `OPTIMIZERS`.
         attention: "flash", one fused kernel, or "core", whose scores are kept.
         dropout: whether masks of dropout are drawn, and kept.
+        loss: "whole", on logits in fp32, or "fused", by a compiler that reads them in 16 bits.
         parallel: fields of an execution.
         devices: in all, where that is said; replicas (dp) are then as many as fit.
     """
@@ -73,6 +74,7 @@ class Training(Shown):
     optimizer: str = "adam"
     attention: str = "flash"
     dropout: bool = False
+    loss: str = "whole"
     parallel: Mapping[str, Any] = field(default_factory=lambda: {}, hash=False)
     devices: int | None = None
 
@@ -102,6 +104,7 @@ def trained(
     optimizer: str = "adam",
     attention: str = "flash",
     dropout: bool = False,
+    loss: str = "whole",
     devices: int | None = None,
     **how: Any,
 ) -> Training:
@@ -115,6 +118,8 @@ def trained(
         raise InputError(f"training: {UnknownNameError('optimizer', optimizer, OPTIMIZERS)}")
     if attention not in ("flash", "core"):
         raise InputError(f"training: attention: expected flash or core, found {shown(attention)}")
+    if loss not in ("whole", "fused"):
+        raise InputError(f"training: loss: expected whole or fused, found {shown(loss)}")
     if sequence < 1:
         raise InputError(f"training: sequence: expected 1 or more, found {sequence}")
     said = {**how, "micro_batch": micro_batch, "global_batch": global_batch}
@@ -124,5 +129,5 @@ def trained(
     parallel = {name: value for name, value in said.items() if value is not None}
     if parallel.get("ep", 1) != 1:
         parallel = {"etp": 1, **parallel}  # an expert is on one device, where it is not said
-    options = {"precision": dtype, "optimizer": optimizer, "attention": attention}
+    options = {"precision": dtype, "optimizer": optimizer, "attention": attention, "loss": loss}
     return Training(model, sequence, **options, dropout=dropout, parallel=parallel, devices=devices)

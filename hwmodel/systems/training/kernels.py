@@ -57,7 +57,7 @@ def timed(
                 busy[way].append({n: often * float(s) for n, s in part.busy_s.items()})
             took = each.times * sum(_seconds(part, runs) for part in parts)
             seconds[each.role] += took
-            seconds["again"] += took if each.again else 0.0
+            seconds["again"] += took * each.again
             joules[each.role] += each.times * sum(float(p.times * p.energy_j) for p in parts)
         found.append(
             Seconds(

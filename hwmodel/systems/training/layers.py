@@ -8,7 +8,12 @@ are the tensors that its gradients read, in bytes of 16-bit activations:
                          after attention and after the MLP, a byte each. With sp they are
     divided by tp        all else
 
-`recompute="full"` keeps a layer's input alone; "selective" all but what attention's scores leave.
+`recompute="full"` keeps a layer's input alone. "selective" means what the software means by it:
+
+    Megatron     all is kept but what attention's scores leave (arXiv 2205.05198)
+    FSDP         the layer's input, what attention makes, and what every second product makes,
+                 counted as torch has them: queries, keys and values apart, gate and up too
+                 (torchtitan's policy for each operation, pytorch/torchtitan)
 """
 
 from collections.abc import Sequence
@@ -44,6 +49,9 @@ MASK_BYTES = 1
 """Of an element's mask of dropout."""
 PROBABILITY_BYTES = 2
 HEAD, ROUTER = "head", "mixture.router"
+PROJECTED = "attention.qkv"
+APART = {PROJECTED: 3, "mlp.gate-up": 2}
+"""Roles of products that are several in torch's modules."""
 KEPT_WIDE = (HEAD, ROUTER)
 """Roles of products that stay in 16 bits where others are narrower."""
 
@@ -52,14 +60,14 @@ KEPT_WIDE = (HEAD, ROUTER)
 class Kernel:
     """A cascade, how often it runs (a share where sp or cp divide it further), and in which pass.
 
-    `role` is "forward", "inputs" or "weights" (gradients of those); `again`: whether a backward
-    pass that computes scores again runs it.
+    `role` is "forward", "inputs" or "weights" (gradients of those); `again`: the share of it that a
+    backward pass runs again under selective recomputation.
     """
 
     cascade: Cascade
     times: float
     role: str
-    again: bool = False
+    again: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +80,9 @@ class Piece:
         routed_bytes: of each of its two exchanges over ep in the forward pass; 0 without experts.
         key_bytes: of keys and values that attention exchanges over cp.
         kept_bytes: from the forward pass to the backward.
-        scores_bytes: of them, what attention's scores leave.
+        scores_bytes: of them, what selective recomputation does not keep.
+        gathered_bytes: of inputs of products that FSDP's tp gathers whole for gradients of weights,
+            what another device keeps under sp.
         input_bytes: of its input, which it keeps where it is computed again.
         flops: of its forward pass, every pair of attention counted (the convention of MFU).
         least_flops: the same of those pairs alone that masks leave, or fewer.
@@ -85,6 +95,7 @@ class Piece:
     key_bytes: float
     kept_bytes: float
     scores_bytes: float
+    gathered_bytes: float
     input_bytes: float
     flops: float
     least_flops: float
@@ -110,7 +121,9 @@ def piece(
     whole = _stages(blocks, step, Share(work.model.precision, layers=(layer,)))
     mine = _stages(blocks, step, Share(work.model.precision, Division(tp=how.tp), (layer,)))
     kernels: list[Kernel] = []
-    kept = scores = counted = masked = keys = 0.0
+    kept = scores = counted = masked = keys = gathered = 0.0
+    saved = Saved()
+    by_operation = how.zero == 3 and how.recompute == "selective" and layer is not None
     for stage, undivided in zip(mine, whole, strict=True):
         divided = _size(stage.cascade) < _size(undivided.cascade)
         share = 1.0 if divided or not how.sp else 1 / how.tp
@@ -118,12 +131,19 @@ def piece(
         if shape is None:
             made = _narrowed(stage, work, how)
             back = backward(made[-1])
-            kernels += _kernels(stage, made, back, share)
+            again = 1 - saved.add(stage) if by_operation else 0.0
+            kernels += _kernels(stage, made, back, share, again)
             before = backward(undivided.cascade).kept or {}
             kept += sum(
                 float(size) * (1 / how.tp if how.sp and size == before.get(name) else 1)
                 for name, size in (backward(stage.cascade).kept or {}).items()
             )
+            if _is_product(stage) and how.sp:
+                gathered += sum(
+                    float(size) * (1 - 1 / how.tp)
+                    for name, size in (backward(stage.cascade).kept or {}).items()
+                    if size == before.get(name)
+                )
             # A product's gradient of weights has its FLOPs, without a bias.
             counted += float(stage.times) * sum(float(flops(each)) for each in back.weights)
         else:
@@ -132,6 +152,12 @@ def piece(
             kernels += made_kernels
             kept += sum(float(footprint_bytes(n, stage.cascade)) for n in shape.read)
             scores += more * how.cp
+            saved.size += more * how.cp + float(
+                sum(
+                    footprint_bytes(n, stage.cascade)
+                    for n in (shape.query, shape.value, shape.output)
+                )
+            )
             keys += sum(float(footprint_bytes(n, stage.cascade)) for n in shape.read[1:])
             pairs = float(shape.batch_heads) * float(shape.queries) * float(shape.keys)
             every = 2 * several * pairs * float(shape.head_dim + shape.value_dim)
@@ -140,6 +166,9 @@ def piece(
         if work.dropout and stage.role == "residual":
             kept += tokens * work.model.network.hidden * MASK_BYTES * (1 / how.tp if how.sp else 1)
     hidden_bytes = tokens * work.model.network.hidden * bytes_of(WIDE)
+    input_bytes = float(hidden_bytes) / (how.tp if how.sp else 1)
+    kept += scores
+    scores = max(0.0, kept - saved.size - input_bytes) if by_operation else scores
     weights = [weight for block in blocks for weight in block.weights()]
     return Piece(
         kernels=tuple(kernels),
@@ -151,14 +180,44 @@ def piece(
         ),
         routed_bytes=float(hidden_bytes * _picks(weights)) if how.ep > 1 else 0.0,
         key_bytes=keys if how.cp > 1 else 0.0,
-        kept_bytes=kept + scores,
+        kept_bytes=kept,
         scores_bytes=scores,
-        input_bytes=float(hidden_bytes) / (how.tp if how.sp else 1),
+        gathered_bytes=gathered,
+        input_bytes=input_bytes,
         flops=counted,
         least_flops=counted - masked,
         dense=float(sum(w.elements(how) for w in weights if w.part != "experts")),
         experts=float(sum(w.elements(how) for w in weights if w.part == "experts")),
     )
+
+
+class Saved:
+    """Bytes that selective recomputation by operation keeps, product by product in their order."""
+
+    def __init__(self) -> None:
+        self.size = 0.0
+        self._before = 0
+
+    def add(self, stage: Stage) -> float:
+        """Count a stage's products; the share of what they make that is kept.
+
+        That of queries and values is added where attention reads them.
+        """
+        if not _is_product(stage):
+            return 0.0
+        several = APART.get(stage.role, 1)
+        places = range(self._before, self._before + several)
+        self._before += several
+        share = sum(place % 2 == 0 for place in places) / several
+        if stage.role != PROJECTED:
+            made = sum(float(footprint_bytes(n, stage.cascade)) for n in stage.cascade.outputs)
+            self.size += share * made * float(stage.times)
+        return share
+
+
+def _is_product(stage: Stage) -> bool:
+    origin = stage.cascade.origin
+    return origin is not None and origin.workload == "gemm"
 
 
 def _least_seen(shape: AttentionShape) -> float:
@@ -223,11 +282,13 @@ def _local(cascade: Cascade, ep: int) -> Cascade:
     return cascade.but(experts=experts, top_k=picks, tokens=rows // picks)
 
 
-def _kernels(stage: Stage, made: Sequence[Cascade], back: Backward, share: float) -> list[Kernel]:
+def _kernels(
+    stage: Stage, made: Sequence[Cascade], back: Backward, share: float, again: float
+) -> list[Kernel]:
     """Forward and backward of a stage; row operations on whole rows are divided by sp."""
     each_layer = float(stage.times)
     times = each_layer * (share if not back.weights else 1)
-    found = [Kernel(each, times, "forward") for each in made]
+    found = [Kernel(each, times, "forward", again) for each in made]
     found += [Kernel(each, times, "inputs") for each in (*made[:-1], *back.inputs)]
     return found + [Kernel(each, each_layer, "weights") for each in back.weights]
 
@@ -247,7 +308,7 @@ def _attention(
         softmax(heads * queries, keys, dtype=WIDE, name="probabilities"),
         gemm(queries, int(shape.value_dim), keys, **kinds, name="values"),
     )
-    made = [Kernel(each, times, "forward", again=True) for each in parts]
+    made = [Kernel(each, times, "forward", again=1.0) for each in parts]
     for each in parts:
         back = backward(each)
         made += [Kernel(grad, times, "inputs") for grad in (*back.inputs, *back.weights)]

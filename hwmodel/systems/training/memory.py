@@ -8,7 +8,8 @@ fp32 and 4 for each number that the optimiser keeps: 18 with Adam (Korthikanti e
     1   copy and optimiser
     2   gradients too
     3   weights too: those of two layers are gathered at a time, in 2 bytes each, and the copy in
-        fp32 is the weight (FSDP)
+        fp32 is the weight (FSDP). In a pipeline they stay gathered between micro-batches, and
+        gradients are summed whole before they are scattered (torchtitan)
 """
 
 from dataclasses import dataclass
@@ -43,16 +44,25 @@ class States:
 
 
 def states(
-    parameters: float, replicas: int, *, zero: int, optimizer: str, largest: float = 0.0
+    parameters: float,
+    replicas: int,
+    *,
+    zero: int,
+    optimizer: str,
+    largest: float = 0.0,
+    gathered: bool = False,
 ) -> States:
-    """Of so many parameters that `replicas` devices hold alike; `largest` those of one layer."""
+    """Of so many parameters that `replicas` devices hold alike; `largest` those of one layer.
+
+    `gathered`: whether with zero 3 all stay whole over a step's micro-batches.
+    """
     kept = STATE_BYTES * OPTIMIZERS[optimizer]
     by = [replicas if zero >= stage else 1 for stage in (1, 2, 3)]
     if zero == 3:
-        gathered = GATHERED * largest * WEIGHT_BYTES
+        at_once = parameters if gathered else min(parameters, GATHERED * largest)
         return States(
-            COPY_BYTES * parameters / replicas + gathered,
-            GRADIENT_BYTES * parameters / replicas,
+            COPY_BYTES * parameters / replicas + at_once * WEIGHT_BYTES,
+            GRADIENT_BYTES * parameters / (1 if gathered else replicas),
             kept * parameters / replicas,
         )
     return States(

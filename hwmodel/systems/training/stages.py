@@ -63,6 +63,10 @@ def layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, share: flo
         again_s = took.again_s
         inputs_s += again_s
         again_bytes, kept = each.scores_bytes, each.kept_bytes - each.scores_bytes
+    if how.zero == 3 and how.recompute == "none":
+        kept += each.gathered_bytes
+    elif how.zero == 3 and again_bytes:
+        again_bytes += each.gathered_bytes
     if how.zero == 3 and how.dp * how.cp > 1:
         ranks, stride = how.dp * how.cp, how.tp
         gather = joined.seconds("all_gather", each.dense * WEIGHT_BYTES, ranks, stride)
@@ -71,6 +75,7 @@ def layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, share: flo
         more_b = max(0.0, gather + scatter - inputs_s - weights)
         forward_s, inputs_s = forward_s + more_f, inputs_s + more_b
         exposed_f, exposed_b = exposed_f + more_f, exposed_b + more_b
+    redone = min(1.0, again_s / forward) if forward else 0.0
     return Stage(
         forward_s=forward_s,
         inputs_s=inputs_s,
@@ -82,7 +87,7 @@ def layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, share: flo
         dense=each.dense,
         experts=each.experts,
         largest=each.dense,
-        joules=took.forward_j + took.backward_j,
+        joules=took.forward_j * (1 + redone) + took.backward_j,
         again_s=again_s,
         sent_bytes=2 * sum(each.reduced_bytes) * (how.tp - 1) / how.tp,
         busy_s=added(busy),

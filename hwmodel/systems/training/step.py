@@ -32,7 +32,7 @@ from hwmodel.systems.pipelines.named import layout_of, scheduled
 from hwmodel.systems.pipelines.schedule import Layout, Schedule
 from hwmodel.systems.pipelines.timing import Passes, peaks, timed
 from hwmodel.systems.training import kernels
-from hwmodel.systems.training.efficiency import software
+from hwmodel.systems.training.efficiency import named, software
 from hwmodel.systems.training.fabric import Fabric, collided
 from hwmodel.systems.training.kernels import added
 from hwmodel.systems.training.layers import loss, piece
@@ -41,10 +41,15 @@ from hwmodel.systems.training.memory import WEIGHT_BYTES, States, states
 from hwmodel.systems.training.stages import Stage, chain, end, ended, layer
 from hwmodel.systems.training.trained import Trained
 
+ENDS = 2
+"""Pieces before and after the layers."""
 KEPT_LOGIT_BYTES = 4
 """Of each logit, in fp32, from the forward pass to the backward."""
-LOGIT_BYTES = 6
-"""Of each logit beside its copy in fp32: the logit itself and its gradient."""
+LOGIT_BYTES = {"megatron": 6, "fsdp": 10}
+"""Software -> of each logit beside its copy in fp32: the logit itself and its gradient; of torch's
+loss also the logarithm of its softmax, of which the gradient in fp32 is made beside it."""
+FUSED_LOGIT_BYTES = 4
+"""Of each logit where a compiler fuses the loss: itself and its gradient in 16 bits."""
 
 
 def predicted(work: Training, on: Any, **options: Any) -> Trained:
@@ -230,15 +235,17 @@ def _cut(
     runs = software(how.zero, machine.name, machine.architecture, work.precision)
     runs = runs if given is None else replace(runs, share=given, source=f"training: share {given}")
     seconds, run = kernels.timed([each.kernels for each in pieces], machine, kernel, runs)
+    kept = how.but(recompute="none")  # ends are never computed again
     made = [
-        layer(each, took, how, joined, runs.exposed)
-        for each, took in zip(pieces, seconds, strict=True)
+        layer(each, took, kept if place < ENDS else how, joined, runs.exposed)
+        for place, (each, took) in enumerate(zip(pieces, seconds, strict=True))
     ]
     kinds = {
         n: stage for (numbers, _), stage in zip(groups, made[2:], strict=True) for n in numbers
     }
     logits = how.micro_batch * work.sequence // how.cp * sizes.vocabulary / how.tp
-    ends = end(made[0], 0.0), end(made[1], logits * KEPT_LOGIT_BYTES)
+    wide = 0 if work.loss == "fused" else KEPT_LOGIT_BYTES
+    ends = end(made[0], 0.0), end(made[1], logits * wide)
     layout = layout_of(how.pipeline, how.pp, how.vp) if how.pp > 1 else layout_of("1f1b", 1)
     held = divided.layers if how.pp > 1 else (network.depth,)
     several = [(1, first), (1, last), *((len(numbers), each) for numbers, each in groups)]
@@ -279,13 +286,14 @@ def _held(
     """Of each rank: states, and the most that micro-batches in flight keep."""
     layers = peaks(schedule, [stage.kept_bytes for stage in cut.stages])
     ends = peaks(schedule, [stage.ends_bytes for stage in cut.stages])
+    each_bytes = FUSED_LOGIT_BYTES if work.loss == "fused" else LOGIT_BYTES[named(how.zero)]
     logits = {cut.layout.rank[s] for s, after in enumerate(cut.layout.after) if after < 0}
     return [
         _Held(
             _states(rank, how, work),
             float(layers[place]),
             max(stage.again_bytes for stage in rank),
-            float(ends[place]) + (cut.logits * LOGIT_BYTES if place in logits else 0.0),
+            float(ends[place]) + (cut.logits * each_bytes if place in logits else 0.0),
         )
         for place, rank in enumerate(ranks)
     ]
@@ -310,6 +318,7 @@ def _transfer_s(work: Training, how: Execution, joined: Fabric) -> float:
 
 def _states(rank: Sequence[Stage], how: Execution, work: Training) -> States:
     options: dict[str, Any] = {"zero": how.zero, "optimizer": work.optimizer}
+    options["gathered"] = how.pp > 1
     largest = max(stage.largest for stage in rank)
     dense = states(sum(s.dense for s in rank), how.dp * how.cp, largest=largest, **options)
     return dense + states(sum(s.experts for s in rank), how.expert_dp, **options)

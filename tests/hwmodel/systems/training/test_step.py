@@ -172,3 +172,30 @@ def test_every_verb_answers_for_a_step_through_lines_as_in_python_or_says_what_d
         with pytest.raises(InputError, match="predict, bound, compare, explain"):
             refused()
     assert "parallelise answer for it" in answers(verb="map", on="h100")["error"]
+
+
+def test_torchs_selective_recomputation_keeps_every_second_product() -> None:
+    """Of a token in units of 4,096 bf16: x 1, q 1, v 1/4, attention 1, gate 3.5, down 1; sums."""
+    given: dict[str, Any] = {"dp": 8, "zero": 3, "micro_batch": 2}
+    found = step(**given, recompute="selective")
+    a_token = (1 + 1 + 0.25 + 1 + 3.5 + 1) * 4096 * 2 + 32 * 4
+    assert found.activations_bytes == 32 * 2 * 4096 * a_token
+    whole = step(**given)
+    assert found.activations_bytes + found.again_bytes * 32 == whole.activations_bytes
+    # Again: keys (a third of q, k, v), the output product and up, of 6, 4, 28, 14 k columns
+    full = step(**given, recompute="full")
+    assert whole.step_time_s < found.step_time_s < full.step_time_s
+    assert (2 + 4 + 14) / (6 + 4 + 28 + 14) * 0.8 < found.again_s / full.again_s < 0.5
+
+
+def test_a_fused_loss_and_weights_gathered_in_a_pipeline_change_what_is_held() -> None:
+    given: dict[str, Any] = {"dp": 8, "zero": 3, "micro_batch": 2}
+    logits = 2 * 4096 * 128256
+    whole, fused = step(**given), step(**given, loss="fused")
+    # In bf16 with their gradient, or besides in fp32, as logarithms and with a gradient of those.
+    assert whole.ends_bytes - fused.ends_bytes == 10 * logits
+    parameters = hw.model("llama-3.1-8b").parameters
+    piped = step(dp=2, pp=4, zero=3)
+    assert piped.gradients_bytes + piped.weights_bytes > 6 * parameters / 4 * 0.9
+    with pytest.raises(InputError, match="loss: expected whole or fused, found 'chunked'"):
+        step(loss="chunked")

@@ -9,8 +9,9 @@ kernel x kernel, 1 x 1 to `filters`; input added where the shape stays) and a cl
     mcunet-in2          the same; released configuration mcunet-256kb-1mb_imagenet, 160 x 160
 
 Widths multiply channels, rounded to multiples of 8 and by at most 10 % down (the rule of the
-MobileNets). A path that ends in `.tflite` is read from its flatbuffer, one that ends in `.yaml` or
-`.json` as a list of layers (`layer_list.py`).
+MobileNets). Families of larger networks are files of blocks (`families.py`), their variants called
+as timm calls them (resnet50, regnety_032, vit_base_patch16_224). A path that ends in `.tflite` is
+read from its flatbuffer, one that ends in `.yaml` or `.json` as a list of layers (`layer_list.py`).
 """
 
 from dataclasses import dataclass
@@ -21,12 +22,14 @@ from typing import Any
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack
 from hwmodel.einsum.origin import Origin
-from hwmodel.einsum.workloads import layer_list
+from hwmodel.einsum.workloads import autocast as formats_of
+from hwmodel.einsum.workloads import families, layer_list
 from hwmodel.einsum.workloads.layer import Layer, Network
 from hwmodel.einsum.workloads.patches import Patched, patched
 from hwmodel.einsum.workloads.rows import copy
 from hwmodel.einsum.workloads.workload import count, formats
 from hwmodel.quantity.checked import checked
+from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 
@@ -152,8 +155,11 @@ def network(name: str, resolution: int | None, width: float, classes: int | None
 
 @lru_cache(maxsize=64)
 def _shipped(name: str, resolution: int | None, width: float, classes: int | None) -> Network:
+    if name not in NETWORKS and name in families.variants() and width == 1.0:
+        return families.network(name, resolution, classes)
     if name not in NETWORKS:
-        raise UnknownNameError("network (or .tflite or .yaml file)", name, NETWORKS)
+        known = (*NETWORKS, *families.variants())
+        raise UnknownNameError("network (or .tflite or .yaml file)", name, known)
     family = NETWORKS[name]
     if width != 1.0 and not family.ratios:
         raise InputError(f"cnn: width: {name} was found at one width, 1.0; found {width}")
@@ -196,22 +202,31 @@ def cnn(
     patches: int = 1,
     split: int = 0,
     dtype: str = "int8",
+    batch: int = 1,
+    autocast: bool = False,
     name: str | None = None,
 ) -> Stack:
-    """One image through a convolutional network: a name, a `.tflite` file or a list of layers.
+    """Images through a convolutional network: a name, a `.tflite` file or a list of layers.
 
     `resolution`, `width` and `classes` default to those published. With `patches` n above 1 the
-    first `split` layers run on n x n tiles, halo computed again. The first stage brings the image.
-    Raises `InputError` naming the argument at fault.
+    first `split` layers run on n x n tiles, halo computed again. The first stage brings `batch`
+    images. With `autocast` maps have the formats that torch.autocast to `dtype` makes. Raises
+    `InputError` naming the argument at fault.
     """
     arguments: dict[str, Any] = {**locals()}
     made = schedule(arguments)
     stored = formats("cnn", dtype=dtype)["dtype"]
+    images = count("cnn", "batch", batch)
     given = made.network
-    image = copy(given.height * given.width, given.channels, dtype=stored, name="image")
-    stages = [Stage(image)]
-    stages += [Stage(tile.cascade(stored), made.runs) for tile in made.tiles]
-    stages += [Stage(layer.cascade(stored)) for layer in made.rest]
+    if autocast and (made.tiles or bytes_of(stored) != 2):
+        raise InputError(
+            f"cnn: autocast: expected dtype bf16 or fp16 and no patches, found {dtype}"
+        )
+    came = formats_of.WIDE if autocast else stored
+    rows = images * given.height * given.width
+    stages = [Stage(copy(rows, given.channels, dtype=came, name="image"))]
+    stages += [Stage(tile.cascade(stored, images), made.runs) for tile in made.tiles]
+    stages += formats_of.stages(made.rest, stored, images, autocast)
     return Stack(
         name=name or f"{given.name} at {given.height} x {given.width}",
         stages=tuple(stages),

@@ -1,37 +1,79 @@
 """A layer of a convolutional network: sizes, multiply-accumulates, weights, and its cascade.
 
-Maps are height x width x channels, one image at a time. A layer reads the maps of earlier layers by
+Maps are height x width x channels, of each image. A layer reads the maps of earlier layers by
 position (-1: the image). Padding is "same" or whatever makes the output as large as it says: the
 zeros around a map are read, and multiplied, like any other element. A convolution's MACs are
 
     out_height out_width filters kernel^2 channels / groups
 
 with the channels as groups where it is depthwise, and kernel 1 on a 1 x 1 map where it is linear.
+`dense` is a product at every place; `attention` is of `heads` heads over the places of a map (of
+each window of `kernel` x `kernel` places where that is above 1), whose channels are queries, keys
+and values; `scale` multiplies a map by one value of each channel, `concat` joins channels.
 """
 
 from dataclasses import dataclass
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
+from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.einsum.workloads.gemm import gemm
-from hwmodel.einsum.workloads.rows import add, copy, multiply
+from hwmodel.einsum.workloads.rows import add, copy, layernorm, multiply
 
-WEIGHTED = ("conv", "depthwise", "linear")
-KINDS = (*WEIGHTED, "add", "multiply", "activation", "mean", "average", "maximum")
+WEIGHTED = ("conv", "depthwise", "linear", "dense")
+POOLS = ("mean", "average", "maximum")
+KINDS = (
+    *(*WEIGHTED, *POOLS, "add", "multiply", "scale", "concat", "activation"),
+    *("norm", "shift", "gain", "layernorm", "attention", "tokens", "first", "merge", "move"),
+)
+"""`norm` is a batch norm at inference, a factor and a sum for each channel; `gain` is a factor
+alone, `shift` a sum (a convolution's bias). `first` is the map's first place. `tokens` puts
+`filters` vectors before the places of a map; `merge` makes squares of `stride` x `stride` places
+one place of as many times the channels, `move` only copies a map into another order."""
+
+FUNCTIONS = ("relu", "silu", "gelu", "sigmoid", "hardswish", "tanh")
 
 _MEAN = """
-SUM[c] = sum(h, w) I[h, w, c]
-O[c] = SUM[c] / H / W
+SUM[b, c] = sum(h, w) I[b, c, h, w]
+O[b, c] = SUM[b, c] / H / W
 """
-_POOL = "tensor I[c, h, w]\nO[c, y, x] = {0}(r, s) I[c, {1}*y+r, {1}*x+s]"
+_POOL = "tensor I[b, c, h, w]\nO[b, c, y, x] = {0}(r, s) I[b, c, {1}*y+r, {1}*x+s]"
+_NORM = """
+tensor SCALE[c]: weight
+tensor SHIFT[c]: weight
+O[b, c, p] = I[b, c, p] * SCALE[c] + SHIFT[c]
+"""
+_GAIN = "tensor G[c]: weight\nO[b, c, p] = I[b, c, p] * G[c]"
+_SHIFT = "tensor G[c]: weight\nO[b, c, p] = I[b, c, p] + G[c]"
+_SCALE = "O[b, c, p] = I[b, c, p] * S[b, c]"
+_FUNCTION = "O[b, c, p] = {0}(I[b, c, p])"
+_HARD = "O[b, c, p] = I[b, c, p] * max(min(I[b, c, p], 3), -3)"
+
+
+@dataclass(frozen=True)
+class Formats:
+    """Number formats of a layer: what it reads and what it writes.
+
+    `inside` is that of products, whose weights have it too.
+    """
+
+    read: str
+    written: str
+    inside: str
+
+    @classmethod
+    def of(cls, dtype: str) -> "Formats":
+        """One format for all."""
+        return cls(dtype, dtype, dtype)
 
 
 @dataclass(frozen=True)
 class Layer:
     """One operator; `height`, `width` and `channels` are of the first map that it reads.
 
-    `block` counts the residual blocks of the network, for people.
+    `block` counts the residual blocks of the network, for people; `function` is an activation's;
+    `bias` says that a vector is added to the sums.
     """
 
     name: str
@@ -46,6 +88,10 @@ class Layer:
     kernel: int = 1
     stride: int = 1
     block: int = 0
+    groups: int = 1
+    heads: int = 1
+    function: str = ""
+    bias: bool = False
 
     @property
     def inputs_elements(self) -> int:
@@ -59,47 +105,89 @@ class Layer:
 
     @property
     def weights(self) -> int:
-        """Weights, biases apart."""
+        """Weights, biases and norms apart."""
         if self.kind == "linear":
             return self.filters * self.inputs_elements
-        fan_in = self.channels if self.kind == "conv" else 1
+        fan_in = 1 if self.kind == "depthwise" else self.channels // self.groups
         return self.filters * self.kernel**2 * fan_in if self.kind in WEIGHTED else 0
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates."""
+        """Multiply-accumulates with weights."""
         return self.weights * self.out_height * self.out_width
 
     def needs(self, outputs: int) -> int:
         """Rows (or columns) of its input that so many rows of its output are computed from."""
         return (outputs - 1) * self.stride + self.kernel
 
-    def cascade(self, dtype: str) -> Cascade:
-        """The layer as a cascade on its map with the zeros around it."""
-        name, rows = self.name, self.out_height * self.out_width
-        height, width = self.needs(self.out_height), self.needs(self.out_width)
+    def cascade(self, dtype: str | Formats, batch: int = 1) -> Cascade:
+        """The layer as a cascade on the maps of `batch` images with the zeros around them."""
+        kinds = Formats.of(dtype) if isinstance(dtype, str) else dtype
         if self.kind in ("conv", "depthwise"):
-            groups = self.channels if self.kind == "depthwise" else 1
+            groups = self.channels if self.kind == "depthwise" else self.groups
             return conv2d(
-                *(1, self.channels, self.filters, height, width),
+                *(batch, self.channels, self.filters),
+                *(self.needs(self.out_height), self.needs(self.out_width)),
                 window=self.kernel,
                 stride=self.stride,
                 groups=groups,
-                dtype=dtype,
-                out_dtype=dtype,
-                name=name,
+                dtype=kinds.inside,
+                out_dtype=kinds.written,
+                name=self.name,
             )
-        if self.kind == "linear":
-            fan_in = self.inputs_elements
-            return gemm(1, self.filters, fan_in, dtype=dtype, out_dtype=dtype, name=name)
-        if self.kind in ("add", "multiply", "activation"):
-            function = {"add": add, "multiply": multiply, "activation": copy}[self.kind]
-            return function(rows, self.filters, dtype=dtype, name=name)
+        if self.kind in ("linear", "dense"):
+            rows = batch * (1 if self.kind == "linear" else self.out_height * self.out_width)
+            fan_in = self.inputs_elements if self.kind == "linear" else self.channels
+            return gemm(
+                *(rows, self.filters, fan_in),
+                dtype=kinds.inside,
+                out_dtype=kinds.written,
+                name=self.name,
+            )
+        if self.kind == "attention":
+            return self._attention(kinds.inside, batch)
+        return self._elementwise(kinds, batch)
+
+    def _attention(self, dtype: str, batch: int) -> Cascade:
+        """Attention of every head over all places, or over those of each window."""
+        places = self.height * self.width
+        if self.kernel > 1:
+            places, batch = self.kernel**2, batch * -(-places // self.kernel**2)
+        return attention(
+            batch=batch,
+            heads=self.heads,
+            queries=places,
+            keys=places,
+            head_dim=self.filters // self.heads,
+            dtype=dtype,
+            name=self.name,
+        )
+
+    def _elementwise(self, kinds: Formats, batch: int) -> Cascade:
+        """What multiplies no matrices."""
+        places = self.out_height * self.out_width
+        rows, dtype, name = batch * places, kinds.written, self.name
+        plain = {"add": add, "multiply": multiply, "tokens": copy, "merge": copy, "move": copy}
+        plain["first"] = copy
+        plain |= {"concat": copy, "layernorm": layernorm}
+        if self.kind == "activation" and not self.function:
+            plain["activation"] = copy
+        if self.kind in plain:
+            return plain[self.kind](rows, self.filters, dtype=dtype, name=name)
+        flat = {"norm": _NORM, "gain": _GAIN, "shift": _SHIFT, "scale": _SCALE}
+        flat |= {"activation": _FUNCTION}
+        if self.kind in flat:
+            hard = self.kind == "activation" and self.function == "hardswish"
+            text = _HARD if hard else flat[self.kind].format(self.function)
+            sizes = {"b": batch, "c": self.filters, "p": places}
+            dtypes = {"I": kinds.read, "*": dtype}
+            return parse(text, sizes=sizes, dtypes=dtypes, name=name)
         if self.kind == "mean":
-            sizes = {"h": self.height, "w": self.width, "c": self.channels}
+            sizes = {"b": batch, "h": self.height, "w": self.width, "c": self.channels}
             return parse(_MEAN, sizes=sizes, dtypes={"*": dtype}, name=name)
-        sizes = {"c": self.channels, "h": height, "w": width}
-        sizes |= {"y": self.out_height, "x": self.out_width, "r": self.kernel, "s": self.kernel}
+        sizes = {"b": batch, "c": self.channels, "r": self.kernel, "s": self.kernel}
+        sizes |= {"h": self.needs(self.out_height), "w": self.needs(self.out_width)}
+        sizes |= {"y": self.out_height, "x": self.out_width}
         word = "max" if self.kind == "maximum" else "sum"
         text = _POOL.format(word, self.stride)
         return parse(text, sizes=sizes, dtypes={"*": dtype}, name=name)

@@ -6,7 +6,7 @@ that it adds, and the interval of measured/predicted that held 90 % of the held-
 that was never measured carries priors, wider intervals, and says so.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -80,13 +80,19 @@ class Family(Value):
     def over(self, own: "Family") -> "Family":
         """These parameters with another family's in the place of those that it names.
 
+        One of all formats (`matrix`) stands for those of each (`matrix_fp16`) as well.
         The interval is at least as wide as either's; sizes are of another kind, so that no range
         of them says how far they are from what was measured.
         """
         low, high = self.interval
+        kept = {
+            name: each
+            for name, each in self.parameters.items()
+            if name.partition("_")[0] not in own.parameters
+        }
         return self.model_copy(
             update={
-                "parameters": self.parameters | own.parameters,
+                "parameters": kept | own.parameters,
                 "interval": (min(low, own.interval[0]), max(high, own.interval[1])),
                 "ranges": {},
             }
@@ -181,20 +187,28 @@ def stretched(
 
 
 def inherited(
-    calibration: Calibration, device: str, *, of: str, power: float, own: Calibration | None = None
+    calibration: Calibration,
+    device: str,
+    *,
+    of: str,
+    power: float,
+    own: Calibration | None = None,
+    narrower: float = 1.0,
 ) -> Calibration:
     """A relative's calibration for a device without measurements: wider, and saying so.
 
     `of` names the relative for people; families that are the device's `own` stay. Efficiencies are
     shares of the device's own datasheet numbers, so they carry over; latencies are multiples of its
-    own.
+    own. Matrix units that are so many times `narrower` than the relative's, in the same processors,
+    wait as often less for operands: what kept the relative's below their peak is a larger share of
+    theirs.
     """
     changes = {
         "name": device,
         "device": device,
         "source": f"inherited from {of} ({calibration.name})",
         "families": {
-            **{n: _inherited(f, power) for n, f in calibration.families.items()},
+            **{n: _inherited(f, power, narrower) for n, f in calibration.families.items()},
             **(own.families if own else {}),
         },
         "versions": own.versions if own else {},
@@ -203,10 +217,18 @@ def inherited(
     return Calibration.build(dict(calibration) | changes, where=device)
 
 
-def _inherited(family: Family, power: float) -> Family:
+def _inherited(family: Family, power: float, narrower: float) -> Family:
     if family.origin != "measured":
         return family  # an assumption already, whose interval says so
     wide = {k: (low**power, high**power) for k, (low, high) in family.intervals.items()}
     low, high = family.interval
-    changes = {"origin": "inherited", "interval": (low**power, high**power), "intervals": wide}
+    changes: dict[str, Any] = {"origin": "inherited", "intervals": wide}
+    changes |= {"interval": (low**power, high**power)}
+    if narrower > 1:
+        changes["parameters"] = {
+            name: each.model_copy(update={"value": min(each.high, each.value * narrower)})
+            if name.partition("_")[0] == "matrix"
+            else each
+            for name, each in family.parameters.items()
+        }
     return family.model_copy(update=changes)

@@ -119,6 +119,8 @@ def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
         assert relative.calibration is not None
         power = WIDER if relative.architecture == hardware.architecture else WIDEST
         told: dict[str, Any] = {"of": relative.title, "power": power, "own": own}
+        if power == WIDER and hardware.kind == "gpu":
+            told["narrower"] = _matrix_width(relative) / _matrix_width(hardware)
         return hardware.but(calibration=inherited(relative.calibration, hardware.name, **told))
     if own is None or near is not None:
         return hardware.but(calibration=own or load_calibration(shipped / f"{PRIORS}.yaml"))
@@ -126,6 +128,12 @@ def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
     families = {**priors.families, **own.families}
     with_priors = Calibration.build(dict(own) | {"families": families}, where=str(path))
     return hardware.but(calibration=with_priors)
+
+
+def _matrix_width(hardware: Hardware) -> float:
+    """FLOP of 16-bit products that a processor's matrix units do in a clock."""
+    clock = hardware.matrix_clock_hz or hardware.clock_hz
+    return float(hardware.rate("matrix", "fp16") / (hardware.processors.count * clock))
 
 
 def load_device(path: Path) -> Hardware:

@@ -58,6 +58,13 @@ def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
     )
 
 
+RUN = (
+    *("conv", "depthwise", "linear", "add", "multiply", "activation"),
+    *("mean", "average", "maximum"),
+)
+"""Kinds of layer that the libraries of microcontrollers have."""
+
+
 def _floor(workload: Workload, given: Patched, hardware: Hardware, dtype: str) -> Floor:
     """Every multiply-accumulate once, weights read once: those of the network without tiles."""
     plain = workload.but(patches=1, split=0) if given.tiles else workload
@@ -74,6 +81,13 @@ def scheduled(workload: Workload, hardware: Hardware) -> tuple[Patched, str]:
         raise CoverageError(
             f"{hardware.name}: microcontrollers run convolutional networks, such as"
             f" hw.workloads.cnn('mobilenetv2') or a .tflite file; found {workload.name}"
+        )
+    strange = sorted({layer.kind for layer in layers.network.layers} - {*RUN})
+    origin = workload.origin
+    if strange or (origin is not None and origin.arguments.get("batch", 1) != 1):
+        raise CoverageError(
+            f"{hardware.name}: microcontrollers run one image, layers of {', '.join(RUN)};"
+            f" found {', '.join(strange) or 'several images'} in {workload.name}"
         )
     image_of = workload.stages[0].cascade
     dtype = image_of.tensors[image_of.inputs[0]].dtype

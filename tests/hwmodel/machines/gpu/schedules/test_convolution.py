@@ -1,4 +1,4 @@
-"""Convolutions on a GPU: an implicit product on the image's bytes, and conversions of layouts."""
+"""Convolutions on a GPU: an implicit product, whose bytes are those of the image."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,19 +46,10 @@ def test_the_image_is_read_from_the_dram_once_and_multiplied_at_each_tap() -> No
     assert found.operations["matrix", "flop", "fp16"] == 2 * 64 * 56 * 56 * 9 * 64 * 128
 
 
-def test_channels_first_are_converted_before_and_after() -> None:
-    """The image and the output cross the DRAM's boundary once more in each direction."""
-    image, output = LAST.image_elements * 2, 64 * 128 * 56 * 56 * 2
-    before, after = counted(LAST), counted(replace(LAST, channels_last=False))
-    assert after.read["dram"] - before.read["dram"] == pytest.approx(image + output)
-    assert after.written["dram"] - before.written["dram"] == pytest.approx(image + output)
-    assert after.slots["launch"] - before.slots["launch"] == 3
-
-
-def test_fp32_on_the_vector_lanes_is_converted_nowhere() -> None:
-    plain = dict.fromkeys(("dtype_a", "dtype_b", "dtype_out"), "fp32")
-    first = counted(replace(LAST, channels_last=False, **plain))
-    assert first.slots["launch"] == 1
+def test_in_which_order_an_image_lies_makes_no_difference() -> None:
+    first, last_ = counted(replace(LAST, channels_last=False)), counted(LAST)
+    assert (first.read, first.written) == (last_.read, last_.written)
+    assert first.operations == last_.operations
 
 
 def test_three_channels_are_multiplied_as_eight() -> None:
@@ -91,11 +82,13 @@ def test_no_convolution_is_faster_than_its_roofline(machine: str) -> None:
         assert any("convolution:cudnn" in each for each in found.warnings)
 
 
-def test_a_large_convolution_reaches_what_a_product_of_its_size_does() -> None:
-    """512 channels at 28 x 28: 3.7 TFLOP, bound by the matrix units as the product is."""
+def test_a_large_convolution_takes_what_a_product_of_its_size_does_and_little_more() -> None:
+    """512 channels at 28 x 28: 1.9 TFLOP, bound by the matrix units as the product is."""
     found = hw.predict(last(b=512, h=30, w=30, y=28, x=28, c=512, k=512), on="h200")
     product = hw.workloads.gemm(M=512 * 28 * 28, N=512, K=9 * 512, dtype="fp16", out_dtype="fp16")
-    assert found.time_s == pytest.approx(hw.predict(product, on="h200").time_s, rel=0.1)
+    ratio = found.time_s / hw.predict(product, on="h200").time_s
+    assert found.parts[0].bottleneck == "matrix"
+    assert 1 < ratio < 1.35
 
 
 def test_a_sweep_over_channels_is_its_points() -> None:

@@ -33,6 +33,7 @@ from hwmodel.einsum.workloads.rows import (
     silu,
     softmax,
 )
+from hwmodel.einsum.workloads.serving import serving
 from hwmodel.einsum.workloads.training import training
 from hwmodel.einsum.workloads.transformer import embedding, kv_write
 from hwmodel.quantity.errors import UnknownNameError
@@ -46,6 +47,7 @@ WORKLOADS: Mapping[str, Callable[..., Any]] = {
     **{"silu": silu, "add": add, "multiply": multiply, "copy": copy, "residual": residual},
     **{"embedding": embedding, "kv_write": kv_write, "llm": llm, "collective": collective},
     **{"attention_backward": attention_backward, "training": training},
+    "serving": serving,
 }
 
 

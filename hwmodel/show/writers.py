@@ -46,6 +46,14 @@ WRITERS = {
         "text": "hwmodel.show.programs:program_text",
         "html": "hwmodel.show.programs:program_html",
     },
+    "Serving": {
+        "text": "hwmodel.show.serving:serving_text",
+        "html": "hwmodel.show.serving:serving_html",
+    },
+    "Served": {
+        "text": "hwmodel.show.serving:served_text",
+        "html": "hwmodel.show.serving:served_html",
+    },
     "Cascade": {
         "line": "hwmodel.show.workload:cascade_finding",
         "text": "hwmodel.einsum.printer:show",

@@ -312,9 +312,9 @@ def _check_kinds(workload: str, fixed: Mapping[str, Any]) -> None:
         if name == "config" and not isinstance(value, (str, dict)):
             found = shown(value)
             raise InputError(f"{workload}: config: expected a path or an object, found {found}")
-        sequence = any(get_origin(k) is Sequence for k in either)
-        if kind is None or sequence or name == "config":
-            continue  # the workload's function checks what may be a list
+        several = any(get_origin(k) in (Sequence, Mapping) for k in either)
+        if kind is None or several or name == "config":
+            continue  # the workload's function checks what may be a list or a table
         types, called = _KINDS[kind]
         if not isinstance(value, types) or (isinstance(value, bool) and kind is not bool):
             raise InputError(

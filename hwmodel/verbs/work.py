@@ -12,6 +12,7 @@ from pydantic import ConfigDict
 
 from hwmodel.einsum.division import DEGREES
 from hwmodel.einsum.workloads.phases import Parallel
+from hwmodel.einsum.workloads.serving_stream import Serving
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.machines.driver import Machine, Network, Workload
 from hwmodel.machines.gpu.engines.engine import Engine
@@ -59,7 +60,7 @@ class OfWork(Question):
     model_config = ConfigDict(extra="allow")
     places: ClassVar[tuple[str, ...]] = ("workload", "on")
 
-    workload: Annotated[Workload | Training, AS_IS, WORK] = None  # pyright: ignore[reportAssignmentType]
+    workload: Annotated[Workload | Training | Serving, AS_IS, WORK] = None  # pyright: ignore[reportAssignmentType]
     what: Annotated[
         str | None,
         Word(

@@ -84,7 +84,7 @@ def run(
     requests are then those at which they came. Raises `InputError` for a stream that is none,
     `CapacityError` for a request that no replica holds.
     """
-    check(requests)
+    check(requests, rules.block_tokens)
     if routing not in ROUTES:
         raise UnknownNameError("routing", routing, ROUTES)
     if replicas < 1:

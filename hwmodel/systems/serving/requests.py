@@ -58,7 +58,7 @@ class Stay:
         self.target, self.delivered = request.input, False
 
 
-def check(requests: Sequence[Request]) -> None:
+def check(requests: Sequence[Request], block: int = 16) -> None:
     """Raises `InputError` for a stream that is none: empty, out of order, or without tokens."""
     if not requests:
         raise InputError("serving: expected one request or more, found none")
@@ -78,5 +78,9 @@ def check(requests: Sequence[Request]) -> None:
             raise InputError(
                 f"{where}: expected at most {each.input} tokens in its spans, found"
                 f" {len(each.hashes)} of {each.span}"
+            )
+        if each.hashes and each.span % block:
+            raise InputError(
+                f"{where}: span: expected whole blocks of {block} tokens, found {each.span}"
             )
         last_s = each.arrival_s

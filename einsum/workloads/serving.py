@@ -1,0 +1,80 @@
+"""Serving as a workload: a config, the requests that come, and how it is divided."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hwmodel.einsum.workloads.model import Model, model
+from hwmodel.einsum.workloads.serving_stream import Serving
+from hwmodel.quantity.checked import checked
+from hwmodel.quantity.errors import InputError
+
+
+@checked
+def serving(
+    config: Model | Mapping[str, Any] | str | Path,
+    input: int | Mapping[str, Any] | None = None,  # noqa: A002
+    output: int | Mapping[str, Any] | None = None,
+    rate_per_s: float | None = None,
+    concurrency: int | None = None,
+    trace: str | None = None,
+    arrivals: str = "poisson",
+    arrival_cv: float | None = None,
+    requests: int | None = None,
+    duration_s: float | None = None,
+    prefix: int = 0,
+    max_batch_tokens: int | None = None,
+    max_batch: int | None = None,
+    memory_fraction: float | None = None,
+    scheduler: str | None = None,
+    routing: str = "round-robin",
+    price_per_hour: float | None = None,
+    seed: int = 0,
+    devices: int | None = None,
+    tp: int | None = None,
+    pp: int | None = None,
+    dp: int | None = None,
+    ep: int | None = None,
+    dtype: str | None = None,
+    weight_dtype: str | None = None,
+    kv_dtype: str | None = None,
+    activation_dtype: str | None = None,
+    quantise: str | None = None,
+) -> Serving:
+    """Requests to replicas of a model: `rate_per_s`, `concurrency` or `trace` says when they come.
+
+    A replica is divided by tp, pp and ep; with `devices`, dp, the number of replicas, is what is
+    left of them. The other arguments are those of `hwmodel.model` and of the fields of `Serving`.
+    Raises `InputError` naming the argument at fault.
+    """
+    formats = {"dtype": dtype, "weight_dtype": weight_dtype, "kv_dtype": kv_dtype}
+    formats |= {"activation_dtype": activation_dtype, "quantise": quantise}
+    degrees = {"tp": tp, "pp": pp, "dp": dp, "ep": ep}
+    said = {"rate_per_s": rate_per_s, "concurrency": concurrency, "trace": trace}
+    named = [name for name, value in said.items() if value is not None]
+    if not named or (len(named) > 1 and named != ["rate_per_s", "trace"] and named != ["concurrency", "trace"]):
+        found = " and ".join(named) or "none"
+        raise InputError(f"serving: expected rate_per_s, concurrency or trace, found {found}")
+    if trace is None and (input is None or output is None):
+        missing = "input" if input is None else "output"
+        raise InputError(f"serving: expected the argument {missing!r} without a trace, found none")
+    return Serving(
+        model(config, **{name: value for name, value in formats.items() if value is not None}),
+        input=input,
+        output=output,
+        **said,
+        arrivals=arrivals,
+        arrival_cv=arrival_cv,
+        requests=requests,
+        duration_s=duration_s,
+        prefix=prefix,
+        max_batch_tokens=max_batch_tokens,
+        max_batch=max_batch,
+        memory_fraction=memory_fraction,
+        scheduler=scheduler,
+        routing=routing,
+        price_per_hour=price_per_hour,
+        seed=seed,
+        parallel={name: value for name, value in degrees.items() if value is not None},
+        devices=devices,
+    )

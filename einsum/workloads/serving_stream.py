@@ -1,0 +1,69 @@
+"""A stream of requests to a model as a value: how many come, how long they are, what serves them.
+
+It is no cascade: steps of many requests run in time. `hwmodel.systems.serving` says what each
+waits; `parallel` are the degrees by which the model is divided, dp its replicas.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from hwmodel.einsum.division import DEGREES
+from hwmodel.quantity.errors import UnknownNameError
+from hwmodel.text.shown import Shown
+
+
+@dataclass(frozen=True, repr=False)
+class Serving(Shown):
+    """Requests to replicas of a model.
+
+    Attributes:
+        input, output: tokens of each request, or a table of their `mean` and `cv` (gamma).
+        rate_per_s, concurrency, trace: one of them: requests a second, clients that each wait for
+            their answer, or a file of requests.
+        arrivals, arrival_cv: how gaps are drawn (`hwmodel.systems.serving.arrivals`).
+        requests, duration_s: how many come, or until when.
+        prefix: tokens that begin every prompt.
+        max_batch_tokens, max_batch: of a step; None: as the scheduler has them.
+        memory_fraction: share of the devices' memory that the engine takes.
+        scheduler, routing: rules by name (`hwmodel.systems.serving`); None: the engine's.
+        price_per_hour: dollars of one device; None: as its catalogue entry says.
+        devices: in all, where that is said; replicas are then as many as fit.
+    """
+
+    answered_by: ClassVar[str] = "hwmodel.systems.serving.stream:predicted"
+
+    model: Any
+    input: int | Mapping[str, float] | None = None
+    output: int | Mapping[str, float] | None = None
+    rate_per_s: float | None = None
+    concurrency: int | None = None
+    trace: str | None = None
+    arrivals: str = "poisson"
+    arrival_cv: float | None = None
+    requests: int | None = None
+    duration_s: float | None = None
+    prefix: int = 0
+    max_batch_tokens: int | None = None
+    max_batch: int | None = None
+    memory_fraction: float | None = None
+    scheduler: str | None = None
+    routing: str = "round-robin"
+    price_per_hour: float | None = None
+    seed: int = 0
+    parallel: Mapping[str, Any] = field(default_factory=lambda: {}, hash=False)
+    devices: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.model.name} serving"
+
+    def but(self, **changes: Any) -> "Serving":
+        """The same stream with other fields; degrees change one by one."""
+        how = {name: changes.pop(name) for name in list(changes) if name in DEGREES}
+        for name in changes:
+            if name not in self.__dataclass_fields__:
+                known = (*self.__dataclass_fields__, *DEGREES)
+                raise UnknownNameError(f"argument of {self.name}", name, known)
+        return replace(self, **changes, parallel={**self.parallel, **how})

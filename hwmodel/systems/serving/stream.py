@@ -1,0 +1,170 @@
+"""A stream of requests on replicas of a device: requests, steps and rules put together.
+
+    the requests   drawn or read (`arrivals`)
+    the steps      seconds and joules of the engine's (`step_times`), in the sustained state
+    the rules      of its scheduler; without budgets those that vLLM starts with: 8,192 tokens and
+                   1,024 sequences on devices of 70 GiB and more but the A100, else 2,048 and 256
+                   (vllm/engine/arg_utils.py, get_batch_defaults, for its server)
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hwmodel.einsum.workloads.serving_stream import Serving
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import machine_of
+from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.printable import shown
+from hwmodel.systems.serving import arrivals
+from hwmodel.systems.serving.batch import StepTimes
+from hwmodel.systems.serving.cluster import run
+from hwmodel.systems.serving.requests import Request
+from hwmodel.systems.serving.scheduler import Scheduler, scheduler
+from hwmodel.systems.serving.served import Served
+from hwmodel.systems.serving.step_times import Largest, step_times
+
+LARGE_BYTES = 70 * 2**30
+"""Memory of a device on which vLLM starts with larger budgets."""
+EACH = 10
+"""Requests of each client of a closed loop that says neither how many nor how long."""
+
+
+def predicted(work: Serving, on: Any, **options: Any) -> Served:
+    """The stream on as many of a device as its degrees take; `options` are those of `predict`.
+
+    Raises `InputError` for what makes no sense, `CapacityError` for what fits no replica.
+    """
+    machine = machine_of(on)
+    how = _degrees(work, machine, options.get("parallel"))
+    if options.get("kernel") is not None:
+        raise CoverageError("serving: kernel: an engine has its own kernels; leave it out")
+    engine = options.get("engine") or "vllm"
+    rules = _rules(work, engine, machine)
+    requests = requests_of(work, rules)
+    longest = max(each.input + each.output for each in requests)
+    clock = step_times(
+        work.model,
+        machine if machine.devices == 1 else machine.but(devices=1),
+        engine=engine,
+        parallel={name: size for name, size in how.items() if name != "dp"},
+        topology=options.get("topology"),
+        kv_memory_fraction=work.memory_fraction,
+        largest=Largest(rules.max_batch_tokens, rules.max_batch, longest),
+    )
+    return served(work, requests, clock, rules, machine, how)
+
+
+def served(
+    work: Serving,
+    requests: Sequence[Request],
+    clock: StepTimes,
+    rules: Scheduler,
+    machine: Hardware,
+    how: Mapping[str, int],
+) -> Served:
+    """The stream with steps that are given."""
+    replicas = how.get("dp", 1)
+    ran = run(
+        requests,
+        clock,
+        rules,
+        replicas=replicas,
+        routing=work.routing,
+        concurrency=work.concurrency,
+    )
+    devices = replicas
+    for name in ("tp", "pp"):
+        devices *= how.get(name, 1)
+    hour, source = _price(work, machine)
+    return Served(
+        name=work.name,
+        device=machine.title,
+        devices=devices,
+        scheduler=rules.name,
+        ran=ran,
+        parallel=how,
+        idle_w=float(machine.power.idle_w) * devices / replicas,
+        usd_per_hour=None if hour is None else hour * devices,
+        price_source=source,
+        kv_tokens=clock.kv_tokens,
+        block_tokens=rules.block_tokens,
+        everywhere=(*work.model.warnings, *getattr(clock, "warnings", ())),
+    )
+
+
+def requests_of(work: Serving, rules: Scheduler) -> list[Request]:
+    """The requests of a stream, in order of arrival."""
+    fixed: dict[str, Any] = {"requests": work.requests, "duration_s": work.duration_s}
+    if work.trace is not None:
+        found, timed = arrivals.read(work.trace, **fixed)
+        if work.rate_per_s is None and work.concurrency is None:
+            if not timed:
+                raise InputError(
+                    f"serving: trace: {work.trace} has no arrivals; expected rate_per_s or"
+                    " concurrency with it"
+                )
+            return found
+        return arrivals.timed(
+            found, work.rate_per_s, arrivals=work.arrivals, arrival_cv=work.arrival_cv,
+            seed=work.seed,
+        )  # fmt: skip
+    assert work.input is not None
+    assert work.output is not None
+    if work.concurrency is not None:
+        if work.duration_s is not None:
+            raise InputError(
+                "serving: duration_s: expected requests in a closed loop, which ends with its last"
+                f" request, found {shown(work.duration_s)}"
+            )
+        fixed["requests"] = work.requests or EACH * work.concurrency
+    return arrivals.stream(
+        work.input,
+        work.output,
+        rate_per_s=work.rate_per_s,
+        arrivals=work.arrivals,
+        arrival_cv=work.arrival_cv,
+        prefix=work.prefix,
+        seed=work.seed,
+        block=rules.block_tokens,
+        **fixed,
+    )
+
+
+def _rules(work: Serving, engine: Any, machine: Hardware) -> Scheduler:
+    """The scheduler with the budgets that are said, or else those the engine starts with."""
+    rules = scheduler(work.scheduler or (engine if isinstance(engine, str) else engine.name))
+    large = float(machine.memory("dram").capacity_bytes) >= LARGE_BYTES
+    large = large and not machine.name.startswith("a100")
+    tokens, sequences = (8192, 1024) if large else (2048, 256)
+    return rules.but(
+        max_batch_tokens=work.max_batch_tokens or tokens,
+        max_batch=work.max_batch or sequences,
+    )
+
+
+def _degrees(work: Serving, machine: Hardware, parallel: Any) -> dict[str, int]:
+    """How the model is divided; dp is what is left of the devices, where these are said."""
+    given: dict[str, int] = {**work.parallel, **dict(parallel or {})}
+    total = work.devices or (machine.devices if machine.devices > 1 else None)
+    width = given.get("tp", 1) * given.get("pp", 1)
+    if total is not None and "dp" not in given:
+        if total % width:
+            raise InputError(
+                f"serving: devices: expected a multiple of tp x pp ({width}), found {total}"
+            )
+        given["dp"] = total // width
+    found = width * given.get("dp", 1)
+    if total is not None and found != total:
+        raise InputError(f"serving: devices: expected tp x pp x dp ({found}), found {total}")
+    return given
+
+
+def _price(work: Serving, machine: Hardware) -> tuple[float | None, str]:
+    """Dollars an hour of a device, and whose figure that is."""
+    if work.price_per_hour is not None:
+        return work.price_per_hour, "given"
+    rent = machine.price.rent_usd_per_hour
+    if rent is None:
+        return None, ""
+    own = machine.sources.get("price.rent_usd_per_hour") or machine.sources.get("price", "")
+    return float(rent), f"{machine.name}: {own}"

@@ -11,6 +11,7 @@ from hwmodel.einsum.notation import parse as parse
 from hwmodel.einsum.workloads import catalogue as _workloads
 from hwmodel.einsum.workloads.model import Model as Model
 from hwmodel.einsum.workloads.model import model as model
+from hwmodel.einsum.workloads.serving_stream import Serving
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.experts.statistics import Routing as Routing
 from hwmodel.hardware.catalogue import device as device
@@ -127,7 +128,7 @@ plot = _plot
 workloads = _workloads
 
 def bound(
-    workload: Cascade | Stack | Training,
+    workload: Cascade | Stack | Training | Serving,
     on: Hardware | str | Path,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
@@ -180,7 +181,7 @@ def collective(
     """
 
 def compare(
-    workload: Cascade | Stack | Training,
+    workload: Cascade | Stack | Training | Serving,
     on: Sequence[Hardware | str | Path],
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
@@ -211,7 +212,7 @@ def explain(
     """
 
 def map(
-    workload: Cascade | Stack | Training,
+    workload: Cascade | Stack | Training | Serving,
     on: Hardware | str | Path,
     *,
     kernel: str | None = None,
@@ -250,7 +251,7 @@ def papers(
     """Published claims, recomputed by the model; exit status 1 where one does not hold."""
 
 def parallelise(
-    workload: Cascade | Stack | Training,
+    workload: Cascade | Stack | Training | Serving,
     on: Hardware | str | Path,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
@@ -316,7 +317,7 @@ def place(
     """
 
 def predict(
-    workload: Cascade | Stack | Training,
+    workload: Cascade | Stack | Training | Serving,
     on: Hardware | str | Path,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,
@@ -357,7 +358,7 @@ def program(
     """
 
 def sensitivity(
-    workload: Cascade | Stack | Training,
+    workload: Cascade | Stack | Training | Serving,
     on: Hardware | str | Path,
     *,
     kernel: str | Library | Mapping[str, str | Library] | None = None,

@@ -80,23 +80,6 @@ def test_nobody_else_asks_what_sort_of_workload_it_holds() -> None:
 UNENTERED = {
     "hwmodel.einsum.evaluate": "the value of a cascade on arrays, for users and tests",
     "hwmodel.systems.queues": "what serving is to stand on",
-    **dict.fromkeys(
-        (
-            f"hwmodel.systems.serving.{name}"
-            for name in (
-                "batch",
-                "blocks",
-                "cluster",
-                "replica",
-                "requests",
-                "scheduler",
-                "step_tables",
-                "step_times",
-                "stepping",
-            )
-        ),
-        "requests in time; the workload that leads there is to come",
-    ),
     "hwmodel.mappers.stages": "layers to stages of a pipeline; no verb leads there yet",
     "hwmodel.systems.scaling": "scaled networks; no verb leads there yet",
     "hwmodel.mappers.placement.clusters": "tokens with experts; no verb leads there yet",

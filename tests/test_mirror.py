@@ -17,6 +17,10 @@ ELSEWHERE = {
     # A part of one theorem, count or value, which is tested as a whole.
     "einsum/attention_shape.py": ("einsum/test_structure.py", "recognised as all else is"),
     "einsum/workloads/training_step.py": ("einsum/workloads/test_training.py", "made and refused"),
+    "einsum/workloads/serving*.py": (
+        "hwmodel/systems/serving/test_stream.py",
+        "streams as they are answered",
+    ),
     "einsum/tree.py": ("einsum/test_notation.py", "what the reader reads"),
     "hwmodel/spine/power.py": ("hwmodel/spine/test_activity.py", "joules and watts of its trees"),
     "hwmodel/experts/frames.py": ("hwmodel/experts/test_traces.py", "tables of traces"),
@@ -86,6 +90,10 @@ ELSEWHERE = {
     "hwmodel/show/datasheet.py": ("hwmodel/show/test_text.py", "a device's sheet"),
     "hwmodel/show/workload.py": ("hwmodel/show/test_html.py", "workloads in notebooks"),
     "hwmodel/show/programs.py": ("hwmodel/verbs/test_program.py", "programs as they are printed"),
+    "hwmodel/show/serving.py": (
+        "hwmodel/systems/serving/test_stream.py",
+        "streams as they are printed",
+    ),
     "hwmodel/show/training.py": (
         "hwmodel/systems/training/test_step.py",
         "steps as they are printed",

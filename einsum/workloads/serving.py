@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.einsum.workloads.model import Model, model
-from hwmodel.einsum.workloads.serving_stream import Serving
+from hwmodel.einsum.workloads.serving_stream import Serving, stream
 from hwmodel.quantity.checked import checked
-from hwmodel.quantity.errors import InputError
 
 
 @checked
 def serving(
     config: Model | Mapping[str, Any] | str | Path,
-    input: int | Mapping[str, Any] | None = None,  # noqa: A002
+    input: int | Mapping[str, Any] | None = None,
     output: int | Mapping[str, Any] | None = None,
     rate_per_s: float | None = None,
     concurrency: int | None = None,
@@ -49,20 +48,14 @@ def serving(
     """
     formats = {"dtype": dtype, "weight_dtype": weight_dtype, "kv_dtype": kv_dtype}
     formats |= {"activation_dtype": activation_dtype, "quantise": quantise}
-    degrees = {"tp": tp, "pp": pp, "dp": dp, "ep": ep}
-    said = {"rate_per_s": rate_per_s, "concurrency": concurrency, "trace": trace}
-    named = [name for name, value in said.items() if value is not None]
-    if not named or (len(named) > 1 and named != ["rate_per_s", "trace"] and named != ["concurrency", "trace"]):
-        found = " and ".join(named) or "none"
-        raise InputError(f"serving: expected rate_per_s, concurrency or trace, found {found}")
-    if trace is None and (input is None or output is None):
-        missing = "input" if input is None else "output"
-        raise InputError(f"serving: expected the argument {missing!r} without a trace, found none")
-    return Serving(
-        model(config, **{name: value for name, value in formats.items() if value is not None}),
+    read = model(config, **{name: value for name, value in formats.items() if value is not None})
+    return stream(
+        read,
         input=input,
         output=output,
-        **said,
+        rate_per_s=rate_per_s,
+        concurrency=concurrency,
+        trace=trace,
         arrivals=arrivals,
         arrival_cv=arrival_cv,
         requests=requests,
@@ -75,6 +68,9 @@ def serving(
         routing=routing,
         price_per_hour=price_per_hour,
         seed=seed,
-        parallel={name: value for name, value in degrees.items() if value is not None},
         devices=devices,
+        tp=tp,
+        pp=pp,
+        dp=dp,
+        ep=ep,
     )

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from hwmodel.einsum.division import DEGREES
-from hwmodel.quantity.errors import UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.printable import shown
 from hwmodel.text.shown import Shown
 
 
@@ -67,3 +68,30 @@ class Serving(Shown):
                 known = (*self.__dataclass_fields__, *DEGREES)
                 raise UnknownNameError(f"argument of {self.name}", name, known)
         return replace(self, **changes, parallel={**self.parallel, **how})
+
+
+def stream(model: Any, **asked: Any) -> Serving:
+    """A stream of requests to a model that is read; None is what is not said.
+
+    Raises `InputError` naming the argument at fault.
+    """
+    given = {name: value for name, value in asked.items() if value is not None}
+    for name in given:
+        if name not in Serving.__dataclass_fields__ and name not in DEGREES:
+            known = (*Serving.__dataclass_fields__, *DEGREES)
+            raise UnknownNameError("argument of serving", name, known)
+    came = [name for name in ("rate_per_s", "concurrency", "trace") if name in given]
+    if not came or came[:2] == ["rate_per_s", "concurrency"]:
+        found = " and ".join(came) or "none"
+        raise InputError(
+            "serving: expected rate_per_s (requests a second), concurrency (clients) or trace (a"
+            f" file), found {found}"
+        )
+    for name in ("input", "output"):
+        if (name in given) == ("trace" in given):
+            told = f"no argument {name!r} beside" if name in given else f"{name!r} without"
+            raise InputError(
+                f"serving: expected {told} a trace, found {shown(given.get(name, 'none'))}"
+            )
+    parallel = {name: given.pop(name) for name in DEGREES if name in given}
+    return Serving(model, **given, parallel=parallel)

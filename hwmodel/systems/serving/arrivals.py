@@ -40,7 +40,14 @@ COLUMNS: Mapping[str, Mapping[str, float]] = {
         ("input", "input_tokens", "input_length", "prompt_len", "input_lens", "ContextTokens"), 1.0
     ),
     "output": dict.fromkeys(
-        ("output", "output_tokens", "output_length", "output_len", "output_lens", "GeneratedTokens"),
+        (
+            "output",
+            "output_tokens",
+            "output_length",
+            "output_len",
+            "output_lens",
+            "GeneratedTokens",
+        ),
         1.0,
     ),
 }
@@ -51,7 +58,7 @@ Length = int | Mapping[str, Any]
 
 
 def stream(
-    input: Length,  # noqa: A002
+    input: Length,
     output: Length,
     *,
     rate_per_s: float | None = None,
@@ -74,7 +81,8 @@ def stream(
     else:
         times = _times(draw, rate_per_s, arrivals, arrival_cv, requests, duration_s)
     inputs, outputs = (
-        _lengths(draw, each, len(times), name) for each, name in ((input, "input"), (output, "output"))
+        _lengths(draw, each, len(times), name)
+        for each, name in ((input, "input"), (output, "output"))
     )
     span = prefix // block * block
     rows = zip(times.tolist(), inputs.tolist(), outputs.tolist(), strict=True)
@@ -192,7 +200,9 @@ def _rows(text: str, name: str) -> list[Mapping[str, Any]]:
         lines = (line for line in text.split("\n") if line.strip())
         return [_table(json_value(line_of(line), where=name), name) for line in lines]
     whole = _table(json_value(text, where=name), name)
-    columns = {key: value for key, value in whole.items() if isinstance(value, list)}
+    columns = {
+        key: cast(list[Any], value) for key, value in whole.items() if isinstance(value, list)
+    }
     told = [key for part in COLUMNS.values() for key in part if key in columns]
     count = min((len(columns[key]) for key in told), default=0)
     return [{key: columns[key][place] for key in told} for place in range(count)]

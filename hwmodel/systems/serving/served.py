@@ -175,6 +175,11 @@ class Served(Shown):
         return float(good.sum()) / self.duration_s
 
     @property
+    def fits(self) -> bool:
+        """Always: a replica that holds no request is refused."""
+        return True
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What is told of it, each once."""
         return tuple(dict.fromkeys(self.everywhere))

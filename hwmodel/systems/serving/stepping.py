@@ -49,7 +49,8 @@ class Stepping:
         self.clock, self.rules, self.done = clock, rules, done
         self.blocks = Blocks(clock.kv_tokens // rules.block_tokens)
         self.now_s = self.busy_s = self.joules = 0.0
-        self.steps = self.peak = self.computed = self.reused = self.outstanding = 0
+        self.steps: int = 0
+        self.peak = self.computed = self.reused = self.outstanding = 0
         self.inbox: deque[Stay] = deque()
         self.waiting: deque[Stay] = deque()
         self.running: dict[int, Stay] = {}

@@ -1,10 +1,10 @@
 """A stream of requests on replicas of a device: requests, steps and rules put together.
 
-    the requests   drawn or read (`arrivals`)
-    the steps      seconds and joules of the engine's (`step_times`), in the sustained state
-    the rules      of its scheduler; without budgets those that vLLM starts with: 8,192 tokens and
-                   1,024 sequences on devices of 70 GiB and more but the A100, else 2,048 and 256
-                   (vllm/engine/arg_utils.py, get_batch_defaults, for its server)
+the requests   drawn or read (`arrivals`)
+the steps      seconds and joules of the engine's (`step_times`), in the sustained state
+the rules      of its scheduler; without budgets those that vLLM starts with: 8,192 tokens and
+               1,024 sequences on devices of 70 GiB and more but the A100, else 2,048 and 256
+               (vllm/engine/arg_utils.py, get_batch_defaults, for its server)
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,8 +36,9 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
     """
     machine = machine_of(on)
     how = _degrees(work, machine, options.get("parallel"))
-    if options.get("kernel") is not None:
-        raise CoverageError("serving: kernel: an engine has its own kernels; leave it out")
+    for name in ("kernel", "l2", "offload"):
+        if options.get(name) is not None:
+            raise CoverageError(f"serving: {name}: an engine's own is modelled; leave it out")
     engine = options.get("engine") or "vllm"
     rules = _rules(work, engine, machine)
     requests = requests_of(work, rules)
@@ -153,7 +154,8 @@ def _degrees(work: Serving, machine: Hardware, parallel: Any) -> dict[str, int]:
                 f"serving: devices: expected a multiple of tp x pp ({width}), found {total}"
             )
         given["dp"] = total // width
-    found = width * given.get("dp", 1)
+    given.setdefault("dp", 1)
+    found = width * given["dp"]
     if total is not None and found != total:
         raise InputError(f"serving: devices: expected tp x pp x dp ({found}), found {total}")
     return given
@@ -166,5 +168,5 @@ def _price(work: Serving, machine: Hardware) -> tuple[float | None, str]:
     rent = machine.price.rent_usd_per_hour
     if rent is None:
         return None, ""
-    own = machine.sources.get("price.rent_usd_per_hour") or machine.sources.get("price", "")
+    own = machine.sources.get("price.rent", "")
     return float(rent), f"{machine.name}: {own}"

@@ -33,8 +33,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "llm": {"config": "qwen3-0.6b", "phase": "decode", "batch": 2, "context": 30},
 }
 ROWS = {"rows": 2, "cols": 8}
-OF_SEVERAL = ("training",)
-"""Not one cascade or stack: a step of several, which has no origin."""
+OF_SEVERAL = ("training", "serving")
+"""Not one cascade or stack: steps of several, which have no origin."""
 
 
 @pytest.mark.parametrize("name", [name for name in WORKLOADS if name not in OF_SEVERAL])

@@ -23,7 +23,7 @@ def test_every_workload_has_a_device_and_sizes(workload: str) -> None:
     fields = fields_of(workload)
     assert fields["on"].needed
     # Their sizes decide their structure.
-    whole = workload in ("cnn", "pruned_attention", "training")
+    whole = workload in ("cnn", "pruned_attention", "training", "serving")
     assert any(field.size for field in fields.values()) != whole
 
 
@@ -31,11 +31,11 @@ def test_every_workload_has_a_device_and_sizes(workload: str) -> None:
 def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
     arguments = set(inspect.signature(WORKLOADS[workload]).parameters) - {"name"}
     assert not arguments & {"on", "kernel", "parallel", "topology", "tp"} or workload in (
-        *("llm", "training"),
+        *("llm", "training", "serving"),
     )  # none hides another
     folded = {"scales"} if workload in SCALED else set[str]()
     folded |= {"tp", "pp", "dp", "ep", "etp", "cp", "sp"} if workload == "llm" else set()
-    run = {"on", "kernel", "memory", "parallel", "topology", "engine", "l2"}
+    run = {"on", "kernel", "memory", "parallel", "topology", "engine", "l2", "offload"}
     assert set(fields_of(workload)) == arguments | run | folded
 
 

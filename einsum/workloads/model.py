@@ -39,14 +39,13 @@ from hwmodel.einsum.workloads.policies.policy import Policy
 from hwmodel.einsum.workloads.precision import Precision, precision
 from hwmodel.einsum.workloads.quantisation.stored import Stored, differing, scaled
 from hwmodel.einsum.workloads.record import Config
-from hwmodel.einsum.workloads.serving_stream import Serving, stream
+from hwmodel.einsum.workloads.serving_stream import Serves
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.training_step import Training, trained
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
-from hwmodel.text.shown import Shown
 
 MADE_OF = (
     *("dtype", "weight_dtype", "kv_dtype", "activation_dtype", "quantise"),
@@ -58,7 +57,7 @@ OF_WEIGHTS = ("dtype", "weight_dtype", "quantise")
 
 
 @dataclass(frozen=True, repr=False)
-class Model(Shown):
+class Model(Serves):
     """A language model: its config, formats, counts and phases.
 
     `warnings` tell what reading it had to assume, `read` those of the config alone; stacks and
@@ -245,10 +244,6 @@ class Model(Shown):
     def training(self, sequence: int, global_batch: int, **how: Any) -> Training:
         """One step of training; `how` as `hwmodel.workloads.training` takes it."""
         return trained(model(self, dtype="bf16"), sequence, global_batch, **how)
-
-    def serving(self, **asked: Any) -> Serving:
-        """A stream of requests; `asked` as `hwmodel.workloads.serving` takes it, but the config."""
-        return stream(self, **asked)
 
     def fullest_bytes(self, share: Shard) -> int | float:
         """Bytes of weights on all devices of a division, if each held as much as the fullest."""

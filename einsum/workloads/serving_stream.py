@@ -95,3 +95,11 @@ def stream(model: Any, **asked: Any) -> Serving:
             )
     parallel = {name: given.pop(name) for name in DEGREES if name in given}
     return Serving(model, **given, parallel=parallel)
+
+
+class Serves(Shown):
+    """What can be asked for a stream of requests."""
+
+    def serving(self, **asked: Any) -> Serving:
+        """A stream of requests; `asked` as `hwmodel.workloads.serving` takes it, but the config."""
+        return stream(self, **asked)

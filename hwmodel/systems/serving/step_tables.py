@@ -4,7 +4,7 @@ A step's kernels fall in four groups by what they depend on: all tokens of the s
 norms, collectives), its sequences (head, sampling), what decodes (sequences and their contexts),
 its prompts (chunks, their tokens, what is cached of them). Each group is predicted once over its
 own coordinates. Which group a kernel is of is seen, not said: steps that differ in one thing each
-(`PROBES`) tell. Steps of decode alone, which run in graphs padded to captured sizes, have a table
+(`probes`) tell. Steps of decode alone, which run in graphs padded to captured sizes, have a table
 of their own. Contexts and chunks lie on grids.
 """
 
@@ -129,7 +129,8 @@ def tables(ask: Ask, largest: Largest, ratio: float, costs: Mapping[str, float])
     chunks = _chunks(largest, ratio)
     sparse = _grid(1, largest.sequences, ratio**0.5)
     wide = _grid(2, most + 1, 1.5)
-    flat: list[tuple[int, int, int, int, int]] = list(PROBES)
+    flat = probes(ask.engine.graphs)
+    told = len(flat)
     flat += [(1, 1, 1, n - 1, 1) for n in tokens]
     flat += [(n - 1, 1, 1, 1, 1) for n in wide]
     flat += [(b, c, 1, 1, 1) for b in sparse for c in contexts]
@@ -137,7 +138,7 @@ def tables(ask: Ask, largest: Largest, ratio: float, costs: Mapping[str, float])
     step, parts = ask.stepped(ask.mixed(*(np.asarray(each) for each in zip(*flat, strict=True))))
     sums = _sums(ask, parts, costs["dynamic"], len(flat))
     groups = [_group(part, len(flat)) for part in parts]
-    ends = np.cumsum([len(PROBES), len(tokens), len(wide), len(sparse) * len(contexts)])
+    ends = np.cumsum([told, len(tokens), len(wide), len(sparse) * len(contexts)])
     _, *apart = np.split(_grouped(sums, groups), ends, axis=1)
     rows, heads, attend, read = (each[group] for group, each in enumerate(apart))
     quiet = {**costs, "step": 0.0, "request": 0.0}
@@ -188,20 +189,25 @@ def _sums(ask: Ask, parts: Sequence[Part], dynamic: float, count: int) -> list[A
     return found
 
 
-PROBES = (
-    (8, 1000, 2, 512, 1),
-    (8, 30000, 2, 512, 1),  # other contexts
-    (8, 1000, 2, 512, 20000),  # other prefixes
-    (9, 1000, 1, 1023, 1),  # as many tokens and sequences, another batch and other chunks
-    (8, 1000, 2, 700, 1),  # more tokens
-    (8, 1000, 2, 6, 500),  # chunks that another kernel reads
-    (8, 1000, 2, 6, 9000),
-)
-"""Mixed steps that tell groups of kernels apart: sequences, context, prompts, tokens, cached."""
+def probes(graphs: Graphs) -> list[tuple[int, int, int, int, int]]:
+    """Mixed steps that tell groups of kernels apart: sequences, context, prompts, tokens, cached.
+
+    They are beyond the largest graph, since sizes within one are padded to the same.
+    """
+    each = max(graphs.largest, 512)
+    return [
+        (8, 1000, 2, each, 1),
+        (8, 30000, 2, each, 1),  # other contexts
+        (8, 1000, 2, each, 20000),  # other prefixes
+        (9, 1000, 1, 2 * each - 1, 1),  # as many tokens and sequences, another batch and chunks
+        (8, 1000, 2, each + 200, 1),  # more tokens
+        (8, 1000, 2, 6, 500),  # chunks that another kernel reads
+        (8, 1000, 2, 6, 9000),
+    ]
 
 
 def _group(part: Part, count: int) -> str:
-    """The group of a part of mixed steps, of which the first are `PROBES`."""
+    """The group of a part of mixed steps, of which the first are `probes`."""
     each = [np.broadcast_to(part.times * x, count) for x in (part.time_s, part.energy_j)]
 
     def differs(at: int, other: int = 0) -> bool:

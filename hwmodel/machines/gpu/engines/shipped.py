@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from hwmodel.machines.gpu.engines import vllm
+from hwmodel.machines.gpu.engines import trtllm, vllm
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 
-ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (vllm.ENGINE,)}
+ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (vllm.ENGINE, trtllm.ENGINE)}
 
 PLAIN = "torch"
 """The plain stack that runs where no engine is asked for."""

@@ -18,6 +18,7 @@ LIBRARY = Library(
     },
     instead={
         "gemm": (*(each.name for each in TRTLLM[1:]), "cublas", "weight-only"),
+        "grouped": ("matmul-ogs", "weight-only"),
         **dict.fromkeys(("prefill", "decode"), tuple(each.name for each in NARROW)),
     },
 )

@@ -59,6 +59,14 @@ def test_tables_of_any_gpu_and_division_agree_with_predict_within_the_tolerance(
     assert made.interval[0] < 1 < made.interval[1]
 
 
+def test_an_engine_whose_graphs_hold_large_steps_has_tables_as_good() -> None:
+    largest = Largest(tokens=8192, sequences=1024, context=4096)
+    made = step_times(MODEL, "h100", engine="trtllm", largest=largest)
+    assert made.errors is not None
+    assert made.errors.mean < 0.01
+    assert not any("tables of steps" in text for text in made.warnings)
+
+
 def test_a_step_is_padded_to_the_next_captured_size() -> None:
     """On the same keys nothing but attention and sampling, a few per cent, tells 9 from 16."""
     nine, sixteen, more = (STEPS.seconds(Batch(n, 16000)) for n in (9, 16, 17))

@@ -1,0 +1,72 @@
+"""TensorRT-LLM's engine: its own scaled products, otherwise kernels that fuse as vLLM's do.
+
+Nothing of it was measured here. Its products are of published tables (`libraries/trtllm.py`); what
+it fuses is taken from vLLM, which fuses the same (residual with norm, rotation with the writing of
+the cache, gate with its activation), and so are attention and experts. Its host is C++ and Python
+without a compiled graph between: priors, but for the gap between steps, some 580 us an iteration on
+a B200 (issue 13957 of NVIDIA/TensorRT-LLM, PyExecutor).
+"""
+
+from collections.abc import Sequence
+
+from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.notation import parse
+from hwmodel.machines.gpu.engines.engine import Engine, Fusion, Graphs, Memory, Stages
+from hwmodel.machines.gpu.engines.vllm import FIXED_BYTES, FUSIONS, HELD, SHARED, TORCHS
+from hwmodel.machines.gpu.libraries.library import priors
+
+TOKEN = "token"
+
+
+def _greedy(stages: Stages) -> Sequence[Stage]:
+    """The head, and the most likely token of each sequence: what benchmarks ask for."""
+    head = stages["head"]
+    sizes = head.cascade.sizes()
+    ranks = head.collective.ranks if head.collective else 1
+    chosen = parse(
+        "Y[b] = max(v) X[b, v]",
+        sizes={"b": sizes["m"], "v": sizes["n"] * ranks},
+        dtypes={"*": "fp32"},
+        name=TOKEN,
+    )
+    return head, Stage(chosen)
+
+
+GREEDY = (
+    *(fusion for fusion in FUSIONS if fusion.name != "sampling"),
+    Fusion("sampling", ("head",), _greedy),
+)
+
+HOST = priors(
+    """
+    step = 0.001 in 0 .. 0.01: seconds of the host for a step of decode, requests apart
+    request = 0.000002 in 0 .. 0.0002: seconds more for each request of a step
+    gap = 0.00058 in 0 .. 0.002: seconds from the last kernel of a step to the first of the next
+    alone = 0.002 in 0.001 .. 0.01: seconds before the first kernel of a prompt and after the last
+    kernel = 0.000006 in 0 .. 0.0001: seconds to launch a kernel of a layer without a graph
+    mixture = 0.00003 in 0 .. 0.001: seconds more to launch a layer's experts
+    piece = 0.00003 in 0 .. 0.001: seconds to launch a layer's graph and its attention
+    dynamic = 0.85 in 0.5 .. 1.2: dynamic joules of a step over those of its kernels alone
+    """
+)
+
+CAPTURED = (1, 2, 4, *range(8, 129, 8), 256, 512, 1024, 2048)
+"""Sequences that a graph is captured for: small ones by 8, then doublings."""
+
+ENGINE = Engine(
+    name="trtllm",
+    title="TensorRT-LLM",
+    version="1.0",
+    kernel={**dict.fromkeys(("attention", "grouped", "gemm"), "trtllm"), "rows": "vllm"},
+    fusions=GREEDY,
+    graphs=Graphs(CAPTURED),
+    host=HOST,
+    memory=Memory(0.92, 32, 8192, 2048, 17000, FIXED_BYTES, HELD),
+    plain=(TOKEN,),
+    aside=(SHARED,),
+    together=(*TORCHS, "rows align", "experts relu squared", "relu2"),
+    reduces="vllm",
+    narrowed={"fp32": "bf16"},
+    schemes={"fp8": "fp8"},
+    flags=("max_num_tokens 8192", "max_batch_size 2048", "overlap scheduling"),
+)

@@ -49,6 +49,8 @@ _FACE = {
     "calibrate": ("hwmodel.verbs.calibrate", "calibrate"),
     "collective": ("hwmodel.verbs.collective", "collective"),
     "compare": ("hwmodel.verbs.compare", "compare"),
+    "deploy": ("hwmodel.verbs.deploy", "deploy"),
+    "Deployed": ("hwmodel.verbs.deployed", "Deployed"),
     "device": ("hwmodel.hardware.catalogue", "device"),
     "devices": ("hwmodel.hardware.catalogue", "devices"),
     "each": ("hwmodel.sweeps.axes", "each"),

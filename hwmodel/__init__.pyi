@@ -19,6 +19,8 @@ from hwmodel.hardware.catalogue import devices as devices
 from hwmodel.hardware.hardware import Hardware as Hardware
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Library
+from hwmodel.mappers.deployments.traffic import Promise
+from hwmodel.mappers.deployments.traffic import Traffic
 from hwmodel.mappers.mapper import Mapped as Mapped
 from hwmodel.mappers.mapper import Mapper
 from hwmodel.network.topology import Topology as Topology
@@ -49,6 +51,7 @@ from hwmodel.verbs.ask import ask as ask
 from hwmodel.verbs.bound import Least
 from hwmodel.verbs.bound import LooseBound as LooseBound
 from hwmodel.verbs.compare import Comparison as Comparison
+from hwmodel.verbs.deployed import Deployed as Deployed
 from hwmodel.verbs.models import Cards
 from hwmodel.verbs.parallelise import Parallelised as Parallelised
 from hwmodel.verbs.placed import PlaceAnswer as PlaceAnswer
@@ -71,6 +74,7 @@ __all__ = [
     "Cascade",
     "Comparison",
     "CoverageError",
+    "Deployed",
     "Estimate",
     "Explanation",
     "Hardware",
@@ -98,6 +102,7 @@ __all__ = [
     "calibrate",
     "collective",
     "compare",
+    "deploy",
     "device",
     "devices",
     "each",
@@ -193,6 +198,29 @@ def compare(
     """The same workload on several devices, side by side; those that refuse are named, with why.
 
     Raises as `predict` does where no device answers.
+    """
+
+def deploy(
+    config: Model | Mapping[str, Any] | str | Path,
+    traffic: Traffic | Mapping[str, Any] | str,
+    slo: Promise | Mapping[str, Any] | str,
+    *,
+    on: Any,
+    max_devices: int = 64,
+    minimise: str = "price",
+    rent: str = "on-demand",
+    price: Mapping[str, float] | str | None = None,
+) -> Deployed:
+    """Which device, how many, divided and started how, for a traffic and a promise.
+
+    `traffic` is rate (requests a second, Poisson), input and output (tokens of each), cached (of
+    the input); `slo` the most seconds to the first token (ttft) and between two (tpot), of which
+    ttft for a percentile (95) and tpot as a mean. `on` are devices of which a pool has one kind,
+    `max_devices` of them in all. `minimise` is price (dollars an hour), energy (watts) or devices.
+    `rent` is on-demand or reserved, as the catalogue has it; `price` are dollars an hour of your
+    own, by device. Divisions, formats, token budgets, batch limits and prompts read apart or not
+    are searched (`hwmodel.mappers.deployments`); engines are judged where they settle, by the
+    steady state of `predict`'s steps. Raises `CapacityError` where nothing keeps the promise.
     """
 
 def explain(

@@ -94,6 +94,7 @@ ELSEWHERE = {
         "hwmodel/systems/serving/test_stream.py",
         "streams as they are printed",
     ),
+    "hwmodel/show/deployments.py": ("hwmodel/verbs/test_deploy.py", "the page of the verb"),
     "hwmodel/show/training.py": (
         "hwmodel/systems/training/test_step.py",
         "steps as they are printed",

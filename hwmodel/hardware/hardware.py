@@ -156,10 +156,11 @@ class LaunchTimes(Value):
 
 
 class Price(Value):
-    """What a device costs to buy and to rent."""
+    """What a device costs to buy, to rent by the hour, and reserved for years."""
 
     list_usd: Size | None = None
     rent_usd_per_hour: Size | None = None
+    reserved_usd_per_hour: Size | None = None
 
 
 class Hardware(Shown, Value):

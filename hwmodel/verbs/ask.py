@@ -32,6 +32,7 @@ VERBS: Mapping[str, str] = {
     "place": "hwmodel.verbs.place:Place",
     "collective": "hwmodel.verbs.collective:Collective",
     "parallelise": "hwmodel.verbs.parallelise:Parallelise",
+    "deploy": "hwmodel.verbs.deploy:Deploy",
     "patches": "hwmodel.verbs.patches:Patches",
     "split": "hwmodel.verbs.split:Split",
     "program": "hwmodel.verbs.program:ProgramOf",

@@ -119,6 +119,13 @@ class Floors:
         held = self._held(ways.tp, ways.ep, ways.expert_tp)
         return (held + cache) / ways.pp <= self.share * capacity * (1 + 1e-9)
 
+    def room(self, ways: Division) -> float:
+        """Tokens of cache that all replicas have room for, at the most, of sequences so long."""
+        capacity = float(np.min(self.machine.memory("dram").capacity_bytes)) * self.share
+        left = capacity * ways.pp - self._held(ways.tp, ways.ep, ways.expert_tp)
+        kept = self._cache(ways.tp, ways.cp)
+        return math.inf if not kept else max(0.0, left) / kept * self.step.context * ways.dp
+
     @property
     def _exponent(self) -> float:
         return 0.0 if self.step.exponent is None else self.step.exponent

@@ -33,11 +33,13 @@ class Space:
     network: Network
     step: Step
     devices: int
+    plain: bool = False
+    """Whether by tp, dp, pp and ep alone."""
 
     def __iter__(self) -> Iterator[Division]:
         """Every legal division, once."""
         for tp in filter(self._tensors, divisors(self.devices)):
-            for cp in filter(self._tokens, divisors(self.devices // tp)):
+            for cp in filter(self._tokens, (1,) if self.plain else divisors(self.devices // tp)):
                 for dp in divisors(self.devices // (tp * cp)):
                     pp = self.devices // (tp * cp * dp)
                     if dp <= self.step.batch and pp <= self.network.depth:
@@ -46,7 +48,7 @@ class Space:
     def _with(self, tp: int, cp: int, dp: int, pp: int) -> Iterator[Division]:
         for ep, etp in self._experts(tp, tp * cp * dp):
             for how in self._attends(tp, cp):
-                for sp in (False, True) if tp > 1 else (False,):
+                for sp in (False, True) if tp > 1 and not self.plain else (False,):
                     for size in self._sizes(dp, pp):
                         # What is legal here was checked one degree at a time.
                         yield Division.model_construct(
@@ -113,7 +115,8 @@ class Space:
         """Sequences of a micro-batch."""
         mine = -(-int(self.step.batch) // dp)
         parts = {-(-mine // pp)} | (set[int]() if self.step.decoding else {1})
-        return [None, *sorted(n for n in parts if n < mine)] if pp > 1 else [None]
+        whole = pp == 1 or self.plain
+        return [None] if whole else [None, *sorted(n for n in parts if n < mine)]
 
 
 def _looks(block: object) -> bool:

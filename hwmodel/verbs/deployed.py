@@ -1,0 +1,263 @@
+"""The answer of `deploy`: the best, the front, the proof, dollars, and how to start it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hwmodel.mappers.deployments.search import Deployment, Found, Pool
+from hwmodel.mappers.deployments.traffic import Promise, Traffic
+from hwmodel.quantity.units import show
+from hwmodel.show.html import Notebook
+from hwmodel.show.json import plain
+from hwmodel.text.grid import grid
+
+TRANSFER = {"kv_connector": "NixlConnector", "kv_role": "kv_both"}
+"""How caches go from engines that read prompts to those that make tokens (vLLM's documentation)."""
+REASONS = {
+    "memory": "weights that do not fit",
+    "prefill": "operations of prompts",
+    "decode": "bytes and operations of tokens",
+    "ttft": "a floor of the first token",
+    "tpot": "a floor between tokens",
+}
+
+
+@dataclass(frozen=True)
+class Money:
+    """Dollars: an hour of all devices, a million tokens in and out, in the cache already.
+
+    Devices that do both are shared by seconds: what prompts add to steps is of tokens in, the rest
+    of tokens out. A cached token costs what attending to it adds to the reading of the others.
+    """
+
+    usd_per_hour: float
+    in_usd: float
+    out_usd: float
+    cached_usd: float | None
+
+    @classmethod
+    def of(
+        cls,
+        best: Deployment,
+        traffic: Traffic,
+        rents: Mapping[str, float],
+        cached_part: float | None,
+    ) -> "Money":
+        """Of a deployment whose devices all have a price."""
+        hours = [pool.devices * rents[pool.kind.machine.name] for pool in best.pools]
+        shares = {"both": None, "prefill": 1.0, "decode": 0.0}
+        reading = 0.0
+        for pool, dollars in zip(best.pools, hours, strict=True):
+            fixed = shares[pool.role]
+            reading += dollars * (pool.settled.prompts_share if fixed is None else fixed)
+        requests = traffic.rate_per_s * 3600
+        part = 0.0 if cached_part is None else cached_part
+        tokens = traffic.new + part * traffic.cached
+        each = reading / requests / tokens * 1e6
+        out = (sum(hours) - reading) / requests / traffic.output * 1e6
+        return cls(sum(hours), each, out, None if cached_part is None else cached_part * each)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Deployed(Notebook):
+    """The best deployments for a traffic and a promise, and how all others were settled.
+
+    `found.least` is a floor of the objective over whatever no bound rules out.
+    """
+
+    name: str
+    traffic: Traffic
+    promise: Promise
+    objective: str
+    unit: str
+    found: Found
+    rents: Mapping[str, float]
+    money: Money | None
+    sources: Mapping[str, str]
+    solve_time_s: float
+
+    @property
+    def best(self) -> Deployment:
+        """The best."""
+        return self.found.best[0]
+
+    @property
+    def margin(self) -> float | None:
+        """How much more the runner-up costs, relative to the best."""
+        _, *others = self.found.best
+        return others[0].cost / self.best.cost - 1 if others else None
+
+    @property
+    def gap(self) -> float:
+        """How much more the best costs than the floor of all."""
+        return self.best.cost / self.found.least - 1
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """A command for each kind of engine."""
+        return tuple(command(self.name, pool) for pool in self.best.pools)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the answer rests on."""
+        told = [
+            "engines are judged where they settle on average, not by a simulated stream: measure,"
+            " or simulate, before you buy"
+        ]
+        if len(self.best.pools) > 1:
+            told.append(
+                "assumed: caches go from pool to pool at 50 GB/s, one network card's, not hidden"
+                " behind the reading"
+            )
+        return tuple(told)
+
+    def per_dollar(self, each: Deployment) -> float | None:
+        """Tokens out a dollar, at the traffic; None where a price is not known."""
+        names = [pool.kind.machine.name for pool in each.pools]
+        if any(name not in self.rents for name in names):
+            return None
+        hour = sum(p.devices * self.rents[n] for p, n in zip(each.pools, names, strict=True))
+        return self.traffic.rate_per_s * self.traffic.output * 3600 / hour
+
+    def row(self, each: Deployment) -> dict[str, Any]:
+        """A deployment as plain fields."""
+        return {
+            "deployment": words(each),
+            "devices": each.devices,
+            self.objective_field: each.cost,
+            "ttft_s": each.ttft_s,
+            f"ttft_p{self.promise.percentile}_s": each.ttft_late_s,
+            "tpot_s": each.tpot_s,
+            "power_w": each.power_w,
+            "tokens_per_usd": self.per_dollar(each),
+        }
+
+    @property
+    def objective_field(self) -> str:
+        """The name of what is minimised in a record."""
+        return {"price": "usd_per_hour", "energy": "least_power_w", "devices": "least_devices"}[
+            self.objective
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """Every field, for JSON."""
+        return plain(
+            {
+                "name": self.name,
+                "objective": self.objective,
+                **self.row(self.best),
+                "runner_up_margin": self.margin,
+                "floor": self.found.least,
+                "gap": self.gap,
+                "flags": list(self.flags),
+                "traffic": self.traffic,
+                "promise": {k: None if v == float("inf") else v for k, v in vars_of(self.promise)},
+                "best": [self.row(each) for each in self.found.best],
+                "front": [self.row(each) for each in self.found.front],
+                "candidates": self.found.tally,
+                "money": self.money,
+                "prices": [
+                    {"device": n, "usd_per_hour": v, "source": self.sources[n]}
+                    for n, v in self.rents.items()
+                ],
+                "solve_time_s": self.solve_time_s,
+                "warnings": list(self.warnings),
+            }
+        )
+
+    def __str__(self) -> str:
+        """The best, the runners-up, the front, dollars, the command, and the proof."""
+        head = (
+            f"{self.name}, {self.traffic.words}: {words(self.best)} is best by {self.objective}:"
+            f" {self._cost(self.best)}"
+        )
+        if self.margin is not None:
+            head += f"; the runner-up costs {self.margin:.1%} more"
+        blocks = [head, f"best by {self.objective}\n{self.table(self.found.best)}"]
+        if len(self.found.front) > 1:
+            blocks.append(
+                "front of those evaluated, the dearer the quicker\n" + self.table(self.found.front)
+            )
+        blocks += [self.priced()] if self.money is not None else []
+        blocks.append("\n".join(self.flags))
+        blocks.append(self.proof())
+        blocks.append("\n".join(["warnings", *(f"  - {text}" for text in self.warnings)]))
+        return "\n\n".join(blocks)
+
+    def _cost(self, each: Deployment) -> str:
+        return f"{each.cost:,.2f} {self.unit}".strip() if self.unit else f"{each.cost:,.0f} devices"
+
+    def cells(self, rows: tuple[Deployment, ...]) -> tuple[list[str], list[list[str]]]:
+        """Heads and rows of a table."""
+        late = f"ttft p{self.promise.percentile}"
+        heads = ["deployment", "devices", self.objective, late, "tpot", "power", "tokens/USD"]
+        found: list[list[str]] = []
+        for each in rows:
+            per = self.per_dollar(each)
+            seconds = (show(t, "s") for t in (each.ttft_late_s, each.tpot_s))
+            found.append(
+                [words(each), str(each.devices), self._cost(each), *seconds,
+                 show(each.power_w, "w"), "-" if per is None else f"{per:,.0f}"]
+            )  # fmt: skip
+        return heads, found
+
+    def table(self, rows: tuple[Deployment, ...]) -> str:
+        """The same for people."""
+        heads, cells = self.cells(rows)
+        return grid(heads, cells, left=(0,))
+
+    def priced(self) -> str:
+        """Dollars of tokens, and where prices are from."""
+        money = self.money
+        assert money is not None
+        told = f"{money.in_usd:.3f} in, {money.out_usd:.3f} out"
+        told += "" if money.cached_usd is None else f", {money.cached_usd:.4f} in the cache"
+        lines = [f"dollars of a million tokens: {told}"]
+        lines += [
+            f"  {name}: {value:g} USD/h ({self.sources[name]})"
+            for name, value in self.rents.items()
+        ]
+        return "\n".join(lines)
+
+    def proof(self) -> str:
+        """How all candidates were settled."""
+        tally = self.found.tally
+        bounds = ", ".join(f"{n:,} by {REASONS[why]}" for why, n in tally.by_bound.items())
+        return (
+            f"proof     {tally.all:,} kinds and numbers of engines, each with {tally.settings}"
+            f" settings: {tally.evaluated:,} evaluated, of which {tally.failed:,} keep no promise;"
+            f" excluded {bounds or 'none by bounds'}, {tally.dearer:,} as dearer than what was"
+            f" found\nfloor     {self.found.least:,.2f} {self.unit}: the best is within"
+            f" {self.gap:.0%} of what any could be\n"
+            f"search    {show(self.solve_time_s, 's')}"
+        )
+
+
+def vars_of(promise: Promise) -> list[tuple[str, Any]]:
+    """Names and values of a promise."""
+    return [(name, getattr(promise, name)) for name in ("ttft_s", "tpot_s", "percentile")]
+
+
+def words(each: Deployment) -> str:
+    """`2 x (h200 tp=4, fp8 weights, fp8 cache)`, and what the other pool is."""
+    roles = {"both": "", "prefill": " reading prompts", "decode": " making tokens"}
+    return " + ".join(
+        f"{pool.replicas} x ({pool.kind.words}){roles[pool.role]}" for pool in each.pools
+    )
+
+
+def command(name: str, pool: Pool) -> str:
+    """`vllm serve` with the flags of a pool's engines."""
+    kind, ways = pool.kind, pool.kind.ways
+    flags = [f"vllm serve {name} --tensor-parallel-size {ways.tp}"]
+    flags += [f"--pipeline-parallel-size {ways.pp}"] if ways.pp > 1 else []
+    flags += [f"--data-parallel-size {ways.dp}"] if ways.dp > 1 else []
+    flags += ["--enable-expert-parallel"] if ways.ep > 1 else []
+    flags += ["--quantization fp8"] if kind.weights == "fp8" and kind.quantised else []
+    flags += ["--kv-cache-dtype fp8"] if kind.cache == "fp8" else []
+    flags.append(f"--max-num-batched-tokens {pool.limits.tokens}")
+    flags.append(f"--max-num-seqs {pool.limits.sequences}")
+    if pool.role != "both":
+        flags.append(f"--kv-transfer-config '{json.dumps(TRANSFER, separators=(',', ':'))}'")
+    return f"{' '.join(flags)}  # {pool.replicas} x, {kind.devices} {kind.machine.name} each"

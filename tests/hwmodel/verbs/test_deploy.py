@@ -1,0 +1,94 @@
+"""`deploy`: its answer by every door, dollars, flags and page."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.quantity.errors import InputError, UnknownNameError
+
+ASKED: dict[str, Any] = {
+    "traffic": "rate=2,input=4000,output=100",
+    "slo": "ttft=0.5s,tpot=30ms",
+    "on": ["h100", "h200"],
+    "max_devices": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def answer() -> Any:
+    return hw.deploy("llama-3.1-8b", **ASKED)
+
+
+def test_the_cheapest_of_one_device_is_one_h100(answer: Any) -> None:
+    assert answer.best.devices == 1
+    assert answer.best.cost == pytest.approx(3.25)
+    assert answer.margin == pytest.approx(0.0)
+    assert answer.gap == pytest.approx(0.0)
+
+
+def test_tokens_in_and_out_cost_what_the_devices_do(answer: Any) -> None:
+    money = answer.money
+    an_hour = 2 * 3600 * (4000 * money.in_usd + 100 * money.out_usd) / 1e6
+    assert an_hour == pytest.approx(3.25)
+    assert 0 <= money.cached_usd < money.in_usd
+
+
+def test_the_flags_are_those_of_the_best(answer: Any) -> None:
+    (line,) = answer.flags
+    pool = answer.best.pools[0]
+    assert line.startswith("vllm serve llama-3.1-8b --tensor-parallel-size 1 ")
+    assert f"--max-num-batched-tokens {pool.limits.tokens}" in line
+    assert ("--quantization fp8" in line) == (pool.kind.weights == "fp8")
+    assert ("--kv-cache-dtype fp8" in line) == (pool.kind.cache == "fp8")
+
+
+def test_every_candidate_is_settled(answer: Any) -> None:
+    tally = answer.found.tally
+    assert sum(tally.by_bound.values()) + tally.dearer + tally.evaluated == tally.all
+
+
+def test_it_is_the_same_every_time(answer: Any) -> None:
+    again = hw.deploy("llama-3.1-8b", **ASKED)
+    first, second = answer.record(), again.record()
+    for each in (first, second):
+        each.pop("solve_time_s")
+    assert json.dumps(first) == json.dumps(second)
+
+
+def test_prices_of_your_own_choose_another() -> None:
+    found = hw.deploy("llama-3.1-8b", **ASKED, price={"h100": 9.0, "h200": 1.0})
+    assert found.best.pools[0].kind.machine.name == "h200"
+    assert found.sources["h200"] == "yours"
+    reserved = hw.deploy("llama-3.1-8b", **ASKED, rent="reserved")
+    assert reserved.best.cost == pytest.approx(1.30)
+    assert "three years" in reserved.sources["h100"]
+
+
+def test_a_page_holds_its_picture(answer: Any, tmp_path: Path) -> None:
+    from hwmodel.show.deployments import written
+
+    written(answer, str(tmp_path / "page.html"))
+    page = (tmp_path / "page.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "--max-num-batched-tokens" in page
+    assert 'src="http' not in page
+    written(answer, str(tmp_path / "front.png"))
+    assert (tmp_path / "front.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"on": ["h100", "h100"]}, "different GPUs"),
+        ({"on": None}, "expected devices"),
+        ({"price": {"h20": 1.0}}, "h20"),
+        ({"price": {"h100": -1.0}}, "above 0"),
+        ({"on": ["l4"], "rent": "reserved"}, "no reserved price"),
+    ],
+)
+def test_what_cannot_be_asked_says_why(change: dict[str, Any], told: str) -> None:
+    with pytest.raises((InputError, UnknownNameError), match=told):
+        hw.deploy("llama-3.1-8b", **{**ASKED, **change})

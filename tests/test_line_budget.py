@@ -63,7 +63,8 @@ BUDGETS = {
     # models divided in every way: networks of axes, flows through pipelines, collectives as joints,
     # blocks that divisions share, and the search of the best (700).
     # serving: arrivals, schedulers, blocks of cache, replicas and clusters in time (2,600).
-    "hwmodel": 30_400,
+    # deployments: their question, answer and page (500).
+    "hwmodel": 30_900,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search.

@@ -115,10 +115,13 @@ def of_workload(kind: str, fields: Mapping[str, Any], out: str) -> None:
 def of_estimate(estimate: Any, on: Machine | None, out: str) -> None:
     """Draw where time and energy go, beside the machine where that is of arrays and buffers.
 
-    Of a step of training the passes in time are drawn.
+    Of a step of training the passes in time are drawn, or written for a viewer of traces.
     """
     from hwmodel.show.pictures import gallery
 
+    if Path(out).suffix == ".json":
+        _trace(estimate, out)
+        return
     if not isinstance(estimate, Estimate):
         gallery.pipeline(estimate, out)
         return
@@ -130,6 +133,19 @@ def of_estimate(estimate: Any, on: Machine | None, out: str) -> None:
         draw_machine(estimate, machine, out)
     else:
         gallery.breakdown(estimate, out)
+
+
+def _trace(answer: Any, out: str) -> None:
+    """A step of training as a trace, for Chrome and Perfetto."""
+    from hwmodel.show.trace import write
+    from hwmodel.systems.training.trained import Trained
+
+    if not isinstance(answer, Trained):
+        raise InputError(
+            f"{out}: expected a picture's ending, such as .png; traces (.json) are of steps of"
+            " training"
+        )
+    write(answer, out)
 
 
 def of_table(

@@ -8,7 +8,7 @@ from hwmodel.machines.driver import Away
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.quantity.reading import pairs
 from hwmodel.spine.estimate import Estimate
-from hwmodel.verbs.ask import AS_IS, PICTURE, Word, in_python
+from hwmodel.verbs.ask import AS_IS, Word, in_python
 from hwmodel.verbs.work import OfRun
 
 AWAY = Word("What streams from a host or drive: rate=24GB/s,window=3.", str)
@@ -40,7 +40,10 @@ class Predict(OfRun):
         None
     )
     out: Annotated[str | None, Word("Where answers to --cases go.", alone=True)] = None
-    picture: Annotated[str | None, PICTURE] = None
+    picture: Annotated[
+        str | None,
+        Word("A file for a picture: .png, .svg, .pdf; of training .json, a trace.", alone=True),
+    ] = None
 
     @classmethod
     def instead(cls, words: Mapping[str, Any]) -> int | None:

@@ -5,11 +5,8 @@ gradients has that of the first, and one that runs beside a forward pass of anot
 drawn in two halves. What stays white is waited.
 """
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from hwmodel.quantity.errors import InputError
 from hwmodel.show.pictures.style import (
@@ -21,7 +18,7 @@ from hwmodel.show.pictures.style import (
     saved,
     titled,
 )
-from hwmodel.systems.pipelines.timing import Timed
+from hwmodel.systems.pipelines.timing import Timed, levels
 from hwmodel.systems.training.trained import Trained
 
 KINDS = {"F": PALETTE[0], "B": PALETTE[2], "BW": PALETTE[2], "W": PALETTE[1]}
@@ -47,7 +44,7 @@ def pipeline(step: Trained, path: str | Path | None = None, *, ax: Any = None) -
                 height = HIGH * share
                 place = (rank - HIGH / 2 + HIGH * low, height)
                 above.broken_barh(bars, place, facecolors=KINDS[kind], linewidth=0)
-        times, kept = _kept(run, rank)
+        times, kept = levels(run, rank, [1.0] * len(run.schedule.layout.rank))
         colour = PALETTE[rank % len(PALETTE)]
         below.step(times, kept, where="post", linewidth=0.9, color=colour)
     above.set_ylim(ranks - 0.5, -0.5)
@@ -83,17 +80,3 @@ def _spans(run: Timed, rank: int) -> dict[str, list[tuple[float, float, list[Any
         kind: [(low, share, bars) for (low, share), bars in rows.items()]
         for kind, rows in found.items()
     }
-
-
-def _kept(run: Timed, rank: int) -> tuple[Any, Any]:
-    """Times at which a rank starts to keep a micro-batch, or ceases to, and how many it has."""
-    changes: list[tuple[float, int]] = [(0.0, 0), (run.makespan_s, 0)]
-    spans = zip(run.schedule.orders[rank], run.start_s[rank], run.end_s[rank], strict=True)
-    for entry, start, end in spans:
-        for code in entry:
-            kind = run.schedule.named(code)[0]
-            changes += [(start, 1)] if kind == "F" else [(end, -1)] if kind != "B" else []
-    changes.sort()
-    times = np.array([time for time, _ in changes])
-    assert all(a <= b for a, b in pairwise(times.tolist()))
-    return times, np.cumsum([change for _, change in changes])

@@ -184,6 +184,24 @@ def peaks(schedule: Schedule, amount: Sequence[float], *, freed_by_b: float = 0.
     return np.array(found)
 
 
+def levels(run: Timed, rank: int, amount: Sequence[float]) -> tuple[Array, Array]:
+    """Times at which what a rank keeps changes, and how much it keeps from then on.
+
+    As `peaks` has it: taken at the start of F, given back at the end of W or BW.
+    """
+    changes: list[tuple[float, float]] = [(0.0, 0.0), (run.makespan_s, 0.0)]
+    spans = zip(run.schedule.orders[rank], run.start_s[rank], run.end_s[rank], strict=True)
+    for entry, start, end in spans:
+        for code in entry:
+            kind, stage, _ = run.schedule.named(code)
+            if kind == "F":
+                changes.append((float(start), amount[stage]))
+            elif kind != "B":
+                changes.append((float(end), -amount[stage]))
+    changes.sort()
+    return np.array([time for time, _ in changes]), np.cumsum([change for _, change in changes])
+
+
 def tasks(schedule: Schedule, passes: Passes) -> tuple[Tasks, list[list[Task]]]:
     """The same as tasks of the event simulation, each rank's entries by its program."""
     layout, each = schedule.layout, schedule.each

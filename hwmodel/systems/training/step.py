@@ -182,6 +182,8 @@ def trained(
         busy_s=_busy_s(ranks, count, waits_s, update_s),
         again_s=count * float(np.mean([sum(s.again_s for s in rank) for rank in ranks])),
         waits_s=run.makespan_s - busy_s,
+        kept_by_stage=tuple(stage.kept_bytes + stage.ends_bytes for stage in cut.stages),
+        states_by_rank=tuple(each.states.total_bytes for each in held),
         interval=cut.interval,
     )
 

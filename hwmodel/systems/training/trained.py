@@ -45,6 +45,8 @@ class Trained(Shown):
         busy_s: seconds by resource that a rank needs it on average.
         again_s: of a rank's step, during which it computes what it did not keep.
         waits_s: of a rank's step, during which it waits for others in the pipeline.
+        kept_by_stage: bytes that a micro-batch keeps at each stage of the pipeline, from forward
+            to backward pass; `states_by_rank` those that a rank holds always.
         interval: multiples of the step's seconds between which 90 % of measured ones lie.
     """
 
@@ -77,6 +79,8 @@ class Trained(Shown):
     again_s: float = 0.0
     waits_s: float = 0.0
     interval: tuple[float, float] = UNKNOWN
+    kept_by_stage: tuple[float, ...] = ()
+    states_by_rank: tuple[float, ...] = ()
     serving: None = None
     stores: tuple[Any, ...] = ()
 

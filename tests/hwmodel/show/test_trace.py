@@ -1,0 +1,58 @@
+"""A step of training as a trace: every pass once, in time, and bytes that are those predicted."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.quantity.errors import InputError
+from hwmodel.show.trace import chrome
+from hwmodel.verbs.plot import of_estimate
+
+WORK: Any = hw.model("llama-3.1-8b").training(2048, 16, pp=4, dp=2)
+STEP: Any = hw.predict(WORK, on="h100")
+
+
+def spans(rank: int) -> list[dict[str, Any]]:
+    return [e for e in chrome(STEP)["traceEvents"] if e["ph"] == "X" and e["tid"] == rank]
+
+
+def test_every_pass_of_every_rank_is_there_once_and_none_overlap() -> None:
+    """8 micro-batches, forward and backward, and the optimiser; 4 ranks."""
+    for rank in range(4):
+        passes = [each for each in spans(rank) if "micro-batch" in each["name"]]
+        assert len(passes) == len({each["name"] for each in passes}) == 16
+        ends = sorted((each["ts"], each["ts"] + each["dur"]) for each in spans(rank))
+        assert all(a[1] <= b[0] + 1e-3 for a, b in pairwise(ends))
+        assert ends[-1][1] == pytest.approx(STEP.step_time_s * 1e6)
+
+
+def test_waits_in_the_trace_are_the_bubble() -> None:
+    busy = sum(
+        each["dur"] for rank in range(4) for each in spans(rank) if "micro-batch" in each["name"]
+    )
+    assert 1 - busy / 4e6 / STEP.timed.makespan_s == pytest.approx(STEP.bubble)
+
+
+def test_bytes_rise_to_what_micro_batches_in_flight_keep_and_fall_to_the_states() -> None:
+    """One forward, one backward: the first rank keeps four micro-batches, the last one."""
+    for rank, flying in ((0, 4), (3, 1)):
+        events = [e for e in chrome(STEP)["traceEvents"] if e["ph"] == "C" and e["tid"] == rank]
+        held = [each["args"]["bytes"] for each in events]
+        states = STEP.states_by_rank[rank]
+        assert max(held) == pytest.approx(states + flying * STEP.kept_by_stage[rank])
+        assert held[-1] == pytest.approx(states)
+
+
+def test_a_picture_that_ends_in_json_is_a_trace_of_a_step_and_of_nothing_else(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "step.json"
+    of_estimate(STEP, "h100", str(out))
+    assert json.loads(out.read_text()) == chrome(STEP)
+    estimate = hw.predict(hw.workloads.gemm(M=64, N=64, K=64), on="h100")
+    with pytest.raises(InputError, match=r"traces .* are of steps of training"):
+        of_estimate(estimate, "h100", str(out))

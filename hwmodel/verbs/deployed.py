@@ -102,8 +102,8 @@ class Deployed(Notebook):
     def warnings(self) -> tuple[str, ...]:
         """What the answer rests on."""
         told = [
-            "engines are judged where they settle on average, not by a simulated stream: measure,"
-            " or simulate, before you buy"
+            "engines are judged where they settle on average: simulated streams waited a fifth to a"
+            " third longer for a first token (docs/deploy.md); simulate and measure before you buy"
         ]
         if len(self.best.pools) > 1:
             told.append(

@@ -159,6 +159,7 @@ OF_SEVERAL = {
     "einsum/workloads/test_quantised.py": "models of quantised checkpoints, whole",
     "einsum/workloads/quantisation/test_checkpoints.py": "published checkpoints, whole",
     "einsum/workloads/quantisation/test_models.py": "quantised models and their files, whole",
+    "hwmodel/systems/serving/test_recorded.py": "streams that others recorded",
     "hwmodel/systems/pipelines/test_published.py": "iterations that others measured",
     "validation/test_foreign_rows.py": "rows that others measured",
     "validation/test_held_out.py": "errors on rows that no fit saw",

@@ -33,6 +33,17 @@ class Linear:
         return self.base_s + self.token_s * tokens + self.key_s * (keys + batch.pairs)
 
 
+@dataclass(frozen=True)
+class Fitted(Linear):
+    """The same with a rate of its own for pairs of query and key in prompts."""
+
+    pair_s: float = 0.0
+
+    def _of(self, batch: Batch, keys: Any) -> Any:
+        pairs = (self.pair_s - self.key_s) * batch.pairs
+        return super()._of(batch, keys) + pairs
+
+
 class Slow(Linear):
     """The same, step by step."""
 

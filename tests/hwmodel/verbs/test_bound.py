@@ -37,10 +37,11 @@ def test_the_gap_is_the_share_of_the_traffic_that_the_bound_does_not_ask_for() -
 
 
 def test_what_no_kernel_computes_has_a_bound_all_the_same() -> None:
-    """3 x 8 x 8 in, 4 x 6 x 6 out, 4 filters of 3 x 3 x 3: 192 + 144 + 108 elements of 2 bytes."""
-    work = hwmodel.workloads.conv2d(batch=1, channels=3, filters=4, height=8, width=8, window=3)
+    """A min-plus product, 4 x 5 of 4 x 6 and 6 x 5: 24 + 30 + 20 elements of 2 bytes."""
+    text = "Z[m, n] = min(k) A[m, k] + B[k, n]"
+    work = hwmodel.parse(text, sizes={"m": 4, "n": 5, "k": 6}, dtypes={"*": "bf16"})
     found = hwmodel.bound(work, "h200")
-    assert found.bound.dram_bytes == 2 * (192 + 144 + 108)
+    assert found.bound.dram_bytes == 2 * (24 + 30 + 20)
     with pytest.raises(CoverageError, match="no GPU schedule computes it"):
         hwmodel.bound(work, "h200", kernel="triton")
     with pytest.raises(CoverageError, match="no GPU schedule computes it"):

@@ -142,6 +142,24 @@ def test_skipping_ahead_is_stepping_bit_for_bit(name: str, kv_tokens: int, in_fl
     assert seen[0] == seen[1] == seen[2]
 
 
+@pytest.mark.parametrize("kv_tokens", [1_000_000, 1600])
+@pytest.mark.parametrize("in_flight", [1, 2])
+def test_requests_that_come_unforeseen_take_back_what_was_skipped(
+    kv_tokens: int, in_flight: int
+) -> None:
+    rules, clock = Scheduler(in_flight=in_flight), Linear(kv_tokens, 0.003, 1e-4, 1e-6)
+    requests = stream(150, 6.0)
+    known, wanted = ran(requests, clock, rules, Stepping)
+    engine = Replica(clock, rules)
+    made = [Stay(number, each) for number, each in enumerate(requests)]
+    for each in made:
+        engine.advance(each.request.arrival_s)
+        engine.offer(each)
+    engine.advance()
+    assert [s.last_s for s in made] == [s.last_s for s in wanted]
+    assert (engine.busy_s, engine.joules, engine.peak) == (known.busy_s, known.joules, known.peak)
+
+
 @pytest.mark.parametrize("name", SCHEDULERS)
 @pytest.mark.parametrize("kv_tokens", [1_000_000, 1600])
 def test_no_scheduler_loses_tokens_or_blocks_or_rests_while_there_is_work(

@@ -18,6 +18,8 @@ class Request:
         hashes: what the prompt begins with, as names of spans of tokens: two requests whose first
             n names agree share n spans. None: nothing of it is another's.
         span: tokens of each of them.
+        shipped: tokens of the prompt whose keys and values come with it, from another replica;
+            at least the last one is left to be computed.
     """
 
     arrival_s: float
@@ -25,6 +27,7 @@ class Request:
     output: int
     hashes: tuple[int, ...] = ()
     span: int = 16
+    shipped: int = 0
 
 
 class Stay:
@@ -73,6 +76,11 @@ def check(requests: Sequence[Request], block: int = 16) -> None:
         if not last_s <= each.arrival_s < float("inf"):
             raise InputError(
                 f"{where}: expected an arrival from {last_s:g} s on, found {each.arrival_s:g}"
+            )
+        if not 0 <= each.shipped < each.input:
+            raise InputError(
+                f"{where}: shipped: expected 0 to {each.input - 1} tokens of its prompt, found"
+                f" {each.shipped}"
             )
         if len(each.hashes) * each.span > each.input:
             raise InputError(

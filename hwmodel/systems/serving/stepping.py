@@ -319,12 +319,14 @@ class Stepping:
         """Tokens of a waiting sequence that are read now, its blocks taken; 0: it waits."""
         size, blocks, request = self.rules.block_tokens, self.blocks, stay.request
         hit, spans, held = self._hits(stay)
-        count = stay.target - hit
+        # What came with it stands in blocks of its own, and is lost where it was preempted.
+        there = max(hit, 0 if stay.preempted else request.shipped)
+        count = stay.target - there
         if count > budget:
             if not self.rules.chunked:
                 return 0
             count = budget
-        need = -(-(hit + count) // size) - hit // size
+        need = -(-(there + count) // size) - hit // size
         own = (hit - spans * request.span) // size
         if need + held > blocks.free or not self._leaves_room(stay, hit, held):
             return 0
@@ -334,7 +336,7 @@ class Stepping:
             blocks.again(stay.number, own)
         blocks.take(need)
         stay.blocks, stay.spans = need + own, spans
-        stay.computed = hit
+        stay.computed = there
         if not stay.preempted:
             stay.hit = hit
             self.reused += hit

@@ -178,7 +178,8 @@ def conversations(rate_per_s: float, seconds: float = 60.0) -> tuple[Request, ..
     at = np.cumsum(random.exponential(1 / rate_per_s, count))
     drawn = random.integers(0, len(sizes), count)
     return tuple(
-        Request(float(s), sizes[n][0], max(1, sizes[n][1])) for s, n in zip(at, drawn, strict=True)
+        Request(float(s), sizes[int(n)][0], max(1, sizes[int(n)][1]))
+        for s, n in zip(at, drawn, strict=True)
     )
 
 

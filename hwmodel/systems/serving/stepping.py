@@ -319,8 +319,7 @@ class Stepping:
         """Tokens of a waiting sequence that are read now, its blocks taken; 0: it waits."""
         size, blocks, request = self.rules.block_tokens, self.blocks, stay.request
         hit, spans, held = self._hits(stay)
-        # What came with it stands in blocks of its own, and is lost where it was preempted.
-        there = max(hit, 0 if stay.preempted else request.shipped)
+        there = max(hit, 0 if stay.preempted else request.shipped)  # in blocks of its own
         count = stay.target - there
         if count > budget:
             if not self.rules.chunked:

@@ -65,7 +65,7 @@ SHIFTED = "2026-11-22-e"
 FORM = ("family", "kernel", "dtype", "causal", "routing")
 """What rows of one group share."""
 
-STATED = ("weight_dtype", "repeated", "kv_dtype", "window", "value_dim", "shared")
+STATED = ("weight_dtype", "repeated", "kv_dtype", "window", "value_dim", "shared", "rotated")
 """What rows of a table may say besides, and share where they do; `repeated`: with a warm L2."""
 
 FORMS = {
@@ -105,11 +105,12 @@ class Row:
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """Form and sizes, or which step of which model."""
+        """Form and sizes, or which step of which model; rotated or not, a shape is the same."""
         if self.columns["family"] in STEPS:
             return (*self.form, *(str(self.columns.get(name)) for name in STEP))
         sizes = SIZES.get(str(self.columns["family"]), ())
-        return (*self.form, *(float(self.columns[name]) for name in sizes))
+        told = self.form[: len(self.form) - ("rotated" in self.columns)]
+        return (*told, *(float(self.columns[name]) for name in sizes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +225,8 @@ def _group(rows: list[Row]) -> Group:
     if family not in SIZES:
         raise InputError(f"row of family {family!r}: expected one of {', '.join(SIZES)}")
     sizes = {name: np.array([float(row.columns[name]) for row in rows]) for name in SIZES[family]}
-    stated = ("dtype", "causal", "routing", *(name for name in STATED if name != "repeated"))
+    told = (name for name in STATED if name not in ("repeated", "rotated"))
+    stated = ("dtype", "causal", "routing", *told)
     options = {name: columns[name] for name in stated if name in columns}
     if family == "reduce":
         cascade = reduction(str(columns["op"]), str(columns["axis"]), str(columns["dtype"]), sizes)
@@ -233,7 +235,7 @@ def _group(rows: list[Row]) -> Group:
     assert cascade is not None, family
     calls = lower(cascade, str(columns["kernel"]))
     if columns.get("repeated"):
-        calls = repeated(calls)
+        calls = repeated(calls, bool(columns.get("rotated")))
     if LAUNCHED + "warps" in columns:
         calls = tuple(_launched(call, rows) for call in calls)
     measured = [float(row.columns.get("time_s", float("nan"))) for row in rows]

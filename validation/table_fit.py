@@ -37,6 +37,9 @@ PULL = 1.0
 """Weight of what a parameter had, in logarithms, against a row's: e times away counts as a row that
 is so much off."""
 
+SHIPPED_PULL = 0.1
+"""The same where calibrations that are shipped are fitted, to half of a table's shapes."""
+
 COUNTS = (25, 50, 100, 200, 500)
 """Rows of the learning curve."""
 
@@ -144,6 +147,7 @@ def fitted(
     families: Sequence[str] | None = None,
     *,
     few: bool = False,
+    pull: float = PULL,
 ) -> dict[str, tuple[Family, Fit]]:
     """The families that rows inform, from the half of the shapes that may be fitted to.
 
@@ -151,7 +155,7 @@ def fitted(
     """
     names = families_in(rows) if families is None else families
     start = beginning(hardware, rows)
-    return calibrate(hardware, rows, names, priors=start, pull=PULL, folds=False, few=few)
+    return calibrate(hardware, rows, names, priors=start, pull=pull, folds=False, few=few)
 
 
 def with_families(hardware: Hardware, found: Mapping[str, Family], source: str) -> Hardware:
@@ -268,7 +272,7 @@ def ship(
     ours = {n for n, f in kept.items() if f.origin == "measured"}
     names = [n for n in families_in(rows) if n not in ours and _is_for(hardware, n, rows)]
     names = [n for n in names if not only or n in only]
-    found = fitted(hardware, rows, names, few=True)
+    found = fitted(hardware, rows, names, few=True, pull=SHIPPED_PULL)
     path = folder / f"{name}.yaml"
     before = load_calibration(path) if path.is_file() else None
     versions = sorted({row.board for row in rows})

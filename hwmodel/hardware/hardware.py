@@ -61,6 +61,8 @@ class Memory(Value):
     """Bytes that the device's port to one channel carries in a clock; 0: no limit of its own."""
     area_m2: SizeOrZero = 0.0
     """Of one such memory."""
+    copies: Size = 1
+    """Copies that it keeps of what all processors read: one for each of its partitions."""
     follows: str = ""
     """What the bandwidth is proportional to, by its source: of a level that a GPU's processors
     share "clock", "processors" or "" (`peaks`), elsewhere paths of numbers (`levers`)."""
@@ -303,6 +305,8 @@ class Limits:
     resources: Mapping[str, Amount] = field(default_factory=lambda: {})
     instances: Mapping[str, Amount] = field(default_factory=lambda: {})
     """How many equal memories a level's total capacity is divided into."""
+    copies: Mapping[str, Amount] = field(default_factory=lambda: {})
+    """How often a level keeps what all processors read."""
 
     @property
     def on_chip_bytes(self) -> Amount:
@@ -337,4 +341,5 @@ def limits(hardware: Hardware) -> Limits:
         arrays=arrays,
         resources=hardware.resources,
         instances={level: owners(memory) for level, memory in hardware.memories.items()},
+        copies={level: memory.copies for level, memory in hardware.memories.items()},
     )

@@ -73,7 +73,7 @@ _EVERYWHERE = {
     for name in ("max_threads", "max_blocks", "registers", "shared_per_block", "pair")
 } | {
     **dict.fromkeys(("processors.port_bytes_per_clock", "matrix_clock"), _GPU_ALONE),
-    **dict.fromkeys(("atomics.*", "power.window"), _GPU_ALONE),
+    **dict.fromkeys(("atomics.*", "power.window", "memories.*.copies"), _GPU_ALONE),
 }
 
 UNHEARD: Mapping[str, Mapping[str, str]] = {

@@ -77,7 +77,7 @@ def _counted(
         return call.activity
 
     def counted(problem: Any, tile: Any, room: Limits) -> Activity:
-        share = found_again(touched, room.capacity_bytes["l2"])
+        share = found_again(touched, room.capacity_bytes["l2"], room.copies["l2"])
         return served(call.activity(problem, tile, room), share)
 
     return counted

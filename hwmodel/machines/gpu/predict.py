@@ -26,6 +26,9 @@ CONDITIONS = {
 }
 """State of the L2 -> what is told of it."""
 
+ROTATED = "warm L2 (activations and weights of six layers in turn)"
+"""The same of a library whose timings take activations in turn, too."""
+
 
 def run(
     workload: Workload,
@@ -64,7 +67,7 @@ def run(
         parts=parts,
         busy_s=busy_s(stages, hardware),
         assumptions=(
-            *_assumptions(calibration, families, _runs(kernel, len(stages)), l2),
+            *_assumptions(calibration, families, _runs(kernel, len(stages)), _state(l2, called)),
             *_fused_maps(called),
         ),
         warnings=(*_warnings(calibration, called), *_costed_as(called, hardware, calibration)),
@@ -89,16 +92,22 @@ def _runs(kernel: Any, stages: int) -> str:
 
 
 def _assumptions(
-    calibration: Calibration, families: Iterable[str], runs: str, l2: str
+    calibration: Calibration, families: Iterable[str], runs: str, state: str
 ) -> tuple[str, ...]:
     """What the prediction rests on: calibration, stack, conditions, and what the interval is of."""
     date = f", {calibration.date}" if calibration.date else ""
     return (
         f"calibration: {calibration.name}{date}",
         _stack(calibration, tuple(families), runs),
-        f"one call among many in a CUDA graph, {CONDITIONS[l2]}; host time excluded",
+        f"one call among many in a CUDA graph, {state}; host time excluded",
         INTERVAL,
     )
+
+
+def _state(l2: str, calls: Sequence[Call]) -> str:
+    """What is told of the L2."""
+    rotated = l2 == WARM and any(call.library.rotated for call in calls)
+    return ROTATED if rotated else CONDITIONS[l2]
 
 
 INTERVAL = (

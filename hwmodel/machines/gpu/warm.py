@@ -5,15 +5,21 @@ weights of `LAYERS` layers in turn, as a model that runs would. (Inferred from p
 L40S, whose L2 holds 101 MB, weights of up to 12 MB are found again and those from 17 MB on are not,
 while activations of 63 MB are.) So bytes come back after one repetition, or after several.
 
-Lines that miss replace others, at random since addresses are hashed. If a repetition misses m bytes
-of an L2 that holds C, each line outlives it with probability exp(-m / C), so that bytes s_t which
-come back after n_t repetitions are found with probability h_t, and m is what is not found:
+Two laws, by what the rows show. Of activations (a bytes) lines that miss replace others at random,
+since addresses are hashed: if a repetition misses m bytes of an L2 that holds C, each line outlives
+it with probability exp(-m / C). Weights (w bytes), which all processors read, are found again up to
+a size and not beyond it, as where the least recently used is replaced:
 
-    h_t = exp(-n_t m / C)          m = sum over t of s_t (1 - h_t)
+    h_a = exp(-m / C)                                      m = a (1 - h_a) + w (1 - h_w)
+    h_w = 1 / (1 + ((a + LAYERS w) / (HELD C / copies))^SHARPNESS)
 
-All is found (m = 0) where sum n_t s_t <= C; of one working set of 2 C, a share of 0.2 (derived:
-cyclic accesses under random replacement). What is found does not cross the DRAM's boundary, written
-lines included; it is read through the L2 as before, and its latency is the L2's.
+where an L2 whose partitions each keep what their processors read has two `copies` of them
+(`Memory.copies`): weights of six layers are found again up to half of the L2 of an A100, H100 or
+B200, and up to all of an L40S's or RTX PRO 6000's. What is found does not cross the DRAM's
+boundary, written lines included; it is read through the L2 as before, and its latency is the L2's.
+
+Timings of some engines take activations in turn as well (`Library.rotated`): their bytes then come
+back as weights do.
 """
 
 from collections.abc import Sequence
@@ -25,7 +31,7 @@ import numpy as np
 from hwmodel.einsum.counts import footprint_bytes
 from hwmodel.machines.gpu.lower import Call
 from hwmodel.machines.gpu.rates import LATE
-from hwmodel.quantity.arithmetic import most, where
+from hwmodel.quantity.arithmetic import most, power, where
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Serial, Work
 
@@ -34,6 +40,10 @@ LAYERS = 6
 
 SERVED = ("dram", "engine")
 """Levels whose bytes the L2 serves instead: the DRAM, however it is read."""
+
+HELD, SHARPNESS = 0.9, 6
+"""Share of a copy's capacity that weights fill; how suddenly it is full (fitted: published products
+of cuBLAS in bf16 on A100, H100, B200, L40S and RTX PRO 6000)."""
 
 STEPS = 40
 """Of Newton's method, which comes from above; it is slow only where nearly all is found."""
@@ -53,31 +63,36 @@ def touched_bytes(calls: Sequence[Call]) -> tuple[Amount, Amount]:
     return activations, weights
 
 
-def repeated(calls: Sequence[Call]) -> tuple[Call, ...]:
-    """The same calls where they run again and again."""
-    touched = touched_bytes(calls)
-    return tuple(replace(call, touched_bytes=touched) for call in calls)
+def repeated(calls: Sequence[Call], rotated: bool = False) -> tuple[Call, ...]:
+    """The same calls where they run again and again: on the same activations, or `rotated` ones."""
+    activations, weights = touched_bytes(calls)
+    if rotated or any(call.library.rotated for call in calls):
+        activations, weights = 0 * activations, activations + weights
+    return tuple(replace(call, touched_bytes=(activations, weights)) for call in calls)
 
 
-def found_again(touched_bytes: tuple[Amount, Amount], capacity_bytes: Amount) -> Amount:
+def found_again(
+    touched_bytes: tuple[Amount, Amount], capacity_bytes: Amount, copies: Amount = 1
+) -> Amount:
     """Share of the bytes (activations, weights) that the L2 still holds when they come back.
 
-    >>> found_again((30e6, 5e6), 60e6)
-    1.0
+    >>> round(found_again((30e6, 5e6), 120e6), 3)
+    0.995
     >>> round(found_again((120e6, 0), 60e6), 3)
     0.203
     """
     once, in_turn = (np.asarray(size, dtype=np.float64) for size in touched_bytes)
     capacity = np.asarray(capacity_bytes, dtype=np.float64)
     every = once + in_turn
+    filled = (once + LAYERS * in_turn) / (HELD * capacity / copies)
+    turned = in_turn / (1 + power(1 / most((filled, 1e-9)), SHARPNESS))
     missed: Any = every / capacity
     for _ in range(STEPS):
-        kept, rarely = np.exp(-missed), np.exp(-LAYERS * missed)
-        beyond = (once * (1 - kept) + in_turn * (1 - rarely)) / capacity - missed
-        slope = (once * kept + LAYERS * in_turn * rarely) / capacity - 1
+        kept = np.exp(-missed)
+        beyond = (once * (1 - kept) + turned) / capacity - missed
+        slope = once * kept / capacity - 1
         missed = most((0.0, missed - beyond / np.minimum(slope, -1e-9)))
-    fits = once + LAYERS * in_turn <= capacity
-    share = where(fits, 1.0, 1 - missed * capacity / most((every, 1.0)))
+    share = where(every > 0, 1 - missed * capacity / most((every, 1.0)), 1.0)
     return float(share) if np.ndim(share) == 0 else share
 
 

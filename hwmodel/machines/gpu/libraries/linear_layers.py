@@ -122,10 +122,13 @@ VLLM = (
     _layer("vllm:fp8-block", "vLLM's in fp8 by block", _fp8(SCALED, True), eager=True),
     _layer("vllm:nvfp4", "vLLM's in nvfp4", NVFP4),
 )
-SGLANG = (
-    _layer("sglang:fp8", "SGLang's layers in fp8", _fp8(SCALED, False), **BY_CUTLASS),
-    _layer("sglang:fp8-block", "SGLang's in fp8 by block", _fp8(DEEP, True)),
-    _layer("sglang:nvfp4", "SGLang's in nvfp4", NVFP4),
+SGLANG = tuple(
+    replace(layer, rotated=True)
+    for layer in (
+        _layer("sglang:fp8", "SGLang's layers in fp8", _fp8(SCALED, False), **BY_CUTLASS),
+        _layer("sglang:fp8-block", "SGLang's in fp8 by block", _fp8(DEEP, True)),
+        _layer("sglang:nvfp4", "SGLang's in nvfp4", NVFP4),
+    )
 )
 WIDE = Support((), {name: NVIDIA for name in HALVES}, SOURCE, narrow=("int8", "int4"), alike=())
 TRTLLM = (

@@ -13,20 +13,17 @@ H200 = hw.device("h200")
 LARGEST = int(H200.memory("l2").capacity_bytes)
 
 
-def simulated(activations: int, weights: int, lines: int) -> float:
+def simulated(activations: int, lines: int) -> float:
     """Share of accesses that a cache of so many lines holds, where misses replace one at random."""
     draw = random.Random(7)
-    held: dict[tuple[str, int], int] = {}
-    places: list[tuple[str, int] | None] = [None] * lines
+    held: dict[int, int] = {}
+    places: list[int | None] = [None] * lines
     found = asked = 0
-    for turn in range(20 * LAYERS):
-        names = [("a", n) for n in range(activations)]
-        names += [(f"w{turn % LAYERS}", n) for n in range(weights)]
-        for name in names:
-            late = turn >= 8 * LAYERS
-            asked += late
+    for turn in range(120):
+        for name in range(activations):
+            asked += turn >= 48
             if name in held:
-                found += late
+                found += turn >= 48
                 continue
             place = draw.randrange(lines) if None not in places else places.index(None)
             old = places[place]
@@ -36,28 +33,60 @@ def simulated(activations: int, weights: int, lines: int) -> float:
     return found / asked
 
 
-@pytest.mark.parametrize(
-    ("activations", "weights"), [(150, 0), (300, 0), (80, 40), (20, 60), (60, 10), (120, 120)]
-)
-def test_the_share_found_is_that_of_a_cache_that_replaces_lines_at_random(
-    activations: int, weights: int
+@pytest.mark.parametrize("activations", [80, 150, 300])
+def test_activations_are_found_as_in_a_cache_that_replaces_lines_at_random(
+    activations: int,
 ) -> None:
-    expected = simulated(activations, weights, 100)
-    assert found_again((activations, weights), 100) == pytest.approx(expected, abs=0.05)
+    expected = simulated(activations, 100)
+    assert found_again((activations, 0), 100) == pytest.approx(expected, abs=0.05)
 
 
-def test_all_is_found_where_activations_and_the_weights_of_all_layers_fit() -> None:
-    weights = LARGEST // (2 * LAYERS)
-    assert found_again((LARGEST // 2, weights), LARGEST) == 1
+def test_weights_are_found_up_to_one_copys_share_and_not_beyond() -> None:
+    for copies in (1, 2):
+        few, many = (found_again((0, share * 100 / LAYERS), 100, copies) for share in (0.25, 1.5))
+        assert few > 0.95, copies
+        assert many < 0.05, copies
+    assert found_again((0, 70 / LAYERS), 100, 1) > 0.8
+    assert found_again((0, 70 / LAYERS), 100, 2) < 0.1
+
+
+def test_all_is_found_of_what_is_small_and_nothing_of_what_is_huge() -> None:
     shares = found_again((np.array([1.0, 1e6, 1e12]), np.zeros(3)), 1e6)
     np.testing.assert_allclose(shares, [1, 1, 0], atol=1e-3)
+    assert found_again((0, 0), 1e6) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "depth", "faster"), [(10240, 512, True), (12288, 512, True), (16384, 768, False)]
+)
+def test_an_l40s_finds_weights_again_where_its_rows_beat_the_dram(
+    columns: int, depth: int, faster: bool
+) -> None:
+    """VLLM 0.24's rows: 10.5 and 12.6 MB at 1,970 and 1,832 GB/s, 25.2 at 698 of the DRAM's 864."""
+    work = hw.workloads.gemm(M=8, N=columns, K=depth)
+    cold, warm = (hw.predict(work, "l40s", l2=state) for state in ("cold", "warm"))
+    read = float(warm.dram_bytes_read) / float(cold.dram_bytes_read)
+    assert read < 0.3 if faster else read > 0.9
+
+
+def test_activations_of_an_engine_that_takes_them_in_turn_come_back_like_weights() -> None:
+    """SGLang's layers in fp8 against vLLM's, the same kernels: 22 MB of activations, an L40S."""
+    work = hw.workloads.gemm(M=3072, N=64, K=7168, dtype="fp8")
+    turned, same = (hw.predict(work, "l40s", kernel=k, l2="warm") for k in ("sglang", "vllm"))
+    assert turned.dram_bytes_read > 0.9 * work_bytes(3072, 64, 7168) > 10 * same.dram_bytes_read
+    assert any("activations and weights of six layers" in each for each in turned.assumptions)
+
+
+def work_bytes(rows: int, columns: int, depth: int) -> float:
+    """Bytes of both operands in fp8."""
+    return (rows + columns) * depth
 
 
 def test_a_small_product_leaves_the_dram_alone_and_is_faster() -> None:
     work = hw.workloads.gemm(M=16, N=4096, K=1024)
-    cold, warm = (hw.predict(work, H200, l2=state) for state in ("cold", "warm"))
+    cold, warm = (hw.predict(work, "l40s", l2=state) for state in ("cold", "warm"))
     assert cold.dram_bytes_read > 0
-    assert warm.dram_bytes_read == warm.dram_bytes_written == 0
+    assert warm.dram_bytes_read + warm.dram_bytes_written < 0.05 * cold.dram_bytes_read
     assert warm.time_s < cold.time_s
     assert warm.energy_j < cold.energy_j
     assert any("warm L2" in each for each in warm.assumptions)
@@ -81,7 +110,7 @@ def test_weights_of_a_layer_are_found_less_often_than_activations_of_their_size(
     wide = hw.workloads.gemm(M=8192, N=32, K=1024)
     deep = hw.workloads.gemm(M=32, N=8192, K=1024)
     read = [hw.predict(each, H200, l2="warm").dram_bytes_read for each in (wide, deep)]
-    assert read[0] == 0 < read[1]
+    assert 0 <= read[0] < 0.01 * read[1]
 
 
 def test_a_sweep_gives_what_single_points_give() -> None:

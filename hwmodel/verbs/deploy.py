@@ -11,7 +11,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines import driver
 from hwmodel.mappers.deployments.bounds import Bounds
 from hwmodel.mappers.deployments.kinds import Kind, kinds
-from hwmodel.mappers.deployments.search import BUDGETS, Problem, found
+from hwmodel.mappers.deployments.search import BUDGETS, Sought, found
 from hwmodel.mappers.deployments.tables import Tables
 from hwmodel.mappers.deployments.traffic import Promise, Traffic
 from hwmodel.quantity.errors import InputError, UnknownNameError
@@ -100,7 +100,7 @@ def deployed(asked: Deploy) -> Deployed:
     rents = rents_of(machines, asked.rent, asked.price, asked.minimise)
     priced, least = prices(asked.minimise, rents)
     tables, bounds = Tables(traffic, max(BUDGETS)), Bounds(traffic, max(BUDGETS))
-    problem = Problem(
+    problem = Sought(
         list(kinds(served, machines, most)),
         traffic, promise, most, priced, least, tables.predicted, bounds,
     )  # fmt: skip

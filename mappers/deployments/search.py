@@ -105,7 +105,7 @@ class Found:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class Sought:
     """What is asked: kinds of engines, traffic, promise, devices at most, and what is minimised.
 
     `table` gives the steps of a kind under a token budget, and raises `CoverageError` or
@@ -138,7 +138,7 @@ class _Many:
         return self.replicas * self.kind.devices
 
 
-def found(problem: Problem, *, pruned: bool = True) -> Found:
+def found(problem: Sought, *, pruned: bool = True) -> Found:
     """The best deployments; not `pruned`, every candidate is evaluated, as tests do.
 
     Raises `CapacityError` where none keeps the promise.
@@ -176,14 +176,14 @@ def _front(each: Sequence[Deployment]) -> tuple[Deployment, ...]:
     return tuple(kept)
 
 
-def _whole(problem: Problem, pool: Pool) -> Deployment:
+def _whole(problem: Sought, pool: Pool) -> Deployment:
     settled = pool.settled
     return Deployment(
         (pool,), _cost(problem, pool), settled.ttft_s, settled.ttft_late_s, settled.tpot_s
     )
 
 
-def _cost(problem: Problem, pool: Pool) -> float:
+def _cost(problem: Sought, pool: Pool) -> float:
     return problem.priced(pool.kind, pool.replicas, pool.replicas * pool.settled.power_w)
 
 
@@ -196,7 +196,7 @@ class _Searched:
 class _Role:
     """The search of one role's pools."""
 
-    def __init__(self, problem: Problem, role: Role, promise: Promise, pruned: bool) -> None:
+    def __init__(self, problem: Sought, role: Role, promise: Promise, pruned: bool) -> None:
         """Rule out by bounds."""
         self.problem, self.promise = problem, promise
         self.role: Role = role
@@ -247,7 +247,7 @@ class _Role:
 
 
 def best_of(
-    problem: Problem, kind: Kind, replicas: int, role: Role, promise: Promise
+    problem: Sought, kind: Kind, replicas: int, role: Role, promise: Promise
 ) -> Pool | None:
     """The best settings of so many engines, by cost, then the quickest; None if none will do."""
     reads, makes = role != "decode", role != "prefill"
@@ -277,7 +277,7 @@ def best_of(
     return min(found, key=lambda each: each[0])[1] if found else None
 
 
-def _apart(problem: Problem, pruned: bool) -> tuple[list[Deployment], list[_Role], float]:
+def _apart(problem: Sought, pruned: bool) -> tuple[list[Deployment], list[_Role], float]:
     """The best pairs of pools, for each pair of formats, which both pools share."""
     found: list[Deployment] = []
     roles: list[_Role] = []
@@ -310,7 +310,7 @@ def _apart(problem: Problem, pruned: bool) -> tuple[list[Deployment], list[_Role
     return found, roles, floor
 
 
-def _paired(problem: Problem, one: Pool, other: Pool, seconds: float) -> Deployment:
+def _paired(problem: Sought, one: Pool, other: Pool, seconds: float) -> Deployment:
     return Deployment(
         (one, other),
         _cost(problem, one) + _cost(problem, other),
@@ -321,7 +321,7 @@ def _paired(problem: Problem, one: Pool, other: Pool, seconds: float) -> Deploym
     )
 
 
-def _tally(problem: Problem, roles: Sequence[_Role]) -> Tally:
+def _tally(problem: Sought, roles: Sequence[_Role]) -> Tally:
     by_bound: Counter[str] = Counter()
     for role in roles:
         by_bound.update(role.by_bound)

@@ -1,13 +1,22 @@
 """Layers: multiply-accumulates and weights as a walk of the loops and as the cascade count them."""
 
+from typing import Any
+
 import pytest
 
-from hwmodel.einsum.counts import cascade_counts, footprint_bytes
+from hwmodel.einsum.counts import cascade_counts, footprint, footprint_bytes
 from hwmodel.einsum.workloads.layer import KINDS, Layer
 
 
-def layer(kind: str, **changes: int) -> Layer:
-    sizes = {"height": 8, "width": 8, "channels": 4, "out_height": 8, "out_width": 8, "filters": 4}
+def layer(kind: str, **changes: Any) -> Layer:
+    sizes: dict[str, Any] = {
+        "height": 8,
+        "width": 8,
+        "channels": 4,
+        "out_height": 8,
+        "out_width": 8,
+        "filters": 4,
+    }
     inputs = (0, -1) if kind in ("add", "multiply") else (-1,)
     return Layer("one", kind, inputs, **(sizes | changes))
 
@@ -46,4 +55,4 @@ def test_every_kind_is_a_cascade_with_its_output(kind: str) -> None:
     small = {"out_height": 1, "out_width": 1} if kind in ("mean", "linear") else {}
     made = layer(kind, **small)
     cascade = made.cascade("int8")
-    assert footprint_bytes(cascade.einsums[-1].name, cascade) == made.outputs_elements
+    assert footprint(cascade.einsums[-1].name, cascade) == made.outputs_elements

@@ -12,7 +12,7 @@ H200 = device("h200")
 
 def test_every_number_of_the_catalogue_entry_that_time_or_energy_can_follow_is_listed() -> None:
     listed = set(numbers(H200))
-    apart = {"area", "price.list", "price.rent", "link.max_devices"}
+    apart = {"area", "price.list", "price.rent", "price.reserved", "link.max_devices"}
     for path in H200.sources:
         first, _, rest = path.partition(".")
         short = rest if first in ("memories", "units") else path

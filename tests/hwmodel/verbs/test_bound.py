@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from numpy.testing import assert_allclose
@@ -40,7 +41,7 @@ def test_what_no_kernel_computes_has_a_bound_all_the_same() -> None:
     """A min-plus product, 4 x 5 of 4 x 6 and 6 x 5: 24 + 30 + 20 elements of 2 bytes."""
     text = "Z[m, n] = min(k) A[m, k] + B[k, n]"
     work = hwmodel.parse(text, sizes={"m": 4, "n": 5, "k": 6}, dtypes={"*": "bf16"})
-    found = hwmodel.bound(work, "h200")
+    found: Any = hwmodel.bound(work, "h200")
     assert found.bound.dram_bytes == 2 * (24 + 30 + 20)
     with pytest.raises(CoverageError, match="no GPU schedule computes it"):
         hwmodel.bound(work, "h200", kernel="triton")

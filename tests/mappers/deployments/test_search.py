@@ -6,7 +6,7 @@ from hwmodel.einsum.workloads.model import model
 from hwmodel.hardware.catalogue import device
 from hwmodel.mappers.deployments.bounds import Bounds
 from hwmodel.mappers.deployments.kinds import kinds
-from hwmodel.mappers.deployments.search import Found, Problem, found
+from hwmodel.mappers.deployments.search import Found, Sought, found
 from hwmodel.mappers.deployments.tables import Tables
 from hwmodel.mappers.deployments.traffic import Promise, Traffic
 from hwmodel.quantity.errors import CapacityError
@@ -15,13 +15,13 @@ from hwmodel.verbs.deploy import prices, rents_of
 NAMES = ("l40s", "h100")
 
 
-def asked(minimise: str, traffic: str, slo: str) -> Problem:
+def asked(minimise: str, traffic: str, slo: str) -> Sought:
     """A small space: one model in one format of weights, two devices, two of them at the most."""
     machines = [device(name) for name in NAMES]
     rents = rents_of(machines, "on-demand", "l40s=1")
     work, most = Traffic.of(traffic), 4096
     priced, least = prices(minimise, rents)
-    return Problem(
+    return Sought(
         list(kinds(model("llama-3.1-8b"), machines, 2, ("fp8",))),
         work, Promise.of(slo), 2, priced, least,
         Tables(work, most).predicted, Bounds(work, most), budgets=(1024, 4096), batches=(64, 256),

@@ -55,13 +55,13 @@ def test_a_configuration_is_in_one_fold_whatever_the_run() -> None:
 
 
 def test_intervals_hold_nine_of_ten_published_steps() -> None:
-    """Of every third row: the whole tables have 89 % inside the intervals of the other folds."""
+    """Of every third row, 70 of them, whose share has a standard deviation of 3.6 %."""
     inside: list[bool] = []
     for row in rows()[::3]:
         found = row.predicted()
         seconds = found.step_time_s * found.tokens_per_s_per_device / row.tokens_per_s
         inside.append(found.step_time_low_s <= seconds <= found.step_time_high_s)
-    assert 0.86 <= float(np.mean(inside)) <= 0.97
+    assert 0.83 <= float(np.mean(inside)) <= 0.97
 
 
 def test_an_interval_is_that_of_rows_of_other_folds() -> None:

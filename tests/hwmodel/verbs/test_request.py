@@ -141,12 +141,12 @@ def test_a_model_is_divided_over_as_many_devices_as_asked_for() -> None:
 
 def test_a_cold_l2_is_what_goes_without_saying_and_a_warm_one_is_answered() -> None:
     assert read({**GEMM, "l2": "cold"}) == read(GEMM)
-    sizes = {"M": 16, "N": 4096, "K": 1024}
+    sizes = {"M": 16, "N": 1024, "K": 1024}
     answers = [
         answerer(request.form)(request.sizes)
         for request in (read({**GEMM, **sizes, "l2": state}) for state in ("cold", "warm"))
     ]
-    assert answers[1].dram_bytes_read == 0 < answers[0].dram_bytes_read
+    assert 0 <= answers[1].dram_bytes_read < 0.02 * answers[0].dram_bytes_read
     request = read({**GEMM, "l2": "hot"})
     with pytest.raises(InputError, match="l2: expected one of cold, warm, found 'hot'"):
         answerer(request.form)(request.sizes)

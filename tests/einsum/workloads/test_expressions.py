@@ -25,7 +25,7 @@ def test_values(text: object, value: object) -> None:
 
 
 def test_regnets_published_stages_follow_from_their_five_numbers() -> None:
-    """RegNetX-400MF (Radosavovic et al.): depths 1, 2, 7, 12 and widths 32, 64, 160, 384."""
+    """RegNetX-400MF: 22 blocks; its numbers as in detectron2, its widths as in mmdetection."""
     depths, widths = evaluated("regnet(24, 24.48, 2.54, 22, 16)", {}, "net")
     assert (depths, widths) == ([1, 2, 7, 12], [32, 64, 160, 384])
 

@@ -21,26 +21,26 @@ from dataclasses import dataclass
 from hwmodel.spine.estimate import UNKNOWN
 
 FITTED: Mapping[tuple[str, str, str], float] = {
-    ("fsdp", "a100", "bf16"): 0.909,
-    ("fsdp", "a100-40gb", "bf16"): 0.891,
-    ("fsdp", "gb200", "fp8"): 1.37,
-    ("fsdp", "gb300", "fp8"): 1.68,
-    ("fsdp", "h100", "bf16"): 0.834,
+    ("fsdp", "a100", "bf16"): 0.918,
+    ("fsdp", "a100-40gb", "bf16"): 0.895,
+    ("fsdp", "gb200", "fp8"): 1.24,
+    ("fsdp", "gb300", "fp8"): 1.52,
+    ("fsdp", "h100", "bf16"): 0.835,
     ("fsdp", "h100", "fp8"): 0.888,
     ("fsdp", "h200", "fp8"): 0.992,
-    ("megatron", "b200", "bf16"): 0.756,
-    ("megatron", "b200", "fp8"): 1.0,
-    ("megatron", "b200", "nvfp4"): 0.878,
-    ("megatron", "b300", "bf16"): 0.818,
-    ("megatron", "b300", "fp8"): 0.913,
-    ("megatron", "gb200", "bf16"): 0.728,
-    ("megatron", "gb200", "fp8"): 1.03,
-    ("megatron", "gb200", "nvfp4"): 0.976,
-    ("megatron", "gb300", "bf16"): 0.828,
-    ("megatron", "gb300", "fp8"): 1.25,
-    ("megatron", "gb300", "nvfp4"): 1.21,
-    ("megatron", "h100", "bf16"): 0.599,
-    ("megatron", "h100", "fp8"): 0.974,
+    ("megatron", "b200", "bf16"): 0.741,
+    ("megatron", "b200", "fp8"): 0.872,
+    ("megatron", "b200", "nvfp4"): 0.806,
+    ("megatron", "b300", "bf16"): 0.796,
+    ("megatron", "b300", "fp8"): 0.881,
+    ("megatron", "gb200", "bf16"): 0.715,
+    ("megatron", "gb200", "fp8"): 0.888,
+    ("megatron", "gb200", "nvfp4"): 0.867,
+    ("megatron", "gb300", "bf16"): 0.811,
+    ("megatron", "gb300", "fp8"): 1.09,
+    ("megatron", "gb300", "nvfp4"): 1.05,
+    ("megatron", "h100", "bf16"): 0.588,
+    ("megatron", "h100", "fp8"): 1.03,
 }
 """(software, device, format of products) -> kernels' seconds alone over those in a step."""
 
@@ -62,7 +62,7 @@ LIBRARIES: Mapping[str, Mapping[str, str]] = {
 
 
 INTERVALS: Mapping[str, tuple[float, float]] = {
-    "fsdp": (0.88, 1.17),
+    "fsdp": (0.879, 1.16),
     "megatron": (0.755, 1.61),
 }
 """Software -> multiples of a predicted step's seconds between which 90 % of published ones lie, of

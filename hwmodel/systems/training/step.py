@@ -47,7 +47,8 @@ KEPT_LOGIT_BYTES = 4
 """Of each logit, in fp32, from the forward pass to the backward."""
 LOGIT_BYTES = {"megatron": 6, "fsdp": 10}
 """Software -> of each logit beside its copy in fp32: the logit itself and its gradient; of torch's
-loss also the logarithm of its softmax, of which the gradient in fp32 is made beside it."""
+loss also the logarithm of its softmax, of which the gradient in fp32 is made beside it. Worked out
+from these tensors' formats and held to torchtitan's published memory, not read in a profile."""
 FUSED_LOGIT_BYTES = 4
 """Of each logit where a compiler fuses the loss: itself and its gradient in 16 bits."""
 

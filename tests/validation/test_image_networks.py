@@ -37,9 +37,13 @@ def test_networks_that_no_family_has_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not TABLE.is_file(), reason="needs ../shared/data/timm")
-def test_networks_on_an_rtx_4090_by_torch_are_off_by_less_than_a_quarter() -> None:
-    found = compared(TABLE)
-    assert len(found) > 100
+def test_networks_on_an_rtx_4090_by_torch_are_off_by_less_than_a_quarter(tmp_path: Path) -> None:
+    """Every third row of the table."""
+    head, *lines = TABLE.read_text(encoding="utf-8").splitlines(keepends=True)
+    third = tmp_path / "third.csv"
+    third.write_text("".join((head, *lines[::3])), encoding="utf-8")
+    found = compared(third)
+    assert len(found) > 30
     assert median_error(found) <= 0.25
     assert rank_correlation(found) >= 0.95
     assert np.mean([each.inside for each in found]) >= 0.9

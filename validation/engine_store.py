@@ -1,9 +1,10 @@
 """The store of an engine's measured steps: from what `measure.vllm_engine` wrote to a sitting.
 
 A run folder holds `header.json` and, for each model, `NAME.steps.jsonl`, `NAME.kernels.jsonl`,
-`NAME.engine.json` and maybe `NAME.experts.json`. They become `engine.csv`, `engine_kernels.csv` and
-`engine_experts.csv` of `validation/data/<device>/<sitting>/`, with six significant digits, and a
-`header.json` with what each engine decided. `validation/data/README.md` says what the columns mean.
+`NAME.engine.json`, and maybe `NAME.experts.json` and `NAME.requests.jsonl`. They become
+`engine.csv`, `engine_kernels.csv`, `engine_experts.csv` and `engine_requests.csv` of
+`validation/data/<device>/<sitting>/`, with six significant digits, and a `header.json` with what
+each engine decided. `validation/data/README.md` says what the columns mean.
 
 Rows of models whose routers sent every token to the same experts, as routers of random weights may,
 are kept apart: `--one-route NAME ...` writes them to `engine_one_route.csv` and
@@ -26,14 +27,17 @@ STEPS = (
     "model", "tensor_parallel", "phase", "batch", "prompt", "context", "decodes", "decode_keys",
     "prompts", "prompt_tokens", "prompt_keys", "outputs", "time_s", "median_s", "p90_s", "low_s",
     "high_s", "steps", "repeats", "first_token_s", "per_token_s", "power_w", "energy_j",
+    "rate_per_s",
 )  # fmt: skip
 KERNELS = ("model", "phase", "batch", "prompt", "context", "steps", "wall_s", "kernel", "calls",
            "busy_s")  # fmt: skip
 EXPERTS = ("model", "phase", "tokens", "mean", "least", "most", "layers")
+REQUESTS = ("model", "stream", "arrival_s", "prompt", "outputs", "first_token_s", "end_s")
 FILES = {
     "engine": ("steps.jsonl", STEPS),
     "engine_kernels": ("kernels.jsonl", KERNELS),
     "engine_experts": ("experts.json", EXPERTS),
+    "engine_requests": ("requests.jsonl", REQUESTS),
 }
 """Stored file -> ending of the files that it is made from, and its columns."""
 ONE_ROUTE = {"engine": "engine_one_route", "engine_kernels": "engine_one_route_kernels"}

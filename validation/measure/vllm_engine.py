@@ -4,7 +4,8 @@
         [--quantization fp8] [--tensor-parallel 2] [--layers 24] [--seconds 200]
 
 Writes DIR/header.json, and rows as they come to DIR/NAME.steps.jsonl (groups of steps of one kind),
-DIR/NAME.kernels.jsonl (GPU-busy seconds by kernel name) and DIR/NAME.engine.json (what the engine
+DIR/NAME.kernels.jsonl (GPU-busy seconds by kernel name), DIR/NAME.requests.jsonl (requests of long
+streams) and DIR/NAME.engine.json (what the engine
 decided: blocks of the cache, sizes of graphs). The engine runs in this process; with tensor
 parallelism its workers run in processes of their own.
 
@@ -19,7 +20,8 @@ scheduler are in the mean those between steps. Each call is recorded with what i
 - *Mixed*: the steps that fill the engine for a decode run, chunks of prompts beside decodes; and
   steps that each carry one whole prompt beside a batch of decodes.
 - *Held*: decode steps of one batch for seconds on end, the sustained state, with joules.
-- *Stream*: a closed loop of users, each with a next request once its last is answered.
+- *Stream*: a closed loop of users, each with a next request once its last is answered; with
+  `--streams S` nothing but long streams, Poisson's among them, with a record a request.
 - *Busy*: a few steps of some batches run under torch's profiler (CUPTI); those are no timed rows.
 - *Joules*: the boards' counters over a run of steps, where it lasts half a second.
 
@@ -43,6 +45,7 @@ from typing import Any
 
 from hwmodel.validation.measure.engine_rows import SKIP_FIRST, drawn, rows_of
 from hwmodel.validation.measure.vllm_start import MOST_TOKENS, start
+from hwmodel.validation.measure.vllm_streams import LONG, Stream, closed, serve
 
 CONFIGS = Path(__file__).resolve().parents[2] / "einsum" / "workloads" / "configs"
 RUN = 100
@@ -57,8 +60,8 @@ LOADED_CONTEXT, LOADED_STEPS = 1024, 20
 HELD = ((64, 2048), (8, 1024), (128, 1024))
 """(batch, context) of decode steps that are held for `HELD_S` seconds."""
 HELD_S = 2.0
-STREAMS = ((16, 512, 64, 64), (64, 1024, 128, 192))
-"""(users, prompt tokens, output tokens, requests) of closed loops."""
+STREAMS = (closed(16, 512, 64, 64), closed(64, 1024, 128, 192))
+"""Closed loops beside the steps."""
 PROFILED = (1, 8, 64, 128, 256)
 PROFILED_STEPS = 6
 PROFILED_PROMPTS = (2048, 512, 8192)
@@ -77,6 +80,9 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=None, help="fewer layers than the config's")
     parser.add_argument("--seconds", type=float, default=200.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--streams", type=float, metavar="S", help="long streams of requests, S seconds each"
+    )
     parser.add_argument(
         "--experts", action="store_true", help="count the experts reached; no times"
     )
@@ -111,11 +117,13 @@ class Run:
         self.log: list[dict[str, Any]] = []
         self.steps_file = (options.out / f"{self.name}.steps.jsonl").open("w")
         self.kernels_file = (options.out / f"{self.name}.kernels.jsonl").open("w")
+        self.requests_file = (options.out / f"{self.name}.requests.jsonl").open("w")
 
     def close(self) -> None:
         """Closes the files of rows."""
         self.steps_file.close()
         self.kernels_file.close()
+        self.requests_file.close()
 
     def say(self, text: str) -> None:
         """A line of progress."""
@@ -141,6 +149,9 @@ class Run:
 
     def points(self) -> Iterator[Callable[[], None]]:
         """What is measured, the more telling first."""
+        if self.options.streams:
+            yield from (partial(self.stream, case, self.options.streams) for case in LONG)
+            return
         for batch, prompt in PROMPTS:
             if prompt * batch <= self.capacity:
                 yield partial(self.prefill, batch, prompt)
@@ -152,7 +163,7 @@ class Run:
             if at == 1:
                 yield from (partial(self.loaded, *case) for case in LOADED)
                 yield from (partial(self.held, *case) for case in HELD)
-                yield from (partial(self.stream, *case) for case in STREAMS)
+                yield from (partial(self.stream, case) for case in STREAMS)
 
     def start(self) -> Any:
         """The engine, with its scheduler's calls recorded."""
@@ -214,13 +225,20 @@ class Run:
         """Joules of all boards so far."""
         return sum(board.energy_j() for board in self.boards)
 
+    def tokens(self, count: int) -> list[int]:
+        """Random tokens."""
+        vocabulary = int(self.config.get("vocab_size", 32000))
+        return [self.random.randrange(10, vocabulary - 10) for _ in range(count)]
+
     def add(self, tokens: int, outputs: int) -> str:
         """A request of random tokens; answers its name."""
+        return self.ask(self.tokens(tokens), outputs)
+
+    def ask(self, ids: list[int], outputs: int) -> str:
+        """A request of these tokens; answers its name."""
         from vllm import SamplingParams
         from vllm.inputs import TokensPrompt
 
-        vocabulary = int(self.config.get("vocab_size", 32000))
-        ids = [self.random.randrange(10, vocabulary - 10) for _ in range(tokens)]
         self.requests += 1
         name = f"r{self.requests}"
         self.engine.add_request(
@@ -338,33 +356,12 @@ class Run:
         run = max(RUN, min(10 * RUN, int(HELD_S / self.step_s[nearest])))
         self.decode_series(context, [batch], run, traced=False)
 
-    def stream(self, users: int, prompt: int, outputs: int, requests: int) -> None:
-        """A closed loop: each user asks again once answered, until `requests` are answered."""
-        asked: dict[str, float] = {}
-        first: dict[str, float] = {}
-        whole: list[tuple[float, float]] = []
-        begin, joules = time.perf_counter(), -self.energy_j()
-        for _ in range(users):
-            asked[self.add(prompt, outputs)] = time.perf_counter()
-        while self.engine.has_unfinished_requests():
-            for answer in self.engine.step():
-                now = time.perf_counter()
-                first.setdefault(answer.request_id, now)
-                if not answer.finished:
-                    continue
-                start, token = asked.pop(answer.request_id), first.pop(answer.request_id)
-                whole.append((token - start, (now - token) / (outputs - 1)))
-                if len(whole) + len(asked) < requests:
-                    asked[self.add(prompt, outputs)] = time.perf_counter()
-        seconds = time.perf_counter() - begin
-        joules += self.energy_j()
-        self.write(
-            {"phase": "stream", "batch": users, "prompt": prompt, "outputs": outputs}
-            | {"repeats": len(whole), "time_s": seconds}
-            | {"first_token_s": statistics.fmean(t for t, _ in whole)}
-            | {"per_token_s": statistics.fmean(t for _, t in whole)}
-            | drawn(seconds, joules, seconds)
-        )
+    def stream(self, stream: Stream, seconds: float = 1e9) -> None:
+        """A stream of requests; long ones leave a record a request."""
+        for record in serve(self, stream, seconds=seconds):
+            if stream in LONG:
+                self.requests_file.write(json.dumps({"model": self.name, **record}) + "\n")
+        self.requests_file.flush()
 
     def profile_steps(self, about: dict[str, Any], steps: int = PROFILED_STEPS) -> None:
         """GPU-busy seconds by kernel name over some steps, beside their wall time."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from hwmodel.validation.measure import vllm_engine
+from hwmodel.validation.measure import vllm_engine, vllm_streams
 from hwmodel.validation.measure.vllm_engine import MOST_TOKENS, RUN, Run, halves
+from hwmodel.validation.measure.vllm_streams import closed
 
 STEP_S, DECODE_S, PROMPT_S = 1e-3, 1e-4, 1e-6
 """Seconds of a step of the engine below: of itself, for each decode, for each prompt token."""
@@ -94,8 +95,14 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     run.engine = Engine(run)
     run.boards, run.longest, run.capacity = [Board(run.engine)], 17000, 10**6
     clock = SimpleNamespace(perf_counter=run.engine.seconds)
+
+    def ask(ids: list[int], outputs: int) -> str:
+        return run.engine.add(len(ids), outputs)
+
     monkeypatch.setattr(vllm_engine, "time", clock)
+    monkeypatch.setattr(vllm_streams, "time", clock)
     monkeypatch.setattr(run, "add", run.engine.add)
+    monkeypatch.setattr(run, "ask", ask)
     monkeypatch.setattr(run, "profile_steps", run.engine.profile)
 
     def rows_from(name: str, *arguments: Any) -> list[dict[str, Any]]:
@@ -162,7 +169,7 @@ def test_a_held_batch_lasts_for_seconds(measured: Any) -> None:
 
 
 def test_a_stream_keeps_its_users_busy(measured: Any) -> None:
-    (row,) = measured("stream", 4, 100, 11, 12)
+    (row,) = measured("stream", closed(4, 100, 11, 12))
     # Three rounds of four users: one step with four prompts, then ten steps of four decodes.
     first, token = STEP_S + 400 * PROMPT_S, STEP_S + 4 * DECODE_S
     assert row["repeats"] == 12

@@ -1,5 +1,5 @@
 # The words that a person and CI share. Needs: pip install -e '.[dev]'
-.PHONY: format check test ci
+.PHONY: format check test docs ci
 
 format:
 	ruff format .
@@ -14,6 +14,10 @@ check:
 
 test:
 	python -m pytest
+
+docs:
+	python -m docs.writing.pages
+	mkdocs build
 
 ci:
 	.ci/run

@@ -148,6 +148,7 @@ ELSEWHERE = {
 
 OF_SEVERAL = {
     "docs/test_docs.py": "the pages in docs/",
+    "docs/test_writing.py": "the pages of the site",
     "einsum/workloads/modifiers/test_networks.py": "modifiers of whole layers",
     "examples/test_studies.py": "the notebooks and studies in examples/",
     "hwmodel/test_cli_output.py": "processes whose output cannot be written",

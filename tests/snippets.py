@@ -1,0 +1,92 @@
+"""Pages as programs: every fenced block of a page runs, in order, and prints what stands below it.
+
+Of the blocks, `python` is executed (those of a page share their names); `console` holds commands
+(`$ hwmodel ...`) with what they print; `sh` holds commands, of which those of `hwmodel` have to end
+well (one whose comment says `needs a GPU` is refused here); `yaml` and `json` whose first line is a
+comment with a file's name are written to that file; `text` is what the block above printed ('...'
+stands for lines left out). Commands that set up an environment, marked `<!-- command: NAME -->`,
+are others' to run. Examples are found as from the root.
+"""
+
+import contextlib
+import io
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from hwmodel.cli import app
+from hwmodel.quantity.errors import HwmodelError
+from tests.shown import missing
+
+ROOT = Path(__file__).resolve().parents[1]
+FENCE = re.compile(r"^(<!-- command: \w+ -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"(?:#|//) (\S+\.(?:ya?ml|jsonl?|csv))")
+NO_GPU = "needs a GPU"
+UNRUN = ("mermaid",)
+"""Languages of drawings, which tests of their own hold (tests/test_house.py)."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    language: str
+    body: str
+    where: str
+    marked: bool
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The blocks of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    for found in FENCE.finditer(text):
+        mark, language, body = found.groups()
+        line = text[: found.start(2)].count("\n") + 1
+        yield Block(language, body, f"{page.name}, line {line}", mark is not None)
+
+
+def command(line: str) -> str:
+    """Run a command of `hwmodel`, as written; what it prints."""
+    words = shlex.split(line, comments=True)
+    assert words[0] == "hwmodel", line
+    result = CliRunner().invoke(app, words[1:])
+    if NO_GPU in line:
+        assert isinstance(result.exception, HwmodelError), line
+        assert re.search("GPU|torch", str(result.exception)), line
+    else:
+        assert result.exit_code == 0, (line, result.output, result.exception)
+    return result.output
+
+
+def run(page: Path, folder: Path) -> None:
+    """Run a page's blocks in order, in a folder, which is the current one."""
+    (folder / "examples").symlink_to(ROOT / "examples")
+    names: dict[str, object] = {"__name__": "docs"}
+    printed = ""
+    for block in blocks(page):
+        if block.marked and block.language == "sh":
+            printed = command(block.body.split(".venv/bin/")[-1]) if "hwmodel" in block.body else ""
+        elif block.language == "python":
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                exec(compile(block.body, block.where, "exec"), names)
+            printed = out.getvalue()
+        elif block.language in ("yaml", "json"):
+            named = NAMED.match(block.body)
+            assert named, f"{block.where}: expected a comment with a file's name in the first line"
+            Path(named[1]).write_text(block.body, encoding="utf-8")
+        elif block.language == "sh":
+            lines = [line for line in block.body.splitlines() if line.startswith("hwmodel ")]
+            printed = "\n".join(map(command, lines))
+        elif block.language == "console":
+            asked = [line for line in block.body.splitlines() if line.startswith("$ ")]
+            shown = [line for line in block.body.splitlines() if not line.startswith("$ ")]
+            printed = "\n".join(command(line[2:]) for line in asked)
+            assert not missing("\n".join(shown), printed), (block.where, printed)
+        elif block.language not in UNRUN:
+            assert block.language == "text", f"{block.where}: {block.language!r} is not run here"
+            assert not missing(block.body, printed), (block.where, printed)

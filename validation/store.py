@@ -27,12 +27,25 @@ SHAPE_COLUMNS = {
     "moe": ("tokens", "experts", "top_k", "hidden", "intermediate", "routing"),
     "rows": ("rows", "cols"),
     "reduce": ("op", "axis", "outputs", "reduced"),
+    "convolution": (
+        *("op", "layout", "dims", "batch", "groups", "channels", "filters", "depth", "height"),
+        *("width", "taps_d", "taps_h", "taps_w", "stride", "dilation", "pad"),
+    ),
+    "pool": (
+        *("op", "layout", "dims", "batch", "channels", "depth", "height", "width"),
+        *("taps_d", "taps_h", "taps_w", "stride", "pad"),
+    ),
+    "scatter": ("op", "sources", "cols", "targets", "hot"),
+    "gather": ("op", "sources", "cols", "targets", "bag", "hot"),
+    "cumsum": ("op", "axis", "rows", "cols"),
+    "sort": ("op", "rows", "cols", "k"),
+    "cross_entropy": ("rows", "cols"),
     "llm": ("model", "phase", "batch", "prompt", "context"),
     "collective": ("op", "bytes", "ranks"),
 }
 EVERY_SHAPE = tuple(
-    dict.fromkeys(name for family in ("gemm", "attention", "moe", "rows", "reduce")
-                  for name in SHAPE_COLUMNS[family])
+    dict.fromkeys(name for family, names in SHAPE_COLUMNS.items()
+                  if family not in ("llm", "collective") for name in names)
 )  # fmt: skip
 TIMED = (
     "time_s", "p10_s", "p90_s", "sustained_time_s", "sustained_clock_hz", "calls", "replays",
@@ -54,6 +67,11 @@ FILES: dict[str, tuple[str, ...]] = {
     "moe": HEAD + SHAPE_COLUMNS["moe"] + ("experts_touched", "largest_expert_rows", *TIMED),
     "rows": HEAD + SHAPE_COLUMNS["rows"] + TIMED,
     "reduce": HEAD + SHAPE_COLUMNS["reduce"] + TIMED,
+    **{
+        name: HEAD + SHAPE_COLUMNS[name] + TIMED
+        for name in ("convolution", "pool", "cumsum", "sort", "cross_entropy")
+    },
+    **{name: HEAD + SHAPE_COLUMNS[name] + ("hottest", *TIMED) for name in ("scatter", "gather")},
     "gemm_thin": HEAD + SHAPE_COLUMNS["gemm"] + TIMED,
     "llm": HEAD + SHAPE_COLUMNS["llm"] + ("experts_touched", "largest_expert_rows", *TIMED),
     "collective": HEAD + SHAPE_COLUMNS["collective"] + TIMED,

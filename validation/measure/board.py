@@ -91,6 +91,7 @@ def describe(board: Board) -> dict[str, Any]:
         "torch": torch.__version__,
         "triton": triton.__version__,
         "cudnn": torch.backends.cudnn.version(),
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "cublas": package_version("nvidia-cublas"),
         "python": platform.python_version(),
         "streaming_multiprocessors": properties.multi_processor_count,

@@ -21,6 +21,7 @@ Conventions (what a measured number means):
 - row kernels on `[rows, cols]`: softmax, rmsnorm, layernorm, gelu (erf), add, copy.
 - reduce: `torch.sum` or `torch.amax`, `reduced` numbers to each of `outputs`, output in the input
   dtype; `axis` last is `[outputs, reduced]`, first `[reduced, outputs]`, all a flat tensor.
+- convolutions, pooling, scatters, scans, sorts, losses: `structure_calls.py`.
 """
 
 # pyright: basic, reportMissingImports=false
@@ -35,6 +36,7 @@ from hwmodel.quantity.errors import InputError
 from hwmodel.validation.measure.arena import Carver
 from hwmodel.validation.measure.edges import ROW_SCALES
 from hwmodel.validation.measure.shapes import Case
+from hwmodel.validation.measure.structure_calls import BUILDERS as STRUCTURES
 
 Call = Callable[[], Any]
 
@@ -209,6 +211,7 @@ BUILDERS: dict[str, Callable[[Case, Carver], Call]] = {
     "gelu": row_kernel,
     "add": row_kernel,
     "copy": row_kernel,
+    **STRUCTURES,
 }
 
 

@@ -74,6 +74,7 @@ class Sitting:
         self.timer = Timer(board=open_board(), arena=Arena(capacity_bytes=pool_bytes(memory_bytes)))
         self.header = describe(self.timer.board) | {"sitting": name, "seed": seed}
         self.sources = all_streams(seed)
+        self.timed: list[Case] = []
         self.measured = 0
 
     def write(self, stage: str, row: dict[str, Any]) -> None:
@@ -127,8 +128,11 @@ def time_cases(sitting: Sitting, stage: str, cases: Iterator[Case], until: float
             )
         except REFUSALS as error:
             sitting.write(stage, name_of(case) | {"error": str(error)[:200]})
+            sitting.timer.change_pool()
             continue
         sitting.write(stage, name_of(case) | flat(timing))
+        if STAGES[stage].traced:
+            sitting.timed.append(case)
 
 
 def energy_cases(seed: int) -> Iterator[Case]:
@@ -276,17 +280,21 @@ def measure_launches(sitting: Sitting, until: float) -> None:
         if not wanted:
             continue
         drawn = (case for case in sources[stage] if not is_test(row_of(case)))
-        cases = list(islice(drawn, 6 if sitting.quick else wanted))
-        for start in range(0, len(cases), launches.CHUNK):
-            if time.perf_counter() > until:
-                return
-            part = cases[start : start + launches.CHUNK]
-            for case, found in zip(part, launches.record(part, sitting.timer.arena), strict=True):
-                if isinstance(found, str):
-                    sitting.write("launches", name_of(case) | {"error": found})
-                    continue
-                for index, launch in enumerate(found):
-                    sitting.write("launches", name_of(case) | {"launch": index} | launch)
+        trace(sitting, list(islice(drawn, 6 if sitting.quick else wanted)), until)
+
+
+def trace(sitting: Sitting, cases: list[Case], until: float) -> None:
+    """The launches of cases, some at a time."""
+    for start in range(0, len(cases), launches.CHUNK):
+        if time.perf_counter() > until:
+            return
+        part = cases[start : start + launches.CHUNK]
+        for case, found in zip(part, launches.record(part, sitting.timer.arena), strict=True):
+            if isinstance(found, str):
+                sitting.write("launches", name_of(case) | {"error": found})
+                continue
+            for index, launch in enumerate(found):
+                sitting.write("launches", name_of(case) | {"launch": index} | launch)
 
 
 def row_of(case: Case) -> Row:
@@ -313,6 +321,8 @@ def run_stage(sitting: Sitting, stage: str, seconds: float) -> None:
         measure_own_counters(sitting, until)
     elif stage == "launches":
         measure_launches(sitting, until)
+    elif stage == "traced":
+        trace(sitting, sitting.timed, until)
     else:
         time_cases(sitting, stage, sitting.sources[stage], until)
     spent_s = time.perf_counter() - begin

@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.validation import irregular
 from hwmodel.validation.rows import ROW_KERNELS
+from hwmodel.validation.windows import convolution_work, pool_work
 
 Shape = Mapping[str, Any]
 ITEM_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4, "tf32": 4, "fp8": 1}
@@ -167,9 +169,15 @@ def draw_rows(rng: np.random.Generator, family: str) -> Case:
     return Case(family, "torch", dtype, shape)
 
 
+COUNTED = {"convolution": convolution_work, "pool": pool_work, **irregular.WORK}
+"""Families whose columns say their work by themselves."""
+
+
 def work(case: Case) -> tuple[float, float, float]:
     """FLOPs (exact masked work), bytes of the inputs, and bytes of inputs and output once each."""
     s, item = case.shape, ITEM_BYTES[case.dtype]
+    if case.family in COUNTED:
+        return COUNTED[case.family](s, item)
     if case.family == "gemm":
         m, n, k = float(s["M"]), float(s["N"]), float(s["K"])
         out = 2 if case.dtype == "fp8" else item

@@ -17,6 +17,7 @@ LAST = {
     "counters": Sampled(0.12, 66),
     "llm": Sampled(0.12),
     "launches": Sampled(0.06),
+    "traced": Sampled(0.06),
     "triton-counters": Sampled(0.12),
 }
 """Stages of the board and of what several libraries do together."""

@@ -96,9 +96,16 @@ class Timer:
         self.new_pool()
 
     def new_pool(self) -> None:
-        """A fresh memory pool for graphs, held open by a graph that is never replayed."""
+        """A fresh memory pool for graphs; what the old one holds is given back."""
         self.keeper = None
         torch.cuda.empty_cache()
+        self.change_pool()
+
+    def change_pool(self) -> None:
+        """A fresh memory pool for graphs, held open by a graph that is never replayed.
+
+        One in which a capture has failed can take no other.
+        """
         self.pool = torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.stream(self.stream):

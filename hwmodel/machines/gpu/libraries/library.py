@@ -136,6 +136,8 @@ class Sampled:
         rows: most rows.
         launches: cases whose launches are recorded.
         counters: cases whose hardware counters are read.
+        traced: whether the launches of all cases that were timed are recorded, by the stage
+            `traced`.
         plan: parts of `hwmodel calibrate` that measure it.
     """
 
@@ -143,6 +145,7 @@ class Sampled:
     rows: int = 1000
     launches: int = 0
     counters: int = 0
+    traced: bool = False
     plan: tuple[str, ...] = ()
 
 

@@ -136,6 +136,7 @@ LIBRARY = Library(
         (
             "hwmodel.validation.measure.shapes:streams",
             "hwmodel.validation.measure.edges:edge_streams",
+            "hwmodel.validation.measure.structures:structure_streams",
         ),
         {
             "rows": Sampled(0.05, 300, launches=150, plan=("essentials", "depth")),
@@ -143,6 +144,7 @@ LIBRARY = Library(
             "rows-narrow": Sampled(0.04, 150),
             "rows-small": Sampled(0.05, 150),
             "reduce": Sampled(0.05, 120),
+            "structures": Sampled(0.4, 2000, traced=True),
         },
     ),
     by_row={"gemm": "cublas-row-scales", "grouped": "torch-row-scales"},

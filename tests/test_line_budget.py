@@ -84,7 +84,7 @@ BUDGETS = {
     # published throughputs of image networks (70).
     # what published throughput of engines says of serving (130).
     # claims of programs of calls and of shipped caches (200).
-    # Convolutions, scatters, scans, sorts and losses: drawn, measured, stored and predicted (1,100).
+    # convolutions, scatters, scans, sorts and losses, measured and predicted (1,100).
     "validation": 9_900,
 }
 NOT_CODE = {

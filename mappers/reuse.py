@@ -2,10 +2,10 @@
 
 Mapspace `legal reuse factors`: every layer at any reuse factor that the kernel allows it
 (`hwmodel.machines.fpga.reuse`). One is chosen for each layer so that the cycles are least (their
-sum, or the slowest layer's where layers are joined by streams) while DSP slices, LUTs of
-multipliers and block RAMs of the weights together fit; other LUTs and flip-flops are not known, and
-not checked. That is a multiple-choice knapsack, solved as an integer program by HiGHS; factors that
-another one of the layer beats in everything are left out first.
+sum, or the slowest layer's where layers are joined by streams) while DSP slices, LUTs, flip-flops
+and block RAMs together fit, as they are counted (`hwmodel.machines.fpga.fabric`). That is a
+multiple-choice knapsack, solved as an integer program by HiGHS; factors that another one of the
+layer beats in everything are left out first.
 
 No design needs fewer cycles than all multiply-accumulates on as many multipliers as the device can
 hold, each busy in every cycle. The answer is costed again from its tree.
@@ -21,11 +21,11 @@ import numpy as np
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.network import Stack
 from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.machines.fpga.fabric import Dense
 from hwmodel.machines.fpga.hls4ml import (
-    HAVE,
     OVERHEAD_CYCLES,
-    UNKNOWN,
-    Dense,
+    PRIOR,
+    TAKES,
     Design,
     layers,
     least_cycles,
@@ -63,12 +63,12 @@ class ReuseMapped(Mapped):
         made = self.design
         return {
             "layers": [
-                {"layer": layer.name, "fan_in": layer.fan_in, "fan_out": layer.fan_out, "reuse": r}
-                for layer, r in zip(made.layers, made.reuse, strict=True)
+                {**row, "fan_in": layer.fan_in, "fan_out": layer.fan_out}
+                for row, layer in zip(made.by_layer(), made.layers, strict=True)
             ],
             **{"io": made.io, "cycles": made.cycles, "time_s": self.seconds},
             **made.resources,
-            **{"lut": None, "ff": None, "warnings": [UNKNOWN]},
+            "warnings": [PRIOR],
             **self.certificate.record(),
         }
 
@@ -82,7 +82,7 @@ class ReuseMapped(Mapped):
                 f"takes     {made.cycles:,} cycles, {self.seconds * 1e6:.4g} us; {used}",
                 f"proof     {proof.words}; at least {proof.bound:,.0f} cycles"
                 f" for any design ({proof.bound_reason}), gap {proof.gap_to_bound:.1%}",
-                f"warning   {UNKNOWN}",
+                f"warning   {PRIOR}",
             )
         )
 
@@ -166,7 +166,7 @@ def _design(net: Sequence[Dense], choice: object, hardware: Hardware) -> Design:
 def best(net: Sequence[Dense], room: Limits) -> Design:
     """The fastest design that fits: an integer program over the options of every layer."""
     smallest_target(net, room)  # refuses what cannot fit at all, and says what is short
-    streams = Design(tuple(net), (1,) * len(net)).io == "io_stream"
+    streams = Design(tuple(net), (1,) * len(net)).at_once
     menus = [options(layer) for layer in net]
     flat = [(row, made) for row, menu in enumerate(menus) for made in menu]
     count, rows = len(flat), len(net)
@@ -174,8 +174,8 @@ def best(net: Sequence[Dense], room: Limits) -> Design:
     one_each = np.zeros((rows, count + 1))
     for column, (row, _) in enumerate(flat):
         one_each[row, column] = 1
-    taken = np.array([[*(made.resources[n] for _, made in flat), 0] for n in HAVE], float)
-    have = [float(np.max(room.resources[name])) for name in HAVE.values()]
+    taken = np.array([[*(made.resources[n] for _, made in flat), 0] for n in TAKES], float)
+    have = [float(np.max(room.resources.get(name, 0))) for name in TAKES]
     # The last variable is the slowest layer's turns: what streams minimise, 0 otherwise.
     slowest = np.hstack([one_each[:, :count] * turns, -np.ones((rows, 1))])
     from scipy.optimize import Bounds, LinearConstraint, milp  # late: costly to load
@@ -215,5 +215,5 @@ def options(layer: Dense) -> tuple[Design, ...]:
     )
 
 
-def _no_more(one: int, other: int) -> bool:
+def _no_more(one: float, other: float) -> bool:
     return one <= other

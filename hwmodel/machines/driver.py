@@ -273,6 +273,7 @@ def estimated(
         outermost=run.outermost,
         area_m2=None if area_m2 is None else area_m2 * devices,
         area_reason=reason,
+        by_layer=run.by_layer,
     )
 
 
@@ -299,8 +300,9 @@ def put_together(
 
 
 def _asked(machine: Hardware, kernel: Kernel) -> Kernel:
-    """What was asked for; libraries as values and by family are GPUs'."""
-    if machine.kind == "gpu" or kernel is None or isinstance(kernel, str):
+    """What was asked for; libraries as values and by family are GPUs', tables also FPGAs'."""
+    config = machine.kind == "fpga" and isinstance(kernel, Mapping)
+    if machine.kind == "gpu" or kernel is None or isinstance(kernel, str) or config:
         return kernel
     raise InputError(f"kernel: expected a name on {machine.name}, found {shown(kernel)}")
 

@@ -64,6 +64,8 @@ class Run:
     stores: tuple[Store, ...] = ()
     outermost: str = "dram"
     """The memory whose traffic counts as the DRAM's."""
+    by_layer: tuple[Mapping[str, Any], ...] = ()
+    """A row for each layer of a network: what it takes of memories and fabric, by field."""
 
 
 def timed(

@@ -108,6 +108,7 @@ ESTIMATE: tuple[Field, ...] = (
     Field("area_reason", str, lambda e: e.area_reason or None),
     Field("memory", dict, lambda e: None if e.serving is None else e.serving.memory),
     Field("stores", list, _stores),
+    _own("by_layer", list),
     _own("assumptions", list),
     Field("warnings", list, _warnings),
     Field("parts", list, lambda e: [read(PART, part) for part in e.parts]),

@@ -17,9 +17,10 @@ from hwmodel.bounds.sensitivity import Gain
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.units import Amount, show
 from hwmodel.show.datasheet import rate
+from hwmodel.show.held import held, layers_text, sized, stores_text
 from hwmodel.spine.activity import Work
 from hwmodel.spine.answer import Answer
-from hwmodel.spine.estimate import BOTTLENECKS, Estimate, Part, Store
+from hwmodel.spine.estimate import BOTTLENECKS, Estimate, Part
 from hwmodel.spine.memory import MemoryFit
 from hwmodel.text.grid import grid, hanging, wrapped
 
@@ -36,7 +37,8 @@ def estimate_text(estimate: Estimate) -> str:
     if estimate.serving is not None:
         blocks.append(_memory_text(estimate.serving.memory))
     blocks += [
-        _stores_text(estimate.stores),
+        stores_text(estimate.stores),
+        layers_text(estimate.by_layer),
         _notes("assumptions", estimate.assumptions),
         _notes("warnings", estimate.warnings),
     ]
@@ -55,7 +57,7 @@ def headline(estimate: Answer) -> str:
         memory = estimate.serving.memory
         words.append(f"{_count(estimate.tokens_per_s)} tokens/s")
         words.append(_verdict(memory))
-    words += [_held(store) for store in estimate.stores]
+    words += [held(store) for store in estimate.stores]
     points = np.size(estimate.time_s)
     many = f" (the first of {points:,} points)" if points > 1 else ""
     return wrapped("", ", ".join(words) + many)
@@ -155,8 +157,7 @@ def comparison_table(
         if estimate.serving is not None and not first(estimate.serving.memory.fits)
     )
     warnings += tuple(
-        f"does not fit on {estimate.device}: {store.name} is short by"
-        f" {_sized(store.short_by_bytes)}"
+        f"does not fit on {estimate.device}: {store.name} is short by {sized(store.short_by_bytes)}"
         for estimate in estimates
         for store in estimate.stores
         if np.any(store.short_by_bytes)
@@ -377,30 +378,6 @@ def _memory_text(memory: MemoryFit) -> str:
         f"{first(memory.largest_batch):,.0f}",
     ]
     return grid(("memory", *heads, "largest batch"), [["", *row]], left=(0,))
-
-
-def _stores_text(stores: Sequence[Store]) -> str:
-    rows = [
-        [
-            *(store.name, _sized(store.needed_bytes), _sized(store.capacity_bytes)),
-            f"short by {_sized(store.short_by_bytes)}" if first(store.short_by_bytes) else "fits",
-            store.where,
-        ]
-        for store in stores
-    ]
-    heads = ("memory", "needed", "there is", "verdict", "most is needed by")
-    return grid(heads, rows, left=(0, 4)) if rows else ""
-
-
-def _held(store: Store) -> str:
-    missing = store.short_by_bytes
-    short = f", short by {_sized(missing)}" if first(missing) else ""
-    return f"{store.name} {_sized(store.needed_bytes)}{short}"
-
-
-def _sized(size: Amount) -> str:
-    """A memory's size, a small one in the unit of its makers."""
-    return f"{first(size) / 1024:,.1f} KiB" if first(size) < 2**30 else _bytes(size)
 
 
 def _outermost(estimate: Estimate) -> str:

@@ -208,6 +208,8 @@ class Estimate(Shown, Framed):
     area_m2: Amount | None = None
     """Area of all devices together; None where nothing states it, as `area_reason` says."""
     area_reason: str = ""
+    by_layer: tuple[Mapping[str, Any], ...] = ()
+    """A row for each layer of a network, where layers take memory or fabric of their own."""
 
     @property
     def fits(self) -> bool:

@@ -11,7 +11,8 @@ from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Limits, limits
-from hwmodel.machines.fpga.hls4ml import Dense, Design, least_cycles, shortages, smallest_target
+from hwmodel.machines.fpga.fabric import Dense
+from hwmodel.machines.fpga.hls4ml import Design, least_cycles, shortages, smallest_target
 from hwmodel.machines.fpga.reuse import legal_reuse_factors
 from hwmodel.mappers.reuse import best, certified, map_reuse
 from hwmodel.quantity.errors import CapacityError, InputError

@@ -24,6 +24,16 @@ def block_rams(width_bits: Amount, depth: Amount, *, ping_pong: bool = False) ->
     return least(forms) * (2 if ping_pong else 1)
 
 
+def half_block_rams(width_bits: int, depth: int) -> int:
+    """Halves of block RAMs, of 18 Kbit each, that a memory which is only read takes.
+
+    >>> half_block_rams(12, 960)
+    1
+    """
+    forms = ((width // 2 or 1, depth) for width, depth in BLOCK_RAM_FORMS)
+    return int(least(ceil_div(width_bits, w) * ceil_div(depth, d) for w, d in forms))
+
+
 def ultra_rams(width_bits: Amount, depth: Amount, *, ping_pong: bool = False) -> Amount:
     """UltraRAM blocks that a buffer takes."""
     width, rows = ULTRA_RAM_FORM

@@ -10,14 +10,16 @@ multipliers (`Waves`), and the whole fabric is resident throughout (`Overlap` wi
   reuse factor on every output pixel; the slowest layer sets latency and interval. Fill of the
   windows is left out.
 
-Weights lie in block RAM, a word for all multipliers of a layer at once, `reuse` words deep.
-Activations and biases stay in registers and LUTs. How many of these a whole design takes has no
-law here: it is null, and no fit checks it but for the LUTs of multipliers below 8 bits.
+What each layer takes of the fabric, and with which strategy, is said in `fabric`. A layer of the
+latency strategy is pipelined with its reuse factor as the interval between inputs, and takes as
+many cycles more as its tree of adders has levels and `PIPELINE` (the tree and 1 to 3 cycles: a
+prior). Dense layers that are joined by streams still follow one another, but as soon as the slowest
+is free the next inference may start.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,12 +27,10 @@ from hwmodel.einsum.cascade import Access, Cascade, Stage
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.space import extent
 from hwmodel.hardware.hardware import Limits
-from hwmodel.machines.fpga.blocks import block_rams
+from hwmodel.machines.fpga.fabric import Dense, spread, taken
 from hwmodel.machines.fpga.reuse import (
     DSP_BITS,
-    dsp_slices,
     legal_reuse_factors,
-    multiplier_luts,
     multipliers,
     nearest_legal,
     slices_each,
@@ -46,62 +46,66 @@ OVERHEAD_CYCLES = 3
 WORST_CYCLES = 2
 """Cycles by which the worst latency exceeds the best (the same designs)."""
 
+PIPELINE = 2
+"""Cycles of a layer of the latency strategy beside its tree of adders: a prior, of 1 to 3."""
+
 CYCLE = "cycle"
 
-HAVE: Mapping[str, str] = {"dsp": "dsp", "multiplier_lut": "lut", "bram": "bram"}
-"""What a design is known to take -> the device's resource that it takes it of."""
+TAKES: tuple[str, ...] = ("dsp", "lut", "ff", "bram", "uram")
+"""What a design takes of a device that has it."""
 
-UNKNOWN = (
-    "lut and ff are null, and whether they fit was not checked, but for LUTs of multipliers below 8"
-    " bits: a released design of two dense layers, 40-88-112 at reuse 1024, takes 23.9 k LUTs at 8"
-    " bits, 30.3 k at 16 and 15.35 k flip-flops (wa-hls4ml, arXiv 2511.05615)"
+PRIOR = (
+    "lut and ff are within 30 % of released designs of two dense layers (wa-hls4ml), block RAM is"
+    " not: synthesis moves weights between block RAM and LUTs; line buffers and FIFOs of streams,"
+    " and the board's own shell (10 to 25 % of its LUTs) come on top"
 )
-"""Why a design's LUTs and flip-flops are not given."""
+"""What the counts of the fabric are worth."""
 
-
-@dataclass(frozen=True)
-class Dense:
-    """A dense layer applied to `positions` places: pixels of a convolution, or one vector."""
-
-    name: str
-    fan_in: int
-    fan_out: int
-    positions: int = 1
-    bits: int = 16
-    input_bits: int | None = None
-    """Of the other operand of each multiplication; None: as the weights."""
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of one inference."""
-        return self.fan_in * self.fan_out * self.positions
+Io = Literal["io_parallel", "io_stream"]
 
 
 @dataclass(frozen=True)
 class Design:
-    """Layers with a legal reuse factor each, and what they take of the device."""
+    """Layers with a legal reuse factor each, and what they take of the device.
+
+    `joined` says how layers are joined; None: by streams where any runs on more than one position.
+    """
 
     layers: tuple[Dense, ...]
     reuse: tuple[int, ...]
+    joined: Io | None = None
 
     @property
-    def io(self) -> Literal["io_parallel", "io_stream"]:
-        """How layers are joined: streams where any layer runs on more than one position."""
-        return "io_stream" if any(layer.positions > 1 for layer in self.layers) else "io_parallel"
+    def io(self) -> Io:
+        """How layers are joined."""
+        return self.joined or ("io_stream" if self.at_once else "io_parallel")
 
     @property
-    def resources(self) -> dict[str, int]:
-        """DSP slices, LUTs of multipliers and block RAMs of the weights, all layers together."""
-        pairs = tuple(zip(self.layers, self.reuse, strict=True))
-        return {
-            "dsp": sum(dsp_slices(a.fan_in, a.fan_out, r, a.bits, a.input_bits) for a, r in pairs),
-            "multiplier_lut": sum(
-                multiplier_luts(a.fan_in, a.fan_out, r, a.bits) for a, r in pairs
-            ),
-            "bram": sum(
-                int(block_rams(a.bits * multipliers(a.fan_in, a.fan_out, r), r)) for a, r in pairs
-            ),
-        }
+    def at_once(self) -> bool:
+        """Whether layers run at the same time for one inference: position after position."""
+        return any(layer.positions > 1 for layer in self.layers)
+
+    @property
+    def pairs(self) -> tuple[tuple[Dense, int], ...]:
+        """Each layer with its reuse factor."""
+        return tuple(zip(self.layers, self.reuse, strict=True))
+
+    @property
+    def resources(self) -> dict[str, int | float]:
+        """DSP slices, LUTs, flip-flops, block RAMs and UltraRAMs, all layers together."""
+        each = [taken(layer, reuse) for layer, reuse in self.pairs]
+        return {name: sum(one[name] for one in each) for name in TAKES}
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The same from low to high, by strategy of each layer."""
+        found = dict.fromkeys(TAKES, (0.0, 0.0))
+        for layer, reuse in self.pairs:
+            for name, count in taken(layer, reuse).items():
+                ends = zip(found[name], spread(layer.strategy, name), strict=True)
+                low, high = (so_far + count * share for so_far, share in ends)
+                found[name] = (low, high)
+        return found
 
     @property
     def weight_bytes(self) -> int:
@@ -109,22 +113,50 @@ class Design:
         return sum(-(-a.fan_in * a.fan_out * a.bits // 8) for a in self.layers)
 
     @property
+    def depths(self) -> tuple[int, ...]:
+        """Cycles from a layer's first input to its last result, in order."""
+        return tuple(a.positions * r + _pipeline(a) for a, r in self.pairs)
+
+    @property
     def cycles(self) -> int:
         """Latency at best, in cycles of the design's clock."""
-        each = [a.positions * r for a, r in zip(self.layers, self.reuse, strict=True)]
-        return (max(each) if self.io == "io_stream" else sum(each)) + OVERHEAD_CYCLES
+        return (max(self.depths) if self.at_once else sum(self.depths)) + OVERHEAD_CYCLES
+
+    @property
+    def interval_cycles(self) -> int:
+        """Cycles from one inference to the next: of the slowest layer where streams join them."""
+        turns = [a.positions * r for a, r in self.pairs]
+        streams = self.io == "io_stream" or all(a.strategy == "latency" for a in self.layers)
+        return max(turns) if streams else self.cycles
+
+    def by_layer(self) -> tuple[dict[str, Any], ...]:
+        """A row for each layer: reuse, interval and depth in cycles, and what it takes."""
+        return tuple(
+            {
+                "layer": layer.name,
+                "strategy": layer.strategy,
+                "reuse": reuse,
+                "interval_cycles": layer.positions * reuse,
+                "depth_cycles": depth,
+                **taken(layer, reuse),
+            }
+            for (layer, reuse), depth in zip(self.pairs, self.depths, strict=True)
+        )
 
     def activity(self) -> Activity:
         """One inference as counts: the layers' turns, and the fabric that they occupy."""
-        series = self.io == "io_parallel"
         turns = tuple(
-            _turns(layer, reuse, "" if series else f" {number}")
-            for number, (layer, reuse) in enumerate(zip(self.layers, self.reuse, strict=True))
+            _turns(layer, reuse, f" {number}" if self.at_once else "")
+            for number, (layer, reuse) in enumerate(self.pairs)
         )
-        joined = Serial(turns) if series else Overlap(turns)
+        joined = Overlap(turns) if self.at_once else Serial(turns)
         fabric = Work(live={**self.resources, "bram_bytes": self.weight_bytes})
         overhead = Work(slots={CYCLE: OVERHEAD_CYCLES})
         return Overlap((fabric, Serial((joined, overhead))))
+
+
+def _pipeline(layer: Dense) -> int:
+    return layer.levels + PIPELINE if layer.strategy == "latency" else 0
 
 
 def _turns(layer: Dense, reuse: int, own: str) -> Activity:
@@ -138,9 +170,10 @@ def _turns(layer: Dense, reuse: int, own: str) -> Activity:
         slots={CYCLE + own: 1},
     )
     product = layer.fan_in * layer.fan_out
-    return Repeat(
-        layer.positions, Waves(product, multipliers(layer.fan_in, layer.fan_out, reuse), one)
-    )
+    each = Waves(product, multipliers(layer.fan_in, layer.fan_out, reuse), one)
+    turns = Repeat(layer.positions, each)
+    filling = _pipeline(layer)
+    return Serial((turns, Work(slots={CYCLE + own: filling}))) if filling else turns
 
 
 def layers(workload: Workload) -> tuple[Dense, ...]:
@@ -212,14 +245,20 @@ def _layer(
     )
 
 
-def design(layers: Sequence[Dense], target: int) -> Design:
-    """Every layer at the legal reuse factor nearest to the target, as hls4ml sets it."""
-    reuse = tuple(nearest_legal(target, layer.fan_in, layer.fan_out) for layer in layers)
-    return Design(tuple(layers), reuse)
+def design(
+    layers: Sequence[Dense], target: int | Sequence[int], joined: Io | None = None
+) -> Design:
+    """Every layer at the legal reuse factor nearest to its target, as hls4ml sets it."""
+    targets = [target] * len(layers) if isinstance(target, int) else target
+    reuse = tuple(
+        nearest_legal(asked, layer.fan_in, layer.fan_out)
+        for layer, asked in zip(layers, targets, strict=True)
+    )
+    return Design(tuple(layers), reuse, joined)
 
 
 def smallest_target(layers: Sequence[Dense], limits: Limits) -> Design:
-    """The design with the least common target whose DSP slices, LUTs and block RAMs fit.
+    """The design with the least common target that fits.
 
     Raises `CapacityError` where even one multiplier a layer is too much.
     """
@@ -245,11 +284,32 @@ def least_cycles(net: Sequence[Dense], room: Limits) -> float:
     return max(in_slices, in_luts) + OVERHEAD_CYCLES
 
 
-def shortages(made: Design, limits: Limits) -> dict[str, tuple[int, float]]:
+def shortages(made: Design, limits: Limits) -> dict[str, tuple[int | float, float]]:
     """What a design needs more of than the device has: name -> (needed, available)."""
     needed = made.resources
-    have = {name: float(np.max(limits.resources[HAVE[name]])) for name in needed}
+    have = {name: float(np.max(limits.resources.get(name, 0))) for name in needed}
     return {name: (needed[name], have[name]) for name in needed if needed[name] > have[name]}
+
+
+def interval(made: Design) -> tuple[float, float]:
+    """(low, high) multiples of the latency: exact to worst, but for priors of the latency strategy.
+
+    Tools chain several additions in a cycle, so that the pipeline may be a fraction as deep.
+    """
+    filling = sum(_pipeline(layer) for layer in made.layers)
+    worst = made.cycles + WORST_CYCLES + filling // 2
+    return ((made.cycles - 0.8 * filling) / made.cycles, worst / made.cycles)
+
+
+def taken_text(made: Design, limits: Limits) -> str:
+    """What a design takes of what there is, with its range where that is a prior."""
+    words: list[str] = []
+    for name, count in made.resources.items():
+        low, high = made.ranges[name]
+        there = float(np.max(limits.resources.get(name, 0)))
+        spread_of = f" ({low:,.0f} to {high:,.0f})" if low < high else ""
+        words.append(f"{count:,} {name}{spread_of} of {there:,.0f}")
+    return ", ".join(words)
 
 
 def too_large(made: Design, limits: Limits) -> str:

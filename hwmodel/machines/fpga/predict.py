@@ -6,14 +6,17 @@ Kernels:
                   from the DRAM through double buffers; experts are visited expert by expert
     token-order   the same, with experts loaded for every token (M3ViT's baseline)
     hls4ml        each layer has multipliers of its own and weights on chip, at the least reuse
-                  factor that fits; hls4ml-1024 at the legal one nearest to 1024
+                  factor that fits; hls4ml-1024 at the legal one nearest to 1024; hls4ml:FILE as
+                  a config of hls4ml says (`hls_config`), of which a table is a kernel, too
 
 On-chip memory is divided in four: a quarter for tensors between Einsums, a quarter for tiles, and
 as much again for the tiles under way. No board was measured: intervals are priors.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from hwmodel.bounds.roofline import Floor, peak_s
 from hwmodel.einsum.cascade import Cascade, Distribution
@@ -22,7 +25,7 @@ from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.einsum.structure import contraction
 from hwmodel.hardware.hardware import Hardware, Limits, limits
-from hwmodel.machines.fpga import hls4ml
+from hwmodel.machines.fpga import hls4ml, hls_config
 from hwmodel.machines.fpga.experts import Experts, expected_expert_order, token_order
 from hwmodel.machines.fpga.rates import rates, spatial_rates
 from hwmodel.machines.run import Run, timed
@@ -31,7 +34,7 @@ from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
 from hwmodel.spine.activity import Activity, Serial, Work
 
-KERNELS = ("engine", "token-order", "hls4ml", "hls4ml-<reuse factor>")
+KERNELS = ("engine", "token-order", "hls4ml", "hls4ml-<reuse factor>", "hls4ml:<config file>")
 
 INTERVAL = (0.8, 3.0)
 """(low, high) multiples of an engine's time: a prior. Below 1, since DSP slices may be clocked
@@ -46,12 +49,21 @@ _ENGINE = (
 _UNMEASURED = "uncalibrated: no FPGA was measured; intervals and joules are priors"
 
 
-def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
+def run(workload: Workload, hardware: Hardware, kernel: str | Mapping[str, Any] | None) -> Run:
     """A workload on one FPGA; raises `CapacityError` where a design does not fit."""
+    if isinstance(kernel, Mapping):
+        return _configured(workload, hardware, hls_config.read(kernel))
     name = kernel or "engine"
+    if name.startswith("hls4ml:"):
+        return _configured(workload, hardware, hls_config.read(name.partition(":")[2]))
     unrolled = re.fullmatch(r"hls4ml(?:-(\d+))?", name)
     if unrolled:
-        return _unrolled(workload, hardware, unrolled[1])
+        layers, target = hls4ml.layers(workload), unrolled[1]
+        if target is None:
+            made = hls4ml.smallest_target(layers, limits(hardware))
+        else:
+            made = hls4ml.design(layers, int(target))
+        return _unrolled(workload, hardware, made)
     if name not in KERNELS:
         raise UnknownNameError(f"kernel of {hardware.name}", name, KERNELS)
     speeds, room = rates(hardware), limits(hardware)
@@ -130,28 +142,35 @@ def _experts(
     return layer, routing, rest
 
 
-def _unrolled(workload: Workload, hardware: Hardware, target: str | None) -> Run:
-    """hls4ml: all layers on the fabric at once, one inference through them."""
-    stages, room = workload.stages, limits(hardware)
-    layers = hls4ml.layers(workload)
-    if target is None:
-        made = hls4ml.smallest_target(layers, room)
-    else:
-        made = hls4ml.design(layers, int(target))
-        if hls4ml.shortages(made, room):
-            raise CapacityError(hls4ml.too_large(made, room))
+def _configured(workload: Workload, hardware: Hardware, config: hls_config.HlsConfig) -> Run:
+    """hls4ml as a config says, at its clock where it says one."""
+    made = hls_config.configured(config, hls4ml.layers(workload))
+    given = hardware if config.clock_hz is None else hardware.but(clock_hz=config.clock_hz)
+    return _unrolled(workload, given, made)
+
+
+def _unrolled(workload: Workload, hardware: Hardware, made: hls4ml.Design) -> Run:
+    """hls4ml: all layers on the fabric at once, one inference through them.
+
+    Raises `CapacityError` where they do not fit.
+    """
+    stages, room, layers = workload.stages, limits(hardware), made.layers
+    if hls4ml.shortages(made, room):
+        raise CapacityError(hls4ml.too_large(made, room))
     speeds = spatial_rates(hardware, len(layers), frozenset(layer.bits for layer in layers))
-    worst = (made.cycles + hls4ml.WORST_CYCLES) / made.cycles
+    interval = hls4ml.interval(made)
     lone = stages[0].cascade if len(stages) == 1 and stages[0].times == 1 else None
-    whole = timed(workload.name, "hls4ml", 1, made.activity(), speeds, lone, (1.0, worst))
+    whole = timed(workload.name, "hls4ml", 1, made.activity(), speeds, lone, interval)
     slowest = max(seconds for name, seconds in whole.busy_s.items() if name.startswith("dsp"))
-    told = ", ".join(f"{count:,} {name}" for name, count in made.resources.items())
     return Run(
         parts=((replace(whole, busy_s={"dsp": slowest}, tile=made),),),
         floor=Floor(0, hls4ml.least_cycles(layers, room) / hardware.clock_hz),
+        by_layer=made.by_layer(),
         assumptions=(
-            f"stack: hls4ml, {made.io}: reuse {', '.join(map(str, made.reuse))}; {told};"
-            f" {made.cycles:,} cycles at {hardware.clock_hz / 1e6:g} MHz",
+            f"stack: hls4ml, {made.io}: reuse {', '.join(map(str, made.reuse))};"
+            f" {made.cycles:,} cycles at {hardware.clock_hz / 1e6:g} MHz, the next inference after"
+            f" {made.interval_cycles:,}",
+            f"takes {hls4ml.taken_text(made, room)}",
             "weights are on chip beforehand, which bounds on traffic do not allow for",
             *(
                 ("floating formats as fixed point of as many bits, as hls4ml makes them",)
@@ -164,5 +183,5 @@ def _unrolled(workload: Workload, hardware: Hardware, target: str | None) -> Run
             ),
             "latency law: 48 synthesised two-layer designs with reuse factors of some 1000 to 5000",
         ),
-        warnings=(hls4ml.UNKNOWN,),
+        warnings=(hls4ml.PRIOR,),
     )

@@ -230,8 +230,9 @@ class Library:
         return next((each for each in self.support if schedule in each.schedules), None)
 
 
-Kernel: TypeAlias = str | Library | Mapping[str, str | Library] | None
-"""What `kernel` may be: a library or its name, one for each family, or none (torch's choice)."""
+Kernel: TypeAlias = str | Library | Mapping[str, Any] | None
+"""What `kernel` may be: a library or its name, one for each family, or none (torch's choice); on an
+FPGA also a table that configures hls4ml."""
 
 PARAMETER = re.compile(r"(\w+) = (\S+) in (\S+) \.\. (\S+): (.+)")
 """A parameter of a text of priors: name, value, bounds, meaning."""

@@ -9,7 +9,8 @@ from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
-from hwmodel.machines.fpga.hls4ml import Dense, design, layers, least_cycles, smallest_target
+from hwmodel.machines.fpga.fabric import Dense
+from hwmodel.machines.fpga.hls4ml import design, layers, least_cycles, smallest_target
 from hwmodel.machines.fpga.rates import spatial_rates
 from hwmodel.quantity.errors import CapacityError, CoverageError
 from hwmodel.spine.activity import fold
@@ -57,18 +58,26 @@ def test_the_verb_predicts_the_synthesised_design() -> None:
     assert sum(found.energy_by_j.values()) == pytest.approx(found.energy_j)
 
 
-def test_luts_and_flip_flops_are_null_and_said_not_to_be_checked() -> None:
-    """A device of 16 LUTs holds no design at all; what is known is the multipliers of 7 bits."""
-    few = U250.but(resources={"lut": 16})
+def test_luts_and_flip_flops_are_counted_and_checked() -> None:
+    """64 results of 16 x 16 bits and 6 levels: 38 bits, four LUTs each; 64 (4 x 16 + 16) FF."""
     product = hw.workloads.gemm(M=1, N=64, K=64, dtype="int16")
-    told = hw.predict(product, on=few, kernel="hls4ml-1024").warnings
-    assert any("lut and ff are null, and whether they fit was not checked" in w for w in told)
-    record = hw.map(product, on=few).record()
-    assert record["lut"] is None
-    assert record["ff"] is None
-    assert "whether they fit was not checked" in str(hw.map(product, on=few))
-    with pytest.raises(CapacityError, match="needs 16 multiplier_lut of 15"):
-        smallest_target((Dense("a", 1, 1, bits=4),), limits(U250.but(resources={"lut": 15})))
+    (row,) = hw.predict(product, on=U250, kernel="hls4ml-1024").by_layer
+    assert (row["lut"], row["ff"], row["uram"]) == (9728, 5120, 0)
+    with pytest.raises(CapacityError, match="needs 9,728 lut of 9,727"):
+        hw.predict(product, on=U250.but(resources={"lut": 9727}), kernel="hls4ml-1024")
+    with pytest.raises(CapacityError, match="needs 5,120 ff of 5,119"):
+        smallest_target((Dense("a", 64, 64),), limits(U250.but(resources={"ff": 5119})))
+    record = hw.map(product, on=U250).record()
+    assert record["lut"] == sum(layer["lut"] for layer in record["layers"])
+    assert "block RAM is not" in str(hw.map(product, on=U250))
+
+
+def test_a_design_says_what_it_takes_of_what_there_is() -> None:
+    product = hw.workloads.gemm(M=1, N=64, K=64, dtype="int16")
+    found = hw.predict(product, on=U250, kernel="hls4ml-1024")
+    (told,) = (text for text in found.assumptions if text.startswith("takes"))
+    assert told.startswith("takes 4 dsp of 12,288, 9,728 lut (6,810 to 13,619) of 1,728,000")
+    assert "depth cycles" in str(found)
 
 
 def test_wide_numbers_take_several_slices_and_their_joules() -> None:

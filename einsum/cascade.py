@@ -15,10 +15,10 @@ stands for a whole sweep. Nothing here knows any hardware.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 from hwmodel.einsum.origin import Origin, again
 from hwmodel.quantity.errors import InputError, UnknownNameError
@@ -47,8 +47,15 @@ class Index:
         return self.terms[0][0] if plain else None
 
 
+class _Kept:
+    """A record that is pickled without what it keeps of itself: hashes of texts are a process's."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(cast(Any, self))}
+
+
 @dataclass(frozen=True)
-class Access:
+class Access(_Kept):
     """A tensor read or written at affine indices, one per rank of the tensor."""
 
     tensor: str
@@ -82,7 +89,7 @@ class Extent:
 
 
 @dataclass(frozen=True)
-class Apply:
+class Apply(_Kept):
     """An operator of `operators.OPERATORS` over argument expressions, elementwise."""
 
     operator: str

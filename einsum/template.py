@@ -6,10 +6,10 @@ rest of the cascade shared, so that one parsed text serves any number of sizes.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -163,6 +163,10 @@ class Template:
     def _with_formats(self) -> dict[tuple[tuple[str, str], ...], Mapping[str, Tensor]]:
         """Tensors by the formats that were asked for."""
         return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What the text says, without what was bound to it."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def outline(self, name: str) -> Cascade:
         """The cascade with every extent 1 and no numbers: its structure alone."""

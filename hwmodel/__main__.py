@@ -1,5 +1,27 @@
-"""`python -m hwmodel`: the command line."""
+"""The door of the command: `hwmodel`, `python -m hwmodel`.
 
-from hwmodel.cli import main
+Kept light: what answers a shell that completes a word loads nothing of the models.
+"""
 
-main()
+import gc
+import os
+from typing import NoReturn
+
+COLLECTED_AFTER = 300_000
+"""New values between two searches for garbage, 700 by default: modules that load make many values
+and no garbage, and searching them takes a sixth of a short command's time."""
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    gc.set_threshold(COLLECTED_AFTER)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is wanted, but looked for
+    from hwmodel.cli import main as run
+    from hwmodel.quantity.cache import keep
+
+    keep()
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-# Devices of whoever runs the tests are none of theirs.
+# Devices of whoever runs the tests are none of theirs, nor is what their commands keep.
 os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="hwmodel-tests-")
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="hwmodel-tests-")
 
 if importlib.util.find_spec("hypothesis"):  # absent on a bare GPU machine
     from hypothesis import settings

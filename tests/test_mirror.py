@@ -22,6 +22,7 @@ ELSEWHERE = {
         "streams as they are answered",
     ),
     "einsum/tree.py": ("einsum/test_notation.py", "what the reader reads"),
+    "einsum/parsed.py": ("einsum/test_notation.py", "texts and their refusals"),
     "hwmodel/spine/power.py": ("hwmodel/spine/test_activity.py", "joules and watts of its trees"),
     "hwmodel/experts/frames.py": ("hwmodel/experts/test_traces.py", "tables of traces"),
     "hwmodel/network/ranks.py": ("hwmodel/network/test_algorithms.py", "bytes of each link"),

@@ -7,13 +7,12 @@ projector that joins them to the text's hidden states.
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Stack
-from hwmodel.einsum.workloads.architectures.projectors import RULES, Images, Parts
 from hwmodel.einsum.workloads.blocks.block import Step
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
@@ -28,6 +27,9 @@ from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
 
+if TYPE_CHECKING:
+    from hwmodel.einsum.workloads.architectures.projectors import Images
+
 _SIZE = re.compile(r"\s*(\d{1,6})\s*[x\u00d7]\s*(\d{1,6})\s*")
 
 
@@ -38,7 +40,7 @@ class Vision:
     network: Network
     precision: Precision
     warnings: tuple[str, ...]
-    images: Images
+    images: "Images"
 
     @property
     def joining(self) -> tuple[Weight, ...]:
@@ -67,8 +69,10 @@ class Asked:
     image_size: str | None = None
 
 
-def images_of(source: Any, vision: Config, hidden: int) -> Images:
+def images_of(source: Any, vision: Config, hidden: int) -> "Images":
     """How the model of a config reads images; `CoverageError` where that is not modelled."""
+    from hwmodel.einsum.workloads.architectures.projectors import RULES, Parts
+
     name, keys = whole_config(source)
     kind = keys.get("model_type")
     if kind not in RULES:
@@ -80,7 +84,7 @@ def images_of(source: Any, vision: Config, hidden: int) -> Images:
     return RULES[str(kind)](Parts(keys, vision, hidden))
 
 
-def patches_of(images: Images, asked: Asked, where: str) -> Amount:
+def patches_of(images: "Images", asked: Asked, where: str) -> Amount:
     """Patches of each image, by its tokens or its size; raises `InputError`."""
     if asked.image_tokens is not None and asked.image_size is not None:
         raise InputError(f"{where}: expected image_tokens or image_size, found both")
@@ -99,7 +103,7 @@ def patches_of(images: Images, asked: Asked, where: str) -> Amount:
     return down * across * images.joined
 
 
-def _check_fixed(images: Images, asked: Asked, where: str) -> None:
+def _check_fixed(images: "Images", asked: Asked, where: str) -> None:
     """A tower of one size makes as many tokens of every image."""
     told = asked.image_tokens if asked.image_size is None else asked.image_size
     if told is None or (asked.image_size is None and np.all(np.equal(told, images.tokens or 0))):
@@ -123,7 +127,7 @@ def pixels_of(size: str) -> tuple[int, int]:
 
 
 def seeing(
-    network: Network, images: Images, batch: Amount, patches: Amount, share: Share
+    network: Network, images: "Images", batch: Amount, patches: Amount, share: Share
 ) -> Stages:
     """The tower's kernels and the projector's, for so many images of so many patches each."""
     rows = patches + images.extra
@@ -141,7 +145,7 @@ def seeing(
     )
 
 
-def check_room(images: Images, asked: Asked, patches: Amount, tokens: Amount, where: str) -> None:
+def check_room(images: "Images", asked: Asked, patches: Amount, tokens: Amount, where: str) -> None:
     """Images of a prompt are among its new tokens."""
     if images.beside:
         return

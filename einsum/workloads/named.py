@@ -46,7 +46,7 @@ def named(kind: str, given: Any, known: Mapping[str, type[Any]]) -> Any:
                 f"{where}: expected a name ({names}), its options behind a colon, or a value of"
                 f" such a class; found {shown(given)}"
             )
-        return _within(where, given) if type(given) in known.values() else given
+        return _within(where, given) if type(given) is known.get(given.NAME) else given
     name, _, rest = given.partition(":")
     if name not in known:
         raise UnknownNameError(kind, name, known)

@@ -28,6 +28,7 @@ from hwmodel.hardware import levers, peaks
 from hwmodel.hardware.calibration import WIDER, WIDEST, Calibration, inherited
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.own import own
+from hwmodel.quantity.cache import across
 from hwmodel.quantity.checked import named
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -99,6 +100,7 @@ def device(name_or_path: str | Path) -> Hardware:
 
 
 @cache
+@across
 def _shipped(name: str) -> Hardware:
     return _calibrated(load_device(CATALOGUE / f"{name}.yaml"), beside=None)
 

@@ -41,7 +41,9 @@ PositiveWhole = BeforeValidator(_positive_whole)
 class Value(BaseModel):
     """A frozen record that refuses unknown names and wrong units."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True
+    )
 
     aliases: ClassVar[dict[str, str]] = {}
     """Other words that `but` and files may use for a field."""

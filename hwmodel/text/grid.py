@@ -86,10 +86,40 @@ def _blocks(
     yield block
 
 
-def _drawn(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int]) -> str:
+def _drawn(heads: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
+    """A table whose columns stand beside each other; where they do not fit, words are folded."""
+    columns = list(zip(heads, *rows, strict=True))
+    sizes = [max(map(len, column)) for column in columns]
+    sizes[-1] = max(1, sizes[-1])
+    total = sum(sizes) + 2 * (len(sizes) - 1)
+    if total > width() or any(_unlike_its_length(cell) for column in columns for cell in column):
+        return _folded(heads, rows, left)
+
+    def line(cells: Sequence[str]) -> str:
+        sides = [str.ljust if place in left else str.rjust for place in range(len(cells))]
+        held = zip(sides, cells, sizes, strict=True)
+        return "  ".join(side(cell.rstrip(), size) for side, cell, size in held).rstrip()
+
+    return "\n".join([line(heads), "─" * total, *map(line, rows)]).rstrip()
+
+
+def _unlike_its_length(cell: str) -> bool:
+    """Whether a cell takes other columns of a screen than it has characters, or several lines."""
+    if cell.isascii():
+        return "\n" in cell or "\t" in cell
+    from unicodedata import category, east_asian_width
+
+    return any(
+        east_asian_width(sign) in "WF" or category(sign)[0] in "MC" or sign.isspace()
+        for sign in cell
+        if sign != " "
+    )
+
+
+def _folded(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int]) -> str:
     from io import StringIO
 
-    from rich.box import SIMPLE_HEAD  # rich costs 0.1 s to import: only where a table is drawn
+    from rich.box import SIMPLE_HEAD  # rich costs 0.1 s to import: only where it is needed
     from rich.console import Console
     from rich.table import Table
 

@@ -86,7 +86,7 @@ AS_IS = _AsIs()
 class Question(BaseModel):
     """What is asked of one verb; the first line of a class's text is the help of its command."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     verb: ClassVar[str]
     drawn: ClassVar[str] = "picture"

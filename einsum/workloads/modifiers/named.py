@@ -3,24 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hwmodel.einsum.workloads.modifiers.bottlenecked import Bottlenecked
-from hwmodel.einsum.workloads.modifiers.flux_attention import FluxAttention
-from hwmodel.einsum.workloads.modifiers.hogwild import Hogwild
-from hwmodel.einsum.workloads.modifiers.mlps import DuoLlm, VersatileFfn
 from hwmodel.einsum.workloads.modifiers.modifier import Modifier
-from hwmodel.einsum.workloads.modifiers.pbs_attn import PbsAttn
-from hwmodel.einsum.workloads.modifiers.re_ttention import Rettention
-from hwmodel.einsum.workloads.modifiers.recursions import Recursions
-from hwmodel.einsum.workloads.modifiers.sparsed import SparseD
-from hwmodel.einsum.workloads.modifiers.visor import Visor
-from hwmodel.einsum.workloads.modifiers.zipvl import ZipVl
 from hwmodel.einsum.workloads.named import named
+from hwmodel.quantity.lazily import Lazily
 
-_OF_ATTENTION = (FluxAttention, PbsAttn, Rettention, SparseD, Visor, ZipVl)
-_OF_LAYERS = (Bottlenecked, DuoLlm, Hogwild, Recursions, VersatileFfn)
-MODIFIERS: Mapping[str, type[Any]] = {
-    modifier.NAME: modifier for modifier in (*_OF_ATTENTION, *_OF_LAYERS)
-}
+MODIFIERS: Mapping[str, type[Any]] = Lazily(
+    {
+        "flux-attention": "hwmodel.einsum.workloads.modifiers.flux_attention:FluxAttention",
+        "pbs-attn": "hwmodel.einsum.workloads.modifiers.pbs_attn:PbsAttn",
+        "re-ttention": "hwmodel.einsum.workloads.modifiers.re_ttention:Rettention",
+        "sparsed": "hwmodel.einsum.workloads.modifiers.sparsed:SparseD",
+        "visor": "hwmodel.einsum.workloads.modifiers.visor:Visor",
+        "zipvl": "hwmodel.einsum.workloads.modifiers.zipvl:ZipVl",
+        "bottlenecked": "hwmodel.einsum.workloads.modifiers.bottlenecked:Bottlenecked",
+        "duo-llm": "hwmodel.einsum.workloads.modifiers.mlps:DuoLlm",
+        "hogwild": "hwmodel.einsum.workloads.modifiers.hogwild:Hogwild",
+        "mixture-of-recursions": "hwmodel.einsum.workloads.modifiers.recursions:Recursions",
+        "versatile-ffn": "hwmodel.einsum.workloads.modifiers.mlps:VersatileFfn",
+    }
+)
 """Name -> the value that it makes, whose fields are its options."""
 
 

@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwmodel.einsum.workloads.named import named
-from hwmodel.einsum.workloads.policies.hack import Hack
-from hwmodel.einsum.workloads.policies.keyformer import Keyformer
-from hwmodel.einsum.workloads.policies.lazy_eviction import LazyEviction
-from hwmodel.einsum.workloads.policies.mixed_precision import MixedPrecision
 from hwmodel.einsum.workloads.policies.policy import Policy
-from hwmodel.einsum.workloads.policies.razor_attention import RazorAttention
-from hwmodel.einsum.workloads.policies.task_kv import TaskKv
+from hwmodel.quantity.lazily import Lazily
 
-POLICIES: Mapping[str, type[Any]] = {
-    policy.NAME: policy
-    for policy in (Hack, Keyformer, LazyEviction, MixedPrecision, RazorAttention, TaskKv)
-}
+POLICIES: Mapping[str, type[Any]] = Lazily(
+    {
+        "hack": "hwmodel.einsum.workloads.policies.hack:Hack",
+        "keyformer": "hwmodel.einsum.workloads.policies.keyformer:Keyformer",
+        "lazy-eviction": "hwmodel.einsum.workloads.policies.lazy_eviction:LazyEviction",
+        "mixed-precision": "hwmodel.einsum.workloads.policies.mixed_precision:MixedPrecision",
+        "razor-attention": "hwmodel.einsum.workloads.policies.razor_attention:RazorAttention",
+        "task-kv": "hwmodel.einsum.workloads.policies.task_kv:TaskKv",
+    }
+)
 """Name -> the value that it makes, whose fields are its options."""
 
 

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hwmodel.text import grid as module
 from hwmodel.text.grid import NARROWEST, WIDTH, grid, hanging, width, wrapped
@@ -77,3 +80,19 @@ def test_the_command_line_fits_the_terminal(columns: str, most: int) -> None:
     longest = max(map(len, text.splitlines()))
     assert longest <= most
     assert longest > most - 25 or most == 160
+
+
+CELLS = st.text("ab 1.µ×─-", max_size=12) | st.sampled_from(["GB/s", "12.5 us", "漢字", "é\u0301"])
+TABLES = st.integers(1, 5).flatmap(
+    lambda n: st.tuples(
+        st.lists(CELLS, min_size=n, max_size=n),
+        st.lists(st.lists(CELLS, min_size=n, max_size=n), max_size=4),
+        st.sets(st.integers(0, n - 1)).map(sorted),
+    )
+)
+
+
+@given(TABLES)
+def test_a_table_that_fits_looks_as_the_one_that_folds_words(table: Any) -> None:
+    heads, rows, left = table
+    assert vars(module)["_drawn"](heads, rows, left) == vars(module)["_folded"](heads, rows, left)

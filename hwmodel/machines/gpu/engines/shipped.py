@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 
-from hwmodel.machines.gpu.engines import trtllm, vllm
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.lazily import Lazily
 from hwmodel.quantity.printable import shown
 
-ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (vllm.ENGINE, trtllm.ENGINE)}
+ENGINES: Mapping[str, Engine] = Lazily(
+    {
+        "vllm": "hwmodel.machines.gpu.engines.vllm:ENGINE",
+        "trtllm": "hwmodel.machines.gpu.engines.trtllm:ENGINE",
+    }
+)
 
 PLAIN = "torch"
 """The plain stack that runs where no engine is asked for."""

@@ -1,0 +1,43 @@
+"""Tables whose values stand in modules of their own, each loaded when it is first asked for.
+
+What is chosen by name among many (kernel libraries, modifiers, engines) is one file each; an answer
+needs a few of them, and a command waits for no other.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Generic, TypeVar, cast
+
+Each = TypeVar("Each")
+
+
+class Lazily(Mapping[str, Each], Generic[Each]):
+    """Name -> value, of a table from names to "module:NAME"; names alone load nothing.
+
+    >>> Lazily({"pi": "math:pi"})["pi"]
+    3.141592653589793
+    """
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        """`places` says where each value stands."""
+        self._places = dict(places)
+        self._found: dict[str, Each] = {}
+
+    def __getitem__(self, name: str) -> Each:
+        """The value; its module is loaded the first time."""
+        if name not in self._found:
+            module, attribute = self._places[name].split(":")
+            self._found[name] = cast(Each, getattr(import_module(module), attribute))
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Names, in the order of the table."""
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._places)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a name is one of the table's; loads nothing."""
+        return name in self._places

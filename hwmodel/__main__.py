@@ -5,6 +5,7 @@ Kept light: what answers a shell that completes a word loads nothing of the mode
 
 import gc
 import os
+import sys
 from typing import NoReturn
 
 COLLECTED_AFTER = 300_000
@@ -13,7 +14,12 @@ and no garbage, and searching them takes a sixth of a short command's time."""
 
 
 def main() -> NoReturn:
-    """Run the command line."""
+    """Run the command line, or answer a shell that completes a word."""
+    from hwmodel.completion import answer
+
+    status = answer()
+    if status is not None:
+        sys.exit(status)
     gc.set_threshold(COLLECTED_AFTER)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is wanted, but looked for
     from hwmodel.cli import main as run

@@ -52,8 +52,9 @@ app = typer.Typer(
 def _version(wanted: bool) -> None:
     if wanted:
         from hwmodel import __version__
+        from hwmodel.hardware.catalogue import newest_calibration
 
-        typer.echo(f"hwmodel {__version__}")
+        typer.echo(f"hwmodel {__version__}, calibrations up to {newest_calibration()}")
         raise typer.Exit
 
 
@@ -106,7 +107,7 @@ def parameters(kind: type[Question]) -> list[Parameter]:
             continue
         field = kind.model_fields[name]
         flags = [word.flag] if word.flag else []
-        described: dict[str, Any] = {"help": word.help, "autocompletion": word.complete}
+        described: dict[str, Any] = {"help": word.help}
         as_word = typer.Argument(**described) if word.place else typer.Option(*flags, **described)
         read: Any = field.annotation if word.kind is None else word.kind
         if not field.is_required() and field.default is None and word.kind is not None:

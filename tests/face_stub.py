@@ -1,5 +1,7 @@
 """Writes `hwmodel/__init__.pyi`: what type checkers and editors read of `import hwmodel`.
 
+`hwmodel/completions.json`, what shells complete, is written with it (`tests.completions`).
+
     python -m tests.face_stub
 
 Names are those of the lazy table in `hwmodel/__init__.py`; the functions of verbs are declared from
@@ -18,6 +20,7 @@ from typing import Any
 
 import hwmodel
 from hwmodel.verbs.ask import VERBS, Question, question
+from tests import completions
 
 STUB = Path(hwmodel.__file__).with_suffix(".pyi")
 FACE: dict[str, tuple[str, str]] = vars(hwmodel)["_FACE"]
@@ -137,6 +140,7 @@ def main() -> None:
         print(stub())
     else:
         STUB.write_text(stub())
+        completions.FILE.write_text(completions.text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

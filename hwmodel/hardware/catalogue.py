@@ -202,6 +202,16 @@ def load(path: Path, record: type[Record]) -> Record:
     return record.build(_Reader(path).tree(record), where=str(path))
 
 
+def newest_calibration() -> str:
+    """The date of the newest shipped calibration, of what files say of themselves first."""
+    dated = re.compile(rb"^date: '?(\d{4}-\d\d-\d\d)", re.MULTILINE)
+    found = ("",)
+    for path in (CATALOGUE / "calibration").glob("*.yaml"):
+        with path.open("rb") as stream:
+            found += tuple(day.decode() for day in dated.findall(stream.read(4096)))
+    return max(found)
+
+
 def load_calibration(path: str | Path) -> Calibration:
     """Read one calibration file (`Calibration` in YAML); raises `InputError`."""
     path = Path(path)

@@ -69,8 +69,8 @@ class Word:
     """A value of Python, such as a function, that no command can say."""
     needed: bool = False
     """Must be given in Python, though words may leave it out."""
-    complete: Callable[[str], list[str]] | None = None
-    """Words that begin so, for shells."""
+    complete: str = ""
+    """The list of words that it takes, for shells (`hwmodel.completion`)."""
 
 
 class _AsIs:
@@ -217,15 +217,8 @@ def several(on: Any) -> list[Any]:
     return cast(list[Any], on) if isinstance(on, list) else [on]
 
 
-def devices_begun(begun: str) -> list[str]:
-    """Names of shipped devices, for shells that complete words."""
-    from hwmodel.hardware.catalogue import devices
-
-    return [name for name in devices() if name.startswith(begun)]
-
-
-ON = Word("A device's name, or its YAML file.", str, "--on", complete=devices_begun)
-MANY = Word("A device; give one or more.", list[str], "--on", complete=devices_begun)
+ON = Word("A device's name, or its YAML file.", str, "--on", complete="devices")
+MANY = Word("A device; give one or more.", list[str], "--on", complete="devices")
 PICTURE = Word("A file for a picture: .png, .svg, .pdf.", alone=True)
 
 

@@ -18,7 +18,7 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import pairs
 from hwmodel.quantity.units import counted
-from hwmodel.verbs.ask import AS_IS, Question, Word, devices_begun, in_python
+from hwmodel.verbs.ask import AS_IS, Question, Word, in_python
 from hwmodel.verbs.deployed import Deployed, Money
 
 OBJECTIVES = {"price": "USD/h", "energy": "W", "devices": ""}
@@ -50,7 +50,7 @@ class Deploy(Question):
     config: Annotated[
         Model | Mapping[str, Any] | str | Path,
         AS_IS,
-        Word("A model's config: a path or a shipped name.", str, place=True),
+        Word("A model's config: a path or a shipped name.", str, place=True, complete="models"),
     ]
     traffic: Annotated[
         Traffic | Mapping[str, Any] | str,
@@ -63,7 +63,7 @@ class Deploy(Question):
         Word("ttft=0.5s,tpot=30ms, and percentile=95.", str),
     ]
     on: Annotated[
-        Any, AS_IS, Word("Devices: h100,h200,b200.", str, needed=True, complete=devices_begun)
+        Any, AS_IS, Word("Devices: h100,h200,b200.", str, needed=True, complete="devices")
     ] = None
     max_devices: Annotated[int, Word("Devices in all, at most.")] = 64
     minimise: Annotated[str, Word("What is least: price, energy or devices.")] = "price"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.catalogue import devices as shipped
-from hwmodel.verbs.ask import Question, Word, devices_begun
+from hwmodel.verbs.ask import Question, Word
 
 
 class Devices(Question):
@@ -15,7 +15,7 @@ class Devices(Question):
 
     name: Annotated[
         str | None,
-        Word("A device's name, or its YAML file.", place=True, complete=devices_begun),
+        Word("A device's name, or its YAML file.", place=True, complete="devices"),
     ] = None
 
     def answer(self) -> Any:

@@ -22,7 +22,6 @@ from hwmodel.verbs.work import (
     IGNORE_KEYS,
     PART,
     QUANTISE,
-    works_begun,
 )
 
 WIDTH = 110
@@ -140,7 +139,7 @@ class Models(Question):
 
     name: Annotated[
         str | None,
-        Word("A shipped name, or a config.json.", place=True, words=True, complete=works_begun),
+        Word("A shipped name, or a config.json.", place=True, words=True, complete="models"),
     ] = None
     quantise: Annotated[str | None, QUANTISE] = None
     ignore_keys: Annotated[list[str] | None, IGNORE_KEYS] = None

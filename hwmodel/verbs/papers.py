@@ -28,7 +28,9 @@ class Papers(Question):
     places: ClassVar[tuple[str, ...]] = ("names",)
 
     names: Annotated[
-        Sequence[str] | str, AS_IS, Word("Systems (default: all).", list[str], place=True)
+        Sequence[str] | str,
+        AS_IS,
+        Word("Systems (default: all).", list[str], place=True, complete="papers"),
     ] = ()
 
     def answer(self) -> tuple[Claim, ...]:

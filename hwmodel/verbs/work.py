@@ -20,34 +20,40 @@ from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import pairs
-from hwmodel.verbs.ask import AS_IS, Question, Word, devices_begun, pair
-
-
-def works_begun(begun: str) -> list[str]:
-    """Names of workloads and of shipped models."""
-    from hwmodel.einsum.workloads.config import shipped_configs
-    from hwmodel.verbs.request import workloads
-
-    return [name for name in (*workloads(), *shipped_configs()) if name.startswith(begun)]
-
+from hwmodel.verbs.ask import AS_IS, Question, Word, pair
 
 WORK = Word("The work; in a line, a workload's name.", value=True, needed=True)
-ENGINE = Word("What runs a model: vllm (default torch, unfused).", str)
-KERNEL = Word("Library whose kernels run (default torch); or attention=cudnn.", str)
-STATE = Word("State of the L2: cold, or warm where work is repeated.", str)
-ON_IT = Word("A device's name, or its YAML file.", str, "--on", needed=True, complete=devices_begun)
+ENGINE = Word("What runs a model: vllm (default torch, unfused).", str, complete="engines")
+KERNEL = Word(
+    "Library whose kernels run (default torch); or attention=cudnn.", str, complete="kernels"
+)
+STATE = Word("State of the L2: cold, or warm where work is repeated.", str, complete="states")
+ON_IT = Word("A device's name, or its YAML file.", str, "--on", needed=True, complete="devices")
 PARALLEL = Word("How a model is divided over devices: tp=8,pp=2.", str)
-TOPOLOGY = Word("What joins devices: dgx-h100:nodes=2, or a file (default: a switch).", str)
+TOPOLOGY = Word(
+    "What joins devices: dgx-h100:nodes=2, or a file (default: a switch).",
+    str,
+    complete="topologies",
+)
 
 
-def _said(text: str, kind: Any, flag: str = "") -> Word:
+def _said(text: str, kind: Any, flag: str = "", complete: str = "") -> Word:
     """A field that describes the work in words."""
-    return Word(text, kind, flag, words=True)
+    return Word(text, kind, flag, words=True, complete=complete)
 
 
+PHASE = _said("decode, prefill or mixed, of a model.", str, "", "phases")
+DTYPE = _said("Number format: bf16, fp8; of Einsums A=int4,*=int8.", str, "", "formats")
+POLICY = _said(
+    "Which tokens a cache keeps: keyformer, razor-attention:full=0.2, ...", str, "", "policies"
+)
+MODIFIER = _said(
+    "What layers leave out: pbs-attn:density=0.3, flux-attention, ...", str, "", "modifiers"
+)
+FORMAT = _said("Format of this part alone.", str, "", "formats")
 QUANTISE = _said("What a tool makes of a model: fp8, w8a8, w4a16, nvfp4, ...", str)
 IGNORE_KEYS = _said("A key of the config to pass over.", list[str], "--ignore-key")
-AS = _said("Read a config as one of this model type.", str, "--as")
+AS = _said("Read a config as one of this model type.", str, "--as", "architectures")
 PART = _said("Part of a config that has several: text, vision.", str)
 
 
@@ -67,18 +73,25 @@ class OfWork(Question):
             "A model config (path or shipped name), or a workload such as gemm.",
             place=True,
             alone=True,
-            complete=works_begun,
+            complete="works",
         ),
     ] = None
     fields: Annotated[
         list[str] | None,
-        Word("Fields of a workload: M=4096 N=4096 dtype=fp8.", place=True, alone=True),
+        Word(
+            "Fields of a workload: M=4096 N=4096 dtype=fp8.",
+            place=True,
+            alone=True,
+            complete="fields",
+        ),
     ] = None
     on: Annotated[Machine, AS_IS, ON_IT] = None  # pyright: ignore[reportAssignmentType]
     kernel: Annotated[Kernel, AS_IS, KERNEL] = None
     parallel: Annotated[Parallel, AS_IS, PARALLEL] = None
     topology: Annotated[Network, AS_IS, TOPOLOGY] = None
-    phase: Annotated[Any, _said("decode, prefill or mixed, of a model.", str)] = None
+    phase: Annotated[
+        Any, _said("decode, prefill or mixed, of a model.", str, complete="phases")
+    ] = None
     batch: Annotated[Any, _said("Sequences at a time, of a model (default 1).", int)] = None
     context: Annotated[Any, _said("Keys that a new token attends to (decode).", int)] = None
     prompt: Annotated[Any, _said("Tokens of each prompt (prefill).", int)] = None
@@ -87,17 +100,15 @@ class OfWork(Question):
     image_tokens: Annotated[Any, _said("Tokens of each image, among the prompt's.", int)] = None
     image_size: Annotated[Any, _said("Or its height and width: 1024x768.", str)] = None
     prompts: Annotated[Any, _said("Prompts read beside what decodes (mixed).", int)] = None
-    dtype: Annotated[Any, _said("Number format: bf16, fp8; of Einsums A=int4,*=int8.", str)] = None
-    weight_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
-    kv_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
-    activation_dtype: Annotated[Any, _said("Format of this part alone.", str)] = None
+    dtype: Annotated[
+        Any, _said("Number format: bf16, fp8; of Einsums A=int4,*=int8.", str, complete="formats")
+    ] = None
+    weight_dtype: Annotated[Any, FORMAT] = None
+    kv_dtype: Annotated[Any, FORMAT] = None
+    activation_dtype: Annotated[Any, FORMAT] = None
     quantise: Annotated[Any, QUANTISE] = None
-    cache_policy: Annotated[
-        Any, _said("Which tokens a cache keeps: keyformer, razor-attention:full=0.2, ...", str)
-    ] = None
-    modifier: Annotated[
-        Any, _said("What layers leave out: pbs-attn:density=0.3, flux-attention, ...", str)
-    ] = None
+    cache_policy: Annotated[Any, POLICY] = None
+    modifier: Annotated[Any, MODIFIER] = None
     tp: Annotated[Any, _said("Devices that divide a model's tensors.", int)] = None
     pp: Annotated[Any, _said("Stages of layers, in a pipeline of devices.", int)] = None
     dp: Annotated[Any, _said("Replicas, which share the batch.", int)] = None

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -529,3 +530,14 @@ def test_the_path_of_a_network_is_a_workload(
     path.write_bytes(b"no network")
     assert run(monkeypatch, "predict", str(path), "--on", "stm32h743") == 2
     assert "expected a TFLite flatbuffer" in capsys.readouterr().err
+
+
+def test_the_version_comes_with_the_date_of_the_newest_calibration(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    assert run(monkeypatch, "--version") == 0
+    said = capsys.readouterr().out.split()
+    assert said[:2] == ["hwmodel", f"{hwmodel.__version__},"]
+    calibrated = [hwmodel.device(name).calibration for name in ("h200", "a100", "stm32h743")]
+    assert all(each is not None and each.date <= said[-1] for each in calibrated)
+    assert date.fromisoformat(said[-1]) >= date(2026, 11, 28)

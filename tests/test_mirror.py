@@ -149,7 +149,8 @@ ELSEWHERE = {
 
 OF_SEVERAL = {
     "docs/test_docs.py": "the pages in docs/",
-    "docs/test_writing.py": "the pages of the site",
+    "docs/test_pages.py": "the pages of the site",
+    "docs/test_reference.py": "what the site says of records, verbs and names",
     "einsum/workloads/modifiers/test_networks.py": "modifiers of whole layers",
     "examples/test_studies.py": "the notebooks and studies in examples/",
     "hwmodel/test_cli_output.py": "processes whose output cannot be written",

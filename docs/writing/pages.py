@@ -10,26 +10,33 @@ import sys
 from pathlib import Path
 
 from docs.writing.links import DOCS, OUTSIDE, linked, placed
+from docs.writing.reference import written
 
 ROOT = Path(__file__).resolve().parents[2]
+STYLE, PICTURES = "site.css", "pictures"
 PAGES = ROOT / "build" / "pages"
 
 
-def pages() -> dict[str, str]:
-    """The text of every page, by its path on the site."""
+def pages() -> tuple[str, ...]:
+    """Every page, by its path in the repository."""
     own = (path.relative_to(ROOT).as_posix() for path in sorted((ROOT / DOCS).rglob("*.md")))
-    texts = {page: (ROOT / page).read_text(encoding="utf-8") for page in (*own, *OUTSIDE)}
-    return {placed(page): linked(text, page) for page, text in texts.items()}
+    return (*own, *OUTSIDE)
+
+
+def text(page: str) -> str:
+    """A page as the site has it."""
+    return written(linked((ROOT / page).read_text(encoding="utf-8"), page))
 
 
 def write(out: Path = PAGES) -> None:
     """Write all pages and pictures into a folder, anew."""
     shutil.rmtree(out, ignore_errors=True)
-    for page, text in pages().items():
-        path = out / page
+    for page in pages():
+        path = out / placed(page)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    shutil.copytree(ROOT / DOCS / "pictures", out / "pictures")
+        path.write_text(text(page), encoding="utf-8")
+    shutil.copy(ROOT / DOCS / STYLE, out / STYLE)
+    shutil.copytree(ROOT / DOCS / PICTURES, out / PICTURES)
 
 
 if __name__ == "__main__":

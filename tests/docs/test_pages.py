@@ -28,8 +28,8 @@ def test_links_lead_to_where_pages_stand_on_the_site(page: str, text: str, shown
 def test_every_page_is_in_the_menu_once_and_none_else() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
     entries = re.findall(r"\S+\.md$", menu, re.MULTILINE)
-    assert sorted(entries) == sorted(pages())
+    assert sorted(entries) == sorted(map(placed, pages()))
 
 
 def test_readme_has_no_page_of_its_own_on_the_site() -> None:
-    assert placed("README.md") in pages()
+    assert placed("README.md") in map(placed, pages())

@@ -26,7 +26,7 @@ from hwmodel.verbs.request import fields_of
 from hwmodel.verbs.work import OfWork
 
 OPEN = re.compile(r"^<!-- (\w+)(?:: ([\w.:-]+))? -->$", re.MULTILINE)
-LINE = 88
+LINE = 76
 """Characters of a line of code."""
 
 COMMAND = "command"
@@ -161,7 +161,7 @@ def _class(name: str, kind: type) -> Iterator[str]:
     yield f"### hw.{name}"
     yield text_of(kind)
     rows: list[tuple[str, ...]] = []
-    for member, value in vars(kind).items():
+    for member, value in tuple(vars(kind).items()):  # looking at it may add to it
         of = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         if member.startswith("_") or not (inspect.isfunction(of) and of.__doc__):
             continue
@@ -213,15 +213,16 @@ def claims() -> str:
     blocks: list[str] = []
     for system in systems():
         found = hwmodel.papers(system)
-        kept = f"{sum(claim.holds for claim in found)} of {len(found)} hold."
         rows: list[tuple[str, ...]] = []
         for c in found:
             figures = f"{SIGNS[c.published_as]}{c.published:.6g}", f"{c.ours:.6g}"
             apart = f"{c.error:+.1%}", f"{c.tolerance:.1%}", "yes" if c.holds else "no"
-            rows.append((c.quantity, *figures, *apart))
-        heads = ("figure", "published", "ours", "error", "within", "holds")
-        sources = " ".join(f"{source}." for source in dict.fromkeys(c.source for c in found))
-        blocks += [f"## {system.replace('_', ' ')}", f"{kept} Source: {sources}", grid(heads, rows)]
+            rows.append((c.system, c.quantity, *figures, *apart))
+        heads = ("system", "figure", "published", "ours", "error", "within", "holds")
+        sources = dict.fromkeys(f"- {c.system}: {c.source}" for c in found)
+        kept = f"{sum(claim.holds for claim in found)} of {len(found)} hold. Sources:"
+        listed = "\n".join(sources)
+        blocks += [f"## {system.replace('_', ' ')}", grid(heads, rows), kept, listed]
     return "\n\n".join(blocks)
 
 

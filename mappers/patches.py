@@ -27,6 +27,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
 from hwmodel.machines.mcu.arena import Held, arena
 from hwmodel.machines.mcu.libraries import Runtime, library
+from hwmodel.machines.mcu.planner import needed_bytes
 from hwmodel.machines.mcu.predict import family_of, image, leaf, mcu_rates, scheduled
 from hwmodel.mappers.mapper import Mapped, Proposal, capacities_of, proposed
 from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
@@ -71,7 +72,7 @@ class PatchMapped(Mapped):
     """The answer: the schedule, what it takes, and the proof.
 
     `workload` is the network so scheduled: predict, compare and bound take it as any other.
-    `sram_bytes` is the limit that was kept, `in_place` the library's rule.
+    `sram_bytes` is the limit that was kept, `library` has the rules of its arena.
     """
 
     workload: Workload
@@ -79,12 +80,12 @@ class PatchMapped(Mapped):
     held: tuple[Held, ...]
     estimate: Estimate
     sram_bytes: float
-    in_place: bool
+    library: Runtime
 
     @property
     def peak_bytes(self) -> int:
-        """Most bytes that are live at once."""
-        return max(each.bytes for each in self.held)
+        """Bytes of the arena: most that are live at once, or those of the library's plan."""
+        return needed_bytes(self.schedule, self.held, self.library)
 
     def record(self) -> dict[str, Any]:
         """Every field, as JSON writes it."""
@@ -211,7 +212,7 @@ def certified(
     posed = _pose(workload, hardware, choice.kernel)
     chosen = patched(posed.network, choice.patches, choice.split)
     held = arena(chosen, in_place=posed.library.in_place)
-    most = max(each.bytes for each in held)
+    most = needed_bytes(chosen, held, posed.library)
     if most > limit:
         raise _short(chosen, most, limit, hardware, "the one proposed")
     scheduled_so = posed.workload.but(patches=chosen.grid, split=chosen.split)
@@ -228,7 +229,7 @@ def certified(
         held=held,
         estimate=estimate,
         sram_bytes=float(limit),
-        in_place=posed.library.in_place,
+        library=posed.library,
     )
 
 
@@ -260,7 +261,7 @@ def _cost(member: Patched, posed: _Posed, charged: dict[Layer, Charge]) -> dict[
         charges.append(charged[each.layer])
         runs.append(member.runs if each.fused else 1)
     sums = [sum(n * c[at] for n, c in zip(runs, charges, strict=True)) for at in range(3)]
-    most = float(max(each.bytes for each in held))
+    most = float(needed_bytes(member, held, posed.library))
     return dict(zip(("latency", "energy", "traffic"), sums, strict=True)) | {"sram": most}
 
 

@@ -10,12 +10,14 @@ kernel x kernel, 1 x 1 to `filters`; input added where the shape stays) and a cl
 
 Widths multiply channels, rounded to multiples of 8 and by at most 10 % down (the rule of the
 MobileNets). Families of larger networks are files of blocks (`families.py`), their variants called
-as timm calls them (resnet50, regnety_032, vit_base_patch16_224). A path that ends in `.tflite` is
-read from its flatbuffer, one that ends in `.yaml` or `.json` as a list of layers (`layer_list.py`).
+as timm calls them (resnet50, regnety_032, vit_base_patch16_224). A path that ends in `.tflite` or
+`.onnx` is read by its importer, one that ends in `.yaml` or `.json` as a list of layers
+(`layer_list.py`).
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +34,15 @@ from hwmodel.quantity.checked import checked
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
+
+IMPORTED = {
+    ".tflite": "hwmodel.einsum.importers.tflite_file",
+    ".onnx": "hwmodel.einsum.importers.onnx_file",
+}
+"""End of a file's name -> the module that reads such files, each with an extra of its own."""
+
+FILES = (*IMPORTED, *layer_list.FILES)
+"""How names of files with networks end."""
 
 
 @dataclass(frozen=True)
@@ -139,17 +150,16 @@ class _Builder:
 
 
 def network(name: str, resolution: int | None, width: float, classes: int | None) -> Network:
-    """A shipped network, or the one in a `.tflite` file or a list of layers, as its layers."""
+    """A shipped network, or the one in a file, as its layers."""
     if name.endswith(layer_list.FILES):
         if width != 1.0:
             raise InputError(f"{name}: width is the file's; give none")
         return layer_list.read(name, resolution, classes)
-    if name.endswith(".tflite"):
-        if (resolution, width, classes) != (None, 1.0, None):
-            raise InputError(f"{name}: resolution, width and classes are the file's; give none")
-        from hwmodel.einsum.workloads.tflite_file import read  # needs the extra `mcu`
-
-        return read(name)
+    for ending, importer in IMPORTED.items():
+        if name.endswith(ending):
+            if (resolution, width, classes) != (None, 1.0, None):
+                raise InputError(f"{name}: resolution, width and classes are the file's; give none")
+            return import_module(importer).read(name)  # needs an extra
     return _shipped(name, resolution, width, classes)
 
 
@@ -159,7 +169,7 @@ def _shipped(name: str, resolution: int | None, width: float, classes: int | Non
         return families.network(name, resolution, classes)
     if name not in NETWORKS:
         known = (*NETWORKS, *families.variants())
-        raise UnknownNameError("network (or .tflite or .yaml file)", name, known)
+        raise UnknownNameError(f"network (or file: {', '.join(FILES)})", name, known)
     family = NETWORKS[name]
     if width != 1.0 and not family.ratios:
         raise InputError(f"cnn: width: {name} was found at one width, 1.0; found {width}")
@@ -206,7 +216,7 @@ def cnn(
     autocast: bool = False,
     name: str | None = None,
 ) -> Stack:
-    """Images through a convolutional network: a name, a `.tflite` file or a list of layers.
+    """Images through a convolutional network: a name, or a file (.tflite, .onnx, a list).
 
     `resolution`, `width` and `classes` default to those published. With `patches` n above 1 the
     first `split` layers run on n x n tiles, halo computed again. The first stage brings `batch`
@@ -232,6 +242,16 @@ def cnn(
         stages=tuple(stages),
         origin=Origin("cnn", MappingProxyType(arguments), cnn),
         layers=made,
+        warnings=_stored_otherwise(given, dtype),
+    )
+
+
+def _stored_otherwise(network: Network, dtype: str) -> tuple[str, ...]:
+    if network.stored in (None, dtype):
+        return ()
+    return (
+        f"{network.name}: its file stores {network.stored}, and {dtype} was predicted: dtype says"
+        " what it would be converted to",
     )
 
 

@@ -38,7 +38,7 @@ _MEAN = """
 SUM[b, c] = sum(h, w) I[b, c, h, w]
 O[b, c] = SUM[b, c] / H / W
 """
-_POOL = "tensor I[b, c, h, w]\nO[b, c, y, x] = {0}(r, s) I[b, c, {1}*y+r, {1}*x+s]"
+_POOL = "tensor I[b, c, h, w]\nO[b, c, y, x] = {0}(r, s) I[b, c, {1}*y+r, {2}*x+s]"
 _NORM = """
 tensor SCALE[c]: weight
 tensor SHIFT[c]: weight
@@ -73,7 +73,8 @@ class Layer:
     """One operator; `height`, `width` and `channels` are of the first map that it reads.
 
     `block` counts the residual blocks of the network, for people; `function` is an activation's;
-    `bias` says that a vector is added to the sums.
+    `bias` says that a vector is added to the sums. `kernel` and `stride` are down and across, but
+    where `kernel_width` and `stride_width` are above 0.
     """
 
     name: str
@@ -92,6 +93,18 @@ class Layer:
     heads: int = 1
     function: str = ""
     bias: bool = False
+    kernel_width: int = 0
+    stride_width: int = 0
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Rows and columns of the window."""
+        return self.kernel, self.kernel_width or self.kernel
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Strides down and across."""
+        return self.stride, self.stride_width or self.stride
 
     @property
     def inputs_elements(self) -> int:
@@ -109,16 +122,19 @@ class Layer:
         if self.kind == "linear":
             return self.filters * self.inputs_elements
         fan_in = 1 if self.kind == "depthwise" else self.channels // self.groups
-        return self.filters * self.kernel**2 * fan_in if self.kind in WEIGHTED else 0
+        taps = self.window[0] * self.window[1]
+        return self.filters * taps * fan_in if self.kind in WEIGHTED else 0
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates with weights."""
         return self.weights * self.out_height * self.out_width
 
-    def needs(self, outputs: int) -> int:
-        """Rows (or columns) of its input that so many rows of its output are computed from."""
-        return (outputs - 1) * self.stride + self.kernel
+    def needs(self, rows: int, columns: int) -> tuple[int, int]:
+        """Rows and columns of its input that so many of its output are computed from."""
+        sides = zip((rows, columns), self.window, self.steps, strict=True)
+        high, wide = ((outputs - 1) * step + taps for outputs, taps, step in sides)
+        return high, wide
 
     def cascade(self, dtype: str | Formats, batch: int = 1) -> Cascade:
         """The layer as a cascade on the maps of `batch` images with the zeros around them."""
@@ -127,9 +143,10 @@ class Layer:
             groups = self.channels if self.kind == "depthwise" else self.groups
             return conv2d(
                 *(batch, self.channels, self.filters),
-                *(self.needs(self.out_height), self.needs(self.out_width)),
-                window=self.kernel,
-                stride=self.stride,
+                *self.needs(self.out_height, self.out_width),
+                window=self.window[0],
+                window_width=self.window[1],
+                stride=self.steps,
                 groups=groups,
                 dtype=kinds.inside,
                 out_dtype=kinds.written,
@@ -185,23 +202,28 @@ class Layer:
         if self.kind == "mean":
             sizes = {"b": batch, "h": self.height, "w": self.width, "c": self.channels}
             return parse(_MEAN, sizes=sizes, dtypes={"*": dtype}, name=name)
-        sizes = {"b": batch, "c": self.channels, "r": self.kernel, "s": self.kernel}
-        sizes |= {"h": self.needs(self.out_height), "w": self.needs(self.out_width)}
+        down, across = self.window
+        high, wide = self.needs(self.out_height, self.out_width)
+        sizes = {"b": batch, "c": self.channels, "r": down, "s": across, "h": high, "w": wide}
         sizes |= {"y": self.out_height, "x": self.out_width}
         word = "max" if self.kind == "maximum" else "sum"
-        text = _POOL.format(word, self.stride)
+        text = _POOL.format(word, *self.steps)
         return parse(text, sizes=sizes, dtypes={"*": dtype}, name=name)
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network on one image: layers in the order in which they run."""
+    """A network on one image: layers in the order in which they run.
+
+    `stored` is the format of maps in the file that it was read from, where that says one.
+    """
 
     name: str
     height: int
     width: int
     channels: int
     layers: tuple[Layer, ...]
+    stored: str | None = None
 
     @property
     def macs(self) -> int:

@@ -113,7 +113,7 @@ def _tiles(layers: tuple[Layer, ...], grid: int) -> tuple[Layer, ...]:
     tiles: list[Layer] = []
     for position in reversed(range(len(layers))):
         layer, (rows, columns) = layers[position], wanted[position]
-        high, wide = layer.needs(rows), layer.needs(columns)
+        high, wide = layer.needs(rows, columns)
         for source in layer.inputs:
             known = wanted.get(source, (0, 0))
             wanted[source] = (max(known[0], high), max(known[1], wide))

@@ -23,6 +23,7 @@ PARTS = {
     "triton": "measuring a GPU (extra gpu)",
     "nvidia-ml-py": "joules and clocks while measuring (extra gpu)",
     "tflite": "networks in .tflite files (extra mcu)",
+    "onnx": "networks in .onnx files (extra onnx)",
     "gguf": "models in .gguf files (extra gguf)",
     "pandas": "answers as pandas tables (extra pandas)",
     "distributed": "sweeps on a Dask cluster (extra cluster)",

@@ -1,7 +1,7 @@
 """`patches`: the split and the patches of a network that fit a microcontroller, and why.
 
 The network is named as in `hwmodel predict cnn`, by fields such as network=mobilenetv2
-resolution=160, or is a `.tflite` file.
+resolution=160, or is a `.tflite` or `.onnx` file.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Patches(Question):
     verb: ClassVar[str] = "patches"
     example: ClassVar[str] = "patches mobilenetv2 resolution=96 width=0.35 --on stm32h743"
 
-    network: Annotated[str, Word("A network's name, or a .tflite file.", place=True)]
+    network: Annotated[str, Word("A network's name, or a .tflite or .onnx file.", place=True)]
     fields: Annotated[
         list[str] | None, Word("resolution=160 width=0.35", place=True, alone=True)
     ] = None
@@ -72,7 +72,7 @@ class Patches(Question):
         """SRAM by layer."""
         from hwmodel.show.pictures.arena import draw
 
-        draw(answer.schedule, path, sram_bytes=answer.sram_bytes, in_place=answer.in_place)
+        draw(answer.schedule, path, sram_bytes=answer.sram_bytes, used=answer.library)
 
     def status(self, answer: "PatchMapped") -> int:
         """What does not fit has a status of its own."""

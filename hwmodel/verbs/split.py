@@ -153,7 +153,7 @@ def named(network: str) -> Network:
         return bottlefit(int(bottled[1]))
     if network in BLOCKS:
         return resnet(network)
-    if network in cnn.NETWORKS or network.endswith((".tflite", *cnn.layer_list.FILES)):
+    if network in cnn.NETWORKS or network.endswith(cnn.FILES):
         return cnn.network(network, None, 1.0, None)
     raise UnknownNameError("network", network, (*BLOCKS, "bottlefit-3", *cnn.NETWORKS))
 

@@ -178,7 +178,7 @@ class OfWork(Question):
             return {**given, **rest}
         if what in workloads():
             return {"workload": what, **given, **rest}
-        if what.endswith(".tflite"):
+        if what.endswith((".tflite", ".onnx")):
             return {"workload": "cnn", "network": what, **given, **rest}
         _check_model(what, workloads())
         phase = phase_of({**given, **rest})

@@ -1,14 +1,15 @@
 """Inference libraries for microcontrollers: what they keep in SRAM and Flash.
 
 How fast each is stands in a device's calibration, as the family `mcu:<library>`. TinyEngine writes
-depthwise results over their inputs; TFLM's arena planner, which CMSIS-NN's kernels use too, and
-X-CUBE-AI are taken not to, so that theirs is the plain sum of live maps. Flash holds the int8
+depthwise results over their inputs; TFLM, whose arena CMSIS-NN's kernels use too, and X-CUBE-AI are
+taken not to. TFLM's arena is planned as its own planner does (`planner`); of the others it is the
+sum of live maps. Flash holds the int8
 weights and, for every output channel, an int32 bias and a 4-byte scale; the program comes on top.
 """
 
 from dataclasses import dataclass
 
-from hwmodel.einsum.workloads.layer import Network
+from hwmodel.einsum.workloads.layer import Layer, Network
 from hwmodel.quantity.errors import UnknownNameError
 
 CHANNEL_BYTES = 8
@@ -26,13 +27,15 @@ class Runtime:
     name: str
     title: str
     in_place: bool
+    planned: bool = False
+    """Whether the arena is as TFLM's greedy planner places buffers."""
 
 
 LIBRARIES = {
     "tinyengine": Runtime("tinyengine", "TinyEngine", True),
     "x-cube-ai": Runtime("x-cube-ai", "X-CUBE-AI 7.3.0", False),
-    "cmsis-nn": Runtime("cmsis-nn", "CMSIS-NN", False),
-    "tflm": Runtime("tflm", "TensorFlow Lite Micro, reference kernels", False),
+    "cmsis-nn": Runtime("cmsis-nn", "CMSIS-NN", False, planned=True),
+    "tflm": Runtime("tflm", "TensorFlow Lite Micro, reference kernels", False, planned=True),
 }
 
 
@@ -44,7 +47,11 @@ def library(kernel: str | None) -> Runtime:
     return LIBRARIES[name]
 
 
+def stored_bytes(layer: Layer) -> int:
+    """Bytes of Flash that a layer's weights, biases and scales take."""
+    return layer.weights + (CHANNEL_BYTES * layer.filters if layer.weights else 0)
+
+
 def flash_bytes(network: Network) -> int:
     """Weights, biases and scales of a network, and the program."""
-    channels = sum(layer.filters for layer in network.layers if layer.weights)
-    return network.weights + CHANNEL_BYTES * channels + PROGRAM_BYTES
+    return sum(map(stored_bytes, network.layers)) + PROGRAM_BYTES

@@ -12,6 +12,8 @@ is charged to operations at their achieved rate. Datasheets measure it with code
 from the memories, so these carry no joules of their own.
 """
 
+from typing import Any
+
 from hwmodel.bounds.bound import bound
 from hwmodel.bounds.roofline import Floor, roofline_s
 from hwmodel.einsum.network import Workload
@@ -19,7 +21,8 @@ from hwmodel.einsum.workloads.patches import Patched
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.mcu.arena import Held, arena
-from hwmodel.machines.mcu.libraries import CHANNEL_BYTES, flash_bytes, library
+from hwmodel.machines.mcu.libraries import Runtime, flash_bytes, library, stored_bytes
+from hwmodel.machines.mcu.planner import Placed, needed_bytes, plan
 from hwmodel.machines.run import Run, timed
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import CoverageError
@@ -52,8 +55,9 @@ def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
         ),
         floor=_floor(workload, given, hardware, dtype),
         outermost="flash",
-        stores=_stores(given, held, hardware),
-        assumptions=_assumptions(given, calibration, used.title),
+        stores=_stores(given, held, hardware, used),
+        assumptions=_assumptions(given, calibration, used),
+        by_layer=_by_layer(held, plan(given) if used.planned else ()),
         warnings=_warnings(family, calibration),
     )
 
@@ -80,7 +84,7 @@ def scheduled(workload: Workload, hardware: Hardware) -> tuple[Patched, str]:
     if layers is None:
         raise CoverageError(
             f"{hardware.name}: microcontrollers run convolutional networks, such as"
-            f" hw.workloads.cnn('mobilenetv2') or a .tflite file; found {workload.name}"
+            f" hw.workloads.cnn('mobilenetv2') or a .tflite or .onnx file; found {workload.name}"
         )
     strange = sorted({layer.kind for layer in layers.network.layers} - {*RUN})
     origin = workload.origin
@@ -99,12 +103,11 @@ def scheduled(workload: Workload, hardware: Hardware) -> tuple[Patched, str]:
 def leaf(held: Held, dtype: str) -> Work:
     """Counts of one run of a layer: operations, bytes of weights and maps, live bytes."""
     layer = held.layer
-    channels = layer.filters if layer.weights else 0
     operations = 2 * layer.macs if layer.weights else layer.inputs_elements * len(layer.inputs)
     read = layer.inputs_elements * (2 if layer.kind == "add" else 1)
     return Work(
         operations={(UNIT, "flop", dtype): operations},
-        read={"flash": layer.weights + CHANNEL_BYTES * channels, "sram": read},
+        read={"flash": stored_bytes(layer), "sram": read},
         written={"sram": layer.outputs_elements},
         live={"sram": held.own},
     )
@@ -151,23 +154,48 @@ def family_of(hardware: Hardware, name: str) -> tuple[Family, Calibration]:
     return calibration.family(f"mcu:{name}"), calibration
 
 
-def _stores(given: Patched, held: tuple[Held, ...], hardware: Hardware) -> tuple[Store, ...]:
+def _by_layer(held: tuple[Held, ...], placed: tuple[Placed, ...]) -> tuple[dict[str, Any], ...]:
+    """Live bytes of each layer, how far its buffers reach into a planned arena, and its weights."""
+    rows: list[dict[str, Any]] = []
+    tiled = any(each.fused for each in held)
+    for at, each in enumerate(held):
+        row: dict[str, Any] = {"layer": each.layer.name}
+        if tiled:
+            row["runs_on"] = "a tile" if each.fused else "whole maps"
+        row["sram_bytes"] = each.bytes
+        if placed:
+            alive = (p for p in placed if p.buffer.first <= at <= p.buffer.last)
+            row["arena_bytes"] = max(p.end for p in alive)
+        rows.append({**row, "flash_bytes": stored_bytes(each.layer)})
+    return tuple(rows)
+
+
+def _stores(
+    given: Patched, held: tuple[Held, ...], hardware: Hardware, used: Runtime
+) -> tuple[Store, ...]:
     most = max(held, key=lambda each: each.bytes)
     tile = " (a tile, and the stage's output)" if most.fused else ""
     sram = hardware.memory("sram").capacity_bytes
     flash = hardware.memory("flash").capacity_bytes
     return (
-        Store("sram", most.bytes, float(sram), f"layer {most.layer.name}{tile}"),
+        Store(
+            "sram", needed_bytes(given, held, used), float(sram), f"layer {most.layer.name}{tile}"
+        ),
         Store("flash", flash_bytes(given.network), float(flash), "weights and program"),
     )
 
 
-def _assumptions(given: Patched, calibration: Calibration, title: str) -> tuple[str, ...]:
+def _assumptions(given: Patched, calibration: Calibration, used: Runtime) -> tuple[str, ...]:
     words = [
-        f"stack: {title}; calibration: {calibration.name}",
+        f"stack: {used.title}; calibration: {calibration.name}",
         "SRAM holds maps alone: im2col and kernel buffers add 3 to 7 % (TinyEngine, measured)",
         "Flash traffic counts the image on its way in, too; weights are read once a run",
     ]
+    if used.planned:
+        words.append(
+            "SRAM is as TFLM's greedy planner places buffers, in steps of 16 bytes; scratch buffers"
+            " of kernels and the interpreter's own structures come on top"
+        )
     if given.tiles:
         words.append(
             f"{given.grid} x {given.grid} patches over {given.split} layers: {given.overhead:.1%}"

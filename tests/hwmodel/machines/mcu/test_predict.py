@@ -173,3 +173,18 @@ def test_layers_read_and_write_the_maps_worked_out_by_hand() -> None:
     assert (made.read["sram"], made.written["sram"]) == (128, 96)
     assert made.read["flash"] == 8 * 6 + 8 * 6
     assert sum(made.operations.values()) == 2 * 128 * 6
+
+
+def test_rows_by_layer_are_what_the_stores_sum_up() -> None:
+    """Flash: weights, channels and the program; SRAM: the most of any layer, planned or live."""
+    for kernel in ("tinyengine", "tflm"):
+        found = hw.predict(hw.workloads.cnn("mcunet-vww1"), on=H743, kernel=kernel)
+        rows, (sram, flash) = found.by_layer, found.stores
+        assert sum(row["flash_bytes"] for row in rows) + 50_000 == flash.needed_bytes
+        planned = "arena_bytes" in rows[0]
+        assert planned == (kernel == "tflm")
+        assert max(row["arena_bytes" if planned else "sram_bytes"] for row in rows) == (
+            sram.needed_bytes
+        )
+    tiled = hw.predict(hw.workloads.cnn("mcunet-vww1", patches=2, split=5), on=H743)
+    assert [row["runs_on"] for row in tiled.by_layer[:6]] == ["a tile"] * 5 + ["whole maps"]

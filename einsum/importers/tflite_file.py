@@ -1,9 +1,9 @@
-"""TFLite flatbuffers: the layers of an int8 network, read from its file.
+"""TFLite flatbuffers: the layers of a network, read from its file.
 
 The library `tflite` (generated from the schema of TensorFlow Lite) does the reading; it comes with
 the extra `mcu`. What moves no arithmetic (quantize, reshape, transpose, pad before a convolution)
 is folded away: a layer reads the map behind it. One subgraph, batch 1, maps as height x width x
-channels, square kernels and equal strides, no dilation.
+channels, no dilation.
 """
 
 import math
@@ -12,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hwmodel.einsum.workloads.layer import WEIGHTED, Layer, Network
+from hwmodel.einsum.importers.chain import Chain, Map
+from hwmodel.einsum.workloads.layer import Network
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.reading import bytes_of
 
@@ -27,6 +28,8 @@ OPTIONS = {
     **{"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"},
     **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), "Pool2DOptions"),
 }
+WEIGHTED = ("conv", "depthwise", "linear")
+FORMATS = {"INT8": "int8", "UINT8": "int8", "INT16": "int16", "FLOAT32": "fp32", "FLOAT16": "fp16"}
 
 
 def read(path: str | Path) -> Network:
@@ -62,80 +65,66 @@ class _Reader:
     def __init__(self, library: Any, path: str | Path, model: Any) -> None:
         self.library, self.path, self.model = library, path, model
         self.graph = model.Subgraphs(0)
-        self.image = int(self.graph.InputsAsNumpy()[0])
-        self.layers: list[Layer] = []
-        self.made: dict[int, int] = {}
-        """Tensor -> the layer that makes it; -1 the image."""
+        image = int(self.graph.InputsAsNumpy()[0])
+        self.chain = Chain(str(path), image, self.map(image))
 
     def network(self) -> Network:
-        self.made[self.image] = -1
         for at in range(self.graph.OperatorsLength()):
             self.operator(self.graph.Operators(at), f"{self.path}: operator {at}")
-        height, width, channels = self.map(self.image)
-        if not any(layer.kind in WEIGHTED for layer in self.layers):
-            raise InputError(f"{self.path}: expected a network with weights, found none")
-        return Network(Path(self.path).stem, height, width, channels, tuple(self.layers))
+        return self.chain.network(Path(self.path).stem)
 
     def shape(self, tensor: int) -> list[int]:
         return [int(side) for side in self.graph.Tensors(tensor).ShapeAsNumpy()]
 
-    def map(self, tensor: int) -> tuple[int, int, int]:
+    def map(self, tensor: int) -> Map:
         """Height, width and channels; a vector is 1 x 1, and the batch of 1 is left out."""
         sides = self.shape(tensor)[1:]
         return (sides[0], sides[1], sides[2]) if len(sides) == 3 else (1, 1, math.prod(sides))
 
     def operator(self, node: Any, where: str) -> None:
+        chain = self.chain
         code = self.model.OperatorCodes(node.OpcodeIndex())
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         name = str(self.library.opcode2name(number))
         read = [int(tensor) for tensor in node.InputsAsNumpy()]
         written = int(node.OutputsAsNumpy()[0])
-        sources = [self.made[tensor] for tensor in read if tensor in self.made]
-        if not sources:
-            raise CoverageError(f"{where}: {name} reads no map of the network")
+        sources = chain.sources(read, f"{where}: {name}")
         if name in FOLDED:
-            self.made[written] = sources[0]
+            chain.fold(written, sources[0])
             return
         if name not in KINDS:
             known = ", ".join((*KINDS, *FOLDED))
             raise CoverageError(f"{where}: {name} is not modelled; modelled are {known}")
-        kernel, stride = self.window(node, name, read, where)
-        source = self.layers[sources[0]] if sources[0] >= 0 else None
-        shape = (source.out_height, source.out_width, source.filters) if source else None
-        height, width, channels = shape or self.map(self.image)
-        last = self.layers[-1] if self.layers else None
-        if name == "MEAN" and last and last.kind == "mean" and sources[0] == len(self.layers) - 1:
-            self.made[written] = sources[0]  # one mean over both directions, done in two steps
+        window, steps = self.window(node, name, read, where)
+        last = len(chain.layers) - 1
+        if name == "MEAN" and chain.kind(sources[0]) == "mean" and sources[0] == last:
+            chain.fold(written, sources[0])  # one mean over both directions, done in two steps
             return
-        out = (1, 1, channels) if name == "MEAN" else self.map(written)
-        self.made[written] = len(self.layers)
-        self.layers.append(
-            Layer(
-                *(f"{len(self.layers)}.{KINDS[name]}", KINDS[name], tuple(sources)),
-                *(height, width, channels, *out),
-                kernel=kernel,
-                stride=stride,
-            )
-        )
+        if KINDS[name] in WEIGHTED and chain.stored is None:
+            chain.stored = self.format(read[1])
+        out = (1, 1, chain.map(sources[0])[2]) if name == "MEAN" else self.map(written)
+        chain.add(written, KINDS[name], sources, out, window, steps)
 
-    def window(self, node: Any, name: str, read: list[int], where: str) -> tuple[int, int]:
-        """Kernel and stride of an operator, 1 and 1 where it has no window."""
+    def format(self, tensor: int) -> str | None:
+        """The format of a tensor's elements, where it is one that we know by a name."""
+        number = int(self.graph.Tensors(tensor).Type())
+        found = (word for word in FORMATS if getattr(self.library.TensorType, word) == number)
+        return next((FORMATS[word] for word in found), None)
+
+    def window(
+        self, node: Any, name: str, read: list[int], where: str
+    ) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Window and strides of an operator, rows and columns; 1 where it has no window."""
         if name not in OPTIONS:
-            return 1, 1
+            return (1, 1), (1, 1)
         options = getattr(self.library, OPTIONS[name])()
         table = node.BuiltinOptions()
         options.Init(table.Bytes, table.Pos)
-        strides = (options.StrideH(), options.StrideW())
+        steps = (int(options.StrideH()), int(options.StrideW()))
         if name.endswith("POOL_2D"):
-            sides = (options.FilterHeight(), options.FilterWidth())
-        else:
-            sides = tuple(self.shape(read[1])[1:3])
-            dilations = (options.DilationHFactor(), options.DilationWFactor())
-            if dilations != (1, 1):
-                raise CoverageError(f"{where}: {name} is dilated by {dilations}; 1 is modelled")
-        if sides[0] != sides[1] or strides[0] != strides[1]:
-            raise CoverageError(
-                f"{where}: {name} has a kernel of {sides} and strides of {strides}; equal sides"
-                " are modelled"
-            )
-        return int(sides[0]), int(strides[0])
+            return (int(options.FilterHeight()), int(options.FilterWidth())), steps
+        dilations = (options.DilationHFactor(), options.DilationWFactor())
+        if dilations != (1, 1):
+            raise CoverageError(f"{where}: {name} is dilated by {dilations}; 1 is modelled")
+        high, wide = self.shape(read[1])[1:3]
+        return (high, wide), steps

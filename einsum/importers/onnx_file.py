@@ -1,0 +1,191 @@
+"""ONNX files: the layers of a convolutional network, read from its graph.
+
+The library `onnx` does the reading and infers shapes; it comes with the extra of that name. Maps
+are batch x channels x height x width (a sequence is one column wide); the batch is left out, and
+may be dynamic. What moves no arithmetic is folded away, and so are batch norms, constants and
+rectifiers behind a layer with weights or a sum, as runtimes fuse them; quantised graphs are read by
+their operators (QLinearConv) or as the products between QuantizeLinear and DequantizeLinear.
+"""
+
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hwmodel.einsum.importers.chain import Chain, Map
+from hwmodel.einsum.workloads.layer import WEIGHTED, Network
+from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.reading import bytes_of
+
+MOST_BYTES = 2**31 - 1
+"""Of a file: what a message of protobuf holds."""
+
+FOLDED = (
+    *("Identity", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Cast"),
+    *("QuantizeLinear", "DequantizeLinear", "Pad"),
+)
+PRODUCTS = {
+    **{"Conv": 1, "QLinearConv": 3, "ConvInteger": 1, "FusedConv": 1},
+    **{"Gemm": 1, "MatMul": 1, "QLinearMatMul": 3, "MatMulInteger": 1, "QGemm": 3},
+}
+"""Operator -> which of its inputs has the weights."""
+SUMS = {
+    "Add": "add",
+    "Sum": "add",
+    "QLinearAdd": "add",
+    "Mul": "multiply",
+    "QLinearMul": "multiply",
+}
+POOLS = {
+    **{"AveragePool": "average", "QLinearAveragePool": "average", "MaxPool": "maximum"},
+    **dict.fromkeys(("GlobalAveragePool", "QLinearGlobalAveragePool", "ReduceMean"), "mean"),
+}
+RECTIFIERS = ("Relu", "Clip")
+ACTIVATIONS = (
+    *(*RECTIFIERS, "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Elu"),
+    *("Softmax", "QLinearSigmoid", "QLinearSoftmax", "QLinearLeakyRelu"),
+)
+SHAPES = ("Constant", "ConstantOfShape", "Shape", "Size")
+"""Operators whose results are no maps."""
+FORMATS = {1: "fp32", 2: "int8", 3: "int8", 5: "int16", 10: "fp16", 16: "bf16"}
+"""Element type of ONNX -> format."""
+
+
+def read(path: str | Path) -> Network:
+    """The network in a file; `InputError` for a file that is none, `CoverageError` for operators.
+
+    What a file says is kept by its content. Without the library `onnx` it raises `CoverageError`
+    that names the extra.
+    """
+    try:
+        import onnx  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
+    except ModuleNotFoundError:
+        raise CoverageError(
+            f"{path}: reading ONNX files needs the library onnx; pip install 'hwmodel[onnx]'"
+        ) from None
+    library: Any = onnx
+    return _network(bytes_of(path, most=MOST_BYTES), str(path), library)
+
+
+@lru_cache(maxsize=8)
+def _network(data: bytes, path: str, library: Any) -> Network:
+    """The network that the bytes of a file at `path` stand for."""
+    try:
+        model = library.load_model_from_string(data)
+        model = library.shape_inference.infer_shapes(model)
+    except Exception as error:  # of protobuf and of the inference, which share no class
+        raise InputError(f"{path}: a damaged ONNX file: {str(error)[:200]}") from None
+    if not model.graph.node:
+        raise InputError(f"{path}: expected an ONNX model, found a graph without operators")
+    return _Reader(path, model.graph).network()
+
+
+class _Reader:
+    def __init__(self, path: str, graph: Any) -> None:
+        self.path, self.graph = path, graph
+        known = (*graph.input, *graph.value_info, *graph.output)
+        self.shapes: dict[str, list[int]] = {
+            value.name: [int(side.dim_value) for side in value.type.tensor_type.shape.dim]
+            for value in known
+        }
+        self.shapes |= {held.name: [int(side) for side in held.dims] for held in graph.initializer}
+        self.constants = {held.name: int(held.data_type) for held in graph.initializer}
+        """Tensors that are no maps, with the element type of what they are made of."""
+        images = [value.name for value in graph.input if value.name not in self.constants]
+        if len(images) != 1:
+            raise CoverageError(f"{path}: expected a network with one input, found {len(images)}")
+        self.chain = Chain(path, images[0], self.map(images[0]))
+
+    def network(self) -> Network:
+        for at, node in enumerate(self.graph.node):
+            self.operator(node, f"{self.path}: operator {at}: {node.op_type}")
+        return self.chain.network(Path(self.path).stem)
+
+    def map(self, tensor: str) -> Map:
+        """Height, width and channels; the batch, which may be unknown, is left out."""
+        sides = self.shapes.get(tensor, [])[1:]
+        if not sides or not all(side > 0 for side in sides):
+            raise InputError(
+                f"{self.path}: {tensor}: expected sizes that are known but for the batch, found"
+                f" {self.shapes.get(tensor, 'none')}; export the model with fixed sizes"
+            )
+        if len(sides) == 3:
+            return sides[1], sides[2], sides[0]
+        return (sides[1], 1, sides[0]) if len(sides) == 2 else (1, 1, math.prod(sides))
+
+    def operator(self, node: Any, where: str) -> None:
+        read, name = [tensor for tensor in node.input if tensor], node.op_type
+        written = node.output[0]
+        maps = [tensor for tensor in read if self.chain.knows(tensor)]
+        if name in SHAPES or (read and not maps and all(t in self.constants for t in read)):
+            kept = [self.constants[tensor] for tensor in read if tensor in self.constants]
+            self.constants |= dict.fromkeys(node.output, kept[0] if kept else 0)
+            return
+        sources = self.chain.sources(read, where)
+        if name in PRODUCTS:
+            self.product(node, read, sources, where)
+        elif name in POOLS:
+            self.pool(node, sources[0], where)
+        elif name == "Concat":
+            self.chain.add(written, "concat", sources, self.map(written))
+        elif name in SUMS and len(maps) > 1:
+            wide = sorted(sources, key=lambda source: -math.prod(self.chain.map(source)))
+            self.chain.add(written, SUMS[name], wide, self.map(written))
+        elif self.folded(name, sources[0]):
+            self.chain.fold(written, sources[0])
+        elif name == "BatchNormalization" or name in (*SUMS, "Sub", "Div"):
+            self.chain.add(written, "norm", sources, self.chain.map(sources[0]))
+        elif name in ACTIVATIONS:
+            self.chain.add(written, "activation", sources, self.chain.map(sources[0]))
+        else:
+            known = ", ".join((*PRODUCTS, *POOLS, *SUMS, *ACTIVATIONS, "Concat", *FOLDED))
+            raise CoverageError(f"{where} is not modelled; modelled are {known}")
+
+    def folded(self, name: str, source: int) -> bool:
+        """Whether an operator on one map is part of the layer that made it."""
+        fused = name in (*RECTIFIERS, *SUMS, "Sub", "Div", "BatchNormalization")
+        return name in FOLDED or (fused and self.chain.kind(source) in (*WEIGHTED, "add"))
+
+    def product(self, node: Any, read: list[str], sources: list[int], where: str) -> None:
+        weight = node.input[PRODUCTS[node.op_type]]
+        if weight not in self.constants:
+            raise CoverageError(f"{where}: expected weights as one operand, found a map")
+        if self.chain.stored is None:
+            self.chain.stored = FORMATS.get(self.constants[weight])
+        written, shape, out = node.output[0], self.shapes.get(weight, []), self.map(node.output[0])
+        source = sources[0]
+        if "Conv" not in node.op_type:
+            flat = len(self.shapes.get(read[0], [])) == 2
+            self.chain.add(written, "linear" if flat else "dense", [source], out)
+            return
+        window, steps, dilations = (
+            self.sides(node, *each)
+            for each in (("kernel_shape", shape[2:]), ("strides", [1]), ("dilations", [1]))
+        )
+        if dilations != (1, 1):
+            raise CoverageError(f"{where} is dilated by {dilations}; 1 is modelled")
+        groups, channels = self.number(node, "group"), self.chain.map(source)[2]
+        kind = "depthwise" if groups == channels > 1 else "conv"
+        own = 1 if kind == "depthwise" else groups
+        self.chain.add(written, kind, [source], out, window, steps, own)
+
+    def pool(self, node: Any, source: int, where: str) -> None:
+        kind, written, channels = POOLS[node.op_type], node.output[0], self.chain.map(source)[2]
+        if kind == "mean":
+            if self.chain.kind(source) == "mean":
+                self.chain.fold(written, source)
+            else:
+                self.chain.add(written, "mean", [source], (1, 1, channels))
+            return
+        window, steps = self.sides(node, "kernel_shape", [1]), self.sides(node, "strides", [1])
+        self.chain.add(written, kind, [source], self.map(written), window, steps)
+
+    def sides(self, node: Any, name: str, default: list[int]) -> tuple[int, int]:
+        """An attribute of one number for each direction; 1 across a sequence."""
+        found = [list(each.ints) for each in node.attribute if each.name == name]
+        sides = [int(side) for side in (found[0] if found else default)]
+        one = 1 if name != "strides" and len(sides) == 1 and found else sides[-1]
+        return sides[0], one
+
+    def number(self, node: Any, name: str) -> int:
+        return next((int(each.i) for each in node.attribute if each.name == name), 1)

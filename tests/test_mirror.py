@@ -45,6 +45,22 @@ ELSEWHERE = {
         "einsum/workloads/test_attention_backward.py",
         "the kernel of a workload of its own",
     ),
+    # Records of kernels that run under the interpreter with them.
+    **dict.fromkeys(
+        (
+            f"hwmodel/machines/gpu/schedules/{name}.py"
+            for name in (
+                "chunk_scan",
+                "cluster_sums",
+                "grouped_gradients",
+                "monarch",
+                "nearest",
+                "power_attention",
+                "windows",
+            )
+        ),
+        ("kernels/test_fused.py", "launched with each record"),
+    ),
     "hwmodel/machines/gpu/schedules/cublas_rules.py": (
         "hwmodel/machines/gpu/schedules/test_cublas.py",
         "the rules of cuBLAS, by measured launches",
@@ -164,6 +180,7 @@ OF_SEVERAL = {
     "einsum/workloads/quantisation/test_models.py": "quantised models and their files, whole",
     "hwmodel/systems/serving/test_recorded.py": "streams that others recorded",
     "hwmodel/systems/pipelines/test_published.py": "iterations that others measured",
+    "kernels/test_fused.py": "kernels of the literature, each by its reference",
     "validation/test_foreign_rows.py": "rows that others measured",
     "validation/test_held_out.py": "errors on rows that no fit saw",
 }

@@ -19,6 +19,7 @@ Conventions (what a measured number means):
   channel) the rows come in e4m3, each product answers bf16, and the product of gate and up is
   converted to e4m3 by a kernel of its own, with scales known before.
 - row kernels on `[rows, cols]`: softmax, rmsnorm, layernorm, gelu (erf), add, copy.
+- what our fused kernels replace: see `fused_calls`.
 - reduce: `torch.sum` or `torch.amax`, `reduced` numbers to each of `outputs`, output in the input
   dtype; `axis` last is `[outputs, reduced]`, first `[reduced, outputs]`, all a flat tensor.
 - convolutions, pooling, scatters, scans, sorts, losses: `structure_calls.py`.
@@ -35,6 +36,7 @@ import torch.nn.functional as F
 from hwmodel.quantity.errors import InputError
 from hwmodel.validation.measure.arena import Carver
 from hwmodel.validation.measure.edges import ROW_SCALES
+from hwmodel.validation.measure.fused_calls import IN_TORCH
 from hwmodel.validation.measure.shapes import Case
 from hwmodel.validation.measure.structure_calls import BUILDERS as STRUCTURES
 
@@ -212,6 +214,7 @@ BUILDERS: dict[str, Callable[[Case, Carver], Call]] = {
     "add": row_kernel,
     "copy": row_kernel,
     **STRUCTURES,
+    **IN_TORCH,
 }
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.validation import irregular
+from hwmodel.validation.measure.fused_work import WORK
 from hwmodel.validation.rows import ROW_KERNELS
 from hwmodel.validation.windows import convolution_work, pool_work
 
@@ -169,7 +170,7 @@ def draw_rows(rng: np.random.Generator, family: str) -> Case:
     return Case(family, "torch", dtype, shape)
 
 
-COUNTED = {"convolution": convolution_work, "pool": pool_work, **irregular.WORK}
+COUNTED = {"convolution": convolution_work, "pool": pool_work, **irregular.WORK, **WORK}
 """Families whose columns say their work by themselves."""
 
 

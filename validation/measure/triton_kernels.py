@@ -13,7 +13,7 @@ from the menu. Shapes come from the same distributions as the library's (`shapes
 # pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
@@ -37,6 +37,7 @@ from hwmodel.machines.gpu.schedules.triton_tiles import (
     row_tile,
 )
 from hwmodel.validation.measure.arena import Carver
+from hwmodel.validation.measure.fused_calls import CALLS as FUSED
 from hwmodel.validation.measure.library import expert_rows
 from hwmodel.validation.measure.shapes import (
     ITEM_BYTES,
@@ -48,26 +49,14 @@ from hwmodel.validation.measure.shapes import (
     draw_rows,
     draws,
 )
+from hwmodel.validation.measure.tiles import tile_of, with_tile
 
 KERNEL = "triton"
-PREFIX = "tile_"
 PROCESSORS = 132
 """SMs of an H100 or H200 SXM, for which the rule picks tiles before a device is seen."""
 ROW_FAMILIES = ("softmax", "rmsnorm", "gelu", "add", "copy")
 MOST_HELD_COLS = 65536
 Call = Callable[[], Any]
-
-
-def with_tile(case: Case, tile: Any, **more: Any) -> Case:
-    """The case with its tile in columns."""
-    columns = {PREFIX + name: int(value) for name, value in asdict(tile).items()}
-    return replace(case, shape={**case.shape, **columns, **more})
-
-
-def tile_of(case: Case, record: type) -> Any:
-    """The launch record that a case's columns hold."""
-    columns = {k.removeprefix(PREFIX): v for k, v in case.shape.items() if k.startswith(PREFIX)}
-    return record(**columns)
 
 
 def pick(rng: np.random.Generator, rule: Any, menu: Sequence[Any]) -> Any:
@@ -238,6 +227,7 @@ CALLS: dict[str, Callable[[Case, Carver], Call]] = {
     "attention": attention_call,
     "moe": moe_call,
     **dict.fromkeys(ROW_FAMILIES, row_call),
+    **FUSED,
 }
 
 

@@ -209,7 +209,10 @@ LIBRARY = Library(
     },
     measured=Measured(
         "hwmodel.validation.measure.triton_kernels:triton_builder",
-        ("hwmodel.validation.measure.triton_kernels:triton_streams",),
+        (
+            "hwmodel.validation.measure.triton_kernels:triton_streams",
+            "hwmodel.validation.measure.fused_shapes:fused_streams",
+        ),
         {
             "triton-gemm": Sampled(0.06, 200, counters=24),
             "triton-attention": Sampled(0.06, 150, counters=14),
@@ -217,6 +220,14 @@ LIBRARY = Library(
             "triton-moe": Sampled(0.05, 120),
             "triton-rows": Sampled(0.04, 150),
             "triton-menu": Sampled(0.08, 650),
+            "power-attention": Sampled(0.025, 70),
+            "chunk-scan": Sampled(0.015, 60),
+            "kmeans": Sampled(0.03, 90),
+            "kmeans-update": Sampled(0.025, 80),
+            "fft-convolution": Sampled(0.03, 60),
+            "rational-backward": Sampled(0.02, 70),
+            "depthwise": Sampled(0.025, 90),
+            "norm-quantise": Sampled(0.01, 40),
         },
     ),
     reported=(

@@ -34,8 +34,11 @@ Gradients = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 def reference(x: torch.Tensor, above: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
     """F of x `(rows, cols)`; `above` `(groups, 6)` from x^0 on, `below` `(groups, 4)` from x^1."""
     groups = x.reshape(len(x), len(above), -1)
-    up = sum(above[:, i, None] * groups**i for i in range(ABOVE))
-    down = sum(below[:, j, None] * groups ** (j + 1) for j in range(BELOW))
+    up, down = torch.zeros_like(groups), torch.zeros_like(groups)
+    for i in range(ABOVE):
+        up = up + above[:, i, None] * groups**i
+    for j in range(BELOW):
+        down = down + below[:, j, None] * groups ** (j + 1)
     return (up / (1 + down.abs())).reshape(x.shape)
 
 

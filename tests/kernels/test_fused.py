@@ -42,7 +42,7 @@ def test_attention_by_powers_equals_all_pairs_over_ragged_chunks_and_columns(
     out = poison(*v.shape, dtype=v.dtype)
     tile = PowerTile(chunk=32, block_v=16, warps=4)
     got = linear_attention.linear_attention(q, k, v, tile=tile, out=out)
-    assert error(got, linear_attention.reference(*doubles(q, k, v), 0.25)) < DTYPES[dtype]
+    assert error(got, linear_attention.reference(*doubles(q, k, v), scale=0.25)) < DTYPES[dtype]
 
 
 def test_attention_by_powers_of_tokens_that_score_nothing_is_their_mean(draw, error):
@@ -151,7 +151,7 @@ def test_a_transform_is_taken_apart_into_products_that_tensor_cores_take(n):
 @pytest.mark.parametrize("dtype", ["fp32", "fp16"])
 def test_depthwise_convolution_equals_float64(draw, error, poison, stride, padding, window, dtype):
     x, w = draw(2, 5, 7, 20, dtype=dtype), draw(*window, 20, dtype=dtype)
-    want = depthwise.reference(*doubles(x, w), stride, padding)
+    want = depthwise.reference(*doubles(x, w), stride=stride, padding=padding)
     got = depthwise.depthwise(
         x, w, stride=stride, padding=padding, tile=WindowTile(32, 16, 4),
         out=poison(*want.shape, dtype=x.dtype),

@@ -59,7 +59,7 @@ def power_attention(case: Case, carver: Carver) -> Call:
 
     def error() -> float:
         part = [t[:1, :1, :CHECKED_TOKENS].contiguous() for t in (q, k, v)]
-        want = linear_attention.reference(*(t.double() for t in part), scale)
+        want = linear_attention.reference(*(t.double() for t in part), scale=scale)
         return far(linear_attention.linear_attention(*part, tile=tile), want)
 
     check(carver, error)

@@ -14,7 +14,7 @@ a process of its own: at 40 requests a second that is 1 to 2 % of the time.
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -111,8 +111,9 @@ def serve(run: "Run", stream: Stream, *, seconds: float = 1e9) -> list[dict[str,
 
 
 def label(stream: Stream) -> str:
-    """Its fields in short: the key of its requests."""
-    return " ".join(f"{name}={value}" for name, value in asdict(stream).items() if value)
+    """What comes and how much of it, in short: the key of its requests."""
+    comes = f"{stream.users} users" if stream.users else f"{stream.rate_per_s:g}/s"
+    return f"{comes}, {stream.prompt}+{stream.outputs}"
 
 
 def row(stream: Stream, records: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from hwmodel.text.grid import grid
 from hwmodel.validation.calibrate import write
 from hwmodel.validation.engine_benchmarks import keep, read_benchmarks
 from hwmodel.validation.engine_fit import fitted_host, fitted_kernels, with_families
-from hwmodel.validation.engine_rows import PREDICTED, read_busy, read_steps
+from hwmodel.validation.engine_rows import LEARNT, read_busy, read_steps
 from hwmodel.validation.engine_store import write_sitting
 from hwmodel.validation.fit import Fit
 from hwmodel.validation.plan import opened
@@ -159,8 +159,8 @@ def _fitted(folder: Path) -> dict[str, tuple[Family, Fit]]:
     """Families of all rows that are there, written into the folder's calibration."""
     hardware, data = device_of(folder), folder / ROWS
     there = [OWN] if (data / OWN).is_dir() else []
-    busy = [b for own in there for b in read_busy(own, data=data) if b.step.phase in PREDICTED]
-    steps = [s for own in there for s in read_steps(own, data=data) if s.phase in PREDICTED]
+    busy = [b for own in there for b in read_busy(own, data=data) if b.step.phase in LEARNT]
+    steps = [s for own in there for s in read_steps(own, data=data) if s.phase in LEARNT]
     timed = (*steps, *keep(folder, ()))
     if len(timed) < LEAST_RUNS:
         raise InputError(

@@ -82,7 +82,7 @@ KINDS = (
     *(
         f"{ENGINE} {kind} {phase}"
         for kind in ("dense", "mixture")
-        for phase in ("decode", "prefill")
+        for phase in ("decode", "prefill", "mixed")
     ),
     *(f"{ENGINE} on {count} GPUs" for count in (2, 4, 8)),
 )
@@ -92,8 +92,14 @@ SAMPLING_FROM_S = 12e-6
 """Torch's elementwise kernels that take as long are the sampler's, in fp32 over all logits."""
 
 
-PREDICTED = ("decode", "prefill")
+LEARNT = ("decode", "prefill")
+"""Phases whose steps a fit may read."""
+
+PREDICTED = (*LEARNT, "mixed")
 """Phases whose steps are predicted."""
+
+MIXED = ("decodes", "decode_keys", "prompts", "prompt_tokens", "prompt_keys")
+"""Columns that say what a mixed step carries."""
 
 FITTED = ("2026-11-28-m", "2026-11-28-p")
 """Sittings whose steps a fit of an engine reads; of others it reads none."""
@@ -133,15 +139,34 @@ class Measured:
         return float(self.columns["time_s"])
 
     @property
+    def whole(self) -> bool:
+        """Whether all its steps are alike: of a mixed row, that each carries whole prompts.
+
+        Rows of steps that fill an engine are means over chunks which differ.
+        """
+        if self.phase != "mixed":
+            return True
+        return self._count("prompt_tokens") == self._count("prompt_keys")
+
+    @property
     def fitted_half(self) -> bool:
         """Whether a fit may read the step, which another half is judged by."""
         return not is_test(self.row())
 
     @property
-    def sizes(self) -> tuple[int, int]:
-        """Sequences, and keys (decode) or prompt tokens of each."""
-        length = "context" if self.phase == "decode" else "prompt"
-        return int(float(self.columns["batch"])), round(float(self.columns[length]))
+    def sizes(self) -> Mapping[str, int]:
+        """Sequences, keys and tokens, named as the model's phase names them."""
+        if self.phase != "mixed":
+            length = "context" if self.phase == "decode" else "prompt"
+            return {name: round(self._count(name)) for name in ("batch", length)}
+        decodes, prompts = self._count("decodes"), self._count("prompts")
+        return {
+            **{"batch": round(decodes), "context": round(self._count("decode_keys") / decodes)},
+            **{"prompts": round(prompts), "prompt": round(self._count("prompt_tokens") / prompts)},
+        }
+
+    def _count(self, name: str) -> float:
+        return float(self.columns[name])
 
     def workloads(self) -> tuple[tuple[Stack, float], ...]:
         """The step, once."""
@@ -149,7 +174,7 @@ class Measured:
 
     def workload(self) -> Stack:
         """The step as a phase of the model."""
-        return phase_of(self.config, self.phase, *self.sizes)
+        return phase_of(self.config, self.phase, self.sizes)
 
     @property
     def config(self) -> Model:
@@ -166,8 +191,8 @@ class Measured:
 
     def row(self, part: str = "") -> Row:
         """The step, or a class of its kernels, as a row of the report."""
-        names = ("model", "phase", "batch", "prompt", "context", "time_s")
-        columns: dict[str, Any] = {n: self.columns[n] for n in names if self.columns[n]}
+        names = ("model", "phase", "batch", "prompt", "context", *MIXED, "time_s")
+        columns: dict[str, Any] = {n: self.columns[n] for n in names if self.columns.get(n)}
         columns |= {"family": "step", "kernel": ENGINE, "dtype": "bf16", "part": part}
         return Row(self.sitting, self.board, {**columns, "kind": self.kind, "step": self})
 
@@ -191,9 +216,9 @@ class Busy:
         return sum(self.busy_s.values())
 
 
-def phase_of(config: Model, phase: str, batch: Any, length: Any) -> Stack:
+def phase_of(config: Model, phase: str, sizes: Mapping[str, Any]) -> Stack:
     """A phase of a model at sizes that may be arrays."""
-    return (config.decode if phase == "decode" else config.prefill)(batch, length)
+    return getattr(config, phase)(**sizes)
 
 
 def predicted(rows: Sequence[Row], hardware: Hardware) -> Iterator[tuple[list[Row], Estimate]]:
@@ -203,15 +228,16 @@ def predicted(rows: Sequence[Row], hardware: Hardware) -> Iterator[tuple[list[Ro
         alike.setdefault((row.columns["model"], row.columns["phase"]), []).append(row)
     for each in alike.values():
         first: Measured = each[0].columns["step"]
-        sizes = np.array([row.columns["step"].sizes for row in each], dtype=np.float64).T
-        work = phase_of(first.config, first.phase, *sizes)
+        alone = [row.columns["step"].sizes for row in each]
+        sizes = {name: np.array([one[name] for one in alone], dtype=float) for name in first.sizes}
+        work = phase_of(first.config, first.phase, sizes)
         on, ways = hardware * first.tp, {"tp": first.tp}
         yield each, predict(work, on, parallel=ways, engine=ENGINE)
 
 
 def fits(step: Measured) -> bool:
     """Whether a fit may read anything of the step's board, and it is a step that is predicted."""
-    return step.sitting in FITTED and step.phase in PREDICTED
+    return step.sitting in FITTED and step.phase in LEARNT
 
 
 def class_of_stage(name: str) -> str:
@@ -246,7 +272,8 @@ def read_steps(
 
 def step_rows(device: str, data: Path = DATA) -> list[Row]:
     """Timed steps of engines that can be predicted, as rows of the report."""
-    return [step.row() for step in read_steps(device, data=data) if step.phase in PREDICTED]
+    steps = read_steps(device, data=data)
+    return [step.row() for step in steps if step.phase in PREDICTED and step.whole]
 
 
 def read_busy(device: str, sittings: Iterable[str] | None = None, data: Path = DATA) -> list[Busy]:

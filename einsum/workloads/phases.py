@@ -48,13 +48,13 @@ def prefilling(
     sizes = whole(phase, batch=batch, prompt=prompt)
     queries = sizes["prompt"]
     if cached is not None:
-        known = whole(phase, prompt=prompt, cached=cached)
-        if np.any(np.greater_equal(known["cached"], known["prompt"])):
+        held = amount(cached, whole=True, zero=True, where=f"{phase}: cached")
+        if np.any(np.greater_equal(held, queries)):
             raise InputError(
                 f"{phase}: cached: expected fewer tokens than the prompt's {shown(prompt)},"
                 f" found {shown(cached)}"
             )
-        queries = known["prompt"] - known["cached"]
+        queries = whole(phase, prompt=prompt, read=queries - held)["read"]
     return Step(sizes["batch"], queries, sizes["prompt"], False, routing, exponent)
 
 

@@ -199,6 +199,7 @@ def test_a_prompt_whose_first_tokens_are_cached_runs_the_rest_on_all_keys() -> N
     assert rest.served is not None
     assert rest.served.tokens == 300
     assert llama.prefill(3, 1000, cached=None) == llama.prefill(3, 1000)
+    assert llama.prefill(3, 1000, cached=0).stages == llama.prefill(3, 1000).stages
     assert rest.but(cached=999).served.tokens == 3  # pyright: ignore[reportOptionalMemberAccess]
 
 
@@ -217,7 +218,7 @@ def test_a_window_bounds_the_keys_of_a_chunk() -> None:
     assert scores.sizes()["m"] == 4096 + 99
 
 
-@pytest.mark.parametrize("cached", [0, 512, 600, 1.5, "8"])
+@pytest.mark.parametrize("cached", [-1, 512, 600, 1.5, "8"])
 def test_cached_tokens_are_fewer_than_the_prompts(cached: Any) -> None:
     with pytest.raises(InputError, match="prefill: cached: expected"):
         model("qwen3-0.6b").prefill(1, 512, cached=cached)

@@ -144,8 +144,9 @@ class Distribution:
     """How a data-dependent rank's extent varies over the rank that it depends on.
 
     `kind` is "balanced" (as even as integers allow), "uniform" (each of `draws` draws takes `picks`
-    distinct members of rank `over` at random), or a named skew with its `exponent` (load of the
-    i-th most loaded member proportional to i**-exponent).
+    distinct members of rank `over` at random), or a named skew with its `exponent`: "zipf" (load of
+    the i-th most loaded member proportional to i**-exponent), "hot" (that share of the draws takes
+    one member, the others any).
     """
 
     kind: str

@@ -4,6 +4,8 @@
 one member is then Binomial(T, q), q being the chance that a draw takes it:
 
 - uniform: q = k/E for every member;
+- hot: one member is taken by a share s of the draws, and all are by the others as if uniform:
+  q = s + (1-s)k/E for that one, and the rest of the k is shared alike;
 - zipf: q_i = min(1, c * i**-exponent), c such that the q_i sum to k (sampling with these inclusion
   probabilities, so that no member is taken twice by one draw);
 - balanced: no chance at all: T*k spread as evenly as integers allow.
@@ -33,6 +35,9 @@ from hwmodel.quantity.units import Amount
 NEGLIGIBLE = 80.0
 """Terms of the series below exp(-NEGLIGIBLE/2), 4e-18, are left out, point by point."""
 
+ALIKE = ("uniform", "hot")
+"""Kinds whose members are alike, but for one."""
+
 TERMS = 4096
 """Terms of the series worked out together, of all points."""
 
@@ -42,8 +47,8 @@ def touched_members(distribution: Distribution, members: Amount) -> Amount:
     draws, picks = distribution.draws, distribution.picks
     if distribution.kind == "balanced":
         return _smaller(members, draws * picks)
-    if distribution.kind == "uniform":
-        return _scalar(members * _ever(np.minimum(picks / members, 1.0), draws))
+    if distribution.kind in ALIKE:
+        return _scalar(sum(n * _ever(q, draws) for n, q in _classes(distribution, members)))
     chances = _zipf_chances(distribution, members)
     return _scalar(_total(_ever(chances, np.asarray(draws, np.float64)[..., None]))[..., 0])
 
@@ -55,12 +60,49 @@ def expected_tiles(distribution: Distribution, members: Amount, tile: Amount) ->
         total = draws * picks
         load, more = total // members, total % members
         return (members - more) * -(-load // tile) + more * -(-(load + 1) // tile)
-    if distribution.kind == "uniform":
-        return _scalar(members * _binomial_tiles(draws, np.minimum(picks / members, 1.0), tile))
+    if distribution.kind in ALIKE:
+        parts = _classes(distribution, members)
+        return _scalar(sum(n * _binomial_tiles(draws, q, tile) for n, q in parts))
     chances = _zipf_chances(distribution, members)
     draws, tile = (np.asarray(size, np.float64)[..., None] for size in (draws, tile))
     tiles = np.where(chances > 0, _binomial_tiles(draws, chances, tile), 0.0)
     return _scalar(_total(tiles)[..., 0])
+
+
+def fullest(distribution: Distribution, members: Amount) -> Amount:
+    """Expected load of the fullest member, about.
+
+    Of n members alike: the mean, and as far above it as the greatest of n draws of a normal or, for
+    few, a Poisson distribution lies: sqrt(2 v ln n) + ln(n)/3 with the variance v (the exponent of
+    Bernstein's inequality). Raises `CoverageError` for a skew whose members all differ.
+    """
+    draws = distribution.draws
+    if distribution.kind == "balanced":
+        return -(-draws * distribution.picks // members)
+    if distribution.kind not in ALIKE:
+        raise CoverageError(
+            f"distribution {distribution.kind!r}: expected balanced, uniform or hot"
+        )
+    highest: Any = 0.0
+    for count, chance in _classes(distribution, members):
+        log = np.log(np.maximum(count, 1.0))
+        above = np.sqrt(2 * draws * chance * (1 - chance) * log) + log / 3
+        there = np.asarray(count, np.float64) > 0
+        highest = np.maximum(highest, np.where(there, draws * chance + above, 0.0))
+    return _scalar(np.minimum(highest, draws))
+
+
+def _classes(distribution: Distribution, members: Amount) -> list[tuple[Any, Any]]:
+    """(members, chance that a draw takes each) of those that are alike."""
+    picks = distribution.picks
+    even = np.minimum(picks / members, 1.0)
+    if distribution.kind == "uniform":
+        return [(members, even)]
+    share = np.asarray(distribution.exponent, np.float64)
+    hottest = share + (1 - share) * even
+    others = members - 1
+    left = (picks - hottest) / np.maximum(others, 1)
+    return [(1, hottest), (others, np.clip(left, 0.0, 1.0))]
 
 
 def chances(distribution: Distribution, members: Amount) -> NDArray[np.float64]:
@@ -68,6 +110,12 @@ def chances(distribution: Distribution, members: Amount) -> NDArray[np.float64]:
 
     Raises `CoverageError` for `balanced`.
     """
+    if distribution.kind == "hot":
+        (_, first), (_, left) = _classes(distribution, members)
+        size = np.asarray(members, np.float64)[..., None]
+        place = np.arange(int(np.max(size)))
+        rest = np.where(place < size, np.asarray(left)[..., None], 0.0)
+        return np.where(place == 0, np.asarray(first)[..., None], rest)
     if distribution.kind == "uniform":
         size = np.asarray(members, np.float64)[..., None]
         picks = np.asarray(distribution.picks, np.float64)[..., None]
@@ -131,7 +179,7 @@ def _zipf_chances(distribution: Distribution, members: Amount) -> NDArray[np.flo
     """Inclusion chances of the zipf skew, members along a new last axis (zero beyond E)."""
     if distribution.kind != "zipf":
         raise CoverageError(
-            f"distribution {distribution.kind!r}: expected balanced, uniform or zipf"
+            f"distribution {distribution.kind!r}: expected balanced, uniform, hot or zipf"
         )
     size = np.asarray(members, np.float64)[..., None]
     picks = np.asarray(distribution.picks, np.float64)[..., None]

@@ -4,7 +4,8 @@
     rank p = 1024, e = 2 * HALF           # sizes in the text; those passed in `sizes` win
     rank t(x) ~ balanced(tokens, top_k)   # t's extent per member of x depends on data: `tokens`
                                           # draws of `top_k` members; also uniform(tokens, top_k)
-                                          # and zipf(tokens, top_k, 1.2), the skew's exponent
+                                          # and zipf(tokens, top_k, 1.2), the skew's exponent,
+                                          # hot(tokens, top_k, 0.1), the share that one member has
     tensor K[h, e, m]: fp8 cache          # axes, then dtype and role (activation, weight, cache)
     output AV                             # else: every tensor that nothing reads
 

@@ -109,7 +109,7 @@ def _rank_lines(cascade: Cascade) -> list[str]:
             lines.append(f"rank {rank.name} = {_number(rank.size)}")
             continue
         arguments = [spread.draws, spread.picks]
-        if spread.kind == "zipf":
+        if spread.kind in ("zipf", "hot"):
             arguments.append(spread.exponent)
         listed = ", ".join(_number(argument) for argument in arguments)
         lines.append(f"rank {rank.name}({spread.over}) ~ {spread.kind}({listed})")

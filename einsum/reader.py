@@ -55,8 +55,8 @@ LONGEST_SHOWN = 500
 """Characters of a line that an error shows beside its place."""
 
 ROLES = ("activation", "weight", "cache")
-DISTRIBUTIONS = {"balanced": (1, 2), "uniform": (1, 2), "zipf": (3, 3)}
-"""Kind -> least and most arguments: draws, picks, exponent."""
+DISTRIBUTIONS = {"balanced": (1, 2), "uniform": (1, 2), "zipf": (3, 3), "hot": (3, 3)}
+"""Kind -> least and most arguments: draws, picks, and the exponent of zipf or the share of hot."""
 
 
 def error_at(text: str, name: str, line: int, column: int, message: str) -> InputError:
@@ -162,7 +162,7 @@ class _Reader:
                 expected = " or ".join(str(n) for n in sorted({least, most}))
                 self._fail(
                     names[2],
-                    f"{kind} takes {expected} arguments (draws, picks, exponent),"
+                    f"{kind} takes {expected} arguments (draws, picks, exponent or share),"
                     f" found {len(arguments)}",
                 )
             self._form(over)

@@ -340,6 +340,10 @@ def _distributions_can_be(cascade: Cascade) -> Iterator[str]:
                 f"rank {rank.name}: expected at most {SKEWED_MEMBERS:,} members of {spread.over},"
                 f" whose chances differ, found {np.max(cascade.ranks[spread.over].size):.6g}"
             )
+        elif spread.kind == "hot" and not np.all(
+            (np.asarray(spread.exponent) >= 0) & (np.asarray(spread.exponent) <= 1)
+        ):
+            yield f"rank {rank.name}: expected a share of 0 to 1, found {spread.exponent}"
         elif not np.all(np.less_equal(spread.picks, cascade.ranks[spread.over].size)):
             yield (
                 f"rank {rank.name}: a draw picks {spread.picks} distinct members of"

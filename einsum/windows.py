@@ -6,6 +6,8 @@ One operand is read at affine indices, the other at plain ones. Its ranks are *b
 the output), *groups* (all three), *filters* (filters and output), *channels* (image and filters,
 summed), *outputs* (output, inside an affine index) and *taps* (summed, inside one). Any number of
 each may be there, under any names; a window of one point (`I[b, c, 2*y]`) has no taps.
+
+*Pooling* reduces a window without weights: `O[b, c, y] = max(r) I[b, c, sy*y + r]`, or its sum.
 """
 
 from dataclasses import dataclass
@@ -55,6 +57,73 @@ class Form:
     outputs: tuple[str, ...]
     taps: tuple[str, ...]
     channels_last: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Pooling: outputs in all, points of a window, elements of the image that any point reads."""
+
+    image: str
+    operator: str
+    elements: Amount
+    taps: Amount
+    image_elements: Amount
+    channels_last: bool
+
+
+@dataclass(frozen=True)
+class PoolForm:
+    """The ranks of pooling."""
+
+    image: str
+    operator: str
+    outputs: tuple[str, ...]
+    taps: tuple[str, ...]
+    channels_last: bool
+
+
+def pool(einsum: Einsum, cascade: Cascade) -> Pool | None:
+    """The Einsum as pooling; None for another."""
+    form = pool_form(cascade, einsum)
+    if form is None:
+        return None
+    return Pool(
+        image=form.image,
+        operator=form.operator,
+        elements=extent(form.outputs, cascade),
+        taps=extent(form.taps, cascade),
+        image_elements=footprint(form.image, cascade),
+        channels_last=form.channels_last,
+    )
+
+
+def pool_form(cascade: Cascade, einsum: Einsum) -> PoolForm | None:
+    """The ranks of pooling, from its indices alone."""
+    return _pool_form(cascade, einsum.output, einsum.expression, einsum.reductions)
+
+
+@of_form
+def _pool_form(
+    cascade: Cascade, output: Access, expression: Expression, reductions: Reductions
+) -> PoolForm | None:
+    operands = factors(expression)
+    operators = {operator for _, operator in reductions}
+    if operands is None or len(operands) != 1 or not plain(output) or len(operators) != 1:
+        return None
+    (image,) = operands
+    inside = {rank for i in image.indices if i.rank is None for rank, _ in i.terms}
+    beside = {i.rank for i in image.indices if i.rank is not None}
+    taps = {rank for rank, _ in reductions}
+    places = inside - taps
+    if inside & beside or not taps <= inside or not places or set(output.ranks) != places | beside:
+        return None
+    return PoolForm(
+        image=image.tensor,
+        operator=next(iter(operators)),
+        outputs=output.ranks,
+        taps=tuple(rank for rank, _ in reductions),
+        channels_last=image.indices[-1].rank is not None,
+    )
 
 
 def window(einsum: Einsum, cascade: Cascade) -> Window | None:

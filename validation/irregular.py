@@ -6,6 +6,9 @@ Each function answers (FLOPs, bytes of the inputs, bytes of inputs and outputs),
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.notation import parse
+
 INDEX_BYTES = 8
 """Bytes of a place: torch's int64."""
 
@@ -60,3 +63,38 @@ WORK: Mapping[str, Callable[[Columns, int], Counted]] = {
     "cross_entropy": loss_work,
 }
 """By the family of the row."""
+
+
+def _parsed(text: str, columns: Columns, sizes: Mapping[str, Any], **dtypes: str) -> Cascade:
+    given = {"*": str(columns["dtype"])} | dtypes
+    return parse(text, sizes=sizes, dtypes=given, name=str(columns["op"]))
+
+
+def scatter(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
+    """A sum over as many sources as reach a target."""
+    text = """
+    rank t(x) ~ hot(sources, 1, share)
+    Y[x, c] = sum(t) S[x, t, c]
+    """
+    named = {"x": sizes["targets"], "c": sizes["cols"], "sources": sizes["sources"]}
+    return _parsed(text, columns, named | {"share": sizes["hot"]})
+
+
+def gather(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
+    """Rows of a table, or sums of bags of them."""
+    bags = columns["op"] == "embedding_bag"
+    named = {"v": sizes["targets"], "c": sizes["cols"]}
+    named |= {"b": sizes["sources"] / sizes["bag"]} | ({"l": sizes["bag"]} if bags else {})
+    text = (
+        "O[b, c] = sum(l) gather(T[v, c], I[b, l])" if bags else "O[b, c] = gather(T[v, c], I[b])"
+    )
+    return _parsed(text, columns, named, I="int64")
+
+
+def cumsum(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
+    """A sum that runs ahead along the last axis, or down the first."""
+    x, y, first = "r, i", "r, i+1", "r, 0"
+    if columns["axis"] == "first":
+        x, y, first = "i, r", "i+1, r", "0, r"
+    text = f"S[{y}] = S[{x}] + X[{x}] ; S[{first}] = 0"
+    return _parsed(text, columns, {"r": sizes["rows"], "i": sizes["cols"]})

@@ -8,7 +8,7 @@ which is one cascade with arrays, lowered once to kernel calls.
 import csv
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from hwmodel.machines.gpu.libraries.shipped import is_known, with_others
 from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.machines.gpu.warm import repeated
 from hwmodel.quantity.errors import InputError
+from hwmodel.validation import irregular, windows
 
 DATA = Path(__file__).resolve().parent / "data"
 
@@ -38,6 +39,14 @@ SIZES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(ROW_KERNELS, ("rows", "cols")),
     "collective": ("bytes", "ranks"),
     "reduce": ("outputs", "reduced"),
+    "convolution": (
+        *("batch", "groups", "channels", "filters", "depth", "height", "width"),
+        *("taps_d", "taps_h", "taps_w"),
+    ),
+    "pool": ("batch", "channels", "depth", "height", "width", "taps_d", "taps_h", "taps_w"),
+    "scatter": ("sources", "cols", "targets", "hot"),
+    "gather": ("sources", "cols", "targets", "bag", "hot"),
+    "cumsum": ("rows", "cols"),
 }
 """Family -> the sizes that a row of it states."""
 
@@ -71,10 +80,19 @@ STATED = ("weight_dtype", "repeated", "kv_dtype", "window", "value_dim", "shared
 FORMS = {
     "collective": ("family", "kernel", "dtype", "op"),
     "reduce": ("family", "kernel", "dtype", "op", "axis"),
+    "convolution": (
+        *("family", "kernel", "dtype", "op", "layout", "dims", "stride", "dilation", "pad"),
+    ),
+    "pool": ("family", "kernel", "dtype", "op", "layout", "dims", "stride", "pad"),
+    **dict.fromkeys(("scatter", "gather"), ("family", "kernel", "dtype", "op")),
+    "cumsum": ("family", "kernel", "dtype", "op", "axis"),
 }
 """The same of families with columns of their own."""
 
-FILES = ("gemm", "attention", "attention_backward", "moe", "rows", "reduce", "llm")
+FILES = (
+    *("gemm", "attention", "attention_backward", "moe", "rows", "reduce", "llm"),
+    *("convolution", "pool", "scatter", "gather", "cumsum"),
+)
 """Files of timed rows; energies, counters and probes stand in files of their own."""
 
 
@@ -180,11 +198,13 @@ def may_fit(row: Row) -> bool:
 
 
 def groups(rows: Iterable[Row]) -> list[Group]:
-    """Rows by form, each form one vectorised workload."""
+    """Rows by form, each form one vectorised workload of one kind of kernel."""
     forms: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         few = float(row.columns.get("queries", 0)) <= FEW_QUERIES
-        forms.setdefault((*row.form, few, bool(row.columns.get("stream_k"))), []).append(row)
+        depthwise = windows.is_depthwise(row.columns)
+        form = (*row.form, few, depthwise, bool(row.columns.get("stream_k")))
+        forms.setdefault(form, []).append(row)
     return [_group(members) for members in forms.values()]
 
 
@@ -210,13 +230,25 @@ def _launched(call: Call, rows: list[Row]) -> Call:
     return replace(call, menu=(tile,), resolve=launch.completes)
 
 
-def reduction(op: str, axis: str, dtype: str, sizes: Mapping[str, Any]) -> Cascade:
+def reduction(columns: Mapping[str, Any], sizes: Mapping[str, Any]) -> Cascade:
     """A sum or maximum (`amax`) of `reduced` numbers to each of `outputs`, as a cascade."""
+    op, axis = str(columns["op"]), str(columns["axis"])
     indices = "n, a" if axis == "first" else "a, n"
     operator = {"sum": "sum", "amax": "max"}[op]
     ranks = {"a": sizes["outputs"], "n": sizes["reduced"]}
     text = f"Y[a] = {operator}(n) X[{indices}]"
-    return parse(text, sizes=ranks, dtypes={"*": dtype}, name=f"{op} over {axis}")
+    return parse(text, sizes=ranks, dtypes={"*": str(columns["dtype"])}, name=f"{op} over {axis}")
+
+
+MADE: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Cascade]] = {
+    "reduce": reduction,
+    "convolution": windows.convolution,
+    "pool": windows.pool,
+    "scatter": irregular.scatter,
+    "gather": irregular.gather,
+    "cumsum": irregular.cumsum,
+}
+"""Family -> the cascade of rows of one form, where it is no shipped workload."""
 
 
 def _group(rows: list[Row]) -> Group:
@@ -228,8 +260,8 @@ def _group(rows: list[Row]) -> Group:
     told = (name for name in STATED if name not in ("repeated", "rotated"))
     stated = ("dtype", "causal", "routing", *told)
     options = {name: columns[name] for name in stated if name in columns}
-    if family == "reduce":
-        cascade = reduction(str(columns["op"]), str(columns["axis"]), str(columns["dtype"]), sizes)
+    if family in MADE:
+        cascade = MADE[family](columns, sizes)
     else:
         cascade = lone(WORKLOADS[family](**sizes, **options))
     assert cascade is not None, family

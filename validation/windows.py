@@ -11,9 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.notation import parse
+from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.units import Amount
 
 DIRECTIONS = ("depth", "height", "width")
+PLACES, TAPS, SIDES, PHASES = ("zyx", "trs", "dhw", "efj")
 TRANSPOSED = "transposed"
 ITEM_INDEX_BYTES = 8
 """Bytes of a place that maximum pooling writes beside each maximum."""
@@ -71,6 +75,12 @@ def axes(columns: Mapping[str, Any]) -> tuple[Axis, ...]:
     )
 
 
+def is_depthwise(columns: Mapping[str, Any]) -> bool:
+    """Whether each of several channels has filters of its own."""
+    groups = float(columns.get("groups", 1))
+    return groups > 1 and groups == float(columns.get("channels", 0))
+
+
 def _each(value: Any, dims: int) -> list[tuple[int, ...]]:
     """(low, high), or one number, of each direction."""
     parts = str(value).split("x") if isinstance(value, str) else [str(int(value))]
@@ -111,3 +121,92 @@ def pool_work(columns: Mapping[str, Any], item: int) -> tuple[float, float, floa
     maps = float(columns["batch"]) * float(columns["channels"])
     out = item + (ITEM_INDEX_BYTES if columns["op"] == "max" else 0)
     return 0.0, float(maps * read * item), float(maps * (read * item + written * out))
+
+
+@dataclass(frozen=True)
+class Slid:
+    """Directions as text and sizes: what the image is read at, and ranks of the output and taps."""
+
+    sides: tuple[str, ...]
+    read: tuple[str, ...]
+    places: tuple[str, ...]
+    taps: tuple[str, ...]
+    phases: tuple[str, ...]
+    sizes: Mapping[str, Amount]
+
+
+def _forward(each: tuple[Axis, ...]) -> Slid:
+    """Windows over a padded image."""
+    count, read, sizes = len(each), list[str](), dict[str, Amount]()
+    names = [letters[-count:] for letters in (SIDES, PLACES, TAPS)]
+    for axis, side, place, tap in zip(each, *names, strict=True):
+        gap = f"{axis.dilation}*" if axis.dilation > 1 else ""
+        read.append(f"{axis.stride}*{place}+{gap}{tap}")
+        sizes |= {side: axis.padded, place: axis.outputs, tap: axis.taps}
+    sides, places_, taps = names
+    return Slid(tuple(sides), tuple(read), tuple(places_), tuple(taps), (), sizes)
+
+
+def _backward(each: tuple[Axis, ...]) -> Slid:
+    """Windows of a transposed convolution, phase by phase.
+
+    Outputs that lie a stride apart read with the same taps, every stride-th of them: each phase has
+    filters of its own, over an image without gaps.
+    """
+    count, read, sizes = len(each), list[str](), dict[str, Amount]()
+    names = [letters[-count:] for letters in (SIDES, PLACES, TAPS, PHASES)]
+    for axis, side, place, tap, phase in zip(each, *names, strict=True):
+        each_taps, outputs = ceil_div(axis.taps, axis.stride), ceil_div(axis.spread, axis.stride)
+        read.append(f"{place}+{tap}")
+        sizes |= {side: outputs + each_taps - 1, place: outputs}
+        sizes |= {tap: each_taps, phase: axis.stride}
+    sides, places_, taps, phases = map(tuple, names)
+    return Slid(sides, tuple(read), places_, taps, phases, sizes)
+
+
+def convolution(columns: Mapping[str, Any], sizes: Mapping[str, Any]) -> Cascade:
+    """Rows of one form as a cascade; `sizes` are arrays, one entry a row."""
+    each = axes({**columns, **sizes})
+    slid = _backward(each) if columns["op"] == TRANSPOSED else _forward(each)
+    last = columns["layout"] == "last"
+
+    def laid(channels: str, inner: tuple[str, ...]) -> str:
+        parts = (*inner, *channels.split()) if last else (*channels.split(), *inner)
+        return ", ".join(("b", *parts))
+
+    filters = ", ".join(("g", "k", *slid.phases, "c", *slid.taps))
+    text = f"""
+    tensor I[{laid("g c", slid.sides)}]
+    tensor F[{filters}]: weight
+    O[{laid("g k", (*slid.places, *slid.phases))}] = I[{laid("g c", slid.read)}] * F[{filters}]
+    """
+    extents = {
+        "b": sizes["batch"],
+        "g": sizes["groups"],
+        "c": sizes["channels"] // sizes["groups"],
+        "k": sizes["filters"] // sizes["groups"],
+    }
+    return parse(
+        text, sizes=extents | dict(slid.sizes), dtypes={"*": str(columns["dtype"])}, name="window"
+    )
+
+
+def pool(columns: Mapping[str, Any], sizes: Mapping[str, Any]) -> Cascade:
+    """The same of pooling."""
+    slid = _forward(axes({**columns, **sizes}))
+    last = columns["layout"] == "last"
+
+    def laid(inner: tuple[str, ...]) -> str:
+        return ", ".join(("b", *inner, "c") if last else ("b", "c", *inner))
+
+    reduced = "max" if columns["op"] == "max" else "sum"
+    over = " ".join(f"{reduced}({tap})" for tap in slid.taps)
+    mean = "" if columns["op"] == "max" else "".join(f" / {tap.upper()}" for tap in slid.taps)
+    text = f"""
+    tensor I[{laid(slid.sides)}]
+    O[{laid(slid.places)}] = {over} I[{laid(slid.read)}]{mean}
+    """
+    extents = {"b": sizes["batch"], "c": sizes["channels"]}
+    return parse(
+        text, sizes=extents | dict(slid.sizes), dtypes={"*": str(columns["dtype"])}, name="pool"
+    )

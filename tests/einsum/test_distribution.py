@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodel.einsum.cascade import Distribution
-from hwmodel.einsum.distribution import expected_tiles, touched_members
+from hwmodel.einsum.distribution import chances, expected_tiles, fullest, touched_members
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import Amount
 
@@ -108,5 +108,42 @@ def test_arrays_equal_scalars() -> None:
 
 
 def test_an_unknown_distribution_is_refused() -> None:
-    with pytest.raises(CoverageError, match="expected balanced, uniform or zipf"):
+    with pytest.raises(CoverageError, match="expected balanced, uniform, hot or zipf"):
         touched_members(spread("normal", 3), 4)
+
+
+@given(draws=st.integers(1, 60), members=st.integers(1, 12), share=st.sampled_from((0, 0.25, 1)))
+def test_a_hot_member_and_the_others_are_binomials_of_their_own(
+    draws: int, members: int, share: float
+) -> None:
+    """Of a draw the hot one gets s + (1-s)/E and each other (1-s)/E: tiles sum over all loads."""
+    hot = spread("hot", draws, 1, share)
+    first, rest = share + (1 - share) / members, (1 - share) / members
+    touched = 1 - (1 - first) ** draws + (members - 1) * (1 - (1 - rest) ** draws)
+    assert touched_members(hot, members) == pytest.approx(touched, rel=1e-9)
+    tiles = binomial_tiles(draws, first, 4) + (members - 1) * binomial_tiles(draws, rest, 4)
+    assert expected_tiles(hot, members, 4) == pytest.approx(tiles, rel=1e-9)
+    assert chances(hot, members).tolist() == pytest.approx([first, *[rest] * (members - 1)])
+
+
+@pytest.mark.parametrize(
+    ("draws", "members", "share", "within"),
+    [
+        (10_000, 100, 0.0, 0.05),
+        (3_000, 3_000, 0.0, 0.35),
+        (20_000, 50, 0.1, 0.03),
+        (500, 1, 0.0, 0.0),
+    ],
+)
+def test_the_fullest_member_is_as_full_as_in_drawn_samples(
+    draws: int, members: int, share: float, within: float
+) -> None:
+    drawn = np.random.default_rng(7)
+    loads: list[float] = []
+    for _ in range(40):
+        taken = drawn.integers(members, size=draws)
+        taken[drawn.random(draws) < share] = 0
+        loads.append(float(np.bincount(taken).max()))
+    found = fullest(spread("hot", draws, 1, share), members)
+    assert found == pytest.approx(np.mean(loads), rel=within + 1e-9)
+    assert fullest(spread("balanced", 7, 1), 4) == 2

@@ -7,7 +7,7 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.einsum.notation import parse
-from hwmodel.einsum.windows import Window, window
+from hwmodel.einsum.windows import Window, pool, window
 from hwmodel.einsum.workloads.convolution import conv2d
 
 
@@ -79,3 +79,31 @@ def test_products_in_bands_of_many_sizes_are_no_windows() -> None:
         return hw.bound(attention, on="h200").time_s
 
     assert list(bound_s(np.array([128, 512]))) == [bound_s(128), bound_s(512)]
+
+
+@pytest.mark.parametrize("text", ["max(r, s) I[{0}]", "sum(r, s) I[{0}] / (R * S)"])
+@pytest.mark.parametrize("last", [False, True])
+def test_pooling_reduces_a_window_without_weights(text: str, last: bool) -> None:
+    """ResNet's first pooling: 3 x 3 windows, two apart, reach 113 rows and columns."""
+    read, out = (
+        ("b, 2*y+r, 2*x+s, c", "b, y, x, c") if last else ("b, c, 2*y+r, 2*x+s", "b, c, y, x")
+    )
+    whole = "b, h, w, c" if last else "b, c, h, w"
+    cascade = parse(
+        f"tensor I[{whole}]\nO[{out}] = {text.format(read)}",
+        sizes={"b": 2, "c": 64, "y": 56, "x": 56, "r": 3, "s": 3, "h": 113, "w": 113},
+    )
+    found = pool(cascade.einsums[0], cascade)
+    assert found is not None
+    assert (found.elements, found.taps) == (2 * 64 * 56 * 56, 9)
+    assert found.image_elements == 2 * 64 * 113 * 113
+    assert (found.operator, found.channels_last) == ("max" if "max" in text else "add", last)
+
+
+@pytest.mark.parametrize(
+    ("text", "side"),
+    [("O[b, y] = max(x) I[b, y, x]", "x"), ("tensor I[b, w]\nO[b, y] = I[b, 2*y]", "w")],
+)
+def test_a_plain_reduction_and_a_stride_are_no_pooling(text: str, side: str) -> None:
+    cascade = parse(text, sizes={"b": 2, "y": 5, side: 9})
+    assert pool(cascade.einsums[0], cascade) is None

@@ -5,7 +5,8 @@ as a shipped one. In order: a whole cascade that is attention is one fused call,
 computes a state which it keeps (a linear recurrence); one whose Einsums
 share their rows and reduce along columns only is one row kernel (softmax, norms); otherwise every
 Einsum is a call: a product of two tensors is a GEMM (with the bias that follows it, grouped where
-its rows depend on data), one whose window slides a convolution (or a stencil, channel by channel),
+its rows depend on data), one whose window slides a convolution (or a stencil, channel by channel;
+pooling without weights), a sum over as many as data says a scatter, a sum that runs ahead a scan,
 anything elementwise a row kernel. What fits none is refused by name.
 """
 
@@ -23,10 +24,11 @@ from hwmodel.einsum.known import known, of_form
 from hwmodel.einsum.pairwise import pairwise
 from hwmodel.einsum.space import extent
 from hwmodel.einsum.structure import contraction, row_operation
-from hwmodel.einsum.windows import window_form
+from hwmodel.einsum.windows import pool_form, window_form
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu import support
-from hwmodel.machines.gpu.convolutions import convolution
+from hwmodel.machines.gpu.convolutions import convolution, pooling
+from hwmodel.machines.gpu.irregular import irregular, irregular_kind
 from hwmodel.machines.gpu.libraries.library import FEW_QUERIES, Found, Kernel, Library
 from hwmodel.machines.gpu.libraries.shipped import Pick, able, picks
 from hwmodel.machines.gpu.recurrences import operands, recurrence
@@ -83,7 +85,7 @@ def _calls(cascade: Cascade, kernel: Kernel) -> tuple[Call, ...]:
     chosen = picks(kernel)
     cascade = pairwise(cascade)
     found = _attention(cascade) or _gradient(cascade) or recurrence(cascade)
-    if not found and not _multiplies(cascade):
+    if not found and not _apart(cascade):
         found = _rows(cascade, cascade.name)
     found = found or _separate(cascade)
     rows = chosen.get("rows")
@@ -96,10 +98,14 @@ _known_calls = known(lambda calls: all(single(call.problem) for call in calls))(
 
 
 @of_form
-def _multiplies(cascade: Cascade) -> bool:
-    """Whether any Einsum of a cascade is a product of tensors, or a convolution."""
+def _apart(cascade: Cascade) -> bool:
+    """Whether an Einsum of a cascade has a kernel of its own: a product, a window, a scatter."""
     return any(
-        contraction(einsum, cascade) or window_form(cascade, einsum) for einsum in cascade.einsums
+        contraction(einsum, cascade)
+        or window_form(cascade, einsum)
+        or pool_form(cascade, einsum)
+        or irregular_kind(cascade, einsum)
+        for einsum in cascade.einsums
     )
 
 
@@ -226,7 +232,13 @@ def _product(cascade: Cascade, einsum: Einsum) -> Found | None:
 
 
 def _sliding(cascade: Cascade, einsum: Einsum) -> list[Found]:
-    """The product or the stencil that a convolution is, or each where it applies."""
+    """A convolution's product or stencil, or each where it applies; pooling; or what is uneven."""
+    pooled = pooling(cascade, einsum)
+    if pooled is not None:
+        return [pooled]
+    uneven = irregular(cascade, einsum)
+    if uneven is not None:
+        return [uneven]
     found = convolution(cascade, einsum)
     return [] if found is None else _either(*found)
 

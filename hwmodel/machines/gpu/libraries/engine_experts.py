@@ -19,6 +19,7 @@ from hwmodel.machines.gpu.libraries.library import (
     HALVES,
     NVIDIA,
     SINCE_ADA,
+    UNEVEN,
     Launch,
     Library,
     Support,
@@ -54,7 +55,7 @@ def _library(name: str, title: str, formats: Mapping[str, tuple[str, ...]]) -> L
         name=name,
         title=title,
         launches={"grouped": Launch(triton_gemm.grouped, fused_moe.MENU)},
-        calls={"rows": "vllm", "reduction": "torch"},
+        calls={"rows": "vllm", **dict.fromkeys(("reduction", *UNEVEN), "torch")},
         support=(Support(("grouped",), formats, SOURCE),),
         priors={"grouped": GROUPED},
     )

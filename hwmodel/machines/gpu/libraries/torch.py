@@ -8,6 +8,7 @@ from hwmodel.machines.gpu.libraries.library import (
     HALVES,
     ROW_KERNELS,
     SIXTEEN,
+    UNEVEN,
     WORDS,
     Columns,
     Found,
@@ -19,7 +20,15 @@ from hwmodel.machines.gpu.libraries.library import (
     Support,
     priors,
 )
-from hwmodel.machines.gpu.schedules import grouped, rows, stencil, torch_reduce, torch_rows
+from hwmodel.machines.gpu.schedules import (
+    grouped,
+    rows,
+    stencil,
+    torch_reduce,
+    torch_rows,
+    torch_scan,
+    torch_scatter,
+)
 from hwmodel.quantity.dtypes import base_of, bytes_of
 
 NARROWED_FROM_BYTES = 2
@@ -85,6 +94,18 @@ class Of:
         return inside and (self.edge is None or edge(columns) == self.edge)
 
 
+@dataclass(frozen=True)
+class Windowed:
+    """Rows of convolutions, in groups or not."""
+
+    grouped: bool
+
+    def __call__(self, columns: Columns) -> bool:
+        """Whether the row is one of them."""
+        inside = columns["family"] == "convolution"
+        return inside and (float(columns["groups"]) > 1) == self.grouped
+
+
 STENCIL = priors(
     """
     cycle = 1 in 0.3 .. 3: clocks of an instruction that a warp issues
@@ -99,6 +120,10 @@ LIBRARY = Library(
         "reduction": Launch(torch_reduce.activity, torch_reduce.MENU, torch_reduce.resolved),
         "grouped": Launch(grouped.activity, grouped.menu(), grouped.resolved),
         "stencil": Launch(stencil.activity, stencil.MENU),
+        "pool": Launch(stencil.activity, stencil.MENU),
+        "scatter": Launch(torch_scatter.scatter, torch_scatter.SCATTER),
+        "gather": Launch(torch_scatter.gather, torch_scatter.GATHER),
+        "cumulative": Launch(torch_scan.activity, torch_scan.MENU, torch_scan.resolved),
     },
     calls={
         "convolution": "cudnn",
@@ -129,8 +154,8 @@ LIBRARY = Library(
             "PyTorch, aten/src/ATen/native/cuda/DepthwiseConv2d.cu (recalled): floating point",
         ),
     ),
-    priors={"stencil": STENCIL},
-    borrows={"stencil": "rows:torch"},
+    priors=dict.fromkeys(UNEVEN, STENCIL),
+    borrows=dict.fromkeys(UNEVEN, "rows:torch"),
     measured=Measured(
         "hwmodel.validation.measure.library:builder",
         (
@@ -154,5 +179,10 @@ LIBRARY = Library(
         Reported("narrow rows", Of(ROW_KERNELS, "narrow")),
         Reported("few or small", Of(ROW_KERNELS, "small")),
         Reported("reductions", Of(("reduce",))),
+        Reported("convolutions", Windowed(False)),
+        Reported("depthwise, grouped", Windowed(True)),
+        Reported("pooling", Of(("pool",))),
+        Reported("scatter, gather", Of(("scatter", "gather"))),
+        Reported("scans", Of(("cumsum",))),
     ),
 )

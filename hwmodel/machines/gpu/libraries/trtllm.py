@@ -4,7 +4,7 @@ Products in 16 bits are cuBLAS's.
 """
 
 from hwmodel.machines.gpu.libraries import engine_experts, paged_attention
-from hwmodel.machines.gpu.libraries.library import Library
+from hwmodel.machines.gpu.libraries.library import UNEVEN, Library
 from hwmodel.machines.gpu.libraries.linear_layers import TRTLLM
 
 ATTENTION, *NARROW = (*paged_attention.TRTLLM, *paged_attention.LATENT)
@@ -13,7 +13,8 @@ LIBRARY = Library(
     name="trtllm",
     title="TensorRT-LLM's kernels",
     calls={
-        **{"gemm": TRTLLM[0], "reduction": "torch", "rows": "torch"},
+        "gemm": TRTLLM[0],
+        **dict.fromkeys(("reduction", "rows", *UNEVEN), "torch"),
         **{"prefill": ATTENTION, "decode": ATTENTION, "grouped": engine_experts.TRTLLM},
     },
     instead={

@@ -11,6 +11,7 @@ from hwmodel.machines.gpu.libraries.library import (
     GENERATIONS,
     HALVES,
     SIXTEEN,
+    UNEVEN,
     Launch,
     Library,
     Support,
@@ -128,7 +129,7 @@ LIBRARY = Library(
         "grouped": Launch(triton_gemm.grouped, fused_moe.MENU),
         "rows": Launch(rows.activity, inductor.MENU, inductor.resolved),
     },
-    calls={"gemm": VLLM[0], "reduction": "torch"},
+    calls={"gemm": VLLM[0], **dict.fromkeys(("reduction", *UNEVEN), "torch")},
     on={
         **dict.fromkeys(("prefill", "decode"), paged_attention.OF_VLLM),
         "grouped": engine_experts.OF_VLLM,

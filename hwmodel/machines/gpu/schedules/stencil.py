@@ -35,6 +35,8 @@ class StencilProblem:
     dtype_a: str = "fp16"
     dtype_b: str = "fp16"
     dtype_out: str = "fp16"
+    channels_last: bool = False
+    operator: str = "add"
 
 
 @dataclass(frozen=True)

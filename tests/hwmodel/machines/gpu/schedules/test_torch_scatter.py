@@ -1,0 +1,32 @@
+"""torch's scatters and gathers: bytes and additions, counted by hand."""
+
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import limits
+from hwmodel.machines.gpu.schedules.torch_scatter import (
+    GATHER,
+    SCATTER,
+    GatherProblem,
+    ScatterProblem,
+    gather,
+    scatter,
+)
+from hwmodel.spine.activity import totals
+
+ROOM = limits(device("h200"))
+
+
+def test_a_scatter_reads_sources_and_places_and_adds_every_number() -> None:
+    problem = ScatterProblem(
+        sources=1000, cols=16, targets=50, touched=40, hottest=100, item_bytes=4
+    )
+    counts = totals(scatter(problem, SCATTER[0], ROOM))
+    assert counts.read["dram"] == 1000 * (64 + 8) + 40 * 64
+    assert counts.written["dram"] == 40 * 64
+    assert counts.atomics == (16_000, 100)
+
+
+def test_a_bag_passes_the_l2_row_by_row_and_the_dram_once() -> None:
+    problem = GatherProblem(outputs=10, cols=32, bag=8, read_bytes=12_345, item_bytes=2)
+    counts = totals(gather(problem, GATHER[0], ROOM))
+    assert counts.read == {"dram": 12_345, "l2": 10 * 32 * 8 * 2}
+    assert counts.written["dram"] == 640

@@ -244,11 +244,12 @@ def network_of(fixed: Mapping[str, Any]) -> Topology | None:
 
 
 def machine(on: Any, parallel: Any = None) -> Hardware:
-    """The device `on`, a name or a path; as many of it as `parallel` divides a model over."""
+    """The device `on`, a name or a path; as many of it as is said, or as `parallel` divides over."""
     if not isinstance(on, str):
         raise InputError(f"on: expected the name of a device or a path, found {shown(on)}")
     found = device(on)
-    return found if parallel is None else found * forward(parallel).devices
+    said = parallel is None or found.devices > 1  # "h200 * 8" says how many there are
+    return found if said else found * forward(parallel).devices
 
 
 def ways_of(fields: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import hwmodel as hw
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.einsum.workloads.collective import collective
 from hwmodel.hardware.catalogue import device
@@ -161,3 +162,14 @@ def test_a_lone_kernel_is_refused_by_an_engine_with_what_it_runs() -> None:
     request = read({**GEMM, "engine": "vllm"})
     with pytest.raises(InputError, match="engine vllm: expected a phase of a model"):
         answerer(request.form)(request.sizes)
+
+
+def test_a_number_of_devices_that_is_said_is_not_multiplied_by_the_degrees() -> None:
+    ways = {"tp": 2, "dp": 4}
+    assert [machine(on, ways).devices for on in ("h200", "h200 * 8", "h200 * 2")] == [8, 8, 2]
+    step = {"workload": "training", "config": "llama-3.2-1b", "sequence": 256, "global_batch": 8}
+    said = hw.ask("predict", **step, micro_batch=1, on="h200 * 8", **ways)
+    left = hw.ask("predict", **step, micro_batch=1, on="h200", **ways)
+    assert said.time_s == left.time_s
+    with pytest.raises(InputError, match=r"tp=2 needs 2|expected tp x cp x dp x pp \(8\), found 4"):
+        hw.ask("predict", **step, micro_batch=1, on="h200 * 4", **ways)

@@ -53,6 +53,8 @@ _FACE = {
     "Deployed": ("hwmodel.verbs.deployed", "Deployed"),
     "device": ("hwmodel.hardware.catalogue", "device"),
     "devices": ("hwmodel.hardware.catalogue", "devices"),
+    "engines": ("hwmodel.machines.gpu.engines.shipped", "engines"),
+    "libraries": ("hwmodel.machines.gpu.libraries.shipped", "libraries"),
     "each": ("hwmodel.sweeps.axes", "each"),
     "explain": ("hwmodel.verbs.explain", "explain"),
     "linspace": ("hwmodel.quantity.ranges", "linspace"),

@@ -15,7 +15,6 @@ from hwmodel.einsum.workloads.serving_stream import Serving
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.experts.statistics import Routing as Routing
 from hwmodel.hardware.catalogue import device as device
-from hwmodel.hardware.catalogue import devices as devices
 from hwmodel.hardware.hardware import Hardware as Hardware
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Library
@@ -106,7 +105,9 @@ __all__ = [
     "device",
     "devices",
     "each",
+    "engines",
     "explain",
+    "libraries",
     "linspace",
     "logspace",
     "map",
@@ -269,10 +270,6 @@ def map(
     (hls4ml). Raises `CapacityError` where nothing fits, with what would suffice.
     """
 
-def models(
-) -> Cards:
-    """The models that come with the package; with a name or a config, what is held of one."""
-
 def papers(
     names: Sequence[str] | str = (),
 ) -> tuple[Claim, ...]:
@@ -410,3 +407,237 @@ def validate(
     Errors of the shipped calibration on the rows of `validation/data` that it never saw. Raises
     `InputError` for a device of which nothing was measured.
     """
+
+class _Devices:
+    def __call__(self) -> tuple[str, ...]: ...
+    def __getitem__(self, name: str) -> Hardware: ...
+    a10: Hardware
+    a100: Hardware
+    a100_40gb: Hardware
+    a100_pcie: Hardware
+    a30: Hardware
+    a40: Hardware
+    b200: Hardware
+    b300: Hardware
+    epyc_7763: Hardware
+    esp32_s3: Hardware
+    ethos_u55: Hardware
+    ethos_u65: Hardware
+    flat: Hardware
+    flat_edge: Hardware
+    fusemax: Hardware
+    gaudi_3: Hardware
+    gb200: Hardware
+    gb300: Hardware
+    gh200: Hardware
+    h100: Hardware
+    h100_nvl: Hardware
+    h100_pcie: Hardware
+    h20: Hardware
+    h200: Hardware
+    i9_14900: Hardware
+    jetson_agx_orin: Hardware
+    jetson_nano: Hardware
+    jetson_orin_nano: Hardware
+    l4: Hardware
+    l40: Hardware
+    l40s: Hardware
+    mi210: Hardware
+    mi250x: Hardware
+    mi300x: Hardware
+    mi325x: Hardware
+    mi355x: Hardware
+    nrf52840: Hardware
+    peer_a2: Hardware
+    peer_a3: Hardware
+    raspberry_pi_4: Hardware
+    raspberry_pi_5: Hardware
+    rk3588: Hardware
+    rp2040: Hardware
+    rtx_3090: Hardware
+    rtx_4060: Hardware
+    rtx_4090: Hardware
+    rtx_5090: Hardware
+    rtx_pro_6000: Hardware
+    spatten: Hardware
+    stm32f412: Hardware
+    stm32f746: Hardware
+    stm32f765: Hardware
+    stm32h743: Hardware
+    stm32n6: Hardware
+    stm32u585: Hardware
+    t4: Hardware
+    tpu_v4: Hardware
+    tpu_v5e: Hardware
+    tpu_v5p: Hardware
+    tpu_v6e: Hardware
+    tpu_v7: Hardware
+    trainium2: Hardware
+    u250: Hardware
+    u280: Hardware
+    v100: Hardware
+    xeon_8380: Hardware
+    xeon_8480: Hardware
+    zcu102: Hardware
+    zcu104: Hardware
+    def __getattr__(self, name: str) -> Hardware: ...
+
+devices: _Devices
+
+class _Engines:
+    def __call__(self) -> tuple[str, ...]: ...
+    def __getitem__(self, name: str) -> Engine: ...
+    trtllm: Engine
+    vllm: Engine
+    def __getattr__(self, name: str) -> Engine: ...
+
+engines: _Engines
+
+class _Libraries:
+    def __call__(self) -> tuple[str, ...]: ...
+    def __getitem__(self, name: str) -> Library: ...
+    block_sparse: Library
+    cublas: Library
+    cublas_fast_accum: Library
+    cublas_row_scales: Library
+    cublas_row_scales_fast_accum: Library
+    cudnn: Library
+    efficient_attention: Library
+    flash_attention_2: Library
+    flash_attention_4: Library
+    latent_attention: Library
+    matmul_ogs: Library
+    quantised: Library
+    recurrences: Library
+    sglang: Library
+    sglang_fp8: Library
+    sglang_fp8_block: Library
+    sglang_nvfp4: Library
+    torch: Library
+    torch_row_scales: Library
+    triton: Library
+    trtllm: Library
+    trtllm_attention: Library
+    trtllm_attention_fp8: Library
+    trtllm_experts: Library
+    trtllm_fp8: Library
+    trtllm_fp8_block: Library
+    trtllm_int8: Library
+    trtllm_latent_attention: Library
+    trtllm_latent_attention_fp8: Library
+    trtllm_nvfp4: Library
+    trtllm_weight_only: Library
+    vllm: Library
+    vllm_cutlass: Library
+    vllm_experts: Library
+    vllm_flash_attention_2: Library
+    vllm_flash_attention_3: Library
+    vllm_flash_attention_3_fp8: Library
+    vllm_flashinfer_fp8: Library
+    vllm_fp8: Library
+    vllm_fp8_block: Library
+    vllm_nvfp4: Library
+    vllm_scaled_experts: Library
+    vllm_trtllm_gen: Library
+    vllm_trtllm_gen_fp8: Library
+    weight_only: Library
+    def __getattr__(self, name: str) -> Library: ...
+
+libraries: _Libraries
+
+class _Models:
+    def __call__(
+        self,
+    ) -> Cards:
+        """The models that come with the package; with a name or a config, what is held of one."""
+    def __getitem__(self, name: str) -> Model: ...
+    bert_base: Model
+    command_a_111b: Model
+    command_r7b: Model
+    command_r_35b: Model
+    deepseek_r1: Model
+    deepseek_v2_lite: Model
+    deepseek_v3: Model
+    deepseek_v3_2: Model
+    falcon_7b: Model
+    falcon_h1_7b: Model
+    gemma_2_27b: Model
+    gemma_2_2b: Model
+    gemma_2_9b: Model
+    gemma_3_12b: Model
+    gemma_3_1b: Model
+    gemma_3_27b: Model
+    gemma_3_4b: Model
+    gemma_4_26b_a4b: Model
+    glm_4_5: Model
+    glm_4_5_air: Model
+    glm_4_6: Model
+    glm_5: Model
+    gpt2: Model
+    gpt_neox_20b: Model
+    gpt_oss_120b: Model
+    gpt_oss_20b: Model
+    granite_3_3_8b: Model
+    jamba_v0_1: Model
+    kimi_k2: Model
+    lfm2_1_2b: Model
+    llama_2_7b: Model
+    llama_3_1_405b: Model
+    llama_3_1_70b: Model
+    llama_3_1_8b: Model
+    llama_3_2_1b: Model
+    llama_3_2_3b: Model
+    llama_3_3_70b: Model
+    llama_4_maverick: Model
+    llama_4_scout: Model
+    mamba2_2_7b: Model
+    mamba_2_8b: Model
+    minimax_m2: Model
+    ministral_8b: Model
+    mistral_7b_v0_1: Model
+    mistral_7b_v0_3: Model
+    mistral_large_123b: Model
+    mistral_nemo_12b: Model
+    mistral_small_24b: Model
+    mixtral_8x22b: Model
+    mixtral_8x7b: Model
+    nemotron_3_nano_30b_a3b: Model
+    olmo_2_13b: Model
+    olmo_2_7b: Model
+    olmo_3_7b: Model
+    olmoe_1b_7b: Model
+    opt_6_7b: Model
+    phi_2: Model
+    phi_3_5_moe: Model
+    phi_3_mini: Model
+    phi_4: Model
+    phi_4_mini: Model
+    qwen2_5_0_5b: Model
+    qwen2_5_14b: Model
+    qwen2_5_1_5b: Model
+    qwen2_5_32b: Model
+    qwen2_5_3b: Model
+    qwen2_5_72b: Model
+    qwen2_5_7b: Model
+    qwen3_0_6b: Model
+    qwen3_14b: Model
+    qwen3_1_7b: Model
+    qwen3_235b_a22b: Model
+    qwen3_30b_a3b: Model
+    qwen3_32b: Model
+    qwen3_4b: Model
+    qwen3_5_35b_a3b: Model
+    qwen3_5_397b_a17b: Model
+    qwen3_8b: Model
+    qwen3_coder_480b_a35b: Model
+    qwen3_next_80b_a3b: Model
+    qwen3_vl_8b: Model
+    seed_oss_36b: Model
+    smollm3_3b: Model
+    starcoder2_15b: Model
+    t5_base: Model
+    vit_base: Model
+    whisper_large_v3: Model
+    def __getattr__(self, name: str) -> Model: ...
+
+models: _Models

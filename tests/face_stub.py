@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import hwmodel
+from hwmodel.quantity.listed import Listed
 from hwmodel.verbs.ask import VERBS, Question, question
 from tests import completions
 
@@ -101,6 +102,19 @@ def declared(kind: type[Question], names: Names) -> str:
     return "\n".join(lines)
 
 
+def completing(name: str, value: Listed[Any], kind: type[Question] | None, names: Names) -> str:
+    """A list of names as a class with an attribute for each, which editors complete."""
+    said = "def __call__(self) -> tuple[str, ...]: ..."
+    if kind is not None:
+        said = declared(kind, names).replace(f"def {kind.verb}(", "def __call__(\n    self,", 1)
+    stands = names.named(type(getattr(value, dir(value)[0])))
+    lines = [*said.split("\n"), f"def __getitem__(self, name: str) -> {stands}: ..."]
+    lines += [f"{each}: {stands}" for each in dir(value)]
+    lines += [f"def __getattr__(self, name: str) -> {stands}: ..."]
+    body = "\n".join(f"    {line}".rstrip() for line in lines)
+    return f"class _{name.title()}:\n{body}\n\n{name}: _{name.title()}"
+
+
 def _quoted(value: Any) -> str:
     """A default as source."""
     return f'"{value}"' if isinstance(value, str) else repr(value)
@@ -114,11 +128,16 @@ def stub() -> str:
         for name, (module, _) in FACE.items()
         if name in VERBS and VERBS[name].split(":")[0] == module
     }
-    functions = [declared(asked[name], names) for name in sorted(asked)]
+    lists: dict[str, Listed[Any]] = {
+        name: getattr(hwmodel, name) for name in FACE if type(getattr(hwmodel, name)) is Listed
+    }
+    functions = [declared(asked[name], names) for name in sorted(asked) if name not in lists]
+    for name, value in sorted(lists.items()):
+        functions.append(completing(name, value, asked.get(name), names))
     taken: list[str] = []
     renamed: list[str] = []
     for name, (module, attribute) in sorted(FACE.items()):
-        if name in asked:
+        if name in asked or name in lists:
             continue
         where, own = (module, attribute) if attribute else module.rsplit(".", 1)
         if own == name:

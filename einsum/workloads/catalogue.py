@@ -38,6 +38,41 @@ from hwmodel.einsum.workloads.training import training
 from hwmodel.einsum.workloads.transformer import embedding, kv_write
 from hwmodel.quantity.errors import UnknownNameError
 
+__all__ = [
+    "WORKLOADS",
+    "add",
+    "attention",
+    "attention_backward",
+    "cnn",
+    "collective",
+    "conv2d",
+    "copy",
+    "embedding",
+    "fft",
+    "gather_rows",
+    "gelu",
+    "gemm",
+    "grouped_gemm",
+    "hyper_zzw",
+    "kmeans",
+    "kv_write",
+    "layernorm",
+    "llm",
+    "mlp",
+    "moe",
+    "moe_layer",
+    "multiply",
+    "pruned_attention",
+    "residual",
+    "rmsnorm",
+    "serving",
+    "silu",
+    "softmax",
+    "top_k",
+    "training",
+    "workload",
+]
+
 WORKLOADS: Mapping[str, Callable[..., Any]] = {
     **{"gemm": gemm, "attention": attention, "mlp": mlp, "moe": moe},
     **{"moe_layer": moe_layer, "grouped_gemm": grouped_gemm, "top_k": top_k, "gather": gather_rows},

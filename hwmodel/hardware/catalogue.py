@@ -31,6 +31,7 @@ from hwmodel.hardware.own import own
 from hwmodel.quantity.cache import across
 from hwmodel.quantity.checked import named
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.listed import listed
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import kind_of, name_of
 from hwmodel.quantity.units import NOUNS, amount, bare_name, dimension_of
@@ -63,12 +64,6 @@ def shipped() -> tuple[str, ...]:
 
 
 @named
-def devices() -> tuple[str, ...]:
-    """Names of the shipped devices and of the user's own, in alphabetical order."""
-    return tuple(sorted({*shipped(), *own()}))
-
-
-@named
 def device(name_or_path: str | Path) -> Hardware:
     """A device by name, by the path of a YAML file, or by that of a folder.
 
@@ -97,6 +92,15 @@ def device(name_or_path: str | Path) -> Hardware:
     elif path.suffix.lower() not in (".yaml", ".yml") and path.name == name:
         raise UnknownNameError("device", name, devices())
     return _calibrated(load_device(path), beside=path.parent)
+
+
+@listed(device)
+def devices() -> tuple[str, ...]:
+    """Names of the shipped devices and of the user's own, in alphabetical order.
+
+    Behind a dot each is a device, `devices.h200`.
+    """
+    return tuple(sorted({*shipped(), *own()}))
 
 
 @cache

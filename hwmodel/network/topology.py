@@ -15,7 +15,10 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from hwmodel.quantity.units import show
 from hwmodel.quantity.value import NonNegative, Positive, Value
+from hwmodel.text.grid import grid
+from hwmodel.text.markup import Brief
 
 
 class Node(Value):
@@ -90,7 +93,7 @@ class CollectiveLibrary(Value):
     source: str = Field(min_length=1)
 
 
-class Topology(Value):
+class Topology(Brief, Value):
     """Nodes and the links between them; every device reaches every other one."""
 
     name: str = Field(min_length=1)
@@ -143,6 +146,21 @@ class Topology(Value):
             seen |= found
             front = list(found)
         return seen
+
+    def __str__(self) -> str:
+        """Its name and size, then one row a kind of link."""
+        of = {node.name: node.kind for node in self.nodes}
+        kinds: dict[tuple[str, ...], int] = {}
+        for link in self.links:
+            rate = show(link.bandwidth_bytes_per_s, "bytes_per_s")
+            ends = " and ".join(of[name] for name in link.between)
+            row = (ends, rate, show(link.latency_s, "s"))
+            kinds[row] = kinds.get(row, 0) + 1
+        size = f"{len(self.devices)} devices in {len(self.groups)} boxes, {len(self.links)} links"
+        rows = [[each, f"{many:,}", *rest] for (each, *rest), many in kinds.items()]
+        heads = ("links between", "number", "bandwidth", "latency")
+        title = f" ({self.title})" if self.title else ""
+        return f"{self.name}{title}: {size}\n\n{grid(heads, rows, left=(0,))}"
 
     def __hash__(self) -> int:
         """Cheap, for topologies are keys of cached routes; equality looks at everything."""

@@ -72,10 +72,11 @@ def comparison_html(estimates: Sequence[spine_answer.Answer], refusals: Sequence
 
 def limit_html(limit: Limit) -> str:
     """The least bytes at each level, and how far the kernels are from the limit."""
-    from hwmodel.show.text import limit_text
+    from hwmodel.show.text import first, limit_text
 
     levels = [
-        [each.level, show(float(each.bytes), "bytes"), each.reason] for each in limit.bound.levels
+        [each.level, show(float(first(each.bytes)), "bytes"), each.reason]
+        for each in limit.bound.levels
     ]
     finding, *_, distance = limit_text(limit).split("\n\n")
     tables = [(("level", "at least", "since"), levels), (("distance", ""), named_lines(distance))]

@@ -6,6 +6,9 @@ from html import escape
 CELL = "padding:2px 8px;border:0"
 RULE = "border-bottom:1px solid #888"
 
+LONGEST_LINE = 200
+"""Characters of an answer that is named in a line."""
+
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Heads and rows."""
 
@@ -49,4 +52,10 @@ class Brief:
     def __repr__(self) -> str:
         """`<Estimate: gemm on NVIDIA H200: 6.09 us, l2 binds>`."""
         finding = " ".join(str(self).split("\n\n")[0].split())
+        if len(finding) > LONGEST_LINE:
+            finding = f"{finding[:LONGEST_LINE]} ..."
         return f"<{type(self).__name__}: {finding}>"
+
+    def _repr_html_(self) -> str:
+        """The text, its tables kept, where a class says nothing better."""
+        return f'<pre style="line-height:1.3">{escape(str(self))}</pre>'

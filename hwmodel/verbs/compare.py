@@ -4,16 +4,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Machine, machine_of, predict
 from hwmodel.quantity.errors import HwmodelError, InputError
 from hwmodel.spine.answer import Answer
+from hwmodel.text.frames import Framed
 from hwmodel.text.markup import Brief
 from hwmodel.verbs.ask import AS_IS, MANY, in_python, several
 from hwmodel.verbs.request import answerer, machine, read
 from hwmodel.verbs.work import OfRun
+
+if TYPE_CHECKING:
+    import polars
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,24 @@ class Refused:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(Brief):
+class Comparison(Brief, Framed):
     """Estimates of one workload on several machines, in the order asked for; and who refused."""
 
     estimates: tuple[Answer, ...]
     refused: tuple[Refused, ...] = ()
+
+    @property
+    def table(self) -> "polars.DataFrame":
+        """A row for each point of each estimate, and one that says why a machine refused."""
+        import polars
+
+        made = [
+            each.table if isinstance(each, Framed) else polars.DataFrame([_row(each)])
+            for each in self.estimates
+        ]
+        told = [{"device": each.device, "refused": each.why} for each in self.refused]
+        refused = polars.DataFrame(told, schema={"device": str, "refused": str})
+        return polars.concat([*made, refused], how="diagonal_relaxed")
 
     def __str__(self) -> str:
         """A table, with times relative to the first machine that answered."""
@@ -45,6 +62,13 @@ class Comparison(Brief):
 
     def _reasons(self) -> tuple[str, ...]:
         return tuple(f"no answer on {each.device}: {each.why}" for each in self.refused)
+
+
+def _row(answer: Answer) -> dict[str, Any]:
+    """What every answer has, of one that is no list of kernels."""
+    names = ("time_s", "time_low_s", "time_high_s", "bound_s", "energy_j", "bottleneck")
+    row = {"workload": answer.name, "device": answer.device, "tokens_per_s": answer.tokens_per_s}
+    return row | {name: getattr(answer, name) for name in names}
 
 
 def answered(asked: Sequence[tuple[str, Callable[[], Answer]]]) -> Comparison:

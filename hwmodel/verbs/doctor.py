@@ -12,6 +12,7 @@ from hwmodel.hardware.catalogue import CATALOGUE, device, load_calibration, ship
 from hwmodel.hardware.own import folder, own
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.text.grid import grid
+from hwmodel.text.markup import Brief
 from hwmodel.verbs.ask import Question
 
 PARTS = {
@@ -42,8 +43,8 @@ class Gpu:
     device: str
 
 
-@dataclass(frozen=True)
-class Examined:
+@dataclass(frozen=True, repr=False)
+class Examined(Brief):
     """What was found; `parts` maps a distribution to its version, None where it is not installed.
 
     `calibrations` are shipped devices with a calibration of their own, and its date; `own` are

@@ -13,9 +13,11 @@ from hwmodel.einsum.workloads.config import SHIPPED, shipped_configs
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.einsum.workloads.registry import architectures
 from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.listed import Listed
 from hwmodel.quantity.reading import json_table
 from hwmodel.quantity.units import show
 from hwmodel.text.grid import grid
+from hwmodel.text.markup import Brief
 from hwmodel.verbs.ask import Question, Word, in_python
 from hwmodel.verbs.work import (
     AS,
@@ -28,8 +30,8 @@ WIDTH = 110
 """Characters of a line that lists names."""
 
 
-@dataclass(frozen=True)
-class Card:
+@dataclass(frozen=True, repr=False)
+class Card(Brief):
     """What a model is: counts of parameters, bytes, formats.
 
     `kv_bytes_per_token` holds while no sliding window has filled; `state_bytes` are what a sequence
@@ -85,8 +87,8 @@ class Card:
         return [("state", f"{held} a sequence, of any length")] if self.state_bytes else []
 
 
-@dataclass(frozen=True)
-class Cards:
+@dataclass(frozen=True, repr=False)
+class Cards(Brief):
     """Models side by side, in the order of their names."""
 
     cards: tuple[Card, ...]
@@ -128,7 +130,8 @@ class Cards:
             f"{said} token; tokens of context",
             "\n".join(wrap(read, WIDTH, break_on_hyphens=False)),
         )
-        return "\n\n".join((grid(heads, rows, left=(0, 1, 7)), *told))
+        finding = f"{len(rows)} models come along"
+        return "\n\n".join((finding, grid(heads, rows, left=(0, 1, 7)), *told))
 
 
 class Models(Question):
@@ -179,7 +182,7 @@ class Models(Question):
         return asdict(answer) if isinstance(answer, Card) else [asdict(each) for each in answer]
 
 
-models = in_python(Models)
+models = Listed(in_python(Models), model, shipped_configs)
 
 
 def card(read: Model) -> Card:

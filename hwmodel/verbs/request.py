@@ -244,7 +244,7 @@ def network_of(fixed: Mapping[str, Any]) -> Topology | None:
 
 
 def machine(on: Any, parallel: Any = None) -> Hardware:
-    """The device `on`, a name or a path; as many of it as is said, or as `parallel` divides over."""
+    """The device `on`, a name or path; as many of it as is said, or as `parallel` needs."""
     if not isinstance(on, str):
         raise InputError(f"on: expected the name of a device or a path, found {shown(on)}")
     found = device(on)

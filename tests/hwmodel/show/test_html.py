@@ -1,11 +1,16 @@
 """Answers in notebooks: self-contained tables, every text escaped."""
 
+import json
+import sys
+from functools import cache
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import hwmodel as hw
+from hwmodel.network.topologies import topology
 from hwmodel.text.markup import answer_html
 
 GEMM = hw.workloads.gemm(M=128, N=256, K=256)
@@ -70,6 +75,7 @@ def test_texts_are_escaped() -> None:
         assert text in shown
 
 
+@cache
 def many(answer: str) -> Any:
     steps = hw.model("llama-3.2-1b").decode(hw.logspace(1, 256, 200), 1000)
     h200 = hw.device("h200")
@@ -108,3 +114,53 @@ def test_in_a_notebook_a_text_keeps_its_tables(monkeypatch: pytest.MonkeyPatch) 
     estimate = hw.predict(GEMM, "h200")
     assert "kernel" in str(estimate)
     assert "gemm" in str(hw.bound(GEMM, "h200"))
+
+
+class Cell:
+    """Stands in for what IPython shows below a cell."""
+
+    def __init__(self, text: Any = "", **options: Any) -> None:
+        self.texts, self.options = [text], options
+
+    def update(self, text: Any) -> None:
+        self.texts.append(text)
+
+
+def test_a_sweep_draws_its_progress_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells: list[Cell] = []
+
+    def display(text: Any, **options: Any) -> Cell:
+        cells.append(Cell(text, **options))
+        return cells[-1]
+
+    shell = SimpleNamespace(kernel=object())
+    shown = SimpleNamespace(HTML=str, display=display)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(sys.modules, "IPython.display", shown)
+    hw.sweep(squared, n=hw.linspace(1, 4, 10), progress=True)
+    (cell,) = cells
+    assert cell.options == {"display_id": True}
+    assert '<progress value="0" max="10">' in cell.texts[0]
+    assert "10 of 10 points" in cell.texts[-1]
+    cells.clear()
+    hw.sweep(squared, n=hw.linspace(1, 4, 10), progress=False)
+    assert not cells
+
+
+ANSWERS = (
+    *("estimate", "limit", "comparison", "map", "explanation", "sensitivity", "sweep"),
+    *("device", "model", "stack", "cascade"),
+)
+
+
+def test_a_notebook_of_thirty_answers_takes_less_than_a_megabyte() -> None:
+    """As a notebook's file holds them: the text of each and its HTML, as JSON."""
+    made = [many(name) for name in ANSWERS]
+    made += [hw.models(), hw.ask("doctor"), hw.ask("models", name="gpt2"), topology("dgx-h100")]
+    sizes = [
+        len(json.dumps({"text/plain": repr(each), "text/html": each._repr_html_()}))
+        for each in made
+    ]
+    assert max(sizes) < 60_000
+    assert 30 * sum(sizes) / len(sizes) < 1_000_000
+    assert all(len(repr(each).splitlines()) <= 20 for each in made)

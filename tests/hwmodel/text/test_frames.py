@@ -77,3 +77,12 @@ def test_pandas_takes_them_too() -> None:
     assert pandas.DataFrame(ROWS)["word"].tolist()[1:] == ["two", "two"]
     assert pandas.DataFrame(STEPS)["time_s"].tolist() == STEPS.time_s.tolist()
     assert ROWS.to_pandas()["x"].tolist() == [1, 2, 4]
+
+
+def test_polars_takes_a_comparison_with_who_refused() -> None:
+    found = hw.compare(hw.workloads.gemm(M=64, N=64, K=64, dtype="fp8"), ["h200", "a100", "b200"])
+    table: polars.DataFrame = polars.DataFrame(found)
+    assert table["device"].to_list()[:2] == [each.device for each in found.estimates]
+    assert table["time_s"].to_list() == [*(each.time_s for each in found.estimates), None]
+    assert "fp8" in table["refused"][2]
+    assert [row["device"] for row in found] == table["device"].to_list()

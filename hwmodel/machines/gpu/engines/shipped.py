@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.lazily import Lazily
+from hwmodel.quantity.listed import listed
 from hwmodel.quantity.printable import shown
 
 ENGINES: Mapping[str, Engine] = Lazily(
@@ -29,3 +30,9 @@ def engine(asked: str | Engine | None) -> Engine | None:
     if asked not in ENGINES:
         raise UnknownNameError("engine", asked, (PLAIN, *ENGINES))
     return ENGINES[asked]
+
+
+@listed(lambda name: ENGINES[name])
+def engines() -> tuple[str, ...]:
+    """Names of the engines that run whole models; behind a dot each is an engine."""
+    return tuple(ENGINES)

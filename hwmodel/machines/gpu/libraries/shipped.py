@@ -38,6 +38,7 @@ from hwmodel.machines.gpu.libraries import (
 from hwmodel.machines.gpu.libraries.importable import imported
 from hwmodel.machines.gpu.libraries.library import Kernel, Library
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.listed import listed
 from hwmodel.quantity.printable import shown
 
 SHIPPED: Mapping[str, Library] = {
@@ -122,6 +123,12 @@ def library(name: str) -> Library:
     if not isinstance(found, Library):
         raise InputError(f"kernel {name!r}: expected a Library, found {shown(found)}")
     return found
+
+
+@listed(library)
+def libraries() -> tuple[str, ...]:
+    """Names of the shipped kernel libraries; behind a dot each is a library, `libraries.cudnn`."""
+    return tuple(SHIPPED)
 
 
 def is_known(name: str) -> bool:

@@ -1,17 +1,26 @@
 """Pages as programs: every fenced block of a page runs, in order, and prints what stands below it.
 
-Of the blocks, `python` is executed (those of a page share their names); `console` holds commands
-(`$ hwmodel ...`) with what they print; `sh` holds commands, of which those of `hwmodel` have to end
-well (one whose comment says `needs a GPU` is refused here); `yaml` and `json` whose first line is a
-comment with a file's name are written to that file; `text` is what the block above printed ('...'
-stands for lines left out). Commands that set up an environment, marked `<!-- command: NAME -->`,
-are others' to run. Examples are found as from the root.
+Of the blocks, `python` is executed as a cell of a notebook is (those of a page share their names,
+and what a cell ends in is shown); `console` holds commands (`$ hwmodel ...`) with what they print;
+`sh` holds commands, of which those of `hwmodel` have to end well (one whose comment says `needs a
+GPU` is refused here); `yaml` and `json` whose first line is a comment with a file's name are
+written to that file; `text` is what the block above printed ('...' stands for lines left out).
+Commands marked `<!-- command: NAME -->` set up an environment, which others try; of them the last
+part runs, where it is of `hwmodel`. Examples are found as from the root.
+
+    python -m tests.snippets docs/start/*.md
+
+walks through pages, each in a folder of its own, with the package that is installed.
 """
 
+import ast
 import contextlib
 import io
+import os
 import re
 import shlex
+import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +34,9 @@ from tests.shown import missing
 ROOT = Path(__file__).resolve().parents[1]
 FENCE = re.compile(r"^(<!-- command: \w+ -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"(?:#|//) (\S+\.(?:ya?ml|jsonl?|csv))")
+LARGEST_CELL = 1_000_000 // 30
+"""Characters of HTML that a cell shows: a notebook with thirty answers stays below a megabyte."""
+
 NO_GPU = "needs a GPU"
 UNRUN = ("mermaid",)
 """Languages of drawings, which tests of their own hold (tests/test_house.py)."""
@@ -62,6 +74,21 @@ def command(line: str) -> str:
     return result.output
 
 
+def cell(block: Block, names: dict[str, object]) -> str:
+    """Run a cell of a notebook; what it prints, and shows at its end."""
+    tree = ast.parse(block.body)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(tree, block.where, "exec"), names)
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), block.where, "eval"), names)
+            print("" if value is None else repr(value))
+            html = getattr(value, "_repr_html_", lambda: "")() or ""
+            assert len(html) <= LARGEST_CELL, (block.where, len(html))
+    return out.getvalue()
+
+
 def run(page: Path, folder: Path) -> None:
     """Run a page's blocks in order, in a folder, which is the current one."""
     (folder / "examples").symlink_to(ROOT / "examples")
@@ -71,10 +98,7 @@ def run(page: Path, folder: Path) -> None:
         if block.marked and block.language == "sh":
             printed = command(block.body.split(".venv/bin/")[-1]) if "hwmodel" in block.body else ""
         elif block.language == "python":
-            out = io.StringIO()
-            with contextlib.redirect_stdout(out):
-                exec(compile(block.body, block.where, "exec"), names)
-            printed = out.getvalue()
+            printed = cell(block, names)
         elif block.language in ("yaml", "json"):
             named = NAMED.match(block.body)
             assert named, f"{block.where}: expected a comment with a file's name in the first line"
@@ -90,3 +114,17 @@ def run(page: Path, folder: Path) -> None:
         elif block.language not in UNRUN:
             assert block.language == "text", f"{block.where}: {block.language!r} is not run here"
             assert not missing(block.body, printed), (block.where, printed)
+
+
+def main() -> None:
+    """Walk through the pages that are named."""
+    for page in [Path(name).resolve() for name in sys.argv[1:]]:
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            run(page, Path(folder))
+            os.chdir(page.parent)
+        print(f"{page.stem}: {sum(1 for _ in blocks(page))} blocks run, and print what is shown")
+
+
+if __name__ == "__main__":
+    main()

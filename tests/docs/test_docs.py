@@ -26,6 +26,15 @@ def test_every_block_runs_and_prints_what_is_shown(
     run(DOCS / page, tmp_path)
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("start/")])
+def test_a_first_hour_needs_no_more_than_its_page(page: str) -> None:
+    """Nothing of the checkout: what it reads it has written itself."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert "examples/" not in text
+    assert text.count("```console") >= 2
+    assert text.count("```python") >= 3
+
+
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{page}" for page in PAGES)])
 def test_links_lead_somewhere(page: str) -> None:
     text = FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))

@@ -132,8 +132,8 @@ def _words(words: dict[str, Any]) -> str:
 def python() -> str:
     """The names of `import hwmodel`: functions, values and errors, with their texts."""
     names = {name: getattr(hwmodel, name) for name in hwmodel.__all__}
-    functions = {n: v for n, v in names.items() if inspect.isfunction(v)}
     classes = {n: v for n, v in names.items() if inspect.isclass(v)}
+    functions = {n: v for n, v in names.items() if callable(v) and n not in classes}
     errors = {n: v for n, v in classes.items() if issubclass(v, HwmodelError)}
     modules = {n: v for n, v in names.items() if isinstance(v, ModuleType)}
     blocks = ["## Functions", *(part for n, v in functions.items() for part in _function(n, v))]

@@ -30,6 +30,10 @@ ELSEWHERE = {
         "hwmodel/machines/gpu/test_lower.py",
         "kernels recognised",
     ),
+    "hwmodel/machines/gpu/stretches.py": (
+        "hwmodel/machines/gpu/test_lower.py",
+        "kernels recognised",
+    ),
     "hwmodel/machines/gpu/convolutions.py": (
         "hwmodel/machines/gpu/schedules/test_convolution.py",
         "kernels recognised",

@@ -67,7 +67,7 @@ WORK: Mapping[str, Callable[[Columns, int], Counted]] = {
 
 def _parsed(text: str, columns: Columns, sizes: Mapping[str, Any], **dtypes: str) -> Cascade:
     given = {"*": str(columns["dtype"])} | dtypes
-    return parse(text, sizes=sizes, dtypes=given, name=str(columns["op"]))
+    return parse(text, sizes=sizes, dtypes=given, name=str(columns["family"]))
 
 
 def scatter(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
@@ -98,3 +98,14 @@ def cumsum(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
         x, y, first = "i, r", "i+1, r", "0, r"
     text = f"S[{y}] = S[{x}] + X[{x}] ; S[{first}] = 0"
     return _parsed(text, columns, {"r": sizes["rows"], "i": sizes["cols"]})
+
+
+def cross_entropy(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
+    """Logarithms of a softmax, and the sum of those of each row's word."""
+    text = """
+    M[r] = max(v) X[v, r]
+    Z[r] = sum(v) exp(X[v, r] - M[r])
+    L[v, r] = X[v, r] - M[r] - log(Z[r])
+    N = sum(r) gather(L[v, r], T[r])
+    """
+    return _parsed(text, columns, {"r": sizes["rows"], "v": sizes["cols"]}, T="int64")

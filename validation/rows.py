@@ -46,7 +46,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     "pool": ("batch", "channels", "depth", "height", "width", "taps_d", "taps_h", "taps_w"),
     "scatter": ("sources", "cols", "targets", "hot"),
     "gather": ("sources", "cols", "targets", "bag", "hot"),
-    "cumsum": ("rows", "cols"),
+    **dict.fromkeys(("cumsum", "cross_entropy"), ("rows", "cols")),
 }
 """Family -> the sizes that a row of it states."""
 
@@ -91,7 +91,7 @@ FORMS = {
 
 FILES = (
     *("gemm", "attention", "attention_backward", "moe", "rows", "reduce", "llm"),
-    *("convolution", "pool", "scatter", "gather", "cumsum"),
+    *("convolution", "pool", "scatter", "gather", "cumsum", "cross_entropy"),
 )
 """Files of timed rows; energies, counters and probes stand in files of their own."""
 
@@ -247,6 +247,7 @@ MADE: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Cascade]] = 
     "scatter": irregular.scatter,
     "gather": irregular.gather,
     "cumsum": irregular.cumsum,
+    "cross_entropy": irregular.cross_entropy,
 }
 """Family -> the cascade of rows of one form, where it is no shipped workload."""
 

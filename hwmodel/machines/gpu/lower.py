@@ -12,13 +12,12 @@ anything elementwise a row kernel. What fits none is refused by name.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from hwmodel.einsum.attention_shape import AttentionShape, attention, attention_gradient
-from hwmodel.einsum.cascade import Cascade, Einsum, Form
+from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
 from hwmodel.einsum.known import known, of_form
 from hwmodel.einsum.pairwise import pairwise
@@ -36,6 +35,7 @@ from hwmodel.machines.gpu.schedules import attention as attention_schedule
 from hwmodel.machines.gpu.schedules import gemm as gemm_schedule
 from hwmodel.machines.gpu.schedules import rows as rows_schedule
 from hwmodel.machines.gpu.schedules import torch_rows
+from hwmodel.machines.gpu.stretches import stretch, taken
 from hwmodel.machines.gpu.units import scalar_operations
 from hwmodel.quantity.arithmetic import where
 from hwmodel.quantity.dtypes import bytes_of
@@ -43,6 +43,9 @@ from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.remembered import single
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity
+
+LONGEST_ROW = 8
+"""Einsums, at most, that are tried as one kernel of whole rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,14 +148,20 @@ def _name(kernel: Kernel) -> str:
 
 
 def _separate(cascade: Cascade) -> list[Found]:
-    """One call for each Einsum; a bias joins the product that it follows."""
+    """One call for each Einsum, or several that are a softmax or norm; a bias joins its product."""
     kernels: list[Found] = []
     skip: set[str] = set()
     for position, einsum in enumerate(cascade.einsums):
         if einsum.name in skip:
             continue
+        length = _whole_rows(cascade, position)
+        if length > 1:
+            last = cascade.einsums[position + length - 1].name
+            kernels += _rows(stretch(cascade, position, length), last)
+            skip |= {each.name for each in cascade.einsums[position : position + length]}
+            continue
         following = cascade.einsums[position + 1 : position + 2]
-        alone = _only(cascade, position)
+        alone = stretch(cascade, position)
         found = _product(alone, einsum)
         if found is not None and following and _is_bias(cascade, einsum, following[0]):
             skip.add(following[0].name)
@@ -172,31 +181,21 @@ def _separate(cascade: Cascade) -> list[Found]:
     return kernels
 
 
-def _only(cascade: Cascade, position: int) -> Cascade:
-    """The cascade of one Einsum, its operands being inputs."""
-    if len(cascade.einsums) == 1:
-        return cascade
-    return _taken(cascade, position).told(_form_alone(cascade, position))
-
-
 @of_form
-def _form_alone(cascade: Cascade, position: int) -> Form:
-    return _taken(cascade, position).form
+def _whole_rows(cascade: Cascade, position: int) -> int:
+    """How many Einsums from a place on are one kernel of whole rows: a softmax, a norm; at most.
 
-
-def _taken(cascade: Cascade, position: int) -> Cascade:
-    einsum = cascade.einsums[position]
-    names = {einsum.name, *operands(einsum.expression)}
-    tensors = MappingProxyType({n: t for n, t in cascade.tensors.items() if n in names})
-    return replace(
-        cascade,
-        name=einsum.name,
-        tensors=tensors,
-        einsums=(einsum,),
-        initials=(),
-        outputs=(einsum.name,),
-        origin=None,
-    )
+    The last of them scales by what they reduced.
+    """
+    for length in range(min(LONGEST_ROW, len(cascade.einsums) - position), 1, -1):
+        part = taken(cascade, position, length)
+        *made, last = (einsum.output for einsum in part.einsums)
+        reduced = {access.tensor for access in made if len(access.ranks) < len(last.ranks)}
+        scales = reduced & set(operands(part.einsums[-1].expression))
+        whole = scales and len(part.outputs) == 1 and not _apart(part)
+        if whole and row_operation(part) and _row_kinds(part).longer in ("rows", "held"):
+            return length
+    return 1
 
 
 def _is_bias(cascade: Cascade, product: Einsum, after: Einsum) -> bool:

@@ -184,5 +184,6 @@ LIBRARY = Library(
         Reported("pooling", Of(("pool",))),
         Reported("scatter, gather", Of(("scatter", "gather"))),
         Reported("scans", Of(("cumsum",))),
+        Reported("cross-entropy", Of(("cross_entropy",))),
     ),
 )

@@ -3,7 +3,8 @@
 `index_add_` and `scatter_add_` add each number with an atomic operation in the L2: all share its
 rate, and those of one address go one after the other, so that a target which many sources reach
 takes as long as they do. A gather, and an embedding bag which sums `bag` rows, read one row after
-the other: places first, then what lies there, each waiting for the one before.
+the other: places first, then what lies there, each waiting for the one before. Where all of them
+make one number (the mean of a cross-entropy's losses), a block's threads share them.
 
     time = launch + first loads  +  (DRAM, L2, instructions, atomics in all and at one address)
 
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules.rows import SCHEDULERS, kernel
-from hwmodel.quantity.arithmetic import ceil_div, most
+from hwmodel.quantity.arithmetic import ceil_div, most, where
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Work
 
 WARP = 32
+SHARED_BY = 1024
+"""Threads of the block that sums to one number (`nll_loss_forward_reduce_cuda_kernel_2d`)."""
 INDEX_BYTES = 8
 """Bytes of a place: torch's int64."""
 
@@ -94,7 +97,8 @@ def gather(problem: GatherProblem, tile: ScatterTile, limits: Limits) -> Activit
         written={"dram": written, "l2": written},
     )
     warps = tile.threads / WARP / SCHEDULERS
-    chain = tile.chain + (problem.bag - 1) * tile.step
-    cycles = (chain, (tile.start + problem.bag * tile.slots) * warps, 0, 0)
+    each = where(numbers <= 1, ceil_div(problem.bag, SHARED_BY), problem.bag)
+    chain = tile.chain + (each - 1) * tile.step
+    cycles = (chain, (tile.start + each * tile.slots) * warps, 0, 0)
     resident = most((1, limits.max_threads // tile.threads))
     return kernel(ceil_div(numbers, tile.threads), resident, cycles, work, limits)

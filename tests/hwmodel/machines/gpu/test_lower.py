@@ -323,3 +323,36 @@ def test_the_launches_of_a_recurrence_pass_the_states_of_all_chunks() -> None:
     (long,) = recurrence(chunked(2, 1024, 4, 4, 16, 64, chunk=128))
     assert isinstance(long.problem, ScanProblem)
     assert long.problem.passed_bytes == 2 * 8 * 4 * 64 * 16 * 2
+
+
+def test_a_softmax_between_other_kernels_is_one_kernel_of_whole_rows() -> None:
+    """Of 32 rows, of which it reads and writes each number once, as alone."""
+    text = """
+    S[p, m] = Q[p, e] * K[m, e]
+    M[p] = max(m) S[p, m]
+    E[p, m] = exp(S[p, m] - M[p])
+    Z[p] = sum(m) E[p, m]
+    A[p, m] = E[p, m] / Z[p]
+    R[p, m] = max(A[p, m], G[m])
+    """
+    sizes = {"p": 32, "m": 4096, "e": 64}
+    found = lower(parse(text, sizes=sizes, dtypes={"*": "bf16"}))
+    assert [call.schedule for call in found] == ["gemm", "rows", "rows"]
+    middle = found[1]
+    assert (middle.name, middle.problem.form, middle.problem.rows) == ("A", "softmax", 32)
+    assert middle.problem.read_bytes == middle.problem.written_bytes == 32 * 4096 * 2
+    (alone,) = lower(softmax(32, 4096))
+    assert middle.problem.operations == alone.problem.operations
+
+
+def test_a_cross_entropy_is_a_softmax_and_a_sum_of_what_words_have() -> None:
+    text = """
+    M[r] = max(v) X[v, r]
+    Z[r] = sum(v) exp(X[v, r] - M[r])
+    L[v, r] = X[v, r] - M[r] - log(Z[r])
+    N = sum(r) gather(L[v, r], T[r])
+    """
+    sizes = {"r": 2048, "v": 32_000}
+    found = lower(parse(text, sizes=sizes, dtypes={"*": "bf16", "T": "int64"}))
+    assert [(call.schedule, call.name) for call in found] == [("rows", "L"), ("gather", "N")]
+    assert (found[1].problem.outputs, found[1].problem.bag) == (1, 2048)

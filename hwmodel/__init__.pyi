@@ -268,6 +268,9 @@ def map(
     `kernel` names one Einsum where there are several kernels. On a microcontroller a network is
     mapped patch by patch, for the library `kernel`; on an FPGA its layers are given reuse factors
     (hls4ml). Raises `CapacityError` where nothing fits, with what would suffice.
+
+    Files of Timeloop and AccelForge, which say machine, work and, if any, the mapping to count, are
+    asked about in words: `hw.ask("map", timeloop=["arch.yaml", "problem.yaml"])`.
     """
 
 def papers(

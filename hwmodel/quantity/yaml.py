@@ -18,11 +18,14 @@ _TEXTS = ("str", "timestamp", "value")
 _NUMBERS = ("null", "bool", "int", "float")
 
 
-def compose(path: str | Path) -> Any:
-    """The tree of nodes of a file; each node knows its line. Raises `InputError`."""
+def compose(path: str | Path, text: str | None = None) -> Any:
+    """The tree of nodes of a file; each node knows its line. Raises `InputError`.
+
+    `text` is what stands there, where it was read already.
+    """
     import yaml  # on first use: half of a cold load's time
 
-    where, text = name_of(path), text_of(path)
+    where, text = name_of(path), text_of(path) if text is None else text
     try:
         root = cast(Any, yaml).compose(text, Loader=_loader())
     except yaml.MarkedYAMLError as error:
@@ -98,6 +101,24 @@ def entries(node: Any, where: str | Path, field: str = "") -> dict[str, Any]:
             raise InputError(f"{name_of(where)}, line {line}: {name} stands here a second time")
         result[key.value] = child
     return result
+
+
+KIND = "!"
+"""Key under which a table that has a tag of its own keeps it."""
+
+
+def tagged(node: Any, where: str | Path) -> Any:
+    """The Python value of a node whose tables may have tags of their own, such as `!Memory`.
+
+    The tag, without its mark, is kept in the table under `KIND`.
+    """
+    if is_list(node):
+        return [tagged(child, where) for child in node.value]
+    if not is_table(node):
+        return _scalar(node, where)
+    read = {name: tagged(child, where) for name, child in entries(node, where).items()}
+    own = node.tag.startswith("!") and not node.tag.startswith("!!")
+    return {KIND: node.tag[1:], **read} if own else read
 
 
 def plain(node: Any, where: str | Path) -> Any:

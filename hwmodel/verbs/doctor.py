@@ -25,6 +25,7 @@ PARTS = {
     "nvidia-ml-py": "joules and clocks while measuring (extra gpu)",
     "tflite": "networks in .tflite files (extra mcu)",
     "onnx": "networks in .onnx files (extra onnx)",
+    "jinja2": "templates of Timeloop and AccelForge (extra timeloop)",
     "gguf": "models in .gguf files (extra gguf)",
     "pandas": "answers as pandas tables (extra pandas)",
     "distributed": "sweeps on a Dask cluster (extra cluster)",

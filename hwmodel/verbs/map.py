@@ -1,7 +1,7 @@
 """`map`: the best loop nest of a cascade, with a proof; on other machines what they choose."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from hwmodel.machines.driver import check_workload, machine_of
 from hwmodel.mappers.mapper import Mapped, Mapper
@@ -28,6 +28,9 @@ class Map(OfWork):
     `kernel` names one Einsum where there are several kernels. On a microcontroller a network is
     mapped patch by patch, for the library `kernel`; on an FPGA its layers are given reuse factors
     (hls4ml). Raises `CapacityError` where nothing fits, with what would suffice.
+
+    Files of Timeloop and AccelForge, which say machine, work and, if any, the mapping to count, are
+    asked about in words: `hw.ask("map", timeloop=["arch.yaml", "problem.yaml"])`.
     """
 
     verb: ClassVar[str] = "map"
@@ -54,7 +57,33 @@ class Map(OfWork):
     forms: Annotated[
         bool, Word("A softmax in one, two and three passes, compared.", flag="--forms", words=True)
     ] = False
+    timeloop: Annotated[
+        list[str] | None,
+        Word("Files of Timeloop or AccelForge: architecture, problem, or a mapping.", words=True),
+    ] = None
     picture: Annotated[str | None, PICTURE] = None
+
+    @classmethod
+    def said(cls, words: Mapping[str, Any]) -> Self:
+        """Words of a command; behind --timeloop ARCHITECTURE stand further files."""
+        if "timeloop" not in words:
+            return super().said(words)
+        rest = dict(words)
+        more = [*([rest.pop("what")] if "what" in rest else []), *rest.pop("fields", [])]
+        return cls.read({**rest, "timeloop": [*rest.pop("timeloop"), *more]})
+
+    def answer(self) -> Any:
+        """The answer; for the files of a specification theirs."""
+        if self.timeloop is None:
+            return super().answer()
+        from hwmodel.verbs.specification import specified
+
+        taken = ("timeloop", "objective", "mapspace", "rules", "ranks", "picture")
+        for name in self.model_fields_set - {*taken}:
+            if getattr(self, name) != Map.model_fields[name].default:
+                raise InputError(f"map: {name}: expected none beside timeloop, whose files say all")
+        options = {n: v for n in ("mapspace", "rules") if (v := getattr(self, n)) is not None}
+        return specified(self.timeloop, self.ranks, objective=self.objective, **options)
 
     @classmethod
     def has_default_machine(cls, words: Mapping[str, Any]) -> bool:

@@ -1,0 +1,324 @@
+"""The machine of a specification: Timeloop's `architecture` (0.4), or AccelForge's `arch`.
+
+Nodes stand from the outermost memory inwards; what has a `spatial` fan-out stands, with all that
+follows, in every element of an array. One fan-out of two directions is read. The outermost memory
+is `dram` here, the others keep their names in lower case. Timeloop leaves joules to Accelergy: here
+memories and multiply-accumulates have those of `capacity_laws` at 45 nm or the node that is said,
+DRAM what is published of its type; AccelForge's say them action by action, a bit each, and these
+count. What a specification does not say, such as a bandwidth, never binds.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from hwmodel.einsum.importers.specification import child, listed, number, plain_table
+from hwmodel.hardware.capacity_laws import NODE, mac_j, mac_m2, memory_j_per_byte, memory_m2
+from hwmodel.hardware.energy_tables import table
+from hwmodel.hardware.hardware import Array, Hardware, Memory, Processors, Unit
+from hwmodel.quantity.dtypes import DTYPES
+from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.yaml import KIND
+
+OUTERMOST = "dram"
+UNBOUNDED_BYTES = 1e18
+UNLIMITED_BYTES_PER_S = 1e24
+CLOCK_HZ = 1e9
+"""Where nothing is said: a cycle is a nanosecond."""
+
+COMPUTE = ("mac", "compute", "alu", "fpu", "multiplier")
+"""What names or classes of units that compute have in them, in lower case."""
+PASSED = ("network", "wire", "noc", "adder", "shift", "dummy_")
+"""And of what is neither a memory nor computes."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """A memory as the file calls it and as we do, and what it may hold; None: anything."""
+
+    name: str
+    memory: str
+    holds: Any = None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A machine that was read: its memories from the outside in, and its fan-out's directions."""
+
+    hardware: Hardware
+    levels: tuple[Level, ...]
+    axes: Mapping[str, str] = field(default_factory=lambda: {})
+    """Direction of a fan-out in the file, as node.direction -> columns or rows."""
+    bits: int = 8
+    notes: tuple[str, ...] = ()
+
+    def level(self, name: str, where: str) -> Level:
+        """A memory by its name in the file; raises `InputError`."""
+        for each in self.levels:
+            if each.name == name:
+                return each
+        known = ", ".join(each.name for each in self.levels)
+        raise InputError(f"{where}: expected a memory ({known}), found {name!r}")
+
+
+@dataclass
+class _Found:
+    """What is known so far, from the outside in."""
+
+    where: str
+    memories: dict[str, Memory] = field(default_factory=lambda: {})
+    levels: list[Level] = field(default_factory=lambda: [])
+    array: Array | None = None
+    fanouts: list[str] = field(default_factory=lambda: [])
+    sides: dict[str, int] = field(default_factory=lambda: {})
+    node: int = NODE
+    clock_hz: float = CLOCK_HZ
+    bits: int = 0
+    word_bits: int = 0
+    compute: Mapping[str, Any] | None = None
+    notes: list[str] = field(default_factory=lambda: [])
+    variables: Mapping[str, float] = field(default_factory=lambda: {})
+    own: dict[str, float] = field(default_factory=lambda: {})
+    """Attributes of the node at hand that are numbers."""
+
+    def number(self, value: Any, where: str) -> float:
+        """A number, in which variables and the node's own attributes may stand."""
+        return number(value, where, {**self.variables, **self.own})
+
+    def note_own(self, attributes: Mapping[str, Any], where: str) -> None:
+        """Keep the attributes of a node that are numbers by themselves."""
+        self.own = {}
+        for name, value in attributes.items():
+            with suppress(InputError):
+                self.own[name] = number(value, where, self.variables)
+
+    @property
+    def inside(self) -> str:
+        """The array that what follows stands in."""
+        return "elements" if self.array else ""
+
+    def add(self, name: str, memory: Memory, holds: Any) -> None:
+        own = re.sub(r"\W+", "_", name).lower() if self.levels else OUTERMOST
+        if own in self.memories:
+            raise InputError(f"{self.where}: {name} stands here a second time")
+        self.memories[own] = memory
+        self.levels.append(Level(name, own, holds))
+
+    def fan_out(self, name: str, sides: Mapping[str, int]) -> None:
+        """A node's fan-out: direction -> elements."""
+        wide = {axis: size for axis, size in sides.items() if size > 1}
+        if not wide:
+            return
+        if self.array is not None and any(m.array for m in self.memories.values()):
+            raise CoverageError(
+                f"{self.where}: {name}: expected one fan-out, found another one inside of a memory"
+                f" of {self.fanouts[0]}'s elements"
+            )
+        sides_of = {**self.sides, **{f"{name}.{axis}": size for axis, size in wide.items()}}
+        if len(sides_of) > 2:
+            raise CoverageError(
+                f"{self.where}: {name}: expected a fan-out of two directions, found"
+                f" {', '.join(sides_of)}"
+            )
+        self.sides = sides_of
+        sizes = [*sides_of.values(), 1][:2]
+        self.array = Array(columns=sizes[0], rows=sizes[1])
+        self.fanouts.append(name)
+
+
+def architecture(specification: Mapping[str, Any]) -> Architecture:
+    """The machine of a specification; raises `InputError` and `CoverageError`."""
+    if "architecture" in specification:
+        given = child(specification, "architecture", "specification")
+        found = _Found("architecture", variables=_variables(specification))
+        for node in _nodes(given):
+            _component(found, node)
+        return _finished(found)
+    if "arch" in specification:
+        given, found = child(specification, "arch", "specification"), _Found("arch")
+        for node in _nodes(given):
+            _element(found, node)
+        return _finished(found)
+    raise InputError(
+        "specification: expected an architecture (Timeloop) or an arch (AccelForge), found"
+        f" {', '.join(specification) or 'nothing'}"
+    )
+
+
+def _variables(specification: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers among a specification's variables."""
+    said = plain_table(specification.get("variables"), "variables")
+    return {name: float(value) for name, value in said.items() if isinstance(value, (int, float))}
+
+
+def _nodes(given: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """All nodes in their order, those of groups in their place."""
+    for node in listed(given, "nodes", "architecture"):
+        if not isinstance(node, Mapping):
+            raise InputError(f"architecture: nodes: expected tables, found {node!r}")
+        each = cast(Mapping[str, Any], node)
+        if "nodes" in each:
+            yield from _nodes(each)
+        else:
+            yield each
+
+
+def _component(found: _Found, node: Mapping[str, Any]) -> None:
+    """A node of Timeloop."""
+    name = str(node.get("name", "container"))
+    attributes: Mapping[str, Any] = node.get("attributes") or {}
+    where = f"{found.where}: {name}"
+    found.note_own(attributes, where)
+    _technology(found, attributes.get("technology"))
+    if "global_cycle_seconds" in attributes:
+        found.clock_hz = 1 / found.number(attributes["global_cycle_seconds"], where)
+    spatial: Mapping[str, Any] = node.get("spatial") or {}
+    sides = {axis: int(found.number(spatial.get(axis, 1), where)) for axis in ("meshX", "meshY")}
+    found.fan_out(name, sides)
+    if node.get(KIND) == "Container":
+        return
+    kind = f"{node.get('class', '')} {node.get('subclass', '')} {name}".lower()
+    if "depth" not in attributes and any(word in kind for word in PASSED):
+        found.notes.append(f"{name} is passed over: it is no memory and computes nothing")
+        return
+    if "depth" not in attributes and any(word in kind for word in COMPUTE):
+        found.compute = attributes
+        return
+    bits = int(found.number(attributes.get("datawidth", attributes.get("word-bits", 8)), where))
+    width = found.number(attributes.get("width", bits), where)
+    found.bits = found.bits or bits
+    lines = found.number(attributes["depth"], where) if "depth" in attributes else None
+    words = None if lines is None else lines * width / bits
+    size = UNBOUNDED_BYTES if words is None else words * found.bits / 8
+    rates = [
+        found.number(attributes[key], where)
+        for key in ("read_bandwidth", "write_bandwidth", "bandwidth")
+        if key in attributes
+    ]
+    speed = sum(rates) * found.bits / 8 * found.clock_hz if rates else UNLIMITED_BYTES_PER_S
+    energy = _dram_j(attributes) if words is None else memory_j_per_byte(size, found.node)
+    area = 0.0 if words is None else memory_m2(size, found.node)
+    memory = Memory(
+        capacity_bytes=size,
+        bandwidth_bytes_per_s=speed,
+        energy_j_per_byte=energy,
+        area_m2=area,
+        array=found.inside,
+    )
+    found.add(name, memory, _kept(node))
+
+
+def _kept(node: Mapping[str, Any]) -> Any:
+    """What constraints let a memory hold: names, or None for anything."""
+    constraints: Any = node.get("constraints") or {}
+    said: Any = constraints.get("dataspace") or {}
+    return said.get("keep_only") or said.get("keep") or None
+
+
+def _element(found: _Found, node: Mapping[str, Any]) -> None:
+    """A node of AccelForge."""
+    name = str(node.get("name", "container"))
+    where = f"{found.where}: {name}"
+    sides = {
+        str(each.get("name", at)): int(number(each.get("fanout", 1), where))
+        for at, each in enumerate(node.get("spatial") or ())
+    }
+    found.fan_out(name, sides)
+    actions = {str(each.get("name")): each for each in node.get("actions") or ()}
+    if node.get(KIND) == "Compute":
+        if found.compute is None:
+            found.compute = {"actions": actions}
+        return
+    if node.get(KIND) != "Memory":
+        return
+    if "total_latency" in node:
+        found.notes.append(f"{name}: its expression of latency is passed over")
+    found.bits = found.bits or 8
+    size = number(node.get("size", "inf"), where, {"weight": 1, "weight.bits_per_value": 8}) / 8
+    given = [actions[key] for key in ("read", "write") if key in actions]
+    rates = [number(a["throughput"], where) / 8 for a in given if "throughput" in a]
+    joules = [number(a["energy"], where) * 8 for a in given if "energy" in a]
+    finite = size < UNBOUNDED_BYTES
+    law = memory_j_per_byte(size, found.node) if finite and size > 0 else _dram_j(node)
+    memory = Memory(
+        capacity_bytes=size if finite else UNBOUNDED_BYTES,
+        bandwidth_bytes_per_s=min([*rates, UNLIMITED_BYTES_PER_S]),
+        energy_j_per_byte=sum(joules) / len(joules) if joules else law,
+        area_m2=number(node["area"], where) if "area" in node else 0.0,
+        array=found.inside,
+    )
+    tensors: Mapping[str, Any] = node.get("tensors") or {}
+    found.add(name, memory, tensors.get("may_keep") or tensors.get("keep"))
+
+
+def _technology(found: _Found, said: Any) -> None:
+    match = re.fullmatch(r"\s*(\d+)\s*(?:nm)?\s*", str(said)) if said is not None else None
+    if match:
+        found.node = max(7, min(NODE, int(match[1])))
+        if found.node != int(match[1]):
+            found.notes.append(f"{said}: joules and areas are those of {found.node} nm")
+
+
+def _dram_j(attributes: Mapping[str, Any]) -> float:
+    """Joules a byte of a DRAM's type, the middle of what is published; DDR4 where none is said."""
+    known = table("interfaces").interfaces
+    said = str(attributes.get("type", attributes.get("component_class", ""))).lower()
+    name = said if said in known else "ddr4"
+    return float(known[name].low_j_per_byte + known[name].high_j_per_byte) / 2
+
+
+def _finished(found: _Found) -> Architecture:
+    if not found.levels or found.compute is None:
+        raise InputError(
+            f"{found.where}: expected memories and a unit that computes, found"
+            f" {', '.join(level.name for level in found.levels) or 'no memory'}"
+            + ("" if found.compute else " and no unit that computes")
+        )
+    if len(found.levels) == 1:
+        raise CoverageError(
+            f"{found.where}: expected a memory and one inside of it, found"
+            f" {found.levels[0].name} alone"
+        )
+    elements = found.array.rows * found.array.columns if found.array else 1
+    actions: Mapping[str, Any] = found.compute.get("actions") or {}
+    action: Mapping[str, Any] = actions.get("compute") or {}
+    where = f"{found.where}: compute"
+    throughput = number(action["throughput"], where) if "throughput" in action else found.clock_hz
+    stated = number(action["energy"], where) if "energy" in action else None
+    kinds = [name for name in DTYPES if name.startswith("int") and name != "int64"]
+    unit = Unit(
+        rate_per_s=dict.fromkeys(kinds, 2 * elements * throughput),
+        energy_j_per_flop={
+            name: (mac_j(name, found.node) if stated is None else stated) / 2 for name in kinds
+        },
+    )
+    memories = dict(found.memories)
+    return Architecture(
+        hardware=Hardware(
+            name=found.where,
+            title="machine of a specification",
+            kind="spatial",
+            processors=Processors(name="element", count=elements),
+            clock_hz=found.clock_hz if not action else throughput,
+            units={"mac": unit},
+            memories=memories,
+            arrays={found.inside: found.array} if found.array else {},
+            area_m2=_area(found, elements),
+        ),
+        levels=tuple(found.levels),
+        axes=dict(zip(found.sides, ("columns", "rows"), strict=False)),
+        bits=found.bits or 8,
+        notes=tuple(found.notes),
+    )
+
+
+def _area(found: _Found, elements: float) -> float:
+    """Memories and multiply-accumulates by the laws of capacity."""
+    own = sum(
+        float(memory.area_m2) * (elements if memory.array else 1)
+        for memory in found.memories.values()
+    )
+    kind = f"int{found.bits or 8}"
+    return own + elements * mac_m2(kind if kind in DTYPES else "int8", found.node)

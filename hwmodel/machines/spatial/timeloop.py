@@ -1,0 +1,200 @@
+"""A mapping of a specification as a loop nest: Timeloop's list of targets, or AccelForge's nodes.
+
+Timeloop: for each memory the loops that stand right inside of it, as factors of every dimension
+(`R=3 P=16`; 0 is what is left) and a permutation, the innermost loop first; `spatial` are those of
+the fan-out, the first `split` of them over its first direction; `dataspace` (or `datatype`) says
+which tensors a memory keeps or bypasses, all where nothing is said. AccelForge: storages, loops by
+`tile_shape` and branches, from the outside in.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any, cast
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.importers.specification import listed, number
+from hwmodel.hardware.timeloop import Architecture
+from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.printable import shown
+from hwmodel.quantity.yaml import KIND
+from hwmodel.spine.mapping import Compute, Keep, Loop, Nest, Node, Split
+from hwmodel.spine.mapping import Mapping as LoopNest
+
+_FACTOR = re.compile(r"([A-Za-z_]\w*?)\s*=?\s*(\d+)")
+
+
+def mapping(given: Any, read: Architecture, cascade: Cascade) -> LoopNest:
+    """The loop nest of a specification's mapping; raises `InputError` and `CoverageError`."""
+    if isinstance(given, Mapping):
+        nodes = listed(cast(Mapping[str, Any], given), "nodes", "mapping")
+        nest = _nodes(nodes, read, cascade)
+    elif isinstance(given, list):
+        nest = _targets(cast(list[Any], given), read, cascade)
+    else:
+        raise InputError(f"mapping: expected a list of targets or nodes, found {shown(given)}")
+    return LoopNest(cascade.name, read.hardware.name, nest)
+
+
+def _targets(entries: Sequence[Any], read: Architecture, cascade: Cascade) -> Nest:
+    if len(cascade.einsums) != 1:
+        raise CoverageError("mapping: expected one Einsum for a list of targets")
+    kept = {level.name: list(cascade.tensors) for level in read.levels}
+    loops: dict[str, list[tuple[str, int, str]]] = {"": []}
+    for entry in entries:
+        name, kind = str(entry.get("target")), str(entry.get("type"))
+        where = f"mapping: {name}: {kind}"
+        if kind in ("dataspace", "datatype", "bypass"):
+            if name in kept:
+                wanted: Any = entry.get("keep")
+                bypassed: Any = entry.get("bypass") or []
+                kept[name] = [
+                    t
+                    for t in cascade.tensors
+                    if (wanted is None or t in wanted) and t not in bypassed
+                ]
+        elif kind in ("temporal", "spatial"):
+            order = _order(entry, cascade, where)
+            spatial = name not in kept
+            if spatial and kind == "temporal" and any(f > 1 for _, f in order):
+                raise CoverageError(f"{where}: expected loops in time at a memory")
+            if spatial and kind == "spatial":
+                axes = _axes(name, read)
+                split = int(entry.get("split", len(order)))
+                # The split counts loops from the inside, as the permutation does.
+                inner = len(order) - split
+                loops[""] += [
+                    (rank, f, axes[0 if at >= inner else -1]) for at, (rank, f) in enumerate(order)
+                ]
+            elif not spatial:
+                loops[read.level(name, where).name] = [(rank, f, "") for rank, f in order]
+        else:
+            raise InputError(f"{where}: expected temporal, spatial or dataspace")
+    return _stacked(loops, kept, read, cascade)
+
+
+def _order(entry: Mapping[str, Any], cascade: Cascade, where: str) -> list[tuple[str, int]]:
+    """The loops of a target from the outside in, with their factors."""
+    sizes = cascade.sizes()
+    said: Any = entry.get("factors") or []
+    texts = said.split() if isinstance(said, str) else [str(each) for each in cast(list[Any], said)]
+    factors: dict[str, int] = {}
+    for text in texts:
+        match = _FACTOR.fullmatch(text.strip(" ,"))
+        if match is None or match[1].lower() not in sizes:
+            raise InputError(f"{where}: factors: expected such as R=3, found {shown(text)}")
+        factors[match[1].lower()] = int(match[2])
+    given: Any = entry.get("permutation") or []
+    plain = given.replace(",", " ").split() if isinstance(given, str) else given
+    names = [str(each).lower() for each in plain]
+    if len(names) == 1 and names[0] not in sizes:
+        names = list(names[0])
+    inside_out = [name for name in names if name in factors]
+    inside_out += [name for name in factors if name not in inside_out]
+    return [(name, factors[name]) for name in reversed(inside_out)]
+
+
+def _axes(name: str, read: Architecture) -> list[str]:
+    """The axes of a fan-out's directions, by the name of its node, `inter_NODE_spatial` too."""
+    node = name.removeprefix("inter_").removesuffix("_spatial")
+    found = [axis for path, axis in read.axes.items() if path.rpartition(".")[0] == node]
+    return found or ["columns", "rows"][: max(1, len(read.axes))]
+
+
+def _stacked(
+    loops: Mapping[str, Sequence[tuple[str, int, str]]],
+    kept: Mapping[str, Sequence[str]],
+    read: Architecture,
+    cascade: Cascade,
+) -> Nest:
+    """Keeps and loops from the outside in; tiles are what all loops inside of them walk."""
+    stack: list[Keep | tuple[str, int, str]] = []
+    spatial, outermost = list(loops[""]), read.levels[0]
+    if set(kept[outermost.name]) != set(cascade.tensors):
+        told = "expected all tensors in the outermost memory"
+        raise CoverageError(f"mapping: {outermost.name}: {told}")
+    for level in read.levels:
+        if read.hardware.memories[level.memory].array:
+            stack, spatial = [*stack, *spatial], []
+        if level is not outermost:
+            stack += [Keep(tensor, level.memory) for tensor in kept[level.name]]
+        stack += loops.get(level.name, ())
+    stack += spatial
+    inside: dict[str, int] = dict.fromkeys(cascade.sizes(), 1)
+    open_ = _open([each for each in stack if not isinstance(each, Keep)], cascade)
+    (einsum,) = cascade.einsums
+    nest: list[Node] = [Compute(einsum.name)]
+    for each in reversed(stack):
+        if isinstance(each, Keep):
+            nest.append(each)
+            continue
+        rank, factor, axis = each
+        turns = factor or open_[rank]
+        if turns > 1:
+            nest.append(Loop(rank, inside[rank], axis))
+            inside[rank] *= turns
+    return tuple(reversed(nest))
+
+
+def _open(loops: Sequence[tuple[str, int, str]], cascade: Cascade) -> dict[str, int]:
+    """By rank what the factors that are said leave to one that is 0; 1 where none is."""
+    found: dict[str, int] = {}
+    for rank, size in cascade.sizes().items():
+        factors = [factor for name, factor, _ in loops if name == rank]
+        known = prod(factor for factor in factors if factor)
+        open_ = factors.count(0)
+        if not isinstance(size, int) or open_ > 1 or size % known or (not open_ and known != size):
+            if not factors and len(cascade.tensors) and not _walked(rank, cascade):
+                continue
+            raise CoverageError(
+                f"mapping: {rank}: expected factors whose product is {size}, found {known}; factors"
+                " that leave a remainder are not read"
+            )
+        found[rank] = size // known
+    return found
+
+
+def _walked(rank: str, cascade: Cascade) -> bool:
+    """Whether the Einsum walks a rank; the axis of a window is none."""
+    return any(rank in einsum.ranks for einsum in cascade.einsums)
+
+
+def _nodes(nodes: Sequence[Any], read: Architecture, cascade: Cascade) -> Nest:
+    """AccelForge's nodes, in their order."""
+    nest: list[Node] = []
+    for node in nodes:
+        kind, where = node.get(KIND), f"mapping: {node.get(KIND)}"
+        if kind == "Storage":
+            level = read.level(str(node.get("component")), where)
+            if level.memory != read.levels[0].memory:
+                held = [Keep(str(tensor), level.memory) for tensor in node.get("tensors") or ()]
+                nest += [keep for keep in held if keep not in nest]  # kept there already
+        elif kind in ("Temporal", "Spatial"):
+            rank = str(node.get("rank_variable")).lower()
+            if rank not in cascade.sizes():
+                raise InputError(f"{where}: rank_variable: expected a rank, found {rank!r}")
+            tile = int(number(node.get("tile_shape", node.get("initial_tile_shape")), where))
+            name = str(node.get("name", node.get("dimension", "")))
+            named = (a for path, a in read.axes.items() if path.rpartition(".")[2] == name)
+            axis = next(named, "columns") if kind == "Spatial" else ""
+            nest.append(Loop(rank, tile, axis))
+        elif kind == "Sequential":
+            branches = [
+                _nodes(listed(each, "nodes", where), read, cascade)
+                for each in listed(node, "nodes", where)
+            ]
+            nest.append(Split(tuple(branches)))
+        elif kind == "Compute":
+            at = int(re.sub(r"\D", "", str(node.get("einsum"))) or 0)
+            nest.append(Compute(_einsum(str(node.get("einsum")), at, cascade)))
+        elif kind == "Nested":
+            nest += _nodes(listed(node, "nodes", where), read, cascade)
+        else:
+            raise CoverageError(
+                f"{where}: expected Storage, Temporal, Spatial, Sequential or Compute"
+            )
+    return tuple(nest)
+
+
+def _einsum(name: str, at: int, cascade: Cascade) -> str:
+    return name if any(e.name == name for e in cascade.einsums) else cascade.einsums[at].name

@@ -1,0 +1,91 @@
+"""Specifications of Timeloop or AccelForge in `map`: machine, work and, where one is given, nest.
+
+A mapping that is given is counted as it stands. Without one our own mapper searches, which lets
+every tensor pass every memory: memories of an element that hold some tensors alone are one memory
+there, of their bytes together, and what constraints say of loops and tensors is not kept. Both is
+said in the answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hwmodel.einsum.importers.specification import read
+from hwmodel.einsum.importers.timeloop_problem import problem
+from hwmodel.hardware.hardware import Hardware, Memory
+from hwmodel.hardware.timeloop import Architecture, architecture
+from hwmodel.machines.spatial.timeloop import mapping
+from hwmodel.mappers.cascades import map_nests
+from hwmodel.mappers.mapper import Proposal
+from hwmodel.mappers.nests.certify import certified
+from hwmodel.mappers.nests.mapped import NestMapped
+from hwmodel.quantity.reading import pairs
+
+JOINED = "element"
+"""The memory that stands for all of an element."""
+
+
+def specified(
+    files: Sequence[str], ranks: str | None, *, objective: str | None, **options: Any
+) -> NestMapped:
+    """The mapping of a specification's files, or the best that is found; raises as readers do.
+
+    `ranks` are variables of templates, `NAME=NUMBER,...`.
+    """
+    specification = read(files, pairs(ranks, "--ranks") if ranks else {})
+    found = architecture(specification)
+    cascade = problem(specification, found.bits)
+    aim = objective or "traffic"
+    if "mapping" in specification:
+        nest = mapping(specification["mapping"], found, cascade)
+
+        def given(workload: Any, hardware: Any, /, **_: Any) -> Proposal:
+            return Proposal(nest, mapspace="the mapping that is given", notes=found.notes)
+
+        return certified(given, cascade, found.hardware, objective=aim)
+    machine, notes = searched(found)
+
+    def ours(
+        workload: Any,
+        hardware: Any,
+        /,
+        *,
+        objective: str,
+        capacities: Mapping[str, Any],
+        **more: Any,
+    ) -> Proposal:
+        proposed = map_nests(
+            workload, hardware, objective=objective, capacities=capacities, **options, **more
+        )
+        return replace(proposed, notes=(*proposed.notes, *found.notes, *notes))
+
+    return certified(ours, cascade, machine, objective=aim)
+
+
+def searched(found: Architecture) -> tuple[Hardware, tuple[str, ...]]:
+    """The machine as our mapper searches it, and what that changes."""
+    machine = found.hardware
+    notes: list[str] = []
+    own = {name: memory for name, memory in machine.memories.items() if memory.array}
+    limited = [each for each in found.levels if each.holds not in (None, "All")]
+    if limited:
+        told = ", ".join(each.name for each in limited)
+        notes.append(f"any tensor may be in {told}: what constraints keep out is let in")
+    if len(own) < 2:
+        return machine, tuple(notes)
+    kept = {name: memory for name, memory in machine.memories.items() if name not in own}
+    notes.append(f"{', '.join(own)} are one memory of their bytes together, {JOINED}")
+    memories = {**kept, JOINED: _joined(list(own.values()))}
+    return machine.model_copy(update={"memories": memories}), tuple(notes)
+
+
+def _joined(memories: Sequence[Memory]) -> Memory:
+    """One memory of all bytes, of the mean joules of a byte that is held."""
+    total = sum(float(each.capacity_bytes) for each in memories)
+    joules = sum(float(m.energy_j_per_byte) * float(m.capacity_bytes) for m in memories) / total
+    return memories[0].but(
+        capacity_bytes=total,
+        energy_j_per_byte=joules,
+        bandwidth_bytes_per_s=sum(float(each.bandwidth_bytes_per_s) for each in memories),
+        area_m2=sum(float(each.area_m2) for each in memories),
+    )

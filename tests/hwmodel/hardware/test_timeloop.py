@@ -1,0 +1,98 @@
+"""Architectures of Timeloop and AccelForge: memories, fan-outs, joules, what is refused."""
+
+from typing import Any
+
+import pytest
+
+from hwmodel.hardware.capacity_laws import memory_j_per_byte
+from hwmodel.hardware.timeloop import architecture
+from hwmodel.quantity.errors import CoverageError, InputError
+
+
+def component(name: str, kind: str, **attributes: Any) -> dict[str, Any]:
+    return {"!": "Component", "name": name, "class": kind, "attributes": attributes}
+
+
+DRAM = component("DRAM", "DRAM", type="LPDDR4", width=64, datawidth=16)
+GLB = component("shared_glb", "smartbuffer_SRAM", depth="128 * 128", width=64, datawidth=16)
+COLUMN = {"!": "Container", "name": "PE_column", "spatial": {"meshX": 14}}
+PE = {"!": "Container", "name": "PE", "spatial": {"meshY": 12}}
+SPAD = component("spad", "smartbuffer_RF", depth=12, width=16, datawidth=16)
+MAC = component("mac", "intmac", multiplier_width=8)
+
+
+def timeloop(*nodes: dict[str, Any]) -> dict[str, Any]:
+    return {"architecture": {"version": 0.4, "nodes": list(nodes)}}
+
+
+def test_a_machine_of_two_levels_and_an_array() -> None:
+    """128 KiB, 14 x 12 elements of 24 bytes each; the outermost is dram and has no end."""
+    ported = {**GLB, "attributes": {**GLB["attributes"], "read_bandwidth": 16}}
+    found = architecture(timeloop(DRAM, ported, COLUMN, PE, SPAD, MAC))
+    machine = found.hardware
+    assert list(machine.memories) == ["dram", "shared_glb", "spad"]
+    glb, spad = machine.memories["shared_glb"], machine.memories["spad"]
+    assert (glb.capacity_bytes, glb.array) == (128 * 1024, "")
+    assert glb.energy_j_per_byte == memory_j_per_byte(128 * 1024)
+    assert glb.bandwidth_bytes_per_s == 32e9
+    assert (spad.capacity_bytes, spad.array) == (24, "elements")
+    array = machine.arrays["elements"]
+    assert (array.columns, array.rows) == (14, 12)
+    assert machine.units["mac"].rate_per_s["int16"] == 2 * 168 * 1e9
+    assert machine.memories["dram"].energy_j_per_byte == pytest.approx(6e-12 * 8)
+    assert found.bits == 16
+    assert machine.area_m2 is not None
+    assert machine.area_m2 > glb.area_m2 + 168 * spad.area_m2
+
+
+def test_variables_and_a_nodes_own_attributes_are_names_in_its_numbers() -> None:
+    """16 lines of three words of 16 bits: 96 bytes."""
+    buffer = component("buffer", "SRAM", depth="LINES * 2", width="datawidth * 3", datawidth="BITS")
+    given = {**timeloop(DRAM, buffer, MAC), "variables": {"BITS": 16, "LINES": 8, "node": "45nm"}}
+    assert architecture(given).hardware.memories["buffer"].capacity_bytes == 96
+
+
+def test_actions_of_accelforge_count_as_they_stand() -> None:
+    """7.03 and 9.03 pJ a bit, 8 bytes a nanosecond; one tensor alone in the registers."""
+    energy = [
+        {"name": "read", "energy": 7.03e-12, "throughput": "8 * 8e9"},
+        {"name": "write", "energy": 9.03e-12, "throughput": "8 * 9e9"},
+    ]
+    nodes = [
+        {"!": "Memory", "name": "Main", "size": "inf", "actions": energy},
+        {"!": "Container", "name": "PE", "spatial": [{"name": "x", "fanout": 4}]},
+        {"!": "Memory", "name": "Register", "size": "16 * 8", "tensors": {"keep": "weight"}},
+        {"!": "Compute", "name": "MAC", "actions": [{"name": "compute", "throughput": 1e9}]},
+    ]
+    found = architecture({"arch": {"nodes": nodes}})
+    main = found.hardware.memories["dram"]
+    assert main.energy_j_per_byte == pytest.approx(8.03e-12 * 8)
+    assert main.bandwidth_bytes_per_s == 8e9
+    assert found.hardware.memories["register"].capacity_bytes == 16
+    assert (found.axes, found.levels[1].holds) == ({"PE.x": "columns"}, "weight")
+
+
+LANES = {"!": "Container", "name": "lanes", "spatial": {"meshX": 8}}
+BOTH = {"!": "Container", "name": "both", "spatial": {"meshX": 2, "meshY": 2}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "told"),
+    [
+        ((DRAM, GLB, PE, SPAD, LANES, MAC), "lanes: expected one fan-out, found another one"),
+        ((DRAM, GLB, PE, BOTH, SPAD, MAC), "expected a fan-out of two directions"),
+        ((DRAM, MAC), "found DRAM alone"),
+    ],
+)
+def test_what_is_not_modelled_is_refused_by_its_name(nodes: Any, told: str) -> None:
+    with pytest.raises(CoverageError, match=told):
+        architecture(timeloop(*nodes))
+
+
+def test_what_is_no_machine_is_refused() -> None:
+    with pytest.raises(InputError, match="no unit that computes"):
+        architecture(timeloop(DRAM, GLB))
+    with pytest.raises(InputError, match="shared_glb stands here a second time"):
+        architecture(timeloop(DRAM, GLB, GLB, MAC))
+    with pytest.raises(InputError, match="expected an architecture"):
+        architecture({})

@@ -1,0 +1,230 @@
+"""Mappings of Timeloop and AccelForge: counts of reference outputs, nests, what is refused.
+
+Counts are those of the reference outputs in timeloop-accelergy-exercises (Accelergy-Project), of
+`example_designs/eyeriss_like` and `01_accelergy_timeloop_2020_ispass/timeloop/03` and `01`.
+"""
+
+from typing import Any
+
+import pytest
+
+from hwmodel.einsum.importers.timeloop_problem import problem
+from hwmodel.hardware.hardware import limits
+from hwmodel.hardware.timeloop import architecture
+from hwmodel.machines.spatial.counts import Counts
+from hwmodel.machines.spatial.nest import evaluate
+from hwmodel.machines.spatial.timeloop import mapping
+from hwmodel.quantity.errors import CoverageError, InputError
+from tests.hwmodel.hardware.test_timeloop import COLUMN, PE, component, timeloop
+
+BYTES = {"width": 64, "datawidth": 8}
+SMALL = {"depth": 64, "width": 8, "datawidth": 8}
+THREE = timeloop(
+    component("MainMemory", "DRAM", **BYTES),
+    component("GlobalBuffer", "SRAM", depth=32768, **BYTES),
+    component("RegisterFile", "regfile", **SMALL),
+    component("MACC", "intmac", width=8),
+)
+CONV: dict[str, Any] = {
+    "shape": {
+        "dimensions": ["K", "R", "P"],
+        "data_spaces": [
+            {"name": "Weights", "projection": [[["K"]], [["R"]]]},
+            {"name": "Inputs", "projection": [[["R"], ["P"]]]},
+            {"name": "Outputs", "projection": [[["K"]], [["P"]]], "read_write": True},
+        ],
+    },
+    "instance": {"K": 32, "R": 3, "P": 16},
+}
+
+
+def target(name: str, factors: str, order: str, kind: str = "temporal", **more: Any) -> Any:
+    return {"target": name, "type": kind, "factors": factors, "permutation": order, **more}
+
+
+def kept(name: str, *tensors: str) -> Any:
+    return {"target": name, "type": "dataspace", "keep": list(tensors)}
+
+
+BYPASS = [
+    target("MainMemory", "R=1 P=1 K=1", "PRK"),
+    target("GlobalBuffer", "R=1 P=16 K=0", "PRK"),
+    target("RegisterFile", "R=3 P=1 K=2", "RPK"),
+    kept("GlobalBuffer", "Weights", "Inputs"),
+    kept("RegisterFile", "Outputs"),
+]
+
+
+def counted(
+    machine: dict[str, Any], work: dict[str, Any], nest: Any
+) -> tuple[Counts, dict[tuple[str, str], tuple[int, int, int]]]:
+    """Counts, and (reads, fills, updates) by memory and tensor as Timeloop counts them.
+
+    It leaves out the reads of an inner memory by which sums go out.
+    """
+    read = architecture(machine)
+    cascade = problem(work, read.bits)
+    found = evaluate(cascade, mapping(nest, read, cascade), limits(read.hardware))
+    table: dict[tuple[str, str], tuple[int, int, int]] = {}
+    for level in read.levels:
+        for tensor in cascade.tensors:
+            ins = [t for t in found.transfers if (t.inner, t.tensor) == (level.memory, tensor)]
+            outs = [t for t in found.transfers if (t.outer, t.tensor) == (level.memory, tensor)]
+            near = [t for t in found.touches if (t.level, t.tensor) == (level.memory, tensor)]
+            reads = sum(t.fills + t.returns for t in outs)
+            reads += sum(t.points - t.first if t.made else t.points for t in near)
+            fills = sum(t.copies + t.returned for t in ins)
+            updates = sum(t.drains for t in outs) + sum(t.points for t in near if t.made)
+            if ins or outs or near:
+                table[level.name, tensor] = (reads, fills, updates)
+    return found, table
+
+
+def test_a_bypassed_buffer_counts_as_in_the_reference_output() -> None:
+    found, table = counted(THREE, {"problem": CONV}, BYPASS)
+    assert found.steps == 1536
+    assert table == {
+        ("RegisterFile", "Outputs"): (1024, 0, 1536),
+        ("GlobalBuffer", "Weights"): (1536, 96, 0),
+        ("GlobalBuffer", "Inputs"): (1536, 18, 0),
+        ("MainMemory", "Weights"): (96, 0, 0),
+        ("MainMemory", "Inputs"): (18, 0, 0),
+        ("MainMemory", "Outputs"): (0, 0, 512),
+    }
+
+
+def test_a_window_that_moves_on_is_fetched_anew_where_timeloop_fetches_what_is_new() -> None:
+    """16 windows of 3 are 48 here and 18 there; all other counts are the reference output's."""
+    two = timeloop(THREE["architecture"]["nodes"][0], *THREE["architecture"]["nodes"][2:])
+    line = {
+        "shape": {
+            "dimensions": ["R", "P"],
+            "data_spaces": [
+                {"name": "Weights", "projection": [[["R"]]]},
+                {"name": "Inputs", "projection": [[["R"], ["P"]]]},
+                {"name": "Outputs", "projection": [[["P"]]], "read_write": True},
+            ],
+        },
+        "instance": {"R": 3, "P": 16},
+    }
+    nest = [target("MainMemory", "R=1 P=16", "PR"), target("RegisterFile", "R=3 P=1", "RP")]
+    _, table = counted(two, {"problem": line}, nest)
+    assert table["RegisterFile", "Inputs"] == (48, 48, 0)
+    assert table["RegisterFile", "Weights"] == (48, 3, 0)
+    assert table["RegisterFile", "Outputs"] == (32, 0, 48)
+    assert table["MainMemory", "Outputs"] == (0, 0, 16)
+
+
+def test_an_eyeriss_like_array_counts_as_in_the_reference_output() -> None:
+    """A strided convolution of 3 to 32 channels, 112 x 112; 9 of 12 rows by 14 columns."""
+    machine = timeloop(
+        component("DRAM", "DRAM", type="LPDDR4", **BYTES),
+        component("shared_glb", "smartbuffer_SRAM", depth=16384, **BYTES),
+        COLUMN,
+        PE,
+        component("ifmap_spad", "smartbuffer_RF", depth=12, width=16, datawidth=8),
+        component("weights_spad", "smartbuffer_RF", depth=192, width=16, datawidth=8),
+        component("psum_spad", "smartbuffer_RF", depth=16, width=16, datawidth=16),
+        component("mac", "intmac"),
+    )
+    work = {
+        "shape": {
+            "dimensions": list("CMRSNPQ"),
+            "coefficients": [{"name": "Step", "default": 2}],
+            "data_spaces": [
+                {"name": "Weights", "projection": [[["C"]], [["M"]], [["R"]], [["S"]]]},
+                {
+                    "name": "Inputs",
+                    "projection": [
+                        [["N"]],
+                        [["C"]],
+                        [["R"], ["P", "Step"]],
+                        [["S"], ["Q", "Step"]],
+                    ],
+                },
+                {
+                    "name": "Outputs",
+                    "projection": [[["N"]], [["M"]], [["Q"]], [["P"]]],
+                    "read_write": True,
+                },
+            ],
+        },
+        "instance": {"C": 3, "M": 32, "R": 3, "S": 3, "N": 1, "P": 112, "Q": 112},
+    }
+    nest = [
+        target("psum_spad", "C1 M8 R1 S1 N1 P1 Q1", "MCRSNPQ"),
+        target("weights_spad", "C1 M1 R3 S1 N1 P1 Q1", "RCMSNPQ"),
+        target("inter_PE_spatial", "C3 M1 R1 S3 N1 P1 Q1", "SCMRNPQ", "spatial", split=0),
+        target("inter_PE_column_spatial", "Q14", "QCMRSNP", "spatial", split=1),
+        target("shared_glb", "P14 Q4", "QPCMRSN"),
+        target("DRAM", "M4 P8 Q2", "MQPCRSN"),
+        kept("psum_spad", "Outputs"),
+        kept("weights_spad", "Weights"),
+        kept("ifmap_spad", "Inputs"),
+        kept("shared_glb", "Inputs", "Outputs"),
+    ]
+    found, table = counted(machine, {"problem": work}, nest)
+    assert (found.steps, found.elements) == (86016, 9 * 14)
+    assert table == {
+        ("psum_spad", "Outputs"): (7225344, 0, 10838016),
+        ("weights_spad", "Weights"): (10838016, 193536, 0),
+        ("ifmap_spad", "Inputs"): (10838016, 1354752, 0),
+        ("shared_glb", "Inputs"): (1354752, 157296, 0),
+        ("shared_glb", "Outputs"): (0, 0, 401408),
+        ("DRAM", "Weights"): (13824, 0, 0),
+        ("DRAM", "Inputs"): (157296, 0, 0),
+        ("DRAM", "Outputs"): (0, 0, 401408),
+    }
+
+
+def test_nodes_of_accelforge_are_a_nest() -> None:
+    """Two products fused over m: 16 x 8 by 8 x 8 by 8 x 8, what lies between stays inside."""
+    arch = [
+        {"!": "Memory", "name": "Main", "size": "inf"},
+        {"!": "Memory", "name": "Buffer", "size": "inf"},
+        {"!": "Compute", "name": "MAC"},
+    ]
+    work = {
+        "rank_sizes": {"M": 16, "N0": 8, "N1": 8, "N2": 8},
+        "einsums": ["T1[m, n0] = T0[m, n1] * W0[n1, n0]", "T2[m, n2] = T1[m, n0] * W1[n0, n2]"],
+    }
+
+    def branch(name: str, *ranks: str) -> dict[str, Any]:
+        loops = [{"!": "Temporal", "rank_variable": rank, "tile_shape": 1} for rank in ranks]
+        return {"!": "Nested", "nodes": [*loops, {"!": "Compute", "einsum": name}]}
+
+    def storage(place: str, *tensors: str) -> dict[str, Any]:
+        return {"!": "Storage", "tensors": list(tensors), "component": place}
+
+    nodes = [
+        storage("Main", "T0", "T2", "W0", "W1"),
+        storage("Buffer", "W0", "W1"),
+        {"!": "Temporal", "rank_variable": "m", "tile_shape": 1},
+        storage("Buffer", "T0", "T1", "T2"),
+        {"!": "Sequential", "nodes": [branch("E0", "n1", "n0"), branch("E1", "n0", "n2")]},
+    ]
+    found, table = counted({"arch": {"nodes": arch}}, {"workload": work}, {"nodes": nodes})
+    assert found.traffic_bytes("dram") == 2 * 16 * 8 + 2 * 64
+    assert table["Main", "T1"] == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("nest", "told"),
+    [
+        ([target("Nowhere", "R=3", "R")], "Nowhere: temporal: expected loops in time at a memory"),
+        ([target("MainMemory", "X=3", "X")], "factors: expected such as R=3"),
+        ([{"target": "MainMemory", "type": "magic"}], "expected temporal, spatial or dataspace"),
+        ("PRK", "expected a list of targets or nodes"),
+    ],
+)
+def test_what_is_wrong_is_named(nest: Any, told: str) -> None:
+    with pytest.raises((InputError, CoverageError), match=told):
+        counted(THREE, {"problem": CONV}, nest)
+
+
+def test_factors_have_to_fill_every_rank() -> None:
+    short = [*BYPASS[:2], target("RegisterFile", "R=2 P=1 K=2", "RPK")]
+    with pytest.raises(CoverageError, match="r: expected factors whose product is 3, found 2"):
+        counted(THREE, {"problem": CONV}, short)
+    with pytest.raises(CoverageError, match="expected all tensors in the outermost memory"):
+        counted(THREE, {"problem": CONV}, [*BYPASS, kept("MainMemory", "Inputs")])

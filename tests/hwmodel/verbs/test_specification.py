@@ -1,0 +1,46 @@
+"""`map --timeloop`: a mapping counted, a search, and what the answer says of both."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.cli import main
+from hwmodel.quantity.errors import InputError
+
+FILES = Path(__file__).resolve().parents[3] / "examples" / "timeloop"
+
+
+@pytest.fixture
+def files() -> list[str]:
+    return [str(FILES / name) for name in ("arch.yaml", "problem.yaml", "mapping.yaml")]
+
+
+def test_a_mapping_is_counted(
+    files: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Z once, A and B by tiles of 4 x 4 four times each: 256 + 2 x 4 x 256 bytes; 256 steps."""
+    monkeypatch.setattr(sys, "argv", ["hwmodel", "map", "--timeloop", *files, "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    record = json.loads(capsys.readouterr().out)
+    assert record["value"] == 256 + 2 * 4 * 256
+    found = hw.ask("map", timeloop=files)
+    assert found.costs.counts.steps == 256
+    assert found.hardware.area_m2 is not None
+
+
+def test_without_a_mapping_ours_is_searched_and_what_is_joined_is_said(files: list[str]) -> None:
+    found = hw.ask("map", timeloop=files[:2], objective="energy")
+    assert found.certificate.optimal_in_mapspace
+    assert found.hardware.memories["element"].capacity_bytes == 8
+    assert "weights, rest are one memory of their bytes together" in str(found)
+    assert found.value <= hw.ask("map", timeloop=files, objective="energy").value
+
+
+def test_what_the_files_say_is_not_said_a_second_time(files: list[str]) -> None:
+    with pytest.raises(InputError, match="map: on: expected none beside timeloop"):
+        hw.ask("map", timeloop=files, on="fusemax")

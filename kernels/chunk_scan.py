@@ -4,7 +4,7 @@ The state is h_t = exp(g_t) h_(t-1) + k_t v_t^T, as in Mamba-2's state-space for
 q, k, v are C, B and x) and in linear attention with one decay a head. A block owns a head and
 `block_v` of its values' columns and walks the tokens: inside of a chunk scores are multiplied and
 decayed from key to query; what earlier chunks left is a state of d rows in registers. Sums are
-fp32. Schedule: `hwmodel.machines.gpu.schedules.chunk_scan`. Costs are operations and bytes.
+fp32. Schedule: `hwmodel.machines.gpu.schedules.triton_scan`. Costs are operations and bytes.
 """
 
 # pyright: basic, reportMissingImports=false, reportIndexIssue=false
@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 
 from hwmodel.kernels.operands import dtype_name, need, need_contiguous
-from hwmodel.machines.gpu.schedules.chunk_scan import MENU, ChunkTile
+from hwmodel.machines.gpu.schedules.triton_scan import SCANNED, ChunkTile
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.dtypes import bytes_of
@@ -38,7 +38,7 @@ def reference(
 
 def tiles() -> tuple[ChunkTile, ...]:
     """The launch records that the kernel is measured with."""
-    return MENU
+    return SCANNED
 
 
 def cost(
@@ -75,7 +75,7 @@ def chunk_kernel(
         kept = inside[:, None] & (column[None, :] < dv)
         values = tl.load(v + row[:, None] * dv + column, mask=kept, other=0.0)
         step = tl.load(decay + row, mask=inside, other=0.0).to(tl.float32)
-        until = tl.cumsum(step, 0)
+        until = tl.sum(tl.where(past, step[None, :], 0.0), 1)
         whole = tl.sum(step, 0)
         apart = tl.where(past, until[:, None] - until[None, :], 0.0)
         scores = tl.dot(queries, tl.trans(known), input_precision="ieee") * tl.exp(apart)
@@ -114,7 +114,7 @@ def chunk_scan(
     dv = v.shape[-1]
     need("chunk_scan", d in STATES, f"a state of {STATES} rows", d, "pad q and k with zeros")
     dtype_name(q)
-    tile = tile or MENU[0]
+    tile = tile or SCANNED[0]
     if out is None:
         out = torch.empty_like(v)
     need_contiguous("chunk_scan", q=q, out=out)

@@ -121,8 +121,9 @@ def run_kernel(
     label = tl.load(labels + place, mask=here, other=-1)
     before = tl.load(labels + place - 1, mask=here & (place > 0), other=-1)
     begins = tl.where(here & (label != before), 1, 0)
-    run = tl.cumsum(begins, 0)  # runs that begin inside are 1, 2, ...; 0 goes on from before
     number = tl.arange(0, POINTS)
+    earlier = number[:, None] >= number[None, :]
+    run = tl.sum(tl.where(earlier, begins[None, :], 0), 1)  # 0 goes on from the block before
     run = run - tl.min(tl.where(here, run, POINTS), 0)  # so that the first is 0
     member = (number[:, None] == run[None, :]) & here[None, :]
     whose = tl.max(tl.where(member, label[None, :], -1), 1).to(tl.int64)

@@ -5,7 +5,7 @@ features 1, q and q (x) q, so that what all earlier tokens add is a state of 1 +
 columns (BASED: arXiv 2402.18668). A block owns a head and `block_v` of its values' columns and
 walks the tokens: inside of a chunk it multiplies scores, from before it reads its state, which
 never leaves the chip. Sums are fp32, the state is rounded to the operands' format where it is
-multiplied. Schedule: `hwmodel.machines.gpu.schedules.power_attention`. Costs are operations and
+multiplied. Schedule: `hwmodel.machines.gpu.schedules.triton_scan`. Costs are operations and
 bytes.
 """
 
@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 
 from hwmodel.kernels.operands import dtype_name, need, need_contiguous
-from hwmodel.machines.gpu.schedules.power_attention import MENU, PowerTile
+from hwmodel.machines.gpu.schedules.triton_scan import POWERS, ChunkTile
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.dtypes import bytes_of
@@ -36,9 +36,9 @@ def reference(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -
     return weights @ v / weights.sum(-1, keepdim=True)
 
 
-def tiles() -> tuple[PowerTile, ...]:
+def tiles() -> tuple[ChunkTile, ...]:
     """The launch records that the kernel is measured with."""
-    return MENU
+    return POWERS
 
 
 def cost(
@@ -113,7 +113,7 @@ def linear_attention(
     v: torch.Tensor,
     *,
     scale: float | None = None,
-    tile: PowerTile | None = None,
+    tile: ChunkTile | None = None,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Causal attention by 1 + s + s^2 / 2; q, k `(batch, heads, n, d)`, v `(batch, heads, n, dv)`.
@@ -132,7 +132,7 @@ def linear_attention(
     known = d in FEATURES
     need("linear_attention", known, f"a head dimension of {FEATURES}", d, "project q and k")
     dtype_name(q)
-    tile = tile or MENU[0]
+    tile = tile or POWERS[0]
     if out is None:
         out = torch.empty_like(v)
     need_contiguous("linear_attention", q=q, out=out)

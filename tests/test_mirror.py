@@ -49,21 +49,15 @@ ELSEWHERE = {
         "einsum/workloads/test_attention_backward.py",
         "the kernel of a workload of its own",
     ),
-    # Records of kernels that run under the interpreter with them.
     **dict.fromkeys(
         (
             f"hwmodel/machines/gpu/schedules/{name}.py"
             for name in (
-                "chunk_scan",
-                "cluster_sums",
-                "grouped_gradients",
-                "monarch",
-                "nearest",
-                "power_attention",
-                "windows",
+                *("cluster_sums", "fused_blocks", "grouped_gradients", "monarch", "nearest"),
+                *("triton_scan", "windows"),
             )
         ),
-        ("kernels/test_fused.py", "launched with each record"),
+        ("hwmodel/machines/gpu/test_fused.py", "found by structure, and what their blocks do"),
     ),
     "hwmodel/machines/gpu/schedules/cublas_rules.py": (
         "hwmodel/machines/gpu/schedules/test_cublas.py",

@@ -312,6 +312,29 @@ OTHERS: dict[str, tuple[str, Callable[..., Any], dict[str, Draw]]] = {
             **dict.fromkeys(("queries", "keys"), one_of(777, 4096)),
         },
     ),
+    "fft_convolution": (
+        "h200",
+        named("fft_convolution", length=1024),
+        {"batch": one_of(2, 8, 64), "channels": sizes(1, 4096)},
+    ),
+    "power_attention": (
+        "h200",
+        named("power_attention", features=16),
+        {
+            **{"batch": sizes(1, 9), "tokens": sizes(1, 9000), "heads": sizes(1, 32)},
+            "values": sizes(16, 256),
+        },
+    ),
+    "rational_backward": (
+        "h200",
+        named("rational_backward", groups=8),
+        {"rows": sizes(1, 200_000), "cols": one_of(8, 384, 768, 3072)},
+    ),
+    "norm_quantise": (
+        "h200",
+        named("norm_quantise"),
+        {"rows": sizes(1, 9000), "cols": sizes(1, 16384)},
+    ),
     "hyper_zzw": (
         "h200",
         named("hyper_zzw", side=32),

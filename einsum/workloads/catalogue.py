@@ -14,6 +14,7 @@ from hwmodel.einsum.workloads.collective import collective
 from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.einsum.workloads.dispatch import gather_rows, top_k
 from hwmodel.einsum.workloads.fft import fft
+from hwmodel.einsum.workloads.fft_convolution import fft_convolution
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.hyper_zzw import hyper_zzw
 from hwmodel.einsum.workloads.kmeans import kmeans
@@ -21,7 +22,10 @@ from hwmodel.einsum.workloads.mlp import mlp
 from hwmodel.einsum.workloads.model import llm
 from hwmodel.einsum.workloads.moe import grouped_gemm, moe
 from hwmodel.einsum.workloads.moe_layer import moe_layer
+from hwmodel.einsum.workloads.norm_quantise import norm_quantise
+from hwmodel.einsum.workloads.power_attention import power_attention
 from hwmodel.einsum.workloads.pruned import pruned_attention
+from hwmodel.einsum.workloads.rational_backward import rational_backward
 from hwmodel.einsum.workloads.rows import (
     add,
     copy,
@@ -83,6 +87,8 @@ WORKLOADS: Mapping[str, Callable[..., Any]] = {
     **{"embedding": embedding, "kv_write": kv_write, "llm": llm, "collective": collective},
     **{"attention_backward": attention_backward, "training": training},
     "serving": serving,
+    **{"fft_convolution": fft_convolution, "power_attention": power_attention},
+    **{"rational_backward": rational_backward, "norm_quantise": norm_quantise},
 }
 
 

@@ -18,12 +18,11 @@ from hwmodel.kernels import (
     norm_quantise,
     rational,
 )
-from hwmodel.machines.gpu.schedules.chunk_scan import ChunkTile
 from hwmodel.machines.gpu.schedules.cluster_sums import SumTile
 from hwmodel.machines.gpu.schedules.grouped_gradients import GradientTile
 from hwmodel.machines.gpu.schedules.monarch import monarch_tile, radices
 from hwmodel.machines.gpu.schedules.nearest import NearestTile
-from hwmodel.machines.gpu.schedules.power_attention import PowerTile
+from hwmodel.machines.gpu.schedules.triton_scan import ChunkTile
 from hwmodel.machines.gpu.schedules.windows import WindowTile
 from hwmodel.quantity.errors import InputError
 
@@ -40,7 +39,7 @@ def test_attention_by_powers_equals_all_pairs_over_ragged_chunks_and_columns(
 ):
     q, k, v = (draw(1, 2, 75, width, dtype=dtype) for width in (16, 16, 20))
     out = poison(*v.shape, dtype=v.dtype)
-    tile = PowerTile(chunk=32, block_v=16, warps=4)
+    tile = ChunkTile(chunk=32, block_v=16, warps=4)
     got = linear_attention.linear_attention(q, k, v, tile=tile, out=out)
     assert error(got, linear_attention.reference(*doubles(q, k, v), scale=0.25)) < DTYPES[dtype]
 
@@ -49,7 +48,7 @@ def test_attention_by_powers_of_tokens_that_score_nothing_is_their_mean(draw, er
     """Scores of zero weigh one: o_i is the mean of v_0 .. v_i."""
     v = draw(1, 1, 40, 16)
     q, k = torch.zeros_like(v), draw(1, 1, 40, 16).to(v.device)
-    got = linear_attention.linear_attention(q, k, v, tile=PowerTile(16, 16, 4))
+    got = linear_attention.linear_attention(q, k, v, tile=ChunkTile(16, 16, 4))
     count = torch.arange(1, 41, device=v.device)[:, None]
     assert error(got[0, 0], v[0, 0].double().cumsum(0) / count) < 1e-6
 

@@ -22,13 +22,12 @@ from hwmodel.kernels import (
     norm_quantise,
     rational,
 )
-from hwmodel.machines.gpu.schedules.chunk_scan import ChunkTile
 from hwmodel.machines.gpu.schedules.cluster_sums import SumTile
 from hwmodel.machines.gpu.schedules.grouped_gradients import GradientTile
 from hwmodel.machines.gpu.schedules.monarch import MonarchTile
 from hwmodel.machines.gpu.schedules.nearest import NearestTile
-from hwmodel.machines.gpu.schedules.power_attention import PowerTile
 from hwmodel.machines.gpu.schedules.rows import RowTile
+from hwmodel.machines.gpu.schedules.triton_scan import ChunkTile
 from hwmodel.machines.gpu.schedules.windows import WindowTile
 from hwmodel.validation.measure.arena import TORCH_DTYPE, Carver
 from hwmodel.validation.measure.shapes import Case
@@ -55,7 +54,7 @@ def power_attention(case: Case, carver: Carver) -> Call:
     s = case.shape
     sizes = (s["batch"], s["heads"], s["tokens"])
     q, k, v = (carver.take(*sizes, s[w], dtype=case.dtype) for w in ("features",) * 2 + ("values",))
-    tile, scale = tile_of(case, PowerTile), s["features"] ** -0.5
+    tile, scale = tile_of(case, ChunkTile), s["features"] ** -0.5
 
     def error() -> float:
         part = [t[:1, :1, :CHECKED_TOKENS].contiguous() for t in (q, k, v)]

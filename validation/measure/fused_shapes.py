@@ -24,13 +24,12 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.machines.gpu.schedules.chunk_scan import MENU as SCANNED
 from hwmodel.machines.gpu.schedules.cluster_sums import ADDED, SORTED
 from hwmodel.machines.gpu.schedules.grouped_gradients import EACH
 from hwmodel.machines.gpu.schedules.grouped_gradients import MENU as GRADIENTS
 from hwmodel.machines.gpu.schedules.monarch import monarch_tiles
 from hwmodel.machines.gpu.schedules.nearest import MENU as NEAREST
-from hwmodel.machines.gpu.schedules.power_attention import MENU as POWERS
+from hwmodel.machines.gpu.schedules.triton_scan import POWERS, SCANNED
 from hwmodel.machines.gpu.schedules.triton_tiles import row_tile
 from hwmodel.machines.gpu.schedules.windows import MENU as WINDOWS
 from hwmodel.validation.measure.shapes import Case, feasible, size, tokens

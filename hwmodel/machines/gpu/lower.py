@@ -2,12 +2,13 @@
 
 Recognition looks at ranks and operators, never at names, so a cascade that a user wrote is treated
 as a shipped one. In order: a whole cascade that is attention is one fused call, and so is one that
-computes a state which it keeps (a linear recurrence); one whose Einsums
-share their rows and reduce along columns only is one row kernel (softmax, norms); otherwise every
-Einsum is a call: a product of two tensors is a GEMM (with the bias that follows it, grouped where
-its rows depend on data), one whose window slides a convolution (or a stencil, channel by channel;
-pooling without weights), a sum over as many as data says a scatter, a sum that runs ahead a scan,
-anything elementwise a row kernel. What fits none is refused by name.
+computes a state which it keeps (a linear recurrence), and what `fused` knows where the library has
+such a kernel; one whose Einsums share their rows and reduce along columns only is one row kernel
+(softmax, norms); otherwise every Einsum is a call: a product of two tensors is a GEMM (with the
+bias that follows it, grouped where its rows depend on data), one whose window slides a convolution
+(or a stencil, channel by channel; pooling without weights), a sum over as many as data says a
+scatter, a sum that runs ahead a scan, anything elementwise a row kernel. What fits none is refused
+by name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ from hwmodel.einsum.windows import pool_form, window_form
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu import support
 from hwmodel.machines.gpu.convolutions import convolution, pooling
+from hwmodel.machines.gpu.fused import fused, multiplied_out
 from hwmodel.machines.gpu.irregular import irregular, irregular_kind
 from hwmodel.machines.gpu.libraries.library import FEW_QUERIES, Found, Kernel, Library
 from hwmodel.machines.gpu.libraries.shipped import Pick, able, picks
@@ -88,6 +90,9 @@ def _calls(cascade: Cascade, kernel: Kernel) -> tuple[Call, ...]:
     chosen = picks(kernel)
     cascade = pairwise(cascade)
     found = _attention(cascade) or _gradient(cascade) or recurrence(cascade)
+    found = found or fused(cascade, chosen)
+    if not found:
+        cascade = multiplied_out(cascade)
     if not found and not _apart(cascade):
         found = _rows(cascade, cascade.name)
     found = found or _separate(cascade)

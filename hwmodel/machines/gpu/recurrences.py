@@ -6,7 +6,7 @@ from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import footprint_bytes, operation_counts
 from hwmodel.einsum.known import of_form
 from hwmodel.einsum.space import extent
-from hwmodel.einsum.structure import contraction, intermediates
+from hwmodel.einsum.structure import as_product, contraction, intermediates
 from hwmodel.machines.gpu.libraries.library import Found
 from hwmodel.machines.gpu.schedules import scan as scan_schedule
 from hwmodel.machines.gpu.units import product_unit, scalar_operations
@@ -16,14 +16,20 @@ from hwmodel.quantity.units import Amount
 
 
 def recurrence(cascade: Cascade) -> list[Found]:
-    """A fused recurrence: a cascade of several Einsums that leaves a state in the cache.
+    """A fused recurrence: a cascade of several Einsums whose state stays, or is read in products.
 
     Products of matrices count on the matrix unit, those of a matrix and a vector elsewhere. The
     tensor that runs ahead is the state of a prompt, its states between steps pass the DRAM.
     """
-    kept = [name for name in cascade.outputs if cascade.tensors[name].role == "cache"]
+    ahead = {rank.name for rank in cascade.ranks.values() if rank.iterative}
+    kept = _kept(cascade)
     if len(cascade.einsums) < 2 or not kept:
         return []
+    state = {name: [r for r in cascade.tensors[name].ranks if r not in ahead] for name in kept}
+    others = (cascade.tensors[n].ranks for n in cascade.outputs if n not in kept)
+    out = next(others, ())
+    shared = {rank for ranks in state.values() for rank in ranks}
+    columns = [rank for rank in out if rank in shared]
     operations: dict[Any, Amount] = {}
     for einsum in cascade.einsums:
         for key, count in unit_operations(einsum, cascade).items():
@@ -31,7 +37,7 @@ def recurrence(cascade: Cascade) -> list[Found]:
     steps = [rank for rank in cascade.ranks.values() if rank.iterative]
     inputs = [cascade.tensors[name] for name in cascade.inputs]
     problem = scan_schedule.ScanProblem(
-        state=sum(extent(cascade.tensors[name].ranks, cascade) for name in kept),
+        state=sum(extent(ranks, cascade) for ranks in state.values()),
         steps=most((0, *(rank.size for rank in steps))),
         read_bytes=sum(footprint_bytes(name, cascade) for name in cascade.inputs),
         written_bytes=sum(footprint_bytes(name, cascade) for name in cascade.outputs),
@@ -39,8 +45,28 @@ def recurrence(cascade: Cascade) -> list[Found]:
         dtype=min((t.dtype for t in inputs), key=bytes_of),
         products=any(unit == "matrix" for unit, *_ in operations),
         operations=operations,
+        columns=extent(columns, cascade),
+        values=extent(columns[-1:], cascade),
+        tokens=extent([rank for rank in out if rank not in shared], cascade),
+        solves=len(steps) > 1,
     )
     return [Found(cascade.name, "scan", problem, cascade)]
+
+
+@of_form
+def _kept(cascade: Cascade) -> tuple[str, ...]:
+    """The state: what is left in the cache, else sums that run ahead and that products read."""
+    left = tuple(name for name in cascade.outputs if cascade.tensors[name].role == "cache")
+    if left:
+        return left
+    read = {
+        access.tensor
+        for einsum in cascade.einsums
+        if as_product(einsum.output, einsum.expression, einsum.reductions) is not None
+        for access in einsum.reads
+    }
+    ahead = read & _recurrent(cascade)
+    return tuple(einsum.name for einsum in cascade.einsums if einsum.name in ahead)
 
 
 def unit_operations(einsum: Einsum, cascade: Cascade) -> dict[Any, Amount]:

@@ -29,6 +29,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "fft": {"points": 8},
     "hyper_zzw": {"batch": 2, "channels": 4, "side": 4},
     "kmeans": {"points": 5, "clusters": 3, "dims": 2},
+    "fft_convolution": {"batch": 2, "channels": 3, "length": 256},
+    "power_attention": {"batch": 1, "tokens": 20, "heads": 2, "features": 4, "values": 5},
+    "rational_backward": {"rows": 3, "cols": 8, "groups": 2},
     "collective": {"op": "all_gather", "bytes": 64, "ranks": 4},
     "llm": {"config": "qwen3-0.6b", "phase": "decode", "batch": 2, "context": 30},
 }

@@ -15,13 +15,12 @@ import torch
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before the kernels are defined
 
-from hwmodel.machines.gpu.schedules.chunk_scan import ChunkTile
 from hwmodel.machines.gpu.schedules.cluster_sums import SumTile
 from hwmodel.machines.gpu.schedules.grouped_gradients import GradientTile
 from hwmodel.machines.gpu.schedules.monarch import MonarchTile
 from hwmodel.machines.gpu.schedules.nearest import NearestTile
-from hwmodel.machines.gpu.schedules.power_attention import PowerTile
 from hwmodel.machines.gpu.schedules.rows import RowTile
+from hwmodel.machines.gpu.schedules.triton_scan import ChunkTile
 from hwmodel.machines.gpu.schedules.windows import WindowTile
 from hwmodel.validation.measure import fused_shapes as shapes
 from hwmodel.validation.measure.arena import POOL_BYTES, Arena, Carver
@@ -31,7 +30,7 @@ from hwmodel.validation.measure.tiles import with_tile
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CASES = {
-    "power_attention": (shapes.POWER, (1, 2, 40, 16, 24), PowerTile(32, 32, 4)),
+    "power_attention": (shapes.POWER, (1, 2, 40, 16, 24), ChunkTile(32, 32, 4)),
     "chunk_scan": (shapes.SCAN, (1, 2, 40, 16, 24), ChunkTile(32, 32, 4)),
     "kmeans_assignment": (shapes.MEANS, (60, 10, 16), NearestTile(64, 16, 4)),
     "kmeans_update": (shapes.SUMS, (60, 10, 16, 1), SumTile(32, 4, 1)),

@@ -93,6 +93,9 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
             "decode",
             "backward",
             "scan",
+            "nearest",
+            "monarch",
+            "gradients",
         )
     },
 }

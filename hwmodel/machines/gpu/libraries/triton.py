@@ -22,6 +22,14 @@ from hwmodel.machines.gpu.libraries.library import (
     Support,
     priors,
 )
+from hwmodel.machines.gpu.schedules import (
+    cluster_sums,
+    grouped_gradients,
+    monarch,
+    nearest,
+    triton_scan,
+    windows,
+)
 from hwmodel.machines.gpu.schedules.triton_rules import COMPLETED, LAUNCHES, STREAMED
 
 GEMM = priors(
@@ -123,6 +131,83 @@ ROWS = priors(
     sharpness = 2.8 in 1 .. 16: exponent of the norm that overlaps instructions, DRAM and L2
     """
 )
+SCAN = priors(
+    """
+    matrix = 0.4 in 0.05 .. 1: share of the datasheet's matrix rate that small tiles reach
+    vector = 0.5 in 0.05 .. 1: share of the vector units' rate
+    dram = 0.9 in 0.5 .. 1: share of the datasheet's DRAM bandwidth
+    cycle = 1 in 0.1 .. 5: clocks of a chunk that hang on each other, in those of the schedule
+    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
+    sharpness = 3 in 1 .. 16: exponent of the norm that overlaps blocks and DRAM
+    inner = 1 in 1 .. 8: exponent of the norm that overlaps products and other instructions of a
+        block, whose chunks follow each other
+    """
+)
+NEAREST = priors(
+    """
+    matrix = 0.8 in 0.1 .. 1: share of the datasheet's matrix rate
+    vector = 0.7 in 0.05 .. 1: share of the vector units' rate
+    dram = 0.9 in 0.5 .. 1: share of the datasheet's DRAM bandwidth
+    port = 0.9 in 0.1 .. 1: share of a processor's port to the L2
+    cycle = 1 in 0 .. 5: clocks of a step that hang on each other, in those of the schedule
+    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
+    sharpness = 4 in 1 .. 16: exponent of the norm that overlaps blocks and DRAM
+    inner = 1.5 in 1 .. 8: exponent of the norm that overlaps products and comparisons
+    """
+)
+MONARCH = priors(
+    """
+    matrix = 0.5 in 0.05 .. 1: share of the datasheet's matrix rate
+    vector = 0.5 in 0.05 .. 1: share of the vector units' rate
+    shared = 0.5 in 0.05 .. 1: share of the bandwidth of shared memory
+    dram = 0.9 in 0.3 .. 1: share of the datasheet's DRAM bandwidth
+    port = 0.9 in 0.1 .. 1: share of a processor's port to the L2
+    cycle = 1 in 0 .. 5: clocks of a block that hang on each other, in those of the schedule
+    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
+    sharpness = 3 in 1 .. 16: exponent of the norm that overlaps blocks and DRAM
+    inner = 1.5 in 1 .. 8: exponent of the norm that overlaps products, factors and shared memory
+    """
+)
+GRADIENTS = priors(
+    """
+    vector = 0.6 in 0.05 .. 1: share of the vector units' rate
+    dram = 0.92 in 0.4 .. 1: share of the datasheet's DRAM bandwidth
+    cycle = 1 in 0.1 .. 5: clocks of a block that hang on each other, in those of the schedule
+    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
+    atomics = 1 in 0.05 .. 4: share of the rate of atomic additions in all
+    sharpness = 4 in 1 .. 16: exponent of the norm that overlaps blocks, DRAM and atomics
+    inner = 2 in 1 .. 8: exponent of the norm that overlaps a block's resources
+    """
+)
+WINDOWS = priors(
+    """
+    vector = 0.6 in 0.05 .. 1: share of the vector units' rate
+    l1 = 0.5 in 0.05 .. 1: share of the L1s' bandwidth
+    dram = 0.9 in 0.4 .. 1: share of the datasheet's DRAM bandwidth
+    cycle = 1 in 0.1 .. 5: clocks of a block that hang on each other, in those of the schedule
+    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
+    sharpness = 3 in 1 .. 16: exponent of the norm that overlaps blocks and DRAM
+    inner = 2 in 1 .. 8: exponent of the norm that overlaps a block's resources
+    """
+)
+SUMS = priors(
+    """
+    matrix = 0.4 in 0.05 .. 1: share of the datasheet's matrix rate
+    vector = 0.5 in 0.05 .. 1: share of the vector units' rate
+    dram = 0.8 in 0.3 .. 1: share of the datasheet's DRAM bandwidth
+    cycle = 1 in 0.1 .. 5: clocks of a block that hang on each other, in those of the schedule
+    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
+    atomics = 1 in 0.05 .. 4: share of the rate of atomic additions in all
+    sharpness = 3 in 1 .. 16: exponent of the norm that overlaps blocks, DRAM and atomics
+    inner = 2 in 1 .. 8: exponent of the norm that overlaps a block's resources
+    """
+)
 
 
 def gated(found: Sequence[Found]) -> list[Found]:
@@ -176,6 +261,14 @@ LIBRARY = Library(
     launches={
         name: Launch(*LAUNCHES[name], completes=COMPLETED.get(name), streamed=STREAMED.get(name))
         for name in ("gemm", "prefill", "decode", "rows", "grouped")
+    }
+    | {
+        "scan": Launch(triton_scan.activity, triton_scan.MENU),
+        "nearest": Launch(nearest.activity, nearest.MENU),
+        "monarch": Launch(monarch.activity, monarch.MENU, monarch.resolved),
+        "gradients": Launch(grouped_gradients.activity, grouped_gradients.MENU),
+        "stencil": Launch(windows.activity, windows.MENU),
+        "scatter": Launch(cluster_sums.activity, cluster_sums.MENU),
     },
     rewrites=gated,
     support=(
@@ -199,6 +292,14 @@ LIBRARY = Library(
             head_dim=dict.fromkeys(GENERATIONS, 512),
             query_rows=128,
         ),
+        Support(
+            ("nearest", "gradients"),
+            {**HALVES, "fp32": GENERATIONS},
+            "kernels/kmeans.py and rational.py: operands of one format",
+        ),
+        Support(
+            ("monarch",), HALVES, "kernels/fourier.py: planes and matrices of one format of 16 bits"
+        ),
     ),
     priors={
         "gemm": GEMM,
@@ -206,6 +307,12 @@ LIBRARY = Library(
         "prefill": PREFILL,
         "decode": DECODE,
         "rows": ROWS,
+        "scan": SCAN,
+        "nearest": NEAREST,
+        "monarch": MONARCH,
+        "gradients": GRADIENTS,
+        "stencil": WINDOWS,
+        "scatter": SUMS,
     },
     measured=Measured(
         "hwmodel.validation.measure.triton_kernels:triton_builder",
@@ -235,6 +342,12 @@ LIBRARY = Library(
         Reported("prefill Triton", Of(("attention",), few=False)),
         Reported("decode Triton", Of(("attention",), few=True)),
         Reported("MoE Triton", Of(("moe",))),
-        Reported("rows Triton", Of(ROW_KERNELS)),
+        Reported("rows Triton", Of((*ROW_KERNELS, "norm_quantise"))),
+        Reported("scans Triton", Of(("power_attention", "chunk_scan"))),
+        Reported("nearest Triton", Of(("kmeans_assignment",))),
+        Reported("cluster sums Triton", Of(("kmeans_update",))),
+        Reported("transforms Triton", Of(("fft_convolution",))),
+        Reported("gradients Triton", Of(("rational_backward",))),
+        Reported("depthwise Triton", Of(("depthwise",))),
     ),
 )

@@ -1,8 +1,36 @@
-"""Launch records of the sums of each cluster's points (`kernels/kmeans.py`)."""
+"""Sums of each target's rows: our kernels, `kernels/kmeans.py`.
+
+Added one by one (`sorted` 0), every number is an atomic operation at its target, and those of the
+fullest target follow each other. Sorted first, a block adds up its runs of equal targets by a
+product with their membership and adds once for each run, so that atomics are a number for each
+target and block; the sort of 32-bit labels with their places, radix passes over the DRAM, comes
+before.
+"""
 
 from dataclasses import dataclass
 
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules.fused_blocks import (
+    MOST_REGISTERS,
+    block_operations,
+    blocks_and_stream,
+    resident,
+)
+from hwmodel.machines.gpu.schedules.torch_scatter import ScatterProblem
+from hwmodel.machines.gpu.schedules.triton_attention import power_of_two
+from hwmodel.quantity.arithmetic import ceil_div, least, most, where
 from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Repeat, Serial, Work
+
+LABEL_BYTES, PLACE_BYTES, SUM_BYTES = 4, 8, 4
+PASSES, SORT_LAUNCHES = 4, 8
+"""Radix passes of a byte of the label each, and launches of a sort (recalled: CUB's radix sort)."""
+MEMBERS = 6
+"""Vector instructions for a pair of points of a block, of which runs are found."""
+LANES = 4
+"""Vector instructions of a number: loads, conversion, the addition."""
+CHAIN = 8000
+"""Clocks of a block that hang on each other: labels, places, rows, sums (before a fit)."""
 
 
 @dataclass(frozen=True)
@@ -19,3 +47,37 @@ SORTED = (SumTile(64, 4, 1), SumTile(128, 8, 1))
 
 ADDED = (SumTile(32, 4, 0),)
 """Added point by point, with atomics."""
+MENU = (*SORTED, *ADDED)
+
+
+def activity(problem: ScatterProblem, tile: SumTile, limits: Limits) -> Activity:
+    """Zeros, a sort where there is one, and the kernel that adds: see the module."""
+    ordered = tile.sorted > 0
+    blocks = ceil_div(problem.sources, tile.points)
+    numbers = problem.sources * problem.cols
+    runs = least((problem.sources, problem.touched + blocks))
+    added = where(ordered, runs, problem.sources) * (problem.cols + 1)
+    hottest = where(ordered, ceil_div(problem.hottest, tile.points) + 1, problem.hottest)
+    wide = power_of_two(problem.cols)
+    pairs = where(ordered, tile.points**2, 0)
+    block = Work(
+        operations=block_operations(
+            2 * pairs * wide, "bf16", MEMBERS * pairs + LANES * tile.points * wide
+        ),
+    )
+    labels = LABEL_BYTES + where(ordered, PLACE_BYTES, 0)
+    sums = problem.targets * (problem.cols + 1) * SUM_BYTES
+    stream = Work(
+        read={"dram": numbers * problem.item_bytes + problem.sources * labels},
+        written={"dram": 2 * sums, "l2": most((added, 0)) * SUM_BYTES},
+        atomics=(added, hottest),
+    )
+    on_each = resident(tile.warps, MOST_REGISTERS, limits)
+    adds = blocks_and_stream(blocks, on_each, block, CHAIN, stream, limits, launches=3)
+    moved = problem.sources * PASSES * (LABEL_BYTES + PLACE_BYTES)
+    sort = Work(
+        slots={"launch": SORT_LAUNCHES},
+        read={"dram": moved + problem.sources * LABEL_BYTES},
+        written={"dram": moved + problem.sources * PLACE_BYTES},
+    )
+    return Serial((Repeat(where(ordered, 1, 0), sort), adds))

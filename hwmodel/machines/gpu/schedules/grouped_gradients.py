@@ -1,8 +1,48 @@
-"""Launch records of gradients that are summed over rows and groups (`kernels/rational.py`)."""
+"""Elementwise results, and sums of others over rows and columns of groups: our gradient kernels.
+
+A block takes `rows` rows of one group, `step` at a time, keeps the sums in registers and adds each
+once, by an atomic (`kernels/rational.py`). With `each`, every element adds its own numbers: all of
+a group's meet at a few addresses, which take them one after the other, so that bytes and operations
+no longer matter.
+"""
 
 from dataclasses import dataclass
 
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules.fused_blocks import LANE_FLOP, blocks_and_stream, resident
+from hwmodel.machines.gpu.schedules.triton_attention import power_of_two
+from hwmodel.quantity.arithmetic import ceil_div, where
 from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Work
+
+REGISTERS, FEW_REGISTERS = 20, 40
+"""Of a thread for an element of each sum and beside them (compiled for sm_90)."""
+START = 3000
+"""Clocks of a block's first load, and of its sums across lanes at the end (before a fit)."""
+LOOP = 700
+"""Clocks of a step: a load that the next one does not wait for (before a fit)."""
+
+
+@dataclass(frozen=True)
+class GradientProblem:
+    """`rows` of `groups` times `width` columns; `sums` numbers of each group are added up.
+
+    `lanes` are vector instructions of an element.
+    """
+
+    rows: Amount
+    groups: Amount
+    width: Amount
+    sums: Amount
+    read_bytes: Amount
+    written_bytes: Amount
+    lanes: Amount
+    dtype: str
+
+    @property
+    def kv_dtype(self) -> str:
+        """All that is read has one format."""
+        return self.dtype
 
 
 @dataclass(frozen=True)
@@ -18,3 +58,24 @@ class GradientTile:
 MENU = (GradientTile(1024, 4, 4), GradientTile(256, 4, 4), GradientTile(1024, 8, 8))
 EACH = GradientTile(4, 4, 4, 1)
 """Every element adds by an atomic for each coefficient."""
+
+
+def activity(problem: GradientProblem, tile: GradientTile, limits: Limits) -> Activity:
+    """One kernel, and one that sets the sums to zero: see the module."""
+    alone = tile.each > 0
+    parts = ceil_div(problem.rows, tile.rows)
+    elements = problem.rows * problem.width
+    at_each = where(alone, elements, parts)
+    steps = tile.rows / tile.step
+    padded = tile.rows * power_of_two(problem.width)
+    block = Work(operations={("vector", "flop", "fp32"): LANE_FLOP * problem.lanes * padded})
+    stream = Work(
+        read={"dram": problem.read_bytes},
+        written={"dram": problem.written_bytes},
+        atomics=(problem.sums * problem.groups * at_each, at_each),
+    )
+    held = REGISTERS * tile.step * power_of_two(problem.width) / (tile.warps * 32)
+    on_each = resident(tile.warps, held + FEW_REGISTERS, limits)
+    chain = START + LOOP * steps
+    blocks = parts * problem.groups
+    return blocks_and_stream(blocks, on_each, block, chain, stream, limits, launches=2)

@@ -1,15 +1,69 @@
-"""Launch records of convolutions by Fourier transforms that are products (`kernels/fourier.py`)."""
+"""Convolution by Fourier transforms that are matrix products: our kernels, `kernels/fourier.py`.
+
+A block transforms `pairs` complex signals by a product with the matrix of n1 points from the left
+and of n2 from the right, multiplies by the filter's spectrum and transforms back; every complex
+product is four real ones, and between products both planes pass through shared memory. Only the
+signals cross the DRAM's boundary. Signals of more than `MOST_INNER` numbers are taken apart by a
+product over `outer` points before and one after, kernels of their own, which write and read both
+planes once more each.
+"""
 
 from dataclasses import dataclass
 
+from hwmodel.einsum.workloads.fft_convolution import LEAST_RADIX, MOST_RADIX, factors_of
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules.fused_blocks import (
+    block_operations,
+    blocks_and_stream,
+    resident,
+)
+from hwmodel.quantity.arithmetic import ceil_div
+from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Serial, Work
 
-LEAST_RADIX, MOST_RADIX = 16, 128
-"""Rows that tensor cores take at least, and of the matrices that a block multiplies by."""
 MOST_INNER = MOST_RADIX * MOST_RADIX
 ELEMENTS = 2048
 """Numbers of each plane that a block transforms, at least."""
+PLANES = 2
+REAL_PRODUCTS = 4
+"""In a complex one."""
+ROUND_TRIPS = 6
+"""Times that a number of a plane is written to shared memory and read: operands of four products,
+and two turns from rows to columns."""
+LANES = 40
+"""Vector instructions of a complex number: three turns by factors, gates and conversions."""
+OUTER_LANES = 12
+"""The same in a kernel of outermost products."""
+CHAIN, OUTER_CHAIN = 9000, 3000
+"""Clocks of a block that hang on each other (before a fit)."""
+HELD = 4
+"""Registers of sums and operands for a number of both planes (compiled for sm_90)."""
+BESIDE = 40
+
+
+@dataclass(frozen=True)
+class MonarchProblem:
+    """`signals` complex signals of outer n1 n2 numbers, of which those of a filter lie together.
+
+    `signals` of one filter are `batch`; bytes are of signals and gates, and of filters.
+    """
+
+    batch: Amount
+    filters: Amount
+    outer: int
+    n1: int
+    n2: int
+    read_bytes: Amount
+    filter_bytes: Amount
+    written_bytes: Amount
+    dtype: str
+
+    @property
+    def kv_dtype(self) -> str:
+        """Signals and matrices have one format."""
+        return self.dtype
 
 
 @dataclass(frozen=True)
@@ -36,11 +90,8 @@ def radices(n: int) -> tuple[int, int, int]:
             f"length of a Fourier transform: expected a power of two of {least} .. {most}, found"
             f" {n}; pad with zeros"
         )
-    outer = 1
-    if n > MOST_INNER:
-        outer = max(n // MOST_INNER, LEAST_RADIX)
-    bits = (n // outer).bit_length() - 1
-    return outer, 1 << bits // 2, 1 << (bits - bits // 2)
+    *outer, n1, n2 = factors_of(n)
+    return (outer[0] if outer else 1, n1, n2)
 
 
 def monarch_tile(n: int) -> MonarchTile:
@@ -56,3 +107,61 @@ def monarch_tiles(n: int) -> tuple[MonarchTile, ...]:
     rule = monarch_tile(n)
     warps = {4: 8, 8: 4, 16: 8}[int(rule.warps)]
     return (rule, MonarchTile(rule.pairs, warps, rule.cols, rule.outer_warps))
+
+
+MENU = (MonarchTile(),)
+"""One record, which `resolved` fills in."""
+
+
+def resolved(tile: MonarchTile, problem: MonarchProblem, limits: Limits) -> MonarchTile:
+    """The rule's record for the length at hand."""
+    return monarch_tile(problem.outer * problem.n1 * problem.n2)
+
+
+def activity(problem: MonarchProblem, tile: MonarchTile, limits: Limits) -> Activity:
+    """One kernel, or three: see the module."""
+    inner, element = problem.n1 * problem.n2, bytes_of(problem.dtype)
+    numbers = tile.pairs * inner
+    products = 2 * REAL_PRODUCTS * 2 * numbers * (problem.n1 + problem.n2)
+    factors = PLANES * element * (inner + problem.n1**2 + problem.n2**2)
+    turned = numbers * PLANES * element * ROUND_TRIPS
+    passed = factors + inner * PLANES * element
+    block = Work(
+        operations=block_operations(products, problem.dtype, LANES * numbers),
+        read={"shared": turned, "l2": passed, "port": passed},
+        written={"shared": turned},
+    )
+    held = HELD * numbers / (tile.warps * 32) + BESIDE
+    plain = problem.outer == 1
+    planes = problem.batch * problem.filters * problem.outer * inner * PLANES * element
+    stream = Work(
+        read={"dram": problem.filter_bytes + (problem.read_bytes if plain else planes)},
+        written={"dram": problem.written_bytes if plain else planes},
+    )
+    blocks = ceil_div(problem.batch, tile.pairs) * problem.filters * problem.outer
+    on_each = resident(tile.warps, held, limits)
+    within = blocks_and_stream(blocks, on_each, block, CHAIN, stream, limits)
+    if plain:
+        return within
+    before = Work(read={"dram": problem.read_bytes}, written={"dram": planes})
+    after = Work(read={"dram": planes}, written={"dram": problem.written_bytes})
+    ends = tuple(_outermost(problem, tile, stream, limits) for stream in (before, after))
+    return Serial((ends[0], within, ends[1]))
+
+
+def _outermost(
+    problem: MonarchProblem, tile: MonarchTile, stream: Work, limits: Limits
+) -> Activity:
+    """The product over `outer` points, `cols` columns a block."""
+    numbers = problem.outer * tile.cols
+    element = bytes_of(problem.dtype)
+    factors = PLANES * element * (problem.outer**2 + numbers)
+    flop = 2 * REAL_PRODUCTS * numbers * problem.outer
+    block = Work(
+        operations=block_operations(flop, problem.dtype, OUTER_LANES * numbers),
+        read={"l2": factors, "port": factors},
+    )
+    blocks = ceil_div(problem.n1 * problem.n2, tile.cols) * problem.filters * problem.batch
+    held = HELD * numbers / (tile.outer_warps * 32) + BESIDE
+    on_each = resident(tile.outer_warps, held, limits)
+    return blocks_and_stream(blocks, on_each, block, OUTER_CHAIN, stream, limits)

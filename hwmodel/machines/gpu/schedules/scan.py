@@ -29,7 +29,8 @@ class ScanProblem:
     """Bytes read and written in all, operations in all, `state` elements that `steps` update.
 
     `passed_bytes` are states between the launches of a prompt (0: one launch). `dtype` is the
-    format of what is read; `products` whether matrices are multiplied.
+    format of what is read; `products` whether matrices are multiplied. The state is `columns` of
+    equal height, `values` of a head; `tokens` pass each. `solves`: a chunk solves a system first.
     """
 
     state: Amount
@@ -40,6 +41,10 @@ class ScanProblem:
     dtype: str
     products: bool = True
     operations: dict[Operation, Amount] = field(default_factory=lambda: {})
+    columns: Amount = 1
+    values: Amount = 1
+    tokens: Amount = 1
+    solves: bool = False
 
     @property
     def kv_dtype(self) -> str:

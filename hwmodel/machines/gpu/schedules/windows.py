@@ -1,8 +1,27 @@
-"""Launch records of depthwise convolution, channels last (`kernels/depthwise.py`)."""
+"""Depthwise convolution, channels last: our kernel, `kernels/depthwise.py`.
+
+A block makes `pixels` outputs of `channels` channels, which lie side by side; for each tap it loads
+its inputs anew, from the L1 where a neighbour's window held them. The image crosses the DRAM's
+boundary once, the output once; instructions and the L1's bytes grow with the taps.
+"""
 
 from dataclasses import dataclass
 
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules.fused_blocks import LANE_FLOP, blocks_and_stream, resident
+from hwmodel.machines.gpu.schedules.stencil import StencilProblem
+from hwmodel.quantity.arithmetic import ceil_div
+from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Work
+
+TAP, START = 5, 30
+"""Instructions of an output for a tap (load, conversions, multiply-add, its share of addresses and
+tests), and at its start and end."""
+REGISTERS = 166
+"""Of a thread (compiled for sm_90 with three taps a row)."""
+CHAIN, CHAIN_TAP = 2500, 60
+"""Clocks of a block that hang on each other, and for each tap (before a fit)."""
 
 
 @dataclass(frozen=True)
@@ -16,3 +35,20 @@ class WindowTile:
 
 MENU = (WindowTile(16, 64, 4), WindowTile(32, 64, 8), WindowTile(32, 32, 4))
 """Channels of a pixel are a row of 64 to 128 bytes."""
+
+
+def activity(problem: StencilProblem, tile: WindowTile, limits: Limits) -> Activity:
+    """One kernel: see the module."""
+    element = bytes_of(problem.dtype_a)
+    each = tile.pixels * tile.channels
+    block = Work(
+        operations={("vector", "flop", "fp32"): LANE_FLOP * each * (START + TAP * problem.taps)},
+        read={"l1": each * problem.taps * element},
+    )
+    read = problem.image_elements * element + problem.weights * bytes_of(problem.dtype_b)
+    written = problem.elements * bytes_of(problem.dtype_out)
+    stream = Work(read={"dram": read, "l2": read}, written={"dram": written, "l2": written})
+    blocks = ceil_div(problem.elements, each)
+    chain = CHAIN + CHAIN_TAP * problem.taps
+    on_each = resident(tile.warps, REGISTERS, limits)
+    return blocks_and_stream(blocks, on_each, block, chain, stream, limits)

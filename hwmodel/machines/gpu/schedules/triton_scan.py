@@ -1,0 +1,69 @@
+"""A recurrence in chunks whose state never leaves the chip: our kernels, in one launch.
+
+A block owns `block_v` columns of a head's state and walks its tokens, `chunk` at a time: products
+inside of the chunk, with the state from before, and to the state after (`kernels/chunk_scan.py`,
+`kernels/linear_attention.py`). So only inputs and outputs cross the DRAM's boundary, and the steps
+of a head are one after the other; few heads leave most processors idle.
+"""
+
+from dataclasses import dataclass
+
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules.fused_blocks import (
+    MOST_REGISTERS,
+    block_operations,
+    blocks_and_stream,
+    resident,
+)
+from hwmodel.machines.gpu.schedules.scan import ScanProblem
+from hwmodel.quantity.arithmetic import ceil_div
+from hwmodel.quantity.errors import CoverageError
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Work
+
+DECAYS, FEATURES = 12, 4
+"""Vector instructions for a score of a chunk (masks, decays, exponentials), and for a row of the
+state and token (products of two features, conversions)."""
+CHAIN = 4000
+"""Clocks of a step that hang on each other: products, barriers, loads (before a fit)."""
+
+
+@dataclass(frozen=True)
+class ChunkTile:
+    """Tokens of a chunk, columns of the values that a block owns, its warps, stages of loads."""
+
+    chunk: Amount = 64
+    block_v: Amount = 64
+    warps: Amount = 8
+    stages: Amount = 1
+
+
+SCANNED = (ChunkTile(64, 64, 8, 1), ChunkTile(64, 32, 4, 1), ChunkTile(64, 64, 4, 2))
+"""A state of 128 rows by 64 columns of fp32 sums is 32 KiB of registers."""
+POWERS = (ChunkTile(64, 32, 4, 1), ChunkTile(64, 64, 8, 1), ChunkTile(64, 128, 8, 1))
+"""The state of 16 features by powers of scores is 257 rows."""
+MENU = tuple(dict.fromkeys((*SCANNED, *POWERS)))
+
+
+def activity(problem: ScanProblem, tile: ChunkTile, limits: Limits) -> Activity:
+    """One kernel: see the module. Raises `CoverageError` where a chunk solves a system first."""
+    if problem.solves or not problem.products:
+        raise CoverageError(
+            "kernel 'triton' has no kernel of this recurrence: chunk_scan.py and"
+            " linear_attention.py multiply scores and states, and solve no triangular system; ask"
+            " for kernel 'recurrences'"
+        )
+    heads = problem.columns / problem.values
+    parts = ceil_div(problem.values, tile.block_v)
+    rows = problem.state / problem.columns
+    steps = ceil_div(problem.tokens, tile.chunk)
+    inside = 2 * tile.chunk * tile.chunk * tile.block_v * 2
+    passed = 4 * tile.chunk * rows * tile.block_v
+    lanes = tile.chunk * (DECAYS * tile.chunk + FEATURES * rows)
+    block = Work(block_operations(steps * (inside + passed), problem.dtype, steps * lanes))
+    stream = Work(
+        read={"dram": problem.read_bytes},
+        written={"dram": problem.written_bytes},
+    )
+    on_each = resident(tile.warps, MOST_REGISTERS, limits)
+    return blocks_and_stream(heads * parts, on_each, block, steps * CHAIN, stream, limits)

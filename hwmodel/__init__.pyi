@@ -275,8 +275,14 @@ def map(
 
 def papers(
     names: Sequence[str] | str = (),
+    *,
+    moves: bool = False,
 ) -> tuple[Claim, ...]:
-    """Published claims, recomputed by the model; exit status 1 where one does not hold."""
+    """Published claims, recomputed by the model; exit status 1 where one does not hold.
+
+    With `moves` each input of a claim's program, a number of the workload or of a machine, is
+    changed in turn, and the answer is what moved each claim: status 1 where nothing moves one.
+    """
 
 def parallelise(
     workload: Cascade | Stack | Training | Serving,

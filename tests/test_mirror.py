@@ -154,6 +154,7 @@ ELSEWHERE = {
     "kernels/operands.py": ("kernels/test_gemm.py", "refusals of every wrapper"),
     "kernels/*.py": ("kernels/test_rows.py", "row kernels, by one reference"),
     # Runs on a GPU, or is what runs there; the order of measuring is tested with a fake one.
+    "validation/papers/*.py": ("validation/papers/test_claim.py", "programs, asked alike"),
     "validation/measure/vllm_*.py": ("validation/measure/test_vllm_engine.py", "a GPU's"),
     "validation/measure/engine_rows.py": ("validation/measure/test_vllm_engine.py", "a GPU's"),
     "validation/measure/*.py": ("validation/measure/test_own_gpu.py", "needs a GPU to run"),

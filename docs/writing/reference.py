@@ -221,7 +221,8 @@ def claims() -> str:
         heads = ("system", "figure", "published", "ours", "error", "within", "holds")
         sources = dict.fromkeys(f"- {c.system}: {c.source}" for c in found)
         kept = f"{sum(claim.holds for claim in found)} of {len(found)} hold. Sources:"
-        listed = "\n".join(sources)
+        causes = (f"- missed: {c.system}, {c.quantity}: {c.cause}" for c in found if not c.holds)
+        listed = "\n".join((*sources, *causes))
         blocks += [f"## {system.replace('_', ' ')}", grid(heads, rows), kept, listed]
     return "\n\n".join(blocks)
 

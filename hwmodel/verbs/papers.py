@@ -1,10 +1,11 @@
-"""`papers`: published claims beside what the model says, as a table or JSON.
+"""`papers`: published claims beside what the model says, and what moves them.
 
-Every module of `validation/papers` that has `claims()` is asked; a module named on the command line
-alone, where one is.
+Every module of `validation/papers` that has `PROGRAMS` is asked; where modules are named, those
+alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from importlib import import_module
 from inspect import getfile
 from pathlib import Path
@@ -12,18 +13,24 @@ from typing import Annotated, Any, ClassVar
 
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.text.grid import grid
-from hwmodel.validation.papers.claim import Claim
+from hwmodel.validation.papers.claim import Claim, Program
+from hwmodel.validation.papers.given import Given
+from hwmodel.validation.papers.moves import moved
 from hwmodel.verbs.ask import AS_IS, Question, Word, in_python
 
-NOT_SYSTEMS = ("claim",)
+NOT_SYSTEMS = ("claim", "given", "moves")
 SIGNS = {"": "", "least": "≥ ", "most": "≤ "}
 
 
 class Papers(Question):
-    """Published claims, recomputed by the model; exit status 1 where one does not hold."""
+    """Published claims, recomputed by the model; exit status 1 where one does not hold.
+
+    With `moves` each input of a claim's program, a number of the workload or of a machine, is
+    changed in turn, and the answer is what moved each claim: status 1 where nothing moves one.
+    """
 
     verb: ClassVar[str] = "papers"
-    example: ClassVar[str] = "papers fusemax"
+    example: ClassVar[str] = "papers mcunetv2"
 
     places: ClassVar[tuple[str, ...]] = ("names",)
 
@@ -32,10 +39,12 @@ class Papers(Question):
         AS_IS,
         Word("Systems (default: all).", list[str], place=True, complete="papers"),
     ] = ()
+    moves: Annotated[bool, Word("Change each input in turn: what moves each claim.")] = False
 
     def answer(self) -> tuple[Claim, ...]:
         """The claims of these systems; raises `UnknownNameError`."""
-        return claimed((self.names,) if isinstance(self.names, str) else self.names)
+        names = (self.names,) if isinstance(self.names, str) else self.names
+        return claimed(names, moves=self.moves)
 
     def record(self, answer: tuple[Claim, ...]) -> list[dict[str, Any]]:
         """Every field of every claim."""
@@ -43,11 +52,12 @@ class Papers(Question):
 
     def text(self, answer: tuple[Claim, ...]) -> str:
         """One row a claim."""
-        return papers_text(answer)
+        return moves_text(answer) if self.moves else papers_text(answer)
 
     def status(self, answer: tuple[Claim, ...]) -> int:
-        """1 where a claim does not hold."""
-        return 0 if all(claim.holds for claim in answer) else 1
+        """1 where a claim does not hold, or where none of its inputs moves it."""
+        well = (claim.moves if self.moves else claim.holds for claim in answer)
+        return 0 if all(well) else 1
 
 
 def systems() -> tuple[str, ...]:
@@ -59,20 +69,24 @@ def systems() -> tuple[str, ...]:
 papers = in_python(Papers)
 
 
-def claimed(names: Sequence[str]) -> tuple[Claim, ...]:
-    """The claims of these systems, or of all; raises `UnknownNameError`."""
+def programs(names: Sequence[str] = ()) -> Iterator[Program]:
+    """The programs of these systems, or of all; raises `UnknownNameError`."""
     known = systems()
     for name in names:
         if name not in known:
             raise UnknownNameError("system with published claims", name, known)
-    found: list[Claim] = []
     for name in names or known:
-        found += import_module(f"hwmodel.validation.papers.{name}").claims()
-    return tuple(found)
+        yield from import_module(f"hwmodel.validation.papers.{name}").PROGRAMS
+
+
+def claimed(names: Sequence[str], *, moves: bool = False) -> tuple[Claim, ...]:
+    """The claims of these systems, or of all, with what moves them; raises `UnknownNameError`."""
+    ask: Callable[[Program], Sequence[Claim]] = moved if moves else lambda each: each(Given())
+    return tuple(claim for program in programs(names) for claim in ask(program))
 
 
 def papers_text(claims: Sequence[Claim]) -> str:
-    """One row a claim, and how many hold."""
+    """How many hold, of how many systems; one row a claim; causes of misses, and sources."""
     rows = [
         [
             claim.system,
@@ -86,15 +100,42 @@ def papers_text(claims: Sequence[Claim]) -> str:
         for claim in claims
     ]
     heads = ("system", "claim", "published", "ours", "error", "within", "holds")
+    missed = [claim for claim in claims if not claim.holds]
+    blocks = [counted(claims), grid(heads, rows, left=(0, 1))]
+    if missed:
+        told = dict.fromkeys(f"{c.system}, {c.quantity}: {c.cause or 'not known'}" for c in missed)
+        blocks.append("\n".join(("missed, likely since", *told)))
     sources = dict.fromkeys(f"{claim.system}: {claim.source}" for claim in claims)
+    return "\n\n".join((*blocks, "\n".join(sources)))
+
+
+def counted(claims: Sequence[Claim]) -> str:
+    """Claims, systems and misses in one line."""
     kept = sum(claim.holds for claim in claims)
-    text = f"{kept} of {len(claims)} published claims hold"
-    return "\n\n".join((text, grid(heads, rows, left=(0, 1)), "\n".join(sources)))
+    many = len({claim.system for claim in claims})
+    return (
+        f"{kept} of {len(claims)} published claims hold, of {many} system{'s' if many > 1 else ''};"
+        f" {len(claims) - kept} are missed"
+    )
+
+
+def moves_text(claims: Sequence[Claim]) -> str:
+    """What moves each claim most, and how many of its inputs do."""
+    rows: list[list[str]] = []
+    for claim in claims:
+        moves = claim.moves or ()
+        most = max(moves, key=lambda move: abs(move.by), default=None)
+        told = ("nothing", "", "") if most is None else (most.input, most.change, f"{most.by:+.1%}")
+        rows.append([claim.system, claim.quantity, f"{len(moves)} of {claim.tried}", *told])
+    heads = ("system", "claim", "move it", "most", "changed", "by")
+    well = sum(bool(claim.moves) for claim in claims)
+    text = f"{well} of {len(claims)} claims move as an input is changed"
+    return "\n\n".join((text, grid(heads, rows, left=(0, 1, 3, 4))))
 
 
 def record(claims: Sequence[Claim]) -> list[dict[str, Any]]:
     """Every field of every claim, for JSON."""
-    return [{**vars(claim), "error": claim.error, "holds": claim.holds} for claim in claims]
+    return [{**asdict(claim), "error": claim.error, "holds": claim.holds} for claim in claims]
 
 
 def _share(value: float, *, signed: bool = False) -> str:

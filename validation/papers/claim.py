@@ -1,18 +1,38 @@
-"""Claim: one published figure beside what the model says.
+"""Claim: one published figure beside what the model says, and the programs that recompute claims.
 
-A module of this folder names a system and has `claims() -> tuple[Claim, ...]`; `hwmodel papers`
-prints them all.
+A module of this folder has `PROGRAMS`: short functions, each of which asks the verbs what a paper
+says and returns claims. `hwmodel papers` runs them all. What a program may be mistaken in, the
+numbers of its workload and its machines, it takes from what it is given (`given`), so that each can
+be changed and the claim seen to move.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from hwmodel.validation.papers.given import Given
+
+EXACT = 1e-9
+"""Relative: sums and products in floating point."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """One input of a program changed, as it is said, and by how much (relative) a figure moved."""
+
+    input: str
+    change: str
+    by: float
 
 
 @dataclass(frozen=True)
 class Claim:
     """A published figure, ours, and how far apart (relative) they may be; `source` says where.
 
-    One that is published as the `least` or the `most` is missed on one side alone.
+    One that is published as the `least` or the `most` is missed on one side alone. `within` says
+    what a tolerance beyond the figure's last digit stands for, and `cause` what a miss is likely
+    to come from. `moves` are those of the `tried` inputs that move ours; None: none was tried.
     """
 
     system: str
@@ -22,6 +42,10 @@ class Claim:
     tolerance: float
     source: str
     published_as: Literal["", "least", "most"] = ""
+    within: str = ""
+    cause: str = ""
+    moves: tuple[Move, ...] | None = None
+    tried: int = 0
 
     @property
     def error(self) -> float:
@@ -33,3 +57,16 @@ class Claim:
         """Whether ours lies within the tolerance."""
         missed = {"least": -self.error, "most": self.error}.get(self.published_as, abs(self.error))
         return missed <= self.tolerance
+
+    @property
+    def reading(self) -> float:
+        """What the figure's last digit leaves open, relative: half of its unit."""
+        if not self.published:
+            return 0.0
+        digits = Decimal(repr(self.published)).normalize()
+        unit = Decimal(1).scaleb(int(digits.as_tuple().exponent))
+        return float(unit / abs(digits) / 2)
+
+
+Program: TypeAlias = Callable[[Given], Sequence[Claim]]
+"""Asks the verbs for the figures of a paper."""

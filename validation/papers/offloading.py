@@ -12,9 +12,11 @@ at 19.5 GB/s.
 from typing import Any
 
 from hwmodel.einsum.workloads.model import Model, model
+from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
 from hwmodel.spine.estimate import Estimate
 from hwmodel.validation.papers.claim import Claim
+from hwmodel.validation.papers.given import Given
 
 OPT = {"13B": (40, 5120, 40), "66B": (64, 9216, 72), "175B": (96, 12288, 96)}
 """Layers, width, heads."""
@@ -24,11 +26,6 @@ LINK = "24 GB/s"
 ZO2 = {"rate": LINK, "window": 3, "passes": 2, "back": True}
 SATURATED = (("a40", 19_200), ("l40", 23_200), ("a100", 40_000))
 PROMPT = 64
-
-
-def claims() -> tuple[Claim, ...]:
-    """Memory and speed of zeroth-order steps; what saturates a device."""
-    return (*_zeroth_order(), *_experts())
 
 
 def opt(name: str) -> Model:
@@ -44,67 +41,89 @@ def opt(name: str) -> Model:
     )
 
 
-def _step(name: str, batch: int, **changes: Any) -> Estimate:
-    return predict(opt(name).prefill(batch, SEQUENCE), "a100", offload={**ZO2, **changes})
+def _step(given: Given, name: str, batch: int, **changes: Any) -> Estimate:
+    prompt = opt(name).prefill(batch, given("tokens of a sequence", SEQUENCE, 512))
+    return predict(prompt, given.device("a100"), offload={**ZO2, **changes})
 
 
-def _held(name: str) -> float:
+def _held(given: Given, name: str) -> float:
     """Gigabytes of weights and activations: forward passes of training keep no cache."""
-    found = _step(name, 1).serving
+    found = _step(given, name, 1).serving
     assert found is not None
     return float(found.memory.weights_bytes + found.memory.activations_bytes) / 1e9
 
 
-def _zeroth_order() -> tuple[Claim, ...]:
-    held = {name: _held(name) for name in OPT}
-    whole, half = _step("175B", 1), _step("175B", 1, passes=1, slices=2)
-    two, spread = _step("175B", 2), _step("175B", 1, passes=1, slices=4)
-    readme = "README of ZO2; ours without logits of all tokens, a context and workspaces"
-    grown = "README of ZO2: what larger blocks and activations add"
+def zeroth_order_memory(given: Given) -> tuple[Claim, ...]:
+    """Gigabytes on the GPU."""
+    held = {name: _held(given, name) for name in OPT}
     return (
-        Claim("ZO2", "GB on the GPU, OPT-175B", GIGABYTES["175B"], held["175B"], 0.15, readme),
+        Claim(
+            *("ZO2", "GB on the GPU, OPT-175B", GIGABYTES["175B"], held["175B"], 0.15),
+            "README of ZO2",
+            within="activations are ours",
+            cause="logits of all tokens, a context and workspaces of the framework are not in ours",
+        ),
         *(
             Claim(
-                "ZO2",
-                f"GB more of {large} than of {small}",
-                GIGABYTES[large] - GIGABYTES[small],
-                held[large] - held[small],
-                0.25,
-                grown,
+                *("ZO2", f"GB more of {large} than of {small}"),
+                *(GIGABYTES[large] - GIGABYTES[small], held[large] - held[small], 0.25),
+                "README of ZO2: what larger blocks and activations add",
+                within="workspaces that grow with a block",
             )
             for small, large in (("13B", "66B"), ("66B", "175B"))
-        ),
-        Claim(
-            *("DistZO2", "speed with a pass on each of two devices, which bring slices", 2.0),
-            *(float(whole.time_s / half.time_s), 0.1, "ideal of two perturbations"),
-        ),
-        Claim(
-            *("DistZO2", "speed over ZO2, OPT-175B, four devices", 3.0),
-            *(float(two.time_s / spread.time_s), 0.15, "abstract; devices and batch are priors"),
         ),
     )
 
 
-def _experts() -> tuple[Claim, ...]:
-    mixtral = model("mixtral-8x7b")
-    away = {"rate": "19.5 GB/s"}
-    token = predict(mixtral.prefill(64, PROMPT), "a40", offload=away)
+def zeroth_order_speed(given: Given) -> tuple[Claim, ...]:
+    """Two passes on two devices, and slices on four."""
+    whole, half = (
+        _step(given, "175B", 1),
+        _step(given, "175B", 1, passes=1, slices=given("devices of a pair", 2)),
+    )
+    two, spread = (
+        _step(given, "175B", 2),
+        _step(given, "175B", 1, passes=1, slices=given("devices", 4)),
+    )
+    return (
+        Claim(
+            *("DistZO2", "speed with a pass on each of two devices, which bring slices", 2.0),
+            *(float(whole.time_s / half.time_s), 0.1, "ideal of two perturbations"),
+            within="the first block's way in, which nothing hides",
+        ),
+        Claim(
+            *("DistZO2", "speed over ZO2, OPT-175B, four devices", 3.0),
+            *(float(two.time_s / spread.time_s), 0.15, "abstract"),
+            within="devices, link and batch are priors",
+        ),
+    )
+
+
+def experts(given: Given) -> tuple[Claim, ...]:
+    """Seconds to stream a mixture's weights, and the tokens that saturate a device."""
+    mixtral = model("mixtral-8x7b").but(num_experts_per_tok=given("experts of a token", 2))
+    away = {"rate": given("rate of the link", "19.5 GB/s", "39 GB/s")}
+    token = predict(mixtral.prefill(64, PROMPT), given.device("a40"), offload=away)
     found = [
         Claim(
             *("MoE-Lens", "seconds to stream all weights at 19.5 GB/s", 4.82),
-            *(float(token.time_s), 0.02, "paper: 94 GB; ours without the ends, which stay"),
+            *(float(token.time_s), 0.02, "paper: 94 GB"),
+            within="both ends, which stay in ours",
         )
     ]
     for machine, published in SATURATED:
-        told = "paper: peaks in units of 1,024, matrices alone; ours attention's too"
         quantity = f"tokens from which the peak bounds, {machine}"
+        ours = _saturated(mixtral, given.device(machine))
         found.append(
-            Claim("MoE-Lens", quantity, published, _saturated(mixtral, machine), 0.2, told)
+            Claim(
+                *("MoE-Lens", quantity, published, ours, 0.2, "paper, from peaks and links alone"),
+                within="its peaks are in units of 1,024, and of matrices alone",
+            )
         )
     return tuple(found)
 
 
-def _saturated(mixtral: Model, machine: str) -> int:
+def _saturated(mixtral: Model, machine: Hardware) -> int:
     """The least tokens of prompts of 64 whose bound is no more the link's."""
 
     def bound_s(prompts: int) -> float:
@@ -116,3 +135,6 @@ def _saturated(mixtral: Model, machine: str) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if bound_s(middle) <= link_s * (1 + 1e-9) else (low, middle)
     return high * PROMPT
+
+
+PROGRAMS = (zeroth_order_memory, zeroth_order_speed, experts)

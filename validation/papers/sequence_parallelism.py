@@ -9,6 +9,7 @@ tokens, and batches of 64 where the longest is asked for: priors, the paper was 
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from hwmodel.einsum.workloads.model import model
@@ -16,6 +17,7 @@ from hwmodel.einsum.workloads.training import training
 from hwmodel.hardware.catalogue import device
 from hwmodel.machines.driver import predict
 from hwmodel.validation.papers.claim import Claim
+from hwmodel.validation.papers.given import Given
 
 SYSTEM = "Sequence Parallelism (arXiv 2105.13120)"
 SEQUENCE, BATCH = 512, 64
@@ -31,44 +33,59 @@ BERT = {
 }
 
 
-def claims() -> tuple[Claim, ...]:
+def reach(given: Given) -> tuple[Claim, ...]:
     """How many times the batch and the length fit."""
     batches, lengths = (
-        [largest(fits) for fits in (_fits(by, over) for by in ("tp", "cp"))]
-        for over in ("batch", "length")
+        [largest(*_needed(given, by, over)) for by in ("tp", "cp")] for over in ("batch", "length")
     )
+    times = given("devices that divide tokens", TOKENS, 16) / TENSORS
     rows = (
-        ("largest batch over tensor parallelism's", 13.7, batches[1] / batches[0]),
         (
-            "longest sequence over tensor parallelism's",
-            *(3.0, TOKENS * lengths[1] / (TENSORS * lengths[0])),
+            *("largest batch over tensor parallelism's", 13.7, batches[1] / batches[0]),
+            "ours has the head's logits of all tokens too, in fp32, which tokens divide in both",
         ),
+        ("longest sequence over tensor parallelism's", 3.0, times * lengths[1] / lengths[0], ""),
     )
-    source = "abstract: 64 P100; ours has the head's logits of all tokens too, in fp32"
-    return tuple(Claim(SYSTEM, *row, 0.25, source) for row in rows)
+    return tuple(
+        Claim(
+            *(SYSTEM, quantity, published, ours, 0.2, "abstract: 64 P100"),
+            within="sequences of 512 tokens and batches of 64 are priors",
+            cause=cause,
+        )
+        for quantity, published, ours, cause in rows
+    )
 
 
-def largest(fits: Callable[[int], bool]) -> int:
-    """The largest number that fits, where all below it do; to half a percent."""
+def largest(needed: Callable[[int], float], room: float) -> int:
+    """The largest number whose need, which grows with it, has room; to half a percent."""
     low, high = 0, 1
-    while fits(high):
-        low, high = high, 2 * high
+    while needed(high) <= room:
+        low, high = high, 8 * high
     while high - low > max(1, low // 200):
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
+        few, many = needed(low) if low else 0.0, needed(high)
+        guess = low + int((high - low) * (room - few) / (many - few))
+        middle = min(max(guess, low + 1), high - 1)
+        low, high = (middle, high) if needed(middle) <= room else (low, middle)
+        if high - low > max(1, low // 200) and needed(low + max(1, low // 200)) > room:
+            return low
     return low
 
 
-def _fits(by: str, over: str) -> Callable[[int], bool]:
-    """Whether so many sequences fit, or so many tokens a device."""
-    degree = {"tp": TENSORS, "cp": TOKENS}[by]
+def _needed(given: Given, by: str, over: str) -> tuple[Callable[[int], float], float]:
+    """Bytes of a device for so many sequences, or so many tokens a device; and what it has."""
+    degree = {"tp": TENSORS, "cp": given("devices that divide tokens", TOKENS, 16)}[by]
     bert = model(BERT, dtype="bf16")
-    machine = device("a100").but(memories={"dram": {"capacity": "16 GB"}})
+    machine = given.device(device("a100").but(memories={"dram": {"capacity": "16 GB"}}))
 
-    def fits(size: int) -> bool:
+    @cache
+    def needed(size: int) -> float:
         batch, length = (size, SEQUENCE) if over == "batch" else (BATCH, size * degree)
         kept: dict[str, Any] = {"micro_batch": batch, "dp": 1, by: degree}
         work: Any = training(bert, length, batch, attention="core", dropout=True, **kept)
-        return bool(predict(work, machine).fits)
+        step: Any = predict(work, machine)
+        return float(step.memory_bytes)
 
-    return fits
+    return needed, float(machine.memory("dram").capacity_bytes)
+
+
+PROGRAMS = (reach,)

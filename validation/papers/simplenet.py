@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from hwmodel.einsum.workloads.cnn import cnn
 from hwmodel.machines.driver import predict
 from hwmodel.validation.papers.claim import Claim
+from hwmodel.validation.papers.given import Given
 
 LAYERS = """
 resolution: 32
@@ -34,15 +35,20 @@ layers:
 SOURCE = "repository, CIFAR-10"
 
 
-def claims() -> tuple[Claim, ...]:
+def counts(given: Given) -> tuple[Claim, ...]:
     """Parameters, and multiply-accumulates of an image."""
+    listed = LAYERS.replace("resolution: 32", f"resolution: {given('side of the image', 32)}")
+    listed = listed.replace("filters: 2048", f"filters: {given('filters of the widest', 2048)}")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "simplenet.yaml"
-        path.write_text(LAYERS, encoding="utf-8")
+        path.write_text(listed, encoding="utf-8")
         stack = cnn(str(path))
     assert stack.layers is not None
-    done = float(predict(stack, "stm32h743").flop) / 2
+    done = float(predict(stack, given.device("stm32h743")).flop) / 2
     return (
-        Claim("SimpleNet", "parameters", 5.48e6, stack.layers.network.weights, 0.002, SOURCE),
-        Claim("SimpleNet", "multiply-accumulates", 652e6, done, 0.002, SOURCE),
+        Claim("SimpleNet", "parameters", 5.48e6, stack.layers.network.weights, 9.1e-4, SOURCE),
+        Claim("SimpleNet", "multiply-accumulates", 652e6, done, 7.6e-4, SOURCE),
     )
+
+
+PROGRAMS = (counts,)

@@ -36,7 +36,9 @@ class Cost:
 
     `low_s` and `high_s` are the 90 % interval of `time_s`; `read` are tokens of prompts that are
     computed, `reused` those that were there, `made` tokens of answers; `read_s` and `made_flop`
-    the parts of `time_s` that go into reading and of `flop` that go into steps that make tokens.
+    the parts of `time_s` that go into reading and of `flop` that go into steps that make tokens;
+    `kv_bytes` keys and values that those steps attend to (what Kinetics, arXiv 2506.05333, prices
+    at so many FLOPs a byte).
     `price_usd` is not a number where a machine has no price.
     """
 
@@ -47,6 +49,7 @@ class Cost:
     energy_j: float = 0.0
     flop: float = 0.0
     made_flop: float = 0.0
+    kv_bytes: float = 0.0
     read: float = 0.0
     reused: float = 0.0
     made: float = 0.0
@@ -151,8 +154,10 @@ def of_call(step: Step, runner: Runner, copies: int, batch: int) -> tuple[Cost, 
         at = np.arange(steps, dtype=np.float64)
         ended = np.searchsorted(made - first, at, side="right").astype(np.float64)
         alive = copies - ended
-        found.append(runner.making(alive * batch, step.input + 1 + at))
+        context = step.input + 1 + at
+        found.append(runner.making(alive * batch, context))
         cost = cost.plus(_cost(found[-1], runner, batch, made=float((made - first).sum())))
+        cost = cost.plus(Cost(kv_bytes=float(np.sum(runner.model.kv_bytes(alive, context)))))
     return cost.plus(Cost(made=float(copies * first if step.output else 0))), found
 
 

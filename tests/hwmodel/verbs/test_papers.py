@@ -1,6 +1,7 @@
 """`hwmodel papers`: every module with claims is found; a claim that fails is told and counted."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,14 @@ from hwmodel import cli
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.validation.papers.claim import Claim
 from hwmodel.verbs import papers as papers_command
-from hwmodel.verbs.papers import papers, papers_text, record, systems
+from hwmodel.verbs.papers import (
+    Papers,
+    moves_text,
+    papers,
+    papers_text,
+    record,
+    systems,
+)
 
 
 def test_systems_are_the_modules_with_claims() -> None:
@@ -24,10 +32,11 @@ def test_an_unknown_system_is_refused_with_those_that_exist() -> None:
 def test_the_table_says_what_holds() -> None:
     rows = (
         Claim("A", "seconds", 2.0, 2.0, 0.0, "table 1"),
-        Claim("A", "joules", 2.0, 3.0, 0.05, "table 2"),
+        Claim("A", "joules", 2.0, 3.0, 0.05, "table 2", cause="another buffer"),
     )
     text = papers_text(rows)
-    assert text.startswith("1 of 2 published claims hold")
+    assert text.startswith("1 of 2 published claims hold, of 1 system; 1 are missed")
+    assert "A, joules: another buffer" in text
     assert "+50.00%" in text
     assert "NO" in text
     assert "A: table 2" in text
@@ -43,7 +52,7 @@ def test_the_command_fails_where_one_claim_of_several_does(
     )
 
     def status(*claims: Claim) -> int:
-        def answered(_: object) -> tuple[Claim, ...]:
+        def answered(_: object, **how: bool) -> tuple[Claim, ...]:
             return claims
 
         monkeypatch.setattr(papers_command, "claimed", answered)
@@ -54,3 +63,15 @@ def test_the_command_fails_where_one_claim_of_several_does(
 
     assert [status(good, good), status(good, bad), status(bad, bad)] == [0, 1, 1]
     assert "published claims hold" in capsys.readouterr().out
+
+
+def test_what_moves_claims_is_told_of_each(capsys: pytest.CaptureFixture[str]) -> None:
+    found = papers("expert_order", moves=True)
+    assert all(each.moves for each in found)
+    assert record(found)[0]["moves"][0]["input"] == "tokens"
+    text = moves_text(found)
+    assert text.startswith("6 of 6 claims move as an input is changed")
+    assert "1,201" not in text
+    still = replace(found[0], moves=())
+    assert Papers(moves=True).status((still,)) == 1
+    assert Papers(moves=True).status(found) == 0

@@ -249,6 +249,7 @@ def map(
     mapper: Mapper | None = None,
     objective: str | None = None,
     mapspace: str | None = None,
+    time_limit_s: float | None = None,
     rules: str | None = None,
     double: bool = False,
     shares: Mapping[str, Sequence[str]] | None = None,
@@ -264,10 +265,11 @@ def map(
     latency (default), energy, traffic or sram. `mapspace` is the set of nests that is searched
     (default: any tile sizes); `rules` how counts are charged (overlap, ports); `double` keeps every
     tile twice; `shares` names the tensors of each buffer, where there are several; `fused=False`
-    maps every Einsum by itself. On a GPU the tiles of our own kernel are ranked by predicted time;
-    `kernel` names one Einsum where there are several kernels. On a microcontroller a network is
-    mapped patch by patch, for the library `kernel`; on an FPGA its layers are given reuse factors
-    (hls4ml). Raises `CapacityError` where nothing fits, with what would suffice.
+    maps every Einsum by itself; after `time_limit_s` seconds the search of one Einsum on an array
+    ends, with the best found and its proven gap. On a GPU the tiles of our own kernel are ranked by
+    predicted time; `kernel` names one Einsum where there are several kernels. On a microcontroller
+    a network is mapped patch by patch, for the library `kernel`; on an FPGA its layers are given
+    reuse factors (hls4ml). Raises `CapacityError` where nothing fits, with what would suffice.
 
     Files of Timeloop and AccelForge, which say machine, work and, if any, the mapping to count, are
     asked about in words: `hw.ask("map", timeloop=["arch.yaml", "problem.yaml"])`.

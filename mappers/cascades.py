@@ -36,10 +36,12 @@ def map_nests(
     double: bool = False,
     shares: Mapping[str, Sequence[str]] | None = None,
     fused: bool = True,
+    time_limit_s: float | None = None,
 ) -> Proposal:
     """The best loop nest that the search in charge finds.
 
-    `mapspace` None takes the search's own default. Raises `CapacityError` where nothing fits,
+    `mapspace` None takes the search's own default; `time_limit_s` is the seconds that the search on
+    an array may take. Raises `CapacityError` where nothing fits,
     `CoverageError` naming what no search covers, `UnknownNameError` for names.
     """
     single, deep = len(cascade.einsums) == 1, is_deep(hardware, shares)
@@ -53,7 +55,12 @@ def map_nests(
     asked: dict[str, Any] = {"objective": objective, "capacities": capacities}
     asked |= {"rules": rules_named(rules)} | ({} if mapspace is None else {"mapspace": mapspace})
     if deep and single:
-        return map_levels(cascade, hardware, **asked)
+        return map_levels(cascade, hardware, time_limit_s=time_limit_s, **asked)
+    if time_limit_s is not None:
+        raise CoverageError(
+            f"{cascade.name} on {hardware.name}: expected one Einsum on several memories or an"
+            " array for a time limit; other searches end when they are done, leave it out"
+        )
     if single:
         return map_tiles(cascade, hardware, double=double, shares=shares, **asked)
     if not fused:

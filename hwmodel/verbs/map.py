@@ -24,10 +24,11 @@ class Map(OfWork):
     latency (default), energy, traffic or sram. `mapspace` is the set of nests that is searched
     (default: any tile sizes); `rules` how counts are charged (overlap, ports); `double` keeps every
     tile twice; `shares` names the tensors of each buffer, where there are several; `fused=False`
-    maps every Einsum by itself. On a GPU the tiles of our own kernel are ranked by predicted time;
-    `kernel` names one Einsum where there are several kernels. On a microcontroller a network is
-    mapped patch by patch, for the library `kernel`; on an FPGA its layers are given reuse factors
-    (hls4ml). Raises `CapacityError` where nothing fits, with what would suffice.
+    maps every Einsum by itself; after `time_limit_s` seconds the search of one Einsum on an array
+    ends, with the best found and its proven gap. On a GPU the tiles of our own kernel are ranked by
+    predicted time; `kernel` names one Einsum where there are several kernels. On a microcontroller
+    a network is mapped patch by patch, for the library `kernel`; on an FPGA its layers are given
+    reuse factors (hls4ml). Raises `CapacityError` where nothing fits, with what would suffice.
 
     Files of Timeloop and AccelForge, which say machine, work and, if any, the mapping to count, are
     asked about in words: `hw.ask("map", timeloop=["arch.yaml", "problem.yaml"])`.
@@ -44,7 +45,10 @@ class Map(OfWork):
     parallel: Annotated[Any, Word("Not divided yet.", words=True, value=True)] = None
     mapper: Annotated[Mapper | None, AS_IS, Word("A mapper in place of ours.", value=True)] = None
     objective: Annotated[str | None, Word("traffic (default), energy, latency or edp.")] = None
-    mapspace: Annotated[str | None, Word("uniform, divisors, pinned, interleaved.")] = None
+    mapspace: Annotated[str | None, Word("uniform, divisors, pinned; ragged, interleaved.")] = None
+    time_limit_s: Annotated[
+        float | None, Word("Seconds to search one Einsum on an array.", float)
+    ] = None
     rules: Annotated[str | None, Word("Accounting rules: overlap (default) or ports.")] = None
     double: Annotated[bool, Word("Keep every tile twice.", flag="--double")] = False
     shares: Annotated[
@@ -113,7 +117,7 @@ class Map(OfWork):
         check_workload(workload, "map")
         from hwmodel.mappers.shipped import mapped
 
-        names = ("mapper", "objective", "mapspace", "rules")
+        names = ("mapper", "objective", "mapspace", "rules", "time_limit_s")
         own: dict[str, Any] = {name: getattr(self, name) for name in names}
         own |= {"double": self.double or None, "fused": None if self.fused else False}
         return mapped(workload, machine_of(on), kernel=kernel, shares=self.shares, **own)

@@ -15,8 +15,10 @@ against search without any pruning.
 """
 
 import math
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,17 +32,16 @@ from hwmodel.mappers.nests.interleave import (
     Ints,
     Space,
     costs,
-    spreads,
+    crossings_of,
+    held_of,
 )
 
-BEAM = 200
-"""Chains a layer of the first pass: more find better answers to prune by, and take longer."""
-SCOUTS = 16
-"""Choices of points over the array that the first pass looks at."""
 CHUNK = 1 << 20
 """Chains that are grown at once, so that memory stays bounded."""
 CLOSE = 1e-12
 """Values nearer than this, relatively, are equal: joules summed in another order differ so."""
+APART = 8
+"""How far apart rooms are in tables of elements' own memories, which every part has anew."""
 PIVOTS = 16
 """Chains of each group that all others of it are compared with by rule (b)."""
 
@@ -72,15 +73,8 @@ class Chain:
 
     keeps: tuple[Placed, ...]
     axes: tuple[Box, ...]
+    walked: Box
     values: Values
-
-
-@dataclass(frozen=True)
-class Found:
-    """The best chains, by energy, and how many partial and whole ones were looked at."""
-
-    chains: tuple[Chain, ...]
-    candidates: int
 
 
 @dataclass(frozen=True)
@@ -94,12 +88,12 @@ class Objective:
     timed: bool
     front: bool = False
 
-    def hopeless(self, values: Values, best: list[Chain]) -> Bools:
-        """Which lower bounds cannot better any of the answers in hand."""
-        first, second = self.order(values)
+    def hopeless(self, values: Values, best: list[Values]) -> Bools:
+        """Which lower bounds cannot better any of these values."""
+        first, second = (np.atleast_1d(each) for each in self.order(values))
         dropped = np.zeros(first.shape, np.bool_)
-        for chain in best:
-            least, then = self.order(chain.values)
+        for each in best:
+            least, then = self.order(each)
             both = (first >= least * (1 - CLOSE)) & (second >= then * (1 - CLOSE))
             dropped |= both if self.front else both | (first > least * (1 + CLOSE))
         return dropped
@@ -140,52 +134,62 @@ class Chains:
         return Chains(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-class BranchSearch:
-    """What all choices of points over the array share, and the best chains so far."""
+@dataclass
+class Answers:
+    """The best chains so far of all spaces, and how many partial and whole ones were looked at.
 
-    def __init__(self, space: Space, objective: Objective) -> None:
-        self.space, self.objective = space, objective
-        self.grid = Grid(space.sizes)
-        self.tensors = range(len(space.has))
-        self.crossed: list[Floats] = []
-        self.held: list[Floats] = []
-        self.divisions: list[Ints] = []
-        for t, has in enumerate(space.has):
-            lacking = tuple(not each for each in has)
-            words = space.over(space.sizes, t)
-            turns = space.over(space.sizes, t, lacking=True) / self.grid.points(lacking)
-            self.crossed.append(words * turns)
-            self.held.append(space.word_bytes[t] * self.grid.points(has))
-            self.divisions.append(self.grid.inside(has))
-        self.rooms = [_rooms(size, min(space.word_bytes)) for size in space.capacity_bytes]
-        self.after = [
-            [self._after(level, t) for t in self.tensors] for level in range(1, space.levels + 1)
-        ]
-        self.best: list[Chain] = []
-        self.candidates = 0
+    `ceiling`: what a chain must better to be of use, in what the objective puts first.
+    """
 
-    def run(self) -> Found:
-        """The best chains of all choices of points over the array."""
-        parts = [BranchPart(self, over, split) for over, split in spreads(self.space).items()]
-        bounds = [part.bound() for part in parts]
-        joined = Values(
-            *(np.concatenate([getattr(v, f.name) for v in bounds]) for f in fields(Values))
-        )
-        first, second = self.objective.order(joined)
-        order = [int(at) for at in np.lexsort((second, first)) if first[at] < math.inf]
-        for width, some in ((BEAM, order[:SCOUTS]), (0, order)):
-            for at in some:
-                if not self.objective.hopeless(bounds[at], self.best)[0]:
-                    parts[at].search(width)
-                    parts[at].tables.clear()
-        chains = sorted(self.best, key=lambda chain: float(chain.values.energy))
-        return Found(tuple(chains), self.candidates)
+    objective: Objective
+    best: list[Chain] = field(default_factory=lambda: [])
+    candidates: int = 0
+    ceiling: float = math.inf
+
+    def hopeless(self, values: Values) -> Bools:
+        """Which lower bounds cannot better any of the answers in hand."""
+        lost = self.objective.hopeless(values, [chain.values for chain in self.best])
+        return lost | (self.objective.order(values)[0] >= self.ceiling * (1 - CLOSE))
 
     def offer(self, chain: Chain) -> None:
         """Keep a chain that no kept one equals; let go of those that it beats."""
-        beaten = [self.objective.hopeless(each.values, [chain]) for each in self.best]
+        beaten = [self.objective.hopeless(each.values, [chain.values]) for each in self.best]
         left = [each for each, lost in zip(self.best, beaten, strict=True) if not lost]
         self.best = [*left, chain]
+
+
+class BranchSearch:
+    """What all choices of points over the array share."""
+
+    def __init__(self, space: Space, answers: Answers) -> None:
+        self.space, self.answers = space, answers
+        self.objective = answers.objective
+        self.grid = Grid(space.walked)
+        self.tensors = range(len(space.has))
+        self.crossed = {
+            private: [crossings_of(space, self.grid, t, private=private) for t in self.tensors]
+            for private in (False, True)
+        }
+        self.held = [held_of(space, self.grid, t) for t in self.tensors]
+        self.divisions = [self.grid.inside(has) for has in space.has]
+        self.rooms = [
+            _rooms(size, min(space.word_bytes), 2 if level < space.shared else APART)
+            for level, size in enumerate(space.capacity_bytes)
+        ]
+        self.tables: dict[tuple[int, str], Floats] = {}
+        self.after = [
+            [self._after(level, t) for t in self.tensors] for level in range(1, space.levels + 1)
+        ]
+
+    def shared(self, level: int, side: str, weights: tuple[float, ...]) -> Floats:
+        """The table of a memory that all elements share, once for all choices."""
+        if (level, side) not in self.tables:
+            self.tables[level, side] = self.to_go(level, weights, np.arange(self.grid.boxes))
+        return self.tables[level, side]
+
+    def crossing(self, level: int, tensor: int) -> Floats:
+        """Words of a tensor that cross into a keep at a level, by box."""
+        return self.crossed[level > self.space.shared][tensor]
 
     def to_go(self, level: int, weights: tuple[float, ...], window: Ints) -> Floats:
         """Least cost of the keeps of one level that are still to come, other levels left out.
@@ -198,7 +202,7 @@ class BranchSearch:
         table[0, :, :-1] = 0.0
         here = np.arange(len(window))[:, None] * shape[2]
         after = [self.after[level - 1][t][window] + here for t in self.tensors]
-        crossed = [self.crossed[t][window, None] * weights[t] for t in self.tensors]
+        crossed = [self.crossing(level, t)[window, None] * weights[t] for t in self.tensors]
         for coming in range(1, len(table)):
             for t in self.tensors:
                 if coming >> t & 1:
@@ -208,9 +212,8 @@ class BranchSearch:
             lengths = self.grid.exponents[window[-1]] - self.grid.exponents[window[0]] + 1
             folded = table[coming].reshape(*lengths, shape[2])
             for axis, length in enumerate(lengths):
-                line = np.moveaxis(folded, axis, 0)
-                for at in range(1, length):
-                    np.minimum(line[at], line[at - 1], out=line[at])
+                if length > 1:
+                    np.minimum.accumulate(folded, axis=axis, out=folded)
         return table
 
     def _after(self, level: int, tensor: int) -> Ints:
@@ -220,10 +223,10 @@ class BranchSearch:
         return np.where(left >= 0, np.searchsorted(rooms, left), len(rooms))
 
 
-def _rooms(capacity: float, least: float) -> Floats:
+def _rooms(capacity: float, least: float, apart: int) -> Floats:
     """Amounts of room that lower bounds are tabulated for, ascending from none."""
-    halvings = max(0, math.ceil(math.log2(capacity / least)))
-    return np.array([0.0, *(capacity / 2**h for h in range(halvings, -1, -1))])
+    steps = max(0, math.ceil(math.log(capacity / least, apart)))
+    return np.array([0.0, *(capacity / apart**step for step in range(steps, -1, -1))])
 
 
 class BranchPart:
@@ -238,11 +241,51 @@ class BranchPart:
         self.counted = ~np.isinf(self.rates) & (search.objective.timed or search.space.idle_w > 0)
         self.counted[0] |= search.objective is OBJECTIVES["traffic"]
         """Memories whose bytes matter before the end."""
-        grid = search.grid
-        self.window = np.flatnonzero((grid.exponents >= grid.exponents[self.offset]).all(axis=1))
+
+    @cached_property
+    def window(self) -> Ints:
         """Boxes that the array divides; less `offset`, the boxes of one element."""
-        self.place = np.zeros(grid.boxes, np.int64)
-        self.place[self.window] = np.arange(len(self.window))
+        powers = self.search_.grid.exponents
+        return np.flatnonzero((powers >= powers[self.offset]).all(axis=1))
+
+    @cached_property
+    def place(self) -> Ints:
+        """Where each box stands in the window."""
+        place = np.zeros(self.search_.grid.boxes, np.int64)
+        place[self.window] = np.arange(len(self.window))
+        return place
+
+    def quick(self) -> Values:
+        """What no chain falls below, without the tables of the elements' own memories."""
+        return self.least(self.start(), quick=True)
+
+    def _first(self, level: int, side: str) -> float:
+        """Least cost at an elements' memory, from its first keep alone.
+
+        What is kept there after it works on no more than the first keep's box.
+        """
+        search, level_weights = self.search_, self._weights(level, side)
+        top = search.grid.boxes - 1 - self.offset
+        least = math.inf
+        for t in search.tensors:
+            divisions = search.divisions[t]
+            fits = (search.grid.exponents[top] >= search.grid.exponents[divisions]).all(axis=1)
+            box = top - divisions[fits]
+            box = box[search.held[t][box] <= self.space.capacity_bytes[level - 1]]
+            if len(box):
+                total = np.zeros(len(box))
+                for each, weight in enumerate(level_weights):
+                    total += search.crossing(level, each)[box] * weight
+                least = min(least, float(total.min()))
+        return least
+
+    def _weights(self, level: int, side: str) -> tuple[float, ...]:
+        """What each word that crosses costs; of boxes of one element where each has its own."""
+        weights = [getattr(crossing, side) for crossing in self.costs.crossings[level - 1]]
+        if level > self.space.shared:
+            for t in self.search_.tensors:
+                weights[t] /= self.space.over(self.over, t, lacking=True)
+        return tuple(weights)
 
     def start(self) -> Chains:
         """The chain of no keeps."""
@@ -258,29 +301,34 @@ class BranchPart:
         )
 
     def bound(self) -> Values:
-        """What no chain falls below; the tables behind it are let go of."""
-        least = self.least(self.start())
-        self.tables.clear()
-        return least
+        """What no chain falls below."""
+        return self.least(self.start())
 
     def table(self, level: int, side: str) -> Floats:
-        """The table of least cost to go at a level, on one side of its crossings."""
+        """The table of least cost to go at a level, on one side of its crossings.
+
+        Of memories that all elements share it is the same for all parts, boxes that the array does
+        not divide among them.
+        """
+        if level <= self.space.shared:
+            return self.search_.shared(level, side, self._weights(level, side))
         if (level, side) not in self.tables:
-            weights = [getattr(crossing, side) for crossing in self.costs.crossings[level - 1]]
-            window = self.window
-            if level > self.space.shared:  # boxes there are of one element
-                window = window - self.offset
-                for t in self.search_.tensors:
-                    weights[t] /= self.space.over(self.over, t, lacking=True)
-            self.tables[level, side] = self.search_.to_go(level, tuple(weights), window)
+            window = self.window - self.offset  # boxes of one element
+            self.tables[level, side] = self.search_.to_go(level, self._weights(level, side), window)
         return self.tables[level, side]
 
-    def least(self, chains: Chains) -> Values:
-        """What no completion of these chains falls below."""
+    def least(self, chains: Chains, *, quick: bool = False) -> Values:
+        """What no completion of these chains falls below; `quick` of the chain of no keeps."""
         search, space = self.search_, self.space
         energy, moved = chains.energy.copy(), chains.moved.copy()
-        box = self.place[chains.box]
         for level in range(1, space.levels + 1):
+            if quick and level > space.shared:
+                energy += self._first(level, "energy_j")
+                for memory, side in ((level - 1, "above_bytes"), (level, "below_bytes")):
+                    if self.counted[memory]:
+                        moved[:, memory] += self._first(level, side)
+                continue
+            box = chains.box if level <= space.shared else self.place[chains.box]
             coming = ((chains.placed < level) << np.array(search.tensors)).sum(axis=1)
             left = space.capacity_bytes[level - 1] - chains.used[:, level - 1]
             room = np.searchsorted(search.rooms[level - 1], left)
@@ -288,23 +336,26 @@ class BranchPart:
             for memory, side in ((level - 1, "above_bytes"), (level, "below_bytes")):
                 if self.counted[memory]:
                     moved[:, memory] += self.table(level, side)[coming, box, room]
-        time = np.maximum(self.costs.time_s, (moved / self.rates).max(axis=1))
+        seconds = np.maximum(self.costs.time_s, (moved / self.rates).max(axis=1))
         if space.idle_w > 0:
-            energy += space.idle_w * time
-        return Values(energy, time, moved[:, 0])
+            energy += space.idle_w * seconds
+        return Values(energy, seconds, moved[:, 0])
 
-    def search(self, width: int) -> None:
-        """Offer the best chains; with a width, only of that many chains a layer."""
+    def search(self, width: int, deadline_s: float = math.inf) -> bool:
+        """Offer the best chains; with a width, only of that many chains a layer.
+
+        False where the time was over before all were looked at.
+        """
         layers, objective = [self.start()], self.search_.objective
         for _ in range(self.space.levels * len(self.space.has)):
-            grown = [
-                found
-                for level in range(1, self.space.levels + 1)
-                for tensor in self.search_.tensors
-                for found in self._grow(layers[-1], tensor, level)
-            ]
+            grown: list[Chains] = []
+            for level in range(1, self.space.levels + 1):
+                for tensor in self.search_.tensors:
+                    if time.perf_counter() > deadline_s:
+                        return False
+                    grown += self._grow(layers[-1], tensor, level)
             if not grown:
-                return
+                return True
             chains = self._undominated(Chains.join(grown))
             if width and len(chains.box) > width:
                 first, second = objective.order(self.least(chains))
@@ -313,8 +364,9 @@ class BranchPart:
         values = self.least(layers[-1])
         first, second = objective.order(values)
         for at in np.lexsort((second, first)):
-            if not objective.hopeless(values[at], self.search_.best):
-                self.search_.offer(self._trace(layers, int(at), values[at]))
+            if not self.search_.answers.hopeless(values[at])[0]:
+                self.search_.answers.offer(self._trace(layers, int(at), values[at]))
+        return True
 
     def _grow(self, chains: Chains, tensor: int, level: int) -> Iterator[Chains]:
         """All chains with one more keep that can still be best."""
@@ -331,7 +383,7 @@ class BranchPart:
             size = search.held[tensor][box - (self.offset if level > self.space.shared else 0)]
             fits = chains.used[which, level - 1] + size <= self.space.capacity_bytes[level - 1]
             which, box, size = which[fits], box[fits], size[fits]
-            search.candidates += len(which)
+            search.answers.candidates += len(which)
             if not len(which):
                 continue
             grown = chains.take(which)
@@ -339,11 +391,12 @@ class BranchPart:
             grown.tensor = np.full(len(which), tensor)
             grown.placed[:, tensor] = level
             grown.used[:, level - 1] += size
-            words, crossing = search.crossed[tensor][box], self.costs.crossings[level - 1][tensor]
+            words = search.crossing(level, tensor)[box]
+            crossing = self.costs.crossings[level - 1][tensor]
             grown.energy += words * crossing.energy_j
             grown.moved[:, level - 1] += words * crossing.above_bytes
             grown.moved[:, level] += words * crossing.below_bytes
-            hopeless = search.objective.hopeless(self.least(grown), search.best)
+            hopeless = search.answers.hopeless(self.least(grown))
             if not hopeless.all():
                 yield grown.take(~hopeless)
 
@@ -355,7 +408,7 @@ class BranchPart:
             points = self.search_.grid.box(chains.box[at])
             keeps.append(Placed(tensor, int(chains.placed[at, tensor]), points))
             at = int(chains.parent[at])
-        return Chain(tuple(reversed(keeps)), self.axes, values)
+        return Chain(tuple(reversed(keeps)), self.axes, self.space.walked, values)
 
     def _undominated(self, chains: Chains) -> Chains:
         """Rule (b), against a few chains of each group: those it spares cost time, not truth."""
@@ -376,8 +429,3 @@ class BranchPart:
             left = ~(worth >= worth[heads][np.cumsum(heads) - 1]).all(axis=1)
             order, group, worth = order[left], group[left], worth[left]
         return chains.take(np.concatenate((*kept, order)))
-
-
-def search(space: Space, objective: str) -> Found:
-    """The best chains of the mapspace, proven; empty where none fits."""
-    return BranchSearch(space, OBJECTIVES[objective]).run()

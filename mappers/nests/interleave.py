@@ -1,4 +1,4 @@
-"""The mapspace `interleaved`: where in a loop nest each tensor is kept at each memory level.
+"""Mapspaces `interleaved` and `ragged`: where in a loop nest each tensor is kept at each level.
 
 One Einsum runs on memories 0 (holds everything), 1 .. n. Its nest is a chain of keeps, one for each
 tensor and level, in any order that has a tensor's outer level before its inner one; between keeps
@@ -44,6 +44,8 @@ class Space:
 
     Attributes:
         sizes: extent D_r of each rank.
+        walked: what its tiles and spreads divide, D_r or D'_r.
+        least: whether costs are the least that a walk can have, or those of a full walk.
         has: for each tensor, which ranks it has.
         output: which tensor is written.
         reduced: whether it sums over ranks that it lacks.
@@ -61,6 +63,8 @@ class Space:
     """
 
     sizes: Box
+    walked: Box
+    least: bool
     has: tuple[tuple[bool, ...], ...]
     output: int
     reduced: bool
@@ -91,13 +95,13 @@ def spreads(space: Space) -> dict[Box, tuple[Box, ...]]:
     """Every number of points of the ranks that can go over the array at once, split by axis."""
     found: dict[Box, tuple[Box, ...]] = {(1,) * len(space.sizes): ()}
     for axis in space.axes:
-        choices = [[f for f in range(1, axis + 1) if d % f == 0] for d in space.sizes]
+        choices = [[f for f in range(1, axis + 1) if d % f == 0] for d in space.walked]
         lines = [line for line in product(*choices) if math.prod(line) <= axis]
         grown: dict[Box, tuple[Box, ...]] = {}
         for over, split in found.items():
             for line in lines:
                 joined = tuple(o * f for o, f in zip(over, line, strict=True))
-                if all(d % j == 0 for d, j in zip(space.sizes, joined, strict=True)):
+                if all(d % j == 0 for d, j in zip(space.walked, joined, strict=True)):
                     grown.setdefault(joined, (*split, line))
         found = grown
     return found
@@ -154,9 +158,50 @@ def costs(space: Space, over: Box) -> Costs:
                     moved[memory] -= size
                     energy -= size * joules[memory]
         crossings.append(tuple(row))
-    steps = math.prod(d // o for d, o in zip(space.sizes, over, strict=True))
+    walked = space.sizes if space.least else space.walked
+    steps = math.prod(-(-d // o) for d, o in zip(walked, over, strict=True))
     time_s = max(steps * space.step_s, space.floor_s)
     return Costs(tuple(crossings), energy, tuple(moved), time_s)
+
+
+def crossings_of(space: Space, grid: "Grid", tensor: int, *, private: bool) -> Floats:
+    """Words of a tensor that cross into a keep with each box of the grid: (1), or the least (2).
+
+    `private`: a keep in a memory of each element, whose boxes may be those of one element.
+    """
+    has = space.has[tensor]
+    words = float(space.over(space.sizes, tensor))
+    lacking = [rank for rank, own in enumerate(has) if not own]
+    turns = np.ones(grid.boxes)
+    for rank in lacking:
+        each = (space.sizes if space.least else space.walked)[rank] / grid.extents[rank]
+        turns *= np.ceil(each) if space.least and not private else each
+    if not space.least:
+        return words * turns
+    single = np.zeros(grid.boxes)
+    for rank, own in enumerate(has):
+        missing = space.walked[rank] - space.sizes[rank]
+        if own and missing:
+            touched = private | (grid.extents[rank] <= missing)
+            single = np.maximum(single, touched * min(1.0, missing / space.sizes[rank]))
+    once = 1.0
+    if private:
+        once = math.prod(space.sizes[rank] / space.walked[rank] for rank in lacking)
+    return words * np.maximum((1 - single) * turns, once)
+
+
+def held_of(space: Space, grid: "Grid", tensor: int) -> Floats:
+    """Bytes of a tensor's tile with each box of the grid: no more than that, or the least.
+
+    The first turn is the fullest, so that it holds at least its share of the points that there are.
+    """
+    points = np.full(grid.boxes, space.word_bytes[tensor])
+    for rank, own in enumerate(space.has[tensor]):
+        if own:
+            size, walked, extent = space.sizes[rank], space.walked[rank], grid.extents[rank]
+            share = np.ceil(extent * size / walked - 1e-9)
+            points *= share if space.least else np.minimum(extent, size)
+    return points
 
 
 class Grid:
@@ -192,10 +237,6 @@ class Grid:
         """Indices of the boxes that hold one point of every rank but these."""
         outside = [at for at, (rank, _, _) in enumerate(self.factors) if not has[rank]]
         return np.flatnonzero(~self.exponents[:, outside].any(axis=1))
-
-    def points(self, has: tuple[bool, ...]) -> Floats:
-        """Points of each box in these ranks."""
-        return self.extents[list(has)].prod(axis=0)
 
 
 def _primes(number: int) -> list[tuple[int, int]]:

@@ -1,10 +1,17 @@
 """Levels: the best loop nest of one Einsum on several memories and an array, with a proof.
 
-The mapspace is `interleaved` (`interleave`): whole divisors, every tensor kept once
-in each memory at any depth of the nest, whatever the order of the keeps of different tensors, and
-any ranks over the axes of the array, several to one axis if they fit. The search is exact
-(`branch`), its answer is counted anew by `hwmodel.machines.spatial.nest` under the
-rules `overlap`. Memories that each element has for itself are the innermost ones.
+In both mapspaces (`interleave`) every tensor is kept once in each memory at any depth of the nest,
+whatever the order of the keeps of different tensors, and any ranks go over the axes of the array,
+several to one axis if they fit. Memories that each element has for itself are the innermost ones.
+
+    interleaved  tiles and spreads divide their ranks; the search is exact (`branch`, `best_first`)
+    ragged       or the next multiples of the array's longest side: the last turn is smaller then,
+                 and elements idle
+
+The answer is counted anew by `hwmodel.machines.spatial.nest` under the rules `overlap`. In `ragged`
+the search first takes the whole of what is walked for its cost, then looks for any nest whose least
+cost is below what the answer was counted to cost; where there is none, the answer is proven best,
+else the lowest of those least costs is what the certificate stands on.
 
 The bound that stands beside the answer holds for any schedule in which all tensors pass through
 every memory. With B(l) the least bytes between memory l and all storage inside of it
@@ -21,8 +28,11 @@ Units: bytes, joules, seconds.
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from hwmodel.bounds.bound import bound_of
 from hwmodel.einsum.cascade import Cascade
@@ -32,9 +42,10 @@ from hwmodel.machines.spatial.projection import projections
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.mapper import Proposal, capacities_of
-from hwmodel.mappers.nests.branch import Chain, Found, search
+from hwmodel.mappers.nests.best_first import search
+from hwmodel.mappers.nests.branch import OBJECTIVES, Chain, Values
 from hwmodel.mappers.nests.certify import certify
-from hwmodel.mappers.nests.costs import check_objective
+from hwmodel.mappers.nests.costs import check_objective, cost
 from hwmodel.mappers.nests.interleave import Grid, Space
 from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
@@ -42,12 +53,13 @@ from hwmodel.spine.activity import Rates
 from hwmodel.spine.mapping import Compute, Keep, Loop, Nest
 from hwmodel.spine.mapping import Mapping as LoopNest
 
-MAPSPACE = "interleaved"
-GIVEN = (
-    "every tensor kept in each memory",
-    "tiles, and spreads over the array, that divide their ranks",
-)
-"""What an optimum of the mapspace is under."""
+MAPSPACES = ("ragged", "interleaved")
+GIVEN = "every tensor kept in each memory"
+TILES = {
+    "ragged": "tiles and spreads that divide their ranks, or all the next multiples of {}",
+    "interleaved": "tiles and spreads that divide their ranks",
+}
+"""What an optimum of a mapspace is under."""
 IDLE = 0.5
 """Share of the elements below which an answer says which ranks leave the others idle."""
 LARGEST_TABLE = 50_000_000
@@ -72,49 +84,81 @@ def map_levels(
     *,
     objective: str,
     capacities: Mapping[str, float],
-    mapspace: str = MAPSPACE,
+    mapspace: str = MAPSPACES[0],
     rules: Rules = OVERLAP,
+    time_limit_s: float | None = None,
 ) -> Proposal:
     """The best mapping of one Einsum for "energy", "latency", "edp" or "traffic", proven.
 
-    Of equals in time, traffic or edp, the one with least energy. Raises `CapacityError` where
-    nothing fits, `CoverageError` for windows, other rules than `overlap`, several Einsums.
+    Of equals in time, traffic or edp, the one with least energy. After `time_limit_s` seconds the
+    best that was found is the answer, and the certificate says how much better another may be.
+    Raises `CapacityError` where nothing fits, `CoverageError` for windows, other rules than
+    `overlap`, several Einsums.
     """
+    deadline_s = math.inf if time_limit_s is None else time.perf_counter() + time_limit_s
     check_objective(objective)
-    problem, found = _search(cascade, hardware, objective, capacities, mapspace, rules)
-    return _proposals(cascade, hardware, objective, problem, found)[0]
+    problem = _problem(cascade, hardware, capacities, mapspace, rules)
+    spaces = _spaces(problem, mapspace)
+    found = search(spaces, objective, deadline_s=deadline_s)
+    chain, lowest = found.chains[0], found.least
+    candidates = found.candidates
+    if any(space.walked != space.sizes for space in spaces):
+        ragged = [replace(space, least=True) for space in spaces if space.walked != space.sizes]
+        counted = _counted(cascade, hardware, problem, chain)
+        ceiling = _objective(counted, objective)
+        below = search(ragged, objective, ceiling=ceiling, deadline_s=deadline_s)
+        lowest = min(lowest, below.least, ceiling)
+        candidates += below.candidates
+        for other in below.chains:
+            with suppress(CapacityError):  # the least that a tile can hold may be less than it does
+                again = _counted(cascade, hardware, problem, other)
+                if OBJECTIVES[objective].hopeless(counted, [again]).all():
+                    chain, counted = other, again
+        lowest = min(lowest, _objective(counted, objective))
+    (made,) = _proposals(cascade, hardware, objective, problem, [chain], mapspace)
+    return replace(made, candidates=candidates, least=lowest)
 
 
 def front_levels(
-    cascade: Cascade, hardware: Hardware, *, mapspace: str = MAPSPACE, rules: Rules = OVERLAP
+    cascade: Cascade, hardware: Hardware, *, mapspace: str = "interleaved", rules: Rules = OVERLAP
 ) -> tuple[NestMapped, ...]:
     """All mappings that no other beats in energy and latency both, by energy; raises as above.
 
-    Each one's certificate is of its energy, the least of all mappings that are no slower.
+    Each one's certificate is of its energy, the least of all mappings that are no slower. Tiles and
+    spreads divide their ranks.
     """
     started_s = time.perf_counter()
+    if mapspace != "interleaved":
+        raise UnknownNameError("mapspace of a front", mapspace, ("interleaved",))
     room = capacities_of(hardware)
-    problem, found = _search(cascade, hardware, "front", room, mapspace, rules)
-
-    def no_slower(chain: Chain) -> str:
-        return f"{MAPSPACE}, no slower than {float(chain.values.time):.9g} s"
-
-    made = _proposals(cascade, hardware, "energy", problem, found, no_slower)
+    problem = _problem(cascade, hardware, room, mapspace, rules)
+    found = search([problem.space], "front")
+    made = _proposals(cascade, hardware, "energy", problem, found.chains, mapspace)
     return tuple(
-        certify(cascade, hardware, each, objective="energy", started_s=started_s) for each in made
+        certify(
+            cascade,
+            hardware,
+            replace(
+                each,
+                mapspace=f"{mapspace}, no slower than {float(chain.values.time):.9g} s",
+                candidates=found.candidates,
+            ),
+            objective="energy",
+            started_s=started_s,
+        )
+        for each, chain in zip(made, found.chains, strict=True)
     )
 
 
-def _search(
+def _problem(
     cascade: Cascade,
     hardware: Hardware,
-    objective: str,
     capacities: Mapping[str, float],
     mapspace: str,
     rules: Rules,
-) -> tuple[NestProblem, Found]:
-    if mapspace != MAPSPACE:
-        raise UnknownNameError("mapspace of machines with an array", mapspace, (MAPSPACE,))
+) -> NestProblem:
+    if mapspace not in MAPSPACES:
+        raise UnknownNameError("mapspace of machines with an array", mapspace, MAPSPACES)
     if rules != OVERLAP:
         raise CoverageError(
             f"{cascade.name} on {hardware.name}: machines with an array are mapped under the rules"
@@ -122,7 +166,26 @@ def _search(
         )
     problem = problem_of(cascade, hardware, capacities)
     _check_room(cascade.name, hardware.name, problem)
-    return problem, search(problem.space, objective)
+    return problem
+
+
+def _spaces(problem: NestProblem, mapspace: str) -> list[Space]:
+    """The space as it is, and with ranks walked as if they were the next multiples of a side."""
+    space = problem.space
+    side = max(space.axes, default=1)
+    rounded = tuple(-(-size // side) * side if size > side else size for size in space.sizes)
+    ragged = replace(space, walked=rounded)
+    if mapspace == "interleaved" or rounded == space.sizes:
+        return [space]
+    return [space, ragged] if _entries(ragged) <= LARGEST_TABLE else [space]
+
+
+def _counted(cascade: Cascade, hardware: Hardware, problem: NestProblem, chain: Chain) -> Values:
+    """What a chain costs as it is walked, from the nest's counts."""
+    nest = LoopNest(cascade.name, hardware.name, nest_of(problem, chain))
+    costs = cost(cascade, hardware, nest, OVERLAP)
+    found = (costs.energy_j, costs.time_s, costs.traffic_bytes)
+    return Values(*(np.array([float(each)]) for each in found))
 
 
 def _proposals(
@@ -130,26 +193,26 @@ def _proposals(
     hardware: Hardware,
     objective: str,
     problem: NestProblem,
-    found: Found,
-    mapspace: Callable[[Chain], str] = lambda _: MAPSPACE,
+    chains: Sequence[Chain],
+    mapspace: str,
 ) -> tuple[Proposal, ...]:
     bound = None if objective == "traffic" else least(cascade, hardware, problem, objective)
+    side = max(problem.space.axes, default=1)
     return tuple(
         Proposal(
             LoopNest(cascade.name, hardware.name, nest_of(problem, chain)),
-            mapspace=mapspace(chain),
-            candidates=found.candidates,
-            least=_value(chain, objective),
+            mapspace=mapspace,
+            least=_objective(chain.values, objective),
             bound=bound,
-            given=GIVEN,
+            given=(GIVEN, TILES[mapspace].format(side)),
             notes=_idle(problem, chain),
         )
-        for chain in found.chains
+        for chain in chains
     )
 
 
 def _idle(problem: NestProblem, chain: Chain) -> tuple[str, ...]:
-    """Says how few elements work where divisors leave most of an array idle, and what would do."""
+    """Says how few elements work where spreads leave most of an array idle, and what would do."""
     axes = problem.space.axes
     used, every = math.prod(math.prod(line) for line in chain.axes), math.prod(axes)
     if used >= IDLE * every:
@@ -161,14 +224,12 @@ def _idle(problem: NestProblem, chain: Chain) -> tuple[str, ...]:
         if size % side
     )
     more = f"; pad sizes to multiples of {side} for more: {rounded}" if rounded else ""
-    return (f"{used} of {every} elements work ({used / every:.1%}): spreads are divisors{more}",)
+    return (f"{used} of {every} elements work ({used / every:.1%}){more}",)
 
 
-def _value(chain: Chain, objective: str) -> float:
-    """What the search has proven to be the least."""
-    energy_j, time_s = float(chain.values.energy), float(chain.values.time)
-    values = {"energy": energy_j, "latency": time_s, "edp": energy_j * time_s}
-    return values.get(objective, float(chain.values.traffic))
+def _objective(values: Values, objective: str) -> float:
+    """The number that an objective minimises."""
+    return float(np.ravel(OBJECTIVES[objective].order(values)[0])[0])
 
 
 def problem_of(
@@ -209,6 +270,8 @@ def problem_of(
     floor_s = _operations_s(operations, charged)
     space = Space(
         sizes=whole,
+        walked=whole,
+        least=False,
         has=tuple(tuple(rank in p.ranks for rank in einsum.ranks) for p in found.values()),
         output=output,
         reduced=reduced,
@@ -273,9 +336,7 @@ def _check_room(cascade: str, machine: str, problem: NestProblem) -> None:
                 f" and one element of each tensor ({', '.join(problem.tensors)}) needs"
                 f" {needed:,.0f}; {needed:,.0f} bytes would suffice"
             )
-    halvings = math.log2(max(space.capacity_bytes) / min(space.word_bytes)) + 3
-    entries = Grid.count(space.sizes) * 2 ** len(problem.tensors) * halvings
-    if entries > LARGEST_TABLE:
+    if _entries(space) > LARGEST_TABLE:
         raise CoverageError(
             f"{cascade} on {machine}: {Grid.count(space.sizes):,} boxes of divisors of"
             f" {', '.join(problem.ranks)} are too many to search exactly; merge ranks that always"
@@ -283,10 +344,16 @@ def _check_room(cascade: str, machine: str, problem: NestProblem) -> None:
         )
 
 
+def _entries(space: Space) -> float:
+    """Entries of one table of lower bounds."""
+    halvings = math.log2(max(space.capacity_bytes) / min(space.word_bytes)) + 3
+    return Grid.count(space.walked) * 2 ** len(space.has) * halvings
+
+
 def nest_of(problem: NestProblem, chain: Chain) -> Nest:
     """A chain as a loop nest; loops over the array stand where elements first have their own."""
     nest: list[Keep | Loop | Compute] = []
-    left = list(problem.space.sizes)
+    left = list(chain.walked)
     spread = [1] * len(left)
     for keep in chain.keeps:
         if keep.level > problem.space.shared and max(spread) == 1:

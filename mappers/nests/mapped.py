@@ -14,6 +14,7 @@ from typing import Any
 from hwmodel.bounds.bound import LevelBound
 from hwmodel.bounds.sensitivity import Gain, on_machine
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.counts import points
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.spatial.counts import Transfer
 from hwmodel.machines.spatial.rules import Rules
@@ -55,6 +56,20 @@ class NestMapped(Mapped):
         return self.costs.traffic_bytes
 
     @property
+    def utilisation(self) -> float | None:
+        """Points computed over what all elements of the array could in as many steps; null without.
+
+        Below 1 where fewer elements than there are work, or some idle in a smaller last turn.
+        """
+        elements = math.prod(
+            float(a.rows) * float(a.columns) for a in self.hardware.arrays.values()
+        )
+        if not self.hardware.arrays or not self.timed:
+            return None
+        done = sum(float(points(einsum, self.cascade)) for einsum in self.cascade.einsums)
+        return done / (elements * self.costs.counts.steps)
+
+    @property
     def tiles(self) -> dict[str, int | list[int]]:
         """Tile sizes by rank, one or several from the outside in; ranks without loops are whole."""
         found: dict[str, list[int]] = {}
@@ -92,6 +107,7 @@ def _record(mapped: NestMapped) -> dict[str, Any]:
             "operations": {" ".join(key): n for key, n in costs.work.operations.items()},
             "elements": costs.counts.elements,
             "steps": costs.counts.steps,
+            "utilisation": mapped.utilisation,
             "levels": [_level(mapped, level) for level in mapped.limits.capacity_bytes],
             "transfers": [_transfer(t) for t in costs.counts.transfers],
             "sensitivity": mapped.sensitivity,
@@ -156,11 +172,23 @@ def _text(mapped: NestMapped) -> str:
         f" {show(certificate.solve_time_s, 's')}",
         f"bound      {_amount(certificate.bound, certificate.unit)} for any schedule, a gap of"
         f" {certificate.gap_to_bound:.1%}; {certificate.bound_reason}",
+        *_working(mapped),
         *(f"worth      {_worth(worth)}" for worth in mapped.sensitivity),
         f"rules      {mapped.rules.name}: {mapped.rules.words}",
         *(f"note       {note}" for note in mapped.notes),
     ]
     return "\n\n".join((head, nest, tensors, levels, "\n".join(map(_wrapped, lines))))
+
+
+def _working(mapped: NestMapped) -> Sequence[str]:
+    """How much of an array works."""
+    share, counts = mapped.utilisation, mapped.costs.counts
+    if share is None:
+        return ()
+    return (
+        f"array      {share:.1%} of the elements' turns do work: {counts.elements:,} elements,"
+        f" {counts.steps:,} steps",
+    )
 
 
 def _worth(worth: Gain) -> str:

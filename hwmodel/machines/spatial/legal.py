@@ -31,11 +31,15 @@ class Home:
 
 @dataclass(frozen=True)
 class Path:
-    """The loops, homes and innermost `Split` (as a depth) around a place in the tree."""
+    """The loops, homes and innermost `Split` (as a depth) around a place in the tree.
+
+    `together`: as a memory sees them that all elements of the arrays share.
+    """
 
     loops: tuple[Loop, ...] = ()
     homes: Table[str, Home] = field(default_factory=lambda: {})
     split: int = 0
+    together: bool = False
 
     def steps(self, rank: str) -> tuple[Step, ...]:
         """The loops over one rank."""

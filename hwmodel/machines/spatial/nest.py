@@ -45,7 +45,7 @@ from hwmodel.einsum.counts import operation_counts
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.spatial.counts import Counts, Touch, Transfer
 from hwmodel.machines.spatial.legal import Home, Legal, Path, computed
-from hwmodel.machines.spatial.positions import FOREVER, Step, positions
+from hwmodel.machines.spatial.positions import FOREVER, Class, positions, together
 from hwmodel.machines.spatial.projection import Projection, projections
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -200,27 +200,31 @@ class Nested:
     def _as_one(self, keep: Keep, projection: Projection, path: Path) -> Path:
         """The loops as a memory that all array elements share sees them.
 
-        It holds the tiles of all elements together: loops over the array make no turns for it, and
-        tiles of loops inside of those are as much larger.
+        It holds the tiles of all elements together; raises `CoverageError` where these are parts
+        of a window that lie apart.
         """
-        extents, together = dict(self.sizes), dict.fromkeys(self.sizes, 1)
-        spread = {loop.rank for loop in path.loops if loop.array}
-        apart = {rank for axis in projection.windows for rank, _ in axis}
-        loops: list[Loop] = []
+        windows = {rank for axis in projection.windows for rank, _ in axis}
+        extents, spread = dict(self.sizes), set[str]()
         for loop in path.loops:
-            rank, tile = loop.rank, min(loop.tile, extents[loop.rank])
-            turns, rest = divmod(extents[rank], tile)
-            scattered = turns > 1 and not loop.array and together[rank] > 1 and rank in apart
-            if rank in spread and (rest or scattered):
-                raise CoverageError(
-                    f"{self.where}: {keep.tensor} is kept in {keep.level}, which all elements"
-                    f" share, inside a loop over the array; expected tiles of {rank} that divide"
-                    f" {extents[rank]} and make no window, found {tile}"
-                )
-            loops.append(Loop(rank, self.sizes[rank] if loop.array else tile * together[rank]))
-            together[rank] *= turns if loop.array else 1
-            extents[rank] = tile
-        return Path(tuple(loops), path.homes, path.split)
+            tile = min(loop.tile, extents[loop.rank])
+            if tile < extents[loop.rank] and loop.rank in windows:
+                if loop.array:
+                    spread.add(loop.rank)
+                elif loop.rank in spread:
+                    raise CoverageError(
+                        f"{self.where}: {keep.tensor} is kept in {keep.level}, which all elements"
+                        f" share, inside a loop over the array; expected no loop over {loop.rank}"
+                        " in between, whose windows would lie apart"
+                    )
+            extents[loop.rank] = tile
+        return replace(path, together=True)
+
+    def _positions(self, rank: str, path: Path, stop: int, shared: int) -> list[Class]:
+        """Positions of a rank's loops; elements of an array as one where the path says so."""
+        steps = path.steps(rank)
+        if path.together:
+            return together(self.sizes[rank], steps, stop)
+        return positions(self.sizes[rank], steps, stop, shared)
 
     def _part(self, keep: Keep, projection: Projection, path: Path) -> Fraction:
         """Share of a tensor that a Keep of the first points of a rank holds."""
@@ -251,10 +255,7 @@ class Nested:
 
     def _first_tile(self, projection: Projection, path: Path) -> int:
         """Elements of the largest tile."""
-        first = {
-            rank: positions(self.sizes[rank], path.steps(rank), -1, 0)[0][1]
-            for rank in projection.ranks
-        }
+        first = {rank: self._positions(rank, path, -1, 0)[0][1] for rank in projection.ranks}
         return int(projection.elements(first))
 
     def _transfer(
@@ -278,34 +279,29 @@ class Nested:
         ]
         if maker is not None and keep.tensor not in self.outputs and not outside:
             return moved
-        others = {
-            rank: steps
-            for rank in {loop.rank for loop in path.loops}
-            if rank not in projection.ranks
-            for steps in (path.steps(rank),)
-        }
+        others = {loop.rank for loop in path.loops} - set(projection.ranks)
         foreign = [rank for rank in others if maker is not None and rank not in maker.ranks]
         shared = everyone = restarts = begun = 0
         for count, elements, last in self._tiles(projection, path):
             stop = max(last, path.split - 1)
             visits = {
-                rank: sum(n for n, _, _ in positions(self.sizes[rank], steps, stop, home.depth))
-                for rank, steps in others.items()
+                rank: sum(n for n, _, _ in self._positions(rank, path, stop, home.depth))
+                for rank in others
             }
             copies = {
-                rank: sum(n for n, _, _ in positions(self.sizes[rank], steps, stop, FOREVER))
-                for rank, steps in others.items()
+                rank: sum(n for n, _, _ in self._positions(rank, path, stop, FOREVER))
+                for rank in others
             }
             weight = count * elements
             shared += weight * prod(visits.values())
             everyone += weight * prod(copies.values())
             restarts += weight * prod(
-                visits[rank] if rank in foreign else self._elements(rank, steps, home.depth)
-                for rank, steps in others.items()
+                visits[rank] if rank in foreign else self._elements(rank, path, home.depth)
+                for rank in others
             )
             begun += weight * prod(
-                copies[rank] if rank in foreign else self._elements(rank, steps, FOREVER)
-                for rank, steps in others.items()
+                copies[rank] if rank in foreign else self._elements(rank, path, FOREVER)
+                for rank in others
             )
         if maker is None:
             return replace(moved, fills=shared, copies=everyone)
@@ -317,16 +313,16 @@ class Nested:
             returned=everyone - begun,
         )
 
-    def _elements(self, rank: str, steps: tuple[Step, ...], shared: int) -> int:
+    def _elements(self, rank: str, path: Path, shared: int) -> int:
         """Array elements that hold parts of a rank, those of loops at `shared` or deeper as one."""
-        return sum(n for n, _, _ in positions(self.sizes[rank], steps, -1, shared))
+        return sum(n for n, _, _ in self._positions(rank, path, -1, shared))
 
     def _tiles(
         self, projection: Projection, path: Path, stop: int = FOREVER
     ) -> Iterator[tuple[int, int, int]]:
         """Tiles of a tensor by class: how many, elements, innermost loop that changes them."""
         ranks = projection.ranks
-        each = [positions(self.sizes[rank], path.steps(rank), stop, FOREVER) for rank in ranks]
+        each = [self._positions(rank, path, stop, FOREVER) for rank in ranks]
         for classes in product(*each):
             extents = {rank: extent for rank, (_, extent, _) in zip(ranks, classes, strict=True)}
             last = max((last for _, _, last in classes), default=-1)
@@ -361,7 +357,7 @@ class Nested:
             first = prod(
                 points(rank, FOREVER)
                 if rank in projection.ranks
-                else self._elements(rank, path.steps(rank), home.depth)
+                else self._elements(rank, path, home.depth)
                 if rank in einsum.ranks
                 else points(rank, home.depth)
                 for rank in ranks

@@ -7,6 +7,9 @@ A smaller last turn leaves elements of an array idle, which keep what they hold:
 has a turn less. With one full turn and a smaller one that makes a difference, as an element idle in
 the second stays where it is. Such a turn is kept in mind until the loops over the array have told
 which elements take part in it.
+
+A memory that all elements share sees them as one: their tiles together are one tile, which moves
+on whenever any of theirs does (`together`). Elements whose parts are smaller take fewer turns.
 """
 
 from collections.abc import Iterator
@@ -23,6 +26,8 @@ Turn: TypeAlias = tuple[int, int]
 """A smaller second turn of a loop in time: (the loop's depth, points that are left of it)."""
 Place: TypeAlias = tuple[int, int, tuple[Turn, ...]]
 """(extent, depth of the innermost loop with more than one turn, turns still to be decided)."""
+Parts: TypeAlias = tuple[tuple[int, int], ...]
+"""Parts of a rank that elements of an array work on at once: (elements, points), largest first."""
 
 
 def positions(size: int, steps: tuple[Step, ...], stop: int, shared: int) -> list[Class]:
@@ -48,6 +53,62 @@ def positions(size: int, steps: tuple[Step, ...], stop: int, shared: int) -> lis
         key = extent, max((last, *(depth for depth, _ in second)))
         merged[key] = merged.get(key, 0) + count
     return [(count, extent, last) for (extent, last), count in merged.items()]
+
+
+def together(size: int, steps: tuple[Step, ...], stop: int) -> list[Class]:
+    """Positions of one rank's nested loops as a memory that all elements share sees them.
+
+    Loops over an array make no turns for it; extents are those of all elements together. Of loops
+    in time deeper than `stop` only the first turn is taken.
+    """
+    classes: dict[tuple[Parts, int], int] = {(((1, size),), -1): 1}
+    for depth, tile, spatial in steps:
+        found: dict[tuple[Parts, int], int] = {}
+        for (parts, last), count in classes.items():
+            if spatial:
+                turns = iter([(1, _split(parts, tile), last)])
+            elif depth > stop:
+                turns = iter([(1, _slice(parts, 0, tile), last)])
+            else:
+                turns = _slices(parts, depth, tile, last)
+            for times, part, deepest in turns:
+                key = part, deepest
+                found[key] = found.get(key, 0) + count * times
+        classes = found
+    return [
+        (count, sum(lanes * extent for lanes, extent in parts), last)
+        for (parts, last), count in classes.items()
+    ]
+
+
+def _split(parts: Parts, tile: int) -> Parts:
+    """Parts dealt out to elements, a tile each and the last one smaller."""
+    found: dict[int, int] = {}
+    for lanes, extent in parts:
+        for more, points in ((extent // tile, tile), (1, extent % tile)):
+            if more and points:
+                found[points] = found.get(points, 0) + lanes * more
+    return tuple((lanes, points) for points, lanes in sorted(found.items(), reverse=True))
+
+
+def _slice(parts: Parts, begin: int, tile: int) -> Parts:
+    """What the turn of a loop in time that begins at a point holds of each element's part."""
+    found: dict[int, int] = {}
+    for lanes, extent in parts:
+        if extent > begin:
+            points = min(tile, extent - begin)
+            found[points] = found.get(points, 0) + lanes
+    return tuple((lanes, points) for points, lanes in sorted(found.items(), reverse=True))
+
+
+def _slices(parts: Parts, depth: int, tile: int, last: int) -> Iterator[tuple[int, Parts, int]]:
+    """A loop in time over all parts at once: turns alike, until the largest part is done."""
+    turns = -(-parts[0][1] // tile)
+    deepest = depth if turns > 1 else last
+    ends = {turns, *(extent // tile for _, extent in parts)}
+    ends |= {-(-extent // tile) for _, extent in parts}
+    for begin, end in pairwise(sorted({0, *ends})):
+        yield end - begin, _slice(parts, begin * tile, tile), deepest
 
 
 def _within(place: Place, begin: int, tile: int) -> Place:

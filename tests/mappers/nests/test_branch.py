@@ -8,7 +8,7 @@ import pytest
 from hwmodel.einsum.notation import parse
 from hwmodel.hardware.catalogue import device
 from hwmodel.mappers.mapper import capacities_of
-from hwmodel.mappers.nests.branch import OBJECTIVES, BranchSearch
+from hwmodel.mappers.nests.branch import OBJECTIVES, Answers, BranchSearch
 from hwmodel.mappers.nests.levels import problem_of
 
 
@@ -22,7 +22,7 @@ def test_the_least_cost_to_go_is_that_of_all_orders_and_boxes(
     )
     machine = device("peer-a3").but(buffer={"capacity_bytes": buffer})
     space = problem_of(product, machine, capacities_of(machine)).space
-    found = BranchSearch(space, OBJECTIVES["traffic"])
+    found = BranchSearch(space, Answers(OBJECTIVES["traffic"]))
     powers, rooms = found.grid.exponents, found.rooms[0]
     boxes = range(len(powers))
     smaller = [[b for b in boxes if np.all(powers[b] <= powers[a])] for a in boxes]
@@ -37,7 +37,7 @@ def test_the_least_cost_to_go_is_that_of_all_orders_and_boxes(
                 if left < 0:
                     continue
                 nearest = min(at for at, size in enumerate(rooms) if size >= left)
-                own = weights[tensor] * float(found.crossed[tensor][inner])
+                own = weights[tensor] * float(found.crossing(1, tensor)[inner])
                 costs.append(own + least(coming - {tensor}, inner, nearest))
         return min(costs)
 

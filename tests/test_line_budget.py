@@ -78,8 +78,8 @@ BUDGETS = {
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search.
-    # From 6,600: sizes that arrays do not divide, best first, with a time limit (150); causal and windowed
-    # fusion, chains of windows, deeper machines (250).
+    # From 6,600: sizes that arrays do not divide, best first, with a time limit (150); causal and
+    # windowed fusion, deeper machines (250).
     "mappers": 7_000,
     "kernels": 3_000,
     # Raised from 3,500: collectives of several GPUs, and the plan that fits a user's own GPU.

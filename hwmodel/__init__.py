@@ -72,6 +72,7 @@ _FACE = {
     "program": ("hwmodel.verbs.program", "program"),
     "Priced": ("hwmodel.systems.programs.priced", "Priced"),
     "Program": ("hwmodel.systems.programs.program", "Program"),
+    "report": ("hwmodel.verbs.report", "report"),
     "sweep": ("hwmodel.sweeps.run", "sweep"),
     "together": ("hwmodel.sweeps.axes", "together"),
     "sensitivity": ("hwmodel.verbs.sensitivity", "sensitivity"),

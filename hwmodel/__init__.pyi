@@ -54,6 +54,7 @@ from hwmodel.verbs.deployed import Deployed as Deployed
 from hwmodel.verbs.models import Cards
 from hwmodel.verbs.parallelise import Parallelised as Parallelised
 from hwmodel.verbs.placed import PlaceAnswer as PlaceAnswer
+from hwmodel.verbs.report import Reported
 from hwmodel.verbs.validate import Validation
 from hwmodel.whatif.attribution import Attribution as Attribution
 from hwmodel.whatif.attribution import attribute as attribute
@@ -121,6 +122,7 @@ __all__ = [
     "plot",
     "predict",
     "program",
+    "report",
     "sensitivity",
     "sweep",
     "together",
@@ -391,6 +393,28 @@ def program(
     `program` is a value, a table, or a file of steps, each a call of a model, a tool, a program
     within or a choice; `on` the machine of all models that name none; `batch` how many such
     programs run in step, as one batch: latency is each one's, all else one program's share.
+    """
+
+def report(
+    workload: Cascade | Stack | Training | Serving | None = None,
+    on: Hardware | str | Path | None = None,
+    *,
+    kernel: str | Library | Mapping[str, Any] | None = None,
+    parallel: Division | Mapping[str, Any] | None = None,
+    topology: Topology | Mapping[str, Any] | str | Path | None = None,
+    engine: str | Engine | None = None,
+    l2: str | None = None,
+    against: Sequence[Hardware | str | Path] | str | None = None,
+    study: str | None = None,
+    out: str | None = None,
+) -> Reported:
+    """A prediction, or a study, as one page to hand on: what, why, how sure, and what would help.
+
+    The page (`out`, or `.html` of the answer) stands by itself and can be printed: the finding,
+    memory, where the time goes, the roofline, intervals and the rows that they rest on, what would
+    help, other machines (`against`; default: well-known ones of its kind), assumptions, and the
+    command to repeat it. `study` is a YAML file of a case and its axes in place of one workload.
+    Raises as `predict` does.
     """
 
 def sensitivity(

@@ -114,6 +114,8 @@ ELSEWHERE = {
         "hwmodel/systems/training/test_step.py",
         "steps as they are printed",
     ),
+    "hwmodel/show/page.py": ("hwmodel/verbs/test_report.py", "pages as a browser shows them"),
+    "hwmodel/show/report.py": ("hwmodel/verbs/test_report.py", "the page of the verb"),
     "hwmodel/show/writers.py": ("hwmodel/sweeps/test_table.py", "files of tables"),
     "hwmodel/show/pictures/*.py": ("hwmodel/show/pictures/test_gallery.py", "every picture"),
     "hwmodel/text/*.py": ("hwmodel/show/test_html.py", "what answers are printed with"),

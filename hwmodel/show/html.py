@@ -50,7 +50,7 @@ def _fact(name: str, value: Any) -> str:
     dimension = dimension_of(name)
     if dimension is None or not isinstance(value, (int, float)):
         return f"{value:,}" if type(value) is int else "-" if value is None else str(value)
-    return show(float(value), dimension)
+    return show(float(value), dimension) if value == value else "not known"
 
 
 def estimate_html(estimate: Estimate) -> str:

@@ -50,7 +50,7 @@ def headline(estimate: Answer) -> str:
     time_s = first(estimate.time_s)
     words = [
         f"{estimate.name} on {estimate.device}: {_second(time_s)}"
-        + (f" ({interval})" if (interval := _interval(estimate)) else ""),
+        + (f" ({interval})" if (interval := interval_text(estimate)) else ""),
         f"{first(estimate.bottleneck)} binds",
     ]
     if estimate.serving is not None:
@@ -130,7 +130,7 @@ def comparison_table(
             str(number + 1),
             estimate.device,
             _second(estimate.time_s),
-            _interval(estimate) or "not known",
+            interval_text(estimate) or "not known",
             _times(base.time_s, estimate.time_s),
             _joules(estimate.energy_j),
             _times(base.energy_j, estimate.energy_j),
@@ -316,7 +316,7 @@ def _full_clock_s(estimate: Estimate) -> Amount:
     return sum(part.times * part.time_s for part in estimate.parts)
 
 
-def _interval(estimate: Answer) -> str:
+def interval_text(estimate: Answer) -> str:
     """The ends of the 90 % interval; nothing where it is not known."""
     low_s, high_s = estimate.time_low_s, estimate.time_high_s
     return "" if np.isnan(first(low_s)) else f"{_second(low_s)} to {_second(high_s)}"
@@ -332,7 +332,7 @@ def summary_text(estimate: Estimate) -> str:
     time_s, moved = estimate.time_s, estimate.dram_bytes_read + estimate.dram_bytes_written
     issued = estimate.total_runs * _issued(estimate)
     lines = [
-        f"time      {_second(time_s)}; 90 % interval {_interval(estimate) or 'not known'}",
+        f"time      {_second(time_s)}; 90 % interval {interval_text(estimate) or 'not known'}",
         f"roofline  {_second(estimate.bound_s)}; the time is {_times(time_s, estimate.bound_s)} it",
         f"{_outermost(estimate):<9} {_bytes(estimate.dram_bytes_read)} read,"
         f" {_bytes(estimate.dram_bytes_written)} written; {_times(moved, estimate.bound_bytes)}"

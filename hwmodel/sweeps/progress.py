@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from importlib import import_module
 from time import monotonic
 from typing import Any
 
@@ -55,8 +56,7 @@ def in_notebook() -> bool:
 
 def in_cell(points: int, done: int) -> Callable[[int], None]:
     """Draw a bar below a notebook's cell, no more than some ten times a second."""
-    from IPython.display import HTML, display  # pyright: ignore
-
+    shown_by: Any = import_module("IPython.display")
     start, made, shown = monotonic(), done, -1.0
 
     def drawn() -> Any:
@@ -64,9 +64,9 @@ def in_cell(points: int, done: int) -> Callable[[int], None]:
         rate = (made - done) / spent if spent else 0.0
         left = f", {(points - made) / rate:,.0f} s left" if rate and made < points else ""
         said = f"{made:,} of {points:,} points, {rate:,.0f}/s{left}"
-        return HTML(f'<progress value="{made}" max="{points}"></progress> {said}')
+        return shown_by.HTML(f'<progress value="{made}" max="{points}"></progress> {said}')
 
-    cell: Any = display(drawn(), display_id=True)
+    cell = shown_by.display(drawn(), display_id=True)
 
     def advance(more: int) -> None:
         nonlocal made, shown

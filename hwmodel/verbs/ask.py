@@ -28,6 +28,7 @@ VERBS: Mapping[str, str] = {
     "explain": "hwmodel.verbs.explain:Explain",
     "sensitivity": "hwmodel.verbs.sensitivity:Moves",
     "plot": "hwmodel.verbs.plot:Plot",
+    "report": "hwmodel.verbs.report:Report",
     "map": "hwmodel.verbs.map:Map",
     "place": "hwmodel.verbs.place:Place",
     "collective": "hwmodel.verbs.collective:Collective",

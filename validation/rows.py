@@ -25,7 +25,7 @@ from hwmodel.machines.gpu.libraries.shipped import is_known, with_others
 from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.machines.gpu.warm import repeated
 from hwmodel.quantity.errors import InputError
-from hwmodel.validation import irregular, windows
+from hwmodel.validation import fused, irregular, windows
 
 DATA = Path(__file__).resolve().parent / "data"
 
@@ -47,6 +47,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     "scatter": ("sources", "cols", "targets", "hot"),
     "gather": ("sources", "cols", "targets", "bag", "hot"),
     **dict.fromkeys(("cumsum", "cross_entropy"), ("rows", "cols")),
+    **fused.SIZES,
 }
 """Family -> the sizes that a row of it states."""
 
@@ -86,12 +87,14 @@ FORMS = {
     "pool": ("family", "kernel", "dtype", "op", "layout", "dims", "stride", "pad"),
     **dict.fromkeys(("scatter", "gather"), ("family", "kernel", "dtype", "op")),
     "cumsum": ("family", "kernel", "dtype", "op", "axis"),
+    **fused.FORMS,
 }
 """The same of families with columns of their own."""
 
 FILES = (
     *("gemm", "attention", "attention_backward", "moe", "rows", "reduce", "llm"),
     *("convolution", "pool", "scatter", "gather", "cumsum", "cross_entropy"),
+    *fused.SIZES,
 )
 """Files of timed rows; energies, counters and probes stand in files of their own."""
 
@@ -180,7 +183,7 @@ def _value(text: str) -> Any:
 
 def kernels_known(row: Row) -> bool:
     """Whether the model has the kernel that the row measured."""
-    return is_known(str(row.columns["kernel"]))
+    return is_known(str(row.columns["kernel"])) and not fused.beside(row.columns)
 
 
 def libraries_of(rows: Iterable[Row]) -> tuple[Library, ...]:
@@ -248,6 +251,7 @@ MADE: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Cascade]] = 
     "gather": irregular.gather,
     "cumsum": irregular.cumsum,
     "cross_entropy": irregular.cross_entropy,
+    **fused.MADE,
 }
 """Family -> the cascade of rows of one form, where it is no shipped workload."""
 

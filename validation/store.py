@@ -18,6 +18,7 @@ from typing import Any
 import polars
 
 from hwmodel.quantity.errors import InputError
+from hwmodel.validation import fused
 from hwmodel.validation.rows import DATA, ROW_KERNELS
 
 SHAPE_COLUMNS = {
@@ -40,6 +41,10 @@ SHAPE_COLUMNS = {
     "cumsum": ("op", "axis", "rows", "cols"),
     "sort": ("op", "rows", "cols", "k"),
     "cross_entropy": ("rows", "cols"),
+    **{
+        name: tuple(dict.fromkeys((*fused.SIZES[name], *fused.FORMS[name][3:])))
+        for name in fused.SIZES
+    },
     "llm": ("model", "phase", "batch", "prompt", "context"),
     "collective": ("op", "bytes", "ranks"),
 }
@@ -71,6 +76,7 @@ FILES: dict[str, tuple[str, ...]] = {
         name: HEAD + SHAPE_COLUMNS[name] + TIMED
         for name in ("convolution", "pool", "cumsum", "sort", "cross_entropy")
     },
+    **{name: HEAD + SHAPE_COLUMNS[name] + ("relative_error", *TIMED) for name in fused.SIZES},
     **{name: HEAD + SHAPE_COLUMNS[name] + ("hottest", *TIMED) for name in ("scatter", "gather")},
     "gemm_thin": HEAD + SHAPE_COLUMNS["gemm"] + TIMED,
     "llm": HEAD + SHAPE_COLUMNS["llm"] + ("experts_touched", "largest_expert_rows", *TIMED),

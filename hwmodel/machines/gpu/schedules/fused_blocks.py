@@ -2,9 +2,9 @@
 
     time = launches + first loads  +  (waves of blocks, DRAM overlapped)
 
-A block takes its own share of its processor's units, and waits `chain` clocks that nothing of it
-hides; neighbours on the processor do, as many as there are. How many are resident follows from
-registers, which such kernels take as many of as a thread may have.
+A block takes its own share of its processor's units, and `chain` clocks that nothing of its own
+hides: instructions that wait for each other. Neighbours on the processor run meanwhile; how many
+are resident follows from registers, which such kernels take as many of as a thread may have.
 """
 
 from hwmodel.hardware.hardware import Limits
@@ -50,7 +50,7 @@ def blocks_and_stream(
         read=block.read,
         written=block.written,
         live={"processors": 1 / neighbours},
-        slots={"cycle": chain / neighbours},
+        slots={"cycle": chain},
     )
     waves = Waves(blocks, limits.processors * neighbours, each)
     return Serial((Work(slots={"launch": launches, "fill": launches}), Overlap((waves, stream))))

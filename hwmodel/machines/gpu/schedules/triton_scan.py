@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules.fused_blocks import (
     MOST_REGISTERS,
+    WARP,
     block_operations,
     blocks_and_stream,
     resident,
 )
 from hwmodel.machines.gpu.schedules.scan import ScanProblem
-from hwmodel.quantity.arithmetic import ceil_div
+from hwmodel.quantity.arithmetic import ceil_div, most
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Work
@@ -24,8 +25,14 @@ from hwmodel.spine.activity import Activity, Work
 DECAYS, FEATURES = 12, 4
 """Vector instructions for a score of a chunk (masks, decays, exponentials), and for a row of the
 state and token (products of two features, conversions)."""
-CHAIN = 4000
-"""Clocks of a step that hang on each other: products, barriers, loads (before a fit)."""
+CHAIN, CHAIN_STATE = 4400, 0.8
+"""Clocks of a step that hang on each other (products, barriers, loads), and for each number of the
+state that a block holds, which is rounded, stored for the products and summed to (H200)."""
+HELD, SPILLED_BYTES = 32, 16
+"""Registers of a thread's share of the state from which others are spilled, and the bytes of those
+for each beyond (compiled for sm_90)."""
+KEPT_BYTES = 1 << 17
+"""Spilled registers of a processor that its L1 holds beside shared memory; others pass the L2."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,17 @@ def activity(problem: ScanProblem, tile: ChunkTile, limits: Limits) -> Activity:
     inside = 2 * tile.chunk * tile.chunk * tile.block_v * 2
     passed = 4 * tile.chunk * rows * tile.block_v
     lanes = tile.chunk * (DECAYS * tile.chunk + FEATURES * rows)
-    block = Work(block_operations(steps * (inside + passed), problem.dtype, steps * lanes))
+    held = rows * tile.block_v / (tile.warps * WARP)
+    on_each = resident(tile.warps, MOST_REGISTERS, limits)
+    spilled = most((0, held - HELD)) * SPILLED_BYTES * tile.warps * WARP
+    beyond = 2 * steps * most((0, spilled - KEPT_BYTES / on_each))
+    block = Work(
+        block_operations(steps * (inside + passed), problem.dtype, steps * lanes),
+        read={"l2": beyond, "port": beyond},
+    )
     stream = Work(
         read={"dram": problem.read_bytes},
         written={"dram": problem.written_bytes},
     )
-    on_each = resident(tile.warps, MOST_REGISTERS, limits)
-    return blocks_and_stream(heads * parts, on_each, block, steps * CHAIN, stream, limits)
+    chain = steps * (CHAIN + CHAIN_STATE * rows * tile.block_v)
+    return blocks_and_stream(heads * parts, on_each, block, chain, stream, limits)

@@ -42,6 +42,7 @@ _FACE = {
     "Topology": ("hwmodel.network.topology", "Topology"),
     "UnknownNameError": ("hwmodel.quantity.errors", "UnknownNameError"),
     "models": ("hwmodel.verbs.models", "models"),
+    "array": ("hwmodel.hardware.sized", "array"),
     "ask": ("hwmodel.verbs.ask", "ask"),
     "attribute": ("hwmodel.whatif.attribution", "attribute"),
     "bound": ("hwmodel.verbs.bound", "bound"),

@@ -16,6 +16,7 @@ from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.experts.statistics import Routing as Routing
 from hwmodel.hardware.catalogue import device as device
 from hwmodel.hardware.hardware import Hardware as Hardware
+from hwmodel.hardware.sized import array as array
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.mappers.deployments.traffic import Promise
@@ -95,6 +96,7 @@ __all__ = [
     "Sweep",
     "Topology",
     "UnknownNameError",
+    "array",
     "ask",
     "attribute",
     "bound",
@@ -452,6 +454,7 @@ class _Devices:
     a100_pcie: Hardware
     a30: Hardware
     a40: Hardware
+    aie_like: Hardware
     b200: Hardware
     b300: Hardware
     epyc_7763: Hardware

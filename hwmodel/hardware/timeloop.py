@@ -80,12 +80,22 @@ class _Found:
     compute: Mapping[str, Any] | None = None
     notes: list[str] = field(default_factory=lambda: [])
     variables: Mapping[str, float] = field(default_factory=lambda: {})
+    memories_m2: float = 0.0
     own: dict[str, float] = field(default_factory=lambda: {})
     """Attributes of the node at hand that are numbers."""
 
     def number(self, value: Any, where: str) -> float:
         """A number, in which variables and the node's own attributes may stand."""
         return number(value, where, {**self.variables, **self.own})
+
+    def area_of(self, each_m2: float) -> None:
+        """One more memory's area, in every element where it stands in one."""
+        self.memories_m2 += each_m2 * (self.elements if self.array else 1)
+
+    @property
+    def elements(self) -> float:
+        """Elements of the array; one where there is none."""
+        return self.array.rows * self.array.columns if self.array else 1
 
     def note_own(self, attributes: Mapping[str, Any], where: str) -> None:
         """Keep the attributes of a node that are numbers by themselves."""
@@ -199,12 +209,11 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
     ]
     speed = sum(rates) * found.bits / 8 * found.clock_hz if rates else UNLIMITED_BYTES_PER_S
     energy = _dram_j(attributes) if words is None else memory_j_per_byte(size, found.node)
-    area = 0.0 if words is None else memory_m2(size, found.node)
+    found.area_of(0.0 if words is None else memory_m2(size, found.node))
     memory = Memory(
         capacity_bytes=size,
         bandwidth_bytes_per_s=speed,
         energy_j_per_byte=energy,
-        area_m2=area,
         array=found.inside,
     )
     found.add(name, memory, _kept(node))
@@ -246,9 +255,9 @@ def _element(found: _Found, node: Mapping[str, Any]) -> None:
         capacity_bytes=size if finite else UNBOUNDED_BYTES,
         bandwidth_bytes_per_s=min([*rates, UNLIMITED_BYTES_PER_S]),
         energy_j_per_byte=sum(joules) / len(joules) if joules else law,
-        area_m2=number(node["area"], where) if "area" in node else 0.0,
         array=found.inside,
     )
+    found.area_of(number(node["area"], where) if "area" in node else 0.0)
     tensors: Mapping[str, Any] = node.get("tensors") or {}
     found.add(name, memory, tensors.get("may_keep") or tensors.get("keep"))
 
@@ -281,12 +290,13 @@ def _finished(found: _Found) -> Architecture:
             f"{found.where}: expected a memory and one inside of it, found"
             f" {found.levels[0].name} alone"
         )
-    elements = found.array.rows * found.array.columns if found.array else 1
+    elements = found.elements
     actions: Mapping[str, Any] = found.compute.get("actions") or {}
     action: Mapping[str, Any] = actions.get("compute") or {}
     where = f"{found.where}: compute"
     throughput = number(action["throughput"], where) if "throughput" in action else found.clock_hz
     stated = number(action["energy"], where) if "energy" in action else None
+    kind = f"int{found.bits}" if f"int{found.bits}" in DTYPES else "int8"
     kinds = [name for name in DTYPES if name.startswith("int") and name != "int64"]
     unit = Unit(
         rate_per_s=dict.fromkeys(kinds, 2 * elements * throughput),
@@ -305,20 +315,10 @@ def _finished(found: _Found) -> Architecture:
             units={"mac": unit},
             memories=memories,
             arrays={found.inside: found.array} if found.array else {},
-            area_m2=_area(found, elements),
+            area_m2=found.memories_m2 + elements * mac_m2(kind, found.node),
         ),
         levels=tuple(found.levels),
         axes=dict(zip(found.sides, ("columns", "rows"), strict=False)),
         bits=found.bits or 8,
         notes=tuple(found.notes),
     )
-
-
-def _area(found: _Found, elements: float) -> float:
-    """Memories and multiply-accumulates by the laws of capacity."""
-    own = sum(
-        float(memory.area_m2) * (elements if memory.array else 1)
-        for memory in found.memories.values()
-    )
-    kind = f"int{found.bits or 8}"
-    return own + elements * mac_m2(kind if kind in DTYPES else "int8", found.node)

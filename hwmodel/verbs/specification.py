@@ -87,5 +87,4 @@ def _joined(memories: Sequence[Memory]) -> Memory:
         capacity_bytes=total,
         energy_j_per_byte=joules,
         bandwidth_bytes_per_s=sum(float(each.bandwidth_bytes_per_s) for each in memories),
-        area_m2=sum(float(each.area_m2) for each in memories),
     )

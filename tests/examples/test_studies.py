@@ -131,6 +131,18 @@ def test_decode_needs_the_bandwidth_that_brings_its_keys_in_its_time(study: Run)
     assert study[0]["low"] == pytest.approx(area_mm2, abs=0.3)
 
 
+@of("array_design_space")
+def test_the_fastest_of_each_side_are_busy_and_as_large_as_their_elements(study: Run) -> None:
+    """16 x 12 heads of 4096^2 pairs: 128 products and six more for the exponential at least."""
+    chosen = study[0]["chosen"]
+    products = 16 * 12 * 4096**2 * (2 * 64 + 6)
+    for side, best in chosen.items():
+        least_s = products / (side**2 * 940e6)
+        assert least_s <= best["time_s"] <= 1.35 * least_s
+        assert best["area_mm2"] > side**2 * (16_849.2142 + 1545) * 1e-6
+    assert sorted(chosen) == [32, 64, 128, 256, 512]
+
+
 @of("smallest_mcu")
 def test_networks_go_where_their_weights_and_maps_fit(study: Run) -> None:
     table = study[0]["smallest"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hwmodel.hardware.capacity_laws import memory_j_per_byte
+from hwmodel.hardware.capacity_laws import mac_m2, memory_j_per_byte, memory_m2
 from hwmodel.hardware.timeloop import architecture
 from hwmodel.quantity.errors import CoverageError, InputError
 
@@ -41,8 +41,8 @@ def test_a_machine_of_two_levels_and_an_array() -> None:
     assert machine.units["mac"].rate_per_s["int16"] == 2 * 168 * 1e9
     assert machine.memories["dram"].energy_j_per_byte == pytest.approx(6e-12 * 8)
     assert found.bits == 16
-    assert machine.area_m2 is not None
-    assert machine.area_m2 > glb.area_m2 + 168 * spad.area_m2
+    parts_m2 = memory_m2(128 * 1024) + 168 * (memory_m2(24) + mac_m2("int16"))
+    assert machine.area_m2 == pytest.approx(parts_m2)
 
 
 def test_variables_and_a_nodes_own_attributes_are_names_in_its_numbers() -> None:

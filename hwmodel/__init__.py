@@ -70,6 +70,7 @@ _FACE = {
     "place": ("hwmodel.verbs.place", "place"),
     "plot": ("hwmodel.show.pictures.gallery", ""),
     "predict": ("hwmodel.verbs.predict", "predict"),
+    "profile": ("hwmodel.verbs.profile", "profile"),
     "program": ("hwmodel.verbs.program", "program"),
     "Priced": ("hwmodel.systems.programs.priced", "Priced"),
     "Program": ("hwmodel.systems.programs.program", "Program"),

@@ -55,6 +55,7 @@ from hwmodel.verbs.deployed import Deployed as Deployed
 from hwmodel.verbs.models import Cards
 from hwmodel.verbs.parallelise import Parallelised as Parallelised
 from hwmodel.verbs.placed import PlaceAnswer as PlaceAnswer
+from hwmodel.verbs.profile import Profiled
 from hwmodel.verbs.report import Reported
 from hwmodel.verbs.validate import Validation
 from hwmodel.whatif.attribution import Attribution as Attribution
@@ -123,6 +124,7 @@ __all__ = [
     "place",
     "plot",
     "predict",
+    "profile",
     "program",
     "report",
     "sensitivity",
@@ -382,6 +384,21 @@ def predict(
     as there are stages.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
+    """
+
+def profile(
+    trace: str | Path,
+    on: Hardware | str | Path,
+    *,
+    kernel: str | Library | Mapping[str, Any] | None = None,
+    l2: str | None = None,
+    top: int = 20,
+) -> Profiled:
+    """How far each kernel of a measured run is from its prediction, and from its limit.
+
+    `trace` is a file of torch.profiler (with `record_shapes=True` calls have shapes, without it
+    nothing is predicted), or a CSV of Nsight Systems or Nsight Compute; `on` the device, which is
+    the one of the run where what is measured and what is predicted shall agree.
     """
 
 def program(

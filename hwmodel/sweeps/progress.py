@@ -3,9 +3,8 @@
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from importlib import import_module
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 OFTEN_S = 0.1
 """Seconds between two looks of a bar in a notebook."""
@@ -56,7 +55,9 @@ def in_notebook() -> bool:
 
 def in_cell(points: int, done: int) -> Callable[[int], None]:
     """Draw a bar below a notebook's cell, no more than some ten times a second."""
-    shown_by: Any = import_module("IPython.display")
+    from IPython import display as cells  # pyright: ignore
+
+    shown_by = cast(Any, cells)
     start, made, shown = monotonic(), done, -1.0
 
     def drawn() -> Any:

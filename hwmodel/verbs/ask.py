@@ -43,6 +43,7 @@ VERBS: Mapping[str, str] = {
     "kernels": "hwmodel.verbs.kernels:Kernels",
     "energy": "hwmodel.verbs.energy:Energy",
     "validate": "hwmodel.verbs.validate:Validate",
+    "profile": "hwmodel.verbs.profile:ProfileOf",
     "attention-units": "hwmodel.verbs.attention_units:AttentionUnits",
     "papers": "hwmodel.verbs.papers:Papers",
     "calibrate": "hwmodel.verbs.calibrate:Calibrate",

@@ -135,8 +135,8 @@ def test_a_sweep_draws_its_progress_in_a_notebook(monkeypatch: pytest.MonkeyPatc
 
     shell = SimpleNamespace(kernel=object())
     shown = SimpleNamespace(HTML=str, display=display)
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
-    monkeypatch.setitem(sys.modules, "IPython.display", shown)
+    python = SimpleNamespace(get_ipython=lambda: shell, display=shown)
+    monkeypatch.setitem(sys.modules, "IPython", python)
     hw.sweep(squared, n=hw.linspace(1, 4, 10), progress=True)
     (cell,) = cells
     assert cell.options == {"display_id": True}

@@ -68,10 +68,10 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("attention-units", {"on": ["b200"], "head_dim": [128]}),
     ("program", {"program": "examples/best_of_n.yaml", "on": "h200", "batch": 2}),
 ]
-ALONE = ("plot", "report", "place", "deploy", "sweep", "validate", "calibrate")
+ALONE = ("plot", "report", "profile", "place", "deploy", "sweep", "validate", "calibrate")
 """Verbs that write or read files, or search or measure for minutes: their own tests walk them."""
 IN_STUDIES = ("predict", "bound", "explain", "sensitivity")
-SLOW = ("calibrate", "validate", "sweep", "place", "papers", "program")
+SLOW = ("calibrate", "validate", "sweep", "place", "profile", "papers", "program")
 """Verbs whose examples need a GPU, minutes, or files: their own tests run them."""
 
 

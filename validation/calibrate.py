@@ -75,14 +75,16 @@ def calibrate(
     pull: float = 0.0,
     folds: bool = True,
     few: bool = False,
+    starts: int = 1,
 ) -> dict[str, tuple[Family, Fit]]:
     """Fitted families of a device, from the fitting half of `rows`.
 
     A fit starts at the values of `priors` (default: those of a device without measurements), inside
     its bounds. `families` are those to fit (default: all that the rows inform); `told` hears the
-    name of each before it is fitted; `pull` draws parameters to where they start (`fit.solve`).
-    Without `folds` a family that shapes of the test half judge is fitted once. Where half of the
-    shapes are too `few`, all are fitted to, and rows of folds left out make the interval.
+    name of each before it is fitted; `pull` draws parameters to where they start, and there are
+    so many `starts` (`fit.solve`). Without `folds` a family that shapes of the test half judge is
+    fitted once. Where half of the shapes are too `few`, all are fitted to, and rows of folds left
+    out make the interval.
     """
     start = priors or load_calibration(PRIORS)
     current = hardware.calibration or start
@@ -112,7 +114,7 @@ def calibrate(
         if len(measured) < least:
             continue
         told(name)
-        found[name] = _fitted(prior, mine, measured, judges, pull, folds)
+        found[name] = _fitted(prior, mine, measured, judges, pull, folds, starts)
         known[name] = found[name][1].values
     return found
 
@@ -124,12 +126,13 @@ def _fitted(
     judges: Sequence[Sample],
     pull: float,
     folds: bool,
+    starts: int,
 ) -> tuple[Family, Fit]:
     """The family and its fit; the interval is that of the judges where there are enough of them."""
     judging = [row for sample in judges for row in sample.rows]
     judged = len(judging) >= LEAST_ROWS
-    ratios = left_out(prior, mine, pull) if folds or not judged else None
-    best = replace(solve(prior, mine, pull=pull), fold_ratios=ratios)
+    ratios = left_out(prior, mine, pull, starts) if folds or not judged else None
+    best = replace(solve(prior, mine, pull=pull, starts=starts), fold_ratios=ratios)
     if judged or ratios is None:
         ratios = np.concatenate([s.measured_s / s.predict(best.values) for s in judges])
     else:

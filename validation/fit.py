@@ -31,6 +31,8 @@ LOSS_SCALE = 0.05
 FOLDS = 5
 COVERAGE = 0.90
 AT_BOUND = 1e-3
+AROUND = 3.0
+"""Times the prior's values, and parts of them, between which further starts of a fit lie."""
 LEAST_APART = 40
 """Rows of one number format from which it has an interval of its own."""
 
@@ -116,8 +118,13 @@ def solve(
     samples: Sequence[Sample],
     keep: Callable[[Row], bool] = lambda row: True,
     pull: float = 0.0,
+    starts: int = 1,
 ) -> Fit:
     """Values of the prior's free parameters on the rows that `keep` admits, started at the prior's.
+
+    Of more `starts` than one the others lie around the prior's values, at up to `AROUND` times or
+    parts of them, and the best end is taken: which of two rates bounds a kernel can be hard to see
+    from afar.
 
     With a `pull` a parameter that is e times its prior counts as a row that is so much off, so that
     what few rows do not inform stays. Raises `InputError` where no row is left.
@@ -142,16 +149,21 @@ def solve(
         away = pull * np.log(np.maximum(x, 1e-9) / drawn) if pull else np.zeros(0)
         return np.concatenate((*parts, away))
 
-    answer: Any = cast(Any, optimize).least_squares(
-        residuals,
-        np.clip(start, low + AT_BOUND * (high - low), high - AT_BOUND * (high - low)),
-        bounds=(low, high),
-        loss="soft_l1",
-        f_scale=LOSS_SCALE,
-        x_scale=np.maximum(np.abs(start), 0.1 * (high - low)),
-        diff_step=3e-3,
-        max_nfev=60,
-    )
+    def descended(begin: Array) -> Any:
+        return cast(Any, optimize).least_squares(
+            residuals,
+            np.clip(begin, low + AT_BOUND * (high - low), high - AT_BOUND * (high - low)),
+            bounds=(low, high),
+            loss="soft_l1",
+            f_scale=LOSS_SCALE,
+            x_scale=np.maximum(np.abs(start), 0.1 * (high - low)),
+            diff_step=3e-3,
+            max_nfev=60,
+        )
+
+    draw = np.random.default_rng(0)
+    others = [drawn * AROUND ** draw.uniform(-1, 1, len(names)) for _ in range(starts - 1)]
+    answer: Any = min((descended(begin) for begin in (start, *others)), key=lambda end: end.cost)
     errors = np.abs(np.expm1(answer.fun[: len(answer.fun) - (len(names) if pull else 0)]))
     values = fixed | dict(zip(names, map(float, answer.x), strict=True))
     return Fit(
@@ -159,7 +171,7 @@ def solve(
     )
 
 
-def left_out(prior: Family, samples: Sequence[Sample], pull: float = 0.0) -> Array:
+def left_out(prior: Family, samples: Sequence[Sample], pull: float = 0.0, starts: int = 1) -> Array:
     """measured/predicted of every row, in order, from parameters that did not see its fold.
 
     A fold without rows, or with all of them, is passed over; its rows have no ratio (NaN).
@@ -169,9 +181,7 @@ def left_out(prior: Family, samples: Sequence[Sample], pull: float = 0.0) -> Arr
     for fold in range(FOLDS):
         here = np.concatenate([each == fold for each in folds])
         if here.any() and not here.all():
-            seen = solve(
-                prior, samples, keep=lambda row, fold=fold: fold_of(row) != fold, pull=pull
-            )
+            seen = solve(prior, samples, lambda row, fold=fold: fold_of(row) != fold, pull, starts)
             for sample, each, mine in zip(samples, folds, ratios, strict=True):
                 whole = sample.measured_s / sample.predict(seen.values)
                 mine[each == fold] = whole[each == fold]

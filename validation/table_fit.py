@@ -40,6 +40,9 @@ is so much off."""
 SHIPPED_PULL = 0.1
 """The same where calibrations that are shipped are fitted, to half of a table's shapes."""
 
+STARTS = 6
+"""Starts of the fits that are shipped."""
+
 COUNTS = (25, 50, 100, 200, 500)
 """Rows of the learning curve."""
 
@@ -148,6 +151,7 @@ def fitted(
     *,
     few: bool = False,
     pull: float = PULL,
+    starts: int = 1,
 ) -> dict[str, tuple[Family, Fit]]:
     """The families that rows inform, from the half of the shapes that may be fitted to.
 
@@ -155,7 +159,8 @@ def fitted(
     """
     names = families_in(rows) if families is None else families
     start = beginning(hardware, rows)
-    return calibrate(hardware, rows, names, priors=start, pull=pull, folds=False, few=few)
+    how: dict[str, Any] = {"pull": pull, "folds": False, "few": few, "starts": starts}
+    return calibrate(hardware, rows, names, priors=start, **how)
 
 
 def with_families(hardware: Hardware, found: Mapping[str, Family], source: str) -> Hardware:
@@ -272,7 +277,7 @@ def ship(
     ours = {n for n, f in kept.items() if f.origin == "measured"}
     names = [n for n in families_in(rows) if n not in ours and _is_for(hardware, n, rows)]
     names = [n for n in names if not only or n in only]
-    found = fitted(hardware, rows, names, few=True, pull=SHIPPED_PULL)
+    found = fitted(hardware, rows, names, few=True, pull=SHIPPED_PULL, starts=STARTS)
     path = folder / f"{name}.yaml"
     before = load_calibration(path) if path.is_file() else None
     versions = sorted({row.board for row in rows})

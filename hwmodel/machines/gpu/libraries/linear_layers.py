@@ -72,7 +72,7 @@ HOST = priors(
 )
 BY_ROW = priors(
     """
-    step = 2 in 0 .. 30: what a row waits for until it is narrowed, in DRAM latencies
+    cycle = 4000 in 100 .. 40000: clocks that a row waits until it is narrowed
     narrow = 0.06 in 0.005 .. 1: elements that a processor narrows in a clock, of 32
     engine = 0.62 in 0.3 .. 1: share of the DRAM's bandwidth that products of 17 to 32 rows reach
     """

@@ -11,8 +11,10 @@ output are a warpgroup's rows, and slices are 256 deep:
 
 The sum over K is never split: with few columns a product is a chain of slices on few processors.
 Two things are inferred from times. From 17 to 32 rows weights stream at a pace of their own
-(`engine`), which 48 rows exceed: few of the wide slices are under way. And rows beyond 256 whose
-number is no multiple of four, so that their scales lie astride 16 bytes, wait in every slice.
+(`engine`), which 48 rows exceed: few of the wide slices are under way. And clusters are two tiles
+of rows: where the last of an odd number of tiles has a neighbour that lies beyond the last row
+altogether, the pair takes several times as long (as if copies of nothing were slow ones); 257 rows
+take longer than 512, 777 longer than 1,024.
 """
 
 from dataclasses import replace
@@ -33,10 +35,9 @@ PAIRED_N = 256
 """Columns of a tile where two processors multiply together and the tiles fill all of them (pairs
 of blocks on Blackwell are 256 wide; CUTLASS's dispatch was not read)."""
 
-ASTRIDE_FROM, TOGETHER = 256, 4
-ASTRIDE = 11.0
-"""Wait of a slice for scales astride, in the clocks that a slice takes at the least (fitted: H200,
-777 rows against multiples of four)."""
+EMPTY = 117.0
+"""Wait for each slice of a tile that lies beyond the rows, in the clocks that a slice takes at the
+least (fitted: H200, 255 to 8,196 rows of two layers, sitting 2026-11-29-w; two others agree)."""
 
 
 def resolved(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
@@ -60,9 +61,12 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     rows = np.asarray(problem.M)
     slow = where((rows > SLOW[0]) & (rows <= SLOW[1]), 1.0, 0.0)
     weights = problem.N * problem.K * bytes_of(problem.dtype_b)
-    astride = where((rows > ASTRIDE_FROM) & (rows % TOGETHER != 0), 1.0, 0.0)
-    tiles = ceil_div(problem.M, tile.block_m) * ceil_div(problem.N, tile.block_n)
-    waits = astride * ASTRIDE * tiles * ceil_div(problem.K, tile.block_k)
+    tiles = ceil_div(problem.M, tile.block_m)
+    alone = where(
+        (tile.block_m == 128) & (limits.pair <= 1) & (tiles % tile.multicast != 0), 1.0, 0.0
+    )
+    empty = alone * ceil_div(problem.N, tile.block_n)
+    waits = EMPTY * empty * ceil_div(problem.K, tile.block_k)
     product = gemm.activity(problem, tile, limits)
     return Serial(
         (

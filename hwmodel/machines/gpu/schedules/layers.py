@@ -3,8 +3,9 @@
 Activations come in 16 bits. A layer in fp8 or fp4 finds their scales and narrows them first, in
 kernels of its own, whose starts are part of the layer's launch. With a scale for each row a block
 of threads takes a row, twice: once for its largest number, once to scale it. Two of them share a
-processor, so that thousands of rows take turns, and each turn waits for both passes (`step`);
-elements are narrowed at so many a clock and processor (`narrow`). Other layers stream.
+processor, so that thousands of rows take turns, and each turn waits for both passes, for its
+threads more than for its data: as long wherever the data lies (`cycle`); elements are narrowed at
+so many a clock and processor (`narrow`). Other layers stream.
 
 A layer that is called outside of a graph takes its host's time at the least, which hides the GPU's
 or is hidden by it. What the host takes goes by the kernel that it picks: vLLM's blocks are
@@ -57,7 +58,7 @@ def _narrowed(problem: GemmProblem, limits: Limits, by_row: bool) -> Activity:
     moved = Work(read={"dram": read, "l2": read}, written={"dram": written, "l2": written})
     if not by_row:
         return moved
-    row = Work(read={"narrow": problem.K}, slots={"step": 1})
+    row = Work(read={"narrow": problem.K}, slots={"cycle": 1})
     return Overlap((Waves(rows, limits.processors * ROWS_AT_ONCE, row), moved))
 
 

@@ -1,11 +1,15 @@
 """vLLM's fp8 products: tiles by rows, and waits that rows of some numbers have."""
 
+import csv
+from statistics import fmean
+
 import pytest
 
 import hwmodel as hw
 from hwmodel.hardware.hardware import limits
 from hwmodel.machines.gpu.schedules import cutlass
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
+from hwmodel.validation.rows import DATA
 
 H200 = hw.device("h200")
 LIMITS = limits(H200)
@@ -38,6 +42,18 @@ def test_few_rows_between_the_tiles_stream_slowly() -> None:
     assert time_s(32) > 1.05 * time_s(48)
 
 
-def test_scales_astride_make_long_prompts_wait() -> None:
-    assert time_s(777) > 1.15 * time_s(780)
-    assert time_s(130) == pytest.approx(time_s(132), rel=0.02)
+def test_a_pair_of_tiles_of_which_one_is_beyond_the_rows_takes_longer_than_two() -> None:
+    assert time_s(257) > 1.2 * time_s(512)
+    assert time_s(777) > 1.2 * time_s(1024)
+    assert time_s(1021) == pytest.approx(time_s(1024), rel=0.02)
+
+
+@pytest.mark.parametrize("layer", [(6144, 4096), (28672, 4096), (4096, 4096), (4096, 14336)])
+def test_rows_of_all_numbers_take_what_was_measured(layer: tuple[int, int]) -> None:
+    """VLLM 0.22.1, H200, 2026-11-29; of the last two layers nothing was fitted to."""
+    path = DATA / "h200" / "2026-11-29-w" / "gemm_scaled.csv"
+    with path.open(encoding="utf-8") as file:
+        rows = [r for r in csv.DictReader(file) if (int(r["N"]), int(r["K"])) == layer]
+    assert len(rows) == 41
+    ratios = [time_s(int(r["M"]), *layer) / float(r["time_s"]) for r in rows]
+    assert fmean(abs(ratio - 1) for ratio in ratios) < 0.155

@@ -37,14 +37,16 @@ def test_narrowing_reads_two_bytes_of_each_activation_and_writes_one() -> None:
 @pytest.mark.parametrize(("rows", "turns"), [(1, 1), (264, 1), (265, 2), (2640, 10)])
 def test_rows_take_turns_two_on_each_of_132_processors(rows: int, turns: int) -> None:
     layer = Layer(narrows="rows")
-    times = [seconds(layer, {"step": step, "narrow": 1e6}, rows, K=128) for step in (10.0, 11.0)]
-    # all else is hidden by so long a wait; 650 ns are the DRAM's latency
-    assert times[1] - times[0] == pytest.approx(turns * 650e-9, rel=1e-6)
+    waits = [{"cycle": clocks, "narrow": 1e6} for clocks in (1e5, 1e5 + 1e3)]
+    times = [seconds(layer, values, rows, K=128) for values in waits]
+    # all else is hidden by so long a wait
+    clocks = turns * 1e3 / float(H200.clock_hz)
+    assert times[1] - times[0] == pytest.approx(clocks, rel=1e-6)
 
 
 def test_a_long_row_is_narrowed_at_so_many_elements_a_clock() -> None:
     layer, K = Layer(narrows="rows"), 2**16
-    each = [seconds(layer, {"step": 0.0, "narrow": share}, 1, K=K) for share in (0.01, 0.02)]
+    each = [seconds(layer, {"cycle": 0.0, "narrow": share}, 1, K=K) for share in (0.01, 0.02)]
     # two rows share a processor's 32 x 0.01 elements a clock, whether both are there or not
     clocks = 2 * K / (32 * 0.01) - 2 * K / (32 * 0.02)
     assert each[0] - each[1] == pytest.approx(clocks / float(H200.clock_hz), rel=1e-6)

@@ -5,7 +5,7 @@ and a column for each of some counts of chunks of prompts; all of them are three
 questions at the most.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -28,6 +28,15 @@ IDLE_S = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
+class Steps:
+    """Seconds and joules of some steps of a kind, and tokens that its cache then holds."""
+
+    seconds: NDArray[np.float64]
+    joules: NDArray[np.float64]
+    kv_tokens: float
+
+
+@dataclass(frozen=True, eq=False)
 class Tables:
     """Tables of engines for one traffic."""
 
@@ -35,17 +44,43 @@ class Tables:
     most: int
     """Tokens of a step at most."""
     engine: str = "vllm"
-    known: dict[tuple[Kind, int, Role], Table] = field(
-        default_factory=dict[tuple[Kind, int, Role], Table]
-    )
+    known: dict[Hashable, Steps] = field(default_factory=dict[Hashable, Steps])
 
     def predicted(self, kind: Kind, tokens: int, role: Role = "both") -> Table:
         """Of steps with a budget of so many tokens, as `predict` says them; raises what it does."""
-        chunk, _ = self.chunks(tokens)
-        key = kind, chunk, role
-        if key not in self.known:
-            self.known[key] = self._predicted(kind, chunk, role)
-        return self.known[key]
+        chunk, each = self.chunks(tokens)
+        decodes = self.decodes(kind, role)
+        columns = self.counts(chunk) if role != "decode" else np.array([0.0, 1.0])
+        alone = self._alone(kind) if role != "prefill" else None
+        first = self._first(kind, chunk) if role != "decode" else None
+        mixed = self._mixed(kind, chunk) if role == "both" else None
+        told = alone or first
+        assert told is not None
+
+        def joined(of: Callable[[Steps], NDArray[np.float64]], idle: float) -> NDArray[np.float64]:
+            """Without prompts, without answers, and both; what a role has none of is idle."""
+            left = np.full(decodes.shape, idle) if alone is None else of(alone)
+            top = np.full(len(columns) - 1, left[0]) if first is None else of(first)
+            if mixed is not None:
+                inner = of(mixed).reshape(len(decodes), len(top))
+            else:
+                inner = np.tile(left[:, None] if first is None else top, (1, 1))
+                inner = np.broadcast_to(inner, (len(decodes), len(top)))
+            corner = np.concatenate(([left[0]], top))
+            return np.vstack((corner, np.column_stack((left, inner))))
+
+        idle_w = float(np.max(kind.machine.power.idle_w)) * kind.devices
+        return Table(
+            decodes=np.concatenate(([0.0], decodes.astype(np.float64))),
+            chunks=columns,
+            seconds=joined(lambda steps: steps.seconds, IDLE_S),
+            joules=joined(lambda steps: steps.joules, IDLE_S * idle_w),
+            chunk=chunk,
+            each=each if role != "decode" else 0,
+            kv_tokens=told.kv_tokens,
+            ranks=kind.ways.dp,
+            stages=kind.ways.pp,
+        )
 
     def chunks(self, tokens: int) -> tuple[int, int]:
         """Tokens of a chunk under such a budget, and chunks of a prompt."""
@@ -58,51 +93,46 @@ class Tables:
         twice = [2**power for power in range(most.bit_length())]
         return np.array(sorted({0, *twice, most}), dtype=np.float64)
 
-    def _predicted(self, kind: Kind, chunk: int, role: Role) -> Table:
-        traffic, ways, served = self.traffic, kind.ways, kind.model
-        each = -(-traffic.new // chunk)
-        kept = traffic.cached + (each - 1) * chunk // 2
-        prompt: dict[str, Any] = {"prompt": kept + chunk} | ({"cached": kept} if kept else {})
-        decodes: Any = np.array(DECODES if role != "prefill" else DECODES[:1]) * ways.dp
-        columns = self.counts(chunk) if role != "decode" else np.array([0.0, 1.0])
-        some: Any = columns[1:].astype(np.int64)
+    def decodes(self, kind: Kind, role: Role) -> NDArray[np.int64]:
+        """Sequences that decode, on all ranks."""
+        return np.array(DECODES if role != "prefill" else DECODES[:1], dtype=np.int64) * kind.ways.dp
+
+    def _alone(self, kind: Kind) -> Steps:
+        """Of steps that only decode."""
+        sizes = {"batch": self.decodes(kind, "decode"), "context": self.traffic.context}
+        return self._asked(kind, "decode", None, sizes)
+
+    def _first(self, kind: Kind, chunk: int) -> Steps:
+        """Of steps that only read chunks."""
+        some = self.counts(chunk)[1:].astype(np.int64)
+        return self._asked(kind, "prefill", chunk, {"batch": some, **self._prompt(chunk)})
+
+    def _mixed(self, kind: Kind, chunk: int) -> Steps:
+        """Of steps of both sorts, row by row."""
+        decodes, some = self.decodes(kind, "both"), self.counts(chunk)[1:].astype(np.int64)
         rows, beside = np.repeat(decodes, len(some)), np.tile(some, len(decodes))
-        machine, keeping = kind.machine * kind.devices, Kept()
+        sizes = {"batch": rows, "context": self.traffic.context, "prompts": beside}
+        return self._asked(kind, "mixed", chunk, sizes | self._prompt(chunk))
 
-        def ask(work: Any) -> Any:
-            return answered(work, machine, parallel=ways, engine=self.engine, keeping=keeping)
+    def _prompt(self, chunk: int) -> dict[str, Any]:
+        """A chunk in the middle of a prompt."""
+        each = -(-self.traffic.new // chunk)
+        kept = self.traffic.cached + (each - 1) * chunk // 2
+        return {"prompt": kept + chunk} | ({"cached": kept} if kept else {})
 
-        alone = first = mixed = None
-        if role != "prefill":
-            alone = ask(served.decode(batch=decodes, context=traffic.context))
-        if role != "decode":
-            first = ask(served.prefill(batch=some, **prompt))
-        if role == "both":
-            sizes: dict[str, Any] = {"batch": rows, "context": traffic.context, "prompts": beside}
-            mixed = ask(served.mixed(**sizes, **prompt))
-        told: Any = alone or first
-
-        def joined(of: Callable[[Any], Any], idle: float) -> NDArray[np.float64]:
-            """Without prompts, without answers, and both; what a role has none of is idle."""
-            left = np.broadcast_to(idle if alone is None else of(alone), decodes.shape)
-            top = np.broadcast_to(left[0] if first is None else of(first), some.shape)
-            shape = len(decodes), len(some)
-            if mixed is not None:
-                inner = np.reshape(np.broadcast_to(of(mixed), rows.shape), shape)
-            else:
-                inner = np.broadcast_to(left[:, None] if first is None else top, shape)
-            corner = np.concatenate(([left[0]], top))
-            return np.vstack((corner, np.column_stack((left, inner)))).astype(np.float64)
-
-        idle_w = float(np.max(kind.machine.power.idle_w)) * kind.devices
-        return Table(
-            decodes=np.concatenate(([0.0], decodes.astype(np.float64))),
-            chunks=columns,
-            seconds=joined(lambda e: e.sustained_time_s, IDLE_S),
-            joules=joined(lambda e: e.energy_j, IDLE_S * idle_w),
-            chunk=chunk,
-            each=each if role != "decode" else 0,
-            kv_tokens=float(np.min(told.serving.memory.kv_capacity_tokens)),
-            ranks=ways.dp,
-            stages=ways.pp,
-        )
+    def _asked(self, kind: Kind, step: str, chunk: int | None, sizes: dict[str, Any]) -> Steps:
+        """What `predict` says of steps, each sort of a kind once."""
+        key = kind, step, chunk
+        if key not in self.known:
+            ways = None if kind.devices == 1 else kind.ways
+            work = getattr(kind.model, step)(**sizes, parallel=ways)
+            machine = kind.machine * kind.devices
+            found: Any = answered(work, machine, engine=self.engine, keeping=Kept())
+            count = max(np.size(each) for each in sizes.values())
+            seconds, joules = (
+                np.broadcast_to(each, count).astype(np.float64)
+                for each in (found.sustained_time_s, found.energy_j)
+            )
+            room = float(np.min(found.serving.memory.kv_capacity_tokens))
+            self.known[key] = Steps(seconds, joules, room)
+        return self.known[key]

@@ -1,7 +1,8 @@
 """A stream of requests to a model as a value: how many come, how long they are, what serves them.
 
 It is no cascade: steps of many requests run in time. `hwmodel.systems.serving` says what each
-waits; `parallel` are the degrees by which the model is divided, dp its replicas.
+waits; `parallel` are the degrees by which the model is divided, dp its replicas (with ep over more
+devices than tp the ranks of an engine that attend apart).
 """
 
 from collections.abc import Mapping

@@ -12,6 +12,7 @@ from hwmodel.machines import driver
 from hwmodel.mappers.deployments.bounds import Bounds
 from hwmodel.mappers.deployments.kinds import Kind, kinds
 from hwmodel.mappers.deployments.search import BUDGETS, Sought, found
+from hwmodel.mappers.deployments.simulated import MOST, Streams
 from hwmodel.mappers.deployments.tables import Tables
 from hwmodel.mappers.deployments.traffic import Promise, Traffic
 from hwmodel.quantity.errors import InputError, UnknownNameError
@@ -36,7 +37,8 @@ class Deploy(Question):
     `rent` is on-demand or reserved, as the catalogue has it; `price` are dollars an hour of your
     own, by device. Divisions, formats, token budgets, batch limits and prompts read apart or not
     are searched (`hwmodel.mappers.deployments`); engines are judged where they settle, by the
-    steady state of `predict`'s steps. Raises `CapacityError` where nothing keeps the promise.
+    steady state of `predict`'s steps, and the best of them by a stream of `simulate` requests that
+    is run step by step. Raises `CapacityError` where nothing keeps the promise.
     """
 
     verb: ClassVar[str] = "deploy"
@@ -71,6 +73,7 @@ class Deploy(Question):
     price: Annotated[
         Mapping[str, float] | str | None, AS_IS, Word("Dollars an hour: h100=2.5,h200=3.", str)
     ] = None
+    simulate: Annotated[int, Word("Requests of each simulated stream; 0: none are.")] = 2000
     html: Annotated[
         str | None, Word("A file for a page (.html), or the picture alone (.png).", alone=True)
     ] = None
@@ -99,10 +102,13 @@ def deployed(asked: Deploy) -> Deployed:
     served, machines = model_of(asked.config), machines_of(asked.on)
     rents = rents_of(machines, asked.rent, asked.price, asked.minimise)
     priced, least = prices(asked.minimise, rents)
-    tables, bounds = Tables(traffic, max(BUDGETS)), Bounds(traffic, max(BUDGETS))
+    tables, bounds = Tables(traffic, BUDGETS), Bounds(traffic, max(BUDGETS))
+    long = counted(asked.simulate, where="deploy: simulate", least=0, most=MOST)
+    streams = Streams(traffic, promise.percentile, long)
     problem = Sought(
         list(kinds(served, machines, most)),
         traffic, promise, most, priced, least, tables.predicted, bounds,
+        seen=streams.of if long else None,
     )  # fmt: skip
     answer = found(problem)
     best = answer.best[0]

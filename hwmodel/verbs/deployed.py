@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hwmodel.mappers.deployments.search import Deployment, Found, Pool
+from hwmodel.mappers.deployments.pools import Deployment, Pool
+from hwmodel.mappers.deployments.search import Found
 from hwmodel.mappers.deployments.traffic import Promise, Traffic
 from hwmodel.quantity.units import show
 from hwmodel.show.html import Notebook
@@ -102,9 +103,15 @@ class Deployed(Notebook):
     def warnings(self) -> tuple[str, ...]:
         """What the answer rests on."""
         told = [
-            "engines are judged where they settle on average: simulated streams waited a fifth to a"
-            " third longer for a first token (docs/deploy.md); simulate and measure before you buy"
+            "kinds of engines are excluded by where they settle on average, and only what that lets"
+            " pass is simulated; measure before you buy"
         ]
+        if self.best.seen is None:
+            told = [
+                "engines are judged where they settle on average: simulated streams waited a fifth"
+                " to a third longer for a first token (docs/deploy.md); simulate and measure before"
+                " you buy"
+            ]
         if len(self.best.pools) > 1:
             told.append(
                 "assumed: caches go from pool to pool at 50 GB/s, one network card's, not hidden"
@@ -129,8 +136,22 @@ class Deployed(Notebook):
             "ttft_s": each.ttft_s,
             f"ttft_p{self.promise.percentile}_s": each.ttft_late_s,
             "tpot_s": each.tpot_s,
+            "simulated": self._simulated(each),
             "power_w": each.power_w,
             "tokens_per_usd": self.per_dollar(each),
+        }
+
+    def _simulated(self, each: Deployment) -> dict[str, Any] | None:
+        """What a simulated stream waited, as plain fields."""
+        seen, late = each.seen, f"p{self.promise.percentile}_s"
+        if seen is None:
+            return None
+        return {
+            "requests": seen.requests,
+            "ttft_s": seen.ttft_s,
+            f"ttft_{late}": seen.ttft_late_s,
+            "tpot_s": seen.tpot_s,
+            f"tpot_{late}": seen.tpot_late_s,
         }
 
     @property
@@ -174,7 +195,8 @@ class Deployed(Notebook):
         )
         if self.margin is not None:
             head += f"; the runner-up costs {self.margin:.1%} more"
-        blocks = [head, f"best by {self.objective}\n{self.table(self.found.best)}"]
+        waits = "waits where engines settle / in a simulated stream"
+        blocks = [head, f"best by {self.objective}; {waits}\n{self.table(self.found.best)}"]
         if len(self.found.front) > 1:
             blocks.append(
                 "front of those evaluated, the dearer the quicker\n" + self.table(self.found.front)
@@ -188,23 +210,32 @@ class Deployed(Notebook):
     def _cost(self, each: Deployment) -> str:
         return f"{each.cost:,.2f} {self.unit}".strip() if self.unit else f"{each.cost:,.0f} devices"
 
-    def cells(self, rows: tuple[Deployment, ...]) -> tuple[list[str], list[list[str]]]:
-        """Heads and rows of a table."""
-        late = f"ttft p{self.promise.percentile}"
-        heads = ["deployment", "devices", self.objective, late, "tpot", "power", "tokens/USD"]
+    def cells(
+        self, rows: tuple[Deployment, ...], wide: bool = True
+    ) -> tuple[list[str], list[list[str]]]:
+        """Heads and rows of a table; `wide`: late seconds between tokens and watts too."""
+        late = f"p{self.promise.percentile}"
+        waits = {
+            f"ttft {late}": lambda each: (each.ttft_late_s, each.seen and each.seen.ttft_late_s),
+            "tpot": lambda each: (each.tpot_s, each.seen and each.seen.tpot_s),
+            f"tpot {late}": lambda each: (None, each.seen and each.seen.tpot_late_s),
+        }  # as the steady state has it, and as it was seen
+        if not wide:
+            del waits[f"tpot {late}"]
+        more = ["power"] if wide else []
+        heads = ["deployment", "devices", self.objective, *waits, *more, "tokens/USD"]
         found: list[list[str]] = []
         for each in rows:
             per = self.per_dollar(each)
-            seconds = (show(t, "s") for t in (each.ttft_late_s, each.tpot_s))
-            found.append(
-                [words(each), str(each.devices), self._cost(each), *seconds,
-                 show(each.power_w, "w"), "-" if per is None else f"{per:,.0f}"]
-            )  # fmt: skip
+            seconds = (_both(*of(each)) for of in waits.values())
+            power = [show(each.power_w, "w")] if wide else []
+            cells = [words(each), str(each.devices), self._cost(each), *seconds, *power]
+            found.append([*cells, "-" if per is None else f"{per:,.0f}"])
         return heads, found
 
     def table(self, rows: tuple[Deployment, ...]) -> str:
         """The same for people."""
-        heads, cells = self.cells(rows)
+        heads, cells = self.cells(rows, wide=False)
         return grid(heads, cells, left=(0,))
 
     def priced(self) -> str:
@@ -224,14 +255,23 @@ class Deployed(Notebook):
         """How all candidates were settled."""
         tally = self.found.tally
         bounds = ", ".join(f"{n:,} by {REASONS[why]}" for why, n in tally.by_bound.items())
+        seen = "none"
+        if tally.simulated:
+            seen = f"{tally.simulated:,} deployments, of which {tally.broken:,} broke the promise"
         return (
             f"proof     {tally.all:,} kinds and numbers of engines, each with {tally.settings}"
-            f" settings: {tally.evaluated:,} evaluated, of which {tally.failed:,} keep no promise;"
-            f" excluded {bounds or 'none by bounds'}, {tally.dearer:,} as dearer than what was"
-            f" found\nfloor     {self.found.least:,.2f} {self.unit}: the best is within"
+            f" settings: {tally.evaluated:,} evaluated, of which {tally.failed:,} keep no promise"
+            f" where they settle; excluded {bounds or 'none by bounds'}, {tally.dearer:,} as dearer"
+            f" than what was found\nsimulated {seen}\n"
+            f"floor     {self.found.least:,.2f} {self.unit}: the best is within"
             f" {self.gap:.0%} of what any could be\n"
             f"search    {show(self.solve_time_s, 's')}"
         )
+
+
+def _both(settled: float | None, seen: float | None) -> str:
+    """Seconds as the steady state has them, then those of a simulated stream."""
+    return " / ".join("-" if each is None else show(each, "s") for each in (settled, seen))
 
 
 def vars_of(promise: Promise) -> list[tuple[str, Any]]:

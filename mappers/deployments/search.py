@@ -5,8 +5,13 @@ A candidate is a kind of engine, a number of them, a token budget and a batch li
 kind and number out by bounds (`hwmodel.mappers.deployments.bounds`) does so for all its settings.
 The others are looked at in the order of what they cost at the least, by the search of
 `hwmodel.mappers.parallelism.search`, so that the best are those of the whole set. Two pools are
-chosen apart, by cost and devices: of all pairs within the number of devices the best is then one of
-the two fronts.
+chosen apart, by cost, and where that would take more devices than there may be, by cost and
+devices: of all pairs within the number of devices the best is then one of the two fronts.
+
+What the steady state lets pass is then simulated, the best first (`seen`). Settings that do not
+keep the promise there are refused, the next of their engines take their place, and the search goes
+on until the best `SEEN` and the whole front have kept it. So of those that the steady state lets
+pass each costs no less than the best, or fails in its simulation.
 """
 
 import math
@@ -19,7 +24,13 @@ import numpy as np
 
 from hwmodel.mappers.deployments.bounds import Bounds
 from hwmodel.mappers.deployments.kinds import Kind
-from hwmodel.mappers.deployments.steady import Limits, Settled, Table, settle
+from hwmodel.mappers.deployments.pools import (
+    REMOTE_BYTES_PER_S,
+    Deployment,
+    Pool,
+    Seen,
+)
+from hwmodel.mappers.deployments.steady import Limits, Table, settle
 from hwmodel.mappers.deployments.tables import Role
 from hwmodel.mappers.deployments.traffic import Promise, Traffic
 from hwmodel.mappers.parallelism.search import Costs, search
@@ -31,49 +42,13 @@ BATCHES = (64, 128, 256, 512, 1024)
 """Sequences at a time at most (`--max-num-seqs`)."""
 KEPT = 6
 """Kinds and numbers that are kept, the best first."""
-REMOTE_BYTES_PER_S = 50e9
-"""Of a device's network card, one way: 400 Gb/s (InfiniBand NDR)."""
+SEEN = 2
+"""Of them so many keep the promise in simulated streams: the best, and a runner-up."""
+ABOVE = 4.0
+"""Standard deviations (of a Poisson count) by which a batch limit is above what is there."""
 
 Priced: TypeAlias = Callable[[Kind, int, float], float]
 """What is minimised: of a kind, a number of them and their watts in all."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """So many engines of a kind, how they are started, and what each settles at."""
-
-    kind: Kind
-    replicas: int
-    limits: Limits
-    settled: Settled
-    role: Role = "both"
-
-    @property
-    def devices(self) -> int:
-        """In all."""
-        return self.replicas * self.kind.devices
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """One pool that does all, or one that reads prompts and one that makes tokens."""
-
-    pools: tuple[Pool, ...]
-    cost: float
-    ttft_s: float
-    ttft_late_s: float
-    tpot_s: float
-    transfer_s: float = 0.0
-
-    @property
-    def devices(self) -> int:
-        """In all."""
-        return sum(pool.devices for pool in self.pools)
-
-    @property
-    def power_w(self) -> float:
-        """Of all devices."""
-        return sum(pool.replicas * pool.settled.power_w for pool in self.pools)
 
 
 @dataclass(frozen=True)
@@ -82,7 +57,7 @@ class Tally:
 
     `settings` is how many budgets and batch limits each stands for; `by_bound` counts what was
     ruled out by what; `dearer` what costs more at the least than the best kept; of those evaluated
-    `failed` keep no promise.
+    `failed` keep no promise. `simulated` deployments were, of which `broken` did not keep it.
     """
 
     all: int
@@ -91,6 +66,8 @@ class Tally:
     dearer: int
     evaluated: int
     failed: int
+    simulated: int = 0
+    broken: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,7 +86,8 @@ class Sought:
     """What is asked: kinds of engines, traffic, promise, devices at most, and what is minimised.
 
     `table` gives the steps of a kind under a token budget, and raises `CoverageError` or
-    `CapacityError` where it cannot run; `least` is what a kind and number cost at the least.
+    `CapacityError` where it cannot run; `least` is what a kind and number cost at the least; `seen`
+    simulates a stream (None: the steady state has the last word).
     """
 
     kinds: Sequence[Kind]
@@ -124,6 +102,7 @@ class Sought:
     batches: Sequence[int] = BATCHES
     apart: bool = True
     keep: int = KEPT
+    seen: Callable[[Deployment], Seen] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,25 +122,57 @@ def found(problem: Sought, *, pruned: bool = True) -> Found:
 
     Raises `CapacityError` where none keeps the promise.
     """
-    whole = _Role(problem, "both", problem.promise, pruned)
-    both = whole.searched()
-    best = [_whole(problem, pool) for pool, _ in both.best]
-    roles, floor = [whole], whole.least
-    front = [_whole(problem, pool) for pool in whole.pools.values()]
-    if problem.apart:
-        pairs, more, apart_floor = _apart(problem, pruned)
-        roles += more
-        floor = min(floor, apart_floor)
-        best += pairs
-        front += pairs
-    tally = _tally(problem, roles)
+    spaces = _spaces(problem, pruned)
+    tested = _Tested(problem)
+    while True:
+        best = sorted((each for space in spaces for each in space.best(tested)), key=_order)
+        if not best:
+            break
+        kept = best[: problem.keep]
+        front = _front([*kept, *(each for space in spaces for each in space.reached(tested))])
+        if tested.all_keep((*kept[:SEEN], *front)):
+            break
+    tally = _tally(problem, [role for space in spaces for role in space.roles], tested)
     if not best:
+        broken = f" ({tally.broken:,} of them in simulated streams)" if tally.broken else ""
         raise CapacityError(
             f"deploy: the promise is kept by none of {tally.all:,} kinds and numbers of engines on"
-            f" {problem.devices} devices at most; promise more seconds, or use more devices"
+            f" {problem.devices} devices at most{broken}; promise more seconds, or use more devices"
         )
-    best.sort(key=_order)
-    return Found(tuple(best[: problem.keep]), _front(front), tally, floor)
+    floor = min(space.least for space in spaces)
+    kept, front = (tuple(map(tested.told, each)) for each in (best[: problem.keep], front))
+    return Found(kept, front, tally, floor)
+
+
+class _Tested:
+    """What simulated streams said of deployments, and which pools they refuse."""
+
+    def __init__(self, problem: Sought) -> None:
+        """Nothing is refused yet."""
+        self.problem = problem
+        self.seen: dict[tuple[Pool, ...], Seen] = {}
+        self.refused: set[Pool] = set()
+        self.broken = 0
+
+    def all_keep(self, each: Sequence[Deployment]) -> bool:
+        """Whether all keep the promise; at the first that does not its pools are refused."""
+        if self.problem.seen is None:
+            return True
+        for one in each:
+            if one.pools in self.seen:
+                continue
+            self.seen[one.pools] = seen = self.problem.seen(one)
+            broken = seen.broken(self.problem.promise)
+            if broken:
+                self.broken += 1
+                to_blame = {"ttft": one.pools[0], "tpot": one.pools[-1]}
+                self.refused.update(to_blame[part] for part in broken)
+                return False
+        return True
+
+    def told(self, one: Deployment) -> Deployment:
+        """The deployment with what was seen of it."""
+        return replace(one, seen=self.seen.get(one.pools))
 
 
 def _order(each: Deployment) -> tuple[float, float, int]:
@@ -187,12 +198,6 @@ def _cost(problem: Sought, pool: Pool) -> float:
     return problem.priced(pool.kind, pool.replicas, pool.replicas * pool.settled.power_w)
 
 
-@dataclass(frozen=True)
-class _Searched:
-    best: tuple[tuple[Pool, Costs], ...]
-    front: tuple[tuple[Pool, Costs], ...]
-
-
 class _Role:
     """The search of one role's pools."""
 
@@ -213,53 +218,61 @@ class _Role:
         self.by_bound = Counter(why for why, _ in told_of if why is not None)
         floors: list[tuple[float, ...]] = []
         for many, (why, between) in zip(self.ways, told_of, strict=True):
-            cost = problem.least(many.kind, many.replicas)
-            # Where pools are paired, what has fewer devices is kept though it costs more.
-            told = (cost,) if role == "both" else (cost, float(many.devices))
-            floors.append((*told, between) if why is None else (math.inf,) * (len(told) + 1))
+            told = problem.least(many.kind, many.replicas), float(many.devices)
+            floors.append((*told, between) if why is None else (math.inf,) * 3)
         order = sorted(range(len(floors)), key=lambda at: floors[at])
         self.ways = [self.ways[at] for at in order]
         self.bounds = np.array([floors[at][:-1] for at in order], dtype=np.float64)
         self.least = float(np.min(self.bounds[:, 0], initial=math.inf))
         if not pruned:
             self.bounds = np.zeros_like(self.bounds)
-        self.pools: dict[_Many, Pool] = {}
+        self.options: dict[_Many, tuple[Pool, ...]] = {}
         self.evaluated = self.failed = self.dearer = 0
 
-    def searched(self) -> _Searched:
-        """The best pools and the front, by cost and time between tokens (or devices)."""
-        result = search(self.ways, self.bounds, self._costs, keep=self.problem.keep)
+    def searched(self, tested: _Tested, *, few: bool = False) -> list[Pool]:
+        """The best pools by cost; `few`: and the front of cost and devices."""
+        told = 2 if few else 1
+
+        def costs(many: _Many) -> Costs | None:
+            pool = self.pool(many, tested)
+            both = None if pool is None else (_cost(self.problem, pool), float(pool.devices))
+            return None if both is None else both[:told]
+
+        result = search(self.ways, self.bounds[:, :told], costs, keep=self.problem.keep)
         counted = result.counted
         self.evaluated, self.failed = counted.evaluated, counted.failed
         self.dearer = counted.ruled_out
-        return _Searched(
-            tuple((self.pools[many], costs) for many, costs in result.best),
-            tuple((self.pools[many], costs) for many, costs in result.front),
-        )
+        ways = dict.fromkeys(many for many, _ in (*result.best, *result.front))
+        return [pool for many in ways if (pool := self.pool(many, tested)) is not None]
 
-    def _costs(self, many: _Many) -> Costs | None:
-        pool = best_of(self.problem, many.kind, many.replicas, self.role, self.promise)
-        if pool is None:
-            return None
-        self.pools[many] = pool
-        cost = _cost(self.problem, pool)
-        return (cost,) if self.role == "both" else (cost, float(pool.devices))
+    def pool(self, many: _Many, tested: _Tested) -> Pool | None:
+        """The best settings of so many engines that no simulation refuses."""
+        if many not in self.options:
+            self.options[many] = options(
+                self.problem, many.kind, many.replicas, self.role, self.promise
+            )
+        return next((each for each in self.options[many] if each not in tested.refused), None)
+
+    def reached(self, tested: _Tested) -> list[Pool]:
+        """Of all that were evaluated, those that will do."""
+        each = (self.pool(many, tested) for many in self.options)
+        return [pool for pool in each if pool is not None]
 
 
-def best_of(
+def options(
     problem: Sought, kind: Kind, replicas: int, role: Role, promise: Promise
-) -> Pool | None:
-    """The best settings of so many engines, by cost, then the quickest; None if none will do."""
+) -> tuple[Pool, ...]:
+    """The settings of so many engines that will do, by cost, then the quickest."""
     reads, makes = role != "decode", role != "prefill"
     traffic = problem.traffic
     output = traffic.output if makes else 1
     rate = traffic.rate_per_s / replicas
-    found: list[tuple[tuple[float, float, int, int], Pool]] = []
+    found: list[tuple[tuple[float, float, int], Pool]] = []
     for tokens in problem.budgets if reads else problem.budgets[-1:]:
         try:
             table = problem.table(kind, tokens, role)
         except (CapacityError, CoverageError, InputError):
-            return None
+            return ()
         for sequences in problem.batches:
             limits = Limits(tokens, sequences)
             settled = settle(
@@ -270,44 +283,69 @@ def best_of(
             late = reads and settled.ttft_late_s > promise.ttft_s
             if late or (makes and settled.tpot_s > promise.tpot_s):
                 continue
+            there = settled.concurrency + ABOVE * math.sqrt(settled.concurrency)
+            if there > sequences * kind.ways.dp and sequences < problem.batches[-1]:
+                continue
             pool = Pool(kind, replicas, limits, settled, role)
             quick = settled.tpot_s if makes else settled.ttft_s
-            found.append(((_cost(problem, pool), quick, tokens, sequences), pool))
+            found.append(((_cost(problem, pool), quick, tokens), pool))
             break  # a larger batch limit settles alike
-    return min(found, key=lambda each: each[0])[1] if found else None
+    return tuple(pool for _, pool in sorted(found, key=lambda each: each[0]))
 
 
-def _apart(problem: Sought, pruned: bool) -> tuple[list[Deployment], list[_Role], float]:
-    """The best pairs of pools, for each pair of formats, which both pools share."""
-    found: list[Deployment] = []
-    roles: list[_Role] = []
-    floor = math.inf
-    models = {id(kind.model): kind.model for kind in problem.kinds}
-    for model in models.values():
-        mine = replace(problem, kinds=[k for k in problem.kinds if k.model is model])
+class _Whole:
+    """Engines that do both."""
+
+    def __init__(self, problem: Sought, pruned: bool) -> None:
+        self.problem, self.role = problem, _Role(problem, "both", problem.promise, pruned)
+        self.roles, self.least = (self.role,), self.role.least
+
+    def best(self, tested: _Tested) -> list[Deployment]:
+        return [_whole(self.problem, pool) for pool in self.role.searched(tested)]
+
+    def reached(self, tested: _Tested) -> list[Deployment]:
+        return [_whole(self.problem, pool) for pool in self.role.reached(tested)]
+
+
+class _Apart:
+    """Two pools of the same formats."""
+
+    def __init__(self, problem: Sought, pruned: bool) -> None:
+        self.problem = problem
+        model = problem.kinds[0].model
         kept = float(model.kv_bytes(1, problem.traffic.input))
-        seconds = kept / REMOTE_BYTES_PER_S
-        promise = replace(problem.promise, ttft_s=problem.promise.ttft_s - seconds)
-        reads = _Role(mine, "prefill", promise, pruned)
-        makes = _Role(mine, "decode", problem.promise, pruned)
-        roles += [reads, makes]
-        floor = min(floor, reads.least + makes.least)
-        if math.isinf(reads.least) or math.isinf(makes.least):
-            continue
-        first, second = reads.searched(), makes.searched()
-        ones = dict.fromkeys(pool for pool, _ in (*first.best, *first.front))
-        others = dict.fromkeys(pool for pool, _ in (*second.best, *second.front))
-        options = sorted(
-            (
-                _paired(problem, one, other, seconds)
-                for one in ones
-                for other in others
-                if one.devices + other.devices <= problem.devices
-            ),
-            key=_order,
-        )
-        found += options[: problem.keep]
-    return found, roles, floor
+        self.seconds = kept / REMOTE_BYTES_PER_S
+        sooner = replace(problem.promise, ttft_s=problem.promise.ttft_s - self.seconds)
+        self.reads = _Role(problem, "prefill", sooner, pruned)
+        self.makes = _Role(problem, "decode", problem.promise, pruned)
+        self.roles, self.least = (self.reads, self.makes), self.reads.least + self.makes.least
+        self._pairs: list[Deployment] = []
+
+    def best(self, tested: _Tested) -> list[Deployment]:
+        self._pairs = []
+        for few in (False, True) if math.isfinite(self.least) else ():
+            ones, others = (r.searched(tested, few=few) for r in (self.reads, self.makes))
+            all_pairs = [
+                _paired(self.problem, one, other, self.seconds) for one in ones for other in others
+            ]
+            within = [each for each in all_pairs if each.devices <= self.problem.devices]
+            self._pairs = sorted(within, key=_order)[: self.problem.keep]
+            if len(within) == len(all_pairs):
+                break  # else what costs more on fewer devices may be in the best pair
+        return self._pairs
+
+    def reached(self, tested: _Tested) -> list[Deployment]:
+        return self._pairs
+
+
+def _spaces(problem: Sought, pruned: bool) -> list["_Whole | _Apart"]:
+    """Engines that do both, and pairs of pools of each pair of formats."""
+    models = {id(kind.model): kind.model for kind in problem.kinds}
+    apart = [
+        _Apart(replace(problem, kinds=[k for k in problem.kinds if k.model is model]), pruned)
+        for model in (models.values() if problem.apart else ())
+    ]
+    return [_Whole(problem, pruned), *apart]
 
 
 def _paired(problem: Sought, one: Pool, other: Pool, seconds: float) -> Deployment:
@@ -321,7 +359,7 @@ def _paired(problem: Sought, one: Pool, other: Pool, seconds: float) -> Deployme
     )
 
 
-def _tally(problem: Sought, roles: Sequence[_Role]) -> Tally:
+def _tally(problem: Sought, roles: Sequence[_Role], tested: _Tested) -> Tally:
     by_bound: Counter[str] = Counter()
     for role in roles:
         by_bound.update(role.by_bound)
@@ -332,4 +370,6 @@ def _tally(problem: Sought, roles: Sequence[_Role]) -> Tally:
         dearer=sum(role.dearer for role in roles),
         evaluated=sum(role.evaluated for role in roles),
         failed=sum(role.failed for role in roles),
+        simulated=len(tested.seen),
+        broken=tested.broken,
     )

@@ -63,7 +63,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Limits:
-    """What an engine is started with: tokens of a step, and sequences at a time, on each rank."""
+    """What an engine is started with: tokens of a step, and sequences at a time, on each rank.
+
+    Sequences are those of all batches that a pipeline has under way.
+    """
 
     tokens: int
     sequences: int
@@ -103,7 +106,7 @@ def settle(
     before they fill the batch or the cache; 0 for floors.
     """
     rate = rate_per_s / table.stages
-    most = min(limits.sequences * table.ranks, table.decodes[-1])
+    most = min(limits.sequences * table.ranks / table.stages, table.decodes[-1])
     held = min(most, table.kv_tokens / table.stages / context)
     first, _ = table.at(0.0)
     step = float(first[0])

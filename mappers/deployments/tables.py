@@ -5,7 +5,7 @@ and a column for each of some counts of chunks of prompts; all of them are three
 questions at the most.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -21,8 +21,15 @@ from hwmodel.mappers.deployments.traffic import Traffic
 Role: TypeAlias = Literal["both", "prefill", "decode"]
 """What a pool of engines does: all, or what reads prompts, or what makes tokens after the first."""
 
-DECODES = (1, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 1024)
-"""Sequences that decode on each rank; between them times are taken as straight lines."""
+DECODES = (
+    *(1, 2, 4, 8, 9, 16, 17, 24, 25, 32, 33, 40, 41, 48),
+    *(64, 96, 128, 192, 256, 384, 512, 1024),
+)
+"""Sequences that decode on each rank; between them times are taken as straight lines.
+
+The first are the smallest and the largest numbers of one graph's (vLLM captures multiples of 8):
+few sequences read so few weights, of mixtures, that what a graph is padded to is seen.
+"""
 IDLE_S = 1e-3
 """How often an engine that has nothing to do looks for requests, about."""
 
@@ -35,14 +42,17 @@ class Steps:
     joules: NDArray[np.float64]
     kv_tokens: float
 
+    def part(self, low: int, high: int) -> "Steps":
+        """Some of them, in a row."""
+        return Steps(self.seconds[low:high], self.joules[low:high], self.kv_tokens)
+
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Tables of engines for one traffic."""
+    """Tables of engines for one traffic, which are started with one of some token budgets."""
 
     traffic: Traffic
-    most: int
-    """Tokens of a step at most."""
+    budgets: Sequence[int]
     engine: str = "vllm"
     known: dict[Hashable, Steps] = field(default_factory=dict[Hashable, Steps])
 
@@ -89,40 +99,62 @@ class Tables:
 
     def counts(self, chunk: int) -> NDArray[np.float64]:
         """Numbers of chunks in a step: 0, 1, 2, 4 ... what the largest budget has room for."""
-        most = max(1, self.most // chunk)
+        most = max(1, max(self.budgets) // chunk)
         twice = [2**power for power in range(most.bit_length())]
         return np.array(sorted({0, *twice, most}), dtype=np.float64)
 
     def decodes(self, kind: Kind, role: Role) -> NDArray[np.int64]:
         """Sequences that decode, on all ranks."""
-        return np.array(DECODES if role != "prefill" else DECODES[:1], dtype=np.int64) * kind.ways.dp
+        return (
+            np.array(DECODES if role != "prefill" else DECODES[:1], dtype=np.int64) * kind.ways.dp
+        )
 
     def _alone(self, kind: Kind) -> Steps:
         """Of steps that only decode."""
         sizes = {"batch": self.decodes(kind, "decode"), "context": self.traffic.context}
-        return self._asked(kind, "decode", None, sizes)
+        return self._asked(kind, "decode", sizes)
 
     def _first(self, kind: Kind, chunk: int) -> Steps:
-        """Of steps that only read chunks."""
-        some = self.counts(chunk)[1:].astype(np.int64)
-        return self._asked(kind, "prefill", chunk, {"batch": some, **self._prompt(chunk)})
+        """Of steps that only read chunks of a size: one question for all sizes."""
+        some, prompt, ends = self._prompts()
+        steps = self._asked(kind, "prefill", {"batch": some} | prompt)
+        return steps.part(*ends[chunk])
 
     def _mixed(self, kind: Kind, chunk: int) -> Steps:
-        """Of steps of both sorts, row by row."""
-        decodes, some = self.decodes(kind, "both"), self.counts(chunk)[1:].astype(np.int64)
-        rows, beside = np.repeat(decodes, len(some)), np.tile(some, len(decodes))
-        sizes = {"batch": rows, "context": self.traffic.context, "prompts": beside}
-        return self._asked(kind, "mixed", chunk, sizes | self._prompt(chunk))
+        """Of steps of both sorts, row by row: decodes, then chunks."""
+        decodes, (some, prompt, ends) = self.decodes(kind, "both"), self._prompts()
+        sizes = {name: np.repeat(each, len(decodes)) for name, each in prompt.items()}
+        sizes |= {"prompts": np.repeat(some, len(decodes)), "batch": np.tile(decodes, len(some))}
+        steps = self._asked(kind, "mixed", sizes | {"context": self.traffic.context})
+        low, high = ends[chunk]
+        mine = steps.part(low * len(decodes), high * len(decodes))
+        order = np.arange(len(mine.seconds)).reshape(high - low, len(decodes)).T.ravel()
+        return Steps(mine.seconds[order], mine.joules[order], mine.kv_tokens)
 
-    def _prompt(self, chunk: int) -> dict[str, Any]:
-        """A chunk in the middle of a prompt."""
-        each = -(-self.traffic.new // chunk)
-        kept = self.traffic.cached + (each - 1) * chunk // 2
-        return {"prompt": kept + chunk} | ({"cached": kept} if kept else {})
+    def _prompts(self) -> tuple[NDArray[np.int64], dict[str, Any], dict[int, tuple[int, int]]]:
+        """Numbers of chunks of all sizes, in the middle of a prompt; where each size's stand."""
+        counts: list[NDArray[np.int64]] = []
+        kept: list[int] = []
+        read: list[int] = []
+        ends: dict[int, tuple[int, int]] = {}
+        for tokens in self.budgets:
+            chunk, each = self.chunks(tokens)
+            if chunk in ends:
+                continue
+            some = self.counts(chunk)[1:].astype(np.int64)
+            start = len(kept)
+            ends[chunk] = start, start + len(some)
+            counts.append(some)
+            kept += [self.traffic.cached + (each - 1) * chunk // 2] * len(some)
+            read += [chunk] * len(some)
+        if not any(kept):
+            return np.concatenate(counts), {"prompt": np.array(read)}, ends
+        cached = np.maximum(kept, 1)  # of a prompt that is read whole beside others: one key more
+        return np.concatenate(counts), {"prompt": cached + read, "cached": cached}, ends
 
-    def _asked(self, kind: Kind, step: str, chunk: int | None, sizes: dict[str, Any]) -> Steps:
+    def _asked(self, kind: Kind, step: str, sizes: dict[str, Any]) -> Steps:
         """What `predict` says of steps, each sort of a kind once."""
-        key = kind, step, chunk
+        key = kind, step
         if key not in self.known:
             ways = None if kind.devices == 1 else kind.ways
             work = getattr(kind.model, step)(**sizes, parallel=ways)

@@ -30,6 +30,17 @@ class Batch:
     pairs: int = 0
     queries: int = 1
 
+    @property
+    def uniform(self) -> "Batch":
+        """The same with chunks of one token each as what they are to an engine: decoding.
+
+        A prompt of which all but the last token is in the cache (its cache came from elsewhere) is
+        one query on its keys, and runs in the graph of a step that only decodes.
+        """
+        if not self.prompts or self.new != self.prompts or self.queries != 1:
+            return self
+        return Batch(decodes=self.decodes + self.prompts, keys=self.keys + self.pairs)
+
 
 class StepTimes(Protocol):
     """Seconds and joules of an engine's steps on one replica."""

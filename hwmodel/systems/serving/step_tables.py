@@ -43,7 +43,10 @@ class Largest:
 
 @dataclass(frozen=True, eq=False)
 class Ask:
-    """What is asked of `predict`, but for the sizes of a step."""
+    """What is asked of `predict`, but for the sizes of a step.
+
+    Sequences are those of each of the `ranks` that attend apart, all of them alike.
+    """
 
     model: Model
     machine: Hardware
@@ -52,18 +55,23 @@ class Ask:
     topology: Any
     routing: str
 
+    @property
+    def ranks(self) -> int:
+        """Groups of devices that attend apart (data parallel)."""
+        return int((self.parallel or {}).get("dp", 1))
+
     def decode(self, batch: Any, context: Any) -> Any:
         """A step of decode."""
         return self.model.decode(
-            batch=batch, context=context, routing=self.routing, parallel=self.parallel
+            batch=batch * self.ranks, context=context, routing=self.routing, parallel=self.parallel
         )
 
     def mixed(self, batch: Any, context: Any, prompts: Any, tokens: Any, cached: Any) -> Any:
         """A step that reads prompts too."""
         return self.model.mixed(
-            batch=batch,
+            batch=batch * self.ranks,
             context=context,
-            prompts=prompts,
+            prompts=prompts * self.ranks,
             prompt=tokens + cached,
             cached=cached,
             routing=self.routing,

@@ -5,6 +5,9 @@ to all of them together, and what of the host's work they do not hide, follow fr
 groups by the equations of `machines/gpu/engines` (`settled.py`, `step.py`). Grids are refined until
 steps that were not asked for agree with `predict` within a tolerance.
 
+Of an engine whose devices attend apart in ranks (data parallel, of mixtures), a step is as long as
+that of the fullest rank, and all others are taken to be as full.
+
 Chunks of one step are taken to be alike, and drafts that are verified (`Batch.queries`) to read
 the cache once for all tokens of a sequence, as a step of decode does.
 """
@@ -59,8 +62,9 @@ class EngineSteps:
 
     Attributes:
         model, device, engine: names, and the engine's version.
-        devices: of the replica.
+        devices: of the replica. ranks: groups of them that attend apart.
         kv_tokens: tokens of cache that it holds.
+        largest: step that it is asked for, of each rank.
         interval: of whole steps, as ratios to the prediction, 90 %.
         errors: of the tables against `predict`.
         warnings: of the predictions that the tables are of.
@@ -81,6 +85,7 @@ class EngineSteps:
     idle_w: float = field(repr=False)
     runs: float = field(default=1.0, repr=False)
     wall: float = field(default=1.0, repr=False)
+    ranks: int = 1
 
     def seconds(self, batch: Batch) -> float:
         """Duration of a step in the sustained state, the host's exposed share included."""
@@ -107,6 +112,7 @@ class EngineSteps:
 
     def _of(self, batch: Batch) -> tuple[Sums, float]:
         """Sums over a step's kernels, and seconds of the host beside them."""
+        batch = fullest(batch.uniform, self.ranks)
         tables, decodes = self.tables, batch.decodes
         rows = decodes * batch.queries
         tokens, sequences = rows + batch.new, rows + batch.prompts
@@ -152,6 +158,23 @@ class EngineSteps:
                 f"step of {self.model}: expected new tokens of prompts where there are prompts,"
                 f" found {batch.new} of {batch.prompts}"
             )
+
+
+def fullest(batch: Batch, ranks: int) -> Batch:
+    """What the fullest of the ranks computes of a step whose sequences are dealt to them evenly."""
+    if ranks == 1:
+        return batch
+    decodes, prompts = -(-batch.decodes // ranks), -(-batch.prompts // ranks)
+    of_decodes = decodes / batch.decodes if decodes else 0.0
+    of_prompts = prompts / batch.prompts if prompts else 0.0
+    return replace(
+        batch,
+        decodes=decodes,
+        keys=round(batch.keys * of_decodes),
+        prompts=prompts,
+        new=round(batch.new * of_prompts),
+        pairs=round(batch.pairs * of_prompts),
+    )
 
 
 def step_times(
@@ -239,6 +262,7 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
         idle_w=float(ask.machine.power.idle_w),
         runs=float(example.total_runs),
         wall=float(example.wall),
+        ranks=ask.ranks,
     )
 
 
@@ -246,10 +270,11 @@ def _errors(ask: Ask, made: EngineSteps) -> Errors:
     """Of steps drawn anew, half of them of decode alone, no larger than the cache holds."""
     draw, largest = np.random.default_rng(17), made.largest
     batch = _sizes(draw, 1, largest.sequences, JUDGED)
-    room = np.maximum(made.kv_tokens // batch, 2)
+    ranks = made.ranks
+    room = np.maximum(made.kv_tokens // (batch * ranks), 2)
     context = np.minimum(_sizes(draw, 16, largest.context, JUDGED), room)
     exact = np.asarray(ask.predicted(ask.decode(batch, context)).time_s)
-    alone = [Batch(int(b), int(b * c)) for b, c in zip(batch, context, strict=True)]
+    alone = [Batch(int(ranks * b), int(ranks * b * c)) for b, c in zip(batch, context, strict=True)]
     prompts = _sizes(draw, 1, 8, JUDGED)
     tokens = _sizes(draw, 8, largest.tokens, JUDGED) // prompts + 1
     cached = _sizes(draw, 1, largest.context, JUDGED)
@@ -260,8 +285,8 @@ def _errors(ask: Ask, made: EngineSteps) -> Errors:
     exact = np.concatenate([exact, np.asarray(ask.predicted(both).time_s)])
     sizes = zip(batch, context, prompts, tokens, cached, strict=True)
     mixed = [
-        Batch(int(b), int(b * c), int(p), int(p * n), int(p * (n * k + n * (n + 1) // 2)))
-        for b, c, p, n, k in sizes
+        Batch(*(int(b), int(b * c), int(p), int(p * n)), pairs=int(p * (n * k + n * (n + 1) // 2)))
+        for b, c, p, n, k in ((b * ranks, c, p * ranks, n, k) for b, c, p, n, k in sizes)
     ]
     found = np.array([made.seconds(each) for each in (*alone, *mixed)])
     off = np.abs(found / exact - 1)

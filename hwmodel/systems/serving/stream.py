@@ -18,6 +18,7 @@ from hwmodel.quantity.printable import shown
 from hwmodel.systems.serving import arrivals
 from hwmodel.systems.serving.batch import StepTimes
 from hwmodel.systems.serving.cluster import run
+from hwmodel.systems.serving.lanes import laned
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import Scheduler, scheduler
 from hwmodel.systems.serving.served import Served
@@ -47,7 +48,7 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
         work.model,
         machine if machine.devices == 1 else machine.but(devices=1),
         engine=engine,
-        parallel={name: size for name, size in how.items() if name != "dp"},
+        parallel=_engine(how),
         topology=options.get("topology"),
         kv_memory_fraction=work.memory_fraction,
         largest=Largest(rules.max_batch_tokens, rules.max_batch, longest),
@@ -64,18 +65,18 @@ def served(
     how: Mapping[str, int],
 ) -> Served:
     """The stream with steps that are given."""
-    replicas = how.get("dp", 1)
+    ranks = _ranks(how)
+    of_each = laned(clock, rules, how.get("dp", 1) // ranks, how.get("pp", 1), ranks)
+    steps, budgets, lanes = of_each
     ran = run(
         requests,
-        clock,
-        rules,
-        replicas=replicas,
+        steps,
+        budgets,
+        replicas=lanes,
         routing=work.routing,
         concurrency=work.concurrency,
     )
-    devices = replicas
-    for name in ("tp", "pp"):
-        devices *= how.get(name, 1)
+    devices = how.get("dp", 1) * how.get("tp", 1) * how.get("pp", 1)
     hour, source = _price(work, machine)
     return Served(
         name=work.name,
@@ -84,7 +85,7 @@ def served(
         scheduler=rules.name,
         ran=ran,
         parallel=how,
-        idle_w=float(machine.power.idle_w) * devices / replicas,
+        idle_w=float(machine.power.idle_w) * devices / lanes,
         usd_per_hour=None if hour is None else hour * devices,
         price_source=source,
         kv_tokens=clock.kv_tokens,
@@ -155,10 +156,27 @@ def _degrees(work: Serving, machine: Hardware, parallel: Any) -> dict[str, int]:
             )
         given["dp"] = total // width
     given.setdefault("dp", 1)
+    if given["dp"] % _ranks(given):
+        raise InputError(
+            f"serving: ep: expected experts over tp ({given.get('tp', 1)}) or over dp ranks of it,"
+            f" found ep={given['ep']} with dp={given['dp']}"
+        )
     found = width * given["dp"]
     if total is not None and found != total:
         raise InputError(f"serving: devices: expected tp x pp x dp ({found}), found {total}")
     return given
+
+
+def _ranks(how: Mapping[str, int]) -> int:
+    """Groups of one engine that attend apart: where experts are over more devices than tp."""
+    return max(1, how.get("ep", 1) // how.get("tp", 1))
+
+
+def _engine(how: Mapping[str, int]) -> dict[str, int]:
+    """How one engine is divided: replicas are engines of their own."""
+    own = {name: size for name, size in how.items() if name != "dp"}
+    ranks = _ranks(how)
+    return own | ({"dp": ranks} if ranks > 1 else {})
 
 
 def _price(work: Serving, machine: Hardware) -> tuple[float | None, str]:

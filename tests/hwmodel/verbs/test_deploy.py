@@ -14,6 +14,7 @@ ASKED: dict[str, Any] = {
     "slo": "ttft=0.5s,tpot=30ms",
     "on": ["h100", "h200"],
     "max_devices": 2,
+    "simulate": 300,
 }
 
 
@@ -92,3 +93,17 @@ def test_a_page_holds_its_picture(answer: Any, tmp_path: Path) -> None:
 def test_what_cannot_be_asked_says_why(change: dict[str, Any], told: str) -> None:
     with pytest.raises((InputError, UnknownNameError), match=told):
         hw.deploy("llama-3.1-8b", **{**ASKED, **change})
+
+
+def test_what_streams_waited_stands_beside_what_engines_settle_at(answer: Any) -> None:
+    row = answer.record()["best"][0]
+    seen = row["simulated"]
+    assert seen["requests"] == 300
+    assert seen["ttft_p95_s"] <= 0.5
+    assert seen["tpot_s"] == pytest.approx(row["tpot_s"], rel=0.25)
+    assert seen["tpot_s"] <= seen["tpot_p95_s"] <= 0.03
+    assert "simulated 4 deployments" in answer.proof()
+    settled: dict[str, Any] = {**ASKED, "simulate": 0}
+    plain = hw.deploy("llama-3.1-8b", **settled)
+    assert plain.record()["best"][0]["simulated"] is None
+    assert any("simulate and measure" in text for text in plain.warnings)

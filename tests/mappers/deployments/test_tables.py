@@ -13,7 +13,7 @@ from hwmodel.mappers.deployments.traffic import Traffic
 def test_steps_are_those_that_predict_says() -> None:
     llm, h100 = hw.model("llama-3.1-8b"), hw.device("h100")
     kind = next(k for k in kinds(llm, [h100], 2) if k.ways.tp == 2 and not k.quantised)
-    tables = Tables(Traffic(8, 3000, 200), 4096)
+    tables = Tables(Traffic(8, 3000, 200), (1024, 4096))
     assert tables.chunks(1024) == (1000, 3)
     assert tables.chunks(4096) == (3000, 1)
     table = tables.predicted(kind, 4096)
@@ -22,9 +22,9 @@ def test_steps_are_those_that_predict_says() -> None:
     alone = hw.predict(llm.decode(batch=64, context=3100), **how)
     both = hw.predict(llm.mixed(batch=64, context=3100, prompts=1, prompt=3000), **how)
     first = hw.predict(llm.prefill(batch=1, prompt=3000), **how)
-    assert seconds[:2] == pytest.approx([alone.sustained_time_s, both.sustained_time_s])
-    assert joules[:2] == pytest.approx([alone.energy_j, both.energy_j])
-    assert table.at(0)[0][1] == pytest.approx(first.sustained_time_s)
+    assert seconds[:2] == pytest.approx([alone.sustained_time_s, both.sustained_time_s], rel=1e-4)
+    assert joules[:2] == pytest.approx([alone.energy_j, both.energy_j], rel=1e-4)
+    assert table.at(0)[0][1] == pytest.approx(first.sustained_time_s, rel=1e-4)
     assert alone.serving is not None
     assert table.kv_tokens == alone.serving.memory.kv_capacity_tokens
 
@@ -32,7 +32,7 @@ def test_steps_are_those_that_predict_says() -> None:
 def test_pools_of_one_role_have_the_steps_of_that_role() -> None:
     llm, h100 = hw.model("llama-3.1-8b"), hw.device("h100")
     kind = next(iter(kinds(llm, [h100], 1)))
-    tables = Tables(Traffic(8, 1000, 200), 2048)
+    tables = Tables(Traffic(8, 1000, 200), (1024, 2048))
     both, decode = tables.predicted(kind, 2048), tables.predicted(kind, 2048, "decode")
     prefill = tables.predicted(kind, 2048, "prefill")
     assert decode.at(96)[0][0] == pytest.approx(both.at(96)[0][0])

@@ -5,7 +5,7 @@ import pytest
 import hwmodel as hw
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.systems.serving.batch import Batch
-from hwmodel.systems.serving.step_times import Largest, step_times
+from hwmodel.systems.serving.step_times import Largest, fullest, step_times
 
 SMALL = Largest(tokens=2048, sequences=128, context=8192)
 MODEL = hw.model("llama-3.1-8b")
@@ -104,3 +104,21 @@ def test_what_tables_do_not_hold_is_refused() -> None:
         step_times(hw.model("llama-3.1-70b"), "h100")
     with pytest.raises(InputError, match="runs whole models"):
         step_times(MODEL, "h200", engine="torch")
+
+
+def test_the_fullest_rank_is_what_all_are_taken_to_be() -> None:
+    """Nine sequences and three prompts on four ranks: three and one on the fullest."""
+    step = Batch(decodes=9, keys=900, prompts=3, new=600, pairs=60300)
+    assert fullest(step, 4) == Batch(decodes=3, keys=300, prompts=1, new=200, pairs=20100)
+    assert fullest(step, 1) is step
+
+
+def test_ranks_that_attend_apart_are_told_by_what_each_of_them_has() -> None:
+    """Of eight ranks with a prompt each a step is what `predict` says of eight prompts."""
+    llm = hw.model("deepseek-v3")
+    ways = {"dp": 8, "ep": 8}
+    made = step_times(llm, "h200", parallel=ways, largest=Largest(2048, 64, 4096), tolerance=0)
+    both = llm.mixed(batch=80, context=1500, prompts=8, prompt=700, parallel=ways)
+    exact = hw.predict(both, "h200", engine="vllm")
+    step = Batch(80, 80 * 1500, 8, 8 * 700, 8 * 700 * 701 // 2)
+    assert made.seconds(step) == pytest.approx(float(exact.time_s), rel=0.03)

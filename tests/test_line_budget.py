@@ -65,7 +65,8 @@ BUDGETS = {
     # what published steps of training show, by software (200);
     # models divided in every way: networks of axes, flows through pipelines, collectives as joints,
     # blocks that divisions share, and the search of the best (700).
-    # serving: arrivals, schedulers, blocks of cache, replicas and clusters in time (2,600).
+    # serving: arrivals, schedulers, blocks of cache, replicas and clusters in time (2,600), drafts
+    # that are verified, pools by every door, and searches that are resumed (500).
     # deployments: their question, answer and page (500).
     # programs of model calls, pools of prompts and of tokens (200).
     # what unrolled layers take of an FPGA's fabric, configs of hls4ml, rows by layer (300).

@@ -215,22 +215,20 @@ class Deployed(Notebook):
     ) -> tuple[list[str], list[list[str]]]:
         """Heads and rows of a table; `wide`: late seconds between tokens and watts too."""
         late = f"p{self.promise.percentile}"
-        waits = {
-            f"ttft {late}": lambda each: (each.ttft_late_s, each.seen and each.seen.ttft_late_s),
-            "tpot": lambda each: (each.tpot_s, each.seen and each.seen.tpot_s),
-            f"tpot {late}": lambda each: (None, each.seen and each.seen.tpot_late_s),
-        }  # as the steady state has it, and as it was seen
-        if not wide:
-            del waits[f"tpot {late}"]
+        waits = [f"ttft {late}", "tpot", *([f"tpot {late}"] if wide else [])]
         more = ["power"] if wide else []
         heads = ["deployment", "devices", self.objective, *waits, *more, "tokens/USD"]
         found: list[list[str]] = []
         for each in rows:
-            per = self.per_dollar(each)
-            seconds = (_both(*of(each)) for of in waits.values())
+            per, seen = self.per_dollar(each), each.seen
+            seconds = [
+                _both(each.ttft_late_s, seen and seen.ttft_late_s),
+                _both(each.tpot_s, seen and seen.tpot_s),
+                _both(None, seen and seen.tpot_late_s),
+            ]
             power = [show(each.power_w, "w")] if wide else []
-            cells = [words(each), str(each.devices), self._cost(each), *seconds, *power]
-            found.append([*cells, "-" if per is None else f"{per:,.0f}"])
+            cells = [words(each), str(each.devices), self._cost(each), *seconds[: len(waits)]]
+            found.append([*cells, *power, "-" if per is None else f"{per:,.0f}"])
         return heads, found
 
     def table(self, rows: tuple[Deployment, ...]) -> str:

@@ -124,6 +124,7 @@ def found(problem: Sought, *, pruned: bool = True) -> Found:
     """
     spaces = _spaces(problem, pruned)
     tested = _Tested(problem)
+    front: tuple[Deployment, ...] = ()
     while True:
         best = sorted((each for space in spaces for each in space.best(tested)), key=_order)
         if not best:

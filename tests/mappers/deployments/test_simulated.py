@@ -6,10 +6,10 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.mappers.deployments.kinds import Kind, kinds
-from hwmodel.mappers.deployments.pools import Deployment, Pool, Seen
+from hwmodel.mappers.deployments.pools import Deployment, Pool
 from hwmodel.mappers.deployments.simulated import Streams, share_of
 from hwmodel.mappers.deployments.steady import Limits, Settled
-from hwmodel.mappers.deployments.traffic import Promise, Traffic
+from hwmodel.mappers.deployments.traffic import Traffic
 
 TRAFFIC = Traffic(8, 1000, 60)
 SETTLED = Settled(10, 0.01, 0.05, 0.1, 500, 0.3, 0.3)
@@ -47,13 +47,6 @@ def test_pools_ship_caches_before_the_first_token(kind: Kind) -> None:
     prompt = hw.predict(kind.model.prefill(1, 1000), on="h100", engine="vllm")
     assert both.ttft_s == pytest.approx(prompt.sustained_time_s + 0.00262, rel=0.1)
     assert both.tpot_s <= one.tpot_s  # which reads prompts between tokens
-
-
-def test_a_promise_is_of_late_first_tokens_and_of_mean_ones_between() -> None:
-    seen = Seen(100, ttft_s=0.1, ttft_late_s=0.6, tpot_s=0.02, tpot_late_s=0.05)
-    assert seen.broken(Promise(0.5, 0.03)) == ("ttft",)
-    assert seen.broken(Promise(0.7, 0.03)) == ()
-    assert seen.broken(Promise(0.5, 0.01)) == ("ttft", "tpot")
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import hwmodel as hw
 from hwmodel.systems.serving.cluster import run
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import Scheduler
@@ -52,3 +54,25 @@ def test_requests_queue_as_they_did(
     assert mine.mean() == pytest.approx(last.mean(), rel=0.03)
     assert np.median(np.abs(mine / last - 1)) < 0.03
     assert waits.mean() == pytest.approx(first.mean(), rel=0.15)
+
+
+STREAMS = SYSTEMS / "blis_validation" / "measured.csv"
+CACHED = 368
+"""Of 566 tokens of a prompt; by what the time a token grows with the rate, the rest is read."""
+
+
+@pytest.mark.skipif(not STREAMS.exists(), reason="no shared data")
+@pytest.mark.parametrize(("stage", "rate_per_s"), [("0", 5), ("1", 10)])
+def test_a_published_stream_of_a_divided_model_waits_as_it_did(stage: str, rate_per_s: int) -> None:
+    """Llama-3.1-70B on four H100, vLLM 0.15.1, at two rates, two thirds of each prompt cached."""
+    with STREAMS.open() as file:
+        rows = [r for r in csv.DictReader(file) if r["exp_id"] == "61.0"]
+    told = {r["metric_name"]: float(r["actual"]) / 1e3 for r in rows if r["stage_index"] == stage}
+    asked: dict[str, Any] = {
+        **{"input": 566, "output": 247, "prefix": CACHED, "rate_per_s": rate_per_s},
+        **{"duration_s": 100, "max_batch_tokens": 2048, "max_batch": 128, "tp": 4},
+    }
+    found: Any = hw.predict(hw.model("llama-3.1-70b").serving(**asked), on="h100")
+    assert found.tpot_s == pytest.approx(told["itl_mean"], rel=0.04)
+    assert found.ttft_s == pytest.approx(told["ttft_mean"], rel=0.06)
+    assert found.latency_s == pytest.approx(told["e2e_mean"], rel=0.06)

@@ -17,13 +17,13 @@ def test_steps_without_a_graph_wait_less_for_the_host_than_vllms() -> None:
     """Some 350 kernels of 6 us against 53 us: 2 ms against 19."""
     work = hw.model("llama-3.1-8b").mixed(batch=8, context=1024, prompt=2500)
     host = {
-        engine: next(p for p in hw.predict(work, "h100", engine=engine).parts if p.host)
+        engine: next(p for p in hw.predict(work, "h200", engine=engine).parts if p.host)
         for engine in ("vllm", "trtllm")
     }
     assert float(host["trtllm"].time_s) < 0.001
     few = hw.model("llama-3.1-8b").mixed(batch=8, context=1024, prompt=300)
     slow, fast = (
-        float(hw.predict(few, "h100", engine=engine).time_s) for engine in ("vllm", "trtllm")
+        float(hw.predict(few, "h200", engine=engine).time_s) for engine in ("vllm", "trtllm")
     )
     assert fast < slow
 

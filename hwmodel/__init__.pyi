@@ -217,6 +217,7 @@ def deploy(
     minimise: str = "price",
     rent: str = "on-demand",
     price: Mapping[str, float] | str | None = None,
+    simulate: int = 2000,
 ) -> Deployed:
     """Which device, how many, divided and started how, for a traffic and a promise.
 
@@ -227,7 +228,8 @@ def deploy(
     `rent` is on-demand or reserved, as the catalogue has it; `price` are dollars an hour of your
     own, by device. Divisions, formats, token budgets, batch limits and prompts read apart or not
     are searched (`hwmodel.mappers.deployments`); engines are judged where they settle, by the
-    steady state of `predict`'s steps. Raises `CapacityError` where nothing keeps the promise.
+    steady state of `predict`'s steps, and the best of them by a stream of `simulate` requests that
+    is run step by step. Raises `CapacityError` where nothing keeps the promise.
     """
 
 def explain(

@@ -30,6 +30,9 @@ def serving(
     price_per_hour: float | None = None,
     seed: int = 0,
     devices: int | None = None,
+    prefill: Mapping[str, Any] | str | None = None,
+    link: float | str | None = None,
+    by_layer: bool = True,
     tp: int | None = None,
     pp: int | None = None,
     dp: int | None = None,
@@ -43,7 +46,9 @@ def serving(
     """Requests to replicas of a model: `rate_per_s`, `concurrency` or `trace` says when they come.
 
     A replica is divided by tp, pp and ep; with `devices`, dp, the number of replicas, is what is
-    left of them. The other arguments are those of `hwmodel.model` and of the fields of `Serving`.
+    left of them. With `prefill` ("tp=2,dp=3,on=h100") other engines read the prompts, and send
+    their caches over `link`. The other arguments are those of `hwmodel.model` and of the fields of
+    `Serving`.
     Raises `InputError` naming the argument at fault.
     """
     formats = {"dtype": dtype, "weight_dtype": weight_dtype, "kv_dtype": kv_dtype}
@@ -69,6 +74,9 @@ def serving(
         price_per_hour=price_per_hour,
         seed=seed,
         devices=devices,
+        prefill=prefill,
+        link=link,
+        by_layer=by_layer,
         tp=tp,
         pp=pp,
         dp=dp,

@@ -31,6 +31,10 @@ class Serving(Shown):
         scheduler, routing: rules by name (`hwmodel.systems.serving`); None: the engine's.
         price_per_hour: dollars of one device; None: as its catalogue entry says.
         devices: in all, where that is said; replicas are then as many as fit.
+        prefill: of engines that read the prompts apart: a table, or words such as "tp=2,dp=3", of
+            tp, pp, dp, ep, `on` (their device) and their budgets; all else makes the tokens.
+        link: bytes/s at which an engine of those sends its caches ("50 GB/s"); None: a network
+            card of each of its devices. by_layer: as layers are computed, not after the prompt.
     """
 
     answered_by: ClassVar[str] = "hwmodel.systems.serving.stream:predicted"
@@ -55,6 +59,9 @@ class Serving(Shown):
     seed: int = 0
     parallel: Mapping[str, Any] = field(default_factory=lambda: {}, hash=False)
     devices: int | None = None
+    prefill: Mapping[str, Any] | str | None = field(default=None, hash=False)
+    link: float | str | None = None
+    by_layer: bool = True
 
     @property
     def name(self) -> str:

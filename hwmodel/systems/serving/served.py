@@ -29,7 +29,7 @@ class Served(Shown):
 
     Attributes:
         devices: of all replicas.
-        idle_w: watts of the devices of a replica while no step runs.
+        idle_w: watts of the devices of each replica while no step runs.
         usd_per_hour: of all devices. price_source: whose figure that is.
         interval: of the steps it rests on, as ratios to what is predicted (90 %).
     """
@@ -40,7 +40,7 @@ class Served(Shown):
     scheduler: str
     ran: Ran = field(repr=False)
     parallel: Mapping[str, int] = field(default_factory=lambda: {})
-    idle_w: float = 0.0
+    idle_w: tuple[float, ...] = ()
     usd_per_hour: float | None = None
     price_source: str = ""
     kv_tokens: int = 0
@@ -130,8 +130,13 @@ class Served(Shown):
     @property
     def energy_j(self) -> float:
         """Of all devices, from the first arrival to the last token."""
-        rest_s = (1 - min(1.0, self.busy)) * self.duration_s * len(self.ran.replicas)
-        return sum(each.joules for each in self.ran.replicas) + rest_s * self.idle_w
+        whole_s, replicas = self.duration_s, self.ran.replicas
+        idle = self.idle_w or (0.0,) * len(replicas)
+        rest_j = (
+            watts * max(0.0, whole_s - each.busy_s)
+            for watts, each in zip(idle, replicas, strict=True)
+        )
+        return sum(each.joules for each in replicas) + sum(rest_j)
 
     @property
     def energy_j_per_token(self) -> float:

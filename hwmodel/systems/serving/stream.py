@@ -13,12 +13,14 @@ from typing import Any
 from hwmodel.einsum.workloads.serving_stream import Serving
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import machine_of
-from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
+from hwmodel.quantity.reading import pairs
+from hwmodel.quantity.units import amount, counted
 from hwmodel.systems.serving import arrivals
+from hwmodel.systems.serving.apart import Engines, degrees, ran_apart, shipment
 from hwmodel.systems.serving.batch import StepTimes
-from hwmodel.systems.serving.cluster import run
-from hwmodel.systems.serving.lanes import laned
+from hwmodel.systems.serving.cluster import Ran, run
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import Scheduler, scheduler
 from hwmodel.systems.serving.served import Served
@@ -36,24 +38,52 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
     Raises `InputError` for what makes no sense, `CapacityError` for what fits no replica.
     """
     machine = machine_of(on)
-    how = _degrees(work, machine, options.get("parallel"))
     for name in ("kernel", "l2", "offload"):
         if options.get(name) is not None:
             raise CoverageError(f"serving: {name}: an engine's own is modelled; leave it out")
+    total = work.devices or (machine.devices if machine.devices > 1 else None)
+    how = _degrees({**work.parallel, **dict(options.get("parallel") or {})}, total)
     engine = options.get("engine") or "vllm"
     rules = _rules(work, engine, machine)
     requests = requests_of(work, rules)
-    longest = max(each.input + each.output for each in requests)
+    tokens = _engines(work, machine, how, rules, requests, options)
+    if work.prefill is None:
+        return served(work, requests, tokens.clock, rules, machine, how)
+    if work.concurrency is not None:
+        raise InputError(
+            "serving: prefill: expected rate_per_s or a trace where prompts are read apart, found"
+            f" {work.concurrency} clients"
+        )
+    other, said = _prefill(work, machine)
+    apart = work.but(**{n: said[n] for n in ("max_batch_tokens", "max_batch") if n in said})
+    rules, ways = _rules(apart, engine, other), _degrees(degrees(said), None)
+    prompts = _engines(work, other, ways, rules, requests, options)
+    return _served_apart(work, requests, prompts, tokens)
+
+
+def _engines(
+    work: Serving,
+    machine: Hardware,
+    how: Mapping[str, int],
+    rules: Scheduler,
+    requests: Sequence[Request],
+    options: Mapping[str, Any],
+) -> Engines:
+    """Engines alike, with their steps."""
     clock = step_times(
         work.model,
         machine if machine.devices == 1 else machine.but(devices=1),
-        engine=engine,
+        engine=options.get("engine") or "vllm",
         parallel=_engine(how),
         topology=options.get("topology"),
         kv_memory_fraction=work.memory_fraction,
-        largest=Largest(rules.max_batch_tokens, rules.max_batch, longest),
+        largest=Largest(
+            rules.max_batch_tokens,
+            rules.max_batch,
+            max(each.input + each.output for each in requests),
+        ),
     )
-    return served(work, requests, clock, rules, machine, how)
+    return Engines(machine, how, clock, rules, _ranks(how))
 
 
 def served(
@@ -65,9 +95,8 @@ def served(
     how: Mapping[str, int],
 ) -> Served:
     """The stream with steps that are given."""
-    ranks = _ranks(how)
-    of_each = laned(clock, rules, how.get("dp", 1) // ranks, how.get("pp", 1), ranks)
-    steps, budgets, lanes = of_each
+    engines = Engines(machine, how, clock, rules, _ranks(how))
+    steps, budgets, lanes = engines.laned
     ran = run(
         requests,
         steps,
@@ -76,22 +105,67 @@ def served(
         routing=work.routing,
         concurrency=work.concurrency,
     )
-    devices = how.get("dp", 1) * how.get("tp", 1) * how.get("pp", 1)
-    hour, source = _price(work, machine)
+    return _told(work, ran, {"": engines})
+
+
+def _served_apart(
+    work: Serving, requests: Sequence[Request], prompts: Engines, tokens: Engines
+) -> Served:
+    """The stream through both pools."""
+    longest = max(each.input for each in requests)
+    rate = (
+        None
+        if work.link is None
+        else float(amount(work.link, "bytes_per_s", where="serving: link"))
+    )
+    ships = shipment(work.model, prompts, longest, rate, by_layer=work.by_layer)
+    ran = ran_apart(requests, prompts, tokens, ships, work.routing)
+    how = "layer by layer" if work.by_layer else "when a prompt has been read"
+    told = f"caches go at {ships.bandwidth_bytes_per_s / 1e9:g} GB/s from an engine, {how}"
+    assumed = () if work.link is not None else (f"assumed: {told}: a network card of each device",)
+    return _told(work, ran, {"prefill ": prompts, "": tokens}, assumed)
+
+
+def _told(
+    work: Serving, ran: Ran, pools: Mapping[str, Engines], more: Sequence[str] = ()
+) -> Served:
+    """The answer, of all pools, the last of which makes the tokens."""
+    (*_, last) = pools.values()
+    hours = [_price(work, each.machine) for each in pools.values()]
+    dollars = [
+        None if hour is None else hour * each.devices
+        for (hour, _), each in zip(hours, pools.values(), strict=True)
+    ]
+    warnings = [text for each in pools.values() for text in getattr(each.clock, "warnings", ())]
+    titles = dict.fromkeys(each.machine.title for each in pools.values())
     return Served(
         name=work.name,
-        device=machine.title,
-        devices=devices,
-        scheduler=rules.name,
+        device=" and ".join(titles),
+        devices=sum(each.devices for each in pools.values()),
+        scheduler=last.rules.name,
         ran=ran,
-        parallel=how,
-        idle_w=float(machine.power.idle_w) * devices / lanes,
-        usd_per_hour=None if hour is None else hour * devices,
-        price_source=source,
-        kv_tokens=clock.kv_tokens,
-        block_tokens=rules.block_tokens,
-        everywhere=(*work.model.warnings, *getattr(clock, "warnings", ())),
+        parallel={
+            f"{pool}{name}": size for pool, each in pools.items() for name, size in each.how.items()
+        },
+        idle_w=tuple(watts for each in pools.values() for watts in each.idle_w),
+        usd_per_hour=None if None in dollars else sum(each or 0.0 for each in dollars),
+        price_source="; ".join(dict.fromkeys(source for _, source in hours if source)),
+        kv_tokens=last.clock.kv_tokens,
+        block_tokens=last.rules.block_tokens,
+        everywhere=(*work.model.warnings, *warnings, *more),
     )
+
+
+def _prefill(work: Serving, machine: Hardware) -> tuple[Hardware, dict[str, Any]]:
+    """The device that reads prompts, and what is said of its engines."""
+    said = pairs(work.prefill, "serving: prefill")
+    known = ("on", "tp", "pp", "dp", "ep", "max_batch_tokens", "max_batch")
+    for name in said:
+        if name not in known:
+            raise InputError(f"serving: prefill: {UnknownNameError('field', name, known)}")
+        if name != "on":
+            said[name] = counted(said[name], where=f"serving: prefill: {name}")
+    return machine_of(said["on"]) if "on" in said else machine.but(devices=1), said
 
 
 def requests_of(work: Serving, rules: Scheduler) -> list[Request]:
@@ -144,10 +218,8 @@ def _rules(work: Serving, engine: Any, machine: Hardware) -> Scheduler:
     )
 
 
-def _degrees(work: Serving, machine: Hardware, parallel: Any) -> dict[str, int]:
+def _degrees(given: dict[str, int], total: int | None) -> dict[str, int]:
     """How the model is divided; dp is what is left of the devices, where these are said."""
-    given: dict[str, int] = {**work.parallel, **dict(parallel or {})}
-    total = work.devices or (machine.devices if machine.devices > 1 else None)
     width = given.get("tp", 1) * given.get("pp", 1)
     if total is not None and "dp" not in given:
         if total % width:

@@ -65,8 +65,8 @@ BUDGETS = {
     # what published steps of training show, by software (200);
     # models divided in every way: networks of axes, flows through pipelines, collectives as joints,
     # blocks that divisions share, and the search of the best (700).
-    # serving: arrivals, schedulers, blocks of cache, replicas and clusters in time (2,600), drafts
-    # that are verified, pools by every door, and searches that are resumed (500).
+    # serving: arrivals, schedulers, blocks of cache, replicas and clusters in time (2,600),
+    # lanes of pipelines, pools by every door and drafts that are verified (500).
     # deployments: their question, answer and page (500).
     # programs of model calls, pools of prompts and of tokens (200).
     # what unrolled layers take of an FPGA's fabric, configs of hls4ml, rows by layer (300).
@@ -77,13 +77,14 @@ BUDGETS = {
     # published claims: what moves them, and their gallery (350).
     # a prediction as a page (350); names that notebooks complete (80).
     # profiles of a run beside its prediction (200).
-    "hwmodel": 34_950,
+    "hwmodel": 35_450,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
-    # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search.
+    # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search;
+    # simulated streams that have the last word (150).
     # From 6,600: sizes that arrays do not divide, best first, with a time limit (150); causal and
     # windowed fusion, deeper machines (250).
-    "mappers": 7_000,
+    "mappers": 7_150,
     "kernels": 3_000,
     # Raised from 3,500: collectives of several GPUs, and the plan that fits a user's own GPU.
     # Raised from 4,200: published figures recomputed, a module for each system (1,000);

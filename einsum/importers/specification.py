@@ -32,6 +32,8 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 
 _HIGHEST_POWER = 64
+MOST = 2**53
+"""The largest size of anything."""
 
 
 def read(paths: Sequence[str | Path], variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -114,9 +116,36 @@ def _rendered(path: str | Path, variables: Mapping[str, Any]) -> str:
         ) from None
 
 
-def plain_table(value: Any, where: str) -> dict[str, Any]:
-    """A table, empty where nothing is said; raises `InputError`."""
-    if value is None:
+def whole(value: Any, where: str, least: int = 1) -> int:
+    """A whole number, or arithmetic that makes one; raises `InputError`."""
+    found = number(value, where)
+    if not (math.isfinite(found) and found == int(found) and least <= found <= MOST):
+        raise InputError(
+            f"{where}: expected a whole number of {least} or more, found {shown(value)}"
+        )
+    return int(found)
+
+
+def texts(value: Any, where: str) -> list[str]:
+    """A list of plain values as texts, none where nothing is said; raises `InputError`."""
+    given: list[Any] = cast(list[Any], value) if isinstance(value, list) else [value]
+    given = [] if value is None else given
+    for each in given:
+        if isinstance(each, (list, Mapping)) or each is None:
+            raise InputError(f"{where}: expected plain values, found {shown(cast(object, each))}")
+    return [str(each) for each in given]
+
+
+def tables(value: Any, where: str) -> list[dict[str, Any]]:
+    """A list of tables, none where nothing is said; raises `InputError`."""
+    if value is not None and not isinstance(value, list):
+        raise InputError(f"{where}: expected a list of tables, found {shown(value)}")
+    return [plain_table(each, where, needed=True) for each in cast(list[Any], value or [])]
+
+
+def plain_table(value: Any, where: str, *, needed: bool = False) -> dict[str, Any]:
+    """A table, empty where nothing is said and none is needed; raises `InputError`."""
+    if value is None and not needed:
         return {}
     if not isinstance(value, Mapping):
         raise InputError(f"{where}: expected a table, found {shown(value)}")

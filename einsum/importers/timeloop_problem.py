@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.importers.specification import child, listed, number, plain_table
+from hwmodel.einsum.importers.specification import (
+    child,
+    listed,
+    plain_table,
+    tables,
+    texts,
+    whole,
+)
 from hwmodel.einsum.notation import parse
 from hwmodel.quantity.dtypes import DTYPES
 from hwmodel.quantity.errors import CoverageError, InputError
@@ -22,6 +29,7 @@ Terms = tuple[tuple[str, int], ...]
 """Ranks with their coefficients, of one index."""
 
 _BOUNDS = re.compile(r"\s*0\s*<=\s*(\w+)\s*<\s*(.+?)\s*")
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _ACCESS = re.compile(r"(\w+)\s*\[([^\]]*)\]")
 _TERM = re.compile(r"(?:(\d+)\s*\*?\s*)?([A-Za-z_]\w*)|([A-Za-z_]\w*)\s*\*\s*(\d+)")
 
@@ -45,41 +53,55 @@ def problem(specification: Mapping[str, Any], bits: int) -> Cascade:
     )
 
 
+def einsum_names(specification: Mapping[str, Any]) -> dict[str, str]:
+    """Name of an Einsum in a workload -> the tensor that it makes, which is ours."""
+    found: dict[str, str] = {}
+    work = plain_table(specification.get("workload"), "workload")
+    for einsum in listed(work, "einsums", "workload") if work else []:
+        entry = plain_table(einsum, "einsums") if isinstance(einsum, Mapping) else {}
+        accesses = tables(entry.get("tensor_accesses"), "tensor_accesses")
+        made = [str(each.get("name")) for each in accesses if each.get("output")]
+        found |= {str(entry.get("name")): made[0]} if made else {}
+    return found
+
+
 def _problem(given: Mapping[str, Any], bits: int) -> Cascade:
     where = "problem"
     shape, instance = child(given, "shape", where), child(given, "instance", where)
     sizes = {
-        str(name): _whole(instance.get(name), f"{where}: instance: {name}")
-        for name in listed(shape, "dimensions", where)
+        name: whole(instance.get(name), f"{where}: instance: {name}")
+        for name in texts(listed(shape, "dimensions", where), f"{where}: dimensions")
     }
-    factors = {
-        str(each["name"]): _whole(instance.get(each["name"], each.get("default", 1)), where)
-        for each in shape.get("coefficients") or ()
-    }
-    accesses = [_space(space, factors, where) for space in listed(shape, "data_spaces", where)]
+    factors: dict[str, int] = {}
+    for each in tables(shape.get("coefficients"), f"{where}: coefficients"):
+        name = str(each.get("name"))
+        said = instance.get(name, each.get("default", 1))
+        factors[name] = whole(said, f"{where}: coefficient {name}")
+    spaces = tables(shape.get("data_spaces"), f"{where}: data_spaces")
+    accesses = [_space(space, sizes, factors, where) for space in spaces]
     name = str(shape.get("name", "problem")).lower()
     return _cascade(name, [accesses], sizes, {"*": format_of(bits, where)})
 
 
-def _space(space: Any, factors: Mapping[str, int], where: str) -> _Access:
-    if not isinstance(space, Mapping):
-        raise InputError(f"{where}: data_spaces: expected tables, found {shown(space)}")
-    found = cast(Mapping[str, Any], space)
-    name = str(found.get("name"))
+def _space(
+    space: Mapping[str, Any], sizes: Mapping[str, int], factors: Mapping[str, int], where: str
+) -> _Access:
+    name = _name(space.get("name"), f"{where}: data_spaces")
     indices: list[Terms] = []
-    for index in listed(found, "projection", f"{where}: {name}"):
-        terms = cast(list[Any], index if isinstance(index, list) else [[index]])
+    for index in listed(space, "projection", f"{where}: {name}"):
+        terms = cast(list[Any], index) if isinstance(index, list) else [[index]]
         read: list[tuple[str, int]] = []
         for term in terms:
-            parts = [str(part) for part in cast(list[Any], term)]
-            if not 1 <= len(parts) <= 2 or (len(parts) == 2 and parts[1] not in factors):
+            parts = texts(term, f"{where}: {name}: projection")
+            known = len(parts) == 1 or (len(parts) == 2 and parts[1] in factors)
+            if not known or parts[0] not in sizes:
                 raise InputError(
                     f"{where}: {name}: projection: expected [dimension] or [dimension,"
                     f" coefficient], found {shown(term)}"
                 )
             read.append((parts[0], factors[parts[1]] if len(parts) == 2 else 1))
         indices.append(tuple(read))
-    return _Access(name, tuple(indices), bool(found.get("read_write", False)))
+    return _Access(name, tuple(indices), bool(space.get("read_write", False)))
 
 
 def _workload(given: Mapping[str, Any], bits: int) -> Cascade:
@@ -91,27 +113,37 @@ def _workload(given: Mapping[str, Any], bits: int) -> Cascade:
         if isinstance(einsum, str):
             every.append(_texted(einsum, where))
             continue
-        named = f"{where}: {einsum.get('name')}"
-        sizes |= _bounds(einsum.get("iteration_space_shape"), named)
-        every.append([_accessed(each, named) for each in listed(einsum, "tensor_accesses", named)])
+        entry = plain_table(einsum, f"{where}: einsums", needed=True)
+        named = f"{where}: {entry.get('name')}"
+        sizes |= _bounds(entry.get("iteration_space_shape"), named)
+        found = tables(entry.get("tensor_accesses"), f"{named}: tensor_accesses")
+        every.append([_accessed(each, named) for each in found])
     for access in (a for accesses in every for a in accesses):
         for terms in access.indices:
             for name, _ in terms:
                 if name not in sizes:
                     said = next((v for n, v in ranks.items() if n.lower() == name), None)
-                    sizes[name] = _whole(said, f"{where}: rank_sizes: {name}")
+                    sizes[name] = whole(said, f"{where}: rank_sizes: {name}")
     bits_of = plain_table(given.get("bits_per_value"), f"{where}: bits_per_value")
     formats = {
-        "*" if name == "All" else name: format_of(_whole(value, where), where)
+        "*" if name == "All" else name: format_of(whole(value, where), where)
         for name, value in bits_of.items()
     }
     return _cascade(where, every, sizes, {"*": format_of(bits, where), **formats})
 
 
 def _accessed(each: Mapping[str, Any], where: str) -> _Access:
-    place = f"{where}: {each.get('name')}"
+    name = _name(each.get("name"), where)
+    place = f"{where}: {name}"
     indices = tuple(_affine(index, place) for index in _values(each.get("projection"), place))
-    return _Access(str(each.get("name")), indices, bool(each.get("output", False)))
+    return _Access(name, indices, bool(each.get("output", False)))
+
+
+def _name(value: Any, where: str) -> str:
+    """A tensor's name, as the notation takes it."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise InputError(f"{where}: expected a tensor's name, found {shown(value)}")
+    return value
 
 
 def _texted(text: str, where: str) -> list[_Access]:
@@ -135,7 +167,7 @@ def _bounds(said: Any, where: str) -> dict[str, int]:
             raise CoverageError(
                 f"{where}: iteration_space_shape: expected 0 <= rank < size, found {shown(text)}"
             )
-        found[match[1]] = _whole(match[2], f"{where}: {match[1]}")
+        found[match[1]] = whole(match[2], f"{where}: {match[1]}")
     return found
 
 
@@ -215,10 +247,3 @@ def format_of(bits: int, where: str) -> str:
     if f"int{bits}" not in DTYPES:
         raise CoverageError(f"{where}: expected integers of 1 to 8, 16 or 32 bits, found {bits}")
     return f"int{bits}"
-
-
-def _whole(value: Any, where: str) -> int:
-    found = number(value, where)
-    if found != int(found) or found < 1:
-        raise InputError(f"{where}: expected a whole number of 1 or more, found {shown(value)}")
-    return int(found)

@@ -8,13 +8,14 @@ DRAM what is published of its type; AccelForge's say them action by action, a bi
 count. What a specification does not say, such as a bandwidth, never binds.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-from hwmodel.einsum.importers.specification import child, listed, number, plain_table
+from hwmodel.einsum.importers.specification import child, number, plain_table, tables, whole
 from hwmodel.hardware.capacity_laws import NODE, mac_j, mac_m2, memory_j_per_byte, memory_m2
 from hwmodel.hardware.energy_tables import table
 from hwmodel.hardware.hardware import Array, Hardware, Memory, Processors, Unit
@@ -28,6 +29,8 @@ UNLIMITED_BYTES_PER_S = 1e24
 CLOCK_HZ = 1e9
 """Where nothing is said: a cycle is a nanosecond."""
 
+FASTEST_HZ = 1e15
+MESH = ("meshX", "meshY")
 COMPUTE = ("mac", "compute", "alu", "fpu", "multiplier")
 """What names or classes of units that compute have in them, in lower case."""
 PASSED = ("network", "wire", "noc", "adder", "shift", "dummy_")
@@ -97,6 +100,10 @@ class _Found:
         """Elements of the array; one where there is none."""
         return self.array.rows * self.array.columns if self.array else 1
 
+    def count(self, value: Any, where: str) -> int:
+        """A whole number of 1 or more, in which names may stand."""
+        return whole(self.number(value, where), where)
+
     def note_own(self, attributes: Mapping[str, Any], where: str) -> None:
         """Keep the attributes of a node that are numbers by themselves."""
         self.own = {}
@@ -165,10 +172,7 @@ def _variables(specification: Mapping[str, Any]) -> dict[str, float]:
 
 def _nodes(given: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """All nodes in their order, those of groups in their place."""
-    for node in listed(given, "nodes", "architecture"):
-        if not isinstance(node, Mapping):
-            raise InputError(f"architecture: nodes: expected tables, found {node!r}")
-        each = cast(Mapping[str, Any], node)
+    for each in tables(given.get("nodes"), "architecture: nodes"):
         if "nodes" in each:
             yield from _nodes(each)
         else:
@@ -178,14 +182,15 @@ def _nodes(given: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _component(found: _Found, node: Mapping[str, Any]) -> None:
     """A node of Timeloop."""
     name = str(node.get("name", "container"))
-    attributes: Mapping[str, Any] = node.get("attributes") or {}
     where = f"{found.where}: {name}"
+    attributes = plain_table(node.get("attributes"), f"{where}: attributes")
     found.note_own(attributes, where)
     _technology(found, attributes.get("technology"))
     if "global_cycle_seconds" in attributes:
-        found.clock_hz = 1 / found.number(attributes["global_cycle_seconds"], where)
-    spatial: Mapping[str, Any] = node.get("spatial") or {}
-    sides = {axis: int(found.number(spatial.get(axis, 1), where)) for axis in ("meshX", "meshY")}
+        cycle_s = found.number(attributes["global_cycle_seconds"], where)
+        found.clock_hz = 1 / _positive(cycle_s, f"{where}: global_cycle_seconds")
+    spatial = plain_table(node.get("spatial"), f"{where}: spatial")
+    sides = {axis: found.count(spatial.get(axis, 1), f"{where}: {axis}") for axis in MESH}
     found.fan_out(name, sides)
     if node.get(KIND) == "Container":
         return
@@ -196,14 +201,16 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
     if "depth" not in attributes and any(word in kind for word in COMPUTE):
         found.compute = attributes
         return
-    bits = int(found.number(attributes.get("datawidth", attributes.get("word-bits", 8)), where))
-    width = found.number(attributes.get("width", bits), where)
+    bits = found.count(attributes.get("datawidth", attributes.get("word-bits", 8)), where)
+    width = _positive(found.number(attributes.get("width", bits), where), f"{where}: width")
     found.bits = found.bits or bits
-    lines = found.number(attributes["depth"], where) if "depth" in attributes else None
+    lines = None
+    if "depth" in attributes:
+        lines = _positive(found.number(attributes["depth"], where), f"{where}: depth")
     words = None if lines is None else lines * width / bits
     size = UNBOUNDED_BYTES if words is None else words * found.bits / 8
     rates = [
-        found.number(attributes[key], where)
+        _positive(found.number(attributes[key], where), f"{where}: {key}")
         for key in ("read_bandwidth", "write_bandwidth", "bandwidth")
         if key in attributes
     ]
@@ -221,8 +228,9 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
 
 def _kept(node: Mapping[str, Any]) -> Any:
     """What constraints let a memory hold: names, or None for anything."""
-    constraints: Any = node.get("constraints") or {}
-    said: Any = constraints.get("dataspace") or {}
+    where = f"{node.get('name')}: constraints"
+    constraints = plain_table(node.get("constraints"), where)
+    said = plain_table(constraints.get("dataspace"), f"{where}: dataspace")
     return said.get("keep_only") or said.get("keep") or None
 
 
@@ -231,11 +239,12 @@ def _element(found: _Found, node: Mapping[str, Any]) -> None:
     name = str(node.get("name", "container"))
     where = f"{found.where}: {name}"
     sides = {
-        str(each.get("name", at)): int(number(each.get("fanout", 1), where))
-        for at, each in enumerate(node.get("spatial") or ())
+        str(each.get("name", at)): whole(each.get("fanout", 1), f"{where}: fanout")
+        for at, each in enumerate(tables(node.get("spatial"), f"{where}: spatial"))
     }
     found.fan_out(name, sides)
-    actions = {str(each.get("name")): each for each in node.get("actions") or ()}
+    given_actions = tables(node.get("actions"), f"{where}: actions")
+    actions = {str(each.get("name")): each for each in given_actions}
     if node.get(KIND) == "Compute":
         if found.compute is None:
             found.compute = {"actions": actions}
@@ -246,20 +255,39 @@ def _element(found: _Found, node: Mapping[str, Any]) -> None:
         found.notes.append(f"{name}: its expression of latency is passed over")
     found.bits = found.bits or 8
     size = number(node.get("size", "inf"), where, {"weight": 1, "weight.bits_per_value": 8}) / 8
+    size = size if size == math.inf else _positive(size, f"{where}: size")
     given = [actions[key] for key in ("read", "write") if key in actions]
-    rates = [number(a["throughput"], where) / 8 for a in given if "throughput" in a]
-    joules = [number(a["energy"], where) * 8 for a in given if "energy" in a]
+    rates = [
+        _positive(_said(each, "throughput", where), f"{where}: throughput") / 8
+        for each in given
+        if "throughput" in each
+    ]
+    joules = [_said(each, "energy", where) * 8 for each in given if "energy" in each]
     finite = size < UNBOUNDED_BYTES
-    law = memory_j_per_byte(size, found.node) if finite and size > 0 else _dram_j(node)
+    law = memory_j_per_byte(size, found.node) if finite else _dram_j(node)
     memory = Memory(
         capacity_bytes=size if finite else UNBOUNDED_BYTES,
         bandwidth_bytes_per_s=min([*rates, UNLIMITED_BYTES_PER_S]),
         energy_j_per_byte=sum(joules) / len(joules) if joules else law,
         array=found.inside,
     )
-    found.area_of(number(node["area"], where) if "area" in node else 0.0)
-    tensors: Mapping[str, Any] = node.get("tensors") or {}
+    found.area_of(_said(node, "area", where) if "area" in node else 0.0)
+    tensors = plain_table(node.get("tensors"), f"{where}: tensors")
     found.add(name, memory, tensors.get("may_keep") or tensors.get("keep"))
+
+
+def _said(table_of: Mapping[str, Any], key: str, where: str) -> float:
+    """A number of 0 or more; without an end is the largest that is finite."""
+    found = number(table_of[key], f"{where}: {key}")
+    if not found >= 0:
+        raise InputError(f"{where}: {key}: expected a number of 0 or more, found {found}")
+    return min(found, UNLIMITED_BYTES_PER_S)
+
+
+def _positive(found: float, where: str) -> float:
+    if not 0 < found <= UNLIMITED_BYTES_PER_S:
+        raise InputError(f"{where}: expected a number above 0, found {found}")
+    return found
 
 
 def _technology(found: _Found, said: Any) -> None:
@@ -291,11 +319,12 @@ def _finished(found: _Found) -> Architecture:
             f" {found.levels[0].name} alone"
         )
     elements = found.elements
-    actions: Mapping[str, Any] = found.compute.get("actions") or {}
-    action: Mapping[str, Any] = actions.get("compute") or {}
     where = f"{found.where}: compute"
-    throughput = number(action["throughput"], where) if "throughput" in action else found.clock_hz
-    stated = number(action["energy"], where) if "energy" in action else None
+    actions = plain_table(found.compute.get("actions"), where)
+    action = plain_table(actions.get("compute"), where)
+    throughput = _said(action, "throughput", where) if "throughput" in action else found.clock_hz
+    throughput = min(_positive(throughput, f"{where}: throughput"), FASTEST_HZ)
+    stated = _said(action, "energy", where) if "energy" in action else None
     kind = f"int{found.bits}" if f"int{found.bits}" in DTYPES else "int8"
     kinds = [name for name in DTYPES if name.startswith("int") and name != "int64"]
     unit = Unit(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from hwmodel.einsum.importers.specification import read
-from hwmodel.einsum.importers.timeloop_problem import problem
+from hwmodel.einsum.importers.timeloop_problem import einsum_names, problem
 from hwmodel.hardware.hardware import Hardware, Memory
 from hwmodel.hardware.timeloop import Architecture, architecture
 from hwmodel.machines.spatial.timeloop import mapping
@@ -37,7 +37,8 @@ def specified(
     cascade = problem(specification, found.bits)
     aim = objective or "traffic"
     if "mapping" in specification:
-        nest = mapping(specification["mapping"], found, cascade)
+        names = einsum_names(specification)
+        nest = mapping(specification["mapping"], found, cascade, names)
 
         def given(workload: Any, hardware: Any, /, **_: Any) -> Proposal:
             return Proposal(nest, mapspace="the mapping that is given", notes=found.notes)

@@ -13,7 +13,7 @@ from math import prod
 from typing import Any, cast
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.importers.specification import listed, number
+from hwmodel.einsum.importers.specification import tables, texts, whole
 from hwmodel.hardware.timeloop import Architecture
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.printable import shown
@@ -24,19 +24,24 @@ from hwmodel.spine.mapping import Mapping as LoopNest
 _FACTOR = re.compile(r"([A-Za-z_]\w*?)\s*=?\s*(\d+)")
 
 
-def mapping(given: Any, read: Architecture, cascade: Cascade) -> LoopNest:
-    """The loop nest of a specification's mapping; raises `InputError` and `CoverageError`."""
+def mapping(
+    given: Any, read: Architecture, cascade: Cascade, names: Mapping[str, str] | None = None
+) -> LoopNest:
+    """The loop nest of a specification's mapping; raises `InputError` and `CoverageError`.
+
+    `names` are those of the workload's Einsums, where they are not those of their results.
+    """
     if isinstance(given, Mapping):
-        nodes = listed(cast(Mapping[str, Any], given), "nodes", "mapping")
-        nest = _nodes(nodes, read, cascade)
+        nodes = cast(Mapping[str, Any], given).get("nodes")
+        nest = _nodes(tables(nodes, "mapping: nodes"), read, cascade, names or {})
     elif isinstance(given, list):
-        nest = _targets(cast(list[Any], given), read, cascade)
+        nest = _targets(tables(cast(Any, given), "mapping"), read, cascade)
     else:
         raise InputError(f"mapping: expected a list of targets or nodes, found {shown(given)}")
     return LoopNest(cascade.name, read.hardware.name, nest)
 
 
-def _targets(entries: Sequence[Any], read: Architecture, cascade: Cascade) -> Nest:
+def _targets(entries: Sequence[Mapping[str, Any]], read: Architecture, cascade: Cascade) -> Nest:
     if len(cascade.einsums) != 1:
         raise CoverageError("mapping: expected one Einsum for a list of targets")
     kept = {level.name: list(cascade.tensors) for level in read.levels}
@@ -46,13 +51,9 @@ def _targets(entries: Sequence[Any], read: Architecture, cascade: Cascade) -> Ne
         where = f"mapping: {name}: {kind}"
         if kind in ("dataspace", "datatype", "bypass"):
             if name in kept:
-                wanted: Any = entry.get("keep")
-                bypassed: Any = entry.get("bypass") or []
-                kept[name] = [
-                    t
-                    for t in cascade.tensors
-                    if (wanted is None or t in wanted) and t not in bypassed
-                ]
+                wanted = texts(entry.get("keep", list(cascade.tensors)), f"{where}: keep")
+                bypassed = texts(entry.get("bypass"), f"{where}: bypass")
+                kept[name] = [t for t in cascade.tensors if t in wanted and t not in bypassed]
         elif kind in ("temporal", "spatial"):
             order = _order(entry, cascade, where)
             spatial = name not in kept
@@ -60,7 +61,7 @@ def _targets(entries: Sequence[Any], read: Architecture, cascade: Cascade) -> Ne
                 raise CoverageError(f"{where}: expected loops in time at a memory")
             if spatial and kind == "spatial":
                 axes = _axes(name, read)
-                split = int(entry.get("split", len(order)))
+                split = whole(entry.get("split", len(order)), f"{where}: split", 0)
                 # The split counts loops from the inside, as the permutation does.
                 inner = len(order) - split
                 loops[""] += [
@@ -76,17 +77,18 @@ def _targets(entries: Sequence[Any], read: Architecture, cascade: Cascade) -> Ne
 def _order(entry: Mapping[str, Any], cascade: Cascade, where: str) -> list[tuple[str, int]]:
     """The loops of a target from the outside in, with their factors."""
     sizes = cascade.sizes()
-    said: Any = entry.get("factors") or []
-    texts = said.split() if isinstance(said, str) else [str(each) for each in cast(list[Any], said)]
+    said: Any = entry.get("factors")
+    given = said.split() if isinstance(said, str) else texts(said, f"{where}: factors")
     factors: dict[str, int] = {}
-    for text in texts:
+    for text in given:
         match = _FACTOR.fullmatch(text.strip(" ,"))
         if match is None or match[1].lower() not in sizes:
             raise InputError(f"{where}: factors: expected such as R=3, found {shown(text)}")
         factors[match[1].lower()] = int(match[2])
-    given: Any = entry.get("permutation") or []
-    plain = given.replace(",", " ").split() if isinstance(given, str) else given
-    names = [str(each).lower() for each in plain]
+    order: Any = entry.get("permutation")
+    place = f"{where}: permutation"
+    plain = order.replace(",", " ").split() if isinstance(order, str) else texts(order, place)
+    names = [each.lower() for each in plain]
     if len(names) == 1 and names[0] not in sizes:
         names = list(names[0])
     inside_out = [name for name in names if name in factors]
@@ -159,7 +161,12 @@ def _walked(rank: str, cascade: Cascade) -> bool:
     return any(rank in einsum.ranks for einsum in cascade.einsums)
 
 
-def _nodes(nodes: Sequence[Any], read: Architecture, cascade: Cascade) -> Nest:
+def _nodes(
+    nodes: Sequence[Mapping[str, Any]],
+    read: Architecture,
+    cascade: Cascade,
+    names: Mapping[str, str],
+) -> Nest:
     """AccelForge's nodes, in their order."""
     nest: list[Node] = []
     for node in nodes:
@@ -167,34 +174,37 @@ def _nodes(nodes: Sequence[Any], read: Architecture, cascade: Cascade) -> Nest:
         if kind == "Storage":
             level = read.level(str(node.get("component")), where)
             if level.memory != read.levels[0].memory:
-                held = [Keep(str(tensor), level.memory) for tensor in node.get("tensors") or ()]
+                named = texts(node.get("tensors"), f"{where}: tensors")
+                held = [Keep(tensor, level.memory) for tensor in named]
                 nest += [keep for keep in held if keep not in nest]  # kept there already
         elif kind in ("Temporal", "Spatial"):
             rank = str(node.get("rank_variable")).lower()
             if rank not in cascade.sizes():
                 raise InputError(f"{where}: rank_variable: expected a rank, found {rank!r}")
-            tile = int(number(node.get("tile_shape", node.get("initial_tile_shape")), where))
+            said = node.get("tile_shape", node.get("initial_tile_shape"))
+            tile = whole(said, f"{where}: tile_shape")
             name = str(node.get("name", node.get("dimension", "")))
-            named = (a for path, a in read.axes.items() if path.rpartition(".")[2] == name)
-            axis = next(named, "columns") if kind == "Spatial" else ""
+            axes = (a for path, a in read.axes.items() if path.rpartition(".")[2] == name)
+            axis = next(axes, "columns") if kind == "Spatial" else ""
             nest.append(Loop(rank, tile, axis))
         elif kind == "Sequential":
             branches = [
-                _nodes(listed(each, "nodes", where), read, cascade)
-                for each in listed(node, "nodes", where)
+                _nodes(tables(each.get("nodes"), where), read, cascade, names)
+                for each in tables(node.get("nodes"), where)
             ]
             nest.append(Split(tuple(branches)))
         elif kind == "Compute":
-            at = int(re.sub(r"\D", "", str(node.get("einsum"))) or 0)
-            nest.append(Compute(_einsum(str(node.get("einsum")), at, cascade)))
+            said_name = str(node.get("einsum"))
+            name = names.get(said_name, said_name)
+            known = [einsum.name for einsum in cascade.einsums]
+            if name not in known:
+                every = ", ".join((*names, *known))
+                raise InputError(f"{where}: einsum: expected one of {every}, found {name!r}")
+            nest.append(Compute(name))
         elif kind == "Nested":
-            nest += _nodes(listed(node, "nodes", where), read, cascade)
+            nest += _nodes(tables(node.get("nodes"), where), read, cascade, names)
         else:
             raise CoverageError(
                 f"{where}: expected Storage, Temporal, Spatial, Sequential or Compute"
             )
     return tuple(nest)
-
-
-def _einsum(name: str, at: int, cascade: Cascade) -> str:
-    return name if any(e.name == name for e in cascade.einsums) else cascade.einsums[at].name

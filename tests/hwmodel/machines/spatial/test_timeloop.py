@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hwmodel.einsum.importers.timeloop_problem import problem
+from hwmodel.einsum.importers.timeloop_problem import einsum_names, problem
 from hwmodel.hardware.hardware import limits
 from hwmodel.hardware.timeloop import architecture
 from hwmodel.machines.spatial.counts import Counts
@@ -64,7 +64,11 @@ def counted(
     """
     read = architecture(machine)
     cascade = problem(work, read.bits)
-    found = evaluate(cascade, mapping(nest, read, cascade), limits(read.hardware))
+    found = evaluate(
+        cascade,
+        mapping(nest, read, cascade, einsum_names(work)),
+        limits(read.hardware),
+    )
     table: dict[tuple[str, str], tuple[int, int, int]] = {}
     for level in read.levels:
         for tensor in cascade.tensors:
@@ -186,7 +190,17 @@ def test_nodes_of_accelforge_are_a_nest() -> None:
     ]
     work = {
         "rank_sizes": {"M": 16, "N0": 8, "N1": 8, "N2": 8},
-        "einsums": ["T1[m, n0] = T0[m, n1] * W0[n1, n0]", "T2[m, n2] = T1[m, n0] * W1[n0, n2]"],
+        "einsums": [
+            {
+                "name": "First",
+                "tensor_accesses": [
+                    {"name": "T0", "projection": ["m", "n1"]},
+                    {"name": "W0", "projection": ["n1", "n0"]},
+                    {"name": "T1", "projection": ["m", "n0"], "output": True},
+                ],
+            },
+            "T2[m, n2] = T1[m, n0] * W1[n0, n2]",
+        ],
     }
 
     def branch(name: str, *ranks: str) -> dict[str, Any]:
@@ -201,7 +215,7 @@ def test_nodes_of_accelforge_are_a_nest() -> None:
         storage("Buffer", "W0", "W1"),
         {"!": "Temporal", "rank_variable": "m", "tile_shape": 1},
         storage("Buffer", "T0", "T1", "T2"),
-        {"!": "Sequential", "nodes": [branch("E0", "n1", "n0"), branch("E1", "n0", "n2")]},
+        {"!": "Sequential", "nodes": [branch("First", "n1", "n0"), branch("T2", "n0", "n2")]},
     ]
     found, table = counted({"arch": {"nodes": arch}}, {"workload": work}, {"nodes": nodes})
     assert found.traffic_bytes("dram") == 2 * 16 * 8 + 2 * 64
@@ -215,6 +229,15 @@ def test_nodes_of_accelforge_are_a_nest() -> None:
         ([target("MainMemory", "X=3", "X")], "factors: expected such as R=3"),
         ([{"target": "MainMemory", "type": "magic"}], "expected temporal, spatial or dataspace"),
         ("PRK", "expected a list of targets or nodes"),
+        ([3], "mapping: expected a table, found 3"),
+        ([target("MainMemory", "R=3", "R", split="x", kind="spatial")], "expected"),
+        (
+            {"nodes": [{"!": "Compute", "einsum": "Z"}]},
+            "einsum: expected one of Outputs, found 'Z'",
+        ),
+        ({"nodes": [{"!": "Storage", "component": "L9"}]}, "expected a memory .* found 'L9'"),
+        ({"nodes": [{"!": "Temporal", "rank_variable": "x"}]}, "expected a rank, found 'x'"),
+        ({"nodes": [{"!": "Magic"}]}, "expected Storage, Temporal, Spatial, Sequential or Compute"),
     ],
 )
 def test_what_is_wrong_is_named(nest: Any, told: str) -> None:

@@ -18,7 +18,7 @@ from hwmodel.validation.papers.given import Given
 from hwmodel.validation.papers.moves import moved
 from hwmodel.verbs.ask import AS_IS, Question, Word, in_python
 
-NOT_SYSTEMS = ("claim", "given", "moves")
+NOT_SYSTEMS = ("claim", "coverage", "given", "moves")
 SIGNS = {"": "", "least": "≥ ", "most": "≤ "}
 
 
@@ -30,6 +30,7 @@ class Papers(Question):
     """
 
     verb: ClassVar[str] = "papers"
+    drawn: ClassVar[str] = "html"
     example: ClassVar[str] = "papers mcunetv2"
 
     places: ClassVar[tuple[str, ...]] = ("names",)
@@ -40,6 +41,9 @@ class Papers(Question):
         Word("Systems (default: all).", list[str], place=True, complete="papers"),
     ] = ()
     moves: Annotated[bool, Word("Change each input in turn: what moves each claim.")] = False
+    html: Annotated[
+        str | None, Word("A file for a page (.html) of claims and what moves them.", alone=True)
+    ] = None
 
     def answer(self) -> tuple[Claim, ...]:
         """The claims of these systems; raises `UnknownNameError`."""
@@ -53,6 +57,16 @@ class Papers(Question):
     def text(self, answer: tuple[Claim, ...]) -> str:
         """One row a claim."""
         return moves_text(answer) if self.moves else papers_text(answer)
+
+    def draw(self, answer: tuple[Claim, ...], path: str) -> None:
+        """The page, for which what moves each claim is worked out where it was not."""
+        from hwmodel.validation.gallery import page
+
+        known = all(claim.moves is not None for claim in answer)
+        names = (self.names,) if isinstance(self.names, str) else self.names
+        Path(path).write_text(
+            page(answer if known else claimed(names, moves=True)), encoding="utf-8"
+        )
 
     def status(self, answer: tuple[Claim, ...]) -> int:
         """1 where a claim does not hold, or where none of its inputs moves it."""

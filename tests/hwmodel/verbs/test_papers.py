@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,16 @@ def test_what_moves_claims_is_told_of_each(capsys: pytest.CaptureFixture[str]) -
     still = replace(found[0], moves=())
     assert Papers(moves=True).status((still,)) == 1
     assert Papers(moves=True).status(found) == 0
+
+
+def test_the_page_has_what_moves_each_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "claims.html"
+    monkeypatch.setattr(sys, "argv", ["hwmodel", "papers", "expert_order", "--html", str(path)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
+    text = path.read_text(encoding="utf-8")
+    assert text.count("inputs move it") == 6
+    assert "M3ViT" in text

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 
+from hwmodel.validation.papers import coverage
 from hwmodel.validation.papers.claim import Claim, Program
 from hwmodel.validation.papers.given import Given
 from hwmodel.validation.papers.moves import moved
@@ -23,6 +24,7 @@ SLOW = {
     *("sparse_attention.flux_attention", "sparse_attention.visor"),
 }
 """Programs whose claims are seen to move by `hwmodel papers --moves` alone: seconds each."""
+MODELLED = {system.name for system in coverage.MODELLED}
 LARGEST = 0.05
 """A tolerance that is always explained, however few digits a figure has."""
 
@@ -41,6 +43,7 @@ def test_claims_hold_or_say_why_not_and_move(program: Program) -> None:
         assert [claim.quantity for claim in claims if not claim.moves] == []
     assert claims
     for claim in claims:
+        assert claim.system in MODELLED, claim
         assert claim.holds == (not claim.cause), claim
         read = claim.tolerance <= max(min(claim.reading, LARGEST), 1e-6) * (1 + 1e-9)
         assert read or claim.within, claim

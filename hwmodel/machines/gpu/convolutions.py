@@ -40,6 +40,7 @@ def convolution(cascade: Cascade, einsum: Einsum) -> tuple[Any, Found, Found] | 
         taps=found.taps,
         image_elements=found.image_elements,
         weights=found.groups * found.filters * found.taps,
+        channels=found.groups * found.filters,
         dtype_a=image,
         dtype_b=weights,
         dtype_out=stored,

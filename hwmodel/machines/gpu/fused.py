@@ -223,6 +223,7 @@ def transform(cascade: Cascade) -> Found | None:
         filter_bytes=sum(footprint_bytes(name, cascade) for name in weights),
         written_bytes=sum(footprint_bytes(name, cascade) for name in cascade.outputs),
         dtype=form.dtype,
+        gates=len(signals) - len(cascade.outputs),
     )
     return Found(cascade.name, "monarch", problem, cascade)
 

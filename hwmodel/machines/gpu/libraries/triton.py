@@ -150,6 +150,7 @@ NEAREST = priors(
     vector = 0.7 in 0.05 .. 1: share of the vector units' rate
     dram = 0.9 in 0.5 .. 1: share of the datasheet's DRAM bandwidth
     port = 0.9 in 0.1 .. 1: share of a processor's port to the L2
+    l2 = 1 in 0.3 .. 4: share of the catalogue's L2 bandwidth
     cycle = 1 in 0 .. 5: clocks of a step that hang on each other, in those of the schedule
     launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
     fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
@@ -204,6 +205,7 @@ SUMS = priors(
     launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
     fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
     atomics = 1 in 0.05 .. 4: share of the rate of atomic additions in all
+    reduction = 40 in 5 .. 100: launches of a sort, in graph launches of the device
     sharpness = 3 in 1 .. 16: exponent of the norm that overlaps blocks, DRAM and atomics
     inner = 2 in 1 .. 8: exponent of the norm that overlaps a block's resources
     """

@@ -23,14 +23,17 @@ from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Repeat, Serial, Work
 
 LABEL_BYTES, PLACE_BYTES, SUM_BYTES = 4, 8, 4
-PASSES, SORT_LAUNCHES = 4, 8
-"""Radix passes of a byte of the label each, and launches of a sort (recalled: CUB's radix sort)."""
+PASSES = 4
+"""Radix passes of a byte of the label each (recalled: CUB's radix sort)."""
+LINE_TURN = 3.75
+"""Times that additions at the 32 addresses of a line, made together, take as long as at one."""
 MEMBERS = 6
 """Vector instructions for a pair of points of a block, of which runs are found."""
 LANES = 4
 """Vector instructions of a number: loads, conversion, the addition."""
-CHAIN = 8000
-"""Clocks of a block that hang on each other: labels, places, rows, sums (before a fit)."""
+CHAIN, CHAIN_POINT, CHAIN_ALONE = 1200, 170, 2500
+"""Clocks of a block that hang on each other (labels, places, rows, sums), for each of its points,
+and where they are added alone (H200)."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ def activity(problem: ScatterProblem, tile: SumTile, limits: Limits) -> Activity
     runs = least((problem.sources, problem.touched + blocks))
     added = where(ordered, runs, problem.sources) * (problem.cols + 1)
     hottest = where(ordered, ceil_div(problem.hottest, tile.points) + 1, problem.hottest)
+    chain = where(ordered, CHAIN + CHAIN_POINT * tile.points, CHAIN_ALONE)
     wide = power_of_two(problem.cols)
     pairs = where(ordered, tile.points**2, 0)
     block = Work(
@@ -70,13 +74,13 @@ def activity(problem: ScatterProblem, tile: SumTile, limits: Limits) -> Activity
     stream = Work(
         read={"dram": numbers * problem.item_bytes + problem.sources * labels},
         written={"dram": 2 * sums, "l2": most((added, 0)) * SUM_BYTES},
-        atomics=(added, hottest),
+        atomics=(added, LINE_TURN * hottest),
     )
     on_each = resident(tile.warps, MOST_REGISTERS, limits)
-    adds = blocks_and_stream(blocks, on_each, block, CHAIN, stream, limits, launches=3)
+    adds = blocks_and_stream(blocks, on_each, block, chain, stream, limits, launches=3)
     moved = problem.sources * PASSES * (LABEL_BYTES + PLACE_BYTES)
     sort = Work(
-        slots={"launch": SORT_LAUNCHES},
+        slots={"reduction": 1},
         read={"dram": moved + problem.sources * LABEL_BYTES},
         written={"dram": moved + problem.sources * PLACE_BYTES},
     )

@@ -4,7 +4,8 @@
 
 A block takes its own share of its processor's units, and `chain` clocks that nothing of its own
 hides: instructions that wait for each other. Neighbours on the processor run meanwhile; how many
-are resident follows from registers, which such kernels take as many of as a thread may have.
+are resident follows from registers, which such kernels take as many of as a thread may have; in the
+last turn they are fewer.
 """
 
 from hwmodel.hardware.hardware import Limits
@@ -44,13 +45,20 @@ def blocks_and_stream(
     launches: Amount = 1,
 ) -> Activity:
     """Blocks, `on_each` of them resident, each with its work and `chain` clocks of waiting."""
-    neighbours = least((on_each, most((1, ceil_div(blocks, limits.processors)))))
-    each = Work(
-        operations=block.operations,
-        read=block.read,
-        written=block.written,
-        live={"processors": 1 / neighbours},
-        slots={"cycle": chain},
-    )
-    waves = Waves(blocks, limits.processors * neighbours, each)
+    slots = limits.processors * on_each
+    whole = floor_div(blocks, slots) * slots
+    left = blocks - whole
+    fewer = most((1, ceil_div(left, limits.processors)))
+
+    def turns(count: Amount, neighbours: Amount) -> Waves:
+        each = Work(
+            operations=block.operations,
+            read=block.read,
+            written=block.written,
+            live={"processors": 1 / neighbours},
+            slots={"cycle": chain},
+        )
+        return Waves(count, limits.processors * neighbours, each)
+
+    waves = Serial((turns(whole, on_each), turns(left, fewer)))
     return Serial((Work(slots={"launch": launches, "fill": launches}), Overlap((waves, stream))))

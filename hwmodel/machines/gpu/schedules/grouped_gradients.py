@@ -9,18 +9,22 @@ no longer matter.
 from dataclasses import dataclass
 
 from hwmodel.hardware.hardware import Limits
-from hwmodel.machines.gpu.schedules.fused_blocks import LANE_FLOP, blocks_and_stream, resident
+from hwmodel.machines.gpu.schedules.fused_blocks import LANE_FLOP, WARP, blocks_and_stream, resident
 from hwmodel.machines.gpu.schedules.triton_attention import power_of_two
-from hwmodel.quantity.arithmetic import ceil_div, where
+from hwmodel.quantity.arithmetic import ceil_div, least, most, where
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Work
 
-REGISTERS, FEW_REGISTERS = 20, 40
-"""Of a thread for an element of each sum and beside them (compiled for sm_90)."""
+REGISTERS, FEWER = 24, 16
+"""Of a thread: for each of its elements, less a few (compiled for sm_90)."""
 START = 3000
-"""Clocks of a block's first load, and of its sums across lanes at the end (before a fit)."""
-LOOP = 700
-"""Clocks of a step: a load that the next one does not wait for (before a fit)."""
+"""Clocks of a block's first load, and of its sums across lanes at the end."""
+LOOP, LOOP_ELEMENT = 600, 310
+"""Clocks of a step, whose loads the next one waits for, and for each element of a thread (H200)."""
+LINE_ADDRESSES = 32
+"""Numbers of a line of 128 bytes, which atomics of one warp at one address take in turn."""
+LINE_TURN = 1.34
+"""Times that an addition takes as long where others meet in its line as at one address (H200)."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +70,18 @@ def activity(problem: GradientProblem, tile: GradientTile, limits: Limits) -> Ac
     parts = ceil_div(problem.rows, tile.rows)
     elements = problem.rows * problem.width
     at_each = where(alone, elements, parts)
+    together = least((LINE_ADDRESSES, problem.sums * problem.groups))
+    met = where(alone, LINE_TURN * together, 1) * at_each
     steps = tile.rows / tile.step
     padded = tile.rows * power_of_two(problem.width)
     block = Work(operations={("vector", "flop", "fp32"): LANE_FLOP * problem.lanes * padded})
     stream = Work(
         read={"dram": problem.read_bytes},
         written={"dram": problem.written_bytes},
-        atomics=(problem.sums * problem.groups * at_each, at_each),
+        atomics=(problem.sums * problem.groups * at_each, met),
     )
-    held = REGISTERS * tile.step * power_of_two(problem.width) / (tile.warps * 32)
-    on_each = resident(tile.warps, held + FEW_REGISTERS, limits)
-    chain = START + LOOP * steps
+    own = tile.step * power_of_two(problem.width) / (tile.warps * WARP)
+    on_each = resident(tile.warps, most((FEWER, REGISTERS * own - FEWER)), limits)
+    chain = START + (LOOP + LOOP_ELEMENT * own) * steps
     blocks = parts * problem.groups
     return blocks_and_stream(blocks, on_each, block, chain, stream, limits, launches=2)

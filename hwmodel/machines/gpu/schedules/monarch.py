@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from hwmodel.einsum.workloads.fft_convolution import LEAST_RADIX, MOST_RADIX, factors_of
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules.fused_blocks import (
+    WARP,
     block_operations,
     blocks_and_stream,
     resident,
 )
-from hwmodel.quantity.arithmetic import ceil_div
+from hwmodel.quantity.arithmetic import ceil_div, where
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import Amount
@@ -34,20 +35,28 @@ ROUND_TRIPS = 6
 and two turns from rows to columns."""
 LANES = 40
 """Vector instructions of a complex number: three turns by factors, gates and conversions."""
-OUTER_LANES = 12
-"""The same in a kernel of outermost products."""
-CHAIN, OUTER_CHAIN = 9000, 3000
-"""Clocks of a block that hang on each other (before a fit)."""
-HELD = 4
-"""Registers of sums and operands for a number of both planes (compiled for sm_90)."""
-BESIDE = 40
+OUTER_LANES, OUTER_BESIDE = 12, 60
+"""The same, and registers beside numbers, in a kernel of outermost products."""
+CHAIN, CHAIN_NUMBER, OUTER_CHAIN = 8000, 2, 3000
+"""Clocks of a block that hang on each other, for each of its numbers, and of outermost products."""
+HELD, BESIDE_ROW, FEWER = 4.5, 3.6, 24
+"""Registers of a thread: for each of its numbers, for each row of the left matrix and for each
+gate, less a few (compiled for sm_90)."""
+SPILLED_BYTES, SPILLED_WIDE, SPILLING = 35, 2_100_000, 4096
+"""Bytes of spilled registers for a number of a block of more than `SPILLING`; and of a block of more
+than 8 warps, whose threads have half of the registers (compiled for sm_90)."""
+SPILLS = 2.7
+"""Times that a spilled byte crosses the DRAM's boundary: no cache holds those of all blocks
+(H200)."""
+MOST_WARPS = 8
 
 
 @dataclass(frozen=True)
 class MonarchProblem:
     """`signals` complex signals of outer n1 n2 numbers, of which those of a filter lie together.
 
-    `signals` of one filter are `batch`; bytes are of signals and gates, and of filters.
+    `signals` of one filter are `batch`; bytes are of signals and gates, and of filters. `gates` are
+    planes that multiply others.
     """
 
     batch: Amount
@@ -59,6 +68,7 @@ class MonarchProblem:
     filter_bytes: Amount
     written_bytes: Amount
     dtype: str
+    gates: int = 0
 
     @property
     def kv_dtype(self) -> str:
@@ -98,15 +108,16 @@ def monarch_tile(n: int) -> MonarchTile:
     """The rule's launch record for sequences of n numbers."""
     outer, n1, n2 = radices(n)
     inner = n1 * n2
-    warps = 4 if inner <= ELEMENTS else 8 if inner <= 2 * ELEMENTS else 16
+    warps = 4 if inner <= SPILLING else 8
     return MonarchTile(max(1, ELEMENTS // inner), warps, 64, 8 if outer > 32 else 4)
 
 
 def monarch_tiles(n: int) -> tuple[MonarchTile, ...]:
-    """The launch records that are worth measuring: the rule's, and one with other warps."""
+    """The launch records that are worth measuring: the rule's, and one with more warps."""
     rule = monarch_tile(n)
-    warps = {4: 8, 8: 4, 16: 8}[int(rule.warps)]
-    return (rule, MonarchTile(rule.pairs, warps, rule.cols, rule.outer_warps))
+    if rule.warps == MOST_WARPS:
+        return (rule,)
+    return (rule, MonarchTile(rule.pairs, MOST_WARPS, rule.cols, rule.outer_warps))
 
 
 MENU = (MonarchTile(),)
@@ -131,16 +142,22 @@ def activity(problem: MonarchProblem, tile: MonarchTile, limits: Limits) -> Acti
         read={"shared": turned, "l2": passed, "port": passed},
         written={"shared": turned},
     )
-    held = HELD * numbers / (tile.warps * 32) + BESIDE
+    held = HELD * numbers / (tile.warps * WARP) + BESIDE_ROW * problem.n1 - FEWER
+    held = held + (problem.gates if problem.outer == 1 else 0)
+    spilled = where(numbers > SPILLING, SPILLED_BYTES, 0) * numbers
+    spilled = where(tile.warps > MOST_WARPS, SPILLED_WIDE, spilled)
     plain = problem.outer == 1
     planes = problem.batch * problem.filters * problem.outer * inner * PLANES * element
-    stream = Work(
-        read={"dram": problem.filter_bytes + (problem.read_bytes if plain else planes)},
-        written={"dram": problem.written_bytes if plain else planes},
-    )
     blocks = ceil_div(problem.batch, tile.pairs) * problem.filters * problem.outer
+    passed_over = SPILLS / 2 * spilled * blocks
+    given, made = (problem.read_bytes, problem.written_bytes) if plain else (planes, planes)
+    stream = Work(
+        read={"dram": problem.filter_bytes + given + passed_over},
+        written={"dram": made + passed_over},
+    )
     on_each = resident(tile.warps, held, limits)
-    within = blocks_and_stream(blocks, on_each, block, CHAIN, stream, limits)
+    chain = CHAIN + CHAIN_NUMBER * numbers
+    within = blocks_and_stream(blocks, on_each, block, chain, stream, limits)
     if plain:
         return within
     before = Work(read={"dram": problem.read_bytes}, written={"dram": planes})
@@ -162,6 +179,6 @@ def _outermost(
         read={"l2": factors, "port": factors},
     )
     blocks = ceil_div(problem.n1 * problem.n2, tile.cols) * problem.filters * problem.batch
-    held = HELD * numbers / (tile.outer_warps * 32) + BESIDE
+    held = HELD * numbers / (tile.outer_warps * WARP) + OUTER_BESIDE
     on_each = resident(tile.outer_warps, held, limits)
     return blocks_and_stream(blocks, on_each, block, OUTER_CHAIN, stream, limits)

@@ -25,6 +25,7 @@ WARP = 32
 class StencilProblem:
     """`elements` outputs of `taps` taps each; elements of the image that any reaches, of weights.
 
+    `channels` are those of an image, filters of a channel counted apart.
     `dtype_a` is the image's format, `dtype_b` the weights'.
     """
 
@@ -32,6 +33,7 @@ class StencilProblem:
     taps: Amount
     image_elements: Amount
     weights: Amount
+    channels: Amount = 1
     dtype_a: str = "fp16"
     dtype_b: str = "fp16"
     dtype_out: str = "fp16"

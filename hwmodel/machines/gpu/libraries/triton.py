@@ -133,81 +133,81 @@ ROWS = priors(
 )
 SCAN = priors(
     """
-    matrix = 0.4 in 0.05 .. 1: share of the datasheet's matrix rate that small tiles reach
-    vector = 0.5 in 0.05 .. 1: share of the vector units' rate
-    dram = 0.9 in 0.5 .. 1: share of the datasheet's DRAM bandwidth
-    cycle = 1 in 0.1 .. 5: clocks of a chunk that hang on each other, in those of the schedule
-    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
-    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
-    sharpness = 3 in 1 .. 16: exponent of the norm that overlaps blocks and DRAM
-    inner = 1 in 1 .. 8: exponent of the norm that overlaps products and other instructions of a
+    matrix = 0.3 in 0.05 .. 1: share of the datasheet's matrix rate that small tiles reach
+    vector = 0.5 in 0.5 .. 0.5: share of the vector units' rate
+    dram = 0.9 in 0.9 .. 0.9: share of the datasheet's DRAM bandwidth
+    cycle = 0.74 in 0.1 .. 5: clocks of a chunk that hang on each other, in those of the schedule
+    launch = 3 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 1 in 1 .. 1: first loads and last stores, in DRAM latencies
+    sharpness = 2 in 1 .. 16: exponent of the norm that overlaps blocks and DRAM
+    inner = 8 in 8 .. 8: exponent of the norm that overlaps products and other instructions of a
         block, whose chunks follow each other
     """
 )
 NEAREST = priors(
     """
     matrix = 0.8 in 0.1 .. 1: share of the datasheet's matrix rate
-    vector = 0.7 in 0.05 .. 1: share of the vector units' rate
-    dram = 0.9 in 0.5 .. 1: share of the datasheet's DRAM bandwidth
-    port = 0.9 in 0.1 .. 1: share of a processor's port to the L2
-    l2 = 1 in 0.3 .. 4: share of the catalogue's L2 bandwidth
+    vector = 0.5 in 0.05 .. 1: share of the vector units' rate
+    dram = 0.9 in 0.9 .. 0.9: share of the datasheet's DRAM bandwidth
+    port = 0.9 in 0.9 .. 0.9: share of a processor's port to the L2
+    l2 = 2 in 0.3 .. 4: share of the catalogue's L2 bandwidth
     cycle = 1 in 0 .. 5: clocks of a step that hang on each other, in those of the schedule
-    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
-    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
-    sharpness = 4 in 1 .. 16: exponent of the norm that overlaps blocks and DRAM
-    inner = 1.5 in 1 .. 8: exponent of the norm that overlaps products and comparisons
+    launch = 3 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 1 in 1 .. 1: first loads and last stores, in DRAM latencies
+    sharpness = 4 in 4 .. 4: exponent of the norm that overlaps blocks and DRAM
+    inner = 2 in 2 .. 2: exponent of the norm that overlaps products and comparisons
     """
 )
 MONARCH = priors(
     """
-    matrix = 0.5 in 0.05 .. 1: share of the datasheet's matrix rate
-    vector = 0.5 in 0.05 .. 1: share of the vector units' rate
-    shared = 0.5 in 0.05 .. 1: share of the bandwidth of shared memory
-    dram = 0.9 in 0.3 .. 1: share of the datasheet's DRAM bandwidth
-    port = 0.9 in 0.1 .. 1: share of a processor's port to the L2
-    cycle = 1 in 0 .. 5: clocks of a block that hang on each other, in those of the schedule
-    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
-    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
-    sharpness = 3 in 1 .. 16: exponent of the norm that overlaps blocks and DRAM
-    inner = 1.5 in 1 .. 8: exponent of the norm that overlaps products, factors and shared memory
+    matrix = 0.9 in 0.3 .. 1: share of the datasheet's matrix rate
+    vector = 0.9 in 0.3 .. 1: share of the vector units' rate
+    shared = 0.7 in 0.05 .. 1: share of the bandwidth of shared memory
+    dram = 0.93 in 0.3 .. 1: share of the datasheet's DRAM bandwidth
+    port = 0.9 in 0.9 .. 0.9: share of a processor's port to the L2
+    cycle = 0.83 in 0 .. 5: clocks of a block that hang on each other, in those of the schedule
+    launch = 4 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 4 in 0 .. 8: first loads and last stores, in DRAM latencies
+    sharpness = 8 in 1 .. 16: exponent of the norm that overlaps blocks and DRAM
+    inner = 8 in 8 .. 8: exponent of the norm that overlaps products, factors and shared memory
     """
 )
 GRADIENTS = priors(
     """
-    vector = 0.6 in 0.05 .. 1: share of the vector units' rate
-    dram = 0.92 in 0.4 .. 1: share of the datasheet's DRAM bandwidth
-    cycle = 1 in 0.1 .. 5: clocks of a block that hang on each other, in those of the schedule
-    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
-    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
-    atomics = 1 in 0.05 .. 4: share of the rate of atomic additions in all
-    sharpness = 4 in 1 .. 16: exponent of the norm that overlaps blocks, DRAM and atomics
-    inner = 2 in 1 .. 8: exponent of the norm that overlaps a block's resources
+    vector = 1 in 1 .. 1: share of the vector units' rate
+    dram = 0.47 in 0.2 .. 1: share of the datasheet's DRAM bandwidth
+    cycle = 0.6 in 0.1 .. 5: clocks of a block that hang on each other, in those of the schedule
+    launch = 5 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 1 in 1 .. 1: first loads and last stores, in DRAM latencies
+    atomics = 1 in 1 .. 1: share of the rate of atomic additions in all
+    sharpness = 8 in 1 .. 16: exponent of the norm that overlaps blocks, DRAM and atomics
+    inner = 2 in 2 .. 2: exponent of the norm that overlaps a block's resources
     """
 )
 WINDOWS = priors(
     """
-    vector = 0.6 in 0.05 .. 1: share of the vector units' rate
-    l1 = 0.5 in 0.05 .. 1: share of the L1s' bandwidth
-    dram = 0.9 in 0.4 .. 1: share of the datasheet's DRAM bandwidth
-    cycle = 1 in 0.1 .. 5: clocks of a block that hang on each other, in those of the schedule
-    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
-    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
-    sharpness = 3 in 1 .. 16: exponent of the norm that overlaps blocks and DRAM
-    inner = 2 in 1 .. 8: exponent of the norm that overlaps a block's resources
+    vector = 1 in 0.3 .. 1: share of the vector units' rate
+    l1 = 0.2 in 0.05 .. 1: share of the L1s' bandwidth
+    dram = 0.5 in 0.3 .. 1: share of the datasheet's DRAM bandwidth
+    cycle = 0.3 in 0.3 .. 0.3: clocks of a block that hang on each other, in those of the schedule
+    launch = 2 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 1 in 1 .. 1: first loads and last stores, in DRAM latencies
+    sharpness = 8 in 8 .. 8: exponent of the norm that overlaps blocks and DRAM
+    inner = 8 in 8 .. 8: exponent of the norm that overlaps a block's resources
     """
 )
 SUMS = priors(
     """
-    matrix = 0.4 in 0.05 .. 1: share of the datasheet's matrix rate
-    vector = 0.5 in 0.05 .. 1: share of the vector units' rate
-    dram = 0.8 in 0.3 .. 1: share of the datasheet's DRAM bandwidth
-    cycle = 1 in 0.1 .. 5: clocks of a block that hang on each other, in those of the schedule
-    launch = 1 in 0.3 .. 8: kernel to kernel in a graph, in graph launches of the device
-    fill = 1 in 0 .. 8: first loads and last stores, in DRAM latencies
-    atomics = 1 in 0.05 .. 4: share of the rate of atomic additions in all
-    reduction = 40 in 5 .. 100: launches of a sort, in graph launches of the device
-    sharpness = 3 in 1 .. 16: exponent of the norm that overlaps blocks, DRAM and atomics
-    inner = 2 in 1 .. 8: exponent of the norm that overlaps a block's resources
+    matrix = 0.15 in 0.15 .. 0.15: share of the datasheet's matrix rate
+    vector = 0.3 in 0.3 .. 0.3: share of the vector units' rate
+    dram = 0.9 in 0.9 .. 0.9: share of the datasheet's DRAM bandwidth
+    cycle = 0.66 in 0.1 .. 5: clocks of a block that hang on each other, in those of the schedule
+    launch = 0.6 in 0.1 .. 8: kernel to kernel in a graph, in graph launches of the device
+    fill = 0.5 in 0.5 .. 0.5: first loads and last stores, in DRAM latencies
+    atomics = 0.9 in 0.05 .. 4: share of the rate of atomic additions in all
+    reduction = 43 in 5 .. 100: launches of a sort, in graph launches of the device
+    sharpness = 2.5 in 1 .. 16: exponent of the norm that overlaps blocks, DRAM and atomics
+    inner = 8 in 8 .. 8: exponent of the norm that overlaps a block's resources
     """
 )
 

@@ -43,8 +43,8 @@ HELD, BESIDE_ROW, FEWER = 4.5, 3.6, 24
 """Registers of a thread: for each of its numbers, for each row of the left matrix and for each
 gate, less a few (compiled for sm_90)."""
 SPILLED_BYTES, SPILLED_WIDE, SPILLING = 35, 2_100_000, 4096
-"""Bytes of spilled registers for a number of a block of more than `SPILLING`; and of a block of more
-than 8 warps, whose threads have half of the registers (compiled for sm_90)."""
+"""Bytes of spilled registers for a number of a block of more than `SPILLING`; and of a block of
+more than 8 warps, whose threads have half of the registers (compiled for sm_90)."""
 SPILLS = 2.7
 """Times that a spilled byte crosses the DRAM's boundary: no cache holds those of all blocks
 (H200)."""

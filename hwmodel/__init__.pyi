@@ -218,6 +218,10 @@ def deploy(
     rent: str = "on-demand",
     price: Mapping[str, float] | str | None = None,
     simulate: int = 2000,
+    out: str | None = None,
+    workers: int = 1,
+    dask: str | None = None,
+    client: Any = None,
 ) -> Deployed:
     """Which device, how many, divided and started how, for a traffic and a promise.
 

@@ -14,8 +14,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, cast
 
 import numpy as np
-
-from hwmodel.quantity.value import Value
+from pydantic import BaseModel
 
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 """Version whose bytecode a digest is of."""
@@ -27,10 +26,15 @@ DEPTH = 12
 def digest_of(function: Callable[..., Any]) -> str:
     """SHA-256 of a function's code and values, in hexadecimal."""
     digest = hashlib.sha256()
-    for piece in _pieces(function, frozenset(), DEPTH):
+    for piece in pieces_of(function):
         digest.update(piece)
         digest.update(b"\0")
     return digest.hexdigest()
+
+
+def pieces_of(value: Any) -> Iterable[bytes]:
+    """What tells a value from others."""
+    return _pieces(value, frozenset(), DEPTH)
 
 
 def _pieces(value: Any, seen: frozenset[int], depth: int) -> Iterable[bytes]:
@@ -60,7 +64,7 @@ def _parts(value: Any) -> Iterable[Any]:
     if isinstance(value, np.ndarray):
         array = cast(Any, value)
         return (str(array.dtype), array.shape, array.tobytes() if array.dtype != object else b"")
-    if isinstance(value, Value):
+    if isinstance(value, BaseModel):
         return [(field, getattr(value, field)) for field in type(value).model_fields]
     if is_dataclass(value) and not isinstance(value, type):
         return [(field.name, getattr(value, field.name)) for field in fields(value)]

@@ -1,7 +1,7 @@
 """`deploy`: which device, how many, divided and started how, for a traffic and a promise."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast
 
@@ -21,9 +21,12 @@ from hwmodel.quantity.reading import pairs
 from hwmodel.quantity.units import counted
 from hwmodel.verbs.ask import AS_IS, Question, Word, in_python
 from hwmodel.verbs.deployed import Deployed, Money
+from hwmodel.verbs.sweep import executor_of
 
 OBJECTIVES = {"price": "USD/h", "energy": "W", "devices": ""}
 """What is minimised -> its unit, at the traffic."""
+SOON = 16
+"""Kinds of engines whose steps are asked for at a time, where there are several processes."""
 RENTS = {"on-demand": "rent_usd_per_hour", "reserved": "reserved_usd_per_hour"}
 
 
@@ -74,6 +77,12 @@ class Deploy(Question):
         Mapping[str, float] | str | None, AS_IS, Word("Dollars an hour: h100=2.5,h200=3.", str)
     ] = None
     simulate: Annotated[int, Word("Requests of each simulated stream; 0: none are.")] = 2000
+    out: Annotated[str | None, Word("A folder: a search that was killed goes on from it.")] = None
+    workers: Annotated[int, Word("Processes.")] = 1
+    dask: Annotated[str | None, Word("The address of a Dask scheduler.")] = None
+    client: Annotated[
+        Any, AS_IS, Word("A Dask Client, or an executor of concurrent.futures.", value=True)
+    ] = None
     html: Annotated[
         str | None, Word("A file for a page (.html), or the picture alone (.png).", alone=True)
     ] = None
@@ -102,15 +111,25 @@ def deployed(asked: Deploy) -> Deployed:
     served, machines = model_of(asked.config), machines_of(asked.on)
     rents = rents_of(machines, asked.rent, asked.price, asked.minimise)
     priced, least = prices(asked.minimise, rents)
-    tables, bounds = Tables(traffic, BUDGETS), Bounds(traffic, max(BUDGETS))
+    every = list(kinds(served, machines, most))
     long = counted(asked.simulate, where="deploy: simulate", least=0, most=MOST)
     streams = Streams(traffic, promise.percentile, long)
-    problem = Sought(
-        list(kinds(served, machines, most)),
-        traffic, promise, most, priced, least, tables.predicted, bounds,
-        seen=streams.of if long else None,
-    )  # fmt: skip
-    answer = found(problem)
+    many = counted(asked.workers, where="deploy: workers", most=1024)
+    with executor_of(many, asked.dask) as own:
+        executor = asked.client or own
+        tables = Tables(
+            traffic, BUDGETS,
+            known=_known(asked.out, served, machines, traffic, every),
+            submit=None if executor is None else executor.submit,
+        )  # fmt: skip
+        problem = Sought(
+            every, traffic, promise, most, priced, least, tables.predicted,
+            Bounds(traffic, max(BUDGETS)),
+            seen=streams.of if long else None,
+            ahead=None if executor is None else tables.ahead,
+            soon=SOON,
+        )  # fmt: skip
+        answer = found(problem)
     best = answer.best[0]
     money = None
     if all(pool.kind.machine.name in rents for pool in best.pools):
@@ -127,6 +146,31 @@ def deployed(asked: Deploy) -> Deployed:
         sources=sources_of(machines, asked.rent, asked.price),
         solve_time_s=time.perf_counter() - start,
     )
+
+
+def _known(
+    out: str | None,
+    served: Model,
+    machines: Sequence[Hardware],
+    traffic: Traffic,
+    every: Sequence[Kind],
+) -> MutableMapping[str, dict[str, Any]]:
+    """What a search of the same engines and traffic left in a folder, and goes on with."""
+    if out is None:
+        return {}
+    from hwmodel.sweeps.ledger import Ledger, digest_of_values
+
+    question = digest_of_values(served.name, dict(served.asked), served.config, machines, traffic)
+    known = Ledger(Path(out), question)
+    if known.first is not None:
+        words, _, step = known.first.rpartition(": ")
+        kind = next(kind for kind in every if kind.words == words)
+        if Tables(traffic, BUDGETS).worked_out(kind, step) != known[known.first]:
+            raise InputError(
+                f"deploy: {out}: expected what this version works out, found other steps of"
+                f" {words}; choose another folder"
+            )
+    return known
 
 
 def machines_of(on: Any) -> list[Hardware]:

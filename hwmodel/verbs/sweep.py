@@ -130,7 +130,7 @@ def sweep_file(
     there = files.there(hashed=False) if files is not None else {}
     held = sum(plan.points(number) for number in there if number < plan.chunks)
     begin = time.perf_counter()
-    with _executor(workers, dask) as executor:
+    with executor_of(workers, dask) as executor:
         found = run(plan, executor=executor, out=out)
     seconds = time.perf_counter() - begin
     best = found.pareto(*front, most=most) if front or most else None
@@ -138,7 +138,8 @@ def sweep_file(
 
 
 @contextmanager
-def _executor(workers: int, dask: str | None) -> "Generator[Executor | None, None, None]":
+def executor_of(workers: int, dask: str | None) -> "Generator[Executor | None, None, None]":
+    """Processes of this machine, or a Dask cluster; None: this process."""
     from hwmodel.sweeps.workers import keep_freed_memory, processes
 
     if dask is not None:

@@ -87,7 +87,8 @@ class Sought:
 
     `table` gives the steps of a kind under a token budget, and raises `CoverageError` or
     `CapacityError` where it cannot run; `least` is what a kind and number cost at the least; `seen`
-    simulates a stream (None: the steady state has the last word).
+    simulates a stream (None: the steady state has the last word). `ahead` is told `soon` kinds
+    whose steps are asked for next.
     """
 
     kinds: Sequence[Kind]
@@ -103,6 +104,8 @@ class Sought:
     apart: bool = True
     keep: int = KEPT
     seen: Callable[[Deployment], Seen] | None = None
+    ahead: Callable[[Sequence[Kind], Role], None] | None = None
+    soon: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,6 +231,7 @@ class _Role:
         if not pruned:
             self.bounds = np.zeros_like(self.bounds)
         self.options: dict[_Many, tuple[Pool, ...]] = {}
+        self.told: set[Kind] = set()
         self.evaluated = self.failed = self.dearer = 0
 
     def searched(self, tested: _Tested, *, few: bool = False) -> list[Pool]:
@@ -249,10 +253,25 @@ class _Role:
     def pool(self, many: _Many, tested: _Tested) -> Pool | None:
         """The best settings of so many engines that no simulation refuses."""
         if many not in self.options:
+            self._look_ahead(many)
             self.options[many] = options(
                 self.problem, many.kind, many.replicas, self.role, self.promise
             )
         return next((each for each in self.options[many] if each not in tested.refused), None)
+
+    def _look_ahead(self, many: _Many) -> None:
+        """Say whose steps come next in the order of what they cost, if this one's are not known."""
+        if self.problem.ahead is None or many.kind in self.told:
+            return
+        soon: dict[Kind, None] = {}
+        start = self.ways.index(many)
+        for way, floor in zip(self.ways[start:], self.bounds[start:, 0], strict=True):
+            if floor < math.inf and way.kind not in self.told:
+                soon[way.kind] = None
+            if len(soon) == self.problem.soon:
+                break
+        self.told.update(soon)
+        self.problem.ahead(tuple(soon), self.role)
 
     def reached(self, tested: _Tested) -> list[Pool]:
         """Of all that were evaluated, those that will do."""

@@ -5,8 +5,8 @@ and a column for each of some counts of chunks of prompts; all of them are three
 questions at the most.
 """
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -17,6 +17,7 @@ from hwmodel.machines.kept import Kept
 from hwmodel.mappers.deployments.kinds import Kind
 from hwmodel.mappers.deployments.steady import Table
 from hwmodel.mappers.deployments.traffic import Traffic
+from hwmodel.quantity.errors import HwmodelError
 
 Role: TypeAlias = Literal["both", "prefill", "decode"]
 """What a pool of engines does: all, or what reads prompts, or what makes tokens after the first."""
@@ -30,6 +31,12 @@ DECODES = (
 The first are the smallest and the largest numbers of one graph's (vLLM captures multiples of 8):
 few sequences read so few weights, of mixtures, that what a graph is padded to is seen.
 """
+STEPS: dict[Role, tuple[str, ...]] = {
+    "both": ("decode", "prefill", "mixed"),
+    "prefill": ("prefill",),
+    "decode": ("decode",),
+}
+"""Sorts of steps that engines of a role run."""
 IDLE_S = 1e-3
 """How often an engine that has nothing to do looks for requests, about."""
 
@@ -42,6 +49,12 @@ class Steps:
     joules: NDArray[np.float64]
     kv_tokens: float
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> "Steps":
+        """From plain values."""
+        seconds, joules = (np.array(told[n], dtype=np.float64) for n in ("seconds", "joules"))
+        return cls(seconds, joules, told["kv_tokens"])
+
     def part(self, low: int, high: int) -> "Steps":
         """Some of them, in a row."""
         return Steps(self.seconds[low:high], self.joules[low:high], self.kv_tokens)
@@ -49,12 +62,32 @@ class Steps:
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Tables of engines for one traffic, which are started with one of some token budgets."""
+    """Tables of engines for one traffic, which are started with one of some token budgets.
+
+    `known` keeps what `predict` said, by words; `submit` starts a call elsewhere (an executor of
+    `concurrent.futures`, or a Dask `Client`) for kinds that are soon to be asked for.
+    """
 
     traffic: Traffic
     budgets: Sequence[int]
     engine: str = "vllm"
-    known: dict[Hashable, Steps] = field(default_factory=dict[Hashable, Steps])
+    known: MutableMapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    submit: Callable[..., Any] | None = None
+
+    def ahead(self, soon: Sequence[Kind], role: Role) -> None:
+        """Ask for the steps of several kinds at once, where there is somewhere to ask."""
+        if self.submit is None:
+            return
+        plain, asked = replace(self, known={}, submit=None), dict[str, Any]()
+        for kind in soon:
+            for step in STEPS[role]:
+                key = f"{kind.words}: {step}"
+                if key not in self.known:
+                    asked[key] = self.submit(_steps, plain, kind, step)
+        for key, future in asked.items():
+            found = future.result()
+            if found is not None:
+                self.known[key] = found
 
     def predicted(self, kind: Kind, tokens: int, role: Role = "both") -> Table:
         """Of steps with a budget of so many tokens, as `predict` says them; raises what it does."""
@@ -109,26 +142,31 @@ class Tables:
             np.array(DECODES if role != "prefill" else DECODES[:1], dtype=np.int64) * kind.ways.dp
         )
 
-    def _alone(self, kind: Kind) -> Steps:
-        """Of steps that only decode."""
-        sizes = {"batch": self.decodes(kind, "decode"), "context": self.traffic.context}
-        return self._asked(kind, "decode", sizes)
-
-    def _first(self, kind: Kind, chunk: int) -> Steps:
-        """Of steps that only read chunks of a size: one question for all sizes."""
-        some, prompt, ends = self._prompts()
-        steps = self._asked(kind, "prefill", {"batch": some} | prompt)
-        return steps.part(*ends[chunk])
-
-    def _mixed(self, kind: Kind, chunk: int) -> Steps:
-        """Of steps of both sorts, row by row: decodes, then chunks."""
-        decodes, (some, prompt, ends) = self.decodes(kind, "both"), self._prompts()
+    def sizes(self, kind: Kind, step: str) -> dict[str, Any]:
+        """Sizes of all steps of a sort; of both sorts row by row, decodes quickest."""
+        if step == "decode":
+            return {"batch": self.decodes(kind, "decode"), "context": self.traffic.context}
+        some, prompt, _ = self._prompts()
+        if step == "prefill":
+            return {"batch": some} | prompt
+        decodes = self.decodes(kind, "both")
         sizes = {name: np.repeat(each, len(decodes)) for name, each in prompt.items()}
         sizes |= {"prompts": np.repeat(some, len(decodes)), "batch": np.tile(decodes, len(some))}
-        steps = self._asked(kind, "mixed", sizes | {"context": self.traffic.context})
-        low, high = ends[chunk]
-        mine = steps.part(low * len(decodes), high * len(decodes))
-        order = np.arange(len(mine.seconds)).reshape(high - low, len(decodes)).T.ravel()
+        return sizes | {"context": self.traffic.context}
+
+    def _alone(self, kind: Kind) -> Steps:
+        """Of steps that only decode."""
+        return self._asked(kind, "decode")
+
+    def _first(self, kind: Kind, chunk: int) -> Steps:
+        """Of steps that only read chunks of a size."""
+        return self._asked(kind, "prefill").part(*self._prompts()[2][chunk])
+
+    def _mixed(self, kind: Kind, chunk: int) -> Steps:
+        """Of steps of both sorts, row by row: chunks quickest."""
+        count, (low, high) = len(self.decodes(kind, "both")), self._prompts()[2][chunk]
+        mine = self._asked(kind, "mixed").part(low * count, high * count)
+        order = np.arange(len(mine.seconds)).reshape(high - low, count).T.ravel()
         return Steps(mine.seconds[order], mine.joules[order], mine.kv_tokens)
 
     def _prompts(self) -> tuple[NDArray[np.int64], dict[str, Any], dict[int, tuple[int, int]]]:
@@ -152,19 +190,32 @@ class Tables:
         cached = np.maximum(kept, 1)  # of a prompt that is read whole beside others: one key more
         return np.concatenate(counts), {"prompt": cached + read, "cached": cached}, ends
 
-    def _asked(self, kind: Kind, step: str, sizes: dict[str, Any]) -> Steps:
+    def _asked(self, kind: Kind, step: str) -> Steps:
         """What `predict` says of steps, each sort of a kind once."""
-        key = kind, step
+        key = f"{kind.words}: {step}"
         if key not in self.known:
-            ways = None if kind.devices == 1 else kind.ways
-            work = getattr(kind.model, step)(**sizes, parallel=ways)
-            machine = kind.machine * kind.devices
-            found: Any = answered(work, machine, engine=self.engine, keeping=Kept())
-            count = max(np.size(each) for each in sizes.values())
-            seconds, joules = (
-                np.broadcast_to(each, count).astype(np.float64)
-                for each in (found.sustained_time_s, found.energy_j)
-            )
-            room = float(np.min(found.serving.memory.kv_capacity_tokens))
-            self.known[key] = Steps(seconds, joules, room)
-        return self.known[key]
+            self.known[key] = self.worked_out(kind, step)
+        return Steps.of(self.known[key])
+
+    def worked_out(self, kind: Kind, step: str) -> dict[str, Any]:
+        """The same, as plain values."""
+        sizes = self.sizes(kind, step)
+        ways = None if kind.devices == 1 else kind.ways
+        work = getattr(kind.model, step)(**sizes, parallel=ways)
+        machine = kind.machine * kind.devices
+        found: Any = answered(work, machine, engine=self.engine, keeping=Kept())
+        count = max(np.size(each) for each in sizes.values())
+        seconds, joules = (
+            np.broadcast_to(each, count).astype(np.float64).tolist()
+            for each in (found.sustained_time_s, found.energy_j)
+        )
+        room = float(np.min(found.serving.memory.kv_capacity_tokens))
+        return {"seconds": seconds, "joules": joules, "kv_tokens": room}
+
+
+def _steps(tables: Tables, kind: Kind, step: str) -> dict[str, Any] | None:
+    """What is worked out elsewhere; None where it cannot run, which is then said here."""
+    try:
+        return tables.worked_out(kind, step)
+    except HwmodelError:
+        return None

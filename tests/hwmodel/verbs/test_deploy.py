@@ -107,3 +107,26 @@ def test_what_streams_waited_stands_beside_what_engines_settle_at(answer: Any) -
     plain = hw.deploy("llama-3.1-8b", **settled)
     assert plain.record()["best"][0]["simulated"] is None
     assert any("simulate and measure" in text for text in plain.warnings)
+
+
+def test_a_search_that_was_killed_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    small: dict[str, Any] = {**ASKED, "on": ["h100"], "max_devices": 1, "simulate": 0}
+
+    def told(**more: Any) -> str:
+        record = hw.deploy("llama-3.1-8b", **{**small, **more}).record()
+        record.pop("solve_time_s")
+        return json.dumps(record)
+
+    whole, out = told(), str(tmp_path)
+    assert told(out=out) == whole
+    file = tmp_path / "known.jsonl"
+    text = file.read_text()
+    file.write_text(text[: len(text) // 2])
+    assert told(out=out) == whole
+    assert file.read_text() == text
+    with pytest.raises(InputError, match="found another's"):
+        told(out=out, traffic="rate=1,input=10,output=10")
+    lines = text.split("\n")
+    file.write_text("\n".join([lines[0], lines[1].replace("[0.", "[9."), ""]))
+    with pytest.raises(InputError, match="found other steps"):
+        told(out=out)

@@ -1,5 +1,7 @@
 """Tables of steps against predictions one by one."""
 
+import pickle
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -37,3 +39,37 @@ def test_pools_of_one_role_have_the_steps_of_that_role() -> None:
     prefill = tables.predicted(kind, 2048, "prefill")
     assert decode.at(96)[0][0] == pytest.approx(both.at(96)[0][0])
     assert prefill.at(0)[0][1:] == pytest.approx(both.at(0)[0][1:])
+
+
+class Elsewhere:
+    """An executor whose calls go through pickle, as those to another machine do."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def submit(self, function: Any, *arguments: Any) -> Any:
+        future: Future[Any] = Future()
+        self.calls += 1
+        there = pickle.loads(pickle.dumps((function, arguments)))
+        future.set_result(pickle.loads(pickle.dumps(there[0](*there[1]))))
+        return future
+
+
+def test_steps_that_were_worked_out_elsewhere_are_those_of_here() -> None:
+    llm, h100 = hw.model("llama-3.1-8b"), hw.device("h100")
+    some = list(kinds(llm, [h100], 2))[:3]
+    there = Elsewhere()
+    here, away = (
+        Tables(Traffic(8, 1000, 200), (1024, 2048), submit=submit)
+        for submit in (None, there.submit)
+    )
+    here.ahead(some, "prefill")
+    assert not here.known
+    away.ahead(some, "both")
+    assert there.calls == len(away.known) == 9
+    away.ahead(some, "decode")
+    assert there.calls == 9
+    for kind in some:
+        one, other = here.predicted(kind, 2048), away.predicted(kind, 2048)
+        assert one.seconds.tolist() == other.seconds.tolist()
+        assert one.joules.tolist() == other.joules.tolist()

@@ -90,7 +90,12 @@ def __getattr__(name: str) -> Any:
     if name not in _FACE:
         raise AttributeError(f"module 'hwmodel' has no attribute {name!r}; it has {sorted(_FACE)}")
     module, attribute = _FACE[name]
-    loaded = import_module(module)
+    try:
+        loaded = import_module(module)
+    except ModuleNotFoundError as error:
+        from hwmodel.quantity.extras import as_missing
+
+        raise as_missing(error) from None
     value = getattr(loaded, attribute) if attribute else loaded
     globals()[name] = value
     return value

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from hwmodel.quantity.errors import HwmodelError, InputError
+from hwmodel.quantity.extras import extras_told
 from hwmodel.verbs.ask import VERBS, Question, question
 
 TRACEBACK = "HWMODEL_TRACEBACK"
@@ -169,7 +170,8 @@ def main() -> NoReturn:
 
     fit_terminal()
     try:
-        status = typer.main.get_command(app).main(prog_name="hwmodel", standalone_mode=False)
+        with extras_told():
+            status = typer.main.get_command(app).main(prog_name="hwmodel", standalone_mode=False)
     except HwmodelError as error:
         _told(error, str(error))
         _complained(str(error))

@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar, cast, get_args, get_origin
 import numpy as np
 
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.extras import as_missing
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import LARGEST_BITS
 
@@ -90,6 +91,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         except TypeError:
             _check_names(function, args, given)
             raise
+        except ModuleNotFoundError as error:
+            raise as_missing(error) from None
 
     return call
 
@@ -104,6 +107,8 @@ def named(function: Callable[P, R]) -> Callable[P, R]:
         except TypeError:
             _check_names(function, args, given)
             raise
+        except ModuleNotFoundError as error:
+            raise as_missing(error) from None
 
     return call
 

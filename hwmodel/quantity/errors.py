@@ -80,6 +80,18 @@ class CoverageError(InputError):
     """A valid request that no model covers yet; the message names what would work."""
 
 
+class MissingError(HwmodelError, ImportError):
+    """A library that is not installed, and the extra of the package that brings it."""
+
+    exit_status = 2
+
+    def __init__(self, library: str, extra: str) -> None:
+        """Say which library it is, by the name of its import, and how to get it."""
+        told = f"this needs {library}, which is not installed: pip install 'hwmodel[{extra}]'"
+        super().__init__(told)
+        self.name, self.extra = library, extra
+
+
 class CapacityError(HwmodelError):
     """Something does not fit where it has to live; the message says by how much."""
 

@@ -16,6 +16,7 @@ import numpy as np
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import flops
 from hwmodel.quantity.arithmetic import first_where, least, most
+from hwmodel.quantity.extras import extras_told
 from hwmodel.quantity.units import Amount, show
 from hwmodel.spine.activity import Work
 from hwmodel.spine.flow import Flow
@@ -370,6 +371,7 @@ class Estimate(Shown, Framed):
         return None if self.serving is None else self.energy_j / self.serving.tokens
 
     @property
+    @extras_told()
     def table(self) -> "polars.DataFrame":
         """A row for each point, in polars; columns end in their SI unit."""
         return columns(self)

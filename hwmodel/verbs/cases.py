@@ -21,6 +21,7 @@ from typing import IO, Any, TypeAlias, cast
 import numpy as np
 
 from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
+from hwmodel.quantity.extras import as_missing
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import (
     CASES_BYTES,
@@ -203,6 +204,8 @@ def _finite(value: Any) -> Any:
 
 def _refusal(error: Exception, where: str, place: int) -> Answer:
     """What one case is told; a fault of ours costs its own line, and no other."""
+    if isinstance(error, ImportError):
+        error = as_missing(error)
     told = str(error)
     if not isinstance(error, HwmodelError):
         told = f"{INTERNAL}{type(error).__name__}: {shown(told)}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Machine, machine_of, predict
 from hwmodel.quantity.errors import HwmodelError, InputError
+from hwmodel.quantity.extras import extras_told
 from hwmodel.spine.answer import Answer
 from hwmodel.text.frames import Framed
 from hwmodel.text.markup import Brief
@@ -37,6 +38,7 @@ class Comparison(Brief, Framed):
     refused: tuple[Refused, ...] = ()
 
     @property
+    @extras_told()
     def table(self) -> "polars.DataFrame":
         """A row for each point of each estimate, and one that says why a machine refused."""
         import polars

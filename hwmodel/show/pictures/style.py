@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.extras import extras_told
 from hwmodel.quantity.units import dimension_of, show
 
 PALETTE = (
@@ -60,6 +61,7 @@ FEW_DECADES = 50.0
 """Ratio of an axis' ends below which powers of ten alone are too few ticks."""
 
 
+@extras_told()
 def figure(width: float, height: float) -> Any:
     """An empty figure, in inches."""
     from matplotlib import figure as figures

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, ParamSpec, TypeVar, cast, get_args, get_origin
+from typing import Any, ParamSpec, TypeVar, Union, cast, get_args, get_origin
 
 import numpy as np
 
@@ -134,9 +134,13 @@ _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 """Kinds of parameters that take any number of arguments."""
 
 
+def either(annotation: Any) -> tuple[Any, ...]:
+    """The kinds of a union, of whichever sort Python makes of it; of another the kind itself."""
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+
+
 def kinds_of(annotation: Any) -> tuple[Any, ...]:
     """The plain kinds that an annotation allows; none where it allows others too."""
-    parts = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    found = tuple(get_origin(part) or part for part in parts)
+    found = tuple(get_origin(part) or part for part in either(annotation))
     plain = all(isinstance(part, type) and part in KINDS for part in found)
     return tuple(dict.fromkeys(found)) if plain else ()

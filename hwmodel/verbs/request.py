@@ -25,8 +25,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import UnionType
-from typing import Any, cast, get_args, get_origin
+from typing import Any, cast, get_origin
 
 import numpy as np
 
@@ -38,6 +37,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Workload, predict, topology_of
 from hwmodel.machines.run import COLD
 from hwmodel.network.topology import Topology
+from hwmodel.quantity.checked import either
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import pairs
@@ -120,8 +120,7 @@ def fields_of(workload: str) -> Mapping[str, Field]:
 
 def _is_size(annotation: Any) -> bool:
     """Whether an argument is a count that may be an array, as `Amount` may; a `Share` is none."""
-    kinds = get_args(annotation)
-    return int in kinds and any(get_origin(part) is np.ndarray for part in kinds)
+    return set(either(Amount)) <= set(either(annotation))
 
 
 def read(given: Mapping[str, Any]) -> Request:
@@ -308,12 +307,12 @@ def _check_kinds(workload: str, fixed: Mapping[str, Any]) -> None:
     parameters = inspect.signature(WORKLOADS[workload]).parameters
     for name, value in fixed.items():
         annotation = parameters[name].annotation if name in parameters else None
-        either = get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
-        kind = next((k for k in either if k in _KINDS), None)
+        allowed = either(annotation)
+        kind = next((k for k in allowed if k in _KINDS), None)
         if name == "config" and not isinstance(value, (str, dict)):
             found = shown(value)
             raise InputError(f"{workload}: config: expected a path or an object, found {found}")
-        several = any(get_origin(k) in (Sequence, Mapping) for k in either)
+        several = any(get_origin(k) in (Sequence, Mapping) for k in allowed)
         if kind is None or several or name == "config":
             continue  # the workload's function checks what may be a list or a table
         types, called = _KINDS[kind]

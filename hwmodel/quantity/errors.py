@@ -81,15 +81,9 @@ class CoverageError(InputError):
 
 
 class MissingError(HwmodelError, ImportError):
-    """A library that is not installed, and the extra of the package that brings it."""
+    """A library that is not installed; the message names the extra of the package that brings it."""
 
     exit_status = 2
-
-    def __init__(self, library: str, extra: str) -> None:
-        """Say which library it is, by the name of its import, and how to get it."""
-        told = f"this needs {library}, which is not installed: pip install 'hwmodel[{extra}]'"
-        super().__init__(told)
-        self.name, self.extra = library, extra
 
 
 class CapacityError(HwmodelError):

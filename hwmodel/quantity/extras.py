@@ -23,7 +23,8 @@ def as_missing(error: ImportError) -> ImportError:
     library = (error.name or "").partition(".")[0]
     for extra, libraries in EXTRAS.items():
         if library in libraries:
-            return MissingError(library, extra)
+            told = f"this needs {library}, which is not installed: pip install 'hwmodel[{extra}]'"
+            return MissingError(told, name=library)
     return error
 
 

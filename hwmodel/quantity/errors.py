@@ -81,7 +81,7 @@ class CoverageError(InputError):
 
 
 class MissingError(HwmodelError, ImportError):
-    """A library that is not installed; the message names the extra of the package that brings it."""
+    """A library that is not installed; the message names the extra that brings it."""
 
     exit_status = 2
 

@@ -44,6 +44,9 @@ class Names:
         if isinstance(annotation, str):
             return self.quoted(annotation, module)
         parts = typing.get_args(annotation)
+        alias = getattr(typing.get_origin(annotation) or annotation, "__value__", None)
+        if alias is not None:  # as NumPy names kinds of arrays from 2.5 on
+            return self.text(alias[parts] if parts else alias, module)
         if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
             return " | ".join(dict.fromkeys(self.text(part, module) for part in parts))
         if typing.get_origin(annotation) is FUNCTION:
@@ -62,7 +65,7 @@ class Names:
     def named(self, kind: Any) -> str:
         """The name of a class, imported."""
         if kind.__module__ != "builtins":
-            self.imported.add((kind.__module__, kind.__name__))
+            self.imported.add((kind.__module__.partition("._")[0], kind.__name__))
         return kind.__name__
 
     def quoted(self, said: str, module: str) -> str:

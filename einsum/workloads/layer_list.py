@@ -12,7 +12,7 @@
 
 Each layer reads the map of the one before, or of the layer that it `reads` by name; `add` and
 `multiply` read another `with` it. Kinds are those of `layer.py`; padding keeps a map's side, over
-the stride. A layer of so many `times` stands there as often.
+the stride. A layer of so many `times` stands there as often; one that has a `name` is called so.
 """
 
 from pathlib import Path
@@ -123,8 +123,9 @@ class _Maps:
                 )
         out = 1 if entry.kind in ("mean", "linear") else -(-side // entry.stride)
         sized = entry.kernel if entry.kind in ("conv", "depthwise", "average", "maximum") else ""
+        own = entry.name if entry.times == 1 else None
         made = Layer(
-            *(f"{len(self.layers)}.{entry.kind}{sized}", entry.kind, inputs),
+            *(own or f"{len(self.layers)}.{entry.kind}{sized}", entry.kind, inputs),
             *(side, side, channels, out, out, filters or channels),
             kernel=entry.kernel,
             stride=entry.stride,

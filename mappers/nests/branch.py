@@ -372,7 +372,11 @@ class BranchPart:
         """All chains with one more keep that can still be best."""
         search, grid = self.search_, self.search_.grid
         divisions = search.divisions[tensor]
-        parents = np.flatnonzero(chains.placed[:, tensor] == level - 1)
+        ready = chains.placed[:, tensor] == level - 1
+        rests = self.space.rests
+        if level > self.space.shared and rests is not None and tensor != rests:
+            ready &= chains.placed[:, rests] >= level
+        parents = np.flatnonzero(ready)
         lengths = max(1, CHUNK // len(divisions))
         for begin in range(0, len(parents), lengths):
             some = parents[begin : begin + lengths]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hwmodel.einsum.attention_shape import attention
 from hwmodel.einsum.cascade import Cascade, Rank
 from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware
@@ -31,12 +32,13 @@ def certified(
     objective: str = "traffic",
     shares: Mapping[str, Sequence[str]] | None = None,
     **options: Any,
-) -> NestMapped:
+) -> Any:
     """What a mapper proposes for a cascade on memories, buffers and arrays, with its certificate.
 
-    `options` go to the mapper, as does `shares` (tensors by buffer) where it is given. Raises
-    `CoverageError` for other machines and workloads, and what the mapper and the nest's counts
-    raise, such as `CapacityError` where a tile does not fit.
+    That is a `NestMapped`; of seconds or joules of attention on arrays with a binding, the best of
+    all bindings (`mappers.bindings`). `options` go to the mapper, as does `shares` (tensors by
+    buffer) where it is given. Raises `CoverageError` for other machines and workloads, and what the
+    mapper and the nest's counts raise, such as `CapacityError` where a tile does not fit.
     """
     check_objective(objective)
     check_kind(hardware)
@@ -50,6 +52,10 @@ def certified(
     notes += unheard(hardware) if objective != "traffic" else ()
     alone = len(seen.einsums) > 1 and (bool(left_out) or is_deep(machine, shares))
     if alone and objective != "traffic":
+        if hardware.binding and attention(cascade) is not None and not options and not shares:
+            from hwmodel.mappers import bindings  # which predicts, as this module does not
+
+            return bindings.certified(cascade, hardware, objective=objective)
         raise CoverageError(
             f"{seen.name} on {machine.name}: expected objective 'traffic' for several"
             f" Einsums on arrays, whose outermost boundary alone is searched; found"

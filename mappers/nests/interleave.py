@@ -55,6 +55,8 @@ class Space:
         energy_j_per_byte: of memories 0 .. n.
         bandwidth_bytes_per_s: of memories 0 .. n, all elements together; infinity is no limit.
         axes: elements along each axis of the array; empty without one.
+        along: for each axis, which ranks may go over it.
+        rests: tensor that is kept first in the elements' own memories; None: any.
         fixed_j: joules that every mapping spends: arithmetic, and the accesses of its operands.
         fixed_bytes: bytes of memories 0 .. n that every mapping moves: those accesses.
         step_s: seconds in which each element computes one point.
@@ -74,6 +76,8 @@ class Space:
     energy_j_per_byte: tuple[float, ...]
     bandwidth_bytes_per_s: tuple[float, ...]
     axes: tuple[int, ...]
+    along: tuple[tuple[bool, ...], ...]
+    rests: int | None
     fixed_j: float
     fixed_bytes: tuple[float, ...]
     step_s: float
@@ -94,8 +98,11 @@ class Space:
 def spreads(space: Space) -> dict[Box, tuple[Box, ...]]:
     """Every number of points of the ranks that can go over the array at once, split by axis."""
     found: dict[Box, tuple[Box, ...]] = {(1,) * len(space.sizes): ()}
-    for axis in space.axes:
-        choices = [[f for f in range(1, axis + 1) if d % f == 0] for d in space.walked]
+    for axis, along in zip(space.axes, space.along, strict=True):
+        choices = [
+            [f for f in range(1, (axis if may else 1) + 1) if d % f == 0]
+            for d, may in zip(space.walked, along, strict=True)
+        ]
         lines = [line for line in product(*choices) if math.prod(line) <= axis]
         grown: dict[Box, tuple[Box, ...]] = {}
         for over, split in found.items():

@@ -8,6 +8,9 @@ several to one axis if they fit. Memories that each element has for itself are t
     ragged       or the next multiples of the array's longest side: the last turn is smaller then,
                  and elements idle
 
+A dataflow (`hwmodel.machines.spatial.dataflow`) in place of a mapspace's name is `ragged` in which
+one tensor rests in the elements, and given ranks lie along the array's sides.
+
 The answer is counted anew by `hwmodel.machines.spatial.nest` under the rules `overlap`. In `ragged`
 the search first takes the whole of what is walked for its cost, then looks for any nest whose least
 cost is below what the answer was counted to cost; where there is none, the answer is proven best,
@@ -31,13 +34,15 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from hwmodel.bounds.bound import bound_of
-from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.spatial.dataflow import Dataflow, dataflow, dataflows
 from hwmodel.machines.spatial.projection import projections
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
@@ -116,7 +121,8 @@ def map_levels(
                     chain, counted = other, again
         lowest = min(lowest, _objective(counted, objective))
     (made,) = _proposals(cascade, hardware, objective, problem, [chain], mapspace)
-    return replace(made, candidates=candidates, least=lowest)
+    kept = mapspace if mapspace in MAPSPACES else f"{MAPSPACES[0]}, {Path(mapspace).stem}"
+    return replace(made, mapspace=kept, candidates=candidates, least=lowest)
 
 
 def front_levels(
@@ -157,8 +163,7 @@ def _problem(
     mapspace: str,
     rules: Rules,
 ) -> NestProblem:
-    if mapspace not in MAPSPACES:
-        raise UnknownNameError("mapspace of machines with an array", mapspace, MAPSPACES)
+    flow = None if mapspace in MAPSPACES else _dataflow(mapspace)
     if rules != OVERLAP:
         raise CoverageError(
             f"{cascade.name} on {hardware.name}: machines with an array are mapped under the rules"
@@ -166,7 +171,25 @@ def _problem(
         )
     problem = problem_of(cascade, hardware, capacities)
     _check_room(cascade.name, hardware.name, problem)
-    return problem
+    return problem if flow is None else _kept_to(problem, flow, cascade.einsums[0])
+
+
+def _dataflow(name: str) -> Dataflow:
+    """A dataflow that stands where a mapspace's name may."""
+    try:
+        return dataflow(name)
+    except UnknownNameError:
+        known = (*MAPSPACES, *dataflows())
+        raise UnknownNameError("mapspace of machines with an array", name, known) from None
+
+
+def _kept_to(problem: NestProblem, flow: Dataflow, einsum: Einsum) -> NestProblem:
+    """The problem in which one tensor rests, and given ranks lie along the array's sides."""
+    along = tuple(
+        tuple(rank in flow.along(axis, einsum) for rank in problem.ranks) for axis in problem.axes
+    )
+    rests = problem.tensors.index(flow.tensors(einsum)[flow.stationary])
+    return replace(problem, space=replace(problem.space, along=along, rests=rests))
 
 
 def _spaces(problem: NestProblem, mapspace: str) -> list[Space]:
@@ -204,7 +227,7 @@ def _proposals(
             mapspace=mapspace,
             least=_objective(chain.values, objective),
             bound=bound,
-            given=(GIVEN, TILES[mapspace].format(side)),
+            given=(GIVEN, TILES.get(mapspace, TILES[MAPSPACES[0]]).format(side)),
             notes=_idle(problem, chain),
         )
         for chain in chains
@@ -286,6 +309,8 @@ def problem_of(
             for level in memories
         ),
         axes=tuple(axes.values()),
+        along=tuple((True,) * len(whole) for _ in axes),
+        rests=None,
         fixed_j=arithmetic_j + operands_bytes * float(charged.byte_j[memories[-1]]),
         fixed_bytes=fixed_bytes,
         step_s=step_s,

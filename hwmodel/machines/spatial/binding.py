@@ -16,7 +16,7 @@ are used while they are made, and `alternating` the register accesses per point 
 share an array cycle by cycle, so that neither their sums nor operands stay in the element's latch.
 """
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -27,6 +27,8 @@ from hwmodel.quantity.value import Value
 from hwmodel.quantity.yaml import table
 
 BINDINGS = Path(__file__).resolve().parents[2] / "hardware" / "devices" / "bindings"
+SUFFIXES = (".yaml", ".yml")
+"""Names of bindings that end so are paths."""
 NODES = ("serial", "overlap", "fill", "read", "write")
 
 
@@ -61,18 +63,26 @@ def bindings() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in BINDINGS.glob("*.yaml")))
 
 
-@cache
 def binding(name: str) -> Binding:
-    """A binding by its name; raises `UnknownNameError`.
+    """A binding by its name, or by the path of a user's own YAML file; raises `UnknownNameError`.
 
     >>> binding("fusemax").passes
     1
     """
-    if name not in bindings():
-        raise UnknownNameError("binding", name, bindings())
     path = BINDINGS / f"{name}.yaml"
+    if Path(name).suffix in SUFFIXES:
+        path = Path(name)
+    elif name not in bindings():
+        raise UnknownNameError("binding", name, bindings())
+    return _read(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, written_ns: int) -> Binding:
+    """A binding's file; one that was written anew is read anew."""
+    del written_ns
     data = table(path, "a binding")
-    made = Binding.build({"name": name, **data}, where=str(path))
+    made = Binding.build({"name": path.stem, **data}, where=str(path))
     check(made.schedule, made, str(path))
     return made
 

@@ -17,6 +17,7 @@ from hwmodel.einsum.counts import points
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.gpu.libraries.importable import imported
 from hwmodel.machines.run import Run, timed
 from hwmodel.machines.spatial import spatten
 from hwmodel.machines.spatial.bind import BoundAttention
@@ -31,18 +32,24 @@ from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, totals
 from hwmodel.spine.estimate import UNKNOWN, UNMEASURED, Part
 
+MAPPED = "hwmodel.mappers.nests.predicted:run"
+"""What runs work on a machine that no binding is of: the best loop nests of it."""
 NEEDED = {"arrays": ("matrix", "vector"), "memories": ("dram", "buffer", "lane", "register")}
 """What a machine must have, by these names, for its Einsums to be bound."""
 
 
 def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
-    """A workload on one array; `kernel` is the name of a binding.
+    """A workload on one array; `kernel` is a binding: its name, or a YAML file of the user's.
 
-    Raises `CoverageError` for machines without arrays of named functions and for Einsums that no
-    array can do, `CapacityError` where not even a tile fits the buffer, `UnknownNameError`.
+    A machine without a binding runs what the mapper finds best; `kernel` is then an objective or a
+    dataflow. Raises `CoverageError` for machines without arrays of named functions and for Einsums
+    that no array can do, `CapacityError` where not even a tile fits the buffer, `UnknownNameError`.
     """
     if hardware.binding == spatten.NAME:
         return spatten.run(workload, hardware, kernel)
+    if not hardware.binding:
+        found: Run = imported(MAPPED)(workload, hardware, kernel)
+        return found
     _check(hardware)
     chosen = binding(kernel or hardware.binding)
     stages = chained(workload)
@@ -152,9 +159,9 @@ def _fewest(einsum: Einsum, hardware: Hardware) -> dict[str, Amount]:
 def _check(hardware: Hardware) -> None:
     for what, names in NEEDED.items():
         missing = [name for name in names if name not in getattr(hardware, what)]
-        if missing or not hardware.binding:
-            lacks = f"{what} {', '.join(missing)}" if missing else "a binding"
+        if missing:
             raise CoverageError(
-                f"{hardware.name}: lacks {lacks}, so that Einsums cannot be bound to its arrays as"
-                " on fusemax; `hwmodel map` finds loop nests for it"
+                f"{hardware.name}: lacks {what} {', '.join(missing)}, so that Einsums cannot be"
+                " bound to its arrays as on fusemax; leave the binding out, and it runs the loop"
+                " nests that `hwmodel map` finds"
             )

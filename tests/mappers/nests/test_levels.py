@@ -405,7 +405,7 @@ def test_several_einsums_other_rules_and_unknown_mapspaces_are_refused() -> None
         certified(map_levels, two, a3())
     with pytest.raises(CoverageError, match="'overlap', found 'ports'"):
         certified(map_levels, product_of(4), a3(), rules=PORTS, objective="energy")
-    with pytest.raises(UnknownNameError, match="known: interleaved, ragged"):
+    with pytest.raises(UnknownNameError, match=r"known: .*interleaved.*ragged"):
         certified(map_levels, product_of(4), a3(), mapspace="uniform", objective="energy")
 
 

@@ -1,11 +1,13 @@
 """Bindings as data: what ships is whole, and a schedule that makes no sense is refused."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import hwmodel as hw
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.machines.spatial.binding import binding, bindings, check
+from hwmodel.machines.spatial.binding import BINDINGS, binding, bindings, check
 from hwmodel.quantity.errors import InputError, UnknownNameError
 
 
@@ -34,6 +36,21 @@ def test_every_einsum_of_the_cascade_is_scheduled_once_on_an_array(name: str) ->
 def test_an_unknown_binding_names_those_that_exist() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'fusemax'"):
         binding("fusmax")
+
+
+def test_a_binding_of_the_users_is_a_file(tmp_path: Path) -> None:
+    """FuseMax's schedule without interleaving: SPNV after SLNV, 64 steps a tile more."""
+    mine = tmp_path / "mine.yaml"
+    shipped = (BINDINGS / "fusemax.yaml").read_text(encoding="utf-8")
+    serial = shipped.replace("- overlap: [SLNV, SPNV]", "- SLNV\n        - SPNV")
+    mine.write_text(serial, encoding="utf-8")
+    work = attention(1, 1, 1024, 1024, 64)
+    ours, theirs = (hw.predict(work, on="fusemax", kernel=k) for k in (str(mine), "fusemax"))
+    tiles = (1024 / 256) ** 2
+    assert ours.time_s - theirs.time_s == pytest.approx(64 * tiles / 940e6)
+    assert any("'mine'" in said for said in ours.assumptions)
+    with pytest.raises(InputError, match=r"none\.yaml"):
+        binding(str(tmp_path / "none.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -237,8 +237,9 @@ def test_bound_compare_and_map_work_on_these_machines() -> None:
 
 def test_what_no_array_can_do_is_refused_by_name() -> None:
     gemm = hw.workloads.gemm(M=64, N=64, K=64)
+    bound = hw.device("peer-a3").but(binding="fusemax")
     with pytest.raises(CoverageError, match="peer-a3: lacks arrays matrix, vector"):
-        hw.predict(gemm, on="peer-a3")
+        hw.predict(gemm, on=bound)
     with pytest.raises(UnknownNameError, match="binding"):
         hw.predict(gemm, on="fusemax", kernel="flash")
     with pytest.raises(CoverageError, match="no rate for fp8"):

@@ -1,0 +1,116 @@
+"""Predicted: what a machine without a binding does, by the best loop nest that `map` finds.
+
+One answer: seconds, joules and bytes are those of the mapper's nest for latency, counted under the
+same rules; `kernel` names another objective, or a dataflow that the nest keeps to. On a
+memory and a buffer a cascade runs fused; on deeper machines and arrays its Einsums run one after
+the other, each at its best.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hwmodel.bounds.roofline import Floor
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import Workload
+from hwmodel.einsum.pairwise import chained
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.run import Run, timed
+from hwmodel.machines.spatial.dataflow import SUFFIXES, dataflows
+from hwmodel.machines.spatial.rates import rates, unit_of
+from hwmodel.machines.spatial.rules import activity
+from hwmodel.mappers.cascades import map_nests
+from hwmodel.mappers.nests.certify import certified, is_deep
+from hwmodel.mappers.nests.costs import OBJECTIVES, any_schedule
+from hwmodel.mappers.nests.mapped import NestMapped
+from hwmodel.mappers.nests.unfused import alone
+from hwmodel.quantity.errors import CoverageError, UnknownNameError
+from hwmodel.quantity.units import Amount, show
+from hwmodel.spine.activity import totals
+from hwmodel.spine.estimate import UNKNOWN, UNMEASURED, Part
+
+LATENCY = "latency"
+"""What is minimised where nothing is asked."""
+TIME_LIMIT_S = 20.0
+"""Seconds that the search for one nest may take; the answer says what it has not ruled out."""
+
+
+def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
+    """A workload by its best nests; raises what the mapper does, and `UnknownNameError`."""
+    objective = LATENCY if kernel is None or kernel not in OBJECTIVES else kernel
+    flow = kernel if kernel not in (None, objective) else None
+    if flow is not None and Path(flow).suffix not in SUFFIXES and flow not in dataflows():
+        known = (*OBJECTIVES, *dataflows())
+        raise UnknownNameError(
+            f"kernel of {hardware.name}, an objective or a dataflow", flow, known
+        )
+    stages = chained(workload)
+    found = [_mapped(stage.cascade, hardware, objective, flow) for stage in stages]
+    parts = tuple(
+        tuple(_part(each, stage.times, hardware) for each in made)
+        for stage, made in zip(stages, found, strict=True)
+    )
+    made = [each for several in found for each in several]
+    return Run(
+        parts=parts,
+        floor=_floor(
+            [(s.times, each) for s, several in zip(stages, found, strict=True) for each in several],
+            hardware,
+        ),
+        assumptions=(
+            "stack: the array alone; no host, driver or launch",
+            f"mapped: the best nests for {objective} that hw.map finds, one after the other"
+            + ("" if flow is None else f", {Path(flow).stem}"),
+            *dict.fromkeys(f"rules: {each.rules.name}: {each.rules.words}" for each in made),
+        ),
+        warnings=(UNMEASURED, *_gaps(made)),
+        outermost=next(iter(hardware.memories)),
+    )
+
+
+def _mapped(
+    cascade: Cascade, hardware: Hardware, objective: str, flow: str | None
+) -> list[NestMapped]:
+    """The nests that run, in order."""
+    deep = is_deep(hardware)
+    if deep and any(rank.iterative and rank.size != 1 for rank in cascade.ranks.values()):
+        raise CoverageError(
+            f"{cascade.name} on {hardware.name}: expected Einsums that run one after the other,"
+            " found one that is recurrent; take a form without running sums, such as attention"
+            " with passes=3, or a machine with a binding"
+        )
+    works = [alone(e, cascade) for e in cascade.einsums] if deep else [cascade]
+    asked: dict[str, Any] = {"time_limit_s": TIME_LIMIT_S} if deep else {}
+    asked |= {} if flow is None else {"mapspace": flow}
+    return [certified(map_nests, w, hardware, objective=objective, **asked) for w in works]
+
+
+def _part(mapped: NestMapped, times: Amount, hardware: Hardware) -> Part:
+    """One nest, its counts charged as the mapper charges them."""
+    counts, array = mapped.costs.counts, bool(hardware.arrays)
+    tree = activity(counts, mapped.rules, unit_of(hardware), array=array)
+    speeds = rates(hardware, totals(tree).operations)
+    name = mapped.cascade.name if len(mapped.cascade.einsums) > 1 else mapped.cascade.outputs[0]
+    tile = mapped.tiles
+    return timed(name, "mapped", times, tree, speeds, mapped.cascade, UNKNOWN, tile=tile)
+
+
+def _floor(made: Sequence[tuple[Amount, NestMapped]], hardware: Hardware) -> Floor:
+    """What any schedule of each nest's work needs, one after the other."""
+    least_bytes: Amount = 0
+    least_s: Amount = 0
+    for times, each in made:
+        bound, seconds, _ = any_schedule(each.cascade, hardware, LATENCY)
+        least_bytes = least_bytes + times * bound.bytes
+        least_s = least_s + times * seconds
+    return Floor(least_bytes, least_s)
+
+
+def _gaps(made: Sequence[NestMapped]) -> tuple[str, ...]:
+    """How much better another mapping may be, where that is not ruled out."""
+    worst = max(made, key=lambda each: each.certificate.mapspace_gap)
+    gap = worst.certificate.mapspace_gap
+    if gap == 0:
+        return ()
+    took = show(worst.certificate.solve_time_s, "s")
+    return (f"mapping of {worst.cascade.name}: {worst.certificate.words} (searched for {took})",)

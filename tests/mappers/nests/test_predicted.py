@@ -39,7 +39,7 @@ def test_on_an_array_einsums_follow_one_another() -> None:
 
 
 def small() -> Hardware:
-    return hw.device("peer-a3").but(buffer={"capacity": "256 B"})
+    return hw.device("peer-a3").but(buffer={"capacity": "4 KiB"})
 
 
 def test_a_dataflow_is_no_faster_than_the_best_and_keeps_its_tensor_at_rest() -> None:

@@ -69,6 +69,9 @@ def _options(
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, in SI units.")]
+SaveAs = Annotated[
+    str | None, typer.Option("--save", help="A file for its rows: .csv, .parquet, .md, .json.")
+]
 
 
 def made(verb: str) -> Any:
@@ -76,7 +79,7 @@ def made(verb: str) -> Any:
     kind = question(verb)
 
     def run(**words: Any) -> None:
-        as_json = words.pop("as_json")
+        as_json, saved = words.pop("as_json"), words.pop("save_as")
         given = {name: value for name, value in words.items() if value not in (None, [], ())}
         status = kind.instead(given)
         if status is not None:
@@ -86,12 +89,15 @@ def made(verb: str) -> Any:
         answer = asked.answer()
         if picture is not None:
             asked.draw(answer, picture)
+        if saved is not None:
+            asked.save(answer, saved)
         _print_json(asked.record(answer)) if as_json else typer.echo(asked.text(answer))
         if status := asked.status(answer):
             raise typer.Exit(status)
 
     json_too = Parameter("as_json", Parameter.KEYWORD_ONLY, default=False, annotation=AsJson)
-    run.__signature__ = Signature([*parameters(kind), json_too])  # pyright: ignore[reportFunctionMemberAccess]
+    save_too = Parameter("save_as", Parameter.KEYWORD_ONLY, default=None, annotation=SaveAs)
+    run.__signature__ = Signature([*parameters(kind), save_too, json_too])  # pyright: ignore[reportFunctionMemberAccess]
     alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     told, epilog = (kind.__doc__ or "").splitlines()[0], f"Such as: hwmodel {kind.example}"
     alone.command(verb, help=told, epilog=epilog, context_settings=HELP)(run)

@@ -40,6 +40,32 @@ def estimate_table(estimate: Estimate) -> polars.DataFrame:
     return polars.DataFrame([column(n, values[n], rows, KINDS[kind]) for n, kind in kinds.items()])
 
 
+def parts_frame(estimate: Estimate) -> polars.DataFrame:
+    """A row for each part of an estimate of one point; raises `InputError` for many points.
+
+    Seconds, joules, operations and bytes are those of one run.
+    """
+    if np.ndim(estimate.time_s):
+        told = f"found {np.size(estimate.time_s)}; .table has a row for each"
+        raise InputError(f"kernels: expected an estimate of one point, {told}")
+    memory, rows = estimate.outermost, list[dict[str, Any]]()
+    for part in estimate.parts:
+        row: dict[str, Any] = {"kernel": part.name, "family": part.family}
+        row["runs"] = float(part.times)
+        row |= {"time_s": float(part.time_s), "sustained_time_s": float(part.sustained_s)}
+        for name, end in zip(("low", "high"), part.interval, strict=True):
+            known = float(part.time_s) * float(end)
+            row[f"time_{name}_s"] = known if known == known else None
+        row |= {"energy_j": float(part.energy_j), "bottleneck": part.bottleneck}
+        row["flop"] = None if part.flop is None else float(part.flop)
+        row[f"{memory}_bytes_read"] = float(part.counts.read.get(memory, 0))
+        row[f"{memory}_bytes_written"] = float(part.counts.written.get(memory, 0))
+        rows.append(row)
+    words = ("kernel", "family", "bottleneck")
+    kinds = {name: polars.String if name in words else polars.Float64 for name in rows[0]}
+    return polars.DataFrame(rows, schema=kinds)
+
+
 def columns(answer: Any, rows: int, keep: tuple[str, ...]) -> polars.DataFrame:
     """A table of `rows` rows from what a function of a sweep returned, with the columns of `keep`.
 

@@ -1,4 +1,7 @@
-"""A step of training as a trace that Chrome, Perfetto and other viewers of timelines read.
+"""Answers as traces that Chrome, Perfetto and other viewers of timelines read.
+
+Of kernels in a row each has a complete event of all its runs together, which a model repeats from
+layer to layer. Of a step of training:
 
 The trace event format: a process with a thread for each rank of one pipeline, a complete event
 ("X") for each pass in microseconds, and a counter ("C") for each rank of the bytes that it holds.
@@ -9,7 +12,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hwmodel.quantity.errors import InputError
+from hwmodel.spine.estimate import Estimate
 from hwmodel.systems.pipelines.timing import levels
 from hwmodel.systems.training.trained import Trained
 
@@ -26,8 +32,10 @@ MICRO = 1e6
 Event = dict[str, Any]
 
 
-def chrome(step: Trained) -> dict[str, Any]:
-    """The trace as data; raises `InputError` for a step without a timeline."""
+def chrome(step: Trained | Estimate) -> dict[str, Any]:
+    """The trace as data; raises `InputError` for a step without a timeline, and for many points."""
+    if isinstance(step, Estimate):
+        return _of_kernels(step)
     if step.timed is None:
         raise InputError("trace: expected a step with its timeline, found one without")
     ranks = range(len(step.timed.start_s))
@@ -39,7 +47,23 @@ def chrome(step: Trained) -> dict[str, Any]:
     return {"traceEvents": events, "displayTimeUnit": "ms"}
 
 
-def write(step: Trained, path: str | Path) -> None:
+def _of_kernels(found: Estimate) -> dict[str, Any]:
+    """Kernels one after the other, the runs of each together."""
+    if np.ndim(found.time_s):
+        raise InputError(f"trace: expected one point, found {np.size(found.time_s)}")
+    events = [_event("M", "process_name", args={"name": f"{found.name} on {found.device}"})]
+    start_s = 0.0
+    for part in found.parts:
+        runs, each_s = float(part.times), float(part.time_s)
+        name = part.name if runs == 1 else f"{part.name}, {runs:g} runs"
+        told = {"runs": runs, "each_us": each_s * MICRO, "family": part.family}
+        span = _span(name, str(part.bottleneck), 0, start_s, runs * each_s)
+        events.append({**span, "args": told})
+        start_s += runs * each_s
+    return {"traceEvents": events, "displayTimeUnit": "ms"}
+
+
+def write(step: Trained | Estimate, path: str | Path) -> None:
     """Write the trace to a file; raises `InputError` where it cannot be written."""
     text = json.dumps(chrome(step))
     try:

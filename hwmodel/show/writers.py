@@ -85,3 +85,10 @@ def columns(value: Any) -> "polars.DataFrame":
     from hwmodel.show.columns import estimate_table
 
     return estimate_table(value)
+
+
+def part_columns(value: Any) -> "polars.DataFrame":
+    """The parts of an estimate of one point as a table."""
+    from hwmodel.show.columns import parts_frame
+
+    return parts_frame(value)

@@ -23,7 +23,7 @@ from hwmodel.spine.flow import Flow
 from hwmodel.spine.memory import MemoryFit
 from hwmodel.spine.outside import Outside, farthest, told
 from hwmodel.text.frames import Framed
-from hwmodel.text.shown import Shown, columns, record
+from hwmodel.text.shown import Shown, columns, part_columns, record
 
 if TYPE_CHECKING:
     import polars
@@ -375,6 +375,11 @@ class Estimate(Shown, Framed):
     def table(self) -> "polars.DataFrame":
         """A row for each point, in polars; columns end in their SI unit."""
         return columns(self)
+
+    @property
+    def kernels(self) -> "polars.DataFrame":
+        """A row for each part, in polars: its runs, and seconds, joules and bytes of one run."""
+        return part_columns(self)
 
     def record(self) -> dict[str, Any]:
         """The fields with one value a point, and the warnings of all points."""

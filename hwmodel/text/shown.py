@@ -30,6 +30,11 @@ def columns(value: Any) -> Any:
     return importlib.import_module(WRITERS).columns(value)
 
 
+def part_columns(value: Any) -> Any:
+    """A polars table of the parts of an answer, a row each."""
+    return importlib.import_module(WRITERS).part_columns(value)
+
+
 def record(value: Any) -> dict[str, Any]:
     """The fields of an answer that have one value a point, and its warnings."""
     return importlib.import_module(WRITERS).record(value)

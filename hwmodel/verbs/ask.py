@@ -171,6 +171,14 @@ class Question(BaseModel):
         """Draw an answer into a file."""
         raise NotImplementedError
 
+    def save(self, answer: Any, path: str) -> None:
+        """Write an answer's rows into a file; raises `InputError` where it has none."""
+        from hwmodel.text.frames import Framed
+
+        if not isinstance(answer, Framed):
+            raise InputError(f"--save: {self.verb} answers with no table; --json has every field")
+        answer.write(path)
+
     def status(self, answer: Any) -> int:
         """The exit status of a command with this answer."""
         return 0

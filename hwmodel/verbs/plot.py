@@ -136,14 +136,14 @@ def of_estimate(estimate: Any, on: Machine | None, out: str) -> None:
 
 
 def _trace(answer: Any, out: str) -> None:
-    """A step of training as a trace, for Chrome and Perfetto."""
+    """Kernels in a row, or a step of training, as a trace for Chrome and Perfetto."""
     from hwmodel.show.trace import write
     from hwmodel.systems.training.trained import Trained
 
-    if not isinstance(answer, Trained):
+    if not isinstance(answer, (Trained, Estimate)):
         raise InputError(
-            f"{out}: expected a picture's ending, such as .png; traces (.json) are of steps of"
-            " training"
+            f"{out}: expected a picture's ending, such as .png; traces (.json) are of kernels in a"
+            " row and of steps of training"
         )
     write(answer, out)
 

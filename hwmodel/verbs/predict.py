@@ -42,7 +42,7 @@ class Predict(OfRun):
     out: Annotated[str | None, Word("Where answers to --cases go.", alone=True)] = None
     picture: Annotated[
         str | None,
-        Word("A file for a picture: .png, .svg, .pdf; of training .json, a trace.", alone=True),
+        Word("A file for a picture: .png, .svg, .pdf; or .json, a trace.", alone=True),
     ] = None
 
     @classmethod
@@ -74,6 +74,15 @@ class Predict(OfRun):
         from hwmodel.verbs.plot import of_estimate
 
         of_estimate(answer, self.on, path)
+
+    def save(self, answer: Any, path: str) -> None:
+        """Its kernels, a row each; of an answer that has none, what it has."""
+        from hwmodel.text.frames import write_table
+
+        if not isinstance(answer, Estimate):
+            super().save(answer, path)
+        else:
+            write_table(answer.kernels, path)
 
     def status(self, answer: Any) -> int:
         """What does not fit has a status of its own."""

@@ -541,3 +541,18 @@ def test_the_version_comes_with_the_date_of_the_newest_calibration(
     calibrated = [hwmodel.device(name).calibration for name in ("h200", "a100", "stm32h743")]
     assert all(each is not None and each.date <= said[-1] for each in calibrated)
     assert date.fromisoformat(said[-1]) >= date(2026, 11, 28)
+
+
+def test_rows_of_an_answer_are_saved(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.md"
+    assert run(monkeypatch, "predict", *DECODE, *H200, "--save", str(path)) == 0
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("| kernel | family | runs | time_s |")
+    assert any(line.startswith("| gate-up | gemm:cublas | 16 |") for line in lines)
+    assert run(monkeypatch, "compare", *GEMM, *H200, "--on", "a100", "--save", str(path)) == 0
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 4
+    capsys.readouterr()
+    assert run(monkeypatch, "doctor", "--save", str(path)) == 2
+    assert "doctor answers with no table" in capsys.readouterr().err

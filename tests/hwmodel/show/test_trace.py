@@ -1,4 +1,4 @@
-"""A step of training as a trace: every pass once, in time, and bytes that are those predicted."""
+"""Steps as traces: every kernel or pass once, in time, and bytes that are those predicted."""
 
 import json
 from itertools import pairwise
@@ -53,6 +53,19 @@ def test_a_picture_that_ends_in_json_is_a_trace_of_a_step_and_of_nothing_else(
     out = tmp_path / "step.json"
     of_estimate(STEP, "h100", str(out))
     assert json.loads(out.read_text()) == chrome(STEP)
-    estimate = hw.predict(hw.workloads.gemm(M=64, N=64, K=64), on="h100")
-    with pytest.raises(InputError, match=r"traces .* are of steps of training"):
-        of_estimate(estimate, "h100", str(out))
+    found = hw.compare(hw.workloads.gemm(M=64, N=64, K=64), on=["h100"])
+    with pytest.raises(InputError, match=r"traces .* are of kernels in a row and of steps of"):
+        of_estimate(found, "h100", str(out))
+
+
+def test_kernels_in_a_row_are_a_trace_without_gaps() -> None:
+    step = hw.predict(hw.model("llama-3.2-1b").decode(batch=8, context=1000), "h200")
+    named, *spans = chrome(step)["traceEvents"]
+    assert named["args"]["name"].startswith("llama-3.2-1b decode on NVIDIA H200")
+    assert [each["name"].split(",")[0] for each in spans] == [part.name for part in step.parts]
+    ends = [each["ts"] + each["dur"] for each in spans]
+    assert [each["ts"] for each in spans] == pytest.approx([0.0, *ends[:-1]])
+    assert ends[-1] == pytest.approx(1e6 * sum(p.times * p.time_s for p in step.parts))
+    many = hw.predict(hw.workloads.gemm(M=hw.logspace(64, 512, 3), N=64, K=64), "h200")
+    with pytest.raises(hw.InputError, match="expected one point, found 3"):
+        chrome(many)

@@ -1,6 +1,7 @@
 """Answers as data frames: in polars, in pandas, in Arrow."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars
 import pytest
 
 import hwmodel as hw
+from hwmodel.text.frames import write_table
 
 STEPS = hw.predict(hw.model("llama-3.2-1b").decode(np.array([1.0, 8, 64]), 1000), "h200")
 GEMM = hw.predict(hw.workloads.gemm(M=64, N=64, K=64), "h200")
@@ -86,3 +88,48 @@ def test_polars_takes_a_comparison_with_who_refused() -> None:
     assert table["time_s"].to_list() == [*(each.time_s for each in found.estimates), None]
     assert "fp8" in table["refused"][2]
     assert [row["device"] for row in found] == table["device"].to_list()
+
+
+READ: dict[str, Any] = {
+    ".csv": polars.read_csv,
+    ".parquet": polars.read_parquet,
+    ".arrow": polars.read_ipc,
+    ".json": polars.read_json,
+    ".jsonl": polars.read_ndjson,
+}
+
+
+@pytest.mark.parametrize("ending", READ)
+def test_rows_are_written_by_the_ending_of_a_file(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"rows{ending}"
+    ROWS.write(path)
+    found: polars.DataFrame = READ[ending](path)
+    assert found.columns == ROWS.table.columns
+    assert found["time_s"].to_list() == ROWS.table["time_s"].to_list()
+
+
+def test_a_table_in_markdown_keeps_its_columns_apart(tmp_path: Path) -> None:
+    table = polars.DataFrame({"a|b": ["x|y", None], "time_s": [0.123456789, 2.0]})
+    path = tmp_path / "rows.md"
+    write_table(table, path)
+    assert path.read_text() == (
+        "| a\\|b | time_s |\n| --- | ---: |\n| x\\|y | 0.123457 |\n|  | 2 |\n"
+    )
+
+
+def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(hw.InputError, match=r"expected a table's ending \(.csv, .*found '.xls'"):
+        ROWS.write(tmp_path / "rows.xls")
+    with pytest.raises(hw.InputError, match="expected a place to write to"):
+        ROWS.write(tmp_path / "absent" / "rows.csv")
+    with pytest.raises(hw.InputError, match="expected an estimate of one point, found 3"):
+        _ = STEPS.kernels
+
+
+def test_kernels_are_rows_whose_runs_make_the_whole() -> None:
+    step = hw.predict(hw.model("llama-3.2-1b").decode(batch=8, context=1000), "h200")
+    table = step.kernels
+    assert table["kernel"].to_list() == [part.name for part in step.parts]
+    assert (table["runs"] * table["sustained_time_s"]).sum() == pytest.approx(step.sustained_time_s)
+    assert (table["runs"] * table["energy_j"]).sum() == pytest.approx(step.energy_j)
+    assert (table["runs"] * table["dram_bytes_read"]).sum() == pytest.approx(step.dram_bytes_read)

@@ -43,7 +43,7 @@ align-items:center;font-size:.9em;margin:.25em 0;font-variant-numeric:tabular-nu
 .key i{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.4em}
 .drawn svg{display:block;width:100%;height:auto;min-width:34em}.drawn text{fill:currentColor}
 pre{background:var(--soft);border:1px solid var(--line);border-radius:6px;padding:.7em;
-overflow-x:auto;font-size:.85em;line-height:1.35}
+white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85em;line-height:1.35}
 details summary{cursor:pointer;color:var(--faint)}
 @media (max-width:34em){.bar{grid-template:"name said" auto "track track" auto/1fr max-content}
 body{padding:.8em}}

@@ -194,6 +194,7 @@ def inherited(
     power: float,
     own: Calibration | None = None,
     narrower: float = 1.0,
+    unlike: bool = False,
 ) -> Calibration:
     """A relative's calibration for a device without measurements: wider, and saying so.
 
@@ -201,14 +202,15 @@ def inherited(
     shares of the device's own datasheet numbers, so they carry over; latencies are multiples of its
     own. Matrix units that are so many times `narrower` than the relative's, in the same processors,
     wait as often less for operands: what kept the relative's below their peak is a larger share of
-    theirs.
+    theirs. Where a library's code is another on this core (`unlike`), intervals are those of a
+    prior at least.
     """
     changes = {
         "name": device,
         "device": device,
         "source": f"inherited from {of} ({calibration.name})",
         "families": {
-            **{n: _inherited(f, power, narrower) for n, f in calibration.families.items()},
+            **{n: _inherited(f, power, narrower, unlike) for n, f in calibration.families.items()},
             **(own.families if own else {}),
         },
         "versions": own.versions if own else {},
@@ -217,13 +219,14 @@ def inherited(
     return Calibration.build(dict(calibration) | changes, where=device)
 
 
-def _inherited(family: Family, power: float, narrower: float) -> Family:
+def _inherited(family: Family, power: float, narrower: float, unlike: bool) -> Family:
     if family.origin != "measured":
         return family  # an assumption already, whose interval says so
     wide = {k: (low**power, high**power) for k, (low, high) in family.intervals.items()}
     low, high = family.interval
+    grown = low**power, high**power
     changes: dict[str, Any] = {"origin": "inherited", "intervals": wide}
-    changes |= {"interval": (low**power, high**power)}
+    changes |= {"interval": at_least_prior(grown) if unlike else grown}
     if narrower > 1:
         changes["parameters"] = {
             name: each.model_copy(update={"value": min(each.high, each.value * narrower)})

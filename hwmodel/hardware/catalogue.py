@@ -125,6 +125,7 @@ def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
         assert relative.calibration is not None
         power = WIDER if relative.architecture == hardware.architecture else WIDEST
         told: dict[str, Any] = {"of": relative.title, "power": power, "own": own}
+        told["unlike"] = power == WIDEST and hardware.kind == "mcu"
         if power == WIDER and hardware.kind == "gpu":
             told["narrower"] = _matrix_width(relative) / _matrix_width(hardware)
         return hardware.but(calibration=inherited(relative.calibration, hardware.name, **told))

@@ -188,3 +188,12 @@ def test_rows_by_layer_are_what_the_stores_sum_up() -> None:
         )
     tiled = hw.predict(hw.workloads.cnn("mcunet-vww1", patches=2, split=5), on=H743)
     assert [row["runs_on"] for row in tiled.by_layer[:6]] == ["a tile"] * 5 + ["whole maps"]
+
+
+def test_a_core_on_which_nothing_was_measured_has_a_priors_interval_at_least() -> None:
+    """TFLM's was within 5 % on the Cortex-M7, which says nothing of an Xtensa core."""
+    for name in ("esp32-s3", "rp2040", "stm32u585", "ethos-u55"):
+        found = hw.predict(hw.workloads.cnn("mcunet-vww1"), on=name, kernel="tflm")
+        assert found.time_high_s >= 1.9 * found.time_s
+    near = hw.predict(hw.workloads.cnn("mcunet-vww1"), on="stm32f746", kernel="tflm")
+    assert near.time_high_s < 1.2 * near.time_s

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from docs.writing.drawing import drawn
 from docs.writing.links import DOCS, OUTSIDE, linked, placed
 from docs.writing.reference import written
 
@@ -25,7 +26,7 @@ def pages() -> tuple[str, ...]:
 
 def text(page: str) -> str:
     """A page as the site has it."""
-    return written(linked((ROOT / page).read_text(encoding="utf-8"), page))
+    return drawn(written(linked((ROOT / page).read_text(encoding="utf-8"), page)))
 
 
 def write(out: Path = PAGES) -> None:

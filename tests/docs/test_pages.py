@@ -5,7 +5,8 @@ import re
 import pytest
 
 from docs.writing.links import linked, placed
-from docs.writing.pages import pages
+from docs.writing.pages import pages, text
+from tests.house import arrows, questions
 from tests.snippets import ROOT
 
 
@@ -23,6 +24,16 @@ from tests.snippets import ROOT
 )
 def test_links_lead_to_where_pages_stand_on_the_site(page: str, text: str, shown: str) -> None:
     assert linked(text, page) == shown
+
+
+def test_the_house_is_drawn_with_who_leads_above_whom_it_leads_to() -> None:
+    house = text("docs/concepts.md")
+    assert "```mermaid" not in house
+    shown = re.findall(r'y="(\d+)" width.*?<text [^>]*>(\w+)</text>', house)
+    height = {name: int(y) for y, name in shown}
+    assert set(height) == set(questions())
+    assert height["cli"] < height["verbs"] < height["machines"] < height["quantity"]
+    assert all(height[a] < height[b] for a, others in arrows().items() for b in others)
 
 
 def test_every_page_is_in_the_menu_once_and_none_else() -> None:

@@ -31,6 +31,8 @@ MODELLED = _table(
     "modelled",
     """
     FuseMax | arXiv 2406.10491 | spatial arrays: cascade, binding and architecture of its ablation
+    FlashAttention | arXiv 2205.14135 | fused kernels, and unfused ones as a stack
+    FlashAttention-2 | arXiv 2307.08691 | rates of both passes on an A100, and in training
     FlashAttention-4 | arXiv 2603.05451 | clocks of each unit of a tile; rate as a prior
     SpAtten | arXiv 2012.09852 | pruned attention on its pipeline; counts of its simulator
     PBS-Attn | arXiv 2510.21270 | modifier pbs-attn
@@ -50,6 +52,8 @@ MODELLED = _table(
     BASED | arXiv 2402.18668 | architecture, layer by layer
     Hourglass MLP | abstract | architecture residual_mlp
     SimpleNet | arXiv 1608.06037 | a list of layers
+    LeYOLO | repository | operations by resolution; its layers were not read
+    Fast and Accurate Model Scaling | arXiv 2103.06877 | counts of networks from lists of layers
     Bottleneck Sampling | arXiv 2503.18940 | programs of calls
     EfficientVLA | arXiv 2506.10100 | programs of calls
     Kinetics | arXiv 2506.05333 | programs of calls, keys and values at a price in FLOPs

@@ -4,6 +4,8 @@ The tables of cycles follow from counts alone. The rate is a prediction with pri
 unit's share is what cuDNN's kernel reached on an H200; nothing was fitted to this paper.
 """
 
+from hwmodel.einsum.workloads.attention import attention
+from hwmodel.machines.driver import predict
 from hwmodel.machines.gpu.clocks import clocks
 from hwmodel.machines.gpu.schedules.attention import AttentionProblem
 from hwmodel.machines.gpu.schedules.flash4 import Flash4Tile, backward_step, forward_step
@@ -14,6 +16,8 @@ SYSTEM = "FlashAttention-4"
 FORWARD = "table of the forward pass, cycles of a tile"
 BACKWARD = "table of the backward pass, cycles of a tile"
 SIDE = 128
+TOTAL, TOKENS, HIDDEN = 32_768, 16_384, 2048
+"""Tokens in all, tokens of a sequence, and the width of all heads."""
 
 
 def cycles(given: Given) -> tuple[Claim, ...]:
@@ -37,4 +41,34 @@ def cycles(given: Given) -> tuple[Claim, ...]:
     return tuple(found)
 
 
-PROGRAMS = (cycles,)
+def rates(given: Given) -> tuple[Claim, ...]:
+    """The forward pass on a B200: its rate, and that of cuDNN's kernel."""
+    b200 = given.device("b200")
+    heads = given("width of all heads", HIDDEN) // SIDE
+    work = attention(batch=TOTAL // TOKENS, heads=heads, queries=TOKENS, keys=TOKENS, head_dim=SIDE)
+    done = 4 * TOTAL * TOKENS * SIDE * heads
+    ours, cudnn = (
+        done / float(predict(work, b200, kernel=kernel).time_s)
+        for kernel in ("flash-attention-4", "cudnn")
+    )
+    prior = "a prior: the matrix unit's share of cuDNN's kernel on an H200"
+    return (
+        Claim(
+            *(SYSTEM, "B200 forward, d = 128, FLOP/s", 1613e12, ours, 0.1),
+            *("abstract; 32 Ki tokens",),
+            within=prior,
+        ),
+        Claim(
+            *(SYSTEM, "B200 forward, d = 128, share of the peak", 0.71),
+            *(ours / float(b200.rate("matrix", "bf16")), 0.1, "abstract"),
+            within=prior,
+        ),
+        Claim(
+            *(SYSTEM, "B200 forward, d = 128, of cuDNN's rate", 1.3, ours / cudnn, 0.0),
+            *("abstract: up to 1.3 times cuDNN 9.13's", "most"),
+            cause="cuDNN's kernel for Blackwell is a Hopper's here, with sums in registers",
+        ),
+    )
+
+
+PROGRAMS = (cycles, rates)

@@ -29,7 +29,7 @@ p{margin:.3rem 0}a{color:inherit}.dim{color:var(--dim);font-size:.88rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;vertical-align:top;padding:.3rem .7rem .3rem 0;
 border-bottom:1px solid var(--rule)}
-td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+td:nth-child(2){white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 section{margin-top:2.5rem;padding-top:1rem;border-top:1px solid var(--rule)}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(21rem,100%),1fr));gap:.8rem;
 margin-top:.8rem}

@@ -23,7 +23,7 @@ import numpy as np
 
 from hwmodel.bounds.butterfly import butterflies_beyond_compulsory, network
 from hwmodel.bounds.compulsory import compulsory_bytes, second_passes_bytes
-from hwmodel.bounds.pairs import pairs_beyond_compulsory
+from hwmodel.bounds.pairs import pairs_beyond_compulsory, parts_beyond_compulsory
 from hwmodel.bounds.recognise import pairs_of, products
 from hwmodel.bounds.segments import beyond_compulsory
 from hwmodel.bounds.tiling import Exponents
@@ -152,6 +152,8 @@ def _theorems(cascade: Cascade) -> Iterator[Claim]:
             yield partial(beyond_compulsory, vertex, *given), _named(product.what, vertex)
     for pairs in pairs_of(cascade):
         yield partial(pairs_beyond_compulsory, pairs), pairs.what
+        if np.any(pairs.terms):
+            yield partial(parts_beyond_compulsory, pairs), f"{pairs.what}, made in parts"
     stages = network(cascade)
     if stages is not None:
         yield partial(butterflies_beyond_compulsory, stages), "butterflies, none computed twice"

@@ -28,8 +28,22 @@ do at most F(M) = max(beta M**2, M/d) pairs, and the segment argument (`segments
 that is S + P / (4 beta S) while S >= 1 / (2 beta d). With vectors of E words: E**2 N**2 / S for a
 lone product whose result is free, and (2E)**2 N**2 / S for attention, which a flash schedule with
 S words of Q and O reaches to leading order. Where data must spill the bound tends to one transfer
-of each datum. Recomputation is allowed everywhere. (Saha and Ye 2024, arXiv 2402.07443, prove the
-order N**2 E**2 / S for S >= E**2 against fast products too; their Theta has no constant.)
+of each datum. Recomputation is allowed everywhere.
+
+*In parts.* Below S = E**2 words not even one square of whole fibres fits, and what spills is not
+data but their partial sums. Let a datum be the sum of E terms, each of one element at i and one at
+j (w bytes or more each), with partial sums of d bytes, and every term be done (fast algorithms are
+not bound so). In a segment of J bytes of traffic at a memory of S bytes, data of which all terms
+are done in it have whole fibres there: by the theorem without V and O they are (S + J)**2 / (4 Ex
+Ey) at most, of E terms each. Of every other datum with a term in the segment a partial sum is at a
+cut or crosses it, in S bytes at either end or among J: with c such data and x and y elements,
+w (x + y) + d c <= 2 S + J, and terms are sqrt(x y c) at most (Loomis, Whitney 1949). So
+
+    Q >= J (P E / (E (S + J)**2 / (4 Ex Ey) + ((2 S + J) / 3)**1.5 / (w sqrt(d))) - 1)
+
+for every J: N**2 E / sqrt(S) words to a constant where S is small. (Saha and Ye 2024, arXiv
+2402.07443, prove both orders, N**2 E**2 / S for S >= E**2 against fast products too; their Theta
+has no constant.)
 """
 
 from dataclasses import dataclass
@@ -38,6 +52,9 @@ import numpy as np
 
 from hwmodel.quantity.arithmetic import floor_div, least, most, root, where
 from hwmodel.quantity.units import Amount
+
+SEGMENTS = (1, 2, 4, 8)
+"""Lengths of segments that are tried, in sizes of the fast memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +70,8 @@ class Pairs:
     element_bytes: Amount
     first_out_bytes: Amount = 0
     second_out_bytes: Amount = 0
+    terms: Amount = 0
+    """That a datum is the sum of; 0: not known."""
 
 
 def pairs_beyond_compulsory(pairs: Pairs, fast_bytes: Amount) -> Amount:
@@ -70,6 +89,20 @@ def pairs_beyond_compulsory(pairs: Pairs, fast_bytes: Amount) -> Amount:
         held = least((root(count / (beta * segments)), pairs.datum_bytes * count / segments))
         lost = where(segments > 1, segments * pairs.element_bytes, 0.0)
         found.append(fast + segments * (held - fast) - lost)
+    return most(found) - pairs.compulsory_bytes
+
+
+def parts_beyond_compulsory(pairs: Pairs, fast_bytes: Amount) -> Amount:
+    """The same where data are made in parts, which binds a memory that is small for a fibre."""
+    terms, fast = _real(pairs.terms), most((_real(fast_bytes), pairs.element_bytes))
+    ex, ey = pairs.first_bytes, pairs.second_bytes
+    width = least((ex, ey)) / terms
+    found: list[Amount] = []
+    for times in SEGMENTS:
+        moved = times * fast
+        whole = terms * (fast + moved) * (fast + moved) / (4 * ex * ey)
+        parts = ((2 * fast + moved) / 3) ** 1.5 / (width * root(pairs.datum_bytes))
+        found.append(moved * (_real(pairs.count) * terms / (whole + parts) - 1))
     return most(found) - pairs.compulsory_bytes
 
 

@@ -148,6 +148,7 @@ def _free_pairs(einsum: Einsum, made: set[str], cascade: Cascade) -> Pairs | Non
     banded = any(rank in folded for band in einsum.bands for rank, _ in band.terms)
     if spread or banded:
         return None
+    summed = all(folded <= set(access.ranks) for access in sides)
     first, second = (
         extent([rank for rank in access.ranks if rank in folded], cascade)
         * bytes_of(cascade.tensors[access.tensor].dtype)
@@ -162,6 +163,7 @@ def _free_pairs(einsum: Einsum, made: set[str], cascade: Cascade) -> Pairs | Non
         compulsory_bytes=_bytes([access.tensor for access in sides], cascade),
         datum_bytes=min(bytes_of(cascade.tensors[name].dtype) for name in made),
         element_bytes=max(bytes_of(cascade.tensors[access.tensor].dtype) for access in sides),
+        terms=extent(sorted(folded), cascade) if summed else 0,
     )
 
 
@@ -222,6 +224,7 @@ def _mixed_pairs(
         element_bytes=max(alone.element_bytes, width, out),
         first_out_bytes=length * out,
         second_out_bytes=length * width,
+        terms=alone.terms,
     )
 
 
@@ -251,6 +254,7 @@ def _attention_pairs(cascade: Cascade, made: set[str]) -> Pairs | None:
         element_bytes=max(*given, out),
         first_out_bytes=shape.value_dim * out,
         second_out_bytes=shape.value_dim * given[2],
+        terms=shape.head_dim,
     )
 
 

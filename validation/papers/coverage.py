@@ -33,6 +33,7 @@ MODELLED = _table(
     FuseMax | arXiv 2406.10491 | spatial arrays: cascade, binding and architecture of its ablation
     FlashAttention | arXiv 2205.14135 | fused kernels, and unfused ones as a stack
     FlashAttention-2 | arXiv 2307.08691 | rates of both passes on an A100, and in training
+    I/O complexity of attention | arXiv 2402.07443 | bounds on any schedule, in both regimes
     FlashAttention-4 | arXiv 2603.05451 | clocks of each unit of a tile; rate as a prior
     SpAtten | arXiv 2012.09852 | pruned attention on its pipeline; counts of its simulator
     PBS-Attn | arXiv 2510.21270 | modifier pbs-attn

@@ -104,6 +104,46 @@ def test_a_flash_schedule_reaches_the_bound_to_leading_order() -> None:
     assert "scores on the chip" in found.reason
 
 
+def squares(queries: int, keys: int, dims: int, values: int, side: int) -> tuple[int, int]:
+    """(traffic, memory) in words of scores made in squares, a column of Q and K at a time.
+
+    The square then serves a column of V and O at a time, whose sums come and go.
+    """
+    blocks = -(-queries // side) * -(-keys // side)
+    return blocks * side * (2 * dims + 3 * values), side * side + 2 * side
+
+
+@given(
+    queries=st.integers(1, 4096),
+    keys=st.integers(1, 4096),
+    dims=st.integers(1, 512),
+    values=st.integers(1, 512),
+    side=st.integers(1, 64),
+)
+def test_no_schedule_in_squares_moves_less(
+    queries: int, keys: int, dims: int, values: int, side: int
+) -> None:
+    words, memory = squares(queries, keys, dims, values, side)
+    cascade = attention(1, 1, queries, keys, dims, value_dim=values)
+    assert bound_of(cascade, 2 * memory).bytes <= 2 * words * ROUNDING
+
+
+def test_a_cache_smaller_than_a_square_of_fibres_moves_data_several_times() -> None:
+    """2^20 words are a square of 1,024 elements each: N^2 d / sqrt(S) below, N^2 d^2 / S above."""
+    cascade = attention(1, 1, 2**20, 2**20, 1024)
+    found = {words: bound_of(cascade, 2 * words).bytes for words in (2**8, 2**10, 2**24, 2**26)}
+    assert found[2**8] / found[2**10] == pytest.approx(2, rel=0.1)
+    assert found[2**24] / found[2**26] == pytest.approx(4, rel=0.1)
+    squared, _ = squares(2**20, 2**20, 1024, 1024, 2**5)
+    assert squared * 2 / 5 < found[2**10] < squared * 2
+
+
+def test_an_operand_without_the_summed_rank_makes_no_claim_in_parts() -> None:
+    text = "S[i, j] = Q[i, e] * K[j]\nE[i, j] = exp(S[i, j])\nO[i, f] = sum(j) E[i, j] * V[j, f]"
+    cascade = parse(text, sizes=dict.fromkeys("ijef", 64), dtypes={"*": "int8"})
+    assert all(each.terms == 0 for each in pairs_of(cascade))
+
+
 def test_known_fused_attention_lies_above() -> None:
     """12 heads of 64 at 1 MiB: 292,577,280 bytes are known at 16,384, compulsory at 1,024."""
     found = [bound_of(attention(1, 12, n, n, 64), 2**20).bytes for n in (16384, 1024)]

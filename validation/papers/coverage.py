@@ -80,6 +80,7 @@ MODELLED = _table(
     M3ViT | arXiv 2210.14793 | experts in expert order; energy of its board was not read
     Edge-MoE | ICCAD 2023 | experts in expert order
     BottleFit | arXiv 2201.02693 | splits between a device and a server
+    EPLB | released code | copies of experts, its balancer beside ours
     SmallThinker | arXiv 2507.20984 | experts read ahead of attention; four boards have no numbers
     """,
 )
@@ -105,7 +106,6 @@ PARTLY = _table(
     Metis, Act Wisely | abstracts | tools in programs with chances of one's own
     InfEdit | abstract | programs of calls; UNets of its size have no config here
     ExFlow | arXiv 2401.08383 | placement of experts with a proof; its traces are not released
-    EPLB | released code | copies of experts, its worked example to the digit (tests)
     Speculative MoE | arXiv 2503.04398 | clusters of experts by a table of tokens
     Tutel | arXiv 2206.03382 | all-to-all in two dimensions; costs of a message are priors
     Vocabulary Parallelism | arXiv 2411.05288 | pipelines with stages of one's own seconds

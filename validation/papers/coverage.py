@@ -50,6 +50,9 @@ MODELLED = _table(
     Hogwild! | arXiv 2504.06261 | modifier hogwild
     VersatileFFN | abstract | modifier versatile-ffn
     Duo-LLM | abstract | modifier duo-llm, or a choice of MLPs
+    FlashFFTConv | arXiv 2311.05908 | a kernel of ours and its schedule, measured on an H200
+    Flash-KMeans | arXiv 2603.09229 | a kernel of ours and its schedule, measured on an H200
+    FlashKAT | arXiv 2505.13813 | a kernel of ours and its schedule, measured on an H200
     BASED | arXiv 2402.18668 | architecture, layer by layer
     Hourglass MLP | abstract | architecture residual_mlp
     SimpleNet | arXiv 1608.06037 | a list of layers
@@ -89,9 +92,6 @@ PARTLY = _table(
     """
     LeanAttention | arXiv 2405.10480 | stream-K is a schedule of kernels; its tables were not read
     AVO | arXiv 2603.24517 | rates of FlashAttention-4; its changes inside of a kernel are not
-    FlashFFTConv | arXiv 2311.05908 | a kernel and its schedule, measured on an H200
-    Flash-KMeans | arXiv 2603.09229 | a kernel and its schedule, measured on an H200
-    FlashKAT | arXiv 2505.13813 | a kernel and its schedule, measured on an H200
     LazyEviction | arXiv 2506.15969 | cache policy lazy-eviction; half of a cache is its budget
     Task-KV | arXiv 2501.15113 | cache policy task-kv; no figure of cost was read
     Bottlenecked Transformers | abstract | modifier bottlenecked; no figure of cost is published

@@ -111,7 +111,7 @@ def _card(claim: Claim) -> str:
     verdict = ("good", "holds") if claim.holds else ("bad", "missed")
     words = [
         ("published", f"{SIGNS[claim.published_as]}{number(claim.published)}"),
-        ("ours", f"{number(claim.ours)} ({claim.error:+.1%})"),
+        ("ours", f"{number(claim.ours)} ({_apart(claim)})"),
         ("tolerance", _tolerance(claim)),
         ("source", escape(claim.source)),
         *(() if claim.holds else (("likely cause", escape(claim.cause or "not known")),)),
@@ -123,6 +123,11 @@ def _card(claim: Claim) -> str:
         f'<h3>{escape(claim.quantity)}</h3><span class="mark {verdict[0]}">{verdict[1]}</span>'
         f"</div>{bars(claim)}<dl>{listed}</dl></article>"
     )
+
+
+def _apart(claim: Claim) -> str:
+    """How far ours is from the published figure."""
+    return f"{claim.error:+.1%}" if abs(claim.error) >= 5e-4 else "the same"
 
 
 def _tolerance(claim: Claim) -> str:

@@ -35,6 +35,8 @@ class Serving(Shown):
             tp, pp, dp, ep, `on` (their device) and their budgets; all else makes the tokens.
         link: bytes/s at which an engine of those sends its caches ("50 GB/s"); None: a network
             card of each of its devices. by_layer: as layers are computed, not after the prompt.
+        draft: a table of what drafts tokens that a step verifies: `model`, `acceptance` of a token,
+            `tokens` of a chain or the branches of a `tree` by level, and `tp`.
     """
 
     answered_by: ClassVar[str] = "hwmodel.systems.serving.stream:predicted"
@@ -62,6 +64,7 @@ class Serving(Shown):
     prefill: Mapping[str, Any] | str | None = field(default=None, hash=False)
     link: float | str | None = None
     by_layer: bool = True
+    draft: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property
     def name(self) -> str:

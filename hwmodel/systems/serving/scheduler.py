@@ -53,6 +53,8 @@ class Scheduler:
         mixed: whether a step may decode and read prompts.
         prefix_cache: whether blocks of equal beginnings are shared, and kept until evicted.
         reserve: room for outputs that admission leaves.
+        queries: tokens of the budget that a sequence that decodes takes: more than one where drafts
+            are verified.
     """
 
     name: str = "vllm"
@@ -64,6 +66,7 @@ class Scheduler:
     mixed: bool = True
     prefix_cache: bool = True
     reserve: Reserve = Reserve()
+    queries: int = 1
 
     def __post_init__(self) -> None:
         """Raises `InputError` for numbers below 1."""

@@ -214,6 +214,16 @@ def step_times(
         ratio = ratio**0.5
 
 
+def unscheduled(steps: EngineSteps) -> EngineSteps:
+    """The same without what the host does to schedule a step: runs of a model within another's."""
+    host = [0.0] * len(steps.tables.decode_host_s)
+    return replace(
+        steps,
+        tables=replace(steps.tables, decode_host_s=host),
+        costs={**steps.costs, "step": 0.0, "request": 0.0},
+    )
+
+
 def _configured(engine: str | Engine, largest: Largest, share: float | None) -> Engine:
     """The engine as it is started for steps no larger than these."""
     runs = engine_of(engine)

@@ -179,7 +179,8 @@ class Stepping:
         else:
             preempted = False
         if mixed:
-            self._read(rules.max_batch_tokens - decodes, batch, firsts, lasts, not preempted)
+            budget = rules.max_batch_tokens - decodes * rules.queries
+            self._read(budget, batch, firsts, lasts, not preempted)
         prompts, new, pairs = batch
         if not decodes and not prompts:
             return False

@@ -10,6 +10,7 @@ the rules      of its scheduler; without budgets those that vLLM starts with: 8,
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.serving_stream import Serving
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import machine_of
@@ -21,10 +22,11 @@ from hwmodel.systems.serving import arrivals
 from hwmodel.systems.serving.apart import Engines, degrees, ran_apart, shipment
 from hwmodel.systems.serving.batch import StepTimes
 from hwmodel.systems.serving.cluster import Ran, run
+from hwmodel.systems.serving.drafts import Drafts, Verifying, restored, stepped
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import Scheduler, scheduler
 from hwmodel.systems.serving.served import Served
-from hwmodel.systems.serving.step_times import Largest, step_times
+from hwmodel.systems.serving.step_times import EngineSteps, Largest, step_times, unscheduled
 
 LARGE_BYTES = 70 * 2**30
 """Memory of a device on which vLLM starts with larger budgets."""
@@ -47,6 +49,8 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
     rules = _rules(work, engine, machine)
     requests = requests_of(work, rules)
     tokens = _engines(work, machine, how, rules, requests, options)
+    if work.draft is not None:
+        return _drafted(work, requests, tokens, options)
     if work.prefill is None:
         return served(work, requests, tokens.clock, rules, machine, how)
     if work.concurrency is not None:
@@ -106,6 +110,49 @@ def served(
         concurrency=work.concurrency,
     )
     return _told(work, ran, {"": engines})
+
+
+def _drafted(
+    work: Serving, requests: Sequence[Request], engines: Engines, options: Mapping[str, Any]
+) -> Served:
+    """The stream with tokens that a small model drafts."""
+    if work.prefill is not None:
+        raise InputError("serving: draft: expected it without prefill, found both")
+    said = pairs(work.draft, "serving: draft")
+    drafts = Drafts.of(said)
+    if "model" not in said:
+        raise InputError("serving: draft: expected a model that drafts, found none")
+    small = model(said["model"])
+    ways = {"tp": counted(said.get("tp", 1), where="serving: draft: tp")}
+    told, later, share = stepped(requests, drafts, work.seed)
+    each = work.but(model=small, memory_fraction=None)
+    draft = _engines(each, engines.machine, ways, engines.rules, requests, options)
+    assert isinstance(draft.clock, EngineSteps)
+    # Both stand in the memory that one was given: weights of the draft, and its cache beside.
+    kept, more = (float(m.kv_bytes_per_token) for m in (work.model, small))
+    room = engines.clock.kv_tokens * kept - small.weight_bytes
+    held = int(max(room, 0.0) / (kept + more) * share)
+    clock = Verifying(
+        engines.clock,
+        unscheduled(draft.clock),
+        drafts,
+        later,
+        held,
+        getattr(engines.clock, "warnings", ()),
+    )
+    rules = engines.rules.but(
+        queries=drafts.queries,
+        max_batch=max(
+            1, min(engines.rules.max_batch, engines.rules.max_batch_tokens // drafts.queries)
+        ),
+    )
+    pool = Engines(engines.machine, engines.how, clock, rules, engines.ranks)
+    steps, budgets, lanes = pool.laned
+    ran = run(
+        told, steps, budgets, replicas=lanes, routing=work.routing, concurrency=work.concurrency
+    )
+    accepted = f"drafts: {drafts.tokens:.2f} tokens a step, as said of their acceptance"
+    return _told(work, restored(ran, requests), {"": pool}, (accepted,))
 
 
 def _served_apart(

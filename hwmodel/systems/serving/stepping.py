@@ -158,8 +158,7 @@ class Stepping:
 
     def _schedule(self) -> bool:
         """Schedule a step; False where nothing can be."""
-        rules = self.rules
-        mixed = rules.mixed
+        rules, mixed = self.rules, self.rules.mixed
         batch: list[int] = [0, 0, 0]  # prompts, new, pairs
         firsts: list[tuple[Stay, int]] = []
         lasts: list[tuple[Stay, int]] = []

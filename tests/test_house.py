@@ -81,7 +81,6 @@ UNENTERED = {
     "hwmodel.einsum.evaluate": "the value of a cascade on arrays, for users and tests",
     "hwmodel.systems.queues": "what serving is to stand on",
     "hwmodel.mappers.stages": "layers to stages of a pipeline; no verb leads there yet",
-    "hwmodel.systems.scaling": "scaled networks; no verb leads there yet",
     "hwmodel.mappers.placement.clusters": "tokens with experts; no verb leads there yet",
     "hwmodel.validation.table_errors": "the tables of docs/accuracy.md",
     "hwmodel.validation.serving_fit": "the table of throughput in docs/accuracy.md",

@@ -10,7 +10,8 @@ part runs, where it is of `hwmodel`. Examples are found as from the root.
 
     python -m tests.snippets docs/start/*.md
 
-walks through pages, each in a folder of its own, with the package that is installed.
+walks through pages, each in a folder of its own, with the package that is installed. With --renew
+it writes what is printed now in the place of `text` that is shown whole and has become another.
 """
 
 import ast
@@ -21,7 +22,7 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,8 @@ class Block:
     body: str
     where: str
     marked: bool
+    place: tuple[int, int]
+    """Where its body stands in the page."""
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -58,7 +61,8 @@ def blocks(page: Path) -> Iterator[Block]:
     for found in FENCE.finditer(text):
         mark, language, body = found.groups()
         line = text[: found.start(2)].count("\n") + 1
-        yield Block(language, body, f"{page.name}, line {line}", mark is not None)
+        where = f"{page.name}, line {line}"
+        yield Block(language, body, where, mark is not None, found.span(3))
 
 
 def command(line: str) -> str:
@@ -89,8 +93,16 @@ def cell(block: Block, names: dict[str, object]) -> str:
     return out.getvalue()
 
 
-def run(page: Path, folder: Path) -> None:
-    """Run a page's blocks in order, in a folder, which is the current one."""
+def held(block: Block, shown: str, printed: str) -> None:
+    """A page shows what is printed."""
+    assert not missing(shown, printed), (block.where, printed)
+
+
+def run(page: Path, folder: Path, told: Callable[[Block, str, str], None] = held) -> None:
+    """Run a page's blocks in order, in a folder, which is the current one.
+
+    `told` hears of each block that shows something: what it shows, and what was printed.
+    """
     (folder / "examples").symlink_to(ROOT / "examples")
     names: dict[str, object] = {"__name__": "docs"}
     printed = ""
@@ -110,18 +122,35 @@ def run(page: Path, folder: Path) -> None:
             asked = [line for line in block.body.splitlines() if line.startswith("$ ")]
             shown = [line for line in block.body.splitlines() if not line.startswith("$ ")]
             printed = "\n".join(command(line[2:]) for line in asked)
-            assert not missing("\n".join(shown), printed), (block.where, printed)
+            told(block, "\n".join(shown), printed)
         elif block.language not in UNRUN:
             assert block.language == "text", f"{block.where}: {block.language!r} is not run here"
-            assert not missing(block.body, printed), (block.where, printed)
+            told(block, block.body, printed)
+
+
+def renewed(page: Path, folder: Path) -> str:
+    """A page whose whole print-outs are those of today, where they are not near enough."""
+    heard: list[tuple[Block, str]] = []
+    run(page, folder, lambda block, _, printed: heard.append((block, printed)))
+    text = page.read_text(encoding="utf-8")
+    for block, printed in reversed(heard):
+        whole = block.language == "text" and "..." not in block.body.splitlines()
+        if whole and missing(block.body, printed):
+            start, end = block.place
+            text = f"{text[:start]}{printed.strip()}\n{text[end:]}"
+    return text
 
 
 def main() -> None:
-    """Walk through the pages that are named."""
-    for page in [Path(name).resolve() for name in sys.argv[1:]]:
+    """Walk through the pages that are named, or renew them."""
+    anew = "--renew" in sys.argv
+    for page in [Path(name).resolve() for name in sys.argv[1:] if name != "--renew"]:
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
-            run(page, Path(folder))
+            if anew:
+                page.write_text(renewed(page, Path(folder)), encoding="utf-8")
+            else:
+                run(page, Path(folder))
             os.chdir(page.parent)
         print(f"{page.stem}: {sum(1 for _ in blocks(page))} blocks run, and print what is shown")
 

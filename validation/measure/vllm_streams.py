@@ -16,12 +16,32 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from hwmodel.validation.measure.engine_rows import drawn
 
-if TYPE_CHECKING:
-    from hwmodel.validation.measure.vllm_engine import Run
+
+class Running(Protocol):
+    """An engine under way, as `vllm_engine.Run` holds it."""
+
+    engine: Any
+    options: Any
+
+    def tokens(self, count: int) -> list[int]:
+        """Random tokens."""
+        ...
+
+    def ask(self, ids: list[int], outputs: int) -> str:
+        """A request of these tokens; answers its name."""
+        ...
+
+    def energy_j(self) -> float:
+        """Joules of all boards so far."""
+        ...
+
+    def write(self, row: dict[str, Any]) -> None:
+        """One timed row."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -72,7 +92,7 @@ def closed(users: int, prompt: int, outputs: int, requests: int) -> Stream:
     return Stream(prompt, outputs, requests, users=users, spread=False)
 
 
-def serve(run: "Run", stream: Stream, *, seconds: float = 1e9) -> list[dict[str, Any]]:
+def serve(run: Running, stream: Stream, *, seconds: float = 1e9) -> list[dict[str, Any]]:
     """Runs a stream and writes its row; answers a record a request.
 
     After `seconds` no further request is taken.

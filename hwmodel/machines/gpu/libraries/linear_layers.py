@@ -74,6 +74,10 @@ BY_ROW = priors(
     """
     cycle = 4000 in 100 .. 40000: clocks that a row waits until it is narrowed
     narrow = 0.06 in 0.005 .. 1: elements that a processor narrows in a clock, of 32
+    """
+)
+OF_CUTLASS = priors(
+    """
     engine = 0.62 in 0.3 .. 1: share of the DRAM's bandwidth that products of 17 to 32 rows reach
     """
 )
@@ -88,14 +92,17 @@ SCALED = ("ada", "hopper", *BLACKWELL)
 DEEP = ("hopper", "blackwell")
 
 
-def _with(more: Family) -> Family:
-    return GEMM.model_copy(update={"parameters": GEMM.parameters | more.parameters})
+def _with(*more: Family) -> Family:
+    """What all layers have, and more."""
+    parameters = {n: p for each in (GEMM, *more) for n, p in each.parameters.items()}
+    return GEMM.model_copy(update={"parameters": parameters})
 
 
 def _layer(name: str, title: str, support: Support, **how: Any) -> Library:
     """A library of one engine's layers in one format."""
     layer = Layer(**how)
-    prior = _with(HOST) if layer.eager else _with(BY_ROW) if layer.narrows == "rows" else GEMM
+    more = [HOST] * layer.eager + [BY_ROW] * (layer.narrows == "rows")
+    prior = _with(*more, *[OF_CUTLASS] * (layer.product is cutlass.activity))
     launch, older = Launch(layer, cublas.menu(), cublas.resolved), warp_tiles.MENU
     if layer.product is cutlass.activity:
         launch, older = Launch(layer, cutlass.MENU, cutlass.resolved), warp_tiles.WHOLE
@@ -114,7 +121,8 @@ def _fp8(places: tuple[str, ...], blocks: bool) -> Support:
     return Support((), {"fp8": places}, SOURCE, blocks=blocks, multiples=SIXTEEN)
 
 
-BY_CUTLASS: dict[str, Any] = {"narrows": "rows", "product": cutlass.activity}
+BY_ROWS: dict[str, Any] = {"narrows": "rows"}
+BY_CUTLASS: dict[str, Any] = BY_ROWS | {"product": cutlass.activity}
 NVFP4 = Support((), {"nvfp4": BLACKWELL}, SOURCE, multiples=SIXTEEN)
 
 VLLM = (
@@ -126,15 +134,17 @@ SGLANG = tuple(
     replace(layer, rotated=True)
     for layer in (
         _layer("sglang:fp8", "SGLang's layers in fp8", _fp8(SCALED, False), **BY_CUTLASS),
-        _layer("sglang:fp8-block", "SGLang's in fp8 by block", _fp8(DEEP, True)),
-        _layer("sglang:nvfp4", "SGLang's in nvfp4", NVFP4),
+        _layer("sglang:fp8-block", "SGLang's in fp8 by block", _fp8(DEEP, True), **BY_ROWS),
+        _layer("sglang:nvfp4", "SGLang's in nvfp4", NVFP4, **BY_ROWS),
     )
 )
 WIDE = Support((), {name: NVIDIA for name in HALVES}, SOURCE, narrow=("int8", "int4"), alike=())
 TRTLLM = (
-    _layer("trtllm:fp8", "TensorRT-LLM's layers in fp8", _fp8(SCALED, False)),
-    _layer("trtllm:fp8-block", "TensorRT-LLM's in fp8 by block", _fp8(SCALED, True)),
-    _layer("trtllm:nvfp4", "TensorRT-LLM's in nvfp4", NVFP4),
+    _layer("trtllm:fp8", "TensorRT-LLM's layers in fp8", _fp8(SCALED, False), **BY_ROWS),
+    _layer(
+        "trtllm:fp8-block", "TensorRT-LLM's in fp8 by block", _fp8(SCALED, True), narrows="rows"
+    ),
+    _layer("trtllm:nvfp4", "TensorRT-LLM's in nvfp4", NVFP4, **BY_ROWS),
     _layer("trtllm:int8", "TensorRT-LLM's in int8", Support((), {"int8": NVIDIA}, SOURCE)),
     replace(
         _layer("trtllm:weight-only", "TensorRT-LLM's of narrow weights", WIDE, narrows=""),

@@ -46,8 +46,8 @@ class ChunkTile:
 
 
 SCANNED = (ChunkTile(64, 64, 8, 1),)
-"""A state of 128 rows by 64 columns of fp32 sums is 32 KiB of registers. With 4 warps and 32 columns
-the decayed scan ended in an illegal access on an H200 (Triton 3.6), so that it is not offered."""
+"""A state of 128 rows by 64 columns of fp32 sums is 32 KiB of registers. With 4 warps, 32 columns,
+the decayed scan ended in an illegal access on an H200 (Triton 3.6): not offered."""
 POWERS = (ChunkTile(64, 32, 4, 1), ChunkTile(64, 64, 8, 1), ChunkTile(64, 128, 8, 1))
 """The state of 16 features by powers of scores is 257 rows."""
 MENU = tuple(dict.fromkeys((*SCANNED, *POWERS)))

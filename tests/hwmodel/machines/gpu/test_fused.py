@@ -64,6 +64,15 @@ def test_torch_multiplies_squared_distances_out_and_keeps_them_in_memory() -> No
     assert fused.time_s < unfused / 4
 
 
+def test_nothing_is_faster_than_its_bound() -> None:
+    """Distances that are multiplied out take a third of the operations that squares would."""
+    works = (hw.workloads.kmeans(1 << 20, 8192, 128, dtype="fp16"), *OWN.values())
+    for work in works:
+        estimate = hw.predict(work, "h200", kernel="triton")
+        assert estimate.bound_s < estimate.time_s
+    assert hw.predict(works[0], "h200").bound_s == pytest.approx(2 * 2**40 / 989e12, rel=0.01)
+
+
 def test_a_filter_that_is_not_undone_is_no_convolution() -> None:
     whole = OWN["monarch"]
     kept = [einsum for einsum in whole.einsums if einsum.name.startswith(("C", "T"))]

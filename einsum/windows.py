@@ -29,7 +29,9 @@ class Window:
     """A convolution: its sizes, the elements of the image that any point reads, and its tensors.
 
     `channels` and `filters` are those of a group; `outputs` are the places of the window, `taps`
-    its points. `channels_last` says that channels vary fastest in the image, as in NHWC.
+    its points. `whole_elements` are those of the image, whether any point reads them or not.
+    `channels_last` says that channels vary fastest in the image, as in NHWC, and `skips` that
+    windows lie more than one element apart; they slide in so many `directions`.
     """
 
     image: str
@@ -41,7 +43,10 @@ class Window:
     outputs: Amount
     taps: Amount
     image_elements: Amount
+    whole_elements: Amount
     channels_last: bool
+    skips: bool
+    directions: int
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Form:
     outputs: tuple[str, ...]
     taps: tuple[str, ...]
     channels_last: bool
+    skips: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +147,10 @@ def window(einsum: Einsum, cascade: Cascade) -> Window | None:
         outputs=extent(form.outputs, cascade),
         taps=extent(form.taps, cascade),
         image_elements=footprint(form.image, cascade),
+        whole_elements=extent(cascade.tensors[form.image].ranks, cascade),
         channels_last=form.channels_last,
+        skips=form.skips,
+        directions=len(form.outputs),
     )
 
 
@@ -198,4 +207,5 @@ def _classified(
         outputs=outputs,
         taps=taps,
         channels_last=last is not None and (last in channels or last in weights),
+        skips=any(step > 1 for i in image.indices for rank, step in i.terms if rank in outputs),
     )

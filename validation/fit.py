@@ -10,7 +10,7 @@ that the parameters did not see.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 import numpy as np
@@ -97,8 +97,55 @@ def samples(
             group.measured_s,
             lambda values, group=group: predicted_s(group, hardware, family, values, others),
         )
-        for group in groups
+        for group in joined(groups)
     ]
+
+
+def joined(groups: Sequence[Group]) -> list[Group]:
+    """Groups whose one call differs in the numbers of its problem alone, together.
+
+    Strides and pads make many forms of one kernel; each would be evaluated by itself.
+    """
+    alike: dict[Any, list[Group]] = {}
+    for at, group in enumerate(groups):
+        alike.setdefault(_kind_of(group) or at, []).append(group)
+    return [each[0] if len(each) == 1 else _one(each) for each in alike.values()]
+
+
+def _kind_of(group: Group) -> tuple[Any, ...] | None:
+    """What calls have to share to be joined; None of a group that stays by itself."""
+    if len(group.calls) != 1:
+        return None
+    (call,) = group.calls
+    told: list[Any] = [type(call.problem), call.schedule, call.library.name, len(call.menu)]
+    for each in fields(call.problem):
+        value = getattr(call.problem, each.name)
+        if not isinstance(value, (int, float, str, np.ndarray)):
+            return None
+        told.append(value if isinstance(value, (str, int)) else each.name)
+    single = len(call.menu) == 1 and call.touched_bytes is None and isinstance(call.times, int)
+    return tuple(told) if single and "tile_warps" not in group.rows[0].columns else None
+
+
+def _one(groups: Sequence[Group]) -> Group:
+    """Groups of one kind as one, its arrays one after the other."""
+    first = groups[0].calls[0]
+    numbers: dict[str, Any] = {}
+    for each in fields(first.problem):
+        value = getattr(first.problem, each.name)
+        if not isinstance(value, (str, int)):
+            parts = [
+                np.broadcast_to(
+                    np.asarray(getattr(group.calls[0].problem, each.name), np.float64),
+                    (len(group.rows),),
+                )
+                for group in groups
+            ]
+            numbers[each.name] = np.concatenate(parts)
+    call = replace(first, problem=replace(first.problem, **numbers))
+    rows = tuple(row for group in groups for row in group.rows)
+    measured = np.concatenate([group.measured_s for group in groups])
+    return Group(rows, groups[0].cascade, (call,), measured)
 
 
 def fit(

@@ -175,8 +175,11 @@ def convolution(columns: Mapping[str, Any], sizes: Mapping[str, Any]) -> Cascade
         return ", ".join(("b", *parts))
 
     filters = ", ".join(("g", "k", *slid.phases, "c", *slid.taps))
+    uneven = any(axis.low != axis.high for axis in each) and columns["op"] != TRANSPOSED
+    whole = laid("g c", slid.sides)
+    padded = f"tensor X[{whole}]\n    I[{whole}] = copy(X[{whole}])" if uneven else ""
     text = f"""
-    tensor I[{laid("g c", slid.sides)}]
+    {padded or f"tensor I[{whole}]"}
     tensor F[{filters}]: weight
     O[{laid("g k", (*slid.places, *slid.phases))}] = I[{laid("g c", slid.read)}] * F[{filters}]
     """

@@ -5,17 +5,27 @@ Pooling is a stencil without weights.
 
 from typing import Any
 
+import numpy as np
+
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.windows import pool, window
 from hwmodel.machines.gpu.libraries.library import Found
 from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
+from hwmodel.machines.gpu.schedules.gemm import GemmProblem
 from hwmodel.machines.gpu.schedules.stencil import StencilProblem
+from hwmodel.quantity.arithmetic import ceil_div
+from hwmodel.quantity.dtypes import element_bytes
+
+ROW_BYTES = 4
+"""What rows of places have to be a multiple of, for a product of each image (seen in launches)."""
 
 
-def convolution(cascade: Cascade, einsum: Einsum) -> tuple[Any, Found, Found] | None:
-    """(where it is a stencil, the stencil, the product) of a convolution; None of another Einsum.
+def convolution(cascade: Cascade, einsum: Einsum) -> list[tuple[Any, Found]] | None:
+    """Kernels of a convolution, each with where it applies; None of another Einsum.
 
     Depthwise is what has one channel in each of several groups, whatever the number of filters.
+    A window of one point that skips nothing is a plain product: of all places where channels come
+    last; image by image where they come first, if that leaves rows that a product's kernels copy.
     """
     found = window(einsum, cascade)
     if found is None:
@@ -29,11 +39,13 @@ def convolution(cascade: Cascade, einsum: Einsum) -> tuple[Any, Found, Found] | 
         outputs=found.outputs,
         taps=found.taps,
         image_elements=found.image_elements,
+        whole_elements=found.whole_elements,
         groups=found.groups,
         dtype_a=image,
         dtype_b=weights,
         dtype_out=stored,
         channels_last=found.channels_last,
+        directions=found.directions,
     )
     stencil = StencilProblem(
         elements=found.batch * found.groups * found.filters * found.outputs,
@@ -45,11 +57,41 @@ def convolution(cascade: Cascade, einsum: Einsum) -> tuple[Any, Found, Found] | 
         dtype_b=weights,
         dtype_out=stored,
         channels_last=found.channels_last,
+        images=found.batch,
+        directions=found.directions,
     )
-    return (
-        (found.channels == 1) & (found.groups > 1),
-        Found(einsum.name, "stencil", stencil, cascade),
-        Found(einsum.name, "convolution", product, cascade),
+    depthwise = _truth((found.channels == 1) & (found.groups > 1))
+    elements = found.batch * found.outputs * found.channels * found.groups
+    row = found.outputs * element_bytes(image)
+    copied = _truth(found.channels_last | (ceil_div(row, ROW_BYTES) * ROW_BYTES == row))
+    once = (found.taps == 1) & (found.image_elements <= elements)
+    whole = _truth(once & (not found.skips))
+    plain = whole & copied & _truth(found.groups == 1)
+    return [
+        (depthwise, Found(einsum.name, "stencil", stencil, cascade)),
+        (plain, Found(einsum.name, "gemm", _plain(product), cascade)),
+        (~(depthwise | plain), Found(einsum.name, "convolution", product, cascade)),
+    ]
+
+
+def _truth(value: Any) -> Any:
+    """A truth that ~ negates."""
+    return np.bool_(value) if isinstance(value, bool) else value
+
+
+def _plain(problem: ConvolutionProblem) -> GemmProblem:
+    """Windows of one point as a product."""
+    last = problem.channels_last
+    places = problem.M if last else problem.outputs
+    rows, columns = (places, problem.filters) if last else (problem.filters, places)
+    return GemmProblem(
+        M=rows,
+        N=columns,
+        K=problem.channels,
+        batch=1 if last else problem.batch,
+        dtype_a=problem.dtype_a,
+        dtype_b=problem.dtype_b,
+        dtype_out=problem.dtype_out,
     )
 
 

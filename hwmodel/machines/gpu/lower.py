@@ -244,7 +244,7 @@ def _sliding(cascade: Cascade, einsum: Einsum) -> list[Found]:
     if uneven is not None:
         return [uneven]
     found = convolution(cascade, einsum)
-    return [] if found is None else _either(*found)
+    return [] if found is None else _where(*found)
 
 
 def _rows(cascade: Cascade, name: str) -> list[Found]:
@@ -330,11 +330,15 @@ def _either(condition: Any, one: Found, other: Found) -> list[Found]:
     """One kernel where the condition holds, and the other elsewhere; one that runs nowhere none."""
     if isinstance(condition, (bool, np.bool_)):
         return [one if condition else other]
-    pairs = ((condition, one), (~condition, other))
+    return _where((condition, one), (~condition, other))
+
+
+def _where(*pairs: tuple[Any, Found]) -> list[Found]:
+    """Each kernel where its condition holds; those that run nowhere are left out."""
     return [
-        replace(found, times=1 if here.all() else here.astype(np.float64))
+        replace(found, times=1 if np.all(here) else np.asarray(here, np.float64))
         for here, found in pairs
-        if here.any()
+        if np.any(here)
     ]
 
 

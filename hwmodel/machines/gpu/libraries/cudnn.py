@@ -1,7 +1,8 @@
 """cuDNN: its fused attention as torch's SDPA calls it, and its convolutions.
 
-Convolutions were never measured here: an implicit GEMM is taken to run as cuBLAS's products do,
-with tiles of the same menu; Winograd and FFT kernels, which cuDNN has, are none of it.
+Convolutions were measured on H200s (`schedules/cudnn_convolution.py`). Elsewhere an implicit GEMM
+is taken to run as cuBLAS's products do, with tiles of the same menu; Winograd and FFT kernels,
+which cuDNN has, ran nowhere.
 """
 
 from hwmodel.machines.gpu.libraries.library import (
@@ -30,6 +31,7 @@ from hwmodel.machines.gpu.schedules import (
     convolution,
     cublas,
     cudnn,
+    cudnn_convolution,
     pair_tiles,
     warp_tiles,
 )
@@ -84,6 +86,9 @@ CONVOLUTION = priors(
     """
     matrix = 0.7 in 0.3 .. 1: share of the datasheet's matrix rate, addresses of windows computed on
         the way (chosen on published throughputs of networks on an RTX 4090)
+    engine = 0.8 in 0.2 .. 1.5: bandwidth of kernels that convert layouts, in datasheet DRAM
+        bandwidths
+    split = 3 in 0.2 .. 16: a kernel that converts or pads, beside its bytes, in DRAM latencies
     """
 )
 """Its other rates are those of products, with a prior's interval at any size."""
@@ -115,6 +120,11 @@ LIBRARY = Library(
                 )
             }
             for each in BY_WARP
+        },
+        "hopper": {
+            "convolution": Launch(
+                cudnn_convolution.activity, cudnn_convolution.MENU, cudnn_convolution.resolved
+            )
         },
         "blackwell": {
             "convolution": Launch(

@@ -109,8 +109,18 @@ class Windowed:
 STENCIL = priors(
     """
     cycle = 1 in 0.3 .. 3: clocks of an instruction that a warp issues
+    atomics = 1 in 1 .. 1: share of the rate of atomic additions that probes reach
+    engine = 1 in 1 .. 1: no driver's copies
     """
 )
+SCATTER = priors(
+    """
+    cycle = 1 in 0.3 .. 3: clocks of an instruction that a warp issues
+    atomics = 1 in 0.3 .. 1.5: share of the rate of atomic additions that probes reach
+    engine = 1 in 1 .. 1: no driver's copies
+    """
+)
+"""The other rates of both are those of row kernels until they are measured."""
 
 LIBRARY = Library(
     name="torch",
@@ -124,6 +134,12 @@ LIBRARY = Library(
         "scatter": Launch(torch_scatter.scatter, torch_scatter.SCATTER),
         "gather": Launch(torch_scatter.gather, torch_scatter.GATHER),
         "cumulative": Launch(torch_scan.activity, torch_scan.MENU, torch_scan.resolved),
+    },
+    apart={
+        "hopper": {
+            name: Launch(stencil.activity, stencil.MENU, stencil.resolved)
+            for name in ("stencil", "pool")
+        },
     },
     calls={
         "convolution": "cudnn",
@@ -154,7 +170,7 @@ LIBRARY = Library(
             "PyTorch, aten/src/ATen/native/cuda/DepthwiseConv2d.cu (recalled): floating point",
         ),
     ),
-    priors=dict.fromkeys(UNEVEN, STENCIL),
+    priors={**dict.fromkeys(UNEVEN, STENCIL), "scatter": SCATTER},
     borrows=dict.fromkeys(UNEVEN, "rows:torch"),
     measured=Measured(
         "hwmodel.validation.measure.library:builder",
@@ -182,7 +198,8 @@ LIBRARY = Library(
         Reported("convolutions", Windowed(False)),
         Reported("depthwise, grouped", Windowed(True)),
         Reported("pooling", Of(("pool",))),
-        Reported("scatter, gather", Of(("scatter", "gather"))),
+        Reported("scatters", Of(("scatter",))),
+        Reported("gathers", Of(("gather",))),
         Reported("scans", Of(("cumsum",))),
         Reported("cross-entropy", Of(("cross_entropy",))),
     ),

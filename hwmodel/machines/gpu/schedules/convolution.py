@@ -8,9 +8,9 @@ the DRAM once (and again where the L2 forgets it), through the L2 and the port a
 
 Matrix units read channels side by side, in sixteen bytes: channels and filters are padded to that,
 so that an image of three channels takes the time of one of eight (fp16). In which order an image
-lies makes no difference here: published throughputs of image networks whose channels come first (an
-RTX 4090, torch 2.4) leave no room for kernels that convert it before and after, which would add two
-thirds to their time.
+lies makes no difference here (it does on Hopper GPUs, `cudnn_convolution`): published throughputs
+of image networks whose channels come first (an RTX 4090, torch 2.4) leave no room for kernels that
+convert it before and after, which would add two thirds to their time.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,9 @@ class ConvolutionProblem:
     """A convolution; `channels` and `filters` are those of each of `groups`.
 
     `outputs` are the places of the window in one image, `taps` its points, `image_elements` those
-    that the windows of all images reach. `channels_last` says how the image lies in memory.
+    that the windows of all images reach, `whole_elements` all of them, which kernels that convert a
+    layout move. `channels_last` says how the image lies in memory; windows slide in so many
+    `directions`.
     """
 
     batch: Amount
@@ -43,11 +45,13 @@ class ConvolutionProblem:
     outputs: Amount
     taps: Amount
     image_elements: Amount
+    whole_elements: Amount = 0
     groups: Amount = 1
     dtype_a: str = "fp16"
     dtype_b: str = "fp16"
     dtype_out: str = "fp16"
     channels_last: bool = False
+    directions: int = 2
 
     @property
     def M(self) -> Amount:

@@ -297,7 +297,7 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
         operations={(unit, "flop", dtype): operations},
         read={
             "shared": slab(tile, limits) * depth * element * by_bulk,
-            "port": paired(problem, tile, staged, depth, limits) * lines(problem.K * element),
+            "port": paired(problem, tile, staged, depth, limits) * lines(problem.row * element),
             "l2": staged - clustered(problem, tile, rows, columns) * depth,
             "pipeline": slices * where(by_bulk > 0, 1, chain / resident),
         },

@@ -78,7 +78,8 @@ class GemmProblem:
     With `routing`, M is the number of rows of all members together and there is one [K, N] matrix
     for each member that has rows. `bias_bytes` are those of a vector that the epilogue adds.
     `distinct` is the share of A's elements that lie in memory: below 1 where its rows overlap, as
-    the windows of a convolution do.
+    the windows of a convolution do. `pitch` is how many elements lie between its rows in memory
+    (0: K), as many as an image has channels.
     """
 
     M: Amount
@@ -92,6 +93,12 @@ class GemmProblem:
     routing: Distribution | None = None
     bias_bytes: Amount = 0
     distinct: Amount = 1
+    pitch: Amount = 0
+
+    @property
+    def row(self) -> Amount:
+        """Elements from one row of A to the next."""
+        return self.K if isinstance(self.pitch, int) and self.pitch == 0 else self.pitch
 
 
 @dataclass(frozen=True)
@@ -177,7 +184,7 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
         operations={(unit, "flop", dtype): operations},
         read={
             "shared": slab(tile, limits) * depth * element,
-            "port": paired(problem, tile, staged, depth, limits) * lines(problem.K * element),
+            "port": paired(problem, tile, staged, depth, limits) * lines(problem.row * element),
             "l2": staged - clustered(problem, tile, rows, columns) * depth,
             "pipeline": slices,
             "copy": where(tile.copy_bytes > 0, staged / most((tile.copy_bytes, 1)), 0.0),

@@ -2,7 +2,9 @@
 
 `index_add_` and `scatter_add_` add each number with an atomic operation in the L2: all share its
 rate, and those of one address go one after the other, so that a target which many sources reach
-takes as long as they do. A gather, and an embedding bag which sums `bag` rows, read one row after
+takes as long as they do. Addresses side by side share a slice of the L2 (probes of an H200: 0.57
+billion a second at one address, 9.7 at 64 side by side, and 62 times that at most, over many); few
+targets reach few slices. A gather, and an embedding bag which sums `bag` rows, read one row after
 the other: places first, then what lies there, each waiting for the one before. Where all of them
 make one number (the mean of a cross-entropy's losses), a block's threads share them.
 
@@ -15,13 +17,25 @@ from dataclasses import dataclass
 
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules.rows import SCHEDULERS, kernel
-from hwmodel.quantity.arithmetic import ceil_div, most, where
+from hwmodel.quantity.arithmetic import ceil_div, least, most, where
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Work
 
 WARP = 32
 SHARED_BY = 1024
 """Threads of the block that sums to one number (`nll_loss_forward_reduce_cuda_kernel_2d`)."""
+CHUNK_BYTES, ELSEWHERE, AT_ONCE = 256, 95.0, 17.0
+"""Bytes side by side in one slice of the L2; as many of these as bring half of the rate; additions
+of one slice in the time of one at an address (fitted to probes)."""
+FASTEST, APART = 600.0, (3.4, 0.36)
+"""Billions of additions a second over many addresses; of single numbers, which share no request:
+into one slice, and for each more (fitted)."""
+WORD_BYTES = 4
+"""Bytes that are added to at once; numbers of 16 bits share them."""
+EIGHT = 8
+"""Numbers of a thread of `scatter_add_`."""
+SLOTS = (220.0, 256.0)
+"""Instructions of a warp for a number of 32 bits, or of 16: divisions of 64-bit places."""
 INDEX_BYTES = 8
 """Bytes of a place: torch's int64."""
 
@@ -63,27 +77,40 @@ class ScatterTile:
     chain: Amount = 1500
     start: Amount = 60
     slots: Amount = 24
-    step: Amount = 900
+    step: Amount = 1500
 
 
-SCATTER, GATHER = (ScatterTile(),), (ScatterTile(threads=256, slots=16),)
+SCATTER, GATHER = (ScatterTile(),), (ScatterTile(threads=256, start=340, slots=42, step=900),)
 
 
 def scatter(problem: ScatterProblem, tile: ScatterTile, limits: Limits) -> Activity:
-    """A thread a number."""
+    """A thread a number; single numbers, eight to a thread, one after the other."""
     numbers = problem.sources * problem.cols
+    spread = most((1.5, problem.targets * problem.cols * problem.item_bytes / CHUNK_BYTES))
+    crowded = numbers * (1 + ELSEWHERE / spread)
+    apart = numbers * most((1, FASTEST / (APART[0] + APART[1] * spread)))
+    crowded = where(problem.cols <= 1, apart, crowded)
+    beside = where((problem.cols <= 1) & (problem.item_bytes < WORD_BYTES), 1, 0)
+    at_once = AT_ONCE * most((1, problem.cols * problem.item_bytes / CHUNK_BYTES))
+    hottest = problem.hottest * most((1, problem.cols / at_once))
+    hottest = hottest + beside * problem.sources / problem.targets
     given = problem.sources * (problem.cols * problem.item_bytes + INDEX_BYTES)
     targets = problem.touched * problem.cols * problem.item_bytes
     work = Work(
         operations={("vector", "flop", "fp32"): numbers},
-        atomics=(numbers, problem.hottest),
+        atomics=(crowded, hottest),
         read={"dram": given + targets, "l2": given + numbers * problem.item_bytes},
         written={"dram": targets, "l2": numbers * problem.item_bytes},
     )
-    issue = (tile.start + tile.slots) * tile.threads / WARP / SCHEDULERS
-    cycles = (tile.chain, issue, 0, 0)
+    alone = problem.cols <= 1
+    each = where(alone, EIGHT, 1)
+    filled = least((EIGHT, ceil_div(numbers, tile.threads)))
+    chain = where(alone, tile.chain + filled * tile.step, 0)
+    slots = where(problem.item_bytes > 2, *SLOTS)
+    issue = (tile.start + each * slots) * tile.threads / WARP / SCHEDULERS
     resident = limits.max_threads / tile.threads
-    return kernel(ceil_div(numbers, tile.threads), resident, cycles, work, limits)
+    blocks = ceil_div(numbers, tile.threads * each)
+    return kernel(blocks, resident, (chain, issue, 0, 0), work, limits)
 
 
 def gather(problem: GatherProblem, tile: ScatterTile, limits: Limits) -> Activity:

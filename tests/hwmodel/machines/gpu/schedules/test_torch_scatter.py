@@ -1,5 +1,7 @@
 """torch's scatters and gathers: bytes and additions, counted by hand."""
 
+import pytest
+
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
 from hwmodel.machines.gpu.schedules.torch_scatter import (
@@ -17,12 +19,22 @@ ROOM = limits(device("h200"))
 
 def test_a_scatter_reads_sources_and_places_and_adds_every_number() -> None:
     problem = ScatterProblem(
-        sources=1000, cols=16, targets=50, touched=40, hottest=100, item_bytes=4
+        sources=1000, cols=16, targets=1e9, touched=40, hottest=100, item_bytes=4
     )
     counts = totals(scatter(problem, SCATTER[0], ROOM))
     assert counts.read["dram"] == 1000 * (64 + 8) + 40 * 64
     assert counts.written["dram"] == 40 * 64
-    assert counts.atomics == (16_000, 100)
+    assert counts.atomics == pytest.approx((16_000, 100), rel=1e-3)
+
+
+def test_few_targets_share_few_slices_of_the_l2() -> None:
+    """Measured: 64 addresses side by side take 9.7 billion a second, spread ones 600."""
+    few = ScatterProblem(
+        sources=10_000, cols=64, targets=1, touched=1, hottest=10_000, item_bytes=4
+    )
+    crowded, hottest = totals(scatter(few, SCATTER[0], ROOM)).atomics
+    assert 600 / (crowded / 640_000) == pytest.approx(9.7, rel=0.05)
+    assert hottest == pytest.approx(10_000 * 64 / 17)
 
 
 def test_a_bag_passes_the_l2_row_by_row_and_the_dram_once() -> None:

@@ -1,0 +1,272 @@
+"""Convolutions of cuDNN 9 on a Hopper GPU: which kernels run, and what each does, by rules.
+
+The rules are read off the launches of 1,205 convolutions of one H200 (cuDNN 9.19, torch 2.11, the
+heuristic's choice):
+
+- A window of one point that skips nothing is a plain product, and no convolution here
+  (`machines/gpu/convolutions.py`), unless its row of places is odd.
+- All else wants channels last. An image whose channels come first is converted by a kernel before,
+  its filters by another, and what comes out by a third. Channels or filters that fill no sixteen
+  bytes are padded by kernels of the same kind.
+- The implicit product runs on tiles of 64 x 64 while these are few, then 64 x 128, then 128 x 128,
+  or 64 columns where there are few filters. A tile's slice of K lies within one point of the
+  window, so that each point's channels are padded to a slice: 128 bytes, or 64 where that pads
+  much less; channels that fill no more than sixteen bytes share slices. Blocks come in clusters,
+  which leave one processor in eleven idle.
+- Rows of channels that begin beside a multiple of 32 bytes come slower.
+- More than 32 points of a window (the offsets of bulk copies reach no further) are
+  multiplied by kernels without clusters; few channels and few points by the vector units.
+- Groups of few channels are packed: a tile multiplies the filters of several groups by the channels
+  of all of them. Wide groups are sliced off, one after the other.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules import cublas
+from hwmodel.machines.gpu.schedules.convolution import (
+    PAD_BYTES,
+    ConvolutionProblem,
+    as_gemm,
+    by_matrix_units,
+)
+from hwmodel.machines.gpu.schedules.cublas import LibraryTile
+from hwmodel.machines.gpu.schedules.gemm import GemmProblem, divides
+from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
+from hwmodel.quantity.dtypes import bytes_of, element_bytes
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
+
+SLICE_BYTES, THIN_BYTES = 128, 64
+"""Bytes of channels of one point in a slice of K."""
+PADS_MUCH = 1.69
+"""Columns of a tile, or bytes of a slice, over those that are there, from which less is taken."""
+FEW, MORE = 120, 184
+"""Tiles of 64 x 64, up to which they are taken, and those of 64 x 128."""
+AT_WORK = 10 / 11
+"""Processors of clusters over all: 120 of 132."""
+SECTOR_BYTES, BESIDE = 32, 0.46
+"""Alignment of a row of channels, and what a slice takes more where it has none (fitted)."""
+UNEVEN = 0.12
+"""What a slice takes more where filters fill no tiles, which clusters round up (fitted)."""
+VOLUME = 0.3
+"""What a slice takes more where windows slide in three directions (fitted)."""
+FARTHEST_TAP, FEWEST_CHANNELS = 32, 4
+DIRECT_TAPS, DIRECT_SLOTS = 16, 5.5
+"""Points of a window that the vector units take, and their instructions for a multiplication."""
+PACKED, SLICED = 64, 2.0
+"""Channels of the groups of a tile; groups of as many run one after the other, with a kernel that
+slices the image and another that joins: launches of each (traced)."""
+CLEARED, DIRECT_LAUNCH = 1.0, 0.9
+"""A launch more that clears counters of tiles before they are taken; one of the vector units."""
+ALONE = 1.5
+"""What a slice takes more in kernels without clusters (fitted)."""
+TURNED = 32
+"""Places of a channel that a kernel which converts takes together: of filters, points of a window,
+so that small windows leave most of it idle (traced: filters of 3 points at a tenth of the rate)."""
+PADDING = 1.6
+"""Time of a kernel that pads over that of one that converts as many bytes (fitted)."""
+AFTER = 1.5
+"""The same of kernels that cut padded filters off, over that (fitted)."""
+GENERIC, GENERIC_START = 5.4, 5.0
+"""Bytes and start of the kernel that converts any layout, over those of others: it runs where
+channels of a group are no power of two, and on filters that fill no sixteen bytes (traced)."""
+
+
+@dataclass(frozen=True)
+class ConvolutionTile(LibraryTile):
+    """A launch record; what kind of kernel it is of, each 0 or 1.
+
+    `direct`: the vector units. `converted` and `padded`: kernels before and after that change the
+    layout, or pad, for the latter in groups by a kernel for any layout.
+    """
+
+    direct: Amount = 0
+    converted: Amount = 0
+    padded: Amount = 0
+
+
+MENU = (ConvolutionTile(0, 0),)
+"""One record, whose sizes the rules fill in."""
+
+
+def implicit(problem: ConvolutionProblem, slice_bytes: Amount) -> GemmProblem:
+    """The product whose slices of K lie within a point of the window; groups are packed."""
+    element = element_bytes(problem.dtype_a)
+    pack = _pack(problem)
+    row = ceil_div(problem.channels * pack * element, PAD_BYTES) * PAD_BYTES
+    joined = (row <= PAD_BYTES) & (problem.taps <= FARTHEST_TAP)
+    each = where(joined, row * problem.taps, row)
+    slices = where(joined, 1, problem.taps) * ceil_div(each, slice_bytes)
+    depth, rows = slices * slice_bytes / element, problem.M
+    groups = ceil_div(problem.groups, pack)
+    stored = problem.image_elements
+    return GemmProblem(
+        M=rows,
+        N=problem.filters * pack,
+        K=depth,
+        batch=groups,
+        dtype_a=problem.dtype_a,
+        dtype_b=problem.dtype_b,
+        dtype_out=problem.dtype_out,
+        distinct=stored / (rows * depth * groups),
+        pitch=SLICE_BYTES,
+    )
+
+
+def _pack(problem: ConvolutionProblem) -> Amount:
+    """Groups whose channels a tile takes together."""
+    widest = most((problem.channels, problem.filters))
+    room = most((1, floor_div(PACKED, widest)))
+    return where(problem.groups > 1, least((room, problem.groups)), 1)
+
+
+def resolved(tile: ConvolutionTile, problem: ConvolutionProblem, limits: Limits) -> ConvolutionTile:
+    """What the library launches, by its rules."""
+    if not by_matrix_units(problem):
+        found = cublas.resolved(LibraryTile(0, 0), as_gemm(problem), limits)
+        return ConvolutionTile(**{f.name: getattr(found, f.name) for f in fields(found)})
+    element = element_bytes(problem.dtype_a)
+    column = 0 * (problem.M + problem.filters + problem.taps + problem.channels + problem.groups)
+    few, more, narrow, thin = _sizes(problem)
+    block_m = where(few | more, 64, where(narrow, 256, 128))
+    block_n = where(few, 64, where(more, 128, where(narrow, 64, 128)))
+    slice_bytes = where(thin & ~few & ~more, THIN_BYTES, SLICE_BYTES)
+    direct = _direct(problem)
+    without = problem.taps > FARTHEST_TAP
+    row = problem.channels * problem.groups * element
+    beside = where(divides_by(row, SECTOR_BYTES), 0.0, BESIDE)
+    ragged = _ragged(problem)
+    filters = problem.filters * _pack(problem)
+    deep = VOLUME if problem.directions == 3 else 0.0
+    uneven = where(ceil_div(filters, block_n) * block_n > filters, UNEVEN, 0.0)
+    return replace(
+        tile,
+        block_m=block_m + column,
+        block_n=block_n + column,
+        block_k=slice_bytes / element + column,
+        split=1 + column,
+        resident=1 + column,
+        multicast=where(without, 1, cublas.CLUSTER) + column,
+        copy_bytes=column,
+        persistent=1 + column,
+        effort=where(without, ALONE, 1) + beside + uneven + deep + column,
+        direct=where(direct, 1, 0) + column,
+        converted=where(direct | problem.channels_last, 0, 1) + column,
+        padded=where(ragged & problem.channels_last & ~direct, 1, 0) + column,
+    )
+
+
+def _sizes(problem: ConvolutionProblem) -> tuple[Any, Any, Any, Any]:
+    """(few tiles, somewhat more, few filters, few channels): what decides a tile."""
+    element = element_bytes(problem.dtype_a)
+    filters = problem.filters * _pack(problem)
+    tiles = ceil_div(problem.M, 64) * ceil_div(filters, 64) * problem.groups / _pack(problem)
+    few = tiles <= FEW
+    narrow = ceil_div(filters, 128) * 128 > PADS_MUCH * filters
+    channel_bytes = problem.channels * _pack(problem) * element
+    thin = ceil_div(channel_bytes, SLICE_BYTES) * SLICE_BYTES > PADS_MUCH * channel_bytes
+    return few, (tiles <= MORE) & ~_as_bool(few), narrow, thin | narrow
+
+
+def _as_bool(value: Any) -> Any:
+    """A truth that ~ negates."""
+    return value == 1
+
+
+def _direct(problem: ConvolutionProblem) -> Any:
+    """Whether the vector units take it: the first layer of a network."""
+    few = (problem.channels <= FEWEST_CHANNELS) & (problem.groups == 1)
+    gathered = problem.channels_last and problem.dtype_a == "fp16"
+    return few & (problem.taps <= DIRECT_TAPS) & (not gathered)
+
+
+def _ragged(problem: ConvolutionProblem) -> Any:
+    """Whether channels or filters fill no sixteen bytes."""
+    element = element_bytes(problem.dtype_a)
+    sides = (problem.channels * element, problem.filters * element)
+    whole = divides_by(sides[0], PAD_BYTES) & divides_by(sides[1], PAD_BYTES)
+    row = divides_by(sides[0] * problem.groups, PAD_BYTES) & _power(problem)
+    return where(problem.groups > 1, where(row, 0, 1), where(whole, 0, 1)) == 1
+
+
+def _power(problem: ConvolutionProblem) -> Any:
+    """Whether the channels of a group are a power of two."""
+    log = np.log2(problem.channels)
+    return log == np.floor(log)
+
+
+def divides_by(size: Amount, power: int) -> Any:
+    """Whether a size is a multiple of a power of two, as a truth that ~ negates."""
+    return where(divides(power, size), 1, 0) == 1
+
+
+def activity(problem: ConvolutionProblem, tile: ConvolutionTile, limits: Limits) -> Activity:
+    """All kernels of one convolution: see the module."""
+    if not by_matrix_units(problem):
+        return cublas.product(as_gemm(problem), tile, limits)
+    busy = replace(limits, processors=most((1, floor_div(limits.processors * 10, 11))))
+    slice_bytes = tile.block_k * element_bytes(problem.dtype_a)
+    main = cublas.product(implicit(problem, slice_bytes), tile, busy)
+    return Serial(
+        (
+            changed(problem, tile),
+            Repeat(1 - tile.direct, Serial((Work(slots={"launch": CLEARED}), main))),
+            Repeat(tile.direct, _by_vector(problem, limits)),
+        )
+    )
+
+
+def changed(problem: ConvolutionProblem, tile: ConvolutionTile) -> Activity:
+    """Kernels that convert or pad the image, the filters and the output."""
+    image = problem.whole_elements * bytes_of(problem.dtype_a)
+    filters = problem.groups * problem.filters * problem.K * bytes_of(problem.dtype_b)
+    output = problem.groups * problem.M * problem.filters * bytes_of(problem.dtype_out)
+    element = element_bytes(problem.dtype_a)
+    after = where(divides_by(problem.filters * element, PAD_BYTES), 0, 1)
+    before = where(divides_by(problem.channels * element, PAD_BYTES), 0, 1)
+    parted = tile.padded * where(problem.groups > 1, 1, 0)
+    whole = tile.padded - parted
+    several = where(problem.taps > 1, 1, 0)
+    turned = several * ceil_div(problem.taps, TURNED) * TURNED / problem.taps
+    slow = 1 + (GENERIC - 1) * after * several
+    moved = tile.converted * (image + filters * turned * slow + output)
+    padded = before * (image + filters) + AFTER * after * (filters + output)
+    moved = moved + PADDING * whole * padded
+    slowly = parted * (image + filters + output)
+    sliced = where((problem.groups > 1) & (problem.channels >= PACKED), problem.groups, 0)
+    count = (2 + several * (1 + (GENERIC_START - 1) * after)) * tile.converted
+    count = count + 3 * GENERIC_START * parted
+    count = count + whole * 2 * (before + after)
+    count = count + SLICED * sliced
+    passed, touched = moved + GENERIC * slowly, moved + slowly
+    return Serial(
+        (
+            Work(slots={"split": count}),
+            Work(
+                read={"dram": touched, "engine": passed},
+                written={"dram": touched, "engine": passed},
+            ),
+        )
+    )
+
+
+def _by_vector(problem: ConvolutionProblem, limits: Limits) -> Activity:
+    """A thread an output, over all channels of its window."""
+    outputs = problem.M * problem.filters
+    operations = 2 * outputs * problem.K
+    blocks = ceil_div(outputs, 128)
+    block = Work(operations={("vector", "flop", "fp32"): operations / blocks * DIRECT_SLOTS})
+    moved = Work(
+        read={"dram": problem.image_elements * bytes_of(problem.dtype_a)},
+        written={"dram": outputs * bytes_of(problem.dtype_out)},
+    )
+    return Serial(
+        (
+            Work(slots={"launch": DIRECT_LAUNCH}),
+            Overlap((Waves(blocks, limits.processors, block), moved)),
+        )
+    )

@@ -1,0 +1,118 @@
+"""What cuDNN runs for a convolution on a Hopper GPU: rules read off launches, bytes by hand."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwmodel as hw
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import limits
+from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
+from hwmodel.machines.gpu.schedules.cudnn_convolution import (
+    MENU,
+    ConvolutionTile,
+    activity,
+    implicit,
+    resolved,
+)
+from hwmodel.spine.activity import totals
+
+ROOM = limits(device("h200"))
+LAST = ConvolutionProblem(
+    batch=64,
+    channels=64,
+    filters=128,
+    outputs=56 * 56,
+    taps=9,
+    image_elements=64 * 64 * 58 * 58,
+    whole_elements=64 * 64 * 58 * 58,
+    dtype_a="bf16",
+    dtype_b="bf16",
+    dtype_out="bf16",
+    channels_last=True,
+)
+
+
+def tile(**given: Any) -> ConvolutionTile:
+    return resolved(MENU[0], replace(LAST, **given), ROOM)
+
+
+@pytest.mark.parametrize(
+    ("given", "sizes"),
+    [
+        ({}, (128, 128, 64)),
+        ({"batch": 1, "outputs": 196, "filters": 256}, (64, 64, 64)),  # 4 x 4 tiles of 64
+        ({"batch": 4, "outputs": 1296, "filters": 128}, (64, 128, 64)),  # 81 x 2
+        ({"filters": 48}, (256, 64, 32)),  # a third of 128 columns would stand idle
+        ({"channels": 32}, (128, 128, 32)),  # a slice of 64 channels would be half zeros
+    ],
+)
+def test_the_tile_is_that_of_most_launches(given: dict[str, Any], sizes: tuple[int, ...]) -> None:
+    found = tile(**given)
+    assert (found.block_m, found.block_n, found.block_k) == sizes
+
+
+def test_a_slice_lies_within_a_point_of_the_window_and_few_channels_share_one() -> None:
+    """96 channels take two slices of 64 at each of 9 points; 8 of them 72 together, two slices."""
+    wide = implicit(replace(LAST, channels=96), 128)
+    few = implicit(replace(LAST, channels=3), 128)
+    assert (wide.K, few.K) == (9 * 128, 128)
+
+
+def test_groups_of_few_channels_are_packed_into_a_tile() -> None:
+    """32 groups of 4 and 4: sixteen to a tile, whose 64 filters read the 64 channels of all."""
+    packed = implicit(replace(LAST, groups=32, channels=4, filters=4), 128)
+    assert (packed.batch, packed.N, packed.K) == (2, 64, 9 * 64)
+
+
+def moved(problem: ConvolutionProblem) -> float:
+    return float(totals(activity(problem, resolved(MENU[0], problem, ROOM), ROOM)).read["dram"])
+
+
+def test_channels_that_come_first_are_converted_before_and_after() -> None:
+    """Image, output and filters once more; of 9 points of 32 that go together filters take 3.6."""
+    first = replace(LAST, channels_last=False)
+    image, output, filters = 64 * 64 * 58 * 58, 64 * 128 * 56 * 56, 128 * 64 * 9
+    more = moved(first) - moved(LAST)
+    assert more == pytest.approx(2 * (image + output + filters * 32 / 9))
+
+
+def test_whole_images_are_converted_of_which_windows_skip_some() -> None:
+    first = replace(LAST, channels_last=False, taps=1)
+    skipping = replace(first, whole_elements=4 * first.whole_elements)
+    assert moved(skipping) - moved(first) == pytest.approx(2 * 3 * 64 * 64 * 58 * 58)
+
+
+def test_seven_channels_are_padded_by_a_kernel_and_eight_are_not() -> None:
+    seven, eight = (tile(channels=n) for n in (7, 8))
+    assert (seven.padded, eight.padded) == (1, 0)
+    assert tile(channels=7, channels_last=False).padded == 0  # what converts pads
+
+
+def test_windows_of_many_points_have_no_clusters() -> None:
+    assert tile(taps=49).multicast == 1
+    assert tile(taps=25).multicast == 4
+
+
+def test_a_sweep_is_its_points() -> None:
+    counts = np.array([3.0, 8.0, 96.0, 512.0])
+    swept = tile(channels=counts)
+    for at, count in enumerate(counts):
+        alone = tile(channels=int(count))
+        for name in ("block_m", "block_n", "block_k", "effort", "padded", "direct"):
+            assert np.broadcast_to(getattr(swept, name), (4,))[at] == getattr(alone, name)
+
+
+def test_channels_first_cost_their_conversion_on_an_h200_and_nothing_on_an_rtx_4090() -> None:
+    first = hw.workloads.conv2d(64, 256, 256, 56, 56, 3, padding=1, dtype="fp16")
+    text = "tensor I[b, h, w, c]\nO[b, y, x, k] = I[b, y+r, x+s, c] * F[r, s, c, k]"
+    sizes = {"b": 64, "h": 58, "w": 58, "y": 56, "x": 56, "c": 256, "k": 256, "r": 3, "s": 3}
+    last = hw.parse(text, sizes=sizes, dtypes={"*": "fp16"})
+    ratios = [
+        hw.predict(first, on=name).time_s / hw.predict(last, on=name).time_s
+        for name in ("h200", "rtx-4090")
+    ]
+    assert 1.2 < ratios[0] < 2.5
+    assert ratios[1] == pytest.approx(1.0, rel=0.01)

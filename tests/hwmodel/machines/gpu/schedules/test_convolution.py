@@ -79,16 +79,20 @@ def test_no_convolution_is_faster_than_its_roofline(machine: str) -> None:
     for channels in (3, 64, 512):
         found = hw.predict(last(c=channels, k=channels), on=machine)
         assert found.time_s >= found.bound_s
-        assert any("convolution:cudnn" in each for each in found.warnings)
+        told = any("convolution:cudnn" in each for each in found.warnings)
+        assert told or machine == "h200"  # measured there
 
 
-def test_a_large_convolution_takes_what_a_product_of_its_size_does_and_little_more() -> None:
-    """512 channels at 28 x 28: 1.9 TFLOP, bound by the matrix units as the product is."""
-    found = hw.predict(last(b=512, h=30, w=30, y=28, x=28, c=512, k=512), on="h200")
+@pytest.mark.parametrize("machine", ["h200", "rtx-4090"])
+def test_a_large_convolution_takes_what_a_product_of_its_size_does_and_little_more(
+    machine: str,
+) -> None:
+    """512 channels at 28 x 28: 1.9 TFLOP, as a product, whose image comes through the L2."""
+    found = hw.predict(last(b=512, h=30, w=30, y=28, x=28, c=512, k=512), on=machine)
     product = hw.workloads.gemm(M=512 * 28 * 28, N=512, K=9 * 512, dtype="fp16", out_dtype="fp16")
-    ratio = found.time_s / hw.predict(product, on="h200").time_s
-    assert found.parts[0].bottleneck == "matrix"
-    assert 1 < ratio < 1.35
+    ratio = found.time_s / hw.predict(product, on=machine).time_s
+    assert found.parts[0].bottleneck in ("matrix", "l2")
+    assert 0.95 < ratio < 1.35
 
 
 def test_a_sweep_over_channels_is_its_points() -> None:

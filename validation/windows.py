@@ -175,7 +175,8 @@ def convolution(columns: Mapping[str, Any], sizes: Mapping[str, Any]) -> Cascade
         return ", ".join(("b", *parts))
 
     filters = ", ".join(("g", "k", *slid.phases, "c", *slid.taps))
-    uneven = any(axis.low != axis.high for axis in each) and columns["op"] != TRANSPOSED
+    forward = columns["op"] != TRANSPOSED and columns.get("family") == "convolution"
+    uneven = forward and any(axis.low != axis.high for axis in each)  # torch pads by a kernel
     whole = laid("g c", slid.sides)
     padded = f"tensor X[{whole}]\n    I[{whole}] = copy(X[{whole}])" if uneven else ""
     text = f"""

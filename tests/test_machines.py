@@ -15,7 +15,8 @@ from hwmodel.bounds.limit import Limit
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Workload
 
-PREDICTED = tuple(name for name in hw.devices() if not name.startswith("peer"))
+PREDICTED = tuple(name for name in hw.devices() if not name.startswith(("peer", "aie")))
+"""Devices whose answers are no mapper's: bounds of those stand alone."""
 PEERS = ("peer-a2", "peer-a3")
 SLACK = 1 + 1e-9
 OLDER = ("maxwell", "volta", "turing")

@@ -83,8 +83,8 @@ BUDGETS = {
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search;
     # simulated streams that have the last word (150).
-    # From 6,600: sizes that arrays do not divide, best first, with a time limit (150); causal and
-    # windowed fusion, deeper machines (250).
+    # From 6,600: sizes that arrays do not divide, best first, with a time limit; dataflows and
+    # bindings as files, which map takes as predict does (600).
     "mappers": 7_200,
     "kernels": 3_000,
     # Raised from 3,500: collectives of several GPUs, and the plan that fits a user's own GPU.

@@ -13,7 +13,6 @@ from hwmodel.quantity.errors import MissingError
 EXTRAS: Mapping[str, Sequence[str]] = {
     "sweep": ("polars",),
     "plot": ("matplotlib", "networkx"),
-    "solve": ("scipy", "pulp", "highspy"),
 }
 """Extra -> the libraries of it, by the name that they are imported by."""
 

@@ -55,10 +55,10 @@ def refused(ask):
 told["sweep"] = refused(lambda: hw.sweep)
 told["table"] = refused(lambda: estimate.table)
 told["plot"] = refused(lambda: hw.plot.breakdown(estimate, "never.png"))
-told["place"] = refused(lambda: hw.place([[1, 2, 3, 4], [4, 3, 2, 1]], devices=2))
 case = {{"workload": "collective", "op": "all_reduce", "bytes": 1 << 20, "ranks": 16, "on": "h100",
         "topology": "dgx-h100:nodes=2"}}
-told["case"] = predict_lines([json.dumps(case)])[0]["error"]
+told["case"] = predict_lines([json.dumps(case)])[0]
+told["place"] = hw.place([[1, 2, 3, 4], [4, 3, 2, 1]], devices=2).value
 sys.argv = ["hwmodel", "sweep", "examples/study.yaml"]
 try:
     cli.main()
@@ -98,7 +98,6 @@ def test_the_core_answers(verb: str, told: dict[str, Any]) -> None:
         ("sweep", "polars", "sweep"),
         ("table", "polars", "sweep"),
         ("plot", "matplotlib", "plot"),
-        ("place", "scipy", "solve"),
     ],
 )
 def test_what_needs_an_extra_says_which(
@@ -109,9 +108,13 @@ def test_what_needs_an_extra_says_which(
     assert text == f"this needs {library}, which is not installed: pip install 'hwmodel[{extra}]'"
 
 
-def test_a_command_and_a_line_of_cases_say_so_as_other_refusals(told: dict[str, Any]) -> None:
+def test_a_command_says_so_as_other_refusals(told: dict[str, Any]) -> None:
     assert told["command"] == 2
-    assert told["case"].startswith("cases, line 1: this needs scipy")
+
+
+def test_the_core_places_experts_and_answers_over_several_boxes(told: dict[str, Any]) -> None:
+    assert told["place"] == 10  # each of two devices serves half of two times ten
+    assert told["case"]["time_s"] > 0
 
 
 @pytest.mark.parametrize("extra", EXTRAS)

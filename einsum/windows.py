@@ -67,11 +67,15 @@ class Form:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Pooling: outputs in all, points of a window, elements of the image that any point reads."""
+    """Pooling: outputs in all, points of a window, elements of the image that any point reads.
+
+    `channels` are those of the last rank along which no window slides.
+    """
 
     image: str
     operator: str
     elements: Amount
+    channels: Amount
     taps: Amount
     image_elements: Amount
     channels_last: bool
@@ -84,6 +88,7 @@ class PoolForm:
     image: str
     operator: str
     outputs: tuple[str, ...]
+    channels: tuple[str, ...]
     taps: tuple[str, ...]
     channels_last: bool
 
@@ -97,6 +102,7 @@ def pool(einsum: Einsum, cascade: Cascade) -> Pool | None:
         image=form.image,
         operator=form.operator,
         elements=extent(form.outputs, cascade),
+        channels=extent(form.channels, cascade),
         taps=extent(form.taps, cascade),
         image_elements=footprint(form.image, cascade),
         channels_last=form.channels_last,
@@ -127,6 +133,7 @@ def _pool_form(
         image=image.tensor,
         operator=next(iter(operators)),
         outputs=output.ranks,
+        channels=tuple(rank for rank in output.ranks if rank in beside)[-1:],
         taps=tuple(rank for rank, _ in reductions),
         channels_last=image.indices[-1].rank is not None,
     )

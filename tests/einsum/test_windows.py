@@ -95,7 +95,7 @@ def test_pooling_reduces_a_window_without_weights(text: str, last: bool) -> None
     )
     found = pool(cascade.einsums[0], cascade)
     assert found is not None
-    assert (found.elements, found.taps) == (2 * 64 * 56 * 56, 9)
+    assert (found.elements, found.channels, found.taps) == (2 * 64 * 56 * 56, 64, 9)
     assert found.image_elements == 2 * 64 * 113 * 113
     assert (found.operator, found.channels_last) == ("max" if "max" in text else "add", last)
 

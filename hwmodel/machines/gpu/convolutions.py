@@ -14,8 +14,10 @@ from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
 from hwmodel.machines.gpu.schedules.stencil import StencilProblem
 from hwmodel.quantity.arithmetic import ceil_div
-from hwmodel.quantity.dtypes import element_bytes
+from hwmodel.quantity.dtypes import dtype, element_bytes
 
+LEAST_BITS = 16
+"""Narrower images stay convolutions, whose kernels pad what a product's would refuse."""
 ROW_BYTES = 4
 """What rows of places have to be a multiple of, for a product of each image (seen in launches)."""
 
@@ -66,7 +68,8 @@ def convolution(cascade: Cascade, einsum: Einsum) -> list[tuple[Any, Found]] | N
     copied = _truth(found.channels_last | (ceil_div(row, ROW_BYTES) * ROW_BYTES == row))
     once = (found.taps == 1) & (found.image_elements <= elements)
     whole = _truth(once & (not found.skips))
-    plain = whole & copied & _truth(found.groups == 1)
+    wide = dtype(image).bits >= LEAST_BITS
+    plain = whole & copied & _truth(found.groups == 1) & np.bool_(wide)
     return [
         (depthwise, Found(einsum.name, "stencil", stencil, cascade)),
         (plain, Found(einsum.name, "gemm", _plain(product), cascade)),
@@ -103,6 +106,7 @@ def pooling(cascade: Cascade, einsum: Einsum) -> Found | None:
     image = cascade.tensors[found.image].dtype
     problem = StencilProblem(
         elements=found.elements,
+        channels=found.channels,
         taps=found.taps,
         image_elements=found.image_elements,
         weights=0,

@@ -95,6 +95,15 @@ def test_a_large_convolution_takes_what_a_product_of_its_size_does_and_little_mo
     assert 0.95 < ratio < 1.35
 
 
+def test_windows_of_one_point_are_products_but_for_images_whose_rows_a_product_refuses() -> None:
+    """14 x 14 places are no multiple of the eight that products of int8 take."""
+    for kind, schedule in (("fp16", "gemm"), ("int8", "convolution")):
+        (call,) = lower(hw.workloads.conv2d(8, 64, 64, 14, 14, 1, dtype=kind))
+        assert call.schedule == schedule
+    whole = hw.workloads.cnn(network="resnet50", batch=8, dtype="int8")
+    assert hw.predict(whole, on="rtx-4090").time_s > 0
+
+
 def test_a_sweep_over_channels_is_its_points() -> None:
     sizes = np.array([16.0, 64.0, 256.0])
     swept = hw.predict(last(c=sizes), on="rtx-4090").time_s

@@ -37,7 +37,7 @@ of blocks on Blackwell are 256 wide; CUTLASS's dispatch was not read)."""
 
 EMPTY = 117.0
 """Wait for each slice of a tile that lies beyond the rows, in the clocks that a slice takes at the
-least (fitted: H200, 255 to 8,196 rows of two layers, sitting 2026-11-29-w; two others agree)."""
+least (by hand, from 255 to 8,196 rows of four layers: H200, sitting 2026-11-29-w)."""
 
 
 def resolved(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:

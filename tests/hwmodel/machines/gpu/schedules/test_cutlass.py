@@ -50,7 +50,7 @@ def test_a_pair_of_tiles_of_which_one_is_beyond_the_rows_takes_longer_than_two()
 
 @pytest.mark.parametrize("layer", [(6144, 4096), (28672, 4096), (4096, 4096), (4096, 14336)])
 def test_rows_of_all_numbers_take_what_was_measured(layer: tuple[int, int]) -> None:
-    """On an H200 with vLLM 0.22.1 (2026-11-29): 9 to 14 % off, the wait chosen with these in sight."""
+    """An H200, vLLM 0.22.1, 2026-11-29: 9 to 14 % off; the wait was chosen with these in sight."""
     path = DATA / "h200" / "2026-11-29-w" / "gemm_scaled.csv"
     with path.open(encoding="utf-8") as file:
         rows = [r for r in csv.DictReader(file) if (int(r["N"]), int(r["K"])) == layer]

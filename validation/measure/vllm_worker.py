@@ -56,6 +56,8 @@ class WorkerParts:
         The weights that vLLM draws are so small that scores tie in bf16, or that a bias (of the
         same size) decides for every token: all of them then choose the same experts.
         """
+        import torch
+
         model: Any = self.model_runner.model  # type: ignore[attr-defined]
         routers = [
             module
@@ -63,7 +65,12 @@ class WorkerParts:
             if name.rsplit(".", 1)[-1] in ("gate", "router") and hasattr(module, "weight")
         ]
         for router in routers:
-            router.weight.data.normal_(0.0, deviation)
+            weight = router.weight.data
+            weight.copy_(torch.empty_like(weight, dtype=torch.float32).normal_(0.0, deviation))
+            for name in ("weight_scale", "weight_scale_inv"):  # of a router in fp8
+                scale = getattr(router, name, None)
+                if scale is not None:
+                    scale.data.fill_(1.0)
             for name in ("bias", "e_score_correction_bias"):
                 bias = getattr(router, name, None)
                 if bias is not None:

@@ -7,7 +7,7 @@ axis. Sorts order each row, or take its `k` largest. Losses are cross-entropies 
 over `cols` words. Reductions, and norms of few long rows, are drawn as in `edges.py`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 
 import numpy as np
@@ -118,12 +118,19 @@ DRAWN: tuple[Callable[[np.random.Generator], Case], ...] = (
     *(draw_scatter, draw_cumsum, draw_norm, draw_sort, draw_reduce),
 )
 """In the order in which they take turns."""
+RARER = (draw_loss, draw_sort, draw_gather)
+"""Those of which `DRAWN` has few."""
 
 
-def irregular_cases(seed: int) -> Iterator[Case]:
+def irregular_cases(seed: int, turns: Sequence[Callable[..., Case]] = DRAWN) -> Iterator[Case]:
     """All kinds in turn, endlessly."""
     sources = {
-        draw: filter(affordable, draws(seed, "irregular-" + draw.__name__, draw)) for draw in DRAWN
+        draw: filter(affordable, draws(seed, "irregular-" + draw.__name__, draw)) for draw in turns
     }
-    for draw in cycle(DRAWN):
+    for draw in cycle(turns):
         yield next(sources[draw])
+
+
+def rarer_cases(seed: int) -> Iterator[Case]:
+    """Losses, sorts and gathers."""
+    return irregular_cases(seed, RARER)

@@ -75,6 +75,7 @@ class Sitting:
         self.header = describe(self.timer.board) | {"sitting": name, "seed": seed}
         self.sources = all_streams(seed)
         self.timed: list[Case] = []
+        self.recorded: tuple[str, ...] = ()
         self.measured = 0
 
     def write(self, stage: str, row: dict[str, Any]) -> None:
@@ -277,7 +278,7 @@ def measure_launches(sitting: Sitting, until: float) -> None:
     """Which kernels the libraries launch, for shapes of the half that models are fitted to."""
     sources = all_streams(sitting.seed + 5000)
     for stage, wanted in ((stage, each.launches) for stage, each in STAGES.items()):
-        if not wanted:
+        if not wanted or (sitting.recorded and stage not in sitting.recorded):
             continue
         drawn = (case for case in sources[stage] if not is_test(row_of(case)))
         trace(sitting, list(islice(drawn, 6 if sitting.quick else wanted)), until)
@@ -337,6 +338,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sitting", required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--launches-of", help="stages whose launches are recorded, by commas: all")
     parser.add_argument("--quick", action="store_true", help="a few rows of each stage")
     options = parser.parse_args()
     stages = options.stages.split(",")
@@ -344,6 +346,7 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown stages {', '.join(unknown)}; known: {', '.join(STAGES)}")
     sitting = Sitting(options.out, options.sitting, options.seed, options.quick)
+    sitting.recorded = tuple(options.launches_of.split(",")) if options.launches_of else ()
     torch.manual_seed(options.seed)
     try:
         with torch.cuda.stream(sitting.timer.stream):

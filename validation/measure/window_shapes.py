@@ -11,7 +11,7 @@ Inception, DeepLab, the U-Net of Stable Diffusion and YOLO, recalled; they weigh
 measured, and nothing else.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -262,12 +262,22 @@ DRAWN: tuple[Callable[[np.random.Generator], Case], ...] = (
     *(draw_dense, draw_dense),
 )
 """In the order in which they take turns."""
+RARER: tuple[Callable[[np.random.Generator], Case], ...] = (
+    *(draw_grouped, draw_transposed, draw_dense, draw_depthwise, draw_layer, draw_volume),
+    *(draw_grouped, draw_line, draw_dense, draw_transposed),
+)
+"""The same where kinds that networks seldom have are to be learnt."""
 
 
-def window_cases(seed: int) -> Iterator[Case]:
+def window_cases(seed: int, turns: Sequence[Callable[..., Case]] = DRAWN) -> Iterator[Case]:
     """All kinds in turn, endlessly."""
     sources = {
-        draw: filter(affordable, draws(seed, "window-" + draw.__name__, draw)) for draw in DRAWN
+        draw: filter(affordable, draws(seed, "window-" + draw.__name__, draw)) for draw in turns
     }
-    for draw in cycle(DRAWN):
+    for draw in cycle(turns):
         yield next(sources[draw])
+
+
+def rarer_windows(seed: int) -> Iterator[Case]:
+    """Mostly kinds that networks seldom have."""
+    return window_cases(seed, RARER)

@@ -66,3 +66,14 @@ def test_no_more_than_two_million_sources_go_to_one_target(cases: list[Case]) ->
     assert all(s["targets"] <= 2 * s["sources"] for s in scatters)
     assert max(s["hot"] * s["sources"] for s in scatters) <= 1 << 21
     assert {s["hot"] for s in scatters} >= {0.0, 0.1, 0.5}
+
+
+def test_the_deeper_stages_hold_kinds_that_are_few_elsewhere() -> None:
+    streams = structure_streams(3)
+    windows = [case.shape for case in islice(streams["windows"], 50)]
+    ops = Counter(shape["op"] for shape in windows)
+    split = [s for s in windows if s["groups"] > 1]
+    assert ops["transposed"] == 10
+    assert len(split) == 15
+    irregular = Counter(case.family for case in islice(streams["irregular"], 30))
+    assert irregular == {"cross_entropy": 10, "sort": 10, "gather": 10}

@@ -186,6 +186,8 @@ LIBRARY = Library(
             "rows-small": Sampled(0.05, 150),
             "reduce": Sampled(0.05, 120),
             "structures": Sampled(0.4, 2000, traced=True),
+            "windows": Sampled(0.3, 1500, launches=4000, traced=True),
+            "irregular": Sampled(0.15, 500, traced=True),
         },
     ),
     by_row={"gemm": "cublas-row-scales", "grouped": "torch-row-scales"},

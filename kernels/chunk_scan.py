@@ -16,10 +16,9 @@ import torch
 import triton
 import triton.language as tl
 
-from hwmodel.kernels.operands import dtype_name, need, need_contiguous
+from hwmodel.kernels.chunks import checked, launched
 from hwmodel.machines.gpu.schedules.triton_scan import SCANNED, ChunkTile
 from hwmodel.machines.gpu.units import product_unit
-from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.spine.activity import Work
 
@@ -104,23 +103,8 @@ def chunk_scan(
     logarithms of at most 0. Raises `InputError` for shapes or formats that do not agree, or a d
     that is not one of `STATES`.
     """
-    need_contiguous("chunk_scan", q=q, k=k, v=v, decay=decay)
-    agree = q.ndim == 4 and q.shape == k.shape and q.shape[:3] == v.shape[:3] == decay.shape
-    agree = agree and q.dtype == k.dtype == v.dtype
-    found = f"{tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)} and {tuple(decay.shape)}"
-    remedy = "reshape them to one batch, heads and tokens"
-    need("chunk_scan", agree, "q and k of one shape, v and decay of its tokens", found, remedy)
-    batch, heads, n, d = q.shape
-    dv = v.shape[-1]
-    need("chunk_scan", d in STATES, f"a state of {STATES} rows", d, "pad q and k with zeros")
-    dtype_name(q)
-    tile = tile or SCANNED[0]
-    if out is None:
-        out = torch.empty_like(v)
-    need_contiguous("chunk_scan", q=q, out=out)
-    chunk_kernel[(ceil_div(dv, int(tile.block_v)), batch * heads)](
-        q, k, v, decay, out, n, dv,
-        D=d, CHUNK=int(tile.chunk), BLOCK_V=int(tile.block_v),
-        num_warps=int(tile.warps), num_stages=int(tile.stages),
-    )  # fmt: skip
+    remedy = "pad q and k with zeros"
+    out = checked("chunk_scan", q, k, v, out, widths=STATES, remedy=remedy, decay=decay)
+    grid, constants = launched(v, tile or SCANNED[0])
+    chunk_kernel[grid](q, k, v, decay, out, *v.shape[2:], D=q.shape[-1], **constants)
     return out

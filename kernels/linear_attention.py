@@ -18,10 +18,9 @@ import torch
 import triton
 import triton.language as tl
 
-from hwmodel.kernels.operands import dtype_name, need, need_contiguous
+from hwmodel.kernels.chunks import checked, launched
 from hwmodel.machines.gpu.schedules.triton_scan import POWERS, ChunkTile
 from hwmodel.machines.gpu.units import product_unit
-from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.spine.activity import Work
 
@@ -121,24 +120,10 @@ def linear_attention(
     `scale` is of the scores s, 1 / sqrt(d) by default. Raises `InputError` for shapes or formats
     that do not agree, and for a head dimension that is not one of `FEATURES`.
     """
-    need_contiguous("linear_attention", q=q, k=k, v=v)
-    agree = q.ndim == 4 and q.shape == k.shape and q.shape[:3] == v.shape[:3]
-    agree = agree and q.dtype == k.dtype == v.dtype
-    found = f"{tuple(q.shape)}, {tuple(k.shape)} and {tuple(v.shape)}"
-    remedy = "reshape them to one batch, heads and tokens"
-    need("linear_attention", agree, "q and k of one shape, v of its tokens", found, remedy)
-    batch, heads, n, d = q.shape
-    dv = v.shape[-1]
-    known = d in FEATURES
-    need("linear_attention", known, f"a head dimension of {FEATURES}", d, "project q and k")
-    dtype_name(q)
-    tile = tile or POWERS[0]
-    if out is None:
-        out = torch.empty_like(v)
-    need_contiguous("linear_attention", q=q, out=out)
-    power_kernel[(ceil_div(dv, int(tile.block_v)), batch * heads)](
-        q, k, v, out, n, dv, d**-0.5 if scale is None else scale,
-        D=d, CHUNK=int(tile.chunk), BLOCK_V=int(tile.block_v),
-        num_warps=int(tile.warps), num_stages=int(tile.stages),
-    )  # fmt: skip
+    remedy = "project q and k"
+    out = checked("linear_attention", q, k, v, out, widths=FEATURES, remedy=remedy)
+    grid, constants = launched(v, tile or POWERS[0])
+    d = q.shape[-1]
+    scale = d**-0.5 if scale is None else scale
+    power_kernel[grid](q, k, v, out, *v.shape[2:], scale, D=d, **constants)
     return out

@@ -24,6 +24,7 @@ Columns = Mapping[str, Any]
 SIZES: Mapping[str, tuple[str, ...]] = {
     "power_attention": ("batch", "heads", "tokens", "features", "values"),
     "chunk_scan": ("batch", "heads", "tokens", "state", "values"),
+    "delta_rule": ("batch", "heads", "tokens", "state", "values"),
     "kmeans_assignment": ("points", "clusters", "dimensions"),
     "kmeans_update": ("points", "clusters", "dimensions", "largest_cluster"),
     "fft_convolution": ("batch", "channels"),
@@ -51,12 +52,12 @@ def attention(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
 
 
 def scan(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
-    """Mamba-2's recurrence, each head with keys of its own."""
+    """Mamba-2's recurrence or the delta rule, each head with keys of its own."""
     heads = sizes["heads"]
     widths = {"key_dim": sizes["state"], "value_dim": sizes["values"]}
-    return recurrence.chunked(
-        sizes["batch"], sizes["tokens"], heads, heads, **widths, dtype=str(columns["dtype"])
-    )
+    rule = "delta" if columns["family"] == "delta_rule" else "linear"
+    kinds: dict[str, Any] = {"dtype": str(columns["dtype"]), "rule": rule}
+    return recurrence.chunked(sizes["batch"], sizes["tokens"], heads, heads, **widths, **kinds)
 
 
 def assignment(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
@@ -115,6 +116,7 @@ def normed(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
 MADE: Mapping[str, Callable[[Columns, Mapping[str, Any]], Cascade]] = {
     "power_attention": attention,
     "chunk_scan": scan,
+    "delta_rule": scan,
     "kmeans_assignment": assignment,
     "kmeans_update": cluster_sums,
     "fft_convolution": convolution,

@@ -11,6 +11,7 @@ import torch
 
 from hwmodel.kernels import (
     chunk_scan,
+    delta_rule,
     depthwise,
     fourier,
     kmeans,
@@ -68,6 +69,31 @@ def test_a_scan_in_chunks_equals_its_steps(draw, error, poison, dtype):
     want = torch.stack(steps, 2)
     assert error(got, want) < DTYPES[dtype]
     assert error(chunk_scan.reference(q64, k64, v64, decay.double()), want) < 1e-12
+
+
+@pytest.mark.parametrize(("chunk", "alike"), [(16, 0.9), (32, 0.0), (64, 0.9)])
+def test_the_delta_rule_in_chunks_equals_its_steps_also_where_keys_are_alike(
+    draw, error, poison, chunk, alike
+):
+    """Alike keys make systems whose powers grow before they vanish: 1e19 of 64 tokens."""
+    q, k, v = (draw(1, 2, 75, width) for width in (16, 16, 20))
+    k = torch.nn.functional.normalize((1 - alike) * k + alike, dim=-1)
+    gate, beta = -draw(1, 2, 75).abs() / 8, draw(1, 2, 75).sigmoid()
+    gate, beta = (0 * gate, 0.95 + 0 * beta) if alike else (gate, beta)
+    out = poison(*v.shape, dtype=v.dtype)
+    tile = ChunkTile(chunk, 16, 4, 1)
+    got = delta_rule.delta_rule(q, k, v, gate, beta, tile=tile, out=out)
+    assert error(got, delta_rule.reference(*doubles(q, k, v, gate, beta))) < 5e-6
+
+
+def test_the_delta_rule_replaces_what_a_key_holds(draw):
+    """With shares of one and no decay, a key that comes again reads its last value alone."""
+    q, v = draw(1, 1, 3, 16), draw(1, 1, 3, 16)
+    k = torch.zeros_like(q)
+    k[..., 0, 0] = k[..., 1, 1] = k[..., 2, 0] = 1.0
+    ones = torch.ones(1, 1, 3, device=q.device)
+    got = delta_rule.delta_rule(k, k, v, 0 * ones, ones, tile=ChunkTile(16, 16, 4, 1))
+    assert torch.allclose(got, v, atol=1e-6)
 
 
 @pytest.mark.parametrize("dimensions", [16, 20])
@@ -183,8 +209,12 @@ def test_a_residual_norm_is_quantised_to_the_whole_range(draw, error, rows, cols
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: linear_attention.linear_attention(x, x, x), r"head dimension of \(16, 32\)"),
+        (lambda x: linear_attention.linear_attention(x, x, x), "d of 16, 32, found 8"),
         (lambda x: chunk_scan.chunk_scan(x, x, x[0], x), "v and decay of its tokens"),
+        (
+            lambda x: delta_rule.delta_rule(x, x, x, x[..., 0].contiguous(), x),
+            "v and gate and beta",
+        ),
         (lambda x: kmeans.assign(x[0, 0], x[0, 0, :, :4].contiguous()), "centroids of the points'"),
         (lambda x: kmeans.update(x[0, 0], x[0, 0, :, 0].contiguous(), 3), "int32, found"),
         (lambda x: rational.rational(x[0, 0], x[0, 0, :3].contiguous(), x[0]), "give each group"),

@@ -19,6 +19,10 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
         **{"batch": 2.0, "heads": 4.0, "tokens": 256.0, "state": 64.0, "values": 64.0},
         **{"tile_chunk": 64.0, "tile_block_v": 32.0, "tile_warps": 4.0, "tile_stages": 1.0},
     },
+    "delta_rule": {
+        **{"batch": 2.0, "heads": 4.0, "tokens": 256.0, "state": 64.0, "values": 64.0},
+        **{"tile_chunk": 32.0, "tile_block_v": 64.0, "tile_warps": 4.0, "tile_stages": 1.0},
+    },
     "kmeans_assignment": {
         **{"points": 65536.0, "clusters": 512.0, "dimensions": 128.0},
         **{"tile_block_n": 64.0, "tile_block_k": 64.0, "tile_warps": 4.0, "tile_stages": 2.0},
@@ -46,7 +50,7 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 SCHEDULES = {
-    **dict.fromkeys(("power_attention", "chunk_scan"), "scan"),
+    **dict.fromkeys(("power_attention", "chunk_scan", "delta_rule"), "scan"),
     **{"kmeans_assignment": "nearest", "kmeans_update": "scatter", "depthwise": "stencil"},
     **{"fft_convolution": "monarch", "rational_backward": "gradients", "norm_quantise": "rows"},
 }

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 from hwmodel.kernels import (
     chunk_scan,
+    delta_rule,
     depthwise,
     fourier,
     kmeans,
@@ -80,6 +81,24 @@ def scan(case: Case, carver: Carver) -> Call:
 
     check(carver, error)
     return lambda: chunk_scan.chunk_scan(q, k, v, decay, tile=tile)
+
+
+def corrected(case: Case, carver: Carver) -> Call:
+    """The gated delta rule: keys of length one, decays of up to a fifth a token, any share."""
+    s = case.shape
+    sizes = (s["batch"], s["heads"], s["tokens"])
+    q, k, v = (carver.take(*sizes, s[w], dtype=case.dtype) for w in ("state",) * 2 + ("values",))
+    k = F.normalize(k, dim=-1)
+    gate, beta = -0.2 * torch.rand(*sizes, device=q.device), torch.rand(*sizes, device=q.device)
+    tile = tile_of(case, ChunkTile)
+
+    def error() -> float:
+        part = [t[:1, :1, :CHECKED_TOKENS].contiguous() for t in (q, k, v, gate, beta)]
+        want = delta_rule.reference(*(t.double() for t in part))
+        return far(delta_rule.delta_rule(*part, tile=tile), want)
+
+    check(carver, error)
+    return lambda: delta_rule.delta_rule(q, k, v, gate, beta, tile=tile)
 
 
 def points(case: Case, carver: Carver) -> torch.Tensor:
@@ -310,6 +329,7 @@ def torch_normed(case: Case, carver: Carver) -> Call:
 CALLS: dict[str, Callable[[Case, Carver], Call]] = {
     "power_attention": power_attention,
     "chunk_scan": scan,
+    "delta_rule": corrected,
     "kmeans_assignment": assignment,
     "kmeans_update": cluster_sums,
     "fft_convolution": fft_convolution,

@@ -5,7 +5,7 @@ in torch. The families and their columns:
 
 - power_attention: `batch`, `heads`, `tokens`, `features` of q and k, `values`; beside causal
   attention of the same heads and values by FlashAttention-2 (BASED).
-- chunk_scan: the same with `state` rows (Mamba-2).
+- chunk_scan, delta_rule: the same with `state` rows (Mamba-2; gated delta networks).
 - kmeans_assignment, kmeans_update: `points`, `clusters`, `dimensions`; in torch the first as
   `form` "cdist" (fp32 distances) or "product" (in the points' format). Labels of the second are
   uniform, or with `skewed` the fourth power of uniform numbers (Flash-KMeans).
@@ -29,7 +29,7 @@ from hwmodel.machines.gpu.schedules.grouped_gradients import EACH
 from hwmodel.machines.gpu.schedules.grouped_gradients import MENU as GRADIENTS
 from hwmodel.machines.gpu.schedules.monarch import monarch_tiles
 from hwmodel.machines.gpu.schedules.nearest import MENU as NEAREST
-from hwmodel.machines.gpu.schedules.triton_scan import POWERS, SCANNED
+from hwmodel.machines.gpu.schedules.triton_scan import DELTAS, POWERS, SCANNED
 from hwmodel.machines.gpu.schedules.triton_tiles import row_tile
 from hwmodel.machines.gpu.schedules.windows import MENU as WINDOWS
 from hwmodel.validation.measure.shapes import Case, feasible, size, tokens
@@ -88,6 +88,20 @@ def draw_scan(rng: np.random.Generator) -> Case:
     sizes = (size(rng, 1, max(2, 65536 // n)), int(rng.choice([16, 24, 32, 64, 80])), n)
     case = shape(SCAN, *sizes, int(rng.choice([64, 128])), int(rng.choice([64, 128])))
     return Case("chunk_scan", OURS, "bf16", case)
+
+
+DELTA_FIGURES = tuple(
+    Case("delta_rule", OURS, "bf16", shape(SCAN, b, h, n, 128, 128))
+    for b, h, n in ((1, 32, 4096), (4, 32, 4096), (1, 32, 16384), (8, 16, 2048), (1, 64, 8192),
+                    (16, 32, 1024), (1, 16, 512))
+)  # fmt: skip
+"""Heads of 128, as in Qwen3-Next (32 of values)."""
+
+
+def draw_delta(rng: np.random.Generator) -> Case:
+    """Heads of 64 and 128."""
+    case = draw_scan(rng)
+    return replace(case, family="delta_rule")
 
 
 MEANS = "points clusters dimensions"
@@ -251,6 +265,7 @@ def cases(
 STREAMS: dict[str, tuple[Sequence[Case], Draw, Tiles, Callable[[Case], list[Case]]]] = {
     "power-attention": (POWER_FIGURES, draw_power, lambda _: POWERS, attention_of),
     "chunk-scan": (SCAN_FIGURES, draw_scan, lambda _: SCANNED, none),
+    "delta-rule": (DELTA_FIGURES, draw_delta, lambda _: DELTAS, none),
     "kmeans": (ASSIGNED_FIGURES, draw_assignment, lambda _: NEAREST, assignment_baselines),
     "kmeans-update": (SUMMED_FIGURES, draw_sums, lambda _: (*SORTED, *ADDED), in_torch),
     "fft-convolution": (LONG_FIGURES, draw_long, lambda c: monarch_tiles(c.shape["length"]),

@@ -26,6 +26,14 @@ def chunk_scan(s: Mapping[str, Any], item: int) -> Work:
     return 2 * each * (64 * (d + dv) + 2 * d * dv), read, read + each * dv * item
 
 
+def delta_rule(s: Mapping[str, Any], item: int) -> Work:
+    """The same with a system of each chunk; gates and shares are fp32."""
+    each = float(s["batch"]) * s["heads"] * s["tokens"]
+    d, dv = s["state"], s["values"]
+    read = each * ((2 * d + dv) * item + 8)
+    return 2 * each * (64 * (2 * d + 64 + 3 * dv) + 3 * d * dv), read, read + each * dv * item
+
+
 def assignment(s: Mapping[str, Any], item: int) -> Work:
     """A product of points and centroids."""
     n, k, d = float(s["points"]), float(s["clusters"]), float(s["dimensions"])
@@ -66,6 +74,7 @@ def norm_quantise(s: Mapping[str, Any], item: int) -> Work:
 WORK: dict[str, Callable[[Mapping[str, Any], int], Work]] = {
     "power_attention": power_attention,
     "chunk_scan": chunk_scan,
+    "delta_rule": delta_rule,
     "kmeans_assignment": assignment,
     "kmeans_update": cluster_sums,
     "fft_convolution": fft_convolution,

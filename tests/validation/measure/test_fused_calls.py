@@ -32,6 +32,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CASES = {
     "power_attention": (shapes.POWER, (1, 2, 40, 16, 24), ChunkTile(32, 32, 4)),
     "chunk_scan": (shapes.SCAN, (1, 2, 40, 16, 24), ChunkTile(32, 32, 4)),
+    "delta_rule": (shapes.SCAN, (1, 2, 40, 16, 24), ChunkTile(32, 32, 4)),
     "kmeans_assignment": (shapes.MEANS, (60, 10, 16), NearestTile(64, 16, 4)),
     "kmeans_update": (shapes.SUMS, (60, 10, 16, 1), SumTile(32, 4, 1)),
     "fft_convolution": (shapes.LONG, (2, 1, 256, 1), MonarchTile(1, 4)),

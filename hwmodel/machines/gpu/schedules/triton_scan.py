@@ -2,11 +2,13 @@
 
 A block owns `block_v` columns of a head's state and walks its tokens, `chunk` at a time: products
 inside of the chunk, with the state from before, and to the state after (`kernels/chunk_scan.py`,
-`kernels/linear_attention.py`). So only inputs and outputs cross the DRAM's boundary, and the steps
-of a head are one after the other; few heads leave most processors idle.
+`kernels/linear_attention.py`, `kernels/delta_rule.py`). So only inputs and outputs cross the DRAM's
+boundary, and the steps of a head are one after the other; few heads leave most processors idle.
 """
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules.fused_blocks import (
@@ -17,10 +19,11 @@ from hwmodel.machines.gpu.schedules.fused_blocks import (
     resident,
 )
 from hwmodel.machines.gpu.schedules.scan import ScanProblem
+from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div, most
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Activity, Work
+from hwmodel.spine.activity import Activity, Operation, Work
 
 DECAYS, FEATURES = 12, 4
 """Vector instructions for a score of a chunk (masks, decays, exponentials), and for a row of the
@@ -33,6 +36,13 @@ HELD, SPILLED_BYTES = 32, 16
 for each beyond (compiled for sm_90)."""
 KEPT_BYTES = 1 << 17
 """Spilled registers of a processor that its L1 holds beside shared memory; others pass the L2."""
+LINE, LINE_LANES = 250, 6
+"""Clocks of a row of the squares that are inverted, which waits for the row before (compiled for
+sm_90: two sums over 16 rows), and vector instructions for each number of a square and row."""
+SYSTEM = "tf32"
+"""Format in which systems are multiplied."""
+SQUARE = 16
+"""Tokens of a square on the diagonal of a chunk's triangular system, inverted row by row."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +60,22 @@ SCANNED = (ChunkTile(64, 64, 8, 1),)
 the decayed scan ended in an illegal access on an H200 (Triton 3.6): not offered."""
 POWERS = (ChunkTile(64, 32, 4, 1), ChunkTile(64, 64, 8, 1), ChunkTile(64, 128, 8, 1))
 """The state of 16 features by powers of scores is 257 rows."""
-MENU = tuple(dict.fromkeys((*SCANNED, *POWERS)))
+DELTAS = (ChunkTile(32, 64, 4, 1), ChunkTile(64, 64, 8, 1), ChunkTile(32, 128, 8, 1))
+"""The gated delta rule: short chunks, whose systems are small, and longer ones."""
+MENU = tuple(dict.fromkeys((*SCANNED, *POWERS, *DELTAS)))
+
+
+def doublings(chunk: int) -> int:
+    """Factors of the inverse of a chunk's system, once squares on its diagonal are inverted."""
+    return (chunk // SQUARE - 1).bit_length()
 
 
 def activity(problem: ScanProblem, tile: ChunkTile, limits: Limits) -> Activity:
-    """One kernel: see the module. Raises `CoverageError` where a chunk solves a system first."""
-    if problem.solves or not problem.products:
+    """One kernel: see the module. Raises `CoverageError` where no matrices are multiplied."""
+    if not problem.products:
         raise CoverageError(
-            "kernel 'triton' has no kernel of this recurrence: chunk_scan.py and"
-            " linear_attention.py multiply scores and states, and solve no triangular system; ask"
-            " for kernel 'recurrences'"
+            "kernel 'triton' has no kernel of this recurrence: chunk_scan.py, linear_attention.py"
+            " and delta_rule.py multiply scores and states; ask for kernel 'recurrences'"
         )
     heads = problem.columns / problem.values
     parts = ceil_div(problem.values, tile.block_v)
@@ -72,13 +88,27 @@ def activity(problem: ScanProblem, tile: ChunkTile, limits: Limits) -> Activity:
     on_each = resident(tile.warps, MOST_REGISTERS, limits)
     spilled = most((0, held - HELD)) * SPILLED_BYTES * tile.warps * WARP
     beyond = 2 * steps * most((0, spilled - KEPT_BYTES / on_each))
-    block = Work(
-        block_operations(steps * (inside + passed), problem.dtype, steps * lanes),
-        read={"l2": beyond, "port": beyond},
-    )
+    operations = block_operations(steps * (inside + passed), problem.dtype, steps * lanes)
+    clocks = CHAIN + CHAIN_STATE * rows * tile.block_v
+    if problem.solves:
+        for key, count in _solved(problem, tile, rows).items():
+            operations[key] = operations.get(key, 0) + steps * count
+        clocks = clocks + CHAIN + LINE * SQUARE
+    block = Work(operations, read={"l2": beyond, "port": beyond})
     stream = Work(
         read={"dram": problem.read_bytes},
         written={"dram": problem.written_bytes},
     )
-    chain = steps * (CHAIN + CHAIN_STATE * rows * tile.block_v)
-    return blocks_and_stream(heads * parts, on_each, block, chain, stream, limits)
+    return blocks_and_stream(heads * parts, on_each, block, steps * clocks, stream, limits)
+
+
+def _solved(problem: ScanProblem, tile: ChunkTile, rows: Amount) -> dict[Operation, Amount]:
+    """What a chunk's triangular system adds: its numbers, its inverse, and what that multiplies."""
+    chunk, columns = tile.chunk, tile.block_v
+    twice = np.log2(chunk / SQUARE)
+    made = 2 * chunk * chunk * rows + 2 * chunk * rows * columns
+    system = 2 * chunk * chunk * (chunk * most((1, twice)) + columns * (twice + 1))
+    found = block_operations(made, problem.dtype, LINE_LANES * SQUARE * chunk)
+    unit, kind = product_unit(SYSTEM, SYSTEM)
+    found[unit, "flop", kind] = found.get((unit, "flop", kind), 0) + system
+    return found

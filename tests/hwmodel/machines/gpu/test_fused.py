@@ -14,6 +14,8 @@ from hwmodel.machines.gpu.schedules.cluster_sums import activity as sums_activit
 from hwmodel.machines.gpu.schedules.grouped_gradients import EACH, MENU
 from hwmodel.machines.gpu.schedules.grouped_gradients import activity as gradients_activity
 from hwmodel.machines.gpu.schedules.torch_scatter import ScatterProblem
+from hwmodel.machines.gpu.schedules.triton_scan import ChunkTile
+from hwmodel.machines.gpu.schedules.triton_scan import activity as scan_activity
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.spine.activity import totals
 
@@ -129,8 +131,27 @@ def test_heads_that_are_few_leave_processors_idle() -> None:
     assert two < 1.05 * one
 
 
-def test_a_delta_rule_is_refused_with_who_runs_it() -> None:
-    work = recurrence.chunked(1, 4096, 8, 8, 64, 64, rule="delta")
-    with pytest.raises(CoverageError, match="no triangular system; ask for kernel 'recurrences'"):
-        hw.predict(work, "h200", kernel="triton")
-    assert hw.predict(work, "h200").time_s > 0
+def test_a_delta_rule_solves_a_system_more_than_a_scan() -> None:
+    """The same inputs and a state of the same size: more products, and rows that wait."""
+    taken: list[float] = []
+    for rule in ("linear", "delta"):
+        work = recurrence.chunked(4, 8192, 32, 32, 128, 128, rule=rule)
+        (part,) = hw.predict(work, on="h200", kernel="triton").parts
+        assert part.family == "scan:triton"
+        taken.append(float(part.time_s))
+    assert 1.2 < taken[1] / taken[0] < 4
+
+
+@pytest.mark.parametrize(("chunk", "products"), [(16, 2), (32, 3), (64, 5)])
+def test_a_chunks_system_takes_few_products(chunk: int, products: int) -> None:
+    """Of 64 tokens: B and its square, and three factors on 64 columns; counted by hand."""
+    (call,) = lower(recurrence.chunked(1, 64, 1, 1, 64, chunk, rule="delta"), kernel="triton")
+    tile = ChunkTile(chunk, chunk, 4, 1)
+    found = totals(scan_activity(call.problem, tile, LIMITS)).operations
+    assert found["matrix", "flop", "tf32"] == 64 / chunk * products * 2 * chunk**3
+
+
+def test_a_recurrence_of_single_channels_is_refused_with_who_runs_it() -> None:
+    work = recurrence.scanned(1, 4096, 2048, key_dim=16)
+    with pytest.raises(CoverageError, match="multiply scores and states; ask for kernel 'recurr"):
+        hw.predict(work, on="h200", kernel="triton")

@@ -71,7 +71,10 @@ def map_bindings(
     Raises `CoverageError` where none runs.
     """
     del capacities  # a binding fills the machine's own
-    found = _predicted(cascade, hardware)
+    return _proposal(_predicted(cascade, hardware), objective)
+
+
+def _proposal(found: Mapping[str, Estimate], objective: str) -> Proposal:
     values = {name: _value(estimate, objective) for name, estimate in found.items()}
     best = min(values, key=lambda name: values[name])
     return Proposal(
@@ -87,8 +90,8 @@ def map_bindings(
 def certified(cascade: Cascade, hardware: Hardware, *, objective: str) -> BoundMapped:
     """The best binding, with its prediction and certificate."""
     started_s = time.perf_counter()
-    proposal = map_bindings(cascade, hardware, objective=objective, capacities={})
     found = _predicted(cascade, hardware)
+    proposal = _proposal(found, objective)
     chosen = proposal.choice
     assert isinstance(chosen, Binding)
     estimate = found.pop(chosen.name)

@@ -8,17 +8,21 @@ state: the tensor without that rank. The step that is written takes the place of
 unless another Einsum reads the step before later in the same turn; then two steps are held. The
 rank walks one step at a time, and all Einsums that touch a step share that loop.
 
+Of two ranks in a band (causal, windowed attention) a tile of one asks for an interval of the other:
+their `Reach` says how many points of it cross and are held.
+
 Sizes are counts; widths are bytes an element.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.einsum.cascade import Access, Cascade, Einsum
+from hwmodel.machines.spatial.reach import Reach, reaches
 from hwmodel.mappers.nests.ceilings import distinct_ceilings, divisors
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import CoverageError, InputError
@@ -75,6 +79,8 @@ class Form:
     sizes: Mapping[str, int]
     batch: tuple[tuple[str, int], ...]
     outside: frozenset[str]
+    near: Mapping[str, Reach] = field(default_factory=lambda: {})
+    """What tiles of a rank ask of the one that it is in a band with, by the first."""
 
     @cached_property
     def touches(self) -> dict[str, tuple[int, ...]]:
@@ -93,7 +99,27 @@ class Form:
     def bytes(self) -> dict[str, float]:
         """Bytes of each tensor, whole."""
         return {
-            name: held.width * float(np.prod([self.sizes[r] for r in held.ranks], initial=1.0))
+            name: held.width * float(np.prod(self._counts(held.ranks), initial=1.0))
+            for name, held in self.tensors.items()
+        }
+
+    def _counts(self, ranks: tuple[str, ...]) -> list[int]:
+        """Factors of a tensor's elements: ranks in a band have the points that it keeps."""
+        counts: list[int] = []
+        for at, rank in enumerate(ranks):
+            reach = self.near.get(rank)
+            if reach is None or reach.to not in ranks:
+                counts.append(self.sizes[rank])
+            elif reach.to not in ranks[:at]:
+                counts.append(reach.pairs)
+        return counts
+
+    @cached_property
+    def moving(self) -> dict[str, frozenset[str]]:
+        """Ranks whose loops move the tile of each tensor: its own, and those in a band with one."""
+        return {
+            name: frozenset(held.ranks)
+            | {rank for rank, reach in self.near.items() if reach.to in held.ranks}
             for name, held in self.tensors.items()
         }
 
@@ -115,10 +141,10 @@ class Form:
 def form_of(cascade: Cascade, order: tuple[str, ...] | None = None) -> Form:
     """The form of a cascade in the given order of its Einsums (default: as written).
 
-    Raises `CoverageError` for what the fusion mapper does not cover: bands, densities, affine
-    windows, data-dependent ranks, and a tensor read through two different accesses.
+    Raises `CoverageError` for what the fusion mapper does not cover: densities, affine windows,
+    data-dependent ranks, and a tensor read through two different accesses.
     """
-    sizes = _sizes(cascade)
+    sizes, near = _sizes(cascade)
     einsums = [cascade.einsum(name) for name in order or [e.name for e in cascade.einsums]]
     states = _states(cascade)
     accesses = {
@@ -137,7 +163,7 @@ def form_of(cascade: Cascade, order: tuple[str, ...] | None = None) -> Form:
                     " elsewhere; expected one access a tensor; copy it to a second tensor"
                 )
     every = set(sizes).intersection(*(set(ranks) for ranks in named.values()))
-    every -= set(states.values())
+    every -= set(states.values()) | {of for of, _ in near}  # slices in a band differ
     batch = tuple((rank, sizes[rank]) for rank in sizes if rank in every)
     kept = {rank: size for rank, size in sizes.items() if rank not in every and size > 1}
     items = tuple(_item(einsum, kept, states) for einsum in einsums)
@@ -158,7 +184,8 @@ def form_of(cascade: Cascade, order: tuple[str, ...] | None = None) -> Form:
             f"cascade {cascade.name!r}: {', '.join(sorted(lost))} is recurrent and an output, every"
             " step of it; expected an output that takes the last step, such as `Z[p] = R[M1, p]`"
         )
-    return Form(items, tensors, kept, batch, frozenset(outputs | set(cascade.inputs)))
+    asked = {of: reach for (of, to), reach in near.items() if of in kept and to in kept}
+    return Form(items, tensors, kept, batch, frozenset(outputs | set(cascade.inputs)), asked)
 
 
 def orders(cascade: Cascade) -> list[tuple[str, ...]]:
@@ -199,7 +226,8 @@ def tiles(size: int, rule: TileRule, rank: str) -> Numbers:
     return found
 
 
-def _sizes(cascade: Cascade) -> dict[str, int]:
+def _sizes(cascade: Cascade) -> tuple[dict[str, int], dict[tuple[str, str], Reach]]:
+    """Extents of the ranks that are walked, of those in a band without what it leaves out."""
     sizes: dict[str, int] = {}
     for rank in cascade.ranks.values():
         if rank.distribution is not None or not isinstance(rank.size, int):
@@ -219,12 +247,14 @@ def _sizes(cascade: Cascade) -> dict[str, int]:
                 f" tile=N with N a divisor of {sizes[parent]}, or passes=3"
             )
     for einsum in cascade.einsums:
-        if einsum.bands or not _is_one(einsum.density) or not _is_one(einsum.probability):
+        if not _is_one(einsum.density) or not _is_one(einsum.probability):
             raise CoverageError(
-                f"Einsum {einsum.name}: bands, densities and probabilities are not covered by the"
-                " fusion mapper; expected the whole iteration space"
+                f"Einsum {einsum.name}: densities and probabilities are not covered by the fusion"
+                " mapper; expected the whole iteration space, or a band of it"
             )
-    return {rank: size for rank, size in sizes.items() if rank not in parents}
+    near = reaches(cascade)[1]
+    sizes |= {reach.to: reach.size for reach in near.values()}
+    return {rank: size for rank, size in sizes.items() if rank not in parents}, near
 
 
 def _is_one(value: object) -> bool:

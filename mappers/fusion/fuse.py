@@ -28,7 +28,7 @@ from hwmodel.mappers.fusion.search import Branch, Search, subtrees
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.certify import is_deep
 from hwmodel.mappers.nests.costs import check_objective
-from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
+from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Node, Split
 
 MAPSPACES = ("uniform", "divisors", "pinned")
@@ -73,6 +73,13 @@ def fuse(
     if found is None:
         raise _nothing_fits(cascade, searches, hardware, levels[1], capacity)
     promised, search, tree = found
+    if search.form.near:
+        promised = round(8 * promised) / 8  # means of turns are rounded: whole bits
+        if mapspace == "pinned":
+            raise CoverageError(
+                f"{cascade.name}: mapspace 'pinned' keeps the first points of a rank, which turns"
+                " in a band may not ask for; take 'uniform', where intervals stay in the buffer"
+            )
     mapping = _mapping(cascade, hardware, search.form, tree, levels[1])
     if mapspace == "pinned":
         better = _pinned(cascade, hardware, machine, searches, capacity, promised)
@@ -92,8 +99,16 @@ def fuse(
         expected=promised if by_bytes else None,
         least=least if mapspace == "pinned" and by_bytes else 0.0,
         rules=rules,
+        given=_given(search.form),
         notes=tuple(notes),
     )
+
+
+def _given(form: Form) -> tuple[str, ...]:
+    """What the mapspace holds fixed."""
+    if not form.near:
+        return ()
+    return (f"tiles of {', '.join(form.near)}: the least of each number of turns",)
 
 
 def _once(cascade: Cascade, mapping: Mapping, machine: Limits) -> bool:

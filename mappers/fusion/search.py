@@ -11,7 +11,9 @@ row, or the loops of one Einsum. In it
   and what both need is held whole in between, or written out and fetched again);
 - every tensor that an Einsum touches has one Keep on its way, at any depth; a tensor made and read
   inside stays in the buffer from its first to its last use, or goes through the memory;
-- states of recurrent tensors are held while their rank is walked.
+- states of recurrent tensors are held while their rank is walked;
+- a loop over a rank in a band (causal, windowed attention) has the least tile of its number of
+  turns; the interval that it asks of a tensor moves with it, and what stays of it is held on.
 
 What is left out is dominated: a Keep outside a loop over a rank of its tensor (moving it inwards
 holds less and moves the same), a tile larger than the least for its number of turns, a tile above
@@ -56,7 +58,6 @@ class Search(Traffic):
     candidates: int = 0
     capacity: float = 0.0
     spilling: bool = True
-    choices: dict[str, Numbers] = field(default_factory=lambda: {})
     found: dict[object, tuple[Numbers, Branch | None, float]] = field(default_factory=lambda: {})
 
     def __post_init__(self) -> None:
@@ -149,7 +150,7 @@ class Search(Traffic):
                 moved += self._moved(
                     name, self._turns(name, around, outer, outer + at), first, last
                 )
-                if at < len(prefix):
+                if at < len(prefix) or self._rolls(name, prefix, at):
                     left -= self._tile(name, around[: outer + at])
             for name, (at, steps) in states.items():
                 if name not in keeps:
@@ -157,7 +158,9 @@ class Search(Traffic):
                 left -= steps * self._tile(name, around[: outer + at])
                 if name in keeps:
                     left += self._tile(name, around[: outer + at])
-            ended: set[str] = {t for t, at in keeps.items() if at == len(prefix)}
+            ended: set[str] = {
+                t for t, at in keeps.items() if at == len(prefix) and not self._rolls(t, prefix, at)
+            }
             bar = np.minimum(limit, best)[where]
             found, tree = self._spills(
                 first, last, around, pushed, ended, frozenset(states), left, moved, bar, where
@@ -347,16 +350,18 @@ class Search(Traffic):
         for order, keeps, counted in self._leaf_shapes(place, looped, dram):
             if not np.any(floor < np.minimum(limit, best)):
                 break
+            largest = next((rank for rank in reversed(counted) if rank not in self.form.near), "")
+            tried = tuple(rank for rank in counted if rank != largest)
             points = self._points(
-                order, dict(keeps), frozenset(), path, place, place, room, limit, best, counted[:-1]
+                order, dict(keeps), frozenset(), path, place, place, room, limit, best, tried
             )
             if points is None:
                 continue
             where, axes = points
             around = [*(axis.at(where) for axis in path), *axes]
             outer = len(path)
-            if counted:
-                around = self._largest(counted[-1], keeps, around, outer, room[where])
+            if largest:
+                around = self._largest(largest, keeps, around, outer, room[where])
             held = sum(
                 (self._tile(name, around[: outer + at]) for name, at in keeps),
                 np.zeros(where.shape),
@@ -469,7 +474,7 @@ class Search(Traffic):
         return [
             known[rank]
             if rank in known
-            else Axis(rank, np.full(size, self.choices[rank][0]), np.ones(size))
+            else Axis(rank, np.full(size, float(self.form.sizes[rank])), np.ones(size))
             for rank in prefix
         ]
 
@@ -494,7 +499,7 @@ class Search(Traffic):
                 t
                 for t, depth in keeps.items()
                 if rank not in self.form.tensors[t].ranks
-                and any(r in self.form.tensors[t].ranks for r in prefix[at + 1 : depth])
+                and any(r in self.form.moving[t] for r in prefix[at + 1 : depth])
             ]
             if lacking or deeper:
                 found.append(rank)
@@ -530,16 +535,29 @@ class Search(Traffic):
         states: Mapping[str, tuple[int, int]],
     ) -> list[int | None]:
         """Depths in a prefix where a Keep is worth looking at; None leaves it to the row inside."""
-        ranks = self.form.tensors[name].ranks
         if name in states:
-            return [at for at in range(states[name][0] + 1) if _worth(ranks, prefix, at)]
-        shared = sum(first <= at <= last for at in self.form.touches[name]) > 1
+            return [at for at in range(states[name][0] + 1) if self._worth(name, prefix, at)]
+        shared = first == last or sum(first <= at <= last for at in self.form.touches[name]) > 1
         found: list[int | None] = [
             at
             for at in range(len(prefix) + 1)
-            if _worth(ranks, prefix, at) and (at < len(prefix) or shared or first == last)
+            if self._worth(name, prefix, at)
+            and (at < len(prefix) or shared or self._rolls(name, prefix, at))
         ]
         return [*found, None] if first < last else found
+
+    def _worth(self, name: str, prefix: tuple[str, ...], at: int) -> bool:
+        """Whether a Keep after `at` loops is neither free to move inwards nor as good outwards."""
+        moving = self.form.moving[name]
+        if at and prefix[at - 1] not in moving:
+            return False
+        return at == len(prefix) or prefix[at] not in moving or self._rolls(name, prefix, at)
+
+    def _rolls(self, name: str, prefix: tuple[str, ...], at: int) -> bool:
+        """Whether what is kept after `at` loops is an interval that the last of them moves on."""
+        return at > 0 and prefix[at - 1] in self.form.moving[name] - {
+            *self.form.tensors[name].ranks
+        }
 
     def _find_prefixes(
         self, first: int, last: int, looped: frozenset[str]
@@ -634,11 +652,6 @@ class Search(Traffic):
         for branch in row:
             found |= {name for name, _ in branch.keeps} | self._through_memory(branch.row)
         return found
-
-
-def _worth(ranks: tuple[str, ...], prefix: tuple[str, ...], at: int) -> bool:
-    """Whether a Keep after `at` loops is neither free to move inwards nor the same as outwards."""
-    return (at == 0 or prefix[at - 1] in ranks) and (at == len(prefix) or prefix[at] not in ranks)
 
 
 def subtrees(row: tuple[Branch, ...]) -> Iterator[Branch]:

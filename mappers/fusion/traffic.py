@@ -4,10 +4,15 @@ A tensor of N bytes that is kept inside some loops crosses N times the turns of 
 ranks that it lacks, where a loop over one of its own ranks or the branches of a row stand between
 them and its Keep. Sums that leave before they are complete come back: 2 n - 1 crossings for n. That
 is exact for partial tiles, since the tiles of a rank add up to its size.
+
+A loop over a rank that is in a band with one of the tensor's own makes as many turns as a point of
+the tensor is asked for in, in the mean: the points that all its tiles ask for over those there are.
+It moves the tile, too: where it is the innermost loop that does, the points that two turns in a row
+ask for stay, and it makes one turn. No tile is wider than what a turn of the loops around asks for.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -38,11 +43,14 @@ class Traffic:
     """Tiles and traffic of one form's tensors."""
 
     form: Form
+    choices: dict[str, Numbers] = field(default_factory=lambda: {}, kw_only=True)
+    """Tiles of each rank that are looked at, ascending."""
 
     def __post_init__(self) -> None:
         """Sums that depend on the form alone, once for all."""
         self._touched = cache(self._find_touched)
         self._terms = cache(self._find_terms)
+        self._asking = cache(self._find_asking)
 
     def _tile(self, name: str, around: Sequence[Axis]) -> Value:
         """Bytes of a tensor's tile inside these loops."""
@@ -50,8 +58,36 @@ class Traffic:
         size: Value = held.width
         looped = {axis.rank: axis for axis in around}
         for rank in held.ranks:
-            size = size * (looped[rank].tile if rank in looped else self.form.sizes[rank])
+            extent: Value = looped[rank].tile if rank in looped else self.form.sizes[rank]
+            other = self.form.near[rank].to if rank in self.form.near else ""
+            if other in looped:
+                extent = np.minimum(extent, self._asked(looped[other], widest=True))
+            size = size * extent
         return size
+
+    def _asked(self, axis: Axis, *, widest: bool = False) -> Numbers:
+        """What turns of a loop ask of the rank that it is in a band with, at every point.
+
+        That is the mean number of turns that one of its points is asked for in, or the widest turn.
+        """
+        table = self._asking(axis.rank)
+        at = np.searchsorted(table[0], axis.tile)
+        return table[2 if widest else 1][at]
+
+    def _find_asking(self, rank: str) -> tuple[Numbers, Numbers, Numbers]:
+        """Tiles of a rank in a band, and what each asks for."""
+        reach = self.form.near[rank]
+        known = np.unique([*self.choices[rank], reach.points])
+        mean = [reach.visited(int(tile)) / reach.size for tile in known]
+        wide = [float(reach.widest(int(tile))) for tile in known]
+        return known, np.array(mean), np.array(wide)
+
+    def _repeats(self, name: str, axis: Axis) -> Value:
+        """Turns of a loop over a rank that a tensor lacks, as the tensor sees them."""
+        reach = self.form.near.get(axis.rank)
+        if reach is None or reach.to not in self.form.tensors[name].ranks:
+            return axis.turns
+        return self._asked(axis)
 
     def _outer_turns(self, name: str, around: Sequence[Axis]) -> Value:
         """Turns of all loops over ranks that a tensor lacks."""
@@ -59,17 +95,17 @@ class Traffic:
         total: Value = 1.0
         for axis in around:
             if axis.rank not in ranks:
-                total = total * axis.turns
+                total = total * self._repeats(name, axis)
         return total
 
     def _turns(self, name: str, around: Sequence[Axis], outer: int, depth: int) -> Value:
         """How often a tensor kept in `depth` loops crosses; `outer` of them stand around a row."""
-        ranks = self.form.tensors[name].ranks
+        ranks, moving = self.form.tensors[name].ranks, self.form.moving[name]
         total: Value = 1.0
         for at, axis in enumerate(around[:depth]):
-            again = at < outer or any(a.rank in ranks for a in around[at + 1 : depth])
+            again = at < outer or any(a.rank in moving for a in around[at + 1 : depth])
             if axis.rank not in ranks and again:
-                total = total * axis.turns
+                total = total * self._repeats(name, axis)
         return total
 
     def _moved(self, name: str, turns: Value, first: int, last: int) -> Value:
@@ -83,19 +119,21 @@ class Traffic:
         """At least so many bytes cross for the tensors that a row's subtrees keep themselves."""
         total: Value = 0.0
         for size, places in self._terms(dram, tuple(axis.rank for axis in around), first, last):
-            for at in places:
-                size = size * around[at].turns
+            for at, banded in places:
+                size = size * (self._asked(around[at]) if banded else around[at].turns)
             total = total + size
         return total
 
     def _find_terms(
         self, dram: frozenset[str], looped: tuple[str, ...], first: int, last: int
-    ) -> tuple[tuple[float, tuple[int, ...]], ...]:
-        """Sums of bytes by which of the loops around repeat them."""
-        found: dict[tuple[int, ...], float] = {(): 0.0}
+    ) -> tuple[tuple[float, tuple[tuple[int, bool], ...]], ...]:
+        """Sums of bytes by which of the loops around repeat them, whole or in a band."""
+        found: dict[tuple[tuple[int, bool], ...], float] = {(): 0.0}
         for name in self._touched(dram, first, last):
-            ranks = self.form.tensors[name].ranks
-            places = tuple(at for at, rank in enumerate(looped) if rank not in ranks)
+            ranks, moving = self.form.tensors[name].ranks, self.form.moving[name]
+            places = tuple(
+                (at, rank in moving) for at, rank in enumerate(looped) if rank not in ranks
+            )
             made = first <= self.form.makers.get(name, -1) <= last
             found[places] = found.get(places, 0.0) + self.form.bytes[name] * (1 + made)
             found[()] -= self.form.bytes[name] * made

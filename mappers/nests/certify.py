@@ -43,7 +43,9 @@ def certified(
     check_objective(objective)
     check_kind(hardware)
     cascade = only_cascade(
-        workload, hardware, lambda one: [projections(each, one) for each in one.einsums]
+        workload,
+        hardware,
+        lambda one: [projections(e, one, bands=len(one.einsums) > 1) for e in one.einsums],
     )
     started_s = time.perf_counter()
     seen, machine = view(cascade, hardware)

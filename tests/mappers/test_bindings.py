@@ -1,9 +1,13 @@
 """The best shipped binding: what `map` says of attention on arrays is what `predict` says."""
 
+from typing import Any
+
 import pytest
 
 import hwmodel as hw
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.machines import driver
+from hwmodel.machines.spatial.binding import bindings
 from hwmodel.mappers.bindings import BoundMapped
 from hwmodel.quantity.errors import CoverageError
 
@@ -27,6 +31,19 @@ def test_map_says_of_its_binding_what_predict_says(objective: str) -> None:
     assert all(other >= value for other in mapped.others.values())
     assert 0 < mapped.bound <= value
     assert mapped.record()["binding"] == mapped.binding.name in str(mapped)
+
+
+def test_every_binding_is_predicted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    predict = driver.predict
+
+    def counted(*args: Any, kernel: str, **options: Any) -> Any:
+        asked.append(kernel)
+        return predict(*args, kernel=kernel, **options)
+
+    monkeypatch.setattr(driver, "predict", counted)
+    hw.map(bert(1024), on="fusemax", objective="latency")
+    assert sorted(asked) == sorted(bindings())
 
 
 @pytest.mark.parametrize("length", [1024, 2**18])

@@ -5,9 +5,14 @@ ints, bytes are ints too where an element is a whole number of bytes.
 """
 
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TypeAlias
 
 from hwmodel.quantity.units import Amount
+
+Live: TypeAlias = dict[str, dict[str, int | float]]
+"""Bytes live at once, by level and tensor."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,13 @@ class Transfer:
     def moved_bytes(self) -> int | float:
         """All bytes that cross `outer`'s boundary."""
         return (self.fills + self.drains + self.returns) * self.element_bytes
+
+    def part(self, share: Fraction) -> "Transfer":
+        """The share of a tensor's transfers that some of a rank's points make: all move alike."""
+        if share == 1:
+            return self
+        counts = {name: int(getattr(self, name) * share) for name in ("first", "fills", "copies")}
+        return replace(self, **counts)
 
 
 @dataclass(frozen=True)
@@ -100,3 +112,12 @@ class Counts:
         return sum(t.moved_bytes for t in self.transfers if t.outer == level) + sum(
             t.accesses * t.element_bytes for t in self.touches if t.level == level
         )
+
+
+def stack(live: Live, branches: list[Live]) -> None:
+    """Add to each level the branch that needs most of it."""
+    for level in {level for branch in branches for level in branch}:
+        widest = max(branches, key=lambda branch: sum(branch.get(level, {}).values()))
+        held = live.setdefault(level, {})
+        for tensor, size in widest[level].items():
+            held[tensor] = held.get(tensor, 0) + size

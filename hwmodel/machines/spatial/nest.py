@@ -18,6 +18,9 @@ traffic follows from these rules, element by element:
   reduction); an element's own memory is filled and drained alone, and keeps its tile while idle.
 - A memory that all elements share holds their tiles together, also inside of loops over the array.
 - The last tile of a loop may be smaller; it is counted as small as it is.
+- Of two ranks in a band a tile of one asks for an interval of the other (`reach`): loops walk the
+  tiles that hold a kept point, tiles hold what is asked for, and what two turns in a row of the
+  innermost loop that moves an interval both ask for stays where it is.
 
 With D the loops around a Keep, the tiles of its tensor are the joint positions x of the loops over
 the tensor's ranks. Let k(x) be the innermost of them that makes more than one turn around x, of
@@ -38,21 +41,18 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import prod
-from typing import TypeAlias
 
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import operation_counts
 from hwmodel.hardware.hardware import Limits
-from hwmodel.machines.spatial.counts import Counts, Touch, Transfer
+from hwmodel.machines.spatial.counts import Counts, Live, Touch, Transfer, stack
 from hwmodel.machines.spatial.legal import Home, Legal, Path, computed
 from hwmodel.machines.spatial.positions import FOREVER, Class, positions, together
 from hwmodel.machines.spatial.projection import Projection, projections
+from hwmodel.machines.spatial.reach import Near, reaches
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Split
-
-Live: TypeAlias = dict[str, dict[str, int | float]]
-"""Bytes live at once, by level and tensor."""
 
 
 class Nested:
@@ -61,9 +61,11 @@ class Nested:
     def __init__(self, cascade: Cascade, mapping: Mapping, limits: Limits) -> None:
         self.cascade, self.limits = cascade, limits
         self.where = f"mapping of {mapping.cascade} on {mapping.machine}"
-        self.sizes = {name: self._whole(name, size) for name, size in cascade.sizes().items()}
+        sizes, near = reaches(cascade)
+        self.sizes = {name: self._whole(name, size) for name, size in sizes.items()}
+        self.near = Near(self.where, near)
         self.levels = tuple(limits.capacity_bytes)
-        self.tensors = {e.name: projections(e, cascade) for e in cascade.einsums}
+        self.tensors = {e.name: projections(e, cascade, bands=True) for e in cascade.einsums}
         self.legal = Legal(self.where, cascade, self.sizes, self.tensors, limits)
         self.outputs = frozenset(cascade.outputs or (cascade.einsums[-1].name,))
         self.transfers: list[Transfer] = []
@@ -86,7 +88,7 @@ class Nested:
         passing: Live = {}  # kept since the last loop: live from the first to the last use alone
         for at, node in enumerate(nest):
             if isinstance(node, Loop):
-                _stack(live, [passing])
+                stack(live, [passing])
                 passing = {}
                 path = self._loop(node, path)
             elif isinstance(node, Keep):
@@ -97,7 +99,7 @@ class Nested:
                     self.legal.refuse(f"expected nothing after {_kind(node)}, found {nest[at + 1]}")
                 if isinstance(node, Compute):
                     self._compute(node.einsum, path)
-                    _stack(live, [passing])
+                    stack(live, [passing])
                 else:
                     inner = Path(path.loops, path.homes, len(path.loops))
                     self.legal.check_order(node, inner)
@@ -105,8 +107,8 @@ class Nested:
                     for branch, used in zip(branches, self._used(node), strict=True):
                         for level, tensors in passing.items():
                             kept = {name: size for name, size in tensors.items() if name in used}
-                            _stack(branch, [{level: kept}])
-                    _stack(live, branches)
+                            stack(branch, [{level: kept}])
+                    stack(live, branches)
                 return live
         self.legal.refuse("expected every nest to end in Compute or Split, found one that does not")
 
@@ -152,6 +154,7 @@ class Nested:
             raise UnknownNameError(f"rank in {self.where}", loop.rank, self.sizes)
         if loop.tile < 1:
             self.legal.refuse(f"expected a tile of 1 or more in the loop over {loop.rank}")
+        self.near.check(loop, path)
         path = Path((*path.loops, loop), path.homes, path.split)
         if loop.array:
             self.legal.check_axis(loop, path)
@@ -191,7 +194,7 @@ class Nested:
         elif home.part is not None and home.part.level == keep.level:
             share = 1 - self._part(home.part, projection, path)
         moved = self._transfer(keep, projection, tile, users, home, path)
-        self.transfers.append(_shared(moved, share))
+        self.transfers.append(moved.part(share))
         held = live.setdefault(keep.level, {})
         size = tile * projection.element_bytes * (2 if keep.double else 1)
         held[keep.tensor] = held.get(keep.tensor, 0) + size
@@ -237,10 +240,12 @@ class Nested:
                 f"expected a Keep of the first points of a rank of an input, fewer than its {size};"
                 f" found {keep.points} of {keep.rank!r} of {keep.tensor}"
             )
-        if len(steps) > 1 or any(spatial for _, _, spatial in steps):
+        banded = any(self.near.partner(rank) for rank in projection.ranks)
+        if banded or len(steps) > 1 or any(spatial for _, _, spatial in steps):
             raise CoverageError(
                 f"{self.where}: {keep.tensor} is kept for the first {keep.points} of {keep.rank},"
-                f" walked by {len(steps)} loops, or over an array; expected one loop in time"
+                f" walked by {len(steps)} loops, over an array or in a band; expected one loop in"
+                " time, and no band"
             )
         return Fraction(keep.points, size)
 
@@ -256,7 +261,7 @@ class Nested:
     def _first_tile(self, projection: Projection, path: Path) -> int:
         """Elements of the largest tile."""
         first = {rank: self._positions(rank, path, -1, 0)[0][1] for rank in projection.ranks}
-        return int(projection.elements(first))
+        return int(projection.elements(self.near.narrowed(first, path)))
 
     def _transfer(
         self,
@@ -281,15 +286,18 @@ class Nested:
             return moved
         others = {loop.rank for loop in path.loops} - set(projection.ranks)
         foreign = [rank for rank in others if maker is not None and rank not in maker.ranks]
-        shared = everyone = restarts = begun = 0
+        self.near.check_moved(keep.tensor, projection.ranks, others)
+        shared = everyone = restarts = begun = Fraction(0)
         for count, elements, last in self._tiles(projection, path):
             stop = max(last, path.split - 1)
             visits = {
-                rank: sum(n for n, _, _ in self._positions(rank, path, stop, home.depth))
+                rank: self.near.turns(rank, projection.ranks, path, stop)
+                or sum(n for n, _, _ in self._positions(rank, path, stop, home.depth))
                 for rank in others
             }
             copies = {
-                rank: sum(n for n, _, _ in self._positions(rank, path, stop, FOREVER))
+                rank: self.near.turns(rank, projection.ranks, path, stop)
+                or sum(n for n, _, _ in self._positions(rank, path, stop, FOREVER))
                 for rank in others
             }
             weight = count * elements
@@ -304,13 +312,13 @@ class Nested:
                 for rank in others
             )
         if maker is None:
-            return replace(moved, fills=shared, copies=everyone)
+            return replace(moved, fills=int(shared), copies=int(everyone))
         return replace(
             moved,
-            drains=shared,
-            partials=everyone,
-            returns=shared - restarts,
-            returned=everyone - begun,
+            drains=int(shared),
+            partials=int(everyone),
+            returns=int(shared - restarts),
+            returned=int(everyone - begun),
         )
 
     def _elements(self, rank: str, path: Path, shared: int) -> int:
@@ -322,9 +330,15 @@ class Nested:
     ) -> Iterator[tuple[int, int, int]]:
         """Tiles of a tensor by class: how many, elements, innermost loop that changes them."""
         ranks = projection.ranks
-        each = [self._positions(rank, path, stop, FOREVER) for rank in ranks]
+        each = [
+            self._positions(rank, path, stop, FOREVER)
+            if stop < 0 or not self.near.partner(rank)
+            else [self.near.together(rank, ranks, path)]
+            for rank in ranks
+        ]
         for classes in product(*each):
             extents = {rank: extent for rank, (_, extent, _) in zip(ranks, classes, strict=True)}
+            extents = self.near.narrowed(extents, path) if stop < 0 else extents
             last = max((last for _, _, last in classes), default=-1)
             yield prod(n for n, _, _ in classes), int(projection.elements(extents)), last
 
@@ -337,9 +351,12 @@ class Nested:
         einsum = self.cascade.einsum(name)
         ranks = tuple(dict.fromkeys((*einsum.ranks, *(loop.rank for loop in path.loops))))
         self.legal.check_repeats(einsum, path)
+        self.near.check_repeats(einsum, path)
 
-        def points(rank: str, shared: int) -> int:
+        def points(rank: str, shared: int, among: tuple[str, ...] = einsum.ranks) -> int:
             own = rank in einsum.ranks
+            if own and self.near.partner(rank):
+                return self.near.together(rank, among, path)[1]
             found = positions(self.sizes[rank], path.steps(rank), FOREVER, shared)
             return sum(n * (extent if own else 1) for n, extent, _ in found)
 
@@ -355,7 +372,7 @@ class Nested:
             )
             reduced = tensor == name and set(projection.ranks) != set(einsum.ranks)
             first = prod(
-                points(rank, FOREVER)
+                points(rank, FOREVER, projection.ranks)
                 if rank in projection.ranks
                 else self._elements(rank, path, home.depth)
                 if rank in einsum.ranks
@@ -423,23 +440,6 @@ def evaluate(
         nested.elements,
         footprint,
     )
-
-
-def _stack(live: Live, branches: list[Live]) -> None:
-    """Add to each level the branch that needs most of it."""
-    for level in {level for branch in branches for level in branch}:
-        widest = max(branches, key=lambda branch: sum(branch.get(level, {}).values()))
-        held = live.setdefault(level, {})
-        for tensor, size in widest[level].items():
-            held[tensor] = held.get(tensor, 0) + size
-
-
-def _shared(moved: Transfer, share: Fraction) -> Transfer:
-    """The share of a tensor's transfers that some of a rank's points make: all move alike."""
-    if share == 1:
-        return moved
-    counts = {name: int(getattr(moved, name) * share) for name in ("first", "fills", "copies")}
-    return replace(moved, **counts)
 
 
 def _kind(node: Compute | Split) -> str:

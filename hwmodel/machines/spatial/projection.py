@@ -68,12 +68,12 @@ def _window(axis: Axis, outer: Amount, inner: Amount) -> Amount:
     return outer * inner - repeated
 
 
-def projections(einsum: Einsum, cascade: Cascade) -> dict[str, Projection]:
-    """Every tensor that an Einsum touches, its output first.
+def projections(einsum: Einsum, cascade: Cascade, *, bands: bool = False) -> dict[str, Projection]:
+    """Every tensor that an Einsum touches, its output first; `bands`: the caller minds them.
 
     Raises `CoverageError` naming the access for what has no closed form here.
     """
-    if einsum.bands or _thinned(einsum):
+    if (einsum.bands and not bands) or _thinned(einsum):
         raise CoverageError(
             f"Einsum {einsum.name}: expected a full iteration space, found bands, a density or a"
             " probability; map it without them for an upper bound"

@@ -208,8 +208,63 @@ def test_what_is_not_covered_is_named() -> None:
         certified(fuse, heads(THREE_STEPS, 16), machine(KIB), mapspace="uneven")
     with pytest.raises(UnknownNameError, match="rank"):
         certified(fuse, heads(THREE_STEPS, 16), machine(KIB), tile_rules={"q": TileRule()})
-    with pytest.raises(CoverageError, match="band"):
-        certified(fuse, attention(1, 1, 16, 16, 8, causal=True, passes=3), machine(KIB))
+    causal = attention(1, 1, 16, 16, 8, causal=True, passes=3)
+    with pytest.raises(CoverageError, match="pinned"):
+        certified(fuse, causal, machine(KIB), mapspace="pinned")
+    with pytest.raises(CoverageError, match="densities"):
+        certified(fuse, attention(1, 1, 16, 16, 8, density=0.5, passes=3), machine(KIB))
+
+
+def masked(text: str, band: str, length: int, wide: int) -> Cascade:
+    lines = "\n".join(f"{line} | {band}" for line in text.strip().splitlines())
+    return heads(lines, length, batch=1, wide=wide)
+
+
+def test_causal_attention_reads_keys_up_to_each_tile_of_queries() -> None:
+    """12 queries in a buffer of 80 bytes, heads of 2, by hand.
+
+    A row of Q, of the output and a score are 2 + 2 + 1 words, a key and a value 2 each: tiles of 7
+    queries would take 7 * 5 + 4 words, tiles of 6 take 34 and make as many turns. They read keys
+    and values up to their end: 6, then 12.
+    """
+    cascade = masked(THREE_STEPS, "m <= p", 12, wide=2)
+    found = certified(fuse, cascade, machine(80))
+    rows = 2 * 2  # bytes of a vector
+    assert found.tiles["p"] == 6
+    assert found.traffic_bytes == 12 * rows * 2 + (6 + 12) * rows * 2
+    done = found.costs.counts.operations
+    assert sum(done.values()) == 12 * 13 // 2 * (2 * 2 + 1 + 2 * 2)  # kept points alone
+
+
+def test_windows_of_keys_stay_from_query_to_query() -> None:
+    """Each key and value once, in room for the window alone, at any length."""
+    rows = 2 * 2
+    for length in (64, 512):
+        cascade = masked(THREE_STEPS, "-3 <= m - p <= 0", length, wide=2)
+        # 4 keys and values of 2 words, Q and the output 2 each, a score and its exponent of 4 keys
+        found = certified(fuse, cascade, machine(2 * (4 * (2 + 2 + 1 + 1) + 2 + 2)))
+        assert found.traffic_bytes == found.certificate.bound == 4 * length * rows
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+def test_a_step_with_a_window_reads_no_key_outside_of_it(passes: int) -> None:
+    """One query of 4 heads over 2 heads of keys and values, the last 32 of 256: bf16."""
+    cascade = attention(1, 4, 1, 256, 8, kv_heads=2, window=32, passes=passes, tile=16)
+    found = certified(fuse, cascade, machine(8 * KIB))
+    assert found.traffic_bytes == 2 * (2 * 2 * 32 * 8 + 2 * 4 * 8)
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3])
+@pytest.mark.parametrize("window", [None, 5])
+def test_masked_attention_is_counted_anew_at_what_the_search_promises(
+    passes: int, window: int | None
+) -> None:
+    """The nest's counts, which `certified` compares, are no other; a mask never moves more."""
+    for room in (300, 900):
+        cascade = attention(1, 4, 12, 16, 4, 2, causal=True, window=window, passes=passes, tile=4)
+        found = certified(fuse, cascade, machine(room))
+        full = certified(fuse, attention(1, 4, 12, 16, 4, 2, passes=passes, tile=4), machine(room))
+        assert found.certificate.bound <= found.traffic_bytes <= full.traffic_bytes
 
 
 def fused_or_apart(sizes: dict[str, int], room: int) -> float:

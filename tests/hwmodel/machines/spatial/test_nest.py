@@ -323,7 +323,7 @@ def test_an_array_has_no_more_elements_than_it_has() -> None:
 @pytest.mark.parametrize(
     ("text", "sizes", "words"),
     [
-        ("Z[m] = A[m, n] | m <= n", {"m": 4, "n": 4}, "found bands"),
+        ("Z[m] = A[m, n] * B[n] * C | m <= n", {"m": 4, "n": 4}, "touches C, which has neither"),
         ("Z[i, j] = A[i, k] * A[j, k]", {"i": 2, "j": 2, "k": 2}, "A at two different places"),
         ("Z[i] = A[i, i]", {"i": 3}, "rank i indexes two axes of A"),
         ("tensor A[x]\nZ[i] = A[i+j+k]", {"i": 2, "j": 2, "k": 2, "x": 8}, "sums 3 ranks"),

@@ -104,11 +104,15 @@ def _product(sizes: Sequence[int]) -> int:
 
 
 def short(name: str) -> str:
-    """A kernel's name; of a long template its first word and the tile shapes in its arguments."""
+    """A kernel's name; of a long template its first word and the tile shapes in its arguments.
+
+    Where it states none, the beginning of its arguments (cuDNN's kernels name their tile there).
+    """
     if len(name) <= LONGEST_NAME:
         return name
     head = re.split(r"[<(]", name.removeprefix("void "), maxsplit=1)[0]
     shapes = re.findall(r"tuple<((?:cute::C<\d+>(?:, )?|_\d+(?:, )?)+)\s*>", name)
     tiles = ["x".join(re.findall(r"\d+", shape)) for shape in shapes]
     schedules = re.findall(r"Kernel\w*(?:Pingpong|Cooperative|WarpSpecialized)\w*", name)
-    return " ".join(dict.fromkeys([head, *schedules[:2], *tiles[:6]]))[: 2 * LONGEST_NAME]
+    told = [*schedules[:2], *tiles[:6]]
+    return " ".join(dict.fromkeys([head, *told]) if told else [name])[: 2 * LONGEST_NAME]

@@ -20,6 +20,7 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias, cast
 
+from hwmodel.einsum.fan import Fan
 from hwmodel.einsum.origin import Origin, again
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -368,6 +369,12 @@ class Collective:
     over: str = "tp"
     beside: bool = False
     """Whether it goes on while the stage's cascade runs, and not after it."""
+    fan: Fan | None = None
+    """Of an all_to_all of rows to experts, `bytes` one for each choice: where choices lead. A row
+    is then sent once to each device, and to each box, that has any of its experts."""
+    sent: str = ""
+    """Whose sends these are, where the exchange is not the usual library's: a word of `dispatch`
+    of a division."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ DENSE: Final = ("tp", "cp", "dp", "pp")
 SPARSE: Final = ("etp", "ep", "edp", "pp")
 """The same devices' axes in layers of experts."""
 DEGREES: Final = (*DENSE, "ep", "etp", "sp")
-"""The fields that say parts, as words of a request."""
+"""The fields that say parts."""
+SAID: Final = (*DEGREES, "dispatch", "overlap")
+"""Fields of a division that are words of a request by themselves."""
 
 MOST: Final = 2**20
 """Devices at most: groups of ranks are lists."""
@@ -73,6 +75,13 @@ class Division(Value):
     """How cp devices come to the keys of a prompt: all of them gathered, blocks passed around a
     ring while others are attended to, queries passed one way and results the other (TokenRing,
     arXiv 2412.20501), or heads exchanged for tokens (Ulysses)."""
+    dispatch: Literal["all-to-all", "once", "low-latency"] = "all-to-all"
+    """How rows go to the experts of ep devices: one for each expert chosen, by the library's
+    all-to-all; once to each box and to each device with any of them (DeepEP's normal kernels); one
+    for each expert, sent by the GPU itself (its kernels of low latency)."""
+    overlap: Literal["none", "two-batch"] = "none"
+    """Whether a batch is cut in two halves that take turns: one computes while the other's
+    exchanges are on the links."""
     dealt: Literal["zigzag", "striped", "blocks"] = "zigzag"
     """Which tokens of a prompt each of cp devices has: a piece from each end, every cp-th token, or
     one block in order. Causal masks leave the last device of blocks the most."""
@@ -120,6 +129,10 @@ class Division(Value):
         found: list[str] = []
         if self.devices > MOST:
             found.append(f"devices: expected {MOST} or fewer, found {self.devices}")
+        if self.overlap != "none" and self.pp > 1:
+            found.append(
+                f"overlap: expected pp of 1, found {self.pp}; stages overlap by themselves"
+            )
         if self.sp and self.tp == 1:
             found.append("sp: expected tp of 2 or more, over which sp divides; found tp=1")
         if self.ep == 1 and self.etp is not None and self.etp != self.tp:
@@ -131,6 +144,11 @@ class Division(Value):
                 f" ({self.width}), on whose devices the experts are{hint}"
             )
         return found
+
+    @property
+    def cut(self) -> bool:
+        """Whether the batch of a replica passes in several parts."""
+        return self.micro_batch is not None or self.overlap != "none"
 
     @property
     def width(self) -> int:

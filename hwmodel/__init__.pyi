@@ -185,6 +185,11 @@ def collective(
     *,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
     kernel: str | None = None,
+    dispatch: str = "all-to-all",
+    picks: int | None = None,
+    experts: int | None = None,
+    groups: int = 1,
+    taken: int = 1,
 ) -> Estimate:
     """Time of one collective operation; bytes are counted as nccl-tests does.
 
@@ -380,7 +385,8 @@ def predict(
     `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
     `parallel` how a model is divided over its devices, `{"tp": 8, "pp": 2}` (tp, pp, dp, ep, etp,
-    cp, sp); `topology` what joins them, where that is more than one switch: a value, a table, or
+    cp, sp; how rows go to experts, `dispatch`; whether halves of a batch take turns, `overlap`);
+    `topology` what joins them, where that is more than one switch: a value, a table, or
     the name or file of one; `engine` what runs a model's phase, "vllm" (default: torch, plain and
     unfused); `l2` is "warm" where a kernel's work is repeated on the same activations, with the
     weights of six layers in turn, as public tables are mostly timed (default: cold, as between

@@ -1,32 +1,60 @@
 """Collective operations as workloads: a stage that computes nothing, and what it exchanges."""
 
-from typing import Any
+from typing import Any, get_args
 
 from hwmodel.einsum.cascade import Cascade, Collective, Origin, Rank, Stage, Tensor
+from hwmodel.einsum.division import Division
+from hwmodel.einsum.fan import Fan
 from hwmodel.einsum.network import Stack
 from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.checked import checked
-from hwmodel.quantity.errors import UnknownNameError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount, amount
 
 OPERATIONS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "p2p")
 
 
+DISPATCHES: tuple[str, ...] = get_args(Division.model_fields["dispatch"].annotation)
+"""How rows go to experts: words of a division."""
+
+
 @checked
-def collective(op: str, bytes: Amount, ranks: Amount) -> Stack:
+def collective(
+    op: str,
+    bytes: Amount,
+    ranks: Amount,
+    dispatch: str = "all-to-all",
+    picks: int | None = None,
+    experts: int | None = None,
+    groups: int = 1,
+    taken: int = 1,
+) -> Stack:
     """One collective operation between `ranks` devices, each the same.
 
     `bytes` is, as in nccl-tests: the buffer of a rank for all_reduce and broadcast, the total
     output of a rank for all_gather, the total input of a rank for reduce_scatter, the send buffer
     of a rank, kept part included, for all_to_all, and the message for p2p, of which every rank
-    sends one and receives one. Sizes and ranks may be arrays. Raises `InputError`.
+    sends one and receives one. Sizes and ranks may be arrays. An all_to_all of rows to experts, a
+    row for each of a token's `picks` of so many `experts` (from `taken` of `groups` of them), goes
+    as a division's `dispatch` says: "once" to each device, or "low-latency". Raises `InputError`.
     """
     if op not in OPERATIONS:
         raise UnknownNameError("collective", op, OPERATIONS)
     size = amount(bytes, "bytes", where=f"{op}: bytes", whole=True)
     count = amount(ranks, where=f"{op}: ranks", whole=True)
-    arguments: dict[str, Any] = {"op": op, "bytes": bytes, "ranks": ranks}
-    stages = (exchange(op, Collective(op, size, count)),)
+    arguments: dict[str, Any] = {"op": op, "bytes": bytes, "ranks": ranks, "dispatch": dispatch}
+    arguments |= {"picks": picks, "experts": experts, "groups": groups, "taken": taken}
+    if dispatch not in DISPATCHES:
+        raise UnknownNameError("dispatch", dispatch, DISPATCHES)
+    sent = "" if dispatch == DISPATCHES[0] else dispatch
+    if sent and op != "all_to_all":
+        raise InputError(f"{op}: dispatch: expected it with all_to_all alone, found {dispatch!r}")
+    fan = None
+    if sent == "once":
+        if picks is None or experts is None:
+            raise InputError("all_to_all: dispatch='once': expected picks and experts with it")
+        fan = Fan(picks, experts, groups, taken)
+    stages = (exchange(op, Collective(op, size, count, fan=fan, sent=sent)),)
     return Stack(op, stages, Origin("collective", arguments, collective))
 
 

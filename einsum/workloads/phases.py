@@ -19,6 +19,10 @@ Parallel: TypeAlias = Division | Mapping[str, Any] | None
 """How a model is divided, as a value or a table."""
 
 
+HALVES = 2
+"""Parts of a batch that take turns."""
+
+
 def divided(tp: int, parallel: Parallel) -> Division:
     """The division that is meant by `tp`, or in full."""
     if parallel is None:
@@ -85,23 +89,30 @@ def passing(step: Step, ways: Division) -> Step:
 
     Of a prompt each of the devices that divide its tokens has its part.
     """
-    if ways.micro_batch is not None and step.groups:
+    if ways.cut and step.groups:
         raise InputError(
-            "mixed: micro_batch: expected none, since groups of sequences pass together; found"
-            f" {ways.micro_batch}"
+            "mixed: micro_batch, overlap: expected none, since groups of sequences pass together;"
+            f" found {ways.micro_batch} and {ways.overlap!r}"
         )
     return together(*(_passing(one, ways) for one in step.alike)) if _divides(ways) else step
 
 
 def _divides(ways: Division) -> bool:
     """Whether a device sees fewer sequences or tokens than there are."""
-    return ways.dp > 1 or ways.cp > 1 or ways.micro_batch is not None
+    return ways.dp > 1 or ways.cp > 1 or ways.cut
 
 
 def _passing(step: Step, ways: Division) -> Step:
     batch = ceil_div(step.batch, ways.dp)
     if ways.micro_batch is not None:
         batch = least((batch, ways.micro_batch))
+    elif ways.cut:
+        if np.any(np.asarray(batch) < HALVES):
+            raise InputError(
+                "overlap: expected two sequences or more of each replica, whose halves take turns;"
+                f" found {shown(batch)}"
+            )
+        batch = ceil_div(batch, HALVES)
     if step.decoding or ways.cp == 1:
         return replace(step, batch=batch)
     return replace(step, batch=batch, queries=ceil_div(step.queries, ways.cp), span=step.queries)

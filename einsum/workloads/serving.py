@@ -38,6 +38,7 @@ def serving(
     pp: int | None = None,
     dp: int | None = None,
     ep: int | None = None,
+    dispatch: str | None = None,
     dtype: str | None = None,
     weight_dtype: str | None = None,
     kv_dtype: str | None = None,
@@ -46,10 +47,10 @@ def serving(
 ) -> Serving:
     """Requests to replicas of a model: `rate_per_s`, `concurrency` or `trace` says when they come.
 
-    A replica is divided by tp, pp and ep; with `devices`, dp, the number of replicas, is what is
-    left of them. With `prefill` ("tp=2,dp=3,on=h100") other engines read the prompts, and send
-    their caches over `link`. The other arguments are those of `hwmodel.model` and of the fields of
-    `Serving`.
+    A replica is divided by tp, pp and ep (`dispatch` says how rows go to its experts); with
+    `devices`, dp, the number of replicas, is what is left of them. With `prefill`
+    ("tp=2,dp=3,on=h100") other engines read the prompts, and send their caches over `link`. The
+    other arguments are those of `hwmodel.model` and of the fields of `Serving`.
     Raises `InputError` naming the argument at fault.
     """
     formats = {"dtype": dtype, "weight_dtype": weight_dtype, "kv_dtype": kv_dtype}
@@ -83,4 +84,5 @@ def serving(
         pp=pp,
         dp=dp,
         ep=ep,
+        dispatch=dispatch,
     )

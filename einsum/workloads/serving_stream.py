@@ -14,6 +14,9 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.text.shown import Shown
 
+SAID = (*DEGREES, "dispatch")
+"""How a replica is divided, as words; steps that read prompts beside others do not take turns."""
+
 
 @dataclass(frozen=True, repr=False)
 class Serving(Shown):
@@ -73,10 +76,10 @@ class Serving(Shown):
 
     def but(self, **changes: Any) -> "Serving":
         """The same stream with other fields; degrees change one by one."""
-        how = {name: changes.pop(name) for name in list(changes) if name in DEGREES}
+        how = {name: changes.pop(name) for name in list(changes) if name in SAID}
         for name in changes:
             if name not in self.__dataclass_fields__:
-                known = (*self.__dataclass_fields__, *DEGREES)
+                known = (*self.__dataclass_fields__, *SAID)
                 raise UnknownNameError(f"argument of {self.name}", name, known)
         return replace(self, **changes, parallel={**self.parallel, **how})
 
@@ -88,8 +91,8 @@ def stream(model: Any, **asked: Any) -> Serving:
     """
     given = {name: value for name, value in asked.items() if value is not None}
     for name in given:
-        if name not in Serving.__dataclass_fields__ and name not in DEGREES:
-            known = (*Serving.__dataclass_fields__, *DEGREES)
+        if name not in Serving.__dataclass_fields__ and name not in SAID:
+            known = (*Serving.__dataclass_fields__, *SAID)
             raise UnknownNameError("argument of serving", name, known)
     came = [name for name in ("rate_per_s", "concurrency", "trace") if name in given]
     if not came or came[:2] == ["rate_per_s", "concurrency"]:
@@ -104,7 +107,7 @@ def stream(model: Any, **asked: Any) -> Serving:
             raise InputError(
                 f"serving: expected {told} a trace, found {shown(given.get(name, 'none'))}"
             )
-    parallel = {name: given.pop(name) for name in DEGREES if name in given}
+    parallel = {name: given.pop(name) for name in SAID if name in given}
     return Serving(model, **given, parallel=parallel)
 
 

@@ -37,7 +37,7 @@ from hwmodel.machines.held import (
     short_of_memory,
 )
 from hwmodel.machines.joints import assumed as assumed_of
-from hwmodel.machines.joints import joints_of, warned, with_joints, with_links
+from hwmodel.machines.joints import held_by, joints_of, warned, with_joints, with_links
 from hwmodel.machines.kept import Kept
 from hwmodel.machines.run import COLD, Run, l2_of
 from hwmodel.machines.spatial.area import area_of
@@ -234,7 +234,7 @@ def estimated(
     kept = "" if l2 == COLD else "l2"
     floor = run.floor or floor_of(workload, machine, with_links(run.busy_s, joints), kept=kept)
     each = with_joints(run.parts, joints, machine.power.idle_w)
-    flow = flow_of(workload, each)
+    flow = flow_of(workload, each, machine.processors.count, held_by(joints))
     made = tuple(part for own in each for part in own)
     parts = _completed(made, floor.bytes, machine, run.outermost)
     parts = parts if step is None else finished(step, parts, machine)

@@ -9,20 +9,28 @@ import numpy as np
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.division import spread
 from hwmodel.einsum.network import Workload
+from hwmodel.machines.weaving import woven_of
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.estimate import Part
-from hwmodel.spine.flow import Flow
+from hwmodel.spine.flow import Flow, Woven
 
 SENDS = "exchange.pipeline"
 """Beginning of the roles of what stages hand on."""
 
 
-def flow_of(workload: Workload, parts: Sequence[Sequence[Part]]) -> Flow | None:
-    """How a phase of a model flows through its pipeline, from the parts of each of its stages."""
+def flow_of(
+    workload: Workload, parts: Sequence[Sequence[Part]], processors: Amount = 1, held: int = 0
+) -> Flow | Woven | None:
+    """How a phase of a model flows through its pipeline, from the parts of each of its stages.
+
+    Of batches that take turns, exchanges keep `held` of so many `processors`.
+    """
     served = workload.served
-    if served is None or (served.ways.pp == 1 and served.ways.micro_batch is None):
+    if served is None or (served.ways.pp == 1 and not served.ways.cut):
         return None
+    if served.ways.overlap != "none":
+        return woven_of(workload, parts, processors, held)
     count, stages = served.ways.pp, workload.stages
     depth = 1 + max((_last(stage.layers) for stage in stages), default=0)
     first = next((i for i, stage in enumerate(stages) if _layered(stage)), 0)

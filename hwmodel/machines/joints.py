@@ -11,7 +11,7 @@ from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.kept import Kept
 from hwmodel.machines.run import timed
-from hwmodel.network import collectives, spans
+from hwmodel.network import collectives, least, spans
 from hwmodel.network.collectives import Cost
 from hwmodel.network.topology import Topology
 from hwmodel.quantity.arithmetic import most
@@ -93,14 +93,20 @@ def _cost(
 
     def priced() -> tuple[Cost, Part, Amount]:
         sizes = (joint.op, joint.bytes, joint.ranks, machine, network)
-        cost = collectives.cost(*sizes, groups=groups, library=library)
+        whose: dict[str, Any] = {"fan": joint.fan, "sent": joint.sent}
+        cost = collectives.cost(*sizes, groups=groups, library=library, **whose)
         each = (cost.name, collectives.FAMILY, 1, cost.tree, cost.rates, None)
         part = timed(*each, cost.interval, outside=cost.outside)
-        return cost, part, collectives.least_s(*sizes)
+        return cost, part, least.least_s(*sizes, joint.fan)
 
     sizes: Any = (id(n) if np.ndim(n) else n for n in (joint.bytes, joint.ranks))
-    key: Hashable = ("collective", joint.op, *sizes, id(network), groups)
+    key: Hashable = ("collective", joint.op, *sizes, id(network), groups, joint.fan, joint.sent)
     return (*keeping.once(key, priced), told)
+
+
+def held_by(joints: Joints) -> int:
+    """Processors that exchanges keep from other work."""
+    return max((joint.cost.held for joint in joints if joint is not None), default=0)
 
 
 def with_links(busy_s: Mapping[str, Amount], joints: Joints) -> Mapping[str, Amount]:

@@ -25,10 +25,12 @@ port, and `share` * n bytes through it in each direction:
     p2p             direct     1            1           1            each rank to the next
 
 `hierarchical` works inside each box of m ranks and between the g boxes in turn; for all_to_all that
-is the 2D algorithm of Tutel (Hwang et al. 2023). `in-switch` has the switch of each box add, and
-goes around a ring of boxes with each rank's part of 1/m; `in-network` has switches between boxes
-add too, to which a part of 1/m is sent once (SHARP). Parts of n / p are rounded up to whole bytes
-on one switch and not on other topologies. Two trees of 2 or 3 ranks send p / 2 rather than 2.
+is the 2D algorithm of Tutel (Hwang et al. 2023), and where rows are sent once, to each box and
+from there to its devices, that of DeepEP's normal kernels (deepseek-ai/DeepEP). `in-switch` has the
+switch of each box add, and goes around a ring of boxes with each rank's part of 1/m; `in-network`
+has switches between boxes add too, to which a part of 1/m is sent once (SHARP). Parts of n / p are
+rounded up to whole bytes on one switch and not on other topologies. Two trees of 2 or 3 ranks send
+p / 2 rather than 2.
 Sources: Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in MPICH"
 (2005); Sanders, Speck, Träff, "Two-tree algorithms for full bandwidth broadcast, reduction and
 scan" (2009); TPI-LLM (arXiv 2410.00531).
@@ -41,6 +43,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from hwmodel.einsum.fan import Fan
 from hwmodel.network import schedules
 from hwmodel.network.schedules import Round
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
@@ -208,11 +211,14 @@ def closed_form(op: str, algorithm: str, ranks: Amount, per_box: Amount = 1) -> 
 
 
 @lru_cache(maxsize=256)
-def schedule(op: str, algorithm: str, ranks: int, per_box: int = 1) -> tuple[Round, ...]:
+def schedule(
+    op: str, algorithm: str, ranks: int, per_box: int = 1, fan: Fan | None = None
+) -> tuple[Round, ...]:
     """The rounds of an algorithm; ranks b * per_box ... of box b stand together.
 
-    One rank alone sends nothing. Raises `UnknownNameError`, and `InputError` where boxes do not
-    divide the ranks.
+    With a `fan` rows of an all_to_all are sent once to each device that has any of their experts,
+    and hierarchically once to each box. One rank alone sends nothing. Raises `UnknownNameError`,
+    and `InputError` where boxes do not divide the ranks.
     """
     check(op, algorithm)
     amount(ranks, where=f"{op}: ranks", whole=True)
@@ -221,7 +227,11 @@ def schedule(op: str, algorithm: str, ranks: int, per_box: int = 1) -> tuple[Rou
             f"{op}: per_box: expected a divisor of {ranks} ranks, found {per_box}; boxes must be "
             "of equally many"
         )
-    return SCHEDULES[op](algorithm, ranks, per_box) if ranks > 1 else ()
+    rounds = SCHEDULES[op](algorithm, ranks, per_box) if ranks > 1 else ()
+    if fan is None:
+        return rounds
+    boxes = ranks // per_box if algorithm == "hierarchical" else ranks
+    return schedules.once(rounds, per_box, *(fan.reached(n) / fan.picks for n in (ranks, boxes)))
 
 
 def check(op: str, algorithm: str | None = None) -> None:

@@ -11,27 +11,29 @@ fold makes times of either; a rank's memory mostly hides behind the links.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
+from hwmodel.einsum.fan import Fan
 from hwmodel.einsum.workloads.collective import memory_bytes
 from hwmodel.hardware.calibration import WIDER, WIDEST, Family, stretched
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.network import nccl, small
-from hwmodel.network.algorithms import ADDED, ALGORITHMS, check, closed_form, schedule
+from hwmodel.network.algorithms import ADDED, ALGORITHMS, check, schedule
 from hwmodel.network.flows import Groups, Protocol, carried
 from hwmodel.network.nccl import Way, fastest, link_of
-from hwmodel.network.ranks import bus_bandwidth, one_number
+from hwmodel.network.ranks import one_number
 from hwmodel.network.routes import routes
 from hwmodel.network.topology import CollectiveLibrary, Topology
-from hwmodel.quantity.arithmetic import least, most, where
+from hwmodel.quantity.arithmetic import where
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Rates, Serial, Work
 from hwmodel.spine.outside import Outside, farthest, outside
 
 FAMILY = "collective"
+STRAIGHT = "low-latency"
+"""Of a division's `dispatch`: rows go straight to their experts."""
 PRIORS = f"uncalibrated: {FAMILY}: link efficiencies are priors, not measurements"
 
 UNCOUNTED_SENDS = (
@@ -40,13 +42,16 @@ UNCOUNTED_SENDS = (
 )
 """What is told of exchanges between boxes."""
 
+AS_NCCL = "exchanges of experts behind one switch: at the rates of NCCL's grouped sends"
+"""What those of another library rest on where no topology says what it makes of links."""
+
 
 @dataclass(frozen=True, eq=False)
 class Cost:
     """A collective as one rank sees it: its activity, and the rates of what it needs.
 
     `interval` and `outside` are those of a part of an estimate; `assumptions` and `warnings` what
-    is told of it.
+    is told of it. `held` are processors that it keeps from other work.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Cost:
     outside: tuple[Outside, ...] = ()
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    held: int = 0
 
 
 def cost(
@@ -66,19 +72,30 @@ def cost(
     topology: Topology | None = None,
     groups: Groups | None = None,
     library: str | None = None,
+    fan: Fan | None = None,
+    sent: str = "",
 ) -> Cost:
     """One collective between `ranks` devices: behind their switch, or on a topology.
 
     `size_bytes` is counted as nccl-tests does. `library` is an engine whose own small all-reduce
     stands beside NCCL behind one switch: "vllm", "trtllm", or "vllm:eager" outside of graphs. On a
-    topology `groups` of devices do the same at
-    once, by default the first `ranks` devices alone. Raises `InputError` for more ranks than are
+    topology `groups` of devices do the same at once, by default the first `ranks` devices alone. Of
+    rows to experts `fan` says where choices lead, so that each row is sent once, and `sent` whose
+    sends they are (`Collective`). Raises `InputError` for more ranks than are
     joined, `CoverageError` where nothing says what the links can do.
     """
     check(op)
     if topology is None:
-        return _on_one_switch(op, size_bytes, ranks, hardware, library)
-    return _on_topology(op, size_bytes, ranks, hardware, topology, groups)
+        made = _on_one_switch(op, thinned(size_bytes, ranks, fan), ranks, hardware, library)
+        return replace(made, assumptions=(*made.assumptions, AS_NCCL)) if sent else made
+    return _on_topology(op, size_bytes, ranks, hardware, topology, groups, fan, sent)
+
+
+def thinned(size_bytes: Amount, ranks: Amount, fan: Fan | None) -> Amount:
+    """Bytes where a row goes once to each device that has any of its experts."""
+    if fan is None:
+        return size_bytes
+    return size_bytes * (fan.reached(one_number(ranks, "all_to_all: ranks")) / fan.picks)
 
 
 def _on_one_switch(
@@ -213,6 +230,8 @@ def _on_topology(
     hardware: Hardware,
     topology: Topology,
     groups: Groups | None,
+    fan: Fan | None = None,
+    sent: str = "",
 ) -> Cost:
     """The library's algorithms as schedules on the links, the fastest of them.
 
@@ -227,7 +246,7 @@ def _on_topology(
         )
     asked = [range(count)] if groups is None else groups
     placed, per_box = boxed(topology, asked)
-    library, interval, warnings = _library(topology, hardware, placed)
+    library, interval, warnings = _library(topology, hardware, placed, sent)
     kinds = routes(topology).kinds.items()
     held = any(message_s for kind, (message_s, _) in kinds if kind.startswith("nic"))
     if op == "all_to_all" and per_box < count and not held:
@@ -238,15 +257,17 @@ def _on_topology(
     interval = stretched(interval, farthest(sizes), power=WIDEST) if sizes else interval
     share = library.share_direct if grouped else library.share
     launch_s = library.start_direct_s if grouped else library.start_s + library.rank_s * count
-    protocols = [(Protocol(share=share, overlap=library.overlap), launch_s)]
+    nic = library.share_nic if grouped else None
+    protocols = [(Protocol(share=share, overlap=library.overlap, nic=nic), launch_s)]
     if library.fast is not None and not grouped:
         protocols.append((Protocol("LL", library.fast.share), library.fast.start_s))
     names = _candidates(op, topology, count, per_box)
+    names = ["direct"] if sent == STRAIGHT else names
     soonest_s = min(start_s for _, start_s in protocols)
     ways = [
         way.after(f"start:{protocol.name}", start_s - soonest_s)
         for protocol, start_s in protocols
-        for way in ways_on(op, size, topology, placed, per_box, names, protocol)
+        for way in ways_on(op, size, topology, placed, per_box, names, protocol, fan)
         if not protocol.name or way.algorithm not in ADDED  # switches add what Simple sends
     ]
     tree, links, algorithm = fastest(ways)
@@ -259,6 +280,7 @@ def _on_topology(
         sizes,
         assumptions=(f"links: {library.source}", "out of place, the topology to itself"),
         warnings=warnings,
+        held=library.held,
     )
 
 
@@ -294,6 +316,7 @@ def ways_on(
     per_box: int = 1,
     algorithms: Sequence[str] | None = None,
     protocol: Protocol | None = None,
+    fan: Fan | None = None,
 ) -> list[Way]:
     """Algorithms as schedules between groups of devices, as `boxed` has them; by default all.
 
@@ -311,7 +334,7 @@ def ways_on(
         )
     found: list[Way] = []
     for name in names:
-        rounds = schedule(op, name, count, per_box if across or name in ADDED else 1)
+        rounds = schedule(op, name, count, per_box if across or name in ADDED else 1, fan)
         found.append(Way(name, *carried(rounds, size, known, groups, protocol or Protocol())))
     return found
 
@@ -338,11 +361,11 @@ def boxed(topology: Topology, groups: Groups) -> tuple[list[list[int]], int]:
 
 
 def _library(
-    topology: Topology, hardware: Hardware, groups: Groups
+    topology: Topology, hardware: Hardware, groups: Groups, sent: str = ""
 ) -> tuple[CollectiveLibrary, tuple[float, float], tuple[str, ...]]:
     """What the library makes of the links, its interval for such groups, and warnings."""
     ranks = len(groups[0])
-    library = topology.library
+    library = topology.exchanges.get(sent, topology.library)
     if library is None:
         if hardware.calibration is None:
             raise CoverageError(
@@ -360,7 +383,10 @@ def _library(
         )
         return library, library.interval, (f"uncalibrated: {topology.name}: links as described",)
     boxes = max(sum(bool(set(box) & set(group)) for box in topology.groups) for group in groups)
-    power, warnings = 1.0, ()
+    power, warnings = 1.0, tuple[str, ...]()
+    if sent and sent not in topology.exchanges:
+        power *= WIDEST
+        warnings = (f"uncalibrated: {topology.name}: no exchange of experts ({sent}) was measured",)
     for found, measured, wider, what in (
         (ranks, library.ranks, WIDER, "ranks"),
         (boxes, library.boxes, WIDEST, "boxes"),
@@ -371,68 +397,3 @@ def _library(
             warnings = (*warnings, f"{told} {measured}")
     low, high = library.interval
     return library, (low**power, high**power), warnings
-
-
-def least_s(
-    op: str,
-    size_bytes: Amount,
-    ranks: Amount,
-    hardware: Hardware,
-    topology: Topology | None = None,
-) -> Amount:
-    """Seconds below which no algorithm goes: bytes that must leave ranks, over all their ports.
-
-    A switch that adds spares a rank the partial sums: it sends its buffer once. On a topology each
-    box must send what others need of it besides: the sum of its buffers (all_reduce), the parts of
-    its m of p ranks (all_gather), sums for all others (reduce_scatter), m (p - m) parts
-    (all_to_all), the root's buffer (broadcast).
-    """
-    if topology is None:
-        link = link_of(hardware)
-        flat = closed_form(op, nccl.ON_ONE_SWITCH[op], ranks)
-        sent = flat.sent_bytes(size_bytes, ranks)
-        if op == "all_reduce" and link.reduction_bytes_per_s is not None:
-            some = where(np.asarray(ranks)[()] > 1, 1, 0)
-            sent = least((sent, size_bytes * some))
-        return sent / link.bandwidth_bytes_per_s
-    count = one_number(ranks, f"{op}: ranks")
-    if count == 1:
-        return 0 * size_bytes
-    ports, boxes = _leaving(topology, count)
-    adds = op == "all_reduce" and any(link.reduction_bytes_per_s for link in topology.links)
-    sent = size_bytes if adds else bus_bandwidth(op, size_bytes, count, 1.0)
-    found = [count * sent / ports]
-    for inside, first, rate in boxes:
-        few = inside if op == "all_gather" else count - inside
-        share = {
-            "all_reduce": 1.0,
-            "all_to_all": inside * (count - inside) / count,
-            "broadcast": float(first),
-            "p2p": 1.0,
-        }.get(op, few / count)
-        found.append(share * size_bytes / rate)
-    return most(found)
-
-
-@lru_cache(maxsize=64)
-def _leaving(topology: Topology, count: int) -> tuple[float, list[tuple[int, bool, float]]]:
-    """Bytes/s of all links that start at the first `count` devices; and what leaves boxes.
-
-    Of each box with some of them, but not all: how many, whether the first is among them, bytes/s.
-    """
-    group = {node.name: node.group for node in topology.nodes}
-    devices = set(topology.devices[:count])
-    ports, out = 0.0, dict[str, float]()
-    for link in topology.links:
-        for start, end in link.directions:
-            if start in devices:
-                ports += link.bandwidth_bytes_per_s
-            if group[start] and group[start] != group[end]:
-                out[group[start]] = out.get(group[start], 0.0) + link.bandwidth_bytes_per_s
-    names = topology.devices
-    boxes: list[tuple[int, bool, float]] = []
-    for box in topology.groups:
-        inside = sum(number < count for number in box)
-        if 0 < inside < count and (name := group[names[box[0]]]):
-            boxes.append((inside, 0 in box, out.get(name, 0.0)))
-    return ports, boxes

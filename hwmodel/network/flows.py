@@ -33,15 +33,21 @@ ADDING = "adding"
 class Protocol:
     """What a library's way of moving data makes of links.
 
-    `share` is the part of their bandwidth that it reaches, `latency` what its messages take in
-    latencies of the links. Of a schedule whose rounds need different kinds of link, the part
-    `overlap` runs in a pipeline that keeps all of them busy, the rest round by round.
+    `share` is the part of their bandwidth that it reaches, `nic` that of network cards, where it is
+    another; `latency` what its messages take in latencies of the links. Of a schedule whose rounds
+    need different kinds of link, the part `overlap` runs in a pipeline that keeps all of them busy,
+    the rest round by round.
     """
 
     name: str = ""
     share: float = 1.0
     latency: float = 1.0
     overlap: float = 0.0
+    nic: float | None = None
+
+    def of(self, kind: str) -> float:
+        """The share that it reaches of links of a kind."""
+        return self.nic if self.nic is not None and kind.startswith("nic") else self.share
 
     def link(self, kind: str) -> str:
         """The name under which links of a kind are counted."""
@@ -70,7 +76,7 @@ def carried(
     speeds = Rates(
         messages={
             **{
-                protocol.link(kind): (protocol.latency * held_s, protocol.share * bandwidth)
+                protocol.link(kind): (protocol.latency * held_s, protocol.of(kind) * bandwidth)
                 for kind, (held_s, bandwidth) in known.kinds.items()
             },
             **{

@@ -183,6 +183,15 @@ def exchanged(algorithm: str, ranks: int, per_box: int) -> tuple[Round, ...]:
             return tuple(shifted(ranks, s, b * part) for s, b in zip(steps, blocks, strict=True))
 
 
+def once(rounds: Sequence[Round], per_box: int, inside: float, between: float) -> tuple[Round, ...]:
+    """The same rounds with so much of their bytes left, inside boxes and between them."""
+    found: list[Round] = []
+    for each in rounds:
+        crosses = bool(np.any(each.source // per_box != each.destination // per_box))
+        found.append(replace(each, share=each.share * (between if crosses else inside)))
+    return tuple(found)
+
+
 def spread(algorithm: str, ranks: int, per_box: int) -> tuple[Round, ...]:
     """The first rank's buffer to all ranks."""
     others = np.arange(1, ranks)

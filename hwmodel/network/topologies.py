@@ -209,6 +209,7 @@ class _Recipe(Value):
     title: str = ""
     paths: Literal["even", "hashed"] = "even"
     library: CollectiveLibrary | None = None
+    exchanges: dict[str, CollectiveLibrary] = Field(default={})
     sources: dict[str, str] = Field(default={})
 
 
@@ -287,7 +288,7 @@ def _generated(recipe: _Recipe, where: str, changes: Mapping[str, Any]) -> Topol
         raise InputError(f"{where}: with: {error}") from None
     words = (recipe.title or recipe.name, *(f"{n} {v}" for n, v in changes.items()))
     told: dict[str, Any] = {"title": ", ".join(words), "paths": recipe.paths}
-    told |= {"library": recipe.library, "sources": recipe.sources}
+    told |= {"library": recipe.library, "exchanges": recipe.exchanges, "sources": recipe.sources}
     return topology.model_copy(update={"name": recipe.name, **told})
 
 

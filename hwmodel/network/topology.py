@@ -68,11 +68,13 @@ class CollectiveLibrary(Value):
     """What a collective library made of these links where it was measured.
 
     `share` is the part of the links' bandwidth that rings, trees and the like reached,
-    `share_direct` that of grouped sends (all_to_all, p2p); `start_s` and `start_direct_s` are what
-    the call takes besides its messages, and `rank_s` for each rank that takes part. Of what runs
-    inside boxes and between them the part `overlap` is at the same time (of a pipeline over chunks;
-    0: one level after the other). 90 % of measured times lie within `interval` times the predicted
-    one, for at most `ranks` ranks in at most `boxes` boxes.
+    `share_direct` that of grouped sends (all_to_all, p2p), `share_nic` that which these reach of
+    network cards, where it is another; `held` are processors that they keep from other work;
+    `start_s` and `start_direct_s` are what the call takes besides its messages, and `rank_s` for
+    each rank that takes part. Of what runs inside boxes and between them the part `overlap` is at
+    the same time (of a pipeline over chunks; 0: one level after the other). 90 % of measured times
+    lie within `interval` times the predicted one, for at most `ranks` ranks in at most `boxes`
+    boxes.
     """
 
     fast: Fast | None = None
@@ -83,6 +85,8 @@ class CollectiveLibrary(Value):
     overlap: float = Field(default=0.0, ge=0, le=1)
     share: float = Field(default=1.0, gt=0, le=1)
     share_direct: float = Field(default=1.0, gt=0, le=1)
+    share_nic: float | None = Field(default=None, gt=0, le=1)
+    held: int = Field(default=0, ge=0)
     start_s: Annotated[float, NonNegative] = 0.0
     start_direct_s: Annotated[float, NonNegative] = 0.0
     interval: tuple[float, float]
@@ -104,6 +108,8 @@ class Topology(Brief, Value):
     """How messages spread over equal paths: evenly, as planned or sprayed, or each by a hash of its
     own (ECMP), so that some meet on one link while others idle."""
     library: CollectiveLibrary | None = None
+    exchanges: dict[str, CollectiveLibrary] = Field(default={})
+    """What other libraries make of an all_to_all of experts, by how a division dispatches."""
     sources: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")

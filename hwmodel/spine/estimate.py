@@ -19,7 +19,7 @@ from hwmodel.quantity.arithmetic import first_where, least, most
 from hwmodel.quantity.extras import extras_told
 from hwmodel.quantity.units import Amount, show
 from hwmodel.spine.activity import Work
-from hwmodel.spine.flow import Flow
+from hwmodel.spine.flow import Flow, Woven
 from hwmodel.spine.memory import MemoryFit
 from hwmodel.spine.outside import Outside, farthest, told
 from hwmodel.text.frames import Framed
@@ -193,8 +193,8 @@ class Estimate(Shown, Framed):
     devices: Amount = 1
     runs: Amount | None = None
     """How often each part runs on all devices together; None: once on each."""
-    flow: Flow | None = None
-    """How the work flows through a pipeline of devices, where there is one."""
+    flow: Flow | Woven | None = None
+    """How batches flow through a pipeline of devices, or take turns, where they do."""
     assumptions: tuple[str, ...] = ()
     everywhere: tuple[str, ...] = ()
     """Warnings of all points."""

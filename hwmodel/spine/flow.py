@@ -54,3 +54,33 @@ class Flow:
     def full(self) -> Amount:
         """How many times as many batches pass in a second, once as many are under way as go."""
         return np.divide(self.wall, self.passes * self.slowest)[()]
+
+
+@dataclass(frozen=True, eq=False)
+class Woven:
+    """Batches in pairs that take turns, one on processors while the other is on links.
+
+    `pair` is the time of two over that of one alone, `works` the part of one's on processors.
+    """
+
+    passes: Amount
+    pair: Amount
+    works: Amount
+    stages: int = 1
+    full: Amount = 1
+
+    @property
+    def wall(self) -> Amount:
+        """Seconds on the wall, of all batches, over those of one batch alone."""
+        pairs, left = np.divmod(self.passes, 2)
+        return (pairs * self.pair + left)[()]
+
+    @property
+    def least(self) -> Amount:
+        """The same where one resource alone bounds all batches."""
+        return self.passes
+
+    @property
+    def bubble(self) -> Amount:
+        """Part of the time in which processors wait for links."""
+        return 1 - self.passes * self.works / self.wall

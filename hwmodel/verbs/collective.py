@@ -13,6 +13,8 @@ from hwmodel.verbs.ask import AS_IS, ON, PICTURE, Question, Word, in_python, pai
 from hwmodel.verbs.request import answerer, read
 from hwmodel.verbs.work import TOPOLOGY
 
+DISPATCH = ("dispatch", "picks", "experts", "groups", "taken")
+
 
 class Collective(Question):
     """Time of one collective operation; bytes are counted as nccl-tests does.
@@ -34,6 +36,13 @@ class Collective(Question):
     kernel: Annotated[
         str | None, AS_IS, Word("Whose small all-reduce runs: vllm, vllm:eager, trtllm.", str)
     ] = None
+    dispatch: Annotated[
+        str, AS_IS, Word("How rows of an all_to_all go to experts: once, low-latency.")
+    ] = "all-to-all"
+    picks: Annotated[int | None, Word("Of rows sent once: experts that a token takes.", int)] = None
+    experts: Annotated[int | None, Word("Of how many.", int)] = None
+    groups: Annotated[int, Word("In so many groups.")] = 1
+    taken: Annotated[int, Word("Of which a token takes from so many.")] = 1
     picture: Annotated[str | None, PICTURE] = None
 
     @classmethod
@@ -46,7 +55,8 @@ class Collective(Question):
         size: Any = self.bytes
         if isinstance(size, str):
             size = amount(size, "bytes", where="collective: bytes")
-        work = exchange(self.op, size, self.ranks)
+        how = {name: getattr(self, name) for name in DISPATCH}
+        work = exchange(self.op, size, self.ranks, **how)
         return predict(work, self.on, topology=self.topology, kernel=self.kernel)
 
     def answer(self) -> Estimate:

@@ -29,7 +29,7 @@ from typing import Any, cast, get_origin
 
 import numpy as np
 
-from hwmodel.einsum.division import DEGREES, Division
+from hwmodel.einsum.division import SAID, Division
 from hwmodel.einsum.workloads.asked import asked_of
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.hardware.catalogue import device
@@ -114,7 +114,7 @@ def fields_of(workload: str) -> Mapping[str, Field]:
         if p.name != "name"
     }
     folded = {"scales": Field()} if workload in scales.SCALED else {}
-    degrees = {name: Field() for name in DEGREES} if "parallel" in own else {}
+    degrees = {name: Field() for name in SAID} if "parallel" in own else {}
     return {**own, **folded, **degrees, **run}
 
 
@@ -149,7 +149,7 @@ def read(given: Mapping[str, Any]) -> Request:
     for name, field in known.items():
         if field.needed and name not in sizes and name not in form:
             raise InputError(f"{workload}: expected the field {name!r}, found none")
-    degrees = {name: form.pop(name) for name in DEGREES if name in form}
+    degrees = {name: form.pop(name) for name in SAID if name in form}
     if "parallel" in form and degrees:
         name, value = next(iter(degrees.items()))
         told = f"given twice, as {name}={shown(value)} and in parallel; leave {name} out"
@@ -253,7 +253,7 @@ def machine(on: Any, parallel: Any = None) -> Hardware:
 
 def ways_of(fields: Mapping[str, Any]) -> Any:
     """How a model is divided, by its degrees as fields, or by one table; None: not said."""
-    degrees = {name: fields[name] for name in DEGREES if fields.get(name) is not None}
+    degrees = {name: fields[name] for name in SAID if fields.get(name) is not None}
     return degrees or fields.get("parallel")
 
 

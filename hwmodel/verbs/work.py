@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import ConfigDict
 
-from hwmodel.einsum.division import DEGREES
+from hwmodel.einsum.division import SAID
 from hwmodel.einsum.workloads.phases import Parallel
 from hwmodel.einsum.workloads.serving_stream import Serving
 from hwmodel.einsum.workloads.training_step import Training
@@ -116,6 +116,12 @@ class OfWork(Question):
     etp: Annotated[Any, _said("Devices that share an expert (default as tp goes).", int)] = None
     cp: Annotated[Any, _said("Devices that divide the tokens of a sequence.", int)] = None
     sp: Annotated[Any, _said("Norms divided over the tp devices too: 1 or tp.", int)] = None
+    dispatch: Annotated[
+        Any, _said("How rows go to experts: all-to-all, once, low-latency.", str)
+    ] = None
+    overlap: Annotated[
+        Any, _said("two-batch: half of a batch computes while the other's rows are sent.", str)
+    ] = None
     ignore_keys: Annotated[Any, IGNORE_KEYS] = None
     as_: Annotated[Any, AS] = None
     part: Annotated[Any, PART] = None
@@ -129,7 +135,7 @@ class OfWork(Question):
     @property
     def ways(self) -> Parallel:
         """How a model is divided, said in one word or by its degrees."""
-        degrees = {n: each for n in DEGREES if (each := getattr(self, n)) is not None}
+        degrees = {n: each for n in SAID if (each := getattr(self, n)) is not None}
         return degrees or self.parallel
 
     @classmethod

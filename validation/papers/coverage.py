@@ -84,6 +84,9 @@ MODELLED = _table(
     Edge-MoE | ICCAD 2023 | experts in expert order
     BottleFit | arXiv 2201.02693 | splits between a device and a server
     EPLB | released code | copies of experts, its balancer beside ours
+    DeepEP | released code | dispatch once and of low latency, as algorithms of all-to-all
+    DeepSeek-V3 serving | released profile | halves of a batch that take turns
+    SGLang, large expert parallel | blog | the same; its 72 ways of decode need copies of experts
     SmallThinker | arXiv 2507.20984 | experts read ahead of attention; four boards have no numbers
     """,
 )

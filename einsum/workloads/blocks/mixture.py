@@ -11,17 +11,20 @@ modules.
 
 from dataclasses import dataclass, replace
 from functools import partial
+from math import isqrt
 
 from hwmodel.einsum.cascade import Collective, Stage
 from hwmodel.einsum.division import Division
+from hwmodel.einsum.fan import Fan
 from hwmodel.einsum.workloads.blocks.block import Cache, Step
 from hwmodel.einsum.workloads.blocks.joined import interleaved
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight, shared_experts
 from hwmodel.einsum.workloads.dispatch import Scoring
+from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.moe_layer import Layer, layer_kernels
 from hwmodel.quantity.arithmetic import ceil_div
-from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.dtypes import base_of, bytes_of, dtype
 from hwmodel.quantity.units import Amount
 
 
@@ -135,7 +138,7 @@ class Mixture:
                 )
             routing, experts, combining = (ours.ours(each, "mixture") for each in layer)
             if apart:
-                sent, back = self._exchanged(tokens, ours, kinds[0].input)
+                sent, back = self._exchanged(tokens, ours, kinds[0])
                 whole = self._gathered(step, ours) if alike else ()
                 made.append((*routing, *sent, *experts, *back, *combining, *whole))
             else:
@@ -143,13 +146,17 @@ class Mixture:
                 made.append((*routing, *experts, *combining[:-1], *last))
         return tuple(interleaved(made))
 
-    def _exchanged(self, tokens: Amount, share: Share, kind: str) -> tuple[Stages, Stages]:
+    def _exchanged(
+        self, tokens: Amount, share: Share, kind: ModuleFormats
+    ) -> tuple[Stages, Stages]:
         """Rows on their way to the devices of their experts, and back (`expert_tp` share one)."""
         ways = share.ways
         rows = tokens * self.picks
-        sizes = [rows * (self.hidden * bytes_of(each)) for each in (kind, share.activation)]
+        sizes = [rows * (self.hidden * each) for each in (_read(kind), bytes_of(share.activation))]
+        way = "" if ways.dispatch == "all-to-all" else ways.dispatch
+        fan = self._fan() if way == "once" else None
         there, back = (
-            share.exchanged(name, "all_to_all", size, "ep")
+            share.exchanged(name, "all_to_all", size, "ep", fan=fan, sent=way)
             for name, size in zip(("dispatch", "combine"), sizes, strict=True)
         )
         given, taken = (size * ways.expert_tp for size in sizes)
@@ -157,6 +164,11 @@ class Mixture:
             (*there, *share.exchanged("dispatch gather", "all_gather", given, "etp")),
             (*share.exchanged("combine sum", "reduce_scatter", taken, "etp"), *back),
         )
+
+    def _fan(self) -> Fan:
+        """Where a token's choices lead, of groups that its router takes alone."""
+        scoring = self.scoring or Scoring()
+        return Fan(self.picks, self.experts, scoring.groups, scoring.taken)
 
     def _gathered(self, step: Step, share: Share) -> Stages:
         """Sums of a device's part of the tokens, to all that have the same; whoever sums, sums."""
@@ -180,6 +192,18 @@ class Mixture:
     def cache(self) -> Cache | None:
         """Nothing is kept."""
         return None
+
+
+def _read(kind: ModuleFormats) -> int | float:
+    """Bytes of an element that experts read: rows of fp8 for blocks of weights have their scales.
+
+    A scale for as many elements of a row as a block of weights is wide (DeepSeek-V3).
+    """
+    weight = dtype(kind.weight)
+    side = isqrt(weight.block)
+    if (weight.base, base_of(kind.input)) != ("fp8", "fp8") or side < 2 or side**2 != weight.block:
+        return bytes_of(kind.input)
+    return bytes_of(f"{kind.input}@{side}:{weight.scale_bits}")
 
 
 def sends(ways: Division) -> bool:

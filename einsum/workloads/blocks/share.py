@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from hwmodel.einsum.cascade import Cascade, Collective, Stage
 from hwmodel.einsum.division import ALONE, Division
+from hwmodel.einsum.fan import Fan
 from hwmodel.einsum.workloads.blocks.joined import interleaved
 from hwmodel.einsum.workloads.blocks.weight import Split, Weight
 from hwmodel.einsum.workloads.collective import exchange
@@ -119,13 +120,23 @@ class Share:
             replace(stage, collective=Collective("all_reduce", size, self.tp)) for stage in stages
         )
 
-    def exchanged(self, name: str, op: str, size: Amount, over: str, runs: int = 1) -> Stages:
+    def exchanged(
+        self,
+        name: str,
+        op: str,
+        size: Amount,
+        over: str,
+        runs: int = 1,
+        *,
+        fan: Fan | None = None,
+        sent: str = "",
+    ) -> Stages:
         """An exchange of its own between the devices along an axis; none where that is one."""
         ranks = self.ways.degree(over)
         if ranks == 1:
             return ()
         ranks = 2 if op == "p2p" else ranks
-        made = exchange(name, Collective(op, ceil_div(size, 1), ranks, over))
+        made = exchange(name, Collective(op, ceil_div(size, 1), ranks, over, fan=fan, sent=sent))
         times, role = self.times * runs, f"exchange.{name}"
         return (replace(made, times=times, role=role, layers=self.layers),)
 

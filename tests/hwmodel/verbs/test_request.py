@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import hwmodel as hw
+from hwmodel.einsum.division import SAID
 from hwmodel.einsum.workloads.catalogue import WORKLOADS
 from hwmodel.einsum.workloads.collective import collective
 from hwmodel.hardware.catalogue import device
@@ -35,7 +36,7 @@ def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
         *("llm", "training", "serving"),
     )  # none hides another
     folded = {"scales"} if workload in SCALED else set[str]()
-    folded |= {"tp", "pp", "dp", "ep", "etp", "cp", "sp"} if workload == "llm" else set()
+    folded |= set(SAID) if workload == "llm" else set()
     run = {"on", "kernel", "memory", "parallel", "topology", "engine", "l2", "offload"}
     assert set(fields_of(workload)) == arguments | run | folded
 

@@ -115,8 +115,8 @@ def _padded(workload: Stack, spare: Amount) -> dict[str, Any]:
     assert served is not None
     assert origin is not None
     ways, batch = served.ways, origin.arguments["batch"]
-    if ways.micro_batch is not None:
-        wide = ways.but(micro_batch=None)
+    if ways.cut:
+        wide = ways.but(micro_batch=None, overlap="none")
         return {"batch": (served.sequences + spare) * ways.dp, "tp": 1, "parallel": wide}
     return {"batch": (ceil_div(batch, ways.dp) + spare) * ways.dp}
 

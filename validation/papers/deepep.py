@@ -1,0 +1,109 @@
+"""DeepEP's published exchanges of experts, and steps of DeepSeek-V3 whose batches take turns.
+
+Of the repository (deepseek-ai/DeepEP, commit dd758caf, docs/legacy.md): 24 processors send rows of
+4,096 tokens once to each box and device (normal kernels), GPUs hand 128 tokens' rows to cards
+themselves (low latency); 8 to 256 H800, hidden 7,168, 8 experts of 256 a token, in fp8 there and
+bf16 back. Its bandwidths count a row for each box it goes to, its own included, or in one box for
+each device (tests/test_internode.py, test_intranode.py). Two shares of links and how far levels
+overlap are fitted to the eight normal rows, one start to the twelve others.
+
+Of lm-sys.github.io (2db4e40, blog 2025-05-05): tokens a second of a node, read from DeepSeek's
+profile, and SGLang's with experts balanced as well as can be. Its kernels are DeepGEMM's; ours,
+TensorRT-LLM's on the same GPU; nothing is fitted to these.
+"""
+
+from typing import Any
+
+from hwmodel.einsum.fan import Fan
+from hwmodel.einsum.workloads.collective import collective
+from hwmodel.einsum.workloads.model import model
+from hwmodel.machines.driver import predict
+from hwmodel.validation.papers.claim import Claim
+from hwmodel.validation.papers.given import Given
+
+BOX = 8
+HIDDEN, PICKS, EXPERTS, GROUPS = 7168, 8, 256, 4
+ROW_BYTES = {"dispatch": HIDDEN * (1 + 4 / 128), "combine": HIDDEN * 2}
+"""fp8 with a scale in fp32 for 128 elements; bf16."""
+
+NORMAL = {1: (153, 158), 2: (43, 43), 4: (58, 57), 8: (51, 50)}
+"""Nodes -> GB/s of dispatch and combine."""
+SMALL = {1: (77, 114), 2: (118, 195), 4: (155, 273), 8: (173, 314), 16: (192, 369), 32: (194, 360)}
+"""Nodes -> microseconds of dispatch and combine."""
+SOURCE = "deepseek-ai/DeepEP, docs/legacy.md"
+FITTED = "shares of links and overlap, or the start, are fitted to these rows"
+
+SERVED = "lm-sys.github.io, blog 2025-05-05"
+STANDS = "kernels of another library on the same GPU stand for DeepGEMM's"
+
+
+def exchanges(given: Given) -> tuple[Claim, ...]:
+    """Bandwidths of normal kernels, seconds of those of low latency."""
+    found: list[Claim] = []
+    for way, (nodes, told) in ((w, n) for w in range(2) for n in NORMAL.items()):
+        op = list(ROW_BYTES)[way]
+        name = f"normal {op}, {nodes * BOX} GPUs, GB/s"
+        ours = normal(given, nodes, op) / 1e9
+        found.append(Claim("DeepEP", name, told[way], ours, 0.1, SOURCE, within=FITTED))
+    for way, (nodes, told) in ((w, n) for w in range(2) for n in SMALL.items()):
+        op = list(ROW_BYTES)[way]
+        name = f"{op} of low latency, {nodes * BOX} GPUs, us"
+        ours = small_s(given, nodes, op) * 1e6
+        found.append(Claim("DeepEP", name, told[way], ours, 0.1, SOURCE, within=FITTED))
+    return tuple(found)
+
+
+def normal(given: Given, nodes: int, op: str) -> float:
+    """Bytes/s of rows sent once, as the repository counts them."""
+    tokens = given("tokens of a GPU", 4096)
+    limited: dict[str, Any] = {"groups": nodes, "taken": min(nodes, GROUPS)}
+    picks = given("experts of a token", PICKS, 6)
+    size = round(tokens * picks * ROW_BYTES[op])
+    how: dict[str, Any] = {"dispatch": "once", "picks": picks, "experts": EXPERTS, **limited}
+    work = collective("all_to_all", size, nodes * BOX, **how)
+    took_s = float(predict(work, given.device("h100"), topology=f"h800-cx7:nodes={nodes}").time_s)
+    fan = Fan(picks, EXPERTS, **limited)
+    return tokens * ROW_BYTES[op] * fan.reached(BOX if nodes == 1 else nodes) / took_s
+
+
+def small_s(given: Given, nodes: int, op: str) -> float:
+    """Seconds of rows that GPUs send themselves, one for each expert."""
+    size = round(given("tokens of a small step", 128) * PICKS * ROW_BYTES[op])
+    work = collective("all_to_all", size, nodes * BOX, dispatch="low-latency")
+    return float(predict(work, given.device("h100"), topology=f"h800-cx7:nodes={nodes}").time_s)
+
+
+def taking_turns(given: Given) -> tuple[Claim, ...]:
+    """Tokens a second of a node, prompts and decode, of batches that take turns."""
+    read, made = tokens_per_s(given, 32, "once"), tokens_per_s(given, 128, "low-latency")
+    profile: dict[str, Any] = {"source": f"{SERVED}: of DeepSeek's profile", "within": STANDS}
+    return (
+        Claim("DeepSeek-V3 serving", "prompts' tokens/s a node", 62_713, read, 0.25, **profile),
+        Claim("DeepSeek-V3 serving", "tokens/s a node, decode", 18_598, made, 0.25, **profile),
+        Claim(
+            *("SGLang, large expert parallel", "prompts' tokens/s a node, experts balanced"),
+            *(59_337, read, 0.25, SERVED),
+            within=STANDS,
+        ),
+    )
+
+
+def tokens_per_s(given: Given, ways: int, dispatch: str) -> float:
+    """Of a node of 8, experts over so many GPUs, attention apart on each."""
+    deepseek = model("deepseek-v3")
+    tokens = given("tokens of a sequence", 4096)
+    turns = given("overlap", "two-batch", "none")
+    how = {"dp": ways, "ep": ways, "dispatch": dispatch, "overlap": turns}
+    if dispatch == "once":
+        sequences = given("sequences of a GPU that are read", 4)
+        work, count = deepseek.prefill(sequences * ways, tokens, parallel=how), tokens
+    else:
+        sequences = given("sequences of a GPU that decode", 128)
+        work, count = deepseek.decode(sequences * ways, tokens, parallel=how), 1
+    machine = given.device("h100") * ways
+    network = f"h800-cx7:nodes={ways // BOX}"
+    found = predict(work, machine, engine="trtllm", topology=network)
+    return BOX * sequences * count / float(found.time_s)
+
+
+PROGRAMS = (exchanges, taking_turns)

@@ -81,7 +81,7 @@ BUDGETS = {
     # answers are written as tables and traces (120).
     # reaches of bands, which nests of causal and windowed attention are counted by (150).
     # rows of experts sent once, halves of a batch that take turns (130).
-    "hwmodel": 35_850,
+    "hwmodel": 35_900,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search;

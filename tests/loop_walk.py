@@ -219,7 +219,7 @@ class Walk:
             self.found.held[self.keeps[number][0].level] += size
 
     def settle(self) -> None:
-        """Turn episodes into transfers; array elements that act alike at one time share one."""
+        """Turn episodes into transfers; array elements that enter at one time share each word."""
         self.together()
         shared: set[Any] = set()
         for episode in self.episodes:
@@ -227,14 +227,16 @@ class Walk:
             if private:
                 continue
             name = (keep.tensor, outer, keep.level)
-            group = (episode.node, episode.start, episode.outer_lane, episode.ranges)
-            alone = group not in shared
-            shared.add(group)
+            group = (episode.node, episode.start, episode.outer_lane)
             size = len(episode.elements)
             if not made:
+                words = {(group, element) for element in episode.elements}
                 self.found.copies[name] += size
-                self.found.fills[name] += size * alone
+                self.found.fills[name] += len(words - shared)
+                shared |= words
                 continue
+            alone = (*group, episode.ranges) not in shared
+            shared.add((*group, episode.ranges))
             self.found.partials[name] += size
             self.found.drains[name] += size * alone
             for element in episode.elements:

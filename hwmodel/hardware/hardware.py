@@ -80,6 +80,8 @@ class Array(Value):
     """Steps that one action of each function of an element takes."""
     macs: dict[str, Size] = Field(default={})
     """Functions that an element composes of so many multiply-accumulates."""
+    multicast: Literal["word", "tile"] = "word"
+    """What is read once for several elements: every word that they share, or tiles alike."""
 
 
 class Function(Value):
@@ -302,6 +304,8 @@ class Limits:
     """Processors that share the operands of a matrix instruction."""
     arrays: Mapping[str, tuple[Amount, Amount]] = field(default_factory=lambda: {})
     """(rows, columns) of each array of processing elements."""
+    multicast: Mapping[str, str] = field(default_factory=lambda: {})
+    """What each array reads once for several elements: a "word", or a "tile"."""
     resources: Mapping[str, Amount] = field(default_factory=lambda: {})
     instances: Mapping[str, Amount] = field(default_factory=lambda: {})
     """How many equal memories a level's total capacity is divided into."""
@@ -339,6 +343,7 @@ def limits(hardware: Hardware) -> Limits:
         shared_per_block_bytes=processors.shared_per_block_bytes,
         devices=hardware.devices,
         arrays=arrays,
+        multicast={name: array.multicast for name, array in hardware.arrays.items()},
         resources=hardware.resources,
         instances={level: owners(memory) for level, memory in hardware.memories.items()},
         copies={level: memory.copies for level, memory in hardware.memories.items()},

@@ -141,7 +141,7 @@ class _Found:
             )
         self.sides = sides_of
         sizes = [*sides_of.values(), 1][:2]
-        self.array = Array(columns=sizes[0], rows=sizes[1])
+        self.array = Array(columns=sizes[0], rows=sizes[1], multicast="tile")
         self.fanouts.append(name)
 
 

@@ -16,7 +16,7 @@ against search without any pruning.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -33,6 +33,7 @@ from hwmodel.mappers.nests.interleave import (
     Space,
     costs,
     crossings_of,
+    elements_of,
     held_of,
 )
 
@@ -122,6 +123,8 @@ class Chains:
     """[chain, memory]: bytes read and written."""
     parent: Ints
     tensor: Ints
+    open: Bools
+    """Whether loops in time outside of the array may still stand right above the last keep."""
 
     def take(self, which: Any) -> "Chains":
         """Some of them."""
@@ -170,8 +173,9 @@ class BranchSearch:
             private: [crossings_of(space, self.grid, t, private=private) for t in self.tensors]
             for private in (False, True)
         }
+        self.elements = [elements_of(space, self.grid, t) for t in self.tensors]
         self.held = [held_of(space, self.grid, t) for t in self.tensors]
-        self.divisions = [self.grid.inside(has) for has in space.has]
+        self.insides: dict[tuple[bool, ...], Ints] = {}
         self.rooms = [
             _rooms(size, min(space.word_bytes), 2 if level < space.shared else APART)
             for level, size in enumerate(space.capacity_bytes)
@@ -181,33 +185,32 @@ class BranchSearch:
             [self._after(level, t) for t in self.tensors] for level in range(1, space.levels + 1)
         ]
 
-    def shared(self, level: int, side: str, weights: tuple[float, ...]) -> Floats:
-        """The table of a memory that all elements share, once for all choices."""
-        if (level, side) not in self.tables:
-            self.tables[level, side] = self.to_go(level, weights, np.arange(self.grid.boxes))
-        return self.tables[level, side]
+    def inside(self, ranks: tuple[bool, ...]) -> Ints:
+        """Indices of the boxes that hold one point of every rank but these."""
+        if ranks not in self.insides:
+            self.insides[ranks] = self.grid.inside(ranks)
+        return self.insides[ranks]
 
     def crossing(self, level: int, tensor: int) -> Floats:
-        """Words of a tensor that cross into a keep at a level, by box."""
+        """Times that a tensor crosses into a keep at a level, by box."""
         return self.crossed[level > self.space.shared][tensor]
 
-    def to_go(self, level: int, weights: tuple[float, ...], window: Ints) -> Floats:
+    def to_go(self, level: int, crossed: Sequence[Floats], window: Ints) -> Floats:
         """Least cost of the keeps of one level that are still to come, other levels left out.
 
-        Indexed by [set of tensors to come, box of the window, room]; each word of tensor t that
-        crosses costs weights[t]. Rounding room up to a tabulated amount only lowers the cost.
+        Indexed by [set of tensors to come, box of the window, room]; a keep of tensor t with a box
+        costs crossed[t]. Rounding room up to a tabulated amount only lowers the cost.
         """
         shape = (1 << len(self.tensors), len(window), len(self.rooms[level - 1]) + 1)
         table = np.full(shape, math.inf)  # the last column: what does not fit
         table[0, :, :-1] = 0.0
         here = np.arange(len(window))[:, None] * shape[2]
         after = [self.after[level - 1][t][window] + here for t in self.tensors]
-        crossed = [self.crossing(level, t)[window, None] * weights[t] for t in self.tensors]
         for coming in range(1, len(table)):
             for t in self.tensors:
                 if coming >> t & 1:
                     cost = table[coming ^ (1 << t)].take(after[t])
-                    cost += crossed[t]
+                    cost += crossed[t][:, None]
                     np.minimum(table[coming, :, :-1], cost, out=table[coming, :, :-1])
             lengths = self.grid.exponents[window[-1]] - self.grid.exponents[window[0]] + 1
             folded = table[coming].reshape(*lengths, shape[2])
@@ -236,6 +239,7 @@ class BranchPart:
         self.search_, self.space, self.over, self.axes = search, search.space, over, axes
         self.costs: Costs = costs(self.space, over)
         self.offset = search.grid.index(over)
+        self.fixed = self.space.fixed_over(over)
         self.rates = np.array(self.space.bandwidth_bytes_per_s)
         self.tables: dict[tuple[int, str], Floats] = {}
         self.counted = ~np.isinf(self.rates) & (search.objective.timed or search.space.idle_w > 0)
@@ -255,6 +259,13 @@ class BranchPart:
         place[self.window] = np.arange(len(self.window))
         return place
 
+    @cached_property
+    def still(self) -> Bools:
+        """Divisions by box that divide fixed ranks alone."""
+        moving = [at for at, (rank, _, _) in enumerate(self.search_.grid.factors)]
+        moving = [at for at in moving if not self.fixed[self.search_.grid.factors[at][0]]]
+        return np.asarray(~self.search_.grid.exponents[:, moving].any(axis=1))
+
     def quick(self) -> Values:
         """What no chain falls below, without the tables of the elements' own memories."""
         return self.least(self.start(), quick=True)
@@ -264,28 +275,45 @@ class BranchPart:
 
         What is kept there after it works on no more than the first keep's box.
         """
-        search, level_weights = self.search_, self._weights(level, side)
+        search = self.search_
         top = search.grid.boxes - 1 - self.offset
         least = math.inf
         for t in search.tensors:
-            divisions = search.divisions[t]
+            divisions = search.inside(self.space.has[t])
             fits = (search.grid.exponents[top] >= search.grid.exponents[divisions]).all(axis=1)
             box = top - divisions[fits]
             box = box[search.held[t][box] <= self.space.capacity_bytes[level - 1]]
             if len(box):
-                total = np.zeros(len(box))
-                for each, weight in enumerate(level_weights):
-                    total += search.crossing(level, each)[box] * weight
+                total = np.sum(self._charged(level, side, box), axis=0)
                 least = min(least, float(total.min()))
         return least
 
-    def _weights(self, level: int, side: str) -> tuple[float, ...]:
-        """What each word that crosses costs; of boxes of one element where each has its own."""
-        weights = [getattr(crossing, side) for crossing in self.costs.crossings[level - 1]]
-        if level > self.space.shared:
-            for t in self.search_.tensors:
-                weights[t] /= self.space.over(self.over, t, lacking=True)
-        return tuple(weights)
+    def _elements(self, level: int, tensor: int, box: Ints) -> tuple[Floats, Floats]:
+        """Elements of all tiles of a keep, as the memories above and below it see them.
+
+        By the box of one element where each has its own; those of copies are in `Crossing`.
+        """
+        elements = self.search_.elements[tensor]
+        alike = level == self.space.shared + 1 and not self.space.apart
+        return elements[box + (self.offset if alike else 0)], elements[box]
+
+    def _charged(self, level: int, side: str, box: Ints) -> list[Floats]:
+        """What a keep of each tensor costs at a level, on one side of it or in joules."""
+        joules = self.space.energy_j_per_byte
+        found: list[Floats] = []
+        for t, crossing in enumerate(self.costs.crossings[level - 1]):
+            times = self.search_.crossing(level, t)[box]
+            if level > self.space.shared:
+                times = times / self.space.over(self.over, t, lacking=True)
+            above, below = (times * each for each in self._elements(level, t, box))
+            above, below = above * crossing.above_bytes, below * crossing.below_bytes
+            both = {"above_bytes": above, "below_bytes": below}
+            found.append(
+                above * joules[level - 1] + below * joules[level]
+                if side == "energy_j"
+                else both[side]
+            )
+        return found
 
     def start(self) -> Chains:
         """The chain of no keeps."""
@@ -298,6 +326,7 @@ class BranchPart:
             moved=np.array([self.costs.moved]),
             parent=np.zeros(1, np.int64),
             tensor=np.zeros(1, np.int64),
+            open=np.ones(1, np.bool_),
         )
 
     def bound(self) -> Values:
@@ -310,12 +339,13 @@ class BranchPart:
         Of memories that all elements share it is the same for all parts, boxes that the array does
         not divide among them.
         """
+        tables, window = self.tables, self.window - self.offset  # boxes of one element
         if level <= self.space.shared:
-            return self.search_.shared(level, side, self._weights(level, side))
-        if (level, side) not in self.tables:
-            window = self.window - self.offset  # boxes of one element
-            self.tables[level, side] = self.search_.to_go(level, self._weights(level, side), window)
-        return self.tables[level, side]
+            tables, window = self.search_.tables, np.arange(self.search_.grid.boxes)
+        if (level, side) not in tables:
+            charged = self._charged(level, side, window)
+            tables[level, side] = self.search_.to_go(level, charged, window)
+        return tables[level, side]
 
     def least(self, chains: Chains, *, quick: bool = False) -> Values:
         """What no completion of these chains falls below; `quick` of the chain of no keeps."""
@@ -370,13 +400,36 @@ class BranchPart:
 
     def _grow(self, chains: Chains, tensor: int, level: int) -> Iterator[Chains]:
         """All chains with one more keep that can still be best."""
-        search, grid = self.search_, self.search_.grid
-        divisions = search.divisions[tensor]
         ready = chains.placed[:, tensor] == level - 1
         rests = self.space.rests
         if level > self.space.shared and rests is not None and tensor != rests:
             ready &= chains.placed[:, rests] >= level
-        parents = np.flatnonzero(ready)
+        for some, ranks in self._divided(chains, tensor):
+            parents, divisions = np.flatnonzero(ready & some), self.search_.inside(ranks)
+            yield from self._grown(chains, parents, tensor, level, divisions)
+
+    def _divided(self, chains: Chains, tensor: int) -> Iterator[tuple[Any, tuple[bool, ...]]]:
+        """Which ranks are divided right above a keep, by sets of chains (see `interleave`)."""
+        has, fixed = self.space.has[tensor], self.fixed
+        if not any(fixed):
+            yield True, has
+            return
+        inner = chains.placed > self.space.shared
+        begun = inner.any(axis=1)
+        yield ~begun, has
+        yield begun & ~chains.open, tuple(h and not f for h, f in zip(has, fixed, strict=True))
+        for kept in np.unique(inner[begun & chains.open], axis=0):
+            others = [self.space.has[t] for t in np.flatnonzero(kept)]
+            free = [f and not any(own[r] for own in others) for r, f in enumerate(fixed)]
+            ranks = tuple((h and not f) or o for h, f, o in zip(has, fixed, free, strict=True))
+            yield begun & chains.open & (inner == kept).all(axis=1), ranks
+
+    def _grown(
+        self, chains: Chains, parents: Ints, tensor: int, level: int, divisions: Ints
+    ) -> Iterator[Chains]:
+        """Some chains with one more keep, after one of these divisions."""
+        search, grid, joules = self.search_, self.search_.grid, self.space.energy_j_per_byte
+        own = self.offset if level > self.space.shared else 0
         lengths = max(1, CHUNK // len(divisions))
         for begin in range(0, len(parents), lengths):
             some = parents[begin : begin + lengths]
@@ -384,7 +437,7 @@ class BranchPart:
             fits = (spare[:, None, :] >= grid.exponents[divisions]).all(axis=2)
             which, division = np.nonzero(fits)
             which, box = some[which], chains.box[some[which]] - divisions[division]
-            size = search.held[tensor][box - (self.offset if level > self.space.shared else 0)]
+            size = search.held[tensor][box - own]
             fits = chains.used[which, level - 1] + size <= self.space.capacity_bytes[level - 1]
             which, box, size = which[fits], box[fits], size[fits]
             search.answers.candidates += len(which)
@@ -395,11 +448,17 @@ class BranchPart:
             grown.tensor = np.full(len(which), tensor)
             grown.placed[:, tensor] = level
             grown.used[:, level - 1] += size
-            words = search.crossing(level, tensor)[box]
+            if any(self.fixed):
+                began = (chains.placed[which] > self.space.shared).any(axis=1)
+                stays = self.still[divisions[division]][fits] & (level > self.space.shared)
+                grown.open &= ~began | stays
+            times = search.crossing(level, tensor)[box]
             crossing = self.costs.crossings[level - 1][tensor]
-            grown.energy += words * crossing.energy_j
-            grown.moved[:, level - 1] += words * crossing.above_bytes
-            grown.moved[:, level] += words * crossing.below_bytes
+            above, below = (times * each for each in self._elements(level, tensor, box - own))
+            above, below = above * crossing.above_bytes, below * crossing.below_bytes
+            grown.energy += above * joules[level - 1] + below * joules[level]
+            grown.moved[:, level - 1] += above
+            grown.moved[:, level] += below
             hopeless = search.answers.hopeless(self.least(grown))
             if not hopeless.all():
                 yield grown.take(~hopeless)
@@ -420,6 +479,7 @@ class BranchPart:
         group: Ints = chains.box
         for t in self.search_.tensors:
             group = group * levels + chains.placed[:, t]
+        group = group * 2 + chains.open
         worth = np.column_stack((chains.energy, chains.used, chains.moved[:, self.counted]))
         order = np.lexsort((*(worth[:, at] for at in range(worth.shape[1])[::-1]), group))
         group, worth = group[order], worth[order]

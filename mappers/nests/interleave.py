@@ -20,16 +20,32 @@ Canonical form: a loop directly above a keep of t over a rank that t lacks can m
 The tile stays as large, V falls by (1), and no other keep changes. So only ranks of t need to be
 divided directly above a keep of t.
 
+Windows: on an axis of t where ranks y and r meet, tiles of j_y and j_r points have w(j_y, j_r)
+elements (`hwmodel.machines.spatial.projection`), so that in place of the axis's elements stand
+
+    W(j) = D_y / j_y * D_r / j_r * w(j_y, j_r)                                         (3)
+
+of them: at the box j of all elements together where they are read for all (an array reads words for
+several elements once), at the box i of one of them in its own memory. That holds where the elements
+work side by side, so that a rank of a window that goes over the array is walked in time outside of
+it, and its part in an element is not divided by keeps. Such a loop can stand above several keeps of
+elements' memories and enter none of them that lacks its rank anew, if no other loop stands in
+between: its division comes after theirs in the chain, but not once another rank was divided there.
+
 Units: bytes, joules, seconds; extents are points.
 """
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hwmodel.machines.spatial.projection import Projection
+from hwmodel.quantity.arithmetic import product as times
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,7 +62,9 @@ class Space:
         sizes: extent D_r of each rank.
         walked: what its tiles and spreads divide, D_r or D'_r.
         least: whether costs are the least that a walk can have, or those of a full walk.
-        has: for each tensor, which ranks it has.
+        ranks: their names.
+        tensors: for each tensor, how ranks index it.
+        apart: whether the array reads words once for each element, but for tiles alike.
         output: which tensor is written.
         reduced: whether it sums over ranks that it lacks.
         word_bytes: bytes of an element of each tensor.
@@ -67,7 +85,9 @@ class Space:
     sizes: Box
     walked: Box
     least: bool
-    has: tuple[tuple[bool, ...], ...]
+    ranks: tuple[str, ...]
+    tensors: tuple[Projection, ...]
+    apart: bool
     output: int
     reduced: bool
     word_bytes: tuple[float, ...]
@@ -88,6 +108,25 @@ class Space:
     def levels(self) -> int:
         """Memories below the outermost one."""
         return len(self.capacity_bytes)
+
+    @cached_property
+    def has(self) -> tuple[tuple[bool, ...], ...]:
+        """For each tensor, which ranks it has."""
+        return tuple(tuple(rank in t.ranks for rank in self.ranks) for t in self.tensors)
+
+    @cached_property
+    def windowed(self) -> tuple[bool, ...]:
+        """Which ranks meet another one on an axis."""
+        meeting = {rank for t in self.tensors for axis in t.windows for rank, _ in axis}
+        return tuple(rank in meeting for rank in self.ranks)
+
+    def fixed_over(self, over: Box) -> tuple[bool, ...]:
+        """Ranks of windows that go over the array, which elements do not divide among keeps."""
+        return tuple(n > 1 and meets for n, meets in zip(over, self.windowed, strict=True))
+
+    def words(self, tensor: int) -> float:
+        """Elements of a tensor."""
+        return float(self.tensors[tensor].elements(dict(zip(self.ranks, self.sizes, strict=True))))
 
     def over(self, box: Box, tensor: int, *, lacking: bool = False) -> int:
         """Points of a box in the ranks that a tensor has, or lacks."""
@@ -116,9 +155,8 @@ def spreads(space: Space) -> dict[Box, tuple[Box, ...]]:
 
 @dataclass(frozen=True)
 class Crossing:
-    """What a word that crosses into a level costs: joules, bytes of the memory above and below."""
+    """Bytes that a word which crosses into a level moves in the memories above and below it."""
 
-    energy_j: float
     above_bytes: float
     below_bytes: float
 
@@ -128,7 +166,7 @@ class Costs:
     """All costs for one choice of what goes over the array.
 
     Attributes:
-        crossings: for each level from 1, for each tensor, what each of its V words costs.
+        crossings: for each level from 1, for each tensor, what each of its V words moves.
         energy_j: joules apart from those: what is fixed, less what first entries spare.
         moved: bytes of memories 0 .. n, likewise.
         time_s: seconds of the arithmetic alone.
@@ -156,9 +194,9 @@ def costs(space: Space, over: Box) -> Costs:
             ways = 2 if t == space.output else 1
             above = word * ways * (1 if level - 1 <= space.shared else copies)
             below = word * ways * (1 if level <= space.shared else copies)
-            row.append(Crossing(above * joules[level - 1] + below * joules[level], above, below))
+            row.append(Crossing(above, below))
             if t == space.output:
-                words = space.over(space.sizes, t)
+                words = space.words(t)
                 summed = space.reduced and level == space.levels
                 spared = words * (below if summed else below / 2)
                 for memory, size in ((level - 1, words * above / 2), (level, spared)):
@@ -172,29 +210,49 @@ def costs(space: Space, over: Box) -> Costs:
 
 
 def crossings_of(space: Space, grid: "Grid", tensor: int, *, private: bool) -> Floats:
-    """Words of a tensor that cross into a keep with each box of the grid: (1), or the least (2).
+    """Times that a tensor crosses into a keep with each box of the grid: (1), or the least (2).
 
-    `private`: a keep in a memory of each element, whose boxes may be those of one element.
+    Times its elements, or (3) where windows meet. `private`: a keep in a memory of each element,
+    whose boxes may be those of one element.
     """
     has = space.has[tensor]
-    words = float(space.over(space.sizes, tensor))
     lacking = [rank for rank, own in enumerate(has) if not own]
     turns = np.ones(grid.boxes)
     for rank in lacking:
         each = (space.sizes if space.least else space.walked)[rank] / grid.extents[rank]
         turns *= np.ceil(each) if space.least and not private else each
     if not space.least:
-        return words * turns
+        return turns
     single = np.zeros(grid.boxes)
     for rank, own in enumerate(has):
         missing = space.walked[rank] - space.sizes[rank]
         if own and missing:
             touched = private | (grid.extents[rank] <= missing)
-            single = np.maximum(single, touched * min(1.0, missing / space.sizes[rank]))
+            share = 1.0 if space.windowed[rank] else min(1.0, missing / space.sizes[rank])
+            single = np.maximum(single, touched * share)
     once = 1.0
     if private:
         once = math.prod(space.sizes[rank] / space.walked[rank] for rank in lacking)
-    return words * np.maximum((1 - single) * turns, once)
+    return np.asarray(np.maximum((1 - single) * turns, once))
+
+
+def elements_of(space: Space, grid: "Grid", tensor: int) -> Floats:
+    """Elements of all tiles of a tensor together with each box of the grid: (3) for its windows.
+
+    A smaller last tile has no fewer elements than its share of a full one.
+    """
+    extents = dict(zip(space.ranks, grid.extents, strict=True))
+    total = np.full(grid.boxes, 1.0)
+    sizes = dict(zip(space.ranks, space.sizes, strict=True))
+    walked = dict(zip(space.ranks, space.sizes if space.least else space.walked, strict=True))
+    for axis in space.tensors[tensor].axes:
+        if len(axis) == 1:
+            total *= sizes[axis[0][0]]
+        else:
+            line = Projection("", (axis,), 1)
+            total *= np.asarray(line.elements(extents))
+            total *= np.asarray(times(walked[rank] / extents[rank] for rank, _ in axis))
+    return total
 
 
 def held_of(space: Space, grid: "Grid", tensor: int) -> Floats:
@@ -202,13 +260,15 @@ def held_of(space: Space, grid: "Grid", tensor: int) -> Floats:
 
     The first turn is the fullest, so that it holds at least its share of the points that there are.
     """
-    points = np.full(grid.boxes, space.word_bytes[tensor])
-    for rank, own in enumerate(space.has[tensor]):
-        if own:
-            size, walked, extent = space.sizes[rank], space.walked[rank], grid.extents[rank]
-            share = np.ceil(extent * size / walked - 1e-9)
-            points *= share if space.least else np.minimum(extent, size)
-    return points
+    points: dict[str, Floats] = {}
+    for rank, name in enumerate(space.ranks):
+        size, walked, extent = space.sizes[rank], space.walked[rank], grid.extents[rank]
+        share = np.ceil(extent * size / walked - 1e-9)
+        points[name] = share if space.least else np.minimum(extent, size)
+    return (
+        np.asarray(space.tensors[tensor].elements(points) * np.full(grid.boxes, 1.0))
+        * (space.word_bytes[tensor])
+    )
 
 
 class Grid:

@@ -60,6 +60,7 @@ from hwmodel.spine.mapping import Mapping as LoopNest
 
 MAPSPACES = ("ragged", "interleaved")
 GIVEN = "every tensor kept in each memory"
+WINDOWS = "ranks of windows that go over the array walked in time outside of it alone"
 TILES = {
     "ragged": "tiles and spreads that divide their ranks, or all the next multiples of {}",
     "interleaved": "tiles and spreads that divide their ranks",
@@ -97,8 +98,8 @@ def map_levels(
 
     Of equals in time, traffic or edp, the one with least energy. After `time_limit_s` seconds the
     best that was found is the answer, and the certificate says how much better another may be.
-    Raises `CapacityError` where nothing fits, `CoverageError` for windows, other rules than
-    `overlap`, several Einsums.
+    Raises `CapacityError` where nothing fits, `CoverageError` for other rules than `overlap` and
+    several Einsums.
     """
     deadline_s = math.inf if time_limit_s is None else time.perf_counter() + time_limit_s
     check_objective(objective)
@@ -221,13 +222,15 @@ def _proposals(
 ) -> tuple[Proposal, ...]:
     bound = None if objective == "traffic" else least(cascade, hardware, problem, objective)
     side = max(problem.space.axes, default=1)
+    tiles = TILES.get(mapspace, TILES[MAPSPACES[0]]).format(side)
+    given = (GIVEN, WINDOWS, tiles) if any(problem.space.windowed) else (GIVEN, tiles)
     return tuple(
         Proposal(
             LoopNest(cascade.name, hardware.name, nest_of(problem, chain)),
             mapspace=mapspace,
             least=_objective(chain.values, objective),
             bound=bound,
-            given=(GIVEN, TILES.get(mapspace, TILES[MAPSPACES[0]]).format(side)),
+            given=given,
             notes=_idle(problem, chain),
         )
         for chain in chains
@@ -264,13 +267,6 @@ def problem_of(
         raise CoverageError(f"{where}: expected one Einsum, found {len(cascade.einsums)}")
     einsum = cascade.einsums[0]
     found = projections(einsum, cascade)
-    for projection in found.values():
-        if projection.windows:
-            raise CoverageError(
-                f"{where}: expected one rank on each axis of {projection.tensor}, found a window"
-                f" over {' and '.join(rank for rank, _ in projection.windows[0])}; machines without"
-                " an array map it"
-            )
     sizes = tuple(cascade.ranks[rank].size for rank in einsum.ranks)
     whole = tuple(size for size in sizes if isinstance(size, int))
     if len(whole) != len(sizes):
@@ -295,7 +291,9 @@ def problem_of(
         sizes=whole,
         walked=whole,
         least=False,
-        has=tuple(tuple(rank in p.ranks for rank in einsum.ranks) for p in found.values()),
+        ranks=einsum.ranks,
+        tensors=tuple(found.values()),
+        apart=any(array.multicast == "tile" for array in hardware.arrays.values()),
         output=output,
         reduced=reduced,
         word_bytes=words,
@@ -380,8 +378,14 @@ def nest_of(problem: NestProblem, chain: Chain) -> Nest:
     nest: list[Keep | Loop | Compute] = []
     left = list(chain.walked)
     spread = [1] * len(left)
+    over = tuple(math.prod(line) for line in zip(*chain.axes, strict=True)) or (1,) * len(left)
+    outside = problem.space.fixed_over(over)
     for keep in chain.keeps:
         if keep.level > problem.space.shared and max(spread) == 1:
+            for rank, points in enumerate(chain.keeps[-1].points):
+                if outside[rank] and points < left[rank]:
+                    left[rank] = points
+                    nest.append(Loop(problem.ranks[rank], points))
             for axis, line in zip(problem.axes, chain.axes, strict=True):
                 for rank, at_once in enumerate(line):
                     if at_once > 1:
@@ -407,7 +411,7 @@ def least(
     for at, level in enumerate(problem.memories[:-1]):
         inside = sum(capacity[name] for name in problem.memories[at + 1 :])
         crossing.append(float(bound_of(cascade, inside, level=level).bytes))
-    sizes = [space.over(space.sizes, t) * word for t, word in enumerate(space.word_bytes)]
+    sizes = [space.words(t) * word for t, word in enumerate(space.word_bytes)]
     moved = [0.0] * (space.levels + 1)
     for at, size in enumerate(crossing[: space.shared + 1]):
         moved[at] += size

@@ -16,6 +16,7 @@ traffic follows from these rules, element by element:
 - Loops over an axis of an array run at once. What several elements need alike is read once from the
   memory outside (multicast), and sums of several elements are added on their way out (spatial
   reduction); an element's own memory is filled and drained alone, and keeps its tile while idle.
+  Where windows overlap, that is each word of them, unless the array multicasts whole tiles alone.
 - A memory that all elements share holds their tiles together, also inside of loops over the array.
 - The last tile of a loop may be smaller; it is counted as small as it is.
 - Of two ranks in a band a tile of one asks for an interval of the other (`reach`): loops walk the
@@ -30,12 +31,13 @@ other ranks' loops outside of k(x), so that
     fills = sum over x of elements(x) * product over other ranks q of positions_q(outside k(x))
 
 and since loops of one rank nest, positions of a rank fall into few classes (full tile, remainder,
-remainder of the remainder ...), which are enumerated in place of the positions.
+remainder of the remainder ...), which are enumerated in place of the positions. Windows that
+elements of an array share are counted by their words (`axes`).
 
 Counts are ints (bytes are ints too where an element is a whole number of bytes).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Table
 from dataclasses import replace
 from fractions import Fraction
@@ -45,10 +47,11 @@ from math import prod
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import operation_counts
 from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.spatial.axes import apart, united
 from hwmodel.machines.spatial.counts import Counts, Live, Touch, Transfer, stack
 from hwmodel.machines.spatial.legal import Home, Legal, Path, computed
 from hwmodel.machines.spatial.positions import FOREVER, Class, positions, together
-from hwmodel.machines.spatial.projection import Projection, projections
+from hwmodel.machines.spatial.projection import Axis, Projection, projections
 from hwmodel.machines.spatial.reach import Near, reaches
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -184,7 +187,7 @@ class Nested:
         inner = path
         if self.limits.instances.get(keep.level) == 1 and any(loop.array for loop in path.loops):
             new = Home(keep.level, next(at for at, loop in enumerate(path.loops) if loop.array))
-            path = self._as_one(keep, projection, path)
+            path = replace(path, together=True)
         tile = self._first_tile(projection, path)
         share = Fraction(1)
         if keep.rank:
@@ -199,28 +202,6 @@ class Nested:
         size = tile * projection.element_bytes * (2 if keep.double else 1)
         held[keep.tensor] = held.get(keep.tensor, 0) + size
         return Path(inner.loops, {**inner.homes, keep.tensor: new}, inner.split)
-
-    def _as_one(self, keep: Keep, projection: Projection, path: Path) -> Path:
-        """The loops as a memory that all array elements share sees them.
-
-        It holds the tiles of all elements together; raises `CoverageError` where these are parts
-        of a window that lie apart.
-        """
-        windows = {rank for axis in projection.windows for rank, _ in axis}
-        extents, spread = dict(self.sizes), set[str]()
-        for loop in path.loops:
-            tile = min(loop.tile, extents[loop.rank])
-            if tile < extents[loop.rank] and loop.rank in windows:
-                if loop.array:
-                    spread.add(loop.rank)
-                elif loop.rank in spread:
-                    raise CoverageError(
-                        f"{self.where}: {keep.tensor} is kept in {keep.level}, which all elements"
-                        f" share, inside a loop over the array; expected no loop over {loop.rank}"
-                        " in between, whose windows would lie apart"
-                    )
-            extents[loop.rank] = tile
-        return replace(path, together=True)
 
     def _positions(self, rank: str, path: Path, stop: int, shared: int) -> list[Class]:
         """Positions of a rank's loops; elements of an array as one where the path says so."""
@@ -259,7 +240,9 @@ class Nested:
         return found.pop()
 
     def _first_tile(self, projection: Projection, path: Path) -> int:
-        """Elements of the largest tile."""
+        """Elements of the largest tile in one memory."""
+        if path.together:
+            return next(elements for _, elements, _ in self._tiles(projection, path, -1))
         first = {rank: self._positions(rank, path, -1, 0)[0][1] for rank in projection.ranks}
         return int(projection.elements(self.near.narrowed(first, path)))
 
@@ -272,8 +255,8 @@ class Nested:
         home: Home,
         path: Path,
     ) -> Transfer:
-        whole = self._tiles(projection, path, -1)
-        first = sum(count * elements for count, elements, _ in whole)
+        near = FOREVER if "tile" in self.limits.multicast.values() else home.depth
+        first = sum(n * elements for n, elements, _ in self._tiles(projection, path, -1, near))
         names = (keep.tensor, home.level, keep.level, projection.element_bytes, tile)
         moved = Transfer(*names, keep.double, first)
         maker = next((e for e in users if e.name == keep.tensor), None)
@@ -287,60 +270,80 @@ class Nested:
         others = {loop.rank for loop in path.loops} - set(projection.ranks)
         foreign = [rank for rank in others if maker is not None and rank not in maker.ranks]
         self.near.check_moved(keep.tensor, projection.ranks, others)
-        shared = everyone = restarts = begun = Fraction(0)
-        for count, elements, last in self._tiles(projection, path):
-            stop = max(last, path.split - 1)
-            visits = {
-                rank: self.near.turns(rank, projection.ranks, path, stop)
-                or sum(n for n, _, _ in self._positions(rank, path, stop, home.depth))
-                for rank in others
-            }
-            copies = {
-                rank: self.near.turns(rank, projection.ranks, path, stop)
-                or sum(n for n, _, _ in self._positions(rank, path, stop, FOREVER))
-                for rank in others
-            }
-            weight = count * elements
-            shared += weight * prod(visits.values())
-            everyone += weight * prod(copies.values())
-            restarts += weight * prod(
-                visits[rank] if rank in foreign else self._elements(rank, path, home.depth)
-                for rank in others
-            )
-            begun += weight * prod(
-                copies[rank] if rank in foreign else self._elements(rank, path, FOREVER)
-                for rank in others
-            )
+        tiles = tuple(self._tiles(projection, path))
+        alike = tuple(self._tiles(projection, path, shared=near)) if projection.windows else tiles
+        ranks = projection.ranks
+        shared = self._entered(alike, ranks, path, home.depth)
+        everyone = self._entered(tiles, ranks, path, FOREVER)
         if maker is None:
-            return replace(moved, fills=int(shared), copies=int(everyone))
+            return replace(moved, fills=shared, copies=everyone)
         return replace(
             moved,
-            drains=int(shared),
-            partials=int(everyone),
-            returns=int(shared - restarts),
-            returned=int(everyone - begun),
+            drains=shared,
+            partials=everyone,
+            returns=shared - self._entered(tiles, ranks, path, home.depth, foreign),
+            returned=everyone - self._entered(tiles, ranks, path, FOREVER, foreign),
         )
+
+    def _entered(
+        self,
+        tiles: Iterable[Class],
+        ranks: tuple[str, ...],
+        path: Path,
+        shared: int,
+        foreign: Iterable[str] | None = None,
+    ) -> int:
+        """Elements of tiles, each as often as loops over ranks but its own enter it.
+
+        With `foreign`: for a first time in each element, as loops over these alone begin it anew.
+        """
+        total = Fraction(0)
+        for count, elements, last in tiles:
+            stop, entered = max(last, path.split - 1), count * elements
+            for rank in {loop.rank for loop in path.loops} - set(ranks):
+                if foreign is not None and rank not in foreign:
+                    entered = entered * self._elements(rank, path, shared)
+                else:
+                    turns = self.near.turns(rank, ranks, path, stop)
+                    places = self._positions(rank, path, stop, shared)
+                    entered = entered * (turns or sum(n for n, _, _ in places))
+            total += entered
+        return int(total)
 
     def _elements(self, rank: str, path: Path, shared: int) -> int:
         """Array elements that hold parts of a rank, those of loops at `shared` or deeper as one."""
         return sum(n for n, _, _ in self._positions(rank, path, -1, shared))
 
     def _tiles(
-        self, projection: Projection, path: Path, stop: int = FOREVER
-    ) -> Iterator[tuple[int, int, int]]:
-        """Tiles of a tensor by class: how many, elements, innermost loop that changes them."""
+        self, projection: Projection, path: Path, stop: int = FOREVER, shared: int = FOREVER
+    ) -> Iterator[Class]:
+        """Tiles of a tensor by class: how many, elements, innermost loop that changes them.
+
+        Where windows meet, elements that array elements at `shared` or deeper take alike are one.
+        """
         ranks = projection.ranks
-        each = [
-            self._positions(rank, path, stop, FOREVER)
-            if stop < 0 or not self.near.partner(rank)
-            else [self.near.together(rank, ranks, path)]
-            for rank in ranks
-        ]
+        each = [self._line(axis, ranks, path, stop, shared) for axis in projection.axes]
         for classes in product(*each):
-            extents = {rank: extent for rank, (_, extent, _) in zip(ranks, classes, strict=True)}
-            extents = self.near.narrowed(extents, path) if stop < 0 else extents
             last = max((last for _, _, last in classes), default=-1)
-            yield prod(n for n, _, _ in classes), int(projection.elements(extents)), last
+            yield prod(n for n, _, _ in classes), prod(e for _, e, _ in classes), last
+
+    def _line(
+        self, axis: Axis, ranks: tuple[str, ...], path: Path, stop: int, shared: int
+    ) -> Iterable[Class]:
+        """Tiles along one axis of a tensor of `ranks`."""
+        rank = axis[0][0]
+        if len(axis) == 1 and stop >= 0 and self.near.partner(rank):
+            return [self.near.together(rank, ranks, path)]
+        if len(axis) == 1:
+            each = self._positions(rank, path, stop, FOREVER)
+            limit = self.sizes if stop >= 0 else self.near.narrowed(self.sizes, path)
+            return [(n, min(extent, limit[rank]), last) for n, extent, last in each]
+        sizes = tuple(self.sizes[rank] for rank, _ in axis)
+        steps = tuple(path.steps(rank) for rank, _ in axis)
+        least = 0 if path.together else shared
+        if any(over and depth >= least for each in steps for depth, _, over in each):
+            return united(axis, sizes, steps, stop, least, path.together)
+        return apart(axis, sizes, steps, stop)
 
     def _compute(self, name: str, path: Path) -> None:
         if name not in self.tensors:

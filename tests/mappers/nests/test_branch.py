@@ -41,7 +41,8 @@ def test_the_least_cost_to_go_is_that_of_all_orders_and_boxes(
                 costs.append(own + least(coming - {tensor}, inner, nearest))
         return min(costs)
 
-    table = found.to_go(1, weights, np.arange(len(powers)))
+    charged = [weight * found.crossing(1, t) for t, weight in enumerate(weights)]
+    table = found.to_go(1, charged, np.arange(len(powers)))
     random = np.random.default_rng(buffer)
     for coming in ({0}, {1, 2}, {0, 1, 2}):
         bits = sum(1 << tensor for tensor in coming)

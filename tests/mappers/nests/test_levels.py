@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.cascade import Access, Cascade
 from hwmodel.einsum.notation import parse
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
@@ -33,6 +33,11 @@ TEXTS = {  # text, ranks, operations a point
     "map": ("Z[m, n] = exp(A[m, n])", "mn", 1),
     "outer": ("Z[m, n] = A[m] * B[n]", "mn", 1),
     "batch": ("Z[b, m] = A[b, m, k] * B[b, k]", "bmk", 2),
+}
+WINDOWS = {
+    "window": ("tensor I[i]\nZ[c, y] = I[y+r] * W[c, r]", "cyr", 2),
+    "stride": ("tensor I[i]\nZ[y] = I[2*y+r] * W[r]", "yr", 2),
+    "dilation": ("tensor I[c, i]\nZ[y] = I[c, y+2*r] * W[c, r]", "ycr", 2),
 }
 PICO = 1e-12
 Loops = tuple[tuple[str, int], ...]
@@ -59,12 +64,36 @@ class Tiny:
 
     @property
     def sizes(self) -> dict[str, int]:
-        return {name: int(rank.size) for name, rank in self.cascade.ranks.items()}  # type: ignore[arg-type]
+        ranks = self.cascade.einsums[0].ranks
+        return {name: int(self.cascade.ranks[name].size) for name in ranks}  # type: ignore[arg-type]
 
     @property
     def tensors(self) -> dict[str, tuple[str, ...]]:
+        return {name: access.ranks for name, access in self.accesses.items()}
+
+    @property
+    def accesses(self) -> dict[str, Access]:
         einsum = self.cascade.einsums[0]
-        return {a.tensor: a.ranks for a in (einsum.output, *einsum.reads)}
+        return {a.tensor: a for a in (einsum.output, *einsum.reads)}
+
+    @property
+    def windowed(self) -> set[str]:
+        meeting = (index.terms for a in self.accesses.values() for index in a.indices)
+        return {rank for terms in meeting if len(terms) > 1 for rank, _ in terms}
+
+    def elements(self, tensor: str, extents: dict[str, int]) -> int:
+        """Elements that a tile from 0 on has, point by point."""
+        return len(points_of(self.accesses[tensor], {r: range(n) for r, n in extents.items()}))
+
+
+def points_of(access: Access, ranges: dict[str, range]) -> frozenset[tuple[int, ...]]:
+    """The elements of a tensor that a box of points reads or writes."""
+    lines: list[set[int]] = []
+    for index in access.indices:
+        spans = itertools.product(*(ranges[rank] for rank, _ in index.terms))
+        factors = [factor for _, factor in index.terms]
+        lines.append({sum(f * i for f, i in zip(factors, at, strict=True)) for at in spans})
+    return frozenset(itertools.product(*lines))
 
 
 def factors(number: int) -> list[int]:
@@ -116,23 +145,32 @@ def every_place(case: Tiny, over: dict[str, int], loops: Loops) -> tuple[Grid, G
     reduced = set(case.tensors[output]) != set(case.sizes)
     shape = (len(loops) + 1,) * (2 * len(case.tensors))
     held, moved, valid = np.zeros((3, *shape)), np.zeros((3, *shape)), np.ones(shape, np.bool_)
+    first, last = np.full(shape, len(loops)), np.zeros(shape, np.int64)
     for at, (tensor, ranks) in enumerate(case.tensors.items()):
         copies = math.prod(n for r, n in over.items() if r not in ranks)
-        together = math.prod(n for r, n in over.items() if r in ranks)
         places = np.indices(shape)[2 * at : 2 * at + 2]
         valid &= places[0] <= places[1]
-        tiles = [math.prod(n for r, n in loops[p:] if r in ranks) for p in range(shape[0])]
+        first, last = np.minimum(first, places[1]), np.maximum(last, places[1])
+        left = [
+            {r: math.prod(n for q, n in loops[p:] if q == r) for r in over} for p in range(shape[0])
+        ]
+        own = np.array([case.elements(tensor, extents) for extents in left])
+        alike = np.array(
+            [case.elements(tensor, {r: n * over[r] for r, n in e.items()}) for e in left]
+        )
         seen = [entries(loops, p, ranks) for p in range(shape[0])]
-        again = [2 * n - first if tensor == output else n for n, first in seen]
-        words = np.array(tiles) * np.array(again) * together
+        again = np.array([2 * n - first if tensor == output else n for n, first in seen])
         for level, place in enumerate(places, start=1):
-            each = level == 2
-            held[level] += np.array(tiles)[place] * (1 if each else together)
-            moved[level - 1] += words[place]
-            moved[level] += words[place] * (copies if each else 1)
+            lanes = math.prod(over.values()) if level == 2 else 1
+            held[level] += (own if level == 2 else alike)[place]
+            moved[level - 1] += (alike * again)[place]
+            moved[level] += ((own * lanes if level == 2 else alike) * again)[place]
         moved[2] += points
         if tensor == output and reduced:
             moved[2] += points - math.prod(case.sizes[r] for r in ranks) * copies
+    for at, (rank, _) in enumerate(loops):  # windows over the array: no keep of theirs inside
+        if over[rank] > 1 and rank in case.windowed:
+            valid &= (at < first) | (at >= last)
     for level, memory in enumerate(memories):
         valid &= held[level] <= memory.capacity_bytes
     energy = np.full(shape, points * case.operations * 0.5)
@@ -143,10 +181,10 @@ def every_place(case: Tiny, over: dict[str, int], loops: Loops) -> tuple[Grid, G
     return energy[valid], time[valid]
 
 
-def tiny(seed: int) -> Tiny:
+def tiny(seed: int, texts: dict[str, tuple[str, str, int]] = TEXTS) -> Tiny:
     """A random small Einsum on a random small machine."""
     draw = random.Random(seed)
-    text, ranks, operations = TEXTS[draw.choice(["product", "product", *TEXTS])]
+    text, ranks, operations = texts[draw.choice([next(iter(texts)), next(iter(texts)), *texts])]
     budget = 3 if len(ranks) == 3 else 4
     sizes = dict.fromkeys(ranks, 1)
     for _ in range(budget + draw.randint(0, 1)):
@@ -161,12 +199,19 @@ def tiny(seed: int) -> Tiny:
         },
         register={"capacity": f"{draw.randint(3, 12)} B", "energy": f"{draw.randint(1, 4)} pJ/B"},
     )
+    if "I[" in text:
+        sizes["i"] = 100
     return Tiny(parse(text, sizes=sizes, dtypes={"*": "int8"}), machine, operations)
 
 
-@pytest.mark.parametrize("seed", range(36))
-def test_the_best_is_that_of_search_without_pruning(seed: int) -> None:
-    case = tiny(seed)
+CASES = [*((seed, TEXTS) for seed in range(36)), *((seed, WINDOWS) for seed in range(24))]
+
+
+@pytest.mark.parametrize(("seed", "texts"), CASES)
+def test_the_best_is_that_of_search_without_pruning(
+    seed: int, texts: dict[str, tuple[str, str, int]]
+) -> None:
+    case = tiny(seed, texts)
     energy, time = (np.concatenate(x) for x in zip(*every_mapping(case), strict=True))
     for objective, values in (("energy", energy), ("latency", time), ("edp", energy * time)):
         found = certified(
@@ -226,8 +271,8 @@ def walked(case: Tiny, mapping: LoopNest) -> dict[str, int]:
             if at < depth:
                 first[loop.rank] += step * loop.tile
                 left[loop.rank] = loop.tile
-        lines = (range(first[r], first[r] + left[r]) for r in case.tensors[tensor])
-        return frozenset(itertools.product(*lines))
+        lines = {r: range(first[r], first[r] + left[r]) for r in case.tensors[tensor]}
+        return points_of(case.accesses[tensor], lines)
 
     def visit(at: int, new: dict[Any, frozenset[Any]]) -> None:
         keep, _, source = homes[at]
@@ -265,10 +310,15 @@ def walked(case: Tiny, mapping: LoopNest) -> dict[str, int]:
     return moved
 
 
-@pytest.mark.parametrize("seed", [*range(100, 112), 8])
-def test_what_the_answer_moves_is_what_a_walk_through_its_words_moves(seed: int) -> None:
-    case = tiny(seed)
-    if seed == 8:  # registers hold sums while the buffer goes on to other tiles
+WALKED = [*((seed, TEXTS) for seed in (*range(100, 112), 8)), *((s, WINDOWS) for s in range(8))]
+
+
+@pytest.mark.parametrize(("seed", "texts"), WALKED)
+def test_what_the_answer_moves_is_what_a_walk_through_its_words_moves(
+    seed: int, texts: dict[str, tuple[str, str, int]]
+) -> None:
+    case = tiny(seed, texts)
+    if (seed, texts) == (8, TEXTS):  # registers hold sums while the buffer goes on to other tiles
         machine = a3("40 B", register={"capacity": "8 B"})
         machine = machine.but(arrays={"elements": {"rows": 2, "columns": 2}})
         case = Tiny(product_of(8), machine, 2)
@@ -390,13 +440,6 @@ def test_idle_watts_count_while_the_array_works() -> None:
 def test_a_register_without_room_for_one_of_each_tensor_says_what_would_suffice() -> None:
     with pytest.raises(CapacityError, match=r"register holds 2 bytes.*3 bytes would suffice"):
         certified(map_levels, product_of(4), a3(register={"capacity": "2 B"}), objective="energy")
-
-
-def test_windows_are_refused_by_name() -> None:
-    sizes = {"y": 8, "r": 3, "i": 10}
-    window = parse("tensor I[i]\nZ[y] = I[y+r] * W[r]", sizes=sizes, dtypes={"*": "int8"})
-    with pytest.raises(CoverageError, match="axis of I, found a window"):
-        certified(map_levels, window, a3(), objective="energy")
 
 
 def test_several_einsums_other_rules_and_unknown_mapspaces_are_refused() -> None:

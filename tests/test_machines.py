@@ -15,7 +15,7 @@ from hwmodel.bounds.limit import Limit
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Workload
 
-PREDICTED = tuple(name for name in hw.devices() if not name.startswith(("peer", "aie")))
+PREDICTED = tuple(name for name in hw.devices() if not name.startswith(("peer", "aie", "eyeriss")))
 """Devices whose answers are no mapper's: bounds of those stand alone."""
 PEERS = ("peer-a2", "peer-a3")
 SLACK = 1 + 1e-9

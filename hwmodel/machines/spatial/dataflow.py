@@ -3,7 +3,9 @@
 A dataflow is data (`hardware/devices/dataflows/*.yaml`, or a file of the user's): a mapper searches
 tiles and loops, and the dataflow says what it must keep to. Tensors go by their part in a product
 Z = A B: `output` Z, `input` A, `weight` B. A side lists ranks as the tensors that share them:
-`[input, weight]` are the ranks that both have and the output lacks, which are summed.
+`[input, weight]` are the ranks that both have and the output lacks, which are summed. Of a
+convolution, `first window` and `second window` beside them are those ranks alone that meet another
+one on the first or second such axis of a tensor (down and across an image), `no window` the others.
 
     stationary   the tensor whose registers are filled before the others', and so least often
     rows         what may lie along the array's rows
@@ -24,6 +26,8 @@ SUFFIXES = (".yaml", ".yml")
 """Names of dataflows that end so are paths."""
 
 Role: TypeAlias = Literal["output", "input", "weight"]
+Where: TypeAlias = Literal["first window", "second window", "no window"]
+WINDOWS: tuple[Where, ...] = ("first window", "second window")
 
 
 class Dataflow(Value):
@@ -33,8 +37,8 @@ class Dataflow(Value):
     title: str
     source: str
     stationary: Role
-    rows: tuple[tuple[Role, ...], ...]
-    columns: tuple[tuple[Role, ...], ...]
+    rows: tuple[tuple[Role | Where, ...], ...]
+    columns: tuple[tuple[Role | Where, ...], ...]
 
     def tensors(self, einsum: Einsum) -> dict[str, str]:
         """The tensor of each part; raises `CoverageError` for what is no product of two."""
@@ -51,11 +55,29 @@ class Dataflow(Value):
         tensors = self.tensors(einsum)
         has = {access.tensor: set(access.ranks) for access in (einsum.output, *einsum.reads)}
         found: set[str] = set()
-        for roles in self.rows if side == "rows" else self.columns:
+        for words in self.rows if side == "rows" else self.columns:
+            roles = [word for word in words if word in tensors]
             shared = set(einsum.ranks).intersection(*(has[tensors[role]] for role in roles))
             others = [has[tensors[role]] for role in tensors if role not in roles]
-            found |= shared.difference(*others)
+            shared = shared.difference(*others)
+            for word in words:
+                shared = shared & _windowed(einsum, word) if word not in tensors else shared
+            found |= shared
         return frozenset(found)
+
+
+def _windowed(einsum: Einsum, word: str) -> set[str]:
+    """Ranks that meet another one on the first or second axis where any do, or on none."""
+    axes = [
+        {rank for rank, _ in index.terms}
+        for access in einsum.reads
+        for index in access.indices
+        if len(index.terms) > 1
+    ]
+    if word == "no window":
+        return set(einsum.ranks).difference(*axes)
+    at = WINDOWS.index(word) if word in WINDOWS else len(axes)
+    return axes[at] if at < len(axes) else set()
 
 
 def dataflows() -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import pytest
 
 from hwmodel.einsum.cascade import Access, Cascade
 from hwmodel.einsum.notation import parse
+from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.spatial.rules import OVERLAP, PORTS
@@ -204,7 +205,7 @@ def tiny(seed: int, texts: dict[str, tuple[str, str, int]] = TEXTS) -> Tiny:
     return Tiny(parse(text, sizes=sizes, dtypes={"*": "int8"}), machine, operations)
 
 
-CASES = [*((seed, TEXTS) for seed in range(36)), *((seed, WINDOWS) for seed in range(24))]
+CASES = [*((seed, TEXTS) for seed in range(30)), *((seed, WINDOWS) for seed in range(8))]
 
 
 @pytest.mark.parametrize(("seed", "texts"), CASES)
@@ -310,7 +311,7 @@ def walked(case: Tiny, mapping: LoopNest) -> dict[str, int]:
     return moved
 
 
-WALKED = [*((seed, TEXTS) for seed in (*range(100, 112), 8)), *((s, WINDOWS) for s in range(8))]
+WALKED = [*((seed, TEXTS) for seed in (*range(100, 112), 8)), *((s, WINDOWS) for s in range(4))]
 
 
 @pytest.mark.parametrize(("seed", "texts"), WALKED)
@@ -608,3 +609,25 @@ def test_when_time_is_over_the_best_that_was_found_is_the_answer_with_its_gap() 
     assert patient.certificate.value <= hurried.certificate.value
     assert not hurried.certificate.optimal_in_mapspace
     assert 0 < hurried.certificate.mapspace_gap < 1
+
+
+def test_a_convolution_on_rows_and_columns_of_eyeriss_by_hand() -> None:
+    """A window of 3 rows by 13 rows of outputs; of 12 rows 4 sets fit: 156 of 168 elements.
+
+    Filters and channels are 2 each, so that a set has one of each; an element adds 13 outputs of 3
+    taps. Each row of the input goes once to the buffer, and from there once to a diagonal.
+    """
+    layer = conv2d(
+        batch=1, channels=2, filters=2, height=15, width=15, window=3, dtype="int16"
+    ).but(out_dtype="int16")
+    found = certified(
+        map_levels, layer, device("eyeriss"), objective="latency", mapspace="row-stationary"
+    )
+    assert found.costs.counts.elements == 156
+    assert found.costs.counts.steps == 2 * 2 * 13 * 13 * 9 // 156
+    assert found.utilisation == pytest.approx(156 / 168)
+    spread = {(n.rank, n.array) for n in found.mapping.nest if isinstance(n, Loop) and n.array}
+    assert spread == {("r", "rows"), ("c", "rows"), ("k", "rows"), ("y", "columns")}
+    (rows,) = (t for t in found.costs.counts.transfers if (t.tensor, t.outer) == ("I", "buffer"))
+    assert rows.fills == 2 * 15 * 15
+    assert rows.copies == 2 * 2 * 13 * 3 * 15

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hwmodel.einsum.notation import parse
+from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.machines.spatial.dataflow import dataflow, dataflows
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 
@@ -51,3 +52,12 @@ def test_unknown_names_and_what_is_no_product_are_refused() -> None:
     one = parse("Z[m] = exp(A[m])", sizes={"m": 4}).einsums[0]
     with pytest.raises(CoverageError, match="products of two tensors, found 1"):
         dataflow("output-stationary").tensors(one)
+
+
+def test_row_stationary_lays_taps_along_rows_and_outputs_of_the_same_axis_along_columns() -> None:
+    layer = conv2d(batch=1, channels=2, filters=4, height=6, width=6, window=3).einsums[0]
+    flow = dataflow("row-stationary")
+    assert flow.tensors(layer)[flow.stationary] == "F"
+    assert flow.along("rows", layer) == {"r", "c", "k"}
+    assert flow.along("columns", layer) == {"y", "k"}
+    assert flow.along("columns", PRODUCT) == {"n"}

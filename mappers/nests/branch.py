@@ -262,8 +262,8 @@ class BranchPart:
     @cached_property
     def still(self) -> Bools:
         """Divisions by box that divide fixed ranks alone."""
-        moving = [at for at, (rank, _, _) in enumerate(self.search_.grid.factors)]
-        moving = [at for at in moving if not self.fixed[self.search_.grid.factors[at][0]]]
+        factors = enumerate(self.search_.grid.factors)
+        moving = [at for at, (rank, _, _) in factors if not self.fixed[rank]]
         return np.asarray(~self.search_.grid.exponents[:, moving].any(axis=1))
 
     def quick(self) -> Values:

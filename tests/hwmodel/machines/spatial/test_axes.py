@@ -31,9 +31,7 @@ def test_strides_and_dilations_leave_rows_out(axis: Axis, rows: int) -> None:
     assert united(axis, (4, 3), STEPS, FOREVER, 1, False) == ((1, rows, -1),)
 
 
-def test_a_memory_that_all_elements_share_holds_their_parts_as_one_even_where_they_lie_apart() -> (
-    None
-):
-    """Columns hold y = 0 .. 1 and 4 .. 5 (of 8, in turns of two): rows 0 .. 3 and 4 .. 7 of r = 3."""
+def test_a_shared_memory_holds_parts_that_lie_apart_as_one() -> None:
+    """Columns hold outputs 0 .. 1 and 4 .. 5, then the others: with 3 taps 8 rows each time."""
     steps = (((0, 4, True), (1, 2, False)), ())
     assert united(ROWS, (8, 3), steps, FOREVER, 0, True) == ((2, 8, 1),)

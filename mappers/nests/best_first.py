@@ -12,14 +12,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hwmodel.mappers.nests.branch import (
-    OBJECTIVES,
-    Answers,
-    BranchPart,
-    BranchSearch,
-    Chain,
-    Values,
-)
+from hwmodel.mappers.nests.answers import OBJECTIVES, Answers, Chain, Values
+from hwmodel.mappers.nests.branch import BranchPart, BranchSearch
 from hwmodel.mappers.nests.interleave import Space, spreads
 
 BEAM = 200

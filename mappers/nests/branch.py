@@ -16,13 +16,14 @@ against search without any pruning.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from hwmodel.mappers.nests.answers import OBJECTIVES, Answers, Chain, Placed, Values
 from hwmodel.mappers.nests.interleave import (
     Bools,
     Box,
@@ -39,74 +40,10 @@ from hwmodel.mappers.nests.interleave import (
 
 CHUNK = 1 << 20
 """Chains that are grown at once, so that memory stays bounded."""
-CLOSE = 1e-12
-"""Values nearer than this, relatively, are equal: joules summed in another order differ so."""
 APART = 8
 """How far apart rooms are in tables of elements' own memories, which every part has anew."""
 PIVOTS = 16
 """Chains of each group that all others of it are compared with by rule (b)."""
-
-
-@dataclass(frozen=True)
-class Placed:
-    """One keep: `points` of each rank that all elements together work on below it."""
-
-    tensor: int
-    level: int
-    points: Box
-
-
-@dataclass(frozen=True)
-class Values:
-    """Joules, seconds, and bytes of the outermost memory: of chains, or what they cannot beat."""
-
-    energy: Floats
-    time: Floats
-    traffic: Floats
-
-    def __getitem__(self, which: Any) -> "Values":
-        return Values(self.energy[which], self.time[which], self.traffic[which])
-
-
-@dataclass(frozen=True)
-class Chain:
-    """A whole mapping: `axes` are the points of each rank that go over each axis at once."""
-
-    keeps: tuple[Placed, ...]
-    axes: tuple[Box, ...]
-    walked: Box
-    values: Values
-
-
-@dataclass(frozen=True)
-class Objective:
-    """Best is the least `order` of (energy, time, traffic); with `front`, all beaten in neither.
-
-    `timed`: whether time decides between more than equals.
-    """
-
-    order: Callable[[Values], tuple[Floats, Floats]]
-    timed: bool
-    front: bool = False
-
-    def hopeless(self, values: Values, best: list[Values]) -> Bools:
-        """Which lower bounds cannot better any of these values."""
-        first, second = (np.atleast_1d(each) for each in self.order(values))
-        dropped = np.zeros(first.shape, np.bool_)
-        for each in best:
-            least, then = self.order(each)
-            both = (first >= least * (1 - CLOSE)) & (second >= then * (1 - CLOSE))
-            dropped |= both if self.front else both | (first > least * (1 + CLOSE))
-        return dropped
-
-
-OBJECTIVES = {
-    "traffic": Objective(lambda v: (v.traffic, v.energy), timed=False),
-    "energy": Objective(lambda v: (v.energy, v.time), timed=False),
-    "latency": Objective(lambda v: (v.time, v.energy), timed=True),
-    "edp": Objective(lambda v: (v.energy * v.time, v.energy), timed=True),
-    "front": Objective(lambda v: (v.energy, v.time), timed=True, front=True),
-}
 
 
 @dataclass
@@ -135,30 +72,6 @@ class Chains:
         """All chains of several sets."""
         names = [field.name for field in fields(Chains)]
         return Chains(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
-@dataclass
-class Answers:
-    """The best chains so far of all spaces, and how many partial and whole ones were looked at.
-
-    `ceiling`: what a chain must better to be of use, in what the objective puts first.
-    """
-
-    objective: Objective
-    best: list[Chain] = field(default_factory=lambda: [])
-    candidates: int = 0
-    ceiling: float = math.inf
-
-    def hopeless(self, values: Values) -> Bools:
-        """Which lower bounds cannot better any of the answers in hand."""
-        lost = self.objective.hopeless(values, [chain.values for chain in self.best])
-        return lost | (self.objective.order(values)[0] >= self.ceiling * (1 - CLOSE))
-
-    def offer(self, chain: Chain) -> None:
-        """Keep a chain that no kept one equals; let go of those that it beats."""
-        beaten = [self.objective.hopeless(each.values, [chain.values]) for each in self.best]
-        left = [each for each, lost in zip(self.best, beaten, strict=True) if not lost]
-        self.best = [*left, chain]
 
 
 class BranchSearch:

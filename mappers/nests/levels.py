@@ -47,8 +47,8 @@ from hwmodel.machines.spatial.projection import projections
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.mapper import Proposal, capacities_of
+from hwmodel.mappers.nests.answers import OBJECTIVES, Chain, Values
 from hwmodel.mappers.nests.best_first import search
-from hwmodel.mappers.nests.branch import OBJECTIVES, Chain, Values
 from hwmodel.mappers.nests.certify import certify
 from hwmodel.mappers.nests.costs import check_objective, cost
 from hwmodel.mappers.nests.interleave import Grid, Space

@@ -8,7 +8,8 @@ import pytest
 from hwmodel.einsum.notation import parse
 from hwmodel.hardware.catalogue import device
 from hwmodel.mappers.mapper import capacities_of
-from hwmodel.mappers.nests.branch import OBJECTIVES, Answers, BranchSearch
+from hwmodel.mappers.nests.answers import OBJECTIVES, Answers
+from hwmodel.mappers.nests.branch import BranchSearch
 from hwmodel.mappers.nests.levels import problem_of
 
 

@@ -3,6 +3,9 @@
 Y[x, c] = sum(t) S[x, t, c]               how many t an x has depends on data: a scatter
 O[b, c] = sum(l) gather(T[v, c], I[b, l]) rows that are looked up and added: an embedding bag
 S[r, i+1] = S[r, i] + X[r, i]             a sum that runs ahead: a scan
+
+Rows that are looked up and not added, O[b, c] = gather(T[v, c], I[b]), are a kernel of rows of
+their own form.
 """
 
 from hwmodel.einsum.cascade import Access, Apply, Cascade, Distribution, Einsum
@@ -41,6 +44,23 @@ def irregular_kind(cascade: Cascade, einsum: Einsum) -> str:
     return "cumulative" if not operators and _ahead(einsum) else ""
 
 
+@of_form
+def taken_places(cascade: Cascade) -> tuple[str, ...]:
+    """Ranks of the places of a lone Einsum that takes whole rows out of a table; else none."""
+    if len(cascade.einsums) != 1 or cascade.einsums[0].reductions:
+        return ()
+    (einsum,) = cascade.einsums
+    value = einsum.expression
+    if not isinstance(value, Apply) or value.operator != "gather":
+        return ()
+    table, places = value.arguments
+    if not isinstance(table, Access) or not isinstance(places, Access):
+        return ()
+    first, out = len(places.ranks), einsum.output.ranks
+    whole = out[:first] == places.ranks and table.ranks[-1:] == out[-1:]
+    return tuple(places.ranks) if whole and first < len(out) else ()
+
+
 def _routing(cascade: Cascade, einsum: Einsum) -> Distribution | None:
     """How the one rank that is summed spreads over a rank of the output."""
     if len(einsum.reductions) != 1:
@@ -77,6 +97,7 @@ def _gather(cascade: Cascade, einsum: Einsum) -> GatherProblem:
         bag=extent([rank for rank, _ in einsum.reductions], cascade),
         read_bytes=sum(footprint_bytes(name, cascade) for name in cascade.inputs),
         item_bytes=bytes_of(cascade.tensors[table.tensor].dtype),
+        table_bytes=extent(table.ranks, cascade) * bytes_of(cascade.tensors[table.tensor].dtype),
     )
 
 

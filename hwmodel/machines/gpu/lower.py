@@ -29,7 +29,7 @@ from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu import support
 from hwmodel.machines.gpu.convolutions import convolution, pooling
 from hwmodel.machines.gpu.fused import fused, multiplied_out
-from hwmodel.machines.gpu.irregular import irregular, irregular_kind
+from hwmodel.machines.gpu.irregular import irregular, irregular_kind, taken_places
 from hwmodel.machines.gpu.libraries.library import FEW_QUERIES, Found, Kernel, Library
 from hwmodel.machines.gpu.libraries.shipped import Pick, able, picks
 from hwmodel.machines.gpu.recurrences import operands, recurrence
@@ -275,6 +275,9 @@ def _rows(cascade: Cascade, name: str) -> list[Found]:
         instructions=torch_rows.instructions(found.operations),
         atomics=_scattered(cascade),
     )
+    if kinds.flat == "gather":
+        places, size = extent(taken_places(cascade), cascade), flat.rows * flat.cols
+        flat = replace(flat, rows=places, cols=size / places)
     elementwise = Found(name, "rows", flat, cascade)
     if kinds.longer == "flat":
         return [elementwise]
@@ -312,7 +315,8 @@ def _row_kinds(cascade: Cascade) -> _RowKinds:
     found = row_operation(cascade)
     assert found is not None
     width = max(bytes_of(cascade.tensors[n].dtype) for n in (*found.inputs, *found.outputs))
-    flat = torch_rows.form(False, found.operations, found.inputs, _strided(cascade))
+    views, taken = _strided(cascade), bool(taken_places(cascade))
+    flat = torch_rows.form(False, found.operations, found.inputs, views, taken)
     if not any(einsum.reductions for einsum in cascade.einsums):
         return _RowKinds(width, flat, "flat")
     if _keeps_columns(cascade):

@@ -27,7 +27,7 @@ CHOICE, MOST_SCORES = 4000.0, 1024
 """Clocks of a block that ranks scores, of so many experts at most: shuffles for each one chosen
 (fitted, there)."""
 
-PACES = {"copy": 2.3, "strided": 1.0}
+PACES = {"copy": 2.3, "strided": 1.0, "gather": 1.0}
 """Bytes that a form's accesses count for, in those of rotary embedding (fitted, there)."""
 
 SUMMED_FROM, LOADS, SUMMED = 4.0, 8500.0, 1.1
@@ -41,7 +41,7 @@ def resolved(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
     column = 0 * tile.elements
     if np.all(np.asarray(problem.row_bytes) > 0):
         passes = min(problem.passes, len(ALONE) - 1)
-        scores = problem.form == "softmax" and np.all(np.asarray(problem.cols) <= MOST_SCORES)
+        scores = "softmax" in problem.form and np.all(np.asarray(problem.cols) <= MOST_SCORES)
         ranked = CHOICE if scores else 0.0
         return replace(
             tile,

@@ -37,10 +37,10 @@ class RowProblem:
 
     `row_bytes` is what one row occupies while its reduction is under way (0: no reduction);
     `passes` is how many times the cascade traverses it. `form` is what a library tells apart:
-    "copy", "map" (elementwise), "norm" (reduced, then scaled) or "softmax" (exponentials of a
-    reduced row). `item_bytes` is the width of an element, `instructions` what a lane issues for the
-    arithmetic of one, `atomics` how many additions are atomic: all, and at one address. `reducer`
-    is the operator of a plain reduction ("add", "max").
+    "copy", "map" (elementwise), "gather" (rows out of a table), "norm" (reduced, then scaled) or
+    "softmax" (exponentials of a reduced row; "log softmax" their logarithms). `item_bytes` is the width of an element,
+    `instructions` what a lane issues for the arithmetic of one, `atomics` how many additions are
+    atomic: all, and at one address. `reducer` is the operator of a plain reduction ("add", "max").
     """
 
     rows: Amount
@@ -90,9 +90,8 @@ def activity(problem: RowProblem, tile: RowTile, limits: Limits) -> Activity:
     stretches = ceil_div(problem.rows * problem.cols, tile.elements)
     blocks = where(reduces, ceil_div(problem.rows, tile.rows), stretches)
     once = 1 - tile.second
-    again = missed(
-        least((problem.rows, tile.resident * limits.processors * tile.rows)), problem, limits
-    )
+    in_flight = least((problem.rows, tile.resident * limits.processors * tile.rows))
+    again = where(reduces, missed(in_flight, problem, limits), 1)
     main = Work(
         operations=problem.operations,
         atomics=problem.atomics,

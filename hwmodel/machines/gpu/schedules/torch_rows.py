@@ -6,6 +6,9 @@ PersistentSoftmax.cuh):
 - a copy of contiguous data is a device-to-device memory copy; elementwise kernels take 1024
   elements a block of 128 threads, in 16-byte accesses, and their last, partial block element by
   element;
+- rows that are taken out of a table where they fill sixteen bytes are moved by a block for each,
+  or for each 4 KiB of one (Indexing.cu, `vectorized_gather_kernel`); the device starts blocks at a
+  pace, which binds where rows are short; others go element by element;
 - norms take a block of 128 threads a row, 512 columns a turn, and read the row again to scale it
   (which a block alone on its processor does ahead, so that it waits for no row the L2 has lost);
   rows whose length is no multiple of 4 go element by element through two kernels, one for the
@@ -22,18 +25,20 @@ bytes, and those of whole 2 MiB pages from 512 MiB on.
 `Pace`s are properties of the compiled kernels, fitted to H200 rows (four boards, torch 2.11).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from hwmodel.hardware.hardware import Limits
-from hwmodel.machines.gpu.schedules.rows import SCHEDULERS, RowProblem, RowTile, missed
+from hwmodel.machines.gpu.schedules.rows import KEPT, SCHEDULERS, RowProblem, RowTile, missed
 from hwmodel.machines.gpu.units import FREE
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.quantity.units import Amount
 
 WARP = 32
+MOST_BLOCKS = 32
+"""Blocks that a processor holds (CUDA guide, capability 9.0)."""
 FIELDS = tuple(field.name for field in fields(RowTile))
 
 
@@ -80,6 +85,12 @@ STRIDED = Pace(1639, 369, 0, 81.5)
 """Elementwise kernels on views (CUDALoops.cuh, launch_legacy_kernel: 128 threads of 4 elements);
 the three numbers are fitted to decoder steps of dense models (H200, half of the steps measured)."""
 
+TAKEN_BYTES, TAKEN_THREADS = 4096, 256
+TAKEN_CYCLES, TAKEN_ISSUE, TAKEN_APART = 1700.0, 155.0, 1.35
+"""A kernel that takes rows: bytes and threads of its largest block; clocks of one alone, whose row
+waits for its place, and of one among many: blocks start one after the other (0.6 ns each, all
+processors); and what the DRAM takes for rows that lie apart (fitted, H200)."""
+
 LEAST_ROW = 64
 """Columns below which a plain reduction is a loop of one thread, its kernel an elementwise one."""
 
@@ -109,6 +120,11 @@ SOFTMAX_WARP: Mapping[bool, Pace] = {
 }
 """By 32-bit."""
 
+LOGARITHMS = "log softmax"
+LOG_CYCLES = 105.0
+"""Cycles of an element of a warp's row where logarithms are written: no division (fitted to losses
+of one H200, as the next)."""
+
 SOFTMAX_WARPS, SOFTMAX_PAIRED_COLUMNS = 4, 128
 """Warps of a block, and columns up to which a warp takes two rows at a time."""
 
@@ -131,6 +147,8 @@ SOFTMAX_TURN_CYCLES, SOFTMAX_REST_CYCLES = 950.0, 1284.0
 """Where a row is read three times: cycles of a turn of 16 bytes a thread beside those of its
 elements, and of each turn of one element over the rest of the row."""
 
+LOG_READ, LOG_TURN_CYCLES = Pace(1480, 113, 504, 25.0), 1656.0
+
 VECTOR_BYTES = 16
 SOFTMAX_UNALIGNED_SLOTS = 13.1
 
@@ -148,11 +166,15 @@ def form(
     counts: Mapping[tuple[str, str], Amount],
     inputs: Sequence[str],
     strided: bool = False,
+    taken: bool = False,
 ) -> str:
-    """What torch runs for a row operation: "copy", "map", "strided", "norm" or "softmax"."""
+    """What torch runs: "copy", "map", "strided", "gather" (`taken` rows), "norm", "softmax", or
+    "log softmax"."""
     kinds = {kind for kind, _ in counts}
     if reduces:
-        return "softmax" if "exp" in kinds else "norm"
+        return "norm" if "exp" not in kinds else LOGARITHMS if "log" in kinds else "softmax"
+    if taken:
+        return "gather"
     if strided:
         return "strided"
     return "copy" if len(inputs) == 1 and kinds <= FREE else "map"
@@ -169,8 +191,7 @@ def instructions(counts: Mapping[tuple[str, str], Amount]) -> Amount:
 
 def filled(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
     """The kernel that torch runs for `problem`, at every point."""
-    rules = {"copy": _copy, "map": _map, "norm": _norm, "softmax": _softmax, "strided": _strided}
-    found = rules[problem.form](problem, limits)
+    found = RULES[problem.form](problem, limits)
     if isinstance(tile.elements, int):
         return found
     column = tile.elements * 0 + 1
@@ -219,6 +240,28 @@ def _strided(problem: RowProblem, limits: Limits) -> RowTile:
         chain=_whole(STRIDED.start_cycles + STRIDED_PARTS * STRIDED.cycles),
         issue=_whole(STRIDED_PARTS * each * warps / SCHEDULERS),
     )
+
+
+def _taken(problem: RowProblem, limits: Limits) -> RowTile:
+    """Rows out of a table: in sixteen bytes a thread, or one access an element where they do not.
+
+    What the L2 has lost of a table that it does not hold is read again.
+    """
+    row_bytes = problem.written_bytes / problem.rows
+    parts = ceil_div(row_bytes, TAKEN_BYTES)
+    threads = least((TAKEN_THREADS, ceil_div(row_bytes, VECTOR_BYTES * WARP) * WARP))
+    kept = least((1, KEPT * limits.capacity_bytes["l2"] / problem.read_bytes))
+    again = most((0, problem.written_bytes / problem.read_bytes - 1)) * (1 - kept)
+    wide = RowTile(
+        elements=problem.cols / parts,
+        warps=threads / WARP,
+        resident=least((MOST_BLOCKS, limits.max_threads / threads)),
+        chain=_whole(TAKEN_CYCLES),
+        issue=_whole(TAKEN_ISSUE),
+        rereads=(1 + again) * TAKEN_APART - 1,
+    )
+    aligned = row_bytes % VECTOR_BYTES == 0
+    return _either(aligned, wide, replace(_strided(problem, limits), rereads=wide.rereads))
 
 
 def _norm(problem: RowProblem, limits: Limits) -> RowTile:
@@ -280,7 +323,8 @@ def _softmax_by_warp(problem: RowProblem, limits: Limits) -> RowTile:
     pace = SOFTMAX_WARP[False]
     each = where(problem.item_bytes > 2, SOFTMAX_WARP[True].slots, pace.slots)
     row = SOFTMAX_ROW_SLOTS + SOFTMAX_SHUFFLE_SLOTS * np.log2(lanes)
-    chain = deep * (problem.cols / lanes * pace.cycles + held * SOFTMAX_PAD_CYCLES)
+    cycles = LOG_CYCLES if problem.form == LOGARITHMS else pace.cycles
+    chain = deep * (problem.cols / lanes * cycles + held * SOFTMAX_PAD_CYCLES)
     return RowTile(
         elements=rows * problem.cols,
         warps=SOFTMAX_WARPS,
@@ -298,7 +342,8 @@ def _softmax_by_block(problem: RowProblem) -> RowTile:
     in_registers = held <= SOFTMAX_HELD
     aligned = problem.row_bytes % 16 == 0
     shared = aligned & (problem.row_bytes < SOFTMAX_SHARED_BYTES)
-    first, second, third = SOFTMAX_REGISTER, SOFTMAX_SHARED, SOFTMAX_READ
+    third = LOG_READ if problem.form == LOGARITHMS else SOFTMAX_READ
+    first, second = SOFTMAX_REGISTER, SOFTMAX_SHARED
     slots = where(shared, second.slots, third.slots)
     slots = third.start_slots + each * (slots + where(aligned, 0, SOFTMAX_UNALIGNED_SLOTS))
     slots = where(in_registers, first.start_slots + held * first.slots, slots)
@@ -319,8 +364,17 @@ def _softmax_read(problem: RowProblem) -> Amount:
     wide = VECTOR_BYTES / problem.item_bytes
     turns = floor_div(problem.cols, SOFTMAX_THREADS * wide)
     rest = ceil_div(problem.cols - turns * SOFTMAX_THREADS * wide, SOFTMAX_THREADS)
-    turn = SOFTMAX_TURN_CYCLES + wide * SOFTMAX_READ.cycles
+    logs = problem.form == LOGARITHMS
+    whole, each = (LOG_TURN_CYCLES, LOG_READ) if logs else (SOFTMAX_TURN_CYCLES, SOFTMAX_READ)
+    turn = whole + wide * each.cycles
     return SOFTMAX_READ.start_cycles + turns * turn + rest * SOFTMAX_REST_CYCLES
+
+
+RULES: Mapping[str, Callable[[RowProblem, Limits], RowTile]] = {
+    **{"copy": _copy, "map": _map, "strided": _strided, "gather": _taken},
+    **{"norm": _norm, "softmax": _softmax, LOGARITHMS: _softmax},
+}
+"""By the form of a row operation."""
 
 
 def _either(condition: object, one: RowTile, other: RowTile) -> RowTile:

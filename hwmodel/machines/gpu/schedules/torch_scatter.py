@@ -15,6 +15,8 @@ Kernels: aten/src/ATen/native/cuda/Indexing.cu, EmbeddingBag.cu (recalled). Pace
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules.rows import SCHEDULERS, kernel
 from hwmodel.quantity.arithmetic import ceil_div, least, most, where
@@ -22,8 +24,10 @@ from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Work
 
 WARP = 32
-SHARED_BY = 1024
-"""Threads of the block that sums to one number (`nll_loss_forward_reduce_cuda_kernel_2d`)."""
+SHARED_BY, EACH, STEP, STEP_FAR = (32, 1024), 16, 1350.0, 800.0
+"""Least and most threads of the block that sums to one number, and numbers of each, to the nearest
+power of two (`nll_loss_forward_reduce_cuda_kernel_2d`, met by all 59 launches of an H200); cycles of
+a step, which waits for a place and then for what lies there, and more of them outside of the L2."""
 CHUNK_BYTES, ELSEWHERE, AT_ONCE = 256, 95.0, 17.0
 """Bytes side by side in one slice of the L2; as many of these as bring half of the rate; additions
 of one slice in the time of one at an address (fitted to probes)."""
@@ -59,7 +63,7 @@ class ScatterProblem:
 class GatherProblem:
     """`outputs` rows of `cols` numbers, each the sum of `bag` rows of a table.
 
-    `read_bytes` are those of rows and places that are read, each once.
+    `read_bytes` are those of rows and places that are read, each once, `table_bytes` of the table.
     """
 
     outputs: Amount
@@ -67,6 +71,7 @@ class GatherProblem:
     bag: Amount
     read_bytes: Amount
     item_bytes: Amount
+    table_bytes: Amount = 0
 
 
 @dataclass(frozen=True)
@@ -113,8 +118,13 @@ def scatter(problem: ScatterProblem, tile: ScatterTile, limits: Limits) -> Activ
     return kernel(blocks, resident, (chain, issue, 0, 0), work, limits)
 
 
+def nearest_power(size: Amount) -> Amount:
+    """The nearest power of two by its logarithm, of one and more."""
+    return np.exp2(np.round(np.log2(most((1, size)))))
+
+
 def gather(problem: GatherProblem, tile: ScatterTile, limits: Limits) -> Activity:
-    """A thread a number of the output, over the rows of its bag."""
+    """A warp for 32 numbers of an output, over the rows of its bag."""
     numbers = problem.outputs * problem.cols
     written = numbers * problem.item_bytes
     passed = numbers * problem.bag * problem.item_bytes
@@ -123,9 +133,12 @@ def gather(problem: GatherProblem, tile: ScatterTile, limits: Limits) -> Activit
         read={"dram": problem.read_bytes, "l2": passed},
         written={"dram": written, "l2": written},
     )
-    warps = tile.threads / WARP / SCHEDULERS
-    each = where(numbers <= 1, ceil_div(problem.bag, SHARED_BY), problem.bag)
-    chain = tile.chain + (each - 1) * tile.step
+    warps, alone = tile.threads / WARP / SCHEDULERS, numbers <= 1
+    lanes = where(alone, 1, problem.outputs * ceil_div(problem.cols, WARP) * WARP)
+    shared = least((SHARED_BY[1], most((SHARED_BY[0], nearest_power(problem.bag / EACH)))))
+    far = least((1, problem.table_bytes / limits.capacity_bytes["l2"]))
+    each = where(alone, ceil_div(problem.bag, shared), problem.bag)
+    chain = tile.chain + (each - 1) * where(alone, STEP + STEP_FAR * far, tile.step)
     cycles = (chain, (tile.start + each * tile.slots) * warps, 0, 0)
     resident = most((1, limits.max_threads // tile.threads))
-    return kernel(ceil_div(numbers, tile.threads), resident, cycles, work, limits)
+    return kernel(ceil_div(lanes, tile.threads), resident, cycles, work, limits)

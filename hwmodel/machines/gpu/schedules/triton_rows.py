@@ -157,7 +157,7 @@ def _form(tile: RowTile, problem: RowProblem) -> _Form:
     return _Form(
         reduces=reduces,
         held=reduces & (chunks <= 1) & (passes <= 1),
-        norm=reduces & (problem.form != "softmax"),
+        norm=reduces & ("softmax" not in problem.form),
         alone=where(known % PROVEN == 0, 0.0, 1.0),
         each=tile.elements / (WARP * tile.warps),
         chunks=chunks,

@@ -85,7 +85,7 @@ class ScatterTile:
     step: Amount = 1500
 
 
-SCATTER, GATHER = (ScatterTile(),), (ScatterTile(threads=256, start=340, slots=42, step=900),)
+SCATTER, GATHER = (ScatterTile(),), (ScatterTile(threads=256, start=340, slots=46, step=430),)
 
 
 def scatter(problem: ScatterProblem, tile: ScatterTile, limits: Limits) -> Activity:

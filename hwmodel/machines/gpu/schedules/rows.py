@@ -37,10 +37,11 @@ class RowProblem:
 
     `row_bytes` is what one row occupies while its reduction is under way (0: no reduction);
     `passes` is how many times the cascade traverses it. `form` is what a library tells apart:
-    "copy", "map" (elementwise), "gather" (rows out of a table), "norm" (reduced, then scaled) or
-    "softmax" (exponentials of a reduced row; "log softmax" their logarithms). `item_bytes` is the width of an element,
-    `instructions` what a lane issues for the arithmetic of one, `atomics` how many additions are
-    atomic: all, and at one address. `reducer` is the operator of a plain reduction ("add", "max").
+    "copy", "map" (elementwise), "gather" (rows out of a table), "norm" (reduced, then scaled),
+    "softmax" (exponentials of a reduced row) or "log softmax" (their logarithms). `item_bytes` is
+    the width of an element, `instructions` what a lane issues for the arithmetic of one, `atomics`
+    how many additions are atomic: all, and at one address. `reducer` is the operator of a plain
+    reduction ("add", "max").
     """
 
     rows: Amount

@@ -168,8 +168,7 @@ def form(
     strided: bool = False,
     taken: bool = False,
 ) -> str:
-    """What torch runs: "copy", "map", "strided", "gather" (`taken` rows), "norm", "softmax", or
-    "log softmax"."""
+    """What torch runs, by the names of `RULES`; `taken`: rows out of a table."""
     kinds = {kind for kind, _ in counts}
     if reduces:
         return "norm" if "exp" not in kinds else LOGARITHMS if "log" in kinds else "softmax"

@@ -26,8 +26,8 @@ from hwmodel.spine.activity import Activity, Work
 WARP = 32
 SHARED_BY, EACH, STEP, STEP_FAR = (32, 1024), 16, 1350.0, 800.0
 """Least and most threads of the block that sums to one number, and numbers of each, to the nearest
-power of two (`nll_loss_forward_reduce_cuda_kernel_2d`, met by all 59 launches of an H200); cycles of
-a step, which waits for a place and then for what lies there, and more of them outside of the L2."""
+power of two (`nll_loss_forward_reduce_cuda_kernel_2d`, met by all launches of an H200); cycles of a
+step, which waits for a place and then for what lies there, and more of them outside of the L2."""
 CHUNK_BYTES, ELSEWHERE, AT_ONCE = 256, 95.0, 17.0
 """Bytes side by side in one slice of the L2; as many of these as bring half of the rate; additions
 of one slice in the time of one at an address (fitted to probes)."""

@@ -1,5 +1,6 @@
 """Which kernel torch runs for a row operation, at the boundaries of its source, and its laws."""
 
+import csv
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 
 import hwmodel
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.notation import parse
 from hwmodel.hardware.hardware import limits
 from hwmodel.machines.gpu.choose import choose
 from hwmodel.machines.gpu.lower import lower
 from hwmodel.machines.gpu.rates import rates
 from hwmodel.machines.gpu.schedules import torch_rows
+from hwmodel.validation.rows import DATA
 
 H200 = hwmodel.device("h200")
 
@@ -164,3 +167,57 @@ def test_measured_narrow_few_and_small_rows(
     """Rows of board d025b8a8, an H200."""
     found = hwmodel.predict(cascade(name, rows, cols, dtype), H200)
     assert found.time_s == pytest.approx(measured_s, rel=0.1)
+
+
+def taken(places: int, cols: int, table: int, dtype: str = "bf16") -> Any:
+    """The launch record and the problem of rows out of a table."""
+    kinds = {"*": dtype, "I": "int64"}
+    named = {"b": places, "c": cols, "v": table}
+    (call,) = lower(parse("O[b, c] = gather(T[v, c], I[b])", sizes=named, dtypes=kinds))
+    return torch_rows.filled(call.menu[0], call.problem, limits(H200)), call.problem
+
+
+def test_rows_are_taken_by_the_blocks_that_were_seen() -> None:
+    """Every launch of `vectorized_gather_kernel`: blocks by rows and parts, threads of one."""
+    with (DATA / "h200" / "2026-11-29-u" / "launches.csv").open(encoding="utf-8") as lines:
+        rows = [r for r in csv.DictReader(lines) if "vectorized_gather" in r["name"]]
+    assert len(rows) > 20
+    for row in rows:
+        places, cols = int(float(row["sources"])), int(float(row["cols"]))
+        tile, problem = taken(places, cols, int(float(row["targets"])), row["dtype"])
+        blocks = problem.rows * problem.cols / tile.elements
+        seen = np.prod([int(side) for side in row["grid"].split("x")])
+        assert (blocks, tile.warps * 32) == (pytest.approx(seen), int(row["threads"]))
+
+
+def test_rows_that_fill_no_sixteen_bytes_are_taken_one_by_one() -> None:
+    assert taken(1000, 100, 50)[0].elements == 512
+    assert taken(1000, 104, 50)[0].elements == 104
+
+
+def test_short_rows_take_what_their_blocks_take_to_start() -> None:
+    """0.6 ns a row of an H200, whatever its length up to a few hundred bytes (measured)."""
+    kinds = {"*": "bf16", "I": "int64"}
+    for cols in (16, 64):
+        text, named = "O[b, c] = gather(T[v, c], I[b])", {"b": 10**6, "c": cols, "v": 1000}
+        time_s = hwmodel.predict(parse(text, sizes=named, dtypes=kinds), on="h200").time_s
+        assert float(time_s) == pytest.approx(0.603e-3, rel=0.05)
+
+
+def test_a_logarithm_takes_no_longer_than_the_softmax() -> None:
+    text = """
+    M[r] = max(v) X[r, v]
+    Z[r] = sum(v) exp(X[r, v] - M[r])
+    L[r, v] = {last}
+    """
+    ends = {"softmax": "exp(X[r, v] - M[r]) / Z[r]", "log softmax": "X[r, v] - M[r] - log(Z[r])"}
+    for rows, cols in ((2, 200_000), (2000, 32768), (64, 1200)):
+        taken_s: list[float] = []
+        for form, last in ends.items():
+            whole = parse(
+                text.format(last=last), sizes={"r": rows, "v": cols}, dtypes={"*": "bf16"}
+            )
+            (call,) = lower(whole)
+            assert call.problem.form == form
+            taken_s.append(float(hwmodel.predict(whole, on="h200").time_s))
+        assert taken_s[1] < taken_s[0]

@@ -1,5 +1,8 @@
-"""torch's scatters and gathers: bytes and additions, counted by hand."""
+"""torch's scatters and gathers: bytes and additions, counted by hand; launches as seen."""
 
+import csv
+
+import numpy as np
 import pytest
 
 from hwmodel.hardware.catalogue import device
@@ -10,9 +13,11 @@ from hwmodel.machines.gpu.schedules.torch_scatter import (
     GatherProblem,
     ScatterProblem,
     gather,
+    nearest_power,
     scatter,
 )
 from hwmodel.spine.activity import totals
+from hwmodel.validation.rows import DATA
 
 ROOM = limits(device("h200"))
 
@@ -42,3 +47,13 @@ def test_a_bag_passes_the_l2_row_by_row_and_the_dram_once() -> None:
     counts = totals(gather(problem, GATHER[0], ROOM))
     assert counts.read == {"dram": 12_345, "l2": 10 * 32 * 8 * 2}
     assert counts.written["dram"] == 640
+
+
+def test_the_block_that_adds_losses_has_as_many_threads_as_was_seen() -> None:
+    """Every launch of a cross-entropy's second kernel: one block, of 32 to 512 threads."""
+    with (DATA / "h200" / "2026-11-29-u" / "launches.csv").open(encoding="utf-8") as lines:
+        rows = [r for r in csv.DictReader(lines) if r["family"] == "cross_entropy"]
+    seen = {(float(r["rows"]), int(r["threads"])) for r in rows if r["grid"] == "1x1x1"}
+    found = {rows: int(np.clip(nearest_power(rows / 16), 32, 1024)) for rows, _ in seen}
+    assert len(seen) > 30
+    assert {(rows, found[rows]) for rows, _ in seen if rows > 1} == {s for s in seen if s[0] > 1}

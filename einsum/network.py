@@ -28,7 +28,8 @@ class Served:
     Bytes are as if each device held what the fullest does. Work that passes through a device in
     micro-batches makes as many `passes`, of so many `sequences` and `rows` of new tokens; the
     stages are those of one pass, and run so often (`runs`) on all devices together, of which those
-    with fewer sequences do as much less.
+    with fewer sequences do as much less. In a step that only decodes each sequence `makes` so many
+    tokens, on average where drafts are verified.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Served:
     sequences: Amount = 1
     rows: Amount = 1
     decoding: bool = False
+    makes: float | None = None
 
     @property
     def devices(self) -> int:
@@ -58,7 +60,8 @@ class Stack(Shown):
 
     `warnings` are what reading the model had to assume, passed on to every estimate of it. A phase
     of a served model has `served`; a convolutional network `layers`, one for each stage but the
-    first, which brings the image.
+    first, which brings the image. `ahead` are networks of their own that run before it on the same
+    devices, each so many times in a row: what drafts tokens for a step that verifies them.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Stack(Shown):
     origin: Origin | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = ()
     served: Served | None = field(default=None, compare=False)
+    ahead: "tuple[tuple[Stack, int], ...]" = field(default=(), compare=False)
     layers: Patched | None = field(default=None, compare=False)
 
     @property

@@ -98,7 +98,7 @@ def _step(words: Mapping[str, Any]) -> Maker:
     reading = {name: words[name] for name in ("as_", "part") if name in words}
     llm = model(words["config"], ignore_keys=cast(list[str], ignored), **reading, **asked)
     step, names = getattr(llm, words["phase"]), PHASES[words["phase"]]
-    routing = {n: words[n] for n in ("routing", "exponent", "image_size") if n in words}
+    routing = {n: words[n] for n in ("routing", "exponent", "image_size", "draft") if n in words}
 
     def made(sizes: Mapping[str, Amount]) -> Stack:
         given = {name: sizes[name] for name in names if name in sizes}

@@ -19,13 +19,16 @@ from hwmodel.einsum.workloads.blocks.block import Step, together
 from hwmodel.einsum.workloads.blocks.joined import alike
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.config import changed, files_beside, read_config
+from hwmodel.einsum.workloads.drafts import Drafting, Drafts, with_drafts
 from hwmodel.einsum.workloads.images import Asked, Vision, images_of, with_images
 from hwmodel.einsum.workloads.modifiers.modifier import Modifier, idle, modified
 from hwmodel.einsum.workloads.modifiers.named import modifier as modifier_of
 from hwmodel.einsum.workloads.phases import (
     Parallel,
+    check_said,
     decoding,
     divided,
+    drafted,
     kept,
     passes,
     passing,
@@ -43,8 +46,7 @@ from hwmodel.einsum.workloads.serving_stream import Serves
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.training_step import Training, trained
 from hwmodel.quantity.checked import checked
-from hwmodel.quantity.errors import InputError, UnknownNameError
-from hwmodel.quantity.printable import shown
+from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import Amount
 
 MADE_OF = (
@@ -152,6 +154,7 @@ class Model(Serves):
         images: Amount | None = None,
         image_tokens: Amount | None = None,
         image_size: str | None = None,
+        draft: Drafting = None,
     ) -> Stack:
         """All kernels from `prompt` tokens per sequence to the last's logits.
 
@@ -162,7 +165,7 @@ class Model(Serves):
         `routing` (and `exponent`) is that of `moe.py`. With `images` in each prompt the vision
         tower and what joins it to the text run first; tokens of images are among the prompt's.
         Where images may be of any size, `image_tokens` or `image_size` ("1024x768", height and
-        width) says of each how large it is.
+        width) says of each how large it is. A `draft` reads the prompts ahead.
         """
         given: dict[str, Any] = {"batch": batch, "prompt": prompt}
         given |= {} if cached is None else {"cached": cached}
@@ -170,10 +173,11 @@ class Model(Serves):
         if images is None:
             if image_tokens is not None or image_size is not None:
                 raise InputError("prefill: expected images with their size, found none")
-            return self._stack("prefill", step, given, tp, parallel)
+            return self._stack("prefill", step, given, tp, parallel, Drafts.said(draft))
         sizes = {"images": images, "image_tokens": image_tokens, "image_size": image_size}
         given |= {name: size for name, size in sizes.items() if size is not None}
-        made, ways = self._stack("prefill", step, given, tp, parallel), divided(tp, parallel)
+        ways = divided(tp, parallel)
+        made = self._stack("prefill", step, given, tp, parallel, Drafts.said(draft))
         return with_images(made, self.vision, Asked(images, image_tokens, image_size), step, ways)
 
     @cached_property
@@ -195,16 +199,19 @@ class Model(Serves):
         routing: str = "uniform",
         exponent: float | None = None,
         parallel: Parallel = None,
+        draft: Drafting = None,
     ) -> Stack:
         """All kernels of one step that makes one token per sequence.
 
         `context` is the keys that the new token attends to, itself included; `batch` sequences are
-        those of all replicas together. `tp` and `parallel` are those of `prefill`.
+        those of all replicas together. `tp` and `parallel` are those of `prefill`. With a `draft`
+        (`drafts.py`) the step verifies what a small model has drafted, and makes as many tokens as
+        are right on average; the draft's steps run ahead.
         """
-        self._check_generates("decode")
-        step = decoding("decode", batch, context, routing, exponent)
+        drafts = drafted(self.name, "decode", self.network, draft)
+        step = decoding("decode", batch, context, routing, exponent, drafts)
         given = {"batch": batch, "context": context}
-        return self._stack("decode", step, given, tp, parallel)
+        return self._stack("decode", step, given, tp, parallel, drafts)
 
     @checked
     def mixed(
@@ -218,6 +225,7 @@ class Model(Serves):
         routing: str = "uniform",
         exponent: float | None = None,
         parallel: Parallel = None,
+        draft: Drafting = None,
     ) -> Stack:
         """All kernels of one step in which some sequences decode while others read a prompt.
 
@@ -225,21 +233,22 @@ class Model(Serves):
         `context` keys; `prompts` others read what is not `cached` of a `prompt`, as in `prefill`.
         Products and norms run over all tokens together, attention and recurrences for each group,
         logits for each sequence's last token. Either group may be of 0 sequences, its sizes unsaid.
+        With a `draft` the sequences that decode verify, as in `decode`; the draft reads prompts.
         """
-        self._check_generates("mixed")
+        drafts = drafted(self.name, "mixed", self.network, draft)
         said = {"context": context, "prompt": prompt, "cached": cached}
         given = {name: size for name, size in said.items() if size is not None}
         groups: list[Step] = []
         if some("batch", batch, {"context": context}):
             assert context is not None
-            groups.append(decoding("mixed", batch, context, routing, exponent))
+            groups.append(decoding("mixed", batch, context, routing, exponent, drafts))
         if some("prompts", prompts, {"prompt": prompt}):
             assert prompt is not None
             groups.append(prefilling("mixed", prompts, prompt, cached, routing, exponent))
         if not groups:
             raise InputError("mixed: expected sequences (batch or prompts), found none")
         given |= {"batch": batch, "prompts": prompts}
-        return self._stack("mixed", together(*groups), given, tp, parallel)
+        return self._stack("mixed", together(*groups), given, tp, parallel, drafts)
 
     def training(self, sequence: int, global_batch: int, **how: Any) -> Training:
         """One step of training; `how` as `hwmodel.workloads.training` takes it."""
@@ -269,20 +278,20 @@ class Model(Serves):
         """Shares that have been asked for, by their degrees."""
         return {}
 
-    def _check_generates(self, phase: str) -> None:
-        if not self.network.generates:
-            raise InputError(
-                f"{self.name}: {phase}: expected a model that makes tokens one by one, found an"
-                " encoder; its one step is prefill"
-            )
-
     def _stack(
-        self, phase: str, step: Step, given: dict[str, Any], tp: int, parallel: Parallel
+        self,
+        phase: str,
+        step: Step,
+        given: dict[str, Any],
+        tp: int,
+        parallel: Parallel,
+        drafts: Drafts | None = None,
     ) -> Stack:
         """The stages of a step, and what made them."""
         ways = divided(tp, parallel)
         options: dict[str, Any] = {"routing": step.routing, "exponent": step.exponent}
         options |= {"tp": tp, "parallel": parallel}
+        options |= {} if drafts is None else {"draft": drafts}
         share, mine = self.shard(ways), passing(step, ways)
         made = self.network.stages(mine, share.share)
         warnings = self.warnings
@@ -292,16 +301,19 @@ class Model(Serves):
             warnings += told if alike(made, plain.stages(mine, share.share)) else ()
         origin = Origin("llm", {"config": self, "phase": phase, **given, **options}, llm)
         held = self.held(share)
+        makes = self.network.makes * (drafts.tokens if drafts else 1)
         served = Served(
             model=self.name,
-            tokens=tokens_of(step, self.network.makes),
+            tokens=tokens_of(step, makes),
+            makes=makes if step.decoding else None,
             batch=step.sequences,
             **kept(step, held),
             **passes(step, mine, ways),
             weights_bytes=self.fullest_bytes(held),
             positions=self.config.positions,
         )
-        return Stack(f"{self.name} {phase}", made, origin, warnings, served)
+        made = Stack(f"{self.name} {phase}", made, origin, warnings, served)
+        return made if drafts is None else with_drafts(made, drafts, model)
 
 
 @checked
@@ -401,6 +413,7 @@ def llm(
     image_tokens: Amount | None = None,
     image_size: str | None = None,
     modifier: str | None = None,
+    draft: Drafting = None,
 ) -> Stack:
     """A phase of a model in one call: "prefill" takes `prompt`, "decode" takes `context`.
 
@@ -419,32 +432,9 @@ def llm(
         cache_policy=cache_policy,
         modifier=modifier,
     )
-    options: dict[str, Any] = {"routing": routing, "exponent": exponent}
-    options |= {"tp": tp, "parallel": parallel}
-    sizes = {"images": images, "image_tokens": image_tokens, "image_size": image_size}
-    seen: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
-    if phase == "mixed":
-        if seen:
-            raise InputError(f"llm: mixed: {next(iter(seen))}: expected none (prefill alone)")
-        several: dict[str, Amount] = {} if prompts is None else {"prompts": prompts}
-        return read.mixed(batch, context, prompt, cached=cached, **several, **options)
-    if phase not in ("prefill", "decode"):
-        raise UnknownNameError("phase", phase, ("prefill", "decode", "mixed"))
-    if prompts is not None:
-        raise InputError(
-            f"llm: {phase}: prompts: expected none (mixed alone), found {shown(prompts)}"
-        )
-    wanted, other = (prompt, context) if phase == "prefill" else (context, prompt)
-    names = ("prompt", "context") if phase == "prefill" else ("context", "prompt")
-    if wanted is None or other is not None:
-        found = "none" if wanted is None else f"{names[1]}={shown(other)} too"
-        raise InputError(f"llm: {phase}: expected the size {names[0]!r} alone, found {found}")
-    if phase == "prefill":
-        return read.prefill(batch, wanted, cached=cached, **seen, **options)
-    if seen:
-        raise InputError(f"llm: decode: {next(iter(seen))}: expected none (prefill alone)")
-    if cached is not None:
-        raise InputError(
-            f"llm: decode: cached: expected none (prefill alone), found {shown(cached)}"
-        )
-    return read.decode(batch, wanted, **options)
+    sizes = {"context": context, "prompt": prompt, "cached": cached, "prompts": prompts}
+    sizes |= {"images": images, "image_tokens": image_tokens, "image_size": image_size}
+    said = {n: value for n, value in (sizes | {"draft": draft}).items() if value is not None}
+    check_said(phase, said)
+    how: dict[str, Any] = {"routing": routing, "exponent": exponent, "tp": tp, "parallel": parallel}
+    return getattr(read, phase)(batch, **said, **how)

@@ -7,11 +7,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hwmodel.einsum.division import Division
-from hwmodel.einsum.workloads.blocks.block import Step, together
+from hwmodel.einsum.workloads.blocks.block import Step, caches, together
+from hwmodel.einsum.workloads.blocks.network import Network
+from hwmodel.einsum.workloads.drafts import Drafting, Drafts
 from hwmodel.einsum.workloads.shard import Shard
 from hwmodel.einsum.workloads.workload import whole
 from hwmodel.quantity.arithmetic import ceil_div, least
-from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount, amount
 
@@ -21,6 +23,53 @@ Parallel: TypeAlias = Division | Mapping[str, Any] | None
 
 HALVES = 2
 """Parts of a batch that take turns."""
+
+
+SAID = {
+    "decode": ("context", "draft"),
+    "prefill": ("prompt", "cached", "images", "image_tokens", "image_size", "draft"),
+    "mixed": ("context", "prompt", "cached", "prompts", "draft"),
+}
+"""Phase -> what may be said of it besides its batch and division, the size that it needs first."""
+
+
+def check_said(phase: str, said: Mapping[str, Any]) -> None:
+    """Raises for a phase that is none, and for words that are of another one."""
+    if phase not in SAID:
+        raise UnknownNameError("phase", phase, SAID)
+    for name, value in said.items():
+        if name not in SAID[phase] and name not in ("context", "prompt"):
+            whose = " and ".join(each for each, own in SAID.items() if name in own)
+            raise InputError(
+                f"llm: {phase}: {name}: expected none ({whose} alone), found {shown(value)}"
+            )
+    wanted, *_ = SAID[phase]
+    other = {"decode": "prompt", "prefill": "context"}.get(phase)
+    if other is not None and (wanted not in said or other in said):
+        found = "none" if wanted not in said else f"{other}={shown(said[other])} too"
+        raise InputError(f"llm: {phase}: expected the size {wanted!r} alone, found {found}")
+
+
+def drafted(name: str, phase: str, network: Network, draft: Drafting) -> Drafts | None:
+    """What is drafted for a phase that makes tokens, if anything is.
+
+    Raises `InputError` for a model that makes none, `CoverageError` for one whose steps cannot
+    verify several tokens of a sequence.
+    """
+    if not network.generates:
+        raise InputError(
+            f"{name}: {phase}: expected a model that makes tokens one by one, found an encoder; its"
+            " one step is prefill"
+        )
+    if draft is None:
+        return None
+    states = any(cache.state for block, _ in network.placed for cache in caches(block))
+    if states or network.makes > 1:
+        raise CoverageError(
+            f"{name}: draft: expected a model that attends to its cache and makes a token a step:"
+            " states of recurrences are not rolled back here; leave draft out"
+        )
+    return Drafts.of(draft)
 
 
 def divided(tp: int, parallel: Parallel) -> Division:
@@ -33,11 +82,25 @@ def divided(tp: int, parallel: Parallel) -> Division:
 
 
 def decoding(
-    phase: str, batch: Amount, context: Amount, routing: str, exponent: float | None
+    phase: str,
+    batch: Amount,
+    context: Amount,
+    routing: str,
+    exponent: float | None,
+    drafts: Drafts | None = None,
 ) -> Step:
-    """The step of sequences that make one token each; raises `InputError`."""
+    """The step of sequences that make a token each, or verify what was drafted.
+
+    Raises `InputError`.
+    """
+    queries = 1 if drafts is None else drafts.queries
     sizes = whole(phase, batch=batch, context=context)
-    return Step(sizes["batch"], 1, sizes["context"], True, routing, exponent)
+    if np.any(np.less(sizes["context"], queries)):
+        raise InputError(
+            f"{phase}: context: expected at least the {queries} tokens that a step verifies, found"
+            f" {shown(context)}"
+        )
+    return Step(sizes["batch"], queries, sizes["context"], True, routing, exponent)
 
 
 def prefilling(
@@ -78,9 +141,9 @@ def some(name: str, count: Amount, sizes: Mapping[str, Amount | None]) -> bool:
     return True
 
 
-def tokens_of(step: Step, makes: int) -> Amount:
+def tokens_of(step: Step, makes: float) -> Amount:
     """Tokens that a step makes or reads; a sequence that decodes `makes` so many."""
-    each = [one.tokens * (makes if one.decoding else 1) for one in step.alike]
+    each = [one.batch * makes if one.decoding else one.tokens for one in step.alike]
     return sum(each[1:], start=each[0])
 
 

@@ -22,6 +22,7 @@ from hwmodel.einsum.workloads.workload import count
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
+from hwmodel.machines.ahead import in_a_row
 from hwmodel.machines.flowing import flow_of
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
@@ -124,17 +125,24 @@ def answered(
     check_workload(workload, "predict")
     machine, network = machine_of(on), topology_of(topology)
     share, runs = divided(workload, machine, parallel, network), engine_of(engine)
-    library, asked = exchanged(kernel, share)
-    state = l2_of(l2, share, machine, engine is not None)
-    if runs is None:
-        asked = _asked(machine, asked)
-        share = fitted(share, machine, asked)
-        run = _computed(share, machine, asked, state, keeping)
-        return estimated(share, machine, run, network, library=library, l2=state, keeping=keeping)
-    step = step_of(share, machine, runs, lambda work: fitted(work, machine, None))
-    run = _computed(step.workload, machine, kernels(step, asked), keeping=keeping)
-    library = library or runs.reduces
-    return estimated(step.workload, machine, run, network, step, library, keeping=keeping)
+
+    def alone(work: Workload, scheduled: bool) -> Estimate:
+        library, asked = exchanged(kernel, work)
+        state = l2_of(l2, work, machine, engine is not None)
+        if runs is None:
+            asked = _asked(machine, asked)
+            work = fitted(work, machine, asked)
+            run = _computed(work, machine, asked, state, keeping)
+            return estimated(
+                work, machine, run, network, library=library, l2=state, keeping=keeping
+            )
+        made = step_of(work, machine, runs, lambda each: fitted(each, machine, None))
+        step = replace(made, scheduled=scheduled)
+        run = _computed(step.workload, machine, kernels(step, asked), keeping=keeping)
+        library = library or runs.reduces
+        return estimated(step.workload, machine, run, network, step, library, keeping=keeping)
+
+    return in_a_row(share, alone)
 
 
 def exchanged(kernel: Kernel, workload: Workload) -> tuple[str | None, Kernel]:

@@ -58,7 +58,7 @@ def serving_of(workload: Workload, machine: Hardware, step: Step | None) -> Serv
     if served is None:
         return None
     if step is not None:
-        return Serving(served.tokens, memory(step, machine))
+        return Serving(served.tokens, memory(step, machine), served.makes)
     live = most(live_bytes(stage.cascade) for stage in workload.stages)
     return served_by(served, machine, live)
 
@@ -74,7 +74,7 @@ def served_by(served: Served, machine: Hardware, live: Amount) -> Serving:
         context=served.context,
         hardware=machine if alike else machine.but(devices=served.devices),
     )
-    return Serving(served.tokens, fitted)
+    return Serving(served.tokens, fitted, served.makes)
 
 
 def short_of_memory(serving: Serving | None) -> tuple[Note, ...]:

@@ -89,6 +89,7 @@ POINT: tuple[Field, ...] = (
     _own("tokens_per_s"),
     _own("full_tokens_per_s", aside=True),
     _own("joules_per_token"),
+    _own("time_per_token_s", aside=True),
     _own("bubble", aside=True),
     _own("area_m2", aside=True),
     Field("memory_bytes", float, _memory_bytes, aside=True),

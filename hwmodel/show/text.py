@@ -350,11 +350,19 @@ def summary_text(estimate: Estimate) -> str:
         lines[-1] += f"; {_joules(estimate.joules_per_token)} per token"
         lines.append(
             f"tokens    {_count(estimate.serving.tokens)} in a step;"
-            f" {_count(estimate.tokens_per_s)} tokens/s"
+            f" {_count(estimate.tokens_per_s)} tokens/s{_between(estimate)}"
         )
     if estimate.area_m2 is not None:
         lines.append(f"area      {show(first(estimate.area_m2), 'm2')}")
     return "\n".join(lines)
+
+
+def _between(estimate: Estimate) -> str:
+    """Seconds between a sequence's tokens, where a step makes more than one."""
+    makes = None if estimate.serving is None else estimate.serving.makes
+    if makes is None or makes == 1:
+        return ""
+    return f", each {makes:.2f}: one in {_second(estimate.time_per_token_s)}"
 
 
 def _by_component(estimate: Estimate) -> str:

@@ -170,10 +170,15 @@ class Note:
 
 @dataclass(frozen=True, eq=False)
 class Serving:
-    """What a decoder step means to its user: tokens made, and whether the memory holds it."""
+    """What a decoder step means to its user: tokens made, and whether the memory holds it.
+
+    In a step that only decodes each sequence `makes` so many tokens: one, or those that are right
+    of what was drafted, on average; None in others.
+    """
 
     tokens: Amount
     memory: MemoryFit
+    makes: float | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -352,6 +357,12 @@ class Estimate(Shown, Framed):
     def tokens_per_s(self) -> Quantity:
         """Tokens made per second, of a decoder step."""
         return None if self.serving is None else self.serving.tokens / self.time_s
+
+    @property
+    def time_per_token_s(self) -> Quantity:
+        """Seconds from one token of a sequence to its next, of a step that only decodes."""
+        makes = None if self.serving is None else self.serving.makes
+        return None if makes is None else self.time_s / makes
 
     @property
     def full_tokens_per_s(self) -> Quantity:

@@ -99,6 +99,10 @@ class OfWork(Question):
     images: Annotated[Any, _said("Images in each prompt (prefill).", int)] = None
     image_tokens: Annotated[Any, _said("Tokens of each image, among the prompt's.", int)] = None
     image_size: Annotated[Any, _said("Or its height and width: 1024x768.", str)] = None
+    draft: Annotated[
+        Any,
+        _said("What drafts tokens of a step: model=llama-3.2-1b,tokens=4,acceptance=0.7.", str),
+    ] = None
     prompts: Annotated[Any, _said("Prompts read beside what decodes (mixed).", int)] = None
     dtype: Annotated[
         Any, _said("Number format: bf16, fp8; of Einsums A=int4,*=int8.", str, complete="formats")

@@ -48,10 +48,11 @@ class Cache:
 class Step:
     """One run of a model: `queries` new tokens per sequence, the last of `context` of each.
 
-    Prefill of an empty cache has queries = context; decode (`decoding`) queries = 1. Tokens before
-    the new ones are in the cache. `routing` and `exponent` are those of `moe.py`. Sizes are counts
-    or arrays of them. A step of several `groups` of sequences (`together`) is to rows of hidden
-    states one of as many sequences as it has tokens; what looks at a sequence is asked of `each`.
+    Prefill of an empty cache has queries = context; decode (`decoding`) queries = 1, or more where
+    drafts are verified. Tokens before the new ones are in the cache. `routing` and `exponent` are
+    those of `moe.py`. Sizes are counts or arrays of them. A step of several `groups` of sequences
+    (`together`) is to rows of hidden states one of as many sequences as it has tokens; what looks
+    at a sequence is asked of `each`.
     """
 
     batch: Amount
@@ -80,6 +81,12 @@ class Step:
     def sequences(self) -> Amount:
         """Sequences of all groups."""
         return sum((one.batch for one in self.alike[1:]), start=self.alike[0].batch)
+
+    @property
+    def judged(self) -> Amount:
+        """Tokens whose logits are asked for: all that decode, of each prompt the last."""
+        each = [one.tokens if one.decoding else one.batch for one in self.alike]
+        return sum(each[1:], start=each[0])
 
     def each(self, made: Callable[["Step"], Stages]) -> Stages:
         """The stages that each group has for itself, in order."""

@@ -58,7 +58,7 @@ def gathered(step: Step, share: Share, hidden: int) -> Stages:
     """Hidden states of last tokens, gathered for the head where they are left scattered."""
     if not share.ways.sp:
         return ()
-    size = step.batch * (hidden * bytes_of(share.activation))
+    size = step.judged * (hidden * bytes_of(share.activation))
     return share.exchanged("sequence gather", "all_gather", size, "tp")
 
 

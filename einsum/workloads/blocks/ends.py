@@ -70,7 +70,7 @@ class Head:
 
     def stages(self, step: Step, share: Share) -> Stages:
         """A product; logits are gathered from all devices."""
-        rows = step.tokens if self.every else step.sequences
+        rows = step.tokens if self.every else step.judged
         made = share.product(*("head", "head", rows, (self.table,)), bias=self.bias, named=False)
         return share.gathered(made, rows, self.table.sizes(share.tp)[0])
 

@@ -56,16 +56,19 @@ class Engines:
 
 
 def shipment(
-    model: Model,
+    models: Sequence[Model],
     prompts: Engines,
     tokens: int,
     bytes_per_s: float | None = None,
     *,
     by_layer: bool = True,
 ) -> Shipment:
-    """How caches of prompts of so many tokens go from the engines that read them."""
-    _, layers = model.whole.kept_layers
-    each = float(model.kv_bytes(1, tokens)) / tokens
+    """How caches of prompts of so many tokens go from the engines that read them.
+
+    Those of all `models` go, where one drafts for another; layers are those of the first.
+    """
+    _, layers = models[0].whole.kept_layers
+    each = sum(float(model.kv_bytes(1, tokens)) for model in models) / tokens
     rate = CARD * prompts.each if bytes_per_s is None else bytes_per_s
     return Shipment(each, max(1, layers), rate, by_layer=by_layer)
 

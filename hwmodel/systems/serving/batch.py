@@ -20,7 +20,6 @@ class Batch:
         new: tokens of those chunks, in all.
         pairs: pairs of query and key in those chunks; a chunk of n tokens on c cached ones has
             n c + n (n + 1) / 2 of them (causal).
-        queries: tokens of each decoding sequence in the step: 1, or more where drafts are verified.
     """
 
     decodes: int = 0
@@ -28,7 +27,6 @@ class Batch:
     prompts: int = 0
     new: int = 0
     pairs: int = 0
-    queries: int = 1
 
     @property
     def uniform(self) -> "Batch":
@@ -37,7 +35,7 @@ class Batch:
         A prompt of which all but the last token is in the cache (its cache came from elsewhere) is
         one query on its keys, and runs in the graph of a step that only decodes.
         """
-        if not self.prompts or self.new != self.prompts or self.queries != 1:
+        if not self.prompts or self.new != self.prompts:
             return self
         return Batch(decodes=self.decodes + self.prompts, keys=self.keys + self.pairs)
 

@@ -1,94 +1,28 @@
-"""Speculative decoding: a small model drafts tokens, the large one verifies all of them in a step.
+"""Drafts that an engine's steps verify, in a stream: a clock, and requests by steps of it.
 
-Drafts are a chain of k tokens, or a tree with b_i branches at each node of level i. A step of the
-large model verifies the tree's nodes n beside the token that it has, q = n + 1 queries of each
-sequence on one reading of its cache, after a step of the draft's for each level. With a the chance
-that a drafted token is accepted (one in b branches: 1 - (1 - a)^b, taken as independent), a step
-yields 1 + m tokens, where m levels in a row are accepted; of a chain on average
-
-    (1 - a^(k + 1)) / (1 - a)
+What is drafted and how much of it is right is a value of `hwmodel.einsum.workloads.drafts`. A step
+of the engine is those that draft, one a level, and the one that verifies, as `predict` has them.
 
 Sequences of an engine move step by step (`stepping.py`), so that a request of O tokens is one of as
 many steps as it takes to make them, which are drawn. What contexts are longer than steps is added
 to the keys of a step in the mean, and taken off the cache likewise.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from hwmodel.quantity.errors import InputError, UnknownNameError
-from hwmodel.quantity.printable import shown
-from hwmodel.quantity.units import counted
+from hwmodel.einsum.division import Division
+from hwmodel.einsum.workloads.drafts import Drafts
+from hwmodel.einsum.workloads.model import model
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.systems.serving.batch import Batch, StepTimes
 from hwmodel.systems.serving.cluster import Ran
 from hwmodel.systems.serving.requests import Request
-
-FIELDS = ("model", "tokens", "tree", "acceptance", "tp")
-
-
-@dataclass(frozen=True)
-class Drafts:
-    """What is drafted for a step: branches of each level, and the chance that a token is right."""
-
-    acceptance: float
-    tree: tuple[int, ...]
-
-    @classmethod
-    def of(cls, given: Any) -> "Drafts":
-        """From a table with `acceptance`, and `tokens` of a chain or the `tree`'s branches."""
-        for name in given:
-            if name not in FIELDS:
-                raise InputError(f"serving: draft: {UnknownNameError('field', name, FIELDS)}")
-        part = given.get("acceptance")
-        if isinstance(part, bool) or not isinstance(part, (int, float)) or not 0 <= part < 1:
-            raise InputError(
-                "serving: draft: acceptance: expected a chance from 0 to below 1, found"
-                f" {shown(part)}"
-            )
-        if ("tokens" in given) == ("tree" in given):
-            raise InputError("serving: draft: expected tokens (of a chain) or a tree, one of them")
-        if "tokens" in given:
-            return cls(float(part), (1,) * counted(given["tokens"], where="serving: draft: tokens"))
-        tree = tuple(counted(each, where="serving: draft: tree") for each in given["tree"])
-        return cls(float(part), tree)
-
-    @cached_property
-    def rows(self) -> tuple[int, ...]:
-        """Tokens of a sequence that the draft reads for each level: the nodes of the one above."""
-        return tuple(math.prod(self.tree[:level]) for level in range(len(self.tree)))
-
-    @property
-    def queries(self) -> int:
-        """Tokens of each sequence that a step verifies, its own among them."""
-        return 1 + sum(math.prod(self.tree[: level + 1]) for level in range(len(self.tree)))
-
-    @cached_property
-    def chances(self) -> tuple[float, ...]:
-        """That a level is accepted, where the one above it was."""
-        return tuple(1 - (1 - self.acceptance) ** branches for branches in self.tree)
-
-    @property
-    def tokens(self) -> float:
-        """Of a step, on average."""
-        return 1 + sum(math.prod(self.chances[: m + 1]) for m in range(len(self.tree)))
-
-    def steps(self, outputs: Sequence[int], seed: int = 0) -> list[int]:
-        """Steps in which sequences make so many tokens each, drawn."""
-        draw = np.random.default_rng((seed, len(self.tree)))
-        left = np.array(outputs, dtype=np.int64)
-        made = np.zeros(len(left), dtype=np.int64)
-        levels = np.array(self.chances)
-        while np.any(left > 0):
-            more = left > 0
-            right = draw.random((len(left), len(levels))) < levels
-            left -= more * (1 + np.cumprod(right, axis=1).sum(axis=1))
-            made += more
-        return made.tolist()
+from hwmodel.systems.serving.step_times import EngineSteps, step_times, unscheduled
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,36 +30,78 @@ class Verifying:
     """Steps of an engine that verifies what a draft's steps have made: a `StepTimes`.
 
     Attributes:
+        clock: steps that verify. draft: steps of what drafts, by tokens of a sequence that they
+            read; none where drafting takes no time.
+        copies: groups of devices that draft side by side, all the same.
         later: keys by which contexts are longer than the steps tell, of a sequence in the mean.
         kv_tokens: tokens of cache, in those that the steps tell.
     """
 
     clock: StepTimes
-    draft: StepTimes
+    draft: Mapping[int, StepTimes]
     drafts: Drafts
     later: float
     kv_tokens: int
+    copies: float = 1.0
     warnings: tuple[str, ...] = ()
 
     def seconds(self, batch: Batch) -> float:
         """Of the draft's steps, and of the step that verifies."""
-        return self._sum(batch, "seconds")
+        whole = self._longer(batch)
+        return self.clock.seconds(whole) + sum(c.seconds(b) for c, b in self._ahead(whole))
 
     def joules(self, batch: Batch) -> float:
         """Of both."""
-        return self._sum(batch, "joules")
+        whole = self._longer(batch)
+        drafting = sum(c.joules(b) for c, b in self._ahead(whole))
+        return self.clock.joules(whole) + self.copies * drafting
 
-    def _sum(self, batch: Batch, of: str) -> float:
-        keys = batch.keys + round(self.later * batch.decodes)
-        whole = replace(batch, keys=keys, queries=self.drafts.queries)
-        found: float = getattr(self.clock, of)(whole if batch.decodes else batch)
-        if batch.prompts:
-            read = Batch(prompts=batch.prompts, new=batch.new, pairs=batch.pairs)
-            found += getattr(self.draft, of)(read)
-        for rows in self.drafts.rows if batch.decodes else ():
-            step = Batch(decodes=batch.decodes, keys=keys, queries=rows)
-            found += getattr(self.draft, of)(step)
-        return found
+    def _longer(self, batch: Batch) -> Batch:
+        return replace(batch, keys=batch.keys + round(self.later * batch.decodes))
+
+    def _ahead(self, batch: Batch) -> list[tuple[StepTimes, Batch]]:
+        """The draft's steps: its reading of prompts, then a step for each level."""
+        if not self.draft:
+            return []
+        read = Batch(prompts=batch.prompts, new=batch.new, pairs=batch.pairs)
+        found = [(self.draft[1], read)] if batch.prompts else []
+        level = Batch(batch.decodes, batch.keys)
+        return found + [(self.draft[r], level) for r in self.drafts.rows if batch.decodes]
+
+
+def drafting(
+    clock: EngineSteps,
+    drafts: Drafts,
+    machine: Hardware,
+    ways: Division,
+    *,
+    later: float,
+    share: float,
+    engine: str | Engine = "vllm",
+    topology: Any = None,
+) -> Verifying:
+    """The steps that draft ahead of those that verify, on an engine that is divided in `ways`.
+
+    `later` and `share` are those of `stepped`.
+    """
+    own, draft = drafts.ways(ways), dict[int, EngineSteps]()
+    if drafts.model is not None:
+        small, parallel = model(drafts.model), {"tp": own.tp, "dp": own.dp}
+        for rows in sorted({1, *drafts.rows}):
+            made = step_times(
+                small,
+                machine,
+                engine=engine,
+                parallel=parallel,
+                topology=topology,
+                largest=clock.largest,
+                draft=Drafts.reading(rows),
+                tolerance=0,
+            )
+            draft[rows] = unscheduled(made)
+    copies = clock.devices / own.devices
+    held = int(clock.kv_tokens * share)
+    return Verifying(clock, draft, drafts, later, held, copies, clock.warnings)
 
 
 def stepped(

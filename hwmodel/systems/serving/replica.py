@@ -140,10 +140,5 @@ def in_a_row(clock: StepTimes, first: Batch, steps: int) -> tuple[Any, Any]:
     row = getattr(clock, "row", None)
     if row is not None and steps >= AT_ONCE:
         return row(first, steps)
-    each = [
-        Batch(
-            first.decodes, first.keys + step * first.decodes * first.queries, queries=first.queries
-        )
-        for step in range(steps)
-    ]
+    each = [Batch(first.decodes, first.keys + step * first.decodes) for step in range(steps)]
     return [clock.seconds(step) for step in each], [clock.joules(step) for step in each]

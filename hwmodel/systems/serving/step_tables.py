@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.einsum.workloads.model import Model
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict, stepped
@@ -45,7 +46,8 @@ class Largest:
 class Ask:
     """What is asked of `predict`, but for the sizes of a step.
 
-    Sequences are those of each of the `ranks` that attend apart, all of them alike.
+    Sequences are those of each of the `ranks` that attend apart, all of them alike. With a `draft`
+    the steps are those that verify; what drafts runs ahead, and is asked for by itself.
     """
 
     model: Model
@@ -54,16 +56,33 @@ class Ask:
     parallel: Mapping[str, Any] | None
     topology: Any
     routing: str
+    draft: Drafts | None = None
 
     @property
     def ranks(self) -> int:
         """Groups of devices that attend apart (data parallel)."""
         return int((self.parallel or {}).get("dp", 1))
 
+    @property
+    def queries(self) -> int:
+        """Tokens of each sequence that decodes in a step."""
+        return 1 if self.draft is None else self.draft.queries
+
     def decode(self, batch: Any, context: Any) -> Any:
         """A step of decode."""
+        return self._decode(batch, context, Drafts.reading(self.queries))
+
+    def held(self, batch: Any, context: Any) -> Any:
+        """The same with what runs ahead of it: all that lies in the memory."""
+        return self._decode(batch, context, self.draft)
+
+    def _decode(self, batch: Any, context: Any, draft: Drafts | None) -> Any:
         return self.model.decode(
-            batch=batch * self.ranks, context=context, routing=self.routing, parallel=self.parallel
+            batch=batch * self.ranks,
+            context=context,
+            routing=self.routing,
+            parallel=self.parallel,
+            draft=draft,
         )
 
     def mixed(self, batch: Any, context: Any, prompts: Any, tokens: Any, cached: Any) -> Any:
@@ -76,6 +95,7 @@ class Ask:
             cached=cached,
             routing=self.routing,
             parallel=self.parallel,
+            draft=Drafts.reading(self.queries),
         )
 
     def stepped(self, work: Any) -> tuple[Step, tuple[Part, ...]]:
@@ -129,20 +149,21 @@ class Tables:
 
 def tables(ask: Ask, largest: Largest, ratio: float, costs: Mapping[str, float]) -> Tables:
     """All tables, with neighbours on grids at most `ratio` apart, the host at `costs`."""
-    most = largest.tokens + largest.sequences
-    contexts = _grid(1, largest.context, ratio)
-    batches = _batches(ask.engine.graphs, largest.sequences)
+    each = ask.queries
+    most = largest.tokens + largest.sequences * each
+    contexts = _grid(each, largest.context, ratio)
+    batches = _batches(ask.engine.graphs, largest.sequences, each)
     decode, host = _decoding(ask, batches, contexts, costs)
-    tokens = _tokens(ask.engine.graphs, most)
+    tokens = _tokens(ask.engine.graphs, most, each + 1)
     chunks = _chunks(largest, ratio)
     sparse = _grid(1, largest.sequences, ratio**0.5)
-    wide = _grid(2, most + 1, 1.5)
-    flat = probes(ask.engine.graphs)
+    wide = [each * b + 1 for b in _grid(1, -(-most // each), 1.5)]
+    flat = probes(ask.engine.graphs, each)
     told = len(flat)
-    flat += [(1, 1, 1, n - 1, 1) for n in tokens]
-    flat += [(n - 1, 1, 1, 1, 1) for n in wide]
+    flat += [(1, each, 1, n - each, 1) for n in tokens]
+    flat += [(n // each, each, 1, 1, 1) for n in wide]
     flat += [(b, c, 1, 1, 1) for b in sparse for c in contexts]
-    flat += [(1, 1, p, n, c) for p, sizes in chunks[1].items() for n in sizes for c in chunks[2]]
+    flat += [(1, each, p, n, c) for p, sizes in chunks[1].items() for n in sizes for c in chunks[2]]
     step, parts = ask.stepped(ask.mixed(*(np.asarray(each) for each in zip(*flat, strict=True))))
     sums = _sums(ask, parts, costs["dynamic"], len(flat))
     groups = [_group(part, len(flat)) for part in parts]
@@ -197,17 +218,22 @@ def _sums(ask: Ask, parts: Sequence[Part], dynamic: float, count: int) -> list[A
     return found
 
 
-def probes(graphs: Graphs) -> list[tuple[int, int, int, int, int]]:
+def probes(graphs: Graphs, queries: int = 1) -> list[tuple[int, int, int, int, int]]:
     """Mixed steps that tell groups of kernels apart: sequences, context, prompts, tokens, cached.
 
-    They are beyond the largest graph, since sizes within one are padded to the same.
+    They are beyond the largest graph, since sizes within one are padded to the same. Sequences that
+    decode have so many `queries`: of 7 q + (q + 2) m tokens as of 8 q + 2 n.
     """
-    each = max(graphs.largest, 512)
+    least, others = max(graphs.largest, 512), queries + 2
+    tokens = next(
+        m for m in range(-(-2 * least // others), 3 * least) if (others * m - queries) % 2 == 0
+    )
+    each = (others * tokens - queries) // 2
     return [
         (8, 1000, 2, each, 1),
         (8, 30000, 2, each, 1),  # other contexts
         (8, 1000, 2, each, 20000),  # other prefixes
-        (9, 1000, 1, 2 * each - 1, 1),  # as many tokens and sequences, another batch and chunks
+        (7, 1000, others, tokens, 1),  # as many tokens and logits, another batch and chunks
         (8, 1000, 2, each + 200, 1),  # more tokens
         (8, 1000, 2, 6, 500),  # chunks that another kernel reads
         (8, 1000, 2, 6, 9000),
@@ -248,19 +274,20 @@ def _grid(low: int, high: int, ratio: float) -> list[int]:
     return sorted({round(float(each)) for each in sizes})
 
 
-def _batches(graphs: Graphs, most: int) -> list[int]:
-    """Ends of each captured size's range, and a grid beyond the largest."""
-    ends = [n for n in graphs.captured if n <= most]
+def _batches(graphs: Graphs, most: int, queries: int = 1) -> list[int]:
+    """Ends of each captured size's range, in sequences, and a grid beyond the largest."""
+    ends = [n // queries for n in graphs.captured if queries <= n <= most * queries]
     starts = [1, *(n + 1 for n in ends if n < most)]
-    beyond = _grid(max(graphs.largest + 1, 2), most, 1.1) if most > graphs.largest else []
+    last = graphs.largest // queries
+    beyond = _grid(max(last + 1, 2), most, 1.1) if most > last else []
     return sorted({*ends, *starts, *beyond, most})
 
 
-def _tokens(graphs: Graphs, most: int) -> list[int]:
+def _tokens(graphs: Graphs, most: int, least: int = 2) -> list[int]:
     """Ends of captured sizes' ranges, then of tiles of 64, 128 and 256 rows."""
     steps = [*range(graphs.largest, 1024, 64), *range(1024, 4096, 128), *range(4096, most, 256)]
-    ends = [n for n in (*graphs.captured, *steps) if 2 <= n <= most]
-    return sorted({2, *ends, *(n + 1 for n in ends if n < most), most})
+    ends = [n for n in (*graphs.captured, *steps) if least <= n <= most]
+    return sorted({least, *ends, *(n + 1 for n in ends if n < most), most})
 
 
 def _chunks(largest: Largest, ratio: float) -> tuple[list[int], dict[int, list[int]], list[int]]:

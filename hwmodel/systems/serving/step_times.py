@@ -8,8 +8,8 @@ steps that were not asked for agree with `predict` within a tolerance.
 Of an engine whose devices attend apart in ranks (data parallel, of mixtures), a step is as long as
 that of the fullest rank, and all others are taken to be as full.
 
-Chunks of one step are taken to be alike, and drafts that are verified (`Batch.queries`) to read
-the cache once for all tokens of a sequence, as a step of decode does.
+Chunks of one step are taken to be alike. Where drafts are verified the tables are of steps that
+compute several tokens of each sequence that decodes.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.einsum.workloads.model import Model
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Network, machine_of, topology_of
@@ -63,6 +64,7 @@ class EngineSteps:
     Attributes:
         model, device, engine: names, and the engine's version.
         devices: of the replica. ranks: groups of them that attend apart.
+        queries: tokens that a step computes of each sequence that decodes.
         kv_tokens: tokens of cache that it holds.
         largest: step that it is asked for, of each rank.
         interval: of whole steps, as ratios to the prediction, 90 %.
@@ -86,6 +88,7 @@ class EngineSteps:
     runs: float = field(default=1.0, repr=False)
     wall: float = field(default=1.0, repr=False)
     ranks: int = 1
+    queries: int = 1
 
     def seconds(self, batch: Batch) -> float:
         """Duration of a step in the sustained state, the host's exposed share included."""
@@ -112,15 +115,15 @@ class EngineSteps:
 
     def _of(self, batch: Batch) -> tuple[Sums, float]:
         """Sums over a step's kernels, and seconds of the host beside them."""
-        batch = fullest(batch.uniform, self.ranks)
+        batch = fullest(batch.uniform if self.queries == 1 else batch, self.ranks)
         tables, decodes = self.tables, batch.decodes
-        rows = decodes * batch.queries
+        rows = decodes * self.queries
         tokens, sequences = rows + batch.new, rows + batch.prompts
         self._check(batch, tokens, sequences)
         if not tokens:
             return NONE, 0.0
         low, high, part = between(tables.contexts, batch.keys / decodes) if decodes else (0, 0, 0)
-        if not batch.new and batch.queries == 1:
+        if not batch.new:
             row = tables.decode[decodes]
             return mix(row[low], row[high], part), tables.decode_host_s[decodes]
         found = add(tables.tokens[tokens], tables.sequences[sequences])
@@ -188,17 +191,19 @@ def step_times(
     largest: Largest | None = None,
     routing: str = "uniform",
     tolerance: float = 0.01,
+    draft: Drafts | None = None,
 ) -> EngineSteps:
     """Steps of `model` on a replica of `machine`, as fast as tables are read.
 
     `kv_memory_fraction` is the share of the memory that the engine takes (its own unless given).
     `tolerance` is of the mean error of seconds against `predict`, which `errors` tells; 0 does not
-    judge. Raises `CapacityError` where the weights leave no room for a cache.
+    judge. With a `draft` the steps are those that verify, without those that draft, which share
+    the memory. Raises `CapacityError` where the weights leave no room for a cache.
     """
     on, network = machine_of(machine), topology_of(topology)
     limits = largest or Largest()
     runs = _configured(engine, limits, kv_memory_fraction)
-    ask = Ask(model, on, runs, parallel, network, routing)
+    ask = Ask(model, on, runs, parallel, network, routing, draft)
     ratio = RATIO
     while True:
         made = _steps(ask, limits, ratio)
@@ -243,7 +248,7 @@ def _configured(engine: str | Engine, largest: Largest, share: float | None) -> 
 def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
     example = ask.predicted(ask.mixed(1, 1024, 1, 256, 1))
     serving = example.serving
-    step, _ = ask.stepped(ask.decode(1, 1024))
+    step, _ = ask.stepped(ask.held(1, 1024))
     room = memory(step, ask.machine)
     kv_tokens = int(room.kv_capacity_tokens or 0)
     if kv_tokens < 1:
@@ -273,6 +278,7 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
         runs=float(example.total_runs),
         wall=float(example.wall),
         ranks=ask.ranks,
+        queries=ask.queries,
     )
 
 
@@ -282,7 +288,9 @@ def _errors(ask: Ask, made: EngineSteps) -> Errors:
     batch = _sizes(draw, 1, largest.sequences, JUDGED)
     ranks = made.ranks
     room = np.maximum(made.kv_tokens // (batch * ranks), 2)
-    context = np.minimum(_sizes(draw, 16, largest.context, JUDGED), room)
+    least = max(made.queries, 16)
+    context = np.minimum(_sizes(draw, least, max(least, largest.context), JUDGED), room)
+    context = np.maximum(context, made.queries)
     exact = np.asarray(ask.predicted(ask.decode(batch, context)).time_s)
     alone = [Batch(int(ranks * b), int(ranks * b * c)) for b, c in zip(batch, context, strict=True)]
     prompts = _sizes(draw, 1, 8, JUDGED)
@@ -290,7 +298,8 @@ def _errors(ask: Ask, made: EngineSteps) -> Errors:
     cached = _sizes(draw, 1, largest.context, JUDGED)
     cached = np.where(draw.random(JUDGED) < 0.5, 1, np.minimum(cached, largest.context - tokens))
     cached = np.maximum(cached, 1)
-    tokens = np.minimum(tokens, np.maximum((largest.tokens - batch) // prompts, 1))
+    rest = largest.tokens - batch * made.queries
+    tokens = np.minimum(tokens, np.maximum(rest // prompts, 1))
     both = ask.mixed(batch, context, prompts, tokens, cached)
     exact = np.concatenate([exact, np.asarray(ask.predicted(both).time_s)])
     sizes = zip(batch, context, prompts, tokens, cached, strict=True)

@@ -7,10 +7,14 @@ the rules      of its scheduler; without budgets those that vLLM starts with: 8,
                (vllm/engine/arg_utils.py, get_batch_defaults, for its server)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from hwmodel.einsum.division import Division
+from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.einsum.workloads.model import model
+from hwmodel.einsum.workloads.phases import drafted
 from hwmodel.einsum.workloads.serving_stream import Serving
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import machine_of
@@ -22,11 +26,11 @@ from hwmodel.systems.serving import arrivals
 from hwmodel.systems.serving.apart import Engines, degrees, ran_apart, shipment
 from hwmodel.systems.serving.batch import StepTimes
 from hwmodel.systems.serving.cluster import Ran, run
-from hwmodel.systems.serving.drafts import Drafts, Verifying, restored, stepped
+from hwmodel.systems.serving.drafts import Verifying, drafting, restored, stepped
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import Scheduler, scheduler
 from hwmodel.systems.serving.served import Served
-from hwmodel.systems.serving.step_times import EngineSteps, Largest, step_times, unscheduled
+from hwmodel.systems.serving.step_times import EngineSteps, Largest, step_times
 
 LARGE_BYTES = 70 * 2**30
 """Memory of a device on which vLLM starts with larger budgets."""
@@ -48,21 +52,40 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
     engine = options.get("engine") or "vllm"
     rules = _rules(work, engine, machine)
     requests = requests_of(work, rules)
-    tokens = _engines(work, machine, how, rules, requests, options)
-    if work.draft is not None:
-        return _drafted(work, requests, tokens, options)
-    if work.prefill is None:
-        return served(work, requests, tokens.clock, rules, machine, how)
-    if work.concurrency is not None:
-        raise InputError(
-            "serving: prefill: expected rate_per_s or a trace where prompts are read apart, found"
-            f" {work.concurrency} clients"
+    drafts = drafted(work.model.name, "serving", work.model.network, work.draft)
+    told, later, share = requests, 0.0, 1.0
+    if drafts is not None:
+        told, later, share = stepped(requests, drafts, work.seed)
+
+    def engines(machine: Hardware, how: Mapping[str, int], rules: Scheduler) -> Engines:
+        made = _engines(work, machine, how, rules, requests, options, drafts)
+        if drafts is None or not isinstance(made.clock, EngineSteps):
+            return made
+        one = machine if machine.devices == 1 else machine.but(devices=1)
+        clock = drafting(
+            made.clock,
+            drafts,
+            one,
+            Division.of(_engine(how)),
+            later=later,
+            share=share,
+            engine=engine,
+            topology=options.get("topology"),
         )
-    other, said = _prefill(work, machine)
-    apart = work.but(**{n: said[n] for n in ("max_batch_tokens", "max_batch") if n in said})
-    rules, ways = _rules(apart, engine, other), _degrees(degrees(said), None)
-    prompts = _engines(work, other, ways, rules, requests, options)
-    return _served_apart(work, requests, prompts, tokens)
+        return replace(made, clock=clock)
+
+    tokens = engines(machine, how, rules)
+    if work.prefill is None:
+        ran, pools, assumed = _together(work, told, tokens), {"": tokens}, ()
+    else:
+        prompts = _prompts(work, machine, engine, engines)
+        ran, assumed = _apart(work, told, prompts, tokens, drafts)
+        pools = {"prefill ": prompts, "": tokens}
+    if drafts is not None:
+        ran = restored(ran, requests)
+        right = f"drafts: {drafts.tokens:.2f} tokens a step, as said of their acceptance"
+        assumed = (*assumed, right)
+    return _told(work, ran, pools, assumed)
 
 
 def _engines(
@@ -72,8 +95,12 @@ def _engines(
     rules: Scheduler,
     requests: Sequence[Request],
     options: Mapping[str, Any],
+    drafts: Drafts | None = None,
 ) -> Engines:
-    """Engines alike, with their steps."""
+    """Engines alike, with their steps; where drafts are verified without those that draft."""
+    if drafts is not None:
+        least = max(1, min(rules.max_batch, rules.max_batch_tokens // drafts.queries))
+        rules = rules.but(queries=drafts.queries, max_batch=least)
     clock = step_times(
         work.model,
         machine if machine.devices == 1 else machine.but(devices=1),
@@ -86,6 +113,7 @@ def _engines(
             rules.max_batch,
             max(each.input + each.output for each in requests),
         ),
+        draft=drafts,
     )
     return Engines(machine, how, clock, rules, _ranks(how))
 
@@ -100,8 +128,13 @@ def served(
 ) -> Served:
     """The stream with steps that are given."""
     engines = Engines(machine, how, clock, rules, _ranks(how))
+    return _told(work, _together(work, requests, engines), {"": engines})
+
+
+def _together(work: Serving, requests: Sequence[Request], engines: Engines) -> Ran:
+    """What became of the stream on engines that read prompts and make tokens."""
     steps, budgets, lanes = engines.laned
-    ran = run(
+    return run(
         requests,
         steps,
         budgets,
@@ -109,68 +142,48 @@ def served(
         routing=work.routing,
         concurrency=work.concurrency,
     )
-    return _told(work, ran, {"": engines})
 
 
-def _drafted(
-    work: Serving, requests: Sequence[Request], engines: Engines, options: Mapping[str, Any]
-) -> Served:
-    """The stream with tokens that a small model drafts."""
-    if work.prefill is not None:
-        raise InputError("serving: draft: expected it without prefill, found both")
-    said = pairs(work.draft, "serving: draft")
-    drafts = Drafts.of(said)
-    if "model" not in said:
-        raise InputError("serving: draft: expected a model that drafts, found none")
-    small = model(said["model"])
-    ways = {"tp": counted(said.get("tp", 1), where="serving: draft: tp")}
-    told, later, share = stepped(requests, drafts, work.seed)
-    each = work.but(model=small, memory_fraction=None)
-    draft = _engines(each, engines.machine, ways, engines.rules, requests, options)
-    assert isinstance(draft.clock, EngineSteps)
-    # Both stand in the memory that one was given: weights of the draft, and its cache beside.
-    kept, more = (float(m.kv_bytes_per_token) for m in (work.model, small))
-    room = engines.clock.kv_tokens * kept - small.weight_bytes
-    held = int(max(room, 0.0) / (kept + more) * share)
-    clock = Verifying(
-        engines.clock,
-        unscheduled(draft.clock),
-        drafts,
-        later,
-        held,
-        getattr(engines.clock, "warnings", ()),
-    )
-    rules = engines.rules.but(
-        queries=drafts.queries,
-        max_batch=max(
-            1, min(engines.rules.max_batch, engines.rules.max_batch_tokens // drafts.queries)
-        ),
-    )
-    pool = Engines(engines.machine, engines.how, clock, rules, engines.ranks)
-    steps, budgets, lanes = pool.laned
-    ran = run(
-        told, steps, budgets, replicas=lanes, routing=work.routing, concurrency=work.concurrency
-    )
-    accepted = f"drafts: {drafts.tokens:.2f} tokens a step, as said of their acceptance"
-    return _told(work, restored(ran, requests), {"": pool}, (accepted,))
+def _prompts(
+    work: Serving,
+    machine: Hardware,
+    engine: Any,
+    engines: Callable[[Hardware, Mapping[str, int], Scheduler], Engines],
+) -> Engines:
+    """The engines that read prompts apart."""
+    if work.concurrency is not None:
+        raise InputError(
+            "serving: prefill: expected rate_per_s or a trace where prompts are read apart, found"
+            f" {work.concurrency} clients"
+        )
+    other, said = _prefill(work, machine)
+    apart = work.but(**{n: said[n] for n in ("max_batch_tokens", "max_batch") if n in said})
+    return engines(other, _degrees(degrees(said), None), _rules(apart, engine, other))
 
 
-def _served_apart(
-    work: Serving, requests: Sequence[Request], prompts: Engines, tokens: Engines
-) -> Served:
-    """The stream through both pools."""
+def _apart(
+    work: Serving,
+    requests: Sequence[Request],
+    prompts: Engines,
+    tokens: Engines,
+    drafts: Drafts | None,
+) -> tuple[Ran, tuple[str, ...]]:
+    """What became of the stream on both pools, and what that assumes."""
     longest = max(each.input for each in requests)
     rate = (
         None
         if work.link is None
         else float(amount(work.link, "bytes_per_s", where="serving: link"))
     )
-    ships = shipment(work.model, prompts, longest, rate, by_layer=work.by_layer)
+    kept = [work.model]
+    kept += [model(drafts.model)] if drafts is not None and drafts.model is not None else []
+    ships = shipment(kept, prompts, longest, rate, by_layer=work.by_layer)
     ran = ran_apart(requests, prompts, tokens, ships, work.routing)
     how = "layer by layer" if work.by_layer else "when a prompt has been read"
     told = f"caches go at {ships.bandwidth_bytes_per_s / 1e9:g} GB/s from an engine, {how}"
-    assumed = () if work.link is not None else (f"assumed: {told}: a network card of each device",)
-    return _told(work, ran, {"prefill ": prompts, "": tokens}, assumed)
+    return ran, () if work.link is not None else (
+        f"assumed: {told}: a network card of each device",
+    )
 
 
 def _told(
@@ -184,6 +197,7 @@ def _told(
         for (hour, _), each in zip(hours, pools.values(), strict=True)
     ]
     warnings = [text for each in pools.values() for text in getattr(each.clock, "warnings", ())]
+    room = last.clock.clock if isinstance(last.clock, Verifying) else last.clock
     titles = dict.fromkeys(each.machine.title for each in pools.values())
     return Served(
         name=work.name,
@@ -197,7 +211,7 @@ def _told(
         idle_w=tuple(watts for each in pools.values() for watts in each.idle_w),
         usd_per_hour=None if None in dollars else sum(each or 0.0 for each in dollars),
         price_source="; ".join(dict.fromkeys(source for _, source in hours if source)),
-        kv_tokens=last.clock.kv_tokens,
+        kv_tokens=room.kv_tokens,
         block_tokens=last.rules.block_tokens,
         everywhere=(*work.model.warnings, *warnings, *more),
     )

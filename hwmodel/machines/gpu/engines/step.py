@@ -44,7 +44,7 @@ class Step:
     """A phase of a model on an engine: its stages, and what the host's work depends on.
 
     `phase` names the steps that its interval is of; `requests` are sequences, `layers` those that
-    attend.
+    attend; one that is not `scheduled` is a run within another's step.
     """
 
     engine: Engine
@@ -57,6 +57,7 @@ class Step:
     mixtures: Amount
     widest_bytes: Amount
     longest_bytes: Amount
+    scheduled: bool = True
 
 
 def step_of(
@@ -89,7 +90,8 @@ def step_of(
     able = fitted(workload)
     found = able.stages
     if phase != "prefill" and np.all(batch):
-        spare = engine.graphs.padded(tokens) - tokens
+        each = tokens // requests if phase == "decode" else 1  # more where drafts are verified
+        spare = ceil_div(engine.graphs.padded(tokens) - tokens, each)
         padded = fitted(workload.but(**_padded(workload, spare))).stages
         pairs = zip(found, padded, strict=True)
         found = tuple(own if own.role in engine.alone else wide for own, wide in pairs)
@@ -105,7 +107,7 @@ def step_of(
         kernels=sum(_launched(stage, mixtures, engine) for stage in runs),
         mixtures=mixtures,
         widest_bytes=_widest_bytes(found),
-        longest_bytes=_longest_bytes(workload, engine.memory),
+        longest_bytes=sum(_longest_bytes(each, engine.memory) for each in _held(workload)),
     )
 
 
@@ -286,6 +288,12 @@ def _longest_bytes(workload: Stack, memory: Memory) -> Amount:
     return _paged(model.whole, memory, model.whole.kv_bytes_per_token * memory.longest - saved)
 
 
+def _held(workload: Stack) -> Sequence[Stack]:
+    """A phase, and one of each model that runs ahead of it: all of them keep a cache."""
+    ahead, _ = workload.ahead[0] if workload.ahead else (workload, 1)
+    return (workload,) if ahead is workload else (workload, ahead)
+
+
 def _paged(model: Any, memory: Memory, tokens_bytes: Amount) -> Amount:
     """The same with the states of recurrent layers, in pages as large as attention's.
 
@@ -320,7 +328,7 @@ def host_s(step: Step, cost: Mapping[str, float]) -> tuple[Amount, Amount]:
     graphs = step.engine.graphs
     graphed = graphs.holds(step.tokens)
     eager = step.kernels * cost["kernel"] + step.mixtures * cost["mixture"]
-    scheduling = cost["step"] + step.requests * cost["request"]
+    scheduling = (cost["step"] + step.requests * cost["request"]) if step.scheduled else 0.0
     if step.phase == "decode":
         return where(graphed, scheduling, most((scheduling, eager))), cost["gap"]
     steps = ceil_div(step.tokens, step.engine.memory.most_tokens)

@@ -3,6 +3,7 @@
 import pytest
 
 import hwmodel as hw
+from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.systems.serving.batch import Batch
 from hwmodel.systems.serving.step_times import Largest, fullest, step_times
@@ -85,9 +86,13 @@ def test_the_cache_is_what_the_share_of_the_memory_leaves() -> None:
 
 
 def test_drafts_cost_more_than_a_step_and_less_than_steps_one_by_one() -> None:
-    one = STEPS.seconds(Batch(16, 16000))
-    verified = STEPS.seconds(Batch(16, 16000, queries=4))
+    verifying = step_times(MODEL, "h200", largest=SMALL, draft=Drafts.reading(4))
+    one, verified = (steps.seconds(Batch(16, 16000)) for steps in (STEPS, verifying))
     assert one < verified < 4 * one
+    step = MODEL.decode(16, 1000, draft={"tokens": 3, "acceptance": 0})
+    assert verified == pytest.approx(hw.predict(step, on="h200", engine="vllm").time_s, rel=0.01)
+    assert verifying.errors is not None
+    assert verifying.errors.mean < 0.01
 
 
 def test_nothing_to_do_takes_no_time() -> None:

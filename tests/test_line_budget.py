@@ -83,7 +83,9 @@ BUDGETS = {
     # reaches of bands, which nests of causal and windowed attention are counted by (150).
     # rows of experts sent once, halves of a batch that take turns (130).
     # windows over arrays, by their words (150).
-    "hwmodel": 36_050,
+    # what runs ahead of a step; programs of calls, caps of power and phases that share a GPU, in
+    # streams (900).
+    "hwmodel": 36_950,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search;

@@ -104,7 +104,7 @@ class Drafts:
 
     def ways(self, ways: Division) -> Division:
         """How what drafts is divided, beside a model that is divided so."""
-        if ways.pp > 1 or ways.cp > 1 or ways.micro_batch is not None or ways.overlap:
+        if ways.pp > 1 or ways.cp > 1 or ways.micro_batch is not None or ways.overlap != "none":
             raise CoverageError(
                 "draft: expected tp, dp and ep alone to divide the model; leave draft out"
             )

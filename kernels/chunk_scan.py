@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 
 from hwmodel.kernels.chunks import checked, launched
-from hwmodel.machines.gpu.schedules.triton_scan import SCANNED, ChunkTile
+from hwmodel.machines.gpu.schedules.triton_scan import LEAST_COLUMNS, SCANNED, ChunkTile
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.spine.activity import Work
@@ -105,6 +105,6 @@ def chunk_scan(
     """
     remedy = "pad q and k with zeros"
     out = checked("chunk_scan", q, k, v, out, widths=STATES, remedy=remedy, decay=decay)
-    grid, constants = launched(v, tile or SCANNED[0])
+    grid, constants = launched("chunk_scan", v, tile or SCANNED[0], LEAST_COLUMNS)
     chunk_kernel[grid](q, k, v, decay, out, *v.shape[2:], D=q.shape[-1], **constants)
     return out

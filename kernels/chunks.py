@@ -51,8 +51,16 @@ def checked(
     return made
 
 
-def launched(v: torch.Tensor, tile: ChunkTile) -> tuple[tuple[int, int], dict[str, Any]]:
-    """(blocks of columns and of heads, launch constants)."""
+def launched(
+    kernel: str, v: torch.Tensor, tile: ChunkTile, least_columns: int = 1
+) -> tuple[tuple[int, int], dict[str, Any]]:
+    """(blocks of columns and of heads, launch constants).
+
+    Raises `InputError` for a tile of fewer columns than the kernel is right with on a GPU.
+    """
+    wide = int(tile.block_v) >= least_columns or v.device.type != "cuda"
+    expected, remedy = f"{least_columns} columns of values a block or more", "name a wider tile"
+    need(kernel, wide, expected, tile.block_v, f"{remedy} (`LEAST_COLUMNS`)")
     grid = int(ceil_div(v.shape[-1], tile.block_v)), v.shape[0] * v.shape[1]
     constants = {"CHUNK": int(tile.chunk), "BLOCK_V": int(tile.block_v)}
     return grid, constants | {"num_warps": int(tile.warps), "num_stages": int(tile.stages)}

@@ -25,7 +25,13 @@ import triton
 import triton.language as tl
 
 from hwmodel.kernels.chunks import checked, launched
-from hwmodel.machines.gpu.schedules.triton_scan import DELTAS, SQUARE, ChunkTile, doublings
+from hwmodel.machines.gpu.schedules.triton_scan import (
+    DELTAS,
+    LEAST_COLUMNS,
+    SQUARE,
+    ChunkTile,
+    doublings,
+)
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.spine.activity import Work
@@ -164,7 +170,7 @@ def delta_rule(
     remedy = "pad q and k with zeros"
     out = checked("delta_rule", q, k, v, out, widths=STATES, remedy=remedy, **gates)
     tile = tile or DELTAS[0]
-    grid, constants = launched(v, tile)
+    grid, constants = launched("delta_rule", v, tile, LEAST_COLUMNS)
     exact: dict[str, object] = {"SQUARE": SQUARE, "TWICE": doublings(int(tile.chunk))}
     exact["PRECISION"] = "ieee" if q.dtype == torch.float32 else "tf32"
     delta_kernel[grid](

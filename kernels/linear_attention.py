@@ -122,7 +122,7 @@ def linear_attention(
     """
     remedy = "project q and k"
     out = checked("linear_attention", q, k, v, out, widths=FEATURES, remedy=remedy)
-    grid, constants = launched(v, tile or POWERS[0])
+    grid, constants = launched("linear_attention", v, tile or POWERS[0])
     d = q.shape[-1]
     scale = d**-0.5 if scale is None else scale
     power_kernel[grid](q, k, v, out, *v.shape[2:], scale, D=d, **constants)

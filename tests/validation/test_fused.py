@@ -17,7 +17,7 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     },
     "chunk_scan": {
         **{"batch": 2.0, "heads": 4.0, "tokens": 256.0, "state": 64.0, "values": 64.0},
-        **{"tile_chunk": 64.0, "tile_block_v": 32.0, "tile_warps": 4.0, "tile_stages": 1.0},
+        **{"tile_chunk": 64.0, "tile_block_v": 64.0, "tile_warps": 4.0, "tile_stages": 1.0},
     },
     "delta_rule": {
         **{"batch": 2.0, "heads": 4.0, "tokens": 256.0, "state": 64.0, "values": 64.0},

@@ -265,7 +265,7 @@ LIBRARY = Library(
         for name in ("gemm", "prefill", "decode", "rows", "grouped")
     }
     | {
-        "scan": Launch(triton_scan.activity, triton_scan.MENU),
+        "scan": Launch(triton_scan.activity, triton_scan.MENU, triton_scan.resolved),
         "nearest": Launch(nearest.activity, nearest.MENU),
         "monarch": Launch(monarch.activity, monarch.MENU, monarch.resolved),
         "gradients": Launch(grouped_gradients.activity, grouped_gradients.MENU),

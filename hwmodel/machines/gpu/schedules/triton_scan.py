@@ -6,7 +6,8 @@ inside of the chunk, with the state from before, and to the state after (`kernel
 boundary, and the steps of a head are one after the other; few heads leave most processors idle.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from hwmodel.machines.gpu.schedules.fused_blocks import (
 )
 from hwmodel.machines.gpu.schedules.scan import ScanProblem
 from hwmodel.machines.gpu.units import product_unit
-from hwmodel.quantity.arithmetic import ceil_div, most
+from hwmodel.quantity.arithmetic import ceil_div, most, where
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Operation, Work
@@ -28,17 +29,19 @@ from hwmodel.spine.activity import Activity, Operation, Work
 DECAYS, FEATURES = 12, 4
 """Vector instructions for a score of a chunk (masks, decays, exponentials), and for a row of the
 state and token (products of two features, conversions)."""
-CHAIN, CHAIN_STATE = 4400, 0.8
-"""Clocks of a step that hang on each other (products, barriers, loads), and for each number of the
-state that a block holds, which is rounded, stored for the products and summed to (H200)."""
+CHAIN, CHAIN_STATE, DECAYED = 4400, 0.8, 9100
+"""Clocks of a step that hang on each other: products, barriers, loads, and for each number of the
+state that a block holds, which is rounded, stored for the products and summed to; where scores
+decay, sums of gates and exponentials outlast the state (H200)."""
 HELD, SPILLED_BYTES = 32, 16
 """Registers of a thread's share of the state from which others are spilled, and the bytes of those
 for each beyond (compiled for sm_90)."""
 KEPT_BYTES = 1 << 17
 """Spilled registers of a processor that its L1 holds beside shared memory; others pass the L2."""
-LINE, LINE_LANES = 250, 6
-"""Clocks of a row of the squares that are inverted, which waits for the row before (compiled for
-sm_90: two sums over 16 rows), and vector instructions for each number of a square and row."""
+SOLVED, LINE_LANES = (17_800, 250, 12), 6
+"""Clocks of a step that solves a system: all; for each of its tokens, whose rows wait one for
+another and pass shared memory; and for each column (fitted to ten rows of one H200). Vector
+instructions for each number of a square and row."""
 SYSTEM = "tf32"
 """Format in which systems are multiplied."""
 SQUARE = 16
@@ -56,8 +59,10 @@ class ChunkTile:
 
 
 SCANNED = (ChunkTile(64, 64, 8, 1),)
-"""A state of 128 rows by 64 columns of fp32 sums is 32 KiB of registers. With 4 warps, 32 columns,
-the decayed scan ended in an illegal access on an H200 (Triton 3.6): not offered."""
+"""A state of 128 rows by 64 columns of fp32 sums is 32 KiB of registers."""
+LEAST_COLUMNS = 64
+"""Columns that a scan with decays takes at least: of 32, ptxas (Triton 3.6, sm_90) makes a kernel
+that sums what it should not (28 % off) or reads elsewhere; unoptimised, it is right."""
 POWERS = (ChunkTile(64, 32, 4, 1), ChunkTile(64, 64, 8, 1), ChunkTile(64, 128, 8, 1))
 """The state of 16 features by powers of scores is 257 rows."""
 DELTAS = (ChunkTile(32, 64, 4, 1), ChunkTile(64, 64, 8, 1), ChunkTile(32, 128, 8, 1))
@@ -89,17 +94,29 @@ def activity(problem: ScanProblem, tile: ChunkTile, limits: Limits) -> Activity:
     spilled = most((0, held - HELD)) * SPILLED_BYTES * tile.warps * WARP
     beyond = 2 * steps * most((0, spilled - KEPT_BYTES / on_each))
     operations = block_operations(steps * (inside + passed), problem.dtype, steps * lanes)
-    clocks = CHAIN + CHAIN_STATE * rows * tile.block_v
+    clocks = where(_decays(rows), DECAYED, CHAIN + CHAIN_STATE * rows * tile.block_v)
     if problem.solves:
         for key, count in _solved(problem, tile, rows).items():
             operations[key] = operations.get(key, 0) + steps * count
-        clocks = clocks + CHAIN + LINE * SQUARE
+        clocks = SOLVED[0] + SOLVED[1] * tile.chunk + SOLVED[2] * tile.block_v
     block = Work(operations, read={"l2": beyond, "port": beyond})
     stream = Work(
         read={"dram": problem.read_bytes},
         written={"dram": problem.written_bytes},
     )
     return blocks_and_stream(heads * parts, on_each, block, steps * clocks, stream, limits)
+
+
+def resolved(tile: ChunkTile, problem: ScanProblem, limits: Limits) -> ChunkTile:
+    """The tile with as many columns as its kernel takes at least."""
+    rows = problem.state / problem.columns
+    columns = where(_decays(rows), most((tile.block_v, LEAST_COLUMNS)), tile.block_v)
+    return replace(tile, block_v=columns)
+
+
+def _decays(rows: Amount) -> Any:
+    """Whether a state has as many rows as a key: attention by powers has a row more for ones."""
+    return np.exp2(np.round(np.log2(rows))) == rows
 
 
 def _solved(problem: ScanProblem, tile: ChunkTile, rows: Amount) -> dict[Operation, Amount]:

@@ -129,7 +129,8 @@ class Link(Value):
     """The device's port into the switch: bytes/s in each direction, and seconds a message.
 
     `reduction_bytes_per_s` is the rate of the port in all_reduces that the switch itself adds up,
-    where it can.
+    where it can. Without a switch, `peers` is the number of links, one to each other device, whose
+    bandwidths add up to the port's (XGMI between Instincts); None: a switch joins all.
     """
 
     technology: str
@@ -138,6 +139,7 @@ class Link(Value):
     latency_s: SizeOrZero
     energy_j_per_byte: SizeOrZero = 0.0
     max_devices: Size = 8
+    peers: Size | None = None
 
 
 class Power(Value):

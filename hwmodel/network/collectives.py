@@ -111,6 +111,7 @@ def _on_one_switch(
     if library not in (None, "nccl") and np.any(small.takes(library, op, size, ranks)):
         return _of_engine(op, size, ranks, hardware, library)
     tree, rates = with_parameters(op, size, ranks, hardware, family.values)
+    joined = "one switch" if hardware.link.peers is None else "a link to each other device"
     return Cost(
         op,
         tree,
@@ -118,8 +119,8 @@ def _on_one_switch(
         _interval(op, sizes, family),
         sizes,
         assumptions=(
-            f"collectives: {family.source or f'calibration {hardware.calibration.name}'}; NCCL, one"
-            " switch, out of place, in a CUDA graph",
+            f"collectives: {family.source or f'calibration {hardware.calibration.name}'}; NCCL,"
+            f" {joined}, out of place, in a CUDA graph",
         ),
         warnings=() if family.origin == "measured" else (PRIORS,),
     )

@@ -17,6 +17,8 @@ H200s (NCCL 2.28, 2026-11-22), with parameters in the calibration's family "coll
   kernel, with parameters of their own (`_direct`), in which the sends to all peers start together.
 - Parts that do not begin at a multiple of 16 bytes, which are copied by narrow instructions.
 - The part that a rank keeps in all_gather and all_to_all, which the same kernel copies.
+- Devices that no switch joins but a link to each (XGMI): every rank sends to all others at once,
+  in one step and back, as bytes on each link ask; between a pair one link of them is all.
 - Devices on PCIe: more ranks than a pair cross root complexes, whose rate they share: so many times
   slower (`crossing`, of four ranks), times (p / 4) to the power `crowd`.
 - Switches that add (NVLink SHARP, NCCL's algorithm NVLS, from three ranks on): each rank asks for
@@ -135,12 +137,13 @@ def on_one_switch(
     if op not in ON_ONE_SWITCH:
         raise UnknownNameError("collective on one switch", op, ON_ONE_SWITCH)
     link = link_of(hardware)
-    algorithm = ON_ONE_SWITCH[op]
+    algorithm = ON_ONE_SWITCH[op] if link.peers is None else "direct"
+    ring, rate = algorithm == "ring", reached(link, op, ranks)
     closed = closed_form(op, algorithm, ranks)
     sent = closed.messages, closed.sent_bytes(size, ranks)
-    slower = _narrow(op, size, ranks, parameters) * _idle(op, ranks, parameters)
+    slower = _narrow(op, size, ranks, parameters) * (_idle(op, ranks, parameters) if ring else 1.0)
     slower = slower * _crowded(ranks, parameters)
-    at_once = most((ranks - 1, 1)) if op == "all_to_all" else 1
+    at_once = most((ranks - 1, 1)) if op != "p2p" and not ring else 1
     latency_s = link.latency_s / at_once  # blocks of their own wait for each peer
     kept = _kept(op, size, ranks, link, parameters)
     found: list[Way] = []
@@ -156,7 +159,7 @@ def on_one_switch(
         if ending:
             waits[ramp] = (least((size, RAMP_BYTES)) / RAMP_BYTES, ramp_s)
         rates = Rates(
-            messages={wire: (way_s, link.bandwidth_bytes_per_s * share)},
+            messages={wire: (way_s, rate * share)},
             slots={name: ("link", each) for name, (_, each) in waits.items()},
         )
         slots = {name: count for name, (count, _) in waits.items()}
@@ -185,6 +188,14 @@ def link_of(hardware: Hardware) -> Link:
     if hardware.link is None:
         raise CoverageError(f"{hardware.name} has no link: give it one, or use a single device")
     return hardware.link
+
+
+def reached(link: Link, op: str, ranks: Amount) -> Amount:
+    """Bytes/s of the links that an operation sends on: of a mesh, one to each of its peers."""
+    if link.peers is None:
+        return link.bandwidth_bytes_per_s
+    used = 1 if op == "p2p" else most((ranks - 1, 1))
+    return link.bandwidth_bytes_per_s * least((used / link.peers, 1.0))
 
 
 def _own(name: str, op: str, parameters: Mapping[str, float], default: float = 1.0) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.network.algorithms import closed_form
-from hwmodel.network.nccl import Way, link_of
+from hwmodel.network.nccl import Way, link_of, reached
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Overlap, Rates, Serial, Work
@@ -79,7 +79,7 @@ def _way(
     leaf = Work(messages={wire: (0, closed.sent_bytes(size, ranks))}, slots=waits)
     whole = Serial((Work(slots={"own launch": 1}), leaf))
     rates = Rates(
-        messages={wire: (0.0, link.bandwidth_bytes_per_s * parameters[share])},
+        messages={wire: (0.0, reached(link, OP, ranks) * parameters[share])},
         slots={
             start: ("link", meeting_s),
             "peers": ("link", link.latency_s * parameters["peer"]),

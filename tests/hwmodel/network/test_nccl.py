@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from hwmodel.einsum.workloads.collective import collective
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.driver import predict
 from hwmodel.network.collectives import check_ranks, with_parameters
 from hwmodel.network.nccl import ON_ONE_SWITCH, Way, fastest, on_one_switch
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
@@ -85,3 +87,18 @@ def test_more_than_a_pair_on_pcie_shares_the_root_complexes(ranks: int, times: f
         for more in ({}, {"crossing": 4.0, "crowd": 1.5})
     )
     assert crowded / plain == pytest.approx(times, rel=1e-3)
+
+
+def test_devices_without_a_switch_send_to_each_peer_on_a_link_of_its_own() -> None:
+    """Eight Instincts have 64 GB/s between any two; bytes on the fullest link, by hand."""
+    mesh = device("mi300x")
+    size, each = 2**30, 64e9
+    on_a_link = {"p2p": 1.0, "all_to_all": 1 / 8, "all_gather": 1 / 8, "all_reduce": 2 / 8}
+    shares = {
+        op: part * size / each / float(predict(collective(op, size, 8), mesh).time_s)
+        for op, part in on_a_link.items()
+    }
+    assert all(0.7 < share < 1 for share in shares.values())
+    assert max(shares.values()) < 1.1 * min(shares.values())  # one share of the link for all
+    few, many = (predict(collective("all_to_all", size, n), mesh).time_s for n in (2, 8))
+    assert few == pytest.approx(4 * many, rel=0.02)  # a half on one link, an eighth on each

@@ -32,6 +32,8 @@ def training(
     attention: str = "flash",
     dropout: bool = False,
     loss: str = "whole",
+    adapters: int = 0,
+    sampled: float = 1.0,
 ) -> Training:
     """One step of training: `global_batch` sequences of `sequence` tokens, Adam and bf16 products.
 
@@ -39,7 +41,8 @@ def training(
     with `devices`, dp is what is left of them. `zero` is ZeRO's stage (3: weights are divided too,
     as FSDP does), `recompute` what the backward pass computes again: none, selective (attention's
     scores; with zero 3 torch's choice by operation) or full; `loss` "fused" one that a compiler
-    makes of 16-bit logits.
+    makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA) that are trained
+    alone, `sampled` the share of rows that gradients of weights are summed over (WTA-CRS).
     Raises `InputError` naming the argument at fault.
     """
     how = {
@@ -57,5 +60,7 @@ def training(
         attention=attention,
         dropout=dropout,
         loss=loss,
+        adapters=adapters,
+        sampled=sampled,
         **how,
     )

@@ -62,6 +62,8 @@ class Training(Shown):
         attention: "flash", one fused kernel, or "core", whose scores are kept.
         dropout: whether masks of dropout are drawn, and kept.
         loss: "whole", on logits in fp32, or "fused", by a compiler that reads them in 16 bits.
+        adapters: rank of low-rank adapters of the layers' products; all else is then frozen.
+        sampled: share of a product's rows that are kept, for its weights' gradient.
         parallel: fields of an execution.
         devices: in all, where that is said; replicas (dp) are then as many as fit.
     """
@@ -75,6 +77,8 @@ class Training(Shown):
     attention: str = "flash"
     dropout: bool = False
     loss: str = "whole"
+    adapters: int = 0
+    sampled: float = 1.0
     parallel: Mapping[str, Any] = field(default_factory=lambda: {}, hash=False)
     devices: int | None = None
 
@@ -105,6 +109,8 @@ def trained(
     attention: str = "flash",
     dropout: bool = False,
     loss: str = "whole",
+    adapters: int = 0,
+    sampled: float = 1.0,
     devices: int | None = None,
     **how: Any,
 ) -> Training:
@@ -120,6 +126,10 @@ def trained(
         raise InputError(f"training: attention: expected flash or core, found {shown(attention)}")
     if loss not in ("whole", "fused"):
         raise InputError(f"training: loss: expected whole or fused, found {shown(loss)}")
+    if adapters < 0:
+        raise InputError(f"training: adapters: expected a rank of 1 or more, found {adapters}")
+    if not 0 < sampled <= 1:
+        raise InputError(f"training: sampled: expected a share above 0 to 1, found {sampled}")
     if sequence < 1:
         raise InputError(f"training: sequence: expected 1 or more, found {sequence}")
     said = {**how, "micro_batch": micro_batch, "global_batch": global_batch}
@@ -130,4 +140,5 @@ def trained(
     if parallel.get("ep", 1) != 1:
         parallel = {"etp": 1, **parallel}  # an expert is on one device, where it is not said
     options = {"precision": dtype, "optimizer": optimizer, "attention": attention, "loss": loss}
-    return Training(model, sequence, **options, dropout=dropout, parallel=parallel, devices=devices)
+    less: dict[str, Any] = {"adapters": adapters, "sampled": sampled, "dropout": dropout}
+    return Training(model, sequence, **options, **less, parallel=parallel, devices=devices)

@@ -18,7 +18,9 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount, bare_name, dimension_of, show
 from hwmodel.quantity.value import Value
 
-APART = frozenset({"area_m2", "calibration", "devices", "link.max_devices", "link.peers", "price", "sources"})
+APART = frozenset(
+    {"area_m2", "calibration", "devices", "link.max_devices", "link.peers", "price", "sources"}
+)
 """Fields that no time or energy depends on, or that are no numbers of the device itself."""
 
 SHORT = ("memories", "units")

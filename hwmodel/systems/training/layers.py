@@ -86,7 +86,7 @@ class Piece:
         input_bytes: of its input, which it keeps where it is computed again.
         flops: of its forward pass, every pair of attention counted (the convention of MFU).
         least_flops: the same of those pairs alone that masks leave, or fewer.
-        dense, experts: parameters held on this device.
+        dense, experts: parameters held on this device, which are trained; `frozen` are not.
     """
 
     kernels: tuple[Kernel, ...]
@@ -101,6 +101,7 @@ class Piece:
     least_flops: float
     dense: float
     experts: float
+    frozen: float = 0.0
 
 
 def piece(

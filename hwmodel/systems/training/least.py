@@ -33,7 +33,7 @@ def floor(
     rate = machine.memory("dram").bandwidth_bytes_per_s
     inside = limits(machine).capacity_bytes
     held = sum(float(size) for name, size in inside.items() if name != "dram")
-    weights = [WEIGHT_BYTES * sum(s.dense + s.experts for s in rank) for rank in ranks]
+    weights = [WEIGHT_BYTES * sum(s.dense + s.experts + s.frozen for s in rank) for rank in ranks]
     moved = [a + b for a, b in zip(update_bytes, weights, strict=True)]
     found = {
         "matrix": flops / how.devices / float(machine.rate("matrix", work.precision)),

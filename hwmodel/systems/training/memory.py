@@ -73,6 +73,16 @@ def states(
     )
 
 
+def frozen(
+    parameters: float, replicas: int, *, zero: int, largest: float = 0.0, gathered: bool = False
+) -> States:
+    """Of parameters that are not trained: weights in 16 bits, which zero 3 divides."""
+    if zero < 3:
+        return States(WEIGHT_BYTES * parameters, 0.0, 0.0)
+    at_once = parameters if gathered else min(parameters, GATHERED * largest)
+    return States(WEIGHT_BYTES * (parameters / replicas + at_once), 0.0, 0.0)
+
+
 def update_bytes(parameters: float, replicas: int, *, zero: int, optimizer: str) -> float:
     """What an optimiser's step reads and writes: copy and states twice, gradient, new weight."""
     mine = parameters / (replicas if zero >= 1 else 1)

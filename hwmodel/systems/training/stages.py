@@ -39,6 +39,7 @@ class Stage:
     again_s: float
     sent_bytes: float
     busy_s: Mapping[str, float]
+    frozen: float = 0.0
 
 
 def layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, share: float) -> Stage:
@@ -69,7 +70,8 @@ def layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, share: flo
         again_bytes += each.gathered_bytes
     if how.zero == 3 and how.dp * how.cp > 1:
         ranks, stride = how.dp * how.cp, how.tp
-        gather = joined.seconds("all_gather", each.dense * WEIGHT_BYTES, ranks, stride)
+        whole = each.dense + each.frozen
+        gather = joined.seconds("all_gather", whole * WEIGHT_BYTES, ranks, stride)
         scatter = joined.seconds("reduce_scatter", each.dense * GRADIENT_BYTES, ranks, stride)
         more_f = max(0.0, gather - forward_s)
         more_b = max(0.0, gather + scatter - inputs_s - weights)
@@ -86,7 +88,8 @@ def layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, share: flo
         again_bytes=again_bytes,
         dense=each.dense,
         experts=each.experts,
-        largest=each.dense,
+        largest=each.dense + each.frozen,
+        frozen=each.frozen,
         joules=took.forward_j * (1 + redone) + took.backward_j,
         again_s=again_s,
         sent_bytes=2 * sum(each.reduced_bytes) * (how.tp - 1) / how.tp,
@@ -117,7 +120,7 @@ def end(stage: Stage, more: float) -> Stage:
 def _summed(parts: Sequence[Stage]) -> Stage:
     """Layers one after the other; computed again one at a time."""
     names = ("forward_s", "inputs_s", "weights_s", "exposed_s", "kept_bytes", "ends_bytes")
-    names = (*names, "dense", "experts", "joules", "again_s", "sent_bytes")
+    names = (*names, "dense", "experts", "frozen", "joules", "again_s", "sent_bytes")
     sums = {name: sum(getattr(each, name) for each in parts) for name in names}
     most = {name: max(getattr(each, name) for each in parts) for name in ("again_bytes", "largest")}
     return Stage(**sums, **most, busy_s=added(each.busy_s for each in parts))

@@ -31,13 +31,13 @@ from hwmodel.spine.shares import Sizes, share
 from hwmodel.systems.pipelines.named import layout_of, scheduled
 from hwmodel.systems.pipelines.schedule import Layout, Schedule
 from hwmodel.systems.pipelines.timing import Passes, peaks, timed
-from hwmodel.systems.training import kernels
+from hwmodel.systems.training import adapters, kernels
 from hwmodel.systems.training.efficiency import named, software
 from hwmodel.systems.training.fabric import Fabric, collided
 from hwmodel.systems.training.kernels import added
 from hwmodel.systems.training.layers import loss, piece
 from hwmodel.systems.training.least import floor
-from hwmodel.systems.training.memory import WEIGHT_BYTES, States, states
+from hwmodel.systems.training.memory import WEIGHT_BYTES, States, frozen, states
 from hwmodel.systems.training.stages import Stage, chain, end, ended, layer
 from hwmodel.systems.training.trained import Trained
 
@@ -144,7 +144,7 @@ def trained(
     fullest = max(held, key=lambda each: each.total_bytes)
     busy_s = float(run.busy_s.mean())
     waits_s = count * float(np.mean([sum(s.exposed_s for s in rank) for rank in ranks])) + exposed_s
-    flops = 3 * cut.flops * count * how.dp * how.tp * how.cp
+    flops = adapters.passes(work) * cut.flops * count * how.dp * how.tp * how.cp
     idle_j = float(np.max(machine.power.idle_w)) * max(0.0, step_s - busy_s + waits_s)
     joules = count * float(np.mean([sum(s.joules for s in rank) for rank in ranks])) + idle_j
     peak = float(machine.rate("matrix", work.precision))
@@ -176,7 +176,7 @@ def trained(
             machine,
             work,
             how,
-            flops=3 * cut.least_flops * count * how.dp * how.tp * how.cp,
+            flops=adapters.passes(work) * cut.least_flops * count * how.dp * how.tp * how.cp,
             ranks=ranks,
             update_bytes=[each.update_bytes for each in ends],
         ),
@@ -227,11 +227,18 @@ def _cut(
         )
     sizes = Sizes.of(network)
     divided = share(how, sizes)
-    first = piece(network.before, work, how, layer=None)
+    first = adapters.changed(piece(network.before, work, how, layer=None), work, (), how.tp)
     last = piece(network.after, work, how, layer=None, last=True)
+    last = adapters.changed(last, work, (), how.tp)
     last = replace(last, kernels=(*last.kernels, *loss(work, how, sizes.vocabulary)))
     groups = [
-        (group.numbers, piece(group.blocks, work, how, layer=group.numbers[0]))
+        (
+            group.numbers,
+            adapters.changed(
+                piece(group.blocks, work, how, layer=group.numbers[0]),
+                *(work, (weight for block in group.blocks for weight in block.weights()), how.tp),
+            ),
+        )
         for group in network.layers
     ]
     pieces = [first, last, *(each for _, each in groups)]
@@ -323,5 +330,9 @@ def _states(rank: Sequence[Stage], how: Execution, work: Training) -> States:
     options: dict[str, Any] = {"zero": how.zero, "optimizer": work.optimizer}
     options["gathered"] = how.pp > 1
     largest = max(stage.largest for stage in rank)
-    dense = states(sum(s.dense for s in rank), how.dp * how.cp, largest=largest, **options)
+    replicas = how.dp * how.cp
+    dense = states(sum(s.dense for s in rank), replicas, largest=largest, **options)
+    if rests := sum(s.frozen for s in rank):
+        zero = {"zero": how.zero, "gathered": how.pp > 1, "largest": largest}
+        return dense + frozen(rests, replicas, **zero)
     return dense + states(sum(s.experts for s in rank), how.expert_dp, **options)

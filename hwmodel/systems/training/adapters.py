@@ -1,0 +1,131 @@
+"""What a step trains and keeps where weights are frozen, or their gradients sampled.
+
+Low-rank adapters (LoRA, arXiv 2106.09685): beside each product of a layer with a weight [K, N],
+which stays as it is, two thin ones of rank r, x A and (x A) B, whose sum is added. A frozen weight
+has no gradient, no optimiser and nothing to be reduced: the backward pass has the gradients of
+inputs alone, and those of A and B. The input of the product is kept for A's gradient, x A for B's.
+Rows that only frozen products read (those of experts, of the head) are kept no more.
+
+Sampled gradients (WTA-CRS, arXiv 2305.15265): of the rows that a product has read the share k / m
+is kept, and its weights' gradient is summed over those; the pass forward, and gradients of inputs,
+are exact.
+
+Pieces are changed after they are made: kernels by the pass that they are of, bytes by their shapes.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.workloads.blocks.weight import Weight
+from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.einsum.workloads.training_step import Training
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.systems.training.layers import WIDE, Kernel, Piece
+
+FORWARD, INPUTS, WEIGHTS = "forward", "inputs", "weights"
+ROUTER = "router"
+"""A product of a layer that adapters leave alone."""
+ROWS = 128
+"""Rows that are drawn together: a tile of the products over them."""
+
+
+def passes(work: Training) -> float:
+    """Operations of a step over those of its forward pass: gradients of inputs, and of weights."""
+    return 2 + (0.0 if work.adapters else work.sampled)
+
+
+def changed(each: Piece, work: Training, weights: Iterable[Weight], tp: int) -> Piece:
+    """A piece as it is trained; `weights` are those of a layer, of which adapters are beside some.
+
+    The network's ends have none.
+    """
+    if work.sampled < 1:
+        each = _sampled(each, work.sampled)
+    if not work.adapters:
+        return each
+    linear = [weight for weight in weights if weight.role == "linear"]
+    return _frozen(each, work.adapters, linear, tp, work.sampled)
+
+
+def _frozen(each: Piece, rank: int, adapted: Sequence[Weight], tp: int, share: float) -> Piece:
+    """No gradients of weights but of adapters; these alone are parameters that are trained."""
+    kernels = [kernel for kernel in each.kernels if kernel.role != WEIGHTS]
+    kept = each.kept_bytes
+    for kernel in each.kernels:
+        shape = _shape(kernel) if kernel.role == FORWARD else None
+        if shape is None or kernel.cascade.name == ROUTER:
+            continue
+        rows, columns, read = shape
+        if adapted and _workload(kernel) == "gemm":
+            kernels += _adapter(kernel, rows, columns, read, rank, share)
+            kept += share * kernel.times * rows * rank * bytes_of(WIDE)
+        else:
+            kept -= share * kernel.times * rows * read * bytes_of(WIDE)
+    trained = sum(rank * sum(w.sizes(tp)) for w in adapted if w.copies == 1)
+    return replace(
+        each,
+        kernels=tuple(kernels),
+        kept_bytes=max(kept, 0.0),
+        dense=float(trained),
+        experts=0.0,
+        frozen=each.dense + each.experts,
+    )
+
+
+def _adapter(
+    kernel: Kernel, rows: int, columns: int, read: int, rank: int, share: float
+) -> Iterator[Kernel]:
+    """Two thin products and their gradients, those of weights over a share of the rows."""
+    some = _drawn(rows, share)
+    name = f"{kernel.cascade.name} adapter"
+    sizes = (
+        (FORWARD, (rows, rank, read)),
+        (FORWARD, (rows, columns, rank)),
+        (INPUTS, (rows, rank, columns)),
+        (INPUTS, (rows, read, rank)),
+        (WEIGHTS, (columns, rank, some)),
+        (WEIGHTS, (rank, read, some)),
+    )
+    for role, shape in sizes:
+        yield Kernel(gemm(*shape, dtype=WIDE, name=name), kernel.times, role)
+
+
+def _sampled(each: Piece, share: float) -> Piece:
+    """So much of the rows of products kept, and summed over in gradients of weights."""
+    kernels = tuple(
+        replace(kernel, cascade=_fewer(kernel.cascade, share)) if kernel.role == WEIGHTS else kernel
+        for kernel in each.kernels
+    )
+    shapes = [(k, shape) for k in each.kernels if k.role == FORWARD and (shape := _shape(k))]
+    read = sum(k.times * rows * width * bytes_of(WIDE) for k, (rows, _, width) in shapes)
+    return replace(each, kernels=kernels, kept_bytes=each.kept_bytes - (1 - share) * read)
+
+
+def _fewer(cascade: Cascade, share: float) -> Cascade:
+    """The gradient of a weight over fewer rows, in whole tiles; those of experts keep all."""
+    origin = cascade.origin
+    if origin is None or origin.workload != "gemm":
+        return cascade
+    return cascade.but(K=_drawn(int(origin.arguments["K"]), share))
+
+
+def _drawn(rows: int, share: float) -> int:
+    """Rows that gradients of weights are summed over."""
+    return rows if share == 1 else min(rows, ROWS * math.ceil(share * rows / ROWS))
+
+
+def _shape(kernel: Kernel) -> tuple[int, int, int] | None:
+    """Rows, columns and width of a product, experts' rows together; None where it is none."""
+    origin = kernel.cascade.origin
+    if origin is None or _workload(kernel) not in ("gemm", "grouped_gemm"):
+        return None
+    given = origin.arguments
+    rows = given["M"] if "M" in given else given["tokens"] * given["top_k"]
+    return int(rows), int(given["N"]), int(given["K"])
+
+
+def _workload(kernel: Kernel) -> str:
+    origin = kernel.cascade.origin
+    return "" if origin is None else origin.workload

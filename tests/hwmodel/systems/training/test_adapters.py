@@ -1,0 +1,79 @@
+"""Low-rank adapters and sampled gradients: parameters, bytes and seconds by hand."""
+
+from typing import Any
+
+import pytest
+
+import hwmodel as hw
+from hwmodel.quantity.errors import InputError
+
+RANK, LAYERS, TOKENS = 16, 32, 4096
+SIDES = (4096 + 4096, 2 * (4096 + 1024), 4096 + 4096, 2 * (4096 + 14_336), 14_336 + 4096)
+"""Of q, k and v, o, gate and up, down of Llama-3.1-8B: inputs and outputs."""
+TRAINED = RANK * LAYERS * sum(SIDES)
+READ = 4096 + 4096 + 4096 + 14_336
+"""Numbers that a token's products read in a layer: q, k and v one and the same."""
+
+
+def step(**how: Any) -> Any:
+    given: dict[str, Any] = {"devices": 4, **how}
+    return hw.predict(hw.workloads.training("llama-3.1-8b", TOKENS, 4, **given), on="h100")
+
+
+@pytest.fixture(scope="module")
+def plain() -> Any:
+    return step()
+
+
+@pytest.fixture(scope="module")
+def adapted() -> Any:
+    return step(adapters=RANK)
+
+
+def test_adapters_alone_have_gradients_and_an_optimiser(plain: Any, adapted: Any) -> None:
+    """41,943,040 numbers: 4 bytes of gradient, 12 of copy and Adam, 2 of weight as all others."""
+    assert TRAINED == 41_943_040
+    assert adapted.gradients_bytes == 4 * TRAINED
+    assert adapted.optimizer_bytes == 12 * TRAINED
+    assert adapted.weights_bytes == plain.weights_bytes + 2 * TRAINED
+
+
+def test_frozen_weights_have_no_gradient_so_that_a_third_of_the_products_goes(
+    plain: Any, adapted: Any
+) -> None:
+    assert adapted.model_flops == pytest.approx(plain.model_flops * 2 / 3)
+    assert 0.62 < adapted.step_time_s / plain.step_time_s < 0.8
+    assert adapted.bound_s <= adapted.step_time_s
+
+
+def test_inputs_are_kept_for_adapters_and_what_is_between_their_products(
+    plain: Any, adapted: Any
+) -> None:
+    more = adapted.activations_bytes - plain.activations_bytes
+    assert more == pytest.approx(4 * RANK * 2 * TOKENS * LAYERS)  # four fused products
+
+
+def test_gathered_weights_are_all_and_scattered_gradients_those_of_adapters() -> None:
+    whole, some = step(zero=3), step(zero=3, adapters=RANK)
+    assert some.optimizer_bytes == pytest.approx(8 * TRAINED / 4)
+    assert some.memory_bytes < whole.memory_bytes
+    assert some.weights_bytes > whole.weights_bytes / 2  # in 16 bits, where others are in fp32
+
+
+def test_sampled_rows_are_those_that_are_kept_and_summed(plain: Any) -> None:
+    found = step(sampled=0.25)
+    left = plain.activations_bytes - found.activations_bytes
+    assert left == pytest.approx(0.75 * READ * 2 * TOKENS * LAYERS)
+    assert found.weights_bytes == plain.weights_bytes
+    products = 1 - 0.75 / 3  # of a third of the operations a quarter is left
+    assert products < found.step_time_s / plain.step_time_s < 0.95
+    both = step(sampled=0.25, adapters=RANK)
+    assert both.activations_bytes < found.activations_bytes * 1.01
+    assert both.gradients_bytes == 4 * TRAINED
+
+
+def test_ranks_and_shares_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(InputError, match="adapters"):
+        step(adapters=-1)
+    with pytest.raises(InputError, match="sampled"):
+        step(sampled=0.0)

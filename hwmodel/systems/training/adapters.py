@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.structure import Contraction, contraction
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.training_step import Training
@@ -54,11 +55,11 @@ def _frozen(each: Piece, rank: int, adapted: Sequence[Weight], tp: int, share: f
     kernels = [kernel for kernel in each.kernels if kernel.role != WEIGHTS]
     kept = each.kept_bytes
     for kernel in each.kernels:
-        shape = _shape(kernel) if kernel.role == FORWARD else None
-        if shape is None or kernel.cascade.name == ROUTER:
+        made = _weighted(kernel)
+        if made is None or kernel.cascade.name == ROUTER:
             continue
-        rows, columns, read = shape
-        if adapted and _workload(kernel) == "gemm":
+        rows, columns, read = int(made.m), int(made.n), int(made.k)
+        if adapted and made.routing is None:
             kernels += _adapter(kernel, rows, columns, read, rank, share)
             kept += share * kernel.times * rows * rank * bytes_of(WIDE)
         else:
@@ -98,17 +99,17 @@ def _sampled(each: Piece, share: float) -> Piece:
         replace(kernel, cascade=_fewer(kernel.cascade, share)) if kernel.role == WEIGHTS else kernel
         for kernel in each.kernels
     )
-    shapes = [(k, shape) for k in each.kernels if k.role == FORWARD and (shape := _shape(k))]
-    read = sum(k.times * rows * width * bytes_of(WIDE) for k, (rows, _, width) in shapes)
+    products = [(k.times, made) for k in each.kernels if (made := _weighted(k)) is not None]
+    read = sum(times * float(made.m) * float(made.k) for times, made in products) * bytes_of(WIDE)
     return replace(each, kernels=kernels, kept_bytes=each.kept_bytes - (1 - share) * read)
 
 
 def _fewer(cascade: Cascade, share: float) -> Cascade:
     """The gradient of a weight over fewer rows, in whole tiles; those of experts keep all."""
-    origin = cascade.origin
-    if origin is None or origin.workload != "gemm":
+    made = _product(cascade)
+    if made is None or made.routing is not None:
         return cascade
-    return cascade.but(K=_drawn(int(origin.arguments["K"]), share))
+    return cascade.but(K=_drawn(int(made.k), share))
 
 
 def _drawn(rows: int, share: float) -> int:
@@ -116,16 +117,14 @@ def _drawn(rows: int, share: float) -> int:
     return rows if share == 1 else min(rows, ROWS * math.ceil(share * rows / ROWS))
 
 
-def _shape(kernel: Kernel) -> tuple[int, int, int] | None:
-    """Rows, columns and width of a product, experts' rows together; None where it is none."""
-    origin = kernel.cascade.origin
-    if origin is None or _workload(kernel) not in ("gemm", "grouped_gemm"):
+def _weighted(kernel: Kernel) -> Contraction | None:
+    """A product with a weight, its rows those of all experts together; None where it is none."""
+    made = _product(kernel.cascade) if kernel.role == FORWARD else None
+    if made is None or kernel.cascade.tensors[made.b].role != "weight":
         return None
-    given = origin.arguments
-    rows = given["M"] if "M" in given else given["tokens"] * given["top_k"]
-    return int(rows), int(given["N"]), int(given["K"])
+    return made
 
 
-def _workload(kernel: Kernel) -> str:
-    origin = kernel.cascade.origin
-    return "" if origin is None else origin.workload
+def _product(cascade: Cascade) -> Contraction | None:
+    found = (contraction(einsum, cascade) for einsum in cascade.einsums)
+    return next((each for each in found if each is not None), None)

@@ -333,6 +333,6 @@ def _states(rank: Sequence[Stage], how: Execution, work: Training) -> States:
     replicas = how.dp * how.cp
     dense = states(sum(s.dense for s in rank), replicas, largest=largest, **options)
     if rests := sum(s.frozen for s in rank):
-        zero = {"zero": how.zero, "gathered": how.pp > 1, "largest": largest}
+        zero: dict[str, Any] = {"zero": how.zero, "gathered": how.pp > 1, "largest": largest}
         return dense + frozen(rests, replicas, **zero)
     return dense + states(sum(s.experts for s in rank), how.expert_dp, **options)

@@ -1,13 +1,16 @@
 """Measured steps of engines, and their kernels by class: what `engine*.csv` of a sitting hold.
 
 A step is one row of `engine.csv` (`vllm_engine.py` says how it was taken); a model's name is a
-shipped config, its quantisation after a dot (`.fp8`) and the devices it is divided over (`.tp2`).
+shipped config, then, each after a dot, its quantisation (`.fp8`, `.fp8-block`), the devices that it
+is divided over (`.tp2`) and how many of its layers ran (`.24layers`), where not all did. Sittings
+of several devices stand beside those of one, under `DEVICE-x2`.
 Kernels of `engine_kernels.csv` are put into classes by their names, so that the sum of predicted
 kernels can be held against the GPU-busy time of each.
 """
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +70,7 @@ CLASS_OF_STAGE: Mapping[str, str] = {
     **dict.fromkeys(("experts gate-up", "experts down"), "experts"),
     **dict.fromkeys(("experts choice", "experts mask", "rows align", "rows place"), "choice"),
     "experts sum": "sum",
+    **dict.fromkeys(("all_reduce", "all_gather"), "reduce"),
     **dict.fromkeys(
         ("logits to fp32", "temperature", "probabilities", "random", "race", "token"), "sampling"
     ),
@@ -105,6 +109,12 @@ FITTED = ("2026-11-28-m", "2026-11-28-p")
 """Sittings whose steps a fit of an engine reads; of others it reads none."""
 
 
+NAMED = re.compile(
+    r"(?P<model>.+?)(\.(?P<quantised>fp8|fp8-block))?(\.tp\d+)?(\.(?P<layers>\d+)layers)?"
+)
+"""What a row calls a model."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """One row of `engine.csv`, its board and its sitting."""
@@ -113,15 +123,19 @@ class Measured:
     board: str
     columns: Mapping[str, str]
 
+    def _named(self, part: str) -> str | None:
+        found = NAMED.fullmatch(self.columns["model"])
+        return found[part] if found else None
+
     @property
     def model(self) -> str:
         """The shipped config that was run."""
-        return self.columns["model"].removesuffix(f".tp{self.tp}").removesuffix(".fp8")
+        return self._named("model") or self.columns["model"]
 
     @property
-    def fp8(self) -> bool:
-        """Whether weights and activations were quantised to fp8."""
-        return ".fp8" in self.columns["model"]
+    def quantised(self) -> str | None:
+        """How weights and activations were quantised, as `hw.model(quantise=)` names it."""
+        return self._named("quantised")
 
     @property
     def tp(self) -> int:
@@ -179,7 +193,9 @@ class Measured:
     @property
     def config(self) -> Model:
         """The model, in the formats in which it ran."""
-        return model(self.model, quantise="fp8" if self.fp8 else None)
+        layers = self._named("layers")
+        whole = model(self.model, quantise=self.quantised)
+        return whole if layers is None else whole.but(num_hidden_layers=int(layers))
 
     @property
     def kind(self) -> str:
@@ -292,8 +308,9 @@ def read_busy(device: str, sittings: Iterable[str] | None = None, data: Path = D
                 name = class_of(line["kernel"], seconds / count)
                 busy[name] = busy.get(name, 0.0) + seconds
                 calls[name] = calls.get(name, 0.0) + count
-            tp = "2" if ".tp2" in lines[0]["model"] else "1"
-            columns = {**lines[0], "time_s": lines[0]["wall_s"], "tensor_parallel": tp}
+            divided = re.search(r"\.tp(\d+)", lines[0]["model"])
+            ways = divided[1] if divided else "1"
+            columns = {**lines[0], "time_s": lines[0]["wall_s"], "tensor_parallel": ways}
             found.append(Busy(Measured(folder.name, board, columns), busy, calls))
     return found
 
@@ -310,11 +327,12 @@ def engines(
 
 
 def _folders(device: str, sittings: Iterable[str] | None, data: Path) -> Iterable[tuple[Path, str]]:
-    here = data / device
-    names = sorted(p.name for p in here.iterdir()) if sittings is None else sittings
-    for name in names:
-        if (here / name / "engine.csv").is_file():
-            yield here / name, str(_header(here / name)["board"])
+    here = [data / device, *sorted(data.glob(f"{device}-x*"))]
+    asked = None if sittings is None else tuple(sittings)
+    for each in here:
+        for name in sorted(p.name for p in each.iterdir()) if asked is None else asked:
+            if (each / name / "engine.csv").is_file():
+                yield each / name, str(_header(each / name)["board"])
 
 
 def _header(folder: Path) -> dict[str, Any]:

@@ -59,8 +59,8 @@ STEP = ("model", "phase", "batch", "prompt", "context")
 
 HELD_OUT = (
     *("2026-11-22-d", "2026-11-22-f", "2026-11-22-h", "2026-11-22-i", "2026-11-28-l"),
-    *("2026-11-22-x2b", "2026-11-22-x4a"),
-    *("2026-11-28-n", "2026-11-28-o", "2026-11-29-r", "2026-11-29-y"),
+    *("2026-11-22-x2b", "2026-11-22-x4a", "2026-11-29-x2c"),
+    *("2026-11-28-n", "2026-11-28-o", "2026-11-29-r", "2026-11-29-y", "2026-11-29-ad"),
 )
 """Sittings that no fit of a shipped calibration reads, on boards of their own (but the last, on one
 whose kernels alone are fitted); of the first, whose library kernels it does not read, it reads the

@@ -35,7 +35,14 @@ def test_every_profiled_step_is_sorted_whole() -> None:
 
 def test_steps_name_their_model_format_and_devices() -> None:
     steps = {step.columns["model"]: step for step in engine_rows.read_steps("h200")}
-    assert (steps["qwen3-32b.fp8"].model, steps["qwen3-32b.fp8"].fp8) == ("qwen3-32b", True)
+    narrow = steps["qwen3-32b.fp8"]
+    assert (narrow.model, narrow.quantised, narrow.tp) == ("qwen3-32b", "fp8", 1)
+    blocks = steps["qwen3-8b.fp8-block"]
+    assert (blocks.model, blocks.quantised) == ("qwen3-8b", "fp8-block")
+    two = steps["llama-3.1-70b.fp8.tp2"]
+    assert (two.model, two.quantised, two.tp) == ("llama-3.1-70b", "fp8", 2)
+    part = engine_rows.Measured("", "", {"model": "qwen3-next-80b-a3b.24layers"})
+    assert (part.model, part.config.config.num_hidden_layers) == ("qwen3-next-80b-a3b", 24)
     assert steps["llama-3.1-8b"].tp == 1
     assert steps["mixtral-8x7b"].kind.startswith("vllm mixture")
 

@@ -17,7 +17,7 @@ from hwmodel.validation.engine_store import (
 )
 from hwmodel.validation.rows import DATA
 
-SITTINGS = sorted(path.parent for path in (DATA / "h200").glob("*/engine.csv"))
+SITTINGS = sorted(path.parent for path in DATA.glob("h200*/*/engine.csv"))
 SPREAD = {"engine": STEPS, "engine_kernels": KERNELS, "engine_experts": EXPERTS,
           "engine_requests": REQUESTS}  # fmt: skip
 FILES = SPREAD | {apart: SPREAD[name] for name, apart in ONE_ROUTE.items()}
@@ -26,6 +26,8 @@ DRAM_BYTES_PER_S = 4.8e12
 WEIGHT_BYTES = {
     "llama-3.1-8b": 15.0e9, "llama-3.1-8b.fp8": 7.5e9, "qwen2.5-1.5b": 3.0e9, "qwen3-4b": 8.0e9,
     "qwen2.5-7b": 14.0e9, "qwen3-32b.fp8": 31.0e9, "gemma-3-12b": 23.4e9,
+    "mistral-nemo-12b": 24.0e9, "qwen3-8b.fp8-block": 7.6e9, "llama-3.1-8b.tp2": 15.0e9,
+    "qwen3-32b.tp2": 64.0e9,
 }  # fmt: skip
 """All weights that a step reads, a little under the published parameter counts."""
 EXPERTS_OF = {

@@ -180,6 +180,7 @@ def finished(
     exposed_s = most((working_s - busy_s, 0.0)) + outside_s
     longest = where(working_s > busy_s, working_s, exposed_s)
     waiting_j = machine.power.idle_w * exposed_s
+    slow = _of_hosts((busy_s, working_s, outside_s), interval, host.intervals.get(HOST, interval))
     return (
         *kernels,
         Part(
@@ -192,10 +193,32 @@ def finished(
             busy_s={HOST: longest},
             energy_j=waiting_j,
             energy_by_j={"static": waiting_j},
-            interval=host.intervals.get(HOST, interval),
+            interval=slow,
             host=True,
         ),
     )
+
+
+def _of_hosts(
+    seconds: tuple[Amount, Amount, Amount],
+    interval: tuple[Amount, Amount],
+    hosts: tuple[Amount, Amount],
+) -> tuple[Amount, Amount]:
+    """Multiples of what the host adds to a step, on a fast host and on a slow one.
+
+    `seconds` are those of kernels, of work beside them and of work that nothing hides; kernels lie
+    in `interval`, hosts in `hosts`. A slow host may come out from under kernels that hide the
+    middle one, so that its multiple may be large.
+    """
+    busy_s, working_s, outside_s = seconds
+    added_s = most((working_s - busy_s, 0.0)) + outside_s
+
+    def end(kernels_: Amount, host: Amount) -> Amount:
+        out_s = most((working_s * host - busy_s * kernels_, 0.0)) + outside_s * host
+        some = np.asarray(added_s) > 0
+        return where(some, out_s / where(some, added_s, 1.0), host)
+
+    return end(interval[0], hosts[0]), end(interval[1], hosts[1])
 
 
 def _spent(parts: Sequence[Part]) -> Amount:
@@ -333,8 +356,8 @@ def host_s(step: Step, cost: Mapping[str, float]) -> tuple[Amount, Amount]:
         return where(graphed, scheduling, most((scheduling, eager))), cost["gap"]
     steps = ceil_div(step.tokens, step.engine.memory.most_tokens)
     launching = where(graphed, step.layers * cost["piece"], eager * steps)
-    if step.phase == "mixed":
-        return most((scheduling, launching)), cost["gap"]
+    if step.phase == "mixed":  # one thread of the host does both in turn
+        return scheduling + launching, cost["gap"]
     return launching, cost["alone"] * steps
 
 

@@ -9,6 +9,7 @@ from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Stack as Stack
 from hwmodel.einsum.notation import parse as parse
 from hwmodel.einsum.workloads import catalogue as _workloads
+from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.einsum.workloads.model import Model as Model
 from hwmodel.einsum.workloads.model import model as model
 from hwmodel.einsum.workloads.serving_stream import Serving
@@ -222,6 +223,7 @@ def deploy(
     minimise: str = "price",
     rent: str = "on-demand",
     price: Mapping[str, float] | str | None = None,
+    draft: Drafts | Mapping[str, Any] | str | None = None,
     simulate: int = 2000,
     out: str | None = None,
     workers: int = 1,
@@ -235,7 +237,8 @@ def deploy(
     ttft for a percentile (95) and tpot as a mean. `on` are devices of which a pool has one kind,
     `max_devices` of them in all. `minimise` is price (dollars an hour), energy (watts) or devices.
     `rent` is on-demand or reserved, as the catalogue has it; `price` are dollars an hour of your
-    own, by device. Divisions, formats, token budgets, batch limits and prompts read apart or not
+    own, by device. With a `draft` engines that verify what it drafts are searched beside those that
+    do not. Divisions, formats, token budgets, batch limits and prompts read apart or not
     are searched (`hwmodel.mappers.deployments`); engines are judged where they settle, by the
     steady state of `predict`'s steps, and the best of them by a stream of `simulate` requests that
     is run step by step. Raises `CapacityError` where nothing keeps the promise.
@@ -490,6 +493,7 @@ class _Devices:
     esp32_s3: Hardware
     ethos_u55: Hardware
     ethos_u65: Hardware
+    eyeriss: Hardware
     flat: Hardware
     flat_edge: Hardware
     fusemax: Hardware

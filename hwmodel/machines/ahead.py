@@ -12,6 +12,7 @@ from hwmodel.einsum.network import Stack, Workload
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.estimate import Estimate, Part
 
+RIGHT = "drafts: {:.2f} tokens of a sequence are right in a step, as said of their acceptance"
 Alone = Callable[[Workload, bool], Estimate]
 """A workload by itself, and whether the host schedules a step for it, to its estimate."""
 
@@ -24,29 +25,18 @@ def in_a_row(work: Workload, alone: Alone) -> Estimate:
     before = [(alone(each, False), times) for each, times in work.ahead]
     parts = (_drafted(part, times) for each, times in before for part in each.parts)
     share = main.runs if main.runs is not None else main.devices
-    assert work.served is not None
-    tokens = work.served.tokens / work.served.batch
+    makes = None if work.served is None else work.served.makes
+    right = () if makes is None else (RIGHT.format(makes),)
+    told = (text for each, _ in before for text in each.assumptions)
+    warned = (text for each in (main, *(one for one, _ in before)) for text in each.everywhere)
     return replace(
         main,
         parts=(*parts, *main.parts),
         bound_bytes=main.bound_bytes
         + sum(t * each.bound_bytes * share / _runs(each) for each, t in before),
         bound_s=main.bound_s + sum(t * each.bound_s for each, t in before),
-        assumptions=tuple(
-            dict.fromkeys(
-                (
-                    f"drafts: {float(tokens):.2f} tokens of a sequence are right in a step, as said"
-                    " of their acceptance",
-                    *main.assumptions,
-                    *(text for each, _ in before for text in each.assumptions),
-                )
-            )
-        ),
-        everywhere=tuple(
-            dict.fromkeys(
-                text for each in (main, *(e for e, _ in before)) for text in each.everywhere
-            )
-        ),
+        assumptions=tuple(dict.fromkeys((*right, *main.assumptions, *told))),
+        everywhere=tuple(dict.fromkeys(warned)),
     )
 
 

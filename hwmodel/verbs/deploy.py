@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast
 
+from hwmodel.einsum.workloads.drafts import Drafting
 from hwmodel.einsum.workloads.model import Model
 from hwmodel.einsum.workloads.model import model as model_of
+from hwmodel.einsum.workloads.phases import drafted
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines import driver
 from hwmodel.mappers.deployments.bounds import Bounds
@@ -38,7 +40,8 @@ class Deploy(Question):
     ttft for a percentile (95) and tpot as a mean. `on` are devices of which a pool has one kind,
     `max_devices` of them in all. `minimise` is price (dollars an hour), energy (watts) or devices.
     `rent` is on-demand or reserved, as the catalogue has it; `price` are dollars an hour of your
-    own, by device. Divisions, formats, token budgets, batch limits and prompts read apart or not
+    own, by device. With a `draft` engines that verify what it drafts are searched beside those that
+    do not. Divisions, formats, token budgets, batch limits and prompts read apart or not
     are searched (`hwmodel.mappers.deployments`); engines are judged where they settle, by the
     steady state of `predict`'s steps, and the best of them by a stream of `simulate` requests that
     is run step by step. Raises `CapacityError` where nothing keeps the promise.
@@ -76,6 +79,11 @@ class Deploy(Question):
     price: Annotated[
         Mapping[str, float] | str | None, AS_IS, Word("Dollars an hour: h100=2.5,h200=3.", str)
     ] = None
+    draft: Annotated[
+        Drafting,
+        AS_IS,
+        Word("What may draft tokens: model=llama-3.2-1b,tokens=4,acceptance=0.7.", str),
+    ] = None
     simulate: Annotated[int, Word("Requests of each simulated stream; 0: none are.")] = 2000
     out: Annotated[str | None, Word("A folder: a search that was killed goes on from it.")] = None
     workers: Annotated[int, Word("Processes.")] = 1
@@ -111,7 +119,8 @@ def deployed(asked: Deploy) -> Deployed:
     served, machines = model_of(asked.config), machines_of(asked.on)
     rents = rents_of(machines, asked.rent, asked.price, asked.minimise)
     priced, least = prices(asked.minimise, rents)
-    every = list(kinds(served, machines, most))
+    draft = drafted(served.name, "deploy", served.network, asked.draft)
+    every = list(kinds(served, machines, most, draft=draft))
     long = counted(asked.simulate, where="deploy: simulate", least=0, most=MOST)
     streams = Streams(traffic, promise.percentile, long)
     many = counted(asked.workers, where="deploy: workers", most=1024)
@@ -160,7 +169,10 @@ def _known(
         return {}
     from hwmodel.sweeps.ledger import Ledger, digest_of_values
 
-    question = digest_of_values(served.name, dict(served.asked), served.config, machines, traffic)
+    drafts = tuple(dict.fromkeys(kind.draft for kind in every))
+    question = digest_of_values(
+        *(served.name, dict(served.asked), served.config, machines, traffic, str(drafts))
+    )
     known = Ledger(Path(out), question)
     if known.first is not None:
         words, _, step = known.first.rpartition(": ")
@@ -256,7 +268,7 @@ def cached_part(kind: Kind, traffic: Traffic) -> float | None:
     machine, ways = kind.machine * kind.devices, kind.ways
 
     def seconds(prompt: int, cached: int | None) -> float:
-        work = kind.model.prefill(batch=1, prompt=prompt, cached=cached)
+        work = kind.model.prefill(batch=1, prompt=prompt, cached=cached, draft=kind.draft)
         return float(driver.predict(work, machine, parallel=ways, engine="vllm").sustained_time_s)
 
     rest = seconds(traffic.input - half, None)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hwmodel.einsum.workloads.drafts import Drafts
+from hwmodel.einsum.workloads.model import model
 from hwmodel.mappers.deployments.pools import Deployment, Pool
 from hwmodel.mappers.deployments.search import Found
 from hwmodel.mappers.deployments.traffic import Promise, Traffic
@@ -277,6 +279,11 @@ def vars_of(promise: Promise) -> list[tuple[str, Any]]:
     return [(name, getattr(promise, name)) for name in ("ttft_s", "tpot_s", "percentile")]
 
 
+def name_of(draft: Drafts) -> str:
+    """The model that drafts, as people call it."""
+    return str(model(draft.model).name)
+
+
 def words(each: Deployment) -> str:
     """`2 x (h200 tp=4, fp8 weights, fp8 cache)`, and what the other pool is."""
     roles = {"both": "", "prefill": " reading prompts", "decode": " making tokens"}
@@ -296,6 +303,12 @@ def command(name: str, pool: Pool) -> str:
     flags += ["--kv-cache-dtype fp8"] if kind.cache == "fp8" else []
     flags.append(f"--max-num-batched-tokens {pool.limits.tokens}")
     flags.append(f"--max-num-seqs {pool.limits.sequences}")
+    if kind.draft is not None:
+        drafts: dict[str, Any] = {"num_speculative_tokens": kind.queries - 1}
+        drafts |= (
+            {"method": "ngram"} if kind.draft.model is None else {"model": name_of(kind.draft)}
+        )
+        flags.append(f"--speculative-config '{json.dumps(drafts, separators=(',', ':'))}'")
     if pool.role != "both":
         flags.append(f"--kv-transfer-config '{json.dumps(TRANSFER, separators=(',', ':'))}'")
     return f"{' '.join(flags)}  # {pool.replicas} x, {kind.devices} {kind.machine.name} each"

@@ -42,17 +42,20 @@ class Floor:
     room: float
     stages: int
 
-    def between_s(self, rate_per_s: float, output: int, context: int) -> float:
-        """The least seconds between tokens at a rate; infinite where it cannot be sustained."""
+    def between_s(self, rate_per_s: float, output: int, context: int, makes: float = 1.0) -> float:
+        """The least seconds between tokens at a rate; infinite where it cannot be sustained.
+
+        A step that verifies drafts takes no less than one without, and `makes` so many tokens.
+        """
         rate, step = rate_per_s / self.stages, float(self.steps_s[0])
         held = min(float(self.decodes[-1]), self.room / self.stages / context)
         while True:
-            count = rate * (output - 1) * step
+            count = rate * (output - 1) / makes * step
             if count > held * (1 + 1e-9):
                 return math.inf
             after = float(np.interp(count, self.decodes, self.steps_s))
             if after <= step * (1 + 1e-7):
-                return step
+                return step / makes
             step = after
 
 
@@ -122,7 +125,8 @@ class Bounds:
         rate, traffic = self.traffic.rate_per_s / replicas, self.traffic
         if reads and rate * traffic.new * floor.token_s > 1:
             return "prefill", math.inf
-        between = floor.between_s(rate, traffic.output, traffic.context) if makes else 0.0
+        tokens = traffic.output, traffic.context, kind.makes
+        between = floor.between_s(rate, *tokens) if makes else 0.0
         if math.isinf(between):
             return "decode", math.inf
         if reads and floor.first_s > promise.ttft_s:

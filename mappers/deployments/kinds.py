@@ -12,9 +12,10 @@ Formats are the checkpoint's own, and fp8 of what it stores wider; a cache in bf
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwmodel.einsum.division import Division
+from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.einsum.workloads.phases import decoding
 from hwmodel.hardware.hardware import Hardware
@@ -37,6 +38,8 @@ class Kind:
     cache: str
     quantised: bool = False
     """Whether weights are not as the checkpoint has them."""
+    draft: Drafts | None = None
+    """What drafts tokens that its steps verify."""
 
     @property
     def devices(self) -> int:
@@ -46,7 +49,19 @@ class Kind:
     @property
     def words(self) -> str:
         """For people: `h200 tp=4, fp8 weights, fp8 cache`."""
-        return f"{self.machine.name} {self.degrees}, {self.weights} weights, {self.cache} cache"
+        formats = f"{self.weights} weights, {self.cache} cache"
+        drafts = "" if self.draft is None else ", drafts"
+        return f"{self.machine.name} {self.degrees}, {formats}{drafts}"
+
+    @property
+    def queries(self) -> int:
+        """Tokens of each sequence that a step of decode computes."""
+        return 1 if self.draft is None else self.draft.queries
+
+    @property
+    def makes(self) -> float:
+        """Tokens of each sequence that it makes, on average."""
+        return 1.0 if self.draft is None else self.draft.tokens
 
     @property
     def degrees(self) -> str:
@@ -56,9 +71,13 @@ class Kind:
 
 
 def kinds(
-    served: Model, machines: Sequence[Hardware], devices: int, formats: Sequence[str] | None = None
+    served: Model,
+    machines: Sequence[Hardware],
+    devices: int,
+    formats: Sequence[str] | None = None,
+    draft: Drafts | None = None,
 ) -> Iterator[Kind]:
-    """Every engine on up to so many devices, the smallest first."""
+    """Every engine on up to so many devices, the smallest first; with a `draft` and without."""
     found, own = tuple(_formats(served, formats)), _stored(served)
     for machine in machines:
         box = machine.link.max_devices if machine.link is not None else 1
@@ -68,7 +87,10 @@ def kinds(
             for ways in space:
                 if _runs(ways, int(box), served):
                     for each, weights, cache in found:
-                        yield Kind(machine, ways, each, weights, cache, weights != own)
+                        kind = Kind(machine, ways, each, weights, cache, weights != own)
+                        yield kind
+                        if draft is not None and _drafts(ways, draft):
+                            yield replace(kind, draft=draft)
 
 
 def _runs(ways: Division, box: int, served: Model) -> bool:
@@ -77,6 +99,11 @@ def _runs(ways: Division, box: int, served: Model) -> bool:
     whole = ways.ep in (1, width) and (ways.ep == 1 or ways.expert_tp == 1)
     ranked = ways.dp == 1 or (ways.ep == width and ways.dp & (ways.dp - 1) == 0)
     return ways.tp <= box and ways.pp <= STAGES and ranked and whole
+
+
+def _drafts(ways: Division, draft: Drafts) -> bool:
+    """Whether an engine that is divided so drafts."""
+    return ways.pp == 1 and ways.tp % draft.tp == 0
 
 
 def _formats(served: Model, only: Sequence[str] | None) -> Iterator[tuple[Model, str, str]]:

@@ -29,6 +29,7 @@ from hwmodel.mappers.deployments.pools import (
     Deployment,
     Pool,
     Seen,
+    kv_bytes,
 )
 from hwmodel.mappers.deployments.steady import Limits, Table, settle
 from hwmodel.mappers.deployments.tables import Role
@@ -304,6 +305,8 @@ def options(
             if late or (makes and settled.tpot_s > promise.tpot_s):
                 continue
             there = settled.concurrency + ABOVE * math.sqrt(settled.concurrency)
+            if sequences * kind.queries > tokens and makes:
+                continue  # more than a step may verify
             if there > sequences * kind.ways.dp and sequences < problem.batches[-1]:
                 continue
             pool = Pool(kind, replicas, limits, settled, role)
@@ -332,8 +335,7 @@ class _Apart:
 
     def __init__(self, problem: Sought, pruned: bool) -> None:
         self.problem = problem
-        model = problem.kinds[0].model
-        kept = float(model.kv_bytes(1, problem.traffic.input))
+        kept = kv_bytes(problem.kinds[0], problem.traffic.input)
         self.seconds = kept / REMOTE_BYTES_PER_S
         sooner = replace(problem.promise, ttft_s=problem.promise.ttft_s - self.seconds)
         self.reads = _Role(problem, "prefill", sooner, pruned)
@@ -359,12 +361,11 @@ class _Apart:
 
 
 def _spaces(problem: Sought, pruned: bool) -> list["_Whole | _Apart"]:
-    """Engines that do both, and pairs of pools of each pair of formats."""
-    models = {id(kind.model): kind.model for kind in problem.kinds}
-    apart = [
-        _Apart(replace(problem, kinds=[k for k in problem.kinds if k.model is model]), pruned)
-        for model in (models.values() if problem.apart else ())
-    ]
+    """Engines that do both, and pairs of pools of each pair of formats that draft alike."""
+    alike: dict[tuple[int, bool], list[Kind]] = {}
+    for kind in problem.kinds if problem.apart else ():
+        alike.setdefault((id(kind.model), kind.draft is None), []).append(kind)
+    apart = [_Apart(replace(problem, kinds=each), pruned) for each in alike.values()]
     return [_Whole(problem, pruned), *apart]
 
 

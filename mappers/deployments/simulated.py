@@ -18,18 +18,19 @@ from numpy.typing import NDArray
 
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.mappers.deployments.kinds import Kind
-from hwmodel.mappers.deployments.pools import REMOTE_BYTES_PER_S, Deployment, Pool, Seen
+from hwmodel.mappers.deployments.pools import REMOTE_BYTES_PER_S, Deployment, Pool, Seen, kv_bytes
 from hwmodel.mappers.deployments.steady import Limits
 from hwmodel.mappers.deployments.traffic import Traffic
 from hwmodel.systems.serving.arrivals import stream
 from hwmodel.systems.serving.batch import StepTimes
 from hwmodel.systems.serving.cluster import run
+from hwmodel.systems.serving.drafts import drafting, stepped
 from hwmodel.systems.serving.lanes import laned
 from hwmodel.systems.serving.pools import Shipment, disaggregated
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import Scheduler, scheduler
 from hwmodel.systems.serving.step_tables import Largest
-from hwmodel.systems.serving.step_times import step_times
+from hwmodel.systems.serving.step_times import EngineSteps, step_times
 
 ENGINES = 4
 """Of a pool that are simulated at most, at their share of the rate."""
@@ -77,8 +78,11 @@ class Streams:
         self, deployment: Deployment, requests: Sequence[Request], share: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Seconds of each request to its first token, and from there to the last."""
-        here = [self._pool(pool, share) for pool in deployment.pools]
         came = np.array([each.arrival_s for each in requests])
+        draft, later, told = deployment.pools[-1].kind.draft, 0.0, 1.0
+        if draft is not None:
+            requests, later, told = stepped(requests, draft, self.seed)
+        here = [self._pool(pool, share, later, told) for pool in deployment.pools]
         if len(here) == 1:
             (clock, rules, number), = here  # fmt: skip
             stays = run(requests, clock, rules, replicas=number).stays
@@ -86,21 +90,25 @@ class Streams:
                 np.array([getattr(stay, name) for stay in stays]) for name in ("first_s", "last_s")
             )
             return firsts - came, lasts - firsts
-        model = deployment.pools[0].kind.model
-        each = float(model.kv_bytes(1, self.traffic.input)) / self.traffic.input
+        each = kv_bytes(deployment.pools[0].kind, self.traffic.input) / self.traffic.input
         ships = Shipment(each, 1, REMOTE_BYTES_PER_S, by_layer=False)
         both = disaggregated(requests, here[0], here[1], ships, routing="round-robin")
         # A token leaves the second pool, to which it came with its cache.
         return both.arrived_s - came, both.last_s - both.arrived_s
 
-    def _pool(self, pool: Pool, share: float) -> tuple[StepTimes, Scheduler, int]:
+    def _pool(
+        self, pool: Pool, share: float, later: float, told: float
+    ) -> tuple[StepTimes, Scheduler, int]:
         """Steps, rules and number of a pool's engines, or of the lanes of each."""
-        limits, ways = pool.limits, pool.kind.ways
+        kind, limits, ways = pool.kind, pool.limits, pool.kind.ways
         rules = scheduler(self.engine).but(
-            max_batch_tokens=limits.tokens, max_batch=limits.sequences
+            max_batch_tokens=limits.tokens, max_batch=limits.sequences, queries=kind.queries
         )
         number = round(pool.replicas * share)
-        return laned(self._clock(pool.kind, limits), rules, number, ways.pp, ways.dp)
+        clock: StepTimes = self._clock(kind, limits)
+        if kind.draft is not None and isinstance(clock, EngineSteps):
+            clock = drafting(clock, kind.draft, kind.machine, ways, later=later, share=told)
+        return laned(clock, rules, number, ways.pp, ways.dp)
 
     def _clock(self, kind: Kind, limits: Limits) -> StepTimes:
         """Steps of one engine that is started so."""
@@ -111,7 +119,7 @@ class Streams:
         largest = Largest(tokens, limits.sequences, traffic.input + traffic.output)
         return step_times(
             kind.model, kind.machine,
-            engine=runs, parallel=kind.ways.given, largest=largest, tolerance=0,
+            engine=runs, parallel=kind.ways.given, largest=largest, tolerance=0, draft=kind.draft,
         )  # fmt: skip
 
 

@@ -8,11 +8,12 @@ a token each and j chunks are read, a rate of r requests a second settles where
     nu = r k T                                           (chunks that arrive in a step, k a prompt)
     T  = E[T(N, j)],  j ~ Binomial(m, nu / m),  m = floor((M - N) / c)
 
-since each of the O - 1 further tokens takes a step. The right side grows with T, so that iterating
-from the quickest step climbs to the least fixed point; where nu passes m, or N what the batch or
-the cache has room for, there is none: the engine is overloaded. Times that are all lower settle
-lower: floors of steps give floors of what is settled at. A pipeline of p stages has p batches under
-way, each with a p-th of the rate.
+since each of the O - 1 further tokens takes a step, or the E-th part of one where a step makes E on
+average of q that it verifies (N q of its budget are theirs then). The right side grows with T, so
+that iterating from the quickest step climbs to the least fixed point; where nu passes m, or N what
+the batch or the cache has room for, there is none: the engine is overloaded. Times that are all
+lower settle lower: floors of steps give floors of what is settled at. A pipeline of p stages has p
+batches under way, each with a p-th of the rate.
 
 A request waits for the rest of the step under way, E[T^2] / (2 E[T]), and behind others, which
 makes it 1 / (1 - rho) times as long (as in an M/G/1 queue, by Pollaczek and Khinchine), where rho
@@ -38,7 +39,8 @@ class Table:
 
     `decodes` and `chunks` grow; those of `chunks` begin with 0. Arrays are (decodes, chunks). A
     chunk has `chunk` tokens, a prompt `each` chunks. `kv_tokens` is what the cache holds, `ranks`
-    devices groups that attend apart (data parallel), `stages` those of a pipeline.
+    devices groups that attend apart (data parallel), `stages` those of a pipeline; a step computes
+    `queries` tokens of a sequence and `makes` so many.
     """
 
     decodes: NDArray[np.float64]
@@ -50,6 +52,8 @@ class Table:
     kv_tokens: float
     ranks: int = 1
     stages: int = 1
+    queries: int = 1
+    makes: float = 1.0
 
     def at(self, decodes: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Seconds and joules by chunks, at so many sequences, which may be a mean."""
@@ -76,9 +80,9 @@ class Limits:
 class Settled:
     """What an engine settles at; all of it per engine.
 
-    `concurrency` sequences decode; `tpot_s` is a step's mean; `ttft_s` the mean, and `ttft_late_s`
-    what a late request waits. `power_w` is of all its devices; `prompts_share` of the seconds are
-    what prompts add to steps. `load` is rho.
+    `concurrency` sequences decode; `tpot_s` is a step's mean, by token; `ttft_s` the mean, and
+    `ttft_late_s` what a late request waits. `power_w` is of all its devices; `prompts_share` of the
+    seconds are what prompts add to steps. `load` is rho.
     """
 
     concurrency: float
@@ -111,7 +115,7 @@ def settle(
     first, _ = table.at(0.0)
     step = float(first[0])
     for _ in range(STEPS):
-        count = rate * (output - 1) * step
+        count = rate * (output - 1) / table.makes * step
         if count + room * math.sqrt(count) > held:
             return None
         slots = _slots(table, limits, count)
@@ -138,7 +142,7 @@ def settle(
     alone = float(seconds[0])
     return Settled(
         concurrency=count * table.stages,
-        tpot_s=step,
+        tpot_s=step / table.makes,
         ttft_s=wait + reading,
         ttft_late_s=wait * math.log(100 / (100 - percentile)) + reading,
         power_w=drawn * table.stages,
@@ -149,7 +153,8 @@ def settle(
 
 def _slots(table: Table, limits: Limits, count: float) -> int:
     """Chunks that a step has room for, beside the sequences that decode; one at the least."""
-    mine = max(1, math.floor((limits.tokens - count / table.ranks) / table.chunk + 1e-9))
+    left = limits.tokens - count * table.queries / table.ranks
+    mine = max(1, math.floor(left / table.chunk + 1e-9))
     return int(min(mine * table.ranks, table.chunks[-1]))
 
 

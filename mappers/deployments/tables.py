@@ -123,6 +123,8 @@ class Tables:
             kv_tokens=told.kv_tokens,
             ranks=kind.ways.dp,
             stages=kind.ways.pp,
+            queries=kind.queries,
+            makes=kind.makes,
         )
 
     def chunks(self, tokens: int) -> tuple[int, int]:
@@ -201,7 +203,7 @@ class Tables:
         """The same, as plain values."""
         sizes = self.sizes(kind, step)
         ways = None if kind.devices == 1 else kind.ways
-        work = getattr(kind.model, step)(**sizes, parallel=ways)
+        work = getattr(kind.model, step)(**sizes, parallel=ways, draft=kind.draft)
         machine = kind.machine * kind.devices
         found: Any = answered(work, machine, engine=self.engine, keeping=Kept())
         count = max(np.size(each) for each in sizes.values())

@@ -130,3 +130,31 @@ def test_a_search_that_was_killed_ends_as_an_undisturbed_one(tmp_path: Path) -> 
     file.write_text("\n".join([lines[0], lines[1].replace("[0.", "[9."), ""]))
     with pytest.raises(InputError, match="found other steps"):
         told(out=out)
+
+
+def test_a_dask_client_gives_the_same_bytes() -> None:
+    """A cluster of one worker, in this process: steps are asked for there."""
+    distributed: Any = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
+    small: Any = {**ASKED, "on": ["h100"], "max_devices": 1, "simulate": 0}
+    alone = hw.deploy("llama-3.1-8b", **small).record()
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(processes=False, **options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        spread = hw.deploy("llama-3.1-8b", **small, client=client).record()
+    for each in (alone, spread):
+        each.pop("solve_time_s")
+    assert json.dumps(alone) == json.dumps(spread)
+
+
+def test_engines_that_draft_keep_a_promise_that_others_cannot() -> None:
+    """Nothing else on one L40S makes a token in 11 ms; the command says what drafts."""
+    draft = "model=llama-3.2-1b,tokens=4,acceptance=0.8"
+    small: Any = {**ASKED, "on": ["l40s"], "max_devices": 1, "simulate": 100}
+    small |= {"traffic": "rate=0.2,input=500,output=100", "slo": "tpot=11ms"}
+    found: Any = hw.deploy("llama-3.1-8b", **small, draft=draft)
+    assert found.best.seen.tpot_s < 0.011
+    assert all(each.pools[0].kind.draft is not None for each in found.found.best)
+    (line,) = found.flags
+    assert '"num_speculative_tokens":4,"model":"llama-3.2-1b"' in line

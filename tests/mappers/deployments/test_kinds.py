@@ -1,5 +1,9 @@
 """Engines that may serve a model."""
 
+import pytest
+
+import hwmodel as hw
+from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.einsum.workloads.model import model
 from hwmodel.hardware.catalogue import device
 from hwmodel.mappers.deployments.kinds import kinds
@@ -28,3 +32,18 @@ def test_experts_are_on_all_devices_of_a_stage_or_undivided() -> None:
         assert ways.ep in (1, ways.tp * ways.dp)
         assert ways.dp == 1 or ways.ep > 1
     assert any(kind.ways.dp == 16 for kind in found)
+
+
+def test_engines_that_draft_stand_beside_those_that_do_not() -> None:
+    """On two devices tp=2 may draft by one or by both; a pipeline does not."""
+    draft = Drafts.of("model=qwen2.5-0.5b,tokens=3,acceptance=0.8,tp=2")
+    found = list(kinds(hw.model("llama-3.1-8b"), [hw.device("h100")], 2, ["bf16/bf16"], draft))
+    assert sorted((each.degrees, each.draft is not None) for each in found) == [
+        ("pp=2", False),
+        ("tp=1", False),
+        ("tp=2", False),
+        ("tp=2", True),
+    ]
+    (drafts,) = (each for each in found if each.draft is not None)
+    assert drafts.words.endswith(", drafts")
+    assert (drafts.queries, drafts.makes) == (4, pytest.approx(1 + 0.8 + 0.64 + 0.512))

@@ -1,10 +1,12 @@
 """What simulated streams say of deployments, beside the steady state and the workload `serving`."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import hwmodel as hw
+from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.mappers.deployments.kinds import Kind, kinds
 from hwmodel.mappers.deployments.pools import Deployment, Pool
 from hwmodel.mappers.deployments.simulated import Streams, share_of
@@ -47,6 +49,21 @@ def test_pools_ship_caches_before_the_first_token(kind: Kind) -> None:
     prompt = hw.predict(kind.model.prefill(1, 1000), on="h100", engine="vllm")
     assert both.ttft_s == pytest.approx(prompt.sustained_time_s + 0.00262, rel=0.1)
     assert both.tpot_s <= one.tpot_s  # which reads prompts between tokens
+
+
+def test_engines_that_draft_wait_what_the_workload_says_too(kind: Kind) -> None:
+    draft = "model=qwen2.5-0.5b,tokens=3,acceptance=0.8"
+    drafts = replace(kind, draft=Drafts.of(draft))
+    seen = Streams(Traffic(2, 1000, 60), 95, 200, seed=3).of(
+        deployed(Pool(drafts, 1, Limits(2048, 64), SETTLED))
+    )
+    work = hw.model("llama-3.1-8b").serving(
+        input=1000, output=60, rate_per_s=2, requests=200, seed=3,
+        max_batch_tokens=2048, max_batch=64, draft=draft,
+    )  # fmt: skip
+    served: Any = hw.predict(work, on="h100")
+    assert seen.tpot_s == pytest.approx(served.tpot_s, rel=0.03)
+    assert seen.ttft_s == pytest.approx(served.ttft_s, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,23 @@ def test_steps_that_are_straight_lines_settle_where_algebra_says() -> None:
     assert found.power_w == pytest.approx(500)
 
 
+def test_a_step_that_makes_two_tokens_is_asked_for_half_as_often() -> None:
+    """T = a / (1 - r (b (O - 1) / 2 + c)), a token each T / 2."""
+    drafts = dataclasses.replace(table(), queries=3, makes=2.0)
+    found = settle(drafts, 2.0, 101, 1000, LIMITS)
+    assert found is not None
+    step = FIXED_S / (1 - 2.0 * (SEQUENCE_S * 50 + CHUNK_S))
+    assert found.tpot_s == pytest.approx(step / 2, rel=1e-4)
+    assert found.concurrency == pytest.approx(2.0 * 50 * step, rel=1e-4)
+
+
+def test_what_is_verified_is_off_the_budget() -> None:
+    """17 a second need two prompts in some steps: 2.3 sequences of 30 rows leave room for one."""
+    many = Limits(2050, 512)
+    assert settle(table(), 17.0, 3, 1000, many) is not None
+    assert settle(dataclasses.replace(table(), queries=30), 17.0, 3, 1000, many) is None
+
+
 def test_more_than_prompts_have_time_for_is_overloaded() -> None:
     """A step reads two prompts in 110 ms at the most: 18.18 a second."""
     assert settle(table(), 18.0, 1, 1000, LIMITS) is not None

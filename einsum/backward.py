@@ -18,7 +18,7 @@ keeps is the sum of these (Korthikanti et al., arXiv 2205.05198, section 4.1, co
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -71,6 +71,8 @@ def backward(cascade: Cascade) -> Backward:
     if shape is not None:
         return _of_attention(cascade, shape)
     products = [contraction(einsum, cascade) for einsum in cascade.einsums]
+    if any(products) and any(rank.iterative for rank in cascade.ranks.values()):
+        return _of_recurrence(cascade)
     if any(products):
         parts = [_of_product(cascade, each) for each in products if each is not None]
         return Backward(
@@ -91,6 +93,7 @@ def _of_attention(cascade: Cascade, shape: AttentionShape) -> Backward:
         head_dim=shape.head_dim,
         value_dim=shape.value_dim,
         causal=shape.causal,
+        window=shape.window,
         dtype=shape.dtype_out,
         name=f"{cascade.name} backward",
     )
@@ -121,13 +124,19 @@ def _of_product(cascade: Cascade, product: Contraction) -> Backward:
     return Backward((inputs, other), (), kept | {product.b: footprint_bytes(product.b, cascade)})
 
 
+def _of_recurrence(cascade: Cascade) -> Backward:
+    """Its products once more for inputs, once more for the state, from all that it read."""
+    read = [name for name in cascade.inputs if cascade.tensors[name].role != "weight"]
+    again = replace(cascade, name=f"{cascade.name} backward")
+    return Backward((again, again), (), {name: footprint_bytes(name, cascade) for name in read})
+
+
 def _of_rows(cascade: Cascade) -> Backward:
     found = row_operation(cascade)
     read = _wide(cascade)
     linear = _is_linear(cascade, read)
     kept: dict[str, Amount] = {} if linear else {n: footprint_bytes(n, cascade) for n in read}
     if found is None:
-        # A recurrence, say: its products once more for inputs, once more for the state.
         return Backward((cascade, cascade) if read and not linear else (), (), kept)
     if not read:
         return Backward((), (), kept)

@@ -9,19 +9,21 @@ Tables of four publishers, read from a folder that holds them (none is shipped):
 
 A row says tokens a second and device; conditions that it does not say are assumed: sequence
 parallelism beside tp, the distributed optimiser (zero 1) under Megatron, no recomputation but where
-the table says so. One number is fitted for each software, device and format
-(`systems.training.efficiency`); errors are told of configurations that a fit left out, by five
-folds that a hash chooses.
+the table says so, CUDA graphs in MLPerf. How Megatron-Bridge's steps send tokens to experts, and
+whether as graphs, is read in the recipes of each release (`_recipe`). One number is fitted for each
+software, device and format (`systems.training.efficiency`); errors are told of configurations that
+a fit left out, by five folds that a hash chooses.
 
     python -m hwmodel.validation.training_fit TABLES
 """
 
 import csv
 import hashlib
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,9 @@ from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.catalogue import device, devices
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import HwmodelError
-from hwmodel.systems.training.efficiency import named
+from hwmodel.systems.training.efficiency import Key, named, nearest
 from hwmodel.systems.training.step import predicted
 from hwmodel.systems.training.trained import Trained
-
-Key = tuple[str, str, str]
 
 MPT = {
     "125m": (12, 768, 12), "350m": (24, 1024, 16), "760m": (24, 1536, 12), "1b": (24, 2048, 16),
@@ -54,6 +54,8 @@ MODELS = {
 FORMATS = {"BF16": "bf16", "FP8": "fp8", "MXFP8": "fp8", "NVFP4": "nvfp4"}
 TITAN = {"Llama-3.1-8B": "8b", "Llama-3.1-70B": "70b", "Llama-3.1-405B": "405b"}
 FOLDS = 5
+SHARES = (0.35, 0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.2)
+"""Efficiencies at which steps are predicted; between them the logarithm is a line."""
 SLOW_H100 = "H100 (96GB"
 """torchtitan's H100 of 96 GB at 2.4 TB/s and 500 W."""
 
@@ -72,7 +74,12 @@ class Published:
     def key(self) -> Key:
         """Software, device and format, of which one number is fitted."""
         zero = int(self.work.parallel.get("zero", 0))
-        return named(zero), self.machine.name, self.work.precision
+        return named(zero), self.machine.name, self.work.format
+
+    @property
+    def generation(self) -> str | None:
+        """Of its device."""
+        return self.machine.architecture
 
     @property
     def machine(self) -> Hardware:
@@ -82,13 +89,26 @@ class Published:
     @property
     def fold(self) -> int:
         """Which of the folds its configuration belongs to; the same in every run."""
-        given = (self.table, self.on, self.work.name, self.work.sequence, self.work.precision)
+        given = (self.table, self.on, self.work.name, self.work.sequence, self.work.format)
         said = repr((*given, sorted(self.work.parallel.items()), self.work.devices))
         return hashlib.sha256(said.encode()).digest()[0] % FOLDS
 
     def predicted(self, share: float | None = None) -> Trained:
         """The step, at another efficiency where that is given."""
         return predicted(self.work, self.machine, efficiency=share)
+
+    def ratio(self, share: float | None = None) -> float:
+        """Predicted over measured tokens; at another efficiency on a curve through a few."""
+        if share is None:
+            return self.predicted().tokens_per_s_per_device / self.tokens_per_s
+        found = np.interp(math.log(share), np.log(SHARES), self._curve)
+        return math.exp(float(found)) / self.tokens_per_s
+
+    @cached_property
+    def _curve(self) -> list[float]:
+        """Logarithms of tokens a second at the efficiencies `SHARES`."""
+        steps = [self.predicted(share) for share in SHARES]
+        return [math.log(step.tokens_per_s_per_device) for step in steps]
 
 
 @lru_cache(maxsize=32)
@@ -156,9 +176,49 @@ def _bridge(row: Mapping[str, str]) -> Published | None:
         devices=_count(row["n_gpus"]),
         zero=3 if _count(row["fsdp"], 0) else 1,
         dtype=kind,
+        **_recipe(row, name, on),
         **_divided(row),
     )
     return Published("megatron-bridge", on, work, float(row["tokens_per_s_per_gpu"]))
+
+
+COPIED = {
+    ("gptoss120b", "h100"): "26.08", ("gptoss120b", "gb300"): "26.06",
+    ("gptoss120b", "b300"): "26.02", ("gptoss120b", "gb200"): "26.02",
+    ("qwen3235ba22b", "h100"): "26.08", ("qwen3235ba22b", "b200"): "26.08",
+    ("qwen3235ba22b", "b300"): "26.04",
+}  # fmt: skip
+"""Model and device -> the last release whose recipe sends tokens by NCCL's all_to_all; others have
+DeepEP's kernels or HybridEP's."""
+WHOLE = {
+    *(("deepseekv3", on) for on in ("gb200", "gb300")),
+    *(("qwen3235ba22b", on) for on in ("gb200", "gb300")),
+    *(("qwen330ba3b", on) for on in ("gb200", "gb300", "b300")),
+    *(("gptoss120b", on) for on in ("gb200", "gb300")),
+}
+"""Models and devices whose recipes of MXFP8 from release 26.06 on replay a whole step as one CUDA
+graph and send tokens beside kernels."""
+BESIDE = {
+    ("deepseekv3", "b200"): "26.04.01", ("qwen3235ba22b", "h100"): "26.02",
+    ("gptoss120b", "gb200"): "26.04",
+}  # fmt: skip
+"""Others that send tokens beside kernels, from a release on."""
+
+
+def _recipe(row: Mapping[str, str], name: str, on: str) -> dict[str, Any]:
+    """What the release's recipe says of exchanges and graphs, which the table does not.
+
+    Read in scripts/performance/configs and src/megatron/bridge/perf_recipes of
+    NVIDIA-NeMo/Megatron-Bridge at v0.3.0 (release 26.02), v0.4.0 (26.04), v0.5.0 (26.06) and
+    067f987 (26.08).
+    """
+    release = row["release"].split()[0]
+    whole = (name, on) in WHOLE and row["precision"] == "MXFP8" and release >= "26.06"
+    first = name == "qwen3235ba22b" and on == "b300" and release == "26.02"
+    beside = whole or first or release >= BESIDE.get((name, on), "27")
+    copied = release <= COPIED.get((name, on), "")
+    dispatch = "copied" if copied else "once"
+    return {"overlapped": beside, "graphs": whole, "dispatch": dispatch}
 
 
 def _mlperf(row: Mapping[str, str]) -> Published | None:
@@ -178,6 +238,7 @@ def _mlperf(row: Mapping[str, str]) -> Published | None:
         devices=count,
         zero=1,
         dtype="nvfp4" if row["fp4"] == "True" else "fp8",
+        graphs=True,
         **_divided(row),
     )
     tokens = batch * sequence / float(row["train_step_time_s_median"]) / count
@@ -200,6 +261,8 @@ def _titan(row: Mapping[str, str]) -> Published | None:
         recompute="full" if row["ac"] == "full" else "selective",
         dtype="fp8" if "float8" in row["tech"] else "bf16",
         loss="fused" if "2025" in row["source"] else "whole",
+        overlapped="async" in row["tech"].lower(),
+        scales="row" if "rowwise" in row["tech"] else "tensor",
         **divided,
     )
     on = SLOW_H100 if row["gpu"].startswith(SLOW_H100) else "h200"
@@ -234,7 +297,7 @@ def _share(rows: Sequence[Published]) -> float:
     """Kernels take 1/share of their time alone: found step by step, for a step is no multiple."""
     share = 1.0
     for _ in range(4):
-        ratios = [row.predicted(share).tokens_per_s_per_device / row.tokens_per_s for row in rows]
+        ratios = [row.ratio(share) for row in rows]
         share /= float(np.exp(np.median(np.log(ratios))))
     return float(f"{share:.3g}")
 
@@ -243,15 +306,9 @@ def errors(rows: Iterable[Published]) -> Iterator[tuple[Published, float]]:
     """Each row with predicted over measured tokens; a row that is refused has none."""
     for row in rows:
         try:
-            yield row, row.predicted().tokens_per_s_per_device / row.tokens_per_s
+            yield row, row.ratio()
         except HwmodelError:
             continue
-
-
-def _nearest(found: Mapping[Key, float], key: Key) -> float | None:
-    """What was found for a key, or for another format on the same device."""
-    alike = (share for each, share in found.items() if each[:2] == key[:2])
-    return found.get(key) or next(alike, None)
 
 
 def left_out(rows: Sequence[Published]) -> Iterator[tuple[Published, float]]:
@@ -260,8 +317,8 @@ def left_out(rows: Sequence[Published]) -> Iterator[tuple[Published, float]]:
         seen = fitted(row for row in rows if row.fold != fold)
         for row in rows:
             if row.fold == fold:
-                made = row.predicted(_nearest(seen, row.key))
-                yield row, made.tokens_per_s_per_device / row.tokens_per_s
+                near = row.key if row.key in seen else nearest(seen, row.key, row.generation)
+                yield row, row.ratio(seen[near] if near is not None else 1.0)
 
 
 def intervals(found: Iterable[tuple[Published, float]]) -> dict[str, tuple[float, float]]:

@@ -42,13 +42,14 @@ def attention_backward(
     kv_heads: Amount | None = None,
     value_dim: Amount | None = None,
     causal: bool = False,
+    window: Amount | None = None,
     dtype: str = "bf16",
     name: str = "attention_backward",
 ) -> Cascade:
     """The gradients of Q, K and V; sizes as `attention` has them, which may be arrays.
 
-    Causal: query i saw keys j <= i + keys - queries. Raises `InputError` naming the argument at
-    fault.
+    Causal: query i saw keys j <= i + keys - queries; a `window` the last so many of those alone.
+    Raises `InputError` naming the argument at fault.
     """
     arguments: dict[str, Any] = {**locals()}
     sizes = whole(
@@ -65,8 +66,12 @@ def attention_backward(
                 f" found {sizes['kv_heads']}"
             )
         group = int(group)
+    if window is not None and not causal:
+        raise InputError("attention_backward: window: expected with causal=True, found without it")
     given = formats("attention_backward", dtype=dtype)["dtype"]
     band = "| m - p <= M - P" if causal else ""
+    seen = {} if window is None else whole("attention_backward", window=window)
+    band += ", m - p > M - P - window" if seen else ""
     return instance(
         "attention_backward",
         attention_backward,
@@ -75,6 +80,7 @@ def attention_backward(
             **{"b": sizes["batch"], "h": sizes["kv_heads"], "g": group},
             **{"p": sizes["queries"], "m": sizes["keys"]},
             **{"e": sizes["head_dim"], "f": sizes["value_dim"]},
+            **seen,
         },
         dtypes={
             **dict.fromkeys(("Q", "K", "V", "O", "DO", "P", "DS", "DQ", "DK", "DV"), given),

@@ -34,6 +34,10 @@ def training(
     loss: str = "whole",
     adapters: int = 0,
     sampled: float = 1.0,
+    dispatch: str = "once",
+    overlapped: bool = False,
+    graphs: bool = False,
+    scales: str = "tensor",
 ) -> Training:
     """One step of training: `global_batch` sequences of `sequence` tokens, Adam and bf16 products.
 
@@ -43,6 +47,12 @@ def training(
     scores; with zero 3 torch's choice by operation) or full; `loss` "fused" one that a compiler
     makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA) that are trained
     alone, `sampled` the share of rows that gradients of weights are summed over (WTA-CRS).
+
+    `dispatch` says how tokens go to their experts: "once" to each device (DeepEP), or "copied", one
+    for each expert; `overlapped` whether that runs beside another micro-batch's kernels, and with
+    zero 3 tp's exchanges beside their products; `graphs` whether CUDA graphs spare the passes their
+    launches; `scales` what a factor of fp8 is for, a "tensor" or each "row".
+
     Raises `InputError` naming the argument at fault.
     """
     how = {
@@ -62,5 +72,9 @@ def training(
         loss=loss,
         adapters=adapters,
         sampled=sampled,
+        dispatch=dispatch,
+        overlapped=overlapped,
+        graphs=graphs,
+        scales=scales,
         **how,
     )

@@ -20,6 +20,11 @@ OPTIMIZERS: Mapping[str, int] = {"adam": 2, "adamw": 2, "sgd": 0, "momentum": 1,
 """Optimiser -> numbers that it keeps of each parameter, beside a copy in fp32."""
 PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
 """Formats of products; what is no product, and what is kept, is in 16 bits."""
+DISPATCHES = ("once", "copied")
+"""How tokens go to the devices of their experts: once to each (DeepEP and its like), or a copy for
+each expert (NCCL's all_to_all)."""
+SCALES = ("tensor", "row")
+"""What a factor of products in fp8 is for: a tensor, or each row (of operands on both sides)."""
 DIVIDED = (
     *("tp", "sp", "cp", "ep", "etp", "dp", "pp", "vp", "schedule", "zero", "recompute"),
     *("micro_batch", "global_batch"),
@@ -64,6 +69,11 @@ class Training(Shown):
         loss: "whole", on logits in fp32, or "fused", by a compiler that reads them in 16 bits.
         adapters: rank of low-rank adapters of the layers' products; all else is then frozen.
         sampled: share of a product's rows that are kept, for its weights' gradient.
+        dispatch: of `DISPATCHES`.
+        overlapped: whether exchanges run beside kernels: tokens of one micro-batch that go to
+            experts beside kernels of another; sums of tp under FSDP beside parts of their product.
+        scales: of `SCALES`, for products in fp8.
+        graphs: whether CUDA graphs replay the passes, so that no kernel waits for its launch.
         parallel: fields of an execution.
         devices: in all, where that is said; replicas (dp) are then as many as fit.
     """
@@ -79,6 +89,10 @@ class Training(Shown):
     loss: str = "whole"
     adapters: int = 0
     sampled: float = 1.0
+    dispatch: str = "once"
+    overlapped: bool = False
+    graphs: bool = False
+    scales: str = "tensor"
     parallel: Mapping[str, Any] = field(default_factory=lambda: {}, hash=False)
     devices: int | None = None
 
@@ -86,6 +100,11 @@ class Training(Shown):
     def name(self) -> str:
         """What people call it."""
         return f"{self.model.name} training"
+
+    @property
+    def format(self) -> str:
+        """Format of products with what its factors are for, where that is not a tensor."""
+        return self.precision if self.scales == "tensor" else f"{self.precision} by {self.scales}"
 
     def but(self, **changes: Any) -> "Training":
         """The same step with other fields; fields of its execution change one by one."""
@@ -111,6 +130,10 @@ def trained(
     loss: str = "whole",
     adapters: int = 0,
     sampled: float = 1.0,
+    dispatch: str = "once",
+    overlapped: bool = False,
+    graphs: bool = False,
+    scales: str = "tensor",
     devices: int | None = None,
     **how: Any,
 ) -> Training:
@@ -130,6 +153,10 @@ def trained(
         raise InputError(f"training: adapters: expected a rank of 1 or more, found {adapters}")
     if not 0 < sampled <= 1:
         raise InputError(f"training: sampled: expected a share above 0 to 1, found {sampled}")
+    if dispatch not in DISPATCHES:
+        raise InputError(f"training: {UnknownNameError('dispatch', dispatch, DISPATCHES)}")
+    if scales not in SCALES:
+        raise InputError(f"training: {UnknownNameError('scales', scales, SCALES)}")
     if sequence < 1:
         raise InputError(f"training: sequence: expected 1 or more, found {sequence}")
     said = {**how, "micro_batch": micro_batch, "global_batch": global_batch}
@@ -141,4 +168,6 @@ def trained(
         parallel = {"etp": 1, **parallel}  # an expert is on one device, where it is not said
     options = {"precision": dtype, "optimizer": optimizer, "attention": attention, "loss": loss}
     less: dict[str, Any] = {"adapters": adapters, "sampled": sampled, "dropout": dropout}
-    return Training(model, sequence, **options, **less, parallel=parallel, devices=devices)
+    flags: dict[str, Any] = {"dispatch": dispatch, "overlapped": overlapped, "graphs": graphs}
+    flags |= {"scales": scales, "parallel": parallel, "devices": devices}
+    return Training(model, sequence, **options, **less, **flags)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+import hwmodel as hw
 from hwmodel.einsum.attention_shape import attention_gradient
 from hwmodel.einsum.backward import backward
 from hwmodel.einsum.counts import flops
@@ -49,6 +50,32 @@ def test_attention_becomes_one_kernel_of_five_products(causal: bool, kv_heads: i
     assert (shape.queries, shape.keys, shape.head_dim, shape.causal) == (64, 64, 32, causal)
     assert flops(made) > 5 * 2 * 3 * 8 * pairs * 32
     assert attention_gradient(forward) is None
+
+
+def test_a_window_masks_the_gradients_as_it_masked_the_scores() -> None:
+    """16 keys of the last 64: 1 + ... + 16 pairs, then 48 queries of 16 each."""
+    sizes: dict[str, Any] = {"batch": 1, "heads": 1, "queries": 64, "keys": 64, "head_dim": 32}
+    (made,) = backward(attention(**sizes, causal=True, window=16)).inputs
+    (whole,) = backward(attention(**sizes, causal=True)).inputs
+    shape = attention_gradient(made)
+    assert shape is not None
+    assert shape.window == 16
+    pairs = 16 * 17 / 2 + 48 * 16
+    assert flops(whole) - flops(made) == pytest.approx(
+        (64 * 65 / 2 - pairs) * (10 * 32 + 4), rel=0.02
+    )
+
+
+def test_a_recurrence_runs_twice_more_and_keeps_what_it_read() -> None:
+    (layer,) = (
+        stage.cascade
+        for stage in hw.model("nemotron-3-nano-30b-a3b").prefill(1, 64).stages
+        if stage.name == "linear recurrence"
+    )
+    found = backward(layer)
+    assert [flops(each) for each in found.inputs] == [flops(layer)] * 2
+    assert set(found.kept or {}) == set(layer.inputs)
+    assert not found.weights
 
 
 def test_row_operations_keep_what_they_read_unless_they_are_linear() -> None:

@@ -3,49 +3,65 @@
 It holds what no part of the model says: gaps between kernels, kernels that share a device with
 exchanges, libraries that are not those that were measured. Two kinds of software are told apart by
 how they divide weights: FSDP of torch (ZeRO's stages 2 and 3) and Megatron's (0 and 1). There is
-one number for each software, device and format, and one for the attention of each software:
+one number for each software, device and format:
 
-    fsdp       llm-foundry's MPT and torchtitan's Llama 3.1; attention by FlashAttention-2's
-               kernels, at the share of their rate that steps of 512 to 65,536 tokens show
-    megatron   Megatron-Bridge's performance summaries and MLPerf Training 5.0 and 5.1; attention
-               by cuDNN on Hopper and Blackwell
+    fsdp       llm-foundry's MPT and torchtitan's Llama 3.1; on Blackwell Megatron-Bridge's FSDP
+    megatron   Megatron-Bridge's performance summaries and MLPerf Training 5.0 and 5.1
 
-Fitted by `hwmodel.validation.training_fit`, which tells the errors of configurations left out. A
-format that has none takes that of another on the same device; a device that has none takes 1. Above
-1 stand devices whose kernels' priors are slower than the kernels that steps show.
+Attention is by cuDNN on Blackwell and under Megatron on Hopper, else by FlashAttention-2's kernels,
+at the share of their rate that FSDP's steps of 512 to 65,536 tokens show.
+
+Fitted by `hwmodel.validation.training_fit`, which tells the errors of configurations left out. The
+few numbers that are not of a device (a launch, scans, what is exposed or hidden) were chosen by
+hand with all rows in sight. What has no number of its own takes the nearest (`nearest`), else 1.
+Above 1 stand devices whose kernels' priors are slower than the kernels that steps show.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from hwmodel.spine.estimate import UNKNOWN
 
-FITTED: Mapping[tuple[str, str, str], float] = {
+Key: TypeAlias = tuple[str, str, str]
+"""Software, device, format of products."""
+GENERATIONS: Mapping[str, str] = {
+    **dict.fromkeys(("a100", "a100-40gb"), "ampere"),
+    **dict.fromkeys(("h100", "h200", "h800"), "hopper"),
+    **dict.fromkeys(("b200", "b300", "gb200", "gb300"), "blackwell"),
+}
+"""Devices whose steps were fitted, or may be -> their generation."""
+
+FITTED: Mapping[Key, float] = {
     ("fsdp", "a100", "bf16"): 0.918,
     ("fsdp", "a100-40gb", "bf16"): 0.895,
-    ("fsdp", "gb200", "fp8"): 1.24,
-    ("fsdp", "gb300", "fp8"): 1.52,
+    ("fsdp", "gb200", "fp8"): 0.898,
+    ("fsdp", "gb300", "fp8"): 1.08,
     ("fsdp", "h100", "bf16"): 0.835,
-    ("fsdp", "h100", "fp8"): 0.888,
+    ("fsdp", "h100", "fp8"): 0.924,
+    ("fsdp", "h100", "fp8 by row"): 0.586,
     ("fsdp", "h200", "fp8"): 0.992,
-    ("megatron", "b200", "bf16"): 0.741,
-    ("megatron", "b200", "fp8"): 0.872,
-    ("megatron", "b200", "nvfp4"): 0.806,
-    ("megatron", "b300", "bf16"): 0.796,
-    ("megatron", "b300", "fp8"): 0.881,
-    ("megatron", "gb200", "bf16"): 0.715,
-    ("megatron", "gb200", "fp8"): 0.888,
-    ("megatron", "gb200", "nvfp4"): 0.867,
-    ("megatron", "gb300", "bf16"): 0.811,
+    ("megatron", "b200", "bf16"): 0.735,
+    ("megatron", "b200", "fp8"): 0.985,
+    ("megatron", "b200", "nvfp4"): 0.895,
+    ("megatron", "b300", "bf16"): 0.801,
+    ("megatron", "b300", "fp8"): 0.908,
+    ("megatron", "gb200", "bf16"): 0.652,
+    ("megatron", "gb200", "fp8"): 0.97,
+    ("megatron", "gb200", "nvfp4"): 0.869,
+    ("megatron", "gb300", "bf16"): 0.787,
     ("megatron", "gb300", "fp8"): 1.09,
     ("megatron", "gb300", "nvfp4"): 1.05,
-    ("megatron", "h100", "bf16"): 0.588,
-    ("megatron", "h100", "fp8"): 1.03,
+    ("megatron", "h100", "bf16"): 0.787,
+    ("megatron", "h100", "fp8"): 1.02,
 }
 """(software, device, format of products) -> kernels' seconds alone over those in a step."""
 
-ATTENTION: Mapping[str, float] = {"fsdp": 1 / 1.5, "megatron": 1.0}
-"""Software -> the same of attention's kernels, on top."""
+ATTENTION: Mapping[str, float] = {"flash-attention-2": 1 / 1.5, "cudnn": 1.0}
+"""Library of attention -> the same of its kernels, on top."""
+SCAN_SHARE = 0.2
+"""The same of recurrences' kernels, forward and backward, whose rates are priors: as steps of
+Nemotron 3 Nano show on five devices."""
 
 EXPOSED: Mapping[str, Mapping[str, float]] = {
     "fsdp": {},
@@ -54,16 +70,27 @@ EXPOSED: Mapping[str, Mapping[str, float]] = {
 """Software -> by generation of GPUs: share of tp's exchanges that products do not hide; elsewhere
 all are exposed. Of 1, 0.5 and 0.25 the one of the least error."""
 
+TOGETHER = 0.25
+"""The same where parts of a product are exchanged beside others (torch's asynchronous tp):
+assumed to be that of Megatron."""
+
 LIBRARIES: Mapping[str, Mapping[str, str]] = {
-    "fsdp": {},
+    "fsdp": {"blackwell": "cudnn"},
     "megatron": {"hopper": "cudnn", "blackwell": "cudnn"},
 }
 """Software -> library of attention by generation of GPUs; elsewhere FlashAttention-2."""
 
+LAUNCH_S: Mapping[str, Mapping[str, float]] = {
+    "fsdp": {},
+    "megatron": {"hopper": 110e-6, "blackwell": 80e-6},
+}
+"""Software -> by generation of GPUs: seconds in which the host launches a kernel, and those that
+stand for none here (casts, copies, sums of squares), without graphs; as mixtures of one sequence a
+micro-batch show, which take as long as those of two."""
 
 INTERVALS: Mapping[str, tuple[float, float]] = {
-    "fsdp": (0.879, 1.16),
-    "megatron": (0.755, 1.61),
+    "fsdp": (0.871, 1.15),
+    "megatron": (0.9, 1.26),
 }
 """Software -> multiples of a predicted step's seconds between which 90 % of published ones lie, of
 configurations that the fit left out. Errors of a step's kernels go together, so that the interval
@@ -80,6 +107,7 @@ class Software:
     attention: str
     exposed: float
     source: str
+    launch_s: float = 0.0
     interval: tuple[float, float] = UNKNOWN
     """Multiples of a step's seconds between which 90 % of measured ones lie."""
 
@@ -89,20 +117,40 @@ def named(zero: int) -> str:
     return "fsdp" if zero >= 2 else "megatron"
 
 
-def software(zero: int, device: str, generation: str | None, precision: str) -> Software:
-    """What runs a step on a device in a format."""
+def nearest(found: Mapping[Key, float], key: Key, generation: str | None) -> Key | None:
+    """Of what was found, what stands for a key that was not, of the same software.
+
+    The same format on a device of the same generation, else another format on the same device. Of
+    several the middle one.
+    """
+    name, device, precision = key
+    mine = [each for each in found if each[0] == name]
+    for alike in (
+        [e for e in mine if e[2] == precision and GENERATIONS.get(e[1]) == generation],
+        [e for e in mine if e[1] == device],
+    ):
+        if alike:
+            return sorted(alike, key=lambda each: found[each])[(len(alike) - 1) // 2]
+    return None
+
+
+def software(
+    zero: int, device: str, generation: str | None, precision: str, *, together: bool = False
+) -> Software:
+    """What runs a step on a device in a format; `together`: tp's exchanges beside products."""
     name = named(zero)
     library = LIBRARIES[name].get(generation or "", "flash-attention-2")
     what = f"{name} on {device} in {precision}"
     found = FITTED.get((name, device, precision))
     told = f"training: kernels as {what}, fitted to published steps"
     if found is None:
-        others = {key[2]: each for key, each in FITTED.items() if key[:2] == (name, device)}
-        nearest = next(iter(others), None)
+        near = nearest(FITTED, (name, device, precision), generation)
         told = f"training: no published step was fitted of {what}: kernels as they are alone"
-        if nearest is not None:
-            found = others[nearest]
-            told = f"training: no published step was fitted of {what}; as in {nearest}"
+        if near is not None:
+            found = FITTED[near]
+            told = f"training: no published step was fitted of {what}; as on {near[1]} in {near[2]}"
     share, exposed = found or 1.0, EXPOSED[name].get(generation or "", 1.0)
+    exposed = min(exposed, TOGETHER) if together else exposed
     interval = UNKNOWN if found is None else INTERVALS[name]
-    return Software(share, ATTENTION[name], library, exposed, told, interval)
+    launch_s = LAUNCH_S[name].get(generation or "", 0.0)
+    return Software(share, ATTENTION[library], library, exposed, told, launch_s, interval)

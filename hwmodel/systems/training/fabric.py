@@ -9,8 +9,16 @@ card each)
     all_to_all              (n - k) / n of a rank's buffer, over its own card
 
 and the slower of the two levels paces the other. Topologies of other shapes are `network`'s.
+
+Tokens on their way to experts (`routed`) go as DeepEP's kernels for training and prompts send them
+(deepseek-ai/DeepEP, README: NVLink and RDMA with forwarding between the two): a token enters each
+other box that has one of its experts once, over the card, and each device of a box once, over the
+switch, however many of its experts are there. Of k experts that a balanced router draws from E, the
+devices (or boxes) among n that have at least one are on average n (1 - C(E - E/n, k) / C(E, k)).
+NCCL's all_to_all sends a copy for each expert instead (`copied`).
 """
 
+import math
 from dataclasses import dataclass
 
 from hwmodel.hardware.hardware import Hardware
@@ -29,6 +37,9 @@ between boxes: the shipped topologies h100-ndr, gb200-nvl72, p6-b200)."""
 OTHER_CARD = 22.1e9
 CARD_S = 25e-6
 """Start of an exchange between boxes (as the shipped topologies have it for messages)."""
+
+WORD_BYTES = 4096
+"""To whose multiples messages are rounded: kernels of exchanges move whole words."""
 
 LONG_BYTES = 2**30
 """Of messages that are all bandwidth."""
@@ -70,6 +81,21 @@ class Fabric:
             return within
         return max(within, self._between(op, size, ranks, inside)) + self.card_s
 
+    def routed(
+        self, size: float, picks: int, experts: int, ranks: int, stride: int = 1, *, copied: bool
+    ) -> float:
+        """Tokens of `size` bytes on a device sent to `picks` of all experts each, or back."""
+        if copied:
+            return self.seconds("all_to_all", size * picks, ranks, stride)
+        inside = min(ranks, max(1, self.box // stride))
+        near = math.ceil(size * reached(ranks, picks, experts) / WORD_BYTES) * WORD_BYTES
+        within = self._in_box("all_to_all", near, inside)
+        if inside == ranks:
+            return within
+        boxes = ranks / inside
+        leaves = size * reached(boxes, picks, experts) * (boxes - 1) / boxes
+        return max(within, leaves / self.card_bytes_per_s) + self.card_s
+
     def sent(self, size: float, stride: int) -> float:
         """A message to the device `stride` further on."""
         if stride < self.box and self.machine.link is not None:
@@ -89,6 +115,15 @@ class Fabric:
             raise CoverageError(f"{self.machine.name}: has no link to others of its kind")
         found = cost(op, size, ranks, self.machine)
         return float(fold(found.tree, found.rates).time_s)
+
+
+def reached(groups: float, picks: int, experts: int) -> float:
+    """Of so many groups that share the experts, how many a token that picks some reaches."""
+    each = experts / groups
+    missed = 1.0
+    for drawn in range(picks):
+        missed *= max(0.0, experts - each - drawn) / (experts - drawn)
+    return groups * (1 - missed)
 
 
 def collided(topology: Topology) -> float:

@@ -11,11 +11,13 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import MODELS
 from hwmodel.machines.run import Run
 from hwmodel.spine.estimate import Part
-from hwmodel.systems.training.efficiency import Software
+from hwmodel.systems.training.efficiency import SCAN_SHARE, Software
 from hwmodel.systems.training.layers import Kernel
 
 ATTENTION = ("prefill", "backward")
 """Schedules of attention's kernels."""
+SCAN = "scan"
+"""Schedule of recurrences' kernels."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ def added(several: Iterable[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _seconds(part: Part, runs: Software) -> float:
-    share = runs.share
-    if part.family.partition(":")[0] in ATTENTION:
+    share, family = runs.share, part.family.partition(":")[0]
+    if family in ATTENTION:
         share *= runs.attention_share
+    elif family == SCAN:
+        share *= SCAN_SHARE
     return float(part.times * part.sustained_s) / share

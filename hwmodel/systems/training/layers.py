@@ -25,6 +25,7 @@ from hwmodel.einsum.backward import STATISTIC_BYTES, Backward, backward
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.counts import flops, footprint_bytes
 from hwmodel.einsum.division import Division
+from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.blocks.block import Block, Step
 from hwmodel.einsum.workloads.blocks.share import Share
 from hwmodel.einsum.workloads.blocks.weight import Weight
@@ -48,6 +49,8 @@ WIDE = "bf16"
 MASK_BYTES = 1
 """Of an element's mask of dropout."""
 PROBABILITY_BYTES = 2
+ORDERED = ("rows align", "rows place")
+"""Kernels of an engine that sorts rows by experts without a copy."""
 HEAD, ROUTER = "head", "mixture.router"
 PROJECTED = "attention.qkv"
 APART = {PROJECTED: 3, "mlp.gate-up": 2}
@@ -69,6 +72,14 @@ class Kernel:
     role: str
     again: float = 0.0
 
+    @property
+    def launches(self) -> float:
+        """How often it is launched: once for each of a device's experts, where it has several."""
+        origin = self.cascade.origin
+        several = origin is not None and origin.workload == "grouped_gemm"
+        each = origin.arguments["experts"] if origin is not None and several else 1
+        return float(max(1.0, self.times) * each)
+
 
 @dataclass(frozen=True, eq=False)
 class Piece:
@@ -77,7 +88,8 @@ class Piece:
     Attributes:
         kernels: of all passes.
         reduced_bytes: of the all-reduces over tp that follow its forward pass, one by one.
-        routed_bytes: of each of its two exchanges over ep in the forward pass; 0 without experts.
+        routed_bytes: of a device's tokens, which its two exchanges over ep in the forward pass send
+            to `picks` of `choices` experts; 0 without experts, or where they are not divided.
         key_bytes: of keys and values that attention exchanges over cp.
         kept_bytes: from the forward pass to the backward.
         scores_bytes: of them, what selective recomputation does not keep.
@@ -92,6 +104,8 @@ class Piece:
     kernels: tuple[Kernel, ...]
     reduced_bytes: tuple[float, ...]
     routed_bytes: float
+    picks: int
+    choices: int
     key_bytes: float
     kept_bytes: float
     scores_bytes: float
@@ -171,6 +185,7 @@ def piece(
     kept += scores
     scores = max(0.0, kept - saved.size - input_bytes) if by_operation else scores
     weights = [weight for block in blocks for weight in block.weights()]
+    picks, choices = _picks(weights)
     return Piece(
         kernels=tuple(kernels),
         reduced_bytes=tuple(
@@ -179,7 +194,9 @@ def piece(
             if s.collective is not None and s.collective.op == "all_reduce"
             for _ in range(int(s.times))
         ),
-        routed_bytes=float(hidden_bytes * _picks(weights)) if how.ep > 1 else 0.0,
+        routed_bytes=float(hidden_bytes) if how.ep > 1 and picks else 0.0,
+        picks=picks,
+        choices=choices,
         key_bytes=keys if how.cp > 1 else 0.0,
         kept_bytes=kept,
         scores_bytes=scores,
@@ -217,8 +234,12 @@ class Saved:
 
 
 def _is_product(stage: Stage) -> bool:
+    return _workload(stage) == "gemm"
+
+
+def _workload(stage: Stage) -> str | None:
     origin = stage.cascade.origin
-    return origin is not None and origin.workload == "gemm"
+    return None if origin is None else origin.workload
 
 
 def _least_seen(shape: AttentionShape) -> float:
@@ -236,16 +257,34 @@ def loss(work: Training, how: Execution, vocabulary: int) -> tuple[Kernel, ...]:
 
 
 def _stages(blocks: Sequence[Block], step: Step, share: Share) -> tuple[Stage, ...]:
-    """The stages that train: nothing is written into a cache."""
+    """The stages that train: nothing is written for a cache alone.
+
+    Rows are copied into the order of their experts, of which each has a product of its own, where
+    an engine's one kernel reads them where they are.
+    """
     found = tuple(
         stage
         for block in blocks
         for stage in block.stages(step, share)
-        if not any(stage.cascade.tensors[n].role == "cache" for n in stage.cascade.outputs)
+        if not all(stage.cascade.tensors[n].role == "cache" for n in stage.cascade.outputs)
     )
     for fusion in FUSED:
         found = fusion.applied(found)
-    return found
+    grouped = [s for s in found if _workload(s) == "grouped_gemm"][:1]
+    permuted = [_permuted(stage) for stage in grouped]
+    kept = (s for s in found if s.name not in ORDERED)
+    return tuple(
+        each for s in kept for each in ((*permuted, s) if grouped and s is grouped[0] else (s,))
+    )
+
+
+def _permuted(stage: Stage) -> Stage:
+    """Rows of the first product of experts, as they are copied for it."""
+    assert stage.cascade.origin is not None
+    given = stage.cascade.origin.arguments
+    sizes = {"r": given["tokens"] * given["top_k"], "d": given["K"]}
+    made = parse("Y[r, d] = copy(X[r, d])", sizes=sizes, dtypes={"*": WIDE}, name="experts permute")
+    return Stage(made, stage.times)
 
 
 def _size(cascade: Cascade) -> float:
@@ -253,8 +292,10 @@ def _size(cascade: Cascade) -> float:
     return float(sum(footprint_bytes(n, cascade) for n in (*cascade.inputs, *cascade.outputs)))
 
 
-def _picks(weights: Sequence[Weight]) -> int:
-    return max((w.used or w.copies for w in weights if w.part == "experts"), default=0)
+def _picks(weights: Sequence[Weight]) -> tuple[int, int]:
+    """Experts of a token, of how many; the most that any block has."""
+    found = [(w.used or w.copies, w.copies) for w in weights if w.part == "experts"]
+    return max(found, default=(0, 0))
 
 
 def _narrowed(stage: Stage, work: Training, how: Execution) -> tuple[Cascade, ...]:

@@ -6,11 +6,22 @@ from dataclasses import dataclass, replace
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.spine.execution import Execution
+from hwmodel.systems.training.efficiency import Software
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.kernels import Seconds, added
 from hwmodel.systems.training.layers import Piece
 from hwmodel.systems.training.memory import GRADIENT_BYTES, WEIGHT_BYTES, update_bytes
 
+SLOWED = 0.2
+"""Of the seconds of an exchange beside kernels, what these take longer: it has processors of theirs
+(of 0, 0.1, 0.2 and 0.3 the one of the least error)."""
+HIDDEN = 0.6
+"""Of the seconds of kernels beside which tokens are on their way to experts, how many hide them (of
+0.5, 0.6, 0.75 and 1 the one of the least error)."""
+PAIRED = 0.88
+"""The same where a schedule runs a forward and a backward pass at once, layer by layer: kernels of
+124.3 ms and exchanges of 114.5 ms took 129.0 ms (deepseek-ai/profile-data, train.json: DeepSeek-V3
+on H800, four layers, 64 devices share the experts)."""
 DRAM_SHARE = 0.9
 """Of the datasheet's bandwidth, in the optimiser's long streams (measured: row kernels, H200)."""
 
@@ -21,6 +32,7 @@ class Stage:
 
     Attributes:
         again_s: of its backward pass, in which what was not kept is computed again.
+        routed_s: of both passes, in which tokens are on their way to experts and back.
         sent_bytes: that leave the device at the least, to those that divide the same layers.
         busy_s: by resource.
     """
@@ -37,18 +49,19 @@ class Stage:
     largest: float
     joules: float
     again_s: float
+    routed_s: float
     sent_bytes: float
     busy_s: Mapping[str, float]
     frozen: float = 0.0
 
 
-def layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, share: float) -> Stage:
-    """A piece's passes with what they exchange."""
+def layer(
+    each: Piece, took: Seconds, how: Execution, work: Training, joined: Fabric, runs: Software
+) -> Stage:
+    """A piece's passes with what they exchange, as the host launches them."""
+    share = runs.exposed
     links = share * sum(joined.seconds("all_reduce", s, how.tp) for s in each.reduced_bytes)
-    routed = 0.0
-    if each.routed_bytes:
-        size = each.routed_bytes / (how.tp if how.sp or how.expert_tp < how.tp else 1)
-        routed = 2 * joined.seconds("all_to_all", size, how.ep, how.expert_tp)
+    routed = _routed_s(each, took, how, work, joined)
     ring = joined.seconds("all_gather", each.key_bytes * how.cp, how.cp, how.tp)
     forward, inputs, weights = took.forward_s, took.inputs_s, took.weights_s
     exposed_f = links + routed + max(0.0, ring - forward)
@@ -56,6 +69,13 @@ def layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, share: flo
     again_bytes, kept, again_s = 0.0, each.kept_bytes, 0.0
     busy = (took.forward_busy_s, took.backward_busy_s)
     forward_s, inputs_s = forward + exposed_f, inputs + exposed_b
+    if not work.graphs and runs.launch_s:
+        launches = [
+            runs.launch_s * sum(k.launches for k in each.kernels if k.role in roles)
+            for roles in (("forward",), ("inputs", "weights"))
+        ]
+        forward_s = max(forward_s, launches[0])
+        inputs_s = max(inputs_s, launches[1] - weights)
     if how.recompute == "full" and each.kept_bytes > each.input_bytes and each.dense:
         again_s, busy = forward_s, (*busy, took.forward_busy_s)
         inputs_s += again_s
@@ -92,9 +112,37 @@ def layer(each: Piece, took: Seconds, how: Execution, joined: Fabric, share: flo
         frozen=each.frozen,
         joules=took.forward_j * (1 + redone) + took.backward_j,
         again_s=again_s,
+        routed_s=routed * (3 if again_s >= forward_s else 2),
         sent_bytes=2 * sum(each.reduced_bytes) * (how.tp - 1) / how.tp,
         busy_s=added(busy),
     )
+
+
+def _routed_s(each: Piece, took: Seconds, how: Execution, work: Training, joined: Fabric) -> float:
+    """What a pass waits for while tokens go to their experts and back.
+
+    Overlapped, exchanges of a forward and a backward pass lie beside the kernels of both.
+    """
+    if not each.routed_bytes:
+        return 0.0
+    size = each.routed_bytes / (how.tp if how.sp or how.expert_tp < how.tp else 1)
+    copied = work.dispatch == "copied"
+    to = (each.picks, each.choices, how.ep, how.expert_tp)
+    both = 2 * joined.routed(size, *to, copied=copied)
+    if not work.overlapped:
+        return both
+    return max(0.0, both - HIDDEN * (took.forward_s + took.inputs_s + took.weights_s) / 2)
+
+
+def together(stages: Sequence[Stage]) -> tuple[float, float]:
+    """Share of their seconds that a forward and a backward pass at once take, and what is spared.
+
+    Each has its exchanges with experts beside the other's kernels.
+    """
+    both_s = sum(s.forward_s + s.inputs_s + s.weights_s for s in stages) / len(stages)
+    routed_s = sum(s.routed_s for s in stages) / len(stages)
+    spared_s = min(routed_s, PAIRED * (both_s - routed_s))
+    return 1 - spared_s / both_s, spared_s
 
 
 def chain(
@@ -120,7 +168,7 @@ def end(stage: Stage, more: float) -> Stage:
 def _summed(parts: Sequence[Stage]) -> Stage:
     """Layers one after the other; computed again one at a time."""
     names = ("forward_s", "inputs_s", "weights_s", "exposed_s", "kept_bytes", "ends_bytes")
-    names = (*names, "dense", "experts", "frozen", "joules", "again_s", "sent_bytes")
+    names = (*names, "dense", "experts", "frozen", "joules", "again_s", "routed_s", "sent_bytes")
     sums = {name: sum(getattr(each, name) for each in parts) for name in names}
     most = {name: max(getattr(each, name) for each in parts) for name in ("again_bytes", "largest")}
     return Stage(**sums, **most, busy_s=added(each.busy_s for each in parts))
@@ -151,12 +199,16 @@ def ended(
     update_s = moved / (float(machine.memory("dram").bandwidth_bytes_per_s) * DRAM_SHARE)
     if how.zero == 3:
         return Ended(update_s, 0.0, moved)
-    exchange_s = 0.0
+    reduced_s = gathered_s = 0.0
     for count, ranks, stride in groups:
-        if how.zero == 0:
-            exchange_s += joined.seconds("all_reduce", count * GRADIENT_BYTES, ranks, stride)
-        else:
-            exchange_s += joined.seconds("reduce_scatter", count * GRADIENT_BYTES, ranks, stride)
-            exchange_s += joined.seconds("all_gather", count * WEIGHT_BYTES, ranks, stride)
-    hides_s = sum(s.inputs_s + s.weights_s + (s.forward_s if how.zero else 0.0) for s in rank)
-    return Ended(update_s, max(0.0, exchange_s - hides_s), moved)
+        op = "reduce_scatter" if how.zero else "all_reduce"
+        reduced_s += joined.seconds(op, count * GRADIENT_BYTES, ranks, stride)
+        if how.zero:
+            gathered_s += joined.seconds("all_gather", count * WEIGHT_BYTES, ranks, stride)
+    exposed_s = _beside(reduced_s, sum(s.inputs_s + s.weights_s for s in rank))
+    return Ended(update_s, exposed_s + _beside(gathered_s, sum(s.forward_s for s in rank)), moved)
+
+
+def _beside(exchange_s: float, pass_s: float) -> float:
+    """What an exchange beside a pass adds to it: what is longer, and what kernels lose by it."""
+    return max(0.0, exchange_s - pass_s) + SLOWED * min(exchange_s, pass_s)

@@ -1,13 +1,17 @@
 """One step of training on a cluster: micro-batches through a pipeline, exchanges, the optimiser.
 
     a micro-batch at a layer   its kernels, in the sustained state, over the efficiency of training;
-                               tp's exchanges after its blocks, ep's around its experts, in series;
+                               tp's exchanges after its blocks, ep's around its experts, in series
+                               or beside another micro-batch's kernels, as the work says;
+                               no sooner than a host launches it, without graphs;
                                cp's exchange of keys beside its attention
-    a pipeline                 the schedule of the execution, with each stage's own seconds
+    a pipeline                 the schedule of the execution, with each stage's own seconds; where
+                               it runs two passes at once each hides the other's exchanges of ep
     with zero 3 (FSDP)         every layer's weights are gathered before it, and its gradients
                                scattered after, beside the layer before: the longer of both counts
     otherwise                  gradients are reduced beside the last backward pass (and weights
-                               gathered beside the first forward pass): what is longer is exposed
+                               gathered beside the first forward pass): what is longer is exposed,
+                               and kernels beside an exchange are slower
     the optimiser              at the DRAM's rate
 
 Memory: weights, gradients and optimiser by ZeRO's stage; what the micro-batches in flight keep, by
@@ -38,7 +42,7 @@ from hwmodel.systems.training.kernels import added
 from hwmodel.systems.training.layers import loss, piece
 from hwmodel.systems.training.least import floor
 from hwmodel.systems.training.memory import WEIGHT_BYTES, States, frozen, states
-from hwmodel.systems.training.stages import Stage, chain, end, ended, layer
+from hwmodel.systems.training.stages import Stage, chain, end, ended, layer, together
 from hwmodel.systems.training.trained import Trained
 
 ENDS = 2
@@ -124,11 +128,13 @@ def trained(
     machine = on if on.devices == 1 else on.but(devices=1)
     joined = fabric or Fabric.of(machine)
     cut = _cut(work, how, machine, joined, kernel, efficiency)
+    overlapped, spared_s = together(cut.stages)
     passes = Passes(
         [stage.forward_s for stage in cut.stages],
         [stage.inputs_s for stage in cut.stages],
         [stage.weights_s for stage in cut.stages],
         transfer_s=_transfer_s(work, how, joined) if how.pp > 1 else 0.0,
+        overlapped=overlapped,
     )
     count = how.micro_batches
     assert count is not None
@@ -143,10 +149,13 @@ def trained(
     held = _held(work, how, cut, run.schedule, ranks)
     fullest = max(held, key=lambda each: each.total_bytes)
     busy_s = float(run.busy_s.mean())
-    waits_s = count * float(np.mean([sum(s.exposed_s for s in rank) for rank in ranks])) + exposed_s
+    each = run.schedule.each  # of a chain: half the micro-batches enter at either end, where two do
+    at_once = float(np.mean([sum(len(e) > 1 for e in order) for order in run.schedule.orders]))
+    waits_s = each * float(np.mean([sum(s.exposed_s for s in rank) for rank in ranks])) + exposed_s
+    waits_s -= at_once * spared_s
     flops = adapters.passes(work) * cut.flops * count * how.dp * how.tp * how.cp
     idle_j = float(np.max(machine.power.idle_w)) * max(0.0, step_s - busy_s + waits_s)
-    joules = count * float(np.mean([sum(s.joules for s in rank) for rank in ranks])) + idle_j
+    joules = each * float(np.mean([sum(s.joules for s in rank) for rank in ranks])) + idle_j
     peak = float(machine.rate("matrix", work.precision))
     return Trained(
         name=work.name,
@@ -180,8 +189,8 @@ def trained(
             ranks=ranks,
             update_bytes=[each.update_bytes for each in ends],
         ),
-        busy_s=_busy_s(ranks, count, waits_s, update_s),
-        again_s=count * float(np.mean([sum(s.again_s for s in rank) for rank in ranks])),
+        busy_s=_busy_s(ranks, each, waits_s, update_s),
+        again_s=each * float(np.mean([sum(s.again_s for s in rank) for rank in ranks])),
         waits_s=run.makespan_s - busy_s,
         kept_by_stage=tuple(stage.kept_bytes + stage.ends_bytes for stage in cut.stages),
         states_by_rank=tuple(each.states.total_bytes for each in held),
@@ -242,12 +251,14 @@ def _cut(
         for group in network.layers
     ]
     pieces = [first, last, *(each for _, each in groups)]
-    runs = software(how.zero, machine.name, machine.architecture, work.precision)
+    runs = software(
+        how.zero, machine.name, machine.architecture, work.format, together=work.overlapped
+    )
     runs = runs if given is None else replace(runs, share=given, source=f"training: share {given}")
     seconds, run = kernels.timed([each.kernels for each in pieces], machine, kernel, runs)
     kept = how.but(recompute="none")  # ends are never computed again
     made = [
-        layer(each, took, kept if place < ENDS else how, joined, runs.exposed)
+        layer(each, took, kept if place < ENDS else how, work, joined, runs)
         for place, (each, took) in enumerate(zip(pieces, seconds, strict=True))
     ]
     kinds = {

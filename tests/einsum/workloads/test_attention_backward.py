@@ -33,3 +33,8 @@ def test_a_longer_sequence_takes_four_times_as_long_and_a_mask_half(kernel: str)
 
     assert 3.3 < seconds(16_384, True) / seconds(8_192, True) < 4.2
     assert 1.7 < seconds(16_384, False) / seconds(16_384, True) < 2.1
+
+
+def test_a_window_needs_a_causal_mask() -> None:
+    with pytest.raises(InputError, match="window: expected with causal=True"):
+        attention_backward(batch=1, heads=4, queries=8, keys=8, head_dim=16, window=4)

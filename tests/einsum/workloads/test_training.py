@@ -27,5 +27,14 @@ def test_what_makes_no_sense_is_refused_by_name() -> None:
         training("llama-3.1-8b", 4096, 64, dtype="int7")
     with pytest.raises(InputError, match="attention: expected flash or core"):
         training("llama-3.1-8b", 4096, 64, attention="ring")
+    with pytest.raises(InputError, match="dispatch"):
+        training("llama-3.1-8b", 4096, 64, dispatch="twice")
+    with pytest.raises(InputError, match="scales"):
+        training("llama-3.1-8b", 4096, 64, scales="column")
     with pytest.raises(UnknownNameError, match="squence"):
         training("llama-3.1-8b", 4096, 64).but(squence=1)
+
+
+def test_a_format_says_what_its_factors_are_for() -> None:
+    assert training("llama-3.1-8b", 4096, 64, dtype="fp8").format == "fp8"
+    assert training("llama-3.1-8b", 4096, 64, dtype="fp8", scales="row").format == "fp8 by row"

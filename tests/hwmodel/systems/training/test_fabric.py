@@ -1,10 +1,18 @@
 """Exchanges between boxes: paths that a hash chooses, counted by hand."""
 
+import csv
 import math
+from itertools import combinations
+from pathlib import Path
 
+import pytest
+
+from hwmodel.hardware.catalogue import device
 from hwmodel.network.topologies import topology
 from hwmodel.network.topology import Topology
-from hwmodel.systems.training.fabric import collided
+from hwmodel.systems.training.fabric import Fabric, collided, reached
+
+PUBLISHED = Path(__file__).resolve().parents[5] / "shared/data/systems/deepseek_kernels_and_ep"
 
 
 def cluster(paths: str, spines: int) -> Topology:
@@ -26,3 +34,42 @@ def test_flows_that_a_hash_puts_together_take_as_long_as_the_fullest_path() -> N
     assert collided(cluster("even", 2)) == 1
     assert collided(cluster("hashed", 1)) == 1
     assert math.isclose(collided(cluster("hashed", 2)), fullest / 2, rel_tol=1e-3)
+
+
+@pytest.mark.parametrize(("groups", "picks", "experts"), [(4, 2, 8), (2, 3, 8), (8, 4, 8)])
+def test_devices_that_a_token_reaches_are_those_of_all_choices_of_experts(
+    groups: int, picks: int, experts: int
+) -> None:
+    """The mean over every choice, one by one."""
+    found = [
+        len({each * groups // experts for each in chosen})
+        for chosen in combinations(range(experts), picks)
+    ]
+    assert reached(groups, picks, experts) == pytest.approx(sum(found) / len(found))
+
+
+def test_a_token_crosses_to_a_box_once_and_copies_each_time() -> None:
+    """Eight of 256 experts on four boxes of eight: 3.6 boxes, 7.3 devices, eight copies."""
+    fabric, size = Fabric.of(device("h100")), 4096.0 * 7168 * 2
+    once = fabric.routed(size, 8, 256, 32, copied=False)
+    copies = fabric.routed(size, 8, 256, 32, copied=True)
+    assert copies / once == pytest.approx(8 / reached(4, 8, 256), rel=0.02)
+    assert once == pytest.approx(size * reached(4, 8, 256) * 0.75 / 44.2e9, rel=0.02)
+    behind_a_switch = fabric.routed(size, 8, 256, 8, copied=False)
+    assert behind_a_switch < once / 3
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="needs ../shared/data/systems")
+def test_cards_carry_what_deepeps_kernels_reach_on_four_boxes_and_eight() -> None:
+    """Rates that count what stays in a box, of ConnectX-7 cards of 400 Gb/s (DeepEP, README)."""
+    with (PUBLISHED / "deepep.csv").open(encoding="utf-8", newline="") as stream:
+        rows = [
+            row
+            for row in csv.DictReader(stream)
+            if row["version"] == "V1" and row["mode"] == "normal" and int(row["nodes"]) >= 4
+        ]
+    assert len(rows) == 4
+    for row in rows:
+        nodes = int(row["nodes"])
+        counted = Fabric.of(device("h100")).card_bytes_per_s * nodes / (nodes - 1) / 1e9
+        assert counted == pytest.approx(float(row["bottleneck_bw_GBps"]), rel=0.05)

@@ -112,6 +112,47 @@ def test_experts_are_held_once_in_their_group_and_exchanged() -> None:
     assert apart.exposed_communication_s > together.exposed_communication_s
 
 
+MIXTURE: dict[str, Any] = {
+    **{"config": "qwen3-30b-a3b", "sequence": 4096, "dp": 16, "ep": 16},
+    **{"global_batch": 256, "zero": 1},
+}
+
+
+def test_tokens_beside_kernels_are_waited_for_less_and_copies_more() -> None:
+    graphs: dict[str, Any] = {**MIXTURE, "graphs": True, "micro_batch": 4}
+    plain, beside = step(**graphs), step(**graphs, overlapped=True)
+    copied = step(**graphs, dispatch="copied")
+    assert beside.exposed_communication_s < plain.exposed_communication_s
+    assert plain.exposed_communication_s < copied.exposed_communication_s
+    assert beside.step_time_s < plain.step_time_s < copied.step_time_s
+
+
+def test_a_host_that_launches_kernels_one_by_one_paces_small_micro_batches() -> None:
+    """Without graphs a layer takes as long to launch whatever its tokens are."""
+    seconds = [step(**MIXTURE, micro_batch=m).step_time_s * m for m in (1, 2)]
+    assert seconds[1] / seconds[0] < 1.7
+    replayed = [step(**MIXTURE, micro_batch=m, graphs=True).step_time_s * m for m in (1, 2)]
+    assert replayed[0] < seconds[0]
+    assert replayed[1] / replayed[0] > 1.8
+
+
+def test_dualpipe_has_tokens_of_one_pass_beside_the_kernels_of_another() -> None:
+    given: dict[str, Any] = {"config": "deepseek-v3", "sequence": 4096, "devices": 1024}
+    given |= {"global_batch": 16 * 64 * 4, "ep": 64, "pp": 16, "zero": 1, "dtype": "fp8"}
+    plain, paired = step(**given, graphs=True), step(**given, graphs=True, schedule="dualpipe")
+    assert paired.exposed_communication_s < 0.75 * plain.exposed_communication_s
+    assert paired.step_time_s < 0.85 * plain.step_time_s
+    dense: dict[str, Any] = {"dp": 1, "pp": 4, "micro_batch": 2}
+    alone = step(**dense, schedule="dualpipe")
+    assert alone.step_time_s > step(**dense, schedule="1f1b").step_time_s * 0.8
+
+
+def test_recurrences_take_part_in_a_step() -> None:
+    """Their scans leave a state, which no cache keeps here; a step is no faster for it."""
+    found = step(config="nemotron-3-nano-30b-a3b", sequence=8192, dp=8, ep=8, global_batch=64)
+    assert any("scan" in text for text in (*found.warnings, *found.assumptions))
+
+
 def test_a_case_says_the_same_as_python_and_devices_fix_the_replicas() -> None:
     case = {**LLAMA, "workload": "training", "on": "h100", "devices": 64, "tp": 2, "pp": 2, "sp": 2}
     case |= {"zero": 1, "dtype": "fp8", "optimizer": "adam", "schedule": "1f1b"}

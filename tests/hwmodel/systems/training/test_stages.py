@@ -1,0 +1,57 @@
+"""Two passes at once, held to a trace of DeepSeek-V3's training."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hwmodel.systems.training.stages import Stage, together
+
+TRACE = Path(__file__).resolve().parents[5] / "shared/data/systems/deepseek_profile_train"
+COMPUTE, WEIGHTS, EXCHANGES = "7", "23", "27"
+"""Streams of the trace (its SOURCE.md)."""
+
+
+def covered_us(spans: Iterable[tuple[float, float]]) -> float:
+    """Microseconds during which any of the spans (start, length) lasts."""
+    total, end = 0.0, 0.0
+    for start, length in sorted(spans):
+        total += max(0.0, start + length - max(start, end))
+        end = max(end, start + length)
+    return total
+
+
+def stage(kernels_s: float, routed_s: float) -> Stage:
+    """Passes whose kernels and exchanges take so long."""
+    empty = dict.fromkeys(
+        (*("forward_s", "inputs_s", "weights_s", "exposed_s", "kept_bytes", "ends_bytes"),
+         *("again_bytes", "dense", "experts", "largest", "joules", "again_s", "sent_bytes")),
+        0.0,
+    )  # fmt: skip
+    made = Stage(**empty, routed_s=routed_s, busy_s={})
+    return replace(
+        made, forward_s=(kernels_s + routed_s) / 3, inputs_s=(kernels_s + routed_s) / 1.5
+    )
+
+
+@pytest.mark.skipif(not TRACE.is_dir(), reason="needs ../shared/data/systems")
+def test_a_pair_takes_as_long_as_in_deepseeks_trace() -> None:
+    """Four layers forward and backward on H800, 64 devices share the experts: 129.0 ms."""
+    with (TRACE / "kernels.csv").open(encoding="utf-8", newline="") as stream:
+        rows = [
+            (row["stream"], (float(row["ts_us"]), float(row["dur_us"])))
+            for row in csv.DictReader(stream)
+        ]
+    kernels = covered_us(span for name, span in rows if name in (COMPUTE, WEIGHTS))
+    exchanges = covered_us(span for name, span in rows if name == EXCHANGES)
+    took = max(s + n for _, (s, n) in rows) - min(s for _, (s, _) in rows)
+    share, spared = together([stage(kernels, exchanges)])
+    assert share * (kernels + exchanges) == pytest.approx(took, rel=0.02)
+    assert spared == pytest.approx(kernels + exchanges - took, rel=0.02)
+
+
+def test_a_pair_without_exchanges_spares_nothing() -> None:
+    assert together([stage(2.0, 0.0)]) == (1.0, 0.0)
+    assert together([stage(1.0, 0.5)]) == (pytest.approx(2 / 3), 0.5)

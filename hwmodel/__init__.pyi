@@ -44,6 +44,7 @@ from hwmodel.sweeps.run import sweep as sweep
 from hwmodel.sweeps.table import Sweep as Sweep
 from hwmodel.systems.programs.priced import Priced as Priced
 from hwmodel.systems.programs.program import Program as Program
+from hwmodel.systems.programs.streamed import Streamed
 from hwmodel.validation.engine_plan import EngineOutcome
 from hwmodel.validation.papers.claim import Claim
 from hwmodel.validation.plan import Outcome
@@ -421,12 +422,17 @@ def program(
     on: Hardware | str | Path | None = None,
     *,
     batch: int = 1,
-) -> Priced:
+    rate_per_s: float | None = None,
+    programs: int = 200,
+    seed: int = 0,
+) -> Priced | Streamed:
     """What a program of model calls takes: latency with its critical path, tokens, joules, dollars.
 
     `program` is a value, a table, or a file of steps, each a call of a model, a tool, a program
     within or a choice; `on` the machine of all models that name none; `batch` how many such
-    programs run in step, as one batch: latency is each one's, all else one program's share.
+    programs run in step, as one batch: latency is each one's, all else one program's share. With
+    `rate_per_s` so many `programs` come at that rate (Poisson) and share engines of vLLM, in whose
+    queues their calls wait.
     """
 
 def report(

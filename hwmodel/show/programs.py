@@ -3,6 +3,7 @@
 from hwmodel.quantity.units import show
 from hwmodel.show.html import facts_html
 from hwmodel.systems.programs.priced import Priced
+from hwmodel.systems.programs.streamed import Streamed
 from hwmodel.text.grid import grid, wrapped
 
 HEADS = ("step", "model", "runs", "read", "made", "once", "on path", "energy", "USD")
@@ -44,6 +45,44 @@ def program_text(priced: Priced) -> str:
 def program_html(priced: Priced) -> str:
     """The same for a notebook."""
     return facts_html(_finding(priced), priced.record())
+
+
+def streamed_text(found: Streamed) -> str:
+    """What programs waited that share engines, and each call of them."""
+    rows = [
+        [
+            each.name,
+            each.model,
+            f"{each.runs:,}",
+            show(each.latency_s, "s"),
+            show(each.queue_s, "s"),
+        ]
+        for each in found.calls
+    ]
+    tails = ", ".join(f"p{n} {show(found.late_s(n), 's')}" for n in (50, 90, 95, 99))
+    count = len(found.latencies_s)
+    lines = [
+        f"latency   {tails}",
+        f"rate      {found.programs_per_s:.3g} programs/s; {found.made / found.duration_s:,.4g}"
+        f" tokens/s on {found.devices} devices, busy for {found.busy:.0%} of the time",
+        f"a program {show(found.energy_j / count, 'j')}, {_usd(found.usd / count)}",
+    ]
+    notes = "\n".join(wrapped("  - warning:", text) for text in found.warnings)
+    table = grid(("call", "model", "runs", "latency", "queued"), rows, left=(0, 1))
+    blocks = [_streamed(found), table, "\n".join(lines), notes]
+    return "\n\n".join(each for each in blocks if each)
+
+
+def streamed_html(found: Streamed) -> str:
+    """The same for a notebook."""
+    return facts_html(_streamed(found), found.record())
+
+
+def _streamed(found: Streamed) -> str:
+    return (
+        f"{found.program.name}, {len(found.latencies_s):,} programs at {found.rate_per_s:g} /s:"
+        f" {show(found.latency_s, 's')} each in the mean"
+    )
 
 
 def _finding(priced: Priced) -> str:

@@ -42,6 +42,10 @@ WRITERS = {
         "text": "hwmodel.show.training:trained_text",
         "html": "hwmodel.show.training:trained_html",
     },
+    "Streamed": {
+        "text": "hwmodel.show.programs:streamed_text",
+        "html": "hwmodel.show.programs:streamed_html",
+    },
     "Priced": {
         "text": "hwmodel.show.programs:program_text",
         "html": "hwmodel.show.programs:program_html",

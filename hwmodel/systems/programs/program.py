@@ -66,7 +66,7 @@ class Served(Value):
     """A model of a program: its config and formats, and what runs it where.
 
     `on` is a machine (None: the one that is asked about), `parallel` how many of it divide the
-    model, `engine` what runs it.
+    model, `engine` what runs it; of a stream of programs `replicas` are engines of it.
     """
 
     config: Any
@@ -80,6 +80,7 @@ class Served(Value):
     on: Any = None
     parallel: Any = None
     engine: str | None = None
+    replicas: Count = 1
 
     @property
     def division(self) -> Division:

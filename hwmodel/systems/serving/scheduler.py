@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import InputError, UnknownNameError
 
 
@@ -96,6 +97,20 @@ SCHEDULERS: Mapping[str, Scheduler] = {
     )
 }  # fmt: skip
 """Name -> rules, with budgets that the engines fall back to; sglang's budget is that of 80 GB."""
+
+
+LARGE_BYTES = 70 * 2**30
+"""Memory of a device on which vLLM starts with larger budgets."""
+
+
+def budgets_of(machine: Hardware) -> tuple[int, int]:
+    """Tokens of a step and sequences that vLLM's server starts with on a device.
+
+    8,192 and 1,024 on devices of 70 GiB and more but the A100, else 2,048 and 256
+    (vllm/engine/arg_utils.py, get_batch_defaults).
+    """
+    large = float(machine.memory("dram").capacity_bytes) >= LARGE_BYTES
+    return (8192, 1024) if large and not machine.name.startswith("a100") else (2048, 256)
 
 
 def scheduler(name: str) -> Scheduler:

@@ -161,7 +161,7 @@ def tables(ask: Ask, largest: Largest, ratio: float, costs: Mapping[str, float])
     flat = probes(ask.engine.graphs, each)
     told = len(flat)
     flat += [(1, each, 1, n - each, 1) for n in tokens]
-    flat += [(n // each, each, 1, 1, 1) for n in wide]
+    flat += [((n - 1) // each, each, 1, 1, 1) for n in wide]
     flat += [(b, c, 1, 1, 1) for b in sparse for c in contexts]
     flat += [(1, each, p, n, c) for p, sizes in chunks[1].items() for n in sizes for c in chunks[2]]
     step, parts = ask.stepped(ask.mixed(*(np.asarray(each) for each in zip(*flat, strict=True))))

@@ -135,7 +135,7 @@ class EngineSteps:
             cached = max((batch.pairs - batch.new * (each + 1) / 2) / batch.new, 0.0)
             found = add(found, tables.chunks.at(batch.prompts, each, cached))
         scheduling_s = self.costs["step"] + (decodes + batch.prompts) * self.costs["request"]
-        return found, max(scheduling_s, tables.launching_s[tokens])
+        return found, scheduling_s + tables.launching_s[tokens]  # one thread of the host does both
 
     def _clock(self, overload: float, follow: float) -> float:
         """The equation of `settled.py`, for one step."""

@@ -2,9 +2,7 @@
 
 the requests   drawn or read (`arrivals`)
 the steps      seconds and joules of the engine's (`step_times`), in the sustained state
-the rules      of its scheduler; without budgets those that vLLM starts with: 8,192 tokens and
-               1,024 sequences on devices of 70 GiB and more but the A100, else 2,048 and 256
-               (vllm/engine/arg_utils.py, get_batch_defaults, for its server)
+the rules      of its scheduler; without budgets those that vLLM starts with (`scheduler.py`)
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,12 +26,10 @@ from hwmodel.systems.serving.batch import StepTimes
 from hwmodel.systems.serving.cluster import Ran, run
 from hwmodel.systems.serving.drafts import Verifying, drafting, restored, stepped
 from hwmodel.systems.serving.requests import Request
-from hwmodel.systems.serving.scheduler import Scheduler, scheduler
+from hwmodel.systems.serving.scheduler import Scheduler, budgets_of, scheduler
 from hwmodel.systems.serving.served import Served
 from hwmodel.systems.serving.step_times import EngineSteps, Largest, step_times
 
-LARGE_BYTES = 70 * 2**30
-"""Memory of a device on which vLLM starts with larger budgets."""
 EACH = 10
 """Requests of each client of a closed loop that says neither how many nor how long."""
 
@@ -270,9 +266,7 @@ def requests_of(work: Serving, rules: Scheduler) -> list[Request]:
 def _rules(work: Serving, engine: Any, machine: Hardware) -> Scheduler:
     """The scheduler with the budgets that are said, or else those the engine starts with."""
     rules = scheduler(work.scheduler or (engine if isinstance(engine, str) else engine.name))
-    large = float(machine.memory("dram").capacity_bytes) >= LARGE_BYTES
-    large = large and not machine.name.startswith("a100")
-    tokens, sequences = (8192, 1024) if large else (2048, 256)
+    tokens, sequences = budgets_of(machine)
     return rules.but(
         max_batch_tokens=work.max_batch_tokens or tokens,
         max_batch=work.max_batch or sequences,

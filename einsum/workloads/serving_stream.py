@@ -33,9 +33,11 @@ class Serving(Shown):
         memory_fraction: share of the devices' memory that the engine takes.
         scheduler, routing: rules by name (`hwmodel.systems.serving`); None: the engine's.
         price_per_hour: dollars of one device; None: as its catalogue entry says.
+        power_limit: watts of a device at which it lowers its clock ("400 W"); None: its own.
         devices: in all, where that is said; replicas are then as many as fit.
         prefill: of engines that read the prompts apart: a table, or words such as "tp=2,dp=3", of
-            tp, pp, dp, ep, `on` (their device) and their budgets; all else makes the tokens.
+            tp, pp, dp, ep, `on` (their device), their budgets, price_per_hour and power_limit; all
+            else makes the tokens.
         link: bytes/s at which an engine of those sends its caches ("50 GB/s"); None: a network
             card of each of its devices. by_layer: as layers are computed, not after the prompt.
         draft: a table of what drafts tokens that a step verifies: `model`, `acceptance` of a token,
@@ -61,6 +63,7 @@ class Serving(Shown):
     scheduler: str | None = None
     routing: str = "round-robin"
     price_per_hour: float | None = None
+    power_limit: float | str | None = None
     seed: int = 0
     parallel: Mapping[str, Any] = field(default_factory=lambda: {}, hash=False)
     devices: int | None = None

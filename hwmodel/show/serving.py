@@ -38,6 +38,11 @@ def served_text(answer: Served) -> str:
         ["preemptions", f"{answer.preemptions:,}"],
         ["energy", f"{show(answer.energy_j_per_token, 'j')} a token"],
         *(
+            [["power", f"{show(answer.power_w, 'w')} of {show(answer.provisioned_w, 'w')}"]]
+            if answer.provisioned_w < float("inf")
+            else []
+        ),
+        *(
             []
             if price is None
             else [["a million tokens", f"{price:.3g} USD ({answer.price_source})"]]

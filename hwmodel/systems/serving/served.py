@@ -30,6 +30,7 @@ class Served(Shown):
     Attributes:
         devices: of all replicas.
         idle_w: watts of the devices of each replica while no step runs.
+        provisioned_w: watts that all devices may draw, at their limits.
         usd_per_hour: of all devices. price_source: whose figure that is.
         interval: of the steps it rests on, as ratios to what is predicted (90 %).
     """
@@ -41,6 +42,7 @@ class Served(Shown):
     ran: Ran = field(repr=False)
     parallel: Mapping[str, int] = field(default_factory=lambda: {})
     idle_w: tuple[float, ...] = ()
+    provisioned_w: float = float("nan")
     usd_per_hour: float | None = None
     price_source: str = ""
     kv_tokens: int = 0
@@ -139,6 +141,11 @@ class Served(Shown):
         return sum(each.joules for each in replicas) + sum(rest_j)
 
     @property
+    def power_w(self) -> float:
+        """Of all devices, on average over time."""
+        return self.energy_j / self.duration_s
+
+    @property
     def energy_j_per_token(self) -> float:
         """By tokens of output."""
         return self.energy_j / self.output_tokens
@@ -211,7 +218,7 @@ FIELDS = (
     *("output_tokens_per_s", "total_tokens_per_s", "requests_per_s", "energy_j"),
     *("energy_j_per_token", "price_per_million_tokens", "usd_per_hour", "duration_s"),
     *("output_tokens", "concurrency", "busy", "preemptions", "prefix_hit_rate", "peak_kv_use"),
-    *("kv_tokens", "steps", "devices", "scheduler"),
+    *("kv_tokens", "steps", "devices", "scheduler", "power_w", "provisioned_w"),
 )
 """What an answer's record has, besides waits, requests, degrees and warnings."""
 

@@ -39,7 +39,8 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
 
     Raises `InputError` for what makes no sense, `CapacityError` for what fits no replica.
     """
-    machine = machine_of(on)
+    own = machine_of(on)
+    machine = capped(own, work.power_limit, "serving")
     for name in ("kernel", "l2", "offload"):
         if options.get(name) is not None:
             raise CoverageError(f"serving: {name}: an engine's own is modelled; leave it out")
@@ -74,7 +75,7 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
     if work.prefill is None:
         ran, pools, assumed = _together(work, told, tokens), {"": tokens}, ()
     else:
-        prompts = _prompts(work, machine, engine, engines)
+        prompts = _prompts(work, own, engine, engines)
         ran, assumed = _apart(work, told, prompts, tokens, drafts)
         pools = {"prefill ": prompts, "": tokens}
     if drafts is not None:
@@ -187,7 +188,9 @@ def _told(
 ) -> Served:
     """The answer, of all pools, the last of which makes the tokens."""
     (*_, last) = pools.values()
-    hours = [_price(work, each.machine) for each in pools.values()]
+    own = {} if work.prefill is None else pairs(work.prefill, "serving: prefill")
+    given = {"": work.price_per_hour, "prefill ": own.get("price_per_hour", work.price_per_hour)}
+    hours = [_price(given[pool], each.machine) for pool, each in pools.items()]
     dollars = [
         None if hour is None else hour * each.devices
         for (hour, _), each in zip(hours, pools.values(), strict=True)
@@ -205,6 +208,9 @@ def _told(
             f"{pool}{name}": size for pool, each in pools.items() for name, size in each.how.items()
         },
         idle_w=tuple(watts for each in pools.values() for watts in each.idle_w),
+        provisioned_w=sum(
+            each.devices * float(each.machine.power.limit_w) for each in pools.values()
+        ),
         usd_per_hour=None if None in dollars else sum(each or 0.0 for each in dollars),
         price_source="; ".join(dict.fromkeys(source for _, source in hours if source)),
         kv_tokens=room.kv_tokens,
@@ -216,13 +222,32 @@ def _told(
 def _prefill(work: Serving, machine: Hardware) -> tuple[Hardware, dict[str, Any]]:
     """The device that reads prompts, and what is said of its engines."""
     said = pairs(work.prefill, "serving: prefill")
-    known = ("on", "tp", "pp", "dp", "ep", "max_batch_tokens", "max_batch")
+    counts = ("tp", "pp", "dp", "ep", "max_batch_tokens", "max_batch")
+    known = ("on", *counts, "price_per_hour", "power_limit")
     for name in said:
         if name not in known:
             raise InputError(f"serving: prefill: {UnknownNameError('field', name, known)}")
-        if name != "on":
+        if name in counts:
             said[name] = counted(said[name], where=f"serving: prefill: {name}")
-    return machine_of(said["on"]) if "on" in said else machine.but(devices=1), said
+    other = machine_of(said["on"]) if "on" in said else machine.but(devices=1)
+    return capped(other, said.get("power_limit"), "serving: prefill"), said
+
+
+def capped(machine: Hardware, limit: Any, where: str) -> Hardware:
+    """The machine at a power limit of its own, or another one's; `InputError` for more than that.
+
+    What a device runs at a lower clock then is what the law of the sustained state says.
+    """
+    if limit is None:
+        return machine
+    watts = float(amount(limit, "w", where=f"{where}: power_limit"))
+    least, most = float(machine.power.idle_w), float(machine.power.limit_w)
+    if not least < watts <= most:
+        raise InputError(
+            f"{where}: power_limit: expected watts from {least:g} (idle) to {most:g}, which are"
+            f" {machine.name}'s own, found {shown(limit)}"
+        )
+    return machine.but(power={"limit_w": watts})
 
 
 def requests_of(work: Serving, rules: Scheduler) -> list[Request]:
@@ -306,10 +331,10 @@ def _engine(how: Mapping[str, int]) -> dict[str, int]:
     return own | ({"dp": ranks} if ranks > 1 else {})
 
 
-def _price(work: Serving, machine: Hardware) -> tuple[float | None, str]:
+def _price(given: Any, machine: Hardware) -> tuple[float | None, str]:
     """Dollars an hour of a device, and whose figure that is."""
-    if work.price_per_hour is not None:
-        return work.price_per_hour, "given"
+    if given is not None:
+        return float(amount(given, where="serving: price_per_hour")), "given"
     rent = machine.price.rent_usd_per_hour
     if rent is None:
         return None, ""

@@ -74,3 +74,27 @@ def test_pools_of_two_devices_are_said_in_a_case() -> None:
 def test_what_makes_no_sense_of_pools_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         served(**given)
+
+
+def test_a_cap_of_power_slows_the_pool_that_computes() -> None:
+    """Of four H100 at 350 instead of 700 W: tokens wait for the DRAM, prompts for the clock."""
+    asked: dict[str, Any] = {
+        **{"input": 1500, "output": 40, "rate_per_s": 1, "requests": 30, "tp": 4},
+        **{"price_per_hour": 3.0},
+    }
+    llama = hw.model("llama-3.1-70b")
+
+    def served(tokens_w: str, prompts_w: str) -> Any:
+        apart = {"tp": 4, "power_limit": prompts_w, "price_per_hour": 1.0}
+        return hw.predict(llama.serving(**asked, power_limit=tokens_w, prefill=apart), on="h100")
+
+    whole, tokens = served("700 W", "700 W"), served("350 W", "700 W")
+    prompts = served("700 W", "350 W")
+    assert tokens.tpot_s == pytest.approx(whole.tpot_s, rel=0.05)
+    assert tokens.ttft_s == pytest.approx(whole.ttft_s, rel=1e-6)
+    assert prompts.ttft_s > 1.3 * whole.ttft_s
+    assert [each.provisioned_w for each in (whole, tokens, prompts)] == [5600, 4200, 4200]
+    assert tokens.power_w < whole.power_w
+    assert whole.usd_per_hour == 4 * 3 + 4 * 1
+    with pytest.raises(InputError, match=r"power_limit: expected watts from \d+ \(idle\) to 700"):
+        served("800 W", "700 W")

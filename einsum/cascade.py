@@ -372,6 +372,8 @@ class Collective:
     fan: Fan | None = None
     """Of an all_to_all of rows to experts, `bytes` one for each choice: where choices lead. A row
     is then sent once to each device, and to each box, that has any of its experts."""
+    algorithm: str = ""
+    """The one that runs, where the library does not choose (`hwmodel.network.algorithms`)."""
     sent: str = ""
     """Whose sends these are, where the exchange is not the usual library's: a word of `dispatch`
     of a division."""

@@ -187,6 +187,7 @@ def collective(
     *,
     topology: Topology | Mapping[str, Any] | str | Path | None = None,
     kernel: str | None = None,
+    algorithm: str | None = None,
     dispatch: str = "all-to-all",
     picks: int | None = None,
     experts: int | None = None,

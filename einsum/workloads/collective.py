@@ -23,6 +23,7 @@ def collective(
     op: str,
     bytes: Amount,
     ranks: Amount,
+    algorithm: str | None = None,
     dispatch: str = "all-to-all",
     picks: int | None = None,
     experts: int | None = None,
@@ -34,7 +35,8 @@ def collective(
     `bytes` is, as in nccl-tests: the buffer of a rank for all_reduce and broadcast, the total
     output of a rank for all_gather, the total input of a rank for reduce_scatter, the send buffer
     of a rank, kept part included, for all_to_all, and the message for p2p, of which every rank
-    sends one and receives one. Sizes and ranks may be arrays. An all_to_all of rows to experts, a
+    sends one and receives one. Sizes and ranks may be arrays. `algorithm` is the one that runs on a
+    topology (default: the fastest of the library's). An all_to_all of rows to experts, a
     row for each of a token's `picks` of so many `experts` (from `taken` of `groups` of them), goes
     as a division's `dispatch` says: "once" to each device, or "low-latency". Raises `InputError`.
     """
@@ -43,7 +45,13 @@ def collective(
     size = amount(bytes, "bytes", where=f"{op}: bytes", whole=True)
     count = amount(ranks, where=f"{op}: ranks", whole=True)
     arguments: dict[str, Any] = {"op": op, "bytes": bytes, "ranks": ranks, "dispatch": dispatch}
-    arguments |= {"picks": picks, "experts": experts, "groups": groups, "taken": taken}
+    arguments |= {
+        "algorithm": algorithm,
+        "picks": picks,
+        "experts": experts,
+        "groups": groups,
+        "taken": taken,
+    }
     if dispatch not in DISPATCHES:
         raise UnknownNameError("dispatch", dispatch, DISPATCHES)
     sent = "" if dispatch == DISPATCHES[0] else dispatch
@@ -54,7 +62,8 @@ def collective(
         if picks is None or experts is None:
             raise InputError("all_to_all: dispatch='once': expected picks and experts with it")
         fan = Fan(picks, experts, groups, taken)
-    stages = (exchange(op, Collective(op, size, count, fan=fan, sent=sent)),)
+    how: dict[str, Any] = {"algorithm": algorithm or "", "fan": fan, "sent": sent}
+    stages = (exchange(op, Collective(op, size, count, **how)),)
     return Stack(op, stages, Origin("collective", arguments, collective))
 
 

@@ -94,13 +94,15 @@ def _cost(
     def priced() -> tuple[Cost, Part, Amount]:
         sizes = (joint.op, joint.bytes, joint.ranks, machine, network)
         whose: dict[str, Any] = {"fan": joint.fan, "sent": joint.sent}
+        whose["algorithm"] = joint.algorithm
         cost = collectives.cost(*sizes, groups=groups, library=library, **whose)
         each = (cost.name, collectives.FAMILY, 1, cost.tree, cost.rates, None)
         part = timed(*each, cost.interval, outside=cost.outside)
         return cost, part, least.least_s(*sizes, joint.fan)
 
     sizes: Any = (id(n) if np.ndim(n) else n for n in (joint.bytes, joint.ranks))
-    key: Hashable = ("collective", joint.op, *sizes, id(network), groups, joint.fan, joint.sent)
+    key: Hashable = ("collective", joint.op, *sizes, id(network), groups, joint.fan)
+    key = (key, joint.sent, joint.algorithm)
     return (*keeping.once(key, priced), told)
 
 

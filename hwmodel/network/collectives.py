@@ -20,6 +20,7 @@ from hwmodel.hardware.calibration import WIDER, WIDEST, Family, stretched
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.network import nccl, small
 from hwmodel.network.algorithms import ADDED, ALGORITHMS, check, schedule
+from hwmodel.network.alike import folded, represented
 from hwmodel.network.flows import Groups, Protocol, carried
 from hwmodel.network.nccl import Way, fastest, link_of
 from hwmodel.network.ranks import one_number
@@ -36,6 +37,8 @@ STRAIGHT = "low-latency"
 """Of a division's `dispatch`: rows go straight to their experts."""
 PRIORS = f"uncalibrated: {FAMILY}: link efficiencies are priors, not measurements"
 
+ALIKE = ("all_to_all",)
+"""Operations whose schedules look the same from every box."""
 UNCOUNTED_SENDS = (
     "all_to_all between boxes: what a NIC takes for each of many messages is not modelled; small"
     " ones take longer than said, and an exchange in two levels may be faster"
@@ -74,6 +77,7 @@ def cost(
     library: str | None = None,
     fan: Fan | None = None,
     sent: str = "",
+    algorithm: str = "",
 ) -> Cost:
     """One collective between `ranks` devices: behind their switch, or on a topology.
 
@@ -84,11 +88,16 @@ def cost(
     sends they are (`Collective`). Raises `InputError` for more ranks than are
     joined, `CoverageError` where nothing says what the links can do.
     """
-    check(op)
+    check(op, algorithm or None)
     if topology is None:
+        if algorithm:
+            raise CoverageError(
+                f"{op}: algorithm: one switch has the library's own; say which topology joins the"
+                f" devices, or leave {algorithm!r} out"
+            )
         made = _on_one_switch(op, thinned(size_bytes, ranks, fan), ranks, hardware, library)
         return replace(made, assumptions=(*made.assumptions, AS_NCCL)) if sent else made
-    return _on_topology(op, size_bytes, ranks, hardware, topology, groups, fan, sent)
+    return _on_topology(op, size_bytes, ranks, hardware, topology, groups, fan, sent, algorithm)
 
 
 def thinned(size_bytes: Amount, ranks: Amount, fan: Fan | None) -> Amount:
@@ -233,6 +242,7 @@ def _on_topology(
     groups: Groups | None,
     fan: Fan | None = None,
     sent: str = "",
+    algorithm: str = "",
 ) -> Cost:
     """The library's algorithms as schedules on the links, the fastest of them.
 
@@ -248,8 +258,9 @@ def _on_topology(
     asked = [range(count)] if groups is None else groups
     placed, per_box = boxed(topology, asked)
     library, interval, warnings = _library(topology, hardware, placed, sent)
-    kinds = routes(topology).kinds.items()
-    held = any(message_s for kind, (message_s, _) in kinds if kind.startswith("nic"))
+    nodes = {node.name: node.kind for node in topology.nodes}
+    cards = (link for link in topology.links if "nic" in map(nodes.__getitem__, link.between))
+    held = any(link.message_s for link in cards)
     if op == "all_to_all" and per_box < count and not held:
         interval = interval[0], interval[1] ** WIDER
         warnings = (*warnings, UNCOUNTED_SENDS)
@@ -263,7 +274,7 @@ def _on_topology(
     if library.fast is not None and not grouped:
         protocols.append((Protocol("LL", library.fast.share), library.fast.start_s))
     names = _candidates(op, topology, count, per_box)
-    names = ["direct"] if sent == STRAIGHT else names
+    names = ["direct"] if sent == STRAIGHT else [algorithm] if algorithm else names
     soonest_s = min(start_s for _, start_s in protocols)
     ways = [
         way.after(f"start:{protocol.name}", start_s - soonest_s)
@@ -271,10 +282,10 @@ def _on_topology(
         for way in ways_on(op, size, topology, placed, per_box, names, protocol, fan)
         if not protocol.name or way.algorithm not in ADDED  # switches add what Simple sends
     ]
-    tree, links, algorithm = fastest(ways)
+    tree, links, taken = fastest(ways)
     tree, rates = _launched(op, size, count, hardware, tree, links, soonest_s)
     return Cost(
-        f"{op}, {algorithm}" if algorithm else op,
+        f"{op}, {taken}" if taken else op,
         tree,
         rates,
         interval,
@@ -301,10 +312,12 @@ def _candidates(op: str, topology: Topology, count: int, per_box: int) -> list[s
 
 def _adding(op: str, topology: Topology, count: int, per_box: int) -> list[str]:
     """Algorithms that leave sums to switches, where there are such and ranks enough for them."""
+    if op != "all_reduce" or per_box < nccl.LEAST_ADDED:
+        return []
     inside, between = (
         any(kind.startswith(word) for kind in routes(topology).sums) for word in ("link", "nic")
     )
-    if op != "all_reduce" or per_box < nccl.LEAST_ADDED or not inside:
+    if not inside:
         return []
     return ["in-switch", "in-network"] if between and per_box < count else ["in-switch"]
 
@@ -324,8 +337,10 @@ def ways_on(
     Raises `UnknownNameError`, and `InputError` for the hierarchical one where boxes are not equal.
     """
     check(op)
-    known, count = routes(topology), len(groups[0])
+    count = len(groups[0])
     across = 1 < per_box < count
+    few = represented(topology, groups, per_box) if op in ALIKE and across else None
+    known, asked = routes(few or topology), groups if few is None else None
     free = [name for name in ALGORITHMS[op] if name not in ADDED]
     names = algorithms or [name for name in free if name != "hierarchical" or across]
     if "hierarchical" in names and not across:
@@ -336,7 +351,8 @@ def ways_on(
     found: list[Way] = []
     for name in names:
         rounds = schedule(op, name, count, per_box if across or name in ADDED else 1, fan)
-        found.append(Way(name, *carried(rounds, size, known, groups, protocol or Protocol())))
+        rounds = rounds if few is None else folded(rounds, per_box)
+        found.append(Way(name, *carried(rounds, size, known, asked, protocol or Protocol())))
     return found
 
 

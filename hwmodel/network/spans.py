@@ -126,11 +126,11 @@ def within(network: Topology, groups: Array) -> tuple[Topology, Groups]:
     places = box_of(network)
     if groups.max() >= len(places):
         return network, listed(groups)  # refused where it is used
-    if _apart(network):
+    if apart(network):
         widest = np.sort(groups[_widest(places[groups])])
         if len(widest) == len(places):
             return network, listed(groups)
-        return _of(network, tuple(widest.tolist())), (tuple(range(len(widest))),)
+        return some_of(network, tuple(widest.tolist())), (tuple(range(len(widest))),)
     mine, touched = largest(places[groups])
     if len(touched) == len(network.groups):
         return network, listed(groups)
@@ -142,7 +142,7 @@ def within(network: Topology, groups: Array) -> tuple[Topology, Groups]:
 
 
 @lru_cache(maxsize=16)
-def _apart(network: Topology) -> bool:
+def apart(network: Topology) -> bool:
     """Whether every link is a device's own, or its card's: groups of devices then never meet."""
     kind = {node.name: node.kind for node in network.nodes}
     cards: dict[str, int] = {}
@@ -157,7 +157,7 @@ def _apart(network: Topology) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _of(network: Topology, ranks: tuple[int, ...]) -> Topology:
+def some_of(network: Topology, ranks: tuple[int, ...]) -> Topology:
     """Some devices of a topology whose links are their own, with their cards and all switches."""
     kind = {node.name: node.kind for node in network.nodes}
     mine = {network.devices[rank] for rank in ranks}

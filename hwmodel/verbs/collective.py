@@ -13,7 +13,7 @@ from hwmodel.verbs.ask import AS_IS, ON, PICTURE, Question, Word, in_python, pai
 from hwmodel.verbs.request import answerer, read
 from hwmodel.verbs.work import TOPOLOGY
 
-DISPATCH = ("dispatch", "picks", "experts", "groups", "taken")
+DISPATCH = ("algorithm", "dispatch", "picks", "experts", "groups", "taken")
 
 
 class Collective(Question):
@@ -35,6 +35,9 @@ class Collective(Question):
     topology: Annotated[Network, AS_IS, TOPOLOGY] = None
     kernel: Annotated[
         str | None, AS_IS, Word("Whose small all-reduce runs: vllm, vllm:eager, trtllm.", str)
+    ] = None
+    algorithm: Annotated[
+        str | None, Word("On a topology: ring, tree, direct, ... (default: the fastest).", str)
     ] = None
     dispatch: Annotated[
         str, AS_IS, Word("How rows of an all_to_all go to experts: once, low-latency.")

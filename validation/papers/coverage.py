@@ -71,9 +71,12 @@ MODELLED = _table(
     Frontier (arXiv 2312.12705) | arXiv 2312.12705 | steps of training; the device is a prior
     Sequence Parallelism (arXiv 2105.13120) | arXiv 2105.13120 | tokens over devices, by memory
     TokenRing | arXiv 2412.20501 | tokens over devices, queries sent round
+    Zeppelin | arXiv 2509.21841 | zones by predict and the event simulation; not its remapping
     C4 | arXiv 2406.04594 | paths hashed and planned; its failures are not modelled
     TPI-LLM | arXiv 2410.00531 | tensor parallelism on slow links, weights that stream
     MoE-Lens | arXiv 2504.09345 | weights that stream; its scheduler is not modelled
+    WTA-CRS | arXiv 2305.15265 | sampled weight gradients, with adapters; a decoder for its T5
+    TALL-masks, Consensus | abstract | bytes of weights in formats of a bit
     ZO2 | arXiv 2503.12668 | weights that stream both ways, two passes
     DistZO2 | abstract | the same, in slices over devices
     Splitwise | arXiv 2311.18677 | pools of prompts and of tokens, shipped caches
@@ -83,6 +86,7 @@ MODELLED = _table(
     M3ViT | arXiv 2210.14793 | experts in expert order; energy of its board was not read
     Edge-MoE | ICCAD 2023 | experts in expert order
     BottleFit | arXiv 2201.02693 | splits between a device and a server
+    Tutel | arXiv 2206.03382 | all-to-all in two dimensions; its layers were not read
     EPLB | released code | copies of experts, its balancer beside ours
     DeepEP | released code | dispatch once and of low latency, as algorithms of all-to-all
     DeepSeek-V3 serving | released profile | halves of a batch that take turns
@@ -110,7 +114,6 @@ PARTLY = _table(
     InfEdit | abstract | programs of calls; UNets of its size have no config here
     ExFlow | arXiv 2401.08383 | placement of experts with a proof; its traces are not released
     Speculative MoE | arXiv 2503.04398 | clusters of experts by a table of tokens
-    Tutel | arXiv 2206.03382 | all-to-all in two dimensions; costs of a message are priors
     Vocabulary Parallelism | arXiv 2411.05288 | pipelines with stages of one's own seconds
     Nexus | arXiv 2507.06608 | streams of requests; sharing of processors has no model
     vLLM hyperparameters | abstract | searches over divisions and batches; its tables were not read
@@ -124,16 +127,13 @@ NOT_MODELLED = _table(
     "not modelled",
     """
     The Price of Freedom | arXiv 2506.13523 | tensor products in angular degrees have no workload
-    Zeppelin | arXiv 2509.21841 | batches of sequences of many lengths in training
     Sequential Gradient Coding | ICLR 2023 | stragglers as a random process
     MKOR | NeurIPS 2023 | second-order optimisers
     MemAscend | abstract | pinned host buffers of an allocator
     3D U-Net, reversible | arXiv 2104.09648 | reversible blocks, and what they keep
-    WTA-CRS | arXiv 2305.15265 | sampled weight gradients
     SAMO | abstract | gradients of many tasks
     Efficient controllable multi-task learning | abstract | networks of slimmable width
     ScaLearn, MHR | abstract | adapters that are shared between tasks
-    TALL-masks, Consensus | abstract | masks of many fine-tuned checkpoints
     TensorBLEU | abstract | sorts of n-grams against a loop in Python
     LexLIP | abstract | inverted indices
     lambda-ECLIPSE | abstract | training of a diffusion prior

@@ -21,7 +21,8 @@ SLOW = {
     *("programs.bottleneck_sampling", "programs.atts", "programs.parallel_search"),
     *("programs.plan_and_budget", "programs.kinetics", "programs.video_translation"),
     *("sequence_parallelism.reach", "sparse_attention.pbs_attn", "sparse_attention.sparsed"),
-    *("sparse_attention.flux_attention", "sparse_attention.visor"),
+    *("sparse_attention.flux_attention", "sparse_attention.visor", "tutel.two_dimensions"),
+    "zeppelin.zones",
 }
 """Programs whose claims are seen to move by `hwmodel papers --moves` alone: seconds each."""
 MODELLED = {system.name for system in coverage.MODELLED}

@@ -115,8 +115,8 @@ BUDGETS = {
     # attention, of edge boards and of image networks (500).
     # readers of profiles: kernels, and calls with shapes (300).
     # copies of experts, bounds and scaled networks as claims (200).
-    # exchanges of experts, published and asked (80).
-    "validation": 11_900,
+    # exchanges of experts, zones, sampled rows, published and asked (300).
+    "validation": 12_150,
 }
 NOT_CODE = {
     tokenize.COMMENT,

@@ -20,6 +20,7 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias, cast
 
+from hwmodel.einsum.density import Density, density
 from hwmodel.einsum.fan import Fan
 from hwmodel.einsum.origin import Origin, again
 from hwmodel.quantity.errors import InputError, UnknownNameError
@@ -178,13 +179,15 @@ class Rank:
 class Tensor:
     """A tensor's ranks (by the name of the rank that spans each axis) and its stored format.
 
-    `role` is what its bytes are when a memory is filled: "activation", "weight" or "cache".
+    `role` is what its bytes are when a memory is filled: "activation", "weight" or "cache";
+    `density` which of its elements are no zero, where that is said.
     """
 
     name: str
     ranks: tuple[str, ...]
     dtype: str = "bf16"
     role: str = "activation"
+    density: Density | None = None
 
 
 @dataclass(frozen=True)
@@ -344,6 +347,19 @@ class Cascade(Shown):
             )
         ranks = {n: replace(r, size=sizes.get(n, r.size)) for n, r in self.ranks.items()}
         return replace(self, ranks=MappingProxyType(ranks), origin=None)
+
+    def sparse(self, **densities: Any) -> "Cascade":
+        """The same cascade whose tensors have zeros: shares, words or masks (`density`).
+
+        Raises `UnknownNameError` for a tensor that it lacks, `InputError` for a density.
+        """
+        tensors = dict(self.tensors)
+        for name, given in densities.items():
+            if name not in tensors:
+                raise UnknownNameError(f"tensor of cascade {self.name!r}", name, tensors)
+            found = density(given, ranks=tensors[name].ranks, where=f"{self.name}: {name}")
+            tensors[name] = replace(tensors[name], density=found)
+        return replace(self, tensors=MappingProxyType(tensors), origin=None)
 
     def but(self, **changes: Any) -> "Cascade":
         """The same workload with other arguments: its function, called again.

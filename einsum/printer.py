@@ -122,7 +122,8 @@ def _rank_lines(cascade: Cascade) -> list[str]:
 def _tensor_line(tensor: Tensor) -> str:
     axes = f"[{', '.join(tensor.ranks)}]" if tensor.ranks else ""
     role = "" if tensor.role == "activation" else f" {tensor.role}"
-    return f"tensor {tensor.name}{axes}: {tensor.dtype}{role}"
+    share = "" if tensor.density is None else f" ~ {tensor.density}"
+    return f"tensor {tensor.name}{axes}: {tensor.dtype}{role}{share}"
 
 
 def _band(band: Band) -> str:

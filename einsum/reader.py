@@ -22,6 +22,7 @@ from hwmodel.einsum.cascade import (
     Initial,
     Tensor,
 )
+from hwmodel.einsum.density import density
 from hwmodel.einsum.operators import ALIASES as OPERATOR_ALIASES
 from hwmodel.einsum.operators import OPERATORS, SYMBOLS
 from hwmodel.einsum.template import (
@@ -176,7 +177,7 @@ class _Reader:
 
     def _tensor(self, line: Node) -> None:
         token = tokens_of(line)[0]
-        axes, fields = trees_of(line)
+        axes, fields, filled = trees_of(line)
         if token in self.tensors:
             self._fail(token, f"tensor {token} is declared twice")
         ranks = tuple(str(rank) for rank in tokens_of(axes))
@@ -191,7 +192,11 @@ class _Reader:
                 self._fail(word, str(UnknownNameError("dtype or role", str(word), known)))
         for rank in ranks:
             self._form(rank)
-        self.tensors[str(token)] = Tensor(str(token), ranks, kind, role)
+        said, share = tokens_of(filled), None
+        if said:
+            where = f"cascade {self.name!r}: {token}"
+            share = density(" ".join(map(str, said)), ranks=ranks, where=where)
+        self.tensors[str(token)] = Tensor(str(token), ranks, kind, role, share)
 
     def _output(self, token: Token) -> str:
         if token not in self.made:

@@ -188,6 +188,8 @@ class Hardware(Shown, Value):
     functions: dict[str, Function] = Field(default={})
     binding: str = ""
     """Of a spatial array: which Einsum runs on which array (`catalogue/bindings`)."""
+    sparsity: str = ""
+    """Of a spatial array: what it does about zeros (`devices/sparsities`), a name or a path."""
     resources: dict[str, Size] = Field(default={})
     """Numbers of other things that a mapping can use up: DSPs, LUTs, block RAMs, flash bytes."""
     link: Link | None = None

@@ -87,10 +87,13 @@ class BranchSearch:
             for private in (False, True)
         }
         self.elements = [elements_of(space, self.grid, t) for t in self.tensors]
-        self.held = [held_of(space, self.grid, t) for t in self.tensors]
+        self.held = [
+            [held_of(space, self.grid, t, level) for t in self.tensors]
+            for level in range(1, space.levels + 1)
+        ]
         self.insides: dict[tuple[bool, ...], Ints] = {}
         self.rooms = [
-            _rooms(size, min(space.word_bytes), 2 if level < space.shared else APART)
+            _rooms(size, min(space.word_bytes[level + 1]), 2 if level < space.shared else APART)
             for level, size in enumerate(space.capacity_bytes)
         ]
         self.tables: dict[tuple[int, str], Floats] = {}
@@ -135,7 +138,7 @@ class BranchSearch:
     def _after(self, level: int, tensor: int) -> Ints:
         """Which room is left after a keep is placed: [box, room before it]; the last: none."""
         rooms = self.rooms[level - 1]
-        left = rooms - self.held[tensor][:, None]
+        left = rooms - self.held[level - 1][tensor][:, None]
         return np.where(left >= 0, np.searchsorted(rooms, left), len(rooms))
 
 
@@ -195,22 +198,29 @@ class BranchPart:
             divisions = search.inside(self.space.has[t])
             fits = (search.grid.exponents[top] >= search.grid.exponents[divisions]).all(axis=1)
             box = top - divisions[fits]
-            box = box[search.held[t][box] <= self.space.capacity_bytes[level - 1]]
+            box = box[search.held[level - 1][t][box] <= self.space.capacity_bytes[level - 1]]
             if len(box):
-                total = np.sum(self._charged(level, side, box), axis=0)
+                total = np.sum(self._charged(level, side, box, least=True), axis=0)
                 least = min(least, float(total.min()))
         return least
 
-    def _elements(self, level: int, tensor: int, box: Ints) -> tuple[Floats, Floats]:
+    def _elements(
+        self, level: int, tensor: int, box: Ints, *, least: bool = False
+    ) -> tuple[Floats, Floats]:
         """Elements of all tiles of a keep, as the memories above and below it see them.
 
         By the box of one element where each has its own; those of copies are in `Crossing`.
+        `least`: where boxes of that and any smaller size are meant.
         """
-        elements = self.search_.elements[tensor]
+        elements, extents = self.search_.elements[tensor], self.search_.grid.extents
+        every = box + (self.offset if level > self.space.shared else 0)
         alike = level == self.space.shared + 1 and not self.space.apart
-        return elements[box + (self.offset if alike else 0)], elements[box]
+        one = np.ones((len(extents), 1))
+        held = (one, one) if least else (extents[:, box], extents[:, every])
+        above, below = self.space.brought(level, tensor, *held)
+        return elements[every if alike else box] * above, elements[box] * below
 
-    def _charged(self, level: int, side: str, box: Ints) -> list[Floats]:
+    def _charged(self, level: int, side: str, box: Ints, *, least: bool = False) -> list[Floats]:
         """What a keep of each tensor costs at a level, on one side of it or in joules."""
         joules = self.space.energy_j_per_byte
         found: list[Floats] = []
@@ -218,7 +228,7 @@ class BranchPart:
             times = self.search_.crossing(level, t)[box]
             if level > self.space.shared:
                 times = times / self.space.over(self.over, t, lacking=True)
-            above, below = (times * each for each in self._elements(level, t, box))
+            above, below = (times * n for n in self._elements(level, t, box, least=least))
             above, below = above * crossing.above_bytes, below * crossing.below_bytes
             both = {"above_bytes": above, "below_bytes": below}
             found.append(
@@ -350,7 +360,7 @@ class BranchPart:
             fits = (spare[:, None, :] >= grid.exponents[divisions]).all(axis=2)
             which, division = np.nonzero(fits)
             which, box = some[which], chains.box[some[which]] - divisions[division]
-            size = search.held[tensor][box - own]
+            size = search.held[level - 1][tensor][box - own]
             fits = chains.used[which, level - 1] + size <= self.space.capacity_bytes[level - 1]
             which, box, size = which[fits], box[fits], size[fits]
             search.answers.candidates += len(which)

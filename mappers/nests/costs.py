@@ -11,7 +11,7 @@ machine's rates. The bound that stands beside them holds for any schedule:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from hwmodel.machines.spatial.counts import Counts
 from hwmodel.machines.spatial.nest import evaluate
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import Rules, activity
+from hwmodel.machines.spatial.sparsity import thin, thinned
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -30,6 +31,7 @@ from hwmodel.spine.activity import Rates, Work, fold, totals
 from hwmodel.spine.mapping import Mapping as LoopNest
 from hwmodel.spine.power import energy_j
 
+ONCE = "every element once, in its format, where a tile that it meets holds a value"
 OBJECTIVES: Mapping[str, str] = {"traffic": "bytes", "energy": "J", "latency": "s", "edp": "J s"}
 """What a mapper can minimise, and its unit."""
 
@@ -61,7 +63,10 @@ class Costs:
 
 def cost(cascade: Cascade, hardware: Hardware, mapping: LoopNest, rules: Rules) -> Costs:
     """Count a mapping and charge it; raises as `hwmodel.machines.spatial.nest.evaluate` does."""
-    counts = evaluate(cascade, mapping, limits(hardware))
+    left = thinned(cascade, hardware)
+    counts = evaluate(cascade, mapping, limits(hardware), check_capacity=left is None)
+    if left is not None:
+        counts = thin(counts, mapping.nest, left, hardware)
     done = activity(counts, rules, unit_of(hardware), array=bool(hardware.arrays))
     work = totals(done)
     charged = rates(hardware, work.operations)
@@ -87,10 +92,13 @@ def any_schedule(
     check_objective(objective)
     capacity = limits(hardware).capacity_bytes
     outermost, *inner = capacity
+    left = thinned(cascade, hardware)
     least = bound_of(cascade, sum(capacity[level] for level in inner), level=outermost)
+    if left is not None:
+        least = replace(least, bytes=left.once(outermost), reason=ONCE)
     moved = _number(least.bytes)
-    unit = unit_of(hardware)
-    done = {(unit(kind), kind, t): n for (kind, t), n in cascade_counts(cascade).items()}
+    unit, share = unit_of(hardware), 1.0 if left is None else left.operations
+    done = {(unit(kind), kind, t): n * share for (kind, t), n in cascade_counts(cascade).items()}
     work = Work(operations=done, read={outermost: moved})
     charged = rates(hardware, done)
     folded = fold(work, charged)

@@ -45,6 +45,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.machines.spatial.projection import Projection
+from hwmodel.machines.spatial.sparsity import Thinned
 from hwmodel.quantity.arithmetic import product as times
 
 Floats = NDArray[np.float64]
@@ -67,7 +68,9 @@ class Space:
         apart: whether the array reads words once for each element, but for tiles alike.
         output: which tensor is written.
         reduced: whether it sums over ranks that it lacks.
-        word_bytes: bytes of an element of each tensor.
+        word_bytes: of memories 0 .. n, bytes of an element of each tensor.
+        left: what zeros leave of a dense nest; None: nothing is known of zeros.
+        memories: names of memories 0 .. n.
         capacity_bytes: of memories 1 .. n, of one element's where each has its own.
         shared: memories 1 .. shared serve all elements; the others are one per element.
         energy_j_per_byte: of memories 0 .. n.
@@ -90,7 +93,9 @@ class Space:
     apart: bool
     output: int
     reduced: bool
-    word_bytes: tuple[float, ...]
+    word_bytes: tuple[tuple[float, ...], ...]
+    left: Thinned | None
+    memories: tuple[str, ...]
     capacity_bytes: tuple[float, ...]
     shared: int
     energy_j_per_byte: tuple[float, ...]
@@ -113,6 +118,30 @@ class Space:
     def has(self) -> tuple[tuple[bool, ...], ...]:
         """For each tensor, which ranks it has."""
         return tuple(tuple(rank in t.ranks for rank in self.ranks) for t in self.tensors)
+
+    @property
+    def output_name(self) -> str:
+        """The tensor that is written."""
+        return self.tensors[self.output].tensor
+
+    def brought(self, level: int, tensor: int, own: Floats, every: Floats) -> tuple[Any, Any]:
+        """Shares of a keep's tiles that are read above and written below, as zeros leave them.
+
+        By the points of one element and of all together, [rank, box].
+        """
+        if self.left is None:
+            return 1.0, 1.0
+        outer, name = self.memories[level - 1], self.tensors[tensor].tensor
+        if (outer, name) not in self.left.leaders:
+            return 1.0, 1.0
+        inside = every if level <= self.shared else own
+        outside = np.where(np.array(self.has[tensor])[:, None], own, every)
+        outside = own if level > self.shared + 1 else every if level <= self.shared else outside
+        found = [
+            self.left.brought(outer, name, dict(zip(self.ranks, extents, strict=True)))
+            for extents in (outside, inside)
+        ]
+        return found[0], found[1]
 
     @cached_property
     def windowed(self) -> tuple[bool, ...]:
@@ -189,17 +218,19 @@ def costs(space: Space, over: Box) -> Costs:
     crossings: list[tuple[Crossing, ...]] = []
     for level in range(1, space.levels + 1):
         row: list[Crossing] = []
-        for t, word in enumerate(space.word_bytes):
+        words = zip(*space.word_bytes[level - 1 : level + 1], strict=True)
+        for t, (outer, inner) in enumerate(words):
             copies = space.over(over, t, lacking=True)
             ways = 2 if t == space.output else 1
-            above = word * ways * (1 if level - 1 <= space.shared else copies)
-            below = word * ways * (1 if level <= space.shared else copies)
+            above = outer * ways * (1 if level - 1 <= space.shared else copies)
+            below = inner * ways * (1 if level <= space.shared else copies)
             row.append(Crossing(above, below))
             if t == space.output:
-                words = space.words(t)
+                whole = space.words(t)
                 summed = space.reduced and level == space.levels
-                spared = words * (below if summed else below / 2)
-                for memory, size in ((level - 1, words * above / 2), (level, spared)):
+                touched = 1.0 if space.left is None else space.left.touched[space.output_name]
+                spared = whole * (below / 2 * (1 + touched) if summed else below / 2)
+                for memory, size in ((level - 1, whole * above / 2), (level, spared)):
                     moved[memory] -= size
                     energy -= size * joules[memory]
         crossings.append(tuple(row))
@@ -255,8 +286,8 @@ def elements_of(space: Space, grid: "Grid", tensor: int) -> Floats:
     return total
 
 
-def held_of(space: Space, grid: "Grid", tensor: int) -> Floats:
-    """Bytes of a tensor's tile with each box of the grid: no more than that, or the least.
+def held_of(space: Space, grid: "Grid", tensor: int, level: int) -> Floats:
+    """Bytes of a tensor's tile in a memory with each box: no more than that, or the least.
 
     The first turn is the fullest, so that it holds at least its share of the points that there are.
     """
@@ -267,7 +298,7 @@ def held_of(space: Space, grid: "Grid", tensor: int) -> Floats:
         points[name] = share if space.least else np.minimum(extent, size)
     return (
         np.asarray(space.tensors[tensor].elements(points) * np.full(grid.boxes, 1.0))
-        * (space.word_bytes[tensor])
+        * space.word_bytes[level][tensor]
     )
 
 

@@ -46,6 +46,7 @@ from hwmodel.machines.spatial.dataflow import Dataflow, dataflow, dataflows
 from hwmodel.machines.spatial.projection import projections
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
+from hwmodel.machines.spatial.sparsity import thinned
 from hwmodel.mappers.mapper import Proposal, capacities_of
 from hwmodel.mappers.nests.answers import OBJECTIVES, Chain, Values
 from hwmodel.mappers.nests.best_first import search
@@ -277,16 +278,25 @@ def problem_of(
     }
     charged = rates(hardware, operations)
     axes, shared = _array(where, hardware)
-    words = tuple(float(p.element_bytes) for p in found.values())
+    left, memories = thinned(cascade, hardware), tuple(hardware.memories)
+    words = tuple(
+        tuple(
+            float(p.element_bytes if left is None else left.element_bytes[level][name])
+            for name, p in found.items()
+        )
+        for level in memories
+    )
     points, output = math.prod(whole), tuple(found).index(einsum.name)
     reduced = set(found[einsum.name].ranks) != set(einsum.ranks)
-    operands_bytes = points * (sum(words) + (words[output] if reduced else 0.0))
-    memories = tuple(hardware.memories)
+    touched = [1.0 if left is None else left.touched[name] for name in found]
+    near = [word * share for word, share in zip(words[-1], touched, strict=True)]
+    operands_bytes = points * (sum(near) + (near[output] if reduced else 0.0))
     fixed_bytes = (*(0.0 for _ in memories[1:]), operands_bytes)
-    arithmetic_j = sum(float(charged.operation_j[key]) * n for key, n in operations.items())
+    done, taken = (1.0, 1.0) if left is None else (left.operations, left.steps)
+    arithmetic_j = sum(float(charged.operation_j[key]) * n for key, n in operations.items()) * done
     elements = math.prod(axes.values())
-    step_s = 1.0 / float(hardware.clock_hz) if hardware.arrays else 0.0
-    floor_s = _operations_s(operations, charged)
+    step_s = taken / float(hardware.clock_hz) if hardware.arrays else 0.0
+    floor_s = _operations_s(operations, charged) * done
     space = Space(
         sizes=whole,
         walked=whole,
@@ -297,12 +307,14 @@ def problem_of(
         output=output,
         reduced=reduced,
         word_bytes=words,
+        left=left,
+        memories=memories,
         capacity_bytes=tuple(float(capacities[level]) for level in memories[1:]),
         shared=shared,
         energy_j_per_byte=tuple(float(charged.byte_j[level]) for level in memories),
         bandwidth_bytes_per_s=tuple(
             _binding(
-                float(charged.read[level]), 4 * points * sum(words), points / elements * step_s
+                float(charged.read[level]), 4 * points * sum(max(words)), points / elements * step_s
             )
             for level in memories
         ),
@@ -351,8 +363,9 @@ def _array(where: str, hardware: Hardware) -> tuple[dict[str, int], int]:
 
 def _check_room(cascade: str, machine: str, problem: NestProblem) -> None:
     space = problem.space
-    needed = sum(space.word_bytes)
-    for level, capacity in zip(problem.memories[1:], space.capacity_bytes, strict=True):
+    inner = zip(problem.memories[1:], space.word_bytes[1:], space.capacity_bytes, strict=True)
+    for level, words, capacity in inner:
+        needed = sum(words)
         if capacity < needed:
             raise CapacityError(
                 f"{cascade} on {machine}: no valid mapping; {level} holds {capacity:,.0f} bytes,"
@@ -369,7 +382,7 @@ def _check_room(cascade: str, machine: str, problem: NestProblem) -> None:
 
 def _entries(space: Space) -> float:
     """Entries of one table of lower bounds."""
-    halvings = math.log2(max(space.capacity_bytes) / min(space.word_bytes)) + 3
+    halvings = math.log2(max(space.capacity_bytes) / min(map(min, space.word_bytes))) + 3
     return Grid.count(space.walked) * 2 ** len(space.has) * halvings
 
 
@@ -410,8 +423,13 @@ def least(
     crossing: list[float] = []
     for at, level in enumerate(problem.memories[:-1]):
         inside = sum(capacity[name] for name in problem.memories[at + 1 :])
-        crossing.append(float(bound_of(cascade, inside, level=level).bytes))
-    sizes = [space.words(t) * word for t, word in enumerate(space.word_bytes)]
+        bound = float(bound_of(cascade, inside, level=level).bytes)
+        crossing.append(bound if space.left is None else space.left.once(level))
+    sizes = [space.words(t) * word for t, word in enumerate(space.word_bytes[-1])]
+    if space.left is not None:
+        above = problem.memories[-2]
+        shares = [space.left.least(above, name) for name in problem.tensors]
+        sizes = [size * share for size, share in zip(sizes, shares, strict=True)]
     moved = [0.0] * (space.levels + 1)
     for at, size in enumerate(crossing[: space.shared + 1]):
         moved[at] += size

@@ -47,7 +47,9 @@ class NestMapped(Mapped):
 
     @cached_property
     def sensitivity(self) -> tuple[Gain, ...]:
-        """What more memory or bandwidth would take off the bound, at each boundary."""
+        """What more memory or bandwidth would take off the bound; nothing where there are zeros."""
+        if any(tensor.density is not None for tensor in self.cascade.tensors.values()):
+            return ()
         return on_machine(self.cascade, self.hardware)
 
     @property
@@ -67,7 +69,8 @@ class NestMapped(Mapped):
         if not self.hardware.arrays or not self.timed:
             return None
         done = sum(float(points(einsum, self.cascade)) for einsum in self.cascade.einsums)
-        return done / (elements * self.costs.counts.steps)
+        counts = self.costs.counts
+        return done * counts.share / (elements * float(counts.steps))
 
     @property
     def tiles(self) -> dict[str, int | list[int]]:

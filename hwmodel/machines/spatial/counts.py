@@ -23,7 +23,8 @@ class Transfer:
         tensor: name of the tensor.
         outer: memory that fills come from and drains go to.
         inner: memory in which the tile is kept.
-        element_bytes: bytes per element.
+        element_bytes: bytes per element, as `outer` keeps it.
+        inner_bytes: as `inner` does; None: the same.
         tile: elements of the largest tile, in one memory.
         double: whether two tiles are reserved, so that transfers go on behind the arithmetic.
         first: elements of the first tiles of all array elements, shared ones counted once.
@@ -43,12 +44,13 @@ class Transfer:
     tile: int
     double: bool = False
     first: int = 0
-    fills: int = 0
-    copies: int = 0
+    fills: int | float = 0
+    copies: int | float = 0
     drains: int = 0
     partials: int = 0
     returns: int = 0
     returned: int = 0
+    inner_bytes: int | float | None = None
 
     @property
     def moved_bytes(self) -> int | float:
@@ -98,14 +100,16 @@ class Counts:
         steps: turns of the busiest array element, one point each, all Einsums together.
         elements: array elements that are ever at work.
         footprint_bytes: most bytes live at once in one memory of each level.
+        share: of points that take a turn; others are skipped for a zero of an operand.
     """
 
     transfers: tuple[Transfer, ...]
     touches: tuple[Touch, ...]
     operations: Table[tuple[str, str], Amount]
-    steps: int
+    steps: int | float
     elements: int
     footprint_bytes: Table[str, int | float] = field(default_factory=lambda: {})
+    share: float = 1.0
 
     def traffic_bytes(self, level: str) -> int | float:
         """Bytes read from and written to a level by the tiles kept inside of it."""

@@ -94,14 +94,15 @@ def _moved(transfers: Iterable[tuple[Transfer, float]]) -> Work:
     read: dict[str, Amount] = {}
     written: dict[str, Amount] = {}
     for t, share in transfers:
-        for table, level, elements in (
-            (read, t.outer, t.fills + t.returns),
-            (written, t.inner, t.copies + t.returned),
-            (read, t.inner, t.partials),
-            (written, t.outer, t.drains),
+        inner = t.element_bytes if t.inner_bytes is None else t.inner_bytes
+        for table, level, elements, each in (
+            (read, t.outer, t.fills + t.returns, t.element_bytes),
+            (written, t.inner, t.copies + t.returned, inner),
+            (read, t.inner, t.partials, inner),
+            (written, t.outer, t.drains, t.element_bytes),
         ):
             if elements and share:
-                size = elements * t.element_bytes
+                size = elements * each
                 table[level] = table.get(level, 0) + (size if share == 1.0 else size * share)
     return Work(read=read, written=written)
 

@@ -34,7 +34,7 @@ def test_the_least_cost_to_go_is_that_of_all_orders_and_boxes(
         costs = [math.inf]
         for inner in smaller[box]:
             for tensor in coming:
-                left = rooms[room] - found.held[tensor][inner]
+                left = rooms[room] - found.held[0][tensor][inner]
                 if left < 0:
                     continue
                 nearest = min(at for at, size in enumerate(rooms) if size >= left)

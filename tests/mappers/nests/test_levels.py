@@ -599,6 +599,29 @@ def test_no_walk_with_idle_elements_falls_below_what_is_proven(
             assert proof.value == pytest.approx(least, rel=1e-9)
 
 
+ZEROS = [
+    ("row", (2, 2), (2, 1), "skipping", {"A": "0.5 exact", "B": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("text", "sizes", "array", "sparsity", "densities"), ZEROS)
+def test_the_best_of_work_with_zeros_is_that_of_all_nests_counted_one_by_one(
+    text: str, sizes: tuple[int, ...], array: tuple[int, int], sparsity: str, densities: Any
+) -> None:
+    dense = ragged_case(text, sizes, array)
+    machine = dense.machine.but(sparsity=sparsity, register={"capacity": "6 B"})
+    case = replace(dense, cascade=dense.cascade.sparse(**densities), machine=machine)
+    every = list(ragged_costs(case, text))
+    for objective in ("energy", "latency", "edp"):
+        least = min(costs.value(objective) for costs in every)
+        proof = certified(
+            map_levels, case.cascade, machine, objective=objective, mapspace="interleaved"
+        ).certificate
+        assert proof.value == pytest.approx(least, rel=1e-9)
+        assert proof.optimal_in_mapspace
+        assert proof.bound <= least * (1 + 1e-9)
+
+
 def test_when_time_is_over_the_best_that_was_found_is_the_answer_with_its_gap() -> None:
     """Of 60 divisors a rank a search takes seconds; at once, some nest, and how good it is."""
     hurried = certified(

@@ -42,7 +42,8 @@ BUDGETS = {
     # where a token's choices of experts lead (80).
     # drafts that a step verifies, as a value that steps and streams share (150).
     # how a step of training sends tokens, and what its fp8's factors are for (40).
-    "einsum": 24_320,
+    # densities of tensors, by models and masks (130).
+    "einsum": 24_450,
     # Raised from 7,000: topologies and collectives as rounds of messages, bounds, nests of spatial
     # machines (1,500); routing statistics and what a placement of experts buys (1,000); machines
     # beyond the GPU and FlashAttention-4 (4,000); sweeps, their files and studies (1,400);

@@ -21,6 +21,7 @@ ELSEWHERE = {
         "hwmodel/systems/serving/test_stream.py",
         "streams as they are answered",
     ),
+    "mappers/nests/chains.py": ("mappers/nests/test_levels.py", "nests of the answers"),
     "einsum/tree.py": ("einsum/test_notation.py", "what the reader reads"),
     "einsum/parsed.py": ("einsum/test_notation.py", "texts and their refusals"),
     "hwmodel/spine/power.py": ("hwmodel/spine/test_activity.py", "joules and watts of its trees"),

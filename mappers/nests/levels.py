@@ -33,7 +33,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +51,12 @@ from hwmodel.mappers.mapper import Proposal, capacities_of
 from hwmodel.mappers.nests.answers import OBJECTIVES, Chain, Values
 from hwmodel.mappers.nests.best_first import search
 from hwmodel.mappers.nests.certify import certify
+from hwmodel.mappers.nests.chains import NestProblem, nest_of
 from hwmodel.mappers.nests.costs import check_objective, cost
 from hwmodel.mappers.nests.interleave import Grid, Space
 from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
 from hwmodel.spine.activity import Rates
-from hwmodel.spine.mapping import Compute, Keep, Loop, Nest
 from hwmodel.spine.mapping import Mapping as LoopNest
 
 MAPSPACES = ("ragged", "interleaved")
@@ -71,18 +71,6 @@ IDLE = 0.5
 """Share of the elements below which an answer says which ranks leave the others idle."""
 LARGEST_TABLE = 50_000_000
 """Entries of a table of lower bounds, 8 bytes each: larger problems are refused."""
-
-
-@dataclass(frozen=True)
-class NestProblem:
-    """An Einsum on a machine: the names behind the positions of a `Space`, and the space."""
-
-    einsum: str
-    ranks: tuple[str, ...]
-    tensors: tuple[str, ...]
-    memories: tuple[str, ...]
-    axes: tuple[str, ...]
-    space: Space
 
 
 def map_levels(
@@ -384,34 +372,6 @@ def _entries(space: Space) -> float:
     """Entries of one table of lower bounds."""
     halvings = math.log2(max(space.capacity_bytes) / min(map(min, space.word_bytes))) + 3
     return Grid.count(space.walked) * 2 ** len(space.has) * halvings
-
-
-def nest_of(problem: NestProblem, chain: Chain) -> Nest:
-    """A chain as a loop nest; loops over the array stand where elements first have their own."""
-    nest: list[Keep | Loop | Compute] = []
-    left = list(chain.walked)
-    spread = [1] * len(left)
-    over = tuple(math.prod(line) for line in zip(*chain.axes, strict=True)) or (1,) * len(left)
-    outside = problem.space.fixed_over(over)
-    for keep in chain.keeps:
-        if keep.level > problem.space.shared and max(spread) == 1:
-            for rank, points in enumerate(chain.keeps[-1].points):
-                if outside[rank] and points < left[rank]:
-                    left[rank] = points
-                    nest.append(Loop(problem.ranks[rank], points))
-            for axis, line in zip(problem.axes, chain.axes, strict=True):
-                for rank, at_once in enumerate(line):
-                    if at_once > 1:
-                        left[rank] //= at_once
-                        spread[rank] *= at_once
-                        nest.append(Loop(problem.ranks[rank], left[rank], axis))
-        for rank, points in enumerate(keep.points):
-            tile = points // spread[rank]
-            if tile < left[rank]:
-                left[rank] = tile
-                nest.append(Loop(problem.ranks[rank], tile))
-        nest.append(Keep(problem.tensors[keep.tensor], problem.memories[keep.level]))
-    return (*nest, Compute(problem.einsum))
 
 
 def least(

@@ -19,8 +19,11 @@ from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping
 
 PRODUCT = "Z[m, n] = A[m, k] * B[k, n]"
 SIZES = {"m": 4, "n": 4, "k": 8}
-TILED = (Keep("Z", "buffer"), Keep("Z", "register"), Loop("k", 2))
-TILED = (*TILED, *(Keep(t, level) for level in ("buffer", "register") for t in "AB"), Compute("Z"))
+TILED = (
+    *(Keep("Z", "buffer"), Keep("Z", "register"), Loop("k", 2)),
+    *(Keep(tensor, level) for level in ("buffer", "register") for tensor in "AB"),
+    Compute("Z"),
+)
 
 
 def product(**densities: Any) -> Cascade:
@@ -155,7 +158,8 @@ def test_where_zeros_are_not_modelled_they_are_refused_by_name() -> None:
 def test_predict_is_what_map_finds_for_latency() -> None:
     on = device("peer-a3").but(sparsity="skipping")
     work = product(A=0.5, B=0.25)
-    predicted, mapped = hw.predict(work, on=on), hw.map(work, on=on, objective="latency")
+    predicted = hw.predict(work, on=on)
+    mapped: Any = hw.map(work, on=on, objective="latency")
     assert predicted.time_s == pytest.approx(mapped.value)
     assert predicted.energy_j == pytest.approx(mapped.costs.energy_j)
     assert mapped.value < hw.map(product(), on=on, objective="latency").value

@@ -18,9 +18,9 @@ from hwmodel.validation.engine_rows import (
     Busy,
     Measured,
     class_of_stage,
-    fits,
     predicted,
     read_busy,
+    seen,
     step_rows,
 )
 from hwmodel.validation.fit import Array
@@ -70,7 +70,7 @@ def shares(device: str, hardware: Hardware) -> list[Share]:
     columns: dict[str, list[Busy]] = {}
     for busy in read_busy(device):
         if busy.step.phase in PREDICTED:
-            column = "fitted" if fits(busy.step) else "another board"
+            column = "fitted" if seen(busy.step) else "another board"
             columns.setdefault(column, []).append(busy)
     return [line for column, steps in columns.items() for line in _lines(column, steps, hardware)]
 
@@ -134,7 +134,7 @@ def joules(device: str, hardware: Hardware) -> list[Joules]:
         steps: list[Measured] = [row.columns["step"] for row in rows]
         each = np.broadcast_to(np.asarray(made.energy_j), (len(rows),))
         for step, energy_j in zip(steps, each, strict=True):
-            column = "fitted" if fits(step) else "another board"
+            column = "fitted" if seen(step) else "another board"
             ratios.setdefault(column, []).append(energy_j / (step.number("energy_j") or np.nan))
     return [_joules(column, np.array(found)) for column, found in ratios.items()]
 

@@ -35,6 +35,7 @@ from hwmodel.quantity.errors import HwmodelError
 from hwmodel.spine.estimate import Part
 from hwmodel.validation import calibrate
 from hwmodel.validation.engine_rows import (
+    PRODUCTS,
     Busy,
     Measured,
     class_of_stage,
@@ -164,6 +165,21 @@ def fitted_kernels(
             found[family] = _entry(prior, [sample, public_experts(hardware, tables)])
         elif schedule != "grouped" and len(sample.rows) >= calibrate.LEAST_ROWS:
             found[family] = _entry(prior, [sample])
+    return found
+
+
+def fitted_products(hardware: Hardware) -> dict[str, tuple[Family, Fit]]:
+    """The families of products that one checkpoint's steps alone inform, to those steps."""
+    calibration = hardware.calibration
+    assert calibration is not None
+    found: dict[str, tuple[Family, Fit]] = {}
+    for name, sittings in PRODUCTS.items():
+        steps = [launched(each, hardware) for each in read_busy(hardware.name, sittings)]
+        every = [each["product"] for each in steps if "product" in each]
+        library = SHIPPED[name]
+        sample = kernel_sample(library.family("gemm"), every, hardware, calibration)
+        if sample.rows:
+            found[library.family("gemm")] = _entry(library.priors["gemm"], [sample])
     return found
 
 
@@ -342,6 +358,7 @@ def main(arguments: Sequence[str]) -> None:
     hardware = device(options.device)
     busy = [each for each in read_busy(hardware.name) if fits(each.step)]
     found = {} if options.host else fitted_kernels(hardware, busy, options.tables)
+    found |= {} if options.host else fitted_products(hardware)
     if options.tables is not None:
         found |= public_prefill(hardware, options.tables)
     hardware = with_families(hardware, found)

@@ -218,6 +218,11 @@ class Measured:
         return float(text) if text else None
 
 
+PRODUCTS = {"vllm:deep-gemm": ("2026-11-29-ae",)}
+"""Library of products -> sittings to whose profiled products its family is fitted: nothing else of
+them is, but their steps are no test."""
+
+
 @dataclass(frozen=True)
 class Busy:
     """GPU-busy seconds of one profiled step by class of kernels."""
@@ -254,6 +259,11 @@ def predicted(rows: Sequence[Row], hardware: Hardware) -> Iterator[tuple[list[Ro
 def fits(step: Measured) -> bool:
     """Whether a fit may read anything of the step's board, and it is a step that is predicted."""
     return step.sitting in FITTED and step.phase in LEARNT
+
+
+def seen(step: Measured) -> bool:
+    """Whether a fit read anything of the step's sitting."""
+    return fits(step) or any(step.sitting in each for each in PRODUCTS.values())
 
 
 def class_of_stage(name: str) -> str:

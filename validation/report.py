@@ -255,7 +255,7 @@ def held_out(judged: Sequence[Judged], calibration: Calibration) -> dict[str, li
     known = {(j.row.board, j.row.columns["kernel"]) for j in fitted}
     steps = [j for j in judged if j.row.columns["family"] == "step"]
     if steps:
-        saw = [engine_rows.fits(j.row.columns["step"]) for j in steps]
+        saw = [engine_rows.seen(j.row.columns["step"]) for j in steps]
         return {
             FITTED: [j for j, seen in zip(steps, saw, strict=True) if seen],
             "another board": [j for j, seen in zip(steps, saw, strict=True) if not seen],

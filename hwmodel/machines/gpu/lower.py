@@ -40,7 +40,7 @@ from hwmodel.machines.gpu.schedules import torch_rows
 from hwmodel.machines.gpu.stretches import stretch, taken
 from hwmodel.machines.gpu.units import scalar_operations
 from hwmodel.quantity.arithmetic import where
-from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.dtypes import bytes_of, dtype
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.remembered import single
 from hwmodel.quantity.units import Amount
@@ -274,6 +274,7 @@ def _rows(cascade: Cascade, name: str) -> list[Found]:
         item_bytes=kinds.width,
         instructions=torch_rows.instructions(found.operations),
         atomics=_scattered(cascade),
+        group=max((dtype(cascade.tensors[n].dtype).block for n in found.outputs), default=1),
     )
     if kinds.flat == "gather":
         places, size = extent(taken_places(cascade), cascade), flat.rows * flat.cols

@@ -6,7 +6,8 @@ keys and values written by one kernel, the quantisation of what an fp8 product r
 kernel that makes it, experts chosen and summed by a kernel each. FlashInfer is off.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,11 +20,16 @@ from hwmodel.machines.gpu.engines.engine import Aside, Engine, Fusion, Graphs, M
 from hwmodel.machines.gpu.libraries.library import priors
 from hwmodel.quantity.arithmetic import where
 from hwmodel.quantity.dtypes import base_of
+from hwmodel.quantity.dtypes import dtype as format_of
 from hwmodel.quantity.units import Amount
 
 CAPTURED = (1, 2, 4, *range(8, 257, 8))
 """Tokens of the steps that a graph is captured for (vllm/config/compilation.py, up to the largest
 batch; here as in the rows measured)."""
+
+
+SQUARE = 32
+"""Side of a block of weights from which rows are scaled by groups, too."""
 
 
 def _arguments(stage: Stage) -> dict[str, Any]:
@@ -34,7 +40,14 @@ def _arguments(stage: Stage) -> dict[str, Any]:
 def _reads(stages: Stages, *names: str) -> str:
     """The format in which the first of these products that is there reads its rows."""
     found = (_arguments(stages[name]) for name in names if name in stages)
-    return next((str(each["dtype"]) for each in found), "bf16")
+    return next((_rows_format(each) for each in found), "bf16")
+
+
+def _rows_format(product: Mapping[str, Any]) -> str:
+    """The format of a product's rows: beside weights in square blocks, scaled by as wide groups."""
+    side = math.isqrt(format_of(str(product.get("weight_dtype") or product["dtype"])).block)
+    kind = str(product["dtype"])
+    return f"{kind}@{side}:32" if kind == "fp8" and side >= SQUARE else kind
 
 
 def _norms(stages: Stages) -> Sequence[Stage]:
@@ -124,7 +137,8 @@ def _narrowed(stages: Stages) -> Sequence[Stage]:
     wide = str(given.get("out_dtype") or given["dtype"])
     if given["dtype"] == wide:
         return (product,)
-    made = fused.narrowed(given["M"], given["K"], wide, out=given["dtype"], name="attention to fp8")
+    out = _rows_format(given)
+    made = fused.narrowed(given["M"], given["K"], wide, out=out, name="attention to fp8")
     return (Stage(made, product.times), product)
 
 

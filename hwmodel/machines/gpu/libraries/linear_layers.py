@@ -81,6 +81,28 @@ OF_CUTLASS = priors(
     engine = 0.62 in 0.3 .. 1: share of the DRAM's bandwidth that products of 17 to 32 rows reach
     """
 )
+BY_BLOCKS = priors(
+    """
+    matrix = 0.9 in 0.3 .. 1: share of the datasheet's matrix rate that a full tile reaches
+    dram = 0.9 in 0.4 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 3 in 3 .. 3: multiple of the catalogue's L2 bandwidth that bulk copies reach, shared by
+        blocks of a cluster: never binds
+    port = 0.85 in 0.85 .. 0.85: share of a processor's port to the L2
+    store = 1 in 1 .. 1: share of the port at which a block writes its tile of C, sums scaled
+        and converted on the way
+    copy = 0.5 in 0.5 .. 0.5: share of 32 copy instructions a clock and processor, where bulk copies
+        cannot be used: never binds
+    slice = 29 in 29 .. 29: clocks that a slice of K takes at least
+    launch = 3.4 in 0.3 .. 12: one kernel to the next in a graph, in graph launches of the device
+    fill = 1 in 0 .. 8: fill and drain of a tile's pipeline in a kernel whose blocks are not
+        persistent, in DRAM latencies
+    reduction = 3 in 3 .. 3: the launch that adds split sums, in graph launches: seldom there
+    scales = 0.2 in 0.2 .. 0.2: reading the scale factors, in DRAM latencies
+    queue = 0.7 in 0 .. 8: what is left to do once the last byte has come from the DRAM, in DRAM
+        latencies
+    sharpness = 16 in 16 .. 16: exponent of the norm that overlaps the tiles with the DRAM's stream
+    """
+)
 WIDENED = priors(
     """
     vector = 0.9 in 0.05 .. 1: share of the vector lanes' rate at which weights are widened
@@ -120,6 +142,19 @@ def _layer(name: str, title: str, support: Support, **how: Any) -> Library:
 def _fp8(places: tuple[str, ...], blocks: bool) -> Support:
     return Support((), {"fp8": places}, SOURCE, blocks=blocks, multiples=SIXTEEN)
 
+
+DEEP_GEMM = Library(
+    name="vllm:deep-gemm",
+    title="DeepGEMM's products by blocks, as vLLM calls them",
+    launches={"gemm": Launch(Layer(narrows=""), cublas.menu(), cublas.resolved)},
+    support=(replace(_fp8(SCALED, True), schedules=("gemm",)),),
+    costed_as={
+        "ada": "vllm:deep-gemm: other kernels than DeepGEMM's run here, and are costed as those on"
+        " Hopper; their interval is widened",
+    },
+    priors={"gemm": BY_BLOCKS},
+)
+"""The product alone: other kernels narrow its rows."""
 
 BY_ROWS: dict[str, Any] = {"narrows": "rows"}
 BY_CUTLASS: dict[str, Any] = BY_ROWS | {"product": cutlass.activity}

@@ -177,12 +177,13 @@ CUTLASS = Library(
     name="vllm:cutlass",
     title="vLLM's scaled products",
     launches={"gemm": Launch(cutlass.activity, cutlass.MENU, cutlass.resolved)},
-    instead={"gemm": ("cublas", "weight-only")},
+    instead={"gemm": ("vllm:deep-gemm", "cublas", "weight-only")},
     support=(
         Support(
             ("gemm",),
             FP8,
             "vllm, csrc/quantization/w8a8/cutlass: scaled products of e4m3 from sm_90 on",
+            blocks=False,
             multiples=SIXTEEN,
         ),
     ),

@@ -41,7 +41,7 @@ class RowProblem:
     "softmax" (exponentials of a reduced row) or "log softmax" (their logarithms). `item_bytes` is
     the width of an element, `instructions` what a lane issues for the arithmetic of one, `atomics`
     how many additions are atomic: all, and at one address. `reducer` is the operator of a plain
-    reduction ("add", "max").
+    reduction ("add", "max"). `group` is how many elements of what is written share a scale.
     """
 
     rows: Amount
@@ -56,6 +56,7 @@ class RowProblem:
     instructions: Amount = 1
     atomics: tuple[Amount, Amount] = (0, 0)
     reducer: str = ""
+    group: int = 1
 
 
 @dataclass(frozen=True)

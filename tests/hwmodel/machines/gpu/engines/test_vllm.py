@@ -37,6 +37,17 @@ def test_fp8_adds_one_kernel_a_layer_the_others_narrow_what_they_make() -> None:
     assert narrow["attention to fp8"] == 32
 
 
+def test_rows_before_products_by_blocks_are_scaled_by_groups() -> None:
+    """A scale in fp32 for each 128 elements: 33 of 32 bytes."""
+    step = hw.model("qwen3-8b", quantise="fp8-block").decode(64, 1024)
+    made = {stage.name: stage.cascade for stage in ENGINE.stages(step.stages)}
+    for name in ("attention norm", "mlp norm", "gate", "attention to fp8"):
+        assert made[name].tensors["Y"].dtype == "fp8@128:32"
+    assert made["final norm"].tensors["Y"].dtype == "bf16"
+    found = hw.predict(step, on="h200", engine="vllm")
+    assert {p.family for p in found.parts if p.name in ("qkv", "down")} == {"gemm:vllm:deep-gemm"}
+
+
 def test_fp8_weights_are_multiplied_in_fp8() -> None:
     step = hw.model("llama-3.1-8b", quantise="fp8").decode(64, 1024)
     made = hw.predict(step, on="h200", engine="vllm")

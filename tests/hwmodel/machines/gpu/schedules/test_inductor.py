@@ -42,3 +42,29 @@ def test_narrowing_takes_one_more_walk_over_the_row() -> None:
         float(hw.predict(norm(1, out), on=H200, kernel="vllm").time_s) for out in ("bf16", "fp8")
     ]
     assert times[1] > 1.3 * times[0]
+
+
+GROUPS = "fp8@128:32"
+
+
+@pytest.mark.parametrize(
+    ("made", "measured_s"),
+    [
+        (norm(1, GROUPS), 5.98e-6),
+        (norm(256, GROUPS), 7.90e-6),
+        (norm(8192, GROUPS), 165.7e-6),
+        (fused.norm(64, 2048, "bf16", out=GROUPS, added=True, name="norm"), 4.07e-6),
+        (fused.norm(8192, 2048, "bf16", out=GROUPS, added=True, name="norm"), 96.9e-6),
+        (fused.gated(1, 12288, "bf16", out=GROUPS, name="gate"), 1.75e-6),
+        (fused.gated(256, 12288, "bf16", out=GROUPS, name="gate"), 20.1e-6),
+        (fused.gated(8192, 12288, "bf16", out=GROUPS, name="gate"), 599.4e-6),
+        (fused.gated(65536, 768, "bf16", out=GROUPS, name="gate"), 295.5e-6),
+        (fused.narrowed(64, 4096, "bf16", out=GROUPS, name="narrow"), 2.52e-6),
+        (fused.narrowed(8192, 4096, "bf16", out=GROUPS, name="narrow"), 60.9e-6),
+    ],
+)
+def test_rows_narrowed_by_groups_take_about_what_was_measured(
+    made: Cascade, measured_s: float
+) -> None:
+    """Kernels of Qwen3-8B's and 30B-A3B's steps in fp8 by blocks (0.22.1, 2026-11-29)."""
+    assert hw.predict(made, on=H200, kernel="vllm").time_s == pytest.approx(measured_s, rel=0.25)

@@ -42,7 +42,10 @@ def test_steps_name_their_model_format_and_devices() -> None:
     two = steps["llama-3.1-70b.fp8.tp2"]
     assert (two.model, two.quantised, two.tp) == ("llama-3.1-70b", "fp8", 2)
     part = engine_rows.Measured("", "", {"model": "qwen3-next-80b-a3b.24layers"})
-    assert (part.model, part.config.config.num_hidden_layers) == ("qwen3-next-80b-a3b", 24)
+    assert (part.model, part.config.config.model_dump()["num_hidden_layers"]) == (
+        "qwen3-next-80b-a3b",
+        24,
+    )
     assert steps["llama-3.1-8b"].tp == 1
     assert steps["mixtral-8x7b"].kind.startswith("vllm mixture")
 

@@ -105,4 +105,4 @@ def test_memory_of_torchtitans_steps_is_within_a_tenth_but_for_pipelines() -> No
     assert len(measured) == 5
     assert max(map(abs, off.values())) < 0.10
     (piped,) = (row for row in measured if row.work.parallel.get("pp", 1) > 1)
-    assert -0.22 < piped.predicted().memory_bytes / (piped.memory_bytes or 1) - 1 < 0
+    assert -0.19 < piped.predicted().memory_bytes / (piped.memory_bytes or 1) - 1 < 0

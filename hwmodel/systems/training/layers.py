@@ -144,10 +144,10 @@ def piece(
         share = 1.0 if divided or not how.sp else 1 / how.tp
         shape = attention(stage.cascade)
         if shape is None:
-            made = _narrowed(stage, work, how)
+            made, narrowing = _narrowed(stage, work, how)
             back = backward(made[-1])
             again = 1 - saved.add(stage) if by_operation else 0.0
-            kernels += _kernels(stage, made, back, share, again)
+            kernels += _kernels(stage, made, back, share, again, narrowing)
             before = backward(undivided.cascade).kept or {}
             kept += sum(
                 float(size) * (1 / how.tp if how.sp and size == before.get(name) else 1)
@@ -298,20 +298,31 @@ def _picks(weights: Sequence[Weight]) -> tuple[int, int]:
     return max(found, default=(0, 0))
 
 
-def _narrowed(stage: Stage, work: Training, how: Execution) -> tuple[Cascade, ...]:
-    """What runs for a stage: experts of this device; narrow products after a pass that narrows."""
+def _narrowed(
+    stage: Stage, work: Training, how: Execution
+) -> tuple[tuple[Cascade, ...], tuple[tuple[Cascade, str], ...]]:
+    """What runs for a stage, and what its gradients need narrowed before them, in which pass.
+
+    Experts are those of this device; narrow products stand after a pass that narrows their rows.
+    Factors of rows are others along the columns, over which gradients of weights sum: what the
+    product read, and its gradient, are narrowed once more for those.
+    """
     cascade, origin = stage.cascade, stage.cascade.origin
     if origin is None or origin.workload not in ("gemm", "grouped_gemm"):
-        return (cascade,)
+        return (cascade,), ()
     if origin.workload == "grouped_gemm" and how.ep > 1:
         cascade = _local(cascade, how.ep)
     if work.precision in (WIDE, "fp16") or stage.role in KEPT_WIDE:
-        return (cascade,)
+        return (cascade,), ()
     kinds = {"dtype": work.precision, "weight_dtype": work.precision, "out_dtype": WIDE}
     given = origin.arguments
     rows = given["M"] if "M" in given else given["tokens"] * given["top_k"]
-    to = fused.narrowed(rows, given["K"], WIDE, out="fp8", name=f"{stage.name} to narrow")
-    return (to, cascade.but(**kinds))
+    to, of = (
+        fused.narrowed(rows, given[cols], WIDE, out="fp8", name=f"{stage.name} {what}to narrow")
+        for cols, what in (("K", ""), ("N", "gradient "))
+    )
+    again = ((to, "weights"), (of, "weights")) if work.scales == "row" else ()
+    return (to, cascade.but(**kinds)), ((of, "inputs"), *again)
 
 
 def _local(cascade: Cascade, ep: int) -> Cascade:
@@ -325,13 +336,19 @@ def _local(cascade: Cascade, ep: int) -> Cascade:
 
 
 def _kernels(
-    stage: Stage, made: Sequence[Cascade], back: Backward, share: float, again: float
+    stage: Stage,
+    made: Sequence[Cascade],
+    back: Backward,
+    share: float,
+    again: float,
+    narrowing: Sequence[tuple[Cascade, str]],
 ) -> list[Kernel]:
     """Forward and backward of a stage; row operations on whole rows are divided by sp."""
     each_layer = float(stage.times)
     times = each_layer * (share if not back.weights else 1)
     found = [Kernel(each, times, "forward", again) for each in made]
-    found += [Kernel(each, times, "inputs") for each in (*made[:-1], *back.inputs)]
+    found += [Kernel(each, times, role) for each, role in narrowing]
+    found += [Kernel(each, times, "inputs") for each in back.inputs]
     return found + [Kernel(each, each_layer, "weights") for each in back.weights]
 
 

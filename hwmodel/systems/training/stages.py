@@ -60,7 +60,8 @@ def layer(
 ) -> Stage:
     """A piece's passes with what they exchange, as the host launches them."""
     share = runs.exposed
-    links = share * sum(joined.seconds("all_reduce", s, how.tp) for s in each.reduced_bytes)
+    gathered, summed = _sums_s(each, how, joined)
+    links = share * (gathered + summed)
     routed = _routed_s(each, took, how, work, joined)
     ring = joined.seconds("all_gather", each.key_bytes * how.cp, how.cp, how.tp)
     forward, inputs, weights = took.forward_s, took.inputs_s, took.weights_s
@@ -81,7 +82,7 @@ def layer(
         inputs_s += again_s
         again_bytes, kept = each.kept_bytes, each.input_bytes
     elif how.recompute == "selective":
-        again_s = took.again_s
+        again_s = took.again_s + (share * gathered if how.zero == 3 else 0.0)
         inputs_s += again_s
         again_bytes, kept = each.scores_bytes, each.kept_bytes - each.scores_bytes
     if how.zero == 3 and how.recompute == "none":
@@ -116,6 +117,19 @@ def layer(
         sent_bytes=2 * sum(each.reduced_bytes) * (how.tp - 1) / how.tp,
         busy_s=added(busy),
     )
+
+
+def _sums_s(each: Piece, how: Execution, joined: Fabric) -> tuple[float, float]:
+    """What a pass exchanges over tp: its sums, or with sp inputs gathered and sums scattered.
+
+    By operation, FSDP gathers inputs again where it computes again what products made of them.
+    """
+    sizes = each.reduced_bytes
+    if not how.sp:
+        return 0.0, sum(joined.seconds("all_reduce", size, how.tp) for size in sizes)
+    ops = ("all_gather", "reduce_scatter")
+    gathered, summed = (sum(joined.seconds(op, s, how.tp) for s in sizes) for op in ops)
+    return gathered, summed
 
 
 def _routed_s(each: Piece, took: Seconds, how: Execution, work: Training, joined: Fabric) -> float:

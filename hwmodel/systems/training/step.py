@@ -304,17 +304,25 @@ def _held(
     schedule: Schedule,
     ranks: Sequence[Sequence[Stage]],
 ) -> list[_Held]:
-    """Of each rank: states, and the most that micro-batches in flight keep."""
+    """Of each rank: states, and the most that micro-batches in flight keep.
+
+    Torch's pipeline has a buffer for each micro-batch's gradient that a stage receives, and keeps
+    the logits of all of them for the caller (torch/distributed/pipelining/stage.py at 0138610:
+    `grad_recv_info`, `output_chunks`).
+    """
     layers = peaks(schedule, [stage.kept_bytes for stage in cut.stages])
     ends = peaks(schedule, [stage.ends_bytes for stage in cut.stages])
     each_bytes = FUSED_LOGIT_BYTES if work.loss == "fused" else LOGIT_BYTES[named(how.zero)]
-    logits = {cut.layout.rank[s] for s, after in enumerate(cut.layout.after) if after < 0}
+    last = {cut.layout.rank[s] for s, after in enumerate(cut.layout.after) if after < 0}
+    several = schedule.each if how.pp > 1 and named(how.zero) == "fsdp" else 0
+    gradients = several * _boundary_bytes(work, how)
+    logits = cut.logits * (each_bytes + max(0, several - 1) * WEIGHT_BYTES)
     return [
         _Held(
             _states(rank, how, work),
-            float(layers[place]),
+            float(layers[place]) + gradients * (len(rank) - (place in last)),
             max(stage.again_bytes for stage in rank),
-            float(ends[place]) + (cut.logits * each_bytes if place in logits else 0.0),
+            float(ends[place]) + (logits if place in last else 0.0),
         )
         for place, rank in enumerate(ranks)
     ]
@@ -330,11 +338,15 @@ def _busy_s(
     return added([mean, {"dram": update_s}, {"link": waits_s} if waits_s else {}])
 
 
-def _transfer_s(work: Training, how: Execution, joined: Fabric) -> float:
-    """Hidden states of a micro-batch to the next stage, each tp device's part."""
+def _boundary_bytes(work: Training, how: Execution) -> float:
+    """Hidden states of a micro-batch between two stages, each tp device's part."""
     tokens = how.micro_batch * work.sequence // how.cp
-    size = tokens * work.model.network.hidden * WEIGHT_BYTES / how.tp
-    return joined.sent(size, how.tp * how.cp * how.dp)
+    return tokens * work.model.network.hidden * WEIGHT_BYTES / how.tp
+
+
+def _transfer_s(work: Training, how: Execution, joined: Fabric) -> float:
+    """Hidden states of a micro-batch to the next stage."""
+    return joined.sent(_boundary_bytes(work, how), how.tp * how.cp * how.dp)
 
 
 def _states(rank: Sequence[Stage], how: Execution, work: Training) -> States:

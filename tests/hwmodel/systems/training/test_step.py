@@ -8,6 +8,7 @@ import pytest
 import hwmodel as hw
 from hwmodel.einsum.workloads.training import training
 from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.systems.training.step import predicted
 from hwmodel.systems.training.trained import Trained
 from hwmodel.verbs.cases import predict_lines
 
@@ -240,3 +241,35 @@ def test_a_fused_loss_and_weights_gathered_in_a_pipeline_change_what_is_held() -
     assert piped.gradients_bytes + piped.weights_bytes > 6 * parameters / 4 * 0.9
     with pytest.raises(InputError, match="loss: expected whole or fused, found 'chunked'"):
         step(loss="chunked")
+
+
+def test_a_pipeline_of_torch_keeps_logits_and_buffers_of_all_its_micro_batches() -> None:
+    """Eight micro-batches of 4,096 tokens, 4,096 wide and with 128,256 logits, in 16 bits."""
+    given: dict[str, Any] = {"dp": 2, "pp": 4, "global_batch": 16, "recompute": "full"}
+    torch, megatron = step(**given, zero=3), step(**given, zero=1)
+    logits, hidden = 4096 * 128256 * 2, 4096 * 4096 * 2
+    last = torch.memory_by_rank[-1] - torch.states_by_rank[-1]
+    other = megatron.memory_by_rank[-1] - megatron.states_by_rank[-1]
+    assert last - other == pytest.approx(7 * logits + 4096 * 128256 * 4, rel=1e-6)
+    first = torch.memory_by_rank[0] - torch.states_by_rank[0]
+    assert first - (megatron.memory_by_rank[0] - megatron.states_by_rank[0]) == 8 * hidden
+
+
+def test_sequence_parallelism_gathers_and_scatters_what_it_spares_to_add_up() -> None:
+    given: dict[str, Any] = {"dp": 1, "tp": 8, "micro_batch": 4, "zero": 3}
+    plain, parted = step(**given), step(**given, sp=True)
+    assert 1.0 < parted.exposed_communication_s / plain.exposed_communication_s < 1.5
+    again = step(**given, sp=True, recompute="selective")
+    assert again.step_time_s > parted.step_time_s
+
+
+def test_factors_of_rows_narrow_both_operands_of_gradients_of_weights_once_more() -> None:
+    given: dict[str, Any] = {"dp": 1, "micro_batch": 2, "dtype": "fp8", "zero": 3}
+    whole, rows = (trained_share(scales, given) for scales in ("tensor", "row"))
+    assert 1.01 < rows / whole < 1.2
+
+
+def trained_share(scales: str, given: dict[str, Any]) -> float:
+    """Seconds of a step whose kernels run as they do alone."""
+    work = training(**{**LLAMA, **given, "scales": scales})
+    return predicted(work, "h100", efficiency=1.0).step_time_s

@@ -82,6 +82,10 @@ class Array(Value):
     """Functions that an element composes of so many multiply-accumulates."""
     multicast: Literal["word", "tile"] = "word"
     """What is read once for several elements: every word that they share, or tiles alike."""
+    network: Literal["mesh", "bus"] = "mesh"
+    """What brings words to elements, and sums back (`hwmodel.machines.spatial.hops`)."""
+    hop_energy_j_per_byte: SizeOrZero = 0.0
+    """Of one step from element to element."""
 
 
 class Function(Value):

@@ -222,7 +222,7 @@ class BranchPart:
 
     def _charged(self, level: int, side: str, box: Ints, *, least: bool = False) -> list[Floats]:
         """What a keep of each tensor costs at a level, on one side of it or in joules."""
-        joules = self.space.energy_j_per_byte
+        above_j, below_j = self.space.joules(level)
         found: list[Floats] = []
         for t, crossing in enumerate(self.costs.crossings[level - 1]):
             times = self.search_.crossing(level, t)[box]
@@ -231,11 +231,7 @@ class BranchPart:
             above, below = (times * n for n in self._elements(level, t, box, least=least))
             above, below = above * crossing.above_bytes, below * crossing.below_bytes
             both = {"above_bytes": above, "below_bytes": below}
-            found.append(
-                above * joules[level - 1] + below * joules[level]
-                if side == "energy_j"
-                else both[side]
-            )
+            found.append(above * above_j + below * below_j if side == "energy_j" else both[side])
         return found
 
     def start(self) -> Chains:
@@ -351,7 +347,7 @@ class BranchPart:
         self, chains: Chains, parents: Ints, tensor: int, level: int, divisions: Ints
     ) -> Iterator[Chains]:
         """Some chains with one more keep, after one of these divisions."""
-        search, grid, joules = self.search_, self.search_.grid, self.space.energy_j_per_byte
+        search, grid, (above_j, below_j) = self.search_, self.search_.grid, self.space.joules(level)
         own = self.offset if level > self.space.shared else 0
         lengths = max(1, CHUNK // len(divisions))
         for begin in range(0, len(parents), lengths):
@@ -379,7 +375,7 @@ class BranchPart:
             crossing = self.costs.crossings[level - 1][tensor]
             above, below = (times * each for each in self._elements(level, tensor, box - own))
             above, below = above * crossing.above_bytes, below * crossing.below_bytes
-            grown.energy += above * joules[level - 1] + below * joules[level]
+            grown.energy += above * above_j + below * below_j
             grown.moved[:, level - 1] += above
             grown.moved[:, level] += below
             hopeless = search.answers.hopeless(self.least(grown))

@@ -14,6 +14,7 @@ from hwmodel.einsum.cascade import Cascade, Rank
 from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
+from hwmodel.machines.spatial.area import area_of
 from hwmodel.machines.spatial.projection import projections
 from hwmodel.machines.spatial.view import view
 from hwmodel.mappers.mapper import Proposal, only_cascade, proposed
@@ -71,7 +72,9 @@ def certified(
     given = {"shares": shares} if shares else {}
     found = proposed(mapper, seen, machine, objective=objective, **given, **options)
     said = replace(found, notes=(*found.notes, *notes))
-    return certify(seen, machine, said, objective=objective, started_s=started_s, timed=not alone)
+    chip = area_of(hardware)[0]
+    told: dict[str, Any] = {"timed": not alone, "area_m2": None if chip is None else float(chip)}
+    return certify(seen, machine, said, objective=objective, started_s=started_s, **told)
 
 
 def certify(
@@ -82,6 +85,7 @@ def certify(
     objective: str,
     started_s: float,
     timed: bool = True,
+    area_m2: float | None = None,
 ) -> NestMapped:
     """Count a proposal anew; `started_s` is `time.perf_counter()` when its search began."""
     nest = proposal.choice
@@ -105,6 +109,7 @@ def certify(
         hardware=hardware,
         notes=proposal.notes,
         timed=timed,
+        area_m2=area_m2,
     )
 
 

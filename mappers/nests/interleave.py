@@ -74,6 +74,8 @@ class Space:
         capacity_bytes: of memories 1 .. n, of one element's where each has its own.
         shared: memories 1 .. shared serve all elements; the others are one per element.
         energy_j_per_byte: of memories 0 .. n.
+        hops_j_per_byte: of a word that leaves the shared memories for elements' own, and of each
+            that an element takes.
         bandwidth_bytes_per_s: of memories 0 .. n, all elements together; infinity is no limit.
         axes: elements along each axis of the array; empty without one.
         along: for each axis, which ranks may go over it.
@@ -99,6 +101,7 @@ class Space:
     capacity_bytes: tuple[float, ...]
     shared: int
     energy_j_per_byte: tuple[float, ...]
+    hops_j_per_byte: tuple[float, float]
     bandwidth_bytes_per_s: tuple[float, ...]
     axes: tuple[int, ...]
     along: tuple[tuple[bool, ...], ...]
@@ -118,6 +121,12 @@ class Space:
     def has(self) -> tuple[tuple[bool, ...], ...]:
         """For each tensor, which ranks it has."""
         return tuple(tuple(rank in t.ranks for rank in self.ranks) for t in self.tensors)
+
+    def joules(self, level: int) -> tuple[float, float]:
+        """Of a byte that crosses into a level: in the memory above with its way, and below."""
+        above, below = self.energy_j_per_byte[level - 1 : level + 1]
+        leaving, taken = self.hops_j_per_byte if level == self.shared + 1 else (0.0, 0.0)
+        return above + leaving, below + taken
 
     @property
     def output_name(self) -> str:
@@ -233,6 +242,9 @@ def costs(space: Space, over: Box) -> Costs:
                 for memory, size in ((level - 1, whole * above / 2), (level, spared)):
                     moved[memory] -= size
                     energy -= size * joules[memory]
+                ways_j = zip(space.joules(level), joules[level - 1 : level + 1], strict=True)
+                hops = [with_way - alone for with_way, alone in ways_j]
+                energy -= whole / 2 * (above * hops[0] + below * hops[1])
         crossings.append(tuple(row))
     walked = space.sizes if space.least else space.walked
     steps = math.prod(-(-d // o) for d, o in zip(walked, over, strict=True))

@@ -43,6 +43,7 @@ from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.spatial.dataflow import Dataflow, dataflow, dataflows
+from hwmodel.machines.spatial.hops import hop_j_per_byte, steps_of
 from hwmodel.machines.spatial.projection import projections
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
@@ -266,6 +267,7 @@ def problem_of(
     }
     charged = rates(hardware, operations)
     axes, shared = _array(where, hardware)
+    steps, hop_j = steps_of(hardware), hop_j_per_byte(hardware)
     left, memories = thinned(cascade, hardware), tuple(hardware.memories)
     words = tuple(
         tuple(
@@ -300,6 +302,7 @@ def problem_of(
         capacity_bytes=tuple(float(capacities[level]) for level in memories[1:]),
         shared=shared,
         energy_j_per_byte=tuple(float(charged.byte_j[level]) for level in memories),
+        hops_j_per_byte=(steps[0] * hop_j, steps[1] * hop_j),
         bandwidth_bytes_per_s=tuple(
             _binding(
                 float(charged.read[level]), 4 * points * sum(max(words)), points / elements * step_s

@@ -29,7 +29,10 @@ from hwmodel.text.grid import grid, width
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NestMapped(Mapped):
-    """A loop nest and what it costs; `timed`: its seconds and joules mean the machine's."""
+    """A loop nest and what it costs; `timed`: its seconds and joules mean the machine's.
+
+    `area_m2`: of the machine, where its tables or what was published of it have one.
+    """
 
     mapping: LoopNest
     costs: Costs
@@ -39,6 +42,7 @@ class NestMapped(Mapped):
     hardware: Hardware
     notes: tuple[str, ...] = ()
     timed: bool = True
+    area_m2: float | None = None
 
     @property
     def limits(self) -> Limits:
@@ -111,6 +115,7 @@ def _record(mapped: NestMapped) -> dict[str, Any]:
             "elements": costs.counts.elements,
             "steps": costs.counts.steps,
             "utilisation": mapped.utilisation,
+            "area_m2": mapped.area_m2,
             "levels": [_level(mapped, level) for level in mapped.limits.capacity_bytes],
             "transfers": [_transfer(t) for t in costs.counts.transfers],
             "sensitivity": mapped.sensitivity,
@@ -188,9 +193,10 @@ def _working(mapped: NestMapped) -> Sequence[str]:
     share, counts = mapped.utilisation, mapped.costs.counts
     if share is None:
         return ()
+    area = "" if mapped.area_m2 is None else f"; {show(mapped.area_m2, 'm2')}"
     return (
         f"array      {share:.1%} of the elements' turns do work: {counts.elements:,} elements,"
-        f" {counts.steps:,} steps",
+        f" {counts.steps:,.12g} steps{area}",
     )
 
 

@@ -101,6 +101,7 @@ class Counts:
         elements: array elements that are ever at work.
         footprint_bytes: most bytes live at once in one memory of each level.
         share: of points that take a turn; others are skipped for a zero of an operand.
+        hop_bytes: bytes times steps between shared memories and elements' own, where they cost.
     """
 
     transfers: tuple[Transfer, ...]
@@ -110,6 +111,7 @@ class Counts:
     elements: int
     footprint_bytes: Table[str, int | float] = field(default_factory=lambda: {})
     share: float = 1.0
+    hop_bytes: float = 0.0
 
     def traffic_bytes(self, level: str) -> int | float:
         """Bytes read from and written to a level by the tiles kept inside of it."""

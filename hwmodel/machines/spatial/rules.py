@@ -21,7 +21,7 @@ with arrays the turns of the busiest element are latencies called "step", a cloc
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwmodel.machines.spatial.counts import Counts, Transfer
 from hwmodel.quantity.errors import UnknownNameError
@@ -29,6 +29,8 @@ from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Serial, Work
 
 STEP = "step"
+NETWORK = "network"
+"""What answers call the bytes of words times their steps over an array (`hops`)."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def activity(
     operations = {(unit_of(kind), kind, dtype): n for (kind, dtype), n in counts.operations.items()}
     steps: dict[str, Amount] = {STEP: counts.steps} if array else {}
     near = _touched(counts)
+    if counts.hop_bytes:
+        near = replace(near, read={**near.read, NETWORK: counts.hop_bytes})
     if not rules.exposed:
         moved = _moved((t, 1.0) for t in counts.transfers)
         return _parallel(_joined((near, moved), operations, counts.footprint_bytes), steps)

@@ -609,7 +609,11 @@ def test_the_best_of_work_with_zeros_is_that_of_all_nests_counted_one_by_one(
     text: str, sizes: tuple[int, ...], array: tuple[int, int], sparsity: str, densities: Any
 ) -> None:
     dense = ragged_case(text, sizes, array)
-    machine = dense.machine.but(sparsity=sparsity, register={"capacity": "6 B"})
+    machine = dense.machine.but(
+        sparsity=sparsity,
+        register={"capacity": "6 B"},
+        arrays={"elements": {"hop_energy": "2 pJ/B"}},
+    )
     case = replace(dense, cascade=dense.cascade.sparse(**densities), machine=machine)
     every = list(ragged_costs(case, text))
     for objective in ("energy", "latency", "edp"):

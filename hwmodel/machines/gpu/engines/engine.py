@@ -10,6 +10,7 @@ model of L layers of which X hold experts, whose layers run K kernels,
 
     a step of decode            step + n request        scheduling, inputs, outputs
     launching, without a graph  K kernel + X mixture    a layer of experts does more than launch
+    joining devices' sums       two launches more for each, without a graph
     launching, graph by graph   L piece                 attention stands between the graphs
 
 Under asynchronous scheduling the host works on the next step while the GPU runs: a step of decode
@@ -171,6 +172,8 @@ class Engine:
         host: its costs until they are measured on a device.
         flags: what it was started with.
         reduces: whose small all-reduces it runs (`hwmodel.network.small`); None: NCCL's.
+        joins: kernels that the host launches to join what devices made of a stage: a copy to where
+            the others read it, and the sum (vLLM 0.22.1's own all-reduce, as profiled).
         narrowed: format of a model that it does not run -> the one that it is loaded in.
         schemes: format of weights, asked for alone -> how it quantises a model then.
     """
@@ -185,6 +188,7 @@ class Engine:
     memory: Memory
     flags: tuple[str, ...] = ()
     reduces: str | None = None
+    joins: int = 2
     narrowed: Mapping[str, str] = field(default_factory=dict[str, str])
     schemes: Mapping[str, str] = field(default_factory=dict[str, str])
     plain: tuple[str, ...] = ()

@@ -124,9 +124,13 @@ def _padded(workload: Stack, spare: Amount) -> dict[str, Any]:
 
 
 def _launched(stage: Stage, mixtures: Amount, engine: Engine) -> Amount:
-    """Kernels of layers that the host launches for a stage; once a step is none of them."""
+    """Kernels of layers that the host launches for a stage, and to join what devices made of it.
+
+    What runs once a step is none of them.
+    """
     times = least((stage.times, mixtures)) if stage.name in engine.together else stage.times
-    return where(np.asarray(times) > 1, times, 0)
+    kernels_ = times + engine.joins * stage.times if stage.collective else times
+    return where(np.asarray(times) > 1, kernels_, 0)
 
 
 def loaded(workload: Workload, engine: Engine | None) -> Workload:

@@ -209,3 +209,16 @@ def test_heads_wider_than_its_attention_takes_are_a_prior() -> None:
     wide = {"head_dim": 512, "num_attention_heads": 8, "num_key_value_heads": 2}
     made = hw.predict(LLAMA.but(**wide).prefill(1, 512), on="h200", engine="vllm")
     assert any("latent-attention" in text for text in made.warnings)
+
+
+def test_the_host_launches_what_joins_devices_too() -> None:
+    """Llama-3.1-8B joins sums twice in each of 32 layers: 128 launches more, of 53 us each."""
+    short = LLAMA.prefill(1, 512)
+    one, two = (
+        hw.predict(short, on=f"h200 * {tp}", engine="vllm", parallel={"tp": tp}) for tp in (1, 2)
+    )
+    waits = [
+        next(float(part.busy_s["host"]) for part in each.parts if part.name == "host")
+        for each in (one, two)
+    ]
+    assert waits[1] - waits[0] == pytest.approx(128 * 53e-6, rel=1e-6)

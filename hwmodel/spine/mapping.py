@@ -32,7 +32,8 @@ class Keep:
 
     `double` reserves two tiles, so that one is loaded while the other is used. With `rank`, only
     the first `points` of that rank are kept here; a Keep further inwards brings the others, tile by
-    tile.
+    tile. Where the loop around asks for windows of the tensor, which is made inside of it, a Keep
+    that `slides` holds on to what the next turn needs again (a line buffer): the rest is computed.
     """
 
     tensor: str
@@ -40,6 +41,7 @@ class Keep:
     double: bool = False
     rank: str = ""
     points: int = 0
+    slides: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def walk(nest: Nest, depth: int = 0) -> Iterator[tuple[int, Node]]:
 def _words(node: Node) -> str:
     if isinstance(node, Keep):
         part = f" for the first {node.points} of {node.rank}" if node.rank else ""
-        return f"keep {node.tensor} in {node.level}{part}{', twice' if node.double else ''}"
+        words = f"{', twice' if node.double else ''}{', sliding' if node.slides else ''}"
+        return f"keep {node.tensor} in {node.level}{part}{words}"
     if isinstance(node, Loop):
         if node.array:
             return f"for {node.rank} by {node.tile} at once over {node.array}"
@@ -125,7 +128,8 @@ def _plain(nest: Nest) -> list[dict[str, Any]]:
         if isinstance(node, Keep):
             twice = {"double": True} if node.double else {}
             part = {"rank": node.rank, "points": node.points} if node.rank else {}
-            written.append({"keep": node.tensor, "level": node.level} | twice | part)
+            slides = {"slides": True} if node.slides else {}
+            written.append({"keep": node.tensor, "level": node.level} | twice | part | slides)
         elif isinstance(node, Loop):
             over = {"array": node.array} if node.array else {}
             written.append({"loop": node.rank, "tile": node.tile} | over)
@@ -145,7 +149,7 @@ def _nest(data: Any, where: str) -> Nest:
 
 def _node(data: Any, where: str) -> Node:
     kinds = {
-        "keep": ("keep", "level", "double", "rank", "points"),
+        "keep": ("keep", "level", "double", "rank", "points", "slides"),
         "loop": ("loop", "tile", "array"),
         "compute": ("compute",),
         "split": ("split",),
@@ -153,13 +157,14 @@ def _node(data: Any, where: str) -> Node:
     if not isinstance(data, dict) or not (found := [kind for kind in kinds if kind in data]):
         raise InputError(f"{where}: expected a node keyed {', '.join(kinds)}, found {data!r}")
     kind = found[0]
-    optional = ("double", "rank", "points", "array")
+    optional = ("double", "rank", "points", "array", "slides")
     table = _table(data, where, kinds[kind], optional)
     if kind == "keep":
         rank = str(table.get("rank", ""))
         points = _count(table.get("points", 0), f"{where}.points") if rank else 0
         twice = bool(table.get("double", False))
-        return Keep(str(table["keep"]), str(table["level"]), twice, rank, points)
+        slides = bool(table.get("slides", False))
+        return Keep(str(table["keep"]), str(table["level"]), twice, rank, points, slides)
     if kind == "compute":
         return Compute(str(table["compute"]))
     if kind == "split":

@@ -8,21 +8,23 @@ state: the tensor without that rank. The step that is written takes the place of
 unless another Einsum reads the step before later in the same turn; then two steps are held. The
 rank walks one step at a time, and all Einsums that touch a step share that loop.
 
-Of two ranks in a band (causal, windowed attention) a tile of one asks for an interval of the other:
-their `Reach` says how many points of it cross and are held.
+Of two ranks in a band (causal, windowed attention) a tile of one asks for an interval of the other,
+and so does a tile of an Einsum that reads in windows what another makes (chains of convolutions):
+`asking` says how many points cross and are held. Loops walk no taps of such windows.
 
 Sizes are counts; widths are bytes an element.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.einsum.cascade import Access, Cascade, Einsum
-from hwmodel.machines.spatial.reach import Reach, reaches
+from hwmodel.machines.spatial.asking import asking
+from hwmodel.machines.spatial.reach import Asking
 from hwmodel.mappers.nests.ceilings import distinct_ceilings, divisors
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import CoverageError, InputError
@@ -79,8 +81,7 @@ class Form:
     sizes: Mapping[str, int]
     batch: tuple[tuple[str, int], ...]
     outside: frozenset[str]
-    near: Mapping[str, Reach] = field(default_factory=lambda: {})
-    """What tiles of a rank ask of the one that it is in a band with, by the first."""
+    asking: Asking = field(default_factory=Asking)
 
     @cached_property
     def touches(self) -> dict[str, tuple[int, ...]]:
@@ -107,7 +108,7 @@ class Form:
         """Factors of a tensor's elements: ranks in a band have the points that it keeps."""
         counts: list[int] = []
         for at, rank in enumerate(ranks):
-            reach = self.near.get(rank)
+            reach = self.asking.bands.get(rank)
             if reach is None or reach.to not in ranks:
                 counts.append(self.sizes[rank])
             elif reach.to not in ranks[:at]:
@@ -116,12 +117,20 @@ class Form:
 
     @cached_property
     def moving(self) -> dict[str, frozenset[str]]:
-        """Ranks whose loops move the tile of each tensor: its own, and those in a band with one."""
+        """Ranks whose loops move the tile of each tensor: its own, and those that ask for it."""
         return {
-            name: frozenset(held.ranks)
-            | {rank for rank, reach in self.near.items() if reach.to in held.ranks}
+            name: frozenset(held.ranks) | frozenset(self.asking.by_tensor.get(name, {}))
             for name, held in self.tensors.items()
         }
+
+    @cached_property
+    def askers(self) -> frozenset[str]:
+        """Ranks whose loops ask for intervals of others."""
+        return frozenset(of for of, _ in self.asking.asks)
+
+    def walked(self, looped: frozenset[str]) -> frozenset[str]:
+        """Ranks that loops walk, with those that they ask for windows of."""
+        return looped.union(*(self.asking.windows.get(rank, ()) for rank in looped))
 
     @cached_property
     def blocks(self) -> dict[str, tuple[int, int]]:
@@ -144,11 +153,14 @@ def form_of(cascade: Cascade, order: tuple[str, ...] | None = None) -> Form:
     Raises `CoverageError` for what the fusion mapper does not cover: densities, affine windows,
     data-dependent ranks, and a tensor read through two different accesses.
     """
-    sizes, near = _sizes(cascade)
+    sizes, found = _sizes(cascade)
     einsums = [cascade.einsum(name) for name in order or [e.name for e in cascade.einsums]]
     states = _states(cascade)
     accesses = {
-        einsum.name: [_plain(access, einsum, states) for access in (*einsum.reads, einsum.output)]
+        einsum.name: [
+            found.axes.get(access.tensor) or _plain(access, einsum, states)
+            for access in (*einsum.reads, einsum.output)
+        ]
         for einsum in einsums
     }
     named: dict[str, tuple[str, ...]] = {}
@@ -163,10 +175,11 @@ def form_of(cascade: Cascade, order: tuple[str, ...] | None = None) -> Form:
                     " elsewhere; expected one access a tensor; copy it to a second tensor"
                 )
     every = set(sizes).intersection(*(set(ranks) for ranks in named.values()))
-    every -= set(states.values()) | {of for of, _ in near}  # slices in a band differ
+    every -= set(states.values()) | {of for of, _ in found.asks}  # slices in a band differ
     batch = tuple((rank, sizes[rank]) for rank in sizes if rank in every)
     kept = {rank: size for rank, size in sizes.items() if rank not in every and size > 1}
-    items = tuple(_item(einsum, kept, states) for einsum in einsums)
+    walked = {rank: size for rank, size in kept.items() if rank not in found.taps}
+    items = tuple(_item(einsum, walked, states) for einsum in einsums)
     tensors = {
         name: Held(
             tuple(rank for rank in ranks if rank in kept),
@@ -184,7 +197,13 @@ def form_of(cascade: Cascade, order: tuple[str, ...] | None = None) -> Form:
             f"cascade {cascade.name!r}: {', '.join(sorted(lost))} is recurrent and an output, every"
             " step of it; expected an output that takes the last step, such as `Z[p] = R[M1, p]`"
         )
-    asked = {of: reach for (of, to), reach in near.items() if of in kept and to in kept}
+    asks = {
+        (of, name): ask
+        for (of, name), ask in found.asks.items()
+        if of in kept and ask.rank in tensors[name].ranks
+    }
+    bands = {of: each for of, each in found.bands.items() if of in kept and each.to in kept}
+    asked = replace(found, asks=asks, bands=bands)
     return Form(items, tensors, kept, batch, frozenset(outputs | set(cascade.inputs)), asked)
 
 
@@ -226,8 +245,8 @@ def tiles(size: int, rule: TileRule, rank: str) -> Numbers:
     return found
 
 
-def _sizes(cascade: Cascade) -> tuple[dict[str, int], dict[tuple[str, str], Reach]]:
-    """Extents of the ranks that are walked, of those in a band without what it leaves out."""
+def _sizes(cascade: Cascade) -> tuple[dict[str, int], Asking]:
+    """Extents of all ranks, of those that are asked for without what nothing asks for."""
     sizes: dict[str, int] = {}
     for rank in cascade.ranks.values():
         if rank.distribution is not None or not isinstance(rank.size, int):
@@ -252,9 +271,9 @@ def _sizes(cascade: Cascade) -> tuple[dict[str, int], dict[tuple[str, str], Reac
                 f"Einsum {einsum.name}: densities and probabilities are not covered by the fusion"
                 " mapper; expected the whole iteration space, or a band of it"
             )
-    near = reaches(cascade)[1]
-    sizes |= {reach.to: reach.size for reach in near.values()}
-    return {rank: size for rank, size in sizes.items() if rank not in parents}, near
+    found = asking(cascade, windows=True)
+    sizes |= found.sizes
+    return {rank: size for rank, size in sizes.items() if rank not in parents}, found
 
 
 def _is_one(value: object) -> bool:
@@ -308,7 +327,7 @@ def _plain(access: Access, einsum: Einsum, states: Mapping[str, str]) -> tuple[s
         if index.rank is None:
             raise CoverageError(
                 f"Einsum {einsum.name}: {access.tensor} is read at an affine index; the fusion"
-                " mapper covers plain ranks; map such an Einsum alone"
+                " mapper covers plain ranks, and windows between Einsums; map such an Einsum alone"
             )
         ranks.append(index.rank)
     return tuple(ranks)

@@ -16,7 +16,6 @@ to the memory and fetched again. The search's traffic is never believed:
 from collections.abc import Mapping as Table
 from dataclasses import replace
 
-from hwmodel.bounds.bound import bound_of
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.hardware.hardware import Hardware, Limits, limits
@@ -27,7 +26,7 @@ from hwmodel.mappers.fusion.reformulate import softmax_of
 from hwmodel.mappers.fusion.search import Branch, Search, subtrees
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.certify import is_deep
-from hwmodel.mappers.nests.costs import check_objective
+from hwmodel.mappers.nests.costs import check_objective, cost
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Node, Split
 
@@ -50,7 +49,8 @@ def fuse(
 
     `tile_rules` restricts the tiles of single ranks; `rules` says how time is accounted. With one
     buffer, time and energy grow with bytes and operations alone: a tree that moves least and
-    computes nothing twice is the best for them too. Raises
+    computes nothing twice is the best for them too. Where the tree that moves least computes halos
+    twice, the best of those that do not is looked at, too, and the better one is the answer. Raises
     `CapacityError` where no tree fits, `CoverageError` for cascades outside of what `form`
     covers, `InputError` for an unknown mapspace or rank.
     """
@@ -73,20 +73,28 @@ def fuse(
     if found is None:
         raise _nothing_fits(cascade, searches, hardware, levels[1], capacity)
     promised, search, tree = found
-    if search.form.near:
+    if search.form.askers:
         promised = round(8 * promised) / 8  # means of turns are rounded: whole bits
         if mapspace == "pinned":
             raise CoverageError(
                 f"{cascade.name}: mapspace 'pinned' keeps the first points of a rank, which turns"
-                " in a band may not ask for; take 'uniform', where intervals stay in the buffer"
+                " in a band or of windows may not ask for; take 'uniform', where intervals stay"
             )
     mapping = _mapping(cascade, hardware, search.form, tree, levels[1])
     if mapspace == "pinned":
         better = _pinned(cascade, hardware, machine, searches, capacity, promised)
         mapping, promised = better or (mapping, promised)
-    fast = sum(machine.capacity_bytes[level] for level in levels[1:])
-    least = float(bound_of(cascade, fast, level=levels[0]).bytes)
     by_bytes = objective == "traffic"
+    best = mapspace != "pinned"
+    if mapspace != "pinned" and not _once(cascade, mapping, machine):
+        best, once = by_bytes, [Search(search.form, allowed, anew=False) for search in searches]
+        again = _least(once, capacity)
+        searches += once
+        if again is not None:
+            other = _mapping(cascade, hardware, again[1].form, again[2], levels[1])
+            values = [cost(cascade, hardware, m, rules).value(objective) for m in (mapping, other)]
+            best = by_bytes or again[0] <= promised
+            mapping, tree = (other, again[2]) if values[1] <= values[0] else (mapping, tree)
     notes = [_fused(search.form, tree)]
     notes += [f"nothing is kept in {', '.join(levels[2:])}"] if is_deep(hardware) else ()
     if softmax_of(cascade) is not None:
@@ -95,9 +103,8 @@ def fuse(
         mapping,
         mapspace=", ".join((mapspace, *_obeyed(tile_rules or {}))),
         candidates=sum(search.candidates for search in searches),
-        optimal=mapspace != "pinned" and (by_bytes or _once(cascade, mapping, machine)),
+        optimal=best,
         expected=promised if by_bytes else None,
-        least=least if mapspace == "pinned" and by_bytes else 0.0,
         rules=rules,
         given=_given(search.form),
         notes=tuple(notes),
@@ -106,9 +113,11 @@ def fuse(
 
 def _given(form: Form) -> tuple[str, ...]:
     """What the mapspace holds fixed."""
-    if not form.near:
-        return ()
-    return (f"tiles of {', '.join(form.near)}: the least of each number of turns",)
+    bands, taps = form.asking.bands, form.asking.taps
+    words = [f"tiles of {', '.join(bands)}: the least of each number of turns"] if bands else []
+    if taps:
+        words.append(f"windows whole, by {', '.join(sorted(taps))}, and one loop along each side")
+    return tuple(words)
 
 
 def _once(cascade: Cascade, mapping: Mapping, machine: Limits) -> bool:
@@ -155,7 +164,11 @@ def _mapping(cascade: Cascade, hardware: Hardware, form: Form, tree: Branch, lev
 def _nest(form: Form, branch: Branch, level: str) -> Nest:
     nodes: list[Node] = []
     for depth in range(len(branch.loops) + 1):
-        nodes += [_keep(form, name, level) for name, at in branch.keeps if at == depth]
+        nodes += [
+            replace(_keep(form, name, level), slides=name in branch.slides)
+            for name, at in branch.keeps
+            if at == depth
+        ]
         if depth < len(branch.loops):
             rank, tile = branch.loops[depth]
             if tile < form.sizes[rank]:

@@ -12,6 +12,8 @@ row, or the loops of one Einsum. In it
 - every tensor that an Einsum touches has one Keep on its way, at any depth; a tensor made and read
   inside stays in the buffer from its first to its last use, or goes through the memory;
 - states of recurrent tensors are held while their rank is walked;
+- a loop whose Einsum reads windows asks for windows of what is made inside of it, which is computed
+  anew in every turn, or slides: it is held behind some of the loops, and what is new is computed;
 - a loop over a rank in a band (causal, windowed attention) has the least tile of its number of
   turns; the interval that it asks of a tensor moves with it, and what stays of it is held on.
 
@@ -28,6 +30,7 @@ from itertools import permutations, product
 
 import numpy as np
 
+from hwmodel.einsum.cascade import NOTHING
 from hwmodel.mappers.fusion.form import Numbers, TileRule, tiles
 from hwmodel.mappers.fusion.traffic import Axis, Places, Traffic, Value
 
@@ -44,6 +47,8 @@ class Branch:
     loops: tuple[tuple[str, int], ...]
     keeps: tuple[tuple[str, int], ...]
     row: tuple["Branch", ...] = ()
+    slides: frozenset[str] = frozenset()
+    """Tensors of which what the next turn needs again stays."""
 
 
 Plan = tuple[float, Branch | None]
@@ -55,6 +60,8 @@ class Search(Traffic):
     """One form on one buffer; counts the places looked at."""
 
     rules: Mapping[str, TileRule]
+    anew: bool = True
+    """Whether what windows ask for may be computed more than once."""
     candidates: int = 0
     capacity: float = 0.0
     spilling: bool = True
@@ -132,13 +139,28 @@ class Search(Traffic):
         inside = sorted(self._touched(dram, first, last))
         states = self._states(first, last, prefix)
         options = [self._positions(t, prefix, first, last, states) for t in inside]
-        for chosen in product(*options):
-            keeps = {t: at for t, at in zip(inside, chosen, strict=True) if at is not None}
+        windows = {  # what computes least first: it wins ties
+            t: [*depths, None] if self.anew else depths[:1]
+            for t in self._internal(first, last)
+            if (depths := self._slides(t, prefix))
+        }
+        if not self.anew and any(self._again(t, path) for t in self._internal(first, last)):
+            return best, plan
+        for chosen in product(*options, *windows.values()):
+            keeps = {t: at for t, at in zip(inside, chosen, strict=False) if at is not None}
+            depths = zip(windows, chosen[len(inside) :], strict=True)
+            slid = {t: at for t, at in depths if at is not None}
+            keeping = {
+                rank: frozenset(t for t, at in slid.items() if place >= at - 1)
+                for place, rank in enumerate(prefix)
+            }
             pushed = dram.difference(keeps)
             counted = self._counted(prefix, keeps, pushed, first, last)
             if few is not None and few is not (len(counted) < 2):
                 continue
-            points = self._points(prefix, keeps, pushed, path, first, last, room, limit, best)
+            points = self._points(
+                prefix, keeps, pushed, path, first, last, room, limit, best, keeping=keeping
+            )
             if points is None:
                 continue
             where, axes = points
@@ -158,12 +180,15 @@ class Search(Traffic):
                 left -= steps * self._tile(name, around[: outer + at])
                 if name in keeps:
                     left += self._tile(name, around[: outer + at])
+            for name, at in slid.items():
+                left -= self._tile(name, around[: outer + at])
+            alone = frozenset({*states, *slid})
             ended: set[str] = {
                 t for t, at in keeps.items() if at == len(prefix) and not self._rolls(t, prefix, at)
             }
             bar = np.minimum(limit, best)[where]
             found, tree = self._spills(
-                first, last, around, pushed, ended, frozenset(states), left, moved, bar, where
+                first, last, around, pushed, ended, alone, left, moved, bar, where, frozenset(slid)
             )
             if found is None:
                 continue
@@ -175,18 +200,21 @@ class Search(Traffic):
                     spot = np.array([at])
                     _, tree = self._spills(
                         *(first, last, tuple(axis.at(spot) for axis in around), pushed, ended),
-                        *(frozenset(states), left[spot], moved[spot], np.full(1, np.inf)),
-                        np.zeros(1, dtype=np.intp),
+                        *(alone, left[spot], moved[spot], np.full(1, np.inf)),
+                        *(np.zeros(1, dtype=np.intp), frozenset(slid)),
                     )
                 if tree is not None:
                     loops = tuple((axis.rank, int(axis.tile[at])) for axis in axes)
-                    kept = dict(keeps)
+                    kept = slid | keeps
                     kept |= {
                         t: d for t, (d, _) in states.items() if t in self._internal(first, last)
                     }
-                    held = self._crossing(tree, first, last, pushed, frozenset(states))
+                    held = self._crossing(tree, first, last, pushed, alone)
                     kept |= dict.fromkeys(held, len(prefix))
-                    plan = Branch(first, last, loops, tuple(kept.items()), tree)
+                    slides = slid.keys() | {
+                        t for t, at in keeps.items() if self._rolls(t, prefix, at)
+                    }
+                    plan = Branch(first, last, loops, tuple(kept.items()), tree, frozenset(slides))
             best = np.minimum(best, better)
         return best, plan
 
@@ -202,6 +230,7 @@ class Search(Traffic):
         moved: Numbers,
         limit: Numbers,
         owner: Places,
+        slid: frozenset[str] = frozenset(),
     ) -> tuple[Numbers | None, tuple[Branch, ...] | None]:
         """Try every set of inner tensors that go through the memory, least traffic first.
 
@@ -211,6 +240,7 @@ class Search(Traffic):
         tree: tuple[Branch, ...] | None = None
         inner = [t for t in self._internal(first, last) if t not in states]
         inner = [t for t in inner if not self.form.tensors[t].state_rank]
+        inner = [t for t in inner if not self._asked_by(t, around)]
         extra = {
             t: self._moved(t, self._turns(t, around, len(around), len(around)), first, last)
             + self.form.bytes[t] * self._outer_turns(t, around)
@@ -228,7 +258,8 @@ class Search(Traffic):
             if not np.any(lower < bar):
                 continue
             found, row = self._compose(
-                first, last, around, pushed | set(spilled), ended, states, spilled, left, moved, bar
+                *(first, last, around, pushed | set(spilled), ended, states, {*spilled, *slid}),
+                *(left, moved, bar),
             )
             if found is not None:
                 if best is None or (row is not None and found[0] < best[0]):
@@ -249,12 +280,15 @@ class Search(Traffic):
         dram: frozenset[str],
         ended: set[str],
         states: frozenset[str],
-        spilled: tuple[str, ...],
+        apart: set[str],
         left: Numbers,
         moved: Numbers,
         limit: Numbers,
     ) -> tuple[Numbers | None, tuple[Branch, ...] | None]:
-        """The best row of subtrees from `first` to `last`: a shortest path over where it is cut."""
+        """The best row of subtrees from `first` to `last`: a shortest path over where it is cut.
+
+        What is set `apart` goes from one subtree to another.
+        """
         size = left.shape
         reached: dict[int, Numbers] = {first: moved}
         rows: dict[int, tuple[Branch, ...]] = {first: ()}
@@ -269,7 +303,7 @@ class Search(Traffic):
             for end in range(start, last + 1):
                 if (start, end) == (first, last) or not self._may_stand(start, end, looped):
                     continue
-                if any(self._within(t, start, end) for t in spilled):
+                if any(self._within(t, start, end) for t in apart):
                     continue
                 room = left - self._live(start, end, first, last, around, dram, ended, states)
                 bar = np.full(size, -np.inf)
@@ -350,7 +384,7 @@ class Search(Traffic):
         for order, keeps, counted in self._leaf_shapes(place, looped, dram):
             if not np.any(floor < np.minimum(limit, best)):
                 break
-            largest = next((rank for rank in reversed(counted) if rank not in self.form.near), "")
+            largest = next((rank for rank in reversed(counted) if rank not in self.form.askers), "")
             tried = tuple(rank for rank in counted if rank != largest)
             points = self._points(
                 order, dict(keeps), frozenset(), path, place, place, room, limit, best, tried
@@ -379,7 +413,8 @@ class Search(Traffic):
             if room.size == 1 and better[0] < best[0]:
                 at = int(np.argmin(moved))
                 loops = tuple((axis.rank, int(axis.tile[at])) for axis in around[outer:])
-                plan = Branch(place, place, loops, keeps)
+                slides = {t for t, at in keeps if self._rolls(t, order, at)}
+                plan = Branch(place, place, loops, keeps, slides=frozenset(slides))
             best = np.minimum(best, better)
         return best, plan
 
@@ -421,6 +456,7 @@ class Search(Traffic):
         limit: Numbers,
         best: Numbers,
         only: tuple[str, ...] | None = None,
+        keeping: Mapping[str, frozenset[str]] = NOTHING,
     ) -> tuple[Places, tuple[Axis, ...]] | None:
         """The points around times the tiles of the prefix that can still win."""
         bar = np.minimum(limit, best)
@@ -440,6 +476,7 @@ class Search(Traffic):
                     rank,
                     np.tile(choices, many.size // choices.size),
                     np.tile(turns, many.size // choices.size),
+                    keeping.get(rank, frozenset()),
                 )
             )
             if rank in counted or len(axes) == len(prefix):
@@ -510,7 +547,7 @@ class Search(Traffic):
     ) -> tuple[tuple[tuple[str, ...], tuple[tuple[str, int], ...], tuple[str, ...]], ...]:
         """Loop orders of one Einsum, places of its keeps, and the ranks whose turns count."""
         item = self.form.items[place]
-        free = sorted(item.ranks.difference(looped))
+        free = sorted(item.ranks - self.form.walked(frozenset(looped)))
         kept = [t for t in sorted(set(item.tensors)) if t in dram]
         shapes: dict[object, tuple[tuple[str, ...], tuple[tuple[str, int], ...], tuple[str, ...]]]
         shapes = {}
@@ -559,19 +596,42 @@ class Search(Traffic):
             *self.form.tensors[name].ranks
         }
 
+    def _slides(self, name: str, prefix: tuple[str, ...]) -> list[int]:
+        """Depths in a prefix where what windows ask for of a tensor may slide."""
+        asks = self.form.asking.by_tensor.get(name, {})
+        return [
+            at + 1
+            for at, rank in enumerate(prefix)
+            if rank in asks and asks[rank].slides and rank in self.form.asking.windows
+        ]
+
+    def _again(self, name: str, path: Sequence[Axis]) -> bool:
+        """Whether loops around a row ask again for what it made of a tensor in their last turn."""
+        asks = self.form.asking.by_tensor.get(name, {})
+        windows = self.form.asking.windows
+        return any(a.rank in windows and a.rank in asks and asks[a.rank].slides for a in path)
+
+    def _asked_by(self, name: str, around: Sequence[Axis]) -> bool:
+        """Whether loops around ask for windows of a tensor."""
+        asks, windows = self.form.asking.by_tensor.get(name, {}), self.form.asking.windows
+        return any(axis.rank in asks and axis.rank in windows for axis in around)
+
     def _find_prefixes(
         self, first: int, last: int, looped: frozenset[str]
     ) -> tuple[tuple[str, ...], ...]:
         """Orders of the ranks that loops around these Einsums may walk, the longest first."""
         items = self.form.items[first : last + 1]
-        common = items[0].ranks - looped
+        common = frozenset[str]().union(*(item.ranks for item in items))
+        common -= self.form.walked(looped)
+        asks = self.form.asking
         for item in items:
-            common &= item.ranks
+            common &= item.ranks | {rank for rank in asks.windows if (rank, item.name) in asks.asks}
             if any(item.name in other.reads for other in items):
                 common -= item.reduces
         ranks = sorted(rank for rank in common if self._whole_block(rank, first, last))
         orders = [p for n in range(len(ranks), 0, -1) for p in permutations(ranks, n)]
-        return tuple(orders)
+        windows = self.form.asking.windows
+        return tuple(p for p in orders if not any({*p} & windows.get(q, {*()}) for q in p))
 
     def _whole_block(self, rank: str, first: int, last: int) -> bool:
         block = self.form.blocks.get(rank)

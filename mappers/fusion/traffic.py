@@ -5,10 +5,11 @@ ranks that it lacks, where a loop over one of its own ranks or the branches of a
 them and its Keep. Sums that leave before they are complete come back: 2 n - 1 crossings for n. That
 is exact for partial tiles, since the tiles of a rank add up to its size.
 
-A loop over a rank that is in a band with one of the tensor's own makes as many turns as a point of
-the tensor is asked for in, in the mean: the points that all its tiles ask for over those there are.
-It moves the tile, too: where it is the innermost loop that does, the points that two turns in a row
-ask for stay, and it makes one turn. No tile is wider than what a turn of the loops around asks for.
+A loop that asks for intervals of a tensor (over a rank in a band, or of what reads windows) makes
+as many turns as a point of the tensor is asked for in, in the mean: the points that all its tiles
+ask for over those there are. It moves the tile, too: where it is the innermost loop that does, the
+points that two turns in a row ask for stay, and it makes one turn. No tile is wider than what a
+turn of the loops around asks for.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.machines.spatial.reach import Ask
 from hwmodel.mappers.fusion.form import Form, Numbers
 
 Places = NDArray[np.intp]
@@ -32,10 +34,12 @@ class Axis:
     rank: str
     tile: Numbers
     turns: Numbers
+    kept: frozenset[str] = frozenset()
+    """Tensors that keep what they have of a window while the loop goes on."""
 
     def at(self, where: Places) -> "Axis":
         """The same loop at some of the points."""
-        return Axis(self.rank, self.tile[where], self.turns[where])
+        return Axis(self.rank, self.tile[where], self.turns[where], self.kept)
 
 
 @dataclass(eq=False)
@@ -57,37 +61,38 @@ class Traffic:
         held = self.form.tensors[name]
         size: Value = held.width
         looped = {axis.rank: axis for axis in around}
+        asks = self.form.asking.by_tensor.get(name, {})
+        asked = {
+            asks[axis.rank].rank: self._asked(asks[axis.rank], axis, widest=True)
+            for axis in around
+            if axis.rank in asks
+        }
         for rank in held.ranks:
             extent: Value = looped[rank].tile if rank in looped else self.form.sizes[rank]
-            other = self.form.near[rank].to if rank in self.form.near else ""
-            if other in looped:
-                extent = np.minimum(extent, self._asked(looped[other], widest=True))
-            size = size * extent
+            size = size * (np.minimum(extent, asked[rank]) if rank in asked else extent)
         return size
 
-    def _asked(self, axis: Axis, *, widest: bool = False) -> Numbers:
-        """What turns of a loop ask of the rank that it is in a band with, at every point.
+    def _asked(self, ask: Ask, axis: Axis, *, widest: bool = False) -> Numbers:
+        """What turns of a loop ask of a tensor, at every point.
 
         That is the mean number of turns that one of its points is asked for in, or the widest turn.
         """
-        table = self._asking(axis.rank)
-        at = np.searchsorted(table[0], axis.tile)
-        return table[2 if widest else 1][at]
+        tiles, mean, wide = self._asking(ask, axis.rank, axis.kept.intersection(ask.through))
+        return (wide if widest else mean)[np.searchsorted(tiles, axis.tile)]
 
-    def _find_asking(self, rank: str) -> tuple[Numbers, Numbers, Numbers]:
-        """Tiles of a rank in a band, and what each asks for."""
-        reach = self.form.near[rank]
-        known = np.unique([*self.choices[rank], reach.points])
-        mean = [reach.visited(int(tile)) / reach.size for tile in known]
-        wide = [float(reach.widest(int(tile))) for tile in known]
-        return known, np.array(mean), np.array(wide)
+    def _find_asking(
+        self, ask: Ask, rank: str, kept: frozenset[str]
+    ) -> tuple[Numbers, Numbers, Numbers]:
+        """Tiles of a rank, and what each asks for."""
+        tiles = np.unique([*self.choices[rank], self.form.sizes[rank]])
+        mean = [ask.visited(int(tile), kept) / ask.whole for tile in tiles]
+        wide = [float(ask.widest(int(tile), kept)) for tile in tiles]
+        return tiles, np.array(mean), np.array(wide)
 
     def _repeats(self, name: str, axis: Axis) -> Value:
         """Turns of a loop over a rank that a tensor lacks, as the tensor sees them."""
-        reach = self.form.near.get(axis.rank)
-        if reach is None or reach.to not in self.form.tensors[name].ranks:
-            return axis.turns
-        return self._asked(axis)
+        ask = self.form.asking.asks.get((axis.rank, name))
+        return axis.turns if ask is None else self._asked(ask, axis)
 
     def _outer_turns(self, name: str, around: Sequence[Axis]) -> Value:
         """Turns of all loops over ranks that a tensor lacks."""
@@ -119,20 +124,21 @@ class Traffic:
         """At least so many bytes cross for the tensors that a row's subtrees keep themselves."""
         total: Value = 0.0
         for size, places in self._terms(dram, tuple(axis.rank for axis in around), first, last):
-            for at, banded in places:
-                size = size * (self._asked(around[at]) if banded else around[at].turns)
+            for at, ask in places:
+                repeats = around[at].turns if ask is None else self._asked(ask, around[at])
+                size = size * repeats
             total = total + size
         return total
 
     def _find_terms(
         self, dram: frozenset[str], looped: tuple[str, ...], first: int, last: int
-    ) -> tuple[tuple[float, tuple[tuple[int, bool], ...]], ...]:
-        """Sums of bytes by which of the loops around repeat them, whole or in a band."""
-        found: dict[tuple[tuple[int, bool], ...], float] = {(): 0.0}
+    ) -> tuple[tuple[float, tuple[tuple[int, Ask | None], ...]], ...]:
+        """Sums of bytes by which of the loops around repeat them, and what these ask for."""
+        found: dict[tuple[tuple[int, Ask | None], ...], float] = {(): 0.0}
         for name in self._touched(dram, first, last):
-            ranks, moving = self.form.tensors[name].ranks, self.form.moving[name]
+            ranks, asks = self.form.tensors[name].ranks, self.form.asking.by_tensor.get(name, {})
             places = tuple(
-                (at, rank in moving) for at, rank in enumerate(looped) if rank not in ranks
+                (at, asks.get(rank)) for at, rank in enumerate(looped) if rank not in ranks
             )
             made = first <= self.form.makers.get(name, -1) <= last
             found[places] = found.get(places, 0.0) + self.form.bytes[name] * (1 + made)

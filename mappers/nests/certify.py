@@ -15,6 +15,7 @@ from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.levers import unheard
 from hwmodel.machines.spatial.area import area_of
+from hwmodel.machines.spatial.asking import needed
 from hwmodel.machines.spatial.projection import projections
 from hwmodel.machines.spatial.view import view
 from hwmodel.mappers.mapper import Proposal, only_cascade, proposed
@@ -97,7 +98,7 @@ def certify(
     costs = cost(cascade, hardware, nest, proposal.rules)
     least, general, why = any_schedule(cascade, hardware, objective, costs.counts)
     value, unit = costs.value(objective), OBJECTIVES[objective]
-    fixed = replace(proposal, given=(*proposal.given, *fixed_by(cascade)))
+    fixed = replace(proposal, given=(*proposal.given, *fixed_by(cascade, nest)))
     took_s = time.perf_counter() - started_s
     return NestMapped(
         certificate=fixed.certificate(objective, unit, value, (general, why), took_s),
@@ -127,12 +128,12 @@ def check_kind(hardware: Hardware) -> None:
         )
 
 
-def fixed_by(cascade: Cascade) -> tuple[str, ...]:
+def fixed_by(cascade: Cascade, nest: LoopNest) -> tuple[str, ...]:
     """What no mapspace of loop nests chooses for a cascade: its partitions, and halos.
 
     A partitioned rank is walked in the parts that it is written in: with another tile it is another
     cascade. A tile of a window is fetched anew when one of its ranks moves on, though the tile
-    before may have had a part of it, or all.
+    before may have had a part of it, or all; but for nests whose windows slide.
     """
     parts: dict[str, list[Rank]] = {}
     for rank in cascade.ranks.values():
@@ -150,6 +151,6 @@ def fixed_by(cascade: Cascade) -> tuple[str, ...]:
         for access in einsum.reads
         for index in access.indices
     )
-    if windowed:
+    if windowed and not needed(cascade, nest.nest):
         words.append("a tile of a window fetched anew whenever one of its ranks moves on")
     return tuple(words)

@@ -21,12 +21,14 @@ from hwmodel.spine.mapping import Compute, Keep, Loop, Nest, Split
 class Home:
     """Where a tensor lives on a path: a level, and how many loops stand outside of its `Keep`.
 
-    `part` is the Keep that holds the first points of a rank further inwards already.
+    `part` is the Keep that holds the first points of a rank further inwards already; `slides` is 1
+    where what the next turn of the loop around still needs of it stays.
     """
 
     level: str
     depth: int
     part: Keep | None = None
+    slides: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,21 @@ class Legal:
     def refuse(self, message: str) -> NoReturn:
         """Raise `InputError` for the mapping."""
         raise InputError(f"{self.where}: {message}")
+
+    def check_capacity(self, live: Table[str, Table[str, int | float]]) -> dict[str, int | float]:
+        """Most bytes live at each level; raises `CapacityError` where they do not fit."""
+        total: dict[str, int | float] = {}
+        for level, tensors in live.items():
+            total[level] = sum(tensors.values())
+            available = self.limits.capacity_bytes[level] / self.limits.instances.get(level, 1)
+            if total[level] > available:
+                listed = ", ".join(f"{name} {size:,}" for name, size in tensors.items())
+                raise CapacityError(
+                    f"{self.where}: tiles in {level} need {total[level]:,} bytes ({listed}); it has"
+                    f" {available:,.0f}; take smaller tiles, or {total[level]:,} bytes, which would"
+                    " suffice"
+                )
+        return total
 
     def check_axis(self, loop: Loop, path: Path) -> None:
         """The loops over one axis of an array must not ask for more elements than it has."""

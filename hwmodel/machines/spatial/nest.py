@@ -19,8 +19,9 @@ traffic follows from these rules, element by element:
   Where windows overlap, that is each word of them, unless the array multicasts whole tiles alone.
 - A memory that all elements share holds their tiles together, also inside of loops over the array.
 - The last tile of a loop may be smaller; it is counted as small as it is.
-- Of two ranks in a band a tile of one asks for an interval of the other (`reach`): loops walk the
-  tiles that hold a kept point, tiles hold what is asked for, and what two turns in a row of the
+- Of two ranks in a band a tile of one asks for an interval of the other, and so does a tile of an
+  Einsum that reads in windows what another one makes (`asking`): loops walk the tiles that hold a
+  point that is asked for, tiles hold what is asked for, and what two turns in a row of the
   innermost loop that moves an interval both ask for stays where it is.
 
 With D the loops around a Keep, the tiles of its tensor are the joint positions x of the loops over
@@ -38,7 +39,6 @@ Counts are ints (bytes are ints too where an element is a whole number of bytes)
 """
 
 from collections.abc import Iterable, Iterator
-from collections.abc import Mapping as Table
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
@@ -47,13 +47,14 @@ from math import prod
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import operation_counts
 from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.spatial.asking import asking, needed
 from hwmodel.machines.spatial.axes import apart, united
 from hwmodel.machines.spatial.counts import Counts, Live, Touch, Transfer, stack
 from hwmodel.machines.spatial.legal import Home, Legal, Path, computed
+from hwmodel.machines.spatial.near import Near
 from hwmodel.machines.spatial.positions import FOREVER, Class, positions, together
 from hwmodel.machines.spatial.projection import Axis, Projection, projections
-from hwmodel.machines.spatial.reach import Near, reaches
-from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Split
 
@@ -64,11 +65,14 @@ class Nested:
     def __init__(self, cascade: Cascade, mapping: Mapping, limits: Limits) -> None:
         self.cascade, self.limits = cascade, limits
         self.where = f"mapping of {mapping.cascade} on {mapping.machine}"
-        sizes, near = reaches(cascade)
+        found = asking(cascade, windows=needed(cascade, mapping.nest))
+        sizes = {**cascade.sizes(), **found.sizes}
         self.sizes = {name: self._whole(name, size) for name, size in sizes.items()}
-        self.near = Near(self.where, near)
+        self.near = Near(self.where, found)
         self.levels = tuple(limits.capacity_bytes)
-        self.tensors = {e.name: projections(e, cascade, bands=True) for e in cascade.einsums}
+        self.tensors = {
+            e.name: projections(e, cascade, bands=True, axes=found.axes) for e in cascade.einsums
+        }
         self.legal = Legal(self.where, cascade, self.sizes, self.tensors, limits)
         self.outputs = frozenset(cascade.outputs or (cascade.einsums[-1].name,))
         self.transfers: list[Transfer] = []
@@ -95,7 +99,8 @@ class Nested:
                 passing = {}
                 path = self._loop(node, path)
             elif isinstance(node, Keep):
-                held = passing if self._passes(node.tensor, nest[at + 1 :], path) else live
+                passes = not node.slides and self._passes(node.tensor, nest[at + 1 :], path)
+                held = passing if passes else live
                 path = self._keep(node, nest[at + 1 :], path, held)
             else:
                 if at + 1 < len(nest):
@@ -183,7 +188,7 @@ class Nested:
                 f" found {keep.level} (levels, outermost first: {', '.join(self.levels)})"
             )
         projection = self._one_projection(keep.tensor, users)
-        new = Home(keep.level, len(path.loops))
+        new = Home(keep.level, len(path.loops), slides=int(keep.slides))
         inner = path
         if self.limits.instances.get(keep.level) == 1 and any(loop.array for loop in path.loops):
             new = Home(keep.level, next(at for at, loop in enumerate(path.loops) if loop.array))
@@ -221,7 +226,7 @@ class Nested:
                 f"expected a Keep of the first points of a rank of an input, fewer than its {size};"
                 f" found {keep.points} of {keep.rank!r} of {keep.tensor}"
             )
-        banded = any(self.near.partner(rank) for rank in projection.ranks)
+        banded = any(self.near.asked(rank) for rank in projection.ranks)
         if banded or len(steps) > 1 or any(spatial for _, _, spatial in steps):
             raise CoverageError(
                 f"{self.where}: {keep.tensor} is kept for the first {keep.points} of {keep.rank},"
@@ -244,7 +249,7 @@ class Nested:
         if path.together:
             return next(elements for _, elements, _ in self._tiles(projection, path, -1))
         first = {rank: self._positions(rank, path, -1, 0)[0][1] for rank in projection.ranks}
-        return int(projection.elements(self.near.narrowed(first, path)))
+        return int(projection.elements(self.near.narrowed(projection.tensor, first, path)))
 
     def _transfer(
         self,
@@ -270,25 +275,25 @@ class Nested:
         others = {loop.rank for loop in path.loops} - set(projection.ranks)
         foreign = [rank for rank in others if maker is not None and rank not in maker.ranks]
         self.near.check_moved(keep.tensor, projection.ranks, others)
-        tiles = tuple(self._tiles(projection, path))
+        self.near.check_made(keep, projection.ranks, maker is None, path)
+        tiles = tuple(self._tiles(projection, path, slides=keep.slides))
         alike = tuple(self._tiles(projection, path, shared=near)) if projection.windows else tiles
-        ranks = projection.ranks
-        shared = self._entered(alike, ranks, path, home.depth)
-        everyone = self._entered(tiles, ranks, path, FOREVER)
+        shared = self._entered(alike, projection, path, home.depth)
+        everyone = self._entered(tiles, projection, path, FOREVER)
         if maker is None:
             return replace(moved, fills=shared, copies=everyone)
         return replace(
             moved,
             drains=shared,
             partials=everyone,
-            returns=shared - self._entered(tiles, ranks, path, home.depth, foreign),
-            returned=everyone - self._entered(tiles, ranks, path, FOREVER, foreign),
+            returns=shared - self._entered(tiles, projection, path, home.depth, foreign),
+            returned=everyone - self._entered(tiles, projection, path, FOREVER, foreign),
         )
 
     def _entered(
         self,
         tiles: Iterable[Class],
-        ranks: tuple[str, ...],
+        of: Projection,
         path: Path,
         shared: int,
         foreign: Iterable[str] | None = None,
@@ -300,11 +305,11 @@ class Nested:
         total = Fraction(0)
         for count, elements, last in tiles:
             stop, entered = max(last, path.split - 1), count * elements
-            for rank in {loop.rank for loop in path.loops} - set(ranks):
+            for rank in {loop.rank for loop in path.loops} - set(of.ranks):
                 if foreign is not None and rank not in foreign:
                     entered = entered * self._elements(rank, path, shared)
                 else:
-                    turns = self.near.turns(rank, ranks, path, stop)
+                    turns = self.near.turns(rank, of, path, stop)
                     places = self._positions(rank, path, stop, shared)
                     entered = entered * (turns or sum(n for n, _, _ in places))
             total += entered
@@ -315,28 +320,32 @@ class Nested:
         return sum(n for n, _, _ in self._positions(rank, path, -1, shared))
 
     def _tiles(
-        self, projection: Projection, path: Path, stop: int = FOREVER, shared: int = FOREVER
+        self,
+        of: Projection,
+        path: Path,
+        stop: int = FOREVER,
+        shared: int = FOREVER,
+        slides: bool = False,
     ) -> Iterator[Class]:
         """Tiles of a tensor by class: how many, elements, innermost loop that changes them.
 
         Where windows meet, elements that array elements at `shared` or deeper take alike are one.
         """
-        ranks = projection.ranks
-        each = [self._line(axis, ranks, path, stop, shared) for axis in projection.axes]
+        each = [self._line(axis, of, path, stop, shared, slides) for axis in of.axes]
         for classes in product(*each):
             last = max((last for _, _, last in classes), default=-1)
             yield prod(n for n, _, _ in classes), prod(e for _, e, _ in classes), last
 
     def _line(
-        self, axis: Axis, ranks: tuple[str, ...], path: Path, stop: int, shared: int
+        self, axis: Axis, of: Projection, path: Path, stop: int, shared: int, slides: bool
     ) -> Iterable[Class]:
-        """Tiles along one axis of a tensor of `ranks`."""
+        """Tiles along one axis of a tensor."""
         rank = axis[0][0]
-        if len(axis) == 1 and stop >= 0 and self.near.partner(rank):
-            return [self.near.together(rank, ranks, path)]
+        if len(axis) == 1 and stop >= 0 and self.near.asked(rank):
+            return [self.near.together(of.tensor, rank, of.ranks, path, slides)]
         if len(axis) == 1:
             each = self._positions(rank, path, stop, FOREVER)
-            limit = self.sizes if stop >= 0 else self.near.narrowed(self.sizes, path)
+            limit = self.sizes if stop >= 0 else self.near.narrowed(of.tensor, self.sizes, path)
             return [(n, min(extent, limit[rank]), last) for n, extent, last in each]
         sizes = tuple(self.sizes[rank] for rank, _ in axis)
         steps = tuple(path.steps(rank) for rank, _ in axis)
@@ -353,13 +362,15 @@ class Nested:
         self.computed.add(name)
         einsum = self.cascade.einsum(name)
         ranks = tuple(dict.fromkeys((*einsum.ranks, *(loop.rank for loop in path.loops))))
+        ranks = tuple(rank for rank in ranks if not self.near.foreign(rank, einsum))
         self.legal.check_repeats(einsum, path)
         self.near.check_repeats(einsum, path)
+        made = self.near.made(einsum, path)
 
         def points(rank: str, shared: int, among: tuple[str, ...] = einsum.ranks) -> int:
             own = rank in einsum.ranks
-            if own and self.near.partner(rank):
-                return self.near.together(rank, among, path)[1]
+            if own and self.near.asked(rank):
+                return self.near.together(name, rank, among, path)[1]
             found = positions(self.sizes[rank], path.steps(rank), FOREVER, shared)
             return sum(n * (extent if own else 1) for n, extent, _ in found)
 
@@ -370,11 +381,10 @@ class Nested:
                     f"{tensor} is kept for the first {home.part.points} of {home.part.rank} alone;"
                     f" expected a Keep of the others around {name}"
                 )
-            count = prod(
-                points(rank, FOREVER if rank in projection.ranks else home.depth) for rank in ranks
-            )
+            each = (FOREVER if rank in projection.ranks else home.depth for rank in ranks)
+            count = int(made * prod(map(points, ranks, each)))
             reduced = tensor == name and set(projection.ranks) != set(einsum.ranks)
-            first = prod(
+            first = made * prod(
                 points(rank, FOREVER, projection.ranks)
                 if rank in projection.ranks
                 else self._elements(rank, path, home.depth)
@@ -387,33 +397,19 @@ class Nested:
                     *(name, tensor, home.level, projection.element_bytes, count),
                     made=tensor == name,
                     reduced=reduced,
-                    first=first if reduced else 0,
+                    first=int(first) if reduced else 0,
                 )
             )
-        self.steps += prod(points(rank, 0) for rank in ranks)
+        self.steps += int(made * prod(points(rank, 0) for rank in ranks))
         repeats = prod(points(rank, FOREVER) for rank in ranks if rank not in einsum.ranks)
         for key, count in operation_counts(einsum, self.cascade).items():
-            self.operations[key] = self.operations.get(key, 0) + count * repeats
+            done = count * repeats if made == 1 else int(made * int(count) * repeats)
+            self.operations[key] = self.operations.get(key, 0) + done
         used = 1
         for rank in ranks:
             first = positions(self.sizes[rank], path.steps(rank), -1, FOREVER)
             used *= sum(n for n, _, _ in first)
         self.elements = max(self.elements, used)
-
-    def check_capacity(self, live: Table[str, Table[str, int | float]]) -> dict[str, int | float]:
-        """Most bytes live at each level; raises `CapacityError` where they do not fit."""
-        total: dict[str, int | float] = {}
-        for level, tensors in live.items():
-            total[level] = sum(tensors.values())
-            available = self.limits.capacity_bytes[level] / self.limits.instances.get(level, 1)
-            if total[level] > available:
-                listed = ", ".join(f"{name} {size:,}" for name, size in tensors.items())
-                raise CapacityError(
-                    f"{self.where}: tiles in {level} need {total[level]:,} bytes ({listed}); it has"
-                    f" {available:,.0f}; take smaller tiles, or {total[level]:,} bytes, which would"
-                    " suffice"
-                )
-        return total
 
 
 def evaluate(
@@ -431,7 +427,7 @@ def evaluate(
     if missing:
         raise InputError(f"{nested.where}: expected Compute({missing[0]!r}), found none")
     footprint = (
-        nested.check_capacity(live)
+        nested.legal.check_capacity(live)
         if check_capacity
         else {level: sum(tensors.values()) for level, tensors in live.items()}
     )

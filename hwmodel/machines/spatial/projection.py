@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from hwmodel.einsum.cascade import Access, Cascade, Einsum, gathered
+from hwmodel.einsum.cascade import NOTHING, Access, Cascade, Einsum, gathered
 from hwmodel.einsum.counts import stored_ranks
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.dtypes import bytes_of
@@ -68,8 +68,17 @@ def _window(axis: Axis, outer: Amount, inner: Amount) -> Amount:
     return outer * inner - repeated
 
 
-def projections(einsum: Einsum, cascade: Cascade, *, bands: bool = False) -> dict[str, Projection]:
-    """Every tensor that an Einsum touches, its output first; `bands`: the caller minds them.
+def projections(
+    einsum: Einsum,
+    cascade: Cascade,
+    *,
+    bands: bool = False,
+    axes: Mapping[str, tuple[str, ...]] = NOTHING,
+) -> dict[str, Projection]:
+    """Every tensor that an Einsum touches, its output first.
+
+    `bands`: the caller minds them; `axes`: tensors whose axes have ranks of their own, of which
+    windows are asked for.
 
     Raises `CoverageError` naming the access for what has no closed form here.
     """
@@ -86,7 +95,7 @@ def projections(einsum: Einsum, cascade: Cascade, *, bands: bool = False) -> dic
         )
     found: dict[str, Projection] = {}
     for access in (einsum.output, *einsum.reads):
-        projection = _projection(access, einsum, cascade)
+        projection = _projection(access, einsum, cascade, axes.get(access.tensor, ()))
         known = found.setdefault(access.tensor, projection)
         if known.axes != projection.axes:
             raise CoverageError(
@@ -103,8 +112,13 @@ def _thinned(einsum: Einsum) -> bool:
     return not plain or (einsum.density, einsum.probability) != (1, 1)
 
 
-def _projection(access: Access, einsum: Einsum, cascade: Cascade) -> Projection:
+def _projection(
+    access: Access, einsum: Einsum, cascade: Cascade, named: tuple[str, ...]
+) -> Projection:
     tensor = cascade.tensors[access.tensor]
+    if named:
+        one = tuple(((rank, 1),) for rank in named)
+        return Projection(access.tensor, one, bytes_of(tensor.dtype))
     stored = stored_ranks(access.tensor, cascade)
     axes: list[Axis] = []
     for index, spanned in zip(access.indices, tensor.ranks, strict=True):

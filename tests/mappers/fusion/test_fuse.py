@@ -267,6 +267,61 @@ def test_masked_attention_is_counted_anew_at_what_the_search_promises(
         assert found.certificate.bound <= found.traffic_bytes <= full.traffic_bytes
 
 
+CONVOLUTIONS = """
+tensor I[c, i, j]
+Z[k, h, w] = sum(c, r, s) I[c, h+r, w+s] * F[k, c, r, s]
+R[k, h, w] = max(Z[k, h, w], 0)
+Y[l, y, x] = sum(k, u, v) R[k, y+u, x+v] * G[l, k, u, v]
+"""
+
+
+def convolutions(side: int, channels: int) -> Cascade:
+    """Two layers of 3 x 3, one byte a word."""
+    sizes = {"y": side, "x": side, "h": side + 2, "w": side + 2, "i": side + 4, "j": side + 4}
+    sizes |= dict.fromkeys("rsuv", 3) | dict.fromkeys("ckl", channels)
+    return parse(CONVOLUTIONS, sizes=sizes, dtypes={"*": "int8"})
+
+
+def test_line_buffers_of_two_convolutions_by_hand() -> None:
+    """14 x 14 of 4 channels, row by row, in less than the image takes: each row crosses once.
+
+    R keeps 3 rows of 16, Z is made 3 rows at once in the first turn, which read 5 of 18 of the
+    image; the filters take 144 bytes each. Each row is computed once.
+    """
+    cascade = convolutions(14, 4)
+    once = 4 * 18 * 18 + 2 * 144 + 4 * 14 * 14
+    work = 4 * 16 * 16 * 36 * 2 + 4 * 16 * 16 + 4 * 14 * 14 * 36 * 2
+    found = certified(fuse, cascade, machine(1040), objective="energy")
+    assert found.traffic_bytes == once
+    assert found.costs.counts.footprint_bytes["buffer"] >= 4 * (3 * 16 + 5 * 18) + 2 * 144
+    assert found.certificate.optimal_in_mapspace
+    assert sum(found.costs.counts.operations.values()) == work
+    kept = {k.tensor: k.slides for _, k in walk(found.mapping.nest) if isinstance(k, Keep)}
+    assert kept == {"R": True, "I": True, "Z": False, "Y": False, "F": False, "G": False}
+    assert LoopNest.read(found.mapping.record(), where="mapping") == found.mapping
+
+
+def test_halos_are_computed_anew_where_that_moves_less() -> None:
+    """6 x 4 by windows of 3 x 3 of 8 x 6 points, each of 2 x 2 of 9 x 7: 55 bytes.
+
+    All goes once, 63 + 4 + 9 + 24, where each of 6 turns makes its 3 rows of 6; with each of the 48
+    points made once 7 bytes more move, for 240 products less, which is the better for energy.
+    """
+    text = """tensor I[i, j]
+    Z[h, w] = sum(r, s) I[h+r, w+s] * F[r, s]
+    Y[y, x] = sum(u, v) Z[y+u, x+v] * G[u, v]"""
+    sizes = {"y": 6, "x": 4, "u": 3, "v": 3, "h": 8, "w": 6, "r": 2, "s": 2, "i": 9, "j": 7}
+    cascade = parse(text, sizes=sizes, dtypes={"*": "int8"})
+    traffic = certified(fuse, cascade, machine(55))
+    assert traffic.traffic_bytes == traffic.certificate.bound == 63 + 4 + 9 + 24
+    assert traffic.costs.counts.operations["multiply", "int8"] == 6 * 3 * 6 * 4 + 24 * 9
+    energy = certified(fuse, cascade, machine(55), objective="energy")
+    assert energy.traffic_bytes == 107
+    assert energy.costs.counts.operations["multiply", "int8"] == 48 * 4 + 24 * 9
+    assert energy.certificate.bound <= energy.value < traffic.costs.energy_j
+    assert not energy.certificate.optimal_in_mapspace
+
+
 def fused_or_apart(sizes: dict[str, int], room: int) -> float:
     """Fuse two products, or map each by itself: an integer program over tiles, one byte a word.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from itertools import chain, combinations, pairwise, permutations, product
 from math import inf
+from typing import ClassVar
 
 import pytest
 
@@ -107,8 +108,18 @@ class Oracle:
         mine = {tuple((r, pair[r]) for r in ranks if r in "mp") for pair in pairs}
         return frozenset(pair + more for pair in mine for more in rest)
 
+    def asks(self, name: str, loops: Loops) -> list[tuple[tuple[int, ...], frozenset[object]]]:
+        """What every turn asks of a tensor."""
+        turns = [range(0, self.size[rank], tile) for rank, tile in loops]
+        return [(place, self.elements(name, loops, place)) for place in product(*turns)]
+
+    def moves_tile(self, name: str, rank: str) -> bool:
+        """Whether a loop over a rank moves the tile of a tensor."""
+        ranks = self.form.tensors[name].ranks
+        return rank in ranks or (rank in "mp" and "pm"["mp".index(rank)] in ranks)
+
     def _walk(self, name: str, made: bool, loops: Loops, split: int) -> float:
-        """Crossings where ranks are in a band: element by element.
+        """Crossings where loops ask for intervals: element by element.
 
         What two turns in a row ask for stays, where nothing but the innermost loop that moves the
         tile turned, and that loop is over a rank that the tensor lacks.
@@ -117,15 +128,13 @@ class Oracle:
         moving = [
             at
             for at, (rank, tile) in enumerate(loops)
-            if tile < self.size[rank]
-            and (rank in ranks or (rank in "mp" and "pm"["mp".index(rank)] in ranks))
+            if tile < self.size[rank] and self.moves_tile(name, rank)
         ]
         last = max(moving, default=-1)
         rolls = last >= split and loops[last][0] not in ranks
         moved, before, seen = 0.0, None, set[object]()
         held: frozenset[object] = frozenset()
-        for place in product(*(range(0, self.size[rank], tile) for rank, tile in loops)):
-            asked = self.elements(name, loops, place)
+        for place, asked in self.asks(name, loops):
             if not asked:
                 continue
             entry = (place[: max(split, last + 1)],)
@@ -168,7 +177,7 @@ class Oracle:
         """(bytes held, bytes moved) of every nest of one Einsum."""
         item = self.form.items[place]
         names = [t for t in dict.fromkeys(item.tensors) if t in dram]
-        free = sorted(item.ranks - {rank for rank, _ in path})
+        free = self.free(place, path)
         found: set[tuple[float, float]] = set()
         for order in permutations(free):
             for tiles in product(*(self.tiles(rank) for rank in order)):
@@ -195,9 +204,8 @@ class Oracle:
         items = self.form.items[first : last + 1]
         read = {name for item in items for name in item.reads}
         looped = {rank for rank, _ in path}
-        common = items[0].ranks - looped
+        common = self.common(first, last) - looped
         for item in items:
-            common &= item.ranks
             common -= item.reduces if item.name in read else frozenset()
         best = inf
         for order in chain.from_iterable(
@@ -209,6 +217,15 @@ class Oracle:
                 loops = tuple(zip(order, tiles, strict=True))
                 best = min(best, self.kept(first, last, path, loops, dram, room))
         return best
+
+    def common(self, first: int, last: int) -> frozenset[str]:
+        """Ranks whose loops may stand around all of these Einsums."""
+        items = self.form.items[first : last + 1]
+        return frozenset[str].intersection(*(item.ranks for item in items))
+
+    def free(self, place: int, path: Loops) -> list[str]:
+        """Ranks that loops of an Einsum's own may walk."""
+        return sorted(self.form.items[place].ranks - {rank for rank, _ in path})
 
     def touched(self, name: str, first: int, last: int) -> list[int]:
         return [at for at in self.form.touches[name] if first <= at <= last]
@@ -228,13 +245,13 @@ class Oracle:
         ]
         best = inf
         for depths in product(*([None, *range(len(loops) + 1)] for _ in names)):
-            held, moved, late = room, 0.0, list[str]()
+            held, moved, late = room - self.sliding(loops), 0.0, list[str]()
             for name, depth in zip(names, depths, strict=True):
                 if depth is None:
                     continue
                 made = self.form.makers.get(name, -1) in items
                 moved += self.crossings(name, made, path + loops[:depth], len(path))
-                moving = depth == len(loops) and self.moves(name, path + loops)
+                moving = depth == len(loops) and self.moves(name, path + loops[:depth])
                 late += [name] if moving else []
                 held -= 0 if moving else self.tile(name, path + loops[:depth])
             pushed = dram - {n for n, d in zip(names, depths, strict=True) if d is not None}
@@ -242,11 +259,19 @@ class Oracle:
                 combinations(inner, n) for n in range(len(inner) + 1)
             ):
                 if held >= 0 and moved < best:
-                    live = tuple(t for t in inner if t not in spilled)
+                    live = self.live(inner, spilled)
                     below = pushed | set(spilled)
                     more = self.cut(first, last, path + loops, below, live, tuple(late), held)
                     best = min(best, moved + more)
         return best
+
+    def sliding(self, loops: Loops) -> float:
+        """Bytes that windows take which slide with these loops."""
+        return 0.0
+
+    def live(self, inner: list[str], spilled: tuple[str, ...]) -> tuple[str, ...]:
+        """Inner tensors that are held from their first use to their last."""
+        return tuple(t for t in inner if t not in spilled)
 
     def moves(self, name: str, loops: Loops) -> bool:
         """Whether the innermost loop of several turns walks a rank of the tensor."""
@@ -326,3 +351,152 @@ def test_search_finds_the_least_of_all_trees_in_a_band(text: str, band: str) -> 
         form, room = form_of(cascade), draw.choice((4, 5, 6, 8, 10, 13, 17))
         found, _ = Search(form, {}).best(room)
         assert found == pytest.approx(Oracle(form, keeps).least(room)), (sizes, room)
+
+
+class Windows(Oracle):
+    """Trees of `Z[k, h, w] = I[c, h+r, w+s] ...` and `Y[l, y, x] = Z[k, y+u, x+v] ...`.
+
+    `slid` is how many loops stand outside of the Keep of Z, of which what the next turn needs again
+    stays; None: it is computed anew in every turn. Every turn's points are followed by hand: those
+    of Z that it needs, those that it computes, and those of I that these read.
+    """
+
+    beside: ClassVar[dict[str, str]] = {"h": "y", "w": "x"}
+
+    def __init__(self, form: Form, slid: int | None, taps: tuple[int, int]) -> None:
+        super().__init__(form, lambda _m, _p: True)
+        self.slid, self.taps = slid, taps
+
+    def tiles(self, rank: str) -> list[int]:
+        return list(range(1, self.size[rank] + 1))
+
+    def common(self, first: int, last: int) -> frozenset[str]:
+        return super().common(first, last) if first == last else frozenset("yxk") & {*self.size}
+
+    def free(self, place: int, path: Loops) -> list[str]:
+        looped = {rank for rank, _ in path}
+        return [r for r in super().free(place, path) if self.beside.get(r) not in looped]
+
+    def moves_tile(self, name: str, rank: str) -> bool:
+        asked = {"Z": "yx", "I": "yxhw"}.get(name, "")
+        return rank in self.form.tensors[name].ranks or rank in asked
+
+    def _tile(self, name: str, loops: Loops) -> float:
+        return self.form.tensors[name].width * max(len(a) for _, a in self.asks(name, loops))
+
+    def sliding(self, loops: Loops) -> float:
+        if self.slid is None:
+            return 0.0
+        if self.slid > len(loops) or loops[self.slid - 1][0] not in "yx":
+            return inf
+        return self.tile("Z", loops[: self.slid])
+
+    def live(self, inner: list[str], spilled: tuple[str, ...]) -> tuple[str, ...]:
+        return super().live(inner, spilled) if self.slid is None else ()
+
+    def cut(
+        self,
+        first: int,
+        last: int,
+        path: Loops,
+        dram: frozenset[str],
+        live: tuple[str, ...],
+        late: tuple[str, ...],
+        room: float,
+    ) -> float:
+        if "Z" in dram and {rank for rank, _ in path} & {"y", "x"}:
+            return inf  # what windows ask for goes through no memory
+        return super().cut(first, last, path, dram, live, late, room)
+
+    def asks(self, name: str, loops: Loops) -> list[tuple[tuple[int, ...], frozenset[object]]]:
+        """Of sides the points as a set, with all points of the other ranks."""
+        computed = self.computed(loops)
+        found: list[tuple[tuple[int, ...], frozenset[object]]] = []
+        for place in product(*(range(0, self.size[rank], tile) for rank, tile in loops)):
+            spans = self.spans(loops, place)
+            rest = product(*(spans[r] for r in self.form.tensors[name].ranks if r in "clkruvs"))
+            sides: set[tuple[int, ...]] = {()}
+            if name == "Y":
+                sides = set(product(spans["y"], spans.get("x", (0,))))
+            elif name == "Z":
+                sides = self.needed(spans, loops)
+            elif name == "I":
+                fresh = computed[tuple(self.places(loops, place))]
+                taps = range(self.taps[0]), range(self.taps[0] if "w" in self.size else 1)
+                sides = {(h + r, w + v) for (h, w) in fresh for r in taps[0] for v in taps[1]}
+            found.append((place, frozenset(product(sides, rest))))
+        return found
+
+    def spans(self, loops: Loops, place: tuple[int, ...]) -> dict[str, range]:
+        spans = {rank: range(size) for rank, size in self.size.items()}
+        for (rank, tile), at in zip(loops, place, strict=True):
+            spans[rank] = range(at, min(at + tile, self.size[rank]))
+        return spans
+
+    def places(self, loops: Loops, place: tuple[int, ...]) -> list[int]:
+        """The turns of the loops that walk sides."""
+        return [at for (rank, _), at in zip(loops, place, strict=True) if rank in "yxhw"]
+
+    def needed(self, spans: dict[str, range], loops: Loops) -> set[tuple[int, int]]:
+        """Points of Z's sides that a turn needs: by its own loops, or in windows of Y's."""
+        looped = {rank for rank, _ in loops}
+        sides: list[set[int]] = []
+        for own, place in self.beside.items():
+            if own not in self.size:
+                sides.append({0})
+            elif own in looped or place not in looped:
+                sides.append({*spans[own]})
+            else:
+                sides.append({y + u for y in spans[place] for u in range(self.taps[1])})
+        return {(h, w) for h in sides[0] for w in sides[1]}
+
+    def computed(self, loops: Loops) -> dict[tuple[int, ...], set[tuple[int, int]]]:
+        """Points of Z that each turn computes: what it needs, but for what is held of it."""
+        outside = loops[: (self.slid or 0) - 1] if self.slid else loops
+        still = sum(rank in "yxhw" for rank, _ in outside)
+        around = sum(rank in "yxhw" for rank, _ in loops[: self.slid or 0])
+        walking = tuple(loop for loop in loops if loop[0] in "yxhw")
+        found: dict[tuple[int, ...], set[tuple[int, int]]] = {}
+        held, before = set[tuple[int, int]](), None
+        for place in product(*(range(0, self.size[rank], tile) for rank, tile in walking)):
+            if self.slid is None or place[:still] != before:
+                held = set[tuple[int, int]]()
+            before = place[:still]
+            needs = self.needed(self.spans(walking, place), walking)
+            found[place] = needs - held
+            outer = walking[:around]
+            held = (held | needs) & self.needed(self.spans(outer, place[:around]), outer)
+        return found
+
+
+LINES = """tensor I[c, i]
+Z[k, h] = sum(c, r) I[c, h+r] * F[k, c, r]
+Y[l, y] = sum(k, u) Z[k, y+u] * G[l, k, u]"""
+SQUARE = """tensor I[i, j]
+Z[h, w] = sum(r, s) I[h+r, w+s] * F[r, s]
+Y[y, x] = sum(u, v) Z[y+u, x+v] * G[u, v]"""
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes", "rooms"),
+    [
+        (LINES, {"y": 3, "c": 2, "k": 2, "l": 1, "u": 2, "r": 2}, (10, 14, 17)),
+        (LINES, {"y": 4, "c": 1, "k": 2, "l": 2, "u": 3, "r": 2}, (15, 17, 18)),
+        (SQUARE, {"y": 3, "x": 2, "u": 2, "r": 2}, (13, 16, 20, 22)),
+        (SQUARE, {"y": 3, "x": 3, "u": 2, "r": 1}, (12, 13, 15)),
+    ],
+)
+def test_search_finds_the_least_of_all_trees_of_windows(
+    text: str, sizes: dict[str, int], rooms: tuple[int, ...]
+) -> None:
+    rows = {"h": sizes["y"] + sizes["u"] - 1, "i": sizes["y"] + sizes["u"] + sizes["r"] - 2}
+    if "x" in sizes:
+        rows |= {"v": sizes["u"], "s": sizes["r"]}
+        rows |= {"w": sizes["x"] + sizes["u"] - 1, "j": sizes["x"] + sizes["u"] + sizes["r"] - 2}
+    form = form_of(parse(text, sizes=sizes | rows, dtypes={"*": "int8"}))
+    taps = sizes["r"], sizes["u"]
+    oracles = [Windows(form, slid, taps) for slid in (None, 1, 2, 3)]
+    for room in rooms:
+        found, _ = Search(form, {}).best(room)
+        least = [oracle.least(room) for oracle in oracles]
+        assert found == pytest.approx(min(least)), (room, least)

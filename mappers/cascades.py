@@ -3,6 +3,7 @@
 one Einsum, a memory and buffers      tiles     exact in `uniform` and `divisors`
 one Einsum, an array of elements      levels    exact in its mapspaces
 several Einsums                       fuse      exact in `uniform` and `divisors`; `pinned`
+several Einsums, deeper, not traffic  levels    of `mappers.fusion`: best found, with its gap
 several Einsums, fusion declined      unfused   every Einsum by itself
 """
 
@@ -15,6 +16,7 @@ from hwmodel.machines.spatial.rules import rules_named
 from hwmodel.machines.spatial.view import view
 from hwmodel.mappers.fusion.compare import Compared, compare
 from hwmodel.mappers.fusion.fuse import fuse
+from hwmodel.mappers.fusion.levels import fuse_levels
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.certify import check_kind, is_deep
 from hwmodel.mappers.nests.front import front
@@ -65,7 +67,8 @@ def map_nests(
         return map_tiles(cascade, hardware, double=double, shares=shares, **asked)
     if not fused:
         return map_unfused(cascade, hardware, double=double, shares=shares, **asked)
-    return fuse(cascade, hardware, **asked)
+    search = fuse_levels if deep and objective != "traffic" else fuse
+    return search(cascade, hardware, **asked)
 
 
 def map_front(

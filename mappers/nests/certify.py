@@ -60,11 +60,13 @@ def certified(
             from hwmodel.mappers import bindings  # which predicts, as this module does not
 
             return bindings.certified(cascade, hardware, objective=objective)
-        raise CoverageError(
-            f"{seen.name} on {machine.name}: expected objective 'traffic' for several"
-            f" Einsums on arrays, whose outermost boundary alone is searched; found"
-            f" {objective!r}; hw.predict says time and joules of a binding"
-        )
+        if left_out:
+            raise CoverageError(
+                f"{seen.name} on {machine.name}: expected objective 'traffic' for several Einsums"
+                f" on a machine with a binding, whose outermost boundary alone is searched; found"
+                f" {objective!r}; hw.predict says time and joules of a binding"
+            )
+        alone = False
     if alone:
         notes.append(
             "time and joules are null: the outermost boundary alone was searched, not what runs on"

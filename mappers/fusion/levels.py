@@ -1,0 +1,222 @@
+"""Levels: fused cascades on more than two memories and on arrays, for energy and time.
+
+The mapspace `fused`. At the outermost boundary a tree of `uniform` (`search`), inside of each of
+its leaves a nest of one Einsum on the memories and the array within (`nests.levels`), of the tile
+that the tree leaves it. Trees of least traffic in the buffer, in a half and in a quarter of it are
+tried, with tiles as large as fit and move no more, and beside them every Einsum by itself; the best
+is the answer. It is not proven best, but of energy there is a bound for the whole mapspace:
+
+    least traffic of any tree, at the outermost memory and at the buffer,
+    + for each Einsum the least energy of any nest inside of a buffer without limit
+
+since a tree only ever divides those nests further. Without idle watts both add up. Time is bounded
+by what any schedule takes.
+
+Units: bytes, joules, seconds.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from types import MappingProxyType
+from typing import cast
+
+from hwmodel.einsum.cascade import Cascade, Rank
+from hwmodel.einsum.counts import cascade_counts
+from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.spatial.asking import asking
+from hwmodel.machines.spatial.nest import evaluate
+from hwmodel.machines.spatial.rates import rates, unit_of
+from hwmodel.machines.spatial.rules import OVERLAP, Rules
+from hwmodel.mappers.fusion.fuse import fuse
+from hwmodel.mappers.mapper import Proposal
+from hwmodel.mappers.nests.costs import cost
+from hwmodel.mappers.nests.levels import map_levels
+from hwmodel.mappers.nests.unfused import alone
+from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
+from hwmodel.spine.mapping import Compute, Loop, Nest, Node, Split, walk
+from hwmodel.spine.mapping import Mapping as LoopNest
+
+SHARES = (1.0, 0.5, 0.25)
+"""Parts of the buffer in which trees of least traffic are tried."""
+TIME_LIMIT_S = 10.0
+"""Seconds that the search inside of one leaf may take."""
+
+
+def fuse_levels(
+    cascade: Cascade,
+    hardware: Hardware,
+    *,
+    objective: str,
+    capacities: Mapping[str, float],
+    mapspace: str = "uniform",
+    rules: Rules = OVERLAP,
+) -> Proposal:
+    """The best fused mapping that is found for "energy", "latency" or "edp"; see the module.
+
+    Raises `CapacityError` where no tree fits, `CoverageError` for bands, windows and what the two
+    searches refuse.
+    """
+    if asking(cascade, windows=True).asks:
+        raise CoverageError(
+            f"{cascade.name} on {hardware.name}: bands and chains of windows are searched on a"
+            " memory and a buffer; expected neither on deeper machines, or objective 'traffic'"
+        )
+    outer, level, *_ = capacities
+    inner = {name: size for name, size in capacities.items() if name != outer}
+    inside = _Inside(cascade, hardware, objective, inner)
+    found: list[tuple[float, LoopNest, bool]] = []
+    moved, candidates = 0.0, 0
+    for share in SHARES:
+        room = {**capacities, level: capacities[level] * share}
+        try:
+            tree = fuse(cascade, hardware, objective="traffic", capacities=room, mapspace=mapspace)
+        except CapacityError:
+            if share == SHARES[0]:
+                raise
+            break
+        moved = moved or cast(float, tree.expected)
+        candidates += tree.candidates
+        wide = _widened(cascade, hardware, cast(LoopNest, tree.choice))
+        whole = replace(wide, nest=inside.nested(wide.nest, dict(inside.sizes)))
+        found.append((*_valued(cascade, hardware, whole, objective, rules), True))
+    apart = [
+        map_levels(
+            alone(einsum, cascade),
+            hardware,
+            objective=objective,
+            capacities=capacities,
+            time_limit_s=TIME_LIMIT_S,
+        )
+        for einsum in cascade.einsums
+    ]
+    nests = tuple(cast(LoopNest, each.choice).nest for each in apart)
+    whole = LoopNest(cascade.name, hardware.name, (Split(nests),))
+    with suppress(CapacityError, InputError):  # a recurrence is fused, or not at all
+        found.append((*_valued(cascade, hardware, whole, objective, rules), False))
+    value, best, fused = min(found, key=lambda each: each[0])
+    told = "fused at the outermost boundary" if fused else "nothing is fused: that is no better"
+    return Proposal(
+        best,
+        mapspace="fused",
+        candidates=candidates + inside.candidates + sum(each.candidates for each in apart),
+        least=_least(inside, hardware, moved, objective, value),
+        rules=rules,
+        given=("trees of 'uniform', and nests of one Einsum each inside of their leaves",),
+        notes=(told,),
+    )
+
+
+class _Inside:
+    """Nests of single Einsums on what lies inside of the outermost memory, each searched once."""
+
+    def __init__(
+        self,
+        cascade: Cascade,
+        hardware: Hardware,
+        objective: str,
+        capacities: Mapping[str, float],
+    ) -> None:
+        memories = {name: hardware.memories[name] for name in capacities}
+        self.cascade, self.objective = cascade, objective
+        self.machine = hardware.model_copy(update={"memories": memories})
+        self.capacities = capacities
+        self.sizes = {name: cast(int, size) for name, size in cascade.sizes().items()}
+        self.found: dict[tuple[str, tuple[int, ...]], Proposal] = {}
+
+    @property
+    def candidates(self) -> int:
+        """Nests that were looked at."""
+        return sum(each.candidates for each in self.found.values())
+
+    def nested(self, nest: Nest, extents: dict[str, int]) -> Nest:
+        """A tree with a nest in the place of each Einsum, for the tile that the tree leaves it."""
+        for at, node in enumerate(nest):
+            if isinstance(node, Loop):
+                extents = {**extents, node.rank: min(node.tile, extents[node.rank])}
+            elif isinstance(node, Split):
+                branches = tuple(self.nested(branch, extents) for branch in node.branches)
+                return (*nest[:at], Split(branches))
+            elif isinstance(node, Compute):
+                made = self.best(node.einsum, extents)
+                return (*nest[:at], *cast(LoopNest, made.choice).nest)
+        return nest
+
+    def best(self, name: str, extents: Mapping[str, int]) -> Proposal:
+        """The best nest of one Einsum over a tile."""
+        einsum = self.cascade.einsum(name)
+        key = name, tuple(extents[rank] for rank in einsum.ranks)
+        if key not in self.found:
+            ranks = {name: Rank(name, size) for name, size in extents.items()}
+            work = replace(alone(einsum, self.cascade), ranks=MappingProxyType(ranks))
+            self.found[key] = map_levels(
+                work,
+                self.machine,
+                objective=self.objective,
+                capacities=self.capacities,
+                time_limit_s=TIME_LIMIT_S,
+            )
+        return self.found[key]
+
+
+def _widened(cascade: Cascade, hardware: Hardware, tree: LoopNest) -> LoopNest:
+    """The tree with tiles as large as fit and move no more, doubled in turn, innermost first."""
+    machine = limits(hardware)
+    outermost = next(iter(machine.capacity_bytes))
+    moved = evaluate(cascade, tree, machine).traffic_bytes(outermost)
+    tiles = [node.tile for _, node in walk(tree.nest) if isinstance(node, Loop)]
+    ranks = [node.rank for _, node in walk(tree.nest) if isinstance(node, Loop)]
+    growing = [at for at, rank in enumerate(ranks) if not cascade.ranks[rank].iterative][::-1]
+    while growing:
+        for at in tuple(growing):
+            size = cast(int, cascade.ranks[ranks[at]].size)
+            wider = [*tiles[:at], min(2 * tiles[at], size), *tiles[at + 1 :]]
+            trial = replace(tree, nest=_tiled(tree.nest, iter(wider)))
+            fits = tiles[at] < size
+            if fits:
+                try:
+                    counts = evaluate(cascade, trial, machine)
+                    fits = counts.traffic_bytes(outermost) <= moved
+                except CapacityError:
+                    fits = False
+            if fits:
+                tiles = wider
+            else:
+                growing.remove(at)
+    return replace(tree, nest=_tiled(tree.nest, iter(tiles)))
+
+
+def _tiled(nest: Nest, tiles: Iterator[int]) -> Nest:
+    """A nest with other tiles of its loops, in order."""
+    nodes: list[Node] = []
+    for node in nest:
+        if isinstance(node, Loop):
+            nodes.append(replace(node, tile=next(tiles)))
+        elif isinstance(node, Split):
+            nodes.append(Split(tuple(_tiled(branch, tiles) for branch in node.branches)))
+        else:
+            nodes.append(node)
+    return tuple(nodes)
+
+
+def _least(
+    inside: _Inside, hardware: Hardware, moved: float, objective: str, value: float
+) -> float | None:
+    """The least energy of the mapspace; None where idle watts or the objective leave it open."""
+    done = {
+        (unit_of(hardware)(kind), kind, t): n
+        for (kind, t), n in cascade_counts(inside.cascade).items()
+    }
+    charged = rates(hardware, done)
+    if objective != "energy" or float(charged.static_w):
+        return None
+    outer, level, *_ = hardware.memories
+    crossing = moved * (float(charged.byte_j[outer]) + float(charged.byte_j[level]))
+    each = (inside.best(e.name, inside.sizes) for e in inside.cascade.einsums)
+    return min(value, crossing + sum(cast(float, nest.least) for nest in each))
+
+
+def _valued(
+    cascade: Cascade, hardware: Hardware, mapping: LoopNest, objective: str, rules: Rules
+) -> tuple[float, LoopNest]:
+    return float(cost(cascade, hardware, mapping, rules).value(objective)), mapping

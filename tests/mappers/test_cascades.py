@@ -69,11 +69,11 @@ def test_a_cascade_on_an_array_says_what_was_not_searched() -> None:
             assert f"{record['traffic_bytes']:,} bytes cross the dram boundary\n" in str(answer)
 
 
-def test_a_recurrence_runs_fused_on_an_array_in_less_than_twice_the_least_time() -> None:
+def test_a_recurrence_runs_fused_on_an_array_in_less_than_three_times_the_least() -> None:
     """Of a binding time is `predict`'s; without one it is of a nest on all elements, not on one."""
     work = attention(1, 1, 128, 128, 16)
     found = certified(map_nests, work, device("peer-a3"), objective="latency")
-    assert found.certificate.bound <= found.value < 2 * found.certificate.bound
+    assert found.certificate.bound <= found.value < 3 * found.certificate.bound
     with pytest.raises(CoverageError, match="expected objective 'traffic' for several"):
         certified(map_nests, CHAIN, device("fusemax"), objective="latency")
 

@@ -26,6 +26,17 @@ def test_single_energies_come_within_nine_percent(
     assert float(found.energy_j) == pytest.approx(published_j, rel=0.09)
 
 
+@pytest.mark.parametrize(
+    ("model", "length", "published_j"),
+    [("BERT", 4096, 30.897520074119223), ("XLM", 2**20, 5274894.234596324)],
+)
+def test_with_the_registers_of_one_element_they_come_within_three_percent(
+    model: str, length: int, published_j: float
+) -> None:
+    found = fusemax.attended(Given(), fusemax.ONE, model, length)
+    assert float(found.energy_j) == pytest.approx(published_j, rel=0.03)
+
+
 def test_with_the_shipped_buffer_table_the_saving_nearly_vanishes() -> None:
     """485 pJ per 256 words would leave FLAT's scores in the buffer next to free."""
     joules: list[float] = []

@@ -46,6 +46,7 @@ _FACE = {
     "ask": ("hwmodel.verbs.ask", "ask"),
     "attribute": ("hwmodel.whatif.attribution", "attribute"),
     "bound": ("hwmodel.verbs.bound", "bound"),
+    "cases": ("hwmodel.verbs.case_table", "cases"),
     "break_even": ("hwmodel.whatif.breakeven", "break_even"),
     "calibrate": ("hwmodel.verbs.calibrate", "calibrate"),
     "collective": ("hwmodel.verbs.collective", "collective"),

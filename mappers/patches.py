@@ -17,7 +17,8 @@ by `hwmodel.predict`. Grids: MCUNetV2 (Lin et al., NeurIPS 2021, arXiv 2110.1535
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from hwmodel.einsum.network import Workload
@@ -157,13 +158,9 @@ def map_patches(
     """
     posed = _pose(workload, hardware, kernel)
     limit = capacities["sram"]
-    members = [patched(posed.network)]
-    for split in splits(posed.network):
-        last = posed.network.layers[split - 1]
-        sides = range(2, min(last.out_height, last.out_width) + 1)
-        members += [patched(posed.network, grid, split) for grid in sides]
-    charged: dict[Layer, Charge] = {}
-    costs = [_cost(member, posed, charged) for member in members]
+    members, arenas = _members(posed.network, posed.library.in_place)
+    charged: dict[int, Charge] = {}
+    costs = [_cost(*each, posed, charged) for each in zip(members, arenas, strict=True)]
     fitting = [at for at, cost in enumerate(costs) if cost["sram"] <= limit]
     if not fitting:
         leanest = min(range(len(members)), key=lambda at: costs[at]["sram"])
@@ -176,6 +173,30 @@ def map_patches(
         candidates=len(members),
         least=costs[best][objective],
     )
+
+
+@lru_cache(maxsize=8)
+def _members(
+    network: Network, in_place: bool
+) -> tuple[tuple[Patched, ...], tuple[tuple[Held, ...], ...]]:
+    """Every schedule of a network with what is live in it, whatever the machine.
+
+    Layers that are equal are one value, so that a machine charges each once.
+    """
+    members = [patched(network)]
+    for split in splits(network):
+        last = network.layers[split - 1]
+        sides = range(2, min(last.out_height, last.out_width) + 1)
+        members += [patched(network, grid, split) for grid in sides]
+    same: dict[Layer, Layer] = {}
+    arenas = [
+        tuple(
+            replace(held, layer=same.setdefault(held.layer, held.layer)) if held.fused else held
+            for held in arena(member, in_place=in_place)
+        )
+        for member in members
+    ]
+    return tuple(members), tuple(arenas)
 
 
 def certified(
@@ -217,7 +238,8 @@ def certified(
         raise _short(chosen, most, limit, hardware, "the one proposed")
     scheduled_so = posed.workload.but(patches=chosen.grid, split=chosen.split)
     estimate = predict(scheduled_so, hardware, kernel=choice.kernel)
-    whole = _cost(patched(posed.network), posed, {})
+    plain = patched(posed.network)
+    whole = _cost(plain, arena(plain, in_place=posed.library.in_place), posed, {})
     last = posed.network.layers[-1].outputs_elements
     general = float(last) if objective == "sram" else whole[objective], REASONS[objective]
     value, unit = _again(objective, estimate), OBJECTIVES[objective]
@@ -251,14 +273,18 @@ def _pose(workload: Workload, hardware: Hardware, kernel: str | None) -> _Posed:
     return _Posed(workload, given.network, dtype, used, rates)
 
 
-def _cost(member: Patched, posed: _Posed, charged: dict[Layer, Charge]) -> dict[str, float]:
-    """Latency, energy, bytes from outside and live bytes of one schedule; layers charged once."""
-    held = arena(member, in_place=posed.library.in_place)
+def _cost(
+    member: Patched, held: tuple[Held, ...], posed: _Posed, charged: dict[int, Charge]
+) -> dict[str, float]:
+    """Latency, energy, bytes from outside and live bytes of one schedule; layers charged once.
+
+    `charged` is by the layer's identity: whoever asks for several keeps their layers.
+    """
     runs, charges = [1], [_charge(image(member), posed.rates)]
     for each in held:
-        if each.layer not in charged:
-            charged[each.layer] = _charge(leaf(each, posed.dtype), posed.rates)
-        charges.append(charged[each.layer])
+        if id(each.layer) not in charged:
+            charged[id(each.layer)] = _charge(leaf(each, posed.dtype), posed.rates)
+        charges.append(charged[id(each.layer)])
         runs.append(member.runs if each.fused else 1)
     sums = [sum(n * c[at] for n, c in zip(runs, charges, strict=True)) for at in range(3)]
     most = float(needed_bytes(member, held, posed.library))

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import os
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,12 @@ import pytest
 # Devices of whoever runs the tests are none of theirs, nor is what their commands keep.
 os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="hwmodel-tests-")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="hwmodel-tests-")
+
+ROOT = Path(__file__).resolve().parents[1]
+TOGETHER = ("tests/validation/", "tests/hwmodel/verbs/test_validate.py", "tests/docs/")
+"""Run first, in this order. Processes of pytest-xdist take long runs of tests at the beginning and
+short ones at the end: these share what takes seconds (measured rows and all that is predicted of
+them, fits, reports), which each process that has some of them works out anew."""
 
 if importlib.util.find_spec("hypothesis"):  # absent on a bare GPU machine
     from hypothesis import settings
@@ -27,8 +34,18 @@ def has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
+def _place(item: pytest.Item) -> int:
+    """Where a test's file stands among those that run first."""
+    path = item.path.relative_to(ROOT).as_posix()
+    return next((at for at, each in enumerate(TOGETHER) if path.startswith(each)), len(TOGETHER))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests marked `gpu` where there is none; torch loads only if one was collected."""
+    """Order the tests, and skip those marked `gpu` where there is none.
+
+    Torch loads only if one of these was collected.
+    """
+    items.sort(key=_place)
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked and not has_gpu():
         for item in marked:

@@ -22,6 +22,8 @@ ELSEWHERE = {
         "streams as they are answered",
     ),
     "mappers/nests/chains.py": ("mappers/nests/test_levels.py", "nests of the answers"),
+    "einsum/importers/calls.py": ("einsum/importers/test_aten.py", "what rules are asked"),
+    "einsum/importers/aten_layers.py": ("einsum/importers/test_aten.py", "as all other rules are"),
     "einsum/tree.py": ("einsum/test_notation.py", "what the reader reads"),
     "einsum/parsed.py": ("einsum/test_notation.py", "texts and their refusals"),
     "hwmodel/spine/power.py": ("hwmodel/spine/test_activity.py", "joules and watts of its trees"),

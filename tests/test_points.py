@@ -365,7 +365,7 @@ def test_every_other_workload_on_a_machine_that_runs_it(name: str) -> None:
 def test_no_shipped_workload_is_left_out() -> None:
     """Those built of whole numbers only, or of a step of several passes, take no arrays."""
     shown = {name.split()[0] for name in (*CASES, *OTHERS)} | {"llm", "collective"}
-    assert {*WORKLOADS} - shown == {"pruned_attention", "cnn", "training", "serving"}
+    assert {*WORKLOADS} - shown == {"pruned_attention", "cnn", "training", "serving", "exported"}
 
 
 def test_lines_of_a_file_are_answered_as_each_alone() -> None:

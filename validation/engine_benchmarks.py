@@ -159,7 +159,7 @@ def _benchmark(path: Path, said: Mapping[str, Any]) -> Benchmark:
         )
     return Benchmark(
         file=path.name,
-        name=_config(str(known["model"]), path),
+        name=config_named(str(known["model"]), path),
         quantise=known.get("quantise"),
         batch=_count(known, "batch", path),
         prompt=_count(known, "input", path),
@@ -201,7 +201,7 @@ def _served(record: Mapping[str, Any], path: Path) -> dict[str, Any]:
     }
 
 
-def _config(name: str, path: Path) -> str:
+def config_named(name: str, path: Path) -> str:
     """A path of a config, or the shipped name that a checkpoint's name means."""
     if Path(name).exists():
         return str(Path(name).resolve())

@@ -12,6 +12,7 @@ import numpy as np
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import rested
 from hwmodel.machines.gpu.engines.shipped import ENGINES
+from hwmodel.quantity.remembered import remembered
 from hwmodel.validation.engine_rows import (
     ENGINE,
     PREDICTED,
@@ -65,7 +66,8 @@ def measured_s(busy: Busy) -> dict[str, float]:
     return {**found, "attention": found.get("attention", 0.0) + combined}
 
 
-def shares(device: str, hardware: Hardware) -> list[Share]:
+@remembered(bool)
+def shares(device: str, hardware: Hardware) -> Sequence[Share]:
     """Classes of kernels by the time that they take, of steps that a fit saw and of others."""
     columns: dict[str, list[Busy]] = {}
     for busy in read_busy(device):
@@ -126,7 +128,8 @@ class Joules:
     bias: float
 
 
-def joules(device: str, hardware: Hardware) -> list[Joules]:
+@remembered(bool)
+def joules(device: str, hardware: Hardware) -> Sequence[Joules]:
     """Steps of decode whose joules were counted, of a fit's boards and of others."""
     counted = [row for row in step_rows(device) if row.columns["step"].number("energy_j")]
     ratios: dict[str, list[float]] = {}

@@ -21,6 +21,7 @@ from typing import Any
 from hwmodel.machines.run import COLD, L2
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import amount
+from hwmodel.text.frames import columns_in, is_frame
 from hwmodel.validation import engine_tables
 from hwmodel.validation.rows import SIZES, Row, kernels_known
 
@@ -71,24 +72,42 @@ LAYOUTS: Mapping[str, Callable[[Mapping[str, str]], dict[str, Any] | None]] = {
 """A column that tells a published layout -> what a line of it says; None of unknown kernels."""
 
 
-def kernel_rows(path: Path) -> list[Row]:
-    """The rows of a table whose kernels are modelled; `InputError` names line and column."""
-    with path.open(encoding="utf-8", newline="") as text:
-        reader = csv.DictReader(text)
-        heads = reader.fieldnames or ()
-        layout = next((LAYOUTS[name] for name in LAYOUTS if name in heads), None)
-        found: list[Row] = []
-        for number, line in enumerate(reader, start=2):
-            where = f"{path}, line {number}"
-            columns = _plain(line, where) if layout is None else layout(line)
-            board = f"{line['framework']} {line['version']}" if layout else path.stem
-            row = None if columns is None else Row(path.stem, board, columns)
-            if row is not None and kernels_known(row):
-                found.append(row)
+def kernel_rows(table: Any) -> list[Row]:
+    """The rows of a table whose kernels are modelled; `InputError` names line and column.
+
+    A table is the path of a CSV, or a data frame with its columns.
+    """
+    path, lines = _lines(table)
+    layout = next((LAYOUTS[name] for name in LAYOUTS if lines and name in lines[0]), None)
+    found: list[Row] = []
+    for number, line in enumerate(lines, start=2):
+        where = f"{path}, line {number}"
+        columns = _plain(line, where) if layout is None else layout(line)
+        board = f"{line['framework']} {line['version']}" if layout else path.stem
+        row = None if columns is None else Row(path.stem, board, columns)
+        if row is not None and kernels_known(row):
+            found.append(row)
     if not found:
         told = "expected lines of kernels that are modelled, found none"
         raise InputError(f"{path}: {told}; docs/adding.md has the layouts")
     return found
+
+
+FRAME = "table"
+"""What messages call a data frame."""
+
+
+def _lines(table: Any) -> tuple[Path, list[dict[str, str]]]:
+    """The name of a table, and its lines in words."""
+    if is_frame(table):
+        rows = columns_in(table, FRAME)
+        words = [["" if v is None else str(v) for v in values] for values in rows.values()]
+        return Path(FRAME), [
+            dict(zip(rows, line, strict=True)) for line in zip(*words, strict=True)
+        ]
+    path = Path(table)
+    with path.open(encoding="utf-8", newline="") as text:
+        return path, list(csv.DictReader(text))
 
 
 def _plain(line: Mapping[str, str], where: str) -> dict[str, Any]:

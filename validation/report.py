@@ -24,6 +24,7 @@ from hwmodel.machines.gpu.libraries.shipped import library as library_named
 from hwmodel.machines.gpu.predict import run
 from hwmodel.network import collectives
 from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.remembered import remembered
 from hwmodel.spine.estimate import Estimate
 from hwmodel.validation import collective, engine_rows
 from hwmodel.validation.fit import Array, is_test
@@ -268,7 +269,8 @@ def held_out(judged: Sequence[Judged], calibration: Calibration) -> dict[str, li
     }
 
 
-def judge_all(device_name: str, hardware: Hardware) -> list[Judged]:
+@remembered(bool)
+def judge_all(device_name: str, hardware: Hardware) -> Sequence[Judged]:
     """Every timed row of a device whose kernel the model knows, with its prediction."""
     timed = (row for row in read_rows(device_name) if row.columns.get("pass") != "menu")
     kernels = [row for row in timed if kernels_known(row)]

@@ -26,10 +26,11 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.libraries.library import priors
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.quantity.errors import InputError
+from hwmodel.text.frames import is_frame
 from hwmodel.text.grid import grid
 from hwmodel.validation.calibrate import PRIORS, calibrate, families_in, write
 from hwmodel.validation.fit import Array, Fit, Sample, is_test, samples, solve
-from hwmodel.validation.kernel_tables import kernel_rows
+from hwmodel.validation.kernel_tables import FRAME, kernel_rows
 from hwmodel.validation.rows import Row, groups, libraries_of
 from hwmodel.validation.users_gpu import write_device
 
@@ -115,8 +116,10 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
 
-def calibrate_table(out: str | Path, table: str | Path, device: str) -> TableOutcome:
+def calibrate_table(out: str | Path, table: Any, device: str) -> TableOutcome:
     """Fit a device of the catalogue, or of a folder, to a table, and leave it in the folder `out`.
+
+    A table is the path of a CSV, or a data frame.
 
     Raises `InputError` for a table without rows that are modelled, or too few of any family.
     """
@@ -125,12 +128,13 @@ def calibrate_table(out: str | Path, table: str | Path, device: str) -> TableOut
     hardware, folder = device_of(device), Path(out)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder}: expected a folder, found a file")
-    rows = kernel_rows(Path(table))
+    rows = kernel_rows(table)
+    called = FRAME if is_frame(table) else Path(table).name
     found = fitted(hardware, rows)
     if not found:
         told = f"expected 24 rows or more of a family, found {len(rows)} of all"
-        raise InputError(f"{table}: {told}")
-    changed = with_families(hardware, {n: f for n, (f, _) in found.items()}, Path(table).name)
+        raise InputError(f"{called}: {told}")
+    changed = with_families(hardware, {n: f for n, (f, _) in found.items()}, called)
     folder.mkdir(parents=True, exist_ok=True)
     write_device(hardware, folder / "device.yaml")
     assert changed.calibration is not None

@@ -13,6 +13,7 @@ from hwmodel.einsum.workloads.cnn import cnn
 from hwmodel.einsum.workloads.collective import collective
 from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.einsum.workloads.dispatch import gather_rows, top_k
+from hwmodel.einsum.workloads.exported import exported
 from hwmodel.einsum.workloads.fft import fft
 from hwmodel.einsum.workloads.fft_convolution import fft_convolution
 from hwmodel.einsum.workloads.gemm import gemm
@@ -52,6 +53,7 @@ __all__ = [
     "conv2d",
     "copy",
     "embedding",
+    "exported",
     "fft",
     "gather_rows",
     "gelu",
@@ -86,7 +88,7 @@ WORKLOADS: Mapping[str, Callable[..., Any]] = {
     **{"silu": silu, "add": add, "multiply": multiply, "copy": copy, "residual": residual},
     **{"embedding": embedding, "kv_write": kv_write, "llm": llm, "collective": collective},
     **{"attention_backward": attention_backward, "training": training},
-    "serving": serving,
+    **{"serving": serving, "exported": exported},
     **{"fft_convolution": fft_convolution, "power_attention": power_attention},
     **{"rational_backward": rational_backward, "norm_quantise": norm_quantise},
 }

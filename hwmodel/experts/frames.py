@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import cut, shown
 from hwmodel.quantity.reading import EXPERTS
+from hwmodel.text.frames import Frame, columns_in
 
 CSV_BLOCK_BYTES = 1 << 24
 MOST_NUMBER = 2**53
@@ -45,6 +46,16 @@ def frames_of(path: Path, chunk_rows: int) -> Iterator[Any]:
                 yield frame
         if tail.strip():
             yield _parsed(path, head, tail, rows)
+
+
+def pieces_of(frame: Frame, chunk_rows: int) -> Iterator[Any]:
+    """Consecutive rows of a data frame."""
+    import polars
+
+    # One of pandas goes by its columns, so that nobody needs pyarrow.
+    whole = polars.DataFrame(columns_in(frame, "routing") if hasattr(frame, "iterrows") else frame)
+    for start in range(0, whole.height, chunk_rows):
+        yield whole.slice(start, chunk_rows)
 
 
 def _parsed(path: Path, head: bytes, block: bytes, rows: int) -> Any:

@@ -25,12 +25,13 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.experts.frames import frames_of, need_column, whole_numbers
+from hwmodel.experts.frames import frames_of, need_column, pieces_of, whole_numbers
 from hwmodel.experts.statistics import Routing, Trace, from_counts, from_loads, from_traces
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import EXPERTS, ROUTING_ENTRIES, json_file, kind_of, name_of, why
 from hwmodel.quantity.units import counted
+from hwmodel.text.frames import Frame, is_frame
 
 COUNT_COLUMNS = ("layer_from", "layer_to", "expert_from", "expert_to", "count")
 TRACE_COLUMNS = ("token", "layer", "expert")
@@ -47,21 +48,21 @@ _DAMAGED = (
 
 
 def read_routing(
-    path: str | Path,
+    path: str | Path | Frame,
     *,
     kind: str | None = None,
     domains: Sequence[str] = (),
     experts: int | None = None,
     chunk_rows: int = CHUNK_ROWS,
 ) -> Routing:
-    """Routing of a file of traces or counts.
+    """Routing of a file of traces or counts, or of a data frame with its columns.
 
     `kind` picks rows of counts by their column `kind` (needed where there are several), and counts
     first choices (`top1`, the default) or all (`topk`) of a trace; `domains` picks text of that
     name, all by default; `experts` is inferred from the highest number unless given.
     Raises `InputError` with the place of what is malformed.
     """
-    if not isinstance(path, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(path, (str, Path)) and not is_frame(path):
         raise InputError(f"routing: expected the path of a file, found {shown(path)}")
     experts = None if experts is None else counted(experts, where="experts", most=EXPERTS)
     names: Any = domains
@@ -70,6 +71,9 @@ def read_routing(
     for what, given in (("kind", kind), *(("domains", each) for each in domains)):
         if given is not None and type(given) is not str:
             raise InputError(f"routing: {what}: expected a name, found {shown(given)}")
+    if not isinstance(path, (str, Path)):
+        frames = pieces_of(path, chunk_rows)
+        return _of_tables(Path("routing"), frames, kind, domains, experts)
     path = Path(path)
     if kind_of(path) != "file":
         raise InputError(
@@ -85,7 +89,17 @@ def read_routing(
         raise InputError(
             f"{path}: expected a file .npz, .csv, .parquet or .json, found {path.suffix!r}"
         )
-    tables = frames_of(path, chunk_rows)
+    return _of_tables(path, frames_of(path, chunk_rows), kind, domains, experts)
+
+
+def _of_tables(
+    path: Path,
+    tables: Iterator[Any],
+    kind: str | None,
+    domains: Sequence[str],
+    experts: int | None,
+) -> Routing:
+    """What data frames of consecutive rows hold: counts, loads or a trace."""
     first = next(tables, None)
     if first is None:
         raise InputError(f"{path}: expected rows of data, found none")

@@ -202,11 +202,13 @@ def _steps(hardware: Described, path: str) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     here: Any = hardware
     for name in path.split("."):
-        stored = field_of(type(here), name) if isinstance(here, Value) else name
-        table: Mapping[str, Any] = dict(cast(Any, here)) if isinstance(here, (Value, dict)) else {}
-        if stored not in table:
-            raise UnknownNameError(f"part of {path} of {hardware.name}", name, table)
-        here = table[stored]
+        stored, record = name, isinstance(here, Value)
+        known: Any = here if isinstance(here, dict) else ()
+        if record:
+            stored, known = field_of(type(here), name), type(here).model_fields
+        if stored not in known:
+            raise UnknownNameError(f"part of {path} of {hardware.name}", name, known)
+        here = getattr(here, stored) if record else here[stored]
         found.append((stored, here))
     return found
 

@@ -20,6 +20,7 @@ import inspect
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -238,6 +239,8 @@ def topology(what: str | Path | Mapping[str, Any], **changes: Any) -> Topology:
         raise InputError(f"topology: expected a name, a path or a table, found {shown(what)}")
     name = str(what).strip()
     bare, colon, words = name.partition(":")
+    if not changes and bare.lower() in topologies():
+        return _in_words(bare.lower(), words)
     if colon and bare.lower() in topologies():
         name, changes = bare, {**pairs(words, "topology"), **changes}
     if name.lower() in topologies():
@@ -246,6 +249,13 @@ def topology(what: str | Path | Mapping[str, Any], **changes: Any) -> Topology:
     if path.suffix.lower() not in (".yaml", ".yml", ".json"):
         raise UnknownNameError("topology", name, topologies())
     return _read(path, changes)
+
+
+@lru_cache(maxsize=16)
+def _in_words(name: str, words: str) -> Topology:
+    """A shipped topology with what words change; many questions in a row are about one."""
+    changes = pairs(words, "topology") if words else {}
+    return _read(SHIPPED / f"{name}.yaml", changes)
 
 
 def _read(path: Path, changes: Mapping[str, Any]) -> Topology:

@@ -8,6 +8,7 @@ prefixes are powers of 1000 and binary ones powers of 1024: GB is 1e9 bytes, GiB
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -73,6 +74,9 @@ DIMENSIONS: dict[str, dict[str, float]] = {
 }
 """Dimension (the suffix that field names carry) -> spelling -> factor to SI."""
 
+NAMES = 4096
+"""Names of fields whose units are kept: a what-if reads some hundred of them again."""
+
 NOUNS = {
     "s": "a time such as '4.5 us'",
     "bytes": "a size such as '16 MiB'",
@@ -119,6 +123,7 @@ def parse(text: str, dimension: str, *, where: str = "value") -> float:
     return float(number.replace("_", "")) * factor
 
 
+@lru_cache(maxsize=NAMES)
 def dimension_of(name: str) -> str | None:
     """Dimension that a field's name declares by its suffix; None for counts and fractions.
 
@@ -131,6 +136,7 @@ def dimension_of(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=NAMES)
 def bare_name(name: str) -> str:
     """A field's name without its unit: `bandwidth_bytes_per_s` -> `bandwidth`."""
     dimension = dimension_of(name)

@@ -4,6 +4,7 @@ A field whose name ends in a unit (`bandwidth_bytes_per_s`) holds SI. On the way
 under that name as a number or array, or under its bare name (`bandwidth`) as a string with a unit.
 """
 
+from functools import lru_cache
 from typing import Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
@@ -11,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import printable, shown
-from hwmodel.quantity.units import amount, bare_name, dimension_of, parse
+from hwmodel.quantity.units import NAMES, amount, bare_name, dimension_of, parse
 
 
 def _positive(value: Any) -> Any:
@@ -111,6 +112,7 @@ def _merged(old: Any, change: dict[str, Any], where: str) -> Any:
     raise InputError(f"{where}: holds no named parts; give a value, not {shown(change)}")
 
 
+@lru_cache(maxsize=NAMES)
 def field_of(cls: type[Value], name: str) -> str:
     """The stored field that a given name means; unknown names pass, for pydantic to refuse."""
     name = cls.aliases.get(name, name)

@@ -24,6 +24,7 @@ from hwmodel.quantity.printable import printable, shown
 from hwmodel.quantity.ranges import Quantities
 from hwmodel.quantity.reading import AXIS_VALUES
 from hwmodel.quantity.units import dimension_of
+from hwmodel.text.frames import columns_in
 
 Numbers: TypeAlias = NDArray[np.float64]
 
@@ -51,13 +52,17 @@ def each(values: Sequence[Any]) -> Each:
     return Each(values)
 
 
-def together(**columns: Sequence[Any]) -> Together:
+def together(frame: Any = None, /, **columns: Sequence[Any]) -> Together:
     """An axis of several names side by side, such as the shapes of a model's layers.
+
+    A data frame (of polars, of pandas, or what speaks Arrow) is its columns.
 
     >>> together(N=[4096, 14336], K=[14336, 4096])
     Together(columns={'N': [4096, 14336], 'K': [14336, 4096]})
     """
-    return Together(columns)
+    if frame is None:
+        return Together(columns)
+    return Together({**columns_in(frame, "together"), **columns})
 
 
 @dataclass(frozen=True, eq=False)

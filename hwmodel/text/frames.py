@@ -1,4 +1,4 @@
-"""Answers as data frames: polars, pandas and Arrow take them as they are.
+"""Answers as data frames: polars, pandas and Arrow take them as they are; tables that come in.
 
 `polars.DataFrame(answer)` reads the answer's Arrow stream, `pandas.DataFrame(answer)` its rows;
 `answer.to_pandas()` does the latter by columns, without pyarrow. Columns end in their SI unit.
@@ -6,7 +6,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hwmodel.quantity.errors import InputError
 
@@ -27,6 +27,58 @@ WRITERS: Mapping[str, Callable[["polars.DataFrame", Path], Any]] = {
     ".md": _in_markdown,
 }
 """Ending of a file -> what writes a table into it."""
+
+
+class Frame(Protocol):
+    """A data frame: of polars, of pandas from 2.2 on, or what else speaks Arrow."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Its rows as a stream (the PyCapsule interface)."""
+        ...
+
+
+def is_frame(value: Any) -> bool:
+    """Whether a value is a data frame: of polars, of pandas, or what speaks Arrow."""
+    return hasattr(value, "__arrow_c_stream__") or hasattr(value, "__dataframe__")
+
+
+def columns_in(frame: Any, where: str) -> dict[str, list[Any]]:
+    """The columns of a data frame as lists, by name; what is missing in a row is None.
+
+    Those of pandas and of polars are read by their own words, others by the Arrow stream that they
+    give, which polars reads. Raises `InputError` for what is no frame, and for names that are none.
+    """
+    if not is_frame(frame):
+        raise InputError(f"{where}: expected a data frame, found {type(frame).__name__}")
+    if hasattr(frame, "iterrows"):  # of pandas, whose stream would need pyarrow
+        columns = frame.astype(object).where(frame.notna(), None).to_dict("list")
+    else:
+        import polars
+
+        held = frame if isinstance(frame, polars.DataFrame) else polars.DataFrame(frame)
+        columns = held.to_dict(as_series=False)
+    for name in columns:
+        if not isinstance(name, str) or not name:
+            raise InputError(f"{where}: expected columns with names, found {name!r:.40}")
+    return {name: [_as_plain(value) for value in values] for name, values in columns.items()}
+
+
+def rows_in(frame: Any, where: str) -> list[dict[str, Any]]:
+    """The rows of a data frame, those fields left out that are missing."""
+    columns = columns_in(frame, where)
+    rows = zip(*columns.values(), strict=True)
+    return [
+        {name: value for name, value in zip(columns, row, strict=True) if value is not None}
+        for row in rows
+    ]
+
+
+def _as_plain(value: Any) -> Any:
+    """Numbers of libraries as Python's, whole ones as int: sizes that a column of floats holds."""
+    plain = value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
+    if isinstance(plain, float):
+        return None if plain != plain else int(plain) if plain.is_integer() else plain
+    return plain
 
 
 def write_table(table: "polars.DataFrame", path: str | Path) -> None:

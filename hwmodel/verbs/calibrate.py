@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from hwmodel.quantity.errors import InputError
-from hwmodel.verbs.ask import Question, Word, in_python
+from hwmodel.text.frames import Frame
+from hwmodel.verbs.ask import AS_IS, Question, Word, in_python
 
 if TYPE_CHECKING:
     from hwmodel.validation.engine_plan import EngineOutcome
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class Calibrate(Question):
     """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped.
 
-    With a `table` of times nothing is measured: the device of the catalogue is fitted to its rows.
+    With a `table` of times, a CSV or a data frame, nothing is measured: the device of the catalogue
+    is fitted to its rows.
 
     The folder `out` holds the device and its calibration afterwards; `device` names the relative in
     the catalogue. With an `engine` its steps are measured, and fitted, on that device; instead of
@@ -35,7 +37,9 @@ class Calibrate(Question):
         list[str | Path] | None,
         Word("With it: files of vllm bench, or folders of them, to fit to instead.", list[str]),
     ] = None
-    table: Annotated[str | Path | None, Word("A CSV of times to fit to instead.", str)] = None
+    table: Annotated[
+        "str | Path | Frame | None", AS_IS, Word("A CSV of times to fit to instead.", str)
+    ] = None
 
     def answer(self) -> "Outcome | EngineOutcome | TableOutcome":
         """What was measured and fitted."""

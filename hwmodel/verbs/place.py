@@ -16,6 +16,7 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import DEVICES, EXPERTS, SLOTS
 from hwmodel.quantity.units import counted
+from hwmodel.text.frames import Frame
 from hwmodel.verbs.ask import AS_IS, PICTURE, Question, Word, in_python
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Place(Question):
     example: ClassVar[str] = "place --routing traces.npz --devices 8 --nodes 2"
 
     routing: Annotated[
-        Routing | NDArray[Any] | Sequence[Any] | str | Path,
+        Routing | NDArray[Any] | Sequence[Any] | str | Path | Frame,
         AS_IS,
         Word("Traces, counts or loads: .npz, .parquet, .csv, .json.", str),
     ]
@@ -226,7 +227,7 @@ class Place(Question):
             return from_loads(self.routing)
         if isinstance(self.routing, Routing):
             return self.routing
-        path = cast(str | Path, self.routing)
+        path = cast(str | Path | Frame, self.routing)
         return read_routing(path, kind=self.kind, domains=domains, experts=experts)
 
     def _network(self) -> Topology | None:

@@ -9,17 +9,21 @@ from hwmodel.machines.driver import Machine, machine_of, predict
 from hwmodel.machines.gpu.libraries.library import Kernel
 from hwmodel.quantity.errors import HwmodelError, InputError
 from hwmodel.quantity.printable import cut
+from hwmodel.quantity.reading import text_of
 from hwmodel.quantity.units import show
 from hwmodel.text.frames import Framed
 from hwmodel.text.grid import grid
 from hwmodel.text.markup import Brief, answer_html
+from hwmodel.validation.readers.benchmarks import is_benchmark
 from hwmodel.validation.readers.calls import Call, call_of
-from hwmodel.validation.readers.profiles import Profile, Ran, profile_of
+from hwmodel.validation.readers.profiles import TRACE_BYTES, Profile, Ran, profile_of
 from hwmodel.verbs.ask import AS_IS, ON, Question, Word, in_python
 from hwmodel.verbs.work import KERNEL, STATE
 
 if TYPE_CHECKING:
     import polars
+
+    from hwmodel.verbs.benchmarked import Benchmarked
 
 LONGEST = 60
 """Characters of a call, or of a kernel's own name, that are printed."""
@@ -186,8 +190,10 @@ class ProfileOf(Question):
     """How far each kernel of a measured run is from its prediction, and from its limit.
 
     `trace` is a file of torch.profiler (with `record_shapes=True` calls have shapes, without it
-    nothing is predicted), or a CSV of Nsight Systems or Nsight Compute; `on` the device, which is
-    the one of the run where what is measured and what is predicted shall agree.
+    nothing is predicted), or a CSV of Nsight Systems or Nsight Compute; or what `vllm bench serve`
+    or `sglang.bench_serving` wrote, of which the same stream is simulated. `on` is the device: that
+    of the run, where what is measured and what is predicted shall agree. `config`, `engine` and
+    `tp` are of a benchmark whose file does not say them, or says others.
     """
 
     verb: ClassVar[str] = "profile"
@@ -201,16 +207,29 @@ class ProfileOf(Question):
     kernel: Annotated[Kernel, AS_IS, KERNEL] = None
     l2: Annotated[str | None, STATE] = None
     top: Annotated[int, Word("Lines that are printed.")] = 20
+    config: Annotated[str | None, Word("The model of a benchmark.", complete="models")] = None
+    engine: Annotated[str | None, Word("The engine of a benchmark.", complete="engines")] = None
+    tp: Annotated[int | None, Word("Devices that divided a benchmark's model.")] = None
 
-    def answer(self) -> Profiled:
+    def answer(self) -> "Profiled | Benchmarked":
         """The run beside its prediction."""
         if self.top < 1:
             raise InputError(f"profile: top: expected 1 or more, found {self.top}")
-        machine, found = machine_of(self.on), profile_of(self.trace)
+        machine = machine_of(self.on)
+        if _holds_benchmarks(self.trace):
+            from hwmodel.verbs.benchmarked import benchmarked
+
+            own = self.engine, self.tp
+            return benchmarked(self.trace, machine, self.config, *own)
+        for name in ("config", "engine", "tp"):
+            if getattr(self, name) is not None:
+                told = "expected with results of a serving benchmark, found another profile"
+                raise InputError(f"profile: {name}: {told}")
+        found = profile_of(self.trace)
         lines = _lines(found, machine, self.kernel, self.l2)
         return Profiled(Path(self.trace).name, machine.title, found.device, lines, self.top)
 
-    def record(self, answer: Profiled) -> dict[str, Any]:
+    def record(self, answer: "Profiled | Benchmarked") -> dict[str, Any]:
         """Every field."""
         from hwmodel.show.json import plain
 
@@ -218,6 +237,13 @@ class ProfileOf(Question):
 
 
 profile = in_python(ProfileOf)
+
+
+def _holds_benchmarks(path: str | Path) -> bool:
+    """Whether a file starts as results of a benchmark do, of which traces have no field."""
+    if Path(path).suffix.lower() not in (".json", ".jsonl"):
+        return False
+    return is_benchmark(text_of(path, most=TRACE_BYTES, by_line=True))
 
 
 def _lines(

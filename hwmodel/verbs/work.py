@@ -22,6 +22,9 @@ from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import pairs
 from hwmodel.verbs.ask import AS_IS, Question, Word, pair
 
+FILES = {(".tflite", ".onnx"): ("cnn", "network"), (".pt2",): ("exported", "program")}
+"""Endings of files that are works of their own -> workload, and its field for the path."""
+
 WORK = Word("The work; in a line, a workload's name.", value=True, needed=True)
 ENGINE = Word("What runs a model: vllm (default torch, unfused).", str, complete="engines")
 KERNEL = Word(
@@ -188,8 +191,10 @@ class OfWork(Question):
             return {**given, **rest}
         if what in workloads():
             return {"workload": what, **given, **rest}
-        if what.endswith((".tflite", ".onnx")):
-            return {"workload": "cnn", "network": what, **given, **rest}
+        for endings, made in FILES.items():
+            if what.endswith(endings):
+                workload, field = made
+                return {"workload": workload, field: what, **given, **rest}
         _check_model(what, workloads())
         phase = phase_of({**given, **rest})
         if phase is None:

@@ -6,7 +6,10 @@ import hwmodel as hw
 from hwmodel.validation.engine_busy import WHOLE, Share, joules, measured_s, shares
 from hwmodel.validation.engine_rows import read_busy
 
-LINES = {(line.kernels, line.column): line for line in shares("h200", hw.device("h200"))}
+
+@pytest.fixture(scope="module")
+def lines() -> dict[tuple[str, str], Share]:
+    return {(line.kernels, line.column): line for line in shares("h200", hw.device("h200"))}
 
 
 def test_attention_holds_the_kernel_that_combines_its_parts() -> None:
@@ -17,14 +20,18 @@ def test_attention_holds_the_kernel_that_combines_its_parts() -> None:
 
 
 @pytest.mark.parametrize("column", ["fitted", "another board"])
-def test_the_sum_of_predicted_kernels_is_near_the_busy_time(column: str) -> None:
-    whole: Share = LINES[WHOLE, column]
+def test_the_sum_of_predicted_kernels_is_near_the_busy_time(
+    lines: dict[tuple[str, str], Share], column: str
+) -> None:
+    whole = lines[WHOLE, column]
     assert whole.mean < 0.05
     assert whole.p90 < 0.10
 
 
-def test_classes_that_take_most_of_a_step_are_within_a_tenth() -> None:
-    for line in LINES.values():
+def test_classes_that_take_most_of_a_step_are_within_a_tenth(
+    lines: dict[tuple[str, str], Share],
+) -> None:
+    for line in lines.values():
         if line.share > 0.2:
             assert line.mean < 0.10, line
 

@@ -1,0 +1,45 @@
+"""Benchmarks of engines through `profile`: the same stream, simulated, beside what was measured."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import hwmodel as hw
+from hwmodel.cli import app
+from hwmodel.quantity.errors import InputError
+from tests.validation.readers.test_benchmarks import SGLANG, VLLM, written
+
+
+def test_figures_stand_beside_those_of_the_same_stream(tmp_path: Path) -> None:
+    found: Any = hw.profile(written(tmp_path, VLLM), on="h200")
+    stream = hw.model("llama-3.2-1b").serving(input=512, output=64, concurrency=8, requests=40)
+    same: Any = hw.predict(stream, on="h200", engine="vllm")
+    by_name = {each.figure: each for each in found.figures}
+    assert by_name["ttft_s"].measured == 0.025
+    for figure in ("ttft_s", "tpot_p99_s", "output_tokens_per_s", "latency_s"):
+        assert by_name[figure].predicted == pytest.approx(getattr(same, figure))
+    assert "40 requests, 8 users who wait, 512 tokens in, 64 out" in str(found)
+    assert found.table.columns == ["run", "figure", "measured", "predicted", "of_predicted"]
+
+
+def test_the_command_answers_for_another_config_and_engine(tmp_path: Path) -> None:
+    path = str(written(tmp_path, SGLANG, name="runs.jsonl"))
+    words = ["profile", path, "--on", "h200", "--config", "llama-3.2-1b", "--tp", "1", "--json"]
+    refused = json.loads(CliRunner().invoke(app, words).stdout)
+    assert refused["figures"][0]["predicted"] is None
+    assert "unknown engine 'sglang'" in " ".join(refused["notes"])
+    told = json.loads(CliRunner().invoke(app, [*words, "--engine", "vllm"]).stdout)
+    assert all(each["predicted"] > 0 for each in told["figures"])
+
+
+def test_what_is_not_said_is_asked_for(tmp_path: Path) -> None:
+    nameless = {name: value for name, value in VLLM.items() if name != "model_id"}
+    with pytest.raises(InputError, match="run 1: model: expected its name in the file"):
+        hw.profile(written(tmp_path, nameless), on="h200")
+    trace = tmp_path / "trace.json"
+    trace.write_text('{"traceEvents": []}')
+    with pytest.raises(InputError, match="tp: expected with results of a serving benchmark"):
+        hw.profile(trace, on="h200", tp=2)

@@ -1,0 +1,95 @@
+"""Results of serving benchmarks, as vLLM and SGLang write them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwmodel.quantity.errors import InputError
+from hwmodel.validation.readers.benchmarks import AT_ONCE, is_benchmark, runs_of
+
+VLLM: dict[str, Any] = {
+    **{
+        "date": "20261128-101500",
+        "backend": "vllm",
+        "model_id": "meta-llama/Llama-3.2-1B-Instruct",
+    },
+    **{"num_prompts": 40, "request_rate": "inf", "burstiness": 1.0, "max_concurrency": 8},
+    **{"duration": 2.5, "completed": 40, "total_input_tokens": 20480, "total_output_tokens": 2560},
+    **{"request_throughput": 16.0, "output_throughput": 1024.0, "total_token_throughput": 9216.0},
+    **{"mean_ttft_ms": 25.0, "median_ttft_ms": 22.0, "std_ttft_ms": 3.0, "p99_ttft_ms": 60.0},
+    **{"mean_tpot_ms": 2.5, "median_tpot_ms": 2.4, "p99_tpot_ms": 3.0, "mean_e2el_ms": 180.0},
+    **{"mean_itl_ms": 2.5},
+}
+SGLANG: dict[str, Any] = {
+    **{"backend": "sglang", "dataset_name": "random", "request_rate": 4.0, "max_concurrency": None},
+    **{"server_info": {"model_path": "Qwen/Qwen2.5-7B-Instruct", "tp_size": 2}, "duration": 5.0},
+    **{"completed": 4, "total_input_tokens": 400, "total_output_tokens": 80},
+    **{"total_output_tokens_retokenized": 80, "output_throughput": 16.0, "total_throughput": 96.0},
+    **{"mean_e2e_latency_ms": 300.0, "p95_ttft_ms": 40.0, "input_lens": [50, 150, 50, 150]},
+    **{"output_lens": [20, 20, 20, 20]},
+}
+
+
+def written(folder: Path, *records: Any, name: str = "result.json") -> Path:
+    path = folder / name
+    path.write_text("\n".join(json.dumps(each) for each in records), encoding="utf-8")
+    return path
+
+
+def test_a_closed_loop_of_vllm(tmp_path: Path) -> None:
+    (run,) = runs_of(written(tmp_path, VLLM))
+    assert (run.engine, run.model, run.tp) == ("vllm", "meta-llama/Llama-3.2-1B-Instruct", 1)
+    assert run.asked == {"requests": 40, "tp": 1, "input": 512, "output": 64, "concurrency": 8}
+    assert run.measured == pytest.approx(
+        {
+            **{"requests_per_s": 16, "output_tokens_per_s": 1024, "total_tokens_per_s": 9216},
+            **{"ttft_s": 0.025, "ttft_p50_s": 0.022, "ttft_p99_s": 0.06, "latency_s": 0.18},
+            **{"tpot_s": 0.0025, "tpot_p50_s": 0.0024, "tpot_p99_s": 0.003},
+        }
+    )
+
+
+def test_a_rate_of_sglang_with_the_lengths_of_each_request_a_line_a_run(tmp_path: Path) -> None:
+    first, second = runs_of(written(tmp_path, SGLANG, {**SGLANG, "request_rate": "inf"}))
+    assert (first.engine, first.model, first.tp) == ("sglang", "Qwen/Qwen2.5-7B-Instruct", 2)
+    assert first.inputs == pytest.approx({"mean": 100, "cv": 0.5})
+    assert first.outputs == pytest.approx({"mean": 20, "cv": 0})
+    assert (first.asked["rate_per_s"], second.asked["rate_per_s"]) == (4.0, AT_ONCE)
+    assert first.measured == pytest.approx(
+        {
+            **{"output_tokens_per_s": 16, "total_tokens_per_s": 96},
+            **{"latency_s": 0.3, "ttft_p95_s": 0.04},
+        }
+    )
+
+
+def test_bursts_are_gaps_of_a_gamma_of_their_spread(tmp_path: Path) -> None:
+    """VLLM draws gaps of shape `burstiness`, whose spread over their mean is its root's inverse."""
+    bursts = {**VLLM, "request_rate": 2.0, "burstiness": 0.25}
+    (run,) = runs_of(written(tmp_path, bursts))
+    assert (run.asked["arrivals"], run.asked["arrival_cv"]) == ("gamma", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"completed": 39}, "run 1: expected all requests completed, found 39 of 40"),
+        ({"request_rate": "trace"}, "arrivals of a trace are not in the file"),
+        ({"request_rate": -1}, "request_rate: expected a number above 0, found -1"),
+        ({"total_input_tokens": None}, "total_input_tokens: expected a number above 0, found None"),
+        ({"duration": 1, "completed": "x"}, "completed: expected a number above 0, found 'x'"),
+    ],
+)
+def test_what_is_missing_or_odd_is_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        runs_of(written(tmp_path, {**VLLM, **change}))
+
+
+def test_other_files_are_none_of_these(tmp_path: Path) -> None:
+    assert is_benchmark(json.dumps(VLLM))
+    for other in ("[]", "{}", "text", '{"traceEvents": []}', '{"avg_latency": 1}', ""):
+        assert not is_benchmark(other)
+    with pytest.raises(InputError, match="a serving benchmark, found fields a"):
+        runs_of(written(tmp_path, {"a": 1}))

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from hwmodel.einsum.division import DEGREES
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
+from hwmodel.quantity.units import counted
 from hwmodel.text.shown import Shown
 
 SAID = (*DEGREES, "dispatch")
@@ -111,6 +112,9 @@ def stream(model: Any, **asked: Any) -> Serving:
                 f"serving: expected {told} a trace, found {shown(given.get(name, 'none'))}"
             )
     parallel = {name: given.pop(name) for name in SAID if name in given}
+    for name in DEGREES:
+        if name in parallel:
+            counted(parallel[name], where=f"serving: {name}")
     return Serving(model, **given, parallel=parallel)
 
 

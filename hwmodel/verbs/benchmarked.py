@@ -110,11 +110,15 @@ def benchmarked(
     engine: str | None,
     tp: int | None,
 ) -> Benchmarked:
-    """The runs of a file, each beside its prediction; one that is refused says why in the notes."""
+    """The runs of a file, each beside its prediction.
+
+    One that is refused says why in the notes; raises the first refusal where all are.
+    """
     from hwmodel.systems.serving.stream import predicted
 
     figures: list[Figure] = []
     notes: list[str] = []
+    refused: list[HwmodelError] = []
     used = ""
     for number, run in enumerate(runs_of(path), 1):
         name, asked = f"{number}", dict(run.asked)
@@ -132,8 +136,11 @@ def benchmarked(
             told = {figure: float(getattr(made, figure)) for figure in run.measured}
         except HwmodelError as error:
             notes.append(f"run {name}: no prediction: {error}")
+            refused.append(error)
         figures += [Figure(name, f, value, told[f]) for f, value in run.measured.items()]
         notes += _assumed(name, run)
+    if not any(each.predicted is not None for each in figures):
+        raise refused[0]
     return Benchmarked(Path(path).name, machine.title, used, tuple(figures), tuple(notes))
 
 

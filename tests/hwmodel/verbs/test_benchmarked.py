@@ -28,11 +28,22 @@ def test_figures_stand_beside_those_of_the_same_stream(tmp_path: Path) -> None:
 def test_the_command_answers_for_another_config_and_engine(tmp_path: Path) -> None:
     path = str(written(tmp_path, SGLANG, name="runs.jsonl"))
     words = ["profile", path, "--on", "h200", "--config", "llama-3.2-1b", "--tp", "1", "--json"]
-    refused = json.loads(CliRunner().invoke(app, words).stdout)
-    assert refused["figures"][0]["predicted"] is None
-    assert "unknown engine 'sglang'" in " ".join(refused["notes"])
+    refused = CliRunner().invoke(app, words)
+    assert "unknown engine 'sglang'; known: torch, trtllm, vllm" in str(refused.exception)
     told = json.loads(CliRunner().invoke(app, [*words, "--engine", "vllm"]).stdout)
     assert all(each["predicted"] > 0 for each in told["figures"])
+
+
+def test_a_run_that_is_refused_stands_with_its_reason_beside_those_that_are_not(
+    tmp_path: Path,
+) -> None:
+    other = {**VLLM, "model_id": "nobody/Unknown-1B"}
+    found: Any = hw.profile(written(tmp_path, VLLM, other, name="runs.jsonl"), on="h200")
+    told = {each.run: each.predicted is not None for each in found.figures}
+    assert told == {"1": True, "2": False}
+    assert "run 2: no prediction:" in str(found)
+    with pytest.raises(InputError, match="serving: tp: expected"):
+        hw.profile(written(tmp_path, VLLM), on="h200", tp=0)
 
 
 def test_what_is_not_said_is_asked_for(tmp_path: Path) -> None:

@@ -164,3 +164,8 @@ def test_a_notebook_of_thirty_answers_takes_less_than_a_megabyte() -> None:
     assert max(sizes) < 60_000
     assert 30 * sum(sizes) / len(sizes) < 1_000_000
     assert all(len(repr(each).splitlines()) <= 20 for each in made)
+
+
+def test_a_notebook_with_thirty_datasheets_stays_below_a_megabyte() -> None:
+    longest = {name: len(hw.device(name)._repr_html_()) for name in hw.devices()}  # pyright: ignore[reportPrivateUsage]
+    assert max(longest.values()) < 1_000_000 // 30, longest

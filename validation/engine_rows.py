@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -193,16 +194,14 @@ class Measured:
     @property
     def config(self) -> Model:
         """The model, in the formats in which it ran."""
-        layers = self._named("layers")
-        whole = model(self.model, quantise=self.quantised)
-        return whole if layers is None else whole.but(num_hidden_layers=int(layers))
+        return _config(self.model, self.quantised, self._named("layers"))
 
     @property
     def kind(self) -> str:
         """The line of the report that judges it."""
         if self.tp > 1:
             return f"{ENGINE} on {self.tp} GPUs"
-        mixed = any(stage.role == ROUTES for stage in self.workload().stages)
+        mixed = _routes(self.model, self.quantised, self._named("layers"))
         return f"{ENGINE} {'mixture' if mixed else 'dense'} {self.phase}"
 
     def row(self, part: str = "") -> Row:
@@ -235,6 +234,20 @@ class Busy:
     def total_s(self) -> float:
         """All of them."""
         return sum(self.busy_s.values())
+
+
+@lru_cache(maxsize=256)
+def _config(name: str, quantised: str | None, layers: str | None) -> Model:
+    """A model in the formats in which it ran, read once for all of its rows."""
+    whole = model(name, quantise=quantised)
+    return whole if layers is None else whole.but(num_hidden_layers=int(layers))
+
+
+@lru_cache(maxsize=256)
+def _routes(name: str, quantised: str | None, layers: str | None) -> bool:
+    """Whether a step of a model sends tokens to experts."""
+    stages = _config(name, quantised, layers).decode(1, 1).stages
+    return any(stage.role == ROUTES for stage in stages)
 
 
 def phase_of(config: Model, phase: str, sizes: Mapping[str, Any]) -> Stack:

@@ -26,7 +26,7 @@ choices are tried. The relaxation loses nothing where the window is small agains
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -166,10 +166,23 @@ def _split(accesses: Form) -> tuple[Form, tuple[Split, ...]]:
 
 def _vertices(cover: Sequence[frozenset[str]], ranks: Sequence[str]) -> Iterator[Exponents]:
     """Every s where as many of the planes (sum over r = 1, s_t = 0) meet as there are accesses."""
-    count = len(cover)
-    rows = {tuple(int(rank in covered) for covered in cover) for rank in ranks}
-    planes = [(row, 1) for row in sorted(rows) if any(row)]
+    of = {rank: tuple(int(rank in covered) for covered in cover) for rank in ranks}
+    for s, lacks in _corners(tuple(sorted(set(of.values()))), len(cover)):
+        yield Exponents(s, tuple((rank, u) for rank, row in of.items() if (u := lacks[row]) > 0))
+
+
+Row = tuple[int, ...]
+"""Which accesses a rank is in."""
+
+
+@lru_cache(maxsize=1024)
+def _corners(
+    rows: tuple[Row, ...], count: int
+) -> tuple[tuple[tuple[Fraction, ...], Mapping[Row, Fraction]], ...]:
+    """The same whatever the ranks are called: s, and 1 less the sum of a rank's own, by its row."""
+    planes = [(row, 1) for row in rows if any(row)]
     planes += [(tuple(int(t == at) for t in range(count)), 0) for at in range(count)]
+    found: list[tuple[tuple[Fraction, ...], Mapping[Row, Fraction]]] = []
     for chosen in combinations(planes, count):
         s = _solve(
             [list(map(Fraction, row)) for row, _ in chosen], [Fraction(b) for _, b in chosen]
@@ -177,11 +190,11 @@ def _vertices(cover: Sequence[frozenset[str]], ranks: Sequence[str]) -> Iterator
         if s is None or min(s) < 0:
             continue
         lacks = {
-            rank: 1
-            - sum((v for v, held in zip(s, cover, strict=True) if rank in held), Fraction(0))
-            for rank in ranks
+            row: 1 - sum((v for v, held in zip(s, row, strict=True) if held), Fraction(0))
+            for row in rows
         }
-        yield Exponents(tuple(s), tuple((rank, u) for rank, u in lacks.items() if u > 0))
+        found.append((tuple(s), lacks))
+    return tuple(found)
 
 
 def _solve(rows: list[list[Fraction]], right: list[Fraction]) -> list[Fraction] | None:

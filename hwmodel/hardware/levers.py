@@ -202,13 +202,13 @@ def _steps(hardware: Described, path: str) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     here: Any = hardware
     for name in path.split("."):
-        stored, record = name, isinstance(here, Value)
-        known: Any = here if isinstance(here, dict) else ()
-        if record:
-            stored, known = field_of(type(here), name), type(here).model_fields
+        table: Mapping[str, Any] = cast(Any, here) if isinstance(here, dict) else {}
+        kind = type(here) if isinstance(here, Value) else None
+        stored = name if kind is None else field_of(kind, name)
+        known: Mapping[str, Any] = table if kind is None else kind.model_fields
         if stored not in known:
             raise UnknownNameError(f"part of {path} of {hardware.name}", name, known)
-        here = getattr(here, stored) if record else here[stored]
+        here = table[stored] if kind is None else getattr(here, stored)
         found.append((stored, here))
     return found
 

@@ -36,8 +36,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "llm": {"config": "qwen3-0.6b", "phase": "decode", "batch": 2, "context": 30},
 }
 ROWS = {"rows": 2, "cols": 8}
-OF_SEVERAL = ("training", "serving")
-"""Not one cascade or stack: steps of several, which have no origin."""
+OF_SEVERAL = ("training", "serving", "exported")
+"""Not one cascade or stack: steps of several, which have no origin. Programs are read from files,
+which their own tests write (`test_exported.py`)."""
 
 
 @pytest.mark.parametrize("name", [name for name in WORKLOADS if name not in OF_SEVERAL])

@@ -15,6 +15,7 @@ def test_calls_of_one_place_and_size_are_one_stage_and_the_example_is_told(tmp_p
     work = hw.workloads.exported(written(tmp_path / "net.pt2"))
     assert [(s.cascade.name, s.times) for s in work.stages] == [("up: linear", 2), ("silu", 1)]
     assert work.name == "net"
+    assert work.but() == work
     (told,) = work.warnings
     assert "s77 is 2" in told
     larger = work.but(open_sizes={"s77": 4})

@@ -45,13 +45,16 @@ from hwmodel.sweeps.table import Sweep as Sweep
 from hwmodel.systems.programs.priced import Priced as Priced
 from hwmodel.systems.programs.program import Program as Program
 from hwmodel.systems.programs.streamed import Streamed
+from hwmodel.text.frames import Frame
 from hwmodel.validation.engine_plan import EngineOutcome
 from hwmodel.validation.papers.claim import Claim
 from hwmodel.validation.plan import Outcome
 from hwmodel.validation.table_fit import TableOutcome
 from hwmodel.verbs.ask import ask as ask
+from hwmodel.verbs.benchmarked import Benchmarked
 from hwmodel.verbs.bound import Least
 from hwmodel.verbs.bound import LooseBound as LooseBound
+from hwmodel.verbs.case_table import cases as cases
 from hwmodel.verbs.compare import Comparison as Comparison
 from hwmodel.verbs.deployed import Deployed as Deployed
 from hwmodel.verbs.models import Cards
@@ -105,6 +108,7 @@ __all__ = [
     "bound",
     "break_even",
     "calibrate",
+    "cases",
     "collective",
     "compare",
     "deploy",
@@ -167,11 +171,12 @@ def calibrate(
     *,
     engine: str | None = None,
     benchmarks: list[str | Path] | None = None,
-    table: str | Path | None = None,
+    table: str | Path | Frame | None = None,
 ) -> Outcome | EngineOutcome | TableOutcome:
     """Measure this machine's GPU and fit it, in stages; run it again to go on where it stopped.
 
-    With a `table` of times nothing is measured: the device of the catalogue is fitted to its rows.
+    With a `table` of times, a CSV or a data frame, nothing is measured: the device of the catalogue
+    is fitted to its rows.
 
     The folder `out` holds the device and its calibration afterwards; `device` names the relative in
     the catalogue. With an `engine` its steps are measured, and fitted, on that device; instead of
@@ -330,7 +335,7 @@ def parallelise(
     """
 
 def place(
-    routing: Routing | ndarray[tuple[Any, ...], dtype[Any]] | Sequence[Any] | str | Path,
+    routing: Routing | ndarray[tuple[Any, ...], dtype[Any]] | Sequence[Any] | str | Path | Frame,
     on: Hardware | str | Path | None = None,
     *,
     devices: int | None = None,
@@ -410,12 +415,17 @@ def profile(
     kernel: str | Library | Mapping[str, Any] | None = None,
     l2: str | None = None,
     top: int = 20,
-) -> Profiled:
+    config: str | None = None,
+    engine: str | None = None,
+    tp: int | None = None,
+) -> Profiled | Benchmarked:
     """How far each kernel of a measured run is from its prediction, and from its limit.
 
     `trace` is a file of torch.profiler (with `record_shapes=True` calls have shapes, without it
-    nothing is predicted), or a CSV of Nsight Systems or Nsight Compute; `on` the device, which is
-    the one of the run where what is measured and what is predicted shall agree.
+    nothing is predicted), or a CSV of Nsight Systems or Nsight Compute; or what `vllm bench serve`
+    or `sglang.bench_serving` wrote, of which the same stream is simulated. `on` is the device: that
+    of the run, where what is measured and what is predicted shall agree. `config`, `engine` and
+    `tp` are of a benchmark whose file does not say them, or says others.
     """
 
 def program(
@@ -607,6 +617,7 @@ class _Libraries:
     trtllm_weight_only: Library
     vllm: Library
     vllm_cutlass: Library
+    vllm_deep_gemm: Library
     vllm_experts: Library
     vllm_flash_attention_2: Library
     vllm_flash_attention_3: Library

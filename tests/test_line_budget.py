@@ -43,7 +43,8 @@ BUDGETS = {
     # drafts that a step verifies, as a value that steps and streams share (150).
     # how a step of training sends tokens, and what its fp8's factors are for (40).
     # densities of tensors, by models and masks (130).
-    "einsum": 24_450,
+    # programs of torch.export: graphs, strided maps, and an operator a rule (900).
+    "einsum": 25_350,
     # Raised from 7,000: topologies and collectives as rounds of messages, bounds, nests of spatial
     # machines (1,500); routing statistics and what a placement of experts buys (1,000); machines
     # beyond the GPU and FlashAttention-4 (4,000); sweeps, their files and studies (1,400);
@@ -121,7 +122,8 @@ BUDGETS = {
     # readers of profiles: kernels, and calls with shapes (300).
     # copies of experts, bounds and scaled networks as claims (200).
     # exchanges of experts, zones, sampled rows, published and asked (300).
-    "validation": 12_150,
+    # results of serving benchmarks of engines (150).
+    "validation": 12_300,
 }
 NOT_CODE = {
     tokenize.COMMENT,
@@ -156,15 +158,16 @@ def code_lines(source: str) -> int:
     return len(held - docstring_lines(source))
 
 
-def lines_by_file(folder: str) -> dict[Path, int]:
-    """Return the code lines of each module below a root folder, links not followed."""
+def files(folder: str) -> list[Path]:
+    """Return the modules below a root folder, links not followed."""
     top = ROOT / folder
     linked = {path for path in top.iterdir() if path.is_symlink()}
-    return {
-        path: code_lines(path.read_text(encoding="utf-8"))
-        for path in sorted(top.rglob("*.py"))
-        if not linked.intersection(path.parents)
-    }
+    return [path for path in sorted(top.rglob("*.py")) if not linked.intersection(path.parents)]
+
+
+def lines_by_file(folder: str) -> dict[Path, int]:
+    """Return the code lines of each module below a root folder."""
+    return {path: code_lines(path.read_text(encoding="utf-8")) for path in files(folder)}
 
 
 @pytest.mark.parametrize("folder", BUDGETS)
@@ -184,7 +187,7 @@ def test_no_file_is_longer_than_can_be_read_at_once() -> None:
     long = {
         path.relative_to(ROOT).as_posix(): lines
         for folder in BUDGETS
-        for path in lines_by_file(folder)
+        for path in files(folder)
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > LINES
     }
     assert set(long) == set(LONGER), long
@@ -199,10 +202,10 @@ def main() -> None:
     """Print code lines, budget and the longest file of each folder."""
     print(f"{'folder':<12}{'code lines':>11}{'budget':>8}  longest file")
     for folder, budget in BUDGETS.items():
-        files = lines_by_file(folder)
-        longest = max(files, key=lambda path: files[path], default=None)
-        note = f"{longest.relative_to(ROOT)} ({files[longest]})" if longest else "-"
-        print(f"{folder:<12}{sum(files.values()):>11}{budget:>8}  {note}")
+        lines = lines_by_file(folder)
+        longest = max(lines, key=lambda path: lines[path], default=None)
+        note = f"{longest.relative_to(ROOT)} ({lines[longest]})" if longest else "-"
+        print(f"{folder:<12}{sum(lines.values()):>11}{budget:>8}  {note}")
 
 
 if __name__ == "__main__":

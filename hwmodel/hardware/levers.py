@@ -208,8 +208,9 @@ def _steps(hardware: Described, path: str) -> list[tuple[str, Any]]:
         known: Mapping[str, Any] = table if kind is None else kind.model_fields
         if stored not in known:
             raise UnknownNameError(f"part of {path} of {hardware.name}", name, known)
-        here = table[stored] if kind is None else getattr(here, stored)
-        found.append((stored, here))
+        inner: Any = table[stored] if kind is None else getattr(cast(Any, here), stored)
+        found.append((stored, inner))
+        here = inner
     return found
 
 

@@ -11,6 +11,7 @@ from inspect import signature
 from typing import Any
 
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.spatial.sparsity import check_dense
 from hwmodel.mappers.mapper import Mapped, Mapper, name_of
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -77,6 +78,8 @@ def mapped(
             f"{hardware.name}: expected a machine of kind {', '.join(KINDS)} to map on, found kind"
             f" {hardware.kind!r}"
         )
+    if hardware.kind != "spatial" or hardware.binding:
+        check_dense(workload, hardware.name)
     kind = KINDS[hardware.kind]
     if objective is not None and objective not in kind.objectives:
         raise UnknownNameError("objective", objective, kind.objectives)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from hwmodel.einsum.attention_shape import attention
 from hwmodel.einsum.cascade import Cascade, Rank
 from hwmodel.einsum.network import Workload
@@ -51,6 +53,7 @@ def certified(
     )
     started_s = time.perf_counter()
     seen, machine = view(cascade, hardware)
+    _check_one(machine)
     left_out = [name for name in hardware.memories if name not in machine.memories]
     notes = [f"mapping and bound leave out {', '.join(left_out)}"] if left_out else []
     notes += unheard(hardware) if objective != "traffic" else ()
@@ -78,6 +81,22 @@ def certified(
     chip = area_of(hardware)[0]
     told: dict[str, Any] = {"timed": not alone, "area_m2": None if chip is None else float(chip)}
     return certify(seen, machine, said, objective=objective, started_s=started_s, **told)
+
+
+def _check_one(hardware: Hardware) -> None:
+    """Raises `InputError` for numbers that are arrays: a nest is of one machine."""
+    records = (*hardware.memories.values(), *hardware.arrays.values(), *hardware.units.values())
+    told: list[Any] = [hardware.clock_hz, hardware.power.idle_w]
+    for record in records:
+        for name in type(record).model_fields:
+            given: Any = getattr(record, name)
+            told += given.values() if isinstance(given, dict) else [given]
+    several = [int(np.size(value)) for value in told if np.ndim(value)]
+    if several:
+        raise InputError(
+            f"{hardware.name}: expected one point to map, found an array of {several[0]}; a sweep"
+            " walks machines one by one where its axis is marked by hw.each"
+        )
 
 
 def certify(

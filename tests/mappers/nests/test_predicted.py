@@ -1,11 +1,12 @@
 """One answer: `predict` on a machine without a binding is what `map` finds, to the last bit."""
 
+import numpy as np
 import pytest
 
 import hwmodel as hw
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.mappers.nests.mapped import NestMapped
-from hwmodel.quantity.errors import CoverageError, UnknownNameError
+from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 
 GEMM = hw.workloads.gemm(M=20, N=32, K=16, dtype="int8")
 
@@ -66,3 +67,10 @@ def test_unknown_kernels_and_recurrent_cascades_are_refused() -> None:
     running = hw.workloads.attention(1, 1, 16, 16, 8, passes=1, tile=4)
     with pytest.raises(CoverageError, match="passes=3"):
         hw.predict(running, on="peer-a3")
+
+
+def test_a_nest_is_of_one_machine() -> None:
+    """What asks many machines at once, as sensitivities do, asks them one by one then."""
+    several = hw.device("peer-a3").but(dram={"bandwidth_bytes_per_s": np.array([1e9, 2e9])})
+    with pytest.raises(InputError, match="one point to map, found an array of 2"):
+        hw.predict(GEMM, on=several)

@@ -144,8 +144,9 @@ def test_dense_work_costs_the_same_on_a_machine_that_knows_zeros() -> None:
 
 def test_where_zeros_are_not_modelled_they_are_refused_by_name() -> None:
     for on in ("h200", "fusemax"):
-        with pytest.raises(CoverageError, match=r"tensors with a density \(A\)"):
-            hw.predict(product(A=0.5), on=on)
+        for verb in (hw.predict, hw.map):
+            with pytest.raises(CoverageError, match=r"tensors with a density \(A\)"):
+                verb(product(A=0.5), on=on)
     with pytest.raises(CoverageError, match=r"tensors with a density \(A\)"):
         hw.bound(product(A=0.5), on="peer-a3")
     with pytest.raises(CoverageError, match="array"):

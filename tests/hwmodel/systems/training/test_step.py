@@ -271,5 +271,5 @@ def test_factors_of_rows_narrow_both_operands_of_gradients_of_weights_once_more(
 
 def trained_share(scales: str, given: dict[str, Any]) -> float:
     """Seconds of a step whose kernels run as they do alone."""
-    work = training(**{**LLAMA, **given, "scales": scales})
-    return predicted(work, "h100", efficiency=1.0).step_time_s
+    all_of_it: dict[str, Any] = {**LLAMA, **given, "scales": scales}
+    return predicted(training(**all_of_it), "h100", efficiency=1.0).step_time_s

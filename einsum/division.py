@@ -34,7 +34,7 @@ SPARSE: Final = ("etp", "ep", "edp", "pp")
 """The same devices' axes in layers of experts."""
 DEGREES: Final = (*DENSE, "ep", "etp", "sp")
 """The fields that say parts."""
-SAID: Final = (*DEGREES, "dispatch", "overlap")
+SAID: Final = (*DEGREES, "redundant", "dispatch", "overlap")
 """Fields of a division that are words of a request by themselves."""
 
 MOST: Final = 2**20
@@ -56,6 +56,11 @@ def _some(value: Any) -> int | None:
     return None if value is None else counted_degree(value)
 
 
+def counted_or_none(value: Any) -> int:
+    """A whole number, or 0 for none."""
+    return 0 if type(value) is int and value == 0 else counted_degree(value)
+
+
 Degree = Annotated[int, BeforeValidator(counted_degree)]
 
 
@@ -69,6 +74,9 @@ class Division(Value):
     ep: Degree = 1
     etp: Degree | None = None
     sp: bool = False
+    redundant: Annotated[int, BeforeValidator(counted_or_none)] = 0
+    """Copies of experts beyond one of each, which share their rows: ep divides all together
+    (DeepSeek-V3, arXiv 2412.19437, section 3.4)."""
     micro_batch: Annotated[int | None, BeforeValidator(_some)] = None
     """Sequences that pass through a pipeline together; None: all of a replica."""
     attends: Literal["all-gather", "ring", "token-ring", "ulysses"] = "all-gather"
@@ -129,6 +137,10 @@ class Division(Value):
         found: list[str] = []
         if self.devices > MOST:
             found.append(f"devices: expected {MOST} or fewer, found {self.devices}")
+        if self.redundant and self.ep == 1:
+            found.append(
+                f"redundant: expected ep of 2 or more, found 1 with {self.redundant} copies"
+            )
         if self.overlap != "none" and self.pp > 1:
             found.append(
                 f"overlap: expected pp of 1, found {self.pp}; stages overlap by themselves"

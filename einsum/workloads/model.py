@@ -257,7 +257,7 @@ class Model(Serves):
     def fullest_bytes(self, share: Shard) -> int | float:
         """Bytes of weights on all devices of a division, if each held as much as the fullest."""
         ways = share.ways
-        key = ways.tp, ways.pp, ways.ep, ways.expert_tp
+        key = ways.tp, ways.pp, ways.ep, ways.expert_tp, ways.redundant
         if key not in self._fullest:
             self._fullest[key] = share.fullest_bytes
         return scaled(self._fullest[key] * ways.devices, self.files, self.whole.weight_bytes)
@@ -265,7 +265,7 @@ class Model(Serves):
     def held(self, share: Shard) -> Shard:
         """The share of a division that holds the same: of those that do, the first asked for."""
         ways = share.ways
-        key = ways.tp, ways.cp, ways.dp, ways.pp, ways.ep, ways.expert_tp
+        key = ways.tp, ways.cp, ways.dp, ways.pp, ways.ep, ways.expert_tp, ways.redundant
         return self._shares.setdefault(key, share)
 
     @cached_property

@@ -129,7 +129,8 @@ class Blockwise:
             *(self._network("tp", ways), self._network("cp", ways)),
         )
         sparse = (
-            *(ways.ep, ways.expert_tp, ways.width // (ways.ep * ways.expert_tp) > 1),
+            *(ways.ep, ways.redundant, ways.dispatch),
+            *(ways.expert_tp, ways.width // (ways.ep * ways.expert_tp) > 1),
             *(self._network(over, ways) for over in ("ep", "etp", "etp,ep")),
         )
         return dense, (dense, sparse)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator
 
-from hwmodel.einsum.division import Degree, Division, counted_degree
+from hwmodel.einsum.division import Degree, Division, counted_or_none
 from hwmodel.quantity.errors import CoverageError, UnknownNameError
 from hwmodel.quantity.printable import shown
 
@@ -35,11 +35,6 @@ V (2405.15362); DualPipe, whose stages each hold two of them from both ends (241
 """
 
 
-def _stage(value: Any) -> Any:
-    """A stage of ZeRO; 0 is none."""
-    return 0 if type(value) is int and value == 0 else counted_degree(value)
-
-
 class Execution(Division):
     """How a model is divided and run; one device by itself where nothing is said."""
 
@@ -48,7 +43,7 @@ class Execution(Division):
     """Sequences that pass through a pipeline together."""
     global_batch: Degree | None = None
     """Sequences of one step, all replicas together; None where the work says it."""
-    zero: Annotated[int, BeforeValidator(_stage)] = 0
+    zero: Annotated[int, BeforeValidator(counted_or_none)] = 0
     """What data-parallel devices divide: 1 the optimiser's state, 2 gradients too, 3 weights too
     (ZeRO, arXiv 1910.02054; 3 is FSDP)."""
     recompute: Literal["none", "selective", "full"] = "none"

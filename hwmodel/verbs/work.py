@@ -123,6 +123,7 @@ class OfWork(Question):
     etp: Annotated[Any, _said("Devices that share an expert (default as tp goes).", int)] = None
     cp: Annotated[Any, _said("Devices that divide the tokens of a sequence.", int)] = None
     sp: Annotated[Any, _said("Norms divided over the tp devices too: 1 or tp.", int)] = None
+    redundant: Annotated[Any, _said("Copies of experts beyond one of each (ep).", int)] = None
     dispatch: Annotated[
         Any, _said("How rows go to experts: all-to-all, once, low-latency.", str)
     ] = None

@@ -96,7 +96,7 @@ MODELLED = _table(
     EPLB | released code | copies of experts, its balancer beside ours
     DeepEP | released code | dispatch once and of low latency, as algorithms of all-to-all
     DeepSeek-V3 serving | released profile | halves of a batch that take turns
-    SGLang, large expert parallel | blog | the same; its 72 ways of decode need copies of experts
+    SGLang, large expert parallel | blog | the same, with copies of experts
     SmallThinker | arXiv 2507.20984 | experts read ahead of attention; four boards have no numbers
     """,
 )

@@ -52,10 +52,15 @@ class Split:
 
 
 def shared_experts(experts: int, ways: Division) -> int:
-    """Experts on one device; `InputError` where they are not divisible."""
-    if experts % ways.ep:
-        raise InputError(f"model: ep: expected a divisor of the {experts} experts, found {ways.ep}")
-    return experts // ways.ep
+    """Experts on one device, copies counted; `InputError` where they are not divisible."""
+    slots = experts + ways.redundant
+    if slots % ways.ep:
+        more = f" and {ways.redundant} copies of some" if ways.redundant else ""
+        raise InputError(
+            f"model: ep: expected a divisor of the {experts} experts{more}, found {ways.ep};"
+            " redundant copies may fill it up"
+        )
+    return slots // ways.ep
 
 
 @dataclass(frozen=True)

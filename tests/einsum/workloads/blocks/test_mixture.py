@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hwmodel.einsum.counts import flops
 from hwmodel.einsum.distribution import touched_members
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.evaluate import evaluate
@@ -96,10 +97,14 @@ DEEPSEEK = model("deepseek-v3")
 def test_rows_go_to_the_devices_of_their_experts_where_tokens_differ(
     parallel: dict[str, int], rows: dict[str, int]
 ) -> None:
-    """64 sequences on 8 devices: 8 tokens of each, 8 picks, 7,168 wide, in fp8 and back in bf16."""
+    """64 sequences on 8 devices: 8 tokens of each, 8 picks, 7,168 wide, in fp8 and back in bf16.
+
+    In fp8 128 elements have a scale of 4 bytes, as blocks of weights have.
+    """
     step = DEEPSEEK.decode(64, 512, parallel=parallel)
     found = {
-        s.name: int(s.collective.bytes) / (7168 * (1 if s.name.startswith("dispatch") else 2))
+        s.name: int(s.collective.bytes)
+        / (7168 * (1 + 4 / 128 if s.name.startswith("dispatch") else 2))
         for s in step.stages
         if s.collective is not None and s.name.startswith(("dispatch", "combine"))
     }
@@ -118,3 +123,32 @@ def test_weights_of_experts_are_divided_by_both_degrees() -> None:
     for parallel in ({"dp": 8, "ep": 8}, {"tp": 2, "dp": 4, "ep": 4, "etp": 2}, {"tp": 8}):
         share = DEEPSEEK.shard(Division.of(parallel))
         assert share.parameters_by_part["experts"] * 8 == whole
+
+
+def test_copies_of_experts_fill_devices_that_experts_alone_do_not_divide() -> None:
+    """256 experts and 32 copies on 72 devices are four on each, whose rows are as many."""
+    deepseek = model("deepseek-v3")
+    each = 3 * 7168 * 2048 * (1 + 4 / 128**2)  # bytes of an expert, in fp8 by blocks
+
+    def fullest(ep: int, redundant: int) -> float:
+        ways = {"dp": ep, "ep": ep, "redundant": redundant}
+        served = deepseek.decode(ep, 1024, parallel=ways).served
+        assert served is not None
+        return float(served.weights_bytes) / ep
+
+    assert fullest(32, 32) - fullest(32, 0) == pytest.approx(58 * each, rel=1e-3)  # 9 for 8
+    assert fullest(72, 32) == pytest.approx(fullest(64, 0), rel=1e-3)  # four on each
+    with pytest.raises(InputError, match="redundant copies may fill it up"):
+        deepseek.decode(72, 1024, parallel={"dp": 72, "ep": 72})
+    with pytest.raises(InputError, match="redundant: expected ep"):
+        deepseek.decode(72, 1024, parallel={"redundant": 32})
+    plain, copied = (
+        deepseek.prefill(32, 512, parallel={"dp": 32, "ep": 32, "redundant": n}) for n in (0, 32)
+    )
+    products = [
+        sum(s.times * flops(s.cascade) for s in work.stages if s.name == "experts gate-up")
+        for work in (plain, copied)
+    ]
+    assert products[0] == pytest.approx(products[1], rel=0.01)
+    routers = [next(s.cascade for s in w.stages if s.name == "router") for w in (plain, copied)]
+    assert flops(routers[0]) == flops(routers[1])  # copies are not scored

@@ -71,8 +71,8 @@ def test_one_sequence_has_no_halves_and_groups_do_not_take_turns() -> None:
         MIXTURE.decode(8, 1024, parallel=ways)
     with pytest.raises(InputError, match="micro_batch, overlap"):
         MIXTURE.mixed(16, 1024, 8, 256, parallel=ways)
+    work = MIXTURE.prefill(16, 512)
     with pytest.raises(CoverageError, match="take turns"):
-        work = MIXTURE.prefill(16, 512)
         hw.predict(work, on=H200 * 8, parallel=ways, offload={"rate": "24 GB/s"})
     with pytest.raises(InputError, match="overlap: expected pp of 1"):
         MIXTURE.decode(8, 1024, parallel={"pp": 2, "overlap": "two-batch"})

@@ -37,10 +37,6 @@ MODELLED = _table(
     FlashAttention-4 | arXiv 2603.05451 | clocks of each unit of a tile; rate as a prior
     Eyeriss | its machine | dataflow row-stationary on arrays; its memories' rates were not read
     2:4 weights | data sheet | structured densities on arrays; kernels of GPUs are not
-    Eyeriss | its machine | dataflow row-stationary on arrays; its memories' rates were not read
-    2:4 weights | data sheet | structured densities on arrays; kernels of GPUs are not
-    Eyeriss | its machine | dataflow row-stationary on arrays; its memories' rates were not read
-    2:4 weights | data sheet | structured densities on arrays; kernels of GPUs are not
     SpAtten | arXiv 2012.09852 | pruned attention on its pipeline; counts of its simulator
     PBS-Attn | arXiv 2510.21270 | modifier pbs-attn
     SparseD | arXiv 2509.24014 | modifier sparsed, passes as a schedule
@@ -104,8 +100,6 @@ PARTLY = _table(
     "partly",
     """
     LeanAttention | arXiv 2405.10480 | stream-K is a schedule of kernels; its tables were not read
-    Sparseloop | MICRO 2022 | densities, formats, gates and skips; its figures were not read
-    Sparseloop | MICRO 2022 | densities, formats, gates and skips; its figures were not read
     Sparseloop | MICRO 2022 | densities, formats, gates and skips; its figures were not read
     AVO | arXiv 2603.24517 | rates of FlashAttention-4; its changes inside of a kernel are not
     LazyEviction | arXiv 2506.15969 | cache policy lazy-eviction; half of a cache is its budget

@@ -141,6 +141,10 @@ class Band:
     high: Amount | None = None
 
 
+SKEWED = ("zipf", "hot")
+"""Kinds of distribution that an exponent or a share says how uneven they are."""
+
+
 @dataclass(frozen=True)
 class Distribution:
     """How a data-dependent rank's extent varies over the rank that it depends on.
@@ -148,7 +152,8 @@ class Distribution:
     `kind` is "balanced" (as even as integers allow), "uniform" (each of `draws` draws takes `picks`
     distinct members of rank `over` at random), or a named skew with its `exponent`: "zipf" (load of
     the i-th most loaded member proportional to i**-exponent), "hot" (that share of the draws takes
-    one member, the others any).
+    one member, the others any). Where `ways` devices divide the members, these are those of one,
+    and `picks` is its share of what a draw takes.
     """
 
     kind: str
@@ -156,6 +161,7 @@ class Distribution:
     draws: Amount
     picks: Amount = 1
     exponent: Amount = 0.0
+    ways: Amount = 1
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from hwmodel.einsum.cascade import (
+    SKEWED,
     Access,
     Band,
     Cascade,
@@ -109,8 +110,10 @@ def _rank_lines(cascade: Cascade) -> list[str]:
             lines.append(f"rank {rank.name} = {_number(rank.size)}")
             continue
         arguments = [spread.draws, spread.picks]
-        if spread.kind in ("zipf", "hot"):
+        if spread.kind in SKEWED:
             arguments.append(spread.exponent)
+        if not (isinstance(spread.ways, int) and spread.ways == 1):
+            arguments.append(spread.ways)
         listed = ", ".join(_number(argument) for argument in arguments)
         lines.append(f"rank {rank.name}({spread.over}) ~ {spread.kind}({listed})")
     for parent, ranks in parts.items():

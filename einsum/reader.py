@@ -56,8 +56,9 @@ LONGEST_SHOWN = 500
 """Characters of a line that an error shows beside its place."""
 
 ROLES = ("activation", "weight", "cache")
-DISTRIBUTIONS = {"balanced": (1, 2), "uniform": (1, 2), "zipf": (3, 3), "hot": (3, 3)}
-"""Kind -> least and most arguments: draws, picks, and the exponent of zipf or the share of hot."""
+DISTRIBUTIONS = {"balanced": (1, 3), "uniform": (1, 3), "zipf": (3, 4), "hot": (3, 4)}
+"""Kind -> least and most arguments: draws, picks, the exponent of zipf or the share of hot, and how
+many devices divide the members."""
 
 
 def error_at(text: str, name: str, line: int, column: int, message: str) -> InputError:
@@ -160,11 +161,10 @@ class _Reader:
             arguments = tuple(self._size(node) for node in item.children[3:])
             least, most = DISTRIBUTIONS[kind]
             if not least <= len(arguments) <= most:
-                expected = " or ".join(str(n) for n in sorted({least, most}))
                 self._fail(
                     names[2],
-                    f"{kind} takes {expected} arguments (draws, picks, exponent or share),"
-                    f" found {len(arguments)}",
+                    f"{kind} takes {least} to {most} arguments (draws, picks, exponent or share"
+                    f" where it has one, devices), found {len(arguments)}",
                 )
             self._form(over)
             self._form(rank, distribution=DistributionForm(kind, over, arguments))

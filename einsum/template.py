@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hwmodel.einsum.cascade import (
+    SKEWED,
     Band,
     Cascade,
     Distribution,
@@ -57,6 +58,12 @@ class DistributionForm:
     kind: str
     over: str
     arguments: tuple[Size, ...]
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Fields of a `Distribution`, in the order of the arguments."""
+        skew = ("exponent",) if self.kind in SKEWED else ()
+        return ("draws", "picks", *skew, "ways")
 
 
 @dataclass(frozen=True)
@@ -216,9 +223,8 @@ class _Extents:
         size = self[form.name]
         spread = form.distribution
         if spread is not None:
-            declared = Distribution(
-                spread.kind, spread.over, *(self.value(size) for size in spread.arguments)
-            )
+            given = dict(zip(spread.named, map(self.value, spread.arguments), strict=False))
+            declared = Distribution(spread.kind, spread.over, **given)
             return Rank(form.name, size, form.parent, form.part, form.iterative, declared)
         return Rank(form.name, size, form.parent, form.part, form.iterative)
 

@@ -85,6 +85,7 @@ UNENTERED = {
     "hwmodel.mappers.placement.clusters": "tokens with experts; no verb leads there yet",
     "hwmodel.validation.engine_streams": "the table of streams in docs/serving.md",
     "hwmodel.validation.table_errors": "the tables of docs/accuracy.md",
+    "hwmodel.validation.family_errors": "the tables of docs/accuracy.md",
     "hwmodel.validation.serving_fit": "the table of throughput in docs/accuracy.md",
     "hwmodel.validation.serving_qps": "the table of streams at given rates in docs/accuracy.md",
     "hwmodel.validation.image_networks": "published throughputs of docs/accuracy.md",

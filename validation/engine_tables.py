@@ -2,9 +2,8 @@
 
 The layout of aiconfigurator-core (Apache-2.0): a file for each GPU and family, `latency_us` of one
 call; which kernel ran stands in `kernel_source`. Left out are kernels that are no engine's usual
-choice (Triton's and FlashAttention-4 for odd heads), attention that multiplies in fp8, experts
-divided over GPUs (the tokens told are not those that one GPU gets) and those without a gate, whose
-weights are two matrices and not three.
+choice (Triton's and FlashAttention-4 for odd heads), attention that multiplies in fp8, and experts
+whose loads are drawn from a power law (each row is a mean over five draws that it does not state).
 """
 
 from collections.abc import Mapping
@@ -30,6 +29,29 @@ FORMATS = {"bfloat16": "bf16", "fp8": "fp8"}
 
 SCALED = "vllm_modeloptfp8moe_flashinfer_cutlass_flashinferexperts"
 """Experts in fp8 that have a library of their own."""
+
+EXPERTS: Mapping[str, Mapping[str, str]] = {
+    "bfloat16": {"dtype": "bf16"},
+    "fp8": {"dtype": "fp8"},
+    "fp8_block": {"dtype": "fp8", "weight_dtype": "fp8@16384:32"},
+    "nvfp4": {"dtype": "nvfp4"},
+    "int4_wo": {"dtype": "bf16", "weight_dtype": "int4@32:16"},
+    "w4a16_mxfp4": {"dtype": "bf16", "weight_dtype": "mxfp4"},
+    "w4a8_mxfp4_mxfp8": {"dtype": "fp8", "weight_dtype": "mxfp4"},
+}
+"""Formats of experts as that package calls them -> fields of a case."""
+
+LIBRARY_ENDS = {
+    **{"fp8_block": "-fp8-block", "nvfp4": "-nvfp4", "w4a16_mxfp4": "-mxfp4"},
+    "w4a8_mxfp4_mxfp8": "-fp8-mxfp4",
+}
+
+LEFT_OUT = ("oaitriton", "triton_fp8_block")
+"""Kernels of which rows of divided experts launch others, or multiply all devices' rows, and of
+which the rest are too few."""
+
+BY_CUTLASS = "flashinfer_cutlass"
+"""Experts in 16 bits and nvfp4 that have a library of their own on Blackwell."""
 
 UNGATED = (22, 1856)
 """Experts a token, or columns of an expert, of those models of the tables that have no gate."""
@@ -81,21 +103,41 @@ def latent_attention(line: Line) -> dict[str, Any] | None:
 
 
 def experts(line: Line) -> dict[str, Any] | None:
-    """Gated experts of one GPU, rows spread evenly, columns divided by `moe_tp_size`."""
-    dtype = FORMATS.get(line["moe_dtype"])
-    chosen, columns = _number(line, "topk"), _number(line, "inter_size")
-    apart = line["moe_ep_size"] != "1" or line["distribution"] != "balanced"
-    if dtype is None or apart or UNGATED[0] == chosen or UNGATED[1] == columns:
+    """Experts of one GPU, rows spread evenly, columns divided by `moe_tp_size`.
+
+    Of GPUs that divide the experts a row is one's, where it has a row at all on average.
+    """
+    form = EXPERTS.get(line["moe_dtype"])
+    tokens, chosen, columns = (_number(line, n) for n in ("num_tokens", "topk", "inter_size"))
+    ways = _number(line, "moe_ep_size")
+    engine, source = line["framework"], line["kernel_source"]
+    skewed = line["distribution"] != "balanced"
+    left_out = skewed or any(name in source for name in LEFT_OUT)
+    if form is None or left_out or tokens * chosen < ways:
         return None
-    library = "scaled-experts" if line["kernel_source"] == SCALED else "experts"
+    library = f"{engine}:{_experts_of(engine, line['moe_dtype'], source)}"
+    ungated = chosen == UNGATED[0] or columns == UNGATED[1]
     return {
-        **{"family": "moe", "kernel": f"{line['framework']}:{library}", "dtype": dtype},
-        **{"routing": "balanced", "repeated": True, "tokens": _number(line, "num_tokens")},
+        **{"family": "moe", "kernel": library, **form},
+        **({"gated": False} if ungated else {}),
+        **({"ways": ways} if ways > 1 else {}),
+        **{"routing": "balanced", "repeated": True, "tokens": tokens},
         **{"experts": _number(line, "num_experts"), "top_k": chosen},
         **{"hidden": _number(line, "hidden_size")},
         "intermediate": columns // _number(line, "moe_tp_size"),
         "time_s": float(line["latency_us"]) * 1e-6,
     }
+
+
+def _experts_of(engine: str, form: str, source: str) -> str:
+    """The library of an engine's experts in a format, by the kernel that ran."""
+    if source == SCALED:
+        return "scaled-experts"
+    if "marlin" in source:
+        return "experts-marlin"
+    if BY_CUTLASS in source and form in ("bfloat16", "nvfp4"):
+        return "experts-cutlass"
+    return "experts" + LIBRARY_ENDS.get(form, "")
 
 
 def _number(line: Line, name: str) -> float:

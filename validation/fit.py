@@ -56,9 +56,26 @@ def predicted_s(
     group: Group, hardware: Hardware, family: str, values: Mapping[str, float], others: Others
 ) -> Array:
     """Predicted time of every row: the family at `values`, its companions as already fitted."""
+    return companions_s(group, hardware, family, others) + own_s(group, hardware, family, values)
+
+
+def own_s(group: Group, hardware: Hardware, family: str, values: Mapping[str, float]) -> Array:
+    """Time of the family's own calls at `values`, of every row."""
+    mine = [call for call in group.calls if call.family == family]
+    return _summed(group, hardware, [(call, values) for call in mine])
+
+
+def companions_s(group: Group, hardware: Hardware, family: str, others: Others) -> Array:
+    """Time of the other calls, as already fitted."""
+    rest = [call for call in group.calls if call.family != family]
+    return _summed(group, hardware, [(call, _of(call, others)) for call in rest])
+
+
+def _summed(
+    group: Group, hardware: Hardware, calls: Sequence[tuple[Call, Mapping[str, float]]]
+) -> Array:
     total = np.zeros(len(group.rows))
-    for call in group.calls:
-        parameters = values if call.family == family else _of(call, others)
+    for call, parameters in calls:
         total = total + call.times * np.asarray(run(call, hardware, parameters).folded.time_s)
     return total
 
@@ -91,14 +108,16 @@ def samples(
     family: str, groups: Sequence[Group], hardware: Hardware, others: Others
 ) -> list[Sample]:
     """Groups of kernel rows as samples of one family, its companions as already fitted."""
-    return [
-        Sample(
-            group.rows,
-            group.measured_s,
-            lambda values, group=group: predicted_s(group, hardware, family, values, others),
-        )
-        for group in joined(groups)
-    ]
+    return [_sample(family, group, hardware, others) for group in joined(groups)]
+
+
+def _sample(family: str, group: Group, hardware: Hardware, others: Others) -> Sample:
+    rest = companions_s(group, hardware, family, others)
+
+    def predict(values: Mapping[str, float]) -> Array:
+        return rest + own_s(group, hardware, family, values)
+
+    return Sample(group.rows, group.measured_s, predict)
 
 
 def joined(groups: Sequence[Group]) -> list[Group]:

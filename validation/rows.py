@@ -51,6 +51,9 @@ SIZES: dict[str, tuple[str, ...]] = {
 }
 """Family -> the sizes that a row of it states."""
 
+MORE_SIZES: dict[str, tuple[str, ...]] = {"moe": ("ways",)}
+"""The same of sizes that a row states where they are not one."""
+
 STEPS = ("llm", "step")
 """Families of rows that are steps of models: of the plain stack, and of an engine by the wall."""
 
@@ -77,6 +80,9 @@ FORM = ("family", "kernel", "dtype", "causal", "routing")
 
 STATED = ("weight_dtype", "repeated", "kv_dtype", "window", "value_dim", "shared", "rotated")
 """What rows of a table may say besides, and share where they do; `repeated`: with a warm L2."""
+
+MORE_STATED: dict[str, tuple[str, ...]] = {"moe": ("gated",)}
+"""The same of single families."""
 
 FORMS = {
     "collective": ("family", "kernel", "dtype", "op"),
@@ -122,7 +128,8 @@ class Row:
         """What it shares with the rows of its group."""
         names = FORMS.get(str(self.columns["family"]), FORM)
         told = tuple(str(self.columns.get(name, "")) for name in names)
-        return (*told, *(str(self.columns[name]) for name in STATED if name in self.columns))
+        stated = (*STATED, *MORE_STATED.get(str(self.columns["family"]), ()))
+        return (*told, *(str(self.columns[name]) for name in stated if name in self.columns))
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -131,7 +138,9 @@ class Row:
             return (*self.form, *(str(self.columns.get(name)) for name in STEP))
         sizes = SIZES.get(str(self.columns["family"]), ())
         told = self.form[: len(self.form) - ("rotated" in self.columns)]
-        return (*told, *(float(self.columns[name]) for name in sizes))
+        more = MORE_SIZES.get(str(self.columns["family"]), ())
+        there = (*sizes, *(name for name in more if name in self.columns))
+        return (*told, *(float(self.columns[name]) for name in there))
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,8 +271,11 @@ def _group(rows: list[Row]) -> Group:
     if family not in SIZES:
         raise InputError(f"row of family {family!r}: expected one of {', '.join(SIZES)}")
     sizes = {name: np.array([float(row.columns[name]) for row in rows]) for name in SIZES[family]}
+    for name in MORE_SIZES.get(family, ()):
+        if any(name in row.columns for row in rows):
+            sizes[name] = np.array([float(row.columns.get(name, 1)) for row in rows])
     told = (name for name in STATED if name not in ("repeated", "rotated"))
-    stated = ("dtype", "causal", "routing", *told)
+    stated = ("dtype", "causal", "routing", *told, *MORE_STATED.get(family, ()))
     options = {name: columns[name] for name in stated if name in columns}
     if family in MADE:
         cascade = MADE[family](columns, sizes)

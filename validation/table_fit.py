@@ -3,7 +3,9 @@
     my_b200/device.yaml       the device of the catalogue
     my_b200/calibration.yaml  its families, those that the table informs fitted anew
 
-    python -m hwmodel.validation.table_fit DEVICE [FAMILY ...] TABLE ...   fits what is shipped
+    python -m hwmodel.validation.table_fit DEVICE [FAMILY ...] TABLE ... [STARTS]
+
+fits what is shipped.
 
 The fit is `calibrate`'s, and moves the same few parameters. It starts at what the device had (its
 own, a relative's, priors) and is drawn to that as by a few rows, so that twenty-five rows move what
@@ -42,7 +44,7 @@ SHIPPED_PULL = 0.1
 """The same where calibrations that are shipped are fitted, to half of a table's shapes."""
 
 STARTS = 6
-"""Starts of the fits that are shipped."""
+"""Starts of the fits that are shipped, where no other number is asked for."""
 
 COUNTS = (25, 50, 100, 200, 500)
 """Rows of the learning curve."""
@@ -261,11 +263,20 @@ PACKAGE = "aiconfigurator-core 0.12.0 (Apache-2.0)"
 """What the calibrations that are shipped were fitted to, besides rows of our own."""
 
 
+def without_published(hardware: Hardware) -> Hardware:
+    """The device without families that are fitted to published rows: relatives' or priors again."""
+    own = hardware.calibration
+    assert own is not None
+    kept = {n: f for n, f in own.families.items() if not f.source.startswith("published")}
+    return hardware.but(calibration=own.model_copy(update={"families": kept}))
+
+
 def ship(
     name: str,
     tables: Iterable[Path],
     folder: Path = CATALOGUE / "calibration",
     only: Collection[str] = (),
+    starts: int = STARTS,
 ) -> list[str]:
     """Fit a device's shipped file to published tables, or `only` some families of it.
 
@@ -273,15 +284,13 @@ def ship(
 
     The fit starts at priors, whatever the file held before. The names of what was fitted.
     """
-    own = device_of(name).calibration
-    assert own is not None
-    kept = {n: f for n, f in own.families.items() if not f.source.startswith("published")}
-    hardware = device_of(name).but(calibration=own.model_copy(update={"families": kept}))
+    hardware = without_published(device_of(name))
+    assert hardware.calibration is not None
     rows = [row for path in tables for row in kernel_rows(path)]
-    ours = {n for n, f in kept.items() if f.origin == "measured"}
+    ours = {n for n, f in hardware.calibration.families.items() if f.origin == "measured"}
     names = [n for n in families_in(rows) if n not in ours and _is_for(hardware, n, rows)]
     names = [n for n in names if not only or n in only]
-    found = fitted(hardware, rows, names, few=True, pull=SHIPPED_PULL, starts=STARTS)
+    found = fitted(hardware, rows, names, few=True, pull=SHIPPED_PULL, starts=starts)
     path = folder / f"{name}.yaml"
     before = load_calibration(path) if path.is_file() else None
     versions = sorted({row.board for row in rows})
@@ -299,6 +308,7 @@ def ship(
 
 if __name__ == "__main__":
     shipped_name, *words = sys.argv[1:]
+    begun = int(words.pop()) if words[-1].isdigit() else STARTS
     wanted = [word for word in words if not word.endswith(".csv")]
     paths = [Path(word) for word in words if word not in wanted]
-    print(shipped_name, *ship(shipped_name, paths, only=wanted))
+    print(shipped_name, *ship(shipped_name, paths, only=wanted, starts=begun))

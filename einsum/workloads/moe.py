@@ -27,10 +27,12 @@ from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount, amount
 
 ROUTINGS = {
-    "balanced": "balanced(tokens, picks)",
-    "uniform": "uniform(tokens, picks)",
-    "zipf": "zipf(tokens, picks, exponent)",
+    "balanced": "balanced(tokens, picks{})",
+    "uniform": "uniform(tokens, picks{})",
+    "zipf": "zipf(tokens, picks, exponent{})",
 }
+"""Routing -> how rows spread over experts; where devices divide these, how many follows."""
+_ALONE, _DIVIDED = "", ", ways"
 _LAYER = """
 rank t(x) ~ {routing}
 rank j = 2, o = d
@@ -41,13 +43,28 @@ G[x, t, i] = silu(H[0, x, t, i])
 A[x, t, i] = G[x, t, i] * H[1, x, t, i]
 Y[x, t, o] = A[x, t, i] * WD[x, o, i]
 """
+_UNGATED = """
+rank t(x) ~ {routing}
+rank o = d
+tensor W[x, i, d]: weight
+tensor WD[x, o, i]: weight
+H[x, t, i] = X[x, t, d] * W[x, i, d]
+A[x, t, i] = silu(H[x, t, i])
+Y[x, t, o] = A[x, t, i] * WD[x, o, i]
+"""
 _GROUPED = """
 rank t(x) ~ {routing}
 tensor W[x, n, k]: weight
 C[x, t, n] = A[x, t, k] * W[x, n, k]
 """
-_LAYER_TEXTS = {name: _LAYER.format(routing=form) for name, form in ROUTINGS.items()}
-_GROUPED_TEXTS = {name: _GROUPED.format(routing=form) for name, form in ROUTINGS.items()}
+_LAYER_TEXTS, _UNGATED_TEXTS, _GROUPED_TEXTS = (
+    {
+        (name, divided): text.format(routing=form.format(_DIVIDED if divided else _ALONE))
+        for name, form in ROUTINGS.items()
+        for divided in (False, True)
+    }
+    for text in (_LAYER, _UNGATED, _GROUPED)
+)
 
 
 @once
@@ -62,27 +79,30 @@ def moe(
     exponent: float | None = None,
     dtype: str = "bf16",
     weight_dtype: str | None = None,
+    gated: bool = True,
+    ways: Amount = 1,
     name: str = "moe",
 ) -> Cascade:
-    """The gated expert layer on `tokens * top_k` rows; 6 FLOP per row, hidden and intermediate.
+    """The expert layer on `tokens * top_k` rows; 6 FLOP per row, hidden and intermediate if gated.
 
-    `routing` is "balanced", "uniform" or "zipf" (with `exponent`). Without router, permutation and
-    combination. Raises `InputError` naming the argument at fault.
+    `routing` is "balanced", "uniform" or "zipf" (with `exponent`). Experts that are not `gated`
+    have one matrix for gate and up, 4 FLOP. Of `ways` devices that divide the experts the layer is
+    that of one: `experts / ways` of them, and `top_k / ways` picks of a token on average. Without
+    router, permutation and combination. Raises `InputError` naming the argument at fault.
     """
     arguments = {**locals()}
     sizes = whole("moe", tokens=tokens, hidden=hidden, intermediate=intermediate)
+    spread = _spread("moe", tokens, experts, top_k, routing, exponent, ways)
     given = formats("moe", dtype=dtype, weight_dtype=weight_dtype or dtype)
     out, stored = product_format(given["dtype"]), given["weight_dtype"]
     return instance(
         "moe",
         moe,
-        _LAYER_TEXTS[_known(routing)],
-        sizes={
-            **{"d": sizes["hidden"], "i": sizes["intermediate"]},
-            **_spread("moe", tokens, experts, top_k, routing, exponent),
-        },
+        (_LAYER_TEXTS if gated else _UNGATED_TEXTS)[_known(routing), "ways" in spread],
+        sizes={"d": sizes["hidden"], "i": sizes["intermediate"], **spread},
         dtypes={
-            **{"X": given["dtype"], "H": out, "G": out, "A": given["dtype"], "Y": out},
+            **{"X": given["dtype"], "H": out, "A": given["dtype"], "Y": out},
+            **({"G": out} if gated else {}),
             **{"W": stored, "WD": stored},
         },
         arguments=arguments,
@@ -113,16 +133,14 @@ def grouped_gemm(
     """
     arguments = {**locals()}
     sizes = whole("grouped_gemm", tokens=tokens, N=N, K=K)
+    spread = _spread("grouped_gemm", tokens, experts, top_k, routing, exponent, ways)
     given = formats("grouped_gemm", dtype=dtype, weight_dtype=weight_dtype or dtype)
     out = formats("grouped_gemm", out_dtype=out_dtype or product_format(given["dtype"]))
     return instance(
         "grouped_gemm",
         grouped_gemm,
-        _GROUPED_TEXTS[_known(routing)],
-        sizes={
-            **{"n": sizes["N"], "k": sizes["K"]},
-            **_spread("grouped_gemm", tokens, experts, top_k, routing, exponent, ways),
-        },
+        _GROUPED_TEXTS[_known(routing), "ways" in spread],
+        sizes={"n": sizes["N"], "k": sizes["K"], **spread},
         dtypes={"A": given["dtype"], "W": given["weight_dtype"], "C": out["out_dtype"]},
         arguments=arguments,
         name=name,
@@ -194,23 +212,26 @@ def _spread(
     top_k: Amount,
     routing: str,
     exponent: float | None,
-    ways: int = 1,
+    ways: Amount = 1,
 ) -> Mapping[str, Amount]:
     """Sizes of the data-dependent rank of rows per expert, on one of `ways` devices."""
-    sizes = whole(workload, tokens=tokens, experts=experts, top_k=top_k)
+    sizes = whole(workload, tokens=tokens, experts=experts, top_k=top_k, ways=ways)
     if np.any(np.greater(sizes["top_k"], sizes["experts"])):
         raise InputError(
             f"{workload}: top_k: expected at most the number of experts ({sizes['experts']}),"
             f" found {sizes['top_k']}"
         )
-    if np.any(np.mod(sizes["experts"], ways)):
+    among = sizes["ways"]
+    if np.any(np.mod(sizes["experts"], among)):
         raise InputError(
-            f"{workload}: ways: expected a divisor of the {sizes['experts']} experts, found {ways}"
+            f"{workload}: ways: expected a divisor of the {sizes['experts']} experts, found {among}"
         )
+    alone = isinstance(among, int) and among == 1
     spread = {
-        "x": floor_div(sizes["experts"], ways),
+        "x": floor_div(sizes["experts"], among),
         "tokens": sizes["tokens"],
-        "picks": sizes["top_k"] if ways == 1 else sizes["top_k"] / ways,
+        "picks": sizes["top_k"] if alone else sizes["top_k"] / among,
+        **({} if alone else {"ways": among}),
     }
     if (routing == "zipf") != (exponent is not None):
         expected = "a number with routing 'zipf'" if exponent is None else "None"

@@ -70,9 +70,34 @@ def test_tensor_parallel_experts_have_their_share_of_columns() -> None:
     assert (row["intermediate"], row["kernel"], row["dtype"]) == (384, "vllm:experts", "fp8")
 
 
-def test_experts_divided_over_gpus_skewed_or_without_a_gate_are_left_out() -> None:
-    for change in ({"moe_ep_size": "2"}, {"distribution": "power_law_1.2"}, {"topk": "22"}):
-        assert experts(EXPERTS | change) is None
+def test_divided_experts_and_those_without_a_gate_say_so_and_skewed_ones_are_left_out() -> None:
+    divided, plain = experts(EXPERTS | {"moe_ep_size": "2"}), experts(EXPERTS | {"topk": "22"})
+    assert divided is not None
+    assert plain is not None
+    assert (divided["ways"], divided["experts"], "gated" in divided) == (2, 128, False)
+    assert (plain["gated"], "ways" in plain) == (False, False)
+    assert experts(EXPERTS | {"distribution": "power_law_1.2"}) is None
+    assert experts(EXPERTS | {"moe_ep_size": "128", "num_tokens": "8"}) is None  # half a row
+
+
+@pytest.mark.parametrize(
+    ("form", "source", "kernel", "dtypes"),
+    [
+        ("fp8_block", "vllm_fp8moe_triton", "vllm:experts-fp8-block", ("fp8", "fp8@16384:32")),
+        ("int4_wo", "vllm_wna16_marlin", "vllm:experts-marlin", ("bf16", "int4@32:16")),
+        ("w4a16_mxfp4", "vllm_gptoss_trtllm", "vllm:experts-mxfp4", ("bf16", "mxfp4")),
+        ("w4a8_mxfp4_mxfp8", "vllm_trtllm", "vllm:experts-fp8-mxfp4", ("fp8", "mxfp4")),
+        ("nvfp4", "vllm_flashinfer_trtllm", "vllm:experts-nvfp4", ("nvfp4", None)),
+        ("nvfp4", "vllm_flashinfer_cutlass", "vllm:experts-cutlass", ("nvfp4", None)),
+        ("fp8", "vllm_modeloptfp8moe_triton_tritonexperts", "vllm:experts", ("fp8", None)),
+    ],
+)
+def test_every_format_of_experts_is_a_case(
+    form: str, source: str, kernel: str, dtypes: tuple[str, str | None]
+) -> None:
+    row = experts(EXPERTS | {"moe_dtype": form, "kernel_source": source})
+    assert row is not None
+    assert (row["kernel"], (row["dtype"], row.get("weight_dtype"))) == (kernel, dtypes)
 
 
 TABLES = Path(__file__).resolve().parents[3] / "shared/data/tables"

@@ -70,14 +70,18 @@ def _evaluated(call: Call, room: Limits, speeds: Rates) -> Result:
 
 
 def _counted(
-    call: Call, touched: tuple[Amount, Amount] | None
+    call: Call, touched: tuple[Amount, Amount, int] | None
 ) -> Callable[[Any, Any, Limits], Activity]:
     """What the call does, given that the L2 holds what earlier repetitions left of `touched`."""
     if touched is None:
         return call.activity
 
+    passed = getattr(call.activity, "passed", None)
+    activations, weights, layers = touched
+
     def counted(problem: Any, tile: Any, room: Limits) -> Activity:
-        share = found_again(touched, room.capacity_bytes["l2"], room.copies["l2"])
+        every = activations if passed is None else activations * passed(problem)
+        share = found_again((every, weights, layers), room.capacity_bytes["l2"], room.copies["l2"])
         return served(call.activity(problem, tile, room), share)
 
     return counted

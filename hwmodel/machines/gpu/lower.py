@@ -67,8 +67,9 @@ class Call:
     """How often it runs; 0 at points of a sweep where another call takes its place."""
     asked: bool = False
     """Whether its library was asked for by its own name, not called by a stack."""
-    touched_bytes: tuple[Amount, Amount] | None = None
-    """Activations and weights of a repetition, all its calls together; None: the L2 is cold."""
+    touched_bytes: tuple[Amount, Amount, int] | None = None
+    """Activations and weights of a repetition, all its calls together, and how many layers' weights
+    are used in turn; None: the L2 is cold."""
 
     @property
     def family(self) -> str:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
+from hwmodel.einsum.notation import parse
+from hwmodel.einsum.printer import show
 from hwmodel.einsum.workloads.moe import expert_kernels, grouped_gemm, moe
 from hwmodel.quantity.errors import InputError, UnknownNameError
 
@@ -82,3 +84,20 @@ def test_impossible_routing_is_refused_by_name() -> None:
         moe(10, 8, 2, 4, 6, exponent=1.5)
     with pytest.raises(InputError, match=r"moe: tokens: expected a number above 0, found 0"):
         moe(0, 8, 2, 4, 6)
+
+
+def test_experts_without_a_gate_pass_two_matrices() -> None:
+    made = moe(tokens=10, experts=8, top_k=2, hidden=4, intermediate=6, gated=False)
+    counts = [operation_counts(made.einsum(name), made) for name in ("H", "Y")]
+    assert sum(c["multiply", "bf16"] for c in counts) == 10 * 2 * 2 * 4 * 6
+    assert footprint_bytes("W", made) == 8 * 4 * 6 * 2
+
+
+def test_devices_that_divide_the_experts_share_rows_and_weights() -> None:
+    """Of four devices one has two of eight experts, and five rows of twenty."""
+    made = moe(tokens=10, experts=8, top_k=2, hidden=4, intermediate=6, ways=4)
+    assert points(made.einsum("Y"), made) == 5 * 4 * 6
+    assert footprint_bytes("WD", made) == 2 * 4 * 6 * 2
+    assert parse(show(made), name="moe") == made
+    with pytest.raises(InputError, match="moe: ways: expected a divisor of the 8 experts, found 3"):
+        moe(10, 8, 2, 4, 6, ways=3)

@@ -17,8 +17,8 @@ What runs by engine, format and generation, as the rows name it that the calibra
     int8       TRT-LLM    SmoothQuant plug-in
 
 Activations are given in 16 bits, and narrowed inside the layer. Products in 16 bits are cuBLAS's.
-CUTLASS's products never split K (`schedules.cutlass`); the tiles of others are those of cuBLAS
-for the format: these kernels' own were read nowhere.
+CUTLASS's products never split K (`schedules.cutlass`, on Ada `cutlass_ada`); the tiles of others
+are those of cuBLAS for the format: these kernels' own were read nowhere.
 """
 
 from dataclasses import replace
@@ -36,7 +36,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Support,
     priors,
 )
-from hwmodel.machines.gpu.schedules import cublas, cutlass, warp_tiles
+from hwmodel.machines.gpu.schedules import cublas, cutlass, cutlass_ada, warp_tiles
 from hwmodel.machines.gpu.schedules.layers import Layer
 
 GEMM = priors(
@@ -120,8 +120,8 @@ def _with(*more: Family) -> Family:
     return GEMM.model_copy(update={"parameters": parameters})
 
 
-def _layer(name: str, title: str, support: Support, **how: Any) -> Library:
-    """A library of one engine's layers in one format."""
+def _layer(name: str, title: str, support: Support, ada: Any = None, **how: Any) -> Library:
+    """A library of one engine's layers in one format; `ada` is the rule of its tiles there."""
     layer = Layer(**how)
     more = [HOST] * layer.eager + [BY_ROW] * (layer.narrows == "rows")
     prior = _with(*more, *[OF_CUTLASS] * (layer.product is cutlass.activity))
@@ -129,11 +129,14 @@ def _layer(name: str, title: str, support: Support, **how: Any) -> Library:
     if layer.product is cutlass.activity:
         launch, older = Launch(layer, cutlass.MENU, cutlass.resolved), warp_tiles.WHOLE
         layer = replace(layer, product=cublas.activity)
+    by_warp = dict.fromkeys(BY_WARP, Launch(layer, older, warp_tiles.resolved))
+    if ada is not None:
+        by_warp["ada"] = Launch(layer, cutlass_ada.MENU, ada)
     return Library(
         name=name,
         title=title,
         launches={"gemm": launch},
-        apart={each: {"gemm": Launch(layer, older, warp_tiles.resolved)} for each in BY_WARP},
+        apart={each: {"gemm": launch} for each, launch in by_warp.items()},
         support=(replace(support, schedules=("gemm",)),),
         priors={"gemm": prior},
     )
@@ -161,14 +164,20 @@ BY_CUTLASS: dict[str, Any] = BY_ROWS | {"product": cutlass.activity}
 NVFP4 = Support((), {"nvfp4": BLACKWELL}, SOURCE, multiples=SIXTEEN)
 
 VLLM = (
-    _layer("vllm:fp8", "vLLM's layers in fp8", _fp8(SCALED, False), **BY_CUTLASS),
+    _layer("vllm:fp8", "vLLM's layers in fp8", _fp8(SCALED, False), cutlass_ada.vllm, **BY_CUTLASS),
     _layer("vllm:fp8-block", "vLLM's in fp8 by block", _fp8(SCALED, True), eager=True),
     _layer("vllm:nvfp4", "vLLM's in nvfp4", NVFP4),
 )
 SGLANG = tuple(
     replace(layer, rotated=True)
     for layer in (
-        _layer("sglang:fp8", "SGLang's layers in fp8", _fp8(SCALED, False), **BY_CUTLASS),
+        _layer(
+            "sglang:fp8",
+            "SGLang's layers in fp8",
+            _fp8(SCALED, False),
+            cutlass_ada.sglang,
+            **BY_CUTLASS,
+        ),
         _layer("sglang:fp8-block", "SGLang's in fp8 by block", _fp8(DEEP, True), **BY_ROWS),
         _layer("sglang:nvfp4", "SGLang's in nvfp4", NVFP4, **BY_ROWS),
     )

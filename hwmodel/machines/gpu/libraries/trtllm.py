@@ -19,7 +19,7 @@ LIBRARY = Library(
     },
     instead={
         "gemm": (*(each.name for each in TRTLLM[1:]), "cublas", "weight-only"),
-        "grouped": ("matmul-ogs", "weight-only"),
+        "grouped": (engine_experts.TRTLLM_NARROW.name, "weight-only"),
         **dict.fromkeys(("prefill", "decode"), tuple(each.name for each in NARROW)),
     },
 )

@@ -136,7 +136,7 @@ LIBRARY = Library(
     },
     instead={
         "gemm": (*(each.name for each in VLLM[1:]), "cublas", "weight-only"),
-        "grouped": ("matmul-ogs", "weight-only"),
+        "grouped": (engine_experts.BLOCKS.name, engine_experts.VLLM_NARROW.name, "weight-only"),
         "prefill": ("latent-attention", "block-sparse"),
         "decode": ("latent-attention", "block-sparse"),
     },
@@ -145,6 +145,7 @@ LIBRARY = Library(
             ("grouped",),
             {**HALVES, **FP8},
             "vllm, model_executor/layers/fused_moe/fused_moe.py: bf16, fp16 and e4m3",
+            blocks=False,
         ),
         Support(
             ("prefill",),

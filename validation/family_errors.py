@@ -1,0 +1,122 @@
+"""Errors of the families of engines' kernels on published tables, and of fits to few rows of one.
+
+    python -m hwmodel.validation.family_errors l40s=l40s.moe.csv,l40s.context_attention.csv h100=...
+    python -m hwmodel.validation.family_errors --curve gemm:cublas l40s=l40s.gemm.csv h100=...
+
+The first prints, of each family that is fitted to published rows, the mean error in per cent of
+shapes fitted and of shapes left out (with a star of all, where half were too few to be fitted to),
+then the mean over all rows left out, and what the intervals hold of rows that did not make them.
+The second fits a family to 25, 50, ... of a table's rows, drawn to what the device has otherwise
+(`table_fit.PULL`), and prints errors on the shapes left out.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hwmodel.hardware.catalogue import device as device_of
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.validation.fit import Array, is_test, samples
+from hwmodel.validation.kernel_tables import kernel_rows
+from hwmodel.validation.rows import Row, groups
+from hwmodel.validation.table_fit import ALL, COUNTS, beginning, errors_of, without_published
+
+LEFT_OUT = ("gemm:", "rows:")
+"""Families that are judged elsewhere, by format (`table_errors`), or on other rows."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Errors of one family on one device, a number a row; all were fitted to where `starred`."""
+
+    device: str
+    family: str
+    fitted: Array
+    left_out: Array
+    inside: Array
+    """Which rows that made no interval lie in it."""
+    starred: bool
+
+    def __str__(self) -> str:
+        """Per cent, of shapes fitted and left out."""
+        if self.starred:
+            return f"{100 * np.concatenate((self.fitted, self.left_out)).mean():.0f} *"
+        return f"{100 * self.fitted.mean():.0f}, {100 * self.left_out.mean():.0f}"
+
+
+def lines(hardware: Hardware, rows: Sequence[Row]) -> Iterator[Line]:
+    """A line for each family of a device that is fitted to published rows."""
+    assert hardware.calibration is not None
+    every = groups(rows)
+    others = {name: family.values for name, family in hardware.calibration.families.items()}
+    start = beginning(hardware, rows)
+    others = {name: start.values(name) for name in start.families} | others
+    for name, family in hardware.calibration.families.items():
+        mine = [group for group in every if any(call.family == name for call in group.calls)]
+        if not family.source.startswith("published") or name.startswith(LEFT_OUT) or not mine:
+            continue
+        found = samples(name, mine, hardware, others)
+        ratios = np.concatenate([each.measured_s / each.predict(family.values) for each in found])
+        told = [row for each in found for row in each.rows]
+        left = np.array([is_test(row) for row in told])
+        ends = [family.interval_of((str(row.columns["dtype"]),)) for row in told]
+        low, high = (np.array([each[n] for each in ends]) for n in (0, 1))
+        errors, inside = np.abs(1 / ratios - 1), (low <= ratios) & (ratios <= high)
+        starred = family.source.endswith(ALL)
+        yield Line(hardware.name, name, errors[~left], errors[left], inside[~left], starred=starred)
+
+
+def table(found: Sequence[Line]) -> str:
+    """The lines in Markdown, a family a row and a device a column, and what they come to."""
+    devices = list(dict.fromkeys(line.device for line in found))
+    cells = {(line.family, line.device): str(line) for line in found}
+    text = [f"| kernel | | {' | '.join(devices)} |", "|---" * (2 + len(devices)) + "|"]
+    for family in dict.fromkeys(line.family for line in found):
+        schedule, _, kernel = family.partition(":")
+        told = " | ".join(cells.get((family, name), "") for name in devices)
+        text.append(f"| `{kernel}` | {schedule} | {told} |")
+    halves = [line for line in found if not line.starred]
+    left = np.concatenate([line.left_out for line in halves])
+    held = [100 * line.inside.mean() for line in halves]
+    text += [
+        "",
+        f"Of {len(left):,} rows left out the mean is {100 * left.mean():.1f} %, and of those fitted"
+        f" to, which made no interval, 90 % intervals hold between {min(held):.0f} and"
+        f" {max(held):.0f} % by kernel and GPU.",
+    ]
+    return "\n".join(text)
+
+
+def curve(family: str, hardware: Hardware, rows: Sequence[Row]) -> Mapping[int, float]:
+    """Rows fitted -> mean error on shapes left out; 0: what the device has without the table's."""
+    assert hardware.calibration is not None
+    entry = hardware.calibration.families[family]
+    found = errors_of(family, without_published(hardware), rows, entry, COUNTS)
+    return {0: found.before, **found.curve, found.rows: found.mean}
+
+
+def main(words: Sequence[str]) -> None:
+    """Print the table, or the curves of a family."""
+    family = words[1] if words[0] == "--curve" else None
+    tables = [word.partition("=") for word in (words[2:] if family else words)]
+    read = {
+        name: [row for path in paths.split(",") for row in kernel_rows(Path(path))]
+        for name, _, paths in tables
+    }
+    if family is None:
+        print(table([line for name, rows in read.items() for line in lines(device_of(name), rows)]))
+        return
+    print("| GPU | none | " + " | ".join(map(str, COUNTS)) + " | all fitted |")
+    print("|---" * (3 + len(COUNTS)) + "|")
+    for name, rows in read.items():
+        found = curve(family, device_of(name), rows)
+        told = [f"{100 * found[n]:.1f}" if n in found else "" for n in (0, *COUNTS)]
+        last = max(found)
+        print(f"| {name} | {' | '.join(told)} | {last}: {100 * found[last]:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

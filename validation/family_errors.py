@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.hardware.catalogue import device as device_of
 from hwmodel.hardware.hardware import Hardware
@@ -36,7 +37,7 @@ class Line:
     family: str
     fitted: Array
     left_out: Array
-    inside: Array
+    inside: NDArray[np.bool_]
     """Which rows that made no interval lie in it."""
     starred: bool
 
@@ -56,7 +57,8 @@ def lines(hardware: Hardware, rows: Sequence[Row]) -> Iterator[Line]:
     others = {name: start.values(name) for name in start.families} | others
     for name, family in hardware.calibration.families.items():
         mine = [group for group in every if any(call.family == name for call in group.calls)]
-        if not family.source.startswith("published") or name.startswith(LEFT_OUT) or not mine:
+        own = family.origin == "measured" and family.source.startswith("published")
+        if not own or name.startswith(LEFT_OUT) or not mine:
             continue
         found = samples(name, mine, hardware, others)
         ratios = np.concatenate([each.measured_s / each.predict(family.values) for each in found])

@@ -23,7 +23,7 @@ from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import amount
 from hwmodel.text.frames import columns_in, is_frame
 from hwmodel.validation import engine_tables
-from hwmodel.validation.rows import SIZES, Row, kernels_known
+from hwmodel.validation.rows import MORE_SIZES, SIZES, Row, kernels_known
 
 FORMATS: Mapping[str, Mapping[str, str]] = {
     "bfloat16": {"dtype": "bf16"},
@@ -37,8 +37,9 @@ FORMATS: Mapping[str, Mapping[str, str]] = {
 }
 """Formats of linear layers as that package calls them -> fields of a case."""
 
+YES_OR_NO = ("causal", "gated")
 TIMES = {"time_s": "s", "time_ms": "ms", "time_us": "us"}
-WORDS = ("workload", "dtype", "weight_dtype", "kernel", "causal", "routing")
+WORDS = ("workload", "dtype", "weight_dtype", "kernel", *YES_OR_NO, "routing")
 """Fields of a plain line that are no sizes."""
 
 
@@ -125,9 +126,9 @@ def _plain(line: Mapping[str, str], where: str) -> dict[str, Any]:
         raise InputError(f"{where}: l2: expected one of {', '.join(L2)}, found {state!r}")
     if state != COLD:
         columns["repeated"] = True
-    if "causal" in columns:
-        columns["causal"] = columns["causal"].lower() == "true"
-    for name in SIZES[family]:
+    columns |= {name: columns[name].lower() == "true" for name in YES_OR_NO if name in columns}
+    more = (name for name in MORE_SIZES.get(family, ()) if line.get(name))
+    for name in (*SIZES[family], *more):
         columns[name] = _number(line.get(name), f"{where}: {name}")
     columns["time_s"] = amount(f"{line[time]} {TIMES[time]}", "s", where=f"{where}: {time}")
     return columns

@@ -77,6 +77,7 @@ def test_divided_experts_and_those_without_a_gate_say_so_and_skewed_ones_are_lef
     assert (divided["ways"], divided["experts"], "gated" in divided) == (2, 128, False)
     assert (plain["gated"], "ways" in plain) == (False, False)
     assert experts(EXPERTS | {"distribution": "power_law_1.2"}) is None
+    assert experts(EXPERTS | {"kernel_source": "moe_torch_flow"}) is None
     assert experts(EXPERTS | {"moe_ep_size": "128", "num_tokens": "8"}) is None  # half a row
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hwmodel.quantity.errors import InputError
@@ -48,6 +49,22 @@ gemm,64,4096,4096,fp16,cublas,warm,12.5
         512,
     )
     assert "repeated" not in bare.columns
+
+
+def test_experts_may_say_what_they_have_and_how_many_devices_divide_them(tmp_path: Path) -> None:
+    text = """workload,tokens,experts,top_k,hidden,intermediate,gated,ways,time_us
+moe,64,16,2,512,256,false,4,20
+moe,64,16,2,512,256,,,30
+"""
+    divided, whole = kernel_rows(table(tmp_path, text))
+    assert (divided.columns["gated"], divided.columns["ways"]) == (False, 4)
+    assert not {"gated", "ways"} & set(whole.columns)
+    rows = [
+        float(np.ravel(group.calls[0].problem.M)[0])
+        for row in (divided, whole)
+        for group in groups([row])
+    ]
+    assert rows == [32, 128]
 
 
 def test_a_warm_row_is_of_calls_that_are_repeated(tmp_path: Path) -> None:

@@ -271,12 +271,21 @@ def crossings_of(space: Space, grid: "Grid", tensor: int, *, private: bool) -> F
         missing = space.walked[rank] - space.sizes[rank]
         if own and missing:
             touched = private | (grid.extents[rank] <= missing)
-            share = 1.0 if space.windowed[rank] else min(1.0, missing / space.sizes[rank])
-            single = np.maximum(single, touched * share)
+            single = np.maximum(single, touched * _idle(space, tensor, rank))
     once = 1.0
     if private:
         once = math.prod(space.sizes[rank] / space.walked[rank] for rank in lacking)
     return np.asarray(np.maximum((1 - single) * turns, once))
+
+
+def _idle(space: Space, tensor: int, rank: int) -> float:
+    """Most of a tensor's elements, as (3) has them, that a smaller last turn may spare."""
+    name, size, walked = space.ranks[rank], space.sizes[rank], space.walked[rank]
+    axis = next(a for a in space.tensors[tensor].axes if any(r == name for r, _ in a))
+    line = Projection("", (axis,), 1)
+    whole = dict(zip(space.ranks, space.walked, strict=True))
+    most = line.elements({**whole, name: 1}) / (line.elements(whole) * size / walked)
+    return float(min(1.0, (walked - size) * most))
 
 
 def elements_of(space: Space, grid: "Grid", tensor: int) -> Floats:

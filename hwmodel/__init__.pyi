@@ -608,6 +608,9 @@ class _Libraries:
     trtllm_attention: Library
     trtllm_attention_fp8: Library
     trtllm_experts: Library
+    trtllm_experts_fp8_mxfp4: Library
+    trtllm_experts_narrow: Library
+    trtllm_experts_nvfp4: Library
     trtllm_fp8: Library
     trtllm_fp8_block: Library
     trtllm_int8: Library
@@ -619,6 +622,13 @@ class _Libraries:
     vllm_cutlass: Library
     vllm_deep_gemm: Library
     vllm_experts: Library
+    vllm_experts_cutlass: Library
+    vllm_experts_fp8_block: Library
+    vllm_experts_fp8_mxfp4: Library
+    vllm_experts_marlin: Library
+    vllm_experts_mxfp4: Library
+    vllm_experts_narrow: Library
+    vllm_experts_nvfp4: Library
     vllm_flash_attention_2: Library
     vllm_flash_attention_3: Library
     vllm_flash_attention_3_fp8: Library

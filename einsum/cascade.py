@@ -22,6 +22,7 @@ from typing import Any, ClassVar, TypeAlias, cast
 
 from hwmodel.einsum.density import Density, density
 from hwmodel.einsum.fan import Fan
+from hwmodel.einsum.operators import LOOKED_UP
 from hwmodel.einsum.origin import Origin, again
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -118,9 +119,9 @@ def accesses(expression: Expression) -> Iterator[Access]:
 
 
 def gathered(expression: Expression) -> Iterator[str]:
-    """Ranks that a `gather` looks up by value, so that no loop runs over them."""
+    """Ranks that a `gather` or `ranked` looks up by value, so that no loop runs over them."""
     if isinstance(expression, Apply):
-        if expression.operator == "gather" and isinstance(expression.arguments[0], Access):
+        if expression.operator in LOOKED_UP and isinstance(expression.arguments[0], Access):
             yield from (rank for rank, _ in expression.arguments[0].indices[0].terms)
         for argument in expression.arguments:
             yield from gathered(argument)

@@ -21,7 +21,7 @@ from hwmodel.einsum.cascade import Access, Apply, Cascade, Einsum, Expression, a
 from hwmodel.einsum.distribution import expected_tiles as expected_tiles
 from hwmodel.einsum.distribution import touched_members as touched_members
 from hwmodel.einsum.known import known, of_form
-from hwmodel.einsum.operators import OPERATORS
+from hwmodel.einsum.operators import LOOKED_UP, OPERATORS
 from hwmodel.einsum.space import extent, free_ranks, larger, product_of, region, smaller
 from hwmodel.quantity.dtypes import bytes_of, dtype
 from hwmodel.quantity.units import Amount
@@ -131,8 +131,8 @@ def _walk(expression: Expression) -> Iterator[tuple[str, int, tuple[str, ...]]]:
 
 @lru_cache(maxsize=4096)
 def _read_tensors(expression: Expression) -> tuple[str, ...]:
-    """Tensors whose values flow into the expression; positions of a gather do not."""
-    if isinstance(expression, Apply) and expression.operator == "gather":
+    """Tensors whose values flow into the expression; positions that are looked up do not."""
+    if isinstance(expression, Apply) and expression.operator in LOOKED_UP:
         return _read_tensors(expression.arguments[0])
     if isinstance(expression, Apply):
         found = (name for argument in expression.arguments for name in _read_tensors(argument))
@@ -162,9 +162,10 @@ def touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
     Bands are respected (a causal score tensor is a triangle, keys outside a window are not read),
     and so are members of a data-dependent rank that get no data. An affine axis counts the values
     that it takes: exact for `stride*y + r`, an upper bound for more than two terms. A gather reads
-    one row per position, but no more rows than the table has. An axis at a fixed place counts 1.
-    Of a density, whose points are taken to be kept independently of each other, it is the expected
-    number: an element of which n points are possible is reached with probability 1 - (1 - d)^n.
+    one row per position, but no more rows than the table has; what is ranked is read whole. An axis
+    at a fixed place counts 1. Of a density, whose points are taken to be kept independently of each
+    other, it is the expected number: an element of which n points are possible is reached with
+    probability 1 - (1 - d)^n.
     """
     every = _touched(access, einsum, cascade)
     if isinstance(einsum.density, (int, float)) and einsum.density == 1:
@@ -187,7 +188,9 @@ def _touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
             looked_up = [
                 rank for rank in _position_ranks(einsum.expression) if rank in einsum.ranks
             ]
-            count = count * smaller(cascade.ranks[ranks[0]].size, extent(looked_up, cascade))
+            size = cascade.ranks[ranks[0]].size
+            whole = ranked(einsum.expression)
+            count = count * (size if whole else smaller(size, extent(looked_up, cascade)))
         elif len(ranks) > 1:
             span: Amount = 1
             for rank, factor in index.terms:
@@ -208,12 +211,19 @@ def _plain_axes(cascade: Cascade, access: Access, expression: Expression) -> tup
 
 
 def _position_ranks(expression: Expression) -> tuple[str, ...]:
-    """Ranks of the positions that the gathers of an expression read."""
+    """Ranks of the positions that an expression looks up."""
     if not isinstance(expression, Apply):
         return ()
-    if expression.operator == "gather":
+    if expression.operator in LOOKED_UP:
         return tuple(r for access in accesses(expression.arguments[1]) for r in access.ranks)
     return tuple(r for argument in expression.arguments for r in _position_ranks(argument))
+
+
+def ranked(expression: Expression) -> bool:
+    """Whether an expression puts numbers in order."""
+    if not isinstance(expression, Apply):
+        return False
+    return expression.operator == "ranked" or any(map(ranked, expression.arguments))
 
 
 def elements(tensor: str, cascade: Cascade) -> Amount:

@@ -25,7 +25,7 @@ from hwmodel.einsum.cascade import (
     Expression,
     Extent,
 )
-from hwmodel.einsum.operators import OPERATORS
+from hwmodel.einsum.operators import LOOKED_UP, OPERATORS
 from hwmodel.einsum.verify import ahead, verify
 from hwmodel.quantity.errors import CoverageError, InputError
 
@@ -189,7 +189,7 @@ def _value(
         return float(cascade.ranks[node.rank].size)
     if isinstance(node, Access):
         return arrays[node.tensor][_place(node, at, cascade)]
-    if node.operator == "gather":
+    if node.operator in LOOKED_UP:
         return _gather(node, at, arrays, cascade)
     arguments = (_value(argument, at, arrays, cascade) for argument in node.arguments)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -206,10 +206,12 @@ def _gather(
     size = int(cascade.ranks[rank].size)
     if np.any((rows < 0) | (rows >= size) | (rows != np.floor(rows))):
         raise InputError(
-            f"gather from {table.tensor}: expected whole positions from 0 to {size - 1}, found"
-            f" {rows.min():g} to {rows.max():g}"
+            f"{node.operator} of {table.tensor}: expected whole positions from 0 to {size - 1},"
+            f" found {rows.min():g} to {rows.max():g}"
         )
-    return arrays[table.tensor][_place(table, {**at, rank: rows.astype(np.intp)}, cascade)]
+    found = arrays[table.tensor]
+    found = -np.sort(-found, axis=0) if node.operator == "ranked" else found
+    return found[_place(table, {**at, rank: rows.astype(np.intp)}, cascade)]
 
 
 def _mask(einsum: Einsum, at: Mapping[str, Any], cascade: Cascade) -> Any:

@@ -5,6 +5,10 @@ needs to know the primitives only. Composite activations are counted by their te
 sigmoid(x) = 1 / (1 + exp(-x)), the sign riding on the operand; silu(x) = x * sigmoid(x);
 gelu(x) = 0.5 * x * (1 + erf(x / sqrt(2))), and its tanh form 0.5*x*(1 + tanh(c*(x + d*x*x*x)))
 (Hendrycks and Gimpel, arXiv 1606.08415). Moves (copy, gather) count no operation: they cost bytes.
+
+`ranked(X[c, r], P[k])` is the P-th largest of X along its first rank, from 0: a whole sort where P
+holds all places, the largest numbers where it holds some. It counts one comparison for each number
+that it makes, fewer than any algorithm takes.
 """
 
 import math
@@ -79,6 +83,11 @@ def _gather(table: Array, position: Array) -> Array:
     return np.take(table, position.astype(np.intp), axis=0)
 
 
+def _ranked(table: Array, position: Array) -> Array:
+    """Numbers of `table` from the largest on, along its first axis, at `position`."""
+    return np.take(-np.sort(-table, axis=0), position.astype(np.intp), axis=0)
+
+
 def _one(kind: str) -> tuple[tuple[str, int], ...]:
     return ((kind, 1),)
 
@@ -127,7 +136,10 @@ _TABLE = (
     Operator("cast", 1, np.positive, _one("convert")),
     Operator("copy", 1, np.positive, ()),
     Operator("gather", 2, _gather, ()),
+    Operator("ranked", 2, _ranked, _one("compare")),
 )
+LOOKED_UP = ("gather", "ranked")
+"""Operators whose first operand's first rank is looked up by value."""
 OPERATORS: Mapping[str, Operator] = {o.name: o for o in _TABLE}
 ALIASES = {
     "sum": "add",

@@ -23,7 +23,7 @@ from hwmodel.einsum.cascade import (
     gathered,
 )
 from hwmodel.einsum.known import of_form
-from hwmodel.einsum.operators import OPERATORS
+from hwmodel.einsum.operators import LOOKED_UP, OPERATORS
 from hwmodel.quantity.dtypes import DTYPES
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.reading import SKEWED_MEMBERS
@@ -163,10 +163,10 @@ def _operators_fit(cascade: Cascade) -> Iterator[str]:
                     f"Einsum {einsum.name}: {node.operator} on {len(node.arguments)} values,"
                     f" expected {wanted}"
                 )
-            elif node.operator == "gather" and not _gathers(node, einsum):
+            elif node.operator in LOOKED_UP and not _gathers(node, einsum):
                 yield (
-                    f"Einsum {einsum.name}: gather expects a table whose first index is a rank that"
-                    " nothing else uses"
+                    f"Einsum {einsum.name}: {node.operator} expects a table whose first index is a"
+                    " rank that nothing else uses"
                 )
 
 

@@ -100,6 +100,12 @@ def cumsum(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
     return _parsed(text, columns, {"r": sizes["rows"], "i": sizes["cols"]})
 
 
+def sort(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
+    """Rows in order, or their largest."""
+    named = {"r": sizes["rows"], "c": sizes["cols"], "k": sizes["k"]}
+    return _parsed("Y[r, k] = ranked(X[c, r], P[k])", columns, named, P="int64")
+
+
 def cross_entropy(columns: Columns, sizes: Mapping[str, Any]) -> Cascade:
     """Logarithms of a softmax, and the sum of those of each row's word."""
     text = """

@@ -47,6 +47,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     "scatter": ("sources", "cols", "targets", "hot"),
     "gather": ("sources", "cols", "targets", "bag", "hot"),
     **dict.fromkeys(("cumsum", "cross_entropy"), ("rows", "cols")),
+    "sort": ("rows", "cols", "k"),
     **fused.SIZES,
 }
 """Family -> the sizes that a row of it states."""
@@ -91,7 +92,7 @@ FORMS = {
         *("family", "kernel", "dtype", "op", "layout", "dims", "stride", "dilation", "pad"),
     ),
     "pool": ("family", "kernel", "dtype", "op", "layout", "dims", "stride", "pad"),
-    **dict.fromkeys(("scatter", "gather"), ("family", "kernel", "dtype", "op")),
+    **dict.fromkeys(("scatter", "gather", "sort"), ("family", "kernel", "dtype", "op")),
     "cumsum": ("family", "kernel", "dtype", "op", "axis"),
     **fused.FORMS,
 }
@@ -99,7 +100,7 @@ FORMS = {
 
 FILES = (
     *("gemm", "attention", "attention_backward", "moe", "rows", "reduce", "llm"),
-    *("convolution", "pool", "scatter", "gather", "cumsum", "cross_entropy"),
+    *("convolution", "pool", "scatter", "gather", "cumsum", "sort", "cross_entropy"),
     *fused.SIZES,
 )
 """Files of timed rows; energies, counters and probes stand in files of their own."""
@@ -259,6 +260,7 @@ MADE: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Cascade]] = 
     "scatter": irregular.scatter,
     "gather": irregular.gather,
     "cumsum": irregular.cumsum,
+    "sort": irregular.sort,
     "cross_entropy": irregular.cross_entropy,
     **fused.MADE,
 }

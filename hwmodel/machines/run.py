@@ -11,6 +11,7 @@ from typing import Any
 
 from hwmodel.bounds.roofline import Floor
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.counts import ranked
 from hwmodel.einsum.network import Workload, lone
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import CoverageError, InputError
@@ -46,6 +47,14 @@ def l2_of(asked: str | None, workload: Workload, machine: Hardware, engine: bool
             " leave it out"
         )
     return asked
+
+
+def need_no_sort(cascade: Cascade) -> None:
+    """Raise `CoverageError` where an Einsum puts numbers in order, on a machine without a model."""
+    if any(ranked(einsum.expression) for einsum in cascade.einsums):
+        raise CoverageError(
+            f"cascade {cascade.name!r}: sorts are modelled on GPUs alone; ask one, or leave it out"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ import numpy as np
 from hwmodel.einsum.cascade import Access, Cascade, Constant, Einsum, Expression, Extent, Stage
 from hwmodel.einsum.counts import footprint_bytes, operation_counts, points
 from hwmodel.einsum.structure import contraction, row_operation
+from hwmodel.machines.run import need_no_sort
 from hwmodel.quantity.arithmetic import ceil_div, least, most, product, where
 from hwmodel.quantity.dtypes import bytes_of, dtype
 from hwmodel.quantity.units import Amount
@@ -75,7 +76,11 @@ class Machine:
 
 
 def leaves(cascade: Cascade, machine: Machine) -> tuple[Work, ...]:
-    """One leaf for each Einsum, in order: its operations, and the DRAM bytes that it moves."""
+    """One leaf for each Einsum, in order: its operations, and the DRAM bytes that it moves.
+
+    Raises `CoverageError` where one puts numbers in order: passes of a sort are none of a stream.
+    """
+    need_no_sort(cascade)
     slices = _slices(cascade)
     paid: dict[str, Amount] = {
         name: where(footprint_bytes(name, cascade) / slices <= machine.resident_bytes, 0, 1)

@@ -4,6 +4,8 @@ Y[x, c] = sum(t) S[x, t, c]               how many t an x has depends on data: a
 O[b, c] = sum(l) gather(T[v, c], I[b, l]) rows that are looked up and added: an embedding bag
 S[r, i+1] = S[r, i] + X[r, i]             a sum that runs ahead: a scan
 
+Y[r, k] = ranked(X[c, r], P[k])           the largest of a row, or all in order: a sort
+
 Rows that are looked up and not added, O[b, c] = gather(T[v, c], I[b]), are a kernel of rows of
 their own form.
 """
@@ -17,6 +19,7 @@ from hwmodel.einsum.structure import plain
 from hwmodel.machines.gpu.libraries.library import Found
 from hwmodel.machines.gpu.schedules.torch_scan import CumulativeProblem
 from hwmodel.machines.gpu.schedules.torch_scatter import GatherProblem, ScatterProblem
+from hwmodel.machines.gpu.schedules.torch_sort import SortProblem
 from hwmodel.quantity.dtypes import bytes_of
 
 
@@ -27,6 +30,8 @@ def irregular(cascade: Cascade, einsum: Einsum) -> Found | None:
         return Found(einsum.name, "scatter", _scatter(cascade, einsum), cascade)
     if kind == "gather":
         return Found(einsum.name, "gather", _gather(cascade, einsum), cascade)
+    if kind == "sort":
+        return Found(einsum.name, "sort", _sort(cascade, einsum), cascade)
     if kind == "cumulative":
         return Found(einsum.name, "cumulative", _cumulative(cascade, einsum), cascade)
     return None
@@ -34,13 +39,15 @@ def irregular(cascade: Cascade, einsum: Einsum) -> Found | None:
 
 @of_form
 def irregular_kind(cascade: Cascade, einsum: Einsum) -> str:
-    """The schedule of an Einsum by its form: "scatter", "gather", "cumulative", or none."""
+    """The schedule of an Einsum by its form: "scatter", "gather", "sort", "cumulative", or none."""
     value, operators = einsum.expression, {operator for _, operator in einsum.reductions}
     if isinstance(value, Access) and operators == {"add"} and plain(value) and plain(einsum.output):
         if _routing(cascade, einsum) is not None:
             return "scatter"
     if isinstance(value, Apply) and value.operator == "gather" and operators == {"add"}:
         return "gather"
+    if isinstance(value, Apply) and value.operator == "ranked" and not operators:
+        return "sort"
     return "cumulative" if not operators and _ahead(einsum) else ""
 
 
@@ -98,6 +105,20 @@ def _gather(cascade: Cascade, einsum: Einsum) -> GatherProblem:
         read_bytes=sum(footprint_bytes(name, cascade) for name in cascade.inputs),
         item_bytes=bytes_of(cascade.tensors[table.tensor].dtype),
         table_bytes=extent(table.ranks, cascade) * bytes_of(cascade.tensors[table.tensor].dtype),
+    )
+
+
+def _sort(cascade: Cascade, einsum: Einsum) -> SortProblem:
+    assert isinstance(einsum.expression, Apply)
+    table, places = einsum.expression.arguments
+    assert isinstance(table, Access)
+    assert isinstance(places, Access)
+    beside = [rank for rank in einsum.output.ranks if rank not in places.ranks]
+    return SortProblem(
+        rows=extent(beside, cascade),
+        cols=extent(table.ranks[:1], cascade),
+        kept=extent(places.ranks, cascade),
+        item_bytes=int(bytes_of(cascade.tensors[table.tensor].dtype)),
     )
 
 

@@ -18,7 +18,7 @@ from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.gpu.libraries.importable import imported
-from hwmodel.machines.run import Run, timed
+from hwmodel.machines.run import Run, need_no_sort, timed
 from hwmodel.machines.spatial import spatten
 from hwmodel.machines.spatial.bind import BoundAttention
 from hwmodel.machines.spatial.binding import Binding, binding
@@ -96,6 +96,7 @@ _Call: TypeAlias = tuple[str, str, Activity, Cascade, object]
 
 def _calls(cascade: Cascade, hardware: Hardware, chosen: Binding) -> list[_Call]:
     """Each thing that runs."""
+    need_no_sort(cascade)
     shape = attention(cascade)
     if shape is None:
         cascade = in_words(cascade)

@@ -38,7 +38,7 @@ SIXTEEN = {"fp8": {"N": 16, "K": 16}, "nvfp4": {"N": 32, "K": 32}}
 STORED = ("fp8", "int8", "int4", "mxfp4", "nvfp4")
 """Formats that weights, keys and values are stored in where kernels widen them."""
 
-UNEVEN = ("stencil", "pool", "scatter", "gather", "cumulative")
+UNEVEN = ("stencil", "pool", "scatter", "gather", "sort", "cumulative")
 """Schedules of torch's own kernels, which engines call, too; they take the rates of row kernels
 until they are measured."""
 

@@ -86,6 +86,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
             "pool",
             "scatter",
             "gather",
+            "sort",
             "cumulative",
             "grouped",
             "rows",

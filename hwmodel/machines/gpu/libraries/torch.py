@@ -28,6 +28,7 @@ from hwmodel.machines.gpu.schedules import (
     torch_rows,
     torch_scan,
     torch_scatter,
+    torch_sort,
 )
 from hwmodel.quantity.dtypes import base_of, bytes_of
 
@@ -133,6 +134,7 @@ LIBRARY = Library(
         "pool": Launch(stencil.activity, stencil.MENU),
         "scatter": Launch(torch_scatter.scatter, torch_scatter.SCATTER),
         "gather": Launch(torch_scatter.gather, torch_scatter.GATHER),
+        "sort": Launch(torch_sort.activity, torch_sort.MENU, torch_sort.resolved),
         "cumulative": Launch(torch_scan.activity, torch_scan.MENU, torch_scan.resolved),
     },
     apart={
@@ -203,6 +205,7 @@ LIBRARY = Library(
         Reported("scatters", Of(("scatter",))),
         Reported("gathers", Of(("gather",))),
         Reported("scans", Of(("cumsum",))),
+        Reported("sorts", Of(("sort",))),
         Reported("cross-entropy", Of(("cross_entropy",))),
     ),
 )

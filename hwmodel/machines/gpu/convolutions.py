@@ -3,6 +3,7 @@
 Pooling is a stencil without weights.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,22 @@ from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
 from hwmodel.machines.gpu.schedules.stencil import StencilProblem
 from hwmodel.quantity.arithmetic import ceil_div
-from hwmodel.quantity.dtypes import dtype, element_bytes
+from hwmodel.quantity.dtypes import element_bytes
 
-LEAST_BITS = 16
-"""Narrower images stay convolutions, whose kernels pad what a product's would refuse."""
 ROW_BYTES = 4
 """What rows of places have to be a multiple of, for a product of each image (seen in launches)."""
 
 
-def convolution(cascade: Cascade, einsum: Einsum) -> list[tuple[Any, Found]] | None:
+def convolution(
+    cascade: Cascade, einsum: Einsum, takes: Callable[[GemmProblem], Any] = lambda problem: True
+) -> list[tuple[Any, Found]] | None:
     """Kernels of a convolution, each with where it applies; None of another Einsum.
 
     Depthwise is what has one channel in each of several groups, whatever the number of filters.
     A window of one point that skips nothing is a plain product: of all places where channels come
     last; image by image where they come first, if that leaves rows that a product's kernels copy.
+    `takes` says where the library of products has a kernel for one, as it says of itself: elsewhere
+    a window of one point stays a convolution, whose kernels pad what a product's refuse.
     """
     found = window(einsum, cascade)
     if found is None:
@@ -68,11 +71,11 @@ def convolution(cascade: Cascade, einsum: Einsum) -> list[tuple[Any, Found]] | N
     copied = _truth(found.channels_last | (ceil_div(row, ROW_BYTES) * ROW_BYTES == row))
     once = (found.taps == 1) & (found.image_elements <= elements)
     whole = _truth(once & (not found.skips))
-    wide = dtype(image).bits >= LEAST_BITS
-    plain = whole & copied & _truth(found.groups == 1) & np.bool_(wide)
+    multiplied = _plain(product)
+    plain = whole & copied & _truth(found.groups == 1) & _truth(takes(multiplied))
     return [
         (depthwise, Found(einsum.name, "stencil", stencil, cascade)),
-        (plain, Found(einsum.name, "gemm", _plain(product), cascade)),
+        (plain, Found(einsum.name, "gemm", multiplied, cascade)),
         (~(depthwise | plain), Found(einsum.name, "convolution", product, cascade)),
     ]
 

@@ -13,6 +13,7 @@ by name.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def _calls(cascade: Cascade, kernel: Kernel) -> tuple[Call, ...]:
         cascade = multiplied_out(cascade)
     if not found and not _apart(cascade):
         found = _rows(cascade, cascade.name)
-    found = found or _separate(cascade)
+    found = found or _separate(cascade, chosen)
     rows = chosen.get("rows")
     if rows is not None and rows.libraries[0].rewrites is not None:
         found = rows.libraries[0].rewrites(found)
@@ -153,7 +154,7 @@ def _name(kernel: Kernel) -> str:
     return repr(kernel.name if isinstance(kernel, Library) else kernel)
 
 
-def _separate(cascade: Cascade) -> list[Found]:
+def _separate(cascade: Cascade, chosen: Mapping[str, Pick]) -> list[Found]:
     """One call for each Einsum, or several that are a softmax or norm; a bias joins its product."""
     kernels: list[Found] = []
     skip: set[str] = set()
@@ -176,7 +177,7 @@ def _separate(cascade: Cascade) -> list[Found]:
             vector = sum(footprint_bytes(name, cascade) for name in given)
             problem = replace(found.problem, dtype_out=stored, bias_bytes=vector)
             found = replace(found, problem=problem)
-        runs = [found] if found else _sliding(alone, einsum) or _rows(alone, einsum.name)
+        runs = [found] if found else _sliding(alone, einsum, chosen) or _rows(alone, einsum.name)
         if not runs:
             raise CoverageError(
                 f"cascade {cascade.name!r}, Einsum {einsum.name!r}: no GPU schedule computes it;"
@@ -236,7 +237,7 @@ def _product(cascade: Cascade, einsum: Einsum) -> Found | None:
     return Found(einsum.name, "grouped" if routed else "gemm", problem, cascade)
 
 
-def _sliding(cascade: Cascade, einsum: Einsum) -> list[Found]:
+def _sliding(cascade: Cascade, einsum: Einsum, chosen: Mapping[str, Pick]) -> list[Found]:
     """A convolution's product or stencil, or each where it applies; pooling; or what is uneven."""
     pooled = pooling(cascade, einsum)
     if pooled is not None:
@@ -244,7 +245,8 @@ def _sliding(cascade: Cascade, einsum: Einsum) -> list[Found]:
     uneven = irregular(cascade, einsum)
     if uneven is not None:
         return [uneven]
-    found = convolution(cascade, einsum)
+    products = chosen["gemm"].libraries if "gemm" in chosen else ()
+    found = convolution(cascade, einsum, partial(support.taken, "gemm", products))
     return [] if found is None else _where(*found)
 
 

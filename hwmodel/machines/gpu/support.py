@@ -48,6 +48,19 @@ def library_of(schedule: str, libraries: Sequence[Library], problem: Any) -> Lib
     return next(able_, libraries[0])
 
 
+def taken(schedule: str, libraries: Sequence[Library], problem: Any) -> Any:
+    """Where the library of a stack that would run a problem takes its sizes, point by point.
+
+    Everywhere, where the stack has none, or says nothing of sizes.
+    """
+    line = library_of(schedule, libraries, problem).takes(schedule) if libraries else None
+    multiples = {} if line is None else line.multiples.get(_formats(problem)[0], {})
+    found: Any = True
+    for name, multiple in multiples.items():
+        found = found & (np.asarray(getattr(problem, name)) % multiple == 0)
+    return found
+
+
 def _formats(problem: Any) -> tuple[str, str]:
     """Formats of the two operands, without scales."""
     if hasattr(problem, "dtype_a"):

@@ -54,7 +54,9 @@ def taken(schedule: str, libraries: Sequence[Library], problem: Any) -> Any:
     Everywhere, where the stack has none, or says nothing of sizes.
     """
     line = library_of(schedule, libraries, problem).takes(schedule) if libraries else None
-    multiples = {} if line is None else line.multiples.get(_formats(problem)[0], {})
+    multiples: Mapping[str, int] = (
+        {} if line is None else line.multiples.get(_formats(problem)[0], {})
+    )
     found: Any = True
     for name, multiple in multiples.items():
         found = found & (np.asarray(getattr(problem, name)) % multiple == 0)

@@ -104,7 +104,7 @@ def test_windows_of_one_point_are_products_but_for_images_whose_rows_a_product_r
     assert wide.schedule == "gemm"  # cuBLAS takes 256 places, and says so
     sides = np.array([14, 16])
     both = lower(hw.workloads.conv2d(8, 64, 64, sides, sides, 1, dtype="int8"))
-    assert {call.schedule: list(call.times) for call in both} == {
+    assert {call.schedule: np.asarray(call.times).tolist() for call in both} == {
         **{"gemm": [0, 1], "convolution": [1, 0]}
     }
     whole = hw.workloads.cnn(network="resnet50", batch=8, dtype="int8")

@@ -38,7 +38,7 @@ class Serving(Shown):
         devices: in all, where that is said; replicas are then as many as fit.
         prefill: of engines that read the prompts apart: a table, or words such as "tp=2,dp=3", of
             tp, pp, dp, ep, `on` (their device), their budgets, price_per_hour and power_limit; all
-            else makes the tokens.
+            else makes the tokens. Or `share`: of the same devices' processors, side by side.
         link: bytes/s at which an engine of those sends its caches ("50 GB/s"); None: a network
             card of each of its devices. by_layer: as layers are computed, not after the prompt.
         draft: a table of what drafts tokens that a step verifies: `model`, `acceptance` of a token,

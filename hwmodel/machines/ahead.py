@@ -5,7 +5,7 @@ so do floors, since nothing of the one is another's. Kernels of those ahead are 
 A network ahead that is divided over fewer devices runs on each group of so many alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from hwmodel.einsum.network import Stack, Workload
@@ -19,10 +19,11 @@ Alone = Callable[[Workload, bool], Estimate]
 
 def in_a_row(work: Workload, alone: Alone) -> Estimate:
     """The estimate of a workload with what runs ahead of it; of most, of the workload alone."""
-    if not isinstance(work, Stack) or not work.ahead:
+    ahead: Sequence[tuple[Stack, int]] = getattr(work, "ahead", ())
+    if not ahead:
         return alone(work, True)
     main = alone(work, True)
-    before = [(alone(each, False), times) for each, times in work.ahead]
+    before = [(alone(each, False), times) for each, times in ahead]
     parts = (_drafted(part, times) for each, times in before for part in each.parts)
     share = main.runs if main.runs is not None else main.devices
     makes = None if work.served is None else work.served.makes

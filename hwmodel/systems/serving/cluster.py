@@ -66,7 +66,7 @@ class Ran:
 
     stays: tuple[Stay, ...]
     places: tuple[int, ...]
-    replicas: tuple[Replica, ...]
+    replicas: tuple[Stepping, ...]
 
 
 def run(

@@ -128,7 +128,7 @@ def disaggregated(
     second_s, last_s = first_s.copy(), first_s.copy()
     made: Ran | None = None
     if order:
-        later = [_handed(requests[n], float(arrived_s[n])) for n in order]
+        later = [handed(requests[n], float(arrived_s[n])) for n in order]
         clock, rules, count = tokens
         made = run(later, clock, rules, replicas=count, routing=routing)
         for number, stay in zip(order, made.stays, strict=True):
@@ -153,7 +153,7 @@ def _arrivals(requests: Sequence[Request], read: Ran, shipment: Shipment) -> NDA
     return found
 
 
-def _handed(request: Request, arrival_s: float) -> Request:
+def handed(request: Request, arrival_s: float) -> Request:
     """A request as the second pool gets it: its first token is the prompt's last.
 
     The cache of all others comes with it.

@@ -23,7 +23,7 @@ from hwmodel.einsum.workloads.model import Model
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Network, machine_of, topology_of
 from hwmodel.machines.gpu.engines.engine import Engine, Graphs
-from hwmodel.machines.gpu.engines.settled import Limit, limit_of
+from hwmodel.machines.gpu.engines.settled import SHARPNESS, Limit, limit_of
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import family_of, memory
 from hwmodel.quantity.errors import CapacityError, InputError
@@ -97,6 +97,11 @@ class EngineSteps:
     def joules(self, batch: Batch) -> float:
         """Energy of a step on all devices of the replica."""
         return self._step(batch)[1]
+
+    def dram_use(self, batch: Batch) -> float:
+        """Share of the DRAM's bandwidth that a step uses: what of it does not follow clocks."""
+        seconds, _, follows, _ = self._of(batch)[0]
+        return (1 - follows / seconds) ** (1 / SHARPNESS) if seconds else 0.0
 
     def _step(self, batch: Batch) -> tuple[float, float]:
         sums, working_s = self._of(batch)

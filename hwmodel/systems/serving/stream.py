@@ -7,7 +7,7 @@ the rules      of its scheduler; without budgets those that vLLM starts with (`s
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.drafts import Drafts
@@ -28,8 +28,10 @@ from hwmodel.systems.serving.drafts import Verifying, drafting, restored, steppe
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import Scheduler, budgets_of, scheduler
 from hwmodel.systems.serving.served import Served
+from hwmodel.systems.serving.shared import split
 from hwmodel.systems.serving.step_times import EngineSteps, Largest, step_times
 
+SPLIT = "prompts on {:.0%} of each device's processors, tokens on the rest, side by side"
 EACH = 10
 """Requests of each client of a closed loop that says neither how many nor how long."""
 
@@ -71,9 +73,14 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
         )
         return replace(made, clock=clock)
 
-    tokens = engines(machine, how, rules)
+    part = _share(work)
+    tokens = engines(machine if part is None else _part(machine, 1 - part), how, rules)
     if work.prefill is None:
         ran, pools, assumed = _together(work, told, tokens), {"": tokens}, ()
+    elif part is not None:
+        reads = engines(_part(machine, part), how, rules)
+        ran, assumed = _split(work, told, reads, tokens), (SPLIT.format(part),)
+        pools = {"": tokens}
     else:
         prompts = _prompts(work, own, engine, engines)
         ran, assumed = _apart(work, told, prompts, tokens, drafts)
@@ -158,6 +165,44 @@ def _prompts(
     return engines(other, _degrees(degrees(said), None), _rules(apart, engine, other))
 
 
+def _share(work: Serving) -> float | None:
+    """The share of the same devices' processors that reads prompts, where that is said."""
+    said = {} if work.prefill is None else pairs(work.prefill, "serving: prefill")
+    if "share" not in said:
+        return None
+    part = said["share"]
+    if isinstance(part, bool) or not isinstance(part, (int, float)) or not 0 < part < 1:
+        raise InputError(
+            f"serving: prefill: share: expected a part above 0 and below 1, found {shown(part)}"
+        )
+    others = [name for name in said if name != "share"]
+    if others or work.draft is not None or work.concurrency is not None:
+        found = others[0] if others else "draft" if work.draft is not None else "concurrency"
+        raise InputError(
+            "serving: prefill: share: the same devices read prompts, at a rate and without drafts;"
+            f" found {found}"
+        )
+    return float(part)
+
+
+def _part(machine: Hardware, part: float) -> Hardware:
+    """A device with so many of its processors."""
+    count = machine.processors.count
+    return machine.but(processors={"count": max(1, round(part * float(count)))})
+
+
+def _split(work: Serving, requests: Sequence[Request], reads: Engines, tokens: Engines) -> Ran:
+    """What became of the stream on devices of which each runs both."""
+    if tokens.how.get("pp", 1) > 1 or tokens.ranks > 1:
+        raise InputError("serving: prefill: share: expected tp and dp alone, found pp or ep")
+    return split(
+        requests,
+        (cast(EngineSteps, reads.clock), reads.rules),
+        (cast(EngineSteps, tokens.clock), tokens.rules),
+        tokens.how.get("dp", 1),
+    )
+
+
 def _apart(
     work: Serving,
     requests: Sequence[Request],
@@ -207,7 +252,7 @@ def _told(
         parallel={
             f"{pool}{name}": size for pool, each in pools.items() for name, size in each.how.items()
         },
-        idle_w=tuple(watts for each in pools.values() for watts in each.idle_w),
+        idle_w=_idle_w(ran, [watts for each in pools.values() for watts in each.idle_w]),
         provisioned_w=sum(
             each.devices * float(each.machine.power.limit_w) for each in pools.values()
         ),
@@ -217,6 +262,11 @@ def _told(
         block_tokens=last.rules.block_tokens,
         everywhere=(*work.model.warnings, *warnings, *more),
     )
+
+
+def _idle_w(ran: Ran, watts: Sequence[float]) -> tuple[float, ...]:
+    """Watts of each engine's devices at rest; those of devices that two engines share once."""
+    return (*(0.0,) * (len(ran.replicas) - len(watts)), *watts)
 
 
 def _prefill(work: Serving, machine: Hardware) -> tuple[Hardware, dict[str, Any]]:

@@ -88,6 +88,7 @@ UNENTERED = {
     "hwmodel.validation.family_errors": "the tables of docs/accuracy.md",
     "hwmodel.validation.serving_fit": "the table of throughput in docs/accuracy.md",
     "hwmodel.validation.serving_qps": "the table of streams at given rates in docs/accuracy.md",
+    "hwmodel.validation.mlperf_serving": "the table of MLPerf in docs/accuracy.md",
     "hwmodel.validation.image_networks": "published throughputs of docs/accuracy.md",
     "hwmodel.validation.mcu": "the fit of what microcontrollers' libraries reach",
 }

@@ -38,6 +38,10 @@ NORM_ALONE, NORM_BESIDE = (2000.0, 1.75), (800.0, 0.95)
 slots (counted: H200, rows of 2,048 and 4,096 columns in vLLM 0.22.1's steps of 1 to 8,192 tokens).
 """
 
+WIDE_GROUP = 64
+"""Elements of a group from which on those kernels are taken (128 were measured): groups of nvfp4
+(16) and of the mx formats (32) share a block."""
+
 NARROWED = 2
 """Passes over rows that are narrowed and no more: the largest element, then all of them."""
 
@@ -54,7 +58,7 @@ rotary embedding (fitted, there: 5.7 us of few tokens, 2.2 TB/s of 8,192)."""
 def resolved(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
     """What a block does for these rows."""
     column = 0 * tile.elements
-    if problem.group > 1:
+    if problem.group >= WIDE_GROUP:
         return _by_groups(tile, problem, column)
     if np.all(np.asarray(problem.row_bytes) > 0):
         passes = min(problem.passes, len(ALONE) - 1)

@@ -41,6 +41,7 @@ class Serving(Shown):
             else makes the tokens. Or `share`: of the same devices' processors, side by side.
         link: bytes/s at which an engine of those sends its caches ("50 GB/s"); None: a network
             card of each of its devices. by_layer: as layers are computed, not after the prompt.
+        kv_offload: a second memory of each replica for its cache, "memory=200GB,rate=50GB/s".
         draft: a table of what drafts tokens that a step verifies: `model`, `acceptance` of a token,
             `tokens` of a chain or the branches of a `tree` by level, and `tp`.
     """
@@ -71,7 +72,8 @@ class Serving(Shown):
     prefill: Mapping[str, Any] | str | None = field(default=None, hash=False)
     link: float | str | None = None
     by_layer: bool = True
-    draft: Mapping[str, Any] | None = field(default=None, hash=False)
+    kv_offload: Mapping[str, Any] | str | None = field(default=None, hash=False)
+    draft: Mapping[str, Any] | str | None = field(default=None, hash=False)
 
     @property
     def name(self) -> str:

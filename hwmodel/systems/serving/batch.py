@@ -20,6 +20,7 @@ class Batch:
         new: tokens of those chunks, in all.
         pairs: pairs of query and key in those chunks; a chunk of n tokens on c cached ones has
             n c + n (n + 1) / 2 of them (causal).
+        loaded: tokens of prompts whose keys and values come from another memory for the step.
     """
 
     decodes: int = 0
@@ -27,6 +28,7 @@ class Batch:
     prompts: int = 0
     new: int = 0
     pairs: int = 0
+    loaded: int = 0
 
     @property
     def uniform(self) -> "Batch":
@@ -37,7 +39,8 @@ class Batch:
         """
         if not self.prompts or self.new != self.prompts:
             return self
-        return Batch(decodes=self.decodes + self.prompts, keys=self.keys + self.pairs)
+        keys = self.keys + self.pairs
+        return Batch(decodes=self.decodes + self.prompts, keys=keys, loaded=self.loaded)
 
 
 class StepTimes(Protocol):

@@ -5,10 +5,13 @@ from its head and come back at its tail, the end of a sequence before its beginn
 keeps can be found until it is taken: a *span*, by the name of a common beginning, or what a
 preempted sequence had computed, by its number. A span that is taken in part is lost as a whole;
 with spans of one block that is vLLM's rule to the block.
+
+With a second memory (a host's) a span that is lost there goes to this one, and is found in it until
+others, used later, take its place.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 
 class Blocks:
@@ -17,10 +20,14 @@ class Blocks:
     Attributes:
         count: of them.
         free: blocks that nobody holds.
+        beyond: blocks that the second memory holds.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, beyond: int = 0) -> None:
         self.count = self.free = count
+        self.beyond = beyond
+        self._away: OrderedDict[int, int] = OrderedDict()  # spans there, used last at the end
+        self._left = beyond
         self._queue: OrderedDict[Hashable, int] = OrderedDict()  # runs of free blocks, head first
         self._held: dict[Hashable, list[int]] = {}  # span -> holders, blocks
         self._owed = 0  # taken from the head, and not yet removed from the queue
@@ -64,6 +71,28 @@ class Blocks:
         """Whether a span is kept, held or not."""
         self._settle()
         return ("span", span) in self._queue or span in self._held
+
+    def away(self, spans: Sequence[int]) -> int:
+        """How many of these in a row the second memory keeps; they are used now."""
+        if not self.beyond:
+            return 0
+        self._settle()
+        found = 0
+        for span in spans:
+            if span not in self._away:
+                break
+            self._away.move_to_end(span)
+            found += 1
+        return found
+
+    def _sent(self, span: int, count: int) -> None:
+        """A span goes to the second memory, in the place of those used longest ago."""
+        if span in self._away or count > self.beyond:
+            return
+        while self._left < count:
+            self._left += self._away.popitem(last=False)[1]
+        self._away[span] = count
+        self._left -= count
 
     def free_in(self, span: int) -> int:
         """Blocks of a kept span that nobody holds."""
@@ -110,6 +139,8 @@ class Blocks:
         while self._owed:
             key, count = next(iter(self._queue.items()))
             gone = min(count, self._owed)
+            if self.beyond and isinstance(key, tuple) and key[0] == "span":
+                self._sent(key[1], count)
             self._owed -= gone
             if gone == count:
                 del self._queue[key]

@@ -38,6 +38,12 @@ class Reserve:
     steps: int = 0
     most: int = 2**53
 
+    def left(self, share: float, since: int) -> float:
+        """What is left of a share that falls, so many decode steps later."""
+        if not self.steps:
+            return self.start
+        return max(self.least, share - (self.start - self.least) / self.steps * since)
+
 
 @dataclass(frozen=True)
 class Scheduler:

@@ -47,7 +47,8 @@ class Stepping:
         done: Callable[["Stepping", Stay], None] | None = None,
     ) -> None:
         self.clock, self.rules, self.done = clock, rules, done
-        self.blocks = Blocks(clock.kv_tokens // rules.block_tokens)
+        beyond = getattr(clock, "beyond_tokens", 0) // rules.block_tokens
+        self.blocks = Blocks(clock.kv_tokens // rules.block_tokens, beyond)
         self.now_s = self.busy_s = self.joules = 0.0
         self.steps: int = 0
         self.peak = self.computed = self.reused = self.outstanding = 0
@@ -159,7 +160,7 @@ class Stepping:
     def _schedule(self) -> bool:
         """Schedule a step; False where nothing can be."""
         rules, mixed = self.rules, self.rules.mixed
-        batch: list[int] = [0, 0, 0]  # prompts, new, pairs
+        batch: list[int] = [0, 0, 0, 0]  # prompts, new, pairs, loaded
         firsts: list[tuple[Stay, int]] = []
         lasts: list[tuple[Stay, int]] = []
         if not mixed:
@@ -180,10 +181,10 @@ class Stepping:
         if mixed:
             budget = rules.max_batch_tokens - decodes * rules.queries
             self._read(budget, batch, firsts, lasts, not preempted)
-        prompts, new, pairs = batch
+        prompts, new, pairs, loaded = batch
         if not decodes and not prompts:
             return False
-        step = Batch(decodes, keys, prompts, new, pairs)
+        step = Batch(decodes, keys, prompts, new, pairs, loaded)
         seconds = self.clock.seconds(step)
         self._ready_s = max(self._ready_s, self.now_s) + seconds
         self.busy_s += seconds
@@ -290,7 +291,7 @@ class Stepping:
             return
         waiting, most = self.waiting, self.rules.max_batch
         while waiting and budget > 0 and len(self.running) < most and self._partial is None:
-            count = self._admit(waiting[0], budget)
+            count = self._admit(waiting[0], budget, batch)
             if not count:
                 self._blocked = True
                 return
@@ -315,11 +316,13 @@ class Stepping:
         self._peak()
         return True
 
-    def _admit(self, stay: Stay, budget: int) -> int:
+    def _admit(self, stay: Stay, budget: int, batch: list[int]) -> int:
         """Tokens of a waiting sequence that are read now, its blocks taken; 0: it waits."""
         size, blocks, request = self.rules.block_tokens, self.blocks, stay.request
         hit, spans, held = self._hits(stay)
-        there = max(hit, 0 if stay.preempted else request.shipped)  # in blocks of its own
+        most = (stay.target - 1) // request.span if self.rules.prefix_cache else 0
+        away = request.span * blocks.away(request.hashes[spans:most])
+        there = max(hit + away, 0 if stay.preempted else request.shipped)  # in blocks of its own
         count = stay.target - there
         if count > budget:
             if not self.rules.chunked:
@@ -336,9 +339,10 @@ class Stepping:
         blocks.take(need)
         stay.blocks, stay.spans = need + own, spans
         stay.computed = there
+        batch[3] += away
         if not stay.preempted:
-            stay.hit = hit
-            self.reused += hit
+            stay.hit = hit + away
+            self.reused += hit + away
         self._peak()
         return count
 
@@ -369,21 +373,13 @@ class Stepping:
         """Whether what runs, and this one, may go on to what is reserved of their outputs."""
         if not self.rules.reserve.start or not self.running:
             return True
-        share = self._reserved()
+        share = self.rules.reserve.left(self._share, self._since)
         asked = self._ahead(hit, stay, stay.made, share)
         for each in self.running.values():
             steps = max(0, self._ticks - each.tick) if each.made else 0
             now = each.computed if each is self._partial else each.base + self._ticks
             asked += self._ahead(now, each, each.made + steps, share)
         return asked <= self.blocks.free - held
-
-    def _reserved(self) -> float:
-        """The share of outputs that is reserved now."""
-        reserve = self.rules.reserve
-        if not reserve.steps:
-            return reserve.start
-        fall = (reserve.start - reserve.least) / reserve.steps
-        return max(reserve.least, self._share - fall * self._since)
 
     def _ahead(self, now: int, stay: Stay, made: int, share: float) -> int:
         """Blocks that a sequence takes from `now` tokens to what is reserved of it."""

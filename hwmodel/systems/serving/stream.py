@@ -23,6 +23,7 @@ from hwmodel.quantity.units import amount, counted
 from hwmodel.systems.serving import arrivals
 from hwmodel.systems.serving.apart import Engines, degrees, ran_apart, shipment
 from hwmodel.systems.serving.batch import StepTimes
+from hwmodel.systems.serving.beyond import Beyond, Fetching
 from hwmodel.systems.serving.cluster import Ran, run
 from hwmodel.systems.serving.drafts import Verifying, drafting, restored, stepped
 from hwmodel.systems.serving.requests import Request
@@ -73,6 +74,8 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
         )
         return replace(made, clock=clock)
 
+    if work.kv_offload is not None and work.prefill is not None:
+        raise InputError("serving: kv_offload: expected it without prefill, found both")
     part = _share(work)
     tokens = engines(machine if part is None else _part(machine, 1 - part), how, rules)
     if work.prefill is None:
@@ -138,6 +141,10 @@ def served(
 def _together(work: Serving, requests: Sequence[Request], engines: Engines) -> Ran:
     """What became of the stream on engines that read prompts and make tokens."""
     steps, budgets, lanes = engines.laned
+    if work.kv_offload is not None:
+        beyond, each = Beyond.of(work.kv_offload), float(work.model.kv_bytes_per_token)
+        share = beyond.memory_bytes / engines.how.get("pp", 1)
+        steps = Fetching(steps, replace(beyond, memory_bytes=share), each)
     return run(
         requests,
         steps,

@@ -12,6 +12,7 @@ others, used later, take its place.
 
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
+from typing import cast
 
 
 class Blocks:
@@ -140,7 +141,7 @@ class Blocks:
             key, count = next(iter(self._queue.items()))
             gone = min(count, self._owed)
             if self.beyond and isinstance(key, tuple) and key[0] == "span":
-                self._sent(key[1], count)
+                self._sent(cast(tuple[str, int], key)[1], count)
             self._owed -= gone
             if gone == count:
                 del self._queue[key]

@@ -98,7 +98,9 @@ BUDGETS = {
     # streams (1,100).
     # streams (1,100).
     # zeros on arrays: formats, gates and skips (280).
-    "hwmodel": 38_750,
+    # streams, and a second memory for their caches (1,250).
+    # zeros on arrays: formats, gates and skips (280).
+    "hwmodel": 38_950,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search;

@@ -128,6 +128,8 @@ def predicted(workload: Any, on: Any, *, offload: Any, **how: Any) -> Estimate:
         raise CoverageError("offload: in a pipeline it is not modelled; use pp=1")
     if served.ways.overlap != "none":
         raise CoverageError("offload: of halves that take turns it is not modelled; overlap=none")
+    if getattr(workload, "ahead", ()):
+        raise CoverageError("offload: with drafts it is not modelled; leave draft out")
     rate = _rate(ways, machine)
     asked = {name: value for name, value in how.items() if name != "keeping"}
     whole = driver.predict(workload, machine, **asked)

@@ -12,7 +12,7 @@ from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import kernels, step_of
 from hwmodel.machines.gpu.libraries.library import Kernel
-from hwmodel.machines.gpu.lower import lower
+from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.spine.activity import Activity, Chance, Repeat, Waves, Work, rounds
 from hwmodel.spine.estimate import Estimate
 
@@ -49,14 +49,16 @@ def fillings(
     `engine`.
     """
     runs = engine_of(engine)
-    if runs is None:
-        calls = [call for stage in workload.stages for call in lower(stage.cascade, kernel)]
-    else:
-        step = step_of(workload, hardware, runs)
-        found_for = kernels(step, kernel)
-        stages = step.workload.stages
-        calls = [call for stage in stages for call in lower(stage.cascade, found_for(stage.name))]
-    calls = support.placed(calls, hardware)
+    calls: list[Call] = []
+    for each in (*(one for one, _ in getattr(workload, "ahead", ())), workload):
+        if runs is None:
+            mine = [call for stage in each.stages for call in lower(stage.cascade, kernel)]
+        else:
+            step = step_of(each, hardware, runs)
+            found_for = kernels(step, kernel)
+            stages = step.workload.stages
+            mine = [call for s in stages for call in lower(s.cascade, found_for(s.name))]
+        calls += support.placed(mine, hardware)
     parts = [part for part in estimate.parts if part.work is not None]
     found: list[Filling] = []
     for call, part in zip(calls, parts, strict=True):

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import hwmodel as hw
+from hwmodel.quantity.errors import CoverageError
 
 CHAIN = {"model": "llama-3.2-1b", "tokens": 4, "acceptance": 0.7}
 FREE = {"tokens": 4, "acceptance": 0.7}
@@ -74,3 +75,13 @@ def test_every_door_asks_for_drafts_in_the_same_words() -> None:
     asked: Any = Predict.said({**words, "on": "h100"})
     assert asked.answer().time_s == by_table.time_s
     assert "each 2.77: one in" in str(by_table)
+
+
+@pytest.mark.parametrize("engine", [None, "vllm"])
+def test_explanations_know_the_drafts_kernels(engine: str | None) -> None:
+    """Of a lone request the draft's eight passes are among what takes longest."""
+    work = hw.model("llama-3.1-8b").decode(1, 512, draft={**CHAIN, "tokens": 8})
+    said = str(hw.explain(work, on="h100", engine=engine))
+    assert "draft gate-up" in said
+    with pytest.raises(CoverageError, match="with drafts it is not modelled"):
+        hw.predict(work, on="h100", offload={"rate": "24 GB/s"})

@@ -1,4 +1,4 @@
-"""A second memory behind the cache: what comes back from it, by hand, and a stream that needs it."""
+"""A second memory behind the cache: what comes back from it by hand, and a stream that needs it."""
 
 from typing import Any
 

@@ -58,7 +58,6 @@ ASKS = {
     "hwmodel.machines.driver": "refuses what is no workload",
     "hwmodel.systems.training.layers": "a product has two in its backward pass",
     "hwmodel.machines.gpu.engines.step": "makes a model's step again, padded to a graph's size",
-    "hwmodel.machines.ahead": "a model's step may have networks ahead of it",
 }
 """Who asks what sort of workload it holds, and why."""
 

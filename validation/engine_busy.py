@@ -68,10 +68,15 @@ def measured_s(busy: Busy) -> dict[str, float]:
 
 @remembered(bool)
 def shares(device: str, hardware: Hardware) -> Sequence[Share]:
-    """Classes of kernels by the time that they take, of steps that a fit saw and of others."""
+    """Classes of kernels by the time that they take, of steps that a fit saw and of others.
+
+    Prompts on several devices are left out: a kernel that joins their sums waits there for the
+    others' hosts, for up to five sixths of all that the profiler counts.
+    """
     columns: dict[str, list[Busy]] = {}
     for busy in read_busy(device):
-        if busy.step.phase in PREDICTED:
+        waits = busy.step.tp > 1 and busy.step.phase == "prefill"
+        if busy.step.phase in PREDICTED and not waits:
             column = "fitted" if seen(busy.step) else "another board"
             columns.setdefault(column, []).append(busy)
     return [line for column, steps in columns.items() for line in _lines(column, steps, hardware)]

@@ -56,8 +56,6 @@ class WorkerParts:
         The weights that vLLM draws are so small that scores tie in bf16, or that a bias (of the
         same size) decides for every token: all of them then choose the same experts.
         """
-        import torch
-
         model: Any = self.model_runner.model  # type: ignore[attr-defined]
         routers = [
             module
@@ -66,7 +64,7 @@ class WorkerParts:
         ]
         for router in routers:
             weight = router.weight.data
-            weight.copy_(torch.empty_like(weight, dtype=torch.float32).normal_(0.0, deviation))
+            weight.copy_(weight.double().normal_(0.0, deviation))
             for name in ("weight_scale", "weight_scale_inv"):  # of a router in fp8
                 scale = getattr(router, name, None)
                 if scale is not None:

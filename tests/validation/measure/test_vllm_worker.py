@@ -14,8 +14,15 @@ class Numbers:
         self.data, self.values = self, values or []
         self.shape = (len(self.values) // 2, 2)
 
-    def normal_(self, mean: float, deviation: float) -> None:
+    def double(self) -> "Numbers":
+        return Numbers()
+
+    def normal_(self, mean: float, deviation: float) -> "Numbers":
         self.done.append(("normal", mean, deviation))
+        return self
+
+    def copy_(self, other: "Numbers") -> None:
+        self.done += other.done
 
     def zero_(self) -> None:
         self.done.append("zero")

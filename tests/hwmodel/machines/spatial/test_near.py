@@ -26,7 +26,7 @@ SQUARE = parse(
 BOTH = Split(((Compute("Z"),), (Compute("Y"),)))
 
 
-def counted(cascade: Any, *nodes: Node) -> tuple[Counts, dict[str, int]]:
+def counted(cascade: Any, *nodes: Node) -> tuple[Counts, dict[str, int | float]]:
     """The counts, and elements filled by tensor."""
     counts = evaluate(cascade, Mapping("case", "machine", nodes), ROOM)
     return counts, {t.tensor: t.fills for t in counts.transfers if t.fills}

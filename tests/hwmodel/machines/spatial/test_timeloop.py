@@ -69,7 +69,7 @@ def counted(
         mapping(nest, read, cascade, einsum_names(work)),
         limits(read.hardware),
     )
-    table: dict[tuple[str, str], tuple[int, int, int]] = {}
+    table: dict[tuple[str, str], tuple[int | float, int | float, int]] = {}
     for level in read.levels:
         for tensor in cascade.tensors:
             ins = [t for t in found.transfers if (t.inner, t.tensor) == (level.memory, tensor)]

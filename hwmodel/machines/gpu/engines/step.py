@@ -99,7 +99,9 @@ def step_of(
     mixtures = sum((stage.times for stage in found if stage.role == ROUTES), start=0)
     return Step(
         engine=engine,
-        workload=replace(workload, stages=runs, warnings=able.warnings),
+        workload=replace(
+            workload, stages=runs, warnings=(*able.warnings, *_beyond(workload, engine))
+        ),
         phase=phase,
         requests=requests,
         tokens=tokens,
@@ -109,6 +111,22 @@ def step_of(
         widest_bytes=_widest_bytes(found),
         longest_bytes=sum(_longest_bytes(each, engine.memory) for each in _held(workload)),
     )
+
+
+def _beyond(workload: Stack, engine: Engine) -> Sequence[str]:
+    """What of a step the engine, started as it is, would not schedule."""
+    served, room = workload.served, engine.memory
+    assert served is not None
+    asked = (
+        ("requests", served.sequences, room.most_sequences, "at a time"),
+        ("tokens of context", served.longest, room.longest, "in a request"),
+    )
+    return [
+        f"engine {engine.name}: {np.max(found):,.0f} {what}, where it is started for at most"
+        f" {most_:,} {where_}: a step as one that is started for more would run it"
+        for what, found, most_, where_ in asked
+        if np.max(found) > most_
+    ]
 
 
 def _padded(workload: Stack, spare: Amount) -> dict[str, Any]:

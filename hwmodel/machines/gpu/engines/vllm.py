@@ -37,10 +37,10 @@ def _arguments(stage: Stage) -> dict[str, Any]:
     return dict(origin.arguments) if origin is not None else {}
 
 
-def _reads(stages: Stages, *names: str) -> str:
-    """The format in which the first of these products that is there reads its rows."""
+def _reads(stages: Stages, wide: str, *names: str) -> str:
+    """The format in which the first of these products that is there reads its rows, or `wide`."""
     found = (_arguments(stages[name]) for name in names if name in stages)
-    return next((_rows_format(each) for each in found), "bf16")
+    return next((_rows_format(each) for each in found), wide)
 
 
 def _rows_format(product: Mapping[str, Any]) -> str:
@@ -55,7 +55,7 @@ def _norms(stages: Stages) -> Sequence[Stage]:
     given = _arguments(stages["attention norm"])
     rows, cols, dtype = given["rows"], given["cols"], given["dtype"]
     layers = stages["attention norm"].times
-    into = _reads(stages, "qkv")
+    into = _reads(stages, dtype, "qkv", "latents")
     first = fused.norm(rows, cols, dtype, out=into, added=False, name="first norm")
     norm = fused.norm(rows, cols, dtype, out=into, added=True, name="attention norm")
     last = fused.norm(rows, cols, dtype, out=dtype, added=True, name="final norm")
@@ -65,11 +65,23 @@ def _norms(stages: Stages) -> Sequence[Stage]:
 
 def _mlp_norms(stages: Stages) -> Sequence[Stage]:
     given = _arguments(stages["mlp norm"])
-    out = _reads(stages, "gate-up", "router") if "gate-up" in stages else given["dtype"]
+    out = _reads(stages, given["dtype"], "gate-up")
     made = fused.norm(
         given["rows"], given["cols"], given["dtype"], out=out, added=True, name="mlp norm"
     )
     return (Stage(made, stages["mlp norm"].times),)
+
+
+def _latent_norm(stages: Stages) -> Sequence[Stage]:
+    """The norm of queries' latents, narrowed where the product after it is fp8."""
+    norm = stages["q latent norm"]
+    given = _arguments(norm)
+    rows, cols, dtype = given["rows"], given["cols"], given["dtype"]
+    out = _reads(stages, dtype, "q up")
+    if out == dtype:
+        return (norm,)
+    made = fused.norm(rows, cols, dtype, out=out, added=False, name="q latent norm")
+    return (Stage(made, norm.times),)
 
 
 def _head_norms(stages: Stages) -> Sequence[Stage]:
@@ -151,7 +163,7 @@ def _gated(name: str) -> Callable[[Stages], Sequence[Stage]]:
     def makes(stages: Stages) -> Sequence[Stage]:
         given, sizes = _arguments(stages[name]), stages[name].cascade.sizes()
         shape = sizes["r"], sizes["c"], given["dtype"]
-        made = fused.gated(*shape, out=_reads(stages, "down"), name="gate")
+        made = fused.gated(*shape, out=_reads(stages, given["dtype"], "down"), name="gate")
         return (Stage(made, stages[name].times),)
 
     return makes
@@ -244,7 +256,7 @@ def _expert_gate(name: str) -> Callable[[Stages], Sequence[Stage]]:
         if base_of(str(first.get("weight_dtype"))) == "mxfp4":
             return ()
         shape = sizes["r"], sizes["c"], dtype
-        made = fused.gated(*shape, out=_reads(stages, "experts down"), name="experts gate")
+        made = fused.gated(*shape, out=_reads(stages, dtype, "experts down"), name="experts gate")
         return (Stage(made, act.times),)
 
     return makes
@@ -312,6 +324,7 @@ def _sampled(stages: Stages) -> Sequence[Stage]:
 FUSIONS = (
     Fusion("norms", ("attention norm", "mlp residual", "final norm"), _norms),
     Fusion("mlp norm", ("attention residual", "mlp norm"), _mlp_norms),
+    Fusion("latent norm", ("q latent norm",), _latent_norm),
     Fusion("head norms", ("q norm", "k norm"), _head_norms),
     Fusion("latents", ("latents",), _latents),
     Fusion("queries", ("query join",), _copied),

@@ -154,6 +154,19 @@ def test_a_batch_whose_cache_is_too_large_does_not_fit() -> None:
     assert not made.fits
 
 
+@pytest.mark.parametrize(
+    ("batch", "context", "told"),
+    [(256, 1024, []), (257, 1024, ["257 requests"]), (1, 17_001, ["17,001 tokens of context"])],
+)
+def test_steps_that_the_engine_would_not_schedule_say_so(
+    batch: int, context: int, told: list[str]
+) -> None:
+    """It is started for 256 requests of 17,000 tokens each."""
+    warned = [text for text in step(batch=batch, context=context).warnings if "started" in text]
+    assert len(warned) == len(told)
+    assert all(words in text for words, text in zip(told, warned, strict=True))
+
+
 def test_the_answer_names_engine_version_and_flags() -> None:
     assert any(
         text.startswith("engine: vLLM 0.22.1 (gpu_memory_utilization 0.92")

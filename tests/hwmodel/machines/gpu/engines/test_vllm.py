@@ -48,6 +48,20 @@ def test_rows_before_products_by_blocks_are_scaled_by_groups() -> None:
     assert {p.family for p in found.parts if p.name in ("qkv", "down")} == {"gemm:vllm:deep-gemm"}
 
 
+def test_norms_before_latents_are_in_the_format_that_products_of_latents_read() -> None:
+    """By groups of 128 where weights are in blocks; as they stand where nothing is narrowed."""
+
+    def outs(model: hw.Model, *names: str) -> list[str]:
+        runs = ENGINE.stages(model.decode(8, 1024).stages)
+        made = {stage.name: stage.cascade for stage in runs}
+        return [made[name].tensors["Y"].dtype for name in names]
+
+    blocks, half = hw.model("deepseek-v3"), hw.model("deepseek-v2-lite", dtype="fp16")
+    assert outs(blocks, "attention norm", "q latent norm") == ["fp8@128:32"] * 2
+    assert outs(blocks, "latent norm", "final norm") == ["bf16"] * 2
+    assert outs(half, "first norm", "attention norm", "mlp norm") == ["fp16"] * 3
+
+
 def test_fp8_weights_are_multiplied_in_fp8() -> None:
     step = hw.model("llama-3.1-8b", quantise="fp8").decode(64, 1024)
     made = hw.predict(step, on="h200", engine="vllm")

@@ -57,7 +57,7 @@ BYPASS = [
 
 def counted(
     machine: dict[str, Any], work: dict[str, Any], nest: Any
-) -> tuple[Counts, dict[tuple[str, str], tuple[int, int, int]]]:
+) -> tuple[Counts, dict[tuple[str, str], tuple[int | float, int | float, int]]]:
     """Counts, and (reads, fills, updates) by memory and tensor as Timeloop counts them.
 
     It leaves out the reads of an inner memory by which sums go out.

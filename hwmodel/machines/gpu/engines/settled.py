@@ -3,21 +3,20 @@
 A kernel alone, repeated, slows down until its own watts meet the limit (`activity.sustained_s`). In
 a step kernels of many kinds follow each other within milliseconds, faster than the limit acts, so
 that their mean meets it. With t the time at the full clock, o the dynamic watts over those that the
-limit leaves (its overload), f the share of t that follows the clock and not the DRAM, and means
-over the step weighted by time, the clock falls to the share r of
+limit leaves (its overload), f the share of t that follows the clock and not the DRAM, T the sum of
+those t that nothing hides, and F the mean of f weighted by time, the clock falls to the share r of
 
-    mean(o) r^g = mean(f) / r + 1 - mean(f)
+    sum(t o) r^g = max(T (F / r + 1 - F), beside) + outside
 
-where joules fall with the voltage as r^g (`Rates.voltage`), and what the GPU waits for its host
-counts as time at its steady watts. A kernel then takes t (f / r + 1 - f). Time and bytes of the
+where joules fall with the voltage as r^g (`Rates.voltage`), and the right side is the step by the
+wall: the host works so long beside the kernels, and so long while none runs, all at the GPU's
+steady watts. A kernel then takes t (f / r + 1 - f). Time and bytes of the
 DRAM combine as a norm of exponent `SHARPNESS`, whose derivative by the part that follows the clock
 is f = 1 - (DRAM's share of t)^SHARPNESS.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.rates import ENERGY
@@ -55,21 +54,25 @@ def load(part: Part, limit: Limit, dynamic: float = 1.0) -> tuple[Amount, Amount
 
 
 def settled(
-    parts: Sequence[Part], machine: Hardware, *, dynamic: float = 1.0, idle_s: Amount = 0.0
+    parts: Sequence[Part],
+    machine: Hardware,
+    *,
+    dynamic: float = 1.0,
+    hidden_s: Amount = 0.0,
+    host_s: tuple[Amount, Amount] = (0.0, 0.0),
 ) -> tuple[Part, ...]:
     """The parts of a step at the clock that their mean power leaves.
 
-    `dynamic` is what their dynamic joules are of those of the same kernels alone, `idle_s` how long
-    nothing runs in the step.
+    `dynamic` is what their dynamic joules are of those of the same kernels alone, `hidden_s` what
+    of their time passes beneath others, `host_s` how long the host works beside them and outside.
     """
     limit = limit_of(machine)
     loads = [load(part, limit, dynamic) for part in parts]
     spent = [part.times * part.time_s for part in parts]
     total_s = sum(spent, start=0.0)
     work = sum((s * o for s, (o, _) in zip(spent, loads, strict=True)), start=0.0)
-    overload = work / (total_s + idle_s)
     follow = sum((s * f for s, (_, f) in zip(spent, loads, strict=True)), start=0.0) / total_s
-    clock = _clock(overload, follow, limit.voltage)
+    clock = _clock(work, total_s - hidden_s, follow, host_s, limit.voltage)
     found: list[Part] = []
     for part, (own, share) in zip(parts, loads, strict=True):
         time_s = part.time_s * (share / clock + 1 - share)
@@ -98,10 +101,14 @@ def _follows(part: Part) -> Amount:
     return 1 - power(share, SHARPNESS)
 
 
-def _clock(overload: Amount, follow: Amount, voltage: float) -> Amount:
+def _clock(
+    work: Amount, shown_s: Amount, follow: Amount, host_s: tuple[Amount, Amount], voltage: float
+) -> Amount:
     """The clock's share that solves the equation of the module, 1 where the limit does not act."""
-    over = most((overload, 1.0))
-    clock: Amount = power(1 / over, 1 / (1 + voltage))
+    beside_s, outside_s = host_s
+    clock: Amount = 1.0
     for _ in range(TURNS):
-        clock = power((follow + (1 - follow) * clock) / over, 1 / (1 + voltage))
-    return where(np.asarray(overload) > 1, clock, 1.0)
+        kernels_s = shown_s * (follow + (1 - follow) * clock)
+        wall_s = most((kernels_s, beside_s * clock)) + outside_s * clock
+        clock = least((power(wall_s / most((work, 1e-300)), 1 / (1 + voltage)), 1.0))
+    return clock

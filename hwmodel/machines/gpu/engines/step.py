@@ -194,9 +194,14 @@ def finished(
     values = host.values if costs is None else costs
     interval = host.intervals.get(step.phase, host.interval)
     working_s, outside_s = host_s(step, values)
-    rested_s = _spent(_exposed(step, parts))
-    idle_s = most((working_s - rested_s, 0.0)) + outside_s
-    slowed = settled(parts, machine, dynamic=values["dynamic"], idle_s=idle_s)
+    hidden_s = _spent(parts) - _spent(_exposed(step, parts))
+    slowed = settled(
+        parts,
+        machine,
+        dynamic=values["dynamic"],
+        hidden_s=hidden_s,
+        host_s=(working_s, outside_s),
+    )
     kernels = [replace(part, interval=interval) for part in _exposed(step, slowed)]
     busy_s = _spent(kernels)
     exposed_s = most((working_s - busy_s, 0.0)) + outside_s

@@ -115,6 +115,19 @@ def test_joules_of_a_step_are_no_more_than_the_power_limit_pays_for() -> None:
 
 
 @pytest.mark.parametrize(
+    "phase",
+    [
+        hw.model("falcon-7b").decode(batch=256, context=1000),
+        hw.model("command-r7b").mixed(batch=200, context=1000, prompt=512),
+    ],
+)
+def test_a_host_that_the_gpu_waits_for_leaves_no_more_power_than_the_limit(phase: hw.Stack) -> None:
+    """Kernels slowed by the limit fill what they waited for: less waiting, at no more watts."""
+    made = hw.predict(phase, on="h200", engine="vllm")
+    assert made.energy_j / made.time_s < 700 * 1.001
+
+
+@pytest.mark.parametrize(
     ("model", "weights", "tokens"),
     [
         ("llama-3.1-8b", None, 917_360),

@@ -29,6 +29,10 @@ Placed = Iterable[tuple[Weight, tuple[int | None, ...]]]
 """Weights, each with the numbers of the layers that have it."""
 
 
+WITHOUT_NARROWING = "the kernels that quantise to it are left out"
+"""What is said of layers that read a narrow format; an engine runs those kernels."""
+
+
 @dataclass(frozen=True)
 class Precision:
     """Formats by part; `linear` is what a quantised linear layer reads its input in.
@@ -178,9 +182,7 @@ def precision(
     follows = same and chosen["activation"] == stored
     linear = most.input if follows else chosen["activation"]
     if linear != chosen["activation"]:
-        warnings.append(
-            f"{where}: linear layers read {linear}; the kernels that quantise to it are left out"
-        )
+        warnings.append(f"{where}: linear layers read {linear}; {WITHOUT_NARROWING}")
     if format_of(chosen["activation"]).bits < 16:
         warnings.append(
             f"{where}: activations are taken as stored in {chosen['activation']} between kernels"

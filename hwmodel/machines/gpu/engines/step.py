@@ -13,6 +13,7 @@ import numpy as np
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack, Workload
 from hwmodel.einsum.workloads.blocks.block import caches
+from hwmodel.einsum.workloads.precision import WITHOUT_NARROWING
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.engines.engine import Engine, Memory
@@ -97,11 +98,10 @@ def step_of(
         found = tuple(own if own.role in engine.alone else wide for own, wide in pairs)
     runs = engine.stages(found)
     mixtures = sum((stage.times for stage in found if stage.role == ROUTES), start=0)
+    told = (text for text in able.warnings if not text.endswith(WITHOUT_NARROWING))
     return Step(
         engine=engine,
-        workload=replace(
-            workload, stages=runs, warnings=(*able.warnings, *_beyond(workload, engine))
-        ),
+        workload=replace(workload, stages=runs, warnings=(*told, *_beyond(workload, engine))),
         phase=phase,
         requests=requests,
         tokens=tokens,

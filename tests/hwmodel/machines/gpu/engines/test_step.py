@@ -248,3 +248,10 @@ def test_the_host_launches_what_joins_devices_too() -> None:
         for each in (one, two)
     ]
     assert waits[1] - waits[0] == pytest.approx(128 * 53e-6, rel=1e-6)
+
+
+def test_an_engine_that_narrows_what_layers_read_leaves_none_of_its_kernels_out() -> None:
+    narrow = hw.model("llama-3.1-8b", quantise="fp8").decode(8, 1000)
+    said = [hw.predict(narrow, on="h200", engine=engine).warnings for engine in (None, "vllm")]
+    left = [any("are left out" in text for text in each) for each in said]
+    assert left == [True, False]

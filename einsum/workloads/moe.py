@@ -12,6 +12,7 @@ in the order of loads to the power `exponent`.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -164,11 +165,13 @@ def expert_kernels(
     act: str = "silu",
     gated: bool = True,
     ways: int = 1,
+    sent: bool = False,
 ) -> tuple[Stage, ...]:
     """`moe` as the four kernels of torch: grouped product, SiLU, multiply, grouped product.
 
     Experts that are not `gated` have an activation between two products. `down` are the formats of
-    the second product (default: as the first's). The kernels are those of one of `ways` devices.
+    the second product (default: as the first's). The kernels are those of one of `ways` devices,
+    to which its rows alone were `sent`, or all rows of which its experts take their own.
     """
     sizes = whole("moe", tokens=tokens, top_k=top_k, hidden=hidden, intermediate=intermediate)
     rows = ceil_div(sizes["tokens"] * sizes["top_k"], ways)
@@ -196,7 +199,18 @@ def expert_kernels(
         )
     )
     kernels = (*between, grouped_gemm(**back, **second))
-    return tuple(Stage(kernel, times) for kernel in kernels)
+    return tuple(Stage(_own(kernel) if sent else kernel, times) for kernel in kernels)
+
+
+def _own(kernel: Cascade) -> Cascade:
+    """A kernel of experts to which no row of another device's comes."""
+    ranks = {
+        name: replace(rank, distribution=replace(rank.distribution, ways=1))
+        if rank.distribution is not None
+        else rank
+        for name, rank in kernel.ranks.items()
+    }
+    return replace(kernel, ranks=ranks)
 
 
 def _known(routing: str) -> str:

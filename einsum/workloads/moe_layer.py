@@ -131,6 +131,7 @@ def layer_kernels(
             out_dtype=kind,
             times=times,
             ways=ways,
+            sent=gathered > 1,
         ),
         *(
             ()

@@ -25,7 +25,7 @@ def test_every_workload_has_a_device_and_sizes(workload: str) -> None:
     fields = fields_of(workload)
     assert fields["on"].needed
     # Their sizes decide their structure.
-    whole = workload in ("cnn", "pruned_attention", "training", "serving")
+    whole = workload in ("cnn", "exported", "pruned_attention", "training", "serving")
     assert any(field.size for field in fields.values()) != whole
 
 

@@ -28,6 +28,7 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.hardware.calibration import Family
+from hwmodel.machines.gpu.libraries.library import Library
 from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
@@ -181,7 +182,7 @@ class Engine:
     name: str
     title: str
     version: str
-    kernel: Mapping[str, str]
+    kernel: Mapping[str, str | Library]
     fusions: tuple[Fusion, ...]
     graphs: Graphs
     host: Family

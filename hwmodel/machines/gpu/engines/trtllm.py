@@ -8,12 +8,15 @@ a B200 (issue 13957 of NVIDIA/TensorRT-LLM, PyExecutor).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.notation import parse
 from hwmodel.machines.gpu.engines.engine import Engine, Fusion, Graphs, Memory, Stages
 from hwmodel.machines.gpu.engines.vllm import FIXED_BYTES, FUSIONS, HELD, SHARED, TORCHS
-from hwmodel.machines.gpu.libraries.library import priors
+from hwmodel.machines.gpu.libraries import vllm
+from hwmodel.machines.gpu.libraries.library import Launch, priors
+from hwmodel.machines.gpu.schedules import inductor, rows
 
 TOKEN = "token"
 
@@ -53,11 +56,18 @@ HOST = priors(
 CAPTURED = (1, 2, 4, *range(8, 129, 8), 256, 512, 1024, 2048)
 """Sequences that a graph is captured for: small ones by 8, then doublings."""
 
+ROWS = replace(
+    vllm.LIBRARY,
+    launches={"rows": Launch(rows.activity, inductor.MENU, inductor.joined)},
+)
+"""Rows at the pace of vLLM's, but for its kernels that narrow by groups: TensorRT-LLM's are not
+those, and were never timed apart."""
+
 ENGINE = Engine(
     name="trtllm",
     title="TensorRT-LLM",
     version="1.0",
-    kernel={**dict.fromkeys(("attention", "grouped", "gemm"), "trtllm"), "rows": "vllm"},
+    kernel={**dict.fromkeys(("attention", "grouped", "gemm"), "trtllm"), "rows": ROWS},
     fusions=GREEDY,
     graphs=Graphs(CAPTURED),
     host=HOST,

@@ -11,9 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import triton_gemm
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
+from hwmodel.quantity.arithmetic import least, where
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Serial, Work
@@ -31,7 +34,9 @@ class Experts:
         product = self.product(problem, tile, limits)
         if problem.routing is None:
             return product
-        every = (problem.M + problem.routing.draws) * (problem.K + problem.N)
+        draws, alone = problem.routing.draws, np.asarray(problem.routing.ways) == 1
+        there = where(alone, least((draws, problem.M)), draws)
+        every = (problem.M + there) * (problem.K + problem.N)
         moved = Work(read={"copy": every})
         if not self.zeroed:
             return Serial((moved, product))

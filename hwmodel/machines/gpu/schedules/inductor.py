@@ -56,10 +56,15 @@ rotary embedding (fitted, there: 5.7 us of few tokens, 2.2 TB/s of 8,192)."""
 
 
 def resolved(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
-    """What a block does for these rows."""
-    column = 0 * tile.elements
+    """What a block of vLLM's does for these rows."""
     if problem.group >= WIDE_GROUP:
-        return _by_groups(tile, problem, column)
+        return _by_groups(tile, problem, 0 * tile.elements)
+    return joined(tile, problem, limits)
+
+
+def joined(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
+    """What a block does where groups are scaled by the kernel that makes their rows, too."""
+    column = 0 * tile.elements
     if np.all(np.asarray(problem.row_bytes) > 0):
         passes = min(problem.passes, len(ALONE) - 1)
         scores = "softmax" in problem.form and np.all(np.asarray(problem.cols) <= MOST_SCORES)

@@ -24,7 +24,7 @@ class Fan:
     groups: int = 1
     taken: int = 1
 
-    def reached(self, parts: int) -> float:
+    def reached(self, parts: float) -> float:
         """Parts that a token's choices lead to, expected; their experts need not be whole.
 
         >>> round(Fan(2, 4).reached(2), 4)  # one half alone with a chance of 1 in 3

@@ -13,14 +13,14 @@ and the slower of the two levels paces the other. Topologies of other shapes are
 Tokens on their way to experts (`routed`) go as DeepEP's kernels for training and prompts send them
 (deepseek-ai/DeepEP, README: NVLink and RDMA with forwarding between the two): a token enters each
 other box that has one of its experts once, over the card, and each device of a box once, over the
-switch, however many of its experts are there. Of k experts that a balanced router draws from E, the
-devices (or boxes) among n that have at least one are on average n (1 - C(E - E/n, k) / C(E, k)).
+switch, however many of its experts are there (`Fan` says to how many on average).
 NCCL's all_to_all sends a copy for each expert instead (`copied`).
 """
 
 import math
 from dataclasses import dataclass
 
+from hwmodel.einsum.fan import Fan
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.network.collectives import boxed, cost
 from hwmodel.network.flows import carried
@@ -88,12 +88,12 @@ class Fabric:
         if copied:
             return self.seconds("all_to_all", size * picks, ranks, stride)
         inside = min(ranks, max(1, self.box // stride))
-        near = math.ceil(size * reached(ranks, picks, experts) / WORD_BYTES) * WORD_BYTES
+        near = math.ceil(size * Fan(picks, experts).reached(ranks) / WORD_BYTES) * WORD_BYTES
         within = self._in_box("all_to_all", near, inside)
         if inside == ranks:
             return within
         boxes = ranks / inside
-        leaves = size * reached(boxes, picks, experts) * (boxes - 1) / boxes
+        leaves = size * Fan(picks, experts).reached(boxes) * (boxes - 1) / boxes
         return max(within, leaves / self.card_bytes_per_s) + self.card_s
 
     def sent(self, size: float, stride: int) -> float:
@@ -115,15 +115,6 @@ class Fabric:
             raise CoverageError(f"{self.machine.name}: has no link to others of its kind")
         found = cost(op, size, ranks, self.machine)
         return float(fold(found.tree, found.rates).time_s)
-
-
-def reached(groups: float, picks: int, experts: int) -> float:
-    """Of so many groups that share the experts, how many a token that picks some reaches."""
-    each = experts / groups
-    missed = 1.0
-    for drawn in range(picks):
-        missed *= max(0.0, experts - each - drawn) / (experts - drawn)
-    return groups * (1 - missed)
 
 
 def collided(topology: Topology) -> float:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from hwmodel.einsum.fan import Fan
 from hwmodel.hardware.catalogue import device
 from hwmodel.network.topologies import topology
 from hwmodel.network.topology import Topology
-from hwmodel.systems.training.fabric import Fabric, collided, reached
+from hwmodel.systems.training.fabric import Fabric, collided
 
 PUBLISHED = Path(__file__).resolve().parents[5] / "shared/data/systems/deepseek_kernels_and_ep"
 
@@ -45,7 +46,7 @@ def test_devices_that_a_token_reaches_are_those_of_all_choices_of_experts(
         len({each * groups // experts for each in chosen})
         for chosen in combinations(range(experts), picks)
     ]
-    assert reached(groups, picks, experts) == pytest.approx(sum(found) / len(found))
+    assert Fan(picks, experts).reached(groups) == pytest.approx(sum(found) / len(found))
 
 
 def test_a_token_crosses_to_a_box_once_and_copies_each_time() -> None:
@@ -53,8 +54,8 @@ def test_a_token_crosses_to_a_box_once_and_copies_each_time() -> None:
     fabric, size = Fabric.of(device("h100")), 4096.0 * 7168 * 2
     once = fabric.routed(size, 8, 256, 32, copied=False)
     copies = fabric.routed(size, 8, 256, 32, copied=True)
-    assert copies / once == pytest.approx(8 / reached(4, 8, 256), rel=0.02)
-    assert once == pytest.approx(size * reached(4, 8, 256) * 0.75 / 44.2e9, rel=0.02)
+    assert copies / once == pytest.approx(8 / Fan(8, 256).reached(4), rel=0.02)
+    assert once == pytest.approx(size * Fan(8, 256).reached(4) * 0.75 / 44.2e9, rel=0.02)
     behind_a_switch = fabric.routed(size, 8, 256, 8, copied=False)
     assert behind_a_switch < once / 3
 

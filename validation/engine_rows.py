@@ -1,11 +1,11 @@
 """Measured steps of engines, and their kernels by class: what `engine*.csv` of a sitting hold.
 
 A step is one row of `engine.csv` (`vllm_engine.py` says how it was taken); a model's name is a
-shipped config, then, each after a dot, its quantisation (`.fp8`, `.fp8-block`), the devices that it
-is divided over (`.tp2`) and how many of its layers ran (`.24layers`), where not all did. Sittings
-of several devices stand beside those of one, under `DEVICE-x2`.
-Kernels of `engine_kernels.csv` are put into classes by their names, so that the sum of predicted
-kernels can be held against the GPU-busy time of each.
+shipped config, then, each after a dot, its quantisation (`.fp8`, `.fp8-block`), the format of keys
+and values (`.kv-fp8`), the devices that it is divided over (`.tp2`) and how many of its layers ran
+(`.24layers`), each only where it is not the config's. Sittings of several devices stand beside
+those of one, under `DEVICE-x2`. Kernels of `engine_kernels.csv` are put into classes by their
+names, so that the sum of predicted kernels can be held against the GPU-busy time of each.
 """
 
 import csv
@@ -111,7 +111,8 @@ FITTED = ("2026-11-28-m", "2026-11-28-p")
 
 
 NAMED = re.compile(
-    r"(?P<model>.+?)(\.(?P<quantised>fp8|fp8-block))?(\.tp\d+)?(\.(?P<layers>\d+)layers)?"
+    r"(?P<model>.+?)(\.(?P<quantised>fp8|fp8-block))?(\.kv-(?P<kept>fp8))?(\.tp\d+)?"
+    r"(\.(?P<layers>\d+)layers)?"
 )
 """What a row calls a model."""
 
@@ -137,6 +138,11 @@ class Measured:
     def quantised(self) -> str | None:
         """How weights and activations were quantised, as `hw.model(quantise=)` names it."""
         return self._named("quantised")
+
+    @property
+    def _formats(self) -> tuple[str | None, str | None, str | None]:
+        """Of weights, and of keys and values, where not the config's; layers, where fewer."""
+        return self.quantised, self._named("kept"), self._named("layers")
 
     @property
     def tp(self) -> int:
@@ -194,14 +200,14 @@ class Measured:
     @property
     def config(self) -> Model:
         """The model, in the formats in which it ran."""
-        return _config(self.model, self.quantised, self._named("layers"))
+        return _config(self.model, *self._formats)
 
     @property
     def kind(self) -> str:
         """The line of the report that judges it."""
         if self.tp > 1:
             return f"{ENGINE} on {self.tp} GPUs"
-        mixed = _routes(self.model, self.quantised, self._named("layers"))
+        mixed = _routes(self.model, *self._formats)
         return f"{ENGINE} {'mixture' if mixed else 'dense'} {self.phase}"
 
     def row(self, part: str = "") -> Row:
@@ -237,16 +243,16 @@ class Busy:
 
 
 @lru_cache(maxsize=256)
-def _config(name: str, quantised: str | None, layers: str | None) -> Model:
+def _config(name: str, quantised: str | None, kept: str | None, layers: str | None) -> Model:
     """A model in the formats in which it ran, read once for all of its rows."""
-    whole = model(name, quantise=quantised)
+    whole = model(name, quantise=quantised, kv_dtype=kept)
     return whole if layers is None else whole.but(num_hidden_layers=int(layers))
 
 
 @lru_cache(maxsize=256)
-def _routes(name: str, quantised: str | None, layers: str | None) -> bool:
+def _routes(name: str, quantised: str | None, kept: str | None, layers: str | None) -> bool:
     """Whether a step of a model sends tokens to experts."""
-    stages = _config(name, quantised, layers).decode(1, 1).stages
+    stages = _config(name, quantised, kept, layers).decode(1, 1).stages
     return any(stage.role == ROUTES for stage in stages)
 
 

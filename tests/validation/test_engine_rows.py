@@ -46,6 +46,10 @@ def test_steps_name_their_model_format_and_devices() -> None:
         "qwen3-next-80b-a3b",
         24,
     )
+    narrow = engine_rows.Measured("", "", {"model": "llama-3.1-8b.fp8.kv-fp8.tp2"})
+    assert (narrow.model, narrow.quantised) == ("llama-3.1-8b", "fp8")
+    wide = steps["llama-3.1-8b"].config
+    assert narrow.config.kv_bytes_per_token == wide.kv_bytes_per_token / 2
     assert steps["llama-3.1-8b"].tp == 1
     assert steps["mixtral-8x7b"].kind.startswith("vllm mixture")
 

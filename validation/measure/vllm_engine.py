@@ -1,7 +1,7 @@
 """Step times of a real vLLM on this GPU, with random weights: steps and streams.
 
     python -m hwmodel.validation.measure.vllm_engine --model llama-3.1-8b --out DIR
-        [--quantization fp8] [--tensor-parallel 2] [--layers 24] [--seconds 200]
+        [--quantization fp8] [--cache-dtype fp8] [--tensor-parallel 2] [--layers 24] [--seconds 200]
 
 Writes DIR/header.json, and rows as they come to DIR/NAME.steps.jsonl (groups of steps of one kind),
 DIR/NAME.kernels.jsonl (GPU-busy seconds by kernel name), DIR/NAME.requests.jsonl (requests of long
@@ -76,6 +76,9 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--quantization", default=None)
+    parser.add_argument(
+        "--cache-dtype", default="auto", choices=("auto", "fp8"), help="of keys and values"
+    )
     parser.add_argument("--tensor-parallel", type=int, default=1)
     parser.add_argument("--layers", type=int, default=None, help="fewer layers than the config's")
     parser.add_argument("--seconds", type=float, default=200.0)
@@ -104,6 +107,7 @@ class Run:
         self.name = (
             Path(options.model).name.removesuffix(".json")
             + (f".{options.quantization}" if options.quantization else "")
+            + (".kv-fp8" if options.cache_dtype == "fp8" else "")
             + (f".tp{options.tensor_parallel}" if options.tensor_parallel > 1 else "")
             + (f".{options.layers}layers" if options.layers else "")
         )
@@ -171,6 +175,7 @@ class Run:
         started = start(
             self.config,
             quantization=options.quantization,
+            cache_dtype=options.cache_dtype,
             tensor_parallel=options.tensor_parallel,
             seed=options.seed,
             eager_layers=EXPERT_LAYERS if options.experts else None,

@@ -93,6 +93,7 @@ def start(
     config: dict[str, Any],
     *,
     quantization: str | None = None,
+    cache_dtype: str = "auto",
     tensor_parallel: int = 1,
     seed: int = 1,
     eager_layers: int | None = None,
@@ -115,7 +116,7 @@ def start(
         model=str(folder), load_format="dummy", skip_tokenizer_init=True,
         enable_prefix_caching=False, max_num_seqs=MOST_SEQUENCES,
         max_num_batched_tokens=MOST_TOKENS, gpu_memory_utilization=MEMORY_SHARE,
-        max_model_len=longest, quantization=quantization, seed=seed,
+        max_model_len=longest, quantization=quantization, kv_cache_dtype=cache_dtype, seed=seed,
         tensor_parallel_size=tensor_parallel, worker_extension_cls=WORKER,
         gdn_prefill_backend="triton", **more,
     )  # fmt: skip

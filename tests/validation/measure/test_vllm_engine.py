@@ -88,8 +88,8 @@ class Engine:
 def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A run of that engine; call it with a method's name and arguments for the rows of it."""
     options = argparse.Namespace(
-        model="llama-3.1-8b", out=tmp_path, quantization=None, tensor_parallel=1, seed=1,
-        layers=None, seconds=9,
+        model="llama-3.1-8b", out=tmp_path, quantization=None, cache_dtype="auto",
+        tensor_parallel=1, seed=1, layers=None, seconds=9,
     )  # fmt: skip
     run: Any = Run(options)
     run.engine = Engine(run)

@@ -93,6 +93,8 @@ FILES: dict[str, tuple[str, ...]] = {
         "shared_bytes",
         "registers",
         "traced_s",
+        "span_s",
+        "calls",
     ),
     "probes": ("probe", "setting", "value", "unit", "time_s"),
     "refused": ("stage", *HEAD, *EVERY_SHAPE, "error"),

@@ -19,6 +19,7 @@ import math
 import shutil
 import subprocess
 import sys
+import time
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -126,19 +127,21 @@ def count(cases: list[Case], folder: Path, *, timeout_s: float) -> list[dict[str
     """Counters of one call of each case; raises CountersRefused with the profiler's own words."""
     if shutil.which("ncu") is None:
         raise CountersRefused("ncu is not on the PATH; counters are skipped")
+    until = time.monotonic() + timeout_s
     case_path = folder / "counter_cases.json"
     case_path.write_text(json.dumps([plain(case) for case in cases]))
     said = ""
     for mode in MODES:
+        left_s = max(until - time.monotonic(), 1.0)
         log_path = folder / f"counters-{mode}.csv"
         try:
             done = subprocess.run(
                 command(mode, case_path, log_path),
-                capture_output=True, text=True, timeout=timeout_s, check=False,
+                capture_output=True, text=True, timeout=left_s, check=False,
             )  # fmt: skip
             outcome = f"status {done.returncode}: {(done.stdout + done.stderr).strip()[-300:]}"
         except subprocess.TimeoutExpired:
-            outcome = f"stopped after {timeout_s:.0f} s"
+            outcome = f"stopped after {left_s:.0f} s"
         rows = read_log(log_path) if log_path.exists() else []
         if len(rows) == len(cases):
             return [divide(case, row, mode) for case, row in zip(cases, rows, strict=True)]

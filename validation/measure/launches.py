@@ -58,8 +58,9 @@ def _traced(cases: Sequence[Case], arena: Arena) -> list[list[dict[str, Any]] | 
         path = Path(folder) / "trace.json"
         trace.export_chrome_trace(str(path))
         events = json.loads(path.read_text())["traceEvents"]
-    groups = _split([e for e in events if e.get("cat") in KERNELS])
-    return [refused.get(at, group) for at, group in enumerate(groups[: len(cases)])]
+    groups = split_at_markers([e for e in events if e.get("cat") in KERNELS])
+    plain = [[_without_start(launch) for launch in group] for group in groups[: len(cases)]]
+    return [refused.get(at, group) for at, group in enumerate(plain)]
 
 
 def _prepared(case: Case, arena: Arena, refused: dict[int, str], at: int) -> Any:
@@ -73,8 +74,12 @@ def _prepared(case: Case, arena: Arena, refused: dict[int, str], at: int) -> Any
     return call
 
 
-def _split(events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The launches after each marker, in the order of the stream."""
+def _without_start(launch: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in launch.items() if name != "start_s"}
+
+
+def split_at_markers(events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The launches after each marker, in the stream's order; `start_s` is by the trace's clock."""
     groups: list[list[dict[str, Any]]] = []
     for event in sorted(events, key=lambda e: float(e["ts"])):
         if MARKER.search(event["name"]):
@@ -92,6 +97,7 @@ def _launch(event: dict[str, Any]) -> dict[str, Any]:
         "threads": _product(facts.get("block", ())),
         "shared_bytes": facts.get("shared memory"),
         "registers": facts.get("registers per thread"),
+        "start_s": float(event["ts"]) * 1e-6,
         "traced_s": float(event.get("dur", 0.0)) * 1e-6,
     }
 

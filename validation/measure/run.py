@@ -25,7 +25,7 @@ from triton.runtime.errors import TritonError
 from hwmodel.machines.gpu.libraries.library import Sampled
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation.fit import is_test
-from hwmodel.validation.measure import counters, launches
+from hwmodel.validation.measure import counters, launches, passes
 from hwmodel.validation.measure.arena import Arena, pool_bytes
 from hwmodel.validation.measure.board import describe, open_board
 from hwmodel.validation.measure.cases import all_streams, build_of
@@ -290,12 +290,38 @@ def trace(sitting: Sitting, cases: list[Case], until: float) -> None:
         if time.perf_counter() > until:
             return
         part = cases[start : start + launches.CHUNK]
-        for case, found in zip(part, launches.record(part, sitting.timer.arena), strict=True):
-            if isinstance(found, str):
-                sitting.write("launches", name_of(case) | {"error": found})
-                continue
-            for index, launch in enumerate(found):
-                sitting.write("launches", name_of(case) | {"launch": index} | launch)
+        write_launches(sitting, part, launches.record(part, sitting.timer.arena))
+
+
+def measure_passes(sitting: Sitting, until: float) -> None:
+    """Kernels and times of products in passes of the profiler: stored shapes, then new ones."""
+    cases = passes.pass_cases(sitting.seed)
+    limit = 40 if sitting.quick else STAGES["passes"].rows
+    for start in range(0, limit, passes.CHUNK):
+        if time.perf_counter() > until:
+            return
+        part = list(islice(cases, min(passes.CHUNK, limit - start)))
+        write_launches(sitting, part, passes.record_cold(part, sitting.timer.arena))
+
+
+def measure_large_counters(sitting: Sitting, until: float) -> None:
+    """Hardware counters of products whose operands exceed the L2 many times."""
+    sitting.timer.arena.clear()
+    sitting.timer.new_pool()
+    limit = 3 if sitting.quick else STAGES["large-counters"].rows
+    count_cases(sitting, list(islice(passes.large_products(sitting.seed), limit)), until)
+
+
+def write_launches(
+    sitting: Sitting, cases: list[Case], found: list[list[dict[str, Any]] | str]
+) -> None:
+    """A row for each kernel of each case, or for its refusal."""
+    for case, each in zip(cases, found, strict=True):
+        if isinstance(each, str):
+            sitting.write("launches", name_of(case) | {"error": each})
+            continue
+        for index, launch in enumerate(each):
+            sitting.write("launches", name_of(case) | {"launch": index} | launch)
 
 
 def row_of(case: Case) -> Row:
@@ -320,8 +346,12 @@ def run_stage(sitting: Sitting, stage: str, seconds: float) -> None:
         measure_counters(sitting, until)
     elif stage == "triton-counters":
         measure_own_counters(sitting, until)
+    elif stage == "large-counters":
+        measure_large_counters(sitting, until)
     elif stage == "launches":
         measure_launches(sitting, until)
+    elif stage == "passes":
+        measure_passes(sitting, until)
     elif stage == "traced":
         trace(sitting, sitting.timed, until)
     else:

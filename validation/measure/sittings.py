@@ -15,6 +15,8 @@ LAST = {
     "probes": Sampled(0.05),
     "energy": Sampled(0.14, 42),
     "counters": Sampled(0.12, 66),
+    "large-counters": Sampled(0.12, 28),
+    "passes": Sampled(0.12, 12_000),
     "llm": Sampled(0.12),
     "launches": Sampled(0.06),
     "traced": Sampled(0.06),

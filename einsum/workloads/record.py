@@ -89,11 +89,14 @@ Names: TypeAlias = Mapping[str, str]
 Values: TypeAlias = Mapping[str, tuple[Any, ...]]
 
 
-def state_format(said: str | None) -> str:
-    """Format of a recurrent state as a config says it; fp32 where it does not."""
-    return {"auto": "fp32", "float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}.get(
-        said or "auto", said or "fp32"
-    )
+def state_format(said: str | None) -> str | None:
+    """Format of a recurrent state as a config says it; None, the activations', where it does not.
+
+    So allocate vLLM (`mamba_ssm_cache_dtype`: auto) and transformers' caches of Mamba.
+    """
+    if said is None or said == "auto":
+        return None
+    return {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}.get(said, said)
 
 
 class Config(BaseModel):

@@ -46,7 +46,7 @@ class GatedDelta:
     names: tuple[str, ...] = SEPARATE
     chunk: int = 64
     path: str = "model.layers.{layer}.linear_attn"
-    state_format: str = "fp32"
+    state_format: str | None = None
 
     @property
     def split(self) -> Split:

@@ -51,7 +51,7 @@ class Kda:
     @property
     def _state(self) -> Recurrence:
         sizes = (self.heads, self.split, self.heads, self.split, self.dim, self.dim, self.chunk)
-        return Recurrence("delta", *sizes)
+        return Recurrence("delta", *sizes, state_format="fp32")
 
     @property
     def parts(self) -> tuple[Block, ...]:

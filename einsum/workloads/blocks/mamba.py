@@ -45,7 +45,7 @@ class Mamba:
     gains: bool = False
     act: str = "silu"
     path: str = "backbone.layers.{layer}.mixer"
-    state_format: str = "fp32"
+    state_format: str | None = None
 
     @property
     def split(self) -> Split:
@@ -147,7 +147,7 @@ class Mamba2:
     normed: bool = True
     act: str = "silu"
     path: str = "model.layers.{layer}.mamba"
-    state_format: str = "fp32"
+    state_format: str | None = None
 
     @property
     def inner(self) -> int:

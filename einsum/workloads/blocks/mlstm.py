@@ -33,7 +33,7 @@ class Mlstm:
     chunk: int = 64
     bias: bool = False
     path: str = "backbone.blocks.{layer}.mlstm_layer"
-    state_format: str = "fp32"
+    state_format: str | None = None
 
     @property
     def split(self) -> Split:

@@ -53,7 +53,7 @@ class RgLru:
     def _state(self) -> Recurrence:
         channels = Split("lru_width", self.width)
         alone = Split("one group", 1, repeated=True)
-        return Recurrence("element", self.width, channels, 1, alone, 1, 1)
+        return Recurrence("element", self.width, channels, 1, alone, 1, 1, state_format="fp32")
 
     @property
     def parts(self) -> tuple[Block, ...]:

@@ -63,7 +63,9 @@ class TimeMix:
         """What keeps states: shifts, and the recurrence."""
         alone = Split("one group", 1, repeated=True)
         shifts = Shifts(self.hidden, ("key", "value", "receptance"), self.path)
-        return shifts, Recurrence("channel", self.width, self.split, 1, alone, 3, 1)
+        return shifts, Recurrence(
+            "channel", self.width, self.split, 1, alone, 3, 1, state_format="fp32"
+        )
 
     def _in(self) -> tuple[Weight, ...]:
         run = ((self.width, self.split),)

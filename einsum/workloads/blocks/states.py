@@ -93,8 +93,8 @@ class CausalConv:
 class Recurrence:
     """States of `heads`, `key_dim` by `value_dim` elements each; queries and keys of `key_heads`.
 
-    `chunk` is how many tokens a prompt's kernels take together, `state_format` that of the state.
-    Channels (`rule` "channel" or "element") are heads of one value.
+    `chunk` is how many tokens a prompt's kernels take together, `state_format` that of the state
+    (None: the activations'). Channels (`rule` "channel" or "element") are heads of one value.
     """
 
     rule: Rule
@@ -105,7 +105,7 @@ class Recurrence:
     key_dim: int
     value_dim: int
     chunk: int = 64
-    state_format: str = "fp32"
+    state_format: str | None = None
 
     def weights(self) -> tuple[Weight, ...]:
         """It has none."""
@@ -117,7 +117,7 @@ class Recurrence:
 
     def _updated(self, step: Step, share: Share) -> Stages:
         heads, keys = share.of(self.split), share.of(self.key_split)
-        kinds = {"dtype": share.activation, "state_dtype": self.state_format}
+        kinds = {"dtype": share.activation, "state_dtype": self.state_format or share.activation}
         given: dict[str, Any] = {**kinds, "rule": self.rule, "name": f"{self.rule} recurrence"}
         batch, queries = step.batch, step.queries
         channels = self.rule in ("channel", "element")

@@ -1,6 +1,8 @@
 """State models and hybrids: states by hand, patterns of layers, what does not grow."""
 
+import json
 from collections import Counter
+from math import ceil
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import hwmodel as hw
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.quantity.errors import CoverageError, HwmodelError, InputError
 from hwmodel.quantity.units import Amount
+from hwmodel.validation.rows import DATA
 
 NEMOTRON = {
     # NVIDIA Nemotron 3 Nano: 23 mixers, 23 layers of experts, 6 of attention.
@@ -42,16 +45,24 @@ def test_states_of_a_hybrid_by_hand() -> None:
 
 def test_states_of_gated_delta_networks_by_hand() -> None:
     read = model(NEXT)
-    mixer = 32 * 128 * 128 * 4 + 3 * (2 * 16 * 128 + 32 * 128) * 2
+    mixer = 32 * 128 * 128 * 2 + 3 * (2 * 16 * 128 + 32 * 128) * 2
     assert state_bytes(read) == 36 * mixer
     assert read.kv_bytes_per_token == 12 * 2 * 2 * 256 * 2
     assert read.kv_bytes(4, 10_000) == 4 * (36 * mixer + 10_000 * read.kv_bytes_per_token)
     assert read.parameters == 79_674_391_296
 
 
+def test_a_page_of_a_real_engine_holds_the_states_of_a_layer() -> None:
+    """A page of vLLM is padded to whole groups of 16 tokens of a layer that attends."""
+    ran = json.loads((DATA / "h200/2026-11-29-aa/header.json").read_text())["engines"]
+    pages = {group["page_bytes"] for group in ran["qwen3-next-80b-a3b.24layers"]["cache_groups"]}
+    read, group_bytes = model(NEXT), 16 * 2 * 2 * 256 * 2
+    assert pages == {ceil(state_bytes(read) / 36 / group_bytes) * group_bytes}
+
+
 def test_a_model_of_states_alone_keeps_no_tokens() -> None:
     read = model({"model_type": "mamba2", "torch_dtype": "bfloat16"})
-    mixer = 128 * 64 * 128 * 4 + 3 * (8192 + 2 * 8 * 128) * 2
+    mixer = 128 * 64 * 128 * 2 + 3 * (8192 + 2 * 8 * 128) * 2
     assert read.kv_bytes_per_token == 0
     assert read.kv_bytes(1, 10) == read.kv_bytes(1, 1_000_000) == 64 * mixer
 
@@ -103,22 +114,23 @@ def test_a_prompt_takes_one_call_and_a_token_another() -> None:
 SMALL = {"torch_dtype": "bfloat16", "vocab_size": 320, "hidden_size": 96, "num_hidden_layers": 4}
 HEADS = {"num_attention_heads": 6, "num_key_value_heads": 2, "intermediate_size": 136}
 STATES: dict[str, tuple[dict[str, Any], int, int]] = {
-    # What a sequence keeps whatever its length: fp32 states, and last inputs of convolutions in
-    # bf16; then the bytes of a token in layers of attention.
-    "mamba": ({"state_size": 16}, 4 * (192 * 16 * 4 + 192 * 3 * 2), 0),
+    # What a sequence keeps whatever its length: states in the model's format unless it says another
+    # or its kernels keep fp32, and last inputs of convolutions; then the bytes of a token in layers
+    # of attention.
+    "mamba": ({"state_size": 16}, 4 * (192 * 16 * 2 + 192 * 3 * 2), 0),
     "jamba": (
         {**HEADS, "attn_layer_period": 4, "attn_layer_offset": 2},
-        3 * (192 * 16 * 4 + 192 * 3 * 2),
+        3 * (192 * 16 * 2 + 192 * 3 * 2),
         1 * 2 * 2 * 16 * 2,
     ),
     "bamba": (
         {**HEADS, "attn_layer_indices": [1], "mamba_n_heads": 8, "mamba_d_state": 10},
-        3 * (8 * 24 * 10 * 4 + (192 + 2 * 10) * 3 * 2),
+        3 * (8 * 24 * 10 * 2 + (192 + 2 * 10) * 3 * 2),
         1 * 2 * 2 * 16 * 2,
     ),
     "falcon_h1": (
         {**HEADS, "mamba_d_ssm": 192, "mamba_n_heads": 8, "mamba_d_state": 10},
-        4 * (8 * 24 * 10 * 4 + (192 + 2 * 10) * 3 * 2),
+        4 * (8 * 24 * 10 * 2 + (192 + 2 * 10) * 3 * 2),
         4 * 2 * 2 * 16 * 2,  # beside the mixer in every layer
     ),
     "granitemoehybrid": (
@@ -126,15 +138,15 @@ STATES: dict[str, tuple[dict[str, Any], int, int]] = {
             **{**HEADS, "layer_types": ["mamba", "attention", "mamba", "mamba"]},
             **{"mamba_n_heads": 8, "mamba_d_state": 10, "mamba_n_groups": 2},
         },
-        3 * (8 * 24 * 10 * 4 + (192 + 2 * 2 * 10) * 3 * 2),
+        3 * (8 * 24 * 10 * 2 + (192 + 2 * 2 * 10) * 3 * 2),
         1 * 2 * 2 * 16 * 2,
     ),
     "lfm2": ({**HEADS, "full_attn_idxs": [3]}, 3 * 96 * 2 * 2, 1 * 2 * 2 * 16 * 2),
-    "minimax": ({**HEADS, "head_dim": 24}, 2 * 6 * 24 * 24 * 4, 2 * 2 * 2 * 24 * 2),
+    "minimax": ({**HEADS, "head_dim": 24}, 2 * 6 * 24 * 24 * 2, 2 * 2 * 2 * 24 * 2),
     "olmo_hybrid": (
         {**HEADS, "linear_num_key_heads": 2, "linear_num_value_heads": 4}
         | {"linear_key_head_dim": 12, "linear_value_head_dim": 10},
-        3 * (4 * 12 * 10 * 4 + (2 * 24 + 40) * 3 * 2),
+        3 * (4 * 12 * 10 * 2 + (2 * 24 + 40) * 3 * 2),
         1 * 2 * 2 * 16 * 2,
     ),
     "recurrent_gemma": ({**HEADS}, 3 * (96 * 4 + 96 * 3 * 2), 1 * 2 * 2 * 16 * 2),
@@ -149,12 +161,12 @@ STATES: dict[str, tuple[dict[str, Any], int, int]] = {
     ),
     "zamba": (
         {**HEADS, "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"]},
-        4 * (192 * 16 * 4 + 192 * 3 * 2),
+        4 * (192 * 16 * 2 + 192 * 3 * 2),
         2 * 2 * 2 * 32 * 2,  # heads of hidden states and the embedding side by side
     ),
     "zamba2": (
         {**HEADS, "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"]},
-        4 * (8 * 24 * 64 * 4 + (192 + 2 * 64) * 3 * 2),
+        4 * (8 * 24 * 64 * 2 + (192 + 2 * 64) * 3 * 2),
         2 * 2 * 2 * 32 * 2,
     ),
     "xlstm": ({"num_heads": 6}, 4 * 6 * 8 * (16 + 1) * 4, 0),

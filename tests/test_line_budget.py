@@ -131,7 +131,9 @@ BUDGETS = {
     # Errors of engines' kernels by GPU, and by rows that are fitted (150).
     # cases of sorts and of a delta rule (30).
     # MLPerf of language models (180).
-    "validation": 12_900,  # + products in passes of the profiler, vLLM's by its operator
+    # products in passes of the profiler, vLLM's by its operator (140); thousands of convolutions
+    # traced with a cold L2 (200).
+    "validation": 13_120,
 }
 NOT_CODE = {
     tokenize.COMMENT,

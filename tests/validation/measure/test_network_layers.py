@@ -7,7 +7,7 @@ from hwmodel.validation.measure.network_layers import SLID, shape_of, sort_of
 
 
 def test_a_resnets_convolutions_are_those_of_its_modules() -> None:
-    """torchvision's resnet50: 53 convolutions, 16 windows of 3 x 3 and one of 7 x 7."""
+    """Torchvision's resnet50: 53 convolutions, 16 windows of 3 x 3 and one of 7 x 7."""
     layers = [each for each in network("resnet50").layers if each.kind in SLID]
     shapes = [shape for layer in layers if (shape := shape_of(layer)) is not None]
     taps = Counter((shape["taps_h"], shape["stride"]) for shape in shapes)

@@ -105,7 +105,9 @@ BUDGETS = {
     # cascades (100).
     # Windows over arrays (100).
     # Fused cascades on three levels (200).
-    "mappers": 7_650,
+    # The fused search in files by concept (20); parts of ranks, merged ranks, and bands and
+    # windows on three levels (300).
+    "mappers": 7_970,
     "kernels": 3_000,
     # Raised from 3,500: collectives of several GPUs, and the plan that fits a user's own GPU.
     # Raised from 4,200: published figures recomputed, a module for each system (1,000);
@@ -190,7 +192,7 @@ def test_folder_keeps_to_its_budget(folder: str) -> None:
 
 
 LINES = 450
-LONGER = {"mappers/fusion/search.py": "one recursion, which a cut would hide"}
+LONGER: dict[str, str] = {}
 
 
 def test_no_file_is_longer_than_can_be_read_at_once() -> None:

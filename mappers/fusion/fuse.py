@@ -23,12 +23,13 @@ from hwmodel.machines.spatial.nest import Counts, evaluate
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.fusion.form import Form, TileRule, form_of, orders
 from hwmodel.mappers.fusion.reformulate import softmax_of
-from hwmodel.mappers.fusion.search import Branch, Search, subtrees
+from hwmodel.mappers.fusion.search import Search
+from hwmodel.mappers.fusion.tree import Branch, fused_words, mapping_of, subtrees
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.certify import is_deep
 from hwmodel.mappers.nests.costs import check_objective, cost
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
-from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Node, Split
+from hwmodel.spine.mapping import Keep, Mapping
 
 MAPSPACES = ("uniform", "divisors", "pinned")
 PINNED_TREES = 6
@@ -80,7 +81,7 @@ def fuse(
                 f"{cascade.name}: mapspace 'pinned' keeps the first points of a rank, which turns"
                 " in a band or of windows may not ask for; take 'uniform', where intervals stay"
             )
-    mapping = _mapping(cascade, hardware, search.form, tree, levels[1])
+    mapping = mapping_of(cascade, hardware, search.form, tree, levels[1])
     if mapspace == "pinned":
         better = _pinned(cascade, hardware, machine, searches, capacity, promised)
         mapping, promised = better or (mapping, promised)
@@ -91,11 +92,11 @@ def fuse(
         again = _least(once, capacity)
         searches += once
         if again is not None:
-            other = _mapping(cascade, hardware, again[1].form, again[2], levels[1])
+            other = mapping_of(cascade, hardware, again[1].form, again[2], levels[1])
             values = [cost(cascade, hardware, m, rules).value(objective) for m in (mapping, other)]
             best = by_bytes or again[0] <= promised
             mapping, tree = (other, again[2]) if values[1] <= values[0] else (mapping, tree)
-    notes = [_fused(search.form, tree)]
+    notes = [fused_words(search.form, tree)]
     notes += [f"nothing is kept in {', '.join(levels[2:])}"] if is_deep(hardware) else ()
     if softmax_of(cascade) is not None:
         notes.append("a softmax in three passes: its other forms are compared by `forms`")
@@ -155,48 +156,6 @@ def _nothing_fits(
     )
 
 
-def _mapping(cascade: Cascade, hardware: Hardware, form: Form, tree: Branch, level: str) -> Mapping:
-    """The tree as a mapping, batch ranks outermost."""
-    outer: list[Node] = [Loop(rank, 1) for rank, size in form.batch if size > 1]
-    return Mapping(cascade.name, hardware.name, (*outer, *_nest(form, tree, level)))
-
-
-def _nest(form: Form, branch: Branch, level: str) -> Nest:
-    nodes: list[Node] = []
-    for depth in range(len(branch.loops) + 1):
-        nodes += [
-            replace(_keep(form, name, level), slides=name in branch.slides)
-            for name, at in branch.keeps
-            if at == depth
-        ]
-        if depth < len(branch.loops):
-            rank, tile = branch.loops[depth]
-            if tile < form.sizes[rank]:
-                nodes.append(Loop(rank, tile))
-    if branch.row:
-        nests: list[Nest] = []
-        for inner in branch.row:
-            nest = _nest(form, inner, level)
-            only = nest[0]
-            nests += only.branches if isinstance(only, Split) else (nest,)
-        nodes.append(Split(tuple(nests)))
-    else:
-        nodes.append(Compute(form.items[branch.first].name))
-    return tuple(nodes)
-
-
-def _keep(form: Form, name: str, level: str) -> Keep:
-    return Keep(name, level, double=form.tensors[name].steps > 1)
-
-
-def _fused(form: Form, tree: Branch) -> str:
-    """Which Einsums run fused."""
-    shared = tree.loops or not tree.row or any(size > 1 for _, size in form.batch)
-    row = (tree,) if shared else tree.row
-    groups = [form.items[branch.first : branch.last + 1] for branch in row]
-    return "fused: " + "; ".join(" + ".join(item.name for item in group) for group in groups)
-
-
 def _obeyed(tile_rules: Table[str, TileRule]) -> list[str]:
     """The rules that make the mapspace smaller, as its name says."""
     return [
@@ -223,7 +182,7 @@ def _pinned(
         if found is None:
             break
         _, search, tree = found
-        mapping = _mapping(cascade, hardware, search.form, tree, level)
+        mapping = mapping_of(cascade, hardware, search.form, tree, level)
         counts = evaluate(cascade, mapping, machine)
         left = capacity - counts.footprint_bytes[level]
         room = int(counts.footprint_bytes[level]) - 1

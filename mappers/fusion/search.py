@@ -23,60 +23,39 @@ the least where no traffic counts its turns. Numbers are arrays over the tiles o
 so that one call looks at all of them; a place whose lower bound reaches the best known is dropped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import permutations, product
+from itertools import product
 
 import numpy as np
 
-from hwmodel.einsum.cascade import NOTHING
 from hwmodel.mappers.fusion.form import Numbers, TileRule, tiles
-from hwmodel.mappers.fusion.traffic import Axis, Places, Traffic, Value
-
-
-@dataclass(frozen=True)
-class Branch:
-    """A subtree as found: loops with tiles, keeps as (tensor, loops outside of it), then its row.
-
-    A branch without a row computes the one Einsum `first`.
-    """
-
-    first: int
-    last: int
-    loops: tuple[tuple[str, int], ...]
-    keeps: tuple[tuple[str, int], ...]
-    row: tuple["Branch", ...] = ()
-    slides: frozenset[str] = frozenset()
-    """Tensors of which what the next turn needs again stays."""
-
+from hwmodel.mappers.fusion.leaves import Leaves
+from hwmodel.mappers.fusion.traffic import Axis, Places, Value
+from hwmodel.mappers.fusion.tree import Branch
 
 Plan = tuple[float, Branch | None]
 """Bytes of the best subtree at one point, and the subtree."""
 
 
 @dataclass(eq=False)
-class Search(Traffic):
-    """One form on one buffer; counts the places looked at."""
+class Search(Leaves):
+    """One form on one buffer."""
 
     rules: Mapping[str, TileRule]
     anew: bool = True
     """Whether what windows ask for may be computed more than once."""
-    candidates: int = 0
     capacity: float = 0.0
     spilling: bool = True
     found: dict[object, tuple[Numbers, Branch | None, float]] = field(default_factory=lambda: {})
 
     def __post_init__(self) -> None:
-        """Tiles worth looking at, and what depends on the form alone, once for all."""
+        """Tiles worth looking at."""
         super().__post_init__()
         for rank, size in self.form.sizes.items():
             self.choices[rank] = tiles(size, self.rules.get(rank, TileRule()), rank)
         for rank in self.form.blocks:
             self.choices[rank] = np.ones(1)
-        self._leaf_shapes = cache(self._find_leaf_shapes)
-        self._prefixes = cache(self._find_prefixes)
-        self._internal = cache(self._find_internal)
 
     def best(self, capacity: float, below: float = np.inf) -> Plan:
         """The least bytes of one slice in a buffer of `capacity` bytes, and its tree.
@@ -369,302 +348,6 @@ class Search(Traffic):
                 return np.full(1, np.inf), None
         return cost, tree
 
-    def leaf(
-        self,
-        place: int,
-        path: tuple[Axis, ...],
-        dram: frozenset[str],
-        room: Numbers,
-        limit: Numbers,
-    ) -> tuple[Numbers, Branch | None]:
-        """Least bytes of one Einsum under loops of its own, at every point around."""
-        looped = tuple(axis.rank for axis in path)
-        best, plan = np.full(room.shape, np.inf), None
-        floor = self._floor(dram, path, place, place)
-        for order, keeps, counted in self._leaf_shapes(place, looped, dram):
-            if not np.any(floor < np.minimum(limit, best)):
-                break
-            largest = next((rank for rank in reversed(counted) if rank not in self.form.askers), "")
-            tried = tuple(rank for rank in counted if rank != largest)
-            points = self._points(
-                order, dict(keeps), frozenset(), path, place, place, room, limit, best, tried
-            )
-            if points is None:
-                continue
-            where, axes = points
-            around = [*(axis.at(where) for axis in path), *axes]
-            outer = len(path)
-            if largest:
-                around = self._largest(largest, keeps, around, outer, room[where])
-            held = sum(
-                (self._tile(name, around[: outer + at]) for name, at in keeps),
-                np.zeros(where.shape),
-            )
-            moved = sum(
-                (
-                    self._moved(name, self._turns(name, around, outer, outer + at), place, place)
-                    for name, at in keeps
-                ),
-                np.zeros(where.shape),
-            )
-            moved = np.where(held <= room[where], moved, np.inf)
-            better = np.full(room.shape, np.inf)
-            np.minimum.at(better, where, moved)
-            if room.size == 1 and better[0] < best[0]:
-                at = int(np.argmin(moved))
-                loops = tuple((axis.rank, int(axis.tile[at])) for axis in around[outer:])
-                slides = {t for t, at in keeps if self._rolls(t, order, at)}
-                plan = Branch(place, place, loops, keeps, slides=frozenset(slides))
-            best = np.minimum(best, better)
-        return best, plan
-
-    def _largest(
-        self,
-        rank: str,
-        keeps: Sequence[tuple[str, int]],
-        around: list[Axis],
-        outer: int,
-        room: Numbers,
-    ) -> list[Axis]:
-        """Give one loop of a leaf the largest tile that fits: what is held is linear in it."""
-        at = next(i for i, axis in enumerate(around) if axis.rank == rank and i >= outer)
-        unit = Axis(rank, np.ones(room.shape), around[at].turns)
-        probe = [*around[:at], unit, *around[at + 1 :]]
-        fixed, slope = np.zeros(room.shape), np.zeros(room.shape)
-        for name, depth in keeps:
-            held = self._tile(name, probe[: outer + depth])
-            if rank in self.form.tensors[name].ranks and at < outer + depth:
-                slope += held
-            else:
-                fixed += held
-        choices = self.choices[rank]
-        most = np.floor((room - fixed) / np.maximum(slope, 1e-9))
-        found = np.searchsorted(choices, np.minimum(most, choices[-1]), side="right") - 1
-        tile = choices[np.maximum(found, 0)]
-        around[at] = Axis(rank, tile, np.ceil(self.form.sizes[rank] / tile))
-        return around
-
-    def _points(
-        self,
-        prefix: tuple[str, ...],
-        keeps: Mapping[str, int],
-        pushed: frozenset[str],
-        path: tuple[Axis, ...],
-        first: int,
-        last: int,
-        room: Numbers,
-        limit: Numbers,
-        best: Numbers,
-        only: tuple[str, ...] | None = None,
-        keeping: Mapping[str, frozenset[str]] = NOTHING,
-    ) -> tuple[Places, tuple[Axis, ...]] | None:
-        """The points around times the tiles of the prefix that can still win."""
-        bar = np.minimum(limit, best)
-        where = np.flatnonzero(bar > 0)
-        axes: list[Axis] = []
-        counted = only if only is not None else self._counted(prefix, keeps, pushed, first, last)
-        for rank in sorted(prefix, key=lambda r: r not in counted):
-            choices = self.choices[rank] if rank in counted else self.choices[rank][:1]
-            turns = np.ceil(self.form.sizes[rank] / choices)
-            if only is not None and rank not in counted:
-                turns = np.ones(1)  # a leaf's own tile comes later; a bound takes one turn
-            many = np.repeat(np.arange(where.size), choices.size)
-            where = where[many]
-            axes = [axis.at(many) for axis in axes]
-            axes.append(
-                Axis(
-                    rank,
-                    np.tile(choices, many.size // choices.size),
-                    np.tile(turns, many.size // choices.size),
-                    keeping.get(rank, frozenset()),
-                )
-            )
-            if rank in counted or len(axes) == len(prefix):
-                self.candidates += where.size
-                ordered = self._ordered(prefix, axes, where.size)
-                around = [*(axis.at(where) for axis in path), *ordered]
-                lower = self._floor(pushed, around, first, last)
-                for name, at in keeps.items():
-                    deep = len(path) + at
-                    lower = lower + self._moved(
-                        name, self._turns(name, around, len(path), deep), first, last
-                    )
-                alive = np.flatnonzero(lower < bar[where])
-                if not alive.size:
-                    return None
-                where = where[alive]
-                axes = [axis.at(alive) for axis in axes]
-        if not where.size:
-            return None
-        if only is not None:
-            axes = [
-                axis
-                if axis.rank in counted
-                else Axis(axis.rank, axis.tile, np.ceil(self.form.sizes[axis.rank] / axis.tile))
-                for axis in axes
-            ]
-        return where, tuple(self._ordered(prefix, axes, where.size))
-
-    def _ordered(self, prefix: Sequence[str], axes: Sequence[Axis], size: int) -> list[Axis]:
-        """The loops in their order; those not chosen yet make one turn."""
-        known = {axis.rank: axis for axis in axes}
-        return [
-            known[rank]
-            if rank in known
-            else Axis(rank, np.full(size, float(self.form.sizes[rank])), np.ones(size))
-            for rank in prefix
-        ]
-
-    def _counted(
-        self,
-        prefix: tuple[str, ...],
-        keeps: Mapping[str, int],
-        pushed: frozenset[str],
-        first: int,
-        last: int,
-    ) -> tuple[str, ...]:
-        """Ranks of the prefix whose number of turns some traffic may depend on."""
-        found: list[str] = []
-        for at, rank in enumerate(prefix):
-            lacking = [
-                t
-                for t in pushed
-                if rank not in self.form.tensors[t].ranks
-                and any(first <= place <= last for place in self.form.touches[t])
-            ]
-            deeper = [
-                t
-                for t, depth in keeps.items()
-                if rank not in self.form.tensors[t].ranks
-                and any(r in self.form.moving[t] for r in prefix[at + 1 : depth])
-            ]
-            if lacking or deeper:
-                found.append(rank)
-        return tuple(found)
-
-    def _find_leaf_shapes(
-        self, place: int, looped: tuple[str, ...], dram: frozenset[str]
-    ) -> tuple[tuple[tuple[str, ...], tuple[tuple[str, int], ...], tuple[str, ...]], ...]:
-        """Loop orders of one Einsum, places of its keeps, and the ranks whose turns count."""
-        item = self.form.items[place]
-        free = sorted(item.ranks - self.form.walked(frozenset(looped)))
-        kept = [t for t in sorted(set(item.tensors)) if t in dram]
-        shapes: dict[object, tuple[tuple[str, ...], tuple[tuple[str, int], ...], tuple[str, ...]]]
-        shapes = {}
-        for order in permutations(free):
-            options = [self._positions(t, order, place, place, {}) for t in kept]
-            for chosen in product(*([at for at in o if at is not None] for o in options)):
-                keeps = tuple(zip(kept, chosen, strict=True))
-                counted = self._counted(order, dict(keeps), frozenset(), place, place)
-                facts = tuple(
-                    (t, frozenset(order[:at]), self._counted(order, {t: at}, frozenset(), 0, 0))
-                    for t, at in keeps
-                )  # orders that hold and move the same are one shape
-                shapes.setdefault(facts, (order, keeps, counted))
-        return tuple(shapes.values())
-
-    def _positions(
-        self,
-        name: str,
-        prefix: tuple[str, ...],
-        first: int,
-        last: int,
-        states: Mapping[str, tuple[int, int]],
-    ) -> list[int | None]:
-        """Depths in a prefix where a Keep is worth looking at; None leaves it to the row inside."""
-        if name in states:
-            return [at for at in range(states[name][0] + 1) if self._worth(name, prefix, at)]
-        shared = first == last or sum(first <= at <= last for at in self.form.touches[name]) > 1
-        found: list[int | None] = [
-            at
-            for at in range(len(prefix) + 1)
-            if self._worth(name, prefix, at)
-            and (at < len(prefix) or shared or self._rolls(name, prefix, at))
-        ]
-        return [*found, None] if first < last else found
-
-    def _worth(self, name: str, prefix: tuple[str, ...], at: int) -> bool:
-        """Whether a Keep after `at` loops is neither free to move inwards nor as good outwards."""
-        moving = self.form.moving[name]
-        if at and prefix[at - 1] not in moving:
-            return False
-        return at == len(prefix) or prefix[at] not in moving or self._rolls(name, prefix, at)
-
-    def _rolls(self, name: str, prefix: tuple[str, ...], at: int) -> bool:
-        """Whether what is kept after `at` loops is an interval that the last of them moves on."""
-        return at > 0 and prefix[at - 1] in self.form.moving[name] - {
-            *self.form.tensors[name].ranks
-        }
-
-    def _slides(self, name: str, prefix: tuple[str, ...]) -> list[int]:
-        """Depths in a prefix where what windows ask for of a tensor may slide."""
-        asks = self.form.asking.by_tensor.get(name, {})
-        return [
-            at + 1
-            for at, rank in enumerate(prefix)
-            if rank in asks and asks[rank].slides and rank in self.form.asking.windows
-        ]
-
-    def _again(self, name: str, path: Sequence[Axis]) -> bool:
-        """Whether loops around a row ask again for what it made of a tensor in their last turn."""
-        asks = self.form.asking.by_tensor.get(name, {})
-        windows = self.form.asking.windows
-        return any(a.rank in windows and a.rank in asks and asks[a.rank].slides for a in path)
-
-    def _asked_by(self, name: str, around: Sequence[Axis]) -> bool:
-        """Whether loops around ask for windows of a tensor."""
-        asks, windows = self.form.asking.by_tensor.get(name, {}), self.form.asking.windows
-        return any(axis.rank in asks and axis.rank in windows for axis in around)
-
-    def _find_prefixes(
-        self, first: int, last: int, looped: frozenset[str]
-    ) -> tuple[tuple[str, ...], ...]:
-        """Orders of the ranks that loops around these Einsums may walk, the longest first."""
-        items = self.form.items[first : last + 1]
-        common = frozenset[str]().union(*(item.ranks for item in items))
-        common -= self.form.walked(looped)
-        asks = self.form.asking
-        for item in items:
-            common &= item.ranks | {rank for rank in asks.windows if (rank, item.name) in asks.asks}
-            if any(item.name in other.reads for other in items):
-                common -= item.reduces
-        ranks = sorted(rank for rank in common if self._whole_block(rank, first, last))
-        orders = [p for n in range(len(ranks), 0, -1) for p in permutations(ranks, n)]
-        windows = self.form.asking.windows
-        return tuple(p for p in orders if not any({*p} & windows.get(q, {*()}) for q in p))
-
-    def _whole_block(self, rank: str, first: int, last: int) -> bool:
-        block = self.form.blocks.get(rank)
-        return block is None or (first <= block[0] and block[1] <= last)
-
-    def _may_stand(self, start: int, end: int, looped: frozenset[str]) -> bool:
-        """Whether a subtree may begin and end here: it cuts no recurrence, and may have loops."""
-        for rank, (first, last) in self.form.blocks.items():
-            if rank not in looped and start <= last and end >= first:
-                if not (start <= first and last <= end):
-                    return False
-        return start == end or bool(self._prefixes(start, end, looped))
-
-    def _find_internal(self, first: int, last: int) -> tuple[str, ...]:
-        """Tensors made and read between two places only."""
-        return tuple(
-            name
-            for name in self.form.makers
-            if name not in self.form.outside and self._within(name, first, last)
-        )
-
-    def _within(self, name: str, first: int, last: int) -> bool:
-        touched = self.form.touches[name]
-        return first <= touched[0] and touched[-1] <= last
-
-    def _states(self, first: int, last: int, prefix: tuple[str, ...]) -> dict[str, tuple[int, int]]:
-        """States held while the prefix walks their rank: loops outside of them, and steps."""
-        return {
-            name: (prefix.index(held.state_rank), held.steps)
-            for name, held in self.form.tensors.items()
-            if held.state_rank in prefix and first <= self.form.makers[name] <= last
-        }
-
     def _live(
         self,
         start: int,
@@ -712,10 +395,3 @@ class Search(Traffic):
         for branch in row:
             found |= {name for name, _ in branch.keeps} | self._through_memory(branch.row)
         return found
-
-
-def subtrees(row: tuple[Branch, ...]) -> Iterator[Branch]:
-    """All subtrees of a row, outermost first."""
-    for branch in row:
-        yield branch
-        yield from subtrees(branch.row)

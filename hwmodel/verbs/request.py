@@ -118,6 +118,17 @@ def fields_of(workload: str) -> Mapping[str, Field]:
     return {**own, **folded, **degrees, **run}
 
 
+@cache
+def divides_itself(workload: str) -> frozenset[str]:
+    """Words of a division that a workload's function reads by itself; with `parallel` it has none.
+
+    Its devices, and replicas where they are not said, are then its own to count.
+    """
+    made = WORKLOADS.get(workload)
+    taken = frozenset(inspect.signature(made).parameters if made else ())
+    return frozenset() if "parallel" in taken else taken & frozenset(SAID)
+
+
 def _is_size(annotation: Any) -> bool:
     """Whether an argument is a count that may be an array, as `Amount` may; a `Share` is none."""
     return set(either(Amount)) <= set(either(annotation))
@@ -129,7 +140,7 @@ def read(given: Mapping[str, Any]) -> Request:
     if not isinstance(workload, str):
         found = "none" if workload is None else shown(workload)
         raise InputError(f"workload: expected one of {', '.join(workloads())}, found {found}")
-    known = fields_of(workload)
+    known, own = fields_of(workload), divides_itself(workload)
     given = scales.unfolded(workload, given)
     sizes: dict[str, int] = {}
     form: dict[str, Any] = {"workload": workload}
@@ -149,7 +160,7 @@ def read(given: Mapping[str, Any]) -> Request:
     for name, field in known.items():
         if field.needed and name not in sizes and name not in form:
             raise InputError(f"{workload}: expected the field {name!r}, found none")
-    degrees = {name: form.pop(name) for name in SAID if name in form}
+    degrees = {name: form.pop(name) for name in SAID if name in form and name not in own}
     if "parallel" in form and degrees:
         name, value = next(iter(degrees.items()))
         told = f"given twice, as {name}={shown(value)} and in parallel; leave {name} out"
@@ -252,8 +263,13 @@ def machine(on: Any, parallel: Any = None) -> Hardware:
 
 
 def ways_of(fields: Mapping[str, Any]) -> Any:
-    """How a model is divided, by its degrees as fields, or by one table; None: not said."""
-    degrees = {name: fields[name] for name in SAID if fields.get(name) is not None}
+    """How a model is divided, by its degrees as fields, or by one table; None: not said.
+
+    What a workload's function reads by itself is none of it.
+    """
+    own = divides_itself(str(fields.get("workload")))
+    said = (name for name in SAID if name not in own)
+    degrees = {name: fields[name] for name in said if fields.get(name) is not None}
     return degrees or fields.get("parallel")
 
 

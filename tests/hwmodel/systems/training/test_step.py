@@ -170,6 +170,19 @@ def test_a_case_says_the_same_as_python_and_devices_fix_the_replicas() -> None:
     assert "sequences of 4,096 tokens" in str(training(**given))
 
 
+def test_a_case_of_a_mixture_counts_its_replicas_before_experts_are_divided_over_them() -> None:
+    """16 replicas are what 64 devices leave of pp 4; a line says devices and no dp."""
+    case: dict[str, Any] = {"config": "gpt-oss-120b", "sequence": 4096, "global_batch": 1280}
+    case |= {"devices": 64, "pp": 4, "ep": 8, "micro_batch": 1, "zero": 1, "dispatch": "copied"}
+    line = {**case, "workload": "training", "on": "h100"}
+    (answer,) = predict_lines([json.dumps(line)])
+    found = step(**case)
+    assert found.execution.dp == 16
+    assert answer["step_time_s"] == found.step_time_s
+    (apart,) = predict_lines([json.dumps({**line, "ep": 3})])
+    assert "ep" in apart["error"]
+
+
 def test_what_does_not_fit_is_said_and_what_is_not_legal_refused() -> None:
     short = step(dp=1)
     assert not short.fits

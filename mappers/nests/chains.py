@@ -1,6 +1,7 @@
 """Chains: a sequence of placed keeps, as the search has it, written as a loop nest."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hwmodel.mappers.nests.answers import Chain
@@ -10,14 +11,39 @@ from hwmodel.spine.mapping import Compute, Keep, Loop, Nest
 
 @dataclass(frozen=True)
 class NestProblem:
-    """An Einsum on a machine: the names behind the positions of a `Space`, and the space."""
+    """An Einsum on a machine: the names behind the positions of a `Space`, and the space.
+
+    `parts` are the ranks, with their sizes, that each of `ranks` stands for (see `merged`).
+    """
 
     einsum: str
     ranks: tuple[str, ...]
+    parts: tuple[tuple[tuple[str, int], ...], ...]
     tensors: tuple[str, ...]
     memories: tuple[str, ...]
     axes: tuple[str, ...]
     space: Space
+
+    def loops(self, rank: int, before: int, after: int, axis: str = "") -> Iterator[Loop]:
+        """The loops that leave `after` of `before` points of a rank."""
+        parts = self.parts[rank]
+        if len(parts) == 1:
+            yield Loop(parts[0][0], after, axis)
+            return
+        for (name, _), old, new in zip(
+            parts, _divided(parts, before), _divided(parts, after), strict=True
+        ):
+            if new < old:
+                yield Loop(name, new, axis)
+
+
+def _divided(parts: tuple[tuple[str, int], ...], points: int) -> list[int]:
+    """Points of several ranks by rank, those of the last one first."""
+    found: list[int] = []
+    for _, size in reversed(parts):
+        found.append(math.gcd(points, size))
+        points //= found[-1]
+    return found[::-1]
 
 
 def nest_of(problem: NestProblem, chain: Chain) -> Nest:
@@ -31,18 +57,18 @@ def nest_of(problem: NestProblem, chain: Chain) -> Nest:
         if keep.level > problem.space.shared and max(spread) == 1:
             for rank, points in enumerate(chain.keeps[-1].points):
                 if outside[rank] and points < left[rank]:
+                    nest += problem.loops(rank, left[rank], points)
                     left[rank] = points
-                    nest.append(Loop(problem.ranks[rank], points))
             for axis, line in zip(problem.axes, chain.axes, strict=True):
                 for rank, at_once in enumerate(line):
                     if at_once > 1:
-                        left[rank] //= at_once
                         spread[rank] *= at_once
-                        nest.append(Loop(problem.ranks[rank], left[rank], axis))
+                        nest += problem.loops(rank, left[rank], left[rank] // at_once, axis)
+                        left[rank] //= at_once
         for rank, points in enumerate(keep.points):
             tile = points // spread[rank]
             if tile < left[rank]:
+                nest += problem.loops(rank, left[rank], tile)
                 left[rank] = tile
-                nest.append(Loop(problem.ranks[rank], tile))
         nest.append(Keep(problem.tensors[keep.tensor], problem.memories[keep.level]))
     return (*nest, Compute(problem.einsum))

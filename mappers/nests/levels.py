@@ -34,6 +34,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain as chain_of
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,7 @@ from hwmodel.mappers.nests.chains import NestProblem, nest_of
 from hwmodel.mappers.nests.costs import check_objective, cost
 from hwmodel.mappers.nests.interleave import Grid, Space
 from hwmodel.mappers.nests.mapped import NestMapped
+from hwmodel.mappers.nests.merged import merged
 from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameError
 from hwmodel.spine.activity import Rates
 from hwmodel.spine.mapping import Mapping as LoopNest
@@ -161,8 +163,14 @@ def _problem(
             f" {OVERLAP.name!r}, found {rules.name!r}"
         )
     problem = problem_of(cascade, hardware, capacities)
+    if flow is not None:
+        problem = _kept_to(problem, flow, cascade.einsums[0])
+    elif problem.space.left is None:
+        one = mapspace == "interleaved"
+        pairs = zip(_rounded(problem), problem.space.sizes, strict=True)
+        problem = merged(problem, tuple(one or walked == size for walked, size in pairs))
     _check_room(cascade.name, hardware.name, problem)
-    return problem if flow is None else _kept_to(problem, flow, cascade.einsums[0])
+    return problem
 
 
 def _dataflow(name: str) -> Dataflow:
@@ -185,13 +193,23 @@ def _kept_to(problem: NestProblem, flow: Dataflow, einsum: Einsum) -> NestProble
 
 def _spaces(problem: NestProblem, mapspace: str) -> list[Space]:
     """The space as it is, and with ranks walked as if they were the next multiples of a side."""
-    space = problem.space
-    side = max(space.axes, default=1)
-    rounded = tuple(-(-size // side) * side if size > side else size for size in space.sizes)
+    space, rounded = problem.space, _rounded(problem)
     ragged = replace(space, walked=rounded)
     if mapspace == "interleaved" or rounded == space.sizes:
         return [space]
     return [space, ragged] if _entries(ragged) <= LARGEST_TABLE else [space]
+
+
+def _rounded(problem: NestProblem) -> tuple[int, ...]:
+    """Sizes of ranks, the next multiples of the longest side where they are larger than it.
+
+    Ranks that are searched as one keep theirs.
+    """
+    side = max(problem.space.axes, default=1)
+    return tuple(
+        size if size <= side or len(parts) > 1 else -(-size // side) * side
+        for size, parts in zip(problem.space.sizes, problem.parts, strict=True)
+    )
 
 
 def _counted(cascade: Cascade, hardware: Hardware, problem: NestProblem, chain: Chain) -> Values:
@@ -236,7 +254,7 @@ def _idle(problem: NestProblem, chain: Chain) -> tuple[str, ...]:
     side = max(axes)
     rounded = ", ".join(
         f"{rank} {size:,} -> {-(-size // side) * side:,}"
-        for rank, size in zip(problem.ranks, problem.space.sizes, strict=True)
+        for rank, size in chain_of(*problem.parts)
         if size % side
     )
     more = f"; pad sizes to multiples of {side} for more: {rounded}" if rounded else ""
@@ -318,7 +336,8 @@ def problem_of(
         floor_s=floor_s,
         idle_w=float(charged.static_w),
     )
-    return NestProblem(einsum.name, einsum.ranks, tuple(found), memories, tuple(axes), space)
+    parts = tuple(((rank, size),) for rank, size in zip(einsum.ranks, whole, strict=True))
+    return NestProblem(einsum.name, einsum.ranks, parts, tuple(found), memories, tuple(axes), space)
 
 
 def _operations_s(operations: Mapping[tuple[str, str, str], float], charged: Rates) -> float:

@@ -30,6 +30,10 @@ class Serving(Shown):
         arrivals, arrival_cv: how gaps are drawn (`hwmodel.systems.serving.arrivals`).
         requests, duration_s: how many come, or until when.
         prefix: tokens that begin every prompt.
+        prompts: how many different prompts there are, asked again in turn, as load generators do;
+            None: no prompt is asked twice.
+        frontend_s: what a server spends on a request outside its engine, first and last token alike
+            ("10 ms"); in a closed loop the next request comes so much later, too.
         max_batch_tokens, max_batch: of a step; None: as the scheduler has them.
         memory_fraction: share of the devices' memory that the engine takes.
         scheduler, routing: rules by name (`hwmodel.systems.serving`); None: the engine's.
@@ -59,6 +63,8 @@ class Serving(Shown):
     requests: int | None = None
     duration_s: float | None = None
     prefix: int = 0
+    prompts: int | None = None
+    frontend_s: float | str = 0.0
     max_batch_tokens: int | None = None
     max_batch: int | None = None
     memory_fraction: float | None = None
@@ -113,6 +119,13 @@ def stream(model: Any, **asked: Any) -> Serving:
             raise InputError(
                 f"serving: expected {told} a trace, found {shown(given.get(name, 'none'))}"
             )
+    if "prompts" in given:
+        if "trace" in given:
+            raise InputError(
+                "serving: prompts: expected without a trace, whose prompts are its own, found"
+                f" {shown(given['prompts'])}"
+            )
+        counted(given["prompts"], where="serving: prompts")
     parallel = {name: given.pop(name) for name in SAID if name in given}
     for name in DEGREES:
         if name in parallel:

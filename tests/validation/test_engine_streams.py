@@ -25,10 +25,22 @@ def test_streams_are_of_two_thousand_requests_each(answered: dict[str, Answered]
 def test_a_stream_at_a_rate_is_answered_as_the_engine_answered_it(
     answered: dict[str, Answered],
 ) -> None:
-    """Nothing of the stream was fitted to; 13, 10 and 10 % when it was written."""
+    """Nothing of the stream was fitted to."""
     stream = answered["40/s, 512+96"]
     measured, predicted = stream.measured.figures(), stream.predicted().figures()
     assert predicted["tokens_per_s"] == pytest.approx(measured["tokens_per_s"], rel=0.02)
-    assert predicted["ttft_s"] == pytest.approx(measured["ttft_s"], rel=0.18)
-    assert predicted["tpot_s"] == pytest.approx(measured["tpot_s"], rel=0.15)
-    assert predicted["latency_s"] == pytest.approx(measured["latency_s"], rel=0.15)
+    assert predicted["ttft_s"] == pytest.approx(measured["ttft_s"], rel=0.07)
+    assert predicted["tpot_s"] == pytest.approx(measured["tpot_s"], rel=0.06)
+    assert predicted["latency_s"] == pytest.approx(measured["latency_s"], rel=0.06)
+
+
+def test_clients_that_call_their_engine_are_read_in_the_step_after_the_next(
+    answered: dict[str, Answered],
+) -> None:
+    """A step later, as through a server, first tokens would come 20 % later than they did."""
+    stream = answered["64 users, 512+96"]
+    measured, predicted = stream.measured.figures(), stream.predicted().figures()
+    assert predicted["ttft_s"] == pytest.approx(measured["ttft_s"], rel=0.08)
+    assert predicted["ttft_p95_s"] == pytest.approx(measured["ttft_p95_s"], rel=0.12)
+    assert predicted["tpot_s"] == pytest.approx(measured["tpot_s"], rel=0.08)
+    assert predicted["latency_s"] == pytest.approx(measured["latency_s"], rel=0.08)

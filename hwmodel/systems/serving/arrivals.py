@@ -67,13 +67,15 @@ def stream(
     requests: int | None = None,
     duration_s: float | None = None,
     prefix: int = 0,
+    prompts: int | None = None,
     block: int = 16,
     seed: int = 0,
 ) -> list[Request]:
     """Requests at a rate; without one all are there at the start.
 
     `duration_s` says until when they come, `requests` how many at most. The same `prefix` tokens
-    begin every prompt of so many, whole blocks of which are shared.
+    begin every prompt of so many, whole blocks of which are shared. With `prompts`, that many
+    different prompts are asked in turn, each with the length of its first time.
     """
     draw = np.random.default_rng(seed)
     if rate_per_s is None:
@@ -84,12 +86,24 @@ def stream(
         _lengths(draw, each, len(times), name)
         for each, name in ((input, "input"), (output, "output"))
     )
+    if prompts is not None:
+        inputs = np.resize(inputs[:prompts], len(inputs))
     span = prefix // block * block
     rows = zip(times.tolist(), inputs.tolist(), outputs.tolist(), strict=True)
     made = [Request(*each) for each in rows]
+    if prompts is not None:
+        named = [_named(n, r.input, prefix, block) for n, r in enumerate(made[:prompts])]
+        return [replace(r, hashes=named[n % prompts], span=block) for n, r in enumerate(made)]
     if not span:
         return made
     return [replace(r, hashes=(0,), span=span) if r.input >= prefix else r for r in made]
+
+
+def _named(number: int, tokens: int, prefix: int, block: int) -> tuple[int, ...]:
+    """Names of a prompt's whole blocks: those of a prefix it begins with are everybody's."""
+    shared = prefix // block if tokens >= prefix else 0
+    own = (number + 1) << 32  # no prompt has as many blocks
+    return tuple(at if at < shared else own + at for at in range(tokens // block))
 
 
 def timed(

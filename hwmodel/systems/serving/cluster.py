@@ -77,12 +77,14 @@ def run(
     replicas: int = 1,
     routing: str = "round-robin",
     concurrency: int | None = None,
+    frontend_s: float = 0.0,
 ) -> Ran:
     """All requests, to the last token.
 
-    `concurrency`: of a closed loop, in which a request comes when one before it ends; arrivals of
-    requests are then those at which they came. Raises `InputError` for a stream that is none,
-    `CapacityError` for a request that no replica holds.
+    `concurrency`: of a closed loop, in which a request comes when one before it has ended, and
+    `frontend_s` later; arrivals of requests are then those at which they came. At 0 it is there
+    when the next step is scheduled, as where a client calls its engine. Raises `InputError` for a
+    stream that is none, `CapacityError` for a request that no replica holds.
     """
     check(requests, rules.block_tokens)
     if routing not in ROUTES:
@@ -90,7 +92,7 @@ def run(
     if replicas < 1:
         raise InputError(f"serving: replicas: expected 1 or more, found {replicas}")
     if concurrency is not None:
-        return _looped(requests, clock, rules, replicas, concurrency)
+        return _looped(requests, clock, rules, replicas, concurrency, frontend_s)
     engines = [Replica(clock, rules) for _ in range(replicas)]
     route, looks = ROUTES[routing]
     places: list[int] = []
@@ -114,6 +116,7 @@ def _looped(
     rules: Scheduler,
     replicas: int,
     concurrency: int,
+    frontend_s: float,
 ) -> Ran:
     """A closed loop: each replica has its share of the clients and of the requests."""
     if concurrency < replicas:
@@ -133,7 +136,9 @@ def _looped(
                 made[number] = sequence = Stay(number, request)
                 engine.offer(sequence)
 
-        engine = Replica(clock, rules, done=lambda at, ended, more=more: more(at, ended.last_s))
+        engine = Replica(
+            clock, rules, done=lambda at, ended, more=more: more(at, ended.last_s + frontend_s)
+        )
         engines.append(engine)
         for _ in range(concurrency // replicas + (place < concurrency % replicas)):
             more(engine, 0.0)

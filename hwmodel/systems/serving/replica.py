@@ -87,11 +87,11 @@ class Replica(Stepping):
         return True
 
     def _steps_until(self, until_s: float) -> None:
-        """Of the run that was found, the steps that are scheduled up to an instant."""
+        """Of the run that was found, the steps that are scheduled before an instant."""
         flight, ends, seconds, joules = self._ahead_of
         # A step is scheduled at a boundary: now, when those in flight end, when its own do.
         bounds = np.concatenate(([self.now_s], [step[0] for step in flight], ends))
-        made = 1 + int(np.searchsorted(bounds[1 : len(ends)], until_s, side="right"))
+        made = 1 + int(np.searchsorted(bounds[1 : len(ends)], until_s, side="left"))
         ahead, ended = len(flight), made - 1
         self._done += sum(step[1] for step in flight[:ended]) + max(0, ended - ahead)
         later = ((float(end), True, (), ()) for end in ends[max(0, ended - ahead) : made])

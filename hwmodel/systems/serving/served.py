@@ -31,6 +31,8 @@ class Served(Shown):
         devices: of all replicas.
         idle_w: watts of the devices of each replica while no step runs.
         provisioned_w: watts that all devices may draw, at their limits.
+        frontend_s: that a server spends on each request outside its engines: of what is waited for
+            the first and the last token.
         usd_per_hour: of all devices. price_source: whose figure that is.
         interval: of the steps it rests on, as ratios to what is predicted (90 %).
     """
@@ -43,6 +45,7 @@ class Served(Shown):
     parallel: Mapping[str, int] = field(default_factory=lambda: {})
     idle_w: tuple[float, ...] = ()
     provisioned_w: float = float("nan")
+    frontend_s: float = 0.0
     usd_per_hour: float | None = None
     price_source: str = ""
     kv_tokens: int = 0
@@ -58,8 +61,8 @@ class Served(Shown):
         found = {
             "arrival_s": [s.request.arrival_s for s in stays],
             "scheduled_s": [s.scheduled_s for s in stays],
-            "first_s": [s.first_s for s in stays],
-            "last_s": [s.last_s for s in stays],
+            "first_s": [s.first_s + self.frontend_s for s in stays],
+            "last_s": [s.last_s + self.frontend_s for s in stays],
             "input": [s.request.input for s in stays],
             "output": [s.request.output for s in stays],
             "preempted": [s.preempted for s in stays],

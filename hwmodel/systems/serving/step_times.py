@@ -251,9 +251,10 @@ def _configured(engine: str | Engine, largest: Largest, share: float | None) -> 
 
 
 def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
-    example = ask.predicted(ask.mixed(1, 1024, 1, 256, 1))
+    context = min(1024, largest.context)
+    example = ask.predicted(ask.mixed(1, context, 1, max(1, min(256, context - 1)), 1))
     serving = example.serving
-    step, _ = ask.stepped(ask.held(1, 1024))
+    step, _ = ask.stepped(ask.held(1, context))
     room = memory(step, ask.machine)
     kv_tokens = int(room.kv_capacity_tokens or 0)
     if kv_tokens < 1:

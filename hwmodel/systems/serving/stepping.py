@@ -105,14 +105,10 @@ class Stepping:
             if next_s > until_s or next_s == float("inf"):
                 return
             self.now_s = next_s
-            idle = not self._flight
-            if not idle:
+            if self._flight:
                 self._complete()
             inbox = self.inbox
-            while inbox and (
-                inbox[0].request.arrival_s < next_s
-                or (idle and inbox[0].request.arrival_s == next_s)
-            ):
+            while inbox and inbox[0].request.arrival_s <= next_s:
                 self.waiting.append(inbox.popleft())
             if not self._skipped():
                 while len(self._flight) < self.rules.in_flight and self._schedule():

@@ -152,7 +152,13 @@ def _together(work: Serving, requests: Sequence[Request], engines: Engines) -> R
         replicas=lanes,
         routing=work.routing,
         concurrency=work.concurrency,
+        frontend_s=_frontend_s(work),
     )
+
+
+def _frontend_s(work: Serving) -> float:
+    """Seconds of a server outside its engines, for each request."""
+    return float(amount(work.frontend_s, "s", where="serving: frontend_s", zero=True))
 
 
 def _prompts(
@@ -265,6 +271,7 @@ def _told(
         ),
         usd_per_hour=None if None in dollars else sum(each or 0.0 for each in dollars),
         price_source="; ".join(dict.fromkeys(source for _, source in hours if source)),
+        frontend_s=_frontend_s(work),
         kv_tokens=room.kv_tokens,
         block_tokens=last.rules.block_tokens,
         everywhere=(*work.model.warnings, *warnings, *more),
@@ -339,6 +346,7 @@ def requests_of(work: Serving, rules: Scheduler) -> list[Request]:
         arrivals=work.arrivals,
         arrival_cv=work.arrival_cv,
         prefix=work.prefix,
+        prompts=work.prompts,
         seed=work.seed,
         block=rules.block_tokens,
         **fixed,

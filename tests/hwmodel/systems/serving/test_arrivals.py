@@ -50,6 +50,18 @@ def test_a_prefix_is_whole_blocks_of_prompts_that_are_as_long() -> None:
     assert all(not each.hashes for each in made if each.input < 50)
 
 
+def test_prompts_that_are_asked_again_keep_their_lengths_and_blocks() -> None:
+    made = stream({"mean": 100, "cv": 0.5}, 5, requests=20, prompts=3, prefix=40)
+    assert [each.input for each in made[3:]] == [each.input for each in made[:-3]]
+    assert [each.hashes for each in made[3:]] == [each.hashes for each in made[:-3]]
+    assert {each.span for each in made} == {16}
+    one, two, three = (each.hashes for each in made[:3])
+    assert [len(each) for each in (one, two, three)] == [each.input // 16 for each in made[:3]]
+    assert one[:2] == two[:2] == three[:2]  # whole blocks of the prefix
+    assert not {*one[2:]} & {*two[2:]}
+    assert not {*two[2:]} & {*three[2:]}
+
+
 def test_traces_of_every_form_are_read(tmp_path: Path) -> None:
     azure = tmp_path / "azure.csv"
     azure.write_text(

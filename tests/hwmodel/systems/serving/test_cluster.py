@@ -71,6 +71,15 @@ def test_a_closed_loop_has_as_many_requests_under_way_as_clients() -> None:
     assert [s.last_s for s in halves.stays] == [s.last_s for s in found.stays]
 
 
+def test_clients_of_a_loop_miss_a_step_where_a_server_takes_its_time() -> None:
+    sizes = (2, 4, 2)  # of the first two clients' answers, and of the first one's next
+    requests = [Request(0.0, 8, output) for output in sizes]
+    for frontend_s, arrival_s, first_s in ((0.0, 2.0, 3.0), (0.5, 2.5, 4.0)):
+        found = run(requests, Linear(base_s=1.0), RULES, concurrency=2, frontend_s=frontend_s)
+        again = found.stays[2]  # the first answer ends with the second step
+        assert (again.request.arrival_s, again.first_s) == (arrival_s, first_s)
+
+
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [

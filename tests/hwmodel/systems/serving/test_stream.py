@@ -35,6 +35,19 @@ def test_a_lone_client_waits_for_its_steps_and_nothing_else() -> None:
     assert alone.concurrency == pytest.approx(1)
 
 
+def test_prompts_that_come_again_are_found_but_for_what_is_always_read() -> None:
+    plain = served(rate_per_s=1, input=566)
+    again = served(rate_per_s=1, input=566, prompts=10, frontend_s="7 ms")
+    assert plain.prefix_hit_rate == 0
+    assert again.prefix_hit_rate == pytest.approx(90 * 560 / (100 * 566))  # 35 blocks of 16
+    alike = served(rate_per_s=1, input=566, prompts=10)
+    assert again.ttft_s == pytest.approx(alike.ttft_s + 0.007)
+    assert again.latency_s == pytest.approx(alike.latency_s + 0.007)
+    assert again.tpot_s == pytest.approx(alike.tpot_s)
+    assert alike.ttft_s < plain.ttft_s
+    assert not any("tokens of context" in text for text in plain.warnings)
+
+
 def test_more_load_means_more_tokens_a_joule_and_longer_waits() -> None:
     calm, full = served(rate_per_s=2), served(rate_per_s=200)
     assert full.output_tokens_per_s > 5 * calm.output_tokens_per_s
@@ -112,6 +125,8 @@ def test_goodput_counts_requests_that_wait_no_longer_than_said() -> None:
         ({"rate_per_s": 2, "scheduler": "orca"}, InputError, "unknown scheduler 'orca'"),
         ({"rate_per_s": 2, "tp": 2, "devices": 3}, InputError, "a multiple of tp x pp"),
         ({"concurrency": 2, "duration_s": 9.0}, InputError, "expected requests in a closed loop"),
+        ({"rate_per_s": 2, "prompts": 0}, InputError, "serving: prompts: expected"),
+        ({"rate_per_s": 2, "frontend_s": "-1 ms"}, InputError, "serving: frontend_s: expected"),
         ({"trace": "no.csv", "input": None, "output": None}, InputError, "no.csv"),
         ({"trace": "no.csv"}, InputError, "no argument 'input' beside a trace"),
         ({"rate_per_s": 2, "config": "llama-3.1-70b"}, CapacityError, "leave no cache"),

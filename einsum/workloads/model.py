@@ -44,7 +44,7 @@ from hwmodel.einsum.workloads.quantisation.stored import Stored, differing, scal
 from hwmodel.einsum.workloads.record import Config
 from hwmodel.einsum.workloads.serving_stream import Serves
 from hwmodel.einsum.workloads.shard import Shard
-from hwmodel.einsum.workloads.training_step import Training, trained
+from hwmodel.einsum.workloads.training_step import Training, trained, wide_of
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import Amount
@@ -252,7 +252,8 @@ class Model(Serves):
 
     def training(self, sequence: int, global_batch: int, **how: Any) -> Training:
         """One step of training; `how` as `hwmodel.workloads.training` takes it."""
-        return trained(model(self, dtype="bf16"), sequence, global_batch, **how)
+        wide = wide_of(how.get("dtype", "bf16"))
+        return trained(model(self, dtype=wide), sequence, global_batch, **how)
 
     def fullest_bytes(self, share: Shard) -> int | float:
         """Bytes of weights on all devices of a division, if each held as much as the fullest."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.einsum.workloads.model import Model, model
-from hwmodel.einsum.workloads.training_step import Training, trained
+from hwmodel.einsum.workloads.training_step import Training, trained, wide_of
 from hwmodel.quantity.checked import checked
 
 
@@ -38,6 +38,7 @@ def training(
     overlapped: bool = False,
     graphs: bool = False,
     scales: str = "tensor",
+    host: Mapping[str, Any] | str | None = None,
 ) -> Training:
     """One step of training: `global_batch` sequences of `sequence` tokens, Adam and bf16 products.
 
@@ -51,7 +52,8 @@ def training(
     `dispatch` says how tokens go to their experts: "once" to each device (DeepEP), or "copied", one
     for each expert; `overlapped` whether that runs beside another micro-batch's kernels, and with
     zero 3 tp's exchanges beside their products; `graphs` whether CUDA graphs spare the passes their
-    launches; `scales` what a factor of fp8 is for, a "tensor" or each "row".
+    launches; `scales` what a factor of fp8 is for, a "tensor" or each "row". `host` says what lies
+    in a host, "holds=optimizer+weights,rate=25GB/s" or a table (`hwmodel.spine.host`).
 
     Raises `InputError` naming the argument at fault.
     """
@@ -60,7 +62,7 @@ def training(
         **{"schedule": schedule, "zero": zero, "recompute": recompute},
     }
     return trained(
-        model(config, dtype="bf16"),
+        model(config, dtype=wide_of(dtype)),
         sequence,
         global_batch,
         micro_batch=micro_batch,
@@ -76,5 +78,6 @@ def training(
         overlapped=overlapped,
         graphs=graphs,
         scales=scales,
+        host=host,
         **how,
     )

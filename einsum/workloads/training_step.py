@@ -32,6 +32,11 @@ DIVIDED = (
 """Arguments that say how the step is divided over devices."""
 
 
+def wide_of(precision: str) -> str:
+    """Format of what is no product, beside products of a format."""
+    return "fp16" if precision == "fp16" else "bf16"
+
+
 class Learning(Protocol):
     """What a step of training asks of a model."""
 
@@ -76,6 +81,7 @@ class Training(Shown):
         graphs: whether CUDA graphs replay the passes, so that no kernel waits for its launch.
         parallel: fields of an execution.
         devices: in all, where that is said; replicas (dp) are then as many as fit.
+        host: what of it lies in the host of a box, in words or a table (`hwmodel.spine.host`).
     """
 
     answered_by: ClassVar[str] = "hwmodel.systems.training.step:predicted"
@@ -95,11 +101,17 @@ class Training(Shown):
     scales: str = "tensor"
     parallel: Mapping[str, Any] = field(default_factory=lambda: {}, hash=False)
     devices: int | None = None
+    host: Mapping[str, Any] | str | None = field(default=None, hash=False)
 
     @property
     def name(self) -> str:
         """What people call it."""
         return f"{self.model.name} training"
+
+    @property
+    def wide(self) -> str:
+        """Format of what is no product, and of what is kept: in 16 bits."""
+        return self.model.precision.activation
 
     @property
     def format(self) -> str:
@@ -135,6 +147,7 @@ def trained(
     graphs: bool = False,
     scales: str = "tensor",
     devices: int | None = None,
+    host: Mapping[str, Any] | str | None = None,
     **how: Any,
 ) -> Training:
     """A step of training of a model that is read; `how` are fields of its execution, None unsaid.
@@ -169,5 +182,5 @@ def trained(
     options = {"precision": dtype, "optimizer": optimizer, "attention": attention, "loss": loss}
     less: dict[str, Any] = {"adapters": adapters, "sampled": sampled, "dropout": dropout}
     flags: dict[str, Any] = {"dispatch": dispatch, "overlapped": overlapped, "graphs": graphs}
-    flags |= {"scales": scales, "parallel": parallel, "devices": devices}
+    flags |= {"scales": scales, "parallel": parallel, "devices": devices, "host": host}
     return Training(model, sequence, **options, **less, **flags)

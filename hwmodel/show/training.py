@@ -21,10 +21,25 @@ def trained_text(step: Trained) -> str:
             for part, name in (*PARTS.items(), ("memory", "memory of the fullest device"))
         ),
         ["memory that it has", show(step.capacity_bytes, "bytes")],
+        *_host_rows(step),
     ]
     notes = [*step.assumptions, *(f"warning: {text}" for text in step.warnings)]
     told = "\n".join(f"  - {text}" for text in notes)
     return "\n\n".join([_finding(step), how, grid(("a step", ""), rows, left=(0,)), told])
+
+
+def _host_rows(step: Trained) -> list[list[str]]:
+    """What lies in a box's host, and on its drives."""
+    if step.hosted is None:
+        return []
+    parts = {f"host: {name}": size for name, size in step.hosted.host_bytes.items()}
+    parts |= {
+        "host, in all": step.host_bytes,
+        "memory of the host": step.hosted.host_capacity_bytes,
+    }
+    if step.drive_bytes:
+        parts["drives"] = step.drive_bytes
+    return [[name, show(size, "bytes")] for name, size in parts.items()]
 
 
 def trained_html(step: Trained) -> str:

@@ -88,6 +88,14 @@ def looped(
     return Loop(last - one_before, runs_s, timeline)
 
 
+def once(blocks: Sequence[Block], window: int) -> float:
+    """Seconds of one round by itself, from the first byte up to the last one down."""
+    tasks = Tasks()
+    up, device, down = (tasks.resource(n, order="program") for n in ("up", "device", "down"))
+    _round(tasks, blocks, (up, device, down), tasks.buffer("places", window), 0, 0)
+    return float(simulate(tasks).makespan_s)
+
+
 def _round(
     tasks: Tasks,
     blocks: Sequence[Block],

@@ -81,6 +81,8 @@ MODELLED = _table(
     TALL-masks, Consensus | abstract | bytes of weights in formats of a bit
     ZO2 | arXiv 2503.12668 | weights that stream both ways, two passes
     DistZO2 | abstract | the same, in slices over devices
+    ZeRO-Offload | arXiv 2101.06840 | states in a host, which updates; rates of V100 are priors
+    MemAscend | arXiv 2505.23254 | buffers of a host's memory, as they are made and as they fit
     Splitwise | arXiv 2311.18677 | pools of prompts and of tokens, shipped caches
     Lamina | arXiv 2405.01814 | bytes of caches; attention apart from weights has no model
     MCUNetV2 | arXiv 2110.15352 | patches on microcontrollers
@@ -132,7 +134,6 @@ NOT_MODELLED = _table(
     The Price of Freedom | arXiv 2506.13523 | tensor products in angular degrees have no workload
     Sequential Gradient Coding | ICLR 2023 | stragglers as a random process
     MKOR | NeurIPS 2023 | second-order optimisers
-    MemAscend | abstract | pinned host buffers of an allocator
     3D U-Net, reversible | arXiv 2104.09648 | reversible blocks, and what they keep
     SAMO | abstract | gradients of many tasks
     Efficient controllable multi-task learning | abstract | networks of slimmable width

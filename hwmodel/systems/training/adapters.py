@@ -22,8 +22,7 @@ from hwmodel.einsum.structure import Contraction, contraction
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.training_step import Training
-from hwmodel.quantity.dtypes import bytes_of
-from hwmodel.systems.training.layers import WIDE, Kernel, Piece
+from hwmodel.systems.training.layers import WIDE_BYTES, Kernel, Piece
 
 FORWARD, INPUTS, WEIGHTS = "forward", "inputs", "weights"
 ROUTER = "router"
@@ -47,11 +46,12 @@ def changed(each: Piece, work: Training, weights: Iterable[Weight], tp: int) -> 
     if not work.adapters:
         return each
     linear = [weight for weight in weights if weight.role == "linear"]
-    return _frozen(each, work.adapters, linear, tp, work.sampled)
+    return _frozen(each, work, linear, tp)
 
 
-def _frozen(each: Piece, rank: int, adapted: Sequence[Weight], tp: int, share: float) -> Piece:
+def _frozen(each: Piece, work: Training, adapted: Sequence[Weight], tp: int) -> Piece:
     """No gradients of weights but of adapters; these alone are parameters that are trained."""
+    rank, share = work.adapters, work.sampled
     kernels = [kernel for kernel in each.kernels if kernel.role != WEIGHTS]
     kept = each.kept_bytes
     for kernel in each.kernels:
@@ -60,10 +60,10 @@ def _frozen(each: Piece, rank: int, adapted: Sequence[Weight], tp: int, share: f
             continue
         rows, columns, read = int(made.m), int(made.n), int(made.k)
         if adapted and made.routing is None:
-            kernels += _adapter(kernel, rows, columns, read, rank, share)
-            kept += share * kernel.times * rows * rank * bytes_of(WIDE)
+            kernels += _adapter(kernel, (rows, columns, read), rank, share, work.wide)
+            kept += share * kernel.times * rows * rank * WIDE_BYTES
         else:
-            kept -= share * kernel.times * rows * read * bytes_of(WIDE)
+            kept -= share * kernel.times * rows * read * WIDE_BYTES
     trained = sum(rank * sum(w.sizes(tp)) for w in adapted if w.copies == 1)
     return replace(
         each,
@@ -76,9 +76,10 @@ def _frozen(each: Piece, rank: int, adapted: Sequence[Weight], tp: int, share: f
 
 
 def _adapter(
-    kernel: Kernel, rows: int, columns: int, read: int, rank: int, share: float
+    kernel: Kernel, shape: tuple[int, int, int], rank: int, share: float, dtype: str
 ) -> Iterator[Kernel]:
     """Two thin products and their gradients, those of weights over a share of the rows."""
+    rows, columns, read = shape
     some = _drawn(rows, share)
     name = f"{kernel.cascade.name} adapter"
     sizes = (
@@ -89,8 +90,8 @@ def _adapter(
         (WEIGHTS, (columns, rank, some)),
         (WEIGHTS, (rank, read, some)),
     )
-    for role, shape in sizes:
-        yield Kernel(gemm(*shape, dtype=WIDE, name=name), kernel.times, role)
+    for role, each in sizes:
+        yield Kernel(gemm(*each, dtype=dtype, name=name), kernel.times, role)
 
 
 def _sampled(each: Piece, share: float) -> Piece:
@@ -100,7 +101,7 @@ def _sampled(each: Piece, share: float) -> Piece:
         for kernel in each.kernels
     )
     products = [(k.times, made) for k in each.kernels if (made := _weighted(k)) is not None]
-    read = sum(times * float(made.m) * float(made.k) for times, made in products) * bytes_of(WIDE)
+    read = sum(times * float(made.m) * float(made.k) for times, made in products) * WIDE_BYTES
     return replace(each, kernels=kernels, kept_bytes=each.kept_bytes - (1 - share) * read)
 
 

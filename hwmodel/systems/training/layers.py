@@ -34,7 +34,6 @@ from hwmodel.einsum.workloads.rows import softmax
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.machines.gpu.engines import fused
 from hwmodel.machines.gpu.engines.vllm import FUSIONS
-from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.spine.execution import Execution
 
 FUSED = tuple(
@@ -45,7 +44,8 @@ FUSED = tuple(
 """Row operations that compilers and libraries of training fuse: gates, rotary, routing. Residuals
 and norms stay apart: the sum is kept for the backward pass."""
 
-WIDE = "bf16"
+WIDE_BYTES = 2
+"""Of what is no product, and of what is kept."""
 MASK_BYTES = 1
 """Of an element's mask of dropout."""
 PROBABILITY_BYTES = 2
@@ -180,7 +180,7 @@ def piece(
             masked += every * (1 - _least_seen(shape))
         if work.dropout and stage.role == "residual":
             kept += tokens * work.model.network.hidden * MASK_BYTES * (1 / how.tp if how.sp else 1)
-    hidden_bytes = tokens * work.model.network.hidden * bytes_of(WIDE)
+    hidden_bytes = tokens * work.model.network.hidden * WIDE_BYTES
     input_bytes = float(hidden_bytes) / (how.tp if how.sp else 1)
     kept += scores
     scores = max(0.0, kept - saved.size - input_bytes) if by_operation else scores
@@ -271,19 +271,21 @@ def _stages(blocks: Sequence[Block], step: Step, share: Share) -> tuple[Stage, .
     for fusion in FUSED:
         found = fusion.applied(found)
     grouped = [s for s in found if _workload(s) == "grouped_gemm"][:1]
-    permuted = [_permuted(stage) for stage in grouped]
+    permuted = [_permuted(stage, share.precision.activation) for stage in grouped]
     kept = (s for s in found if s.name not in ORDERED)
     return tuple(
         each for s in kept for each in ((*permuted, s) if grouped and s is grouped[0] else (s,))
     )
 
 
-def _permuted(stage: Stage) -> Stage:
+def _permuted(stage: Stage, dtype: str) -> Stage:
     """Rows of the first product of experts, as they are copied for it."""
     assert stage.cascade.origin is not None
     given = stage.cascade.origin.arguments
     sizes = {"r": given["tokens"] * given["top_k"], "d": given["K"]}
-    made = parse("Y[r, d] = copy(X[r, d])", sizes=sizes, dtypes={"*": WIDE}, name="experts permute")
+    made = parse(
+        "Y[r, d] = copy(X[r, d])", sizes=sizes, dtypes={"*": dtype}, name="experts permute"
+    )
     return Stage(made, stage.times)
 
 
@@ -312,13 +314,15 @@ def _narrowed(
         return (cascade,), ()
     if origin.workload == "grouped_gemm" and how.ep > 1:
         cascade = _local(cascade, how.ep)
-    if work.precision in (WIDE, "fp16") or stage.role in KEPT_WIDE:
+    if work.precision in ("bf16", "fp16") or stage.role in KEPT_WIDE:
         return (cascade,), ()
-    kinds = {"dtype": work.precision, "weight_dtype": work.precision, "out_dtype": WIDE}
+    kinds = {"dtype": work.precision, "weight_dtype": work.precision, "out_dtype": work.wide}
     given = origin.arguments
     rows = given["M"] if "M" in given else given["tokens"] * given["top_k"]
     to, of = (
-        fused.narrowed(rows, given[cols], WIDE, out="fp8", name=f"{stage.name} {what}to narrow")
+        fused.narrowed(
+            rows, given[cols], work.wide, out="fp8", name=f"{stage.name} {what}to narrow"
+        )
         for cols, what in (("K", ""), ("N", "gradient "))
     )
     again = ((to, "weights"), (of, "weights")) if work.scales == "row" else ()
@@ -361,10 +365,10 @@ def _attention(
         statistics = float(shape.batch_heads * shape.queries) * STATISTIC_BYTES
         return [Kernel(cascade, times, "forward"), *back], statistics
     heads, queries, keys = int(shape.batch_heads), int(shape.queries), int(shape.keys)
-    kinds: dict[str, Any] = {"batch": heads, "dtype": WIDE}
+    kinds: dict[str, Any] = {"batch": heads, "dtype": work.wide}
     parts = (
         gemm(queries, keys, int(shape.head_dim), **kinds, name="scores"),
-        softmax(heads * queries, keys, dtype=WIDE, name="probabilities"),
+        softmax(heads * queries, keys, dtype=work.wide, name="probabilities"),
         gemm(queries, int(shape.value_dim), keys, **kinds, name="values"),
     )
     made = [Kernel(each, times, "forward", again=1.0) for each in parts]

@@ -7,8 +7,9 @@
     link     of each rank, what must leave its devices in each direction: a part (n - 1) / n of its
              gradients, and of the sums over tp after each block, forward and backward (switches
              that add up spare the rest)
+    host     of a device, what comes up from its host or goes down to it, where a part lies there
 
-All overlap, and recomputation is not counted: the bound is the longest of the three.
+All overlap, and recomputation is not counted: the bound is the longest of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ def floor(
     flops: float,
     ranks: Sequence[Sequence[Stage]],
     update_bytes: Sequence[float],
+    host_s: float = 0.0,
 ) -> Mapping[str, float]:
     """Least seconds by resource; `flops` are those of all devices, the rest of each rank."""
     rate = machine.memory("dram").bandwidth_bytes_per_s
@@ -42,7 +44,7 @@ def floor(
     if machine.link is not None:
         sent = max(_sent_bytes(rank, how) for rank in ranks)
         found["link"] = sent / float(machine.link.bandwidth_bytes_per_s)
-    return found
+    return {**found, "host": host_s} if host_s else found
 
 
 def _sent_bytes(rank: Sequence[Stage], how: Execution) -> float:

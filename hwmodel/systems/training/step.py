@@ -18,6 +18,7 @@ Memory: weights, gradients and optimiser by ZeRO's stage; what the micro-batches
 the schedule; what computing a layer again needs; the gradient of logits.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Network, machine_of, topology_of
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.printable import shown
+from hwmodel.spine.estimate import UNKNOWN
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.shares import Sizes, share
 from hwmodel.systems.pipelines.named import layout_of, scheduled
@@ -38,6 +40,7 @@ from hwmodel.systems.pipelines.timing import Passes, peaks, timed
 from hwmodel.systems.training import adapters, kernels
 from hwmodel.systems.training.efficiency import named, software
 from hwmodel.systems.training.fabric import Fabric, collided
+from hwmodel.systems.training.hosted import Hosted, hosted
 from hwmodel.systems.training.kernels import added
 from hwmodel.systems.training.layers import loss, piece
 from hwmodel.systems.training.least import floor
@@ -128,6 +131,10 @@ def trained(
     machine = on if on.devices == 1 else on.but(devices=1)
     joined = fabric or Fabric.of(machine)
     cut = _cut(work, how, machine, joined, kernel, efficiency)
+    away = _away(work, how, cut, joined)
+    if away is not None:
+        told = (*cut.assumptions, away.assumption)
+        cut = replace(cut, stages=[away.stage], interval=UNKNOWN, assumptions=told)
     overlapped, spared_s = together(cut.stages)
     passes = Passes(
         [stage.forward_s for stage in cut.stages],
@@ -143,10 +150,14 @@ def trained(
     run = timed(scheduled(pipeline, how.pp, count, passes, chunks=how.vp), passes)
     ranks = [[cut.stages[stage] for stage in held] for held in cut.layout.stages]
     ends = [ended(rank, how, work, machine, joined) for rank in ranks]
+    if away is not None and away.ways.optimizer:
+        ends = [replace(each, update_s=away.update_s, update_bytes=0.0) for each in ends]
     exposed_s = max(each.exposed_s for each in ends)
     update_s = max(each.update_s for each in ends)
     step_s = run.makespan_s + exposed_s + update_s
     held = _held(work, how, cut, run.schedule, ranks)
+    if away is not None:
+        held = [replace(each, states=away.states) for each in held]
     fullest = max(held, key=lambda each: each.total_bytes)
     busy_s = float(run.busy_s.mean())
     each = run.schedule.each  # of a chain: half the micro-batches enter at either end, where two do
@@ -188,14 +199,27 @@ def trained(
             flops=adapters.passes(work) * cut.least_flops * count * how.dp * how.tp * how.cp,
             ranks=ranks,
             update_bytes=[each.update_bytes for each in ends],
+            host_s=away.links_s if away else 0.0,
         ),
-        busy_s=_busy_s(ranks, each, waits_s, update_s),
+        busy_s=_busy_s(ranks, each, waits_s, update_s, away),
         again_s=each * float(np.mean([sum(s.again_s for s in rank) for rank in ranks])),
         waits_s=run.makespan_s - busy_s,
         kept_by_stage=tuple(stage.kept_bytes + stage.ends_bytes for stage in cut.stages),
         states_by_rank=tuple(each.states.total_bytes for each in held),
         interval=cut.interval,
+        hosted=away,
     )
+
+
+def _away(work: Training, how: Execution, cut: "_Cut", joined: Fabric) -> Hosted | None:
+    """What the host does and keeps, where a part of the step lies there."""
+    if work.host is None:
+        return None
+    network = work.model.network
+    every = (*network.before, *network.after, *(b for each in network.layers for b in each.blocks))
+    tensors = [math.prod(w.sizes(how.tp)) for block in every for w in block.weights()]
+    states = _states(cut.stages, how, work)
+    return hosted(work, how, cut.row, cut.stages[0], states, tensors, joined.box)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,10 +230,12 @@ class _Cut:
         flops: of the forward pass of a micro-batch, on the devices of one cp and tp rank.
         least_flops: the same without pairs of attention that masks leave out.
         logits: of a micro-batch, on one device.
+        row: the ends and the layers one by one, in order.
     """
 
     layout: Layout
     stages: list[Stage]
+    row: tuple[Stage, ...]
     flops: float
     least_flops: float
     logits: float
@@ -273,6 +299,7 @@ def _cut(
     return _Cut(
         layout=layout,
         stages=chain(held, kinds, ends) * layout.chains,
+        row=(ends[0], *(kinds[n] for n in range(network.depth)), ends[1]),
         flops=sum(times * each.flops for times, each in several),
         least_flops=sum(times * each.least_flops for times, each in several),
         logits=logits,
@@ -329,13 +356,23 @@ def _held(
 
 
 def _busy_s(
-    ranks: Sequence[Sequence[Stage]], count: int, waits_s: float, update_s: float
+    ranks: Sequence[Sequence[Stage]],
+    count: int,
+    waits_s: float,
+    update_s: float,
+    away: Hosted | None,
 ) -> dict[str, float]:
     """Seconds that a rank needs each resource on average; its links while nothing else is done."""
     stages = [stage for rank in ranks for stage in rank]
     found = added(stage.busy_s for stage in stages)
     mean = {name: seconds * count / len(ranks) for name, seconds in found.items()}
-    return added([mean, {"dram": update_s}, {"link": waits_s} if waits_s else {}])
+    host_s = away.waits_s * count if away else 0.0
+    others = {"link": waits_s - host_s} if waits_s > host_s else {}
+    if away is None or not away.ways.optimizer:
+        others["dram"] = update_s
+    else:
+        host_s += update_s
+    return added([mean, others, {"host": host_s} if host_s else {}])
 
 
 def _boundary_bytes(work: Training, how: Execution) -> float:

@@ -9,6 +9,7 @@ from hwmodel.quantity.units import show
 from hwmodel.spine.estimate import UNKNOWN, bottleneck
 from hwmodel.spine.execution import Execution
 from hwmodel.systems.pipelines.timing import Timed
+from hwmodel.systems.training.hosted import Hosted
 from hwmodel.text.shown import Shown
 
 FIELDS = (
@@ -17,6 +18,7 @@ FIELDS = (
     *("memory_bytes", "weights_bytes", "gradients_bytes", "optimizer_bytes"),
     *("activations_bytes", "again_bytes", "ends_bytes", "capacity_bytes", "fits"),
     *("short_by_bytes", "energy_j", "devices"),
+    *("host_bytes", "host_capacity_bytes", "drive_bytes"),
 )
 """What an answer's record has, besides its execution and warnings."""
 PARTS = {
@@ -48,6 +50,7 @@ class Trained(Shown):
         kept_by_stage: bytes that a micro-batch keeps at each stage of the pipeline, from forward
             to backward pass; `states_by_rank` those that a rank holds always.
         interval: multiples of the step's seconds between which 90 % of measured ones lie.
+        hosted: what its host does and keeps, where a part of the step lies there.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Trained(Shown):
     interval: tuple[float, float] = UNKNOWN
     kept_by_stage: tuple[float, ...] = ()
     states_by_rank: tuple[float, ...] = ()
+    hosted: Hosted | None = None
     serving: None = None
     stores: tuple[Any, ...] = ()
 
@@ -160,15 +164,36 @@ class Trained(Shown):
         return max(0.0, self.memory_bytes - self.capacity_bytes)
 
     @property
+    def host_bytes(self) -> float:
+        """What a box's host keeps in its memory; 0 where nothing lies there."""
+        return sum(self.hosted.host_bytes.values()) if self.hosted else 0.0
+
+    @property
+    def host_capacity_bytes(self) -> float | None:
+        """Bytes of its memory; None where nothing lies there."""
+        return self.hosted.host_capacity_bytes if self.hosted else None
+
+    @property
+    def drive_bytes(self) -> float:
+        """What lies on a box's drives."""
+        return self.hosted.drive_bytes if self.hosted else 0.0
+
+    @property
+    def host_short_by_bytes(self) -> float:
+        """What a box's host lacks."""
+        return max(0.0, self.host_bytes - (self.host_capacity_bytes or 0.0))
+
+    @property
     def fits(self) -> bool:
-        """Whether every device holds what it keeps."""
-        return self.short_by_bytes == 0
+        """Whether every device, and the host of each box, holds what it keeps."""
+        return self.short_by_bytes == self.host_short_by_bytes == 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is told of it, each once."""
-        short = (f"does not fit: {show(self.short_by_bytes, 'bytes')} short",)
-        return tuple(dict.fromkeys((*self.everywhere, *(() if self.fits else short))))
+        missing = {"": self.short_by_bytes, " in the host": self.host_short_by_bytes}
+        short = (f"does not fit: {show(b, 'bytes')} short{at}" for at, b in missing.items() if b)
+        return tuple(dict.fromkeys((*self.everywhere, *short)))
 
     def record(self) -> dict[str, Any]:
         """Every field, for JSON."""

@@ -17,6 +17,7 @@ from hwmodel.verbs.papers import programs
 SLOW = {
     *("architectures.block_transformer", "architectures.duo_llm", "c4.planned_paths"),
     *("cache_policies.keyformer", "frontier.shares", "fusemax.means", "hack.speed"),
+    "hosts.offloaded",
     *("megatron.rates", "megatron.memory", "offloading.zeroth_order_speed", "offloading.experts"),
     *("programs.bottleneck_sampling", "programs.atts", "programs.parallel_search"),
     *("programs.plan_and_budget", "programs.kinetics", "programs.video_translation"),

@@ -8,10 +8,12 @@
     latency of a reduction  = the device's graph launch x `reduction`  (a second, small kernel)
     latency of a queue      = the DRAM's latency x `queue`       (loads of a full machine, waiting)
     latency of a cycle      = one period of the clock x `cycle`  (instructions of a block)
+    latency of a begin      = one period of the clock x `begin`  (the same of other blocks)
     rate of a copy engine   = the DRAM's bandwidth x `engine`
     latency of a step       = the DRAM's latency x `step`        (a load that nothing runs ahead of)
     latency of a split      = the DRAM's latency x `split`       (one more part to combine)
     latency of a scan       = the DRAM's latency x `scan`        (finding a block's work in a table)
+    latency of a turn       = the DRAM's latency x `turn`        (as step, of other blocks)
     latency of scales       = the DRAM's latency x `scales`      (factors of narrow formats)
     latency of a host       = the device's eager launch x `host` (a call outside of a graph)
     the same from the L2    = the L2's latency x the same        (`LATE`: where it holds the data)
@@ -43,7 +45,7 @@ LANES = 32
 ISSUE_J = 100e-12
 """Joules of one instruction of a warp, operands included: assumed, 3 pJ for each of 32 lanes."""
 
-LATE = {name: f"{name}:l2" for name in ("fill", "queue", "step", "split", "scan", "scales")}
+LATE = {name: f"{name}:l2" for name in ("fill", "queue", "step", "split", "scan", "scales", "turn")}
 """Latencies that are multiples of the DRAM's -> the same where the L2 answers in its place."""
 
 ENERGY = "energy"
@@ -100,6 +102,7 @@ def rates(
             "host few": ("host", eager_s * efficiency("host_few", "host")),
             "host other": ("host", eager_s * efficiency("host_other", "host")),
             "cycle": ("vector", efficiency("cycle") / hardware.clock_hz),
+            "begin": ("vector", efficiency("begin") / hardware.clock_hz),
             **{name: ("launch", dram.latency_s * efficiency(name)) for name in LATE},
             **{
                 late: ("launch", hardware.memory("l2").latency_s * efficiency(name))

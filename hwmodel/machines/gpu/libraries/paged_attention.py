@@ -6,7 +6,8 @@ What runs where, as the rows name it that the calibrations are fitted to (aiconf
     vLLM          Ampere, Ada, Blackwell RTX   FlashAttention-2; FlashInfer where the cache is fp8
                   Hopper                       FlashAttention-3
                   Blackwell                    TRT-LLM-gen's kernels by FlashInfer
-    TensorRT-LLM  all                          its own, prompts by FMHA and decode by XQA
+    TensorRT-LLM  Blackwell                    its own, prompts by FMHA and decode by TRT-LLM-gen
+                  all others                   decode by XQA or MMHA (`schedules.xqa`)
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from hwmodel.machines.gpu.libraries.library import (
     Support,
     priors,
 )
-from hwmodel.machines.gpu.schedules import attention, flash3, paged
+from hwmodel.machines.gpu.schedules import attention, flash3, paged, xqa
 
 PREFILL = priors(
     """
@@ -54,6 +55,28 @@ DECODE = priors(
     fill = 2 in 0 .. 12: first loads and last stores of a block, pages looked up, in DRAM latencies
     reduction = 3 in 0 .. 12: the launch that combines split keys, or copies, in graph launches
     step = 0.8 in 0 .. 12: wait for the keys of a step, in DRAM latencies
+    split = 0.05 in 0 .. 3: one more part to combine, in DRAM latencies
+    sharpness = 3 in 1 .. 16: exponent of the norm that overlaps units and DRAM
+    """
+)
+FEW_OF_TRTLLM = priors(
+    """
+    matrix = 0.3 in 0.01 .. 1: share of the datasheet's matrix rate, padded rows counted, in XQA
+    vector = 0.5 in 0.05 .. 1: share of the vector lanes' rate, in MMHA and in XQA's softmax
+    exp = 0.4 in 0.1 .. 1: share of the exponential unit's rate
+    dram = 0.9 in 0.4 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 1 in 0.2 .. 2: share of the catalogue's L2 bandwidth
+    port = 0.1 in 0.005 .. 1: share of a processor's port at which a block moves Q and O, rotated
+    copy = 0.2 in 0.02 .. 1: share of 32 elements a clock and processor that XQA widens from fp8
+    narrow = 0.1 in 0.02 .. 1: the same of MMHA
+    launch = 3 in 0.3 .. 20: kernel to kernel, in graph launches of the device
+    reduction = 2 in 0 .. 12: the kernel that writes keys before XQA's, in graph launches
+    cycle = 4000 in 0 .. 20000: beginning and end of a block of XQA's, in clocks
+    step = 0.8 in 0 .. 12: wait for the keys of a step of XQA's, in DRAM latencies
+    begin = 4000 in 0 .. 40000: beginning and end of a block of MMHA's, in clocks
+    fill = 2 in 0 .. 12: first loads and last stores of a block of TRT-LLM-gen's, in DRAM latencies
+    turn = 2 in 0 .. 12: wait for the keys of a turn of MMHA's, in DRAM latencies
+    scan = 2 in 0 .. 16: the last part of a sequence finds that it is, in DRAM latencies
     split = 0.05 in 0 .. 3: one more part to combine, in DRAM latencies
     sharpness = 3 in 1 .. 16: exponent of the norm that overlaps units and DRAM
     """
@@ -100,7 +123,10 @@ def _prompts(menu: Sequence[Any], resolve: Any) -> Launch:
 
 
 FILLED = Launch(attention.activity, paged.GEN_DECODE, paged.filled)
-XQA = Launch(attention.activity, paged.TRTLLM_DECODE, paged.xqa)
+GEN_XQA = Launch(attention.activity, paged.TRTLLM_DECODE, paged.xqa)
+XQA = Launch(xqa.activity, xqa.DECODE, xqa.checked)
+UNCUT = Launch(xqa.activity, xqa.DECODE, xqa.uncut)
+FUSED = Launch(xqa.fused, xqa.NARROW, xqa.narrow)
 
 FLASH2 = _library(
     "vllm:flash-attention-2",
@@ -131,12 +157,26 @@ TRTLLM_GEN = _both(
     _prompts(paged.GEN, paged.fixed),
     FILLED,
 )
-TRTLLM = _both(
-    "trtllm:attention",
-    "TensorRT-LLM's attention over pages",
-    NVIDIA,
-    _prompts(paged.TRTLLM, paged.trtllm),
-    XQA,
+BY_GEN: Mapping[str, Mapping[str, Launch]] = {"blackwell": {"decode": GEN_XQA}}
+TRTLLM = tuple(
+    replace(
+        each,
+        launches={**each.launches, "decode": few},
+        apart=apart,
+        priors={**each.priors, "decode": FEW_OF_TRTLLM},
+    )
+    for each, few, apart in zip(
+        _both(
+            "trtllm:attention",
+            "TensorRT-LLM's attention over pages",
+            NVIDIA,
+            _prompts(paged.TRTLLM, paged.trtllm),
+            XQA,
+        ),
+        (XQA, UNCUT),
+        (BY_GEN, {**BY_GEN, "hopper": {"decode": FUSED}}),
+        strict=True,
+    )
 )
 LATENT = tuple(
     replace(each, support=tuple(replace(line, head_dim=LATENTS) for line in each.support))

@@ -22,8 +22,9 @@ above.
 **FlashAttention-3** (Hopper): tiles as in `flash3`, rows of heads that share keys in one block.
 
 **TensorRT-LLM** (all): fused prefill in tiles of 128 x 128 where a warpgroup multiplies them, of
-64 x 64 elsewhere; in decode heads that share keys, up to 32 of them, are rows of one block (XQA);
-others are attended to one by one, keys read by each.
+64 x 64 elsewhere; in decode on data centres' Blackwell heads that share keys, up to 32 of them, are
+rows of one block (XQA); others are attended to one by one, keys read by each. Decode on other GPUs
+is in `xqa`.
 
 Tiles and rules that no source at hand states are those under which half of a generation's published
 rows are told best.

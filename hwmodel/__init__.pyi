@@ -418,14 +418,20 @@ def profile(
     config: str | None = None,
     engine: str | None = None,
     tp: int | None = None,
+    dp: int | None = None,
+    input: int | None = None,
+    output: int | None = None,
+    requests: int | None = None,
 ) -> Profiled | Benchmarked:
     """How far each kernel of a measured run is from its prediction, and from its limit.
 
     `trace` is a file of torch.profiler (with `record_shapes=True` calls have shapes, without it
-    nothing is predicted), or a CSV of Nsight Systems or Nsight Compute; or what `vllm bench serve`
-    or `sglang.bench_serving` wrote, of which the same stream is simulated. `on` is the device: that
-    of the run, where what is measured and what is predicted shall agree. `config`, `engine` and
-    `tp` are of a benchmark whose file does not say them, or says others.
+    nothing is predicted), or a CSV of Nsight Systems or Nsight Compute; or results of a benchmark
+    of vLLM (`serve`, `throughput`, `latency`) or SGLang (`bench_serving`,
+    `bench_offline_throughput`), of which the same stream is simulated. `on` is the device: that of
+    the run, where what is measured and what is predicted shall agree. `config`, `engine`, `tp` and
+    `dp` are of a benchmark whose file does not say them, or says others; `input`, `output` and
+    `requests` of an offline one whose file says them not.
     """
 
 def program(

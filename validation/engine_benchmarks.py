@@ -28,18 +28,12 @@ from hwmodel.einsum.workloads.config import shipped_configs
 from hwmodel.einsum.workloads.model import Model, model
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
+from hwmodel.validation.readers.offline import BESIDE, arguments_beside
 from hwmodel.validation.rows import Row
 
 LINES = "benchmarks.jsonl"
-BESIDE = ".pytorch.json"
 FIELDS = ("file", "model", "quantise", "batch", "input", "output", "tp", "rounds")
 """Fields of a line; `rounds` is how often the batch was run in the time that the file says."""
-
-ARGUMENTS = {
-    **{"model": "model", "batch": "batch_size", "input": "input_len", "output": "output_len"},
-    "tp": "tensor_parallel_size",
-}
-"""Fields -> names of the arguments of `vllm bench latency`."""
 
 SUFFIXES = ("-instruct", "-chat", "-base", "-hf", "-it")
 """Ends of a model's name that change none of its sizes."""
@@ -141,7 +135,7 @@ def _lines(path: Path) -> dict[str, dict[str, Any]]:
 def _benchmark(path: Path, said: Mapping[str, Any]) -> Benchmark:
     record = _object(path.read_text(encoding="utf-8"), str(path))
     if "avg_latency" in record:
-        known, time_s = _arguments(path), record["avg_latency"]
+        known, time_s = arguments_beside(path), record["avg_latency"]
     elif "total_output_tokens" in record and "duration" in record:
         known, time_s = _served(record, path), record["duration"]
     else:
@@ -170,19 +164,6 @@ def _benchmark(path: Path, said: Mapping[str, Any]) -> Benchmark:
     )
 
 
-def _arguments(path: Path) -> dict[str, Any]:
-    """The arguments of a latency, where vLLM wrote them beside it."""
-    beside = path.with_name(path.stem + BESIDE)
-    if not beside.is_file():
-        return {}
-    try:
-        given: Mapping[str, Any] = json.loads(beside.read_text(encoding="utf-8"))[0]["benchmark"]
-        arguments = given["extra_info"]["args"]
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise InputError(f"{beside}: expected records of vLLM's benchmark, found none") from error
-    return {name: arguments.get(own) for name, own in ARGUMENTS.items()}
-
-
 def _served(record: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Sizes of a closed loop, the mean of its requests; in rounds of as many as there are users."""
     if str(record.get("request_rate")) != "inf":
@@ -201,8 +182,11 @@ def _served(record: Mapping[str, Any], path: Path) -> dict[str, Any]:
     }
 
 
-def config_named(name: str, path: Path) -> str:
-    """A path of a config, or the shipped name that a checkpoint's name means."""
+def config_named(name: str, path: Path, told: str = f"a line of {LINES} beside it") -> str:
+    """A path of a config, or the shipped name that a checkpoint's name means.
+
+    `told` is where else one can be named, for the error.
+    """
     if Path(name).exists():
         return str(Path(name).resolve())
     short = name.rsplit("/", 1)[-1].lower()
@@ -211,8 +195,8 @@ def config_named(name: str, path: Path) -> str:
         if known in shipped_configs():
             return known
     raise InputError(
-        f"{path}: model: expected the path of a config or a shipped name, found {name!r}; name one"
-        f" in a line of {LINES} beside it"
+        f"{path}: model: expected the path of a config or a shipped name, found {shown(name)}; name"
+        f" one in {told}"
     )
 
 

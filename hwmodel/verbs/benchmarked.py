@@ -108,11 +108,14 @@ def benchmarked(
     machine: Hardware,
     config: str | None,
     engine: str | None,
-    tp: int | None,
+    parallel: Mapping[str, int | None],
+    told: Mapping[str, int | None],
 ) -> Benchmarked:
     """The runs of a file, each beside its prediction.
 
-    One that is refused says why in the notes; raises the first refusal where all are.
+    `parallel` are degrees that the file does not say, or other ones; `told` are sizes that it does
+    not say (`runs_of`). A run that is refused says why in the notes; raises the first refusal where
+    all are.
     """
     from hwmodel.systems.serving.stream import predicted
 
@@ -120,38 +123,40 @@ def benchmarked(
     notes: list[str] = []
     refused: list[HwmodelError] = []
     used = ""
-    for number, run in enumerate(runs_of(path), 1):
-        name, asked = f"{number}", dict(run.asked)
-        if tp is not None:
-            asked["tp"] = tp
+    for number, run in enumerate(runs_of(path, told), 1):
+        degrees = {name: degree for name, degree in parallel.items() if degree is not None}
+        name, asked = f"{number}", {**run.asked, **degrees}
         if not run.model and config is None:
             raise InputError(
                 f"{run.where}: model: expected its name in the file, or --config, found none"
             )
         used = engine or run.engine
-        told: Mapping[str, float | None] = dict.fromkeys(run.measured)
+        made_of: Mapping[str, float | None] = dict.fromkeys(run.measured)
         try:
-            read = model(config or config_named(run.model, Path(path)))
+            read = model(config or config_named(run.model, Path(path), "--config"))
             made = predicted(read.serving(**asked), machine, engine=used)
-            told = {figure: float(getattr(made, figure)) for figure in run.measured}
+            made_of = {figure: float(getattr(made, figure)) for figure in run.measured}
         except HwmodelError as error:
             notes.append(f"run {name}: no prediction: {error}")
             refused.append(error)
-        figures += [Figure(name, f, value, told[f]) for f, value in run.measured.items()]
-        notes += _assumed(name, run)
+        figures += [Figure(name, f, value, made_of[f]) for f, value in run.measured.items()]
+        notes += _assumed(name, run, asked)
     if not any(each.predicted is not None for each in figures):
         raise refused[0]
     return Benchmarked(Path(path).name, machine.title, used, tuple(figures), tuple(notes))
 
 
-def _assumed(name: str, run: Run) -> list[str]:
+def _assumed(name: str, run: Run, asked: Mapping[str, Any]) -> list[str]:
     """What the stream of a run was taken to be."""
     comes = "all at once" if run.rate_per_s is None else f"{run.rate_per_s:g} a second"
     if run.users is not None and run.rate_per_s is None:
         comes = f"{run.users} users who wait"
     spread = "as long as they were" if "cv" in run.inputs else "all of their mean lengths"
     lengths = f"{run.inputs['mean']:,.0f} tokens in, {run.outputs['mean']:,.0f} out"
-    found = [f"run {name}: {run.requests:,} requests, {comes}, {lengths}, {spread}; tp={run.tp}"]
+    how = ", ".join(f"{degree}={asked[degree]}" for degree in ("tp", "dp") if degree in asked)
+    found = [f"run {name}: {run.requests:,} requests, {comes}, {lengths}, {spread}; {how}"]
     if run.users is not None and run.rate_per_s is not None:
         found.append(f"run {name}: at a rate, that no more than {run.users} are there is left out")
+    if run.failed:
+        found.append(f"run {name}: {run.failed:,} more failed, and left out")
     return found

@@ -190,10 +190,12 @@ class ProfileOf(Question):
     """How far each kernel of a measured run is from its prediction, and from its limit.
 
     `trace` is a file of torch.profiler (with `record_shapes=True` calls have shapes, without it
-    nothing is predicted), or a CSV of Nsight Systems or Nsight Compute; or what `vllm bench serve`
-    or `sglang.bench_serving` wrote, of which the same stream is simulated. `on` is the device: that
-    of the run, where what is measured and what is predicted shall agree. `config`, `engine` and
-    `tp` are of a benchmark whose file does not say them, or says others.
+    nothing is predicted), or a CSV of Nsight Systems or Nsight Compute; or results of a benchmark
+    of vLLM (`serve`, `throughput`, `latency`) or SGLang (`bench_serving`,
+    `bench_offline_throughput`), of which the same stream is simulated. `on` is the device: that of
+    the run, where what is measured and what is predicted shall agree. `config`, `engine`, `tp` and
+    `dp` are of a benchmark whose file does not say them, or says others; `input`, `output` and
+    `requests` of an offline one whose file says them not.
     """
 
     verb: ClassVar[str] = "profile"
@@ -210,6 +212,10 @@ class ProfileOf(Question):
     config: Annotated[str | None, Word("The model of a benchmark.", complete="models")] = None
     engine: Annotated[str | None, Word("The engine of a benchmark.", complete="engines")] = None
     tp: Annotated[int | None, Word("Devices that divided a benchmark's model.")] = None
+    dp: Annotated[int | None, Word("Replicas of it that shared its requests.")] = None
+    input: Annotated[int | None, Word("Tokens of a prompt of an offline benchmark.")] = None
+    output: Annotated[int | None, Word("Tokens of an answer of one.")] = None
+    requests: Annotated[int | None, Word("Requests of one that says only seconds.")] = None
 
     def answer(self) -> "Profiled | Benchmarked":
         """The run beside its prediction."""
@@ -219,11 +225,12 @@ class ProfileOf(Question):
         if _holds_benchmarks(self.trace):
             from hwmodel.verbs.benchmarked import benchmarked
 
-            own = self.engine, self.tp
-            return benchmarked(self.trace, machine, self.config, *own)
-        for name in ("config", "engine", "tp"):
+            how = {"tp": self.tp, "dp": self.dp}
+            told = {"input": self.input, "output": self.output, "requests": self.requests}
+            return benchmarked(self.trace, machine, self.config, self.engine, how, told)
+        for name in ("config", "engine", "tp", "dp", "input", "output", "requests"):
             if getattr(self, name) is not None:
-                told = "expected with results of a serving benchmark, found another profile"
+                told = "expected with results of a benchmark of an engine, found another profile"
                 raise InputError(f"profile: {name}: {told}")
         found = profile_of(self.trace)
         lines = _lines(found, machine, self.kernel, self.l2)

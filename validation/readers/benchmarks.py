@@ -1,26 +1,29 @@
-"""Results of engines' own serving benchmarks: what was asked, and what it took.
+"""Results of engines' own benchmarks: what was asked, and what it took.
 
     vllm bench serve --save-result [--save-detailed]       one JSON object a file
     python -m sglang.bench_serving --output-file [...]     a line of JSON for each run
+    offline ones of both                                   `readers/offline.py`
 
 Read are the fields that both write (vllm/benchmarks/serve.py and sglang/bench_serving.py, as of
 2026): `completed`, `duration`, `request_rate`, `max_concurrency`, `total_input_tokens`,
 `total_output_tokens`, throughputs, and means, medians and percentiles of TTFT, TPOT and end-to-end
 latency in milliseconds; `burstiness` and `model_id` of vLLM, `server_info` of SGLang; the lengths
-of each request (`input_lens`, `output_lens`) where details were saved. Seconds here are SI.
+of each request (`input_lens`, `output_lens`, 0 of one that failed) where details were saved. Of a
+run of which requests failed, the others are read. Seconds here are SI.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from hwmodel.quantity.errors import InputError
-from hwmodel.quantity.printable import printable, shown
+from hwmodel.quantity.printable import printable
 from hwmodel.quantity.reading import name_of, text_of
+from hwmodel.validation.readers.offline import arguments_beside, offline_kind, positive
 
 FILE_BYTES = 2**28
 """Of a file of results; one request's details are some kB."""
@@ -34,6 +37,8 @@ THROUGHPUTS = {
 """Field -> figure of a served stream."""
 WAITS = {"ttft": "ttft", "tpot": "tpot", "e2el": "latency", "e2e_latency": "latency"}
 """What a time is called there -> here."""
+COMPLETED = 0.9
+"""Of the requests of a run that is read; with fewer, the others are no stream of their own."""
 TAILS = {"mean": "", "median": "_p50", "p50": "_p50", "p90": "_p90", "p95": "_p95", "p99": "_p99"}
 
 
@@ -41,7 +46,8 @@ TAILS = {"mean": "", "median": "_p50", "p50": "_p50", "p90": "_p90", "p95": "_p9
 class Run:
     """One run of a benchmark: the stream that was asked, and figures of what was measured.
 
-    `rate_per_s` is None where all requests came at once, `users` where none waited for another.
+    `rate_per_s` is None where all requests came at once, `users` where none waited for another;
+    `failed` requests came besides.
     Figures are named as those of a served stream are (`ttft_s`, `ttft_p99_s`, ...).
     """
 
@@ -55,6 +61,7 @@ class Run:
     users: int | None = None
     burstiness: float = 1.0
     tp: int = 1
+    failed: int = 0
     measured: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
 
     @property
@@ -80,24 +87,26 @@ def is_benchmark(text: str) -> bool:
     if text.lstrip()[:1] != "{" or '"traceEvents"' in text:
         return False
     try:
-        return _is_result(next(_objects(text, "")))
+        first = next(_objects(text, ""))
     except (InputError, StopIteration):
         return False
+    return _is_served(first) or offline_kind(first) is not None
 
 
-def runs_of(path: str | Path) -> tuple[Run, ...]:
-    """The runs in a file; `InputError` says what is missing."""
+def runs_of(path: str | Path, told: Mapping[str, Any] | None = None) -> tuple[Run, ...]:
+    """The runs in a file; `InputError` says what is missing.
+
+    `told` is what an offline one's file may not say: `input` and `output` tokens, `requests`.
+    """
     where = name_of(path)
-    found: list[Run] = []
-    for number, record in enumerate(_objects(text_of(path, most=FILE_BYTES), where), 1):
-        told = f"{where}, run {number}"
-        if not _is_result(record):
-            said = "expected a result of a serving benchmark"
-            raise InputError(f"{told}: {said}, found {_few(record)}")
-        found.append(_run(record, told))
+    beside = arguments_beside(Path(path))
+    beside["requests"] = beside.pop("batch", None)
+    known = beside | {name: value for name, value in (told or {}).items() if value is not None}
+    records = enumerate(_objects(text_of(path, most=FILE_BYTES), where), 1)
+    found = tuple(_run(record, known, f"{where}, run {number}") for number, record in records)
     if not found:
-        raise InputError(f"{where}: expected results of a serving benchmark, found none")
-    return tuple(found)
+        raise InputError(f"{where}: expected results of a benchmark, found none")
+    return found
 
 
 def _objects(text: str, where: str) -> Iterator[dict[str, Any]]:
@@ -116,7 +125,7 @@ def _objects(text: str, where: str) -> Iterator[dict[str, Any]]:
         yield cast(dict[str, Any], held) if isinstance(held, dict) else {}
 
 
-def _is_result(record: Mapping[str, Any]) -> bool:
+def _is_served(record: Mapping[str, Any]) -> bool:
     return "duration" in record and "total_output_tokens" in record and "completed" in record
 
 
@@ -124,55 +133,80 @@ def _few(record: Mapping[str, Any]) -> str:
     return f"fields {', '.join(list(record)[:6])}" if record else "no table"
 
 
-def _run(record: Mapping[str, Any], where: str) -> Run:
-    requests = int(_number(record, "completed", where))
-    asked = record.get("num_prompts", requests)
-    if requests < 1 or requests != asked:
-        raise InputError(f"{where}: expected all requests completed, found {requests} of {asked}")
+def _run(record: Mapping[str, Any], known: Mapping[str, Any], where: str) -> Run:
+    if _is_served(record):
+        return _served(record, where)
+    offline = offline_kind(record)
+    if offline is None:
+        said = "expected a result of a benchmark of vLLM or SGLang"
+        raise InputError(f"{where}: {said}, found {_few(record)}")
+    facts = offline(record, known, where)
+    tp = 1 if known.get("tp") is None else int(positive(known, "tp", where))
+    return Run(where=where, model=printable(str(known.get("model") or "")), tp=tp, **facts)
+
+
+def _served(record: Mapping[str, Any], where: str) -> Run:
+    requests = int(positive(record, "completed", where))
+    asked = max(requests, int(positive({"num_prompts": requests, **record}, "num_prompts", where)))
+    if requests < COMPLETED * asked:
+        raise InputError(
+            f"{where}: expected {COMPLETED:.0%} of its requests completed, found {requests} of"
+            f" {asked}"
+        )
     rate = record.get("request_rate", "inf")
     if rate == "trace":
         raise InputError(f"{where}: request_rate: arrivals of a trace are not in the file")
-    settled = float("inf") if rate in ("inf", None) else _number(record, "request_rate", where)
-    server = cast(dict[str, Any], record.get("server_info") or {})
+    settled = float("inf") if rate in ("inf", None) else positive(record, "request_rate", where)
+    held: Any = record.get("server_info")
+    server = cast(dict[str, Any], held) if isinstance(held, dict) else {}
     sglang = "total_output_tokens_retokenized" in record or "server_info" in record
-    users = record.get("max_concurrency")
-    model = record.get("model_id") or server.get("model_path") or ""
     return Run(
         where=where,
         engine="sglang" if sglang else "vllm",
-        model=printable(str(model)),
+        model=printable(str(record.get("model_id") or server.get("model_path") or "")),
         requests=requests,
         inputs=_lengths(record, "input", requests, where),
         outputs=_lengths(record, "output", requests, where),
         rate_per_s=None if settled == float("inf") else settled,
-        users=None if users is None else int(users),
-        burstiness=float(record.get("burstiness") or 1.0),
-        tp=int(server.get("tp_size") or 1),
+        users=_said(record, "max_concurrency", where, int, None),
+        burstiness=_said(record, "burstiness", where, float, 1.0),
+        tp=_said(server, "tp_size", where, int, 1),
+        failed=asked - requests,
         measured=dict(_figures(record)),
     )
 
 
-def _number(record: Mapping[str, Any], name: str, where: str) -> float:
-    value: Any = record.get(name)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if isinstance(value, bool) or not 0 < number < float("inf"):
-        raise InputError(f"{where}: {name}: expected a number above 0, found {shown(value)}")
-    return number
+Number = TypeVar("Number")
+
+
+def _said(
+    record: Mapping[str, Any],
+    name: str,
+    where: str,
+    kind: Callable[[float], Number],
+    otherwise: Number,
+) -> Number:
+    """A number above 0, where one is said."""
+    return otherwise if record.get(name) is None else kind(positive(record, name, where))
 
 
 def _lengths(
     record: Mapping[str, Any], kind: str, requests: int, where: str
 ) -> Mapping[str, float]:
-    """Mean tokens of a request, with their spread where each is told."""
-    mean = _number(record, f"total_{kind}_tokens", where) / requests
-    each: Any = record.get(f"{kind}_lens")
-    if not isinstance(each, list) or len(cast(list[Any], each)) != requests:
+    """Mean tokens of a request that completed, with their spread where each is told."""
+    mean = positive(record, f"total_{kind}_tokens", where) / requests
+    each, made = _list(record, f"{kind}_lens"), _list(record, "output_lens")
+    if len(each) == len(made):
+        each = [length for length, tokens in zip(each, made, strict=True) if tokens]
+    if len(each) != requests or not all(isinstance(length, int) and length > 0 for length in each):
         return {"mean": mean}
     lengths = np.array(each, dtype=np.float64)
     return {"mean": mean, "cv": float(lengths.std() / lengths.mean())}
+
+
+def _list(record: Mapping[str, Any], name: str) -> list[Any]:
+    held: Any = record.get(name)
+    return cast(list[Any], held) if isinstance(held, list) else []
 
 
 def _figures(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

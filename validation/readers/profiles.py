@@ -99,7 +99,11 @@ def _of_trace(text: str, path: str | Path) -> Profile:
     whole = cast(dict[str, Any], held) if isinstance(held, dict) else {"traceEvents": held}
     events = whole.get("traceEvents")
     if not isinstance(events, list):
-        raise InputError(f"{name_of(path)}: expected a table traceEvents, found none")
+        fields = ", ".join(map(printable, list(whole)[:6])) or "none"
+        raise InputError(
+            f"{name_of(path)}: expected a table traceEvents of torch.profiler, or results of a"
+            f" benchmark of vLLM or SGLang, found fields {fields}"
+        )
     known = [_table(each) for each in cast(list[Any], whole.get("deviceProperties") or [])]
     device = str(known[0].get("name", "")) if known else ""
     kinds: dict[str, list[dict[str, Any]]] = {"kernel": [], "call": [], "launch": []}

@@ -11,6 +11,7 @@ import hwmodel as hw
 from hwmodel.cli import app
 from hwmodel.quantity.errors import InputError
 from tests.validation.readers.test_benchmarks import SGLANG, VLLM, written
+from tests.validation.readers.test_offline import THROUGHPUT
 
 
 def test_figures_stand_beside_those_of_the_same_stream(tmp_path: Path) -> None:
@@ -23,6 +24,21 @@ def test_figures_stand_beside_those_of_the_same_stream(tmp_path: Path) -> None:
         assert by_name[figure].predicted == pytest.approx(getattr(same, figure))
     assert "40 requests, 8 users who wait, 512 tokens in, 64 out" in str(found)
     assert found.table.columns == ["run", "figure", "measured", "predicted", "of_predicted"]
+
+
+def test_an_offline_benchmark_is_a_stream_that_is_there_at_once(tmp_path: Path) -> None:
+    words: dict[str, Any] = {"config": "llama-3.2-1b", "input": 1024, "dp": 2}
+    few = {**THROUGHPUT, "num_requests": 20, "total_num_tokens": 23040}
+    found: Any = hw.profile(written(tmp_path, few), on="h200", **words)
+    arguments: dict[str, Any] = {"input": 1024, "output": 128, "requests": 20, "dp": 2}
+    stream = hw.model("llama-3.2-1b").serving(rate_per_s=1e6, **arguments)
+    same: Any = hw.predict(stream, on="h200", engine="vllm")
+    told = {each.figure: each.predicted for each in found.figures}
+    names = ("requests_per_s", "total_tokens_per_s")
+    assert told == pytest.approx({name: getattr(same, name) for name in names})
+    assert "all at once, 1,024 tokens in, 128 out, all of their mean lengths; tp=1, dp=2" in str(
+        found
+    )
 
 
 def test_the_command_answers_for_another_config_and_engine(tmp_path: Path) -> None:
@@ -48,9 +64,14 @@ def test_a_run_that_is_refused_stands_with_its_reason_beside_those_that_are_not(
 
 def test_what_is_not_said_is_asked_for(tmp_path: Path) -> None:
     nameless = {name: value for name, value in VLLM.items() if name != "model_id"}
+    unknown = {**VLLM, "model_id": "./My-Own-1B", "completed": 39}
+    with pytest.raises(InputError, match="name one in --config"):
+        hw.profile(written(tmp_path, unknown), on="h200")
+    few: Any = hw.profile(written(tmp_path, unknown), on="h200", config="llama-3.2-1b")
+    assert "run 1: 1 more failed, and left out" in str(few)
     with pytest.raises(InputError, match="run 1: model: expected its name in the file"):
         hw.profile(written(tmp_path, nameless), on="h200")
     trace = tmp_path / "trace.json"
     trace.write_text('{"traceEvents": []}')
-    with pytest.raises(InputError, match="tp: expected with results of a serving benchmark"):
+    with pytest.raises(InputError, match="tp: expected with results of a benchmark of an engine"):
         hw.profile(trace, on="h200", tp=2)

@@ -65,6 +65,24 @@ def test_a_rate_of_sglang_with_the_lengths_of_each_request_a_line_a_run(tmp_path
     )
 
 
+def test_a_few_that_failed_are_left_out_of_lengths_and_counts(tmp_path: Path) -> None:
+    """Three of four are read: 60 and 90 tokens in, and twice 60, whose mean is 70."""
+    lengths = {"input_lens": [60, 500, 60, 90], "output_lens": [20, 0, 20, 20]}
+    counts = {"completed": 3, "num_prompts": 3, "total_input_tokens": 210}
+    one = {**SGLANG, **lengths, **counts, "total_output_tokens": 60}
+    (run,) = runs_of(written(tmp_path, one))
+    assert (run.requests, run.failed) == (3, 0)
+    assert run.inputs == pytest.approx({"mean": 70, "cv": 200**0.5 / 70})
+    (run,) = runs_of(written(tmp_path, {**VLLM, "completed": 38}))
+    assert (run.asked["requests"], run.failed, run.asked["input"]) == (38, 2, round(20480 / 38))
+
+
+@pytest.mark.parametrize("lengths", [[50, "x", 50, 150], [50, 150], [0, 0, 0, 0], "abcd"])
+def test_lengths_that_are_none_leave_their_mean(tmp_path: Path, lengths: Any) -> None:
+    (run,) = runs_of(written(tmp_path, {**SGLANG, "input_lens": lengths}))
+    assert run.inputs == {"mean": 100}
+
+
 def test_bursts_are_gaps_of_a_gamma_of_their_spread(tmp_path: Path) -> None:
     """VLLM draws gaps of shape `burstiness`, whose spread over their mean is its root's inverse."""
     bursts = {**VLLM, "request_rate": 2.0, "burstiness": 0.25}
@@ -75,10 +93,12 @@ def test_bursts_are_gaps_of_a_gamma_of_their_spread(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"completed": 39}, "run 1: expected all requests completed, found 39 of 40"),
+        ({"completed": 35}, "run 1: expected 90% of its requests completed, found 35 of 40"),
         ({"request_rate": "trace"}, "arrivals of a trace are not in the file"),
         ({"request_rate": -1}, "request_rate: expected a number above 0, found -1"),
         ({"total_input_tokens": None}, "total_input_tokens: expected a number above 0, found None"),
+        ({"max_concurrency": "x"}, "max_concurrency: expected a number above 0, found 'x'"),
+        ({"server_info": {"tp_size": -1}}, "tp_size: expected a number above 0, found -1"),
         ({"duration": 1, "completed": "x"}, "completed: expected a number above 0, found 'x'"),
     ],
 )
@@ -89,7 +109,7 @@ def test_what_is_missing_or_odd_is_named(tmp_path: Path, change: dict[str, Any],
 
 def test_other_files_are_none_of_these(tmp_path: Path) -> None:
     assert is_benchmark(json.dumps(VLLM))
-    for other in ("[]", "{}", "text", '{"traceEvents": []}', '{"avg_latency": 1}', ""):
+    for other in ("[]", "{}", "text", '{"traceEvents": []}', '{"mean": 1}', ""):
         assert not is_benchmark(other)
-    with pytest.raises(InputError, match="a serving benchmark, found fields a"):
+    with pytest.raises(InputError, match="a benchmark of vLLM or SGLang, found fields a"):
         runs_of(written(tmp_path, {"a": 1}))

@@ -105,7 +105,7 @@ def test_tables_of_nsight_are_read(tmp_path: Path, text: str, expected: Any) -> 
     ("text", "said"),
     [
         ("{", "no valid JSON"),
-        ('{"a": 1}', "expected a table traceEvents, found none"),
+        ('{"a": 1}', "a benchmark of vLLM or SGLang, found fields a"),
         ('{"traceEvents": []}', "expected kernels of a GPU, found none"),
         ("time,value\n1,2\n", "expected a trace of torch.profiler or a CSV of nsys or ncu"),
         ("Name,Grid\nx,1\n", "expected a column Duration or Total Time"),

@@ -7,7 +7,10 @@ one each time.
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.network import Stack
@@ -28,13 +31,10 @@ class Kept:
     others: dict[Hashable, object] = field(default_factory=dict[Hashable, object])
 
     def run(self, network: Stack, runner: Callable[[Stack], Run]) -> Run:
-        """What `runner` says of all stages, of which each kernel is asked for once.
-
-        A cascade that is asked for again is the same value: workloads keep theirs.
-        """
+        """What `runner` says of all stages, of which each kernel is asked for once."""
         found: list[Run] = []
         for stage in network.stages:
-            key = id(stage.cascade), stage.name
+            key = alike(stage.cascade), stage.name
             if key not in self.runs:
                 alone = replace(stage, times=1, collective=None)
                 made = runner(replace(network, stages=(alone,)))
@@ -54,6 +54,45 @@ class Kept:
             self.others[key] = made()
         found: Kind = self.others[key]  # pyright: ignore[reportAssignmentType]  # by this key
         return found
+
+
+PLAIN = (int, float, str, bool, type(None))
+
+
+def alike(cascade: Cascade) -> Hashable:
+    """The same for cascades that say the same of the same numbers, arrays among them.
+
+    Of one that was made from something else than numbers and words, that one alone.
+    """
+    origin = cascade.origin
+    given = (origin.workload, *origin.arguments.items()) if origin is not None else ()
+    spread = (rank.distribution for rank in cascade.ranks.values())
+    numbers = (
+        *(rank.size for rank in cascade.ranks.values()),
+        *(
+            each and (each.kind, each.draws, each.picks, each.exponent, each.ways)
+            for each in spread
+        ),
+        *((each.density, each.probability) for each in cascade.einsums),
+        *((band.low, band.high) for each in cascade.einsums for band in each.bands),
+    )
+    try:
+        return cascade.form, cascade.name, _told(numbers), _told(given)
+    except TypeError:
+        return id(cascade)
+
+
+def _told(value: Any) -> Hashable:
+    """A number, a word or an array of numbers by what it says; `TypeError` for all else."""
+    if type(value) in PLAIN:
+        return type(value).__name__, value
+    if isinstance(value, tuple):
+        return tuple([_told(each) for each in cast(tuple[Any, ...], value)])
+    if isinstance(value, np.ndarray):
+        numbers = cast(NDArray[Any], value)
+        if numbers.dtype.kind in "iuf":
+            return numbers.shape, numbers.dtype.str, numbers.tobytes()
+    raise TypeError
 
 
 def _often(run: Run, times: Amount) -> tuple[Part, ...]:

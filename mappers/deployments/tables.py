@@ -5,7 +5,7 @@ and a column for each of some counts of chunks of prompts; all of them are three
 questions at the most.
 """
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -64,8 +64,9 @@ class Steps:
 class Tables:
     """Tables of engines for one traffic, which are started with one of some token budgets.
 
-    `known` keeps what `predict` said, by words; `submit` starts a call elsewhere (an executor of
-    `concurrent.futures`, or a Dask `Client`) for kinds that are soon to be asked for.
+    `known` keeps what `predict` said, by words, and `runs` what it said of a machine's kernels,
+    which divisions and formats of caches have in common; `submit` starts a call elsewhere (an
+    executor of `concurrent.futures`, or a Dask `Client`) for kinds that are soon to be asked for.
     """
 
     traffic: Traffic
@@ -73,12 +74,13 @@ class Tables:
     engine: str = "vllm"
     known: MutableMapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     submit: Callable[..., Any] | None = None
+    runs: dict[int, dict[Hashable, Any]] = field(default_factory=dict[int, dict[Hashable, Any]])
 
     def ahead(self, soon: Sequence[Kind], role: Role) -> None:
         """Ask for the steps of several kinds at once, where there is somewhere to ask."""
         if self.submit is None:
             return
-        plain, asked = replace(self, known={}, submit=None), dict[str, Any]()
+        plain, asked = replace(self, known={}, submit=None, runs={}), dict[str, Any]()
         for kind in soon:
             for step in STEPS[role]:
                 key = f"{kind.words}: {step}"
@@ -205,7 +207,8 @@ class Tables:
         ways = None if kind.devices == 1 else kind.ways
         work = getattr(kind.model, step)(**sizes, parallel=ways, draft=kind.draft)
         machine = kind.machine * kind.devices
-        found: Any = answered(work, machine, engine=self.engine, keeping=Kept())
+        kept = Kept(runs=self.runs.setdefault(id(kind.machine), {}))
+        found: Any = answered(work, machine, engine=self.engine, keeping=kept)
         count = max(np.size(each) for each in sizes.values())
         seconds, joules = (
             np.broadcast_to(each, count).astype(np.float64).tolist()

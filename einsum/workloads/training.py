@@ -38,6 +38,8 @@ def training(
     overlapped: bool = False,
     graphs: bool = False,
     scales: str = "tensor",
+    forwards: int = 1,
+    backwards: int = 1,
     host: Mapping[str, Any] | str | None = None,
 ) -> Training:
     """One step of training: `global_batch` sequences of `sequence` tokens, Adam and bf16 products.
@@ -45,7 +47,8 @@ def training(
     `tp` to `recompute`, and `micro_batch`, are those of an execution (`hwmodel.spine.execution`);
     with `devices`, dp is what is left of them. `zero` is ZeRO's stage (3: weights are divided too,
     as FSDP does), `recompute` what the backward pass computes again: none, selective (attention's
-    scores; with zero 3 torch's choice by operation) or full; `loss` "fused" one that a compiler
+    scores; with zero 3 torch's choice by operation), full, or reversible (inputs of layers are
+    found again from what they made); `loss` "fused" one that a compiler
     makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA) that are trained
     alone, `sampled` the share of rows that gradients of weights are summed over (WTA-CRS).
 
@@ -53,7 +56,8 @@ def training(
     for each expert; `overlapped` whether that runs beside another micro-batch's kernels, and with
     zero 3 tp's exchanges beside their products; `graphs` whether CUDA graphs spare the passes their
     launches; `scales` what a factor of fp8 is for, a "tensor" or each "row". `host` says what lies
-    in a host, "holds=optimizer+weights,rate=25GB/s" or a table (`hwmodel.spine.host`).
+    in a host, "holds=optimizer+weights,rate=25GB/s" or a table (`hwmodel.spine.host`). `forwards`
+    and `backwards` are passes of each sequence: 2 and 2 (SAM), 2 and 0 (zeroth order, MeZO).
 
     Raises `InputError` naming the argument at fault.
     """
@@ -78,6 +82,8 @@ def training(
         overlapped=overlapped,
         graphs=graphs,
         scales=scales,
+        forwards=forwards,
+        backwards=backwards,
         host=host,
         **how,
     )

@@ -81,6 +81,8 @@ class Training(Shown):
         graphs: whether CUDA graphs replay the passes, so that no kernel waits for its launch.
         parallel: fields of an execution.
         devices: in all, where that is said; replicas (dp) are then as many as fit.
+        forwards, backwards: passes of each sequence in a step: 2 and 2 of sharpness-aware methods
+            (SAM), 2 and none of zeroth-order ones (MeZO), which keep nothing for gradients.
         host: what of it lies in the host of a box, in words or a table (`hwmodel.spine.host`).
     """
 
@@ -101,6 +103,8 @@ class Training(Shown):
     scales: str = "tensor"
     parallel: Mapping[str, Any] = field(default_factory=lambda: {}, hash=False)
     devices: int | None = None
+    forwards: int = 1
+    backwards: int = 1
     host: Mapping[str, Any] | str | None = field(default=None, hash=False)
 
     @property
@@ -147,6 +151,8 @@ def trained(
     graphs: bool = False,
     scales: str = "tensor",
     devices: int | None = None,
+    forwards: int = 1,
+    backwards: int = 1,
     host: Mapping[str, Any] | str | None = None,
     **how: Any,
 ) -> Training:
@@ -172,6 +178,11 @@ def trained(
         raise InputError(f"training: {UnknownNameError('scales', scales, SCALES)}")
     if sequence < 1:
         raise InputError(f"training: sequence: expected 1 or more, found {sequence}")
+    if not 0 <= backwards <= forwards or not forwards:
+        raise InputError(
+            "training: backwards: expected no more passes than forward ones, and one or more of"
+            f" those; found {backwards} and {forwards}"
+        )
     said = {**how, "micro_batch": micro_batch, "global_batch": global_batch}
     for name in said:
         if name not in DIVIDED:
@@ -183,4 +194,5 @@ def trained(
     less: dict[str, Any] = {"adapters": adapters, "sampled": sampled, "dropout": dropout}
     flags: dict[str, Any] = {"dispatch": dispatch, "overlapped": overlapped, "graphs": graphs}
     flags |= {"scales": scales, "parallel": parallel, "devices": devices, "host": host}
+    flags |= {"forwards": forwards, "backwards": backwards}
     return Training(model, sequence, **options, **less, **flags)

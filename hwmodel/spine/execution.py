@@ -46,8 +46,10 @@ class Execution(Division):
     zero: Annotated[int, BeforeValidator(counted_or_none)] = 0
     """What data-parallel devices divide: 1 the optimiser's state, 2 gradients too, 3 weights too
     (ZeRO, arXiv 1910.02054; 3 is FSDP)."""
-    recompute: Literal["none", "selective", "full"] = "none"
-    """What the backward pass computes again: nothing, attention's products, whole layers."""
+    recompute: Literal["none", "selective", "full", "reversible"] = "none"
+    """What the backward pass computes again: nothing, attention's products, whole layers from what
+    they read, or from what the layer after them made ("reversible": two streams, of which each
+    block adds to one a function of the other, so that a layer keeps nothing)."""
     schedule: str | None = None
     """How a pipeline orders its passes, of `CHUNKS`; None: "1f1b", or "interleaved" with vp."""
 

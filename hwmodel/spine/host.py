@@ -2,7 +2,8 @@
 
     optimizer     the copy in fp32 and what the optimiser keeps; gradients go down as they are made,
                   and the host updates (ZeRO-Offload, arXiv 2101.06840)
-    weights       each layer's weights come up before its passes (ZeRO-Infinity, arXiv 2104.07857)
+    weights       each layer's weights come up before its passes (ZeRO-Infinity, arXiv 2104.07857);
+                  of a zeroth-order step they go back as they were changed (ZO2, arXiv 2503.12668)
     activations   what a layer keeps goes down after its forward pass, and comes up before its
                   backward pass
 
@@ -72,12 +73,7 @@ class Host(Value):
         for word in words:
             if word not in HELD:
                 raise InputError(f"{where}: {UnknownNameError('part', word, HELD)}")
-        found = cls.build({**table, "holds": tuple(words)}, where=where)
-        if found.weights and not found.optimizer:
-            raise InputError(
-                f"{where}: weights: expected the optimizer with them, which makes them"
-            )
-        return found
+        return cls.build({**table, "holds": tuple(words)}, where=where)
 
     @property
     def optimizer(self) -> bool:

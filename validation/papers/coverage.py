@@ -79,7 +79,7 @@ MODELLED = _table(
     MoE-Lens | arXiv 2504.09345 | weights that stream; its scheduler is not modelled
     WTA-CRS | arXiv 2305.15265 | sampled weight gradients, with adapters; a decoder for its T5
     TALL-masks, Consensus | abstract | bytes of weights in formats of a bit
-    ZO2 | arXiv 2503.12668 | weights that stream both ways, two passes
+    ZO2 | arXiv 2503.12668 | steps of forward passes alone, weights that stream both ways
     DistZO2 | abstract | the same, in slices over devices
     ZeRO-Offload | arXiv 2101.06840 | states in a host, which updates; rates of V100 are priors
     MemAscend | arXiv 2505.23254 | buffers of a host's memory, as they are made and as they fit
@@ -125,6 +125,7 @@ PARTLY = _table(
     EfficientLLM | abstract | formats and attention kinds by predict; its metrics were not read
     Beyond Inference | arXiv 2403.12981 | queues of stations; times of its stages were not read
     AI Flow | arXiv 2411.12469 | splits over tiers, drafts and rounds; claims in words alone
+    SAMO | arXiv 2507.07883 | forward and backward passes of a step; no figure of cost was read
     Fragile Mastery | abstract | decode on boards; phones have no numbers here
     """,
 )
@@ -135,7 +136,6 @@ NOT_MODELLED = _table(
     Sequential Gradient Coding | ICLR 2023 | stragglers as a random process
     MKOR | NeurIPS 2023 | second-order optimisers
     3D U-Net, reversible | arXiv 2104.09648 | reversible blocks, and what they keep
-    SAMO | abstract | gradients of many tasks
     Efficient controllable multi-task learning | abstract | networks of slimmable width
     ScaLearn, MHR | abstract | adapters that are shared between tasks
     TensorBLEU | abstract | sorts of n-grams against a loop in Python

@@ -31,11 +31,6 @@ ROWS = 128
 """Rows that are drawn together: a tile of the products over them."""
 
 
-def passes(work: Training) -> float:
-    """Operations of a step over those of its forward pass: gradients of inputs, and of weights."""
-    return 2 + (0.0 if work.adapters else work.sampled)
-
-
 def changed(each: Piece, work: Training, weights: Iterable[Weight], tp: int) -> Piece:
     """A piece as it is trained; `weights` are those of a layer, of which adapters are beside some.
 

@@ -87,13 +87,7 @@ def hosted(
     a host. Raises `CoverageError` for what is not modelled, `InputError` for what makes no sense.
     """
     ways = Host.of(work.host or {})
-    if how.pp > 1:
-        raise CoverageError("training: host: in a pipeline it is not modelled; use pp=1")
-    if ways.optimizer and how.zero < 2 and how.dp * how.cp > 1:
-        raise InputError(
-            "training: host: expected zero 2 or 3 where replicas are several, so that each sends a"
-            f" part of the gradients; found zero={how.zero}"
-        )
+    _check(ways, work, how)
     cpu = device(ways.cpu)
     if cpu.kind != "cpu":
         raise InputError(f"training: host: cpu: expected a host's, found {cpu.name} ({cpu.kind})")
@@ -106,10 +100,12 @@ def hosted(
     parameters = [parts.trained(stage) for stage in row]
     keeps = sorted((stage.kept_bytes for stage in row), reverse=True)
     kept = sum(keeps[: ways.window]) if ways.activations else whole.kept_bytes
+    waits_s = loop.exposed_s / (1 if work.backwards else work.forwards)
+    waiting = {"inputs_s" if work.backwards else "forward_s": waits_s}
     stage = replace(
         whole,
-        inputs_s=whole.inputs_s + loop.exposed_s,
-        exposed_s=whole.exposed_s + loop.exposed_s,
+        **{name: getattr(whole, name) + more for name, more in waiting.items()},
+        exposed_s=whole.exposed_s + waits_s,
         kept_bytes=kept,
     )
     host, drive = parts.memory(sum(parameters), sum(keeps), row, largest)
@@ -117,7 +113,7 @@ def hosted(
     return Hosted(
         ways=ways,
         stage=stage,
-        waits_s=loop.exposed_s,
+        waits_s=waits_s,
         update_s=once(parts.updates(parameters), int(ways.window)) if ways.optimizer else 0.0,
         states=parts.states(states, row),
         host_bytes=host,
@@ -127,6 +123,30 @@ def hosted(
         down_bytes=down * count,
         assumption=parts.said(cpu),
     )
+
+
+def _check(ways: Host, work: Training, how: Execution) -> None:
+    """Refuse what is not modelled."""
+    if how.pp > 1:
+        raise CoverageError("training: host: in a pipeline it is not modelled; use pp=1")
+    if ways.optimizer and how.zero < 2 and how.dp * how.cp > 1:
+        raise InputError(
+            "training: host: expected zero 2 or 3 where replicas are several, so that each sends a"
+            f" part of the gradients; found zero={how.zero}"
+        )
+    if work.forwards > 1 and work.backwards:
+        raise CoverageError(
+            "training: host: of steps with several backward passes it is not modelled;"
+            " use forwards=1, or backwards=0"
+        )
+    if ways.weights and not ways.optimizer and work.backwards:
+        raise InputError(
+            "training: host: weights: expected the optimizer with them, which makes new ones"
+        )
+    if ways.optimizer and not work.backwards:
+        raise InputError(
+            "training: host: optimizer: a step without a backward pass has none; use holds=weights"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +185,10 @@ class _Parts:
         for stage in row:
             brought_s = self.weights(stage) / self._source_rate()
             kept = stage.kept_bytes if self.ways.activations else 0.0
+            if not self.work.backwards:  # all passes at once, then back as they changed
+                back_s = self.weights(stage) / self._source_rate()
+                forward.append(Block(brought_s, self.work.forwards * stage.forward_s, back_s))
+                continue
             forward.append(Block(brought_s, stage.forward_s, kept / rate))
             backward.append(
                 Block(
@@ -213,8 +237,12 @@ class _Parts:
         def placed(sizes: Iterable[float]) -> float:
             return sum(sorted(sizes, reverse=True)[: int(self.ways.window)])
 
-        if not self.ways.optimizer:
+        if not (self.ways.optimizer or self.ways.weights):
             return states
+        if not self.work.backwards:  # ends stay, layers have places
+            ends = WEIGHT_BYTES * sum(s.dense + s.experts for s in (row[0], row[-1]))
+            layers = placed(WEIGHT_BYTES * (s.dense + s.experts + s.frozen) for s in row[1:-1])
+            return States(ends + layers, states.gradients_bytes, 0.0)
         gradients = placed(SENT_BYTES * (s.dense + s.experts) for s in row)
         weights = states.weights_bytes
         if self.ways.weights:

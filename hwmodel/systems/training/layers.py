@@ -96,6 +96,7 @@ class Piece:
         gathered_bytes: of inputs of products that FSDP's tp gathers whole for gradients of weights,
             what another device keeps under sp.
         input_bytes: of its input, which it keeps where it is computed again.
+        working_bytes: of what its widest forward kernel reads and makes, beside its input.
         flops: of its forward pass, every pair of attention counted (the convention of MFU).
         least_flops: the same of those pairs alone that masks leave, or fewer.
         dense, experts: parameters held on this device, which are trained; `frozen` are not.
@@ -111,6 +112,7 @@ class Piece:
     scores_bytes: float
     gathered_bytes: float
     input_bytes: float
+    working_bytes: float
     flops: float
     least_flops: float
     dense: float
@@ -202,6 +204,7 @@ def piece(
         scores_bytes=scores,
         gathered_bytes=gathered,
         input_bytes=input_bytes,
+        working_bytes=input_bytes + max(map(_moving, kernels), default=0.0),
         flops=counted,
         least_flops=counted - masked,
         dense=float(sum(w.elements(how) for w in weights if w.part != "experts")),
@@ -292,6 +295,16 @@ def _permuted(stage: Stage, dtype: str) -> Stage:
 def _size(cascade: Cascade) -> float:
     """Bytes of all that a cascade reads and makes."""
     return float(sum(footprint_bytes(n, cascade) for n in (*cascade.inputs, *cascade.outputs)))
+
+
+def _moving(kernel: Kernel) -> float:
+    """Bytes of activations that a forward kernel reads and makes."""
+    tensors = kernel.cascade.tensors
+    names = (n for n in (*kernel.cascade.inputs, *kernel.cascade.outputs))
+    if kernel.role != "forward":
+        return 0.0
+    made = sum(footprint_bytes(n, kernel.cascade) for n in names if tensors[n].role != "weight")
+    return float(made)
 
 
 def _picks(weights: Sequence[Weight]) -> tuple[int, int]:

@@ -42,16 +42,17 @@ def floor(
         "dram": max(0.0, max(moved) - held) / float(rate),
     }
     if machine.link is not None:
-        sent = max(_sent_bytes(rank, how) for rank in ranks)
+        sent = max(_sent_bytes(rank, work, how) for rank in ranks)
         found["link"] = sent / float(machine.link.bandwidth_bytes_per_s)
     return {**found, "host": host_s} if host_s else found
 
 
-def _sent_bytes(rank: Sequence[Stage], how: Execution) -> float:
+def _sent_bytes(rank: Sequence[Stage], work: Training, how: Execution) -> float:
     """What leaves a device of a rank at the least, over a step."""
     groups = (
         (sum(s.dense for s in rank), how.dp * how.cp),
         (sum(s.experts for s in rank), how.expert_dp),
     )
     gradients = sum(GRADIENT_BYTES * count * (n - 1) / n for count, n in groups)
-    return gradients + (how.micro_batches or 0) * sum(s.sent_bytes for s in rank)
+    passes = (work.backwards or work.forwards) * (how.micro_batches or 0)
+    return gradients * (work.backwards > 0) + passes * sum(s.sent_bytes for s in rank)

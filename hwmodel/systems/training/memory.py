@@ -20,6 +20,14 @@ from hwmodel.einsum.workloads.training_step import OPTIMIZERS
 WEIGHT_BYTES, GRADIENT_BYTES, COPY_BYTES, STATE_BYTES = 2, 4, 4, 4
 GATHERED = 2
 """Layers whose weights stand gathered at a time."""
+TEMPORARIES = 4
+"""Of a tensor, while random numbers change it (zeroth order): they, these by the projection of the
+gradient, the decay of the weight, and the sum (ZO2's released code, `zo_update`)."""
+SWEPT_BYTES = 2 * WEIGHT_BYTES
+"""Of a weight that is moved along random numbers: read and written."""
+MOVED_BYTES = 2 * SWEPT_BYTES + GRADIENT_BYTES + 2 * WEIGHT_BYTES
+"""Of a weight that is moved along its gradient and back (SAM): twice read and written, the gradient
+read, the perturbation written and read."""
 
 
 @dataclass(frozen=True)
@@ -88,3 +96,20 @@ def update_bytes(parameters: float, replicas: int, *, zero: int, optimizer: str)
     mine = parameters / (replicas if zero >= 1 else 1)
     kept = COPY_BYTES + STATE_BYTES * OPTIMIZERS[optimizer]
     return mine * (2 * kept + GRADIENT_BYTES + WEIGHT_BYTES)
+
+
+def moved_bytes(parameters: float, forwards: int, backwards: int) -> float:
+    """What perturbations of so many parameters, and an update in place, read and write.
+
+    Of a zeroth-order step each forward pass has one, one leads back, and one updates.
+    """
+    if not backwards:
+        return (forwards + 2) * SWEPT_BYTES * parameters
+    return (backwards - 1) * MOVED_BYTES * parameters
+
+
+def moving(parameters: float, largest: int, backwards: int) -> States:
+    """Bytes where weights are moved: a perturbation of each, or temporaries of a tensor."""
+    if backwards:
+        return States((backwards > 1) * WEIGHT_BYTES * parameters, 0.0, 0.0)
+    return States(0.0, float(TEMPORARIES * WEIGHT_BYTES * largest), 0.0)

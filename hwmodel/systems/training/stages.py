@@ -10,7 +10,12 @@ from hwmodel.systems.training.efficiency import Software
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.kernels import Seconds, added
 from hwmodel.systems.training.layers import Piece
-from hwmodel.systems.training.memory import GRADIENT_BYTES, WEIGHT_BYTES, update_bytes
+from hwmodel.systems.training.memory import (
+    GRADIENT_BYTES,
+    WEIGHT_BYTES,
+    moved_bytes,
+    update_bytes,
+)
 
 SLOWED = 0.2
 """Of the seconds of an exchange beside kernels, what these take longer: it has processors of theirs
@@ -77,10 +82,12 @@ def layer(
         ]
         forward_s = max(forward_s, launches[0])
         inputs_s = max(inputs_s, launches[1] - weights)
-    if how.recompute == "full" and each.kept_bytes > each.input_bytes and each.dense:
+    whole = how.recompute in ("full", "reversible")
+    if whole and each.kept_bytes > each.input_bytes and each.dense:
         again_s, busy = forward_s, (*busy, took.forward_busy_s)
         inputs_s += again_s
-        again_bytes, kept = each.kept_bytes, each.input_bytes
+        again_bytes = each.kept_bytes
+        kept = each.input_bytes if how.recompute == "full" else 0.0
     elif how.recompute == "selective":
         again_s = took.again_s + (share * gathered if how.zero == 3 else 0.0)
         inputs_s += again_s
@@ -210,8 +217,10 @@ def ended(
         update_bytes(count, ranks, zero=how.zero, optimizer=work.optimizer)
         for count, ranks, _ in groups
     )
+    more = moved_bytes(dense + experts, work.forwards, work.backwards)
+    moved = more + (moved if work.backwards else 0.0)
     update_s = moved / (float(machine.memory("dram").bandwidth_bytes_per_s) * DRAM_SHARE)
-    if how.zero == 3:
+    if how.zero == 3 or not work.backwards:
         return Ended(update_s, 0.0, moved)
     reduced_s = gathered_s = 0.0
     for count, ranks, stride in groups:

@@ -37,19 +37,21 @@ from hwmodel.spine.shares import Sizes, share
 from hwmodel.systems.pipelines.named import layout_of, scheduled
 from hwmodel.systems.pipelines.schedule import Layout, Schedule
 from hwmodel.systems.pipelines.timing import Passes, peaks, timed
-from hwmodel.systems.training import adapters, kernels
+from hwmodel.systems.training import adapters, kernels, passes
 from hwmodel.systems.training.efficiency import named, software
 from hwmodel.systems.training.fabric import Fabric, collided
 from hwmodel.systems.training.hosted import Hosted, hosted
 from hwmodel.systems.training.kernels import added
 from hwmodel.systems.training.layers import loss, piece
 from hwmodel.systems.training.least import floor
-from hwmodel.systems.training.memory import WEIGHT_BYTES, States, frozen, states
+from hwmodel.systems.training.memory import WEIGHT_BYTES, States, frozen, moving, states
 from hwmodel.systems.training.stages import Stage, chain, end, ended, layer, together
 from hwmodel.systems.training.trained import Trained
 
 ENDS = 2
 """Pieces before and after the layers."""
+STREAMS = 2
+"""Of hidden states, where layers are reversible."""
 KEPT_LOGIT_BYTES = 4
 """Of each logit, in fp32, from the forward pass to the backward."""
 LOGIT_BYTES = {"megatron": 6, "fsdp": 10}
@@ -58,6 +60,8 @@ loss also the logarithm of its softmax, of which the gradient in fp32 is made be
 from these tensors' formats and held to torchtitan's published memory, not read in a profile."""
 FUSED_LOGIT_BYTES = 4
 """Of each logit where a compiler fuses the loss: itself and its gradient in 16 bits."""
+ALONE_LOGIT_BYTES = 6
+"""Of each logit without a backward pass: itself, and the logarithm of its softmax."""
 
 
 def predicted(work: Training, on: Any, **options: Any) -> Trained:
@@ -136,7 +140,7 @@ def trained(
         told = (*cut.assumptions, away.assumption)
         cut = replace(cut, stages=[away.stage], interval=UNKNOWN, assumptions=told)
     overlapped, spared_s = together(cut.stages)
-    passes = Passes(
+    each_pass = Passes(
         [stage.forward_s for stage in cut.stages],
         [stage.inputs_s for stage in cut.stages],
         [stage.weights_s for stage in cut.stages],
@@ -147,24 +151,28 @@ def trained(
     assert count is not None
     assert how.global_batch is not None
     pipeline = how.pipeline if how.pp > 1 else "1f1b"
-    run = timed(scheduled(pipeline, how.pp, count, passes, chunks=how.vp), passes)
+    run = timed(scheduled(pipeline, how.pp, count, each_pass, chunks=how.vp), each_pass)
     ranks = [[cut.stages[stage] for stage in held] for held in cut.layout.stages]
     ends = [ended(rank, how, work, machine, joined) for rank in ranks]
     if away is not None and away.ways.optimizer:
         ends = [replace(each, update_s=away.update_s, update_bytes=0.0) for each in ends]
     exposed_s = max(each.exposed_s for each in ends)
     update_s = max(each.update_s for each in ends)
-    step_s = run.makespan_s + exposed_s + update_s
+    times = passes.rounds(work)
+    more = passes.beside(work, run, each_pass)
+    step_s = times * run.makespan_s + more.seconds + exposed_s + update_s
     held = _held(work, how, cut, run.schedule, ranks)
     if away is not None:
         held = [replace(each, states=away.states) for each in held]
     fullest = max(held, key=lambda each: each.total_bytes)
-    busy_s = float(run.busy_s.mean())
-    each = run.schedule.each  # of a chain: half the micro-batches enter at either end, where two do
+    busy_s = (times + more.share) * float(run.busy_s.mean())
+    each = (
+        times + more.share
+    ) * run.schedule.each  # of a chain: half the micro-batches enter at either end, where two do
     at_once = float(np.mean([sum(len(e) > 1 for e in order) for order in run.schedule.orders]))
     waits_s = each * float(np.mean([sum(s.exposed_s for s in rank) for rank in ranks])) + exposed_s
-    waits_s -= at_once * spared_s
-    flops = adapters.passes(work) * cut.flops * count * how.dp * how.tp * how.cp
+    waits_s -= times * at_once * spared_s
+    flops = passes.operations(work) * cut.flops * count * how.dp * how.tp * how.cp
     idle_j = float(np.max(machine.power.idle_w)) * max(0.0, step_s - busy_s + waits_s)
     joules = each * float(np.mean([sum(s.joules for s in rank) for rank in ranks])) + idle_j
     peak = float(machine.rate("matrix", work.precision))
@@ -176,7 +184,7 @@ def trained(
         tokens_per_s_per_device=how.global_batch * work.sequence / step_s / how.devices,
         mfu=flops / step_s / how.devices / peak,
         model_flops=flops,
-        bubble=max(0.0, 1 - busy_s / run.makespan_s),
+        bubble=max(0.0, 1 - busy_s / (times * run.makespan_s + more.seconds)),
         exposed_communication_s=waits_s,
         optimizer_s=update_s,
         weights_bytes=fullest.states.weights_bytes,
@@ -196,14 +204,14 @@ def trained(
             machine,
             work,
             how,
-            flops=adapters.passes(work) * cut.least_flops * count * how.dp * how.tp * how.cp,
+            flops=passes.operations(work) * cut.least_flops * count * how.dp * how.tp * how.cp,
             ranks=ranks,
             update_bytes=[each.update_bytes for each in ends],
             host_s=away.links_s if away else 0.0,
         ),
         busy_s=_busy_s(ranks, each, waits_s, update_s, away),
         again_s=each * float(np.mean([sum(s.again_s for s in rank) for rank in ranks])),
-        waits_s=run.makespan_s - busy_s,
+        waits_s=times * run.makespan_s + more.seconds - busy_s,
         kept_by_stage=tuple(stage.kept_bytes + stage.ends_bytes for stage in cut.stages),
         states_by_rank=tuple(each.states.total_bytes for each in held),
         interval=cut.interval,
@@ -215,11 +223,8 @@ def _away(work: Training, how: Execution, cut: "_Cut", joined: Fabric) -> Hosted
     """What the host does and keeps, where a part of the step lies there."""
     if work.host is None:
         return None
-    network = work.model.network
-    every = (*network.before, *network.after, *(b for each in network.layers for b in each.blocks))
-    tensors = [math.prod(w.sizes(how.tp)) for block in every for w in block.weights()]
-    states = _states(cut.stages, how, work)
-    return hosted(work, how, cut.row, cut.stages[0], states, tensors, joined.box)
+    held = _states(cut.stages, how, work)
+    return hosted(work, how, cut.row, cut.stages[0], held, _tensors(work, how), joined.box)
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,10 +292,14 @@ def _cut(
         layer(each, took, kept if place < ENDS else how, work, joined, runs)
         for place, (each, took) in enumerate(zip(pieces, seconds, strict=True))
     ]
+    if not work.backwards:
+        several_of = zip(made, pieces, seconds, strict=True)
+        made = [passes.forward_alone(*each) for each in several_of]
     kinds = {
         n: stage for (numbers, _), stage in zip(groups, made[2:], strict=True) for n in numbers
     }
-    logits = how.micro_batch * work.sequence // how.cp * sizes.vocabulary / how.tp
+    tokens = how.micro_batch * work.sequence // how.cp
+    logits = tokens * sizes.vocabulary / how.tp
     wide = 0 if work.loss == "fused" else KEPT_LOGIT_BYTES
     ends = end(made[0], 0.0), end(made[1], logits * wide)
     layout = layout_of(how.pipeline, how.pp, how.vp) if how.pp > 1 else layout_of("1f1b", 1)
@@ -298,7 +307,7 @@ def _cut(
     several = [(1, first), (1, last), *((len(numbers), each) for numbers, each in groups)]
     return _Cut(
         layout=layout,
-        stages=chain(held, kinds, ends) * layout.chains,
+        stages=_streams(chain(held, kinds, ends), work, how) * layout.chains,
         row=(ends[0], *(kinds[n] for n in range(network.depth)), ends[1]),
         flops=sum(times * each.flops for times, each in several),
         least_flops=sum(times * each.least_flops for times, each in several),
@@ -307,6 +316,15 @@ def _cut(
         assumptions=(runs.source, *run.assumptions),
         warnings=run.warnings,
     )
+
+
+def _streams(stages: list[Stage], work: Training, how: Execution) -> list[Stage]:
+    """Stages whose layers are found again from what they made keep what the last of them made."""
+    if how.recompute != "reversible":
+        return stages
+    tokens = how.micro_batch * work.sequence // how.cp / (how.tp if how.sp else 1)
+    made = STREAMS * tokens * work.model.network.hidden * WEIGHT_BYTES
+    return [replace(stage, kept_bytes=stage.kept_bytes + made) for stage in stages]
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,6 +358,7 @@ def _held(
     layers = peaks(schedule, [stage.kept_bytes for stage in cut.stages])
     ends = peaks(schedule, [stage.ends_bytes for stage in cut.stages])
     each_bytes = FUSED_LOGIT_BYTES if work.loss == "fused" else LOGIT_BYTES[named(how.zero)]
+    each_bytes = each_bytes if work.backwards else ALONE_LOGIT_BYTES
     last = {cut.layout.rank[s] for s, after in enumerate(cut.layout.after) if after < 0}
     several = schedule.each if how.pp > 1 and named(how.zero) == "fsdp" else 0
     gradients = several * _boundary_bytes(work, how)
@@ -357,7 +376,7 @@ def _held(
 
 def _busy_s(
     ranks: Sequence[Sequence[Stage]],
-    count: int,
+    count: float,
     waits_s: float,
     update_s: float,
     away: Hosted | None,
@@ -391,8 +410,20 @@ def _states(rank: Sequence[Stage], how: Execution, work: Training) -> States:
     options["gathered"] = how.pp > 1
     largest = max(stage.largest for stage in rank)
     replicas = how.dp * how.cp
-    dense = states(sum(s.dense for s in rank), replicas, largest=largest, **options)
-    if rests := sum(s.frozen for s in rank):
-        zero: dict[str, Any] = {"zero": how.zero, "gathered": how.pp > 1, "largest": largest}
-        return dense + frozen(rests, replicas, **zero)
+    rest = sum(s.frozen for s in rank)
+    parameters = rest + sum(s.dense + s.experts for s in rank)
+    still: dict[str, Any] = {"zero": how.zero, "gathered": how.pp > 1, "largest": largest}
+    moved = moving(parameters, max(_tensors(work, how)), work.backwards)
+    if not work.backwards:
+        return frozen(parameters, replicas, **still) + moved
+    dense = states(sum(s.dense for s in rank), replicas, largest=largest, **options) + moved
+    if rest:
+        return dense + frozen(rest, replicas, **still)
     return dense + states(sum(s.experts for s in rank), how.expert_dp, **options)
+
+
+def _tensors(work: Training, how: Execution) -> list[int]:
+    """Parameters of each tensor on a device."""
+    network = work.model.network
+    every = (*network.before, *network.after, *(b for each in network.layers for b in each.blocks))
+    return [math.prod(w.sizes(how.tp)) for block in every for w in block.weights()]

@@ -20,7 +20,6 @@ def test_words_and_tables_say_the_same() -> None:
     [
         ("holds=optimizer", "expected the rate of each device's link"),
         ("holds=gradients,rate=25GB/s", "unknown part 'gradients'"),
-        ("holds=weights,rate=25GB/s", "weights: expected the optimizer with them"),
         ("rate=25GB/s,size=3", "unknown field 'size'"),
         ("rate=25GB/s,pinned=four", "pinned"),
     ],

@@ -7,8 +7,10 @@ from hwmodel.validation.papers.given import Given
 
 
 def test_three_blocks_and_the_ends_are_held_by_hand() -> None:
-    """12 x 12,288^2 weights a block in fp16, 50,272 + 2,050 rows beside; four temporaries of the
-    embedding; 10 bytes a logit; and what the widest kernel of a layer reads and makes."""
+    """12 x 12,288^2 weights a block in fp16, 50,272 + 2,050 rows beside.
+
+    And four temporaries of the embedding; 10 bytes a logit; the widest kernel of a layer.
+    """
     *_, held = offloading.zeroth_order_memory(Given())
     width, tokens, vocabulary = 12_288, 2048, 50_272
     blocks = 3 * 2 * (12 * width**2 + 13 * width)

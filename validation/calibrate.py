@@ -260,7 +260,8 @@ def main(arguments: Sequence[str]) -> None:
         energies = [r for r in joules.read(hardware.name, "energy.csv") if not is_test(r)]
         if energies and (options.family is None or ENERGY in asked):
             with_times = hardware.model_copy(update={"calibration": fitted})
-            energy, _ = joules.fit_energy(energies, with_times)
+            halves = [row for row in rows if not is_test(row)]
+            energy, _ = joules.fit_energy(energies, with_times, halves)
             print(f"{ENERGY:28} rows {energy.rows:4}")
             families = fitted.families | {ENERGY: energy}
             fitted = fitted.model_copy(update={"families": families})

@@ -3,7 +3,8 @@
 Energy of a call in unbroken repetition is static watts times its sustained time plus joules per
 operation and per byte times the counts (`activity.energy_j`). The family "energy" of a calibration
 holds multiples of the catalogue's joules, fitted with the *measured* sustained time, so that errors
-of time do not leak into them.
+of time do not leak into them; and to how much longer calls take under the power limit, which many
+more rows say than those whose joules were taken.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ UNITS = ("matrix", "vector", "exp", "issue")
 LEVELS = ("dram", "l2", "shared")
 PRIORS = {
     "voltage": Parameter(
-        value=1.0, low=0.0, high=3.0, meaning="exponent of dynamic joules in the lowered clock"
+        value=1.0, low=0.0, high=6.0, meaning="exponent of dynamic joules in the lowered pace"
     ),
     "static": Parameter(
         value=1.2, low=0.5, high=2.5, meaning="watts at full clock over idle watts"
@@ -47,7 +48,12 @@ PRIORS = {
         for level in LEVELS
     },
 }
-"""Free parameters of the energy family and their bounds."""
+"""Free parameters of the energy family and their bounds. Under the limit a product's pace falls half
+as fast as its clock (8192^3: 1.19 times as long at 1/1.35 of it), hence exponents above two."""
+
+JOULES = 3.0
+"""How much an error of joules counts beside one of a slowdown: rows of the latter are twenty times
+as many (from folds: with 1 joules are 8 % off and slowdowns 1.7, with 3 they are 6 and 1.9)."""
 
 
 def read(device: str, file: str, data: Path = DATA) -> list[Row]:
@@ -98,36 +104,29 @@ class _Rows:
     burst_s: Array
     sustained_s: Array
     energy_j: Array
+    """No number where none were taken."""
 
     def some(self, keep: Any) -> "_Rows":
         """Those rows alone."""
         return _Rows(*(getattr(self, f.name)[keep] for f in fields(_Rows)))
 
 
-def fit_energy(rows: Sequence[Row], hardware: Hardware) -> tuple[Family, Array]:
+def fit_energy(
+    rows: Sequence[Row], hardware: Hardware, timed: Sequence[Row] = ()
+) -> tuple[Family, Array]:
     """The energy family, and measured/predicted joules of rows left out fold by fold.
 
     Two residuals a row: joules at its measured sustained time, and that time from its measured time
-    after a rest.
+    after a rest. Rows that were only `timed` in both states have the latter.
     """
-    every = groups(rows)
-    parts = [shares(group, hardware) for group in every]
-    data = _Rows(
-        terms=np.stack([np.concatenate([p[n] for p in parts]) for n in (*UNITS, *LEVELS)], axis=1),
-        idle_j=np.concatenate([column(group, "sustained_time_s") for group in every])
-        * float(np.asarray(hardware.power.idle_w)),
-        busy_j=np.concatenate([p["busy"] for p in parts]),
-        burst_s=np.concatenate([column(group, "time_s") for group in every]),
-        sustained_s=np.concatenate([column(group, "sustained_time_s") for group in every]),
-        energy_j=np.concatenate([column(group, "energy_j") for group in every]),
-    )
+    data, folds = _data(rows, hardware)
+    more, folds_more = _data([row for row in timed if "sustained_time_s" in row.columns], hardware)
     limit_w = float(np.asarray(hardware.power.limit_w))
-    folds = np.array([fold_of(row) for group in every for row in group.rows])
     ratios = np.ones(len(folds))
     for fold in np.unique(folds):
-        values, _ = _solve(data.some(folds != fold), limit_w)
+        values, _ = _solve(data.some(folds != fold), more.some(folds_more != fold), limit_w)
         ratios[folds == fold] = 1 / _ratios(values, data.some(folds == fold), limit_w)[0]
-    values, errors = _solve(data, limit_w)
+    values, errors = _solve(data, more, limit_w)
     parameters = {
         name: prior.but(value=float(f"{value:.4g}"), standard_error=float(f"{error:.2g}"))
         for (name, prior), value, error in zip(PRIORS.items(), values, errors, strict=True)
@@ -136,6 +135,28 @@ def fit_energy(rows: Sequence[Row], hardware: Hardware) -> tuple[Family, Array]:
         parameters=parameters, interval=interval(ratios), origin="measured", rows=len(folds)
     )
     return family, ratios
+
+
+def _data(rows: Sequence[Row], hardware: Hardware) -> tuple[_Rows, Array]:
+    """What the fit reads of rows, and the folds that they belong to."""
+    every = groups(rows)
+    parts = [shares(group, hardware) for group in every]
+
+    def joined(of_parts: Sequence[Array]) -> Array:
+        return np.concatenate([np.zeros(0), *of_parts])
+
+    terms = [joined([part[name] for part in parts]) for name in (*UNITS, *LEVELS)]
+    sustained_s = joined([column(group, "sustained_time_s") for group in every])
+    joules = [float(row.columns.get("energy_j", np.nan)) for g in every for row in g.rows]
+    data = _Rows(
+        terms=np.stack(terms, axis=1),
+        idle_j=sustained_s * float(np.asarray(hardware.power.idle_w)),
+        busy_j=joined([part["busy"] for part in parts]),
+        burst_s=joined([column(group, "time_s") for group in every]),
+        sustained_s=sustained_s,
+        energy_j=np.array(joules),
+    )
+    return data, np.array([fold_of(row) for group in every for row in group.rows])
 
 
 def _ratios(values: Array, data: _Rows, limit_w: float) -> tuple[Array, Array]:
@@ -150,13 +171,15 @@ def _ratios(values: Array, data: _Rows, limit_w: float) -> tuple[Array, Array]:
     return joules / data.energy_j, times / np.maximum(data.sustained_s, data.burst_s)
 
 
-def _solve(data: _Rows, limit_w: float) -> tuple[Array, Array]:
+def _solve(data: _Rows, timed: _Rows, limit_w: float) -> tuple[Array, Array]:
     """Multiples that fit best by their logarithm, and their standard errors."""
     low, high = (np.array([getattr(p, end) for p in PRIORS.values()]) for end in ("low", "high"))
     start = np.array([p.value for p in PRIORS.values()])
 
     def residuals(x: Array) -> Array:
-        return np.concatenate([np.log(part) for part in _ratios(x, data, limit_w)])
+        joules, times = _ratios(x, data, limit_w)
+        slowed = _ratios(x, timed, limit_w)[1]
+        return np.concatenate([JOULES * np.log(joules), np.log(times), np.log(slowed)])
 
     answer: Any = cast(Any, optimize).least_squares(
         residuals,
@@ -166,8 +189,8 @@ def _solve(data: _Rows, limit_w: float) -> tuple[Array, Array]:
         f_scale=2 * LOSS_SCALE,
         diff_step=1e-3,
     )
-    rows = 2 * len(data.energy_j)
-    spread = 2 * float(answer.cost) / max(1, rows - len(PRIORS))
+    count = len(answer.fun)
+    spread = 2 * float(answer.cost) / max(1, count - len(PRIORS))
     jacobian = cast(Array, answer.jac)
     covariance: Array = np.asarray(np.linalg.pinv(jacobian.T @ jacobian) * spread, dtype=np.float64)
     return cast(Array, answer.x), np.sqrt(np.maximum(np.diag(covariance), 0.0))

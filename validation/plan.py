@@ -195,7 +195,7 @@ def _fitted(folder: Path, stage: Stage, facts: Mapping[str, Any], bar: "Bar") ->
     energies = [row for row in joules.read(name, "energy.csv", data) if _usable(row)]
     if "energy" in stage.stages and len(energies) >= LEAST_JOULES:
         bar.fitting(ENERGY)
-        families[ENERGY], _ = joules.fit_energy(energies, fitted)
+        families[ENERGY], _ = joules.fit_energy(energies, fitted, rows)
     done = f"{before.versions.get('stages', '')} {stage.name}".strip()
     header = json.loads((_rows_of(folder, stage, facts) / "header.json").read_text("utf-8"))
     versions = {k: str(header[k]) for k in ("driver", "cuda", "torch", "cudnn") if header.get(k)}

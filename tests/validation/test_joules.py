@@ -87,6 +87,23 @@ def test_planted_multiples_come_back(planted: tuple[Hardware, list[Row]]) -> Non
     assert family.rows == len(planted[1])
 
 
+def test_rows_timed_in_both_states_say_what_the_limit_costs() -> None:
+    """Joules are known of row kernels alone, which stay below it: products slowed by it tell."""
+    rows = synthetic(machine(PLANTED | {"voltage": 3.6, "matrix": 0.8}))
+    products = [row for row in rows if row.columns["family"] == "gemm"]
+    others = [row for row in rows if row.columns["family"] != "gemm"]
+    slowed = {row.shape: row.columns["sustained_time_s"] for row in products}
+    off: list[float] = []
+    for known in ((), products):
+        family, _ = fit_energy(others, device("h200"), known)
+        values = {name: family.parameters[name].value for name in PRIORS}
+        again = {r.shape: r.columns["sustained_time_s"] for r in synthetic(machine(values))}
+        off.append(max(abs(again[shape] / time_s - 1) for shape, time_s in slowed.items()))
+    without, with_them = off
+    assert without > 0.05
+    assert with_them < 0.01
+
+
 def test_the_interval_is_as_wide_as_the_noise() -> None:
     """Noise of 5 %: 90 % of rows within 1.645 times that, a little more for rows left out."""
     family, ratios = fit_energy(synthetic(machine(PLANTED), noise=0.05), device("h200"))

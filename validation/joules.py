@@ -48,8 +48,8 @@ PRIORS = {
         for level in LEVELS
     },
 }
-"""Free parameters of the energy family and their bounds. Under the limit a product's pace falls half
-as fast as its clock (8192^3: 1.19 times as long at 1/1.35 of it), hence exponents above two."""
+"""Free parameters of the energy family and their bounds. Under the limit a product's pace falls
+half as fast as its clock (8192^3: 1.19 times as long at 1/1.35 of it), so that exponents pass 2."""
 
 JOULES = 3.0
 """How much an error of joules counts beside one of a slowdown: rows of the latter are twenty times

@@ -6,7 +6,7 @@ devices than tp the ranks of an engine that attend apart).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from hwmodel.einsum.division import DEGREES
@@ -17,6 +17,15 @@ from hwmodel.text.shown import Shown
 
 SAID = (*DEGREES, "dispatch")
 """How a replica is divided, as words; steps that read prompts beside others do not take turns."""
+OWN = ("model", "parallel")
+"""Fields that are not asked for by their names."""
+COUNTS: Mapping[str, int] = {
+    **dict.fromkeys(("requests", "concurrency", "prompts", "max_batch_tokens", "max_batch"), 1),
+    **{"devices": 1, "prefix": 0, "seed": 0},
+}
+"""Fields that are whole numbers, and the least that each may be."""
+MOST: Mapping[str, int] = {**dict.fromkeys(COUNTS, 2**53), "requests": 10**7, "seed": 2**64}
+"""The most: requests are kept one by one, some hundred bytes each."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,8 +41,8 @@ class Serving(Shown):
         prefix: tokens that begin every prompt.
         prompts: how many different prompts there are, asked again in turn, as load generators do;
             None: no prompt is asked twice.
-        frontend_s: what a server spends on a request outside its engine, first and last token alike
-            ("10 ms"); in a closed loop the next request comes so much later, too.
+        frontend: what a server spends on a request outside its engine, first and last token alike
+            ("10 ms", or seconds); in a closed loop the next request comes so much later, too.
         max_batch_tokens, max_batch: of a step; None: as the scheduler has them.
         memory_fraction: share of the devices' memory that the engine takes.
         scheduler, routing: rules by name (`hwmodel.systems.serving`); None: the engine's.
@@ -64,7 +73,7 @@ class Serving(Shown):
     duration_s: float | None = None
     prefix: int = 0
     prompts: int | None = None
-    frontend_s: float | str = 0.0
+    frontend: float | str = 0.0
     max_batch_tokens: int | None = None
     max_batch: int | None = None
     memory_fraction: float | None = None
@@ -103,8 +112,8 @@ def stream(model: Any, **asked: Any) -> Serving:
     """
     given = {name: value for name, value in asked.items() if value is not None}
     for name in given:
-        if name not in Serving.__dataclass_fields__ and name not in SAID:
-            known = (*Serving.__dataclass_fields__, *SAID)
+        known = (*(each.name for each in fields(Serving) if each.name not in OWN), *SAID)
+        if name not in known:
             raise UnknownNameError("argument of serving", name, known)
     came = [name for name in ("rate_per_s", "concurrency", "trace") if name in given]
     if not came or came[:2] == ["rate_per_s", "concurrency"]:
@@ -119,18 +128,41 @@ def stream(model: Any, **asked: Any) -> Serving:
             raise InputError(
                 f"serving: expected {told} a trace, found {shown(given.get(name, 'none'))}"
             )
-    if "prompts" in given:
-        if "trace" in given:
-            raise InputError(
-                "serving: prompts: expected without a trace, whose prompts are its own, found"
-                f" {shown(given['prompts'])}"
-            )
-        counted(given["prompts"], where="serving: prompts")
+    _checked(given)
     parallel = {name: given.pop(name) for name in SAID if name in given}
     for name in DEGREES:
         if name in parallel:
             counted(parallel[name], where=f"serving: {name}")
     return Serving(model, **given, parallel=parallel)
+
+
+def _checked(given: Mapping[str, Any]) -> None:
+    """Raises `InputError` for numbers that are none, and for what nothing would read."""
+    for name, least in COUNTS.items():
+        if name in given:
+            counted(given[name], where=f"serving: {name}", least=least, most=MOST[name])
+    for name in ("prompts", "prefix"):
+        if given.get(name) and "trace" in given:
+            raise InputError(
+                f"serving: {name}: expected without a trace, whose prompts are its own, found"
+                f" {shown(given[name])}"
+            )
+    prefix, tokens = given.get("prefix", 0), given.get("input")
+    if isinstance(tokens, int) and prefix > tokens:
+        raise InputError(
+            f"serving: prefix: expected at most the {tokens:,} tokens of a prompt (input), found"
+            f" {prefix:,}"
+        )
+    if "link" in given and "prefill" not in given:
+        raise InputError(
+            "serving: link: expected with prefill, whose caches it sends, found"
+            f" {shown(given['link'])} alone"
+        )
+    share = given.get("memory_fraction", 1.0)
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
+        raise InputError(
+            f"serving: memory_fraction: expected a share above 0 and up to 1, found {shown(share)}"
+        )
 
 
 class Serves(Shown):

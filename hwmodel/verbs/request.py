@@ -324,15 +324,16 @@ def _check_kinds(workload: str, fixed: Mapping[str, Any]) -> None:
     for name, value in fixed.items():
         annotation = parameters[name].annotation if name in parameters else None
         allowed = either(annotation)
-        kind = next((k for k in allowed if k in _KINDS), None)
+        kinds = [_KINDS[each] for each in allowed if each in _KINDS]
         if name == "config" and not isinstance(value, (str, dict)):
             found = shown(value)
             raise InputError(f"{workload}: config: expected a path or an object, found {found}")
         several = any(get_origin(k) in (Sequence, Mapping) for k in allowed)
-        if kind is None or several or name == "config":
+        if not kinds or several or name == "config":
             continue  # the workload's function checks what may be a list or a table
-        types, called = _KINDS[kind]
-        if not isinstance(value, types) or (isinstance(value, bool) and kind is not bool):
+        types = tuple(each for types, _ in kinds for each in types)
+        called = " or ".join(called for _, called in kinds)
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise InputError(
                 f"{workload}: {name}: expected {called}, found {shown(cast(object, value))}"
             )

@@ -32,6 +32,8 @@ ARRIVALS = ("poisson", "constant", "gamma")
 """How gaps between arrivals are drawn."""
 REQUESTS = 1000
 """Of a stream that says neither how many nor how long."""
+MOST_REQUESTS = 10**7
+"""That a stream may have: they are kept one by one."""
 HASHED = 512
 """Tokens that a name of a Mooncake trace stands for."""
 COLUMNS: Mapping[str, Mapping[str, float]] = {
@@ -143,6 +145,11 @@ def _times(
     if duration_s is not None:
         _above("duration_s", duration_s)
         mean = rate_per_s * duration_s
+        if requests is None and mean > MOST_REQUESTS:
+            raise InputError(
+                f"serving: duration_s: expected at most {MOST_REQUESTS:,} requests, found"
+                f" {mean:,.0f} at {shown(rate_per_s)} a second"
+            )
         count = requests or math.ceil(mean + 10 * max(cv or 1, 1) * math.sqrt(mean) + 10)
     if arrivals == "constant":
         times = np.arange(count) / rate_per_s

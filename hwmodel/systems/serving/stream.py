@@ -13,6 +13,7 @@ from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.phases import drafted
+from hwmodel.einsum.workloads.precision import WITHOUT_NARROWING
 from hwmodel.einsum.workloads.serving_stream import Serving
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import machine_of
@@ -158,7 +159,7 @@ def _together(work: Serving, requests: Sequence[Request], engines: Engines) -> R
 
 def _frontend_s(work: Serving) -> float:
     """Seconds of a server outside its engines, for each request."""
-    return float(amount(work.frontend_s, "s", where="serving: frontend_s", zero=True))
+    return float(amount(work.frontend, "s", where="serving: frontend", zero=True))
 
 
 def _prompts(
@@ -274,7 +275,24 @@ def _told(
         frontend_s=_frontend_s(work),
         kv_tokens=room.kv_tokens,
         block_tokens=last.rules.block_tokens,
-        everywhere=(*work.model.warnings, *warnings, *more),
+        everywhere=(
+            *(text for text in work.model.warnings if not text.endswith(WITHOUT_NARROWING)),
+            *_too_long(work, ran),
+            *warnings,
+            *more,
+        ),
+    )
+
+
+def _too_long(work: Serving, ran: Ran) -> tuple[str, ...]:
+    """What is told of requests longer than the model was made for."""
+    most = work.model.config.positions
+    longest = max(each.request.input + each.request.output for each in ran.stays)
+    if most is None or longest <= most:
+        return ()
+    return (
+        f"{work.model.name}: requests of up to {longest:,} tokens are beyond the {most:,} that the"
+        " model was made for (max_position_embeddings)",
     )
 
 

@@ -18,7 +18,7 @@ from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.engines.engine import Engine, Memory
 from hwmodel.machines.gpu.engines.settled import settled
-from hwmodel.machines.gpu.libraries.library import Kernel, Library
+from hwmodel.machines.gpu.libraries.library import AMD, Kernel, Library
 from hwmodel.machines.gpu.libraries.shipped import parsed
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.quantity.dtypes import bytes_of
@@ -74,6 +74,11 @@ def step_of(
     """
     if machine.kind != "gpu":
         raise CoverageError(f"engine {engine.name}: runs on GPUs; {machine.name} is none")
+    if machine.architecture in AMD:
+        raise CoverageError(
+            f"engine {engine.name}: its kernels are known on NVIDIA's GPUs alone; {machine.name} is"
+            f" {machine.architecture}; steps by themselves are predicted there without an engine"
+        )
     origin = workload.origin
     if not isinstance(workload, Stack) or workload.served is None or origin is None:
         raise InputError(

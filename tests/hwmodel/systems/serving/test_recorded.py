@@ -72,7 +72,7 @@ def test_a_published_stream_of_a_divided_model_waits_as_it_did(stage: str, rate_
     asked: dict[str, Any] = {
         **{"input": 566, "output": 247, "rate_per_s": rate_per_s, "duration_s": 600},
         **{"max_batch_tokens": 2048, "max_batch": 128, "tp": 4},
-        **{"prompts": PROMPTS, "frontend_s": FRONTEND},
+        **{"prompts": PROMPTS, "frontend": FRONTEND},
     }
     found: Any = hw.predict(hw.model("llama-3.1-70b").serving(**asked), on="h100")
     assert found.tpot_s == pytest.approx(told["itl_mean"], rel=0.08)

@@ -37,7 +37,7 @@ def test_a_lone_client_waits_for_its_steps_and_nothing_else() -> None:
 
 def test_prompts_that_come_again_are_found_but_for_what_is_always_read() -> None:
     plain = served(rate_per_s=1, input=566)
-    again = served(rate_per_s=1, input=566, prompts=10, frontend_s="7 ms")
+    again = served(rate_per_s=1, input=566, prompts=10, frontend="7 ms")
     assert plain.prefix_hit_rate == 0
     assert again.prefix_hit_rate == pytest.approx(90 * 560 / (100 * 566))  # 35 blocks of 16
     alike = served(rate_per_s=1, input=566, prompts=10)
@@ -126,7 +126,17 @@ def test_goodput_counts_requests_that_wait_no_longer_than_said() -> None:
         ({"rate_per_s": 2, "tp": 2, "devices": 3}, InputError, "a multiple of tp x pp"),
         ({"concurrency": 2, "duration_s": 9.0}, InputError, "expected requests in a closed loop"),
         ({"rate_per_s": 2, "prompts": 0}, InputError, "serving: prompts: expected"),
-        ({"rate_per_s": 2, "frontend_s": "-1 ms"}, InputError, "serving: frontend_s: expected"),
+        ({"rate_per_s": 2, "requests": 0}, InputError, "serving: requests: expected"),
+        ({"rate_per_s": 2, "requests": 10**9}, InputError, "from 1 to 10000000"),
+        ({"rate_per_s": 2, "requests": None, "duration_s": 1e12}, InputError, "at most 10,000,000"),
+        ({"rate_per_s": 2, "max_batch": 0}, InputError, "serving: max_batch: expected"),
+        ({"rate_per_s": 2, "seed": -1}, InputError, "serving: seed: expected"),
+        ({"rate_per_s": 2, "prefix": -5}, InputError, "serving: prefix: expected"),
+        ({"rate_per_s": 2, "prefix": 201}, InputError, "at most the 200 tokens of a prompt"),
+        ({"rate_per_s": 2, "memory_fraction": 1.5}, InputError, "a share above 0 and up to 1"),
+        ({"rate_per_s": 2, "link": "50 GB/s"}, InputError, "expected with prefill"),
+        ({"rate_per_s": 2, "on": "mi300x"}, CoverageError, "known on NVIDIA's GPUs alone"),
+        ({"rate_per_s": 2, "frontend": "-1 ms"}, InputError, "serving: frontend: expected"),
         ({"trace": "no.csv", "input": None, "output": None}, InputError, "no.csv"),
         ({"trace": "no.csv"}, InputError, "no argument 'input' beside a trace"),
         ({"rate_per_s": 2, "config": "llama-3.1-70b"}, CapacityError, "leave no cache"),
@@ -134,7 +144,7 @@ def test_goodput_counts_requests_that_wait_no_longer_than_said() -> None:
 )
 def test_what_makes_no_sense_is_refused(given: dict[str, Any], error: Any, said: str) -> None:
     with pytest.raises(error, match=said):
-        served("h100", **given)
+        served(**{"on": "h100", **given})
 
 
 def test_an_engine_brings_its_own_kernels() -> None:
@@ -147,5 +157,6 @@ def test_the_command_prints_a_stream_and_ends_well(
 ) -> None:
     words = ["predict", "serving", "config=qwen3-0.6b", "rate_per_s=20", "requests=50"]
     words += ["input=100", "output=20", "max_batch=32", "--on", "h100", "--tp", "2"]
+    words += ["power_limit=400 W", "frontend=10 ms"]
     assert run(monkeypatch, *words) == 0
     assert "first token (TTFT)" in capsys.readouterr().out

@@ -82,7 +82,7 @@ FORM = ("family", "kernel", "dtype", "causal", "routing")
 STATED = ("weight_dtype", "repeated", "kv_dtype", "window", "value_dim", "shared", "rotated")
 """What rows of a table may say besides, and share where they do; `repeated`: with a warm L2."""
 
-MORE_STATED: dict[str, tuple[str, ...]] = {"moe": ("gated",)}
+MORE_STATED: dict[str, tuple[str, ...]] = {"moe": ("gated", "exponent")}
 """The same of single families."""
 
 FORMS = {

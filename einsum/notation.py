@@ -98,10 +98,21 @@ def _check_text(text: object, name: object) -> None:
         )
 
 
+def template(text: str, name: str = "cascade") -> Template:
+    """What the text says, before any number is bound to it; `name` is for its errors alone."""
+    try:
+        return _template(text)
+    except InputError:
+        return _read(text, name)
+
+
 @lru_cache(maxsize=4096)
 @across
-def template(text: str, name: str = "cascade") -> Template:
-    """What the text says, before any number is bound to it."""
+def _template(text: str) -> Template:
+    return _read(text, "cascade")
+
+
+def _read(text: str, name: str) -> Template:
     from hwmodel.einsum.parsed import parsed  # loads the parser, which a kept template needs not
 
     form = parsed(text, name)

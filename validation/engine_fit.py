@@ -27,12 +27,12 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import divided, rested
 from hwmodel.machines.gpu.calls import run
+from hwmodel.machines.gpu.engines.settled import Loads, loads_of
 from hwmodel.machines.gpu.engines.shipped import ENGINES
-from hwmodel.machines.gpu.engines.step import HOST, Step, finished, kernels, step_of
+from hwmodel.machines.gpu.engines.step import HOST, Step, kernels, step_of, wall_s
 from hwmodel.machines.gpu.libraries.shipped import SHIPPED, family_of, picks
 from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.quantity.errors import HwmodelError
-from hwmodel.spine.estimate import Part
 from hwmodel.validation import calibrate
 from hwmodel.validation.engine_rows import (
     PRODUCTS,
@@ -290,17 +290,15 @@ class Timed(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """A step, its kernels as after a rest, and how often it runs."""
+    """A step, what its kernels ask of the power limit, and how often it runs."""
 
     step: Step
-    parts: tuple[Part, ...]
+    loads: Loads
     times: float
-    machine: Hardware
 
     def time_s(self, values: Mapping[str, float]) -> float:
         """Seconds of all its turns, at these costs of the host."""
-        timed = finished(self.step, self.parts, self.machine, values)
-        return self.times * sum(float(part.times * part.time_s) for part in timed)
+        return self.times * float(wall_s(self.step, self.loads, values))
 
 
 def _runs(timed: Timed, hardware: Hardware) -> list[_Run]:
@@ -308,9 +306,8 @@ def _runs(timed: Timed, hardware: Hardware) -> list[_Run]:
     return [
         _Run(
             step_of(divided(work, machine, ways), machine, ENGINE),
-            rested(work, machine, ENGINE, ways),
+            loads_of(rested(work, machine, ENGINE, ways), machine),
             times,
-            machine,
         )
         for work, times in timed.workloads()
     ]

@@ -99,16 +99,19 @@ class Aside:
         called = f"{self.name} {stage.name.removeprefix(f'{self.name} ')}"
         return replace(stage, cascade=replace(stage.cascade, name=called))
 
+    def shown(self, names: Sequence[str], spent_s: Sequence[Amount]) -> tuple[list[bool], Amount]:
+        """Which kernels run beside others, and what share of theirs these do not hide."""
+        mine = [name.startswith(f"{self.name} ") and name != self.before for name in names]
+        if not any(mine):
+            return mine, 1.0
+        beside: Amount = sum((s for s, own in zip(spent_s, mine, strict=True) if own), start=0.0)
+        hiding = sum((s for s, n in zip(spent_s, names, strict=True) if n in self.beneath), 0.0)
+        return mine, most((beside - hiding, 0.0)) / beside
+
     def exposed(self, parts: Sequence[Part]) -> tuple[Part, ...]:
         """The parts of a step, of those beside others what these do not hide."""
-        named = (part.name for part in parts)
-        mine = [name.startswith(f"{self.name} ") and name != self.before for name in named]
-        if not any(mine):
-            return tuple(parts)
-        spent = [part.times * part.time_s for part in parts]
-        beside: Amount = sum((s for s, own in zip(spent, mine, strict=True) if own), start=0.0)
-        hiding = sum((s for s, p in zip(spent, parts, strict=True) if p.name in self.beneath), 0.0)
-        share = most((beside - hiding, 0.0)) / beside
+        spent_s = [part.times * part.time_s for part in parts]
+        mine, share = self.shown([part.name for part in parts], spent_s)
         return tuple(
             replace(part, time_s=share * part.time_s, sustained_s=share * part.sustained_s)
             if own

@@ -53,6 +53,43 @@ def load(part: Part, limit: Limit, dynamic: float = 1.0) -> tuple[Amount, Amount
     return dynamic * _overload(part, limit.voltage, limit.steady_w, limit.spare_w), _follows(part)
 
 
+@dataclass(frozen=True)
+class Loads:
+    """What the kernels of a step ask of a power limit, one after the other.
+
+    `spent_s` are seconds of all runs of each at the full clock; overload and what of its time
+    follows the clock are as in `load`, at the watts of the kernel alone.
+    """
+
+    limit: Limit
+    names: tuple[str, ...]
+    spent_s: tuple[Amount, ...]
+    loads: tuple[tuple[Amount, Amount], ...]
+
+    def clock(self, dynamic: float, hidden_s: Amount, host_s: tuple[Amount, Amount]) -> Amount:
+        """The share of the full clock at which their mean meets the limit, as `settled` says."""
+        total_s = sum(self.spent_s, start=0.0)
+        pairs = list(zip(self.spent_s, self.loads, strict=True))
+        work = sum((s * (dynamic * o) for s, (o, _) in pairs), start=0.0)
+        follow = sum((s * f for s, (_, f) in pairs), start=0.0) / total_s
+        return _clock(work, total_s - hidden_s, follow, host_s, self.limit.voltage)
+
+    def slowed_s(self, clock: Amount) -> list[Amount]:
+        """Seconds of all runs of each at a share of the full clock."""
+        return [s * _slowed(f, clock) for s, (_, f) in zip(self.spent_s, self.loads, strict=True)]
+
+
+def loads_of(parts: Sequence[Part], machine: Hardware) -> Loads:
+    """What the parts of a step ask of the machine's limit."""
+    limit = limit_of(machine)
+    return Loads(
+        limit,
+        tuple(part.name for part in parts),
+        tuple(part.times * part.time_s for part in parts),
+        tuple(load(part, limit) for part in parts),
+    )
+
+
 def settled(
     parts: Sequence[Part],
     machine: Hardware,
@@ -66,17 +103,12 @@ def settled(
     `dynamic` is what their dynamic joules are of those of the same kernels alone, `hidden_s` what
     of their time passes beneath others, `host_s` how long the host works beside them and outside.
     """
-    limit = limit_of(machine)
-    loads = [load(part, limit, dynamic) for part in parts]
-    spent = [part.times * part.time_s for part in parts]
-    total_s = sum(spent, start=0.0)
-    work = sum((s * o for s, (o, _) in zip(spent, loads, strict=True)), start=0.0)
-    follow = sum((s * f for s, (_, f) in zip(spent, loads, strict=True)), start=0.0) / total_s
-    clock = _clock(work, total_s - hidden_s, follow, host_s, limit.voltage)
+    asked = loads_of(parts, machine)
+    clock, limit = asked.clock(dynamic, hidden_s, host_s), asked.limit
     found: list[Part] = []
-    for part, (own, share) in zip(parts, loads, strict=True):
-        time_s = part.time_s * (share / clock + 1 - share)
-        dynamic_j = own * limit.spare_w * part.time_s * power(clock, limit.voltage)
+    for part, (own, share) in zip(parts, asked.loads, strict=True):
+        time_s = part.time_s * _slowed(share, clock)
+        dynamic_j = dynamic * own * limit.spare_w * part.time_s * power(clock, limit.voltage)
         energy_j = dynamic_j + limit.steady_w * time_s
         scale = energy_j / most((part.energy_j, 1e-300))
         by_j = {name: each * scale for name, each in part.energy_by_j.items()}
@@ -84,6 +116,11 @@ def settled(
             replace(part, time_s=time_s, sustained_s=time_s, energy_j=energy_j, energy_by_j=by_j)
         )
     return tuple(found)
+
+
+def _slowed(follows: Amount, clock: Amount) -> Amount:
+    """Time at a share of the full clock over that at the full one."""
+    return follows / clock + 1 - follows
 
 
 def _overload(part: Part, voltage: float, steady_w: Amount, spare_w: Amount) -> Amount:

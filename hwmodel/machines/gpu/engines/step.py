@@ -17,7 +17,7 @@ from hwmodel.einsum.workloads.precision import WITHOUT_NARROWING
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.engines.engine import Engine, Memory
-from hwmodel.machines.gpu.engines.settled import settled
+from hwmodel.machines.gpu.engines.settled import Loads, settled
 from hwmodel.machines.gpu.libraries.library import AMD, Kernel, Library
 from hwmodel.machines.gpu.libraries.shipped import parsed
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
@@ -229,6 +229,23 @@ def finished(
             host=True,
         ),
     )
+
+
+def wall_s(step: Step, loads: Loads, costs: Mapping[str, float]) -> Amount:
+    """Seconds of a step by the wall at other `costs`: those of `finished`'s parts, without them."""
+    working_s, outside_s = host_s(step, costs)
+    hidden_s = sum(loads.spent_s, start=0.0) - _shown_s(step, loads.names, loads.spent_s)
+    clock = loads.clock(costs["dynamic"], hidden_s, (working_s, outside_s))
+    busy_s = _shown_s(step, loads.names, loads.slowed_s(clock))
+    return busy_s + most((working_s - busy_s, 0.0)) + outside_s
+
+
+def _shown_s(step: Step, names: Sequence[str], spent_s: Sequence[Amount]) -> Amount:
+    """Seconds of kernels that none hides; `_exposed` without parts."""
+    for aside in step.engine.aside:
+        mine, share = aside.shown(names, spent_s)
+        spent_s = [s * share if own else s for s, own in zip(spent_s, mine, strict=True)]
+    return sum(spent_s, start=0.0)
 
 
 def _of_hosts(

@@ -7,7 +7,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 import hwmodel as hw
+from hwmodel.machines.driver import rested
 from hwmodel.machines.gpu.engines.engine import Graphs
+from hwmodel.machines.gpu.engines.settled import loads_of
+from hwmodel.machines.gpu.engines.step import finished, step_of, wall_s
 from hwmodel.machines.gpu.engines.vllm import ENGINE
 from hwmodel.spine.estimate import Estimate
 
@@ -255,3 +258,15 @@ def test_an_engine_that_narrows_what_layers_read_leaves_none_of_its_kernels_out(
     said = [hw.predict(narrow, on="h200", engine=engine).warnings for engine in (None, "vllm")]
     left = [any("are left out" in text for text in each) for each in said]
     assert left == [True, False]
+
+
+@pytest.mark.parametrize(("name", "batch"), [("deepseek-v2-lite", 8), ("llama-3.1-8b", 256)])
+def test_seconds_by_the_wall_are_the_sum_of_the_parts_of_a_step(name: str, batch: int) -> None:
+    """At other costs of the host; shared experts run beside the choice of routed ones."""
+    machine, work = hw.device("h200"), hw.model(name).decode(batch, 2048)
+    asked, parts = step_of(work, machine, ENGINE), rested(work, machine, ENGINE)
+    for changed in ({"step": 0.03, "dynamic": 1.3}, {"step": 1e-6, "dynamic": 1.1}):
+        costs = {**ENGINE.host.values, **changed}
+        made = finished(asked, parts, machine, costs)
+        found = wall_s(asked, loads_of(parts, machine), costs)
+        assert_allclose(found, sum(part.times * part.time_s for part in made), rtol=1e-12)

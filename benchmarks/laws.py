@@ -14,7 +14,8 @@ from collections import Counter
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.laws import LAWS, Case
+from tests.law_cases import Case
+from tests.laws import LAWS
 
 
 def breaches(name: str, examples: int, start: int) -> list[tuple[Case, str]]:

@@ -6,7 +6,8 @@
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.laws import GPU, LAWS, Case, estimate_of, floors
+from tests.law_cases import GPU, Case
+from tests.laws import LAWS, estimate_of, floors
 
 EXAMPLES = {
     "floors": 1000,

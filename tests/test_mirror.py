@@ -26,7 +26,6 @@ ELSEWHERE = {
     "einsum/importers/aten_layers.py": ("einsum/importers/test_aten.py", "as all other rules are"),
     "einsum/tree.py": ("einsum/test_notation.py", "what the reader reads"),
     "einsum/parsed.py": ("einsum/test_notation.py", "texts and their refusals"),
-    "hwmodel/spine/power.py": ("hwmodel/spine/test_activity.py", "joules and watts of its trees"),
     "hwmodel/experts/frames.py": ("hwmodel/experts/test_traces.py", "tables of traces"),
     "hwmodel/network/ranks.py": ("hwmodel/network/test_algorithms.py", "bytes of each link"),
     "hwmodel/machines/gpu/recurrences.py": (
@@ -173,6 +172,10 @@ OF_SEVERAL = {
     "docs/test_reference.py": "what the site says of records, verbs and names",
     "einsum/workloads/modifiers/test_networks.py": "modifiers of whole layers",
     "examples/test_studies.py": "the notebooks and studies in examples/",
+    "hwmodel/spine/test_fusemax.py": "trees of FuseMax's bindings",
+    "hwmodel/systems/test_deadlocks.py": "simulations that cannot go on",
+    "hwmodel/systems/test_stepper.py": "simulations against a stepper of whole seconds",
+    "hwmodel/test_cli_refusals.py": "what commands refuse",
     "hwmodel/test_cli_output.py": "processes whose output cannot be written",
     "hwmodel/machines/gpu/test_floors.py": "what no GPU's estimate goes below",
     "hwmodel/machines/gpu/test_formats.py": "number formats through a whole estimate",

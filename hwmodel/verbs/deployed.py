@@ -7,6 +7,7 @@ from typing import Any
 
 from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.einsum.workloads.model import model
+from hwmodel.mappers.deployments.bounds import REASONS
 from hwmodel.mappers.deployments.pools import Deployment, Pool
 from hwmodel.mappers.deployments.search import Found
 from hwmodel.mappers.deployments.traffic import Promise, Traffic
@@ -17,13 +18,6 @@ from hwmodel.text.grid import grid
 
 TRANSFER = {"kv_connector": "NixlConnector", "kv_role": "kv_both"}
 """How caches go from engines that read prompts to those that make tokens (vLLM's documentation)."""
-REASONS = {
-    "memory": "weights that do not fit",
-    "prefill": "operations of prompts",
-    "decode": "bytes and operations of tokens",
-    "ttft": "a floor of the first token",
-    "tpot": "a floor between tokens",
-}
 
 
 @dataclass(frozen=True)
@@ -119,7 +113,7 @@ class Deployed(Notebook):
                 "assumed: caches go from pool to pool at 50 GB/s, one network card's, not hidden"
                 " behind the reading"
             )
-        return tuple(told)
+        return (*told, *self.found.tally.refused[:3])
 
     def per_dollar(self, each: Deployment) -> float | None:
         """Tokens out a dollar, at the traffic; None where a price is not known."""

@@ -26,9 +26,15 @@ from hwmodel.mappers.deployments.tables import DECODES
 from hwmodel.mappers.deployments.traffic import Promise, Traffic
 from hwmodel.mappers.parallelism.floors import Floors
 
-REASONS = ("memory", "prefill", "decode", "ttft", "tpot")
-"""What rules out: weights that do not fit; operations of prompts, or reading weights and caches,
-more than all devices do in the time; a promise that not even a floor keeps."""
+REASONS = {
+    "memory": "weights that do not fit",
+    "prefill": "operations of prompts",
+    "decode": "bytes and operations of tokens",
+    "ttft": "a floor of the first token",
+    "tpot": "a floor between tokens",
+}
+"""What rules out, and how it is told: operations, or reading weights and caches, are more than all
+devices do in the time; a floor is what not even the best of steps keeps of a promise."""
 
 
 @dataclass(frozen=True, eq=False)

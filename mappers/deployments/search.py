@@ -22,8 +22,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hwmodel.mappers.deployments.bounds import Bounds
+from hwmodel.mappers.deployments.bounds import REASONS, Bounds
 from hwmodel.mappers.deployments.kinds import Kind
+from hwmodel.mappers.deployments.missed import Missed
 from hwmodel.mappers.deployments.pools import (
     REMOTE_BYTES_PER_S,
     Deployment,
@@ -69,6 +70,8 @@ class Tally:
     failed: int
     simulated: int = 0
     broken: int = 0
+    refused: tuple[str, ...] = ()
+    """Why kinds have no steps on their device: what the engine's model does not cover there."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def found(problem: Sought, *, pruned: bool = True) -> Found:
         broken = f" ({tally.broken:,} of them in simulated streams)" if tally.broken else ""
         raise CapacityError(
             f"deploy: the promise is kept by none of {tally.all:,} kinds and numbers of engines on"
-            f" {problem.devices} devices at most{broken}; promise more seconds, or use more devices"
+            f" {problem.devices} devices at most{broken}; {_why(tally, spaces[0].roles[0].missed)}"
         )
     floor = min(space.least for space in spaces)
     kept, front = (tuple(map(tested.told, each)) for each in (best[: problem.keep], front))
@@ -233,6 +236,7 @@ class _Role:
             self.bounds = np.zeros_like(self.bounds)
         self.options: dict[_Many, tuple[Pool, ...]] = {}
         self.told: set[Kind] = set()
+        self.missed = Missed()
         self.evaluated = self.failed = self.dearer = 0
 
     def searched(self, tested: _Tested, *, few: bool = False) -> list[Pool]:
@@ -256,7 +260,7 @@ class _Role:
         if many not in self.options:
             self._look_ahead(many)
             self.options[many] = options(
-                self.problem, many.kind, many.replicas, self.role, self.promise
+                self.problem, many.kind, many.replicas, self.role, self.promise, self.missed
             )
         return next((each for each in self.options[many] if each not in tested.refused), None)
 
@@ -281,9 +285,18 @@ class _Role:
 
 
 def options(
-    problem: Sought, kind: Kind, replicas: int, role: Role, promise: Promise
+    problem: Sought,
+    kind: Kind,
+    replicas: int,
+    role: Role,
+    promise: Promise,
+    missed: Missed | None = None,
 ) -> tuple[Pool, ...]:
-    """The settings of so many engines that will do, by cost, then the quickest."""
+    """The settings of so many engines that will do, by cost, then the quickest.
+
+    `missed` is told of those that will not.
+    """
+    missed = missed or Missed()
     reads, makes = role != "decode", role != "prefill"
     traffic = problem.traffic
     output = traffic.output if makes else 1
@@ -292,7 +305,10 @@ def options(
     for tokens in problem.budgets if reads else problem.budgets[-1:]:
         try:
             table = problem.table(kind, tokens, role)
-        except (CapacityError, CoverageError, InputError):
+        except CoverageError as error:
+            missed.refused[str(error)] = None
+            return ()
+        except (CapacityError, InputError):
             return ()
         for sequences in problem.batches:
             limits = Limits(tokens, sequences)
@@ -301,15 +317,16 @@ def options(
             )
             if settled is None:
                 continue
+            pool = Pool(kind, replicas, limits, settled, role)
             late = reads and settled.ttft_late_s > promise.ttft_s
             if late or (makes and settled.tpot_s > promise.tpot_s):
+                missed.by(pool, promise)
                 continue
             there = settled.concurrency + ABOVE * math.sqrt(settled.concurrency)
             if sequences * kind.queries > tokens and makes:
                 continue  # more than a step may verify
             if there > sequences * kind.ways.dp and sequences < problem.batches[-1]:
                 continue
-            pool = Pool(kind, replicas, limits, settled, role)
             quick = settled.tpot_s if makes else settled.ttft_s
             found.append(((_cost(problem, pool), quick, tokens), pool))
             break  # a larger batch limit settles alike
@@ -380,6 +397,16 @@ def _paired(problem: Sought, one: Pool, other: Pool, seconds: float) -> Deployme
     )
 
 
+def _why(tally: Tally, missed: Missed) -> str:
+    """What rules them out, how near they came, and what would help."""
+    bounds = [f"{n:,} by {REASONS[why]}" for why, n in tally.by_bound.items()]
+    told = [f"ruled out {', '.join(bounds)}"] if bounds else []
+    told += missed.told or ([f"{tally.failed:,} do not keep up"] if tally.failed else [])
+    if tally.by_bound.get("memory", 0) < tally.all and not tally.refused:
+        told.append("promise more seconds, or use more devices")
+    return "; ".join(told)
+
+
 def _tally(problem: Sought, roles: Sequence[_Role], tested: _Tested) -> Tally:
     by_bound: Counter[str] = Counter()
     for role in roles:
@@ -393,4 +420,5 @@ def _tally(problem: Sought, roles: Sequence[_Role], tested: _Tested) -> Tally:
         failed=sum(role.failed for role in roles),
         simulated=len(tested.seen),
         broken=tested.broken,
+        refused=tuple(dict.fromkeys(text for role in roles for text in role.missed.refused)),
     )

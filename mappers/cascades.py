@@ -17,6 +17,7 @@ from hwmodel.machines.spatial.view import view
 from hwmodel.mappers.fusion.compare import Compared, compare
 from hwmodel.mappers.fusion.fuse import fuse
 from hwmodel.mappers.fusion.levels import fuse_levels
+from hwmodel.mappers.fusion.parts import over_parts
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.certify import check_kind, is_deep
 from hwmodel.mappers.nests.front import front
@@ -25,6 +26,9 @@ from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.mappers.nests.tiles import map_tiles
 from hwmodel.mappers.nests.unfused import map_unfused
 from hwmodel.quantity.errors import CoverageError
+
+FUSED_S = 20.0
+"""Seconds that a fused cascade on more than two memories may take, where nothing is asked."""
 
 
 def map_nests(
@@ -43,7 +47,7 @@ def map_nests(
     """The best loop nest that the search in charge finds.
 
     `mapspace` None takes the search's own default; `time_limit_s` is the seconds that the search on
-    an array may take. Raises `CapacityError` where nothing fits,
+    an array, or of a fused cascade, may take. Raises `CapacityError` where nothing fits,
     `CoverageError` naming what no search covers, `UnknownNameError` for names.
     """
     single, deep = len(cascade.einsums) == 1, is_deep(hardware, shares)
@@ -58,17 +62,29 @@ def map_nests(
     asked |= {"rules": rules_named(rules)} | ({} if mapspace is None else {"mapspace": mapspace})
     if deep and single:
         return map_levels(cascade, hardware, time_limit_s=time_limit_s, **asked)
-    if time_limit_s is not None:
+    if time_limit_s is not None and (single or not fused):
         raise CoverageError(
-            f"{cascade.name} on {hardware.name}: expected one Einsum on several memories or an"
-            " array for a time limit; other searches end when they are done, leave it out"
+            f"{cascade.name} on {hardware.name}: expected a fused cascade, or one Einsum on several"
+            " memories or an array for a time limit; other searches end when they are done, leave"
+            " it out"
         )
     if single:
         return map_tiles(cascade, hardware, double=double, shares=shares, **asked)
     if not fused:
         return map_unfused(cascade, hardware, double=double, shares=shares, **asked)
-    search = fuse_levels if deep and objective != "traffic" else fuse
-    return search(cascade, hardware, **asked)
+    if deep and objective != "traffic":
+        limit_s = FUSED_S if time_limit_s is None else time_limit_s
+
+        def inside(work: Cascade, below: float, deadline_s: float) -> Proposal:
+            return fuse_levels(work, hardware, deadline_s=deadline_s, **asked)
+
+        told: dict[str, Any] = {"time_limit_s": limit_s, "first_s": limit_s / 3}
+        return over_parts(inside, cascade, hardware, objective=objective, **told)
+
+    def whole(work: Cascade, below: float, deadline_s: float) -> Proposal:
+        return fuse(work, hardware, below=below, deadline_s=deadline_s, **asked)
+
+    return over_parts(whole, cascade, hardware, objective=objective, time_limit_s=time_limit_s)
 
 
 def map_front(

@@ -45,6 +45,7 @@ class Proposal:
         given: what the mapspace holds fixed.
         rules: how a loop nest's counts are charged.
         notes: what the answer is to say besides.
+        work: the cascade that the choice is of, where its form was chosen too; None: as asked for.
         history: (elapsed seconds, value, bound) whenever one of them improved.
         interrupted: whether the user stopped the search.
     """
@@ -59,6 +60,7 @@ class Proposal:
     given: tuple[str, ...] = ()
     rules: Rules = OVERLAP
     notes: tuple[str, ...] = ()
+    work: Cascade | None = None
     history: tuple[tuple[float, float, float], ...] = ()
     interrupted: bool = False
 

@@ -13,6 +13,7 @@ to the memory and fetched again. The search's traffic is never believed:
 `hwmodel.machines.spatial.nest` counts the tree anew, and another number is an error.
 """
 
+import math
 from collections.abc import Mapping as Table
 from dataclasses import replace
 
@@ -22,13 +23,20 @@ from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.spatial.nest import Counts, evaluate
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.fusion.form import Form, TileRule, form_of, orders
+from hwmodel.mappers.fusion.parts import NothingBetterError
 from hwmodel.mappers.fusion.reformulate import softmax_of
 from hwmodel.mappers.fusion.search import Search
 from hwmodel.mappers.fusion.tree import Branch, fused_words, mapping_of, subtrees
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.certify import is_deep
 from hwmodel.mappers.nests.costs import check_objective, cost
-from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
+from hwmodel.quantity.errors import (
+    CapacityError,
+    CoverageError,
+    InputError,
+    SolverError,
+    UnknownNameError,
+)
 from hwmodel.spine.mapping import Keep, Mapping
 
 MAPSPACES = ("uniform", "divisors", "pinned")
@@ -45,15 +53,19 @@ def fuse(
     mapspace: str = "uniform",
     tile_rules: Table[str, TileRule] | None = None,
     rules: Rules = OVERLAP,
+    below: float = math.inf,
+    deadline_s: float = math.inf,
 ) -> Proposal:
     """The fused loop tree of least traffic between a machine's memory and the buffer next to it.
 
     `tile_rules` restricts the tiles of single ranks; `rules` says how time is accounted. With one
     buffer, time and energy grow with bytes and operations alone: a tree that moves least and
     computes nothing twice is the best for them too. Where the tree that moves least computes halos
-    twice, the best of those that do not is looked at, too, and the better one is the answer. Raises
-    `CapacityError` where no tree fits, `CoverageError` for cascades outside of what `form`
-    covers, `InputError` for an unknown mapspace or rank.
+    twice, the best of those that do not is looked at, too, and the better one is the answer. Of use
+    are trees that move fewer bytes than `below`; at `deadline_s`, a reading of
+    `time.perf_counter()`, the best that was found is the answer. Raises `CapacityError` where no
+    tree fits, `CoverageError` for cascades outside of what `form` covers, `InputError` for an
+    unknown mapspace or rank, `SolverError` where the time was over before anything was found.
     """
     check_objective(objective)
     if mapspace not in MAPSPACES:
@@ -69,9 +81,18 @@ def fuse(
             raise UnknownNameError(f"rank of cascade {cascade.name!r}", rank, cascade.ranks)
     if mapspace == "divisors":
         allowed = {r: replace(allowed.get(r, TileRule()), divisor=True) for r in cascade.ranks}
-    searches = [Search(form_of(cascade, order), allowed) for order in orders(cascade)]
-    found = _least(searches, capacity)
+    searches = [
+        Search(form_of(cascade, order), allowed, deadline_s=deadline_s) for order in orders(cascade)
+    ]
+    found = _least(searches, capacity, below)
     if found is None:
+        if any(search.ended for search in searches):
+            raise SolverError(
+                f"{cascade.name} on {hardware.name}: no fused tree was found in the time; allow"
+                " more of it"
+            )
+        if below < math.inf:
+            raise NothingBetterError(f"{cascade.name}: no tree moves fewer than {below:,} bytes")
         raise _nothing_fits(cascade, searches, hardware, levels[1], capacity)
     promised, search, tree = found
     if search.form.askers:
@@ -88,7 +109,13 @@ def fuse(
     by_bytes = objective == "traffic"
     best = mapspace != "pinned"
     if mapspace != "pinned" and not _once(cascade, mapping, machine):
-        best, once = by_bytes, [Search(search.form, allowed, anew=False) for search in searches]
+        best, once = (
+            by_bytes,
+            [
+                Search(search.form, allowed, anew=False, deadline_s=deadline_s)
+                for search in searches
+            ],
+        )
         again = _least(once, capacity)
         searches += once
         if again is not None:
@@ -104,7 +131,7 @@ def fuse(
         mapping,
         mapspace=", ".join((mapspace, *_obeyed(tile_rules or {}))),
         candidates=sum(search.candidates for search in searches),
-        optimal=best,
+        optimal=best and not any(search.ended for search in searches),
         expected=promised if by_bytes else None,
         rules=rules,
         given=_given(search.form),
@@ -128,11 +155,13 @@ def _once(cascade: Cascade, mapping: Mapping, machine: Limits) -> bool:
     return sum(done.values()) == sum(cascade_counts(cascade).values())
 
 
-def _least(searches: list[Search], capacity: int) -> tuple[float, Search, Branch] | None:
+def _least(
+    searches: list[Search], capacity: int, below: float = math.inf
+) -> tuple[float, Search, Branch] | None:
     """The best tree among the orders of the Einsums, for all slices together."""
     best: tuple[float, Search, Branch] | None = None
     for search in searches:
-        limit = best[0] / search.form.slices if best else float("inf")
+        limit = (best[0] if best else below) / search.form.slices
         cost, tree = search.best(capacity, limit)
         if tree is not None and (best is None or cost * search.form.slices < best[0]):
             best = cost * search.form.slices, search, tree
@@ -143,6 +172,8 @@ def _nothing_fits(
     cascade: Cascade, searches: list[Search], hardware: Hardware, level: str, capacity: int
 ) -> CapacityError:
     """Say how much would do: doubled until a tree fits, then halved in between."""
+    for search in searches:
+        search.deadline_s = math.inf
     enough = max(2 * capacity, 1)
     while _least(searches, enough) is None:
         enough *= 2

@@ -15,6 +15,8 @@ by what any schedule takes.
 Units: bytes, joules, seconds.
 """
 
+import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -30,17 +32,21 @@ from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.fusion.fuse import fuse
 from hwmodel.mappers.mapper import Proposal
-from hwmodel.mappers.nests.costs import cost
+from hwmodel.mappers.nests.costs import any_schedule, cost
 from hwmodel.mappers.nests.levels import map_levels
 from hwmodel.mappers.nests.unfused import alone
-from hwmodel.quantity.errors import CapacityError, CoverageError, InputError
+from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, SolverError
 from hwmodel.spine.mapping import Compute, Loop, Nest, Node, Split, walk
 from hwmodel.spine.mapping import Mapping as LoopNest
 
 SHARES = (1.0, 0.5, 0.25)
 """Parts of the buffer in which trees of least traffic are tried."""
+TREES = 0.5
+"""Share of the time after which no more trees are looked for."""
 TIME_LIMIT_S = 10.0
-"""Seconds that the search inside of one leaf may take."""
+"""Seconds that the search inside of one leaf may take at most."""
+LEAST_S = 0.2
+"""And those that it has when there is no time left."""
 
 
 def fuse_levels(
@@ -51,6 +57,7 @@ def fuse_levels(
     capacities: Mapping[str, float],
     mapspace: str = "uniform",
     rules: Rules = OVERLAP,
+    deadline_s: float = math.inf,
 ) -> Proposal:
     """The best fused mapping that is found for "energy", "latency" or "edp"; see the module.
 
@@ -63,33 +70,36 @@ def fuse_levels(
             " memory and a buffer; expected neither on deeper machines, or objective 'traffic'"
         )
     outer, level, *_ = capacities
+    began_s = time.perf_counter()
     inner = {name: size for name, size in capacities.items() if name != outer}
-    inside = _Inside(cascade, hardware, objective, inner)
+    inside = _Inside(cascade, hardware, objective, inner, deadline_s)
     found: list[tuple[float, LoopNest, bool]] = []
     moved, candidates = 0.0, 0
     for share in SHARES:
         room = {**capacities, level: capacities[level] * share}
+        over_s = min(deadline_s, began_s + (deadline_s - began_s) * TREES)
         try:
-            tree = fuse(cascade, hardware, objective="traffic", capacities=room, mapspace=mapspace)
-        except CapacityError:
+            tree = fuse(
+                cascade,
+                hardware,
+                objective="traffic",
+                capacities=room,
+                mapspace=mapspace,
+                deadline_s=over_s,
+            )
+        except (CapacityError, SolverError):
             if share == SHARES[0]:
                 raise
             break
-        moved = moved or cast(float, tree.expected)
+        if share == SHARES[0]:
+            moved = cast(float, tree.expected) if tree.optimal else _once(cascade, hardware)
         candidates += tree.candidates
         wide = _widened(cascade, hardware, cast(LoopNest, tree.choice))
         whole = replace(wide, nest=inside.nested(wide.nest, dict(inside.sizes)))
         found.append((*_valued(cascade, hardware, whole, objective, rules), True))
-    apart = [
-        map_levels(
-            alone(einsum, cascade),
-            hardware,
-            objective=objective,
-            capacities=capacities,
-            time_limit_s=TIME_LIMIT_S,
-        )
-        for einsum in cascade.einsums
-    ]
+        if time.perf_counter() > over_s:
+            break
+    apart = [inside.alone(einsum.name, hardware, capacities) for einsum in cascade.einsums]
     nests = tuple(cast(LoopNest, each.choice).nest for each in apart)
     whole = LoopNest(cascade.name, hardware.name, (Split(nests),))
     with suppress(CapacityError, InputError):  # a recurrence is fused, or not at all
@@ -107,6 +117,11 @@ def fuse_levels(
     )
 
 
+def _once(cascade: Cascade, hardware: Hardware) -> float:
+    """Bytes that cross the outermost boundary whatever is fused."""
+    return float(any_schedule(cascade, hardware, "traffic")[1])
+
+
 class _Inside:
     """Nests of single Einsums on what lies inside of the outermost memory, each searched once."""
 
@@ -116,11 +131,12 @@ class _Inside:
         hardware: Hardware,
         objective: str,
         capacities: Mapping[str, float],
+        deadline_s: float,
     ) -> None:
         memories = {name: hardware.memories[name] for name in capacities}
         self.cascade, self.objective = cascade, objective
         self.machine = hardware.model_copy(update={"memories": memories})
-        self.capacities = capacities
+        self.capacities, self.deadline_s = capacities, deadline_s
         self.sizes = {name: cast(int, size) for name, size in cascade.sizes().items()}
         self.found: dict[tuple[str, tuple[int, ...]], Proposal] = {}
 
@@ -154,9 +170,24 @@ class _Inside:
                 self.machine,
                 objective=self.objective,
                 capacities=self.capacities,
-                time_limit_s=TIME_LIMIT_S,
+                time_limit_s=self._left_s(),
             )
         return self.found[key]
+
+    def alone(self, name: str, hardware: Hardware, capacities: Mapping[str, float]) -> Proposal:
+        """The best nest of one Einsum by itself, on all memories."""
+        return map_levels(
+            alone(self.cascade.einsum(name), self.cascade),
+            hardware,
+            objective=self.objective,
+            capacities=capacities,
+            time_limit_s=self._left_s(),
+        )
+
+    def _left_s(self) -> float:
+        """Seconds for one more nest: an answer that is proven less is found in any time."""
+        left_s = (self.deadline_s - time.perf_counter()) / len(self.cascade.einsums)
+        return min(TIME_LIMIT_S, max(LEAST_S, left_s))
 
 
 def _widened(cascade: Cascade, hardware: Hardware, tree: LoopNest) -> LoopNest:

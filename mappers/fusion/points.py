@@ -4,6 +4,8 @@ A point is a choice of tiles of all loops around. Numbers are arrays over points
 lower bound reaches the best known is dropped.
 """
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,11 +17,17 @@ from hwmodel.mappers.fusion.shapes import Shapes
 from hwmodel.mappers.fusion.traffic import Axis, Places
 
 
+class TimeOverError(Exception):
+    """The deadline has passed."""
+
+
 @dataclass(eq=False)
 class Points(Shapes):
-    """Points of one form's trees; counts those looked at."""
+    """Points of one form's trees; counts those looked at, and ends in time."""
 
     candidates: int = field(default=0, kw_only=True)
+    deadline_s: float = field(default=math.inf, kw_only=True)
+    """A reading of `time.perf_counter()`."""
 
     def _points(
         self,
@@ -36,6 +44,8 @@ class Points(Shapes):
         keeping: Mapping[str, frozenset[str]] = NOTHING,
     ) -> tuple[Places, tuple[Axis, ...]] | None:
         """The points around times the tiles of the prefix that can still win."""
+        if time.perf_counter() > self.deadline_s:
+            raise TimeOverError
         bar = np.minimum(limit, best)
         where = np.flatnonzero(bar > 0)
         axes: list[Axis] = []

@@ -31,6 +31,7 @@ import numpy as np
 
 from hwmodel.mappers.fusion.form import Numbers, TileRule, tiles
 from hwmodel.mappers.fusion.leaves import Leaves
+from hwmodel.mappers.fusion.points import TimeOverError
 from hwmodel.mappers.fusion.traffic import Axis, Places, Value
 from hwmodel.mappers.fusion.tree import Branch
 
@@ -47,6 +48,9 @@ class Search(Leaves):
     """Whether what windows ask for may be computed more than once."""
     capacity: float = 0.0
     spilling: bool = True
+    ended: bool = False
+    """Whether the time was over before all trees were looked at."""
+    in_hand: tuple[float, Branch] | None = None
     found: dict[object, tuple[Numbers, Branch | None, float]] = field(default_factory=lambda: {})
 
     def __post_init__(self) -> None:
@@ -60,12 +64,20 @@ class Search(Leaves):
     def best(self, capacity: float, below: float = np.inf) -> Plan:
         """The least bytes of one slice in a buffer of `capacity` bytes, and its tree.
 
-        No tree where none fits or all move `below` bytes or more.
+        No tree where none fits or all move `below` bytes or more; the best in hand where the time
+        is over.
         """
-        self.capacity = float(capacity)
+        self.capacity, self.in_hand = float(capacity), None
+        try:
+            return self._best(below)
+        except TimeOverError:
+            self.ended = True
+            return self.in_hand or (below, None)
+
+    def _best(self, below: float) -> Plan:
         whole = (0, len(self.form.items) - 1)
         dram = frozenset(name for name in self.form.outside)
-        one = np.full(1, float(capacity))
+        one = np.full(1, self.capacity)
         limit = np.full(1, below)
         if len(self.form.items) == 1:
             cost, plan = self.leaf(0, (), dram, one, limit)
@@ -143,7 +155,7 @@ class Search(Leaves):
             if points is None:
                 continue
             where, axes = points
-            around = (*(axis.at(where) for axis in path), *axes)
+            around: tuple[Axis, ...] = (*(axis.at(where) for axis in path), *axes)
             outer = len(path)
             left = room[where].copy()
             moved = np.zeros(where.shape)
@@ -188,12 +200,15 @@ class Search(Leaves):
                     kept |= {
                         t: d for t, (d, _) in states.items() if t in self._internal(first, last)
                     }
-                    held = self._crossing(tree, first, last, pushed, alone)
+                    walked = {axis.rank for axis in path}
+                    held = self._crossing(tree, first, last, pushed, alone, walked)
                     kept |= dict.fromkeys(held, len(prefix))
                     slides = slid.keys() | {
                         t for t, at in keeps.items() if self._rolls(t, prefix, at)
                     }
                     plan = Branch(first, last, loops, tuple(kept.items()), tree, frozenset(slides))
+                    if not path and (first, last) == (0, len(self.form.items) - 1):
+                        self.in_hand = float(better[0]), plan
             best = np.minimum(best, better)
         return best, plan
 
@@ -361,8 +376,10 @@ class Search(Leaves):
     ) -> Value:
         """Bytes of the row's tensors that are held while one of its subtrees runs."""
         total: Value = 0.0
+        looped = {axis.rank for axis in around}
         for name in {*self._internal(first, last), *ended}:
             inner = name in dram or name in states or self._within(name, start, end)
+            inner = inner or self.form.tensors[name].state_rank in looped  # held further outside
             if inner and name not in ended:
                 continue
             used = [at for at in self.form.touches[name] if first <= at <= last]
@@ -377,6 +394,7 @@ class Search(Leaves):
         last: int,
         pushed: frozenset[str],
         states: frozenset[str],
+        walked: set[str],
     ) -> list[str]:
         """Inner tensors that the found row keeps between its subtrees."""
         spilled = self._through_memory(row)
@@ -386,6 +404,7 @@ class Search(Leaves):
             if name not in pushed
             and name not in states
             and name not in spilled
+            and self.form.tensors[name].state_rank not in walked
             and not any(self._within(name, b.first, b.last) for b in row)
         ]
 

@@ -116,10 +116,12 @@ def certify(
             f"{cascade.name} on {hardware.name}: expected a loop nest"
             f" (hwmodel.spine.mapping.Mapping) as a proposal's choice, found {shown(nest)}"
         )
+    chosen = proposal.work is not None
+    cascade = proposal.work or cascade
     costs = cost(cascade, hardware, nest, proposal.rules)
     least, general, why = any_schedule(cascade, hardware, objective, costs.counts)
     value, unit = costs.value(objective), OBJECTIVES[objective]
-    fixed = replace(proposal, given=(*proposal.given, *fixed_by(cascade, nest)))
+    fixed = replace(proposal, given=(*proposal.given, *fixed_by(cascade, nest, chosen)))
     took_s = time.perf_counter() - started_s
     return NestMapped(
         certificate=fixed.certificate(objective, unit, value, (general, why), took_s),
@@ -149,20 +151,21 @@ def check_kind(hardware: Hardware) -> None:
         )
 
 
-def fixed_by(cascade: Cascade, nest: LoopNest) -> tuple[str, ...]:
+def fixed_by(cascade: Cascade, nest: LoopNest, chosen: bool = False) -> tuple[str, ...]:
     """What no mapspace of loop nests chooses for a cascade: its partitions, and halos.
 
-    A partitioned rank is walked in the parts that it is written in: with another tile it is another
-    cascade. A tile of a window is fetched anew when one of its ranks moves on, though the tile
-    before may have had a part of it, or all; but for nests whose windows slide.
+    A partitioned rank is walked in the parts that it is written in, or that were `chosen` (see
+    `mappers.fusion.parts`). A tile of a window is fetched anew when one of its ranks moves on,
+    though the tile before may have had a part of it, or all; but for nests whose windows slide.
     """
     parts: dict[str, list[Rank]] = {}
     for rank in cascade.ranks.values():
         if rank.parent is not None:
             parts.setdefault(rank.parent, []).append(rank)
+    told = "the best that divide it, or an eighth more" if chosen else "as it is written"
     words = [
         f"{parent} in parts {' x '.join(r.name for r in ranks)} of"
-        f" {' x '.join(f'{r.size:g}' for r in ranks)}, as it is written"
+        f" {' x '.join(f'{r.size:g}' for r in ranks)}, {told}"
         for parent, ranks in parts.items()
         for ranks in (sorted(ranks, key=lambda rank: -rank.part),)
     ]

@@ -17,7 +17,7 @@ import numpy as np
 
 from hwmodel.bounds.bound import LevelBound, bound_of
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.counts import cascade_counts
+from hwmodel.einsum.counts import cascade_counts, elements, points, stored_ranks
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.spatial.counts import Counts
 from hwmodel.machines.spatial.hops import hop_bytes, hop_j_per_byte
@@ -26,6 +26,7 @@ from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import Rules, activity
 from hwmodel.machines.spatial.sparsity import thin, thinned
 from hwmodel.quantity.arithmetic import most
+from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Rates, Work, fold, totals
@@ -90,7 +91,7 @@ def any_schedule(
 ) -> tuple[LevelBound, float, str]:
     """The bound on traffic; the objective's least value for any schedule (see the module), and why.
 
-    Without `counts` of a mapping the energy of accesses inside the chip is left out.
+    Without `counts` of a mapping accesses inside the chip are the least that the arithmetic makes.
     """
     check_objective(objective)
     capacity = limits(hardware).capacity_bytes
@@ -110,9 +111,8 @@ def any_schedule(
     reason = least.reason
     if objective == "latency" and busiest != outermost:
         reason = f"operations at the full rate of {busiest}"
-    near_j = _cheapest_j(hardware, charged) * max(
-        0.0, _near_bytes(counts, bool(hardware.arrays)) - moved
-    )
+    near = _near_bytes(cascade, counts, bool(hardware.arrays)) if left is None or counts else 0.0
+    near_j = _cheapest_j(hardware, charged) * max(0.0, near - moved)
     joules = _number(energy_j(work, charged, time_s)) + near_j
     return least, _pick(objective, moved, time_s, joules), reason
 
@@ -128,14 +128,22 @@ def _cheapest_j(hardware: Hardware, charged: Rates) -> float:
     return float(min(each, default=0.0))
 
 
-def _near_bytes(counts: Counts | None, array: bool) -> float:
+def _near_bytes(cascade: Cascade, counts: Counts | None, array: bool) -> float:
     """Least bytes that the arithmetic reads and writes at its nearest memories.
 
     First sums read nothing; how many are first in an array is the mapping's choice, so all may be.
     """
-    if counts is None:
-        return 0.0
-    return float(sum((t.points if array else t.accesses) * t.element_bytes for t in counts.touches))
+    if counts is not None:
+        touches = counts.touches
+        return float(sum((t.points if array else t.accesses) * t.element_bytes for t in touches))
+    total = 0.0
+    for einsum in cascade.einsums:
+        done = _number(points(einsum, cascade))
+        for name in {access.tensor for access in (einsum.output, *einsum.reads)}:
+            summed = name == einsum.name and set(stored_ranks(name, cascade)) != {*einsum.ranks}
+            again = done - _number(elements(name, cascade)) if summed and not array else 0.0
+            total += (done + max(0.0, again)) * float(bytes_of(cascade.tensors[name].dtype))
+    return total
 
 
 def check_objective(objective: str) -> str:

@@ -72,24 +72,24 @@ def test_a_cascade_on_an_array_says_what_was_not_searched() -> None:
 def test_a_recurrence_runs_fused_on_an_array_in_less_than_three_times_the_least() -> None:
     """Of a binding time is `predict`'s; without one it is of a nest on all elements, not on one."""
     work = attention(1, 1, 128, 128, 16)
-    found = certified(map_nests, work, device("peer-a3"), objective="latency")
+    machine = device("peer-a3")
+    found = certified(map_nests, work, machine, objective="latency", time_limit_s=4.0)
     assert found.certificate.bound <= found.value < 3 * found.certificate.bound
     with pytest.raises(CoverageError, match="expected objective 'traffic' for several"):
         certified(map_nests, CHAIN, device("fusemax"), objective="latency")
 
 
-def test_a_partitioned_rank_is_said_to_be_given_and_another_tile_moves_less() -> None:
-    """64 KiB hold more queries where keys come in tiles of 4 than of 128, with all their scores."""
-    machine = device("peer-a2").but(buffer={"capacity": "64 KiB"})
-    coarse, fine = (
-        certified(map_nests, attention(1, 1, 1024, 1024, 64, tile=tile), machine)
-        for tile in (128, 4)
-    )
-    assert fine.traffic_bytes < coarse.traffic_bytes
-    (given,) = coarse.certificate.given
-    assert given == "m in parts m1 x m0 of 8 x 128, as it is written"
-    assert given in " ".join(str(coarse).split())
-    assert coarse.record()["mapspace_given"] == [given]
+def test_the_parts_that_were_chosen_for_a_rank_are_said() -> None:
+    machine = device("peer-a2")
+    work = attention(1, 1, 8, 60, 4, tile=16)
+    found = certified(map_nests, work, machine)
+    assert found.certificate.optimal_in_mapspace
+    (given,) = found.certificate.given
+    outer, inner = (found.cascade.ranks[name].size for name in ("m1", "m0"))
+    told = f"m in parts m1 x m0 of {outer} x {inner}, the best that divide it, or an eighth more"
+    assert given == told
+    assert given in " ".join(str(found).split())
+    assert found.record()["mapspace_given"] == [given]
     assert certified(map_nests, CHAIN, MACHINE).certificate.given == ()
 
 

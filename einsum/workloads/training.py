@@ -41,6 +41,8 @@ def training(
     forwards: int = 1,
     backwards: int = 1,
     host: Mapping[str, Any] | str | None = None,
+    stragglers: Mapping[str, Any] | str | None = None,
+    failures: Mapping[str, Any] | str | None = None,
 ) -> Training:
     """One step of training: `global_batch` sequences of `sequence` tokens, Adam and bf16 products.
 
@@ -58,6 +60,9 @@ def training(
     launches; `scales` what a factor of fp8 is for, a "tensor" or each "row". `host` says what lies
     in a host, "holds=optimizer+weights,rate=25GB/s" or a table (`hwmodel.spine.host`). `forwards`
     and `backwards` are passes of each sequence: 2 and 2 (SAM), 2 and 0 (zeroth order, MeZO).
+    `stragglers` are replicas that slow down at times, "slows=0.01,recovers=0.5,times=2", and what
+    is coded against them (`hwmodel.spine.stragglers`); `failures` those of devices,
+    "mtbf=50000h,restart=10min,checkpoint=1min" (`hwmodel.spine.failures`).
 
     Raises `InputError` naming the argument at fault.
     """
@@ -85,5 +90,7 @@ def training(
         forwards=forwards,
         backwards=backwards,
         host=host,
+        stragglers=stragglers,
+        failures=failures,
         **how,
     )

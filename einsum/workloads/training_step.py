@@ -83,6 +83,9 @@ class Training(Shown):
         devices: in all, where that is said; replicas (dp) are then as many as fit.
         forwards, backwards: passes of each sequence in a step: 2 and 2 of sharpness-aware methods
             (SAM), 2 and none of zeroth-order ones (MeZO), which keep nothing for gradients.
+        stragglers: replicas that are slow at times, and what is coded against them, in words or a
+            table (`hwmodel.spine.stragglers`); failures: those of devices in a run
+            (`hwmodel.spine.failures`).
         host: what of it lies in the host of a box, in words or a table (`hwmodel.spine.host`).
     """
 
@@ -106,6 +109,8 @@ class Training(Shown):
     forwards: int = 1
     backwards: int = 1
     host: Mapping[str, Any] | str | None = field(default=None, hash=False)
+    stragglers: Mapping[str, Any] | str | None = field(default=None, hash=False)
+    failures: Mapping[str, Any] | str | None = field(default=None, hash=False)
 
     @property
     def name(self) -> str:
@@ -154,6 +159,8 @@ def trained(
     forwards: int = 1,
     backwards: int = 1,
     host: Mapping[str, Any] | str | None = None,
+    stragglers: Mapping[str, Any] | str | None = None,
+    failures: Mapping[str, Any] | str | None = None,
     **how: Any,
 ) -> Training:
     """A step of training of a model that is read; `how` are fields of its execution, None unsaid.
@@ -195,4 +202,5 @@ def trained(
     flags: dict[str, Any] = {"dispatch": dispatch, "overlapped": overlapped, "graphs": graphs}
     flags |= {"scales": scales, "parallel": parallel, "devices": devices, "host": host}
     flags |= {"forwards": forwards, "backwards": backwards}
+    flags |= {"stragglers": stragglers, "failures": failures}
     return Training(model, sequence, **options, **less, **flags)

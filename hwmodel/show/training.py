@@ -16,6 +16,8 @@ def trained_text(step: Trained) -> str:
         ["exposed exchanges", show(step.exposed_communication_s, "s")],
         ["optimiser", show(step.optimizer_s, "s")],
         ["energy", show(step.energy_j, "j")],
+        *([["waits for slower replicas", show(step.slower_s, "s")]] if step.slower_s else []),
+        *([["share of time that counts", f"{step.goodput:.1%}"]] if step.goodput < 1 else []),
         *(
             [name, show(getattr(step, f"{part}_bytes"), "bytes")]
             for part, name in (*PARTS.items(), ("memory", "memory of the fullest device"))

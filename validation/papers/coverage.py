@@ -74,7 +74,7 @@ MODELLED = _table(
     Sequence Parallelism (arXiv 2105.13120) | arXiv 2105.13120 | tokens over devices, by memory
     TokenRing | arXiv 2412.20501 | tokens over devices, queries sent round
     Zeppelin | arXiv 2509.21841 | zones by predict and the event simulation; not its remapping
-    C4 | arXiv 2406.04594 | paths hashed and planned; its failures are not modelled
+    C4 | arXiv 2406.04594 | paths hashed and planned; what its failures cost was not read
     TPI-LLM | arXiv 2410.00531 | tensor parallelism on slow links, weights that stream
     MoE-Lens | arXiv 2504.09345 | weights that stream; its scheduler is not modelled
     WTA-CRS | arXiv 2305.15265 | sampled weight gradients, with adapters; a decoder for its T5
@@ -90,6 +90,7 @@ MODELLED = _table(
     M3ViT | arXiv 2210.14793 | experts in expert order; energy of its board was not read
     Edge-MoE | ICCAD 2023 | experts in expert order
     BottleFit | arXiv 2201.02693 | splits between a device and a server
+    Sequential Gradient Coding | ICLR 2023 | replicas that slow down at random, and codings
     Tutel | arXiv 2206.03382 | all-to-all in two dimensions; its layers were not read
     EPLB | released code | copies of experts, its balancer beside ours
     DeepEP | released code | dispatch once and of low latency, as algorithms of all-to-all
@@ -133,7 +134,6 @@ NOT_MODELLED = _table(
     "not modelled",
     """
     The Price of Freedom | arXiv 2506.13523 | tensor products in angular degrees have no workload
-    Sequential Gradient Coding | ICLR 2023 | stragglers as a random process
     MKOR | NeurIPS 2023 | second-order optimisers
     3D U-Net, reversible | arXiv 2104.09648 | reversible blocks, and what they keep
     Efficient controllable multi-task learning | abstract | networks of slimmable width

@@ -125,6 +125,13 @@ def hosted(
     )
 
 
+def tensors(work: Training, how: Execution) -> list[int]:
+    """Parameters of each tensor on a device."""
+    network = work.model.network
+    every = (*network.before, *network.after, *(b for each in network.layers for b in each.blocks))
+    return [math.prod(w.sizes(how.tp)) for block in every for w in block.weights()]
+
+
 def _check(ways: Host, work: Training, how: Execution) -> None:
     """Refuse what is not modelled."""
     if how.pp > 1:

@@ -11,10 +11,15 @@ zeroth order (MeZO)     forward passes alone, at weights moved along random numb
 from dataclasses import dataclass, replace
 
 from hwmodel.einsum.workloads.training_step import Training
+from hwmodel.spine.execution import Execution
 from hwmodel.systems.pipelines.timing import Passes, Timed, timed
 from hwmodel.systems.training.kernels import Seconds
 from hwmodel.systems.training.layers import Piece
+from hwmodel.systems.training.memory import WEIGHT_BYTES
 from hwmodel.systems.training.stages import Stage
+
+STREAMS = 2
+"""Of hidden states, where layers are reversible."""
 
 
 def operations(work: Training) -> float:
@@ -62,3 +67,12 @@ def beside(work: Training, run: Timed, each: Passes) -> Beside:
     none = [0.0] * len(each.forward_s)
     alone = timed(run.schedule, replace(each, backward_s=none, weight_s=none))
     return Beside(count * alone.makespan_s, count * float(alone.busy_s.mean() / run.busy_s.mean()))
+
+
+def streams(stages: list[Stage], work: Training, how: Execution) -> list[Stage]:
+    """Stages whose layers are found again from what they made keep what the last of them made."""
+    if how.recompute != "reversible":
+        return stages
+    tokens = how.micro_batch * work.sequence // how.cp / (how.tp if how.sp else 1)
+    made = STREAMS * tokens * work.model.network.hidden * WEIGHT_BYTES
+    return [replace(stage, kept_bytes=stage.kept_bytes + made) for stage in stages]

@@ -18,7 +18,6 @@ Memory: weights, gradients and optimiser by ZeRO's stage; what the micro-batches
 the schedule; what computing a layer again needs; the gradient of logits.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +32,7 @@ from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.spine.estimate import UNKNOWN
 from hwmodel.spine.execution import Execution
+from hwmodel.spine.failures import Failures
 from hwmodel.spine.shares import Sizes, share
 from hwmodel.systems.pipelines.named import layout_of, scheduled
 from hwmodel.systems.pipelines.schedule import Layout, Schedule
@@ -40,18 +40,17 @@ from hwmodel.systems.pipelines.timing import Passes, peaks, timed
 from hwmodel.systems.training import adapters, kernels, passes
 from hwmodel.systems.training.efficiency import named, software
 from hwmodel.systems.training.fabric import Fabric, collided
-from hwmodel.systems.training.hosted import Hosted, hosted
+from hwmodel.systems.training.hosted import Hosted, hosted, tensors
 from hwmodel.systems.training.kernels import added
 from hwmodel.systems.training.layers import loss, piece
 from hwmodel.systems.training.least import floor
 from hwmodel.systems.training.memory import WEIGHT_BYTES, States, frozen, moving, states
+from hwmodel.systems.training.rounds import delayed
 from hwmodel.systems.training.stages import Stage, chain, end, ended, layer, together
 from hwmodel.systems.training.trained import Trained
 
 ENDS = 2
 """Pieces before and after the layers."""
-STREAMS = 2
-"""Of hidden states, where layers are reversible."""
 KEPT_LOGIT_BYTES = 4
 """Of each logit, in fp32, from the forward pass to the backward."""
 LOGIT_BYTES = {"megatron": 6, "fsdp": 10}
@@ -160,15 +159,17 @@ def trained(
     update_s = max(each.update_s for each in ends)
     times = passes.rounds(work)
     more = passes.beside(work, run, each_pass)
-    step_s = times * run.makespan_s + more.seconds + exposed_s + update_s
+    alone_s = times * run.makespan_s + more.seconds
+    rounds = delayed(work, how, alone_s, exposed_s + update_s)
+    took_s = rounds.longer * alone_s
+    step_s = took_s + exposed_s + update_s
     held = _held(work, how, cut, run.schedule, ranks)
     if away is not None:
         held = [replace(each, states=away.states) for each in held]
     fullest = max(held, key=lambda each: each.total_bytes)
-    busy_s = (times + more.share) * float(run.busy_s.mean())
-    each = (
-        times + more.share
-    ) * run.schedule.each  # of a chain: half the micro-batches enter at either end, where two do
+    often = (times + more.share) * rounds.load * how.dp
+    busy_s = often * float(run.busy_s.mean())
+    each = often * run.schedule.each  # of a chain: half enter at either end, where two do
     at_once = float(np.mean([sum(len(e) > 1 for e in order) for order in run.schedule.orders]))
     waits_s = each * float(np.mean([sum(s.exposed_s for s in rank) for rank in ranks])) + exposed_s
     waits_s -= times * at_once * spared_s
@@ -184,7 +185,7 @@ def trained(
         tokens_per_s_per_device=how.global_batch * work.sequence / step_s / how.devices,
         mfu=flops / step_s / how.devices / peak,
         model_flops=flops,
-        bubble=max(0.0, 1 - busy_s / (times * run.makespan_s + more.seconds)),
+        bubble=max(0.0, 1 - busy_s / (alone_s * rounds.load * how.dp)),
         exposed_communication_s=waits_s,
         optimizer_s=update_s,
         weights_bytes=fullest.states.weights_bytes,
@@ -211,7 +212,10 @@ def trained(
         ),
         busy_s=_busy_s(ranks, each, waits_s, update_s, away),
         again_s=each * float(np.mean([sum(s.again_s for s in rank) for rank in ranks])),
-        waits_s=times * run.makespan_s + more.seconds - busy_s,
+        waits_s=alone_s * rounds.load * how.dp - busy_s,
+        load=rounds.load,
+        slower_s=took_s - alone_s * rounds.load * how.dp,
+        goodput=1.0 if work.failures is None else Failures.of(work.failures).counts(how.devices),
         kept_by_stage=tuple(stage.kept_bytes + stage.ends_bytes for stage in cut.stages),
         states_by_rank=tuple(each.states.total_bytes for each in held),
         interval=cut.interval,
@@ -224,7 +228,7 @@ def _away(work: Training, how: Execution, cut: "_Cut", joined: Fabric) -> Hosted
     if work.host is None:
         return None
     held = _states(cut.stages, how, work)
-    return hosted(work, how, cut.row, cut.stages[0], held, _tensors(work, how), joined.box)
+    return hosted(work, how, cut.row, cut.stages[0], held, tensors(work, how), joined.box)
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,7 +311,7 @@ def _cut(
     several = [(1, first), (1, last), *((len(numbers), each) for numbers, each in groups)]
     return _Cut(
         layout=layout,
-        stages=_streams(chain(held, kinds, ends), work, how) * layout.chains,
+        stages=passes.streams(chain(held, kinds, ends), work, how) * layout.chains,
         row=(ends[0], *(kinds[n] for n in range(network.depth)), ends[1]),
         flops=sum(times * each.flops for times, each in several),
         least_flops=sum(times * each.least_flops for times, each in several),
@@ -316,15 +320,6 @@ def _cut(
         assumptions=(runs.source, *run.assumptions),
         warnings=run.warnings,
     )
-
-
-def _streams(stages: list[Stage], work: Training, how: Execution) -> list[Stage]:
-    """Stages whose layers are found again from what they made keep what the last of them made."""
-    if how.recompute != "reversible":
-        return stages
-    tokens = how.micro_batch * work.sequence // how.cp / (how.tp if how.sp else 1)
-    made = STREAMS * tokens * work.model.network.hidden * WEIGHT_BYTES
-    return [replace(stage, kept_bytes=stage.kept_bytes + made) for stage in stages]
 
 
 @dataclass(frozen=True, eq=False)
@@ -413,17 +408,10 @@ def _states(rank: Sequence[Stage], how: Execution, work: Training) -> States:
     rest = sum(s.frozen for s in rank)
     parameters = rest + sum(s.dense + s.experts for s in rank)
     still: dict[str, Any] = {"zero": how.zero, "gathered": how.pp > 1, "largest": largest}
-    moved = moving(parameters, max(_tensors(work, how)), work.backwards)
+    moved = moving(parameters, max(tensors(work, how)), work.backwards)
     if not work.backwards:
         return frozen(parameters, replicas, **still) + moved
     dense = states(sum(s.dense for s in rank), replicas, largest=largest, **options) + moved
     if rest:
         return dense + frozen(rest, replicas, **still)
     return dense + states(sum(s.experts for s in rank), how.expert_dp, **options)
-
-
-def _tensors(work: Training, how: Execution) -> list[int]:
-    """Parameters of each tensor on a device."""
-    network = work.model.network
-    every = (*network.before, *network.after, *(b for each in network.layers for b in each.blocks))
-    return [math.prod(w.sizes(how.tp)) for block in every for w in block.weights()]

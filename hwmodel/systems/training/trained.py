@@ -18,7 +18,7 @@ FIELDS = (
     *("memory_bytes", "weights_bytes", "gradients_bytes", "optimizer_bytes"),
     *("activations_bytes", "again_bytes", "ends_bytes", "capacity_bytes", "fits"),
     *("short_by_bytes", "energy_j", "devices"),
-    *("host_bytes", "host_capacity_bytes", "drive_bytes"),
+    *("host_bytes", "host_capacity_bytes", "drive_bytes", "goodput"),
 )
 """What an answer's record has, besides its execution and warnings."""
 PARTS = {
@@ -50,6 +50,9 @@ class Trained(Shown):
         kept_by_stage: bytes that a micro-batch keeps at each stage of the pipeline, from forward
             to backward pass; `states_by_rank` those that a rank holds always.
         interval: multiples of the step's seconds between which 90 % of measured ones lie.
+        slower_s: of a step, during which it waits for replicas that are slow at times.
+        load: share of the batch that each replica computes: more than one of them with a coding.
+        goodput: share of a run's time that counts, between failures of devices.
         hosted: what its host does and keeps, where a part of the step lies there.
     """
 
@@ -85,6 +88,9 @@ class Trained(Shown):
     kept_by_stage: tuple[float, ...] = ()
     states_by_rank: tuple[float, ...] = ()
     hosted: Hosted | None = None
+    slower_s: float = 0.0
+    load: float = 1.0
+    goodput: float = 1.0
     serving: None = None
     stores: tuple[Any, ...] = ()
 
@@ -134,6 +140,7 @@ class Trained(Shown):
         """Seconds above the bound by reason, of a rank on average; they sum to the difference."""
         told = {
             "waiting for other ranks of the pipeline": self.waits_s,
+            "waiting for slower replicas": self.slower_s,
             "exchanges that nothing hides": self.exposed_communication_s,
             "computing again what was not kept": self.again_s,
             "the optimiser": self.optimizer_s,

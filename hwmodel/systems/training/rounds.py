@@ -15,6 +15,7 @@ from hwmodel.spine.execution import Execution
 from hwmodel.spine.stragglers import WHERE, Stragglers
 
 Array = NDArray[np.bool_]
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,22 @@ def simulated(ways: Stragglers, replicas: int, beside: float = 0.0) -> Rounds:
         )
     slow = _slow(ways, replicas, ways.rounds + ways.delay)
     load = ways.load(replicas)
-    each_s = (beside + load * replicas) * np.where(slow, ways.times, 1.0)
+    alone: Numbers = np.where(slow, float(ways.times), 1.0)
+    each_s = (beside + load * replicas) * alone
     patient_s = each_s.min(axis=1) * (1 + ways.patience)
     late: Array = each_s > patient_s[:, None]
     waits = _waits(ways, late) if ways.coding != "none" else np.ones(len(slow), dtype=bool)
-    took_s = np.where(waits, each_s.max(axis=1), np.minimum(patient_s, each_s.max(axis=1)))
+    took_s: Numbers = np.where(waits, each_s.max(axis=1), np.minimum(patient_s, each_s.max(axis=1)))
     return Rounds(load, float(took_s.sum() / ways.rounds), float(waits.mean()))
 
 
 def _slow(ways: Stragglers, replicas: int, rounds: int) -> Array:
     """Which replicas are slow in which rounds, from the chances that last."""
     draws = np.random.default_rng(ways.seed).random((rounds + 1, replicas))
-    state = draws[0] < ways.slows / (ways.slows + ways.recovers)
-    found = np.empty((rounds, replicas), dtype=bool)
-    for number in range(rounds):
-        state = np.where(state, draws[number + 1] >= ways.recovers, draws[number + 1] < ways.slows)
+    state: Array = draws[0] < ways.slows / (ways.slows + ways.recovers)
+    found: Array = np.empty((rounds, replicas), dtype=bool)
+    for number, drawn in enumerate(draws[1:]):
+        state = (state & (drawn >= ways.recovers)) | (~state & (drawn < ways.slows))
         found[number] = state
     return found
 

@@ -167,8 +167,9 @@ def trained(
     if away is not None:
         held = [replace(each, states=away.states) for each in held]
     fullest = max(held, key=lambda each: each.total_bytes)
-    often = (times + more.share) * rounds.load * how.dp
-    busy_s = often * float(run.busy_s.mean())
+    works_s = (times + more.share) * float(run.busy_s.mean())
+    again = rounds.load * how.dp
+    often, busy_s = (times + more.share) * again, works_s * again
     each = often * run.schedule.each  # of a chain: half enter at either end, where two do
     at_once = float(np.mean([sum(len(e) > 1 for e in order) for order in run.schedule.orders]))
     waits_s = each * float(np.mean([sum(s.exposed_s for s in rank) for rank in ranks])) + exposed_s
@@ -185,7 +186,7 @@ def trained(
         tokens_per_s_per_device=how.global_batch * work.sequence / step_s / how.devices,
         mfu=flops / step_s / how.devices / peak,
         model_flops=flops,
-        bubble=max(0.0, 1 - busy_s / (alone_s * rounds.load * how.dp)),
+        bubble=max(0.0, 1 - works_s / alone_s) if how.pp > 1 else 0.0,
         exposed_communication_s=waits_s,
         optimizer_s=update_s,
         weights_bytes=fullest.states.weights_bytes,
@@ -212,9 +213,9 @@ def trained(
         ),
         busy_s=_busy_s(ranks, each, waits_s, update_s, away),
         again_s=each * float(np.mean([sum(s.again_s for s in rank) for rank in ranks])),
-        waits_s=alone_s * rounds.load * how.dp - busy_s,
+        waits_s=alone_s * again - busy_s,
         load=rounds.load,
-        slower_s=took_s - alone_s * rounds.load * how.dp,
+        slower_s=took_s - alone_s * again,
         goodput=1.0 if work.failures is None else Failures.of(work.failures).counts(how.devices),
         kept_by_stage=tuple(stage.kept_bytes + stage.ends_bytes for stage in cut.stages),
         states_by_rank=tuple(each.states.total_bytes for each in held),

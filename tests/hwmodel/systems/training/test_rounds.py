@@ -51,7 +51,8 @@ def test_a_sequential_code_waits_for_what_its_window_and_burst_do_not_bear() -> 
 
 
 def step(**how: Any) -> Any:
-    work: Any = training("llama-3.2-1b", 1024, 16, **{"dp": 16, **how})
+    given: dict[str, Any] = {"dp": 16, **how}
+    work: Any = training("llama-3.2-1b", 1024, 16, **given)
     return hw.predict(work, on="h100")
 
 

@@ -66,7 +66,8 @@ def simulated(ways: Stragglers, replicas: int, beside: float = 0.0) -> Rounds:
     patient_s = each_s.min(axis=1) * (1 + ways.patience)
     late: Array = each_s > patient_s[:, None]
     waits = _waits(ways, late) if ways.coding != "none" else np.ones(len(slow), dtype=bool)
-    took_s: Numbers = np.where(waits, each_s.max(axis=1), np.minimum(patient_s, each_s.max(axis=1)))
+    slowest_s: Numbers = each_s.max(axis=1)
+    took_s = np.minimum(slowest_s, np.where(waits, np.inf, patient_s))
     return Rounds(load, float(took_s.sum() / ways.rounds), float(waits.mean()))
 
 

@@ -93,7 +93,7 @@ REFUSED: dict[str, Mapping[str, Any]] = {
         **{"pp": 3, "schedule": "dualpipe", "global_batch": 6}
     },
     "unknown schedule '1f1c'.*did you mean '1f1b'": {"pp": 2, "schedule": "1f1c"},
-    "recompute: Input should be 'none', 'selective' or 'full'": {"recompute": "some"},
+    "recompute: Input should be 'none', 'selective', 'full' or 'reversible'": {"recompute": "some"},
     "unknown kind of parallelism 'tpp'.*did you mean 'tp'": {"tpp": 2},
     "devices: expected 1048576 or fewer, found 2097152": {"tp": 2**11, "dp": 2**10},
 }

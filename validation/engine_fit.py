@@ -35,7 +35,7 @@ from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation import calibrate
 from hwmodel.validation.engine_rows import (
-    PRODUCTS,
+    ALONE,
     Busy,
     Measured,
     class_of_stage,
@@ -57,12 +57,16 @@ from hwmodel.validation.rows import Row, groups
 
 ENGINE = ENGINES["vllm"]
 CLASSES: Mapping[str, tuple[str, ...]] = {
+    "prefill": ("attention",),
     "decode": ("attention",),
     "gemm": ("product",),
     "grouped": ("experts",),
     "rows": ("norm", "gate", "narrow", "cache"),
 }
 """Schedule -> classes of kernels that it is fitted to."""
+
+SCHEDULES = ("decode", "gemm", "grouped", "rows")
+"""Those of the engine's own families that profiled steps inform."""
 
 EAGER_S, STREAM_BYTES_PER_S, BYTES = 25e-6, 3.5e12, 2
 """What surrounds experts in public rows: launches without a graph, and a pace for bytes of bf16
@@ -147,7 +151,7 @@ def fitted_kernels(
     hardware: Hardware,
     busy: Sequence[Busy],
     tables: Path | None = None,
-    schedules: Sequence[str] = tuple(CLASSES),
+    schedules: Sequence[str] = SCHEDULES,
 ) -> dict[str, tuple[Family, Fit]]:
     """The engine's families, of these schedules, that profiled steps inform."""
     calibration = hardware.calibration
@@ -168,18 +172,19 @@ def fitted_kernels(
     return found
 
 
-def fitted_products(hardware: Hardware) -> dict[str, tuple[Family, Fit]]:
-    """The families of products that one checkpoint's steps alone inform, to those steps."""
+def fitted_alone(hardware: Hardware) -> dict[str, tuple[Family, Fit]]:
+    """The families that one model's steps alone inform, to those steps."""
     calibration = hardware.calibration
     assert calibration is not None
     found: dict[str, tuple[Family, Fit]] = {}
-    for name, sittings in PRODUCTS.items():
+    for (name, schedule), sittings in ALONE.items():
         steps = [launched(each, hardware) for each in read_busy(hardware.name, sittings)]
-        every = [each["product"] for each in steps if "product" in each]
+        classes = CLASSES[schedule]
+        every = [each[kind] for each in steps for kind in classes if kind in each]
         library = SHIPPED[name]
-        sample = kernel_sample(library.family("gemm"), every, hardware, calibration)
+        sample = kernel_sample(library.family(schedule), every, hardware, calibration)
         if sample.rows:
-            found[library.family("gemm")] = _entry(library.priors["gemm"], [sample])
+            found[library.family(schedule)] = _entry(library.priors[schedule], [sample])
     return found
 
 
@@ -355,7 +360,7 @@ def main(arguments: Sequence[str]) -> None:
     hardware = device(options.device)
     busy = [each for each in read_busy(hardware.name) if fits(each.step)]
     found = {} if options.host else fitted_kernels(hardware, busy, options.tables)
-    found |= {} if options.host else fitted_products(hardware)
+    found |= {} if options.host else fitted_alone(hardware)
     if options.tables is not None:
         found |= public_prefill(hardware, options.tables)
     hardware = with_families(hardware, found)

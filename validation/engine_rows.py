@@ -66,6 +66,7 @@ CLASS_OF_STAGE: Mapping[str, str] = {
     "latent write": "cache",
     **dict.fromkeys(("first norm", "attention norm", "mlp norm", "final norm"), "norm"),
     "attention to fp8": "narrow",
+    "queries to fp8": "other",
     "kv write": "cache",
     **dict.fromkeys(("gate", "experts gate"), "gate"),
     **dict.fromkeys(("experts gate-up", "experts down"), "experts"),
@@ -223,8 +224,12 @@ class Measured:
         return float(text) if text else None
 
 
-PRODUCTS = {"vllm:deep-gemm": ("2026-11-29-ae",)}
-"""Library of products -> sittings to whose profiled products its family is fitted: nothing else of
+ALONE = {
+    ("vllm:deep-gemm", "gemm"): ("2026-11-29-ae",),
+    ("vllm:narrow-cache", "prefill"): ("2026-11-29-ak",),
+    ("vllm:narrow-cache", "decode"): ("2026-11-29-ak",),
+}
+"""Library and schedule -> sittings to whose profiled kernels that family is fitted: nothing else of
 them is, but their steps are no test."""
 
 
@@ -282,7 +287,7 @@ def fits(step: Measured) -> bool:
 
 def seen(step: Measured) -> bool:
     """Whether a fit read anything of the step's sitting."""
-    return fits(step) or any(step.sitting in each for each in PRODUCTS.values())
+    return fits(step) or any(step.sitting in each for each in ALONE.values())
 
 
 def class_of_stage(name: str) -> str:

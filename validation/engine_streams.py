@@ -17,13 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.einsum.workloads.model import model
 from hwmodel.systems.serving.cluster import run
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import scheduler
 from hwmodel.systems.serving.step_tables import Largest
 from hwmodel.systems.serving.step_times import step_times
-from hwmodel.validation.engine_rows import engines
+from hwmodel.validation.engine_rows import Measured, engines
 from hwmodel.validation.rows import DATA
 
 USERS = " users"
@@ -83,7 +82,7 @@ class Answered:
         most = int(self.settings["most_tokens"]), int(self.settings["most_sequences"])
         rules = scheduler("vllm").but(max_batch_tokens=most[0], max_batch=most[1])
         clock = step_times(
-            model(self.model),
+            Measured(self.sitting, "", {"model": self.model}).config,
             self.device,
             kv_memory_fraction=self.settings["memory_share"],
             largest=Largest(*most, int(self.settings["longest"])),

@@ -64,11 +64,12 @@ STEP = ("model", "phase", "batch", "prompt", "context")
 HELD_OUT = (
     *("2026-11-22-d", "2026-11-22-f", "2026-11-22-h", "2026-11-22-i", "2026-11-28-l"),
     *("2026-11-22-x2b", "2026-11-22-x4a", "2026-11-29-x2c"),
+    *("2026-11-29-x2d", "2026-11-29-ai", "2026-11-29-aj"),
     *("2026-11-28-n", "2026-11-28-o", "2026-11-29-r", "2026-11-29-y", "2026-11-29-ad"),
 )
-"""Sittings that no fit of a shipped calibration reads, on boards of their own (but the last, on one
-whose kernels alone are fitted); of the first, whose library kernels it does not read, it reads the
-rows of our own kernels (`OWN_FITTED`)."""
+"""Sittings that no fit of a shipped calibration reads, on boards of their own (but ad, ai, aj and
+x2d, on boards of which fits read kernels alone); of the first, whose library kernels it does not
+read, it reads the rows of our own kernels (`OWN_FITTED`)."""
 
 OWN_FITTED = ("2026-11-22-d",)
 
@@ -82,7 +83,7 @@ FORM = ("family", "kernel", "dtype", "causal", "routing")
 STATED = ("weight_dtype", "repeated", "kv_dtype", "window", "value_dim", "shared", "rotated")
 """What rows of a table may say besides, and share where they do; `repeated`: with a warm L2."""
 
-MORE_STATED: dict[str, tuple[str, ...]] = {"moe": ("gated", "exponent")}
+MORE_STATED: dict[str, tuple[str, ...]] = {"moe": ("gated",)}
 """The same of single families."""
 
 FORMS = {

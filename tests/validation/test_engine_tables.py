@@ -70,20 +70,14 @@ def test_tensor_parallel_experts_have_their_share_of_columns() -> None:
     assert (row["intermediate"], row["kernel"], row["dtype"]) == (384, "vllm:experts", "fp8")
 
 
-def test_divided_experts_those_without_a_gate_and_skewed_ones_say_so() -> None:
+def test_divided_experts_and_those_without_a_gate_say_so_and_skewed_ones_are_left_out() -> None:
     divided, plain = experts(EXPERTS | {"moe_ep_size": "2"}), experts(EXPERTS | {"topk": "22"})
     assert divided is not None
     assert plain is not None
     assert (divided["ways"], divided["experts"], "gated" in divided) == (2, 128, False)
     assert (plain["gated"], "ways" in plain) == (False, False)
-    skewed = experts(EXPERTS | {"distribution": "power_law_1.2"})
-    assert skewed is not None
-    assert (skewed["routing"], skewed["exponent"]) == ("power_law", 1.2)
-    untuned = {"kernel_source": "moe_torch_flow", "moe_dtype": "w4a8_mxfp4_mxfp8"}
-    assert experts(EXPERTS | untuned) is None
-    old = experts(EXPERTS | {"topk": "22", "kernel_source": "vllm_fused_moe"})
-    assert old is not None
-    assert "gated" not in old
+    assert experts(EXPERTS | {"distribution": "power_law_1.2"}) is None
+    assert experts(EXPERTS | {"kernel_source": "moe_torch_flow"}) is None
     assert experts(EXPERTS | {"moe_ep_size": "128", "num_tokens": "8"}) is None  # half a row
 
 

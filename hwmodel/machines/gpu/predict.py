@@ -49,8 +49,7 @@ def run(
         raise CoverageError(f"{hardware.name}: has no calibration; load it with hwmodel.device()")
     stages = workload.stages
     every = [
-        launched
-        or support.placed(lower(stage.cascade, _of(kernel, stage)), hardware, layers=l2 == WARM)
+        launched or support.placed(lower(stage.cascade, _of(kernel, stage)), hardware)
         for stage in stages
     ]
     for calls in every:

@@ -19,7 +19,7 @@ from hwmodel.machines.gpu.engines import fused
 from hwmodel.machines.gpu.engines.engine import Aside, Engine, Fusion, Graphs, Memory, Stages
 from hwmodel.machines.gpu.libraries.library import priors
 from hwmodel.quantity.arithmetic import where
-from hwmodel.quantity.dtypes import base_of
+from hwmodel.quantity.dtypes import base_of, bytes_of
 from hwmodel.quantity.dtypes import dtype as format_of
 from hwmodel.quantity.units import Amount
 
@@ -139,7 +139,22 @@ def _cache(stages: Stages) -> Sequence[Stage]:
     kinds = given["dtype"], given["kv_dtype"] or given["dtype"]
     made = fused.cached(tokens, heads, given["head_dim"], *kinds, "kv write")
     both = stages["kv write"].times
-    return (Stage(made, both // 2 if isinstance(both, int) else both / 2),)
+    times = both // 2 if isinstance(both, int) else both / 2
+    return (Stage(made, times), *_queries(stages, times, *kinds))
+
+
+def _queries(stages: Stages, times: Amount, dtype: str, kv_dtype: str) -> Sequence[Stage]:
+    """Queries narrowed as the cache is, whose products with its keys are of one format."""
+    if bytes_of(kv_dtype) >= bytes_of(dtype) or "attention output" not in stages:
+        return ()
+    rows = _arguments(stages["attention output"])
+    made = parse(
+        "Y[r, c] = cast(X[r, c])",
+        sizes={"r": rows["M"], "c": rows["K"]},
+        dtypes={"X": dtype, "Y": kv_dtype},
+        name="queries to fp8",
+    )
+    return (Stage(made, times),)
 
 
 def _narrowed(stages: Stages) -> Sequence[Stage]:

@@ -164,7 +164,6 @@ TRTLLM = tuple(
         launches={**each.launches, "decode": few},
         apart=apart,
         priors={**each.priors, "decode": FEW_OF_TRTLLM},
-        by_phase=True,
     )
     for each, few, apart in zip(
         _both(

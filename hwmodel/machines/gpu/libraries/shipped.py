@@ -62,6 +62,7 @@ SHIPPED: Mapping[str, Library] = {
         triton.LIBRARY,
         vllm.LIBRARY,
         vllm.CUTLASS,
+        vllm.NARROW_CACHE,
         linear_layers.DEEP_GEMM,
         sglang.LIBRARY,
         trtllm.LIBRARY,

@@ -5,6 +5,9 @@ activations (`linear_layers`); in the engine's steps other kernels do, and `vllm
 product alone.
 """
 
+from dataclasses import replace
+
+from hwmodel.hardware.calibration import Family, Parameter
 from hwmodel.machines.gpu.libraries import engine_experts, paged_attention
 from hwmodel.machines.gpu.libraries.library import (
     FP8,
@@ -19,7 +22,6 @@ from hwmodel.machines.gpu.libraries.library import (
 )
 from hwmodel.machines.gpu.libraries.linear_layers import VLLM
 from hwmodel.machines.gpu.schedules import (
-    attention,
     cutlass,
     flash3,
     fused_moe,
@@ -120,12 +122,16 @@ GROUPED = priors(
     """
 )
 
+FLASH3 = {
+    "prefill": Launch(flash3.prompts, flash3.PREFILL, flash3.prefill),
+    "decode": Launch(flash3.activity, flash3.DECODE, flash3.decode),
+}
+
 LIBRARY = Library(
     name="vllm",
     title="vLLM's kernels",
     launches={
-        "prefill": Launch(attention.activity, flash3.PREFILL, flash3.prefill),
-        "decode": Launch(flash3.activity, flash3.DECODE, flash3.decode),
+        **FLASH3,
         "grouped": Launch(triton_gemm.grouped, fused_moe.MENU),
         "rows": Launch(rows.activity, inductor.MENU, inductor.resolved),
     },
@@ -137,8 +143,8 @@ LIBRARY = Library(
     instead={
         "gemm": (*(each.name for each in VLLM[1:]), "cublas", "weight-only"),
         "grouped": (engine_experts.BLOCKS.name, engine_experts.VLLM_NARROW.name, "weight-only"),
-        "prefill": ("latent-attention", "block-sparse"),
-        "decode": ("latent-attention", "block-sparse"),
+        "prefill": ("vllm:narrow-cache", "latent-attention", "block-sparse"),
+        "decode": ("vllm:narrow-cache", "latent-attention", "block-sparse"),
     },
     support=(
         Support(
@@ -150,17 +156,14 @@ LIBRARY = Library(
         Support(
             ("prefill",),
             HALVES,
-            "Dao-AILab/flash-attention, hopper: bf16 and fp16, head dimensions up to 256; keys and"
-            " values in e4m3",
+            "Dao-AILab/flash-attention, hopper: bf16 and fp16, head dimensions up to 256",
             head_dim=dict.fromkeys(GENERATIONS, 256),
-            narrow=("fp8",),
         ),
         Support(
             ("decode",),
             HALVES,
             "vllm, FLASH_ATTN_MLA: the same, and latents of 512 and 64 for all heads",
             head_dim=dict.fromkeys(GENERATIONS, 576),
-            narrow=("fp8",),
         ),
     ),
     costed_as=dict.fromkeys(
@@ -172,6 +175,34 @@ LIBRARY = Library(
         "grouped": GROUPED,
     },
     by_row={"gemm": "vllm"},
+)
+
+
+def _held(family: Family) -> dict[str, Parameter]:
+    """Its parameters at their values: those of 16 bits, the turning of V being fitted alone."""
+    return {
+        name: each.model_copy(update={"low": each.value, "high": each.value})
+        for name, each in family.parameters.items()
+    }
+
+
+TURNS = priors(
+    """
+    copy = 0.21 in 0.02 .. 1: share of 32 elements a clock and processor at which V is turned
+    """
+)
+NARROW_CACHE = Library(
+    name="vllm:narrow-cache",
+    title="vLLM's attention to keys and values in fp8",
+    launches=FLASH3,
+    support=tuple(
+        replace(line, narrow=("fp8",), alike=()) for line in LIBRARY.support if line.head_dim
+    ),
+    costed_as=LIBRARY.costed_as,
+    priors={
+        name: given.model_copy(update={"parameters": _held(given) | TURNS.parameters})
+        for name, given in {"prefill": PREFILL, "decode": DECODE}.items()
+    },
 )
 
 CUTLASS = Library(

@@ -12,6 +12,10 @@ persistent, one a processor, and take tiles as they become free. In decode the k
 are split by a small kernel ahead of the step (prepare_varlen_num_blocks): with T tiles of keys in
 all, a part has ceil(1.1 T / processors) of them, and a sequence at most 32 parts (vLLM's bound in
 graphs); the combining kernel always runs.
+
+Of a cache in fp8 the products are fp8 too, whose V must lie along the keys: the warps that load
+turn each tile of V in shared memory, an element at a time by the pace of `copy`. Tiles there are of
+160 keys where d <= 64 or d = 128.
 """
 
 from dataclasses import replace
@@ -20,10 +24,11 @@ import numpy as np
 
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import attention
-from hwmodel.machines.gpu.schedules.attention import AttentionProblem, AttentionTile
+from hwmodel.machines.gpu.schedules.attention import AttentionProblem, AttentionTile, Steps
 from hwmodel.quantity.arithmetic import ceil_div, least, most, where
+from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Activity, Serial, Work
+from hwmodel.spine.activity import Activity, Overlap, Serial, Work
 
 MOST_SPLITS = 32
 SPREAD = 1.1
@@ -43,8 +48,14 @@ def _tiles(tile: AttentionTile, problem: AttentionProblem) -> AttentionTile:
     few = (rows <= ONE_WARPGROUP_ROWS) & (dim == ONE_WARPGROUP_DIM)
     block_q = where(dim <= 96, 192, where(few | (dim > WIDEST), 64, 128))
     block_k = where(dim <= 128, 128, where(dim <= 192, 96, 64))
+    if _turns(problem):
+        block_k = where((dim <= 64) | (dim == 128), 160, 128)
     column = 0 * tile.split
     return replace(tile, block_q=block_q + column, block_k=block_k + column)
+
+
+def _turns(problem: AttentionProblem) -> bool:
+    return bytes_of(problem.kv_dtype) < bytes_of(problem.dtype)
 
 
 def prefill(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
@@ -66,8 +77,32 @@ def activity(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> 
     """One call of few queries: processors turn to the next tile together, and the DRAM waits."""
     _, blocks, columns = attention.row_blocks(problem, tile)
     turns = most((1.0, columns * blocks * tile.split / (limits.processors * tile.resident)))
-    streamed = attention.activity(problem, tile, limits, attention.walk)
+    streamed = attention.activity(problem, tile, limits, _walk)
     return Serial((Work(slots={"fill": turns}), streamed))
+
+
+def prompts(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """One call of many queries."""
+    return attention.activity(problem, tile, limits, _block)
+
+
+def _block(
+    problem: AttentionProblem, tile: AttentionTile, each: Steps, resident: Amount
+) -> Activity:
+    began = Work(slots={"fill": 1})
+    walked = _walk(problem, tile, each, resident)
+    return Serial((attention.ends(problem, tile), began, walked))
+
+
+def _walk(
+    problem: AttentionProblem, tile: AttentionTile, each: Steps, resident: Amount
+) -> Activity:
+    """Steps over the keys; of a cache in fp8, V is turned on the way."""
+    walked = attention.walk(problem, tile, each, resident)
+    if not _turns(problem):
+        return walked
+    turned = tile.block_k * problem.value_dim * each.mean
+    return Overlap((walked, Work(read={"copy": turned})))
 
 
 def _splits(tiles: Amount, part: Amount) -> Amount:

@@ -38,6 +38,7 @@ def training(
     overlapped: bool = False,
     graphs: bool = False,
     scales: str = "tensor",
+    every: int = 1,
     forwards: int = 1,
     backwards: int = 1,
     host: Mapping[str, Any] | str | None = None,
@@ -58,7 +59,8 @@ def training(
     for each expert; `overlapped` whether that runs beside another micro-batch's kernels, and with
     zero 3 tp's exchanges beside their products; `graphs` whether CUDA graphs spare the passes their
     launches; `scales` what a factor of fp8 is for, a "tensor" or each "row". `host` says what lies
-    in a host, "holds=optimizer+weights,rate=25GB/s" or a table (`hwmodel.spine.host`). `forwards`
+    in a host, "holds=optimizer+weights,rate=25GB/s" or a table (`hwmodel.spine.host`). `every`
+    is of second-order optimisers (kfac, mkor): steps after which factors are made anew. `forwards`
     and `backwards` are passes of each sequence: 2 and 2 (SAM), 2 and 0 (zeroth order, MeZO).
     `stragglers` are replicas that slow down at times, "slows=0.01,recovers=0.5,times=2", and what
     is coded against them (`hwmodel.spine.stragglers`); `failures` those of devices,
@@ -87,6 +89,7 @@ def training(
         overlapped=overlapped,
         graphs=graphs,
         scales=scales,
+        every=every,
         forwards=forwards,
         backwards=backwards,
         host=host,

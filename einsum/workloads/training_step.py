@@ -16,7 +16,9 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.text.shown import Shown
 
-OPTIMIZERS: Mapping[str, int] = {"adam": 2, "adamw": 2, "sgd": 0, "momentum": 1, "muon": 1}
+OPTIMIZERS: Mapping[str, int] = {
+    **{"adam": 2, "adamw": 2, "sgd": 0, "momentum": 1, "muon": 1, "kfac": 1, "mkor": 1}
+}
 """Optimiser -> numbers that it keeps of each parameter, beside a copy in fp32."""
 PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
 """Formats of products; what is no product, and what is kept, is in 16 bits."""
@@ -81,6 +83,7 @@ class Training(Shown):
         graphs: whether CUDA graphs replay the passes, so that no kernel waits for its launch.
         parallel: fields of an execution.
         devices: in all, where that is said; replicas (dp) are then as many as fit.
+        every: steps after which factors of second-order optimisers (kfac, mkor) are made anew.
         forwards, backwards: passes of each sequence in a step: 2 and 2 of sharpness-aware methods
             (SAM), 2 and none of zeroth-order ones (MeZO), which keep nothing for gradients.
         stragglers: replicas that are slow at times, and what is coded against them, in words or a
@@ -106,6 +109,7 @@ class Training(Shown):
     scales: str = "tensor"
     parallel: Mapping[str, Any] = field(default_factory=lambda: {}, hash=False)
     devices: int | None = None
+    every: int = 1
     forwards: int = 1
     backwards: int = 1
     host: Mapping[str, Any] | str | None = field(default=None, hash=False)
@@ -156,6 +160,7 @@ def trained(
     graphs: bool = False,
     scales: str = "tensor",
     devices: int | None = None,
+    every: int = 1,
     forwards: int = 1,
     backwards: int = 1,
     host: Mapping[str, Any] | str | None = None,
@@ -190,6 +195,8 @@ def trained(
             "training: backwards: expected no more passes than forward ones, and one or more of"
             f" those; found {backwards} and {forwards}"
         )
+    if every < 1:
+        raise InputError(f"training: every: expected 1 step or more, found {every}")
     said = {**how, "micro_batch": micro_batch, "global_batch": global_batch}
     for name in said:
         if name not in DIVIDED:
@@ -202,5 +209,5 @@ def trained(
     flags: dict[str, Any] = {"dispatch": dispatch, "overlapped": overlapped, "graphs": graphs}
     flags |= {"scales": scales, "parallel": parallel, "devices": devices, "host": host}
     flags |= {"forwards": forwards, "backwards": backwards}
-    flags |= {"stragglers": stragglers, "failures": failures}
+    flags |= {"every": every, "stragglers": stragglers, "failures": failures}
     return Training(model, sequence, **options, **less, **flags)

@@ -78,6 +78,7 @@ MODELLED = _table(
     TPI-LLM | arXiv 2410.00531 | tensor parallelism on slow links, weights that stream
     MoE-Lens | arXiv 2504.09345 | weights that stream; its scheduler is not modelled
     WTA-CRS | arXiv 2305.15265 | sampled weight gradients, with adapters; a decoder for its T5
+    MKOR | NeurIPS 2023 | work and exchanges of its updates; not the steps that it spares
     TALL-masks, Consensus | abstract | bytes of weights in formats of a bit
     ZO2 | arXiv 2503.12668 | steps of forward passes alone, weights that stream both ways
     DistZO2 | abstract | the same, in slices over devices
@@ -134,7 +135,6 @@ NOT_MODELLED = _table(
     "not modelled",
     """
     The Price of Freedom | arXiv 2506.13523 | tensor products in angular degrees have no workload
-    MKOR | NeurIPS 2023 | second-order optimisers
     3D U-Net, reversible | arXiv 2104.09648 | reversible blocks, and what they keep
     Efficient controllable multi-task learning | abstract | networks of slimmable width
     ScaLearn, MHR | abstract | adapters that are shared between tasks

@@ -40,6 +40,8 @@ class Stage:
         routed_s: of both passes, in which tokens are on their way to experts and back.
         sent_bytes: that leave the device at the least, to those that divide the same layers.
         busy_s: by resource.
+        update_s, update_flops: of the optimiser's products, and on a device that has all of them;
+            factor_bytes: of its matrices; shared_bytes: of what replicas sum of them in a step.
     """
 
     forward_s: float
@@ -58,6 +60,10 @@ class Stage:
     sent_bytes: float
     busy_s: Mapping[str, float]
     frozen: float = 0.0
+    update_s: float = 0.0
+    update_flops: float = 0.0
+    factor_bytes: float = 0.0
+    shared_bytes: float = 0.0
 
 
 def layer(
@@ -190,6 +196,7 @@ def _summed(parts: Sequence[Stage]) -> Stage:
     """Layers one after the other; computed again one at a time."""
     names = ("forward_s", "inputs_s", "weights_s", "exposed_s", "kept_bytes", "ends_bytes")
     names = (*names, "dense", "experts", "frozen", "joules", "again_s", "routed_s", "sent_bytes")
+    names = (*names, "update_s", "update_flops", "factor_bytes", "shared_bytes")
     sums = {name: sum(getattr(each, name) for each in parts) for name in names}
     most = {name: max(getattr(each, name) for each in parts) for name in ("again_bytes", "largest")}
     return Stage(**sums, **most, busy_s=added(each.busy_s for each in parts))
@@ -220,8 +227,11 @@ def ended(
     more = moved_bytes(dense + experts, work.forwards, work.backwards)
     moved = more + (moved if work.backwards else 0.0)
     update_s = moved / (float(machine.memory("dram").bandwidth_bytes_per_s) * DRAM_SHARE)
+    update_s += sum(s.update_s for s in rank)
+    shared = sum(s.shared_bytes for s in rank)
+    shared_s = joined.seconds("all_reduce", shared, how.dp * how.cp, how.tp) if shared else 0.0
     if how.zero == 3 or not work.backwards:
-        return Ended(update_s, 0.0, moved)
+        return Ended(update_s, shared_s, moved)
     reduced_s = gathered_s = 0.0
     for count, ranks, stride in groups:
         op = "reduce_scatter" if how.zero else "all_reduce"
@@ -229,6 +239,7 @@ def ended(
         if how.zero:
             gathered_s += joined.seconds("all_gather", count * WEIGHT_BYTES, ranks, stride)
     exposed_s = _beside(reduced_s, sum(s.inputs_s + s.weights_s for s in rank))
+    exposed_s += shared_s
     return Ended(update_s, exposed_s + _beside(gathered_s, sum(s.forward_s for s in rank)), moved)
 
 

@@ -37,7 +37,7 @@ from hwmodel.spine.shares import Sizes, share
 from hwmodel.systems.pipelines.named import layout_of, scheduled
 from hwmodel.systems.pipelines.schedule import Layout, Schedule
 from hwmodel.systems.pipelines.timing import Passes, peaks, timed
-from hwmodel.systems.training import adapters, kernels, passes
+from hwmodel.systems.training import adapters, kernels, optimizers, passes
 from hwmodel.systems.training.efficiency import named, software
 from hwmodel.systems.training.fabric import Fabric, collided
 from hwmodel.systems.training.hosted import Hosted, hosted, tensors
@@ -215,6 +215,8 @@ def trained(
         again_s=each * float(np.mean([sum(s.again_s for s in rank) for rank in ranks])),
         waits_s=alone_s * again - busy_s,
         load=rounds.load,
+        optimizer_flops=sum(stage.update_flops for stage in cut.stages),
+        optimizer_sent_bytes=sum(stage.shared_bytes for stage in cut.stages),
         slower_s=took_s - alone_s * again,
         goodput=1.0 if work.failures is None else Failures.of(work.failures).counts(how.devices),
         kept_by_stage=tuple(stage.kept_bytes + stage.ends_bytes for stage in cut.stages),
@@ -291,15 +293,24 @@ def _cut(
         how.zero, machine.name, machine.architecture, work.format, together=work.overlapped
     )
     runs = runs if given is None else replace(runs, share=given, source=f"training: share {given}")
-    seconds, run = kernels.timed([each.kernels for each in pieces], machine, kernel, runs)
+    updates = [
+        optimizers.update((w for block in group.blocks for w in block.weights()), work, how)
+        for group in network.layers
+    ]
+    asked = [*(each.kernels for each in pieces), *(each.kernels for each in updates)]
+    seconds, run = kernels.timed(asked, machine, kernel, runs)
     kept = how.but(recompute="none")  # ends are never computed again
     made = [
         layer(each, took, kept if place < ENDS else how, work, joined, runs)
-        for place, (each, took) in enumerate(zip(pieces, seconds, strict=True))
+        for place, (each, took) in enumerate(zip(pieces, seconds, strict=False))
     ]
     if not work.backwards:
-        several_of = zip(made, pieces, seconds, strict=True)
+        several_of = zip(made, pieces, seconds, strict=False)
         made = [passes.forward_alone(*each) for each in several_of]
+    made[ENDS:] = [
+        optimizers.updated(stage, each, took, how)
+        for stage, each, took in zip(made[ENDS:], updates, seconds[len(pieces) :], strict=True)
+    ]
     kinds = {
         n: stage for (numbers, _), stage in zip(groups, made[2:], strict=True) for n in numbers
     }
@@ -412,6 +423,7 @@ def _states(rank: Sequence[Stage], how: Execution, work: Training) -> States:
     moved = moving(parameters, max(tensors(work, how)), work.backwards)
     if not work.backwards:
         return frozen(parameters, replicas, **still) + moved
+    moved += States(0.0, 0.0, sum(s.factor_bytes for s in rank))
     dense = states(sum(s.dense for s in rank), replicas, largest=largest, **options) + moved
     if rest:
         return dense + frozen(rest, replicas, **still)

@@ -52,6 +52,8 @@ class Trained(Shown):
         interval: multiples of the step's seconds between which 90 % of measured ones lie.
         slower_s: of a step, during which it waits for replicas that are slow at times.
         load: share of the batch that each replica computes: more than one of them with a coding.
+        optimizer_flops: of the optimiser's products, over all stages of one replica's tp ranks'
+            first device; optimizer_sent_bytes: of factors that replicas sum, in a step on average.
         goodput: share of a run's time that counts, between failures of devices.
         hosted: what its host does and keeps, where a part of the step lies there.
     """
@@ -90,6 +92,8 @@ class Trained(Shown):
     hosted: Hosted | None = None
     slower_s: float = 0.0
     load: float = 1.0
+    optimizer_flops: float = 0.0
+    optimizer_sent_bytes: float = 0.0
     goodput: float = 1.0
     serving: None = None
     stores: tuple[Any, ...] = ()

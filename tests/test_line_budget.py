@@ -97,8 +97,8 @@ BUDGETS = {
     # Experts in 4 bits, Marlin's kernel, tiles of fp8 on Ada (300).
     # sorts of torch, rows out of tables, systems of chunks of the delta rule (250).
     # steps of training: what lies in a host, and on its drives (330); optimisers as products,
-    # stragglers, failures (470).
-    "hwmodel": 39_500,
+    # stragglers, failures (720).
+    "hwmodel": 39_750,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search;

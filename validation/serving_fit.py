@@ -23,6 +23,7 @@ import numpy as np
 from hwmodel.einsum.workloads.model import model
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.systems.serving.cluster import run
+from hwmodel.systems.serving.lanes import laned
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import scheduler
 from hwmodel.systems.serving.step_tables import Largest
@@ -72,9 +73,9 @@ class Row:
         context = 16384 if self.input + self.output <= 16384 else 65536
         clock = _clock(self.model, self.gpu, self.weights, tuple(self.parallel.items()), context)
         queue = [Request(0.0, self.input, self.output)] * self.requests
-        ran = run(queue, clock, rules)
-        stages = self.parallel.get("pp", 1)  # as many batches are under way
-        return stages * self.requests * self.output / max(stay.last_s for stay in ran.stays)
+        steps, each, lanes = laned(clock, rules, 1, self.parallel.get("pp", 1), clock.ranks)
+        ran = run(queue, steps, each, replicas=lanes)
+        return self.requests * self.output / max(stay.last_s for stay in ran.stays)
 
 
 @lru_cache(maxsize=64)

@@ -43,6 +43,7 @@ def laned(
     rules = rules.but(
         max_batch_tokens=rules.max_batch_tokens * ranks,
         max_batch=max(1, rules.max_batch * ranks // stages),
+        ranks=ranks,
     )
     if stages == 1:
         return clock, rules, replicas

@@ -57,7 +57,7 @@ class Replica(Stepping):
         """Whether the next steps decode the same sequences, and nothing else."""
         return (
             self._decodes > 0
-            and self._partial is None
+            and not self._partial
             and len(self._flight) == self.rules.in_flight - 1
             and (not self.waiting or (self._blocked and not self.rules.reserve.steps))
             and not any(firsts or lasts for _, _, firsts, lasts in self._flight)

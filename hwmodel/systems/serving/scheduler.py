@@ -62,6 +62,7 @@ class Scheduler:
         reserve: room for outputs that admission leaves.
         queries: tokens of the budget that a sequence that decodes takes: more than one where drafts
             are verified.
+        ranks: groups of one engine that attend apart, which share the budget evenly.
     """
 
     name: str = "vllm"
@@ -74,6 +75,7 @@ class Scheduler:
     prefix_cache: bool = True
     reserve: Reserve = Reserve()
     queries: int = 1
+    ranks: int = 1
 
     def __post_init__(self) -> None:
         """Raises `InputError` for numbers below 1."""

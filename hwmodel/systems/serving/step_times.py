@@ -120,7 +120,8 @@ class EngineSteps:
 
     def _of(self, batch: Batch) -> tuple[Sums, float]:
         """Sums over a step's kernels, and seconds of the host beside them."""
-        batch = fullest(batch.uniform if self.queries == 1 else batch, self.ranks)
+        own = self.largest.tokens
+        batch = fullest(batch.uniform if self.queries == 1 else batch, self.ranks, own)
         tables, decodes = self.tables, batch.decodes
         rows = decodes * self.queries
         tokens, sequences = rows + batch.new, rows + batch.prompts
@@ -168,13 +169,16 @@ class EngineSteps:
             )
 
 
-def fullest(batch: Batch, ranks: int) -> Batch:
-    """What the fullest of the ranks computes of a step whose sequences are dealt to them evenly."""
+def fullest(batch: Batch, ranks: int, own: int = 2**53) -> Batch:
+    """What the fullest of the ranks computes of a step whose sequences are dealt to them evenly.
+
+    None reads more than its `own` tokens of prompts in a step.
+    """
     if ranks == 1:
         return batch
     decodes, prompts = -(-batch.decodes // ranks), -(-batch.prompts // ranks)
     of_decodes = decodes / batch.decodes if decodes else 0.0
-    of_prompts = prompts / batch.prompts if prompts else 0.0
+    of_prompts = min(prompts / batch.prompts, own / batch.new) if prompts else 0.0
     return replace(
         batch,
         decodes=decodes,

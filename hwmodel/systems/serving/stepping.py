@@ -57,7 +57,7 @@ class Stepping:
         self.running: dict[int, Stay] = {}
         self._flight: deque[tuple[float, bool, Any, Any]] = deque()
         self._ready_s = 0.0  # the end of the last step that is scheduled
-        self._partial: Stay | None = None
+        self._partial: dict[int, Stay] = {}  # prompts that are cut, by number
         self._decodes = self._sum = 0
         self._ticks: int = 0
         self._done: int = 0
@@ -92,7 +92,7 @@ class Stepping:
         """The next boundary; infinity where nothing is to be done."""
         if self._flight:
             return self._flight[0][0]
-        if self.waiting or self._decodes or self._partial is not None:
+        if self.waiting or self._decodes or self._partial:
             return self.now_s
         if self.inbox:
             return max(self.now_s, self.inbox[0].request.arrival_s)
@@ -235,14 +235,12 @@ class Stepping:
     def _decoding(self, stay: Stay) -> bool:
         """Whether it decodes in the next step."""
         made = stay.made + self._ticks - stay.tick
-        return stay is not self._partial and made < stay.request.output
+        return stay.number not in self._partial and made < stay.request.output
 
     def _preempt(self) -> None:
         """The sequence admitted last gives up its blocks, to be computed again."""
         _, stay = self.running.popitem()
-        if stay is self._partial:
-            self._partial = None
-        else:
+        if self._partial.pop(stay.number, None) is None:
             made = stay.made
             stay.made = made + self._done - stay.tick if stay.delivered else made - 1
             if made + self._ticks - stay.tick < stay.request.output:
@@ -276,18 +274,25 @@ class Stepping:
         lasts: list[tuple[Stay, int]],
         admits: bool = True,
     ) -> None:
-        """Chunks of prompts within the budget: of the one that is cut, then of those that wait."""
-        partial = self._partial
-        if partial is not None:
-            count = min(partial.target - partial.computed, budget)
+        """Chunks of prompts within the budget: of those that are cut, then of those that wait.
+
+        A prompt is read by one of the ranks, within its share of the budget, and each cuts one.
+        """
+        ranks, own = self.rules.ranks, self.rules.max_batch_tokens // self.rules.ranks
+        for partial in list(self._partial.values()):
+            if partial.number not in self._partial:
+                continue  # one that was cut before it took its blocks
+            queued = len(self.waiting)
+            count = min(partial.target - partial.computed, budget, own)
             if count > 0 and self._allocate(partial, count):
                 budget -= count
                 self._chunk(partial, count, batch, firsts, lasts)
+                admits = admits and len(self.waiting) == queued
         if not admits:
             return
         waiting, most = self.waiting, self.rules.max_batch
-        while waiting and budget > 0 and len(self.running) < most and self._partial is None:
-            count = self._admit(waiting[0], budget, batch)
+        while waiting and budget > 0 and len(self.running) < most and len(self._partial) < ranks:
+            count = self._admit(waiting[0], min(budget, own), batch)
             if not count:
                 self._blocked = True
                 return
@@ -304,9 +309,10 @@ class Stepping:
         size = self.rules.block_tokens
         held = -(-stay.computed // size)
         need = -(-(stay.computed + count) // size) - held
-        if need > self.blocks.free:
+        while need > self.blocks.free:
             self._preempt()
-            return False
+            if stay.number not in self.running:
+                return False
         self.blocks.take(need)
         stay.blocks += need
         self._peak()
@@ -373,7 +379,7 @@ class Stepping:
         asked = self._ahead(hit, stay, stay.made, share)
         for each in self.running.values():
             steps = max(0, self._ticks - each.tick) if each.made else 0
-            now = each.computed if each is self._partial else each.base + self._ticks
+            now = each.computed if each.number in self._partial else each.base + self._ticks
             asked += self._ahead(now, each, each.made + steps, share)
         return asked <= self.blocks.free - held
 
@@ -400,9 +406,9 @@ class Stepping:
         if stay.request.hashes and self.rules.prefix_cache:
             self._keep(stay)
         if stay.computed < stay.target:
-            self._partial = stay
+            self._partial[stay.number] = stay
             return
-        self._partial = None
+        self._partial.pop(stay.number, None)
         stay.delivered = False
         stay.made += 1
         stay.tick = self._ticks

@@ -45,3 +45,25 @@ def test_a_lane_holds_its_share_of_the_cache_and_no_more() -> None:
 def test_ranks_that_attend_apart_have_budgets_of_their_own() -> None:
     _, rules, engines = laned(Second(), Scheduler(max_batch=8, max_batch_tokens=100), 3, 1, ranks=4)
     assert (rules.max_batch, rules.max_batch_tokens, engines) == (32, 400, 3)
+
+
+def test_a_prompt_is_read_by_one_rank_within_its_share_of_the_budget() -> None:
+    """Each of two ranks reads 250 tokens by 100; a third prompt begins beside their ends."""
+    rules = Scheduler(max_batch=8, max_batch_tokens=100, in_flight=1)
+    requests = [Request(0.0, 250, 1)] * 3
+    steps, budgets, _ = laned(Second(10_000), rules, 1, 1, ranks=2)
+    found = run(requests, steps, budgets)
+    assert [stay.first_s for stay in found.stays] == [3.0, 3.0, 5.0]
+    wide = run(requests, Second(10_000), rules.but(max_batch_tokens=200))
+    assert [stay.first_s for stay in wide.stays] == [2.0, 3.0, 4.0]
+
+
+def test_a_cut_prompt_that_another_preempts_is_read_again() -> None:
+    """Nine blocks: both ranks read 64 tokens, then the first takes blocks of the other."""
+    rules = Scheduler(max_batch=8, max_batch_tokens=64, in_flight=1, prefix_cache=False)
+    steps, budgets, _ = laned(Second(9 * 16), rules, 1, 1, ranks=2)
+    found = run([Request(0.0, 96, 1)] * 2, steps, budgets)
+    first, second = found.stays
+    assert (first.preempted, second.preempted) == (0, 1)
+    assert first.first_s < second.first_s
+    assert found.replicas[0].computed == 96 + 64 + 96

@@ -116,6 +116,7 @@ def test_the_fullest_rank_is_what_all_are_taken_to_be() -> None:
     step = Batch(decodes=9, keys=900, prompts=3, new=600, pairs=60300)
     assert fullest(step, 4) == Batch(decodes=3, keys=300, prompts=1, new=200, pairs=20100)
     assert fullest(step, 1) is step
+    assert fullest(step, 4, 150).new == 150  # of its budget
 
 
 def test_ranks_that_attend_apart_are_told_by_what_each_of_them_has() -> None:

@@ -1,11 +1,12 @@
 """From measured rows to a calibration file: every family fitted in turn, on the fitting half alone.
 
     python -m hwmodel.validation.calibrate h200 [--family NAME ...] [--boards HASH ...] [--out FILE]
-                                                [--table FILE.nccl.csv]
+                                                [--table FILE.nccl.csv] [--without-folds]
 
 Families are fitted library by library, those that others contain first (a mixture-of-experts layer
 runs row kernels). Each is fitted five times more with one fold left out, for the errors that are
-printed. No parameter ever sees the test half; it is read once, after the fit, for the interval
+printed (and are left out on demand: a family of thousands of rows takes minutes each time). No
+parameter ever sees the test half; it is read once, after the fit, for the interval
 that holds 90 % of it (split conformal prediction), and so the interval's coverage is reported on
 other boards alone. A family with fewer rows than a fit needs is passed over.
 """
@@ -236,6 +237,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--family", nargs="+", help="families to fit (default: all, then energy)")
     parser.add_argument("--boards", nargs="+", help="fit on the rows of these boards alone")
     parser.add_argument("--table", type=Path, help="published rows of collectives to fit to too")
+    parser.add_argument("--without-folds", action="store_true", help="fit each family once")
     parser.add_argument("--out", type=Path, help="a calibration file to write the families into")
     options = parser.parse_args(arguments)
     hardware = device(options.device)
@@ -246,12 +248,13 @@ def main(arguments: Sequence[str]) -> None:
         if name not in (*order(rows), ENERGY):
             raise UnknownNameError("family", name, (*order(rows), ENERGY))
     timed = [name for name in asked if name != ENERGY]
-    found = calibrate(hardware, rows, options.family and timed) if timed else {}
+    folds = not options.without_folds
+    found = calibrate(hardware, rows, options.family and timed, folds=folds) if timed else {}
     lines = {line.family: line for line in fold_errors(found)}
     for name, (entry, best) in found.items():
-        line = lines[name]
-        print(f"{name:28} rows {entry.rows:4}  fitted {best.mean_error:.3f}"
-              f"  folds {line.mean:.3f}, p90 {line.p90:.3f}  90% {entry.interval}")  # fmt: skip
+        told = f"  folds {lines[name].mean:.3f}, p90 {lines[name].p90:.3f}" if name in lines else ""
+        print(f"{name:28} rows {entry.rows:4}  fitted {best.mean_error:.3f}{told}"
+              f"  90% {entry.interval}")  # fmt: skip
         for parameter, p in entry.parameters.items():
             print(f"    {parameter:16} {p.value:8.4g} +- {p.standard_error}")
     if options.out is not None:

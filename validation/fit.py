@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from hwmodel.hardware.calibration import Family, Parameter
-from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.calls import run
+from hwmodel.hardware.hardware import Hardware, limits
+from hwmodel.machines.gpu.calls import LONG_CHUNK, placed, run
 from hwmodel.machines.gpu.lower import Call
 from hwmodel.quantity.errors import InputError
 from hwmodel.validation.rows import Group, Row
@@ -113,11 +113,22 @@ def samples(
 
 def _sample(family: str, group: Group, hardware: Hardware, others: Others) -> Sample:
     rest = companions_s(group, hardware, family, others)
+    group = replace(group, calls=tuple(tiled(call, hardware) for call in group.calls))
 
     def predict(values: Mapping[str, float]) -> Array:
         return rest + own_s(group, hardware, family, values)
 
     return Sample(group.rows, group.measured_s, predict)
+
+
+def tiled(call: Call, hardware: Hardware) -> Call:
+    """The call with its one tile filled in, where no time chooses it: a fit need not do it anew."""
+    known = len(call.menu) == 1 and call.resolve is not None and call.touched_bytes is None
+    points = max(map(np.size, vars(call.problem).values()))
+    if not known or placed(call, hardware) is not call or points > LONG_CHUNK:
+        return call
+    tile = cast(Any, call.resolve)(call.menu[0], call.problem, limits(hardware))
+    return replace(call, menu=(tile,), resolve=None)
 
 
 def joined(groups: Sequence[Group]) -> list[Group]:

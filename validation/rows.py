@@ -29,6 +29,14 @@ from hwmodel.validation import fused, irregular, windows
 
 DATA = Path(__file__).resolve().parent / "data"
 
+TRACES, TRACED_COLUMN = "launches.csv", "span_s"
+"""Launches of a sitting, and the column that those have which were timed with a cold L2."""
+
+MEMSET, MEMSET_S = "Memset", 2.1e-6
+"""The node that clears a counter of tiles before a product, and what it adds to a graph: times of
+some 2,000 products in graphs of other boards are the sums of the times of their traced kernels,
+and so much longer where there is one (the middle of 570; nine in ten of 1.0 to 3.1)."""
+
 SIZES: dict[str, tuple[str, ...]] = {
     "gemm": ("M", "N", "K"),
     **dict.fromkeys(
@@ -162,15 +170,45 @@ def sittings(device: str, data: Path = DATA) -> tuple[str, ...]:
 
 
 def read_rows(device: str, names: Iterable[str] | None = None, data: Path = DATA) -> list[Row]:
-    """All timed rows of a device, or those of some sittings; rows of errors are left out."""
+    """All timed rows of a device, or those of some sittings; rows of errors are left out.
+
+    Of a shape that a timer timed, on any board, traced times are left out: so no fit sees a shape
+    that a board apart is to judge because its kernel was traced again elsewhere.
+    """
     rows: list[Row] = []
+    traced: list[Row] = []
     for sitting in names or sittings(device, data):
         folder = data / device / sitting
         for family in FILES:
             path = folder / f"{family}.csv"
             if path.is_file():
                 rows += read_file(path, sitting, folder)
-    return rows
+        if (folder / TRACES).is_file():
+            traced += read_traces(folder / TRACES, sitting, folder)
+    timed = {row.shape for row in rows} if traced else set[tuple[Any, ...]]()
+    return rows + [row for row in traced if row.shape not in timed]
+
+
+def read_traces(path: Path, sitting: str, folder: Path) -> list[Row]:
+    """Calls whose kernels were timed in passes of the profiler, each once, as timed rows."""
+    found: dict[tuple[Any, ...], Row] = {}
+    calls: list[tuple[Row, float]] = []
+    for row in read_file(path, sitting, folder):
+        if TRACED_COLUMN in row.columns:
+            calls.append((row, 0.0))
+        if calls:
+            cleared = str(row.columns["name"]).startswith(MEMSET)
+            spent_s = MEMSET_S if cleared else float(row.columns["traced_s"])
+            calls[-1] = calls[-1][0], calls[-1][1] + spent_s
+    for row, time_s in calls:
+        names = ("family", "kernel", "dtype", *SIZES[str(row.columns["family"])])
+        told = {name: row.columns[name] for name in names}
+        found.setdefault(row.shape, Row(sitting, row.board, {**told, "time_s": time_s, **PASS}))
+    return list(found.values())
+
+
+PASS = {"pass": "traced"}
+"""What tells such rows from those of a timer."""
 
 
 def read_file(path: Path, sitting: str, folder: Path) -> list[Row]:

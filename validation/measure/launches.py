@@ -28,6 +28,8 @@ CHUNK = 100
 
 LONGEST_NAME = 160
 KERNELS = ("kernel", "gpu_memset", "gpu_memcpy")
+NAMED_TWICE = re.compile(r"void cutlass::Kernel2?<(\w+)>\(")
+"""A kernel, then its arguments, which are named after it."""
 MARKER = re.compile(r"FillFunctor<(short|int16_t)>")
 
 
@@ -114,6 +116,8 @@ def short(name: str) -> str:
 
     Where it states none, the beginning of its arguments (cuDNN's kernels name their tile there).
     """
+    if named := NAMED_TWICE.match(name):
+        return named.group(1)
     if len(name) <= LONGEST_NAME:
         return name
     head = re.split(r"[<(]", name.removeprefix("void "), maxsplit=1)[0]

@@ -1,7 +1,7 @@
-"""CUTLASS's kernel for fp8 with a scale for each row (torch._scaled_mm on Hopper).
+"""CuBLAS's kernels for fp8 with a scale for each row (torch._scaled_mm on Hopper).
 
-Few stages are under way. With `use_fast_accum` sums stay in the matrix units: the same kernel under
-another name, with parameters of its own.
+Few stages are under way. With `use_fast_accum` sums stay in the matrix units: another kernel, in
+clusters, under another name and with parameters of its own.
 """
 
 from dataclasses import replace
@@ -44,7 +44,7 @@ GEMM = priors(
 TAKES = Support(
     ("gemm",),
     {"fp8": ("hopper", *BLACKWELL)},
-    "PyTorch, torch._scaled_mm with scales [M, 1] and [1, N]: a CUTLASS kernel, from sm_90 on",
+    "PyTorch, torch._scaled_mm with scales [M, 1] and [1, N]: from sm_90 on",
     multiples=SIXTEEN,
 )
 
@@ -67,6 +67,7 @@ FAST_ACCUM = replace(
     LIBRARY,
     name="cublas-row-scales-fast-accum",
     title="fp8 with a scale for each row, fast accumulation",
+    launches={"gemm": Launch(cublas.activity, cublas.menu(), cublas.resolved_rows_fast)},
     by_row={"gemm": "cublas-row-scales-fast-accum"},
     support=(replace(TAKES, source="the same with use_fast_accum: sums of fp8 products only"),),
 )

@@ -24,7 +24,7 @@ import numpy as np
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import gemm
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem, GemmTile
-from hwmodel.quantity.arithmetic import ceil_div, where
+from hwmodel.quantity.arithmetic import ceil_div, least, where
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.spine.activity import Activity, Overlap, Serial, Work
 
@@ -35,9 +35,10 @@ PAIRED_N = 256
 """Columns of a tile where two processors multiply together and the tiles fill all of them (pairs
 of blocks on Blackwell are 256 wide; CUTLASS's dispatch was not read)."""
 
-EMPTY = 117.0
+EMPTY = 75.0
 """Wait for each slice of a tile that lies beyond the rows, in the clocks that a slice takes at the
-least (by hand, from 255 to 8,196 rows of four layers: H200, sitting 2026-11-29-w)."""
+least, where pairs of tiles fill the processors; of fewer pairs the square of their share of it (191
+products of the fitting half, H200, sitting 2026-11-29-ah; 176 others are 8 % off, 12 before)."""
 
 
 def resolved(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
@@ -65,8 +66,10 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     alone = where(
         (tile.block_m == 128) & (limits.pair <= 1) & (tiles % tile.multicast != 0), 1.0, 0.0
     )
-    empty = alone * ceil_div(problem.N, tile.block_n)
-    waits = EMPTY * empty * ceil_div(problem.K, tile.block_k)
+    columns = ceil_div(problem.N, tile.block_n)
+    pairs = ceil_div(tiles, tile.multicast) * columns
+    filled = least((1.0, tile.multicast * pairs / limits.processors))
+    waits = EMPTY * alone * columns * ceil_div(problem.K, tile.block_k) * filled * filled
     product = gemm.activity(problem, tile, limits)
     return Serial(
         (

@@ -136,20 +136,23 @@ def dram_bytes(problem: GemmProblem, tile: GemmTile, limits: Limits) -> tuple[Am
     a = problem.batch * problem.M * problem.K * bytes_of(problem.dtype_a) * problem.distinct
     b = touched * problem.K * problem.N * bytes_of(problem.dtype_b)
     c = problem.batch * problem.M * problem.N * bytes_of(problem.dtype_out)
+    waves, wave = wave_bytes(problem, tile, limits)
+    footprint = a / problem.batch + b / problem.batch
+    forgotten = 1 - least((1.0, limits.capacity_bytes["l2"] / footprint))
+    again = problem.batch * waves * wave - (a + b)
+    return a + b + problem.bias_bytes + most((again, 0.0)) * forgotten, c
+
+
+def wave_bytes(problem: GemmProblem, tile: GemmTile, limits: Limits) -> tuple[Amount, Amount]:
+    """How many waves of tiles there are, and operands' bytes that one reads, near square."""
     slots = limits.processors * tile.resident
     blocks_m, blocks_n = _row_blocks(problem, tile), ceil_div(problem.N, tile.block_n)
     wave = least((slots, blocks_m * blocks_n))
     across = most((1, least((blocks_n, root(wave * tile.block_m / tile.block_n)))))
     along = most((1, least((blocks_m, wave / across))))
-    waves = blocks_m * blocks_n / wave
-    streamed = waves * (
-        along * tile.block_m * problem.K * bytes_of(problem.dtype_a) * problem.distinct
-        + across * tile.block_n * problem.K * bytes_of(problem.dtype_b)
-    )
-    footprint = a / problem.batch + b / problem.batch
-    forgotten = 1 - least((1.0, limits.capacity_bytes["l2"] / footprint))
-    again = problem.batch * streamed - (a + b)
-    return a + b + problem.bias_bytes + most((again, 0.0)) * forgotten, c
+    rows = along * tile.block_m * bytes_of(problem.dtype_a) * problem.distinct
+    columns = across * tile.block_n * bytes_of(problem.dtype_b)
+    return blocks_m * blocks_n / wave, (rows + columns) * problem.K
 
 
 def _matrices(problem: GemmProblem) -> Amount:

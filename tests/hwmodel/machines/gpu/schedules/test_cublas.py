@@ -154,16 +154,28 @@ def test_parts_of_split_sums_stay_in_the_l2_until_the_operands_exceed_it() -> No
     assert 0.5 < extra(4096, 28672) < 1
 
 
-@pytest.mark.parametrize(
-    ("m", "n", "high"),
-    [(64, 132 * 128, 64), (64, 133 * 128, 128), (65, 66 * 128, 64), (129, 66 * 128, 128)],
-)
-def test_scales_for_rows_take_half_a_tile_where_one_wave_of_halves_covers_the_output(
-    m: int, n: int, high: int
-) -> None:
-    """132 processors: 132 blocks of 64 rows fit, 133 or 3 x 66 do not."""
-    found = cublas.resolved_rows(cublas.menu()[0], problem(m, n, 4096, "fp8"), H200)
-    assert (found.block_m, found.block_n, found.block_k, found.split) == (high, 128, 128, 1)
+@pytest.mark.parametrize("m", [1, 64, 65, 129, 4096])
+def test_scales_for_rows_take_one_tile_for_all_sizes(m: int) -> None:
+    """Read from launches; sums that stay in the matrix units run in clusters."""
+    sizes = problem(m, 66 * 128, 4096, "fp8")
+    alone = cublas.resolved_rows(cublas.menu()[0], sizes, H200)
+    fast = cublas.resolved_rows_fast(cublas.menu()[0], sizes, H200)
+    for found in (alone, fast):
+        assert (found.block_m, found.block_n, found.block_k, found.split) == (128, 128, 128, 1)
+    assert (alone.multicast, fast.multicast) == (1, 4 if m <= 128 else 2)
+
+
+def test_large_products_read_again_what_an_l2_of_two_halves_forgets() -> None:
+    """Counted on an H200: 17.2 GB at 16,384^3, 1.25 GB at 8,192^3; what fits is read once."""
+
+    def read(n: int) -> float:
+        sizes = problem(n, n, n)
+        found = cublas.resolved(cublas.menu()[0], sizes, H200)
+        return float(totals(cublas.activity(sizes, found, H200)).read["dram"])
+
+    assert read(16384) == pytest.approx(17.2e9, rel=0.4)
+    assert read(8192) == pytest.approx(1.25e9, rel=0.15)
+    assert read(1024) == 2 * 1024 * 1024 * 2
 
 
 @pytest.mark.parametrize(

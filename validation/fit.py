@@ -124,7 +124,8 @@ def _sample(family: str, group: Group, hardware: Hardware, others: Others) -> Sa
 def tiled(call: Call, hardware: Hardware) -> Call:
     """The call with its one tile filled in, where no time chooses it: a fit need not do it anew."""
     known = len(call.menu) == 1 and call.resolve is not None and call.touched_bytes is None
-    points = max(map(np.size, vars(call.problem).values()))
+    sizes = cast(dict[str, Any], vars(call.problem))
+    points = max(int(np.size(size)) for size in sizes.values())
     if not known or placed(call, hardware) is not call or points > LONG_CHUNK:
         return call
     tile = cast(Any, call.resolve)(call.menu[0], call.problem, limits(hardware))

@@ -211,7 +211,8 @@ def write(calibration: Calibration, path: Path) -> None:
 def write_yaml(tree: Mapping[str, object], path: Path) -> None:
     """Write a table as YAML under a temporary name, then rename it."""
     style: dict[str, Any] = {"sort_keys": False, "width": 100, "default_flow_style": None}
-    text: str = cast(Any, yaml).safe_dump(tree, allow_unicode=True, **style)
+    dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = cast(Any, yaml).dump(tree, Dumper=dumper, allow_unicode=True, **style)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.rename(path)

@@ -7,8 +7,10 @@ geometric mean of predicted/measured. Beside them stand the noise floor, the mea
 two boards on the same shapes, and a baseline with two constants, roofline / 0.8 + 3 us.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import TypeVar
 
 import numpy as np
 
@@ -40,6 +42,7 @@ from hwmodel.validation.rows import (
     read_rows,
 )
 
+Item = TypeVar("Item")
 APART = (*STEPS, collectives.FAMILY)
 """Families that are judged in other ways than kernels."""
 
@@ -84,13 +87,19 @@ def spread(row: Row) -> bool:
     """
     if row.columns["phase"] == "decode":
         return True
-    blocks = (block for block, _ in model(str(row.columns["model"])).network.placed)
-    mixture = next((block for block in blocks if isinstance(block, Mixture)), None)
+    mixture = _mixture(str(row.columns["model"]))
     if mixture is None:
         return True
     tokens = float(row.columns["batch"]) * float(row.columns["prompt"])
     expected = mixture.experts * (1 - (1 - mixture.picks / mixture.experts) ** tokens)
     return float(row.columns.get("experts_touched", 0.0)) >= SPREAD * expected
+
+
+@cache
+def _mixture(name: str) -> Mixture | None:
+    """The first mixture of experts of a model."""
+    blocks = (block for block, _ in model(name).network.placed)
+    return next((block for block in blocks if isinstance(block, Mixture)), None)
 
 
 WHOLE: dict[str, Callable[[Row], bool]] = {
@@ -113,21 +122,41 @@ def families(rows: Iterable[Row] = ()) -> dict[str, Callable[[Row], bool]]:
     for library in libraries_of(rows):
         for line in library.reported or (Reported(library.title),):
             titles[line.title] = [*titles.pop(line.title, []), (library, line)]
-    return {title: _held(tuple(parts)) for title, parts in titles.items()} | WHOLE
+    return {
+        title: _Held({library.name: line for library, line in parts})
+        for title, parts in titles.items()
+    } | WHOLE
 
 
-def _held(parts: Sequence[tuple[Library, Reported]]) -> Callable[[Row], bool]:
-    """Rows of the kernels of some libraries that their lines hold."""
-    lines_of = {library.name: line for library, line in parts}
+@dataclass(frozen=True)
+class _Held:
+    """Rows of the kernels of some libraries that their lines of the report hold."""
 
-    def holds(row: Row) -> bool:
-        if row.columns["family"] in APART:
-            return False
-        kernel = str(row.columns["kernel"])
-        line = lines_of.get(library_named(kernel).name) if is_known(kernel) else None
+    lines: Mapping[str, Reported]
+
+    def line(self, kernel: str) -> Reported | None:
+        """The line that may hold a kernel's rows."""
+        return self.lines.get(library_named(kernel).name) if is_known(kernel) else None
+
+    def __call__(self, row: Row) -> bool:
+        line = None if row.columns["family"] in APART else self.line(str(row.columns["kernel"]))
         return line is not None and line.holds(row.columns)
 
-    return holds
+
+def by_line(
+    items: Sequence[Item], row_of: Callable[[Item], Row]
+) -> Iterator[tuple[str, list[Item]]]:
+    """Line of the report -> what it holds, in the order of both; each kernel is looked up once."""
+    rows = [row_of(item) for item in items]
+    kernels: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        kernels.setdefault(str(row.columns.get("kernel", "")), []).append(place)
+    for title, belongs in families(rows).items():
+        places = range(len(rows))
+        if isinstance(belongs, _Held):
+            known = (there for kernel, there in kernels.items() if belongs.line(kernel))
+            places = sorted(place for there in known for place in there)
+        yield title, [items[place] for place in places if belongs(rows[place])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,8 +330,8 @@ def by_family(judged: Sequence[Judged], hardware: Hardware) -> dict[str, list[Ju
     calibration = hardware.calibration
     assert calibration is not None
     found: dict[str, list[Judged]] = {}
-    for family, belongs in families(j.row for j in judged).items():
-        columns = held_out([j for j in judged if belongs(j.row)], calibration)
+    for family, mine in by_line(judged, lambda j: j.row):
+        columns = held_out(mine, calibration)
         rows = [j for part in columns.values() for j in part]
         if rows:
             found[family] = rows
@@ -314,8 +343,7 @@ def lines(judged: Sequence[Judged], hardware: Hardware) -> list[Line]:
     calibration = hardware.calibration
     assert calibration is not None
     found: list[Line] = []
-    for family, belongs in families(j.row for j in judged).items():
-        mine = [j for j in judged if belongs(j.row)]
+    for family, mine in by_line(judged, lambda j: j.row):
         floor = noise_floor([j.row for j in mine])
         for column_name, part in held_out(mine, calibration).items():
             if part:
@@ -379,10 +407,10 @@ def traffic_lines(device_name: str, hardware: Hardware) -> list[Traffic]:
     """DRAM bytes against hardware counters, reads alone and reads with writes."""
     found: list[Traffic] = []
     rows = [row for row in read(device_name, "counters.csv") if kernels_known(row)]
-    for family, belongs in families(rows).items():
+    for family, mine in by_line(rows, lambda row: row):
         reads: list[float] = []
         totals: list[float] = []
-        for group in groups([row for row in rows if belongs(row)]):
+        for group in groups(mine):
             predicted = traffic(group, hardware)
             counted_read = column(group, "dram_bytes_read")
             counted = counted_read + column(group, "dram_bytes_written")

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ class Row:
         """A place among others that says nothing of its size, the same on every machine."""
         return hashlib.sha256(repr(("order", *self.shape)).encode()).digest()
 
-    @property
+    @cached_property
     def form(self) -> tuple[str, ...]:
         """What it shares with the rows of its group."""
         names = FORMS.get(str(self.columns["family"]), FORM)
@@ -141,7 +142,7 @@ class Row:
         stated = (*STATED, *MORE_STATED.get(str(self.columns["family"]), ()))
         return (*told, *(str(self.columns[name]) for name in stated if name in self.columns))
 
-    @property
+    @cached_property
     def shape(self) -> tuple[Any, ...]:
         """Form and sizes, or which step of which model; rotated or not, a shape is the same."""
         if self.columns["family"] in STEPS:

@@ -42,7 +42,8 @@ TWO = ["h200", "b200"]
 ASKED: list[tuple[str, dict[str, Any]]] = [
     *(("predict", work) for work in (GEMM, STEP, EINSUM, RING)),
     ("predict", {**GEMM, "memory": ["l2=10MB"]}),
-    *((verb, BEYOND) for verb in ("predict", "bound", "sensitivity")),
+    *((verb, BEYOND) for verb in ("predict", "bound")),
+    ("sensitivity", {**RING, "ranks": 16, "topology": "dgx-h100:nodes=2"}),
     *((verb, {**BEYOND, "on": ["h200"]}) for verb in ("compare", "explain")),
     *((verb, DIVIDED) for verb in ("predict", "bound", "sensitivity")),
     *((verb, {**DIVIDED, "on": TWO}) for verb in ("compare", "explain")),

@@ -128,6 +128,7 @@ PARTLY = _table(
     Beyond Inference | arXiv 2403.12981 | queues of stations; times of its stages were not read
     AI Flow | arXiv 2411.12469 | splits over tiers, drafts and rounds; claims in words alone
     SAMO | arXiv 2507.07883 | forward and backward passes of a step; no figure of cost was read
+    Efficient controllable multi-task learning | abstract | lists of layers of any width
     Fragile Mastery | abstract | decode on boards; phones have no numbers here
     """,
 )
@@ -135,8 +136,7 @@ NOT_MODELLED = _table(
     "not modelled",
     """
     The Price of Freedom | arXiv 2506.13523 | tensor products in angular degrees have no workload
-    3D U-Net, reversible | arXiv 2104.09648 | reversible blocks, and what they keep
-    Efficient controllable multi-task learning | abstract | networks of slimmable width
+    3D U-Net, reversible | arXiv 2104.09648 | reversible layers are; maps in three dimensions not
     ScaLearn, MHR | abstract | adapters that are shared between tasks
     TensorBLEU | abstract | sorts of n-grams against a loop in Python
     LexLIP | abstract | inverted indices

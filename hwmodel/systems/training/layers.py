@@ -27,6 +27,8 @@ from hwmodel.einsum.counts import flops, footprint_bytes
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.blocks.block import Block, Step
+from hwmodel.einsum.workloads.blocks.convolution import Convolution
+from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.blocks.share import Share
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.gemm import gemm
@@ -257,6 +259,17 @@ def loss(work: Training, how: Execution, vocabulary: int) -> tuple[Kernel, ...]:
     made = softmax(tokens, max(1, vocabulary // how.tp), dtype="fp32", name="loss")
     back = backward(made)
     return (Kernel(made, 1, "forward"), *(Kernel(each, 1, "inputs") for each in back.inputs))
+
+
+def left_out(network: Network) -> tuple[str, ...]:
+    """What steps of a network have that no block says."""
+    every = (*network.before, *network.after, *(b for each in network.layers for b in each.blocks))
+    if not any(isinstance(block, Convolution) and block.folded for block in every):
+        return ()
+    return (
+        "training: convolutions are products of their windows, with batch norms folded in: a step's"
+        " norms are left out, and what layers keep is counted window by window",
+    )
 
 
 def _stages(blocks: Sequence[Block], step: Step, share: Share) -> tuple[Stage, ...]:

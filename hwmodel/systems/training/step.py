@@ -42,7 +42,7 @@ from hwmodel.systems.training.efficiency import named, software
 from hwmodel.systems.training.fabric import Fabric, collided
 from hwmodel.systems.training.hosted import Hosted, hosted, tensors
 from hwmodel.systems.training.kernels import added
-from hwmodel.systems.training.layers import loss, piece
+from hwmodel.systems.training.layers import left_out, loss, piece
 from hwmodel.systems.training.least import floor
 from hwmodel.systems.training.memory import WEIGHT_BYTES, States, frozen, moving, states
 from hwmodel.systems.training.rounds import delayed
@@ -330,7 +330,7 @@ def _cut(
         logits=logits,
         interval=runs.interval,
         assumptions=(runs.source, *run.assumptions),
-        warnings=run.warnings,
+        warnings=(*run.warnings, *left_out(network)),
     )
 
 

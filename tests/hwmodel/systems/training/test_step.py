@@ -286,3 +286,11 @@ def trained_share(scales: str, given: dict[str, Any]) -> float:
     """Seconds of a step whose kernels run as they do alone."""
     all_of_it: dict[str, Any] = {**LLAMA, **given, "scales": scales}
     return predicted(training(**all_of_it), "h100", efficiency=1.0).step_time_s
+
+
+def test_steps_of_convolutions_say_what_they_leave_out() -> None:
+    """The product of a window's rows stands for each; of batch norms there is no kernel."""
+    images = hw.model({"model_type": "resnet", "torch_dtype": "bfloat16"})
+    told = step(config=images, sequence=56 * 56, global_batch=1).warnings
+    assert any("batch norms folded in" in text for text in told)
+    assert not any("batch norms" in text for text in step(dp=8).warnings)

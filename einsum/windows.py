@@ -31,7 +31,8 @@ class Window:
     `channels` and `filters` are those of a group; `outputs` are the places of the window, `taps`
     its points. `whole_elements` are those of the image, whether any point reads them or not.
     `channels_last` says that channels vary fastest in the image, as in NHWC, and `skips` that
-    windows lie more than one element apart; they slide in so many `directions`.
+    windows lie more than one element apart; they slide in so many `directions`. Of the filters,
+    so many `phases` lie side by side within a row of places, as a transposed convolution's do.
     """
 
     image: str
@@ -47,6 +48,7 @@ class Window:
     channels_last: bool
     skips: bool
     directions: int
+    phases: Amount
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Form:
     filters: tuple[str, ...]
     outputs: tuple[str, ...]
     taps: tuple[str, ...]
+    phases: tuple[str, ...]
     channels_last: bool
     skips: bool
 
@@ -158,6 +161,7 @@ def window(einsum: Einsum, cascade: Cascade) -> Window | None:
         channels_last=form.channels_last,
         skips=form.skips,
         directions=len(form.outputs),
+        phases=extent(form.phases, cascade),
     )
 
 
@@ -204,6 +208,9 @@ def _classified(
         return None
     kept = [rank for rank in beside if rank not in summed]
     last = image.indices[-1].rank
+    inner = last is not None and (last in channels or last in weights)
+    end = len(output.ranks) - inner
+    after = output.ranks[max(map(output.ranks.index, outputs)) + 1 : end]
     return Form(
         image=image.tensor,
         kernel=kernel.tensor,
@@ -213,6 +220,7 @@ def _classified(
         filters=filters,
         outputs=outputs,
         taps=taps,
-        channels_last=last is not None and (last in channels or last in weights),
+        phases=tuple(rank for rank in after if rank in filters),
+        channels_last=inner,
         skips=any(step > 1 for i in image.indices for rank, step in i.terms if rank in outputs),
     )

@@ -96,6 +96,8 @@ FILES: dict[str, tuple[str, ...]] = {
         "span_s",
         "calls",
     ),
+    "traces": (*HEAD, *SHAPE_COLUMNS["convolution"], "kernels", "error"),
+    "trace_kernels": ("number", "name"),
     "probes": ("probe", "setting", "value", "unit", "time_s"),
     "refused": ("stage", *HEAD, *EVERY_SHAPE, "error"),
 }
@@ -140,7 +142,9 @@ def write_sitting(run: Path, device: str, *, data: Path = DATA) -> dict[str, int
     folder = data / device / header["sitting"]
     folder.mkdir(parents=True, exist_ok=True)
     grouped: dict[str, list[dict[str, Any]]] = {}
-    for number, line in enumerate((run / "rows.jsonl").read_text().splitlines(), 1):
+    timed = run / "rows.jsonl"
+    lines = timed.read_text().splitlines() if timed.is_file() else []
+    for number, line in enumerate(lines, 1):
         try:
             row = with_pass(json.loads(line))
         except json.JSONDecodeError as error:
@@ -151,10 +155,30 @@ def write_sitting(run: Path, device: str, *, data: Path = DATA) -> dict[str, int
         grouped.setdefault(file_of(row), []).append(row)
     for name, rows in grouped.items():
         write_csv(folder / f"{name}.csv", (*FILES[name], *launch_columns(rows)), rows)
+    grouped |= traced(run)
+    for name in set(grouped) & {"traces", "trace_kernels"}:
+        write_csv(folder / f"{name}.csv", FILES[name], grouped[name])
     part = folder / "header.part"
     part.write_text(json.dumps(header, indent=1) + "\n")
     part.rename(folder / "header.json")  # last of all: a sitting that has its header is whole
     return {name: len(rows) for name, rows in sorted(grouped.items())}
+
+
+def traced(run: Path) -> dict[str, list[dict[str, Any]]]:
+    """Rows of traces, where `measure.cold_traces` wrote some, and the names of their kernels.
+
+    `kernels` are those of one call in order, each "number:microseconds".
+    """
+    if not (run / "traces.jsonl").is_file():
+        return {}
+    rows = [json.loads(line) for line in (run / "traces.jsonl").read_text().splitlines()]
+    for row in rows:
+        each = row.get("kernels")
+        if each is not None:
+            row["kernels"] = " ".join(f"{kernel[0]}:{kernel[-1]:g}" for kernel in each)
+    names = [json.loads(line) for line in (run / "names.jsonl").read_text().splitlines()]
+    known = [{"number": number, "name": name} for number, name in names]
+    return {"traces": rows, "trace_kernels": known}
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

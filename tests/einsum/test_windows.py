@@ -116,3 +116,25 @@ def test_strides_skip_and_directions_count_where_windows_slide() -> None:
     assert dilated is not None
     assert (strided.skips, dilated.skips) == (True, False)
     assert (strided.directions, strided.whole_elements) == (1, 4 * 9)
+
+
+@pytest.mark.parametrize(
+    ("output", "image", "phases"),
+    [
+        ("b, k, y, x, e, f", "b, c, y+r, x+s", 4),
+        ("b, y, x, e, f, k", "b, y+r, x+s, c", 4),
+        ("b, y, x, k", "b, y+r, x+s, c", 1),
+    ],
+)
+def test_phases_of_a_transposed_convolution_lie_within_a_row(
+    output: str, image: str, phases: int
+) -> None:
+    """A stride of 2 each way: 4 phases of 6 filters; 24 filters in all."""
+    kernel = "k, e, f, c, r, s" if phases > 1 else "k, c, r, s"
+    order = "b, y+r, x+s, c" if image.endswith("c") else "b, c, y+r, x+s"
+    stored = "b, h, w, c" if image.endswith("c") else "b, c, h, w"
+    sizes = {"b": 2, "k": 6, "c": 8, "h": 10, "w": 10, "y": 9, "x": 9, "r": 2, "s": 2}
+    sizes |= {"e": 2, "f": 2} if phases > 1 else {}
+    shape = found(f"tensor I[{stored}]\nO[{output}] = I[{order}] * F[{kernel}]", **sizes)
+    assert shape is not None
+    assert (shape.phases, shape.filters, shape.outputs) == (phases, 6 * phases, 81)

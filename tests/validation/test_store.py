@@ -133,3 +133,18 @@ def test_every_stored_column_is_a_declared_one(name: str) -> None:
             columns = path.read_text().split("\n", 1)[0].split(",")
             launched = launch_columns([dict.fromkeys(columns)])
             assert set(columns) <= {*FILES[name], *launched}
+
+
+def test_traces_are_stored_a_call_a_line_with_their_kernels_by_number(tmp_path: Path) -> None:
+    run, data = tmp_path / "run", tmp_path / "data"
+    run.mkdir()
+    (run / "header.json").write_text(json.dumps({"sitting": "one", "board": "abc"}))
+    case = {"family": "convolution", "kernel": "torch", "dtype": "bf16", "batch": 2}
+    kernels = [[1, "2x1x1", 128, 0, 32, 0.0, 1.5], [0, "1x1x1", 32, 0, 16, 2.0, 0.75]]
+    lines = [case | {"kernels": kernels}, case | {"batch": 3, "error": "refused"}]
+    (run / "traces.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (run / "names.jsonl").write_text('[0, "last"]\n[1, "first<a, b>"]\n')
+    assert write_sitting(run, "toy", data=data) == {"trace_kernels": 2, "traces": 2}
+    table = read_rows("toy", "traces", data=data)
+    assert table["kernels"].to_list() == ["1:1.5 0:0.75", None]
+    assert read_rows("toy", "trace_kernels", data=data)["name"].to_list() == ["last", "first<a, b>"]

@@ -27,8 +27,9 @@ def convolution(
     """Kernels of a convolution, each with where it applies; None of another Einsum.
 
     Depthwise is what has one channel in each of several groups, whatever the number of filters.
-    A window of one point that skips nothing is a plain product: of all places where channels come
-    last; image by image where they come first, if that leaves rows that a product's kernels copy.
+    A window of one point that skips nothing, and of one phase, is a plain product: of all places
+    where channels come last; image by image where they come first, if that leaves rows that a
+    product's kernels copy.
     `takes` says where the library of products has a kernel for one, as it says of itself: elsewhere
     a window of one point stays a convolution, whose kernels pad what a product's refuse.
     """
@@ -51,6 +52,7 @@ def convolution(
         dtype_out=stored,
         channels_last=found.channels_last,
         directions=found.directions,
+        phases=found.phases,
     )
     stencil = StencilProblem(
         elements=found.batch * found.groups * found.filters * found.outputs,
@@ -70,7 +72,7 @@ def convolution(
     row = found.outputs * element_bytes(image)
     copied = _truth(found.channels_last | (ceil_div(row, ROW_BYTES) * ROW_BYTES == row))
     once = (found.taps == 1) & (found.image_elements <= elements)
-    whole = _truth(once & (not found.skips))
+    whole = _truth(once & (not found.skips) & (found.phases == 1))
     multiplied = _plain(product)
     plain = whole & copied & _truth(found.groups == 1) & _truth(takes(multiplied))
     return [

@@ -36,7 +36,8 @@ class ConvolutionProblem:
     `outputs` are the places of the window in one image, `taps` its points, `image_elements` those
     that the windows of all images reach, `whole_elements` all of them, which kernels that convert a
     layout move. `channels_last` says how the image lies in memory; windows slide in so many
-    `directions`.
+    `directions`. Of the filters so many `phases` write places between those of the others, as those
+    of a transposed convolution do.
     """
 
     batch: Amount
@@ -52,6 +53,7 @@ class ConvolutionProblem:
     dtype_out: str = "fp16"
     channels_last: bool = False
     directions: int = 2
+    phases: Amount = 1
 
     @property
     def M(self) -> Amount:

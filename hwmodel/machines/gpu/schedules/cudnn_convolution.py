@@ -57,11 +57,33 @@ VOLUME = 0.3
 FARTHEST_TAP, FEWEST_CHANNELS = 32, 4
 DIRECT_TAPS, DIRECT_SLOTS = 16, 5.5
 """Points of a window that the vector units take, and their instructions for a multiplication."""
-PACKED, SLICED = 64, 2.0
-"""Channels of the groups of a tile; groups of as many run one after the other, with a kernel that
-slices the image and another that joins: launches of each (traced)."""
+PACKED = 64
+"""Channels of the groups of a tile."""
+APART_GROUPS, APART_CHANNELS, APART_MULTIPLIED = 4, (14, 52, 92), 3e8
+"""Groups that run one after the other, in 16 bits: few of them with channels last, or groups of
+channels that no tile packs, of little work where these are a power of two (read off 998 traced
+convolutions)."""
+FEW_PHASES, MOST_PHASES, FEW_TILES, NARROW, BY_PHASE = 4, 12, 3300, 72, 1.45
+"""Phases of a transposed convolution up to which a bulk kernel takes it, of few tiles of 128 x 128
+and of more, if it has more filters than these; what a slice takes more elsewhere (traced)."""
+SPACED = 3.4
+"""Bytes that rows written a stride apart pass, over theirs, at the rate of kernels that convert
+(traced: 0.7 TB/s)."""
+COPIED = 250
+"""Tiles of 64 x 64 of packed groups up to which threads copy (traced)."""
+ABREAST = 3.5
+"""Groups that run at once on streams of their own (by whole times over those of the kernels)."""
+SLICED_IMAGE, SLICED_OUTPUT = 1.4, 1.9
+"""Bytes moved by kernels that slice, and join, over those of the image and the output (traced)."""
+MADE_WIDE = 0.75
+"""The same of a kernel that clears the room of channels which are padded to a power of two."""
+SLICED, TURNED_TOO = 2.0, 1.0
+"""Kernels that slice the image and join the output for each such group, in launches, and one that
+turns its filters where channels come first (traced)."""
 CLEARED, DIRECT_LAUNCH = 1.0, 0.9
 """A launch more that clears counters of tiles before they are taken; one of the vector units."""
+WORDS = 0.84
+"""Time of a slice of tf32 over that of as many bytes of 16 bits, each by its peak (traced)."""
 ALONE = 1.5
 """What a slice takes more in kernels without clusters (fitted)."""
 TURNED = 32
@@ -81,16 +103,55 @@ class ConvolutionTile(LibraryTile):
     """A launch record; what kind of kernel it is of, each 0 or 1.
 
     `direct`: the vector units. `converted` and `padded`: kernels before and after that change the
-    layout, or pad, for the latter in groups by a kernel for any layout.
+    layout, or pad, for the latter in groups by a kernel for any layout. `cleared`: a kernel that
+    clears counters of tiles. The product runs so many `times`, once for all groups or for
+    each few that run at once, `apart`; `spaced` rows are written a stride apart.
     """
 
     direct: Amount = 0
     converted: Amount = 0
     padded: Amount = 0
+    cleared: Amount = 1
+    times: Amount = 1
+    apart: Amount = 0
+    spaced: Amount = 0
 
 
 MENU = (ConvolutionTile(0, 0),)
 """One record, whose sizes the rules fill in."""
+
+
+def spread(problem: ConvolutionProblem) -> ConvolutionProblem:
+    """The problem whose rows are the places that are written, with one filter for all phases."""
+    return replace(
+        problem,
+        outputs=problem.outputs * problem.phases,
+        filters=problem.filters / problem.phases,
+        phases=1,
+    )
+
+
+def apart(problem: ConvolutionProblem) -> Any:
+    """Whether groups run one after the other."""
+    if element_bytes(problem.dtype_a) > 2:
+        return 0 * problem.groups == 1
+    few, packed, wide = APART_CHANNELS
+    channels, work = problem.channels, problem.M * problem.channels * problem.filters * problem.taps
+    power, little = _power(problem), work <= APART_MULTIPLIED
+    narrow = (channels > few) & (problem.groups <= APART_GROUPS) & problem.channels_last
+    narrow = narrow & (channels <= packed)
+    middle = (channels > packed) & (channels <= wide) & (little | ~_as_bool(power))
+    return (problem.groups > 1) & (narrow | middle)
+
+
+def _once(problem: ConvolutionProblem) -> ConvolutionProblem:
+    """The problem of one group where they run one after the other, else the whole one."""
+    alone, whole = apart(problem), problem.image_elements / problem.groups
+    return replace(
+        problem,
+        groups=where(alone, 1, problem.groups),
+        image_elements=where(alone, whole, problem.image_elements),
+    )
 
 
 def implicit(problem: ConvolutionProblem, slice_bytes: Amount) -> GemmProblem:
@@ -129,6 +190,9 @@ def resolved(tile: ConvolutionTile, problem: ConvolutionProblem, limits: Limits)
     if not by_matrix_units(problem):
         found = cublas.resolved(LibraryTile(0, 0), as_gemm(problem), limits)
         return ConvolutionTile(**{f.name: getattr(found, f.name) for f in fields(found)})
+    spaced = _spaced(problem)
+    problem = spread(problem)
+    groups, alone, problem = problem.groups, _as_bool(apart(problem)), _once(problem)
     element = element_bytes(problem.dtype_a)
     column = 0 * (problem.M + problem.filters + problem.taps + problem.channels + problem.groups)
     few, more, narrow, thin = _sizes(problem)
@@ -142,6 +206,8 @@ def resolved(tile: ConvolutionTile, problem: ConvolutionProblem, limits: Limits)
     ragged = _ragged(problem)
     filters = problem.filters * _pack(problem)
     deep = VOLUME if problem.directions == 3 else 0.0
+    slower = where(spaced, BY_PHASE, where(without, ALONE, 1))
+    words = WORDS if element > 2 else 1
     uneven = where(ceil_div(filters, block_n) * block_n > filters, UNEVEN, 0.0)
     return replace(
         tile,
@@ -153,11 +219,32 @@ def resolved(tile: ConvolutionTile, problem: ConvolutionProblem, limits: Limits)
         multicast=where(without, 1, cublas.CLUSTER) + column,
         copy_bytes=column,
         persistent=1 + column,
-        effort=where(without, ALONE, 1) + beside + uneven + deep + column,
+        effort=words * (slower + beside + uneven + deep) + column,
         direct=where(direct, 1, 0) + column,
         converted=where(direct | problem.channels_last, 0, 1) + column,
-        padded=where(ragged & problem.channels_last & ~direct, 1, 0) + column,
+        padded=where(ragged & problem.channels_last & ~direct & ~alone, 1, 0) + column,
+        cleared=where(_copied(problem), 0, 1) + column,
+        apart=where(alone, 1, 0) + column,
+        times=where(alone, groups / least((groups, ABREAST)), 1) + column,
+        spaced=where(spaced, 1, 0) + column,
     )
+
+
+def _spaced(problem: ConvolutionProblem) -> Any:
+    """Whether a transposed convolution is multiplied phase by phase, by threads that copy."""
+    if element_bytes(problem.dtype_a) > 2:
+        return 0 * problem.phases == 1
+    narrow = (problem.phases > 1) & (problem.filters <= NARROW * problem.phases)
+    tiles = problem.M * problem.filters / (128 * 128)
+    few = (problem.phases > FEW_PHASES) & (tiles <= FEW_TILES)
+    return (problem.phases > MOST_PHASES) | few | narrow
+
+
+def _copied(problem: ConvolutionProblem) -> Any:
+    """Whether threads copy, in kernels that count no tiles: packed groups of few tiles."""
+    pack = _pack(problem)
+    tiles = ceil_div(problem.M, 64) * ceil_div(problem.groups, pack)
+    return (problem.groups > 1) & (tiles <= COPIED)
 
 
 def _sizes(problem: ConvolutionProblem) -> tuple[Any, Any, Any, Any]:
@@ -208,13 +295,17 @@ def activity(problem: ConvolutionProblem, tile: ConvolutionTile, limits: Limits)
     """All kernels of one convolution: see the module."""
     if not by_matrix_units(problem):
         return cublas.product(as_gemm(problem), tile, limits)
+    problem = spread(problem)
     busy = replace(limits, processors=most((1, floor_div(limits.processors * 10, 11))))
     slice_bytes = tile.block_k * element_bytes(problem.dtype_a)
-    main = cublas.product(implicit(problem, slice_bytes), tile, busy)
+    main = cublas.product(implicit(_once(problem), slice_bytes), tile, busy)
+    cleared = Work(slots={"launch": CLEARED * tile.cleared})
+    output = problem.groups * problem.M * problem.filters * bytes_of(problem.dtype_out)
+    main = Overlap((main, Work(written={"engine": SPACED * tile.spaced * output})))
     return Serial(
         (
             changed(problem, tile),
-            Repeat(1 - tile.direct, Serial((Work(slots={"launch": CLEARED}), main))),
+            Repeat((1 - tile.direct) * tile.times, Serial((cleared, main))),
             Repeat(tile.direct, _by_vector(problem, limits)),
         )
     )
@@ -233,15 +324,21 @@ def changed(problem: ConvolutionProblem, tile: ConvolutionTile) -> Activity:
     several = where(problem.taps > 1, 1, 0)
     turned = several * ceil_div(problem.taps, TURNED) * TURNED / problem.taps
     slow = 1 + (GENERIC - 1) * after * several
+    sliced = tile.apart * tile.times
+    generic = where((problem.groups > 1) & ~_as_bool(_power(problem)), 1, after * several)
     moved = tile.converted * (image + filters * turned * slow + output)
     padded = before * (image + filters) + AFTER * after * (filters + output)
     moved = moved + PADDING * whole * padded
-    slowly = parted * (image + filters + output)
-    sliced = where((problem.groups > 1) & (problem.channels >= PACKED), problem.groups, 0)
-    count = (2 + several * (1 + (GENERIC_START - 1) * after)) * tile.converted
+    grouped = where(problem.groups > 1, 1, 0) * tile.converted * generic
+    moved = moved + MADE_WIDE * grouped * image
+    last = tile.apart * (1 - tile.converted)
+    moved = moved + last * (SLICED_IMAGE * image + SLICED_OUTPUT * output)
+    slowly = parted * (image + filters + output) * 2 / element
+    count = (2 + several) * tile.converted + (GENERIC_START - 1) * generic * tile.converted
+    count = where(tile.apart > 0, 0, count) + 2 * grouped
     count = count + 3 * GENERIC_START * parted
     count = count + whole * 2 * (before + after)
-    count = count + SLICED * sliced
+    count = count + (SLICED + TURNED_TOO * tile.converted) * sliced
     passed, touched = moved + GENERIC * slowly, moved + slowly
     return Serial(
         (

@@ -16,6 +16,7 @@ from hwmodel.machines.gpu.schedules.cudnn_convolution import (
     activity,
     implicit,
     resolved,
+    spread,
 )
 from hwmodel.spine.activity import totals
 
@@ -116,3 +117,39 @@ def test_channels_first_cost_their_conversion_on_an_h200_and_nothing_on_an_rtx_4
     ]
     assert 1.2 < ratios[0] < 2.5
     assert ratios[1] == pytest.approx(1.0, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("given", "runs"),
+    [
+        (
+            {"batch": 16, "groups": 7, "channels": 56, "filters": 56},
+            2.0,
+        ),  # no tile packs 56: 7 / 3.5
+        ({"batch": 59, "groups": 2, "channels": 40, "filters": 40}, 1.0),  # both at once
+        ({"groups": 32, "channels": 16, "filters": 16}, 1.0),
+        ({"groups": 4, "channels": 232, "filters": 232}, 1.0),
+    ],
+)
+def test_groups_that_no_tile_packs_run_few_at_once(given: dict[str, Any], runs: float) -> None:
+    """Whether traced launches sliced groups off: the first two did (H200, cuDNN 9.19)."""
+    found = tile(**given)
+    assert found.times == runs
+    assert bool(found.apart) == (given["channels"] in (40, 56))
+
+
+def test_a_transposed_convolution_writes_all_phases_by_one_filter_each() -> None:
+    """Windows of 4 x 4 a stride of 4 apart: 16 phases of 48 filters, multiplied phase by phase."""
+    given = {"batch": 19, "channels": 624, "filters": 16 * 48, "outputs": 38 * 38, "taps": 1}
+    problem = replace(LAST, **given, phases=16, image_elements=19 * 624 * 38 * 38)
+    whole = spread(problem)
+    assert (whole.M, whole.N, whole.K) == (19 * 38 * 38 * 16, 48, 624)
+    found = resolved(MENU[0], problem, ROOM)
+    assert (found.spaced, found.block_n) == (1, 64)
+    assert resolved(MENU[0], replace(problem, phases=1), ROOM).spaced == 0
+
+
+def test_filters_that_fill_no_sixteen_bytes_are_padded_in_every_phase() -> None:
+    """47 filters in 16 phases are 752, a multiple of eight: each place still has 47."""
+    problem = replace(LAST, filters=16 * 47, phases=16, taps=1)
+    assert resolved(MENU[0], problem, ROOM).padded == 1

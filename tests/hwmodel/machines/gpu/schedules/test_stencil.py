@@ -1,11 +1,16 @@
 """Depthwise convolutions: bytes once, and instructions that grow with the taps."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import hwmodel as hw
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import limits
 from hwmodel.machines.gpu.lower import lower
+from hwmodel.machines.gpu.schedules.stencil import MENU, StencilProblem, resolved, squares
 
 
 def depthwise(window: int, batch: int = 256, channels: int = 192) -> Cascade:
@@ -60,3 +65,50 @@ def test_a_sweep_over_groups_has_a_stencil_where_channels_stand_alone() -> None:
     assert (stencil.schedule, product.schedule) == ("stencil", "convolution")
     assert list(np.asarray(stencil.times)) == [0, 0, 1]
     assert list(np.asarray(product.times)) == [1, 1, 0]
+
+
+def launched(
+    images: int, channels: int, side: int, taps: int, stride: int, dtype: str, last: bool
+) -> Any:
+    """Blocks of a depthwise convolution whose pads keep the side, or halve it."""
+    out = -(-side // stride)
+    problem = StencilProblem(
+        elements=images * channels * out * out,
+        taps=taps * taps,
+        image_elements=images * channels * ((out - 1) * stride + taps) ** 2,
+        weights=channels * taps * taps,
+        channels=channels,
+        dtype_a=dtype,
+        dtype_b=dtype,
+        dtype_out=dtype,
+        channels_last=last,
+        images=images,
+    )
+    return squares(problem, resolved(MENU[0], problem, limits(device("h200"))))
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid"),
+    [
+        ((8, 288, 14, 3, 1, "bf16", True), 90),  # conv2d_c1_k1_nhwc_specialized
+        ((8, 2304, 19, 5, 1, "bf16", True), 1512),
+        ((8, 96, 56, 3, 2, "bf16", True), 168),
+        ((4, 1152, 7, 3, 1, "fp16", True), 288),  # conv2d_c1_k1_nhwc
+        ((2, 768, 7, 7, 1, "bf16", True), 96),
+        ((4, 192, 9, 9, 1, "fp16", True), 61),  # conv2d_grouped_direct_kernel
+        ((4, 816, 14, 3, 1, "fp16", False), 102 * 4),  # conv2d_c1_k1_nchw_shmem_tiling
+        ((9, 144, 60, 3, 1, "fp16", False), 2 * 108 * 9),
+        ((20, 968, 62, 3, 2, "fp16", False), 4 * 4 * 121 * 20),
+    ],
+)
+def test_blocks_are_those_of_traced_launches(shape: tuple[Any, ...], grid: int) -> None:
+    """Grids that torch's profiler saw on an H200 (validation/data/h200/2026-11-29-cv)."""
+    assert launched(*shape) == grid
+
+
+def test_windows_that_skip_places_are_told_from_wide_pads() -> None:
+    """A map of 7 x 7 under windows of 7 x 7 is read with pads of 3, and skips nothing."""
+    alone, skipping = (
+        launched(8, 256, side, 7, stride, "bf16", True) for side, stride in ((7, 1), (14, 2))
+    )
+    assert (alone, skipping) == (8 * 3, 8 * 4)  # squares of 3 x 8, and of 2 x 8

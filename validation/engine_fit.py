@@ -22,14 +22,14 @@ import numpy as np
 
 from hwmodel.einsum.network import Stack
 from hwmodel.einsum.workloads.moe import grouped_gemm
-from hwmodel.hardware.calibration import Calibration, Family
+from hwmodel.hardware.calibration import HOST, Calibration, Family
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import divided, rested
 from hwmodel.machines.gpu.calls import run
 from hwmodel.machines.gpu.engines.settled import Loads, loads_of
 from hwmodel.machines.gpu.engines.shipped import ENGINES
-from hwmodel.machines.gpu.engines.step import HOST, Step, kernels, step_of, wall_s
+from hwmodel.machines.gpu.engines.step import Step, kernels, step_of, wall_s
 from hwmodel.machines.gpu.libraries.shipped import SHIPPED, family_of, picks
 from hwmodel.machines.gpu.lower import Call, lower
 from hwmodel.quantity.errors import HwmodelError

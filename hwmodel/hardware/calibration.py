@@ -33,6 +33,10 @@ STANDINGS = ("measured", "published", "inherited", "prior")
 rows, an assumption."""
 
 
+HOST = "host"
+"""The interval of hosts of one kind and another: of no GPU, so that no relative's is wider."""
+
+
 class Family(Value):
     """Parameters of one kernel family, and how far measurements lie from its predictions.
 
@@ -222,7 +226,10 @@ def inherited(
 def _inherited(family: Family, power: float, narrower: float, unlike: bool) -> Family:
     if family.origin != "measured":
         return family  # an assumption already, whose interval says so
-    wide = {k: (low**power, high**power) for k, (low, high) in family.intervals.items()}
+    wide = {
+        name: (low, high) if name == HOST else (low**power, high**power)
+        for name, (low, high) in family.intervals.items()
+    }
     low, high = family.interval
     grown = low**power, high**power
     changes: dict[str, Any] = {"origin": "inherited", "intervals": wide}

@@ -238,6 +238,20 @@ def test_a_variant_is_what_its_file_says_over_the_other_and_what_follows() -> No
     assert not [path for path in device("mi210").sources if path.startswith("memories.l3")]
 
 
+@pytest.mark.parametrize("name", ["h100", "b200", "l40s"])
+def test_a_relatives_steps_are_wider_and_its_hosts_are_not(name: str) -> None:
+    """Hosts were measured beside H200s; which of them stands beside a GPU is no matter of it."""
+    ours, theirs = (device(each).calibration for each in ("h200", name))
+    assert ours is not None
+    assert theirs is not None
+    seen, passed_on = ours.families["host:vllm"], theirs.families["host:vllm"]
+    assert passed_on.origin == "inherited"
+    assert passed_on.intervals["host"] == seen.intervals["host"] == (0.7, 1.6)
+    for phase in ("decode", "prefill"):
+        assert passed_on.intervals[phase][0] < seen.intervals[phase][0]
+        assert passed_on.intervals[phase][1] > seen.intervals[phase][1]
+
+
 def test_a_users_file_may_extend_a_shipped_device(tmp_path: Path) -> None:
     path = tmp_path / "half.yaml"
     text = "name: half\ntitle: half an H200\nkind: gpu\nextends: h200\n"

@@ -14,7 +14,7 @@ from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack, Workload
 from hwmodel.einsum.workloads.blocks.block import caches
 from hwmodel.einsum.workloads.precision import WITHOUT_NARROWING
-from hwmodel.hardware.calibration import Calibration, Family
+from hwmodel.hardware.calibration import HOST, Calibration, Family
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.engines.engine import Engine, Memory
 from hwmodel.machines.gpu.engines.settled import Loads, settled
@@ -29,7 +29,6 @@ from hwmodel.spine.activity import Work
 from hwmodel.spine.estimate import Part
 from hwmodel.spine.memory import MemoryFit
 
-HOST = "host"
 ATTENDS = "attention.scores"
 """The role of attention itself."""
 

@@ -128,7 +128,8 @@ def test_an_unknown_family_or_board_is_named() -> None:
 def test_energy_that_was_not_asked_for_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fitted_nothing(*given: object) -> dict[str, object]:
+    def fitted_nothing(*given: object, folds: bool = True) -> dict[str, object]:
+        assert folds
         return {}
 
     monkeypatch.setattr(module, "calibrate", fitted_nothing)

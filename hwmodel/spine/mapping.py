@@ -7,6 +7,8 @@ Read from the outside inwards, a nest is a sequence of nodes:
     Loop("m", 342)              walk rank m in tiles of 342; the last tile may be smaller
     Loop("n", 1, array="rows")  all n of the surrounding tile at once, one to each row of the array
     Compute("Z")                one point of the Einsum Z
+    Box("Z", nest)              all points of Z in the tile that is left, by a nest of its own that
+                                starts anew in every turn (of bands and windows, whose turns differ)
     Split((nest, nest))         one nest after the other in each turn of the loops around it:
                                 Einsums fused at this depth
 
@@ -61,13 +63,24 @@ class Compute:
 
 
 @dataclass(frozen=True)
+class Box:
+    """All points of an Einsum in what a turn of the loops around asks for, by a nest of its own.
+
+    The nest is one of the Einsum alone, on the memories inside of the one that its tensors are in.
+    """
+
+    einsum: str
+    nest: "Nest"
+
+
+@dataclass(frozen=True)
 class Split:
     """Several nests one after the other, inside the loops around them."""
 
     branches: tuple["Nest", ...]
 
 
-Node: TypeAlias = Keep | Loop | Compute | Split
+Node: TypeAlias = Keep | Loop | Compute | Box | Split
 Nest: TypeAlias = tuple[Node, ...]
 
 
@@ -106,6 +119,8 @@ def walk(nest: Nest, depth: int = 0) -> Iterator[tuple[int, Node]]:
         if isinstance(node, Split):
             for branch in node.branches:
                 yield from walk(branch, depth + 1)
+        if isinstance(node, Box):
+            yield from walk(node.nest, depth + 1)
 
 
 def _words(node: Node) -> str:
@@ -119,6 +134,8 @@ def _words(node: Node) -> str:
         return f"for {node.rank} by {node.tile}"
     if isinstance(node, Compute):
         return f"compute {node.einsum}"
+    if isinstance(node, Box):
+        return f"over a box of {node.einsum}:"
     return "in turn:"
 
 
@@ -135,6 +152,8 @@ def _plain(nest: Nest) -> list[dict[str, Any]]:
             written.append({"loop": node.rank, "tile": node.tile} | over)
         elif isinstance(node, Compute):
             written.append({"compute": node.einsum})
+        elif isinstance(node, Box):
+            written.append({"box": node.einsum, "nest": _plain(node.nest)})
         else:
             written.append({"split": [_plain(branch) for branch in node.branches]})
     return written
@@ -152,6 +171,7 @@ def _node(data: Any, where: str) -> Node:
         "keep": ("keep", "level", "double", "rank", "points", "slides"),
         "loop": ("loop", "tile", "array"),
         "compute": ("compute",),
+        "box": ("box", "nest"),
         "split": ("split",),
     }
     if not isinstance(data, dict) or not (found := [kind for kind in kinds if kind in data]):
@@ -167,6 +187,8 @@ def _node(data: Any, where: str) -> Node:
         return Keep(str(table["keep"]), str(table["level"]), twice, rank, points, slides)
     if kind == "compute":
         return Compute(str(table["compute"]))
+    if kind == "box":
+        return Box(str(table["box"]), _nest(table["nest"], f"{where}.nest"))
     if kind == "split":
         branches = table["split"]
         if not isinstance(branches, list) or not branches:

@@ -9,8 +9,12 @@ is the answer. It is not proven best, but of energy there is a bound for the who
     least traffic of any tree, at the outermost memory and at the buffer,
     + for each Einsum the least energy of any nest inside of a buffer without limit
 
-since a tree only ever divides those nests further. Without idle watts both add up. Time is bounded
-by what any schedule takes.
+since a tree only ever divides those nests further. Without idle watts both add up. Of bands and
+windows the second is the arithmetic, and its operands at the innermost memory. Time is bounded by
+what any schedule takes.
+
+A turn of a loop in a band, or of what reads windows, leaves a box of points to an Einsum (`Box`):
+the nest inside starts anew in each of them, and computes all of it.
 
 Units: bytes, joules, seconds.
 """
@@ -20,23 +24,26 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from types import MappingProxyType
+from math import prod
 from typing import cast
 
-from hwmodel.einsum.cascade import Cascade, Rank
-from hwmodel.einsum.counts import cascade_counts
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.counts import cascade_counts, points
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.spatial.asking import asking
+from hwmodel.machines.spatial.boxes import alone, boxed
 from hwmodel.machines.spatial.nest import evaluate
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.fusion.fuse import fuse
+from hwmodel.mappers.fusion.turns import boxes_of
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.costs import any_schedule, cost
 from hwmodel.mappers.nests.levels import map_levels
-from hwmodel.mappers.nests.unfused import alone
-from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, SolverError
-from hwmodel.spine.mapping import Compute, Loop, Nest, Node, Split, walk
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.errors import CapacityError, InputError, SolverError
+from hwmodel.spine.activity import Rates
+from hwmodel.spine.mapping import Box, Compute, Loop, Nest, Node, Split, walk
 from hwmodel.spine.mapping import Mapping as LoopNest
 
 SHARES = (1.0, 0.5, 0.25)
@@ -64,11 +71,6 @@ def fuse_levels(
     Raises `CapacityError` where no tree fits, `CoverageError` for bands, windows and what the two
     searches refuse.
     """
-    if asking(cascade, windows=True).asks:
-        raise CoverageError(
-            f"{cascade.name} on {hardware.name}: bands and chains of windows are searched on a"
-            " memory and a buffer; expected neither on deeper machines, or objective 'traffic'"
-        )
     outer, level, *_ = capacities
     began_s = time.perf_counter()
     inner = {name: size for name, size in capacities.items() if name != outer}
@@ -94,16 +96,17 @@ def fuse_levels(
         if share == SHARES[0]:
             moved = cast(float, tree.expected) if tree.optimal else _once(cascade, hardware)
         candidates += tree.candidates
-        wide = _widened(cascade, hardware, cast(LoopNest, tree.choice))
-        whole = replace(wide, nest=inside.nested(wide.nest, dict(inside.sizes)))
+        whole = inside.filled(_widened(cascade, hardware, cast(LoopNest, tree.choice)))
         found.append((*_valued(cascade, hardware, whole, objective, rules), True))
         if time.perf_counter() > over_s:
             break
-    apart = [inside.alone(einsum.name, hardware, capacities) for einsum in cascade.einsums]
-    nests = tuple(cast(LoopNest, each.choice).nest for each in apart)
-    whole = LoopNest(cascade.name, hardware.name, (Split(nests),))
-    with suppress(CapacityError, InputError):  # a recurrence is fused, or not at all
-        found.append((*_valued(cascade, hardware, whole, objective, rules), False))
+    apart: list[Proposal] = []
+    if not inside.banded and time.perf_counter() < deadline_s:
+        apart = [inside.alone(einsum.name, hardware, capacities) for einsum in cascade.einsums]
+        nests = tuple(cast(LoopNest, each.choice).nest for each in apart)
+        whole = LoopNest(cascade.name, hardware.name, (Split(nests),))
+        with suppress(CapacityError, InputError):  # a recurrence is fused, or not at all
+            found.append((*_valued(cascade, hardware, whole, objective, rules), False))
     value, best, fused = min(found, key=lambda each: each[0])
     told = "fused at the outermost boundary" if fused else "nothing is fused: that is no better"
     return Proposal(
@@ -139,11 +142,38 @@ class _Inside:
         self.capacities, self.deadline_s = capacities, deadline_s
         self.sizes = {name: cast(int, size) for name, size in cascade.sizes().items()}
         self.found: dict[tuple[str, tuple[int, ...]], Proposal] = {}
+        found = asking(cascade, windows=True)
+        self.asks, self.banded = bool(found.asks), bool(found.bands)
+        self.limits = limits(hardware)
 
     @property
     def candidates(self) -> int:
         """Nests that were looked at."""
         return sum(each.candidates for each in self.found.values())
+
+    def filled(self, tree: LoopNest) -> LoopNest:
+        """A tree with a nest in the place of each Einsum.
+
+        Where bands and windows ask for other points in every turn, it is one for the largest box.
+        """
+        if not self.asks:
+            return replace(tree, nest=self.nested(tree.nest, dict(self.sizes)))
+        largest = {
+            name: max((dict(extents) for extents, _ in each), key=lambda box: prod(box.values()))
+            for name, each in boxes_of(self.cascade, tree, self.limits).items()
+        }
+        return replace(tree, nest=self._boxed(tree.nest, largest))
+
+    def _boxed(self, nest: Nest, largest: Mapping[str, Mapping[str, int]]) -> Nest:
+        nodes: list[Node] = []
+        for node in nest:
+            if isinstance(node, Split):
+                node = Split(tuple(self._boxed(branch, largest) for branch in node.branches))
+            elif isinstance(node, Compute):
+                made = self.best(node.einsum, {**self.sizes, **largest[node.einsum]})
+                node = Box(node.einsum, cast(LoopNest, made.choice).nest)
+            nodes.append(node)
+        return tuple(nodes)
 
     def nested(self, nest: Nest, extents: dict[str, int]) -> Nest:
         """A tree with a nest in the place of each Einsum, for the tile that the tree leaves it."""
@@ -163,10 +193,8 @@ class _Inside:
         einsum = self.cascade.einsum(name)
         key = name, tuple(extents[rank] for rank in einsum.ranks)
         if key not in self.found:
-            ranks = {name: Rank(name, size) for name, size in extents.items()}
-            work = replace(alone(einsum, self.cascade), ranks=MappingProxyType(ranks))
             self.found[key] = map_levels(
-                work,
+                boxed(einsum, self.cascade, extents),
                 self.machine,
                 objective=self.objective,
                 capacities=self.capacities,
@@ -243,6 +271,8 @@ def _least(
         return None
     outer, level, *_ = hardware.memories
     crossing = moved * (float(charged.byte_j[outer]) + float(charged.byte_j[level]))
+    if inside.asks:
+        return min(value, crossing + _near_j(inside.cascade, charged))
     each = (inside.best(e.name, inside.sizes) for e in inside.cascade.einsums)
     return min(value, crossing + sum(cast(float, nest.least) for nest in each))
 
@@ -251,3 +281,20 @@ def _valued(
     cascade: Cascade, hardware: Hardware, mapping: LoopNest, objective: str, rules: Rules
 ) -> tuple[float, LoopNest]:
     return float(cost(cascade, hardware, mapping, rules).value(objective)), mapping
+
+
+def _near_j(cascade: Cascade, charged: Rates) -> float:
+    """Least joules of the arithmetic, and of one access to each operand of each point."""
+    *_, innermost = charged.byte_j
+    done = charged.operation_j
+    total = sum(
+        float(n) * float(joules)
+        for (kind, dtype), n in cascade_counts(cascade).items()
+        for (_, of, t), joules in done.items()
+        if (of, t) == (kind, dtype)
+    )
+    for einsum in cascade.einsums:
+        names = {access.tensor for access in (einsum.output, *einsum.reads)}
+        width = sum(float(bytes_of(cascade.tensors[name].dtype)) for name in names)
+        total += float(points(einsum, cascade)) * width * float(charged.byte_j[innermost])
+    return total

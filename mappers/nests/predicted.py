@@ -16,6 +16,7 @@ from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.run import Run, timed
+from hwmodel.machines.spatial.boxes import alone
 from hwmodel.machines.spatial.dataflow import SUFFIXES, dataflows
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import activity
@@ -23,8 +24,7 @@ from hwmodel.mappers.cascades import map_nests
 from hwmodel.mappers.nests.certify import certified, is_deep
 from hwmodel.mappers.nests.costs import OBJECTIVES, any_schedule
 from hwmodel.mappers.nests.mapped import NestMapped
-from hwmodel.mappers.nests.unfused import alone
-from hwmodel.quantity.errors import CoverageError, UnknownNameError
+from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount, show
 from hwmodel.spine.activity import totals
 from hwmodel.spine.estimate import UNKNOWN, UNMEASURED, Part
@@ -72,17 +72,12 @@ def _mapped(
     cascade: Cascade, hardware: Hardware, objective: str, flow: str | None
 ) -> list[NestMapped]:
     """The nests that run, in order."""
-    deep = is_deep(hardware)
-    if deep and any(rank.iterative and rank.size != 1 for rank in cascade.ranks.values()):
-        raise CoverageError(
-            f"{cascade.name} on {hardware.name}: expected Einsums that run one after the other,"
-            " found one that is recurrent; take a form without running sums, such as attention"
-            " with passes=3, or a machine with a binding"
-        )
-    works = [alone(e, cascade) for e in cascade.einsums] if deep else [cascade]
-    asked: dict[str, Any] = {"time_limit_s": TIME_LIMIT_S} if deep else {}
-    asked |= {} if flow is None else {"mapspace": flow}
-    return [certified(map_nests, w, hardware, objective=objective, **asked) for w in works]
+    asked: dict[str, Any] = {"time_limit_s": TIME_LIMIT_S} if is_deep(hardware) else {}
+    works = [cascade]
+    if flow is not None:  # of one Einsum each
+        works = [alone(einsum, cascade) for einsum in cascade.einsums]
+        asked["mapspace"] = flow
+    return [certified(map_nests, work, hardware, objective=objective, **asked) for work in works]
 
 
 def _part(mapped: NestMapped, times: Amount, hardware: Hardware) -> Part:

@@ -7,11 +7,10 @@ as fast as its busiest resource.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from types import MappingProxyType
 
 from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.machines.spatial.boxes import alone
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.costs import check_objective
@@ -70,21 +69,6 @@ def map_unfused(
         least=0.0,
         rules=rules,
         notes=("nothing is fused: every intermediate goes out and comes back",),
-    )
-
-
-def alone(einsum: Einsum, cascade: Cascade) -> Cascade:
-    """A cascade of one of the Einsums; what it reads are inputs, what it makes is the output."""
-    names = dict.fromkeys(access.tensor for access in (einsum.output, *einsum.reads))
-    tensors = {name: cascade.tensors[name] for name in names}
-    return replace(
-        cascade,
-        name=f"{cascade.name}.{einsum.name}",
-        tensors=MappingProxyType(tensors),
-        einsums=(einsum,),
-        initials=tuple(i for i in cascade.initials if i.output.tensor == einsum.name),
-        outputs=(einsum.name,),
-        origin=None,
     )
 
 

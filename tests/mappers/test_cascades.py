@@ -7,10 +7,10 @@ import pytest
 from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.hardware.catalogue import device
+from hwmodel.machines.spatial.boxes import alone
 from hwmodel.mappers.cascades import map_front, map_nests
 from hwmodel.mappers.nests.certify import certified
 from hwmodel.mappers.nests.tiles import map_tiles
-from hwmodel.mappers.nests.unfused import alone
 from hwmodel.quantity.errors import CoverageError, UnknownNameError
 
 CHAIN = parse(

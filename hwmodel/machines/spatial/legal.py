@@ -14,7 +14,7 @@ from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.spatial.positions import Step, positions
 from hwmodel.machines.spatial.projection import Projection
 from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
-from hwmodel.spine.mapping import Compute, Keep, Loop, Nest, Split
+from hwmodel.spine.mapping import Box, Compute, Keep, Loop, Nest, Split
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,32 @@ class Legal:
     def refuse(self, message: str) -> NoReturn:
         """Raise `InputError` for the mapping."""
         raise InputError(f"{self.where}: {message}")
+
+    def passes(self, tensor: str, inside: Nest, path: Path, outputs: frozenset[str]) -> bool:
+        """Whether the next turn of the loops around needs nothing of what is kept here.
+
+        So it is of a tensor that is made and read inside of one turn, and of a tile that the
+        innermost loop in time with more than one turn moves on.
+        """
+        names = computed(inside)
+        users = [e for e in self.cascade.einsums if tensor in self.tensors[e.name]]
+        recurrent = any(
+            self.cascade.ranks[rank].iterative and rank not in projection.ranks
+            for e in users
+            for projection in (self.tensors[e.name][tensor],)
+            for rank in self.cascade.tensors[tensor].ranks
+        )
+        if recurrent or not users:
+            return False
+        if tensor not in outputs and tensor in names and all(e.name in names for e in users):
+            return True
+        extents = dict(self.sizes)
+        moving = ""
+        for loop in path.loops:
+            if loop.rank in extents and loop.tile < extents[loop.rank]:
+                extents[loop.rank] = loop.tile
+                moving = moving if loop.array else loop.rank
+        return not moving or moving in self.tensors[users[0].name][tensor].ranks
 
     def check_capacity(self, live: Table[str, Table[str, int | float]]) -> dict[str, int | float]:
         """Most bytes live at each level; raises `CapacityError` where they do not fit."""
@@ -157,11 +183,21 @@ class Legal:
                 )
 
 
+def in_use(split: Split, tensors: Table[str, Table[str, Projection]]) -> list[set[str]]:
+    """Tensors in use during each branch: first touched there or before, and again or later."""
+    touched = [
+        {t for name in computed(branch) for t in tensors.get(name, ())} for branch in split.branches
+    ]
+    return [
+        set().union(*touched[: at + 1]) & set().union(*touched[at:]) for at in range(len(touched))
+    ]
+
+
 def computed(nest: Nest) -> list[str]:
     """Names of the Einsums computed in a nest, in order."""
     names: list[str] = []
     for node in nest:
-        if isinstance(node, Compute):
+        if isinstance(node, Compute | Box):
             names.append(node.einsum)
         elif isinstance(node, Split):
             for branch in node.branches:

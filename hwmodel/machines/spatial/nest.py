@@ -49,14 +49,15 @@ from hwmodel.einsum.counts import operation_counts
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.spatial.asking import asking, needed
 from hwmodel.machines.spatial.axes import apart, united
+from hwmodel.machines.spatial.boxes import Extents, boxed, boxes, summed
 from hwmodel.machines.spatial.counts import Counts, Live, Touch, Transfer, stack
-from hwmodel.machines.spatial.legal import Home, Legal, Path, computed
+from hwmodel.machines.spatial.legal import Home, Legal, Path, computed, in_use
 from hwmodel.machines.spatial.near import Near
 from hwmodel.machines.spatial.positions import FOREVER, Class, positions, together
 from hwmodel.machines.spatial.projection import Axis, Projection, projections
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Split
+from hwmodel.spine.mapping import Box, Compute, Keep, Loop, Mapping, Nest, Split
 
 
 class Nested:
@@ -99,7 +100,9 @@ class Nested:
                 passing = {}
                 path = self._loop(node, path)
             elif isinstance(node, Keep):
-                passes = not node.slides and self._passes(node.tensor, nest[at + 1 :], path)
+                passes = not node.slides and self.legal.passes(
+                    node.tensor, nest[at + 1 :], path, self.outputs
+                )
                 held = passing if passes else live
                 path = self._keep(node, nest[at + 1 :], path, held)
             else:
@@ -108,54 +111,19 @@ class Nested:
                 if isinstance(node, Compute):
                     self._compute(node.einsum, path)
                     stack(live, [passing])
+                elif isinstance(node, Box):
+                    stack(live, [passing, self._box(node, path)])
                 else:
                     inner = Path(path.loops, path.homes, len(path.loops))
                     self.legal.check_order(node, inner)
                     branches = [self.run(branch, inner) for branch in node.branches]
-                    for branch, used in zip(branches, self._used(node), strict=True):
+                    for branch, used in zip(branches, in_use(node, self.tensors), strict=True):
                         for level, tensors in passing.items():
                             kept = {name: size for name, size in tensors.items() if name in used}
                             stack(branch, [{level: kept}])
                     stack(live, branches)
                 return live
         self.legal.refuse("expected every nest to end in Compute or Split, found one that does not")
-
-    def _passes(self, tensor: str, inside: Nest, path: Path) -> bool:
-        """Whether the next turn of the loops around needs nothing of what is kept here.
-
-        So it is of a tensor that is made and read inside of one turn, and of a tile that the
-        innermost loop in time with more than one turn moves on.
-        """
-        names = computed(inside)
-        users = [e for e in self.cascade.einsums if tensor in self.tensors[e.name]]
-        recurrent = any(
-            self.cascade.ranks[rank].iterative and rank not in projection.ranks
-            for e in users
-            for projection in (self.tensors[e.name][tensor],)
-            for rank in self.cascade.tensors[tensor].ranks
-        )
-        if recurrent or not users:
-            return False
-        if tensor not in self.outputs and tensor in names and all(e.name in names for e in users):
-            return True
-        extents = dict(self.sizes)
-        moving = ""
-        for loop in path.loops:
-            if loop.rank in extents and loop.tile < extents[loop.rank]:
-                extents[loop.rank] = loop.tile
-                moving = moving if loop.array else loop.rank
-        return not moving or moving in self.tensors[users[0].name][tensor].ranks
-
-    def _used(self, split: Split) -> list[set[str]]:
-        """Tensors in use during each branch: first touched there or before, and again or later."""
-        touched = [
-            {t for name in computed(branch) for t in self.tensors.get(name, ())}
-            for branch in split.branches
-        ]
-        return [
-            set().union(*touched[: at + 1]) & set().union(*touched[at:])
-            for at in range(len(touched))
-        ]
 
     def _loop(self, loop: Loop, path: Path) -> Path:
         if loop.rank not in self.sizes:
@@ -354,17 +322,51 @@ class Nested:
             return united(axis, sizes, steps, stop, least, path.together)
         return apart(axis, sizes, steps, stop)
 
-    def _compute(self, name: str, path: Path) -> None:
+    def _einsum(self, name: str, path: Path) -> Einsum:
+        """An Einsum that is computed here, and nowhere else."""
         if name not in self.tensors:
             raise UnknownNameError(f"Einsum in {self.where}", name, self.tensors)
         if name in self.computed:
             self.legal.refuse(f"expected each Einsum once, found {name} a second time")
         self.computed.add(name)
         einsum = self.cascade.einsum(name)
-        ranks = tuple(dict.fromkeys((*einsum.ranks, *(loop.rank for loop in path.loops))))
-        ranks = tuple(rank for rank in ranks if not self.near.foreign(rank, einsum))
         self.legal.check_repeats(einsum, path)
         self.near.check_repeats(einsum, path)
+        return einsum
+
+    def _box(self, box: Box, path: Path) -> Live:
+        """Count a nest in every box of its Einsum; returns what is live inside."""
+        einsum = self._einsum(box.einsum, path)
+        outermost = Home(self.levels[0], 0)
+        homes = {path.homes.get(t, outermost).level for t in self.tensors[einsum.name]}
+        if len(homes) > 1 or any(loop.array for loop in path.loops):
+            self.legal.refuse(
+                f"expected all tensors of {einsum.name} in one memory, and no loop over an array,"
+                f" around a box of it; found {', '.join(sorted(homes))}"
+            )
+        inside = self.levels[self.levels.index(homes.pop()) :]
+        room = {level: self.limits.capacity_bytes[level] for level in inside}
+        machine = replace(self.limits, capacity_bytes=room)
+        mapping = Mapping(einsum.name, self.where, box.nest)
+
+        def counted(extents: Extents) -> Counts:
+            return evaluate(boxed(einsum, self.cascade, dict(extents)), mapping, machine)
+
+        stored = self.tensors[einsum.name][einsum.name].ranks
+        each = boxes(einsum, stored, path, self.sizes, self.near)
+        found = summed([(n, counted(some), first) for (some, first), n in each.items()])
+        self.transfers += found.transfers
+        self.touches += found.touches
+        for key, count in found.operations.items():
+            self.operations[key] = self.operations.get(key, 0) + count
+        self.steps += int(found.steps)
+        self.elements = max(self.elements, found.elements)
+        return {level: {einsum.name: size} for level, size in found.footprint_bytes.items()}
+
+    def _compute(self, name: str, path: Path) -> None:
+        einsum = self._einsum(name, path)
+        ranks = tuple(dict.fromkeys((*einsum.ranks, *(loop.rank for loop in path.loops))))
+        ranks = tuple(rank for rank in ranks if not self.near.foreign(rank, einsum))
         made = self.near.made(einsum, path)
 
         def points(rank: str, shared: int, among: tuple[str, ...] = einsum.ranks) -> int:
@@ -441,5 +443,5 @@ def evaluate(
     )
 
 
-def _kind(node: Compute | Split) -> str:
-    return f"Compute({node.einsum!r})" if isinstance(node, Compute) else "Split"
+def _kind(node: Compute | Box | Split) -> str:
+    return "Split" if isinstance(node, Split) else f"{type(node).__name__}({node.einsum!r})"

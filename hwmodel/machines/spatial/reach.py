@@ -107,6 +107,12 @@ class Ask:
         """Most points that one turn asks for."""
         return sums(self.reaches, self._keeping(kept), tile)[1]
 
+    def points(self, tile: int, kept: frozenset[str], *, fresh: bool) -> Ends:
+        """Points that each turn asks for, or those of them that no turn before did."""
+        asked = spans(self.reaches, self._keeping(kept), tile)
+        begin, end = _fresh(asked) if fresh else asked
+        return end - begin
+
     def _keeping(self, kept: frozenset[str]) -> tuple[bool, ...]:
         return tuple(name in kept for name in self.through)
 
@@ -114,11 +120,17 @@ class Ask:
 @lru_cache(maxsize=65536)
 def sums(reaches: tuple[Reach, ...], kept: tuple[bool, ...], tile: int) -> tuple[int, int]:
     """Points that all turns ask for of the last reach, and most of one turn."""
+    begin, end = spans(reaches, kept, tile)
+    sizes = end - begin
+    return int(sizes.sum()), int(sizes.max())
+
+
+def spans(reaches: tuple[Reach, ...], kept: tuple[bool, ...], tile: int) -> Spans:
+    """What each turn asks for of the last reach."""
     asked = reaches[0].spans(tile)
     for reach, keeps in zip(reaches[1:], kept, strict=False):
         asked = reach.over(_fresh(asked) if keeps else asked)
-    sizes = asked[1] - asked[0]
-    return int(sizes.sum()), int(sizes.max())
+    return asked
 
 
 def _fresh(asked: Spans) -> Spans:

@@ -24,7 +24,7 @@ from hwmodel.mappers.cascades import map_nests
 from hwmodel.mappers.nests.certify import certified, is_deep
 from hwmodel.mappers.nests.costs import OBJECTIVES, any_schedule
 from hwmodel.mappers.nests.mapped import NestMapped
-from hwmodel.quantity.errors import UnknownNameError
+from hwmodel.quantity.errors import CoverageError, UnknownNameError
 from hwmodel.quantity.units import Amount, show
 from hwmodel.spine.activity import totals
 from hwmodel.spine.estimate import UNKNOWN, UNMEASURED, Part
@@ -75,6 +75,12 @@ def _mapped(
     asked: dict[str, Any] = {"time_limit_s": TIME_LIMIT_S} if is_deep(hardware) else {}
     works = [cascade]
     if flow is not None:  # of one Einsum each
+        if any(rank.iterative and rank.size != 1 for rank in cascade.ranks.values()):
+            raise CoverageError(
+                f"{cascade.name} on {hardware.name}: expected Einsums that run one after the other"
+                " by a dataflow, found one that is recurrent; leave the dataflow out, or take a"
+                " form without running sums, such as attention with passes=3"
+            )
         works = [alone(einsum, cascade) for einsum in cascade.einsums]
         asked["mapspace"] = flow
     return [certified(map_nests, work, hardware, objective=objective, **asked) for work in works]

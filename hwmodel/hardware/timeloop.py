@@ -189,6 +189,8 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
     if "global_cycle_seconds" in attributes:
         cycle_s = found.number(attributes["global_cycle_seconds"], where)
         found.clock_hz = 1 / _positive(cycle_s, f"{where}: global_cycle_seconds")
+    if node.get("sparse_optimizations"):
+        found.notes.append(f"{name}: its sparse_optimizations are passed over, no zero is left out")
     spatial = plain_table(node.get("spatial"), f"{where}: spatial")
     sides = {axis: found.count(spatial.get(axis, 1), f"{where}: {axis}") for axis in MESH}
     found.fan_out(name, sides)

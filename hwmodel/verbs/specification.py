@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hwmodel.einsum.importers.specification import read
+from hwmodel.einsum.importers.specification import plain_table, read
 from hwmodel.einsum.importers.timeloop_problem import einsum_names, problem
 from hwmodel.hardware.hardware import Hardware, Memory
 from hwmodel.hardware.timeloop import Architecture, architecture
@@ -21,6 +21,7 @@ from hwmodel.mappers.nests.certify import certified
 from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.reading import pairs
 
+GIVEN = "all mappings, of which that of the files is counted"
 JOINED = "element"
 """The memory that stands for all of an element."""
 
@@ -35,13 +36,14 @@ def specified(
     specification = read(files, pairs(ranks, "--ranks") if ranks else {})
     found = architecture(specification)
     cascade = problem(specification, found.bits)
+    found = replace(found, notes=(*found.notes, *_dense(specification)))
     aim = objective or "traffic"
     if "mapping" in specification:
         names = einsum_names(specification)
         nest = mapping(specification["mapping"], found, cascade, names)
 
         def given(workload: Any, hardware: Any, /, **_: Any) -> Proposal:
-            return Proposal(nest, mapspace="the mapping that is given", notes=found.notes)
+            return Proposal(nest, mapspace=GIVEN, notes=found.notes)
 
         return certified(given, cascade, found.hardware, objective=aim)
     machine, notes = searched(found)
@@ -61,6 +63,16 @@ def specified(
         return replace(proposed, notes=(*proposed.notes, *found.notes, *notes))
 
     return certified(ours, cascade, machine, objective=aim)
+
+
+def _dense(specification: Mapping[str, Any]) -> tuple[str, ...]:
+    """Says which densities of a problem are not counted."""
+    said = plain_table(specification.get("problem"), "problem")
+    instance = plain_table(said.get("instance"), "problem: instance")
+    names = tuple(plain_table(instance.get("densities"), "problem: densities"))
+    if not names:
+        return ()
+    return (f"densities of {', '.join(names)} are passed over: all is counted as dense",)
 
 
 def searched(found: Architecture) -> tuple[Hardware, tuple[str, ...]]:

@@ -6,7 +6,9 @@ computed of Z asks for a window of what Z reads, and so on up the chain:
 
     y asks for  h from s a  to  s (b - 1) + U - 1
 
-and what reads and makes by the same rank passes the question on as it is. Other nests walk windows
+and what reads and makes by the same rank passes the question on as it is. Windows with dilation d
+ask for all between their first and last point, s (b - 1) + (U - 1) d, of which places next to each
+other leave none out. Other nests walk windows
 tap by tap (`projection`).
 """
 
@@ -160,13 +162,15 @@ class _Windows:
         ((place, stride),) = outputs
         tap, dilation = taps[0] if taps else ("", 1)
         points = self._size(tap) if tap else 1
-        if dilation > 1 or stride > points:
+        high = (points - 1) * dilation
+        gaps = self._size(place) < dilation if stride == 1 else dilation > 1 or stride > points
+        if gaps:
             raise CoverageError(
                 f"{where} is read in windows with gaps (stride {stride}, {points} points by"
-                f" {dilation}); expected windows that touch"
+                f" {dilation}); expected windows that touch, or of stride 1 and at least {dilation}"
+                " places"
             )
         self.taps |= {tap} - {""}
-        high = points - 1
         whole = stride * (self._size(place) - 1) + high + 1
         axis = f"{access.tensor}.{self.cascade.tensors[access.tensor].ranks[at]}"
         if maker is not None:

@@ -15,7 +15,7 @@ from hwmodel.spine.mapping import Box, Compute, Keep, Loop, Mapping, Nest, Node,
 
 PRODUCT = "Z[m, n] = A[m, k] * B[k, n]"
 SCORES = "S[m, p] = Q[p, e] * K[m, e] {}\nO[p] = sum(m) S[m, p] {}"
-CHAIN = "R[h, c] = I[h, c] * W[c]\nO[y] = sum(u) sum(c) R[y+u, c] * F[u, c]"
+CHAIN = "R[h, c] = I[h, c] * W[c]\nO[y] = sum(u) sum(c) R[y+{}*u, c] * F[u, c]"
 
 
 def machine() -> Limits:
@@ -102,9 +102,14 @@ def test_sums_along_a_band_begin_once_and_go_on_in_later_turns() -> None:
 
 
 @pytest.mark.parametrize("slides", [False, True])
-@pytest.mark.parametrize("tile", [1, 2, 3, 4])
-def test_boxes_of_windows_are_the_rows_that_each_turn_computes(slides: bool, tile: int) -> None:
-    work = parse(CHAIN, sizes={"h": 9, "y": 7, "u": 3, "c": 2})
+@pytest.mark.parametrize("dilation", [1, 3])
+@pytest.mark.parametrize("tile", [1, 3, 4])
+def test_boxes_of_windows_are_the_rows_that_each_turn_computes(
+    slides: bool, tile: int, dilation: int
+) -> None:
+    """With dilation all rows between a window's first and last."""
+    rows = 7 + 2 * dilation
+    work = parse(CHAIN.format(dilation), sizes={"h": rows, "y": 7, "u": 3, "c": 2})
     nest = (
         Loop("y", tile),
         Keep("R", "buffer", slides=slides),
@@ -114,7 +119,7 @@ def test_boxes_of_windows_are_the_rows_that_each_turn_computes(slides: bool, til
     expected: Counter[int] = Counter()
     done = 0
     for begin in range(0, 7, tile):
-        end = min(begin + tile, 7) + 2
+        end = min(begin + tile, 7) + 2 * dilation
         expected[end - (max(begin, done) if slides else begin)] += 1
         done = end
     made = Counter[int]()

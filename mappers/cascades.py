@@ -8,6 +8,7 @@ several Einsums, fusion declined      unfused   every Einsum by itself
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from hwmodel.einsum.cascade import Cascade
@@ -16,7 +17,7 @@ from hwmodel.machines.spatial.rules import rules_named
 from hwmodel.machines.spatial.view import view
 from hwmodel.mappers.fusion.compare import Compared, compare
 from hwmodel.mappers.fusion.fuse import fuse
-from hwmodel.mappers.fusion.levels import fuse_levels
+from hwmodel.mappers.fusion.levels import fuse_levels, fused_floor
 from hwmodel.mappers.fusion.parts import over_parts
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.certify import check_kind, is_deep
@@ -79,6 +80,7 @@ def map_nests(
             return fuse_levels(work, hardware, deadline_s=deadline_s, **asked)
 
         told: dict[str, Any] = {"time_limit_s": limit_s, "first_s": limit_s / 3}
+        told["floor"] = partial(fused_floor, hardware=hardware, objective=objective)
         return over_parts(inside, cascade, hardware, objective=objective, **told)
 
     def whole(work: Cascade, below: float, deadline_s: float) -> Proposal:

@@ -102,6 +102,8 @@ class Part:
     """`UNKNOWN` where nothing was ever measured: the answer's interval is null then."""
     tile: Any = None
     work: Cascade | None = None
+    asked_flop: Amount | None = None
+    """Operations of one run where it is of several cascades; None: those of `work`."""
     outside: tuple[Outside, ...] = ()
     """Sizes that lie outside those that the calibration saw, somewhere."""
     host: bool = False
@@ -112,6 +114,8 @@ class Part:
     @property
     def flop(self) -> Amount | None:
         """Operations that the Einsums ask for, once: nothing padded, nothing masked."""
+        if self.asked_flop is not None:
+            return self.asked_flop
         return None if self.work is None else flops(self.work)
 
     @property

@@ -272,7 +272,7 @@ def _least(
     outer, level, *_ = hardware.memories
     crossing = moved * (float(charged.byte_j[outer]) + float(charged.byte_j[level]))
     if inside.asks:
-        return min(value, crossing + _near_j(inside.cascade, charged))
+        return min(value, crossing + _near_j(inside.cascade, hardware, charged))
     each = (inside.best(e.name, inside.sizes) for e in inside.cascade.einsums)
     return min(value, crossing + sum(cast(float, nest.least) for nest in each))
 
@@ -283,9 +283,26 @@ def _valued(
     return float(cost(cascade, hardware, mapping, rules).value(objective)), mapping
 
 
-def _near_j(cascade: Cascade, charged: Rates) -> float:
+def fused_floor(cascade: Cascade, hardware: Hardware, objective: str) -> float:
+    """What no mapping of the mapspace falls below; 0 where no more is known than of any schedule.
+
+    Of energy without idle watts: what crosses at the least passes the buffer too, and the
+    arithmetic and one access to each operand of each point at the innermost memory.
+    """
+    done = {
+        (unit_of(hardware)(kind), kind, t): n for (kind, t), n in cascade_counts(cascade).items()
+    }
+    charged = rates(hardware, done)
+    if objective != "energy" or float(charged.static_w):
+        return 0.0
+    outer, level, *_ = hardware.memories
+    each = float(charged.byte_j[outer]) + float(charged.byte_j[level])
+    return _once(cascade, hardware) * each + _near_j(cascade, hardware, charged)
+
+
+def _near_j(cascade: Cascade, hardware: Hardware, charged: Rates) -> float:
     """Least joules of the arithmetic, and of one access to each operand of each point."""
-    *_, innermost = charged.byte_j
+    *_, innermost = hardware.memories
     done = charged.operation_j
     total = sum(
         float(n) * float(joules)

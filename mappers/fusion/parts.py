@@ -103,10 +103,12 @@ def over_parts(
     objective: str,
     time_limit_s: float | None = None,
     first_s: float = FIRST_S,
+    floor: Callable[[Cascade], float] = lambda _: 0.0,
 ) -> Proposal:
     """The best of a search's answers over all parts, with what is proven of all of them.
 
-    Each gets `first_s` seconds, those that are still open then what is left of `time_limit_s`.
+    `floor` is what no answer for a form falls below, beside what no schedule does. Each gets
+    `first_s` seconds, those that are still open then what is left of `time_limit_s`.
     Raises what the search does for the parts that are written, where no others do better.
     """
     works = partitions(cascade)
@@ -115,8 +117,8 @@ def over_parts(
     if len(works) == 1:
         return search(works[0], math.inf, math.inf if time_limit_s is None else deadline_s)
     floors = [any_schedule(work, hardware, objective) for work in works]
-    bound, why = min((floor, reason) for _, floor, reason in floors)
-    least = [floor for _, floor, _ in floors]
+    bound, why = min((each, reason) for _, each, reason in floors)
+    least = [max(any_, floor(work)) for (_, any_, _), work in zip(floors, works, strict=True)]
     best: Proposal | None = None
     value, candidates, left = math.inf, 0, list(range(len(works)))
     for most_s in (first_s, math.inf):

@@ -20,7 +20,7 @@ from typing import Any
 
 from hwmodel.bounds.roofline import Floor, peak_s
 from hwmodel.einsum.cascade import Cascade, Distribution
-from hwmodel.einsum.counts import elements, footprint_bytes
+from hwmodel.einsum.counts import elements, flops, footprint_bytes
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.einsum.structure import contraction
@@ -161,9 +161,10 @@ def _unrolled(workload: Workload, hardware: Hardware, made: hls4ml.Design) -> Ru
     interval = hls4ml.interval(made)
     lone = stages[0].cascade if len(stages) == 1 and stages[0].times == 1 else None
     whole = timed(workload.name, "hls4ml", 1, made.activity(), speeds, lone, interval)
+    flop = sum(stage.times * flops(stage.cascade) for stage in stages if stage.cascade.einsums)
     slowest = max(seconds for name, seconds in whole.busy_s.items() if name.startswith("dsp"))
     return Run(
-        parts=((replace(whole, busy_s={"dsp": slowest}, tile=made),),),
+        parts=((replace(whole, busy_s={"dsp": slowest}, tile=made, asked_flop=flop),),),
         floor=Floor(0, hls4ml.least_cycles(layers, room) / hardware.clock_hz),
         by_layer=made.by_layer(),
         assumptions=(

@@ -33,7 +33,7 @@ def test_a_mapping_goes_through_json_unchanged() -> None:
         ({"loop": "m", "tile": 4, "tiles": 2}, r"unknown: tiles"),
         ({"loop": "m", "tile": 0}, r"tile: expected a whole number of 1 or more, found 0"),
         ({"keep": "A", "level": "l1", "rank": "m"}, r"points: expected a whole number of 1"),
-        ({"walk": "m"}, r"expected a node keyed keep, loop, compute, split"),
+        ({"walk": "m"}, r"expected a node keyed keep, loop, compute, box, split"),
     ],
 )
 def test_what_a_node_lacks_or_has_beyond_is_named_with_its_place(

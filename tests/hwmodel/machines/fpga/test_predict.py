@@ -1,5 +1,6 @@
 """Predictions on FPGAs: laws of time and traffic, channels, experts, and refusals."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,3 +123,12 @@ def test_an_engines_interval_reaches_from_slices_at_twice_the_clock_to_a_third_o
     found = hw.predict(MOE, on="zcu102", kernel=kernel)
     assert found.time_low_s == pytest.approx(0.8 * found.time_s)
     assert found.time_high_s == pytest.approx(3 * found.time_s)
+
+
+def test_operations_of_a_network_on_fabric_are_those_of_all_its_layers(tmp_path: Path) -> None:
+    """16-64-32-32-5: 2 x (16 x 64 + 64 x 32 + 32 x 32 + 32 x 5)."""
+    listed = "".join(f"  - {{kind: linear, filters: {n}}}\n" for n in (64, 32, 32, 5))
+    path = tmp_path / "dense.yaml"
+    path.write_text(f"resolution: 1\nchannels: 16\nlayers:\n{listed}")
+    work = hw.workloads.cnn(network=str(path), dtype="int16")
+    assert hw.predict(work, on="zcu104", kernel="hls4ml-16").flop == 8512

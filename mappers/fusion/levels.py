@@ -68,8 +68,7 @@ def fuse_levels(
 ) -> Proposal:
     """The best fused mapping that is found for "energy", "latency" or "edp"; see the module.
 
-    Raises `CapacityError` where no tree fits, `CoverageError` for bands, windows and what the two
-    searches refuse.
+    Raises `CapacityError` where no tree fits, `CoverageError` for what the two searches refuse.
     """
     outer, level, *_ = capacities
     began_s = time.perf_counter()
@@ -77,6 +76,7 @@ def fuse_levels(
     inside = _Inside(cascade, hardware, objective, inner, deadline_s)
     found: list[tuple[float, LoopNest, bool]] = []
     moved, candidates = 0.0, 0
+    apart: list[Proposal] = []
     for share in SHARES:
         room = {**capacities, level: capacities[level] * share}
         over_s = min(deadline_s, began_s + (deadline_s - began_s) * TREES)
@@ -98,15 +98,14 @@ def fuse_levels(
         candidates += tree.candidates
         whole = inside.filled(_widened(cascade, hardware, cast(LoopNest, tree.choice)))
         found.append((*_valued(cascade, hardware, whole, objective, rules), True))
+        if share == SHARES[0] and not inside.banded and time.perf_counter() < deadline_s:
+            apart = [inside.alone(einsum.name, hardware, capacities) for einsum in cascade.einsums]
+            nests = tuple(cast(LoopNest, each.choice).nest for each in apart)
+            whole = LoopNest(cascade.name, hardware.name, (Split(nests),))
+            with suppress(CapacityError, InputError):  # a recurrence is fused, or not at all
+                found.append((*_valued(cascade, hardware, whole, objective, rules), False))
         if time.perf_counter() > over_s:
             break
-    apart: list[Proposal] = []
-    if not inside.banded and time.perf_counter() < deadline_s:
-        apart = [inside.alone(einsum.name, hardware, capacities) for einsum in cascade.einsums]
-        nests = tuple(cast(LoopNest, each.choice).nest for each in apart)
-        whole = LoopNest(cascade.name, hardware.name, (Split(nests),))
-        with suppress(CapacityError, InputError):  # a recurrence is fused, or not at all
-            found.append((*_valued(cascade, hardware, whole, objective, rules), False))
     value, best, fused = min(found, key=lambda each: each[0])
     told = "fused at the outermost boundary" if fused else "nothing is fused: that is no better"
     return Proposal(

@@ -641,6 +641,7 @@ class _Libraries:
     vllm_flashinfer_fp8: Library
     vllm_fp8: Library
     vllm_fp8_block: Library
+    vllm_narrow_cache: Library
     vllm_nvfp4: Library
     vllm_scaled_experts: Library
     vllm_trtllm_gen: Library

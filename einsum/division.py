@@ -141,10 +141,7 @@ class Division(Value):
             found.append(
                 f"redundant: expected ep of 2 or more, found 1 with {self.redundant} copies"
             )
-        if self.overlap != "none" and self.pp > 1:
-            found.append(
-                f"overlap: expected pp of 1, found {self.pp}; stages overlap by themselves"
-            )
+        found += self._turns()
         if self.sp and self.tp == 1:
             found.append("sp: expected tp of 2 or more, over which sp divides; found tp=1")
         if self.ep == 1 and self.etp is not None and self.etp != self.tp:
@@ -156,6 +153,12 @@ class Division(Value):
                 f" ({self.width}), on whose devices the experts are{hint}"
             )
         return found
+
+    def _turns(self) -> list[str]:
+        """Why halves of a batch cannot take turns; of a pass forward stages do so already."""
+        if self.overlap == "none" or self.pp == 1:
+            return []
+        return [f"overlap: expected pp of 1, found {self.pp}; stages overlap by themselves"]
 
     @property
     def cut(self) -> bool:

@@ -9,7 +9,7 @@ Tables of four publishers, read from a folder that holds them (none is shipped):
 
 A row says tokens a second and device; conditions that it does not say are assumed: sequence
 parallelism beside tp, the distributed optimiser (zero 1) under Megatron, no recomputation but where
-the table says so, CUDA graphs in MLPerf. How Megatron-Bridge's steps send tokens to experts, and
+the table says so. How Megatron-Bridge's steps send tokens to experts, and
 whether as graphs, is read in the recipes of each release (`_recipe`). One number is fitted for each
 software, device and format (`systems.training.efficiency`); errors are told of configurations that
 a fit left out, by five folds that a hash chooses.
@@ -49,13 +49,18 @@ MODELS = {
     "deepseekv3": "deepseek-v3", "gptoss120b": "gpt-oss-120b", "qwen330ba3b": "qwen3-30b-a3b",
     "qwen3235ba22b": "qwen3-235b-a22b", "kimik2": "kimi-k2",
     "nemotron3nano": "nemotron-3-nano-30b-a3b",
+    "nemotron3super": "nvidia--NVIDIA-Nemotron-3-Super-120B-A12B-FP8.json",
+    "nemotron3ultra": "nvidia--NVIDIA-Nemotron-3-Ultra-550B-A55B-BF16.json",
+    "nemotron35lightning": "nvidia--NVIDIA-Nemotron-3.5-Lightning-30B-A3B-NVFP4.json",
 }  # fmt: skip
-"""Names without case and signs -> shipped configs."""
+"""Names without case and signs -> shipped configs, or files of the folder `configs` beside."""
 FORMATS = {"BF16": "bf16", "FP8": "fp8", "MXFP8": "fp8", "NVFP4": "nvfp4"}
 TITAN = {"Llama-3.1-8B": "8b", "Llama-3.1-70B": "70b", "Llama-3.1-405B": "405b"}
 FOLDS = 5
 SHARES = (0.35, 0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.2)
 """Efficiencies at which steps are predicted; between them the logarithm is a line."""
+RECIPES = ("dispatch", "overlap")
+"""What releases differ in, of one configuration."""
 SLOW_H100 = "H100 (96GB"
 """torchtitan's H100 of 96 GB at 2.4 TB/s and 500 W."""
 
@@ -90,7 +95,8 @@ class Published:
     def fold(self) -> int:
         """Which of the folds its configuration belongs to; the same in every run."""
         given = (self.table, self.on, self.work.name, self.work.sequence, self.work.format)
-        said = repr((*given, sorted(self.work.parallel.items()), self.work.devices))
+        divided = sorted((n, v) for n, v in self.work.parallel.items() if n not in RECIPES)
+        said = repr((*given, divided, self.work.devices))
         return hashlib.sha256(said.encode()).digest()[0] % FOLDS
 
     def predicted(self, share: float | None = None) -> Trained:
@@ -127,7 +133,7 @@ def published(tables: Path) -> list[Published]:
         if path.is_file():
             with path.open(encoding="utf-8", newline="") as stream:
                 for row in csv.DictReader(stream):
-                    made = read(row)
+                    made = read(row, tables.parent / "configs")
                     found += [] if made is None else [made]
     return found
 
@@ -140,7 +146,7 @@ def _count(text: str | None, default: int = 1) -> int:
         return default
 
 
-def _mpt(row: Mapping[str, str]) -> Published | None:
+def _mpt(row: Mapping[str, str], _: Path) -> Published | None:
     layers, width, heads = MPT[row["Model"]]
     sequence = _count(row["SeqLen (T)"])
     config = {
@@ -161,15 +167,16 @@ def _mpt(row: Mapping[str, str]) -> Published | None:
     return Published("llm-foundry", on, work, float(row["Throughput (T/s/GPU)"]))
 
 
-def _bridge(row: Mapping[str, str]) -> Published | None:
+def _bridge(row: Mapping[str, str], configs: Path) -> Published | None:
     name = "".join(c for c in row["model"].lower() if c.isalnum() or c == ".")
     on, kind = row["system"].replace("DGX-", "").lower(), FORMATS.get(row["precision"])
     if name not in MODELS or row["task"] != "Pre-Training Performance" or kind is None:
         return None
-    if on not in devices():
+    config = MODELS[name]
+    if on not in devices() or (config.endswith(".json") and not (configs / config).is_file()):
         return None
     work = training(
-        MODELS[name],
+        configs / config if config.endswith(".json") else config,
         _count(row["seq"]),
         _count(row["gbs"]),
         _count(row["mbs"]),
@@ -217,11 +224,11 @@ def _recipe(row: Mapping[str, str], name: str, on: str) -> dict[str, Any]:
     first = name == "qwen3235ba22b" and on == "b300" and release == "26.02"
     beside = whole or first or release >= BESIDE.get((name, on), "27")
     copied = release <= COPIED.get((name, on), "")
-    dispatch = "copied" if copied else "once"
-    return {"overlapped": beside, "graphs": whole, "dispatch": dispatch}
+    dispatch, overlap = "all-to-all" if copied else "once", "two-batch" if beside else "none"
+    return {"overlap": overlap, "graphs": whole or None, "dispatch": dispatch}
 
 
-def _mlperf(row: Mapping[str, str]) -> Published | None:
+def _mlperf(row: Mapping[str, str], _: Path) -> Published | None:
     model = {"llama31_405b": "llama-3.1-405b", "llama31_8b": "llama-3.1-8b"}.get(row["benchmark"])
     names = ("gb300", "gb200", "b300", "b200", "h200", "h100", "mi355x", "mi325x", "mi300x")
     on = next((name for name in names if name in row["gpu"].lower()), None)
@@ -238,14 +245,13 @@ def _mlperf(row: Mapping[str, str]) -> Published | None:
         devices=count,
         zero=1,
         dtype="nvfp4" if row["fp4"] == "True" else "fp8",
-        graphs=True,
         **_divided(row),
     )
     tokens = batch * sequence / float(row["train_step_time_s_median"]) / count
     return Published("mlperf", on, work, tokens)
 
 
-def _titan(row: Mapping[str, str]) -> Published | None:
+def _titan(row: Mapping[str, str], _: Path) -> Published | None:
     divided = _divided(row)
     count = _count(row["n_gpus"])
     replicas = count // int(np.prod([divided.get(name, 1) for name in ("tp", "pp", "cp")]))
@@ -261,7 +267,7 @@ def _titan(row: Mapping[str, str]) -> Published | None:
         recompute="full" if row["ac"] == "full" else "selective",
         dtype="fp8" if "float8" in row["tech"] else "bf16",
         loss="fused" if "2025" in row["source"] else "whole",
-        overlapped="async" in row["tech"].lower(),
+        async_tp="async" in row["tech"].lower(),
         scales="row" if "rowwise" in row["tech"] else "tensor",
         **divided,
     )
@@ -277,7 +283,7 @@ def _divided(row: Mapping[str, str]) -> dict[str, Any]:
     return found | ({"sp": True} if "tp" in found else {})
 
 
-TABLES: Mapping[str, Callable[[Mapping[str, str]], Published | None]] = {
+TABLES: Mapping[str, Callable[[Mapping[str, str], Path], Published | None]] = {
     "llm_foundry_mfu/mpt_training_mfu.csv": _mpt,
     "torchtitan_training/training.csv": _titan,
     "megatron_bridge_training/training_throughput.csv": _bridge,

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from hwmodel.einsum.workloads import gguf_file
 from hwmodel.einsum.workloads.quantisation.stated import stated
 from hwmodel.einsum.workloads.quantisation.stored import Stored, stored
-from hwmodel.einsum.workloads.record import LEFT_OUT, Config
+from hwmodel.einsum.workloads.record import FURTHER, LEFT_OUT, Config
 from hwmodel.einsum.workloads.registry import architectures, known, of_class, record
 from hwmodel.quantity.errors import (
     LONGEST_NAME,
@@ -278,7 +278,8 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _validated(where: str, kind: type[Config], data: Mapping[str, Any]) -> Config:
     named = {kind.ALIASES[key]: value for key, value in data.items() if key in kind.ALIASES}
-    given = {**named, **data}
+    modules = (data[key] for key in FURTHER if data.get(key))
+    given = {**named, **data, FURTHER[0]: next(modules, data.get(FURTHER[0], 0))}
     fields = kind.model_fields.items()
     off = [key for key, field in fields if field.annotation is bool and given.get(key, 0) is None]
     try:

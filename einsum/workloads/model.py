@@ -92,7 +92,7 @@ class Model(Serves):
     @cached_property
     def network(self) -> Network:
         """Its layers as blocks."""
-        return _changed(self.config.network(), self.cache_policy, self.modifier)
+        return _changed(self.config.ahead(self.config.network()), self.cache_policy, self.modifier)
 
     @cached_property
     def whole(self) -> Shard:

@@ -15,6 +15,8 @@ from typing import Annotated, Any, ClassVar, Final, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hwmodel.einsum.workloads.blocks.block import Block
+from hwmodel.einsum.workloads.blocks.further import last_layer, with_further
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.reading import LAYERS
@@ -75,12 +77,13 @@ UNSUPPORTED: Final[Mapping[str, tuple[Any, ...]]] = {
 """Key -> values at which it changes nothing; an architecture that models one says so by a field."""
 
 
+FURTHER: Final = (
+    *("num_nextn_predict_layers", "num_mtp_layers", "num_mtp_modules", "mtp_num_hidden_layers"),
+    *("mtp_num_layers", "num_predict_layers"),
+)
+"""Keys that say how many modules predict further tokens; the first is the field."""
 LEFT_OUT: Final[Mapping[str, str]] = dict.fromkeys(
-    (
-        *("num_nextn_predict_layers", "num_mtp_layers", "num_mtp_modules", "mtp_num_hidden_layers"),
-        *("mtp_num_layers", "num_predict_layers"),
-    ),
-    "layers that predict further tokens are left out",
+    FURTHER, "layers that predict further tokens run in steps of training alone"
 )
 """Keys whose value, unless it is nothing, means what is not run token by token -> what is told."""
 
@@ -126,10 +129,23 @@ class Config(BaseModel):
     max_position_embeddings: Any = None
     rope_scaling: Any = None
     rope_parameters: Any = None
+    num_nextn_predict_layers: Any = None
 
     def network(self) -> Network:
         """The layers as lists of blocks."""
         raise NotImplementedError
+
+    def ahead(self, network: Network) -> Network:
+        """The network, beside it the modules that predict further tokens, as many as are said."""
+        said = self.num_nextn_predict_layers
+        count = said if type(said) is int and said > 0 else 0
+        if not (network.generates and network.layers):
+            return network
+        return with_further(network, count, self.further(network))
+
+    def further(self, network: Network) -> tuple[Block, ...]:
+        """Blocks of the layer of such a module: those of the last layer."""
+        return last_layer(network)
 
     def check(self, where: str) -> None:
         """What no single key can say: combinations that make no model."""

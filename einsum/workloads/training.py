@@ -34,10 +34,12 @@ def training(
     loss: str = "whole",
     adapters: int = 0,
     sampled: float = 1.0,
-    dispatch: str = "once",
-    overlapped: bool = False,
-    graphs: bool = False,
+    dispatch: str | None = None,
+    overlap: str | None = None,
+    async_tp: bool = False,
+    graphs: bool | None = None,
     scales: str = "tensor",
+    mtp: int | None = None,
     every: int = 1,
     forwards: int = 1,
     backwards: int = 1,
@@ -55,10 +57,12 @@ def training(
     makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA) that are trained
     alone, `sampled` the share of rows that gradients of weights are summed over (WTA-CRS).
 
-    `dispatch` says how tokens go to their experts: "once" to each device (DeepEP), or "copied", one
-    for each expert; `overlapped` whether that runs beside another micro-batch's kernels, and with
-    zero 3 tp's exchanges beside their products; `graphs` whether CUDA graphs spare the passes their
-    launches; `scales` what a factor of fp8 is for, a "tensor" or each "row". `host` says what lies
+    `dispatch` says how tokens go to their experts: "once" to each device (DeepEP, the default) or
+    by "all-to-all", one for each expert; `overlap` "two-batch", that this runs beside another
+    micro-batch's kernels; `async_tp` with zero 3 whether tp's exchanges run beside their products;
+    `graphs` whether CUDA graphs spare the passes their launches (default: of models without
+    experts); `scales` what a factor of fp8 is for, a "tensor" or each "row"; `mtp` how many modules
+    predict further tokens (default: what the config says). `host` says what lies
     in a host, "holds=optimizer+weights,rate=25GB/s" or a table (`hwmodel.spine.host`). `every`
     is of second-order optimisers (kfac, mkor): steps after which factors are made anew. `forwards`
     and `backwards` are passes of each sequence: 2 and 2 (SAM), 2 and 0 (zeroth order, MeZO).
@@ -71,6 +75,7 @@ def training(
     how = {
         **{"tp": tp, "sp": sp, "cp": cp, "ep": ep, "etp": etp, "dp": dp, "pp": pp, "vp": vp},
         **{"schedule": schedule, "zero": zero, "recompute": recompute},
+        **{"dispatch": dispatch, "overlap": overlap},
     }
     return trained(
         model(config, dtype=wide_of(dtype)),
@@ -85,10 +90,10 @@ def training(
         loss=loss,
         adapters=adapters,
         sampled=sampled,
-        dispatch=dispatch,
-        overlapped=overlapped,
+        async_tp=async_tp,
         graphs=graphs,
         scales=scales,
+        mtp=mtp,
         every=every,
         forwards=forwards,
         backwards=backwards,

@@ -22,14 +22,11 @@ OPTIMIZERS: Mapping[str, int] = {
 """Optimiser -> numbers that it keeps of each parameter, beside a copy in fp32."""
 PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
 """Formats of products; what is no product, and what is kept, is in 16 bits."""
-DISPATCHES = ("once", "copied")
-"""How tokens go to the devices of their experts: once to each (DeepEP and its like), or a copy for
-each expert (NCCL's all_to_all)."""
 SCALES = ("tensor", "row")
 """What a factor of products in fp8 is for: a tensor, or each row (of operands on both sides)."""
 DIVIDED = (
     *("tp", "sp", "cp", "ep", "etp", "dp", "pp", "vp", "schedule", "zero", "recompute"),
-    *("micro_batch", "global_batch"),
+    *("micro_batch", "global_batch", "dispatch", "overlap"),
 )
 """Arguments that say how the step is divided over devices."""
 
@@ -76,11 +73,12 @@ class Training(Shown):
         loss: "whole", on logits in fp32, or "fused", by a compiler that reads them in 16 bits.
         adapters: rank of low-rank adapters of the layers' products; all else is then frozen.
         sampled: share of a product's rows that are kept, for its weights' gradient.
-        dispatch: of `DISPATCHES`.
-        overlapped: whether exchanges run beside kernels: tokens of one micro-batch that go to
-            experts beside kernels of another; sums of tp under FSDP beside parts of their product.
+        async_tp: whether sums of tp run beside parts of their product, under FSDP too (torch's
+            asynchronous tensor parallelism).
         scales: of `SCALES`, for products in fp8.
-        graphs: whether CUDA graphs replay the passes, so that no kernel waits for its launch.
+        graphs: whether CUDA graphs replay the passes, so that no kernel waits for its launch; None:
+            those of models without experts, whose sizes no router decides.
+        mtp: modules that predict further tokens (DeepSeek-V3); None: as many as the config says.
         parallel: fields of an execution.
         devices: in all, where that is said; replicas (dp) are then as many as fit.
         every: steps after which factors of second-order optimisers (kfac, mkor) are made anew.
@@ -103,10 +101,10 @@ class Training(Shown):
     loss: str = "whole"
     adapters: int = 0
     sampled: float = 1.0
-    dispatch: str = "once"
-    overlapped: bool = False
-    graphs: bool = False
+    async_tp: bool = False
+    graphs: bool | None = None
     scales: str = "tensor"
+    mtp: int | None = None
     parallel: Mapping[str, Any] = field(default_factory=lambda: {}, hash=False)
     devices: int | None = None
     every: int = 1
@@ -155,10 +153,10 @@ def trained(
     loss: str = "whole",
     adapters: int = 0,
     sampled: float = 1.0,
-    dispatch: str = "once",
-    overlapped: bool = False,
-    graphs: bool = False,
+    async_tp: bool = False,
+    graphs: bool | None = None,
     scales: str = "tensor",
+    mtp: int | None = None,
     devices: int | None = None,
     every: int = 1,
     forwards: int = 1,
@@ -184,8 +182,8 @@ def trained(
         raise InputError(f"training: adapters: expected a rank of 1 or more, found {adapters}")
     if not 0 < sampled <= 1:
         raise InputError(f"training: sampled: expected a share above 0 to 1, found {sampled}")
-    if dispatch not in DISPATCHES:
-        raise InputError(f"training: {UnknownNameError('dispatch', dispatch, DISPATCHES)}")
+    if mtp is not None and mtp < 0:
+        raise InputError(f"training: mtp: expected 0 modules or more, found {mtp}")
     if scales not in SCALES:
         raise InputError(f"training: {UnknownNameError('scales', scales, SCALES)}")
     if sequence < 1:
@@ -206,8 +204,8 @@ def trained(
         parallel = {"etp": 1, **parallel}  # an expert is on one device, where it is not said
     options = {"precision": dtype, "optimizer": optimizer, "attention": attention, "loss": loss}
     less: dict[str, Any] = {"adapters": adapters, "sampled": sampled, "dropout": dropout}
-    flags: dict[str, Any] = {"dispatch": dispatch, "overlapped": overlapped, "graphs": graphs}
-    flags |= {"scales": scales, "parallel": parallel, "devices": devices, "host": host}
-    flags |= {"forwards": forwards, "backwards": backwards}
+    flags: dict[str, Any] = {"async_tp": async_tp, "graphs": graphs, "scales": scales, "mtp": mtp}
+    flags |= {"parallel": parallel, "devices": devices}
+    flags |= {"host": host, "forwards": forwards, "backwards": backwards}
     flags |= {"every": every, "stragglers": stragglers, "failures": failures}
     return Training(model, sequence, **options, **less, **flags)

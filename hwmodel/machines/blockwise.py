@@ -59,6 +59,7 @@ class Blockwise:
         self.library, self.kernel = library, kernel
         self.network, self.keeping = network, Kept()
         self.pieces: dict[Hashable, Piece] = {}
+        self.unsent_s: dict[Hashable, float] = {}
         placed = model.network.placed
         self.shared = {id(b): any(w.copies > 1 for w in b.weights()) for b, _ in placed}
 
@@ -89,6 +90,8 @@ class Blockwise:
             piece = self.pieces.get(at)
             if piece is not None:
                 total += float(sum(part.time_s for (part,) in piece.parts))
+            elif shared and self._unsent(at) in self.unsent_s:
+                total += self.unsent_s[self._unsent(at)]
             elif shared:
                 experts = False
         return total, experts
@@ -96,13 +99,17 @@ class Blockwise:
     def _pieces(self, mine: Step, share: Share, served: Served) -> list[Piece]:
         """What the blocks take, in order, and what is exchanged between them."""
         found: list[Piece] = []
-        for at, _, made in self._asked(mine, share):
+        for at, shared, made in self._asked(mine, share):
             if at not in self.pieces:
-                self.pieces[at] = self._piece(made(), served)
+                self.pieces[at] = piece = self._piece(made(), served)
+                if shared:
+                    own = zip(piece.stages, piece.parts, strict=True)
+                    kernels = (part for stage, (part,) in own if stage.collective is None)
+                    self.unsent_s[self._unsent(at)] = float(sum(part.time_s for part in kernels))
             found.append(self.pieces[at])
         return found
 
-    def _asked(self, mine: Step, share: Share) -> Iterator[tuple[Hashable, bool, Made]]:
+    def _asked(self, mine: Step, share: Share) -> Iterator[tuple[tuple[Any, ...], bool, Made]]:
         """Each block: what its piece is known by, whether it has experts, and its stages."""
         network, ways = self.model.network, share.ways
         dense, sparse = self._keys(mine, ways)
@@ -134,6 +141,12 @@ class Blockwise:
             *(self._network(over, ways) for over in ("ep", "etp", "etp,ep")),
         )
         return dense, (dense, sparse)
+
+    @staticmethod
+    def _unsent(at: tuple[Any, ...]) -> Hashable:
+        """What kernels of a block with experts depend on: not on how rows come to them."""
+        *others, (dense, (ep, redundant, _, *rest)) = at
+        return (*others, dense, ep, redundant, *rest)
 
     def _network(self, over: str, ways: Division) -> Hashable:
         """What tells one network of an axis from another."""

@@ -50,6 +50,8 @@ class Execution(Division):
     """What the backward pass computes again: nothing, attention's products, whole layers from what
     they read, or from what the layer after them made ("reversible": two streams, of which each
     block adds to one a function of the other, so that a layer keeps nothing)."""
+    dispatch: Literal["all-to-all", "once", "low-latency"] = "once"
+    """As of a `Division`; libraries of training send each row once, where nothing is said."""
     schedule: str | None = None
     """How a pipeline orders its passes, of `CHUNKS`; None: "1f1b", or "interleaved" with vp."""
 
@@ -65,7 +67,13 @@ class Execution(Division):
                 f"global_batch: expected a multiple of micro_batch x dp ({self.micro_batch} x"
                 f" {self.dp}), found {self.global_batch}"
             )
+        if self.ep > 1 and self.dispatch == "low-latency":
+            found.append("dispatch: expected all-to-all or once, found low-latency, which decodes")
         return found + self._pipeline_reasons()
+
+    def _turns(self) -> list[str]:
+        """None: exchanges of a micro-batch lie beside kernels of the next in any pipeline."""
+        return []
 
     def _pipeline_reasons(self) -> list[str]:
         found: list[str] = []
@@ -119,7 +127,7 @@ def forward(given: "Division | Mapping[str, Any] | None") -> Division:
     Raises `CoverageError` for what is said of training alone.
     """
     if isinstance(given, Execution):
-        given = given.given
+        given = {**given.given, "dispatch": given.dispatch}
     if isinstance(given, Mapping):
         for name, value in given.items():
             if name in TRAINS:

@@ -22,7 +22,7 @@ from hwmodel.machines.kept import Kept
 from hwmodel.mappers.parallelism.floors import Floors
 from hwmodel.mappers.parallelism.search import Costs, Counted, Searched, search
 from hwmodel.mappers.parallelism.space import Space
-from hwmodel.mappers.parallelism.steps import DEGREES, Steps
+from hwmodel.mappers.parallelism.steps import DEGREES, Steps, bounded_by
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import counted, show
@@ -31,7 +31,8 @@ from hwmodel.show.json import plain
 from hwmodel.spine.estimate import Estimate
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.memory import RESERVE_FRACTION
-from hwmodel.systems.training.step import predicted as predict_training
+from hwmodel.systems.training.step import Known, fabric_of, least_s
+from hwmodel.systems.training.step import trained as step_trained
 from hwmodel.text.grid import grid
 from hwmodel.verbs.ask import Word, in_python
 from hwmodel.verbs.work import OfRun
@@ -39,6 +40,8 @@ from hwmodel.verbs.work import OfRun
 OBJECTIVES = {"time": 0, "throughput": 1}
 """What is best -> its place among the costs: seconds of the step, device-seconds a token."""
 
+SENT = ("all-to-all", "once", "low-latency")
+"""How rows may go to experts; behind one switch the last is the first, and it is for decoding."""
 KEPT = 3
 """Divisions that are told, the best first; beside them the front of both costs."""
 
@@ -144,10 +147,11 @@ class Parallelise(OfRun):
 
     `on` is as many of a device as are to share the model, `h200 * 64`; `objective` is "time", the
     seconds of the step, or "throughput", tokens a second with as many such batches under way as a
-    pipeline has stages, where their caches fit. Divisions are tp, cp, dp, pp, ep, etp, sp and
-    micro-batches of a pipeline; bounds rule out what cannot be among the
-    three best by any of the costs, so that best, runner-up and front are those of all. Of a step of
-    training all are evaluated. Raises `CapacityError` where none fits.
+    pipeline has stages, where their caches fit. Divisions are tp, cp, dp, pp, ep, etp, sp,
+    micro-batches of a pipeline, how rows go to experts (`dispatch`), and of a step of training
+    whether beside other kernels (`overlap`); bounds rule out what cannot be among the three best by
+    any of the costs, so that best, runner-up and front are those of all. Raises `CapacityError`
+    where none fits.
     """
 
     verb: ClassVar[str] = "parallelise"
@@ -197,7 +201,8 @@ def parallelised(
     model = workload.origin.arguments["config"]  # pyright: ignore[reportOptionalMemberAccess]
     runs, network = engine_of(engine), driver.topology_of(topology)
     share = 1 - RESERVE_FRACTION if runs is None else runs.memory.share
-    space = list(Space(model.network, step, machine.devices))
+    sent = SENT if network is not None and step.decoding else SENT[:-1]
+    space = list(Space(model.network, step, machine.devices, dispatches=sent))
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
     place = OBJECTIVES[objective]
@@ -244,26 +249,37 @@ def parallelised(
 def trained(
     work: Training, machine: Hardware, objective: str = "time", topology: Any = None
 ) -> Parallelised:
-    """The best division of a step of training; all are evaluated.
+    """The best division of a step of training.
 
     What the step says besides (micro-batch, ZeRO, recompute, schedule) stands.
     """
     start = time.perf_counter()
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
-    space = list(Steps(work.model.network, work.sequence, dict(work.parallel), machine.devices))
+    steps = Steps(work.model.network, work.sequence, dict(work.parallel), machine.devices)
+    space, one = list(steps), machine.but(devices=1)
+    fabric = fabric_of(one, topology)
     known: dict[Execution, Any] = {}
+    alone: Known = {}
 
     def costs(how: Execution) -> Costs | None:
         try:
-            found = known[how] = predict_training(
-                work, machine, parallel=how.given, topology=topology
-            )
+            found = known[how] = step_trained(work, how, one, fabric=fabric, known=alone)
         except CoverageError:
             return None
         return (float(found.step_time_s),) if found.fits else None
 
-    found: Searched[Execution] = search(space, np.zeros((len(space), 1)), costs, keep=KEPT)
+    def closer(how: Execution) -> Costs:
+        """What its busiest rank does, and what the same degrees take with rows sent at best."""
+        better = known.get(bounded_by(how))
+        try:
+            least = least_s(work, how, one, fabric, alone)
+        except CoverageError:
+            least = 0.0  # which its evaluation tells
+        return (max(least, 0.0 if better is None else float(better.step_time_s)),)
+
+    bounds = np.array([[steps.floor_s(how, work, one, fabric)] for how in space])
+    found: Searched[Execution] = search(space, bounds, costs, keep=KEPT, closer=closer)
     if not found.best:
         raise CapacityError(
             f"parallelise: {work.name} fits {machine.devices} x {machine.title} in none of"
@@ -288,6 +304,7 @@ def _trained_row(how: Execution, found: Any) -> Row:
     rate = float(found.tokens_per_s_per_device) * found.devices
     free = float(found.capacity_bytes - found.memory_bytes)
     degrees = {name: value for name, value in how.given.items() if name in DEGREES}
+    degrees |= {"dispatch": how.dispatch} if how.ep > 1 else {}
     return Row(degrees, float(found.step_time_s), rate, rate, free)
 
 

@@ -6,7 +6,8 @@ blocks of the network say so (tensors and experts that divide, heads that go), a
     pp   every stage has a layer
     dp   every replica has a sequence
     cp   every mixer attends (and by a way that it can), every device has two pieces of a prompt
-    ep   the experts divide, over devices of one stage, `etp` of a tensor-parallel group on each
+    ep   the experts divide, over devices of one stage, `etp` of a tensor-parallel group on each;
+         rows are sent to them in each of the ways that are given (`dispatches`)
     sp   with tp alone; of a micro-batch, with pp alone: all sequences together, as many parts as
          stages, or one at a time (prompts)
 """
@@ -35,6 +36,8 @@ class Space:
     devices: int
     plain: bool = False
     """Whether by tp, dp, pp and ep alone."""
+    dispatches: tuple[str, ...] = ("all-to-all",)
+    """How rows may be sent to experts that are divided."""
 
     def __iter__(self) -> Iterator[Division]:
         """Every legal division, once."""
@@ -46,14 +49,14 @@ class Space:
                         yield from self._with(tp, cp, dp, pp)
 
     def _with(self, tp: int, cp: int, dp: int, pp: int) -> Iterator[Division]:
-        for ep, etp in self._experts(tp, tp * cp * dp):
+        for ep, etp, sent in self._experts(tp, tp * cp * dp):
             for how in self._attends(tp, cp):
                 for sp in (False, True) if tp > 1 and not self.plain else (False,):
                     for size in self._sizes(dp, pp):
                         # What is legal here was checked one degree at a time.
                         yield Division.model_construct(
                             tp=tp, cp=cp, dp=dp, pp=pp, ep=ep, etp=etp, sp=sp, attends=how,
-                            micro_batch=size,
+                            micro_batch=size, dispatch=sent,
                         )  # fmt: skip
 
     def _tensors(self, tp: int) -> bool:
@@ -80,15 +83,15 @@ class Space:
         """How tensors of experts are divided."""
         return {w.split for w, _ in self.network.weights if w.split and w.copies > 1}
 
-    def _experts(self, tp: int, width: int) -> Iterator[tuple[int, int | None]]:
+    def _experts(self, tp: int, width: int) -> Iterator[tuple[int, int | None, str]]:
         """Degrees of experts, on so many devices of a stage; shared by tp where that is all."""
         if all(self._divides(split, tp) for split in self._inner):
-            yield 1, None
+            yield 1, None, "all-to-all"
         for ep in divisors(self._copies)[1:]:
             for etp in divisors(tp):
                 legal = all(self._divides(split, etp) for split in self._inner)
                 if width % (ep * etp) == 0 and legal:
-                    yield ep, etp
+                    yield from ((ep, etp, sent) for sent in self.dispatches)
 
     @cached_property
     def _mixers(self) -> list[object]:

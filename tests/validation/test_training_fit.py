@@ -52,14 +52,14 @@ def test_conditions_of_a_release_are_those_of_its_recipe() -> None:
     """Qwen3 30B on GB200, release 26.08: one graph, tokens beside kernels; 26.02: neither."""
     found = {
         (row.on, row.work.precision, row.work.parallel["micro_batch"]): (
-            row.work.overlapped, row.work.graphs, row.work.dispatch,
+            row.work.parallel["overlap"], row.work.graphs, row.work.parallel["dispatch"],
         )
         for row in rows()
         if row.table == "megatron-bridge" and row.work.model.name == "qwen3-30b-a3b"
     }  # fmt: skip
-    assert found["gb200", "fp8", 4] == (True, True, "once")
-    assert found["b300", "fp8", 8] == (False, False, "once")
-    copied = {row.on for row in rows() if row.work.dispatch == "copied"}
+    assert found["gb200", "fp8", 4] == ("two-batch", True, "once")
+    assert found["b300", "fp8", 8] == ("none", None, "once")
+    copied = {row.on for row in rows() if row.work.parallel.get("dispatch") == "all-to-all"}
     assert copied == {"h100", "b200", "b300", "gb200", "gb300"}
 
 

@@ -5,7 +5,7 @@ two products with a squared ReLU between. Experts may read latents: a product fo
 and one after (Nemotron 3 Super and Ultra).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from hwmodel.einsum.workloads.blocks.attention import Attention
@@ -28,6 +28,13 @@ LETTERS = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
 """What a letter of the pattern means."""
 ALIKE = {"linear_attention": "mamba", "full_attention": "attention"}
 """Newer names of kinds of layers."""
+
+
+def _kinds(pattern: str | None, said: Iterable[str]) -> tuple[str, ...]:
+    """Kinds of layers by the letters of a pattern, or by their names where there is none."""
+    if pattern is not None:
+        return tuple(LETTERS.get(letter, letter) for letter in pattern.replace("|", ""))
+    return tuple(ALIKE.get(kind, kind) for kind in said)
 
 
 class Config(Mixers):
@@ -75,23 +82,31 @@ class Config(Mixers):
     norm_topk_prob: Flag = True
     n_group: Count = 1
     topk_group: Count = 1
+    mtp_hybrid_override_pattern: str | None = None
+    mtp_layers_block_type: tuple[str, ...] | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """What each layer is."""
-        if self.hybrid_override_pattern is not None:
-            letters = self.hybrid_override_pattern.replace("|", "")
-            return tuple(LETTERS.get(letter, letter) for letter in letters)
-        said = self.layers_block_type or ("mamba", "moe", "attention", "mlp")
-        return tuple(ALIKE.get(kind, kind) for kind in said)
+        usual = ("mamba", "moe", "attention", "mlp")
+        return _kinds(self.hybrid_override_pattern, self.layers_block_type or usual)
 
     def network(self) -> Network:
         """The layers by their pattern."""
+        return self.between([self._layer(kind) for kind in self.kinds])
+
+    def further(self, network: Network) -> tuple[Block, ...]:
+        """Layers of a module that predicts a further token, by a pattern of their own."""
+        kinds = _kinds(self.mtp_hybrid_override_pattern, self.mtp_layers_block_type or ())
+        several = tuple(block for kind in kinds for block in self._layer(kind))
+        return several or super().further(network)
+
+    def _layer(self, kind: str) -> tuple[Block, ...]:
         made: dict[str, Callable[[], Block]] = {
             **{"mamba": self._mamba, "attention": self._attention},
             **{"mlp": self._mlp, "moe": self._experts},
         }
-        return self.between([self.single(made[kind](), kind) for kind in self.kinds])
+        return self.single(made[kind](), kind)
 
     def _mamba(self) -> Block:
         return Mamba2(
@@ -156,7 +171,8 @@ class Config(Mixers):
         """Layers of known kinds, as many as said; no more experts a token than there are."""
         super().check(where)
         check_experts(where, self.n_routed_experts, self.num_experts_per_tok)
-        for kind in self.kinds:
+        ahead = _kinds(self.mtp_hybrid_override_pattern, self.mtp_layers_block_type or ())
+        for kind in (*self.kinds, *ahead):
             if kind not in LETTERS.values():
                 raise CoverageError(
                     f"{where}: hybrid_override_pattern: {kind!r} is not modelled; expected one of"

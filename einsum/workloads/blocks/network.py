@@ -39,8 +39,10 @@ class Network:
     """Blocks before the layers, the layers, and blocks after them.
 
     `towers` are networks beside it (vision, encoder), each with its own hidden size; what is asked
-    of the network is asked of it alone, but for the parameters. One that `generates` makes tokens
-    one by one; an encoder does not. A sequence that decodes `makes` so many tokens in a step.
+    of the network is asked of it alone, but for the parameters. Where a config says so, `further`
+    modules of the blocks `module` predict further tokens in training (`blocks.further`). One that
+    `generates` makes tokens one by one; an encoder does not. A sequence that decodes `makes` so
+    many tokens in a step.
     """
 
     hidden: int
@@ -50,6 +52,8 @@ class Network:
     towers: Mapping[str, "Network"] = field(default_factory=lambda: NONE, hash=False)
     generates: bool = True
     makes: int = 1
+    further: int = 0
+    module: tuple[Block, ...] = ()
 
     @property
     def depth(self) -> int:

@@ -14,7 +14,7 @@ Tokens on their way to experts (`routed`) go as DeepEP's kernels for training an
 (deepseek-ai/DeepEP, README: NVLink and RDMA with forwarding between the two): a token enters each
 other box that has one of its experts once, over the card, and each device of a box once, over the
 switch, however many of its experts are there (`Fan` says to how many on average).
-NCCL's all_to_all sends a copy for each expert instead (`copied`).
+NCCL's all-to-all sends a copy for each expert instead.
 """
 
 import math
@@ -82,10 +82,13 @@ class Fabric:
         return max(within, self._between(op, size, ranks, inside)) + self.card_s
 
     def routed(
-        self, size: float, picks: int, experts: int, ranks: int, stride: int = 1, *, copied: bool
+        self, size: float, picks: int, experts: int, ranks: int, stride: int = 1, *, dispatch: str
     ) -> float:
-        """Tokens of `size` bytes on a device sent to `picks` of all experts each, or back."""
-        if copied:
+        """Tokens of `size` bytes on a device sent to `picks` of all experts each, or back.
+
+        `dispatch` is a `Division`'s.
+        """
+        if dispatch == "all-to-all":
             return self.seconds("all_to_all", size * picks, ranks, stride)
         inside = min(ranks, max(1, self.box // stride))
         near = math.ceil(size * Fan(picks, experts).reached(ranks) / WORD_BYTES) * WORD_BYTES

@@ -37,6 +37,7 @@ from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.machines.gpu.engines import fused
 from hwmodel.machines.gpu.engines.vllm import FUSIONS
 from hwmodel.spine.execution import Execution
+from hwmodel.systems.training.efficiency import EXPERT_LAUNCHES
 
 FUSED = tuple(
     fusion
@@ -76,11 +77,11 @@ class Kernel:
 
     @property
     def launches(self) -> float:
-        """How often it is launched: once for each of a device's experts, where it has several."""
+        """How often it is launched: a further time for each further expert of a device, in part."""
         origin = self.cascade.origin
         several = origin is not None and origin.workload == "grouped_gemm"
         each = origin.arguments["experts"] if origin is not None and several else 1
-        return float(max(1.0, self.times) * each)
+        return float(max(1.0, self.times) * (1 + EXPERT_LAUNCHES * (each - 1)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from hwmodel.einsum.division import spread
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.spine.execution import Execution
@@ -20,9 +21,9 @@ from hwmodel.systems.training.memory import (
 SLOWED = 0.2
 """Of the seconds of an exchange beside kernels, what these take longer: it has processors of theirs
 (of 0, 0.1, 0.2 and 0.3 the one of the least error)."""
-HIDDEN = 0.6
-"""Of the seconds of kernels beside which tokens are on their way to experts, how many hide them (of
-0.5, 0.6, 0.75 and 1 the one of the least error)."""
+HIDDEN = 0.3
+"""Of the seconds of kernels beside which tokens are on their way to experts, how many hide them
+(found with the others of `efficiency`)."""
 PAIRED = 0.88
 """The same where a schedule runs a forward and a backward pass at once, layer by layer: kernels of
 124.3 ms and exchanges of 114.5 ms took 129.0 ms (deepseek-ai/profile-data, train.json: DeepSeek-V3
@@ -67,13 +68,13 @@ class Stage:
 
 
 def layer(
-    each: Piece, took: Seconds, how: Execution, work: Training, joined: Fabric, runs: Software
+    each: Piece, took: Seconds, how: Execution, joined: Fabric, runs: Software, *, graphed: bool
 ) -> Stage:
-    """A piece's passes with what they exchange, as the host launches them."""
+    """A piece's passes with what they exchange; unless they are `graphed`, as a host launches."""
     share = runs.exposed
     gathered, summed = _sums_s(each, how, joined)
     links = share * (gathered + summed)
-    routed = _routed_s(each, took, how, work, joined)
+    routed = _routed_s(each, took, how, joined)
     ring = joined.seconds("all_gather", each.key_bytes * how.cp, how.cp, how.tp)
     forward, inputs, weights = took.forward_s, took.inputs_s, took.weights_s
     exposed_f = links + routed + max(0.0, ring - forward)
@@ -81,7 +82,7 @@ def layer(
     again_bytes, kept, again_s = 0.0, each.kept_bytes, 0.0
     busy = (took.forward_busy_s, took.backward_busy_s)
     forward_s, inputs_s = forward + exposed_f, inputs + exposed_b
-    if not work.graphs and runs.launch_s:
+    if not graphed and runs.launch_s:
         launches = [
             runs.launch_s * sum(k.launches for k in each.kernels if k.role in roles)
             for roles in (("forward",), ("inputs", "weights"))
@@ -145,7 +146,7 @@ def _sums_s(each: Piece, how: Execution, joined: Fabric) -> tuple[float, float]:
     return gathered, summed
 
 
-def _routed_s(each: Piece, took: Seconds, how: Execution, work: Training, joined: Fabric) -> float:
+def _routed_s(each: Piece, took: Seconds, how: Execution, joined: Fabric) -> float:
     """What a pass waits for while tokens go to their experts and back.
 
     Overlapped, exchanges of a forward and a backward pass lie beside the kernels of both.
@@ -153,10 +154,9 @@ def _routed_s(each: Piece, took: Seconds, how: Execution, work: Training, joined
     if not each.routed_bytes:
         return 0.0
     size = each.routed_bytes / (how.tp if how.sp or how.expert_tp < how.tp else 1)
-    copied = work.dispatch == "copied"
     to = (each.picks, each.choices, how.ep, how.expert_tp)
-    both = 2 * joined.routed(size, *to, copied=copied)
-    if not work.overlapped:
+    both = 2 * joined.routed(size, *to, dispatch=how.dispatch)
+    if how.overlap == "none":
         return both
     return max(0.0, both - HIDDEN * (took.forward_s + took.inputs_s + took.weights_s) / 2)
 
@@ -172,6 +172,21 @@ def together(stages: Sequence[Stage]) -> tuple[float, float]:
     return 1 - spared_s / both_s, spared_s
 
 
+def beside_modules(held: Sequence[int], modules: int) -> tuple[int, ...]:
+    """Layers of each stage where the last has so many modules that predict further tokens too.
+
+    A module, and the losses, count as a layer each; what the stages before do not take is the
+    last's: "Et*4|(t*4|)*14tmL" and "Et|(tt|)*30mL" are DeepSeek-V3's layouts on 16 and 32 stages
+    (NVIDIA-NeMo/Megatron-Bridge, scripts/performance/configs/deepseek).
+    """
+    if not modules or len(held) == 1:
+        return tuple(held)
+    depth, before = sum(held), len(held) - 1
+    each = -(-(depth + modules + 1) // (before + 1))
+    last = max(0, depth - each * before)
+    return (*spread(depth - last, before), last)
+
+
 def chain(
     held: Sequence[int], kinds: Mapping[int, Stage], ends: tuple[Stage, Stage]
 ) -> list[Stage]:
@@ -183,7 +198,7 @@ def chain(
         start += count
         before = [ends[0]] if place == 0 else []
         after = [ends[1]] if place == len(held) - 1 else []
-        found.append(_summed([*before, *mine, *after]))
+        found.append(summed([*before, *mine, *after]))
     return found
 
 
@@ -192,7 +207,7 @@ def end(stage: Stage, more: float) -> Stage:
     return replace(stage, kept_bytes=0.0, ends_bytes=stage.kept_bytes + more)
 
 
-def _summed(parts: Sequence[Stage]) -> Stage:
+def summed(parts: Sequence[Stage]) -> Stage:
     """Layers one after the other; computed again one at a time."""
     names = ("forward_s", "inputs_s", "weights_s", "exposed_s", "kept_bytes", "ends_bytes")
     names = (*names, "dense", "experts", "frozen", "joules", "again_s", "routed_s", "sent_bytes")

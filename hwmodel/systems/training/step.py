@@ -37,20 +37,28 @@ from hwmodel.spine.shares import Sizes, share
 from hwmodel.systems.pipelines.named import layout_of, scheduled
 from hwmodel.systems.pipelines.schedule import Layout, Schedule
 from hwmodel.systems.pipelines.timing import Passes, peaks, timed
-from hwmodel.systems.training import adapters, kernels, optimizers, passes
+from hwmodel.systems.training import optimizers, passes
+from hwmodel.systems.training.alone import ENDS, Known, remembered
 from hwmodel.systems.training.efficiency import named, software
 from hwmodel.systems.training.fabric import Fabric, collided
 from hwmodel.systems.training.hosted import Hosted, hosted, tensors
 from hwmodel.systems.training.kernels import added
-from hwmodel.systems.training.layers import left_out, loss, piece
+from hwmodel.systems.training.layers import left_out
 from hwmodel.systems.training.least import floor
 from hwmodel.systems.training.memory import WEIGHT_BYTES, States, frozen, moving, states
 from hwmodel.systems.training.rounds import delayed
-from hwmodel.systems.training.stages import Stage, chain, end, ended, layer, together
+from hwmodel.systems.training.stages import (
+    Stage,
+    beside_modules,
+    chain,
+    end,
+    ended,
+    layer,
+    summed,
+    together,
+)
 from hwmodel.systems.training.trained import Trained
 
-ENDS = 2
-"""Pieces before and after the layers."""
 KEPT_LOGIT_BYTES = 4
 """Of each logit, in fp32, from the forward pass to the backward."""
 LOGIT_BYTES = {"megatron": 6, "fsdp": 10}
@@ -74,13 +82,12 @@ def predicted(work: Training, on: Any, **options: Any) -> Trained:
         raise CoverageError("training: engine: training has no engine; leave it out")
     given = work.but(**parallel) if parallel else work
     how = execution(given, machine)
-    joined = _fabric(machine, options.get("topology"))
-    share = options.get("efficiency")
-    kernel = options.get("kernel")
-    return trained(given, how, machine, kernel=kernel, fabric=joined, efficiency=share)
+    joined = fabric_of(machine, options.get("topology"))
+    asked: dict[str, Any] = {n: options.get(n) for n in ("kernel", "efficiency", "known")}
+    return trained(given, how, machine, fabric=joined, **asked)
 
 
-def _fabric(machine: Hardware, network: Network) -> Fabric:
+def fabric_of(machine: Hardware, network: Network) -> Fabric:
     """The cluster: boxes of the device's switch, or those of a topology."""
     found = topology_of(network)
     if found is None:
@@ -126,14 +133,16 @@ def trained(
     kernel: Any = None,
     fabric: Fabric | None = None,
     efficiency: float | None = None,
+    known: Known | None = None,
 ) -> Trained:
     """The step under an execution that is legal; the only entry that searches need.
 
-    `efficiency` is the share of their rates alone that kernels reach (default: what was fitted).
+    `efficiency` is the share of their rates alone that kernels reach (default: what was fitted);
+    `known` remembers what executions of one step on one machine have in common.
     """
     machine = on if on.devices == 1 else on.but(devices=1)
     joined = fabric or Fabric.of(machine)
-    cut = _cut(work, how, machine, joined, kernel, efficiency)
+    cut = _cut(work, how, machine, joined, kernel, efficiency, {} if known is None else known)
     away = _away(work, how, cut, joined)
     if away is not None:
         told = (*cut.assumptions, away.assumption)
@@ -234,6 +243,29 @@ def _away(work: Training, how: Execution, cut: "_Cut", joined: Fabric) -> Hosted
     return hosted(work, how, cut.row, cut.stages[0], held, tensors(work, how), joined.box)
 
 
+def least_s(
+    work: Training, how: Execution, on: Hardware, fabric: Fabric, known: Known, kernel: Any = None
+) -> float:
+    """Seconds that no order of the passes goes below: a rank waits for its first, and runs all.
+
+    Before its first pass forward a micro-batch is at every rank before it, and after its last
+    backward at them once more; where ranks have several chunks these wait for fewer.
+    """
+    if work.host is not None:
+        return 0.0
+    cut = _cut(work, how, on, fabric, kernel, None, known)
+    held = [[cut.stages[stage] for stage in each] for each in cut.layout.stages]
+    if cut.layout.chains > 1 or how.micro_batches is None:
+        return 0.0
+    waits_s = least = 0.0
+    for rank in held:
+        first = [rank[0]] if how.vp == 1 else []
+        mine_s = sum(s.forward_s + s.inputs_s + s.weights_s for s in rank)
+        least = max(least, waits_s + how.micro_batches * mine_s)
+        waits_s += sum(s.forward_s + s.inputs_s for s in first)
+    return least
+
+
 @dataclass(frozen=True, eq=False)
 class _Cut:
     """The model in stages: what each does, and what all rest on.
@@ -263,6 +295,7 @@ def _cut(
     joined: Fabric,
     kernel: Any,
     given: float | None,
+    known: Known,
 ) -> _Cut:
     """The stages of a legal execution; `InputError` with the reasons where it is none."""
     network = work.model.network
@@ -274,63 +307,49 @@ def _cut(
         )
     sizes = Sizes.of(network)
     divided = share(how, sizes)
-    first = adapters.changed(piece(network.before, work, how, layer=None), work, (), how.tp)
-    last = piece(network.after, work, how, layer=None, last=True)
-    last = adapters.changed(last, work, (), how.tp)
-    last = replace(last, kernels=(*last.kernels, *loss(work, how, sizes.vocabulary)))
-    groups = [
-        (
-            group.numbers,
-            adapters.changed(
-                piece(group.blocks, work, how, layer=group.numbers[0]),
-                *(work, (weight for block in group.blocks for weight in block.weights()), how.tp),
-            ),
-        )
-        for group in network.layers
-    ]
-    pieces = [first, last, *(each for _, each in groups)]
     runs = software(
-        how.zero, machine.name, machine.architecture, work.format, together=work.overlapped
+        how.zero, machine.name, machine.architecture, work.format, together=work.async_tp
     )
     runs = runs if given is None else replace(runs, share=given, source=f"training: share {given}")
-    updates = [
-        optimizers.update((w for block in group.blocks for w in block.weights()), work, how)
-        for group in network.layers
-    ]
-    asked = [*(each.kernels for each in pieces), *(each.kernels for each in updates)]
-    seconds, run = kernels.timed(asked, machine, kernel, runs)
-    kept = how.but(recompute="none")  # ends are never computed again
+    found, kept = (
+        remembered(work, how, machine, kernel, runs, known),
+        how.but(recompute="none"),
+    )  # ends are never computed again
+    routed = any(each.choices for each in found.pieces)
+    graphed = not routed if work.graphs is None else work.graphs
     made = [
-        layer(each, took, kept if place < ENDS else how, work, joined, runs)
-        for place, (each, took) in enumerate(zip(pieces, seconds, strict=False))
+        layer(each, took, how if place >= ENDS else kept, joined, runs, graphed=graphed)
+        for place, (each, took) in enumerate(zip(found.pieces, found.seconds, strict=True))
     ]
     if not work.backwards:
-        several_of = zip(made, pieces, seconds, strict=False)
+        several_of = zip(made, found.pieces, found.seconds, strict=True)
         made = [passes.forward_alone(*each) for each in several_of]
     made[ENDS:] = [
         optimizers.updated(stage, each, took, how)
-        for stage, each, took in zip(made[ENDS:], updates, seconds[len(pieces) :], strict=True)
+        for stage, each, took in zip(made[ENDS:], found.updates, found.updated, strict=True)
     ]
-    kinds = {
-        n: stage for (numbers, _), stage in zip(groups, made[2:], strict=True) for n in numbers
-    }
-    tokens = how.micro_batch * work.sequence // how.cp
-    logits = tokens * sizes.vocabulary / how.tp
+    modules, several = found.modules, [*zip(found.times, found.pieces, strict=True)]
+    layers = zip(network.layers, made[-len(network.layers) :], strict=True)
+    kinds = {n: stage for group, stage in layers for n in group.numbers}
+    logits = how.micro_batch * work.sequence // how.cp * sizes.vocabulary / how.tp
     wide = 0 if work.loss == "fused" else KEPT_LOGIT_BYTES
-    ends = end(made[0], 0.0), end(made[1], logits * wide)
+    behind = [end(made[1], logits * wide)]
+    for _ in range(modules):
+        behind += [made[ENDS], end(made[ENDS + 1], logits * wide)]
+    ends = end(made[0], 0.0), summed(behind)
     layout = layout_of(how.pipeline, how.pp, how.vp) if how.pp > 1 else layout_of("1f1b", 1)
     held = divided.layers if how.pp > 1 else (network.depth,)
-    several = [(1, first), (1, last), *((len(numbers), each) for numbers, each in groups)]
+    held = beside_modules(held, modules)
     return _Cut(
         layout=layout,
         stages=passes.streams(chain(held, kinds, ends), work, how) * layout.chains,
         row=(ends[0], *(kinds[n] for n in range(network.depth)), ends[1]),
         flops=sum(times * each.flops for times, each in several),
         least_flops=sum(times * each.least_flops for times, each in several),
-        logits=logits,
+        logits=logits * (1 + modules),
         interval=runs.interval,
-        assumptions=(runs.source, *run.assumptions),
-        warnings=(*run.warnings, *left_out(network)),
+        assumptions=(runs.source, *found.run.assumptions),
+        warnings=(*found.run.warnings, *left_out(network)),
     )
 
 

@@ -52,11 +52,11 @@ def test_devices_that_a_token_reaches_are_those_of_all_choices_of_experts(
 def test_a_token_crosses_to_a_box_once_and_copies_each_time() -> None:
     """Eight of 256 experts on four boxes of eight: 3.6 boxes, 7.3 devices, eight copies."""
     fabric, size = Fabric.of(device("h100")), 4096.0 * 7168 * 2
-    once = fabric.routed(size, 8, 256, 32, copied=False)
-    copies = fabric.routed(size, 8, 256, 32, copied=True)
+    once = fabric.routed(size, 8, 256, 32, dispatch="once")
+    copies = fabric.routed(size, 8, 256, 32, dispatch="all-to-all")
     assert copies / once == pytest.approx(8 / Fan(8, 256).reached(4), rel=0.02)
     assert once == pytest.approx(size * Fan(8, 256).reached(4) * 0.75 / 44.2e9, rel=0.02)
-    behind_a_switch = fabric.routed(size, 8, 256, 8, copied=False)
+    behind_a_switch = fabric.routed(size, 8, 256, 8, dispatch="once")
     assert behind_a_switch < once / 3
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hwmodel.systems.training.stages import Stage, together
+from hwmodel.einsum.division import spread
+from hwmodel.systems.training.stages import Stage, beside_modules, together
 
 TRACE = Path(__file__).resolve().parents[5] / "shared/data/systems/deepseek_profile_train"
 COMPUTE, WEIGHTS, EXCHANGES = "7", "23", "27"
@@ -55,3 +56,14 @@ def test_a_pair_takes_as_long_as_in_deepseeks_trace() -> None:
 def test_a_pair_without_exchanges_spares_nothing() -> None:
     assert together([stage(2.0, 0.0)]) == (1.0, 0.0)
     assert together([stage(1.0, 0.5)]) == (pytest.approx(2 / 3), 0.5)
+
+
+def test_the_last_stage_has_fewer_layers_where_it_has_a_module_that_predicts_further_tokens() -> (
+    None
+):
+    """Layouts of Megatron-Bridge's recipes of DeepSeek-V3: Et*4|(t*4|)*14tmL, Et|(tt|)*30mL."""
+    assert beside_modules(spread(61, 16), 1) == (4,) * 15 + (1,)
+    long = beside_modules(spread(61, 32), 1)
+    assert (long[-1], max(long), sum(long)) == (0, 2, 61)
+    assert beside_modules((20, 20), 0) == (20, 20)
+    assert beside_modules((61,), 1) == (61,)

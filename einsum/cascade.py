@@ -142,7 +142,7 @@ class Band:
     high: Amount | None = None
 
 
-SKEWED = ("zipf", "hot")
+SKEWED = ("zipf", "hot", "power")
 """Kinds of distribution that an exponent or a share says how uneven they are."""
 
 
@@ -152,9 +152,11 @@ class Distribution:
 
     `kind` is "balanced" (as even as integers allow), "uniform" (each of `draws` draws takes `picks`
     distinct members of rank `over` at random), or a named skew with its `exponent`: "zipf" (load of
-    the i-th most loaded member proportional to i**-exponent), "hot" (that share of the draws takes
+    the i-th most loaded member proportional to i**-exponent), "power" (loads drawn from a
+    density x**-exponent), "hot" (that share of the draws takes
     one member, the others any). Where `ways` devices divide the members, these are those of one,
-    and `picks` is its share of what a draw takes.
+    and `picks` is its share of what a draw takes; of "power" these are the fullest's, and `ways` is
+    how many times its loads all are.
     """
 
     kind: str

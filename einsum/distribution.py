@@ -8,6 +8,11 @@ one member is then Binomial(T, q), q being the chance that a draw takes it:
   q = s + (1-s)k/E for that one, and the rest of the k is shared alike;
 - zipf: q_i = min(1, c * i**-exponent), c such that the q_i sum to k (sampling with these inclusion
   probabilities, so that no member is taken twice by one draw);
+- power: loads drawn from a density x**-exponent, member by member, and scaled to T*k in all: x from
+  1 to 0.8 T where T*k is more than E, else from 0.01 to 2. Each is rounded and at most T; what that
+  takes goes to the least (so aiconfigurator draws them to time experts whose loads differ,
+  Apache-2.0, collector/helper.py, as read). Here they are the E quantiles of that density; of
+  members that devices divide the fullest device's, the greatest load and an even choice of others;
 - balanced: no chance at all: T*k spread as evenly as integers allow.
 
 Members touched: sum of 1 - (1-q)**T. Tiles: sum of E[ceil(n/tile)], exact through the
@@ -35,6 +40,13 @@ from hwmodel.quantity.units import Amount
 NEGLIGIBLE = 80.0
 """Terms of the series below exp(-NEGLIGIBLE/2), 4e-18, are left out, point by point."""
 
+POWER = "power"
+HALF = 0.5
+"""Load from which a member has a row: loads are rounded."""
+LESS = 0.85
+"""Of sqrt(2 ln n) deviations, which the greatest of n loads lies above the mean for many, what it
+does for 8 to 64 (order statistics of a normal)."""
+
 ALIKE = ("uniform", "hot")
 """Kinds whose members are alike, but for one."""
 
@@ -49,6 +61,9 @@ def touched_members(distribution: Distribution, members: Amount) -> Amount:
         return _smaller(members, draws * picks)
     if distribution.kind in ALIKE:
         return _scalar(sum(n * _ever(q, draws) for n, q in _classes(distribution, members)))
+    if distribution.kind == POWER:
+        loads = power_loads(distribution, members)
+        return _scalar(_total(1.0 * (loads >= HALF))[..., 0])
     chances = _zipf_chances(distribution, members)
     return _scalar(_total(_ever(chances, np.asarray(draws, np.float64)[..., None]))[..., 0])
 
@@ -63,6 +78,9 @@ def expected_tiles(distribution: Distribution, members: Amount, tile: Amount) ->
     if distribution.kind in ALIKE:
         parts = _classes(distribution, members)
         return _scalar(sum(n * _binomial_tiles(draws, q, tile) for n, q in parts))
+    if distribution.kind == POWER:
+        loads, side = power_loads(distribution, members), np.asarray(tile, np.float64)[..., None]
+        return _scalar(_total(_spread_tiles(loads, side))[..., 0])
     chances = _zipf_chances(distribution, members)
     draws, tile = (np.asarray(size, np.float64)[..., None] for size in (draws, tile))
     tiles = np.where(chances > 0, _binomial_tiles(draws, chances, tile), 0.0)
@@ -79,6 +97,8 @@ def fullest(distribution: Distribution, members: Amount) -> Amount:
     draws = distribution.draws
     if distribution.kind == "balanced":
         return -(-draws * distribution.picks // members)
+    if distribution.kind == POWER:
+        return _scalar(power_loads(distribution, members).max(axis=-1))
     if distribution.kind not in ALIKE:
         raise CoverageError(
             f"distribution {distribution.kind!r}: expected balanced, uniform or hot"
@@ -116,6 +136,9 @@ def chances(distribution: Distribution, members: Amount) -> NDArray[np.float64]:
         place = np.arange(int(np.max(size)))
         rest = np.where(place < size, np.asarray(left)[..., None], 0.0)
         return np.where(place == 0, np.asarray(first)[..., None], rest)
+    if distribution.kind == POWER:
+        draws = np.asarray(distribution.draws, np.float64)[..., None]
+        return power_loads(distribution, members) / draws
     if distribution.kind == "uniform":
         size = np.asarray(members, np.float64)[..., None]
         picks = np.asarray(distribution.picks, np.float64)[..., None]
@@ -197,6 +220,77 @@ def _zipf_chances(distribution: Distribution, members: Amount) -> NDArray[np.flo
         others = _total(rest)
         capped = np.where(full, 1.0, left * rest / np.where(others > 0, others, 1.0))
         chance = np.where(over, capped, chance)
+
+
+def power_loads(distribution: Distribution, members: Amount) -> NDArray[np.float64]:
+    """Loads of `power`, the greatest first, along a last axis: T*k in all, each at most T.
+
+    One member has a row at least: these are the fullest device's.
+    """
+    draws, picks, exponent, ways = (
+        np.asarray(each, np.float64)[..., None]
+        for each in (
+            *(distribution.draws, distribution.picks, distribution.exponent, distribution.ways),
+        )
+    )
+    size = np.asarray(members, np.float64)[..., None]
+    place = np.arange(int(np.max(size)))
+    level = np.where(place == 0, 1 - 0.5 / (size * ways), 1 - (place + 0.5) / size)
+    drawn = _power_quantile(level, draws, picks, exponent, size)
+    weight = np.where(place < size, drawn, 0.0)
+    loads = _capped(draws * picks * weight / _total(weight), draws, size)
+    return np.where(place == 0, np.maximum(loads, 1.0), loads)
+
+
+def fullest_share(draws: Any, picks: Any, members: Any, exponent: Any, ways: Any) -> Any:
+    """Share of all loads of `power` that the fullest of `ways` devices has."""
+    each = tuple(np.asarray(n, np.float64)[..., None] for n in (draws, picks, exponent, members))
+    draws, picks, exponent, size = each
+    among = np.asarray(ways, np.float64)[..., None]
+    place = np.arange(int(np.max(size)))
+    level = 1 - (place + 0.5) / size
+    drawn = _power_quantile(level, draws, picks, exponent, size)
+    loads = np.where(place < size, drawn, 0.0)
+    loads = _capped(draws * picks * loads / _total(loads), draws, size)
+    first, whole = loads[..., :1], _total(loads)
+    held = size / among
+    mine = first + (held - 1) * (whole - first) / np.maximum(size - 1, 1)
+    spread = np.sqrt(held * np.maximum(_total(loads**2) / size - (whole / size) ** 2, 0.0))
+    above = whole / among + spread * np.sqrt(2 * np.log(among)) * LESS
+    return _scalar((np.minimum(np.maximum(mine, above), whole) / whole)[..., 0])
+
+
+def _power_quantile(level: Any, draws: Any, picks: Any, exponent: Any, members: Any) -> Any:
+    """The quantile of a density x**-exponent between its ends (1 is taken as next to 1)."""
+    many = draws * picks > members
+    low, high = np.where(many, 1.0, 0.01), np.where(many, np.maximum(0.8 * draws, 1.0), 2.0)
+    power = np.where(np.abs(1 - exponent) < 1e-6, 1e-6, 1 - exponent)
+    return ((high**power - low**power) * np.maximum(level, 0.0) + low**power) ** (1 / power)
+
+
+def _capped(loads: NDArray[np.float64], most: Any, members: Any) -> NDArray[np.float64]:
+    """Whole loads, at most so many each; what rounding or the cap takes goes to those of least.
+
+    Those without a row get one each first, the others the rest evenly.
+    """
+    place = np.arange(int(np.max(members)))
+    there: Any = np.where(place < members, 1.0, 0.0)
+    held: Any = there * np.minimum(np.floor(loads + HALF), most)
+    lost = np.maximum(_total(there * loads) - _total(held), 0.0)
+    none: Any = there * np.where(held == 0, 1.0, 0.0)
+    first: Any = none * np.where(np.add.accumulate(none, axis=-1) <= lost + HALF, 1.0, 0.0)
+    rest = np.maximum(lost - _total(none), 0.0)
+    below: Any = there * np.where(held < most, 1.0, 0.0)
+    return np.where(first > 0, 1.0, held + below * rest / np.maximum(_total(below), 1.0))
+
+
+def _spread_tiles(load: Any, tile: Any) -> Any:
+    """E[ceil(n/tile)] of a load that is spread evenly between half and one and a half of itself.
+
+    Drawn loads differ from their quantiles, so that a tile's edge is nowhere.
+    """
+    whole = np.maximum(load / tile + (tile - 1) / (2 * tile), 1.0)
+    return np.where(load >= HALF, whole, 0.0)
 
 
 def _total(values: Any) -> Any:

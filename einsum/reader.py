@@ -56,9 +56,11 @@ LONGEST_SHOWN = 500
 """Characters of a line that an error shows beside its place."""
 
 ROLES = ("activation", "weight", "cache")
-DISTRIBUTIONS = {"balanced": (1, 3), "uniform": (1, 3), "zipf": (3, 4), "hot": (3, 4)}
-"""Kind -> least and most arguments: draws, picks, the exponent of zipf or the share of hot, and how
-many devices divide the members."""
+DISTRIBUTIONS = {
+    **{"balanced": (1, 3), "uniform": (1, 3), "zipf": (3, 4), "hot": (3, 4), "power": (3, 4)},
+}
+"""Kind -> least and most arguments: draws, picks, the exponent of zipf and power or the share of
+hot, and how many devices divide the members."""
 
 
 def error_at(text: str, name: str, line: int, column: int, message: str) -> InputError:

@@ -335,7 +335,10 @@ def _distributions_can_be(cascade: Cascade) -> Iterator[str]:
             continue
         if spread.over not in cascade.ranks:
             yield f"rank {rank.name}: its distribution is over {spread.over}, which is no rank"
-        elif spread.kind == "zipf" and np.max(cascade.ranks[spread.over].size) > SKEWED_MEMBERS:
+        elif (
+            spread.kind in ("zipf", "power")
+            and np.max(cascade.ranks[spread.over].size) > SKEWED_MEMBERS
+        ):
             yield (
                 f"rank {rank.name}: expected at most {SKEWED_MEMBERS:,} members of {spread.over},"
                 f" whose chances differ, found {np.max(cascade.ranks[spread.over].size):.6g}"

@@ -612,6 +612,7 @@ class _Libraries:
     triton: Library
     trtllm: Library
     trtllm_attention: Library
+    trtllm_attention_e4m3: Library
     trtllm_attention_fp8: Library
     trtllm_experts: Library
     trtllm_experts_fp8_mxfp4: Library

@@ -2,8 +2,7 @@
 
 The layout of aiconfigurator-core (Apache-2.0): a file for each GPU and family, `latency_us` of one
 call; which kernel ran stands in `kernel_source`. Left out are kernels that are no engine's usual
-choice (Triton's and FlashAttention-4 for odd heads), attention that multiplies in fp8, and experts
-whose loads are drawn from a power law (each row is a mean over five draws that it does not state).
+choice (Triton's and FlashAttention-4 for odd heads).
 """
 
 from collections.abc import Mapping
@@ -22,7 +21,8 @@ ATTENTION = {
     "torch_flow": "trtllm:attention",
     "torch_flow_flashinfer": "trtllm:attention",
 }
-"""Kernels of attention as the rows call them -> libraries; of fp8 caches those with `-fp8`."""
+"""Kernels of attention as the rows call them -> libraries; of fp8 caches those with `-fp8`, where
+they multiply in fp8 with `-e4m3`."""
 
 FORMATS = {"bfloat16": "bf16", "fp8": "fp8"}
 """Formats of caches and of experts -> those of a case."""
@@ -50,12 +50,15 @@ LEFT_OUT = ("oaitriton", "triton_fp8_block")
 """Kernels of which rows of divided experts launch others, or multiply all devices' rows, and of
 which the rest are too few."""
 
-UNTUNED = "moe_torch_flow"
-"""TensorRT-LLM's experts on data centres' Blackwell: fits tell rows left out to 43 to 68 %, for no
-cause that is known."""
+UNTUNED = ("moe_torch_flow", "w4a8_mxfp4_mxfp8")
+"""TensorRT-LLM's experts in fp8 of mxfp4 on data centres' Blackwell: fits tell rows left out to 43
+to 68 %, for no cause that is known."""
 
 BY_CUTLASS = "flashinfer_cutlass"
 """Experts in 16 bits and nvfp4 that have a library of their own on Blackwell."""
+
+GATED = "vllm_fused_moe"
+"""Of vLLM 0.14, which was timed with a gate whatever the model has."""
 
 UNGATED = (22, 1856)
 """Experts a token, or columns of an expert, of those models of the tables that have no gate."""
@@ -64,16 +67,17 @@ UNGATED = (22, 1856)
 def attention(line: Line) -> dict[str, Any] | None:
     """Prompts where `isl` is above one, else a token for each sequence; None of other kernels."""
     library = ATTENTION.get(line["kernel_source"])
-    if library is None or line["attn_dtype"] != "bfloat16":
+    if library is None:
         return None
-    cache = FORMATS[line["kv_cache_dtype"]]
+    form, cache = FORMATS[line["attn_dtype"]], FORMATS[line["kv_cache_dtype"]]
     queries, past = _number(line, "isl"), _number(line, "step")
     decode = queries == 1
     heads = _number(line, "num_heads")
     window = _number(line, "window_size")
+    end = "-e4m3" if form == "fp8" else "-fp8" if cache == "fp8" else ""
     return {
-        **{"family": "attention", "kernel": library + ("-fp8" if cache == "fp8" else "")},
-        **{"dtype": "bf16", "kv_dtype": cache, "causal": not decode, "repeated": True},
+        **{"family": "attention", "kernel": library + end},
+        **{"dtype": form, "kv_dtype": cache, "causal": not decode, "repeated": True},
         **({"window": window} if window else {}),
         **{"batch": _number(line, "batch_size"), "heads": heads, "queries": queries},
         "kv_heads": _number(line, "num_key_value_heads") or heads,
@@ -107,7 +111,7 @@ def latent_attention(line: Line) -> dict[str, Any] | None:
 
 
 def experts(line: Line) -> dict[str, Any] | None:
-    """Experts of one GPU, rows spread evenly, columns divided by `moe_tp_size`.
+    """Experts of one GPU, columns divided by `moe_tp_size`.
 
     Of GPUs that divide the experts a row is one's, where it has a row at all on average.
     """
@@ -115,22 +119,31 @@ def experts(line: Line) -> dict[str, Any] | None:
     tokens, chosen, columns = (_number(line, n) for n in ("num_tokens", "topk", "inter_size"))
     ways = _number(line, "moe_ep_size")
     engine, source = line["framework"], line["kernel_source"]
-    skewed = line["distribution"] != "balanced"
-    left_out = skewed or source == UNTUNED or any(name in source for name in LEFT_OUT)
+    untuned = (source, line["moe_dtype"]) == UNTUNED
+    left_out = untuned or any(name in source for name in LEFT_OUT)
     if form is None or left_out or tokens * chosen < ways:
         return None
     library = f"{engine}:{_experts_of(engine, line['moe_dtype'], source)}"
-    ungated = chosen == UNGATED[0] or columns == UNGATED[1]
+    ungated = source != GATED and (chosen == UNGATED[0] or columns == UNGATED[1])
     return {
         **{"family": "moe", "kernel": library, **form},
         **({"gated": False} if ungated else {}),
         **({"ways": ways} if ways > 1 else {}),
-        **{"routing": "balanced", "repeated": True, "tokens": tokens},
+        **_routing(line["distribution"]),
+        **{"repeated": True, "tokens": tokens},
         **{"experts": _number(line, "num_experts"), "top_k": chosen},
         **{"hidden": _number(line, "hidden_size")},
         "intermediate": columns // _number(line, "moe_tp_size"),
         "time_s": float(line["latency_us"]) * 1e-6,
     }
+
+
+def _routing(distribution: str) -> dict[str, Any]:
+    """How rows spread over experts: evenly, or `power_law_` and its exponent."""
+    law, _, exponent = distribution.rpartition("_")
+    if law != "power_law":
+        return {"routing": distribution}
+    return {"routing": law, "exponent": float(exponent)}
 
 
 def _experts_of(engine: str, form: str, source: str) -> str:

@@ -92,7 +92,7 @@ FORM = ("family", "kernel", "dtype", "causal", "routing")
 STATED = ("weight_dtype", "repeated", "kv_dtype", "window", "value_dim", "shared", "rotated")
 """What rows of a table may say besides, and share where they do; `repeated`: with a warm L2."""
 
-MORE_STATED: dict[str, tuple[str, ...]] = {"moe": ("gated",)}
+MORE_STATED: dict[str, tuple[str, ...]] = {"moe": ("gated", "exponent")}
 """The same of single families."""
 
 FORMS = {
@@ -256,7 +256,8 @@ def groups(rows: Iterable[Row]) -> list[Group]:
     for row in rows:
         few = float(row.columns.get("queries", 0)) <= FEW_QUERIES
         depthwise = windows.is_depthwise(row.columns)
-        form = (*row.form, few, depthwise, bool(row.columns.get("stream_k")))
+        fresh = row.columns.get("keys") == row.columns.get("queries")  # a prompt without a past
+        form = (*row.form, few, fresh, depthwise, bool(row.columns.get("stream_k")))
         forms.setdefault(form, []).append(row)
     return [_group(members) for members in forms.values()]
 

@@ -8,7 +8,9 @@ The rows of each expert are a data-dependent rank: `balanced` spreads the rows a
 be; `uniform` lets each token draw top_k distinct experts at random, so that
 E(1 - (1 - top_k/E)^tokens) of the E experts are touched on average (a token misses a given expert
 with probability 1 - top_k/E, tokens independently); `zipf` has an expert's load fall with its place
-in the order of loads to the power `exponent`.
+in the order of loads to the power `exponent`; `power_law` draws each load from a density that falls
+to that power (`einsum.distribution`), of which the fullest device's are taken where several divide
+the experts.
 """
 
 from collections.abc import Mapping
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.einsum.cascade import Cascade, Stage
+from hwmodel.einsum.distribution import fullest_share
 from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.rows import activation, gate_activation, kernel_of, up_multiply
 from hwmodel.einsum.workloads.workload import formats, instance, once, product_format, whole
@@ -31,7 +34,10 @@ ROUTINGS = {
     "balanced": "balanced(tokens, picks{})",
     "uniform": "uniform(tokens, picks{})",
     "zipf": "zipf(tokens, picks, exponent{})",
+    "power_law": "power(tokens, picks, exponent{})",
 }
+SKEWED = ("zipf", "power_law")
+"""Routings that have an exponent."""
 """Routing -> how rows spread over experts; where devices divide these, how many follows."""
 _ALONE, _DIVIDED = "", ", ways"
 _LAYER = """
@@ -86,9 +92,10 @@ def moe(
 ) -> Cascade:
     """The expert layer on `tokens * top_k` rows; 6 FLOP per row, hidden and intermediate if gated.
 
-    `routing` is "balanced", "uniform" or "zipf" (with `exponent`). Experts that are not `gated`
-    have one matrix for gate and up, 4 FLOP. Of `ways` devices that divide the experts the layer is
-    that of one: `experts / ways` of them, and `top_k / ways` picks of a token on average. Without
+    `routing` is "balanced", "uniform", "zipf" or "power_law" (both with `exponent`). Experts that
+    are not `gated` have one matrix for gate and up, 4 FLOP. Of `ways` devices that divide the
+    experts the layer is that of one: `experts / ways` of them, and `top_k / ways` picks of a token
+    on average, with "power_law" of the fullest. Without
     router, permutation and combination. Raises `InputError` naming the argument at fault.
     """
     arguments = {**locals()}
@@ -247,12 +254,17 @@ def _spread(
         "picks": sizes["top_k"] if alone else sizes["top_k"] / among,
         **({} if alone else {"ways": among}),
     }
-    if (routing == "zipf") != (exponent is not None):
-        expected = "a number with routing 'zipf'" if exponent is None else "None"
+    if (routing in SKEWED) != (exponent is not None):
+        expected = f"a number with routing {routing!r}" if exponent is None else "None"
         raise InputError(
             f"{workload}: exponent: expected {expected}, found {shown(exponent)} with routing"
             f" {routing!r}"
         )
     if exponent is not None:
         spread["exponent"] = amount(exponent, where=f"{workload}: exponent", zero=True)
+    if routing == "power_law" and not alone:
+        chosen = (sizes["tokens"], sizes["top_k"], sizes["experts"])
+        share = fullest_share(*chosen, spread["exponent"], among)
+        spread["picks"] = np.minimum(sizes["top_k"] * share, spread["x"])
+        spread["ways"] = sizes["top_k"] / spread["picks"]
     return spread

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodel.einsum.cascade import Distribution
-from hwmodel.einsum.distribution import chances, expected_tiles, fullest, touched_members
+from hwmodel.einsum.distribution import (
+    chances,
+    expected_tiles,
+    fullest,
+    fullest_share,
+    touched_members,
+)
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import Amount
 
@@ -93,7 +99,7 @@ def test_arrays_equal_scalars() -> None:
         np.array([8.0, 8, 128]),
         np.array([16, 64, 64]),
     )
-    for kind, exponent in (("balanced", 0.0), ("uniform", 0.0), ("zipf", 1.1)):
+    for kind, exponent in (("balanced", 0.0), ("uniform", 0.0), ("zipf", 1.1), ("power", 1.2)):
         one = [
             (spread(kind, int(d), 2, exponent), int(e), int(t))
             for d, e, t in zip(draws, members, tile, strict=True)
@@ -105,6 +111,50 @@ def test_arrays_equal_scalars() -> None:
         assert expected_tiles(many, members, tile) == pytest.approx(
             [expected_tiles(s, e, t) for s, e, t in one]
         )
+
+
+def drawn_loads(
+    random: np.random.Generator, draws: int, members: int, picks: int, exponent: float, ways: int
+) -> list[int]:
+    """Loads of the fullest device, drawn: quantiles of the density at random, rounded, capped."""
+    low, high = (1.0, 0.8 * draws) if draws * picks > members else (0.01, 2.0)
+    power, level = 1 - exponent, random.random(members)
+    each = ((high**power - low**power) * level + low**power) ** (1 / power)
+    loads = [min(draws, round(n)) for n in each / each.sum() * draws * picks]
+    left = draws * picks - sum(loads)
+    while left:
+        step = 1 if left > 0 else -1
+        place = loads.index(min(loads) if step > 0 else max(loads))
+        loads[place] += step
+        left -= step
+    held = members // ways
+    return max((loads[n : n + held] for n in range(0, members, held)), key=sum)
+
+
+@pytest.mark.parametrize(
+    ("draws", "members", "picks", "exponent", "ways", "within"),
+    [
+        (16, 160, 8, 1.01, 1, 0.02),  # fewer choices than members: most get one row
+        (192, 160, 8, 1.2, 1, 0.03),
+        (8, 8, 2, 1.01, 1, 0.02),
+        (4096, 8, 2, 1.2, 1, 0.02),  # what is above the draws goes to others
+        (256, 128, 8, 1.2, 8, 0.08),
+        (4096, 128, 8, 1.01, 32, 0.15),  # the fullest of many, of four members each
+    ],
+)
+def test_power_is_near_the_mean_of_drawn_loads(
+    draws: int, members: int, picks: int, exponent: float, ways: int, within: float
+) -> None:
+    random = np.random.default_rng(0)
+    found = [drawn_loads(random, draws, members, picks, exponent, ways) for _ in range(60)]
+    share = fullest_share(draws, picks, members, exponent, ways)
+    assert share * draws * picks == pytest.approx(np.mean([sum(n) for n in found]), rel=within)
+    mine = Distribution("power", "x", draws, picks * share, exponent, 1 / share)
+    touched = np.mean([sum(n > 0 for n in loads) for loads in found])
+    assert touched_members(mine, members // ways) == pytest.approx(touched, rel=0.06)
+    tiles = np.mean([sum(ceil(n / 64) for n in loads) for loads in found])
+    assert expected_tiles(mine, members // ways, 64) == pytest.approx(tiles, rel=max(within, 0.03))
+    assert fullest(mine, members // ways) <= draws
 
 
 def test_an_unknown_distribution_is_refused() -> None:

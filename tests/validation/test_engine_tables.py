@@ -46,9 +46,11 @@ def test_heads_that_share_no_keys_have_as_many_kv_heads() -> None:
     assert alone["kv_heads"] == 24
 
 
-def test_other_kernels_and_arithmetic_are_left_out() -> None:
+def test_other_kernels_are_left_out_and_arithmetic_in_fp8_is_tensorrt_llms() -> None:
     assert attention(PROMPT | {"kernel_source": "vllm_triton_attn"}) is None
-    assert attention(PROMPT | {"attn_dtype": "fp8"}) is None
+    narrow = attention(PROMPT | {"attn_dtype": "fp8", "kernel_source": "torch_flow"})
+    assert narrow is not None
+    assert (narrow["kernel"], narrow["dtype"]) == ("trtllm:attention-e4m3", "fp8")
 
 
 def test_latents_are_shared_by_all_heads_of_a_token_and_keys_are_not_in_prompts() -> None:
@@ -70,14 +72,20 @@ def test_tensor_parallel_experts_have_their_share_of_columns() -> None:
     assert (row["intermediate"], row["kernel"], row["dtype"]) == (384, "vllm:experts", "fp8")
 
 
-def test_divided_experts_and_those_without_a_gate_say_so_and_skewed_ones_are_left_out() -> None:
+def test_divided_experts_those_without_a_gate_and_skewed_ones_say_so() -> None:
     divided, plain = experts(EXPERTS | {"moe_ep_size": "2"}), experts(EXPERTS | {"topk": "22"})
     assert divided is not None
     assert plain is not None
     assert (divided["ways"], divided["experts"], "gated" in divided) == (2, 128, False)
     assert (plain["gated"], "ways" in plain) == (False, False)
-    assert experts(EXPERTS | {"distribution": "power_law_1.2"}) is None
-    assert experts(EXPERTS | {"kernel_source": "moe_torch_flow"}) is None
+    skewed = experts(EXPERTS | {"distribution": "power_law_1.2"})
+    assert skewed is not None
+    assert (skewed["routing"], skewed["exponent"]) == ("power_law", 1.2)
+    untuned = {"kernel_source": "moe_torch_flow", "moe_dtype": "w4a8_mxfp4_mxfp8"}
+    assert experts(EXPERTS | untuned) is None
+    old = experts(EXPERTS | {"topk": "22", "kernel_source": "vllm_fused_moe"})
+    assert old is not None
+    assert "gated" not in old
     assert experts(EXPERTS | {"moe_ep_size": "128", "num_tokens": "8"}) is None  # half a row
 
 

@@ -91,7 +91,7 @@ def lower(cascade: Cascade, kernel: Kernel = None) -> tuple[Call, ...]:
 def _calls(cascade: Cascade, kernel: Kernel) -> tuple[Call, ...]:
     chosen = picks(kernel)
     cascade = pairwise(cascade)
-    found = _attention(cascade) or _gradient(cascade) or recurrence(cascade)
+    found = _attention(cascade, chosen) or _gradient(cascade) or recurrence(cascade)
     found = found or fused(cascade, chosen)
     if not found:
         cascade = multiplied_out(cascade)
@@ -400,7 +400,7 @@ def _strided(cascade: Cascade) -> bool:
     return any(read.indices != einsum.output.indices for read in einsum.reads)
 
 
-def _attention(cascade: Cascade) -> list[Found]:
+def _attention(cascade: Cascade, chosen: Mapping[str, Pick]) -> list[Found]:
     """Fused attention: the kernel for many queries, that for few, or each where it applies."""
     shape = attention(cascade)
     if shape is None:
@@ -409,7 +409,10 @@ def _attention(cascade: Cascade) -> list[Found]:
     decode, prefill = (
         Found(cascade.name, schedule, problem, cascade) for schedule in ("decode", "prefill")
     )
-    return _either(shape.queries <= FEW_QUERIES, decode, prefill)
+    few = shape.queries <= FEW_QUERIES
+    if "prefill" in chosen and chosen["prefill"].libraries[0].by_phase:
+        few = few & (shape.keys > shape.queries)
+    return _either(few, decode, prefill)
 
 
 def _gradient(cascade: Cascade) -> list[Found]:

@@ -49,7 +49,8 @@ def run(
         raise CoverageError(f"{hardware.name}: has no calibration; load it with hwmodel.device()")
     stages = workload.stages
     every = [
-        launched or support.placed(lower(stage.cascade, _of(kernel, stage)), hardware)
+        launched
+        or support.placed(lower(stage.cascade, _of(kernel, stage)), hardware, layers=l2 == WARM)
         for stage in stages
     ]
     for calls in every:

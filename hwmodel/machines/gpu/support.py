@@ -97,18 +97,20 @@ def _pairs(line: Support, first: str, second: str) -> bool:
     return alike and (first == second or narrower < 0 or dtype(first).bits >= 16)
 
 
-def placed(calls: Sequence[Any], hardware: Hardware) -> tuple[Any, ...]:
+def placed(calls: Sequence[Any], hardware: Hardware, *, layers: bool = False) -> tuple[Any, ...]:
     """The calls as their libraries make them on this generation of GPUs (`Library.on`).
 
-    Kernels that were measured on the device itself, under the name that is asked for, go before.
+    Kernels that were measured on the device itself, under the name that is asked for, go before,
+    but where `layers` of a model are repeated: these are what engines run of one on every GPU,
+    keys written and rows of experts sorted, and not a kernel alone.
     """
-    return tuple(_placed(call, hardware) if call.library.on else call for call in calls)
+    return tuple(_placed(call, hardware, layers) if call.library.on else call for call in calls)
 
 
-def _placed(call: Any, hardware: Hardware) -> Any:
+def _placed(call: Any, hardware: Hardware, layers: bool) -> Any:
     generation, calibration = hardware.architecture, hardware.calibration
     own = calibration.families.get(call.family) if calibration else None
-    if own is not None and own.origin == "measured":
+    if own is not None and own.origin == "measured" and not layers:
         return call
     names = call.library.on.get(call.schedule, {}).get(generation, ())
     for library in (SHIPPED[name] for name in names):

@@ -76,7 +76,9 @@ def test_arrays_of_tokens_and_experts_broadcast() -> None:
 def test_impossible_routing_is_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"moe: top_k: .* number of experts \(8\), found 9"):
         moe(10, 8, 9, 4, 6)
-    with pytest.raises(UnknownNameError, match=r"unknown routing 'even'; known: balanced, uniform"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown routing 'even'; known: balanced, power_law, uniform"
+    ):
         moe(10, 8, 2, 4, 6, routing="even")
     with pytest.raises(InputError, match=r"exponent: expected a number with routing 'zipf'"):
         moe(10, 8, 2, 4, 6, routing="zipf")

@@ -196,6 +196,8 @@ class Library:
         costed_as: generation -> what is told where kernels of another generation are costed.
         native: generation -> how many times more of the datasheet's matrix rate its instructions
             reach there than on the GPU that they were fitted on.
+        by_phase: whether a prompt of few tokens runs as prompts do, since it plans these apart from
+            sequences that have keys already; else as its kernel for few queries.
         rotated: whether its public timings repeat it on activations in turn, as on weights, which
             a warm L2 then is of.
         measured: how it is measured; None: it is not, by this package.
@@ -216,6 +218,7 @@ class Library:
     borrows: Mapping[str, str] = field(default_factory=lambda: {})
     costed_as: Mapping[str, str] = field(default_factory=lambda: {})
     native: Mapping[str, float] = field(default_factory=lambda: {})
+    by_phase: bool = False
     rotated: bool = False
     measured: Measured | None = None
     reported: tuple[Reported, ...] = ()

@@ -17,6 +17,7 @@ from typing import Any
 from hwmodel.machines.gpu.libraries.library import (
     GENERATIONS,
     NVIDIA,
+    SINCE_ADA,
     Launch,
     Library,
     Support,
@@ -164,6 +165,7 @@ TRTLLM = tuple(
         launches={**each.launches, "decode": few},
         apart=apart,
         priors={**each.priors, "decode": FEW_OF_TRTLLM},
+        by_phase=True,
     )
     for each, few, apart in zip(
         _both(
@@ -178,17 +180,34 @@ TRTLLM = tuple(
         strict=True,
     )
 )
+TRTLLM_E4M3 = Library(
+    name="trtllm:attention-e4m3",
+    title="TensorRT-LLM's attention that multiplies in fp8",
+    launches={"prefill": _prompts(paged.TRTLLM, paged.trtllm), "decode": UNCUT},
+    apart={**BY_GEN, "hopper": {"decode": FUSED}},
+    support=(
+        Support(
+            ("prefill", "decode"),
+            {"fp8": tuple(each for each in NVIDIA if each in SINCE_ADA)},
+            SOURCE,
+            head_dim=WIDEST,
+        ),
+    ),
+    priors={"prefill": PREFILL},
+    borrows={"decode": "decode:trtllm:attention-fp8"},
+    by_phase=True,
+)
 LATENT = tuple(
     replace(each, support=tuple(replace(line, head_dim=LATENTS) for line in each.support))
     for each in _both(
         "trtllm:latent-attention",
         "TensorRT-LLM's attention to latents",
         NVIDIA,
-        Launch(attention.activity, paged.TRTLLM, paged.trtllm),
+        Launch(attention.activity, paged.TRTLLM, paged.whole_tiles),
         Launch(attention.activity, paged.LATENT, paged.latent),
     )
 )
-LIBRARIES = (FLASH2, FLASHINFER, *FLASH3, *TRTLLM_GEN, *TRTLLM, *LATENT)
+LIBRARIES = (FLASH2, FLASHINFER, *FLASH3, *TRTLLM_GEN, *TRTLLM, TRTLLM_E4M3, *LATENT)
 
 OF_VLLM: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(WITHOUT_TENSOR_MEMORY, (FLASH2.name, FLASHINFER.name)),

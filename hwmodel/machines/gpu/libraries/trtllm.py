@@ -7,7 +7,11 @@ from hwmodel.machines.gpu.libraries import engine_experts, paged_attention
 from hwmodel.machines.gpu.libraries.library import UNEVEN, Library
 from hwmodel.machines.gpu.libraries.linear_layers import TRTLLM
 
-ATTENTION, *NARROW = (*paged_attention.TRTLLM, *paged_attention.LATENT)
+ATTENTION, *NARROW = (
+    *paged_attention.TRTLLM,
+    paged_attention.TRTLLM_E4M3,
+    *paged_attention.LATENT,
+)
 
 LIBRARY = Library(
     name="trtllm",

@@ -195,6 +195,7 @@ NARROW_CACHE = Library(
     name="vllm:narrow-cache",
     title="vLLM's attention to keys and values in fp8",
     launches=FLASH3,
+    on=dict.fromkeys(("prefill", "decode"), paged_attention.OF_VLLM),
     support=tuple(
         replace(line, narrow=("fp8",), alike=()) for line in LIBRARY.support if line.head_dim
     ),

@@ -40,6 +40,33 @@ def test_vllm_runs_what_its_rows_name_on_each_generation(
     assert family(on, "vllm", **how) == named
 
 
+def test_layers_that_are_repeated_are_the_engines_own_on_every_gpu() -> None:
+    """With a cold L2 an H200 has vLLM's kernels alone, as measured there."""
+    token = hw.workloads.attention(4, heads=32, kv_heads=8, queries=1, keys=1024, head_dim=128)
+    experts = hw.workloads.moe(64, 128, 8, 4096, 1536, dtype="fp8")
+    warm = [hw.predict(work, on="h200", kernel="vllm", l2="warm") for work in (token, experts)]
+    assert warm[0].parts[0].family == "decode:vllm:flash-attention-3"
+    assert warm[1].parts[0].family == "grouped:vllm:scaled-experts"
+    assert hw.predict(experts, on="h200", kernel="vllm").parts[0].family == "grouped:vllm"
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [(4, "prefill:trtllm:attention"), (8, "decode:trtllm:attention")],
+)
+def test_tensorrt_llm_runs_a_prompt_of_few_tokens_as_a_prompt(keys: int, named: str) -> None:
+    assert family("h100", "trtllm", queries=4, keys=keys, causal=True) == named
+    assert family("h100", "trtllm", queries=1, keys=1).startswith("prefill:")
+    assert family("h100", "vllm", queries=4, keys=keys, causal=True).startswith("decode:")
+
+
+def test_tensorrt_llm_multiplies_prompts_in_fp8_where_a_gpu_can() -> None:
+    narrow = PROMPT | {"dtype": "fp8"}
+    assert family("l40s", "trtllm", **narrow) == "prefill:trtllm:attention-e4m3"
+    with pytest.raises(CoverageError, match="fp8"):
+        family("a100", "trtllm", **narrow)
+
+
 def test_a_kernel_is_refused_on_a_generation_that_it_is_not_for() -> None:
     with pytest.raises(CoverageError, match="has no bf16 on hopper; it has on blackwell"):
         family("h100", "vllm:trtllm-gen")

@@ -87,6 +87,17 @@ def test_a_warpgroups_tiles_are_used_where_a_block_has_room_for_them() -> None:
     assert sides == [64, 64, 128, 128]
 
 
+def test_blocks_of_short_prompts_have_the_rows_and_keys_of_their_instructions() -> None:
+    """20 tokens: 32 rows and keys of warps of 16; a warpgroup multiplies 64 rows at once."""
+    (tile,) = paged.TRTLLM
+    asked = problem(8, 32, 8, 20, 20)
+    found = [paged.trtllm(tile, asked, each) for each in (A100, H200)]
+    assert [(n.block_k, n.fitting) for n in found] == [(32, 16), (32, 64)]
+    work = [totals(attention.activity(asked, n, A100)).operations for n in found]
+    flop = [sum(n for (unit, _, _), n in each.items() if unit == "matrix") for each in work]
+    assert flop[1] == 2 * flop[0] == 8 * 32 * 2 * 64 * 32 * 256
+
+
 def test_one_query_under_a_window_sees_the_windows_steps() -> None:
     """The last 128 of 1,024 keys are one step of 128, and 129 of them two."""
     (tile,) = paged.GEN_DECODE

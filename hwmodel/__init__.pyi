@@ -328,10 +328,11 @@ def parallelise(
 
     `on` is as many of a device as are to share the model, `h200 * 64`; `objective` is "time", the
     seconds of the step, or "throughput", tokens a second with as many such batches under way as a
-    pipeline has stages, where their caches fit. Divisions are tp, cp, dp, pp, ep, etp, sp and
-    micro-batches of a pipeline; bounds rule out what cannot be among the
-    three best by any of the costs, so that best, runner-up and front are those of all. Of a step of
-    training all are evaluated. Raises `CapacityError` where none fits.
+    pipeline has stages, where their caches fit. Divisions are tp, cp, dp, pp, ep, etp, sp,
+    micro-batches of a pipeline, how rows go to experts (`dispatch`), and of a step of training
+    whether beside other kernels (`overlap`); bounds rule out what cannot be among the three best by
+    any of the costs, so that best, runner-up and front are those of all. Raises `CapacityError`
+    where none fits.
     """
 
 def place(

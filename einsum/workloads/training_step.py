@@ -7,8 +7,9 @@ of its `Execution`, as words.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, get_args
 
+from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.precision import Precision
 from hwmodel.quantity.checked import checked
@@ -200,6 +201,10 @@ def trained(
         if name not in DIVIDED:
             raise UnknownNameError("argument of training", name, DIVIDED)
     parallel = {name: value for name, value in said.items() if value is not None}
+    for name in parallel.keys() & {"dispatch", "overlap"}:
+        words = get_args(Division.model_fields[name].annotation)
+        if parallel[name] not in words:
+            raise InputError(f"training: {UnknownNameError(name, parallel[name], words)}")
     if parallel.get("ep", 1) != 1:
         parallel = {"etp": 1, **parallel}  # an expert is on one device, where it is not said
     options = {"precision": dtype, "optimizer": optimizer, "attention": attention, "loss": loss}

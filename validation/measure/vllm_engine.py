@@ -380,6 +380,7 @@ class Run:
 
     def profile_prefill(self, prompt: int) -> None:
         """The same of a prompt on an empty engine."""
+        prompt = min(prompt, self.longest - 8)
         self.add(prompt, 1)
         wall, found = self.traced(self.drain)
         self.kernels({"phase": "prefill", "batch": 1, "prompt": prompt, "wall_s": wall}, found, 1)

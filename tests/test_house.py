@@ -58,6 +58,7 @@ ASKS = {
     "hwmodel.machines.driver": "refuses what is no workload",
     "hwmodel.systems.training.layers": "a product has two in its backward pass",
     "hwmodel.machines.gpu.engines.step": "makes a model's step again, padded to a graph's size",
+    "hwmodel.machines.kept": "tells what was made of the same, to ask for it once",
 }
 """Who asks what sort of workload it holds, and why."""
 

@@ -124,7 +124,8 @@ class Floors:
         capacity = float(np.min(self.machine.memory("dram").capacity_bytes)) * self.share
         left = capacity * ways.pp - self._held(ways.tp, ways.ep, ways.expert_tp)
         kept = self._cache(ways.tp, ways.cp)
-        return math.inf if not kept else max(0.0, left) / kept * self.step.context * ways.dp
+        context = float(np.max(self.step.context))
+        return math.inf if not kept else max(0.0, left) / kept * context * ways.dp
 
     @property
     def _exponent(self) -> float:

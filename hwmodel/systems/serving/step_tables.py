@@ -151,7 +151,8 @@ def tables(ask: Ask, largest: Largest, ratio: float, costs: Mapping[str, float])
     """All tables, with neighbours on grids at most `ratio` apart, the host at `costs`."""
     each = ask.queries
     most = largest.tokens + largest.sequences * each
-    contexts = _grid(each, largest.context, ratio)
+    least = each + 1  # as many keys as queries are a prompt
+    contexts = _grid(least, largest.context, ratio)
     batches = _batches(ask.engine.graphs, largest.sequences, each)
     decode, host = _decoding(ask, batches, contexts, costs)
     tokens = _tokens(ask.engine.graphs, most, each + 1)
@@ -160,10 +161,10 @@ def tables(ask: Ask, largest: Largest, ratio: float, costs: Mapping[str, float])
     wide = [each * b + 1 for b in _grid(1, -(-most // each), 1.5)]
     flat = probes(ask.engine.graphs, each)
     told = len(flat)
-    flat += [(1, each, 1, n - each, 1) for n in tokens]
-    flat += [((n - 1) // each, each, 1, 1, 1) for n in wide]
+    flat += [(1, least, 1, n - each, 1) for n in tokens]
+    flat += [((n - 1) // each, least, 1, 1, 1) for n in wide]
     flat += [(b, c, 1, 1, 1) for b in sparse for c in contexts]
-    flat += [(1, each, p, n, c) for p, sizes in chunks[1].items() for n in sizes for c in chunks[2]]
+    flat += [(1, least, p, n, c) for p, sizes in chunks[1].items() for n in sizes for c in chunks[2]]
     step, parts = ask.stepped(ask.mixed(*(np.asarray(each) for each in zip(*flat, strict=True))))
     sums = _sums(ask, parts, costs["dynamic"], len(flat))
     groups = [_group(part, len(flat)) for part in parts]

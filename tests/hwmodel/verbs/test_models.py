@@ -107,8 +107,8 @@ def test_a_part_of_a_config_has_a_card(tmp_path: Path) -> None:
 
 
 def test_what_does_not_grow_with_a_sequence_is_told() -> None:
-    """36 layers keep 32 states of 128 x 128 in fp32, and 3 columns of 8192 in bf16."""
+    """36 layers keep 32 states of 128 x 128 and 3 columns of 8192, all in bf16."""
     card = hw.ask("models", name="qwen3-next-80b-a3b")
-    assert card.state_bytes == 36 * (32 * 128 * 128 * 4 + 3 * 8192 * 2)
-    assert "state         77.3 MB a sequence, of any length" in str(card)
+    assert card.state_bytes == 36 * (32 * 128 * 128 * 2 + 3 * 8192 * 2)
+    assert "state         39.5 MB a sequence, of any length" in str(card)
     assert hw.ask("models", name="llama-3.1-8b").state_bytes == 0

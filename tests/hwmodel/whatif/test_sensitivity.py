@@ -98,7 +98,7 @@ def test_a_machine_whose_model_takes_no_arrays_is_asked_point_by_point() -> None
 
 
 def test_a_change_that_leaves_nothing_running_has_no_time() -> None:
-    found = sensitivity(GEMM, H200.but(power={"idle_w": 600}), swing=0.5)
+    found = sensitivity(GEMM, H200.but(power={"idle_w": 400}), swing=0.5)
     assert math.isnan(found.effect("power.limit").time_low_s)
     assert "cannot run" in str(found)
 

@@ -42,9 +42,9 @@ def test_a_row_that_no_block_holds_is_read_in_every_pass() -> None:
 
 
 def test_a_product_beyond_the_chip_reads_no_less_than_its_bound() -> None:
-    """The closed form of what the L2 forgets fell 0.05 % below the proven bound here."""
+    """What the L2 forgets between waves is read again; a closed form once fell below the bound."""
     estimate = hwmodel.predict(hwmodel.workloads.gemm(M=1176, N=62623, K=84655), on="h200")
-    assert moved(estimate) == pytest.approx(float(estimate.bound_bytes), rel=1e-12)
+    assert 2.0 > moved(estimate) / float(estimate.bound_bytes) > 1.0
     assert sum(estimate.energy_by_j.values()) == pytest.approx(float(estimate.energy_j))
 
 

@@ -50,7 +50,6 @@ def test_nests_that_walk_tap_by_tap_ask_for_no_windows() -> None:
     ("old", "new", "sizes", "words"),
     [
         ("2*y+u", "4*y+u", {"y": 2}, "windows with gaps"),
-        ("h+r", "h+2*r", {"i": 11}, "windows with gaps"),
         ("2*y+u", "2*y+u+1", {"y": 3}, "expected a window of one place and one tap"),
         ("2*y+u", "y+u", {}, "9 points of h, of which windows ask for 6"),
         ("Y[l", "X[k, h] = exp(R[k, h])\nY[l", {}, "read by X, Y; expected one, copy it"),

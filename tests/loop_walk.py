@@ -98,6 +98,7 @@ class Walk:
                 for key in set(self.held) - before:
                     del self.held[key]  # tiles of a branch end with it
         else:
+            assert isinstance(node, Compute)  # no tree that is walked here has boxes
             self.compute(node, ranges, time, lane, homes)
 
     def axes(self, tensor: str) -> list[Any]:

@@ -164,7 +164,8 @@ def tables(ask: Ask, largest: Largest, ratio: float, costs: Mapping[str, float])
     flat += [(1, least, 1, n - each, 1) for n in tokens]
     flat += [((n - 1) // each, least, 1, 1, 1) for n in wide]
     flat += [(b, c, 1, 1, 1) for b in sparse for c in contexts]
-    flat += [(1, least, p, n, c) for p, sizes in chunks[1].items() for n in sizes for c in chunks[2]]
+    given = [(p, n, c) for p, sizes in chunks[1].items() for n in sizes for c in chunks[2]]
+    flat += [(1, least, *chunk) for chunk in given]
     step, parts = ask.stepped(ask.mixed(*(np.asarray(each) for each in zip(*flat, strict=True))))
     sums = _sums(ask, parts, costs["dynamic"], len(flat))
     groups = [_group(part, len(flat)) for part in parts]

@@ -43,7 +43,6 @@ from hwmodel.validation.measure.shapes import (
     size,
     work,
 )
-from hwmodel.validation.measure.timer import rest
 from hwmodel.validation.rows import PASS, SIZES, Row, read_rows
 
 CALLS = 7
@@ -127,6 +126,8 @@ def _large(rng: np.random.Generator, dtype: str) -> Case:
 
 def record_cold(cases: Sequence[Case], arena: Arena) -> list[list[dict[str, Any]] | str]:
     """For each case its kernels with their times, or the words in which it was refused."""
+    from hwmodel.validation.measure.timer import rest  # asks for the driver's library
+
     marker = torch.zeros(8, dtype=torch.int16, device=arena.device)
     refused: dict[int, str] = {}
     carver = Carver(arena)

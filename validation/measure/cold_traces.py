@@ -18,7 +18,6 @@ medians over the calls.
 
 import argparse
 import json
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
@@ -35,7 +34,7 @@ from hwmodel.validation.measure.board import L2_BYTES, describe, open_board
 from hwmodel.validation.measure.cases import build_of
 from hwmodel.validation.measure.network_layers import network_cases
 from hwmodel.validation.measure.shapes import Case, feasible, work
-from hwmodel.validation.measure.trace_events import KERNELS, Event, calls_of, median_launches
+from hwmodel.validation.measure.trace_events import Event, calls_of, gpu_events, median_launches
 from hwmodel.validation.measure.window_shapes import MOST_BYTES, rarer_windows, window_cases
 from hwmodel.validation.rows import DATA, SIZES, read_file
 
@@ -131,11 +130,7 @@ class Tracer:
                 if time.perf_counter() > until:
                     break
                 refused.append(self.run(case))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "trace.json"
-            trace.export_chrome_trace(str(path))
-            events = json.loads(path.read_text())["traceEvents"]
-        groups = calls_of([e for e in events if e.get("cat") in KERNELS])
+        groups = calls_of(gpu_events(trace))
         if len(groups) != TIMES * len(refused):
             raise HwmodelError(
                 f"cold_traces: expected {TIMES * len(refused)} calls in a trace, found"

@@ -8,11 +8,8 @@ orientation only: inputs are warm and the clock is not watched.
 
 # pyright: basic, reportMissingImports=false
 
-import json
 import re
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,15 +19,14 @@ from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation.measure.arena import Arena, Carver
 from hwmodel.validation.measure.cases import build_of
 from hwmodel.validation.measure.shapes import Case
+from hwmodel.validation.measure.trace_events import MARKER, gpu_events
 
 CHUNK = 100
 """Cases of one trace."""
 
 LONGEST_NAME = 160
-KERNELS = ("kernel", "gpu_memset", "gpu_memcpy")
 NAMED_TWICE = re.compile(r"void cutlass::Kernel2?<(\w+)>\(")
 """A kernel, then its arguments, which are named after it."""
-MARKER = re.compile(r"FillFunctor<(short|int16_t)>")
 
 
 def record(cases: Sequence[Case], arena: Arena) -> list[list[dict[str, Any]] | str]:
@@ -56,11 +52,7 @@ def _traced(cases: Sequence[Case], arena: Arena) -> list[list[dict[str, Any]] | 
                 refused[at] = str(error)[:200]
         marker.fill_(1)
         torch.cuda.synchronize()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trace.json"
-        trace.export_chrome_trace(str(path))
-        events = json.loads(path.read_text())["traceEvents"]
-    groups = split_at_markers([e for e in events if e.get("cat") in KERNELS])
+    groups = split_at_markers(gpu_events(trace))
     plain = [[_without_start(launch) for launch in group] for group in groups[: len(cases)]]
     return [refused.get(at, group) for at, group in enumerate(plain)]
 

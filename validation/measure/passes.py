@@ -16,11 +16,8 @@ counters of the DRAM.
 
 # pyright: basic, reportMissingImports=false
 
-import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -32,7 +29,7 @@ from hwmodel.quantity.errors import HwmodelError
 from hwmodel.validation.measure import vllm_products
 from hwmodel.validation.measure.arena import Arena, Carver
 from hwmodel.validation.measure.cases import build_of
-from hwmodel.validation.measure.launches import KERNELS, split_at_markers
+from hwmodel.validation.measure.launches import split_at_markers
 from hwmodel.validation.measure.shapes import (
     HOT_BYTES_PER_S,
     HOT_FLOP_PER_S,
@@ -43,6 +40,7 @@ from hwmodel.validation.measure.shapes import (
     size,
     work,
 )
+from hwmodel.validation.measure.trace_events import gpu_events
 from hwmodel.validation.rows import PASS, SIZES, Row, read_rows
 
 CALLS = 7
@@ -150,7 +148,7 @@ def record_cold(cases: Sequence[Case], arena: Arena) -> list[list[dict[str, Any]
                 busy_s = 0.0
         marker.fill_(1)
         torch.cuda.synchronize()
-    groups = split_at_markers([e for e in _events(trace) if e.get("cat") in KERNELS])
+    groups = split_at_markers(gpu_events(trace))
     found: list[list[dict[str, Any]] | str] = []
     for at, group in enumerate(groups[: len(cases)]):
         found.append(refused[at] if at in refused else medians(group, CALLS))
@@ -176,13 +174,6 @@ def _prepared(
         refused[at] = str(error)[:200]
         return []
     return calls
-
-
-def _events(trace: Any) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trace.json"
-        trace.export_chrome_trace(str(path))
-        return json.loads(path.read_text())["traceEvents"]
 
 
 def medians(launched: Sequence[dict[str, Any]], calls: int) -> list[dict[str, Any]] | str:

@@ -1,8 +1,11 @@
 """Launches of single calls in a trace of torch's profiler, of which markers stand at both ends."""
 
+import json
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from math import prod
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -12,6 +15,15 @@ MARKER = re.compile(r"FillFunctor<(short|int16_t)>")
 """A fill of sixteen-bit integers, which nothing that is measured launches."""
 
 Event = Mapping[str, Any]
+
+
+def gpu_events(trace: Any) -> list[dict[str, Any]]:
+    """What ran on the GPU under a profile of torch, as Chrome's trace has it, unsorted."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        trace.export_chrome_trace(str(path))
+        events = json.loads(path.read_text())["traceEvents"]
+    return [event for event in events if event.get("cat") in KERNELS]
 
 
 def calls_of(events: Sequence[Event]) -> list[list[Event]]:

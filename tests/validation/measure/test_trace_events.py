@@ -1,6 +1,9 @@
 """Launches between markers of a trace, and what is told of them."""
 
-from hwmodel.validation.measure.trace_events import calls_of, median_launches
+import json
+from pathlib import Path
+
+from hwmodel.validation.measure.trace_events import calls_of, gpu_events, median_launches
 
 MARKER = "void at::native::vectorized_elementwise_kernel<4, at::native::FillFunctor<short>, x>"
 
@@ -8,6 +11,19 @@ MARKER = "void at::native::vectorized_elementwise_kernel<4, at::native::FillFunc
 def event(name: str, start: float, lasts: float = 1.0, blocks: int = 1) -> dict[str, object]:
     args = {"grid": [blocks, 2, 1], "block": [128, 2, 1], "shared memory": 64}
     return {"name": name, "ts": start, "dur": lasts, "args": args}
+
+
+class Trace:
+    """A profile that holds a kernel, a copy, the host's part of it, and a name of a process."""
+
+    def export_chrome_trace(self, path: str) -> None:
+        names = {"a": "kernel", "b": "gpu_memcpy", "c": "cpu_op"}
+        events = [{"name": name, "cat": cat} for name, cat in names.items()]
+        Path(path).write_text(json.dumps({"traceEvents": [*events, {"name": "process"}]}))
+
+
+def test_of_a_profile_what_ran_on_the_gpu_is_kept() -> None:
+    assert [event["name"] for event in gpu_events(Trace())] == ["a", "b"]
 
 
 def test_only_what_runs_between_two_markers_is_of_a_call() -> None:

@@ -9,7 +9,8 @@ Degrees multiply to `devices`:
     ep   expert parallel: the experts of a layer, over devices that are tp, cp and dp elsewhere;
          `etp` of them share an expert (where it is not said: as many of the tp as go)
     sp   sequence parallel: norms and residuals are divided over the tp devices too (arXiv
-         2205.05198); a flag, or the number of devices: 1 or tp
+         2205.05198); a flag, or the number of devices: 1 or tp. Of tp 1 it divides nothing, and is
+         off, as in Megatron-LM (`sequence_parallel` without tensor parallelism)
 
 Devices are numbered with tp fastest, then cp, dp and pp; in layers of experts etp fastest, then ep,
 their replicas (edp) and pp: Megatron's order "tp-cp-ep-dp-pp".
@@ -113,14 +114,13 @@ class Division(Value):
     @model_validator(mode="before")
     @classmethod
     def _sequence_parallel(cls, data: Any) -> Any:
-        """`sp` as a number of devices: 1 is none, tp is all that there can be."""
+        """`sp` as a number of devices: 1 is none, tp is all that there can be; of tp 1 none is."""
         if not isinstance(data, dict):
             return data
         table = cast(dict[str, Any], data)
-        ways = table.get("sp", False)
+        ways, tp = table.get("sp", False), table.get("tp", 1)
         if isinstance(ways, bool):
-            return table
-        tp = table.get("tp", 1)
+            return table | {"sp": False} if ways and tp == 1 else table
         if isinstance(ways, int) and ways in (1, tp):
             return table | {"sp": ways > 1}
         raise refusal(f"sp: expected true, false, 1 or tp ({shown(tp)}), found {shown(ways)}")
@@ -142,8 +142,6 @@ class Division(Value):
                 f"redundant: expected ep of 2 or more, found 1 with {self.redundant} copies"
             )
         found += self._turns()
-        if self.sp and self.tp == 1:
-            found.append("sp: expected tp of 2 or more, over which sp divides; found tp=1")
         if self.ep == 1 and self.etp is not None and self.etp != self.tp:
             found.append(f"etp: expected tp ({self.tp}) where ep is 1, found {self.etp}")
         elif self.ep > 1 and self.width % (self.expert_tp * self.ep):

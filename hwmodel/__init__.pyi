@@ -541,6 +541,7 @@ class _Devices:
     mi250x: Hardware
     mi300x: Hardware
     mi325x: Hardware
+    mi350x: Hardware
     mi355x: Hardware
     nrf52840: Hardware
     peer_a2: Hardware

@@ -13,7 +13,7 @@ from hwmodel.quantity.checked import checked
 def training(
     config: Model | Mapping[str, Any] | str | Path,
     sequence: int,
-    global_batch: int,
+    global_batch: int | None = None,
     micro_batch: int = 1,
     devices: int | None = None,
     tp: int | None = None,

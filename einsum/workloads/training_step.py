@@ -13,6 +13,7 @@ from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.precision import Precision
 from hwmodel.quantity.checked import checked
+from hwmodel.quantity.dtypes import ALIASES
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.text.shown import Shown
@@ -23,8 +24,12 @@ OPTIMIZERS: Mapping[str, int] = {
 """Optimiser -> numbers that it keeps of each parameter, beside a copy in fp32."""
 PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
 """Formats of products; what is no product, and what is kept, is in 16 bits."""
-SCALES = ("tensor", "row")
-"""What a factor of products in fp8 is for: a tensor, or each row (of operands on both sides)."""
+SCALES = ("tensor", "row", "block")
+"""What a factor of products in fp8 is for: a tensor, each row (of operands on both sides), or each
+block of them (32 elements of a row of mxfp8, 128 by 128 of DeepSeek-V3)."""
+WORDS: Mapping[str, tuple[str, str]] = {"mxfp8": ("fp8", "block"), "fp4": ("nvfp4", "tensor")}
+"""Words for formats -> format, and what a factor of it is for: fp8 in blocks (OCP Microscaling
+Formats 1.0); of 4 bits steps are trained in NVIDIA's alone."""
 DIVIDED = (
     *("tp", "sp", "cp", "ep", "etp", "dp", "pp", "vp", "schedule", "zero", "recompute"),
     *("micro_batch", "global_batch", "dispatch", "overlap"),
@@ -34,7 +39,17 @@ DIVIDED = (
 
 def wide_of(precision: str) -> str:
     """Format of what is no product, beside products of a format."""
-    return "fp16" if precision == "fp16" else "bf16"
+    return "fp16" if format_of(precision) == "fp16" else "bf16"
+
+
+def format_of(said: Any) -> str:
+    """A format of products by its own name, in any case; what is none is left as it is.
+
+    >>> format_of("BF16"), format_of("float16"), format_of("MXFP8")
+    ('bf16', 'fp16', 'mxfp8')
+    """
+    name = str(said).lower()
+    return ALIASES.get(name, name)
 
 
 class Learning(Protocol):
@@ -127,8 +142,8 @@ class Training(Shown):
 
     @property
     def format(self) -> str:
-        """Format of products with what its factors are for, where that is not a tensor."""
-        return self.precision if self.scales == "tensor" else f"{self.precision} by {self.scales}"
+        """Format of products, and whether each row has a factor, which asks for more kernels."""
+        return f"{self.precision} by row" if self.scales == "row" else self.precision
 
     def but(self, **changes: Any) -> "Training":
         """The same step with other fields; fields of its execution change one by one."""
@@ -144,7 +159,7 @@ class Training(Shown):
 def trained(
     model: Any,
     sequence: int,
-    global_batch: int,
+    global_batch: int | None = None,
     *,
     micro_batch: int = 1,
     dtype: str = "bf16",
@@ -171,8 +186,9 @@ def trained(
 
     Raises `InputError` naming the argument at fault.
     """
+    dtype, scales = WORDS.get(format_of(dtype), (format_of(dtype), scales))
     if dtype not in PRECISIONS:
-        raise InputError(f"training: {UnknownNameError('dtype', dtype, PRECISIONS)}")
+        raise InputError(f"training: {UnknownNameError('dtype', dtype, (*PRECISIONS, *WORDS))}")
     if optimizer not in OPTIMIZERS:
         raise InputError(f"training: {UnknownNameError('optimizer', optimizer, OPTIMIZERS)}")
     if attention not in ("flash", "core"):

@@ -8,9 +8,9 @@ are in `shares`.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from hwmodel.einsum.division import Degree, Division, counted_or_none
 from hwmodel.quantity.errors import CoverageError, UnknownNameError
@@ -33,6 +33,10 @@ CHUNKS: Final = {
 GPipe (arXiv 1811.06965); 1F1B and interleaved (2104.04473); zero bubbles (2401.10241); chunks in a
 V (2405.15362); DualPipe, whose stages each hold two of them from both ends (2412.19437).
 """
+FEWEST_CHUNKS: Final = 2
+"""Of a stage where a schedule has several and no number is said (torch's default)."""
+ALIASES: Final = {"interleaved1f1b": "interleaved", "zbvzerobubble": "zb-v"}
+"""Names of torch.distributed.pipelining, without case and signs -> those of `CHUNKS`."""
 
 
 class Execution(Division):
@@ -43,8 +47,9 @@ class Execution(Division):
     """Sequences that pass through a pipeline together."""
     global_batch: Degree | None = None
     """Sequences of one step, all replicas together; None where the work says it."""
-    zero: Annotated[int, BeforeValidator(counted_or_none)] = 0
-    """What data-parallel devices divide: 1 the optimiser's state, 2 gradients too, 3 weights too
+    zero: Annotated[int, BeforeValidator(counted_or_none)] = 1
+    """What data-parallel devices divide: 0 nothing, 1 the optimiser's state (Megatron's distributed
+    optimiser, as published steps have it where nothing is said), 2 gradients too, 3 weights too
     (ZeRO, arXiv 1910.02054; 3 is FSDP)."""
     recompute: Literal["none", "selective", "full", "reversible"] = "none"
     """What the backward pass computes again: nothing, attention's products, whole layers from what
@@ -53,7 +58,23 @@ class Execution(Division):
     dispatch: Literal["all-to-all", "once", "low-latency"] = "once"
     """As of a `Division`; libraries of training send each row once, where nothing is said."""
     schedule: str | None = None
-    """How a pipeline orders its passes, of `CHUNKS`; None: "1f1b", or "interleaved" with vp."""
+    """How a pipeline orders its passes, of `CHUNKS`, or torch's name of it, in any case; None:
+    "1f1b", or "interleaved" with vp."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scheduled(cls, data: Any) -> Any:
+        """The schedule by its own name, and as many chunks as it has where none are said."""
+        if not isinstance(data, dict):
+            return data
+        table = cast(dict[str, Any], data)
+        said = table.get("schedule")
+        name = _schedule(said) if isinstance(said, str) else said
+        if name not in CHUNKS:
+            return table
+        chunks = CHUNKS[name] or FEWEST_CHUNKS
+        several = chunks > 1 and table.get("vp") is None and table.get("pp", 1) != 1
+        return table | {"schedule": name} | ({"vp": chunks} if several else {})
 
     def reasons(self) -> list[str]:
         """Why these fields do not go together; empty where they do."""
@@ -115,6 +136,17 @@ class Execution(Division):
         if self.global_batch is None:
             return None
         return self.global_batch // (self.micro_batch * self.dp)
+
+
+def _schedule(said: str) -> str:
+    """A schedule's name without regard to case and signs; what is none is left as it is."""
+    plain = _plain(said)
+    names = {_plain(name): name for name in CHUNKS} | ALIASES
+    return names.get(plain, said)
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 TRAINS: Final = frozenset(Execution.model_fields) - frozenset(Division.model_fields)

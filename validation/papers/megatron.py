@@ -48,9 +48,8 @@ def gpt(layers: int, width: int, heads: int) -> dict[str, Any]:
 
 def _step(given: Given, layers: int, width: int, heads: int, batch: int, **how: Any) -> Any:
     sequence = given("sequence", SEQUENCE)
-    work: Any = training(
-        gpt(layers, width, heads), sequence, batch, attention="core", dropout=True, **how
-    )
+    plain: dict[str, Any] = {"attention": "core", "dropout": True, "zero": 0}
+    work: Any = training(gpt(layers, width, heads), sequence, batch, **plain, **how)
     return predict(work, given.device("a100"))
 
 

@@ -30,7 +30,7 @@ def step(given: Given, optimizer: str, width: int, every: int) -> Any:
     wide = width ** given("exponent of the width", 1, 1.1)
     width = 64 * round(wide / 64)
     rows = given("tokens", 64, 8192)
-    how: dict[str, Any] = {"optimizer": optimizer, "every": every, "dp": 2}
+    how: dict[str, Any] = {"optimizer": optimizer, "every": every, "dp": 2, "zero": 0}
     work: Any = training(bert(width), rows, 2, **how)
     return predict(work, given.device("a100"))
 

@@ -28,8 +28,7 @@ import numpy as np
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Network, machine_of, topology_of
-from hwmodel.quantity.errors import CoverageError, InputError
-from hwmodel.quantity.printable import shown
+from hwmodel.quantity.errors import CoverageError
 from hwmodel.spine.estimate import UNKNOWN
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.failures import Failures
@@ -39,6 +38,7 @@ from hwmodel.systems.pipelines.schedule import Layout, Schedule
 from hwmodel.systems.pipelines.timing import Passes, peaks, timed
 from hwmodel.systems.training import optimizers, passes
 from hwmodel.systems.training.alone import ENDS, Known, remembered
+from hwmodel.systems.training.division import chosen, execution
 from hwmodel.systems.training.efficiency import named, software
 from hwmodel.systems.training.fabric import Fabric, collided
 from hwmodel.systems.training.hosted import Hosted, hosted, tensors
@@ -84,7 +84,9 @@ def predicted(work: Training, on: Any, **options: Any) -> Trained:
     how = execution(given, machine)
     joined = fabric_of(machine, options.get("topology"))
     asked: dict[str, Any] = {n: options.get(n) for n in ("kernel", "efficiency", "known")}
-    return trained(given, how, machine, fabric=joined, **asked)
+    found = trained(given, how, machine, fabric=joined, **asked)
+    told = chosen(given, how)
+    return replace(found, everywhere=(*told, *found.everywhere)) if told else found
 
 
 def fabric_of(machine: Hardware, network: Network) -> Fabric:
@@ -101,28 +103,6 @@ def fabric_of(machine: Hardware, network: Network) -> Fabric:
     ]
     card = min(cards) / collided(found) if cards else None
     return Fabric.of(machine, box=max(boxes.values()), card_bytes_per_s=card)
-
-
-def execution(work: Training, machine: Hardware) -> Execution:
-    """How the step is divided: dp is what is left of its devices, where these are said."""
-    given = dict(work.parallel)
-    total = work.devices or (machine.devices if machine.devices > 1 else None)
-    if total is not None and "dp" not in given:
-        base = Execution.of({n: given[n] for n in ("tp", "cp", "pp") if n in given})
-        width = base.tp * base.cp * base.pp
-        if total % width:
-            raise InputError(
-                f"training: devices: expected a multiple of tp x cp x pp ({width}), found {total}"
-            )
-        given["dp"] = total // width
-    how = Execution.of(given, where="training")
-    if total is not None and how.devices != total:
-        raise InputError(
-            f"training: devices: expected tp x cp x dp x pp ({how.devices}), found {shown(total)}"
-        )
-    if how.global_batch is None:
-        raise InputError("training: expected the argument 'global_batch', found none")
-    return how
 
 
 def trained(

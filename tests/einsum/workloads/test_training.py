@@ -38,3 +38,18 @@ def test_what_makes_no_sense_is_refused_by_name() -> None:
 def test_a_format_says_what_its_factors_are_for() -> None:
     assert training("llama-3.1-8b", 4096, 64, dtype="fp8").format == "fp8"
     assert training("llama-3.1-8b", 4096, 64, dtype="fp8", scales="row").format == "fp8 by row"
+
+
+@pytest.mark.parametrize(
+    ("said", "precision", "scales"),
+    [
+        ("MXFP8", "fp8", "block"),
+        ("FP8", "fp8", "tensor"),
+        ("bfloat16", "bf16", "tensor"),
+        ("fp4", "nvfp4", "tensor"),
+    ],
+)
+def test_formats_go_by_the_names_that_tables_have(said: str, precision: str, scales: str) -> None:
+    step = training("llama-3.1-8b", 4096, 64, dtype=said)
+    assert (step.precision, step.scales, step.format) == (precision, scales, precision)
+    assert hw.model("llama-3.1-8b").training(4096, 64, dtype=said) == step

@@ -32,7 +32,7 @@ def test_a_published_run_says_its_devices_and_micro_batches() -> None:
     "table",
     [
         {"tp": 8},
-        {"tp": 8, "pp": 4, "vp": 2, "dp": 2, "sp": True, "global_batch": 64, "zero": 1},
+        {"tp": 8, "pp": 4, "vp": 2, "dp": 2, "sp": True, "global_batch": 64, "zero": 2},
         {"dp": 64, "pp": 2, "ep": 32, "schedule": "dualpipe", "recompute": "full"},
         {"tp": 2, "dp": 4, "ep": 8, "etp": 1},
     ],
@@ -61,12 +61,38 @@ def test_sequence_parallel_may_be_told_as_devices() -> None:
         Execution.of({"sp": 2})
 
 
+def test_sequence_parallelism_of_one_device_is_off() -> None:
+    """As Megatron-LM has it; a number of devices and a flag say the same."""
+    assert Execution.of({"sp": True}) == Execution.of({"sp": 1}) == Execution()
+    assert Execution.of({"tp": 2, "sp": True}).but(tp=1).sp is False
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "chunks"),
+    [
+        ("1F1B", "1f1b", 1),
+        ("Interleaved1F1B", "interleaved", 2),
+        ("Interleaved 1F1B", "interleaved", 2),
+        ("GPipe", "gpipe", 1),
+        ("ZBVZeroBubble", "zb-v", 2),
+        ("zb_h1", "zb-h1", 1),
+        ("DualPipeV", "dualpipe-v", 2),
+    ],
+)
+def test_schedules_go_by_the_names_of_torch_too_with_the_chunks_that_they_have(
+    said: str, name: str, chunks: int
+) -> None:
+    """Tables of torchtitan say the schedule and no chunks, of which its default is two a stage."""
+    found = Execution.of({"pp": 4, "schedule": said})
+    assert (found.schedule, found.vp) == (name, chunks)
+    assert Execution.of({"schedule": said}).vp == 1
+
+
 REFUSED: dict[str, Mapping[str, Any]] = {
     "parallel: tp: expected a number above 0, found 0": {"tp": 0},
     "pp: expected a whole number": {"pp": 1.5},
     "dp: expected a plain number, found '2'": {"dp": "2"},
     "cp: expected one number, found an array": {"cp": [1, 2]},
-    "sp: expected tp of 2 or more": {"sp": True},
     "zero: expected a stage of 0 to 3, found 4": {"zero": 4},
     "vp: expected pp of 2 or more": {"vp": 2},
     r"ep x etp \(8 x 2\) to divide tp x cp x dp \(8\).*etp=1 would do": {
@@ -82,8 +108,8 @@ REFUSED: dict[str, Mapping[str, Any]] = {
     r"global_batch: expected a multiple of micro_batch x dp \(2 x 4\), found 20": {
         **{"dp": 4, "micro_batch": 2, "global_batch": 20}
     },
-    "interleaved expects vp of 2 or more, found 1": {"pp": 2, "schedule": "interleaved"},
-    "zb-v expects vp=2, found 1": {"pp": 2, "schedule": "zb-v"},
+    "interleaved expects vp of 2 or more, found 1": {"pp": 2, "vp": 1, "schedule": "interleaved"},
+    "zb-v expects vp=2, found 1": {"pp": 2, "vp": 1, "schedule": "zb-v"},
     "1f1b expects vp=1, found 2": {"pp": 2, "vp": 2, "schedule": "1f1b"},
     r"a multiple of pp \(4\) micro-batches, found 6": {"pp": 4, "vp": 2, "global_batch": 6},
     r"dualpipe expects 2 pp \(8\) micro-batches or more, found 6": {

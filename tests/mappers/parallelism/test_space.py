@@ -26,6 +26,8 @@ def brute(name: str, phase: str, batch: int, size: int) -> set[tuple[object, ...
         for ep, etp, sp in product(degrees, (None, 1, 2, 4, 8), (False, True)):
             if (ep == 1) != (etp is None) or (etp is not None and tp % etp):
                 continue
+            if sp and tp == 1:  # which is none
+                continue
             for how in ("all-gather", "ring", "token-ring", "ulysses"):
                 if how != "all-gather" and (cp == 1 or phase == "decode"):
                     continue

@@ -18,7 +18,7 @@ GPT: dict[str, Any] = {
 
 
 def step(optimizer: str, **how: Any) -> Any:
-    given: dict[str, Any] = {"micro_batch": 4, "dp": 2, **how}
+    given: dict[str, Any] = {"micro_batch": 4, "dp": 2, "zero": 0, **how}
     work: Any = training(GPT, 512, 16, optimizer=optimizer, **given)
     return hw.predict(work, on="h100")
 

@@ -1,0 +1,62 @@
+"""How a step of training is divided over devices, where only some of it is said.
+
+dp             what is left of the devices, where these are said
+cp             1; where that leaves more replicas than there are micro-batches, so many devices
+               share each sequence that every replica has one
+global_batch   a micro-batch for each replica and stage of its pipeline
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwmodel.einsum.workloads.training_step import Training
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.printable import shown
+from hwmodel.spine.execution import Execution
+
+
+def execution(work: Training, machine: Hardware) -> Execution:
+    """How the step is divided; raises `InputError` where that is not legal."""
+    given = dict(work.parallel)
+    total = work.devices or (machine.devices if machine.devices > 1 else None)
+    if total is not None and "dp" not in given:
+        base = Execution.of({n: given[n] for n in ("tp", "cp", "pp") if n in given})
+        width = base.tp * base.cp * base.pp
+        if total % width:
+            raise InputError(
+                f"training: devices: expected a multiple of tp x cp x pp ({width}), found {total}"
+            )
+        replicas = total // width
+        shared = 1 if "cp" in given else _shared(given, replicas)
+        given |= {"dp": replicas // shared} | ({"cp": shared} if shared > 1 else {})
+    how = Execution.of(given, where="training")
+    if total is not None and how.devices != total:
+        raise InputError(
+            f"training: devices: expected tp x cp x dp x pp ({how.devices}), found {shown(total)}"
+        )
+    if how.global_batch is None:
+        return how.but(global_batch=how.micro_batch * how.dp * how.pp)
+    return how
+
+
+def _shared(given: Mapping[str, Any], replicas: int) -> int:
+    """Devices that share a sequence, so that no replica is without: 1 where there are enough."""
+    each, batch = given.get("micro_batch", 1), given.get("global_batch")
+    if batch is None or batch >= each * replicas:
+        return 1
+    ways = (n for n in range(1, replicas + 1) if replicas % n == 0)
+    return next((n for n in ways if batch % (each * (replicas // n)) == 0), 1)
+
+
+def chosen(work: Training, how: Execution) -> tuple[str, ...]:
+    """What was not said of an execution and is no default, in words."""
+    found: list[str] = []
+    if how.cp > 1 and "cp" not in work.parallel:
+        found.append(f"training: cp={how.cp}: {how.global_batch} sequences are fewer than replicas")
+    if "global_batch" not in work.parallel:
+        found.append(
+            f"training: global_batch={how.global_batch}: a micro-batch a replica and stage,"
+            " since none was said"
+        )
+    return tuple(found)

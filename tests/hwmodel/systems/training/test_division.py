@@ -1,0 +1,60 @@
+"""How a step is divided where little is said: as those who publish steps divide them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from hwmodel.einsum.workloads.training import training
+from hwmodel.hardware.catalogue import device
+from hwmodel.quantity.errors import InputError
+from hwmodel.systems.training.division import chosen, execution
+from hwmodel.verbs.cases import predict_lines
+
+
+def degrees(global_batch: int | None, devices: int, **how: Any) -> tuple[int, int, int]:
+    """cp, dp and micro-batches of a replica."""
+    work = training("llama-3.1-8b", 8192, global_batch, devices=devices, **how)
+    found = execution(work, device("h100"))
+    assert found.devices == devices
+    assert found.micro_batches is not None
+    return found.cp, found.dp, found.micro_batches
+
+
+@pytest.mark.parametrize(
+    ("batch", "devices", "cp"), [(32, 64, 2), (64, 512, 8), (9, 72, 8), (16, 16, 1), (64, 16, 1)]
+)
+def test_devices_share_sequences_where_these_are_fewer(batch: int, devices: int, cp: int) -> None:
+    """Of MLPerf's steps those of more devices than sequences say cp 2 or 8, and tp and pp of 1."""
+    assert degrees(batch, devices)[:2] == (cp, devices // cp)
+
+
+def test_what_is_said_is_not_chosen() -> None:
+    assert degrees(64, 64, cp=4) == (4, 16, 4)
+    with pytest.raises(InputError, match="global_batch: expected a multiple"):
+        degrees(32, 64, cp=1)
+    with pytest.raises(InputError, match="global_batch: expected a multiple"):
+        degrees(100, 64)
+
+
+def test_without_a_batch_each_stage_has_a_micro_batch_and_what_was_chosen_is_told() -> None:
+    assert degrees(None, 32, pp=4, micro_batch=2) == (1, 8, 4)
+    work = training("llama-3.1-8b", 8192, 4, devices=8)
+    (told,) = chosen(work, execution(work, device("h100")))
+    assert "cp=2" in told
+    said = training("llama-3.1-8b", 8192, 8, devices=8)
+    assert chosen(said, execution(said, device("h100"))) == ()
+
+
+def test_a_line_of_a_table_answers_as_it_stands() -> None:
+    """Signs, case and fields as MLPerf's, Megatron-Bridge's and torchtitan's tables have them."""
+    line: dict[str, Any] = {"workload": "training", "config": "llama-3.1-8b", "sequence": 8192}
+    for more in (
+        {"on": "b200", "devices": 16, "global_batch": 32, "tp": 1, "sp": True, "dtype": "MXFP8"},
+        {"on": "h200", "devices": 64, "global_batch": 32, "dtype": "fp8"},
+        {"on": "mi350x", "devices": 8, "global_batch": 32, "tp": 1, "pp": 1, "micro_batch": 2},
+        {"on": "h100", "devices": 64, "pp": 4, "schedule": "Interleaved 1F1B", "zero": 3},
+    ):
+        (answer,) = predict_lines([json.dumps({**line, **more})])
+        assert answer["tokens_per_s_per_device"] > 0
+        assert answer["mfu"] < 0.8

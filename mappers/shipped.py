@@ -11,7 +11,7 @@ from inspect import signature
 from typing import Any
 
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.spatial.sparsity import check_dense
+from hwmodel.machines.spatial.sparsity import check_dense, check_plain
 from hwmodel.mappers.mapper import Mapped, Mapper, name_of
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -78,6 +78,7 @@ def mapped(
             f"{hardware.name}: expected a machine of kind {', '.join(KINDS)} to map on, found kind"
             f" {hardware.kind!r}"
         )
+    check_plain(workload, hardware)
     if hardware.kind != "spatial" or hardware.binding:
         check_dense(workload, hardware.name)
     kind = KINDS[hardware.kind]

@@ -34,6 +34,10 @@ Size: TypeAlias = Annotated[Any, Positive]
 SizeOrZero: TypeAlias = Annotated[Any, NonNegative]
 Count: TypeAlias = Annotated[Any, PositiveWhole]
 
+TWO_OF_FOUR = "~2:4"
+STRUCTURED = frozenset({"bf16", "fp16", "tf32", "fp8", "int8"})
+"""Formats that matrix units multiply with two in each four elements no zero (PTX ISA, mma.sp)."""
+
 
 class Unit(Value):
     """One kind of compute unit, all of the device's together: operations/s and J by dtype."""
@@ -42,6 +46,17 @@ class Unit(Value):
     energy_j_per_flop: dict[str, SizeOrZero] = Field(default={})
     follows: str = ""
     """Paths of the numbers that the rates are proportional to, by their source (`levers`)."""
+    structured: Size | None = None
+    """Times as fast where the second operand's formats keep two in each four (`~2:4`); None or 1:
+    it has no circuit that skips the others."""
+
+    def rates_per_s(self) -> dict[str, Amount]:
+        """Operations/s by format, those of structured operands too, zeros counted as operations."""
+        found: dict[str, Amount] = dict(self.rate_per_s)
+        if self.structured is not None and np.any(np.not_equal(self.structured, 1)):
+            for dtype in STRUCTURED.intersection(self.rate_per_s):
+                found[dtype + TWO_OF_FOUR] = self.rate_per_s[dtype] * self.structured
+        return found
 
 
 class Memory(Value):
@@ -274,6 +289,8 @@ class Hardware(Shown, Value):
         """Operations/s of a unit on a dtype; raises `CoverageError` where it has none."""
         if unit in self.units and dtype in self.units[unit].rate_per_s:
             return self.units[unit].rate_per_s[dtype]
+        if unit in self.units and dtype in (skipping := self.units[unit].rates_per_s()):
+            return skipping[dtype]
         known = {u: sorted(self.units[u].rate_per_s) for u in self.units}
         if unit not in self.units:
             raise CoverageError(f"{self.name} has no {unit!r} unit; it has {known}")

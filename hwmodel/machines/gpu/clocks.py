@@ -46,7 +46,7 @@ def widths(hardware: Hardware) -> Rates:
             rate, matrix_clock if unit == "matrix" else clock
         )
         for unit, spec in hardware.units.items()
-        for dtype, rate in spec.rate_per_s.items()
+        for dtype, rate in spec.rates_per_s().items()
     }
     levels: dict[str, Amount] = {
         level: each(memory.bandwidth_bytes_per_s, clock)

@@ -18,7 +18,8 @@
     latency of a host       = the device's eager launch x `host` (a call outside of a graph)
     the same from the L2    = the L2's latency x the same        (`LATE`: where it holds the data)
 
-An efficiency may be set per dtype (`matrix_fp8` before `matrix`). The parameters of the family
+An efficiency may be set per dtype (`matrix_fp8` before `matrix`), and `structured` multiplies that
+of weights of which two in each four are no zero (`bf16~2:4`). The parameters of the family
 "energy" multiply the catalogue's joules, by unit and by memory level, and the idle watts: "static"
 (a device at full clock draws more than an idle one) and "busy" (what all processors together draw
 for being at work, whatever they do). So a device without measurements can take another's
@@ -41,6 +42,9 @@ PRIVATE = frozenset(
 
 LANES = 32
 """Copy instructions of a thread that a processor could at most issue in a clock: one warp's."""
+
+HALF = 0.5
+"""Of the joules of a product whose operations are half on zeros, which are left out."""
 
 ISSUE_J = 100e-12
 """Joules of one instruction of a warp, operands included: assumed, 3 pJ for each of 32 lanes."""
@@ -67,9 +71,12 @@ def rates(
     operation_j: dict[Operation, Amount] = {}
     for unit, spec in hardware.units.items():
         kind = "exp" if unit == "exp" else "flop"
-        for dtype, rate in spec.rate_per_s.items():
-            operations[unit, kind, dtype] = rate * efficiency(f"{unit}_{dtype}", unit)
-            each_j = spec.energy_j_per_flop.get(dtype, 0.0)
+        for dtype, rate in spec.rates_per_s().items():
+            base, _, kept = dtype.partition("~")
+            reached = efficiency(f"{unit}_{base}", unit)
+            of_kept = efficiency("structured") if kept else 1
+            operations[unit, kind, dtype] = rate * reached * of_kept
+            each_j = spec.energy_j_per_flop.get(base, 0.0) * (HALF if kept else 1)
             operation_j[unit, kind, dtype] = each_j * joules.get(unit, 1.0)
     # Instructions that are issued take no time of their own here: their cycles are a slot's.
     operations["issue", "slot", "warp"] = np.inf

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.hardware.hardware import Hardware
+from hwmodel.hardware.hardware import TWO_OF_FOUR, Hardware
 from hwmodel.machines.gpu.libraries.library import GENERATIONS, Library, Support
 from hwmodel.machines.gpu.libraries.shipped import SHIPPED
-from hwmodel.quantity.dtypes import base_of, dtype
+from hwmodel.quantity.dtypes import base_of, dtype, structure_of
 from hwmodel.quantity.errors import CoverageError
 
 MULTIPLYING = ("gemm", "convolution", "grouped", "prefill", "decode", "backward")
@@ -44,6 +44,7 @@ def library_of(schedule: str, libraries: Sequence[Library], problem: Any) -> Lib
         and _scaled(line, problem)
         and _holds(line, problem)
         and (line.skips or not _thinned(problem))
+        and line.structured is bool(_structures(problem)[1])
     )
     return next(able_, libraries[0])
 
@@ -68,6 +69,27 @@ def _formats(problem: Any) -> tuple[str, str]:
     if hasattr(problem, "dtype_a"):
         return base_of(problem.dtype_a), base_of(problem.dtype_b)
     return base_of(problem.dtype), base_of(problem.kv_dtype)
+
+
+def _structures(problem: Any) -> tuple[str, str]:
+    """What the formats of the two operands keep of each group along the sum; empty: all."""
+    if hasattr(problem, "dtype_a"):
+        return structure_of(problem.dtype_a), structure_of(problem.dtype_b)
+    if hasattr(problem, "kv_dtype"):
+        return structure_of(problem.dtype), structure_of(problem.kv_dtype)
+    return "", ""
+
+
+def _unstructured(line: Support | None, problem: Any) -> str | None:
+    """Why kernels do not take operands that keep some of each group, or that keep all."""
+    first, second = _structures(problem)
+    takes = line is not None and line.structured
+    if first or (second and not takes):
+        return f"multiplies no operand that keeps {(first or second)[1:]} along the sum"
+    if takes and second != TWO_OF_FOUR:
+        found = f"keep {second[1:]}" if second else "are dense"
+        return f"takes weights that keep 2:4 along the sum (bf16~2:4), found some that {found}"
+    return None
 
 
 def _holds(line: Support, problem: Any) -> bool:
@@ -148,6 +170,12 @@ def _check_rate(call: Any, hardware: Hardware) -> None:
     """Raise `CoverageError` for products in a format of which the GPU's description has no rate."""
     first, _ = _formats(call.problem)
     rates = {name: unit.rate_per_s for name, unit in hardware.units.items()}
+    kept = _structures(call.problem)[1]
+    if kept and not any(first + kept in unit.rates_per_s() for unit in hardware.units.values()):
+        raise CoverageError(
+            f"{hardware.name}: {call.name}: no unit of this machine skips zeros of {first}{kept};"
+            " expected one whose matrix unit is `structured` (a100, h200), or dense weights"
+        )
     if any(first in known for known in rates.values()):
         return
     line = call.library.takes(call.schedule)
@@ -177,6 +205,8 @@ def refusal(
     `used` says at which points of a sweep the call runs at all.
     """
     line = library.takes(schedule)
+    if (why := _unstructured(line, problem)) is not None:
+        return why
     if line is None or generation not in GENERATIONS:
         return None
     first, second = _formats(problem)

@@ -9,7 +9,7 @@ multiplication. All else runs on the fp32 lanes, whatever the stored format.
 
 from collections.abc import Mapping
 
-from hwmodel.quantity.dtypes import base_of, dtype
+from hwmodel.quantity.dtypes import base_of, dtype, structure_of
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Operation
 
@@ -28,10 +28,11 @@ def product_unit(a: str, b: str) -> tuple[str, str]:
     """(unit, dtype) of a product of operands in formats `a` and `b`.
 
     Operands of two widths run at the wider one's rate: the narrow one is converted on the way in.
+    Where two in each four of `b` are no zero, units that skip the others have a rate of its own.
     """
     wide = a if dtype(a).bits >= dtype(b).bits else b
     wide = base_of(wide)
-    return ("vector" if wide in NOT_ON_MATRIX else "matrix", wide)
+    return ("vector" if wide in NOT_ON_MATRIX else "matrix", wide + structure_of(b))
 
 
 def scalar_operations(counts: Mapping[tuple[str, str], Amount]) -> dict[Operation, Amount]:

@@ -41,7 +41,7 @@ from hwmodel.einsum.network import Workload
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.spatial.counts import Counts, Transfer
 from hwmodel.machines.spatial.projection import Projection, projections
-from hwmodel.quantity.dtypes import dtype
+from hwmodel.quantity.dtypes import dtype, structure_of
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.value import Value
 from hwmodel.quantity.yaml import table
@@ -225,7 +225,25 @@ def check_dense(workload: Workload, where: str) -> None:
             raise CoverageError(
                 f"{stage.cascade.name}, {where}: tensors with a density"
                 f" ({', '.join(form['zeros'])}) are modelled on arrays without a binding, by map"
-                " and predict; leave densities out, or ask for an array such as peer-a3"
+                " and predict; leave densities out, or ask for an array such as peer-a3; weights"
+                " of GPUs' 2:4 units are a format, weight_dtype=bf16~2:4"
+            )
+
+
+def check_plain(workload: Workload, machine: Hardware) -> None:
+    """Raises `CoverageError` for formats that keep some of each group, but on GPUs."""
+    if machine.kind == "gpu":
+        return
+    for stage in workload.stages:
+        form = stage.cascade.form.known
+        if "structured" not in form:
+            stored = ((name, tensor.dtype) for name, tensor in stage.cascade.tensors.items())
+            form["structured"] = [f"{name}: {kind}" for name, kind in stored if structure_of(kind)]
+        if form["structured"]:
+            raise CoverageError(
+                f"{stage.cascade.name}, {machine.name}: formats that keep some of each group"
+                f" ({', '.join(form['structured'])}) are modelled on GPUs; on arrays say it as a"
+                " density, 'W ~ 2 of 4 k', with a machine's sparsity"
             )
 
 

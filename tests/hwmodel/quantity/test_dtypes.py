@@ -2,7 +2,7 @@
 
 import pytest
 
-from hwmodel.quantity.dtypes import ALIASES, DTYPES, bytes_of, dtype
+from hwmodel.quantity.dtypes import ALIASES, DTYPES, base_of, bytes_of, dtype, structure_of
 from hwmodel.quantity.errors import UnknownNameError
 
 
@@ -33,3 +33,19 @@ def test_torch_names_are_understood() -> None:
 def test_an_unknown_format_is_named_with_its_neighbour() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown dtype 'bf61' \(did you mean 'bf16'\?\)"):
         dtype("bf61")
+
+
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [("bf16~2:4", 9.0), ("fp8~2:4", 5.0), ("int8~1:4", 2.5), ("int4@128:16~2:4", 3.125)],
+)
+def test_structured_formats_store_what_is_kept_and_its_places(name: str, bits: float) -> None:
+    assert bytes_of(name) * 8 == bits
+    assert base_of(name) == name.partition("~")[0].partition("@")[0]
+    assert structure_of(name) == name[name.index("~") :]
+
+
+@pytest.mark.parametrize("name", ["bf16~4:2", "bf16~2:2", "bf16~0:4", "bf17~2:4", "bf16~2", "~2:4"])
+def test_groups_that_keep_all_or_nothing_are_refused(name: str) -> None:
+    with pytest.raises(UnknownNameError):
+        dtype(name)

@@ -92,6 +92,8 @@ class Support:
         head_dim: largest head dimension by generation; none: of any size.
         multiples: format -> argument -> number that it has to be a multiple of.
         skips: whether they skip blocks of keys that a density leaves out.
+        structured: whether they take weights of which some in each group along the sum are zero
+            (`bf16~2:4`), and no others.
         query_rows: most query rows of a KV head (those of its group) at once; none: any number.
         elsewhere: generation -> the library that torch calls in its place there, so that it cannot
             be asked for by its own name.
@@ -108,6 +110,7 @@ class Support:
     multiples: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {})
     query_rows: int | None = None
     skips: bool = False
+    structured: bool = False
     elsewhere: Mapping[str, str] = field(default_factory=lambda: {})
 
 

@@ -598,6 +598,7 @@ class _Libraries:
     cublas_row_scales: Library
     cublas_row_scales_fast_accum: Library
     cudnn: Library
+    cusparselt: Library
     efficient_attention: Library
     flash_attention_2: Library
     flash_attention_4: Library

@@ -7,8 +7,9 @@ One loop (`hwmodel.systems.serving.replica`) runs them all; a rule is a field.
              where none is left; a step is scheduled while the one before runs
     sglang   a step reads prompts or decodes; admission leaves room for a share of the outputs of
              all that run, a share that falls while nothing is retracted
-    trtllm   as vllm, with blocks of 32 (`max_utilization`)
-    trtllm:guaranteed_no_evict   admission leaves room for all outputs, so that none is preempted
+    trtllm   as vllm, with blocks of 32, but that admission leaves room for all outputs, so that
+             none is preempted (`guaranteed_no_evict`, its default)
+    trtllm:max_utilization   admission leaves none
 
 Sources: vllm/v1/core/sched/scheduler.py (vllm-project/vllm @ 00024d31); SGLang 0.5.23,
 new_token_ratio_tracker.py; TensorRT-LLM's documented policies.
@@ -97,10 +98,15 @@ SCHEDULERS: Mapping[str, Scheduler] = {
             "sglang", max_batch_tokens=8192, max_batch=2048, block_tokens=1, mixed=False,
             reserve=Reserve(start=0.7, least=0.7 * 0.14, steps=600, most=4096),
         ),
-        Scheduler("trtllm", max_batch_tokens=8192, max_batch=2048, block_tokens=32),
-        Scheduler(
-            "trtllm:guaranteed_no_evict", max_batch_tokens=8192, max_batch=2048, block_tokens=32,
-            reserve=Reserve(start=1.0),
+        *(
+            Scheduler(
+                name, max_batch_tokens=8192, max_batch=2048, block_tokens=32, reserve=reserve
+            )
+            for name, reserve in (
+                ("trtllm", Reserve(start=1.0)),
+                ("trtllm:guaranteed_no_evict", Reserve(start=1.0)),
+                ("trtllm:max_utilization", Reserve()),
+            )
         ),
     )
 }  # fmt: skip

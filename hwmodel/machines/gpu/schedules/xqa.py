@@ -222,7 +222,7 @@ def _block(problem: AttentionProblem, tile: AttentionTile, resident: Amount) -> 
         },
         read={
             "l2": loaded,
-            "shared": grouped * loaded * tile.warps,
+            "shared": grouped * loaded,
             "copy": grouped * widened * (wide + value_wide),
             "narrow": alone * widened * (problem.head_dim + problem.value_dim),
         },

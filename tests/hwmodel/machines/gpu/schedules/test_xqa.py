@@ -110,3 +110,15 @@ def test_rows_of_both_kernels_are_predicted_together_as_alone() -> None:
     together = np.asarray(time_s(**sizes))
     alone = [time_s(**dict(zip(names, each, strict=True))) for each in asked]
     assert together == pytest.approx(alone)
+
+
+@pytest.mark.parametrize(
+    ("law", "menu", "kept"), [(xqa.checked, xqa.DECODE, "bf16"), (xqa.narrow, xqa.NARROW, "fp8")]
+)
+def test_warps_share_what_they_read_of_keys_and_values(law: Any, menu: Any, kept: str) -> None:
+    """Each key and value is written to shared memory once, and read by one warp of the block."""
+    asked = problem(128, 32, 8, 2048, kv_dtype=kept)
+    counted = totals(xqa.activity(asked, law(menu[0], asked, H100), H100))
+    cache_bytes = 128 * 2048 * 8 * 2 * 128 * {"bf16": 2, "fp8": 1}[kept]
+    assert counted.read["shared"] == pytest.approx(cache_bytes)
+    assert counted.written["shared"] == pytest.approx(cache_bytes)

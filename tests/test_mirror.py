@@ -61,9 +61,16 @@ ELSEWHERE = {
         ),
         ("hwmodel/machines/gpu/test_fused.py", "found by structure, and what their blocks do"),
     ),
-    "hwmodel/machines/gpu/schedules/cublas_rules.py": (
-        "hwmodel/machines/gpu/schedules/test_cublas.py",
-        "the rules of cuBLAS, by measured launches",
+    **dict.fromkeys(
+        (
+            f"hwmodel/machines/gpu/schedules/{name}.py"
+            for name in ("cublas_rules", "cublas_traffic", "library_tile")
+        ),
+        ("hwmodel/machines/gpu/schedules/test_cublas.py", "rules and bytes, by what was measured"),
+    ),
+    "hwmodel/machines/gpu/schedules/cublas_copied_rules.py": (
+        "hwmodel/machines/gpu/schedules/test_cublas_copied.py",
+        "the rules of copying kernels, by measured launches",
     ),
     "hwmodel/machines/mcu/libraries.py": ("hwmodel/machines/mcu/test_predict.py", "values"),
     "hwmodel/machines/spatial/[blcp]*.py": (

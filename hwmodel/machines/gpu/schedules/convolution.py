@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import cublas, pair_tiles, warp_tiles
-from hwmodel.machines.gpu.schedules.cublas import LibraryTile
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.dtypes import element_bytes

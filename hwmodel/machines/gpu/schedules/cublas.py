@@ -16,20 +16,23 @@ Counts per block are those of `gemm`, with these additions:
 """
 
 import math
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules import cublas_copied
+from hwmodel.machines.gpu.schedules import cublas_copied_rules as copied_rules
 from hwmodel.machines.gpu.schedules import cublas_rules as rules
+from hwmodel.machines.gpu.schedules.cublas_traffic import dram_bytes
 from hwmodel.machines.gpu.schedules.gemm import (
     OPERAND_SLOTS,
     PARTIAL_BYTES,
     SCALED_STORE,
     GemmProblem,
-    GemmTile,
     clustered,
     conversions,
     divides,
@@ -39,8 +42,8 @@ from hwmodel.machines.gpu.schedules.gemm import (
     paired,
     sides_bytes,
     slab,
-    wave_bytes,
 )
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div, least, most, root, where
 from hwmodel.quantity.dtypes import bytes_of, element_bytes
@@ -76,28 +79,8 @@ ADDED = (1.3, 0.6)
 """The kernel that adds their sums over that of split products: of several rows, and of one (there:
 3.9 us of a short dot product, 7 of a few short rows)."""
 
-RASTER = 1.5
-"""Operands' bytes that a wave of tiles reads over those of the squarest one."""
-
-HALF, STREAM = 2, 4
-"""An L2 of two halves that both keep what both read remembers half of its capacity from one wave
-to the next, and of a wave that is short beside a quarter of it next to all. Chosen, with `RASTER`,
-in view of counted products of 8 and 16 bits: 10 % off (18 before), the 28 large ones 16 (38)."""
-
 ROWWISE_M, ROWWISE_N = 128, 128
 """Tile of the kernel for a scale a row."""
-
-
-@dataclass(frozen=True)
-class LibraryTile(GemmTile):
-    """A launch record; `effort` is the time of its matrix instructions over a warpgroup's.
-
-    `shallow` is 1 where so few slices are under way that the DRAM's rate grows with the processors
-    that load (by the root of their share), else 0.
-    """
-
-    effort: Amount = 1.0
-    shallow: Amount = 0
 
 
 def menu() -> tuple[LibraryTile, ...]:
@@ -150,8 +133,7 @@ def _resolved(
         return replace(tile, **_at_one_point(problem, unit, menu, limits))
     shape = np.broadcast_shapes(*(np.shape(size) for size in sizes))
     aligned = np.broadcast_to(np.asarray(alignment(problem), dtype=np.float64), shape)
-    single = np.broadcast_to(np.asarray(problem.M) == 1, shape)
-    by_bulk = ((aligned >= BULK_BYTES) | single) & (unit == "matrix")
+    by_bulk = _by_bulk(problem, unit, aligned)
     wide = aligned >= WIDEST_COPY_BYTES
     whole: dict[str, Array] = {}
     for points in (by_bulk, ~by_bulk & wide, ~by_bulk & ~wide):
@@ -161,7 +143,7 @@ def _resolved(
         bulk = bool(by_bulk[points][0])
         found = _bulk(part, menu, there) if bulk else _copied(part, unit, aligned[points], there)
         for name, values in found.items():
-            whole.setdefault(name, np.empty(points.shape))[points] = values
+            whole.setdefault(name, np.empty(shape))[points] = values
     return replace(tile, **whole)
 
 
@@ -170,12 +152,18 @@ def _at_one_point(
 ) -> dict[str, Any]:
     """The fields of a tile for single sizes: numbers, whole where they are."""
     aligned = alignment(problem)
-    if unit == "matrix" and (aligned >= BULK_BYTES or problem.M == 1):
+    if _by_bulk(problem, unit, aligned):
         found = _bulk(problem, menu, limits)
     else:
         found = _copied(problem, unit, np.array([aligned], dtype=np.float64), limits)
     numbers = {n: float(v[0] if np.ndim(v) else v) for n, v in found.items()}
     return {name: int(n) if n.is_integer() else n for name, n in numbers.items()}
+
+
+def _by_bulk(problem: GemmProblem, unit: str, aligned: Any) -> Any:
+    """Where the bulk copy engine can serve; one row of wider or narrower formats is a vector."""
+    single = (problem.M == 1) & (element_bytes(problem.dtype_a) != copied_rules.ELEMENT_BYTES)
+    return ((aligned >= BULK_BYTES) | single) & (unit == "matrix")
 
 
 def _within(points: NDArray[np.bool_], given: Given) -> Given:
@@ -192,6 +180,7 @@ def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict
     found = rules.bulk(problem, table, limits)
     clustered_ = (found.blocks <= rules.most_clustered(limits.processors)) | (limits.pair > 1)
     return {
+        **PLAIN,
         "block_m": found.block_m,
         "block_n": found.block_n,
         "block_k": rules.SLICE_BYTES / narrowest(problem),
@@ -207,17 +196,16 @@ def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict
 def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> dict[str, Any]:
     """Fields of the tiles of kernels that copy thread by thread, of one width of copies."""
     element = element_bytes(problem.dtype_a)
+    width = np.minimum(aligned, WIDEST_COPY_BYTES)
     if unit == "vector":
-        found = rules.copied(problem, rules.VECTOR, aligned, limits)
         width = aligned
-    elif element > 2:
-        width = np.minimum(aligned, WIDEST_COPY_BYTES)
-        found = rules.copied(problem, rules.WORDS, width, limits)
+        found = rules.copied(problem, rules.VECTOR, width, limits)
+    elif element == copied_rules.ELEMENT_BYTES:
+        return copied_rules.chosen(problem, int(width.min()), limits)
     else:
-        width = np.minimum(aligned, WIDEST_COPY_BYTES)
-        paired = bool((aligned >= WIDEST_COPY_BYTES).all())
-        found = rules.copied(problem, rules.PAIRED if paired else rules.SINGLE, width, limits)
+        found = rules.copied(problem, rules.WORDS if element > 2 else rules.PAIRED, width, limits)
     return {
+        **PLAIN,
         "block_m": found.block_m,
         "block_n": found.block_n,
         "block_k": rules.COPIED_SLICE_BYTES / element,
@@ -228,6 +216,10 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
         "persistent": 0.0,
         "effort": found.effort,
     }
+
+
+PLAIN = {"warps": 8.0, "wait": 0.0, "lanes": 1.0, "in_turn": 0.0, "narrow": 0.0}
+"""Fields that only `cublas_copied` knows."""
 
 
 def alignment(problem: GemmProblem) -> Amount:
@@ -254,29 +246,21 @@ def _power(pitch: Amount) -> Amount:
 def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
     """One call: a product of matrices, or where the output is one column, of a matrix and a vector.
 
-    What `tile` says is of the former.
+    What `tile` says is of the former: tiles copied in bulk or by threads.
     """
-    column = np.asarray(problem.N == 1)
-    if not column.any():
-        return product(problem, tile, limits)
-    if column.all():
-        return vector(problem, limits)
-    thin = where(column, 1.0, 0.0)
-    either = Repeat(1 - thin, product(problem, tile, limits)), Repeat(thin, vector(problem, limits))
-    return Serial(either)
-
-
-def dram_bytes(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> tuple[Amount, Amount]:
-    """(read, written) at the DRAM: each matrix once, and what waves of tiles read again."""
-    a = problem.M * problem.K * bytes_of(problem.dtype_a) * problem.distinct
-    b = problem.N * problem.K * bytes_of(problem.dtype_b)
-    c = problem.batch * problem.M * problem.N * bytes_of(problem.dtype_out)
-    waves, wave = wave_bytes(problem, tile, limits)
-    capacity = limits.capacity_bytes["l2"]
-    again = most((RASTER * waves * wave - (a + b), 0.0)) * where(waves > 1, 1.0, 0.0)
-    streamed = wave * wave / (wave * wave + (capacity / STREAM) * (capacity / STREAM))
-    forgotten = (1 - least((1.0, capacity / HALF / (a + b)))) * streamed
-    return problem.batch * (a + b + again * forgotten) + problem.bias_bytes, c
+    column: NDArray[np.bool_] = np.asarray(problem.N == 1)
+    threads: NDArray[np.bool_] = np.asarray((tile.wait > 0) | (tile.narrow > 0)) & ~column
+    kinds: list[tuple[NDArray[np.bool_], Callable[[], Activity]]] = [
+        (column, lambda: vector(problem, limits)),
+        (threads, lambda: cublas_copied.activity(problem, tile, limits)),
+        (~(column | threads), lambda: product(problem, tile, limits)),
+    ]
+    for points, made in kinds:
+        if points.all():
+            return made()
+    return Serial(
+        tuple(Repeat(where(p, 1.0, 0.0), made()) for p, made in kinds if np.asarray(p).any())
+    )
 
 
 def vector(problem: GemmProblem, limits: Limits) -> Activity:

@@ -127,10 +127,7 @@ MMA_SIDES = ((256, 128, 1), (128, 256, 1), (128, 128, 2), (256, 64, 1))
 PAIRED = _copied(
     (*((n, m, r, 1.0) for n, m, r in (*MMA_SIDES, (128, 64, 3), (64, 64, 4), (32, 32, 6))),), 0.0
 )
-"""Alignments of 4 and 8 bytes, in 16 bits: copies of 4 bytes (cutlass_80, m16n8k16)."""
-
-SINGLE = _copied(((256, 128, 1, 2.5), (128, 128, 2, 1.5), (64, 64, 4, 1.5)), 0.0)
-"""Alignment of 2 bytes: one element a copy (cutlass_75, m16n8k8)."""
+"""Formats of a byte: copies of 4 (as cutlass_80, m16n8k16)."""
 
 WORDS = _copied((*((n, m, r, 1.0) for n, m, r in (*MMA_SIDES, (128, 64, 2), (64, 64, 3))),))
 """tf32 copied by threads (cutlass_80, m16n8k8)."""

@@ -40,8 +40,8 @@ from hwmodel.machines.gpu.schedules.convolution import (
     as_gemm,
     by_matrix_units,
 )
-from hwmodel.machines.gpu.schedules.cublas import LibraryTile
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem, divides
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.quantity.dtypes import bytes_of, element_bytes
 from hwmodel.quantity.units import Amount

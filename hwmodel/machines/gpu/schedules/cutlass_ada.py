@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from hwmodel.hardware.hardware import Limits
-from hwmodel.machines.gpu.schedules.cublas import LibraryTile
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 from hwmodel.quantity.arithmetic import floor_div, least, most
 
 

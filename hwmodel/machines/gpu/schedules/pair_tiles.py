@@ -8,9 +8,9 @@ the fastest of a menu, by the model.
 
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import cublas, warp_tiles
-from hwmodel.machines.gpu.schedules.cublas import LibraryTile
 from hwmodel.machines.gpu.schedules.cublas_rules import SLICE_BYTES
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 
 SIDES = (
     *((128, n) for n in (256, 224, 192, 160, 128, 96, 64, 32)),

@@ -15,8 +15,8 @@ import numpy as np
 
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import cublas
-from hwmodel.machines.gpu.schedules.cublas import LibraryTile
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem, narrowest
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import where
 

@@ -12,7 +12,7 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
 from hwmodel.machines.gpu.lower import lower
 from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem, activity
-from hwmodel.machines.gpu.schedules.cublas import LibraryTile
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 from hwmodel.spine.activity import totals
 
 ROOM = limits(device("h200"))

@@ -13,6 +13,7 @@ from hwmodel.hardware.hardware import limits
 from hwmodel.machines.driver import predict
 from hwmodel.machines.gpu.schedules import cublas
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 from hwmodel.spine.activity import totals
 
 H200 = limits(device("h200"))
@@ -25,7 +26,7 @@ def problem(m: int, n: int, k: int, dtype: str = "bf16") -> GemmProblem:
     return GemmProblem(m, n, k, dtype_a=dtype, dtype_b=dtype, dtype_out=out)
 
 
-def tile(m: int, n: int, k: int, dtype: str = "bf16") -> cublas.LibraryTile:
+def tile(m: int, n: int, k: int, dtype: str = "bf16") -> LibraryTile:
     return cublas.resolved(MENU, problem(m, n, k, dtype), H200)
 
 
@@ -73,7 +74,8 @@ def test_other_alignments_are_copied_by_threads(n: int, k: int, dtype: str, copi
 
 
 def test_a_single_row_is_a_matrix_times_a_vector_at_any_alignment() -> None:
-    assert tile(1, 63, 63).persistent == 1
+    assert tile(1, 63, 63, "tf32").persistent == 1
+    assert (tile(1, 63, 63).narrow, tile(1, 64, 64).persistent) == (1, 1)
 
 
 @given(m=st.integers(2, 4096), n=ALIGNED, k=ALIGNED)

@@ -8,13 +8,14 @@ from hwmodel.machines.gpu.rates import rates
 from hwmodel.machines.gpu.schedules import cublas
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
 from hwmodel.machines.gpu.schedules.layers import Layer
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 from hwmodel.spine.activity import fold, totals
 
 H200 = device("h200")
 ROOM = limits(H200)
 
 
-def made(M: int, N: int = 1024, K: int = 2048) -> tuple[GemmProblem, cublas.LibraryTile]:
+def made(M: int, N: int = 1024, K: int = 2048) -> tuple[GemmProblem, LibraryTile]:
     problem = GemmProblem(M=M, N=N, K=K, dtype_a="fp8", dtype_b="fp8", dtype_out="bf16")
     return problem, cublas.resolved(cublas.menu()[0], problem, ROOM)
 

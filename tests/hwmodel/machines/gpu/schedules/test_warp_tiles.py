@@ -7,6 +7,7 @@ import hwmodel as hw
 from hwmodel.hardware.hardware import limits
 from hwmodel.machines.gpu.schedules import cublas, warp_tiles
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 
 A100 = hw.device("a100")
 ROOM = limits(A100)
@@ -38,7 +39,7 @@ def test_a_part_of_k_keeps_four_slices(K: int, most: int) -> None:
     column = np.array([[float(s)] for s in warp_tiles.SPLITS])
     menu = warp_tiles.MENU[0]
     found = warp_tiles.resolved(
-        cublas.LibraryTile(16 + 0 * column, 64 + 0 * column, split=column, resident=menu.resident),
+        LibraryTile(16 + 0 * column, 64 + 0 * column, split=column, resident=menu.resident),
         problem,
         ROOM,
     )

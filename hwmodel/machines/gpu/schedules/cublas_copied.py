@@ -1,0 +1,168 @@
+"""Products of 16-bit formats in cuBLAS whose rows do not all begin on multiples of 16 bytes.
+
+The bulk copy engine cannot serve them. Older kernels copy thread by thread, 4 bytes a copy where
+rows begin on multiples of 4 (or 8), else one element, and that is what they spend their time on:
+
+    mma      4 bytes, several slices ahead (cutlass_80, m16n8k16); products and copies take turns
+    wmma     4 bytes, one slice or two, blocks of one or four warps, each of which copies one word
+             after the other (cutlass_80_wmma, m16n16k16)
+    single   an element at a time, through registers; products hide beneath (cutlass_75, m16n8k8)
+    narrow   few rows, an element at a time: blocks of 8 columns walk all of K (gemmSN, gemv)
+
+A slice takes a block's own wait, and what all blocks of the processor copy and multiply. K is split
+to fill the processors, and a kernel of its own adds the parts; or in two to four parts that level
+the last wave, added to C in turn behind counters that a memset clears.
+
+Which of them runs `cublas_copied_rules` says. Constants are fitted to the times of kernels traced
+on an H200 (cuBLAS 13.1, validation/data, launches.csv), of shapes for fitting; with the kernel
+known, times of the other shapes are 6 % off.
+"""
+
+import numpy as np
+
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules import cublas_copied_rules as rules
+from hwmodel.machines.gpu.schedules.cublas_traffic import HALF, dram_bytes
+from hwmodel.machines.gpu.schedules.gemm import (
+    PARTIAL_BYTES,
+    GemmProblem,
+    conversions,
+    lines,
+    sides_bytes,
+)
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
+from hwmodel.machines.gpu.units import product_unit
+from hwmodel.quantity.arithmetic import ceil_div, least, most, where
+from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
+
+MEMSET = 0.84
+"""The node that clears counters, in launches (2.1 us)."""
+NARROW_BEGIN = 1450.0
+"""Copies' time that beginning and ending such a block takes."""
+NARROW_WAITS = (9.3, 21.0, 15.0, 24.0)
+"""Clocks that such a block waits in a step of K: of two rows or four, for which kernels are
+compiled, of three, of five or six, of more."""
+EDGED = 1.1
+"""The same of kernels for more rows than there are, over those for as many."""
+VECTOR_COPIES, VECTOR_BEGIN = 5.6, 1350.0
+"""Copies' time of a step of K, and of a block, where there is one row (gemv)."""
+VECTOR_WAIT, VECTOR_K, VECTOR_START = 1.9, 4000, 1000.0
+"""Clocks that a block of it waits in a step of K, for so many steps at most, and at its start."""
+
+
+def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
+    """One call, by tiles or, where the tile is `narrow`, columns by the vector units."""
+    narrow = np.asarray(tile.narrow)
+    if not narrow.any():
+        return product(problem, tile, limits)
+    if narrow.all():
+        return columns_of(problem, tile, limits)
+    either = Repeat(1 - narrow, product(problem, tile, limits))
+    return Serial((either, Repeat(narrow, columns_of(problem, tile, limits))))
+
+
+def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
+    """Blocks of tiles, and what adds the parts of split sums."""
+    rows, columns = ceil_div(problem.M, tile.block_m), ceil_div(problem.N, tile.block_n)
+    blocks = problem.batch * rows * columns * tile.split
+    each = ceil_div(blocks, limits.processors)
+    resident = each / ceil_div(each, tile.resident)
+    slices = ceil_div(ceil_div(problem.K, tile.block_k), tile.split)
+    depth = slices * tile.block_k
+    m, n = problem.M / rows, problem.N / columns
+    staged = sides_bytes(problem, m, n) * depth
+    unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
+    area = tile.block_m * tile.block_n
+    products = Work(
+        operations={(unit, "flop", dtype): 2 * area * depth * tile.effort},
+        live={"processors": 1 / resident},
+    )
+    issued = rules.issued(tile.block_m + tile.block_n, m + n) * rules.ELEMENT_BYTES * depth
+    copies = Work(
+        read={
+            "copy": issued * tile.lanes / most((tile.copy_bytes, 1)),
+            "port": staged * lines(problem.row * rules.ELEMENT_BYTES),
+            "l2": staged,
+        },
+        written={"shared": staged},
+    )
+    converted = conversions(problem, tile.block_n * depth)
+    both = Overlap((products, converted)) if converted.operations else products
+    # Elements that are copied one by one pass the registers, and products hide beneath them.
+    single = where(tile.copy_bytes < rules.WORD_BYTES, 1.0, 0.0)
+    block = Serial(
+        (
+            Overlap((Repeat(single, both), copies)),
+            Repeat(1 - single, both),
+            Work(slots={"cycle": slices * tile.wait}),
+        )
+    )
+    partial = where(tile.split > 1, 1.0, 0.0) * (1 - tile.in_turn)
+    # Kernels for words hand on parts in the format of the output, most others in fp32 (names).
+    item = where(single > 0, PARTIAL_BYTES, bytes_of(problem.dtype_out))
+    partial_bytes = partial * tile.split * problem.batch * problem.M * problem.N * item
+    turned = where(tile.split > 1, 1.0, 0.0) * tile.in_turn
+    epilogue = Work(
+        written={
+            "port": m * n * rules.STORED_BYTES * (1 + turned),
+            "l2": m * n * item * partial,
+        }
+    )
+    read, written = dram_bytes(problem, tile, limits)
+    operands = sides_bytes(problem, problem.M, problem.N) * problem.K
+    parts = partial_bytes + turned * (tile.split - 1) * written
+    spilled = parts * where(operands > limits.capacity_bytes["l2"] / HALF, 1.0, 0.0)
+    body = Overlap(
+        (
+            Waves(blocks, limits.processors * resident, Serial((block, epilogue))),
+            Serial(
+                (
+                    Work(read={"dram": read}, written={"dram": written + spilled}),
+                    Work(slots={"queue": 1}),
+                )
+            ),
+        )
+    )
+    adders = ceil_div(problem.M, rules.ADDED_M) * ceil_div(problem.N, rules.ADDED_N) * problem.batch
+    waves = adders / (rules.ADDERS * limits.processors)
+    adding = Work(
+        read={"l2": partial_bytes},
+        slots={
+            "reduction": partial * rules.ADDING,
+            "cycle": partial * (tile.split * rules.ADDED_PART + waves * rules.ADDED_WAVE),
+        },
+    )
+    return Serial((Work(slots={"launch": 1 + turned * MEMSET}), body, adding))
+
+
+def columns_of(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
+    """Few rows: blocks of columns walk K, an element of each column and row at a time."""
+    m = tile.block_m
+    blocks = problem.batch * ceil_div(problem.N, rules.NARROW_N)
+    each = ceil_div(blocks, limits.processors)
+    resident = each / ceil_div(each, tile.resident)
+    held = where(m <= 2, 2, 2 * ceil_div(m, 2))  # rows of the kernel that is compiled for so many
+    exact, one = (m == 2) | (m == 4), where(m == 1, 1.0, 0.0)
+    lanes = (rules.NARROW_N + held) * where(exact, 1.0, EDGED)
+    copies = one * (VECTOR_COPIES * problem.K + VECTOR_BEGIN)
+    copies = copies + (1 - one) * (lanes * problem.K + NARROW_BEGIN)
+    compiled, three, six, more = NARROW_WAITS
+    step = where(exact, compiled, where(m == 3, three, where(m <= 6, six, more)))
+    vector = VECTOR_WAIT * least((problem.K, VECTOR_K)) + VECTOR_START
+    wait = one * vector + (1 - one) * step * problem.K
+    unit = ("vector", "flop", "fp32")
+    walk = Work(
+        operations={unit: 2 * m * rules.NARROW_N * problem.K},
+        read={"copy": copies},
+        live={"processors": 1 / resident},
+    )
+    read, written = dram_bytes(problem, tile, limits)
+    slots = limits.processors * resident
+    body = Overlap(
+        (
+            Waves(blocks, slots, Overlap((walk, Work(slots={"cycle": wait})))),
+            Work(read={"dram": read}, written={"dram": written}),
+        )
+    )
+    return Serial((Work(slots={"launch": 1}), body))

@@ -1,0 +1,115 @@
+"""Kernels that copy by threads: launched ones, measured times, laws of what a copy costs."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwmodel.einsum.workloads.gemm import gemm
+from hwmodel.hardware.catalogue import device
+from hwmodel.hardware.hardware import limits
+from hwmodel.machines.driver import predict
+from hwmodel.machines.gpu.schedules import cublas
+from hwmodel.machines.gpu.schedules.gemm import GemmProblem
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
+from hwmodel.spine.activity import totals
+
+H200 = limits(device("h200"))
+Sizes = tuple[int, int, int]
+
+
+def problem(m: int, n: int, k: int, dtype: str = "bf16") -> GemmProblem:
+    return GemmProblem(m, n, k, dtype_a=dtype, dtype_b=dtype, dtype_out=dtype)
+
+
+def tile(m: int, n: int, k: int, dtype: str = "bf16") -> LibraryTile:
+    return cublas.resolved(cublas.menu()[0], problem(m, n, k, dtype), H200)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "launched", "measured_s"),
+    [
+        ((405, 561, 22968), (128, 128, 13, 0), 161.3e-6),
+        ((12940, 919, 1512), (128, 128, 2, 1), 454.8e-6),
+        ((7438, 452, 3891), (128, 256, 1, 0), 261.9e-6),
+        ((64, 372, 585), (64, 64, 9, 0), 7.66e-6),
+        ((902, 198, 1056), (64, 128, 4, 0), 10.93e-6),
+        ((142, 29796, 392), (256, 128, 1, 0), 35.05e-6),
+        ((141, 6792, 1474), (256, 128, 2, 1), 33.56e-6),
+        ((20, 2444, 9256), (64, 256, 13, 0), 26.06e-6),
+        ((7, 3286, 3144), (16, 16, 6, 0), 16.77e-6),
+        ((67, 258, 140), (32, 32, 1, 0), 3.58e-6),
+    ],
+)
+def test_measured_products_and_the_tiles_that_ran_them(
+    sizes: Sizes, launched: tuple[int, ...], measured_s: float
+) -> None:
+    """Shapes of the test half, traced on board c0739c2f: rows, columns, parts, added in turn."""
+    found = tile(*sizes)
+    assert (found.block_m, found.block_n, found.split, found.in_turn) == launched
+    time_s = float(predict(gemm(*sizes), on="h200", kernel="cublas").time_s)
+    assert time_s == pytest.approx(measured_s, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "measured_s"),
+    [
+        ((2, 233, 2334), 12.45e-6),
+        ((3, 4040, 3685), 44.36e-6),
+        ((1, 17527, 376), 9.34e-6),
+        ((1, 9586, 577), 8.49e-6),
+    ],
+)
+def test_few_rows_pass_the_vector_units(sizes: Sizes, measured_s: float) -> None:
+    """Shapes of the test half, board c0739c2f: gemmSN and gemv."""
+    assert tile(*sizes).narrow == 1
+    counts = totals(cublas.activity(problem(*sizes), tile(*sizes), H200))
+    assert {unit for unit, _, _ in counts.operations} == {"vector"}
+    time_s = float(predict(gemm(*sizes), on="h200", kernel="cublas").time_s)
+    assert time_s == pytest.approx(measured_s, rel=0.15)
+
+
+@given(m=st.integers(2, 8192), n=st.integers(16, 8192), k=st.integers(16, 8192))
+def test_parts_of_k_keep_two_slices_and_are_added_in_turn_only_where_there_are_some(
+    m: int, n: int, k: int
+) -> None:
+    found = tile(m, 2 * n + 1, k)
+    if found.split > 1:
+        assert math.ceil(k / found.block_k) / found.split >= 2
+    else:
+        assert found.in_turn == 0
+
+
+@given(m=st.integers(17, 4096), n=st.integers(64, 2048), k=st.integers(64, 2048))
+def test_every_element_of_the_matrix_is_copied(m: int, n: int, k: int) -> None:
+    """In words or one by one, at most 1.4 times as many cost as much as all the tiles hold."""
+    sizes = (m, 2 * n, 2 * k)
+    found = tile(*sizes)
+    if found.persistent:
+        return
+    counts = totals(cublas.activity(problem(*sizes), found, H200))
+    elements = math.ceil(sizes[1] / found.block_n) * m + math.ceil(m / found.block_m) * sizes[1]
+    copies = float(counts.read["copy"]) / float(found.lanes)
+    assert copies * found.copy_bytes >= 2 * elements * sizes[2] * (1 - 1e-9)
+
+
+def test_rows_of_an_element_more_cost_what_their_copies_do() -> None:
+    """Bulk copies of K 2048, words of 2046, elements of 2047."""
+    times = [
+        float(predict(gemm(2048, 2048, k), on="h200", kernel="cublas").time_s)
+        for k in (2048, 2046, 2047)
+    ]
+    assert 3 * times[0] < times[1] < 0.9 * times[2]
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+def test_points_of_all_kinds_resolve_together_as_one_by_one(dtype: str) -> None:
+    rows = [(1, 65, 64), (3, 101, 256), (12, 352, 930), (100, 64, 63), (3000, 4098, 514), (5, 8, 8)]
+    m, n, k = np.array(rows, dtype=np.float64).T
+    swept = predict(gemm(m, n, k, dtype=dtype), on="h200", kernel="cublas").time_s
+    alone = [
+        float(predict(gemm(*row, dtype=dtype), on="h200", kernel="cublas").time_s) for row in rows
+    ]
+    assert swept == pytest.approx(alone)

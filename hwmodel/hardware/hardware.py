@@ -101,6 +101,10 @@ class Array(Value):
     """What brings words to elements, and sums back (`hwmodel.machines.spatial.hops`)."""
     hop_energy_j_per_byte: SizeOrZero = 0.0
     """Of one step from element to element."""
+    hop_latency_s: SizeOrZero = 0.0
+    """The same: seconds."""
+    link_bytes_per_s: Size = math.inf
+    """What the wires from one element to the next carry; of a bus, all that it drives."""
 
 
 class Function(Value):

@@ -37,6 +37,11 @@ _NOT_HEARD = "no model of a machine of kind {kind} asks for it"
 _ARRAYS = (
     "arrays make a step a clock cycle: change arrays.{unit}.rows, columns or cycles, or the clock"
 )
+_WIRES = (
+    "a binding brings words to its arrays over wires that cost nothing of their own; leave the"
+    " binding out, and nests are counted with them"
+)
+WIRES = ("hop_energy", "hop_latency", "link", "network", "multicast")
 _FUNCTIONS = "joules are those of functions: change functions.NAME.energy"
 
 REFUSED: Mapping[str, Mapping[str, str]] = {
@@ -74,6 +79,7 @@ _EVERYWHERE = {
 } | {
     **dict.fromkeys(("processors.port_bytes_per_clock", "matrix_clock"), _GPU_ALONE),
     **dict.fromkeys(("atomics.*", "power.window", "memories.*.copies"), _GPU_ALONE),
+    "units.*.structured": _GPU_ALONE,
 }
 
 UNHEARD: Mapping[str, Mapping[str, str]] = {
@@ -99,6 +105,8 @@ def refusal(hardware: Described, path: str) -> str:
         return ""
     words = _matching(REFUSED[hardware.kind], path) or _matching(_EVERYWHERE, path)
     if not words and hardware.kind == "spatial" and hardware.functions:
+        if path.startswith("arrays.") and path.rpartition(".")[2] in WIRES:
+            return _WIRES
         unit = path.split(".")[1] if path.startswith("units.") else ""
         words = (_FUNCTIONS if ".energy" in path else _ARRAYS) if unit else ""
         return words.format(unit=unit)

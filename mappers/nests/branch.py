@@ -222,7 +222,12 @@ class BranchPart:
 
     def _charged(self, level: int, side: str, box: Ints, *, least: bool = False) -> list[Floats]:
         """What a keep of each tensor costs at a level, on one side of it or in joules."""
-        above_j, below_j = self.space.joules(level)
+        weights = {
+            "energy_j": self.space.joules(level),
+            "steps": self.space.hops(level),
+            "above_bytes": (1.0, 0.0),
+            "below_bytes": (0.0, 1.0),
+        }
         found: list[Floats] = []
         for t, crossing in enumerate(self.costs.crossings[level - 1]):
             times = self.search_.crossing(level, t)[box]
@@ -230,8 +235,7 @@ class BranchPart:
                 times = times / self.space.over(self.over, t, lacking=True)
             above, below = (times * n for n in self._elements(level, t, box, least=least))
             above, below = above * crossing.above_bytes, below * crossing.below_bytes
-            both = {"above_bytes": above, "below_bytes": below}
-            found.append(above * above_j + below * below_j if side == "energy_j" else both[side])
+            found.append(above * weights[side][0] + below * weights[side][1])
         return found
 
     def start(self) -> Chains:
@@ -273,22 +277,30 @@ class BranchPart:
         for level in range(1, space.levels + 1):
             if quick and level > space.shared:
                 energy += self._first(level, "energy_j")
-                for memory, side in ((level - 1, "above_bytes"), (level, "below_bytes")):
-                    if self.counted[memory]:
-                        moved[:, memory] += self._first(level, side)
+                for memory, side in self._sides(level):
+                    moved[:, memory] += self._first(level, side)
                 continue
             box = chains.box if level <= space.shared else self.place[chains.box]
             coming = ((chains.placed < level) << np.array(search.tensors)).sum(axis=1)
             left = space.capacity_bytes[level - 1] - chains.used[:, level - 1]
             room = np.searchsorted(search.rooms[level - 1], left)
             energy += self.table(level, "energy_j")[coming, box, room]
-            for memory, side in ((level - 1, "above_bytes"), (level, "below_bytes")):
-                if self.counted[memory]:
-                    moved[:, memory] += self.table(level, side)[coming, box, room]
-        seconds = np.maximum(self.costs.time_s, (moved / self.rates).max(axis=1))
+            for memory, side in self._sides(level):
+                moved[:, memory] += self.table(level, side)[coming, box, room]
+        seconds = np.maximum(self.costs.time_s, (moved / self.rates).max(axis=1)) + space.waits_s
         if space.idle_w > 0:
             energy += space.idle_w * seconds
         return Values(energy, seconds, moved[:, 0])
+
+    def _sides(self, level: int) -> Iterator[tuple[int, str]]:
+        """What a keep at a level moves that matters before the end, and which side of it that is.
+
+        Memories by their number, the array's links behind the last.
+        """
+        links = [(-1, "steps")] if level == self.space.shared + 1 else []
+        for memory, side in ((level - 1, "above_bytes"), (level, "below_bytes"), *links):
+            if self.counted[memory]:
+                yield memory, side
 
     def search(self, width: int, deadline_s: float = math.inf) -> bool:
         """Offer the best chains; with a width, only of that many chains a layer.
@@ -348,6 +360,7 @@ class BranchPart:
     ) -> Iterator[Chains]:
         """Some chains with one more keep, after one of these divisions."""
         search, grid, (above_j, below_j) = self.search_, self.search_.grid, self.space.joules(level)
+        leaving, taken = self.space.hops(level)
         own = self.offset if level > self.space.shared else 0
         lengths = max(1, CHUNK // len(divisions))
         for begin in range(0, len(parents), lengths):
@@ -378,6 +391,7 @@ class BranchPart:
             grown.energy += above * above_j + below * below_j
             grown.moved[:, level - 1] += above
             grown.moved[:, level] += below
+            grown.moved[:, -1] += above * leaving + below * taken
             hopeless = search.answers.hopeless(self.least(grown))
             if not hopeless.all():
                 yield grown.take(~hopeless)

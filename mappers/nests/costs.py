@@ -20,7 +20,7 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.counts import cascade_counts, elements, points, stored_ranks
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.spatial.counts import Counts
-from hwmodel.machines.spatial.hops import hop_bytes, hop_j_per_byte
+from hwmodel.machines.spatial.hops import has_network, hop_bytes, waits_s
 from hwmodel.machines.spatial.nest import evaluate
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import Rules, activity
@@ -69,8 +69,10 @@ def cost(cascade: Cascade, hardware: Hardware, mapping: LoopNest, rules: Rules) 
     counts = evaluate(cascade, mapping, limits(hardware), check_capacity=left is None)
     if left is not None:
         counts = thin(counts, mapping.nest, left, hardware)
-    if hop_j_per_byte(hardware):
+    if has_network(hardware):
         counts = replace(counts, hop_bytes=hop_bytes(counts, hardware))
+    if waits_s(hardware):
+        counts = replace(counts, ways=len(cascade.einsums))
     done = activity(counts, rules, unit_of(hardware), array=bool(hardware.arrays))
     work = totals(done)
     charged = rates(hardware, work.operations)

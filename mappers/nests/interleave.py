@@ -74,16 +74,19 @@ class Space:
         capacity_bytes: of memories 1 .. n, of one element's where each has its own.
         shared: memories 1 .. shared serve all elements; the others are one per element.
         energy_j_per_byte: of memories 0 .. n.
-        hops_j_per_byte: of a word that leaves the shared memories for elements' own, and of each
-            that an element takes.
-        bandwidth_bytes_per_s: of memories 0 .. n, all elements together; infinity is no limit.
+        steps: of a word that leaves the shared memories for elements' own, and of each that an
+            element takes.
+        step_j_per_byte: joules of a byte's step.
+        bandwidth_bytes_per_s: of memories 0 .. n, all elements together, and of all steps of bytes
+            over the array; infinity is no limit.
         axes: elements along each axis of the array; empty without one.
         along: for each axis, which ranks may go over it.
         rests: tensor that is kept first in the elements' own memories; None: any.
         fixed_j: joules that every mapping spends: arithmetic, and the accesses of its operands.
-        fixed_bytes: bytes of memories 0 .. n that every mapping moves: those accesses.
+        fixed_bytes: bytes of memories 0 .. n, and steps, that every mapping moves: those accesses.
         step_s: seconds in which each element computes one point.
         floor_s: seconds that no mapping falls below: operations at the full rate.
+        waits_s: seconds before the first point and after the last, of every mapping.
         idle_w: watts drawn whatever happens.
     """
 
@@ -101,7 +104,8 @@ class Space:
     capacity_bytes: tuple[float, ...]
     shared: int
     energy_j_per_byte: tuple[float, ...]
-    hops_j_per_byte: tuple[float, float]
+    steps: tuple[float, float]
+    step_j_per_byte: float
     bandwidth_bytes_per_s: tuple[float, ...]
     axes: tuple[int, ...]
     along: tuple[tuple[bool, ...], ...]
@@ -110,6 +114,7 @@ class Space:
     fixed_bytes: tuple[float, ...]
     step_s: float
     floor_s: float
+    waits_s: float
     idle_w: float
 
     @property
@@ -125,8 +130,12 @@ class Space:
     def joules(self, level: int) -> tuple[float, float]:
         """Of a byte that crosses into a level: in the memory above with its way, and below."""
         above, below = self.energy_j_per_byte[level - 1 : level + 1]
-        leaving, taken = self.hops_j_per_byte if level == self.shared + 1 else (0.0, 0.0)
-        return above + leaving, below + taken
+        leaving, taken = self.hops(level)
+        return above + leaving * self.step_j_per_byte, below + taken * self.step_j_per_byte
+
+    def hops(self, level: int) -> tuple[float, float]:
+        """Steps of a byte that leaves for a level, and of each that is written there."""
+        return self.steps if level == self.shared + 1 else (0.0, 0.0)
 
     @property
     def output_name(self) -> str:
@@ -206,7 +215,7 @@ class Costs:
     Attributes:
         crossings: for each level from 1, for each tensor, what each of its V words moves.
         energy_j: joules apart from those: what is fixed, less what first entries spare.
-        moved: bytes of memories 0 .. n, likewise.
+        moved: bytes of memories 0 .. n, and their steps over the array, likewise.
         time_s: seconds of the arithmetic alone.
     """
 
@@ -242,9 +251,10 @@ def costs(space: Space, over: Box) -> Costs:
                 for memory, size in ((level - 1, whole * above / 2), (level, spared)):
                     moved[memory] -= size
                     energy -= size * joules[memory]
-                ways_j = zip(space.joules(level), joules[level - 1 : level + 1], strict=True)
-                hops = [with_way - alone for with_way, alone in ways_j]
-                energy -= whole / 2 * (above * hops[0] + below * hops[1])
+                leaving, taken = space.hops(level)
+                stepped = whole / 2 * (above * leaving + below * taken)
+                moved[-1] -= stepped
+                energy -= stepped * space.step_j_per_byte
         crossings.append(tuple(row))
     walked = space.sizes if space.least else space.walked
     steps = math.prod(-(-d // o) for d, o in zip(walked, over, strict=True))

@@ -44,7 +44,7 @@ from hwmodel.einsum.cascade import Cascade, Einsum
 from hwmodel.einsum.counts import cascade_counts
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.spatial.dataflow import Dataflow, dataflow, dataflows
-from hwmodel.machines.spatial.hops import hop_j_per_byte, steps_of
+from hwmodel.machines.spatial.hops import hop_j_per_byte, links_bytes_per_s, steps_of, waits_s
 from hwmodel.machines.spatial.projection import projections
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import OVERLAP, Rules
@@ -285,7 +285,6 @@ def problem_of(
     }
     charged = rates(hardware, operations)
     axes, shared = _array(where, hardware)
-    steps, hop_j = steps_of(hardware), hop_j_per_byte(hardware)
     left, memories = thinned(cascade, hardware), tuple(hardware.memories)
     words = tuple(
         tuple(
@@ -299,12 +298,13 @@ def problem_of(
     touched = [1.0 if left is None else left.touched[name] for name in found]
     near = [word * share for word, share in zip(words[-1], touched, strict=True)]
     operands_bytes = points * (sum(near) + (near[output] if reduced else 0.0))
-    fixed_bytes = (*(0.0 for _ in memories[1:]), operands_bytes)
+    fixed_bytes = (*(0.0 for _ in memories[1:]), operands_bytes, 0.0)
     done, taken = (1.0, 1.0) if left is None else (left.operations, left.steps)
     arithmetic_j = sum(float(charged.operation_j[key]) * n for key, n in operations.items()) * done
     elements = math.prod(axes.values())
     step_s = taken / float(hardware.clock_hz) if hardware.arrays else 0.0
     floor_s = _operations_s(operations, charged) * done
+    most_bytes = 4 * points * sum(max(words))
     space = Space(
         sizes=whole,
         walked=whole,
@@ -320,12 +320,14 @@ def problem_of(
         capacity_bytes=tuple(float(capacities[level]) for level in memories[1:]),
         shared=shared,
         energy_j_per_byte=tuple(float(charged.byte_j[level]) for level in memories),
-        hops_j_per_byte=(steps[0] * hop_j, steps[1] * hop_j),
-        bandwidth_bytes_per_s=tuple(
-            _binding(
-                float(charged.read[level]), 4 * points * sum(max(words)), points / elements * step_s
-            )
-            for level in memories
+        steps=steps_of(hardware),
+        step_j_per_byte=hop_j_per_byte(hardware),
+        bandwidth_bytes_per_s=(
+            *(
+                _binding(float(charged.read[level]), most_bytes, points / elements * step_s)
+                for level in memories
+            ),
+            links_bytes_per_s(hardware),
         ),
         axes=tuple(axes.values()),
         along=tuple((True,) * len(whole) for _ in axes),
@@ -334,6 +336,7 @@ def problem_of(
         fixed_bytes=fixed_bytes,
         step_s=step_s,
         floor_s=floor_s,
+        waits_s=waits_s(hardware),
         idle_w=float(charged.static_w),
     )
     parts = tuple(((rank, size),) for rank, size in zip(einsum.ranks, whole, strict=True))
@@ -412,21 +415,23 @@ def least(
         above = problem.memories[-2]
         shares = [space.left.least(above, name) for name in problem.tensors]
         sizes = [size * share for size, share in zip(sizes, shares, strict=True)]
-    moved = [0.0] * (space.levels + 1)
+    moved = [0.0] * (space.levels + 2)
     for at, size in enumerate(crossing[: space.shared + 1]):
         moved[at] += size
         moved[at + 1] += size if at < space.shared else 0.0
     if space.shared < space.levels:
-        moved[-1] += sum(sizes) - sizes[space.output]
+        moved[space.levels] += sum(sizes) - sizes[space.output]
+        moved[-1] += crossing[space.shared] * space.steps[0]
     elif space.reduced:  # first sums read nothing, and the drains are counted already
-        moved[-1] -= sizes[space.output]
-    priced = zip(moved, space.energy_j_per_byte, strict=True)
+        moved[space.levels] -= sizes[space.output]
+    priced = zip(moved, (*space.energy_j_per_byte, space.step_j_per_byte), strict=True)
     steps = math.prod(space.sizes) / math.prod(space.axes)
     time_s = max(
         steps * space.step_s,
         space.floor_s,
         *(size / rate for size, rate in zip(moved, space.bandwidth_bytes_per_s, strict=True)),
     )
+    time_s += space.waits_s
     energy_j = space.fixed_j + sum(size * joules for size, joules in priced) + space.idle_w * time_s
     value = {"energy": energy_j, "latency": time_s, "edp": energy_j * time_s}[objective]
     first = bound_of(cascade, sum(capacity[n] for n in problem.memories[1:]))

@@ -102,6 +102,7 @@ class Counts:
         footprint_bytes: most bytes live at once in one memory of each level.
         share: of points that take a turn; others are skipped for a zero of an operand.
         hop_bytes: bytes times steps between shared memories and elements' own, where they cost.
+        ways: how often words cross the array before the first turn and after the last.
     """
 
     transfers: tuple[Transfer, ...]
@@ -112,6 +113,7 @@ class Counts:
     footprint_bytes: Table[str, int | float] = field(default_factory=lambda: {})
     share: float = 1.0
     hop_bytes: float = 0.0
+    ways: int = 0
 
     def traffic_bytes(self, level: str) -> int | float:
         """Bytes read from and written to a level by the tiles kept inside of it."""

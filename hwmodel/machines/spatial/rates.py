@@ -5,12 +5,11 @@ All rates are of the whole device, at its clock. A kind of operation runs on the
 one step a cycle, whether or not a last, partial tile gives it something to do.
 """
 
-import math
 from collections.abc import Callable, Iterable
 
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.spatial.hops import hop_j_per_byte
-from hwmodel.machines.spatial.rules import NETWORK, STEP
+from hwmodel.machines.spatial.hops import has_network, hop_j_per_byte, links_bytes_per_s, waits_s
+from hwmodel.machines.spatial.rules import NETWORK, STEP, WAY
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Operation, Rates
 
@@ -29,13 +28,14 @@ def rates(hardware: Hardware, operations: Iterable[Operation]) -> Rates:
     }
     bandwidths = {n: memory.bandwidth_bytes_per_s for n, memory in hardware.memories.items()}
     byte_j = {n: memory.energy_j_per_byte for n, memory in hardware.memories.items()}
-    if hop_j := hop_j_per_byte(hardware):
-        bandwidths[NETWORK], byte_j[NETWORK] = math.inf, hop_j
+    if has_network(hardware):
+        bandwidths[NETWORK] = links_bytes_per_s(hardware)
+        byte_j[NETWORK] = hop_j_per_byte(hardware)
     return Rates(
         operations={key: hardware.rate(key[0], key[2]) for key in keys},
         read=bandwidths,
         written=bandwidths,
-        slots={STEP: ("array", 1 / hardware.clock_hz)},
+        slots={STEP: ("array", 1 / hardware.clock_hz), WAY: (NETWORK, waits_s(hardware))},
         operation_j=joules,
         byte_j=byte_j,
         static_w=hardware.power.idle_w,

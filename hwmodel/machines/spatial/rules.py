@@ -29,6 +29,8 @@ from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Serial, Work
 
 STEP = "step"
+WAY = "way"
+"""The first word's way over the array and the last sum's way back, of an Einsum."""
 NETWORK = "network"
 """What answers call the bytes of words times their steps over an array (`hops`)."""
 
@@ -73,14 +75,16 @@ def activity(
     near = _touched(counts)
     if counts.hop_bytes:
         near = replace(near, read={**near.read, NETWORK: counts.hop_bytes})
+    ways = (Work(slots={WAY: counts.ways}),) if counts.ways else ()
     if not rules.exposed:
         moved = _moved((t, 1.0) for t in counts.transfers)
-        return _parallel(_joined((near, moved), operations, counts.footprint_bytes), steps)
+        busy = _parallel(_joined((near, moved), operations, counts.footprint_bytes), steps)
+        return Serial((*ways, busy)) if ways else busy
     ahead = [(t, 1.0 if not t.double else _first_share(t)) for t in counts.transfers]
     behind = _moved((t, 1.0 - share) for t, share in ahead)
     exposed = tuple(_moved([pair]) for pair in ahead)
     busy = _parallel(_joined((near, behind), operations, counts.footprint_bytes), steps)
-    return Serial((*exposed, busy))
+    return Serial((*ways, *exposed, busy))
 
 
 def _parallel(work: Work, steps: Mapping[str, Amount]) -> Activity:

@@ -3,18 +3,22 @@
 Timeloop: one product of its data spaces into the one that is written, each with a projection of
 sums of dimensions times coefficients; sizes stand in `instance`. AccelForge: one Einsum or several,
 with rank variables whose sizes stand in `rank_sizes` or in `iteration_space_shape` (0 <= m < 128).
-Ranks keep their names in lower case. All tensors are integers of the bits that are said.
+`densities` of an instance are those of tensors: a number is uniform, `hypergeometric` exact,
+`fixed_structured` so many in each group along the last rank, `banded` a band of two ranks. Ranks
+keep their names in lower case. All tensors are integers of the bits that are said.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, cast
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.importers.specification import (
     child,
     listed,
+    number,
     plain_table,
     tables,
     texts,
@@ -24,6 +28,9 @@ from hwmodel.einsum.notation import parse
 from hwmodel.quantity.dtypes import DTYPES
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.printable import shown
+
+LONGEST_GROUP = 64
+"""Elements of a group at most, of which fixed-structured densities keep the nearest number."""
 
 Terms = tuple[tuple[str, int], ...]
 """Ranks with their coefficients, of one index."""
@@ -80,7 +87,44 @@ def _problem(given: Mapping[str, Any], bits: int) -> Cascade:
     spaces = tables(shape.get("data_spaces"), f"{where}: data_spaces")
     accesses = [_space(space, sizes, factors, where) for space in spaces]
     name = str(shape.get("name", "problem")).lower()
-    return _cascade(name, [accesses], sizes, {"*": format_of(bits, where)})
+    found = _cascade(name, [accesses], sizes, {"*": format_of(bits, where)})
+    said = plain_table(instance.get("densities"), f"{where}: densities")
+    words = {
+        tensor: text
+        for tensor, value in said.items()
+        if (text := _density(tensor, value, found, f"{where}: densities: {tensor}"))
+    }
+    return found.sparse(**words) if words else found
+
+
+def _density(tensor: str, value: Any, cascade: Cascade, where: str) -> str:
+    """A density in our words; empty for one that leaves nothing out. Raises `CoverageError`."""
+    if tensor not in cascade.tensors:
+        known = ", ".join(cascade.tensors)
+        raise InputError(f"{where}: expected a data space ({known}), found {tensor!r}")
+    model = dict(cast(Mapping[str, Any], value)) if isinstance(value, Mapping) else {}
+    kind = str(model.get("distribution", "fixed_structured" if model else "uniform"))
+    kind = kind.replace("-", "_")
+    share = number(model.get("density", 1) if model else value, where)
+    if not 0 < share <= 1:
+        raise InputError(f"{where}: expected a density above 0 and at most 1, found {share}")
+    if share == 1 and kind != "banded":
+        return ""
+    if kind in ("uniform", "random"):
+        return f"{share:.12g}"
+    if kind == "hypergeometric":
+        return f"{share:.12g} exact"
+    ranks = cascade.tensors[tensor].ranks
+    if kind == "fixed_structured":
+        part = Fraction(share).limit_denominator(LONGEST_GROUP)
+        return f"{part.numerator} of {part.denominator} {ranks[-1]}"
+    width = model.get("band_width")
+    if kind == "banded" and len(ranks) == 2 and isinstance(width, int) and width >= 0:
+        return f"band {width} {ranks[0]} {ranks[1]}"
+    raise CoverageError(
+        f"{where}: expected a number, or a distribution hypergeometric, fixed_structured, uniform"
+        f" or banded (two ranks, band_width), found {shown(cast(Any, value))}"
+    )
 
 
 def _space(

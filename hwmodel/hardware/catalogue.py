@@ -192,6 +192,11 @@ def _check_names(read: Hardware, where: str) -> None:
         *(("memory level", level, read.memories) for level in LEVELS.get(read.kind, ())),
         *(("array", m.array, read.arrays) for m in read.memories.values() if m.array),
         *(
+            ("array", a.inside, list(read.arrays)[:at])
+            for at, a in enumerate(read.arrays.values())
+            if a.inside
+        ),
+        *(
             ("function", name, read.functions)
             for array in read.arrays.values()
             for name in array.cycles

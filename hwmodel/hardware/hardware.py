@@ -91,6 +91,8 @@ class Array(Value):
 
     rows: Size
     columns: Size = 1
+    inside: str = ""
+    """Name of the array of which each element has such an array; empty: the device has one."""
     cycles: dict[str, Size] = Field(default={})
     """Steps that one action of each function of an element takes."""
     macs: dict[str, Size] = Field(default={})
@@ -212,7 +214,7 @@ class Hardware(Shown, Value):
     binding: str = ""
     """Of a spatial array: which Einsum runs on which array (`catalogue/bindings`)."""
     sparsity: str = ""
-    """Of a spatial array: what it does about zeros (`devices/sparsities`), a name or a path."""
+    """Of a spatial array: what it does about zeros (`devices/sparsities`): name, path or JSON."""
     resources: dict[str, Size] = Field(default={})
     """Numbers of other things that a mapping can use up: DSPs, LUTs, block RAMs, flash bytes."""
     link: Link | None = None
@@ -289,6 +291,13 @@ class Hardware(Shown, Value):
             raise UnknownNameError(f"memory level of {self.name}", level, self.memories)
         return self.memories[level]
 
+    def elements(self, array: str) -> Amount:
+        """Elements of an array, in all elements of those around it; raises `UnknownNameError`."""
+        if array not in self.arrays:
+            raise UnknownNameError(f"array of {self.name}", array, self.arrays)
+        found = self.arrays[array]
+        return found.rows * found.columns * (self.elements(found.inside) if found.inside else 1)
+
     def rate(self, unit: str, dtype: str) -> Amount:
         """Operations/s of a unit on a dtype; raises `CoverageError` where it has none."""
         if unit in self.units and dtype in self.units[unit].rate_per_s:
@@ -335,6 +344,8 @@ class Limits:
     """(rows, columns) of each array of processing elements."""
     multicast: Mapping[str, str] = field(default_factory=lambda: {})
     """What each array reads once for several elements: a "word", or a "tile"."""
+    within: Mapping[str, str] = field(default_factory=lambda: {})
+    """The array whose elements each have a level; arrays stand from the outside in."""
     resources: Mapping[str, Amount] = field(default_factory=lambda: {})
     instances: Mapping[str, Amount] = field(default_factory=lambda: {})
     """How many equal memories a level's total capacity is divided into."""
@@ -355,8 +366,7 @@ def limits(hardware: Hardware) -> Limits:
 
     def owners(memory: Memory) -> Amount:
         if memory.array:
-            rows, columns = arrays[memory.array]
-            return rows * columns
+            return hardware.elements(memory.array)
         return processors.count if memory.per_processor else 1
 
     return Limits(
@@ -373,6 +383,7 @@ def limits(hardware: Hardware) -> Limits:
         devices=hardware.devices,
         arrays=arrays,
         multicast={name: array.multicast for name, array in hardware.arrays.items()},
+        within={level: memory.array for level, memory in hardware.memories.items() if memory.array},
         resources=hardware.resources,
         instances={level: owners(memory) for level, memory in hardware.memories.items()},
         copies={level: memory.copies for level, memory in hardware.memories.items()},

@@ -1,11 +1,12 @@
 """The machine of a specification: Timeloop's `architecture` (0.4), or AccelForge's `arch`.
 
 Nodes stand from the outermost memory inwards; what has a `spatial` fan-out stands, with all that
-follows, in every element of an array. One fan-out of two directions is read. The outermost memory
-is `dram` here, the others keep their names in lower case. Timeloop leaves joules to Accelergy: here
-memories and multiply-accumulates have those of `capacity_laws` at 45 nm or the node that is said,
-DRAM what is published of its type; AccelForge's say them action by action, a bit each, and these
-count. What a specification does not say, such as a bandwidth, never binds.
+follows, in every element of an array; fan-outs within one another are arrays in every element of
+the one around, a new one where a memory stands between or a third direction begins. The outermost
+memory is `dram` here, the others keep their names in lower case. Timeloop leaves joules to
+Accelergy: here memories and multiply-accumulates have those of `capacity_laws` at 45 nm or the node
+that is said, DRAM what is published of its type; AccelForge's say them action by action, a bit
+each, and these count. What a specification does not say, such as a bandwidth, never binds.
 """
 
 import math
@@ -13,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from hwmodel.einsum.importers.specification import child, number, plain_table, tables, whole
@@ -26,6 +28,9 @@ from hwmodel.quantity.yaml import KIND
 OUTERMOST = "dram"
 UNBOUNDED_BYTES = 1e18
 UNLIMITED_BYTES_PER_S = 1e24
+COMPUTES = ""
+ELEMENTS = "elements"
+"""The array of the outermost fan-out; those inside of it have the names of their nodes."""
 CLOCK_HZ = 1e9
 """Where nothing is said: a cycle is a nanosecond."""
 
@@ -53,9 +58,11 @@ class Architecture:
     hardware: Hardware
     levels: tuple[Level, ...]
     axes: Mapping[str, str] = field(default_factory=lambda: {})
-    """Direction of a fan-out in the file, as node.direction -> columns or rows."""
+    """Direction of a fan-out in the file, as node.direction -> axis of an array, array.columns."""
     bits: int = 8
     notes: tuple[str, ...] = ()
+    sparse: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {})
+    """What each memory does about zeros, and the unit that computes (`COMPUTES`), as it is said."""
 
     def level(self, name: str, where: str) -> Level:
         """A memory by its name in the file; raises `InputError`."""
@@ -73,9 +80,8 @@ class _Found:
     where: str
     memories: dict[str, Memory] = field(default_factory=lambda: {})
     levels: list[Level] = field(default_factory=lambda: [])
-    array: Array | None = None
-    fanouts: list[str] = field(default_factory=lambda: [])
-    sides: dict[str, int] = field(default_factory=lambda: {})
+    arrays: dict[str, dict[str, int]] = field(default_factory=lambda: {})
+    """Of each array, from the outside in, its directions: node.direction -> elements."""
     node: int = NODE
     clock_hz: float = CLOCK_HZ
     bits: int = 0
@@ -83,7 +89,10 @@ class _Found:
     compute: Mapping[str, Any] | None = None
     notes: list[str] = field(default_factory=lambda: [])
     variables: Mapping[str, float] = field(default_factory=lambda: {})
+    zeros: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {})
+    """By name of a node, what a list of targets beside the architecture says of zeros."""
     memories_m2: float = 0.0
+    sparse: dict[str, Mapping[str, Any]] = field(default_factory=lambda: {})
     own: dict[str, float] = field(default_factory=lambda: {})
     """Attributes of the node at hand that are numbers."""
 
@@ -93,12 +102,12 @@ class _Found:
 
     def area_of(self, each_m2: float) -> None:
         """One more memory's area, in every element where it stands in one."""
-        self.memories_m2 += each_m2 * (self.elements if self.array else 1)
+        self.memories_m2 += each_m2 * self.elements
 
     @property
-    def elements(self) -> float:
-        """Elements of the array; one where there is none."""
-        return self.array.rows * self.array.columns if self.array else 1
+    def elements(self) -> int:
+        """Elements of all arrays within one another; one where there is none."""
+        return prod(size for sides in self.arrays.values() for size in sides.values())
 
     def count(self, value: Any, where: str) -> int:
         """A whole number of 1 or more, in which names may stand."""
@@ -111,10 +120,15 @@ class _Found:
             with suppress(InputError):
                 self.own[name] = number(value, where, self.variables)
 
+    def note_sparse(self, name: str, place: str, said: Mapping[str, Any]) -> None:
+        """Keep what a node says of zeros, itself or in a list of targets of the specification."""
+        if merged := {**said, **self.zeros.get(name, {})}:
+            self.sparse[place] = merged
+
     @property
     def inside(self) -> str:
         """The array that what follows stands in."""
-        return "elements" if self.array else ""
+        return next(reversed(self.arrays), "")
 
     def add(self, name: str, memory: Memory, holds: Any) -> None:
         own = re.sub(r"\W+", "_", name).lower() if self.levels else OUTERMOST
@@ -128,28 +142,44 @@ class _Found:
         wide = {axis: size for axis, size in sides.items() if size > 1}
         if not wide:
             return
-        if self.array is not None and any(m.array for m in self.memories.values()):
-            raise CoverageError(
-                f"{self.where}: {name}: expected one fan-out, found another one inside of a memory"
-                f" of {self.fanouts[0]}'s elements"
-            )
-        sides_of = {**self.sides, **{f"{name}.{axis}": size for axis, size in wide.items()}}
+        sides_of = {f"{name}.{axis}": size for axis, size in wide.items()}
         if len(sides_of) > 2:
             raise CoverageError(
                 f"{self.where}: {name}: expected a fan-out of two directions, found"
                 f" {', '.join(sides_of)}"
             )
-        self.sides = sides_of
-        sizes = [*sides_of.values(), 1][:2]
-        self.array = Array(columns=sizes[0], rows=sizes[1], multicast="tile")
-        self.fanouts.append(name)
+        held = any(memory.array == self.inside for memory in self.memories.values())
+        if self.arrays and not held and len(self.arrays[self.inside]) + len(sides_of) <= 2:
+            self.arrays[self.inside] |= sides_of
+        else:
+            own = re.sub(r"\W+", "_", name).lower()
+            self.arrays[own if self.arrays else ELEMENTS] = sides_of
+
+    def made(self) -> dict[str, Array]:
+        """The arrays, each inside of the one before."""
+        found: dict[str, Array] = {}
+        for name, sides in self.arrays.items():
+            columns, rows = [*sides.values(), 1][:2]
+            around = next(reversed(found), "")
+            found[name] = Array(columns=columns, rows=rows, inside=around, multicast="tile")
+        return found
+
+    def axes(self) -> dict[str, str]:
+        """Axis of an array by the direction of a fan-out in the file."""
+        return {
+            path: f"{name}.{axis}" if len(self.arrays) > 1 else axis
+            for name, sides in self.arrays.items()
+            for path, axis in zip(sides, ("columns", "rows"), strict=False)
+        }
 
 
 def architecture(specification: Mapping[str, Any]) -> Architecture:
     """The machine of a specification; raises `InputError` and `CoverageError`."""
     if "architecture" in specification:
         given = child(specification, "architecture", "specification")
-        found = _Found("architecture", variables=_variables(specification))
+        found = _Found(
+            "architecture", variables=_variables(specification), zeros=_zeros(specification)
+        )
         for node in _nodes(given):
             _component(found, node)
         return _finished(found)
@@ -168,6 +198,16 @@ def _variables(specification: Mapping[str, Any]) -> dict[str, float]:
     """The numbers among a specification's variables."""
     said = plain_table(specification.get("variables"), "variables")
     return {name: float(value) for name, value in said.items() if isinstance(value, (int, float))}
+
+
+def _zeros(specification: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What `sparse_optimizations` beside the architecture say of each target."""
+    said = plain_table(specification.get("sparse_optimizations"), "sparse_optimizations")
+    targets = tables(said.get("targets"), "sparse_optimizations: targets")
+    return {
+        str(each.get("name")): {k: v for k, v in each.items() if k not in ("name", KIND)}
+        for each in targets
+    }
 
 
 def _nodes(given: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -189,19 +229,19 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
     if "global_cycle_seconds" in attributes:
         cycle_s = found.number(attributes["global_cycle_seconds"], where)
         found.clock_hz = 1 / _positive(cycle_s, f"{where}: global_cycle_seconds")
-    if node.get("sparse_optimizations"):
-        found.notes.append(f"{name}: its sparse_optimizations are passed over, no zero is left out")
     spatial = plain_table(node.get("spatial"), f"{where}: spatial")
     sides = {axis: found.count(spatial.get(axis, 1), f"{where}: {axis}") for axis in MESH}
     found.fan_out(name, sides)
     if node.get(KIND) == "Container":
         return
+    sparse = plain_table(node.get("sparse_optimizations"), f"{where}: sparse_optimizations")
     kind = f"{node.get('class', '')} {node.get('subclass', '')} {name}".lower()
     if "depth" not in attributes and any(word in kind for word in PASSED):
         found.notes.append(f"{name} is passed over: it is no memory and computes nothing")
         return
     if "depth" not in attributes and any(word in kind for word in COMPUTE):
         found.compute = attributes
+        found.note_sparse(name, COMPUTES, sparse)
         return
     bits = found.count(attributes.get("datawidth", attributes.get("word-bits", 8)), where)
     width = _positive(found.number(attributes.get("width", bits), where), f"{where}: width")
@@ -226,6 +266,7 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
         array=found.inside,
     )
     found.add(name, memory, _kept(node))
+    found.note_sparse(name, found.levels[-1].memory, sparse)
 
 
 def _kept(node: Mapping[str, Any]) -> Any:
@@ -345,11 +386,12 @@ def _finished(found: _Found) -> Architecture:
             clock_hz=found.clock_hz if not action else throughput,
             units={"mac": unit},
             memories=memories,
-            arrays={found.inside: found.array} if found.array else {},
+            arrays=found.made(),
             area_m2=found.memories_m2 + elements * mac_m2(kind, found.node),
         ),
         levels=tuple(found.levels),
-        axes=dict(zip(found.sides, ("columns", "rows"), strict=False)),
+        axes=found.axes(),
         bits=found.bits or 8,
         notes=tuple(found.notes),
+        sparse=found.sparse,
     )

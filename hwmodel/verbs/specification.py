@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hwmodel.einsum.importers.specification import plain_table, read
+from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.importers.specification import read
 from hwmodel.einsum.importers.timeloop_problem import einsum_names, problem
-from hwmodel.hardware.hardware import Hardware, Memory
-from hwmodel.hardware.timeloop import Architecture, architecture
+from hwmodel.hardware.hardware import Array, Hardware, Memory
+from hwmodel.hardware.timeloop import ELEMENTS, Architecture, architecture
 from hwmodel.machines.spatial.timeloop import mapping
+from hwmodel.machines.spatial.timeloop_sparsity import sparsity_of
 from hwmodel.mappers.cascades import map_nests
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.certify import certified
@@ -36,7 +38,7 @@ def specified(
     specification = read(files, pairs(ranks, "--ranks") if ranks else {})
     found = architecture(specification)
     cascade = problem(specification, found.bits)
-    found = replace(found, notes=(*found.notes, *_dense(specification)))
+    found = thinned(found, cascade)
     aim = objective or "traffic"
     if "mapping" in specification:
         names = einsum_names(specification)
@@ -65,14 +67,27 @@ def specified(
     return certified(ours, cascade, machine, objective=aim)
 
 
-def _dense(specification: Mapping[str, Any]) -> tuple[str, ...]:
-    """Says which densities of a problem are not counted."""
-    said = plain_table(specification.get("problem"), "problem")
-    instance = plain_table(said.get("instance"), "problem: instance")
-    names = tuple(plain_table(instance.get("densities"), "problem: densities"))
-    if not names:
-        return ()
-    return (f"densities of {', '.join(names)} are passed over: all is counted as dense",)
+def thinned(found: Architecture, cascade: Cascade) -> Architecture:
+    """The machine with what it does about zeros, where tensors have any.
+
+    Without a fan-out the innermost memory is that of one element.
+    """
+    dense = all(tensor.density is None for tensor in cascade.tensors.values())
+    text, notes = sparsity_of(found, cascade)
+    if dense:
+        passed = ("no data space has a density: nothing is left out",) if found.sparse else ()
+        return replace(found, notes=(*found.notes, *passed))
+    machine = found.hardware.model_copy(update={"sparsity": text})
+    if not machine.arrays:
+        *_, nearest = machine.memories
+        own = machine.memories[nearest].model_copy(update={"array": ELEMENTS})
+        alone = {"arrays": {ELEMENTS: Array(rows=1, columns=1, multicast="tile")}}
+        machine = machine.model_copy(
+            update={**alone, "memories": {**machine.memories, nearest: own}}
+        )
+    if not text:
+        notes = (*notes, "the machine says nothing of zeros: they are moved and multiplied")
+    return replace(found, hardware=machine, notes=(*found.notes, *notes))
 
 
 def searched(found: Architecture) -> tuple[Hardware, tuple[str, ...]]:

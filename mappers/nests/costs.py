@@ -121,7 +121,7 @@ def any_schedule(
 
 def _cheapest_j(hardware: Hardware, charged: Rates) -> float:
     """Joules of the cheapest access inside of the outermost memory; sharing divides by elements."""
-    elements = most(a.rows * a.columns for a in hardware.arrays.values()) or 1
+    elements = most(hardware.elements(name) for name in hardware.arrays) or 1
     _, *inner = hardware.memories
     each = [
         _number(charged.byte_j[level]) / (1 if hardware.memories[level].array else elements)

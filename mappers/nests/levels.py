@@ -366,7 +366,7 @@ def _array(where: str, hardware: Hardware) -> tuple[dict[str, int], int]:
         raise CoverageError(
             f"{where}: expected at most one array whose elements each have the innermost memories"
             f" for themselves, found arrays {', '.join(hardware.arrays) or 'none'} and memories"
-            f" {owner}"
+            f" {owner}; of arrays within one another a mapping that is given is counted"
         )
     axes: dict[str, int] = {}
     for array in hardware.arrays.values():

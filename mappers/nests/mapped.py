@@ -67,9 +67,8 @@ class NestMapped(Mapped):
 
         Below 1 where fewer elements than there are work, or some idle in a smaller last turn.
         """
-        elements = math.prod(
-            float(a.rows) * float(a.columns) for a in self.hardware.arrays.values()
-        )
+        arrays = self.hardware.arrays.values()
+        elements = math.prod(float(array.rows) * float(array.columns) for array in arrays)
         if not self.hardware.arrays or not self.timed:
             return None
         done = sum(float(points(einsum, self.cascade)) for einsum in self.cascade.einsums)

@@ -30,7 +30,7 @@ def areas_m2(hardware: Hardware) -> Mapping[str, Amount]:
     for name, array in hardware.arrays.items():
         each = sum(hardware.functions[function].area_m2 for function in array.cycles)
         own = sum(m.area_m2 for m in hardware.memories.values() if m.array == name)
-        found[name] = array.rows * array.columns * (each + own)
+        found[name] = hardware.elements(name) * (each + own)
     for name, memory in hardware.memories.items():
         if not memory.array and name != "dram":
             found[name] = memory.area_m2

@@ -132,6 +132,19 @@ class Legal:
                 f" {axes[loop.array]}; take larger tiles of {loop.rank}"
             )
 
+    def check_within(self, keep: Keep, path: Path) -> None:
+        """What elements keep stands outside of loops over arrays that each of them has."""
+        arrays, own = tuple(self.limits.arrays), self.limits.within.get(keep.level)
+        if own is None or len(arrays) == 1:
+            return
+        inner = arrays[arrays.index(own) + 1 :]
+        for loop in path.loops:
+            if loop.array.partition(".")[0] in inner:
+                self.refuse(
+                    f"expected {keep.tensor} to be kept in {keep.level} outside of loops over"
+                    f" {loop.array}, which lies within an element of {own}"
+                )
+
     def check_repeats(self, einsum: Einsum, path: Path) -> None:
         """A loop that repeats an Einsum inside its own reduction would add the same terms twice."""
         reducing: str | None = None

@@ -155,6 +155,7 @@ class Nested:
                 f"expected {keep.tensor} to be kept inside of {home.level}, where it lives already;"
                 f" found {keep.level} (levels, outermost first: {', '.join(self.levels)})"
             )
+        self.legal.check_within(keep, path)
         projection = self._one_projection(keep.tensor, users)
         new = Home(keep.level, len(path.loops), slides=int(keep.slides))
         inner = path

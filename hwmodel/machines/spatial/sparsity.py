@@ -24,6 +24,7 @@ the room of the mean of their nonzeros. A tensor without a density is dense and 
 of one that a machine keeps plain take part in everything.
 """
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -81,15 +82,22 @@ def sparsities() -> tuple[str, ...]:
 
 
 def sparsity(name: str) -> Sparsity:
-    """By its name, or by the path of a user's own YAML file; raises as `dataflow` does.
+    """By its name, by the path of a user's own YAML file, or as JSON; raises as `dataflow` does.
 
     >>> [rule.where for rule in sparsity("gating").gates]
     [('input', 'weight')]
     """
+    if name.startswith("{"):
+        return _written(name)
     path = Path(name) if Path(name).suffix in SUFFIXES else SPARSITIES / f"{name}.yaml"
     if Path(name).suffix not in SUFFIXES and name not in sparsities():
         raise UnknownNameError("sparsity", name, sparsities())
     return _read(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=64)
+def _written(text: str) -> Sparsity:
+    return Sparsity.build(json.loads(text), where="sparsity")
 
 
 @lru_cache(maxsize=64)

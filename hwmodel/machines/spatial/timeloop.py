@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.importers.specification import tables, texts, whole
-from hwmodel.hardware.timeloop import Architecture
+from hwmodel.hardware.timeloop import ELEMENTS, Architecture
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.yaml import KIND
@@ -45,7 +45,8 @@ def _targets(entries: Sequence[Mapping[str, Any]], read: Architecture, cascade: 
     if len(cascade.einsums) != 1:
         raise CoverageError("mapping: expected one Einsum for a list of targets")
     kept = {level.name: list(cascade.tensors) for level in read.levels}
-    loops: dict[str, list[tuple[str, int, str]]] = {"": []}
+    loops: dict[str, list[tuple[str, int, str]]] = {}
+    over: dict[str, list[tuple[str, int, str]]] = {name: [] for name in read.hardware.arrays}
     for entry in entries:
         name, kind = str(entry.get("target")), str(entry.get("type"))
         where = f"mapping: {name}: {kind}"
@@ -56,22 +57,23 @@ def _targets(entries: Sequence[Mapping[str, Any]], read: Architecture, cascade: 
                 kept[name] = [t for t in cascade.tensors if t in wanted and t not in bypassed]
         elif kind in ("temporal", "spatial"):
             order = _order(entry, cascade, where)
-            spatial = name not in kept
-            if spatial and kind == "temporal" and any(f > 1 for _, f in order):
+            if kind == "temporal" and name in kept:
+                loops[name] = [(rank, f, "") for rank, f in order]
+            elif kind == "temporal" and any(f > 1 for _, f in order):
                 raise CoverageError(f"{where}: expected loops in time at a memory")
-            if spatial and kind == "spatial":
-                axes = _axes(name, read)
+            elif kind == "spatial" and (axes := _axes(name, read)):
                 split = whole(entry.get("split", len(order)), f"{where}: split", 0)
                 # The split counts loops from the inside, as the permutation does.
                 inner = len(order) - split
-                loops[""] += [
+                array = axes[0].rpartition(".")[0] or next(iter(over))
+                over[array] += [
                     (rank, f, axes[0 if at >= inner else -1]) for at, (rank, f) in enumerate(order)
                 ]
-            elif not spatial:
-                loops[read.level(name, where).name] = [(rank, f, "") for rank, f in order]
+            elif kind == "spatial" and any(f > 1 for _, f in order):
+                raise CoverageError(f"{where}: expected a node with a fan-out, or around one")
         else:
             raise InputError(f"{where}: expected temporal, spatial or dataspace")
-    return _stacked(loops, kept, read, cascade)
+    return _stacked(loops, over, kept, read, cascade)
 
 
 def _order(entry: Mapping[str, Any], cascade: Cascade, where: str) -> list[tuple[str, int]]:
@@ -97,31 +99,46 @@ def _order(entry: Mapping[str, Any], cascade: Cascade, where: str) -> list[tuple
 
 
 def _axes(name: str, read: Architecture) -> list[str]:
-    """The axes of a fan-out's directions, by the name of its node, `inter_NODE_spatial` too."""
+    """The axes of a fan-out's directions, by the name of its node, `inter_NODE_spatial` too.
+
+    A memory without a fan-out of its own means that of the next node inside of it.
+    """
     node = name.removeprefix("inter_").removesuffix("_spatial")
     found = [axis for path, axis in read.axes.items() if path.rpartition(".")[0] == node]
-    return found or ["columns", "rows"][: max(1, len(read.axes))]
+    if found:
+        return found
+    memories, arrays = read.hardware.memories, list(read.hardware.arrays)
+    own = next((memories[level.memory].array for level in read.levels if level.name == node), None)
+    if own is None:  # a name that the machine does not have: its only array
+        inner = arrays[0] if len(arrays) == 1 else ""
+    else:
+        inner = next(iter(arrays[arrays.index(own) + 1 :] if own else arrays), "")
+    every = read.axes.values()
+    return [axis for axis in every if (axis.rpartition(".")[0] or ELEMENTS) == inner]
 
 
 def _stacked(
     loops: Mapping[str, Sequence[tuple[str, int, str]]],
+    over: Mapping[str, Sequence[tuple[str, int, str]]],
     kept: Mapping[str, Sequence[str]],
     read: Architecture,
     cascade: Cascade,
 ) -> Nest:
     """Keeps and loops from the outside in; tiles are what all loops inside of them walk."""
     stack: list[Keep | tuple[str, int, str]] = []
-    spatial, outermost = list(loops[""]), read.levels[0]
+    arrays, outermost = list(over), read.levels[0]
     if set(kept[outermost.name]) != set(cascade.tensors):
         told = "expected all tensors in the outermost memory"
         raise CoverageError(f"mapping: {outermost.name}: {told}")
     for level in read.levels:
-        if read.hardware.memories[level.memory].array:
-            stack, spatial = [*stack, *spatial], []
+        own = read.hardware.memories[level.memory].array
+        while own and own in arrays:  # with those around it
+            stack += over[arrays.pop(0)]
         if level is not outermost:
             stack += [Keep(tensor, level.memory) for tensor in kept[level.name]]
         stack += loops.get(level.name, ())
-    stack += spatial
+    for array in arrays:
+        stack += over[array]
     inside: dict[str, int] = dict.fromkeys(cascade.sizes(), 1)
     open_ = _open([each for each in stack if not isinstance(each, Keep)], cascade)
     (einsum,) = cascade.einsums

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hwmodel.hardware.capacity_laws import mac_m2, memory_j_per_byte, memory_m2
+from hwmodel.hardware.hardware import limits
 from hwmodel.hardware.timeloop import architecture
 from hwmodel.quantity.errors import CoverageError, InputError
 
@@ -73,14 +74,30 @@ def test_actions_of_accelforge_count_as_they_stand() -> None:
 
 
 LANES = {"!": "Container", "name": "lanes", "spatial": {"meshX": 8}}
-BOTH = {"!": "Container", "name": "both", "spatial": {"meshX": 2, "meshY": 2}}
+LANE = component("lane", "smartbuffer_RF", depth=1, width=16, datawidth=16)
+
+
+def test_a_fan_out_inside_of_an_element_is_an_array_of_its_own() -> None:
+    """168 elements of 24 bytes, and 8 lanes in each; 3 directions are 2 and 1, one inside."""
+    found = architecture(timeloop(DRAM, GLB, COLUMN, PE, SPAD, LANES, LANE, MAC))
+    machine = found.hardware
+    assert {name: array.inside for name, array in machine.arrays.items()} == {
+        "elements": "",
+        "lanes": "elements",
+    }
+    room = limits(machine)
+    assert (room.instances["spad"], room.instances["lane"]) == (168, 168 * 8)
+    assert room.capacity_bytes["lane"] == 168 * 8 * 2
+    assert machine.units["mac"].rate_per_s["int16"] == 2 * 168 * 8 * 1e9
+    assert found.axes["lanes.meshX"] == "lanes.columns"
+    cross = architecture(timeloop(DRAM, GLB, COLUMN, PE, LANES, SPAD, MAC))
+    assert list(cross.hardware.arrays) == ["elements", "lanes"]
+    assert limits(cross.hardware).instances["spad"] == 168 * 8
 
 
 @pytest.mark.parametrize(
     ("nodes", "told"),
     [
-        ((DRAM, GLB, PE, SPAD, LANES, MAC), "lanes: expected one fan-out, found another one"),
-        ((DRAM, GLB, PE, BOTH, SPAD, MAC), "expected a fan-out of two directions"),
         ((DRAM, MAC), "found DRAM alone"),
     ],
 )

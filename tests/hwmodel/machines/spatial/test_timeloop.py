@@ -15,7 +15,10 @@ from hwmodel.machines.spatial.counts import Counts
 from hwmodel.machines.spatial.nest import evaluate
 from hwmodel.machines.spatial.timeloop import mapping
 from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.spine.mapping import Compute, Keep, Loop
+from hwmodel.spine.mapping import Mapping as LoopNest
 from tests.hwmodel.hardware.test_timeloop import COLUMN, PE, component, timeloop
+from tests.loop_walk import walk
 
 BYTES = {"width": 64, "datawidth": 8}
 SMALL = {"depth": 64, "width": 8, "datawidth": 8}
@@ -251,3 +254,71 @@ def test_factors_have_to_fill_every_rank() -> None:
         counted(THREE, {"problem": CONV}, short)
     with pytest.raises(CoverageError, match="expected all tensors in the outermost memory"):
         counted(THREE, {"problem": CONV}, [*BYPASS, kept("MainMemory", "Inputs")])
+
+
+LANES = timeloop(
+    component("DRAM", "DRAM", **BYTES),
+    component("glb", "SRAM", depth=1024, **BYTES),
+    {"!": "Container", "name": "PE", "spatial": {"meshX": 4}},
+    component("pe_buffer", "SRAM", depth=64, width=8, datawidth=8),
+    {"!": "Container", "name": "lane", "spatial": {"meshX": 3, "meshY": 2}},
+    component("lane_register", "regfile", depth=8, width=8, datawidth=8),
+    component("mac", "intmac"),
+)
+PRODUCT = {
+    "shape": {
+        "dimensions": list("MKN"),
+        "data_spaces": [
+            {"name": "A", "projection": [[["M"]], [["K"]]]},
+            {"name": "B", "projection": [[["K"]], [["N"]]]},
+            {"name": "Z", "projection": [[["M"]], [["N"]]], "read_write": True},
+        ],
+    },
+    "instance": {"M": 8, "K": 12, "N": 6},
+}
+NESTED = [
+    target("DRAM", "M1 K2 N1", "MKN"),
+    target("glb", "M1 K2 N2", "NKM"),
+    target("PE", "M4 K1 N1", "MKN", "spatial"),
+    target("pe_buffer", "M2 K1 N1", "MKN"),
+    target("lane", "M1 K3 N1", "KMN", "spatial"),
+    target("lane_register", "M1 K1 N3", "NKM"),
+]
+
+
+def test_lanes_inside_of_elements_count_as_a_walk_through_them_counts() -> None:
+    """4 elements with 3 lanes of 6 each at work; PE and lane loops beside the walk's own."""
+    read = architecture(LANES)
+    cascade = problem({"problem": PRODUCT}, read.bits)
+    nest = mapping(NESTED, read, cascade)
+    found = evaluate(cascade, nest, limits(read.hardware))
+    assert (found.steps, found.elements) == (8 * 12 * 6 // (4 * 3), 12)
+    levels = list(read.hardware.memories)
+    seen = walk(cascade, nest, levels, frozenset({"glb"}))
+    for column in ("fills", "copies", "drains", "partials", "returns", "returned"):
+        ours: dict[Any, int] = {}
+        for t in found.transfers:
+            key = t.tensor, t.outer, t.inner
+            ours[key] = ours.get(key, 0) + getattr(t, column)
+        theirs = {key: n for key, n in getattr(seen, column).items() if n}
+        assert {key: n for key, n in ours.items() if n} == theirs, column
+
+
+def test_a_fan_out_is_meant_by_the_memory_around_it_too() -> None:
+    """As older mappings have it: what goes over an array stands at the memory outside of it."""
+    read = architecture(LANES)
+    cascade = problem({"problem": PRODUCT}, read.bits)
+    names = {"PE": "glb", "lane": "pe_buffer"}
+    older = [{**each, "target": names.get(each["target"], each["target"])} for each in NESTED]
+    assert mapping(older, read, cascade) == mapping(NESTED, read, cascade)
+
+
+def test_elements_keep_nothing_inside_of_loops_over_their_lanes() -> None:
+    read = architecture(LANES)
+    cascade = problem({"problem": PRODUCT}, read.bits)
+    nest = LoopNest("case", "machine", (Loop("k", 4, "lane.columns"), Keep("A", "pe_buffer"), END))
+    with pytest.raises(InputError, match="outside of loops over lane"):
+        evaluate(cascade, nest, limits(read.hardware))
+
+
+END = Compute("Z")

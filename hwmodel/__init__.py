@@ -89,7 +89,7 @@ __all__ = sorted(_FACE)  # pyright: ignore[reportUnsupportedDunderAll]
 def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562)."""
     if name not in _FACE:
-        raise AttributeError(f"module 'hwmodel' has no attribute {name!r}; it has {sorted(_FACE)}")
+        raise AttributeError(_strange(name), name=name)
     module, attribute = _FACE[name]
     try:
         loaded = import_module(module)
@@ -100,6 +100,19 @@ def __getattr__(name: str) -> Any:
     value = getattr(loaded, attribute) if attribute else loaded
     globals()[name] = value
     return value
+
+
+def _strange(name: str) -> str:
+    """What is said of a name that the face does not have; plain of those that machines look for."""
+    if name.startswith("_"):
+        return f"module 'hwmodel' has no attribute {name!r}"
+    from hwmodel.quantity.errors import UnknownNameError
+    from hwmodel.verbs.ask import VERBS
+
+    all_of = "dir(hwmodel) lists all names"
+    if name in VERBS:
+        all_of = f"`hwmodel {name}` is asked by hwmodel.ask({name!r}, ...); {all_of}"
+    return str(UnknownNameError("name of hwmodel", name, _FACE, listed=all_of))
 
 
 def __dir__() -> list[str]:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from hwmodel.completion import tables
 from hwmodel.quantity.errors import HwmodelError, InputError
 from hwmodel.quantity.extras import extras_told
 from hwmodel.verbs.ask import VERBS, Question, question
@@ -37,8 +38,14 @@ class Verbs(TyperGroup):
         """The command of a name, or None."""
         return made(cmd_name) if cmd_name in VERBS else None
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Each with what it answers, as completion says it: no verb is loaded to be listed."""
+        told = tables()["verbs"]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told[name]["help"]) for name in self.list_commands(ctx)])
 
-HELP = {"help_option_names": ["-h", "--help"]}
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 app = typer.Typer(
     cls=Verbs,

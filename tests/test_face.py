@@ -46,7 +46,7 @@ def test_no_name_is_that_of_a_submodule() -> None:
 
 
 def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
-    with pytest.raises(AttributeError, match=r"has no attribute 'predicted'; it has \['Attrib"):
+    with pytest.raises(AttributeError, match=r"'predicted' \(did you mean 'predict'"):
         getattr(hwmodel, "predicted")  # noqa: B009
 
 

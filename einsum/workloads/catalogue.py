@@ -4,7 +4,7 @@ Names and argument names are those of the command line's case files.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hwmodel.einsum.origin import called
 from hwmodel.einsum.workloads.attention import attention
@@ -92,6 +92,15 @@ WORKLOADS: Mapping[str, Callable[..., Any]] = {
     **{"fft_convolution": fft_convolution, "power_attention": power_attention},
     **{"rational_backward": rational_backward, "norm_quantise": norm_quantise},
 }
+
+
+if not TYPE_CHECKING:  # what reads types is to know which names there are
+
+    def __getattr__(name: str) -> NoReturn:
+        """Say which workloads there are, where one is asked for that is none."""
+        if name.startswith("_"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+        raise AttributeError(str(UnknownNameError("workload", name, WORKLOADS)), name=name)
 
 
 def workload(name: str, /, **arguments: Any) -> Any:

@@ -16,6 +16,7 @@ from hwmodel.quantity.dtypes import dtype
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
 from hwmodel.quantity.value import Value
+from hwmodel.text.shown import Shown
 
 
 class Parameter(Value):
@@ -37,7 +38,7 @@ HOST = "host"
 """The interval of hosts of one kind and another: of no GPU, so that no relative's is wider."""
 
 
-class Family(Value):
+class Family(Shown, Value):
     """Parameters of one kernel family, and how far measurements lie from its predictions.
 
     `interval` is (low, high): 90 % of measured times lie between those multiples of the predicted
@@ -107,7 +108,7 @@ class Family(Value):
         return tuple(f for f in used if self.formats and f not in self.formats)
 
 
-class Calibration(Value):
+class Calibration(Shown, Value):
     """All that was fitted for one device; `versions` and `date` say on what."""
 
     name: str

@@ -5,7 +5,7 @@ dot each sign that no identifier has is an underscore (`hw.models.llama_3_1_8b`)
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from inspect import signature
 from typing import Any, Generic, TypeVar
 
@@ -55,6 +55,18 @@ class Listed(Generic[Each]):
                 return self._make(known[name])
             raise AttributeError(str(UnknownNameError(self.__name__.rstrip("s"), name, known)))
         raise AttributeError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, as of a table."""
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(tuple(self._names()))
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is one of that name."""
+        return name in tuple(self._names())
 
     def __dir__(self) -> list[str]:
         """Names as they are said behind a dot."""

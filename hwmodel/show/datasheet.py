@@ -1,10 +1,12 @@
 """A machine's datasheet: every number with its unit and source, and the calibration in use."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.quantity.units import Amount, dimension_of, show
 from hwmodel.quantity.value import Value, field_of
 from hwmodel.text.grid import grid, wrapped
@@ -14,33 +16,97 @@ if TYPE_CHECKING:
     from hwmodel.hardware.hardware import Hardware
 
 FIELDS = ("field", "value", "source")
+FIRST = (
+    r"processors\.count|(?:matrix_)?clock|units\.\w+\.rate\.\w+|memories\.\w+\.(?:capacity|bandwidth)"
+    r"|link\.bandwidth|power\.(?:limit|run)|price\.\w+|resources\.\w+"
+)
+"""Numbers that a reader looks for before all others."""
 FAMILIES = ("kernel family", "parameters", "rows", "measured / predicted (90 %)")
 
 
 def device_text(device: "Hardware") -> str:
     """Every number of a device with its source, and the calibration in use."""
+    blocks = [finding(device), _numbers(device)]
+    if device.calibration is not None:
+        blocks.append(wrapped("", _calibrated(device)))
+        blocks.append(grid(FAMILIES, _rows(device.calibration), left=(0, 1)))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _numbers(device: "Hardware") -> str:
     texts = list(dict.fromkeys(device.sources.values()))
     rows = [
         [path, _field(device, path), f"[{texts.index(text) + 1}]"]
         for path, text in device.sources.items()
     ]
-    blocks = [
-        finding(device),
-        grid(FIELDS, rows, left=(0,)),
-        "\n".join(wrapped(f"[{i}]", text) for i, text in enumerate(texts, 1)),
-    ]
-    if device.calibration is not None:
-        blocks.append(wrapped("", _calibrated(device)))
-        blocks.append(grid(FAMILIES, _families(device), left=(0, 1)))
-    return "\n\n".join(block for block in blocks if block)
+    sources = "\n".join(wrapped(f"[{i}]", text) for i, text in enumerate(texts, 1))
+    return f"{grid(FIELDS, rows, left=(0,))}\n\n{sources}".rstrip()
 
 
 def device_html(device: "Hardware") -> str:
+    """For a notebook: the numbers that matter most; all of them, and the fits, are opened."""
+    first = [[p, _field(device, p)] for p in device.sources if re.fullmatch(FIRST, p)]
+    folded = [(f"all {len(device.sources)} numbers and their sources", _numbers(device))]
+    notes: list[str] = []
+    if device.calibration is not None:
+        notes = [_calibrated(device)]
+        rows = _rows(device.calibration)
+        folded.append((f"fits of {len(rows)} families", grid(FAMILIES, rows, left=(0, 1))))
+    return answer_html(finding(device), [(FIELDS[:2], first)], notes, folded=folded)
+
+
+def calibration_finding(calibration: Calibration) -> str:
+    """Whose, how much, on what."""
+    dated = f", {calibration.date}" if calibration.date else ""
+    rows = sum(family.rows for family in calibration.families.values())
+    return (
+        f"{calibration.name}: {len(calibration.families)} families of kernels, {rows:,} rows{dated}"
+    )
+
+
+def calibration_text(calibration: Calibration) -> str:
+    """Each family, and what it was fitted to."""
+    versions = ", ".join(f"{name} {version}" for name, version in calibration.versions.items())
+    told = f"{calibration.source}{'; ' if versions else ''}{versions}"
+    table = grid(FAMILIES, _rows(calibration), left=(0, 1))
+    return "\n\n".join((calibration_finding(calibration), wrapped("", told), table))
+
+
+def calibration_html(calibration: Calibration) -> str:
     """The same for a notebook."""
-    rows = [[path, _field(device, path), text] for path, text in device.sources.items()]
-    notes = [] if device.calibration is None else [_calibrated(device)]
-    tables = [(FIELDS, rows), (FAMILIES, _families(device))]
-    return answer_html(finding(device), tables, notes)
+    tables = [(FAMILIES, _rows(calibration))]
+    return answer_html(calibration_finding(calibration), tables, [calibration.source])
+
+
+PARAMETERS = ("parameter", "value", "standard error", "what it is")
+
+
+def family_text(family: Family) -> str:
+    """Where its numbers come from, and each of them."""
+    return f"{_family_finding(family)}\n\n{grid(PARAMETERS, _parameters(family), left=(0, 3))}"
+
+
+def family_html(family: Family) -> str:
+    """The same for a notebook."""
+    return answer_html(_family_finding(family), [(PARAMETERS, _parameters(family))])
+
+
+def _family_finding(family: Family) -> str:
+    low, high = family.interval
+    rows = f", {family.rows:,} rows" if family.rows else ""
+    return f"{family.told}{rows}: measured / predicted {low:.2f} to {high:.2f} (90 %)"
+
+
+def _parameters(family: Family) -> list[list[str]]:
+    return [
+        [
+            name,
+            f"{each.value:.4g}",
+            "-" if each.standard_error is None else f"{each.standard_error:.2g}",
+            each.meaning,
+        ]
+        for name, each in family.parameters.items()
+    ]
 
 
 def finding(device: "Hardware") -> str:
@@ -54,9 +120,7 @@ def _calibrated(device: "Hardware") -> str:
     return f"calibration {device.calibration.name}: {device.calibration.source}"
 
 
-def _families(device: "Hardware") -> Sequence[Sequence[str]]:
-    if device.calibration is None:
-        return []
+def _rows(calibration: Calibration) -> Sequence[Sequence[str]]:
     return [
         [
             name,
@@ -64,7 +128,7 @@ def _families(device: "Hardware") -> Sequence[Sequence[str]]:
             f"{family.rows:,}",
             f"{family.interval[0]:.2f} to {family.interval[1]:.2f}",
         ]
-        for name, family in device.calibration.families.items()
+        for name, family in calibration.families.items()
     ]
 
 

@@ -10,7 +10,7 @@ from hwmodel.bounds.limit import Limit
 from hwmodel.quantity.units import dimension_of, show
 from hwmodel.spine import answer as spine_answer
 from hwmodel.spine.estimate import Estimate
-from hwmodel.text.markup import Brief, Table, answer_html
+from hwmodel.text.markup import Brief, Table, answer_html, plain_html
 
 MOST_ROWS = 20
 """Rows of a list in an answer that are shown."""
@@ -23,10 +23,11 @@ class Answer(Protocol):
 
 
 class Notebook(Brief):
-    """Gives an `Answer` its look in a notebook: the finding, then its plain fields."""
+    """Gives an `Answer` its look in a notebook: the finding, then the rest of its text."""
 
     def _repr_html_(self: Answer) -> str:
-        return facts_html(str(self).split("\n\n")[0], self.record())
+        finding, _, rest = str(self).partition("\n\n")
+        return answer_html(finding, []) + (plain_html(rest) if rest else "")
 
 
 def facts_html(finding: str, record: Mapping[str, Any]) -> str:
@@ -48,9 +49,13 @@ def _single(value: Any) -> bool:
 
 def _fact(name: str, value: Any) -> str:
     dimension = dimension_of(name)
-    if dimension is None or not isinstance(value, (int, float)):
-        return f"{value:,}" if type(value) is int else "-" if value is None else str(value)
-    return show(float(value), dimension) if value == value else "not known"
+    if value is None or value != value:
+        return "-" if value is None else "not known"
+    if isinstance(value, (bool, str)) or not isinstance(value, (int, float)):
+        return str(value)
+    if dimension is not None:
+        return show(float(value), dimension)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{4 if abs(value) < 1e4 else 9}g}"
 
 
 def estimate_html(estimate: Estimate) -> str:

@@ -17,7 +17,7 @@ from hwmodel.einsum.printer import show as text
 from hwmodel.einsum.workloads.model import Model
 from hwmodel.quantity.units import Amount, show
 from hwmodel.text.grid import grid
-from hwmodel.text.markup import answer_html
+from hwmodel.text.markup import answer_html, plain_html
 
 STAGES = ("stage", "runs", "operations of all runs", "then")
 
@@ -30,7 +30,7 @@ def cascade_finding(cascade: Cascade) -> str:
 
 def cascade_html(cascade: Cascade) -> str:
     """The notation, as it is."""
-    return f"<p><b>{escape(cascade_finding(cascade))}</b></p><pre>{escape(text(cascade))}</pre>"
+    return f"<p><b>{escape(cascade_finding(cascade))}</b></p>{plain_html(text(cascade))}"
 
 
 def stack_finding(stack: Stack) -> str:

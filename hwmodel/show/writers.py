@@ -29,6 +29,29 @@ WRITERS = {
         "text": "hwmodel.show.workload:stack_text",
         "html": "hwmodel.show.workload:stack_html",
     },
+    "Part": {
+        "text": "hwmodel.show.parts:part_text",
+        "html": "hwmodel.show.parts:part_html",
+    },
+    "Calibration": {
+        "line": "hwmodel.show.datasheet:calibration_finding",
+        "text": "hwmodel.show.datasheet:calibration_text",
+        "html": "hwmodel.show.datasheet:calibration_html",
+    },
+    "Family": {
+        "text": "hwmodel.show.datasheet:family_text",
+        "html": "hwmodel.show.datasheet:family_html",
+    },
+    "Library": {
+        "line": "hwmodel.show.software:library_finding",
+        "text": "hwmodel.show.software:library_text",
+        "html": "hwmodel.show.software:library_html",
+    },
+    "Engine": {
+        "line": "hwmodel.show.software:engine_finding",
+        "text": "hwmodel.show.software:engine_text",
+        "html": "hwmodel.show.software:engine_html",
+    },
     "Model": {
         "line": "hwmodel.show.workload:model_finding",
         "text": "hwmodel.show.workload:model_text",

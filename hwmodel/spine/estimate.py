@@ -81,8 +81,8 @@ UNMEASURED = "modelled, never measured: the 90 % interval is not known, and null
 """What such a prediction warns of."""
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
+@dataclass(frozen=True, eq=False, repr=False)
+class Part(Shown):
     """One kernel of the mapping: counts and times of a single run, and how often it runs.
 
     `time_s` is at the full clock, `sustained_s` in unbroken repetition, when the power limit may

@@ -12,6 +12,7 @@ import pytest
 
 import hwmodel
 from hwmodel import cli
+from hwmodel.verbs.ask import VERBS, question
 
 ROOT = Path(__file__).resolve().parents[2]
 H200 = ["--on", "h200"]
@@ -320,6 +321,19 @@ def test_shells_complete_words(begun: str, expected: set[str]) -> None:
 def test_help_goes_by_its_letter(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     assert run(monkeypatch, "predict", "-h") == 0
     assert "--on" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "120"])
+def test_help_says_all_of_what_each_command_answers(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert run(monkeypatch, "-h") == 0
+    out = capsys.readouterr().out
+    assert all(len(line) <= int(columns) for line in out.splitlines())
+    told = " ".join(out.split())
+    for name in VERBS:
+        assert f"{name} {question(name).__doc__.splitlines()[0]}" in told  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_the_path_of_a_network_is_a_workload(

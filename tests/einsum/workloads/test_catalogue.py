@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hwmodel.einsum.notation import parse
+from hwmodel.einsum.workloads import catalogue
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.catalogue import WORKLOADS, workload
 from hwmodel.einsum.workloads.gemm import gemm
@@ -85,3 +86,9 @@ def test_unknown_workloads_and_missing_arguments_are_refused() -> None:
         workload("gem")
     with pytest.raises(InputError, match=r"gemm: expected the argument 'K', found none"):
         workload("gemm", M=1, N=2)
+
+
+def test_a_workload_that_is_none_is_refused_with_those_that_are() -> None:
+    with pytest.raises(AttributeError, match=r"'con2d' \(did you mean 'conv2d'\?\); known: add"):
+        getattr(catalogue, "con2d")  # noqa: B009
+    assert not hasattr(catalogue, "__array__")

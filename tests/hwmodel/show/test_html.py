@@ -1,8 +1,10 @@
 """Answers in notebooks: self-contained tables, every text escaped."""
 
 import json
+import re
 import sys
 from functools import cache
+from html import unescape
 from html.parser import HTMLParser
 from types import SimpleNamespace
 from typing import Any
@@ -50,8 +52,6 @@ def checked(answer: Any) -> list[str]:
         pytest.param(lambda: hw.predict(GEMM, "h200"), id="estimate"),
         pytest.param(lambda: hw.bound(GEMM, "h200"), id="limit"),
         pytest.param(lambda: hw.compare(GEMM, ["h200", "b200"]), id="comparison"),
-        pytest.param(lambda: hw.map(GEMM, "peer-a2"), id="map"),
-        pytest.param(lambda: hw.map(GEMM, "h200"), id="tiles"),
         pytest.param(lambda: hw.device("h200"), id="device"),
         pytest.param(lambda: hw.model("llama-3.2-1b"), id="model"),
         pytest.param(lambda: hw.model("llama-3.2-1b").decode(hw.logspace(1, 8), 9), id="stack"),
@@ -60,6 +60,36 @@ def checked(answer: Any) -> list[str]:
 )
 def test_answers_are_tables(answer: Any) -> None:
     assert "table" in checked(answer())
+
+
+@pytest.mark.parametrize("on", ["peer-a2", "h200"])
+def test_a_mapping_keeps_its_loops_and_columns(on: str) -> None:
+    answer = hw.map(GEMM, on)
+    assert checked(answer).count("pre") == 1
+    shown = unescape(getattr(answer, "_repr_html_")())  # noqa: B009
+    assert str(answer).partition("\n\n")[2] in shown
+    assert "font-family:monospace" in shown
+
+
+def test_numbers_stay_in_a_line_and_columns_of_nothing_are_left_out() -> None:
+    rows = [["a", "1.52 ms to 1.94 ms", "", "8 heads"], ["b", "-", "", "a long text that begins"]]
+    shown = answer_html("", [(("name", "interval", "none", "words"), rows)])
+    styles = re.findall(r'<td style="([^"]*)">([^<]*)', shown)
+    assert [text for _, text in styles] == ["a", *rows[0][1::2], "b", *rows[1][1::2]]
+    assert [text for style, text in styles if "nowrap" in style] == ["1.52 ms to 1.94 ms", "-"]
+    assert "none" not in shown
+
+
+def test_a_datasheet_opens_with_few_numbers_and_holds_all() -> None:
+    h200 = hw.device("h200")
+    shown: str = getattr(h200, "_repr_html_")()  # noqa: B009
+    first, *folded = shown.split("<details>")
+    assert "memories.dram.bandwidth" in first
+    assert first.count("<tr>") < 40
+    assert all(f"\n{path} " in folded[0] for path in h200.sources)
+    assert all(source in " ".join(unescape(folded[0]).split()) for source in h200.sources.values())
+    assert h200.calibration is not None
+    assert all(f"\n{family} " in folded[1] for family in h200.calibration.families)
 
 
 def test_an_estimate_has_a_row_for_each_kernel_and_one_for_their_sum() -> None:
@@ -89,6 +119,8 @@ def many(answer: str) -> Any:
         "sweep": lambda: hw.sweep(squared, n=hw.logspace(1, 1000, 100)),
         "device": lambda: h200.but(hbm={"bandwidth": hw.linspace("1 TB/s", "9 TB/s", 999)}),
         "model": lambda: hw.model("llama-3.2-1b"),
+        "calibration": lambda: h200.calibration,
+        "family": lambda: h200.calibration and h200.calibration.families["gemm:cublas"],
         "stack": lambda: steps,
         "cascade": lambda: hw.workloads.gemm(M=hw.logspace(1, 256, 200), N=8, K=8),
     }[answer]()
@@ -98,7 +130,7 @@ def many(answer: str) -> Any:
     "answer",
     [
         *("estimate", "limit", "comparison", "map", "explanation", "sensitivity", "sweep"),
-        *("device", "model", "stack", "cascade"),
+        *("device", "model", "stack", "cascade", "calibration", "family"),
     ],
 )
 def test_a_repr_is_one_short_line(answer: str) -> None:

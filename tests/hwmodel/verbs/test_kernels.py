@@ -27,3 +27,17 @@ def test_the_same_as_json() -> None:
     fp8 = next(line for line in lines if line["library"] == "cublas")["multiples"]["fp8"]
     assert fp8 == {"N": 16, "K": 16}
     assert len(lines) == len(TABLE)
+
+
+def test_one_library_alone() -> None:
+    said = RUN.invoke(app, ["kernels", "cudnn"]).stdout
+    assert said.startswith("cudnn: ")
+    assert "flash-attention-2" not in said
+    lines = json.loads(RUN.invoke(app, ["kernels", "cudnn", "--json"]).stdout)
+    assert {line["library"] for line in lines} == {"cudnn"}
+
+
+def test_a_library_that_is_none_is_refused_by_name() -> None:
+    assert "unknown kernel 'cudn' (did you mean 'cudnn'?)" in str(
+        RUN.invoke(app, ["kernels", "cudn"]).exception
+    )

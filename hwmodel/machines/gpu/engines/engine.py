@@ -33,6 +33,7 @@ from hwmodel.quantity.arithmetic import most
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.estimate import Part
+from hwmodel.text.shown import Shown
 
 Stages: TypeAlias = Mapping[str, Stage]
 
@@ -162,8 +163,8 @@ class Memory:
     held: float
 
 
-@dataclass(frozen=True, eq=False)
-class Engine:
+@dataclass(frozen=True, eq=False, repr=False)
+class Engine(Shown):
     """All that the package knows of an engine: see the module.
 
     Attributes:

@@ -18,6 +18,7 @@ from hwmodel.hardware.hardware import Limits
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity
+from hwmodel.text.shown import Shown
 
 BLACKWELL = ("blackwell", "blackwell-rtx")
 """Data-centre parts (sm_100), which have tensor memory, and those of workstations (sm_120)."""
@@ -172,8 +173,8 @@ class Measured:
     stages: Mapping[str, Sampled] = field(default_factory=lambda: {}, hash=False)
 
 
-@dataclass(frozen=True, eq=False)
-class Library:
+@dataclass(frozen=True, eq=False, repr=False)
+class Library(Shown):
     """A library of GPU kernels, or a stack that calls several.
 
     Attributes:

@@ -66,7 +66,7 @@ def breakdown(estimate: Estimate, path: str | Path | None = None, *, ax: Any = N
         drawn, right, ax, handles=handles[::-1], labels=labels[::-1], loc="outside right upper",
         frameon=False, fontsize=8, title="kernel", alignment="left",
     )  # fmt: skip
-    return saved(drawn, path)
+    return saved(drawn, path, ax)
 
 
 def _busiest(busy_s: Mapping[str, Any]) -> dict[str, str]:

@@ -84,7 +84,7 @@ def pareto(
     legend(
         drawn, axes, ax, loc="outside right upper", frameon=False, fontsize=8, title=heads
     )  # fmt: skip
-    return saved(drawn, path)
+    return saved(drawn, path, ax)
 
 
 def unbeaten(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -2,7 +2,8 @@
 
 Each returns its matplotlib figure, and writes it where a path is given, in the format of the path's
 ending. With `ax` (axes of a figure of your own; a row of them for pictures of several panels) it is
-drawn there. Nothing is drawn on a screen; a notebook shows the figure that it is handed.
+drawn there, and they are what is returned. Nothing is drawn on a screen; a notebook shows the
+figure that it is handed.
 """
 
 from hwmodel.show.pictures.breakdown import breakdown as breakdown

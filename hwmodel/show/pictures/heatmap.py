@@ -67,7 +67,7 @@ def heatmap(
         words[row, column] = np.asarray(held[regions], dtype=str)
         _outlines(axes, sides, floors, words)
     axes.set_title(title, loc="left", size=11)
-    return saved(drawn, path)
+    return saved(drawn, path, ax)
 
 
 def _is_log(values: NDArray[np.float64]) -> bool:

@@ -65,4 +65,4 @@ def parity(
     legend(drawn, upper, ax, loc="outside right upper", fontsize=8, frameon=False)
     for axes in (upper, lower):
         plain_axes(axes)
-    return saved(drawn, path)
+    return saved(drawn, path, ax)

@@ -64,7 +64,7 @@ def pipeline(step: Trained, path: str | Path | None = None, *, ax: Any = None) -
     )  # fmt: skip
     name = f"{step.name}, {run.schedule.name}: a rank waits {step.bubble:.1%} of the time"
     titled(drawn, above, ax, name)
-    return saved(drawn, path)
+    return saved(drawn, path, ax)
 
 
 def _spans(run: Timed, rank: int) -> dict[str, list[tuple[float, float, list[Any]]]]:

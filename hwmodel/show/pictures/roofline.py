@@ -90,7 +90,7 @@ def roofline(
     legend(
         drawn, axes, ax, loc="outside right upper", frameon=False, fontsize=8, alignment="left"
     )  # fmt: skip
-    return saved(drawn, path)
+    return saved(drawn, path, ax)
 
 
 def _colours(levels: Sequence[str]) -> list[str]:

@@ -107,8 +107,11 @@ def titled(drawn: Any, panel: Any, ax: Any, text: str, **options: Any) -> None:
         drawn.suptitle(text, size=11, **options)
 
 
-def saved(drawn: Any, path: str | Path | None) -> Any:
-    """Write a figure to `path`, if any, in the format of its ending; returns the figure."""
+def saved(drawn: Any, path: str | Path | None, ax: Any = None) -> Any:
+    """Write a figure to `path`, if any, in the format of its ending.
+
+    Returns the axes that were given, as other libraries' plots do, or else the figure.
+    """
     if path is not None:
         known = drawn.canvas.get_supported_filetypes()
         ending = Path(path).suffix.lstrip(".")
@@ -121,7 +124,7 @@ def saved(drawn: Any, path: str | Path | None) -> Any:
             drawn.savefig(path, dpi=DOTS_PER_INCH)
         except OSError as error:
             raise InputError(f"{path}: expected a place to write to: {error.strerror}") from None
-    return drawn
+    return drawn if ax is None else ax
 
 
 def plain_axes(axes: Any) -> None:

@@ -46,7 +46,7 @@ class Swings(Protocol):
 
 
 def tornado(found: Swings, path: str | Path | None = None, *, ax: Any = None) -> Any:
-    """Draw the swings of time and of energy, the widest on top. Returns the figure.
+    """Draw the swings of time and of energy, the widest on top. Returns the figure, or `ax`.
 
     `ax` are axes to draw into, one for each of the two that swing. Raises `InputError` where no
     number has an effect.
@@ -72,7 +72,7 @@ def tornado(found: Swings, path: str | Path | None = None, *, ax: Any = None) ->
     look: dict[str, Any] = {"loc": "outside lower center", "ncols": 2, "frameon": False}
     legend(drawn, across[0], ax, handles=keys, fontsize=9, **look)
     titled(drawn, across[0], ax, f"{found.workload} on {found.machine}: one number at a time")
-    return saved(drawn, path)
+    return saved(drawn, path, ax)
 
 
 def _widest(swings: Sequence[tuple[str, float, float]], base: float) -> list[Any]:

@@ -12,6 +12,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.quantity.units import dimension_of, show
 from hwmodel.show.columns import REFUSED
+from hwmodel.show.fields import POINT
 from hwmodel.show.page import (
     Bar,
     Section,
@@ -223,7 +224,8 @@ def rows(found: Any, most: int) -> Section:
     kept = (
         found.filter(found["time_s"].is_not_null()).sort("time_s") if "time_s" in found else found
     )
-    names = [name for name in kept.columns if name != REFUSED and kept[name].n_unique() > 1]
+    aside = {REFUSED, *(field.name for field in POINT if field.aside)}
+    names = [name for name in kept.columns if name not in aside and kept[name].n_unique() > 1]
     cells = [
         [_cell(name, value) for name, value in zip(names, row, strict=True)]
         for row in kept.select(names).head(most).iter_rows()

@@ -99,11 +99,25 @@ class Report(OfRun):
 
     @classmethod
     def said(cls, words: Mapping[str, Any]) -> Self:
-        """A name that ends as studies do is one."""
-        if not str(words.get("what", "")).lower().endswith(STUDIES):
-            return super().said(words)
+        """A name that ends as studies do is one; beside a study there is no workload."""
+        what = words.get("what")
         rest = {name: value for name, value in words.items() if name != "what"}
-        return cls.read({"study": words["what"], **rest})
+        if what is None and "study" in words:
+            return cls._alone(rest)
+        if not str(what).lower().endswith(STUDIES):
+            return super().said(words)
+        if "study" in words:
+            raise InputError(f"report: expected one study, found {what} and {words['study']}")
+        return cls._alone({"study": what, **rest})
+
+    @classmethod
+    def _alone(cls, words: Mapping[str, Any]) -> Self:
+        """A question after a study, which says its workloads and machines itself."""
+        more = [name for name in words if name not in ("study", "out")]
+        if more:
+            told = f"found {', '.join(map(str, more))} beside {words['study']}"
+            raise InputError(f"report: expected a study by itself, {told}; the study says them")
+        return cls.read(words)
 
     def of(self, workload: Any, on: Any, kernel: Any) -> Reported:
         """The page of a workload on a machine."""

@@ -15,7 +15,7 @@ import pytest
 import hwmodel as hw
 from hwmodel import cli
 from hwmodel.quantity.errors import InputError
-from hwmodel.verbs.report import Reported
+from hwmodel.verbs.report import Report, Reported
 from hwmodel.whatif import explanation
 
 WORDS = {"workload": "llm", "config": "llama-3.2-1b", "phase": "decode", "batch": 8}
@@ -148,6 +148,17 @@ def test_a_study_shows_its_fastest_rows_and_its_text(pages: dict[str, Reported])
     assert "6 points" in text
     assert f"{fastest.time_s * 1e6:.3g} us" in text
     assert "M: [64, 512, 4096]" in text
+
+
+def test_a_study_stands_by_itself_wherever_it_is_said(tmp_path: Path) -> None:
+    path = str(tmp_path / "study.yaml")
+    Path(path).write_text(STUDY)
+    for words in ({"what": path}, {"study": path}):
+        assert Report.said(words).study == path
+    with pytest.raises(InputError, match="expected a study by itself, found on beside"):
+        Report.said({"what": path, "on": "h200"})
+    with pytest.raises(InputError, match="expected one study, found "):
+        Report.said({"what": path, "study": path})
 
 
 def test_a_name_from_outside_is_text(tmp_path: Path) -> None:

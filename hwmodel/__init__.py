@@ -107,10 +107,9 @@ def _strange(name: str) -> str:
     if name.startswith("_"):
         return f"module 'hwmodel' has no attribute {name!r}"
     from hwmodel.quantity.errors import UnknownNameError
-    from hwmodel.verbs.ask import VERBS
 
     all_of = "dir(hwmodel) lists all names"
-    if name in VERBS:
+    if name in import_module("hwmodel.completion").tables()["verbs"]:
         all_of = f"`hwmodel {name}` is asked by hwmodel.ask({name!r}, ...); {all_of}"
     return str(UnknownNameError("name of hwmodel", name, _FACE, listed=all_of))
 

@@ -1,6 +1,6 @@
 """A step of training as a workload: a config, its sequences, and how they are divided."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ def training(
     dp: int | None = None,
     pp: int | None = None,
     vp: int | None = None,
+    layers: Sequence[int] | None = None,
     schedule: str | None = None,
     zero: int | None = None,
     recompute: str | None = None,
@@ -50,10 +51,11 @@ def training(
     """One step of training: `global_batch` sequences of `sequence` tokens, Adam and bf16 products.
 
     `tp` to `recompute`, and `micro_batch`, are those of an execution (`hwmodel.spine.execution`);
-    with `devices`, dp is what is left of them. `zero` is ZeRO's stage (3: weights are divided too,
-    as FSDP does), `recompute` what the backward pass computes again: none, selective (attention's
-    scores; with zero 3 torch's choice by operation), full, or reversible (inputs of layers are
-    found again from what they made); `loss` "fused" one that a compiler
+    with `devices`, dp is what is left of them. `layers` are those of each stage of a pipeline (of
+    each chunk, with vp), in the order of the model. `zero` is ZeRO's stage (3: weights are divided
+    too, as FSDP does), `recompute` what the backward pass computes again: none, selective
+    (attention's scores; with zero 3 torch's choice by operation), full, or reversible (inputs of
+    layers are found again from what they made); `loss` "fused" one that a compiler
     makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA) that are trained
     alone, `sampled` the share of rows that gradients of weights are summed over (WTA-CRS).
 
@@ -74,7 +76,7 @@ def training(
     """
     how = {
         **{"tp": tp, "sp": sp, "cp": cp, "ep": ep, "etp": etp, "dp": dp, "pp": pp, "vp": vp},
-        **{"schedule": schedule, "zero": zero, "recompute": recompute},
+        **{"layers": layers, "schedule": schedule, "zero": zero, "recompute": recompute},
         **{"dispatch": dispatch, "overlap": overlap},
     }
     return trained(

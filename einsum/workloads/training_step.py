@@ -31,7 +31,7 @@ WORDS: Mapping[str, tuple[str, str]] = {"mxfp8": ("fp8", "block"), "fp4": ("nvfp
 """Words for formats -> format, and what a factor of it is for: fp8 in blocks (OCP Microscaling
 Formats 1.0); of 4 bits steps are trained in NVIDIA's alone."""
 DIVIDED = (
-    *("tp", "sp", "cp", "ep", "etp", "dp", "pp", "vp", "schedule", "zero", "recompute"),
+    *("tp", "sp", "cp", "ep", "etp", "dp", "pp", "vp", "layers", "schedule", "zero", "recompute"),
     *("micro_batch", "global_batch", "dispatch", "overlap"),
 )
 """Arguments that say how the step is divided over devices."""

@@ -43,6 +43,9 @@ class Execution(Division):
     """How a model is divided and run; one device by itself where nothing is said."""
 
     vp: Degree = 1
+    layers: tuple[Annotated[int, BeforeValidator(counted_or_none)], ...] | None = None
+    """Layers of each chunk of a pipeline, in the order of the model (Megatron's layouts); None: as
+    even as they go."""
     micro_batch: Degree = 1  # pyright: ignore[reportIncompatibleVariableOverride]  # it is frozen
     """Sequences that pass through a pipeline together."""
     global_batch: Degree | None = None
@@ -105,6 +108,11 @@ class Execution(Division):
             found.append(f"schedule: {name} expects vp of 2 or more, found 1")
         elif chunks > 0 and self.pp > 1 and self.vp != chunks:
             found.append(f"schedule: {name} expects vp={chunks}, found {self.vp}")
+        if self.layers is not None and len(self.layers) != self.pp * self.vp:
+            found.append(
+                f"layers: expected one number for each of pp x vp ({self.pp * self.vp}) chunks,"
+                f" found {len(self.layers)}"
+            )
         count = self.micro_batches
         if count is None or self.pp == 1:
             return found

@@ -6,7 +6,7 @@ What an execution may divide depends on the model's numbers, and engines differ:
                layers that are left over go to the stages before the last, backwards
     vllm       the same, but for the vocabulary: padded to a multiple of 64, then divided by tp
     megatron   vocabulary padded to a multiple of 128 tp; key heads divided by tp, never repeated;
-               layers divided evenly over stages and their chunks
+               layers divided evenly over stages and their chunks, unless a layout says otherwise
 
 (`get_pp_indices` and `pad_vocab_size` of vLLM; `_vocab_size_with_padding`, `TransformerConfig` of
 Megatron-LM.) An illegal split is refused with every reason.
@@ -102,14 +102,22 @@ def share(execution: Execution, sizes: Sizes, *, engine: Engine = "exact") -> Sh
         intermediate=sizes.intermediate // tp,
         experts=sizes.experts // execution.ep,
         expert_intermediate=sizes.expert_intermediate // execution.expert_tp,
-        layers=spread(sizes.layers, execution.pp * execution.vp),
+        layers=execution.layers or spread(sizes.layers, execution.pp * execution.vp),
     )
 
 
 def refusals(
-    execution: Execution, sizes: Sizes, *, engine: Engine = "exact", sequence: int | None = None
+    execution: Execution,
+    sizes: Sizes,
+    *,
+    engine: Engine = "exact",
+    sequence: int | None = None,
+    uneven: bool = False,
 ) -> tuple[str, ...]:
-    """Why a model cannot be divided so; empty where it can. `sequence` is tokens, where known."""
+    """Why a model cannot be divided so; empty where it can.
+
+    `sequence` is tokens, where known; `uneven` whether stages of Megatron may differ (its layouts).
+    """
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)
     tp, ep, etp = execution.tp, execution.ep, execution.expert_tp
@@ -120,7 +128,7 @@ def refusals(
         *_key_heads(tp, sizes.kv_heads, engine),
         *_indivisible("tp", tp, "intermediate size", sizes.intermediate),
         *_indivisible("tp", tp, whole, padded),
-        *_stages(execution, sizes.layers, engine),
+        *_stages(execution, sizes.layers, even=engine == "megatron" and not uneven),
     ]
     if sizes.experts:
         found += _indivisible("ep", ep, "experts", sizes.experts)
@@ -163,10 +171,14 @@ def _key_heads(tp: int, heads: int, engine: Engine) -> list[str]:
     ]
 
 
-def _stages(execution: Execution, layers: int, engine: Engine) -> list[str]:
+def _stages(execution: Execution, layers: int, *, even: bool) -> list[str]:
     chunks = execution.pp * execution.vp
     called = "pp" if execution.vp == 1 else "pp x vp"
-    if engine == "megatron":
+    if execution.layers is not None:
+        held = sum(execution.layers)
+        wrong = held != layers
+        return [f"layers: expected {layers} over all chunks, found {held}"] if wrong else []
+    if even:
         return _indivisible(called, chunks, "layers", layers)
     if chunks > layers + _ENDS:
         return [

@@ -31,7 +31,9 @@ from hwmodel.show.json import plain
 from hwmodel.spine.estimate import Estimate
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.memory import RESERVE_FRACTION
-from hwmodel.systems.training.step import Known, fabric_of, least_s
+from hwmodel.systems.training.alone import Known
+from hwmodel.systems.training.least import least_bytes, least_s
+from hwmodel.systems.training.step import fabric_of
 from hwmodel.systems.training.step import trained as step_trained
 from hwmodel.text.grid import grid
 from hwmodel.verbs.ask import Word, in_python
@@ -260,7 +262,7 @@ def trained(
     space, one = list(steps), machine.but(devices=1)
     fabric = fabric_of(one, topology)
     known: dict[Execution, Any] = {}
-    alone: Known = {}
+    alone = Known()
 
     def costs(how: Execution) -> Costs | None:
         try:
@@ -274,8 +276,11 @@ def trained(
         better = known.get(bounded_by(how))
         try:
             least = least_s(work, how, one, fabric, alone)
+            held = least_bytes(work, how, one, fabric, alone)
         except CoverageError:
-            least = 0.0  # which its evaluation tells
+            least = held = 0.0  # which its evaluation tells
+        if held > float(one.memory("dram").capacity_bytes):
+            return (math.inf,)
         return (max(least, 0.0 if better is None else float(better.step_time_s)),)
 
     bounds = np.array([[steps.floor_s(how, work, one, fabric)] for how in space])

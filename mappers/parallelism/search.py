@@ -11,6 +11,7 @@ not to before they are evaluated (bounds of infinity), others by their evaluatio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -71,24 +72,31 @@ def search(
     """The `keep` best of the candidates by their first cost, and the front of all their costs.
 
     `bounds` are `(candidates, costs)`, none above the cost itself; infinite: known not to fit.
-    `closer` are bounds that what was evaluated before makes better. Raises
-    `SolverError` where a cost is below its bound.
+    `closer` are better bounds, which cost more: asked for where the others do not rule out, and
+    before what costs more by them than another by its own. Raises `SolverError` where a cost is
+    below its bound.
     """
     order: NDArray[np.intp] = np.lexsort(bounds.T[::-1])
+    waiting = [
+        (tuple(map(float, bounds[each])), rank, closer is None) for rank, each in enumerate(order)
+    ]  # in order: a heap
     found: list[tuple[Candidate, Costs]] = []
     costs = np.empty((0, bounds.shape[1]))
     ruled_out = too_large = failed = evaluated = 0
     least = math.inf
-    for place in map(int, order):
-        floor, candidate = bounds[place], candidates[place]
+    while waiting:
+        floors, rank, close = heappop(waiting)
+        floor, candidate = np.array(floors), candidates[int(order[rank])]
         if np.any(np.isinf(floor)):
             too_large += 1
             continue
-        if closer is not None and not _beaten(costs, floor, keep):
-            floor = np.maximum(floor, closer(candidate))
         if _beaten(costs, floor, keep):
             ruled_out += 1
-            least = min(least, float(floor[0]))
+            least = min(least, floors[0])
+            continue
+        if not close and closer is not None:
+            better = np.maximum(floor, closer(candidate))
+            heappush(waiting, (tuple(map(float, better)), rank, True))
             continue
         evaluated += 1
         cost = evaluate(candidate)

@@ -23,8 +23,9 @@ from hwmodel.mappers.parallelism.space import divisors
 from hwmodel.quantity.errors import InputError
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.shares import Sizes, refusals
-from hwmodel.systems.training.efficiency import software
+from hwmodel.systems.training.efficiency import Software, software
 from hwmodel.systems.training.fabric import Fabric
+from hwmodel.systems.training.least import Launches
 from hwmodel.systems.training.memory import WEIGHT_BYTES, states
 from hwmodel.systems.training.passes import operations
 from hwmodel.systems.training.stages import HIDDEN
@@ -59,18 +60,34 @@ class Steps:
     given: Mapping[str, Any]
     devices: int
     _asked: dict[tuple[Any, ...], float] = field(default_factory=lambda: {})
+    _launches: Launches | None = None
 
     def __iter__(self) -> Iterator[Execution]:
-        """Every legal execution, once."""
+        """Every legal execution, once; stages have as even numbers of layers as go."""
         sizes = Sizes.of(self.network)
-        fixed = {name: value for name, value in self.given.items() if name not in DEGREES}
-        for table in self._tables(max(1, sizes.experts)):
+        free = frozenset(DEGREES) - frozenset(SENT)
+        fixed = {name: value for name, value in self.given.items() if name not in free}
+        for table in self._tables():
             try:
-                how = Execution.of({**fixed, **table})
+                dense = Execution.of({**fixed, **table})
             except InputError:
                 continue
-            if not refusals(how, sizes, engine="megatron", sequence=self.sequence):
-                yield how
+            for ep in divisors(max(1, sizes.experts)):
+                if dense.width % ep:
+                    continue
+                for more in self._sent(ep):
+                    # Each degree by itself was checked; rules between them are asked for.
+                    how = dense.model_copy(update=more)
+                    if not how.reasons() and self._legal(how, sizes):
+                        yield how
+
+    def _legal(self, how: Execution, sizes: Sizes) -> bool:
+        """Whether the model goes into these parts; asked once whatever its replicas."""
+        key = ("legal", how.tp, how.cp, how.pp, how.vp, how.sp, how.ep, how.expert_tp)
+        if key not in self._asked:
+            found = refusals(how, sizes, engine="megatron", sequence=self.sequence, uneven=True)
+            self._asked[key] = not found
+        return bool(self._asked[key])
 
     def floor_s(self, how: Execution, work: Training, machine: Hardware, joined: Fabric) -> float:
         """Seconds at the least, from operations at the peak and exchanges; infinite: does not fit.
@@ -96,13 +113,30 @@ class Steps:
         if work.host is not None:
             return 0.0
         assert how.micro_batches is not None
-        return how.micro_batches * (kernels_s + sums_s + sent_s - hidden) / how.pp
+        paced_s = max(kernels_s + sums_s + sent_s - hidden, self._launched_s(how, work, runs))
+        return how.micro_batches * paced_s / how.pp
+
+    def _launched_s(self, how: Execution, work: Training, runs: Software) -> float:
+        """In which a host launches the kernels of all layers, where no graph replays them."""
+        graphed = not self._routed if work.graphs is None else work.graphs
+        if graphed or not runs.launch_s or not work.backwards:
+            return 0.0
+        if self._launches is None:
+            object.__setattr__(self, "_launches", Launches.of(work))
+        assert self._launches is not None
+        return runs.launch_s * self._launches.on(how.ep)
 
     def _room(self, machine: Hardware) -> float:
         return float(machine.memory("dram").capacity_bytes)
 
     def _elements(self, how: Execution) -> float:
         """Elements by which a device multiplies each token in all layers, or fewer."""
+        key = ("multiplied", how.tp, how.ep, how.expert_tp)
+        if key not in self._asked:
+            self._asked[key] = self._multiplied(how)
+        return self._asked[key]
+
+    def _multiplied(self, how: Execution) -> float:
         found = 0.0
         for weight, layers in self.network.weights:
             if weight.role not in ("linear", "head"):
@@ -154,29 +188,35 @@ class Steps:
 
         Of weights that are all trained.
         """
-        weights = self.network.weights
-        kinds = {"dense": 0.0, "experts": 0.0}
-        for weight, layers in weights:
-            kind = "experts" if weight.part == "experts" else "dense"
-            kinds[kind] += float(weight.elements(how)) * len(layers) / how.pp
         given: dict[str, Any] = {"zero": how.zero, "optimizer": optimizer}
-        dense = states(kinds["dense"], how.dp * how.cp, **given)
-        return dense.total_bytes + states(kinds["experts"], how.expert_dp, **given).total_bytes
+        dense, experts = (self._parameters(how, part) / how.pp for part in ("dense", "experts"))
+        held = states(dense, how.dp * how.cp, **given)
+        return held.total_bytes + states(experts, how.expert_dp, **given).total_bytes
 
-    def _tables(self, experts: int) -> Iterator[dict[str, Any]]:
+    def _parameters(self, how: Execution, part: str) -> float:
+        """Of all layers on a device, of experts or of what is none."""
+        key = (part, how.tp, how.ep, how.expert_tp)
+        if key not in self._asked:
+            self._asked[key] = sum(
+                float(weight.elements(how)) * len(layers)
+                for weight, layers in self.network.weights
+                if (weight.part == "experts") == (part == "experts")
+            )
+        return self._asked[key]
+
+    def _tables(self) -> Iterator[dict[str, Any]]:
         for tp in divisors(self.devices):
             for cp in divisors(self.devices // tp):
                 for dp in divisors(self.devices // (tp * cp)):
                     pp = self.devices // (tp * cp * dp)
-                    degrees = {"tp": tp, "cp": cp, "dp": dp, "pp": pp}
-                    for ep in divisors(experts):
-                        apart = {} if ep == 1 else {"ep": ep, "etp": 1}
-                        for sp in (False, True) if tp > 1 else (False,):
-                            for sent in self._sent(ep):
-                                yield {**degrees, **apart, "sp": sp, **sent}
+                    for sp in (False, True) if tp > 1 else (False,):
+                        yield {"tp": tp, "cp": cp, "dp": dp, "pp": pp, "sp": sp}
 
     def _sent(self, ep: int) -> Iterator[dict[str, Any]]:
-        """How rows go to experts, as far as that is not said."""
-        free = {name: words for name, words in SENT.items() if ep > 1 and name not in self.given}
+        """So many devices share experts, each of which is on one: how rows go, if that is free."""
+        if ep == 1:
+            yield {}
+            return
+        free = {name: words for name, words in SENT.items() if name not in self.given}
         for words in product(*free.values()):
-            yield dict(zip(free, words, strict=True))
+            yield {"ep": ep, "etp": 1, **dict(zip(free, words, strict=True))}

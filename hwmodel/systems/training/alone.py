@@ -6,8 +6,8 @@ that a search asks once for those that have them in common.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hwmodel.einsum.workloads.blocks.block import Block
 from hwmodel.einsum.workloads.training_step import Training
@@ -18,13 +18,15 @@ from hwmodel.spine.execution import Execution
 from hwmodel.spine.shares import Sizes
 from hwmodel.systems.training import adapters, kernels, optimizers
 from hwmodel.systems.training.efficiency import Software
-from hwmodel.systems.training.kernels import Seconds
+from hwmodel.systems.training.kernels import Prices, Seconds
 from hwmodel.systems.training.layers import Piece, loss, piece
 from hwmodel.systems.training.optimizers import Update
 
 ENDS = 2
 """Pieces before and after the layers."""
 ALONE = ("tp", "cp", "sp", "ep", "expert_tp", "micro_batch", "zero", "recompute")
+DENSE = tuple(name for name in ALONE if name not in ("ep", "expert_tp"))
+"""What pieces without experts depend on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,35 +47,69 @@ class Alone:
     run: Run
 
 
-Known: TypeAlias = dict[tuple[Any, ...], Alone]
-"""Values of the fields `ALONE` of an execution -> what it is for all executions with those."""
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What executions of one step on one machine have in common, so that each is asked for once.
+
+    `alone` by the values of the fields `ALONE`, `made` also by what exchanges depend on
+    (`hwmodel.systems.training.made`), `pieces` one by one, `prices` of kernels.
+    """
+
+    alone: dict[tuple[Any, ...], Alone] = field(default_factory=lambda: {})
+    made: dict[tuple[Any, ...], Any] = field(default_factory=lambda: {})
+    pieces: dict[tuple[Any, ...], Piece] = field(default_factory=lambda: {})
+    prices: Prices = field(default_factory=Prices)
+
+
+def shared(work: Training, how: Execution) -> tuple[Any, ...]:
+    """What executions whose devices run the same by themselves have alike."""
+    rows = how.micro_batches if work.optimizer in optimizers.PRODUCTS else None
+    return (*(getattr(how, name) for name in ALONE), rows)
 
 
 def remembered(
     work: Training, how: Execution, machine: Hardware, kernel: Any, runs: Software, known: Known
 ) -> Alone:
     """The pieces and seconds of an execution, asked once for all that have them in common."""
-    rows = how.micro_batches if work.optimizer in optimizers.PRODUCTS else None
-    key = (*(getattr(how, name) for name in ALONE), rows)
-    if key not in known:
-        known[key] = alone(work, how, machine, kernel, runs)
-    return known[key]
+    key = shared(work, how)
+    if key not in known.alone:
+        known.alone[key] = alone(work, how, machine, kernel, runs, known)
+    return known.alone[key]
 
 
-def alone(work: Training, how: Execution, machine: Hardware, kernel: Any, runs: Software) -> Alone:
+def alone(
+    work: Training,
+    how: Execution,
+    machine: Hardware,
+    kernel: Any,
+    runs: Software,
+    known: Known | None = None,
+) -> Alone:
     """The pieces of an execution on one device, and their seconds.
 
     Raises `CoverageError` for modules that predict further tokens of a model that makes none.
     """
+    before = known or Known()
     network, modules = work.model.network, _further(work)
-    first = adapters.changed(piece(network.before, work, how, layer=None), work, (), how.tp)
-    last = piece(network.after, work, how, layer=None, last=True)
-    last = adapters.changed(last, work, (), how.tp)
+
+    def layer(blocks: Sequence[Block], number: int | None, *, last: bool = False) -> Piece:
+        """A layer or an end, with its adapters; of one without experts whatever divides those."""
+        names = ALONE if _mixed(blocks) else DENSE
+        key = (number, last, blocks is network.module, *(getattr(how, name) for name in names))
+        if key not in before.pieces:
+            weights = () if number is None else (w for block in blocks for w in block.weights())
+            found = piece(blocks, work, how, layer=number, last=last)
+            before.pieces[key] = adapters.changed(found, work, weights, how.tp)
+        return before.pieces[key]
+
+    first, last = layer(network.before, None), layer(network.after, None, last=True)
     vocabulary = Sizes.of(network).vocabulary
     last = replace(last, kernels=(*last.kernels, *loss(work, how, vocabulary)))
-    ahead = _ahead(work, how, last) if modules else ()
-    layers = [_layer(group.blocks, work, how, group.numbers[0]) for group in network.layers]
-    pieces = (first, last, *ahead, *layers)
+    ahead: tuple[Piece, ...] = ()
+    if modules:  # the model's own head and loss once more behind each
+        again = replace(last, dense=0.0, experts=0.0, frozen=0.0)
+        ahead = layer(network.module, network.depth - 1), again
+    pieces = (first, last, *ahead, *(layer(g.blocks, g.numbers[0]) for g in network.layers))
     often = (1, 1, *(modules for _ in ahead), *(len(group.numbers) for group in network.layers))
     further = [network.module, ()] if modules else []
     updates = [
@@ -81,14 +117,14 @@ def alone(work: Training, how: Execution, machine: Hardware, kernel: Any, runs: 
         for blocks in (*further, *(group.blocks for group in network.layers))
     ]
     asked = [*(each.kernels for each in pieces), *(each.kernels for each in updates)]
-    seconds, run = kernels.timed(asked, machine, kernel, runs)
+    seconds, run = kernels.timed(asked, machine, kernel, runs, before.prices)
     own, more = seconds[: len(pieces)], seconds[len(pieces) :]
     return Alone(pieces, often, modules, own, updates, more, run)
 
 
-def _layer(blocks: Sequence[Block], work: Training, how: Execution, number: int) -> Piece:
-    weights = (weight for block in blocks for weight in block.weights())
-    return adapters.changed(piece(blocks, work, how, layer=number), work, weights, how.tp)
+def _mixed(blocks: Sequence[Block]) -> bool:
+    """Whether any of them has experts."""
+    return any(weight.part == "experts" for block in blocks for weight in block.weights())
 
 
 def _further(work: Training) -> int:
@@ -98,10 +134,3 @@ def _further(work: Training) -> int:
     if count and not network.module:
         raise CoverageError(f"{work.name}: mtp: a model that makes tokens one by one is expected")
     return count
-
-
-def _ahead(work: Training, how: Execution, last: Piece) -> tuple[Piece, Piece]:
-    """A module that predicts a further token, and the model's own head and loss once more."""
-    network = work.model.network
-    again = replace(last, dense=0.0, experts=0.0, frozen=0.0)
-    return _layer(network.module, work, how, network.depth - 1), again

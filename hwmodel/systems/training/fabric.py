@@ -18,7 +18,7 @@ NCCL's all-to-all sends a copy for each expert instead.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hwmodel.einsum.fan import Fan
 from hwmodel.hardware.hardware import Hardware
@@ -58,6 +58,9 @@ class Fabric:
     box: int
     card_bytes_per_s: float
     card_s: float = CARD_S
+    _asked: dict[tuple[str, float, int], float] = field(
+        default_factory=lambda: {}, compare=False, repr=False
+    )
 
     @classmethod
     def of(
@@ -116,8 +119,11 @@ class Fabric:
             return 0.0
         if self.machine.link is None:
             raise CoverageError(f"{self.machine.name}: has no link to others of its kind")
-        found = cost(op, size, ranks, self.machine)
-        return float(fold(found.tree, found.rates).time_s)
+        key = (op, size, ranks)
+        if key not in self._asked:
+            found = cost(op, size, ranks, self.machine)
+            self._asked[key] = float(fold(found.tree, found.rates).time_s)
+        return self._asked[key]
 
 
 def collided(topology: Topology) -> float:

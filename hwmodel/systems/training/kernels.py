@@ -1,11 +1,11 @@
 """Seconds and joules of a piece's kernels in a step on one device, in the sustained state."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
-from hwmodel.einsum.cascade import Stage
+from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.network import Stack
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import MODELS
@@ -37,15 +37,57 @@ class Seconds:
     backward_busy_s: Mapping[str, float]
 
 
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """What a machine said of cascades, which steps that are divided otherwise have too."""
+
+    _found: dict[Hashable, list[tuple[Cascade, Sequence[Part], Run]]] = field(
+        default_factory=lambda: {}
+    )
+
+    def of(self, cascade: Cascade) -> tuple[Sequence[Part], Run] | None:
+        """Its parts, and with what they were looked at; None where it was not."""
+        for earlier, parts, run in self._found.get(_alike(cascade), ()):
+            if earlier is cascade or (
+                earlier.origin == cascade.origin and earlier.einsums == cascade.einsums
+            ):
+                return parts, run
+        return None
+
+    def keep(self, cascade: Cascade, parts: Sequence[Part], run: Run) -> None:
+        """Remember a cascade's parts."""
+        self._found.setdefault(_alike(cascade), []).append((cascade, parts, run))
+
+
+def _alike(cascade: Cascade) -> Hashable:
+    """What equal cascades have alike, at little cost."""
+    sizes = tuple([rank.size for rank in cascade.ranks.values()])
+    return (cascade.name, sizes, tuple([(n, t.dtype) for n, t in cascade.tensors.items()]))
+
+
 def timed(
-    pieces: Sequence[tuple[Kernel, ...]], machine: Hardware, kernel: Any, runs: Software
+    pieces: Sequence[tuple[Kernel, ...]],
+    machine: Hardware,
+    kernel: Any,
+    runs: Software,
+    prices: Prices,
 ) -> tuple[list[Seconds], Run]:
-    """Each piece's seconds in a step, and what the machine said: all are looked at together."""
-    stages = tuple(Stage(each.cascade) for kernels in pieces for each in kernels)
+    """Each piece's seconds in a step, and what the machine said of all of it."""
     gpu = machine.kind == "gpu"
     chosen = {"attention": runs.attention} if kernel is None and gpu else kernel
-    run: Run = import_module(MODELS[machine.kind]).run(Stack("training", stages), machine, chosen)
-    answers = iter(run.parts)
+    every = [each.cascade for kernels in pieces for each in kernels]
+    known = [prices.of(each) for each in every]
+    missed = [each for each, found in zip(every, known, strict=True) if found is None]
+    if missed:
+        asked = Stack("training", tuple(Stage(each) for each in missed))
+        run: Run = import_module(MODELS[machine.kind]).run(asked, machine, chosen)
+        for cascade, parts in zip(missed, run.parts, strict=True):
+            prices.keep(cascade, parts, run)
+        fresh = iter(run.parts)
+        told = [(next(fresh), run) if found is None else found for found in known]
+    else:
+        told = [found for found in known if found is not None]
+    answers = iter(parts for parts, _ in told)
     found: list[Seconds] = []
     for kernels in pieces:
         seconds: dict[str, float] = dict.fromkeys(("forward", "inputs", "weights", "again"), 0.0)
@@ -73,7 +115,15 @@ def timed(
                 added(busy["backward"]),
             )
         )
-    return found, run
+    return found, _together(run for _, run in told)
+
+
+def _together(runs: Iterable[Run]) -> Run:
+    """What several runs said, each thing once."""
+    each = list({id(run): run for run in runs}.values())
+    told = dict.fromkeys(text for run in each for text in run.assumptions)
+    warned = dict.fromkeys(text for run in each for text in run.warnings)
+    return replace(each[-1], assumptions=tuple(told), warnings=tuple(warned))
 
 
 def added(several: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -261,3 +261,14 @@ def ended(
 def _beside(exchange_s: float, pass_s: float) -> float:
     """What an exchange beside a pass adds to it: what is longer, and what kernels lose by it."""
     return max(0.0, exchange_s - pass_s) + SLOWED * min(exchange_s, pass_s)
+
+
+def boundary_bytes(work: Training, how: Execution) -> float:
+    """Hidden states of a micro-batch between two stages, each tp device's part."""
+    tokens = how.micro_batch * work.sequence // how.cp
+    return tokens * work.model.network.hidden * WEIGHT_BYTES / how.tp
+
+
+def transfer_s(work: Training, how: Execution, joined: Fabric) -> float:
+    """Hidden states of a micro-batch to the next stage."""
+    return joined.sent(boundary_bytes(work, how), how.tp * how.cp * how.dp)

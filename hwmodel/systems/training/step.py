@@ -32,35 +32,23 @@ from hwmodel.quantity.errors import CoverageError
 from hwmodel.spine.estimate import UNKNOWN
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.failures import Failures
-from hwmodel.spine.shares import Sizes, share
-from hwmodel.systems.pipelines.named import layout_of, scheduled
-from hwmodel.systems.pipelines.schedule import Layout, Schedule
+from hwmodel.systems.pipelines.named import scheduled
+from hwmodel.systems.pipelines.schedule import Schedule
 from hwmodel.systems.pipelines.timing import Passes, peaks, timed
-from hwmodel.systems.training import optimizers, passes
-from hwmodel.systems.training.alone import ENDS, Known, remembered
+from hwmodel.systems.training import passes
+from hwmodel.systems.training.alone import Known
 from hwmodel.systems.training.division import chosen, execution
-from hwmodel.systems.training.efficiency import named, software
+from hwmodel.systems.training.efficiency import named
 from hwmodel.systems.training.fabric import Fabric, collided
 from hwmodel.systems.training.hosted import Hosted, hosted, tensors
 from hwmodel.systems.training.kernels import added
-from hwmodel.systems.training.layers import left_out
 from hwmodel.systems.training.least import floor
-from hwmodel.systems.training.memory import WEIGHT_BYTES, States, frozen, moving, states
+from hwmodel.systems.training.made import Cut, always, cut
+from hwmodel.systems.training.memory import WEIGHT_BYTES, States
 from hwmodel.systems.training.rounds import delayed
-from hwmodel.systems.training.stages import (
-    Stage,
-    beside_modules,
-    chain,
-    end,
-    ended,
-    layer,
-    summed,
-    together,
-)
+from hwmodel.systems.training.stages import Stage, boundary_bytes, ended, together, transfer_s
 from hwmodel.systems.training.trained import Trained
 
-KEPT_LOGIT_BYTES = 4
-"""Of each logit, in fp32, from the forward pass to the backward."""
 LOGIT_BYTES = {"megatron": 6, "fsdp": 10}
 """Software -> of each logit beside its copy in fp32: the logit itself and its gradient; of torch's
 loss also the logarithm of its softmax, of which the gradient in fp32 is made beside it. Worked out
@@ -122,17 +110,18 @@ def trained(
     """
     machine = on if on.devices == 1 else on.but(devices=1)
     joined = fabric or Fabric.of(machine)
-    cut = _cut(work, how, machine, joined, kernel, efficiency, {} if known is None else known)
-    away = _away(work, how, cut, joined)
+    parts = cut(work, how, machine, joined, kernel, efficiency, known or Known())
+    away = _away(work, how, parts, joined)
     if away is not None:
-        told = (*cut.assumptions, away.assumption)
-        cut = replace(cut, stages=[away.stage], interval=UNKNOWN, assumptions=told)
-    overlapped, spared_s = together(cut.stages)
+        told = (*parts.made.assumptions, away.assumption)
+        alone = replace(parts.made, interval=UNKNOWN, assumptions=told)
+        parts = replace(parts, stages=[away.stage], made=alone)
+    overlapped, spared_s = together(parts.stages)
     each_pass = Passes(
-        [stage.forward_s for stage in cut.stages],
-        [stage.inputs_s for stage in cut.stages],
-        [stage.weights_s for stage in cut.stages],
-        transfer_s=_transfer_s(work, how, joined) if how.pp > 1 else 0.0,
+        [stage.forward_s for stage in parts.stages],
+        [stage.inputs_s for stage in parts.stages],
+        [stage.weights_s for stage in parts.stages],
+        transfer_s=transfer_s(work, how, joined) if how.pp > 1 else 0.0,
         overlapped=overlapped,
     )
     count = how.micro_batches
@@ -140,7 +129,7 @@ def trained(
     assert how.global_batch is not None
     pipeline = how.pipeline if how.pp > 1 else "1f1b"
     run = timed(scheduled(pipeline, how.pp, count, each_pass, chunks=how.vp), each_pass)
-    ranks = [[cut.stages[stage] for stage in held] for held in cut.layout.stages]
+    ranks = parts.ranks
     ends = [ended(rank, how, work, machine, joined) for rank in ranks]
     if away is not None and away.ways.optimizer:
         ends = [replace(each, update_s=away.update_s, update_bytes=0.0) for each in ends]
@@ -152,7 +141,7 @@ def trained(
     rounds = delayed(work, how, alone_s, exposed_s + update_s)
     took_s = rounds.longer * alone_s
     step_s = took_s + exposed_s + update_s
-    held = _held(work, how, cut, run.schedule, ranks)
+    held = _held(work, how, parts, run.schedule, ranks)
     if away is not None:
         held = [replace(each, states=away.states) for each in held]
     fullest = max(held, key=lambda each: each.total_bytes)
@@ -163,7 +152,8 @@ def trained(
     at_once = float(np.mean([sum(len(e) > 1 for e in order) for order in run.schedule.orders]))
     waits_s = each * float(np.mean([sum(s.exposed_s for s in rank) for rank in ranks])) + exposed_s
     waits_s -= times * at_once * spared_s
-    flops = passes.operations(work) * cut.flops * count * how.dp * how.tp * how.cp
+    made, several = parts.made, passes.operations(work) * count * how.dp * how.tp * how.cp
+    flops = several * made.flops
     idle_j = float(np.max(machine.power.idle_w)) * max(0.0, step_s - busy_s + waits_s)
     joules = each * float(np.mean([sum(s.joules for s in rank) for rank in ranks])) + idle_j
     peak = float(machine.rate("matrix", work.precision))
@@ -188,14 +178,14 @@ def trained(
         capacity_bytes=float(machine.memory("dram").capacity_bytes),
         memory_by_rank=tuple(each.total_bytes for each in held),
         energy_j=how.devices * joules,
-        assumptions=cut.assumptions,
-        everywhere=(*work.model.warnings, *cut.warnings),
+        assumptions=parts.made.assumptions,
+        everywhere=(*work.model.warnings, *parts.made.warnings),
         timed=run,
         least_s=floor(
             machine,
             work,
             how,
-            flops=passes.operations(work) * cut.least_flops * count * how.dp * how.tp * how.cp,
+            flops=several * made.least_flops,
             ranks=ranks,
             update_bytes=[each.update_bytes for each in ends],
             host_s=away.links_s if away else 0.0,
@@ -204,133 +194,23 @@ def trained(
         again_s=each * float(np.mean([sum(s.again_s for s in rank) for rank in ranks])),
         waits_s=alone_s * again - busy_s,
         load=rounds.load,
-        optimizer_flops=sum(stage.update_flops for stage in cut.stages),
-        optimizer_sent_bytes=sum(stage.shared_bytes for stage in cut.stages),
+        optimizer_flops=sum(stage.update_flops for stage in parts.stages),
+        optimizer_sent_bytes=sum(stage.shared_bytes for stage in parts.stages),
         slower_s=took_s - alone_s * again,
         goodput=1.0 if work.failures is None else Failures.of(work.failures).counts(how.devices),
-        kept_by_stage=tuple(stage.kept_bytes + stage.ends_bytes for stage in cut.stages),
+        kept_by_stage=tuple(stage.kept_bytes + stage.ends_bytes for stage in parts.stages),
         states_by_rank=tuple(each.states.total_bytes for each in held),
-        interval=cut.interval,
+        interval=parts.made.interval,
         hosted=away,
     )
 
 
-def _away(work: Training, how: Execution, cut: "_Cut", joined: Fabric) -> Hosted | None:
+def _away(work: Training, how: Execution, parts: Cut, joined: Fabric) -> Hosted | None:
     """What the host does and keeps, where a part of the step lies there."""
     if work.host is None:
         return None
-    held = _states(cut.stages, how, work)
-    return hosted(work, how, cut.row, cut.stages[0], held, tensors(work, how), joined.box)
-
-
-def least_s(
-    work: Training, how: Execution, on: Hardware, fabric: Fabric, known: Known, kernel: Any = None
-) -> float:
-    """Seconds that no order of the passes goes below: a rank waits for its first, and runs all.
-
-    Before its first pass forward a micro-batch is at every rank before it, and after its last
-    backward at them once more; where ranks have several chunks these wait for fewer.
-    """
-    if work.host is not None:
-        return 0.0
-    cut = _cut(work, how, on, fabric, kernel, None, known)
-    held = [[cut.stages[stage] for stage in each] for each in cut.layout.stages]
-    if cut.layout.chains > 1 or how.micro_batches is None:
-        return 0.0
-    waits_s = least = 0.0
-    for rank in held:
-        first = [rank[0]] if how.vp == 1 else []
-        mine_s = sum(s.forward_s + s.inputs_s + s.weights_s for s in rank)
-        least = max(least, waits_s + how.micro_batches * mine_s)
-        waits_s += sum(s.forward_s + s.inputs_s for s in first)
-    return least
-
-
-@dataclass(frozen=True, eq=False)
-class _Cut:
-    """The model in stages: what each does, and what all rest on.
-
-    Attributes:
-        flops: of the forward pass of a micro-batch, on the devices of one cp and tp rank.
-        least_flops: the same without pairs of attention that masks leave out.
-        logits: of a micro-batch, on one device.
-        row: the ends and the layers one by one, in order.
-    """
-
-    layout: Layout
-    stages: list[Stage]
-    row: tuple[Stage, ...]
-    flops: float
-    least_flops: float
-    logits: float
-    interval: tuple[float, float]
-    assumptions: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-
-def _cut(
-    work: Training,
-    how: Execution,
-    machine: Hardware,
-    joined: Fabric,
-    kernel: Any,
-    given: float | None,
-    known: Known,
-) -> _Cut:
-    """The stages of a legal execution; `InputError` with the reasons where it is none."""
-    network = work.model.network
-    numbers = sorted(number for group in network.layers for number in group.numbers)
-    if numbers != list(range(network.depth)):
-        raise CoverageError(
-            f"{work.name}: a model whose layers are one row is expected; steps of training of"
-            " encoders with decoders are not modelled"
-        )
-    sizes = Sizes.of(network)
-    divided = share(how, sizes)
-    runs = software(
-        how.zero, machine.name, machine.architecture, work.format, together=work.async_tp
-    )
-    runs = runs if given is None else replace(runs, share=given, source=f"training: share {given}")
-    found, kept = (
-        remembered(work, how, machine, kernel, runs, known),
-        how.but(recompute="none"),
-    )  # ends are never computed again
-    routed = any(each.choices for each in found.pieces)
-    graphed = not routed if work.graphs is None else work.graphs
-    made = [
-        layer(each, took, how if place >= ENDS else kept, joined, runs, graphed=graphed)
-        for place, (each, took) in enumerate(zip(found.pieces, found.seconds, strict=True))
-    ]
-    if not work.backwards:
-        several_of = zip(made, found.pieces, found.seconds, strict=True)
-        made = [passes.forward_alone(*each) for each in several_of]
-    made[ENDS:] = [
-        optimizers.updated(stage, each, took, how)
-        for stage, each, took in zip(made[ENDS:], found.updates, found.updated, strict=True)
-    ]
-    modules, several = found.modules, [*zip(found.times, found.pieces, strict=True)]
-    layers = zip(network.layers, made[-len(network.layers) :], strict=True)
-    kinds = {n: stage for group, stage in layers for n in group.numbers}
-    logits = how.micro_batch * work.sequence // how.cp * sizes.vocabulary / how.tp
-    wide = 0 if work.loss == "fused" else KEPT_LOGIT_BYTES
-    behind = [end(made[1], logits * wide)]
-    for _ in range(modules):
-        behind += [made[ENDS], end(made[ENDS + 1], logits * wide)]
-    ends = end(made[0], 0.0), summed(behind)
-    layout = layout_of(how.pipeline, how.pp, how.vp) if how.pp > 1 else layout_of("1f1b", 1)
-    held = divided.layers if how.pp > 1 else (network.depth,)
-    held = beside_modules(held, modules)
-    return _Cut(
-        layout=layout,
-        stages=passes.streams(chain(held, kinds, ends), work, how) * layout.chains,
-        row=(ends[0], *(kinds[n] for n in range(network.depth)), ends[1]),
-        flops=sum(times * each.flops for times, each in several),
-        least_flops=sum(times * each.least_flops for times, each in several),
-        logits=logits * (1 + modules),
-        interval=runs.interval,
-        assumptions=(runs.source, *found.run.assumptions),
-        warnings=(*found.run.warnings, *left_out(network)),
-    )
+    held = always(parts.stages, how, work)
+    return hosted(work, how, parts.row, parts.stages[0], held, tensors(work, how), joined.box)
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,7 +231,7 @@ class _Held:
 def _held(
     work: Training,
     how: Execution,
-    cut: _Cut,
+    parts: Cut,
     schedule: Schedule,
     ranks: Sequence[Sequence[Stage]],
 ) -> list[_Held]:
@@ -361,17 +241,17 @@ def _held(
     the logits of all of them for the caller (torch/distributed/pipelining/stage.py at 0138610:
     `grad_recv_info`, `output_chunks`).
     """
-    layers = peaks(schedule, [stage.kept_bytes for stage in cut.stages])
-    ends = peaks(schedule, [stage.ends_bytes for stage in cut.stages])
+    layers = peaks(schedule, [stage.kept_bytes for stage in parts.stages])
+    ends = peaks(schedule, [stage.ends_bytes for stage in parts.stages])
     each_bytes = FUSED_LOGIT_BYTES if work.loss == "fused" else LOGIT_BYTES[named(how.zero)]
     each_bytes = each_bytes if work.backwards else ALONE_LOGIT_BYTES
-    last = {cut.layout.rank[s] for s, after in enumerate(cut.layout.after) if after < 0}
+    last = {parts.layout.rank[s] for s, after in enumerate(parts.layout.after) if after < 0}
     several = schedule.each if how.pp > 1 and named(how.zero) == "fsdp" else 0
-    gradients = several * _boundary_bytes(work, how)
-    logits = cut.logits * (each_bytes + max(0, several - 1) * WEIGHT_BYTES)
+    gradients = several * boundary_bytes(work, how)
+    logits = parts.made.logits * (each_bytes + max(0, several - 1) * WEIGHT_BYTES)
     return [
         _Held(
-            _states(rank, how, work),
+            always(rank, how, work),
             float(layers[place]) + gradients * (len(rank) - (place in last)),
             max(stage.again_bytes for stage in rank),
             float(ends[place]) + (logits if place in last else 0.0),
@@ -398,32 +278,3 @@ def _busy_s(
     else:
         host_s += update_s
     return added([mean, others, {"host": host_s} if host_s else {}])
-
-
-def _boundary_bytes(work: Training, how: Execution) -> float:
-    """Hidden states of a micro-batch between two stages, each tp device's part."""
-    tokens = how.micro_batch * work.sequence // how.cp
-    return tokens * work.model.network.hidden * WEIGHT_BYTES / how.tp
-
-
-def _transfer_s(work: Training, how: Execution, joined: Fabric) -> float:
-    """Hidden states of a micro-batch to the next stage."""
-    return joined.sent(_boundary_bytes(work, how), how.tp * how.cp * how.dp)
-
-
-def _states(rank: Sequence[Stage], how: Execution, work: Training) -> States:
-    options: dict[str, Any] = {"zero": how.zero, "optimizer": work.optimizer}
-    options["gathered"] = how.pp > 1
-    largest = max(stage.largest for stage in rank)
-    replicas = how.dp * how.cp
-    rest = sum(s.frozen for s in rank)
-    parameters = rest + sum(s.dense + s.experts for s in rank)
-    still: dict[str, Any] = {"zero": how.zero, "gathered": how.pp > 1, "largest": largest}
-    moved = moving(parameters, max(tensors(work, how)), work.backwards)
-    if not work.backwards:
-        return frozen(parameters, replicas, **still) + moved
-    moved += States(0.0, 0.0, sum(s.factor_bytes for s in rank))
-    dense = states(sum(s.dense for s in rank), replicas, largest=largest, **options) + moved
-    if rest:
-        return dense + frozen(rest, replicas, **still)
-    return dense + states(sum(s.experts for s in rank), how.expert_dp, **options)

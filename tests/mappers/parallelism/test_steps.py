@@ -45,7 +45,7 @@ def test_no_step_is_below_its_floor_nor_below_rows_that_are_sent_at_best() -> No
     """Of every legal execution on eight devices; memory is no less than its mean share."""
     work = training("olmoe-1b-7b", 2048, 64, dtype="fp8", zero=1, graphs=True)
     machine = device("h100")
-    known: Known = {}
+    known = Known()
     steps, fabric = Steps(work.model.network, 2048, dict(work.parallel), 8), Fabric.of(machine)
     found = {how: trained(work, how, machine, fabric=fabric, known=known) for how in steps}
     floors = {how: steps.floor_s(how, work, machine, fabric) for how in found}

@@ -1,0 +1,194 @@
+"""A model as a step of training runs it, layer by layer: kernels with what they exchange.
+
+Layers and ends depend on few fields of an execution (`alone.ALONE`), on how rows go to experts, and
+with ZeRO's third stage on the replicas: a search asks once for those that have them in common, of
+whatever pipeline.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hwmodel.einsum.workloads.training_step import Training
+from hwmodel.hardware.hardware import Hardware
+from hwmodel.quantity.errors import CoverageError
+from hwmodel.spine.execution import Execution
+from hwmodel.spine.shares import Sizes, share
+from hwmodel.systems.pipelines.named import layout_of
+from hwmodel.systems.pipelines.schedule import Layout
+from hwmodel.systems.training import optimizers, passes
+from hwmodel.systems.training.alone import ENDS, Known, remembered, shared
+from hwmodel.systems.training.efficiency import Software, software
+from hwmodel.systems.training.fabric import Fabric
+from hwmodel.systems.training.hosted import tensors
+from hwmodel.systems.training.layers import left_out
+from hwmodel.systems.training.memory import States, frozen, moving, states
+from hwmodel.systems.training.stages import Stage, beside_modules, chain, end, layer, summed
+
+KEPT_LOGIT_BYTES = 4
+"""Of each logit, in fp32, from the forward pass to the backward."""
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """Layers and ends of a model, for a micro-batch.
+
+    Attributes:
+        layers: one by one, in order; modules: those that predict further tokens, in the last end.
+        flops: of the forward pass, on the devices of one cp and tp rank.
+        least_flops: the same without pairs of attention that masks leave out.
+        logits: on one device.
+    """
+
+    ends: tuple[Stage, Stage]
+    layers: tuple[Stage, ...]
+    modules: int
+    flops: float
+    least_flops: float
+    logits: float
+    interval: tuple[float, float]
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+    _chained: dict[tuple[int, ...], list[Stage]] = field(default_factory=lambda: {})
+
+    def chained(self, held: Sequence[int]) -> list[Stage]:
+        """Stages of so many layers each, asked once for the same."""
+        key = tuple(held)
+        if key not in self._chained:
+            self._chained[key] = chain(key, dict(enumerate(self.layers)), self.ends)
+        return self._chained[key]
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """The model in stages: what each does, and what all rest on."""
+
+    layout: Layout
+    stages: list[Stage]
+    made: Made
+
+    @property
+    def row(self) -> tuple[Stage, ...]:
+        """The ends and the layers one by one, in order."""
+        return (self.made.ends[0], *self.made.layers, self.made.ends[1])
+
+    @property
+    def ranks(self) -> list[list[Stage]]:
+        """The stages that each rank has."""
+        return [[self.stages[stage] for stage in held] for held in self.layout.stages]
+
+
+def cut(
+    work: Training,
+    how: Execution,
+    machine: Hardware,
+    joined: Fabric,
+    kernel: Any,
+    given: float | None,
+    known: Known,
+) -> Cut:
+    """The stages of a legal execution; `InputError` with the reasons where it is none."""
+    divided = share(how, Sizes.of(work.model.network))
+    found = made(work, how, machine, joined, kernel, given, known)
+    layout = layout_of(how.pipeline, how.pp, how.vp) if how.pp > 1 else layout_of("1f1b", 1)
+    held = divided.layers if how.pp > 1 else (len(found.layers),)
+    held = held if how.layers else beside_modules(held, found.modules)
+    return Cut(layout, passes.streams(found.chained(held), work, how) * layout.chains, found)
+
+
+def made(
+    work: Training,
+    how: Execution,
+    machine: Hardware,
+    joined: Fabric,
+    kernel: Any,
+    given: float | None,
+    known: Known,
+) -> Made:
+    """Layers and ends of an execution, whatever its pipeline; `given` is kernels' efficiency."""
+    replicas = how.dp if how.zero == 3 or work.optimizer in optimizers.PRODUCTS else None
+    key = (*shared(work, how), how.dispatch, how.overlap, replicas, given)
+    if key not in known.made:
+        known.made[key] = _made(work, how, machine, joined, kernel, given, known)
+    return known.made[key]
+
+
+def _made(
+    work: Training,
+    how: Execution,
+    machine: Hardware,
+    joined: Fabric,
+    kernel: Any,
+    given: float | None,
+    known: Known,
+) -> Made:
+    network = work.model.network
+    numbers = sorted(number for group in network.layers for number in group.numbers)
+    if numbers != list(range(network.depth)):
+        raise CoverageError(
+            f"{work.name}: a model whose layers are one row is expected; steps of training of"
+            " encoders with decoders are not modelled"
+        )
+    runs = _runs(work, how, machine, given)
+    found = remembered(work, how, machine, kernel, runs, known)
+    kept = how.but(recompute="none")  # ends are never computed again
+    routed = any(each.choices for each in found.pieces)
+    graphed = not routed if work.graphs is None else work.graphs
+    each_of = [
+        layer(each, took, how if place >= ENDS else kept, joined, runs, graphed=graphed)
+        for place, (each, took) in enumerate(zip(found.pieces, found.seconds, strict=True))
+    ]
+    if not work.backwards:
+        several_of = zip(each_of, found.pieces, found.seconds, strict=True)
+        each_of = [passes.forward_alone(*each) for each in several_of]
+    each_of[ENDS:] = [
+        optimizers.updated(stage, each, took, how)
+        for stage, each, took in zip(each_of[ENDS:], found.updates, found.updated, strict=True)
+    ]
+    several = [*zip(found.times, found.pieces, strict=True)]
+    kinds = zip(network.layers, each_of[-len(network.layers) :], strict=True)
+    by_number = {n: stage for group, stage in kinds for n in group.numbers}
+    vocabulary = Sizes.of(network).vocabulary
+    logits = how.micro_batch * work.sequence // how.cp * vocabulary / how.tp
+    wide = 0 if work.loss == "fused" else KEPT_LOGIT_BYTES
+    behind = [end(each_of[1], logits * wide)]
+    for _ in range(found.modules):
+        behind += [each_of[ENDS], end(each_of[ENDS + 1], logits * wide)]
+    return Made(
+        ends=(end(each_of[0], 0.0), summed(behind)),
+        layers=tuple(by_number[n] for n in range(network.depth)),
+        modules=found.modules,
+        flops=sum(times * each.flops for times, each in several),
+        least_flops=sum(times * each.least_flops for times, each in several),
+        logits=logits * (1 + found.modules),
+        interval=runs.interval,
+        assumptions=(runs.source, *found.run.assumptions),
+        warnings=(*found.run.warnings, *left_out(network)),
+    )
+
+
+def _runs(work: Training, how: Execution, machine: Hardware, given: float | None) -> Software:
+    runs = software(
+        how.zero, machine.name, machine.architecture, work.format, together=work.async_tp
+    )
+    return runs if given is None else replace(runs, share=given, source=f"training: share {given}")
+
+
+def always(rank: Sequence[Stage], how: Execution, work: Training) -> States:
+    """Bytes that a device of a rank holds in all steps alike."""
+    options: dict[str, Any] = {"zero": how.zero, "optimizer": work.optimizer}
+    options["gathered"] = how.pp > 1
+    largest = max(stage.largest for stage in rank)
+    replicas = how.dp * how.cp
+    rest = sum(s.frozen for s in rank)
+    parameters = rest + sum(s.dense + s.experts for s in rank)
+    still: dict[str, Any] = {"zero": how.zero, "gathered": how.pp > 1, "largest": largest}
+    largest_one = 0 if work.backwards else max(tensors(work, how))
+    moved = moving(parameters, largest_one, work.backwards)
+    if not work.backwards:
+        return frozen(parameters, replicas, **still) + moved
+    moved += States(0.0, 0.0, sum(s.factor_bytes for s in rank))
+    dense = states(sum(s.dense for s in rank), replicas, largest=largest, **options) + moved
+    if rest:
+        return dense + frozen(rest, replicas, **still)
+    return dense + states(sum(s.experts for s in rank), how.expert_dp, **options)

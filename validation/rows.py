@@ -74,7 +74,14 @@ HELD_OUT = (
     *("2026-11-22-d", "2026-11-22-f", "2026-11-22-h", "2026-11-22-i", "2026-11-28-l"),
     *("2026-11-22-x2b", "2026-11-22-x4a", "2026-11-29-x2c"),
     *("2026-11-29-x2d", "2026-11-29-ai", "2026-11-29-aj"),
-    *("2026-11-28-n", "2026-11-28-o", "2026-11-29-r", "2026-11-29-y", "2026-11-29-ad"),
+    *(
+        "2026-11-28-n",
+        "2026-11-28-o",
+        "2026-11-29-r",
+        "2026-11-29-y",
+        "2026-11-29-ad",
+        "2026-11-29-al",
+    ),
 )
 """Sittings that no fit of a shipped calibration reads, on boards of their own (but ad, ai, aj and
 x2d, on boards of which fits read kernels alone); of the first, whose library kernels it does not

@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -29,6 +29,8 @@ OUTERMOST = "dram"
 UNBOUNDED_BYTES = 1e18
 UNLIMITED_BYTES_PER_S = 1e24
 COMPUTES = ""
+RUN = "run"
+"""Key of what a memory does about zeros: bits of a place, where its formats do not say them."""
 ELEMENTS = "elements"
 """The array of the outermost fan-out; those inside of it have the names of their nodes."""
 CLOCK_HZ = 1e9
@@ -99,6 +101,19 @@ class _Found:
     def number(self, value: Any, where: str) -> float:
         """A number, in which variables and the node's own attributes may stand."""
         return number(value, where, {**self.variables, **self.own})
+
+    def surround(self) -> None:
+        """Put an endless memory without cost around the only one."""
+        (level,), (memory,) = self.levels, self.memories.values()
+        name = re.sub(r"\W+", "_", level.name).lower()
+        name = f"{name}_inside" if name == OUTERMOST else name
+        outside = Memory(
+            capacity_bytes=UNBOUNDED_BYTES, bandwidth_bytes_per_s=UNLIMITED_BYTES_PER_S
+        )
+        self.memories = {OUTERMOST: outside, name: memory}
+        self.levels = [Level("outside", OUTERMOST), replace(level, memory=name)]
+        self.sparse = {name if at == OUTERMOST else at: said for at, said in self.sparse.items()}
+        self.notes.append(f"{level.name} is the only memory: an endless one without cost feeds it")
 
     def area_of(self, each_m2: float) -> None:
         """One more memory's area, in every element where it stands in one."""
@@ -250,13 +265,16 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
     if "depth" in attributes:
         lines = _positive(found.number(attributes["depth"], where), f"{where}: depth")
     words = None if lines is None else lines * width / bits
-    size = UNBOUNDED_BYTES if words is None else words * found.bits / 8
+    places = (attributes.get(f"metadata_storage_{each}", 0) for each in ("depth", "width"))
+    metadata_bits = prod(found.number(each, f"{where}: metadata_storage") for each in places)
+    size = UNBOUNDED_BYTES if words is None else words * found.bits / 8 + metadata_bits / 8
     rates = [
         _positive(found.number(attributes[key], where), f"{where}: {key}")
         for key in ("read_bandwidth", "write_bandwidth", "bandwidth")
         if key in attributes
     ]
-    speed = sum(rates) * found.bits / 8 * found.clock_hz if rates else UNLIMITED_BYTES_PER_S
+    words_per_s = sum(rates) * found.clock_hz * found.elements  # said of one such memory
+    speed = words_per_s * found.bits / 8 if rates else UNLIMITED_BYTES_PER_S
     energy = _dram_j(attributes) if words is None else memory_j_per_byte(size, found.node)
     found.area_of(0.0 if words is None else memory_m2(size, found.node))
     memory = Memory(
@@ -267,6 +285,9 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
     )
     found.add(name, memory, _kept(node))
     found.note_sparse(name, found.levels[-1].memory, sparse)
+    if "metadata_datawidth" in attributes and found.levels[-1].memory in found.sparse:
+        place = found.levels[-1].memory
+        found.sparse[place] = {**found.sparse[place], RUN: attributes["metadata_datawidth"]}
 
 
 def _kept(node: Mapping[str, Any]) -> Any:
@@ -310,7 +331,9 @@ def _element(found: _Found, node: Mapping[str, Any]) -> None:
     law = memory_j_per_byte(size, found.node) if finite else _dram_j(node)
     memory = Memory(
         capacity_bytes=size if finite else UNBOUNDED_BYTES,
-        bandwidth_bytes_per_s=min([*rates, UNLIMITED_BYTES_PER_S]),
+        bandwidth_bytes_per_s=min(
+            [rate * found.elements for rate in rates] + [UNLIMITED_BYTES_PER_S]
+        ),
         energy_j_per_byte=sum(joules) / len(joules) if joules else law,
         array=found.inside,
     )
@@ -357,10 +380,7 @@ def _finished(found: _Found) -> Architecture:
             + ("" if found.compute else " and no unit that computes")
         )
     if len(found.levels) == 1:
-        raise CoverageError(
-            f"{found.where}: expected a memory and one inside of it, found"
-            f" {found.levels[0].name} alone"
-        )
+        found.surround()
     elements = found.elements
     where = f"{found.where}: compute"
     actions = plain_table(found.compute.get("actions"), where)

@@ -6,7 +6,8 @@ there, of their bytes together, and what constraints say of loops and tensors is
 said in the answer.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -104,7 +105,25 @@ def searched(found: Architecture) -> tuple[Hardware, tuple[str, ...]]:
     kept = {name: memory for name, memory in machine.memories.items() if name not in own}
     notes.append(f"{', '.join(own)} are one memory of their bytes together, {JOINED}")
     memories = {**kept, JOINED: _joined(list(own.values()))}
-    return machine.model_copy(update={"memories": memories}), tuple(notes)
+    update: dict[str, Any] = {"memories": memories, "sparsity": _moved(machine.sparsity, own)}
+    return machine.model_copy(update=update), tuple(notes)
+
+
+def _moved(text: str, own: Collection[str]) -> str:
+    """What a machine does about zeros, where memories of an element are one."""
+    if not text:
+        return ""
+    said = json.loads(text)
+    formats: dict[str, dict[str, str]] = {}
+    for level, kept in said["formats"].items():
+        formats.setdefault(JOINED if level in own else level, {}).update(kept)
+    rules = {
+        name: [
+            {k: v for k, v in rule.items() if k != "out_of" or v not in own} for rule in said[name]
+        ]
+        for name in ("gates", "skips")
+    }
+    return json.dumps({**said, "formats": formats, **rules})
 
 
 def _joined(memories: Sequence[Memory]) -> Memory:

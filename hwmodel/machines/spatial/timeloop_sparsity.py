@@ -1,6 +1,7 @@
 """What a specification says of zeros, as a `Sparsity`: Timeloop's `sparse_optimizations`.
 
-    representation_format   B, UB: bitmask; RLE of so many bits: run-length; CP behind UOP: csr;
+    representation_format   B, UB: bitmask; RLE of so many bits (of a rank, or of the memory's
+                            `metadata_datawidth`): run-length; CP behind UOP: csr;
                             CP: coordinate; UOP alone: plain
     action_optimization     skipping at the memory of the elements, or at one outside of it (tiles
                             that meet nothing but zeros are not brought inwards); gating at the
@@ -17,7 +18,7 @@ from typing import Any
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.importers.specification import plain_table, tables, texts
-from hwmodel.hardware.timeloop import COMPUTES, Architecture
+from hwmodel.hardware.timeloop import COMPUTES, RUN, Architecture, Level
 from hwmodel.quantity.errors import InputError
 
 BITMASKS = ("B", "UB")
@@ -37,7 +38,7 @@ def sparsity_of(read: Architecture, cascade: Cascade) -> tuple[str, tuple[str, .
     if len(operands) != 2 or len(cascade.einsums) > 1:
         told = ", ".join(operands)
         return "", (f"sparse_optimizations are passed over: of a product of two, found {told}",)
-    found = _Translated(roles, read.levels[-1].memory)
+    found = _Translated(roles, read.levels)
     for level, said in read.sparse.items():
         found.take(level, said)
     table: dict[str, Any] = {
@@ -54,8 +55,8 @@ def sparsity_of(read: Architecture, cascade: Cascade) -> tuple[str, tuple[str, .
 class _Translated:
     """Formats and rules found so far."""
 
-    def __init__(self, roles: Mapping[str, str], nearest: str) -> None:
-        self.roles, self.nearest = roles, nearest
+    def __init__(self, roles: Mapping[str, str], levels: Sequence[Level]) -> None:
+        self.roles, self.levels = roles, levels
         self.formats: dict[str, dict[str, str]] = {}
         self.rules: dict[str, list[dict[str, Any]]] = {GATING: [], SKIPPING: []}
         self.notes: list[str] = []
@@ -63,10 +64,13 @@ class _Translated:
     def take(self, level: str, said: Mapping[str, Any]) -> None:
         """What one memory, or the unit that computes, does about zeros."""
         where = f"{level or 'compute'}: sparse_optimizations"
+        run_bits = said.get(RUN)
         for key, value in said.items():
             name = key.replace("-", "_")
+            if name == RUN:
+                continue
             if name == "representation_format" and level != COMPUTES:
-                self._stored(level, plain_table(value, f"{where}: {key}"), where)
+                self._stored(level, plain_table(value, f"{where}: {key}"), run_bits, where)
             elif name == "action_optimization" and level != COMPUTES:
                 for action in tables(value, f"{where}: {key}"):
                     self._acted(level, action, where)
@@ -76,6 +80,12 @@ class _Translated:
             else:
                 self.notes.append(f"{where}: {key} is passed over")
 
+    def is_nearest(self, level: str, tensor: str) -> bool:
+        """Whether no memory inside of a level may hold a tensor."""
+        places = [each.memory for each in self.levels]
+        inner = self.levels[places.index(level) + 1 :]
+        return not any(each.holds in (None, "All") or tensor in each.holds for each in inner)
+
     def role(self, tensor: str, where: str) -> str:
         """A tensor's part in the product."""
         if tensor not in self.roles:
@@ -83,12 +93,13 @@ class _Translated:
             raise InputError(f"{where}: expected a data space ({known}), found {tensor!r}")
         return self.roles[tensor]
 
-    def _stored(self, level: str, said: Mapping[str, Any], where: str) -> None:
+    def _stored(self, level: str, said: Mapping[str, Any], run_bits: Any, where: str) -> None:
         spaces = said.get("data_spaces", said.get("data-spaces"))
         for space in tables(spaces, f"{where}: data_spaces"):
             tensor = str(space.get("name"))
             role, ranks = self.role(tensor, where), tables(space.get("ranks"), f"{where}: ranks")
-            kept = _format([{k.replace("-", "_"): v for k, v in rank.items()} for rank in ranks])
+            named = [{k.replace("-", "_"): v for k, v in rank.items()} for rank in ranks]
+            kept = _format(named, run_bits)
             if kept is None:
                 told = ", ".join(str(rank.get("format")) for rank in ranks)
                 self.notes.append(f"{where}: {tensor}: {told} is passed over, it is kept plain")
@@ -105,10 +116,11 @@ class _Translated:
                 "of": [self.role(target, where)],
                 "where": [self.role(tensor, where) for tensor in tensors],
             }
-            if kind not in self.rules or (kind == GATING and level != self.nearest):
+            near = self.is_nearest(level, target)
+            if kind not in self.rules or (kind == GATING and not near):
                 self.notes.append(f"{where}: {kind} of {target} is passed over")
                 continue
-            outer = {} if level == self.nearest else {"out_of": level}
+            outer = {} if near else {"out_of": level}
             self.rules[kind].append({**rule, **outer})
 
     def _computed(self, kind: str, where: str) -> None:
@@ -118,7 +130,7 @@ class _Translated:
         self.rules[kind].append({"of": ["output"], "where": ["input", "weight"]})
 
 
-def _format(ranks: Sequence[Mapping[str, Any]]) -> str | None:
+def _format(ranks: Sequence[Mapping[str, Any]], run_bits: Any) -> str | None:
     """Our format of a tensor whose ranks are kept so, the outermost first; None where none is."""
     names = [str(rank.get("format", "")).upper() for rank in ranks]
     packed = [name for name in names if name not in ("UOP", "U")]
@@ -130,5 +142,5 @@ def _format(ranks: Sequence[Mapping[str, Any]]) -> str | None:
         return "bitmask"
     if packed[0] in ("CP", "C"):
         return "csr" if "UOP" in names else "coordinate"
-    bits = ranks[names.index(packed[0])].get("metadata_word_bits")
+    bits = ranks[names.index(packed[0])].get("metadata_word_bits", run_bits)
     return f"run-length {bits}" if packed[0] == "RLE" and isinstance(bits, int) else None

@@ -95,15 +95,20 @@ def test_a_fan_out_inside_of_an_element_is_an_array_of_its_own() -> None:
     assert limits(cross.hardware).instances["spad"] == 168 * 8
 
 
-@pytest.mark.parametrize(
-    ("nodes", "told"),
-    [
-        ((DRAM, MAC), "found DRAM alone"),
-    ],
-)
-def test_what_is_not_modelled_is_refused_by_its_name(nodes: Any, told: str) -> None:
-    with pytest.raises(CoverageError, match=told):
-        architecture(timeloop(*nodes))
+def test_what_is_not_modelled_is_refused_by_its_name() -> None:
+    sides = [{"name": name, "fanout": 2} for name in "xyz"]
+    nodes = [{"!": "Memory", "name": "Main"}, {"!": "Container", "name": "PE", "spatial": sides}]
+    with pytest.raises(CoverageError, match="PE: expected a fan-out of two directions"):
+        architecture({"arch": {"nodes": nodes}})
+
+
+def test_bandwidth_is_of_each_of_an_elements_memories() -> None:
+    """Two words of 16 bits a nanosecond in each of 168 elements; metadata has room of its own."""
+    ported = {**SPAD["attributes"], "read_bandwidth": 2, "metadata_storage_depth": 4}
+    spad = {**SPAD, "attributes": {**ported, "metadata_storage_width": 4}}
+    found = architecture(timeloop(DRAM, GLB, COLUMN, PE, spad, MAC)).hardware.memories["spad"]
+    assert found.bandwidth_bytes_per_s == 168 * 2 * 2e9
+    assert found.capacity_bytes == 24 + 2
 
 
 def test_what_is_no_machine_is_refused() -> None:

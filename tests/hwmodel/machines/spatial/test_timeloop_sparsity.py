@@ -1,6 +1,7 @@
 """What specifications say of zeros: formats and rules by name, densities, and counts by hand."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -9,9 +10,13 @@ import yaml
 import hwmodel as hw
 from hwmodel.einsum.importers.timeloop_problem import problem
 from hwmodel.hardware.timeloop import architecture
+from hwmodel.machines.spatial.rules import OVERLAP
 from hwmodel.machines.spatial.sparsity import sparsity
+from hwmodel.machines.spatial.timeloop import mapping
 from hwmodel.machines.spatial.timeloop_sparsity import sparsity_of
+from hwmodel.mappers.nests.costs import cost
 from hwmodel.quantity.errors import CoverageError, InputError
+from hwmodel.verbs.specification import thinned
 from tests.hwmodel.hardware.test_timeloop import component, timeloop
 
 WIDE = {"width": 8, "datawidth": 8}
@@ -109,7 +114,7 @@ def test_densities_are_those_of_the_tensors(said: Any, words: str) -> None:
 
 @pytest.mark.parametrize("said", [0, 2, {"distribution": "actual_data"}, "many"])
 def test_other_densities_are_refused(said: Any) -> None:
-    given: Any = {**said, "density": 0.5} if isinstance(said, dict) else said
+    given: Any = dict(said, density=0.5) if isinstance(said, dict) else said  # pyright: ignore
     with pytest.raises((CoverageError, InputError), match="densities: A"):
         problem({"problem": work(A=given)}, 8)
 
@@ -147,3 +152,72 @@ def test_a_mapping_with_zeros_is_counted_as_its_shares_say(tmp_path: Any) -> Non
     searched = hw.ask("map", timeloop=paths[:2], objective="energy")
     assert searched.certificate.optimal_in_mapspace
     assert searched.value <= found.value * (1 + 1e-9)
+
+
+CONV_SPACES = [
+    {"name": "Weights", "projection": [[["M"]], [["S"]]]},
+    {"name": "Inputs", "projection": [[["S"], ["Q"]]]},
+    {"name": "Outputs", "projection": [[["M"]], [["Q"]]], "read_write": True},
+]
+
+
+def test_a_convolution_over_elements_takes_the_turns_of_the_reference_output() -> None:
+    """Sparseloop's tutorial, 03.2.3 (timeloop-accelergy-exercises): 47 cycles, 188 computes.
+
+    Of 16 x 3 x 9 points 0.4333 of the weights leave 187.2, over 4 elements 46.8.
+    """
+    rule = [{"type": "skipping", "options": [{"target": "Inputs", "condition_on": ["Weights"]}]}]
+    sparse = {
+        "representation_format": {
+            "data_spaces": [{"name": "Weights", "ranks": [{"format": "RLE"}]}]
+        },
+        "action_optimization": rule,
+    }
+    own = component("Buffer", "regfile", depth=128, metadata_datawidth=4, **WIDE)
+    nodes = [
+        component("Storage", "smartbuffer", depth=512, **WIDE),
+        {"!": "Container", "name": "PE", "spatial": {"meshX": 4}},
+        {**own, "sparse_optimizations": sparse},
+        component("MAC", "intmac", width=8),
+    ]
+    density = {"distribution": "fixed_structured", "density": 0.4333}
+    shape = {"dimensions": list("MSQ"), "data_spaces": CONV_SPACES}
+    instance = {"M": 16, "S": 3, "Q": 9, "densities": {"Weights": density}}
+    nest = [
+        {"target": "Storage", "type": "temporal", "factors": "M4", "permutation": "SQM"},
+        {"target": "PE", "type": "spatial", "factors": "M4", "permutation": "SQM"},
+        {"target": "Buffer", "type": "temporal", "factors": "S3 Q9 M1", "permutation": "SQM"},
+    ]
+    given = {**timeloop(*nodes), "problem": {"shape": shape, "instance": instance}}
+    read = architecture(given)
+    cascade = problem(given, 8)
+    read = thinned(read, cascade)
+    found = cost(cascade, read.hardware, mapping(nest, read, cascade), OVERLAP).counts
+    assert math.ceil(found.steps) == 47
+    assert math.ceil(found.operations["multiply", "int8"]) == 188
+    assert sparsity(read.hardware.sparsity).formats["buffer"] == {"input": "run-length 4"}
+
+
+def test_the_only_memory_is_fed_from_outside() -> None:
+    """A dot product of 16 in one buffer, a quarter of A no zero: 4 turns of 16, as published."""
+    skips = {
+        "action_optimization": [
+            {"type": "skipping", "options": [{"target": "B", "condition_on": ["A"]}]}
+        ]
+    }
+    buffer = component("Buffer", "regfile", depth=64, **WIDE)
+    nodes = [{**buffer, "sparse_optimizations": skips}, component("MAC", "intmac", width=8)]
+    spaces = [
+        {"name": "A", "projection": [[["K"]]]},
+        {"name": "B", "projection": [[["K"]]]},
+        {"name": "Z", "projection": [[["M"]]], "read_write": True},
+    ]
+    instance = {"K": 16, "M": 1, "densities": {"A": 0.25}}
+    shape = {"dimensions": list("KM"), "data_spaces": spaces}
+    given = {**timeloop(*nodes), "problem": {"shape": shape, "instance": instance}}
+    cascade = problem(given, 8)
+    read = thinned(architecture(given), cascade)
+    assert "Buffer is the only memory" in read.notes[0]
+    nest = [{"target": "Buffer", "type": "temporal", "factors": "K16 M1", "permutation": "KM"}]
+    found = cost(cascade, read.hardware, mapping(nest, read, cascade), OVERLAP)
+    assert found.counts.steps == 4

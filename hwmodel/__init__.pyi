@@ -599,6 +599,7 @@ class _Libraries:
     cublas_row_scales_fast_accum: Library
     cudnn: Library
     cusparselt: Library
+    cusparselt_8_bit: Library
     efficient_attention: Library
     flash_attention_2: Library
     flash_attention_4: Library

@@ -51,6 +51,7 @@ SHIPPED: Mapping[str, Library] = {
         cublas_row_scales.FAST_ACCUM,
         weight_only.LIBRARY,
         cusparselt.LIBRARY,
+        cusparselt.EIGHT,
         flash_attention_2.LIBRARY,
         flash_attention_4.LIBRARY,
         cudnn.LIBRARY,

@@ -152,7 +152,7 @@ LIBRARY = Library(
         "scan": "recurrences",
     },
     instead={
-        "gemm": ("weight-only", "cusparselt"),
+        "gemm": ("weight-only", "cusparselt", "cusparselt:8-bit"),
         "grouped": ("torch-row-scales", "weight-only"),
         "prefill": ("quantised", "latent-attention", "efficient-attention", "block-sparse"),
         "decode": ("quantised", "latent-attention", "efficient-attention", "block-sparse"),

@@ -8,6 +8,7 @@ several Einsums, fusion declined      unfused   every Einsum by itself
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,14 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.spatial.rules import rules_named
 from hwmodel.machines.spatial.view import view
+from hwmodel.mappers.fusion.apart import apart
 from hwmodel.mappers.fusion.compare import Compared, compare
 from hwmodel.mappers.fusion.fuse import fuse
 from hwmodel.mappers.fusion.levels import fuse_levels, fused_floor
 from hwmodel.mappers.fusion.parts import over_parts
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.certify import check_kind, is_deep
+from hwmodel.mappers.nests.costs import any_schedule
 from hwmodel.mappers.nests.front import front
 from hwmodel.mappers.nests.levels import front_levels, map_levels
 from hwmodel.mappers.nests.mapped import NestMapped
@@ -73,6 +76,24 @@ def map_nests(
         return map_tiles(cascade, hardware, double=double, shares=shares, **asked)
     if not fused:
         return map_unfused(cascade, hardware, double=double, shares=shares, **asked)
+    work, told = apart(cascade)
+    if told:
+        found = _fused(work, hardware, deep, time_limit_s, asked)
+        _, least, why = any_schedule(cascade, hardware, objective)
+        notes = (*found.notes, *told)
+        return replace(found, work=found.work or work, bound=(least, why), notes=notes)
+    return _fused(cascade, hardware, deep, time_limit_s, asked)
+
+
+def _fused(
+    cascade: Cascade,
+    hardware: Hardware,
+    deep: bool,
+    time_limit_s: float | None,
+    asked: Mapping[str, Any],
+) -> Proposal:
+    """The best fused tree of several Einsums that each input enters in one way."""
+    objective = asked["objective"]
     if deep and objective != "traffic":
         limit_s = FUSED_S if time_limit_s is None else time_limit_s
 

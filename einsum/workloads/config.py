@@ -218,13 +218,12 @@ def _load(source: Mapping[str, Any] | str | Path) -> tuple[str, str, dict[str, A
         return printable(cut(str(given), NAME_CHARACTERS)), "config", data
     if not isinstance(source, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"model: expected a config, its path or a name, found {shown(source)}")
-    path = Path(source)
+    path = _checkpoint(Path(source))
     if kind_of(path) == "folder":
         path = path / "config.json"
         if kind_of(path) != "file":
-            raise InputError(
-                f"{name_of(path)}: expected a config.json in this directory, found none"
-            )
+            where = "in this directory" if path.parent == Path(source) else "beside these weights"
+            raise InputError(f"{name_of(path)}: expected a config.json {where}, found none")
     elif kind_of(path) != "file":
         shipped = SHIPPED / f"{str(source).lower()}.json"
         if kind_of(shipped) != "file":
@@ -241,6 +240,12 @@ def _load(source: Mapping[str, Any] | str | Path) -> tuple[str, str, dict[str, A
     return name, name_of(path), _quantised_beside(path, _parse(path))
 
 
+def _checkpoint(path: Path) -> Path:
+    """The folder of a file of weights, which say no config themselves; or the path as it is."""
+    weights = path.name.endswith((".safetensors", ".safetensors.index.json"))
+    return path.parent if weights and kind_of(path) == "file" else path
+
+
 def whole_config(source: Mapping[str, Any] | str | Path) -> tuple[str, Mapping[str, Any]]:
     """Name and keys of a config as it stands, with all its parts."""
     name, _, data = _load(source)
@@ -251,7 +256,7 @@ def files_beside(source: Any) -> Stored | None:
     """What lies beside a config that is given by its path: the checkpoint's files; or None."""
     if not isinstance(source, (str, Path)):
         return None
-    path = Path(source)
+    path = _checkpoint(Path(source))
     kind = kind_of(path)
     if kind == "file" and path.name == "config.json":
         return stored(path.parent)

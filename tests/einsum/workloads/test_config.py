@@ -57,6 +57,21 @@ def test_a_shipped_name_a_file_and_a_directory_read_alike(tmp_path: Path) -> Non
     assert read_config(json.loads(text))[1] == by_name
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "model.safetensors.index.json"])
+def test_a_file_of_weights_stands_for_its_folder(name: str, tmp_path: Path) -> None:
+    weights = tmp_path / name
+    header = b'{"lm_head.weight":{"dtype":"BF16","shape":[2,2],"data_offsets":[0,8]}}'
+    index = b'{"metadata":{"total_size":8},"weight_map":{"lm_head.weight":"model.safetensors"}}'
+    held = len(header).to_bytes(8, "little") + header + bytes(8)
+    weights.write_bytes(index if name.endswith("json") else held)
+    with pytest.raises(
+        InputError, match=r"config\.json: expected a config\.json beside these weights"
+    ):
+        read_config(weights)
+    (tmp_path / "config.json").write_text((SHIPPED / "llama-3.2-1b.json").read_text())
+    assert read_config(weights) == read_config(tmp_path)
+
+
 def test_a_file_called_config_takes_the_name_of_its_directory(tmp_path: Path) -> None:
     (tmp_path / "my-model").mkdir()
     (tmp_path / "my-model" / "config.json").write_text(json.dumps(LLAMA))

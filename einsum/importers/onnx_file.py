@@ -36,6 +36,11 @@ SUMS = {
     "Mul": "multiply",
     "QLinearMul": "multiply",
 }
+JOINED = {
+    "Concat": "concat",
+    **dict.fromkeys(("Resize", "Upsample", "DepthToSpace", "SpaceToDepth"), "move"),
+}
+"""What copies maps into another: the sums of a resize are left out."""
 POOLS = {
     **{"AveragePool": "average", "QLinearAveragePool": "average", "MaxPool": "maximum"},
     **dict.fromkeys(("GlobalAveragePool", "QLinearGlobalAveragePool", "ReduceMean"), "mean"),
@@ -51,11 +56,12 @@ FORMATS = {1: "fp32", 2: "int8", 3: "int8", 5: "int16", 10: "fp16", 16: "bf16"}
 """Element type of ONNX -> format."""
 
 
-def read(path: str | Path) -> Network:
+def read(path: str | Path, resolution: int | None = None) -> Network:
     """The network in a file; `InputError` for a file that is none, `CoverageError` for operators.
 
-    What a file says is kept by its content. Without the library `onnx` it raises `CoverageError`
-    that names the extra.
+    `resolution` is the height and width of the image where the file leaves them open. What a file
+    says is kept by its content. Without the library `onnx` it raises `CoverageError` that names the
+    extra.
     """
     try:
         import onnx  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
@@ -64,20 +70,39 @@ def read(path: str | Path) -> Network:
             f"{path}: reading ONNX files needs the library onnx; pip install 'hwmodel[onnx]'"
         ) from None
     library: Any = onnx
-    return _network(bytes_of(path, most=MOST_BYTES), str(path), library)
+    return _network(bytes_of(path, most=MOST_BYTES), str(path), library, resolution)
 
 
 @lru_cache(maxsize=8)
-def _network(data: bytes, path: str, library: Any) -> Network:
+def _network(data: bytes, path: str, library: Any, resolution: int | None) -> Network:
     """The network that the bytes of a file at `path` stand for."""
     try:
         model = library.load_model_from_string(data)
-        model = library.shape_inference.infer_shapes(model)
+        opened = 0 if resolution is None else _sized(model.graph, resolution)
+        model = library.shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # of protobuf and of the inference, which share no class
         raise InputError(f"{path}: a damaged ONNX file: {str(error)[:200]}") from None
+    if resolution is not None and not opened:
+        raise InputError(f"{path}: resolution is the file's; give none")
     if not model.graph.node:
         raise InputError(f"{path}: expected an ONNX model, found a graph without operators")
     return _Reader(path, model.graph).network()
+
+
+def _sized(graph: Any, resolution: int) -> int:
+    """Give the sides of images that a graph leaves open a size; returns how many there are."""
+    given = {held.name for held in graph.initializer}
+    images = [value for value in graph.input if value.name not in given]
+    sides = [side for value in images for side in value.type.tensor_type.shape.dim[2:]]
+    opened = [side for side in sides if side.dim_value <= 0]
+    for side in opened:
+        side.dim_value = resolution
+    for value in images:
+        if opened and value.type.tensor_type.shape.dim[0].dim_value <= 0:
+            value.type.tensor_type.shape.dim[0].dim_value = 1
+    for held in (*graph.value_info, *graph.output) if opened else ():  # worked out anew
+        held.type.tensor_type.ClearField("shape")
+    return len(opened)
 
 
 class _Reader:
@@ -107,7 +132,8 @@ class _Reader:
         if not sides or not all(side > 0 for side in sides):
             raise InputError(
                 f"{self.path}: {tensor}: expected sizes that are known but for the batch, found"
-                f" {self.shapes.get(tensor, 'none')}; export the model with fixed sizes"
+                f" {self.shapes.get(tensor, 'none')}; export the model with fixed sizes, or say"
+                " resolution=224 where its image's are left open"
             )
         if len(sides) == 3:
             return sides[1], sides[2], sides[0]
@@ -126,8 +152,8 @@ class _Reader:
             self.product(node, read, sources, where)
         elif name in POOLS:
             self.pool(node, sources[0], where)
-        elif name == "Concat":
-            self.chain.add(written, "concat", sources, self.map(written))
+        elif name in JOINED:
+            self.chain.add(written, JOINED[name], sources, self.map(written))
         elif name in SUMS and len(maps) > 1:
             wide = sorted(sources, key=lambda source: -math.prod(self.chain.map(source)))
             self.chain.add(written, SUMS[name], wide, self.map(written))
@@ -138,7 +164,7 @@ class _Reader:
         elif name in ACTIVATIONS:
             self.chain.add(written, "activation", sources, self.chain.map(sources[0]))
         else:
-            known = ", ".join((*PRODUCTS, *POOLS, *SUMS, *ACTIVATIONS, "Concat", *FOLDED))
+            known = ", ".join((*PRODUCTS, *POOLS, *SUMS, *ACTIVATIONS, *JOINED, *FOLDED))
             raise CoverageError(f"{where} is not modelled; modelled are {known}")
 
     def folded(self, name: str, source: int) -> bool:
@@ -152,8 +178,10 @@ class _Reader:
             raise CoverageError(f"{where}: expected weights as one operand, found a map")
         if self.chain.stored is None:
             self.chain.stored = FORMATS.get(self.constants[weight])
-        written, shape, out = node.output[0], self.shapes.get(weight, []), self.map(node.output[0])
-        source = sources[0]
+        written, shape, source = node.output[0], self.shapes.get(weight, []), sources[0]
+        made = self.shapes.get(written) or self.chain.map(source)[:2] != (1, 1) or len(shape) != 2
+        by_row = node.op_type in ("Gemm", "QGemm") and self.number(node, "transB", 0)
+        out = self.map(written) if made else (1, 1, shape[0 if by_row else 1])
         if "Conv" not in node.op_type:
             flat = len(self.shapes.get(read[0], [])) == 2
             self.chain.add(written, "linear" if flat else "dense", [source], out)
@@ -187,5 +215,5 @@ class _Reader:
         one = 1 if name != "strides" and len(sides) == 1 and found else sides[-1]
         return sides[0], one
 
-    def number(self, node: Any, name: str) -> int:
-        return next((int(each.i) for each in node.attribute if each.name == name), 1)
+    def number(self, node: Any, name: str, default: int = 1) -> int:
+        return next((int(each.i) for each in node.attribute if each.name == name), default)

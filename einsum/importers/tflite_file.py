@@ -3,7 +3,9 @@
 The library `tflite` (generated from the schema of TensorFlow Lite) does the reading; it comes with
 the extra `mcu`. What moves no arithmetic (quantize, reshape, transpose, pad before a convolution)
 is folded away: a layer reads the map behind it. One subgraph, batch 1, maps as height x width x
-channels, no dilation.
+channels, no dilation. Constants that are widened as they are loaded (fp16 to fp32, sparse to dense)
+have the format that the file stores. A map that is resized, or whose places become channels, is
+copied: the sums of a bilinear resize are left out.
 """
 
 import math
@@ -20,10 +22,15 @@ from hwmodel.quantity.reading import bytes_of
 FOLDED = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "TRANSPOSE", "PAD", "SQUEEZE")
 KINDS = {
     **{"CONV_2D": "conv", "DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "linear"},
-    **{"ADD": "add", "MUL": "multiply", "MEAN": "mean"},
+    **{"ADD": "add", "SUB": "add", "MUL": "multiply", "MEAN": "mean", "CONCATENATION": "concat"},
     **{"AVERAGE_POOL_2D": "average", "MAX_POOL_2D": "maximum"},
     **dict.fromkeys(("LOGISTIC", "HARD_SWISH", "RELU", "RELU6", "SOFTMAX"), "activation"),
+    **dict.fromkeys(("PRELU", "LEAKY_RELU", "ELU", "TANH", "RELU_N1_TO_1"), "activation"),
+    **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), "move"),
+    **dict.fromkeys(("DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), "move"),
 }
+CONSTANTS = (*FOLDED, "DENSIFY", "CAST")
+"""What may be done to constants before they are used."""
 OPTIONS = {
     **{"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"},
     **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), "Pool2DOptions"),
@@ -65,7 +72,12 @@ class _Reader:
     def __init__(self, library: Any, path: str | Path, model: Any) -> None:
         self.library, self.path, self.model = library, path, model
         self.graph = model.Subgraphs(0)
-        image = int(self.graph.InputsAsNumpy()[0])
+        images = [int(tensor) for tensor in self.graph.InputsAsNumpy()]
+        if len(images) != 1:
+            raise CoverageError(f"{path}: expected a network with one input, found {len(images)}")
+        image = images[0]
+        self.constants: dict[int, int] = {}
+        """A constant that was widened -> the tensor that the file stores."""
         self.chain = Chain(str(path), image, self.map(image))
 
     def network(self) -> Network:
@@ -88,6 +100,11 @@ class _Reader:
         name = str(self.library.opcode2name(number))
         read = [int(tensor) for tensor in node.InputsAsNumpy()]
         written = int(node.OutputsAsNumpy()[0])
+        if name == "CUSTOM":
+            name = f"CUSTOM {(code.CustomCode() or b'?').decode(errors='replace')}"
+        if name in CONSTANTS and all(self.constant(tensor) for tensor in read):
+            self.constants[written] = self.constants.get(read[0], read[0])
+            return
         sources = chain.sources(read, f"{where}: {name}")
         if name in FOLDED:
             chain.fold(written, sources[0])
@@ -105,9 +122,15 @@ class _Reader:
         out = (1, 1, chain.map(sources[0])[2]) if name == "MEAN" else self.map(written)
         chain.add(written, KINDS[name], sources, out, window, steps)
 
+    def constant(self, tensor: int) -> bool:
+        """Whether a tensor is of numbers that the file holds, or none (-1)."""
+        if tensor < 0 or tensor in self.constants:
+            return True
+        return bool(self.model.Buffers(self.graph.Tensors(tensor).Buffer()).DataLength())
+
     def format(self, tensor: int) -> str | None:
-        """The format of a tensor's elements, where it is one that we know by a name."""
-        number = int(self.graph.Tensors(tensor).Type())
+        """The format of a tensor as it is stored, where it is one that we know by a name."""
+        number = int(self.graph.Tensors(self.constants.get(tensor, tensor)).Type())
         found = (word for word in FORMATS if getattr(self.library.TensorType, word) == number)
         return next((FORMATS[word] for word in found), None)
 

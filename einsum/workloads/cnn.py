@@ -157,9 +157,10 @@ def network(name: str, resolution: int | None, width: float, classes: int | None
         return layer_list.read(name, resolution, classes)
     for ending, importer in IMPORTED.items():
         if name.endswith(ending):
-            if (resolution, width, classes) != (None, 1.0, None):
+            sized = {} if resolution is None or ending != ".onnx" else {"resolution": resolution}
+            if (width, classes) != (1.0, None) or (resolution is not None and not sized):
                 raise InputError(f"{name}: resolution, width and classes are the file's; give none")
-            return import_module(importer).read(name)  # needs an extra
+            return import_module(importer).read(name, **sized)  # needs an extra
     return _shipped(name, resolution, width, classes)
 
 

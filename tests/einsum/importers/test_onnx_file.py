@@ -28,6 +28,26 @@ def test_graphs_that_come_with_the_library_are_the_shipped_networks(name: str) -
     assert (read.macs, read.weights) == (shipped.macs, shipped.weights)
 
 
+@LIBRARY
+@pytest.mark.parametrize("name", ["resnet50", "densenet121"])
+def test_sides_that_a_file_leaves_open_are_said_by_the_user(name: str, tmp_path: Path) -> None:
+    onnx: Any = importlib.import_module("onnx")
+    folder = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+    model = onnx.load(folder / f"light_{name}.onnx")
+    weights = {held.name for held in model.graph.initializer}
+    (image,) = (each for each in model.graph.input if each.name not in weights)
+    for side in image.type.tensor_type.shape.dim[2:]:
+        side.dim_param = "side"
+    path = str(tmp_path / f"{name}.onnx")
+    onnx.save(model, path)
+    with pytest.raises(InputError, match="or say resolution=224"):
+        network(path, None, 1.0, None)
+    read, shipped = network(path, 224, 1.0, None), network(name, None, 1.0, None)
+    assert (read.macs, read.weights) == (shipped.macs, shipped.weights)
+    with pytest.raises(InputError, match="resolution is the file's"):
+        network(str(folder / f"light_{name}.onnx"), 224, 1.0, None)
+
+
 def written(path: Path, nodes: list[tuple[str, list[str], dict[str, Any]]], **sizes: Any) -> str:
     """A graph on x; each node writes the tensor of its number, weights are named by their shape."""
     onnx: Any = importlib.import_module("onnx")

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hwmodel.einsum.workloads.cnn import cnn, network
 from hwmodel.quantity.errors import CoverageError, InputError
 
 EXAMPLE = Path(__file__).resolve().parents[4] / "shared" / "data" / "edge" / "vww.tflite"
+FACES = Path(__file__).parent / "files" / "face_detection_short_range.tflite"
 LIBRARY = pytest.mark.skipif(
     importlib.util.find_spec("tflite") is None, reason="needs the extra mcu (library tflite)"
 )
@@ -54,8 +56,8 @@ Node = tuple[str, list[int], int, int]
 """Operator, tensors read, tensor written, stride."""
 
 
-def flatbuffer(shapes: list[list[int]], nodes: list[Node]) -> bytes:
-    """A network on tensor 0, written by the library's own builders."""
+def flatbuffer(shapes: list[list[int]], nodes: list[Node], inputs: Sequence[int] = (0,)) -> bytes:
+    """A network on tensor 0 (or `inputs`), written by the library's own builders."""
     lite: Any = importlib.import_module("tflite")
     to: Any = importlib.import_module("flatbuffers").Builder(1024)
 
@@ -79,7 +81,7 @@ def flatbuffer(shapes: list[list[int]], nodes: list[Node]) -> bytes:
 
     def node(at: int, read: list[int], written: int, name: str, stride: int) -> int:
         kind = {"CONV_2D": "Conv2DOptions", "MAX_POOL_2D": "Pool2DOptions"}.get(name)
-        inputs, outputs = numbers(read), numbers([written])
+        reads, outputs = numbers(read), numbers([written])
         options = 0
         if kind:
             getattr(lite, f"{kind}Start")(to)
@@ -91,7 +93,7 @@ def flatbuffer(shapes: list[list[int]], nodes: list[Node]) -> bytes:
             options = int(getattr(lite, f"{kind}End")(to))
         lite.OperatorStart(to)
         lite.OperatorAddOpcodeIndex(to, at)
-        lite.OperatorAddInputs(to, inputs)
+        lite.OperatorAddInputs(to, reads)
         lite.OperatorAddOutputs(to, outputs)
         if kind:
             lite.OperatorAddBuiltinOptionsType(to, getattr(lite.BuiltinOptions, kind))
@@ -105,10 +107,12 @@ def flatbuffer(shapes: list[list[int]], nodes: list[Node]) -> bytes:
 
     tensors = tables([tensor(shape) for shape in shapes])
     made = [node(at, read, out, name, step) for at, (name, read, out, step) in enumerate(nodes)]
-    operators, inputs = tables(made), numbers([0])
+    operators, images = tables(made), numbers([*inputs])
+    lite.BufferStart(to)  # of no data: that of every tensor
+    buffers = tables([int(lite.BufferEnd(to))])
     lite.SubGraphStart(to)
     lite.SubGraphAddTensors(to, tensors)
-    lite.SubGraphAddInputs(to, inputs)
+    lite.SubGraphAddInputs(to, images)
     lite.SubGraphAddOperators(to, operators)
     graphs = tables([int(lite.SubGraphEnd(to))])
     codes = tables([code(name) for name, *_ in nodes])
@@ -116,6 +120,7 @@ def flatbuffer(shapes: list[list[int]], nodes: list[Node]) -> bytes:
     lite.ModelAddVersion(to, 3)
     lite.ModelAddOperatorCodes(to, codes)
     lite.ModelAddSubgraphs(to, graphs)
+    lite.ModelAddBuffers(to, buffers)
     to.Finish(lite.ModelEnd(to), file_identifier=b"TFL3")
     return bytes(to.Output())
 
@@ -153,12 +158,56 @@ def test_an_operator_off_the_path_or_unknown_is_named(tmp_path: Path) -> None:
     with pytest.raises(CoverageError, match=r"operator 4: RELU reads no map of the network"):
         cnn(str(path))
     path = tmp_path / "unknown.tflite"
-    path.write_bytes(flatbuffer(MAPS, [*NODES, ("TANH", [6], 7, 0)]))
-    with pytest.raises(CoverageError, match=r"operator 4: TANH is not modelled"):
+    path.write_bytes(flatbuffer(MAPS, [*NODES, ("COS", [6], 7, 0)]))
+    with pytest.raises(CoverageError, match=r"operator 4: COS is not modelled"):
         cnn(str(path))
     path = tmp_path / "weightless.tflite"
     path.write_bytes(flatbuffer(MAPS, [("RELU", [0], 2, 0)]))
     with pytest.raises(InputError, match="expected a network with weights"):
+        cnn(str(path))
+
+
+@LIBRARY
+def test_a_face_detector_is_read_whose_weights_are_widened_as_they_are_loaded() -> None:
+    """The numbers that the file holds in fp16 are the weights and one bias a filter, no more."""
+    read = network(str(FACES), None, 1.0, None)
+    assert read.stored == "fp16"
+    kinds = [layer.kind for layer in read.layers]
+    assert (kinds.count("conv"), kinds.count("depthwise"), kinds.count("concat")) == (21, 16, 2)
+    lite: Any = importlib.import_module("tflite")
+    model = lite.Model.GetRootAsModel(FACES.read_bytes(), 0)
+    graph = model.Subgraphs(0)
+    tensors = [graph.Tensors(at) for at in range(graph.TensorsLength())]
+    narrow = [each for each in tensors if each.Type() == lite.TensorType.FLOAT16]
+    held = sum(model.Buffers(each.Buffer()).DataLength() // 2 for each in narrow)
+    filters = sum(layer.filters for layer in read.layers if layer.kind in ("conv", "depthwise"))
+    assert read.weights + filters == held
+    assert cnn(str(FACES), dtype="fp16").stages
+
+
+@LIBRARY
+def test_what_moves_places_is_copied_and_joined(tmp_path: Path) -> None:
+    maps = [*MAPS[:3], [1, 8, 8, 4], [1, 8, 8, 7], [1, 4, 4, 28]]
+    nodes: list[Node] = [
+        NODES[0],
+        ("RESIZE_BILINEAR", [2], 3, 0),
+        ("CONCATENATION", [3, 0], 4, 0),
+        ("SPACE_TO_DEPTH", [4], 5, 0),
+    ]
+    path = tmp_path / "moved.tflite"
+    path.write_bytes(flatbuffer(maps, nodes))
+    _, wide, joined, deep = network(str(path), None, 1.0, None).layers
+    assert [wide.kind, joined.kind, deep.kind] == ["move", "concat", "move"]
+    assert (wide.height, wide.out_height, wide.filters) == (4, 8, 4)
+    assert (joined.inputs, joined.filters) == ((1, -1), 7)
+    assert (deep.out_width, deep.filters) == (4, 28)
+
+
+@LIBRARY
+def test_a_second_input_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "two.tflite"
+    path.write_bytes(flatbuffer(MAPS, NODES, inputs=[0, 7]))
+    with pytest.raises(CoverageError, match="expected a network with one input, found 2"):
         cnn(str(path))
 
 

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from hwmodel.completion import tables
-from hwmodel.quantity.errors import HwmodelError, InputError
+from hwmodel.quantity.errors import HwmodelError, InputError, nearest
 from hwmodel.quantity.extras import extras_told
 from hwmodel.verbs.ask import VERBS, Question, question
 
@@ -37,6 +37,14 @@ class Verbs(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of a name, or None."""
         return made(cmd_name) if cmd_name in VERBS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is meant; a slip is told with the nearest."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = nearest(args[0], VERBS)
+            hint = f"; did you mean {near[0]}?" if near else "; hwmodel -h lists all"
+            ctx.fail(f"No such command {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Each with what it answers, as completion says it: no verb is loaded to be listed."""

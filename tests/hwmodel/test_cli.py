@@ -336,6 +336,15 @@ def test_help_says_all_of_what_each_command_answers(
         assert f"{name} {question(name).__doc__.splitlines()[0]}" in told  # pyright: ignore[reportOptionalMemberAccess]
 
 
+def test_a_command_that_is_none_is_told_the_nearest(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    assert run(monkeypatch, "predct", "gemm") == 2
+    assert "No such command 'predct'; did you mean predict?" in capsys.readouterr().err
+    assert run(monkeypatch, "zzz", "--json") == 2
+    assert "hwmodel -h lists all" in json.loads(capsys.readouterr().out)["error"]
+
+
 def test_the_path_of_a_network_is_a_workload(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
@@ -182,6 +183,8 @@ def _op(event: Mapping[str, Any]) -> Op:
 
 
 NAMES = ("Name", "Kernel Name")
+HOST = ("Num Calls", "Result", "Tid", "Thread Name")
+"""Columns of reports on calls of the host, such as cuda_api_sum and osrt_sum."""
 SCALES = {
     **{"ns": 1e-9, "nsecond": 1e-9, "us": 1e-6, "usecond": 1e-6, "ms": 1e-3, "msecond": 1e-3},
     **{"s": 1.0, "second": 1.0, "byte": 1.0, "Kbyte": 1e3, "Mbyte": 1e6, "Gbyte": 1e9, "": 1.0},
@@ -192,23 +195,32 @@ DRAM = ("dram__bytes_read.sum", "dram__bytes_write.sum")
 
 
 def _of_table(text: str, path: str | Path) -> Profile:
-    """A CSV of Nsight: its head is the first line that names kernels."""
-    lines = text.splitlines()
-    heads = (place for place, line in enumerate(lines) if any(name in line for name in NAMES))
-    start = next(heads, None)
-    if start is None:
+    """A CSV of Nsight: of several reports in one the first that names kernels of the GPU."""
+    rows = [[each.strip() for each in row] for row in csv.reader(text.splitlines())]
+    heads = {at: row for at, row in enumerate(rows) if any(name in row for name in NAMES)}
+    if not heads:
         raise InputError(
             f"{name_of(path)}: expected a trace of torch.profiler or a CSV of nsys or ncu, with a"
             f" column {' or '.join(NAMES)}"
         )
-    rows = list(csv.reader(lines[start:]))
-    head, body = [each.strip() for each in rows[0]], [row for row in rows[1:] if row]
-    body = [row for row in body if len(row) == len(head)]
-    if "Metric Name" in head:
-        return _of_metrics(head, body)
-    if any(name in head for name in DURATION):
-        return _of_counters(head, body, path)
-    return _of_nsys(head, body, path)
+    start = next((at for at, row in heads.items() if not set(HOST) & set(row)), None)
+    if start is None:
+        raise InputError(
+            f"{name_of(path)}: expected kernels of a GPU, found calls of the host; nsys stats"
+            " --report cuda_gpu_kern_sum lists kernels"
+        )
+    head, below = rows[start], rows[start + 1 :]
+    body = [row for row in takewhile(bool, below) if len(row) == len(head)]  # up to a blank line
+    try:
+        if "Metric Name" in head:
+            return _of_metrics(head, body)
+        if any(name in head for name in DURATION):
+            return _of_counters(head, body)
+        return _of_nsys(head, body, path)
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name_of(path)}: expected a number: {error}") from None
 
 
 def _number(text: str) -> float:
@@ -219,7 +231,8 @@ def _of_nsys(head: Sequence[str], body: Sequence[Sequence[str]], path: str | Pat
     """Launches one by one (`Duration (ns)`), or kernels in sum (`Total Time (ns)`, `Instances`)."""
     time = next((n for n in head if n.startswith(("Duration", "Total Time"))), None)
     if time is None:
-        raise InputError(f"{name_of(path)}: expected a column Duration or Total Time, found {head}")
+        told = f"Duration, Total Time or {DURATION[0]}"
+        raise InputError(f"{name_of(path)}: expected a column {told}, found {head}")
     unit = SCALES.get(time.partition("(")[2].rstrip(")"), 1e-9)
     name, runs = head.index(next(n for n in NAMES if n in head)), None
     if "Instances" in head:
@@ -235,17 +248,14 @@ def _of_nsys(head: Sequence[str], body: Sequence[Sequence[str]], path: str | Pat
     return Profile(tuple(kernels), kind="nsys")
 
 
-def _of_counters(head: Sequence[str], body: Sequence[Sequence[str]], path: str | Path) -> Profile:
+def _of_counters(head: Sequence[str], body: Sequence[Sequence[str]]) -> Profile:
     """A row a launch (`--page raw`); the row below the head has units."""
     units, launches = dict(zip(head, body[0], strict=True)), body[1:]
     time = next(name for name in DURATION if name in head)
     kernels: list[Ran] = []
     for row in (dict(zip(head, each, strict=True)) for each in launches):
-        try:
-            seconds = _number(row[time]) * SCALES.get(units[time], 1e-9)
-            moved = [_number(row[n]) * SCALES.get(units[n], 1.0) for n in DRAM if row.get(n)]
-        except ValueError as error:
-            raise InputError(f"{name_of(path)}: expected a number: {error}") from None
+        seconds = _number(row[time]) * SCALES.get(units[time], 1e-9)
+        moved = [_number(row[n]) * SCALES.get(units[n], 1.0) for n in DRAM if row.get(n)]
         name = printable(next(row[n] for n in NAMES if n in row))
         kernels.append(Ran(name, seconds, dram_bytes=sum(moved) if moved else None))
     return Profile(tuple(kernels), kind="ncu")

@@ -84,6 +84,24 @@ def test_a_trace_may_be_packed_and_a_bare_list(tmp_path: Path) -> None:
     assert profile_of(path).seconds == pytest.approx(11e-6)
 
 
+REPORTS = """Processing [report.sqlite] with [osrt_sum.py]...
+
+Time (%),Total Time (ns),Num Calls,Avg (ns),Med (ns),Min (ns),Max (ns),StdDev (ns),Name
+67.3,335987431,2,167993715.5,167993715.5,2971823,333015608,233376198.5,sem_wait
+
+Processing [report.sqlite] with [cuda_gpu_kern_sum.py]...
+
+Time (%),Total Time (ns),Instances,Avg (ns),Med (ns),Min (ns),Max (ns),StdDev (ns),Name
+50.1,99385786,32,3105805.8,3041179.0,2987340,3777790,216832.4,flash_attention_prefill_f16
+
+Processing [report.sqlite] with [cuda_api_sum.py]...
+
+Time (%),Total Time (ns),Num Calls,Avg (ns),Med (ns),Min (ns),Max (ns),StdDev (ns),Name
+65.1,1417580893,293,4838160.0,2514360.0,6311,125393723,9731274.4,cuMemcpyHtoD_v2
+"""
+"""What `nsys stats --format csv` prints of all its reports."""
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -91,8 +109,9 @@ def test_a_trace_may_be_packed_and_a_bare_list(tmp_path: Path) -> None:
         (NSYS_SUM, [("gemm", 4e-6, 2, None), ("softmax", 1e-6, 1, None)]),
         (NCU, [("gemm", 2.5e-6, 1, 4.5e6), ("copy", 1e-3, 1, 1e3)]),
         (NCU_DETAILS, [("gemm", 2.5e-6, 1, 5e6)]),
+        (REPORTS, [("flash_attention_prefill_f16", 99385786e-9, 32, None)]),
     ],
-    ids=["nsys", "nsys in sum", "ncu", "ncu in metrics"],
+    ids=["nsys", "nsys in sum", "ncu", "ncu in metrics", "nsys, all reports"],
 )
 def test_tables_of_nsight_are_read(tmp_path: Path, text: str, expected: Any) -> None:
     found = profile_of(written(tmp_path, text)).kernels
@@ -108,7 +127,10 @@ def test_tables_of_nsight_are_read(tmp_path: Path, text: str, expected: Any) -> 
         ('{"a": 1}', "a benchmark of vLLM or SGLang, found fields a"),
         ('{"traceEvents": []}', "expected kernels of a GPU, found none"),
         ("time,value\n1,2\n", "expected a trace of torch.profiler or a CSV of nsys or ncu"),
-        ("Name,Grid\nx,1\n", "expected a column Duration or Total Time"),
+        ("Name,Grid\nx,1\n", "expected a column Duration, Total Time or gpu__time_duration.sum"),
+        (REPORTS.partition("kern")[0], "expected kernels of a GPU, found calls of the host"),
+        (REPORTS.replace("99385786", "n/a"), "expected a number: .*'n/a"),
+        (NCU_DETAILS.replace("2.5", "n/a"), "expected a number: .*'n/a"),
     ],
 )
 def test_what_is_no_profile_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -72,9 +72,12 @@ EAGER_S, STREAM_BYTES_PER_S, BYTES = 25e-6, 3.5e12, 2
 """What surrounds experts in public rows: launches without a graph, and a pace for bytes of bf16
 (assumed)."""
 
-LAUNCHES = ("kernel", "mixture")
+LAUNCHES = ("kernel", "mixture", "gathered", "piece")
 """What a host's own speed is: fitted with the rest, and then kept at the middle of the hosts seen,
 since those that were fitted are some of many."""
+
+HELD = ("gathered", "piece")
+"""What steps that were fitted do not tell from other costs: held at the middle in the fit, too."""
 
 HOSTS = (0.7, 1.6)
 """How far hosts lie from the middle one, of 19 runs of an engine on nine machines whose eager steps
@@ -332,7 +335,7 @@ def fitted_host(
 
     rows = tuple(each.row() for each in steps)
     sample = Sample(rows, np.array([each.time_s for each in steps]), predict)
-    entry, best = _entry(ENGINE.host, [sample])
+    entry, best = _entry(ENGINE.host if own else _held(ENGINE.host), [sample])
     assert best.fold_ratios is not None
     kinds = np.array([each.phase for each in steps])
     apart = {
@@ -347,6 +350,13 @@ def fitted_host(
     kept = {name: ENGINE.host.parameters[name] for name in LAUNCHES}
     changes = {"intervals": rounded, "parameters": {**entry.parameters, **kept}}
     return entry.model_copy(update=changes), best
+
+
+def _held(prior: Family) -> Family:
+    """The priors, of which some are no longer free."""
+    fixed = {name: prior.parameters[name] for name in HELD}
+    ends = {n: p.model_copy(update={"low": p.value, "high": p.value}) for n, p in fixed.items()}
+    return prior.model_copy(update={"parameters": {**prior.parameters, **ends}})
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -9,7 +9,8 @@ The host's part is a calibration family of its own ("host:NAME", seconds): with 
 model of L layers of which X hold experts, whose layers run K kernels,
 
     a step of decode            step + n request        scheduling, inputs, outputs
-    launching, without a graph  K kernel + X mixture    a layer of experts does more than launch
+    launching, without a graph  K kernel + X mixture    a layer of experts does more than launch; by
+                                                        `gathered` products of Triton's yet more
     joining devices' sums       two launches more for each, without a graph
     launching, graph by graph   L piece                 attention stands between the graphs
 
@@ -181,6 +182,8 @@ class Engine(Shown):
             the others read it, and the sum (vLLM 0.22.1's own all-reduce, as profiled).
         narrowed: format of a model that it does not run -> the one that it is loaded in.
         schemes: format of weights, asked for alone -> how it quantises a model then.
+        gathers: architecture -> formats of experts' weights whose products are Triton's gathered
+            ones there, with a host of their own.
     """
 
     name: str
@@ -196,6 +199,7 @@ class Engine(Shown):
     joins: int = 2
     narrowed: Mapping[str, str] = field(default_factory=dict[str, str])
     schemes: Mapping[str, str] = field(default_factory=dict[str, str])
+    gathers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     plain: tuple[str, ...] = ()
     aside: tuple[Aside, ...] = ()
     together: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from hwmodel.machines.gpu.engines.settled import Loads, settled
 from hwmodel.machines.gpu.libraries.library import AMD, Kernel, Library
 from hwmodel.machines.gpu.libraries.shipped import parsed
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
-from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.dtypes import base_of, bytes_of
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import Amount
@@ -44,7 +44,8 @@ class Step:
     """A phase of a model on an engine: its stages, and what the host's work depends on.
 
     `phase` names the steps that its interval is of; `requests` are sequences, `layers` those that
-    attend; one that is not `scheduled` is a run within another's step.
+    attend; one that is not `scheduled` is a run within another's step; experts are `gathered` where
+    Triton's gathered products run them.
     """
 
     engine: Engine
@@ -58,6 +59,7 @@ class Step:
     widest_bytes: Amount
     longest_bytes: Amount
     scheduled: bool = True
+    gathered: bool = False
 
 
 def step_of(
@@ -114,7 +116,17 @@ def step_of(
         mixtures=mixtures,
         widest_bytes=_widest_bytes(found),
         longest_bytes=sum(_longest_bytes(each, engine.memory) for each in _held(workload)),
+        gathered=any(_gathered(stage, engine, machine) for stage in runs),
     )
+
+
+def _gathered(stage: Stage, engine: Engine, machine: Hardware) -> bool:
+    """Whether a stage is experts' products that Triton's gathered ones run."""
+    origin, formats = stage.cascade.origin, engine.gathers.get(machine.architecture or "", ())
+    if not formats or origin is None or origin.workload != "grouped_gemm":
+        return False
+    kind = origin.arguments.get("weight_dtype")
+    return kind is not None and base_of(str(kind)) in formats
 
 
 def _beyond(workload: Stack, engine: Engine) -> Sequence[str]:
@@ -398,7 +410,8 @@ def host_s(step: Step, cost: Mapping[str, float]) -> tuple[Amount, Amount]:
     """(seconds that go on beside the GPU, seconds that nothing hides)."""
     graphs = step.engine.graphs
     graphed = graphs.holds(step.tokens)
-    eager = step.kernels * cost["kernel"] + step.mixtures * cost["mixture"]
+    mixture = cost["gathered" if step.gathered else "mixture"]
+    eager = step.kernels * cost["kernel"] + step.mixtures * mixture
     scheduling = (cost["step"] + step.requests * cost["request"]) if step.scheduled else 0.0
     if step.phase == "decode":
         return where(graphed, scheduling, most((scheduling, eager))), cost["gap"]

@@ -202,7 +202,8 @@ FEW_ROWS, FEW_EXPERTS, PASSES = 1024, 64, 5
 
 TORCHS = {"experts choice": 4, "experts mask": 4}
 """Kernels of a router that torch runs: a softmax, two selections in three passes together, and what
-stands between them (an H200's steps of DeepSeek-V2-Lite)."""
+stands between them (an H200's steps of DeepSeek-V2-Lite), which its host launches in 390 us where
+a fused one takes 77: as five kernels."""
 
 
 def _chosen(stages: Stages) -> Sequence[Stage]:
@@ -395,9 +396,10 @@ HOST = priors(
     gap = 0.00015 in 0 .. 0.001: seconds from the last kernel of a step to the first of the next
     alone = 0.002 in 0.001 .. 0.01: seconds before the first kernel of a prompt and after the last
     kernel = 0.000053 in 0 .. 0.0005: seconds to launch a kernel of a layer without a graph: the
-        middle of four hosts, of 36 to 77 us
-    mixture = 0.00072 in 0 .. 0.005: seconds more to launch a layer's experts: likewise
-    piece = 0.00015 in 0 .. 0.002: seconds to launch a layer's graph and its attention
+        middle of hosts whose states lie at 35 and 73 us
+    mixture = 0.00052 in 0 .. 0.005: seconds more to launch a layer's experts
+    gathered = 0.0023 in 0 .. 0.01: the same of experts by Triton's gathered products (gpt-oss)
+    piece = 0.00019 in 0 .. 0.002: seconds to launch a layer's graph and its attention
     dynamic = 0.85 in 0.5 .. 1.2: dynamic joules of a step over those of its kernels alone
     """
 )
@@ -417,7 +419,8 @@ ENGINE = Engine(
     memory=Memory(0.92, 16, 8192, 256, 17000, FIXED_BYTES, HELD),
     plain=tuple(SAMPLED),
     aside=(SHARED,),
-    together=(*TORCHS, "rows align", "experts relu squared", "relu2"),
+    gathers={"hopper": ("mxfp4",)},
+    together=("experts mask", "rows align", "experts relu squared", "relu2"),
     reduces="vllm",
     narrowed={"fp32": "bf16"},  # vllm/config/model.py: dtype auto
     schemes={"fp8": "fp8"},  # its --quantization fp8 narrows activations as well

@@ -10,7 +10,7 @@ import hwmodel as hw
 from hwmodel.machines.driver import rested
 from hwmodel.machines.gpu.engines.engine import Graphs
 from hwmodel.machines.gpu.engines.settled import loads_of
-from hwmodel.machines.gpu.engines.step import finished, step_of, wall_s
+from hwmodel.machines.gpu.engines.step import finished, host_s, step_of, wall_s
 from hwmodel.machines.gpu.engines.vllm import ENGINE
 from hwmodel.spine.estimate import Estimate
 
@@ -270,3 +270,22 @@ def test_seconds_by_the_wall_are_the_sum_of_the_parts_of_a_step(name: str, batch
         made = finished(asked, parts, machine, costs)
         found = wall_s(asked, loads_of(parts, machine), costs)
         assert_allclose(found, sum(part.times * part.time_s for part in made), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("config", "on", "layers", "more"),
+    [
+        ("gpt-oss-20b", "h200", 24, "gathered"),
+        ("gpt-oss-20b", "b200", 24, "mixture"),
+        ("qwen3-30b-a3b", "h200", 48, "mixture"),
+    ],
+)
+def test_the_host_of_experts_is_that_of_their_products(
+    config: str, on: str, layers: int, more: str
+) -> None:
+    """A prompt beyond all graphs: launches of each kernel, and what each layer of experts adds."""
+    costs = dict.fromkeys(ENGINE.host.values, 0.0)
+    made = step_of(hw.model(config).prefill(1, 300), hw.device(on), ENGINE)
+    assert host_s(made, {**costs, more: 1e-3})[0] == pytest.approx(layers * 1e-3)
+    other = {"gathered": "mixture", "mixture": "gathered"}[more]
+    assert host_s(made, {**costs, other: 1e-3})[0] == 0

@@ -9,11 +9,13 @@ With d the share, n elements of a tile and N of the tensor, tiles that hold any 
     exact         1 - C(N - n, dN) / C(N, dN)         dN of them at random (hypergeometric)
     structured    N of each M along a rank: all that hold M - N + 1 or more of one group; a smaller
                   tile of t along it and n / t of other places 1 - (C(M - t, N) / C(M, N))^(n / t)
+    along         1 - (1 - d)^t                       all places of an index of one rank, or none
+                  (tokens, channels, experts), each by itself; t indices of a tile
     band          |i - j| <= w of two ranks: those that the band meets, counted
     given         a mask of the tensor's shape: counted
 
 In a text a tensor has its density behind its format, `tensor W[k, n]: int8 ~ 2 of 4 k`, `~ 0.3`,
-`~ 0.3 exact`, `~ band 3 m k`; in Python `cascade.sparse(W="2 of 4 k", A=mask)`.
+`~ 0.3 exact`, `~ 0.3 along m`, `~ band 3 m k`; in Python `cascade.sparse(W="2 of 4 k", A=mask)`.
 """
 
 import math
@@ -28,9 +30,9 @@ from numpy.typing import NDArray
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
 
-Kind: TypeAlias = Literal["uniform", "exact", "structured", "band", "given"]
+Kind: TypeAlias = Literal["uniform", "exact", "structured", "along", "band", "given"]
 Floats: TypeAlias = NDArray[np.float64]
-WAYS = "0.3, 0.3 exact, 2 of 4 k, band 3 m k"
+WAYS = "0.3, 0.3 exact, 0.3 along m, 2 of 4 k, band 3 m k"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Density:
         kind: the model.
         share: of elements that are no zero; of a band nan, as its ranks' extents say it.
         group: N and M of a structured tensor; half the width of a band.
-        ranks: that the groups lie along, or that the band is of, by name.
+        ranks: that the groups lie along, whose indices are kept whole, or that the band is of.
         shape: of the mask that was given.
         mask: its elements, a byte each.
     """
@@ -78,6 +80,8 @@ class Density:
             return f"{self.group[0]} of {self.group[1]} {self.ranks[0]}"
         if self.kind == "band":
             return f"band {self.group[0]} {' '.join(self.ranks)}"
+        if self.kind == "along":
+            return f"{self.share:.12g} along {self.ranks[0]}"
         return f"{self.share:.12g}{' exact' if self.kind == 'exact' else ''}"
 
 
@@ -99,11 +103,14 @@ def density(value: Any, *, ranks: Sequence[str], where: str) -> Density:
     if len(words) == 4 and words[0] == "band" and words[1].isdecimal():
         if words[2] in ranks and words[3] in ranks and words[2] != words[3]:
             return Density("band", math.nan, (int(words[1]),), (words[2], words[3]))
-    if len(words) == 1 or words[1:] == ["exact"]:
+    whole = words[2] if len(words) == 3 and words[1] == "along" and words[2] in ranks else ""
+    if len(words) == 1 or words[1:] == ["exact"] or whole:
         try:
             share = float(words[0])
         except ValueError:
             share = math.nan
+        if 0 < share <= 1 and whole:
+            return Density("along", share, (), (whole,))
         if 0 < share <= 1:
             return Density("exact" if len(words) == 2 else "uniform", share)
     raise InputError(
@@ -130,6 +137,8 @@ def _filled(
     n, every = math.prod(tile), math.prod(sizes)
     if model.kind == "uniform":
         return 1 - (1 - model.share) ** n
+    if model.kind == "along":
+        return 1 - (1 - model.share) ** tile[ranks.index(model.ranks[0])]
     if model.kind == "exact":
         return 1 - _left_out(every, n, round(model.share * every))
     if model.kind == "structured":

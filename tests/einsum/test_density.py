@@ -57,6 +57,21 @@ def test_two_of_four_leave_few_tiles_empty(extents: tuple[int, int], share: floa
     assert density("2 of 4 k", ranks=RANKS, where="A").mean(RANKS, SIZES) == 0.5
 
 
+@pytest.mark.parametrize("extents", [(1, 1), (2, 1), (2, 3), (4, 3)])
+def test_rows_that_are_kept_whole_fill_tiles_row_by_row(extents: tuple[int, int]) -> None:
+    """Each of four rows is kept with 0.25, all three columns of it or none."""
+    rows = {k for k, _ in tiles(extents)[0]}
+    expected = 0.0
+    for kept in itertools.product((0, 1), repeat=4):
+        weight = 0.25 ** sum(kept) * 0.75 ** (4 - sum(kept))
+        expected += weight * any(kept[k] for k in rows)
+    assert filled("0.25 along k", extents) == pytest.approx(expected)
+    assert density("0.25 along k", ranks=RANKS, where="A").mean(RANKS, SIZES) == 0.25
+    assert str(density("0.25 along k", ranks=RANKS, where="A")) == "0.25 along k"
+    with pytest.raises(InputError, match=r"0\.3 along m"):
+        density("0.25 along x", ranks=RANKS, where="A")
+
+
 @pytest.mark.parametrize("extents", [(1, 1), (2, 1), (1, 2), (2, 2)])
 def test_bands_and_masks_are_counted_tile_by_tile(extents: tuple[int, int]) -> None:
     band = np.array([[abs(k - n) <= 1 for n in range(3)] for k in range(4)])

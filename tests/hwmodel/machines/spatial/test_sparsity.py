@@ -1,5 +1,6 @@
 """What zeros leave of a dense nest's counts: by hand, and against masks, tile by tile."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +165,38 @@ def test_predict_is_what_map_finds_for_latency() -> None:
     assert predicted.time_s == pytest.approx(mapped.value)
     assert predicted.energy_j == pytest.approx(mapped.costs.energy_j)
     assert mapped.value < hw.map(product(), on=on, objective="latency").value
+
+
+ROWS = {
+    "name": "rows",
+    "title": "rows of the second operand that are dropped are neither brought nor multiplied",
+    "source": "SpAtten, section III: tokens are pruned before they are fetched",
+    "skips": [
+        {"of": ["weight"], "where": ["weight"], "out_of": "dram"},
+        {"of": ["output"], "where": ["weight"]},
+    ],
+}
+
+
+@pytest.mark.parametrize("kept", [0.25, 0.5])
+def test_pruned_tokens_are_fetched_as_by_the_chip_that_prunes_them(kept: float) -> None:
+    """Rows of K, a tile each, and operations of Q K: SpAtten's own model is another one."""
+    heads, tokens = 12, 1024
+    text = f"tensor K[h, m, e]: int8 ~ {kept} along m\nS[h, m] = Q[h, e] * K[h, m, e]"
+    work = parse(text, sizes={"h": heads, "m": tokens, "e": 64}, dtypes={"*": "int8"})
+    machine = device("peer-a3").but(sparsity=json.dumps(ROWS))
+    loops = (Loop("h", 1), Loop("m", 1), Keep("K", "buffer"), Keep("Q", "buffer"))
+    inner = tuple(Keep(tensor, "register") for tensor in ("Q", "K", "S"))
+    nest = (*loops, Keep("S", "buffer"), Loop("e", 1), *inner, Compute("S"))
+    counts = cost(work, machine, Mapping("case", "machine", nest), OVERLAP).counts
+    brought = sum(t.fills for t in counts.transfers if (t.tensor, t.outer) == ("K", "dram"))
+    assert brought == pytest.approx(kept * heads * tokens * 64)
+    sizes: Any = {"batch": 1, "heads": heads, "head_dim": 64, "queries": 1, "dtype": "int8"}
+    some, every = (
+        hw.predict(hw.workloads.attention(keys=keys, **sizes), on="spatten")
+        for keys in (int(kept * tokens), tokens)
+    )
+    streamed = heads * 64 * 2
+    chip = (float(some.dram_bytes_read) - streamed) / (float(every.dram_bytes_read) - streamed)
+    assert brought / (heads * tokens * 64) == pytest.approx(chip, rel=0.02)
+    assert counts.operations["multiply", "int8"] == pytest.approx(kept * heads * tokens * 64)

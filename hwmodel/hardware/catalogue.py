@@ -15,7 +15,7 @@ its processors and clocks as in a what-if (`peaks`, `levers`).
 A device is calibrated by `devices/calibration/<name>.yaml`; what that leaves out comes from the one
 that it extends, from a measured relative, or from the priors in `uncalibrated.yaml`. A folder with
 `device.yaml` and `calibration.yaml` is a device of the user's own; `own.py` says which folder gives
-such devices names.
+such devices names, and `prices.py` which file prices.
 """
 
 import re
@@ -28,6 +28,7 @@ from hwmodel.hardware import levers, peaks
 from hwmodel.hardware.calibration import WIDER, WIDEST, Calibration, inherited
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.own import own
+from hwmodel.hardware.prices import Prices, file, priced, prices
 from hwmodel.quantity.cache import across
 from hwmodel.quantity.checked import named
 from hwmodel.quantity.errors import InputError, UnknownNameError
@@ -80,18 +81,30 @@ def device(name_or_path: str | Path) -> Hardware:
         return device(several[1]) * int(several[2])
     if not name:
         raise UnknownNameError("device", name, devices())
-    mine = own().get(name.lower())
+    mine, price = own().get(name.lower()), _price(name.lower())
     if name.lower() in shipped():
         if mine is not None:
             told = "the name of a device that comes along; rename it, such as my-"
             raise InputError(f"device: {mine}: expected a name of its own, found {told}{mine.stem}")
-        return _shipped(name.lower())
+        return _priced(name.lower(), price) if price else _shipped(name.lower())
     path = mine or Path(name)
     if kind_of(path) == "folder":
         path = path / "device.yaml"
     elif path.suffix.lower() not in (".yaml", ".yml") and path.name == name:
         raise UnknownNameError("device", name, devices())
-    return _calibrated(load_device(path), beside=path.parent)
+    made = _calibrated(load_device(path), beside=path.parent)
+    if mine is not None and made.name.lower() != name.lower():  # listed as it is asked for
+        made = made.but(name=name.lower())
+    return priced(made, price) if price else made
+
+
+def _price(name: str) -> Prices:
+    """The user's own prices of a device; raises for a line of a device that there is none of."""
+    table = prices()
+    for each in table:
+        if each not in shipped() and each not in own():
+            raise UnknownNameError(f"device in {name_of(file())}:", each, devices())
+    return table.get(name, ())
 
 
 @listed(device)
@@ -107,6 +120,11 @@ def devices() -> tuple[str, ...]:
 @across
 def _shipped(name: str) -> Hardware:
     return _calibrated(load_device(CATALOGUE / f"{name}.yaml"), beside=None)
+
+
+@cache
+def _priced(name: str, price: Prices) -> Hardware:
+    return priced(_shipped(name), price)
 
 
 def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:

@@ -4,6 +4,8 @@ from typing import Annotated, Any, ClassVar
 
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.catalogue import devices as shipped
+from hwmodel.hardware.own import own
+from hwmodel.quantity.errors import HwmodelError
 from hwmodel.verbs.ask import Question, Word
 
 
@@ -20,7 +22,9 @@ class Devices(Question):
 
     def answer(self) -> Any:
         """One device, or a list of all."""
-        return [device(name) for name in shipped()] if self.name is None else device(self.name)
+        if self.name is not None:
+            return device(self.name)
+        return [device(name) for name in shipped() if name not in unread()]
 
     def record(self, answer: Any) -> Any:
         """Every field of each."""
@@ -32,4 +36,18 @@ class Devices(Question):
         """A datasheet, or one row a device."""
         from hwmodel.show.text import devices_text
 
-        return devices_text(answer) if self.name is None else str(answer)
+        if self.name is not None:
+            return str(answer)
+        told = "\n".join(f"not read: {name}: {why}" for name, why in unread().items())
+        return f"{devices_text(answer)}\n\n{told}".rstrip()
+
+
+def unread() -> dict[str, str]:
+    """Devices of the user's own that cannot be read, and why: they hide no others."""
+    found: dict[str, str] = {}
+    for name in own():
+        try:
+            device(name)
+        except HwmodelError as error:
+            found[name] = str(error)
+    return found

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from hwmodel.hardware.catalogue import CATALOGUE, device, load_calibration, shipped
 from hwmodel.hardware.own import folder, own
+from hwmodel.hardware.prices import file, prices, told
 from hwmodel.quantity.errors import HwmodelError
 from hwmodel.text.grid import grid
 from hwmodel.text.markup import Brief
@@ -49,7 +50,7 @@ class Examined(Brief):
     """What was found; `parts` maps a distribution to its version, None where it is not installed.
 
     `calibrations` are shipped devices with a calibration of their own, and its date; `own` are
-    devices of the user's own, by name, and what is wrong with one that cannot be read.
+    devices of the user's own, by name, and what is wrong with one that cannot be read; so `prices`.
     """
 
     hwmodel: str
@@ -59,6 +60,7 @@ class Examined(Brief):
     calibrations: dict[str, str]
     folder: str
     own: dict[str, str]
+    prices: dict[str, str]
 
     def __str__(self) -> str:
         """Tables of what there is."""
@@ -75,6 +77,9 @@ class Examined(Brief):
         mine = [[name, state] for name, state in self.own.items()]
         none = f"devices of your own: none in {self.folder}"
         said.append(grid(("own device", self.folder), mine, left=(0, 1)) if mine else none)
+        rents = [[name, price] for name, price in self.prices.items()]
+        none = f"prices of your own: none in {file()}"
+        said.append(grid(("own price of", str(file())), rents, left=(0, 1)) if rents else none)
         return "\n\n".join(said)
 
 
@@ -103,6 +108,7 @@ def examined() -> Examined:
         calibrations=_calibrations(),
         folder=str(folder()),
         own={name: _state(name) for name in own()},
+        prices=_prices(),
     )
 
 
@@ -146,6 +152,14 @@ def _calibrations() -> dict[str, str]:
     files = {path.stem: path for path in (CATALOGUE / "calibration").glob("*.yaml")}
     dated = {name: load_calibration(files[name]).date for name in sorted({*files} & {*shipped()})}
     return dict(sorted(dated.items(), key=lambda each: each[1], reverse=True))
+
+
+def _prices() -> dict[str, str]:
+    """Prices of the user's own by device, or what is wrong with their file."""
+    try:
+        return {device(name).name: told(mine) for name, mine in prices().items()}
+    except HwmodelError as error:
+        return {"-": str(error)}
 
 
 def _state(name: str) -> str:

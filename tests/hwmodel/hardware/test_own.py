@@ -8,6 +8,7 @@ import hwmodel as hw
 from hwmodel.hardware.catalogue import CATALOGUE
 from hwmodel.hardware.own import folder, own
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.verbs.ask import question
 
 VARIANT = """
 extends: h200
@@ -70,3 +71,13 @@ def test_without_a_folder_there_are_the_shipped_ones(
 def test_a_relative_folder_of_settings_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "settings")
     assert folder() == Path("~/.config/hwmodel/devices").expanduser()
+
+
+def test_a_file_that_cannot_be_read_hides_no_other_device(mine: Path) -> None:
+    (mine / "my-board.yaml").write_text(VARIANT)  # whose name in the file is another
+    (mine / "broken.yaml").write_text("name: broken")
+    asked = question("devices").read({})
+    told = asked.text(asked.answer())
+    assert "\nmy-board " in told
+    assert "not read: broken: " in told
+    assert "expected a table `sources`" in told

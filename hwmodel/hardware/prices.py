@@ -53,9 +53,9 @@ def _read(path: Path, *_: int) -> Mapping[str, Prices]:
 
 def _of(where: str, said: Any) -> Prices:
     """The prices of a line."""
-    table: Any = said if isinstance(said, dict) else {"rent": said}
+    table = cast(dict[Any, Any], said) if isinstance(said, dict) else {"rent": said}
     made: dict[str, float] = {}
-    for name, value in cast(dict[Any, Any], table).items():
+    for name, value in table.items():
         field = field_of(Price, str(name))
         if field not in Price.model_fields:
             known = ", ".join(map(bare_name, Price.model_fields))

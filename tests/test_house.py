@@ -81,7 +81,6 @@ def test_nobody_else_asks_what_sort_of_workload_it_holds() -> None:
 UNENTERED = {
     "hwmodel.einsum.evaluate": "the value of a cascade on arrays, for users and tests",
     "hwmodel.systems.queues": "what serving is to stand on",
-    "hwmodel.mappers.stages": "layers to stages of a pipeline; no verb leads there yet",
     "hwmodel.mappers.placement.clusters": "tokens with experts; no verb leads there yet",
     "hwmodel.validation.engine_streams": "the table of streams in docs/serving.md",
     "hwmodel.validation.table_errors": "the tables of docs/accuracy.md",

@@ -34,6 +34,7 @@ from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.catalogue import device, devices
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import HwmodelError
+from hwmodel.systems.training.alone import Known
 from hwmodel.systems.training.efficiency import Key, named, nearest
 from hwmodel.systems.training.step import predicted
 from hwmodel.systems.training.trained import Trained
@@ -101,7 +102,7 @@ class Published:
 
     def predicted(self, share: float | None = None) -> Trained:
         """The step, at another efficiency where that is given."""
-        return predicted(self.work, self.machine, efficiency=share)
+        return predicted(self.work, self.machine, efficiency=share, known=self._known)
 
     def ratio(self, share: float | None = None) -> float:
         """Predicted over measured tokens; at another efficiency on a curve through a few."""
@@ -109,6 +110,11 @@ class Published:
             return self.predicted().tokens_per_s_per_device / self.tokens_per_s
         found = np.interp(math.log(share), np.log(SHARES), self._curve)
         return math.exp(float(found)) / self.tokens_per_s
+
+    @cached_property
+    def _known(self) -> Known:
+        """Its kernels, whatever their efficiency."""
+        return Known()
 
     @cached_property
     def _curve(self) -> list[float]:

@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -19,10 +20,11 @@ from hwmodel.machines import driver
 from hwmodel.machines.blockwise import Blockwise
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.kept import Kept
+from hwmodel.mappers.parallelism.deal import dealt
 from hwmodel.mappers.parallelism.floors import Floors
 from hwmodel.mappers.parallelism.search import Costs, Counted, Searched, search
 from hwmodel.mappers.parallelism.space import Space
-from hwmodel.mappers.parallelism.steps import DEGREES, Steps, bounded_by
+from hwmodel.mappers.parallelism.steps import DEGREES, Steps
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import counted, show
@@ -151,9 +153,9 @@ class Parallelise(OfRun):
     seconds of the step, or "throughput", tokens a second with as many such batches under way as a
     pipeline has stages, where their caches fit. Divisions are tp, cp, dp, pp, ep, etp, sp,
     micro-batches of a pipeline, how rows go to experts (`dispatch`), and of a step of training
-    whether beside other kernels (`overlap`); bounds rule out what cannot be among the three best by
-    any of the costs, so that best, runner-up and front are those of all. Raises `CapacityError`
-    where none fits.
+    whether beside other kernels (`overlap`), with layers dealt to stages by their seconds; bounds
+    rule out what cannot be among the three best by any of the costs, so that best, runner-up and
+    front are those of all. Raises `CapacityError` where none fits.
     """
 
     verb: ClassVar[str] = "parallelise"
@@ -262,26 +264,29 @@ def trained(
     space, one = list(steps), machine.but(devices=1)
     fabric = fabric_of(one, topology)
     known: dict[Execution, Any] = {}
-    alone = Known()
+    alone, room = Known(), float(one.memory("dram").capacity_bytes)
 
     def costs(how: Execution) -> Costs | None:
-        try:
-            found = known[how] = step_trained(work, how, one, fabric=fabric, known=alone)
-        except CoverageError:
-            return None
-        return (float(found.step_time_s),) if found.fits else None
+        """Of the layers dealt so that the slowest stage takes the least; or as even as they go."""
+        for each in dealt(work, how, one, fabric, alone):
+            try:
+                found = step_trained(work, each, one, fabric=fabric, known=alone)
+            except CoverageError:
+                return None
+            if found.fits:
+                known[how] = found
+                return (float(found.step_time_s),)
+        return None
 
     def closer(how: Execution) -> Costs:
-        """What its busiest rank does, and what the same degrees take with rows sent at best."""
-        better = known.get(bounded_by(how))
+        """What its busiest rank does; infinite where what it holds is too much."""
         try:
-            least = least_s(work, how, one, fabric, alone)
-            held = least_bytes(work, how, one, fabric, alone)
+            every = dealt(work, how, one, fabric, alone)
+            held = min(least_bytes(work, each, one, fabric, alone) for each in every)
+            least = min(least_s(work, each, one, fabric, alone) for each in every)
         except CoverageError:
-            least = held = 0.0  # which its evaluation tells
-        if held > float(one.memory("dram").capacity_bytes):
-            return (math.inf,)
-        return (max(least, 0.0 if better is None else float(better.step_time_s)),)
+            return (0.0,)  # which its evaluation tells
+        return (math.inf if held > room else least,)
 
     bounds = np.array([[steps.floor_s(how, work, one, fabric)] for how in space])
     found: Searched[Execution] = search(space, bounds, costs, keep=KEPT, closer=closer)
@@ -290,7 +295,7 @@ def trained(
             f"parallelise: {work.name} fits {machine.devices} x {machine.title} in none of"
             f" {found.counted.all} legal divisions; use more devices, ZeRO or recompute"
         )
-    rows = tuple(_trained_row(how, known[how]) for how, _ in found.best)
+    rows = tuple(_trained_row(known[how]) for how, _ in found.best)
     answer = known[found.best[0][0]]
     return Parallelised(
         name=work.name,
@@ -305,12 +310,24 @@ def trained(
     )
 
 
-def _trained_row(how: Execution, found: Any) -> Row:
+def _trained_row(found: Any) -> Row:
+    how = found.execution
     rate = float(found.tokens_per_s_per_device) * found.devices
     free = float(found.capacity_bytes - found.memory_bytes)
     degrees = {name: value for name, value in how.given.items() if name in DEGREES}
     degrees |= {"dispatch": how.dispatch} if how.ep > 1 else {}
+    degrees |= {"layers": _runs(how.layers)} if how.layers else {}
     return Row(degrees, float(found.step_time_s), rate, rate, free)
+
+
+def _runs(layers: Sequence[int]) -> str:
+    """Layers of each stage, equal ones that follow each other told once.
+
+    >>> _runs((5, 4, 4, 4, 1))
+    '5,3x4,1'
+    """
+    runs = [(count, len(list(same))) for count, same in groupby(layers)]
+    return ",".join(f"{often}x{count}" if often > 1 else f"{count}" for count, often in runs)
 
 
 def step_of(workload: Workload) -> Step:

@@ -31,24 +31,11 @@ from hwmodel.systems.training.passes import operations
 from hwmodel.systems.training.stages import HIDDEN
 
 DEGREES = ("tp", "cp", "dp", "pp", "ep", "etp", "sp", "dispatch", "overlap")
-FIXED = ("gpipe", "1f1b", "interleaved")
-"""Schedules whose order no pass's length decides: shorter passes end no later."""
 SENT: Mapping[str, tuple[str, ...]] = {
     "overlap": ("two-batch", "none"),
     "dispatch": ("once", "all-to-all"),
 }
-"""How rows go to experts: the best first, whose cost is a bound on that of the others.
-
-Sent once a row is on no more links than a copy for each expert is, and what lies beside kernels is
-waited for no longer than what does not.
-"""
-
-
-def bounded_by(how: Execution) -> Execution:
-    """The execution of the same degrees that takes no longer, whatever the device."""
-    if how.ep == 1 or (how.pp > 1 and how.pipeline not in FIXED):
-        return how
-    return how.but(**{name: words[0] for name, words in SENT.items()})
+"""How rows go to experts, what is mostly the best first."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,7 +71,7 @@ def remembered(
     work: Training, how: Execution, machine: Hardware, kernel: Any, runs: Software, known: Known
 ) -> Alone:
     """The pieces and seconds of an execution, asked once for all that have them in common."""
-    key = shared(work, how)
+    key = (*shared(work, how), runs.share)
     if key not in known.alone:
         known.alone[key] = alone(work, how, machine, kernel, runs, known)
     return known.alone[key]

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 import hwmodel as hw
+from hwmodel.mappers.parallelism.deal import dealt
 from hwmodel.mappers.parallelism.space import Space
 from hwmodel.mappers.parallelism.steps import Steps
 from hwmodel.quantity.errors import CapacityError, InputError
+from hwmodel.systems.training.alone import Known
+from hwmodel.systems.training.fabric import Fabric
 from hwmodel.verbs.cases import predict_lines
 from hwmodel.verbs.parallelise import SENT, costs_of, step_of
 
@@ -89,7 +92,9 @@ def test_a_step_of_training_is_divided_as_well_as_any_legal_way() -> None:
     work = model.training(1024, 16, zero=1)
     found = hw.parallelise(work, on=on)
     every = list(Steps(model.network, 1024, dict(work.parallel), 4))
-    answers: list[Any] = [hw.predict(work, on=on, parallel=how.given) for how in every]
+    one = hw.device("h100")
+    ways = [dealt(work, how, one, Fabric.of(one), Known()) for how in every]
+    answers: list[Any] = [hw.predict(work, on=on, parallel=way[0].given) for way in ways]
     times = sorted(float(each.step_time_s) for each in answers if each.fits)
     assert [row.time_s for row in found.best] == pytest.approx(times[:3])
     counted = found.counted
@@ -98,3 +103,17 @@ def test_a_step_of_training_is_divided_as_well_as_any_legal_way() -> None:
     told |= {"sequence": 1024, "global_batch": 16, "zero": 1, "on": "h100", "devices": 4}
     (line,) = predict_lines([json.dumps(told)])
     assert line["division"] == dict(found.best[0].division)
+
+
+def test_a_pipeline_whose_layers_no_number_of_stages_divides_is_tried_and_dealt() -> None:
+    """Two heads, tokens and sequences that no device shares, 5 layers: on 4 stages or 8 alone."""
+    config = {
+        **{"model_type": "llama", "num_hidden_layers": 5, "hidden_size": 512},
+        **{"num_attention_heads": 2, "intermediate_size": 2048, "vocab_size": 131_072},
+    }
+    found = hw.parallelise(hw.workloads.training(config, 2047, 3), on=hw.device("h100") * 8)
+    row, how = found.best[0], found.estimate.execution
+    assert row.division["pp"] == how.pp == 4
+    assert sum(how.layers) == 5
+    assert how.layers[-1] < 1 + how.layers[0]
+    assert row.division["layers"].count("x") <= 2

@@ -7,7 +7,7 @@ import pytest
 from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.training import training
 from hwmodel.hardware.catalogue import device
-from hwmodel.mappers.parallelism.steps import Steps, bounded_by
+from hwmodel.mappers.parallelism.steps import Steps
 from hwmodel.quantity.errors import InputError
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.shares import Sizes, refusals
@@ -41,7 +41,7 @@ def test_every_legal_execution_is_there_once_and_no_other(name: str, sequence: i
     assert all(how.devices == devices and how.zero == 1 for how in found)
 
 
-def test_no_step_is_below_its_floor_nor_below_rows_that_are_sent_at_best() -> None:
+def test_no_step_is_below_its_floor() -> None:
     """Of every legal execution on eight devices; memory is no less than its mean share."""
     work = training("olmoe-1b-7b", 2048, 64, dtype="fp8", zero=1, graphs=True)
     machine = device("h100")
@@ -52,6 +52,3 @@ def test_no_step_is_below_its_floor_nor_below_rows_that_are_sent_at_best() -> No
     assert all(floors[how] <= step.step_time_s for how, step in found.items() if step.fits)
     assert any(floors[how] > 0.3 * step.step_time_s for how, step in found.items())
     assert all(steps.held_bytes(how, "adam") <= step.memory_bytes for how, step in found.items())
-    better = [(step, found[bounded_by(how)]) for how, step in found.items()]
-    assert all(least.step_time_s <= step.step_time_s * (1 + 1e-9) for step, least in better)
-    assert any(least.step_time_s < step.step_time_s for step, least in better)

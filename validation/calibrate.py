@@ -30,7 +30,17 @@ from hwmodel.machines.gpu.libraries.shipped import SHIPPED, family_of
 from hwmodel.machines.gpu.rates import ENERGY
 from hwmodel.quantity.errors import HwmodelError, UnknownNameError
 from hwmodel.validation import collective, joules
-from hwmodel.validation.fit import Fit, Sample, fitted_family, is_test, left_out, samples, solve
+from hwmodel.validation.fit import (
+    Array,
+    Fit,
+    Sample,
+    as_left_out,
+    fitted_family,
+    is_test,
+    left_out,
+    samples,
+    solve,
+)
 from hwmodel.validation.rows import (
     DATA,
     SIZES,
@@ -84,8 +94,8 @@ def calibrate(
     its bounds. `families` are those to fit (default: all that the rows inform); `told` hears the
     name of each before it is fitted; `pull` draws parameters to where they start, and there are
     so many `starts` (`fit.solve`). Without `folds` a family that shapes of the test half judge is
-    fitted once. Where half of the shapes are too `few`, all are fitted to, and rows of folds left
-    out make the interval.
+    fitted once, and its interval is of both halves. Where half of the shapes are too `few`, all are
+    fitted to, and rows of folds left out make the interval.
     """
     start = priors or load_calibration(PRIORS)
     current = hardware.calibration or start
@@ -129,18 +139,29 @@ def _fitted(
     folds: bool,
     starts: int,
 ) -> tuple[Family, Fit]:
-    """The family and its fit; the interval is that of the judges where there are enough of them."""
+    """The family and its fit; the interval is that of the judges where there are enough of them.
+
+    Without `folds`, as of tables, it is of rows and judges together, those fitted `as_left_out`
+    (`family_errors` tests an interval of the rows on the judges).
+    """
     judging = [row for sample in judges for row in sample.rows]
     judged = len(judging) >= LEAST_ROWS
     ratios = left_out(prior, mine, pull, starts) if folds or not judged else None
     best = replace(solve(prior, mine, pull=pull, starts=starts), fold_ratios=ratios)
     if judged or ratios is None:
-        ratios = np.concatenate([s.measured_s / s.predict(best.values) for s in judges])
+        ratios = _ratios(judges, best)
+        if not folds:
+            ratios = np.concatenate((as_left_out(_ratios(mine, best), _free(prior)), ratios))
+            judging = [*rows, *judging]
     else:
         judging = list(rows)
     entry = dict(fitted_family(prior, best, ratios, judging))
     entry |= {"ranges": _ranges(rows), "formats": _formats(rows), "rows": len(rows)}
     return Family.build(entry, where="fit"), best
+
+
+def _ratios(samples: Sequence[Sample], found: Fit) -> Array:
+    return np.concatenate([each.measured_s / each.predict(found.values) for each in samples])
 
 
 def _free(prior: Family) -> int:

@@ -277,6 +277,18 @@ def _standard_errors(answer: Any) -> list[float]:
     return [float(np.sqrt(max(v, 0.0))) for v in np.diag(covariance)]
 
 
+def as_left_out(ratios: Array, free: int) -> Array:
+    """measured/predicted of rows that `free` parameters were fitted to, as if they were not.
+
+    Residuals of least squares are narrower than errors by the root of 1 - parameters/rows.
+
+    >>> as_left_out(np.array([1.21, 1.0, 1.0, 1.0]), 3)[0].round(2)  # 1.21 ** 2
+    np.float64(1.46)
+    """
+    spread = np.sqrt(len(ratios) / max(1, len(ratios) - free))
+    return np.exp(np.log(ratios) * spread)
+
+
 def interval(ratios: Array, coverage: float = COVERAGE) -> tuple[float, float]:
     """(low, high) multiples of the prediction that hold `coverage` of measured/predicted.
 

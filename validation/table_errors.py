@@ -11,6 +11,7 @@ of another of the devices, and with those drawn to fifty rows of its own.
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import predict
 from hwmodel.machines.run import COLD, WARM
-from hwmodel.validation.fit import Array, is_test
+from hwmodel.validation.fit import Array, is_test, own_s
 from hwmodel.validation.kernel_tables import kernel_rows
-from hwmodel.validation.rows import SIZES, Row
+from hwmodel.validation.rows import SIZES, Row, groups
 from hwmodel.validation.table_fit import errors_of
 
 WORDS = ("dtype", "weight_dtype")
@@ -46,20 +47,21 @@ class Line:
 
 
 def lines(on: Hardware, rows: Sequence[Row]) -> list[Line]:
-    """A line for each kernel and format of some rows."""
+    """A line for each kernel and format of some rows, whatever their timings take in turn."""
     forms: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        forms.setdefault(row.form, []).append(row)
+        forms.setdefault(tuple(str(row.columns.get(n)) for n in ("kernel", *WORDS)), []).append(row)
     return [_line(on, members) for members in forms.values()]
 
 
 def _line(on: Hardware, rows: Sequence[Row]) -> Line:
     columns = rows[0].columns
+    rows = sorted(rows, key=lambda row: row.form)
     measured = np.array([row.time_s for row in rows])
     left = np.array([is_test(row) for row in rows])
-    found: Any = predicted(on, rows)
-    errors: Array = np.abs(np.asarray(found.time_s) / measured - 1)
-    low, high = (np.asarray(end) for end in (found.time_low_s, found.time_high_s))
+    each = [list(members) for _, members in groupby(rows, key=lambda row: row.form)]
+    found, low, high = np.hstack([_ends(on, members) for members in each])
+    errors: Array = np.abs(found / measured - 1)
     inside: NDArray[np.bool_] = (low <= measured) & (measured <= high)
     form = " ".join(str(columns[name]) for name in WORDS if name in columns)
     return Line(
@@ -71,6 +73,21 @@ def _line(on: Hardware, rows: Sequence[Row]) -> Line:
         float(np.quantile(errors[left], 0.9)),
         float(np.mean(inside[left])),
     )
+
+
+def _ends(on: Hardware, rows: Sequence[Row]) -> Array:
+    """(time, and its interval's ends) of rows of one form, a column each."""
+    if not rows[0].columns.get("rotated"):
+        found = predicted(on, rows)
+        told = (found.time_s, found.time_low_s, found.time_high_s)
+        return np.array([np.broadcast_to(each, len(rows)) for each in told])
+    (group,), own = groups(rows), on.calibration
+    assert own is not None
+    (call,) = group.calls
+    place = {id(row): n for n, row in enumerate(group.rows)}
+    time_s = own_s(group, on, call.family, own.values(call.family))
+    low, high = own.families[call.family].interval_of((str(rows[0].columns["dtype"]),))
+    return np.outer((1, low, high), time_s[[place[id(row)] for row in rows]])
 
 
 def predicted(on: Hardware, rows: Sequence[Row]) -> Any:

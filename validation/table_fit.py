@@ -10,7 +10,8 @@ fits what is shipped.
 The fit is `calibrate`'s, and moves the same few parameters. It starts at what the device had (its
 own, a relative's, priors) and is drawn to that as by a few rows, so that twenty-five rows move what
 they inform and leave the rest (ridge regression in logarithms). Half of the shapes, by a hash, are
-never fitted to: they give the errors that are reported, and the interval.
+never fitted to: they give the errors that are reported, and with the others the interval; the
+coverage that is reported is that of an interval of the others alone.
 """
 
 import sys
@@ -31,7 +32,16 @@ from hwmodel.quantity.errors import InputError
 from hwmodel.text.frames import is_frame
 from hwmodel.text.grid import grid
 from hwmodel.validation.calibrate import PRIORS, calibrate, families_in, write
-from hwmodel.validation.fit import Array, Fit, Sample, is_test, samples, solve
+from hwmodel.validation.fit import (
+    Array,
+    Fit,
+    Sample,
+    as_left_out,
+    interval,
+    is_test,
+    samples,
+    solve,
+)
 from hwmodel.validation.kernel_tables import FRAME, kernel_rows
 from hwmodel.validation.rows import Row, groups, libraries_of
 from hwmodel.validation.users_gpu import write_device
@@ -215,7 +225,8 @@ def errors_of(
     measured = [row for sample in seen for row in sample.rows]
     before, after = (_ratios(judges, values) for values in (prior.values, entry.values))
     errors = np.abs(1 / after - 1)
-    low, high = entry.interval
+    free = sum(each.low < each.high for each in entry.parameters.values())
+    low, high = interval(as_left_out(_ratios(seen, entry.values), free))
     place = {id(row): n for n, row in enumerate(sorted(measured, key=lambda row: row.order))}
     curve: dict[int, float] = {}
     for count in (n for n in counts if n <= len(measured)):
@@ -257,7 +268,7 @@ def _ratios(judges: Sequence[Sample], values: Mapping[str, float]) -> Array:
     return np.concatenate([each.measured_s / each.predict(values) for each in judges])
 
 
-HALF = "half of a sample, of which the other half made the interval"
+HALF = "half of a sample, of which both halves made the interval"
 ALL = "all of a sample, of which folds that were left out made the interval"
 PACKAGE = "aiconfigurator-core 0.12.0 (Apache-2.0)"
 """What the calibrations that are shipped were fitted to, besides rows of our own."""

@@ -48,7 +48,7 @@ def test_a_family_has_the_errors_of_its_rows_told_as_per_cents(tmp_path: Path) -
 def test_rows_that_are_as_predicted_lie_in_their_interval(tmp_path: Path) -> None:
     (line,) = lines(L40S, planted(tmp_path, 1.0))
     assert line.inside.all()
-    assert "hold between 100 and 100 %" in table([line])
+    assert "between 100 and 100 % by kernel" in table([line])
 
 
 def test_a_curve_goes_from_what_the_device_has_to_all_rows(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hwmodel.validation.fit import (
     FOLDS,
     Array,
     Sample,
+    as_left_out,
     fitted_family,
     fold_of,
     interval,
@@ -163,3 +164,14 @@ def test_a_calibration_entry_says_what_was_fitted() -> None:
     assert entry.parameters["rate"].standard_error is not None
     assert entry.parameters["fixed"].standard_error is None
     assert 0.9 < entry.interval[0] < 1 < entry.interval[1] < 1.1
+
+
+def test_residuals_of_a_line_are_as_wide_as_errors_of_rows_left_out() -> None:
+    """Of 12 points about a line of six parameters: half of the noise in variance, by theory."""
+    draw = np.random.default_rng(0)
+    spread: list[float] = []
+    for _ in range(2000):
+        x, noise = draw.normal(size=(12, 6)), draw.normal(scale=0.1, size=12)
+        left = noise - x @ np.linalg.lstsq(x, noise, rcond=None)[0]
+        spread.append(float(np.std(np.log(as_left_out(np.exp(left), 6)))))
+    assert np.mean(np.square(spread)) == pytest.approx(0.1**2, rel=0.1)

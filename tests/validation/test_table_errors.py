@@ -1,6 +1,7 @@
 """Errors on tables of times: those of planted times, fitted and left out."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +41,13 @@ def test_a_relatives_parameters_are_worse_than_a_devices_own(tmp_path: Path) -> 
     assert (on, near) == ("h100", "h200")
     assert lines(H100, rows)[0].left_out == pytest.approx(0)
     assert 0.005 < before < 0.3
+
+
+def test_rows_that_take_activations_in_turn_are_told_so_on_the_line_of_the_others(
+    tmp_path: Path,
+) -> None:
+    plain = kernel_rows(table(tmp_path, 1.0))
+    turned = [replace(row, columns={**row.columns, "rotated": True}) for row in plain]
+    (alone,), (both,) = lines(H100, turned), lines(H100, [*plain, *turned])
+    assert alone.left_out > 1e-3  # times are of activations that are found again
+    assert both.left_out == pytest.approx(alone.left_out / 2)

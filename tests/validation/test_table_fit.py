@@ -73,7 +73,8 @@ def test_what_the_rows_do_not_inform_stays_as_it_was(outcome: TableOutcome) -> N
     before = L40.calibration.families["gemm:cublas"].parameters
     after = outcome.families["gemm:cublas"].parameters
     for name in ("copy", "vector", "fill"):
-        assert after[name].value == pytest.approx(before[name].value, rel=0.02)
+        slack = 0.02 * before[name].high  # nothing is drawn to less than that
+        assert after[name].value == pytest.approx(before[name].value, rel=0.02, abs=slack)
 
 
 def test_the_folder_is_a_device_and_says_what_it_rests_on(outcome: TableOutcome) -> None:

@@ -25,7 +25,7 @@ LIBRARY = Library(
     launches={"gemm": Launch(cublas.activity, cublas.menu(), cublas.resolved)},
     apart={
         **{
-            each: {"gemm": Launch(cublas.activity, warp_tiles.MENU, warp_tiles.resolved)}
+            each: {"gemm": Launch(cublas.activity, warp_tiles.CUBLAS, warp_tiles.of_cublas)}
             for each in BY_WARP
         },
         "blackwell": {"gemm": Launch(cublas.activity, pair_tiles.MENU, pair_tiles.resolved)},

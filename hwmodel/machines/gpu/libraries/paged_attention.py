@@ -43,6 +43,15 @@ PREFILL = priors(
     sharpness = 5 in 1 .. 16: exponent of the norm that overlaps units and DRAM
     """
 )
+BESIDES = priors(
+    """
+    matrix_bf16 = 0.4 in 0.05 .. 1: share of the matrix rate in 16 bits, of heads whose sizes have
+        no kernel in fp8
+    begin = 10000 in 0 .. 60000: beginning and end of a block of those, in clocks
+    step = 3 in 0 .. 16: wait of those for the keys of a step, in DRAM latencies
+    """
+)
+PREFILL_FP8 = PREFILL.model_copy(update={"parameters": PREFILL.parameters | BESIDES.parameters})
 DECODE = priors(
     """
     matrix = 0.3 in 0.01 .. 1: share of the datasheet's matrix rate, padded rows counted
@@ -183,7 +192,7 @@ TRTLLM = tuple(
 TRTLLM_E4M3 = Library(
     name="trtllm:attention-e4m3",
     title="TensorRT-LLM's attention that multiplies in fp8",
-    launches={"prefill": _prompts(paged.TRTLLM, paged.trtllm), "decode": UNCUT},
+    launches={"prefill": Launch(paged.narrowed, paged.TRTLLM_FP8, paged.e4m3), "decode": UNCUT},
     apart={**BY_GEN, "hopper": {"decode": FUSED}},
     support=(
         Support(
@@ -193,7 +202,7 @@ TRTLLM_E4M3 = Library(
             head_dim=WIDEST,
         ),
     ),
-    priors={"prefill": PREFILL},
+    priors={"prefill": PREFILL_FP8},
     borrows={"decode": "decode:trtllm:attention-fp8"},
     by_phase=True,
 )

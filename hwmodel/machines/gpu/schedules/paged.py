@@ -31,15 +31,23 @@ rows are told best.
 """
 
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import attention
-from hwmodel.machines.gpu.schedules.attention import AttentionProblem, AttentionTile, row_blocks
+from hwmodel.machines.gpu.schedules.attention import (
+    AttentionProblem,
+    AttentionTile,
+    Steps,
+    row_blocks,
+)
 from hwmodel.machines.gpu.schedules.flash import splits
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Activity, Serial, Work
+from hwmodel.spine.activity import Activity, Repeat, Serial, Work
 
 SPLIT_ROWS = 64
 MOST_RESIDENT = 2
@@ -61,6 +69,21 @@ XQA_GROUP, XQA_ROWS = 32, 16
 """Query heads of a KV head that TensorRT-LLM's XQA kernel takes (inferred: groups of 40 and more
 take as long as their heads one by one), and rows of its block."""
 
+OTHERS = (64, 256)
+"""Head dimensions up to and from which TensorRT-LLM's kernels of warps multiply in fp8 no quicker
+than in 16 bits (published rows of an L40S and an RTX PRO 6000: 105 and 170 TFLOP/s in heads of 64,
+270 and 400 of 128, 80 and 115 of 256)."""
+
+MASKING_FP8 = 12
+"""Vector instructions per score of its masked steps in fp8: prompts of 2,048 tokens that see 128
+take as long as those that see all (an H100)."""
+
+MOST_OTHERS = 4
+"""Blocks of those on a processor."""
+
+GIVEN_BYTES = 2
+"""Bytes of an element of queries, keys and values before they are narrowed."""
+
 FLASH2 = (AttentionTile(SPLIT_ROWS, TILE, stages=1, warps=4, team=1, in_order=1),)
 FLASH2_DECODE = (AttentionTile(SPLIT_ROWS, TILE, stages=1, warps=4, team=1, pad=32),)
 PACKED = (
@@ -73,6 +96,7 @@ FLASH3 = (AttentionTile(TILE, TILE, packed=2, in_order=1),)
 GEN = (AttentionTile(GEN_ROWS, TILE, packed=0),)
 GEN_DECODE = (AttentionTile(DECODE_ROWS, TILE, stages=1, warps=4, packed=2),)
 TRTLLM = (AttentionTile(TILE, TILE, packed=0, in_order=1),)
+TRTLLM_FP8 = (replace(TRTLLM[0], masking=MASKING_FP8),)
 TRTLLM_DECODE = (AttentionTile(XQA_ROWS, TILE, stages=1, warps=4, packed=2),)
 
 
@@ -88,6 +112,48 @@ def prefill(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> A
     read, kept = new * bytes_of(problem.dtype), new * bytes_of(problem.kv_dtype)
     pages = Work(read={"dram": read, "l2": read, "copy": new}, written={"dram": kept, "l2": kept})
     return Serial((pages, attention.activity(problem, tile, limits)))
+
+
+def narrowed(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """The same in fp8: queries, keys and values come in 16 bits, and are narrowed on their way.
+
+    Kernels of warps multiply in fp8 for heads between `OTHERS`, and in 16 bits for those sizes.
+    """
+    queries = problem.batch * problem.heads * problem.queries * problem.head_dim
+    new = problem.batch * problem.kv_heads * problem.queries * problem.stored_dim
+    given, kept = (queries + new) * GIVEN_BYTES, (queries + new) * bytes_of(problem.dtype)
+    moved = Work(
+        read={"dram": given, "l2": given, "copy": queries + new},
+        written={"dram": kept, "l2": kept},
+    )
+    other = np.asarray(_is_other(problem, limits))
+    if other.all():
+        return Serial((moved, _in_16_bits(problem, tile, limits)))
+    if not other.any():
+        return Serial((moved, attention.activity(problem, tile, limits)))
+    share = where(other, 1.0, 0.0)
+    native = Repeat(1 - share, attention.activity(problem, tile, limits))
+    return Serial((moved, native, Repeat(share, _in_16_bits(problem, tile, limits))))
+
+
+def _in_16_bits(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    return attention.activity(replace(problem, dtype="bf16"), tile, limits, _late)
+
+
+def _late(
+    problem: AttentionProblem, tile: AttentionTile, each: Steps, resident: Amount
+) -> Activity:
+    """A block that begins late, and waits for the keys of each step."""
+    began = Work(slots={"begin": 1})
+    walked = attention.walk(problem, tile, each, resident)
+    return Serial((attention.ends(problem, tile), began, walked))
+
+
+def _is_other(problem: AttentionProblem, limits: Limits) -> Any:
+    """Whether heads are of a size for which warps have no kernel in fp8."""
+    low, high = OTHERS
+    few = limits.shared_per_block_bytes < WARPGROUP_BYTES
+    return few & ((problem.head_dim <= low) | (problem.head_dim >= high))
 
 
 def flash2(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
@@ -137,6 +203,27 @@ def trtllm(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> At
     return replace(held, resident=where(wide, 1, held.resident))
 
 
+def e4m3(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """The same in fp8; in whole tiles where heads are of a size without a kernel in fp8.
+
+    Heads are padded to a power of two.
+    """
+    found, other = trtllm(tile, problem, limits), whole_tiles(tile, problem, limits)
+    whole = _is_other(problem, limits)
+    power = np.exp2(np.ceil(np.log2(problem.head_dim)))
+    warpgroups = (limits.shared_per_block_bytes >= WARPGROUP_BYTES) & (limits.pair == 1)
+    long = warpgroups & (problem.head_dim < OTHERS[1])
+    keys = where(long, 2 * TILE, where(whole, other.block_k, found.block_k))
+    return replace(
+        found,
+        block_k=keys,
+        stages=where(whole, 1, found.stages),
+        resident=where(whole, _resident(other, problem, limits, MOST_OTHERS), found.resident),
+        fitting=where(whole, 0, found.fitting),
+        pad=where(limits.shared_per_block_bytes < WARPGROUP_BYTES, power, found.pad),
+    )
+
+
 def whole_tiles(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
     """The same in whole tiles, as where prompts attend to latents (which the rows show)."""
     wide = limits.shared_per_block_bytes >= WARPGROUP_BYTES
@@ -182,7 +269,13 @@ def _flash2_keys(tile: AttentionTile, problem: AttentionProblem) -> AttentionTil
 
 def _held(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
     """How many blocks a processor's shared memory holds: Q, and a step of K and of V in 16 bits."""
+    return replace(tile, resident=_resident(tile, problem, limits, MOST_RESIDENT))
+
+
+def _resident(
+    tile: AttentionTile, problem: AttentionProblem, limits: Limits, most_of_them: int
+) -> Amount:
     wanted: Amount = 2 * problem.head_dim * (tile.block_q + 2 * tile.block_k)
     room = limits.shared_per_block_bytes + RESERVED_BYTES
     held = floor_div(room, wanted + RESERVED_BYTES)
-    return replace(tile, resident=most((1, least((MOST_RESIDENT, held)))))
+    return most((1, least((most_of_them, held))))

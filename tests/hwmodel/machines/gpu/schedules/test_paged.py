@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hwmodel as hw
@@ -104,3 +105,39 @@ def test_one_query_under_a_window_sees_the_windows_steps() -> None:
     for window, taken in ((128, 1), (129, 2), (256, 2)):
         asked = problem(1, 8, 8, 1, 1024, window=window)
         assert steps(asked, tile).mean == taken
+
+
+@pytest.mark.parametrize(
+    ("room", "dim", "form"),
+    [(L40S, 64, "bf16"), (L40S, 128, "fp8"), (L40S, 256, "bf16"), (H200, 64, "fp8")],
+)
+def test_warps_multiply_in_fp8_for_some_heads_alone(room: Any, dim: int, form: str) -> None:
+    asked = problem(2, 32, 8, 512, 512, dim=dim, dtype="fp8", kv_dtype="fp8")
+    tile = paged.e4m3(paged.TRTLLM_FP8[0], asked, room)
+    done = totals(paged.narrowed(asked, tile, room)).operations
+    assert done["matrix", "flop", form] > 0
+    assert ("matrix", "flop", "bf16" if form == "fp8" else "fp8") not in done
+
+
+def test_heads_of_several_sizes_at_once_are_those_one_by_one() -> None:
+    sizes = (64, 128, 192, 256)
+    asked = {"dtype": "fp8", "kv_dtype": "fp8"}
+    several = problem(2, 32, 8, 512, 512, dim=np.array(sizes, dtype=np.float64), **asked)
+    tile = paged.e4m3(paged.TRTLLM_FP8[0], several, L40S)
+    together = totals(paged.narrowed(several, tile, L40S)).operations
+    for place, dim in enumerate(sizes):
+        one = problem(2, 32, 8, 512, 512, dim=dim, **asked)
+        alone = paged.narrowed(one, paged.e4m3(paged.TRTLLM_FP8[0], one, L40S), L40S)
+        for kind, count in totals(alone).operations.items():
+            assert np.broadcast_to(together[kind], 4)[place] == pytest.approx(count)
+
+
+def test_queries_keys_and_values_come_in_16_bits_and_are_narrowed_to_fp8() -> None:
+    asked = problem(2, 32, 8, 512, 512, dtype="fp8", kv_dtype="fp8")
+    tile = paged.e4m3(paged.TRTLLM_FP8[0], asked, H200)
+    alone, whole = (
+        totals(made(asked, tile, H200)) for made in (attention.activity, paged.narrowed)
+    )
+    elements = 2 * 512 * (32 + 8 + 8) * 128  # sequences, tokens, heads of Q, K and V
+    assert whole.read["dram"] - alone.read["dram"] == 2 * elements
+    assert whole.written["dram"] - alone.written["dram"] == elements

@@ -27,7 +27,7 @@ def test_no_other_tile_of_the_menu_is_faster() -> None:
     work = hw.workloads.gemm(300, 2000, 4096)
     best = hw.predict(work, A100)
     tile = best.parts[0].tile
-    assert (tile.block_m, tile.block_n) in {(m, n) for m, n, _ in warp_tiles.SIDES}
+    assert (tile.block_m, tile.block_n) in {(m, n) for m, n, _ in warp_tiles.CUBLAS_SIDES}
     assert tile.split in warp_tiles.SPLITS
 
 
@@ -44,6 +44,13 @@ def test_a_part_of_k_keeps_four_slices(K: int, most: int) -> None:
         ROOM,
     )
     assert np.max(found.split) == most
+
+
+def test_parts_of_k_are_longer_in_cublas() -> None:
+    problem = GemmProblem(M=16, N=64, K=4096)  # 128 slices of 32
+    tile = next(each for each in warp_tiles.CUBLAS if each.split == 32)
+    assert warp_tiles.of_cublas(tile, problem, ROOM).split == 16
+    assert warp_tiles.resolved(tile, problem, ROOM).split == 32
 
 
 def test_rows_that_begin_off_16_bytes_and_fp32_have_the_tiles_of_cublas() -> None:

@@ -56,7 +56,7 @@ def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
         floor=_floor(workload, given, hardware, dtype),
         outermost="flash",
         stores=_stores(given, held, hardware, used),
-        assumptions=_assumptions(given, calibration, used),
+        assumptions=_assumptions(given, hardware, calibration, used),
         by_layer=_by_layer(held, plan(given) if used.planned else ()),
         warnings=_warnings(family, calibration),
     )
@@ -185,9 +185,19 @@ def _stores(
     )
 
 
-def _assumptions(given: Patched, calibration: Calibration, used: Runtime) -> tuple[str, ...]:
+OWN = {
+    "ethos-u": " (its rules of memory, in the place of Vela's)",
+    "xtensa-lx7": " (its rules of memory; kernels are ESP-NN's)",
+}
+"""Architecture -> what runs networks there, where no library of ours does."""
+
+
+def _assumptions(
+    given: Patched, hardware: Hardware, calibration: Calibration, used: Runtime
+) -> tuple[str, ...]:
+    own = OWN.get(hardware.architecture, "")
     words = [
-        f"stack: {used.title}; calibration: {calibration.name}",
+        f"stack: {used.title}{own}; calibration: {calibration.name}",
         "SRAM holds maps alone: im2col and kernel buffers add 3 to 7 % (TinyEngine, measured)",
         "Flash traffic counts the image on its way in, too; weights are read once a run",
     ]
@@ -207,4 +217,5 @@ def _assumptions(given: Patched, calibration: Calibration, used: Runtime) -> tup
 def _warnings(family: Family, calibration: Calibration) -> tuple[str, ...]:
     if family.origin == "measured":
         return ()
-    return (f"uncalibrated: efficiencies are {calibration.source}, with wider intervals",)
+    source = family.source or f"{calibration.source}, with wider intervals"
+    return (f"uncalibrated: efficiencies are {source}",)

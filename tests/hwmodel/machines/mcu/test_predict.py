@@ -197,3 +197,19 @@ def test_a_core_on_which_nothing_was_measured_has_a_priors_interval_at_least() -
         assert found.time_high_s >= 1.9 * found.time_s
     near = hw.predict(hw.workloads.cnn("mcunet-vww1"), on="stm32f746", kernel="tflm")
     assert near.time_high_s < 1.2 * near.time_s
+
+
+def test_an_esp32_takes_the_cycles_that_its_kernels_were_published_with() -> None:
+    """ESP-NN at 0798b58: 10 x 10 x 64 x 64 products in 461,398 ticks, 8 x 8 x 16 x 16 in 43,578.
+
+    Depthwise ones take 5.2 cycles each; a whole network lies between, and in C at ten times that.
+    """
+    board = hw.device("esp32-s3")
+    found = hw.predict(hw.workloads.cnn("mcunet-vww1"), on=board)
+    macs = float(found.flop) / 2
+    fast, slow = 461_398 / (10 * 10 * 64 * 64), 191_931 / (16 * 16 * 9 * 16)
+    assert fast < found.time_s * float(board.clock_hz) / macs < slow
+    plain = hw.predict(hw.workloads.cnn("mcunet-vww1"), on=board, kernel="tflm")
+    assert 4 < plain.time_s / found.time_s < 12
+    assert "esp-nn" in " ".join(found.warnings)
+    assert "ESP-NN" in " ".join(found.assumptions)

@@ -8,7 +8,7 @@ from hwmodel.validation.report import Judged
 
 
 def draw(judged: Mapping[str, Sequence[Judged]], path: Path, title: str) -> None:
-    """Write one picture: parity above, predicted/measured - 1 below, a colour for each family."""
+    """Write one picture: predicted/measured - 1 of each family in a panel, and its 90 % band."""
     times = {
         family: ([each.row.time_s for each in rows], [each.time_s for each in rows])
         for family, rows in judged.items()

@@ -94,9 +94,14 @@ def axis(name: str, values: Any) -> Axis:
     given: Any = values
     scalar = isinstance(given, np.ndarray) and not cast(Any, given).ndim
     if scalar or isinstance(values, odd) or not hasattr(values, "__len__"):
+        way = (
+            "; what runs a sweep goes in by executor="
+            if hasattr(cast(object, values), "submit")
+            else ""
+        )
         raise InputError(
             f"{where}: expected a list of values, or a range such as hw.logspace(1, 64), found"
-            f" {shown(cast(object, values))}"
+            f" {shown(cast(object, values))}{way}"
         )
     if len(values) > AXIS_VALUES:
         raise InputError(f"{where}: expected at most {AXIS_VALUES:,} values, found {len(values):,}")

@@ -111,7 +111,7 @@ def _panel(axes: Any, stacks: Stacks, named: list[str], dimension: str, name: st
     for place, height in enumerate(base):
         axes.annotate(
             show(float(height), dimension), (place, height), (0, 2), textcoords="offset points",
-            ha="center", size=8,
+            ha="center", size=7,
         )  # fmt: skip
     axes.set_xticks(range(len(stacks)), list(stacks), rotation=30, ha="right")
     axes.axvline(0.5, color="grey", linewidth=0.6, linestyle=":")

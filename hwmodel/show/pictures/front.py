@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.quantity.errors import InputError
-from hwmodel.quantity.units import dimension_of
 from hwmodel.show.pictures.style import (
     PALETTE,
     columns,
@@ -20,6 +19,7 @@ from hwmodel.show.pictures.style import (
     plain_axes,
     saved,
     spread,
+    unit_of,
 )
 
 MOST_COLOURS = len(PALETTE)
@@ -76,7 +76,7 @@ def pareto(
     for axis, name, values in ((axes.xaxis, x, across), (axes.yaxis, y, up)):
         log = spread([float(values.min()), float(values.max())]) > WIDE and values.min() > 0
         better = "more" if name in most else "less"
-        number_axis(axis, dimension_of(name), label(name), log=log)
+        number_axis(axis, unit_of(name), label(name), log=log)
         axis.set_label_text(f"{axis.get_label_text()}, {better} is better")
     plain_axes(axes)
     axes.set_title(title, loc="left", size=11)

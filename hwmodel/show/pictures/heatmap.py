@@ -7,13 +7,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.quantity.errors import InputError
-from hwmodel.quantity.units import dimension_of
-from hwmodel.show.pictures.style import columns, label, number_axis, numeric, panels, saved, spread
+from hwmodel.show.pictures.style import (
+    columns,
+    label,
+    number_axis,
+    numeric,
+    panels,
+    saved,
+    spread,
+    unit_of,
+)
 
 EVEN = 1.5
 """Ratio of the largest to the smallest step up to which an axis counts as evenly spaced."""
 
 WIDE = 20.0
+EDGE = 0.1
+"""Of the width: a word that begins nearer to a side stands within it."""
 LABEL_SHARE = 0.01
 """Share of the map's points from which a region bears its name."""
 
@@ -59,9 +69,9 @@ def heatmap(
         sides, floors, height, cmap="viridis", norm="log" if log else "linear", rasterized=True
     )
     for axis, name, values in ((axes.xaxis, x, across), (axes.yaxis, y, up)):
-        number_axis(axis, dimension_of(name), label(name), log=_is_log(values))
+        number_axis(axis, unit_of(name), label(name), log=_is_log(values))
     bar = drawn.colorbar(mesh, ax=axes)
-    number_axis(bar.ax.yaxis, dimension_of(value), label(value), log=False)
+    number_axis(bar.ax.yaxis, unit_of(value), label(value), log=False)
     if regions:
         words = np.full(height.shape, "", dtype=object)
         words[row, column] = np.asarray(held[regions], dtype=str)
@@ -103,8 +113,12 @@ def _outlines(
             row, column = _heart(inside)
             x, y = ((e[i] * e[i + 1]) ** 0.5 if e[0] > 0 else (e[i] + e[i + 1]) / 2
                     for e, i in ((sides, column), (floors, row)))  # fmt: skip
+            side = "left" if column < EDGE * (len(sides) - 1) else "center"
+            if column + 1 > (1 - EDGE) * (len(sides) - 1):
+                side = "right"
             axes.text(
-                x, y, word, ha="center", va="center", size=10, color="black",
+                sides[column] if side == "left" else sides[column + 1] if side == "right" else x,
+                y, word, ha=side, va="center", clip_on=True, size=10, color="black",
                 bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 2},
             )  # fmt: skip
 

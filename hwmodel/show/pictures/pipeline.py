@@ -23,6 +23,8 @@ from hwmodel.systems.training.trained import Trained
 
 KINDS = {"F": PALETTE[0], "B": PALETTE[2], "BW": PALETTE[2], "W": PALETTE[1]}
 WORDS = {"F": "forward", "B": "gradients of inputs, or of both", "W": "gradients of weights"}
+RANKS, KEPT = 8, 4
+"""Numbers that are written at the two upright axes, at most."""
 HIGH = 0.8
 """Of a rank's row."""
 
@@ -56,6 +58,10 @@ def pipeline(step: Trained, path: str | Path | None = None, *, ax: Any = None) -
     number_axis(above.xaxis, "s", "time")
     number_axis(below.xaxis, "s", "time")
     from matplotlib.patches import Patch as patch
+    from matplotlib.ticker import MaxNLocator
+
+    for axes, most in ((above, RANKS), (below, KEPT)):  # of whole ranks and micro-batches
+        axes.yaxis.set_major_locator(MaxNLocator(most, integer=True))
 
     keys = [patch(color=KINDS[kind], label=words) for kind, words in WORDS.items()]
     legend(

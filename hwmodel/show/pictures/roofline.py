@@ -87,8 +87,11 @@ def roofline(
     if left_out:
         axes.plot([], [], " ", label=f"({left_out} without operations)")
     titled(drawn, axes, ax, f"{estimate.name} on {on.title}", x=0.01, ha="left")
+    roofs, _ = axes.get_legend_handles_labels()
+    told = roofs if ax is None else roofs[: len(levels)]  # a panel of somebody's holds no names
     legend(
-        drawn, axes, ax, loc="outside right upper", frameon=False, fontsize=8, alignment="left"
+        drawn, axes, ax, handles=told, loc="outside right upper", frameon=False, fontsize=8,
+        alignment="left",
     )  # fmt: skip
     return saved(drawn, path, ax)
 

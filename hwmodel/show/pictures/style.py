@@ -69,17 +69,33 @@ def figure(width: float, height: float) -> Any:
     return figures.Figure(figsize=(width, height), layout="constrained")
 
 
+def shaped(count: int, across: int) -> tuple[int, int]:
+    """Columns and rows of so many panels, at most `across` side by side."""
+    wide = min(count, across)
+    return wide, -(-count // wide)
+
+
 def panels(
-    size: tuple[float, float], count: int, ax: Any = None, *, down: bool = False, **options: Any
+    size: tuple[float, float],
+    count: int,
+    ax: Any = None,
+    *,
+    down: bool = False,
+    wide: int | None = None,
+    **options: Any,
 ) -> tuple[Any, list[Any]]:
     """A figure and its panels: new ones of a size in inches, or those that the caller has (`ax`).
 
-    `ax` is matplotlib's axes, or as many of them in a row as there are panels. Raises `InputError`.
+    Panels stand in a row, one below another (`down`), or `wide` in each of several rows. `ax` is
+    matplotlib's axes, or as many of them in a row as there are panels. Raises `InputError`.
     """
     if ax is None:
         drawn = figure(*size)
-        shape = (count, 1) if down else (1, count)
-        return drawn, drawn.subplots(*shape, squeeze=False, **options).ravel().tolist()
+        across = 1 if down else wide or count
+        made = drawn.subplots(-(-count // across), across, squeeze=False, **options).ravel()
+        for spare in made[count:]:
+            spare.remove()
+        return drawn, made[:count].tolist()
     row: Any = np.array(ax, dtype=object)
     given: list[Any] = row.ravel().tolist()
     if len(given) != count or not all(hasattr(each, "get_figure") for each in given):
@@ -93,8 +109,9 @@ def legend(drawn: Any, panel: Any, ax: Any, **options: Any) -> None:
     handles = options.pop("handles", None)
     found = {} if handles is None else {"handles": handles}
     if ax is not None:
-        options = {k: v for k, v in options.items() if k not in ("loc", "ncols")}
-        panel.legend(**found, **options)
+        options = {k: v for k, v in options.items() if k not in ("loc", "ncols", "frameon")}
+        small = {"fontsize": 6, "title_fontsize": 6, "framealpha": 0.6, "handlelength": 1.2}
+        panel.legend(**found, **{**options, **small})
     else:
         drawn.legend(**found, **options)
 
@@ -171,9 +188,15 @@ def tick(value: float, dimension: str | None) -> str:
     return f"{show(value, '').rstrip()}/s" if dimension == "per_s" else show(value, dimension)
 
 
+def unit_of(column: str) -> str | None:
+    """The unit that a column's name ends in; a column that is called `s` alone is no time."""
+    dimension = dimension_of(column)
+    return None if dimension == column and column not in ("bytes", "joules") else dimension
+
+
 def label(column: str) -> str:
     """A column's name without its unit, in words."""
-    dimension = dimension_of(column)
+    dimension = unit_of(column)
     return (column.removesuffix(f"_{dimension}") if dimension else column).replace("_", " ")
 
 

@@ -1,5 +1,6 @@
 """Axes of a sweep: the order of rows, what is walked, what is drawn, what is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import Any
 
@@ -83,12 +84,16 @@ def test_what_is_computed_of_a_range_is_plain_numbers() -> None:
     assert type(linspace("2 TB/s", "4 TB/s", 3) / 2) is np.ndarray
 
 
+POOL = ThreadPoolExecutor(1)
+
+
 @pytest.mark.parametrize(
     ("axes", "options", "said"),
     [
         ({"M": []}, {}, "axis M: expected"),
         ({"M": "128"}, {}, "axis M: expected a list of values.*found '128'"),
         ({"M": 128}, {}, "axis M: expected a list of values.*found 128"),
+        ({"client": POOL}, {}, "axis client: .*what runs a sweep goes in by executor="),
         ({"M": [1.0, float("nan")]}, {}, "axis M: expected finite numbers, found nan"),
         ({"M": np.ones((2, 2))}, {}, r"axis M: expected a row of values, found shape \(2, 2\)"),
         ({"on": ["h200", "h200"]}, {}, "axis on: expected values that differ, found 'h200' twice"),

@@ -206,14 +206,28 @@ TRTLLM_E4M3 = Library(
     borrows={"decode": "decode:trtllm:attention-fp8"},
     by_phase=True,
 )
+NARROW_LATENTS = {
+    "blackwell": {"decode": Launch(paged.in_fp8, paged.LATENT, paged.latent)},
+    "blackwell-rtx": {"decode": Launch(paged.all_heads, paged.LATENT, paged.latent_by_four)},
+}
+"""Of caches in fp8: Blackwell multiplies in fp8, too; that of workstations for 128 heads."""
+
 LATENT = tuple(
-    replace(each, support=tuple(replace(line, head_dim=LATENTS) for line in each.support))
-    for each in _both(
-        "trtllm:latent-attention",
-        "TensorRT-LLM's attention to latents",
-        NVIDIA,
-        Launch(attention.activity, paged.TRTLLM, paged.whole_tiles),
-        Launch(attention.activity, paged.LATENT, paged.latent),
+    replace(
+        each,
+        support=tuple(replace(line, head_dim=LATENTS) for line in each.support),
+        apart=apart,
+    )
+    for each, apart in zip(
+        _both(
+            "trtllm:latent-attention",
+            "TensorRT-LLM's attention to latents",
+            NVIDIA,
+            Launch(attention.activity, paged.TRTLLM, paged.whole_tiles),
+            Launch(attention.activity, paged.LATENT, paged.latent),
+        ),
+        ({}, NARROW_LATENTS),
+        strict=True,
     )
 )
 LIBRARIES = (FLASH2, FLASHINFER, *FLASH3, *TRTLLM_GEN, *TRTLLM, TRTLLM_E4M3, *LATENT)

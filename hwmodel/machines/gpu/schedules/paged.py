@@ -30,6 +30,7 @@ Tiles and rules that no source at hand states are those under which half of a ge
 rows are told best.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +50,8 @@ from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Repeat, Serial, Work
 
+Made = Callable[[AttentionProblem, AttentionTile, Limits], Activity]
+
 SPLIT_ROWS = 64
 MOST_RESIDENT = 2
 """Blocks of FlashAttention-2 on a processor, by their registers."""
@@ -57,7 +60,7 @@ RESERVED_BYTES = 1024
 """Shared memory that CUDA keeps of each block's."""
 
 PACKED_ROWS, PACKED_KEYS, WARP_ROWS, WARPGROUP_ROWS = 128, 64, 16, 64
-GEN_ROWS, TILE, DECODE_ROWS = 256, 128, 64
+GEN_ROWS, TILE, DECODE_ROWS, PAIR_ROWS = 256, 128, 64, 128
 MOST_PARTS = 64
 """Parts of a sequence's keys in decode, at most: assumed, as of FlashInfer's plans."""
 
@@ -80,6 +83,11 @@ take as long as those that see all (an H100)."""
 
 MOST_OTHERS = 4
 """Blocks of those on a processor."""
+
+ALL = 128
+"""Query heads for which XQA attends to latents in fp8 on workstations' Blackwell, by clusters of
+four processors, keys whole: one sequence takes as long as 32, and half as long as 64 (published
+rows of an RTX PRO 6000, whose 47 clusters go round)."""
 
 GIVEN_BYTES = 2
 """Bytes of an element of queries, keys and values before they are narrowed."""
@@ -126,14 +134,44 @@ def narrowed(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> 
         read={"dram": given, "l2": given, "copy": queries + new},
         written={"dram": kept, "l2": kept},
     )
-    other = np.asarray(_is_other(problem, limits))
-    if other.all():
-        return Serial((moved, _in_16_bits(problem, tile, limits)))
-    if not other.any():
-        return Serial((moved, attention.activity(problem, tile, limits)))
-    share = where(other, 1.0, 0.0)
-    native = Repeat(1 - share, attention.activity(problem, tile, limits))
-    return Serial((moved, native, Repeat(share, _in_16_bits(problem, tile, limits))))
+    other = _is_other(problem, limits)
+    found = _either(other, _in_16_bits, attention.activity, problem, tile, limits)
+    return Serial((moved, found))
+
+
+def _either(
+    which: Any,
+    one: Made,
+    other: Made,
+    problem: AttentionProblem,
+    tile: AttentionTile,
+    limits: Limits,
+) -> Activity:
+    """One activity or another, point by point."""
+    points = np.asarray(which)
+    if points.all() or not points.any():
+        return (one if points.all() else other)(problem, tile, limits)
+    share = where(points, 1.0, 0.0)
+    both = (
+        Repeat(n, made(problem, tile, limits)) for n, made in ((share, one), (1 - share, other))
+    )
+    return Serial(tuple(both))
+
+
+def in_fp8(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """Few queries in fp8, to which they are narrowed, as keys and values are."""
+    return attention.activity(replace(problem, dtype="fp8"), tile, limits)
+
+
+def all_heads(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
+    """Few queries to latents in fp8 on workstations' Blackwell: in fp8 for `ALL` heads."""
+    return _either(problem.group >= ALL, in_fp8, attention.activity, problem, tile, limits)
+
+
+def latent_by_four(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
+    """Its launch: four blocks for `ALL` heads, of which each walks all keys."""
+    rows = where(problem.group >= ALL, ALL // 4, tile.block_q)
+    return latent(replace(tile, block_q=rows), problem, limits)
 
 
 def _in_16_bits(problem: AttentionProblem, tile: AttentionTile, limits: Limits) -> Activity:
@@ -254,9 +292,16 @@ def xqa(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> Atten
 def latent(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
     """TensorRT-LLM's launch for latents that all heads share: keys split where it has XQA for them.
 
-    Before Hopper one block walks all keys of a sequence's heads, which the rows show.
+    Before Hopper one block walks all keys of a sequence's heads, which the rows show. Pairs of
+    processors have blocks of 16 rows for less than 64 heads, of 64, or of 128 for a pair's: so 128
+    heads read their keys once, as 64 do, and 32 of them twice.
     """
-    found = filled(tile, problem, limits)
+    heads = problem.group
+    paired = where(
+        heads >= PAIR_ROWS, PAIR_ROWS, where(heads >= DECODE_ROWS, DECODE_ROWS, XQA_ROWS)
+    )
+    rows = where(limits.pair > 1, paired, tile.block_q)
+    found = filled(replace(tile, block_q=rows), problem, limits)
     wide = limits.shared_per_block_bytes >= WARPGROUP_BYTES
     return replace(found, split=where(wide, found.split, 1))
 

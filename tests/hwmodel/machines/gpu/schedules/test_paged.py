@@ -141,3 +141,27 @@ def test_queries_keys_and_values_come_in_16_bits_and_are_narrowed_to_fp8() -> No
     elements = 2 * 512 * (32 + 8 + 8) * 128  # sequences, tokens, heads of Q, K and V
     assert whole.read["dram"] - alone.read["dram"] == 2 * elements
     assert whole.written["dram"] - alone.written["dram"] == elements
+
+
+@pytest.mark.parametrize(("heads", "rows"), [(8, 16), (32, 16), (64, 64), (128, 128)])
+def test_pairs_of_processors_read_latents_once_for_128_heads(heads: int, rows: int) -> None:
+    asked = problem(64, heads, 1, 1, 8192, dim=576)
+    assert paged.latent(paged.LATENT[0], asked, B200).block_q == rows
+    assert paged.latent(paged.LATENT[0], asked, H200).block_q == 64
+
+
+@pytest.mark.parametrize(("heads", "rows", "form"), [(64, 64, "bf16"), (128, 32, "fp8")])
+def test_workstations_attend_to_latents_of_all_heads_by_four(
+    heads: int, rows: int, form: str
+) -> None:
+    asked = problem(4, heads, 1, 1, 8192, dim=576, kv_dtype="fp8")
+    tile = paged.latent_by_four(paged.LATENT[0], asked, L40S)
+    assert (tile.block_q, tile.split) == (rows, 1)
+    done = totals(paged.all_heads(asked, tile, L40S)).operations
+    assert [kind for unit, _, kind in done if unit == "matrix"] == [form]
+
+
+def test_latents_in_fp8_are_multiplied_in_fp8() -> None:
+    asked = problem(4, 64, 1, 1, 8192, dim=576, kv_dtype="fp8")
+    done = totals(paged.in_fp8(asked, paged.LATENT[0], B200)).operations
+    assert [kind for unit, _, kind in done if unit == "matrix"] == ["fp8"]

@@ -8,8 +8,9 @@ yields 1 + m tokens, where m levels in a row are accepted; of a chain on average
 
     (1 - a^(k + 1)) / (1 - a)
 
-What drafts is a model, on `tp` of the devices (all groups of so many do the same), or nothing that
-takes time: tokens looked up in the text so far.
+What drafts is a model, on `tp` of the devices (all groups of so many do the same); the module that
+a model has to predict a further token (`OWN`), divided as it is; or nothing that takes time: tokens
+looked up in the text so far.
 """
 
 import math
@@ -29,13 +30,16 @@ from hwmodel.quantity.reading import pairs
 from hwmodel.quantity.units import counted
 
 FIELDS = ("model", "tokens", "tree", "acceptance", "tp")
+OWN = "mtp"
+"""The word for the module of the model itself that predicts a further token (multi-token
+prediction, DeepSeek-V3)."""
 
 
 @dataclass(frozen=True)
 class Drafts:
     """What is drafted for a step: branches of each level, and the chance that a token is right.
 
-    `model` is the config of what drafts, None where that takes no time; `tp` divides it.
+    `model` is the config of what drafts, or `OWN`, None where that takes no time; `tp` divides it.
     """
 
     acceptance: float
@@ -108,8 +112,8 @@ class Drafts:
             raise CoverageError(
                 "draft: expected tp, dp and ep alone to divide the model; leave draft out"
             )
-        if ways.devices == 1:
-            return Division()
+        if ways.devices == 1 or self.model == OWN:
+            return ways
         if ways.tp % self.tp:
             raise InputError(f"draft: tp: expected a divisor of tp={ways.tp}, found {self.tp}")
         return Division(tp=self.tp, dp=ways.dp)
@@ -144,8 +148,8 @@ def _branches(tree: Any, where: str) -> Sequence[Any]:
     return [int(each) for each in found]
 
 
-def with_drafts(made: Stack, drafts: Drafts, reading: Callable[[Any], Any]) -> Stack:
-    """A step that verifies, after the steps that draft; `reading` makes a model of a config.
+def with_drafts(made: Stack, drafts: Drafts, drafting: Callable[[Drafts], Any]) -> Stack:
+    """A step that verifies, after the steps that draft; `drafting` makes the model that does.
 
     Weights and caches of both lie in the devices' memory.
     """
@@ -155,7 +159,7 @@ def with_drafts(made: Stack, drafts: Drafts, reading: Callable[[Any], Any]) -> S
     ways = drafts.ways(served.ways)
     if drafts.model is None:
         return made
-    ahead = list(_ahead(drafts, reading(drafts.model), origin.arguments, ways))
+    ahead = list(_ahead(drafts, drafting(drafts), origin.arguments, ways))
     copies = served.devices / ways.devices  # each group of the draft's devices has it
     small = ahead[0][0].served
     assert small is not None

@@ -16,10 +16,11 @@ from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Served, Stack
 from hwmodel.einsum.origin import Origin
 from hwmodel.einsum.workloads.blocks.block import Step, together
+from hwmodel.einsum.workloads.blocks.further import alone, inner
 from hwmodel.einsum.workloads.blocks.joined import alike
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.config import changed, files_beside, read_config
-from hwmodel.einsum.workloads.drafts import Drafting, Drafts, with_drafts
+from hwmodel.einsum.workloads.drafts import OWN, Drafting, Drafts, with_drafts
 from hwmodel.einsum.workloads.images import Asked, Vision, images_of, with_images
 from hwmodel.einsum.workloads.modifiers.modifier import Modifier, idle, modified
 from hwmodel.einsum.workloads.modifiers.named import modifier as modifier_of
@@ -65,7 +66,7 @@ class Model(Serves):
     `warnings` tell what reading it had to assume, `read` those of the config alone; stacks and
     estimates carry them on. `files` are the checkpoint's, where they lie beside the config, and
     `asked` the formats that were given. `cache_policy` says which tokens its cache keeps,
-    `modifier` what its layers compute of what they would.
+    `modifier` what its layers compute of what they would; a `module` predicts a further token.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Model(Serves):
     source: Any = field(default=None, compare=False)
     cache_policy: Policy | None = None
     modifier: Modifier | None = None
+    module: bool = False
 
     def but(self, **changes: Any) -> "Model":
         """The model with other formats, cache policy or modifier, or other values of config keys.
@@ -92,7 +94,13 @@ class Model(Serves):
     @cached_property
     def network(self) -> Network:
         """Its layers as blocks."""
-        return _changed(self.config.ahead(self.config.network()), self.cache_policy, self.modifier)
+        whole = self.config.ahead(self.config.network())
+        return _changed(alone(whole) if self.module else whole, self.cache_policy, self.modifier)
+
+    def drafting(self, drafts: Drafts) -> "Model":
+        """The model that drafts for this one, or its own module."""
+        own = replace(self, name=f"{self.name} {OWN}", module=True, files=None)
+        return own if drafts.model == OWN else model(drafts.model)
 
     @cached_property
     def whole(self) -> Shard:
@@ -260,7 +268,8 @@ class Model(Serves):
         ways = share.ways
         key = ways.tp, ways.pp, ways.ep, ways.expert_tp, ways.redundant
         if key not in self._fullest:
-            self._fullest[key] = share.fullest_bytes
+            held = replace(share, network=inner(share.network)) if self.module else share
+            self._fullest[key] = held.fullest_bytes
         return scaled(self._fullest[key] * ways.devices, self.files, self.whole.weight_bytes)
 
     def held(self, share: Shard) -> Shard:
@@ -314,7 +323,7 @@ class Model(Serves):
             positions=self.config.positions,
         )
         made = Stack(f"{self.name} {phase}", made, origin, warnings, served)
-        return made if drafts is None else with_drafts(made, drafts, model)
+        return made if drafts is None else with_drafts(made, drafts, self.drafting)
 
 
 @checked

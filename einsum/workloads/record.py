@@ -83,7 +83,7 @@ FURTHER: Final = (
 )
 """Keys that say how many modules predict further tokens; the first is the field."""
 LEFT_OUT: Final[Mapping[str, str]] = dict.fromkeys(
-    FURTHER, "layers that predict further tokens run in steps of training alone"
+    FURTHER, "layers that predict further tokens run in training, and to draft (model=mtp), alone"
 )
 """Keys whose value, unless it is nothing, means what is not run token by token -> what is told."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hwmodel.einsum.workloads.drafts import Drafts
+from hwmodel.einsum.workloads.drafts import OWN, Drafts
 from hwmodel.einsum.workloads.model import model
 from hwmodel.mappers.deployments.bounds import REASONS
 from hwmodel.mappers.deployments.pools import Deployment, Pool
@@ -275,7 +275,7 @@ def vars_of(promise: Promise) -> list[tuple[str, Any]]:
 
 def name_of(draft: Drafts) -> str:
     """The model that drafts, as people call it."""
-    return str(model(draft.model).name)
+    return OWN if draft.model == OWN else str(model(draft.model).name)
 
 
 def words(each: Deployment) -> str:
@@ -299,9 +299,9 @@ def command(name: str, pool: Pool) -> str:
     flags.append(f"--max-num-seqs {pool.limits.sequences}")
     if kind.draft is not None:
         drafts: dict[str, Any] = {"num_speculative_tokens": kind.queries - 1}
-        drafts |= (
-            {"method": "ngram"} if kind.draft.model is None else {"model": name_of(kind.draft)}
-        )
+        methods = {None: "ngram", OWN: OWN}
+        told = kind.draft.model in methods
+        drafts |= {"method": methods[kind.draft.model]} if told else {"model": name_of(kind.draft)}
         flags.append(f"--speculative-config '{json.dumps(drafts, separators=(',', ':'))}'")
     if pool.role != "both":
         flags.append(f"--kv-transfer-config '{json.dumps(TRANSFER, separators=(',', ':'))}'")

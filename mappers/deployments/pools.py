@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from hwmodel.einsum.workloads.model import model
 from hwmodel.mappers.deployments.kinds import Kind
 from hwmodel.mappers.deployments.steady import Limits, Settled
 from hwmodel.mappers.deployments.tables import Role
@@ -16,7 +15,7 @@ def kv_bytes(kind: Kind, tokens: int) -> float:
     """Bytes of the cache of so many tokens, with that of what drafts."""
     drafts = kind.draft
     kept = [kind.model]
-    kept += [model(drafts.model)] if drafts is not None and drafts.model is not None else []
+    kept += [kind.model.drafting(drafts)] if drafts is not None and drafts.model is not None else []
     return sum(float(each.kv_bytes(1, tokens)) for each in kept)
 
 

@@ -107,7 +107,9 @@ class Streams:
         number = round(pool.replicas * share)
         clock: StepTimes = self._clock(kind, limits)
         if kind.draft is not None and isinstance(clock, EngineSteps):
-            clock = drafting(clock, kind.draft, kind.machine, ways, later=later, share=told)
+            clock = drafting(
+                clock, kind.model, kind.draft, kind.machine, ways, later=later, share=told
+            )
         return laned(clock, rules, number, ways.pp, ways.dp)
 
     def _clock(self, kind: Kind, limits: Limits) -> StepTimes:

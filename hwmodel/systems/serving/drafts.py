@@ -16,7 +16,7 @@ import numpy as np
 
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.drafts import Drafts
-from hwmodel.einsum.workloads.model import model
+from hwmodel.einsum.workloads.model import Model
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.systems.serving.batch import Batch, StepTimes
@@ -71,6 +71,7 @@ class Verifying:
 
 def drafting(
     clock: EngineSteps,
+    target: Model,
     drafts: Drafts,
     machine: Hardware,
     ways: Division,
@@ -80,13 +81,13 @@ def drafting(
     engine: str | Engine = "vllm",
     topology: Any = None,
 ) -> Verifying:
-    """The steps that draft ahead of those that verify, on an engine that is divided in `ways`.
+    """The steps that draft for `target`, ahead of those that verify, on an engine so divided.
 
     `later` and `share` are those of `stepped`.
     """
     own, draft = drafts.ways(ways), dict[int, EngineSteps]()
     if drafts.model is not None:
-        small, parallel = model(drafts.model), {"tp": own.tp, "dp": own.dp}
+        small, parallel = target.drafting(drafts), own.given
         for rows in sorted({1, *drafts.rows}):
             made = step_times(
                 small,

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.drafts import Drafts
-from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.phases import drafted
 from hwmodel.einsum.workloads.precision import WITHOUT_NARROWING
 from hwmodel.einsum.workloads.serving_stream import Serving
@@ -65,6 +64,7 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
         one = machine if machine.devices == 1 else machine.but(devices=1)
         clock = drafting(
             made.clock,
+            work.model,
             drafts,
             one,
             Division.of(_engine(how)),
@@ -232,7 +232,7 @@ def _apart(
         else float(amount(work.link, "bytes_per_s", where="serving: link"))
     )
     kept = [work.model]
-    kept += [model(drafts.model)] if drafts is not None and drafts.model is not None else []
+    kept += [work.model.drafting(drafts)] if drafts is not None and drafts.model is not None else []
     ships = shipment(kept, prompts, longest, rate, by_layer=work.by_layer)
     ran = ran_apart(requests, prompts, tokens, ships, work.routing)
     how = "layer by layer" if work.by_layer else "when a prompt has been read"

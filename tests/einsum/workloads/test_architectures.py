@@ -337,7 +337,9 @@ def test_what_is_left_out_of_a_model_is_told() -> None:
     (told,) = model("glm-4.5").warnings
     key, _, why = told.removeprefix("glm-4.5: ").partition(": ")
     assert key == "num_nextn_predict_layers"
-    assert why == "layers that predict further tokens run in steps of training alone"
+    assert (
+        why == "layers that predict further tokens run in training, and to draft (model=mtp), alone"
+    )
     assert "a tanh of each score" in model("gemma-2-2b").warnings[0]
 
 

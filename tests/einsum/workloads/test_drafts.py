@@ -102,3 +102,28 @@ def test_models_that_cannot_verify_are_refused() -> None:
         hw.model("mamba2-2.7b").decode(1, 1000, draft=CHAIN)
     with pytest.raises(CoverageError, match="tp, dp and ep alone"):
         hw.model("llama-3.1-8b").decode(4, 1000, parallel={"pp": 2}, draft=CHAIN)
+
+
+def test_a_models_own_module_drafts_with_the_ends_that_it_shares() -> None:
+    """DeepSeek-V3's: a layer of 256 experts and a product of twice the width, on all 8 devices."""
+    deepseek = hw.model("deepseek-v3")
+    parallel = {"tp": 8, "ep": 8}
+    given: dict[str, Any] = {"parallel": parallel, "draft": "model=mtp,tokens=2,acceptance=0.8"}
+    made: Any = deepseek.decode(16, 2048, **given)
+    ((ahead, times),) = made.ahead
+    assert times == 2
+    assert made.served.tokens == pytest.approx(16 * (1 + 0.8 + 0.64))
+    plain: Any = deepseek.decode(16, 2048, parallel=parallel)
+    split = 257 * 3 * 7168 * 2048 + 1536 * 128 * 192 + 512 * 128 * 256 + 128 * 128 * 7168
+    whole = 7168 * (1536 + 576)  # the latents, on each device; so are the product of both, and
+    wide = 2 * (2 * 7168**2 + 256 * 7168)  # the router, in bf16
+    more = made.served.weights_bytes - plain.served.weights_bytes
+    assert more == pytest.approx(split + 8 * (whole + wide), rel=0.002)
+    layers = plain.served.kv_bytes_per_token / 61
+    assert made.served.kv_bytes_per_token - plain.served.kv_bytes_per_token == layers
+    assert {stage.name for stage in ahead.stages} >= {"embedding norm", "hidden norm", "head"}
+    on = hw.device("h200") * 8
+    seconds = [float(hw.predict(each, on=on).time_s) for each in (plain, made)]
+    assert 1 < seconds[1] / seconds[0] < 1.6
+    with pytest.raises(CoverageError, match="a module that predicts a further token"):
+        hw.model("llama-3.1-8b").decode(3, 1000, draft="model=mtp,tokens=1,acceptance=0.5")

@@ -27,9 +27,12 @@ PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
 SCALES = ("tensor", "row", "block")
 """What a factor of products in fp8 is for: a tensor, each row (of operands on both sides), or each
 block of them (32 elements of a row of mxfp8, 128 by 128 of DeepSeek-V3)."""
-WORDS: Mapping[str, tuple[str, str]] = {"mxfp8": ("fp8", "block"), "fp4": ("nvfp4", "tensor")}
+WORDS: Mapping[str, tuple[str, str]] = {
+    **{"mxfp8": ("fp8", "block"), "fp4": ("nvfp4", "tensor"), "float8": ("fp8", "tensor")},
+    **{"amp_bf16": ("bf16", "tensor"), "amp_fp8": ("fp8", "tensor")},
+}
 """Words for formats -> format, and what a factor of it is for: fp8 in blocks (OCP Microscaling
-Formats 1.0); of 4 bits steps are trained in NVIDIA's alone."""
+Formats 1.0); of 4 bits steps are trained in NVIDIA's alone; Composer's and torchao's names."""
 DIVIDED = (
     *("tp", "sp", "cp", "ep", "etp", "dp", "pp", "vp", "layers", "schedule", "zero", "recompute"),
     *("micro_batch", "global_batch", "dispatch", "overlap"),
@@ -189,6 +192,7 @@ def trained(
     dtype, scales = WORDS.get(format_of(dtype), (format_of(dtype), scales))
     if dtype not in PRECISIONS:
         raise InputError(f"training: {UnknownNameError('dtype', dtype, (*PRECISIONS, *WORDS))}")
+    optimizer = optimizer.lower()
     if optimizer not in OPTIMIZERS:
         raise InputError(f"training: {UnknownNameError('optimizer', optimizer, OPTIMIZERS)}")
     if attention not in ("flash", "core"):
@@ -217,6 +221,8 @@ def trained(
         if name not in DIVIDED:
             raise UnknownNameError("argument of training", name, DIVIDED)
     parallel = {name: value for name, value in said.items() if value is not None}
+    again: Any = parallel.get("recompute")
+    parallel |= {"recompute": again.lower()} if isinstance(again, str) else {}
     for name in parallel.keys() & {"dispatch", "overlap"}:
         words = get_args(Division.model_fields[name].annotation)
         if parallel[name] not in words:

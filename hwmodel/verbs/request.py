@@ -67,10 +67,11 @@ _RUN = ("on", "kernel", "memory", "parallel", "topology", "engine", "l2", "offlo
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a request: whether it is a size, and whether it must be given."""
+    """One field of a request: whether it is a size, must be given, takes whole numbers alone."""
 
     size: bool = False
     needed: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def fields_of(workload: str) -> Mapping[str, Field]:
     parameters = inspect.signature(WORKLOADS[workload]).parameters.values()
     empty = inspect.Parameter.empty
     own = {
-        p.name: Field(size=_is_size(p.annotation), needed=p.default is empty)
+        p.name: Field(_is_size(p.annotation), p.default is empty, _is_whole(p.annotation))
         for p in parameters
         if p.name != "name"
     }
@@ -134,6 +135,11 @@ def _is_size(annotation: Any) -> bool:
     return set(either(Amount)) <= set(either(annotation))
 
 
+def _is_whole(annotation: Any) -> bool:
+    """Whether a number in an argument is a whole one: tables of numbers have 8.0 for 8."""
+    return int in either(annotation) and float not in either(annotation)
+
+
 def read(given: Mapping[str, Any]) -> Request:
     """Check the names, kinds and signs of a request's fields; `InputError` names the field."""
     workload = named(given)
@@ -156,7 +162,7 @@ def read(given: Mapping[str, Any]) -> Request:
             naught = value == 0 and name in asked_of(workload).naught
             sizes[name] = 0 if naught else _size(value, name, f"{workload}: {name}")
         else:
-            form[name] = _libraries(value) if name == "kernel" else value
+            form[name] = _libraries(value) if name == "kernel" else _plain(value, field)
     for name, field in known.items():
         if field.needed and name not in sizes and name not in form:
             raise InputError(f"{workload}: expected the field {name!r}, found none")
@@ -199,6 +205,11 @@ def _libraries(kernel: Any) -> Any:
     if isinstance(kernel, str) and "=" in kernel:
         return pairs(kernel, "--kernel")
     return kernel
+
+
+def _plain(value: Any, field: Field) -> Any:
+    """A value as it is; 8.0 as 8 where numbers are whole, as tables with empty cells have it."""
+    return int(value) if field.whole and type(value) is float and value.is_integer() else value
 
 
 def _size(value: Any, name: str, where: str) -> int:

@@ -47,6 +47,7 @@ def test_a_format_says_what_its_factors_are_for() -> None:
         ("FP8", "fp8", "tensor"),
         ("bfloat16", "bf16", "tensor"),
         ("fp4", "nvfp4", "tensor"),
+        ("amp_fp8", "fp8", "tensor"),
     ],
 )
 def test_formats_go_by_the_names_that_tables_have(said: str, precision: str, scales: str) -> None:

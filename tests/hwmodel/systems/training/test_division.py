@@ -58,3 +58,20 @@ def test_a_line_of_a_table_answers_as_it_stands() -> None:
         (answer,) = predict_lines([json.dumps({**line, **more})])
         assert answer["tokens_per_s_per_device"] > 0
         assert answer["mfu"] < 0.8
+
+
+def test_a_table_of_numbers_has_whole_ones_with_a_point() -> None:
+    """As tables with empty cells are read: 8.0 sequences on 8.0 devices, in any case."""
+    line: dict[str, Any] = {"workload": "training", "config": "llama-3.1-8b", "on": "h100"}
+    whole = {"sequence": 4096, "global_batch": 64, "devices": 8, "tp": 2, "zero": 1}
+    points = {name: float(value) for name, value in whole.items()}
+    said = {"optimizer": "AdamW", "recompute": "Full", "dtype": "BF16"}
+    plain, other = predict_lines(
+        [
+            json.dumps({**line, **whole, "optimizer": "adamw", "recompute": "full"}),
+            json.dumps({**line, **points, **said}),
+        ]
+    )
+    assert other["step_time_s"] == plain["step_time_s"]
+    (refused,) = predict_lines([json.dumps({**line, **whole, "devices": 8.5})])
+    assert "devices: expected a whole number, found 8.5" in refused["error"]

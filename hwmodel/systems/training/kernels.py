@@ -45,18 +45,19 @@ class Prices:
         default_factory=lambda: {}
     )
 
-    def of(self, cascade: Cascade) -> tuple[Sequence[Part], Run] | None:
-        """Its parts, and with what they were looked at; None where it was not."""
-        for earlier, parts, run in self._found.get(_alike(cascade), ()):
+    def of(self, cascade: Cascade, library: str | None) -> tuple[Sequence[Part], Run] | None:
+        """Its parts by a library, and with what they were looked at; None where it was not."""
+        for earlier, parts, run in self._found.get((library, _alike(cascade)), ()):
             if earlier is cascade or (
                 earlier.origin == cascade.origin and earlier.einsums == cascade.einsums
             ):
                 return parts, run
         return None
 
-    def keep(self, cascade: Cascade, parts: Sequence[Part], run: Run) -> None:
+    def keep(self, cascade: Cascade, library: str | None, parts: Sequence[Part], run: Run) -> None:
         """Remember a cascade's parts."""
-        self._found.setdefault(_alike(cascade), []).append((cascade, parts, run))
+        key = (library, _alike(cascade))
+        self._found.setdefault(key, []).append((cascade, parts, run))
 
 
 def _alike(cascade: Cascade) -> Hashable:
@@ -75,18 +76,18 @@ def timed(
     """Each piece's seconds in a step, and what the machine said of all of it."""
     gpu = machine.kind == "gpu"
     chosen = {"attention": runs.attention} if kernel is None and gpu else kernel
-    every = [each.cascade for kernels in pieces for each in kernels]
-    known = [prices.of(each) for each in every]
-    missed = [each for each, found in zip(every, known, strict=True) if found is None]
-    if missed:
-        asked = Stack("training", tuple(Stage(each) for each in missed))
-        run: Run = import_module(MODELS[machine.kind]).run(asked, machine, chosen)
-        for cascade, parts in zip(missed, run.parts, strict=True):
-            prices.keep(cascade, parts, run)
-        fresh = iter(run.parts)
-        told = [(next(fresh), run) if found is None else found for found in known]
-    else:
-        told = [found for found in known if found is not None]
+    every = [each for kernels in pieces for each in kernels]
+    for library in dict.fromkeys(each.library for each in every):
+        mine = (each.cascade for each in every if each.library == library)
+        missed = [each for each in mine if prices.of(each, library) is None]
+        if missed:
+            asked = Stack("training", tuple(Stage(each) for each in missed))
+            by = chosen if library is None else {"attention": library}
+            run: Run = import_module(MODELS[machine.kind]).run(asked, machine, by)
+            for cascade, parts in zip(missed, run.parts, strict=True):
+                prices.keep(cascade, library, parts, run)
+    found_of = (prices.of(each.cascade, each.library) for each in every)
+    told = [found for found in found_of if found is not None]
     answers = iter(parts for parts, _ in told)
     found: list[Seconds] = []
     for kernels in pieces:

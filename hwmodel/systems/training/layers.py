@@ -17,7 +17,7 @@ are the tensors that its gradients read, in bytes of 16-bit activations:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hwmodel.einsum.attention_shape import AttentionShape, attention
@@ -60,6 +60,14 @@ APART = {PROJECTED: 3, "mlp.gate-up": 2}
 """Roles of products that are several in torch's modules."""
 KEPT_WIDE = (HEAD, ROUTER)
 """Roles of products that stay in 16 bits where others are narrower."""
+UNIT = 16
+"""Rows and columns of narrow products come in multiples of so many (cuBLAS); others stay wide."""
+WIDEST = 256
+"""Head dimension up to which fused attention has a backward pass (FlashAttention-2, cuDNN)."""
+WIDE_HEADS = "latent-attention"
+"""Library of the forward pass of attention with wider heads."""
+BACKWARD = 2.5
+"""Products of attention's backward pass over those of its forward pass: five over two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +75,14 @@ class Kernel:
     """A cascade, how often it runs (a share where sp or cp divide it further), and in which pass.
 
     `role` is "forward", "inputs" or "weights" (gradients of those); `again`: the share of it that a
-    backward pass runs again under selective recomputation.
+    backward pass runs again under selective recomputation; `library` runs it where it is no other.
     """
 
     cascade: Cascade
     times: float
     role: str
     again: float = 0.0
+    library: str | None = None
 
     @property
     def launches(self) -> float:
@@ -341,10 +350,11 @@ def _narrowed(
         return (cascade,), ()
     if origin.workload == "grouped_gemm" and how.ep > 1:
         cascade = _local(cascade, how.ep)
-    if work.precision in ("bf16", "fp16") or stage.role in KEPT_WIDE:
+    given = origin.arguments
+    odd = any(given[cols] % UNIT for cols in ("K", "N"))
+    if work.precision in ("bf16", "fp16") or stage.role in KEPT_WIDE or odd:
         return (cascade,), ()
     kinds = {"dtype": work.precision, "weight_dtype": work.precision, "out_dtype": work.wide}
-    given = origin.arguments
     rows = given["M"] if "M" in given else given["tokens"] * given["top_k"]
     to, of = (
         fused.narrowed(
@@ -387,6 +397,11 @@ def _attention(
     cascade: Cascade, shape: AttentionShape, times: float, work: Training
 ) -> tuple[list[Kernel], float]:
     """Attention, fused or by products and a softmax of its scores; and the bytes these leave."""
+    if work.attention == "flash" and max(shape.head_dim, shape.value_dim) > WIDEST:
+        forward = Kernel(cascade, times, "forward", library=WIDE_HEADS)
+        back = replace(forward, times=BACKWARD * times, role="inputs")
+        statistics = float(shape.batch_heads * shape.queries) * STATISTIC_BYTES
+        return [forward, back], statistics
     if work.attention == "flash":
         back = [Kernel(each, times, "inputs") for each in backward(cascade).inputs]
         statistics = float(shape.batch_heads * shape.queries) * STATISTIC_BYTES

@@ -17,11 +17,11 @@ from hwmodel.spine.shares import Sizes, share
 from hwmodel.systems.pipelines.named import layout_of
 from hwmodel.systems.pipelines.schedule import Layout
 from hwmodel.systems.training import optimizers, passes
-from hwmodel.systems.training.alone import ENDS, Known, remembered, shared
+from hwmodel.systems.training.alone import ENDS, Alone, Known, remembered, shared
 from hwmodel.systems.training.efficiency import Software, software
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.hosted import tensors
-from hwmodel.systems.training.layers import left_out
+from hwmodel.systems.training.layers import BACKWARD, WIDEST, left_out
 from hwmodel.systems.training.memory import States, frozen, moving, states
 from hwmodel.systems.training.stages import Stage, beside_modules, chain, end, layer, summed
 
@@ -163,7 +163,17 @@ def _made(
         logits=logits * (1 + found.modules),
         interval=runs.interval,
         assumptions=(runs.source, *found.run.assumptions),
-        warnings=(*found.run.warnings, *left_out(network)),
+        warnings=(*found.run.warnings, *left_out(network), *_wide(found)),
+    )
+
+
+def _wide(found: Alone) -> tuple[str, ...]:
+    """What is told of attention whose backward pass no library has."""
+    if not any(kernel.library for piece in found.pieces for kernel in piece.kernels):
+        return ()
+    return (
+        f"training: attention of heads wider than {WIDEST} has no fused backward pass here: taken"
+        f" for {BACKWARD:g} forward passes, as it has {BACKWARD:g} times the products",
     )
 
 

@@ -1,15 +1,37 @@
 """Published steps of training: how they are read, and how far predictions are from them."""
 
+import csv
+import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hwmodel.systems.training.efficiency import INTERVALS
 from hwmodel.validation.training_fit import Published, covered, intervals, published
+from hwmodel.verbs.cases import predict_lines
 
 TABLES = Path(__file__).resolve().parents[3] / "shared/data/systems"
+
+MODELS = {
+    **{"llama31_405b": "llama-3.1-405b", "llama31_8b": "llama-3.1-8b"},
+    **{"LLAMA3_70B": "llama-3.1-70b", "LLAMA3.1_405B": "llama-3.1-405b"},
+    **{"DeepSeekV3": "deepseek-v3", "GPT OSS 120B": "gpt-oss-120b", "Kimi_K2": "kimi-k2"},
+    **{"Qwen3_30B_a3B": "qwen3-30b-a3b", "Qwen3_235B_a22B": "qwen3-235b-a22b"},
+    "Nemotron_3_Nano": "nemotron-3-nano-30b-a3b",
+}
+DEVICES = ("gb300", "gb200", "b300", "b200", "h200", "h100", "mi355x", "mi350x", "mi325x", "mi300x")
+WORDS = {
+    **{"n_gpus": "devices", "global_batch_size": "global_batch", "gbs": "global_batch"},
+    **{"mbs": "micro_batch", "max_seq": "sequence", "seq": "sequence", "precision": "dtype"},
+    **{name: name for name in ("tp", "pp", "vp", "cp", "ep")},
+}
+"""Columns -> fields."""
+SAMPLED = 5
+"""One row in so many is asked."""
 
 pytestmark = pytest.mark.skipif(not TABLES.is_dir(), reason="needs ../shared/data/systems")
 
@@ -106,3 +128,41 @@ def test_memory_of_torchtitans_steps_is_within_a_tenth_but_for_pipelines() -> No
     assert max(map(abs, off.values())) < 0.10
     (piped,) = (row for row in measured if row.work.parallel.get("pp", 1) > 1)
     assert -0.19 < piped.predicted().memory_bytes / (piped.memory_bytes or 1) - 1 < 0
+
+
+def lines(table: str) -> Iterator[dict[str, Any]]:
+    """What a table says of each step, cells that say nothing left out."""
+    with (TABLES / table).open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            model = MODELS.get(row.get("benchmark") or row.get("model", ""))
+            machine = (row.get("gpu") or row.get("system", "")).lower()
+            on = next((name for name in DEVICES if name in machine), None)
+            if model is None or on is None or "Pre-Training" not in row.get("task", "Pre-Training"):
+                continue
+            said = {
+                WORDS[n]: _cell(v) for n, v in row.items() if n in WORDS and v not in ("", "n/a")
+            }
+            yield {"workload": "training", "config": model, "on": on, "sp": True, **said}
+
+
+def _cell(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["mlperf_training_v5/llm_training.csv", "megatron_bridge_training/training_throughput.csv"],
+)
+def test_rows_answer_as_they_stand(table: str) -> None:
+    """Lines that say what the tables say and no more, numbers with a point as they are read."""
+    asked = list(lines(table))[::SAMPLED]
+    assert len(asked) >= 6
+    for line, answer in zip(
+        asked, predict_lines([json.dumps(each) for each in asked]), strict=True
+    ):
+        assert "error" not in answer, (line, answer["error"])
+        assert 0.02 < answer["mfu"] < 0.9
+        assert answer["tokens_per_s_per_device"] > 0

@@ -46,6 +46,10 @@ ELSEWHERE = {
     "hwmodel/bounds/recognise.py": ("hwmodel/bounds/test_pairs.py", "what pairs are found in"),
     "hwmodel/machines/*/rates.py": ("test_machines.py", "laws of every machine"),
     "hwmodel/machines/run.py": ("hwmodel/machines/test_driver.py", "what the driver is told"),
+    "hwmodel/machines/gpu/schedules/cudnn_likings.py": (
+        "hwmodel/machines/gpu/schedules/test_cudnn_menu.py",
+        "numbers alone",
+    ),
     "hwmodel/machines/gpu/calls.py": ("hwmodel/machines/gpu/test_predict.py", "its activities"),
     "hwmodel/machines/gpu/schedules/attention_backward.py": (
         "einsum/workloads/test_attention_backward.py",

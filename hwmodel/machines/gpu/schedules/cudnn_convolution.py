@@ -5,17 +5,19 @@ heuristic's choice):
 
 - A window of one point that skips nothing is a plain product, and no convolution here
   (`machines/gpu/convolutions.py`), unless its row of places is odd.
-- All else wants channels last. An image whose channels come first is converted by a kernel before,
-  its filters by another, and what comes out by a third. Channels or filters that fill no sixteen
-  bytes are padded by kernels of the same kind.
+- One group that is not transposed is multiplied by a kernel of the menu (`cudnn_menu`); what else
+  is said here of products is of groups, and of transposed convolutions.
+- All but some kernels of the vector units want channels last. An image whose channels come first is
+  converted by a kernel before, its filters by another, and what comes out by a third. Channels or
+  filters that fill no sixteen bytes are padded by kernels of the same kind.
 - The implicit product runs on tiles of 64 x 64 while these are few, then 64 x 128, then 128 x 128,
   or 64 columns where there are few filters. A tile's slice of K lies within one point of the
   window, so that each point's channels are padded to a slice: 128 bytes, or 64 where that pads
   much less; channels that fill no more than sixteen bytes share slices. Blocks come in clusters,
   which leave one processor in eleven idle.
 - Rows of channels that begin beside a multiple of 32 bytes come slower.
-- More than 32 points of a window (the offsets of bulk copies reach no further) are
-  multiplied by kernels without clusters; few channels and few points by the vector units.
+- More than 32 points of a window (the offsets of bulk copies reach no further) are multiplied by
+  kernels without clusters.
 - Groups of few channels are packed: a tile multiplies the filters of several groups by the channels
   of all of them, by threads that copy while tiles are few. Groups whose channels are no power of
   two are first padded to one, by a kernel that takes any layout. Few groups, or groups of 56 to 88
@@ -33,19 +35,20 @@ from typing import Any
 import numpy as np
 
 from hwmodel.hardware.hardware import Limits
-from hwmodel.machines.gpu.schedules import cublas
+from hwmodel.machines.gpu.schedules import cublas, cudnn_dense
 from hwmodel.machines.gpu.schedules.convolution import (
     PAD_BYTES,
     ConvolutionProblem,
     as_gemm,
     by_matrix_units,
 )
+from hwmodel.machines.gpu.schedules.cudnn_dense import DenseTile
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem, divides
 from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
 from hwmodel.quantity.dtypes import bytes_of, element_bytes
 from hwmodel.quantity.units import Amount
-from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
+from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Work
 
 SLICE_BYTES, THIN_BYTES = 128, 64
 """Bytes of channels of one point in a slice of K."""
@@ -61,16 +64,15 @@ UNEVEN = 0.12
 """What a slice takes more where filters fill no tiles, which clusters round up (fitted)."""
 VOLUME = 0.3
 """What a slice takes more where windows slide in three directions (fitted)."""
-FARTHEST_TAP, FEWEST_CHANNELS = 32, 4
-DIRECT_TAPS, DIRECT_SLOTS = 16, 5.5
-"""Points of a window that the vector units take, and their instructions for a multiplication."""
+FARTHEST_TAP, ROW_CHANNELS = 32, 8
 PACKED = 64
 """Channels of the groups of a tile."""
-APART_GROUPS, APART_CHANNELS, APART_MULTIPLIED = 4, (14, 52, 92), 3e8
-"""Groups that run one after the other, in 16 bits: few of them with channels last, or groups of
-channels that no tile packs, of little work where these are a power of two (read off 998 traced
-convolutions)."""
-FEW_PHASES, MOST_PHASES, FEW_TILES, NARROW, BY_PHASE = 4, 12, 3300, 72, 1.45
+APART_GROUPS, APART_CHANNELS, APART_MULTIPLIED = 4, (14, 52, 92), (1.4e9, 3e8)
+APART_TAPS, APART_WIDE = 17, 20
+"""Groups that run one after the other, in 16 bits: few of them and of little work; those of
+channels that no tile packs, of less work where these are a power of two; of more than so many
+channels under windows of more than so many points (read off 998 traced convolutions)."""
+FEW_PHASES, MOST_PHASES, FEW_TILES, NARROW, BY_PHASE = 4, 12, 3300, 72, 1.75
 """Phases of a transposed convolution up to which a bulk kernel takes it, of few tiles of 128 x 128
 and of more, if it has more filters than these; what a slice takes more elsewhere (traced)."""
 SPACED = 3.4
@@ -87,8 +89,8 @@ MADE_WIDE = 0.75
 SLICED, TURNED_TOO = 2.0, 1.0
 """Kernels that slice the image and join the output for each such group, in launches, and one that
 turns its filters where channels come first (traced)."""
-CLEARED, DIRECT_LAUNCH = 1.0, 0.9
-"""A launch more that clears counters of tiles before they are taken; one of the vector units."""
+CLEARED = 1.0
+"""A launch more that clears counters of tiles before they are taken."""
 WORDS = 0.84
 """Time of a slice of tf32 over that of as many bytes of 16 bits, each by its peak (traced)."""
 ALONE = 1.5
@@ -102,26 +104,26 @@ AFTER = 1.5
 """The same of kernels that cut padded filters off, over that (fitted)."""
 GENERIC, GENERIC_START = 5.4, 5.0
 """Bytes and start of the kernel that converts any layout, over those of others: it runs where
-channels of a group are no power of two, and on filters that fill no sixteen bytes (traced)."""
+channels of a group are no power of two, and on filters that fill no sixteen bytes, of a transposed
+convolution on those whose channels fill none (traced)."""
 
 
 @dataclass(frozen=True)
-class ConvolutionTile(LibraryTile):
+class ConvolutionTile(DenseTile):
     """A launch record; what kind of kernel it is of, each 0 or 1.
 
-    `direct`: the vector units. `converted` and `padded`: kernels before and after that change the
-    layout, or pad, for the latter in groups by a kernel for any layout. `cleared`: a kernel that
-    clears counters of tiles. The product runs so many `times`, once for all groups or for
-    each few that run at once, `apart`; `spaced` rows are written a stride apart.
+    `converted` and `padded`: kernels before and after that change the layout, or pad, for the
+    latter in groups by a kernel for any layout. The product runs so many `times`, once for all
+    groups or for each few that run at once, `apart`; `spaced` rows are written a stride apart.
+    `dense` is 1 where the kernel is one of `cudnn_menu`.
     """
 
-    direct: Amount = 0
     converted: Amount = 0
     padded: Amount = 0
-    cleared: Amount = 1
     times: Amount = 1
     apart: Amount = 0
     spaced: Amount = 0
+    dense: Amount = 0
 
 
 MENU = (ConvolutionTile(0, 0),)
@@ -143,12 +145,14 @@ def apart(problem: ConvolutionProblem) -> Any:
     if element_bytes(problem.dtype_a) > 2:
         return 0 * problem.groups == 1
     few, packed, wide = APART_CHANNELS
+    less, least_work = APART_MULTIPLIED
     channels, work = problem.channels, problem.M * problem.channels * problem.filters * problem.taps
-    power, little = _power(problem), work <= APART_MULTIPLIED
-    narrow = (channels > few) & (problem.groups <= APART_GROUPS) & problem.channels_last
-    narrow = narrow & (channels <= packed)
+    power, little = _power(problem), work <= least_work
+    narrow = (channels > few) & (problem.groups <= APART_GROUPS) & (work <= less)
+    narrow = narrow & (channels <= wide)
     middle = (channels > packed) & (channels <= wide) & (little | ~_as_bool(power))
-    return (problem.groups > 1) & (narrow | middle)
+    windows = (problem.taps > APART_TAPS) & (channels > APART_WIDE) & (channels <= packed)
+    return (problem.groups > 1) & (narrow | middle | windows)
 
 
 def _once(problem: ConvolutionProblem) -> ConvolutionProblem:
@@ -193,10 +197,45 @@ def _pack(problem: ConvolutionProblem) -> Amount:
 
 
 def resolved(tile: ConvolutionTile, problem: ConvolutionProblem, limits: Limits) -> ConvolutionTile:
-    """What the library launches, by its rules."""
+    """What the library launches: by its menu where there is one group, else by its rules."""
     if not by_matrix_units(problem):
         found = cublas.resolved(LibraryTile(0, 0), as_gemm(problem), limits)
         return ConvolutionTile(**{f.name: getattr(found, f.name) for f in fields(found)})
+    dense = np.asarray((problem.groups == 1) & (problem.phases == 1))
+    if dense.all():
+        return replace(tile, **_by_menu(problem, limits))
+    ruled = _by_rules(problem)
+    if not dense.any():
+        return replace(tile, **ruled)
+    menu = _by_menu(problem, limits)
+    both = {name: where(dense, menu.get(name, 0), ruled.get(name, 0)) for name in {**menu, **ruled}}
+    return replace(tile, **both)
+
+
+def _by_menu(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
+    """Fields where there is one group."""
+    launched = cudnn_dense.launched(problem, limits)
+    column = 0 * (launched["slices"] + problem.M)
+    first = not problem.channels_last
+    padded = _ragged(problem) & _not(launched["unpadded"]) & (not first)
+    return {
+        **launched,
+        "split": 1 + column,
+        "resident": 1 + column,
+        "copy_bytes": column,
+        "converted": first * (1 - launched["as_it_lies"]) + column,
+        "padded": where(padded, 1, 0) + column,
+        "dense": 1 + column,
+    }
+
+
+def _not(value: Any) -> Any:
+    """Whether it is zero."""
+    return value == 0
+
+
+def _by_rules(problem: ConvolutionProblem) -> dict[str, Any]:
+    """Fields of groups and of transposed convolutions."""
     spaced = _spaced(problem)
     problem = spread(problem)
     groups, alone, problem = problem.groups, _as_bool(apart(problem)), _once(problem)
@@ -206,35 +245,33 @@ def resolved(tile: ConvolutionTile, problem: ConvolutionProblem, limits: Limits)
     block_m = where(few | more, 64, where(narrow, 256, 128))
     block_n = where(few, 64, where(more, 128, where(narrow, 64, 128)))
     slice_bytes = where(thin & ~few & ~more, THIN_BYTES, SLICE_BYTES)
-    direct = _direct(problem)
     without = problem.taps > FARTHEST_TAP
     row = problem.channels * problem.groups * element
     beside = where(divides_by(row, SECTOR_BYTES), 0.0, BESIDE)
-    ragged = _ragged(problem)
     filters = problem.filters * _pack(problem)
     deep = VOLUME if problem.directions == 3 else 0.0
     slower = where(spaced, BY_PHASE, where(without, ALONE, 1))
     words = WORDS if element > 2 else 1
     uneven = where(ceil_div(filters, block_n) * block_n > filters, UNEVEN, 0.0)
-    return replace(
-        tile,
-        block_m=block_m + column,
-        block_n=block_n + column,
-        block_k=slice_bytes / element + column,
-        split=1 + column,
-        resident=1 + column,
-        multicast=where(without, 1, cublas.CLUSTER) + column,
-        copy_bytes=column,
-        persistent=1 + column,
-        effort=words * (slower + beside + uneven + deep) + column,
-        direct=where(direct, 1, 0) + column,
-        converted=where(direct | problem.channels_last, 0, 1) + column,
-        padded=where(ragged & problem.channels_last & ~direct & ~alone, 1, 0) + column,
-        cleared=where(_copied(problem), 0, 1) + column,
-        apart=where(alone, 1, 0) + column,
-        times=where(alone, groups / least((groups, ABREAST)), 1) + column,
-        spaced=where(spaced, 1, 0) + column,
-    )
+    generic = (groups > 1) & ~alone & ~_as_bool(_whole_row(problem)) & _as_bool(_power(problem))
+    ragged = _as_bool(_ragged(problem)) & (problem.channels_last | generic)
+    return {
+        "block_m": block_m + column,
+        "block_n": block_n + column,
+        "block_k": slice_bytes / element + column,
+        "split": 1 + column,
+        "resident": 1 + column,
+        "multicast": where(without, 1, cublas.CLUSTER) + column,
+        "copy_bytes": column,
+        "persistent": 1 + column,
+        "effort": words * (slower + beside + uneven + deep) + column,
+        "converted": where(problem.channels_last | generic, 0, 1) + column,
+        "padded": where(ragged & ~alone, 1, 0) + column,
+        "cleared": where(_copied(problem), 0, 1) + column,
+        "apart": where(alone, 1, 0) + column,
+        "times": where(alone, groups / least((groups, ABREAST)), 1) + column,
+        "spaced": where(spaced, 1, 0) + column,
+    }
 
 
 def _spaced(problem: ConvolutionProblem) -> Any:
@@ -271,20 +308,18 @@ def _as_bool(value: Any) -> Any:
     return value == 1
 
 
-def _direct(problem: ConvolutionProblem) -> Any:
-    """Whether the vector units take it: the first layer of a network."""
-    few = (problem.channels <= FEWEST_CHANNELS) & (problem.groups == 1)
-    gathered = problem.channels_last and problem.dtype_a == "fp16"
-    return few & (problem.taps <= DIRECT_TAPS) & (not gathered)
-
-
 def _ragged(problem: ConvolutionProblem) -> Any:
     """Whether channels or filters fill no sixteen bytes."""
     element = element_bytes(problem.dtype_a)
     sides = (problem.channels * element, problem.filters * element)
     whole = divides_by(sides[0], PAD_BYTES) & divides_by(sides[1], PAD_BYTES)
-    row = divides_by(sides[0] * problem.groups, PAD_BYTES) & _power(problem)
+    row = _whole_row(problem) & _power(problem)
     return where(problem.groups > 1, where(row, 0, 1), where(whole, 0, 1)) == 1
+
+
+def _whole_row(problem: ConvolutionProblem) -> Any:
+    """Whether the channels of all groups together are whole eights."""
+    return divides_by(problem.channels * problem.groups, ROW_CHANNELS)
 
 
 def _power(problem: ConvolutionProblem) -> Any:
@@ -302,37 +337,45 @@ def activity(problem: ConvolutionProblem, tile: ConvolutionTile, limits: Limits)
     """All kernels of one convolution: see the module."""
     if not by_matrix_units(problem):
         return cublas.product(as_gemm(problem), tile, limits)
-    problem = spread(problem)
+    before, problem = changed(problem, tile), spread(problem)
+    dense = np.asarray(tile.dense)
+    mains: list[Activity] = []
+    if dense.any():
+        mains.append(Repeat(tile.dense, cudnn_dense.product(problem, tile, limits)))
+    if not dense.all():
+        cleared = Work(slots={"launch": CLEARED * tile.cleared})
+        main = Serial((cleared, _packed(problem, tile, limits)))
+        mains.append(Repeat((1 - tile.dense) * tile.times, main))
+    return Serial((before, *mains))
+
+
+def _packed(problem: ConvolutionProblem, tile: ConvolutionTile, limits: Limits) -> Activity:
+    """The product of groups, or of a transposed convolution."""
     busy = replace(limits, processors=most((1, floor_div(limits.processors * 10, 11))))
     slice_bytes = tile.block_k * element_bytes(problem.dtype_a)
     main = cublas.product(implicit(_once(problem), slice_bytes), tile, busy)
-    cleared = Work(slots={"launch": CLEARED * tile.cleared})
     output = problem.groups * problem.M * problem.filters * bytes_of(problem.dtype_out)
-    main = Overlap((main, Work(written={"engine": SPACED * tile.spaced * output})))
-    return Serial(
-        (
-            changed(problem, tile),
-            Repeat((1 - tile.direct) * tile.times, Serial((cleared, main))),
-            Repeat(tile.direct, _by_vector(problem, limits)),
-        )
-    )
+    return Overlap((main, Work(written={"engine": SPACED * tile.spaced * output})))
 
 
 def changed(problem: ConvolutionProblem, tile: ConvolutionTile) -> Activity:
-    """Kernels that convert or pad the image, the filters and the output."""
+    """Kernels that convert or pad the image, the filters of all phases, and the output."""
     image = problem.whole_elements * bytes_of(problem.dtype_a)
     filters = problem.groups * problem.filters * problem.K * bytes_of(problem.dtype_b)
+    taps, transposed = problem.taps * problem.phases, problem.phases > 1
+    problem = spread(problem)
     output = problem.groups * problem.M * problem.filters * bytes_of(problem.dtype_out)
     element = element_bytes(problem.dtype_a)
     after = where(divides_by(problem.filters * element, PAD_BYTES), 0, 1)
     before = where(divides_by(problem.channels * element, PAD_BYTES), 0, 1)
     parted = tile.padded * where(problem.groups > 1, 1, 0)
     whole = tile.padded - parted
-    several = where(problem.taps > 1, 1, 0)
-    turned = several * ceil_div(problem.taps, TURNED) * TURNED / problem.taps
-    slow = 1 + (GENERIC - 1) * after * several
+    several = where(taps > 1, 1, 0)
+    turned = several * ceil_div(taps, TURNED) * TURNED / taps
+    odd = where(transposed, before, after) * several
+    slow = 1 + (GENERIC - 1) * odd
     sliced = tile.apart * tile.times
-    generic = where((problem.groups > 1) & ~_as_bool(_power(problem)), 1, after * several)
+    generic = where((problem.groups > 1) & ~_as_bool(_power(problem)), 1, odd)
     moved = tile.converted * (image + filters * turned * slow + output)
     padded = before * (image + filters) + AFTER * after * (filters + output)
     moved = moved + PADDING * whole * padded
@@ -354,23 +397,5 @@ def changed(problem: ConvolutionProblem, tile: ConvolutionTile) -> Activity:
                 read={"dram": touched, "engine": passed},
                 written={"dram": touched, "engine": passed},
             ),
-        )
-    )
-
-
-def _by_vector(problem: ConvolutionProblem, limits: Limits) -> Activity:
-    """A thread an output, over all channels of its window."""
-    outputs = problem.M * problem.filters
-    operations = 2 * outputs * problem.K
-    blocks = ceil_div(outputs, 128)
-    block = Work(operations={("vector", "flop", "fp32"): operations / blocks * DIRECT_SLOTS})
-    moved = Work(
-        read={"dram": problem.image_elements * bytes_of(problem.dtype_a)},
-        written={"dram": outputs * bytes_of(problem.dtype_out)},
-    )
-    return Serial(
-        (
-            Work(slots={"launch": DIRECT_LAUNCH}),
-            Overlap((Waves(blocks, limits.processors, block), moved)),
         )
     )

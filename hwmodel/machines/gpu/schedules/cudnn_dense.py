@@ -1,0 +1,149 @@
+"""A convolution of one group by the kernel that cuDNN's menu gives it, on a Hopper GPU.
+
+`cudnn_menu` says which kernel, and its clocks on the H200 that was traced; here they become counts,
+so that they follow the matrix units' rate, the clock and the DRAM of the device at hand:
+
+    a block      slices x (matrix instructions of `effort`) + clocks at its start and end
+    split        parts of blocks take what the last round leaves idle, so that rounds need not be
+                 whole; half a block at least
+    meeting      where blocks of few meet on a processor, one more goes after the others
+    counted      bulk kernels of many blocks draw them by a counter that is cleared before
+    by vectors   instructions of each output, and of its products
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules import cudnn_menu
+from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
+from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
+from hwmodel.machines.gpu.units import product_unit
+from hwmodel.quantity.arithmetic import ceil_div, most, where
+from hwmodel.quantity.dtypes import bytes_of, element_bytes
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
+
+RATE = 0.9
+"""Share of the datasheet's rate at which `effort` is 1."""
+BYTE_FLOP_PER_CLOCK, VECTOR_FLOP_PER_CLOCK = 8192.0, 256.0
+"""Of a processor's matrix units, times the bytes of an element, and of its vector units."""
+CLEARED, PREPARED, TURNS = 0.32, 0.6, 2
+"""Launches that clearing a counter of tiles takes (1.2 us in a graph, traced), where there are more
+than so many for each processor, and preparing sums that are shared."""
+PARTS, UNEVEN = 2, 1.0001
+"""Parts of a block that is split; the longest over the mean of what is shared out."""
+
+
+@dataclass(frozen=True)
+class DenseTile(LibraryTile):
+    """A launch record of a convolution of one group.
+
+    `slices` of K of a block, and its `turn`: clocks at its start and end. Clearing
+    counters before takes `cleared` launches. `shared` blocks are split
+    where they would leave processors idle; `meeting` is 1 where blocks of few meet. By the vector
+    units (`direct`) `turn` is the clocks of an output, of which each processor has `fewest`. Images
+    are taken `as_it_lies`, or `unpadded`.
+    """
+
+    slices: Amount = 0
+    turn: Amount = 0
+    cleared: Amount = 0
+    shared: Amount = 0
+    meeting: Amount = 0
+    direct: Amount = 0
+    as_it_lies: Amount = 0
+    unpadded: Amount = 0
+    fewest: Amount = 0
+
+
+def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
+    """Fields of the launch record, of each of the problem's points."""
+    element = element_bytes(problem.dtype_a)
+    menu = cudnn_menu.menu_of(element)
+    sizes = cudnn_menu.sizes_of(problem)
+    many = np.asarray(limits.processors, float)[..., None]
+    turns = cudnn_menu.rounds(sizes, menu, limits.processors)
+    blocks, padded = cudnn_menu.grid(sizes, menu)
+    busy = np.minimum(1, blocks / np.maximum(1, turns) / many)
+    slow = cudnn_menu.slice_clocks(sizes, menu, busy, problem.directions)
+    ideal = 2 * menu.block_m * menu.block_n * menu.block_k * element / BYTE_FLOP_PER_CLOCK
+    vector = menu.of(*cudnn_menu.VECTOR)
+    start, each, thousands, *_ = menu.rates()
+    output = (start + each * sizes.taps * sizes.channels) * menu.slice_clocks
+    bulk = menu.of("bulk", "split")
+    columns = {
+        "block_m": menu.block_m,
+        "block_n": menu.block_n,
+        "block_k": menu.block_k,
+        "multicast": np.where(bulk, 2, 1),
+        "persistent": np.where(bulk, 1, 0),
+        "effort": np.where(vector, 1, slow / ideal * RATE),
+        "slices": np.where(vector, 0, cudnn_menu.slices(sizes, menu)),
+        "turn": np.where(vector, output, cudnn_menu.block_clocks(menu)),
+        "cleared": np.where(
+            menu.of("split"), PREPARED, np.where(bulk & (blocks > TURNS * many), CLEARED, 0)
+        ),
+        "shared": np.where(menu.of("split"), 1, 0),
+        "meeting": np.where((blocks <= many) & (padded > many), 1, 0),
+        "direct": np.where(vector, 1, 0),
+        "as_it_lies": np.where(menu.of(*cudnn_menu.UNCONVERTED), 1, 0),
+        "unpadded": np.where(vector | menu.of("gathered"), 1, 0),
+        "fewest": np.where(vector, 1000 * thousands, 0),
+    }
+    found = cudnn_menu.chosen(problem, limits)[..., None]
+    shape = np.broadcast_shapes(found.shape[:-1], many.shape[:-1])
+    picked = {
+        name: np.take_along_axis(
+            np.broadcast_to(np.asarray(column, float), (*shape, menu.kind.size)), found, -1
+        )[..., 0]
+        for name, column in columns.items()
+    }
+    return {name: number.item() if not number.shape else number for name, number in picked.items()}
+
+
+def product(problem: ConvolutionProblem, tile: DenseTile, limits: Limits) -> Activity:
+    """The kernel that multiplies, without those that convert."""
+    unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
+    element = element_bytes(problem.dtype_a)
+    parts = where(tile.shared > 0, PARTS, 1)
+    m, n = most((tile.block_m, 1)), most((tile.block_n, 1))
+    rows, cluster = ceil_div(problem.M, m), where(tile.persistent > 0, cudnn_menu.CLUSTER, 1)
+    blocks = ceil_div(rows, cluster) * cluster * ceil_div(problem.filters, n)
+    slices = tile.slices / parts
+    staged = (m + n) * tile.block_k * element * slices
+    loaded = staged / tile.multicast
+    block = Serial(
+        (
+            Work(
+                operations={(unit, "flop", dtype): 2 * m * n * tile.block_k * slices * tile.effort},
+                read={"shared": staged, "l2": loaded, "port": loaded},
+                written={"shared": staged},
+                live={"processors": 1},
+            ),
+            Work(slots={"cycle": tile.turn / parts}),
+        )
+    )
+    uneven = where(tile.shared > 0, UNEVEN, 1)
+    waves = Waves(blocks * parts, limits.processors, block, uneven)
+    late = Repeat(tile.meeting, Waves(1, limits.processors, block))
+    read = problem.image_elements * bytes_of(problem.dtype_a)
+    read = read + problem.filters * problem.K * bytes_of(problem.dtype_b)
+    written = problem.M * problem.filters * bytes_of(problem.dtype_out)
+    stream = Work(read={"dram": read}, written={"dram": written})
+    by_matrix = Overlap((Serial((waves, late)), Serial((stream, Work(slots={"queue": 1})))))
+    outputs = problem.M * ceil_div(problem.filters, n) * n
+    each = most((tile.fewest, 1))
+    threads = Work(
+        operations={("vector", "flop", "fp32"): each * tile.turn * VECTOR_FLOP_PER_CLOCK}
+    )
+    by_vector = Overlap((Waves(outputs / each, limits.processors, threads, UNEVEN), stream))
+    return Serial(
+        (
+            Work(slots={"launch": 1 + tile.cleared}),
+            Repeat(1 - tile.direct, by_matrix),
+            Repeat(tile.direct, by_vector),
+        )
+    )

@@ -6,6 +6,7 @@ import sys
 from functools import cache
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import hwmodel as hw
 from hwmodel.network.topologies import topology
 from hwmodel.text.markup import answer_html
+from tests import browser
 
 GEMM = hw.workloads.gemm(M=128, N=256, K=256)
 
@@ -201,3 +203,27 @@ def test_a_notebook_of_thirty_answers_takes_less_than_a_megabyte() -> None:
 def test_a_notebook_with_thirty_datasheets_stays_below_a_megabyte() -> None:
     longest = {name: len(hw.device(name)._repr_html_()) for name in hw.devices()}  # pyright: ignore[reportPrivateUsage]
     assert sum(sorted(longest.values())[-30:]) < 1_000_000, longest
+
+
+SHOWN: dict[str, Any] = {
+    "estimate": lambda: hw.predict(hw.model("deepseek-v3").decode(batch=64, context=4096), "h200"),
+    "limit": lambda: hw.bound(GEMM, "h200"),
+    "comparison": lambda: hw.compare(GEMM, ["h200", "b200"]),
+    "map": lambda: hw.map(GEMM, "peer-a2"),
+    "device": lambda: hw.device("h200"),
+    "model": lambda: hw.model("deepseek-v3"),
+    "stack": lambda: hw.model("llama-3.2-1b").decode(8, 9),
+    "cascade": lambda: hw.workloads.attention(batch=1, heads=2, queries=64, keys=64, head_dim=64),
+    "sweep": lambda: hw.sweep(squared, n=[1.0, 2.0]),
+    "explanation": lambda: hw.explain(GEMM, "h200"),
+    "sensitivity": lambda: hw.sensitivity(GEMM, "h200"),
+    "library": lambda: hw.libraries.cublas,
+    "engine": lambda: hw.engines.vllm,
+}
+
+
+@browser.needed
+def test_no_answer_is_wider_than_a_phone_or_a_window(tmp_path: Path) -> None:
+    """Wide tables and texts scroll by themselves; a notebook's page does not."""
+    pages = [f"<!doctype html><body>{each()._repr_html_()}</body>" for each in SHOWN.values()]
+    assert not any(browser.beyond(pages, tmp_path)), list(SHOWN)

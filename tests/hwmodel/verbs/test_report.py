@@ -3,8 +3,6 @@
 import html
 import re
 import shlex
-import shutil
-import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +15,7 @@ from hwmodel import cli
 from hwmodel.quantity.errors import InputError
 from hwmodel.verbs.report import Report, Reported
 from hwmodel.whatif import explanation
+from tests import browser
 
 WORDS = {"workload": "llm", "config": "llama-3.2-1b", "phase": "decode", "batch": 8}
 STUDY = "case: {workload: gemm, K: 512, N: 512}\naxes: {M: [64, 512, 4096], on: [h200, a100]}\n"
@@ -180,26 +179,8 @@ def test_what_makes_no_page_is_refused(tmp_path: Path) -> None:
         hw.report(one, "h200", against="none", out=str(tmp_path / "absent" / "page.html"))
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs a browser")
+@browser.needed
 def test_no_page_is_wider_than_a_phone_or_a_window(
     pages: dict[str, Reported], tmp_path: Path
 ) -> None:
-    widths = (340, 800)
-    frames = "".join(
-        f'<iframe style="width:{width}px;height:600px" srcdoc="{html.escape(found.html)}"></iframe>'
-        for found in pages.values()
-        for width in widths
-    )
-    script = (
-        "onload=()=>setTimeout(()=>{document.title=[...document.querySelectorAll('iframe')].map("
-        "f=>{let d=f.contentDocument.documentElement;return d.scrollWidth-d.clientWidth})},200)"
-    )
-    frame = tmp_path / "frames.html"
-    frame.write_text(f"<!doctype html><title>?</title>{frames}<script>{script}</script>")
-    words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000"]
-    run = subprocess.run(
-        ["chromium", *words, "--dump-dom", frame.as_uri()],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    (title,) = re.findall(r"<title>([^<]*)</title>", run.stdout.split("<iframe")[0])
-    assert title == ",".join(["0"] * len(widths) * len(pages)), run.stderr
+    assert not any(browser.beyond([found.html for found in pages.values()], tmp_path))

@@ -11,7 +11,7 @@ from inspect import signature
 from typing import Any
 
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.spatial.sparsity import check_dense, check_plain
+from hwmodel.machines.spatial.sparsity import check_zeros
 from hwmodel.mappers.mapper import Mapped, Mapper, name_of
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
@@ -78,9 +78,7 @@ def mapped(
             f"{hardware.name}: expected a machine of kind {', '.join(KINDS)} to map on, found kind"
             f" {hardware.kind!r}"
         )
-    check_plain(workload, hardware)
-    if hardware.kind != "spatial" or hardware.binding:
-        check_dense(workload, hardware.name)
+    check_zeros(workload, hardware)
     kind = KINDS[hardware.kind]
     if objective is not None and objective not in kind.objectives:
         raise UnknownNameError("objective", objective, kind.objectives)

@@ -42,7 +42,7 @@ from hwmodel.machines.joints import held_by, joints_of, warned, with_joints, wit
 from hwmodel.machines.kept import Kept
 from hwmodel.machines.run import COLD, Run, l2_of
 from hwmodel.machines.spatial.area import area_of
-from hwmodel.machines.spatial.sparsity import check_dense, check_plain
+from hwmodel.machines.spatial.sparsity import check_zeros
 from hwmodel.network import collectives
 from hwmodel.network.topology import Topology
 from hwmodel.quantity.arithmetic import most, where
@@ -125,9 +125,7 @@ def answered(
         return imported(above)(workload, on, kernel=kernel, **how)
     check_workload(workload, "predict")
     machine, network = machine_of(on), topology_of(topology)
-    check_plain(workload, machine)
-    if machine.kind != "spatial" or machine.binding:
-        check_dense(workload, machine.name)
+    check_zeros(workload, machine)
     share, runs = divided(workload, machine, parallel, network), engine_of(engine)
 
     def alone(work: Workload, scheduled: bool) -> Estimate:

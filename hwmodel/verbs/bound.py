@@ -14,7 +14,7 @@ from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.driver import check_workload, divided, machine_of, predict, topology_of
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import loaded
-from hwmodel.machines.spatial.sparsity import check_dense, check_plain
+from hwmodel.machines.spatial.sparsity import check_dense, check_zeros
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import show
 from hwmodel.show.html import Notebook
@@ -52,7 +52,7 @@ class BoundOf(OfRun):
         check_workload(workload, "bound")
         machine, network = machine_of(on), topology_of(self.topology)
         check_dense(workload, f"bound on {machine.name}")
-        check_plain(workload, machine)
+        check_zeros(workload, machine)
         given: dict[str, Any] = {"parallel": self.ways, "topology": network}
         run: dict[str, Any] = {**self.run, "topology": network}
         cascade = lone(workload)

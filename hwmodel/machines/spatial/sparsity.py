@@ -222,6 +222,17 @@ def thinned(cascade: Cascade, hardware: Hardware) -> Thinned | None:
     )
 
 
+def check_zeros(workload: Workload, machine: Hardware) -> None:
+    """Raises `CoverageError` for zeros that are not modelled on a machine.
+
+    Densities are on arrays without a binding; formats that keep some of each group, on GPUs.
+    """
+    if machine.kind != "spatial" or machine.binding:
+        check_dense(workload, machine.name)
+    if machine.kind != "gpu":
+        _check_plain(workload, machine.name)
+
+
 def check_dense(workload: Workload, where: str) -> None:
     """Raises `CoverageError` for tensors with a density, where zeros are not modelled."""
     for stage in workload.stages:
@@ -238,10 +249,8 @@ def check_dense(workload: Workload, where: str) -> None:
             )
 
 
-def check_plain(workload: Workload, machine: Hardware) -> None:
-    """Raises `CoverageError` for formats that keep some of each group, but on GPUs."""
-    if machine.kind == "gpu":
-        return
+def _check_plain(workload: Workload, where: str) -> None:
+    """Raises `CoverageError` for formats that keep some of each group."""
     for stage in workload.stages:
         form = stage.cascade.form.known
         if "structured" not in form:
@@ -249,7 +258,7 @@ def check_plain(workload: Workload, machine: Hardware) -> None:
             form["structured"] = [f"{name}: {kind}" for name, kind in stored if structure_of(kind)]
         if form["structured"]:
             raise CoverageError(
-                f"{stage.cascade.name}, {machine.name}: formats that keep some of each group"
+                f"{stage.cascade.name}, {where}: formats that keep some of each group"
                 f" ({', '.join(form['structured'])}) are modelled on GPUs; on arrays say it as a"
                 " density, 'W ~ 2 of 4 k', with a machine's sparsity"
             )

@@ -1,5 +1,7 @@
 """Weights of which two in each four are zero: bytes, rates, bounds, and who refuses them."""
 
+import csv
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import hwmodel as hw
 from hwmodel.quantity.errors import CoverageError, HwmodelError
 from hwmodel.spine.estimate import Estimate
+from hwmodel.validation.rows import DATA
 
 
 def made(m: Any, n: Any, k: Any, weight: str | None = "bf16~2:4", on: Any = "h200") -> Estimate:
@@ -28,26 +31,30 @@ def test_thousands_of_rows_take_less_time_than_dense_ones_and_more_than_half(
     assert some.time_low_s < some.time_s < some.time_high_s
 
 
-MEASURED = [
-    ("bf16", 16, 14336, 4096, 52.8),
-    ("bf16", 128, 4096, 14336, 62.2),
-    ("bf16", 1024, 14336, 4096, 131.8),
-    ("bf16", 8192, 4096, 4096, 252.0),
-    ("bf16", 8192, 4096, 14336, 812.2),
-    ("fp8", 32, 4096, 4096, 9.7),
-    ("fp8", 1024, 14336, 4096, 72.9),
-    ("int8", 2048, 10240, 8192, 159.1),
-]
-"""Microseconds of an H200's cuSPARSELt 0.8 with its search (2026-11-29), which no fit has seen."""
+@cache
+def measured() -> list[dict[str, str]]:
+    """Rows of two H200s that no fit has seen: cuSPARSELt 0.8, with the algorithm of its search."""
+    found: list[dict[str, str]] = []
+    for path in sorted((DATA / "h200").glob("*/zeros.csv")):
+        with path.open(encoding="utf-8", newline="") as stream:
+            found += [row for row in csv.DictReader(stream) if row["part"] == "held"]
+    return found
 
 
-@pytest.mark.parametrize(("dtype", "m", "n", "k", "microseconds"), MEASURED)
-def test_times_are_near_those_that_were_measured(
-    dtype: str, m: int, n: int, k: int, microseconds: float
-) -> None:
-    found = made(m, n, k, f"{dtype}~2:4")
-    assert found.time_s == pytest.approx(microseconds * 1e-6, rel=0.2)
-    assert found.time_low_s < microseconds * 1e-6 < found.time_high_s
+@pytest.mark.parametrize(("formats", "most"), [(("bf16",), 0.09), (("fp8", "int8"), 0.11)])
+def test_times_are_near_those_that_were_measured(formats: tuple[str, ...], most: float) -> None:
+    rows = [row for row in measured() if row["dtype"] in formats]
+    errors: list[float] = []
+    inside = 0
+    for row in rows:
+        m, n, k = (int(row[name]) for name in "MNK")
+        found = made(m, n, k, f"{row['dtype']}~2:4")
+        time_s = float(row["time_s"])
+        errors.append(abs(found.time_s / time_s - 1))
+        inside += found.time_low_s < time_s < found.time_high_s
+    assert len(rows) >= 20
+    assert np.mean(errors) < most
+    assert inside >= 0.85 * len(rows)
 
 
 def test_few_rows_read_nine_bits_for_each_sixteen() -> None:

@@ -187,7 +187,7 @@ def _row(each: Mapping[str, str], gpu: str, name: str) -> Row:
         weights=each["weight_dtype"] or each["cfg_precision"],
         parallel=ways or {"tp": 1},
         rules=scheduler("trtllm:max_utilization").but(max_batch_tokens=tokens, max_batch=batch),
-        share=0.9 * (number("kv_mem_frac") or 0.95) + 0.05,
+        share=number("kv_mem_frac") or 0.95,
         output=float(each["mean_output_tokens"]),
         tokens_per_s=float(each["tokens_per_s"]) / float(replicas),
         ttft_s=None if ttft is None else ttft / 1e3,

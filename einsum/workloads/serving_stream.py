@@ -44,7 +44,8 @@ class Serving(Shown):
         frontend: what a server spends on a request outside its engine, first and last token alike
             ("10 ms", or seconds); in a closed loop the next request comes so much later, too.
         max_batch_tokens, max_batch: of a step; None: as the scheduler has them.
-        memory_fraction: share of the devices' memory that the engine takes.
+        memory_fraction: share of the devices' memory that the engine takes; TensorRT-LLM's cache of
+            what weights and a step leave.
         scheduler, routing: rules by name (`hwmodel.systems.serving`); None: the engine's.
         price_per_hour: dollars of one device; None: as its catalogue entry says.
         power_limit: watts of a device at which it lowers its clock ("400 W"); None: its own.

@@ -204,7 +204,7 @@ def parallelised(
     step = step_of(workload)
     model = workload.origin.arguments["config"]  # pyright: ignore[reportOptionalMemberAccess]
     runs, network = engine_of(engine), driver.topology_of(topology)
-    share = 1 - RESERVE_FRACTION if runs is None else runs.memory.share
+    share = 1 - RESERVE_FRACTION if runs is None else runs.memory.most_share
     sent = SENT if network is not None and step.decoding else SENT[:-1]
     space = list(Space(model.network, step, machine.devices, dispatches=sent))
     if objective not in OBJECTIVES:

@@ -113,7 +113,7 @@ class Bounds:
                 prefilling("deploy", 1, traffic.new, None, "uniform", None),
             )
             decode, prefill = (
-                Floors(kind.model, step, kind.machine, runs.memory.share) for step in steps
+                Floors(kind.model, step, kind.machine, runs.memory.most_share) for step in steps
             )
             self.known[key] = decode, prefill
         return self.known[key]

@@ -152,7 +152,8 @@ class Memory:
 
     `fixed_bytes` are contexts, libraries, workspaces and logits of a device; `held` is how many
     tensors as wide as the widest a step of `most_tokens` holds at once; `block` counts tokens, as
-    does `longest`, the most that a request may have.
+    does `longest`, the most that a request may have. The share is of the whole memory, which all of
+    that has to fit in, or of what weights and steps leave of it (`of_rest`).
     """
 
     share: float
@@ -162,6 +163,12 @@ class Memory:
     longest: int
     fixed_bytes: float
     held: float
+    of_rest: bool = False
+
+    @property
+    def most_share(self) -> float:
+        """Of the memory, that weights, caches and steps may take together."""
+        return 1.0 if self.of_rest else self.share
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -317,8 +317,9 @@ def _by_family(asked: str | Mapping[str, Any]) -> bool:
 def memory(step: Step, machine: Hardware) -> MemoryFit:
     """Whether the step fits, as the engine sizes its cache, over all devices together.
 
-    Of its share of the memory weights go off, what contexts and workspaces take, and the widest
-    tensors of a step of as many tokens as it schedules; whole blocks of the rest hold the cache.
+    Of the memory weights go off, what contexts and workspaces take, and the widest tensors of a
+    step of as many tokens as it schedules; whole blocks of the rest hold the cache, but for what is
+    no part of its share.
     Its capacity is told for requests of `longest` tokens, of which layers with a window keep no
     more than the window and a step's tokens.
     """
@@ -327,13 +328,13 @@ def memory(step: Step, machine: Hardware) -> MemoryFit:
     devices = served.devices
     whole_bytes = machine.memory("dram").capacity_bytes * devices
     peak_bytes = devices * (room.fixed_bytes + room.most_tokens * room.held * step.widest_bytes)
-    free_bytes = room.share * whole_bytes - served.weights_bytes - peak_bytes
-    free_bytes = most((free_bytes, 0))
+    rest_bytes = most((whole_bytes - served.weights_bytes - peak_bytes, 0))
+    reserve_bytes = (1 - room.share) * (rest_bytes if room.of_rest else whole_bytes)
+    free_bytes = most((rest_bytes - reserve_bytes, 0))
     each_bytes = ceil_div(served.context, room.block) * room.block * served.kv_bytes_per_token
     largest = least((floor_div(free_bytes, each_bytes), room.most_sequences))
     cache_bytes = served.batch * each_bytes
     blocks = floor_div(free_bytes * room.longest, step.longest_bytes * room.block)
-    reserve_bytes = (1 - room.share) * whole_bytes
     total_bytes = served.weights_bytes + cache_bytes + peak_bytes + reserve_bytes
     fits = np.asarray(total_bytes) <= whole_bytes
     return MemoryFit(

@@ -71,7 +71,7 @@ ENGINE = Engine(
     fusions=GREEDY,
     graphs=Graphs(CAPTURED),
     host=HOST,
-    memory=Memory(0.92, 32, 8192, 2048, 17000, FIXED_BYTES, HELD),
+    memory=Memory(0.9, 32, 8192, 2048, 17000, FIXED_BYTES, HELD, of_rest=True),
     plain=(TOKEN,),
     aside=(SHARED,),
     together=(*TORCHS, "rows align", "experts relu squared", "relu2"),

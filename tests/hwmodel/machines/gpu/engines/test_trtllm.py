@@ -1,6 +1,13 @@
 """TensorRT-LLM's engine runs whole models: its products, a greedy choice, a fast host."""
 
+from dataclasses import replace
+
+import pytest
+
 import hwmodel as hw
+from hwmodel.machines.gpu.engines.step import memory as memory_of
+from hwmodel.machines.gpu.engines.step import step_of
+from hwmodel.machines.gpu.engines.trtllm import ENGINE
 
 MODEL = hw.model("llama-3.1-8b", quantise="fp8", kv_dtype="fp8")
 
@@ -34,3 +41,15 @@ def test_experts_of_four_bits_run_by_a_library_that_takes_them() -> None:
     )
     assert made.fits
     assert any("experts" in part.name for part in made.parts)
+
+
+def test_its_cache_takes_a_share_of_what_weights_and_a_step_leave() -> None:
+    memory = [
+        memory_of(step_of(MODEL.decode(1, 1024), hw.device("h100"), engine), hw.device("h100"))
+        for engine in (ENGINE, ENGINE.but(memory=replace(ENGINE.memory, share=0.45)))
+    ]
+    rest_bytes = [m.capacity_bytes - m.weights_bytes - m.activations_bytes for m in memory]
+    assert [float(m.reserve_bytes) for m in memory] == pytest.approx(
+        [0.1 * float(rest_bytes[0]), 0.55 * float(rest_bytes[1])]
+    )
+    assert memory[0].kv_capacity_tokens == pytest.approx(2 * memory[1].kv_capacity_tokens, rel=1e-3)

@@ -278,6 +278,7 @@ def _told(
         everywhere=(
             *(text for text in work.model.warnings if not text.endswith(WITHOUT_NARROWING)),
             *_too_long(work, ran),
+            *_new(work, last.rules),
             *warnings,
             *more,
         ),
@@ -294,6 +295,18 @@ def _too_long(work: Serving, ran: Ran) -> tuple[str, ...]:
         f"{work.model.name}: requests of up to {longest:,} tokens are beyond the {most:,} that the"
         " model was made for (max_position_embeddings)",
     )
+
+
+NEW = (
+    "assumed: no prompt is asked twice; where a load generator asks few again and again, as some do"
+    " for as long as they run, say prompts=N, and the prefix cache holds them"
+)
+
+
+def _new(work: Serving, rules: Scheduler) -> tuple[str, ...]:
+    """What is told of a run for so many seconds that does not say whether prompts come again."""
+    said = work.trace is not None or work.prompts is not None or bool(work.prefix)
+    return () if said or work.duration_s is None or not rules.prefix_cache else (NEW,)
 
 
 def _idle_w(ran: Ran, watts: Sequence[float]) -> tuple[float, ...]:

@@ -35,6 +35,16 @@ def test_a_lone_client_waits_for_its_steps_and_nothing_else() -> None:
     assert alone.concurrency == pytest.approx(1)
 
 
+def test_a_run_for_so_long_says_that_its_prompts_are_taken_as_new() -> None:
+    long: dict[str, Any] = {"rate_per_s": 5, "duration_s": 10, "requests": None}
+    told = [
+        any("no prompt is asked twice" in text for text in served(**long, **more).warnings)
+        for more in ({}, {"prompts": 5}, {"prefix": 64})
+    ]
+    assert told == [True, False, False]
+    assert not any("asked twice" in text for text in served(rate_per_s=5).warnings)
+
+
 def test_prompts_that_come_again_are_found_but_for_what_is_always_read() -> None:
     plain = served(rate_per_s=1, input=566)
     again = served(rate_per_s=1, input=566, prompts=10, frontend="7 ms")

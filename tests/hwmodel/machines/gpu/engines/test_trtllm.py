@@ -48,8 +48,8 @@ def test_its_cache_takes_a_share_of_what_weights_and_a_step_leave() -> None:
         memory_of(step_of(MODEL.decode(1, 1024), hw.device("h100"), engine), hw.device("h100"))
         for engine in (ENGINE, ENGINE.but(memory=replace(ENGINE.memory, share=0.45)))
     ]
-    rest_bytes = [m.capacity_bytes - m.weights_bytes - m.activations_bytes for m in memory]
-    assert [float(m.reserve_bytes) for m in memory] == pytest.approx(
-        [0.1 * float(rest_bytes[0]), 0.55 * float(rest_bytes[1])]
-    )
-    assert memory[0].kv_capacity_tokens == pytest.approx(2 * memory[1].kv_capacity_tokens, rel=1e-3)
+    for fit, share in zip(memory, (0.1, 0.55), strict=True):
+        rest_bytes = float(fit.capacity_bytes - fit.weights_bytes - fit.activations_bytes)
+        assert float(fit.reserve_bytes) == pytest.approx(share * rest_bytes)
+    tokens = [float(fit.kv_capacity_tokens) for fit in memory if fit.kv_capacity_tokens is not None]
+    assert tokens[0] == pytest.approx(2 * tokens[1], rel=1e-3)

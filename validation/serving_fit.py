@@ -46,8 +46,11 @@ FORMATS: Mapping[str, Mapping[str, str]] = {
     "FP4": {"quantise": "nvfp4", "kv_dtype": "fp8"},
     "FP16": {"dtype": "fp16"},
 }
-STORED = ("gpt-oss-120b", "gpt-oss-20b", "deepseek-r1")
-"""Models whose weights stand as their checkpoints have them."""
+STORED: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("gpt-oss-120b", "gpt-oss-20b"), ("FP4", "FP8")),
+    "deepseek-r1": ("FP8",),
+}
+"""Models -> what the tables call weights that stand as their checkpoints have them."""
 BUDGET, SEQUENCES, SHARE, QUEUED = 8192, 2048, 0.93, 3000
 """Tokens and sequences of a step, share of the memory (0.90 to 0.95 in the tables' text), requests
 where a row does not say how many; of more than these the first are run."""
@@ -83,7 +86,7 @@ def _clock(
     name: str, gpu: str, weights: str, parallel: tuple[tuple[str, int], ...], context: int
 ) -> EngineSteps:
     formats: dict[str, Any] = dict(FORMATS[weights])
-    if name in STORED:
+    if weights in STORED.get(name, ()):
         formats = {"kv_dtype": "fp8"}
     return step_times(
         model(name, **formats),

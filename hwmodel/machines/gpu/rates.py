@@ -108,6 +108,7 @@ def rates(
             "host": ("host", eager_s * efficiency("host")),
             "host few": ("host", eager_s * efficiency("host_few", "host")),
             "host other": ("host", eager_s * efficiency("host_other", "host")),
+            "host ragged": ("host", eager_s * parameters.get("host_ragged", 0.0)),
             "cycle": ("vector", efficiency("cycle") / hardware.clock_hz),
             "begin": ("vector", efficiency("begin") / hardware.clock_hz),
             **{name: ("launch", dram.latency_s * efficiency(name)) for name in LATE},

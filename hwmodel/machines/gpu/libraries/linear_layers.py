@@ -68,6 +68,8 @@ HOST = priors(
         the device
     host_few = 10 in 1 .. 100: the same of few rows, by FlashInfer on Hopper
     host_other = 15 in 1 .. 100: the same of sizes that DeepGEMM does not take, by CUTLASS
+    host_ragged = 2 in 0 .. 30: what is added where rows are no multiple of four, in eager launches
+        of the device
     """
 )
 BY_ROW = priors(

@@ -54,9 +54,10 @@ def test_a_long_row_is_narrowed_at_so_many_elements_a_clock() -> None:
 
 
 def test_a_layer_outside_of_a_graph_takes_its_hosts_time_or_its_own() -> None:
-    values = {"host": 3.0, "host_few": 1.0, "host_other": 7.0}
+    values = {"host": 3.0, "host_few": 1.0, "host_other": 7.0, "host_ragged": 0.5}
     eager_s = float(H200.launch.eager_s)
-    for M, N, launches in ((16, 8192, 1.0), (64, 8192, 3.0), (64, 8192 + 32, 7.0)):
+    sizes = ((16, 8192, 1.0), (15, 8192, 1.0), (64, 8192, 3.0), (65, 8192, 3.5), (65, 8224, 7.0))
+    for M, N, launches in sizes:
         found = seconds(Layer(eager=True), values, M, N)
         assert found == pytest.approx(launches * eager_s)
     large = [seconds(Layer(eager=each), values, 2**17, 8192, 8192) for each in (True, False)]

@@ -17,8 +17,9 @@ What runs by engine, format and generation, as the rows name it that the calibra
     int8       TRT-LLM    SmoothQuant plug-in
 
 Activations are given in 16 bits, and narrowed inside the layer. Products in 16 bits are cuBLAS's.
-CUTLASS's products never split K (`schedules.cutlass`, on Ada `cutlass_ada`); the tiles of others
-are those of cuBLAS for the format: these kernels' own were read nowhere.
+CUTLASS's products never split K (`schedules.cutlass`, on Ada `cutlass_ada`), nor do those by block
+and in nvfp4 (which long sums of the rows show); the tiles of others are those of cuBLAS for the
+format: these kernels' own were read nowhere.
 """
 
 from dataclasses import replace
@@ -122,8 +123,13 @@ def _with(*more: Family) -> Family:
     return GEMM.model_copy(update={"parameters": parameters})
 
 
-def _layer(name: str, title: str, support: Support, ada: Any = None, **how: Any) -> Library:
-    """A library of one engine's layers in one format; `ada` is the rule of its tiles there."""
+def _layer(
+    name: str, title: str, support: Support, ada: Any = None, whole: bool = False, **how: Any
+) -> Library:
+    """A library of one engine's layers in one format; `ada` is the rule of its tiles there.
+
+    K is never split where it stays `whole`.
+    """
     layer = Layer(**how)
     more = [HOST] * layer.eager + [BY_ROW] * (layer.narrows == "rows")
     prior = _with(*more, *[OF_CUTLASS] * (layer.product is cutlass.activity))
@@ -131,6 +137,8 @@ def _layer(name: str, title: str, support: Support, ada: Any = None, **how: Any)
     if layer.product is cutlass.activity:
         launch, older = Launch(layer, cutlass.MENU, cutlass.resolved), warp_tiles.WHOLE
         layer = replace(layer, product=cublas.activity)
+    elif whole:
+        launch, older = Launch(layer, cublas.menu(), cublas.resolved_whole), warp_tiles.WHOLE
     by_warp = dict.fromkeys(BY_WARP, Launch(layer, older, warp_tiles.resolved))
     if ada is not None:
         by_warp["ada"] = Launch(layer, cutlass_ada.MENU, ada)
@@ -167,8 +175,8 @@ NVFP4 = Support((), {"nvfp4": BLACKWELL}, SOURCE, multiples=SIXTEEN)
 
 VLLM = (
     _layer("vllm:fp8", "vLLM's layers in fp8", _fp8(SCALED, False), cutlass_ada.vllm, **BY_CUTLASS),
-    _layer("vllm:fp8-block", "vLLM's in fp8 by block", _fp8(SCALED, True), eager=True),
-    _layer("vllm:nvfp4", "vLLM's in nvfp4", NVFP4),
+    _layer("vllm:fp8-block", "vLLM's in fp8 by block", _fp8(SCALED, True), whole=True, eager=True),
+    _layer("vllm:nvfp4", "vLLM's in nvfp4", NVFP4, whole=True),
 )
 SGLANG = tuple(
     replace(layer, rotated=True)
@@ -180,17 +188,23 @@ SGLANG = tuple(
             cutlass_ada.sglang,
             **BY_CUTLASS,
         ),
-        _layer("sglang:fp8-block", "SGLang's in fp8 by block", _fp8(DEEP, True), **BY_ROWS),
-        _layer("sglang:nvfp4", "SGLang's in nvfp4", NVFP4, **BY_ROWS),
+        _layer(
+            "sglang:fp8-block", "SGLang's in fp8 by block", _fp8(DEEP, True), whole=True, **BY_ROWS
+        ),
+        _layer("sglang:nvfp4", "SGLang's in nvfp4", NVFP4, whole=True, **BY_ROWS),
     )
 )
 WIDE = Support((), {name: NVIDIA for name in HALVES}, SOURCE, narrow=("int8", "int4"), alike=())
 TRTLLM = (
     _layer("trtllm:fp8", "TensorRT-LLM's layers in fp8", _fp8(SCALED, False), **BY_ROWS),
     _layer(
-        "trtllm:fp8-block", "TensorRT-LLM's in fp8 by block", _fp8(SCALED, True), narrows="rows"
+        "trtllm:fp8-block",
+        "TensorRT-LLM's in fp8 by block",
+        _fp8(SCALED, True),
+        whole=True,
+        narrows="rows",
     ),
-    _layer("trtllm:nvfp4", "TensorRT-LLM's in nvfp4", NVFP4, **BY_ROWS),
+    _layer("trtllm:nvfp4", "TensorRT-LLM's in nvfp4", NVFP4, whole=True, **BY_ROWS),
     _layer("trtllm:int8", "TensorRT-LLM's in int8", Support((), {"int8": NVIDIA}, SOURCE)),
     replace(
         _layer("trtllm:weight-only", "TensorRT-LLM's of narrow weights", WIDE, narrows=""),

@@ -98,6 +98,12 @@ def resolved_fast(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> Li
     return _resolved(tile, problem, limits, rules.BULK)
 
 
+def resolved_whole(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
+    """The same where K is never split."""
+    table = rules.WHOLE_PROMOTED if is_scaled(problem) else rules.WHOLE
+    return _resolved(tile, problem, limits, table)
+
+
 def resolved_rows(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
     """The tile for fp8 with a scale for each row and column: one for all sizes, alone, K whole.
 

@@ -15,7 +15,7 @@ within 2 % on average. Sizes are elements, costs are clocks of one processor.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -76,6 +76,12 @@ class Candidates:
         """How many candidates stand before the first that splits K."""
         return int(np.sum(self.split == 0))
 
+    def whole(self) -> "Candidates":
+        """Those that never split K."""
+        columns = [each.name for each in fields(self) if each.name != "shrinks"]
+        kept: dict[str, Any] = {name: getattr(self, name)[: self.unsplit] for name in columns}
+        return replace(self, **kept)
+
 
 def candidates(rows: Sequence[tuple[float, ...]], shrinks: bool = False) -> Candidates:
     """A menu from rows of (along, across, by_rows, waves, split[, resident, effort])."""
@@ -101,6 +107,9 @@ PROMOTED = _fitting(
     {64: 256, 128: 160, 192: 96, 256: 32}, ((128, 128, 0), (128, 160, 0), (128, 160, 1))
 )
 """fp8 sums that are moved to fp32 registers on the way take up twice as many of those."""
+
+WHOLE, WHOLE_PROMOTED = BULK.whole(), PROMOTED.whole()
+"""The same of kernels that never split K."""
 
 POWERS = candidates(
     [(a, b, 0, 0, 0) for a, b in ((64, 64), (64, 128), (128, 64), (128, 128), (64, 256))]

@@ -105,3 +105,22 @@ def test_errors_and_intervals_hold_on_public_rows_that_no_fit_saw(on: str) -> No
         inside = float(np.mean(np.asarray(held)))
         assert error < WORST, (on, name, error)
         assert 0.8 < inside, (on, name, inside)
+
+
+@pytest.mark.parametrize(
+    ("on", "kernel", "form"),
+    [
+        ("b200", "vllm", {"dtype": "nvfp4"}),
+        ("rtx-pro-6000", "trtllm", {"dtype": "nvfp4"}),
+        ("h100", "sglang", BLOCK),
+        ("l40s", "trtllm", BLOCK),
+    ],
+)
+def test_products_by_block_never_split_long_sums(
+    on: str, kernel: str, form: dict[str, Any]
+) -> None:
+    work = hw.workloads.gemm(128, 512, 65536, **form)
+    splits = [part.tile.split for part in hw.predict(work, on=on, kernel=kernel).parts]
+    assert np.max(splits) == 1
+    whole = hw.predict(hw.workloads.gemm(128, 512, 65536), on=on, kernel="cublas").parts[0]
+    assert np.max(whole.tile.split) > 1

@@ -63,8 +63,7 @@ MODELS = {
     "spatial": "hwmodel.machines.spatial.predict",
     "fpga": "hwmodel.machines.fpga.predict",
     "mcu": "hwmodel.machines.mcu.predict",
-    "cpu": "hwmodel.machines.cpu.predict",
-    "npu": "hwmodel.machines.cpu.predict",
+    **dict.fromkeys(("cpu", "npu"), "hwmodel.machines.cpu.predict"),
 }
 """Kind of machine -> the module that runs stages on it: `run(workload, hardware, kernel)`."""
 

@@ -3,6 +3,7 @@
     rate of a unit or level = datasheet rate x efficiency        (efficiency <= 1)
     slices a processor passes in a second = its clock / `slice`  (clocks for a slice of a pipeline)
     copies a processor issues in a second = its clock x 32 `copy`; elements it narrows: 32 `narrow`
+    rate of writes to shared memory = its bandwidth x `landing`  (of copies that reads wait for)
     latency of a launch     = the device's graph launch x `launch`
     latency of a fill       = the DRAM's latency x `fill`        (fill and drain of a block)
     latency of a reduction  = the device's graph launch x `reduction`  (a second, small kernel)
@@ -101,7 +102,11 @@ def rates(
     return Rates(
         operations=operations,
         read=bandwidth,
-        written=bandwidth | {"port": port * efficiency("store", "port")},
+        written=bandwidth
+        | {
+            "port": port * efficiency("store", "port"),
+            "shared": bandwidth["shared"] * efficiency("landing"),
+        },
         slots={
             "launch": ("launch", launch_s * efficiency("launch")),
             "reduction": ("launch", launch_s * efficiency("reduction")),

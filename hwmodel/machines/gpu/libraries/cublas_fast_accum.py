@@ -18,8 +18,8 @@ GEMM = priors(
     matrix_fp8 = 0.86 in 0.3 .. 1: share of the datasheet's matrix rate that a full tile reaches,
         sums left in the matrix units
     dram = 0.82 in 0.5 .. 1: share of the datasheet's DRAM bandwidth
-    l2 = 1.45 in 0.3 .. 1.54: multiple of the catalogue's L2 bandwidth, which plain loads reach,
-        that bulk copies do; at most 5,120 bytes a clock (NVIDIA A100 whitepaper, 2020)
+    l2 = 1.45 in 0.3 .. 2.2: multiple of the catalogue's L2 bandwidth, which plain loads reach,
+        that bulk copies do: requests of several processors for one line are joined before the L2
     port = 1 in 0.3 .. 1: share of a processor's port to the L2
     store = 0.4 in 0.03 .. 1: share of the port at which a block writes its tile of C, sums
         converted on the way
@@ -30,8 +30,10 @@ GEMM = priors(
     reduction = 3 in 0 .. 8: the launch that adds split sums, in graph launches
     scales = 0.48 in 0.48 .. 0.48: reading the scale factors, in DRAM latencies: as of family gemm,
         since every product of this one is scaled
-    queue = 0.3 in 0 .. 4: what is left to do once the last byte has come from the DRAM, in DRAM
-        latencies
+    landing = 100 in 100 .. 100: multiple of shared memory's bandwidth at which bulk copies land
+        beside reads, which do not wait for them (fitted: 900 and more)
+    sharpness = 4 in 1 .. 32: exponent of the norm that overlaps the tiles with the DRAM's stream
+    inner = 9 in 9 .. 9: exponent of the norm that overlaps what the slices of one tile wait for
     """
 )
 

@@ -133,7 +133,7 @@ def _layer(
     layer = Layer(**how)
     more = [HOST] * layer.eager + [BY_ROW] * (layer.narrows == "rows")
     prior = _with(*more, *[OF_CUTLASS] * (layer.product is cutlass.activity))
-    launch, older = Launch(layer, cublas.menu(), cublas.resolved), warp_tiles.MENU
+    launch, older = Launch(layer, cublas.menu(), cublas.resolved_alike), warp_tiles.MENU
     if layer.product is cutlass.activity:
         launch, older = Launch(layer, cutlass.MENU, cutlass.resolved), warp_tiles.WHOLE
         layer = replace(layer, product=cublas.activity)
@@ -159,7 +159,7 @@ def _fp8(places: tuple[str, ...], blocks: bool) -> Support:
 DEEP_GEMM = Library(
     name="vllm:deep-gemm",
     title="DeepGEMM's products by blocks, as vLLM calls them",
-    launches={"gemm": Launch(Layer(narrows=""), cublas.menu(), cublas.resolved)},
+    launches={"gemm": Launch(Layer(narrows=""), cublas.menu(), cublas.resolved_alike)},
     support=(replace(_fp8(SCALED, True), schedules=("gemm",)),),
     costed_as={
         "ada": "vllm:deep-gemm: other kernels than DeepGEMM's run here, and are costed as those on"

@@ -23,7 +23,7 @@ LIBRARY = Library(
     name="weight-only",
     title="products with narrow weights",
     launches={
-        "gemm": Launch(cublas.activity, cublas.menu(), cublas.resolved),
+        "gemm": Launch(cublas.activity, cublas.menu(), cublas.resolved_alike),
         "grouped": Launch(grouped.activity, grouped.menu(), grouped.resolved),
     },
     support=(

@@ -66,6 +66,9 @@ CLUSTER, SMALL_CLUSTER = 4, 2
 """Blocks that share a slice by multicast: four where their grid leaves the odd processors idle, and
 where two of them are a pair that multiplies together."""
 
+COUNTED = 2
+"""Tiles of a processor beyond which they are handed out by a counter (all of 3,305 launches)."""
+
 COPIED_CHAIN, VECTOR_CHAIN = 1.0, 1.0
 """Pipeline slots of a slice that is copied by threads, and multiplied by the matrix or the vector
 units (fitted)."""
@@ -75,7 +78,7 @@ STRETCH, STRETCHES = 1024, 9
 """Elements of a row that a block sums at least, and blocks of a row at most, of a matrix times a
 vector (an H200: 1.0 TB/s of one row, 3.5 of 32)."""
 
-ADDED = (1.3, 0.6)
+ADDED = (1.5, 0.7)
 """The kernel that adds their sums over that of split products: of several rows, and of one (there:
 3.9 us of a short dot product, 7 of a few short rows)."""
 
@@ -98,10 +101,24 @@ def resolved_fast(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> Li
     return _resolved(tile, problem, limits, rules.BULK)
 
 
+def resolved_alike(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
+    """The same of kernels that others built alike: clusters share one side, tiles go unnumbered."""
+    return _alike(resolved(tile, problem, limits), problem, limits)
+
+
 def resolved_whole(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
     """The same where K is never split."""
     table = rules.WHOLE_PROMOTED if is_scaled(problem) else rules.WHOLE
-    return _resolved(tile, problem, limits, table)
+    return _alike(_resolved(tile, problem, limits, table), problem, limits)
+
+
+def _alike(found: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
+    blocks = ceil_div(problem.M, found.block_m) * ceil_div(problem.N, found.block_n)
+    few = problem.batch * blocks * found.split <= rules.most_clustered(limits.processors)
+    nothing = 0 * (found.multicast * blocks)
+    shared = where(few | (limits.pair > 1), CLUSTER, SMALL_CLUSTER)
+    multicast = where(found.persistent > 0, shared, found.multicast) + nothing
+    return replace(found, multicast=multicast, cluster_m=nothing, cluster_n=nothing)
 
 
 def resolved_rows(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
@@ -149,7 +166,7 @@ def _resolved(
         bulk = bool(by_bulk[points][0])
         found = _bulk(part, menu, there) if bulk else _copied(part, unit, aligned[points], there)
         for name, values in found.items():
-            whole.setdefault(name, np.empty(shape))[points] = values
+            whole.setdefault(name, np.full(shape, getattr(tile, name), np.float64))[points] = values
     return replace(tile, **whole)
 
 
@@ -184,19 +201,38 @@ def _within(points: NDArray[np.bool_], given: Given) -> Given:
 def _bulk(problem: GemmProblem, table: rules.Candidates, limits: Limits) -> dict[str, Any]:
     """Fields of the bulk kernels' tiles."""
     found = rules.bulk(problem, table, limits)
-    clustered_ = (found.blocks <= rules.most_clustered(limits.processors)) | (limits.pair > 1)
+    if table is rules.POWERS or limits.pair > 1:
+        few = (found.blocks <= rules.most_clustered(limits.processors)) | (limits.pair > 1)
+        cluster = {"multicast": where(few, CLUSTER, SMALL_CLUSTER)}
+    else:
+        cluster = _clusters(problem, found.block_m, found.block_n, found.blocks, limits)
     return {
-        **PLAIN,
         "block_m": found.block_m,
         "block_n": found.block_n,
         "block_k": rules.SLICE_BYTES / narrowest(problem),
         "split": found.split,
         "resident": 1.0,
-        "multicast": where(clustered_, CLUSTER, SMALL_CLUSTER),
         "copy_bytes": 0.0,
         "persistent": 1.0,
         "effort": 1.0,
+        **cluster,
     }
+
+
+def _clusters(
+    problem: GemmProblem, block_m: Amount, block_n: Amount, blocks: Amount, limits: Limits
+) -> dict[str, Any]:
+    """Blocks of a cluster along M and N: eight or two, more of them where longer sides are shared.
+
+    Read from the names of 7,300 launches: four or two where there is one row or column of tiles.
+    """
+    rows, columns = ceil_div(problem.M, block_m), ceil_div(problem.N, block_n)
+    few = blocks <= rules.most_clustered(limits.processors)
+    wide = (np.asarray(block_n > block_m) | (columns == 1)) & (rows > 1)
+    alone = (rows == 1) | (columns == 1)
+    most_, other = where(few, 4.0, 2.0), where(few & ~np.asarray(alone), 2.0, 1.0)
+    along_m, along_n = where(wide, most_, other), where(wide, other, most_)
+    return {"multicast": along_m * along_n, "cluster_m": along_m, "cluster_n": along_n}
 
 
 def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> dict[str, Any]:
@@ -211,7 +247,6 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
     else:
         found = rules.copied(problem, rules.WORDS if element > 2 else rules.PAIRED, width, limits)
     return {
-        **PLAIN,
         "block_m": found.block_m,
         "block_n": found.block_n,
         "block_k": rules.COPIED_SLICE_BYTES / element,
@@ -222,10 +257,6 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
         "persistent": 0.0,
         "effort": found.effort,
     }
-
-
-PLAIN = {"warps": 8.0, "wait": 0.0, "lanes": 1.0, "in_turn": 0.0, "narrow": 0.0}
-"""Fields that only `cublas_copied` knows."""
 
 
 def alignment(problem: GemmProblem) -> Amount:
@@ -256,10 +287,13 @@ def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activit
     """
     column: NDArray[np.bool_] = np.asarray(problem.N == 1)
     threads: NDArray[np.bool_] = np.asarray((tile.wait > 0) | (tile.narrow > 0)) & ~column
+    apart: NDArray[np.bool_] = np.asarray(_streams(problem, tile)) & ~(column | threads)
+    alone = replace(tile, cluster_m=0, cluster_n=0)
     kinds: list[tuple[NDArray[np.bool_], Callable[[], Activity]]] = [
         (column, lambda: vector(problem, limits)),
         (threads, lambda: cublas_copied.activity(problem, tile, limits)),
-        (~(column | threads), lambda: product(problem, tile, limits)),
+        (apart, lambda: product(problem, tile, limits)),
+        (~(column | threads | apart), lambda: product(problem, alone, limits)),
     ]
     for points, made in kinds:
         if points.all():
@@ -267,6 +301,12 @@ def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activit
     return Serial(
         tuple(Repeat(where(p, 1.0, 0.0), made()) for p, made in kinds if np.asarray(p).any())
     )
+
+
+def _streams(problem: GemmProblem, tile: LibraryTile) -> Any:
+    """Whether tiles and the DRAM's stream go on side by side, as Hopper's kernels were timed."""
+    _, dtype = product_unit(problem.dtype_a, problem.dtype_b)
+    return (np.asarray(tile.cluster_m) > 0) | (np.asarray(tile.copy_bytes) > 0) | (dtype in OLDER)
 
 
 def vector(problem: GemmProblem, limits: Limits) -> Activity:
@@ -313,7 +353,7 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
         read={
             "shared": slab(tile, limits) * depth * element * by_bulk,
             "port": paired(problem, tile, staged, depth, limits) * lines(problem.row * element),
-            "l2": staged - clustered(problem, tile, rows, columns) * depth,
+            "l2": staged - _shared(problem, tile, rows, columns) * depth,
             "pipeline": slices * where(by_bulk > 0, 1, chain / resident),
         },
         written={"shared": staged},
@@ -339,14 +379,35 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
         read={"dram": read, "engine": tile.shallow * read / root(loading)},
         written={"dram": written + spilled},
     )
-    body = Overlap(
-        (
-            Waves(blocks, limits.processors * resident, Serial((block, epilogue))),
-            Serial((stream, Work(slots={"queue": 1}))),
-        )
-    )
+    slots = limits.processors * resident
+    if np.any(_streams(problem, tile)):
+        # Each tile has its share of the stream, so that one norm overlaps the two.
+        share = Repeat(1 / blocks, stream)
+        body = Waves(blocks, slots, Serial((block, epilogue, share)))
+    else:
+        tiles = Waves(blocks, slots, Serial((block, epilogue)))
+        body = Overlap((tiles, Serial((stream, Work(slots={"queue": 1})))))
+    # Kernels of warpgroups clear a counter of tiles where these are more than two to a processor.
+    groups = where(np.asarray(tile.cluster_m) > 0, 1.0, 0.0)
+    counted = where(blocks > COUNTED * limits.processors, 1.0, 0.0) * groups
+    threads = where(np.asarray(tile.copy_bytes) > 0, 1.0, 0.0)
+    launch = Work(slots={"launch": 1 + counted * copied_rules.MEMSET, "scales": int(scaled)})
+    known = most((groups, threads))
+    waits = cublas_copied.added(problem, tile, limits) * partial * known
     reduction = Work(
-        read={"l2": partial_bytes}, written={"l2": partial_bytes}, slots={"reduction": partial}
+        read={"l2": partial_bytes},
+        written={"l2": partial_bytes * (1 - known)},
+        slots={"reduction": partial, "cycle": waits},
     )
-    launch = Work(slots={"launch": 1, "scales": int(scaled)})
     return Serial((launch, body, reduction))
+
+
+def _shared(problem: GemmProblem, tile: LibraryTile, rows: Amount, columns: Amount) -> Amount:
+    """Bytes of a step of K that a block gets from its cluster."""
+    if not np.any(np.asarray(tile.cluster_m) > 0):
+        return clustered(problem, tile, rows, columns)
+    along_m = most((1, least((tile.cluster_m, rows))))
+    along_n = most((1, least((tile.cluster_n, columns))))
+    m, n = problem.M / rows * (1 - 1 / along_n), problem.N / columns * (1 - 1 / along_m)
+    both = sides_bytes(problem, m, n)
+    return where(np.asarray(tile.cluster_m) > 0, both, clustered(problem, tile, rows, columns))

@@ -34,10 +34,9 @@ from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div, least, most, where
 from hwmodel.quantity.dtypes import bytes_of
+from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
 
-MEMSET = 0.84
-"""The node that clears counters, in launches (2.1 us)."""
 NARROW_BEGIN = 1450.0
 """Copies' time that beginning and ending such a block takes."""
 NARROW_WAITS = (9.3, 21.0, 15.0, 24.0)
@@ -124,16 +123,21 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
             ),
         )
     )
-    adders = ceil_div(problem.M, rules.ADDED_M) * ceil_div(problem.N, rules.ADDED_N) * problem.batch
-    waves = adders / (rules.ADDERS * limits.processors)
     adding = Work(
         read={"l2": partial_bytes},
         slots={
             "reduction": partial * rules.ADDING,
-            "cycle": partial * (tile.split * rules.ADDED_PART + waves * rules.ADDED_WAVE),
+            "cycle": partial * added(problem, tile, limits),
         },
     )
-    return Serial((Work(slots={"launch": 1 + turned * MEMSET}), body, adding))
+    return Serial((Work(slots={"launch": 1 + turned * rules.MEMSET}), body, adding))
+
+
+def added(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Amount:
+    """Clocks that the kernel waits which adds parts: for each, and for waves of its blocks."""
+    rows, columns = ceil_div(problem.M, rules.ADDED_M), ceil_div(problem.N, rules.ADDED_N)
+    waves = rows * columns * problem.batch / (rules.ADDERS * limits.processors)
+    return tile.split * rules.ADDED_PART + waves * rules.ADDED_WAVE
 
 
 def columns_of(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:

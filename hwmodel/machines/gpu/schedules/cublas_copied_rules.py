@@ -49,7 +49,10 @@ WMMA_ISSUE, SINGLE_ISSUE = 20.3, 13.8
 STORED_BYTES = 4.84
 """Bytes at the rate of bulk stores that storing an element takes: threads store it alone."""
 
-ADDING, ADDED_PART, ADDED_WAVE, ADDERS = 0.64, 63.0, 1742.0, 4
+MEMSET = 0.84
+"""The node that clears counters, in launches (2.1 us)."""
+
+ADDING, ADDED_PART, ADDED_WAVE, ADDERS = 0.9, 63.0, 1742.0, 4
 """The kernel that adds parts: over the reduction of bulk kernels, clocks for each part and each
 wave of its blocks, of which so many share a processor."""
 ADDED_M, ADDED_N = 16, 32

@@ -155,7 +155,7 @@ def test_fewer_bytes_are_never_more_traffic_nor_slower_where_the_dram_binds(kind
     draw = np.random.default_rng(7)
     wide = {"gemm": "weight_dtype", "grouped_gemm": "weight_dtype", "decode": "kv_dtype"}[kind]
     small, large = (2 ** draw.uniform(0, 9, 300) // 1 for _ in range(2))
-    sizes = 2 ** draw.uniform(8, 15, (2, 300)) // 1
+    sizes = 2 ** draw.uniform(8, 15, (2, 300)) // 16 * 16  # rows that bulk copies can fetch
     shapes: dict[str, dict[str, Any]] = {
         "gemm": {"M": small, "N": sizes[0], "K": sizes[1]},
         "grouped_gemm": {"tokens": small, "experts": 64, "top_k": 4, "N": sizes[0], "K": sizes[1]},

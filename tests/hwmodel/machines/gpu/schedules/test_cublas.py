@@ -141,8 +141,8 @@ def test_counts_are_those_of_a_walk_of_blocks(sizes: tuple[int, int, int], dtype
 def test_all_bytes_pass_the_dram_at_least_once(m: int, n: int, k: int) -> None:
     given_ = problem(m, n, k)
     counts = totals(cublas.activity(given_, tile(m, n, k), H200))
-    assert counts.read["dram"] >= 2 * (m * k + n * k)
-    assert counts.written["dram"] >= 2 * m * n
+    assert counts.read["dram"] >= 2 * (m * k + n * k) * (1 - 1e-12)
+    assert counts.written["dram"] >= 2 * m * n * (1 - 1e-12)
 
 
 def test_parts_of_split_sums_stay_in_the_l2_until_the_operands_exceed_it() -> None:

@@ -38,6 +38,8 @@ CLOCK_HZ = 1e9
 
 FASTEST_HZ = 1e15
 MESH = ("meshX", "meshY")
+SIZES = {"sizeKB": 8 * 1024, "entries": 1}
+"""A capacity that is not said in lines: bits of one, or (`entries`) words."""
 COMPUTE = ("mac", "compute", "alu", "fpu", "multiplier")
 """What names or classes of units that compute have in them, in lower case."""
 PASSED = ("network", "wire", "noc", "adder", "shift", "dummy_")
@@ -251,20 +253,21 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
         return
     sparse = plain_table(node.get("sparse_optimizations"), f"{where}: sparse_optimizations")
     kind = f"{node.get('class', '')} {node.get('subclass', '')} {name}".lower()
-    if "depth" not in attributes and any(word in kind for word in PASSED):
+    held = [key for key in (*SIZES, "depth") if key in attributes]
+    if not held and any(word in kind for word in PASSED):
         found.notes.append(f"{name} is passed over: it is no memory and computes nothing")
         return
-    if "depth" not in attributes and any(word in kind for word in COMPUTE):
+    if not held and any(word in kind for word in COMPUTE):
         found.compute = attributes
         found.note_sparse(name, COMPUTES, sparse)
         return
     bits = found.count(attributes.get("datawidth", attributes.get("word-bits", 8)), where)
     width = _positive(found.number(attributes.get("width", bits), where), f"{where}: width")
     found.bits = found.bits or bits
-    lines = None
-    if "depth" in attributes:
-        lines = _positive(found.number(attributes["depth"], where), f"{where}: depth")
-    words = None if lines is None else lines * width / bits
+    words = None
+    if held:
+        said = _positive(found.number(attributes[held[0]], where), f"{where}: {held[0]}")
+        words = said * SIZES.get(held[0], width) / (1 if held[0] == "entries" else bits)
     places = (attributes.get(f"metadata_storage_{each}", 0) for each in ("depth", "width"))
     metadata_bits = prod(found.number(each, f"{where}: metadata_storage") for each in places)
     size = UNBOUNDED_BYTES if words is None else words * found.bits / 8 + metadata_bits / 8
@@ -273,6 +276,9 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
         for key in ("read_bandwidth", "write_bandwidth", "bandwidth")
         if key in attributes
     ]
+    if "shared_bandwidth" in attributes:  # of reads and writes together
+        both = found.number(attributes["shared_bandwidth"], where)
+        rates = [min(_positive(both, f"{where}: shared_bandwidth"), sum(rates) or math.inf)]
     words_per_s = sum(rates) * found.clock_hz * found.elements  # said of one such memory
     speed = words_per_s * found.bits / 8 if rates else UNLIMITED_BYTES_PER_S
     energy = _dram_j(attributes) if words is None else memory_j_per_byte(size, found.node)

@@ -348,7 +348,7 @@ def _operations_s(operations: Mapping[tuple[str, str, str], float], charged: Rat
     busy: dict[str, float] = {}
     for key, count in operations.items():
         busy[key[0]] = busy.get(key[0], 0.0) + count / float(charged.operations[key])
-    return max(busy.values())
+    return max(busy.values(), default=0.0)  # copies ask for none
 
 
 def _binding(bandwidth_bytes_per_s: float, most_bytes: float, least_s: float) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.bounds.roofline import Floor
-from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.hardware.hardware import Hardware
@@ -47,7 +47,7 @@ def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
     stages = chained(workload)
     found = [_mapped(stage.cascade, hardware, objective, flow) for stage in stages]
     parts = tuple(
-        tuple(_part(each, stage.times, hardware) for each in made)
+        tuple(_part(each, stage, hardware, several=len(stages) > 1) for each in made)
         for stage, made in zip(stages, found, strict=True)
     )
     made = [each for several in found for each in several]
@@ -86,14 +86,16 @@ def _mapped(
     return [certified(map_nests, work, hardware, objective=objective, **asked) for work in works]
 
 
-def _part(mapped: NestMapped, times: Amount, hardware: Hardware) -> Part:
+def _part(mapped: NestMapped, stage: Stage, hardware: Hardware, *, several: bool) -> Part:
     """One nest, its counts charged as the mapper charges them."""
     counts, array = mapped.costs.counts, bool(hardware.arrays)
     tree = activity(counts, mapped.rules, unit_of(hardware), array=array)
     speeds = rates(hardware, totals(tree).operations)
     name = mapped.cascade.name if len(mapped.cascade.einsums) > 1 else mapped.cascade.outputs[0]
+    if several and len(stage.cascade.einsums) == 1:
+        name = stage.cascade.name
     tile = mapped.tiles
-    return timed(name, "mapped", times, tree, speeds, mapped.cascade, UNKNOWN, tile=tile)
+    return timed(name, "mapped", stage.times, tree, speeds, mapped.cascade, UNKNOWN, tile=tile)
 
 
 def _floor(made: Sequence[tuple[Amount, NestMapped]], hardware: Hardware) -> Floor:

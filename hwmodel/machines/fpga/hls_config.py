@@ -110,6 +110,11 @@ def _own(config: HlsConfig, layers: Sequence[Dense]) -> list[tuple[Mapping[str, 
                 f" weight among {', '.join(config.names)}"
             )
         named = list(ordered)
+    elif config.names:
+        layers_names = [layer.name for layer in layers]
+        for name, entry in config.names.items():
+            if name not in layers_names and _has_weights(entry):
+                raise UnknownNameError(f"{config.where}: LayerName", name, layers_names)
     kinds = {name.lower(): entry for name, entry in config.types.items()}
     found: list[tuple[Mapping[str, Any], ...]] = []
     for layer, entry in zip(layers, named, strict=True):

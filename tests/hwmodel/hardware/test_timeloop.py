@@ -111,6 +111,27 @@ def test_bandwidth_is_of_each_of_an_elements_memories() -> None:
     assert found.capacity_bytes == 24 + 2
 
 
+@pytest.mark.parametrize(
+    ("said", "bytes_per_s"),
+    [
+        ({"shared_bandwidth": 6}, 12e9),
+        ({"shared_bandwidth": 6, "read_bandwidth": 1, "write_bandwidth": 2}, 6e9),
+        ({"shared_bandwidth": 6, "read_bandwidth": 4, "write_bandwidth": 4}, 12e9),
+    ],
+)
+def test_reads_and_writes_may_share_a_bandwidth(said: dict[str, int], bytes_per_s: float) -> None:
+    main = component("DRAM", "DRAM", datawidth=16, **said)
+    found = architecture(timeloop(main, GLB, MAC)).hardware.memories["dram"]
+    assert found.bandwidth_bytes_per_s == bytes_per_s
+
+
+@pytest.mark.parametrize("said", [{"sizeKB": 3}, {"entries": 1536}, {"depth": 768, "width": 32}])
+def test_a_memory_may_say_its_size_in_words_or_kibibytes(said: dict[str, int]) -> None:
+    buffer = component("buffer", "SRAM", datawidth=16, **said)
+    found = architecture(timeloop(DRAM, buffer, MAC)).hardware.memories["buffer"]
+    assert found.capacity_bytes == 3 * 1024
+
+
 def test_what_is_no_machine_is_refused() -> None:
     with pytest.raises(InputError, match="no unit that computes"):
         architecture(timeloop(DRAM, GLB))

@@ -1,5 +1,6 @@
 """One answer: `predict` on a machine without a binding is what `map` finds, to the last bit."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
 GEMM = hw.workloads.gemm(M=20, N=32, K=16, dtype="int8")
 
 
@@ -42,6 +44,14 @@ def test_on_an_array_a_cascade_runs_as_map_fuses_it(form: dict[str, Any]) -> Non
     said = hw.predict(work, on="peer-a3")
     assert float(said.time_s) == mapped.costs.time_s
     assert said.dram_bytes_read + said.dram_bytes_written == mapped.traffic_bytes
+
+
+def test_layers_of_a_network_go_by_their_names_and_what_is_copied_in_moves() -> None:
+    """The image takes no operation: 16 bytes in, 16 out, at 16 GB/s, as where there is no array."""
+    work = hw.workloads.cnn(network=str(EXAMPLES / "dense.yaml"))
+    said = hw.predict(work, on="peer-a3")
+    assert [part.name for part in said.parts] == ["image", "fc1", "fc2", "fc3", "output"]
+    assert float(said.parts[0].time_s) == 32 / 16e9
 
 
 def small() -> Hardware:

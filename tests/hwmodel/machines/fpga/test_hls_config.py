@@ -48,6 +48,12 @@ def test_the_narrowest_entry_counts() -> None:
     assert made.reuse == (4, 32)
 
 
+def test_weights_of_a_layer_that_there_is_none_of_are_told() -> None:
+    named = {"fc1": {"ReuseFactor": 4}, "fc3": {"Precision": {"weight": "fixed<6,2>"}}}
+    with pytest.raises(UnknownNameError, match=r"LayerName 'fc3'.*fc1, fc2"):
+        configured(read({"Model": MODEL, "LayerName": named}), LAYERS)
+
+
 def test_layers_of_other_names_are_met_in_order() -> None:
     named = {
         "input": {"Precision": {"result": "fixed<10,5>"}},

@@ -61,9 +61,9 @@ ADDED_M, ADDED_N = 16, 32
 NARROW_N, NARROW_RESIDENT, NARROW_M = 8, 5, 10
 """Columns of a block, blocks that share a processor, most rows (read from names and grids)."""
 
-NARROW_K, WIDE_N, NARROW_WIDE_M = (2400, 2000), 2000, 6
+NARROW_K, WIDE_N, NARROW_WIDE_M, DEEP = (2400, 2000), 2000, 6, 6
 """Up to so many rows, and for more, those of such a K pass the vector units; the former from such
-a width on, too."""
+a width on, too, where K is no more than so many times as long (as far as launches showed it)."""
 FEW_ROWS, LONG_K, LONG_N = 16, 3000, 5000
 """For so few rows mma runs from such sizes on."""
 FEW_NARROW_N, FEW_N, FEW_K, FEW_SPLITS = 500, 1500, 1500, (33, 16, 6)
@@ -175,7 +175,7 @@ def _is_narrow(width: int, fp16: bool, m: Array, n: Array, k: Array) -> Array:
         return m == 1
     fewest = m <= NARROW_WIDE_M
     short = k < np.where(fewest, *NARROW_K)
-    return (m == 1) | ((m <= NARROW_M) & (short | (fewest & (n >= WIDE_N))))
+    return (m == 1) | ((m <= NARROW_M) & (short | (fewest & (n >= WIDE_N) & (k <= DEEP * n))))
 
 
 def _fastest(

@@ -5,8 +5,8 @@ whatever the order of the keeps of different tensors, and any ranks go over the 
 several to one axis if they fit. Memories that each element has for itself are the innermost ones.
 
     interleaved  tiles and spreads divide their ranks; the search is exact (`branch`, `best_first`)
-    ragged       or the next multiples of the array's longest side: the last turn is smaller then,
-                 and elements idle
+    ragged       or the next multiples of the array's longest side, of all ranks or (`ways`) some:
+                 the last turn is smaller then, and elements idle
 
 A dataflow (`hwmodel.machines.spatial.dataflow`) in place of a mapspace's name is `ragged` in which
 one tensor rests in the elements, and given ranks lie along the array's sides.
@@ -35,6 +35,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain as chain_of
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,13 @@ MAPSPACES = ("ragged", "interleaved")
 GIVEN = "every tensor kept in each memory"
 WINDOWS = "ranks of windows that go over the array walked in time outside of it alone"
 TILES = {
-    "ragged": "tiles and spreads that divide their ranks, or all the next multiples of {}",
+    "ragged": "tiles and spreads that divide their ranks, or the next multiples of {}"
+    ", all or (of three ranks that grow by over 5 %) some",
     "interleaved": "tiles and spreads that divide their ranks",
 }
 """What an optimum of a mapspace is under."""
+LEAST_GROWTH, MOST_GROWN = 0.05, 3
+"""Ranks that grow by more than this share are walked as they are, too, where they are so few."""
 IDLE = 0.5
 """Share of the elements below which an answer says which ranks leave the others idle."""
 LARGEST_TABLE = 50_000_000
@@ -194,10 +198,19 @@ def _kept_to(problem: NestProblem, flow: Dataflow, einsum: Einsum) -> NestProble
 def _spaces(problem: NestProblem, mapspace: str) -> list[Space]:
     """The space as it is, and with ranks walked as if they were the next multiples of a side."""
     space, rounded = problem.space, _rounded(problem)
-    ragged = replace(space, walked=rounded)
-    if mapspace == "interleaved" or rounded == space.sizes:
+    if mapspace == "interleaved":
         return [space]
-    return [space, ragged] if _entries(ragged) <= LARGEST_TABLE else [space]
+    ragged = [replace(space, walked=walked) for walked in ways(space.sizes, rounded)]
+    return [space, *(each for each in ragged if _entries(each) <= LARGEST_TABLE)]
+
+
+def ways(sizes: Sequence[int], rounded: Sequence[int]) -> list[tuple[int, ...]]:
+    """Sizes that are walked beside those that are: all rounded, and where few ranks grow, some."""
+    pairs = list(zip(sizes, rounded, strict=True))
+    grown = sum(walked > size * (1 + LEAST_GROWTH) for size, walked in pairs)
+    limit = LEAST_GROWTH if grown <= MOST_GROWN else math.inf
+    either = [(b, a) if b > a * (1 + limit) else (b,) for a, b in pairs]
+    return [walked for walked in product(*either) if walked != tuple(sizes)]
 
 
 def _rounded(problem: NestProblem) -> tuple[int, ...]:

@@ -289,12 +289,14 @@ def ragged_case(text: str, sizes: tuple[int, ...], array: tuple[int, int]) -> Ti
 
 
 def ragged_costs(case: Tiny, text: str) -> Iterator[Costs]:
-    """All nests that fit, of sizes as they are and of the next multiples of the longest side."""
+    """All nests that fit, of sizes as they are, or some or all the next multiples of a side."""
     array = case.machine.arrays["elements"]
     side = int(max(array.rows, array.columns))
     as_is = case.sizes
     rounded = {r: -(-n // side) * side if n > side else n for r, n in as_is.items()}
-    for walked in (as_is, rounded):
+    either = [sorted({as_is[rank], rounded[rank]}) for rank in as_is]
+    for sizes in itertools.product(*either):
+        walked = dict(zip(as_is, sizes, strict=True))
         words = (TEXTS | WINDOWS)[text][0]
         held = {"i": 100} if "I[" in words else {}
         sized = parse(words, sizes={**walked, **held}, dtypes={"*": "int8"})

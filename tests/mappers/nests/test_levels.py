@@ -272,10 +272,18 @@ def test_random_sizes_cost_no_more_than_their_next_multiples() -> None:
             assert ours.mapspace_bound <= ours.value * (1 + 1e-9)
 
 
+def test_a_rank_that_no_side_divides_is_not_padded_where_it_lies_along_none() -> None:
+    """41 x 51 over 16 x 16 elements take 3 x 4 turns for each of 23 sums, not of 32."""
+    work = parse(PRODUCT, sizes={"m": 41, "n": 51, "k": 23}, dtypes={"*": "int8"})
+    found = certified(map_levels, work, a3("128 KiB"), objective="latency")
+    assert found.costs.time_s == pytest.approx(3 * 4 * 23 * 1e-9)
+
+
 RAGGED = [
     ("stride", (3, 2), (4, 1)),
     ("row", (3, 2), (2, 1)),
     ("row", (1, 5), (4, 1)),
+    ("map", (3, 3), (2, 1)),
     ("map", (3, 2), (2, 1)),
 ]
 

@@ -78,6 +78,7 @@ def config(path: str | Path) -> dict[str, Any]:
     every = (file, *(_opened(library, other) for other in others))
     held = {str(tensor.name): tensor for each in every for tensor in each.tensors}
     found = _keys(name_of(path), architecture, said, held)
+    _whole(name_of(path), found, held)
     found["quantization_config"] = {
         "quant_method": "gguf",
         "formats": _formats(library, architecture, int(found["num_hidden_layers"]), held),
@@ -105,6 +106,23 @@ def _others(path: Path, count: int) -> list[Path]:
             f" here; missing: {', '.join(missing) or 'none'}"
         )
     return [path.parent / name for name in names if name != path.name]
+
+
+def _whole(where: str, found: Mapping[str, Any], held: Mapping[str, Any]) -> None:
+    """Refuses sizes that the file's tensors do not have, and layers of which it has none."""
+    hidden = int(held["token_embd.weight"].shape[0])
+    if hidden != found.get("hidden_size", hidden):
+        raise InputError(
+            f"{where}: embedding_length: expected {hidden}, as token_embd.weight has it,"
+            f" found {found['hidden_size']}"
+        )
+    there = {name.split(".")[1] for name in held if name.startswith("blk.")}
+    absent = [n for n in range(int(found["num_hidden_layers"])) if str(n) not in there]
+    if absent:
+        raise InputError(
+            f"{where}: expected tensors blk.{absent[0]}.* of layer {absent[0]}, found none;"
+            f" {len(absent)} of {found['num_hidden_layers']} layers are not in the file"
+        )
 
 
 def _short(name: str) -> bool:

@@ -268,6 +268,8 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
     if held:
         said = _positive(found.number(attributes[held[0]], where), f"{where}: {held[0]}")
         words = said * SIZES.get(held[0], width) / (1 if held[0] == "entries" else bits)
+    elif found.levels:  # the outermost has none by right
+        found.notes.append(f"{name} says no depth: it holds everything, at a DRAM's energy")
     places = (attributes.get(f"metadata_storage_{each}", 0) for each in ("depth", "width"))
     metadata_bits = prod(found.number(each, f"{where}: metadata_storage") for each in places)
     size = UNBOUNDED_BYTES if words is None else words * found.bits / 8 + metadata_bits / 8

@@ -172,6 +172,11 @@ class Profiled(Brief, Framed):
         left = len(self.lines) - self.top
         notes += [f"{left:,} lines more; .table and --json have all"] if left > 0 else []
         why = list(dict.fromkeys(line.why for line in self.lines[: self.top] if line.why))
+        if not why and all(line.predicted_s is line.bound_s is None for line in self.lines):
+            notes.append(
+                "no call's sizes are known, only times: a trace of torch.profiler with"
+                " record_shapes=True has them"
+            )
         return [*notes, *(f"no prediction: {each}" for each in why[:4])]
 
     def __str__(self) -> str:

@@ -34,7 +34,7 @@ class Layers:
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Network:
     """Blocks before the layers, the layers, and blocks after them.
 
@@ -54,6 +54,14 @@ class Network:
     makes: int = 1
     further: int = 0
     module: tuple[Block, ...] = ()
+
+    def __repr__(self) -> str:
+        """Sizes, and the kinds of blocks of the commonest layers; `layers` has every field."""
+        most = max(self.layers, key=lambda group: len(group.numbers), default=Layers((), ()))
+        kinds = ", ".join(type(block).__name__ for block in most.blocks)
+        ways = f" in {len(self.layers)} ways, most" if len(self.layers) > 1 else ""
+        beside = f"; beside it {', '.join(self.towers)}" if self.towers else ""
+        return f"<Network hidden={self.hidden}, {self.depth} layers{ways} of {kinds}{beside}>"
 
     @property
     def depth(self) -> int:

@@ -21,11 +21,18 @@ BYTES = {"Q4_K": (256, 144), "Q6_K": (256, 210), "Q8_0": (32, 34), "MXFP4": (32,
 
 
 def written(
-    path: Path, architecture: str = "llama", split: int = 1, experts: int = 0, **kinds: str
+    path: Path,
+    architecture: str = "llama",
+    split: int = 1,
+    experts: int = 0,
+    layers: int = LAYERS,
+    hidden: int = HIDDEN,
+    **kinds: str,
 ) -> int:
     """A small model whose weights have these types; the bytes of its tensors but for norms.
 
-    The first of several files (`split`) is without the head.
+    The first of several files (`split`) is without the head. `layers` and `hidden` are what the
+    file says, whatever its tensors are.
     """
     file = gguf.GGUFWriter(path, architecture)
     if split > 1:
@@ -34,9 +41,9 @@ def written(
         file.add_expert_count(experts)
         file.add_expert_used_count(2)
         file.add_expert_feed_forward_length(128)
-    file.add_block_count(LAYERS)
+    file.add_block_count(layers)
     file.add_context_length(4096)
-    file.add_embedding_length(HIDDEN)
+    file.add_embedding_length(hidden)
     file.add_feed_forward_length(INNER)
     file.add_head_count(4)
     file.add_head_count_kv(2)
@@ -159,3 +166,12 @@ def test_files_that_are_none_are_errors(tmp_path: Path) -> None:
     written(tmp_path / "other.gguf", architecture="wavtokenizer-dec")
     with pytest.raises(UnknownNameError, match=r"model_type of .*other\.gguf\) 'wavtokenizer_dec'"):
         model(tmp_path / "other.gguf")
+
+
+def test_sizes_that_the_tensors_do_not_have_are_errors(tmp_path: Path) -> None:
+    written(tmp_path / "cut.gguf", layers=LAYERS + 2)
+    with pytest.raises(InputError, match=r"cut\.gguf: expected tensors blk\.2\.\*.* 2 of 4 layers"):
+        config(tmp_path / "cut.gguf")
+    written(tmp_path / "wide.gguf", hidden=2 * HIDDEN)
+    with pytest.raises(InputError, match=r"embedding_length: expected 256, .* found 512"):
+        config(tmp_path / "wide.gguf")

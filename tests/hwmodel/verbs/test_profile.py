@@ -42,9 +42,8 @@ def test_launches_of_one_call_are_one_run_beside_its_prediction(trace: str) -> N
 
 def test_a_time_within_the_interval_is_told(tmp_path: Path) -> None:
     near = hw.predict(GEMM, "h200").time_s * 1e6
-    text = (
-        json.dumps(TRACE).replace('"dur": 7.5', f'"dur": {near}').replace('"dur": 2.5', '"dur": 0')
-    )
+    text = json.dumps(TRACE).replace('"dur": 2.5', '"dur": 0')
+    text = text.replace('"dur": 7.5', f'"dur": {near}')
     found: Any = hw.profile(written(tmp_path, text, "trace.json"), on="h200")
     assert found.lines[0].of_predicted == pytest.approx(1)
     assert found.lines[0].within is True
@@ -83,3 +82,9 @@ def test_fewer_lines_are_printed_where_fewer_are_asked_for(trace: str) -> None:
     assert "1 lines more" in str(found)
     with pytest.raises(hw.InputError, match="top: expected 1 or more, found 0"):
         hw.profile(trace, on="h200", top=0)
+
+
+def test_a_trace_without_shapes_says_what_to_record(tmp_path: Path) -> None:
+    kernel = {"ph": "X", "cat": "kernel", "name": "mine", "ts": 0, "dur": 5.0, "args": {}}
+    (tmp_path / "bare.json").write_text(json.dumps({"traceEvents": [kernel]}))
+    assert "record_shapes=True" in str(hw.profile(tmp_path / "bare.json", on="h200"))

@@ -12,6 +12,14 @@ def test_equal_layers_are_one_entry() -> None:
     assert layers.numbers == tuple(range(32))
 
 
+def test_the_repr_is_a_line_of_sizes_and_kinds() -> None:
+    said = repr(model("llama-3.1-8b").network)
+    assert said == (
+        "<Network hidden=4096, 32 layers of Norm, Attention, Residual, Norm, Mlp, Residual>"
+    )
+    assert "61 layers in 2 ways, most of " in repr(model("deepseek-v3").network)
+
+
 def test_modules_have_the_names_of_the_checkpoint() -> None:
     modules = set(model("mixtral-8x7b").network.modules())
     assert "model.layers.31.block_sparse_moe.experts.0.w2" in modules

@@ -110,12 +110,12 @@ def _panel(axes: Any, stacks: Stacks, named: list[str], dimension: str, name: st
         base += heights
     for place, height in enumerate(base):
         axes.annotate(
-            show(float(height), dimension), (place, height), (0, 2), textcoords="offset points",
-            ha="center", size=7,
+            show(float(height), dimension).replace(" ", "\n"), (place, height), (0, 2), size=7,
+            textcoords="offset points", ha="center", linespacing=1.1,
         )  # fmt: skip
     axes.set_xticks(range(len(stacks)), list(stacks), rotation=30, ha="right")
     axes.axvline(0.5, color="grey", linewidth=0.6, linestyle=":")
     number_axis(axes.yaxis, dimension, name)
     plain_axes(axes)
     axes.grid(visible=False, axis="x")
-    axes.set_ylim(0, 1.08 * float(base.max()) or 1.0)
+    axes.set_ylim(0, 1.13 * float(base.max()) or 1.0)

@@ -207,10 +207,10 @@ def beyond(figure: Any) -> set[Any]:
     return found
 
 
-@pytest.mark.parametrize("larger", [1.0, 1.5])
+@pytest.mark.parametrize("larger", [0.8, 1.0, 1.5])
 @pytest.mark.parametrize("name", DRAWN)
 def test_no_text_is_written_over_another(name: str, larger: float) -> None:
-    """As it is drawn, and as large as for a slide; slanted texts apart."""
+    """For a column, as it is drawn, and as large as for a slide; slanted texts apart."""
     draw, given, _ = DRAWN[name]
     figure = draw(*given)
     figure.set_size_inches(*(larger * side for side in figure.get_size_inches()))

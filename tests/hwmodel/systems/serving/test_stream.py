@@ -37,9 +37,10 @@ def test_a_lone_client_waits_for_its_steps_and_nothing_else() -> None:
 
 def test_a_run_for_so_long_says_that_its_prompts_are_taken_as_new() -> None:
     long: dict[str, Any] = {"rate_per_s": 5, "duration_s": 10, "requests": None}
+    mores: tuple[dict[str, Any], ...] = ({}, {"prompts": 5}, {"prefix": 64})
     told = [
         any("no prompt is asked twice" in text for text in served(**long, **more).warnings)
-        for more in ({}, {"prompts": 5}, {"prefix": 64})
+        for more in mores
     ]
     assert told == [True, False, False]
     assert not any("asked twice" in text for text in served(rate_per_s=5).warnings)

@@ -21,7 +21,10 @@ def dynamic_j(work: Work, rates: Rates) -> Amount:
 
 
 def _spent(work: Work, rates: Rates) -> dict[str, Amount]:
-    """Joules of operations by unit, and of bytes by memory level and link."""
+    """Joules of operations by unit, and of bytes by memory level and link.
+
+    By name, whatever the order of the counts: sums are then the same to the last bit.
+    """
     joules: dict[str, Amount] = {}
     operation_j, byte_j = rates.operation_j, rates.byte_j
     for key, count in work.operations.items():
@@ -32,7 +35,7 @@ def _spent(work: Work, rates: Rates) -> dict[str, Amount]:
     for link, (_, size) in work.messages.items():
         wire = link.partition(":")[0]
         joules[wire] = joules.get(wire, 0.0) + size * byte_j.get(wire, 0.0)
-    return joules
+    return {name: joules[name] for name in sorted(joules)}
 
 
 def components_j(activity: Activity, rates: Rates, time_s: Amount) -> dict[str, Amount]:

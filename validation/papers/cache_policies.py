@@ -41,8 +41,6 @@ def keyformer(given: Given) -> tuple[Claim, ...]:
             *("Keyformer", "throughput, half of the cache", 2.4, gain, 0.2),
             "abstract: MPT-7B among others, one A100 of 80 GB",
             within="contexts are not said: from 2 Ki tokens on",
-            cause="at full memory twice the sequences read twice the keys in all: what is gained is"
-            " weights read less often; their baseline also slows where it swaps",
         ),
         Claim(
             *(

@@ -7,7 +7,7 @@ narrower weights on units that are faster; operations count the zeros, as of den
 
 What differs was fitted to 18 products each of 16 and of 8 bits on an H200 (cuSPARSELt 0.8, torch
 2.11; `zeros.csv` of `validation/data`), each with the algorithm that its search finds: of 30 others
-of that board, and 15 of another, errors are 9 % in the mean, 17 at the 90th percentile. The
+of that board, and 15 of another, errors are 10 % in the mean, 17 at the 90th percentile. The
 algorithm that torch takes unasked needs 1 to 3 times as long, the more the fewer the rows. Kernels
 of 16 bits read a third of what the DRAM could bring, so that few rows take longer than dense ones.
 """

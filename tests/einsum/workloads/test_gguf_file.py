@@ -89,7 +89,12 @@ def test_keys_are_those_of_hugging_face(tmp_path: Path) -> None:
 
 
 def test_weights_have_the_bytes_of_their_types(tmp_path: Path) -> None:
-    kinds = {"attn_v": "Q6_K", "ffn_down": "Q8_0", "output": "Q6_K", "ffn_up": "MXFP4"}
+    kinds: dict[str, Any] = {
+        "attn_v": "Q6_K",
+        "ffn_down": "Q8_0",
+        "output": "Q6_K",
+        "ffn_up": "MXFP4",
+    }
     total = written(tmp_path / "mixed.gguf", split=1, experts=0, **kinds)
     found = config(tmp_path / "mixed.gguf")
     said = quantisation("mixed", found["quantization_config"], "fp16")

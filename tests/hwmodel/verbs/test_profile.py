@@ -85,6 +85,7 @@ def test_fewer_lines_are_printed_where_fewer_are_asked_for(trace: str) -> None:
 
 
 def test_a_trace_without_shapes_says_what_to_record(tmp_path: Path) -> None:
-    kernel = {"ph": "X", "cat": "kernel", "name": "mine", "ts": 0, "dur": 5.0, "args": {}}
+    kernel: dict[str, Any] = {"ph": "X", "cat": "kernel", "name": "mine", "ts": 0, "dur": 5.0}
+    kernel["args"] = {}
     (tmp_path / "bare.json").write_text(json.dumps({"traceEvents": [kernel]}))
     assert "record_shapes=True" in str(hw.profile(tmp_path / "bare.json", on="h200"))

@@ -1,8 +1,8 @@
 """Levels: the best loop nest of one Einsum on several memories and an array, with a proof.
 
 In both mapspaces (`interleave`) every tensor is kept once in each memory at any depth of the nest,
-whatever the order of the keeps of different tensors, and any ranks go over the axes of the array,
-several to one axis if they fit. Memories that each element has for itself are the innermost ones.
+whatever the order of the keeps of different tensors; any ranks go over the array's axes, several
+to one if they fit. Memories that each element has for itself are the innermost ones.
 
     interleaved  tiles and spreads divide their ranks; the search is exact (`branch`, `best_first`)
     ragged       or the next multiples of the array's longest side, of all ranks or (`ways`) some:
@@ -17,15 +17,14 @@ cost is below what the answer was counted to cost; where there is none, the answ
 else the lowest of those least costs is what the certificate stands on.
 
 The bound that stands beside the answer holds for any schedule in which all tensors pass through
-every memory. With B(l) the least bytes between memory l and all storage inside of it
-(`hwmodel.bounds`), p points, and w bytes an element:
+every memory. With B(l) the least bytes between memory l and all storage inside (`hwmodel.bounds`),
+p points, and w bytes an element:
 
 - memory l reads and writes at least B(l - 1) + B(l) bytes, the outermost B(0);
-- the innermost memory serves the arithmetic: p w for each input, 2 p w for an output that is
-  reduced. A first sum that reads nothing is made up for by its drain, since each element that
-  begins a sum hands it over at least once. Inputs are written there at least once;
+- the innermost memory serves the arithmetic: p w for each input, 2 p w for a reduced output. A
+  first sum that reads nothing is made up for by its drain, as each element that begins one hands
+  it over at least once. Inputs are written there at least once;
 - time is at least points over elements, a step each, and bytes over bandwidth of each memory.
-
 Units: bytes, joules, seconds.
 """
 

@@ -108,20 +108,8 @@ def made(
     """Layers and ends of an execution, whatever its pipeline; `given` is kernels' efficiency."""
     replicas = how.dp if how.zero == 3 or work.optimizer in optimizers.PRODUCTS else None
     key = (*shared(work, how), how.dispatch, how.overlap, replicas, given)
-    if key not in known.made:
-        known.made[key] = _made(work, how, machine, joined, kernel, given, known)
-    return known.made[key]
-
-
-def _made(
-    work: Training,
-    how: Execution,
-    machine: Hardware,
-    joined: Fabric,
-    kernel: Any,
-    given: float | None,
-    known: Known,
-) -> Made:
+    if key in known.made:
+        return known.made[key]
     network = work.model.network
     numbers = sorted(number for group in network.layers for number in group.numbers)
     if numbers != list(range(network.depth)):
@@ -154,7 +142,7 @@ def _made(
     behind = [end(each_of[1], logits * wide)]
     for _ in range(found.modules):
         behind += [each_of[ENDS], end(each_of[ENDS + 1], logits * wide)]
-    return Made(
+    known.made[key] = Made(
         ends=(end(each_of[0], 0.0), summed(behind)),
         layers=tuple(by_number[n] for n in range(network.depth)),
         modules=found.modules,
@@ -165,6 +153,7 @@ def _made(
         assumptions=(runs.source, *found.run.assumptions),
         warnings=(*found.run.warnings, *left_out(network), *_wide(found)),
     )
+    return known.made[key]
 
 
 def _wide(found: Alone) -> tuple[str, ...]:

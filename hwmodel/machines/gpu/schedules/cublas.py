@@ -43,7 +43,7 @@ from hwmodel.machines.gpu.schedules.gemm import (
     sides_bytes,
     slab,
 )
-from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
+from hwmodel.machines.gpu.schedules.library_tile import Grid, LibraryTile
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div, least, most, root, where
 from hwmodel.quantity.dtypes import bytes_of, element_bytes
@@ -334,12 +334,9 @@ def vector(problem: GemmProblem, limits: Limits) -> Activity:
 def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
     """One GEMM call: launch, rounds of blocks over the DRAM's stream, reduction of split sums."""
     element, stored_bytes = element_bytes(problem.dtype_a), bytes_of(problem.dtype_out)
-    rows, columns = ceil_div(problem.M, tile.block_m), ceil_div(problem.N, tile.block_n)
-    blocks = problem.batch * rows * columns * tile.split
-    each = ceil_div(blocks, limits.processors)
-    resident = each / ceil_div(each, tile.resident)
-    slices = ceil_div(ceil_div(problem.K, tile.block_k), tile.split)
-    depth = slices * tile.block_k
+    grid = Grid.of(problem, tile, limits)
+    rows, columns, blocks, resident = grid.rows, grid.columns, grid.blocks, grid.resident
+    slices, depth = grid.slices, grid.depth
     area = tile.block_m * tile.block_n
     staged = sides_bytes(problem, problem.M / rows, problem.N / columns) * depth
     by_bulk = tile.persistent

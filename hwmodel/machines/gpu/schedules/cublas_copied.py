@@ -30,7 +30,7 @@ from hwmodel.machines.gpu.schedules.gemm import (
     lines,
     sides_bytes,
 )
-from hwmodel.machines.gpu.schedules.library_tile import LibraryTile
+from hwmodel.machines.gpu.schedules.library_tile import Grid, LibraryTile, dealt
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.arithmetic import ceil_div, least, most, where
 from hwmodel.quantity.dtypes import bytes_of
@@ -63,13 +63,9 @@ def activity(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activit
 
 def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
     """Blocks of tiles, and what adds the parts of split sums."""
-    rows, columns = ceil_div(problem.M, tile.block_m), ceil_div(problem.N, tile.block_n)
-    blocks = problem.batch * rows * columns * tile.split
-    each = ceil_div(blocks, limits.processors)
-    resident = each / ceil_div(each, tile.resident)
-    slices = ceil_div(ceil_div(problem.K, tile.block_k), tile.split)
-    depth = slices * tile.block_k
-    m, n = problem.M / rows, problem.N / columns
+    grid = Grid.of(problem, tile, limits)
+    blocks, resident, slices, depth = grid.blocks, grid.resident, grid.slices, grid.depth
+    m, n = problem.M / grid.rows, problem.N / grid.columns
     staged = sides_bytes(problem, m, n) * depth
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     area = tile.block_m * tile.block_n
@@ -144,8 +140,7 @@ def columns_of(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activ
     """Few rows: blocks of columns walk K, an element of each column and row at a time."""
     m = tile.block_m
     blocks = problem.batch * ceil_div(problem.N, rules.NARROW_N)
-    each = ceil_div(blocks, limits.processors)
-    resident = each / ceil_div(each, tile.resident)
+    resident = dealt(blocks, tile.resident, limits)
     held = where(m <= 2, 2, 2 * ceil_div(m, 2))  # rows of the kernel that is compiled for so many
     exact, one = (m == 2) | (m == 4), where(m == 1, 1.0, 0.0)
     lanes = (rules.NARROW_N + held) * where(exact, 1.0, EDGED)

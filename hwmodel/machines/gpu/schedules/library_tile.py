@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from hwmodel.machines.gpu.schedules.gemm import GemmTile
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules.gemm import GemmProblem, GemmTile
+from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.units import Amount
 
 
@@ -28,3 +30,33 @@ class LibraryTile(GemmTile):
     lanes: Amount = 1.0
     in_turn: Amount = 0
     narrow: Amount = 0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How a product falls into blocks: counts, and `depth`, the padded K that a block walks.
+
+    `resident` is how many blocks a processor runs at a time, where these are dealt evenly.
+    """
+
+    rows: Amount
+    columns: Amount
+    blocks: Amount
+    resident: Amount
+    slices: Amount
+    depth: Amount
+
+    @classmethod
+    def of(cls, problem: GemmProblem, tile: LibraryTile, limits: Limits) -> "Grid":
+        """The grid of a product in a tile's blocks."""
+        rows, columns = ceil_div(problem.M, tile.block_m), ceil_div(problem.N, tile.block_n)
+        blocks = problem.batch * rows * columns * tile.split
+        slices = ceil_div(ceil_div(problem.K, tile.block_k), tile.split)
+        resident = dealt(blocks, tile.resident, limits)
+        return cls(rows, columns, blocks, resident, slices, slices * tile.block_k)
+
+
+def dealt(blocks: Amount, most_resident: Amount, limits: Limits) -> Amount:
+    """Blocks that a processor runs at a time, in the fewest turns of at most so many."""
+    each = ceil_div(blocks, limits.processors)
+    return each / ceil_div(each, most_resident)

@@ -45,8 +45,8 @@ def test_a_name_that_is_not_listed_is_refused_with_the_nearest() -> None:
 @pytest.mark.parametrize("name", ["devices", "models", "libraries", "engines"])
 def test_names_are_gone_through_counted_and_looked_up(name: str) -> None:
     value: Listed[object] = getattr(hw, name)
-    names = list(value)
-    assert all(name in str(value()) for name in names)
+    names, text = list(value), str(value())
+    assert all(name in text for name in names)
     assert len(value) == len(names)
     assert names[0] in value
     assert "nothing of that name" not in value

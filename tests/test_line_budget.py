@@ -104,7 +104,8 @@ BUDGETS = {
     # kernels of cuBLAS that copy by threads (350), clusters of two sides (150).
     # what executions of training have in common, bounds of searches, lines of tables (200).
     # cuDNN's menu of kernels for convolutions, and what it likes (400).
-    "hwmodel": 42_150,
+    # pipelines whose ranks take turns, all at once (100).
+    "hwmodel": 42_250,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.
     # From 5,500: divisions of a model over devices: all legal ones, bounds, and their search.
     # From 5,800: deployments for a traffic: engines, their steady state, bounds, and their search;

@@ -21,8 +21,10 @@ from hwmodel.systems.pipelines.schedule import (
     Schedule,
     W,
     at_least,
+    in_turn,
     looped,
 )
+from hwmodel.systems.pipelines.turns import Turns
 
 
 def gpipe(ranks: int, micro_batches: int) -> Schedule:
@@ -41,8 +43,8 @@ def gpipe(ranks: int, micro_batches: int) -> Schedule:
 
 def one_f_one_b(ranks: int, micro_batches: int) -> Schedule:
     """1F1B with a flush."""
-    warm = [ranks - 1 - rank for rank in range(ranks)]
-    return _alternating("1f1b", ranks, 1, micro_batches, warm)
+    at_least("micro_batches", micro_batches, 1)
+    return in_turn("1f1b", looped(ranks), Turns(ranks, 1, micro_batches))
 
 
 def interleaved(ranks: int, chunks: int, micro_batches: int) -> Schedule:
@@ -52,28 +54,15 @@ def interleaved(ranks: int, chunks: int, micro_batches: int) -> Schedule:
         raise InputError(
             f"interleaved: expected a multiple of {ranks} micro-batches, found {micro_batches}"
         )
-    warm = [(chunks - 1) * ranks + 2 * (ranks - 1 - rank) for rank in range(ranks)]
-    return _alternating("interleaved", ranks, chunks, micro_batches, warm)
+    at_least("micro_batches", micro_batches, 1)
+    return in_turn("interleaved", looped(ranks, chunks), Turns(ranks, chunks, micro_batches))
 
 
 def zb_h1(ranks: int, micro_batches: int, chunks: int = 1) -> Schedule:
-    """Weight gradients apart, in the memory of 1F1B; over several chunks a rank as well."""
-    warm = [(chunks - 1) * ranks + ranks - 1 - rank for rank in range(ranks)]
-    return _alternating("zb-h1", ranks, chunks, micro_batches, warm, parted=True)
+    """Weight gradients apart, in the memory of 1F1B; over several chunks a rank as well.
 
-
-def _alternating(
-    name: str,
-    ranks: int,
-    chunks: int,
-    micro_batches: int,
-    warm: list[int],
-    *,
-    parted: bool = False,
-) -> Schedule:
-    """Forwards to warm up, then one forward and one backward, then backwards.
-
-    Where weight gradients are `parted`, one follows each backward of rank r but its first r.
+    Forwards to warm up, then one forward and one backward; a weight gradient follows each backward
+    of rank r but its first r.
     """
     at_least("micro_batches", micro_batches, 1)
     layout = looped(ranks, chunks)
@@ -82,21 +71,20 @@ def _alternating(
     orders: list[tuple[Entry, ...]] = []
     for rank in range(ranks):
         order = Order(layout, micro_batches)
-        first = min(warm[rank], len(forwards))
+        first = min((chunks - 1) * ranks + ranks - 1 - rank, len(forwards))
         for chunk in forwards[:first]:
             order.add((F, layout.stages[rank][chunk]))
         weights = iter(backwards)
         for number, chunk in enumerate(backwards):
             if first + number < len(forwards):
                 order.add((F, layout.stages[rank][forwards[first + number]]))
-            order.add((B if parted else BW, layout.stages[rank][chunk]))
-            if parted and number >= rank:
+            order.add((B, layout.stages[rank][chunk]))
+            if number >= rank:
                 order.add((W, layout.stages[rank][next(weights)]))
-        if parted:
-            for chunk in weights:
-                order.add((W, layout.stages[rank][chunk]))
+        for chunk in weights:
+            order.add((W, layout.stages[rank][chunk]))
         orders.append(tuple(order.entries))
-    return Schedule(name, layout, micro_batches, tuple(orders))
+    return Schedule("zb-h1", layout, micro_batches, tuple(orders))
 
 
 def _chunk_order(ranks: int, chunks: int, micro_batches: int) -> list[int]:

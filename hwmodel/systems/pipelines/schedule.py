@@ -17,15 +17,24 @@ Where stages stand on p ranks, v chunks each:
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hwmodel.quantity.errors import InputError
+from hwmodel.systems.pipelines.turns import Turns
 
 F, B, W, BW = range(4)
 KINDS = ("F", "B", "W", "BW")
 Entry: TypeAlias = tuple[int, ...]
 """Passes that a rank runs at once: one, or a forward with a backward of another micro-batch."""
+Orders: TypeAlias = tuple[tuple[Entry, ...], ...]
+"""Entries of each rank."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +102,36 @@ class Schedule:
 
     Attributes:
         each: micro-batches of a chain, numbered from 0.
-        orders: entries of each rank.
+        written: entries of each rank, or what writes them down once they are asked for.
+        turns: the rule of the order, where a forward and a backward pass take turns.
     """
 
     name: str
     layout: Layout
     each: int
-    orders: tuple[tuple[Entry, ...], ...]
+    written: Orders | Callable[[], Orders]
+    turns: Turns | None = None
+
+    @cached_property
+    def orders(self) -> Orders:
+        """Entries of each rank."""
+        return self.written() if callable(self.written) else self.written
+
+    def codes(self, rank: int) -> NDArray[np.int64]:
+        """Numbers of a rank's passes in order."""
+        if self.turns is None:
+            return np.fromiter(chain.from_iterable(self.orders[rank]), dtype=np.int64)
+        back, chunk, batch = self.turns.order(rank)
+        stage = np.asarray(self.layout.stages[rank])[chunk]
+        return (np.where(back, BW, F) * len(self.layout.rank) + stage) * self.each + batch
+
+    @property
+    def paired(self) -> float:
+        """Entries of a rank that run two passes at once, on average."""
+        if self.turns is not None:
+            return 0.0
+        several = [sum(len(entry) > 1 for entry in order) for order in self.orders]
+        return sum(several) / len(several)
 
     def code(self, kind: int, stage: int, micro_batch: int) -> int:
         """The number of a pass."""
@@ -146,3 +178,14 @@ def at_least(what: str, found: int, least: int) -> None:
     """Refuses a count below `least`."""
     if found < least:
         raise InputError(f"{what}: expected {least} or more, found {found}")
+
+
+def in_turn(name: str, layout: Layout, turns: Turns) -> Schedule:
+    """The schedule whose ranks take turns."""
+
+    def written() -> Orders:
+        ranks = range(layout.ranks)
+        return tuple(tuple((code,) for code in found.codes(rank).tolist()) for rank in ranks)
+
+    found = Schedule(name, layout, turns.micro_batches, written, turns)
+    return found

@@ -6,15 +6,15 @@ micro-batches on 64 ranks take a fraction of a second. `tasks` states the same f
 simulation (`systems.events`), which answers the same times, and takes other tasks beside.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.quantity.errors import InputError
 from hwmodel.systems.pipelines.schedule import BW, KINDS, B, F, Layout, Schedule, W
+from hwmodel.systems.pipelines.turns import Turns
 from hwmodel.systems.tasks import Task, Tasks
 
 Array = NDArray[np.float64]
@@ -100,6 +100,8 @@ def timed(schedule: Schedule, passes: Passes) -> Timed:
         raise InputError(
             f"passes: expected the seconds of {stages} stages, found {len(passes.forward_s)}"
         )
+    if schedule.turns is not None:
+        return _in_turn(schedule, schedule.turns, passes)
     base, way_s = needs(layout, passes, each)
     duration_s, overlapped = passes.durations(), passes.overlapped
     # Where each pass's end is noted; W's needs no note.
@@ -143,7 +145,17 @@ def timed(schedule: Schedule, passes: Passes) -> Timed:
             break
         at[rank], free_s[rank] = len(start_s), now
     _check(schedule, at)
-    found = tuple(np.array(each_s) for each_s in starts), tuple(np.array(each_s) for each_s in ends)
+    return _of(schedule, map(np.array, starts), map(np.array, ends))
+
+
+def _in_turn(schedule: Schedule, turns: Turns, passes: Passes) -> Timed:
+    """The same of ranks that take turns; of stage c p + r on rank r."""
+    of_all = np.asarray(passes.durations()).reshape(len(KINDS), turns.chunks, turns.ranks)
+    return _of(schedule, *turns.timed(of_all[F], of_all[BW], passes.transfer_s))
+
+
+def _of(schedule: Schedule, starts: Iterable[Array], ends: Iterable[Array]) -> Timed:
+    found = tuple(starts), tuple(ends)
     busy_s = np.array([float((e - s).sum()) for s, e in zip(*found, strict=True)])
     span_s = np.array([float(e[-1] - s[0]) for s, e in zip(*found, strict=True)])
     return Timed(schedule, *found, float(max(e[-1] for e in found[1])), busy_s, span_s)
@@ -175,8 +187,8 @@ def peaks(schedule: Schedule, amount: Sequence[float], *, freed_by_b: float = 0.
         *(-a for a in amount),
     ]
     found: list[float] = []
-    for order in schedule.orders:
-        keys = np.fromiter(chain.from_iterable(order), dtype=np.int64) // each
+    for rank in range(schedule.layout.ranks):
+        keys = schedule.codes(rank) // each
         # Of entries that run at once the forward pass stands first.
         levels = np.cumsum(np.asarray(change)[keys])
         found.append(float(levels.max(initial=0.0)))

@@ -149,9 +149,8 @@ def trained(
     again = rounds.load * how.dp
     often, busy_s = (times + more.share) * again, works_s * again
     each = often * run.schedule.each  # of a chain: half enter at either end, where two do
-    at_once = float(np.mean([sum(len(e) > 1 for e in order) for order in run.schedule.orders]))
     waits_s = each * float(np.mean([sum(s.exposed_s for s in rank) for rank in ranks])) + exposed_s
-    waits_s -= times * at_once * spared_s
+    waits_s -= times * run.schedule.paired * spared_s
     made, several = parts.made, passes.operations(work) * count * how.dp * how.tp * how.cp
     flops = several * made.flops
     idle_j = float(np.max(machine.power.idle_w)) * max(0.0, step_s - busy_s + waits_s)

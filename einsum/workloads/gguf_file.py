@@ -7,11 +7,13 @@ as Q4_K stores 256 weights in 144 bytes: 4 bits each, and 128 bits of scales for
 are taken to run in that format, their weights widened.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hwmodel.einsum.workloads.quantisation.modules import spelled
 from hwmodel.einsum.workloads.registry import known, record
+from hwmodel.einsum.workloads.tensors import Tensor
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.reading import name_of
 
@@ -63,6 +65,40 @@ def config(path: str | Path) -> dict[str, Any]:
     library does not know. Without the library `gguf` it raises `CoverageError` that names the
     extra.
     """
+    library, file, held = _read(path)
+    said = {name: field.contents() for name, field in file.fields.items() if _short(name)}
+    architecture = str(said.get("general.architecture"))
+    found = _keys(name_of(path), architecture, said, held)
+    _whole(name_of(path), found, held)
+    found["quantization_config"] = {
+        "quant_method": "gguf",
+        "formats": _formats(
+            _paths(library, architecture, int(found["num_hidden_layers"])), library, held
+        ),
+    }
+    return found
+
+
+def tensors(path: str | Path) -> Iterator[Tensor]:
+    """The tensors of a file, with the modules that they may be under Hugging Face's names."""
+    library, file, held = _read(path)
+    architecture = str(file.fields["general.architecture"].contents())
+    layers = int(file.fields[f"{architecture}.block_count"].contents())
+    places: dict[str, list[tuple[str, ...]]] = {}
+    for path_of, name in _paths(library, architecture, layers).items():
+        places.setdefault(name, []).append(spelled(path_of))
+    for name, tensor in held.items():
+        module, _, last = name.rpartition(".")
+        own = last in ("weight", "bias")
+        there = places.get(module if own else name, [spelled(name)])
+        yield Tensor(
+            *(name, tuple(dict.fromkeys(there)), int(tensor.n_elements)),
+            bias=last == "bias" if own else None,
+        )
+
+
+def _read(path: str | Path) -> tuple[Any, Any, Mapping[str, Any]]:
+    """The library, a file, and the tensors of it and of those that its model lies in besides."""
     try:
         import gguf  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError:
@@ -72,18 +108,10 @@ def config(path: str | Path) -> dict[str, Any]:
         ) from None
     library: Any = gguf
     file = _opened(library, path)
-    said = {name: field.contents() for name, field in file.fields.items() if _short(name)}
-    architecture = str(said.get("general.architecture"))
-    others = _others(Path(path), int(said.get("split.count") or 1))
+    split = file.fields.get("split.count")
+    others = _others(Path(path), int(split.contents()) if split else 1)
     every = (file, *(_opened(library, other) for other in others))
-    held = {str(tensor.name): tensor for each in every for tensor in each.tensors}
-    found = _keys(name_of(path), architecture, said, held)
-    _whole(name_of(path), found, held)
-    found["quantization_config"] = {
-        "quant_method": "gguf",
-        "formats": _formats(library, architecture, int(found["num_hidden_layers"]), held),
-    }
-    return found
+    return library, file, {str(tensor.name): tensor for each in every for tensor in each.tensors}
 
 
 def _opened(library: Any, path: str | Path) -> Any:
@@ -186,16 +214,19 @@ def _alike(where: str, key: str, value: Any) -> Any:
     return every.pop()
 
 
-def _formats(
-    library: Any, architecture: str, layers: int, held: Mapping[str, Any]
-) -> dict[str, str]:
-    """Module -> format of its weights."""
+def _paths(library: Any, architecture: str, layers: int) -> Mapping[str, str]:
+    """Hugging Face's name of a module -> the file's."""
     kinds = {name: kind for kind, name in library.MODEL_ARCH_NAMES.items()}
     if architecture not in kinds:
         raise UnknownNameError("architecture of the library gguf", architecture, kinds)
-    names = library.get_tensor_name_map(kinds[architecture], layers).mapping
+    named = library.get_tensor_name_map(kinds[architecture], layers).mapping
+    return {path: name for path, (_, name) in named.items()}
+
+
+def _formats(paths: Mapping[str, str], library: Any, held: Mapping[str, Any]) -> dict[str, str]:
+    """Module -> format of its weights."""
     found: dict[str, str] = {}
-    for path, (_, name) in names.items():
+    for path, name in paths.items():
         tensor = held.get(f"{name}.weight")
         if tensor is not None and path.startswith(("model.layers.", "model.embed_tokens", "lm_")):
             found[path] = _format(library, tensor.tensor_type)

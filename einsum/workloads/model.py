@@ -19,7 +19,7 @@ from hwmodel.einsum.workloads.blocks.block import Step, together
 from hwmodel.einsum.workloads.blocks.further import alone, inner
 from hwmodel.einsum.workloads.blocks.joined import alike
 from hwmodel.einsum.workloads.blocks.network import Network
-from hwmodel.einsum.workloads.config import changed, files_beside, read_config
+from hwmodel.einsum.workloads.config import changed, files_beside, gguf_tensors, read_config
 from hwmodel.einsum.workloads.drafts import OWN, Drafting, Drafts, with_drafts
 from hwmodel.einsum.workloads.images import Asked, Vision, images_of, with_images
 from hwmodel.einsum.workloads.modifiers.modifier import Modifier, idle, modified
@@ -45,6 +45,7 @@ from hwmodel.einsum.workloads.quantisation.stored import Stored, differing, scal
 from hwmodel.einsum.workloads.record import Config
 from hwmodel.einsum.workloads.serving_stream import Serves
 from hwmodel.einsum.workloads.shard import Shard
+from hwmodel.einsum.workloads.tensors import checked_against, of_checkpoint
 from hwmodel.einsum.workloads.training_step import Training, trained, wide_of
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError
@@ -370,6 +371,8 @@ def model(
     else:
         name, read, warnings = read_config(config, ignore_keys=ignore_keys, as_=as_, part=part)
         files, source = files_beside(config), (config, tuple(ignore_keys))
+        tensors = gguf_tensors(config) if files is None else of_checkpoint(files)
+        warnings = (*warnings, *checked_against(name, read.network, tensors))
     network = read.network()
     files = None if any(each in asked for each in OF_WEIGHTS) else files
     formats, more = precision(

@@ -57,11 +57,15 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A checkpoint's files: bytes of all tensors, and the tensors where headers were read."""
+    """A checkpoint's files: bytes of all tensors, and the tensors where headers were read.
+
+    Of an index alone there are `names`.
+    """
 
     where: str
     bytes: int
     tensors: tuple[Held, ...] = field(default=(), repr=False)
+    names: tuple[str, ...] = field(default=(), repr=False)
 
 
 def stored(folder: Path) -> Stored | None:
@@ -71,15 +75,17 @@ def stored(folder: Path) -> Stored | None:
     """
     files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("*.safetensors"))
     index = folder / INDEX
-    wanted, total = _index(index) if index.is_file() else ({file.name for file in files}, None)
+    none: dict[str, str] = {}
+    named, total = _index(index) if index.is_file() else (none, None)
+    wanted = set(named.values()) if named else {file.name for file in files}
     if files and wanted <= {file.name for file in files}:
         tensors = tuple(held for file in files if file.name in wanted for held in _header(file))
         return Stored(name_of(folder), sum(each.size for each in tensors), tensors)
-    return None if total is None else Stored(name_of(index), total)
+    return None if total is None else Stored(name_of(index), total, names=tuple(named))
 
 
-def _index(path: Path) -> tuple[set[str], int | None]:
-    """Files that an index names, and the bytes of all tensors."""
+def _index(path: Path) -> tuple[Mapping[str, str], int | None]:
+    """The file of each tensor that an index names, and the bytes of all."""
     table = json_table(path, "an index of safetensors files")
     names, metadata = table.get("weight_map"), table.get("metadata", {})
     total = cast(dict[str, Any], metadata).get("total_size") if isinstance(metadata, dict) else None
@@ -87,7 +93,7 @@ def _index(path: Path) -> tuple[set[str], int | None]:
         raise InputError(
             f"{name_of(path)}: expected weight_map and metadata.total_size, found neither or one"
         )
-    return {str(name) for name in cast(dict[str, Any], names).values()}, int(total)
+    return {str(n): str(file) for n, file in cast(dict[str, Any], names).items()}, int(total)
 
 
 def _header(path: Path) -> Iterable[Held]:
@@ -137,13 +143,13 @@ def _by_module(tensors: Iterable[Held]) -> Mapping[str, dict[str, Held]]:
     """Module -> its tensors by the rest of their name; those of weights alone."""
     found: dict[str, dict[str, Held]] = {}
     for tensor in tensors:
-        module, last = _place(tensor.name)
+        module, last = place_of(tensor.name)
         if module and last.rpartition(".")[2] not in OTHERS:
             found.setdefault(module, {})[last] = tensor
     return {path: parts for path, parts in found.items() if any(w in parts for w in WEIGHTS)}
 
 
-def _place(name: str) -> tuple[str, str]:
+def place_of(name: str) -> tuple[str, str]:
     """Module and the rest: `x.weight.absmax` is of `x`, `x_blocks` and `x_scales` of `x`."""
     front, found, rest = name.partition(".weight.")
     if found:

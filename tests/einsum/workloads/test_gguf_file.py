@@ -27,6 +27,7 @@ def written(
     experts: int = 0,
     layers: int = LAYERS,
     hidden: int = HIDDEN,
+    without: str = "",
     **kinds: str,
 ) -> int:
     """A small model whose weights have these types; the bytes of its tensors but for norms.
@@ -62,13 +63,17 @@ def written(
         }
     if split > 1:
         shapes.pop("output")
+    shapes.pop(without, None)
     for name, (rows, columns) in shapes.items():
         kind = kinds.get(name.rpartition(".")[2], "Q4_K")
         block, size = BYTES[kind]
         packed = np.zeros((rows, columns // block * size), np.uint8)
         file.add_tensor(f"{name}.weight", packed, raw_dtype=gguf.GGMLQuantizationType[kind])
         total += packed.size
-    file.add_tensor("output_norm.weight", np.zeros(HIDDEN, np.float32))
+    norms = ["output_norm"]
+    norms += [f"blk.{layer}.{part}_norm" for layer in range(LAYERS) for part in ("attn", "ffn")]
+    for name in norms:
+        file.add_tensor(f"{name}.weight", np.zeros(HIDDEN, np.float32))
     file.write_header_to_file()
     file.write_kv_data_to_file()
     file.write_tensors_to_file()
@@ -180,3 +185,9 @@ def test_sizes_that_the_tensors_do_not_have_are_errors(tmp_path: Path) -> None:
     written(tmp_path / "wide.gguf", hidden=2 * HIDDEN)
     with pytest.raises(InputError, match=r"embedding_length: expected 256, .* found 512"):
         config(tmp_path / "wide.gguf")
+
+
+def test_a_tensor_that_a_layer_lacks_is_named(tmp_path: Path) -> None:
+    written(tmp_path / "cut.gguf", without="blk.1.attn_k")
+    with pytest.raises(InputError, match=r"expected a tensor blk\.1\.attn_k\.weight, found none"):
+        model(tmp_path / "cut.gguf")

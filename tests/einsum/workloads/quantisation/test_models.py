@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hwmodel.einsum.workloads.model import model
+from hwmodel.einsum.workloads.quantisation.stored import stored
 from hwmodel.quantity.errors import UnknownNameError
 
 CONFIGS = Path(__file__).parents[5] / "shared/data/configs"
@@ -193,8 +194,11 @@ def test_files_beside_a_config_are_believed(tmp_path: Path) -> None:
 def test_files_say_what_memory_holds_beyond_the_network(tmp_path: Path) -> None:
     held = written(tmp_path, SMALL, fp8=False)
     assert model(tmp_path).warnings == ()
+    files = stored(tmp_path)
+    assert files is not None
     (tmp_path / "model.safetensors").unlink()
-    index = {"metadata": {"total_size": held + 1_000_000}, "weight_map": {"a": "b.safetensors"}}
+    named = {tensor.name: "1.safetensors" for tensor in files.tensors}
+    index = {"metadata": {"total_size": held + 1_000_000}, "weight_map": named}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     found = model(tmp_path / "config.json")
     assert found.weight_bytes == held + 1_000_000

@@ -7,14 +7,13 @@ relative's datasheet agrees within 5 %, which then stands. The relative's calibr
 with intervals twice as wide (in logarithms), until a family is measured.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from hwmodel.hardware import calibration
 from hwmodel.hardware.calibration import Calibration
-from hwmodel.hardware.catalogue import device, devices, load_device
+from hwmodel.hardware.catalogue import device, devices, load_device, slug
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.units import bare_name, dimension_of
@@ -68,7 +67,7 @@ def relative_of(facts: Facts, name: str = "auto") -> Hardware:
 
 def own_name(facts: Facts) -> str:
     """`NVIDIA H100 PCIe` as `nvidia-h100-pcie`."""
-    return re.sub(r"[^a-z0-9]+", "-", str(facts["device"]).lower()).strip("-")
+    return slug(str(facts["device"]))
 
 
 def own_device(facts: Facts, relative: Hardware) -> Hardware:

@@ -17,7 +17,7 @@ from hwmodel.einsum.workloads.quantisation.stated import stated
 from hwmodel.einsum.workloads.quantisation.stored import Stored, stored
 from hwmodel.einsum.workloads.record import FURTHER, LEFT_OUT, Config
 from hwmodel.einsum.workloads.registry import architectures, known, of_class, record
-from hwmodel.einsum.workloads.tensors import Tensor
+from hwmodel.einsum.workloads.tensors import Tensor, of_checkpoint
 from hwmodel.quantity.errors import (
     LONGEST_NAME,
     CoverageError,
@@ -264,12 +264,12 @@ def files_beside(source: Any) -> Stored | None:
     return stored(path) if kind == "folder" else None
 
 
-def gguf_tensors(source: Any) -> Iterable[Tensor]:
-    """The tensors of a GGUF file; of all else none."""
-    if not isinstance(source, (str, Path)):
-        return ()
-    path = Path(source)
-    return gguf_file.tensors(path) if path.suffix == ".gguf" and kind_of(path) == "file" else ()
+def tensors_beside(source: Any, files: Stored | None) -> Iterable[Tensor]:
+    """The tensors of a checkpoint's files, or of the GGUF file that a config was read from."""
+    if files is not None:
+        return of_checkpoint(files)
+    gguf = isinstance(source, (str, Path)) and Path(source).suffix == ".gguf"
+    return gguf_file.tensors(source) if gguf else ()
 
 
 def _quantised_beside(path: Path, data: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from hwmodel.einsum.workloads.blocks.block import Step, together
 from hwmodel.einsum.workloads.blocks.further import alone, inner
 from hwmodel.einsum.workloads.blocks.joined import alike
 from hwmodel.einsum.workloads.blocks.network import Network
-from hwmodel.einsum.workloads.config import changed, files_beside, gguf_tensors, read_config
+from hwmodel.einsum.workloads.config import changed, files_beside, read_config, tensors_beside
 from hwmodel.einsum.workloads.drafts import OWN, Drafting, Drafts, with_drafts
 from hwmodel.einsum.workloads.images import Asked, Vision, images_of, with_images
 from hwmodel.einsum.workloads.modifiers.modifier import Modifier, idle, modified
@@ -45,7 +45,7 @@ from hwmodel.einsum.workloads.quantisation.stored import Stored, differing, scal
 from hwmodel.einsum.workloads.record import Config
 from hwmodel.einsum.workloads.serving_stream import Serves
 from hwmodel.einsum.workloads.shard import Shard
-from hwmodel.einsum.workloads.tensors import checked_against, of_checkpoint
+from hwmodel.einsum.workloads.tensors import checked_against
 from hwmodel.einsum.workloads.training_step import Training, trained, wide_of
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.errors import InputError
@@ -344,14 +344,13 @@ def model(
 ) -> Model:
     """Read a model: a config.json, a directory with one, a dict, a shipped name, or a `Model`.
 
-    `dtype` sets all three formats, the others one each; a format that differs from the config's
-    wins, with a warning. `quantise` is what a tool would make of the checkpoint: "fp8", "w8a8",
-    "w4a16", "nvfp4" (`quantisation/schemes.py`); safetensors files beside a config correct what it
-    says of formats. `cache_policy` says which tokens are kept: a `Policy`, or as text
-    "razor-attention:full=0.2" (`policies/`); `modifier` what layers compute of what they would: a
-    `Modifier`, or as text "pbs-attn:density=0.3" (`modifiers/`). `as_` reads a config as one of
-    that model type, whatever its own; `part` its "text" or "vision" alone, where it has several.
-    Raises `InputError` and its kin for what cannot be read or modelled.
+    `dtype` sets all three formats, the others one each; one that differs from the config's wins,
+    with a warning. `quantise` is what a tool would make of the checkpoint: "fp8", "w8a8", "w4a16",
+    "nvfp4" (`quantisation/schemes.py`); files beside a config correct it (`tensors.py`).
+    `cache_policy` says which tokens are kept: a `Policy`, or as text "razor-attention:full=0.2"
+    (`policies/`); `modifier` what layers compute of what they would: a `Modifier`, or as text
+    "pbs-attn:density=0.3" (`modifiers/`). `as_` reads a config as one of that model type; `part`
+    its "text" or "vision" alone. Raises `InputError` and its kin for what cannot be read.
     """
     given = {
         **{"dtype": dtype, "weight_dtype": weight_dtype, "kv_dtype": kv_dtype},
@@ -361,9 +360,9 @@ def model(
     keeping = None if cache_policy is None else policy(cache_policy)
     changing = None if modifier is None else modifier_of(modifier)
     if isinstance(config, Model):
-        name, read, warnings, files = config.name, config.config, config.read, config.files
-        source = config.source
-        if not asked and keeping is None and changing is None:
+        name, read, warnings = config.name, config.config, config.read
+        files, source = config.files, config.source
+        if not asked and keeping is changing is None:
             return config
         keeping = config.cache_policy if keeping is None else keeping
         changing = config.modifier if changing is None else changing
@@ -371,8 +370,7 @@ def model(
     else:
         name, read, warnings = read_config(config, ignore_keys=ignore_keys, as_=as_, part=part)
         files, source = files_beside(config), (config, tuple(ignore_keys))
-        tensors = gguf_tensors(config) if files is None else of_checkpoint(files)
-        warnings = (*warnings, *checked_against(name, read.network, tensors))
+        warnings += checked_against(name, read.network, tensors_beside(config, files))
     network = read.network()
     files = None if any(each in asked for each in OF_WEIGHTS) else files
     formats, more = precision(
@@ -389,8 +387,7 @@ def model(
         more = (*more, said_of(name, keeping))
     if changing is not None:
         more = (*more, modified(name, changing))
-    told = tuple(dict.fromkeys((*warnings, *more)))
-    given = tuple(asked.items())
+    told, given = tuple(dict.fromkeys((*warnings, *more))), tuple(asked.items())
     return Model(name, read, formats, told, warnings, files, given, source, keeping, changing)
 
 

@@ -116,6 +116,21 @@ def devices() -> tuple[str, ...]:
     return tuple(sorted({*shipped(), *own()}))
 
 
+def device_called(driver_name: str) -> str | None:
+    """The device that a driver's name of it means, the longest whose words stand in it; or None.
+
+    >>> device_called("NVIDIA H100 PCIe"), device_called("NVIDIA H100 80GB HBM3")
+    ('h100-pcie', 'h100')
+    """
+    words = f"-{slug(driver_name)}-"
+    return max((n for n in devices() if f"-{slug(n)}-" in words), key=len, default=None)
+
+
+def slug(text: str) -> str:
+    """`NVIDIA H100 PCIe` as `nvidia-h100-pcie`."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
 @cache
 @across
 def _shipped(name: str) -> Hardware:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from hwmodel.hardware.catalogue import device_called, slug
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Machine, machine_of, predict
 from hwmodel.machines.gpu.libraries.library import Kernel
@@ -85,6 +86,7 @@ class Profiled(Brief, Framed):
     measured_on: str
     lines: tuple[Line, ...]
     top: int = 20
+    warnings: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -132,7 +134,7 @@ class Profiled(Brief, Framed):
         told = {"source": self.source, "device": self.device, "measured_on": self.measured_on}
         whole = {"seconds": self.seconds, "shares": shares}
         whole |= {"of_predicted": self.of_predicted, "of_bound": self.of_bound}
-        return told | whole | {"lines": self.table.to_dicts()}
+        return told | whole | {"warnings": list(self.warnings)} | {"lines": self.table.to_dicts()}
 
     @property
     def finding(self) -> str:
@@ -168,7 +170,9 @@ class Profiled(Brief, Framed):
         return heads, rows
 
     def _notes(self) -> list[str]:
-        notes = [f"measured on {self.measured_on}"] if self.measured_on else []
+        notes = [*self.warnings]
+        if self.measured_on and not notes:
+            notes = [f"measured on {self.measured_on}"]
         left = len(self.lines) - self.top
         notes += [f"{left:,} lines more; .table and --json have all"] if left > 0 else []
         why = list(dict.fromkeys(line.why for line in self.lines[: self.top] if line.why))
@@ -239,7 +243,8 @@ class ProfileOf(Question):
                 raise InputError(f"profile: {name}: {told}")
         found = profile_of(self.trace)
         lines = _lines(found, machine, self.kernel, self.l2)
-        return Profiled(Path(self.trace).name, machine.title, found.device, lines, self.top)
+        name, told = Path(self.trace).name, _elsewhere(found.device, machine)
+        return Profiled(name, machine.title, found.device, lines, self.top, told)
 
     def record(self, answer: "Profiled | Benchmarked") -> dict[str, Any]:
         """Every field."""
@@ -249,6 +254,21 @@ class ProfileOf(Question):
 
 
 profile = in_python(ProfileOf)
+
+
+def _elsewhere(measured_on: str, machine: Hardware) -> tuple[str, ...]:
+    """A warning where a run's own name of its GPU is not that of the device asked for."""
+    called = device_called(measured_on)
+    mine = (machine.name.lower(), machine.extends)
+    if not measured_on or slug(machine.title) == slug(measured_on):
+        return ()
+    if called is not None and (called in mine or f"{mine[0]}-".startswith(f"{called}-")):
+        return ()
+    instead = f"--on {called}" if called else "`hwmodel calibrate` makes a device of that GPU"
+    return (
+        f"measured on {measured_on}, predicted for {machine.title}, another device: times need not"
+        f" agree; {instead}",
+    )
 
 
 def _holds_benchmarks(path: str | Path) -> bool:

@@ -1,6 +1,7 @@
 """A measured run beside its prediction: what each call took, should take, and takes at least."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,27 @@ def test_launches_of_one_call_are_one_run_beside_its_prediction(trace: str) -> N
     assert found.of_predicted == pytest.approx(10e-6 / expected.time_s)
     assert "91% of the time predicted" in str(found)
     assert "measured on NVIDIA H200" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("ran", "on", "told"),
+    [
+        ("NVIDIA H200", "h200", ""),
+        ("NVIDIA A100-SXM4-40GB", "a100-40gb", ""),
+        ("NVIDIA H200", "a100", "measured on NVIDIA H200, predicted for NVIDIA A100.*--on h200"),
+        ("NVIDIA H100 PCIe", "h100", "measured on NVIDIA H100 PCIe, .*--on h100-pcie"),
+        ("NVIDIA L4", "l40s", "--on l4"),
+        ("NVIDIA Quadro K2", "h200", "measured on NVIDIA Quadro K2, .*`hwmodel calibrate`"),
+    ],
+)
+def test_a_run_of_another_gpu_than_is_asked_for_is_a_warning(
+    tmp_path: Path, ran: str, on: str, told: str
+) -> None:
+    text = json.dumps(TRACE).replace("NVIDIA H200", ran)
+    found: Any = hw.profile(written(tmp_path, text, "trace.json"), on=on)
+    assert len(found.warnings) == (1 if told else 0)
+    assert re.search(told, " ".join(found.warnings))
+    assert all(warning in str(found) for warning in found.warnings)
 
 
 def test_a_time_within_the_interval_is_told(tmp_path: Path) -> None:

@@ -239,7 +239,8 @@ def certified(
     scheduled_so = posed.workload.but(patches=chosen.grid, split=chosen.split)
     estimate = predict(scheduled_so, hardware, kernel=choice.kernel)
     plain = patched(posed.network)
-    whole = _cost(plain, arena(plain, in_place=posed.library.in_place), posed, {})
+    bare = replace(posed, as_is=False)  # copies of maps are no part of what any schedule takes
+    whole = _cost(plain, arena(plain, in_place=posed.library.in_place), bare, {})
     last = posed.network.layers[-1].outputs_elements
     general = float(last) if objective == "sram" else whole[objective], REASONS[objective]
     value, unit = _again(objective, estimate), OBJECTIVES[objective]
@@ -264,13 +265,15 @@ class _Posed:
     dtype: str
     library: Runtime
     rates: Rates
+    as_is: bool
+    """Whether the copies that the network's file makes are made."""
 
 
 def _pose(workload: Workload, hardware: Hardware, kernel: str | None) -> _Posed:
     given, dtype = scheduled(workload, hardware)
     used = library(kernel)
     rates = mcu_rates(hardware, family_of(hardware, used.name)[0], dtype)
-    return _Posed(workload, given.network, dtype, used, rates)
+    return _Posed(workload, given.network, dtype, used, rates, used.planned)
 
 
 def _cost(
@@ -283,7 +286,8 @@ def _cost(
     runs, charges = [1], [_charge(image(member), posed.rates)]
     for each in held:
         if id(each.layer) not in charged:
-            charged[id(each.layer)] = _charge(leaf(each, posed.dtype), posed.rates)
+            work = leaf(each, posed.dtype, as_is=posed.as_is)
+            charged[id(each.layer)] = _charge(work, posed.rates)
         charges.append(charged[id(each.layer)])
         runs.append(member.runs if each.fused else 1)
     sums = [sum(n * c[at] for n, c in zip(runs, charges, strict=True)) for at in range(3)]

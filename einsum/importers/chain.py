@@ -1,16 +1,31 @@
 """The layers of a network as a file's operators make them, one after another.
 
 Each map of the file is one of the image's or of a layer that was read; what moves or rescales
-numbers only is folded away: whoever reads its result reads the map behind it.
+numbers only is folded away: whoever reads its result reads the map behind it, in the shape that it
+was brought to. Its first reader knows how large a copy a runtime makes that runs a file as it is.
 """
 
+import math
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 from hwmodel.einsum.workloads.layer import WEIGHTED, Layer, Network
 from hwmodel.quantity.errors import CoverageError, InputError
 
 Map = tuple[int, int, int]
 """Height, width and channels."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a tensor of the file is: a layer's map (-1: the image's), its shape, a copy's elements.
+
+    `copied` is 0 where the tensor is the map itself.
+    """
+
+    layer: int
+    map: Map
+    copied: int = 0
 
 
 class Chain:
@@ -21,10 +36,10 @@ class Chain:
         self.layers: list[Layer] = []
         self.stored: str | None = None
         """Format of the first weights."""
-        self._made: dict[Hashable, int] = {image: -1}
+        self._made: dict[Hashable, Seen] = {image: Seen(-1, size)}
 
-    def sources(self, read: Sequence[Hashable], where: str) -> list[int]:
-        """The layers (-1: the image) behind these tensors, constants left out."""
+    def sources(self, read: Sequence[Hashable], where: str) -> list[Seen]:
+        """The maps that these tensors are, constants left out."""
         found = [self._made[tensor] for tensor in read if tensor in self._made]
         if not found:
             raise CoverageError(f"{where} reads no map of the network")
@@ -34,42 +49,48 @@ class Chain:
         """Whether a tensor is a map of the network."""
         return tensor in self._made
 
-    def map(self, source: int) -> Map:
-        """The map that a layer makes."""
-        if source < 0:
-            return self.size
-        layer = self.layers[source]
-        return layer.out_height, layer.out_width, layer.filters
-
-    def kind(self, source: int) -> str:
+    def kind(self, source: Seen) -> str:
         """The kind of the layer behind a map; nothing for the image."""
-        return self.layers[source].kind if source >= 0 else ""
+        return self.layers[source.layer].kind if source.layer >= 0 else ""
 
-    def fold(self, written: Hashable, source: int) -> None:
-        """A tensor is the map of a layer, moved or rescaled."""
-        self._made[written] = source
+    def fold(
+        self, written: Hashable, source: Seen, out: Map | None = None, *, copied: bool = False
+    ) -> None:
+        """A tensor is the map of a layer, moved or rescaled, as `out`: padded, or of other sides.
+
+        `copied`: a runtime that runs the file as it is makes a copy. An image whose sides are put
+        in another order before anything else is as it is then.
+        """
+        size = math.prod(out or source.map)
+        shape = out if out and size == math.prod(source.map) else source.map
+        if source.layer < 0 and not self.layers:
+            self.size = shape
+        self._made[written] = Seen(source.layer, shape, size if copied else source.copied)
 
     def add(
         self,
         written: Hashable,
         kind: str,
-        sources: Sequence[int],
+        sources: Sequence[Seen],
         out: Map,
         window: tuple[int, int] = (1, 1),
         steps: tuple[int, int] = (1, 1),
         groups: int = 1,
+        gaps: tuple[int, int] = (1, 1),
     ) -> None:
         """One more layer."""
-        self._made[written] = len(self.layers)
+        self._made[written] = Seen(len(self.layers), out)
         self.layers.append(
             Layer(
-                *(f"{len(self.layers)}.{kind}", kind, tuple(sources)),
-                *(*self.map(sources[0]), *out),
+                *(f"{len(self.layers)}.{kind}", kind, tuple(each.layer for each in sources)),
+                *(*sources[0].map, *out),
                 kernel=window[0],
                 kernel_width=0 if window[1] == window[0] else window[1],
                 stride=steps[0],
                 stride_width=0 if steps[1] == steps[0] else steps[1],
                 groups=groups,
+                dilations=gaps,
+                copied=tuple(each.copied for each in sources),
             )
         )
 

@@ -2,7 +2,8 @@
 
 The library `onnx` does the reading and infers shapes; it comes with the extra of that name. Maps
 are batch x channels x height x width (a sequence is one column wide); the batch is left out, and
-may be dynamic. What moves no arithmetic is folded away, and so are batch norms, constants and
+may be dynamic; a network whose maps have channels last is read through the transpositions that its
+exporter wrote. What moves no arithmetic is folded away, and so are batch norms, constants and
 rectifiers behind a layer with weights or a sum, as runtimes fuse them; quantised graphs are read by
 their operators (QLinearConv) or as the products between QuantizeLinear and DequantizeLinear.
 """
@@ -12,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hwmodel.einsum.importers.chain import Chain, Map
+from hwmodel.einsum.importers.chain import Chain, Map, Seen
 from hwmodel.einsum.workloads.layer import WEIGHTED, Network
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.reading import bytes_of
@@ -20,9 +21,10 @@ from hwmodel.quantity.reading import bytes_of
 MOST_BYTES = 2**31 - 1
 """Of a file: what a message of protobuf holds."""
 
+MOVED = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Expand")
 FOLDED = (
-    *("Identity", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Cast"),
-    *("QuantizeLinear", "DequantizeLinear", "Pad"),
+    *(*MOVED, "Identity", "Dropout", "Cast", "QuantizeLinear", "DequantizeLinear", "Pad"),
+    "DynamicQuantizeLinear",
 )
 PRODUCTS = {
     **{"Conv": 1, "QLinearConv": 3, "ConvInteger": 1, "FusedConv": 1},
@@ -35,20 +37,25 @@ SUMS = {
     "QLinearAdd": "add",
     "Mul": "multiply",
     "QLinearMul": "multiply",
+    **dict.fromkeys(("Sub", "Div", "Max", "Min"), "add"),
 }
 JOINED = {
     "Concat": "concat",
+    **dict.fromkeys(("QLinearConcat", "QLinearConcatV2"), "concat"),
     **dict.fromkeys(("Resize", "Upsample", "DepthToSpace", "SpaceToDepth"), "move"),
+    **dict.fromkeys(("Split", "Slice", "Gather", "Tile"), "move"),
 }
-"""What copies maps into another: the sums of a resize are left out."""
+"""What copies maps, or parts of one, into another: the sums of a resize are left out."""
 POOLS = {
     **{"AveragePool": "average", "QLinearAveragePool": "average", "MaxPool": "maximum"},
     **dict.fromkeys(("GlobalAveragePool", "QLinearGlobalAveragePool", "ReduceMean"), "mean"),
+    **dict.fromkeys(("GlobalMaxPool", "ReduceMax", "ReduceSum"), "mean"),
 }
 RECTIFIERS = ("Relu", "Clip")
 ACTIVATIONS = (
     *(*RECTIFIERS, "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Elu"),
-    *("Softmax", "QLinearSigmoid", "QLinearSoftmax", "QLinearLeakyRelu"),
+    *("Softmax", "QLinearSigmoid", "QLinearSoftmax", "QLinearLeakyRelu", "LogSoftmax", "Gelu"),
+    *("Selu", "Softplus", "Erf", "Sqrt", "Exp", "Abs", "Neg", "Pow", "Mish"),
 )
 SHAPES = ("Constant", "ConstantOfShape", "Shape", "Size")
 """Operators whose results are no maps."""
@@ -151,59 +158,61 @@ class _Reader:
         if name in PRODUCTS:
             self.product(node, read, sources, where)
         elif name in POOLS:
-            self.pool(node, sources[0], where)
+            self.pool(node, sources[0])
         elif name in JOINED:
-            self.chain.add(written, JOINED[name], sources, self.map(written))
+            for each in filter(None, node.output):
+                self.chain.add(each, JOINED[name], sources, self.map(each))
         elif name in SUMS and len(maps) > 1:
-            wide = sorted(sources, key=lambda source: -math.prod(self.chain.map(source)))
+            wide = sorted(sources, key=lambda source: -math.prod(source.map))
             self.chain.add(written, SUMS[name], wide, self.map(written))
         elif self.folded(name, sources[0]):
-            self.chain.fold(written, sources[0])
-        elif name == "BatchNormalization" or name in (*SUMS, "Sub", "Div"):
-            self.chain.add(written, "norm", sources, self.chain.map(sources[0]))
+            moved = name in MOVED and all(side > 0 for side in self.shapes.get(written, [0])[1:])
+            self.chain.fold(written, sources[0], self.map(written) if moved else None)
+        elif name in ("BatchNormalization", "InstanceNormalization", *SUMS):
+            self.chain.add(written, "norm", sources, sources[0].map)
         elif name in ACTIVATIONS:
-            self.chain.add(written, "activation", sources, self.chain.map(sources[0]))
+            self.chain.add(written, "activation", sources, sources[0].map)
         else:
             known = ", ".join((*PRODUCTS, *POOLS, *SUMS, *ACTIVATIONS, *JOINED, *FOLDED))
             raise CoverageError(f"{where} is not modelled; modelled are {known}")
 
-    def folded(self, name: str, source: int) -> bool:
+    def folded(self, name: str, source: Seen) -> bool:
         """Whether an operator on one map is part of the layer that made it."""
-        fused = name in (*RECTIFIERS, *SUMS, "Sub", "Div", "BatchNormalization")
+        fused = name in (*RECTIFIERS, *SUMS, "BatchNormalization")
         return name in FOLDED or (fused and self.chain.kind(source) in (*WEIGHTED, "add"))
 
-    def product(self, node: Any, read: list[str], sources: list[int], where: str) -> None:
+    def product(self, node: Any, read: list[str], sources: list[Seen], where: str) -> None:
         weight = node.input[PRODUCTS[node.op_type]]
         if weight not in self.constants:
             raise CoverageError(f"{where}: expected weights as one operand, found a map")
         if self.chain.stored is None:
             self.chain.stored = FORMATS.get(self.constants[weight])
         written, shape, source = node.output[0], self.shapes.get(weight, []), sources[0]
-        made = self.shapes.get(written) or self.chain.map(source)[:2] != (1, 1) or len(shape) != 2
+        made = self.shapes.get(written) or source.map[:2] != (1, 1) or len(shape) != 2
         by_row = node.op_type in ("Gemm", "QGemm") and self.number(node, "transB", 0)
         out = self.map(written) if made else (1, 1, shape[0 if by_row else 1])
         if "Conv" not in node.op_type:
             flat = len(self.shapes.get(read[0], [])) == 2
             self.chain.add(written, "linear" if flat else "dense", [source], out)
             return
-        window, steps, dilations = (
+        window, steps, gaps = (
             self.sides(node, *each)
             for each in (("kernel_shape", shape[2:]), ("strides", [1]), ("dilations", [1]))
         )
-        if dilations != (1, 1):
-            raise CoverageError(f"{where} is dilated by {dilations}; 1 is modelled")
-        groups, channels = self.number(node, "group"), self.chain.map(source)[2]
+        groups, channels = self.number(node, "group"), source.map[2]
         kind = "depthwise" if groups == channels > 1 else "conv"
         own = 1 if kind == "depthwise" else groups
-        self.chain.add(written, kind, [source], out, window, steps, own)
+        self.chain.add(written, kind, [source], out, window, steps, own, gaps)
 
-    def pool(self, node: Any, source: int, where: str) -> None:
-        kind, written, channels = POOLS[node.op_type], node.output[0], self.chain.map(source)[2]
+    def pool(self, node: Any, source: Seen) -> None:
+        kind, written, channels = POOLS[node.op_type], node.output[0], source.map[2]
         if kind == "mean":
+            known = all(side > 0 for side in self.shapes.get(written, [0])[1:])
+            made = math.prod(self.map(written)) if known else channels
             if self.chain.kind(source) == "mean":
                 self.chain.fold(written, source)
             else:
-                self.chain.add(written, "mean", [source], (1, 1, channels))
+                self.chain.add(written, "mean", [source], (1, 1, made))
             return
         window, steps = self.sides(node, "kernel_shape", [1]), self.sides(node, "strides", [1])
         self.chain.add(written, kind, [source], self.map(written), window, steps)

@@ -2,10 +2,10 @@
 
 The library `tflite` (generated from the schema of TensorFlow Lite) does the reading; it comes with
 the extra `mcu`. What moves no arithmetic (quantize, reshape, transpose, pad before a convolution)
-is folded away: a layer reads the map behind it. One subgraph, batch 1, maps as height x width x
-channels, no dilation. Constants that are widened as they are loaded (fp16 to fp32, sparse to dense)
-have the format that the file stores. A map that is resized, or whose places become channels, is
-copied: the sums of a bilinear resize are left out.
+is folded away: a layer reads the map behind it, and knows how large a copy its file makes. One
+subgraph, batch 1, maps as height x width x channels. Constants that are widened as they are loaded
+(fp16 to fp32, sparse to dense) have the format that the file stores. A map that is resized or cut,
+or whose places become channels, is copied: the sums of a bilinear resize are left out.
 """
 
 import math
@@ -19,22 +19,30 @@ from hwmodel.einsum.workloads.layer import Network
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.reading import bytes_of
 
-FOLDED = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "TRANSPOSE", "PAD", "SQUEEZE")
+FOLDED = (
+    *("QUANTIZE", "DEQUANTIZE", "RESHAPE", "TRANSPOSE", "PAD", "PADV2", "MIRROR_PAD", "SQUEEZE"),
+    *("EXPAND_DIMS", "CAST"),
+)
 KINDS = {
     **{"CONV_2D": "conv", "DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "linear"},
     **{"ADD": "add", "SUB": "add", "MUL": "multiply", "MEAN": "mean", "CONCATENATION": "concat"},
+    "PACK": "concat",
     **{"AVERAGE_POOL_2D": "average", "MAX_POOL_2D": "maximum"},
     **dict.fromkeys(("LOGISTIC", "HARD_SWISH", "RELU", "RELU6", "SOFTMAX"), "activation"),
     **dict.fromkeys(("PRELU", "LEAKY_RELU", "ELU", "TANH", "RELU_N1_TO_1"), "activation"),
     **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), "move"),
     **dict.fromkeys(("DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), "move"),
+    **dict.fromkeys(("SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE"), "move"),
+    **dict.fromkeys(("MAXIMUM", "MINIMUM", "DIV", "SQUARED_DIFFERENCE"), "add"),
+    **dict.fromkeys(("REDUCE_MAX", "SUM"), "mean"),
+    **dict.fromkeys(("RSQRT", "SQRT", "EXP", "ABS", "NEG", "GELU", "LOG_SOFTMAX"), "activation"),
 }
-CONSTANTS = (*FOLDED, "DENSIFY", "CAST")
-"""What may be done to constants before they are used."""
 OPTIONS = {
     **{"CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions"},
     **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), "Pool2DOptions"),
 }
+Sides = tuple[int, int]
+"""Down and across."""
 WEIGHTED = ("conv", "depthwise", "linear")
 FORMATS = {"INT8": "int8", "UINT8": "int8", "INT16": "int16", "FLOAT32": "fp32", "FLOAT16": "fp16"}
 
@@ -91,6 +99,8 @@ class _Reader:
     def map(self, tensor: int) -> Map:
         """Height, width and channels; a vector is 1 x 1, and the batch of 1 is left out."""
         sides = self.shape(tensor)[1:]
+        if len(sides) == 2:
+            return sides[0], 1, sides[1]
         return (sides[0], sides[1], sides[2]) if len(sides) == 3 else (1, 1, math.prod(sides))
 
     def operator(self, node: Any, where: str) -> None:
@@ -99,28 +109,34 @@ class _Reader:
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         name = str(self.library.opcode2name(number))
         read = [int(tensor) for tensor in node.InputsAsNumpy()]
-        written = int(node.OutputsAsNumpy()[0])
+        written, *others = (int(tensor) for tensor in node.OutputsAsNumpy())
         if name == "CUSTOM":
             name = f"CUSTOM {(code.CustomCode() or b'?').decode(errors='replace')}"
-        if name in CONSTANTS and all(self.constant(tensor) for tensor in read):
+        if name == "SHAPE" or (read and all(self.constant(tensor) for tensor in read)):
             self.constants[written] = self.constants.get(read[0], read[0])
             return
         sources = chain.sources(read, f"{where}: {name}")
         if name in FOLDED:
-            chain.fold(written, sources[0])
+            chain.fold(written, sources[0], self.map(written), copied=True)
             return
         if name not in KINDS:
             known = ", ".join((*KINDS, *FOLDED))
             raise CoverageError(f"{where}: {name} is not modelled; modelled are {known}")
-        window, steps = self.window(node, name, read, where)
+        window, steps, gaps = self.window(node, name, read)
         last = len(chain.layers) - 1
-        if name == "MEAN" and chain.kind(sources[0]) == "mean" and sources[0] == last:
+        kind = KINDS[name]
+        if kind == "mean" and chain.kind(sources[0]) == "mean" and sources[0].layer == last:
             chain.fold(written, sources[0])  # one mean over both directions, done in two steps
             return
-        if KINDS[name] in WEIGHTED and chain.stored is None:
+        if kind in WEIGHTED and chain.stored is None:
             chain.stored = self.format(read[1])
-        out = (1, 1, chain.map(sources[0])[2]) if name == "MEAN" else self.map(written)
-        chain.add(written, KINDS[name], sources, out, window, steps)
+        if kind == "linear" and math.prod(self.shape(read[1])[1:]) < math.prod(sources[0].map):
+            kind = "dense"
+        out = (1, 1, sources[0].map[2]) if kind == "mean" else self.map(written)
+        groups = sources[0].map[2] // self.shape(read[1])[3] if kind == "conv" else 1
+        chain.add(written, kind, sources, out, window, steps, groups, gaps)
+        for other in others:
+            chain.add(other, kind, sources, self.map(other))
 
     def constant(self, tensor: int) -> bool:
         """Whether a tensor is of numbers that the file holds, or none (-1)."""
@@ -134,20 +150,16 @@ class _Reader:
         found = (word for word in FORMATS if getattr(self.library.TensorType, word) == number)
         return next((FORMATS[word] for word in found), None)
 
-    def window(
-        self, node: Any, name: str, read: list[int], where: str
-    ) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Window and strides of an operator, rows and columns; 1 where it has no window."""
+    def window(self, node: Any, name: str, read: list[int]) -> tuple[Sides, Sides, Sides]:
+        """Window, strides and dilations of an operator, rows and columns; 1 without a window."""
         if name not in OPTIONS:
-            return (1, 1), (1, 1)
+            return (1, 1), (1, 1), (1, 1)
         options = getattr(self.library, OPTIONS[name])()
         table = node.BuiltinOptions()
         options.Init(table.Bytes, table.Pos)
         steps = (int(options.StrideH()), int(options.StrideW()))
         if name.endswith("POOL_2D"):
-            return (int(options.FilterHeight()), int(options.FilterWidth())), steps
-        dilations = (options.DilationHFactor(), options.DilationWFactor())
-        if dilations != (1, 1):
-            raise CoverageError(f"{where}: {name} is dilated by {dilations}; 1 is modelled")
+            return (int(options.FilterHeight()), int(options.FilterWidth())), steps, (1, 1)
+        gaps = int(options.DilationHFactor()), int(options.DilationWFactor())
         high, wide = self.shape(read[1])[1:3]
-        return (high, wide), steps
+        return (high, wide), steps, gaps

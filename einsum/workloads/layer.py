@@ -95,6 +95,9 @@ class Layer:
     bias: bool = False
     kernel_width: int = 0
     stride_width: int = 0
+    dilations: tuple[int, int] = (1, 1)
+    copied: tuple[int, ...] = ()
+    """Elements of the copy that its file makes of each map first: padded, transposed; 0: none."""
 
     @property
     def window(self) -> tuple[int, int]:
@@ -132,8 +135,10 @@ class Layer:
 
     def needs(self, rows: int, columns: int) -> tuple[int, int]:
         """Rows and columns of its input that so many of its output are computed from."""
-        sides = zip((rows, columns), self.window, self.steps, strict=True)
-        high, wide = ((outputs - 1) * step + taps for outputs, taps, step in sides)
+        sides = zip((rows, columns), self.window, self.steps, self.dilations, strict=True)
+        high, wide = (
+            (outputs - 1) * step + (taps - 1) * gap + 1 for outputs, taps, step, gap in sides
+        )
         return high, wide
 
     def cascade(self, dtype: str | Formats, batch: int = 1) -> Cascade:
@@ -147,6 +152,7 @@ class Layer:
                 window=self.window[0],
                 window_width=self.window[1],
                 stride=self.steps,
+                dilation=self.dilations,
                 groups=groups,
                 dtype=kinds.inside,
                 out_dtype=kinds.written,

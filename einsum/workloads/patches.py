@@ -117,5 +117,7 @@ def _tiles(layers: tuple[Layer, ...], grid: int) -> tuple[Layer, ...]:
         for source in layer.inputs:
             known = wanted.get(source, (0, 0))
             wanted[source] = (max(known[0], high), max(known[1], wide))
-        tiles.append(replace(layer, height=high, width=wide, out_height=rows, out_width=columns))
+        sides = {"height": high, "width": wide, "out_height": rows, "out_width": columns}
+        copied = tuple(high * wide * layer.channels if size else 0 for size in layer.copied)
+        tiles.append(replace(layer, **sides, copied=copied))
     return tuple(reversed(tiles))

@@ -49,7 +49,8 @@ def library(kernel: str | None) -> Runtime:
 
 def stored_bytes(layer: Layer) -> int:
     """Bytes of Flash that a layer's weights, biases and scales take."""
-    return layer.weights + (CHANNEL_BYTES * layer.filters if layer.weights else 0)
+    by_channel = layer.weights or layer.kind in ("norm", "gain", "shift", "layernorm")
+    return layer.weights + (CHANNEL_BYTES * layer.filters if by_channel else 0)
 
 
 def flash_bytes(network: Network) -> int:

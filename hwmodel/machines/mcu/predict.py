@@ -6,6 +6,9 @@ A layer's multiply-accumulates run on the SIMD unit at the share of its peak tha
 measured to reach over whole networks (one number a library: see `validation/mcu.py`), while its
 weights stream from Flash and its maps from and to SRAM; the slowest of the three sets its time.
 Weights are read once a run of the layer, hence once a tile. Halo is computed again, and counts.
+What only moves bytes (concatenations, resized maps, and under a library that runs a file as it is
+its pads and transpositions) moves them through SRAM, at no more than 2 operations of the SIMD
+unit's peak a byte, a load and a store: a prior, for copies were not measured.
 
 Energy is the power of a running core, which hardly depends on the instruction, times the time: it
 is charged to operations at their achieved rate. Datasheets measure it with code and data coming
@@ -17,12 +20,20 @@ from typing import Any
 from hwmodel.bounds.bound import bound
 from hwmodel.bounds.roofline import Floor, roofline_s
 from hwmodel.einsum.network import Workload
+from hwmodel.einsum.workloads.layer import KINDS
 from hwmodel.einsum.workloads.patches import Patched
 from hwmodel.hardware.calibration import Calibration, Family
 from hwmodel.hardware.hardware import Hardware, limits
-from hwmodel.machines.mcu.arena import Held, arena
+from hwmodel.machines.mcu.arena import COPIES, Held, arena
 from hwmodel.machines.mcu.libraries import Runtime, flash_bytes, library, stored_bytes
-from hwmodel.machines.mcu.planner import Placed, needed_bytes, plan
+from hwmodel.machines.mcu.planner import (
+    Placed,
+    alive,
+    copied_elements,
+    kept_bytes,
+    needed_bytes,
+    plan,
+)
 from hwmodel.machines.run import Run, timed
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import CoverageError
@@ -46,8 +57,9 @@ def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
     family, calibration = family_of(hardware, used.name)
     rates = mcu_rates(hardware, family, dtype)
     title = f"mcu:{used.name}"
-    works = (image(given), *(leaf(each, dtype) for each in held))
+    works = (image(given), *(leaf(each, dtype, as_is=used.planned) for each in held))
     names = (IMAGE, *(each.layer.name for each in held))
+    rows = _by_layer(held, plan(given) if used.planned else ())
     return Run(
         parts=tuple(
             (timed(name, title, s.times, work, rates, s.cascade, family.interval),)
@@ -55,18 +67,19 @@ def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
         ),
         floor=_floor(workload, given, hardware, dtype),
         outermost="flash",
-        stores=_stores(given, held, hardware, used),
+        stores=_stores(given, held, hardware, used, rows),
         assumptions=_assumptions(given, hardware, calibration, used),
-        by_layer=_by_layer(held, plan(given) if used.planned else ()),
+        by_layer=rows,
         warnings=_warnings(family, calibration),
     )
 
 
-RUN = (
-    *("conv", "depthwise", "linear", "add", "multiply", "activation"),
-    *("mean", "average", "maximum"),
-)
+RUN = tuple(kind for kind in KINDS if kind != "attention")
 """Kinds of layer that the libraries of microcontrollers have."""
+
+COPY = "copy"
+COPY_OPERATIONS = 2
+"""Of the SIMD unit's peak, for a byte that is moved: a load and a store."""
 
 
 def _floor(workload: Workload, given: Patched, hardware: Hardware, dtype: str) -> Floor:
@@ -100,17 +113,34 @@ def scheduled(workload: Workload, hardware: Hardware) -> tuple[Patched, str]:
     return layers, dtype
 
 
-def leaf(held: Held, dtype: str) -> Work:
-    """Counts of one run of a layer: operations, bytes of weights and maps, live bytes."""
+def leaf(held: Held, dtype: str, *, as_is: bool = False) -> Work:
+    """Counts of one run of a layer: operations, bytes of weights and maps, live bytes.
+
+    `as_is`: the copies that its file makes before it are made.
+    """
     layer = held.layer
-    operations = 2 * layer.macs if layer.weights else layer.inputs_elements * len(layer.inputs)
-    read = layer.inputs_elements * (2 if layer.kind == "add" else 1)
+    copied = copied_elements(layer) if as_is else 0
+    moved = copied + (layer.outputs_elements if layer.kind in COPIES else 0)
+    operations = {(UNIT, "flop", dtype): _operations(held)}
+    if moved:
+        operations[UNIT, COPY, dtype] = COPY_OPERATIONS * moved
     return Work(
-        operations={(UNIT, "flop", dtype): operations},
-        read={"flash": stored_bytes(layer), "sram": read},
-        written={"sram": layer.outputs_elements},
+        operations={key: count for key, count in operations.items() if count},
+        read={"flash": stored_bytes(layer), "sram": held.read + copied},
+        written={"sram": layer.outputs_elements + copied},
         live={"sram": held.own},
     )
+
+
+def _operations(held: Held) -> int:
+    """Operations of a layer: of a product, for each tap of a window, else for each value read."""
+    layer = held.layer
+    if layer.weights:
+        return 2 * layer.macs
+    if layer.kind in COPIES:
+        return 0
+    down, across = layer.window
+    return max(held.read, layer.outputs_elements * down * across)
 
 
 def tree(given: Patched, held: tuple[Held, ...], dtype: str) -> Activity:
@@ -125,13 +155,17 @@ def tree(given: Patched, held: tuple[Held, ...], dtype: str) -> Activity:
 
 def mcu_rates(hardware: Hardware, family: Family, dtype: str) -> Rates:
     """The machine's rates under one library: its share of the SIMD unit's peak."""
-    rate = hardware.rate(UNIT, dtype) * family.parameters[UNIT].value
+    peak = hardware.rate(UNIT, dtype)
+    rate = peak * family.parameters[UNIT].value
     bandwidth = {n: memory.bandwidth_bytes_per_s for n, memory in hardware.memories.items()}
     return Rates(
-        operations={(UNIT, "flop", dtype): rate},
+        operations={(UNIT, "flop", dtype): rate, (UNIT, COPY, dtype): peak},
         read=bandwidth,
         written=bandwidth,
-        operation_j={(UNIT, "flop", dtype): hardware.power.run_w / rate},
+        operation_j={
+            (UNIT, "flop", dtype): hardware.power.run_w / rate,
+            (UNIT, COPY, dtype): hardware.power.run_w / peak,
+        },
         byte_j={n: memory.energy_j_per_byte for n, memory in hardware.memories.items()},
         static_w=hardware.power.idle_w,
     )
@@ -164,16 +198,21 @@ def _by_layer(held: tuple[Held, ...], placed: tuple[Placed, ...]) -> tuple[dict[
             row["runs_on"] = "a tile" if each.fused else "whole maps"
         row["sram_bytes"] = each.bytes
         if placed:
-            alive = (p for p in placed if p.buffer.first <= at <= p.buffer.last)
-            row["arena_bytes"] = max(p.end for p in alive)
+            both = alive(placed, at)
+            row["sram_bytes"] = max(sum(p.buffer.bytes for p in step) for step in both)
+            row["arena_bytes"] = max(p.end for step in both for p in step)
         rows.append({**row, "flash_bytes": stored_bytes(each.layer)})
     return tuple(rows)
 
 
 def _stores(
-    given: Patched, held: tuple[Held, ...], hardware: Hardware, used: Runtime
+    given: Patched,
+    held: tuple[Held, ...],
+    hardware: Hardware,
+    used: Runtime,
+    rows: tuple[dict[str, Any], ...],
 ) -> tuple[Store, ...]:
-    most = max(held, key=lambda each: each.bytes)
+    most = held[max(range(len(rows)), key=lambda at: rows[at]["sram_bytes"])]
     tile = " (a tile, and the stage's output)" if most.fused else ""
     sram = hardware.memory("sram").capacity_bytes
     flash = hardware.memory("flash").capacity_bytes
@@ -196,16 +235,20 @@ def _assumptions(
     given: Patched, hardware: Hardware, calibration: Calibration, used: Runtime
 ) -> tuple[str, ...]:
     own = OWN.get(hardware.architecture, "")
+    held = (
+        "SRAM is as TFLM's greedy planner places buffers, in steps of 16 bytes, copies that the"
+        f" file makes among them, and {kept_bytes(given):,} bytes that kernels keep of their"
+        " channels; scratch buffers and the interpreter's own structures come on top"
+        if used.planned
+        else "SRAM holds maps alone: im2col and kernel buffers add 3 to 7 % (TinyEngine, measured)"
+    )
     words = [
         f"stack: {used.title}{own}; calibration: {calibration.name}",
-        "SRAM holds maps alone: im2col and kernel buffers add 3 to 7 % (TinyEngine, measured)",
+        held,
         "Flash traffic counts the image on its way in, too; weights are read once a run",
     ]
-    if used.planned:
-        words.append(
-            "SRAM is as TFLM's greedy planner places buffers, in steps of 16 bytes; scratch buffers"
-            " of kernels and the interpreter's own structures come on top"
-        )
+    if any(layer.kind in COPIES for layer in given.network.layers):
+        words.append("copies: a load and a store a byte at the unit's peak, or as SRAM gives")
     if given.tiles:
         words.append(
             f"{given.grid} x {given.grid} patches over {given.split} layers: {given.overhead:.1%}"

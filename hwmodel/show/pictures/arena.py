@@ -1,10 +1,10 @@
 """Picture: what SRAM holds while a network runs, layer by layer and patch by patch, in KiB.
 
 Layers run from left to right. Where a library plans its arena, every buffer is a block from the
-layer that fills it to the last that reads it, at its place. Else bars are the bytes that are live:
-grey steps are whole maps; orange is the stage that runs tile by tile (its tile, and below it in a
-lighter shade the whole output map beside it), blue the layers after it. The dashed line is the
-machine's SRAM.
+layer that fills it to the last that reads it, at its place; a copy begins half a layer before, and
+what kernels keep lies on top. Else bars are the bytes that are live: grey steps are whole maps;
+orange is the stage that runs tile by tile (its tile, and below it in a lighter shade the whole
+output map beside it), blue the layers after it. The dashed line is the machine's SRAM.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from hwmodel.einsum.workloads.patches import Patched, patched
 from hwmodel.machines.mcu.arena import arena
 from hwmodel.machines.mcu.libraries import Runtime, library
-from hwmodel.machines.mcu.planner import plan, size
+from hwmodel.machines.mcu.planner import kept_bytes, plan, size
 
 KIB = 1024
 FAR = 5
@@ -56,14 +56,18 @@ def _blocks(axes: Any, schedule: Patched, used: Runtime) -> float:
     for at, each in enumerate(placed):
         held, low = each.buffer, each.offset / KIB
         axes.broken_barh(
-            [(held.first - 0.5, held.last - held.first + 1)],
+            [(held.first / 2 - 0.5, (held.last - held.first + 1) / 2)],
             (low, held.bytes / KIB),
             facecolors=colours[at % len(colours)],
             edgecolor="white",
             linewidth=0.5,
         )
     how = f"{schedule.grid} x {schedule.grid} patches" if schedule.tiles else "layer by layer"
-    highest = size(placed) / KIB
+    most, kept = size(placed), kept_bytes(schedule)
+    highest = (most + kept) / KIB
+    ends = (-0.5, len(schedule.network.layers))
+    axes.broken_barh([ends], (most / KIB, kept / KIB), facecolors="#bdbdbd", edgecolor="white")
+    axes.text(0, (most + kept / 2) / KIB, "multipliers of channels", va="center", fontsize=8)
     axes.set_title(
         f"{schedule.network.name}, {how}: {highest:,.1f} KiB of arena by {used.name}", loc="left"
     )

@@ -22,8 +22,8 @@ def test_layers_read_the_maps_that_tensors_stand_for() -> None:
     assert (second.inputs, second.inputs_elements) == ((0,), 4 * 6 * 5)
     assert made.weights == 5 * 3 * 3 + 2 * 120
     assert made.macs == 45 * 4 * 6 + 240
-    assert chain.kind(0) == "conv"
-    assert chain.kind(-1) == ""
+    (image, conv) = chain.sources(["image", "a"], "here")
+    assert (chain.kind(conv), chain.kind(image)) == ("conv", "")
 
 
 def test_what_reads_no_map_or_has_no_weights_is_refused() -> None:

@@ -1,5 +1,9 @@
 """Planned arenas: the planner's own tests, no overlap in time and place, no less than is live."""
 
+import importlib.util
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +13,7 @@ from hwmodel.machines.mcu.arena import arena
 from hwmodel.machines.mcu.libraries import library
 from hwmodel.machines.mcu.planner import Buffer, buffers, greedy, needed_bytes, plan, size
 
+EXAMPLE = Path(__file__).resolve().parents[5] / "shared" / "data" / "edge" / "vww.tflite"
 WORDS = network("mcunet-vww1", None, 1.0, None)
 
 
@@ -48,12 +53,29 @@ def test_no_two_buffers_share_a_byte_at_once(drawn: list[tuple[int, int, int]]) 
 
 
 def test_a_network_is_planned_to_no_less_than_what_is_live() -> None:
-    """Of mcunet-vww1 as much as is live; with patches, a tile beside the stage's whole output."""
+    """Of mcunet-vww1 as much as is live; with patches, a tile beside the stage's whole output.
+
+    Its layers with weights have 6,114 channels.
+    """
     used = library("tflm")
     for schedule in (patched(WORDS), patched(WORDS, 2, 5)):
         held = arena(schedule, in_place=False)
-        found = needed_bytes(schedule, held, used)
+        found = needed_bytes(schedule, held, used) - 8 * 6114
         assert found == size(plan(schedule)) >= max(each.bytes for each in held)
-    assert needed_bytes(patched(WORDS), arena(patched(WORDS), in_place=False), used) == 96_000
+    assert size(plan(patched(WORDS))) == 96_000
     whole = next(b for b in buffers(patched(WORDS, 2, 5)) if b.name == WORDS.layers[4].name)
     assert (whole.bytes, whole.first) == (WORDS.layers[4].outputs_elements, 0)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tflite") is None, reason="needs the extra mcu")
+@pytest.mark.skipif(not EXAMPLE.is_file(), reason="needs ../shared/data/edge/vww.tflite")
+def test_copies_that_a_file_makes_are_what_was_measured_beyond_its_maps() -> None:
+    """TinyEngine's README: 220 kB by TFLM; four maps of this file are padded by operators.
+
+    Of the largest, 40 x 40 x 48 become 42 x 42 x 48 beside it.
+    """
+    schedule = patched(network(str(EXAMPLE), None, 1.0, None))
+    copies = [b for b in buffers(schedule) if b.name.startswith("copy") and b.bytes > 80_000]
+    assert [copy.bytes for copy in copies] == [42 * 42 * 48]
+    found = needed_bytes(schedule, arena(schedule, in_place=False), library("tflm"))
+    assert found == pytest.approx(220e3, rel=0.06)

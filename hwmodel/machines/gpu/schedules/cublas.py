@@ -40,12 +40,13 @@ from hwmodel.machines.gpu.schedules.gemm import (
     lines,
     narrowest,
     paired,
+    sectors,
     sides_bytes,
     slab,
 )
 from hwmodel.machines.gpu.schedules.library_tile import Grid, LibraryTile
 from hwmodel.machines.gpu.units import product_unit
-from hwmodel.quantity.arithmetic import ceil_div, least, most, root, where
+from hwmodel.quantity.arithmetic import ceil_div, least, most, where
 from hwmodel.quantity.dtypes import bytes_of, element_bytes
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
@@ -134,16 +135,21 @@ def resolved_rows(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> Li
         block_k=rules.SLICE_BYTES + column,
         multicast=1 + column,
         persistent=1 + column,
-        shallow=1 + column,
+        edged=2 + column,
+        cluster_m=1 + column,
+        cluster_n=1 + column,
     )
 
 
 def resolved_rows_fast(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> LibraryTile:
     """The same where fp8 sums stay in the matrix units: in clusters, as other bulk kernels."""
     alone = resolved_rows(tile, problem, limits)
-    rows, columns = ceil_div(problem.M, ROWWISE_M), ceil_div(problem.N, ROWWISE_N)
-    clustered_ = rows * columns <= rules.most_clustered(limits.processors)
-    return replace(alone, multicast=where(clustered_, CLUSTER, SMALL_CLUSTER) + 0 * alone.multicast)
+    blocks = ceil_div(problem.M, ROWWISE_M) * ceil_div(problem.N, ROWWISE_N) + 0 * alone.multicast
+    return replace(
+        alone,
+        edged=alone.edged - 1,
+        **_clusters(problem, alone.block_m, alone.block_n, blocks, limits),
+    )
 
 
 def _resolved(
@@ -345,12 +351,15 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
     operations = 2 * area * depth * tile.effort
     if unit == "vector":
         operations = operations * (1 + OPERAND_SLOTS * (1 / tile.block_m + 1 / tile.block_n))
+    row_bytes, edged = problem.row * element, np.asarray(tile.edged) > 0
     products = Work(
         operations={(unit, "flop", dtype): operations},
         read={
             "shared": slab(tile, limits) * depth * element * by_bulk,
-            "port": paired(problem, tile, staged, depth, limits) * lines(problem.row * element),
-            "l2": staged - _shared(problem, tile, rows, columns) * depth,
+            "port": paired(problem, tile, staged, depth, limits)
+            * where(edged, where(tile.edged > 1, sectors(row_bytes), 1), lines(row_bytes)),
+            "l2": (staged - _shared(problem, tile, rows, columns) * depth)
+            * where(edged, sectors(row_bytes), 1),
             "pipeline": slices * where(by_bulk > 0, 1, chain / resident),
         },
         written={"shared": staged},
@@ -371,9 +380,11 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
     partial_bytes = partial * tile.split * problem.batch * problem.M * problem.N * PARTIAL_BYTES
     operands = sides_bytes(problem, problem.M, problem.N) * problem.K
     spilled = partial_bytes * (1 - least((1.0, limits.capacity_bytes["l2"] / operands)))
-    loading = blocks / (ceil_div(blocks, limits.processors) * limits.processors)
+    beyond = sides_bytes(
+        problem, tile.block_m - problem.M / rows, tile.block_n - problem.N / columns
+    )
     stream = Work(
-        read={"dram": read, "engine": tile.shallow * read / root(loading)},
+        read={"dram": read, "engine": least((1, tile.edged)) * blocks * beyond * depth},
         written={"dram": written + spilled},
     )
     slots = limits.processors * resident

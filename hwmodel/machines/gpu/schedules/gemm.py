@@ -65,6 +65,11 @@ LINE_BYTES = 128
 STRADDLING = 0.7
 """Cost of a second line over that of the first (fitted: H200, cuBLAS 13.1, K a multiple of 8)."""
 
+SECTOR_BYTES = 32
+AHEAD, OFF_SECTOR = 0.2, 0.5
+"""Of kernels of which few copies are under way: cost of straddling over that of others, and of rows
+of which half begin within a sector of 32 bytes (fitted: H200, fp8 with a scale for each row)."""
+
 OPERAND_SLOTS = 20.0
 """On the vector units a thread of a 16 x 16 block fetches block_m / 16 + block_n / 16 operands from
 shared memory for block_m block_n / 256 multiply-adds; one fetch takes as long as two of them
@@ -241,6 +246,12 @@ def lines(row_bytes: Amount) -> Amount:
     common = 16 + 16 * _whole(row_bytes, 32) + 32 * _whole(row_bytes, 64)
     common = common + 64 * _whole(row_bytes, 128)
     return 1 + STRADDLING * (1 - common / LINE_BYTES)
+
+
+def sectors(row_bytes: Amount) -> Amount:
+    """The same of copies that hardly run ahead: a row that begins within a sector asks for more."""
+    on_sector = _whole(row_bytes, SECTOR_BYTES)
+    return 1 + (lines(row_bytes) - 1) * AHEAD + (1 - on_sector) * OFF_SECTOR
 
 
 def _whole(size: Amount, of: int) -> Amount:

@@ -12,9 +12,10 @@ from hwmodel.quantity.units import Amount
 class LibraryTile(GemmTile):
     """A launch record; `effort` is the time of its matrix instructions over a warpgroup's.
 
-    `shallow` is 1 where so few slices are under way that the DRAM's rate grows with the processors
-    that load (by the root of their share), else 0. Clusters are `cluster_n` blocks along N, which
-    share rows of A, by `cluster_m` along M, which share columns of B (0: as `multicast` says).
+    `edged` is 1 where tiles do not follow the operands' sizes, so that the "engine" fills rows
+    beyond an edge and rows off a sector come from the L2 in parts; 2 where a processor's own copies
+    wait for those, too; else 0. Clusters are `cluster_n` blocks along N, which share rows of A, by
+    `cluster_m` along M, which share columns of B (0: as `multicast` says).
 
     Of kernels that copy by threads: `wait` are the clocks of a slice that no other block's work
     hides, `lanes` what their copies take over those of 4 bytes that run ahead; `in_turn` is 1 where
@@ -23,7 +24,7 @@ class LibraryTile(GemmTile):
     """
 
     effort: Amount = 1.0
-    shallow: Amount = 0
+    edged: Amount = 0
     cluster_m: Amount = 0
     cluster_n: Amount = 0
     wait: Amount = 0

@@ -110,13 +110,13 @@ PARTLY = _table(
     Task-KV | arXiv 2501.15113 | cache policy task-kv; no figure of cost was read
     Bottlenecked Transformers | abstract | modifier bottlenecked; no figure of cost is published
     HyperZZW | abstract | workload hyper_zzw; no figure of hardware is published
-    Diffusion language models | see SparseD | passes over all tokens, programs of calls
+    Diffusion language models (LMs) | see SparseD | passes over all tokens, programs of calls
     AgentTTS | abstract | programs of calls; no figure of cost is published
     1B beats 405B | abstract | programs of calls; no figure of cost was read
     SCALE | abstract | choices in programs; the share of hard questions is not published
     EllieSQL | abstract | choices in programs; tokens of its pipelines were not read
-    Retrieval at long contexts | abstract | programs of calls with cached prompts
-    V_1, R-Capsule, logits fusion | abstracts | programs of calls with counts of one's own
+    Retrieval at long contexts (RAG scaling) | abstract | programs of calls with cached prompts
+    V_1, R-Capsule, dynamic logits fusion | abstracts | programs of calls with counts of one's own
     Metis, Act Wisely | abstracts | tools in programs with chances of one's own
     InfEdit | abstract | programs of calls; UNets of its size have no config here
     ExFlow | arXiv 2401.08383 | placement of experts with a proof; its traces are not released
@@ -128,7 +128,7 @@ PARTLY = _table(
     Beyond Inference | arXiv 2403.12981 | queues of stations; times of its stages were not read
     AI Flow | arXiv 2411.12469 | splits over tiers, drafts and rounds; claims in words alone
     SAMO | arXiv 2507.07883 | forward and backward passes of a step; no figure of cost was read
-    Efficient controllable multi-task learning | abstract | lists of layers of any width
+    Efficient controllable multi-task learning (MTL) | abstract | lists of layers of any width
     Fragile Mastery | abstract | decode on boards; phones have no numbers here
     """,
 )
@@ -143,7 +143,12 @@ NOT_MODELLED = _table(
     lambda-ECLIPSE | abstract | training of a diffusion prior
     Test-time training for long contexts | abstract | gradient steps while answering
     AlgoPerf, AutoTransfer, CARINOX, FREESON, REDSearcher | abstracts | no figure of hardware
-    FPF, PACED, SCLCS, ScaleZero, budget forcing | abstracts | no figure of hardware
+    FPF, PACED, SCLCS, ScaleZero, CIB budget forcing | abstracts | no figure of hardware
+    Science of Scaling Agent Systems | abstract | no figure of hardware
+    Inference-Time Scaling for Complex Tasks | abstract | no figure of hardware
+    When Life Gives You Samples, Revision or Re-solving | abstracts | no figure of hardware
+    Contextual Memory Reweaving, General-purpose ICL | abstracts | no figure of hardware
+    Variance-reduced optimizers, quantum slack-free | abstracts | no figure of hardware
     """,
 )
 SYSTEMS = (*MODELLED, *PARTLY, *NOT_MODELLED)

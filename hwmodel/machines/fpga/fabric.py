@@ -19,16 +19,20 @@ Latency strategy: every product has an adder of its own,
 derived, a prior: weights that are zero or powers of two vanish.
 
 Weights lie in block RAM, a word for all multipliers at once and `reuse` words deep, half blocks
-(18 Kbit) being apart (AMD UG573); for `latency` they are constants of the fabric. Synthesis moves
-shallow memories to LUTs, as it likes, so that block RAM is the least certain. No UltraRAM is taken:
-none of the released designs takes any. Counts; line buffers and FIFOs of streams are left out.
+(18 Kbit) being apart (AMD UG573); for `latency`, and at a factor of 1, they are constants of the
+fabric. Where a factor
+exceeds the inputs, the kernel looks up whose sum each step adds to (`outidx` of its source): a
+table of `reuse` words, in block RAM from 1024 bits on. FIFOs of streams are said in `streams`.
+Synthesis moves shallow memories to LUTs, as it likes, so that block RAM is the least certain. No
+UltraRAM is taken: none of the released designs takes any. Counts.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from hwmodel.machines.fpga.blocks import half_block_rams
-from hwmodel.machines.fpga.reuse import dsp_slices, multiplier_luts, multipliers
+from hwmodel.machines.fpga.blocks import REGISTERED_BITS, half_block_rams
+from hwmodel.machines.fpga.reuse import dsp_slices, multiplier_luts, multipliers, slices_each
+from hwmodel.machines.fpga.streams import Stream
 
 Strategy = Literal["latency", "resource"]
 
@@ -37,6 +41,10 @@ RESULT_BITS = 16
 
 COPIES = 4
 """LUTs of a bit of a sum, and registers of a bit of a result."""
+
+SLICE_BITS = 72
+"""Registers of a product for each slice beyond its first: 215 of 32 x 32 bits in four slices, in
+the report of a released design (ChiRuiChen/AutoEncoder_hls4ml at dd6f3c2)."""
 
 SPREADS: dict[tuple[str, str], tuple[float, float]] = {
     ("resource", "lut"): (0.7, 1.4),
@@ -64,6 +72,12 @@ class Dense:
     sum_bits: int | None = None
     """Of the accumulators; None: as many as never overflow (hls4ml's `auto`)."""
     strategy: Strategy = "resource"
+    read: int | None = None
+    """Places of the map that is read, zeros around it among them; None: as many as `positions`."""
+    streams: tuple[Stream, ...] = ()
+    """FIFOs from this layer to the next one with weights, where streams join layers."""
+    apart: bool = False
+    """Whether each channel has a FIFO of its own (backend Vivado)."""
 
     @property
     def macs(self) -> int:
@@ -91,15 +105,22 @@ def taken(layer: Dense, reuse: int) -> dict[str, int | float]:
     sizes = layer.fan_in, layer.fan_out
     each = multipliers(*sizes, reuse)
     luts = multiplier_luts(*sizes, reuse, layer.bits)
-    held = layer.fan_in * layer.data_bits
+    slices = slices_each(layer.bits, layer.data_bits)
+    held = layer.fan_in * layer.data_bits + each * SLICE_BITS * max(0, slices - 1)
     if layer.strategy == "latency":
         luts += layer.fan_in * layer.fan_out * layer.accumulator_bits
         held += layer.fan_out * layer.accumulator_bits * (layer.levels + 2)
-        blocks: int | float = 0
+        halves = 0
     else:
         luts += COPIES * layer.fan_out * layer.accumulator_bits
         held += COPIES * layer.fan_out * layer.result_bits
-        blocks = half_block_rams(layer.bits * each, reuse) / 2
+        words = half_block_rams(layer.bits * each, reuse) if reuse > 1 else 0
+        halves = words + _looked_up(layer, reuse)
+    for stream in layer.streams:
+        halves += stream.half_blocks(layer.result_bits, apart=layer.apart)
+        more = stream.fabric(layer.result_bits, apart=layer.apart)
+        luts, held = luts + more[0], held + more[1]
+    blocks = halves / 2
     return {
         "dsp": dsp_slices(*sizes, reuse, layer.bits, layer.input_bits),
         "lut": luts,
@@ -107,6 +128,14 @@ def taken(layer: Dense, reuse: int) -> dict[str, int | float]:
         "bram": int(blocks) if blocks == int(blocks) else blocks,
         "uram": 0,
     }
+
+
+def _looked_up(layer: Dense, reuse: int) -> int:
+    """Halves of block RAMs of the table that says whose sum a step adds to."""
+    bits = (layer.fan_out - 1).bit_length()
+    if reuse <= layer.fan_in or bits * reuse <= REGISTERED_BITS:
+        return 0
+    return half_block_rams(bits, reuse)
 
 
 def spread(strategy: str, resource: str) -> tuple[float, float]:

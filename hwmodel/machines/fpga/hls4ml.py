@@ -7,8 +7,8 @@ multipliers (`Waves`), and the whole fabric is resident throughout (`Overlap` wi
   latency = sum of reuse + 3 cycles at best and 2 more at worst, interval the same. Exact on the
   48 synthesised two-layer designs of wa-hls4ml (arXiv 2511.05615; Vitis, Alveo U250, 5 ns).
 - `io_stream` (with convolutions): layers are joined by FIFOs and run at once, each spending its
-  reuse factor on every output pixel; the slowest layer sets latency and interval. Fill of the
-  windows is left out.
+  reuse factor on every output pixel; the slowest layer sets latency and interval. At worst it
+  spends `PIXEL` cycles more, and so on every pixel that is read, zeros around the map among them.
 
 What each layer takes of the fabric, and with which strategy, is said in `fabric`. A layer of the
 latency strategy is pipelined with its reuse factor as the interval between inputs, and takes as
@@ -18,7 +18,7 @@ is free the next inference may start.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +35,9 @@ from hwmodel.machines.fpga.reuse import (
     nearest_legal,
     slices_each,
 )
+from hwmodel.machines.fpga.streams import streams
 from hwmodel.machines.streaming import two_factors
+from hwmodel.quantity.arithmetic import ceil_div
 from hwmodel.quantity.dtypes import dtype
 from hwmodel.quantity.errors import CapacityError, CoverageError
 from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
@@ -46,6 +48,11 @@ OVERHEAD_CYCLES = 3
 WORST_CYCLES = 2
 """Cycles by which the worst latency exceeds the best (the same designs)."""
 
+PIXEL = 11
+"""Cycles that a loop over weights needs beside its reuse factor at each pixel, at most: the report
+of a released design in 32 bits (ChiRuiChen/AutoEncoder_hls4ml at dd6f3c2: 20 at a reuse of 9, 47 at
+36, 83 at 72)."""
+
 PIPELINE = 2
 """Cycles of a layer of the latency strategy beside its tree of adders: a prior, of 1 to 3."""
 
@@ -55,9 +62,10 @@ TAKES: tuple[str, ...] = ("dsp", "lut", "ff", "bram", "uram")
 """What a design takes of a device that has it."""
 
 PRIOR = (
-    "lut and ff are within 30 % of released designs of two dense layers (wa-hls4ml), block RAM is"
-    " not: synthesis moves weights between block RAM and LUTs; line buffers and FIFOs of streams,"
-    " and the board's own shell (10 to 25 % of its LUTs) come on top"
+    "lut and ff are within 30 % of released designs of two dense layers (wa-hls4ml); block RAM is"
+    " that of weights, tables and FIFOs as HLS reports it: synthesis moves weights to LUTs, and"
+    " FIFOs that a simulation shortens take less; the board's own shell (10 to 25 % of its LUTs)"
+    " comes on top"
 )
 """What the counts of the fabric are worth."""
 
@@ -74,11 +82,25 @@ class Design:
     layers: tuple[Dense, ...]
     reuse: tuple[int, ...]
     joined: Io | None = None
+    asked: tuple[int, ...] = ()
+    """Reuse factors that were asked for, where any were."""
 
     @property
     def io(self) -> Io:
         """How layers are joined."""
         return self.joined or ("io_stream" if self.at_once else "io_parallel")
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """Which factors are not as they were asked for, in words."""
+        pairs = zip(self.layers, self.reuse, self.asked, strict=True) if self.asked else ()
+        told = [f"{a.name} {want:,} to {got:,}" for a, got, want in pairs if got != want]
+        if not told:
+            return ()
+        return (
+            f"reuse moved to the nearest legal factor, as hls4ml does: {', '.join(told)}"
+            " (a divisor of fan in x fan out by the rules of its resource strategy)",
+        )
 
     @property
     def at_once(self) -> bool:
@@ -170,7 +192,11 @@ def _turns(layer: Dense, reuse: int, own: str) -> Activity:
         slots={CYCLE + own: 1},
     )
     product = layer.fan_in * layer.fan_out
-    each = Waves(product, multipliers(layer.fan_in, layer.fan_out, reuse), one)
+    own_multipliers = multipliers(layer.fan_in, layer.fan_out, reuse)
+    each: Activity = Waves(product, own_multipliers, one)
+    idle = reuse - ceil_div(product, own_multipliers)  # of a factor that is no divisor
+    if idle:
+        each = Serial((each, Work(slots={CYCLE + own: idle})))
     turns = Repeat(layer.positions, each)
     filling = _pipeline(layer)
     return Serial((turns, Work(slots={CYCLE + own: filling}))) if filling else turns
@@ -194,7 +220,10 @@ def layers(workload: Workload) -> tuple[Dense, ...]:
             f"{workload.name}: hls4ml unrolls dense and convolution layers; expected a product with"
             " a tensor whose role is weight, found none"
         )
-    return tuple(found)
+    between = () if workload.layers is None else streams(workload.layers.network)
+    if len(between) != len(found):
+        return tuple(found)
+    return tuple(replace(a, streams=own) for a, own in zip(found, between, strict=True))
 
 
 def _runs(stage: Stage) -> int:
@@ -240,6 +269,7 @@ def _layer(
         fan_in=size(rank for rank in weight.ranks if rank not in output),
         fan_out=size(rank for rank in weight.ranks if rank in output),
         positions=size(rank for rank in output if rank not in weight.ranks),
+        read=size(r for r in cascade.tensors[other.tensor].ranks if r not in weight.ranks),
         bits=bits,
         input_bits=None if input_bits == bits else input_bits,
     )
@@ -248,13 +278,19 @@ def _layer(
 def design(
     layers: Sequence[Dense], target: int | Sequence[int], joined: Io | None = None
 ) -> Design:
-    """Every layer at the legal reuse factor nearest to its target, as hls4ml sets it."""
+    """Every layer at the legal reuse factor nearest to its target, as hls4ml sets it.
+
+    The latency strategy takes any factor as it is.
+    """
     targets = [target] * len(layers) if isinstance(target, int) else target
     reuse = tuple(
-        nearest_legal(asked, layer.fan_in, layer.fan_out)
+        asked if layer.strategy == "latency" else nearest_legal(asked, layer.fan_in, layer.fan_out)
         for layer, asked in zip(layers, targets, strict=True)
     )
-    return Design(tuple(layers), reuse, joined)
+    made = Design(tuple(layers), reuse, joined, tuple(targets))
+    if made.io == "io_parallel":
+        return replace(made, layers=tuple(replace(each, streams=()) for each in made.layers))
+    return made
 
 
 def smallest_target(layers: Sequence[Dense], limits: Limits) -> Design:
@@ -266,7 +302,7 @@ def smallest_target(layers: Sequence[Dense], limits: Limits) -> Design:
     for target in targets:
         found = design(layers, target)
         if not shortages(found, limits):
-            return found
+            return replace(found, asked=())
     raise CapacityError(too_large(design(layers, targets[-1]), limits))
 
 
@@ -294,11 +330,20 @@ def shortages(made: Design, limits: Limits) -> dict[str, tuple[int | float, floa
 def interval(made: Design) -> tuple[float, float]:
     """(low, high) multiples of the latency: exact to worst, but for priors of the latency strategy.
 
-    Tools chain several additions in a cycle, so that the pipeline may be a fraction as deep.
+    Tools chain several additions in a cycle, so that the pipeline may be a fraction as deep. Layers
+    that run at once may spend more at each pixel, and on zeros around a map (`PIXEL`).
     """
     filling = sum(_pipeline(layer) for layer in made.layers)
     worst = made.cycles + WORST_CYCLES + filling // 2
+    if made.at_once:
+        each = max((a.read or a.positions) * (r + _pixel(a)) for a, r in made.pairs)
+        worst = max(worst, each + OVERHEAD_CYCLES)
     return ((made.cycles - 0.8 * filling) / made.cycles, worst / made.cycles)
+
+
+def _pixel(layer: Dense) -> int:
+    """Cycles beyond the reuse factor at each place: none of a pipeline, or of a lone product."""
+    return PIXEL if layer.strategy == "resource" and layer.positions > 1 else 0
 
 
 def taken_text(made: Design, limits: Limits) -> str:

@@ -11,8 +11,9 @@
 A layer's own entry counts, then its type's, then the model's (hls4ml, "Configuration" in its
 documentation); the strategy is Latency where none is said. `auto` is as many bits as never
 overflow. Layers with weights are found by name, or in order where the config names none of the
-workload's. A table of the inner part alone (`hls_config` in Python) is read, too. Keys that change
-neither counts nor cycles here are passed over.
+workload's; formats of other layers by name, for their streams. `Backend` Vivado has a FIFO for each
+channel, any other one of all. A table of the inner part alone (`hls_config` in Python) is read,
+too. Keys that change neither counts nor cycles here are passed over.
 """
 
 import re
@@ -23,11 +24,12 @@ from typing import Any, cast
 
 from hwmodel.machines.fpga.fabric import RESULT_BITS, Dense, Strategy
 from hwmodel.machines.fpga.hls4ml import Design, Io, design
+from hwmodel.machines.fpga.streams import Stream
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.yaml import table
 
-AROUND = ("IOType", "ClockPeriod")
+AROUND = ("IOType", "ClockPeriod", "Backend")
 SECTIONS = ("Model", "LayerType", "LayerName", "Optimizers", "Flows", "SkipOptimizers")
 STRATEGIES: Mapping[str, Strategy] = {
     "latency": "latency",
@@ -47,6 +49,7 @@ class HlsConfig:
 
     where: str
     joined: Io | None
+    apart: bool
     clock_hz: float | None
     model: Mapping[str, Any]
     types: Mapping[str, Mapping[str, Any]]
@@ -78,6 +81,7 @@ def read(source: str | Path | Mapping[str, Any]) -> HlsConfig:
     return HlsConfig(
         where=where,
         joined=joined,
+        apart=str(whole.get("Backend", "")).lower().startswith("vivado"),
         clock_hz=None if period is None else 1e9 / float(period),
         model=_table(inner["Model"], f"{where}: Model"),
         types=_entries(inner, "LayerType", where),
@@ -95,7 +99,26 @@ def configured(config: HlsConfig, layers: Sequence[Dense]) -> Design:
             " io_stream"
         )
     made = [_layer(config, layer, entries) for layer, entries in zip(layers, own, strict=True)]
-    return design([layer for layer, _ in made], [reuse for _, reuse in made], config.joined)
+    formatted = _streams(config, [layer for layer, _ in made])
+    return design(formatted, [reuse for _, reuse in made], config.joined)
+
+
+def _streams(config: HlsConfig, layers: Sequence[Dense]) -> list[Dense]:
+    """The layers with the formats of their FIFOs: a padded map has that of the map before it."""
+    bits = layers[0].data_bits
+    found: list[Dense] = []
+    for layer in layers:
+        held: list[Stream] = []
+        for each in layer.streams:
+            named = config.names.get(each.name)
+            if each.role == "weighted":
+                bits = layer.result_bits
+            elif each.role not in ("padded", "lines"):
+                own = () if named is None or each.role == "rectified" else (named,)
+                bits = _bits((*own, config.model), "result", config.where) or layer.result_bits
+            held.append(replace(each, bits=bits))
+        found.append(replace(layer, streams=tuple(held), apart=config.apart))
+    return found
 
 
 def _own(config: HlsConfig, layers: Sequence[Dense]) -> list[tuple[Mapping[str, Any], ...]]:

@@ -184,5 +184,5 @@ def _unrolled(workload: Workload, hardware: Hardware, made: hls4ml.Design) -> Ru
             ),
             "latency law: 48 synthesised two-layer designs with reuse factors of some 1000 to 5000",
         ),
-        warnings=(hls4ml.PRIOR,),
+        warnings=(*made.moved, hls4ml.PRIOR),
     )

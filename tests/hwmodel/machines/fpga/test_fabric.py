@@ -56,6 +56,10 @@ def test_every_product_has_an_adder_in_the_latency_strategy() -> None:
 
 
 def test_weights_lie_in_half_blocks() -> None:
-    """960 words of 12 and of 18 bits fill half a block each; 104 x 64 at 16 x 2 bits 8 halves."""
-    assert taken(Dense("a", 80, 24, bits=6, input_bits=16), 960)["bram"] == 0.5
-    assert taken(Dense("a", 24, 120, bits=6, input_bits=16), 960)["bram"] == 0.5
+    """960 words of 12 and of 18 bits fill half a block each, and so do 960 places of a sum.
+
+    At a reuse of 24 no table says whose sum a step adds to: 120 x 6 bits are 20 halves.
+    """
+    assert taken(Dense("a", 80, 24, bits=6, input_bits=16), 960)["bram"] == 1
+    assert taken(Dense("a", 24, 120, bits=6, input_bits=16), 960)["bram"] == 1
+    assert taken(Dense("a", 24, 120, bits=6, input_bits=16), 24)["bram"] == 10

@@ -48,6 +48,23 @@ def test_the_narrowest_entry_counts() -> None:
     assert made.reuse == (4, 32)
 
 
+def test_a_factor_that_is_no_legal_one_is_told_where_it_moves() -> None:
+    """48 is none of 16 x 64 (16, 32, 64 ...): nearest are 32 and 64; latency takes any as it is."""
+    resource = {"Model": {**MODEL, "ReuseFactor": 48}}
+    found = hw.predict(net(), on="u250", kernel=resource)
+    (told,) = (text for text in found.warnings if "reuse moved" in text)
+    assert all(f"{layer.name} 48 to 32" in told for layer in found.parts[0].tile.layers)
+    assert not any(
+        "moved" in text for text in hw.predict(net(), on="u250", kernel={"Model": MODEL}).warnings
+    )
+    latency = {"Model": {**resource["Model"], "Strategy": "Latency"}}
+    piped = hw.predict(net(), on="u250", kernel=latency)
+    assert piped.parts[0].tile.reuse == (48, 48)
+    assert not any("moved" in text for text in piped.warnings)
+    slower = hw.predict(net(), on="u250", kernel={"Model": {**latency["Model"], "ReuseFactor": 49}})
+    assert slower.time_s - piped.time_s == pytest.approx(2 / 300e6)
+
+
 def test_weights_of_a_layer_that_there_is_none_of_are_told() -> None:
     named = {"fc1": {"ReuseFactor": 4}, "fc3": {"Precision": {"weight": "fixed<6,2>"}}}
     with pytest.raises(UnknownNameError, match=r"LayerName 'fc3'.*fc1, fc2"):

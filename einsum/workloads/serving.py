@@ -23,7 +23,7 @@ def serving(
     duration_s: float | None = None,
     prefix: int = 0,
     prompts: int | None = None,
-    frontend: float | str = 0.0,
+    frontend: float | str | None = None,
     max_batch_tokens: int | None = None,
     max_batch: int | None = None,
     memory_fraction: float | None = None,

@@ -20,12 +20,20 @@ SAID = (*DEGREES, "dispatch")
 OWN = ("model", "parallel")
 """Fields that are not asked for by their names."""
 COUNTS: Mapping[str, int] = {
-    **dict.fromkeys(("requests", "concurrency", "prompts", "max_batch_tokens", "max_batch"), 1),
-    **{"devices": 1, "prefix": 0, "seed": 0},
+    **dict.fromkeys(("requests", "concurrency", "max_batch_tokens", "max_batch"), 1),
+    **{"devices": 1, "prefix": 0, "prompts": 0, "seed": 0},
 }
 """Fields that are whole numbers, and the least that each may be."""
 MOST: Mapping[str, int] = {**dict.fromkeys(COUNTS, 2**53), "requests": 10**7, "seed": 2**64}
 """The most: requests are kept one by one, some hundred bytes each."""
+
+
+ASKED_AGAIN = 100
+"""Prompts of a load generator that nobody tells how many it has: 10 groups of 10 users, in turn
+(inference-perf, inference_perf/config/datagen: SharedPrefix)."""
+OVER_HTTP_S = 0.01
+"""What a load generator's client waits outside of an engine: the middle of two published streams
+of vLLM 0.15.1 (10 and 13 ms)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,9 +48,11 @@ class Serving(Shown):
         requests, duration_s: how many come, or until when.
         prefix: tokens that begin every prompt.
         prompts: how many different prompts there are, asked again in turn, as load generators do;
-            None: no prompt is asked twice.
+            0: no prompt is asked twice. None: `ASKED_AGAIN` of a load generator's run (`generated`)
+            without a prefix, else 0.
         frontend: what a server spends on a request outside its engine, first and last token alike
             ("10 ms", or seconds); in a closed loop the next request comes so much later, too.
+            None: `OVER_HTTP_S` of a load generator's run, else nothing.
         max_batch_tokens, max_batch: of a step; None: as the scheduler has them.
         memory_fraction: share of the devices' memory that the engine takes; TensorRT-LLM's cache of
             what weights and a step leave.
@@ -74,7 +84,7 @@ class Serving(Shown):
     duration_s: float | None = None
     prefix: int = 0
     prompts: int | None = None
-    frontend: float | str = 0.0
+    frontend: float | str | None = None
     max_batch_tokens: int | None = None
     max_batch: int | None = None
     memory_fraction: float | None = None
@@ -95,6 +105,18 @@ class Serving(Shown):
     def name(self) -> str:
         """What people call it."""
         return f"{self.model.name} serving"
+
+    @property
+    def generated(self) -> bool:
+        """Whether it is a load generator's run against a server: a rate, for so many seconds."""
+        drawn = self.rate_per_s is not None and self.trace is None
+        return drawn and self.duration_s is not None
+
+    @property
+    def asked_again(self) -> int | None:
+        """How many different prompts there are; None: no prompt comes twice."""
+        again = ASKED_AGAIN if self.generated and not self.prefix else 0
+        return (again if self.prompts is None else self.prompts) or None
 
     def but(self, **changes: Any) -> "Serving":
         """The same stream with other fields; degrees change one by one."""

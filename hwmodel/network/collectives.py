@@ -45,6 +45,13 @@ UNCOUNTED_SENDS = (
 )
 """What is told of exchanges between boxes."""
 
+PEERS = (
+    "collectives of an engine: devices on PCIe reach each other behind switches, so that any number"
+    " goes at a pair's rate, as published throughput on four and eight has it; NCCL's published"
+    " times are of boxes that cross root complexes"
+)
+"""What those of an engine rest on where NCCL alone would be slower between more than a pair."""
+
 AS_NCCL = "exchanges of experts behind one switch: at the rates of NCCL's grouped sends"
 """What those of another library rest on where no topology says what it makes of links."""
 
@@ -119,7 +126,8 @@ def _on_one_switch(
     sizes = _outside(size, ranks, family)
     if library not in (None, "nccl") and np.any(small.takes(library, op, size, ranks)):
         return _of_engine(op, size, ranks, hardware, library)
-    tree, rates = with_parameters(op, size, ranks, hardware, family.values)
+    values, assumed = _between(family, library)
+    tree, rates = with_parameters(op, size, ranks, hardware, values)
     joined = "one switch" if hardware.link.peers is None else "a link to each other device"
     return Cost(
         op,
@@ -130,9 +138,21 @@ def _on_one_switch(
         assumptions=(
             f"collectives: {family.source or f'calibration {hardware.calibration.name}'}; NCCL,"
             f" {joined}, out of place, in a CUDA graph",
+            *assumed,
         ),
         warnings=() if family.origin == "measured" else (PRIORS,),
     )
+
+
+def _between(family: Family, library: str | None) -> tuple[dict[str, float], tuple[str, ...]]:
+    """NCCL's parameters on the box that engines are published on, and what that assumes.
+
+    Alone it is as its own table has it: where more than a pair crosses root complexes.
+    """
+    values = dict(family.values)
+    if library in (None, "nccl") or values.get("crossing", 1.0) == 1.0:
+        return values, ()
+    return values | {"crossing": 1.0}, (PEERS,)
 
 
 def _of_engine(op: str, size: Amount, ranks: Amount, hardware: Hardware, library: str) -> Cost:
@@ -142,12 +162,13 @@ def _of_engine(op: str, size: Amount, ranks: Amount, hardware: Hardware, library
     if name not in hardware.calibration.families:
         raise CoverageError(f"{hardware.name}: nothing is known of the all-reduce of {library}")
     family = hardware.calibration.family(name)
+    values, assumed = _between(nccls, library)
     own = small.small_ways(library, size, ranks, hardware, family.values)
     taken = small.takes(library, op, size, ranks)
-    launch_s = nccl.launch_s(op, hardware, nccls.values)
+    launch_s = nccl.launch_s(op, hardware, values)
     others = [
         replace(way, allowed=np.logical_and(way.allowed, np.logical_not(taken))[()])
-        for way in nccl.on_one_switch(op, size, ranks, hardware, nccls.values)
+        for way in nccl.on_one_switch(op, size, ranks, hardware, values)
     ]
     ways = [way.after("launch of NCCL", launch_s, "launch") for way in others]
     tree, links, _ = fastest([*own, *ways])
@@ -163,6 +184,7 @@ def _of_engine(op: str, size: Amount, ranks: Amount, hardware: Hardware, library
         assumptions=(
             f"small all-reduces: {library}'s own ({family.source or 'prior'}), NCCL beyond"
             f" {small.MOST_BYTES[library.partition(':')[0]] // 2**20} MiB",
+            *assumed,
         ),
         warnings=() if family.origin == "measured" else (PRIORS,),
     )

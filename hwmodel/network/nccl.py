@@ -20,7 +20,8 @@ H200s (NCCL 2.28, 2026-11-22), with parameters in the calibration's family "coll
 - Devices that no switch joins but a link to each (XGMI): every rank sends to all others at once,
   in one step and back, as bytes on each link ask; between a pair one link of them is all.
 - Devices on PCIe: more ranks than a pair cross root complexes, whose rate they share: so many times
-  slower (`crossing`, of four ranks), times (p / 4) to the power `crowd`.
+  slower (`crossing`, of four ranks), times (p / 4) to the power `crowd`. That is of the box whose
+  table was fitted; without `crossing` devices reach each other behind switches.
 - Switches that add (NVLink SHARP, NCCL's algorithm NVLS, from three ranks on): each rank asks for
   the sum of its part, for which the switch reads that part of every rank, and writes it to all.
   So 1 + 1/p of the buffer leave each port, where a ring sends 2 (p - 1) / p (NVIDIA, NVSwitch

@@ -26,6 +26,7 @@ from hwmodel.systems.serving.batch import StepTimes
 from hwmodel.systems.serving.beyond import Beyond, Fetching
 from hwmodel.systems.serving.cluster import Ran, run
 from hwmodel.systems.serving.drafts import Verifying, drafting, restored, stepped
+from hwmodel.systems.serving.generated import frontend_s, generated
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import Scheduler, budgets_of, scheduler
 from hwmodel.systems.serving.served import Served
@@ -153,13 +154,8 @@ def _together(work: Serving, requests: Sequence[Request], engines: Engines) -> R
         replicas=lanes,
         routing=work.routing,
         concurrency=work.concurrency,
-        frontend_s=_frontend_s(work),
+        frontend_s=frontend_s(work),
     )
-
-
-def _frontend_s(work: Serving) -> float:
-    """Seconds of a server outside its engines, for each request."""
-    return float(amount(work.frontend, "s", where="serving: frontend", zero=True))
 
 
 def _prompts(
@@ -272,13 +268,13 @@ def _told(
         ),
         usd_per_hour=None if None in dollars else sum(each or 0.0 for each in dollars),
         price_source="; ".join(dict.fromkeys(source for _, source in hours if source)),
-        frontend_s=_frontend_s(work),
+        frontend_s=frontend_s(work),
         kv_tokens=room.kv_tokens,
         block_tokens=last.rules.block_tokens,
         everywhere=(
             *(text for text in work.model.warnings if not text.endswith(WITHOUT_NARROWING)),
             *_too_long(work, ran),
-            *_new(work, last.rules),
+            *generated(work, last.rules),
             *warnings,
             *more,
         ),
@@ -295,18 +291,6 @@ def _too_long(work: Serving, ran: Ran) -> tuple[str, ...]:
         f"{work.model.name}: requests of up to {longest:,} tokens are beyond the {most:,} that the"
         " model was made for (max_position_embeddings)",
     )
-
-
-NEW = (
-    "assumed: no prompt is asked twice; where a load generator asks few again and again, as some do"
-    " for as long as they run, say prompts=N, and the prefix cache holds them"
-)
-
-
-def _new(work: Serving, rules: Scheduler) -> tuple[str, ...]:
-    """What is told of a run for so many seconds that does not say whether prompts come again."""
-    said = work.trace is not None or work.prompts is not None or bool(work.prefix)
-    return () if said or work.duration_s is None or not rules.prefix_cache else (NEW,)
 
 
 def _idle_w(ran: Ran, watts: Sequence[float]) -> tuple[float, ...]:
@@ -377,7 +361,7 @@ def requests_of(work: Serving, rules: Scheduler) -> list[Request]:
         arrivals=work.arrivals,
         arrival_cv=work.arrival_cv,
         prefix=work.prefix,
-        prompts=work.prompts,
+        prompts=work.asked_again,
         seed=work.seed,
         block=rules.block_tokens,
         **fixed,

@@ -216,6 +216,18 @@ def test_an_estimate_names_the_numbers_of_ranks() -> None:
     assert estimate("all_reduce", 1e6, np.array([8, 2, 8]), H200).device.startswith("2, 8 x NVIDIA")
 
 
+@pytest.mark.parametrize("card", ["l40s", "rtx-pro-6000"])
+def test_an_engines_cards_on_pcie_reach_each_other_at_a_pairs_rate(card: str) -> None:
+    size = 64 * 2**20  # busbw, as nccl-tests counts it
+    pair, eight, nccls = (
+        2 * (ranks - 1) / ranks * size / fold(made.tree, made.rates).time_s
+        for ranks, library in ((2, "trtllm"), (8, "trtllm"), (8, None))
+        for made in [cost("all_reduce", size, ranks, device(card), library=library)]
+    )
+    assert eight == pytest.approx(pair, rel=0.1)
+    assert nccls < 0.75 * eight  # the published box's, on which NCCL was timed alone
+
+
 def test_impossible_collectives_are_refused() -> None:
     with pytest.raises(InputError, match="9 ranks, but one NVLink"):
         estimate("all_reduce", 1e6, 9, H200)

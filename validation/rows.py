@@ -81,6 +81,7 @@ HELD_OUT = (
         "2026-11-29-y",
         "2026-11-29-ad",
         "2026-11-29-al",
+        "2026-11-29-ar",
     ),
 )
 """Sittings that no fit of a shipped calibration reads, on boards of their own (but ad, ai, aj and

@@ -107,6 +107,8 @@ def test_no_row_is_faster_than_the_datasheet(name: str) -> None:
 @pytest.mark.parametrize("name", [*TIMED, "gemm_thin"])
 def test_times_are_positive_and_their_spread_is_ordered(name: str) -> None:
     table = read_rows("h200", name)
+    assert (table["time_s"] > 0).all()
+    table = table.filter(polars.col("p10_s").is_not_null())  # traced times have no spread
     # A long step has two or three replays, whose percentiles interpolate around the median.
     ordered = table.filter(
         (polars.col("p10_s") > 0)

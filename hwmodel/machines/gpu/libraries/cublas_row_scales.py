@@ -35,8 +35,6 @@ GEMM = priors(
         included, in graph launches of the device
     scales = 0.48 in 0.48 .. 0.48: reading the scale factors, in DRAM latencies: as of family gemm,
         since every product of this one is scaled
-    engine = 0.8 in 0.2 .. 2: share of the datasheet's DRAM bandwidth at which rows of a tile beyond
-        the edge of A or B are filled
     landing = 100 in 100 .. 100: multiple of shared memory's bandwidth at which bulk copies land
         beside reads, which do not wait for them
     sharpness = 2.5 in 1 .. 32: exponent of the norm that overlaps the tiles with the DRAM's stream

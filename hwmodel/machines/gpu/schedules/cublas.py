@@ -86,6 +86,13 @@ ADDED = (1.5, 0.7)
 ROWWISE_M, ROWWISE_N = 128, 128
 """Tile of the kernel for a scale a row."""
 
+BEYOND, BEYOND_FAST = 7.0, 3.0
+"""What a row of that tile beyond an edge costs the L2 over one within, alone and in clusters: rows
+of zeros cross to the processor as others do (counted), but are not joined (fitted: H200)."""
+
+MOST_BEYOND = 8000
+"""Such rows at a time beyond which more of them cost no more (the same)."""
+
 
 def menu() -> tuple[LibraryTile, ...]:
     """One record, whose sizes the rules fill in."""
@@ -135,7 +142,8 @@ def resolved_rows(tile: LibraryTile, problem: GemmProblem, limits: Limits) -> Li
         block_k=rules.SLICE_BYTES + column,
         multicast=1 + column,
         persistent=1 + column,
-        edged=2 + column,
+        edged=BEYOND + column,
+        late=1 + column,
         cluster_m=1 + column,
         cluster_n=1 + column,
     )
@@ -145,11 +153,8 @@ def resolved_rows_fast(tile: LibraryTile, problem: GemmProblem, limits: Limits) 
     """The same where fp8 sums stay in the matrix units: in clusters, as other bulk kernels."""
     alone = resolved_rows(tile, problem, limits)
     blocks = ceil_div(problem.M, ROWWISE_M) * ceil_div(problem.N, ROWWISE_N) + 0 * alone.multicast
-    return replace(
-        alone,
-        edged=alone.edged - 1,
-        **_clusters(problem, alone.block_m, alone.block_n, blocks, limits),
-    )
+    shared = _clusters(problem, alone.block_m, alone.block_n, blocks, limits)
+    return replace(alone, edged=BEYOND_FAST + 0 * alone.edged, late=0 * alone.late, **shared)
 
 
 def _resolved(
@@ -352,14 +357,18 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
     if unit == "vector":
         operations = operations * (1 + OPERAND_SLOTS * (1 / tile.block_m + 1 / tile.block_n))
     row_bytes, edged = problem.row * element, np.asarray(tile.edged) > 0
+    beyond = sides_bytes(
+        problem, tile.block_m - problem.M / rows, tile.block_n - problem.N / columns
+    )
+    beyond = least((beyond, MOST_BEYOND * element / least((blocks, limits.processors))))
+    fetched = staged - _shared(problem, tile, rows, columns) * depth
     products = Work(
         operations={(unit, "flop", dtype): operations},
         read={
             "shared": slab(tile, limits) * depth * element * by_bulk,
             "port": paired(problem, tile, staged, depth, limits)
-            * where(edged, where(tile.edged > 1, sectors(row_bytes), 1), lines(row_bytes)),
-            "l2": (staged - _shared(problem, tile, rows, columns) * depth)
-            * where(edged, sectors(row_bytes), 1),
+            * where(tile.late > 0, sectors(row_bytes), where(edged, 1, lines(row_bytes))),
+            "l2": where(edged, fetched * sectors(row_bytes) + tile.edged * beyond * depth, fetched),
             "pipeline": slices * where(by_bulk > 0, 1, chain / resident),
         },
         written={"shared": staged},
@@ -380,13 +389,7 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
     partial_bytes = partial * tile.split * problem.batch * problem.M * problem.N * PARTIAL_BYTES
     operands = sides_bytes(problem, problem.M, problem.N) * problem.K
     spilled = partial_bytes * (1 - least((1.0, limits.capacity_bytes["l2"] / operands)))
-    beyond = sides_bytes(
-        problem, tile.block_m - problem.M / rows, tile.block_n - problem.N / columns
-    )
-    stream = Work(
-        read={"dram": read, "engine": least((1, tile.edged)) * blocks * beyond * depth},
-        written={"dram": written + spilled},
-    )
+    stream = Work(read={"dram": read}, written={"dram": written + spilled})
     slots = limits.processors * resident
     if np.any(_streams(problem, tile)):
         # Each tile has its share of the stream, so that one norm overlaps the two.

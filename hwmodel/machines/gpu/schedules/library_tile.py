@@ -12,10 +12,11 @@ from hwmodel.quantity.units import Amount
 class LibraryTile(GemmTile):
     """A launch record; `effort` is the time of its matrix instructions over a warpgroup's.
 
-    `edged` is 1 where tiles do not follow the operands' sizes, so that the "engine" fills rows
-    beyond an edge and rows off a sector come from the L2 in parts; 2 where a processor's own copies
-    wait for those, too; else 0. Clusters are `cluster_n` blocks along N, which share rows of A, by
-    `cluster_m` along M, which share columns of B (0: as `multicast` says).
+    Where tiles do not follow the operands' sizes `edged` is what a row beyond an edge costs the L2
+    over one within, and rows off a sector come in parts (else 0); `late` is 1 where hardly a copy
+    runs ahead, so that a processor's own copies wait for those parts, too. Clusters are `cluster_n`
+    blocks along N, which share rows of A, by `cluster_m` along M, which share columns of B (0: as
+    `multicast` says).
 
     Of kernels that copy by threads: `wait` are the clocks of a slice that no other block's work
     hides, `lanes` what their copies take over those of 4 bytes that run ahead; `in_turn` is 1 where
@@ -25,6 +26,7 @@ class LibraryTile(GemmTile):
 
     effort: Amount = 1.0
     edged: Amount = 0
+    late: Amount = 0
     cluster_m: Amount = 0
     cluster_n: Amount = 0
     wait: Amount = 0

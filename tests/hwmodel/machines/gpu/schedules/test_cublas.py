@@ -168,14 +168,15 @@ def test_scales_for_rows_take_one_tile_for_all_sizes(m: int) -> None:
 
 
 @pytest.mark.parametrize("sizes", [(132, 4096, 512), (128, 4112, 384), (257, 130, 4096)])
-def test_rows_of_a_fixed_tile_beyond_an_edge_are_filled(sizes: tuple[int, int, int]) -> None:
-    """Every block of a walk stages whole tiles: what of them is no row of A or B is filled."""
+def test_rows_of_a_fixed_tile_beyond_an_edge_cross_as_well(sizes: tuple[int, int, int]) -> None:
+    """Every block of a walk fetches its rows of A and B, and what of its tile is no row of them."""
     m, n, k = sizes
     found = cublas.resolved_rows(MENU, problem(*sizes, "fp8"), H200)
     counts = totals(cublas.activity(problem(*sizes, "fp8"), found, H200)).read
     blocks = [(row, column) for row in range(0, m, 128) for column in range(0, n, 128)]
-    beyond = sum(max(0, r + 128 - m) + max(0, c + 128 - n) for r, c in blocks)
-    assert counts["engine"] == pytest.approx(beyond * k)
+    within = sum(min(128, m - r) + min(128, n - c) for r, c in blocks)
+    beyond = 256 * len(blocks) - within
+    assert counts["l2"] == pytest.approx((within + found.edged * beyond) * k)
 
 
 def test_large_products_read_again_what_an_l2_of_two_halves_forgets() -> None:

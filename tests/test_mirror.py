@@ -23,6 +23,11 @@ ELSEWHERE = {
     ),
     "mappers/nests/chains.py": ("mappers/nests/test_levels.py", "nests of the answers"),
     "einsum/importers/calls.py": ("einsum/importers/test_aten.py", "what rules are asked"),
+    "einsum/importers/aten_images.py": ("einsum/importers/test_aten.py", "as all other rules are"),
+    "einsum/importers/aten_pointwise.py": (
+        "einsum/importers/test_aten.py",
+        "as all other rules are",
+    ),
     "einsum/importers/aten_layers.py": ("einsum/importers/test_aten.py", "as all other rules are"),
     "einsum/tree.py": ("einsum/test_notation.py", "what the reader reads"),
     "einsum/parsed.py": ("einsum/test_notation.py", "texts and their refusals"),

@@ -1,4 +1,4 @@
-"""Calls of ATen that are layers, norms, pools and choices of rows, as cascades (`aten.py`)."""
+"""Calls of ATen that are layers, norms and choices of rows, as cascades (`aten.py`)."""
 
 from collections.abc import Callable
 from math import prod
@@ -8,10 +8,8 @@ from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.importers.calls import Call, Kernels, Rule, copied
 from hwmodel.einsum.importers.strided import View, made
 from hwmodel.einsum.workloads.attention import attention
-from hwmodel.einsum.workloads.convolution import conv2d
 from hwmodel.einsum.workloads.dispatch import top_k
 from hwmodel.einsum.workloads.gemm import gemm
-from hwmodel.einsum.workloads.layer import Layer
 from hwmodel.einsum.workloads.moe import grouped_gemm
 from hwmodel.einsum.workloads.transformer import embedding
 from hwmodel.quantity.errors import CoverageError
@@ -48,12 +46,14 @@ Y[a, b, c] = X[a, b, c] * SCALE[b] + SHIFT[b]
 def group_norm(call: Call) -> Kernels:
     """Groups of channels, normalised, then scaled by channel."""
     operand = call.tensors[0]
-    groups = int(call.given.get("num_groups") or call.given.get("group") or 1)
+    each = operand.shape[1] if call.op == "aten.instance_norm" else 1
+    groups = int(call.given.get("num_groups") or call.given.get("group") or each)
     rows = operand.shape[0] * groups
     kinds = [("X", operand.dtype), ("Y", call.out.dtype)]
     kinds += [(t, "fp32") for t in ("SUM", "CENTRED", "SQUARES", "SCALE")]
     sizes = (("a", rows), ("b", operand.elements // rows))
-    return (made(call.name, _GROUPS, sizes, tuple(kinds)), *by_channel(call))
+    scaled = any(isinstance(call.given.get(name), View) for name in ("weight", "bias"))
+    return (made(call.name, _GROUPS, sizes, tuple(kinds)), *(by_channel(call) if scaled else ()))
 
 
 def by_channel(call: Call) -> Kernels:
@@ -103,6 +103,72 @@ def matmul(first: str, second: str, bias: str = "") -> Rule:
     return rule
 
 
+def summed(call: Call) -> Kernels:
+    """`torch.einsum` of one or two tensors, which is an Einsum of the notation as it stands."""
+    text = str(call.given.get("equation", "")).replace(" ", "")
+    terms, arrow, result = text.partition("->")
+    words, operands = terms.split(","), call.tensors
+    if not arrow or "." in text or len(words) != len(operands) or len(words) > 2:
+        raise CoverageError(f"einsum {text!r}: of one or two tensors without an ellipsis alone")
+    ranks = {sign: _RANKS[at] for at, sign in enumerate(dict.fromkeys(terms.replace(",", "")))}
+
+    def named(tensor: str, signs: str) -> str:
+        return f"{tensor}[{', '.join(ranks[sign] for sign in signs)}]" if signs else tensor
+
+    told = " * ".join(named(*each) for each in zip("XZ", words, strict=False))
+    over = ", ".join(rank for sign, rank in ranks.items() if sign not in result)
+    summing = f"sum({over}) " if over and len(words) == 1 else ""
+    sizes = {
+        ranks[sign]: extent
+        for word, operand in zip(words, operands, strict=True)
+        for sign, extent in zip(word, operand.shape, strict=True)
+    }
+    formats = (*zip("XZ", (each.dtype for each in operands), strict=False), ("Y", call.out.dtype))
+    roles = "".join(
+        f"tensor {named(t, word)}: {each.role}\n"
+        for t, word, each in zip("XZ", words, operands, strict=False)
+        if each.role != "activation"
+    )
+    text = f"{roles}{named('Y', result)} = {summing}{told}"
+    return (made(call.name, text, tuple(sizes.items()), formats),)
+
+
+_RANKS = "abcdefghijklmnopqrstuvw"
+_CELLS = {
+    "lstm": (
+        "C[a] = sigmoid(F[a]) * OLD[a] + sigmoid(I[a]) * tanh(G[a])\n"
+        "H[a] = sigmoid(O[a]) * tanh(C[a])"
+    ),
+    "gru": (
+        "N[a] = tanh(G[a] + sigmoid(R[a]) * M[a])\nH[a] = N[a] + sigmoid(Z[a]) * (OLD[a] - N[a])"
+    ),
+    "rnn_tanh": "H[a] = tanh(G[a] + M[a])",
+    "rnn_relu": "H[a] = relu(G[a] + M[a])",
+}
+"""Recurrent layer -> what a step computes of its products."""
+
+
+def recurrent(call: Call) -> Kernels:
+    """Layers of an LSTM, a GRU or a plain one: a product for all steps, then two kernels a step."""
+    operand = call.view("input")
+    steps = operand.shape[1 if call.given.get("batch_first") and len(operand.shape) == 3 else 0]
+    batch = operand.elements // (steps * operand.shape[-1])
+    held: Any = call.given.get("params")
+    weights = [each for each in held or () if isinstance(each, View) and len(each.shape) == 2]
+    if not weights or len(weights) % 2:
+        raise CoverageError("recurrent layers whose results are projected")
+    found: list[Cascade] = []
+    for inner, again in zip(weights[::2], weights[1::2], strict=True):
+        gates, hidden = again.shape
+        kind: dict[str, Any] = {"dtype": operand.dtype, "bias": bool(call.given.get("has_biases"))}
+        found.append(gemm(steps * batch, gates, inner.shape[1], name=f"{call.name} input", **kind))
+        turn = gemm(batch, gates, hidden, name=f"{call.name} step", **kind)
+        cell = _CELLS[call.op.removeprefix("aten.")]
+        sizes, formats = (("a", batch * hidden),), (("*", operand.dtype),)
+        found += [turn, made(f"{call.name} gates", cell, sizes, formats)] * steps
+    return found
+
+
 def grouped(call: Call) -> Kernels:
     """`torch._grouped_mm` of rows sorted by expert; they are taken to be spread evenly."""
     rows, weights = call.view("self"), call.view("mat2")
@@ -126,76 +192,6 @@ def attention_of(call: Call) -> Kernels:
         name=call.name,
     )
     return (made_of,)
-
-
-def _sides(value: Any, ends: int, default: int) -> tuple[int, int]:
-    """A number for each of two directions; of a sequence, which is a column, the one down."""
-    sides = [value] if isinstance(value, int) else list(value or [default])
-    down = int(sides[0])
-    if ends == 1:
-        return down, default
-    return down, int(sides[-1])
-
-
-def convolution(call: Call) -> Kernels:
-    """One of images, or of sequences, which are columns; a bias is a kernel more."""
-    image, filters = call.view("input"), call.view("weight")
-    ends = len(image.shape) - 2
-    if call.given.get("transposed") or ends not in (1, 2):
-        kind = "transposed" if call.given.get("transposed") else f"of {ends} dimensions"
-        raise CoverageError(f"a convolution that is {kind}; those of 1 and 2 are modelled")
-    high, wide = (*image.shape[2:], 1)[:2]
-    down, across = (*filters.shape[2:], 1)[:2]
-    steps, gaps = (_sides(call.given.get(n), ends, 1) for n in ("stride", "dilation"))
-    padding = call.given.get("padding")
-    around = _sides(padding if not isinstance(padding, str) else None, ends, 0)
-    if padding == "same":
-        around = gaps[0] * (down - 1) // 2, gaps[1] * (across - 1) // 2
-    product = conv2d(
-        *(image.shape[0], image.shape[1], filters.shape[0], high, wide, down),
-        window_width=None if across == down else across,
-        **{"stride": steps, "padding": around, "dilation": gaps},
-        groups=int(call.given.get("groups") or 1),
-        dtype=image.dtype,
-        out_dtype=call.out.dtype,
-        name=call.name,
-    )
-    if not isinstance(call.given.get("bias"), View):
-        return (product,)
-    return (product, *_biased(call))
-
-
-def _biased(call: Call) -> Kernels:
-    """CuDNN adds no bias: torch adds it in a kernel of its own."""
-    out = call.out
-    text = "tensor SHIFT[b]: weight\nY[a, b, c] = X[a, b, c] + SHIFT[b]"
-    batch, channels = out.shape[:2]
-    sizes = (("a", batch), ("b", channels), ("c", out.elements // (batch * channels)))
-    kinds = tuple((t, out.dtype) for t in ("X", "Y", "SHIFT"))
-    return (made(f"{call.name} bias", text, sizes, kinds),)
-
-
-def pooled(kind: str) -> Rule:
-    """Largest or mean of windows; adaptive ones by as many windows as there are results."""
-
-    def rule(call: Call) -> Kernels:
-        source, out = call.view("self"), call.out
-        batch, channels, high, wide = source.shape
-        window = call.given.get("kernel_size")
-        if window is None:  # adaptive: as many windows as there are results
-            window = (-(-high // out.shape[2]), -(-wide // out.shape[3]))
-            steps = (high // out.shape[2], wide // out.shape[3])
-        else:
-            window = _sides(window, 2, 1)
-            steps = _sides(call.given.get("stride") or window, 2, 1)
-        sizes = (high, wide, channels, out.shape[2], out.shape[3], channels)
-        sides: dict[str, Any] = {"kernel": window[0], "kernel_width": window[1]}
-        sides |= {"stride": steps[0], "stride_width": steps[1]}
-        named = call.name, "mean" if out.shape[2:] == (1, 1) else kind, (-1,)
-        layer = Layer(*named, *sizes, **sides)
-        return (layer.cascade(source.dtype, batch),)
-
-    return rule
 
 
 def embedded(call: Call) -> Kernels:

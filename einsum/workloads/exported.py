@@ -19,6 +19,12 @@ MOST_TOLD = 5
 """Operators that a refusal names."""
 
 
+WAY_OUT = (
+    "what torch.export.export returns has run_decompositions(), which makes composite operators"
+    " core ones, and most of those are modelled: save what it returns"
+)
+
+
 @checked
 def exported(
     program: Any, open_sizes: Mapping[str, Any] | None = None, name: str | None = None
@@ -48,7 +54,7 @@ def exported(
     if unknown:
         several = list(dict.fromkeys(unknown))
         more = f"; and {len(several) - MOST_TOLD} more" if len(several) > MOST_TOLD else ""
-        raise CoverageError(f"{found.name}: {'; '.join(several[:MOST_TOLD])}{more}")
+        raise CoverageError(f"{found.name}: {'; '.join(several[:MOST_TOLD])}{more}; {WAY_OUT}")
     if not made:
         raise InputError(f"{found.name}: expected a program that computes, found views alone")
     return Stack(

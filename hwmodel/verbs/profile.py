@@ -17,6 +17,7 @@ from hwmodel.text.grid import grid
 from hwmodel.text.markup import Brief, answer_html
 from hwmodel.validation.readers.benchmarks import is_benchmark
 from hwmodel.validation.readers.calls import Call, call_of
+from hwmodel.validation.readers.operators import Operator
 from hwmodel.validation.readers.profiles import TRACE_BYTES, Profile, Ran, profile_of
 from hwmodel.verbs.ask import AS_IS, ON, Question, Word, in_python
 from hwmodel.verbs.work import KERNEL, STATE
@@ -282,7 +283,7 @@ def _lines(
     found: Profile, machine: Hardware, kernel: Kernel, state: str | None
 ) -> tuple[Line, ...]:
     """Kernels by what they compute; those of no known call by their names."""
-    calls: dict[Call, list[Ran]] = {}
+    calls: dict[Call | Operator, list[Ran]] = {}
     others: dict[str, list[Ran]] = {}
     for ran in found.kernels:
         call = call_of(ran.ops, ran.name)
@@ -296,18 +297,15 @@ def _lines(
 
 
 def _of_call(
-    call: Call, held: list[Ran], machine: Hardware, kernel: Kernel, state: str | None
+    call: Call | Operator, held: list[Ran], machine: Hardware, kernel: Kernel, state: str | None
 ) -> Line:
     """Launches of one call are one run of it."""
-    from hwmodel.einsum.workloads.catalogue import workload
-
     runs = len({each.call for each in held})
     names = ", ".join(dict.fromkeys(_short(each.name) for each in held))
     told: dict[str, Any] = {"known": True, "kernels": names, "runs": runs}
     told["seconds"] = sum(each.seconds for each in held)
     try:
-        made = workload(call.workload, **dict(call.fields))
-        answer = predict(made, machine, kernel=kernel or call.kernel, l2=state)
+        answer = predict(call.work, machine, kernel=kernel or call.kernel, l2=state)
     except HwmodelError as error:
         return Line(call.said, **told, why=str(error))
     low, high = float(answer.time_low_s), float(answer.time_high_s)

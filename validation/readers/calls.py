@@ -12,13 +12,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, cast
 
+from hwmodel.einsum.workloads.catalogue import workload
+from hwmodel.validation.readers.operators import FORMATS, Operator, operator_of
 from hwmodel.validation.readers.profiles import Op
-
-FORMATS = {
-    **{"c10::BFloat16": "bf16", "c10::Half": "fp16", "float": "fp32", "double": "fp64"},
-    **{"c10::Float8_e4m3fn": "fp8", "signed char": "int8"},
-}
-"""Type of an argument -> number format."""
 
 TF32 = ("tf32", "s1688", "s16816gemm_tf32")
 """Parts of names of kernels that multiply fp32 in tf32."""
@@ -37,19 +33,27 @@ class Call:
         """In words: `gemm M=4096 N=4096 K=4096 dtype=bf16`."""
         return " ".join([self.workload, *(f"{name}={value}" for name, value in self.fields)])
 
+    @property
+    def work(self) -> Any:
+        """The workload, as it is asked for by name."""
+        return workload(self.workload, **dict(self.fields))
+
 
 Rule = Callable[[Op, str], Call | None]
 
 
-def call_of(ops: Sequence[Op], kernel: str) -> Call | None:
-    """The workload of the innermost call that is one; None where none is known."""
+def call_of(ops: Sequence[Op], kernel: str) -> Call | Operator | None:
+    """The workload, or the operator, of the innermost call that is one; None where none is."""
     for op in ops:
         rule = RULES.get(op.name)
         if rule is not None:
             try:
                 return rule(op, kernel)
             except (IndexError, KeyError, TypeError, ValueError):
-                return None  # arguments that are none of these shapes
+                return operator_of(op)  # arguments that are none of these shapes
+        found = operator_of(op)
+        if found is not None:
+            return found
     return None
 
 
@@ -130,10 +134,14 @@ def _pairs(workload: str) -> Rule:
     return rule
 
 
-def _convolution(stride: int, padding: int, dilation: int, groups: int) -> Rule:
+def _convolution(
+    stride: int, padding: int, dilation: int, groups: int, turned: int | None = None
+) -> Rule:
     """A convolution of images; the places of its other arguments, whose values must be there."""
 
     def rule(op: Op, kernel: str) -> Call:
+        if turned is not None and op.values[turned] == "True":
+            raise ValueError("a transposed one")
         batch, channels, height, width = op.dims[0]
         filters, _, window, window_width = op.dims[1]
         sides = {
@@ -185,7 +193,7 @@ RULES: Mapping[str, Rule] = {
     "aten::mul_": _pairs("multiply"),
     "aten::copy_": _pairs("copy"),
     "aten::cudnn_convolution": _convolution(3, 2, 4, 5),
-    "aten::convolution": _convolution(3, 4, 5, 8),
-    "aten::_convolution": _convolution(3, 4, 5, 8),
+    "aten::convolution": _convolution(3, 4, 5, 8, 6),
+    "aten::_convolution": _convolution(3, 4, 5, 8, 6),
 }
 """Name of a call -> its workload."""

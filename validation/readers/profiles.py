@@ -36,12 +36,13 @@ PLACES = {
 
 @dataclass(frozen=True)
 class Op:
-    """A call of a framework: its name, and shapes, types and plain values of its arguments."""
+    """A call of a framework: its name; of its arguments shapes, types, plain values, strides."""
 
     name: str
     dims: tuple[Any, ...] = ()
     types: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    strides: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,8 @@ def _op(event: Mapping[str, Any]) -> Op:
 
     types = tuple(map(str, words("Input type")))
     values = tuple(map(str, words("Concrete Inputs")))
-    return Op(str(event.get("name")), words("Input Dims"), types, values)
+    strides = words("Input Strides")
+    return Op(str(event.get("name")), words("Input Dims"), types, values, strides)
 
 
 NAMES = ("Name", "Kernel Name")
@@ -192,6 +194,7 @@ SCALES = {
 """Units of Nsight's columns -> SI."""
 DURATION = ("gpu__time_duration.sum", "Duration")
 DRAM = ("dram__bytes_read.sum", "dram__bytes_write.sum")
+GPU = "device__attribute_display_name"
 
 
 def _of_table(text: str, path: str | Path) -> Profile:
@@ -210,7 +213,10 @@ def _of_table(text: str, path: str | Path) -> Profile:
             " --report cuda_gpu_kern_sum lists kernels"
         )
     head, below = rows[start], rows[start + 1 :]
-    body = [row for row in takewhile(bool, below) if len(row) == len(head)]  # up to a blank line
+    body = list(takewhile(bool, below))  # up to a blank line
+    if "Metric Name" in head:  # rows of metrics end before what is of rules
+        body = [row + [""] * (len(head) - len(row)) for row in body]
+    body = [row for row in body if len(row) == len(head)]
     try:
         if "Metric Name" in head:
             return _of_metrics(head, body)
@@ -245,7 +251,9 @@ def _of_nsys(head: Sequence[str], body: Sequence[Sequence[str]], path: str | Pat
         for row in body
         if not row[name].startswith("[CUDA mem")
     ]
-    return Profile(tuple(kernels), kind="nsys")
+    place = head.index("Device") if "Device" in head and body else None
+    device = "" if place is None else printable(body[0][place].rpartition(" (")[0])
+    return Profile(tuple(kernels), device, "nsys")
 
 
 def _of_counters(head: Sequence[str], body: Sequence[Sequence[str]]) -> Profile:
@@ -253,12 +261,14 @@ def _of_counters(head: Sequence[str], body: Sequence[Sequence[str]]) -> Profile:
     units, launches = dict(zip(head, body[0], strict=True)), body[1:]
     time = next(name for name in DURATION if name in head)
     kernels: list[Ran] = []
+    device = ""
     for row in (dict(zip(head, each, strict=True)) for each in launches):
+        device = device or printable(row.get(GPU, ""))
         seconds = _number(row[time]) * SCALES.get(units[time], 1e-9)
         moved = [_number(row[n]) * SCALES.get(units[n], 1.0) for n in DRAM if row.get(n)]
         name = printable(next(row[n] for n in NAMES if n in row))
         kernels.append(Ran(name, seconds, dram_bytes=sum(moved) if moved else None))
-    return Profile(tuple(kernels), kind="ncu")
+    return Profile(tuple(kernels), device, "ncu")
 
 
 def _of_metrics(head: Sequence[str], body: Sequence[Sequence[str]]) -> Profile:

@@ -68,6 +68,38 @@ COUNTED = [
         ),
         2 * 2 * 32 * 50 * 4 * 8,
     ),
+    (  # 3 windows of 4 x 5 x 6 places at steps of 1, 2 x 2 x 2 taps of 3 channels
+        call(
+            *("conv3d", dense(1, 7, 3, 4, 5)),
+            **{"input": dense(1, 3, 4, 5, 6), "weight": dense(7, 3, 2, 2, 2)},
+        ),
+        2 * 7 * 3 * 4 * 5 * 8 * 3,
+    ),
+    (  # each of 12 x 10 places of 16 channels reaches 4 x 4 of 8 filters
+        call(
+            *("conv_transpose2d", dense(2, 8, 24, 20)),
+            **{"input": IMAGE, "weight": dense(16, 8, 4, 4), "stride": [2, 2], "padding": [1, 1]},
+        ),
+        2 * 2 * 16 * 12 * 10 * 8 * 4 * 4,
+    ),
+    (  # 2 x 2 apart: no place is reached twice
+        call(
+            *("conv_transpose2d", dense(2, 8, 24, 20)),
+            **{"input": IMAGE, "weight": dense(16, 8, 2, 2), "stride": 2},
+        ),
+        2 * 2 * 16 * 12 * 10 * 8 * 4,
+    ),
+    (call("avg_pool3d", dense(2, 3, 2, 2, 2), self=dense(2, 3, 4, 4, 4), kernel_size=2), 48 * 8),
+    (call("hardtanh_", X, self=X, min_val=0, max_val=6), 2 * 16 * 64),
+    (call("einsum", dense(8, 8), equation="bij,bkj->ik", tensors=[X, X]), 2 * 2 * 8 * 8 * 64),
+    (  # two products of 4 gates, of 5 steps of 2 sequences; 15 operations of 32 units, 3 a sigmoid
+        call(
+            *("lstm", dense(5, 2, 32)),
+            **{"input": dense(5, 2, 64), "has_biases": False, "batch_first": False},
+            params=[dense(128, 64, role="weight"), dense(128, 32, role="weight")],
+        ),
+        2 * 10 * 128 * (64 + 32) + 5 * 2 * 32 * 15,
+    ),
     (call("add", X, self=X, other=X), 16 * 64),
     (call("mul", X, self=X, other=0.5), 16 * 64),
     (call("where", X, condition=X, self=X, other=0), 16 * 64),
@@ -120,12 +152,25 @@ def test_a_gather_reads_the_rows_that_it_takes() -> None:
 def test_what_has_no_rule_is_refused_by_name() -> None:
     with pytest.raises(CoverageError, match=r"aten\.svd is not modelled"):
         kernels(call("svd", X, self=X))
-    volume = call("convolution", X, input=dense(1, 2, 3, 4, 5), weight=dense(2, 2, 1, 1, 1))
-    with pytest.raises(CoverageError, match="of 3 dimensions; those of 1 and 2"):
-        kernels(volume)
-    turned = call("convolution", X, input=IMAGE, weight=IMAGE, transposed=True)
-    with pytest.raises(CoverageError, match="that is transposed"):
-        kernels(turned)
+    four = call("convolution", X, input=dense(1, 2, 3, 4, 5, 6), weight=dense(2, 2, 1, 1, 1, 1))
+    with pytest.raises(CoverageError, match="of 4 dimensions; those of 1 to 3"):
+        kernels(four)
+    three = call("einsum", X, equation="ab,bc,cd->ad", tensors=[X, X, X])
+    with pytest.raises(CoverageError, match="einsum 'ab,bc,cd->ad': of one or two tensors"):
+        kernels(three)
+
+
+def test_a_transposed_convolution_computes_as_many_products_as_its_window_reaches() -> None:
+    """Near the border a few more or less; steps that do not divide a window fill it with zeros."""
+    for window, step, zeros in ((4, 2, 1), (6, 3, 2), (3, 1, 1), (2, 2, 0)):
+        out = (60 - 1) * step - 2 * zeros + window
+        turned = call(
+            *("conv_transpose2d", dense(1, 4, out, out)),
+            **{"input": dense(1, 6, 60, 60), "weight": dense(6, 4, window, window)},
+            **{"stride": [step, step], "padding": [zeros, zeros]},
+        )
+        reached = 2 * 6 * 4 * 60 * 60 * window**2
+        assert sum(flops(each) for each in kernels(turned)) == pytest.approx(reached, rel=0.05)
 
 
 def test_rules_are_of_operators_without_overloads() -> None:

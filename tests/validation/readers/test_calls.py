@@ -78,7 +78,6 @@ def test_the_innermost_call_that_is_known_counts() -> None:
     [
         op("mm"),
         op("mm", [5, 7], [7, 9], types=["Strange", "Strange"]),
-        op("add", [4, 6], [6]),
         op("mm", [0, 7], [7, 9]),
         op("_flash_attention_forward", [640, 8, 16], [640, 8, 16]),
         op("cudnn_convolution", [2, 3, 32, 24], [16, 3, 5, 3]),

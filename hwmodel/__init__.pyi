@@ -330,9 +330,10 @@ def parallelise(
     seconds of the step, or "throughput", tokens a second with as many such batches under way as a
     pipeline has stages, where their caches fit. Divisions are tp, cp, dp, pp, ep, etp, sp,
     micro-batches of a pipeline, how rows go to experts (`dispatch`), and of a step of training
-    whether beside other kernels (`overlap`), with layers dealt to stages by their seconds; bounds
-    rule out what cannot be among the three best by any of the costs, so that best, runner-up and
-    front are those of all. Raises `CapacityError` where none fits.
+    whether beside other kernels (`overlap`) and, where it does not say them, its micro-batch, what
+    it computes again and chunks of a pipeline (`vp`), with layers dealt to stages by their seconds.
+    Bounds rule out what cannot be among the three best by any of the costs, so that best, runner-up
+    and front are those of all (`searched` says of which). Raises `CapacityError` where none fits.
     """
 
 def place(

@@ -63,8 +63,10 @@ def balanced(
     extra[0] += first
     extra[-1] += last
     runs = _runs(layers, least)
-    slowest, _ = _dealt([runs + more for more in extra], np.maximum)
-    squares = [_squared(runs + more, slowest * (1 + SLACK)) for more in extra]
+    made = {more: runs + more for more in map(float, extra)}  # stages between the ends are alike
+    slowest, _ = _dealt([made[more] for more in map(float, extra)], np.maximum)
+    squared = {more: _squared(each, slowest * (1 + SLACK)) for more, each in made.items()}
+    squares = [squared[more] for more in map(float, extra)]
     _, cuts = _dealt(squares, np.add)
     sums = np.concatenate([[0.0], np.cumsum(np.asarray(layers, dtype=np.float64))])
     loads = np.diff(sums[cuts]) + extra

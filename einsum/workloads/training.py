@@ -14,7 +14,7 @@ def training(
     config: Model | Mapping[str, Any] | str | Path,
     sequence: int,
     global_batch: int | None = None,
-    micro_batch: int = 1,
+    micro_batch: int | None = None,
     devices: int | None = None,
     tp: int | None = None,
     sp: int | bool | None = None,
@@ -50,14 +50,14 @@ def training(
 ) -> Training:
     """One step of training: `global_batch` sequences of `sequence` tokens, Adam and bf16 products.
 
-    `tp` to `recompute`, and `micro_batch`, are those of an execution (`hwmodel.spine.execution`);
-    with `devices`, dp is what is left of them. `layers` are those of each stage of a pipeline (of
-    each chunk, with vp), in the order of the model. `zero` is ZeRO's stage (3: weights are divided
-    too, as FSDP does), `recompute` what the backward pass computes again: none, selective
-    (attention's scores; with zero 3 torch's choice by operation), full, or reversible (inputs of
-    layers are found again from what they made); `loss` "fused" one that a compiler
-    makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA) that are trained
-    alone, `sampled` the share of rows that gradients of weights are summed over (WTA-CRS).
+    `tp` to `recompute`, and `micro_batch` (1), are those of an execution
+    (`hwmodel.spine.execution`); with `devices`, dp is what is left of them. `layers` are those of
+    each stage of a pipeline (of each chunk, with vp), in the order of the model. `zero` is ZeRO's
+    stage (3: weights are divided too, as FSDP does), `recompute` what the backward pass computes
+    again: none, selective (attention's scores; with zero 3 torch's choice by operation), full, or
+    reversible (inputs of layers are found again from what they made); `loss` "fused" one that a
+    compiler makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA) that are
+    trained alone, `sampled` the share of rows that gradients of weights are summed over (WTA-CRS).
 
     `dispatch` says how tokens go to their experts: "once" to each device (DeepEP, the default) or
     by "all-to-all", one for each expert; `overlap` "two-batch", that this runs beside another

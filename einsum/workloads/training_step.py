@@ -164,7 +164,7 @@ def trained(
     sequence: int,
     global_batch: int | None = None,
     *,
-    micro_batch: int = 1,
+    micro_batch: int | None = None,
     dtype: str = "bf16",
     optimizer: str = "adam",
     attention: str = "flash",

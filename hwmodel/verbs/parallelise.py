@@ -8,8 +8,6 @@ from functools import partial
 from itertools import groupby
 from typing import Annotated, Any, ClassVar
 
-import numpy as np
-
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.workloads.blocks.block import Step
@@ -20,23 +18,19 @@ from hwmodel.machines import driver
 from hwmodel.machines.blockwise import Blockwise
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.kept import Kept
-from hwmodel.mappers.parallelism.deal import dealt
 from hwmodel.mappers.parallelism.floors import Floors
 from hwmodel.mappers.parallelism.search import Costs, Counted, Searched, search
 from hwmodel.mappers.parallelism.space import Space
-from hwmodel.mappers.parallelism.steps import DEGREES, Steps
-from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
+from hwmodel.mappers.parallelism.steps import DEGREES, RUN, Steps
+from hwmodel.mappers.parallelism.trained import Ways
+from hwmodel.quantity.errors import CapacityError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.units import counted, show
 from hwmodel.show.html import Notebook
 from hwmodel.show.json import plain
 from hwmodel.spine.estimate import Estimate
-from hwmodel.spine.execution import Execution
 from hwmodel.spine.memory import RESERVE_FRACTION
-from hwmodel.systems.training.alone import Known
-from hwmodel.systems.training.least import least_bytes, least_s
 from hwmodel.systems.training.step import fabric_of
-from hwmodel.systems.training.step import trained as step_trained
 from hwmodel.text.grid import grid
 from hwmodel.verbs.ask import Word, in_python
 from hwmodel.verbs.work import OfRun
@@ -84,6 +78,8 @@ class Parallelised(Notebook):
     counted: Counted
     margin: float
     solve_time_s: float
+    searched: str = ""
+    """Of a step of training: what was searched beside its degrees."""
 
     def record(self) -> dict[str, Any]:
         """Every field, for JSON."""
@@ -101,6 +97,7 @@ class Parallelised(Notebook):
                 "best": self.best,
                 "front": self.front,
                 "divisions": self.counted,
+                "searched": self.searched or None,
                 "solve_time_s": self.solve_time_s,
                 "warnings": list(self.estimate.warnings),
             }
@@ -124,6 +121,7 @@ class Parallelised(Notebook):
         if len(self.front) > 1:
             tables += (f"front of time and throughput\n{_table(self.front)}",)
         solved = f"search    {show(self.solve_time_s, 's')}"
+        solved = f"searched  {self.searched}\n{solved}" if self.searched else solved
         return "\n\n".join((head, *tables, f"{proof}\n{solved}"))
 
 
@@ -153,9 +151,10 @@ class Parallelise(OfRun):
     seconds of the step, or "throughput", tokens a second with as many such batches under way as a
     pipeline has stages, where their caches fit. Divisions are tp, cp, dp, pp, ep, etp, sp,
     micro-batches of a pipeline, how rows go to experts (`dispatch`), and of a step of training
-    whether beside other kernels (`overlap`), with layers dealt to stages by their seconds; bounds
-    rule out what cannot be among the three best by any of the costs, so that best, runner-up and
-    front are those of all. Raises `CapacityError` where none fits.
+    whether beside other kernels (`overlap`) and, where it does not say them, its micro-batch, what
+    it computes again and chunks of a pipeline (`vp`), with layers dealt to stages by their seconds.
+    Bounds rule out what cannot be among the three best by any of the costs, so that best, runner-up
+    and front are those of all (`searched` says of which). Raises `CapacityError` where none fits.
     """
 
     verb: ClassVar[str] = "parallelise"
@@ -253,49 +252,29 @@ def parallelised(
 def trained(
     work: Training, machine: Hardware, objective: str = "time", topology: Any = None
 ) -> Parallelised:
-    """The best division of a step of training.
+    """The best division of a step of training, and how it runs, of what the step leaves open.
 
-    What the step says besides (micro-batch, ZeRO, recompute, schedule) stands.
+    What it says (ZeRO, the schedule, a micro-batch) stands.
     """
     start = time.perf_counter()
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
+    if "global_batch" not in work.parallel:
+        raise InputError(
+            f"parallelise: {work.name}: global_batch: expected the sequences of a step, whichever"
+            " devices share them; found none"
+        )
     steps = Steps(work.model.network, work.sequence, dict(work.parallel), machine.devices)
-    space, one = list(steps), machine.but(devices=1)
-    fabric = fabric_of(one, topology)
-    known: dict[Execution, Any] = {}
-    alone, room = Known(), float(one.memory("dram").capacity_bytes)
-
-    def costs(how: Execution) -> Costs | None:
-        """Of the layers dealt so that the slowest stage takes the least; or as even as they go."""
-        for each in dealt(work, how, one, fabric, alone):
-            try:
-                found = step_trained(work, each, one, fabric=fabric, known=alone)
-            except CoverageError:
-                return None
-            if found.fits:
-                known[how] = found
-                return (float(found.step_time_s),)
-        return None
-
-    def closer(how: Execution) -> Costs:
-        """What its busiest rank does; infinite where what it holds is too much."""
-        try:
-            every = dealt(work, how, one, fabric, alone)
-            held = min(least_bytes(work, each, one, fabric, alone) for each in every)
-            least = min(least_s(work, each, one, fabric, alone) for each in every)
-        except CoverageError:
-            return (0.0,)  # which its evaluation tells
-        return (math.inf if held > room else least,)
-
-    bounds = np.array([[steps.floor_s(how, work, one, fabric)] for how in space])
-    found: Searched[Execution] = search(space, bounds, costs, keep=KEPT, closer=closer)
+    one = machine.but(devices=1)
+    ways = Ways(work, steps, one, fabric_of(one, topology))
+    found, searched = ways.search(KEPT)
     if not found.best:
         raise CapacityError(
             f"parallelise: {work.name} fits {machine.devices} x {machine.title} in none of"
-            f" {found.counted.all} legal divisions; use more devices, ZeRO or recompute"
+            f" {found.counted.all} legal divisions; use more devices, or ZeRO"
         )
-    rows = tuple(_trained_row(known[how]) for how, _ in found.best)
+    known = {each: ways.found[each.how] for each, _ in found.best}
+    rows = tuple(_trained_row(known[each]) for each, _ in found.best)
     answer = known[found.best[0][0]]
     return Parallelised(
         name=work.name,
@@ -307,6 +286,7 @@ def trained(
         counted=found.counted,
         margin=found.margin,
         solve_time_s=time.perf_counter() - start,
+        searched=f"what the step leaves open of recompute and vp; {searched}",
     )
 
 
@@ -314,7 +294,7 @@ def _trained_row(found: Any) -> Row:
     how = found.execution
     rate = float(found.tokens_per_s_per_device) * found.devices
     free = float(found.capacity_bytes - found.memory_bytes)
-    degrees = {name: value for name, value in how.given.items() if name in DEGREES}
+    degrees = {name: value for name, value in how.given.items() if name in (*DEGREES, *RUN)}
     degrees |= {"dispatch": how.dispatch} if how.ep > 1 else {}
     degrees |= {"layers": _runs(how.layers)} if how.layers else {}
     return Row(degrees, float(found.step_time_s), rate, rate, free)

@@ -10,7 +10,7 @@ not to before they are evaluated (bounds of infinity), others by their evaluatio
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from heapq import heappop, heappush
 from typing import Generic, TypeAlias, TypeVar
 
@@ -60,6 +60,16 @@ class Searched(Generic[Candidate]):
         (_, first), (_, second) = self.best[:2]
         return second[0] / first[0] - 1
 
+    def with_more(self, other: "Searched[Candidate]", keep: int) -> "Searched[Candidate]":
+        """Of both sets of candidates, none of which is in both."""
+        mine, more = self.counted, other.counted
+        counts = {
+            each.name: getattr(mine, each.name) + getattr(more, each.name) for each in fields(mine)
+        }
+        best = sorted((*self.best, *other.best), key=lambda each: each[1])[:keep]
+        front = _front(sorted((*self.front, *other.front), key=lambda each: each[1]))
+        return Searched(tuple(best), front, Counted(**counts), min(self.least, other.least))
+
 
 def search(
     candidates: Sequence[Candidate],
@@ -68,15 +78,19 @@ def search(
     *,
     keep: int = 3,
     closer: Callable[[Candidate], Costs] | None = None,
+    opened: Callable[[Candidate], Sequence[tuple[Candidate, Costs]] | None] | None = None,
+    weigh: Callable[[Candidate], int] = lambda _: 1,
 ) -> Searched[Candidate]:
     """The `keep` best of the candidates by their first cost, and the front of all their costs.
 
     `bounds` are `(candidates, costs)`, none above the cost itself; infinite: known not to fit.
     `closer` are better bounds, which cost more: asked for where the others do not rule out, and
-    before what costs more by them than another by its own. Raises `SolverError` where a cost is
-    below its bound.
+    before what costs more by them than another by its own. `opened` are the candidates that one
+    stands for, with their bounds; None: it is one by itself, as each that `closer` looks at has to
+    be. `weigh` says how many it stands for. Raises `SolverError` where a cost is below its bound.
     """
     order: NDArray[np.intp] = np.lexsort(bounds.T[::-1])
+    every = [candidates[int(each)] for each in order]
     waiting = [
         (tuple(map(float, bounds[each])), rank, closer is None) for rank, each in enumerate(order)
     ]  # in order: a heap
@@ -86,13 +100,20 @@ def search(
     least = math.inf
     while waiting:
         floors, rank, close = heappop(waiting)
-        floor, candidate = np.array(floors), candidates[int(order[rank])]
+        floor, candidate = np.array(floors), every[rank]
         if np.any(np.isinf(floor)):
-            too_large += 1
+            too_large += weigh(candidate)
             continue
         if _beaten(costs, floor, keep):
-            ruled_out += 1
+            ruled_out += weigh(candidate)
             least = min(least, floors[0])
+            continue
+        parts = None if opened is None else opened(candidate)
+        if parts is not None:
+            for part, told in parts:
+                both = tuple(map(float, np.maximum(floor, told)))
+                heappush(waiting, (both, len(every), closer is None))
+                every.append(part)
             continue
         if not close and closer is not None:
             better = np.maximum(floor, closer(candidate))
@@ -110,7 +131,7 @@ def search(
             )
         found.append((candidate, cost))
         costs = np.vstack((costs, cost))
-    counted = Counted(len(candidates), ruled_out, too_large, evaluated, failed)
+    counted = Counted(sum(map(weigh, candidates)), ruled_out, too_large, evaluated, failed)
     ranked = sorted(found, key=lambda each: each[1])
     return Searched(tuple(ranked[:keep]), _front(ranked), counted, least)
 

@@ -3,18 +3,19 @@
 Degrees of tp, cp, dp and pp multiply to the number of devices; experts are divided over devices of
 one stage, one device an expert; sequence parallelism goes with tp. Where experts are divided, rows
 are sent to them once or by all-to-all, and beside another micro-batch's kernels or not, unless that
-is said. What else an execution says (micro-batches, ZeRO, recompute, schedule) is given. Legal is
+is said. What else an execution says is given, or searched apart (`trained`). Legal is
 what the execution's own rules and those of what may be divided in a model allow
 (`hwmodel.spine.shares`), with the layers divided evenly over stages.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import product
 from math import prod
 from typing import Any
+
+import numpy as np
 
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.training_step import Training
@@ -25,12 +26,15 @@ from hwmodel.spine.execution import Execution
 from hwmodel.spine.shares import Sizes, refusals
 from hwmodel.systems.training.efficiency import Software, software
 from hwmodel.systems.training.fabric import Fabric
-from hwmodel.systems.training.least import Launches
+from hwmodel.systems.training.least import WHOLE, Launches
 from hwmodel.systems.training.memory import WEIGHT_BYTES, states
 from hwmodel.systems.training.passes import operations
 from hwmodel.systems.training.stages import HIDDEN
 
 DEGREES = ("tp", "cp", "dp", "pp", "ep", "etp", "sp", "dispatch", "overlap")
+"""What says on which devices a step runs, and how these exchange."""
+RUN = ("vp", "micro_batch", "recompute")
+"""What is searched of how it runs there."""
 SENT: Mapping[str, tuple[str, ...]] = {
     "overlap": ("two-batch", "none"),
     "dispatch": ("once", "all-to-all"),
@@ -76,14 +80,57 @@ class Steps:
             self._asked[key] = not found
         return bool(self._asked[key])
 
-    def floor_s(self, how: Execution, work: Training, machine: Hardware, joined: Fabric) -> float:
-        """Seconds at the least, from operations at the peak and exchanges; infinite: does not fit.
+    def too_large(self, how: Execution, work: Training, machine: Hardware) -> bool:
+        """Whether states of the parameters alone are more than a device has room for."""
+        plain = not work.adapters and work.host is None and work.backwards
+        return bool(plain and self.held_bytes(how, work.optimizer) > self.room(machine))
+
+    def overfull(self, how: Execution, work: Training, machine: Hardware) -> bool:
+        """Whether layers' states and inputs are more than devices have room for, however dealt.
+
+        At its first backward pass rank r of p has k_r = min(m, p - r) of m micro-batches or more
+        under way, each with the inputs, a bytes, of its layers, whose states are s bytes or more;
+        so that of l layers in all the fullest rank holds l / sum over r of 1 / (s + a k_r).
+        """
+        plain = not work.adapters and work.host is None and work.backwards
+        if not plain or how.pipeline not in WHOLE or how.recompute == "reversible":
+            return False
+        assert how.micro_batches is not None
+        tokens = how.micro_batch * self.sequence // how.cp
+        size = tokens * self.network.hidden * WEIGHT_BYTES / (how.tp if how.sp else 1)
+        key = ("layer", how.tp, how.ep, how.expert_tp, how.dp * how.cp, how.expert_dp, how.zero)
+        if key not in self._asked:
+            self._asked[key] = min(self._layers_bytes(how, work.optimizer))
+        under_way = np.minimum(how.micro_batches, how.pp - np.arange(how.pp))
+        share = float(np.sum(1 / (self._asked[key] + size * under_way)))
+        return self.network.depth / share > self.room(machine)
+
+    def _layers_bytes(self, how: Execution, optimizer: str) -> Iterator[float]:
+        """States of each kind of layer."""
+        ways: dict[str, Any] = {"zero": how.zero, "optimizer": optimizer}
+        for group in self.network.layers:
+            weights = [weight for block in group.blocks for weight in block.weights()]
+            experts = sum(float(w.elements(how)) for w in weights if w.part == "experts")
+            dense = sum(float(w.elements(how)) for w in weights) - experts
+            held = states(dense, how.dp * how.cp, **ways).total_bytes
+            yield held + states(experts, how.expert_dp, **ways).total_bytes
+
+    def least_s(self, how: Execution, work: Training, machine: Hardware, joined: Fabric) -> float:
+        """Seconds at the least, from operations at the peak and exchanges.
 
         Every layer's attention is summed over tp once in each pass; rows go to experts and back.
         """
-        plain = not work.adapters and work.host is None and work.backwards
-        if plain and self.held_bytes(how, work.optimizer) > self._room(machine):
-            return math.inf
+        if work.host is not None:
+            return 0.0
+        assert how.micro_batches is not None
+        names = ("tp", "cp", "sp", "ep", "etp", "dispatch", "overlap", "micro_batch", "zero")
+        key = ("paced", *(getattr(how, name) for name in names))
+        if key not in self._asked:
+            self._asked[key] = self._paced_s(how, work, machine, joined)
+        return how.micro_batches * self._asked[key] / how.pp
+
+    def _paced_s(self, how: Execution, work: Training, machine: Hardware, joined: Fabric) -> float:
+        """Of a micro-batch in all layers."""
         runs = software(how.zero, machine.name, machine.architecture, work.format)
         tokens = how.micro_batch * self.sequence // how.cp
         size = float(tokens * self.network.hidden * WEIGHT_BYTES)
@@ -97,11 +144,7 @@ class Steps:
             to = (*self._picks, how.ep, how.expert_tp)
             sent_s = 2 * ways * self._mixed * self._sent_s(joined, part, to, how.dispatch)
         hidden = 0.0 if how.overlap == "none" else min(sent_s, HIDDEN * kernels_s)
-        if work.host is not None:
-            return 0.0
-        assert how.micro_batches is not None
-        paced_s = max(kernels_s + sums_s + sent_s - hidden, self._launched_s(how, work, runs))
-        return how.micro_batches * paced_s / how.pp
+        return max(kernels_s + sums_s + sent_s - hidden, self._launched_s(how, work, runs))
 
     def _launched_s(self, how: Execution, work: Training, runs: Software) -> float:
         """In which a host launches the kernels of all layers, where no graph replays them."""
@@ -113,7 +156,8 @@ class Steps:
         assert self._launches is not None
         return runs.launch_s * self._launches.on(how.ep)
 
-    def _room(self, machine: Hardware) -> float:
+    def room(self, machine: Hardware) -> float:
+        """Bytes that a device holds."""
         return float(machine.memory("dram").capacity_bytes)
 
     def _elements(self, how: Execution) -> float:

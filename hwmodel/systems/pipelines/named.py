@@ -1,6 +1,7 @@
 """Schedules by name, as an `Execution` states them."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.systems.pipelines.building_blocks import v_half, v_min
@@ -38,6 +39,7 @@ def scheduled(
     return SCHEDULES[name](ranks, chunks, micro_batches, passes)
 
 
+@lru_cache(maxsize=256)
 def layout_of(name: str, ranks: int, chunks: int = 1) -> Layout:
     """Which stages each rank holds under a schedule."""
     if name not in SCHEDULES:

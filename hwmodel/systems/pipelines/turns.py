@@ -42,6 +42,13 @@ class Turns:
         several = left if self.chunks == 1 else (self.chunks - 1) * self.ranks + 2 * left
         return min(several, self.count)
 
+    def under_way(self, rank: int) -> list[int]:
+        """By chunk: micro-batches whose forward pass a rank has done before its first backward."""
+        each = self.ranks * self.chunks
+        rounds, left = divmod(min(self.warm(rank) + 1, self.count), each)
+        more = (min(max(left - chunk * self.ranks, 0), self.ranks) for chunk in range(self.chunks))
+        return [rounds * self.ranks + n for n in more]
+
     def order(self, rank: int) -> tuple[Numbers, Numbers, Numbers]:
         """Of a rank's passes in order: whether backward (0, 1), the chunk, the micro-batch."""
         units = np.arange(self.count, dtype=np.int64)
@@ -89,8 +96,8 @@ class Turns:
                 else (down[lows:highs:step], forward_s)
             )
             if several:
-                run: Numbers = unit + (1 if back else -1) * np.arange(highs - lows)
-                chunk: Numbers = run // p % self.chunks
+                places: Numbers = np.arange(highs - lows, dtype=np.int64)
+                chunk: Numbers = (unit + places if back else unit - places) // p % self.chunks
                 chunk = self.chunks - 1 - chunk if back else chunk
                 took = seconds[chunk, np.arange(lows, highs)]
             else:

@@ -19,14 +19,19 @@ from hwmodel.spine.shares import Sizes
 from hwmodel.systems.training import adapters, kernels, optimizers
 from hwmodel.systems.training.efficiency import Software
 from hwmodel.systems.training.kernels import Prices, Seconds
-from hwmodel.systems.training.layers import Piece, loss, piece
+from hwmodel.systems.training.layers import Piece, Seen, loss, piece
 from hwmodel.systems.training.optimizers import Update
 
 ENDS = 2
 """Pieces before and after the layers."""
-ALONE = ("tp", "cp", "sp", "ep", "expert_tp", "micro_batch", "zero", "recompute")
+ALONE = ("tp", "cp", "sp", "ep", "expert_tp", "micro_batch", "zero")
 DENSE = tuple(name for name in ALONE if name not in ("ep", "expert_tp"))
 """What pieces without experts depend on."""
+
+
+def fields(how: Execution, names: Sequence[str] = ALONE) -> tuple[Any, ...]:
+    """Those of an execution, and what it computes again by operation, as FSDP alone does."""
+    return (*(getattr(how, name) for name in names), how.zero == 3 and how.recompute)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,19 +57,21 @@ class Known:
     """What executions of one step on one machine have in common, so that each is asked for once.
 
     `alone` by the values of the fields `ALONE`, `made` also by what exchanges depend on
-    (`hwmodel.systems.training.made`), `pieces` one by one, `prices` of kernels.
+    (`hwmodel.systems.training.made`), `pieces` one by one, `prices` of kernels,
+    `seen` of layers.
     """
 
     alone: dict[tuple[Any, ...], Alone] = field(default_factory=lambda: {})
     made: dict[tuple[Any, ...], Any] = field(default_factory=lambda: {})
     pieces: dict[tuple[Any, ...], Piece] = field(default_factory=lambda: {})
     prices: Prices = field(default_factory=Prices)
+    seen: Seen = field(default_factory=Seen)
 
 
 def shared(work: Training, how: Execution) -> tuple[Any, ...]:
     """What executions whose devices run the same by themselves have alike."""
     rows = how.micro_batches if work.optimizer in optimizers.PRODUCTS else None
-    return (*(getattr(how, name) for name in ALONE), rows)
+    return (*fields(how), rows)
 
 
 def remembered(
@@ -95,10 +102,10 @@ def alone(
     def layer(blocks: Sequence[Block], number: int | None, *, last: bool = False) -> Piece:
         """A layer or an end, with its adapters; of one without experts whatever divides those."""
         names = ALONE if _mixed(blocks) else DENSE
-        key = (number, last, blocks is network.module, *(getattr(how, name) for name in names))
+        key = (number, last, blocks is network.module, *fields(how, names))
         if key not in before.pieces:
             weights = () if number is None else (w for block in blocks for w in block.weights())
-            found = piece(blocks, work, how, layer=number, last=last)
+            found = piece(blocks, work, how, layer=number, last=last, seen=before.seen)
             before.pieces[key] = adapters.changed(found, work, weights, how.tp)
         return before.pieces[key]
 

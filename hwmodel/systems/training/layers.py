@@ -132,6 +132,30 @@ class Piece:
     frozen: float = 0.0
 
 
+class Seen:
+    """Stages of layers, and gradients of their cascades, that executions have in common."""
+
+    def __init__(self) -> None:
+        self._stages: dict[tuple[Any, ...], tuple[Stage, ...]] = {}
+        self._gradients: dict[int, tuple[Cascade, Backward]] = {}
+
+    def stages(
+        self, blocks: Sequence[Block], step: Step, work: Training, tp: int, layer: int | None
+    ) -> tuple[Stage, ...]:
+        """Those of blocks on one of tp devices."""
+        key = (id(blocks), step.batch, step.queries, step.context, tp, layer)
+        if key not in self._stages:
+            share = Share(work.model.precision, Division(tp=tp), (layer,))
+            self._stages[key] = _stages(blocks, step, share)
+        return self._stages[key]
+
+    def gradients(self, cascade: Cascade) -> Backward:
+        """Those of a cascade."""
+        if id(cascade) not in self._gradients:
+            self._gradients[id(cascade)] = cascade, backward(cascade)
+        return self._gradients[id(cascade)][1]
+
+
 def piece(
     blocks: Sequence[Block],
     work: Training,
@@ -139,16 +163,18 @@ def piece(
     *,
     layer: int | None,
     last: bool = False,
+    seen: Seen | None = None,
 ) -> Piece:
     """The blocks of one layer (`layer` is its number), or of an end of the network."""
+    looked = seen or Seen()
     tokens = how.micro_batch * work.sequence // how.cp
     queries = work.sequence // how.cp
     if last:  # every token has logits
         step = Step(tokens, 1, 1, decoding=False, routing="balanced")
     else:
         step = Step(how.micro_batch, queries, queries, decoding=False, routing="balanced")
-    whole = _stages(blocks, step, Share(work.model.precision, layers=(layer,)))
-    mine = _stages(blocks, step, Share(work.model.precision, Division(tp=how.tp), (layer,)))
+    whole = looked.stages(blocks, step, work, 1, layer)
+    mine = looked.stages(blocks, step, work, how.tp, layer)
     kernels: list[Kernel] = []
     kept = scores = counted = masked = keys = gathered = 0.0
     saved = Saved()
@@ -159,18 +185,19 @@ def piece(
         shape = attention(stage.cascade)
         if shape is None:
             made, narrowing = _narrowed(stage, work, how)
-            back = backward(made[-1])
+            back = looked.gradients(made[-1])
             again = 1 - saved.add(stage) if by_operation else 0.0
             kernels += _kernels(stage, made, back, share, again, narrowing)
-            before = backward(undivided.cascade).kept or {}
+            before = looked.gradients(undivided.cascade).kept or {}
+            saves = looked.gradients(stage.cascade).kept or {}
             kept += sum(
                 float(size) * (1 / how.tp if how.sp and size == before.get(name) else 1)
-                for name, size in (backward(stage.cascade).kept or {}).items()
+                for name, size in saves.items()
             )
             if _is_product(stage) and how.sp:
                 gathered += sum(
                     float(size) * (1 - 1 / how.tp)
-                    for name, size in (backward(stage.cascade).kept or {}).items()
+                    for name, size in saves.items()
                     if size == before.get(name)
                 )
             # A product's gradient of weights has its FLOPs, without a bias.

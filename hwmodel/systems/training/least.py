@@ -20,13 +20,19 @@ from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.shares import Sizes
+from hwmodel.systems.pipelines.turns import Turns
 from hwmodel.systems.training import passes
 from hwmodel.systems.training.alone import Known
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.layers import piece
-from hwmodel.systems.training.made import always, cut
+from hwmodel.systems.training.made import Made, always, cut
 from hwmodel.systems.training.memory import GRADIENT_BYTES, WEIGHT_BYTES
-from hwmodel.systems.training.stages import Stage, ended, transfer_s
+from hwmodel.systems.training.stages import Stage, each_once, ended, transfer_s
+
+IN_TURN = ("1f1b", "interleaved")
+"""Schedules in which a forward and a backward pass take turns."""
+WHOLE = ("gpipe", *IN_TURN)
+"""Schedules whose backward passes make gradients of inputs and of weights in one."""
 
 
 def floor(
@@ -72,8 +78,9 @@ def least_s(
     """Seconds that no order of the passes goes below, with kernels as they run.
 
     Before its first pass forward a micro-batch is at every rank before it, and after its last
-    backward at them once more; where ranks have several chunks these wait for fewer. Then replicas
-    exchange, and the optimiser's step is done.
+    backward at them once more, in their first chunks; where gradients of weights are passes of
+    their own, a rank may have those left then. Then replicas exchange, and the optimiser's step is
+    done.
     """
     if work.host is not None:
         return 0.0
@@ -81,15 +88,34 @@ def least_s(
     if parts.layout.chains > 1 or how.micro_batches is None:
         return 0.0
     sent_s = transfer_s(work, how, fabric) if how.pp > 1 else 0.0
+    whole = how.pipeline in WHOLE
     waits_s = least = 0.0
     for rank in parts.ranks:
-        first = [rank[0]] if how.vp == 1 else []
         mine_s = sum(s.forward_s + s.inputs_s + s.weights_s for s in rank)
         least = max(least, waits_s + how.micro_batches * mine_s)
-        waits_s += sum(s.forward_s + s.inputs_s + 2 * sent_s for s in first)
-    ends = [ended(rank, how, work, on, fabric) for rank in parts.ranks]
+        first = rank[0]
+        waits_s += first.forward_s + sent_s
+        waits_s += first.inputs_s + first.weights_s + sent_s if whole else 0.0
+    ends = each_once(parts.ranks, lambda rank: ended(rank, how, work, on, fabric))
     after_s = max(each.update_s for each in ends) + max(each.exposed_s for each in ends)
     return passes.rounds(work) * least + after_s
+
+
+def spread_s(work: Training, how: Execution, whole: Made) -> float:
+    """The same before layers are dealt to stages: no way to deal them takes less.
+
+    Rank r of p does x_r for each of m micro-batches, after what those before it do for one, so that
+    no step is shorter than the largest S_r + m x_r, with S_r = x_1 + ... + x_(r-1). That is least
+    where all are alike: with L = x_1 + ... + x_p it is L / (1 - (1 - 1 / m)^p). Where ranks have
+    several chunks, or passes for gradients of weights, m L / p.
+    """
+    if work.host is not None or how.pipeline.startswith("dualpipe") or how.micro_batches is None:
+        return 0.0
+    count, several = how.micro_batches, how.pp
+    each_s = whole.pass_s
+    if how.pipeline not in WHOLE or how.vp > 1:
+        return passes.rounds(work) * count * each_s / several
+    return passes.rounds(work) * each_s / (1 - (1 - 1 / count) ** several)
 
 
 def least_bytes(
@@ -97,17 +123,23 @@ def least_bytes(
 ) -> float:
     """What the fullest device holds at the least: states, and a micro-batch of its fullest stage.
 
-    In 1F1B a rank has as many micro-batches under way as ranks are left, itself among them.
+    Where a forward and a backward pass take turns, what is under way before the first of these; and
+    a layer computed again.
     """
     if work.host is not None:
         return 0.0
     parts = cut(work, how, on, fabric, kernel, None, known)
-    plain = how.pipeline == "1f1b" and how.micro_batches is not None
+    states = each_once(parts.ranks, lambda rank: always(rank, how, work).total_bytes)
+    turns = None
+    if how.pipeline in IN_TURN and how.micro_batches is not None:
+        turns = Turns(how.pp, how.vp, how.micro_batches)
     found = 0.0
     for place, rank in enumerate(parts.ranks):
-        several = min(how.micro_batches or 1, how.pp - place) if plain else 1
-        kept = max(s.kept_bytes + s.ends_bytes for s in rank)
-        found = max(found, always(rank, how, work).total_bytes + several * kept)
+        each = [s.kept_bytes + s.ends_bytes for s in rank]
+        kept = max(each)
+        if turns is not None:
+            kept = sum(n * size for n, size in zip(turns.under_way(place), each, strict=True))
+        found = max(found, states[place] + kept + max(s.again_bytes for s in rank))
     return found
 
 

@@ -7,6 +7,7 @@ whatever pipeline.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from hwmodel.einsum.workloads.training_step import Training
@@ -50,6 +51,12 @@ class Made:
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
     _chained: dict[tuple[int, ...], list[Stage]] = field(default_factory=lambda: {})
+
+    @cached_property
+    def pass_s(self) -> float:
+        """Seconds of a micro-batch in all layers and both ends, forward and backward."""
+        several = (*self.ends, *self.layers)
+        return sum(s.forward_s + s.inputs_s + s.weights_s for s in several)
 
     def chained(self, held: Sequence[int]) -> list[Stage]:
         """Stages of so many layers each, asked once for the same."""
@@ -107,7 +114,7 @@ def made(
 ) -> Made:
     """Layers and ends of an execution, whatever its pipeline; `given` is kernels' efficiency."""
     replicas = how.dp if how.zero == 3 or work.optimizer in optimizers.PRODUCTS else None
-    key = (*shared(work, how), how.dispatch, how.overlap, replicas, given)
+    key = (*shared(work, how), how.recompute, how.dispatch, how.overlap, replicas, given)
     if key in known.made:
         return known.made[key]
     network = work.model.network

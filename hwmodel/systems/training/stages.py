@@ -1,7 +1,8 @@
 """Stages of a pipeline: what their layers take, exchange and keep; what ends a step on a rank."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from hwmodel.einsum.division import spread
 from hwmodel.einsum.workloads.training_step import Training
@@ -17,6 +18,8 @@ from hwmodel.systems.training.memory import (
     moved_bytes,
     update_bytes,
 )
+
+Found = TypeVar("Found")
 
 SLOWED = 0.2
 """Of the seconds of an exchange beside kernels, what these take longer: it has processors of theirs
@@ -190,15 +193,37 @@ def beside_modules(held: Sequence[int], modules: int) -> tuple[int, ...]:
 def chain(
     held: Sequence[int], kinds: Mapping[int, Stage], ends: tuple[Stage, Stage]
 ) -> list[Stage]:
-    """Stages in the order of the model: their layers, and the ends at either end."""
+    """Stages in the order of the model: their layers, and the ends at either end.
+
+    Those of the same layers are one value.
+    """
     found: list[Stage] = []
+    made: dict[tuple[int, ...], Stage] = {}
     start = 0
     for place, count in enumerate(held):
         mine = [kinds[n] for n in range(start, start + count)]
         start += count
         before = [ends[0]] if place == 0 else []
         after = [ends[1]] if place == len(held) - 1 else []
-        found.append(summed([*before, *mine, *after]))
+        parts = [*before, *mine, *after]
+        key = tuple(map(id, parts))
+        if key not in made:
+            made[key] = summed(parts)
+        found.append(made[key])
+    return found
+
+
+def each_once(
+    ranks: Sequence[Sequence[Stage]], function: Callable[[Sequence[Stage]], Found]
+) -> list[Found]:
+    """What a function says of each rank, asked once for those of the same stages."""
+    told: dict[tuple[int, ...], Found] = {}
+    found: list[Found] = []
+    for rank in ranks:
+        key = tuple(map(id, rank))
+        if key not in told:
+            told[key] = function(rank)
+        found.append(told[key])
     return found
 
 

@@ -46,7 +46,14 @@ from hwmodel.systems.training.least import floor
 from hwmodel.systems.training.made import Cut, always, cut
 from hwmodel.systems.training.memory import WEIGHT_BYTES, States
 from hwmodel.systems.training.rounds import delayed
-from hwmodel.systems.training.stages import Stage, boundary_bytes, ended, together, transfer_s
+from hwmodel.systems.training.stages import (
+    Stage,
+    boundary_bytes,
+    each_once,
+    ended,
+    together,
+    transfer_s,
+)
 from hwmodel.systems.training.trained import Trained
 
 LOGIT_BYTES = {"megatron": 6, "fsdp": 10}
@@ -130,7 +137,7 @@ def trained(
     pipeline = how.pipeline if how.pp > 1 else "1f1b"
     run = timed(scheduled(pipeline, how.pp, count, each_pass, chunks=how.vp), each_pass)
     ranks = parts.ranks
-    ends = [ended(rank, how, work, machine, joined) for rank in ranks]
+    ends = each_once(ranks, lambda rank: ended(rank, how, work, machine, joined))
     if away is not None and away.ways.optimizer:
         ends = [replace(each, update_s=away.update_s, update_bytes=0.0) for each in ends]
     exposed_s = max(each.exposed_s for each in ends)
@@ -248,9 +255,10 @@ def _held(
     several = schedule.each if how.pp > 1 and named(how.zero) == "fsdp" else 0
     gradients = several * boundary_bytes(work, how)
     logits = parts.made.logits * (each_bytes + max(0, several - 1) * WEIGHT_BYTES)
+    states = each_once(ranks, lambda rank: always(rank, how, work))
     return [
         _Held(
-            always(rank, how, work),
+            states[place],
             float(layers[place]) + gradients * (len(rank) - (place in last)),
             max(stage.again_bytes for stage in rank),
             float(ends[place]) + (logits if place in last else 0.0),

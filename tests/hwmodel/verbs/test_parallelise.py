@@ -6,12 +6,8 @@ from typing import Any
 import pytest
 
 import hwmodel as hw
-from hwmodel.mappers.parallelism.deal import dealt
 from hwmodel.mappers.parallelism.space import Space
-from hwmodel.mappers.parallelism.steps import Steps
 from hwmodel.quantity.errors import CapacityError, InputError
-from hwmodel.systems.training.alone import Known
-from hwmodel.systems.training.fabric import Fabric
 from hwmodel.verbs.cases import predict_lines
 from hwmodel.verbs.parallelise import SENT, costs_of, step_of
 
@@ -87,22 +83,15 @@ def test_what_it_cannot_divide_is_refused(work: Any, more: dict[str, Any], said:
         hw.parallelise(work, on=H200 * 2, **more)
 
 
-def test_a_step_of_training_is_divided_as_well_as_any_legal_way() -> None:
-    model, on = hw.model("llama-3.2-1b"), hw.device("h100") * 4
-    work = model.training(1024, 16, zero=1)
-    found = hw.parallelise(work, on=on)
-    every = list(Steps(model.network, 1024, dict(work.parallel), 4))
-    one = hw.device("h100")
-    ways = [dealt(work, how, one, Fabric.of(one), Known()) for how in every]
-    answers: list[Any] = [hw.predict(work, on=on, parallel=way[0].given) for way in ways]
-    times = sorted(float(each.step_time_s) for each in answers if each.fits)
-    assert [row.time_s for row in found.best] == pytest.approx(times[:3])
-    counted = found.counted
-    assert counted.all == len(every) == counted.evaluated + counted.ruled_out + counted.too_large
+def test_a_step_is_divided_alike_in_words_and_without_sequences_refused() -> None:
     told = {"verb": "parallelise", "workload": "training", "config": "llama-3.2-1b"}
-    told |= {"sequence": 1024, "global_batch": 16, "zero": 1, "on": "h100", "devices": 4}
-    (line,) = predict_lines([json.dumps(told)])
+    told |= {"sequence": 1024, "zero": 1, "on": "h100", "devices": 4}
+    (line,) = predict_lines([json.dumps({**told, "global_batch": 16})])
+    work = hw.model("llama-3.2-1b").training(1024, 16, zero=1)
+    found = hw.parallelise(work, on=hw.device("h100") * 4)
     assert line["division"] == dict(found.best[0].division)
+    with pytest.raises(InputError, match="global_batch"):
+        hw.parallelise(hw.model("llama-3.2-1b").training(1024), on=hw.device("h100") * 4)
 
 
 def test_a_pipeline_whose_layers_no_number_of_stages_divides_is_tried_and_dealt() -> None:

@@ -48,7 +48,8 @@ def test_no_step_is_below_its_floor() -> None:
     known = Known()
     steps, fabric = Steps(work.model.network, 2048, dict(work.parallel), 8), Fabric.of(machine)
     found = {how: trained(work, how, machine, fabric=fabric, known=known) for how in steps}
-    floors = {how: steps.floor_s(how, work, machine, fabric) for how in found}
+    floors = {how: steps.least_s(how, work, machine, fabric) for how in found}
     assert all(floors[how] <= step.step_time_s for how, step in found.items() if step.fits)
     assert any(floors[how] > 0.3 * step.step_time_s for how, step in found.items())
+    assert not any(steps.overfull(how, work, machine) for how, step in found.items() if step.fits)
     assert all(steps.held_bytes(how, "adam") <= step.memory_bytes for how, step in found.items())

@@ -91,7 +91,7 @@ def test_a_step_is_divided_alike_in_words_and_without_sequences_refused() -> Non
     found = hw.parallelise(work, on=hw.device("h100") * 4)
     assert line["division"] == dict(found.best[0].division)
     with pytest.raises(InputError, match="global_batch"):
-        hw.parallelise(hw.model("llama-3.2-1b").training(1024), on=hw.device("h100") * 4)
+        hw.parallelise(hw.workloads.training("llama-3.2-1b", 1024), on=hw.device("h100") * 4)
 
 
 def test_a_pipeline_whose_layers_no_number_of_stages_divides_is_tried_and_dealt() -> None:

@@ -91,6 +91,10 @@ class BranchSearch:
             [held_of(space, self.grid, t, level) for t in self.tensors]
             for level in range(1, space.levels + 1)
         ]
+        self.rates = np.array(space.bandwidth_bytes_per_s)
+        self.counted = ~np.isinf(self.rates) & (self.objective.timed or space.idle_w > 0)
+        self.counted[0] |= self.objective is OBJECTIVES["traffic"]
+        """Memories whose bytes matter before the end."""
         self.insides: dict[tuple[bool, ...], Ints] = {}
         self.rooms = [
             _rooms(size, min(space.word_bytes[level + 1]), 2 if level < space.shared else APART)
@@ -129,17 +133,52 @@ class BranchSearch:
                     cost += crossed[t][:, None]
                     np.minimum(table[coming, :, :-1], cost, out=table[coming, :, :-1])
             lengths = self.grid.exponents[window[-1]] - self.grid.exponents[window[0]] + 1
-            folded = table[coming].reshape(*lengths, shape[2])
-            for axis, length in enumerate(lengths):
-                if length > 1:
-                    np.minimum.accumulate(folded, axis=axis, out=folded)
+            _lowered(table[coming], lengths)
         return table
+
+    def sides(self, level: int) -> Iterator[tuple[int, str]]:
+        """What a keep at a level moves that matters before the end, and which side of it that is.
+
+        Memories by their number, the array's links behind the last.
+        """
+        links = [(-1, "steps")] if level == self.space.shared + 1 else []
+        for memory, side in ((level - 1, "above_bytes"), (level, "below_bytes"), *links):
+            if self.counted[memory]:
+                yield memory, side
+
+    def weights(self, level: int, side: str) -> tuple[float, float]:
+        """What a byte counts for in the memory above a level, and in its own."""
+        if side == "energy_j":
+            return self.space.joules(level)
+        if side == "steps":
+            return self.space.hops(level)
+        return (1.0, 0.0) if side == "above_bytes" else (0.0, 1.0)
+
+    def values(self, energy: Floats, moved: Floats, time_s: Floats) -> Values:
+        """Of joules, of bytes by memory and of seconds of the arithmetic alone."""
+        seconds = np.maximum(time_s, (moved / self.rates).max(axis=1)) + self.space.waits_s
+        if self.space.idle_w > 0:
+            energy = energy + self.space.idle_w * seconds
+        return Values(energy, seconds, moved[:, 0])
 
     def _after(self, level: int, tensor: int) -> Ints:
         """Which room is left after a keep is placed: [box, room before it]; the last: none."""
         rooms = self.rooms[level - 1]
         left = rooms - self.held[level - 1][tensor][:, None]
         return np.where(left >= 0, np.searchsorted(rooms, left), len(rooms))
+
+
+def _lowered(table: Floats, lengths: Ints) -> None:
+    """Write over each box, counted along axes of these lengths, the least of it and what divides it.
+
+    A slice at a time: that is vectorised, as `minimum.accumulate` is not.
+    """
+    outside = 1
+    for length in lengths.tolist():
+        lines = table.reshape(outside, length, -1)
+        for at in range(1, length):
+            np.minimum(lines[:, at], lines[:, at - 1], out=lines[:, at])
+        outside *= length
 
 
 def _rooms(capacity: float, least: float, apart: int) -> Floats:
@@ -156,11 +195,7 @@ class BranchPart:
         self.costs: Costs = costs(self.space, over)
         self.offset = search.grid.index(over)
         self.fixed = self.space.fixed_over(over)
-        self.rates = np.array(self.space.bandwidth_bytes_per_s)
         self.tables: dict[tuple[int, str], Floats] = {}
-        self.counted = ~np.isinf(self.rates) & (search.objective.timed or search.space.idle_w > 0)
-        self.counted[0] |= search.objective is OBJECTIVES["traffic"]
-        """Memories whose bytes matter before the end."""
 
     @cached_property
     def window(self) -> Ints:
@@ -182,60 +217,30 @@ class BranchPart:
         moving = [at for at, (rank, _, _) in factors if not self.fixed[rank]]
         return np.asarray(~self.search_.grid.exponents[:, moving].any(axis=1))
 
-    def quick(self) -> Values:
-        """What no chain falls below, without the tables of the elements' own memories."""
-        return self.least(self.start(), quick=True)
-
-    def _first(self, level: int, side: str) -> float:
-        """Least cost at an elements' memory, from its first keep alone.
-
-        What is kept there after it works on no more than the first keep's box.
-        """
-        search = self.search_
-        top = search.grid.boxes - 1 - self.offset
-        least = math.inf
-        for t in search.tensors:
-            divisions = search.inside(self.space.has[t])
-            fits = (search.grid.exponents[top] >= search.grid.exponents[divisions]).all(axis=1)
-            box = top - divisions[fits]
-            box = box[search.held[level - 1][t][box] <= self.space.capacity_bytes[level - 1]]
-            if len(box):
-                total = np.sum(self._charged(level, side, box, least=True), axis=0)
-                least = min(least, float(total.min()))
-        return least
-
     def _elements(
-        self, level: int, tensor: int, box: Ints, *, least: bool = False
+        self, level: int, tensor: int, box: Ints
     ) -> tuple[Floats, Floats]:
         """Elements of all tiles of a keep, as the memories above and below it see them.
 
         By the box of one element where each has its own; those of copies are in `Crossing`.
-        `least`: where boxes of that and any smaller size are meant.
         """
         elements, extents = self.search_.elements[tensor], self.search_.grid.extents
         every = box + (self.offset if level > self.space.shared else 0)
         alike = level == self.space.shared + 1 and not self.space.apart
-        one = np.ones((len(extents), 1))
-        held = (one, one) if least else (extents[:, box], extents[:, every])
-        above, below = self.space.brought(level, tensor, *held)
+        above, below = self.space.brought(level, tensor, extents[:, box], extents[:, every])
         return elements[every if alike else box] * above, elements[box] * below
 
-    def _charged(self, level: int, side: str, box: Ints, *, least: bool = False) -> list[Floats]:
+    def _charged(self, level: int, side: str, box: Ints) -> list[Floats]:
         """What a keep of each tensor costs at a level, on one side of it or in joules."""
-        weights = {
-            "energy_j": self.space.joules(level),
-            "steps": self.space.hops(level),
-            "above_bytes": (1.0, 0.0),
-            "below_bytes": (0.0, 1.0),
-        }
+        outside, inside = self.search_.weights(level, side)
         found: list[Floats] = []
         for t, crossing in enumerate(self.costs.crossings[level - 1]):
             times = self.search_.crossing(level, t)[box]
             if level > self.space.shared:
                 times = times / self.space.over(self.over, t, lacking=True)
-            above, below = (times * n for n in self._elements(level, t, box, least=least))
+            above, below = (times * n for n in self._elements(level, t, box))
             above, below = above * crossing.above_bytes, below * crossing.below_bytes
-            found.append(above * weights[side][0] + below * weights[side][1])
+            found.append(above * outside + below * inside)
         return found
 
     def start(self) -> Chains:
@@ -270,37 +275,23 @@ class BranchPart:
             tables[level, side] = self.search_.to_go(level, charged, window)
         return tables[level, side]
 
-    def least(self, chains: Chains, *, quick: bool = False) -> Values:
-        """What no completion of these chains falls below; `quick` of the chain of no keeps."""
+    def least(self, chains: Chains) -> Values:
+        """What no completion of these chains falls below."""
+        return self.search_.values(*self.to_come(chains, self.space.levels), self.costs.time_s)
+
+    def to_come(self, chains: Chains, levels: int) -> tuple[Floats, Floats]:
+        """Least joules and bytes of chains with what is still to be kept, to some level inwards."""
         search, space = self.search_, self.space
         energy, moved = chains.energy.copy(), chains.moved.copy()
-        for level in range(1, space.levels + 1):
-            if quick and level > space.shared:
-                energy += self._first(level, "energy_j")
-                for memory, side in self._sides(level):
-                    moved[:, memory] += self._first(level, side)
-                continue
+        for level in range(1, levels + 1):
             box = chains.box if level <= space.shared else self.place[chains.box]
             coming = ((chains.placed < level) << np.array(search.tensors)).sum(axis=1)
             left = space.capacity_bytes[level - 1] - chains.used[:, level - 1]
             room = np.searchsorted(search.rooms[level - 1], left)
             energy += self.table(level, "energy_j")[coming, box, room]
-            for memory, side in self._sides(level):
+            for memory, side in search.sides(level):
                 moved[:, memory] += self.table(level, side)[coming, box, room]
-        seconds = np.maximum(self.costs.time_s, (moved / self.rates).max(axis=1)) + space.waits_s
-        if space.idle_w > 0:
-            energy += space.idle_w * seconds
-        return Values(energy, seconds, moved[:, 0])
-
-    def _sides(self, level: int) -> Iterator[tuple[int, str]]:
-        """What a keep at a level moves that matters before the end, and which side of it that is.
-
-        Memories by their number, the array's links behind the last.
-        """
-        links = [(-1, "steps")] if level == self.space.shared + 1 else []
-        for memory, side in ((level - 1, "above_bytes"), (level, "below_bytes"), *links):
-            if self.counted[memory]:
-                yield memory, side
+        return energy, moved
 
     def search(self, width: int, deadline_s: float = math.inf) -> bool:
         """Offer the best chains; with a width, only of that many chains a layer.
@@ -413,7 +404,7 @@ class BranchPart:
         for t in self.search_.tensors:
             group = group * levels + chains.placed[:, t]
         group = group * 2 + chains.open
-        worth = np.column_stack((chains.energy, chains.used, chains.moved[:, self.counted]))
+        worth = np.column_stack((chains.energy, chains.used, chains.moved[:, self.search_.counted]))
         order = np.lexsort((*(worth[:, at] for at in range(worth.shape[1])[::-1]), group))
         group, worth = group[order], worth[order]
         kept: list[Ints] = []

@@ -36,6 +36,7 @@ Units: bytes, joules, seconds; extents are points.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -175,7 +176,7 @@ class Space:
         """Elements of a tensor."""
         return float(self.tensors[tensor].elements(dict(zip(self.ranks, self.sizes, strict=True))))
 
-    def over(self, box: Box, tensor: int, *, lacking: bool = False) -> int:
+    def over(self, box: Sequence[Any], tensor: int, *, lacking: bool = False) -> Any:
         """Points of a box in the ranks that a tensor has, or lacks."""
         chosen = zip(box, self.has[tensor], strict=True)
         return math.prod(points for points, has in chosen if has != lacking)
@@ -204,8 +205,8 @@ def spreads(space: Space) -> dict[Box, tuple[Box, ...]]:
 class Crossing:
     """Bytes that a word which crosses into a level moves in the memories above and below it."""
 
-    above_bytes: float
-    below_bytes: float
+    above_bytes: Any
+    below_bytes: Any
 
 
 @dataclass(frozen=True)
@@ -220,19 +221,20 @@ class Costs:
     """
 
     crossings: tuple[tuple[Crossing, ...], ...]
-    energy_j: float
-    moved: tuple[float, ...]
-    time_s: float
+    energy_j: Any
+    moved: tuple[Any, ...]
+    time_s: Any
 
 
-def costs(space: Space, over: Box) -> Costs:
-    """Costs where `over` points go over the array.
+def costs(space: Space, over: Sequence[Any]) -> Costs:
+    """Costs where `over` points go over the array; arrays of them are many choices at once.
 
     An output's first entry into a level reads nothing outside and writes nothing inside; its first
     sum in the innermost memory reads nothing either.
     """
     joules = space.energy_j_per_byte
-    energy, moved = space.fixed_j, list(space.fixed_bytes)
+    energy: Any = space.fixed_j
+    moved: list[Any] = list(space.fixed_bytes)
     crossings: list[tuple[Crossing, ...]] = []
     for level in range(1, space.levels + 1):
         row: list[Crossing] = []
@@ -249,16 +251,16 @@ def costs(space: Space, over: Box) -> Costs:
                 touched = 1.0 if space.left is None else space.left.touched[space.output_name]
                 spared = whole * (below / 2 * (1 + touched) if summed else below / 2)
                 for memory, size in ((level - 1, whole * above / 2), (level, spared)):
-                    moved[memory] -= size
-                    energy -= size * joules[memory]
+                    moved[memory] = moved[memory] - size
+                    energy = energy - size * joules[memory]
                 leaving, taken = space.hops(level)
                 stepped = whole / 2 * (above * leaving + below * taken)
-                moved[-1] -= stepped
-                energy -= stepped * space.step_j_per_byte
+                moved[-1] = moved[-1] - stepped
+                energy = energy - stepped * space.step_j_per_byte
         crossings.append(tuple(row))
     walked = space.sizes if space.least else space.walked
     steps = math.prod(-(-d // o) for d, o in zip(walked, over, strict=True))
-    time_s = max(steps * space.step_s, space.floor_s)
+    time_s = np.maximum(steps * space.step_s, space.floor_s)
     return Costs(tuple(crossings), energy, tuple(moved), time_s)
 
 
@@ -351,11 +353,11 @@ class Grid:
         """How many boxes there are."""
         return math.prod(most + 1 for size in sizes for _, most in _primes(size))
 
-    def index(self, box: Box) -> int:
-        """The index of a box of divisors."""
-        at = 0
+    def index(self, box: Sequence[Any]) -> Any:
+        """The index of a box of divisors, or of arrays of them."""
+        at: Any = 0
         for rank, prime, most in self.factors:
-            at = at * (most + 1) + next(e for e in range(most, -1, -1) if box[rank] % prime**e == 0)
+            at = at * (most + 1) + sum(box[rank] % prime**e == 0 for e in range(1, most + 1))
         return at
 
     def box(self, index: Any) -> Box:

@@ -38,8 +38,8 @@ class Proposal:
         candidates: members of it that were looked at.
         optimal: nothing in the mapspace is better, as the mapper has proven.
         expected: the value that the mapper counts on; another one is an error. None: none.
-        least: least value that any member of it can have, as far as proven; None: no more is known
-            than the bound for any schedule.
+        least: least value that any member of it can have, as far as proven by the search; the
+            certificate takes the bound for any schedule where that is higher, or where it is None.
         bound: a bound for any schedule that the mapper has proven, and the reason; None: the
             machine's general one.
         given: what the mapspace holds fixed.
@@ -70,7 +70,7 @@ class Proposal:
         """What is proven of a value that was counted anew; `general` is the machine's own bound."""
         self._check(objective, unit, value)
         bound, reason = self.bound or general
-        least = bound if self.least is None else self.least
+        least = bound if self.least is None else max(bound, self.least)
         return Certificate(
             objective=objective,
             unit=unit,

@@ -8,7 +8,7 @@ Units: joules, seconds, bytes.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from hwmodel.mappers.nests.interleave import Bools, Box, Floats
 
 CLOSE = 1e-12
 """Values nearer than this, relatively, are equal: joules summed in another order differ so."""
+PATIENCE = 64
+"""Chains that are counted in a row with no better one among them, before bounds alone matter."""
 
 
 @dataclass(frozen=True)
@@ -85,21 +87,41 @@ OBJECTIVES = {
 class Answers:
     """The best chains so far of all spaces, and how many partial and whole ones were looked at.
 
-    `ceiling`: what a chain must better to be of use, in what the objective puts first.
+    `counted` says what a chain costs that was valued at the least it can; None: it does not fit.
+    `least` is what chains that were so valued are worth at the least, in what comes first, and
+    `fruitless` how many in a row were counted with no better one among them.
     """
 
     objective: Objective
     best: list[Chain] = field(default_factory=lambda: [])
     candidates: int = 0
-    ceiling: float = math.inf
+    counted: Callable[[Chain], Values | None] = lambda chain: chain.values
+    least: float = math.inf
+    fruitless: int = 0
 
-    def hopeless(self, values: Values) -> Bools:
-        """Which lower bounds cannot better any of the answers in hand."""
+    def hopeless(self, values: Values, least: bool = False) -> Bools:
+        """Which lower bounds cannot better any of the answers in hand.
+
+        Of chains that are valued at the `least`, after many in vain, those that lower no bound too.
+        """
         lost = self.objective.hopeless(values, [chain.values for chain in self.best])
-        return lost | (self.objective.order(values)[0] >= self.ceiling * (1 - CLOSE))
+        if least and self.fruitless >= PATIENCE:
+            lost |= np.atleast_1d(self.objective.order(values)[0]) >= self.least * (1 - CLOSE)
+        return lost
 
-    def offer(self, chain: Chain) -> None:
-        """Keep a chain that no kept one equals; let go of those that it beats."""
+    def offer(self, chain: Chain, least: bool = False) -> bool:
+        """Keep a chain that no kept one equals, and let go of those that it beats; says whether.
+
+        A chain that is valued at the `least` is counted first.
+        """
+        if least:
+            self.least = min(self.least, float(np.ravel(self.objective.order(chain.values)[0])[0]))
+            values = self.counted(chain)
+            self.fruitless += 1
+            if values is None or self.hopeless(values).all():
+                return False
+            chain, self.fruitless = replace(chain, values=values), 0
         beaten = [self.objective.hopeless(each.values, [chain.values]) for each in self.best]
         left = [each for each, lost in zip(self.best, beaten, strict=True) if not lost]
         self.best = [*left, chain]
+        return True

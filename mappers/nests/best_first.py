@@ -9,7 +9,7 @@ that are left says what any chain of the mapspace needs.
 import heapq
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,8 +23,8 @@ BEAM = 200
 """Chains a layer of the first pass: more find better answers to prune by, and take longer."""
 AT_A_TIME = 256
 """Parts of a space that are bounded together."""
-SCOUTS = 16
-"""Choices of points over the array that the first pass looks at."""
+FIRST, SCOUTS = 4, 16
+"""Choices of points over the array that the first pass looks at, of each space and of all."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ class _Turn:
     values: Values = field(compare=False)
     group: "_Group" = field(compare=False)
     parts: Ints = field(compare=False)
-    part: BranchPart | None = field(compare=False, default=None)
-    """The one part, where its first pass is over."""
+    scouted: bool = field(compare=False, default=False)
 
 
 class _Group:
@@ -69,77 +68,106 @@ class _Group:
 class _Queue:
     """Turns, the least bound first."""
 
-    def __init__(self, answers: Answers) -> None:
-        self.answers, self.turns, self.count = answers, list[_Turn](), 0
+    def __init__(self, answers: Answers, deadline_s: float) -> None:
+        self.answers, self.deadline_s = answers, deadline_s
+        self.turns: list[_Turn] = []
+        self.count, self.scouted = 0, 0
 
-    def push(
-        self, bound: Values, group: _Group, parts: Ints, part: BranchPart | None = None
-    ) -> None:
-        """One turn of one or some parts, none of which falls below the bound."""
+    @property
+    def over(self) -> bool:
+        """Whether the time is over, and there is an answer."""
+        return bool(self.answers.best) and time.perf_counter() > self.deadline_s
+
+    def turn(self, bound: Values, group: _Group, parts: Ints, *, scouted: bool = False) -> _Turn:
+        """A turn of one or some parts, none of which falls below the bound."""
         self.count += 1
-        key = _key(self.answers, bound)
-        if key[0] < math.inf:
-            heapq.heappush(self.turns, _Turn(key, self.count, bound, group, parts, part))
+        return _Turn(_key(self.answers, bound), self.count, bound, group, parts, scouted)
+
+    def push(self, turns: Iterable[_Turn]) -> None:
+        """These come at some time, but for those in which nothing fits."""
+        for turn in turns:
+            if turn.bound[0] < math.inf:
+                heapq.heappush(self.turns, turn)
 
     def push_group(self, group: _Group) -> None:
-        """The parts of a space, a number of them at a time."""
+        """The parts of a space, a number of them at a time; a few of the first are scouted."""
         bounds = group.floors.at_once
         first, second = self.answers.objective.order(bounds)
         order = np.lexsort((second, first))
-        for begin in range(0, len(order), AT_A_TIME):
-            some = order[begin : begin + AT_A_TIME]
-            self.push(bounds[some[:1]], group, some)
+        some, *others = (order[at : at + AT_A_TIME] for at in range(0, len(order), AT_A_TIME))
+        self.push(self.turn(bounds[each[:1]], group, each) for each in others)
+        turns = sorted(self.each(group, some))
+        self.push(turns[FIRST:])
+        for turn in turns[:FIRST]:
+            if self.over:
+                self.push([turn])
+            elif turn.bound[0] < math.inf:
+                self.scout(turn)
 
-    def push_each(self, turn: _Turn) -> None:
-        """The parts of a turn, one by one."""
-        floors = turn.group.floors
-        parts = turn.parts[~self.answers.hopeless(floors.at_once[turn.parts])]
-        bounds = floors.near(parts)
+    def each(self, group: _Group, parts: Ints) -> Iterator[_Turn]:
+        """A turn of each part that may be of use."""
+        bounds = group.floors.at_once[parts]
+        parts = parts[~self.answers.hopeless(bounds, group.search.space.least)]
+        bounds = group.floors.near(parts)
         for at in range(len(parts)):
-            self.push(bounds[at : at + 1], turn.group, parts[at : at + 1])
+            yield self.turn(bounds[at : at + 1], group, parts[at : at + 1])
+
+    def scout(self, turn: _Turn) -> None:
+        """A first pass over the part of a turn, which comes again."""
+        self.scouted += 1
+        part = turn.group.part(int(turn.parts[0]))
+        bound = part.bound()
+        if self.lost(turn.group, bound):
+            return
+        part.search(BEAM, self.deadline_s if self.answers.best else math.inf)
+        self.push([self.turn(bound, turn.group, turn.parts, scouted=True)])
+
+    def finish(self, turn: _Turn) -> bool:
+        """All of the part of a turn; False where the time was over before."""
+        part = turn.group.part(int(turn.parts[0]))
+        return self.lost(turn.group, part.bound()) or part.search(0, self.deadline_s)
+
+    def lost(self, group: _Group, bound: Values) -> bool:
+        """Whether nothing of a space that this is a bound of is of use."""
+        lost = self.answers.hopeless(bound, group.search.space.least)
+        return bool(lost.all()) or _key(self.answers, bound)[0] == math.inf
 
 
 def search(
     spaces: Sequence[Space],
     objective: str,
     *,
-    ceiling: float = math.inf,
+    counted: Callable[[Chain], Values | None] | None = None,
     deadline_s: float = math.inf,
 ) -> Found:
-    """The best chains of the spaces that better `ceiling`, proven where time suffices.
+    """The best chains of the spaces, proven where time suffices.
 
-    `deadline_s` is a reading of `time.perf_counter()` at which the search ends.
+    `counted` says what a chain of a space costs that values it at the least; `deadline_s` is a
+    reading of `time.perf_counter()` at which the search ends.
     """
-    answers = Answers(OBJECTIVES[objective], ceiling=ceiling)
-    queue = _Queue(answers)
+    answers = Answers(OBJECTIVES[objective])
+    if counted is not None:
+        answers.counted = counted
+    queue = _Queue(answers, deadline_s)
+    least = math.inf
     for space in spaces:
         queue.push_group(_Group(space, answers))
-    scouted = 0
-    least = math.inf
     while queue.turns:
         turn = heapq.heappop(queue.turns)
-        known = bool(answers.best) or ceiling < math.inf
-        if known and time.perf_counter() > deadline_s:
+        if queue.over:
             least = min(least, turn.bound[0])
             break
         if len(turn.parts) > 1:
-            queue.push_each(turn)
+            queue.push(queue.each(turn.group, turn.parts))
+        elif queue.lost(turn.group, turn.values):
             continue
-        if turn.part is None and answers.hopeless(turn.values).all():
-            continue
-        part = turn.part or turn.group.part(int(turn.parts[0]))
-        bound = part.bound()
-        if not answers.hopeless(bound).all() and _key(answers, bound)[0] < math.inf:
-            if scouted < SCOUTS and turn.part is None:
-                scouted += 1
-                part.search(BEAM, deadline_s if known else math.inf)
-                queue.push(bound, turn.group, turn.parts, part)
-            elif not part.search(0, deadline_s):
-                least = min(least, turn.bound[0])
-        part.tables.clear()
+        elif queue.scouted < FIRST * len(spaces) + SCOUTS and not turn.scouted:
+            queue.scout(turn)
+        elif not queue.finish(turn):
+            least = min(least, turn.bound[0])
     chains = sorted(answers.best, key=lambda chain: float(chain.values.energy))
     firsts = [float(answers.objective.order(chain.values)[0]) for chain in chains]
-    return Found(tuple(chains), answers.candidates, min([least, *firsts]))
+    return Found(tuple(chains), answers.candidates, min([least, answers.least, *firsts]))
 
 
 def _key(answers: Answers, values: Values) -> tuple[float, float]:

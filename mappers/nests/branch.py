@@ -42,6 +42,8 @@ CHUNK = 1 << 20
 """Chains that are grown at once, so that memory stays bounded."""
 APART = 8
 """How far apart rooms are in tables of elements' own memories, which every part has anew."""
+COUNTED = 16
+"""Chains of a part that are counted in a row with no better one among them."""
 PIVOTS = 16
 """Chains of each group that all others of it are compared with by rule (b)."""
 
@@ -58,6 +60,8 @@ class Chains:
     energy: Floats
     moved: Floats
     """[chain, memory]: bytes read and written."""
+    time: Floats
+    """Seconds of the arithmetic alone, at the least."""
     parent: Ints
     tensor: Ints
     open: Bools
@@ -92,7 +96,8 @@ class BranchSearch:
             for level in range(1, space.levels + 1)
         ]
         self.rates = np.array(space.bandwidth_bytes_per_s)
-        self.counted = ~np.isinf(self.rates) & (self.objective.timed or space.idle_w > 0)
+        self.timed = self.objective.timed or space.idle_w > 0
+        self.counted = ~np.isinf(self.rates) & self.timed
         self.counted[0] |= self.objective is OBJECTIVES["traffic"]
         """Memories whose bytes matter before the end."""
         self.insides: dict[tuple[bool, ...], Ints] = {}
@@ -169,7 +174,7 @@ class BranchSearch:
 
 
 def _lowered(table: Floats, lengths: Ints) -> None:
-    """Write over each box, counted along axes of these lengths, the least of it and what divides it.
+    """Write over each box, along axes of these lengths, the least of it and of what divides it.
 
     A slice at a time: that is vectorised, as `minimum.accumulate` is not.
     """
@@ -200,8 +205,8 @@ class BranchPart:
     @cached_property
     def window(self) -> Ints:
         """Boxes that the array divides; less `offset`, the boxes of one element."""
-        powers = self.search_.grid.exponents
-        return np.flatnonzero((powers >= powers[self.offset]).all(axis=1))
+        grid = self.search_.grid
+        return np.flatnonzero(grid.divides(np.arange(grid.boxes), self.offset))
 
     @cached_property
     def place(self) -> Ints:
@@ -211,15 +216,27 @@ class BranchPart:
         return place
 
     @cached_property
+    def turns_s(self) -> Floats:
+        """Seconds of the arithmetic, by the box that all elements share out among them.
+
+        Each takes its part of a tile, and of the last one, which may be smaller, as long as there
+        are points left. Ranks that are walked outside of the array leave it the least of tiles.
+        """
+        space, steps = self.space, np.ones(self.search_.grid.boxes)
+        for rank, (size, over) in enumerate(zip(space.sizes, self.over, strict=True)):
+            tiles = self.search_.grid.extents[rank]
+            each = float(over) if self.fixed[rank] else np.maximum(tiles, over)
+            steps *= size // each * (each / over) + np.minimum(each / over, size % each)
+        return np.maximum(steps * space.step_s, space.floor_s)
+
+    @cached_property
     def still(self) -> Bools:
         """Divisions by box that divide fixed ranks alone."""
         factors = enumerate(self.search_.grid.factors)
         moving = [at for at, (rank, _, _) in factors if not self.fixed[rank]]
         return np.asarray(~self.search_.grid.exponents[:, moving].any(axis=1))
 
-    def _elements(
-        self, level: int, tensor: int, box: Ints
-    ) -> tuple[Floats, Floats]:
+    def _elements(self, level: int, tensor: int, box: Ints) -> tuple[Floats, Floats]:
         """Elements of all tiles of a keep, as the memories above and below it see them.
 
         By the box of one element where each has its own; those of copies are in `Crossing`.
@@ -252,6 +269,7 @@ class BranchPart:
             used=np.zeros((1, space.levels)),
             energy=np.array([self.costs.energy_j]),
             moved=np.array([self.costs.moved]),
+            time=np.array([float(self.costs.time_s)]),
             parent=np.zeros(1, np.int64),
             tensor=np.zeros(1, np.int64),
             open=np.ones(1, np.bool_),
@@ -277,7 +295,7 @@ class BranchPart:
 
     def least(self, chains: Chains) -> Values:
         """What no completion of these chains falls below."""
-        return self.search_.values(*self.to_come(chains, self.space.levels), self.costs.time_s)
+        return self.search_.values(*self.to_come(chains, self.space.levels), chains.time)
 
     def to_come(self, chains: Chains, levels: int) -> tuple[Floats, Floats]:
         """Least joules and bytes of chains with what is still to be kept, to some level inwards."""
@@ -315,9 +333,14 @@ class BranchPart:
             layers.append(chains)
         values = self.least(layers[-1])
         first, second = objective.order(values)
+        fruitless = 0
         for at in np.lexsort((second, first)):
-            if not self.search_.answers.hopeless(values[at])[0]:
-                self.search_.answers.offer(self._trace(layers, int(at), values[at]))
+            if fruitless == COUNTED:
+                break
+            if not self.search_.answers.hopeless(values[at], self.space.least)[0]:
+                chain = self._trace(layers, int(at), values[at])
+                better = self.search_.answers.offer(chain, self.space.least)
+                fruitless = 0 if better else fruitless + 1
         return True
 
     def _grow(self, chains: Chains, tensor: int, level: int) -> Iterator[Chains]:
@@ -356,8 +379,8 @@ class BranchPart:
         lengths = max(1, CHUNK // len(divisions))
         for begin in range(0, len(parents), lengths):
             some = parents[begin : begin + lengths]
-            spare = grid.exponents[chains.box[some]] - grid.exponents[self.offset]
-            fits = (spare[:, None, :] >= grid.exponents[divisions]).all(axis=2)
+            spare = chains.box[some] - self.offset
+            fits = grid.divides(spare[:, None], divisions)
             which, division = np.nonzero(fits)
             which, box = some[which], chains.box[some[which]] - divisions[division]
             size = search.held[level - 1][tensor][box - own]
@@ -371,6 +394,9 @@ class BranchPart:
             grown.tensor = np.full(len(which), tensor)
             grown.placed[:, tensor] = level
             grown.used[:, level - 1] += size
+            if self.space.least and level > self.space.shared:
+                began = (chains.placed[which] > self.space.shared).any(axis=1)
+                grown.time = np.where(began, grown.time, self.turns_s[box])
             if any(self.fixed):
                 began = (chains.placed[which] > self.space.shared).any(axis=1)
                 stays = self.still[divisions[division]][fits] & (level > self.space.shared)
@@ -383,7 +409,7 @@ class BranchPart:
             grown.moved[:, level - 1] += above
             grown.moved[:, level] += below
             grown.moved[:, -1] += above * leaving + below * taken
-            hopeless = search.answers.hopeless(self.least(grown))
+            hopeless = search.answers.hopeless(self.least(grown), self.space.least)
             if not hopeless.all():
                 yield grown.take(~hopeless)
 
@@ -404,7 +430,10 @@ class BranchPart:
         for t in self.search_.tensors:
             group = group * levels + chains.placed[:, t]
         group = group * 2 + chains.open
-        worth = np.column_stack((chains.energy, chains.used, chains.moved[:, self.search_.counted]))
+        timed = chains.time[:, None] if self.search_.timed else chains.used[:, :0]
+        worth = np.column_stack(
+            (chains.energy, chains.used, chains.moved[:, self.search_.counted], timed)
+        )
         order = np.lexsort((*(worth[:, at] for at in range(worth.shape[1])[::-1]), group))
         group, worth = group[order], worth[order]
         kept: list[Ints] = []

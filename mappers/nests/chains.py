@@ -47,7 +47,12 @@ def _divided(parts: tuple[tuple[str, int], ...], points: int) -> list[int]:
 
 
 def nest_of(problem: NestProblem, chain: Chain) -> Nest:
-    """A chain as a loop nest; loops over the array stand where elements first have their own."""
+    """A chain as a loop nest; loops over the array stand where elements first have their own.
+
+    Right before a first keep there, so that what they share out is as small as may be: the fewer
+    points a tile has, the fewer elements idle in a last one that is smaller. Outside of them ranks
+    of windows are walked to their end.
+    """
     nest: list[Keep | Loop | Compute] = []
     left = list(chain.walked)
     spread = [1] * len(left)
@@ -55,8 +60,10 @@ def nest_of(problem: NestProblem, chain: Chain) -> Nest:
     outside = problem.space.fixed_over(over)
     for keep in chain.keeps:
         if keep.level > problem.space.shared and max(spread) == 1:
-            for rank, points in enumerate(chain.keeps[-1].points):
-                if outside[rank] and points < left[rank]:
+            inwards = zip(outside, keep.points, chain.keeps[-1].points, strict=True)
+            for rank, (walked, here, least) in enumerate(inwards):
+                points = least if walked else here
+                if points < left[rank]:
                     nest += problem.loops(rank, left[rank], points)
                     left[rank] = points
             for axis, line in zip(problem.axes, chain.axes, strict=True):

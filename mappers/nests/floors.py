@@ -28,7 +28,7 @@ class Floors:
 
     def __init__(self, search: BranchSearch, overs: Sequence[Box]) -> None:
         self.search, self.space, self.count = search, search.space, len(overs)
-        over = np.array(overs).T
+        over = tuple(np.array(overs).T)
         self.offsets: Ints = np.zeros(self.count, np.int64) + search.grid.index(over)
         self.costs = costs(self.space, over)
         self.copies = [self.space.over(over, t, lacking=True) for t in search.tensors]
@@ -59,16 +59,16 @@ class Floors:
 
     def _first(self, level: int, sides: Sequence[str], parts: Ints) -> list[Floats]:
         """Least costs at an elements' memory by side, from its first keep alone."""
-        search, powers = self.search, self.search.grid.exponents
+        search, grid = self.search, self.search.grid
         least = [np.full(len(parts), np.inf) for _ in sides]
         for t in search.tensors:
             divisions = search.inside(self.space.has[t])
             fits = search.held[level - 1][t] <= self.space.capacity_bytes[level - 1]
-            step = max(1, CHUNK // (len(divisions) * max(1, powers.shape[1])))
+            step = max(1, CHUNK // len(divisions))
             for begin in range(0, len(parts), step):
                 some = parts[begin : begin + step]
-                top = len(powers) - 1 - self.offsets[some]
-                may = (powers[top][:, None, :] >= powers[divisions]).all(axis=2)
+                top = grid.boxes - 1 - self.offsets[some]
+                may = grid.divides(top[:, None], divisions)
                 box = np.where(may, top[:, None] - divisions, 0)
                 may &= fits[box]
                 for side, best in zip(sides, least, strict=True):

@@ -40,7 +40,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Box = tuple[int, ...]
 """One number of points for each rank."""
+WORD_BITS = 62
+"""Bits of a word that hold exponents."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Space:
     Attributes:
         sizes: extent D_r of each rank.
         walked: what its tiles and spreads divide, D_r or D'_r.
-        least: whether costs are the least that a walk can have, or those of a full walk.
+        least: whether costs are the least that a walk can have, since its last turns are smaller.
         ranks: their names.
         tensors: for each tensor, how ranks index it.
         apart: whether the array reads words once for each element, but for tiles alike.
@@ -320,15 +322,11 @@ def elements_of(space: Space, grid: "Grid", tensor: int) -> Floats:
 
 
 def held_of(space: Space, grid: "Grid", tensor: int, level: int) -> Floats:
-    """Bytes of a tensor's tile in a memory with each box: no more than that, or the least.
-
-    The first turn is the fullest, so that it holds at least its share of the points that there are.
-    """
-    points: dict[str, Floats] = {}
-    for rank, name in enumerate(space.ranks):
-        size, walked, extent = space.sizes[rank], space.walked[rank], grid.extents[rank]
-        share = np.ceil(extent * size / walked - 1e-9)
-        points[name] = share if space.least else np.minimum(extent, size)
+    """Bytes of a tensor's tile in a memory with each box: that of the first turn, the fullest."""
+    points = {
+        name: np.minimum(extent, size)
+        for name, extent, size in zip(space.ranks, grid.extents, space.sizes, strict=True)
+    }
     return (
         np.asarray(space.tensors[tensor].elements(points) * np.full(grid.boxes, 1.0))
         * space.word_bytes[level][tensor]
@@ -344,9 +342,17 @@ class Grid:
         self.boxes = math.prod(self.shape)
         counts = np.indices(self.shape).reshape(len(self.shape), self.boxes)
         self.exponents: NDArray[np.int8] = np.ascontiguousarray(counts.T).astype(np.int8)
+        self.words = _words(counts, self.shape)
         self.extents: Floats = np.ones((len(sizes), self.boxes))
         for (rank, prime, _), exponent in zip(self.factors, counts, strict=True):
             self.extents[rank] *= float(prime) ** exponent
+
+    def divides(self, boxes: Any, others: Any) -> Bools:
+        """Whether other boxes divide these: no exponent of theirs is larger."""
+        found: Any = True
+        for word, guards in self.words:
+            found = found & (((word[boxes] | guards) - word[others]) & guards == guards)
+        return np.asarray(found)
 
     @staticmethod
     def count(sizes: Box) -> int:
@@ -368,6 +374,24 @@ class Grid:
         """Indices of the boxes that hold one point of every rank but these."""
         outside = [at for at, (rank, _, _) in enumerate(self.factors) if not has[rank]]
         return np.flatnonzero(~self.exponents[:, outside].any(axis=1))
+
+
+def _words(counts: Ints, shape: tuple[int, ...]) -> list[tuple[Ints, int]]:
+    """Exponents of all boxes, many to a word of 62 bits: a field each, and a guard bit above it.
+
+    Where the difference of two words borrows a guard, an exponent of the second is larger.
+    """
+    none = cast(Ints, np.zeros(counts.shape[1], np.int64))
+    words, used = [(none, 0)], 0
+    for exponents, length in zip(counts, shape, strict=True):
+        bits = (length - 1).bit_length()
+        if used + bits + 1 > WORD_BITS:
+            words.append((none, 0))
+            used = 0
+        word, guards = words[-1]
+        words[-1] = word | exponents.astype(np.int64) << used, guards | 1 << used + bits
+        used += bits + 1
+    return words
 
 
 def _primes(number: int) -> list[tuple[int, int]]:

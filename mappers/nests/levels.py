@@ -11,10 +11,10 @@ to one if they fit. Memories that each element has for itself are the innermost 
 A dataflow (`hwmodel.machines.spatial.dataflow`) in place of a mapspace's name is `ragged` in which
 one tensor rests in the elements, and given ranks lie along the array's sides.
 
-The answer is counted anew by `hwmodel.machines.spatial.nest` under the rules `overlap`. In `ragged`
-the search first takes the whole of what is walked for its cost, then looks for any nest whose least
-cost is below what the answer was counted to cost; where there is none, the answer is proven best,
-else the lowest of those least costs is what the certificate stands on.
+The answer is counted anew by `hwmodel.machines.spatial.nest` under the rules `overlap`. A nest that
+walks further than there are points is valued at the least that it can cost, and counted where that
+is below all that were counted so far; where nothing is left below the best, it is proven, else the
+lowest of those least costs is what the certificate stands on.
 
 The bound that stands beside the answer holds for any schedule in which all tensors pass through
 every memory. With B(l) the least bytes between memory l and all storage inside (`hwmodel.bounds`),
@@ -100,25 +100,16 @@ def map_levels(
     check_objective(objective)
     problem = _problem(cascade, hardware, capacities, mapspace, rules)
     spaces = _spaces(problem, mapspace)
-    found = search(spaces, objective, deadline_s=deadline_s)
-    chain, lowest = found.chains[0], found.least
-    candidates = found.candidates
-    if any(space.walked != space.sizes for space in spaces):
-        ragged = [replace(space, least=True) for space in spaces if space.walked != space.sizes]
-        counted = _counted(cascade, hardware, problem, chain)
-        ceiling = _objective(counted, objective)
-        below = search(ragged, objective, ceiling=ceiling, deadline_s=deadline_s)
-        lowest = min(lowest, below.least, ceiling)
-        candidates += below.candidates
-        for other in below.chains:
-            with suppress(CapacityError):  # the least that a tile can hold may be less than it does
-                again = _counted(cascade, hardware, problem, other)
-                if OBJECTIVES[objective].hopeless(counted, [again]).all():
-                    chain, counted = other, again
-        lowest = min(lowest, _objective(counted, objective))
-    (made,) = _proposals(cascade, hardware, objective, problem, [chain], mapspace)
+
+    def counted(chain: Chain) -> Values | None:
+        with suppress(CapacityError):
+            return _counted(cascade, hardware, problem, chain)
+        return None
+
+    found = search(spaces, objective, counted=counted, deadline_s=deadline_s)
+    (made,) = _proposals(cascade, hardware, objective, problem, found.chains, mapspace)
     kept = mapspace if mapspace in MAPSPACES else f"{MAPSPACES[0]}, {Path(mapspace).stem}"
-    return replace(made, mapspace=kept, candidates=candidates, least=lowest)
+    return replace(made, mapspace=kept, candidates=found.candidates, least=found.least)
 
 
 def front_levels(
@@ -199,7 +190,7 @@ def _spaces(problem: NestProblem, mapspace: str) -> list[Space]:
     space, rounded = problem.space, _rounded(problem)
     if mapspace == "interleaved":
         return [space]
-    ragged = [replace(space, walked=walked) for walked in ways(space.sizes, rounded)]
+    ragged = [replace(space, walked=each, least=True) for each in ways(space.sizes, rounded)]
     return [space, *(each for each in ragged if _entries(each) <= LARGEST_TABLE)]
 
 
@@ -229,7 +220,7 @@ def _counted(cascade: Cascade, hardware: Hardware, problem: NestProblem, chain: 
     nest = LoopNest(cascade.name, hardware.name, nest_of(problem, chain))
     costs = cost(cascade, hardware, nest, OVERLAP)
     found = (costs.energy_j, costs.time_s, costs.traffic_bytes)
-    return Values(*(np.array([float(each)]) for each in found))
+    return Values(*(np.asarray(float(each)) for each in found))
 
 
 def _proposals(

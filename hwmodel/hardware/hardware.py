@@ -224,6 +224,8 @@ class Hardware(Shown, Value):
     launch: LaunchTimes = LaunchTimes(graph_s=0.0, eager_s=0.0)
     price: Price = Price()
     area_m2: Size | None = None
+    node: Size | None = None
+    """Process that area by laws of capacity is stated at, a name in nanometres: a count."""
     devices: int = Field(default=1, ge=1)
     calibration: Calibration | None = None
     sources: dict[str, str] = Field(default={})

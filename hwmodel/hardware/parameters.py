@@ -19,7 +19,10 @@ from hwmodel.quantity.units import Amount, bare_name, dimension_of, show
 from hwmodel.quantity.value import Value
 
 APART = frozenset(
-    {"area_m2", "calibration", "devices", "link.max_devices", "link.peers", "price", "sources"}
+    {
+        *("area_m2", "calibration", "devices", "link.max_devices", "link.peers", "node", "price"),
+        "sources",
+    }
 )
 """Fields that no time or energy depends on, or that are no numbers of the device itself."""
 

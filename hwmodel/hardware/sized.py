@@ -100,6 +100,7 @@ def array(
         },
         arrays={"elements": Array(rows=high, columns=wide)},
         area_m2=elements_m2 + memory_m2(held, node),
+        node=node,
         sources=_sources(),
     )
 

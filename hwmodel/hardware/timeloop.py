@@ -416,6 +416,7 @@ def _finished(found: _Found) -> Architecture:
             memories=memories,
             arrays=found.made(),
             area_m2=found.memories_m2 + elements * mac_m2(kind, found.node),
+            node=found.node,
         ),
         levels=tuple(found.levels),
         axes=found.axes(),

@@ -251,8 +251,9 @@ def estimated(
     devices = workload.devices
     stores = run.stores or short(workload, machine)
     serving = serving_of(workload, machine, step)
-    area_m2, reason = area_of(machine)
-    said = (reason,) if reason and machine.kind == "spatial" else ()
+    chip = area_of(machine)
+    said = (chip.reason,) if chip.reason and machine.kind == "spatial" else ()
+    sized = (chip.said,) if chip.said else ()
     return Estimate(
         name=workload.name,
         device=_title(machine, devices, topology),
@@ -263,7 +264,7 @@ def estimated(
         devices=devices,
         runs=workload.runs,
         flow=flow,
-        assumptions=tuple(dict.fromkeys((*rests, *assumed_of(joints)))),
+        assumptions=tuple(dict.fromkeys((*rests, *assumed_of(joints), *sized))),
         everywhere=(
             *workload.warnings,
             *run.warnings,
@@ -280,8 +281,13 @@ def estimated(
             *beyond_positions(workload),
         ),
         outermost=run.outermost,
-        area_m2=None if area_m2 is None else area_m2 * devices,
-        area_reason=reason,
+        area_m2=None if chip.m2 is None else chip.m2 * devices,
+        area_range_m2=(
+            None
+            if chip.low_m2 is None or chip.high_m2 is None
+            else (chip.low_m2 * devices, chip.high_m2 * devices)
+        ),
+        area_reason=chip.reason,
         by_layer=run.by_layer,
     )
 

@@ -106,6 +106,7 @@ ESTIMATE: tuple[Field, ...] = (
     _own("time_per_token_s"),
     Field("energy_by_j", dict, lambda e: e.energy_by_j or None),
     _own("busy_s", dict),
+    _own("area_range_m2", list),
     Field("area_reason", str, lambda e: e.area_reason or None),
     Field("memory", dict, lambda e: None if e.serving is None else e.serving.memory),
     Field("stores", list, _stores),

@@ -353,7 +353,9 @@ def summary_text(estimate: Estimate) -> str:
             f" {_count(estimate.tokens_per_s)} tokens/s{_between(estimate)}"
         )
     if estimate.area_m2 is not None:
-        lines.append(f"area      {show(first(estimate.area_m2), 'm2')}")
+        ends = estimate.area_range_m2
+        told = "" if ends is None else " ({} to {})".format(*(show(first(a), "m2") for a in ends))
+        lines.append(f"area      {show(first(estimate.area_m2), 'm2')}{told}")
     return "\n".join(lines)
 
 

@@ -217,6 +217,8 @@ class Estimate(Shown, Framed):
     """The memory whose traffic is counted as DRAM's: an MCU has Flash in its place."""
     area_m2: Amount | None = None
     """Area of all devices together; None where nothing states it, as `area_reason` says."""
+    area_range_m2: tuple[Amount, Amount] | None = None
+    """Low and high of the area where laws of capacity gave it; None where it was published."""
     area_reason: str = ""
     by_layer: tuple[Mapping[str, Any], ...] = ()
     """A row for each layer of a network, where layers take memory or fabric of their own."""

@@ -78,7 +78,7 @@ def certified(
     given = {"shares": shares} if shares else {}
     found = proposed(mapper, seen, machine, objective=objective, **given, **options)
     said = replace(found, notes=(*found.notes, *notes))
-    chip = area_of(hardware)[0]
+    chip = area_of(hardware).m2
     told: dict[str, Any] = {"timed": not alone, "area_m2": None if chip is None else float(chip)}
     return certify(seen, machine, said, objective=objective, started_s=started_s, **told)
 

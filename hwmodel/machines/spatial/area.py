@@ -1,22 +1,72 @@
-"""Area of a spatial machine from its tables: elements, their registers, and the buffer, in m2.
+"""Area of a spatial machine in m2: from its tables, as it was published, or by laws of capacity.
 
-An element has one circuit of each function that its array lists; what a function shares with
-another is in the other's area. A memory's area grows with its capacity (`levers`).
+From tables an element has one circuit of each function that its array lists; what a function shares
+with another is in the other's area, and a memory's area grows with its capacity (`levers`).
+
+By law (`hwmodel.hardware.capacity_laws`) every element has a multiply-accumulate of the formats
+that its unit computes in (between the narrowest and the widest the geometric mean), and every
+memory but the outermost the area of its capacity, at the machine's node, or 45 nm where none is
+stated:
+
+    area = sum over arrays of elements (MAC + memories of an element) + other memories
+
+Control, networks and pads are in none of it: the core of Eyeriss, 12.25 mm2 in 65 nm, is 3.2 times
+what the law gives for it, and cells alone are half of its SRAM, so that the range is `RANGE`; below
+45 nm chips shrank more slowly than with the square of the node that the law takes (`SHRUNK`).
 """
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 
+from hwmodel.hardware.capacity_laws import NODE, mac_m2, memory_m2
+from hwmodel.hardware.catalogue import device, devices
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.hardware.peaks import WHAT_IF
+from hwmodel.quantity.dtypes import DTYPES
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.remembered import remembered, single
 from hwmodel.quantity.units import Amount
 
-ON_CHIP = ("arrays.*", "processors.count", "resources.*", "memories.*.capacity")
+ON_CHIP = ("arrays.*", "processors.count", "resources.*", "memories.*.capacity", "node")
 """Numbers that say how much lies on a chip."""
+
+RANGE = (0.4, 4.0)
+"""Low and high multiples of an area by law: a prior."""
+
+SHRUNK = 0.6
+"""Power of 45 nm over the node by which the high end rises: a cell of SRAM takes 0.346 um2 at 45 nm
+and 0.027 at 7 (recalled), 3.2 times the square of the node."""
+
+BASE = "int16"
+"""Format whose multiply-accumulate others are scaled from, by the product of two widths."""
+
+ENDLESS_BYTES = 1e15
+"""From which on a capacity stands for a memory without a limit, which has no area."""
+
+
+INSTEAD = {
+    "fpga": "; what a design takes of its fabric stands in the place of it",
+    "mcu": "; makers of microcontrollers publish none",
+}
+"""Kind of machine -> what is said instead of an area."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """Square metres of one device, with a range where laws gave them; None, and why, where none.
+
+    `said` is how it was found, for assumptions.
+    """
+
+    m2: Amount | None
+    low_m2: Amount | None = None
+    high_m2: Amount | None = None
+    reason: str = ""
+    said: str = ""
 
 
 def areas_m2(hardware: Hardware) -> Mapping[str, Amount]:
@@ -38,26 +88,111 @@ def areas_m2(hardware: Hardware) -> Mapping[str, Amount]:
 
 
 @remembered(keep=single)
-def area_of(hardware: Hardware) -> tuple[Amount | None, str]:
-    """Square metres of one device, or None and why: from its tables, else as it was published.
+def area_of(hardware: Hardware) -> Area:
+    """Square metres of one device: from its tables, as published, or by law on arrays.
 
-    What was published of a whole holds no longer where a what-if has changed what lies on it.
+    What was published of a whole holds no longer where a what-if has changed what lies on it: a
+    shipped array's then goes as the law does.
     """
     if any(np.any(memory.area_m2) for memory in hardware.memories.values()):
-        return sum(areas_m2(hardware).values()), ""
-    if hardware.area_m2 is None:
-        return None, f"area is null: nothing at hand states one for {hardware.name}"
+        return Area(sum(areas_m2(hardware).values()))
     changed = [
         path
         for path, source in hardware.sources.items()
         if source == WHAT_IF and any(fnmatchcase(path, pattern) for pattern in ON_CHIP)
     ]
-    if not changed:
-        return hardware.area_m2, ""
-    return None, (
-        f"area is null: that of {hardware.name} was published as a whole, not of its parts, and"
-        f" this what-if changes {', '.join(changed)}"
+    stated = None if changed else hardware.area_m2
+    lawful = hardware.kind == "spatial"
+    if stated is not None and not (lawful and _derived(hardware)):
+        return Area(stated)
+    if lawful:
+        return _scaled(by_law(hardware), stated or _anchored(hardware))
+    if hardware.area_m2 is None:
+        instead = INSTEAD.get(hardware.kind, "")
+        return Area(
+            None, reason=f"area is null: nothing at hand states one for {hardware.name}{instead}"
+        )
+    return Area(
+        None,
+        reason=f"area is null: that of {hardware.name} was published as a whole, not of its parts,"
+        f" and this what-if changes {', '.join(changed)}",
     )
+
+
+def _derived(hardware: Hardware) -> bool:
+    """Whether the area that a machine states is itself by law."""
+    return hardware.sources.get("area", "derived").startswith("derived")
+
+
+def _anchored(hardware: Hardware) -> Amount | None:
+    """The published area of a shipped array, times what the law makes of a what-if on its parts."""
+    if hardware.area_m2 is None or _derived(hardware) or hardware.name not in devices():
+        return None
+    before, after = by_law(device(hardware.name)).m2, by_law(hardware).m2
+    return None if before is None or after is None else hardware.area_m2 * after / before
+
+
+def _scaled(found: Area, stated: Amount | None) -> Area:
+    """The range of a law around an area that is stated, where one is."""
+    if stated is None or found.m2 is None or found.low_m2 is None or found.high_m2 is None:
+        return found
+    share = stated / found.m2
+    return replace(found, m2=stated, low_m2=found.low_m2 * share, high_m2=found.high_m2 * share)
+
+
+def by_law(hardware: Hardware) -> Area:
+    """An array's area by laws of capacity, with its range."""
+    node = NODE if hardware.node is None else hardware.node
+    total: Amount = 0.0
+    held = dict.fromkeys(hardware.arrays, 0.0) or {"": 0.0}
+    for name in held:
+        each: Amount = _mac_m2(hardware, name, node)
+        for memory in hardware.memories.values():
+            if name and memory.array == name:
+                each = each + _memory_m2(memory.capacity_bytes, node)
+        total = total + (hardware.elements(name) if name else hardware.processors.count) * each
+    for memory in list(hardware.memories.values())[1:]:
+        if memory.array:
+            continue
+        if np.any(np.greater_equal(memory.capacity_bytes, ENDLESS_BYTES)):
+            return Area(
+                None,
+                reason=f"area is null: {hardware.name} has a memory on the chip without a limit;"
+                " say its capacity",
+            )
+        total = total + _memory_m2(memory.capacity_bytes, node)
+    low, high = RANGE
+    high = high * np.maximum(1.0, NODE / np.asarray(node)) ** SHRUNK
+    at = f"{float(np.max(node)):g} nm" + ("" if hardware.node is not None else " (assumed)")
+    return Area(
+        total,
+        low * total,
+        total * (float(high) if np.ndim(high) == 0 else high),
+        said=f"area: by laws of capacity at {at}, elements and memories alone, with a wide range:"
+        " a prior",
+    )
+
+
+def _mac_m2(hardware: Hardware, array: str, node: Amount) -> Amount:
+    """A multiply-accumulate of the formats of an array's unit, or of all units."""
+    units = hardware.units
+    own = [units[array]] if array in units else list(units.values())
+    widths = [_bits(name) for unit in own for name in unit.rate_per_s]
+    found = np.vectorize(mac_m2)(BASE, node) * (min(widths) * max(widths) / _bits(BASE) ** 2)
+    return float(found) if np.ndim(found) == 0 else found
+
+
+def _bits(name: str) -> int:
+    """Bits of a format; of one that has no table the number in its name, else 16."""
+    if name in DTYPES:
+        return DTYPES[name].bits
+    said = re.search(r"\d+", name)
+    return max(1, int(said[0])) if said else _bits(BASE)
+
+
+def _memory_m2(capacity_bytes: Amount, node: Amount) -> Amount:
+    found = np.vectorize(memory_m2)(capacity_bytes, node)
+    return float(found) if np.ndim(found) == 0 else found
 
 
 def sized(

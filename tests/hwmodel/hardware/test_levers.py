@@ -200,7 +200,10 @@ def test_a_buffer_without_a_law_says_that_its_joules_stay() -> None:
 
 
 def test_area_is_in_the_answer_and_follows_arrays_and_buffers() -> None:
-    """Elements of 1545 + 49.28944 + 16849.2142 um2 on the 2D array; null where none is known."""
+    """Elements of 1545 + 49.28944 + 16849.2142 um2 on the 2D array; of other chips by law.
+
+    A published whole goes as the law of its parts does.
+    """
     work = WORK.gemm(M=256, N=256, K=256)
     base = hw.predict(work, on="fusemax")
     assert base.area_m2 == pytest.approx(1313.5e-6, rel=1e-3)
@@ -211,14 +214,13 @@ def test_area_is_in_the_answer_and_follows_arrays_and_buffers() -> None:
     areas = [full_record(each)["area_m2"] for each in (base, small, wide)]
     assert areas[0] - areas[1] == pytest.approx(94.17625597e-6 / 2)
     assert areas[2] - areas[0] == pytest.approx(256 * 256 * element)
-    flat = hw.predict(work, on="flat")
-    assert full_record(flat)["area_m2"] is None
-    assert any("nothing at hand states one for flat" in warning for warning in flat.warnings)
+    flat: dict[str, Any] = full_record(hw.predict(work, on="flat"))
+    low, high = flat["area_range_m2"]
+    assert low < flat["area_m2"] < high
     head = WORK.attention(1, 4, 1, 64, 64, kv_dtype="int8")
     assert hw.predict(head, on="spatten").area_m2 == pytest.approx(18.71e-6)
     more = hw.predict(head, on=device("spatten").but(keys={"capacity": "1 MiB"}))
-    assert more.area_m2 is None
-    assert any("changes memories.keys.capacity" in warning for warning in more.warnings)
+    assert 18.71e-6 < float(more.area_m2 or 0) < 3 * 18.71e-6
 
 
 def test_cores_blocks_and_clocks_take_along_what_is_a_product_of_them() -> None:

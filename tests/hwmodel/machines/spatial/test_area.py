@@ -1,9 +1,11 @@
 """Area from tables: one array counted by hand, published sides, and machines without areas."""
 
+from typing import Any
+
 import pytest
 
 import hwmodel as hw
-from hwmodel.machines.spatial.area import areas_m2, sized
+from hwmodel.machines.spatial.area import area_of, areas_m2, by_law, sized
 from hwmodel.quantity.errors import CoverageError
 
 
@@ -26,3 +28,35 @@ def test_the_sizing_rule_gives_the_buffer_of_a_side(side: int, kib: int) -> None
 def test_a_machine_without_areas_says_so() -> None:
     with pytest.raises(CoverageError, match="flat: its tables have no areas"):
         areas_m2(hw.device("flat"))
+
+
+def test_a_law_gives_every_array_an_area_with_a_range() -> None:
+    """peer-a3: 256 elements of 64 bytes and of a MAC between 4 and 32 bits, and 128 KiB, at 45 nm.
+
+    A MAC of 16 bits takes 1545 um2, others by the square; SRAM 94.18 mm2 for 16 MiB, of which an
+    element's 64 bytes take what 1 KiB does.
+    """
+    found: Any = area_of(hw.device("peer-a3"))
+    kib = 94_176_255.9664e-12 / 2**14
+    each = 1545e-12 * (4 * 32) / 16**2 + kib
+    assert found.m2 == pytest.approx(256 * each + 128 * kib)
+    assert found.low_m2 < found.m2 < found.high_m2
+    assert "45 nm (assumed)" in found.said
+    assert area_of(hw.device("peer-a3").but(buffer={"capacity": "256 KiB"})).m2 == pytest.approx(
+        256 * each + 256 * kib
+    )
+    made: Any = hw.array(16, node=16)
+    assert area_of(made).m2 == made.area_m2 == pytest.approx(by_law(made).m2)
+    answer: Any = hw.predict(hw.workloads.gemm(M=8, N=8, K=8, dtype="int8"), on="aie-like")
+    low, high = answer.area_range_m2
+    assert low < answer.area_m2 < high
+    assert not any("area is null" in text for text in answer.warnings)
+
+
+@pytest.mark.parametrize(("name", "published_m2"), [("eyeriss", 12.25e-6), ("fusemax", 1314e-6)])
+def test_published_areas_lie_in_the_range_of_the_law(name: str, published_m2: float) -> None:
+    """A chip in 65 nm (core), and a design by its own tables."""
+    machine = hw.device(name)
+    found: Any = by_law(machine)
+    assert found.low_m2 < published_m2 < found.high_m2
+    assert area_of(machine).m2 == pytest.approx(published_m2, rel=1e-3)

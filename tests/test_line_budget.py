@@ -108,8 +108,6 @@ BUDGETS = {
     # what executions of training have in common, bounds of searches, lines of tables (200).
     # cuDNN's menu of kernels for convolutions, and what it likes (400).
     # pipelines whose ranks take turns, all at once, and what searches ask once (150).
-    # copies of maps on microcontrollers, areas by law with their range, moved reuse factors (200).
-    # pipelines whose ranks take turns, all at once (100).
     # copies of maps on microcontrollers, areas by law with their range, FIFOs of streams (400).
     "hwmodel": 42_750,
     # Raised from 3,500: tiles, levels, fusion and placement each bring problem, search and proof.

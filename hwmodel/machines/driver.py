@@ -251,9 +251,7 @@ def estimated(
     devices = workload.devices
     stores = run.stores or short(workload, machine)
     serving = serving_of(workload, machine, step)
-    chip = area_of(machine)
-    said = (chip.reason,) if chip.reason and machine.kind == "spatial" else ()
-    sized = (chip.said,) if chip.said else ()
+    chips = area_of(machine).of(devices)
     return Estimate(
         name=workload.name,
         device=_title(machine, devices, topology),
@@ -264,14 +262,14 @@ def estimated(
         devices=devices,
         runs=workload.runs,
         flow=flow,
-        assumptions=tuple(dict.fromkeys((*rests, *assumed_of(joints), *sized))),
+        assumptions=tuple(dict.fromkeys((*rests, *assumed_of(joints), *chips.said))),
         everywhere=(
             *workload.warnings,
             *run.warnings,
             *dict.fromkeys(warned(joints)),
             *unread(machine, parts),
             *unheard(machine),
-            *said,
+            *chips.missing(machine.kind),
         ),
         serving=serving,
         stores=stores,
@@ -281,13 +279,9 @@ def estimated(
             *beyond_positions(workload),
         ),
         outermost=run.outermost,
-        area_m2=None if chip.m2 is None else chip.m2 * devices,
-        area_range_m2=(
-            None
-            if chip.low_m2 is None or chip.high_m2 is None
-            else (chip.low_m2 * devices, chip.high_m2 * devices)
-        ),
-        area_reason=chip.reason,
+        area_m2=chips.m2,
+        area_range_m2=chips.range_m2,
+        area_reason=chips.reason,
         by_layer=run.by_layer,
     )
 

@@ -57,16 +57,28 @@ INSTEAD = {
 
 @dataclass(frozen=True)
 class Area:
-    """Square metres of one device, with a range where laws gave them; None, and why, where none.
+    """Square metres, with a range (low, high) where laws gave them; None, and why, where none.
 
-    `said` is how it was found, for assumptions.
+    `said` is how they were found, for assumptions.
     """
 
     m2: Amount | None
-    low_m2: Amount | None = None
-    high_m2: Amount | None = None
+    range_m2: tuple[Amount, Amount] | None = None
     reason: str = ""
-    said: str = ""
+    said: tuple[str, ...] = ()
+
+    def of(self, count: Amount) -> "Area":
+        """Of so many devices, or of so many times as much."""
+        ends = self.range_m2
+        return replace(
+            self,
+            m2=None if self.m2 is None else self.m2 * count,
+            range_m2=None if ends is None else (ends[0] * count, ends[1] * count),
+        )
+
+    def missing(self, kind: str) -> tuple[str, ...]:
+        """What a machine of a kind warns of: an array has an area."""
+        return (self.reason,) if self.reason and kind == "spatial" else ()
 
 
 def areas_m2(hardware: Hardware) -> Mapping[str, Amount]:
@@ -134,10 +146,9 @@ def _anchored(hardware: Hardware) -> Amount | None:
 
 def _scaled(found: Area, stated: Amount | None) -> Area:
     """The range of a law around an area that is stated, where one is."""
-    if stated is None or found.m2 is None or found.low_m2 is None or found.high_m2 is None:
+    if stated is None or found.m2 is None:
         return found
-    share = stated / found.m2
-    return replace(found, m2=stated, low_m2=found.low_m2 * share, high_m2=found.high_m2 * share)
+    return replace(found.of(stated / found.m2), m2=stated)
 
 
 def by_law(hardware: Hardware) -> Area:
@@ -164,13 +175,9 @@ def by_law(hardware: Hardware) -> Area:
     low, high = RANGE
     high = high * np.maximum(1.0, NODE / np.asarray(node)) ** SHRUNK
     at = f"{float(np.max(node)):g} nm" + ("" if hardware.node is not None else " (assumed)")
-    return Area(
-        total,
-        low * total,
-        total * (float(high) if np.ndim(high) == 0 else high),
-        said=f"area: by laws of capacity at {at}, elements and memories alone, with a wide range:"
-        " a prior",
-    )
+    said = f"area: by laws of capacity at {at}, elements and memories alone, with a wide range: a prior"
+    above = total * (float(high) if np.ndim(high) == 0 else high)
+    return Area(total, (low * total, above), said=(said,))
 
 
 def _mac_m2(hardware: Hardware, array: str, node: Amount) -> Amount:

@@ -175,7 +175,9 @@ def by_law(hardware: Hardware) -> Area:
     low, high = RANGE
     high = high * np.maximum(1.0, NODE / np.asarray(node)) ** SHRUNK
     at = f"{float(np.max(node)):g} nm" + ("" if hardware.node is not None else " (assumed)")
-    said = f"area: by laws of capacity at {at}, elements and memories alone, with a wide range: a prior"
+    said = (
+        f"area: by laws of capacity at {at}, elements and memories alone; a prior, hence the range"
+    )
     above = total * (float(high) if np.ndim(high) == 0 else high)
     return Area(total, (low * total, above), said=(said,))
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.systems.serving.cluster import run
+from hwmodel.systems.serving.ends import paced
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import scheduler
 from hwmodel.systems.serving.step_tables import Largest
@@ -77,8 +78,8 @@ class Answered:
         """When requests came and were answered."""
         return Times(*(self._column(n) for n in ("arrival_s", "first_token_s", "end_s", "outputs")))
 
-    def predicted(self) -> Times:
-        """The same of the simulation."""
+    def predicted(self, end: int | None = None) -> Times:
+        """The same of the simulation, or with steps at an end of their 90 % interval."""
         most = int(self.settings["most_tokens"]), int(self.settings["most_sequences"])
         rules = scheduler("vllm").but(max_batch_tokens=most[0], max_batch=most[1])
         clock = step_times(
@@ -87,6 +88,8 @@ class Answered:
             kv_memory_fraction=self.settings["memory_share"],
             largest=Largest(*most, int(self.settings["longest"])),
         )
+        if end is not None:
+            clock = paced(clock, end)
         sizes = zip(
             self.measured.arrival_s, self._column("prompt"), self.measured.outputs, strict=True
         )
@@ -115,11 +118,13 @@ def main(device: str) -> None:
     """Prints what was measured and predicted of each stream."""
     for each in streams(device):
         print(f"{each.sitting} {each.model}: {each.name} ({len(each.lines)} requests)")
-        predicted = each.predicted().figures()
+        predicted, *ends = (each.predicted(end).figures() for end in (None, 0, 1))
         for name, value in each.measured.figures().items():
+            low, high = sorted(end[name] for end in ends)
             error = predicted[name] / value - 1
             print(
                 f"  {name:14} measured {value:9.4g}  predicted {predicted[name]:9.4g}  {error:+.1%}"
+                f"  of steps' ends {low:9.4g} to {high:9.4g}"
             )
 
 

@@ -22,6 +22,7 @@ def served_text(answer: Served) -> str:
         [
             CALLED[wait],
             show(getattr(answer, f"{wait}_s"), "s"),
+            _interval(answer, wait),
             *(show(getattr(answer, f"{wait}_p{tail}_s"), "s") for tail in TAILS),
         ]
         for wait in WAITS
@@ -48,11 +49,19 @@ def served_text(answer: Served) -> str:
             else [["a million tokens", f"{price:.3g} USD ({answer.price_source})"]]
         ),
     ]
-    heads = ("seconds", "mean", *(f"p{tail}" for tail in TAILS))
+    heads = ("seconds", "mean", "90 %", *(f"p{tail}" for tail in TAILS))
     notes = [*answer.assumptions, *(f"warning: {text}" for text in answer.warnings)]
     told = "\n".join(f"  - {text}" for text in notes)
     tables = [grid(heads, waits, left=(0,)), grid(("a stream", ""), rows, left=(0,))]
     return "\n\n".join([_finding(answer), *tables, *([told] if told else [])])
+
+
+def _interval(answer: Served, wait: str) -> str:
+    """Both ends of a mean."""
+    if f"{wait}_s" not in answer.intervals:
+        return ""
+    low, high = answer.intervals[f"{wait}_s"]
+    return f"{show(low, 's')} to {show(high, 's')}"
 
 
 def served_html(answer: Served) -> str:

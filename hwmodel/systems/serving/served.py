@@ -1,9 +1,9 @@
 """The answer to a stream of requests: what each waited, what all got, joules and dollars."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,13 @@ TAILS = (50, 90, 95, 99)
 """Percentiles of what requests wait, linear between two requests."""
 WAITS = ("latency", "ttft", "tpot", "queue")
 """What a request waits: all in all, for its first token, for each further one, to be scheduled."""
+BOUNDED = ("latency", "ttft", "tpot")
+"""Those of whose mean an interval is told."""
+UNKNOWN = (float("nan"), float("nan"))
 HOUR_S = 3600.0
+
+Ends: TypeAlias = Mapping[str, tuple[float, float]]
+"""A figure -> its 90 % interval."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,7 +40,9 @@ class Served(Shown):
         frontend_s: that a server spends on each request outside its engines: of what is waited for
             the first and the last token.
         usd_per_hour: of all devices. price_source: whose figure that is.
-        interval: of the steps it rests on, as ratios to what is predicted (90 %).
+        ends: what tells the 90 % intervals of means of waits and of tokens a second, by their names
+            (`systems/serving/ends.py`); None where steps were given, of which none is known.
+            `ttft_low_s` and `ttft_high_s` are the ends of `ttft_s`.
     """
 
     name: str
@@ -53,6 +61,12 @@ class Served(Shown):
     assumptions: tuple[str, ...] = ()
     everywhere: tuple[str, ...] = ()
     notes: tuple[Any, ...] = ()
+    ends: Callable[[], Ends] | None = field(default=None, repr=False)
+
+    @cached_property
+    def intervals(self) -> Ends:
+        """The 90 % interval of each figure that has one: the stream runs twice more for them."""
+        return {} if self.ends is None else self.ends()
 
     @cached_property
     def requests(self) -> dict[str, NDArray[np.float64]]:
@@ -89,6 +103,9 @@ class Served(Shown):
         for wait in WAITS:
             if name == f"{wait}_s":
                 return _mean(self.waits[wait])
+            for end, place in (("low", 0), ("high", 1)):
+                if name == f"{wait}_{end}_s" and wait in BOUNDED:
+                    return self.intervals.get(f"{wait}_s", UNKNOWN)[place]
             for tail in TAILS:
                 if name == f"{wait}_p{tail}_s":
                     values = self.waits[wait]
@@ -203,12 +220,14 @@ class Served(Shown):
         """Every field, for JSON."""
         waits = [f"{wait}_s" for wait in WAITS]
         waits += [f"{wait}_p{tail}_s" for wait in WAITS for tail in TAILS]
+        waits += [f"{wait}_{end}_s" for wait in BOUNDED for end in ("low", "high")]
         found = {name: getattr(self, name) for name in (*FIELDS, *waits)}
         found = {n: None if v != v else v for n, v in found.items()}
         return {
             **found,
             "requests": len(self.ran.stays),
             "parallel": dict(self.parallel),
+            "output_tokens_per_s_interval": self.intervals.get("output_tokens_per_s"),
             "warnings": list(self.warnings),
         }
 

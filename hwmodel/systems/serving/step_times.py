@@ -67,7 +67,9 @@ class EngineSteps:
         queries: tokens that a step computes of each sequence that decodes.
         kv_tokens: tokens of cache that it holds.
         largest: step that it is asked for, of each rank.
-        interval: of whole steps, as ratios to the prediction, 90 %.
+        interval, decoding: of steps that read prompts and of others, as ratios to the prediction,
+            90 %.
+        pace: how many times longer steps take than predicted, those of tokens alone and others.
         errors: of the tables against `predict`.
         warnings: of the predictions that the tables are of.
     """
@@ -85,6 +87,8 @@ class EngineSteps:
     costs: Mapping[str, float] = field(repr=False)
     limit: Limit = field(repr=False)
     idle_w: float = field(repr=False)
+    decoding: tuple[float, float] = (1.0, 1.0)
+    pace: tuple[float, float] = (1.0, 1.0)
     runs: float = field(default=1.0, repr=False)
     wall: float = field(default=1.0, repr=False)
     ranks: int = 1
@@ -116,7 +120,8 @@ class EngineSteps:
         exposed_s = max(working_s - busy_s, 0.0) + gap_s
         dynamic_j = work * float(self.limit.spare_w) * clock**self.limit.voltage
         joules = dynamic_j + float(self.limit.steady_w) * kernels_s + self.idle_w * exposed_s
-        return self.wall * (busy_s + exposed_s), self.runs * joules
+        pace = self.pace[1 if batch.new else 0]
+        return self.wall * pace * (busy_s + exposed_s), self.runs * joules
 
     def _of(self, batch: Batch) -> tuple[Sums, float]:
         """Sums over a step's kernels, and seconds of the host beside them."""
@@ -269,8 +274,7 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
         )
     assert serving is not None
     host = family_of(ask.engine, ask.machine.calibration)
-    low = float(example.time_low_s / example.time_s)
-    high = float(example.time_high_s / example.time_s)
+    decoding = ask.predicted(ask.decode(1, context))
     return EngineSteps(
         model=ask.model.name,
         device=ask.machine.name,
@@ -278,7 +282,8 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
         devices=int(example.devices),
         kv_tokens=kv_tokens,
         largest=largest,
-        interval=(low, high),
+        interval=_ratios(example),
+        decoding=_ratios(decoding),
         errors=None,
         warnings=example.warnings,
         tables=tables(ask, largest, ratio, host.values),
@@ -289,6 +294,13 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
         wall=float(example.wall),
         ranks=ask.ranks,
         queries=ask.queries,
+    )
+
+
+def _ratios(estimate: Any) -> tuple[float, float]:
+    """The interval of a step over what is predicted of it."""
+    return float(estimate.time_low_s / estimate.time_s), float(
+        estimate.time_high_s / estimate.time_s
     )
 
 

@@ -26,6 +26,7 @@ from hwmodel.systems.serving.batch import StepTimes
 from hwmodel.systems.serving.beyond import Beyond, Fetching
 from hwmodel.systems.serving.cluster import Ran, run
 from hwmodel.systems.serving.drafts import Verifying, drafting, restored, stepped
+from hwmodel.systems.serving.ends import at_end, bounded, ends
 from hwmodel.systems.serving.generated import frontend_s, generated
 from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import Scheduler, budgets_of, scheduler
@@ -79,22 +80,35 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
     if work.kv_offload is not None and work.prefill is not None:
         raise InputError("serving: kv_offload: expected it without prefill, found both")
     part = _share(work)
-    tokens = engines(machine if part is None else _part(machine, 1 - part), how, rules)
-    if work.prefill is None:
-        ran, pools, assumed = _together(work, told, tokens), {"": tokens}, ()
-    elif part is not None:
-        reads = engines(_part(machine, part), how, rules)
-        ran, assumed = _split(work, told, reads, tokens), (SPLIT.format(part),)
-        pools = {"": tokens}
-    else:
-        prompts = _prompts(work, own, engine, engines)
-        ran, assumed = _apart(work, told, prompts, tokens, drafts)
-        pools = {"prefill ": prompts, "": tokens}
-    if drafts is not None:
-        ran = restored(ran, requests)
-        right = f"drafts: {drafts.tokens:.2f} tokens a step, as said of their acceptance"
-        assumed = (*assumed, right)
-    return _told(work, ran, pools, assumed)
+    pools = {"": engines(machine if part is None else _part(machine, 1 - part), how, rules)}
+    if part is not None:
+        pools["side"] = engines(_part(machine, part), how, rules)
+    elif work.prefill is not None:
+        pools = {"prefill ": _prompts(work, own, engine, engines), **pools}
+
+    def again(count: int, end: int | None) -> Served:
+        each = pools if end is None else at_end(pools, end)
+        ran, assumed = _ran(work, told[:count], each, drafts)
+        if drafts is not None:
+            ran = restored(ran, requests[:count])
+            right = f"drafts: {drafts.tokens:.2f} tokens a step, as said of their acceptance"
+            assumed = (*assumed, right)
+        return _told(work, ran, {n: pool for n, pool in each.items() if n != "side"}, assumed)
+
+    made = again(len(requests), None)
+    return replace(made, ends=ends(made, again, len(requests)) if bounded(pools) else None)
+
+
+def _ran(
+    work: Serving, requests: Sequence[Request], pools: Mapping[str, Engines], drafts: Drafts | None
+) -> tuple[Ran, tuple[str, ...]]:
+    """What became of the requests in the pools that there are, and what that assumes."""
+    tokens = pools[""]
+    if "side" in pools:
+        return _split(work, requests, pools["side"], tokens), (SPLIT.format(_share(work)),)
+    if "prefill " in pools:
+        return _apart(work, requests, pools["prefill "], tokens, drafts)
+    return _together(work, requests, tokens), ()
 
 
 def _engines(

@@ -15,14 +15,11 @@ from typing import TypeVar
 from hwmodel.systems.serving.apart import Engines
 from hwmodel.systems.serving.batch import StepTimes
 from hwmodel.systems.serving.drafts import Verifying
-from hwmodel.systems.serving.served import Ends, Served
+from hwmodel.systems.serving.served import ENDS, Ends, Served
 from hwmodel.systems.serving.step_times import EngineSteps
 
 MOST = 2000
 """Requests that are run again."""
-FIGURES = ("latency_s", "ttft_s", "tpot_s", "output_tokens_per_s")
-"""Of which both ends are told."""
-
 Clock = TypeVar("Clock", bound=StepTimes)
 
 
@@ -52,7 +49,7 @@ def paced(clock: Clock, end: int) -> Clock:
 def ends(
     middle: Served, again: Callable[[int, int | None], Served], count: int
 ) -> Callable[[], Ends]:
-    """What tells both ends of `FIGURES`, once it is asked.
+    """What tells both ends of each figure that has them, once it is asked.
 
     `again(n, end)` is the stream's first n requests at an end of the steps, or in the middle
     (None); `middle` all `count` of them.
@@ -62,7 +59,7 @@ def ends(
         few = min(count, MOST)
         own = middle if few == count else again(few, None)
         quick, slow = (again(few, end) for end in (0, 1))
-        return {name: _between(name, middle, own, (quick, slow)) for name in FIGURES}
+        return {name: _between(name, middle, own, (quick, slow)) for name, _ in ENDS.values()}
 
     return told
 

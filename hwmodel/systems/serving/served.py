@@ -15,8 +15,12 @@ TAILS = (50, 90, 95, 99)
 """Percentiles of what requests wait, linear between two requests."""
 WAITS = ("latency", "ttft", "tpot", "queue")
 """What a request waits: all in all, for its first token, for each further one, to be scheduled."""
-BOUNDED = ("latency", "ttft", "tpot")
-"""Those of whose mean an interval is told."""
+ENDS: Mapping[str, tuple[str, int]] = {
+    f"{name}_{end}_{unit}": (f"{name}_{unit}", place)
+    for name, unit in (("latency", "s"), ("ttft", "s"), ("tpot", "s"), ("output_tokens", "per_s"))
+    for place, end in enumerate(("low", "high"))
+}
+"""An end of a figure's interval -> the figure, and which end it is."""
 UNKNOWN = (float("nan"), float("nan"))
 HOUR_S = 3600.0
 
@@ -99,13 +103,13 @@ class Served(Shown):
         }
 
     def __getattr__(self, name: str) -> float:
-        """Means and percentiles of waits: `ttft_s`, `ttft_p95_s`."""
+        """Means and percentiles of waits, and ends: `ttft_s`, `ttft_p95_s`, `ttft_high_s`."""
+        if name in ENDS:
+            figure, place = ENDS[name]
+            return self.intervals.get(figure, UNKNOWN)[place]
         for wait in WAITS:
             if name == f"{wait}_s":
                 return _mean(self.waits[wait])
-            for end, place in (("low", 0), ("high", 1)):
-                if name == f"{wait}_{end}_s" and wait in BOUNDED:
-                    return self.intervals.get(f"{wait}_s", UNKNOWN)[place]
             for tail in TAILS:
                 if name == f"{wait}_p{tail}_s":
                     values = self.waits[wait]
@@ -220,14 +224,12 @@ class Served(Shown):
         """Every field, for JSON."""
         waits = [f"{wait}_s" for wait in WAITS]
         waits += [f"{wait}_p{tail}_s" for wait in WAITS for tail in TAILS]
-        waits += [f"{wait}_{end}_s" for wait in BOUNDED for end in ("low", "high")]
-        found = {name: getattr(self, name) for name in (*FIELDS, *waits)}
+        found = {name: getattr(self, name) for name in (*FIELDS, *waits, *ENDS)}
         found = {n: None if v != v else v for n, v in found.items()}
         return {
             **found,
             "requests": len(self.ran.stays),
             "parallel": dict(self.parallel),
-            "output_tokens_per_s_interval": self.intervals.get("output_tokens_per_s"),
             "warnings": list(self.warnings),
         }
 

@@ -124,6 +124,7 @@ def seconds(run: Benchmark) -> float:
     )
 
 
+@pytest.mark.thorough
 def test_a_host_that_was_planted_comes_back_from_benchmarks_alone(tmp_path: Path) -> None:
     """No GPU is there: the device is named, and nothing is measured."""
     lines: list[str] = []

@@ -97,6 +97,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FakeGpu, F
     return folder, killed, resumed, outcome
 
 
+@pytest.mark.thorough
 def test_an_interrupted_run_goes_on_where_it_stopped(finished: Any) -> None:
     _, killed, resumed, _ = finished
     assert killed.measured == ["first", "second"]

@@ -6,6 +6,7 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.quantity.errors import CoverageError
+from tests.thorough import but_first
 
 CHAIN = {"model": "llama-3.2-1b", "tokens": 4, "acceptance": 0.7}
 FREE = {"tokens": 4, "acceptance": 0.7}
@@ -77,7 +78,7 @@ def test_every_door_asks_for_drafts_in_the_same_words() -> None:
     assert "each 2.77: one in" in str(by_table)
 
 
-@pytest.mark.parametrize("engine", [None, "vllm"])
+@pytest.mark.parametrize("engine", but_first(1, [None, "vllm"]))
 def test_explanations_know_the_drafts_kernels(engine: str | None) -> None:
     """Of a lone request the draft's eight passes are among what takes longest."""
     work = hw.model("llama-3.1-8b").decode(1, 512, draft={**CHAIN, "tokens": 8})

@@ -348,6 +348,7 @@ def test_a_plan_counts_its_chunks_and_points() -> None:
 
 
 @pytest.mark.filterwarnings("default")
+@pytest.mark.thorough
 def test_dask_yields_the_same_rows_though_a_worker_is_killed(tmp_path: Path) -> None:
     distributed: Any = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
     axes = {"M": np.arange(1.0, 200), "N": np.arange(64.0, 8 * 256, 8), "K": [512.0, 513, 520, 999]}

@@ -18,6 +18,7 @@ from hwmodel.verbs.ask import VERBS, Question, ask, question, several
 from hwmodel.verbs.cases import predict_lines
 from hwmodel.verbs.study import Case, study
 from hwmodel.verbs.work import OfWork
+from tests.thorough import but_first, thorough
 
 GEMM = {"workload": "gemm", "M": 256, "N": 512, "K": 1024, "on": "h200"}
 STEP = {
@@ -43,10 +44,9 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     *(("predict", work) for work in (GEMM, STEP, EINSUM, RING)),
     ("predict", {**GEMM, "memory": ["l2=10MB"]}),
     *((verb, BEYOND) for verb in ("predict", "bound")),
-    ("sensitivity", {**RING, "ranks": 16, "topology": "dgx-h100:nodes=2"}),
-    *((verb, {**BEYOND, "on": ["h200"]}) for verb in ("compare", "explain")),
-    *((verb, DIVIDED) for verb in ("predict", "bound", "sensitivity")),
-    *((verb, {**DIVIDED, "on": TWO}) for verb in ("compare", "explain")),
+    ("compare", {**BEYOND, "on": ["h200"]}),
+    *((verb, DIVIDED) for verb in ("predict", "bound")),
+    ("compare", {**DIVIDED, "on": TWO}),
     *(("bound", work) for work in (GEMM, STEP, EINSUM)),
     *(("compare", {**work, "on": TWO}) for work in (GEMM, STEP, EINSUM, RING)),
     *(("explain", {**work, "on": ["h200"]}) for work in (GEMM, EINSUM, RING)),
@@ -70,6 +70,14 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("attention-units", {"on": ["b200"], "head_dim": [128]}),
     ("program", {"program": "examples/best_of_n.yaml", "on": "h200", "batch": 2}),
 ]
+LONG: list[tuple[str, dict[str, Any]]] = [
+    ("sensitivity", {**RING, "ranks": 16, "topology": "dgx-h100:nodes=2"}),
+    ("explain", {**BEYOND, "on": ["h200"]}),
+    ("sensitivity", DIVIDED),
+    ("explain", {**DIVIDED, "on": TWO}),
+]
+"""Of a hundred predictions each."""
+
 ALONE = ("plot", "report", "profile", "place", "deploy", "sweep", "validate", "calibrate")
 """Verbs that write or read files, or search or measure for minutes: their own tests walk them."""
 IN_STUDIES = ("predict", "bound", "explain", "sensitivity")
@@ -126,7 +134,7 @@ def told(answer: Any) -> Any:
     return {k: v for k, v in read.items() if k not in ABOUT}
 
 
-@pytest.mark.parametrize(("verb", "fields"), ASKED)
+@pytest.mark.parametrize(("verb", "fields"), but_first(len(ASKED), ASKED + LONG))
 def test_python_command_line_and_study_answer_alike(verb: str, fields: dict[str, Any]) -> None:
     kind = question(verb)
     asked = kind.read(fields)
@@ -175,9 +183,12 @@ def work_is_one(verb: str, fields: Mapping[str, Any]) -> bool:
     return "op" not in fields and not (verb == "explain" and len(fields["on"]) == 2)
 
 
+OF_WORK = [(v, f) for v, f in ASKED if issubclass(question(v), OfWork) and work_is_one(v, f)]
+
+
 @pytest.mark.parametrize(
     ("verb", "fields"),
-    [(v, f) for v, f in ASKED if issubclass(question(v), OfWork) and work_is_one(v, f)],
+    but_first(len(OF_WORK), OF_WORK + [(v, f) for v, f in LONG if work_is_one(v, f)]),
 )
 def test_values_in_python_answer_as_words_do(verb: str, fields: dict[str, Any]) -> None:
     kind = question(verb)
@@ -260,7 +271,10 @@ def test_a_verb_says_what_it_is_for_and_shows_an_example(verb: str) -> None:
     assert (kind.__doc__ or "").splitlines()[0] in text
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in SLOW])
+@pytest.mark.parametrize(
+    "verb",
+    [thorough(v) if v == "deploy" else v for v in VERBS if v not in SLOW],
+)
 def test_examples_answer(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = CliRunner().invoke(app, shlex.split(question(verb).example), catch_exceptions=False)

@@ -51,6 +51,7 @@ def test_every_candidate_is_settled(answer: Any) -> None:
     assert sum(tally.by_bound.values()) + tally.dearer + tally.evaluated == tally.all
 
 
+@pytest.mark.thorough
 def test_it_is_the_same_every_time(answer: Any) -> None:
     again = hw.deploy("llama-3.1-8b", **ASKED)
     first, second = answer.record(), again.record()
@@ -59,6 +60,7 @@ def test_it_is_the_same_every_time(answer: Any) -> None:
     assert json.dumps(first) == json.dumps(second)
 
 
+@pytest.mark.thorough
 def test_prices_of_your_own_choose_another() -> None:
     found = hw.deploy("llama-3.1-8b", **ASKED, price={"h100": 9.0, "h200": 1.0})
     assert found.best.pools[0].kind.machine.name == "h200"

@@ -114,6 +114,7 @@ def test_no_number_of_the_gpu_shortens_what_waits_for_its_host() -> None:
     assert "No single number of the machine shortens it." in told
 
 
+@pytest.mark.thorough
 def test_a_step_of_training_says_what_it_is_due_to_with_its_machine_or_without() -> None:
     work: Any = hw.model("llama-3.1-8b").training(2048, 16, pp=4, micro_batch=2)
     found = hw.predict(work, "h100")

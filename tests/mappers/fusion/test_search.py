@@ -10,6 +10,7 @@ from hwmodel.einsum.notation import parse
 from hwmodel.mappers.fusion.form import form_of
 from hwmodel.mappers.fusion.search import Search
 from tests.mappers.fusion.trees import Oracle, Windows
+from tests.thorough import but_first
 
 CHAIN = "Z[m, n] = A[m, k] * B[k, n]\nY[m, l] = sum(n) Z[m, n] * C[n, l]"
 SCORES = "S[m, p] = Q[p, e] * K[m, e]\nX[m, p] = exp(S[m, p])\nO[p, f] = sum(m) X[m, p] * V[m, f]"
@@ -34,7 +35,7 @@ def random_case(text: str, seed: int) -> tuple[Cascade, int]:
 
 @pytest.mark.parametrize(
     ("text", "cases"),
-    [(CHAIN, 10), (SCORES, 3), (SUMMED, 6), (TWICE, 80), (ROWS, 80), (FORK, 20)],
+    but_first(2, [(CHAIN, 10), (FORK, 20), (SCORES, 3), (SUMMED, 6), (TWICE, 80), (ROWS, 80)]),
 )
 def test_search_finds_the_least_of_all_trees(text: str, cases: int) -> None:
     for seed in range(cases):

@@ -31,11 +31,12 @@ from tests.mappers.nests.exhaustive import (
     tiny,
     walked,
 )
+from tests.thorough import but_first
 
-CASES = [*((seed, TEXTS) for seed in range(30)), *((seed, WINDOWS) for seed in range(8))]
+CASES = [*((seed, WINDOWS) for seed in range(8)), *((seed, TEXTS) for seed in range(30))]
 
 
-@pytest.mark.parametrize(("seed", "texts"), CASES)
+@pytest.mark.parametrize(("seed", "texts"), but_first(18, CASES))
 def test_the_best_is_that_of_search_without_pruning(
     seed: int, texts: dict[str, tuple[str, str, int]]
 ) -> None:
@@ -165,6 +166,7 @@ def test_more_bandwidth_is_never_slower() -> None:
     assert values[-1] < values[0]
 
 
+@pytest.mark.thorough
 def test_each_answer_of_a_front_trades_time_for_energy() -> None:
     machine = a3("64 B", dram={"bandwidth": "2 GB/s", "energy": "20 pJ/B"})
     front = front_levels(product_of(16), machine)
@@ -252,6 +254,7 @@ def test_a_prime_product_costs_no_more_than_the_next_multiple(size: int) -> None
     assert found.utilisation == pytest.approx(size**3 / (256 * found.costs.counts.steps))
 
 
+@pytest.mark.thorough
 def test_random_sizes_cost_no_more_than_their_next_multiples() -> None:
     draw = random.Random(7)
     for objective in ("energy", "latency"):
@@ -286,14 +289,14 @@ def test_a_rank_that_no_side_divides_is_not_padded_where_it_lies_along_none() ->
 
 RAGGED = [
     ("stride", (3, 2), (4, 1)),
+    ("map", (3, 2), (2, 1)),
     ("row", (3, 2), (2, 1)),
     ("row", (1, 5), (4, 1)),
     ("map", (3, 3), (2, 1)),
-    ("map", (3, 2), (2, 1)),
 ]
 
 
-@pytest.mark.parametrize(("text", "sizes", "array"), RAGGED)
+@pytest.mark.parametrize(("text", "sizes", "array"), but_first(2, RAGGED))
 def test_no_walk_with_idle_elements_falls_below_what_is_proven(
     text: str, sizes: tuple[int, ...], array: tuple[int, int]
 ) -> None:
@@ -337,11 +340,11 @@ def test_the_best_of_work_with_zeros_is_that_of_all_nests_counted_one_by_one(
 
 
 def test_when_time_is_over_the_best_that_was_found_is_the_answer_with_its_gap() -> None:
-    """Of 10 divisors a rank a search takes a second; at once, some nest, and how good it is."""
+    """At once, some nest, and how good it is."""
     hurried = certified(
-        map_levels, product_of(48), a3("1 KiB"), objective="energy", time_limit_s=0.0
+        map_levels, product_of(24), a3("256 B"), objective="energy", time_limit_s=0.0
     )
-    patient = certified(map_levels, product_of(48), a3("1 KiB"), objective="energy")
+    patient = certified(map_levels, product_of(24), a3("256 B"), objective="energy")
     assert hurried.certificate.mapspace_bound <= patient.certificate.mapspace_bound
     assert patient.certificate.value <= hurried.certificate.value
     assert not hurried.certificate.optimal_in_mapspace

@@ -54,6 +54,7 @@ def test_one_expert_on_a_device_has_no_company() -> None:
     assert only == pytest.approx(4)
 
 
+@pytest.mark.thorough
 def test_stars_are_ahead_where_every_expert_leads_to_a_group_of_its_own() -> None:
     trace = planted(layers=6, experts=160, group=4, share=0.8, tokens=8000, seed=0, aligned=False)
     posed = problem(from_traces([trace], experts=160), 40)

@@ -229,6 +229,7 @@ def answers(**line: Any) -> Any:
     return found
 
 
+@pytest.mark.thorough
 def test_every_verb_answers_for_a_step_through_lines_as_in_python_or_says_what_does() -> None:
     work = training("llama-3.1-8b", 2048, 16, devices=8)
     bounds: Any = hw.bound(work, "h100")

@@ -219,6 +219,9 @@ def _load(source: Mapping[str, Any] | str | Path) -> tuple[str, str, dict[str, A
         return printable(cut(str(given), NAME_CHARACTERS)), "config", data
     if not isinstance(source, (str, Path)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"model: expected a config, its path or a name, found {shown(source)}")
+    if not str(source).strip():
+        told = "expected a config, its path or a name, found an empty one"
+        raise InputError(f"model: {told}; for this folder say '.'")
     path = _checkpoint(Path(source))
     if kind_of(path) == "folder":
         path = path / "config.json"
@@ -231,7 +234,7 @@ def _load(source: Mapping[str, Any] | str | Path) -> tuple[str, str, dict[str, A
             if path.suffix == ".json" or len(path.parts) != 1:
                 raise InputError(
                     f"{name_of(path)}: expected a config.json, a directory with one or a shipped"
-                    f" name ({', '.join(shipped_configs())}); found no such file"
+                    " name (`hwmodel models` lists them); found no such file"
                 )
             raise UnknownNameError("model config", str(source), shipped_configs())
         path = shipped

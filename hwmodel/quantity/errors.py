@@ -16,6 +16,15 @@ LONGEST_NAME = 100
 
 NEAREST = 3
 """Near names that are told where not all are."""
+ALL = 24
+"""Names up to which a message lists all that exist."""
+LISTS = {
+    **{"device": "`hwmodel devices` lists them", "model config": "`hwmodel models` lists them"},
+    "kernel": "`hwmodel kernels` lists them",
+    "model config or workload": "`hwmodel models` and dir(hw.workloads) list them",
+    "workload": "dir(hw.workloads) lists them",
+}
+"""Kind of name -> where all of them are told; of others the error's `known` has them."""
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
@@ -62,18 +71,22 @@ class UnknownNameError(InputError):
     ) -> None:
         """Say which kind of name (`what`), the name given, and the names that exist.
 
-        Where they are many, `listed` says where all are found, and only the nearest are told.
+        Where they are many, only the nearest are told, and where all are found (`listed`, or as
+        `LISTS` has it).
         """
         self.name, self.known = name, tuple(sorted(known))
         text = name if isinstance(name, str) else shown(name)
         near = nearest(text, self.known, NEAREST) if len(text) <= LONGEST_NAME else []
-        if listed is not None:
-            some = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
-            super().__init__(f"unknown {what} {shown(name)}{some}; {listed}")
-            return
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        listed = ", ".join(self.known) or "none"
-        super().__init__(f"unknown {what} {shown(name)}{hint}; known: {listed}")
+        few = listed is None and len(self.known) <= ALL
+        meant = " or ".join(map(repr, near[:1] if few else near))
+        hint = f" (did you mean {meant}?)" if near else ""
+        if few:
+            listed = f"known: {', '.join(self.known) or 'none'}"
+        elif listed is None:
+            some = "" if near else f", such as {', '.join(self.known[:NEAREST])}"
+            listed = f"{len(self.known)} are known{some}"
+            listed += f"; {LISTS[what]}" if what in LISTS else ""
+        super().__init__(f"unknown {what} {shown(name)}{hint}; {listed}")
 
 
 class CoverageError(InputError):

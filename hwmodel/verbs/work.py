@@ -24,6 +24,7 @@ from hwmodel.verbs.ask import AS_IS, Question, Word, pair
 
 FILES = {(".tflite", ".onnx"): ("cnn", "network"), (".pt2",): ("exported", "program")}
 """Endings of files that are works of their own -> workload, and its field for the path."""
+ENDINGS = tuple(ending for endings in FILES for ending in endings)
 
 WORK = Word("The work; in a line, a workload's name.", value=True, needed=True)
 ENGINE = Word("What runs a model: vllm (default torch, unfused).", str, complete="engines")
@@ -156,11 +157,11 @@ class OfWork(Question):
         """The question of a command's words; a name that is no workload is a model's."""
         own = {name: value for name, value in words.items() if name in cls.own()}
         work = {name: value for name, value in words.items() if name not in own}
-        return cls.read({**cls.work_said(work), **own})
+        return cls.read({**cls.work_said(work, own), **own})
 
     @classmethod
-    def work_said(cls, words: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of a request that the words of a command mean."""
+    def work_said(cls, words: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a request that the words of a command mean; others stand `beside` them."""
         from hwmodel.einsum.workloads.asked import phase_of
         from hwmodel.verbs.request import fields_of, workloads
 
@@ -170,8 +171,10 @@ class OfWork(Question):
             rest["parallel"] = pairs(rest["parallel"], "--parallel")
         loose = "einsum" in rest or "cascade" in rest
         if what is None and not loose:
-            known = ", ".join(workloads())
-            raise InputError(f"expected a model config or one of {known}, found none")
+            raise InputError(
+                "expected a model config (`hwmodel models` lists those that come along) or a"
+                f" workload such as gemm, found none; such as: hwmodel {cls.example}"
+            )
         if what is not None and loose:
             raise InputError(f"expected --einsum or --cascade alone, found {what!r} beside it")
         if "ranks" in rest and not loose:
@@ -188,6 +191,9 @@ class OfWork(Question):
                 raise InputError(f"{name}: given twice, as an option and as a field")
         if "on" not in rest and not cls.has_default_machine(rest):
             raise InputError("expected --on with a device's name or file, found none")
+        if what is not None and what not in workloads() and not what.endswith(ENDINGS):
+            _check_model(what, workloads())
+        _check_names({**rest, **beside})
         if what is None:
             return {**given, **rest}
         if what in workloads():
@@ -196,7 +202,6 @@ class OfWork(Question):
             if what.endswith(endings):
                 workload, field = made
                 return {"workload": workload, field: what, **given, **rest}
-        _check_model(what, workloads())
         phase = phase_of({**given, **rest})
         if phase is None:
             raise InputError(f"{what}: expected --context (to decode) or --prompt (to prefill)")
@@ -279,6 +284,18 @@ class OfRun(OfWork):
         from hwmodel.verbs.request import without_run
 
         return super().over(without_run(fixed))
+
+
+def _check_names(words: Mapping[str, Any]) -> None:
+    """Refuses a device, an engine or a kernel that there is none of, before what else is amiss."""
+    from hwmodel.hardware.catalogue import device
+
+    if isinstance(words.get("on"), str):
+        device(words["on"])
+    if "engine" in words:
+        from hwmodel.machines.gpu.engines.shipped import engine
+
+        engine(words["engine"])
 
 
 def _check_model(what: str, workloads: tuple[str, ...]) -> None:

@@ -420,3 +420,9 @@ def test_a_slip_is_told_with_the_key_that_was_meant() -> None:
         read_config(slip)
     with pytest.raises(InputError, match=r"'hidden_sise' \(value 2\)"):  # the key itself is given
         read_config(llama | {"hidden_sise": 2})
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_an_empty_name_is_no_model(nothing: str) -> None:
+    with pytest.raises(InputError, match=r"model: expected a config.*found an empty one"):
+        read_config(nothing)

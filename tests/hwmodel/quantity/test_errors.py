@@ -37,6 +37,9 @@ def test_unknown_names_list_what_exists() -> None:
     many = UnknownNameError("model", "lama", ["llama", "llama4", "mamba", "gpt2"], listed="see x")
     assert str(many) == "unknown model 'lama' (did you mean 'llama' or 'llama4'?); see x"
     assert len(many.known) == 4
+    more = UnknownNameError("device", "q", [f"machine-{n:02}" for n in range(30)])
+    said = "30 are known, such as machine-00, machine-01, machine-02; `hwmodel devices` lists them"
+    assert str(more) == f"unknown device 'q'; {said}"
     assert str(UnknownNameError("device", "q", [])) == "unknown device 'q'; known: none"
 
 

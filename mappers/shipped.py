@@ -11,7 +11,7 @@ from inspect import signature
 from typing import Any
 
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.spatial.sparsity import check_zeros
+from hwmodel.machines.spatial.zeros import check_zeros
 from hwmodel.mappers.mapper import Mapped, Mapper, name_of
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown

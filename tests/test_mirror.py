@@ -82,6 +82,10 @@ ELSEWHERE = {
         "the rules of copying kernels, by measured launches",
     ),
     "hwmodel/machines/mcu/libraries.py": ("hwmodel/machines/mcu/test_predict.py", "values"),
+    "hwmodel/machines/spatial/zeros.py": (
+        "hwmodel/machines/spatial/test_sparsity.py",
+        "refused where sparsities would be",
+    ),
     "hwmodel/machines/spatial/[blcp]*.py": (
         "hwmodel/machines/spatial/test_nest.py",
         "one count: checked by walks of whole nests",

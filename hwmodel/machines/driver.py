@@ -42,7 +42,7 @@ from hwmodel.machines.joints import held_by, joints_of, warned, with_joints, wit
 from hwmodel.machines.kept import Kept
 from hwmodel.machines.run import COLD, Run, l2_of
 from hwmodel.machines.spatial.area import area_of
-from hwmodel.machines.spatial.sparsity import check_zeros
+from hwmodel.machines.spatial.zeros import check_zeros
 from hwmodel.network import collectives
 from hwmodel.network.topology import Topology
 from hwmodel.quantity.arithmetic import most, where

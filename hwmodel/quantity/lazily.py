@@ -4,9 +4,9 @@ What is chosen by name among many (kernel libraries, modifiers, engines) is one 
 needs a few of them, and a command waits for no other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 Each = TypeVar("Each")
 
@@ -18,16 +18,18 @@ class Lazily(Mapping[str, Each], Generic[Each]):
     3.141592653589793
     """
 
-    def __init__(self, places: Mapping[str, str]) -> None:
-        """`places` says where each value stands."""
-        self._places = dict(places)
+    def __init__(
+        self, places: Mapping[str, str], find: Callable[[Any, str], Any] = getattr
+    ) -> None:
+        """`places` says where each value stands, `find` takes it out of its module by NAME."""
+        self._places, self._find = dict(places), find
         self._found: dict[str, Each] = {}
 
     def __getitem__(self, name: str) -> Each:
         """The value; its module is loaded the first time."""
         if name not in self._found:
-            module, attribute = self._places[name].split(":")
-            self._found[name] = cast(Each, getattr(import_module(module), attribute))
+            module, _, called = self._places[name].partition(":")
+            self._found[name] = cast(Each, self._find(import_module(module), called))
         return self._found[name]
 
     def __iter__(self) -> Iterator[str]:

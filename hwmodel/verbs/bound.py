@@ -14,7 +14,7 @@ from hwmodel.hardware.hardware import Hardware, limits
 from hwmodel.machines.driver import check_workload, divided, machine_of, predict, topology_of
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import loaded
-from hwmodel.machines.spatial.sparsity import check_dense, check_zeros
+from hwmodel.machines.spatial.zeros import check_dense, check_zeros
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.units import show
 from hwmodel.show.html import Notebook

@@ -18,7 +18,6 @@ from typing import Any
 
 from hwmodel.einsum.workloads.formats import ModuleFormats
 from hwmodel.einsum.workloads.quantisation.cache import KEYS as CACHE
-from hwmodel.einsum.workloads.quantisation.methods import METHODS, named
 from hwmodel.einsum.workloads.quantisation.modules import (
     FUSED,
     HEAD,
@@ -174,6 +173,8 @@ def quantisation(where: str, given: Mapping[str, Any] | None, stored: str) -> Qu
     """
     if not given:
         return Quantisation(where, stored)
+    from hwmodel.einsum.workloads.quantisation.methods import METHODS, named
+
     place = f"{where}: quantization_config"
     name = named(given)
     if not isinstance(name, str) or name not in METHODS:

@@ -7,7 +7,6 @@ of a sweep over batches and contexts, most kernels of a model see the few batche
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, cast
@@ -101,6 +100,8 @@ def _in_pieces(
     if len(starts) == 1 or threads == 1:
         pieces = [piece(start) for start in starts]
     else:
+        from concurrent.futures import ThreadPoolExecutor  # loads much, and few answers need it
+
         with ThreadPoolExecutor(threads) as pool:
             pieces = list(pool.map(piece, starts))
     return _joined(pieces, [slice(s, min(s + chunk, points)) for s in starts], shape)

@@ -6,78 +6,82 @@ file's ("./mine.py", "./mine.py:NAME"), a `Library`, or a choice by family, {"at
 torch's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, cast
 
 from hwmodel.hardware.calibration import Calibration, Family, lent
-from hwmodel.machines.gpu.libraries import (
-    block_sparse,
-    cublas,
-    cublas_fast_accum,
-    cublas_row_scales,
-    cudnn,
-    cusparselt,
-    efficient_attention,
-    engine_experts,
-    flash_attention_2,
-    flash_attention_4,
-    latent_attention,
-    linear_layers,
-    matmul_ogs,
-    paged_attention,
-    quantised,
-    recurrences,
-    sglang,
-    torch,
-    torch_row_scales,
-    triton,
-    trtllm,
-    vllm,
-    weight_only,
-)
 from hwmodel.machines.gpu.libraries.importable import imported
 from hwmodel.machines.gpu.libraries.library import Kernel, Library
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.quantity.lazily import Lazily
 from hwmodel.quantity.listed import listed
 from hwmodel.quantity.printable import shown
 
-SHIPPED: Mapping[str, Library] = {
-    library.name: library
-    for library in (
-        cublas.LIBRARY,
-        cublas_fast_accum.LIBRARY,
-        cublas_row_scales.LIBRARY,
-        cublas_row_scales.FAST_ACCUM,
-        weight_only.LIBRARY,
-        cusparselt.LIBRARY,
-        cusparselt.EIGHT,
-        flash_attention_2.LIBRARY,
-        flash_attention_4.LIBRARY,
-        cudnn.LIBRARY,
-        quantised.LIBRARY,
-        latent_attention.LIBRARY,
-        efficient_attention.LIBRARY,
-        block_sparse.LIBRARY,
-        recurrences.LIBRARY,
-        torch.LIBRARY,
-        torch_row_scales.LIBRARY,
-        triton.LIBRARY,
-        vllm.LIBRARY,
-        vllm.CUTLASS,
-        vllm.NARROW_CACHE,
-        linear_layers.DEEP_GEMM,
-        sglang.LIBRARY,
-        trtllm.LIBRARY,
-        *linear_layers.LIBRARIES,
-        matmul_ogs.LIBRARY,
-        *paged_attention.LIBRARIES,
-        *engine_experts.LIBRARIES,
-    )
-}
-"""Name -> library, in the order in which they are fitted, reported and listed."""
+MADE = (
+    ("hwmodel.machines.gpu.libraries.cublas", "cublas"),
+    ("hwmodel.machines.gpu.libraries.cublas_fast_accum", "cublas-fast-accum"),
+    (
+        "hwmodel.machines.gpu.libraries.cublas_row_scales",
+        "cublas-row-scales cublas-row-scales-fast-accum",
+    ),
+    ("hwmodel.machines.gpu.libraries.weight_only", "weight-only"),
+    ("hwmodel.machines.gpu.libraries.cusparselt", "cusparselt cusparselt:8-bit"),
+    ("hwmodel.machines.gpu.libraries.flash_attention_2", "flash-attention-2"),
+    ("hwmodel.machines.gpu.libraries.flash_attention_4", "flash-attention-4"),
+    ("hwmodel.machines.gpu.libraries.cudnn", "cudnn"),
+    ("hwmodel.machines.gpu.libraries.quantised", "quantised"),
+    ("hwmodel.machines.gpu.libraries.latent_attention", "latent-attention"),
+    ("hwmodel.machines.gpu.libraries.efficient_attention", "efficient-attention"),
+    ("hwmodel.machines.gpu.libraries.block_sparse", "block-sparse"),
+    ("hwmodel.machines.gpu.libraries.recurrences", "recurrences"),
+    ("hwmodel.machines.gpu.libraries.torch", "torch"),
+    ("hwmodel.machines.gpu.libraries.torch_row_scales", "torch-row-scales"),
+    ("hwmodel.machines.gpu.libraries.triton", "triton"),
+    ("hwmodel.machines.gpu.libraries.vllm", "vllm vllm:cutlass vllm:narrow-cache"),
+    ("hwmodel.machines.gpu.libraries.linear_layers", "vllm:deep-gemm"),
+    ("hwmodel.machines.gpu.libraries.sglang", "sglang"),
+    ("hwmodel.machines.gpu.libraries.trtllm", "trtllm"),
+    (
+        "hwmodel.machines.gpu.libraries.linear_layers",
+        "vllm:fp8 vllm:fp8-block vllm:nvfp4 sglang:fp8 sglang:fp8-block sglang:nvfp4 trtllm:fp8"
+        " trtllm:fp8-block trtllm:nvfp4 trtllm:int8 trtllm:weight-only",
+    ),
+    ("hwmodel.machines.gpu.libraries.matmul_ogs", "matmul-ogs"),
+    (
+        "hwmodel.machines.gpu.libraries.paged_attention",
+        "vllm:flash-attention-2 vllm:flashinfer-fp8 vllm:flash-attention-3"
+        " vllm:flash-attention-3-fp8 vllm:trtllm-gen vllm:trtllm-gen-fp8 trtllm:attention"
+        " trtllm:attention-fp8 trtllm:attention-e4m3 trtllm:latent-attention"
+        " trtllm:latent-attention-fp8",
+    ),
+    (
+        "hwmodel.machines.gpu.libraries.engine_experts",
+        "vllm:experts vllm:scaled-experts vllm:experts-fp8-block vllm:experts-nvfp4"
+        " vllm:experts-cutlass vllm:experts-marlin vllm:experts-mxfp4 vllm:experts-fp8-mxfp4"
+        " vllm:experts-narrow trtllm:experts trtllm:experts-nvfp4 trtllm:experts-fp8-mxfp4"
+        " trtllm:experts-narrow",
+    ),
+)
+"""Module, and the libraries that it makes, in the order of fits, reports and lists."""
 
-DEFAULT = torch.LIBRARY
+
+def _made(module: Any, name: str) -> Library:
+    """The library of a name among those that a module holds, alone or several together."""
+    every: list[Any] = []
+    for held in cast(dict[str, Any], module.__dict__).values():
+        every += cast(Sequence[Any], held) if isinstance(held, tuple) else [held]
+    return next(each for each in every if isinstance(each, Library) and each.name == name)
+
+
+SHIPPED: Mapping[str, Library] = Lazily(
+    {name: f"{module}:{name}" for module, names in MADE for name in names.split()},
+    _made,
+)
+"""Name -> library; its module is loaded when it is first asked for."""
+
+DEFAULT = SHIPPED["torch"]
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "attention": ("prefill", "decode", "backward"),

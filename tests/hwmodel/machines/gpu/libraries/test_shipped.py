@@ -115,3 +115,7 @@ def test_priors_are_read_line_by_line() -> None:
     assert parameter.meaning == "share of the datasheet's DRAM bandwidth"
     with pytest.raises(InputError, match=r"expected 'name = value in low .. high: ...', found"):
         priors("dram: 0.9")
+
+
+def test_libraries_are_loaded_by_the_names_that_they_have() -> None:
+    assert [SHIPPED[name].name for name in SHIPPED] == list(SHIPPED)

@@ -52,7 +52,8 @@ RELATIVES = {
     **dict.fromkeys(("volta", "turing", "ampere", "ada", "hopper", "blackwell"), "h200"),
     "blackwell-rtx": "h200",
     **dict.fromkeys(("cortex-m7", "cortex-m4", "cortex-m33", "cortex-m0plus"), "stm32h743"),
-    **dict.fromkeys(("xtensa-lx7", "ethos-u"), "stm32h743"),
+    "xtensa-lx7": "stm32h743",
+    "ethos-u": "ethos-u55",
 }
 """Architecture of a device that was not measured -> the measured one whose efficiencies it takes;
 others have none near enough, and take the priors. One that extends another takes that one's."""

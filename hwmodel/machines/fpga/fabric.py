@@ -94,6 +94,15 @@ class Dense:
         """Levels of a tree that adds all products of a result."""
         return (self.fan_in - 1).bit_length()
 
+    def bits_of(self, stream: Stream) -> int:
+        """Bits of a channel of a FIFO: of a result where weights made it, else of a value read."""
+        return self.result_bits if stream.role == "weighted" else self.data_bits
+
+    @property
+    def fifo_halves(self) -> int:
+        """Halves of block RAMs that its FIFOs take."""
+        return sum(s.half_blocks(self.bits_of(s), apart=self.apart) for s in self.streams)
+
     @property
     def accumulator_bits(self) -> int:
         """Bits of a sum."""
@@ -116,9 +125,9 @@ def taken(layer: Dense, reuse: int) -> dict[str, int | float]:
         held += COPIES * layer.fan_out * layer.result_bits
         words = half_block_rams(layer.bits * each, reuse) if reuse > 1 else 0
         halves = words + _looked_up(layer, reuse)
+    halves += layer.fifo_halves
     for stream in layer.streams:
-        halves += stream.half_blocks(layer.result_bits, apart=layer.apart)
-        more = stream.fabric(layer.result_bits, apart=layer.apart)
+        more = stream.fabric(layer.bits_of(stream), apart=layer.apart)
         luts, held = luts + more[0], held + more[1]
     blocks = halves / 2
     return {

@@ -359,10 +359,14 @@ def taken_text(made: Design, limits: Limits) -> str:
 
 def too_large(made: Design, limits: Limits) -> str:
     """Says which resources a design lacks, and by how much."""
+    fifos = sum(layer.fifo_halves for layer in made.layers) / 2
+    held = (
+        f", {fifos:,g} bram of them in FIFOs" if fifos and "bram" in shortages(made, limits) else ""
+    )
     lacking = (
         f"{need:,} {name} of {have:,.0f}" for name, (need, have) in shortages(made, limits).items()
     )
     return (
-        f"hls4ml: reuse {', '.join(map(str, made.reuse))} needs {' and '.join(lacking)}; take a"
-        " larger reuse factor, fewer bits, or a larger device"
+        f"hls4ml: reuse {', '.join(map(str, made.reuse))} needs {' and '.join(lacking)}{held}; take"
+        " a larger reuse factor, fewer bits, or a larger device"
     )

@@ -39,7 +39,7 @@ FUNCTIONS = ("activation", "norm")
 
 @dataclass(frozen=True)
 class Stream:
-    """A FIFO: what fills it, channels of a word, words; `bits` of a channel, None: as results.
+    """A FIFO: what fills it, channels of a word, words; `bits` of a channel, None: as its layer's.
 
     `role` says which layer fills it: one with weights, another, one that pads or rectifies its map.
     `lines` are no FIFO: rows that a window keeps.

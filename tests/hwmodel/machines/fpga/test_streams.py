@@ -1,7 +1,16 @@
 """FIFOs of streams: counts by hand of a small network, on both backends."""
 
+from dataclasses import replace
+
+import pytest
+
+import hwmodel as hw
 from hwmodel.einsum.workloads.layer import Layer, Network
+from hwmodel.hardware.hardware import limits
+from hwmodel.machines.fpga.fabric import Dense
+from hwmodel.machines.fpga.hls4ml import design, smallest_target
 from hwmodel.machines.fpga.streams import Stream, streams
+from hwmodel.quantity.errors import CapacityError
 
 LAYERS = (
     Layer("conv", "conv", (-1,), 16, 16, 3, 16, 16, 8, kernel=3),
@@ -30,3 +39,14 @@ def test_control_and_what_fills_a_fifo_take_fabric() -> None:
     assert Stream("a", 3, 324, role="padded").fabric(10, apart=False) == (72 + 120, 55 + 120)
     assert Stream("a", 3, 324, role="weighted").fabric(10, apart=True) == (3 * 72, 3 * 55)
     assert Stream("a", 6, 40, role="lines").fabric(10, apart=False) == (120, 0)
+
+
+def test_a_design_short_of_block_ram_says_how_much_lies_in_fifos() -> None:
+    """8 channels of 16 bits, 256 deep: 8 halves; of a rectifier's 8 bits 4, as values are read."""
+    fifo = Stream("conv", 8, 256, role="weighted")
+    between = (fifo, replace(fifo, role="rectified"))
+    layer = Dense("conv", 27, 8, positions=256, bits=8, streams=between)
+    made = design([layer], 1)
+    assert made.resources["bram"] == 4 + 2
+    with pytest.raises(CapacityError, match=r"needs 6.5 bram of 5, 6 bram of them in FIFOs"):
+        smallest_target([layer], limits(hw.device("u250").but(resources={"bram": 5, "dsp": 300})))

@@ -165,7 +165,7 @@ class Profiled(Brief, Framed):
                     "-" if line.predicted_s is None else show(line.predicted_s, "s"),
                     interval,
                     "-" if line.bound_s is None else show(line.bound_s, "s"),
-                    "-" if line.of_bound is None else f"{line.of_bound:.2f}",
+                    "-" if line.of_bound is None else _ratio(line.of_bound),
                 ]
             )
         return heads, rows
@@ -323,6 +323,10 @@ def _of_kernel(name: str, held: list[Ran], machine: Hardware) -> Line:
         least = sum(moved) / float(rate) / runs
     seconds = sum(each.seconds for each in held)
     return Line(name, False, name, runs, seconds, bound_s=least)
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
 def _short(name: str) -> str:

@@ -113,3 +113,23 @@ def test_other_files_are_none_of_these(tmp_path: Path) -> None:
         assert not is_benchmark(other)
     with pytest.raises(InputError, match="a benchmark of vLLM or SGLang, found fields a"):
         runs_of(written(tmp_path, {"a": 1}))
+
+
+FILES = Path(__file__).parent / "files"
+
+
+def test_results_that_vllm_wrote_are_streams_and_figures() -> None:
+    """Of vLLM 0.22.1 on an H200 (`test_operators.py` says more)."""
+    (users,) = runs_of(FILES / "vllm_serve_users.json")
+    assert users.asked == {"requests": 48, "tp": 1, "input": 512, "output": 128, "concurrency": 8}
+    (rate,) = runs_of(FILES / "vllm_serve_rate.json")
+    assert (rate.rate_per_s, rate.requests, rate.model) == (10, 60, "Qwen/Qwen3-0.6B")
+    assert rate.asked["input"]["cv"] > 0.2
+    assert rate.measured["latency_p90_s"] == pytest.approx(0.5555, rel=1e-3)
+    told = {"input": 512, "output": 64, "requests": 8}
+    (latency,) = runs_of(FILES / "vllm_latency.json", told)
+    assert latency.measured == {"latency_p99_s": pytest.approx(0.1561, rel=1e-3)}
+    (whole,) = runs_of(FILES / "vllm_throughput.json", {"input": 1024, "output": 128})
+    assert whole.measured["requests_per_s"] == pytest.approx(76.24, rel=1e-3)
+    with pytest.raises(InputError, match="expected --input, the tokens of a prompt"):
+        runs_of(FILES / "vllm_throughput.json")

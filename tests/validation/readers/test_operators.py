@@ -4,6 +4,8 @@
 3.12.3, torch 2.11.0+cu130, Triton 3.6.0, ncu 2025.3.1), of a block of a decoder (4 x 1024 tokens of
 2048), of a small convolutional network with a transposed convolution (32 images of 224 x 224), both
 eager, and of the block as `torch.compile` makes it; the CSVs of ncu are cut to their first kernels.
+Results of vLLM 0.22.1's benchmarks (Qwen3-0.6B with random weights, the same board and day) are
+whole but for what was generated.
 """
 
 from pathlib import Path

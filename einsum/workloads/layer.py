@@ -12,7 +12,8 @@ each window of `kernel` x `kernel` places where that is above 1), whose channels
 and values; `scale` multiplies a map by one value of each channel, `concat` joins channels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import gcd
 
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.einsum.notation import parse
@@ -141,18 +142,29 @@ class Layer:
         )
         return high, wide
 
+    @property
+    def touched(self) -> "Layer":
+        """The same on the places that it reads alone: a window with gaps may pass over others."""
+        shared = [gcd(*each) for each in zip(self.steps, self.dilations, strict=True)]
+        if self.dilations == (1, 1) or shared == [1, 1]:
+            return self
+        down, across = (step // each for step, each in zip(self.steps, shared, strict=True))
+        gaps = tuple(gap // each for gap, each in zip(self.dilations, shared, strict=True))
+        return replace(self, stride=down, stride_width=across, dilations=gaps)
+
     def cascade(self, dtype: str | Formats, batch: int = 1) -> Cascade:
         """The layer as a cascade on the maps of `batch` images with the zeros around them."""
         kinds = Formats.of(dtype) if isinstance(dtype, str) else dtype
         if self.kind in ("conv", "depthwise"):
             groups = self.channels if self.kind == "depthwise" else self.groups
+            read = self.touched
             return conv2d(
                 *(batch, self.channels, self.filters),
-                *self.needs(self.out_height, self.out_width),
+                *read.needs(self.out_height, self.out_width),
                 window=self.window[0],
                 window_width=self.window[1],
-                stride=self.steps,
-                dilation=self.dilations,
+                stride=read.steps,
+                dilation=read.dilations,
                 groups=groups,
                 dtype=kinds.inside,
                 out_dtype=kinds.written,

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,9 @@ def test_copies_and_channels_last_are_answered_on_a_microcontroller(tmp_path: Pa
     ]
     assert read.macs == 48 * 4 * 27 + 4 * 2
     assert read.layers[0].needs(6, 8) == (10, 12)
+    twos = replace(read.layers[0], stride=2, out_height=3, out_width=4)
+    assert (twos.needs(3, 4), twos.touched.needs(3, 4)) == ((9, 11), (5, 6))  # every other place
+    assert hw.predict(twos.cascade("int8"), on="peer-a3").time_s > 0
     found = hw.predict(made, on="stm32h743")
     rows = {row["layer"]: row["sram_bytes"] for row in found.by_layer}
     assert rows["1.move"] == 48 * (4 + 2)  # the whole map, and half of it

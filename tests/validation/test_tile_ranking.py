@@ -6,7 +6,7 @@ from hwmodel.hardware.catalogue import device, load_calibration
 from hwmodel.validation.calibrate import PRIORS
 from hwmodel.validation.tile_ranking import losses
 
-WITHIN = 0.05
+WITHIN = 0.03
 """How much slower the tile ranked first may be than the best measured one, on average."""
 
 

@@ -34,14 +34,14 @@ from hwmodel.machines.gpu.schedules.triton_rules import COMPLETED, LAUNCHES, STR
 
 GEMM = priors(
     """
-    matrix = 0.85 in 0.3 .. 1: share of the datasheet's matrix rate that a full tile reaches
-    matrix_fp8 = 0.83 in 0.2 .. 1: the same for fp8, promotions to fp32 sums included
+    matrix = 0.65 in 0.3 .. 1: share of the datasheet's matrix rate that a full tile reaches
+    matrix_fp8 = 0.65 in 0.2 .. 1: the same for fp8, promotions to fp32 sums included
     dram = 0.97 in 0.7 .. 1: share of the datasheet's DRAM bandwidth, what overlaps badly apart
         (sharpness)
     store = 0.9 in 0.1 .. 1: share of the port at which a block brings its sums into rows and writes
         them
-    l2 = 4 in 4 .. 4: share of the catalogue's L2 bandwidth, which was derived from another board;
-        the ports bind first
+    l2 = 2 in 0.5 .. 3: multiple of the catalogue's L2 bandwidth, which plain loads reach, that bulk
+        copies do: requests of several processors for one line are joined before the L2
     l1 = 0.13 in 0.03 .. 1: share of the L1s' bandwidth at which split sums are added
     slice = 1800 in 200 .. 6000: clocks from the request of a slice of K to its arrival from the
         DRAM
@@ -53,7 +53,9 @@ GEMM = priors(
     reduction = 1.3 in 0 .. 8: the launch that adds split sums, in graph launches
     split = 0.28 in 0 .. 2: one more part to add, in DRAM latencies
     step = 0.95 in 0 .. 3: wait for a slice of single elements, in DRAM latencies
-    sharpness = 1.7 in 1.3 .. 8: exponent of the norm that overlaps waves of blocks with the DRAM:
+    landing = 100 in 100 .. 100: multiple of shared memory's bandwidth at which bulk copies land
+        beside reads, which do not wait for them
+    sharpness = 3 in 1.3 .. 16: exponent of the norm that overlaps waves of blocks with the DRAM:
         they queue for it together
     inner = 4 in 4 .. 4: exponent of the norm that overlaps the slices, products and stores of
         blocks on one processor

@@ -7,6 +7,9 @@ used them up; blocks that share a processor hide that from one another. How many
 the registers and shared bytes that Triton 3.6 and its ptxas report for sm_90a. Tiles below 64 rows
 multiply by warp instructions (mma) with one stage less, and convert fp8 to fp16 first.
 
+Tiles below 64 rows do not multiply while they wait. Rows of a tile beyond an edge of A or B, which
+descriptors fill with zeros, cross from the L2 as others do, and are not joined.
+
 Blocks beyond whole waves have fewer neighbours, and the L2 and DRAM to themselves.
 
 Rows of A and B that do not begin on 16 bytes cannot be copied in bulk: threads load their elements
@@ -18,7 +21,7 @@ A part is a whole number of slices, so that of many parts some are empty: their 
 Sums are fp32, and a second kernel adds them. What goes through the DRAM is in `triton_traffic`.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hwmodel.einsum.distribution import expected_tiles
 from hwmodel.hardware.hardware import Limits
@@ -51,8 +54,9 @@ RESERVED_BYTES = 1024
 OTHERS, OTHERS_WARP, OTHERS_BULK = 40, 46, 26
 """Registers of a thread beside its sums: with loads and their addresses, with fragments of warp
 instructions, with neither (as ptxas reports, rounded)."""
-SPILL = 0.12
-"""Wait for a spilled address on the way, over that for a slice (fitted: H200, Triton 3.6)."""
+SPILL, IN_FLIGHT = 0.12, 120
+"""Wait for a spilled address on the way, over that for a slice, and how many of a thread's do not
+wait for one another (fitted: H200, Triton 3.6)."""
 
 HIT = 0.75
 """Latency of a slice that the L2 holds over that of one from the DRAM, the copy engine's own part
@@ -64,11 +68,34 @@ WARP_PRODUCTS = 2.3
 CONVERTED = 2
 """The same of fp8 operands, converted to fp16, over 16-bit ones at their own rate."""
 
-NARROW = 0.7
+WIDE_AREA = 128 * 256
+BEYOND = 4
+"""What a row of a tile beyond an edge costs the L2 over one within: rows of zeros cross to the
+processor as others do, and are not joined (fitted: H200)."""
+
+NARROW = 1.5
 """Cost of storing single elements, where rows of C do not begin on 16 elements, over that of
 bringing the sums into rows (fitted: H200)."""
 PROVEN = 16
 """Multiple of elements that Triton's specialisation proves of an argument."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How a kernel's loop over K was compiled: time of products over a warpgroup's, and waits.
+
+    `warps` is that of warp-level instructions, `wide` of a tile of `WIDE_AREA` sums, of which two
+    warpgroups have none under way while they wait. `in_turn` is 1 where warp-level products do not
+    run while their slices come.
+    """
+
+    warps: float = WARP_PRODUCTS
+    wide: float = 1.0
+    in_turn: float = 0.0
+
+
+PRODUCT = Loop(warps=2.0, wide=1.25, in_turn=1.0)
+"""The product's own (fitted: H200, Triton 3.6); the others' are those of grouped products."""
 
 
 def bulk(row_elements: Amount, element_bytes: float) -> Amount:
@@ -94,8 +121,10 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     spill = by_element * spilled_registers(tile) * REGISTER_BYTES * WARP_THREADS * tile.warps
     spills = spills_bytes(problem, tile, spill, slots, limits)
     operands = operands_bytes(problem, tile, slots, limits)
+    beyond = tile.block_m - problem.M / rows + tile.block_n - problem.N / columns
+    zeros = (1 - by_element) * beyond * slices * tile.block_k * element_bytes(problem.dtype_a)
     stream = Work(
-        read={"dram": (operands + spills) / blocks},
+        read={"dram": (operands + spills) / blocks, "l2": BEYOND * zeros},
         written={"dram": (where(split, parts, written) + spills) / blocks, "l2": partial / blocks},
     )
     empty = Work(
@@ -105,7 +134,7 @@ def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     )
     beyond = most((0, every * tile.split - ceil_div(blocks, slots) * slots))
     body = (
-        waves(problem, tile, rows, blocks, slices, stream, limits),
+        waves(problem, tile, rows, blocks, slices, stream, limits, PRODUCT),
         Waves(beyond, slots, empty),
     )
     reduction = Work(
@@ -127,6 +156,7 @@ def waves(
     slices: Amount,
     stream: Work,
     limits: Limits,
+    loop: Loop = Loop(),
 ) -> Activity:
     """Whole waves of blocks with their shares of the DRAM's stream, and the blocks left over.
 
@@ -143,7 +173,7 @@ def waves(
     stored = stored_bytes(problem, tile, rows)
 
     def block(beside: Amount) -> Activity:
-        each = _block(problem, tile, slices, (staged, stored), trip, beside)
+        each = _block(problem, tile, slices, (staged, stored), trip, beside, loop)
         return Overlap((each, stream))
 
     return Serial(
@@ -161,6 +191,7 @@ def _block(
     moved: tuple[Amount, Amount],
     trip: Amount,
     beside: Amount,
+    loop: Loop,
 ) -> Activity:
     """One block among `beside` on its processor: its own chain, and its neighbours' work.
 
@@ -173,15 +204,24 @@ def _block(
     spills = spilled_registers(tile)
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     small = tile.block_m < WARPGROUP_ROWS
-    warps = WARP_PRODUCTS * (CONVERTED if element < 2 else 1)
-    products = 2 * area * depth * where(small, warps, 1.0)
+    warps = loop.warps * (CONVERTED if element < 2 else 1)
+    wide = where(area >= WIDE_AREA, loop.wide, 1.0)
+    products = 2 * area * depth * where(small, warps, wide)
     slab = where(small, 4 * tile.block_m + tile.block_n, area / WARPGROUP_ROWS + tile.block_m)
     used = least((depth, problem.K / tile.split))
     staged, stored = moved
     refills = most((0, ceil_div(slices, most((1, tile.stages - 1))) - 1))
+    refills = refills * trip
+    waits = where(small, loop.in_turn * refills, 0.0)
     first = Work(
-        read={"pipeline": (1 - by_element) * trip / beside},
-        slots={"fill": 1, "step": by_element * used / tile.block_k * (1 + SPILL * spills)},
+        read={"pipeline": (1 - by_element) * (trip + waits) / beside},
+        slots={
+            "fill": 1,
+            "step": by_element
+            * used
+            / tile.block_k
+            * (1 + SPILL * spills * most((1, spills / IN_FLIGHT))),
+        },
     )
 
     def work(share: Amount, chain: Amount) -> Work:
@@ -204,7 +244,7 @@ def _block(
 
     own = 1 / beside
     held = Work(live={"shared": tile.shared_bytes(element), "processors": own})
-    mine = Serial((first, work(own, refills * trip), end(own)))
+    mine = Serial((first, work(own, refills - waits), end(own)))
     return Overlap((mine, Serial((work(1 - own, 0.0), end(1 - own))), held))
 
 

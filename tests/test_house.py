@@ -57,6 +57,7 @@ def test_an_estimate_is_built_in_one_place() -> None:
 ASKS = {
     "hwmodel.machines.driver": "refuses what is no workload",
     "hwmodel.systems.training.layers": "a product has two in its backward pass",
+    "hwmodel.systems.training.looked": "rows are copied for experts that have a product each",
     "hwmodel.machines.gpu.engines.step": "makes a model's step again, padded to a graph's size",
     "hwmodel.machines.kept": "tells what was made of the same, to ask for it once",
 }

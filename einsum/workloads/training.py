@@ -34,6 +34,7 @@ def training(
     dropout: bool = False,
     loss: str = "whole",
     adapters: int = 0,
+    frozen: str | None = None,
     sampled: float = 1.0,
     dispatch: str | None = None,
     overlap: str | None = None,
@@ -47,6 +48,7 @@ def training(
     host: Mapping[str, Any] | str | None = None,
     stragglers: Mapping[str, Any] | str | None = None,
     failures: Mapping[str, Any] | str | None = None,
+    framework: str | None = None,
 ) -> Training:
     """One step of training: `global_batch` sequences of `sequence` tokens, Adam and bf16 products.
 
@@ -57,7 +59,8 @@ def training(
     again: none, selective (attention's scores; with zero 3 torch's choice by operation), full, or
     reversible (inputs of layers are found again from what they made); `loss` "fused" one that a
     compiler makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA) that are
-    trained alone, `sampled` the share of rows that gradients of weights are summed over (WTA-CRS).
+    trained alone beside weights in the format `frozen` (default: 16 bits; nf4: QLoRA), `sampled`
+    the share of rows that gradients of weights are summed over (WTA-CRS).
 
     `dispatch` says how tokens go to their experts: "once" to each device (DeepEP, the default) or
     by "all-to-all", one for each expert; `overlap` "two-batch", that this runs beside another
@@ -70,7 +73,8 @@ def training(
     and `backwards` are passes of each sequence: 2 and 2 (SAM), 2 and 0 (zeroth order, MeZO).
     `stragglers` are replicas that slow down at times, "slows=0.01,recovers=0.5,times=2", and what
     is coded against them (`hwmodel.spine.stragglers`); `failures` those of devices,
-    "mtbf=50000h,restart=10min,checkpoint=1min" (`hwmodel.spine.failures`).
+    "mtbf=50000h,restart=10min,checkpoint=1min" (`hwmodel.spine.failures`). `framework`
+    (megatron-core, megatron-bridge, torchtitan, fsdp) is whose defaults hold where nothing is said.
 
     Raises `InputError` naming the argument at fault.
     """
@@ -91,6 +95,7 @@ def training(
         dropout=dropout,
         loss=loss,
         adapters=adapters,
+        frozen=frozen,
         sampled=sampled,
         async_tp=async_tp,
         graphs=graphs,
@@ -102,5 +107,6 @@ def training(
         host=host,
         stragglers=stragglers,
         failures=failures,
+        framework=framework,
         **how,
     )

@@ -13,7 +13,7 @@ from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.blocks.network import Network
 from hwmodel.einsum.workloads.precision import Precision
 from hwmodel.quantity.checked import checked
-from hwmodel.quantity.dtypes import ALIASES
+from hwmodel.quantity.dtypes import ALIASES, bytes_of
 from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.text.shown import Shown
@@ -33,6 +33,16 @@ WORDS: Mapping[str, tuple[str, str]] = {
 }
 """Words for formats -> format, and what a factor of it is for: fp8 in blocks (OCP Microscaling
 Formats 1.0); of 4 bits steps are trained in NVIDIA's alone; Composer's and torchao's names."""
+FRAMEWORKS: Mapping[str, Mapping[str, Any]] = {
+    "megatron-core": {"zero": 1, "dispatch": "all-to-all", "overlap": "none"},
+    "megatron-bridge": {"zero": 1, "dispatch": "once", "overlap": "none", "sp": True},
+    "torchtitan": {"zero": 3, "recompute": "selective", "sp": True},
+    "fsdp": {"zero": 3},
+}
+"""Framework -> what it does where a run says nothing, if that is not what is taken anyway:
+Megatron-Core with the distributed optimiser and NCCL's all-to-all, as its examples have them;
+Megatron-Bridge's recipes of 26.02 to 26.08, most by DeepEP's kernels or HybridEP's; torchtitan's
+configs of models, selective by operation; FSDP of torch alone, or Composer's. sp goes with tp."""
 DIVIDED = (
     *("tp", "sp", "cp", "ep", "etp", "dp", "pp", "vp", "layers", "schedule", "zero", "recompute"),
     *("micro_batch", "global_batch", "dispatch", "overlap"),
@@ -91,6 +101,7 @@ class Training(Shown):
         dropout: whether masks of dropout are drawn, and kept.
         loss: "whole", on logits in fp32, or "fused", by a compiler that reads them in 16 bits.
         adapters: rank of low-rank adapters of the layers' products; all else is then frozen.
+        frozen: format in which layers' frozen weights are stored; None: in 16 bits.
         sampled: share of a product's rows that are kept, for its weights' gradient.
         async_tp: whether sums of tp run beside parts of their product, under FSDP too (torch's
             asynchronous tensor parallelism).
@@ -119,6 +130,7 @@ class Training(Shown):
     dropout: bool = False
     loss: str = "whole"
     adapters: int = 0
+    frozen: str | None = None
     sampled: float = 1.0
     async_tp: bool = False
     graphs: bool | None = None
@@ -158,6 +170,19 @@ class Training(Shown):
         return replace(self, **changes, parallel={**self.parallel, **how})
 
 
+def _taken(framework: str | None, said: Mapping[str, Any], network: Network) -> dict[str, Any]:
+    """What a framework does where nothing is said."""
+    if framework is None:
+        return {}
+    name = framework.lower()
+    if name not in FRAMEWORKS:
+        raise InputError(f"training: {UnknownNameError('framework', framework, FRAMEWORKS)}")
+    idle = {"sp"} if said.get("tp", 1) == 1 else set[str]()
+    if not any(weight.copies > 1 for weight, _ in network.weights):
+        idle |= {"dispatch", "overlap"}
+    return {word: value for word, value in FRAMEWORKS[name].items() if word not in idle}
+
+
 @checked
 def trained(
     model: Any,
@@ -171,6 +196,7 @@ def trained(
     dropout: bool = False,
     loss: str = "whole",
     adapters: int = 0,
+    frozen: str | None = None,
     sampled: float = 1.0,
     async_tp: bool = False,
     graphs: bool | None = None,
@@ -183,6 +209,7 @@ def trained(
     host: Mapping[str, Any] | str | None = None,
     stragglers: Mapping[str, Any] | str | None = None,
     failures: Mapping[str, Any] | str | None = None,
+    framework: str | None = None,
     **how: Any,
 ) -> Training:
     """A step of training of a model that is read; `how` are fields of its execution, None unsaid.
@@ -201,6 +228,12 @@ def trained(
         raise InputError(f"training: loss: expected whole or fused, found {shown(loss)}")
     if adapters < 0:
         raise InputError(f"training: adapters: expected a rank of 1 or more, found {adapters}")
+    if frozen is not None and not adapters:
+        raise InputError(
+            f"training: frozen={shown(frozen)}: expected adapters, beside which weights are frozen"
+        )
+    if frozen is not None:
+        bytes_of(frozen)  # refuses what is no format
     if not 0 < sampled <= 1:
         raise InputError(f"training: sampled: expected a share above 0 to 1, found {sampled}")
     if mtp is not None and mtp < 0:
@@ -221,6 +254,7 @@ def trained(
         if name not in DIVIDED:
             raise UnknownNameError("argument of training", name, DIVIDED)
     parallel = {name: value for name, value in said.items() if value is not None}
+    parallel = _taken(framework, parallel, model.network) | parallel
     again: Any = parallel.get("recompute")
     parallel |= {"recompute": again.lower()} if isinstance(again, str) else {}
     for name in parallel.keys() & {"dispatch", "overlap"}:
@@ -231,6 +265,7 @@ def trained(
         parallel = {"etp": 1, **parallel}  # an expert is on one device, where it is not said
     options = {"precision": dtype, "optimizer": optimizer, "attention": attention, "loss": loss}
     less: dict[str, Any] = {"adapters": adapters, "sampled": sampled, "dropout": dropout}
+    less |= {"frozen": frozen}
     flags: dict[str, Any] = {"async_tp": async_tp, "graphs": graphs, "scales": scales, "mtp": mtp}
     flags |= {"parallel": parallel, "devices": devices}
     flags |= {"host": host, "forwards": forwards, "backwards": backwards}

@@ -121,7 +121,7 @@ def _loaded(
     messages: dict[str, tuple[Amount, Amount]] = {}
     for kind, links in known.links_of.items():
         if (share := float(shares[links].max())) > 0:
-            fuller = _fuller(part, known, links) if known.hashed else 1.0
+            fuller = _fuller(part, known, links) if known.flows else 1.0
             count = fuller * float(counts[links].max())
             messages[protocol.link(kind)] = (count, fuller * share * size)
     travel_s = protocol.latency * float(wait_s.max())
@@ -140,5 +140,5 @@ def _fuller(part: Any, known: Routes, links: NDArray[np.intp]) -> float:
     if not rows.nnz or rows.data.max() >= 1:
         return 1.0
     paths = round(1 / float(rows.data.mean()))
-    flows = round(float(rows.sum(axis=1).max()) * paths)
+    flows = known.flows * round(float(rows.sum(axis=1).max()) * paths)
     return collisions(flows, paths)

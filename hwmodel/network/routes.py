@@ -54,7 +54,8 @@ class Routes:
     kinds: Mapping[str, tuple[float, float]]
     links_of: Mapping[str, NDArray[np.intp]]
     sums: Mapping[str, float]
-    hashed: bool = False
+    flows: int = 0
+    """Of a message, where a hash chooses their paths; 0 where paths are even."""
 
 
 @lru_cache(maxsize=8)
@@ -107,7 +108,7 @@ def routes(topology: Topology) -> Routes:
         latency_s=latency_s[np.ix_(devices, devices)],
         byte_s=np.broadcast_to(byte_s, count * count).reshape(count, count),
         **_kinds(topology, used),
-        hashed=topology.paths == "hashed",
+        flows=topology.flows if topology.paths == "hashed" else 0,
     )
 
 

@@ -28,7 +28,7 @@ from pydantic import Field
 
 from hwmodel.hardware.catalogue import CATALOGUE
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.network.topology import CollectiveLibrary, Edge, Node, Port, Topology
+from hwmodel.network.topology import FLOWS, CollectiveLibrary, Edge, Node, Port, Topology
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import DEVICES, pairs
@@ -209,6 +209,7 @@ class _Recipe(Value):
     arguments: dict[str, Any] = Field(alias="with")
     title: str = ""
     paths: Literal["even", "hashed"] = "even"
+    flows: int = Field(default=FLOWS, ge=1)
     library: CollectiveLibrary | None = None
     exchanges: dict[str, CollectiveLibrary] = Field(default={})
     sources: dict[str, str] = Field(default={})
@@ -298,6 +299,7 @@ def _generated(recipe: _Recipe, where: str, changes: Mapping[str, Any]) -> Topol
         raise InputError(f"{where}: with: {error}") from None
     words = (recipe.title or recipe.name, *(f"{n} {v}" for n, v in changes.items()))
     told: dict[str, Any] = {"title": ", ".join(words), "paths": recipe.paths}
+    told |= {"flows": recipe.flows}
     told |= {"library": recipe.library, "exchanges": recipe.exchanges, "sources": recipe.sources}
     return topology.model_copy(update={"name": recipe.name, **told})
 

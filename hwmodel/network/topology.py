@@ -97,6 +97,11 @@ class CollectiveLibrary(Value):
     source: str = Field(min_length=1)
 
 
+FLOWS = 2
+"""Of a message that NCCL sends: rings are doubled, so that two channels have a card, each with a
+queue pair of its own (`ncclTopoPostset` of NVIDIA/nccl; NCCL_IB_QPS_PER_CONNECTION is 1)."""
+
+
 class Topology(Brief, Value):
     """Nodes and the links between them; every device reaches every other one."""
 
@@ -107,6 +112,8 @@ class Topology(Brief, Value):
     paths: Literal["even", "hashed"] = "even"
     """How messages spread over equal paths: evenly, as planned or sprayed, or each by a hash of its
     own (ECMP), so that some meet on one link while others idle."""
+    flows: int = Field(default=FLOWS, ge=1)
+    """Connections among which a message is divided, each by a path that its own hash chooses."""
     library: CollectiveLibrary | None = None
     exchanges: dict[str, CollectiveLibrary] = Field(default={})
     """What other libraries make of an all_to_all of experts, by how a division dispatches."""

@@ -80,6 +80,8 @@ class Parallelised(Notebook):
     solve_time_s: float
     searched: str = ""
     """Of a step of training: what was searched beside its degrees."""
+    notes: tuple[str, ...] = ()
+    """What is told of the best: of a step of training its warnings."""
 
     def record(self) -> dict[str, Any]:
         """Every field, for JSON."""
@@ -122,7 +124,8 @@ class Parallelised(Notebook):
             tables += (f"front of time and throughput\n{_table(self.front)}",)
         solved = f"search    {show(self.solve_time_s, 's')}"
         solved = f"searched  {self.searched}\n{solved}" if self.searched else solved
-        return "\n\n".join((head, *tables, f"{proof}\n{solved}"))
+        told = "\n".join(f"  - warning: {text}" for text in self.notes)
+        return "\n\n".join((head, *tables, f"{proof}\n{solved}", *([told] if told else [])))
 
 
 def _rate(tokens_per_s: float) -> str:
@@ -287,6 +290,7 @@ def trained(
         margin=found.margin,
         solve_time_s=time.perf_counter() - start,
         searched=f"what the step leaves open of recompute and vp; {searched}",
+        notes=answer.warnings,
     )
 
 

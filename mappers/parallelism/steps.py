@@ -131,13 +131,16 @@ class Steps:
 
     def _paced_s(self, how: Execution, work: Training, machine: Hardware, joined: Fabric) -> float:
         """Of a micro-batch in all layers."""
-        runs = software(how.zero, machine.name, machine.architecture, work.format)
+        runs = software(
+            how.zero, machine.name, machine.architecture, work.format, together=work.async_tp
+        )
         tokens = how.micro_batch * self.sequence // how.cp
         size = float(tokens * self.network.hidden * WEIGHT_BYTES)
         peak = float(machine.rate("matrix", work.precision))
         ways = 2 if work.backwards else 1
         kernels_s = operations(work) * 2 * tokens * self._elements(how) / peak / runs.share
-        sums_s = ways * runs.exposed * self._attending * self._sum_s(joined, size, how.tp, how.sp)
+        exposed = 1 / how.tp if runs.together else runs.exposed
+        sums_s = ways * exposed * self._attending * self._sum_s(joined, size, how.tp, how.sp)
         sent_s = 0.0
         if how.ep > 1:
             part = size / (how.tp if how.sp or how.expert_tp < how.tp else 1)

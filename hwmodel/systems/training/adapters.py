@@ -4,7 +4,9 @@ Low-rank adapters (LoRA, arXiv 2106.09685): beside each product of a layer with 
 which stays as it is, two thin ones of rank r, x A and (x A) B, whose sum is added. A frozen weight
 has no gradient, no optimiser and nothing to be reduced: the backward pass has the gradients of
 inputs alone, and those of A and B. The input of the product is kept for A's gradient, x A for B's.
-Rows that only frozen products read (those of experts, of the head) are kept no more.
+Rows that only frozen products read (those of experts, of the head) are kept no more. Layers' frozen
+weights may be stored in a narrower format (`frozen`; QLoRA, arXiv 2305.14314): each pass then
+widens them for its products, unless these read that format.
 
 Sampled gradients (WTA-CRS, arXiv 2305.15265): of the rows that a product has read the share k / m
 is kept, and its weights' gradient is summed over those; the pass forward, and gradients of inputs,
@@ -18,10 +20,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.counts import footprint_bytes
+from hwmodel.einsum.notation import parse
 from hwmodel.einsum.structure import Contraction, contraction
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.training_step import Training
+from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.systems.training.layers import WIDE_BYTES, Kernel, Piece
 
 FORWARD, INPUTS, WEIGHTS = "forward", "inputs", "weights"
@@ -54,6 +59,8 @@ def _frozen(each: Piece, work: Training, adapted: Sequence[Weight], tp: int) -> 
         if made is None or kernel.cascade.name == ROUTER:
             continue
         rows, columns, read = int(made.m), int(made.n), int(made.k)
+        if adapted and work.frozen is not None and work.frozen != work.precision:
+            kernels += _widened(kernel, made, work)
         if adapted and made.routing is None:
             kernels += _adapter(kernel, (rows, columns, read), rank, share, work.wide)
             kept += share * kernel.times * rows * rank * WIDE_BYTES
@@ -66,8 +73,25 @@ def _frozen(each: Piece, work: Training, adapted: Sequence[Weight], tp: int) -> 
         kept_bytes=max(kept, 0.0),
         dense=float(trained),
         experts=0.0,
-        frozen=each.dense + each.experts,
+        frozen=(each.dense + each.experts) * (_narrower(work) if adapted else 1.0),
     )
+
+
+def _narrower(work: Training) -> float:
+    """Bytes of a frozen weight of a layer over those of one in 16 bits."""
+    return 1.0 if work.frozen is None else float(bytes_of(work.frozen)) / WIDE_BYTES
+
+
+def _widened(kernel: Kernel, made: Contraction, work: Training) -> Iterator[Kernel]:
+    """A product's weight in the format that it reads, before it runs forward and backward."""
+    weight = kernel.cascade.tensors[made.b]
+    elements = float(footprint_bytes(made.b, kernel.cascade)) / float(bytes_of(weight.dtype))
+    sizes = {"n": int(elements) // int(made.k), "k": int(made.k)}
+    kinds = {"W": str(work.frozen), "Y": work.wide}
+    name = f"{kernel.cascade.name} widened"
+    cast = parse("Y[n, k] = cast(W[n, k])", sizes=sizes, dtypes=kinds, name=name)
+    for role in (FORWARD, INPUTS):
+        yield Kernel(cast, kernel.times, role)
 
 
 def _adapter(

@@ -19,7 +19,8 @@ from hwmodel.spine.shares import Sizes
 from hwmodel.systems.training import adapters, kernels, optimizers
 from hwmodel.systems.training.efficiency import Software
 from hwmodel.systems.training.kernels import Prices, Seconds
-from hwmodel.systems.training.layers import Piece, Seen, loss, piece
+from hwmodel.systems.training.layers import Piece, loss, piece
+from hwmodel.systems.training.looked import Seen
 from hwmodel.systems.training.optimizers import Update
 
 ENDS = 2

@@ -9,11 +9,12 @@ global_batch   a micro-batch for each replica and stage of its pipeline
 from collections.abc import Mapping
 from typing import Any
 
-from hwmodel.einsum.workloads.training_step import Training
+from hwmodel.einsum.workloads.training_step import FRAMEWORKS, Training
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.printable import shown
 from hwmodel.spine.execution import Execution
+from hwmodel.spine.shares import Sizes
 
 
 def execution(work: Training, machine: Hardware) -> Execution:
@@ -60,3 +61,22 @@ def chosen(work: Training, how: Execution) -> tuple[str, ...]:
             " since none was said"
         )
     return tuple(found)
+
+
+def taken(work: Training, how: Execution) -> tuple[str, ...]:
+    """What is taken of a run that says nothing of it, and would change its seconds, in words."""
+    words = ["zero", "recompute"]
+    words += ["sp"] if how.tp > 1 else []
+    words += ["dispatch", "overlap"] if how.ep > 1 else []
+    told = [f"{name}={getattr(how, name)}" for name in words if name not in work.parallel]
+    if how.pp > 1 and how.schedule is None:
+        told.append(f"schedule={how.pipeline}")
+    if work.graphs is None:
+        routed = Sizes.of(work.model.network).experts > 1
+        told.append("graphs=False" if routed else "graphs=True")
+    if not told:
+        return ()
+    return (
+        f"training: taken where nothing is said: {', '.join(told)}; framework="
+        f"{', '.join(FRAMEWORKS)} takes what these do",
+    )

@@ -40,10 +40,10 @@ FITTED: Mapping[Key, float] = {
     ("fsdp", "a100-40gb", "bf16"): 0.874,
     ("fsdp", "gb200", "fp8"): 0.879,
     ("fsdp", "gb300", "fp8"): 1.06,
-    ("fsdp", "h100", "bf16"): 0.817,
-    ("fsdp", "h100", "fp8"): 0.913,
-    ("fsdp", "h100", "fp8 by row"): 0.665,
-    ("fsdp", "h200", "fp8"): 0.973,
+    ("fsdp", "h100", "bf16"): 0.816,
+    ("fsdp", "h100", "fp8"): 0.9,
+    ("fsdp", "h100", "fp8 by row"): 0.694,
+    ("fsdp", "h200", "fp8"): 0.965,
     ("megatron", "b200", "bf16"): 0.716,
     ("megatron", "b200", "fp8"): 0.911,
     ("megatron", "b200", "nvfp4"): 0.888,
@@ -73,9 +73,6 @@ EXPOSED: Mapping[str, Mapping[str, float]] = {
 }
 """Software -> by generation of GPUs: share of tp's exchanges that products do not hide; elsewhere
 all are exposed."""
-
-TOGETHER = 0.5
-"""The same where parts of a product are exchanged beside others (torch's asynchronous tp)."""
 
 LIBRARIES: Mapping[str, Mapping[str, str]] = {
     "fsdp": {"blackwell": "cudnn"},
@@ -116,6 +113,8 @@ class Software:
     launch_s: float = 0.0
     interval: tuple[float, float] = UNKNOWN
     """Multiples of a step's seconds between which 90 % of measured ones lie."""
+    together: bool = False
+    """Whether tp's exchanges run part by part beside parts of their products."""
 
 
 def named(zero: int) -> str:
@@ -156,7 +155,7 @@ def software(
             found = FITTED[near]
             told = f"training: no published step was fitted of {what}; as on {near[1]} in {near[2]}"
     share, exposed = found or 1.0, EXPOSED[name].get(generation or "", 1.0)
-    exposed = min(exposed, TOGETHER) if together else exposed
     interval = UNKNOWN if found is None else INTERVALS[name]
     launch_s = LAUNCH_S[name].get(generation or "", 0.0)
-    return Software(share, ATTENTION[library], library, exposed, told, launch_s, interval)
+    parted = together and name == "fsdp"
+    return Software(share, ATTENTION[library], library, exposed, told, launch_s, interval, parted)

@@ -24,7 +24,7 @@ SCAN = "scan"
 class Seconds:
     """Of one micro-batch: forward, gradients of inputs and of weights, scores computed again.
 
-    The last two are by resource, of kernels as they run alone.
+    Those that are busy are by resource, of kernels as they run alone; `each_s` kernel by kernel.
     """
 
     forward_s: float
@@ -35,6 +35,7 @@ class Seconds:
     backward_j: float
     forward_busy_s: Mapping[str, float]
     backward_busy_s: Mapping[str, float]
+    each_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,7 @@ def timed(
         seconds: dict[str, float] = dict.fromkeys(("forward", "inputs", "weights", "again"), 0.0)
         joules: dict[str, float] = dict.fromkeys(("forward", "inputs", "weights"), 0.0)
         busy: dict[str, list[Mapping[str, float]]] = {"forward": [], "backward": []}
+        each_s: list[float] = []
         for each in kernels:
             parts = next(answers)
             way = "forward" if each.role == "forward" else "backward"
@@ -101,6 +103,7 @@ def timed(
                 often = each.times * float(part.times)
                 busy[way].append({n: often * float(s) for n, s in part.busy_s.items()})
             took = each.times * sum(_seconds(part, runs) for part in parts)
+            each_s.append(took)
             seconds[each.role] += took
             seconds["again"] += took * each.again
             joules[each.role] += each.times * sum(float(p.times * p.energy_j) for p in parts)
@@ -114,6 +117,7 @@ def timed(
                 joules["inputs"] + joules["weights"],
                 added(busy["forward"]),
                 added(busy["backward"]),
+                tuple(each_s),
             )
         )
     return found, _together(run for _, run in told)

@@ -24,42 +24,32 @@ from hwmodel.einsum.attention_shape import AttentionShape, attention
 from hwmodel.einsum.backward import STATISTIC_BYTES, Backward, backward
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.counts import flops, footprint_bytes
-from hwmodel.einsum.division import Division
-from hwmodel.einsum.notation import parse
 from hwmodel.einsum.workloads.blocks.block import Block, Step
 from hwmodel.einsum.workloads.blocks.convolution import Convolution
 from hwmodel.einsum.workloads.blocks.network import Network
-from hwmodel.einsum.workloads.blocks.share import Share
 from hwmodel.einsum.workloads.blocks.weight import Weight
 from hwmodel.einsum.workloads.gemm import gemm
 from hwmodel.einsum.workloads.rows import softmax
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.machines.gpu.engines import fused
-from hwmodel.machines.gpu.engines.vllm import FUSIONS
 from hwmodel.spine.execution import Execution
 from hwmodel.systems.training.efficiency import EXPERT_LAUNCHES
-
-FUSED = tuple(
-    fusion
-    for fusion in FUSIONS
-    if fusion.name not in ("norms", "mlp norm", "cache", "narrowed attention", "sampling")
-)
-"""Row operations that compilers and libraries of training fuse: gates, rotary, routing. Residuals
-and norms stay apart: the sum is kept for the backward pass."""
+from hwmodel.systems.training.looked import Seen, workload_of
 
 WIDE_BYTES = 2
 """Of what is no product, and of what is kept."""
 MASK_BYTES = 1
 """Of an element's mask of dropout."""
 PROBABILITY_BYTES = 2
-ORDERED = ("rows align", "rows place")
-"""Kernels of an engine that sorts rows by experts without a copy."""
 HEAD, ROUTER = "head", "mixture.router"
 PROJECTED = "attention.qkv"
 APART = {PROJECTED: 3, "mlp.gate-up": 2}
 """Roles of products that are several in torch's modules."""
 KEPT_WIDE = (HEAD, ROUTER)
 """Roles of products that stay in 16 bits where others are narrower."""
+COLUMN_PASSES = 2
+"""Over what a product read and its gradient, for factors of columns: the largest of each column is
+known when all rows were read, and the cast, which also turns them, reads them again."""
 UNIT = 16
 """Rows and columns of narrow products come in multiples of so many (cuBLAS); others stay wide."""
 WIDEST = 256
@@ -100,6 +90,8 @@ class Piece:
     Attributes:
         kernels: of all passes.
         reduced_bytes: of the all-reduces over tp that follow its forward pass, one by one.
+        beside: of each of them the kernels of the product whose input it gathers, with sp, and of
+            the product that it sums, by their places.
         routed_bytes: of a device's tokens, which its two exchanges over ep in the forward pass send
             to `picks` of `choices` experts; 0 without experts, or where they are not divided.
         key_bytes: of keys and values that attention exchanges over cp.
@@ -111,11 +103,13 @@ class Piece:
         working_bytes: of what its widest forward kernel reads and makes, beside its input.
         flops: of its forward pass, every pair of attention counted (the convention of MFU).
         least_flops: the same of those pairs alone that masks leave, or fewer.
-        dense, experts: parameters held on this device, which are trained; `frozen` are not.
+        dense, experts: parameters held on this device, which are trained; `frozen` are not, and
+            count as numbers in 16 bits of as many bytes.
     """
 
     kernels: tuple[Kernel, ...]
     reduced_bytes: tuple[float, ...]
+    beside: tuple[tuple[int, int], ...]
     routed_bytes: float
     picks: int
     choices: int
@@ -130,30 +124,6 @@ class Piece:
     dense: float
     experts: float
     frozen: float = 0.0
-
-
-class Seen:
-    """Stages of layers, and gradients of their cascades, that executions have in common."""
-
-    def __init__(self) -> None:
-        self._stages: dict[tuple[Any, ...], tuple[Stage, ...]] = {}
-        self._gradients: dict[int, tuple[Cascade, Backward]] = {}
-
-    def stages(
-        self, blocks: Sequence[Block], step: Step, work: Training, tp: int, layer: int | None
-    ) -> tuple[Stage, ...]:
-        """Those of blocks on one of tp devices."""
-        key = (id(blocks), step.batch, step.queries, step.context, tp, layer)
-        if key not in self._stages:
-            share = Share(work.model.precision, Division(tp=tp), (layer,))
-            self._stages[key] = _stages(blocks, step, share)
-        return self._stages[key]
-
-    def gradients(self, cascade: Cascade) -> Backward:
-        """Those of a cascade."""
-        if id(cascade) not in self._gradients:
-            self._gradients[id(cascade)] = cascade, backward(cascade)
-        return self._gradients[id(cascade)][1]
 
 
 def piece(
@@ -178,6 +148,8 @@ def piece(
     kernels: list[Kernel] = []
     kept = scores = counted = masked = keys = gathered = 0.0
     saved = Saved()
+    beside: list[tuple[int, int]] = []
+    first: int | None = None
     by_operation = how.zero == 3 and how.recompute == "selective" and layer is not None
     for stage, undivided in zip(mine, whole, strict=True):
         divided = _size(stage.cascade) < _size(undivided.cascade)
@@ -187,7 +159,12 @@ def piece(
             made, narrowing = _narrowed(stage, work, how)
             back = looked.gradients(made[-1])
             again = 1 - saved.add(stage) if by_operation else 0.0
+            place = len(kernels) + len(made) - 1
             kernels += _kernels(stage, made, back, share, again, narrowing)
+            first = place if first is None and back.weights else first
+            if stage.collective is not None and stage.collective.op == "all_reduce":
+                beside += [(place if first is None else first, place)] * int(stage.times)
+                first = None
             before = looked.gradients(undivided.cascade).kept or {}
             saves = looked.gradients(stage.cascade).kept or {}
             kept += sum(
@@ -235,6 +212,7 @@ def piece(
             if s.collective is not None and s.collective.op == "all_reduce"
             for _ in range(int(s.times))
         ),
+        beside=tuple(beside),
         routed_bytes=float(hidden_bytes) if how.ep > 1 and picks else 0.0,
         picks=picks,
         choices=choices,
@@ -276,12 +254,7 @@ class Saved:
 
 
 def _is_product(stage: Stage) -> bool:
-    return _workload(stage) == "gemm"
-
-
-def _workload(stage: Stage) -> str | None:
-    origin = stage.cascade.origin
-    return None if origin is None else origin.workload
+    return workload_of(stage) == "gemm"
 
 
 def _least_seen(shape: AttentionShape) -> float:
@@ -307,39 +280,6 @@ def left_out(network: Network) -> tuple[str, ...]:
         "training: convolutions are products of their windows, with batch norms folded in: a step's"
         " norms are left out, and what layers keep is counted window by window",
     )
-
-
-def _stages(blocks: Sequence[Block], step: Step, share: Share) -> tuple[Stage, ...]:
-    """The stages that train: nothing is written for a cache alone.
-
-    Rows are copied into the order of their experts, of which each has a product of its own, where
-    an engine's one kernel reads them where they are.
-    """
-    found = tuple(
-        stage
-        for block in blocks
-        for stage in block.stages(step, share)
-        if not all(stage.cascade.tensors[n].role == "cache" for n in stage.cascade.outputs)
-    )
-    for fusion in FUSED:
-        found = fusion.applied(found)
-    grouped = [s for s in found if _workload(s) == "grouped_gemm"][:1]
-    permuted = [_permuted(stage, share.precision.activation) for stage in grouped]
-    kept = (s for s in found if s.name not in ORDERED)
-    return tuple(
-        each for s in kept for each in ((*permuted, s) if grouped and s is grouped[0] else (s,))
-    )
-
-
-def _permuted(stage: Stage, dtype: str) -> Stage:
-    """Rows of the first product of experts, as they are copied for it."""
-    assert stage.cascade.origin is not None
-    given = stage.cascade.origin.arguments
-    sizes = {"r": given["tokens"] * given["top_k"], "d": given["K"]}
-    made = parse(
-        "Y[r, d] = copy(X[r, d])", sizes=sizes, dtypes={"*": dtype}, name="experts permute"
-    )
-    return Stage(made, stage.times)
 
 
 def _size(cascade: Cascade) -> float:
@@ -389,7 +329,7 @@ def _narrowed(
         )
         for cols, what in (("K", ""), ("N", "gradient "))
     )
-    again = ((to, "weights"), (of, "weights")) if work.scales == "row" else ()
+    again = ((to, "weights"), (of, "weights")) * COLUMN_PASSES if work.scales == "row" else ()
     return (to, cascade.but(**kinds)), ((of, "inputs"), *again)
 
 

@@ -75,7 +75,7 @@ def layer(
 ) -> Stage:
     """A piece's passes with what they exchange; unless they are `graphed`, as a host launches."""
     share = runs.exposed
-    gathered, summed = _sums_s(each, how, joined)
+    gathered, summed = _sums_s(each, took, how, joined, together=runs.together)
     links = share * (gathered + summed)
     routed = _routed_s(each, took, how, joined)
     ring = joined.seconds("all_gather", each.key_bytes * how.cp, how.cp, how.tp)
@@ -136,17 +136,33 @@ def layer(
     )
 
 
-def _sums_s(each: Piece, how: Execution, joined: Fabric) -> tuple[float, float]:
+def _sums_s(
+    each: Piece, took: Seconds, how: Execution, joined: Fabric, *, together: bool = False
+) -> tuple[float, float]:
     """What a pass exchanges over tp: its sums, or with sp inputs gathered and sums scattered.
 
     By operation, FSDP gathers inputs again where it computes again what products made of them.
+    Part by part (`together`) the rows of one device are exchanged beside the product of another's:
+    the first part of tp waits, and of the others what is longer than their products (torch's
+    symmetric memory). A gradient's product has the FLOPs of the forward pass's, and what the one
+    gathers the other scatters.
     """
     sizes = each.reduced_bytes
     if not how.sp:
         return 0.0, sum(joined.seconds("all_reduce", size, how.tp) for size in sizes)
-    ops = ("all_gather", "reduce_scatter")
-    gathered, summed = (sum(joined.seconds(op, s, how.tp) for s in sizes) for op in ops)
-    return gathered, summed
+    found: list[float] = []
+    for place, op in enumerate(("all_gather", "reduce_scatter")):
+        moved_s = [joined.seconds(op, size, how.tp) for size in sizes]
+        if together:
+            beside_s = (took.each_s[pair[place]] for pair in each.beside)
+            moved_s = [parted_s(a, b, how.tp) for a, b in zip(moved_s, beside_s, strict=True)]
+        found.append(sum(moved_s))
+    return found[0], found[1]
+
+
+def parted_s(exchange_s: float, product_s: float, parts: int) -> float:
+    """What shows of an exchange whose parts lie beside those of a product."""
+    return exchange_s / parts + max(0.0, exchange_s - product_s) * (1 - 1 / parts)
 
 
 def _routed_s(each: Piece, took: Seconds, how: Execution, joined: Fabric) -> float:

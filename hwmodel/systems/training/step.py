@@ -37,7 +37,7 @@ from hwmodel.systems.pipelines.schedule import Schedule
 from hwmodel.systems.pipelines.timing import Passes, peaks, timed
 from hwmodel.systems.training import passes
 from hwmodel.systems.training.alone import Known
-from hwmodel.systems.training.division import chosen, execution
+from hwmodel.systems.training.division import chosen, execution, taken
 from hwmodel.systems.training.efficiency import named
 from hwmodel.systems.training.fabric import Fabric, collided
 from hwmodel.systems.training.hosted import Hosted, hosted, tensors
@@ -54,7 +54,7 @@ from hwmodel.systems.training.stages import (
     together,
     transfer_s,
 )
-from hwmodel.systems.training.trained import Trained
+from hwmodel.systems.training.trained import RESERVED, Trained
 
 LOGIT_BYTES = {"megatron": 6, "fsdp": 10}
 """Software -> of each logit beside its copy in fp32: the logit itself and its gradient; of torch's
@@ -62,6 +62,11 @@ loss also the logarithm of its softmax, of which the gradient in fp32 is made be
 from these tensors' formats and held to torchtitan's published memory, not read in a profile."""
 FUSED_LOGIT_BYTES = 4
 """Of each logit where a compiler fuses the loss: itself and its gradient in 16 bits."""
+IN_USE = (
+    "training: memory is of tensors in use; torch's allocator had reserved up to"
+    f" {RESERVED - 1:.0%} more at five published peaks, and contexts of CUDA and NCCL come on top"
+)
+"""What is told of memory."""
 ALONE_LOGIT_BYTES = 6
 """Of each logit without a backward pass: itself, and the logarithm of its softmax."""
 
@@ -80,8 +85,8 @@ def predicted(work: Training, on: Any, **options: Any) -> Trained:
     joined = fabric_of(machine, options.get("topology"))
     asked: dict[str, Any] = {n: options.get(n) for n in ("kernel", "efficiency", "known")}
     found = trained(given, how, machine, fabric=joined, **asked)
-    told = chosen(given, how)
-    return replace(found, everywhere=(*told, *found.everywhere)) if told else found
+    told, more = chosen(given, how), (*found.assumptions, *taken(given, how), IN_USE)
+    return replace(found, everywhere=(*told, *found.everywhere), assumptions=more)
 
 
 def fabric_of(machine: Hardware, network: Network) -> Fabric:

@@ -21,6 +21,10 @@ FIELDS = (
     *("host_bytes", "host_capacity_bytes", "drive_bytes", "goodput"),
 )
 """What an answer's record has, besides its execution and warnings."""
+RESERVED = 1.2
+"""What an allocator reserves over what tensors use at their peak, at the most of five published
+peaks (torchtitan's `max_reserved`: 1.00, 1.00, 1.07, 1.09 and, in a pipeline of Llama-3.1-405B,
+1.20): blocks that are free but too small, or cut (c10/cuda/CUDACachingAllocator.cpp)."""
 PARTS = {
     "weights": "weights",
     "gradients": "gradients",
@@ -203,8 +207,14 @@ class Trained(Shown):
     def warnings(self) -> tuple[str, ...]:
         """What is told of it, each once."""
         missing = {"": self.short_by_bytes, " in the host": self.host_short_by_bytes}
+        tight = self.fits and self.memory_bytes * RESERVED > self.capacity_bytes
+        free = show(self.capacity_bytes - self.memory_bytes, "bytes")
+        near = (
+            f"fits with {free} free of tensors in use: an allocator has reserved up to"
+            f" {RESERVED - 1:.0%} more than those",
+        )
         short = (f"does not fit: {show(b, 'bytes')} short{at}" for at, b in missing.items() if b)
-        return tuple(dict.fromkeys((*self.everywhere, *short)))
+        return tuple(dict.fromkeys((*self.everywhere, *short, *(near if tight else ()))))
 
     def record(self) -> dict[str, Any]:
         """Every field, for JSON."""

@@ -9,7 +9,7 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 
 def test_arguments_of_an_execution_are_kept_as_such_and_change_one_by_one() -> None:
     step = training("llama-3.1-8b", 4096, 64, tp=2, recompute="full")
-    assert step.parallel == {"tp": 2, "recompute": "full", "micro_batch": 1, "global_batch": 64}
+    assert step.parallel == {"tp": 2, "recompute": "full", "global_batch": 64}
     other = step.but(tp=4, sequence=8192)
     assert (other.parallel["tp"], other.sequence, other.precision) == (4, 8192, "bf16")
     assert hw.model("llama-3.1-8b").training(4096, 64, tp=2, recompute="full") == step

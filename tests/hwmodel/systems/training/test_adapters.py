@@ -60,6 +60,23 @@ def test_gathered_weights_are_all_and_scattered_gradients_those_of_adapters() ->
     assert some.weights_bytes > whole.weights_bytes / 2  # in 16 bits, where others are in fp32
 
 
+def test_frozen_weights_are_stored_narrower_and_widened_for_products_in_16_bits(
+    adapted: Any,
+) -> None:
+    """Of 8,030,261,248 numbers embedding, head and last norm stay; 4 bits read and 16 written."""
+    layers = 8_030_261_248 - 2 * 128_256 * 4096 - 4096
+    found = step(adapters=RANK, frozen="nf4")
+    assert adapted.weights_bytes - found.weights_bytes == pytest.approx(1.5 * layers)
+    assert found.gradients_bytes == adapted.gradients_bytes
+    moved_s = 2 * 2.5 * layers / 3.35e12  # once a pass, at the DRAM's rate
+    assert moved_s < found.step_time_s - adapted.step_time_s < 2.5 * moved_s
+    wide, same = (step(adapters=RANK, dtype="fp8", frozen=kind) for kind in (None, "fp8"))
+    assert same.step_time_s == wide.step_time_s
+    assert wide.weights_bytes - same.weights_bytes == pytest.approx(layers)
+    with pytest.raises(InputError, match="adapters"):
+        step(frozen="nf4")
+
+
 def test_sampled_rows_are_those_that_are_kept_and_summed(plain: Any) -> None:
     found = step(sampled=0.25)
     left = plain.activations_bytes - found.activations_bytes

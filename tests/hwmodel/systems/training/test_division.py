@@ -8,7 +8,7 @@ import pytest
 from hwmodel.einsum.workloads.training import training
 from hwmodel.hardware.catalogue import device
 from hwmodel.quantity.errors import InputError
-from hwmodel.systems.training.division import chosen, execution
+from hwmodel.systems.training.division import chosen, execution, taken
 from hwmodel.verbs.cases import predict_lines
 
 
@@ -75,3 +75,21 @@ def test_a_table_of_numbers_has_whole_ones_with_a_point() -> None:
     assert other["step_time_s"] == plain["step_time_s"]
     (refused,) = predict_lines([json.dumps({**line, **whole, "devices": 8.5})])
     assert "devices: expected a whole number, found 8.5" in refused["error"]
+
+
+def test_a_framework_takes_its_own_and_what_is_taken_is_told() -> None:
+    titan = training("llama-3.1-8b", 8192, 64, devices=16, tp=8, framework="torchtitan")
+    how = execution(titan, device("h100"))
+    assert (how.zero, how.recompute, how.sp) == (3, "selective", True)
+    (told,) = taken(titan, how)
+    assert "zero" not in told
+    assert "graphs=True" in told
+    plain = titan.but(recompute="none")
+    assert execution(plain, device("h100")).recompute == "none"
+    mixture = training("deepseek-v3", 4096, 64, devices=16, ep=8, pp=2, framework="Megatron-Core")
+    found = execution(mixture, device("h100"))
+    assert (found.dispatch, found.zero) == ("all-to-all", 1)
+    (told,) = taken(mixture, found)
+    assert all(word in told for word in ("recompute=none", "schedule=1f1b", "graphs=False"))
+    with pytest.raises(InputError, match="megatron-bridge"):
+        training("llama-3.1-8b", 8192, 64, framework="megatron-brigde")

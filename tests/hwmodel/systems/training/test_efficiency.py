@@ -33,5 +33,6 @@ def test_an_answer_says_whose_number_it_takes() -> None:
     assert other.share == fitted.share
     assert "as on h100 in fp8" in other.source
     assert software(1, "a100", "ampere", "bf16").share == 1.0
-    assert software(3, "h100", "hopper", "bf16", together=True).exposed < 1
+    assert software(3, "h100", "hopper", "bf16", together=True).together
+    assert not software(1, "h100", "hopper", "bf16", together=True).together
     assert software(3, "h100", "hopper", "bf16").exposed == 1

@@ -17,10 +17,10 @@ PUBLISHED = Path(__file__).resolve().parents[5] / "shared/data/systems/deepseek_
 
 
 def cluster(paths: str, spines: int) -> Topology:
-    """Two boxes of four, a leaf each."""
+    """Two boxes of four, a leaf each; a message is one flow."""
     return topology(
         {
-            **{"name": "two", "generate": "cluster", "paths": paths},
+            **{"name": "two", "generate": "cluster", "paths": paths, "flows": 1},
             "with": {
                 **{"nodes": 2, "devices_per_node": 4, "nodes_per_leaf": 1, "spines": spines},
                 **{"link": {"bandwidth": "300 GB/s"}, "nic": {"bandwidth": "25 GB/s"}},

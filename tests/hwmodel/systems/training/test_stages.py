@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hwmodel.einsum.division import spread
-from hwmodel.systems.training.stages import Stage, beside_modules, together
+from hwmodel.systems.training.stages import Stage, beside_modules, parted_s, together
 
 TRACE = Path(__file__).resolve().parents[5] / "shared/data/systems/deepseek_profile_train"
 COMPUTE, WEIGHTS, EXCHANGES = "7", "23", "27"
@@ -67,3 +67,15 @@ def test_the_last_stage_has_fewer_layers_where_it_has_a_module_that_predicts_fur
     assert (long[-1], max(long), sum(long)) == (0, 2, 61)
     assert beside_modules((20, 20), 0) == (20, 20)
     assert beside_modules((61,), 1) == (61,)
+
+
+@pytest.mark.parametrize(("exchange_s", "product_s", "parts"), [(8.0, 3.0, 4), (3.0, 8.0, 8)])
+def test_of_an_exchange_in_parts_shows_what_a_walk_over_them_leaves(
+    exchange_s: float, product_s: float, parts: int
+) -> None:
+    """A part's product starts when it has come and the one before it is done."""
+    came_s = done_s = 0.0
+    for _ in range(parts):
+        came_s += exchange_s / parts
+        done_s = max(came_s, done_s) + product_s / parts
+    assert parted_s(exchange_s, product_s, parts) == pytest.approx(done_s - product_s)

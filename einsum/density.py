@@ -27,7 +27,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 
 Kind: TypeAlias = Literal["uniform", "exact", "structured", "along", "band", "given"]
@@ -96,27 +96,36 @@ def density(value: Any, *, ranks: Sequence[str], where: str) -> Density:
     if isinstance(value, np.ndarray):
         return _given(cast(Any, value), ranks, where)
     words = str(value).split()
-    if len(words) == 4 and words[1] == "of" and words[3] in ranks:
+    if len(words) == 4 and words[1] == "of":
         n, m = (int(word) if word.isdecimal() else 0 for word in (words[0], words[2]))
         if 0 < n <= m:
-            return Density("structured", n / m, (n, m), (words[3],))
+            return Density("structured", n / m, (n, m), (_rank(words[3], ranks, where),))
     if len(words) == 4 and words[0] == "band" and words[1].isdecimal():
-        if words[2] in ranks and words[3] in ranks and words[2] != words[3]:
-            return Density("band", math.nan, (int(words[1]),), (words[2], words[3]))
-    whole = words[2] if len(words) == 3 and words[1] == "along" and words[2] in ranks else ""
+        one, other = (_rank(word, ranks, where) for word in words[2:])
+        if one != other:
+            return Density("band", math.nan, (int(words[1]),), (one, other))
+    whole = len(words) == 3 and words[1] == "along"
     if len(words) == 1 or words[1:] == ["exact"] or whole:
         try:
             share = float(words[0])
         except ValueError:
             share = math.nan
         if 0 < share <= 1 and whole:
-            return Density("along", share, (), (whole,))
+            return Density("along", share, (), (_rank(words[2], ranks, where),))
         if 0 < share <= 1:
             return Density("exact" if len(words) == 2 else "uniform", share)
     raise InputError(
         f"{where}: density: expected a share above 0 and at most 1, groups, a band or a mask, such"
         f" as {WAYS}, over its ranks ({', '.join(ranks) or 'none'}); found {shown(value)}"
     )
+
+
+def _rank(word: str, ranks: Sequence[str], where: str) -> str:
+    """A rank of the tensor, in small or large letters; raises `UnknownNameError`."""
+    alike = [rank for rank in ranks if rank.lower() == word.lower()]
+    if word not in ranks and len(alike) != 1:
+        raise UnknownNameError(f"{where}: density: rank", word, ranks)
+    return word if word in ranks else alike[0]
 
 
 def _given(value: Any, ranks: Sequence[str], where: str) -> Density:

@@ -391,6 +391,7 @@ def predict(
     engine: str | Engine | None = None,
     l2: str | None = None,
     offload: Offload | Mapping[str, Any] | None = None,
+    time_limit_s: float | None = None,
 ) -> Estimate:
     """Time, energy, traffic and memory of a workload on a device, with a 90 % interval.
 
@@ -403,9 +404,11 @@ def predict(
     unfused); `l2` is "warm" where a kernel's work is repeated on the same activations, with the
     weights of six layers in turn, as public tables are mostly timed (default: cold, as between
     other kernels); `offload` what of a model lies in a host's memory or on a drive and streams
-    layer by layer, `{"rate": "24 GB/s", "window": 3}` (`spine.offload`). In a pipeline `time_s` is
-    that of the `batch` through all stages, and `full_tokens_per_s` counts as many batches under way
-    as there are stages.
+    layer by layer, `{"rate": "24 GB/s", "window": 3}` (`spine.offload`); `time_limit_s` the seconds
+    that the search for mappings on memories and arrays may take, all layers together (default: 60):
+    the answer has the best found, and by layer how far better another could be. In a pipeline
+    `time_s` is that of the `batch` through all stages, and `full_tokens_per_s` counts as many
+    batches under way as there are stages.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """

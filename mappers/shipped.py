@@ -35,7 +35,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "spatial": Kind(
         mapper="cascades:map_nests",
-        certified="nests.certify:certified",
+        certified="nests.network:certified",
         objectives=("traffic", "energy", "latency", "edp"),
     ),
     "gpu": Kind(

@@ -5,10 +5,12 @@ This one divides the work over the devices, asks that module, and makes the esti
 between stages, bound and roofline, what memory holds, tokens, area, what a what-if changed in vain.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -85,6 +87,7 @@ def predict(
     engine: str | Engine | None = None,
     l2: str | None = None,
     offload: Away = None,
+    time_limit_s: float | None = None,
 ) -> Estimate:
     """Time, energy and traffic of a workload on a machine, with a 90 % interval.
 
@@ -95,15 +98,16 @@ def predict(
     name or file of one; `engine` what runs a model's phase, "vllm" (default: torch, plain and
     unfused); `l2` is "warm" where a kernel's work is repeated on the same activations (default:
     cold, as between others); `offload` what of a model streams from a host or a drive
-    (`spine.offload`), `{"rate": "24 GB/s"}`. `time_s` of a model in a pipeline is that of its
-    `batch` through all stages.
+    (`spine.offload`), `{"rate": "24 GB/s"}`; `time_limit_s` what a search for mappings may take on
+    arrays. `time_s` of a model in a pipeline is that of its `batch` through all stages.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
     how: dict[str, Any] = {"parallel": parallel, "topology": topology, "engine": engine, "l2": l2}
     if offload is not None:  # layers in time, above what one run of each takes
+        _limit(time_limit_s, machine_of(on))
         return imported(OFFLOADED)(workload, on, kernel=kernel, offload=offload, **how)
-    return answered(workload, on, kernel=kernel, **how)
+    return answered(workload, on, kernel=kernel, time_limit_s=time_limit_s, **how)
 
 
 def answered(
@@ -115,6 +119,7 @@ def answered(
     topology: Network = None,
     engine: str | Engine | None = None,
     l2: str | None = None,
+    time_limit_s: float | None = None,
     keeping: Kept | None = None,
 ) -> Estimate:
     """What `predict` answers; `keeping` is for many questions of one machine and topology."""
@@ -126,6 +131,7 @@ def answered(
     machine, network = machine_of(on), topology_of(topology)
     check_zeros(workload, machine)
     share, runs = divided(workload, machine, parallel, network), engine_of(engine)
+    limited = _limit(time_limit_s, machine)
 
     def alone(work: Workload, scheduled: bool) -> Estimate:
         library, asked = exchanged(kernel, work)
@@ -133,7 +139,7 @@ def answered(
         if runs is None:
             asked = _asked(machine, asked)
             work = fitted(work, machine, asked)
-            run = _computed(work, machine, asked, state, keeping)
+            run = _computed(work, machine, asked, state, keeping, limited)
             return estimated(
                 work, machine, run, network, library=library, l2=state, keeping=keeping
             )
@@ -202,13 +208,14 @@ def _computed(
     kernel: Any,
     l2: str = COLD,
     keeping: Kept | None = None,
+    limited: Mapping[str, float] = MappingProxyType({}),
 ) -> Run:
     """What the machine says of the stages that compute; those that only exchange have no parts."""
     stages = share.stages
     working = tuple(stage for stage in stages if stage.cascade.einsums)
     if len(working) == len(stages) and keeping is None:
         state = {} if l2 == COLD else {"l2": l2}
-        return _runner(machine)(share, machine, kernel, **state)
+        return _runner(machine)(share, machine, kernel, **state, **limited)
     if not working and kernel is not None:
         told = "kernel: expected the library of collectives"
         raise InputError(f"{share.name}: {told}, found {shown(kernel)}")
@@ -217,7 +224,7 @@ def _computed(
     network = cast(Stack, share)  # a lone cascade computes
     computing = replace(network, stages=working)
     if keeping is None:
-        run = _runner(machine)(computing, machine, kernel)
+        run = _runner(machine)(computing, machine, kernel, **limited)
     else:
         run = keeping.run(computing, lambda work: _runner(machine)(work, machine, kernel))
     parts = iter(run.parts)
@@ -314,6 +321,20 @@ def _asked(machine: Hardware, kernel: Kernel) -> Kernel:
     if machine.kind == "gpu" or kernel is None or isinstance(kernel, str) or config:
         return kernel
     raise InputError(f"kernel: expected a name on {machine.name}, found {shown(kernel)}")
+
+
+def _limit(time_limit_s: float | None, machine: Hardware) -> dict[str, float]:
+    """The limit of a search, for machines on which there is one; refuses it on others."""
+    if time_limit_s is None:
+        return {}
+    if machine.kind != "spatial" or machine.binding:
+        raise InputError(
+            f"time_limit_s: expected none on {machine.name}, where no mapping is searched, found"
+            f" {shown(time_limit_s)}; leave it out"
+        )
+    if not 0 <= time_limit_s < math.inf:
+        raise InputError(f"time_limit_s: expected seconds, 0 or more, found {shown(time_limit_s)}")
+    return {"time_limit_s": time_limit_s}
 
 
 def _runner(machine: Hardware) -> Callable[..., Run]:

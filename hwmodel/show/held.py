@@ -1,5 +1,6 @@
 """What memories and fabric have to hold, as text: all of a network, and layer by layer."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ def layers_text(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     texts = [[_cell(name, value) for name, value in row.items()] for row in rows]
-    heads = [name.removesuffix("_bytes").replace("_", " ") for name in rows[0]]
+    heads = [re.sub("_(bytes|s|j)$", "", name).replace("_", " ") for name in rows[0]]
     words = [at for at, value in enumerate(rows[0].values()) if isinstance(value, str)]
     return grid(heads, texts, left=tuple(words))
 
@@ -50,6 +51,12 @@ def sized(size: Amount) -> str:
 def _cell(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
+    if value is None:
+        return "-"
+    if name.endswith(("_s", "_j")):
+        return show(value, name[-1])
+    if name.endswith(("_gap", "utilisation")):
+        return f"{value:.2%}"
     return sized(value) if name.endswith("_bytes") else f"{value:,}"
 
 

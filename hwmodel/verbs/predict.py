@@ -26,9 +26,11 @@ class Predict(OfRun):
     unfused); `l2` is "warm" where a kernel's work is repeated on the same activations, with the
     weights of six layers in turn, as public tables are mostly timed (default: cold, as between
     other kernels); `offload` what of a model lies in a host's memory or on a drive and streams
-    layer by layer, `{"rate": "24 GB/s", "window": 3}` (`spine.offload`). In a pipeline `time_s` is
-    that of the `batch` through all stages, and `full_tokens_per_s` counts as many batches under way
-    as there are stages.
+    layer by layer, `{"rate": "24 GB/s", "window": 3}` (`spine.offload`); `time_limit_s` the seconds
+    that the search for mappings on memories and arrays may take, all layers together (default: 60):
+    the answer has the best found, and by layer how far better another could be. In a pipeline
+    `time_s` is that of the `batch` through all stages, and `full_tokens_per_s` counts as many
+    batches under way as there are stages.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
@@ -40,6 +42,9 @@ class Predict(OfRun):
     cases: Annotated[str | None, Word("A file of cases, one JSON object a line.", alone=True)] = (
         None
     )
+    time_limit_s: Annotated[
+        float | None, Word("Seconds to search mappings on memories and arrays (60).", float)
+    ] = None
     out: Annotated[str | None, Word("Where answers to --cases go.", alone=True)] = None
     picture: Annotated[
         str | None,
@@ -63,7 +68,8 @@ class Predict(OfRun):
 
     def of(self, workload: Any, on: Any, kernel: Any) -> Estimate:
         """The estimate."""
-        return driver.predict(workload, on, kernel=kernel, offload=self.away, **self.run)
+        own = {"offload": self.away, "time_limit_s": self.time_limit_s}
+        return driver.predict(workload, on, kernel=kernel, **own, **self.run)
 
     @property
     def away(self) -> Away:

@@ -61,7 +61,10 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
 EINSUM = "einsum"
 """What errors call a workload that is given as Einsums."""
 
-_RUN = ("on", "kernel", "memory", "parallel", "topology", "engine", "l2", "offload")
+_RUN = (
+    *("on", "kernel", "memory", "parallel", "topology", "engine", "l2", "offload"),
+    "time_limit_s",
+)
 """Fields that say where and how a workload runs."""
 
 
@@ -236,7 +239,8 @@ def predicted(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount], Hardw
     """A function from sizes and a device to the estimate, for the rest of a request."""
     workload, network = fixed["workload"], network_of(fixed)
     away = fixed.get("offload")
-    own = {name: value for name, value in without_run(fixed).items() if name != "offload"}
+    apart = ("offload", "time_limit_s")
+    own = {name: value for name, value in without_run(fixed).items() if name not in apart}
     build, kernel, engine = builder(own), fixed.get("kernel"), fixed.get("engine")
     if away is not None:
         away = pairs(away, f"{workload}: offload")
@@ -247,6 +251,10 @@ def predicted(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount], Hardw
         raise InputError(f"{workload}: engine: expected a name, found {shown(engine)}")
     runs: dict[str, Any] = {"kernel": kernel, "topology": network, "engine": engine}
     runs |= {"parallel": fixed.get("parallel"), "l2": fixed.get("l2"), "offload": away}
+    if fixed.get("time_limit_s") is not None:
+        runs["time_limit_s"] = amount(
+            fixed["time_limit_s"], "s", where=f"{workload}: time_limit_s", zero=True
+        )
     return lambda sizes, on: predict(build(sizes), on, **runs)
 
 
@@ -315,6 +323,10 @@ def builder(fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Amount]], Worklo
     if fixed.get("offload") is not None:
         raise InputError(
             f"{workload}: offload: predict and cases answer for what streams; leave it out here"
+        )
+    if fixed.get("time_limit_s") is not None:
+        raise InputError(
+            f"{workload}: time_limit_s: predict, map, sweep and cases search; leave it out here"
         )
     if workload == EINSUM:
         cascade = cascade_of(*(fixed.get(n) for n in ("einsum", "cascade", "ranks", "dtype")))

@@ -151,6 +151,9 @@ def search(
     queue = _Queue(answers, deadline_s)
     least = math.inf
     for space in spaces:
+        if queue.over:
+            least = 0.0  # nothing is known of the rest
+            break
         queue.push_group(_Group(space, answers))
     while queue.turns:
         turn = heapq.heappop(queue.turns)

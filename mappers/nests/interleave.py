@@ -39,7 +39,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import Any, cast
 
 import numpy as np
@@ -186,21 +185,27 @@ class Space:
 
 def spreads(space: Space) -> dict[Box, tuple[Box, ...]]:
     """Every number of points of the ranks that can go over the array at once, split by axis."""
-    found: dict[Box, tuple[Box, ...]] = {(1,) * len(space.sizes): ()}
+    walked = np.array(space.walked)
+    overs, splits = np.ones((1, len(walked)), np.int64), np.ones((1, 0, len(walked)), np.int64)
     for axis, along in zip(space.axes, space.along, strict=True):
-        choices = [
-            [f for f in range(1, (axis if may else 1) + 1) if d % f == 0]
-            for d, may in zip(space.walked, along, strict=True)
-        ]
-        lines = [line for line in product(*choices) if math.prod(line) <= axis]
-        grown: dict[Box, tuple[Box, ...]] = {}
-        for over, split in found.items():
-            for line in lines:
-                joined = tuple(o * f for o, f in zip(over, line, strict=True))
-                if all(d % j == 0 for d, j in zip(space.walked, joined, strict=True)):
-                    grown.setdefault(joined, (*split, line))
-        found = grown
-    return found
+        lines = np.ones((1, 0), np.int64)
+        for size, may in zip(space.walked, along, strict=True):
+            factors = [f for f in range(1, (axis if may else 1) + 1) if size % f == 0]
+            grown = np.repeat(lines, len(factors), axis=0)
+            lines = np.column_stack((grown, np.tile(factors, len(lines))))
+            lines = lines[lines.prod(axis=1) <= axis]
+        joined = (overs[:, None] * lines).reshape(-1, len(walked))
+        whole = np.flatnonzero((walked % joined == 0).all(axis=1))
+        places = np.zeros(len(whole), np.int64)
+        for rank, size in enumerate(space.walked):
+            divisors = [f for f in range(1, size + 1) if size % f == 0]
+            places = places * len(divisors) + np.searchsorted(divisors, joined[whole, rank])
+        kept = whole[np.sort(np.unique(places, return_index=True)[1])]
+        before, line = np.divmod(kept, len(lines))
+        overs = joined[kept]
+        splits = np.concatenate((splits[before], lines[line][:, None]), axis=1)
+    pairs = zip(overs.tolist(), splits.tolist(), strict=True)
+    return {tuple(over): tuple(map(tuple, split)) for over, split in pairs}
 
 
 @dataclass(frozen=True)

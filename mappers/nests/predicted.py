@@ -11,32 +11,37 @@ from pathlib import Path
 from typing import Any
 
 from hwmodel.bounds.roofline import Floor
-from hwmodel.einsum.cascade import Cascade, Stage
+from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.run import Run, timed
-from hwmodel.machines.spatial.boxes import alone
 from hwmodel.machines.spatial.dataflow import SUFFIXES, dataflows
 from hwmodel.machines.spatial.rates import rates, unit_of
 from hwmodel.machines.spatial.rules import activity
 from hwmodel.mappers.cascades import map_nests
-from hwmodel.mappers.nests.certify import certified, is_deep
 from hwmodel.mappers.nests.costs import OBJECTIVES, any_schedule
 from hwmodel.mappers.nests.mapped import NestMapped
-from hwmodel.quantity.errors import CoverageError, UnknownNameError
+from hwmodel.mappers.nests.network import NETWORK_S, Layer, layers
+from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount, show
 from hwmodel.spine.activity import totals
 from hwmodel.spine.estimate import UNKNOWN, UNMEASURED, Part
 
 LATENCY = "latency"
 """What is minimised where nothing is asked."""
-TIME_LIMIT_S = 20.0
-"""Seconds that the search for one nest may take; the answer says what it has not ruled out."""
 
 
-def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
-    """A workload by its best nests; raises what the mapper does, and `UnknownNameError`."""
+def run(
+    workload: Workload,
+    hardware: Hardware,
+    kernel: str | None,
+    time_limit_s: float | None = None,
+) -> Run:
+    """A workload by its best nests; raises what the mapper does, and `UnknownNameError`.
+
+    `time_limit_s` is that of all searches together (default: `network.NETWORK_S`).
+    """
     objective = LATENCY if kernel is None or kernel not in OBJECTIVES else kernel
     flow = kernel if kernel not in (None, objective) else None
     if flow is not None and Path(flow).suffix not in SUFFIXES and flow not in dataflows():
@@ -45,18 +50,26 @@ def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
             f"kernel of {hardware.name}, an objective or a dataflow", flow, known
         )
     stages = chained(workload)
-    found = [_mapped(stage.cascade, hardware, objective, flow) for stage in stages]
+    found = layers(
+        map_nests,
+        stages,
+        hardware,
+        objective=objective,
+        time_limit_s=NETWORK_S if time_limit_s is None else time_limit_s,
+        split=flow is not None,
+        **({} if flow is None else {"mapspace": flow}),
+    )
+    several = len(stages) > 1
     parts = tuple(
-        tuple(_part(each, stage, hardware, several=len(stages) > 1) for each in made)
+        tuple(_part(each.mapped, stage, hardware, several=several) for each in made)
         for stage, made in zip(stages, found, strict=True)
     )
-    made = [each for several in found for each in several]
+    every = [each for some in found for each in some]
+    made = [each.mapped for each in every]
     return Run(
         parts=parts,
-        floor=_floor(
-            [(s.times, each) for s, several in zip(stages, found, strict=True) for each in several],
-            hardware,
-        ),
+        floor=_floor([(each.times, each.mapped) for each in every], hardware),
+        by_layer=tuple(map(_line, every)) if several else (),
         assumptions=(
             "stack: the array alone; no host, driver or launch",
             f"mapped: the best nests for {objective} that hw.map finds, one after the other"
@@ -68,22 +81,11 @@ def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
     )
 
 
-def _mapped(
-    cascade: Cascade, hardware: Hardware, objective: str, flow: str | None
-) -> list[NestMapped]:
-    """The nests that run, in order."""
-    asked: dict[str, Any] = {"time_limit_s": TIME_LIMIT_S} if is_deep(hardware) else {}
-    works = [cascade]
-    if flow is not None:  # of one Einsum each
-        if any(rank.iterative and rank.size != 1 for rank in cascade.ranks.values()):
-            raise CoverageError(
-                f"{cascade.name} on {hardware.name}: expected Einsums that run one after the other"
-                " by a dataflow, found one that is recurrent; leave the dataflow out, or take a"
-                " form without running sums, such as attention with passes=3"
-            )
-        works = [alone(einsum, cascade) for einsum in cascade.einsums]
-        asked["mapspace"] = flow
-    return [certified(map_nests, work, hardware, objective=objective, **asked) for work in works]
+def _line(layer: Layer) -> dict[str, Any]:
+    """What a layer takes, and how far another mapping of it may be better."""
+    record = layer.record()
+    names = ("layer", "time_s", "energy_j", "utilisation", "mapspace_gap", "gap_to_bound")
+    return {name: record[name] for name in names}
 
 
 def _part(mapped: NestMapped, stage: Stage, hardware: Hardware, *, several: bool) -> Part:

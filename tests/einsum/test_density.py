@@ -97,8 +97,16 @@ def test_a_text_says_densities_and_is_printed_with_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [0, 1.5, "half", "3 of 2 k", "2 of 4 q", "band 1 k", "0.5 sure", np.zeros((4, 3))]
+    "said", [0, 1.5, "half", "3 of 2 k", "band 1 k", "0.5 sure", np.zeros((4, 3))]
 )
 def test_what_is_no_density_is_refused_with_what_would_do(said: Any) -> None:
     with pytest.raises(InputError, match=r"A: density: expected .*"):
         density(said, ranks=RANKS, where="A")
+
+
+def test_a_rank_goes_by_its_name_in_any_case_and_a_wrong_one_is_told() -> None:
+    assert density("2 of 4 K", ranks=RANKS, where="A") == density(
+        "2 of 4 k", ranks=RANKS, where="A"
+    )
+    with pytest.raises(UnknownNameError, match=r"A: density: rank 'q'; known: k, n"):
+        density("band 1 k q", ranks=RANKS, where="A")

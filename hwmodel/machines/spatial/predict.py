@@ -38,17 +38,23 @@ NEEDED = {"arrays": ("matrix", "vector"), "memories": ("dram", "buffer", "lane",
 """What a machine must have, by these names, for its Einsums to be bound."""
 
 
-def run(workload: Workload, hardware: Hardware, kernel: str | None) -> Run:
+def run(
+    workload: Workload,
+    hardware: Hardware,
+    kernel: str | None,
+    time_limit_s: float | None = None,
+) -> Run:
     """A workload on one array; `kernel` is a binding: its name, or a YAML file of the user's.
 
-    A machine without a binding runs what the mapper finds best; `kernel` is then an objective or a
-    dataflow. Raises `CoverageError` for machines without arrays of named functions and for Einsums
-    that no array can do, `CapacityError` where not even a tile fits the buffer, `UnknownNameError`.
+    A machine without a binding runs what the mapper finds best within `time_limit_s`; `kernel` is
+    then an objective or a dataflow. Raises `CoverageError` for machines without arrays of named
+    functions and for Einsums that no array can do, `CapacityError` where not even a tile fits the
+    buffer, `UnknownNameError`.
     """
     if hardware.binding == spatten.NAME:
         return spatten.run(workload, hardware, kernel)
     if not hardware.binding:
-        found: Run = imported(MAPPED)(workload, hardware, kernel)
+        found: Run = imported(MAPPED)(workload, hardware, kernel, time_limit_s)
         return found
     _check(hardware)
     chosen = binding(kernel or hardware.binding)

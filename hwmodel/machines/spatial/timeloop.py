@@ -1,10 +1,11 @@
 """A mapping of a specification as a loop nest: Timeloop's list of targets, or AccelForge's nodes.
 
 Timeloop: for each memory the loops that stand right inside of it, as factors of every dimension
-(`R=3 P=16`; 0 is what is left) and a permutation, the innermost loop first; `spatial` are those of
-the fan-out, the first `split` of them over its first direction; `dataspace` (or `datatype`) says
-which tensors a memory keeps or bypasses, all where nothing is said. AccelForge: storages, loops by
-`tile_shape` and branches, from the outside in.
+(`R=3 P=16`; 0 is what is left; `P=4,3`: 4 turns, but 3 in the last one of all loops around) and a
+permutation, the innermost loop first; `spatial` are those of the fan-out, the first `split` of them
+over its first direction; `dataspace` (or `datatype`) says which tensors a memory keeps or bypasses,
+all where nothing is said. AccelForge: storages, loops by `tile_shape` and branches, from the
+outside in.
 """
 
 import re
@@ -21,7 +22,10 @@ from hwmodel.quantity.yaml import KIND
 from hwmodel.spine.mapping import Compute, Keep, Loop, Nest, Node, Split
 from hwmodel.spine.mapping import Mapping as LoopNest
 
-_FACTOR = re.compile(r"([A-Za-z_]\w*?)\s*=?\s*(\d+)")
+_FACTOR = re.compile(r"([A-Za-z_]\w*?)\s*=?\s*(\d+)(?:\s*,\s*(\d+))?[\s,]*")
+
+_Step = tuple[str, int, int, str]
+"""A loop over a rank: its turns, those in the last turn of all loops around, and its axis."""
 
 
 def mapping(
@@ -45,8 +49,8 @@ def _targets(entries: Sequence[Mapping[str, Any]], read: Architecture, cascade: 
     if len(cascade.einsums) != 1:
         raise CoverageError("mapping: expected one Einsum for a list of targets")
     kept = {level.name: list(cascade.tensors) for level in read.levels}
-    loops: dict[str, list[tuple[str, int, str]]] = {}
-    over: dict[str, list[tuple[str, int, str]]] = {name: [] for name in read.hardware.arrays}
+    loops: dict[str, list[_Step]] = {}
+    over: dict[str, list[_Step]] = {name: [] for name in read.hardware.arrays}
     for entry in entries:
         name, kind = str(entry.get("target")), str(entry.get("type"))
         where = f"mapping: {name}: {kind}"
@@ -58,8 +62,8 @@ def _targets(entries: Sequence[Mapping[str, Any]], read: Architecture, cascade: 
         elif kind in ("temporal", "spatial"):
             order = _order(entry, cascade, where)
             if kind == "temporal" and name in kept:
-                loops[name] = [(rank, f, "") for rank, f in order]
-            elif kind == "temporal" and any(f > 1 for _, f in order):
+                loops[name] = [(rank, f, last, "") for rank, f, last in order]
+            elif kind == "temporal" and any(f > 1 for _, f, _ in order):
                 raise CoverageError(f"{where}: expected loops in time at a memory")
             elif kind == "spatial" and (axes := _axes(name, read)):
                 split = whole(entry.get("split", len(order)), f"{where}: split", 0)
@@ -67,26 +71,32 @@ def _targets(entries: Sequence[Mapping[str, Any]], read: Architecture, cascade: 
                 inner = len(order) - split
                 array = axes[0].rpartition(".")[0] or next(iter(over))
                 over[array] += [
-                    (rank, f, axes[0 if at >= inner else -1]) for at, (rank, f) in enumerate(order)
+                    (*step, axes[0 if at >= inner else -1]) for at, step in enumerate(order)
                 ]
-            elif kind == "spatial" and any(f > 1 for _, f in order):
+            elif kind == "spatial" and any(f > 1 for _, f, _ in order):
                 raise CoverageError(f"{where}: expected a node with a fan-out, or around one")
         else:
             raise InputError(f"{where}: expected temporal, spatial or dataspace")
     return _stacked(loops, over, kept, read, cascade)
 
 
-def _order(entry: Mapping[str, Any], cascade: Cascade, where: str) -> list[tuple[str, int]]:
+def _order(entry: Mapping[str, Any], cascade: Cascade, where: str) -> list[tuple[str, int, int]]:
     """The loops of a target from the outside in, with their factors."""
     sizes = cascade.sizes()
     said: Any = entry.get("factors")
-    given = said.split() if isinstance(said, str) else texts(said, f"{where}: factors")
-    factors: dict[str, int] = {}
-    for text in given:
-        match = _FACTOR.fullmatch(text.strip(" ,"))
+    place = f"{where}: factors"
+    each = [said] if isinstance(said, str) else [str(one) for one in said or ()]
+    text = ",".join(each) if isinstance(said, (str, list)) else ",".join(texts(said, place))
+    factors: dict[str, tuple[int, int]] = {}
+    at = len(text) - len(text.lstrip())
+    while at < len(text):
+        match = _FACTOR.match(text, at)
         if match is None or match[1].lower() not in sizes:
-            raise InputError(f"{where}: factors: expected such as R=3, found {shown(text)}")
-        factors[match[1].lower()] = int(match[2])
+            found = shown(text[at:].split()[0])
+            raise InputError(f"{place}: expected such as R=3, or R=3,2, found {found}")
+        turns = int(match[2])
+        factors[match[1].lower()] = turns, int(match[3] or turns)
+        at = match.end()
     order: Any = entry.get("permutation")
     place = f"{where}: permutation"
     plain = order.replace(",", " ").split() if isinstance(order, str) else texts(order, place)
@@ -95,7 +105,7 @@ def _order(entry: Mapping[str, Any], cascade: Cascade, where: str) -> list[tuple
         names = list(names[0])
     inside_out = [name for name in names if name in factors]
     inside_out += [name for name in factors if name not in inside_out]
-    return [(name, factors[name]) for name in reversed(inside_out)]
+    return [(name, *factors[name]) for name in reversed(inside_out)]
 
 
 def _axes(name: str, read: Architecture) -> list[str]:
@@ -118,14 +128,14 @@ def _axes(name: str, read: Architecture) -> list[str]:
 
 
 def _stacked(
-    loops: Mapping[str, Sequence[tuple[str, int, str]]],
-    over: Mapping[str, Sequence[tuple[str, int, str]]],
+    loops: Mapping[str, Sequence[_Step]],
+    over: Mapping[str, Sequence[_Step]],
     kept: Mapping[str, Sequence[str]],
     read: Architecture,
     cascade: Cascade,
 ) -> Nest:
     """Keeps and loops from the outside in; tiles are what all loops inside of them walk."""
-    stack: list[Keep | tuple[str, int, str]] = []
+    stack: list[Keep | _Step] = []
     arrays, outermost = list(over), read.levels[0]
     if set(kept[outermost.name]) != set(cascade.tensors):
         told = "expected all tensors in the outermost memory"
@@ -147,7 +157,7 @@ def _stacked(
         if isinstance(each, Keep):
             nest.append(each)
             continue
-        rank, factor, axis = each
+        rank, factor, _, axis = each
         turns = factor or open_[rank]
         if turns > 1:
             nest.append(Loop(rank, inside[rank], axis))
@@ -155,21 +165,29 @@ def _stacked(
     return tuple(reversed(nest))
 
 
-def _open(loops: Sequence[tuple[str, int, str]], cascade: Cascade) -> dict[str, int]:
-    """By rank what the factors that are said leave to one that is 0; 1 where none is."""
+def _open(loops: Sequence[_Step], cascade: Cascade) -> dict[str, int]:
+    """By rank what the factors that are said leave to one that is 0; 1 where none is.
+
+    Of n turns and r in the last one, with p points in a turn of which q are in the last one, a loop
+    walks (r - 1) p + q points: all loops together as many as the rank has.
+    """
     found: dict[str, int] = {}
     for rank, size in cascade.sizes().items():
-        factors = [factor for name, factor, _ in loops if name == rank]
-        known = prod(factor for factor in factors if factor)
-        open_ = factors.count(0)
-        if not isinstance(size, int) or open_ > 1 or size % known or (not open_ and known != size):
-            if not factors and len(cascade.tensors) and not _walked(rank, cascade):
-                continue
+        own = [(turns, last) for name, turns, last, _ in loops if name == rank]
+        if not isinstance(size, int) or (not own and not _walked(rank, cascade)):
+            continue
+        left = size // prod(turns for turns, _ in own if turns)
+        walked = 0
+        for turns, last in own:
+            walked = walked * (turns or left) + (last or left) - 1
+        uneven = any(last > turns for turns, last in own)
+        if walked + 1 != size or uneven or [turns for turns, _ in own].count(0) > 1:
             raise CoverageError(
-                f"mapping: {rank}: expected factors whose product is {size}, found {known}; factors"
-                " that leave a remainder are not read"
+                f"mapping: {rank}: expected factors that walk {size} points, found {walked + 1}; a"
+                f" loop that ends sooner in the last turn of those around is {rank.upper()}=4,3 (4"
+                " turns, then 3)"
             )
-        found[rank] = size // known
+        found[rank] = left
     return found
 
 

@@ -248,9 +248,27 @@ def test_what_is_wrong_is_named(nest: Any, told: str) -> None:
         counted(THREE, {"problem": CONV}, nest)
 
 
+def test_a_loop_that_ends_sooner_in_the_last_turn_has_a_smaller_last_tile() -> None:
+    """K is 3 x 8 + 7, P 2 x 6 + 4; for each tile of K windows of 8, 8 and 6 inputs come."""
+    work = {**CONV, "instance": {"K": 31, "R": 3, "P": 16}}
+    nest = [
+        target("MainMemory", "R=1, P=3, K=4", "PRK"),
+        target("GlobalBuffer", "R=1 P=6,4 K=1", "PRK"),
+        {**target("RegisterFile", "", "RPK"), "factors": ["R=3", "P=1", "K=8", 7]},
+    ]
+    found, table = counted(THREE, {"problem": work}, nest)
+    assert found.steps == 31 * 16 * 3
+    assert table["GlobalBuffer", "Weights"][1] == 31 * 3
+    assert table["GlobalBuffer", "Inputs"][1] == 4 * (8 + 8 + 6)
+    assert table["MainMemory", "Outputs"] == (0, 0, 31 * 16)
+    nest[1]["factors"] = "R=1 P=6,3 K=1"
+    with pytest.raises(CoverageError, match="p: expected factors that walk 16 points, found 15"):
+        counted(THREE, {"problem": work}, nest)
+
+
 def test_factors_have_to_fill_every_rank() -> None:
     short = [*BYPASS[:2], target("RegisterFile", "R=2 P=1 K=2", "RPK")]
-    with pytest.raises(CoverageError, match="r: expected factors whose product is 3, found 2"):
+    with pytest.raises(CoverageError, match="r: expected factors that walk 3 points, found 2"):
         counted(THREE, {"problem": CONV}, short)
     with pytest.raises(CoverageError, match="expected all tensors in the outermost memory"):
         counted(THREE, {"problem": CONV}, [*BYPASS, kept("MainMemory", "Inputs")])

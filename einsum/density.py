@@ -124,7 +124,7 @@ def _rank(word: str, ranks: Sequence[str], where: str) -> str:
     """A rank of the tensor, in small or large letters; raises `UnknownNameError`."""
     alike = [rank for rank in ranks if rank.lower() == word.lower()]
     if word not in ranks and len(alike) != 1:
-        raise UnknownNameError(f"{where}: density: rank", word, ranks)
+        raise UnknownNameError(f"rank of {where}", word, ranks)
     return word if word in ranks else alike[0]
 
 

@@ -196,10 +196,11 @@ def spreads(space: Space) -> dict[Box, tuple[Box, ...]]:
             lines = lines[lines.prod(axis=1) <= axis]
         joined = (overs[:, None] * lines).reshape(-1, len(walked))
         whole = np.flatnonzero((walked % joined == 0).all(axis=1))
-        places = np.zeros(len(whole), np.int64)
+        places: Ints = np.zeros_like(whole)
         for rank, size in enumerate(space.walked):
             divisors = [f for f in range(1, size + 1) if size % f == 0]
-            places = places * len(divisors) + np.searchsorted(divisors, joined[whole, rank])
+            found = cast(Ints, np.searchsorted(divisors, joined[whole, rank]))
+            places = places * len(divisors) + found
         kept = whole[np.sort(np.unique(places, return_index=True)[1])]
         before, line = np.divmod(kept, len(lines))
         overs = joined[kept]

@@ -145,7 +145,7 @@ def certified(
     cascade = lone(workload)
     if cascade is not None:
         limited = {} if time_limit_s is None else {"time_limit_s": time_limit_s}
-        own = {"objective": objective, **limited, **options}
+        own: dict[str, Any] = {"objective": objective, **limited, **options}
         return certify.certified(mapper, cascade, hardware, **own)
     check_objective(objective)
     certify.check_kind(hardware)

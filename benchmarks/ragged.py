@@ -83,6 +83,7 @@ def cases(many: int) -> None:
 
 if __name__ == "__main__":
     started_s = time.perf_counter()
-    products(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    if many := int(sys.argv[1]) if len(sys.argv) > 1 else 1000:
+        products(many)
     cases(int(sys.argv[2]) if len(sys.argv) > 2 else 500)
     print(f"{time.perf_counter() - started_s:.0f} s")

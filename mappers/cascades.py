@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from hwmodel.einsum.cascade import Cascade
+from hwmodel.einsum.network import Workload, lone
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.spatial.rules import rules_named
 from hwmodel.machines.spatial.view import view
@@ -111,7 +112,7 @@ def _fused(
 
 
 def map_front(
-    cascade: Cascade, hardware: Hardware, *, mapspace: str | None = None, rules: str = "overlap"
+    cascade: Workload, hardware: Hardware, *, mapspace: str | None = None, rules: str = "overlap"
 ) -> tuple[NestMapped, ...]:
     """All mappings of one Einsum that no other beats in both of two objectives.
 
@@ -119,7 +120,7 @@ def map_front(
     """
     space: dict[str, Any] = {} if mapspace is None else {"mapspace": mapspace}
     check_kind(hardware)
-    cascade, hardware = view(cascade, hardware)
+    cascade, hardware = view(_alone(cascade, "a front"), hardware)
     if len(cascade.einsums) != 1:
         raise CoverageError(
             f"{cascade.name}: expected one Einsum for a front, found {len(cascade.einsums)}; map"
@@ -129,15 +130,26 @@ def map_front(
     return search(cascade, hardware, rules=rules_named(rules), **space)
 
 
+def _alone(workload: Workload, what: str) -> Cascade:
+    """The cascade that a workload is; refuses a network of several."""
+    cascade = lone(workload)
+    if cascade is None:
+        raise CoverageError(
+            f"{workload.name}: expected one cascade for {what}, found a network of"
+            f" {len(workload.stages)} stages; ask of .stages[i].cascade"
+        )
+    return cascade
+
+
 def map_forms(
-    cascade: Cascade, hardware: Hardware, *, mapspace: str = "uniform"
+    cascade: Workload, hardware: Hardware, *, mapspace: str = "uniform"
 ) -> tuple[Compared, ...]:
     """A cascade with a softmax in its forms of one, two and three passes, least traffic first.
 
     Raises `CoverageError` where there is no such softmax, without bands.
     """
     check_kind(hardware)
-    answers = compare(*view(cascade, hardware), mapspace=mapspace)
+    answers = compare(*view(_alone(cascade, "forms"), hardware), mapspace=mapspace)
     if len(answers) == 1:
         raise CoverageError(
             f"{cascade.name}: expected a softmax between two sums over one rank, with its maximum,"

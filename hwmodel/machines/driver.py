@@ -5,12 +5,10 @@ This one divides the work over the devices, asks that module, and makes the esti
 between stages, bound and roofline, what memory holds, tokens, area, what a what-if changed in vain.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -42,7 +40,7 @@ from hwmodel.machines.held import (
 from hwmodel.machines.joints import assumed as assumed_of
 from hwmodel.machines.joints import held_by, joints_of, warned, with_joints, with_links
 from hwmodel.machines.kept import Kept
-from hwmodel.machines.run import COLD, Run, l2_of
+from hwmodel.machines.run import COLD, Run, l2_of, limited_to
 from hwmodel.machines.spatial.area import area_of
 from hwmodel.machines.spatial.zeros import check_zeros
 from hwmodel.network import collectives
@@ -104,10 +102,10 @@ def predict(
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """
     how: dict[str, Any] = {"parallel": parallel, "topology": topology, "engine": engine, "l2": l2}
+    limited = {} if time_limit_s is None else limited_to(time_limit_s, machine_of(on))
     if offload is not None:  # layers in time, above what one run of each takes
-        _limit(time_limit_s, machine_of(on))
         return imported(OFFLOADED)(workload, on, kernel=kernel, offload=offload, **how)
-    return answered(workload, on, kernel=kernel, time_limit_s=time_limit_s, **how)
+    return answered(workload, on, kernel=kernel, limited=limited, **how)
 
 
 def answered(
@@ -119,8 +117,8 @@ def answered(
     topology: Network = None,
     engine: str | Engine | None = None,
     l2: str | None = None,
-    time_limit_s: float | None = None,
     keeping: Kept | None = None,
+    limited: Mapping[str, float] | None = None,
 ) -> Estimate:
     """What `predict` answers; `keeping` is for many questions of one machine and topology."""
     above = getattr(workload, "answered_by", None)
@@ -131,7 +129,6 @@ def answered(
     machine, network = machine_of(on), topology_of(topology)
     check_zeros(workload, machine)
     share, runs = divided(workload, machine, parallel, network), engine_of(engine)
-    limited = _limit(time_limit_s, machine)
 
     def alone(work: Workload, scheduled: bool) -> Estimate:
         library, asked = exchanged(kernel, work)
@@ -208,14 +205,14 @@ def _computed(
     kernel: Any,
     l2: str = COLD,
     keeping: Kept | None = None,
-    limited: Mapping[str, float] = MappingProxyType({}),
+    limited: Mapping[str, float] | None = None,
 ) -> Run:
     """What the machine says of the stages that compute; those that only exchange have no parts."""
     stages = share.stages
     working = tuple(stage for stage in stages if stage.cascade.einsums)
     if len(working) == len(stages) and keeping is None:
         state = {} if l2 == COLD else {"l2": l2}
-        return _runner(machine)(share, machine, kernel, **state, **limited)
+        return _runner(machine)(share, machine, kernel, **state, **(limited or {}))
     if not working and kernel is not None:
         told = "kernel: expected the library of collectives"
         raise InputError(f"{share.name}: {told}, found {shown(kernel)}")
@@ -224,7 +221,7 @@ def _computed(
     network = cast(Stack, share)  # a lone cascade computes
     computing = replace(network, stages=working)
     if keeping is None:
-        run = _runner(machine)(computing, machine, kernel, **limited)
+        run = _runner(machine)(computing, machine, kernel, **(limited or {}))
     else:
         run = keeping.run(computing, lambda work: _runner(machine)(work, machine, kernel))
     parts = iter(run.parts)
@@ -321,20 +318,6 @@ def _asked(machine: Hardware, kernel: Kernel) -> Kernel:
     if machine.kind == "gpu" or kernel is None or isinstance(kernel, str) or config:
         return kernel
     raise InputError(f"kernel: expected a name on {machine.name}, found {shown(kernel)}")
-
-
-def _limit(time_limit_s: float | None, machine: Hardware) -> dict[str, float]:
-    """The limit of a search, for machines on which there is one; refuses it on others."""
-    if time_limit_s is None:
-        return {}
-    if machine.kind != "spatial" or machine.binding:
-        raise InputError(
-            f"time_limit_s: expected none on {machine.name}, where no mapping is searched, found"
-            f" {shown(time_limit_s)}; leave it out"
-        )
-    if not 0 <= time_limit_s < math.inf:
-        raise InputError(f"time_limit_s: expected seconds, 0 or more, found {shown(time_limit_s)}")
-    return {"time_limit_s": time_limit_s}
 
 
 def _runner(machine: Hardware) -> Callable[..., Run]:

@@ -5,6 +5,7 @@ what the workload carries, never at what made it. Collectives, bounds, memory an
 driver's.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,20 @@ def l2_of(asked: str | None, workload: Workload, machine: Hardware, engine: bool
             " leave it out"
         )
     return asked
+
+
+def limited_to(time_limit_s: float | None, machine: Hardware) -> dict[str, float]:
+    """The limit of a search, for machines on which there is one; refuses it on others."""
+    if time_limit_s is None:
+        return {}
+    if machine.kind != "spatial" or machine.binding:
+        raise InputError(
+            f"time_limit_s: expected none on {machine.name}, where no mapping is searched, found"
+            f" {shown(time_limit_s)}; leave it out"
+        )
+    if not 0 <= time_limit_s < math.inf:
+        raise InputError(f"time_limit_s: expected seconds, 0 or more, found {shown(time_limit_s)}")
+    return {"time_limit_s": time_limit_s}
 
 
 def need_no_sort(cascade: Cascade) -> None:

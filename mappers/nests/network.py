@@ -30,7 +30,7 @@ from hwmodel.mappers.mapper import Mapped, Proposal
 from hwmodel.mappers.nests import certify
 from hwmodel.mappers.nests.costs import OBJECTIVES, check_objective
 from hwmodel.mappers.nests.mapped import NestMapped
-from hwmodel.quantity.errors import CoverageError, SolverError
+from hwmodel.quantity.errors import CapacityError, CoverageError, SolverError
 from hwmodel.quantity.units import Amount, show
 from hwmodel.show.json import plain
 from hwmodel.spine.certificate import Certificate
@@ -44,12 +44,16 @@ LEAST_S = 0.05
 
 @dataclass(frozen=True)
 class Layer:
-    """One mapping of a network, which runs `times` in a row; `searched`: for it, and not before."""
+    """One mapping of a network, which runs `times` in a row.
+
+    `searched`: for it, and not for one of its form before; `note`: why it is not fused.
+    """
 
     name: str
     times: Amount
     mapped: Any
     searched: bool
+    note: str = ""
 
     @property
     def time_s(self) -> float:
@@ -90,6 +94,7 @@ class NetworkMapped(Mapped):
     name: str
     machine: str
     layers: tuple[Layer, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def time_s(self) -> float:
@@ -105,7 +110,8 @@ class NetworkMapped(Mapped):
         """The certificate of the whole, and each layer."""
         layers = [layer.record() for layer in self.layers]
         whole = {"cascade": self.name, "machine": self.machine, **self.certificate.record()}
-        return {**whole, "time_s": self.time_s, "energy_j": self.energy_j, "layers": layers}
+        both = {"time_s": self.time_s, "energy_j": self.energy_j}
+        return {**whole, **both, "layers": layers, "notes": list(self.notes)}
 
     def __str__(self) -> str:
         """What all layers take, a row for each, and the certificate."""
@@ -126,7 +132,8 @@ class NetworkMapped(Mapped):
             f"bound      {proof.bound:.6g} {proof.unit} for any schedule of each layer, a gap of"
             f" {proof.gap_to_bound:.1%}"
         )
-        return "\n\n".join((head, rows, text))
+        notes = "".join(f"\nnote       {note}" for note in self.notes)
+        return "\n\n".join((head, rows, text + notes))
 
 
 def certified(
@@ -145,8 +152,12 @@ def certified(
     cascade = lone(workload)
     if cascade is not None:
         limited = {} if time_limit_s is None else {"time_limit_s": time_limit_s}
-        own: dict[str, Any] = {"objective": objective, **limited, **options}
-        return certify.certified(mapper, cascade, hardware, **own)
+        own: dict[str, Any] = {**limited, **options}
+        try:
+            return certify.certified(mapper, cascade, hardware, objective=objective, **own)
+        except CoverageError:
+            if options or hardware.kind != "spatial" or not _apart(cascade):
+                raise
     check_objective(objective)
     certify.check_kind(hardware)
     stages = [stage for stage in chained(workload) if stage.cascade.einsums]
@@ -160,7 +171,9 @@ def certified(
     found = layers(mapper, stages, hardware, objective=objective, time_limit_s=limit_s, **options)
     every = tuple(layer for each in found for layer in each)
     took_s = time.perf_counter() - started_s
-    return NetworkMapped(_summed(every, objective, took_s), workload.name, hardware.name, every)
+    notes = tuple(dict.fromkeys(layer.note for layer in every if layer.note))
+    proof = _summed(every, objective, took_s)
+    return NetworkMapped(proof, workload.name, hardware.name, every, notes)
 
 
 def layers(
@@ -184,22 +197,54 @@ def layers(
     found: list[list[Layer]] = []
     for stage, each in zip(stages, works, strict=True):
         found.append([])
-        for work in each:
+        todo, note = list(each), ""
+        while todo:
+            work = todo.pop(0)
             form = _form(work)
             searched = form not in known
             if searched:
                 share_s = (deadline_s - time.perf_counter()) / left
                 limited = _limited(work, hardware, min(NEST_S, max(LEAST_S, share_s)))
                 own: dict[str, Any] = {"objective": objective, **limited, **options}
+                if len(stages) > 1 and not _flows(work):
+                    own.pop("mapspace", None)
                 try:
-                    known[form] = certify.certified(mapper, work, hardware, **own)
-                except SolverError:  # no tree was found in its share: that of a nest alone, then
-                    own |= {"time_limit_s": NEST_S}
-                    known[form] = certify.certified(mapper, work, hardware, **own)
-                left -= 1
-            name = stage.name if len(each) == 1 else f"{stage.name}.{work.outputs[0]}"
-            found[-1].append(Layer(name, stage.times, known[form], searched))
+                    known[form] = _found(mapper, work, hardware, own)
+                except (CapacityError, CoverageError) as error:
+                    if isinstance(error, CoverageError) and not options and _apart(work):
+                        todo, note = [alone(e, work) for e in work.einsums], f"not fused: {error}"
+                        continue
+                    if len(stages) == 1:
+                        raise
+                    told = f"layer {stage.name}: {error}; map others by themselves"
+                    raise type(error)(told) from None
+                left = max(1, left - 1)
+            several = len(each) > 1 or bool(note)
+            name = f"{stage.name}.{work.outputs[0]}" if several else stage.name
+            found[-1].append(Layer(name, stage.times, known[form], searched, note))
     return found
+
+
+def _found(
+    mapper: Callable[..., Proposal], work: Cascade, hardware: Hardware, asked: dict[str, Any]
+) -> Any:
+    """The mapping of one cascade; where no tree is found in its share, in that of a nest alone."""
+    try:
+        return certify.certified(mapper, work, hardware, **asked)
+    except SolverError:
+        return certify.certified(mapper, work, hardware, **{**asked, "time_limit_s": NEST_S})
+
+
+def _flows(work: Cascade) -> bool:
+    """Whether a dataflow is of such work: what sums products of two tensors."""
+    (einsum, *others) = work.einsums
+    return not others and bool(einsum.reductions) and len({a.tensor for a in einsum.reads}) == 2
+
+
+def _apart(cascade: Cascade) -> bool:
+    """Whether Einsums of a cascade that is not fused can run one after the other."""
+    running = any(rank.iterative and rank.size != 1 for rank in cascade.ranks.values())
+    return len(cascade.einsums) > 1 and not running
 
 
 def _works(cascade: Cascade, hardware: Hardware, split: bool) -> list[Cascade]:

@@ -76,7 +76,7 @@ def run(
             + ("" if flow is None else f", {Path(flow).stem}"),
             *dict.fromkeys(f"rules: {each.rules.name}: {each.rules.words}" for each in made),
         ),
-        warnings=(UNMEASURED, *_gaps(made)),
+        warnings=(UNMEASURED, *_gaps(made), *dict.fromkeys(e.note for e in every if e.note)),
         outermost=next(iter(hardware.memories)),
     )
 

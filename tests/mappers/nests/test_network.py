@@ -74,3 +74,23 @@ def test_a_limit_of_time_reaches_the_search_from_python_and_from_lines() -> None
         hw.predict(work, on="h200", time_limit_s=1)
     with pytest.raises(InputError, match="time_limit_s: expected seconds"):
         hw.predict(work, on=SMALL, time_limit_s=-1)
+
+
+def test_a_chain_that_is_not_fused_runs_one_by_one_and_says_why() -> None:
+    """A stride of 2 leaves the last of 8 rows unread, which a fused maker would not make."""
+    text = """
+    tensor I[c, i]: int8
+    tensor F[k, c, r]: int8
+    tensor Z[k, h]: int8
+    tensor G[l, k, u]: int8
+    tensor Y[l, y]: int8
+    Z[k, h] = sum(c, r) I[c, h+r] * F[k, c, r]
+    Y[l, y] = sum(k, u) Z[k, 2*y+u] * G[l, k, u]
+    """
+    sizes = {"i": 10, "h": 8, "y": 3, "c": 2, "k": 4, "l": 4, "r": 3, "u": 3}
+    work = hw.parse(text, sizes=sizes)
+    found, said = hw.map(work, on=SMALL, objective="latency"), hw.predict(work, on=SMALL)
+    assert isinstance(found, NetworkMapped)
+    assert float(said.time_s) == pytest.approx(found.time_s)
+    assert "windows ask for 7" in str(found)
+    assert any("windows ask for 7" in warning for warning in said.warnings)

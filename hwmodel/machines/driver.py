@@ -92,12 +92,10 @@ def predict(
     `on` is a machine, the name of a shipped one or a path; `kernel` the library whose kernels run
     (default: torch's choice), by name, as a value or by family, `{"attention": "cudnn"}`;
     `parallel` how a model is divided over its devices, `{"tp": 8, "pp": 2}` (`Division`);
-    `topology` what joins them, where that is more than one switch: a value, a description, or the
-    name or file of one; `engine` what runs a model's phase, "vllm" (default: torch, plain and
-    unfused); `l2` is "warm" where a kernel's work is repeated on the same activations (default:
-    cold, as between others); `offload` what of a model streams from a host or a drive
-    (`spine.offload`), `{"rate": "24 GB/s"}`; `time_limit_s` what a search for mappings may take on
-    arrays. `time_s` of a model in a pipeline is that of its `batch` through all stages.
+    `topology` what joins them (default: a switch), a value, a description, a name or a file;
+    `engine` what runs a model's phase, "vllm" (default: torch); `l2` is "warm" where work repeats
+    on the same activations (default: cold); `offload` what of a model streams (`spine.offload`);
+    `time_limit_s` of searches on arrays. A pipeline's `time_s` is that of `batch`, all stages.
     Sizes and hardware numbers may be arrays that broadcast: the answer's fields are arrays then.
     Raises `InputError` for values that make no sense and `CoverageError` for what no model covers.
     """

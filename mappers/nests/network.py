@@ -232,7 +232,8 @@ def _found(
     try:
         return certify.certified(mapper, work, hardware, **asked)
     except SolverError:
-        return certify.certified(mapper, work, hardware, **{**asked, "time_limit_s": NEST_S})
+        asked = {**asked, "time_limit_s": NEST_S}
+        return certify.certified(mapper, work, hardware, **asked)
 
 
 def _flows(work: Cascade) -> bool:

@@ -87,7 +87,7 @@ MODELLED = _table(
     Splitwise | arXiv 2311.18677 | pools of prompts and of tokens, shipped caches
     Lamina | arXiv 2405.01814 | bytes of caches; attention apart from weights has no model
     MCUNetV2 | arXiv 2110.15352 | patches on microcontrollers
-    hls4ml (wa-hls4ml) | arXiv 2511.05615 | layers unrolled on FPGAs, with LUTs and flip-flops
+    hls4ml (wa-hls4ml) | arXiv 2511.05615 | layers unrolled on FPGAs, with LUTs, flip-flops, FIFOs
     M3ViT | arXiv 2210.14793 | experts in expert order; energy of its board was not read
     Edge-MoE | ICCAD 2023 | experts in expert order
     BottleFit | arXiv 2201.02693 | splits between a device and a server

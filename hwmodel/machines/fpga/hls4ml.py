@@ -56,6 +56,10 @@ of a released design in 32 bits (ChiRuiChen/AutoEncoder_hls4ml at dd6f3c2: 20 at
 PIPELINE = 2
 """Cycles of a layer of the latency strategy beside its tree of adders: a prior, of 1 to 3."""
 
+FIFOS = (0.1, 1.0)
+"""Low and high multiples of block RAM in FIFOs: a prior of what a simulation leaves of them, and
+as deep as they are written."""
+
 CYCLE = "cycle"
 
 TAKES: tuple[str, ...] = ("dsp", "lut", "ff", "bram", "uram")
@@ -124,8 +128,11 @@ class Design:
         found = dict.fromkeys(TAKES, (0.0, 0.0))
         for layer, reuse in self.pairs:
             for name, count in taken(layer, reuse).items():
-                ends = zip(found[name], spread(layer.strategy, name), strict=True)
-                low, high = (so_far + count * share for so_far, share in ends)
+                fifos = layer.fifo_halves / 2 if name == "bram" else 0
+                ends = zip(found[name], spread(layer.strategy, name), FIFOS, strict=True)
+                low, high = (
+                    so_far + (count - fifos) * share + fifos * own for so_far, share, own in ends
+                )
                 found[name] = (low, high)
         return found
 

@@ -48,5 +48,6 @@ def test_a_design_short_of_block_ram_says_how_much_lies_in_fifos() -> None:
     layer = Dense("conv", 27, 8, positions=256, bits=8, streams=between)
     made = design([layer], 1)
     assert made.resources["bram"] == 4 + 2
+    assert made.ranges["bram"] == pytest.approx((0.6, 6.0))  # FIFOs alone: shortened, or as written
     with pytest.raises(CapacityError, match=r"needs 6.5 bram of 5, 6 bram of them in FIFOs"):
         smallest_target([layer], limits(hw.device("u250").but(resources={"bram": 5, "dsp": 300})))

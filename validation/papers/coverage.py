@@ -85,7 +85,7 @@ MODELLED = _table(
     ZeRO-Offload | arXiv 2101.06840 | states in a host, which updates; rates of V100 are priors
     MemAscend | arXiv 2505.23254 | buffers of a host's memory, as they are made and as they fit
     Splitwise | arXiv 2311.18677 | pools of prompts and of tokens, shipped caches
-    Lamina | arXiv 2405.01814 | bytes of caches; attention apart from weights has no model
+    Lamina | arXiv 2405.01814 | bytes of caches, products; attention apart from weights has no model
     MCUNetV2 | arXiv 2110.15352 | patches on microcontrollers
     hls4ml (wa-hls4ml) | arXiv 2511.05615 | layers unrolled on FPGAs, with LUTs, flip-flops, FIFOs
     M3ViT | arXiv 2210.14793 | experts in expert order; energy of its board was not read
@@ -122,7 +122,7 @@ PARTLY = _table(
     ExFlow | arXiv 2401.08383 | placement of experts with a proof; its traces are not released
     Speculative MoE | arXiv 2503.04398 | clusters of experts by a table of tokens
     Vocabulary Parallelism | arXiv 2411.05288 | pipelines with stages of one's own seconds
-    Nexus | arXiv 2507.06608 | streams of requests; sharing of processors has no model
+    Nexus | arXiv 2507.06608 | prompts and tokens side by side on shares of a device
     vLLM hyperparameters | abstract | searches over divisions and batches; its tables were not read
     EfficientLLM | abstract | formats and attention kinds by predict; its metrics were not read
     Beyond Inference | arXiv 2403.12981 | queues of stations; times of its stages were not read

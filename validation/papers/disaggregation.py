@@ -2,14 +2,19 @@
 
 Splitwise (arXiv 2311.18677): a prompt of 1,500 tokens of BLOOM-176B between machines of eight A100,
 by eight links of 200 Gb/s a machine; a token takes 48.8 ms there (median of its profile). Lamina
-(2405.01814): keys and values of LLaMA3-70B. The gain of Splitwise's pools on its own profile and
-trace is a test of `hwmodel.systems.serving.pools`.
+(2405.01814): keys and values of LLaMA3-70B, and what its products do for each byte. The gain of
+Splitwise's pools on its own profile and trace is a test of `hwmodel.systems.serving.pools`. Nexus
+(2507.06608): tokens beside prompts on halves of one GPU; device and sizes are priors.
 """
 
 from typing import Any
 
 from hwmodel.einsum.workloads.model import model
+from hwmodel.machines.driver import predict
+from hwmodel.systems.serving.batch import Batch
 from hwmodel.systems.serving.pools import Shipment
+from hwmodel.systems.serving.shared import beside
+from hwmodel.systems.serving.step_times import Largest, step_times
 from hwmodel.validation.papers.claim import Claim
 from hwmodel.validation.papers.given import Given
 
@@ -21,6 +26,8 @@ LINK_BYTES_PER_S = 8 * 25e9
 SOURCE = "paper: links of 8 x 200 Gb/s a machine"
 TOKEN_S, PROMPT_S = 48.8e-3, 0.4
 """Of a token, and of a prompt of 1,500: between 289 ms at 1,024 and 540 at 2,048 (its profile)."""
+PRODUCTS = ("qkv", "attention output", "gate-up", "down")
+"""Parts of a step that multiply weights of layers."""
 SYNCHRONISED_S = 8e-3
 """What stays exposed of layers sent one by one, A100."""
 
@@ -50,14 +57,46 @@ def splitwise(given: Given) -> tuple[Claim, ...]:
 
 
 def lamina(given: Given) -> tuple[Claim, ...]:
-    """Bytes of keys and values of a request."""
+    """Bytes of keys and values of a request, and operations of products for each byte."""
     llama, tokens = model("llama-3.1-70b"), given("tokens", 8192)
+    step = predict(llama.decode(given("batch", 100), 1024), given.device("h100"))
+    products = [part for part in step.parts if part.name in PRODUCTS]
+    flop = sum(float(part.times * (part.flop or 0.0)) for part in products)
+    read = sum(float(part.times * part.counts.read["dram"]) for part in products)
     return (
         Claim(
             *("Lamina", "bytes of keys and values, 8,192 tokens, LLaMA3-70B", 2.68e9),
             *(float(llama.kv_bytes(1, tokens)), 1.86e-3, "paper: some 30 requests in 80 GB"),
         ),
+        Claim(
+            *("Lamina", "FLOP a byte of products with weights, batch 100", 100.0, flop / read, 0.05),
+            "paper: as many as sequences",
+            within="activations, which are read too",
+        ),
     )
 
 
-PROGRAMS = (splitwise, lamina)
+def nexus(given: Given) -> tuple[Claim, ...]:
+    """How much slower tokens are beside prompts whose own keys grow."""
+    machine, one = given.device("l40s"), model("llama-3.1-8b")
+    half = machine.but(processors={"count": int(machine.processors.count) // 2})
+    steps = step_times(one, half, largest=Largest(512, 16, 16384), tolerance=0)
+    decodes = given("sequences", 16)
+    used = steps.dram_use(Batch(decodes, decodes * 1024))
+    slow = [beside(used, steps.dram_use(_chunk(512, keys))) for keys in (2048, 10240)]
+    return (
+        Claim(
+            *("Nexus", "tokens slower as keys of prompts beside go from 2,048 to 10,240", 0.36),
+            *(slow[1] / slow[0] - 1, 0.28, "paper; ten points of 36"),
+            cause="attention of a long prompt uses less of the DRAM here, not more: what its reads"
+            " of the L2 cost others is not modelled",
+        ),
+    )
+
+
+def _chunk(tokens: int, keys: int) -> Batch:
+    """A step that reads so many tokens of a prompt, the last of so many keys."""
+    return Batch(prompts=1, new=tokens, pairs=tokens * (2 * keys - tokens + 1) // 2)
+
+
+PROGRAMS = (splitwise, lamina, nexus)

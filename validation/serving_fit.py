@@ -51,10 +51,11 @@ STORED: Mapping[str, tuple[str, ...]] = {
     "deepseek-r1": ("FP8",),
 }
 """Models -> what the tables call weights that stand as their checkpoints have them."""
-IN_RANKS = (("rtx-pro-6000", "qwen3-30b-a3b"),)
-"""GPUs and models whose tp in the tables is attention in ranks, experts over all of them: version
-1.0 has in tp 2 and tp 8 what version 1.x, which names ranks, has within 2 and 0.3 %, and PCIe 5
-would not carry the sums of tp (56 GB/s of 63 at no time for all else)."""
+IN_RANKS = ("1.0", ("qwen3-30b-a3b", "qwen3-235b-a22b"))
+"""A version and models whose tp, without stages, is attention in ranks and experts over all of
+them: cells that version 1.x has too, which names ranks, are within 2 and 0.3 %, PCIe 5 would not
+carry the sums of tp, and on NVLink such rows are 0.75 to 1.11 of what ranks make, 1.8 to 2.5 times
+what tp does."""
 BUDGET, SEQUENCES, SHARE, QUEUED = 8192, 2048, 0.93, 3000
 """Tokens and sequences of a step, share of the memory (0.90 to 0.95 in the tables' text), requests
 where a row does not say how many; of more than these the first are run."""
@@ -109,14 +110,15 @@ def published(folder: Path) -> Iterator[Row]:
         for row in csv.DictReader(file):
             if not row["load"].startswith("all requests") or row["model"] not in MODELS:
                 continue
-            gpu, name = row["gpu"].lower().replace(" ", "-"), MODELS[row["model"]]
-            ranks = row["attention_dp_ep"] or (row["tp"] if (gpu, name) in IN_RANKS else 0)
-            together = int(ranks) if int(ranks or 0) > 1 else 0
-            ways = {"dp": together, "ep": together} if together else {"tp": int(row["tp"] or 1)}
             stages = int(row["pp"] or 1)
+            name, version = MODELS[row["model"]], row["version"].split()[0]
+            told = version == IN_RANKS[0] and name in IN_RANKS[1] and stages == 1
+            ranks = int(row["attention_dp_ep"] or (row["tp"] if told else 0) or 0)
+            together = ranks if ranks > 1 else 0
+            ways = {"dp": together, "ep": together} if together else {"tp": int(row["tp"] or 1)}
             yield Row(
-                gpu=gpu,
-                version=row["version"].split()[0],
+                gpu=row["gpu"].lower().replace(" ", "-"),
+                version=version,
                 model=name,
                 weights=row["weights"],
                 input=int(row["isl"]),

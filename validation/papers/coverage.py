@@ -84,6 +84,7 @@ MODELLED = _table(
     DistZO2 | abstract | the same, in slices over devices
     ZeRO-Offload | arXiv 2101.06840 | states in a host, which updates; rates of V100 are priors
     MemAscend | arXiv 2505.23254 | buffers of a host's memory, as they are made and as they fit
+    Nexus | arXiv 2507.06608 | prompts and tokens side by side on shares of a device
     Splitwise | arXiv 2311.18677 | pools of prompts and of tokens, shipped caches
     Lamina | arXiv 2405.01814 | bytes of caches, products; attention apart from weights has no model
     MCUNetV2 | arXiv 2110.15352 | patches on microcontrollers
@@ -122,7 +123,6 @@ PARTLY = _table(
     ExFlow | arXiv 2401.08383 | placement of experts with a proof; its traces are not released
     Speculative MoE | arXiv 2503.04398 | clusters of experts by a table of tokens
     Vocabulary Parallelism | arXiv 2411.05288 | pipelines with stages of one's own seconds
-    Nexus | arXiv 2507.06608 | prompts and tokens side by side on shares of a device
     vLLM hyperparameters | abstract | searches over divisions and batches; its tables were not read
     EfficientLLM | abstract | formats and attention kinds by predict; its metrics were not read
     Beyond Inference | arXiv 2403.12981 | queues of stations; times of its stages were not read

@@ -22,6 +22,7 @@ SLOW = {
     *("programs.bottleneck_sampling", "programs.atts", "programs.parallel_search"),
     *("programs.plan_and_budget", "programs.kinetics", "programs.video_translation"),
     *("sequence_parallelism.reach", "sparse_attention.pbs_attn", "sparse_attention.sparsed"),
+    "disaggregation.nexus",
     *("sparse_attention.flux_attention", "sparse_attention.visor", "tutel.two_dimensions"),
     "zeppelin.zones",
 }

@@ -51,7 +51,7 @@ ELSEWHERE = {
     "hwmodel/bounds/recognise.py": ("hwmodel/bounds/test_pairs.py", "what pairs are found in"),
     "hwmodel/machines/*/rates.py": ("test_machines.py", "laws of every machine"),
     "hwmodel/machines/run.py": ("hwmodel/machines/test_driver.py", "what the driver is told"),
-    "hwmodel/machines/gpu/schedules/cudnn_likings.py": (
+    "hwmodel/machines/gpu/schedules/cudnn_kernels.py": (
         "hwmodel/machines/gpu/schedules/test_cudnn_menu.py",
         "numbers alone",
     ),

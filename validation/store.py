@@ -167,7 +167,8 @@ def write_sitting(run: Path, device: str, *, data: Path = DATA) -> dict[str, int
 def traced(run: Path) -> dict[str, list[dict[str, Any]]]:
     """Rows of traces, where `measure.cold_traces` wrote some, and the names of their kernels.
 
-    `kernels` are those of one call in order, each "number:microseconds".
+    `kernels` are those of one call in order, each "number:microseconds", of kernels in a grid
+    "number:microseconds@grid".
     """
     if not (run / "traces.jsonl").is_file():
         return {}
@@ -175,7 +176,10 @@ def traced(run: Path) -> dict[str, list[dict[str, Any]]]:
     for row in rows:
         each = row.get("kernels")
         if each is not None:
-            row["kernels"] = " ".join(f"{kernel[0]}:{kernel[-1]:g}" for kernel in each)
+            row["kernels"] = " ".join(
+                f"{number}:{last:g}" + (f"@{grid}" if grid else "")
+                for number, grid, *_, last in each
+            )
     names = [json.loads(line) for line in (run / "names.jsonl").read_text().splitlines()]
     known = [{"number": number, "name": name} for number, name in names]
     return {"traces": rows, "trace_kernels": known}

@@ -142,11 +142,11 @@ def test_traces_are_stored_a_call_a_line_with_their_kernels_by_number(tmp_path: 
     run.mkdir()
     (run / "header.json").write_text(json.dumps({"sitting": "one", "board": "abc"}))
     case = {"family": "convolution", "kernel": "torch", "dtype": "bf16", "batch": 2}
-    kernels = [[1, "2x1x1", 128, 0, 32, 0.0, 1.5], [0, "1x1x1", 32, 0, 16, 2.0, 0.75]]
+    kernels = [[1, "2x1x1", 128, 0, 32, 0.0, 1.5], [0, "", 32, 0, 16, 2.0, 0.75]]
     lines = [case | {"kernels": kernels}, case | {"batch": 3, "error": "refused"}]
     (run / "traces.jsonl").write_text("\n".join(map(json.dumps, lines)))
     (run / "names.jsonl").write_text('[0, "last"]\n[1, "first<a, b>"]\n')
     assert write_sitting(run, "toy", data=data) == {"trace_kernels": 2, "traces": 2}
     table = read_rows("toy", "traces", data=data)
-    assert table["kernels"].to_list() == ["1:1.5 0:0.75", None]
+    assert table["kernels"].to_list() == ["1:1.5@2x1x1 0:0.75", None]
     assert read_rows("toy", "trace_kernels", data=data)["name"].to_list() == ["last", "first<a, b>"]

@@ -101,7 +101,7 @@ def matrices_flop(given: Given, tokens: int) -> float:
     """FLOPs of a pass of FLUX.1-dev, of its products alone."""
     found = predict(model(FLUX, dtype="bf16").prefill(1, tokens), given.device("h100"))
     products = (part for part in found.parts if part.family.startswith("gemm"))
-    return sum(float(part.flop) * float(part.times) for part in products)
+    return sum(float(part.flop or 0) * float(part.times) for part in products)
 
 
 def vla(given: Given, layers: int, seen: int, passes: int) -> Priced:

@@ -89,7 +89,7 @@ MADE_WIDE = 0.75
 SLICED, TURNED_TOO = 2.0, 1.0
 """Kernels that slice the image and join the output for each such group, in launches, and one that
 turns its filters where channels come first (traced)."""
-CLEARED = 1.0
+CLEARED = 0.7
 """A launch more that clears counters of tiles before they are taken."""
 WORDS = 0.84
 """Time of a slice of tf32 over that of as many bytes of 16 bits, each by its peak (traced)."""

@@ -41,6 +41,7 @@ PARTS, UNEVEN = 2, 1.0001
 class DenseTile(LibraryTile):
     """A launch record of a convolution of one group.
 
+    Clusters of `across` columns by `along` rows of blocks, of which so many blocks run `at_once`.
     `slices` of K of a block, and its `turn`: clocks at its start and end. Clearing
     counters before takes `cleared` launches. `shared` blocks are split
     where they would leave processors idle; `meeting` is 1 where blocks of few meet. By the vector
@@ -57,6 +58,9 @@ class DenseTile(LibraryTile):
     as_it_lies: Amount = 0
     unpadded: Amount = 0
     fewest: Amount = 0
+    across: Amount = 1
+    along: Amount = 1
+    at_once: Amount = 1
 
 
 def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
@@ -65,13 +69,13 @@ def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
     menu = cudnn_menu.menu_of(element)
     sizes = cudnn_menu.sizes_of(problem)
     many = np.asarray(limits.processors, float)[..., None]
-    turns = cudnn_menu.rounds(sizes, menu, limits.processors)
-    blocks, padded = cudnn_menu.grid(sizes, menu)
-    busy = np.minimum(1, blocks / np.maximum(1, turns) / many)
+    count, at_once = cudnn_menu.clusters(sizes, menu, limits.processors)
+    clustered = menu.across * menu.along
+    busy = cudnn_menu.busy(sizes, menu, limits.processors)
     slow = cudnn_menu.slice_clocks(sizes, menu, busy, problem.directions)
     ideal = 2 * menu.block_m * menu.block_n * menu.block_k * element / BYTE_FLOP_PER_CLOCK
     vector = menu.of(*cudnn_menu.VECTOR)
-    start, each, thousands, *_ = menu.rates()
+    start, each, thousands, *_ = menu.numbers
     output = (start + each * sizes.taps * sizes.channels) * menu.slice_clocks
     bulk = menu.of("bulk", "split")
     columns = {
@@ -84,10 +88,15 @@ def launched(problem: ConvolutionProblem, limits: Limits) -> dict[str, Any]:
         "slices": np.where(vector, 0, cudnn_menu.slices(sizes, menu)),
         "turn": np.where(vector, output, cudnn_menu.block_clocks(menu)),
         "cleared": np.where(
-            menu.of("split"), PREPARED, np.where(bulk & (blocks > TURNS * many), CLEARED, 0)
+            menu.of("split"),
+            PREPARED,
+            np.where(bulk & (count * clustered > TURNS * many), CLEARED, 0),
         ),
         "shared": np.where(menu.of("split"), 1, 0),
-        "meeting": np.where((blocks <= many) & (padded > many), 1, 0),
+        "meeting": np.where(cudnn_menu.met(sizes, menu, limits.processors), 1, 0),
+        "across": menu.across,
+        "along": menu.along,
+        "at_once": at_once * clustered,
         "direct": np.where(vector, 1, 0),
         "as_it_lies": np.where(menu.of(*cudnn_menu.UNCONVERTED), 1, 0),
         "unpadded": np.where(vector | menu.of("gathered"), 1, 0),
@@ -110,8 +119,10 @@ def product(problem: ConvolutionProblem, tile: DenseTile, limits: Limits) -> Act
     element = element_bytes(problem.dtype_a)
     parts = where(tile.shared > 0, PARTS, 1)
     m, n = most((tile.block_m, 1)), most((tile.block_n, 1))
-    rows, cluster = ceil_div(problem.M, m), where(tile.persistent > 0, cudnn_menu.CLUSTER, 1)
-    blocks = ceil_div(rows, cluster) * cluster * ceil_div(problem.filters, n)
+    across, along = most((tile.across, 1)), most((tile.along, 1))
+    columns, rows = ceil_div(problem.filters, n), ceil_div(problem.M, m)
+    blocks = ceil_div(columns, across) * across * ceil_div(rows, along) * along
+    at_once = most((tile.at_once, 1))
     slices = tile.slices / parts
     staged = (m + n) * tile.block_k * element * slices
     loaded = staged / tile.multicast
@@ -127,7 +138,7 @@ def product(problem: ConvolutionProblem, tile: DenseTile, limits: Limits) -> Act
         )
     )
     uneven = where(tile.shared > 0, UNEVEN, 1)
-    waves = Waves(blocks * parts, limits.processors, block, uneven)
+    waves = Waves(blocks * parts, at_once, block, uneven)
     late = Repeat(tile.meeting, Waves(1, limits.processors, block))
     read = problem.image_elements * bytes_of(problem.dtype_a)
     read = read + problem.filters * problem.K * bytes_of(problem.dtype_b)

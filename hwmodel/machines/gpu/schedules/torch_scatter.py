@@ -4,9 +4,12 @@
 rate, and those of one address go one after the other, so that a target which many sources reach
 takes as long as they do. Addresses side by side share a slice of the L2 (probes of an H200: 0.57
 billion a second at one address, 9.7 at 64 side by side, and 62 times that at most, over many); few
-targets reach few slices. A gather, and an embedding bag which sums `bag` rows, read one row after
-the other: places first, then what lies there, each waiting for the one before. Where all of them
-make one number (the mean of a cross-entropy's losses), a block's threads share them.
+targets reach few slices. Numbers of 16 bits are added in pairs, as `half2`, but for the last of an
+odd number of them, which has no pair: its sources read, compare and swap, and try again where
+another came first (`fastSpecializedAtomicAdd`, KernelUtils.cuh). A gather, and an embedding bag
+which sums `bag` rows, read one row after the other: places first, then what lies there, each
+waiting for the one before. Where all of them make one number (the mean of a cross-entropy's
+losses), a block's threads share them.
 
     time = launch + first loads  +  (DRAM, L2, instructions, atomics in all and at one address)
 
@@ -28,17 +31,22 @@ SHARED_BY, EACH, STEP, STEP_FAR = (32, 1024), 16, 1350.0, 800.0
 """Least and most threads of the block that sums to one number, and numbers of each, to the nearest
 power of two (`nll_loss_forward_reduce_cuda_kernel_2d`, met by all launches of an H200); cycles of a
 step, which waits for a place and then for what lies there, and more of them outside of the L2."""
-CHUNK_BYTES, ELSEWHERE, AT_ONCE = 256, 95.0, 17.0
+CHUNK_BYTES, ELSEWHERE, AT_ONCE = 256, 91.0, 20.0
 """Bytes side by side in one slice of the L2; as many of these as bring half of the rate; additions
-of one slice in the time of one at an address (fitted to probes)."""
-FASTEST, APART = 600.0, (3.4, 0.36)
+of one slice in the time of one at an address (fitted)."""
+FASTEST, APART = 650.0, (3.2, 0.35)
 """Billions of additions a second over many addresses; of single numbers, which share no request:
 into one slice, and for each more (fitted)."""
 WORD_BYTES = 4
 """Bytes that are added to at once; numbers of 16 bits share them."""
+SWAPPED, RIVALS, MOST_RIVALS = 105.0, 0.11, 1e4
+"""Additions at one address in the time of one that compares and swaps, and more for each thread
+that tries the same, half as much where there are so many (fitted: 0.2 to 1.5 us)."""
+HALVES = 2.0
+"""The same of two numbers of 16 bits, which lie in one word, over one (fitted)."""
 EIGHT = 8
 """Numbers of a thread of `scatter_add_`."""
-SLOTS = (220.0, 256.0)
+SLOTS = (160.0, 230.0)
 """Instructions of a warp for a number of 32 bits, or of 16: divisions of 64-bit places."""
 INDEX_BYTES = 8
 """Bytes of a place: torch's int64."""
@@ -97,8 +105,10 @@ def scatter(problem: ScatterProblem, tile: ScatterTile, limits: Limits) -> Activ
     crowded = where(problem.cols <= 1, apart, crowded)
     beside = where((problem.cols <= 1) & (problem.item_bytes < WORD_BYTES), 1, 0)
     at_once = AT_ONCE * most((1, problem.cols * problem.item_bytes / CHUNK_BYTES))
-    hottest = problem.hottest * most((1, problem.cols / at_once))
+    halves = where((problem.cols > 1) & (problem.item_bytes < WORD_BYTES), HALVES, 1)
+    hottest = halves * problem.hottest * most((1, problem.cols / at_once))
     hottest = hottest + beside * problem.sources / problem.targets
+    hottest = hottest + swaps(problem, limits)
     given = problem.sources * (problem.cols * problem.item_bytes + INDEX_BYTES)
     targets = problem.touched * problem.cols * problem.item_bytes
     work = Work(
@@ -116,6 +126,16 @@ def scatter(problem: ScatterProblem, tile: ScatterTile, limits: Limits) -> Activ
     resident = limits.max_threads / tile.threads
     blocks = ceil_div(numbers, tile.threads * each)
     return kernel(blocks, resident, (chain, issue, 0, 0), work, limits)
+
+
+def swaps(problem: ScatterProblem, limits: Limits) -> Amount:
+    """Additions at one address in the time of those to a last number that shares no word."""
+    odd = (problem.targets * problem.cols % 2 == 1) & (problem.item_bytes < WORD_BYTES)
+    others = (problem.sources - problem.hottest) / most((1, problem.targets - 1))
+    sources = where(odd, where(problem.targets > 1, others, problem.sources), 0)
+    threads = least((problem.sources / EIGHT, limits.processors * limits.max_threads))
+    rivals = threads * sources / problem.sources
+    return sources * (SWAPPED + RIVALS * rivals / (1 + rivals / MOST_RIVALS))
 
 
 def nearest_power(size: Amount) -> Amount:

@@ -1,4 +1,4 @@
-"""cuDNN's menu: slices and rounds by hand and as traced, chances as chances, the middle by time."""
+"""cuDNN's menu: slices, clusters and rounds by hand and as traced, the middle by time."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,7 +10,7 @@ from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
 from hwmodel.machines.gpu.schedules import cudnn_menu
 from hwmodel.machines.gpu.schedules.convolution import ConvolutionProblem
-from hwmodel.machines.gpu.schedules.cudnn_likings import KINDS
+from hwmodel.machines.gpu.schedules.cudnn_kernels import KINDS
 
 ROOM = limits(device("h200"))
 LAST = ConvolutionProblem(
@@ -64,21 +64,33 @@ def test_copied_blocks_of_few_meet(places: int, filters: int, expected: int) -> 
     assert turns[at("copied", 128, 128, 32)] == expected
 
 
-def test_chances_are_of_something_and_follow_what_is_seen() -> None:
-    def of(problem: ConvolutionProblem) -> np.ndarray[Any, Any]:
-        return cudnn_menu.chances(problem, MENU, cudnn_menu.clocks(problem, MENU, 132))
+def cluster(across: int, along: int) -> int:
+    """Where the bulk kernel of 128 x 128 x 64 with such clusters stands in the menu."""
+    here = MENU.of("bulk") & (MENU.block_m == 128) & (MENU.block_n == 128) & (MENU.block_k == 64)
+    return int(np.flatnonzero(here & (MENU.across == across) & (MENU.along == along))[0])
 
-    found = of(LAST)
-    assert found.sum() == pytest.approx(1)
-    vectors = MENU.of(*cudnn_menu.VECTOR)
-    assert found[vectors].sum() < 0.02
-    first = replace(LAST, channels=3, channels_last=False, image_elements=3 * 64 * 114 * 114)
-    assert of(first)[vectors].sum() > 0.5  # the first layer of a network
+
+@pytest.mark.parametrize(
+    ("filters", "form", "rounds"),
+    [
+        # 16 images of 56 x 56: 392 rows of blocks, in 15 clusters of 8, 30 of 4 or 66 of 2
+        (128, (1, 8), 4),  # 49 rows of clusters
+        (640, (1, 8), 17),  # five times as many
+        (512, (4, 2), 14),  # 196 rows of clusters, all four columns there
+        (640, (4, 2), 27),  # five columns: as eight, traced at 331 us, those of 512 at 170
+        (256, (2, 1), 6),
+    ],
+)
+def test_columns_and_rows_are_filled_up_to_whole_clusters(
+    filters: int, form: tuple[int, int], rounds: int
+) -> None:
+    sizes = cudnn_menu.sizes_of(replace(LAST, batch=16, filters=filters))
+    assert cudnn_menu.rounds(sizes, MENU, 132)[cluster(*form)] == rounds
 
 
 def test_the_middle_has_half_of_the_weighed_chances_before_it() -> None:
     time = cudnn_menu.clocks(LAST, MENU, ROOM.processors)
-    weight = cudnn_menu.chances(LAST, MENU, time) / time
+    weight = cudnn_menu.chances(LAST, MENU) / time
     found = int(cudnn_menu.chosen(LAST, ROOM))
     faster, as_fast = time < time[found], time <= time[found]
     assert weight[faster].sum() <= weight.sum() / 2 <= weight[as_fast].sum()
@@ -95,8 +107,5 @@ def test_chosen_of_arrays_is_that_of_points() -> None:
 @pytest.mark.parametrize("element", [2, 4])
 def test_every_kernel_of_a_menu_is_of_a_known_kind(element: int) -> None:
     menu = cudnn_menu.menu_of(element)
-    likings, any_kernel = cudnn_menu.likings_of(element)
-    assert likings.shape == (len(KINDS), len(cudnn_menu.SEEN))
-    assert any_kernel.shape == (7,)
-    assert menu.kind.max() < len(KINDS)
+    assert set(KINDS[element]) == {cudnn_menu.NAMES[int(kind)] for kind in menu.kind}
     assert (menu.slice_clocks > 0).all()

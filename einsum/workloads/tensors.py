@@ -120,7 +120,7 @@ def checked_against(
     if absent:
         raise InputError(
             f"{where}: expected a tensor {_few(absent)}, found none, where other layers have one:"
-            " the file is not whole, or its config is of another model"
+            " files that are not whole, or of another model; a config without any is read alone"
         )
     rest = [t.name for t in every if t.name not in held.read and not BUFFERS.search(t.name)]
     if unnamed and not rest:

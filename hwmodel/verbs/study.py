@@ -12,7 +12,7 @@
 those fields, or a number of the device under `on.`, by the names that `Hardware.but` takes; its
 values are a list, or a range: `linear` (evenly spaced) or `log` (by the logarithm), each with
 `points`, and of sizes rounded to whole numbers without repeats; `{together: {N: [...], K: [...]}}`
-sets several side by side.
+sets several side by side. On arrays each point is a search of its own (`time_limit_s`).
 `where`, `keep`, `samples`, `seed` and `chunk` are those of `hw.sweep`.
 """
 
@@ -27,10 +27,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import HwmodelError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
-from hwmodel.quantity.ranges import linspace, logspace, quantities
+from hwmodel.quantity.ranges import Quantities, linspace, logspace, quantities
 from hwmodel.quantity.units import LARGEST_BITS
 from hwmodel.quantity.yaml import lines as lines_of
 from hwmodel.sweeps.axes import Each, Together
@@ -120,6 +121,7 @@ def study(path: str | Path, *, chunk: int | None = None) -> Plan:
         known = fields_of(str(named(work)))
     axes: dict[str, Any] = {}
     paths: dict[str, str] = {}
+    one_by_one = _searched(case, asked)
     for name, values in asked.items():
         with _placed(at("axes", name)):
             key = name.removeprefix(DEVICE).replace(".", "_")
@@ -130,8 +132,10 @@ def study(path: str | Path, *, chunk: int | None = None) -> Plan:
             elif name in case:
                 raise InputError(f"stands in the case too, found {case[name]!r}")
             sizes = frozenset(each for each in known if known[each].size)
-            walked = not name.startswith(DEVICE) and name not in sizes
-            axes[key] = _values(name, values, sizes, walked=walked)
+            axes[key] = _values(name, values, sizes, one_by_one)
+            ranged = axes[key].values if isinstance(axes[key], Each) else None
+            if key in paths and isinstance(ranged, Quantities) and ranged.dimension:
+                paths[key] += f"_{ranged.dimension}"  # plain numbers from here on
     function = Case(json.dumps(case, sort_keys=True), tuple(paths.items()))
     _try(function, case, asked, at)
     with _placed(str(file)):
@@ -169,25 +173,39 @@ def _texts(told: Mapping[str, Any], name: str) -> list[str]:
     return cast(list[str], texts)
 
 
+def _searched(case: Mapping[str, Any], axes: Mapping[str, Any]) -> bool:
+    """Whether each point is a search of its own, so that points are asked one by one."""
+    every: Any = axes.get("on", [case.get("on")])
+    for name in cast(list[Any], every) if isinstance(every, list) else [every]:
+        try:
+            machine = device(str(name))
+        except HwmodelError:  # told where the case is read
+            continue
+        if machine.kind == "spatial" and not machine.binding:
+            return True
+    return case.get("verb") == "map"
+
+
 def _is_together(values: Any) -> bool:
     return isinstance(values, dict) and "together" in values
 
 
-def _values(name: str, values: Any, sizes: Collection[str], *, walked: bool) -> Any:
+def _values(name: str, values: Any, sizes: Collection[str], one_by_one: bool) -> Any:
     """The values of an axis: a list, a range, or several side by side."""
+    walked = one_by_one or (not name.startswith(DEVICE) and name not in sizes)
     if _is_together(values):
         columns = _table(values["together"], "together")
         for each in columns:
             if each.startswith(DEVICE):
                 raise InputError(f"together: expected fields, found {each}; give it an axis")
         return Together(
-            {
-                each: _values(each, items, sizes, walked=each not in sizes)
-                for each, items in columns.items()
-            }
+            {each: _values(each, items, sizes, one_by_one) for each, items in columns.items()}
         )
     if isinstance(values, dict):
-        return _range(cast(dict[str, Any], values), whole=name in sizes)
+        found = _range(cast(dict[str, Any], values), whole=name in sizes)
+        if not one_by_one:
+            return found
+        return Each([int(each) for each in found] if name in sizes else found)
     if not isinstance(values, list) or not values:
         raise InputError(f"expected a list of values, or a range, found {values!r}")
     items = [_number(item) for item in cast(list[Any], values)]

@@ -173,3 +173,21 @@ def test_a_device_file_that_is_written_anew_answers_anew(tmp_path: Path) -> None
     machine.write_text(text.replace("[33.8 GB/s, dram]", "[16.9 GB/s, dram]"))
     (after,) = run(plan).table["time_s"]
     assert after == pytest.approx(2 * before, rel=1e-3)
+
+
+def test_points_of_an_array_are_searched_one_by_one(tmp_path: Path) -> None:
+    text = """\
+case: {workload: gemm, N: 16, K: 16, dtype: int8, on: peer-a3, time_limit_s: 5}
+axes:
+  M: {linear: [16, 32], points: 2}
+  on.buffer.capacity: [1 KiB, 4 KiB]
+  on.dram.bandwidth: {linear: [4 GB/s, 16 GB/s], points: 2}
+keep: [time_s]
+"""
+    rows = run(study(written(tmp_path, text))).table.rows()
+    assert len(rows) == 8
+    for rows_, room, bandwidth, time_s, refused in rows:
+        changes = {"buffer": {"capacity": room}, "dram": {"bandwidth_bytes_per_s": bandwidth}}
+        work = hw.workloads.gemm(M=rows_, N=16, K=16, dtype="int8")
+        assert refused is None
+        assert time_s == float(hw.predict(work, on=hw.device("peer-a3").but(**changes)).time_s)

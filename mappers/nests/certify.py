@@ -46,11 +46,7 @@ def certified(
     """
     check_objective(objective)
     check_kind(hardware)
-    cascade = only_cascade(
-        workload,
-        hardware,
-        lambda one: [projections(e, one, bands=len(one.einsums) > 1) for e in one.einsums],
-    )
+    cascade = only_cascade(workload, hardware, check_accesses)
     started_s = time.perf_counter()
     seen, machine = view(cascade, hardware)
     _check_one(machine)
@@ -135,6 +131,12 @@ def certify(
         timed=timed,
         area_m2=area_m2,
     )
+
+
+def check_accesses(cascade: Cascade) -> None:
+    """Raises `CoverageError` for indices whose tiles are not known beforehand."""
+    for einsum in cascade.einsums:
+        projections(einsum, cascade, bands=len(cascade.einsums) > 1)
 
 
 def is_deep(hardware: Hardware, shares: Mapping[str, Sequence[str]] | None = None) -> bool:

@@ -26,7 +26,7 @@ from hwmodel.einsum.network import Workload, lone
 from hwmodel.einsum.pairwise import chained
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.spatial.boxes import alone
-from hwmodel.mappers.mapper import Mapped, Proposal
+from hwmodel.mappers.mapper import Mapped, Proposal, only_cascade
 from hwmodel.mappers.nests import certify
 from hwmodel.mappers.nests.costs import OBJECTIVES, check_objective
 from hwmodel.mappers.nests.mapped import NestMapped
@@ -161,11 +161,8 @@ def certified(
     check_objective(objective)
     certify.check_kind(hardware)
     stages = [stage for stage in chained(workload) if stage.cascade.einsums]
-    if any(stage.collective or np.ndim(stage.times) for stage in stages):
-        raise CoverageError(
-            f"{workload.name} on {hardware.name}: expected layers of one device and one size to"
-            " map, found a network that exchanges or has several; map a share by itself"
-        )
+    if not stages or any(map(_refused, stages)):
+        only_cascade(workload, hardware, certify.check_accesses)  # which says what can be mapped
     started_s = time.perf_counter()
     limit_s = NETWORK_S if time_limit_s is None else time_limit_s
     found = layers(mapper, stages, hardware, objective=objective, time_limit_s=limit_s, **options)
@@ -174,6 +171,15 @@ def certified(
     notes = tuple(dict.fromkeys(layer.note for layer in every if layer.note))
     proof = _summed(every, objective, took_s)
     return NetworkMapped(proof, workload.name, hardware.name, every, notes)
+
+
+def _refused(stage: Stage) -> bool:
+    """Whether a stage is of several devices or sizes, or gathers by value."""
+    try:
+        certify.check_accesses(stage.cascade)
+    except CoverageError:
+        return True
+    return stage.collective is not None or bool(np.ndim(stage.times))
 
 
 def layers(

@@ -63,9 +63,11 @@ def test_a_claim_is_kept_where_the_value_allows_it() -> None:
     proven = hw.map(PRODUCT, on="peer-a2", mapper=partial(square, optimal=True))
     assert proven.certificate.optimal_in_mapspace
     assert proven.gap > 0
-    half = hw.map(PRODUCT, on="peer-a2", mapper=partial(square, least=3 * 512 * 512 * 2.0))
-    assert half.certificate.mapspace_gap == pytest.approx(0.5)
     value = proven.value
+    near = hw.map(PRODUCT, on="peer-a2", mapper=partial(square, least=0.99 * value))
+    assert near.certificate.mapspace_gap == pytest.approx(0.01)
+    half = hw.map(PRODUCT, on="peer-a2", mapper=partial(square, least=0.5 * value))
+    assert half.certificate.mapspace_gap == half.gap < 0.5  # the bound for any schedule says more
     assert hw.map(PRODUCT, on="peer-a2", mapper=partial(square, expected=value)).value == value
     with pytest.raises(HwmodelError, match=r"expects traffic 7 bytes, its choice has 3145728;"):
         hw.map(PRODUCT, on="peer-a2", mapper=partial(square, expected=7.0))

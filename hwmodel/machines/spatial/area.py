@@ -10,7 +10,7 @@ stated:
 
     area = sum over arrays of elements (MAC + memories of an element) + other memories
 
-Control, networks and pads are in none of it: the core of Eyeriss, 12.25 mm2 in 65 nm, is 3.2 times
+Control, networks and pads are in none of it: the core of Eyeriss, 12.25 mm2 in 65 nm, is 1.7 times
 what the law gives for it, and cells alone are half of its SRAM, so that the range is `RANGE`; below
 45 nm chips shrank more slowly than with the square of the node that the law takes (`SHRUNK`).
 """

@@ -23,16 +23,25 @@ def test_srams_are_horowitz_within_four_percent(kib: int, pj: float) -> None:
 def test_registers_and_the_buffer_of_fusemax() -> None:
     """A file of 24 bytes reads 16 bits for 0.653 pJ and writes them for 0.570; 94.18 mm2."""
     assert memory_j_per_byte(24) * 2 == pytest.approx(0.6115e-12, rel=1e-3)
+    assert memory_j_per_byte(8) * 2 == pytest.approx(0.2584e-12, rel=1e-3)
+    assert [memory_m2(size) * 1e12 for size in (8, 24)] == pytest.approx([1838.15, 4255.93])
     assert memory_m2(16 * 2**20) == pytest.approx(94.18e-6, rel=1e-3)
+    for other_m2 in (2145.42e-12, 16_849.2142e-12):  # Files of 32 bytes in the same artifact.
+        assert 0.4 * memory_m2(32) < other_m2 < 4 * memory_m2(32)
 
 
 def test_more_bytes_cost_more_joules_each_and_more_area() -> None:
-    sizes = [2, 16, 24, 64, 200, 512, 1024, 1500, 2**16, 2**24]
-    for small, large in pairwise(sizes):
-        assert memory_j_per_byte(small) <= memory_j_per_byte(large)
-        assert memory_m2(small) <= memory_m2(large)
-        assert memory_j_per_byte(large, 7) < memory_j_per_byte(large)
+    """At each doubling from 2 bytes to 16 MiB, registers too, by a tenth at least of either."""
+    for small, large in pairwise(2.0**power for power in range(1, 25)):
+        assert memory_j_per_byte(small) * 1.1 < memory_j_per_byte(large)
+        assert memory_m2(small) * 1.1 < memory_m2(large)
+        assert memory_j_per_byte(small, 7) < memory_j_per_byte(large, 7) < memory_j_per_byte(large)
         assert memory_m2(large, 7) < memory_m2(large)
+
+
+def test_chips_that_no_law_was_made_of() -> None:
+    """Eyeriss: 108 KiB cost 6 times what 0.5 KiB of registers do (ISCA 2016, table of energies)."""
+    assert memory_j_per_byte(108 * 1024) / memory_j_per_byte(512) == pytest.approx(6, rel=0.2)
 
 
 def test_multiply_accumulates_by_format() -> None:

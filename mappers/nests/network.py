@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.einsum.attention_shape import attention
 from hwmodel.einsum.cascade import Cascade, Stage
 from hwmodel.einsum.network import Workload, lone
 from hwmodel.einsum.pairwise import chained
@@ -156,12 +155,12 @@ def certified(
         try:
             return certify.certified(mapper, cascade, hardware, objective=objective, **own)
         except CoverageError:
-            if options or hardware.kind != "spatial" or not _apart(cascade):
+            if options or hardware.kind != "spatial" or hardware.binding or not _apart(cascade):
                 raise
     check_objective(objective)
     certify.check_kind(hardware)
     stages = [stage for stage in chained(workload) if stage.cascade.einsums]
-    if not stages or any(map(_refused, stages)):
+    if not stages or hardware.binding or any(map(_refused, stages)):
         only_cascade(workload, hardware, certify.check_accesses)  # which says what can be mapped
     started_s = time.perf_counter()
     limit_s = NETWORK_S if time_limit_s is None else time_limit_s
@@ -192,10 +191,7 @@ def layers(
     split: bool = False,
     **options: Any,
 ) -> list[list[Layer]]:
-    """The mappings of each stage, in order: one of its cascade, or with `split` of each Einsum.
-
-    Where a machine has a binding, which is of attention, other Einsums run by themselves.
-    """
+    """The mappings of each stage, in order: one of its cascade, or with `split` of each Einsum."""
     deadline_s = time.perf_counter() + time_limit_s
     works = [_works(stage.cascade, hardware, split) for stage in stages]
     known: dict[str, Any] = {}
@@ -256,13 +252,12 @@ def _apart(cascade: Cascade) -> bool:
 
 def _works(cascade: Cascade, hardware: Hardware, split: bool) -> list[Cascade]:
     """The cascades that are mapped by themselves."""
-    bound = bool(hardware.binding) and attention(cascade) is None
-    if len(cascade.einsums) == 1 or not (split or bound):
+    if len(cascade.einsums) == 1 or not split:
         return [cascade]
     if any(rank.iterative and rank.size != 1 for rank in cascade.ranks.values()):
         raise CoverageError(
             f"{cascade.name} on {hardware.name}: expected Einsums that run one after the other"
-            " (by a dataflow, or beside a binding), found one that is recurrent; leave the dataflow"
+            " by a dataflow, found one that is recurrent; leave the dataflow"
             " out, or take a form without running sums, such as attention with passes=3"
         )
     return [alone(einsum, cascade) for einsum in cascade.einsums]
@@ -270,8 +265,7 @@ def _works(cascade: Cascade, hardware: Hardware, split: bool) -> list[Cascade]:
 
 def _limited(work: Cascade, hardware: Hardware, limit_s: float) -> dict[str, float]:
     """The limit of a search that takes one; those of tiles on two memories end by themselves."""
-    bound = bool(hardware.binding) and attention(work) is not None
-    searched = (certify.is_deep(hardware) or len(work.einsums) > 1) and not bound
+    searched = certify.is_deep(hardware) or len(work.einsums) > 1
     return {"time_limit_s": limit_s} if searched else {}
 
 

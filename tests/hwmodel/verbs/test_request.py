@@ -38,6 +38,7 @@ def test_fields_are_the_arguments_of_the_workload(workload: str) -> None:
     folded = {"scales"} if workload in SCALED else set[str]()
     folded |= set(SAID) if workload == "llm" else set()
     run = {"on", "kernel", "memory", "parallel", "topology", "engine", "l2", "offload"}
+    run |= {"time_limit_s"}
     assert set(fields_of(workload)) == arguments | run | folded
 
 

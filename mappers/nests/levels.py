@@ -186,12 +186,16 @@ def _kept_to(problem: NestProblem, flow: Dataflow, einsum: Einsum) -> NestProble
 
 
 def _spaces(problem: NestProblem, mapspace: str) -> list[Space]:
-    """The space as it is, and with ranks walked as if they were the next multiples of a side."""
+    """The space as it is, and with ranks walked as if they were the next multiples of a side.
+
+    First all of them, for which there is a good answer in any time.
+    """
     space, rounded = problem.space, _rounded(problem)
     if mapspace == "interleaved":
         return [space]
     ragged = [replace(space, walked=each, least=True) for each in ways(space.sizes, rounded)]
-    return [space, *(each for each in ragged if _entries(each) <= LARGEST_TABLE)]
+    first, *others = [each for each in ragged if _entries(each) <= LARGEST_TABLE] or [space]
+    return [first] if first is space else [first, space, *others]
 
 
 def ways(sizes: Sequence[int], rounded: Sequence[int]) -> list[tuple[int, ...]]:

@@ -92,6 +92,8 @@ def mapped(
     for name in asked:
         if name not in known:
             listed = ", ".join(known) or "no options beside the objective"
+            if name == "kernel" and "mapspace" in known:
+                listed += f"; for a dataflow, mapspace={shown(asked[name])}"
             raise InputError(
                 f"{hardware.name}: {name}: mapper {name_of(chosen)} of a machine of kind"
                 f" {hardware.kind!r} takes {listed}"

@@ -8,9 +8,11 @@ boundary is Q / B, of which one more byte a second takes away Q / (B (B + 1)).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from hwmodel.bounds.bound import bound_of, boundaries
 from hwmodel.einsum.network import Workload
-from hwmodel.hardware.hardware import Hardware, Limits, limits
+from hwmodel.hardware.hardware import UNLIMITED_BYTES_PER_S, Hardware, Limits, limits
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import Amount
 
@@ -54,10 +56,14 @@ def sensitivity(
 
 
 def on_machine(workload: Workload, hardware: Hardware) -> tuple[Gain, ...]:
-    """What a KiB and a byte/s more are worth at each boundary of a machine, at its bandwidths."""
+    """What a KiB and a byte/s more are worth at each boundary of a machine, at its bandwidths.
+
+    A memory that never binds has none to add to.
+    """
     known = limits(hardware)
     speeds = {n: hardware.memories[n].bandwidth_bytes_per_s for n, _ in boundaries(known)}
-    return sensitivity(workload, known, speeds)
+    bind = {n: speed for n, speed in speeds.items() if np.any(speed < UNLIMITED_BYTES_PER_S)}
+    return sensitivity(workload, known, bind)
 
 
 def _at(workload: Workload, level: str, inside: Amount, speed: Amount | None) -> Gain:

@@ -34,6 +34,9 @@ Size: TypeAlias = Annotated[Any, Positive]
 SizeOrZero: TypeAlias = Annotated[Any, NonNegative]
 Count: TypeAlias = Annotated[Any, PositiveWhole]
 
+UNLIMITED_BYTES_PER_S = 1e24
+"""What stands for the bandwidth of a memory where none is said: it never binds."""
+
 TWO_OF_FOUR = "~2:4"
 STRUCTURED = frozenset({"bf16", "fp16", "tf32", "fp8", "int8"})
 """Formats that matrix units multiply with two in each four elements no zero (PTX ISA, mma.sp)."""

@@ -19,13 +19,19 @@ from hwmodel.hardware.capacity_laws import (
     wire_j_per_byte,
 )
 from hwmodel.hardware.energy_tables import table
-from hwmodel.hardware.hardware import Array, Hardware, Memory, Processors, Unit
+from hwmodel.hardware.hardware import (
+    UNLIMITED_BYTES_PER_S,
+    Array,
+    Hardware,
+    Memory,
+    Processors,
+    Unit,
+)
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import amount, counted
 
 UNBOUNDED_BYTES = 1e18
-UNLIMITED_BYTES_PER_S = 1e24
 
 SOURCES = {
     "law": "derived: laws of capacity (hwmodel.hardware.capacity_laws)",

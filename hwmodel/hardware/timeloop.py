@@ -20,14 +20,20 @@ from typing import Any
 from hwmodel.einsum.importers.specification import child, number, plain_table, tables, whole
 from hwmodel.hardware.capacity_laws import NODE, mac_j, mac_m2, memory_j_per_byte, memory_m2
 from hwmodel.hardware.energy_tables import table
-from hwmodel.hardware.hardware import Array, Hardware, Memory, Processors, Unit
+from hwmodel.hardware.hardware import (
+    UNLIMITED_BYTES_PER_S,
+    Array,
+    Hardware,
+    Memory,
+    Processors,
+    Unit,
+)
 from hwmodel.quantity.dtypes import DTYPES
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.yaml import KIND
 
 OUTERMOST = "dram"
 UNBOUNDED_BYTES = 1e18
-UNLIMITED_BYTES_PER_S = 1e24
 COMPUTES = ""
 RUN = "run"
 """Key of what a memory does about zeros: bits of a place, where its formats do not say them."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
+from pydantic import Field
+
 from hwmodel.machines.driver import check_workload, machine_of
 from hwmodel.mappers.mapper import Mapped, Mapper
 from hwmodel.quantity.errors import InputError
@@ -47,7 +49,9 @@ class Map(OfWork):
     objective: Annotated[str | None, Word("traffic (default), energy, latency or edp.")] = None
     mapspace: Annotated[str | None, Word("uniform, divisors, pinned; ragged, interleaved.")] = None
     time_limit_s: Annotated[
-        float | None, Word("Seconds to search one Einsum on an array.", float)
+        float | None,
+        Field(ge=0, allow_inf_nan=False),
+        Word("Seconds to search one Einsum on an array.", float),
     ] = None
     rules: Annotated[str | None, Word("Accounting rules: overlap (default) or ports.")] = None
     double: Annotated[bool, Word("Keep every tile twice.", flag="--double")] = False
@@ -82,11 +86,12 @@ class Map(OfWork):
             return super().answer()
         from hwmodel.verbs.specification import specified
 
-        taken = ("timeloop", "objective", "mapspace", "rules", "ranks", "picture")
+        taken = ("timeloop", "objective", "mapspace", "rules", "time_limit_s", "ranks", "picture")
         for name in self.model_fields_set - {*taken}:
             if getattr(self, name) != Map.model_fields[name].default:
                 raise InputError(f"map: {name}: expected none beside timeloop, whose files say all")
-        options = {n: v for n in ("mapspace", "rules") if (v := getattr(self, n)) is not None}
+        search = ("mapspace", "rules", "time_limit_s")
+        options = {n: v for n in search if (v := getattr(self, n)) is not None}
         return specified(self.timeloop, self.ranks, objective=self.objective, **options)
 
     @classmethod

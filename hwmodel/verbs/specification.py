@@ -22,6 +22,8 @@ from hwmodel.mappers.cascades import map_nests
 from hwmodel.mappers.mapper import Proposal
 from hwmodel.mappers.nests.certify import certified
 from hwmodel.mappers.nests.mapped import NestMapped
+from hwmodel.quantity.errors import InputError
+from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import pairs
 
 GIVEN = "all mappings, of which that of the files is counted"
@@ -42,6 +44,9 @@ def specified(
     found = thinned(found, cascade)
     aim = objective or "traffic"
     if "mapping" in specification:
+        for name, value in options.items():
+            told = "expected none beside the files' own mapping, which is counted as it stands"
+            raise InputError(f"map: {name}: {told}, found {shown(value)}")
         names = einsum_names(specification)
         nest = mapping(specification["mapping"], found, cascade, names)
 

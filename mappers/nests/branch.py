@@ -161,7 +161,9 @@ class BranchSearch:
 
     def values(self, energy: Floats, moved: Floats, time_s: Floats) -> Values:
         """Of joules, of bytes by memory and of seconds of the arithmetic alone."""
-        seconds = np.maximum(time_s, (moved / self.rates).max(axis=1)) + self.space.waits_s
+        busy_s = np.zeros_like(moved)  # of a memory that never binds, though what fits not is inf
+        np.divide(moved, self.rates, out=busy_s, where=~np.isinf(self.rates))
+        seconds = np.maximum(time_s, busy_s.max(axis=1)) + self.space.waits_s
         if self.space.idle_w > 0:
             energy = energy + self.space.idle_w * seconds
         return Values(energy, seconds, moved[:, 0])

@@ -202,8 +202,9 @@ def _working(mapped: NestMapped) -> Sequence[str]:
 def _worth(worth: Gain) -> str:
     """What more memory inside a level, or a faster one, takes off the bound."""
     saved = f"1 KiB more inside {worth.level} takes {float(worth.bytes_saved_per_kib):,.0f} bytes"
-    byte_s = worth.time_saved_per_byte_per_s_s or 0.0
-    return f"{saved} off the bound, 1 byte/s more {byte_s:.3g} s off their transfer"
+    byte_s = worth.time_saved_per_byte_per_s_s
+    faster = "" if byte_s is None else f", 1 byte/s more {byte_s:.3g} s off their transfer"
+    return f"{saved} off the bound{faster}"
 
 
 def _wrapped(line: str) -> str:

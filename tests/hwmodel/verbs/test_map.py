@@ -155,6 +155,8 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do() -> None:
         read(cascade="no such thing")
     with pytest.raises(HwmodelError, match="einsum: unknown field 'context'"):
         printed("bound", *ASKED, "--context", "5")
+    with pytest.raises(InputError, match="for a dataflow, mapspace='weight-stationary'"):
+        printed("map", *ASKED, "--kernel", "weight-stationary")
 
 
 def test_values_are_numbers_or_words() -> None:

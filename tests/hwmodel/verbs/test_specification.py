@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hwmodel as hw
@@ -44,3 +45,15 @@ def test_without_a_mapping_ours_is_searched_and_what_is_joined_is_said(files: li
 def test_what_the_files_say_is_not_said_a_second_time(files: list[str]) -> None:
     with pytest.raises(InputError, match="map: on: expected none beside timeloop"):
         hw.ask("map", timeloop=files, on="fusemax")
+
+
+def test_a_search_may_be_limited_and_what_never_binds_is_worth_nothing(files: list[str]) -> None:
+    """Bytes of what does not fit, over a bandwidth without an end, are no seconds: no NaN."""
+    with np.errstate(invalid="raise"):
+        found = hw.ask("map", timeloop=files[:2], time_limit_s=60)
+    assert found.certificate.optimal_in_mapspace
+    assert "byte/s more" not in str(found)
+    with pytest.raises(InputError, match="time_limit_s: expected none beside the files' own map"):
+        hw.ask("map", timeloop=files, time_limit_s=60)
+    with pytest.raises(InputError, match="time_limit_s: expected greater than or equal to 0"):
+        hw.ask("map", timeloop=files[:2], time_limit_s=-1)

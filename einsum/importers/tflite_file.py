@@ -117,7 +117,9 @@ class _Reader:
             return
         sources = chain.sources(read, f"{where}: {name}")
         if name in FOLDED:
-            chain.fold(written, sources[0], self.map(written), copied=True)
+            turned = name == "TRANSPOSE" and sources[0].layer >= 0  # channels of a map stay last
+            out = None if turned else self.map(written)
+            chain.fold(written, sources[0], out, copied=True)
             return
         if name not in KINDS:
             known = ", ".join((*KINDS, *FOLDED))

@@ -5,8 +5,11 @@ follows, in every element of an array; fan-outs within one another are arrays in
 the one around, a new one where a memory stands between or a third direction begins. The outermost
 memory is `dram` here, the others keep their names in lower case. Timeloop leaves joules to
 Accelergy: here memories and multiply-accumulates have those of `capacity_laws` at 45 nm or the node
-that is said, DRAM what is published of its type; AccelForge's say them action by action, a bit
-each, and these count. What a specification does not say, such as a bandwidth, never binds.
+that is said, DRAM what is published of its type; AccelForge's say them action by action, of
+`bits_per_action` (one) each, and these count. An action's `latency` is the seconds of one, one
+after another: a rate of its bits (or a `throughput` of bits/s), the slower of reads and writes.
+What a specification does not say, such as a bandwidth, never binds. Keys that change nothing are
+told (`timeloop_keys`).
 """
 
 import math
@@ -28,12 +31,16 @@ from hwmodel.hardware.hardware import (
     Processors,
     Unit,
 )
+from hwmodel.hardware.timeloop_actions import joules_of, per_s, positive, said_of, scaled
+from hwmodel.hardware.timeloop_keys import ACTION, ATTRIBUTES, COMPONENT, TENSORS, Unread
+from hwmodel.hardware.timeloop_keys import NODE as NODE_KEYS
 from hwmodel.quantity.dtypes import DTYPES
 from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.yaml import KIND
 
 OUTERMOST = "dram"
 UNBOUNDED_BYTES = 1e18
+BITS = {"bits_per_action": 1}
 COMPUTES = ""
 RUN = "run"
 """Key of what a memory does about zeros: bits of a place, where its formats do not say them."""
@@ -98,6 +105,7 @@ class _Found:
     word_bits: int = 0
     compute: Mapping[str, Any] | None = None
     notes: list[str] = field(default_factory=lambda: [])
+    unread: Unread = field(default_factory=Unread)
     variables: Mapping[str, float] = field(default_factory=lambda: {})
     zeros: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {})
     """By name of a node, what a list of targets beside the architecture says of zeros."""
@@ -247,11 +255,13 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
     name = str(node.get("name", "container"))
     where = f"{found.where}: {name}"
     attributes = plain_table(node.get("attributes"), f"{where}: attributes")
+    found.unread.look(name, node, COMPONENT)
+    found.unread.look(name, attributes, ATTRIBUTES)
     found.note_own(attributes, where)
     _technology(found, attributes.get("technology"))
     if "global_cycle_seconds" in attributes:
         cycle_s = found.number(attributes["global_cycle_seconds"], where)
-        found.clock_hz = 1 / _positive(cycle_s, f"{where}: global_cycle_seconds")
+        found.clock_hz = 1 / positive(cycle_s, f"{where}: global_cycle_seconds")
     spatial = plain_table(node.get("spatial"), f"{where}: spatial")
     sides = {axis: found.count(spatial.get(axis, 1), f"{where}: {axis}") for axis in MESH}
     found.fan_out(name, sides)
@@ -267,12 +277,14 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
         found.compute = attributes
         found.note_sparse(name, COMPUTES, sparse)
         return
+    kinds = f"{node.get('class', '')} {node.get('subclass', '')}"
+    found.unread.look_class(name, kinds.strip())
     bits = found.count(attributes.get("datawidth", attributes.get("word-bits", 8)), where)
-    width = _positive(found.number(attributes.get("width", bits), where), f"{where}: width")
+    width = positive(found.number(attributes.get("width", bits), where), f"{where}: width")
     found.bits = found.bits or bits
     words = None
     if held:
-        said = _positive(found.number(attributes[held[0]], where), f"{where}: {held[0]}")
+        said = positive(found.number(attributes[held[0]], where), f"{where}: {held[0]}")
         words = said * SIZES.get(held[0], width) / (1 if held[0] == "entries" else bits)
     elif found.levels:  # the outermost has none by right
         found.notes.append(f"{name} says no depth: it holds everything, at a DRAM's energy")
@@ -280,17 +292,18 @@ def _component(found: _Found, node: Mapping[str, Any]) -> None:
     metadata_bits = prod(found.number(each, f"{where}: metadata_storage") for each in places)
     size = UNBOUNDED_BYTES if words is None else words * found.bits / 8 + metadata_bits / 8
     rates = [
-        _positive(found.number(attributes[key], where), f"{where}: {key}")
+        positive(found.number(attributes[key], where), f"{where}: {key}")
         for key in ("read_bandwidth", "write_bandwidth", "bandwidth")
         if key in attributes
     ]
     if "shared_bandwidth" in attributes:  # of reads and writes together
         both = found.number(attributes["shared_bandwidth"], where)
-        rates = [min(_positive(both, f"{where}: shared_bandwidth"), sum(rates) or math.inf)]
+        rates = [min(positive(both, f"{where}: shared_bandwidth"), sum(rates) or math.inf)]
     words_per_s = sum(rates) * found.clock_hz * found.elements  # said of one such memory
     speed = words_per_s * found.bits / 8 if rates else UNLIMITED_BYTES_PER_S
-    energy = _dram_j(attributes) if words is None else memory_j_per_byte(size, found.node)
-    found.area_of(0.0 if words is None else memory_m2(size, found.node))
+    off_chip = words is None or "dram" in kinds.lower().split()
+    energy = _dram_j(attributes) if off_chip else memory_j_per_byte(size, found.node)
+    found.area_of(0.0 if off_chip else memory_m2(size, found.node))
     memory = Memory(
         capacity_bytes=size,
         bandwidth_bytes_per_s=speed,
@@ -323,24 +336,32 @@ def _element(found: _Found, node: Mapping[str, Any]) -> None:
     found.fan_out(name, sides)
     given_actions = tables(node.get("actions"), f"{where}: actions")
     actions = {str(each.get("name")): each for each in given_actions}
+    tensors = plain_table(node.get("tensors"), f"{where}: tensors")
+    found.unread.look(name, node, NODE_KEYS)
+    found.unread.look(name, tensors, TENSORS)
+    for each in given_actions:
+        found.unread.look(f"{name} {each.get('name')}", each, ACTION)
     if node.get(KIND) == "Compute":
         if found.compute is None:
-            found.compute = {"actions": actions}
+            found.compute = {**node, "actions": actions}
         return
     if node.get(KIND) != "Memory":
+        if node.get(KIND) != "Container":
+            found.notes.append(f"{name} is passed over: {node.get(KIND)} is no kind that is read")
         return
     if "total_latency" in node:
         found.notes.append(f"{name}: its expression of latency is passed over")
     found.bits = found.bits or 8
     size = number(node.get("size", "inf"), where, {"weight": 1, "weight.bits_per_value": 8}) / 8
-    size = size if size == math.inf else _positive(size, f"{where}: size")
+    size = size if size == math.inf else positive(size, f"{where}: size")
     given = [actions[key] for key in ("read", "write") if key in actions]
-    rates = [
-        _positive(_said(each, "throughput", where), f"{where}: throughput") / 8
-        for each in given
-        if "throughput" in each
+    bits = (said_of({**BITS, **node, **each}, "bits_per_action", where) for each in given)
+    each_bits = (positive(n, f"{where}: bits_per_action") for n in bits)
+    pairs = list(zip(given, each_bits, strict=True))
+    rates = [rate / 8 for each, n in pairs if (rate := per_s(each, node, n, where)) is not None]
+    joules = [
+        joules_of(each, node, where) * 8 / n for each, n in pairs if each.get("energy") is not None
     ]
-    joules = [_said(each, "energy", where) * 8 for each in given if "energy" in each]
     finite = size < UNBOUNDED_BYTES
     law = memory_j_per_byte(size, found.node) if finite else _dram_j(node)
     memory = Memory(
@@ -351,23 +372,10 @@ def _element(found: _Found, node: Mapping[str, Any]) -> None:
         energy_j_per_byte=sum(joules) / len(joules) if joules else law,
         array=found.inside,
     )
-    found.area_of(_said(node, "area", where) if "area" in node else 0.0)
-    tensors = plain_table(node.get("tensors"), f"{where}: tensors")
+    found.area_of(
+        said_of({"area": 0, **node}, "area", where) * scaled((node,), "area_scale", where)
+    )
     found.add(name, memory, tensors.get("may_keep") or tensors.get("keep"))
-
-
-def _said(table_of: Mapping[str, Any], key: str, where: str) -> float:
-    """A number of 0 or more; without an end is the largest that is finite."""
-    found = number(table_of[key], f"{where}: {key}")
-    if not found >= 0:
-        raise InputError(f"{where}: {key}: expected a number of 0 or more, found {found}")
-    return min(found, UNLIMITED_BYTES_PER_S)
-
-
-def _positive(found: float, where: str) -> float:
-    if not 0 < found <= UNLIMITED_BYTES_PER_S:
-        raise InputError(f"{where}: expected a number above 0, found {found}")
-    return found
 
 
 def _technology(found: _Found, said: Any) -> None:
@@ -399,9 +407,11 @@ def _finished(found: _Found) -> Architecture:
     where = f"{found.where}: compute"
     actions = plain_table(found.compute.get("actions"), where)
     action = plain_table(actions.get("compute"), where)
-    throughput = _said(action, "throughput", where) if "throughput" in action else found.clock_hz
-    throughput = min(_positive(throughput, f"{where}: throughput"), FASTEST_HZ)
-    stated = _said(action, "energy", where) if "energy" in action else None
+    timed = per_s(action, found.compute, 1, where)
+    throughput = min(found.clock_hz if timed is None else timed, FASTEST_HZ)
+    stated = None
+    if action.get("energy") is not None:
+        stated = joules_of(action, found.compute, where)
     kind = f"int{found.bits}" if f"int{found.bits}" in DTYPES else "int8"
     kinds = [name for name in DTYPES if name.startswith("int") and name != "int64"]
     unit = Unit(
@@ -417,7 +427,7 @@ def _finished(found: _Found) -> Architecture:
             title="machine of a specification",
             kind="spatial",
             processors=Processors(name="element", count=elements),
-            clock_hz=found.clock_hz if not action else throughput,
+            clock_hz=throughput,
             units={"mac": unit},
             memories=memories,
             arrays=found.made(),
@@ -427,6 +437,6 @@ def _finished(found: _Found) -> Architecture:
         levels=tuple(found.levels),
         axes=found.axes(),
         bits=found.bits or 8,
-        notes=tuple(found.notes),
+        notes=(*found.notes, *found.unread.told()),
         sparse=found.sparse,
     )

@@ -14,6 +14,7 @@ FOLDERS = ("hwmodel", "einsum", "mappers", "kernels", "validation")
 
 ELSEWHERE = {
     "hwmodel/spine/answer.py": ("hwmodel/whatif/test_explanation.py", "what verbs ask of answers"),
+    "hwmodel/hardware/law_made.py": ("hwmodel/hardware/test_sized.py", "what-ifs of its machines"),
     # A part of one theorem, count or value, which is tested as a whole.
     "einsum/attention_shape.py": ("einsum/test_structure.py", "recognised as all else is"),
     "einsum/workloads/training_step.py": ("einsum/workloads/test_training.py", "made and refused"),

@@ -6,10 +6,10 @@ arrays.matrix.columns clock"). A what-if on one of them scales the product by th
 
     energy a byte ~ capacity ^ energy_exponent,     area ~ capacity ^ area_exponent
 
-of a memory whose source has such a law. Of an FPGA a memory's capacity goes with its blocks and the
-latency of its ports with the clock's period, of a microcontroller the power of a running core with
-its clock. A number that a what-if has named is pinned, whatever else the user changes (`peaks` does
-the same for GPUs).
+of a memory whose source has such a law; what laws of capacity gave is worked out by them again
+(`law_made`). Of an FPGA a memory's capacity goes with its blocks and the latency of its ports with
+the clock's period, of a microcontroller the power of a running core with its clock. A number that a
+what-if has named is pinned, whatever else the user changes (`peaks` does the same for GPUs).
 
 Numbers that no model of a kind of machine asks for are refused by name (`refusal`); those that a
 model knows, but that change no prediction, are said in the answer's warnings (`unheard`).
@@ -18,6 +18,7 @@ model knows, but that change no prediction, are said in the answer's warnings (`
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
@@ -30,6 +31,12 @@ from hwmodel.quantity.units import Amount
 from hwmodel.quantity.value import Value, field_of
 
 NOTE = ", followed to another "
+LAW = "derived: laws of capacity (hwmodel.hardware.capacity_laws)"
+WIRED = f"{LAW}, with the wires over the array"
+FEED = "assumed: a value a clock into every row and column of the array"
+"""Sources of numbers that are worked out again where sizes change (`law_made`)."""
+
+LAWS = "hwmodel.hardware.law_made"
 
 _GPU_ALONE = "no model of a machine of kind {kind} asks for it; it describes a GPU"
 _ONE = "one {what} is modelled, not several"
@@ -133,10 +140,33 @@ def unheard(hardware: Described) -> tuple[str, ...]:
         and hardware.sources.get(f"memories.{name}.energy") != WHAT_IF
         and np.any(memory.energy_j_per_byte)
         and not np.any(memory.energy_exponent)
+        and not hardware.sources.get(f"memories.{name}.energy", "").startswith(LAW)
         and name != "dram"
     ]
+    if hardware.sources.get("node") == WHAT_IF and (stay := _of_no_node(hardware)):
+        kept.append(
+            f"node: joules of {', '.join(stay)} stay, their source has no law of nodes; area goes"
+            " with it"
+        )
     said = [f"{path} changes no prediction: {why}" for path, why in found.items() if why]
     return tuple(f"what-if: {each}" for each in (*said, *kept))
+
+
+def _of_no_node(hardware: Described) -> list[str]:
+    """Units and memories on a chip whose joules another node leaves as they are."""
+    said = hardware.sources
+    paths = [f"units.{name}.energy" for name, u in hardware.units.items() if u.energy_j_per_flop]
+    paths += [
+        f"memories.{name}.energy"
+        for name, memory in hardware.memories.items()
+        if name != "dram" and np.any(memory.energy_j_per_byte)
+    ]
+    kept = (LAW, WHAT_IF)
+    return [
+        path.split(".")[1]
+        for path in paths
+        if not any(s.startswith(kept) for p, s in said.items() if f"{p}.".startswith(f"{path}."))
+    ]
 
 
 @dataclass(frozen=True)
@@ -186,6 +216,12 @@ def follow(old: Described, new: Described, told: Sequence[str]) -> dict[str, Any
         stated = sources.get(rule.path, "")
         sources[rule.path] = f"{stated.split(NOTE)[0]}{NOTE}{' or '.join(rule.by)}"
         _put(changes, new, rule.path, value(new, rule.path) * ratio**rule.power)
+    if any(each.startswith((LAW, FEED)) for each in sources.values()):
+        laws = import_module(LAWS)
+        after = dict(laws.lawful(new))
+        for path, before in laws.lawful(old):
+            if not pinned(path) and np.any(np.not_equal(after.get(path, before), before)):
+                _put(changes, new, path, value(old, path) * (after[path] / before))
     if not changes:
         return {}
     changed: Any = Value.but(cast(Value, new), **changes)

@@ -27,6 +27,7 @@ from hwmodel.hardware.hardware import (
     Processors,
     Unit,
 )
+from hwmodel.hardware.levers import FEED, LAW, WIRED
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import amount, counted
@@ -34,9 +35,10 @@ from hwmodel.quantity.units import amount, counted
 UNBOUNDED_BYTES = 1e18
 
 SOURCES = {
-    "law": "derived: laws of capacity (hwmodel.hardware.capacity_laws)",
+    "law": LAW,
+    "wires": WIRED,
     "asked": "specification: as it was asked for",
-    "feed": "assumed: a value a clock into every row and column of the array",
+    "feed": FEED,
     "unlimited": "assumed: a number that never binds",
     "dram": "derived: the middle of what is published for this type of memory",
 }
@@ -82,6 +84,7 @@ def array(
             "mac": Unit(
                 rate_per_s={dtype: 2 * high * wide * clock_hz},
                 energy_j_per_flop={dtype: mac_j(dtype, node) / 2},
+                follows="arrays.elements.rows arrays.elements.columns clock",
             )
         },
         memories={
@@ -118,7 +121,8 @@ def _one(value: Any, dimension: str, where: str) -> float:
 def _sources() -> dict[str, str]:
     """Where each number comes from, by its path."""
     said = {
-        "law": ("units.mac.energy", "memories.buffer.energy", "memories.register.energy", "area"),
+        "law": ("units.mac.energy", "memories.register.energy", "area"),
+        "wires": ("memories.buffer.energy",),
         "asked": (
             *("arrays.elements.rows", "arrays.elements.columns", "clock"),
             *("memories.buffer.capacity", "memories.register.capacity", "memories.dram.bandwidth"),

@@ -15,18 +15,17 @@ what the law gives for it, and cells alone are half of its SRAM, so that the ran
 45 nm chips shrank more slowly than with the square of the node that the law takes (`SHRUNK`).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 
-from hwmodel.hardware.capacity_laws import NODE, mac_m2, memory_m2
+from hwmodel.hardware.capacity_laws import NODE
 from hwmodel.hardware.catalogue import device, devices
 from hwmodel.hardware.hardware import Hardware
+from hwmodel.hardware.law_made import chip_m2, node
 from hwmodel.hardware.peaks import WHAT_IF
-from hwmodel.quantity.dtypes import DTYPES
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.remembered import remembered, single
 from hwmodel.quantity.units import Amount
@@ -40,13 +39,6 @@ RANGE = (0.4, 4.0)
 SHRUNK = 0.6
 """Power of 45 nm over the node by which the high end rises: a cell of SRAM takes 0.346 um2 at 45 nm
 and 0.027 at 7 (recalled), 3.2 times the square of the node."""
-
-BASE = "int16"
-"""Format whose multiply-accumulate others are scaled from, by the product of two widths."""
-
-ENDLESS_BYTES = 1e15
-"""From which on a capacity stands for a memory without a limit, which has no area."""
-
 
 INSTEAD = {
     "fpga": "; what a design takes of its fabric stands in the place of it",
@@ -153,55 +145,22 @@ def _scaled(found: Area, stated: Amount | None) -> Area:
 
 def by_law(hardware: Hardware) -> Area:
     """An array's area by laws of capacity, with its range."""
-    node = NODE if hardware.node is None else hardware.node
-    total: Amount = 0.0
-    held = dict.fromkeys(hardware.arrays, 0.0) or {"": 0.0}
-    for name in held:
-        each: Amount = _mac_m2(hardware, name, node)
-        for memory in hardware.memories.values():
-            if name and memory.array == name:
-                each = each + _memory_m2(memory.capacity_bytes, node)
-        total = total + (hardware.elements(name) if name else hardware.processors.count) * each
-    for memory in list(hardware.memories.values())[1:]:
-        if memory.array:
-            continue
-        if np.any(np.greater_equal(memory.capacity_bytes, ENDLESS_BYTES)):
-            return Area(
-                None,
-                reason=f"area is null: {hardware.name} has a memory on the chip without a limit;"
-                " say its capacity",
-            )
-        total = total + _memory_m2(memory.capacity_bytes, node)
+    at, total = node(hardware), chip_m2(hardware)
+    if total is None:
+        return Area(
+            None,
+            reason=f"area is null: {hardware.name} has a memory on the chip without a limit;"
+            " say its capacity",
+        )
     low, high = RANGE
-    high = high * np.maximum(1.0, NODE / np.asarray(node)) ** SHRUNK
-    at = f"{float(np.max(node)):g} nm" + ("" if hardware.node is not None else " (assumed)")
+    high = high * np.maximum(1.0, NODE / np.asarray(at)) ** SHRUNK
+    words = f"{float(np.max(at)):g} nm" + ("" if hardware.node is not None else " (assumed)")
     said = (
-        f"area: by laws of capacity at {at}, elements and memories alone; a prior, hence the range"
+        f"area: by laws of capacity at {words}, elements and memories alone;"
+        " a prior, hence the range"
     )
     above = total * (float(high) if np.ndim(high) == 0 else high)
     return Area(total, (low * total, above), said=(said,))
-
-
-def _mac_m2(hardware: Hardware, array: str, node: Amount) -> Amount:
-    """A multiply-accumulate of the formats of an array's unit, or of all units."""
-    units = hardware.units
-    own = [units[array]] if array in units else list(units.values())
-    widths = [_bits(name) for unit in own for name in unit.rate_per_s]
-    found = np.vectorize(mac_m2)(BASE, node) * (min(widths) * max(widths) / _bits(BASE) ** 2)
-    return float(found) if np.ndim(found) == 0 else found
-
-
-def _bits(name: str) -> int:
-    """Bits of a format; of one that has no table the number in its name, else 16."""
-    if name in DTYPES:
-        return DTYPES[name].bits
-    said = re.search(r"\d+", name)
-    return max(1, int(said[0])) if said else _bits(BASE)
-
-
-def _memory_m2(capacity_bytes: Amount, node: Amount) -> Amount:
-    found = np.vectorize(memory_m2)(capacity_bytes, node)
-    return float(found) if np.ndim(found) == 0 else found
 
 
 def sized(

@@ -1,5 +1,7 @@
 """Arrays from their sizes: parts by the laws of capacity, and what more of anything buys."""
 
+from typing import Any
+
 import pytest
 
 import hwmodel as hw
@@ -10,6 +12,7 @@ from hwmodel.hardware.capacity_laws import (
     memory_m2,
     wire_j_per_byte,
 )
+from hwmodel.hardware.levers import unheard
 from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.errors import InputError, UnknownNameError
 
@@ -18,6 +21,15 @@ def mapped(machine: hw.Hardware, objective: str) -> NestMapped:
     found = hw.map(WORK, on=machine, objective=objective)
     assert isinstance(found, NestMapped)
     return found
+
+
+def numbers(machine: hw.Hardware) -> list[float]:
+    """Joules, rates and area of an array that laws made."""
+    memories = machine.memories.values()
+    found = [*(m.energy_j_per_byte for m in memories), *(m.bandwidth_bytes_per_s for m in memories)]
+    unit = machine.units["mac"]
+    assert machine.area_m2 is not None
+    return [*found, unit.energy_j_per_flop["int8"], unit.rate_per_s["int8"], machine.area_m2]
 
 
 WORK = hw.workloads.gemm(M=32, N=32, K=32, dtype="int8", out_dtype="int8")
@@ -38,6 +50,31 @@ def test_parts_are_those_of_the_laws() -> None:
         source.split(":")[0] in ("derived", "assumed", "specification")
         for source in made.sources.values()
     )
+
+
+@pytest.mark.parametrize(
+    ("what_if", "asked"),
+    [
+        ({"buffer": {"capacity": "8 MiB"}}, {"buffer": "8 MiB"}),
+        ({"register": {"capacity": "1 KiB"}}, {"registers": "1 KiB"}),
+        ({"node": 7}, {"node": 7}),
+        ({"arrays": {"elements": {"rows": 64, "columns": 32}}}, {"rows": 64, "columns": 32}),
+        ({"clock": "2 GHz"}, {"clock": "2 GHz"}),
+    ],
+)
+def test_a_what_if_is_the_machine_that_was_asked_for_so(what_if: Any, asked: Any) -> None:
+    """Laws are asked again: joules, area, rates and the feed, and nothing is said to stay."""
+    sizes: Any = {"rows": 16, "buffer": "64 KiB", "registers": "32 B", "node": 16}
+    changed, fresh = hw.array(**sizes).but(**what_if), hw.array(**(sizes | asked))
+    assert numbers(changed) == pytest.approx(numbers(fresh))
+    assert unheard(changed) == ()
+    named = hw.array(**sizes).but(buffer={"energy": "3 pJ/B"}).but(**what_if)
+    assert named.memory("buffer").energy_j_per_byte == 3e-12
+
+
+def test_another_node_says_whose_joules_have_no_law() -> None:
+    (said,) = unheard(hw.device("peer-a3").but(node=7))
+    assert said.startswith("what-if: node: joules of mac, buffer, register stay")
 
 
 def test_more_elements_take_less_time() -> None:

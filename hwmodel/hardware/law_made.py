@@ -1,0 +1,107 @@
+"""Numbers of a machine that laws of capacity gave, by its sizes: what a what-if works out again.
+
+A number whose source begins with `LAW` is that of `capacity_laws` for the capacities, sides and
+node of its machine; with `WIRED` the wires over the array are in a memory's joules, too. Another
+size then changes the number by what the law makes of it. An array's area is that of its elements,
+each a multiply-accumulate of the formats that its unit computes in (between the narrowest and the
+widest the geometric mean) with its own memories, and of all memories but the outermost.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from hwmodel.hardware.capacity_laws import (
+    NODE,
+    mac_j,
+    mac_m2,
+    memory_j_per_byte,
+    memory_m2,
+    wire_j_per_byte,
+)
+from hwmodel.hardware.levers import FEED, LAW, WIRED
+from hwmodel.quantity.dtypes import DTYPES
+from hwmodel.quantity.units import Amount
+
+BASE = "int16"
+"""Format whose multiply-accumulate others are scaled from, by the product of two widths."""
+
+ENDLESS_BYTES = 1e15
+"""From which on a capacity stands for a memory without a limit, which has no area."""
+
+
+def lawful(hardware: Any) -> Iterator[tuple[str, Amount]]:
+    """Path and number of all that stands to a machine's source as a law says."""
+    at, said = node(hardware), hardware.sources
+    for name, unit in hardware.units.items():
+        for dtype in unit.energy_j_per_flop:
+            path = f"units.{name}.energy"
+            if said.get(f"{path}.{dtype}", said.get(path, "")).startswith(LAW):
+                yield f"{path}.{dtype}", _each(mac_j, dtype, at) / 2
+    for name, memory in hardware.memories.items():
+        source = said.get(f"memories.{name}.energy", "")
+        if source.startswith(LAW):
+            found = _each(memory_j_per_byte, memory.capacity_bytes, at)
+            if source.startswith(WIRED):
+                area_m2 = sum(elements_m2(hardware, array) for array in hardware.arrays)
+                found = found + _each(wire_j_per_byte, area_m2, at)
+            yield f"memories.{name}.energy", found
+        if said.get(f"memories.{name}.bandwidth", "").startswith(FEED):
+            sides = sum(array.rows + array.columns for array in hardware.arrays.values())
+            yield f"memories.{name}.bandwidth", sides * hardware.clock_hz
+    area_m2 = chip_m2(hardware) if said.get("area", "").startswith(LAW) else None
+    if area_m2 is not None:
+        yield "area", area_m2
+
+
+def node(hardware: Any) -> Amount:
+    """Nanometres that the laws are asked at."""
+    return NODE if hardware.node is None else hardware.node
+
+
+def chip_m2(hardware: Any) -> Amount | None:
+    """Square metres of elements and memories; None where one on the chip has no limit."""
+    total: Amount = 0.0
+    for name in hardware.arrays or ("",):
+        total = total + elements_m2(hardware, name)
+    for memory in list(hardware.memories.values())[1:]:
+        if memory.array:
+            continue
+        if np.any(np.greater_equal(memory.capacity_bytes, ENDLESS_BYTES)):
+            return None
+        total = total + _each(memory_m2, memory.capacity_bytes, node(hardware))
+    return total
+
+
+def elements_m2(hardware: Any, array: str) -> Amount:
+    """Square metres of the elements of an array, of a machine without one of its processors."""
+    at = node(hardware)
+    each = _mac_m2(hardware, array, at)
+    for memory in hardware.memories.values():
+        if array and memory.array == array:
+            each = each + _each(memory_m2, memory.capacity_bytes, at)
+    return (hardware.elements(array) if array else hardware.processors.count) * each
+
+
+def _mac_m2(hardware: Any, array: str, at: Amount) -> Amount:
+    """A multiply-accumulate of the formats of an array's unit, or of all units."""
+    units = hardware.units
+    own = [units[array]] if array in units else list(units.values())
+    widths = [_bits(name) for unit in own for name in unit.rate_per_s]
+    return _each(mac_m2, BASE, at) * (min(widths) * max(widths) / _bits(BASE) ** 2)
+
+
+def _bits(name: str) -> int:
+    """Bits of a format; of one that has no table the number in its name, else 16."""
+    if name in DTYPES:
+        return DTYPES[name].bits
+    said = re.search(r"\d+", name)
+    return max(1, int(said[0])) if said else _bits(BASE)
+
+
+def _each(law: Any, *given: Any) -> Amount:
+    """A law of numbers or of arrays of them."""
+    found = np.vectorize(law, otypes=[float])(*given)
+    return float(found) if np.ndim(found) == 0 else found

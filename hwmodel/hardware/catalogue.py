@@ -20,6 +20,7 @@ such devices names, and `prices.py` which file prices.
 
 import re
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
@@ -146,8 +147,11 @@ def _priced(name: str, price: Prices) -> Hardware:
 def _calibrated(hardware: Hardware, *, beside: Path | None) -> Hardware:
     """The device with the calibration of its folder, else that of its name, else the priors.
 
-    A shipped file may hold some families alone: a relative's stand in for the others.
+    A shipped file may hold some families alone: a relative's stand in for the others. An array
+    whose area nothing states has that of its parts.
     """
+    if hardware.kind == "spatial":
+        hardware = import_module(levers.LAWS).with_area(hardware)
     if beside is not None and (own := beside / "calibration.yaml").is_file():
         return hardware.but(calibration=load_calibration(own))
     shipped = CATALOGUE / "calibration"

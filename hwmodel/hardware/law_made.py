@@ -51,9 +51,46 @@ def lawful(hardware: Any) -> Iterator[tuple[str, Amount]]:
         if said.get(f"memories.{name}.bandwidth", "").startswith(FEED):
             sides = sum(array.rows + array.columns for array in hardware.arrays.values())
             yield f"memories.{name}.bandwidth", sides * hardware.clock_hz
-    area_m2 = chip_m2(hardware) if said.get("area", "").startswith(LAW) else None
+    area_m2 = None if hardware.area_m2 is None else parts_m2(hardware)
     if area_m2 is not None:
         yield "area", area_m2
+
+
+def with_area(hardware: Any) -> Any:
+    """The array with the area of its parts, where none is stated of the whole."""
+    found = parts_m2(hardware) if hardware.area_m2 is None else None
+    if found is None:
+        return hardware
+    by = "its tables" if _tabled(hardware) else f"laws of capacity at {node(hardware):g} nm"
+    parts = len(hardware.arrays) + len(hardware.memories) - 1
+    source = f"derived: the sum of its {parts} arrays and memories beside DRAM, by {by}"
+    return hardware.model_copy(
+        update={"area_m2": found, "sources": hardware.sources | {"area": source}}
+    )
+
+
+def parts_m2(hardware: Any) -> Amount | None:
+    """Square metres of all parts, by the machine's tables where it has areas, else by law."""
+    if _tabled(hardware):
+        return sum(tabled_m2(hardware).values())
+    return chip_m2(hardware)
+
+
+def tabled_m2(hardware: Any) -> dict[str, Amount]:
+    """Square metres of each array, with its elements' memories, and of the other memories."""
+    found: dict[str, Amount] = {}
+    for name, array in hardware.arrays.items():
+        each = sum(hardware.functions[function].area_m2 for function in array.cycles)
+        own = sum(m.area_m2 for m in hardware.memories.values() if m.array == name)
+        found[name] = hardware.elements(name) * (each + own)
+    for name, memory in hardware.memories.items():
+        if not memory.array and name != "dram":
+            found[name] = memory.area_m2
+    return found
+
+
+def _tabled(hardware: Any) -> bool:
+    return any(np.any(memory.area_m2) for memory in hardware.memories.values())
 
 
 def node(hardware: Any) -> Amount:

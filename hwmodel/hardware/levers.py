@@ -216,12 +216,13 @@ def follow(old: Described, new: Described, told: Sequence[str]) -> dict[str, Any
         stated = sources.get(rule.path, "")
         sources[rule.path] = f"{stated.split(NOTE)[0]}{NOTE}{' or '.join(rule.by)}"
         _put(changes, new, rule.path, value(new, rule.path) * ratio**rule.power)
-    if any(each.startswith((LAW, FEED)) for each in sources.values()):
+    if new.kind == "spatial":
         laws = import_module(LAWS)
         after = dict(laws.lawful(new))
         for path, before in laws.lawful(old):
             if not pinned(path) and np.any(np.not_equal(after.get(path, before), before)):
                 _put(changes, new, path, value(old, path) * (after[path] / before))
+                sources[path] = f"{sources.get(path, '').split(NOTE)[0]}{NOTE}size or node"
     if not changes:
         return {}
     changed: Any = Value.but(cast(Value, new), **changes)

@@ -14,6 +14,7 @@ from hwmodel.bounds.roofline import Floor
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
+from hwmodel.hardware.calibration import PRIOR
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.run import Run, timed
 from hwmodel.machines.spatial.dataflow import SUFFIXES, dataflows
@@ -30,6 +31,8 @@ from hwmodel.spine.estimate import UNKNOWN, UNMEASURED, Part
 
 LATENCY = "latency"
 """What is minimised where nothing is asked."""
+
+_OF_A_PRIOR = "modelled, never measured: the machine is a prior, and the 90 % interval is a prior's"
 
 
 def run(
@@ -76,7 +79,11 @@ def run(
             + ("" if flow is None else f", {Path(flow).stem}"),
             *dict.fromkeys(f"rules: {each.rules.name}: {each.rules.words}" for each in made),
         ),
-        warnings=(UNMEASURED, *_gaps(made), *dict.fromkeys(e.note for e in every if e.note)),
+        warnings=(
+            _OF_A_PRIOR if _assumed(hardware) else UNMEASURED,
+            *_gaps(made),
+            *dict.fromkeys(e.note for e in every if e.note),
+        ),
         outermost=next(iter(hardware.memories)),
     )
 
@@ -97,7 +104,14 @@ def _part(mapped: NestMapped, stage: Stage, hardware: Hardware, *, several: bool
     if several and len(stage.cascade.einsums) == 1:
         name = stage.cascade.name
     tile = mapped.tiles
-    return timed(name, "mapped", stage.times, tree, speeds, mapped.cascade, UNKNOWN, tile=tile)
+    likely = PRIOR if _assumed(hardware) else UNKNOWN
+    return timed(name, "mapped", stage.times, tree, speeds, mapped.cascade, likely, tile=tile)
+
+
+def _assumed(hardware: Hardware) -> bool:
+    """Whether the machine is itself a prior: its sides, or its clock, are taken to be so."""
+    rates = ("clock", *(f"arrays.{name}.rows" for name in hardware.arrays))
+    return any(hardware.sources.get(path, "").startswith("assumed: a prior") for path in rates)
 
 
 def _floor(made: Sequence[tuple[Amount, NestMapped]], hardware: Hardware) -> Floor:

@@ -22,9 +22,8 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from hwmodel.hardware.capacity_laws import NODE
-from hwmodel.hardware.catalogue import device, devices
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.hardware.law_made import chip_m2, node
+from hwmodel.hardware.law_made import chip_m2, node, tabled_m2
 from hwmodel.hardware.peaks import WHAT_IF
 from hwmodel.quantity.errors import CoverageError
 from hwmodel.quantity.remembered import remembered, single
@@ -80,15 +79,7 @@ def areas_m2(hardware: Hardware) -> Mapping[str, Amount]:
     """
     if not any(np.any(memory.area_m2) for memory in hardware.memories.values()):
         raise CoverageError(f"{hardware.name}: its tables have no areas; fusemax has them")
-    found: dict[str, Amount] = {}
-    for name, array in hardware.arrays.items():
-        each = sum(hardware.functions[function].area_m2 for function in array.cycles)
-        own = sum(m.area_m2 for m in hardware.memories.values() if m.array == name)
-        found[name] = hardware.elements(name) * (each + own)
-    for name, memory in hardware.memories.items():
-        if not memory.array and name != "dram":
-            found[name] = memory.area_m2
-    return found
+    return tabled_m2(hardware)
 
 
 @remembered(keep=single)
@@ -96,7 +87,7 @@ def area_of(hardware: Hardware) -> Area:
     """Square metres of one device: from its tables, as published, or by law on arrays.
 
     What was published of a whole holds no longer where a what-if has changed what lies on it: a
-    shipped array's then goes as the law does.
+    shipped array's then went as the law does (`levers`).
     """
     if any(np.any(memory.area_m2) for memory in hardware.memories.values()):
         return Area(sum(areas_m2(hardware).values()))
@@ -105,12 +96,13 @@ def area_of(hardware: Hardware) -> Area:
         for path, source in hardware.sources.items()
         if source == WHAT_IF and any(fnmatchcase(path, pattern) for pattern in ON_CHIP)
     ]
-    stated = None if changed else hardware.area_m2
-    lawful = hardware.kind == "spatial"
-    if stated is not None and not (lawful and _derived(hardware)):
-        return Area(stated)
-    if lawful:
-        return _scaled(by_law(hardware), stated or _anchored(hardware))
+    if hardware.kind == "spatial":
+        stated = hardware.area_m2
+        if stated is not None and not changed and not _derived(hardware):
+            return Area(stated)
+        return _scaled(by_law(hardware), stated)
+    if hardware.area_m2 is not None and not changed:
+        return Area(hardware.area_m2)
     if hardware.area_m2 is None:
         instead = INSTEAD.get(hardware.kind, "")
         return Area(
@@ -126,14 +118,6 @@ def area_of(hardware: Hardware) -> Area:
 def _derived(hardware: Hardware) -> bool:
     """Whether the area that a machine states is itself by law."""
     return hardware.sources.get("area", "derived").startswith("derived")
-
-
-def _anchored(hardware: Hardware) -> Amount | None:
-    """The published area of a shipped array, times what the law makes of a what-if on its parts."""
-    if hardware.area_m2 is None or _derived(hardware) or hardware.name not in devices():
-        return None
-    before, after = by_law(device(hardware.name)).m2, by_law(hardware).m2
-    return None if before is None or after is None else hardware.area_m2 * after / before
 
 
 def _scaled(found: Area, stated: Amount | None) -> Area:

@@ -24,8 +24,10 @@ from typing import Any, Literal
 import numpy as np
 
 from hwmodel.einsum.cascade import Access, Cascade, Stage
+from hwmodel.einsum.counts import flops
 from hwmodel.einsum.network import Workload
 from hwmodel.einsum.space import extent
+from hwmodel.einsum.workloads.layer import WEIGHTED
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.fpga.fabric import Dense, spread, taken
 from hwmodel.machines.fpga.reuse import (
@@ -61,6 +63,8 @@ FIFOS = (0.1, 1.0)
 as deep as they are written."""
 
 CYCLE = "cycle"
+NAMED = 8
+"""Parts left out that an answer names."""
 
 TAKES: tuple[str, ...] = ("dsp", "lut", "ff", "bram", "uram")
 """What a design takes of a device that has it."""
@@ -231,6 +235,27 @@ def layers(workload: Workload) -> tuple[Dense, ...]:
     if len(between) != len(found):
         return tuple(found)
     return tuple(replace(a, streams=own) for a, own in zip(found, between, strict=True))
+
+
+def left_out(workload: Workload) -> str:
+    """Whose arithmetic takes neither cycles nor fabric here, in words."""
+    parts = dict.fromkeys(
+        einsum.name if stage.name == einsum.name else f"{stage.name} {einsum.name}"
+        for stage in workload.stages
+        if np.any(np.asarray(flops(stage.cascade)) > 0)  # copies are no arithmetic
+        for einsum in stage.cascade.einsums
+        if two_factors(einsum) is None
+    )
+    if workload.layers is not None:
+        kinds = (layer.kind for layer in workload.layers.network.layers)
+        parts |= dict.fromkeys(kind for kind in kinds if kind not in WEIGHTED)
+    names = list(parts)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    rest = f"; left out: {', '.join(names[:NAMED])}{more}" if names else ""
+    return (
+        "products with weights take cycles, LUTs and slices; the arithmetic of biases and of"
+        f" activations such as ReLU and softmax does not{rest}"
+    )
 
 
 def _runs(stage: Stage) -> int:

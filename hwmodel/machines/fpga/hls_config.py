@@ -13,7 +13,7 @@ documentation); the strategy is Latency where none is said. `auto` is as many bi
 overflow. Layers with weights are found by name, or in order where the config names none of the
 workload's; formats of other layers by name, for their streams. `Backend` Vivado has a FIFO for each
 channel, any other one of all. A table of the inner part alone (`hls_config` in Python) is read,
-too. Keys that change neither counts nor cycles here are passed over.
+too. Keys that are unknown, or of no effect here, are told (`hls_keys`).
 """
 
 import re
@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from hwmodel.machines.fpga import hls_keys
 from hwmodel.machines.fpga.fabric import RESULT_BITS, Dense, Strategy
 from hwmodel.machines.fpga.hls4ml import Design, Io, design
 from hwmodel.machines.fpga.streams import Stream
@@ -29,7 +30,6 @@ from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.quantity.yaml import table
 
-AROUND = ("IOType", "ClockPeriod", "Backend")
 SECTIONS = ("Model", "LayerType", "LayerName", "Optimizers", "Flows", "SkipOptimizers")
 STRATEGIES: Mapping[str, Strategy] = {
     "latency": "latency",
@@ -54,6 +54,9 @@ class HlsConfig:
     model: Mapping[str, Any]
     types: Mapping[str, Mapping[str, Any]]
     names: Mapping[str, Mapping[str, Any]]
+    part: str = ""
+    told: tuple[str, ...] = ()
+    """Keys that change nothing here."""
 
 
 def read(source: str | Path | Mapping[str, Any]) -> HlsConfig:
@@ -68,7 +71,7 @@ def read(source: str | Path | Mapping[str, Any]) -> HlsConfig:
             f"{where}: HLSConfig: expected a table with Model (Precision, ReuseFactor, Strategy),"
             f" found {', '.join(map(str, inner)) or 'nothing'}"
         )
-    known = SECTIONS if "HLSConfig" in whole else (*SECTIONS, *AROUND)
+    known = SECTIONS if "HLSConfig" in whole else (*SECTIONS, *hls_keys.READ.split())
     for key in inner:
         if key not in known:
             raise UnknownNameError(f"{where}: HLSConfig", key, known)
@@ -78,14 +81,21 @@ def read(source: str | Path | Mapping[str, Any]) -> HlsConfig:
     period = whole.get("ClockPeriod")
     if period is not None and not (isinstance(period, (int, float)) and period > 0):
         raise InputError(f"{where}: ClockPeriod: expected nanoseconds, found {shown(period)}")
+    model = _table(inner["Model"], f"{where}: Model")
+    types, names = (_entries(inner, key, where) for key in ("LayerType", "LayerName"))
+    keys = hls_keys.told(where, whole, f"{hls_keys.READ} {' '.join(SECTIONS)}", hls_keys.AROUND)
+    for place, entry in {"Model": model, **types, **names}.items():
+        keys += hls_keys.told_entry(f"{where}: {place}", entry)
     return HlsConfig(
         where=where,
         joined=joined,
         apart=str(whole.get("Backend", "")).lower().startswith("vivado"),
         clock_hz=None if period is None else 1e9 / float(period),
-        model=_table(inner["Model"], f"{where}: Model"),
-        types=_entries(inner, "LayerType", where),
-        names=_entries(inner, "LayerName", where),
+        model=model,
+        types=types,
+        names=names,
+        part=str(whole.get("Part", whole.get("XilinxPart", ""))),
+        told=tuple(keys),
     )
 
 

@@ -25,7 +25,7 @@ from hwmodel.einsum.network import Workload
 from hwmodel.einsum.pairwise import chained
 from hwmodel.einsum.structure import contraction
 from hwmodel.hardware.hardware import Hardware, Limits, limits
-from hwmodel.machines.fpga import hls4ml, hls_config
+from hwmodel.machines.fpga import hls4ml, hls_config, hls_keys
 from hwmodel.machines.fpga.experts import Experts, expected_expert_order, token_order
 from hwmodel.machines.fpga.rates import rates, spatial_rates
 from hwmodel.machines.run import Run, timed
@@ -145,8 +145,13 @@ def _experts(
 def _configured(workload: Workload, hardware: Hardware, config: hls_config.HlsConfig) -> Run:
     """hls4ml as a config says, at its clock where it says one."""
     made = hls_config.configured(config, hls4ml.layers(workload))
-    given = hardware if config.clock_hz is None else hardware.but(clock_hz=config.clock_hz)
-    return _unrolled(workload, given, made)
+    told = [*config.told, *hls_keys.told_part(config.part, hardware)]
+    given = hardware
+    if config.clock_hz is not None:
+        told += hls_keys.check_clock(config.clock_hz, hardware, config.where)
+        given = hardware.but(clock_hz=config.clock_hz)
+    found = _unrolled(workload, given, made)
+    return replace(found, warnings=(*found.warnings, *told))
 
 
 def _unrolled(workload: Workload, hardware: Hardware, made: hls4ml.Design) -> Run:
@@ -172,6 +177,7 @@ def _unrolled(workload: Workload, hardware: Hardware, made: hls4ml.Design) -> Ru
             f" {made.cycles:,} cycles at {hardware.clock_hz / 1e6:g} MHz, the next inference after"
             f" {made.interval_cycles:,}",
             f"takes {hls4ml.taken_text(made, room)}",
+            hls4ml.left_out(workload),
             "weights are on chip beforehand, which bounds on traffic do not allow for",
             *(
                 ("floating formats as fixed point of as many bits, as hls4ml makes them",)

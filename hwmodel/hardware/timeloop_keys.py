@@ -47,6 +47,13 @@ TENSORS = {
     "known": "back tile_shape no_refetch_from_above no_resend_to_below tensor_order_options"
     " force_memory_hierarchy_order",
 }
+SECTIONS = {
+    "read": "architecture arch problem workload mapping sparse_optimizations variables",
+    "known": "mapper components compound_components globals version renames constraints config"
+    " mapper_constraints architecture_constraints mapspace mapspace_constraints model",
+}
+"""Of a specification as a whole."""
+SHAPE = {"read": "name dimensions coefficients data_spaces", "known": "version"}
 MEMORIES = ("dram", "reg", "rf", "storage", "spad", "scratchpad", "memory", "cache", "latch")
 MEMORY_ENDS = ("sram", "buffer", "regfile", "register", "fifo")
 """Words of a memory's class, and ends of such, that its energy's law is of."""

@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from hwmodel.einsum.cascade import Cascade
-from hwmodel.einsum.importers.specification import read
+from hwmodel.einsum.importers.specification import child, read, tables
 from hwmodel.einsum.importers.timeloop_problem import einsum_names, problem
 from hwmodel.hardware.hardware import Array, Hardware, Memory
 from hwmodel.hardware.timeloop import ELEMENTS, Architecture, architecture
+from hwmodel.hardware.timeloop_keys import SECTIONS, SHAPE, Unread
 from hwmodel.machines.spatial.timeloop import mapping
 from hwmodel.machines.spatial.timeloop_sparsity import sparsity_of
 from hwmodel.mappers.cascades import map_nests
@@ -27,6 +28,7 @@ from hwmodel.quantity.printable import shown
 from hwmodel.quantity.reading import pairs
 
 GIVEN = "all mappings, of which that of the files is counted"
+PROBLEM = ("shape", "instance")
 JOINED = "element"
 """The memory that stands for all of an element."""
 
@@ -42,6 +44,7 @@ def specified(
     found = architecture(specification)
     cascade = problem(specification, found.bits)
     found = thinned(found, cascade)
+    found = replace(found, notes=(*found.notes, *unread(specification)))
     aim = objective or "traffic"
     if "mapping" in specification:
         for name, value in options.items():
@@ -71,6 +74,20 @@ def specified(
         return replace(proposed, notes=(*proposed.notes, *found.notes, *notes))
 
     return certified(ours, cascade, machine, objective=aim)
+
+
+def unread(specification: Mapping[str, Any]) -> tuple[str, ...]:
+    """Notes of sections, and of names in a problem, that change nothing."""
+    found = Unread()
+    found.look("specification", specification, SECTIONS)
+    if "problem" in specification:
+        shape, instance = (child(specification["problem"], n, "problem") for n in PROBLEM)
+        found.look("problem: shape", shape, SHAPE)
+        sized = [str(rank) for rank in shape["dimensions"]]
+        sized += [str(each.get("name")) for each in tables(shape.get("coefficients"), "problem")]
+        read = " ".join((*sized, "densities"))
+        found.look("problem: instance", instance, {"read": read, "known": ""})
+    return found.told()
 
 
 def thinned(found: Architecture, cascade: Cascade) -> Architecture:

@@ -60,7 +60,9 @@ def told(where: str, said: Mapping[str, Any], read: str, known: str) -> list[str
 def told_entry(where: str, entry: Mapping[str, Any]) -> list[str]:
     """The same of a model's, type's or layer's entry, its formats among them."""
     precision = entry.get("Precision")
-    formats = cast(Mapping[str, Any], precision) if isinstance(precision, Mapping) else {}
+    formats: Mapping[str, Any] = {}
+    if isinstance(precision, Mapping):
+        formats = cast(Mapping[str, Any], precision)
     return [
         *told(where, entry, ENTRY, ENTRY_KNOWN),
         *told(f"{where}: Precision", formats, FORMATS, FORMATS_KNOWN),

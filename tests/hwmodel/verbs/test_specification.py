@@ -57,3 +57,16 @@ def test_a_search_may_be_limited_and_what_never_binds_is_worth_nothing(files: li
         hw.ask("map", timeloop=files, time_limit_s=60)
     with pytest.raises(InputError, match="time_limit_s: expected greater than or equal to 0"):
         hw.ask("map", timeloop=files[:2], time_limit_s=-1)
+
+
+def test_a_size_of_no_rank_and_a_section_that_is_not_read_are_told(
+    files: list[str], tmp_path: Path
+) -> None:
+    text = Path(files[1]).read_text(encoding="utf-8").replace("K: 16}", "K: 16, Wstrid: 2}")
+    changed = tmp_path / "problem.yaml"
+    changed.write_text(f"{text}\nmappin: []\n", encoding="utf-8")
+    said = hw.ask("map", timeloop=[files[0], str(changed)]).notes
+    assert "problem: instance: 'Wstrid' is no key that is known, and not read" in said
+    assert "specification: 'mappin' is no key that is known, and not read; did you mean" in str(
+        said
+    )

@@ -11,9 +11,10 @@ Scalars give exact Python ints unless a density, a probability or a distribution
 expectation; arrays give float64.
 """
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from math import gcd, prod
+from typing import TypeAlias, cast
 
 import numpy as np
 
@@ -161,11 +162,10 @@ def touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
 
     Bands are respected (a causal score tensor is a triangle, keys outside a window are not read),
     and so are members of a data-dependent rank that get no data. An affine axis counts the values
-    that it takes: exact for `stride*y + r`, an upper bound for more than two terms. A gather reads
-    one row per position, but no more rows than the table has; what is ranked is read whole. An axis
-    at a fixed place counts 1. Of a density, whose points are taken to be kept independently of each
-    other, it is the expected number: an element of which n points are possible is reached with
-    probability 1 - (1 - d)^n.
+    that it takes, not those between them. A gather reads one row per position, but no more rows
+    than the table has; what is ranked is read whole. An axis at a fixed place counts 1. Of a
+    density, whose points are taken to be kept independently of each other, it is the expected
+    number: an element of which n points are possible is reached with probability 1 - (1 - d)^n.
     """
     every = _touched(access, einsum, cascade)
     if isinstance(einsum.density, (int, float)) and einsum.density == 1:
@@ -192,13 +192,43 @@ def _touched(access: Access, einsum: Einsum, cascade: Cascade) -> Amount:
             whole = ranked(einsum.expression)
             count = count * (size if whole else smaller(size, extent(looked_up, cascade)))
         elif len(ranks) > 1:
-            span: Amount = 1
-            for rank, factor in index.terms:
-                span = span + abs(factor) * (cascade.ranks[rank].size - 1)
-            count = count * smaller(span, extent(ranks, cascade))
+            factors = [abs(factor) for _, factor in index.terms]
+            count = count * _values(factors, [cascade.ranks[rank].size for rank in ranks])
         else:
             plain += ranks
     return count * region(einsum, cascade, list(dict.fromkeys(plain)))
+
+
+def _values(factors: Sequence[int], sizes: Sequence[Amount]) -> Amount:
+    """Distinct values of a sum of factors times ranks: of two ranks in closed form.
+
+    Two points of s*y + d*r meet where they differ by a multiple of (d/g, -s/g), g = gcd(s, d).
+    """
+    if len(factors) > 2:
+        if any(isinstance(size, np.ndarray) for size in sizes):
+            return np.vectorize(partial(_sums, factors), otypes=[float])(*sizes)
+        return _sums(factors, *cast(Sequence[float], sizes))
+    (first, second), (rows, columns) = factors, sizes
+    common = gcd(first, second)
+    meeting = larger(0, rows - second // common) * larger(0, columns - first // common)
+    return rows * columns - meeting
+
+
+def _sums(factors: Sequence[int], *sizes: float) -> int:
+    """The same of any number of ranks, counted: a bit for each value that is taken.
+
+    Of more values than would lie in 8 MB the span or the points, whichever are fewer: no less.
+    """
+    span = 1 + sum(factor * (int(size) - 1) for factor, size in zip(factors, sizes, strict=True))
+    if span > 2**26:
+        return min(span, prod(int(size) for size in sizes))
+    taken = 1
+    for factor, size in zip(factors, sizes, strict=True):
+        copies = 1
+        while copies < size:
+            more = min(copies, int(size) - copies)
+            taken, copies = taken | taken << factor * more, copies + more
+    return taken.bit_count()
 
 
 @of_form

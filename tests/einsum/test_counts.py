@@ -1,6 +1,7 @@
 """Operations and bytes, against closed forms, walks and published figures."""
 
 import itertools
+from itertools import product
 
 import numpy as np
 import pytest
@@ -102,6 +103,22 @@ def test_causal_square_attention_counts_the_triangle() -> None:
     cascade = attention(batch=2, heads=3, queries=64, keys=64, head_dim=16, causal=True, passes=3)
     counts = cascade_counts(cascade)
     assert counts["multiply", "bf16"] == 2 * 3 * (64 * 65 // 2) * 16 * 2
+
+
+@pytest.mark.parametrize("factors", [(1, 2), (2, 2), (4, 2), (2, 3), (3, 3), (4, 2, 1), (6, 4, 2)])
+def test_an_affine_axis_counts_the_places_that_it_takes(factors: tuple[int, ...]) -> None:
+    for sizes in ((4, 3, 2), (2, 5, 3), (7, 1, 4)):
+        ranks = dict(zip("yrp", sizes[: len(factors)], strict=False))
+        index = " + ".join(f"{f}*{rank}" for f, rank in zip(factors, ranks, strict=True))
+        places = {
+            sum(f * at for f, at in zip(factors, point, strict=True))
+            for point in product(*map(range, ranks.values()))
+        }
+        text = f"tensor I[h]\nO[{', '.join(ranks)}] = I[{index}]"
+        assert footprint("I", parse(text, sizes=ranks | {"h": 60})) == len(places)
+        several = {rank: np.array([size, size]) for rank, size in ranks.items()}
+        counted = footprint("I", parse(text, sizes=several | {"h": 60}))
+        assert np.array_equal(counted, [len(places)] * 2)
 
 
 @given(

@@ -22,6 +22,7 @@ def main() -> NoReturn:
         sys.exit(status)
     gc.set_threshold(COLLECTED_AFTER)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is wanted, but looked for
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no product is large; threads take a tenth
     from hwmodel.cli import main as run
     from hwmodel.quantity.cache import keep
 

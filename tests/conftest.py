@@ -1,8 +1,10 @@
 """Settings for all tests: the same inputs each time, and no GPU test without a GPU."""
 
+import atexit
 import importlib
 import importlib.util
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,9 @@ from typing import Any
 import pytest
 
 # Devices of whoever runs the tests are none of theirs, nor is what their commands keep.
-os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="hwmodel-tests-")
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="hwmodel-tests-")
+for home in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+    os.environ[home] = tempfile.mkdtemp(prefix="hwmodel-tests-")
+    atexit.register(shutil.rmtree, os.environ[home], ignore_errors=True)
 
 ROOT = Path(__file__).resolve().parents[1]
 TOGETHER = ("tests/validation/", "tests/hwmodel/verbs/test_validate.py", "tests/docs/")

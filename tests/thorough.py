@@ -1,7 +1,7 @@
 """Cases of a test that `pytest` leaves to `pytest -m thorough`: those past the first few."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,5 +14,5 @@ def but_first(kept: int, cases: Iterable[Any]) -> list[Any]:
 
 def thorough(case: Any) -> Any:
     """One case, marked."""
-    values = case if isinstance(case, tuple) else (case,)
+    values = cast(tuple[Any, ...], case if isinstance(case, tuple) else (case,))
     return pytest.param(*values, marks=pytest.mark.thorough)

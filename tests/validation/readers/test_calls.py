@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hwmodel.einsum.workloads.catalogue import workload
-from hwmodel.validation.readers.calls import RULES, call_of
+from hwmodel.validation.readers.calls import RULES, Call, call_of
 from hwmodel.validation.readers.profiles import Op
 
 HALF, WORD = "c10::BFloat16", "float"
@@ -59,7 +59,7 @@ CONV = ("[1, 1]", "[2, 2]", "[1, 1]")
 )  # fmt: skip
 def test_sizes_are_those_of_the_arguments(asked: Op, kernel: str, expected: str) -> None:
     found = call_of((asked,), kernel)
-    assert found is not None
+    assert isinstance(found, Call)
     assert found.said == expected
     assert workload(found.workload, **dict(found.fields))
 

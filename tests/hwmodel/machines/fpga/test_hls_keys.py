@@ -20,7 +20,7 @@ def told(config: dict[str, Any], on: str = "u250") -> list[str]:
 
 def test_a_key_that_is_not_read_is_told() -> None:
     entry = {"ReusFactor": 4, "Precision": {"weigth": "fixed<8,3>"}, "Trace": True}
-    config = {"Prt": "xcu250", "HLSConfig": {"Model": {**MODEL, "TargetCycles": 3}}}
+    config: dict[str, Any] = {"Prt": "xcu250", "HLSConfig": {"Model": {**MODEL, "TargetCycles": 3}}}
     config["HLSConfig"]["LayerName"] = {"gemm": entry}
     place = "hls_config: gemm"
     assert told(config) == [

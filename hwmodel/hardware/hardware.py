@@ -37,6 +37,9 @@ Count: TypeAlias = Annotated[Any, PositiveWhole]
 UNLIMITED_BYTES_PER_S = 1e24
 """What stands for the bandwidth of a memory where none is said: it never binds."""
 
+UNBOUNDED_BYTES = 1e18
+"""What stands for the capacity of a memory without a limit."""
+
 TWO_OF_FOUR = "~2:4"
 STRUCTURED = frozenset({"bf16", "fp16", "tf32", "fp8", "int8"})
 """Formats that matrix units multiply with two in each four elements no zero (PTX ISA, mma.sp)."""

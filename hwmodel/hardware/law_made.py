@@ -21,15 +21,13 @@ from hwmodel.hardware.capacity_laws import (
     memory_m2,
     wire_j_per_byte,
 )
+from hwmodel.hardware.hardware import UNBOUNDED_BYTES
 from hwmodel.hardware.levers import FEED, LAW, WIRED
 from hwmodel.quantity.dtypes import DTYPES
 from hwmodel.quantity.units import Amount
 
 BASE = "int16"
 """Format whose multiply-accumulate others are scaled from, by the product of two widths."""
-
-ENDLESS_BYTES = 1e15
-"""From which on a capacity stands for a memory without a limit, which has no area."""
 
 
 def lawful(hardware: Any) -> Iterator[tuple[str, Amount]]:
@@ -106,7 +104,7 @@ def chip_m2(hardware: Any) -> Amount | None:
     for memory in list(hardware.memories.values())[1:]:
         if memory.array:
             continue
-        if np.any(np.greater_equal(memory.capacity_bytes, ENDLESS_BYTES)):
+        if np.any(np.greater_equal(memory.capacity_bytes, UNBOUNDED_BYTES)):
             return None
         total = total + _each(memory_m2, memory.capacity_bytes, node(hardware))
     return total

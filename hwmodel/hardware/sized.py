@@ -20,6 +20,7 @@ from hwmodel.hardware.capacity_laws import (
 )
 from hwmodel.hardware.energy_tables import table
 from hwmodel.hardware.hardware import (
+    UNBOUNDED_BYTES,
     UNLIMITED_BYTES_PER_S,
     Array,
     Hardware,
@@ -31,8 +32,6 @@ from hwmodel.hardware.levers import FEED, LAW, WIRED
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.errors import UnknownNameError
 from hwmodel.quantity.units import amount, counted
-
-UNBOUNDED_BYTES = 1e18
 
 SOURCES = {
     "law": LAW,

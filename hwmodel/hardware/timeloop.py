@@ -24,6 +24,7 @@ from hwmodel.einsum.importers.specification import child, number, plain_table, t
 from hwmodel.hardware.capacity_laws import NODE, mac_j, mac_m2, memory_j_per_byte, memory_m2
 from hwmodel.hardware.energy_tables import table
 from hwmodel.hardware.hardware import (
+    UNBOUNDED_BYTES,
     UNLIMITED_BYTES_PER_S,
     Array,
     Hardware,
@@ -39,7 +40,6 @@ from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.quantity.yaml import KIND
 
 OUTERMOST = "dram"
-UNBOUNDED_BYTES = 1e18
 BITS = {"bits_per_action": 1}
 COMPUTES = ""
 RUN = "run"

@@ -22,7 +22,7 @@ AT_ONCE = 24
 LONGEST = 4096
 """Steps of one run."""
 UNDONE = (
-    *("now_s", "busy_s", "joules", "steps", "peak", "computed"),
+    *("now_s", "busy_s", "joules", "steps", "peak", "computed", "_owed"),
     *("_ready_s", "_ticks", "_since", "_done"),
 )
 """What a run of steps changes, besides what is in flight and the blocks."""
@@ -100,8 +100,7 @@ class Replica(Stepping):
         self.joules = float(np.cumsum([self.joules, *joules[:made]])[-1])
         self.now_s, self._ready_s = float(bounds[made - 1]), float(ends[made - 1])
         self._took = sum(self._needs(made))
-        self.blocks.take(self._took)
-        self._peak()
+        self._take(self._took)
         self.steps += made
         self._ticks += made
         self._since += made

@@ -39,6 +39,11 @@ class Reserve:
     steps: int = 0
     most: int = 2**53
 
+    @property
+    def whole(self) -> bool:
+        """Whether room is left for all outputs to their ends, always."""
+        return self.start == 1.0 and not self.steps and self.most >= 2**53
+
     def left(self, share: float, since: int) -> float:
         """What is left of a share that falls, so many decode steps later."""
         if not self.steps:

@@ -52,6 +52,7 @@ class Stepping:
         self.now_s = self.busy_s = self.joules = 0.0
         self.steps: int = 0
         self.peak = self.computed = self.reused = self.outstanding = 0
+        self._owed: int = 0  # blocks that all that run are yet to take
         self.inbox: deque[Stay] = deque()
         self.waiting: deque[Stay] = deque()
         self.running: dict[int, Stay] = {}
@@ -217,8 +218,7 @@ class Stepping:
         need = self._classes[-self._ticks % size]
         if need <= self.blocks.free:
             if need:
-                self.blocks.take(need)
-                self._peak()
+                self._take(need)
             return False
         for stay in list(self.running.values()):
             if stay.number not in self.running or not self._decoding(stay):
@@ -228,8 +228,7 @@ class Stepping:
             while self.blocks.free == 0 and stay.number in self.running:
                 self._preempt()
             if stay.number in self.running:
-                self.blocks.take(1)
-        self._peak()
+                self._take(1)
         return True
 
     def _decoding(self, stay: Stay) -> bool:
@@ -240,7 +239,9 @@ class Stepping:
     def _preempt(self) -> None:
         """The sequence admitted last gives up its blocks, to be computed again."""
         _, stay = self.running.popitem()
-        if self._partial.pop(stay.number, None) is None:
+        cut = self._partial.pop(stay.number, None) is not None
+        self._owed -= self._rest(stay, stay.computed if cut else stay.base + self._ticks)
+        if not cut:
             made = stay.made
             stay.made = made + self._done - stay.tick if stay.delivered else made - 1
             if made + self._ticks - stay.tick < stay.request.output:
@@ -313,9 +314,8 @@ class Stepping:
             self._preempt()
             if stay.number not in self.running:
                 return False
-        self.blocks.take(need)
+        self._take(need)
         stay.blocks += need
-        self._peak()
         return True
 
     def _admit(self, stay: Stay, budget: int, batch: list[int]) -> int:
@@ -345,6 +345,7 @@ class Stepping:
         if not stay.preempted:
             stay.hit = hit + away
             self.reused += hit + away
+        self._owed += self._rest(stay, there + count)
         self._peak()
         return count
 
@@ -375,6 +376,8 @@ class Stepping:
         """Whether what runs, and this one, may go on to what is reserved of their outputs."""
         if not self.rules.reserve.start or not self.running:
             return True
+        if self.rules.reserve.whole:
+            return self._rest(stay, hit) + self._owed <= self.blocks.free - held
         share = self.rules.reserve.left(self._share, self._since)
         asked = self._ahead(hit, stay, stay.made, share)
         for each in self.running.values():
@@ -382,6 +385,11 @@ class Stepping:
             now = each.computed if each.number in self._partial else each.base + self._ticks
             asked += self._ahead(now, each, each.made + steps, share)
         return asked <= self.blocks.free - held
+
+    def _rest(self, stay: Stay, now: int) -> int:
+        """Blocks that a sequence takes from `now` tokens to its last."""
+        last = stay.request.input + stay.request.output - 1
+        return max(0, now // -self.rules.block_tokens - last // -self.rules.block_tokens)
 
     def _ahead(self, now: int, stay: Stay, made: int, share: float) -> int:
         """Blocks that a sequence takes from `now` tokens to what is reserved of it."""
@@ -437,6 +445,12 @@ class Stepping:
                 return
             stay.blocks -= each
             stay.spans += 1
+
+    def _take(self, count: int) -> None:
+        """Blocks for what sequences that run have computed."""
+        self.blocks.take(count)
+        self._owed -= count
+        self._peak()
 
     def _peak(self) -> None:
         held = self.blocks.count - self.blocks.free

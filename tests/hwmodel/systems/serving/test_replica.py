@@ -8,7 +8,7 @@ import pytest
 from hwmodel.quantity.errors import CapacityError
 from hwmodel.systems.serving.replica import Replica
 from hwmodel.systems.serving.requests import Request, Stay
-from hwmodel.systems.serving.scheduler import SCHEDULERS, Scheduler
+from hwmodel.systems.serving.scheduler import SCHEDULERS, Reserve, Scheduler
 from hwmodel.systems.serving.stepping import Stepping
 from tests.hwmodel.systems.serving.clocks import Alone, Linear, Slow
 
@@ -223,3 +223,13 @@ def test_a_request_that_no_replica_holds_is_refused() -> None:
         ran([Request(0.0, 90, 11)], Linear(kv_tokens=100), PLAIN)
     with pytest.raises(CapacityError, match="unless prompts are cut, found 3,000"):
         ran([Request(0.0, 3000, 1)], Linear(), PLAIN.but(chunked=False))
+
+
+def test_room_for_all_outputs_is_what_counting_every_sequence_anew_says() -> None:
+    rules = SCHEDULERS["trtllm"].but(max_batch_tokens=512, max_batch=40)
+    counted = rules.but(reserve=Reserve(start=1.0, most=2**52))  # nothing is capped: the same room
+    queue = stream(150, rate=40.0, inputs=300, outputs=400)
+    clock = Linear(kv_tokens=8_000, token_s=1e-4)
+    eager = rules.but(reserve=Reserve())
+    waits = [[s.last_s for s in ran(queue, clock, each)[1]] for each in (rules, counted, eager)]
+    assert waits[0] == waits[1] != waits[2]

@@ -21,6 +21,7 @@ from typing import Any
 
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.quantity.errors import InputError, UnknownNameError
+from hwmodel.systems.serving.requests import Stay
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,17 @@ class Reserve:
         if not self.steps:
             return self.start
         return max(self.least, share - (self.start - self.least) / self.steps * since)
+
+    def ahead(self, now: int, stay: Stay, made: int, share: float, size: int) -> int:
+        """Blocks of `size` that a sequence takes from `now` tokens to what is reserved of it."""
+        left = max(0, min(stay.request.output, self.most) - max(made, 1))
+        return max(0, -(-int(max(now, stay.target) + share * left) // size) + now // -size)
+
+
+def rest(stay: Stay, now: int, size: int) -> int:
+    """Blocks of `size` that a sequence takes from `now` tokens to its last."""
+    last = stay.request.input + stay.request.output - 1
+    return max(0, now // -size - last // -size)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from hwmodel.quantity.errors import CapacityError
 from hwmodel.systems.serving.batch import Batch, StepTimes
 from hwmodel.systems.serving.blocks import Blocks
 from hwmodel.systems.serving.requests import Stay
-from hwmodel.systems.serving.scheduler import Scheduler
+from hwmodel.systems.serving.scheduler import Scheduler, rest
 
 AGAIN = 20
 """Tokens of each sequence that a falling reserve counts anew after a retraction (SGLang)."""
@@ -108,9 +108,8 @@ class Stepping:
             self.now_s = next_s
             if self._flight:
                 self._complete()
-            inbox = self.inbox
-            while inbox and inbox[0].request.arrival_s <= next_s:
-                self.waiting.append(inbox.popleft())
+            while self.inbox and self.inbox[0].request.arrival_s <= next_s:
+                self.waiting.append(self.inbox.popleft())
             if not self._skipped():
                 while len(self._flight) < self.rules.in_flight and self._schedule():
                     pass
@@ -238,9 +237,9 @@ class Stepping:
 
     def _preempt(self) -> None:
         """The sequence admitted last gives up its blocks, to be computed again."""
-        _, stay = self.running.popitem()
+        (_, stay), size = self.running.popitem(), self.rules.block_tokens
         cut = self._partial.pop(stay.number, None) is not None
-        self._owed -= self._rest(stay, stay.computed if cut else stay.base + self._ticks)
+        self._owed -= rest(stay, stay.computed if cut else stay.base + self._ticks, size)
         if not cut:
             made = stay.made
             stay.made = made + self._done - stay.tick if stay.delivered else made - 1
@@ -332,7 +331,9 @@ class Stepping:
             count = budget
         need = -(-(there + count) // size) - hit // size
         own = (hit - spans * request.span) // size
-        if need + held > blocks.free or not self._leaves_room(stay, hit, held):
+        if need + held > blocks.free:
+            return 0
+        if self.rules.reserve.start and self.running and not self._leaves_room(stay, hit, held):
             return 0
         for span in request.hashes[:spans]:
             blocks.hold(span)
@@ -345,7 +346,7 @@ class Stepping:
         if not stay.preempted:
             stay.hit = hit + away
             self.reused += hit + away
-        self._owed += self._rest(stay, there + count)
+        self._owed += rest(stay, there + count, size)
         self._peak()
         return count
 
@@ -374,28 +375,16 @@ class Stepping:
 
     def _leaves_room(self, stay: Stay, hit: int, held: int) -> bool:
         """Whether what runs, and this one, may go on to what is reserved of their outputs."""
-        if not self.rules.reserve.start or not self.running:
-            return True
-        if self.rules.reserve.whole:
-            return self._rest(stay, hit) + self._owed <= self.blocks.free - held
-        share = self.rules.reserve.left(self._share, self._since)
-        asked = self._ahead(hit, stay, stay.made, share)
+        reserve, size = self.rules.reserve, self.rules.block_tokens
+        if reserve.whole:
+            return rest(stay, hit, size) + self._owed <= self.blocks.free - held
+        share = reserve.left(self._share, self._since)
+        asked = reserve.ahead(hit, stay, stay.made, share, size)
         for each in self.running.values():
             steps = max(0, self._ticks - each.tick) if each.made else 0
             now = each.computed if each.number in self._partial else each.base + self._ticks
-            asked += self._ahead(now, each, each.made + steps, share)
+            asked += reserve.ahead(now, each, each.made + steps, share, size)
         return asked <= self.blocks.free - held
-
-    def _rest(self, stay: Stay, now: int) -> int:
-        """Blocks that a sequence takes from `now` tokens to its last."""
-        last = stay.request.input + stay.request.output - 1
-        return max(0, now // -self.rules.block_tokens - last // -self.rules.block_tokens)
-
-    def _ahead(self, now: int, stay: Stay, made: int, share: float) -> int:
-        """Blocks that a sequence takes from `now` tokens to what is reserved of it."""
-        size = self.rules.block_tokens
-        left = max(0, min(stay.request.output, self.rules.reserve.most) - max(made, 1))
-        return max(0, -(-int(max(now, stay.target) + share * left) // size) + now // -size)
 
     def _chunk(
         self,
@@ -453,9 +442,7 @@ class Stepping:
         self._peak()
 
     def _peak(self) -> None:
-        held = self.blocks.count - self.blocks.free
-        if held > self.peak:
-            self.peak = held
+        self.peak = max(self.peak, self.blocks.count - self.blocks.free)
 
     def _skipped(self) -> bool:
         """Whether more than a step was scheduled at once."""

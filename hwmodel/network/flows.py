@@ -6,7 +6,7 @@ its messages travel; rounds follow one another. Several groups of devices may do
 their messages meet on the links that they share. Nothing here knows what an algorithm computes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -119,10 +119,11 @@ def _loaded(
         own_s = (part > 0).multiply(known.message_s[:, None]).max(axis=0).toarray().ravel()
         wait_s, counts = each.depth * (wait_s + own_s), np.zeros_like(counts)
     messages: dict[str, tuple[Amount, Amount]] = {}
-    for kind, links in known.links_of.items():
-        if (share := float(shares[links].max())) > 0:
-            fuller = _fuller(part, known, links) if known.flows else 1.0
-            count = fuller * float(counts[links].max())
+    fullest = {kind: float(shares[links].max()) for kind, links in known.links_of.items()}
+    for kind, share in fullest.items():
+        if share > 0:
+            fuller = _fuller(part, known, kind, fullest, protocol) if known.flows else 1.0
+            count = fuller * float(counts[known.links_of[kind]].max())
             messages[protocol.link(kind)] = (count, fuller * share * size)
     travel_s = protocol.latency * float(wait_s.max())
     kinds = [kind for kind in known.kinds if protocol.link(kind) in messages]
@@ -131,14 +132,24 @@ def _loaded(
     return (leaf if each.times == 1 else Repeat(each.times, leaf)), frozenset(messages)
 
 
-def _fuller(part: Any, known: Routes, links: NDArray[np.intp]) -> float:
+def _fuller(
+    part: Any, known: Routes, kind: str, fullest: Mapping[str, float], protocol: Protocol
+) -> float:
     """How many times fuller than on average the fullest link is, where a hash chooses paths.
 
-    Messages that may take one of k links of this kind have a share of 1/k on each.
+    Messages that may take one of k links of this kind have a share of 1/k on each: those of one
+    switch are one throw of its flows on k paths, and of all switches' throws the fullest path binds
+    the round. Paths with room to spare count from where they take as long as the other links do.
     """
-    rows = part.tocsr()[links]
+    rows = part.tocsr()[known.links_of[kind]]
     if not rows.nnz or rows.data.max() >= 1:
         return 1.0
     paths = round(1 / float(rows.data.mean()))
-    flows = known.flows * round(float(rows.sum(axis=1).max()) * paths)
-    return collisions(flows, paths)
+    together = round(float(rows.sum(axis=1).max()) * paths)
+    throws = round(np.unique(rows.indices).size / together)
+
+    def byte_s(name: str) -> float:
+        return fullest[name] / (protocol.of(name) * known.kinds[name][1])
+
+    others_s = max((byte_s(name) for name in fullest if name != kind), default=0.0)
+    return collisions(known.flows * together, paths, max(1, throws), others_s / byte_s(kind))

@@ -181,30 +181,36 @@ COUNTED = 256
 
 
 @lru_cache(maxsize=1024)
-def collisions(flows: int, paths: int) -> float:
+def collisions(flows: int, paths: int, throws: int = 1, least: float = 0.0) -> float:
     """How many times the mean load the fullest of equal paths carries, flows chosen by a hash.
 
     The expectation of the largest of `paths` numbers of flows, each flow on a path at random,
     exactly: the chance that no path has more than m is flows! [x^flows] (sum of x^i / i! up to m)
-    to the power `paths`, over paths^flows.
+    to the power `paths`, over paths^flows. Of so many `throws` by themselves, as each switch of a
+    fabric has one, the fullest counts: that chance to their power. What is below `least` times the
+    mean load counts as so much.
 
-    >>> collisions(2, 2)
-    1.5
+    >>> collisions(2, 2), collisions(2, 2, throws=2), collisions(2, 2, least=1.5)
+    (1.5, 1.75, 1.75)
     """
     if paths <= 1 or flows <= 0:
-        return 1.0
+        return max(1.0, least)
     if flows > COUNTED:  # what is above the mean falls with the root of the number of flows
-        return 1 + (collisions(COUNTED, paths) - 1) * math.sqrt(COUNTED / flows)
+        above = collisions(COUNTED, paths, throws, 0.0) - 1
+        return max(1 + above * math.sqrt(COUNTED / flows), least)
     powers = np.arange(flows + 1)
     each = (math.lgamma(flows + 1) - flows * math.log(paths)) / flows
     terms = np.exp(powers * each - np.array([math.lgamma(i + 1) for i in powers]))
+    floor = least * flows / paths
     mean = 0.0
     for most in range(flows):
         product = np.ones(1)
         for _ in range(paths):
             product = np.convolve(product, terms[: most + 1])[: flows + 1]
-        mean += 1.0 - (float(product[flows]) if len(product) > flows else 0.0)
-    return mean * paths / flows
+        none_above = float(product[flows]) if len(product) > flows else 0.0
+        # The load is one more than `most` at least, where some path has more.
+        mean += max(0.0, most + 1 - max(most, floor)) * (1.0 - min(1.0, none_above) ** throws)
+    return (floor + mean) * paths / flows
 
 
 def _together_s(flat: Array, known: Routes, share: float) -> Array:

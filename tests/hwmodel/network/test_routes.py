@@ -173,6 +173,23 @@ def test_collisions_are_those_of_all_choices_counted_one_by_one(flows: int, path
     assert collisions(flows, paths) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("flows", "paths", "throws", "least"), [(2, 2, 3, 0.0), (3, 2, 2, 1.2), (2, 3, 2, 2.0)]
+)
+def test_the_fullest_of_several_throws_binds_from_what_counts_on(
+    flows: int, paths: int, throws: int, least: float
+) -> None:
+    """Every choice of every throw, one by one."""
+    each = [
+        max(c.count(p) for p in range(paths)) for c in itertools.product(range(paths), repeat=flows)
+    ]
+    every = [
+        max(*several, least * flows / paths) for several in itertools.product(each, repeat=throws)
+    ]
+    expected = sum(every) / len(every) * paths / flows
+    assert collisions(flows, paths, throws, least) == pytest.approx(expected, rel=1e-12)
+
+
 def test_many_flows_collide_less_and_evenly_spread_ones_never() -> None:
     found = [collisions(flows, 8) for flows in (8, 64, 256, 300, 4096)]
     assert found == sorted(found, reverse=True)

@@ -20,6 +20,7 @@ import numpy as np
 
 from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.einsum.workloads.model import Model
+from hwmodel.hardware.calibration import HOST
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Network, machine_of, topology_of
 from hwmodel.machines.gpu.engines.engine import Engine, Graphs
@@ -67,9 +68,10 @@ class EngineSteps:
         queries: tokens that a step computes of each sequence that decodes.
         kv_tokens: tokens of cache that it holds.
         largest: step that it is asked for, of each rank.
-        interval, decoding: of steps that read prompts and of others, as ratios to the prediction,
-            90 %.
-        pace: how many times longer steps take than predicted, those of tokens alone and others.
+        interval, decoding: of kernels in steps that read prompts and in others, as ratios to the
+            prediction, 90 %. hosts: of what their host does.
+        pace: how many times longer kernels take than predicted, in steps of tokens alone and in
+            others, and the host.
         errors: of the tables against `predict`.
         warnings: of the predictions that the tables are of.
     """
@@ -88,7 +90,8 @@ class EngineSteps:
     limit: Limit = field(repr=False)
     idle_w: float = field(repr=False)
     decoding: tuple[float, float] = (1.0, 1.0)
-    pace: tuple[float, float] = (1.0, 1.0)
+    hosts: tuple[float, float] = (1.0, 1.0)
+    pace: tuple[float, float, float] = (1.0, 1.0, 1.0)
     runs: float = field(default=1.0, repr=False)
     wall: float = field(default=1.0, repr=False)
     ranks: int = 1
@@ -112,16 +115,16 @@ class EngineSteps:
         seconds, work, follows, hidden_s = sums
         if not seconds:
             return 0.0, 0.0
-        gap_s = self.costs["gap"]
+        alone, beside, host = self.pace
+        working_s, gap_s = working_s * host, self.costs["gap"] * host
         idle_s = max(working_s - (seconds - hidden_s), 0.0) + gap_s
         clock = self._clock(work / (seconds + idle_s), follows / seconds)
         kernels_s = follows / clock + seconds - follows
-        busy_s = kernels_s - hidden_s
+        busy_s = (kernels_s - hidden_s) * (beside if batch.new else alone)
         exposed_s = max(working_s - busy_s, 0.0) + gap_s
         dynamic_j = work * float(self.limit.spare_w) * clock**self.limit.voltage
         joules = dynamic_j + float(self.limit.steady_w) * kernels_s + self.idle_w * exposed_s
-        pace = self.pace[1 if batch.new else 0]
-        return self.wall * pace * (busy_s + exposed_s), self.runs * joules
+        return self.wall * (busy_s + exposed_s), self.runs * joules
 
     def _of(self, batch: Batch) -> tuple[Sums, float]:
         """Sums over a step's kernels, and seconds of the host beside them."""
@@ -274,7 +277,7 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
         )
     assert serving is not None
     host = family_of(ask.engine, ask.machine.calibration)
-    decoding = ask.predicted(ask.decode(1, context))
+    kernels = host.intervals
     return EngineSteps(
         model=ask.model.name,
         device=ask.machine.name,
@@ -282,8 +285,9 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
         devices=int(example.devices),
         kv_tokens=kv_tokens,
         largest=largest,
-        interval=_ratios(example),
-        decoding=_ratios(decoding),
+        interval=kernels.get("mixed", host.interval),
+        decoding=kernels.get("decode", host.interval),
+        hosts=kernels.get(HOST, host.interval),
         errors=None,
         warnings=example.warnings,
         tables=tables(ask, largest, ratio, host.values),
@@ -294,13 +298,6 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
         wall=float(example.wall),
         ranks=ask.ranks,
         queries=ask.queries,
-    )
-
-
-def _ratios(estimate: Any) -> tuple[float, float]:
-    """The interval of a step over what is predicted of it."""
-    return float(estimate.time_low_s / estimate.time_s), float(
-        estimate.time_high_s / estimate.time_s
     )
 
 

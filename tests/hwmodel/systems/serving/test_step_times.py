@@ -1,11 +1,14 @@
 """Steps read from tables are those that `predict` gives, whatever their sizes."""
 
+from dataclasses import replace
+
 import pytest
 
 import hwmodel as hw
 from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.systems.serving.batch import Batch
+from hwmodel.systems.serving.ends import paced
 from hwmodel.systems.serving.step_times import Largest, fullest, step_times
 
 SMALL = Largest(tokens=2048, sequences=128, context=8192)
@@ -58,6 +61,16 @@ def test_tables_of_any_gpu_and_division_agree_with_predict_within_the_tolerance(
     assert made.errors.mean < 0.01
     assert made.errors.p95 < 0.03
     assert made.interval[0] < 1 < made.interval[1]
+
+
+def test_a_slow_host_is_waited_for_where_kernels_do_not_hide_it() -> None:
+    """600 tokens without a graph are bound by launches, 2,000 beyond a long prefix by kernels."""
+    slow = paced(replace(STEPS, hosts=(1.0, 4.0), interval=(1.0, 1.0)), 1)  # 4 ** 0.5: twice
+    short, long = Batch(1, 99, 1, 600, 600**2 // 2), Batch(1, 99, 1, 2000, 2000 * 7000)
+    assert slow.seconds(short) == pytest.approx(2 * STEPS.seconds(short), rel=0.05)
+    assert slow.seconds(long) < 1.3 * STEPS.seconds(long)
+    kernels = paced(replace(STEPS, hosts=(1.0, 1.0), decoding=(1.0, 1.2)), 1)
+    assert 1.15 < kernels.seconds(Batch(64, 64 * 2000)) / STEPS.seconds(Batch(64, 64 * 2000)) < 1.2
 
 
 def test_an_engine_whose_graphs_hold_large_steps_has_tables_as_good() -> None:

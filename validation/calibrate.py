@@ -34,10 +34,12 @@ from hwmodel.validation.fit import (
     Array,
     Fit,
     Sample,
+    Spread,
     as_left_out,
     fitted_family,
     is_test,
     left_out,
+    regime_intervals,
     samples,
     solve,
 )
@@ -155,9 +157,25 @@ def _fitted(
             judging = [*rows, *judging]
     else:
         judging = list(rows)
-    entry = dict(fitted_family(prior, best, ratios, judging))
+    free = _free(prior)
+    entry = dict(fitted_family(prior, best, ratios, judging, by_regime(mine, judges, best, free)))
     entry |= {"ranges": _ranges(rows), "formats": _formats(rows), "rows": len(rows)}
     return Family.build(entry, where="fit"), best
+
+
+def by_regime(
+    mine: Sequence[Sample], judges: Sequence[Sample], best: Fit, free: int
+) -> dict[str, tuple[float, float]]:
+    """Intervals by regime: of judges, and where these are few of rows fitted, `as_left_out`."""
+    seen = _spread(mine, best)
+    seen = replace(seen, ratios=as_left_out(seen.ratios, free))
+    return regime_intervals(_spread(judges, best), seen) if judges else regime_intervals(seen)
+
+
+def _spread(samples: Sequence[Sample], found: Fit) -> Spread:
+    rows = [row for sample in samples for row in sample.rows]
+    regimes = [regime for sample in samples for regime in sample.regimes_at(found.values)]
+    return Spread(_ratios(samples, found), rows, regimes)
 
 
 def _ratios(samples: Sequence[Sample], found: Fit) -> Array:

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from hwmodel.hardware.calibration import Family, Parameter
+from hwmodel.hardware.calibration import Family, Parameter, apart
 from hwmodel.hardware.hardware import Hardware, limits
-from hwmodel.machines.gpu.calls import LONG_CHUNK, placed, run
+from hwmodel.machines.gpu.calls import LONG_CHUNK, placed, regimes_of, run
 from hwmodel.machines.gpu.lower import Call
+from hwmodel.machines.gpu.regimes import names
 from hwmodel.quantity.errors import InputError
 from hwmodel.validation.rows import Group, Row
 
@@ -35,6 +36,8 @@ AROUND = 3.0
 """Times the prior's values, and parts of them, between which further starts of a fit lie."""
 LEAST_APART = 40
 """Rows of one number format from which it has an interval of its own."""
+LEAST_IN_REGIME = 20
+"""The same of a regime: of so many one row lies beyond either end."""
 
 
 def is_test(row: Row, share: float = 0.5) -> bool:
@@ -102,6 +105,12 @@ class Sample:
     rows: tuple[Row, ...]
     measured_s: Array
     predict: Callable[[Mapping[str, float]], Array]
+    regimes: Callable[[Mapping[str, float]], Sequence[str]] | None = None
+    """The regime of every row (`machines.gpu.regimes`), where the family has such."""
+
+    def regimes_at(self, values: Mapping[str, float]) -> list[str]:
+        """The regime of every row under parameter values; empty where it has none."""
+        return [""] * len(self.rows) if self.regimes is None else list(self.regimes(values))
 
 
 def samples(
@@ -118,7 +127,12 @@ def _sample(family: str, group: Group, hardware: Hardware, others: Others) -> Sa
     def predict(values: Mapping[str, float]) -> Array:
         return rest + own_s(group, hardware, family, values)
 
-    return Sample(group.rows, group.measured_s, predict)
+    def regimes(values: Mapping[str, float]) -> Sequence[str]:
+        call = next(each for each in group.calls if each.family == family)
+        tile, room = run(call, hardware, values).tile, limits(hardware)
+        return names(regimes_of(call, hardware), call.problem, tile, room, len(group.rows)).tolist()
+
+    return Sample(group.rows, group.measured_s, predict, regimes)
 
 
 def tiled(call: Call, hardware: Hardware) -> Call:
@@ -302,8 +316,51 @@ def interval(ratios: Array, coverage: float = COVERAGE) -> tuple[float, float]:
     return float(ordered[n - 1 - upper]), float(ordered[upper])
 
 
-def fitted_family(prior: Family, found: Fit, ratios: Array, rows: Sequence[Row]) -> Family:
-    """The calibration entry of a fitted family."""
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Rows, how far their measurements lie from predictions, and their regimes."""
+
+    ratios: Array
+    """Measured over predicted; NaN where it is not known."""
+    rows: Sequence[Row]
+    regimes: Sequence[str] = ()
+
+
+def regime_intervals(judged: Spread, more: Spread | None = None) -> dict[str, tuple[float, float]]:
+    """Intervals by regime, of each number format and of all, where there are rows enough.
+
+    Where those `judged` are too few for one regime in all formats, `more` rows are taken to it.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for regime in sorted({*judged.regimes, *(more.regimes if more else ())} - {""}):
+        ratios, dtypes = _within(judged, regime)
+        if len(ratios) < LEAST_IN_REGIME and more is not None:
+            further, others = _within(more, regime)
+            ratios, dtypes = np.concatenate((ratios, further)), (*dtypes, *others)
+        of = np.array(dtypes)
+        several = np.unique(of) if len(set(dtypes)) > 1 else ()
+        for name in ("", *several):
+            mine = ratios[of == name] if name else ratios
+            if len(mine) >= LEAST_IN_REGIME:
+                found[apart(str(name), regime)] = _rounded(interval(mine))
+    return found
+
+
+def _within(spread: Spread, regime: str) -> tuple[Array, tuple[str, ...]]:
+    """Ratios and number formats of the rows of one regime."""
+    known = (np.array(spread.regimes) == regime) & ~np.isnan(spread.ratios)
+    dtypes = (str(row.columns.get("dtype", "")) for row in spread.rows)
+    return spread.ratios[known], tuple(d for d, here in zip(dtypes, known, strict=True) if here)
+
+
+def fitted_family(
+    prior: Family,
+    found: Fit,
+    ratios: Array,
+    rows: Sequence[Row],
+    regimes: Mapping[str, tuple[float, float]] | None = None,
+) -> Family:
+    """The calibration entry of a fitted family; `regimes` are further intervals, by key."""
     parameters: dict[str, Parameter] = {}
     for name, parameter in prior.parameters.items():
         error = found.standard_errors.get(name)
@@ -313,7 +370,7 @@ def fitted_family(prior: Family, found: Fit, ratios: Array, rows: Sequence[Row])
         )
     known = ~np.isnan(ratios)
     dtypes = np.array([str(row.columns.get("dtype", "")) for row in rows])
-    apart = {
+    formats = {
         str(dtype): _rounded(interval(ratios[known & (dtypes == dtype)]))
         for dtype in np.unique(dtypes)
         if np.sum(known & (dtypes == dtype)) >= LEAST_APART
@@ -323,7 +380,7 @@ def fitted_family(prior: Family, found: Fit, ratios: Array, rows: Sequence[Row])
         interval=_rounded(interval(ratios[known])),
         origin="measured",
         rows=len(rows),
-    ).model_copy(update={"intervals": apart if len(apart) > 1 else {}})
+    ).model_copy(update={"intervals": (formats if len(formats) > 1 else {}) | dict(regimes or {})})
 
 
 def _rounded(ends: tuple[float, float]) -> tuple[float, float]:

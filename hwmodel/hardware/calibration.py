@@ -42,7 +42,8 @@ class Family(Shown, Value):
     """Parameters of one kernel family, and how far measurements lie from its predictions.
 
     `interval` is (low, high): 90 % of measured times lie between those multiples of the predicted
-    time; `intervals` are those of number formats with rows enough of their own. `ranges` are the
+    time; `intervals` are those of number formats, and regimes of the kernel (`apart`), with rows
+    enough of their own. `ranges` are the
     sizes that the fit saw: (least, most) by argument; `formats` the number formats (none: of any).
     `source` says what it was fitted to, where that is not what the calibration's says.
     """
@@ -67,13 +68,18 @@ class Family(Shown, Value):
         """Value of each parameter."""
         return {name: parameter.value for name, parameter in self.parameters.items()}
 
-    def interval_of(self, used: tuple[str, ...]) -> tuple[float, float]:
+    def interval_of(self, used: tuple[str, ...], regime: str = "") -> tuple[float, float]:
         """The interval of a call in the formats `used`, the first that of its operands.
+
+        That of its `regime`, where it has one, in the format, or of the regime, or of the format.
 
         A format of which the fit saw no row, but of another of its width, has a wider one; a format
         of a new width, or with scales, one as wide as a prior's at least.
         """
-        low, high = self.intervals.get(used[0] if used else "", self.interval)
+        first = used[0] if used else ""
+        keys = (apart(first, regime), regime, first) if regime else (first,)
+        known = (self.intervals[key] for key in keys if key in self.intervals)
+        low, high = next(known, self.interval)
         unseen = self.unseen(used)
         if not unseen:
             return low, high
@@ -106,6 +112,11 @@ class Family(Shown, Value):
     def unseen(self, used: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the formats `used` of which the fit saw none."""
         return tuple(f for f in used if self.formats and f not in self.formats)
+
+
+def apart(used: str, regime: str) -> str:
+    """The key of a regime's interval in one number format."""
+    return f"{used}, {regime}" if used and regime else used or regime
 
 
 class Calibration(Shown, Value):
@@ -168,7 +179,7 @@ FAR = 8.0
 
 
 def stretched(
-    interval: tuple[float, float],
+    interval: tuple[Amount, Amount],
     factor: Amount,
     *,
     power: float = WIDER,

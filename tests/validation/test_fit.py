@@ -13,12 +13,14 @@ from hwmodel.validation.fit import (
     FOLDS,
     Array,
     Sample,
+    Spread,
     as_left_out,
     fitted_family,
     fold_of,
     interval,
     is_test,
     left_out,
+    regime_intervals,
     solve,
 )
 from hwmodel.validation.rows import Row
@@ -175,3 +177,19 @@ def test_residuals_of_a_line_are_as_wide_as_errors_of_rows_left_out() -> None:
         left = noise - x @ np.linalg.lstsq(x, noise, rcond=None)[0]
         spread.append(float(np.std(np.log(as_left_out(np.exp(left), 6)))))
     assert np.mean(np.square(spread)) == pytest.approx(0.1**2, rel=0.1)
+
+
+def test_a_regime_has_the_interval_of_its_own_rows_or_of_more_where_these_are_few() -> None:
+    rng = np.random.default_rng(3)
+    drawn = ((0.2, 99), (0.02, 60), (0.1, 9))
+    wide, narrow, few = (np.exp(s * rng.standard_normal(n)) for s, n in drawn)
+    rows = [row(n, 64) for n in range(168)]
+    judged = Spread(np.concatenate((wide, narrow, few)), rows, ["a"] * 99 + ["b"] * 60 + ["c"] * 9)
+    found = regime_intervals(judged)
+    assert set(found) == {"a", "b"}
+    for name, ratios in (("a", wide), ("b", narrow)):
+        low, high = found[name]
+        assert 0.9 <= np.mean((low <= ratios) & (ratios <= high)) < 0.96, name
+    assert found["a"][1] > 1.2 > 1.1 > found["b"][1]
+    more = Spread(np.full(30, 1.5), [row(n, 64) for n in range(30)], ["c"] * 30)
+    assert regime_intervals(judged, more)["c"][1] == 1.5

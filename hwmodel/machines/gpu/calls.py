@@ -4,16 +4,17 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from hwmodel.hardware.calibration import Calibration, Family, at_least_prior, stretched
+from hwmodel.hardware.calibration import PRIOR, Calibration, Family, stretched
 from hwmodel.hardware.hardware import Hardware, Limits, limits
-from hwmodel.machines.gpu import support
+from hwmodel.machines.gpu import regimes, support
 from hwmodel.machines.gpu.choose import choose
 from hwmodel.machines.gpu.chunks import CHUNK, LONG_CHUNK, in_chunks
-from hwmodel.machines.gpu.libraries.library import Library
+from hwmodel.machines.gpu.libraries.library import Launch, Library
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call
 from hwmodel.machines.gpu.rates import ENERGY, rates
 from hwmodel.machines.gpu.warm import found_again, served
+from hwmodel.quantity.arithmetic import least, most
 from hwmodel.quantity.remembered import marked, remembered, same, single
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Folded, Rates, Work, fold, totals
@@ -46,11 +47,21 @@ def run(
 
 def placed(call: Call, hardware: Hardware) -> Call:
     """The call as its library runs it on that generation of GPUs."""
-    launch = call.library.apart.get(hardware.architecture, {}).get(call.schedule)
+    launch = _apart(call, hardware)
     if launch is None:
         return call
     how = {"activity": launch.activity, "menu": launch.menu, "resolve": launch.resolve}
     return replace(call, **how)
+
+
+def _apart(call: Call, hardware: Hardware) -> Launch | None:
+    return call.library.apart.get(hardware.architecture, {}).get(call.schedule)
+
+
+def regimes_of(call: Call, hardware: Hardware) -> Sequence[regimes.Regime]:
+    """Which of its library's calls there have intervals of their own."""
+    launch = _apart(call, hardware) or call.library.launches.get(call.schedule)
+    return launch.regimes if launch else ()
 
 
 def _evaluated(call: Call, room: Limits, speeds: Rates) -> Result:
@@ -150,16 +161,17 @@ def _part_of(
 def _interval(
     call: Call, family: Family, hardware: Hardware, sizes: Sequence[Outside], result: Result
 ) -> tuple[Amount, Amount]:
-    """The family's interval for the call's formats; a prior's where another kernel stands in.
+    """The family's interval for formats and regime; a prior's where another kernel stands in.
 
     It grows with how far `sizes` are outside those that the fit saw. Far outside its fast end is
     the launch, which every kernel takes; an estimate keeps it above the roofline.
     """
-    found = family.interval_of(formats_of(call))
+    every, room = regimes_of(call, hardware), limits(hardware)
+    found = regimes.ends(family, formats_of(call), every, call.problem, result.tile, room)
     passes = call.problem.passes if fused(call) else 1
     elsewhere = family.origin != "measured" and hardware.architecture in call.library.costed_as
     if passes > 1 or elsewhere:
-        found = at_least_prior(found)
+        found = least((found[0], PRIOR[0])), most((found[1], PRIOR[1]))
     if not sizes:
         return found
     launch = result.folded.busy_s.get("launch", 0.0) / result.folded.time_s

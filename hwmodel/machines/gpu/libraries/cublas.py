@@ -17,12 +17,13 @@ from hwmodel.machines.gpu.libraries.library import (
     Support,
     of_dtype,
 )
+from hwmodel.machines.gpu.regimes import PRODUCTS
 from hwmodel.machines.gpu.schedules import cublas, pair_tiles, warp_tiles
 
 LIBRARY = Library(
     name="cublas",
     title="cuBLAS",
-    launches={"gemm": Launch(cublas.activity, cublas.menu(), cublas.resolved)},
+    launches={"gemm": Launch(cublas.activity, cublas.menu(), cublas.resolved, regimes=PRODUCTS)},
     apart={
         **{
             each: {"gemm": Launch(cublas.activity, warp_tiles.CUBLAS, warp_tiles.of_cublas)}

@@ -25,6 +25,7 @@ from hwmodel.machines.gpu.libraries.library import (
     is_wide,
     priors,
 )
+from hwmodel.machines.gpu.regimes import ATTENTION
 from hwmodel.machines.gpu.schedules import (
     attention,
     attention_backward,
@@ -106,7 +107,7 @@ LIBRARY = Library(
     title="cuDNN's fused attention",
     launches={
         "prefill": Launch(attention.activity, cudnn.PREFILL_MENU),
-        "decode": Launch(attention.activity, cudnn.DECODE_MENU, cudnn.resolved),
+        "decode": Launch(attention.activity, cudnn.DECODE_MENU, cudnn.resolved, regimes=ATTENTION),
         "backward": Launch(
             attention_backward.activity, attention_backward.CUDNN, attention_backward.resolved
         ),

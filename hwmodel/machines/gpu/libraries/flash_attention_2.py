@@ -19,6 +19,7 @@ from hwmodel.machines.gpu.libraries.library import (
     is_wide,
     priors,
 )
+from hwmodel.machines.gpu.regimes import ATTENTION
 from hwmodel.machines.gpu.schedules import attention, attention_backward, flash
 
 PREFILL = priors(
@@ -75,7 +76,7 @@ HOPPER_SHARE = 0.62
 """Share of the matrix rate that a warp's mma gets on Hopper, where a warpgroup's gets all (Luo et
 al. 2024, Benchmarking and Dissecting the NVIDIA Hopper GPU Architecture: 62 % on average)."""
 
-LAUNCH = Launch(attention.activity, flash.MENU, flash.resolved)
+LAUNCH = Launch(attention.activity, flash.MENU, flash.resolved, regimes=ATTENTION)
 LIBRARY = Library(
     name="flash-attention-2",
     title="FlashAttention-2, as torch calls it",

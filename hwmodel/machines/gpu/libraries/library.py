@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from hwmodel.einsum.cascade import Cascade
 from hwmodel.hardware.calibration import PRIOR, Family, Parameter
 from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.regimes import WIDE_GROUP, Regime
 from hwmodel.quantity.errors import InputError
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity
@@ -71,6 +72,7 @@ class Launch:
         resolve: (tile, problem, limits) -> the tile with what it leaves open.
         completes: the same for a record that a measured row names.
         streamed: the activity where the kernel's work is shared out by stream-K.
+        regimes: which calls have intervals of their own, the first that holds of several.
     """
 
     activity: Callable[[Any, Any, Limits], Activity]
@@ -78,6 +80,7 @@ class Launch:
     resolve: Callable[[Any, Any, Limits], Any] | None = None
     completes: Callable[[Any, Any, Limits], Any] | None = None
     streamed: Callable[[Any, Any, Limits], Activity] | None = None
+    regimes: Sequence[Regime] = ()
 
 
 @dataclass(frozen=True)
@@ -283,10 +286,6 @@ class _OfDtype:
 
     def __call__(self, columns: Columns) -> bool:
         return columns["dtype"] in self.names
-
-
-WIDE_GROUP = 16
-"""Query heads of a KV head above which attention of libraries is judged apart."""
 
 
 def is_backward(columns: Columns) -> bool:

@@ -159,7 +159,7 @@ def test_an_interval_is_wider_beyond_what_was_measured() -> None:
     """To the power 2 at the edge, and one more at twice and at four times the edge."""
     rows = np.array([most, most + 1, 2 * most, 4 * most])
     (part,) = made(gemm(M=rows, N=4096, K=4096)).parts
-    low, high = family.interval_of(("bf16",))
+    low, high = family.interval_of(("bf16",), "copied in bulk")
     assert (part.interval[0][0], part.interval[1][0]) == (low, high)
     assert_allclose(part.interval[0][1:], [low**2, low**3, low**4], rtol=1e-4)
     assert_allclose(part.interval[1][1:], [high**2, high**3, high**4], rtol=1e-4)

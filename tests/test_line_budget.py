@@ -53,7 +53,8 @@ BUDGETS = {
     # programs: volumes, transposed convolutions, resampling, recurrent layers, functions (250).
     # files of networks: copies, channels last, parts of maps, dilations (130).
     # places that an affine axis takes, of any number of ranks (50).
-    "einsum": 26_430,
+    # formats of what a step of training keeps of a parameter, ends that are not divided (100).
+    "einsum": 26_530,
     # Raised from 7,000: topologies and collectives as rounds of messages, bounds, nests of spatial
     # machines (1,500); routing statistics and what a placement of experts buys (1,000); machines
     # beyond the GPU and FlashAttention-4 (4,000); sweeps, their files and studies (1,400);

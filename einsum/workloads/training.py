@@ -28,8 +28,12 @@ def training(
     schedule: str | None = None,
     zero: int | None = None,
     recompute: str | None = None,
+    recompute_layers: int | None = None,
     dtype: str = "bf16",
     optimizer: str = "adam",
+    gradient_dtype: str = "fp32",
+    copy_dtype: str = "fp32",
+    state_dtype: str | None = None,
     attention: str = "flash",
     dropout: bool = False,
     loss: str = "whole",
@@ -57,10 +61,15 @@ def training(
     each stage of a pipeline (of each chunk, with vp), in the order of the model. `zero` is ZeRO's
     stage (3: weights are divided too, as FSDP does), `recompute` what the backward pass computes
     again: none, selective (attention's scores; with zero 3 torch's choice by operation), full, or
-    reversible (inputs of layers are found again from what they made); `loss` "fused" one that a
+    reversible (inputs of layers are found again from what they made), of the first
+    `recompute_layers` of each stage (of each chunk; default: of all); `loss` "fused" one that a
     compiler makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA) that are
     trained alone beside weights in the format `frozen` (default: 16 bits; nf4: QLoRA), `sampled`
     the share of rows that gradients of weights are summed over (WTA-CRS).
+
+    `gradient_dtype` is the format of gradients where they are summed and exchanged, `copy_dtype`
+    of the copy of weights that the optimiser changes ("none": there is none), `state_dtype` of what
+    it keeps (fp32, or 8 bits as of "adamw-8bit").
 
     `dispatch` says how tokens go to their experts: "once" to each device (DeepEP, the default) or
     by "all-to-all", one for each expert; `overlap` "two-batch", that this runs beside another
@@ -81,6 +90,7 @@ def training(
     how = {
         **{"tp": tp, "sp": sp, "cp": cp, "ep": ep, "etp": etp, "dp": dp, "pp": pp, "vp": vp},
         **{"layers": layers, "schedule": schedule, "zero": zero, "recompute": recompute},
+        "recompute_layers": recompute_layers,
         **{"dispatch": dispatch, "overlap": overlap},
     }
     return trained(
@@ -91,6 +101,9 @@ def training(
         devices=devices,
         dtype=dtype,
         optimizer=optimizer,
+        gradient_dtype=gradient_dtype,
+        copy_dtype=copy_dtype,
+        state_dtype=state_dtype,
         attention=attention,
         dropout=dropout,
         loss=loss,

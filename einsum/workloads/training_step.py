@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, get_args
 
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.blocks.network import Network
+from hwmodel.einsum.workloads.kept import WIDE, Kept, checked_formats, named
 from hwmodel.einsum.workloads.precision import Precision
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.dtypes import ALIASES, bytes_of
@@ -18,10 +19,6 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.text.shown import Shown
 
-OPTIMIZERS: Mapping[str, int] = {
-    **{"adam": 2, "adamw": 2, "sgd": 0, "momentum": 1, "muon": 1, "kfac": 1, "mkor": 1}
-}
-"""Optimiser -> numbers that it keeps of each parameter, beside a copy in fp32."""
 PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
 """Formats of products; what is no product, and what is kept, is in 16 bits."""
 SCALES = ("tensor", "row", "block")
@@ -45,7 +42,7 @@ Megatron-Bridge's recipes of 26.02 to 26.08, most by DeepEP's kernels or HybridE
 configs of models, selective by operation; FSDP of torch alone, or Composer's. sp goes with tp."""
 DIVIDED = (
     *("tp", "sp", "cp", "ep", "etp", "dp", "pp", "vp", "layers", "schedule", "zero", "recompute"),
-    *("micro_batch", "global_batch", "dispatch", "overlap"),
+    *("recompute_layers", "micro_batch", "global_batch", "dispatch", "overlap"),
 )
 """Arguments that say how the step is divided over devices."""
 
@@ -96,7 +93,9 @@ class Training(Shown):
     Attributes:
         sequence: tokens of each sequence.
         precision: format of products.
-        optimizer: of `OPTIMIZERS`.
+        optimizer: of `kept.OPTIMIZERS`.
+        gradient_dtype: format in which gradients are summed and exchanged; copy_dtype: of the copy
+            that the optimiser changes, "none" where it is the weight; state_dtype: of its states.
         attention: "flash", one fused kernel, or "core", whose scores are kept.
         dropout: whether masks of dropout are drawn, and kept.
         loss: "whole", on logits in fp32, or "fused", by a compiler that reads them in 16 bits.
@@ -126,6 +125,9 @@ class Training(Shown):
     sequence: int
     precision: str = "bf16"
     optimizer: str = "adam"
+    gradient_dtype: str = WIDE
+    copy_dtype: str = WIDE
+    state_dtype: str = WIDE
     attention: str = "flash"
     dropout: bool = False
     loss: str = "whole"
@@ -149,6 +151,11 @@ class Training(Shown):
     def name(self) -> str:
         """What people call it."""
         return f"{self.model.name} training"
+
+    @property
+    def kept(self) -> Kept:
+        """Bytes of each parameter that is trained."""
+        return Kept.of(self.optimizer, self.gradient_dtype, self.copy_dtype, self.state_dtype)
 
     @property
     def wide(self) -> str:
@@ -192,6 +199,9 @@ def trained(
     micro_batch: int | None = None,
     dtype: str = "bf16",
     optimizer: str = "adam",
+    gradient_dtype: str = WIDE,
+    copy_dtype: str = WIDE,
+    state_dtype: str | None = None,
     attention: str = "flash",
     dropout: bool = False,
     loss: str = "whole",
@@ -219,9 +229,10 @@ def trained(
     dtype, scales = WORDS.get(format_of(dtype), (format_of(dtype), scales))
     if dtype not in PRECISIONS:
         raise InputError(f"training: {UnknownNameError('dtype', dtype, (*PRECISIONS, *WORDS))}")
-    optimizer = optimizer.lower()
-    if optimizer not in OPTIMIZERS:
-        raise InputError(f"training: {UnknownNameError('optimizer', optimizer, OPTIMIZERS)}")
+    optimizer, state_dtype = named(optimizer, state_dtype)
+    kept = {"gradient_dtype": gradient_dtype, "copy_dtype": copy_dtype, "state_dtype": state_dtype}
+    kept = {name: format_of(said) for name, said in kept.items()}
+    checked_formats(**kept)
     if attention not in ("flash", "core"):
         raise InputError(f"training: attention: expected flash or core, found {shown(attention)}")
     if loss not in ("whole", "fused"):
@@ -264,6 +275,7 @@ def trained(
     if parallel.get("ep", 1) != 1:
         parallel = {"etp": 1, **parallel}  # an expert is on one device, where it is not said
     options = {"precision": dtype, "optimizer": optimizer, "attention": attention, "loss": loss}
+    options |= kept
     less: dict[str, Any] = {"adapters": adapters, "sampled": sampled, "dropout": dropout}
     less |= {"frozen": frozen}
     flags: dict[str, Any] = {"async_tp": async_tp, "graphs": graphs, "scales": scales, "mtp": mtp}

@@ -58,6 +58,9 @@ class Execution(Division):
     """What the backward pass computes again: nothing, attention's products, whole layers from what
     they read, or from what the layer after them made ("reversible": two streams, of which each
     block adds to one a function of the other, so that a layer keeps nothing)."""
+    recompute_layers: Degree | None = None
+    """The first so many layers of each stage (of each chunk, with vp) are what it is computed again
+    of, as Megatron's "block" method has it; None: all are."""
     dispatch: Literal["all-to-all", "once", "low-latency"] = "once"
     """As of a `Division`; libraries of training send each row once, where nothing is said."""
     schedule: str | None = None
@@ -93,6 +96,11 @@ class Execution(Division):
             )
         if self.ep > 1 and self.dispatch == "low-latency":
             found.append("dispatch: expected all-to-all or once, found low-latency, which decodes")
+        if self.recompute_layers is not None and self.recompute not in ("selective", "full"):
+            found.append(
+                "recompute_layers: expected recompute=selective or full, of which the first layers"
+                f" are; found {self.recompute}"
+            )
         return found + self._pipeline_reasons()
 
     def _turns(self) -> list[str]:

@@ -1,8 +1,9 @@
 """Layers of a model to the stages of its pipeline, by the seconds that each takes in a step.
 
 An execution says how many stages there are; which layers each has is free where a rank has one run
-of them (1F1B, GPipe). As even numbers of layers as go leave the head and its loss on top of the
-last stage: dealt by seconds (`hwmodel.mappers.stages`) that has fewer layers.
+of them (1F1B, GPipe), and each layer takes as long on any stage. As even numbers of layers as go
+leave the head and its loss on top of the last stage: dealt by seconds (`hwmodel.mappers.stages`)
+that has fewer layers.
 """
 
 from hwmodel.einsum.workloads.training_step import Training
@@ -24,7 +25,8 @@ def dealt(
     work: Training, how: Execution, on: Hardware, fabric: Fabric, known: Known
 ) -> tuple[Execution, ...]:
     """The execution, behind one whose slowest stage takes less, if dealing makes one."""
-    if how.pp == 1 or how.layers is not None or how.pipeline not in DEALT:
+    alike = how.recompute_layers is None
+    if how.pp == 1 or how.layers is not None or how.pipeline not in DEALT or not alike:
         return (how,)
     parts = cut(work, how, on, fabric, None, None, known)
     slowest = max(map(_seconds, parts.stages))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.einsum.workloads.blocks.network import Network
+from hwmodel.einsum.workloads.kept import Kept
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.mappers.parallelism.space import divisors
@@ -83,7 +84,7 @@ class Steps:
     def too_large(self, how: Execution, work: Training, machine: Hardware) -> bool:
         """Whether states of the parameters alone are more than a device has room for."""
         plain = not work.adapters and work.host is None and work.backwards
-        return bool(plain and self.held_bytes(how, work.optimizer) > self.room(machine))
+        return bool(plain and self.held_bytes(how, work.kept) > self.room(machine))
 
     def overfull(self, how: Execution, work: Training, machine: Hardware) -> bool:
         """Whether layers' states and inputs are more than devices have room for, however dealt.
@@ -100,14 +101,14 @@ class Steps:
         size = tokens * self.network.hidden * WEIGHT_BYTES / (how.tp if how.sp else 1)
         key = ("layer", how.tp, how.ep, how.expert_tp, how.dp * how.cp, how.expert_dp, how.zero)
         if key not in self._asked:
-            self._asked[key] = min(self._layers_bytes(how, work.optimizer))
+            self._asked[key] = min(self._layers_bytes(how, work.kept))
         under_way = np.minimum(how.micro_batches, how.pp - np.arange(how.pp))
         share = float(np.sum(1 / (self._asked[key] + size * under_way)))
         return self.network.depth / share > self.room(machine)
 
-    def _layers_bytes(self, how: Execution, optimizer: str) -> Iterator[float]:
+    def _layers_bytes(self, how: Execution, kept: Kept) -> Iterator[float]:
         """States of each kind of layer."""
-        ways: dict[str, Any] = {"zero": how.zero, "optimizer": optimizer}
+        ways: dict[str, Any] = {"zero": how.zero, "kept": kept}
         for group in self.network.layers:
             weights = [weight for block in group.blocks for weight in block.weights()]
             experts = sum(float(w.elements(how)) for w in weights if w.part == "experts")
@@ -217,12 +218,12 @@ class Steps:
             self._asked[key] = function(*given)
         return self._asked[key]
 
-    def held_bytes(self, how: Execution, optimizer: str) -> float:
+    def held_bytes(self, how: Execution, kept: Kept) -> float:
         """What the fullest device holds at the least: its mean share of weights, and their states.
 
         Of weights that are all trained.
         """
-        given: dict[str, Any] = {"zero": how.zero, "optimizer": optimizer}
+        given: dict[str, Any] = {"zero": how.zero, "kept": kept}
         dense, experts = (self._parameters(how, part) / how.pp for part in ("dense", "experts"))
         held = states(dense, how.dp * how.cp, **given)
         return held.total_bytes + states(experts, how.expert_dp, **given).total_bytes

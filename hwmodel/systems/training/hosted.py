@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hwmodel.einsum.workloads.training_step import OPTIMIZERS, Training
+from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.cpu.rates import DRAM, rates
@@ -22,18 +22,13 @@ from hwmodel.quantity.errors import CoverageError, InputError
 from hwmodel.spine.execution import Execution
 from hwmodel.spine.host import Host
 from hwmodel.systems.offload import Block, looped, once
-from hwmodel.systems.training.memory import (
-    COPY_BYTES,
-    GRADIENT_BYTES,
-    STATE_BYTES,
-    WEIGHT_BYTES,
-    States,
-    update_bytes,
-)
+from hwmodel.systems.training.memory import WEIGHT_BYTES, States, update_bytes
 from hwmodel.systems.training.stages import Stage
 
 SENT_BYTES = 2
 """Of a gradient that goes down."""
+STATE_BYTES = 4
+"""Of a number in the buffers of states, whatever its format."""
 STATE_BUFFERS = 4
 """Of a group of parameters: copy, gradient and two states (DeepSpeed's `buffer_count`)."""
 COPIES_BYTES = 7
@@ -218,7 +213,7 @@ class _Parts:
         rate = float(self.ways.rate_bytes_per_s)
         found: list[Block] = []
         for number in parameters:
-            touched = update_bytes(number, 1, zero=0, optimizer=self.work.optimizer)
+            touched = update_bytes(number, 1, zero=0, kept=self.work.kept)
             moved_s = self._states_bytes(number) / drive_rate
             written = WEIGHT_BYTES * number
             back_s = moved_s + (written / drive_rate if self.ways.weights else written / rate)
@@ -226,7 +221,7 @@ class _Parts:
         return found
 
     def _states_bytes(self, parameters: float) -> float:
-        return parameters * (COPY_BYTES + STATE_BYTES * OPTIMIZERS[self.work.optimizer])
+        return parameters * (self.work.kept.copy_bytes + self.work.kept.states_bytes)
 
     def returned(self, parameters: Iterable[float]) -> float:
         """Bytes of new weights that come up after the optimiser."""
@@ -255,7 +250,8 @@ class _Parts:
         if self.ways.weights:
             weights = placed(WEIGHT_BYTES * (s.dense + s.experts + s.frozen) for s in row)
         elif self.how.zero == 3:  # the copy in fp32 is the host's
-            weights -= (COPY_BYTES - WEIGHT_BYTES) * sum(map(self.trained, row))
+            copied = max(0.0, self.work.kept.copy_bytes - WEIGHT_BYTES)
+            weights -= copied * sum(map(self.trained, row))
         return States(weights, gradients, 0.0)
 
     def memory(
@@ -266,7 +262,7 @@ class _Parts:
         found: dict[str, float] = {}
         on_drive = 0.0
         if self.ways.optimizer:
-            gradients = GRADIENT_BYTES * parameters
+            gradients = self.work.kept.gradient_bytes * parameters
             found["gradients"] = self._pinned(gradients)
             if self.ways.check == "copied":
                 found["copies of gradients, checked"] = COPIES_BYTES * parameters

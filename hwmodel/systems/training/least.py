@@ -26,7 +26,7 @@ from hwmodel.systems.training.alone import Known
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.layers import piece
 from hwmodel.systems.training.made import Made, always, cut
-from hwmodel.systems.training.memory import GRADIENT_BYTES, WEIGHT_BYTES
+from hwmodel.systems.training.memory import WEIGHT_BYTES
 from hwmodel.systems.training.stages import Stage, each_once, ended, transfer_s
 
 IN_TURN = ("1f1b", "interleaved")
@@ -67,7 +67,7 @@ def _sent_bytes(rank: Sequence[Stage], work: Training, how: Execution) -> float:
         (sum(s.dense for s in rank), how.dp * how.cp),
         (sum(s.experts for s in rank), how.expert_dp),
     )
-    gradients = sum(GRADIENT_BYTES * count * (n - 1) / n for count, n in groups)
+    gradients = sum(work.kept.gradient_bytes * count * (n - 1) / n for count, n in groups)
     passes = (work.backwards or work.forwards) * (how.micro_batches or 0)
     return gradients * (work.backwards > 0) + passes * sum(s.sent_bytes for s in rank)
 

@@ -36,6 +36,8 @@ class Made:
 
     Attributes:
         layers: one by one, in order; modules: those that predict further tokens, in the last end.
+        whole: layers that compute nothing again, as those behind the `again` first of each stage
+            are; `again` is None where all are alike.
         flops: of the forward pass, on the devices of one cp and tp rank.
         least_flops: the same without pairs of attention that masks leave out.
         logits: on one device.
@@ -50,19 +52,23 @@ class Made:
     interval: tuple[float, float]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
+    whole: tuple[Stage, ...] = ()
+    again: int | None = None
     _chained: dict[tuple[int, ...], list[Stage]] = field(default_factory=lambda: {})
 
     @cached_property
     def pass_s(self) -> float:
-        """Seconds of a micro-batch in all layers and both ends, forward and backward."""
-        several = (*self.ends, *self.layers)
+        """Seconds of a micro-batch in all layers and both ends, forward and backward, or fewer."""
+        several = (*self.ends, *(self.whole if self.again is not None else self.layers))
         return sum(s.forward_s + s.inputs_s + s.weights_s for s in several)
 
     def chained(self, held: Sequence[int]) -> list[Stage]:
         """Stages of so many layers each, asked once for the same."""
         key = tuple(held)
         if key not in self._chained:
-            self._chained[key] = chain(key, dict(enumerate(self.layers)), self.ends)
+            self._chained[key] = chain(
+                key, self.layers, self.ends, whole=self.whole, first=self.again
+            )
         return self._chained[key]
 
 
@@ -76,8 +82,10 @@ class Cut:
 
     @property
     def row(self) -> tuple[Stage, ...]:
-        """The ends and the layers one by one, in order."""
-        return (self.made.ends[0], *self.made.layers, self.made.ends[1])
+        """The ends and the layers one by one, in order, on one stage."""
+        made, again = self.made, self.made.again
+        layers = made.layers if again is None else (*made.layers[:again], *made.whole[again:])
+        return (made.ends[0], *layers, made.ends[1])
 
     @property
     def ranks(self) -> list[list[Stage]]:
@@ -114,7 +122,8 @@ def made(
 ) -> Made:
     """Layers and ends of an execution, whatever its pipeline; `given` is kernels' efficiency."""
     replicas = how.dp if how.zero == 3 or work.optimizer in optimizers.PRODUCTS else None
-    key = (*shared(work, how), how.recompute, how.dispatch, how.overlap, replicas, given)
+    key = (*shared(work, how), how.recompute, how.recompute_layers, how.dispatch)
+    key = (*key, how.overlap, replicas, given)
     if key in known.made:
         return known.made[key]
     network = work.model.network
@@ -126,32 +135,49 @@ def made(
         )
     runs = _runs(work, how, machine, given)
     found = remembered(work, how, machine, kernel, runs, known)
-    kept = how.but(recompute="none")  # ends are never computed again
+    kept = how.but(recompute="none", recompute_layers=None)  # ends are never computed again
     routed = any(each.choices for each in found.pieces)
     graphed = not routed if work.graphs is None else work.graphs
-    each_of = [
-        layer(each, took, how if place >= ENDS else kept, joined, runs, graphed=graphed)
-        for place, (each, took) in enumerate(zip(found.pieces, found.seconds, strict=True))
-    ]
-    if not work.backwards:
-        several_of = zip(each_of, found.pieces, found.seconds, strict=True)
-        each_of = [passes.forward_alone(*each) for each in several_of]
-    each_of[ENDS:] = [
-        optimizers.updated(stage, each, took, how)
-        for stage, each, took in zip(each_of[ENDS:], found.updates, found.updated, strict=True)
-    ]
+
+    def passed(again: Execution) -> list[Stage]:
+        """What each piece takes where layers compute so much again."""
+        several_of = [*zip(found.pieces, found.seconds, strict=True)]
+        each_of = [
+            layer(
+                *(each, took, again if place >= ENDS else kept, joined, runs),
+                graphed=graphed,
+                gradient_bytes=work.kept.gradient_bytes,
+            )
+            for place, (each, took) in enumerate(several_of)
+        ]
+        if not work.backwards:
+            pairs = zip(each_of, several_of, strict=True)
+            each_of = [passes.forward_alone(stage, *each) for stage, each in pairs]
+        return each_of[:ENDS] + [
+            optimizers.updated(stage, each, took, how)
+            for stage, each, took in zip(each_of[ENDS:], found.updates, found.updated, strict=True)
+        ]
+
+    def by_layer(several: Sequence[Stage]) -> tuple[Stage, ...]:
+        """Layer by layer, in order."""
+        kinds = zip(network.layers, several[-len(network.layers) :], strict=True)
+        by_number = {n: stage for group, stage in kinds for n in group.numbers}
+        return tuple(by_number[n] for n in range(network.depth))
+
+    each_of = passed(how)
+    whole = each_of if how.recompute_layers is None else passed(kept)
     several = [*zip(found.times, found.pieces, strict=True)]
-    kinds = zip(network.layers, each_of[-len(network.layers) :], strict=True)
-    by_number = {n: stage for group, stage in kinds for n in group.numbers}
     vocabulary = Sizes.of(network).vocabulary
     logits = how.micro_batch * work.sequence // how.cp * vocabulary / how.tp
     wide = 0 if work.loss == "fused" else KEPT_LOGIT_BYTES
     behind = [end(each_of[1], logits * wide)]
     for _ in range(found.modules):
-        behind += [each_of[ENDS], end(each_of[ENDS + 1], logits * wide)]
+        behind += [whole[ENDS], end(whole[ENDS + 1], logits * wide)]
     known.made[key] = Made(
         ends=(end(each_of[0], 0.0), summed(behind)),
-        layers=tuple(by_number[n] for n in range(network.depth)),
+        layers=by_layer(each_of),
+        whole=by_layer(whole),
+        again=how.recompute_layers,
         modules=found.modules,
         flops=sum(times * each.flops for times, each in several),
         least_flops=sum(times * each.least_flops for times, each in several),
@@ -182,7 +208,7 @@ def _runs(work: Training, how: Execution, machine: Hardware, given: float | None
 
 def always(rank: Sequence[Stage], how: Execution, work: Training) -> States:
     """Bytes that a device of a rank holds in all steps alike."""
-    options: dict[str, Any] = {"zero": how.zero, "optimizer": work.optimizer}
+    options: dict[str, Any] = {"zero": how.zero, "kept": work.kept}
     options["gathered"] = how.pp > 1
     largest = max(stage.largest for stage in rank)
     replicas = how.dp * how.cp

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from hwmodel.einsum.division import spread
+from hwmodel.einsum.workloads.kept import Kept
 from hwmodel.einsum.workloads.training_step import Training
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.spine.execution import Execution
@@ -12,12 +13,7 @@ from hwmodel.systems.training.efficiency import Software
 from hwmodel.systems.training.fabric import Fabric
 from hwmodel.systems.training.kernels import Seconds, added
 from hwmodel.systems.training.layers import Piece
-from hwmodel.systems.training.memory import (
-    GRADIENT_BYTES,
-    WEIGHT_BYTES,
-    moved_bytes,
-    update_bytes,
-)
+from hwmodel.systems.training.memory import WEIGHT_BYTES, moved_bytes, update_bytes
 
 Found = TypeVar("Found")
 
@@ -71,7 +67,14 @@ class Stage:
 
 
 def layer(
-    each: Piece, took: Seconds, how: Execution, joined: Fabric, runs: Software, *, graphed: bool
+    each: Piece,
+    took: Seconds,
+    how: Execution,
+    joined: Fabric,
+    runs: Software,
+    *,
+    graphed: bool,
+    gradient_bytes: float = Kept.gradient_bytes,
 ) -> Stage:
     """A piece's passes with what they exchange; unless they are `graphed`, as a host launches."""
     share = runs.exposed
@@ -110,7 +113,7 @@ def layer(
         ranks, stride = how.dp * how.cp, how.tp
         whole = each.dense + each.frozen
         gather = joined.seconds("all_gather", whole * WEIGHT_BYTES, ranks, stride)
-        scatter = joined.seconds("reduce_scatter", each.dense * GRADIENT_BYTES, ranks, stride)
+        scatter = joined.seconds("reduce_scatter", each.dense * gradient_bytes, ranks, stride)
         more_f = max(0.0, gather - forward_s)
         more_b = max(0.0, gather + scatter - inputs_s - weights)
         forward_s, inputs_s = forward_s + more_f, inputs_s + more_b
@@ -207,17 +210,24 @@ def beside_modules(held: Sequence[int], modules: int) -> tuple[int, ...]:
 
 
 def chain(
-    held: Sequence[int], kinds: Mapping[int, Stage], ends: tuple[Stage, Stage]
+    held: Sequence[int],
+    kinds: Sequence[Stage],
+    ends: tuple[Stage, Stage],
+    *,
+    whole: Sequence[Stage],
+    first: int | None,
 ) -> list[Stage]:
     """Stages in the order of the model: their layers, and the ends at either end.
 
-    Those of the same layers are one value.
+    Behind the `first` of each stage its layers are those of `whole`, which compute nothing again.
+    Stages of the same layers are one value.
     """
     found: list[Stage] = []
     made: dict[tuple[int, ...], Stage] = {}
     start = 0
     for place, count in enumerate(held):
-        mine = [kinds[n] for n in range(start, start + count)]
+        split = start + (count if first is None else min(first, count))
+        mine = [*kinds[start:split], *whole[split : start + count]]
         start += count
         before = [ends[0]] if place == 0 else []
         after = [ends[1]] if place == len(held) - 1 else []
@@ -277,10 +287,9 @@ def ended(
         (experts, how.expert_dp, how.expert_tp * how.ep),
     )
     moved = sum(
-        update_bytes(count, ranks, zero=how.zero, optimizer=work.optimizer)
-        for count, ranks, _ in groups
+        update_bytes(count, ranks, zero=how.zero, kept=work.kept) for count, ranks, _ in groups
     )
-    more = moved_bytes(dense + experts, work.forwards, work.backwards)
+    more = moved_bytes(dense + experts, work.forwards, work.backwards, work.kept.gradient_bytes)
     moved = more + (moved if work.backwards else 0.0)
     update_s = moved / (float(machine.memory("dram").bandwidth_bytes_per_s) * DRAM_SHARE)
     update_s += sum(s.update_s for s in rank)
@@ -291,7 +300,7 @@ def ended(
     reduced_s = gathered_s = 0.0
     for count, ranks, stride in groups:
         op = "reduce_scatter" if how.zero else "all_reduce"
-        reduced_s += joined.seconds(op, count * GRADIENT_BYTES, ranks, stride)
+        reduced_s += joined.seconds(op, count * work.kept.gradient_bytes, ranks, stride)
         if how.zero:
             gathered_s += joined.seconds("all_gather", count * WEIGHT_BYTES, ranks, stride)
     exposed_s = _beside(reduced_s, sum(s.inputs_s + s.weights_s for s in rank))

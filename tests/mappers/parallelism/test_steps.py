@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 
+from hwmodel.einsum.workloads.kept import Kept
 from hwmodel.einsum.workloads.model import model
 from hwmodel.einsum.workloads.training import training
 from hwmodel.hardware.catalogue import device
@@ -52,4 +53,4 @@ def test_no_step_is_below_its_floor() -> None:
     assert all(floors[how] <= step.step_time_s for how, step in found.items() if step.fits)
     assert any(floors[how] > 0.3 * step.step_time_s for how, step in found.items())
     assert not any(steps.overfull(how, work, machine) for how, step in found.items() if step.fits)
-    assert all(steps.held_bytes(how, "adam") <= step.memory_bytes for how, step in found.items())
+    assert all(steps.held_bytes(how, Kept()) <= step.memory_bytes for how, step in found.items())

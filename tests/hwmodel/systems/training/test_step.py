@@ -94,6 +94,39 @@ def test_dividing_keeps_the_work_and_adds_waits() -> None:
     assert again.activations_bytes < alone.activations_bytes / 8
 
 
+def test_narrow_states_spare_their_bytes_and_gradients_half_of_what_is_exchanged() -> None:
+    """Of 8 replicas: 2 bytes of a gradient less, and an eighth of 6 of states."""
+    wide = step(dp=8, zero=1)
+    narrow = step(dp=8, zero=1, gradient_dtype="bf16", state_dtype="int8")
+    parameters = wide.weights_bytes / 2
+    assert wide.gradients_bytes - narrow.gradients_bytes == pytest.approx(2 * parameters)
+    assert wide.optimizer_bytes - narrow.optimizer_bytes == pytest.approx(6 * parameters / 8)
+    assert narrow.step_time_s < wide.step_time_s
+    sharded = step(dp=8, zero=3, gradient_dtype="bf16")
+    assert sharded.gradients_bytes == step(dp=8, zero=3).gradients_bytes  # the format of the copy
+    own = step(dp=8, zero=3, copy_dtype="none")
+    spared = step(dp=8, zero=3).weights_bytes - own.weights_bytes
+    assert spared == pytest.approx(2 * parameters / 8)
+
+
+def test_the_first_layers_of_each_chunk_are_computed_again() -> None:
+    """Of 32 equal layers: seconds, and bytes kept, lie on the line between both ends."""
+    given: dict[str, Any] = {"dp": 1, "micro_batch": 2, "zero": 0, "graphs": True}
+    shapes: list[tuple[dict[str, Any], int]] = [({}, 32), ({"pp": 4}, 8), ({"pp": 4, "vp": 2}, 4)]
+    for more, chunk in shapes:
+        ways: dict[str, Any] = {**given, **more}
+        none, full = step(**ways), step(**ways, recompute="full")
+        some = step(**ways, recompute="full", recompute_layers=chunk // 4)
+        for name in ("step_time_s", "activations_bytes"):
+            ends = getattr(none, name), getattr(full, name)
+            assert getattr(some, name) == pytest.approx(0.75 * ends[0] + 0.25 * ends[1], rel=0.02)
+        assert (
+            step(**ways, recompute="full", recompute_layers=chunk).step_time_s == full.step_time_s
+        )
+    with pytest.raises(InputError, match="recompute_layers: expected recompute=selective or full"):
+        step(**given, recompute_layers=2)
+
+
 @pytest.mark.parametrize(
     "name", ["gpipe", "1f1b", "zb-h1", "zb-h2", "zb-v", "v-half", "v-min", "dualpipe-v"]
 )

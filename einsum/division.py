@@ -91,6 +91,9 @@ class Division(Value):
     overlap: Literal["none", "two-batch"] = "none"
     """Whether a batch is cut in two halves that take turns: one computes while the other's
     exchanges are on the links."""
+    ends: Literal["divided", "whole"] = "divided"
+    """Whether tp divides embedding and head, or a device has them whole and works on them alone, as
+    the master of a small cluster does (TPI-LLM, arXiv 2410.00531)."""
     dealt: Literal["zigzag", "striped", "blocks"] = "zigzag"
     """Which tokens of a prompt each of cp devices has: a piece from each end, every cp-th token, or
     one block in order. Causal masks leave the last device of blocks the most."""

@@ -132,7 +132,7 @@ class Blockwise:
         """What blocks without experts depend on, and those with them."""
         sizes = mine.batch, mine.queries, mine.context, mine.span
         dense = (
-            *(sizes, ways.tp, ways.cp, ways.sp, ways.attends, ways.dealt),
+            *(sizes, ways.tp, ways.cp, ways.sp, ways.attends, ways.dealt, ways.ends),
             *(self._network("tp", ways), self._network("cp", ways)),
         )
         sparse = (

@@ -94,6 +94,8 @@ class Execution(Division):
                 f"global_batch: expected a multiple of micro_batch x dp ({self.micro_batch} x"
                 f" {self.dp}), found {self.global_batch}"
             )
+        if self.ends != "divided":
+            found.append("ends: expected divided, as steps of training have them; found whole")
         if self.ep > 1 and self.dispatch == "low-latency":
             found.append("dispatch: expected all-to-all or once, found low-latency, which decodes")
         if self.recompute_layers is not None and self.recompute not in ("selective", "full"):

@@ -4,8 +4,7 @@ Eight devices on links of 300 Mb/s; a message from one to another crosses four l
 so that a ring of 7 + 7 steps waits 56 t and a star 8 t. An example of the paper has attention, MLP
 and all-reduce of 11, 17 and 14 ms and loads of 18 and 30 ms: behind the next block alone they do
 not hide, over both they do. Memory without the scheduler is that of a share of Llama-2-70B in fp32;
-with it, blocks stream from the drive (`offload`), and the master holds both ends undivided, where
-ours are divided.
+with it, blocks stream from the drive (`offload`), and the master holds both ends undivided.
 """
 
 from typing import Any
@@ -55,7 +54,8 @@ def memory(given: Given) -> tuple[Claim, ...]:
     """Gigabytes of a device, without the scheduler and with it."""
     held = {n: gigabytes(given, n) for n in MEASURED}
     places = given("blocks in memory", 2)
-    streams = gigabytes(given, DEVICES, offload={"rate": "2 GB/s", "window": places})
+    away = {"rate": "2 GB/s", "window": places}
+    streams = gigabytes(given, DEVICES, ends="whole", offload=away)
     return (
         *(
             Claim(
@@ -65,8 +65,8 @@ def memory(given: Given) -> tuple[Claim, ...]:
             for n, gb in MEASURED.items()
         ),
         Claim(
-            *(SYSTEM, "GB of the master with the scheduler, 70B", 3.1, streams, 0.016, "abstract"),
-            cause="the master has embedding and head whole; ours divides them",
+            *(SYSTEM, "GB of the master with the scheduler, 70B", 3.1, streams, 0.1, "abstract"),
+            within="what a process holds beside weights: 0.3 GB by the paper's other models",
         ),
     )
 
@@ -108,12 +108,12 @@ def llama(given: Given) -> Model:
     )
 
 
-def gigabytes(given: Given, devices: int, **how: Any) -> float:
-    """Of a device's weights."""
+def gigabytes(given: Given, devices: int, ends: str = "divided", **how: Any) -> float:
+    """Of a device's weights; with whole `ends` of the master's."""
     found: Estimate = predict(
         llama(given).decode(1, 256),
         given.device("xeon-8380") * devices,
-        parallel={"tp": devices},
+        parallel={"tp": devices, "ends": ends},
         topology=network(given, devices),
         **how,
     )

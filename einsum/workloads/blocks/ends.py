@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hwmodel.einsum.workloads.blocks.block import Cache, Step
 from hwmodel.einsum.workloads.blocks.share import Share, Stages
-from hwmodel.einsum.workloads.blocks.weight import Split, Weight
+from hwmodel.einsum.workloads.blocks.weight import VOCABULARY, Split, Weight
 from hwmodel.einsum.workloads.transformer import embedding
 
 
@@ -21,13 +21,13 @@ class Embedding:
         return (
             Weight(
                 *(self.path, (self.vocabulary, self.hidden), "table", "embedding"),
-                split=Split("vocab_size", self.vocabulary, ragged=True),
+                split=Split(VOCABULARY, self.vocabulary, ragged=True),
             ),
         )
 
     def stages(self, step: Step, share: Share) -> Stages:
         """A gather of rows; each device has a part of the table."""
-        (table,) = self.weights()
+        (table,), share = self.weights(), share.of_ends
         made = embedding(
             *(step.tokens, table.sizes(share.tp)[0], self.hidden, share.activation),
             share.precision.of(table, None).weight,
@@ -60,7 +60,7 @@ class Head:
         path, role = (self.embedding, "table") if self.tied else (self.path, "head")
         return Weight(
             *(path, (self.vocabulary, self.hidden), role, "head"),
-            split=Split("vocab_size", self.vocabulary, ragged=True),
+            split=Split(VOCABULARY, self.vocabulary, ragged=True),
         )
 
     def weights(self) -> tuple[Weight, ...]:
@@ -70,7 +70,7 @@ class Head:
 
     def stages(self, step: Step, share: Share) -> Stages:
         """A product; logits are gathered from all devices."""
-        rows = step.tokens if self.every else step.judged
+        rows, share = (step.tokens if self.every else step.judged), share.of_ends
         made = share.product(*("head", "head", rows, (self.table,)), bias=self.bias, named=False)
         return share.gathered(made, rows, self.table.sizes(share.tp)[0])
 

@@ -49,6 +49,13 @@ class Share:
         return self.ways.tp
 
     @property
+    def of_ends(self) -> "Share":
+        """That of embedding and head: one device by itself, where it has them whole."""
+        if self.ways.ends == "divided":
+            return self
+        return replace(self, ways=self.ways.model_copy(update={"tp": 1, "sp": False}))
+
+    @property
     def times(self) -> Amount:
         """How often a stage of each layer runs."""
         return len(self.layers) * self.often

@@ -13,6 +13,8 @@ LAYER, EXPERT = "{layer}", "{expert}"
 Role: TypeAlias = Literal["linear", "head", "table", "norm", "bias", "router", "conv", "other"]
 """What a weight is. Those that checkpoints quantise are `linear`, and a `head` of its own."""
 
+VOCABULARY: Final = "vocab_size"
+"""What counts the pieces of embedding and head."""
 PARTS: Final[tuple[str, ...]] = (
     *("embedding", "head", "attention", "mlp", "experts", "router", "biases", "norms"),
 )
@@ -101,7 +103,9 @@ class Weight:
 
     def _each(self, ways: Division) -> int:
         """Parameters of one copy on a device that has it."""
-        return math.prod(self.sizes(ways.expert_tp if self.copies > 1 else ways.tp))
+        alone = ways.ends == "whole" and self.split is not None and self.split.what == VOCABULARY
+        tp = 1 if alone else ways.tp
+        return math.prod(self.sizes(ways.expert_tp if self.copies > 1 else tp))
 
     def path_in(self, layer: int | None) -> str:
         """Its module's name in a layer; of experts that of the first."""

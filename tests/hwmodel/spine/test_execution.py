@@ -120,6 +120,8 @@ REFUSED: dict[str, Mapping[str, Any]] = {
     },
     "unknown schedule '1f1c'.*did you mean '1f1b'": {"pp": 2, "schedule": "1f1c"},
     "recompute: Input should be 'none', 'selective', 'full' or 'reversible'": {"recompute": "some"},
+    "ends: expected divided, as steps of training": {"tp": 2, "ends": "whole"},
+    "recompute_layers: expected recompute=selective or full": {"recompute_layers": 2},
     "unknown kind of parallelism 'tpp'.*did you mean 'tp'": {"tpp": 2},
     "devices: expected 1048576 or fewer, found 2097152": {"tp": 2**11, "dp": 2**10},
 }

@@ -6,10 +6,11 @@ from hwmodel.validation.papers import tpi_llm
 from hwmodel.validation.papers.given import Given
 
 
-def test_the_streamed_share_is_two_layers_and_both_ends_by_hand() -> None:
-    """Layers of 855.6 M weights and ends of 262.1 M, an eighth of each, in fp32."""
+def test_the_master_holds_shares_of_two_layers_and_both_ends_whole_by_hand() -> None:
+    """Layers of 855.6 M weights, of which an eighth, and ends of 262.1 M, in fp32."""
     *_, streams = tpi_llm.memory(Given())
-    assert streams.ours == pytest.approx((2 * 855.6e6 + 2 * 262.1e6) * 4 / 8 / 1e9, rel=2e-3)
+    assert streams.ours == pytest.approx((2 * 855.6e6 / 8 + 2 * 262.1e6) * 4 / 1e9, rel=2e-3)
+    assert streams.holds
 
 
 def test_one_place_hides_no_load() -> None:

@@ -22,7 +22,7 @@ def test_experts_are_on_one_device_each_unless_said() -> None:
 
 def test_what_makes_no_sense_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="optimizer"):
-        training("llama-3.1-8b", 4096, 64, optimizer="lion")
+        training("llama-3.1-8b", 4096, 64, optimizer="adan")
     with pytest.raises(InputError, match="dtype"):
         training("llama-3.1-8b", 4096, 64, dtype="int7")
     with pytest.raises(InputError, match="attention: expected flash or core"):

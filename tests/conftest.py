@@ -1,6 +1,7 @@
 """Settings for all tests: the same inputs each time, and no GPU test without a GPU."""
 
 import atexit
+import gc
 import importlib
 import importlib.util
 import os
@@ -41,6 +42,12 @@ def _place(item: pytest.Item) -> int:
     """Where a test's file stands among those that run first."""
     path = item.path.relative_to(ROOT).as_posix()
     return next((at for at, each in enumerate(TOGETHER) if path.startswith(each)), len(TOGETHER))
+
+
+def pytest_collection_finish() -> None:
+    """Leave thousands of collected tests out of each search for garbage from here on."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,8 +5,6 @@ commit that says why.
 """
 
 import ast
-import io
-import tokenize
 from pathlib import Path
 
 import pytest
@@ -167,37 +165,30 @@ BUDGETS = {
     # intervals by regime (70).
     "validation": 13_920,
 }
-NOT_CODE = {
-    tokenize.COMMENT,
-    tokenize.DEDENT,
-    tokenize.ENDMARKER,
-    tokenize.INDENT,
-    tokenize.NEWLINE,
-    tokenize.NL,
-}
 
 
-def docstring_lines(source: str) -> set[int]:
-    """Return the numbers of the lines that docstrings and other bare strings occupy."""
-    return {
-        line
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
+def strings(source: str) -> tuple[set[int], set[int]]:
+    """Return the numbers of the lines that strings of several occupy, and that bare ones do."""
+    several: set[int] = set()
+    bare: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            if isinstance(node.value.value, str):
+                bare.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        elif isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno != node.lineno:
+            several.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return several, bare
 
 
 def code_lines(source: str) -> int:
     """Return how many lines of Python source hold code."""
-    held = {
-        line
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type not in NOT_CODE
-        for line in range(token.start[0], token.end[0] + 1)
+    several, bare = strings(source)
+    written = {
+        number
+        for number, line in enumerate(source.splitlines(), 1)
+        if (text := line.strip()) and text[0] != "#"
     }
-    return len(held - docstring_lines(source))
+    return len((written | several) - bare)
 
 
 def files(folder: str) -> list[Path]:

@@ -6,6 +6,7 @@ tags (`!!binary`, `!!set`), merge keys (`<<`) and keys that stand twice are refu
 line. JSON is YAML too.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -146,10 +147,8 @@ def _scalar(node: Any, where: str | Path) -> Any:
         _tagged(node, where, "str")
     if kind != "null" and len(node.value) > DIGITS:
         _refuse(node, where, f"one of {len(node.value)} digits", "expected a number of fewer")
-    from yaml.constructor import SafeConstructor
-
     try:
-        return getattr(SafeConstructor(), f"construct_yaml_{kind}")(node)
+        return getattr(_constructor(), f"construct_yaml_{kind}")(node)
     except (ValueError, KeyError, OverflowError):  # `!!int x`, `!!bool maybe`
         _refuse(node, where, shown(node.value), f"expected a value of the kind {kind}")
 
@@ -185,6 +184,14 @@ def table(path: str | Path, what: str) -> dict[str, Any]:
 def _refuse(node: Any, where: str | Path, found: str, expected: str = "") -> NoReturn:
     place = f"{name_of(where)}, line {node.start_mark.line + 1}"
     raise InputError(f"{place}: {expected or 'expected less'}, found {found}")
+
+
+@cache
+def _constructor() -> Any:
+    """What makes numbers of texts; it keeps nothing between two."""
+    from yaml.constructor import SafeConstructor
+
+    return SafeConstructor()
 
 
 def _loader() -> Any:

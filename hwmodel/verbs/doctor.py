@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
 
-from hwmodel.hardware.catalogue import CATALOGUE, device, load_calibration, shipped
+from hwmodel.hardware.catalogue import calibration_dates, device, shipped
 from hwmodel.hardware.own import folder, own
 from hwmodel.hardware.prices import file, prices, told
 from hwmodel.quantity.errors import HwmodelError
@@ -149,8 +149,7 @@ def _version(name: str) -> str | None:
 
 def _calibrations() -> dict[str, str]:
     """Shipped devices that rows were fitted for, ours or public ones, newest first."""
-    files = {path.stem: path for path in (CATALOGUE / "calibration").glob("*.yaml")}
-    dated = {name: load_calibration(files[name]).date for name in sorted({*files} & {*shipped()})}
+    dated = {name: day for name, day in calibration_dates().items() if name in shipped()}
     return dict(sorted(dated.items(), key=lambda each: each[1], reverse=True))
 
 

@@ -696,6 +696,8 @@ class _Models:
     jamba_v0_1: Model
     kimi_k2: Model
     lfm2_1_2b: Model
+    llama_2_13b: Model
+    llama_2_70b: Model
     llama_2_7b: Model
     llama_3_1_405b: Model
     llama_3_1_70b: Model

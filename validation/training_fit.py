@@ -5,7 +5,8 @@ Tables of four publishers, read from a folder that holds them (none is shipped):
     llm_foundry_mfu/mpt_training_mfu.csv           MPT by Composer's FSDP on A100 and H100
     torchtitan_training/training.csv               Llama 3.1 by torchtitan's FSDP, tp, pp, cp
     megatron_bridge_training/training_throughput.csv   dense and mixture models on H100 to GB300
-    mlperf_training_v5/llm_training.csv            Llama 3.1 8B and 405B, MLPerf Training 5.0, 5.1
+    mlperf_training_v5/llm_training.csv            Llama 3.1 8B and 405B, adapters of Llama 2 70B,
+                                                   MLPerf Training 5.0, 5.1
 
 A row says tokens a second and device; conditions that it does not say are assumed: sequence
 parallelism beside tp, the distributed optimiser (zero 1) under Megatron, no recomputation but where
@@ -57,6 +58,9 @@ MODELS = {
 """Names without case and signs -> shipped configs, or files of the folder `configs` beside."""
 FORMATS = {"BF16": "bf16", "FP8": "fp8", "MXFP8": "fp8", "NVFP4": "nvfp4"}
 TITAN = {"Llama-3.1-8B": "8b", "Llama-3.1-70B": "70b", "Llama-3.1-405B": "405b"}
+RANK = 16
+"""Of adapters: MLPerf's (llama2_70b_lora); Megatron-Bridge's table does not say."""
+TASKS = {"Pre-Training Performance": 0, "LoRA Performance": RANK}
 FOLDS = 5
 SHARES = (0.35, 0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.2)
 """Efficiencies at which steps are predicted; between them the logarithm is a line."""
@@ -176,7 +180,8 @@ def _mpt(row: Mapping[str, str], _: Path) -> Published | None:
 def _bridge(row: Mapping[str, str], configs: Path) -> Published | None:
     name = "".join(c for c in row["model"].lower() if c.isalnum() or c == ".")
     on, kind = row["system"].replace("DGX-", "").lower(), FORMATS.get(row["precision"])
-    if name not in MODELS or row["task"] != "Pre-Training Performance" or kind is None:
+    adapters = TASKS.get(row["task"])
+    if name not in MODELS or adapters is None or kind is None:
         return None
     config = MODELS[name]
     if on not in devices() or (config.endswith(".json") and not (configs / config).is_file()):
@@ -189,6 +194,7 @@ def _bridge(row: Mapping[str, str], configs: Path) -> Published | None:
         devices=_count(row["n_gpus"]),
         zero=3 if _count(row["fsdp"], 0) else 1,
         dtype=kind,
+        adapters=adapters,
         **_recipe(row, name, on),
         **_divided(row),
     )
@@ -234,11 +240,22 @@ def _recipe(row: Mapping[str, str], name: str, on: str) -> dict[str, Any]:
     return {"overlap": overlap, "graphs": whole or None, "dispatch": dispatch}
 
 
+BENCHMARKS = {
+    **{"llama31_405b": "llama-3.1-405b", "llama31_8b": "llama-3.1-8b"},
+    "llama2_70b_lora": "llama-2-70b",
+}
+MLPERF_ON = (
+    *("gb300", "gb200", "b300", "b200", "h200", "h100"),
+    *("mi355x", "mi350x", "mi325x", "mi300x"),
+)
+
+
 def _mlperf(row: Mapping[str, str], _: Path) -> Published | None:
-    model = {"llama31_405b": "llama-3.1-405b", "llama31_8b": "llama-3.1-8b"}.get(row["benchmark"])
-    names = ("gb300", "gb200", "b300", "b200", "h200", "h100", "mi355x", "mi325x", "mi300x")
-    on = next((name for name in names if name in row["gpu"].lower()), None)
-    if not (model and on and row["tp"] and row["train_step_time_s_median"]):
+    model = BENCHMARKS.get(row["benchmark"])
+    on = next((name for name in MLPERF_ON if name in row["gpu"].lower()), None)
+    each_s, samples = row["train_step_time_s_median"], row["throughput_samples_s_median"]
+    adapters = RANK if row["benchmark"] == "llama2_70b_lora" else 0
+    if not (model and on and row["tp"] and (each_s or (adapters and samples))):
         return None
     if row["fp4"] not in ("True", "False", "") or row["duplicate_of_other_version"] == "True":
         return None
@@ -251,10 +268,11 @@ def _mlperf(row: Mapping[str, str], _: Path) -> Published | None:
         devices=count,
         zero=1,
         dtype="nvfp4" if row["fp4"] == "True" else "fp8",
+        adapters=adapters,
         **_divided(row),
     )
-    tokens = batch * sequence / float(row["train_step_time_s_median"]) / count
-    return Published("mlperf", on, work, tokens)
+    rate = batch / float(each_s) if each_s else float(samples)
+    return Published("mlperf adapters" if adapters else "mlperf", on, work, rate * sequence / count)
 
 
 def _titan(row: Mapping[str, str], _: Path) -> Published | None:

@@ -19,6 +19,8 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.quantity.printable import shown
 from hwmodel.text.shown import Shown
 
+BESIDE = " beside adapters"
+"""Behind a format of products where weights are frozen."""
 PRECISIONS = ("bf16", "fp16", "fp8", "nvfp4")
 """Formats of products; what is no product, and what is kept, is in 16 bits."""
 SCALES = ("tensor", "row", "block")
@@ -164,8 +166,9 @@ class Training(Shown):
 
     @property
     def format(self) -> str:
-        """Format of products, and whether each row has a factor, which asks for more kernels."""
-        return f"{self.precision} by row" if self.scales == "row" else self.precision
+        """Format of products, and what asks for other kernels: factors of rows, adapters."""
+        rows = " by row" if self.scales == "row" else ""
+        return self.precision + rows + (BESIDE if self.adapters else "")
 
     def but(self, **changes: Any) -> "Training":
         """The same step with other fields; fields of its execution change one by one."""

@@ -6,7 +6,8 @@ how they divide weights: FSDP of torch (ZeRO's stages 2 and 3) and Megatron's (0
 one number for each software, device and format:
 
     fsdp       llm-foundry's MPT and torchtitan's Llama 3.1; on Blackwell Megatron-Bridge's FSDP
-    megatron   Megatron-Bridge's performance summaries and MLPerf Training 5.0 and 5.1
+    megatron   Megatron-Bridge's performance summaries and MLPerf Training 5.0 and 5.1, of whose
+               adapters (LoRA of Llama 2 70B) there is a number of its own, on AMD's devices too
 
 Attention is by cuDNN on Blackwell and under Megatron on Hopper, else by FlashAttention-2's kernels,
 at the share of their rate that FSDP's steps of 512 to 65,536 tokens show.
@@ -24,6 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from hwmodel.einsum.workloads.training_step import BESIDE
 from hwmodel.spine.estimate import UNKNOWN
 
 Key: TypeAlias = tuple[str, str, str]
@@ -32,6 +34,8 @@ GENERATIONS: Mapping[str, str] = {
     **dict.fromkeys(("a100", "a100-40gb"), "ampere"),
     **dict.fromkeys(("h100", "h200", "h800"), "hopper"),
     **dict.fromkeys(("b200", "b300", "gb200", "gb300"), "blackwell"),
+    **dict.fromkeys(("mi300x", "mi325x"), "cdna3"),
+    **dict.fromkeys(("mi350x", "mi355x"), "cdna4"),
 }
 """Devices whose steps were fitted, or may be -> their generation."""
 
@@ -58,6 +62,18 @@ FITTED: Mapping[Key, float] = {
     ("megatron", "gb300", "nvfp4"): 1.09,
     ("megatron", "h100", "bf16"): 0.562,
     ("megatron", "h100", "fp8"): 1.05,
+    ("megatron", "b200", "fp8 beside adapters"): 1.01,
+    ("megatron", "b200", "nvfp4 beside adapters"): 0.786,
+    ("megatron", "b300", "fp8 beside adapters"): 1.12,
+    ("megatron", "gb200", "fp8 beside adapters"): 1.01,
+    ("megatron", "gb200", "nvfp4 beside adapters"): 1.04,
+    ("megatron", "gb300", "fp8 beside adapters"): 1.35,
+    ("megatron", "h100", "fp8 beside adapters"): 1.07,
+    ("megatron", "h200", "fp8 beside adapters"): 0.898,
+    ("megatron", "mi300x", "fp8 beside adapters"): 0.809,
+    ("megatron", "mi325x", "fp8 beside adapters"): 1.03,
+    ("megatron", "mi350x", "fp8 beside adapters"): 1.11,
+    ("megatron", "mi355x", "fp8 beside adapters"): 1.22,
 }
 """(software, device, format of products) -> kernels' seconds alone over those in a step."""
 
@@ -93,7 +109,7 @@ framework."""
 
 INTERVALS: Mapping[str, tuple[float, float]] = {
     "fsdp": (0.884, 1.16),
-    "megatron": (0.878, 1.29),
+    "megatron": (0.845, 1.29),
 }
 """Software -> multiples of a predicted step's seconds between which 90 % of published ones lie, of
 configurations that the fit left out. Errors of a step's kernels go together, so that the interval
@@ -125,13 +141,14 @@ def named(zero: int) -> str:
 def nearest(found: Mapping[Key, float], key: Key, generation: str | None) -> Key | None:
     """Of what was found, what stands for a key that was not, of the same software.
 
-    The same format on a device of the same generation, else another format on the same device. Of
-    several the middle one.
+    The same format on a device of the same generation, else without adapters on the same device,
+    else another format on it. Of several the middle one.
     """
     name, device, precision = key
     mine = [each for each in found if each[0] == name]
     for alike in (
         [e for e in mine if e[2] == precision and GENERATIONS.get(e[1]) == generation],
+        [e for e in mine if e[1] == device and e[2] == precision.removesuffix(BESIDE)],
         [e for e in mine if e[1] == device],
     ):
         if alike:

@@ -18,6 +18,7 @@ FOUND: dict[Key, float] = {
     [
         ("gb300", "fp8", "blackwell", ("megatron", "gb200", "fp8")),
         ("b300", "nvfp4", "blackwell", ("megatron", "b300", "fp8")),
+        ("b300", "fp8 beside adapters", "blackwell", ("megatron", "b300", "fp8")),
         ("h200", "fp8", "hopper", None),
     ],
 )

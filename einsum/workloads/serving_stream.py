@@ -66,11 +66,14 @@ class Serving(Shown):
         link: bytes/s at which an engine of those sends its caches ("50 GB/s"); None: a network
             card of each of its devices. by_layer: as layers are computed, not after the prompt.
         kv_offload: a second memory of each replica for its cache, "memory=200GB,rate=50GB/s".
+        attention: what attends to tokens in a replica's place, and holds their caches: a host
+            ("rate=150GB/s,memory=70GB,link=20GB/s") or devices of their own ("on=h20,devices=4").
         draft: a table of what drafts tokens that a step verifies: `model`, `acceptance` of a token,
             `tokens` of a chain or the branches of a `tree` by level, and `tp`.
     """
 
     answered_by: ClassVar[str] = "hwmodel.systems.serving.stream:predicted"
+    offloaded_by: ClassVar[str] = answered_by
 
     model: Any
     input: int | Mapping[str, float] | None = None
@@ -100,6 +103,7 @@ class Serving(Shown):
     by_layer: bool = True
     kv_offload: Mapping[str, Any] | str | None = field(default=None, hash=False)
     draft: Mapping[str, Any] | str | None = field(default=None, hash=False)
+    attention: Mapping[str, Any] | str | None = field(default=None, hash=False)
 
     @property
     def name(self) -> str:

@@ -122,6 +122,9 @@ def predicted(workload: Any, on: Any, *, offload: Any, **how: Any) -> Estimate:
     Raises `CoverageError` for what is no phase of a model, runs on an engine or in a pipeline, or
     has no rate; `CapacityError` for what a drive does not hold.
     """
+    above = getattr(workload, "offloaded_by", None)
+    if above is not None:  # many runs in time, whose weights stream
+        return driver.imported(above)(workload, on, offload=offload, **how)
     ways = Offload.of(offload)
     driver.check_workload(workload, "predict")
     if how.get("engine") is not None:

@@ -76,7 +76,7 @@ MODELLED = _table(
     Zeppelin | arXiv 2509.21841 | zones by predict and the event simulation; not its remapping
     C4 | arXiv 2406.04594 | paths hashed and planned; what its failures cost was not read
     TPI-LLM | arXiv 2410.00531 | tensor parallelism on slow links, weights that stream
-    MoE-Lens | arXiv 2504.09345 | weights that stream; its scheduler is not modelled
+    MoE-Lens | arXiv 2504.09345 | weights that stream, a host that attends; its rivals are not run
     WTA-CRS | arXiv 2305.15265 | sampled weight gradients, with adapters; a decoder for its T5
     MKOR | NeurIPS 2023 | work and exchanges of its updates; not the steps that it spares
     TALL-masks, Consensus | abstract | bytes of weights in formats of a bit
@@ -86,7 +86,7 @@ MODELLED = _table(
     MemAscend | arXiv 2505.23254 | buffers of a host's memory, as they are made and as they fit
     Nexus | arXiv 2507.06608 | prompts and tokens side by side on shares of a device
     Splitwise | arXiv 2311.18677 | pools of prompts and of tokens, shipped caches
-    Lamina | arXiv 2405.01814 | bytes of caches, products; attention apart from weights has no model
+    Lamina | arXiv 2405.01814 | devices that attend apart from weights; its traces were not run
     MCUNetV2 | arXiv 2110.15352 | patches on microcontrollers
     hls4ml (wa-hls4ml) | arXiv 2511.05615 | layers unrolled on FPGAs, with LUTs, flip-flops, FIFOs
     M3ViT | arXiv 2210.14793 | experts in expert order; energy of its board was not read

@@ -2,7 +2,9 @@
 
 Splitwise (arXiv 2311.18677): a prompt of 1,500 tokens of BLOOM-176B between machines of eight A100,
 by eight links of 200 Gb/s a machine; a token takes 48.8 ms there (median of its profile). Lamina
-(2405.01814): keys and values of LLaMA3-70B, and what its products do for each byte. The gain of
+(2405.01814): keys and values of LLaMA3-70B, what its products do for each byte, what is sent to
+devices that attend, and what two H100 with four H20 gain over four H100 on sequences of the Azure
+conversations; at which rate an H20 reads caches is its own measurement. The gain of
 Splitwise's pools on its own profile and trace is a test of `hwmodel.systems.serving.pools`. Nexus
 (2507.06608): tokens beside prompts on halves of one GPU; device and sizes are priors.
 """
@@ -11,6 +13,7 @@ from typing import Any
 
 from hwmodel.einsum.workloads.model import model
 from hwmodel.machines.driver import predict
+from hwmodel.systems.serving.attended import attended
 from hwmodel.systems.serving.batch import Batch
 from hwmodel.systems.serving.pools import Shipment
 from hwmodel.systems.serving.shared import beside
@@ -28,6 +31,8 @@ TOKEN_S, PROMPT_S = 48.8e-3, 0.4
 """Of a token, and of a prompt of 1,500: between 289 ms at 1,024 and 540 at 2,048 (its profile)."""
 PRODUCTS = ("qkv", "attention output", "gate-up", "down")
 """Parts of a step that multiply weights of layers."""
+H20_READS, ANSWER = 4 * 0.7 * 4e12, 211
+"""Bytes/s at which four H20 read caches: 70 % of their DRAM's (measured there); tokens out."""
 SYNCHRONISED_S = 8e-3
 """What stays exposed of layers sent one by one, A100."""
 
@@ -82,6 +87,37 @@ def lamina(given: Given) -> tuple[Claim, ...]:
     )
 
 
+def attention_apart(given: Given) -> tuple[Claim, ...]:
+    """What a step sends, and sequences and tokens of devices that attend apart."""
+    llama, gpu, tokens = model("llama-3.1-70b"), given.device("h100"), given("tokens", 1366)
+    away = {"on": "h20", "devices": 4, "rate": given("rate of attention", H20_READS, 2 * H20_READS)}
+    steps = attended(llama, gpu, away, parallel={"tp": 2}, tokens=2048)
+    mean = tokens - ANSWER // 2
+    whole = predict(llama.decode(1, mean, parallel={"tp": 4}), gpu, engine="vllm").serving
+    assert whole is not None
+    held = [steps.kv_tokens // tokens, int(whole.memory.kv_capacity_tokens or 0) // tokens]
+    step = llama.decode(held[1], mean, parallel={"tp": 4})
+    alone_s = float(predict(step, gpu, engine="vllm").sustained_time_s)
+    rates = [held[0] / steps.seconds(Batch(held[0], held[0] * mean)), held[1] / alone_s]
+    lamina, few = "Lamina", "2 H100 and 4 H20 over 4 H100"
+    return (
+        Claim(
+            *(lamina, "bytes sent in a step of 300 sequences, LLaMA3-70B", 884.7e6),
+            *(given("batch", 300) * steps.sent_bytes, 5.6e-5, "paper"),
+        ),
+        Claim(
+            *(lamina, f"sequences at a time, {few}", 2.39, held[0] / held[1], 0.15, "paper: mean"),
+            within="mean of four traces and three models",
+        ),
+        Claim(
+            *(lamina, f"tokens a second, {few}", 1.161, rates[0] / rates[1], 0.0, "paper: least"),
+            published_as="least",
+            cause="seven hundred sequences fill two H100's products, of which half a step each"
+            " reads the weights again; what runs beside which there was not read",
+        ),
+    )
+
+
 def nexus(given: Given) -> tuple[Claim, ...]:
     """How much slower tokens are beside prompts whose own keys grow."""
     machine, one = given.device("l40s"), model("llama-3.1-8b")
@@ -106,4 +142,4 @@ def _chunk(tokens: int, keys: int) -> Batch:
     return Batch(prompts=1, new=tokens, pairs=tokens * (2 * keys - tokens + 1) // 2)
 
 
-PROGRAMS = (splitwise, lamina, nexus)
+PROGRAMS = (splitwise, lamina, attention_apart, nexus)

@@ -38,8 +38,8 @@ def bounded(pools: Mapping[str, Engines]) -> bool:
     """Whether all steps have an interval."""
     clocks = [each.clock for each in pools.values()]
     steps = [each.clock if isinstance(each, Verifying) else each for each in clocks]
-    known = (each.interval for each in steps if isinstance(each, EngineSteps))
-    return all(low == low and high == high for low, high in known)
+    known = [each.interval for each in steps if isinstance(each, EngineSteps)]
+    return len(known) == len(steps) and all(low == low and high == high for low, high in known)
 
 
 def paced(clock: Clock, end: int) -> Clock:

@@ -22,6 +22,7 @@ from hwmodel.quantity.reading import pairs
 from hwmodel.quantity.units import amount, counted
 from hwmodel.systems.serving import arrivals
 from hwmodel.systems.serving.apart import Engines, degrees, ran_apart, shipment
+from hwmodel.systems.serving.attended import Attended, attended, check_alone
 from hwmodel.systems.serving.batch import StepTimes
 from hwmodel.systems.serving.beyond import Beyond, Fetching
 from hwmodel.systems.serving.cluster import Ran, run
@@ -46,7 +47,7 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
     """
     own = machine_of(on)
     machine = capped(own, work.power_limit, "serving")
-    for name in ("kernel", "l2", "offload"):
+    for name in ("kernel", "l2", *(("offload",) if work.attention is None else ())):
         if options.get(name) is not None:
             raise CoverageError(f"serving: {name}: an engine's own is modelled; leave it out")
     total = work.devices or (machine.devices if machine.devices > 1 else None)
@@ -77,8 +78,7 @@ def predicted(work: Serving, on: Any, **options: Any) -> Served:
         )
         return replace(made, clock=clock)
 
-    if work.kv_offload is not None and work.prefill is not None:
-        raise InputError("serving: kv_offload: expected it without prefill, found both")
+    check_alone(work)
     part = _share(work)
     pools = {"": engines(machine if part is None else _part(machine, 1 - part), how, rules)}
     if part is not None:
@@ -124,9 +124,14 @@ def _engines(
     if drafts is not None:
         least = max(1, min(rules.max_batch, rules.max_batch_tokens // drafts.queries))
         rules = rules.but(queries=drafts.queries, max_batch=least)
+    one = machine if machine.devices == 1 else machine.but(devices=1)
+    if work.attention is not None:
+        own: dict[str, Any] = {"engine": options.get("engine"), "parallel": _engine(how)}
+        own |= {"tokens": rules.max_batch_tokens, "offload": options.get("offload")}
+        return Engines(machine, how, attended(work.model, one, work.attention, **own), rules)
     clock = step_times(
         work.model,
-        machine if machine.devices == 1 else machine.but(devices=1),
+        one,
         engine=options.get("engine") or "vllm",
         parallel=_engine(how),
         topology=options.get("topology"),
@@ -267,19 +272,25 @@ def _told(
     warnings = [text for each in pools.values() for text in getattr(each.clock, "warnings", ())]
     room = last.clock.clock if isinstance(last.clock, Verifying) else last.clock
     titles = dict.fromkeys(each.machine.title for each in pools.values())
+    devices = sum(each.devices for each in pools.values())
+    watts = sum(each.devices * float(each.machine.power.limit_w) for each in pools.values())
+    if isinstance(last.clock, Attended):
+        title, number, hour, most_w = last.clock.hours
+        replicas = last.how.get("dp", 1)
+        titles[title] = None
+        devices, watts = devices + replicas * number, watts + replicas * most_w
+        dollars.append(None if hour is None else replicas * hour)
     return Served(
         name=work.name,
         device=" and ".join(titles),
-        devices=sum(each.devices for each in pools.values()),
+        devices=devices,
         scheduler=last.rules.name,
         ran=ran,
         parallel={
             f"{pool}{name}": size for pool, each in pools.items() for name, size in each.how.items()
         },
         idle_w=_idle_w(ran, [watts for each in pools.values() for watts in each.idle_w]),
-        provisioned_w=sum(
-            each.devices * float(each.machine.power.limit_w) for each in pools.values()
-        ),
+        provisioned_w=watts,
         usd_per_hour=None if None in dollars else sum(each or 0.0 for each in dollars),
         price_source="; ".join(dict.fromkeys(source for _, source in hours if source)),
         frontend_s=frontend_s(work),

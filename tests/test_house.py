@@ -86,6 +86,7 @@ UNENTERED = {
     "hwmodel.validation.engine_streams": "the table of streams in docs/serving.md",
     "hwmodel.validation.table_errors": "the tables of docs/accuracy.md",
     "hwmodel.validation.family_errors": "the tables of docs/accuracy.md",
+    "hwmodel.validation.relatives": "the table of relatives in docs/accuracy.md",
     "hwmodel.validation.serving_fit": "the table of throughput in docs/accuracy.md",
     "hwmodel.validation.serving_qps": "the table of streams at given rates in docs/accuracy.md",
     "hwmodel.validation.mlperf_serving": "the table of MLPerf in docs/accuracy.md",

@@ -4,14 +4,15 @@
     python -m hwmodel.validation.family_errors --curve gemm:cublas l40s=l40s.gemm.csv h100=...
 
 The first prints, of each family that is fitted to published rows, the mean error in per cent of
-shapes fitted and of shapes left out (with a star of all, where half were too few to be fitted to),
-then the mean over all rows left out, and what intervals of the rows fitted hold of those left out.
+shapes fitted and of shapes left out, and in brackets how many per cent of these lie in the interval
+of those fitted (with a star the error of all, where half were too few to be fitted to), then all of
+that over all rows left out.
 The second fits a family to 25, 50, ... of a table's rows, drawn to what the device has otherwise
-(`table_fit.PULL`), and prints errors on the shapes left out.
+(`table_fit.PULL`), and prints errors on a quarter of the shapes, which no fit read.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,20 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.validation.fit import Array, as_left_out, interval, is_test, samples
 from hwmodel.validation.kernel_tables import kernel_rows
 from hwmodel.validation.rows import Row, groups
-from hwmodel.validation.table_fit import ALL, COUNTS, beginning, errors_of, without_published
+from hwmodel.validation.table_fit import (
+    ALL,
+    COUNTS,
+    Errors,
+    beginning,
+    errors_of,
+    without_published,
+)
 
 LEFT_OUT = ("gemm:", "rows:")
 """Families that are judged elsewhere, by format (`table_errors`), or on other rows."""
+
+JUDGES = 0.25
+"""Share of the shapes that judge fits to few rows: half of those that were never fitted to."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +53,11 @@ class Line:
     starred: bool
 
     def __str__(self) -> str:
-        """Per cent, of shapes fitted and left out."""
+        """Per cent: of shapes fitted and left out, and how many of these lie in the interval."""
         if self.starred:
             return f"{100 * np.concatenate((self.fitted, self.left_out)).mean():.0f} *"
-        return f"{100 * self.fitted.mean():.0f}, {100 * self.left_out.mean():.0f}"
+        inside = f"({100 * self.inside.mean():.0f})"
+        return f"{100 * self.fitted.mean():.0f}, {100 * self.left_out.mean():.0f} {inside}"
 
 
 def lines(hardware: Hardware, rows: Sequence[Row]) -> Iterator[Line]:
@@ -94,12 +106,12 @@ def table(found: Sequence[Line]) -> str:
     return "\n".join(text)
 
 
-def curve(family: str, hardware: Hardware, rows: Sequence[Row]) -> Mapping[int, float]:
-    """Rows fitted -> mean error on shapes left out; 0: what the device has without the table's."""
+def curve(family: str, hardware: Hardware, rows: Sequence[Row]) -> tuple[Errors, int]:
+    """Errors on shapes that no fit read, before and by rows that are fitted to; rows as shipped."""
     assert hardware.calibration is not None
     entry = hardware.calibration.families[family]
-    found = errors_of(family, without_published(hardware), rows, entry, COUNTS)
-    return {0: found.before, **found.curve, found.rows: found.mean}
+    bare = without_published(hardware)
+    return errors_of(family, bare, rows, entry, COUNTS, JUDGES), entry.rows
 
 
 def main(words: Sequence[str]) -> None:
@@ -113,13 +125,13 @@ def main(words: Sequence[str]) -> None:
     if family is None:
         print(table([line for name, rows in read.items() for line in lines(device_of(name), rows)]))
         return
-    print("| GPU | none | " + " | ".join(map(str, COUNTS)) + " | all fitted |")
+    print("| GPU | none | " + " | ".join(map(str, COUNTS)) + " | as shipped |")
     print("|---" * (3 + len(COUNTS)) + "|")
     for name, rows in read.items():
-        found = curve(family, device_of(name), rows)
-        told = [f"{100 * found[n]:.1f}" if n in found else "" for n in (0, *COUNTS)]
-        last = max(found)
-        print(f"| {name} | {' | '.join(told)} | {last}: {100 * found[last]:.1f} |", flush=True)
+        found, last = curve(family, device_of(name), rows)
+        each = {0: found.before, **found.curve}
+        told = [f"{100 * each[n]:.1f}" if n in each else "" for n in (0, *COUNTS)]
+        print(f"| {name} | {' | '.join(told)} | {last}: {100 * found.mean:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from scipy import optimize
 
 from hwmodel.hardware.calibration import Family, Parameter, apart
 from hwmodel.hardware.hardware import Hardware, limits
-from hwmodel.machines.gpu.calls import LONG_CHUNK, placed, regimes_of, run
+from hwmodel.machines.gpu.calls import LONG_CHUNK, held, placed, regimes_of, run
 from hwmodel.machines.gpu.lower import Call
 from hwmodel.machines.gpu.regimes import names
 from hwmodel.quantity.errors import InputError
@@ -32,6 +32,8 @@ LOSS_SCALE = 0.05
 FOLDS = 5
 COVERAGE = 0.90
 AT_BOUND = 1e-3
+STEP, LEAST_STEP = 3e-3, 1e-2
+"""Of slopes: a share of the value, or of so much of what lies between its bounds."""
 AROUND = 3.0
 """Times the prior's values, and parts of them, between which further starts of a fit lie."""
 LEAST_APART = 40
@@ -107,6 +109,8 @@ class Sample:
     predict: Callable[[Mapping[str, float]], Array]
     regimes: Callable[[Mapping[str, float]], Sequence[str]] | None = None
     """The regime of every row (`machines.gpu.regimes`), where the family has such."""
+    held: Callable[[Mapping[str, float]], Callable[[Mapping[str, float]], Array]] | None = None
+    """Some values -> `predict` with the tiles chosen there, where a menu is tried each time."""
 
     def regimes_at(self, values: Mapping[str, float]) -> list[str]:
         """The regime of every row under parameter values; empty where it has none."""
@@ -127,12 +131,18 @@ def _sample(family: str, group: Group, hardware: Hardware, others: Others) -> Sa
     def predict(values: Mapping[str, float]) -> Array:
         return rest + own_s(group, hardware, family, values)
 
+    def holding(values: Mapping[str, float]) -> Callable[[Mapping[str, float]], Array]:
+        own = [call for call in group.calls if call.family == family]
+        there = replace(group, calls=tuple(held(call, hardware, values) for call in own))
+        return lambda near: rest + own_s(there, hardware, family, near)
+
     def regimes(values: Mapping[str, float]) -> Sequence[str]:
         call = next(each for each in group.calls if each.family == family)
         tile, room = run(call, hardware, values).tile, limits(hardware)
         return names(regimes_of(call, hardware), call.problem, tile, room, len(group.rows)).tolist()
 
-    return Sample(group.rows, group.measured_s, predict, regimes)
+    tries = any(len(placed(call, hardware).menu) > 1 for call in group.calls)
+    return Sample(group.rows, group.measured_s, predict, regimes, holding if tries else None)
 
 
 def tiled(call: Call, hardware: Hardware) -> Call:
@@ -232,14 +242,29 @@ def solve(
     if not any(mask.any() for mask in masks):
         raise InputError("fit: expected one measured row or more, found none; measure this family")
 
-    def residuals(x: Array) -> Array:
-        values = fixed | dict(zip(names, map(float, x), strict=True))
+    def valued(x: Array) -> dict[str, float]:
+        return fixed | dict(zip(names, map(float, x), strict=True))
+
+    def off(x: Array, predicted: Sequence[Callable[[Mapping[str, float]], Array]]) -> Array:
+        values = valued(x)
         parts = [
-            np.log(sample.predict(values) / sample.measured_s)[mask]
-            for sample, mask in zip(samples, masks, strict=True)
+            np.log(predict(values) / sample.measured_s)[mask]
+            for sample, mask, predict in zip(samples, masks, predicted, strict=True)
         ]
         away = pull * np.log(np.maximum(x, 1e-9) / drawn) if pull else np.zeros(0)
         return np.concatenate((*parts, away))
+
+    def residuals(x: Array) -> Array:
+        return off(x, [sample.predict for sample in samples])
+
+    def slopes(x: Array) -> Array:
+        there = [each.held(valued(x)) if each.held else each.predict for each in samples]
+        here = off(x, there)
+        steps = STEP * np.maximum(np.abs(x), LEAST_STEP * (high - low))
+        steps = np.where(x + steps > high, -steps, steps)
+        moved = x + np.diag(steps)
+        each = [(off(to, there) - here) / by for to, by in zip(moved, steps, strict=True)]
+        return np.stack(each, axis=1)
 
     def descended(begin: Array) -> Any:
         return cast(Any, optimize).least_squares(
@@ -248,8 +273,8 @@ def solve(
             bounds=(low, high),
             loss="soft_l1",
             f_scale=LOSS_SCALE,
+            jac=slopes,
             x_scale=np.maximum(np.abs(start), 0.1 * (high - low)),
-            diff_step=3e-3,
             max_nfev=60,
         )
 

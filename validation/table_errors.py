@@ -1,15 +1,14 @@
-"""Errors of predictions on tables of times: shapes fitted, shapes left out, and from relatives.
+"""Errors of predictions on tables of times: shapes fitted, and shapes left out.
 
     python -m hwmodel.validation.table_errors a100=a100_sxm.gemm.csv h100=h100_sxm.gemm.csv ...
 
 prints the tables of docs/accuracy.md: per device, kernel and format the mean error on shapes that
 were fitted and on shapes that were left out, the 90th percentile of these and the share of them in
-the 90 % interval; then, of each device's cuBLAS, the error on shapes left out with the parameters
-of another of the devices, and with those drawn to fifty rows of its own.
+the 90 % interval.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -26,11 +25,8 @@ from hwmodel.machines.run import COLD, WARM
 from hwmodel.validation.fit import Array, is_test, own_s
 from hwmodel.validation.kernel_tables import kernel_rows
 from hwmodel.validation.rows import SIZES, Row, groups
-from hwmodel.validation.table_fit import errors_of
 
 WORDS = ("dtype", "weight_dtype")
-FEW = 50
-"""Rows of a device of its own that a relative's parameters are drawn to."""
 
 
 @dataclass(frozen=True)
@@ -101,30 +97,6 @@ def predicted(on: Hardware, rows: Sequence[Row]) -> Any:
     return predict(work, on, kernel=str(columns["kernel"]), l2=state)
 
 
-def lent_errors(
-    name: str, devices: Mapping[str, Sequence[Row]], relatives: Mapping[str, str]
-) -> list[tuple[str, str, float, float]]:
-    """Device, its relative, and errors of a family with the relative's parameters, and few rows."""
-    found: list[tuple[str, str, float, float]] = []
-    for on, near in relatives.items():
-        own, other = device(on).calibration, device(near).calibration
-        assert own is not None
-        assert other is not None
-        lent = other.families[name]
-        calibration = own.model_copy(update={"families": {**own.families, name: lent}})
-        hardware = device(on).but(calibration=calibration)
-        errors = errors_of(name, hardware, devices[on], lent, counts=(FEW,))
-        found.append((on, near, errors.before, errors.curve[FEW]))
-    return found
-
-
-RELATIVES = {
-    **{"a100": "l40s", "l40s": "rtx-pro-6000", "rtx-pro-6000": "l40s", "h100": "h200"},
-    **{"b200": "h200", "b300": "b200", "gb200": "b200"},
-}
-"""Device -> the nearest of the others."""
-
-
 def main(words: Sequence[str]) -> None:
     """Print the tables."""
     tables = {word.partition("=")[0]: Path(word.partition("=")[2]) for word in words}
@@ -136,10 +108,6 @@ def main(words: Sequence[str]) -> None:
             shares = (line.fitted, line.left_out, line.p90, line.inside)
             told = " | ".join(f"{100 * share:.1f}" for share in shares)
             print(f"| {line.device} | {line.kernel} | {line.form} | {told} |")
-    print(f"\n| GPU | parameters of | left out | with {FEW} rows |\n|---|---|---|---|")
-    there = {on: near for on, near in RELATIVES.items() if on in rows}
-    for on, near, before, after in lent_errors("gemm:cublas", rows, there):
-        print(f"| {on} | {near} | {100 * before:.1f} | {100 * after:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

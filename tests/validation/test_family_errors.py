@@ -41,7 +41,7 @@ def test_a_family_has_the_errors_of_its_rows_told_as_per_cents(tmp_path: Path) -
     assert line.fitted == pytest.approx(np.full(len(line.fitted), 0.2))
     assert len(line.fitted) + len(line.left_out) == 80
     text = table([line])
-    assert "| `vllm:experts-marlin` | grouped | 20, 20 |" in text
+    assert "| `vllm:experts-marlin` | grouped | 20, 20 (" in text
     assert f"Of {len(line.left_out)} rows left out the mean is 20.0 %" in text
 
 
@@ -52,8 +52,9 @@ def test_rows_that_are_as_predicted_lie_in_their_interval(tmp_path: Path) -> Non
 
 
 def test_a_curve_goes_from_what_the_device_has_to_all_rows(tmp_path: Path) -> None:
-    found = curve(FAMILY, L40S, planted(tmp_path, 1.0))
-    counts = sorted(found)
-    assert counts[:2] == [0, 25]
-    assert found[counts[-1]] == pytest.approx(0, abs=1e-6)  # the shipped family made these times
-    assert found[25] < found[0] / 2
+    found, rows = curve(FAMILY, L40S, planted(tmp_path, 1.0))
+    assert L40S.calibration is not None
+    assert rows == L40S.calibration.families[FAMILY].rows
+    assert list(found.curve) == [25, 50]  # of three quarters of eighty
+    assert found.mean == pytest.approx(0, abs=1e-6)  # the shipped family made these times
+    assert found.curve[25] < found.before / 2

@@ -9,7 +9,7 @@ import pytest
 
 import hwmodel as hw
 from hwmodel.validation.kernel_tables import kernel_rows
-from hwmodel.validation.table_errors import lent_errors, lines
+from hwmodel.validation.table_errors import lines
 
 H100 = hw.device("h100")
 
@@ -33,14 +33,6 @@ def test_a_line_has_the_errors_of_its_kernel_and_format(tmp_path: Path) -> None:
     assert line.fitted == pytest.approx(0.2)
     assert line.left_out == pytest.approx(0.2)
     assert line.p90 == pytest.approx(0.2)
-
-
-def test_a_relatives_parameters_are_worse_than_a_devices_own(tmp_path: Path) -> None:
-    rows = kernel_rows(table(tmp_path, 1.0))
-    ((on, near, before, _),) = lent_errors("gemm:cublas", {"h100": rows}, {"h100": "h200"})
-    assert (on, near) == ("h100", "h200")
-    assert lines(H100, rows)[0].left_out == pytest.approx(0)
-    assert 0.005 < before < 0.3
 
 
 def test_rows_that_take_activations_in_turn_are_told_so_on_the_line_of_the_others(

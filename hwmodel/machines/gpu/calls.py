@@ -8,14 +8,14 @@ from hwmodel.hardware.calibration import PRIOR, Calibration, Family, stretched
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.gpu import regimes, support
 from hwmodel.machines.gpu.choose import choose
-from hwmodel.machines.gpu.chunks import CHUNK, LONG_CHUNK, in_chunks
+from hwmodel.machines.gpu.chunks import CHUNK, LONG_CHUNK, MANY, in_chunks
 from hwmodel.machines.gpu.libraries.library import Launch, Library
 from hwmodel.machines.gpu.libraries.shipped import family_of
 from hwmodel.machines.gpu.lower import Call
 from hwmodel.machines.gpu.rates import ENERGY, rates
 from hwmodel.machines.gpu.warm import found_again, served
 from hwmodel.quantity.arithmetic import least, most
-from hwmodel.quantity.remembered import marked, remembered, same, single
+from hwmodel.quantity.remembered import arrays_in, marked, remembered, same, single
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Folded, Rates, Work, fold, totals
 from hwmodel.spine.estimate import Part
@@ -62,6 +62,20 @@ def regimes_of(call: Call, hardware: Hardware) -> Sequence[regimes.Regime]:
     """Which of its library's calls there have intervals of their own."""
     launch = _apart(call, hardware) or call.library.launches.get(call.schedule)
     return launch.regimes if launch else ()
+
+
+def held(call: Call, hardware: Hardware, parameters: Mapping[str, float]) -> Call:
+    """The call with the tiles that it chooses under some parameters, whatever comes after.
+
+    Where the fastest tile changes, the time does not: so its slope is that of the tile chosen.
+    """
+    own = placed(call, hardware)
+    sizes = arrays_in((own.problem, own.touched_bytes))
+    if len(own.menu) == 1 or any(size.size >= MANY for size in sizes):
+        return call
+    tile = run(call, hardware, parameters).tile
+    here = replace(own.library, apart={})
+    return replace(own, library=here, menu=(tile,), resolve=None)
 
 
 def _evaluated(call: Call, room: Limits, speeds: Rates) -> Result:

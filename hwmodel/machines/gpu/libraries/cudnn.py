@@ -163,6 +163,7 @@ LIBRARY = Library(
         "convolution": CONVOLUTION,
     },
     borrows={"convolution": "gemm:cublas"},
+    on={"prefill": {"blackwell": ("cudnn:tensor-memory",)}},
     costed_as={
         each: f"cudnn on {each}: its kernels on Hopper are costed; its interval is widened"
         for each in BLACKWELL

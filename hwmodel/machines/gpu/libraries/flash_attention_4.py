@@ -1,4 +1,8 @@
-"""FlashAttention-4 on Blackwell: attention with its scores in tensor memory, for many queries."""
+"""FlashAttention-4 on Blackwell: attention with its scores in tensor memory, for many queries.
+
+cuDNN's kernel there is of the same kind: 9.19.1 lies within a tenth of FlashAttention-4 in all that
+"AVO" (arXiv 2603.24517, 2026) timed of both on a B200. Nothing was fitted to that.
+"""
 
 from hwmodel.machines.gpu.libraries.library import Launch, Library, Support, priors
 from hwmodel.machines.gpu.schedules import flash4
@@ -33,6 +37,22 @@ LIBRARY = Library(
             {"bf16": ("blackwell",), "fp16": ("blackwell",)},
             "FlashAttention-4, arXiv 2603.05451: tensor memory of sm_100; head dimensions to 256",
             head_dim={"blackwell": 256},
+        ),
+    ),
+    priors={"prefill": PREFILL},
+)
+
+CUDNN = Library(
+    name="cudnn:tensor-memory",
+    title="cuDNN's fused attention on data centres' Blackwell",
+    launches=LIBRARY.launches,
+    support=(
+        Support(
+            ("prefill",),
+            {name: ("blackwell",) for name in ("bf16", "fp16", "fp8")},
+            "cuDNN frontend documentation, Attention, support matrix of cuDNN 9.18",
+            head_dim={"blackwell": 256},
+            multiples={"bf16": {"head_dim": 8}, "fp16": {"head_dim": 8}, "fp8": {"head_dim": 16}},
         ),
     ),
     priors={"prefill": PREFILL},

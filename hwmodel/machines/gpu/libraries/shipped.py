@@ -29,7 +29,7 @@ MADE = (
     ("hwmodel.machines.gpu.libraries.weight_only", "weight-only"),
     ("hwmodel.machines.gpu.libraries.cusparselt", "cusparselt cusparselt:8-bit"),
     ("hwmodel.machines.gpu.libraries.flash_attention_2", "flash-attention-2"),
-    ("hwmodel.machines.gpu.libraries.flash_attention_4", "flash-attention-4"),
+    ("hwmodel.machines.gpu.libraries.flash_attention_4", "flash-attention-4 cudnn:tensor-memory"),
     ("hwmodel.machines.gpu.libraries.cudnn", "cudnn"),
     ("hwmodel.machines.gpu.libraries.quantised", "quantised"),
     ("hwmodel.machines.gpu.libraries.latent_attention", "latent-attention"),

@@ -602,6 +602,7 @@ class _Libraries:
     cublas_row_scales: Library
     cublas_row_scales_fast_accum: Library
     cudnn: Library
+    cudnn_tensor_memory: Library
     cusparselt: Library
     cusparselt_8_bit: Library
     efficient_attention: Library

@@ -136,8 +136,8 @@ NOT_MODELLED = _table(
     "not modelled",
     """
     The Price of Freedom | arXiv 2506.13523 | tensor products in angular degrees have no workload
-    3D U-Net, reversible | arXiv 2104.09648 | reversible layers are; maps in three dimensions not
-    ScaLearn, MHR | abstract | adapters that are shared between tasks
+    3D U-Net, reversible | arXiv 2104.09648 | no step trains maps in three dimensions
+    ScaLearn, MHR | abstract | no step trains scalars on adapters of other tasks
     TensorBLEU | abstract | sorts of n-grams against a loop in Python
     LexLIP | abstract | inverted indices
     lambda-ECLIPSE | abstract | training of a diffusion prior

@@ -29,6 +29,7 @@ def training(
     zero: int | None = None,
     recompute: str | None = None,
     recompute_layers: int | None = None,
+    vocabulary: str | None = None,
     dtype: str = "bf16",
     optimizer: str = "adam",
     gradient_dtype: str = "fp32",
@@ -58,10 +59,11 @@ def training(
 
     `tp` to `recompute`, and `micro_batch` (1), are those of an execution
     (`hwmodel.spine.execution`); with `devices`, dp is what is left of them. `layers` are those of
-    each stage of a pipeline (of each chunk, with vp), in the order of the model. `zero` is ZeRO's
-    stage (3: weights are divided too, as FSDP does), `recompute` what the backward pass computes
-    again: none, selective (attention's scores; with zero 3 torch's choice by operation), full, or
-    reversible (inputs of layers are found again from what they made), of the first
+    each stage of a pipeline (of each chunk, with vp), in the order of the model; `vocabulary`
+    "stages" divides embedding and head over all stages (default: they are on its ends). `zero` is
+    ZeRO's stage (3: weights are divided too, as FSDP does), `recompute` what the backward pass
+    computes again: none, selective (attention's scores; with zero 3 torch's choice by operation),
+    full, or reversible (inputs of layers are found again from what they made), of the first
     `recompute_layers` of each stage (of each chunk; default: of all); `loss` "fused" one that a
     compiler makes of 16-bit logits. `adapters` is the rank of low-rank adapters (LoRA) that are
     trained alone beside weights in the format `frozen` (default: 16 bits; nf4: QLoRA), `sampled`
@@ -90,7 +92,7 @@ def training(
     how = {
         **{"tp": tp, "sp": sp, "cp": cp, "ep": ep, "etp": etp, "dp": dp, "pp": pp, "vp": vp},
         **{"layers": layers, "schedule": schedule, "zero": zero, "recompute": recompute},
-        "recompute_layers": recompute_layers,
+        **{"recompute_layers": recompute_layers, "vocabulary": vocabulary},
         **{"dispatch": dispatch, "overlap": overlap},
     }
     return trained(

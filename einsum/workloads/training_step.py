@@ -44,7 +44,7 @@ Megatron-Bridge's recipes of 26.02 to 26.08, most by DeepEP's kernels or HybridE
 configs of models, selective by operation; FSDP of torch alone, or Composer's. sp goes with tp."""
 DIVIDED = (
     *("tp", "sp", "cp", "ep", "etp", "dp", "pp", "vp", "layers", "schedule", "zero", "recompute"),
-    *("recompute_layers", "micro_batch", "global_batch", "dispatch", "overlap"),
+    *("recompute_layers", "vocabulary", "micro_batch", "global_batch", "dispatch", "overlap"),
 )
 """Arguments that say how the step is divided over devices."""
 

@@ -61,6 +61,10 @@ class Execution(Division):
     recompute_layers: Degree | None = None
     """The first so many layers of each stage (of each chunk, with vp) are what it is computed again
     of, as Megatron's "block" method has it; None: all are."""
+    vocabulary: Literal["ends", "stages"] = "ends"
+    """Whether embedding and head are on the first and the last stage of a pipeline, or each stage
+    has a part of both, whose passes run beside its own (Vocabulary Parallelism, arXiv
+    2411.05288)."""
     dispatch: Literal["all-to-all", "once", "low-latency"] = "once"
     """As of a `Division`; libraries of training send each row once, where nothing is said."""
     schedule: str | None = None
@@ -112,6 +116,11 @@ class Execution(Division):
     def _pipeline_reasons(self) -> list[str]:
         found: list[str] = []
         name, chunks = self.pipeline, CHUNKS[self.pipeline]
+        if self.vocabulary == "stages" and (self.pp == 1 or name != "1f1b"):
+            found.append(
+                "vocabulary: expected pp of 2 or more and schedule 1f1b, whose stages share it;"
+                f" found pp={self.pp} and {name}"
+            )
         if self.pp == 1 and self.vp > 1:
             found.append(f"vp: expected pp of 2 or more, whose stages vp divides; found {self.vp}")
         elif chunks == 0 and self.vp == 1 and self.pp > 1:

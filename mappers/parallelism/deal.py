@@ -25,7 +25,7 @@ def dealt(
     work: Training, how: Execution, on: Hardware, fabric: Fabric, known: Known
 ) -> tuple[Execution, ...]:
     """The execution, behind one whose slowest stage takes less, if dealing makes one."""
-    alike = how.recompute_layers is None
+    alike = how.recompute_layers is None and how.vocabulary == "ends"
     if how.pp == 1 or how.layers is not None or how.pipeline not in DEALT or not alike:
         return (how,)
     parts = cut(work, how, on, fabric, None, None, known)

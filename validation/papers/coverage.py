@@ -72,6 +72,7 @@ MODELLED = _table(
     Korthikanti et al. (arXiv 2205.05198) | arXiv 2205.05198 | memory of steps of training
     Frontier (arXiv 2312.12705) | arXiv 2312.12705 | steps of training; the device is a prior
     Sequence Parallelism (arXiv 2105.13120) | arXiv 2105.13120 | tokens over devices, by memory
+    Vocabulary Parallelism | arXiv 2411.05288 | pipelines whose stages share both ends; 1F1B
     TokenRing | arXiv 2412.20501 | tokens over devices, queries sent round
     Zeppelin | arXiv 2509.21841 | zones by predict and the event simulation; not its remapping
     C4 | arXiv 2406.04594 | paths hashed and planned; what its failures cost was not read
@@ -122,7 +123,6 @@ PARTLY = _table(
     InfEdit | abstract | programs of calls; UNets of its size have no config here
     ExFlow | arXiv 2401.08383 | placement of experts with a proof; its traces are not released
     Speculative MoE | arXiv 2503.04398 | clusters of experts by a table of tokens
-    Vocabulary Parallelism | arXiv 2411.05288 | pipelines with stages of one's own seconds
     vLLM hyperparameters | abstract | searches over divisions and batches; its tables were not read
     EfficientLLM | abstract | formats and attention kinds by predict; its metrics were not read
     Beyond Inference | arXiv 2403.12981 | queues of stations; times of its stages were not read

@@ -62,13 +62,12 @@ class Made:
         several = (*self.ends, *(self.whole if self.again is not None else self.layers))
         return sum(s.forward_s + s.inputs_s + s.weights_s for s in several)
 
-    def chained(self, held: Sequence[int]) -> list[Stage]:
-        """Stages of so many layers each, asked once for the same."""
-        key = tuple(held)
+    def chained(self, held: Sequence[int], *, apart: bool = False) -> list[Stage]:
+        """Stages of so many layers, asked once for the same; `apart`: each has part of the ends."""
+        key = (*held, apart)
         if key not in self._chained:
-            self._chained[key] = chain(
-                key, self.layers, self.ends, whole=self.whole, first=self.again
-            )
+            ways: dict[str, Any] = {"whole": self.whole, "first": self.again, "apart": apart}
+            self._chained[key] = chain(held, self.layers, self.ends, **ways)
         return self._chained[key]
 
 
@@ -108,7 +107,14 @@ def cut(
     layout = layout_of(how.pipeline, how.pp, how.vp) if how.pp > 1 else layout_of("1f1b", 1)
     held = divided.layers if how.pp > 1 else (len(found.layers),)
     held = held if how.layers else beside_modules(held, found.modules)
-    return Cut(layout, passes.streams(found.chained(held), work, how) * layout.chains, found)
+    apart = how.vocabulary == "stages"
+    if apart and found.modules:
+        raise CoverageError(
+            f"{work.name}: vocabulary: of stages that share it modules that predict further tokens"
+            " are not modelled; mtp=0 leaves them out"
+        )
+    stages = passes.streams(found.chained(held, apart=apart), work, how)
+    return Cut(layout, stages * layout.chains, found)
 
 
 def made(

@@ -216,21 +216,25 @@ def chain(
     *,
     whole: Sequence[Stage],
     first: int | None,
+    apart: bool = False,
 ) -> list[Stage]:
     """Stages in the order of the model: their layers, and the ends at either end.
 
     Behind the `first` of each stage its layers are those of `whole`, which compute nothing again.
+    `apart`: each stage has an equal part of both ends, but for what these keep.
     Stages of the same layers are one value.
     """
     found: list[Stage] = []
+    shared = part(replace(summed(ends), ends_bytes=0.0), len(held))
     made: dict[tuple[int, ...], Stage] = {}
     start = 0
     for place, count in enumerate(held):
         split = start + (count if first is None else min(first, count))
         mine = [*kinds[start:split], *whole[split : start + count]]
         start += count
-        before = [ends[0]] if place == 0 else []
-        after = [ends[1]] if place == len(held) - 1 else []
+        before = [ends[0]] if place == 0 and not apart else []
+        after = [ends[1]] if place == len(held) - 1 and not apart else []
+        after = [shared] if apart else after
         parts = [*before, *mine, *after]
         key = tuple(map(id, parts))
         if key not in made:
@@ -256,6 +260,12 @@ def each_once(
 def end(stage: Stage, more: float) -> Stage:
     """An end of the network, which keeps what it keeps, and `more`, apart from the layers."""
     return replace(stage, kept_bytes=0.0, ends_bytes=stage.kept_bytes + more)
+
+
+def part(stage: Stage, of: int) -> Stage:
+    """One of so many equal parts of a stage."""
+    sizes = {n: value / of for n, value in vars(stage).items() if isinstance(value, (int, float))}
+    return replace(stage, **sizes, busy_s={n: s / of for n, s in stage.busy_s.items()})
 
 
 def summed(parts: Sequence[Stage]) -> Stage:

@@ -60,6 +60,9 @@ LOGIT_BYTES = {"megatron": 6, "fsdp": 10}
 """Software -> of each logit beside its copy in fp32: the logit itself and its gradient; of torch's
 loss also the logarithm of its softmax, of which the gradient in fp32 is made beside it. Worked out
 from these tensors' formats and held to torchtitan's published memory, not read in a profile."""
+BEHIND = 2
+"""Micro-batches more that a rank keeps where stages share the vocabulary: between a stage's last
+layer and the gradient of the logits all ranks wait for each other (arXiv 2411.05288: p + 2)."""
 FUSED_LOGIT_BYTES = 4
 """Of each logit where a compiler fuses the loss: itself and its gradient in 16 bits."""
 IN_USE = (
@@ -254,6 +257,10 @@ def _held(
     """
     layers = peaks(schedule, [stage.kept_bytes for stage in parts.stages])
     ends = peaks(schedule, [stage.ends_bytes for stage in parts.stages])
+    apart = how.vocabulary == "stages"
+    if apart:
+        layers += BEHIND * np.array([sum(s.kept_bytes for s in rank) for rank in ranks])
+        ends += BEHIND * sum(each.ends_bytes for each in parts.made.ends) / how.pp
     each_bytes = FUSED_LOGIT_BYTES if work.loss == "fused" else LOGIT_BYTES[named(how.zero)]
     each_bytes = each_bytes if work.backwards else ALONE_LOGIT_BYTES
     last = {parts.layout.rank[s] for s, after in enumerate(parts.layout.after) if after < 0}
@@ -266,7 +273,7 @@ def _held(
             states[place],
             float(layers[place]) + gradients * (len(rank) - (place in last)),
             max(stage.again_bytes for stage in rank),
-            float(ends[place]) + (logits if place in last else 0.0),
+            float(ends[place]) + (logits / how.pp if apart else logits if place in last else 0.0),
         )
         for place, rank in enumerate(ranks)
     ]

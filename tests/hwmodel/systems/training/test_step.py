@@ -109,6 +109,23 @@ def test_narrow_states_spare_their_bytes_and_gradients_half_of_what_is_exchanged
     assert spared == pytest.approx(2 * parameters / 8)
 
 
+def test_stages_that_share_the_vocabulary_have_equal_parts_of_both_ends() -> None:
+    """Eight stages of four layers: parameters, and seconds that ranks need, are an eighth each."""
+    given: dict[str, Any] = {"dp": 1, "pp": 8, "zero": 0, "global_batch": 16}
+    ends, shared = step(**given), step(**given, vocabulary="stages")
+    assert shared.weights_bytes == pytest.approx(2 * 8_030_261_248 / 8, rel=1e-3)
+    assert ends.weights_bytes > 1.2 * shared.weights_bytes
+    assert sum(shared.busy_s.values()) == pytest.approx(sum(ends.busy_s.values()), rel=0.01)
+    assert shared.bubble == pytest.approx(7 / (16 + 7), abs=0.01)
+    assert shared.step_time_s < ends.step_time_s
+    kept = shared.activations_bytes / ends.activations_bytes
+    assert kept == pytest.approx((8 + 2) / 8, rel=1e-6)
+    others: list[dict[str, Any]] = [{"pp": 1}, {"schedule": "zb-h1"}]
+    for other in others:
+        with pytest.raises(InputError, match="vocabulary: expected pp of 2 or more"):
+            step(**{**given, **other}, vocabulary="stages")
+
+
 def test_the_first_layers_of_each_chunk_are_computed_again() -> None:
     """Of 32 equal layers: seconds, and bytes kept, lie on the line between both ends."""
     given: dict[str, Any] = {"dp": 1, "micro_batch": 2, "zero": 0, "graphs": True}

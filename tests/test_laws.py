@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.law_cases import GPU, Case
 from tests.laws import LAWS, estimate_of, floors
+from tests.thorough import thorough
 
 EXAMPLES = {
     "floors": 1000,
@@ -17,16 +18,18 @@ EXAMPLES = {
     "scalar is array": 300,
     "JSON is Python": 200,
 }
-"""Cases of each law: all together take some 25 s on two cores."""
+"""Cases of each law where tests are thorough; otherwise the first of these, one in `SHARE`."""
+SHARE = 6
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 
 
+@pytest.mark.parametrize("share", [SHARE, thorough(1)])
 @pytest.mark.parametrize("name", LAWS)
-def test_predictions_obey(name: str) -> None:
+def test_predictions_obey(name: str, share: int) -> None:
     law, cases = LAWS[name]
 
     @settings(
-        max_examples=EXAMPLES[name],
+        max_examples=EXAMPLES[name] // share,
         derandomize=True,
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=[*SLOW],
@@ -43,7 +46,7 @@ def test_hardly_any_random_case_is_refused() -> None:
     answered: list[bool] = []
 
     @settings(
-        max_examples=200, derandomize=True, phases=(Phase.generate,), suppress_health_check=[*SLOW]
+        max_examples=100, derandomize=True, phases=(Phase.generate,), suppress_health_check=[*SLOW]
     )
     @given(GPU)
     def count(case: Case) -> None:

@@ -14,6 +14,7 @@ import hwmodel as hw
 from hwmodel.bounds.limit import Limit
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Workload
+from tests.thorough import but_first
 
 PREDICTED = tuple(name for name in hw.devices() if not name.startswith(("peer", "aie", "eyeriss")))
 """Devices whose answers are no mapper's: bounds of those stand alone."""
@@ -113,7 +114,7 @@ def test_an_optimal_nest_in_a_larger_memory_never_moves_more(name: str) -> None:
     assert traffic[0] > traffic[-1]
 
 
-@pytest.mark.parametrize("name", [n for n in PREDICTED if hw.device(n).kind == "mcu"])
+@pytest.mark.parametrize("name", but_first(2, [n for n in PREDICTED if hw.device(n).kind == "mcu"]))
 def test_optimal_patches_in_more_sram_are_never_slower(name: str) -> None:
     machine = hw.device(name)
     work = hw.workloads.cnn(network="mobilenetv2", resolution=96, width=0.35)

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -22,6 +21,7 @@ from hwmodel.hardware.hardware import Hardware
 from hwmodel.network.nccl import ON_ONE_SWITCH
 from hwmodel.verbs.cases import predict_lines
 from tests.strangers import answer, check, differences
+from tests.thorough import thorough, tried
 
 Draw: TypeAlias = Callable[[np.random.Generator, int], NDArray[np.float64]]
 POINTS = 10
@@ -190,7 +190,7 @@ def test_a_gpu_answers_each_point_as_it_does_alone(name: str, on: str, kernel: s
 
 
 @pytest.mark.parametrize("config", ["llama-3.1-8b", "qwen3-30b-a3b", "mistral-7b-v0.1"])
-@pytest.mark.parametrize("kernel", [None, "triton"])
+@pytest.mark.parametrize("kernel", [None, thorough("triton")])
 def test_a_model_answers_each_point_as_it_does_alone(config: str, kernel: str | None) -> None:
     model, h200 = hw.model(config), device("h200")
     decode = drawn({"batch": sizes(1, 200), "context": sizes(16, 60_000)}, 1, 5)
@@ -414,14 +414,15 @@ EXPRESSIONS = (
 EXTENTS = st.lists(st.tuples(*[st.integers(1, 30_000)] * 3), min_size=2, max_size=6)
 
 
-@given(
+@tried(
+    40,
+    150,
     text=st.sampled_from(EXPRESSIONS),
     operator=st.sampled_from("+*-/"),
     reduction=st.sampled_from(("sum", "max")),
     dtype=st.sampled_from(("bf16", "fp32")),
     extents=EXTENTS,
 )
-@settings(deadline=None, max_examples=150, derandomize=True, database=None)
 def test_cascades_that_nobody_shipped(
     text: str, operator: str, reduction: str, dtype: str, extents: list[tuple[int, int, int]]
 ) -> None:

@@ -7,18 +7,24 @@ from pathlib import Path
 import pytest
 
 from tests.snippets import FENCE, ROOT, run
+from tests.thorough import but
 
 DOCS = ROOT / "docs"
 PAGES = sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
 STUDIES = "studies.md"
 """What its scripts print is held by tests/examples."""
 
+LONG = (
+    *("accuracy.md", "asking.md", "deploying.md", "mapping.md", "programs.md", "serving.md"),
+    *("systems.md", "training.md", "why.md"),
+)
+"""Pages whose blocks take seconds."""
 PICTURES = sorted(path.name for path in (DOCS / "pictures").glob("*.png"))
 LARGEST_PICTURE_BYTES = 150_000
 LINK = re.compile(r"\]\(([^)#]*)(#[^)]*)?\)")
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != STUDIES])
+@pytest.mark.parametrize("page", but(LONG, [page for page in PAGES if page != STUDIES]))
 def test_every_block_runs_and_prints_what_is_shown(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.einsum.notation import parse
@@ -12,6 +11,7 @@ from hwmodel.einsum.printer import show, show_expression
 from hwmodel.einsum.workloads.attention import attention
 from hwmodel.einsum.workloads.moe import moe
 from hwmodel.einsum.workloads.rows import layernorm
+from tests.thorough import tried
 
 RANKS = ("i", "j", "k")
 SHAPES = {"A": "i", "B": "ij", "C": "jk", "D": "", "E": "ijk"}
@@ -59,8 +59,7 @@ def cascades(draw: st.DrawFn) -> str:
     return "\n".join(lines)
 
 
-@settings(max_examples=150)
-@given(text=cascades())
+@tried(50, 150, text=cascades())
 def test_a_printed_cascade_parses_to_itself(text: str) -> None:
     cascade = parse(text)
     assert parse(show(cascade)) == cascade

@@ -19,6 +19,7 @@ import pytest
 
 import hwmodel as hw
 from tests.shown import missing
+from tests.thorough import but, thorough
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
@@ -66,18 +67,23 @@ def study(
     return runs[name]
 
 
+LONG = ("smallest_mcu", "sram_for_attention")
+
+
 def of(name: str) -> Any:
-    return pytest.mark.parametrize("study", [name], indirect=True)
+    return pytest.mark.parametrize(
+        "study", [thorough(name) if name in LONG else name], indirect=True
+    )
 
 
-@pytest.mark.parametrize("study", STUDIES, indirect=True)
+@pytest.mark.parametrize("study", but(LONG, STUDIES), indirect=True)
 def test_a_study_ends_in_a_sentence_and_a_picture(study: Run) -> None:
     _, printed, picture = study
     assert printed.rstrip().endswith(".")
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
-@pytest.mark.parametrize("study", STUDIES, indirect=True)
+@pytest.mark.parametrize("study", but(LONG, STUDIES), indirect=True)
 def test_the_page_shows_what_the_study_prints(study: Run, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.params["study"]
     assert not missing(shown(name, PAGE.read_text(encoding="utf-8")), study[1])

@@ -69,6 +69,7 @@ def test_a_cascade_on_an_array_says_what_was_not_searched() -> None:
             assert f"{record['traffic_bytes']:,} bytes cross the dram boundary\n" in str(answer)
 
 
+@pytest.mark.thorough
 def test_a_recurrence_runs_fused_on_an_array_in_less_than_three_times_the_least() -> None:
     """Of a binding time is `predict`'s; without one it is of a nest on all elements, not on one."""
     work = attention(1, 1, 128, 128, 16)

@@ -125,6 +125,7 @@ def test_an_unknown_family_or_board_is_named() -> None:
         module.main(["h200", "--boards", "nowhere"])
 
 
+@pytest.mark.thorough
 def test_energy_that_was_not_asked_for_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

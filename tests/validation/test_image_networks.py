@@ -36,6 +36,7 @@ def test_networks_that_no_family_has_are_left_out(tmp_path: Path) -> None:
     assert (found.name, found.measured_s) == ("resnet18", 0.001)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not TABLE.is_file(), reason="needs ../shared/data/timm")
 def test_networks_on_an_rtx_4090_by_torch_are_off_by_less_than_a_quarter(tmp_path: Path) -> None:
     """Every third row of the table."""

@@ -31,7 +31,7 @@ FACTS: Mapping[str, Any] = {
 """An H100 PCIe: 114 SMs, HBM2e at 1593 MHz over 5120 bits (NVIDIA H100 datasheet: 2 TB/s)."""
 PLAN = (Stage("first", ("rows",), 1.0, 1), Stage("second", ("decode-flash",), 1.0, 2))
 PLANTED = {"dram": 0.8, "launch": 1.7}
-CASES, NOISE = 70, 0.01
+CASES, NOISE = 40, 0.01
 
 
 def planted(family: str) -> dict[str, float]:

@@ -90,6 +90,7 @@ def test_the_folder_is_a_device_and_says_what_it_rests_on(outcome: TableOutcome)
     assert "inherited: " in text
 
 
+@pytest.mark.thorough
 def test_the_command_and_the_function_are_one_question(tmp_path: Path) -> None:
     table = planted(tmp_path, 60)
     made = hw.calibrate(tmp_path / "mine", table=table, device="l40")

@@ -371,6 +371,7 @@ def test_published_configs_are_read_and_have_the_parameters_that_transformers_bu
     assert read >= READ
 
 
+@pytest.mark.thorough
 @NEEDS_CONFIGS
 def test_published_configs_of_every_kind_are_predicted_in_each_phase() -> None:
     seen: set[str] = set()

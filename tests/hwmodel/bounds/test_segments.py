@@ -82,6 +82,7 @@ def test_no_walked_convolution_moves_less(
     assert bound_of(cascade, room).bytes <= walked * ROUNDING
 
 
+@pytest.mark.thorough
 def test_wide_windows_are_bounded_above_the_compulsory_traffic() -> None:
     """And the bound is worth having: within a factor of five of the best of all loop orders."""
     cascade = conv2d(1, 8, 8, 10, 10, 3, dtype="int8", out_dtype="int8")

@@ -222,6 +222,7 @@ SHOWN: dict[str, Any] = {
 }
 
 
+@pytest.mark.thorough
 @browser.needed
 def test_no_answer_is_wider_than_a_phone_or_a_window(tmp_path: Path) -> None:
     """Wide tables and texts scroll by themselves; a notebook's page does not."""

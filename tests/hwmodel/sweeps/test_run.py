@@ -113,6 +113,7 @@ def test_rows_do_not_depend_on_the_chunks(options: dict[str, Any]) -> None:
         assert parts.table.equals(whole)
 
 
+@pytest.mark.thorough
 def test_rows_do_not_depend_on_who_evaluates_them(tmp_path: Path) -> None:
     axes = {**THREE_PIECES, "dtype": ["bf16", "fp16"]}
     case = Case('{"workload": "gemm", "on": "h200"}')
@@ -279,6 +280,7 @@ def run_slow(out: Path, pause_s: float) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", SLOW, str(out), str(pause_s)], cwd=ROOT)
 
 
+@pytest.mark.thorough
 def test_a_sweep_killed_at_work_resumes_to_the_very_same_files(tmp_path: Path) -> None:
     assert run_slow(tmp_path / "calm", 0).wait() == 0
     killed = run_slow(tmp_path / "killed", 0.2)

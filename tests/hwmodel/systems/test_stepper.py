@@ -6,13 +6,13 @@ from itertools import pairwise
 import networkx
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.systems.events import simulate
 from hwmodel.systems.tasks import Buffer, Order, Tasks
 from hwmodel.systems.timeline import Timeline
+from tests.thorough import tried
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,7 @@ class Stepper:
         return self.start if len(self.ended) == count else None
 
 
-@settings(max_examples=300)
-@given(plans())
+@tried(100, 300, plans())
 def test_every_start_is_the_stepper_s(plan: Plan) -> None:
     stepper = Stepper(plan)
     expected = stepper.run()
@@ -170,8 +169,7 @@ def test_every_start_is_the_stepper_s(plan: Plan) -> None:
     assert timeline.peaks == {f"b{i}": stepper.peak.get(i, 0) for i in range(len(plan.buffers))}
 
 
-@settings(max_examples=100)
-@given(plans())
+@tried(40, 100, plans())
 def test_what_a_callback_adds_runs_as_if_it_had_been_there(plan: Plan) -> None:
     if Stepper(plan).run() is None:
         return
@@ -182,8 +180,7 @@ def test_what_a_callback_adds_runs_as_if_it_had_been_there(plan: Plan) -> None:
     assert found.peaks == expected.peaks
 
 
-@settings(max_examples=100)
-@given(plans())
+@tried(40, 100, plans())
 def test_the_critical_path_accounts_for_the_makespan(plan: Plan) -> None:
     """Each step starts at the instant at which the one before it ends, the first at a release."""
     if Stepper(plan).run() is None:
@@ -197,8 +194,7 @@ def test_the_critical_path_accounts_for_the_makespan(plan: Plan) -> None:
     assert sum(timeline.binding_s.values()) == timeline.makespan_s - path[0].start_s
 
 
-@settings(max_examples=100)
-@given(plans(), st.integers(1, 3))
+@tried(30, 100, plans(), st.integers(1, 3))
 def test_list_schedules_keep_their_bounds(plan: Plan, units: int) -> None:
     """Critical path and work over units below, Graham's sum of both above."""
     count = len(plan.durations)

@@ -111,6 +111,7 @@ def test_what_streams_waited_stands_beside_what_engines_settle_at(answer: Any) -
     assert any("simulate and measure" in text for text in plain.warnings)
 
 
+@pytest.mark.thorough
 def test_a_search_that_was_killed_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     small: dict[str, Any] = {**ASKED, "on": ["h100"], "max_devices": 1, "simulate": 0}
 
@@ -134,6 +135,7 @@ def test_a_search_that_was_killed_ends_as_an_undisturbed_one(tmp_path: Path) -> 
         told(out=out)
 
 
+@pytest.mark.thorough
 def test_a_dask_client_gives_the_same_bytes() -> None:
     """A cluster of one worker, in this process: steps are asked for there."""
     distributed: Any = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
@@ -150,6 +152,7 @@ def test_a_dask_client_gives_the_same_bytes() -> None:
     assert json.dumps(alone) == json.dumps(spread)
 
 
+@pytest.mark.thorough
 def test_engines_that_draft_keep_a_promise_that_others_cannot() -> None:
     """Nothing else on one L40S makes a token in 11 ms; the command says what drafts."""
     draft = "model=llama-3.2-1b,tokens=4,acceptance=0.8"

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from hwmodel.cli import app
 from hwmodel.quantity.errors import InputError, SolverError, UnknownNameError
+from tests.thorough import thorough
 
 GEMM = ("gemm", "M=4096", "N=4096", "K=4096")
 
@@ -121,6 +122,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
 STEP = ("llama-3.1-8b", "--context", "1024", "--batch", "8", "--engine", "vllm")
 
 
+@pytest.mark.thorough
 def test_explain_takes_an_engine() -> None:
     record = json.loads(answer("explain", *STEP, "--on", "h200", "--json"))
     assert record["reasons_s"]["the host, which kernels do not hide"] > 0
@@ -133,6 +135,6 @@ def test_engines_on_two_devices_differ_by_what_the_devices_do() -> None:
     assert first["name"] == "dram.bandwidth"
 
 
-@pytest.mark.parametrize("verb", ["bound", "sensitivity"])
+@pytest.mark.parametrize("verb", ["bound", thorough("sensitivity")])
 def test_bounds_and_sensitivities_take_an_engine(verb: str) -> None:
     assert "llama-3.1-8b decode" in answer(verb, *STEP, "--on", "h200")

@@ -127,6 +127,7 @@ def test_a_page_has_the_numbers_of_the_answers(decode: Reported) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_the_command_of_a_page_makes_the_same_page(
     decode: Reported, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def test_an_engines_host_is_a_reason_of_its_own() -> None:
     assert told.sentences[0].startswith("host binds")
 
 
+@pytest.mark.thorough
 def test_no_number_of_the_gpu_shortens_what_waits_for_its_host() -> None:
     """Twice as many kernels' worth of launches as work: a prompt of 512 tokens on a small model."""
     work = hw.model("qwen2.5-1.5b").prefill(batch=1, prompt=512)

@@ -122,6 +122,7 @@ def test_a_sweep_is_refused() -> None:
         sensitivity(hw.workloads.gemm(M=hw.linspace(1, 3, 3), N=64, K=64), H200)
 
 
+@pytest.mark.thorough
 def test_an_engines_step_follows_the_drams_bandwidth_as_two_predictions_do() -> None:
     found = sensitivity(DECODE, H200, engine="vllm").effect("dram.bandwidth")
     wider = changed(H200, {"dram.bandwidth": 1.2 * numbers(H200)["dram.bandwidth"].value})

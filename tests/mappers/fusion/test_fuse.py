@@ -21,6 +21,7 @@ from hwmodel.quantity.errors import CapacityError, CoverageError, UnknownNameErr
 from hwmodel.spine.mapping import Compute, Keep, walk
 from hwmodel.spine.mapping import Mapping as LoopNest
 from tests.loop_walk import walk as walked
+from tests.thorough import thorough
 
 KIB = 1024
 THREE_STEPS = """
@@ -152,7 +153,7 @@ def test_fusemax_traffic_follows_from_its_tile_rule(kilo: int) -> None:
 
 @pytest.mark.parametrize("text", [THREE_STEPS, SIX_STEPS])
 @pytest.mark.parametrize("mapspace", ["uniform", "pinned"])
-@pytest.mark.parametrize("buffer_bytes", [36, 48, 60])
+@pytest.mark.parametrize("buffer_bytes", [thorough(36), thorough(48), 60])
 def test_answers_replay_in_a_walk_of_the_loops(text: str, mapspace: str, buffer_bytes: int) -> None:
     sizes = {"b": 2, "m": 7, "p": 6, "e": 3, "f": 2}
     cascade = parse(text, sizes=sizes, dtypes={"*": "bf16"})
@@ -170,9 +171,10 @@ CHAINS = (
 )
 
 
-def test_bounds_never_exceed_the_optimum_of_random_cascades() -> None:
+@pytest.mark.parametrize("cases", [10, thorough(60)])
+def test_bounds_never_exceed_the_optimum_of_random_cascades(cases: int) -> None:
     draw, gaps = random.Random(7), list[float]()
-    for _ in range(60):
+    for _ in range(cases):
         text = draw.choice(CHAINS)
         sizes = {rank: draw.randint(2, 40) for rank in "mnkl" if f" {rank}]" in text or rank == "m"}
         cascade = parse(text, sizes=sizes, dtypes={"*": "bf16"})

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 
@@ -10,7 +11,7 @@ from hwmodel.einsum.notation import parse
 from hwmodel.mappers.fusion.form import form_of
 from hwmodel.mappers.fusion.search import Search
 from tests.mappers.fusion.trees import Oracle, Windows
-from tests.thorough import but_first
+from tests.thorough import but_first, thorough
 
 CHAIN = "Z[m, n] = A[m, k] * B[k, n]\nY[m, l] = sum(n) Z[m, n] * C[n, l]"
 SCORES = "S[m, p] = Q[p, e] * K[m, e]\nX[m, p] = exp(S[m, p])\nO[p, f] = sum(m) X[m, p] * V[m, f]"
@@ -18,6 +19,9 @@ SUMMED = "S[m, p] = Q[p, e] * K[m, e]\nD[p] = sum(m) S[m, p]\nA[m, p] = S[m, p] 
 TWICE = "T[m, n] = A[m, n] + B[n]\nU[m] = sum(n) T[m, n] * A[m, n]"
 ROWS = "G[p] = max(m) S[m, p]\nN[m, p] = exp(S[m, p] - G[p])\nD[p] = sum(m) N[m, p]"
 FORK = "Z[m, n] = A[m, k] * B[k, n]\nY[m] = sum(n) Z[m, n]\nX[n] = sum(m) Z[m, n] * Y[m]"
+
+
+LONG = ((SCORES, 3), (SUMMED, 6), (TWICE, 80), (ROWS, 80))
 
 
 def random_case(text: str, seed: int) -> tuple[Cascade, int]:
@@ -35,7 +39,7 @@ def random_case(text: str, seed: int) -> tuple[Cascade, int]:
 
 @pytest.mark.parametrize(
     ("text", "cases"),
-    but_first(2, [(CHAIN, 10), (FORK, 20), (SCORES, 3), (SUMMED, 6), (TWICE, 80), (ROWS, 80)]),
+    but_first(2, [(CHAIN, 3), (FORK, 4), (CHAIN, 10), (FORK, 20), *LONG]),
 )
 def test_search_finds_the_least_of_all_trees(text: str, cases: int) -> None:
     for seed in range(cases):
@@ -57,8 +61,14 @@ BANDS: dict[str, tuple[str, Callable[[int, int], bool]]] = {
 }
 
 
-@pytest.mark.parametrize("band", BANDS)
-@pytest.mark.parametrize("text", BANDED)
+IN_BANDS = [(BANDED[0], "window"), (BANDED[1], "causal"), (BANDED[2], "both sides")]
+"""Each cascade once, each band once."""
+
+
+@pytest.mark.parametrize(
+    ("text", "band"),
+    but_first(3, [*IN_BANDS, *(c for c in product(BANDED, BANDS) if c not in IN_BANDS)]),
+)
 def test_search_finds_the_least_of_all_trees_in_a_band(text: str, band: str) -> None:
     words, keeps = BANDS[band]
     draw = random.Random(f"{text} {band}")
@@ -83,9 +93,9 @@ Y[y, x] = sum(u, v) Z[y+u, x+v] * G[u, v]"""
     ("text", "sizes", "rooms"),
     [
         (LINES, {"y": 3, "c": 2, "k": 2, "l": 1, "u": 2, "r": 2}, (10, 14, 17)),
-        (LINES, {"y": 4, "c": 1, "k": 2, "l": 2, "u": 3, "r": 2}, (15, 17, 18)),
-        (SQUARE, {"y": 3, "x": 2, "u": 2, "r": 2}, (13, 16, 20, 22)),
         (SQUARE, {"y": 3, "x": 3, "u": 2, "r": 1}, (12, 13, 15)),
+        thorough((LINES, {"y": 4, "c": 1, "k": 2, "l": 2, "u": 3, "r": 2}, (15, 17, 18))),
+        thorough((SQUARE, {"y": 3, "x": 2, "u": 2, "r": 2}, (13, 16, 20, 22))),
     ],
 )
 def test_search_finds_the_least_of_all_trees_of_windows(

@@ -36,7 +36,7 @@ from tests.thorough import but_first
 CASES = [*((seed, WINDOWS) for seed in range(8)), *((seed, TEXTS) for seed in range(30))]
 
 
-@pytest.mark.parametrize(("seed", "texts"), but_first(18, CASES))
+@pytest.mark.parametrize(("seed", "texts"), but_first(12, CASES))
 def test_the_best_is_that_of_search_without_pruning(
     seed: int, texts: dict[str, tuple[str, str, int]]
 ) -> None:
@@ -339,6 +339,7 @@ def test_the_best_of_work_with_zeros_is_that_of_all_nests_counted_one_by_one(
         assert proof.bound <= least * (1 + 1e-9)
 
 
+@pytest.mark.thorough
 def test_when_time_is_over_the_best_that_was_found_is_the_answer_with_its_gap() -> None:
     """At once, some nest, and how good it is."""
     hurried = certified(

@@ -10,12 +10,13 @@ import hwmodel as hw
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.mappers.nests.mapped import NestMapped
 from hwmodel.quantity.errors import CoverageError, InputError, UnknownNameError
+from tests.thorough import thorough
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 GEMM = hw.workloads.gemm(M=20, N=32, K=16, dtype="int8")
 
 
-@pytest.mark.parametrize("objective", ["latency", "energy"])
+@pytest.mark.parametrize("objective", ["latency", thorough("energy")])
 def test_a_product_on_an_array_takes_what_its_best_nest_takes(objective: str) -> None:
     mapped = hw.map(GEMM, on="peer-a3", objective=objective)
     assert isinstance(mapped, NestMapped)
@@ -58,6 +59,7 @@ def small() -> Hardware:
     return hw.device("peer-a3").but(buffer={"capacity": "4 KiB"})
 
 
+@pytest.mark.thorough
 def test_a_dataflow_is_no_faster_than_the_best_and_keeps_its_tensor_at_rest() -> None:
     """Weights that rest are filled once into registers: 32 x 16 of them."""
     free = hw.map(GEMM, on=small(), objective="energy")

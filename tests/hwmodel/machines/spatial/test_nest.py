@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodel.einsum.cascade import Cascade
@@ -16,6 +15,7 @@ from hwmodel.machines.spatial.nest import evaluate
 from hwmodel.quantity.errors import CapacityError, CoverageError, InputError, UnknownNameError
 from hwmodel.spine.mapping import Compute, Keep, Loop, Mapping, Nest, Node, Split
 from tests.loop_walk import Walked, walk
+from tests.thorough import tried
 
 LEVELS = ["dram", "buffer", "register"]
 ROOM = Limits(
@@ -117,8 +117,7 @@ def assert_same(counts: Counts, walked: Walked) -> None:
     assert touches == dict(walked.touches)
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
-@given(lone_nests())
+@tried(80, 250, lone_nests())
 def test_counts_are_those_of_a_walk_of_the_loops(case: tuple[Cascade, Mapping]) -> None:
     cascade, mapping = case
     counts = evaluate(cascade, mapping, ROOM)
@@ -128,8 +127,7 @@ def test_counts_are_those_of_a_walk_of_the_loops(case: tuple[Cascade, Mapping]) 
     assert counts.footprint_bytes == walked.held
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
-@given(lone_nests(spatial=True))
+@tried(70, 200, lone_nests(spatial=True))
 def test_array_elements_share_what_they_read_and_add_what_they_write(
     case: tuple[Cascade, Mapping],
 ) -> None:
@@ -137,8 +135,7 @@ def test_array_elements_share_what_they_read_and_add_what_they_write(
     assert_same(evaluate(cascade, mapping, ROOM), walk(cascade, mapping, LEVELS))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
-@given(lone_nests(spatial=True))
+@tried(80, 300, lone_nests(spatial=True))
 def test_a_shared_memory_holds_the_tiles_of_all_elements_as_one(
     case: tuple[Cascade, Mapping],
 ) -> None:
@@ -150,8 +147,7 @@ def test_a_shared_memory_holds_the_tiles_of_all_elements_as_one(
     assert counts.footprint_bytes.get("buffer") == walked.held.get("buffer")
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
-@given(fused_nests())
+@tried(70, 200, fused_nests())
 def test_fused_counts_are_those_of_a_walk_of_the_loops(case: tuple[Cascade, Mapping]) -> None:
     cascade, mapping = case
     counts = evaluate(cascade, mapping, ROOM)

@@ -16,6 +16,7 @@ from hwmodel.quantity.errors import InputError, UnknownNameError
 from hwmodel.show.pictures import gallery
 from hwmodel.show.pictures.roofline import joined
 from hwmodel.show.pictures.style import label, with_unit
+from tests.thorough import thorough
 
 TOUCH = 2
 """Pixels by which the boxes of two texts may lie over each other."""
@@ -207,7 +208,7 @@ def beyond(figure: Any) -> set[Any]:
     return found
 
 
-@pytest.mark.parametrize("larger", [0.8, 1.0, 1.5])
+@pytest.mark.parametrize("larger", [0.8, thorough(1.0), thorough(1.5)])
 @pytest.mark.parametrize("name", DRAWN)
 def test_no_text_is_written_over_another(name: str, larger: float) -> None:
     """For a column, as it is drawn, and as large as for a slide; slanted texts apart."""

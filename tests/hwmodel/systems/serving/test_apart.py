@@ -20,6 +20,7 @@ def served(**given: Any) -> Served:
     return hw.predict(hw.workloads.serving(**{**ASKED, **given}), on="h100")  # pyright: ignore
 
 
+@pytest.mark.thorough
 def test_a_cache_that_is_sent_after_its_prompt_delays_the_second_token() -> None:
     """2,000 tokens of 131,072 bytes over 10 GB/s are 26.2 ms, and the 32nd part by layers.
 
@@ -76,6 +77,7 @@ def test_what_makes_no_sense_of_pools_is_refused(given: dict[str, Any], said: st
         served(**given)
 
 
+@pytest.mark.thorough
 def test_a_cap_of_power_slows_the_pool_that_computes() -> None:
     """Of four H100 at 350 instead of 700 W: tokens wait for the DRAM, prompts for the clock."""
     asked: dict[str, Any] = {

@@ -76,6 +76,7 @@ def test_a_lone_request_waits_for_the_steps_that_predict_has() -> None:
     assert any("3.36 tokens a step" in text for text in found.warnings)
 
 
+@pytest.mark.thorough
 def test_prompts_that_are_read_apart_send_both_caches() -> None:
     """7/1024 of Llama's bytes a token ride along, and the first token does not wait for drafts."""
     asked = {**ASKED, "link": "1 GB/s", "by_layer": False, "prefill": "tp=1"}

@@ -185,6 +185,7 @@ def test_no_scheduler_loses_tokens_or_blocks_or_rests_while_there_is_work(
     assert engine.busy_s + idle_s == pytest.approx(engine.now_s, rel=1e-9)
 
 
+@pytest.mark.thorough
 def test_one_sequence_at_a_time_waits_as_in_a_queue_of_fixed_service() -> None:
     """M/D/1: the mean wait is rho / (2 (1 - rho)) services (Pollaczek, Khinchine)."""
     draw = np.random.default_rng(7)

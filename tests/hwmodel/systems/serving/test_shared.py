@@ -64,6 +64,7 @@ ASKED: dict[str, Any] = {
 }
 
 
+@pytest.mark.thorough
 def test_tokens_no_longer_wait_for_prompts() -> None:
     """Against chunks of prompts among tokens: tokens come sooner; a larger share reads sooner."""
     llama = hw.model("llama-3.1-8b")

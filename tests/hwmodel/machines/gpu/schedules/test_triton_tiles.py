@@ -1,6 +1,9 @@
 """The rules that pick tiles: same for a sweep as for one point, and within what an SM holds."""
 
+from collections.abc import Mapping
+from functools import cache
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +27,9 @@ from hwmodel.validation.rows import read_rows
 SHARED_BYTES = 227 * 1024
 """Most shared memory of a block on compute capability 9.0 (CUDA C++ Programming Guide)."""
 SM_SHARED_BYTES = 228 * 1024
+PRODUCT = ("block_m", "block_n", "block_k")
+MENUS = {"gemm": PRODUCT, "moe": PRODUCT, "attention": ("block_q", "block_k")}
+"""Sides of a kernel's tiles."""
 
 
 def test_the_gemm_rule_is_the_same_for_a_sweep_as_for_its_points() -> None:
@@ -97,17 +103,23 @@ def test_numbers_of_processors_in_a_row_have_each_their_own_tile() -> None:
     assert len(set(splits)) == 4
 
 
+@cache
+def ours() -> tuple[Mapping[str, Any], ...]:
+    """Measured rows of our products and attention."""
+    columns = (row.columns for row in read_rows("h200"))
+    return tuple(c for c in columns if c["kernel"] == "triton" and c["family"] in MENUS)
+
+
 def launched(family: str, few: bool = False) -> dict[tuple[str, float], set[tuple[float, ...]]]:
     """Records of our kernels that were compiled and measured, by format and head dimension."""
-    sides = ("block_q", "block_k") if family == "attention" else ("block_m", "block_n", "block_k")
     found: dict[tuple[str, float], set[tuple[float, ...]]] = {}
-    for row in read_rows("h200"):
-        columns = row.columns
-        named = (columns["family"], columns["kernel"]) == (family, "triton")
-        if named and (float(columns.get("queries", 0)) <= FEW_QUERIES) == few:
+    for columns in ours():
+        if columns["family"] != family:
+            continue
+        if (float(columns.get("queries", 0)) <= FEW_QUERIES) == few:
             form = (str(columns["dtype"]), float(columns.get("head_dim", 0)))
-            record = tuple(float(columns[f"tile_{n}"]) for n in (*sides, "stages", "warps"))
-            found.setdefault(form, set()).add(record)
+            names = (*MENUS[family], "stages", "warps")
+            found.setdefault(form, set()).add(tuple(float(columns[f"tile_{n}"]) for n in names))
     return found
 
 

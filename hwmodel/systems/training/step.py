@@ -67,7 +67,8 @@ FUSED_LOGIT_BYTES = 4
 """Of each logit where a compiler fuses the loss: itself and its gradient in 16 bits."""
 IN_USE = (
     "training: memory is of tensors in use; torch's allocator had reserved up to"
-    f" {RESERVED - 1:.0%} more at five published peaks, and contexts of CUDA and NCCL come on top"
+    f" {RESERVED - 1:.0%} more at five published peaks; a context (context_bytes) and NCCL's"
+    " buffers come on top"
 )
 """What is told of memory."""
 ALONE_LOGIT_BYTES = 6

@@ -18,13 +18,17 @@ FIELDS = (
     *("memory_bytes", "weights_bytes", "gradients_bytes", "optimizer_bytes"),
     *("activations_bytes", "again_bytes", "ends_bytes", "capacity_bytes", "fits"),
     *("short_by_bytes", "energy_j", "devices"),
-    *("host_bytes", "host_capacity_bytes", "drive_bytes", "goodput"),
+    *("context_bytes", "host_bytes", "host_capacity_bytes", "drive_bytes", "goodput"),
 )
 """What an answer's record has, besides its execution and warnings."""
 RESERVED = 1.2
 """What an allocator reserves over what tensors use at their peak, at the most of five published
 peaks (torchtitan's `max_reserved`: 1.00, 1.00, 1.07, 1.09 and, in a pipeline of Llama-3.1-405B,
 1.20): blocks that are free but too small, or cut (c10/cuda/CUDACachingAllocator.cpp)."""
+CONTEXT_BYTES = 0.80e9
+"""What a process holds of a GPU beside torch's allocator: 0.65 GB when it is new, 0.72 after a
+product, 0.80 after attention, a loss and a second stream (H200, driver 580.159.04, torch
+2.11.0+cu130, 2026-11-30; `mem_get_info` less what was reserved)."""
 PARTS = {
     "weights": "weights",
     "gradients": "gradients",
@@ -46,7 +50,8 @@ class Trained(Shown):
         exposed_communication_s: of a rank's step, during which it does nothing but exchange.
         memory_bytes: of the fullest device, whose parts are the other bytes: `activations_bytes`
             are what layers keep, `again_bytes` what one computes again before its backward pass,
-            `ends_bytes` what the embedding, the head and its logits keep.
+            `ends_bytes` what the embedding, the head and its logits keep; without `context_bytes`,
+            a process's own.
         least_s: seconds by resource that no schedule goes below (`hwmodel.systems.training.least`).
         busy_s: seconds by resource that a rank needs it on average.
         again_s: of a rank's step, during which it computes what it did not keep.
@@ -179,6 +184,11 @@ class Trained(Shown):
         return max(0.0, self.memory_bytes - self.capacity_bytes)
 
     @property
+    def context_bytes(self) -> float:
+        """What a process holds of its device beside tensors; NCCL's buffers come on top."""
+        return CONTEXT_BYTES
+
+    @property
     def host_bytes(self) -> float:
         """What a box's host keeps in its memory; 0 where nothing lies there."""
         return sum(self.hosted.host_bytes.values()) if self.hosted else 0.0
@@ -207,7 +217,7 @@ class Trained(Shown):
     def warnings(self) -> tuple[str, ...]:
         """What is told of it, each once."""
         missing = {"": self.short_by_bytes, " in the host": self.host_short_by_bytes}
-        tight = self.fits and self.memory_bytes * RESERVED > self.capacity_bytes
+        tight = self.fits and self.memory_bytes * RESERVED + CONTEXT_BYTES > self.capacity_bytes
         free = show(self.capacity_bytes - self.memory_bytes, "bytes")
         near = (
             f"fits with {free} free of tensors in use: an allocator has reserved up to"

@@ -59,7 +59,9 @@ def _apart(call: Call, hardware: Hardware) -> Launch | None:
 
 
 def regimes_of(call: Call, hardware: Hardware) -> Sequence[regimes.Regime]:
-    """Which of its library's calls there have intervals of their own."""
+    """Which of its library's calls there have intervals of their own: on a cold L2, as judged."""
+    if call.touched_bytes is not None:
+        return ()
     launch = _apart(call, hardware) or call.library.launches.get(call.schedule)
     return launch.regimes if launch else ()
 

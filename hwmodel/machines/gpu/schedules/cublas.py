@@ -62,6 +62,8 @@ WIDEST_COPY_BYTES = 4
 
 OLDER = ("tf32",)
 """Formats whose bulk kernels (sm90_xmma, cutlass_80) start every tile anew (inferred)."""
+OLDER_FILL = 0.7
+"""What such a start takes over one of fp32's tiles (fitted)."""
 
 CLUSTER, SMALL_CLUSTER = 4, 2
 """Blocks that share a slice by multicast: four where their grid leaves the odd processors idle, and
@@ -74,6 +76,9 @@ COPIED_CHAIN, VECTOR_CHAIN = 1.0, 1.0
 """Pipeline slots of a slice that is copied by threads, and multiplied by the matrix or the vector
 units (fitted)."""
 
+
+ADDED_WAITS = (63.0, 1742.0)
+"""Clocks that the kernel waits which adds parts: for each, and for a wave of its blocks."""
 
 STRETCH, STRETCHES = 1024, 9
 """Elements of a row that a block sums at least, and blocks of a row at most, of a matrix times a
@@ -257,7 +262,7 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
         return copied_rules.chosen(problem, int(width.min()), limits)
     else:
         found = rules.copied(problem, rules.WORDS if element > 2 else rules.PAIRED, width, limits)
-    return {
+    fields_ = {
         "block_m": found.block_m,
         "block_n": found.block_n,
         "block_k": rules.COPIED_SLICE_BYTES / element,
@@ -268,6 +273,9 @@ def _copied(problem: GemmProblem, unit: str, aligned: Array, limits: Limits) -> 
         "persistent": 0.0,
         "effort": found.effort,
     }
+    if unit != "vector" or problem.dtype_a != "fp32":
+        return fields_
+    return copied_rules.narrowed(fields_, problem)
 
 
 def alignment(problem: GemmProblem) -> Amount:
@@ -373,7 +381,7 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
         },
         written={"shared": staged},
         live={"processors": 1 / resident},
-        slots={"fill": 1 if dtype in OLDER else 1 - by_bulk},
+        slots={"fill": OLDER_FILL if dtype in OLDER else 1 - by_bulk},
     )
     copied = where(tile.copy_bytes > 0, staged / most((tile.copy_bytes, 1)), 0.0)
     copies = Work(read={"copy": where(by_bulk > 0, 0.0, copied)})
@@ -404,7 +412,7 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
     threads = where(np.asarray(tile.copy_bytes) > 0, 1.0, 0.0)
     launch = Work(slots={"launch": 1 + counted * copied_rules.MEMSET, "scales": int(scaled)})
     known = most((groups, threads))
-    waits = cublas_copied.added(problem, tile, limits) * partial * known
+    waits = cublas_copied.added(problem, tile, limits, ADDED_WAITS) * partial * known
     reduction = Work(
         read={"l2": partial_bytes},
         written={"l2": partial_bytes * (1 - known)},

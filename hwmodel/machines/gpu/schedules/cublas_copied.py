@@ -37,16 +37,14 @@ from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.quantity.units import Amount
 from hwmodel.spine.activity import Activity, Overlap, Repeat, Serial, Waves, Work
 
-NARROW_BEGIN = 1450.0
-"""Copies' time that beginning and ending such a block takes."""
-NARROW_WAITS = (9.3, 21.0, 15.0, 24.0)
-"""Clocks that such a block waits in a step of K: of two rows or four, for which kernels are
-compiled, of three, of five or six, of more."""
-EDGED = 1.1
-"""The same of kernels for more rows than there are, over those for as many."""
-VECTOR_COPIES, VECTOR_BEGIN = 5.6, 1350.0
+NARROW_BEGIN, NARROW_LANES = 1770.0, 4.1
+"""Copies' time that beginning and ending such a block takes, and its columns in a step of K."""
+NARROW_WAITS = (8.4, 20.7, 9.5, 13.4, 24.9)
+"""Clocks that such a block waits in a step of K: of two rows, three, four, five or six, and more.
+Kernels for two and four rows are compiled for these, others for more than they get."""
+VECTOR_COPIES, VECTOR_BEGIN = 5.0, 1630.0
 """Copies' time of a step of K, and of a block, where there is one row (gemv)."""
-VECTOR_WAIT, VECTOR_K, VECTOR_START = 1.9, 4000, 1000.0
+VECTOR_WAIT, VECTOR_K, VECTOR_START = 2.0, 3600, 30.0
 """Clocks that a block of it waits in a step of K, for so many steps at most, and at its start."""
 
 
@@ -129,11 +127,17 @@ def product(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity
     return Serial((Work(slots={"launch": 1 + turned * rules.MEMSET}), body, adding))
 
 
-def added(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Amount:
+def added(
+    problem: GemmProblem,
+    tile: LibraryTile,
+    limits: Limits,
+    waits: tuple[float, float] = (rules.ADDED_PART, rules.ADDED_WAVE),
+) -> Amount:
     """Clocks that the kernel waits which adds parts: for each, and for waves of its blocks."""
     rows, columns = ceil_div(problem.M, rules.ADDED_M), ceil_div(problem.N, rules.ADDED_N)
     waves = rows * columns * problem.batch / (rules.ADDERS * limits.processors)
-    return tile.split * rules.ADDED_PART + waves * rules.ADDED_WAVE
+    part, wave = waits
+    return tile.split * part + waves * wave
 
 
 def columns_of(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activity:
@@ -142,12 +146,13 @@ def columns_of(problem: GemmProblem, tile: LibraryTile, limits: Limits) -> Activ
     blocks = problem.batch * ceil_div(problem.N, rules.NARROW_N)
     resident = dealt(blocks, tile.resident, limits)
     held = where(m <= 2, 2, 2 * ceil_div(m, 2))  # rows of the kernel that is compiled for so many
-    exact, one = (m == 2) | (m == 4), where(m == 1, 1.0, 0.0)
-    lanes = (rules.NARROW_N + held) * where(exact, 1.0, EDGED)
+    one = where(m == 1, 1.0, 0.0)
+    lanes = NARROW_LANES + held
     copies = one * (VECTOR_COPIES * problem.K + VECTOR_BEGIN)
     copies = copies + (1 - one) * (lanes * problem.K + NARROW_BEGIN)
-    compiled, three, six, more = NARROW_WAITS
-    step = where(exact, compiled, where(m == 3, three, where(m <= 6, six, more)))
+    two, three, four, six, more = NARROW_WAITS
+    step = where(m == 4, four, where(m <= 6, six, more))
+    step = where(m <= 2, two, where(m == 3, three, step))
     vector = VECTOR_WAIT * least((problem.K, VECTOR_K)) + VECTOR_START
     wait = one * vector + (1 - one) * step * problem.K
     unit = ("vector", "flop", "fp32")

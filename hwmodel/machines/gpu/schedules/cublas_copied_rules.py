@@ -25,7 +25,7 @@ WORD_BYTES, ELEMENT_BYTES = 4, 2
 LANES = 3.93
 """Copies of 4 bytes, run ahead, that a processor passes in a clock (for the choice; see `copy`)."""
 
-MMA_LANES, WMMA_LANES, SINGLE_LANES, TALL_LANES = 0.875, 0.59, 0.73, 1.01
+MMA_LANES, WMMA_LANES, SINGLE_LANES, TALL_LANES = 0.875, 0.59, 0.7, 0.97
 """What copies take over those: in mma, in wmma, of single elements, of these in 256 x 128."""
 
 FOURS = 1.25
@@ -34,44 +34,62 @@ FOURS = 1.25
 SHALLOW = 2.0
 """Matrix instructions of kernels for single elements over others': they are half as deep."""
 
-PADDED = 0.81
+PADDED = 0.64
 """Share of the copies beyond the matrix' edge that are issued all the same."""
 
 PRODUCT = 1.27
 """Clocks of products over those at the datasheet's rate (for the choice)."""
 
-AHEAD_WAIT, ONE_WAIT, TWO_WAIT = 391.0, 389.0, 266.0
-"""Clocks that a slice waits: mma and single, wmma of one stage and of two."""
+AHEAD_WAIT, SINGLE_WAIT, ONE_WAIT, TWO_WAIT = 325.0, 558.0, 387.0, 203.0
+"""Clocks that a slice waits: mma, single, wmma of one stage and of two."""
 
-WMMA_ISSUE, SINGLE_ISSUE = 20.3, 13.8
+WMMA_ISSUE, SINGLE_ISSUE = 20.5, 10.7
 """Clocks between copies of one warp that nothing else of the warp fills."""
 
-STORED_BYTES = 4.84
+STORED_BYTES = 5.5
 """Bytes at the rate of bulk stores that storing an element takes: threads store it alone."""
 
 MEMSET = 0.84
 """The node that clears counters, in launches (2.1 us)."""
 
-ADDING, ADDED_PART, ADDED_WAVE, ADDERS = 0.9, 63.0, 1742.0, 4
+ADDING, ADDED_PART, ADDED_WAVE, ADDERS = 0.65, 104.0, 2250.0, 4
 """The kernel that adds parts: over the reduction of bulk kernels, clocks for each part and each
 wave of its blocks, of which so many share a processor."""
 ADDED_M, ADDED_N = 16, 32
 """Rows and columns of such a block (read from grids)."""
 
-NARROW_N, NARROW_RESIDENT, NARROW_M = 8, 5, 10
-"""Columns of a block, blocks that share a processor, most rows (read from names and grids)."""
+NARROW_N, NARROW_M = 8, 10
+"""Columns of a block, most rows (read from names and grids)."""
+NARROW_RESIDENT, NARROW_TWO, NARROW_THREE = 5, 6, 8
+"""Blocks that share a processor, by registers: of kernels for two rows and for three others."""
 
-NARROW_K, WIDE_N, NARROW_WIDE_M, DEEP = (2400, 2000), 2000, 6, 6
+NARROW_K, WIDE_N, NARROW_WIDE_M, DEEP = (2400, 1200), 2000, 6, 6
 """Up to so many rows, and for more, those of such a K pass the vector units; the former from such
 a width on, too, where K is no more than so many times as long (as far as launches showed it)."""
+NARROW_LEAST_N = 800
+"""Columns from which on the latter do so."""
+NARROW_WORDS_M, NARROW_WORDS_N, NARROW_WORDS_K = 6, (800, 1600), 5000
+"""The same of fp32: columns from which on two rows pass them, and up to four; most rows of up to
+such a K."""
 FEW_ROWS, LONG_K, LONG_N = 16, 3000, 5000
 """For so few rows mma runs from such sizes on."""
 FEW_NARROW_N, FEW_N, FEW_K, FEW_SPLITS = 500, 1500, 1500, (33, 16, 6)
 """For them wmma splits K in so many parts at most, below two widths and above; tiles of 32 stand in
 for those of 16 below such a K only."""
-SPLIT_N, SPLIT_M, SPLIT_K = 600, 10, (1450, 500, 1300, 700)
-"""Least K that wmma splits: of few rows and columns below so many rows and from them on, of few
-rows, of more."""
+SPLIT_N, SPLIT_M, SPLIT_K = 600, (5, 10), (1450, 1000, 500, 1300, 700)
+"""Least K that wmma splits: of few rows and columns below so many rows, below so many, and from
+them on; of few rows; of more."""
+TALL_M, TALL_K, TALL_N = 8, 400, 2100
+"""Of few rows whole sums have tiles of 32 from so many rows on and below such a K; split ones up to
+such a width."""
+LONG_SUM, WHOLE_N = (2500, 2200), (6400, 8000)
+"""Least K that is split at all of few rows, and of up to `MORE_ROWS`, from such widths on."""
+MORE_ROWS = 64
+WHOLE_K = (600, 300)
+"""K from which on wmma runs no such wide products of up to 32 rows, and of up to `MORE_ROWS`."""
+TWO_STAGES_N, DEEPER, DEEPER_K = 2500, 128, 2000
+"""Columns from which on whole sums of few rows run in two stages; slices of split ones from `FEW_N`
+and such a K on."""
 
 LAUNCH_CLOCKS, MEMSET_CLOCKS, ADDING_CLOCKS = 4811.0, 4158.0, 2633.0
 STORED_PER_CLOCK, CLOCK_PRODUCTS, DRAM_PER_CLOCK, PART_CLOCKS = 18.9, 2048.0, 2056.0, 7e-4
@@ -88,7 +106,10 @@ SPLIT_HELD = 1.15
 
 @dataclass(frozen=True)
 class Kernels:
-    """A menu as columns (candidates x 1): `LibraryTile`'s fields and the kind of split."""
+    """A menu as columns (candidates x 1): `LibraryTile`'s fields, kinds of split.
+
+    `wmma` are stages of its kernels, 0 of others.
+    """
 
     n: Array
     m: Array
@@ -117,7 +138,7 @@ def _wmma(width: int) -> list[tuple[float, ...]]:
         wait = (ONE_WAIT if stages == 1 else TWO_WAIT) + WMMA_ISSUE * copies
         lanes = WMMA_LANES if width == WORD_BYTES else SINGLE_LANES
         beneath = int(width == ELEMENT_BYTES)
-        found.append((side, side, depth, warps, resident, lanes, wait, beneath, 1))
+        found.append((side, side, depth, warps, resident, lanes, wait, beneath, stages))
     return found
 
 
@@ -126,7 +147,7 @@ MMA: list[tuple[float, ...]] = [
     (n, m, 64, warps, resident, MMA_LANES, AHEAD_WAIT, 0, 0) for n, m, warps, resident in MMA_TILES
 ]
 SINGLE: list[tuple[float, ...]] = [
-    (n, m, 32, warps, resident, lanes, AHEAD_WAIT + SINGLE_ISSUE * (n + m) / warps, 1, 0)
+    (n, m, 32, warps, resident, lanes, SINGLE_WAIT + SINGLE_ISSUE * (n + m) / warps, 1, 0)
     for n, m, warps, resident, lanes in (
         (64, 64, 4, 5, SINGLE_LANES),
         (128, 128, 4, 2, SINGLE_LANES),
@@ -159,22 +180,34 @@ def chosen(problem: GemmProblem, width: int, limits: Limits) -> dict[str, Any]:
     pieces = range(0, sizes[0].size, POINTS)
     parts = [_fastest(menu, width, *(size[at : at + POINTS] for size in sizes)) for at in pieces]
     found = {name: np.hstack([part[name] for part in parts]) for name in parts[0]}
-    narrow = _is_narrow(width, fp16, *sizes[:3])
-    fixed = {"block_m": sizes[0], "block_n": NARROW_N, "split": 1, "resident": NARROW_RESIDENT}
-    for name, value in fixed.items():
-        found[name] = np.where(narrow, value, found[name])
-    found["narrow"] = narrow
+    found = _columns_where(_is_narrow(width, fp16, *sizes[:3]), found, sizes[0])
     told = {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
     apart = {"multicast": 1.0, "copy_bytes": float(width), "persistent": 0.0}
     apart["effort"] = SHALLOW if width == ELEMENT_BYTES else 1.0
     return told | apart
 
 
+def _columns_where(narrow: Array, found: dict[str, Any], m: Array) -> dict[str, Any]:
+    """The fields of tiles with those of the narrow kernel where it runs."""
+    resident = np.where(m == 2, NARROW_TWO, np.where(m == 3, NARROW_THREE, NARROW_RESIDENT))
+    fixed = {"block_m": m, "block_n": NARROW_N, "split": 1, "resident": resident}
+    changed = {name: np.where(narrow, value, found[name]) for name, value in fixed.items()}
+    return found | changed | {"narrow": narrow}
+
+
+def narrowed(found: dict[str, Any], problem: GemmProblem) -> dict[str, Any]:
+    """The fields of fp32's tiles, with those of the narrow kernel for few rows of many columns."""
+    m, n, k = (np.array(size, np.float64, ndmin=1) for size in (problem.M, problem.N, problem.K))
+    short = (m <= NARROW_WORDS_M) & (n >= NARROW_WORDS_N[1]) & (k <= NARROW_WORDS_K)
+    few = ((m == 2) & (n >= NARROW_WORDS_N[0])) | ((m <= 4) & (n >= NARROW_WORDS_N[1])) | short
+    return _columns_where((m == 1) | few, found, m)
+
+
 def _is_narrow(width: int, fp16: bool, m: Array, n: Array, k: Array) -> Array:
     if width == WORD_BYTES or fp16:
         return m == 1
     fewest = m <= NARROW_WIDE_M
-    short = k < np.where(fewest, *NARROW_K)
+    short = (k < np.where(fewest, *NARROW_K)) & (fewest | (n >= NARROW_LEAST_N))
     return (m == 1) | ((m <= NARROW_M) & (short | (fewest & (n >= WIDE_N) & (k <= DEEP * n))))
 
 
@@ -188,7 +221,8 @@ def _fastest(
     slots = processors * np.where(menu.kind == BY_BLOCKS, menu.resident, 1)
     fill = np.where(menu.kind > 1, menu.kind, np.floor(slots / tiles))
     parts = np.minimum(_most_parts(menu, m, n), np.floor(slices / LEAST_SLICES))
-    fill = np.minimum(fill, parts)
+    fixed = (m <= FEW_ROWS) & (menu.wmma > 0) & (n >= FEW_N) & (menu.kind == BY_BLOCKS)
+    fill = np.minimum(np.where(fixed, FEW_SPLITS[-1], fill), parts)
     split = np.where(menu.kind == WHOLE, 1, np.maximum(fill, 1))
     in_turn = (menu.kind > 1) & (split > 1)
     each = np.ceil(tiles * split / processors)
@@ -226,10 +260,18 @@ def _most_parts(menu: Kernels, m: Array, n: Array) -> Array:
 def _never(menu: Kernels, width: int, split: Array, m: Array, n: Array, k: Array) -> Array:
     """Candidates that are launched for no such sizes."""
     few, small, wmma = m <= FEW_ROWS, menu.m == FEW_ROWS, menu.wmma > 0
-    edge = np.where(m < SPLIT_M, *SPLIT_K[:2])
-    least_k = np.where(few, np.where(n < SPLIT_N, edge, SPLIT_K[2]), SPLIT_K[3])
+    edge = np.where(m < SPLIT_M[0], SPLIT_K[0], np.where(m < SPLIT_M[1], *SPLIT_K[1:3]))
+    least_k = np.where(few, np.where(n < SPLIT_N, edge, SPLIT_K[3]), SPLIT_K[4])
+    tall = np.where(split > 1, n < TALL_N, (m >= TALL_M) & (k < TALL_K))
+    wide = np.where(few, n >= WHOLE_N[0], (m <= MORE_ROWS) & (n >= WHOLE_N[1]))
+    short = k < np.where(few, *LONG_SUM)
     never = small & ~few
-    never |= few & wmma & ~small & ((k >= FEW_K) | (n < SPLIT_N))
+    never |= few & wmma & ~small & ((k >= FEW_K) | (n < SPLIT_N) | ~tall)
+    never |= (split > 1) & wide & short & (width == WORD_BYTES)
+    never |= few & small & (split == 1) & (menu.wmma > 1) & (n < TWO_STAGES_N)
+    never |= few & small & (split > 1) & (menu.k < DEEPER) & (n >= FEW_N) & (k >= DEEPER_K)
+    longest = np.where(m <= 2 * FEW_ROWS, *WHOLE_K)
+    never |= ~few & wmma & (m <= MORE_ROWS) & (n >= WHOLE_N[1]) & (k >= longest)
     never |= few & ~wmma & (width == WORD_BYTES) & ((k < LONG_K) | (n < LONG_N))
     never |= (split > 1) & wmma & (k < least_k)
     return never | ((menu.kind != WHOLE) & (split == 1))

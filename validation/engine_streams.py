@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class Answered:
     device: str
     model: str
     name: str
-    settings: Mapping[str, float]
+    settings: Mapping[str, Any]
     lines: Sequence[Mapping[str, str]]
 
     @property
@@ -87,6 +88,7 @@ class Answered:
             self.device,
             kv_memory_fraction=self.settings["memory_share"],
             largest=Largest(*most, int(self.settings["longest"])),
+            captured=int(self.settings["captured"][-1]),
         )
         if end is not None:
             clock = paced(clock, end)

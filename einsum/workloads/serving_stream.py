@@ -21,6 +21,7 @@ OWN = ("model", "parallel")
 """Fields that are not asked for by their names."""
 COUNTS: Mapping[str, int] = {
     **dict.fromkeys(("requests", "concurrency", "max_batch_tokens", "max_batch"), 1),
+    "max_graph_tokens": 1,
     **{"devices": 1, "prefix": 0, "prompts": 0, "seed": 0},
 }
 """Fields that are whole numbers, and the least that each may be."""
@@ -54,6 +55,8 @@ class Serving(Shown):
             ("10 ms", or seconds); in a closed loop the next request comes so much later, too.
             None: `OVER_HTTP_S` of a load generator's run, else nothing.
         max_batch_tokens, max_batch: of a step; None: as the scheduler has them.
+        max_graph_tokens: of the largest step that has a CUDA graph; None: twice max_batch, at most
+            512 (vLLM). Larger ones are launched kernel by kernel.
         memory_fraction: share of the devices' memory that the engine takes; TensorRT-LLM's cache of
             what weights and a step leave.
         scheduler, routing: rules by name (`hwmodel.systems.serving`); None: the engine's.
@@ -90,6 +93,7 @@ class Serving(Shown):
     frontend: float | str | None = None
     max_batch_tokens: int | None = None
     max_batch: int | None = None
+    max_graph_tokens: int | None = None
     memory_fraction: float | None = None
     scheduler: str | None = None
     routing: str = "round-robin"

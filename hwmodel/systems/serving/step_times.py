@@ -23,7 +23,7 @@ from hwmodel.einsum.workloads.model import Model
 from hwmodel.hardware.calibration import HOST
 from hwmodel.hardware.hardware import Hardware
 from hwmodel.machines.driver import Network, machine_of, topology_of
-from hwmodel.machines.gpu.engines.engine import Engine, Graphs
+from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.settled import SHARPNESS, Limit, limit_of
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
 from hwmodel.machines.gpu.engines.step import family_of, memory
@@ -209,17 +209,19 @@ def step_times(
     routing: str = "uniform",
     tolerance: float = 0.01,
     draft: Drafts | None = None,
+    captured: int | None = None,
 ) -> EngineSteps:
     """Steps of `model` on a replica of `machine`, as fast as tables are read.
 
     `kv_memory_fraction` is the share of the memory that the engine takes (its own unless given).
     `tolerance` is of the mean error of seconds against `predict`, which `errors` tells; 0 does not
-    judge. With a `draft` the steps are those that verify, without those that draft, which share
-    the memory. Raises `CapacityError` where the weights leave no room for a cache.
+    judge. `captured` are tokens of the largest step that has a graph. With a `draft` the steps are
+    those that verify, without those that draft, which share the memory. Raises `CapacityError`
+    where the weights leave no room for a cache.
     """
     on, network = machine_of(machine), topology_of(topology)
     limits = largest or Largest()
-    runs = _configured(engine, limits, kv_memory_fraction)
+    runs = _configured(engine, limits, kv_memory_fraction, captured)
     ask = Ask(model, on, runs, parallel, network, routing, draft)
     ratio = RATIO
     while True:
@@ -246,7 +248,9 @@ def unscheduled(steps: EngineSteps) -> EngineSteps:
     )
 
 
-def _configured(engine: str | Engine, largest: Largest, share: float | None) -> Engine:
+def _configured(
+    engine: str | Engine, largest: Largest, share: float | None, captured: int | None
+) -> Engine:
     """The engine as it is started for steps no larger than these."""
     runs = engine_of(engine)
     if runs is None:
@@ -258,8 +262,7 @@ def _configured(engine: str | Engine, largest: Largest, share: float | None) -> 
         longest=largest.context,
         share=runs.memory.share if share is None else share,
     )
-    captured = tuple(n for n in runs.graphs.captured if n <= 2 * largest.sequences)
-    return runs.but(memory=held, graphs=Graphs(captured or runs.graphs.captured[:1]))
+    return runs.but(memory=held, graphs=runs.graphs.of(largest.sequences, captured))
 
 
 def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:

@@ -136,6 +136,7 @@ def _engines(
         parallel=_engine(how),
         topology=options.get("topology"),
         kv_memory_fraction=work.memory_fraction,
+        captured=work.max_graph_tokens,
         largest=Largest(
             rules.max_batch_tokens,
             rules.max_batch,

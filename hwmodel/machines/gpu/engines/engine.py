@@ -124,14 +124,27 @@ class Aside:
 
 @dataclass(frozen=True)
 class Graphs:
-    """Numbers of tokens that a CUDA graph was captured for; steps are padded to the next."""
+    """Numbers of tokens that a CUDA graph was captured for; steps are padded to the next.
+
+    An engine that is started for more sequences captures further sizes, each `apart` from the one
+    before it, up to `most` unless it is told how far (0: none).
+    """
 
     captured: tuple[int, ...]
+    apart: int = 0
+    most: int = 0
 
     @property
     def largest(self) -> int:
         """Tokens beyond which a step has no graph."""
         return self.captured[-1]
+
+    def of(self, sequences: int, asked: int | None = None) -> "Graphs":
+        """Those of an engine that is started for so many sequences, or `asked` how far."""
+        end = min(2 * sequences, self.most or self.largest) if asked is None else asked
+        further = range(self.largest + self.apart, end + 1, self.apart) if self.apart else ()
+        sizes = tuple(n for n in (*self.captured, *further) if n <= end)
+        return replace(self, captured=sizes or self.captured[:1])
 
     def padded(self, tokens: Amount) -> Amount:
         """Tokens that a step of so many runs with."""

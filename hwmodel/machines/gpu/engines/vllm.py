@@ -414,7 +414,7 @@ ENGINE = Engine(
     version="0.22.1",
     kernel={**dict.fromkeys(("attention", "grouped", "rows"), "vllm"), "gemm": "vllm:cutlass"},
     fusions=FUSIONS,
-    graphs=Graphs(CAPTURED),
+    graphs=Graphs(CAPTURED, apart=16, most=512),
     host=HOST,
     memory=Memory(0.92, 16, 8192, 256, 17000, FIXED_BYTES, HELD),
     plain=tuple(SAMPLED),

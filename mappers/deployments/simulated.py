@@ -122,6 +122,7 @@ class Streams:
         return step_times(
             kind.model, kind.machine,
             engine=runs, parallel=kind.ways.given, largest=largest, tolerance=0, draft=kind.draft,
+            captured=min(2 * limits.sequences, runs.graphs.largest),  # as bounds have them
         )  # fmt: skip
 
 

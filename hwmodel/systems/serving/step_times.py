@@ -46,6 +46,10 @@ RATIO, FINEST = 1.3, 1.1
 JUDGED = 160
 """Steps of each sort that the tables are judged on."""
 CLOCK_TURNS = 40
+MEASURED_ALONE = "vllm "
+CORE = 0.75
+"""Of what a host does to schedule a step, sequences apart, what is left where an engine's core has
+a process of its own: found on one stream of a small model over HTTP (vLLM 0.22.1, H200)."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +240,22 @@ def step_times(
             told = f"tables of steps are off by {judged.errors.mean:.1%} in the mean"
             return replace(judged, warnings=(*judged.warnings, told))
         ratio = ratio**0.5
+
+
+def served_apart(steps: EngineSteps, left: float = CORE) -> EngineSteps:
+    """The same of an engine whose core has a process of its own, as those of servers have.
+
+    Where steps were measured in one process with their client, as vLLM's were; others stay.
+    """
+    if not steps.engine.startswith(MEASURED_ALONE):
+        return steps
+    less_s = (1 - left) * steps.costs["step"]
+    host = [max(0.0, each - less_s) for each in steps.tables.decode_host_s]
+    return replace(
+        steps,
+        tables=replace(steps.tables, decode_host_s=host),
+        costs={**steps.costs, "step": left * steps.costs["step"]},
+    )
 
 
 def unscheduled(steps: EngineSteps) -> EngineSteps:

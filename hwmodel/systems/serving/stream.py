@@ -33,7 +33,7 @@ from hwmodel.systems.serving.requests import Request
 from hwmodel.systems.serving.scheduler import Scheduler, budgets_of, scheduler
 from hwmodel.systems.serving.served import Served
 from hwmodel.systems.serving.shared import split
-from hwmodel.systems.serving.step_times import EngineSteps, Largest, step_times
+from hwmodel.systems.serving.step_times import EngineSteps, Largest, served_apart, step_times
 
 SPLIT = "prompts on {:.0%} of each device's processors, tokens on the rest, side by side"
 EACH = 10
@@ -144,7 +144,7 @@ def _engines(
         ),
         draft=drafts,
     )
-    return Engines(machine, how, clock, rules, _ranks(how))
+    return Engines(machine, how, served_apart(clock), rules, _ranks(how))
 
 
 def served(

@@ -80,6 +80,14 @@ def test_clients_of_a_loop_miss_a_step_where_a_server_takes_its_time() -> None:
         assert (again.request.arrival_s, again.first_s) == (arrival_s, first_s)
 
 
+def test_clients_in_step_pass_a_server_one_by_one() -> None:
+    """The first is read alone, the other a step later; without a server both at once."""
+    for frontend_s, firsts in ((0.5, [1.0, 2.0]), (0.0, [1.0, 1.0])):
+        asked = [Request(0.0, 8, 1)] * 2
+        found = run(asked, Linear(base_s=1.0), RULES, concurrency=2, frontend_s=frontend_s)
+        assert [stay.first_s for stay in found.stays] == firsts
+
+
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [

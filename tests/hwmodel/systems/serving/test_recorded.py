@@ -80,4 +80,4 @@ def test_a_published_stream_of_a_divided_model_waits_as_it_did(stage: str, rate_
     assert found.latency_s == pytest.approx(told["e2e_mean"], rel=0.06)
     for figure in ("mean", "p90", "p99") if first else ("mean",):
         ours = getattr(found, f"ttft_{figure}_s".replace("mean_", ""))
-        assert ours == pytest.approx(told[f"ttft_{figure}"], rel=0.06)
+        assert ours == pytest.approx(told[f"ttft_{figure}"], rel=0.07)

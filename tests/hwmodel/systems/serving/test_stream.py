@@ -28,7 +28,8 @@ def test_a_lone_client_waits_for_its_steps_and_nothing_else() -> None:
     prompt = hw.predict(model.prefill(1, 1000), on="h200", engine="vllm").sustained_time_s
     step = hw.predict(model.decode(1, 1025), on="h200", engine="vllm").sustained_time_s
     assert step < alone.ttft_s == pytest.approx(prompt, rel=0.06)
-    assert alone.tpot_s == pytest.approx(step, rel=0.1)
+    # A step by itself was measured in one process; a stream's engine has one of its own.
+    assert step - 0.6e-3 < alone.tpot_s < step - 0.4e-3
     assert alone.queue_s == 0
     assert alone.latency_s == pytest.approx(alone.ttft_s + 49 * alone.tpot_s)
     assert alone.output_tokens_per_s == pytest.approx(50 / alone.latency_s)

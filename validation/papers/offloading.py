@@ -2,22 +2,14 @@
 
 ZO2 (arXiv 2503.12668; README): a zeroth-order step runs each block twice while the one before is
 written back and the next comes, so that three blocks stand in memory beside the ends of the
-<<<<<<< HEAD
-network; its memory is that of steps of training without a backward pass, its speed that of two
-passes of a prompt; DistZO2 (abstract: 3 times ZO2's speed on OPT-175B) lets two devices run a pass
-each, and devices bring slices of a block. Device, link and sizes of that figure were not read: an
-A100, 24 GB/s and four devices are priors. MoE-Lens (arXiv 2504.09345): tokens in flight from which
-the device's peak, and no more the link at 32 GB/s, bounds Mixtral-8x7B; seconds to stream its
-weights at 19.5 GB/s; tokens a second of its scheduler where caches lie in a host that attends, by
-its equations (weights a step, and how long tokens hold the room) on a device that is quick enough.
-=======
-network; its memory is that of steps of training without a backward pass, and a context, its speed
+network; its memory is that of steps of training without a backward pass and a context, its speed
 that of two passes of a prompt; DistZO2 (abstract: 3 times ZO2's speed on OPT-175B) lets two devices
 run a pass each, and devices bring slices of a block. Device, link and sizes of that figure were not
 read: an A100, 24 GB/s and four devices are priors. MoE-Lens (arXiv 2504.09345): tokens in flight
 from which the device's peak, and no more the link at 32 GB/s, bounds Mixtral-8x7B; seconds to
-stream its weights at 19.5 GB/s.
->>>>>>> ec35d8c9 (Steps of training say what a process's context takes, measured on an H200: ZO2's memory of seven OPTs within 10 %)
+stream its weights at 19.5 GB/s; tokens a second of its scheduler where caches lie in a host that
+attends, by its equations (weights a step, and how long tokens hold the room) on a device that is
+quick enough.
 """
 
 from typing import Any

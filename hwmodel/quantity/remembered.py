@@ -5,7 +5,7 @@ told by its identity, which costs nothing; what is kept holds on to it, so that 
 place. What holds arrays can be large, and is better not kept (`single`).
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, wraps
 from threading import Lock
@@ -102,21 +102,29 @@ def same(one: Any, other: Any) -> bool:
     return all([same(getattr(one, name), getattr(other, name)) for name in names])
 
 
-def arrays_in(value: Any) -> Iterator[NDArray[Any]]:
+def arrays_in(value: Any) -> list[NDArray[Any]]:
     """Every array in a nested value of records, tables and tuples."""
+    found: list[NDArray[Any]] = []
+    _gather(value, found)
+    return found
+
+
+def _gather(value: Any, found: list[NDArray[Any]]) -> None:
+    """Append the arrays in a nested value: fits ask millions of times, most of single numbers."""
+    kind = value.__class__
+    items: Iterable[Any]
     if isinstance(value, np.ndarray):
-        yield cast(NDArray[Any], value)
-    elif isinstance(value, Mapping):
-        for item in cast(Mapping[Any, Any], value).values():
-            yield from arrays_in(item)
-    elif isinstance(value, tuple):
-        for item in cast(tuple[Any, ...], value):
-            yield from arrays_in(item)
+        found.append(cast(NDArray[Any], value))
+        return
+    if isinstance(value, tuple):
+        items = cast(tuple[Any, ...], value)
+    elif kind is dict or isinstance(value, Mapping):
+        items = cast(Mapping[Any, Any], value).values()
     else:
-        for name in _names(value.__class__):
-            item = getattr(value, name)
-            if item.__class__ not in PLAIN:
-                yield from arrays_in(item)
+        items = [getattr(value, name) for name in _names(kind)]
+    for item in items:
+        if item.__class__ not in PLAIN:
+            _gather(item, found)
 
 
 @lru_cache(maxsize=256)

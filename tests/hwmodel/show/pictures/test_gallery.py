@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,19 @@ TOUCH = 2
 
 H200 = device("h200")
 GEMM = hw.workloads.gemm(M=4096, N=4096, K=4096)
-DECODE = hw.predict(hw.model("llama-3.1-8b").decode(batch=32, context=2048), H200)
-STEP: Any = hw.predict(
-    hw.model("llama-3.1-8b").training(2048, 16, pp=4, schedule="zb-h1"), hw.device("h100")
-)
+
+
+@cache
+def decode() -> Any:
+    return hw.predict(hw.model("llama-3.1-8b").decode(batch=32, context=2048), H200)
+
+
+@cache
+def step() -> Any:
+    work = hw.model("llama-3.1-8b").training(2048, 16, pp=4, schedule="zb-h1")
+    return hw.predict(work, hw.device("h100"))
+
+
 SPREAD = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 POINTS = {
     "time_s": SPREAD * 1e-3,
@@ -41,32 +51,32 @@ MAP = {
 }
 TIMES = {"gemm": ([1e-6, 1e-4], [1.1e-6, 0.9e-4]), "rows": ([1e-5], [1e-5])}
 
-DRAWN: dict[str, tuple[Callable[..., Any], tuple[Any, ...], list[str]]] = {
+DRAWN: dict[str, tuple[Callable[..., Any], Callable[[], tuple[Any, ...]], list[str]]] = {
     "roofline": (
         gallery.roofline,
-        (DECODE, H200),
+        lambda: (decode(), H200),
         ["operational intensity [operations/B]", "performance [operations/s]"],
     ),
-    "breakdown": (gallery.breakdown, (DECODE,), ["time [s]", "energy [J]"]),
+    "breakdown": (gallery.breakdown, lambda: (decode(),), ["time [s]", "energy [J]"]),
     "tornado": (
         gallery.tornado,
-        (hw.sensitivity(GEMM, H200),),
+        lambda: (hw.sensitivity(GEMM, H200),),
         ["change of time [%]", "change of energy [%]"],
     ),
-    "pipeline": (gallery.pipeline, (STEP,), ["time [s]", "rank", "micro-batches kept"]),
+    "pipeline": (gallery.pipeline, lambda: (step(),), ["time [s]", "rank", "micro-batches kept"]),
     "pareto": (
         gallery.pareto,
-        (POINTS,),
+        lambda: (POINTS,),
         ["time [s], less is better", "energy [J], less is better"],
     ),
     "heatmap": (
         gallery.heatmap,
-        (MAP, "M", "bandwidth_bytes_per_s"),
+        lambda: (MAP, "M", "bandwidth_bytes_per_s"),
         ["M", "bandwidth [B/s]", "time [s]"],
     ),
     "parity": (
         gallery.parity,
-        (TIMES,),
+        lambda: (TIMES,),
         ["measured time [s]", "predicted / measured - 1 [%]"],
     ),
 }
@@ -79,7 +89,7 @@ def labels(figure: Any) -> set[str]:
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_picture_is_written_and_its_axes_bear_units(name: str, tmp_path: Path) -> None:
     draw, given, expected = DRAWN[name]
-    figure = draw(*given, path=tmp_path / f"{name}.png")
+    figure = draw(*given(), path=tmp_path / f"{name}.png")
     assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert labels(figure) == set(expected)
 
@@ -90,8 +100,8 @@ def test_every_picture_has_a_call_in_the_gallery() -> None:
 
 
 def test_the_roofline_has_every_kernel_with_operations_at_every_level() -> None:
-    axes = gallery.roofline(DECODE, H200).axes[0]
-    working = [part for part in DECODE.parts if part.flop]
+    axes = gallery.roofline(decode(), H200).axes[0]
+    working = [part for part in decode().parts if part.flop]
     for level, points in zip(("dram", "l2"), axes.collections, strict=False):
         expected: list[tuple[float, float]] = []
         for part in working:
@@ -120,7 +130,7 @@ def test_roofs_are_bandwidths_and_peaks() -> None:
 
 
 def test_a_pipeline_shows_every_pass_and_what_one_f_one_b_keeps() -> None:
-    above, below = gallery.pipeline(STEP).axes
+    above, below = gallery.pipeline(step()).axes
     bars = [box for each in above.collections for box in each.get_paths()]
     assert len(bars) == 3 * 4 * 16
     assert [int(max(line.get_ydata())) for line in below.lines] == [4, 4, 4, 4]
@@ -128,16 +138,16 @@ def test_a_pipeline_shows_every_pass_and_what_one_f_one_b_keeps() -> None:
 
 
 def test_the_first_bars_stack_up_to_time_and_energy() -> None:
-    figure = gallery.breakdown(DECODE)
-    for axes, total in zip(figure.axes, (DECODE.time_s, DECODE.energy_j), strict=True):
+    figure = gallery.breakdown(decode())
+    for axes, total in zip(figure.axes, (decode().time_s, decode().energy_j), strict=True):
         first = [bar for bar in axes.patches if bar.get_x() < 0]
         assert sum(bar.get_height() for bar in first) == pytest.approx(float(total))
 
 
 def test_bars_of_components_stack_up_to_the_energy() -> None:
-    axes = gallery.breakdown(DECODE).axes[1]
+    axes = gallery.breakdown(decode()).axes[1]
     rest = sum(bar.get_height() for bar in axes.patches if bar.get_x() > 0)
-    assert rest == pytest.approx(float(DECODE.energy_j), rel=0.02)  # the smallest are left out
+    assert rest == pytest.approx(float(decode().energy_j), rel=0.02)  # the smallest are left out
 
 
 def test_a_front_holds_the_points_that_no_other_beats() -> None:
@@ -213,7 +223,7 @@ def beyond(figure: Any) -> set[Any]:
 def test_no_text_is_written_over_another(name: str, larger: float) -> None:
     """For a column, as it is drawn, and as large as for a slide; slanted texts apart."""
     draw, given, _ = DRAWN[name]
-    figure = draw(*given)
+    figure = draw(*given())
     figure.set_size_inches(*(larger * side for side in figure.get_size_inches()))
     texts: Any = importlib.import_module("matplotlib.text")
     figure.draw_without_rendering()
@@ -275,7 +285,8 @@ def test_labels_are_words_and_units() -> None:
 @pytest.mark.parametrize("kind", DRAWN)
 def test_a_picture_is_drawn_into_axes_of_the_users(kind: str) -> None:
     figures: Any = importlib.import_module("matplotlib.figure")
-    draw, arguments, labels = DRAWN[kind]
+    draw, asked, labels = DRAWN[kind]
+    arguments = asked()
     count = {"breakdown": 2, "tornado": 2, "parity": 2, "pipeline": 2}.get(kind, 1)
     own = figures.Figure(figsize=(12, 8))
     row = own.subplots(2, 2).ravel()

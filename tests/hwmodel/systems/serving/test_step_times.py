@@ -1,6 +1,7 @@
 """Steps read from tables are those that `predict` gives, whatever their sizes."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -9,12 +10,16 @@ from hwmodel.einsum.workloads.drafts import Drafts
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.systems.serving.batch import Batch
 from hwmodel.systems.serving.ends import paced
-from hwmodel.systems.serving.step_times import Largest, fullest, step_times
+from hwmodel.systems.serving.step_times import EngineSteps, Largest, fullest, step_times
 from tests.thorough import but_first
 
 SMALL = Largest(tokens=2048, sequences=128, context=8192)
 MODEL = hw.model("llama-3.1-8b")
-STEPS = step_times(MODEL, "h200", largest=SMALL)
+
+
+@cache
+def steps() -> EngineSteps:
+    return step_times(MODEL, "h200", largest=SMALL)
 
 
 @pytest.mark.parametrize(("batch", "context"), [(1, 77), (17, 1234), (100, 555)])
@@ -23,8 +28,8 @@ def test_a_step_of_decode_is_what_predict_says_of_sizes_off_the_grid(
 ) -> None:
     exact = hw.predict(MODEL.decode(batch=batch, context=context), "h200", engine="vllm")
     step = Batch(decodes=batch, keys=batch * context)
-    assert STEPS.seconds(step) == pytest.approx(float(exact.time_s), rel=0.02)
-    assert STEPS.joules(step) == pytest.approx(float(exact.energy_j), rel=0.03)
+    assert steps().seconds(step) == pytest.approx(float(exact.time_s), rel=0.02)
+    assert steps().joules(step) == pytest.approx(float(exact.energy_j), rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +43,8 @@ def test_a_step_that_reads_prompts_too_is_what_predict_says(
     exact = hw.predict(work, "h200", engine="vllm")
     pairs = sum(cached + each for each in range(1, tokens + 1)) * prompts
     step = Batch(batch, batch * context, prompts, prompts * tokens, pairs)
-    assert STEPS.seconds(step) == pytest.approx(float(exact.time_s), rel=0.03)
-    assert STEPS.joules(step) == pytest.approx(float(exact.energy_j), rel=0.04)
+    assert steps().seconds(step) == pytest.approx(float(exact.time_s), rel=0.03)
+    assert steps().joules(step) == pytest.approx(float(exact.energy_j), rel=0.04)
 
 
 @pytest.mark.parametrize(
@@ -69,12 +74,14 @@ def test_tables_of_any_gpu_and_division_agree_with_predict_within_the_tolerance(
 
 def test_a_slow_host_is_waited_for_where_kernels_do_not_hide_it() -> None:
     """600 tokens without a graph are bound by launches, 2,000 beyond a long prefix by kernels."""
-    slow = paced(replace(STEPS, hosts=(1.0, 4.0), interval=(1.0, 1.0)), 1)  # 4 ** 0.5: twice
+    slow = paced(replace(steps(), hosts=(1.0, 4.0), interval=(1.0, 1.0)), 1)  # 4 ** 0.5: twice
     short, long = Batch(1, 99, 1, 600, 600**2 // 2), Batch(1, 99, 1, 2000, 2000 * 7000)
-    assert slow.seconds(short) == pytest.approx(2 * STEPS.seconds(short), rel=0.05)
-    assert slow.seconds(long) < 1.3 * STEPS.seconds(long)
-    kernels = paced(replace(STEPS, hosts=(1.0, 1.0), decoding=(1.0, 1.2)), 1)
-    assert 1.15 < kernels.seconds(Batch(64, 64 * 2000)) / STEPS.seconds(Batch(64, 64 * 2000)) < 1.2
+    assert slow.seconds(short) == pytest.approx(2 * steps().seconds(short), rel=0.05)
+    assert slow.seconds(long) < 1.3 * steps().seconds(long)
+    kernels = paced(replace(steps(), hosts=(1.0, 1.0), decoding=(1.0, 1.2)), 1)
+    assert (
+        1.15 < kernels.seconds(Batch(64, 64 * 2000)) / steps().seconds(Batch(64, 64 * 2000)) < 1.2
+    )
 
 
 def test_an_engine_whose_graphs_hold_large_steps_has_tables_as_good() -> None:
@@ -87,7 +94,7 @@ def test_an_engine_whose_graphs_hold_large_steps_has_tables_as_good() -> None:
 
 def test_a_step_is_padded_to_the_next_captured_size() -> None:
     """On the same keys nothing but attention and sampling, a few per cent, tells 9 from 16."""
-    nine, sixteen, more = (STEPS.seconds(Batch(n, 16000)) for n in (9, 16, 17))
+    nine, sixteen, more = (steps().seconds(Batch(n, 16000)) for n in (9, 16, 17))
     assert nine == pytest.approx(sixteen, rel=0.04)
     assert more > sixteen
 
@@ -104,7 +111,7 @@ def test_the_cache_is_what_the_share_of_the_memory_leaves() -> None:
 
 def test_drafts_cost_more_than_a_step_and_less_than_steps_one_by_one() -> None:
     verifying = step_times(MODEL, "h200", largest=SMALL, draft=Drafts.reading(4))
-    one, verified = (steps.seconds(Batch(16, 16000)) for steps in (STEPS, verifying))
+    one, verified = (each.seconds(Batch(16, 16000)) for each in (steps(), verifying))
     assert one < verified < 4 * one
     step = MODEL.decode(16, 1000, draft={"tokens": 3, "acceptance": 0})
     assert verified == pytest.approx(hw.predict(step, on="h200", engine="vllm").time_s, rel=0.01)
@@ -113,15 +120,15 @@ def test_drafts_cost_more_than_a_step_and_less_than_steps_one_by_one() -> None:
 
 
 def test_nothing_to_do_takes_no_time() -> None:
-    assert STEPS.seconds(Batch()) == 0
-    assert STEPS.joules(Batch()) == 0
+    assert steps().seconds(Batch()) == 0
+    assert steps().joules(Batch()) == 0
 
 
 def test_what_tables_do_not_hold_is_refused() -> None:
     with pytest.raises(InputError, match="at most 2048 tokens and 128 sequences"):
-        STEPS.seconds(Batch(prompts=1, new=4096, pairs=1))
+        steps().seconds(Batch(prompts=1, new=4096, pairs=1))
     with pytest.raises(InputError, match="new tokens of prompts"):
-        STEPS.seconds(Batch(new=10))
+        steps().seconds(Batch(new=10))
     with pytest.raises(CapacityError, match="leave no cache"):
         step_times(hw.model("llama-3.1-70b"), "h100")
     with pytest.raises(InputError, match="runs whole models"):

@@ -83,6 +83,7 @@ HELD_OUT = (
         "2026-11-29-al",
         "2026-11-29-ar",
         "2026-11-29-as",
+        "2026-11-30-au",
     ),
 )
 """Sittings that no fit of a shipped calibration reads, on boards of their own (but ad, ai, aj,

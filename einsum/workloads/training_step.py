@@ -271,6 +271,10 @@ def trained(
     parallel = _taken(framework, parallel, model.network) | parallel
     again: Any = parallel.get("recompute")
     parallel |= {"recompute": again.lower()} if isinstance(again, str) else {}
+    if "recompute_layers" in parallel and again in (None, "none"):
+        raise InputError(
+            "training: recompute_layers: expected recompute=selective or full beside it, found none"
+        )
     for name in parallel.keys() & {"dispatch", "overlap"}:
         words = get_args(Division.model_fields[name].annotation)
         if parallel[name] not in words:

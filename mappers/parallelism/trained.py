@@ -46,6 +46,8 @@ AGAIN = ("none", "selective", "full")
 ENDS = (0, 1, 2)
 """Of the embedding and the head, those that count as a layer where chunks are as even as they go
 (Megatron's `account_for_embedding_in_pipeline_split` and its like)."""
+CHUNKED = ("vp", "schedule", "layers", "vocabulary")
+"""What says how many chunks a stage has."""
 DIVISION, MICRO_BATCH, WAY, LOOKED_AT = range(4)
 MOST = 1_000
 """Pairs of a micro-batch and a device's part of a layer that are looked at."""
@@ -108,7 +110,7 @@ class Ways:
 
     def chunks(self, how: Execution) -> list[int]:
         """Chunks of layers that a stage of an execution may have, one first."""
-        said = any(name in self.work.parallel for name in ("vp", "schedule", "layers"))
+        said = any(name in self.work.parallel for name in CHUNKED)
         assert how.micro_batches is not None
         if self._said or said or how.pp == 1 or how.micro_batches % how.pp:
             return [how.vp]

@@ -22,6 +22,7 @@ from tests.thorough import but_first
         1,
         [
             ("llama-3.2-1b", 4, {"schedule": "zb-h1", "recompute": "none"}),
+            ("llama-3.2-1b", 4, {"vocabulary": "stages", "recompute": "none", "zero": 0}),
             ("llama-3.2-1b", 4, {}),
             ("olmoe-1b-7b", 4, {"zero": 3, "dispatch": "once", "micro_batch": 2}),
         ],

@@ -140,7 +140,7 @@ def test_the_first_layers_of_each_chunk_are_computed_again() -> None:
         assert (
             step(**ways, recompute="full", recompute_layers=chunk).step_time_s == full.step_time_s
         )
-    with pytest.raises(InputError, match="recompute_layers: expected recompute=selective or full"):
+    with pytest.raises(InputError, match="recompute_layers: expected recompute=selective or"):
         step(**given, recompute_layers=2)
 
 

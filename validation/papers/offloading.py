@@ -2,11 +2,7 @@
 
 ZO2 (arXiv 2503.12668; README): a zeroth-order step runs each block twice while the one before is
 written back and the next comes, so that three blocks stand in memory beside the ends of the
-<<<<<<< HEAD
 network; its memory is that of steps of training without a backward pass and a context, its speed
-=======
-network; its memory is that of steps of training without a backward pass, and a context, its speed
->>>>>>> 4b0dcbc8 (Pages: what streams' intervals hold of streams measured since, what Splitwise's pools gain by steps of today; a docstring put together again)
 that of two passes of a prompt; DistZO2 (abstract: 3 times ZO2's speed on OPT-175B) lets two devices
 run a pass each, and devices bring slices of a block. Device, link and sizes of that figure were not
 read: an A100, 24 GB/s and four devices are priors. MoE-Lens (arXiv 2504.09345): tokens in flight

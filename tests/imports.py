@@ -30,8 +30,18 @@ def imports() -> Mapping[str, frozenset[str]]:
     return {name: frozenset(_imported(path)) - {name} for name, path in modules().items()}
 
 
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Every statement, those inside of others too; what is in expressions imports nothing."""
+    for statement in body:
+        yield statement
+        for inner in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(statement, inner, []))
+        for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+            yield from _statements(part.body)
+
+
 def _imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8")).body):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in modules())
         if isinstance(node, ast.ImportFrom) and node.module is not None:

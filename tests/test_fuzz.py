@@ -7,19 +7,22 @@ import pytest
 
 from benchmarks import fuzz
 from benchmarks.fuzzing.entrances import Fuzz
+from tests.thorough import thorough
 
 CASES = 2_000
+"""Where tests are thorough; half of them otherwise."""
 SECONDS = 60.0
 """Most that a case may take on a machine that runs other tests beside it."""
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("cases", [CASES // 2, thorough(CASES)])
 @pytest.mark.parametrize("entrance", fuzz.ENTRANCES)
-def test_random_input_is_answered_or_refused_in_one_line(entrance: str) -> None:
+def test_random_input_is_answered_or_refused_in_one_line(entrance: str, cases: int) -> None:
     share = fuzz.SHARES[entrance] / sum(fuzz.SHARES.values())
-    faults, counts = fuzz.fuzzed(round(CASES * share), 7, (entrance,), seconds=SECONDS)
+    faults, counts = fuzz.fuzzed(round(cases * share), 7, (entrance,), seconds=SECONDS)
     assert [(fault.number, fault.what, fault.where) for fault in faults] == []
-    assert sum(counts[entrance][kind] for kind in ("answered", "refused")) == round(CASES * share)
+    assert sum(counts[entrance][kind] for kind in ("answered", "refused")) == round(cases * share)
 
 
 def test_a_fault_is_found_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Tiles ranked without running them, against measured menus."""
 
 import numpy as np
+import pytest
 
 from hwmodel.hardware.catalogue import device, load_calibration
 from hwmodel.validation.calibrate import PRIORS
@@ -10,6 +11,7 @@ WITHIN = 0.03
 """How much slower the tile ranked first may be than the best measured one, on average."""
 
 
+@pytest.mark.thorough
 def test_the_first_of_a_measured_menu_is_near_its_best() -> None:
     hardware = device("h200").model_copy(update={"calibration": load_calibration(PRIORS)})
     found = losses("h200", hardware)

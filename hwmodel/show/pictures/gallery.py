@@ -12,6 +12,7 @@ from hwmodel.show.pictures.heatmap import heatmap as heatmap
 from hwmodel.show.pictures.parity import parity as parity
 from hwmodel.show.pictures.pipeline import pipeline as pipeline
 from hwmodel.show.pictures.roofline import roofline as roofline
+from hwmodel.show.pictures.steps import steps as steps
 from hwmodel.show.pictures.tornado import tornado as tornado
 
-__all__ = ["breakdown", "heatmap", "pareto", "parity", "pipeline", "roofline", "tornado"]
+__all__ = ["breakdown", "heatmap", "pareto", "parity", "pipeline", "roofline", "steps", "tornado"]

@@ -1,4 +1,4 @@
-"""A pipeline in time: each rank's passes, and how many micro-batches it keeps.
+"""A pipeline in time: each rank's passes, and the bytes that it holds.
 
 Forward passes, gradients of inputs and of weights have a colour each; a pass that makes both
 gradients has that of the first, and one that runs beside a forward pass of another micro-batch is
@@ -23,8 +23,8 @@ from hwmodel.systems.training.trained import Trained
 
 KINDS = {"F": PALETTE[0], "B": PALETTE[2], "BW": PALETTE[2], "W": PALETTE[1]}
 WORDS = {"F": "forward", "B": "gradients of inputs, or of both", "W": "gradients of weights"}
-RANKS, KEPT = 8, 4
-"""Numbers that are written at the two upright axes, at most."""
+RANKS = 8
+"""Numbers that are written at the axis of ranks, at most."""
 HIGH = 0.8
 """Of a rank's row."""
 
@@ -46,12 +46,13 @@ def pipeline(step: Trained, path: str | Path | None = None, *, ax: Any = None) -
                 height = HIGH * share
                 place = (rank - HIGH / 2 + HIGH * low, height)
                 above.broken_barh(bars, place, facecolors=KINDS[kind], linewidth=0)
-        times, kept = levels(run, rank, [1.0] * len(run.schedule.layout.rank))
+        times, kept = levels(run, rank, step.kept_by_stage)
         colour = PALETTE[rank % len(PALETTE)]
-        below.step(times, kept, where="post", linewidth=0.9, color=colour)
+        held = step.states_by_rank[rank] + kept
+        below.step(times, held, where="post", linewidth=0.9, color=colour)
     above.set_ylim(ranks - 0.5, -0.5)
     above.set_ylabel("rank")
-    below.set_ylabel("micro-batches kept")
+    number_axis(below.yaxis, "bytes", "held")
     for axes in (above, below):
         axes.set_xlim(0, run.makespan_s)
         plain_axes(axes)
@@ -60,8 +61,7 @@ def pipeline(step: Trained, path: str | Path | None = None, *, ax: Any = None) -
     from matplotlib.patches import Patch as patch
     from matplotlib.ticker import MaxNLocator
 
-    for axes, most in ((above, RANKS), (below, KEPT)):  # of whole ranks and micro-batches
-        axes.yaxis.set_major_locator(MaxNLocator(most, integer=True))
+    above.yaxis.set_major_locator(MaxNLocator(RANKS, integer=True))
 
     keys = [patch(color=KINDS[kind], label=words) for kind, words in WORDS.items()]
     legend(

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -63,7 +64,12 @@ DRAWN: dict[str, tuple[Callable[..., Any], Callable[[], tuple[Any, ...]], list[s
         lambda: (hw.sensitivity(GEMM, H200),),
         ["change of time [%]", "change of energy [%]"],
     ),
-    "pipeline": (gallery.pipeline, lambda: (step(),), ["time [s]", "rank", "micro-batches kept"]),
+    "pipeline": (gallery.pipeline, lambda: (step(),), ["time [s]", "rank", "held [B]"]),
+    "steps": (
+        gallery.steps,
+        lambda: ([step()],),
+        ["time of a step [s]", "devices", "tokens a second"],
+    ),
     "pareto": (
         gallery.pareto,
         lambda: (POINTS,),
@@ -133,8 +139,21 @@ def test_a_pipeline_shows_every_pass_and_what_one_f_one_b_keeps() -> None:
     above, below = gallery.pipeline(step()).axes
     bars = [box for each in above.collections for box in each.get_paths()]
     assert len(bars) == 3 * 4 * 16
-    assert [int(max(line.get_ydata())) for line in below.lines] == [4, 4, 4, 4]
-    assert all(line.get_ydata()[-1] == 0 for line in below.lines)
+    held = [line.get_ydata() for line in below.lines]
+    for rank, (bytes_, states) in enumerate(zip(held, step().states_by_rank, strict=True)):
+        assert max(bytes_) == pytest.approx(states + 4 * step().kept_by_stage[rank])
+        assert bytes_[-1] == pytest.approx(states)
+
+
+def test_bars_of_steps_stack_up_to_their_seconds_and_rates_stand_beside_a_line() -> None:
+    some = [replace(step(), name=name) for name in ("a", "b")]
+    left, right = gallery.steps(some).axes
+    for place, each in enumerate(some):
+        mine = [bar for bar in left.patches if abs(bar.get_x() + 0.375 - place) < 0.1]
+        assert sum(bar.get_height() for bar in mine) == pytest.approx(each.step_time_s)
+    assert right.lines[0].get_ydata() == pytest.approx([step().tokens_per_s] * 2)
+    with pytest.raises(InputError, match="steps: expected a step of training"):
+        gallery.steps([])
 
 
 def test_the_first_bars_stack_up_to_time_and_energy() -> None:
@@ -287,7 +306,7 @@ def test_a_picture_is_drawn_into_axes_of_the_users(kind: str) -> None:
     figures: Any = importlib.import_module("matplotlib.figure")
     draw, asked, labels = DRAWN[kind]
     arguments = asked()
-    count = {"breakdown": 2, "tornado": 2, "parity": 2, "pipeline": 2}.get(kind, 1)
+    count = {"breakdown": 2, "tornado": 2, "parity": 2, "pipeline": 2, "steps": 2}.get(kind, 1)
     own = figures.Figure(figsize=(12, 8))
     row = own.subplots(2, 2).ravel()
     given = row[0] if count == 1 else row[:count]

@@ -169,7 +169,7 @@ def test_steps_beyond_the_largest_graph_wait_for_the_host() -> None:
     vLLM 0.22.1 offline on an H200 (`bench throughput`, 2026-11-30): 2.62 s, where no row of it was
     fitted to; with graphs of all batches 1.6 s are predicted.
     """
-    asked = {"input": 1024, "output": 128, "concurrency": 200, "requests": 200}
+    asked: dict[str, Any] = {"input": 1024, "output": 128, "concurrency": 200, "requests": 200}
     asked |= {"max_batch": 1024, "max_batch_tokens": 16384}
     few, all_ = (served(**asked, max_graph_tokens=most) for most in (64, None))
     assert few.duration_s == pytest.approx(2.62, rel=0.1)

@@ -2,7 +2,7 @@
 
 A bar a step, from below: what no schedule goes below (its bound), kernels above that, what is
 computed again, exchanges that nothing hides, waits in the pipeline and for slower replicas, the
-optimiser; together the step's seconds. The right panel has tokens a second over devices, and the
+optimiser; shares of the step's seconds. The right panel has tokens a second over devices, and the
 line on which the step on the fewest devices would scale.
 """
 
@@ -34,16 +34,16 @@ def steps(
     names = list(dict.fromkeys(name for bar in bars for name in bar))
     names.sort(key=lambda name: (name != BOUND, not name.startswith("kernels")))
     drawn, (left, right) = panels((11, 5), 2, ax)
-    base = np.zeros(len(every))
+    base, took_s = np.zeros(len(every)), np.array([float(step.step_time_s) for step in every])
     for place, name in enumerate(names):
-        heights = np.array([max(0.0, float(bar.get(name, 0.0))) for bar in bars])
+        heights = np.array([max(0.0, float(bar.get(name, 0.0))) for bar in bars]) / took_s
         colour = PALETTE[place % len(PALETTE)]
         left.bar(range(len(every)), heights, 0.75, bottom=base, color=colour, label=name)
         base += heights
     left.set_xticks(range(len(every)), [f"{step.devices:,}" for step in every])
     left.set_xlabel("devices")
-    number_axis(left.yaxis, "s", "time of a step")
-    left.set_title(f"{every[0].name} on {every[0].device}", loc="left", size=11)
+    number_axis(left.yaxis, None, "share of a step")
+    left.set_title(every[0].name, loc="left", size=11)
     order = sorted(every, key=lambda step: step.devices)
     count = np.array([float(step.devices) for step in order])
     rates = np.array([float(step.tokens_per_s) for step in order])

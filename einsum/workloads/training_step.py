@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, get_args
 
 from hwmodel.einsum.division import Division
 from hwmodel.einsum.workloads.blocks.network import Network
-from hwmodel.einsum.workloads.kept import WIDE, Kept, checked_formats, named
+from hwmodel.einsum.workloads.kept import WIDE, WIDTHS, Kept, checked_formats, named
 from hwmodel.einsum.workloads.precision import Precision
 from hwmodel.quantity.checked import checked
 from hwmodel.quantity.dtypes import ALIASES, bytes_of
@@ -177,6 +177,10 @@ class Training(Shown):
             if name not in self.__dataclass_fields__:
                 known = (*self.__dataclass_fields__, *DIVIDED)
                 raise UnknownNameError(f"argument of {self.name}", name, known)
+        if "optimizer" in changes:  # with states of its own format, where none is said
+            name, state = named(changes["optimizer"], changes.get("state_dtype"))
+            changes |= {"optimizer": name, "state_dtype": state}
+        checked_formats(**{name: changes[name] for name in WIDTHS if name in changes})
         return replace(self, **changes, parallel={**self.parallel, **how})
 
 

@@ -22,6 +22,16 @@ def test_bytes_of_a_parameter_are_those_that_papers_name() -> None:
     assert kept(optimizer="adam-8bit", state_dtype="bf16").states_bytes == 4
 
 
+def test_a_changed_step_is_read_as_a_new_one() -> None:
+    step = training("llama-3.2-1b", 1024, 8)
+    assert step.but(optimizer="AdamW-8bit").kept == kept(optimizer="adamw-8bit")
+    assert step.but(optimizer="adam-8bit").but(optimizer="lion").kept == kept(optimizer="lion")
+    with pytest.raises(InputError, match="unknown optimizer 'adan'"):
+        step.but(optimizer="adan")
+    with pytest.raises(InputError, match="gradient_dtype: expected a format"):
+        step.but(gradient_dtype="int4")
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [

@@ -14,6 +14,8 @@ FLOP and bytes.
 # pyright: reportGeneralTypeIssues=false
 # (Triton is a language of its own inside Python: its types are not Python's)
 
+from dataclasses import replace
+
 import torch
 import triton
 import triton.language as tl
@@ -105,12 +107,18 @@ def store_tile(
     tl.store(here, tile.to(out.dtype.element_ty), mask=kept)
 
 
+@triton.jit
+def halves(tile, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """The left and the right half of a tile's columns."""
+    return tl.split(tl.permute(tl.reshape(tile, (ROWS, 2, COLUMNS // 2)), (0, 2, 1)))
+
+
 @triton.jit(do_not_specialize=["M", "steps_each"])
 def gemm_kernel(
     a, w, out,  # descriptors or pointers; the output, or [split, M, N] fp32 partial sums
     M, N, K, scale, steps_each,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
-    GROUP_M: tl.constexpr, DESCRIBED: tl.constexpr,
+    GROUP_M: tl.constexpr, DESCRIBED: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
     """One output tile, or the share of its sum that `program_id(1)` names."""
     block_m, block_n = rasterise(
@@ -124,7 +132,35 @@ def gemm_kernel(
         a, w, row, M, column, N, K, first, last, BLOCK_M, BLOCK_N, BLOCK_K, DESCRIBED
     )
     out += part.to(tl.int64) * M * N
-    store_tile(out, total * scale, row, M, column, N, BLOCK_M, BLOCK_N)
+    if PARTS == 2:
+        left, right = halves(total * scale, BLOCK_M, BLOCK_N)
+        store_tile(out, left, row, M, column, N, BLOCK_M, BLOCK_N // 2)
+        store_tile(out, right, row, M, column + BLOCK_N // 2, N, BLOCK_M, BLOCK_N // 2)
+    else:
+        store_tile(out, total * scale, row, M, column, N, BLOCK_M, BLOCK_N)
+
+
+@triton.jit(do_not_specialize=["M"])
+def persistent_kernel(
+    a, w, out,  # descriptors; that of the output is of half of a tile's columns
+    M, N, K, scale,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, GROUP_M: tl.constexpr,
+):  # fmt: skip
+    """Every output tile whose number is this program's, and as many on as there are programs."""
+    blocks_m, blocks_n = tl.cdiv(M, BLOCK_M), tl.cdiv(N, BLOCK_N)
+    steps = tl.cdiv(K, BLOCK_K)
+    count = tl.num_programs(0)
+    for tile in tl.range(tl.program_id(0), blocks_m * blocks_n, count, flatten=True):
+        block_m, block_n = rasterise(tile, blocks_m, blocks_n, GROUP_M)
+        row, column = block_m * BLOCK_M, block_n * BLOCK_N
+        total = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.float32)
+        for step in range(0, steps):
+            x = a.load([row, step * BLOCK_K])
+            y = w.load([column, step * BLOCK_K])
+            total = tl.dot(x, y.T, total)
+        left, right = halves(total * scale, BLOCK_M, BLOCK_N)
+        out.store([row, column], left.to(out.dtype))
+        out.store([row, column + BLOCK_N // 2], right.to(out.dtype))
 
 
 @triton.jit
@@ -179,24 +215,36 @@ def gemm(
     name = dtype_name(a)
     dtype_out = dtype_out or (torch.bfloat16 if name == "fp8" else a.dtype)
     element = a.element_size()
-    tile = tile or gemm_tile(M, N, K, processors=processors(a), element_bytes=element)
+    ruled = gemm_tile(M, N, K, processors=processors(a), element_bytes=element)
     shape = (M, N) if out is None else tuple(out.shape)
     need("gemm", shape == (M, N), f"out {(M, N)}", shape, "resize it")
     if out is None:
         out = torch.empty(M, N, dtype=dtype_out, device=a.device)
     need_contiguous("gemm", a=a, out=out)
+    described, lasting = describable(a, w), describable(a, w, out)
+    if tile is None:
+        tile = ruled if lasting else replace(ruled, persistent=0, stages=4)
     split = int(tile.split)
-    described = describable(a, w)
     target = out
     if split > 1:
         target = torch.empty(split, M, N, dtype=torch.float32, device=a.device)
     blocks = triton.cdiv(M, int(tile.block_m)) * triton.cdiv(N, int(tile.block_n))
+    if tile.persistent:
+        found = f"rows of {K} and {N} elements, split {split}"
+        fits, remedy = lasting and split == 1, "name a tile that ends"
+        need("gemm", fits, "whole sums and rows on 16 bytes", found, remedy)
+        target = TensorDescriptor.from_tensor(out, [int(tile.block_m), int(tile.block_n) // 2])
+        persistent_kernel[(min(blocks, processors(a) * int(tile.resident)),)](
+            operand(a, int(tile.block_m), tile, True), operand(w, int(tile.block_n), tile, True),
+            target, M, N, K, scale, **launch_constants(tile),
+        )  # fmt: skip
+        return out
     steps_each = triton.cdiv(triton.cdiv(K, int(tile.block_k)), split)
     gemm_kernel[(blocks, split)](
         operand(a, int(tile.block_m), tile, described),
         operand(w, int(tile.block_n), tile, described),
         target, M, N, K, scale, steps_each,
-        DESCRIBED=described, **launch_constants(tile),
+        DESCRIBED=described, PARTS=int(tile.parts), **launch_constants(tile),
     )  # fmt: skip
     if split > 1:
         reduce_kernel[(triton.cdiv(M * N, REDUCE_ELEMENTS),)](

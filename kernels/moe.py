@@ -35,7 +35,7 @@ from hwmodel.kernels.operands import (
     processors,
 )
 from hwmodel.machines.gpu.schedules.gemm import GemmTile
-from hwmodel.machines.gpu.schedules.triton_tiles import gemm_tile, gemm_tiles
+from hwmodel.machines.gpu.schedules.triton_tiles import gemm_tiles, grouped_tile
 from hwmodel.machines.gpu.units import product_unit
 from hwmodel.quantity.dtypes import bytes_of
 from hwmodel.spine.activity import Work
@@ -283,7 +283,7 @@ def grouped(
     """Each row of x `(rows, K)` times its expert's w `(experts, N, K)`, transposed: `(rows, N)`.
 
     ends `(experts)` int32 is one past each expert's last row. `tile` is unsplit and defaults to the
-    rule of `triton_tiles.gemm_tile` for the mean rows of an expert. fp8 gives bf16.
+    rule of `triton_tiles.grouped_tile` for the mean rows of an expert. fp8 gives bf16.
     """
     need_contiguous("grouped", x=x, w=w, ends=ends)
     agree = x.ndim == 2 and w.ndim == 3 and x.shape[1] == w.shape[2] and x.dtype == w.dtype
@@ -293,7 +293,7 @@ def grouped(
     (rows, K), (experts, N) = x.shape, w.shape[:2]
     element = x.element_size()
     if tile is None:
-        tile = gemm_tile(
+        tile = grouped_tile(
             triton.cdiv(rows, experts), N * experts, K,
             processors=processors(x), element_bytes=element,
         )  # fmt: skip

@@ -84,10 +84,11 @@ HELD_OUT = (
         "2026-11-29-ar",
         "2026-11-29-as",
         "2026-11-30-au",
+        "2026-11-30-ax",
     ),
 )
 """Sittings that no fit of a shipped calibration reads, on boards of their own (but ad, ai, aj,
-ar, as and x2d, on boards of which fits read kernels alone); of the first, whose library kernels it
+ar, as, ax and x2d, on boards of which fits read kernels alone); of the first, whose library kernels it
 does not read, it reads the rows of our own kernels (`OWN_FITTED`)."""
 
 OWN_FITTED = ("2026-11-22-d",)
@@ -278,11 +279,13 @@ LAUNCHED = "tile_"
 
 def _launched(call: Call, rows: list[Row]) -> Call:
     """The call with the tile that each row was launched with."""
-    names = [field.name for field in fields(call.menu[0])]
+    plain = call.menu[0]
     known = {
-        name: np.array([float(row.columns.get(LAUNCHED + name, 0)) for row in rows])
-        for name in names
-        if LAUNCHED + name in rows[0].columns
+        field.name: np.array(
+            [float(r.columns.get(LAUNCHED + field.name, getattr(plain, field.name))) for r in rows]
+        )
+        for field in fields(plain)
+        if any(LAUNCHED + field.name in row.columns for row in rows)
     }
     if len(known) < 2 or (call.schedule == "rows") != ("elements" in known):
         return call

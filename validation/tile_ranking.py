@@ -1,45 +1,44 @@
 """How well tiles are ranked unseen: the measured time of the first over that of the best.
 
 Whole menus of our Triton kernels were measured on some shapes (rows whose pass is "menu"), which no
-fit reads. For each shape the menu is ranked by predicted time (`hwmodel.mappers.gpu_tiles`).
+fit reads. For each shape the tiles that were measured are ranked by predicted time, each as it was
+launched then: menus and kernels change.
 """
 
-from typing import Any, cast
+from typing import Any
 
-from hwmodel.einsum.workloads.catalogue import WORKLOADS
+import numpy as np
+
+from hwmodel.hardware.catalogue import load_calibration
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.mappers.gpu_tiles import rank_tiles
-from hwmodel.validation.rows import SIZES, Row, read_rows
-
-CHOSEN_LATER = ("resident", "persistent")
-"""Fields of a launch record that follow from the others when the kernel is compiled."""
+from hwmodel.machines.gpu.calls import run
+from hwmodel.machines.gpu.libraries.shipped import family_of
+from hwmodel.validation.calibrate import PRIORS
+from hwmodel.validation.rows import Row, groups, read_rows
 
 
 def losses(device_name: str, hardware: Hardware) -> tuple[float, ...]:
     """For each measured menu, how much slower the tile ranked first is than the best one."""
+    menus = _menus(device_name)
+    predicted = _predicted([row for rows in menus for row in rows], hardware)
     found: list[float] = []
-    for rows in _menus(device_name):
-        first = _first(rows[0], hardware)
-        fields = [name for name in cast(dict[str, Any], vars(first)) if name not in CHOSEN_LATER]
-        names = [name for name in fields if f"tile_{name}" in rows[0].columns]
-        measured = [
-            row.time_s
-            for row in rows
-            if all(row.columns[f"tile_{name}"] == getattr(first, name) for name in names)
-        ]
-        if measured:
-            found.append(measured[0] / min(row.time_s for row in rows) - 1)
+    for rows in menus:
+        first = min(rows, key=lambda row: predicted[id(row)])
+        found.append(first.time_s / min(row.time_s for row in rows) - 1)
     return tuple(found)
 
 
-def _first(row: Row, hardware: Hardware) -> Any:
-    columns = row.columns
-    family = str(columns["family"])
-    sizes: dict[str, Any] = {name: int(columns[name]) for name in SIZES[family]}
-    if family == "attention":
-        sizes["causal"] = bool(columns["causal"])
-    work: Any = WORKLOADS[family](**sizes, dtype=columns["dtype"])
-    return rank_tiles(work, hardware)[0].tile
+def _predicted(rows: list[Row], hardware: Hardware) -> dict[int, float]:
+    """Predicted seconds of every row, by the identity of the row."""
+    calibration = hardware.calibration or load_calibration(PRIORS)
+    found: dict[int, float] = {}
+    for group in groups(rows):
+        times = np.zeros(len(group.rows))
+        for call in group.calls:
+            values = family_of(calibration, call.family, call.library).values
+            times = times + call.times * np.asarray(run(call, hardware, values).folded.time_s)
+        found.update((id(row), float(time)) for row, time in zip(group.rows, times, strict=True))
+    return found
 
 
 def _menus(device_name: str) -> list[list[Row]]:

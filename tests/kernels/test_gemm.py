@@ -2,6 +2,8 @@
 
 # pyright: basic, reportMissingImports=false
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("torch", reason="needs torch and triton")
@@ -58,9 +60,35 @@ def test_is_launched_with_the_record_and_no_other(draw, record):
     assert grid == (2 * 3, 2)
     assert constants == {
         "BLOCK_M": 64, "BLOCK_N": 32, "BLOCK_K": 16, "GROUP_M": 4, "num_warps": 2,
-        "num_stages": 3, "DESCRIBED": True,
+        "num_stages": 3, "DESCRIBED": True, "PARTS": 1,
     }  # fmt: skip
     assert len(reduced.launches) == 1
+
+
+def test_a_tile_that_leaves_in_halves_is_the_same(draw, error, poison):
+    a, w = draw(50, 48), draw(70, 48)
+    halved = GemmTile(32, 64, 16, stages=2, warps=4, parts=2)
+    got = gemm.gemm(a, w, tile=halved, out=poison(50, 70))
+    assert error(got, gemm.reference(a.double(), w.double())) < 1e-6
+
+
+@pytest.mark.parametrize(("M", "N", "K"), [(150, 136, 80), (1, 8, 16), (64, 64, 200)])
+def test_persistent_blocks_write_every_tile(draw, error, poison, record, M, N, K):
+    seen, ending = record(gemm, "persistent_kernel"), record(gemm, "gemm_kernel")
+    a, w = draw(M, K, dtype="fp16"), draw(N, K, dtype="fp16")
+    tile = GemmTile(32, 64, 32, stages=2, warps=4, persistent=1, parts=2)
+    got = gemm.gemm(a, w, tile=tile, out=poison(M, N).to(a.dtype), scale=0.5)
+    assert error(got, gemm.reference(a.double(), w.double(), 0.5)) < 5e-4
+    assert len(seen.launches) == 1
+    assert not ending.launches
+
+
+def test_persistent_blocks_need_rows_that_descriptors_cover(draw):
+    lasting = GemmTile(32, 32, 32, stages=2, warps=4, persistent=1)
+    for split, columns in ((1, 33), (2, 32)):
+        tile = replace(lasting, split=split)
+        with pytest.raises(InputError, match="rows on 16 bytes"):
+            gemm.gemm(draw(16, 32), draw(columns, 32), tile=tile)
 
 
 def test_unsplit_sums_need_no_second_kernel(draw, record):

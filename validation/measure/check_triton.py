@@ -15,6 +15,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -61,7 +62,8 @@ def gemm_check(dtype: str, m: int, n: int, k: int, split: int) -> Check:
     def run() -> tuple[torch.Tensor, torch.Tensor]:
         a, w = normal(m, k, dtype=dtype), normal(n, k, dtype=dtype)
         tile = gemm_tile(m, n, k, processors=processors(a), element_bytes=a.element_size())
-        tile = type(tile)(**{**vars(tile), "split": split})
+        if split > 1:
+            tile = replace(tile, split=split, stages=4, persistent=0, parts=1)
         return gemm.gemm(a, w, tile=tile), gemm.reference(a.double(), w.double())
 
     return f"gemm {m}x{n}x{k} split {split}", dtype, run

@@ -32,6 +32,7 @@ from hwmodel.machines.gpu.schedules.triton_tiles import (
     gemm_menu,
     gemm_tile,
     gemm_tiles,
+    grouped_tile,
     prefill_tile,
     prefill_tiles,
     row_tile,
@@ -69,7 +70,9 @@ def draw_gemm_case(rng: np.random.Generator) -> Case:
     case = draw_gemm(rng, str(rng.choice(["bf16", "fp16", "fp8"], p=[0.6, 0.15, 0.25])), KERNEL)
     s, element = case.shape, ITEM_BYTES[case.dtype]
     rule = gemm_tile(s["M"], s["N"], s["K"], processors=PROCESSORS, element_bytes=element)
-    return with_tile(case, pick(rng, rule, gemm_menu(element)))
+    described = s["K"] * element % 16 == 0 and s["N"] % 8 == 0
+    menu = [tile for tile in gemm_menu(element) if described or not tile.persistent]
+    return with_tile(case, pick(rng, rule, menu))
 
 
 def draw_prefill_case(rng: np.random.Generator) -> Case:
@@ -96,8 +99,8 @@ def draw_moe_case(rng: np.random.Generator) -> Case:
     s = case.shape
     each = -(-s["tokens"] * s["top_k"] // s["experts"])
     wide = 2 * s["intermediate"] * s["experts"]
-    rule = gemm_tile(each, wide, s["hidden"], processors=PROCESSORS, element_bytes=2)
-    return with_tile(case, pick(rng, replace(rule, split=1), gemm_tiles(2)))
+    rule = grouped_tile(each, wide, s["hidden"], processors=PROCESSORS, element_bytes=2)
+    return with_tile(case, pick(rng, rule, gemm_tiles(2)))
 
 
 def draw_row_case(rng: np.random.Generator) -> Case:

@@ -4,12 +4,12 @@ A prior: their efficiencies are those of vLLM's other experts, which are Triton'
 """
 
 from hwmodel.machines.gpu.libraries.library import GENERATIONS, HALVES, Launch, Library, Support
-from hwmodel.machines.gpu.schedules import matmul_ogs, triton_gemm
+from hwmodel.machines.gpu.schedules import matmul_ogs, triton_grouped
 
 LIBRARY = Library(
     name="matmul-ogs",
     title="Triton's gathered products of mxfp4",
-    launches={"grouped": Launch(triton_gemm.grouped, matmul_ogs.MENU, matmul_ogs.resolved)},
+    launches={"grouped": Launch(triton_grouped.grouped, matmul_ogs.MENU, matmul_ogs.resolved)},
     support=(
         Support(
             ("grouped",),

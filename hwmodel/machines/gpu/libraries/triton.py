@@ -34,30 +34,31 @@ from hwmodel.machines.gpu.schedules.triton_rules import COMPLETED, LAUNCHES, STR
 
 GEMM = priors(
     """
-    matrix = 0.65 in 0.3 .. 1: share of the datasheet's matrix rate that a full tile reaches
-    matrix_fp8 = 0.65 in 0.2 .. 1: the same for fp8, promotions to fp32 sums included
+    matrix = 0.85 in 0.3 .. 1: share of the datasheet's matrix rate that a full tile reaches
+    matrix_fp8 = 0.85 in 0.2 .. 1: the same for fp8, promotions to fp32 sums included
     dram = 0.97 in 0.7 .. 1: share of the datasheet's DRAM bandwidth, what overlaps badly apart
         (sharpness)
-    store = 0.9 in 0.1 .. 1: share of the port at which a block brings its sums into rows and writes
+    port = 0.9 in 0.5 .. 1: share of a processor's port at which slices arrive
+    store = 0.7 in 0.1 .. 1: share of the port at which a block brings its sums into rows and writes
         them
-    l2 = 2 in 0.5 .. 3: multiple of the catalogue's L2 bandwidth, which plain loads reach, that bulk
-        copies do: requests of several processors for one line are joined before the L2
-    l1 = 0.13 in 0.03 .. 1: share of the L1s' bandwidth at which split sums are added
-    slice = 1800 in 200 .. 6000: clocks from the request of a slice of K to its arrival from the
-        DRAM
-    copy = 0.2 in 0.05 .. 0.6: share of 32 loads of single elements a clock and processor, where
+    l2 = 1.5 in 0.3 .. 3: multiple of the catalogue's L2 bandwidth: rows of zeros, split sums, and
+        what is left of slices where requests of several processors have been joined
+    l1 = 0.25 in 0.03 .. 1: share of the L1s' bandwidth at which split sums are added
+    slice = 1300 in 200 .. 6000: clocks from the request of a slice of K to the first of its bytes
+        from the DRAM
+    copy = 0.18 in 0.05 .. 0.6: share of 32 loads of single elements a clock and processor, where
         bulk copies cannot be used
-    launch = 1.2 in 0.3 .. 5: one kernel to the next in a graph, descriptors fetched, in graph
+    launch = 1.4 in 0.3 .. 5: one kernel to the next in a graph, descriptors fetched, in graph
         launches of the device
-    fill = 1.2 in 0 .. 4: start and end of a block, in DRAM latencies
-    reduction = 1.3 in 0 .. 8: the launch that adds split sums, in graph launches
-    split = 0.28 in 0 .. 2: one more part to add, in DRAM latencies
-    step = 0.95 in 0 .. 3: wait for a slice of single elements, in DRAM latencies
+    fill = 0.3 in 0 .. 4: start and end of a block, in DRAM latencies
+    reduction = 1.7 in 0 .. 8: the launch that adds split sums, in graph launches
+    split = 0.2 in 0 .. 2: one more part to add, in DRAM latencies
+    step = 0.9 in 0 .. 3: wait for a slice of single elements, in DRAM latencies
     landing = 100 in 100 .. 100: multiple of shared memory's bandwidth at which bulk copies land
         beside reads, which do not wait for them
-    sharpness = 3 in 1.3 .. 16: exponent of the norm that overlaps waves of blocks with the DRAM:
-        they queue for it together
-    inner = 4 in 4 .. 4: exponent of the norm that overlaps the slices, products and stores of
+    sharpness = 2 in 1.3 .. 16: exponent of the norm that overlaps waves of blocks with the DRAM and
+        the L2: they queue for them together
+    inner = 6 in 1.5 .. 16: exponent of the norm that overlaps the slices, products and stores of
         blocks on one processor
     """
 )

@@ -27,7 +27,7 @@ from hwmodel.machines.gpu.schedules import (
     fused_moe,
     inductor,
     rows,
-    triton_gemm,
+    triton_grouped,
 )
 
 PREFILL = priors(
@@ -132,7 +132,7 @@ LIBRARY = Library(
     title="vLLM's kernels",
     launches={
         **FLASH3,
-        "grouped": Launch(triton_gemm.grouped, fused_moe.MENU),
+        "grouped": Launch(triton_grouped.grouped, fused_moe.MENU),
         "rows": Launch(rows.activity, inductor.MENU, inductor.resolved),
     },
     calls={"gemm": VLLM[0], **dict.fromkeys(("reduction", *UNEVEN), "torch")},

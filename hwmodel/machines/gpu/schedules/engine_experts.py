@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hwmodel.hardware.hardware import Limits
-from hwmodel.machines.gpu.schedules import triton_gemm
+from hwmodel.machines.gpu.schedules import triton_grouped
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem
 from hwmodel.quantity.arithmetic import least, where
 from hwmodel.quantity.dtypes import bytes_of
@@ -26,7 +26,7 @@ from hwmodel.spine.activity import Activity, Serial, Work
 class Experts:
     """Counts of one product of experts, and its share of what is done to every token."""
 
-    product: Callable[[GemmProblem, Any, Limits], Activity] = triton_gemm.grouped
+    product: Callable[[GemmProblem, Any, Limits], Activity] = triton_grouped.grouped
     zeroed: bool = False
 
     def __call__(self, problem: GemmProblem, tile: Any, limits: Limits) -> Activity:

@@ -115,7 +115,8 @@ class GemmTile:
     so that a wave covers a patch of the output and not a stripe. `multicast` blocks of a cluster
     share the slices of their longer side; `copy_bytes` is what one thread's copy instruction moves
     (0: a bulk copy engine moves whole slices). `persistent` blocks (1) take tile after tile, and
-    load the next one's first slices while they finish the last.
+    load the next one's first slices while they finish the last. A tile's columns leave in `parts`
+    stores, one after the other.
     """
 
     block_m: Amount
@@ -129,6 +130,7 @@ class GemmTile:
     multicast: Amount = 1
     copy_bytes: Amount = 0
     persistent: Amount = 0
+    parts: Amount = 1
 
     def shared_bytes(self, element_bytes: float) -> Amount:
         """Shared memory of one block: the staged slices of A and B."""

@@ -1,16 +1,15 @@
 """Schedule of our own tiled GEMM in Triton: what its compiled loop does beyond the generic counts.
 
-Blocks are neither persistent nor clustered: each fetches its own first slices, and stores its tile
-through shared memory before the next one starts. All stages but one are on their way while a slice
-is multiplied, so that a block waits one latency for its first slices and another each time it has
-used them up; blocks that share a processor hide that from one another. How many do follows from
-the registers and shared bytes that Triton 3.6 and its ptxas report for sm_90a. Tiles below 64 rows
-multiply by warp instructions (mma) with one stage less, and convert fp8 to fp16 first.
+With S stages a slice of K is asked for when the product S slices before it has ended, so that S
+slices pass in the latency of one, and its product; or as fast as the processor's port brings their
+bytes, or its tensor cores multiply. Rows that begin beside lines or sectors of memory bring more.
+Blocks that share a processor hide one another's waits. How many do follows from the registers and
+shared bytes that Triton 3.6 and its ptxas report for sm_90a. Tiles below 64 rows multiply by warp
+instructions (mma), have one stage less, and convert fp8 to fp16 first.
 
-Tiles below 64 rows do not multiply while they wait. Rows of a tile beyond an edge of A or B, which
-descriptors fill with zeros, cross from the L2 as others do, and are not joined.
-
-Blocks beyond whole waves have fewer neighbours, and the L2 and DRAM to themselves.
+Some tiles' loops wait for each matrix instruction before the next (`waits_each`). Rows of a tile
+beyond an edge of A or B, which descriptors fill with zeros, all come from one place of the L2.
+Persistent blocks take tile after tile, and fetch the next one's slices beside a store.
 
 Rows of A and B that do not begin on 16 bytes cannot be copied in bulk: threads load their elements
 one by one, nothing ahead of the product, and keep in local memory those addresses of elements that
@@ -21,17 +20,15 @@ A part is a whole number of slices, so that of many parts some are empty: their 
 Sums are fp32, and a second kernel adds them. What goes through the DRAM is in `triton_traffic`.
 """
 
-from dataclasses import dataclass, replace
-
-from hwmodel.einsum.distribution import expected_tiles
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules.gemm import (
+    LINE_BYTES,
     PARTIAL_BYTES,
+    SECTOR_BYTES,
     WARPGROUP_ROWS,
     GemmProblem,
     GemmTile,
     conversions,
-    dram_bytes,
 )
 from hwmodel.machines.gpu.schedules.triton_traffic import operands_bytes, parts_bytes, spills_bytes
 from hwmodel.machines.gpu.units import product_unit
@@ -58,44 +55,40 @@ SPILL, IN_FLIGHT = 0.12, 120
 """Wait for a spilled address on the way, over that for a slice, and how many of a thread's do not
 wait for one another (fitted: H200, Triton 3.6)."""
 
-HIT = 0.75
+HIT = 0.9
 """Latency of a slice that the L2 holds over that of one from the DRAM, the copy engine's own part
 included (fitted: H200)."""
+SLICE_BYTES = 64 * 1024
+"""Bytes of a slice that take its latency once more to arrive (fitted: H200)."""
 
-WARP_PRODUCTS = 2.3
+WARP_PRODUCTS = 2.5
 """Time of warp-level matrix instructions and the loads of their fragments over a warpgroup's
 (fitted: H200; mma alone reaches some six tenths of the datasheet's rate on Hopper)."""
 CONVERTED = 2
 """The same of fp8 operands, converted to fp16, over 16-bit ones at their own rate."""
 
-WIDE_AREA = 128 * 256
-BEYOND = 4
-"""What a row of a tile beyond an edge costs the L2 over one within: rows of zeros cross to the
-processor as others do, and are not joined (fitted: H200)."""
+STEPS, STEP_CYCLES = 4, 68
+"""Matrix instructions of a slice of 128 bytes a row, and clocks that one waits which the next does
+not run beside (fitted: H200)."""
+
+BEYOND = 3.3
+"""What a row of a tile beyond an edge costs the L2: all are read from one place (fitted: H200)."""
+JOINED = 0.4
+"""Share of the bytes of slices that the L2 itself serves: processors ask for the same at the same
+time, and their requests are joined before it (fitted: H200)."""
+STRADDLING, OFF_SECTOR = 0.3, 0.3
+"""Cost of a second line of 128 bytes of a row, over that of the first, and of rows of which half
+begin within a sector of 32 bytes (fitted: H200)."""
+
+LOADED, SUMMED, ISSUE = 4.0, 4.25, 6.0
+"""Instructions of a warp for each element that its threads load one by one, and for each sum of a
+tile below 64 rows (as Triton 3.6 compiles them); clocks of one in a warp alone (fitted: H200)."""
 
 NARROW = 1.5
 """Cost of storing single elements, where rows of C do not begin on 16 elements, over that of
 bringing the sums into rows (fitted: H200)."""
 PROVEN = 16
 """Multiple of elements that Triton's specialisation proves of an argument."""
-
-
-@dataclass(frozen=True)
-class Loop:
-    """How a kernel's loop over K was compiled: time of products over a warpgroup's, and waits.
-
-    `warps` is that of warp-level instructions, `wide` of a tile of `WIDE_AREA` sums, of which two
-    warpgroups have none under way while they wait. `in_turn` is 1 where warp-level products do not
-    run while their slices come.
-    """
-
-    warps: float = WARP_PRODUCTS
-    wide: float = 1.0
-    in_turn: float = 0.0
-
-
-PRODUCT = Loop(warps=2.0, wide=1.25, in_turn=1.0)
-"""The product's own (fitted: H200, Triton 3.6); the others' are those of grouped products."""
 
 
 def bulk(row_elements: Amount, element_bytes: float) -> Amount:
@@ -106,74 +99,71 @@ def bulk(row_elements: Amount, element_bytes: float) -> Amount:
 def activity(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
     """One call: launch, waves of blocks, and the kernel that adds parts."""
     rows, columns = ceil_div(problem.M, tile.block_m), ceil_div(problem.N, tile.block_n)
+    element = element_bytes(problem.dtype_a)
     whole = ceil_div(problem.K, tile.block_k)
     slices = ceil_div(whole, tile.split)
     every = problem.batch * rows * columns
     blocks = every * ceil_div(whole, slices)
     held = resident(problem, tile)
     slots = limits.processors * held
-    split = tile.split > 1
+    split = where(tile.split > 1, 1.0, 0.0)
     outputs = problem.batch * problem.M * problem.N
     written = outputs * bytes_of(problem.dtype_out)
-    partial = where(split, 1.0, 0.0) * tile.split * outputs * PARTIAL_BYTES
+    partial = split * tile.split * outputs * PARTIAL_BYTES
     parts = parts_bytes(problem, tile, limits)
-    by_element = where(bulk(problem.K, element_bytes(problem.dtype_a)), 0.0, 1.0)
-    spill = by_element * spilled_registers(tile) * REGISTER_BYTES * WARP_THREADS * tile.warps
+    singles = where(bulk(problem.K, element), 0.0, 1.0)
+    spill = singles * spilled_registers(tile) * REGISTER_BYTES * WARP_THREADS * tile.warps
     spills = spills_bytes(problem, tile, spill, slots, limits)
     operands = operands_bytes(problem, tile, slots, limits)
     beyond = tile.block_m - problem.M / rows + tile.block_n - problem.N / columns
-    zeros = (1 - by_element) * beyond * slices * tile.block_k * element_bytes(problem.dtype_a)
+    zeros = (1 - singles) * beyond * slices * tile.block_k * element
     stream = Work(
         read={"dram": (operands + spills) / blocks, "l2": BEYOND * zeros},
-        written={"dram": (where(split, parts, written) + spills) / blocks, "l2": partial / blocks},
+        written={
+            "dram": (where(tile.split > 1, parts, written) + spills) / blocks,
+            "l2": partial / blocks,
+        },
     )
     empty = Work(
         written={"port": stored_bytes(problem, tile, rows)},
         slots={"fill": 1},
         live={"processors": 1 / held},
     )
-    beyond = most((0, every * tile.split - ceil_div(blocks, slots) * slots))
-    body = (
-        waves(problem, tile, rows, blocks, slices, stream, limits, PRODUCT),
-        Waves(beyond, slots, empty),
-    )
+    idle = most((0, every * tile.split - ceil_div(blocks, slots) * slots))
     reduction = Work(
         read={"l2": partial, "l1": partial, "dram": parts},
-        written={"dram": where(split, written, 0.0)},
-        slots={
-            "reduction": where(split, 1.0, 0.0),
-            "split": where(split, 1.0, 0.0) * tile.split,
-        },
+        written={"dram": where(tile.split > 1, written, 0.0)},
+        slots={"reduction": split, "split": split * tile.split},
     )
-    return Serial((Work(slots={"launch": 1}), *body, reduction))
+    begun = Work(read={"pipeline": tile.persistent * limits.processors}, slots={"launch": 1})
+    body = _waves(problem, tile, (rows, columns, blocks, slices), stream, limits)
+    return Serial((begun, body, Waves(idle, slots, empty), reduction))
 
 
-def waves(
+def _waves(
     problem: GemmProblem,
     tile: GemmTile,
-    rows: Amount,
-    blocks: Amount,
-    slices: Amount,
+    grid: tuple[Amount, Amount, Amount, Amount],
     stream: Work,
     limits: Limits,
-    loop: Loop = Loop(),
 ) -> Activity:
     """Whole waves of blocks with their shares of the DRAM's stream, and the blocks left over.
 
-    `rows` counts the blocks along M, `blocks` all that have work, `stream` is one's share.
+    `grid` is (blocks along M, along N, all that have work, slices of each), `stream` one's share.
     """
+    rows, columns, blocks, slices = grid
     held = resident(problem, tile)
     slots = limits.processors * held
     whole = floor_div(blocks, slots) * slots
     left = blocks - whole
     share = most((1, least((held, ceil_div(left, limits.processors)))))
-    sides = problem.M / rows + problem.N / ceil_div(problem.N, tile.block_n)
+    sides = problem.M / rows + problem.N / columns
     staged = sides * slices * tile.block_k * element_bytes(problem.dtype_a)
-    trip = HIT + (1 - HIT) * least((1.0, stream.read["dram"] / staged))
     stored = stored_bytes(problem, tile, rows)
+    trip = HIT + (1 - HIT) * least((1.0, stream.read["dram"] / staged))
 
     def block(beside: Amount) -> Activity:
-        each = _block(problem, tile, slices, (staged, stored), trip, beside, loop)
+        each = _block(problem, tile, slices, (staged, stored), trip, beside)
         return Overlap((each, stream))
 
     return Serial(
@@ -191,7 +181,6 @@ def _block(
     moved: tuple[Amount, Amount],
     trip: Amount,
     beside: Amount,
-    loop: Loop,
 ) -> Activity:
     """One block among `beside` on its processor: its own chain, and its neighbours' work.
 
@@ -200,85 +189,102 @@ def _block(
     element = element_bytes(problem.dtype_a)
     depth = slices * tile.block_k
     area, sides = tile.block_m * tile.block_n, tile.block_m + tile.block_n
-    by_element = where(bulk(problem.K, element), 0.0, 1.0)
-    spills = spilled_registers(tile)
+    singles = where(bulk(problem.K, element), 0.0, 1.0)
     unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
     small = tile.block_m < WARPGROUP_ROWS
-    warps = loop.warps * (CONVERTED if element < 2 else 1)
-    wide = where(area >= WIDE_AREA, loop.wide, 1.0)
-    products = 2 * area * depth * where(small, warps, wide)
+    warps = WARP_PRODUCTS * (CONVERTED if element < 2 else 1)
+    products = 2 * area * depth * where(small, warps, 1.0)
     slab = where(small, 4 * tile.block_m + tile.block_n, area / WARPGROUP_ROWS + tile.block_m)
     used = least((depth, problem.K / tile.split))
     staged, stored = moved
-    refills = most((0, ceil_div(slices, most((1, tile.stages - 1))) - 1))
-    refills = refills * trip
-    waits = where(small, loop.in_turn * refills, 0.0)
-    first = Work(
-        read={"pipeline": (1 - by_element) * (trip + waits) / beside},
-        slots={
-            "fill": 1,
-            "step": by_element
-            * used
-            / tile.block_k
-            * (1 + SPILL * spills * most((1, spills / IN_FLIGHT))),
-        },
-    )
+    staged = staged * lines(problem.K * element)
+    stages = tile.stages - where(small, 1, 0)
+    own = 1 / beside
 
-    def work(share: Amount, chain: Amount) -> Work:
+    def work(share: Amount, products_share: Amount) -> Work:
         return Work(
-            operations={(unit, "flop", dtype): share * products},
+            operations={(unit, "flop", dtype): products_share * products},
             read={
                 "shared": share * slab * depth * element,
-                "l2": share * staged,
-                "pipeline": (1 - by_element) * chain / beside,
+                "port": share * (1 - singles) * staged,
+                "l2": share * JOINED * staged,
+                "copy": share * singles * sides * used,
             },
-            written={"shared": share * staged},
         )
 
     widened = conversions(problem, tile.block_n * depth).operations
 
     def end(share: Amount) -> Activity:
-        loads = Work(read={"copy": share * by_element * sides * used})
         lanes = Work(operations={key: share * count for key, count in widened.items()})
-        return Serial((loads, lanes, Work(written={"port": share * stored})))
+        return Serial((lanes, Work(written={"port": share * stored})))
 
-    own = 1 / beside
+    first = Work(
+        read={"pipeline": (1 - singles) * (1 - tile.persistent) * trip * own},
+        slots={"fill": 1 - tile.persistent, "step": singles * used / tile.block_k * _wait(tile)},
+    )
+    arrival = trip * (1 + sides * tile.block_k * element / SLICE_BYTES)
+    ahead = (1 - singles) / stages
+    chain = Serial(
+        (
+            Work(read={"pipeline": ahead * slices * arrival * own}),
+            Work(operations={(unit, "flop", dtype): ahead * own * products}),
+        )
+    )
+    sums = area / (WARP_THREADS * tile.warps)
+    issued = ISSUE * (LOADED * _loads(tile) + where(small, SUMMED * sums, 0.0))
+    issue = Work(slots={"cycle": singles * used / tile.block_k * issued})
+    each = waits_each(problem, tile) * (1 - singles)
+    waits = Work(slots={"cycle": each * slices * STEPS * STEP_CYCLES})
     held = Work(live={"shared": tile.shared_bytes(element), "processors": own})
-    mine = Serial((first, work(own, refills - waits), end(own)))
-    return Overlap((mine, Serial((work(1 - own, 0.0), end(1 - own))), held))
+    loop = Overlap((chain, issue, work(own, (1 - ahead) * own)))
+    mine = Serial((first, loop, waits, end(own)))
+    return Overlap((mine, Serial((work(1 - own, 1 - own), end(1 - own))), held))
 
 
-def grouped(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
-    """One product of each member's rows; the grid holds the most row blocks that could be needed.
+def waits_each(problem: GemmProblem, tile: GemmTile) -> Amount:
+    """1 where the loop waits for each matrix instruction before the next, as ptxas compiles it.
 
-    Every block first finds its member by a scan of where members end; those beyond the last return.
+    Read off the code that Triton 3.6 makes for sm_90a, of tiles by eight warps and rows of a proven
+    multiple of `PROVEN` elements: 128 x 256 sums that are narrowed and leave in one store, or leave
+    as they are in two, and 128 x 128 sums of a split.
     """
-    routing = problem.routing
-    if routing is None:
-        return activity(problem, tile, limits)
-    rows = expected_tiles(routing, problem.members, tile.block_m)
-    columns = ceil_div(problem.N, tile.block_n)
-    launched = floor_div(problem.M, tile.block_m) + least((problem.members, problem.M))
-    blocks = rows * columns
-    held = resident(problem, tile)
-    slots = limits.processors * held
-    read, written = dram_bytes(problem, replace(tile, resident=held), limits)
-    stream = Work(read={"dram": read / blocks}, written={"dram": written / blocks})
-    slices = ceil_div(problem.K, tile.block_k)
-    idle = most((0, (launched - rows) * columns))
-    turns = ceil_div(blocks, slots)
-    scans = Work(slots={"scan": turns + idle / slots})
-    body = waves(problem, tile, rows, blocks, slices, stream, limits)
-    return Serial((Work(slots={"launch": 1}), scans, body))
+    area, one = tile.block_m * tile.block_n, tile.parts == 1
+    wide = where(tile.split > 1, where(one, 0.0, 1.0), where(one, 1.0, 0.0))
+    square = where(tile.split > 1, 1.0, 0.0)
+    found = where(area == 128 * 256, wide, where(area == 128 * 128, square, 0.0))
+    told = (tile.warps == 8) & (tile.persistent == 0) & (problem.N % PROVEN == 0)
+    return where(told, found, 0.0)
+
+
+def lines(row_bytes: Amount) -> Amount:
+    """What rows so long bring over their own bytes: a second line, and sectors that are not whole.
+
+    >>> lines(256), lines(240)
+    (1.0, 1.5625)
+    """
+    aligned = 16 + 16 * where(row_bytes % 32 == 0, 1, 0) + 32 * where(row_bytes % 64 == 0, 1, 0)
+    aligned = aligned + 64 * where(row_bytes % LINE_BYTES == 0, 1, 0)
+    within = where(aligned < SECTOR_BYTES, OFF_SECTOR, 0.0)
+    return 1 + STRADDLING * (1 - aligned / LINE_BYTES) + within
+
+
+def _wait(tile: GemmTile) -> Amount:
+    """Wait for a slice of single elements, of that for one load: spilled addresses come first."""
+    spills = spilled_registers(tile)
+    return 1 + SPILL * spills * most((1, spills / IN_FLIGHT))
 
 
 def stored_bytes(problem: GemmProblem, tile: GemmTile, rows: Amount) -> Amount:
-    """Bytes that a block passes on for its tile: all sums through shared memory, then its rows."""
+    """Bytes that a block passes on for its tile: all sums through shared memory, then its rows.
+
+    Persistent blocks narrow the sums first, since rows leave by the copy engine.
+    """
     area = tile.block_m * tile.block_n
     columns = ceil_div(problem.N, tile.block_n)
     each = where(tile.split > 1, PARTIAL_BYTES, bytes_of(problem.dtype_out))
     narrow = where(problem.N % PROVEN == 0, 0.0, NARROW)
-    return area * PARTIAL_BYTES * (1 + narrow) + problem.M / rows * problem.N / columns * each
+    through = where(tile.persistent > 0, each, PARTIAL_BYTES * (1 + narrow))
+    return area * through + problem.M / rows * problem.N / columns * each
 
 
 def resident(problem: GemmProblem, tile: GemmTile) -> Amount:

@@ -5,12 +5,16 @@ tile handed in is the menu's one entry and says nothing; the answer is the wrapp
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hwmodel.hardware.hardware import Limits
 from hwmodel.machines.gpu.schedules import rows as rows_schedule
-from hwmodel.machines.gpu.schedules import triton_attention, triton_gemm, triton_rows
+from hwmodel.machines.gpu.schedules import (
+    triton_attention,
+    triton_gemm,
+    triton_grouped,
+    triton_rows,
+)
 from hwmodel.machines.gpu.schedules.attention import AttentionProblem, AttentionTile
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem, GemmTile
 from hwmodel.machines.gpu.schedules.rows import RowProblem, RowTile
@@ -23,6 +27,7 @@ from hwmodel.machines.gpu.schedules.triton_tiles import (
     decode_tile,
     gemm_candidates,
     gemm_tile,
+    grouped_tile,
     prefill_tile,
     prefill_tiles,
     row_tile,
@@ -45,14 +50,13 @@ def gemm(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
 
 def grouped(tile: GemmTile, problem: GemmProblem, limits: Limits) -> GemmTile:
     """The same for the rows of a mean member and the columns of all, unsplit."""
-    found = gemm_tile(
+    return grouped_tile(
         ceil_div(problem.M, problem.members),
         problem.N * problem.members,
         problem.K,
         processors=limits.processors,
         element_bytes=int(element_bytes(problem.dtype_a)),
     )
-    return replace(found, split=1)
 
 
 def prefill(tile: AttentionTile, problem: AttentionProblem, limits: Limits) -> AttentionTile:
@@ -88,7 +92,7 @@ def rows(tile: RowTile, problem: RowProblem, limits: Limits) -> RowTile:
 
 LAUNCHES: dict[str, tuple[Callable[[Any, Any, Limits], Activity], Sequence[Any], Any]] = {
     "gemm": (triton_gemm.activity, (GemmTile(128, 128),), gemm),
-    "grouped": (triton_gemm.grouped, (GemmTile(128, 128),), grouped),
+    "grouped": (triton_grouped.grouped, (GemmTile(128, 128),), grouped),
     "prefill": (triton_attention.prefill, (AttentionTile(128, 128),), prefill),
     "decode": (triton_attention.decode, (AttentionTile(16, 64),), decode),
     "rows": (rows_schedule.activity, (RowTile(),), rows),
@@ -111,7 +115,7 @@ def gemm_menu(problem: GemmProblem, limits: Limits) -> Sequence[Any]:
         for tile in found
         if triton_gemm.shared_bytes(problem, tile) <= limits.shared_per_block_bytes
         and tile.block_m * tile.block_n <= limits.registers
-        and not (grouped and tile.split > 1)
+        and not (grouped and (tile.split > 1 or tile.persistent))
     ]
 
 

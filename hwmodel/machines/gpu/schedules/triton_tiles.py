@@ -7,6 +7,8 @@ C++ Programming Guide, compute capability 9.0). A rule depends on sizes alone an
 arrays. Sizes are elements unless they say bytes.
 """
 
+from dataclasses import replace
+
 from hwmodel.machines.gpu.schedules.attention import AttentionTile
 from hwmodel.machines.gpu.schedules.gemm import GemmTile
 from hwmodel.machines.gpu.schedules.rows import RowTile
@@ -27,6 +29,14 @@ GEMM_SHAPES = (
     (16, 128, 4, 4, 2),
 )
 """(block_m, block_n, stages, warps, blocks per processor), largest first."""
+
+PERSISTENT_SHAPES = ((128, 256, 3, 8, 1), (128, 128, 3, 4, 2))
+"""The same of blocks that take tile after tile: a stage less, since half a tile leaves through
+shared memory."""
+HALVED_COLUMNS, HALVED_WARPS = 256, 8
+"""Tiles that leave in two stores where they are not split (see kernels/gemm.py)."""
+ROW_BYTES, OUTPUT_BYTES = 16, 2
+"""Multiple of bytes of rows that descriptors cover, and bytes of an output of narrow operands."""
 
 SPLITS = (1, 2, 4, 8, 16)
 LEAST_STEPS = 4
@@ -61,12 +71,28 @@ def gemm_tiles(element_bytes: int = 2) -> tuple[GemmTile, ...]:
 
 
 def gemm_menu(element_bytes: int = 2) -> tuple[GemmTile, ...]:
-    """Every tile with every split."""
-    return tuple(
-        GemmTile(t.block_m, t.block_n, t.block_k, t.stages, t.warps, split, t.resident)
-        for t in gemm_tiles(element_bytes)
+    """Every tile with every split, and those of persistent blocks for operands of 8 and 16 bits."""
+    depth = SLICE_BYTES // element_bytes
+    ending = (
+        replace(tile, split=split, parts=2 if split == 1 and _halved(tile) else 1)
+        for tile in gemm_tiles(element_bytes)
         for split in SPLITS
     )
+    persistent = (
+        GemmTile(m, n, depth, stages, warps, resident=resident, persistent=1, parts=2)
+        for m, n, stages, warps, resident in PERSISTENT_SHAPES
+    )
+    return (*ending, *(persistent if element_bytes <= OUTPUT_BYTES else ()))
+
+
+def _halved(tile: GemmTile) -> bool:
+    """Whether an unsplit tile leaves in two stores."""
+    return bool(tile.block_n == HALVED_COLUMNS and tile.warps == HALVED_WARPS)
+
+
+def _rows_on_16_bytes(N: Amount, K: Amount, element_bytes: int) -> Amount:
+    """Whether descriptors cover the rows of operands and outputs."""
+    return (K * element_bytes % ROW_BYTES == 0) & (N * OUTPUT_BYTES % ROW_BYTES == 0)
 
 
 def gemm_candidates(
@@ -77,8 +103,11 @@ def gemm_candidates(
     >>> {tile.split for tile in gemm_candidates(8192, 8192, 64, processors=132, element_bytes=2)}
     {1}
     """
+    described = _rows_on_16_bytes(N, K, element_bytes)
 
     def useful(tile: GemmTile) -> bool:
+        if tile.persistent and not described:
+            return False
         blocks = ceil_div(M, tile.block_m) * ceil_div(N, tile.block_n) * tile.split
         fed = ceil_div(K, tile.block_k) >= LEAST_STEPS * tile.split
         few = blocks <= 2 * processors * tile.resident
@@ -93,8 +122,10 @@ def gemm_tile(
     """The GEMM's rule: rows as M needs, columns as wide as the processors are busy, then K splits.
 
     >>> tile = gemm_tile(8192, 8192, 8192, processors=132, element_bytes=2)
-    >>> tile.block_m, tile.block_n, tile.split
-    (128, 256, 1)
+    >>> tile.block_m, tile.block_n, tile.split, tile.persistent
+    (128, 256, 1, 1)
+
+    Tiles of the most rows and columns are taken one after the other where descriptors cover all.
     """
     depth = SLICE_BYTES // element_bytes
     block_m = where(M <= 16, 16, where(M <= 32, 32, where(M <= 64, 64, 128)))
@@ -109,7 +140,23 @@ def gemm_tile(
         split = where(useful, candidate, split)
     warps = where(block_m >= 128, 8, 4)
     resident = where(block_m * block_n > 64 * 128, 1, 2)
-    return GemmTile(block_m, block_n, depth, 4, warps, split, resident)
+    halved = (block_n == HALVED_COLUMNS) & (warps == HALVED_WARPS) & (split == 1)
+    described = where(_rows_on_16_bytes(N, K, element_bytes), 1, 0)
+    persistent = where(halved, described if element_bytes <= OUTPUT_BYTES else 0, 0)
+    stages, parts = 4 - persistent, where(halved, 2, 1)
+    return GemmTile(
+        *(block_m, block_n, depth, stages, warps, split, resident),
+        persistent=persistent,
+        parts=parts,
+    )
+
+
+def grouped_tile(
+    M: Amount, N: Amount, K: Amount, *, processors: Amount, element_bytes: int
+) -> GemmTile:
+    """The same of grouped products: unsplit, a block a tile, which leaves in one store."""
+    found = gemm_tile(M, N, K, processors=processors, element_bytes=element_bytes)
+    return replace(found, split=1, stages=4, persistent=0, parts=1)
 
 
 def prefill_tiles(head_dim: int = 128) -> tuple[AttentionTile, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import hwmodel as hw
 from hwmodel.einsum.cascade import Distribution
 from hwmodel.hardware.hardware import limits
-from hwmodel.machines.gpu.schedules import triton_gemm
+from hwmodel.machines.gpu.schedules import triton_grouped
 from hwmodel.machines.gpu.schedules.engine_experts import Experts
 from hwmodel.machines.gpu.schedules.gemm import GemmProblem, GemmTile
 from hwmodel.spine.activity import Activity, totals
@@ -24,7 +24,7 @@ def read(made: Activity, level: str) -> float:
 def test_tokens_of_all_devices_are_sorted_and_ones_rows_are_moved() -> None:
     made = Experts()(PROBLEM, TILE, H100)
     assert read(made, "copy") == (512 + 256) * (1024 + 4096)
-    product = triton_gemm.grouped(PROBLEM, TILE, H100)
+    product = triton_grouped.grouped(PROBLEM, TILE, H100)
     assert read(made, "dram") == read(product, "dram")
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from hwmodel.einsum.cascade import Distribution
 from hwmodel.hardware.catalogue import device
 from hwmodel.hardware.hardware import limits
 from hwmodel.machines.gpu.libraries import triton
@@ -15,7 +14,7 @@ from hwmodel.spine.activity import Activity, fold, totals
 
 H200 = device("h200")
 LIMITS = limits(H200)
-SPEEDS = {name: rates(H200, triton.LIBRARY.priors[name].values) for name in ("gemm", "grouped")}
+SPEEDS = {"gemm": rates(H200, triton.LIBRARY.priors["gemm"].values)}
 
 
 def seconds(activity: Activity, schedule: str = "gemm") -> float:
@@ -49,8 +48,7 @@ def test_products_are_those_of_a_walk_over_blocks_and_slices(size: tuple[int, in
             walked += max(0, last - first) * k
         blocks = -(-M // m) * -(-N // n)
         counted = totals(triton_gemm.activity(GemmProblem(M, N, K), tile, LIMITS)).operations
-        loop = triton_gemm.PRODUCT
-        scale = loop.warps if m < 64 else loop.wide if m * n == 128 * 256 else 1
+        scale = triton_gemm.WARP_PRODUCTS if m < 64 else 1
         found = counted["matrix", "flop", "bf16"] / scale
         # Parts are counted as equally long; the last one may be shorter.
         assert 2 * m * n * blocks * walked <= found * (1 + 1e-9)
@@ -58,14 +56,15 @@ def test_products_are_those_of_a_walk_over_blocks_and_slices(size: tuple[int, in
 
 
 def test_rows_beyond_an_edge_cross_from_the_l2_but_are_not_loaded_by_threads() -> None:
-    """8 rows in tiles of 128 fetch as many bytes from the L2 as 8 and 4 times 120 would."""
+    """8 rows in tiles of 128 ask the L2 for 120 of zeros, which are all read from one place."""
     tile = GemmTile(128, 128, 64, 4, 8)
 
     def fetched(rows: int, depth: int) -> float:
         sizes = GemmProblem(rows, 128, depth)
         return float(totals(triton_gemm.activity(sizes, tile, LIMITS)).read["l2"])
 
-    assert fetched(8, 512) == pytest.approx((128 + 8 + triton_gemm.BEYOND * 120) * 512 * 2)
+    joined = triton_gemm.JOINED * (128 + 8)
+    assert fetched(8, 512) == pytest.approx((joined + triton_gemm.BEYOND * 120) * 512 * 2)
     assert fetched(8, 513) < fetched(128, 513)
 
 
@@ -99,24 +98,6 @@ def test_more_of_anything_never_takes_less() -> None:
             problem = GemmProblem(grown["M"], grown["N"], grown["K"])
             times.append(seconds(triton_gemm.activity(problem, tile, LIMITS)))
         assert times == sorted(times)
-
-
-def test_grouped_blocks_beyond_the_last_row_only_scan() -> None:
-    """64 members of 16 rows: 64 row blocks of 128, of 72 that the grid holds."""
-    tile = GemmTile(128, 128, 64, 4, 8)
-    routing = Distribution("balanced", "x", draws=128, picks=8)
-    problem = GemmProblem(1024, 2048, 1024, members=64, routing=routing)
-    found = totals(triton_gemm.grouped(problem, tile, LIMITS))
-    assert found.operations["matrix", "flop", "bf16"] == 2 * 128 * 2048 * 1024 * 64
-    assert found.read["dram"] >= (64 * 2048 * 1024 + 1024 * 1024) * 2
-    assert found.slots["scan"] == pytest.approx(8 + 8 * 16 / 132)
-
-
-def test_a_product_without_routing_is_the_plain_one() -> None:
-    tile = GemmTile(128, 128, 64, 4, 8)
-    problem = GemmProblem(1024, 2048, 1024)
-    alone = seconds(triton_gemm.activity(problem, tile, LIMITS))
-    assert seconds(triton_gemm.grouped(problem, tile, LIMITS)) == alone
 
 
 def test_a_tile_leaves_through_shared_memory_and_then_by_its_rows() -> None:
@@ -162,3 +143,48 @@ def test_processors_draw_power_whole_however_many_blocks_share_one() -> None:
     tile = GemmTile(64, 64, 32, 7, 4, split=64)
     found = totals(triton_gemm.activity(GemmProblem(1024, 1024, 2112), tile, LIMITS))
     assert float(np.max(found.live["processors"])) <= 132
+
+
+def test_loops_that_wait_for_each_instruction_are_those_of_the_compiled_code() -> None:
+    """What nvdisasm shows of Triton 3.6's kernels: a wait after each of four, or one for all."""
+    sizes = {"proven": GemmProblem(4096, 4096, 4096), "odd": GemmProblem(4096, 4104, 4096)}
+
+    def waits(of: str, n: int, warps: int, **more: int) -> float:
+        tile = GemmTile(128, n, 64, 4, warps, **more)
+        return float(triton_gemm.waits_each(sizes[of], tile))
+
+    assert waits("proven", 256, 8) == waits("proven", 128, 8, split=2) == 1
+    assert waits("proven", 256, 8, split=2, parts=2) == 1
+    assert waits("proven", 256, 8, parts=2) == waits("proven", 256, 8, split=2) == 0
+    assert waits("proven", 128, 8) == waits("proven", 128, 4, split=2) == 0
+    assert waits("odd", 256, 8) == waits("odd", 128, 8, split=2) == 0
+    assert waits("proven", 256, 8, persistent=1) == 0
+
+
+def test_a_long_loop_takes_a_latency_and_a_product_for_each_round_of_its_stages() -> None:
+    """One block of 64 x 64 alone: 4 slices in 1,350 clocks of (1 + 16 KiB / 64 KiB) and a product.
+
+    By a walk: the load of a slice is asked for when the product four before it has ended.
+    """
+    tile = GemmTile(64, 64, 64, 4, 4)
+    speeds = {"slice": 1350.0, "matrix": 1.0, "inner": 1000.0, "sharpness": 1000.0}
+    slow = rates(H200, dict(triton.LIBRARY.priors["gemm"].values) | speeds)
+
+    def took(K: int) -> float:
+        return float(fold(triton_gemm.activity(GemmProblem(64, 64, K), tile, LIMITS), slow).time_s)
+
+    product_s = 2 * 64 * 64 * 64 / (989.5e12 / 132)
+    latency_s = 1350 * 1.25 / 1.98e9
+    ended = [0.0] * 4
+    for _ in range(400):
+        ended.append(max(ended[-4] + latency_s, ended[-1]) + product_s)
+    walked = ended[-1] - ended[203]
+    assert took(64 * 400) - took(64 * 200) == pytest.approx(walked, rel=0.02)
+
+
+def test_persistent_blocks_fetch_the_next_slices_while_they_store() -> None:
+    """Of ten rounds of short sums nine begin without a wait, and sums leave narrowed."""
+    problem = GemmProblem(128 * 132, 2560, 128)
+    ending, lasting = GemmTile(128, 256, 64, 3, 8), GemmTile(128, 256, 64, 3, 8, persistent=1)
+    times = [seconds(triton_gemm.activity(problem, tile, LIMITS)) for tile in (ending, lasting)]
+    assert times[1] < 0.8 * times[0]

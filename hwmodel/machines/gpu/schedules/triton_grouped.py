@@ -1,0 +1,162 @@
+"""Schedule of our grouped product in Triton, and of others' like it: each member's own rows.
+
+Every block first finds its member. All stages but one are on their way while a slice is multiplied,
+so that a block waits one latency for its first slices and another each time it has used them up;
+blocks that share a processor hide that from one another, and those beyond whole waves have fewer
+neighbours. Registers, shared bytes and stores are those of `triton_gemm`.
+"""
+
+from dataclasses import replace
+
+from hwmodel.einsum.distribution import expected_tiles
+from hwmodel.hardware.hardware import Limits
+from hwmodel.machines.gpu.schedules.gemm import (
+    WARPGROUP_ROWS,
+    GemmProblem,
+    GemmTile,
+    conversions,
+    dram_bytes,
+)
+from hwmodel.machines.gpu.schedules.triton_gemm import (
+    CONVERTED,
+    IN_FLIGHT,
+    SPILL,
+    activity,
+    bulk,
+    resident,
+    spilled_registers,
+    stored_bytes,
+)
+from hwmodel.machines.gpu.units import product_unit
+from hwmodel.quantity.arithmetic import ceil_div, floor_div, least, most, where
+from hwmodel.quantity.dtypes import element_bytes
+from hwmodel.quantity.units import Amount
+from hwmodel.spine.activity import Activity, Overlap, Serial, Waves, Work
+
+HIT = 0.75
+"""Latency of a slice that the L2 holds over that of one from the DRAM, the copy engine's own part
+included (fitted: H200)."""
+
+WARP_PRODUCTS = 2.3
+"""Time of warp-level matrix instructions and the loads of their fragments over a warpgroup's
+(fitted: H200)."""
+
+
+def waves(
+    problem: GemmProblem,
+    tile: GemmTile,
+    rows: Amount,
+    blocks: Amount,
+    slices: Amount,
+    stream: Work,
+    limits: Limits,
+) -> Activity:
+    """Whole waves of blocks with their shares of the DRAM's stream, and the blocks left over.
+
+    `rows` counts the blocks along M, `blocks` all that have work, `stream` is one's share.
+    """
+    held = resident(problem, tile)
+    slots = limits.processors * held
+    whole = floor_div(blocks, slots) * slots
+    left = blocks - whole
+    share = most((1, least((held, ceil_div(left, limits.processors)))))
+    sides = problem.M / rows + problem.N / ceil_div(problem.N, tile.block_n)
+    staged = sides * slices * tile.block_k * element_bytes(problem.dtype_a)
+    trip = HIT + (1 - HIT) * least((1.0, stream.read["dram"] / staged))
+    stored = stored_bytes(problem, tile, rows)
+
+    def block(beside: Amount) -> Activity:
+        each = _block(problem, tile, slices, (staged, stored), trip, beside)
+        return Overlap((each, stream))
+
+    return Serial(
+        (
+            Waves(whole, slots, block(held)),
+            Waves(left, limits.processors * share, block(share)),
+        )
+    )
+
+
+def _block(
+    problem: GemmProblem,
+    tile: GemmTile,
+    slices: Amount,
+    moved: tuple[Amount, Amount],
+    trip: Amount,
+    beside: Amount,
+) -> Activity:
+    """One block among `beside` on its processor: its own chain, and its neighbours' work.
+
+    `moved` is (bytes staged, bytes stored); `trip` the latency of its slices, of the DRAM's.
+    """
+    element = element_bytes(problem.dtype_a)
+    depth = slices * tile.block_k
+    area, sides = tile.block_m * tile.block_n, tile.block_m + tile.block_n
+    by_element = where(bulk(problem.K, element), 0.0, 1.0)
+    spills = spilled_registers(tile)
+    unit, dtype = product_unit(problem.dtype_a, problem.dtype_b)
+    small = tile.block_m < WARPGROUP_ROWS
+    warps = WARP_PRODUCTS * (CONVERTED if element < 2 else 1)
+    products = 2 * area * depth * where(small, warps, 1.0)
+    slab = where(small, 4 * tile.block_m + tile.block_n, area / WARPGROUP_ROWS + tile.block_m)
+    used = least((depth, problem.K / tile.split))
+    staged, stored = moved
+    refills = most((0, ceil_div(slices, most((1, tile.stages - 1))) - 1))
+    refills = refills * trip
+    first = Work(
+        read={"pipeline": (1 - by_element) * trip / beside},
+        slots={
+            "fill": 1,
+            "step": by_element
+            * used
+            / tile.block_k
+            * (1 + SPILL * spills * most((1, spills / IN_FLIGHT))),
+        },
+    )
+
+    def work(share: Amount, chain: Amount) -> Work:
+        return Work(
+            operations={(unit, "flop", dtype): share * products},
+            read={
+                "shared": share * slab * depth * element,
+                "l2": share * staged,
+                "pipeline": (1 - by_element) * chain / beside,
+            },
+            written={"shared": share * staged},
+        )
+
+    widened = conversions(problem, tile.block_n * depth).operations
+
+    def end(share: Amount) -> Activity:
+        loads = Work(read={"copy": share * by_element * sides * used})
+        lanes = Work(operations={key: share * count for key, count in widened.items()})
+        return Serial((loads, lanes, Work(written={"port": share * stored})))
+
+    own = 1 / beside
+    held = Work(live={"shared": tile.shared_bytes(element), "processors": own})
+    mine = Serial((first, work(own, refills), end(own)))
+    return Overlap((mine, Serial((work(1 - own, 0.0), end(1 - own))), held))
+
+
+def grouped(problem: GemmProblem, tile: GemmTile, limits: Limits) -> Activity:
+    """One product of each member's rows; the grid holds the most row blocks that could be needed.
+
+    Every block first finds its member by a scan of where members end; those beyond the last return.
+    """
+    routing = problem.routing
+    if routing is None:
+        return activity(problem, tile, limits)
+    rows = expected_tiles(routing, problem.members, tile.block_m)
+    columns = ceil_div(problem.N, tile.block_n)
+    launched = floor_div(problem.M, tile.block_m) + least((problem.members, problem.M))
+    blocks = rows * columns
+    held = resident(problem, tile)
+    slots = limits.processors * held
+    read, written = dram_bytes(problem, replace(tile, resident=held), limits)
+    stream = Work(read={"dram": read / blocks}, written={"dram": written / blocks})
+    slices = ceil_div(problem.K, tile.block_k)
+    idle = most((0, (launched - rows) * columns))
+    turns = ceil_div(blocks, slots)
+    scans = Work(slots={"scan": turns + idle / slots})
+    body = waves(problem, tile, rows, blocks, slices, stream, limits)
+    return Serial((Work(slots={"launch": 1}), scans, body))

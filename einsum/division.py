@@ -84,10 +84,11 @@ class Division(Value):
     """How cp devices come to the keys of a prompt: all of them gathered, blocks passed around a
     ring while others are attended to, queries passed one way and results the other (TokenRing,
     arXiv 2412.20501), or heads exchanged for tokens (Ulysses)."""
-    dispatch: Literal["all-to-all", "once", "low-latency"] = "all-to-all"
+    dispatch: Literal["all-to-all", "once", "low-latency", "gather"] = "all-to-all"
     """How rows go to the experts of ep devices: one for each expert chosen, by the library's
     all-to-all; once to each box and to each device with any of them (DeepEP's normal kernels); one
-    for each expert, sent by the GPU itself (its kernels of low latency)."""
+    for each expert, sent by the GPU itself (its kernels of low latency); all to all devices, whose
+    sums come back reduced (TensorRT-LLM's where nothing else was built)."""
     overlap: Literal["none", "two-batch"] = "none"
     """Whether a batch is cut in two halves that take turns: one computes while the other's
     exchanges are on the links."""

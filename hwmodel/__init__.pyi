@@ -625,6 +625,7 @@ class _Libraries:
     trtllm_attention_fp8: Library
     trtllm_experts: Library
     trtllm_experts_fp8_mxfp4: Library
+    trtllm_experts_mxfp4: Library
     trtllm_experts_narrow: Library
     trtllm_experts_nvfp4: Library
     trtllm_fp8: Library

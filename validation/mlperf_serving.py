@@ -1,9 +1,9 @@
-"""MLPerf Inference v5.1, language models on NVIDIA's GPUs, against what serving predicts.
+"""MLPerf Inference v5.1, language models on GPUs, against what serving predicts.
 
 Results of the closed division (MLCommons; retrieved at the commit that the folder's SOURCE.md
 names), read from a folder that holds them (none is shipped): mlperf_inference_v5.1/llm_results.csv.
-A row is one replica of many alike, by TensorRT-LLM's rules, with the budgets, batch and share of
-memory that were submitted, on steps of its engine:
+A row is one replica of many alike, by TensorRT-LLM's rules (on AMD's GPUs vLLM's), with the
+budgets, batch and share of memory that were submitted, on steps of the engine:
 
     Offline   all samples wait: tokens a second in the middle of a closed loop of a full batch
     Server    samples come as a Poisson process at the rate that was served (Interactive too, at
@@ -46,11 +46,14 @@ billion differs from its successor in the vocabulary (`CHANGED`)."""
 CHANGED: Mapping[str, Mapping[str, int]] = {"llama-3.1-70b": {"vocab_size": 32000}}
 GPUS = {
     "H200-SXM": "h200", "B200-SXM": "b200", "GB200": "gb200", "RTX PRO 6000": "rtx-pro-6000",
+    "H100-SXM": "h100", "GB300": "gb300", "MI300X": "mi300x", "MI325X": "mi325x",
 }  # fmt: skip
 """What a row's GPU is called -> device."""
-NUMBERS = {"h200": 1.03, "b200": 1.11, "gb200": 1.11, "rtx-pro-6000": 1.10}
+BY_VLLM = ("mi300x", "mi325x")
+"""Devices on which vLLM ran; TensorRT-LLM did on all others."""
+NUMBERS = {"h200": 0.99, "b200": 1.05, "gb200": 1.03, "h100": 0.97, "rtx-pro-6000": 1.09}
 """Published over predicted throughput of each GPU in TensorRT-LLM's own tables (`serving_fit.py`):
-steps are taken to be as much quicker."""
+steps are taken to be as much quicker, and as predicted where there is none."""
 SETS = {"llama-3.1-70b": "h200", "llama-3.1-405b": "h200", "llama-3.1-8b": "h200"}
 """Dataset, by its model -> the GPU whose Offline rows set the length of its prompts."""
 FORMATS: Mapping[str, Mapping[str, str]] = {
@@ -122,7 +125,7 @@ def _steps(
     formats: dict[str, Any] = {} if name == "deepseek-r1" else dict(FORMATS[weights])
     return step_times(
         model(model(name).but(**CHANGED.get(name, {})), **formats), gpu,
-        engine="trtllm", parallel=dict(ways),
+        engine="vllm" if gpu in BY_VLLM else "trtllm", parallel=dict(ways),
         kv_memory_fraction=share, largest=Largest(tokens, batch, LONGEST), tolerance=0,
     )  # fmt: skip
 
@@ -152,7 +155,7 @@ def _clock(row: Row) -> Quicker:
     ways = tuple(row.parallel.items())
     rules = row.rules
     sizes = rules.max_batch_tokens, rules.max_batch, row.share
-    return Quicker(_steps(row.model, row.gpu, row.weights, ways, *sizes), NUMBERS[row.gpu])
+    return Quicker(_steps(row.model, row.gpu, row.weights, ways, *sizes), NUMBERS.get(row.gpu, 1.0))
 
 
 def published(folder: Path) -> Iterator[Row]:
@@ -166,7 +169,8 @@ def published(folder: Path) -> Iterator[Row]:
                 continue
             if each["same_run_as_99"] == "True" or "NVL" in each["gpu"]:
                 continue
-            if each["gpu"].startswith("Virtual") or not each["tokens_per_s"]:
+            several = each["gpu"].startswith("Virtual") or "(x" in each["gpu"]
+            if several or not each["tokens_per_s"]:
                 continue
             yield _row(each, gpu, name)
 
@@ -186,7 +190,9 @@ def _row(each: Mapping[str, str], gpu: str, name: str) -> Row:
         scenario=each["scenario"],
         weights=each["weight_dtype"] or each["cfg_precision"],
         parallel=ways or {"tp": 1},
-        rules=scheduler("trtllm:max_utilization").but(max_batch_tokens=tokens, max_batch=batch),
+        rules=scheduler("vllm" if gpu in BY_VLLM else "trtllm:max_utilization").but(
+            max_batch_tokens=tokens, max_batch=batch
+        ),
         share=number("kv_mem_frac") or 0.95,
         output=float(each["mean_output_tokens"]),
         tokens_per_s=float(each["tokens_per_s"]) / float(replicas),

@@ -14,7 +14,8 @@ from hwmodel.quantity.units import Amount, amount
 OPERATIONS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "p2p")
 
 
-DISPATCHES: tuple[str, ...] = get_args(Division.model_fields["dispatch"].annotation)
+*_SENT, _ = get_args(Division.model_fields["dispatch"].annotation)
+DISPATCHES: tuple[str, ...] = tuple(_SENT)
 """How rows go to experts: words of a division."""
 
 

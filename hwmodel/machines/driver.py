@@ -141,7 +141,7 @@ def answered(
         made = step_of(work, machine, runs, lambda each: fitted(each, machine, None))
         step = replace(made, scheduled=scheduled)
         run = _computed(step.workload, machine, kernels(step, asked), keeping=keeping)
-        library = library or runs.reduces
+        library = library or made.engine.reduces
         return estimated(step.workload, machine, run, network, step, library, keeping=keeping)
 
     return in_a_row(share, alone)
@@ -192,7 +192,7 @@ def stepped(
     share = divided(workload, machine, parallel, topology)
     step = step_of(share, machine, engine, lambda work: fitted(work, machine, None))
     run = _computed(step.workload, machine, kernels(step, kernel))
-    joints = joints_of(step.workload, machine, topology, engine.reduces, Kept())
+    joints = joints_of(step.workload, machine, topology, step.engine.reduces, Kept())
     parts = with_joints(run.parts, joints, machine.power.idle_w)
     return step, tuple(part for each in parts for part in each)
 

@@ -46,21 +46,22 @@ def test_a_full_batch_makes_a_token_a_sequence_in_each_step(
 def test_results_of_the_same_engine_are_one() -> None:
     """One replica of eight, of the first H200 result: 34,190 tokens a second on eight GPUs."""
     rows = list(published(TABLES))
-    first = rows[0]
-    assert (first.gpu, first.model, first.rules.max_batch_tokens) == ("h200", "llama-3.1-70b", 1536)
+    first = next(row for row in rows if row.gpu == "h200")
+    assert (first.model, first.rules.max_batch_tokens) == ("llama-3.1-70b", 1536)
     assert first.parallel == {"tp": 1}
     assert 3000 < first.tokens_per_s < 5000
     joined = alike(rows)
     keys = [(r.gpu, r.model, r.scenario, r.rules.max_batch_tokens, str(r.parallel)) for r in joined]
     assert len(rows) > 2 * len(joined)
+    assert {"mi300x", "mi325x"} <= {row.gpu for row in rows}
     assert ("b200", "llama-3.1-405b", "Offline", 1536, "{'tp': 2, 'pp': 2}") in keys
 
 
 @needs_tables
 def test_prompts_that_one_gpu_sets_hold_on_another() -> None:
-    """Of 405B some 9,400 tokens on an H200; a B200 in nvfp4 is within 15 % of its result then."""
+    """Of 405B some 8,900 tokens on an H200; a B200 in nvfp4 is within 15 % of its result then."""
     rows = [row for row in alike(published(TABLES)) if row.offline]
     mine = [row for row in rows if row.model == "llama-3.1-405b" and row.gpu in ("h200", "b200")]
     set_by, judged = sorted(mine, key=lambda row: row.gpu, reverse=True)
-    assert np.log(set_by.rate(9_400) / set_by.tokens_per_s) == pytest.approx(0, abs=0.05)
-    assert judged.rate(9_400) / judged.tokens_per_s == pytest.approx(1, abs=0.15)
+    assert np.log(set_by.rate(8_900) / set_by.tokens_per_s) == pytest.approx(0, abs=0.05)
+    assert judged.rate(8_900) / judged.tokens_per_s == pytest.approx(1, abs=0.15)

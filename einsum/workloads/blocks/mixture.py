@@ -151,13 +151,15 @@ class Mixture:
     ) -> tuple[Stages, Stages]:
         """Rows on their way to the devices of their experts, and back (`expert_tp` share one)."""
         ways = share.ways
-        rows = tokens * self.picks
+        gathers = ways.dispatch == "gather"
+        rows = tokens * (ways.ep if gathers else self.picks)
         sizes = [rows * (self.hidden * each) for each in (_read(kind), bytes_of(share.activation))]
-        way = "" if ways.dispatch == "all-to-all" else ways.dispatch
+        way = "" if gathers or ways.dispatch == "all-to-all" else ways.dispatch
         fan = self._fan() if way == "once" else None
+        operations = ("all_gather", "reduce_scatter") if gathers else ("all_to_all",) * 2
         there, back = (
-            share.exchanged(name, "all_to_all", size, "ep", fan=fan, sent=way)
-            for name, size in zip(("dispatch", "combine"), sizes, strict=True)
+            share.exchanged(name, op, size, "ep", fan=fan, sent=way)
+            for name, op, size in zip(("dispatch", "combine"), operations, sizes, strict=True)
         )
         given, taken = (size * ways.expert_tp for size in sizes)
         return (

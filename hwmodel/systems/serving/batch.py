@@ -58,3 +58,9 @@ class StepTimes(Protocol):
     def joules(self, batch: Batch) -> float:
         """Energy of a step on all devices of the replica."""
         ...
+
+
+def cost(clock: StepTimes, batch: Batch) -> tuple[float, float]:
+    """Seconds and joules of a step, found together where its clock can (`both`)."""
+    both = getattr(clock, "both", None)
+    return (clock.seconds(batch), clock.joules(batch)) if both is None else both(batch)

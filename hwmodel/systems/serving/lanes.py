@@ -7,7 +7,7 @@ takes what a pass through all stages does (vLLM keeps as many batches in its que
 
 from dataclasses import dataclass
 
-from hwmodel.systems.serving.batch import Batch, StepTimes
+from hwmodel.systems.serving.batch import Batch, StepTimes, cost
 from hwmodel.systems.serving.scheduler import Scheduler
 
 
@@ -30,6 +30,10 @@ class Lane:
     def joules(self, batch: Batch) -> float:
         """Energy of it, on all devices of the engine."""
         return self.clock.joules(batch)
+
+    def both(self, batch: Batch) -> tuple[float, float]:
+        """Both of these."""
+        return cost(self.clock, batch)
 
 
 def laned(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hwmodel.systems.serving.batch import Batch, StepTimes
+from hwmodel.systems.serving.batch import Batch, StepTimes, cost
 from hwmodel.systems.serving.requests import Stay
 from hwmodel.systems.serving.scheduler import Scheduler
 from hwmodel.systems.serving.stepping import Stepping
@@ -140,4 +140,5 @@ def in_a_row(clock: StepTimes, first: Batch, steps: int) -> tuple[Any, Any]:
     if row is not None and steps >= AT_ONCE:
         return row(first, steps)
     each = [Batch(first.decodes, first.keys + step * first.decodes) for step in range(steps)]
-    return [clock.seconds(step) for step in each], [clock.joules(step) for step in each]
+    seconds, joules = zip(*(cost(clock, step) for step in each), strict=True)
+    return seconds, joules

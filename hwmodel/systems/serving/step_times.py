@@ -26,7 +26,7 @@ from hwmodel.machines.driver import Network, machine_of, topology_of
 from hwmodel.machines.gpu.engines.engine import Engine
 from hwmodel.machines.gpu.engines.settled import SHARPNESS, Limit, limit_of
 from hwmodel.machines.gpu.engines.shipped import engine as engine_of
-from hwmodel.machines.gpu.engines.step import family_of, memory
+from hwmodel.machines.gpu.engines.step import family_of, memory, staged
 from hwmodel.quantity.errors import CapacityError, InputError
 from hwmodel.systems.serving.batch import Batch
 from hwmodel.systems.serving.step_tables import (
@@ -103,18 +103,19 @@ class EngineSteps:
 
     def seconds(self, batch: Batch) -> float:
         """Duration of a step in the sustained state, the host's exposed share included."""
-        return self._step(batch)[0]
+        return self.both(batch)[0]
 
     def joules(self, batch: Batch) -> float:
         """Energy of a step on all devices of the replica."""
-        return self._step(batch)[1]
+        return self.both(batch)[1]
 
     def dram_use(self, batch: Batch) -> float:
         """Share of the DRAM's bandwidth that a step uses: what of it does not follow clocks."""
         seconds, _, follows, _ = self._of(batch)[0]
         return (1 - follows / seconds) ** (1 / SHARPNESS) if seconds else 0.0
 
-    def _step(self, batch: Batch) -> tuple[float, float]:
+    def both(self, batch: Batch) -> tuple[float, float]:
+        """Seconds and joules of a step."""
         sums, working_s = self._of(batch)
         seconds, work, follows, hidden_s = sums
         if not seconds:
@@ -300,7 +301,7 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
         )
     assert serving is not None
     host = family_of(ask.engine, ask.machine.calibration)
-    kernels = host.intervals
+    costs, kernels = staged(host.values, step.stages), host.intervals
     return EngineSteps(
         model=ask.model.name,
         device=ask.machine.name,
@@ -313,8 +314,8 @@ def _steps(ask: Ask, largest: Largest, ratio: float) -> EngineSteps:
         hosts=kernels.get(HOST, host.interval),
         errors=None,
         warnings=example.warnings,
-        tables=tables(ask, largest, ratio, host.values),
-        costs=host.values,
+        tables=tables(ask, largest, ratio, costs),
+        costs=costs,
         limit=limit_of(ask.machine),
         idle_w=float(ask.machine.power.idle_w),
         runs=float(example.total_runs),

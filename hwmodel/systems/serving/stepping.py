@@ -20,7 +20,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from hwmodel.quantity.errors import CapacityError
-from hwmodel.systems.serving.batch import Batch, StepTimes
+from hwmodel.systems.serving.batch import Batch, StepTimes, cost
 from hwmodel.systems.serving.blocks import Blocks
 from hwmodel.systems.serving.requests import Stay
 from hwmodel.systems.serving.scheduler import Scheduler, rest
@@ -180,11 +180,10 @@ class Stepping:
         prompts, new, pairs, loaded = batch
         if not decodes and not prompts:
             return False
-        step = Batch(decodes, keys, prompts, new, pairs, loaded)
-        seconds = self.clock.seconds(step)
+        seconds, joules = cost(self.clock, Batch(decodes, keys, prompts, new, pairs, loaded))
         self._ready_s = max(self._ready_s, self.now_s) + seconds
         self.busy_s += seconds
-        self.joules += self.clock.joules(step)
+        self.joules += joules
         self.steps += 1
         self.computed += decodes + new
         self._flight.append((self._ready_s, bool(decodes), firsts, lasts))

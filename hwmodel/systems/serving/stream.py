@@ -397,7 +397,9 @@ def requests_of(work: Serving, rules: Scheduler) -> list[Request]:
 def _rules(work: Serving, engine: Any, machine: Hardware) -> Scheduler:
     """The scheduler with the budgets that are said, or else those the engine starts with."""
     rules = scheduler(work.scheduler or (engine if isinstance(engine, str) else engine.name))
-    tokens, sequences = budgets_of(machine)
+    tokens, sequences = rules.max_batch_tokens, rules.max_batch
+    if rules.name == "vllm":
+        tokens, sequences = budgets_of(machine)
     return rules.but(
         max_batch_tokens=work.max_batch_tokens or tokens,
         max_batch=work.max_batch or sequences,

@@ -9,6 +9,7 @@ The host's part is a calibration family of its own ("host:NAME", seconds): with 
 model of L layers of which X hold experts, whose layers run K kernels,
 
     a step of decode            step + n request        scheduling, inputs, outputs
+    of a pipeline's step        stages (stage + n staged), where an engine has these
     launching, without a graph  K kernel + X mixture    a layer of experts does more than launch; by
                                                         `gathered` products of Triton's yet more
     joining devices' sums       two launches more for each, without a graph
@@ -127,12 +128,14 @@ class Graphs:
     """Numbers of tokens that a CUDA graph was captured for; steps are padded to the next.
 
     An engine that is started for more sequences captures further sizes, each `apart` from the one
-    before it, up to `most` unless it is told how far (0: none).
+    before it, up to `most` unless it is told how far (0: none). `last`: its largest batch is
+    captured, too, and nothing beyond.
     """
 
     captured: tuple[int, ...]
     apart: int = 0
     most: int = 0
+    last: bool = False
 
     @property
     def largest(self) -> int:
@@ -141,6 +144,9 @@ class Graphs:
 
     def of(self, sequences: int, asked: int | None = None) -> "Graphs":
         """Those of an engine that is started for so many sequences, or `asked` how far."""
+        if self.last:
+            end = sequences if asked is None else asked
+            return replace(self, captured=(*(n for n in self.captured if n < end), max(end, 1)))
         end = min(2 * sequences, self.most or self.largest) if asked is None else asked
         further = range(self.largest + self.apart, end + 1, self.apart) if self.apart else ()
         sizes = tuple(n for n in (*self.captured, *further) if n <= end)
@@ -166,7 +172,8 @@ class Memory:
     `fixed_bytes` are contexts, libraries, workspaces and logits of a device; `held` is how many
     tensors as wide as the widest a step of `most_tokens` holds at once; `block` counts tokens, as
     does `longest`, the most that a request may have. The share is of the whole memory, which all of
-    that has to fit in, or of what weights and steps leave of it (`of_rest`).
+    that has to fit in, or of what weights and steps leave of it (`of_rest`). Layers with a window
+    keep the tokens in it, or as many as all others (`whole`).
     """
 
     share: float
@@ -177,6 +184,7 @@ class Memory:
     fixed_bytes: float
     held: float
     of_rest: bool = False
+    whole: bool = False
 
     @property
     def most_share(self) -> float:
@@ -204,6 +212,8 @@ class Engine(Shown):
         schemes: format of weights, asked for alone -> how it quantises a model then.
         gathers: architecture -> formats of experts' weights whose products are Triton's gathered
             ones there, with a host of their own.
+        dispatch: how rows go to experts of devices that attend apart, where nothing is said.
+        eighths: architecture -> formats of experts' weights whose rows it narrows to fp8 there.
     """
 
     name: str
@@ -220,6 +230,8 @@ class Engine(Shown):
     narrowed: Mapping[str, str] = field(default_factory=dict[str, str])
     schemes: Mapping[str, str] = field(default_factory=dict[str, str])
     gathers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    eighths: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    dispatch: str | None = None
     plain: tuple[str, ...] = ()
     aside: tuple[Aside, ...] = ()
     together: tuple[str, ...] = ()

@@ -12,11 +12,11 @@ import numpy as np
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.network import Stack, Workload
-from hwmodel.einsum.workloads.blocks.block import caches
 from hwmodel.einsum.workloads.precision import WITHOUT_NARROWING
 from hwmodel.hardware.calibration import HOST, Calibration, Family
 from hwmodel.hardware.hardware import Hardware
-from hwmodel.machines.gpu.engines.engine import Engine, Memory
+from hwmodel.machines.gpu.engines.engine import Engine
+from hwmodel.machines.gpu.engines.kept import longest_bytes
 from hwmodel.machines.gpu.engines.settled import Loads, settled
 from hwmodel.machines.gpu.libraries.library import AMD, Kernel, Library
 from hwmodel.machines.gpu.libraries.shipped import parsed
@@ -45,7 +45,7 @@ class Step:
 
     `phase` names the steps that its interval is of; `requests` are sequences, `layers` those that
     attend; one that is not `scheduled` is a run within another's step; experts are `gathered` where
-    Triton's gathered products run them.
+    Triton's gathered products run them; a pipeline has `stages`.
     """
 
     engine: Engine
@@ -60,6 +60,7 @@ class Step:
     longest_bytes: Amount
     scheduled: bool = True
     gathered: bool = False
+    stages: int = 1
 
 
 def step_of(
@@ -75,11 +76,10 @@ def step_of(
     """
     if machine.kind != "gpu":
         raise CoverageError(f"engine {engine.name}: runs on GPUs; {machine.name} is none")
+    elsewhere: tuple[str, ...] = ()
     if machine.architecture in AMD:
-        raise CoverageError(
-            f"engine {engine.name}: its kernels are known on NVIDIA's GPUs alone; {machine.name} is"
-            f" {machine.architecture}; steps by themselves are predicted there without an engine"
-        )
+        engine = engine.but(kernel={}, reduces=None)
+        elsewhere = (_elsewhere(engine, machine),)
     origin = workload.origin
     if not isinstance(workload, Stack) or workload.served is None or origin is None:
         raise InputError(
@@ -92,6 +92,9 @@ def step_of(
             " without an engine, its kernels as torch runs them"
         )
     requests, tokens = workload.served.sequences, workload.served.rows
+    ways = workload.served.ways
+    if engine.dispatch is not None and ways.ep > 1 and ways.dispatch == "all-to-all":
+        workload = workload.but(parallel=ways.but(dispatch=engine.dispatch))
     workload = _narrowed(workload, engine)
     phase, batch = origin.arguments["phase"], origin.arguments["batch"]
     able = fitted(workload)
@@ -102,12 +105,13 @@ def step_of(
         padded = fitted(workload.but(**_padded(workload, spare))).stages
         pairs = zip(found, padded, strict=True)
         found = tuple(own if own.role in engine.alone else wide for own, wide in pairs)
-    runs = engine.stages(found)
+    runs = tuple(_narrow(stage, engine, machine) for stage in engine.stages(found))
     mixtures = sum((stage.times for stage in found if stage.role == ROUTES), start=0)
     told = (text for text in able.warnings if not text.endswith(WITHOUT_NARROWING))
+    warnings = (*told, *_beyond(workload, engine), *elsewhere)
     return Step(
         engine=engine,
-        workload=replace(workload, stages=runs, warnings=(*told, *_beyond(workload, engine))),
+        workload=replace(workload, stages=runs, warnings=warnings),
         phase=phase,
         requests=requests,
         tokens=tokens,
@@ -115,18 +119,42 @@ def step_of(
         kernels=sum(_launched(stage, mixtures, engine) for stage in runs),
         mixtures=mixtures,
         widest_bytes=_widest_bytes(found),
-        longest_bytes=sum(_longest_bytes(each, engine.memory) for each in _held(workload)),
+        longest_bytes=longest_bytes(workload, engine.memory),
         gathered=any(_gathered(stage, engine, machine) for stage in runs),
+        stages=ways.pp,
+    )
+
+
+def _elsewhere(engine: Engine, machine: Hardware) -> str:
+    """What is told of an engine on GPUs of which its kernels are not known."""
+    return (
+        f"engine {engine.name}: its kernels are known on NVIDIA's GPUs alone: on {machine.name}"
+        " those that torch calls stand for them, fused and scheduled as the engine does"
     )
 
 
 def _gathered(stage: Stage, engine: Engine, machine: Hardware) -> bool:
     """Whether a stage is experts' products that Triton's gathered ones run."""
-    origin, formats = stage.cascade.origin, engine.gathers.get(machine.architecture or "", ())
+    return _of_weights(stage, engine.gathers.get(machine.architecture or "", ()))
+
+
+def _of_weights(stage: Stage, formats: Sequence[str]) -> bool:
+    """Whether a stage is a product of experts whose weights are in one of these formats."""
+    origin = stage.cascade.origin
     if not formats or origin is None or origin.workload != "grouped_gemm":
         return False
     kind = origin.arguments.get("weight_dtype")
     return kind is not None and base_of(str(kind)) in formats
+
+
+def _narrow(stage: Stage, engine: Engine, machine: Hardware) -> Stage:
+    """The stage with its rows in fp8, where it is a product of experts that the engine runs so."""
+    origin = stage.cascade.origin
+    if origin is None or not _of_weights(stage, engine.eighths.get(machine.architecture or "", ())):
+        return stage
+    given = origin.arguments
+    left = given.get("out_dtype") or given["dtype"]
+    return replace(stage, cascade=stage.cascade.but(dtype="fp8", out_dtype=left))
 
 
 def _beyond(workload: Stack, engine: Engine) -> Sequence[str]:
@@ -185,7 +213,7 @@ def _narrowed(workload: Stack, engine: Engine) -> Stack:
     stored, asked = model.precision, dict(model.asked)
     scheme = engine.schemes.get(asked.get("weight_dtype", ""))
     if scheme is not None and asked.keys() <= {"weight_dtype", "kv_dtype"}:
-        return workload.but(quantise=scheme)
+        return workload.but(quantise=scheme, weight_dtype=scheme)
     if "dtype" in asked:
         return workload
     parts = {
@@ -351,49 +379,6 @@ def memory(step: Step, machine: Hardware) -> MemoryFit:
     )
 
 
-def _longest_bytes(workload: Stack, memory: Memory) -> Amount:
-    """Bytes of the cache of a request of as many tokens as the engine was started for."""
-    served, origin = workload.served, workload.origin
-    assert served is not None
-    assert origin is not None
-    model, ways = origin.arguments["config"], served.ways
-    saved: Amount = 0
-    for block, layers in model.network.placed:
-        for cache in caches(block):
-            if cache.window is None:
-                continue
-            each = cache.per_token(ways.tp) * bytes_of(cache.format or model.precision.kv)
-            if isinstance(cache.window, int):
-                kept = cache.window - 1 + memory.most_tokens + memory.block
-            else:
-                kept = cache.window.tokens(memory.longest)
-            gone = memory.longest - least((memory.longest, kept))
-            saved = saved + gone * each * len(layers) * ways.tp
-    return _paged(model.whole, memory, model.whole.kv_bytes_per_token * memory.longest - saved)
-
-
-def _held(workload: Stack) -> Sequence[Stack]:
-    """A phase, and one of each model that runs ahead of it: all of them keep a cache."""
-    ahead, _ = workload.ahead[0] if workload.ahead else (workload, 1)
-    return (workload,) if ahead is workload else (workload, ahead)
-
-
-def _paged(model: Any, memory: Memory, tokens_bytes: Amount) -> Amount:
-    """The same with the states of recurrent layers, in pages as large as attention's.
-
-    Where layers of both sorts stand, a block is of as many tokens as hold a state, and layers share
-    blocks in groups as large as the fewer of them.
-    """
-    states, layers, attends = model.state_bytes, *model.kept_layers
-    if not states or not attends:
-        return tokens_bytes + states
-    each = model.kv_bytes_per_token / attends
-    block = ceil_div(ceil_div(states / layers, each), memory.block) * memory.block
-    group = min(layers, attends)
-    blocks = ceil_div(memory.longest, block) * ceil_div(attends, group) + ceil_div(layers, group)
-    return blocks * block * each * group
-
-
 def _widest_bytes(stages: Sequence[Stage]) -> Amount:
     """Bytes for each token of the widest product inside a layer, all its experts together."""
     widths: list[Amount] = [0]
@@ -409,7 +394,7 @@ def _widest_bytes(stages: Sequence[Stage]) -> Amount:
 
 def host_s(step: Step, cost: Mapping[str, float]) -> tuple[Amount, Amount]:
     """(seconds that go on beside the GPU, seconds that nothing hides)."""
-    graphs = step.engine.graphs
+    graphs, cost = step.engine.graphs, staged(cost, step.stages)
     graphed = graphs.holds(step.tokens)
     mixture = cost["gathered" if step.gathered else "mixture"]
     eager = step.kernels * cost["kernel"] + step.mixtures * mixture
@@ -421,6 +406,18 @@ def host_s(step: Step, cost: Mapping[str, float]) -> tuple[Amount, Amount]:
     if step.phase == "mixed":  # one thread of the host does both in turn
         return scheduling + launching, cost["gap"]
     return launching, cost["alone"] * steps
+
+
+def staged(cost: Mapping[str, float], stages: int) -> Mapping[str, float]:
+    """The host's costs with those of a step, and of a request, over so many stages of a pipeline.
+
+    Each stage's host works on a batch in its turn, where it has costs of its own for that.
+    """
+    if stages == 1 or "stage" not in cost:
+        return cost
+    rest = {name: each for name, each in cost.items() if name != "stage"}
+    request = cost["staged"] + stages * cost["active"]
+    return {**rest, "step": stages * cost["stage"], "request": stages * request}
 
 
 def family_of(engine: Engine, calibration: Calibration | None) -> Family:

@@ -1,10 +1,12 @@
 """TensorRT-LLM's engine: its own scaled products, otherwise kernels that fuse as vLLM's do.
 
-Nothing of it was measured here. Its products are of published tables (`libraries/trtllm.py`); what
-it fuses is taken from vLLM, which fuses the same (residual with norm, rotation with the writing of
-the cache, gate with its activation), and so are attention and experts. Its host is C++ and Python
-without a compiled graph between: priors, but for the gap between steps, some 580 us an iteration on
-a B200 (issue 13957 of NVIDIA/TensorRT-LLM, PyExecutor).
+Nothing of it was measured here. Its products, attention and experts are of published tables
+(`libraries/trtllm.py`); what else it fuses is taken from vLLM, which fuses the same (residual with
+norm, gate with its activation). Its attention is one operator, which rotates, writes the cache and
+narrows queries before it attends, and its products narrow their rows: the tables time all of that.
+Its host is C++ and Python without a compiled graph between: priors, but for the gap between steps,
+some 580 us an iteration on a B200 (issue 13957 of NVIDIA/TensorRT-LLM, PyExecutor), and what each
+stage of a pipeline adds, which 27 published rows of pipelines of RTX PRO 6000 say.
 """
 
 from collections.abc import Sequence
@@ -12,10 +14,10 @@ from dataclasses import replace
 
 from hwmodel.einsum.cascade import Stage
 from hwmodel.einsum.notation import parse
-from hwmodel.machines.gpu.engines.engine import Engine, Fusion, Graphs, Memory, Stages
+from hwmodel.machines.gpu.engines.engine import Engine, Graphs, Memory, Stages
 from hwmodel.machines.gpu.engines.vllm import FIXED_BYTES, FUSIONS, HELD, SHARED, TORCHS
 from hwmodel.machines.gpu.libraries import vllm
-from hwmodel.machines.gpu.libraries.library import Launch, priors
+from hwmodel.machines.gpu.libraries.library import BLACKWELL, Launch, priors
 from hwmodel.machines.gpu.schedules import inductor, rows
 
 TOKEN = "token"
@@ -35,15 +37,27 @@ def _greedy(stages: Stages) -> Sequence[Stage]:
     return head, Stage(chosen)
 
 
-GREEDY = (
-    *(fusion for fusion in FUSIONS if fusion.name != "sampling"),
-    Fusion("sampling", ("head",), _greedy),
+def _within(stages: Stages) -> Sequence[Stage]:
+    """Nothing: what attention's operator does, which is timed with it."""
+    return ()
+
+
+OWN = {"sampling": _greedy, "rotary": _within, "cache": _within}
+FUSED = tuple(
+    replace(each, makes=OWN.get(each.name, each.makes))
+    for each in FUSIONS
+    if each.name != "narrowed attention"
 )
 
 HOST = priors(
     """
     step = 0.001 in 0 .. 0.01: seconds of the host for a step of decode, requests apart
     request = 0.000002 in 0 .. 0.0002: seconds more for each request of a step
+    stage = 0.008 in 0 .. 0.1: the same of each stage of a pipeline, whose ranks hand each other the
+        tokens of a batch as pickled objects
+    staged = 0.000034 in 0 .. 0.001: seconds more for each request of a stage's batch
+    active = 0.0000038 in 0 .. 0.0001: seconds more for each request in all batches, which every
+        stage looks through for answers after each
     gap = 0.00058 in 0 .. 0.002: seconds from the last kernel of a step to the first of the next
     alone = 0.002 in 0.001 .. 0.01: seconds before the first kernel of a prompt and after the last
     kernel = 0.000006 in 0 .. 0.0001: seconds to launch a kernel of a layer without a graph
@@ -54,7 +68,8 @@ HOST = priors(
 )
 
 CAPTURED = (1, 2, 4, *range(8, 129, 8), 256, 512, 1024, 2048)
-"""Sequences that a graph is captured for: small ones by 8, then doublings."""
+"""Sequences that a graph is captured for: small ones by 8, then doublings and the largest batch
+(NVIDIA/TensorRT-LLM, llm_args.py, `_generate_cuda_graph_batch_sizes` with padding)."""
 
 ROWS = replace(
     vllm.LIBRARY,
@@ -68,15 +83,17 @@ ENGINE = Engine(
     title="TensorRT-LLM",
     version="1.0",
     kernel={**dict.fromkeys(("attention", "grouped", "gemm"), "trtllm"), "rows": ROWS},
-    fusions=GREEDY,
-    graphs=Graphs(CAPTURED),
+    fusions=FUSED,
+    graphs=Graphs(CAPTURED, last=True),
     host=HOST,
-    memory=Memory(0.9, 32, 8192, 2048, 17000, FIXED_BYTES, HELD, of_rest=True),
+    memory=Memory(0.9, 32, 8192, 2048, 17000, FIXED_BYTES, HELD, of_rest=True, whole=True),
     plain=(TOKEN,),
     aside=(SHARED,),
     together=(*TORCHS, "rows align", "experts relu squared", "relu2"),
     reduces="vllm",
+    dispatch="gather",
     narrowed={"fp32": "bf16"},
-    schemes={"fp8": "fp8"},
+    schemes={"fp8": "fp8", "nvfp4": "nvfp4", "fp4": "nvfp4"},
+    eighths=dict.fromkeys(BLACKWELL, ("mxfp4",)),
     flags=("max_num_tokens 8192", "max_batch_size 2048", "overlap scheduling"),
 )

@@ -30,6 +30,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from hwmodel.hardware.calibration import Family
 from hwmodel.machines.gpu.libraries import matmul_ogs
 from hwmodel.machines.gpu.libraries.library import (
     BLACKWELL,
@@ -73,7 +74,7 @@ GROUPED = priors(
 STRIPED = priors(
     """
     matrix = 0.4 in 0.05 .. 1: share of the datasheet's matrix rate that a full tile reaches
-    dram = 0.7 in 0.1 .. 1: share of the datasheet's DRAM bandwidth
+    dram = 0.6 in 0.1 .. 1: share of the datasheet's DRAM bandwidth
     l2 = 1.5 in 0.2 .. 4: share of the catalogue's L2 bandwidth
     copy = 0.2 in 0.01 .. 4: share of 32 copy instructions a clock and processor, an element each,
         at which rows of tokens are brought to their experts and back
@@ -89,6 +90,16 @@ WIDENED = priors(
         instruction an element
     """
 )
+MIXED = priors(
+    """
+    matrix = 0.28 in 0.05 .. 1: share of the datasheet's matrix rate that a full tile reaches
+    dram = 0.6 in 0.1 .. 1: share of the datasheet's DRAM bandwidth
+    l2 = 0.75 in 0.2 .. 4: share of the catalogue's L2 bandwidth
+    """
+)
+"""Of TensorRT-LLM's grouped products of mxfp4 on Hopper, which CUTLASS multiplies from registers
+where it widens them: no row times them; so slow they are told by published throughput of
+gpt-oss-20b, and that of gpt-oss-120b is then within a fifth."""
 SOURCE = "as the rows of aiconfigurator-core 0.12.0 name them"
 
 
@@ -106,6 +117,7 @@ def _library(
     formats: Formats,
     launch: Launch = PRODUCT,
     by_triton: tuple[str, ...] = (),
+    rates: Family | None = None,
     **how: Any,
 ) -> Library:
     """A library of one engine's experts; of weights in `narrow` formats these alone."""
@@ -115,6 +127,7 @@ def _library(
         line = replace(line, alike=())
         prior = STRIPED if launch is BY_MARLIN else GROUPED
         prior = prior.model_copy(update={"parameters": prior.parameters | WIDENED.parameters})
+    prior = prior if rates is None else prior.over(rates)
     return Library(
         name=name,
         title=title,
@@ -171,6 +184,13 @@ TRTLLM_MXFP8 = _library(
     {"fp8": BLACKWELL},
     narrow=("mxfp4",),
 )
+TRTLLM_MXFP4 = _library(
+    "trtllm:experts-mxfp4",
+    "TensorRT-LLM's experts of weights in mxfp4",
+    dict.fromkeys(HALVES, ("hopper",)),
+    rates=MIXED,
+    narrow=("mxfp4",),
+)
 
 
 def _chosen(name: str, title: str, on: Mapping[str, tuple[Library, ...]]) -> Library:
@@ -200,11 +220,15 @@ VLLM_NARROW = _chosen(
 TRTLLM_NARROW = _chosen(
     "trtllm:experts-narrow",
     "TensorRT-LLM's experts in 4 bits",
-    dict.fromkeys(BLACKWELL, (TRTLLM_NVFP4, TRTLLM_MXFP8)),
+    {
+        "hopper": (TRTLLM_MXFP4,),
+        "blackwell": (TRTLLM_NVFP4, MXFP8),
+        "blackwell-rtx": (TRTLLM_NVFP4, TRTLLM_MXFP8),
+    },
 )
 LIBRARIES = (
     *(VLLM, SCALED, BLOCKS, NVFP4, CUTLASS, MARLIN, MXFP4, MXFP8, VLLM_NARROW),
-    *(TRTLLM, TRTLLM_NVFP4, TRTLLM_MXFP8, TRTLLM_NARROW),
+    *(TRTLLM, TRTLLM_NVFP4, TRTLLM_MXFP4, TRTLLM_MXFP8, TRTLLM_NARROW),
 )
 
 OF_VLLM: Mapping[str, tuple[str, ...]] = {

@@ -60,8 +60,8 @@ MADE = (
         "hwmodel.machines.gpu.libraries.engine_experts",
         "vllm:experts vllm:scaled-experts vllm:experts-fp8-block vllm:experts-nvfp4"
         " vllm:experts-cutlass vllm:experts-marlin vllm:experts-mxfp4 vllm:experts-fp8-mxfp4"
-        " vllm:experts-narrow trtllm:experts trtllm:experts-nvfp4 trtllm:experts-fp8-mxfp4"
-        " trtllm:experts-narrow",
+        " vllm:experts-narrow trtllm:experts trtllm:experts-nvfp4 trtllm:experts-mxfp4"
+        " trtllm:experts-fp8-mxfp4 trtllm:experts-narrow",
     ),
 )
 """Module, and the libraries that it makes, in the order of fits, reports and lists."""

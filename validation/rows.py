@@ -88,8 +88,8 @@ HELD_OUT = (
     ),
 )
 """Sittings that no fit of a shipped calibration reads, on boards of their own (but ad, ai, aj,
-ar, as, ax and x2d, on boards of which fits read kernels alone); of the first, whose library kernels it
-does not read, it reads the rows of our own kernels (`OWN_FITTED`)."""
+ar, as, ax and x2d, on boards of which fits read kernels alone); of the first, whose library kernels
+it does not read, it reads the rows of our own kernels (`OWN_FITTED`)."""
 
 OWN_FITTED = ("2026-11-22-d",)
 

@@ -4,7 +4,7 @@
 
 Each of the GPUs is left out in turn: of every family that it shares with a relative, the errors on
 the shapes left out with the relative's parameters and the GPU's own catalogue numbers, then with
-those drawn to fifty of its own rows (`table_fit.PULL`), then with its own as they are shipped. One
+those of the nearest drawn to fifty of its own rows (`table_fit.PULL`), then with its own. One
 line a GPU, a relative and a kind of kernel; families count by their rows. The relative is the
 nearest GPU of the catalogue that was fitted to rows, and one of another generation.
 """
@@ -41,7 +41,7 @@ RELATIVES: Mapping[str, tuple[str, ...]] = {
 KINDS = (
     ("bf16 products", ("gemm:cublas",)),
     ("fp8 products", ("gemm:vllm:fp8", "gemm:sglang:fp8", "gemm:trtllm:fp8")),
-    ("narrow weights", ("gemm:",)),
+    ("nvfp4 and int products", ("gemm:",)),
     ("attention, prompts", ("prefill:",)),
     ("attention, decode", ("decode:",)),
     ("experts", ("grouped:",)),
@@ -63,7 +63,9 @@ class Lent:
     own: float
 
 
-def lent_errors(on: str, near: str, rows: Sequence[Row]) -> Iterator[Lent]:
+def lent_errors(
+    on: str, near: str, rows: Sequence[Row], counts: Sequence[int] = (FEW,)
+) -> Iterator[Lent]:
     """A line for each family that both devices have fitted, and that the rows are of."""
     hardware = device(on)
     mine, others = _fitted(hardware), _fitted(device(near))
@@ -73,7 +75,7 @@ def lent_errors(on: str, near: str, rows: Sequence[Row]) -> Iterator[Lent]:
         families = {**hardware.calibration.families, name: others[name]}
         calibration = hardware.calibration.model_copy(update={"families": families})
         there = hardware.but(calibration=calibration)
-        found = errors_of(name, there, rows, mine[name], counts=(FEW,))
+        found = errors_of(name, there, rows, mine[name], counts)
         few = found.curve.get(FEW, np.nan)
         yield Lent(name, on, near, found.left_out, found.before, few, found.mean)
 
@@ -109,8 +111,8 @@ def main(words: Sequence[str]) -> None:
     lines: list[Lent] = []
     for name, _, paths in (word.partition("=") for word in words):
         rows = [row for path in paths.split(",") for row in kernel_rows(Path(path))]
-        for near in RELATIVES[name]:
-            lines += lent_errors(name, near, rows)
+        nearest, other = RELATIVES[name]
+        lines += [*lent_errors(name, nearest, rows), *lent_errors(name, other, rows, ())]
     print(f"| kind | GPU | parameters of | rows | left out | with {FEW} rows | its own |")
     print("|---" * 7 + "|")
     for kind, on, near, rows, *errors in by_kind(lines):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from hwmodel.hardware.calibration import PRIOR, Calibration, Family, stretched
+from hwmodel.hardware.calibration import PRIOR, WIDER, Calibration, Family, stretched
 from hwmodel.hardware.hardware import Hardware, Limits, limits
 from hwmodel.machines.gpu import regimes, support
 from hwmodel.machines.gpu.choose import choose
@@ -180,10 +180,13 @@ def _interval(
     """The family's interval for formats and regime; a prior's where another kernel stands in.
 
     It grows with how far `sizes` are outside those that the fit saw. Far outside its fast end is
-    the launch, which every kernel takes; an estimate keeps it above the roofline.
+    the launch, which every kernel takes; an estimate keeps it above the roofline. A warm L2 is none
+    that a fit to rows of one's own has seen, which are timed with a cold one (tables name theirs).
     """
     every, room = regimes_of(call, hardware), limits(hardware)
     found = regimes.ends(family, formats_of(call), every, call.problem, result.tile, room)
+    if call.touched_bytes is not None and family.origin == "measured" and not family.source:
+        found = found[0] ** WIDER, found[1] ** WIDER
     passes = call.problem.passes if fused(call) else 1
     elsewhere = family.origin != "measured" and hardware.architecture in call.library.costed_as
     if passes > 1 or elsewhere:

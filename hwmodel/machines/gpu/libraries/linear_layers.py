@@ -46,7 +46,9 @@ GEMM = priors(
     dram = 0.75 in 0.4 .. 1: share of the datasheet's DRAM bandwidth
     l2 = 1 in 0.2 .. 2.5: multiple of the catalogue's L2 bandwidth, which plain loads reach, that
         bulk copies do
-    port = 0.8 in 0.1 .. 1: share of a processor's port to the L2
+    port = 0.8 in 0.1 .. 2: multiple of a processor's port to the L2, 64 bytes a clock as on Volta
+    landing = 100 in 100 .. 100: multiple of shared memory's bandwidth at which copies land beside
+        reads, which do not wait for them: as cuBLAS's
     store = 0.3 in 0.03 .. 1: share of the port at which a block writes its tile of C, sums scaled
         and converted on the way
     copy = 0.5 in 0.02 .. 1: share of 32 copy instructions a clock and processor, where bulk copies
